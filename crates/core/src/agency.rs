@@ -1,0 +1,109 @@
+//! Agency: a public body, vendor, overseer or the operator; who may sign for it.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::Text;
+use crate::draft::{Draft, Problem};
+
+/// A party that can stand in the register.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Agency {
+    pub legal_name: Text,
+    pub kind: AgencyKind,
+    /// Where people can write or call.
+    pub contact: String,
+    /// The personal data protection officer.
+    pub protection_officer: String,
+    /// The named, trained person for data security (Taiwan Act 18).
+    pub security_officer: String,
+    pub jurisdiction: String,
+    pub signing_keys: Vec<SigningKey>,
+}
+
+/// What kind of body an agency is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgencyKind {
+    Agency,
+    Auditor,
+    HealthAuthority,
+    Operator,
+    Oversight,
+    SecurityOrIntelligence,
+    Vendor,
+}
+
+/// A key by which one official, or one automaton, approves statements.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SigningKey {
+    /// Short name, unique within the agency.
+    pub id: String,
+    /// The office it speaks for, as `head`, `data-protection`, `automation`.
+    pub role: String,
+    /// Raw Ed25519 public key, base64url without padding.
+    pub public: String,
+}
+
+impl AgencyKind {
+    pub const WORDS: [(&'static str, Self); 7] = [
+        ("agency", Self::Agency),
+        ("auditor", Self::Auditor),
+        ("health_authority", Self::HealthAuthority),
+        ("operator", Self::Operator),
+        ("oversight", Self::Oversight),
+        ("security_or_intelligence", Self::SecurityOrIntelligence),
+        ("vendor", Self::Vendor),
+    ];
+}
+
+impl Agency {
+    /// Reads an agency, or lists everything that is missing or unlawful.
+    pub fn read(value: &Value) -> Result<Self, Vec<Problem>> {
+        let mut draft = Draft::new(value);
+        let agency = Self::fields(&mut draft);
+        let problems = draft.finish();
+        match agency {
+            Some(agency) if problems.is_empty() => Ok(agency),
+            _ => Err(problems),
+        }
+    }
+
+    fn fields(draft: &mut Draft<'_>) -> Option<Self> {
+        let legal_name = draft.text("legal_name", 120, "Give the legal name in both languages.");
+        let kind = draft.word("kind", &AgencyKind::WORDS, "Say what kind of body this is.");
+        let contact = draft.string("contact", 200, "Give an address people can write to or a number they can call.");
+        let protection_officer = draft.string("protection_officer", 120, "Name the office of the data protection officer.");
+        let security_officer = draft.string("security_officer", 120, "Name the office responsible for data security.");
+        let jurisdiction = draft.string("jurisdiction", 40, "Give the code of the law that applies, as `TW`.");
+        let signing_keys = draft.objects("signing_keys", "Add at least one key that may sign for this body.", |key| {
+            let id = key.string("id", 60, "Give the key a short name.");
+            let role = key.string("role", 60, "Say which office the key speaks for.");
+            let public = key.string("public", 60, "Give the raw Ed25519 public key in base64url.");
+            if public.as_deref().is_some_and(|public| crate::statement::public_key(public).is_none()) {
+                key.note("public", "malformed", "This is not an Ed25519 public key. Give its 32 bytes in base64url without padding.".into());
+                return None;
+            }
+            Some(SigningKey { id: id?, role: role?, public: public? })
+        });
+        let mut ids: Vec<_> = signing_keys.iter().map(|key| &key.id).collect();
+        ids.sort_unstable();
+        if ids.windows(2).any(|pair| pair[0] == pair[1]) {
+            draft.note("signing_keys", "duplicate", "Two keys have the same name. Give each its own.".into());
+        }
+        Some(Self {
+            legal_name: legal_name?,
+            kind: kind?,
+            contact: contact?,
+            protection_officer: protection_officer?,
+            security_officer: security_officer?,
+            jurisdiction: jurisdiction?,
+            signing_keys,
+        })
+    }
+
+    /// The signing key with this name.
+    pub fn key(&self, id: &str) -> Option<&SigningKey> {
+        self.signing_keys.iter().find(|key| key.id == id)
+    }
+}

@@ -1,0 +1,137 @@
+//! Contract: what a vendor agreed to before it may process anything (Taiwan Enforcement Rule 8, GDPR 28(3)).
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::draft::{Draft, Problem};
+use crate::id::{AgencyId, BlockId, MandateId};
+use crate::{Text, Time};
+
+/// A contract between a controller and a vendor. Every line is required; activation refuses on an empty one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Contract {
+    pub controller: AgencyId,
+    pub vendor: AgencyId,
+    pub mandates: Vec<MandateId>,
+    pub scope: Text,
+    pub from: Time,
+    pub until: Time,
+    pub capability_evidence: Vec<Evidence>,
+    pub measures: Vec<Text>,
+    /// Country codes; the city allows `TW` by default.
+    pub data_locations: Vec<String>,
+    pub cloud_provider: Option<String>,
+    pub subprocessors: Vec<Subprocessor>,
+    pub breach_first_ping_hours: i64,
+    pub breach_report_hours: i64,
+    pub check_every: String,
+    pub next_check_due: Time,
+    pub penalty: Text,
+    pub no_own_purpose: bool,
+    pub delete_within_days: i64,
+    /// Blocks the vendor may receive as values instead of tokens, each with its justification.
+    pub value_blocks: Vec<ValueBlock>,
+}
+
+/// A justified exception from "vendors hold tokens, not people".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ValueBlock {
+    pub block: BlockId,
+    pub why: Text,
+}
+
+/// Proof of a capability, with an end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Evidence {
+    pub kind: String,
+    pub issuer: String,
+    pub expires: Time,
+}
+
+/// A vendor of the vendor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Subprocessor {
+    pub agency: AgencyId,
+    pub location: String,
+    pub approved_by: AgencyId,
+}
+
+impl Contract {
+    /// Reads a contract, or lists everything that is missing or unlawful.
+    pub fn read(value: &Value) -> Result<Self, Vec<Problem>> {
+        let mut draft = Draft::new(value);
+        let contract = Self::fields(&mut draft);
+        let problems = draft.finish();
+        match contract {
+            Some(contract) if problems.is_empty() => Ok(contract),
+            _ => Err(problems),
+        }
+    }
+
+    fn fields(draft: &mut Draft<'_>) -> Option<Self> {
+        let controller = draft.parse("controller", "Name the agency that commissions, as `agc_library`.");
+        let vendor = draft.parse("vendor", "Name the vendor, as `agc_cloud`.");
+        let mandates = draft.parses("mandates", "List the mandates it serves.");
+        let scope = draft.text("scope", 400, "Say what the vendor does with which data.");
+        let from = draft.time("from", "Give the first day.");
+        let until = draft.time("until", "Give the last day; a contract without an end cannot exist.");
+        if from.zip(until).is_some_and(|(from, until)| from >= until) {
+            draft.note("until", "before-start", "The contract ends before it begins. Correct one of the days.".into());
+        }
+        let capability_evidence = draft.objects("capability_evidence", "Attach evidence that the vendor can protect data.", |evidence| {
+            let kind = evidence.string("kind", 80, "Name the certificate or audit.");
+            let issuer = evidence.string("issuer", 120, "Name who issued it.");
+            let expires = evidence.time("expires", "Give the day it ends.");
+            Some(Evidence { kind: kind?, issuer: issuer?, expires: expires? })
+        });
+        let measures: Vec<Text> = draft.objects("measures", "List the security measures.", |measure| {
+            let en = measure.string("en", 300, "Write it in English.");
+            let zh = measure.string("zh-Hant", 300, "Write it in traditional Chinese.");
+            Some(Text { en: en?, zh_hant: zh? })
+        });
+        let data_locations = draft.parses::<String>("data_locations", "List the countries where data is kept, as `TW`.");
+        let cloud_provider = draft.optional_string("cloud_provider", 120);
+        let subprocessors = draft.optional_objects("subprocessors", |sub| {
+            let agency = sub.parse("agency", "Name the sub-processor.");
+            let location = sub.string("location", 40, "Give the country.");
+            let approved_by = sub.parse("approved_by", "Name who approved it.");
+            Some(Subprocessor { agency: agency?, location: location?, approved_by: approved_by? })
+        });
+        let ping = draft.integer("breach_first_ping_hours", 1, 72, "Give the hours until the first call after a breach.");
+        let report = draft.integer("breach_report_hours", 1, 168, "Give the hours until the report after a breach.");
+        let check_every = draft.duration("check_every", "Give how often the vendor is checked, as `P90D`.");
+        let next_check_due = draft.time("next_check_due", "Give the day of the next check.");
+        let penalty = draft.text("penalty", 400, "Say what a breach costs the vendor.");
+        let no_own_purpose = draft.flag("no_own_purpose", "State that the vendor has no purpose of its own.");
+        if no_own_purpose == Some(false) {
+            draft.note("no_own_purpose", "own-purpose", "A vendor may not use the data for itself. Set this to `true` or find another vendor.".into());
+        }
+        let delete_within_days = draft.integer("delete_within_days", 1, 90, "Give the days until everything is deleted after the end.");
+        let value_blocks = draft.optional_objects("value_blocks", |value| {
+            let block = value.parse("block", "Name the block.");
+            let why = value.text("why", 300, "Say why a token is not enough.");
+            Some(ValueBlock { block: block?, why: why? })
+        });
+        Some(Self {
+            controller: controller?,
+            vendor: vendor?,
+            mandates,
+            scope: scope?,
+            from: from?,
+            until: until?,
+            capability_evidence,
+            measures,
+            data_locations,
+            cloud_provider,
+            subprocessors,
+            breach_first_ping_hours: ping?,
+            breach_report_hours: report?,
+            check_every: check_every?.1,
+            next_check_due: next_check_due?,
+            penalty: penalty?,
+            no_own_purpose: no_own_purpose?,
+            delete_within_days: delete_within_days?,
+            value_blocks,
+        })
+    }
+}

@@ -1,0 +1,257 @@
+//! The decision: may this data be used now, and which clauses say so.
+
+use crate::Time;
+use crate::agency::AgencyKind;
+use crate::contract::Contract;
+use crate::event::Form;
+use crate::grant::{Grant, GrantState};
+use crate::id::{BlockId, MandateId, ServiceId};
+use crate::lifecycle::State;
+use crate::mandate::{Basis, Fetch, Mandate};
+use crate::register::{Entry, Register};
+use crate::service::Service;
+
+/// What a service asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    pub service: ServiceId,
+    pub mandate: MandateId,
+    pub blocks: Vec<(BlockId, Form)>,
+    /// One of the mandate's reason codes.
+    pub reason: String,
+    /// How many residents the request names.
+    pub subjects: i64,
+}
+
+/// Permit or refuse, with the clauses that determined it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    pub outcome: Outcome,
+    /// For a permit every clause that held; for a refusal every clause that did not.
+    pub because: Vec<Clause>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Permit,
+    Refuse,
+}
+
+/// A rule of design.md section 5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Clause {
+    /// Every block is one the mandate names.
+    BlocksInMandate,
+    /// Every block is one the resident agreed to.
+    BlocksChosen,
+    /// The request names no more people than the mandate allows.
+    BulkLimit,
+    /// A vendor has an active contract that covers the mandate.
+    Contract,
+    /// Data may be fetched at this time and this often.
+    Fetch,
+    /// No block leaves in a richer form than allowed.
+    Form,
+    /// The resident's grant is there and valid.
+    Grant,
+    /// The mandate exists and is active.
+    Mandate,
+    /// The notice was published before the grant.
+    Notice,
+    /// Within the rate cap.
+    RateCap,
+    /// The reason is one of the mandate's.
+    Reason,
+    /// The receiving agency is named in the mandate.
+    Recipient,
+    /// The resident's pass is active.
+    Resident,
+    /// The service is active and registered under the mandate.
+    Service,
+    /// The mandate's first day has come.
+    Start,
+    /// The mandate's last day has not passed.
+    Sunset,
+    /// Nothing suspends the mandate or the grant.
+    Suspension,
+}
+
+/// Decides a request about one resident. `grant` is what the store holds for her under the mandate.
+pub fn decide(register: &Register, request: &Request, grant: Option<&Grant>, now: Time) -> Decision {
+    let mut sheet = Sheet { held: Vec::with_capacity(17), broken: Vec::new() };
+    let mandate = register.mandates.get(&request.mandate);
+    let service = register.services.get(&request.service);
+    let Some((mandate, service)) = mandate.zip(service) else {
+        sheet.rule(Clause::Mandate, mandate.is_some());
+        sheet.rule(Clause::Service, service.is_some());
+        return sheet.decision();
+    };
+    sheet.rule(Clause::Mandate, matches!(mandate.state, State::Active | State::Suspended));
+    sheet.rule(Clause::Suspension, mandate.state != State::Suspended && service.state != State::Suspended && !is_paused(grant));
+    sheet.rule(Clause::Start, mandate.body.starts_at <= now);
+    sheet.rule(Clause::Sunset, now < mandate.body.sunset_at);
+    sheet.rule(
+        Clause::Service,
+        matches!(service.state, State::Active | State::Suspended) && service.body.mandates.contains(&request.mandate),
+    );
+    receiving(register, request, mandate, service, now, &mut sheet);
+    sheet.rule(Clause::Reason, mandate.body.reason(&request.reason).is_some());
+    sheet.rule(Clause::BulkLimit, (1..=mandate.body.bulk_limit).contains(&request.subjects));
+    asked(register, request, &mandate.body, &mut sheet);
+    granted(register, request, mandate, grant, now, &mut sheet);
+    sheet.decision()
+}
+
+/// What a decision before any resident is known can say: everything but the grant. Used by the dry run and by batches to
+/// refuse a whole request early.
+pub fn decide_without_resident(register: &Register, request: &Request, now: Time) -> Decision {
+    let mut decision = decide(register, request, None, now);
+    if decision.outcome == Outcome::Refuse {
+        decision.because.retain(|clause| !matches!(clause, Clause::Grant | Clause::Notice | Clause::BlocksChosen | Clause::Resident));
+        if decision.because.is_empty() {
+            decision.outcome = Outcome::Permit;
+        }
+    }
+    decision
+}
+
+fn receiving(register: &Register, request: &Request, mandate: &Entry<Mandate>, service: &Entry<Service>, now: Time, sheet: &mut Sheet) {
+    let recipient = mandate.body.recipients.iter().find(|recipient| recipient.agency == service.body.agency);
+    sheet.rule(Clause::Recipient, recipient.is_some());
+    let Some(recipient) = recipient else { return };
+    let is_vendor =
+        register.agencies.get(&recipient.agency).is_none_or(|agency| agency.body.kind == AgencyKind::Vendor);
+    if !is_vendor {
+        return;
+    }
+    let contract = recipient.contract.as_ref().and_then(|id| register.contracts.get(id));
+    sheet.rule(Clause::Contract, contract.is_some_and(|contract| {
+        contract.state == State::Active
+            && contract.body.vendor == recipient.agency
+            && contract.body.controller == mandate.body.controller
+            && contract.body.mandates.contains(&request.mandate)
+            && contract.body.from <= now
+            && now < contract.body.until
+    }));
+    // Vendors hold tokens, not people: a value leaves to a vendor only where the contract justifies it.
+    let tokens_only = |contract: &Contract| {
+        request.blocks.iter().all(|(block, form)| {
+            *form < Form::Value || contract.value_blocks.iter().any(|value| value.block == *block)
+        })
+    };
+    sheet.rule(Clause::Form, contract.is_some_and(|contract| tokens_only(&contract.body)));
+}
+
+fn asked(register: &Register, request: &Request, mandate: &Mandate, sheet: &mut Sheet) {
+    let known = |block: &BlockId| mandate.asked(block).zip(register.blocks.get(block));
+    sheet.rule(Clause::BlocksInMandate, !request.blocks.is_empty() && request.blocks.iter().all(|(block, _)| known(block).is_some()));
+    sheet.rule(
+        Clause::Form,
+        request.blocks.iter().all(|(block, form)| {
+            known(block).is_none_or(|(asked, entry)| *form <= asked.form && entry.body.forms_allowed.contains(form))
+        }),
+    );
+}
+
+fn granted(register: &Register, request: &Request, mandate: &Entry<Mandate>, grant: Option<&Grant>, now: Time, sheet: &mut Sheet) {
+    let notice = register.notice(mandate);
+    let consent = mandate.body.legal_basis.code == Basis::Consent;
+    let Some(grant) = grant else {
+        sheet.rule(Clause::Grant, !consent);
+        sheet.rule(Clause::Notice, notice.is_some());
+        // Without a grant there is no counter, so only a date can be checked; one-time fetches need the counter.
+        sheet.rule(Clause::Fetch, match mandate.body.fetch {
+            Fetch::Once => false,
+            Fetch::OnceAfter { .. } => false,
+            Fetch::Periodic => true,
+        } || consent);
+        return;
+    };
+    sheet.rule(
+        Clause::Grant,
+        matches!(grant.state, GrantState::Given | GrantState::Paused)
+            && grant.mandate_hash == mandate.hash
+            && grant.given_at <= now
+            && now < grant.valid_until
+            && (!consent || grant.kind == crate::grant::GrantKind::Consent),
+    );
+    sheet.rule(Clause::Notice, notice.is_some_and(|notice| notice.since <= grant.given_at));
+    sheet.rule(Clause::Resident, grant.resident_active);
+    sheet.rule(Clause::BlocksChosen, request.blocks.iter().all(|(block, _)| grant.blocks.contains(block)));
+    sheet.rule(Clause::RateCap, window_uses(grant, &mandate.body, now) < mandate.body.rate_cap.uses);
+    sheet.rule(Clause::Fetch, match mandate.body.fetch {
+        Fetch::Once => grant.uses == 0,
+        Fetch::OnceAfter { after } => grant.uses == 0 && now >= after,
+        Fetch::Periodic => true,
+    });
+}
+
+/// Uses in the rate window that is open at `now`.
+pub fn window_uses(grant: &Grant, mandate: &Mandate, now: Time) -> i64 {
+    if now.micros().saturating_sub(grant.window_start.micros()) >= mandate.rate_period() { 0 } else { grant.window_uses }
+}
+
+fn is_paused(grant: Option<&Grant>) -> bool {
+    grant.is_some_and(|grant| grant.state == GrantState::Paused)
+}
+
+struct Sheet {
+    held: Vec<Clause>,
+    broken: Vec<Clause>,
+}
+
+impl Sheet {
+    fn rule(&mut self, clause: Clause, holds: bool) {
+        let list = if holds { &mut self.held } else { &mut self.broken };
+        if !list.contains(&clause) {
+            list.push(clause);
+        }
+    }
+
+    fn decision(self) -> Decision {
+        if self.broken.is_empty() {
+            Decision { outcome: Outcome::Permit, because: self.held }
+        } else {
+            Decision { outcome: Outcome::Refuse, because: self.broken }
+        }
+    }
+}
+
+impl Clause {
+    /// Stable code, as it stands in events and problem documents.
+    pub fn code(self) -> &'static str {
+        self.words().0
+    }
+
+    /// What went wrong when this clause refuses: one sentence.
+    pub fn what(self) -> &'static str {
+        self.words().1
+    }
+
+    /// What would make it lawful: one sentence.
+    pub fn remedy(self) -> &'static str {
+        self.words().2
+    }
+
+    fn words(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::BlocksChosen => ("blocks-chosen", "The resident did not agree to one of the blocks.", "Ask only for blocks she chose."),
+            Self::BlocksInMandate => ("blocks-in-mandate", "A block is not in the mandate.", "Ask only for blocks the mandate names, at least one."),
+            Self::BulkLimit => ("bulk-limit", "The request names more people than the mandate allows.", "Split the request or publish a mandate with a higher limit."),
+            Self::Contract => ("contract", "There is no active contract between the agency and the vendor for this mandate.", "Sign and activate the contract first."),
+            Self::Fetch => ("fetch", "The data may not be fetched now, or was fetched already.", "See the mandate's `fetch`: once, once after a date, or periodic."),
+            Self::Form => ("form", "A block is asked for in a richer form than allowed.", "Ask for a token or a predicate, or show the justification in the contract."),
+            Self::Grant => ("grant", "There is no valid permission of the resident for this mandate.", "Send the resident to sign in and agree."),
+            Self::Mandate => ("mandate", "The mandate does not exist or is not active.", "Name an active mandate of the public register."),
+            Self::Notice => ("notice", "No notice was published before the permission was given.", "Publish the notice and ask the resident again."),
+            Self::RateCap => ("rate-cap", "The data was used as often as the mandate allows in this period.", "Wait for the next period."),
+            Self::Reason => ("reason", "The reason is not one of the mandate's.", "Give one of the reason codes in the mandate."),
+            Self::Recipient => ("recipient", "The receiving body is not named in the mandate.", "Publish a revision that names it; residents will be told."),
+            Self::Resident => ("resident", "The resident has deactivated the pass.", "Serve the resident in another way."),
+            Self::Service => ("service", "The service is not active, or not registered under this mandate.", "Register the service under the mandate."),
+            Self::Start => ("start", "The mandate has not begun.", "Wait for its first day."),
+            Self::Sunset => ("sunset", "The mandate has ended.", "Publish a new mandate and ask again; the old keys are gone."),
+            Self::Suspension => ("suspension", "The mandate, the service or this permission is suspended.", "Wait until the suspension is lifted."),
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! The sealed log leaf: what happened to one resident's data, as bytes that are noise to everybody else.
+//!
+//! An event is deterministic CBOR. The log holds only `0x01 0x02 || C || T` (design.md section 6): the commitment `C`
+//! binds the event and hides it behind 32 random bytes, the tag `T` lets the resident find it by counting.
+
+use crate::cbor::{Malformed, bytes32, map, read};
+use crate::hash::hmac_sha256;
+use crate::id::{BlockId, ServiceId};
+use crate::{Digest, Time};
+
+/// Length of an event leaf in bytes.
+pub const LEAF_LEN: usize = 66;
+
+/// What kind of thing happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A block was corrected by the resident.
+    Correction,
+    /// The resident agreed, or was notified of a duty.
+    Consent,
+    /// The resident's keys were destroyed.
+    Erasure,
+    /// The resident objected to a line.
+    Objection,
+    /// A use was asked for and refused.
+    Refusal,
+    /// The resident signed in to a service.
+    SignIn,
+    /// The pass of the resident changed status (deactivated, reactivated).
+    Status,
+    /// Data was released.
+    Use,
+    /// The resident withdrew.
+    Withdrawal,
+}
+
+/// How much of a block is released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Form {
+    /// Only a pseudonymous token that stands for the value.
+    Token,
+    /// Only whether a statement about the value holds.
+    Predicate,
+    /// The value itself.
+    Value,
+}
+
+/// One event about one resident. Field numbers in the CBOR map follow the order of the fields here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    pub kind: Kind,
+    /// Number of this event in the resident's own chain, from 0 without gaps.
+    pub n: u64,
+    /// The commitment of the event before this one; `None` for number 0.
+    pub prev: Option<[u8; 32]>,
+    pub at: Time,
+    /// Hash of the mandate revision the event rests on.
+    pub mandate: Option<Digest>,
+    pub service: Option<ServiceId>,
+    pub blocks: Vec<(BlockId, Form)>,
+    /// Code of the reason; the words come from the mandate.
+    pub reason: String,
+    /// Commitment to the officer who acted, opened only by order.
+    pub actor: Option<[u8; 32]>,
+    /// Set when one decision touched several residents.
+    pub batch: Option<Batch>,
+    /// The clause that refused, for refusals.
+    pub clause: Option<String>,
+    /// A reference such as the id of a case.
+    pub detail: Option<String>,
+    /// When the data must be given back or deleted.
+    pub until: Option<Time>,
+}
+
+/// One decision over several residents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    pub id: [u8; 16],
+    /// How many residents the decision touched.
+    pub size: u64,
+}
+
+impl Event {
+    /// The deterministic CBOR of the event.
+    pub fn encode(&self) -> Vec<u8> {
+        let optional = [
+            self.mandate.is_some(),
+            self.service.is_some(),
+            self.actor.is_some(),
+            self.batch.is_some(),
+            self.clause.is_some(),
+            self.detail.is_some(),
+            self.until.is_some(),
+        ];
+        let mut cbor = map(8 + optional.iter().filter(|set| **set).count() as u64);
+        // Writing to a Vec cannot fail, so the results carry nothing.
+        (|| {
+            cbor.u8(0)?.u8(1)?;
+            cbor.u8(1)?.str(self.kind.code())?;
+            cbor.u8(2)?.u64(self.n)?;
+            cbor.u8(3)?.bytes(self.prev.as_ref().map_or(&[], |prev| &prev[..]))?;
+            cbor.u8(4)?.u64(self.at.micros().max(0).unsigned_abs())?;
+            if let Some(mandate) = &self.mandate {
+                cbor.u8(5)?.bytes(&mandate.0)?;
+            }
+            if let Some(service) = &self.service {
+                cbor.u8(6)?.str(service.as_str())?;
+            }
+            cbor.u8(7)?.array(self.blocks.len() as u64)?;
+            for (block, form) in &self.blocks {
+                cbor.array(2)?.str(block.as_str())?.str(form.code())?;
+            }
+            cbor.u8(8)?.str(&self.reason)?;
+            if let Some(actor) = &self.actor {
+                cbor.u8(9)?.bytes(actor)?;
+            }
+            cbor.u8(10)?.str("immediate")?;
+            if let Some(batch) = &self.batch {
+                cbor.u8(11)?.array(2)?.bytes(&batch.id)?.u64(batch.size)?;
+            }
+            if let Some(clause) = &self.clause {
+                cbor.u8(12)?.str(clause)?;
+            }
+            if let Some(detail) = &self.detail {
+                cbor.u8(13)?.str(detail)?;
+            }
+            if let Some(until) = &self.until {
+                cbor.u8(14)?.u64(until.micros().max(0).unsigned_abs())?;
+            }
+            Ok::<_, minicbor::encode::Error<std::convert::Infallible>>(())
+        })()
+        .ok();
+        cbor.into_writer()
+    }
+
+    /// Reads an event; anything but its one deterministic form is refused.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let event = Self::decode_loose(bytes)?;
+        if event.encode() == bytes { Ok(event) } else { Err(Malformed { what: "it is not in its one shortest form" }) }
+    }
+
+    fn decode_loose(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut d = minicbor::Decoder::new(bytes);
+        let entries = read(d.map(), "it is no map")?.ok_or(Malformed { what: "the map has no length" })?;
+        let mut event = Self {
+            kind: Kind::Use,
+            n: 0,
+            prev: None,
+            at: Time::default(),
+            mandate: None,
+            service: None,
+            blocks: Vec::new(),
+            reason: String::new(),
+            actor: None,
+            batch: None,
+            clause: None,
+            detail: None,
+            until: None,
+        };
+        for _ in 0..entries {
+            match read(d.u8(), "a key is no small number")? {
+                0 => {
+                    if read(d.u8(), "version")? != 1 {
+                        return Err(Malformed { what: "its version is not 1" });
+                    }
+                }
+                1 => event.kind = Kind::from_code(read(d.str(), "kind")?).ok_or(Malformed { what: "its kind is unknown" })?,
+                2 => event.n = read(d.u64(), "n")?,
+                3 => {
+                    let prev = read(d.bytes(), "prev")?;
+                    event.prev = match prev.len() {
+                        0 => None,
+                        _ => Some(prev.try_into().map_err(|_| Malformed { what: "prev" })?),
+                    };
+                }
+                4 => event.at = time(read(d.u64(), "at")?)?,
+                5 => event.mandate = Some(Digest(bytes32(&mut d, "mandate")?)),
+                6 => event.service = Some(id(read(d.str(), "service")?, "service")?),
+                7 => {
+                    let len = read(d.array(), "blocks")?.ok_or(Malformed { what: "blocks" })?;
+                    for _ in 0..len {
+                        if read(d.array(), "block")? != Some(2) {
+                            return Err(Malformed { what: "block" });
+                        }
+                        let block = id(read(d.str(), "block")?, "block")?;
+                        let form = Form::from_code(read(d.str(), "form")?).ok_or(Malformed { what: "form" })?;
+                        event.blocks.push((block, form));
+                    }
+                }
+                8 => event.reason = read(d.str(), "reason")?.to_owned(),
+                9 => event.actor = Some(bytes32(&mut d, "actor")?),
+                10 => {
+                    if read(d.str(), "disclosure")? != "immediate" {
+                        return Err(Malformed { what: "its disclosure class is unknown" });
+                    }
+                }
+                11 => {
+                    if read(d.array(), "batch")? != Some(2) {
+                        return Err(Malformed { what: "batch" });
+                    }
+                    let id = read(d.bytes(), "batch")?.try_into().map_err(|_| Malformed { what: "batch" })?;
+                    event.batch = Some(Batch { id, size: read(d.u64(), "batch")? });
+                }
+                12 => event.clause = Some(read(d.str(), "clause")?.to_owned()),
+                13 => event.detail = Some(read(d.str(), "detail")?.to_owned()),
+                14 => event.until = Some(time(read(d.u64(), "until")?)?),
+                _ => return Err(Malformed { what: "a key is unknown" }),
+            }
+        }
+        Ok(event)
+    }
+}
+
+/// `C`: binds `event` and hides it behind the 32 fresh random bytes `opening`.
+pub fn commitment(opening: &[u8; 32], event: &[u8]) -> [u8; 32] {
+    let len = u32::try_from(event.len()).unwrap_or(u32::MAX).to_be_bytes();
+    hmac_sha256(opening, &[b"usufruct/event/v1", &len, event])
+}
+
+/// `T`: the mark by which the resident, who knows `tag_key`, finds her event number `n`.
+pub fn tag(tag_key: &[u8; 32], n: u64) -> [u8; 32] {
+    hmac_sha256(tag_key, &[b"usufruct/tag/v1", &n.to_be_bytes()])
+}
+
+/// The 66 bytes of an event leaf.
+pub fn leaf(commitment: &[u8; 32], tag: &[u8; 32]) -> [u8; LEAF_LEN] {
+    let mut leaf = [0; LEAF_LEN];
+    leaf[..2].copy_from_slice(&[1, 2]);
+    leaf[2..34].copy_from_slice(commitment);
+    leaf[34..].copy_from_slice(tag);
+    leaf
+}
+
+impl Kind {
+    const ALL: [(Self, &'static str); 9] = [
+        (Self::Consent, "consent"),
+        (Self::Correction, "correction"),
+        (Self::Erasure, "erasure"),
+        (Self::Objection, "objection"),
+        (Self::Refusal, "refusal"),
+        (Self::SignIn, "sign-in"),
+        (Self::Status, "status"),
+        (Self::Use, "use"),
+        (Self::Withdrawal, "withdrawal"),
+    ];
+
+    /// The word for this kind in events and pages.
+    pub fn code(self) -> &'static str {
+        Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("", |(_, code)| code)
+    }
+
+    fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, known)| *known == code).map(|(kind, _)| *kind)
+    }
+}
+
+impl Form {
+    /// The word for this form.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Predicate => "predicate",
+            Self::Value => "value",
+        }
+    }
+
+    /// The form for a word.
+    pub fn from_code(code: &str) -> Option<Self> {
+        [Self::Token, Self::Predicate, Self::Value].into_iter().find(|form| form.code() == code)
+    }
+}
+
+fn id<T: std::str::FromStr>(text: &str, what: &'static str) -> Result<T, Malformed> {
+    text.parse().map_err(|_| Malformed { what })
+}
+
+fn time(micros: u64) -> Result<Time, Malformed> {
+    let micros = i64::try_from(micros).map_err(|_| Malformed { what: "time" })?;
+    let time = Time::from_micros(micros);
+    if time.micros() == micros { Ok(time) } else { Err(Malformed { what: "time" }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    prop_compose! {
+        fn events()(n in any::<u64>(), prev in any::<Option<[u8; 32]>>(), at in 0i64..4_000_000_000_000_000,
+            mandate in any::<Option<[u8; 32]>>(), blocks in prop::collection::vec(0usize..3, 0..5), reason in ".{0,40}",
+            actor in any::<Option<[u8; 32]>>(), batch in any::<Option<([u8; 16], u64)>>(), clause in any::<Option<String>>(),
+            kind in 0usize..9) -> Event {
+            Event {
+                kind: Kind::ALL[kind].0, n, prev, at: Time::from_micros(at), mandate: mandate.map(Digest),
+                service: Some("svc_library".parse().unwrap()),
+                blocks: blocks.into_iter().map(|form| ("blk_name".parse().unwrap(), [Form::Token, Form::Predicate, Form::Value][form])).collect(),
+                reason, actor, batch: batch.map(|(id, size)| Batch { id, size }), clause, detail: None, until: Some(Time::from_micros(at)),
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(event in events()) {
+            prop_assert_eq!(Event::decode(&event.encode()).unwrap(), event);
+        }
+
+        #[test]
+        fn no_other_bytes_decode_to_the_same_event(event in events(), at in any::<prop::sample::Index>(), bit in 0u8..8) {
+            let mut bytes = event.encode();
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
+            if let Ok(other) = Event::decode(&bytes) {
+                prop_assert_ne!(other, event);
+            }
+        }
+
+        #[test]
+        fn garbage_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Event::decode(&bytes);
+        }
+    }
+
+    #[test]
+    fn leaf_has_66_bytes() {
+        let leaf = leaf(&commitment(&[1; 32], b"event"), &tag(&[2; 32], 0));
+        assert_eq!((leaf.len(), leaf[0], leaf[1]), (66, 1, 2));
+    }
+}

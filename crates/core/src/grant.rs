@@ -1,0 +1,81 @@
+//! Grant: the permission for one resident's data under one mandate, as the decision sees it.
+
+use crate::id::BlockId;
+use crate::{Digest, Time};
+
+/// How a grant came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrantKind {
+    /// The resident agreed.
+    Consent,
+    /// The law asks for the use; the resident was told and has no choice, and sees why.
+    Notified,
+}
+
+/// Where a grant stands. Presumed consent does not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrantState {
+    Given,
+    /// Ended by an order or an erased resident.
+    Invalidated,
+    /// Held back by the resident or by a case, until it is resumed.
+    Paused,
+    /// Ended with its mandate.
+    Sunset,
+    Withdrawn,
+}
+
+/// What [`crate::decide::decide`] needs to know about the grant of one resident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    pub kind: GrantKind,
+    pub state: GrantState,
+    /// Hash of the mandate revision agreed to.
+    pub mandate_hash: Digest,
+    pub given_at: Time,
+    pub valid_until: Time,
+    /// The blocks the resident agreed to.
+    pub blocks: Vec<BlockId>,
+    /// Uses under this grant so far.
+    pub uses: i64,
+    /// Begin of the current rate window and uses within it.
+    pub window_start: Time,
+    pub window_uses: i64,
+    /// False when the resident has deactivated the pass.
+    pub resident_active: bool,
+}
+
+impl GrantState {
+    const ALL: [(Self, &'static str); 5] = [
+        (Self::Given, "given"),
+        (Self::Invalidated, "invalidated"),
+        (Self::Paused, "paused"),
+        (Self::Sunset, "sunset"),
+        (Self::Withdrawn, "withdrawn"),
+    ];
+
+    /// The word for this state.
+    pub fn code(self) -> &'static str {
+        Self::ALL.iter().find(|(state, _)| *state == self).map_or("", |(_, code)| code)
+    }
+
+    /// The state for a word.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, known)| *known == code).map(|(state, _)| *state)
+    }
+}
+
+impl GrantKind {
+    /// The word for this kind.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Consent => "consent",
+            Self::Notified => "notified",
+        }
+    }
+
+    /// The kind for a word.
+    pub fn from_code(code: &str) -> Option<Self> {
+        [Self::Consent, Self::Notified].into_iter().find(|kind| kind.code() == code)
+    }
+}

@@ -1,0 +1,122 @@
+//! Canonical JSON (RFC 8785, the JSON Canonicalization Scheme), without floating-point numbers.
+//!
+//! Statements hold texts, whole numbers, lists and objects only, so the number rules of RFC 8785 reduce to plain
+//! decimals between -(2^53-1) and 2^53-1; anything else is refused.
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// Why a value has no canonical form here, or why bytes are not in it.
+#[derive(Debug, thiserror::Error)]
+pub enum NotCanonical {
+    #[error("The JSON could not be read: {0}. Send one complete JSON value in UTF-8.")]
+    Malformed(#[from] serde_json::Error),
+    #[error("A number is not a whole number below 2^53. Write amounts in whole units or as text.")]
+    Number,
+    #[error("The JSON is not in canonical form (RFC 8785). Sort the keys, drop spaces and write each value in its one form.")]
+    Form,
+}
+
+/// The canonical bytes of any serialisable value.
+pub fn encode(value: &impl Serialize) -> Result<Vec<u8>, NotCanonical> {
+    let value = serde_json::to_value(value)?;
+    let mut out = Vec::with_capacity(512);
+    write(&value, &mut out)?;
+    Ok(out)
+}
+
+/// Reads bytes that must already be in canonical form.
+pub fn decode(bytes: &[u8]) -> Result<Value, NotCanonical> {
+    let value: Value = serde_json::from_slice(bytes)?;
+    let mut again = Vec::with_capacity(bytes.len());
+    write(&value, &mut again)?;
+    if again == bytes { Ok(value) } else { Err(NotCanonical::Form) }
+}
+
+fn write(value: &Value, out: &mut Vec<u8>) -> Result<(), NotCanonical> {
+    match value {
+        Value::Null => out.extend_from_slice(b"null"),
+        Value::Bool(true) => out.extend_from_slice(b"true"),
+        Value::Bool(false) => out.extend_from_slice(b"false"),
+        Value::Number(number) => {
+            let number = number.as_i64().filter(|n| n.unsigned_abs() < 1 << 53).ok_or(NotCanonical::Number)?;
+            out.extend_from_slice(number.to_string().as_bytes());
+        }
+        Value::String(text) => write_text(text, out),
+        Value::Array(items) => {
+            out.push(b'[');
+            for (i, item) in items.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                write(item, out)?;
+            }
+            out.push(b']');
+        }
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            // RFC 8785 3.2.3: keys are ordered by their UTF-16 code units.
+            members.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+            out.push(b'{');
+            for (i, (key, member)) in members.into_iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                write_text(key, out);
+                out.push(b':');
+                write(member, out)?;
+            }
+            out.push(b'}');
+        }
+    }
+    Ok(())
+}
+
+fn write_text(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    for character in text.chars() {
+        match character {
+            '"' => out.extend_from_slice(b"\\\""),
+            '\\' => out.extend_from_slice(b"\\\\"),
+            '\u{8}' => out.extend_from_slice(b"\\b"),
+            '\t' => out.extend_from_slice(b"\\t"),
+            '\n' => out.extend_from_slice(b"\\n"),
+            '\u{c}' => out.extend_from_slice(b"\\f"),
+            '\r' => out.extend_from_slice(b"\\r"),
+            control if control < ' ' => out.extend_from_slice(format!("\\u{:04x}", u32::from(control)).as_bytes()),
+            other => out.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn follows_rfc_8785() {
+        // The key order example of RFC 8785 3.2.3.
+        let value = json!({"\u{20ac}": "Euro Sign", "\r": "Carriage Return", "\u{fb33}": "Hebrew Letter Dalet With Dagesh",
+            "1": "One", "\u{1f600}": "Emoji: Grinning Face", "\u{80}": "Control", "\u{f6}": "Latin Small Letter O With Diaeresis"});
+        let text = String::from_utf8(encode(&value).unwrap()).unwrap();
+        let order: Vec<_> = ["\\r", "\"1\"", "\u{80}", "\u{f6}", "\u{20ac}", "\u{1f600}", "\u{fb33}"]
+            .iter()
+            .map(|key| text.find(key).unwrap())
+            .collect();
+        assert!(order.is_sorted(), "{text}");
+        assert_eq!(encode(&json!({"b": [1, true, null], "a": "\u{1f}\"\\"})).unwrap(), br#"{"a":"\u001f\"\\","b":[1,true,null]}"#);
+    }
+
+    #[test]
+    fn refuses_what_is_not_canonical() {
+        assert!(encode(&json!(1.5)).is_err());
+        assert!(encode(&json!(1u64 << 53)).is_err());
+        assert!(decode(br#"{"b":1,"a":2}"#).is_err());
+        assert!(decode(br#"{"a": 2}"#).is_err());
+        assert!(decode(br#"{"a":2,"a":2}"#).is_err());
+        assert!(decode(b"{").is_err());
+        assert!(decode(br#"{"a":2}"#).is_ok());
+    }
+}

@@ -1,0 +1,33 @@
+//! The law of Usufruct: what exists, who may do what, and why not.
+//!
+//! Everything in this crate is pure. There is no I/O, no async, no clock and no source of randomness; time and
+//! chance come in as arguments ([`Time`], [`ports::Rng`]). A refusal is data that names the clause it rests on.
+
+pub mod agency;
+pub mod block;
+pub mod cbor;
+pub mod certificate;
+pub mod contract;
+pub mod decide;
+pub mod draft;
+pub mod event;
+pub mod grant;
+pub mod hash;
+pub mod id;
+pub mod jcs;
+pub mod lifecycle;
+pub mod logged;
+pub mod mandate;
+pub mod notice;
+pub mod ports;
+pub mod register;
+pub mod service;
+pub mod statement;
+pub mod status;
+pub mod text;
+pub mod time;
+pub mod validate;
+
+pub use hash::Digest;
+pub use text::Text;
+pub use time::Time;

@@ -1,0 +1,465 @@
+//! Mandate: the published power to use certain data for one purpose until a date. No use exists without one.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::block::FORMS;
+use crate::draft::{Draft, Problem};
+use crate::event::Form;
+use crate::id::{AgencyId, BlockId, ContractId};
+use crate::{Text, Time};
+
+/// One revision of a mandate. Immutable; every change is a new revision with a new hash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Mandate {
+    pub title: Text,
+    pub controller: AgencyId,
+    pub kind: MandateKind,
+    pub purpose: Purpose,
+    pub legal_basis: LegalBasis,
+    /// Whose data.
+    pub subjects: Text,
+    pub blocks: Vec<AskedBlock>,
+    pub operations: Vec<Operation>,
+    pub mode: Mode,
+    pub fetch: Fetch,
+    pub rate_cap: RateCap,
+    /// How many residents one request may name; 1 means single requests only.
+    pub bulk_limit: i64,
+    pub recipients: Vec<Recipient>,
+    /// Countries where data is used, as `TW`.
+    pub locations: Vec<String>,
+    pub retention: Retention,
+    pub starts_at: Time,
+    pub sunset_at: Time,
+    pub automated_decision: AutomatedDecision,
+    pub gate: GateLevel,
+    /// Codes of the reasons an official can give for a use, and what the resident reads.
+    pub reasons: Vec<Reason>,
+    /// Impact assessment: where it is published.
+    pub impact_assessment: Option<String>,
+    pub consultation: Consultation,
+    pub oversight_body: AgencyId,
+    pub eight_conditions: Option<EightConditions>,
+    /// The mandate this one continues after its sunset.
+    pub continues: Option<String>,
+}
+
+/// What sort of mandate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MandateKind {
+    Emergency,
+    Ordinary,
+    Research,
+}
+
+/// Exactly one purpose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Purpose {
+    /// At most 140 characters.
+    pub sentence: Text,
+    /// Term of the Data Privacy Vocabulary, as `dpv:ServiceProvision`.
+    pub dpv: String,
+    pub local_code: String,
+    pub commercial: bool,
+}
+
+/// Why it is lawful.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LegalBasis {
+    pub code: Basis,
+    pub instrument: Text,
+    pub article: String,
+    pub url: String,
+}
+
+/// The kinds of basis. Consent is one; the others need no grant but are notified and shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    Consent,
+    LegalObligation,
+    PublicTask,
+    VitalInterest,
+}
+
+/// One block a mandate asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AskedBlock {
+    pub block: BlockId,
+    pub necessity: Necessity,
+    /// The richest form allowed.
+    pub form: Form,
+    /// Why it is needed, in words for the resident.
+    pub reason: Text,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Necessity {
+    Optional,
+    Required,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    Collect,
+    Decide,
+    Disclose,
+    Match,
+    Statistics,
+    Store,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    Query,
+    Store,
+    Stream,
+    View,
+}
+
+/// When data may be fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "when")]
+pub enum Fetch {
+    /// Once for each resident.
+    Once,
+    /// Once for each resident, and not before a date (a draw after its closing day).
+    OnceAfter { after: Time },
+    /// Whenever there is a reason, within the rate cap.
+    Periodic,
+}
+
+/// How often data about one resident may be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RateCap {
+    pub uses: i64,
+    /// ISO 8601 duration.
+    pub per: String,
+}
+
+/// Who may receive data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Recipient {
+    pub agency: AgencyId,
+    /// The contract under which a vendor receives; required when the recipient is a vendor.
+    pub contract: Option<ContractId>,
+    pub why: Text,
+}
+
+/// How long a recipient may keep what it received.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Retention {
+    pub from_event: Text,
+    /// ISO 8601 duration.
+    pub duration: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AutomatedDecision {
+    None,
+    Sole,
+    Support,
+}
+
+/// How far the log must be before data leaves (design.md section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GateLevel {
+    Durable,
+    Published,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reason {
+    pub code: String,
+    pub text: Text,
+}
+
+/// The public comment period before publication.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Consultation {
+    pub from: Time,
+    pub to: Time,
+    pub summary: Text,
+}
+
+/// What an emergency mandate must answer (joint statement of civil society, 2 April 2020).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EightConditions {
+    /// 1. Lawful, necessary, proportionate: the health authority's finding.
+    pub necessity: Text,
+    /// 2. Time-bound: why this length.
+    pub time_bound: Text,
+    /// 3. Limited in scope: what it is never used for.
+    pub scope_lock: Text,
+    /// 4. Security and evidence for any claim of anonymity.
+    pub security: Text,
+    /// 5. Discrimination and marginalised people.
+    pub fairness: Text,
+    /// 6. Sharing in writing, firewalled from business.
+    pub sharing: Text,
+    /// 7. Independent oversight and remedies.
+    pub remedy: Text,
+    /// 8. Participation of those concerned.
+    pub participation: Text,
+}
+
+const BASES: [(&str, Basis); 4] = [
+    ("consent", Basis::Consent),
+    ("legal_obligation", Basis::LegalObligation),
+    ("public_task", Basis::PublicTask),
+    ("vital_interest", Basis::VitalInterest),
+];
+
+/// Longest life of a mandate: five years; of an emergency mandate: 90 days.
+const LONGEST_DAYS: i64 = 5 * 366;
+const LONGEST_EMERGENCY_DAYS: i64 = 90;
+/// Shortest comment period of an ordinary mandate.
+const CONSULTATION_DAYS: i64 = 14;
+
+impl Mandate {
+    /// Reads a mandate, or lists everything that is missing or unlawful in it. What depends on other objects of the
+    /// register (does the controller exist, may the block leave in this form) is checked by [`crate::validate`].
+    pub fn read(value: &Value) -> Result<Self, Vec<Problem>> {
+        let mut draft = Draft::new(value);
+        let mandate = Self::fields(&mut draft);
+        if let Some(mandate) = &mandate {
+            mandate.check(&mut draft);
+        }
+        let problems = draft.finish();
+        match mandate {
+            Some(mandate) if problems.is_empty() => Ok(mandate),
+            _ => Err(problems),
+        }
+    }
+
+    fn fields(draft: &mut Draft<'_>) -> Option<Self> {
+        let kinds =
+            [("emergency", MandateKind::Emergency), ("ordinary", MandateKind::Ordinary), ("research", MandateKind::Research)];
+        let title = draft.text("title", 60, "Give the mandate a short title in both languages.");
+        let controller = draft.parse("controller", "Name the agency that answers for it, as `agc_library`.");
+        let kind = draft.word("kind", &kinds, "Say whether it is ordinary, research or emergency.");
+        let purpose = draft.object("purpose", "State the one purpose.", purpose);
+        let legal_basis = draft.object("legal_basis", "State the law it rests on; without one it cannot exist.", legal_basis);
+        let subjects = draft.text("subjects", 200, "Say whose data it is about.");
+        let blocks = draft.objects("blocks", "List the data blocks, each with its reason.", asked_block);
+        let operations = draft.words("operations", &OPERATIONS, "List what is done with the data.");
+        let mode = draft.word("mode", &MODES, "Say whether data is viewed, stored, queried or streamed.");
+        let fetch = draft.object("fetch", "Say when data may be fetched.", fetch);
+        let rate_cap = draft.object("rate_cap", "Say how often data about one person may be used at most.", |cap| {
+            let uses = cap.integer("uses", 1, 1_000_000, "Give the number of uses.");
+            let per = cap.duration("per", "Give the period, as `P30D`.");
+            Some(RateCap { uses: uses?, per: per?.1 })
+        });
+        let bulk_limit = draft.integer("bulk_limit", 1, 10_000, "Say how many people one request may name; 1 means one at a time.");
+        let recipients = draft.objects("recipients", "Name everyone who receives data.", recipient);
+        let locations = draft.parses::<String>("locations", "List the countries where the data is used, as `TW`.");
+        let retention = draft.object("retention", "Say how long recipients keep the data.", |retention| {
+            let from_event = retention.text("from_event", 120, "Say from which event the time runs.");
+            let duration = retention.duration("duration", "Give the length, as `P30D`.");
+            Some(Retention { from_event: from_event?, duration: duration?.1 })
+        });
+        let starts_at = draft.time("starts_at", "Give the first day.");
+        let sunset_at = draft.time("sunset_at", "Give the last day; a mandate without an end cannot exist.");
+        let automated = [
+            ("none", AutomatedDecision::None),
+            ("sole", AutomatedDecision::Sole),
+            ("support", AutomatedDecision::Support),
+        ];
+        let automated_decision = draft.word("automated_decision", &automated, "Say whether a machine decides.");
+        let gates = [("durable", GateLevel::Durable), ("published", GateLevel::Published)];
+        let gate = draft.word("gate", &gates, "Say how far the log must be before data leaves.");
+        let reasons = draft.objects("reasons", "List the reasons an official may give for a use.", |reason| {
+            let code = reason.string("code", 40, "Give the reason a short code.");
+            let text = reason.text("text", 140, "Say it in words the resident will read.");
+            Some(Reason { code: code?, text: text? })
+        });
+        let impact_assessment = draft.optional_string("impact_assessment", 300);
+        let consultation = draft.object("consultation", "Say when people could comment and what they said.", |consultation| {
+            let from = consultation.time("from", "Give the first day.");
+            let to = consultation.time("to", "Give the last day.");
+            let summary = consultation.text("summary", 600, "Sum up what people said.");
+            Some(Consultation { from: from?, to: to?, summary: summary? })
+        });
+        let oversight_body = draft.parse("oversight_body", "Name the independent body that watches it.");
+        let eight_conditions = match kind {
+            Some(MandateKind::Emergency) => {
+                draft.object("eight_conditions", "An emergency mandate answers all eight conditions.", eight_conditions)
+            }
+            _ => draft.optional_object("eight_conditions", eight_conditions),
+        };
+        let continues = draft.optional_string("continues", 80);
+        Some(Self {
+            title: title?,
+            controller: controller?,
+            kind: kind?,
+            purpose: purpose?,
+            legal_basis: legal_basis?,
+            subjects: subjects?,
+            blocks,
+            operations,
+            mode: mode?,
+            fetch: fetch?,
+            rate_cap: rate_cap?,
+            bulk_limit: bulk_limit?,
+            recipients,
+            locations,
+            retention: retention?,
+            starts_at: starts_at?,
+            sunset_at: sunset_at?,
+            automated_decision: automated_decision?,
+            gate: gate?,
+            reasons,
+            impact_assessment,
+            consultation: consultation?,
+            oversight_body: oversight_body?,
+            eight_conditions,
+            continues,
+        })
+    }
+
+    fn check(&self, draft: &mut Draft<'_>) {
+        let days = (self.sunset_at.micros() - self.starts_at.micros()) / crate::time::DAY;
+        if days <= 0 {
+            draft.note("sunset_at", "before-start", "The mandate ends before it begins. Correct one of the days.".into());
+        }
+        let (longest, remedy) = match self.kind {
+            MandateKind::Emergency => (LONGEST_EMERGENCY_DAYS, "Shorten it; a renewal is a new mandate with a new review."),
+            MandateKind::Ordinary | MandateKind::Research => (LONGEST_DAYS, "Shorten it to five years at most."),
+        };
+        if days > longest {
+            draft.note("sunset_at", "too-long", format!("The mandate runs {days} days, more than {longest}. {remedy}"));
+        }
+        let consulted = (self.consultation.to.micros() - self.consultation.from.micros()) / crate::time::DAY;
+        if consulted < 0 {
+            draft.note("consultation.to", "before-start", "The comment period ends before it begins. Correct one of the days.".into());
+        } else if consulted < CONSULTATION_DAYS && self.kind != MandateKind::Emergency {
+            draft.note("consultation.to", "too-short", format!("People had {consulted} days to comment. Give them at least {CONSULTATION_DAYS}."));
+        }
+        if self.consultation.to > self.starts_at && self.kind != MandateKind::Emergency {
+            draft.note("starts_at", "before-consultation", "The mandate begins before people could finish commenting. Let it begin later.".into());
+        }
+        if self.kind == MandateKind::Emergency && self.purpose.commercial {
+            draft.note("purpose.commercial", "commercial-emergency", "An emergency mandate may not serve business. Set this to `false`.".into());
+        }
+        let mut blocks: Vec<_> = self.blocks.iter().map(|asked| &asked.block).collect();
+        blocks.sort_unstable();
+        if blocks.windows(2).any(|pair| pair[0] == pair[1]) {
+            draft.note("blocks", "duplicate", "A block stands in the list twice. Take one out.".into());
+        }
+        let mut codes: Vec<_> = self.reasons.iter().map(|reason| &reason.code).collect();
+        codes.sort_unstable();
+        if codes.windows(2).any(|pair| pair[0] == pair[1]) {
+            draft.note("reasons", "duplicate", "Two reasons have the same code. Give each its own.".into());
+        }
+        if (self.automated_decision != AutomatedDecision::None || self.kind == MandateKind::Emergency || self.bulk_limit > 1)
+            && self.impact_assessment.is_none()
+        {
+            draft.note(
+                "impact_assessment",
+                "missing",
+                "This mandate decides by machine, is an emergency or names many people at once, so it needs an impact assessment. Say where it is published.".into(),
+            );
+        }
+    }
+
+    /// The asked block with this id.
+    pub fn asked(&self, block: &BlockId) -> Option<&AskedBlock> {
+        self.blocks.iter().find(|asked| asked.block == *block)
+    }
+
+    /// The words for a reason code.
+    pub fn reason(&self, code: &str) -> Option<&Text> {
+        self.reasons.iter().find(|reason| reason.code == code).map(|reason| &reason.text)
+    }
+
+    /// Length of the rate period in microseconds.
+    pub fn rate_period(&self) -> i64 {
+        crate::time::parse_duration(&self.rate_cap.per).unwrap_or(i64::MAX)
+    }
+
+    /// When data released at `now` must be gone: after its retention, at the sunset at the latest.
+    pub fn keep_until(&self, now: Time) -> Time {
+        let retention = crate::time::parse_duration(&self.retention.duration).unwrap_or(0);
+        now.plus(retention).min(self.sunset_at)
+    }
+}
+
+const OPERATIONS: [(&str, Operation); 6] = [
+    ("collect", Operation::Collect),
+    ("decide", Operation::Decide),
+    ("disclose", Operation::Disclose),
+    ("match", Operation::Match),
+    ("statistics", Operation::Statistics),
+    ("store", Operation::Store),
+];
+
+const MODES: [(&str, Mode); 4] = [("query", Mode::Query), ("store", Mode::Store), ("stream", Mode::Stream), ("view", Mode::View)];
+
+fn purpose(draft: &mut Draft<'_>) -> Option<Purpose> {
+    let sentence = draft.text("sentence", 140, "Say in one sentence of at most 140 characters what the data is for.");
+    let dpv = draft.string("dpv", 80, "Give the term of the Data Privacy Vocabulary, as `dpv:ServiceProvision`.");
+    let local_code = draft.string("local_code", 40, "Give the code of the national purpose list, as `TW-095`.");
+    let commercial = draft.flag("commercial", "Say whether it serves business.");
+    Some(Purpose { sentence: sentence?, dpv: dpv?, local_code: local_code?, commercial: commercial? })
+}
+
+fn legal_basis(draft: &mut Draft<'_>) -> Option<LegalBasis> {
+    let code = draft.word("code", &BASES, "Say what kind of basis it is.");
+    let instrument = draft.text("instrument", 160, "Name the act or ordinance.");
+    let article = draft.string("article", 40, "Give the article.");
+    let url = draft.string("url", 300, "Say where the text can be read.");
+    Some(LegalBasis { code: code?, instrument: instrument?, article: article?, url: url? })
+}
+
+fn asked_block(draft: &mut Draft<'_>) -> Option<AskedBlock> {
+    let block = draft.parse("block", "Name the block, as `blk_name`.");
+    let words = [("optional", Necessity::Optional), ("required", Necessity::Required)];
+    let necessity = draft.word("necessity", &words, "Say whether it is required or optional.");
+    let form = draft.word("form", &FORMS, "Say in which form at most: token, predicate or value.");
+    let reason = draft.text("reason", 140, "Say why it is needed.");
+    Some(AskedBlock { block: block?, necessity: necessity?, form: form?, reason: reason? })
+}
+
+fn fetch(draft: &mut Draft<'_>) -> Option<Fetch> {
+    let words = [("once", 0), ("once_after", 1), ("periodic", 2)];
+    match draft.word("when", &words, "Choose `once`, `once_after` or `periodic`.")? {
+        0 => Some(Fetch::Once),
+        1 => Some(Fetch::OnceAfter { after: draft.time("after", "Give the day from which data may be fetched.")? }),
+        _ => Some(Fetch::Periodic),
+    }
+}
+
+fn recipient(draft: &mut Draft<'_>) -> Option<Recipient> {
+    let agency = draft.parse("agency", "Name the recipient, as `agc_library`.");
+    let contract = draft.optional_parse("contract", "Name the contract, as `ctr_cloud`.");
+    let why = draft.text("why", 140, "Say why it receives data.");
+    Some(Recipient { agency: agency?, contract, why: why? })
+}
+
+fn eight_conditions(draft: &mut Draft<'_>) -> Option<EightConditions> {
+    let necessity = draft.text("necessity", 600, "Give the health authority's finding that it is necessary and proportionate.");
+    let time_bound = draft.text("time_bound", 600, "Say why it must last this long and not longer.");
+    let scope_lock = draft.text("scope_lock", 600, "Say what the data is never used for.");
+    let security = draft.text("security", 600, "Describe the security, with evidence for any claim of anonymity.");
+    let fairness = draft.text("fairness", 600, "Say how discrimination is looked for and mended.");
+    let sharing = draft.text("sharing", 600, "Say how sharing is put in writing and kept from business.");
+    let remedy = draft.text("remedy", 600, "Name the independent body and the remedies.");
+    let participation = draft.text("participation", 600, "Say how those concerned took part.");
+    Some(EightConditions {
+        necessity: necessity?,
+        time_bound: time_bound?,
+        scope_lock: scope_lock?,
+        security: security?,
+        fairness: fairness?,
+        sharing: sharing?,
+        remedy: remedy?,
+        participation: participation?,
+    })
+}

@@ -1,0 +1,231 @@
+//! The register: what exists and in which state, as a fold over the log's public statements.
+//!
+//! There is no table behind it. Replaying the statements of the log gives the same register, byte for byte.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::agency::{Agency, AgencyKind};
+use crate::block::DataBlock;
+use crate::certificate::Certificate;
+use crate::contract::Contract;
+use crate::draft::Problem;
+use crate::id::{AgencyId, BlockId, CertificateId, ContractId, MandateId, ServiceId};
+use crate::lifecycle::State;
+use crate::mandate::Mandate;
+use crate::notice::Notice;
+use crate::service::Service;
+use crate::statement::{Statement, StatementKind};
+use crate::status::StatusChange;
+use crate::validate;
+use crate::{Digest, Text, Time};
+
+/// Everything the log's statements say exists.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Register {
+    pub agencies: BTreeMap<AgencyId, Entry<Agency>>,
+    pub blocks: BTreeMap<BlockId, Entry<DataBlock>>,
+    pub services: BTreeMap<ServiceId, Entry<Service>>,
+    pub mandates: BTreeMap<MandateId, Entry<Mandate>>,
+    /// Notices by the hash of the mandate revision they explain.
+    pub notices: BTreeMap<Digest, Entry<Notice>>,
+    pub contracts: BTreeMap<ContractId, Entry<Contract>>,
+    pub certificates: BTreeMap<CertificateId, Entry<Certificate>>,
+    /// Which mandate a revision hash belongs to, for every revision ever.
+    revisions: BTreeMap<Digest, (MandateId, u64)>,
+    operator: Option<AgencyId>,
+    last_at: Time,
+}
+
+/// One object with its present revision, its state and how it got there.
+#[derive(Clone, Debug, Serialize)]
+pub struct Entry<T> {
+    pub id: String,
+    pub rev: u64,
+    /// Hash of the present revision.
+    pub hash: Digest,
+    /// Leaf number of the object's first revision: its short number for ever, used as a key in the store.
+    pub number: u64,
+    /// Leaf number of the present revision.
+    pub index: u64,
+    pub state: State,
+    pub since: Time,
+    pub body: T,
+    pub history: Vec<Step>,
+}
+
+/// One change of state.
+#[derive(Clone, Debug, Serialize)]
+pub struct Step {
+    pub to: State,
+    pub at: Time,
+    /// Leaf number of the statement.
+    pub index: u64,
+    pub reason: Text,
+}
+
+/// A statement whose content was read and found lawful against the register.
+pub(crate) enum Content {
+    Agency(AgencyId, Agency),
+    Block(BlockId, DataBlock),
+    Certificate(CertificateId, Certificate),
+    Contract(ContractId, Contract),
+    Mandate(MandateId, Box<Mandate>),
+    Notice(Notice),
+    Service(ServiceId, Service),
+    Status(StatusChange),
+}
+
+impl Register {
+    /// Whether `statement` may be the next one, with every reason why not.
+    pub fn check(&self, statement: &Statement) -> Result<(), Vec<Problem>> {
+        validate::statement(self, statement).map(drop)
+    }
+
+    /// Applies the statement in leaf `index`, or says why it is unlawful and changes nothing.
+    pub fn apply(&mut self, statement: &Statement, index: u64) -> Result<(), Vec<Problem>> {
+        let (content, hash) = validate::statement(self, statement)?;
+        let make = Make { statement, hash, index };
+        match content {
+            Content::Agency(id, body) => {
+                if body.kind == AgencyKind::Operator && self.operator.is_none() {
+                    self.operator = Some(id.clone());
+                }
+                put(&mut self.agencies, id, body, &make, State::Active);
+            }
+            Content::Block(id, body) => put(&mut self.blocks, id, body, &make, State::Active),
+            Content::Certificate(id, body) => put(&mut self.certificates, id, body, &make, State::Published),
+            Content::Contract(id, body) => put(&mut self.contracts, id, body, &make, State::Draft),
+            Content::Mandate(id, body) => {
+                self.revisions.insert(hash, (id.clone(), statement.rev));
+                put(&mut self.mandates, id, *body, &make, State::Draft);
+            }
+            Content::Notice(body) => put(&mut self.notices, body.mandate_hash, body, &make, State::Published),
+            Content::Service(id, body) => {
+                // A service stays in its state across revisions: its statement needs the same two people as its activation.
+                let state = self.services.get(&id).map_or(State::Draft, |entry| entry.state);
+                put(&mut self.services, id, body, &make, state);
+            }
+            Content::Status(change) => self.step(&change, statement.at, index),
+        }
+        self.last_at = statement.at;
+        Ok(())
+    }
+
+    fn step(&mut self, change: &StatusChange, at: Time, index: u64) {
+        let step = Step { to: change.to, at, index, reason: change.reason.clone() };
+        if let Some(entry) = change.object.parse().ok().and_then(|id: MandateId| self.mandates.get_mut(&id)) {
+            entry.take(step);
+        } else if let Some(entry) = change.object.parse().ok().and_then(|id: ContractId| self.contracts.get_mut(&id)) {
+            entry.take(step);
+        } else if let Some(entry) = change.object.parse().ok().and_then(|id: ServiceId| self.services.get_mut(&id)) {
+            entry.take(step);
+        }
+    }
+
+    /// Rebuilds the register from statements with their leaf numbers.
+    pub fn replay<'a>(statements: impl IntoIterator<Item = (u64, &'a Statement)>) -> Result<Self, (u64, Vec<Problem>)> {
+        let mut register = Self::default();
+        for (index, statement) in statements {
+            register.apply(statement, index).map_err(|problems| (index, problems))?;
+        }
+        Ok(register)
+    }
+
+    /// The operator: the agency of the first statement.
+    pub fn operator(&self) -> Option<&Entry<Agency>> {
+        self.agencies.get(self.operator.as_ref()?)
+    }
+
+    /// Time of the last statement.
+    pub fn last_at(&self) -> Time {
+        self.last_at
+    }
+
+    /// The mandate a revision hash belongs to, and the number of the revision.
+    pub fn revision(&self, hash: &Digest) -> Option<(&Entry<Mandate>, u64)> {
+        let (id, rev) = self.revisions.get(hash)?;
+        Some((self.mandates.get(id)?, *rev))
+    }
+
+    /// The notice for the present revision of a mandate.
+    pub fn notice(&self, mandate: &Entry<Mandate>) -> Option<&Entry<Notice>> {
+        self.notices.get(&mandate.hash)
+    }
+
+    /// The number of a pseudonym sector: that of the first service in it.
+    pub fn sector(&self, service: &Entry<Service>) -> u64 {
+        self.services
+            .values()
+            .filter(|other| other.body.sector == service.body.sector)
+            .map(|other| other.number)
+            .min()
+            .unwrap_or(service.number)
+    }
+
+    /// The certificate about the end of a mandate.
+    pub fn certificate(&self, mandate: &MandateId) -> Option<&Entry<Certificate>> {
+        self.certificates.values().find(|entry| entry.body.mandate.as_deref() == Some(mandate.as_str()))
+    }
+
+    /// The next revision number and the hash it must name, for an object of this kind.
+    pub fn next_revision(&self, kind: StatementKind, id: &str) -> (u64, Option<Digest>) {
+        fn of<K: Ord + std::str::FromStr, T>(map: &BTreeMap<K, Entry<T>>, id: &str) -> Option<(u64, Digest)> {
+            let entry = map.get(&id.parse().ok()?)?;
+            Some((entry.rev, entry.hash))
+        }
+        let present = match kind {
+            StatementKind::Agency => of(&self.agencies, id),
+            StatementKind::Certificate => of(&self.certificates, id),
+            StatementKind::Contract => of(&self.contracts, id),
+            StatementKind::DataBlock => of(&self.blocks, id),
+            StatementKind::Mandate => of(&self.mandates, id),
+            StatementKind::Service => of(&self.services, id),
+            StatementKind::Notice | StatementKind::StatusChange => None,
+        };
+        present.map_or((1, None), |(rev, hash)| (rev + 1, Some(hash)))
+    }
+}
+
+impl<T> Entry<T> {
+    fn take(&mut self, step: Step) {
+        self.state = step.to;
+        self.since = step.at;
+        self.history.push(step);
+    }
+}
+
+impl Entry<Mandate> {
+    /// Whether uses are possible at `now` as far as the mandate itself goes.
+    pub fn is_in_force(&self, now: Time) -> bool {
+        self.state == State::Active && self.body.starts_at <= now && now < self.body.sunset_at
+    }
+}
+
+struct Make<'a> {
+    statement: &'a Statement,
+    hash: Digest,
+    index: u64,
+}
+
+fn put<K: Ord, T>(map: &mut BTreeMap<K, Entry<T>>, id: K, body: T, make: &Make<'_>, state: State) {
+    let (number, mut history) = match map.remove(&id) {
+        Some(old) => (old.number, old.history),
+        None => (make.index, Vec::new()),
+    };
+    let reason = Text::new("A revision was published.", "發布新版本。");
+    history.push(Step { to: state, at: make.statement.at, index: make.index, reason });
+    let entry = Entry {
+        id: make.statement.id.clone(),
+        rev: make.statement.rev,
+        hash: make.hash,
+        number,
+        index: make.index,
+        state,
+        since: make.statement.at,
+        body,
+        history,
+    };
+    map.insert(id, entry);
+}

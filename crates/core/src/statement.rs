@@ -1,0 +1,177 @@
+//! Statement: a public log leaf in clear. Canonical JSON, approved by keys that an earlier statement names.
+
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::hash::sha256;
+use crate::id::AgencyId;
+use crate::jcs::{self, NotCanonical};
+use crate::{Digest, Time};
+
+/// First bytes of every statement leaf.
+pub const LEAF_PREFIX: [u8; 2] = [1, 1];
+/// Longest statement, in bytes of canonical JSON.
+pub const LONGEST: usize = 65_000;
+
+/// A statement as it stands in the log: `{type, id, rev, prev, at, by, body, approvals}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Statement {
+    #[serde(rename = "type")]
+    pub kind: StatementKind,
+    /// Id of the object.
+    pub id: String,
+    /// Number of the revision, from 1.
+    pub rev: u64,
+    /// Hash of the revision before this one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub prev: Option<Digest>,
+    pub at: Time,
+    /// The agency that speaks.
+    pub by: AgencyId,
+    pub body: Value,
+    #[serde(default)]
+    pub approvals: Vec<Approval>,
+}
+
+/// What a statement is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum StatementKind {
+    Agency,
+    Certificate,
+    Contract,
+    DataBlock,
+    Mandate,
+    Notice,
+    Service,
+    StatusChange,
+}
+
+/// One signature over a statement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approval {
+    /// Whose key: the id of an agency.
+    pub agency: AgencyId,
+    /// Which key of that agency.
+    pub key: String,
+    /// `Ed25519`; WebAuthn assertions join later under a name of their own.
+    pub algorithm: String,
+    /// base64url without padding.
+    pub signature: String,
+}
+
+/// Why bytes are not a statement.
+#[derive(Debug, thiserror::Error)]
+pub enum Malformed {
+    #[error("The statement is not canonical JSON. {0}")]
+    Json(#[from] NotCanonical),
+    #[error("The statement lacks a field or has one too many: {0}. Send exactly type, id, rev, prev, at, by, body and approvals.")]
+    Shape(#[source] serde_json::Error),
+    #[error("The statement is longer than {LONGEST} bytes. Move long texts to a document and name its hash.")]
+    TooLong,
+    #[error("The bytes do not begin as a statement leaf. Send 0x01 0x01 and then the canonical JSON.")]
+    Prefix,
+}
+
+impl Statement {
+    /// Reads a statement from canonical JSON.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        if bytes.len() > LONGEST {
+            return Err(Malformed::TooLong);
+        }
+        let value = jcs::decode(bytes)?;
+        let statement: Self = serde_json::from_value(value).map_err(Malformed::Shape)?;
+        // A value that parses in more than one spelling (a time, an absent list) must still have one byte form.
+        if jcs::encode(&statement)? == bytes { Ok(statement) } else { Err(NotCanonical::Form.into()) }
+    }
+
+    /// Reads a statement from a log leaf.
+    pub fn from_leaf(leaf: &[u8]) -> Result<Self, Malformed> {
+        Self::parse(leaf.strip_prefix(&LEAF_PREFIX).ok_or(Malformed::Prefix)?)
+    }
+
+    /// The log leaf: prefix and canonical JSON.
+    pub fn leaf(&self) -> Result<Vec<u8>, Malformed> {
+        let json = jcs::encode(self)?;
+        if json.len() > LONGEST {
+            return Err(Malformed::TooLong);
+        }
+        Ok([&LEAF_PREFIX[..], &json].concat())
+    }
+
+    /// SHA-256 over the statement without its approvals: what approvers sign, and the hash of the revision.
+    pub fn hash(&self) -> Result<Digest, Malformed> {
+        let mut value = serde_json::to_value(self).map_err(NotCanonical::from)?;
+        if let Some(members) = value.as_object_mut() {
+            members.remove("approvals");
+        }
+        Ok(sha256(&jcs::encode(&value)?))
+    }
+
+    /// Adds the approval of `signer`.
+    pub fn approve(&mut self, signer: &Signer) -> Result<(), Malformed> {
+        let message = approval_message(&self.hash()?);
+        self.approvals.push(Approval {
+            agency: signer.agency.clone(),
+            key: signer.key.clone(),
+            algorithm: "Ed25519".to_owned(),
+            signature: URL_SAFE_NO_PAD.encode(signer.pair.sign(&message)),
+        });
+        Ok(())
+    }
+}
+
+impl Approval {
+    /// Whether this approval is a signature over `hash` by the key `public` (base64url).
+    pub fn verifies(&self, hash: &Digest, public: &str) -> bool {
+        let (Some(public), Ok(signature)) = (public_key(public), URL_SAFE_NO_PAD.decode(&self.signature)) else {
+            return false;
+        };
+        self.algorithm == "Ed25519"
+            && UnparsedPublicKey::new(&ED25519, public).verify(&approval_message(hash), &signature).is_ok()
+    }
+}
+
+/// An official's or automaton's signing key.
+pub struct Signer {
+    agency: AgencyId,
+    key: String,
+    pair: Ed25519KeyPair,
+}
+
+impl Signer {
+    /// A signer for key `key` of `agency`, from its 32-byte seed. `None` when the seed is refused.
+    pub fn new(agency: AgencyId, key: &str, seed: &[u8; 32]) -> Option<Self> {
+        let pair = Ed25519KeyPair::from_seed_unchecked(seed).ok()?;
+        Some(Self { agency, key: key.to_owned(), pair })
+    }
+
+    /// The agency the signer speaks for.
+    pub fn agency(&self) -> &AgencyId {
+        &self.agency
+    }
+
+    /// The name of the key within the agency.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The public key, base64url without padding.
+    pub fn public(&self) -> String {
+        use aws_lc_rs::signature::KeyPair;
+        URL_SAFE_NO_PAD.encode(self.pair.public_key().as_ref())
+    }
+}
+
+/// The 32 bytes of an Ed25519 public key in base64url.
+pub fn public_key(text: &str) -> Option<[u8; 32]> {
+    URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
+}
+
+fn approval_message(hash: &Digest) -> Vec<u8> {
+    [b"usufruct/approval/v1\n", &hash.0[..]].concat()
+}

@@ -1,0 +1,38 @@
+//! StatusChange: the only way an object's status ever changes.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::draft::{Draft, Problem};
+use crate::lifecycle::State;
+use crate::{Digest, Text};
+
+/// One step of one object through its states.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StatusChange {
+    /// Id of the object, as `mdt_library-card`.
+    pub object: String,
+    /// Hash of the revision the change is about.
+    pub revision: Digest,
+    pub from: State,
+    pub to: State,
+    pub reason: Text,
+}
+
+impl StatusChange {
+    /// Reads a status change, or lists everything that is missing or unlawful.
+    pub fn read(value: &Value) -> Result<Self, Vec<Problem>> {
+        let mut draft = Draft::new(value);
+        let object = draft.string("object", 80, "Name the object.");
+        let revision = draft.parse("revision", "Give the hash of the revision.");
+        let from = draft.word("from", &State::WORDS, "Give the present state.");
+        let to = draft.word("to", &State::WORDS, "Give the next state.");
+        let reason = draft.text("reason", 400, "Say why, in both languages.");
+        let change = (|| Some(Self { object: object?, revision: revision?, from: from?, to: to?, reason: reason? }))();
+        let problems = draft.finish();
+        match change {
+            Some(change) if problems.is_empty() => Ok(change),
+            _ => Err(problems),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Time as the system stores it: microseconds since 1970, UTC.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A moment, in microseconds since 1970-01-01T00:00:00Z. Written as RFC 3339 in statements and answers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Time(i64);
+
+pub const SECOND: i64 = 1_000_000;
+pub const MINUTE: i64 = 60 * SECOND;
+pub const HOUR: i64 = 60 * MINUTE;
+pub const DAY: i64 = 24 * HOUR;
+
+impl Time {
+    /// The moment `micros` microseconds after 1970. Values outside the years -9999 to 9999 are cut to that range.
+    pub fn from_micros(micros: i64) -> Self {
+        Self(micros.clamp(jiff::Timestamp::MIN.as_microsecond(), jiff::Timestamp::MAX.as_microsecond()))
+    }
+
+    /// Microseconds since 1970.
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since 1970, rounded down.
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(SECOND)
+    }
+
+    /// This moment plus `micros` microseconds (which may be negative).
+    pub fn plus(self, micros: i64) -> Self {
+        Self::from_micros(self.0.saturating_add(micros))
+    }
+
+    /// The calendar day in Taipei, as `2026-11-20`.
+    pub fn day(self) -> String {
+        self.zoned().strftime("%Y-%m-%d").to_string()
+    }
+
+    /// Day and minute in Taipei, as `2026-11-20 14:05`.
+    pub fn minute(self) -> String {
+        self.zoned().strftime("%Y-%m-%d %H:%M").to_string()
+    }
+
+    /// The year in the calendar of the Republic of China (2026 is 115).
+    pub fn minguo_year(self) -> i16 {
+        self.zoned().year() - 1911
+    }
+
+    fn zoned(self) -> jiff::Zoned {
+        // Taipei has kept UTC+8 without daylight saving since 1979, so no time zone database is needed.
+        self.timestamp().to_zoned(TimeZone::fixed(jiff::tz::offset(8)))
+    }
+
+    fn timestamp(self) -> jiff::Timestamp {
+        // INVARIANT: every constructor clamps or parses into jiff's range.
+        jiff::Timestamp::from_microsecond(self.0).expect("time lies in the supported range")
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.timestamp())
+    }
+}
+
+impl fmt::Debug for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Time {
+    type Err = jiff::Error;
+
+    /// Reads RFC 3339 (`2026-11-20T00:00:00Z`). A bare day (`2026-11-20`) is its first moment in Taipei.
+    fn from_str(text: &str) -> Result<Self, jiff::Error> {
+        if text.len() == 10 {
+            let day: jiff::civil::Date = text.parse()?;
+            let zoned = day.to_zoned(TimeZone::fixed(jiff::tz::offset(8)))?;
+            return Ok(Self(zoned.timestamp().as_microsecond()));
+        }
+        Ok(Self(text.parse::<jiff::Timestamp>()?.as_microsecond()))
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// Reads an ISO 8601 duration of days, hours, minutes and seconds (`P30D`, `PT4H`) or of years and months, which count
+/// as 365 and 30 days. The answer is in microseconds. Negative and empty durations are refused.
+pub fn parse_duration(text: &str) -> Option<i64> {
+    let span: jiff::Span = text.parse().ok()?;
+    let days = i64::from(span.get_years()) * 365
+        + i64::from(span.get_months()) * 30
+        + i64::from(span.get_weeks()) * 7
+        + i64::from(span.get_days());
+    let micros = days
+        .checked_mul(DAY)?
+        .checked_add(i64::from(span.get_hours()).checked_mul(HOUR)?)?
+        .checked_add(span.get_minutes().checked_mul(MINUTE)?)?
+        .checked_add(span.get_seconds().checked_mul(SECOND)?)?;
+    (micros > 0).then_some(micros)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_and_writes_rfc3339_and_bare_days() {
+        let time: Time = "2026-11-20T00:00:00Z".parse().unwrap();
+        assert_eq!(time.to_string(), "2026-11-20T00:00:00Z");
+        assert_eq!(time.day(), "2026-11-20");
+        assert_eq!("2026-11-20".parse::<Time>().unwrap().to_string(), "2026-11-19T16:00:00Z");
+        assert_eq!(time.minguo_year(), 115);
+        assert!("tomorrow".parse::<Time>().is_err());
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(parse_duration("P30D"), Some(30 * DAY));
+        assert_eq!(parse_duration("P1Y"), Some(365 * DAY));
+        assert_eq!(parse_duration("PT4H"), Some(4 * HOUR));
+        assert_eq!(parse_duration("P0D"), None);
+        assert_eq!(parse_duration("-P1D"), None);
+        assert_eq!(parse_duration("a month"), None);
+    }
+}
