@@ -91,6 +91,11 @@ impl Agency {
         if ids.windows(2).any(|pair| pair[0] == pair[1]) {
             draft.note("signing_keys", "duplicate", "Two keys have the same name. Give each its own.".into());
         }
+        let mut publics: Vec<_> = signing_keys.iter().map(|key| &key.public).collect();
+        publics.sort_unstable();
+        if publics.windows(2).any(|pair| pair[0] == pair[1]) {
+            draft.note("signing_keys", "duplicate", "One public key stands under two names, so one person could speak for two roles. Give each person a key.".into());
+        }
         Some(Self {
             legal_name: legal_name?,
             kind: kind?,

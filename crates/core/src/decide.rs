@@ -78,13 +78,17 @@ pub enum Clause {
 
 /// Decides a request about one resident. `grant` is what the store holds for her under the mandate.
 pub fn decide(register: &Register, request: &Request, grant: Option<&Grant>, now: Time) -> Decision {
+    weigh(register, request, grant, now).decision()
+}
+
+fn weigh(register: &Register, request: &Request, grant: Option<&Grant>, now: Time) -> Sheet {
     let mut sheet = Sheet { held: Vec::with_capacity(17), broken: Vec::new() };
     let mandate = register.mandates.get(&request.mandate);
     let service = register.services.get(&request.service);
     let Some((mandate, service)) = mandate.zip(service) else {
         sheet.rule(Clause::Mandate, mandate.is_some());
         sheet.rule(Clause::Service, service.is_some());
-        return sheet.decision();
+        return sheet;
     };
     sheet.rule(Clause::Mandate, matches!(mandate.state, State::Active | State::Suspended));
     sheet.rule(Clause::Suspension, mandate.state != State::Suspended && service.state != State::Suspended && !is_paused(grant));
@@ -99,20 +103,22 @@ pub fn decide(register: &Register, request: &Request, grant: Option<&Grant>, now
     sheet.rule(Clause::BulkLimit, (1..=mandate.body.bulk_limit).contains(&request.subjects));
     asked(register, request, &mandate.body, &mut sheet);
     granted(register, request, mandate, grant, now, &mut sheet);
-    sheet.decision()
+    sheet
 }
 
 /// What a decision before any resident is known can say: everything but the grant. Used by the dry run and by batches to
 /// refuse a whole request early.
 pub fn decide_without_resident(register: &Register, request: &Request, now: Time) -> Decision {
-    let mut decision = decide(register, request, None, now);
-    if decision.outcome == Outcome::Refuse {
-        decision.because.retain(|clause| !matches!(clause, Clause::Grant | Clause::Notice | Clause::BlocksChosen | Clause::Resident));
-        if decision.because.is_empty() {
-            decision.outcome = Outcome::Permit;
-        }
-    }
-    decision
+    let mut sheet = weigh(register, request, None, now);
+    // Whether data was fetched already depends on the resident; whether the day has come does not.
+    let fetch = register.mandates.get(&request.mandate).map(|mandate| mandate.body.fetch);
+    let too_early = matches!(fetch, Some(Fetch::OnceAfter { after }) if now < after);
+    sheet.broken.retain(|clause| match clause {
+        Clause::Grant | Clause::Notice | Clause::BlocksChosen | Clause::Resident => false,
+        Clause::Fetch => too_early,
+        _ => true,
+    });
+    sheet.decision()
 }
 
 fn receiving(register: &Register, request: &Request, mandate: &Entry<Mandate>, service: &Entry<Service>, now: Time, sheet: &mut Sheet) {
@@ -139,7 +145,7 @@ fn receiving(register: &Register, request: &Request, mandate: &Entry<Mandate>, s
             *form < Form::Value || contract.value_blocks.iter().any(|value| value.block == *block)
         })
     };
-    sheet.rule(Clause::Form, contract.is_some_and(|contract| tokens_only(&contract.body)));
+    sheet.rule(Clause::Form, contract.is_none_or(|contract| tokens_only(&contract.body)));
 }
 
 fn asked(register: &Register, request: &Request, mandate: &Mandate, sheet: &mut Sheet) {
@@ -161,10 +167,10 @@ fn granted(register: &Register, request: &Request, mandate: &Entry<Mandate>, gra
         sheet.rule(Clause::Notice, notice.is_some());
         // Without a grant there is no counter, so only a date can be checked; one-time fetches need the counter.
         sheet.rule(Clause::Fetch, match mandate.body.fetch {
-            Fetch::Once => false,
-            Fetch::OnceAfter { .. } => false,
+            Fetch::Once => consent,
+            Fetch::OnceAfter { after } => consent && now >= after,
             Fetch::Periodic => true,
-        } || consent);
+        });
         return;
     };
     sheet.rule(

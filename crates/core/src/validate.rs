@@ -14,7 +14,7 @@ use crate::mandate::{Mandate, MandateKind};
 use crate::notice::Notice;
 use crate::register::{Content, Register};
 use crate::service::Service;
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Approval, Statement, StatementKind};
 use crate::status::StatusChange;
 use crate::{Digest, Time};
 
@@ -131,15 +131,20 @@ fn agency(register: &Register, statement: &Statement, hash: &Digest, problems: &
         }
         None => {
             // The root of trust: the operator's first statement is approved by keys it names itself.
-            if !statement.approvals.iter().any(|approval| {
+            let own = |approval: &Approval| {
                 approval.agency == id && body.key(&approval.key).is_some_and(|key| approval.verifies(hash, &key.public))
-            }) {
+            };
+            if statement.approvals.is_empty() || !statement.approvals.iter().all(own) {
                 problems.push(problem("approvals", "missing", "No key of the operator approved this. Sign it with one of the keys it names.".into()));
             }
         }
         Some(operator) => {
             if body.kind == AgencyKind::Operator && operator.id != statement.id {
                 problems.push(problem("kind", "second-operator", "There is one operator only. Choose another kind.".into()));
+            }
+            // Mandates and contracts rest on the kinds of the bodies they name, so a kind holds for life.
+            if register.agencies.get(&id).is_some_and(|old| old.body.kind != body.kind) {
+                problems.push(problem("kind", "changed", "A body cannot become one of another kind. Register it under a new name.".into()));
             }
             speaks_for_operator(register, statement, hash, 1, problems);
         }
@@ -189,7 +194,15 @@ fn contract(register: &Register, statement: &Statement, hash: &Digest, problems:
             problems.push(unknown(&format!("subprocessors[{i}].agency"), &sub.agency, "agency"));
         }
     }
-    Some(Content::Contract(statement.id.parse().ok()?, body))
+    let id: ContractId = statement.id.parse().ok()?;
+    if let Some(old) = register.contracts.get(&id) {
+        same_owner("controller", &old.body.controller, &body.controller, problems);
+        // A contract that is ending still owes the deletion of what the vendor holds.
+        if old.state == State::Ending || old.state.is_over() {
+            problems.push(problem("id", "over", "This contract has ended. Sign a new one.".into()));
+        }
+    }
+    Some(Content::Contract(id, body))
 }
 
 fn mandate_statement(register: &Register, statement: &Statement, hash: &Digest, problems: &mut Vec<Problem>) -> Option<Content> {
@@ -197,8 +210,12 @@ fn mandate_statement(register: &Register, statement: &Statement, hash: &Digest, 
     speaker(register, statement, hash, &body.controller, 2, problems);
     problems.extend(mandate(register, &body));
     let id: MandateId = statement.id.parse().ok()?;
-    if register.mandates.get(&id).is_some_and(|entry| entry.state.is_over()) {
-        problems.push(problem("id", "over", "This mandate has ended. Publish a new one that names it in `continues`.".into()));
+    if let Some(old) = register.mandates.get(&id) {
+        same_owner("controller", &old.body.controller, &body.controller, problems);
+        let in_force = matches!(old.state, State::Published | State::Active | State::Suspended);
+        if old.state.is_over() || in_force && statement.at >= old.body.sunset_at {
+            problems.push(problem("id", "over", "This mandate has ended. Publish a new one that names it in `continues`.".into()));
+        }
     }
     Some(Content::Mandate(id, Box::new(body)))
 }
@@ -224,7 +241,11 @@ fn service(register: &Register, statement: &Statement, hash: &Digest, problems: 
     let body = keep(Service::read(&statement.body), problems)?;
     speaker(register, statement, hash, &body.agency, 2, problems);
     let id: ServiceId = statement.id.parse().ok()?;
+    if register.services.values().any(|other| other.body.sector == body.sector && other.body.agency != body.agency) {
+        problems.push(problem("sector", "taken", "Another body works in this pseudonym domain. Choose one of your own.".into()));
+    }
     if let Some(old) = register.services.get(&id) {
+        same_owner("agency", &old.body.agency, &body.agency, problems);
         if old.body.sector != body.sector {
             problems.push(problem("sector", "moved", "A service cannot move to another pseudonym domain. Register a new service.".into()));
         }
@@ -308,6 +329,13 @@ fn step_speaker(
         speaks_for_operator(register, statement, hash, 1, problems);
     } else {
         speaker(register, statement, hash, owner, guard.approvals, problems);
+    }
+}
+
+/// Nobody takes over what another body answers for by naming itself in the next revision.
+fn same_owner(field: &str, old: &AgencyId, new: &AgencyId, problems: &mut Vec<Problem>) {
+    if old != new {
+        problems.push(problem(field, "moved", format!("`{old}` answers for this and cannot be replaced. Publish a new one under another id.")));
     }
 }
 

@@ -1,1 +1,42 @@
+//! The SQL of Usufruct: one text for SQLite and PostgreSQL, one module per noun.
+//!
+//! The store holds ciphertext about residents and the small working state of a server. It knows neither keys nor the
+//! Merkle tree; `usufruct-app` brings the three together.
 
+pub mod assertions;
+pub mod blocks;
+pub mod cases;
+pub mod codes;
+pub mod db;
+pub mod erasures;
+pub mod grants;
+pub mod invitations;
+pub mod keyrings;
+pub mod leaves;
+pub mod lines;
+pub mod log_head;
+pub mod passkeys;
+pub mod residents;
+pub mod sessions;
+pub mod tokens;
+
+use db::Migration;
+
+/// The migrations, in order. Numbered, additive, never edited once released.
+pub const MIGRATIONS: &[Migration] =
+    &[Migration { number: 1, name: "pass", sql: include_str!("../migrations/0001_pass.sql") }];
+
+/// The shard of a resident: the first 12 of the 53 bits of her number.
+pub fn shard(resident: u64) -> i64 {
+    (resident >> 41).cast_signed()
+}
+
+/// A resident number as SQL holds it. Numbers stay below 2^53.
+pub(crate) fn number(resident: u64) -> i64 {
+    resident.cast_signed()
+}
+
+/// A column holds a value that the code never writes.
+pub(crate) fn inconsistent(column: &str) -> db::Error {
+    db::Error::Inconsistent { column: column.to_owned(), expected: "a value this program writes", found: "another".to_owned() }
+}

@@ -1,1 +1,35 @@
+//! The keys that make the store readable and the pseudonyms reversible, in a tree whose root can be destroyed.
+//!
+//! [`Vault`] is the door. It gets and returns bytes; the caller stores them. What a backup holds of those bytes stays
+//! closed once the keys are gone: every erasure replaces the root of the key tree, and only the newest root exists.
+//!
+//! | key | made | dies | opens |
+//! |---|---|---|---|
+//! | `K_r`, one per resident | at enrolment | at withdrawal (replaced), at erasure | the resident's [`Keyring`] |
+//! | `G_rm`, one per resident and mandate, in the keyring | when a grant is given | at withdrawal | with `K_m`: the lent blocks |
+//! | `K_m`, one per mandate | when the mandate is published | at sunset | with `G_rm`: the lent blocks |
+//! | `K_s`, one per sector | when the sector is made | at the sector's end | the sector's pseudonyms |
+//!
+//! A lent block is opened by [`Vault::open`] and by nothing else, and that asks for the [`Logged`] use.
+//!
+//! [`Logged`]: usufruct_core::logged::Logged
 
+mod aead;
+mod error;
+mod keyfile;
+mod keyring;
+mod keys;
+mod pseudonym;
+mod seal;
+#[cfg(test)]
+mod testing;
+mod tree;
+mod vault;
+
+pub use error::{Error, Result};
+pub use keyfile::KeyFile;
+pub use keyring::Keyring;
+pub use keys::MemoryTree;
+pub use pseudonym::Subject;
+pub use tree::{Epoch, Erased, HouseKey, Key, KeyId, KeyTree, SlotClass, commit_key, commit_root};
+pub use vault::{Enrolled, Vault, Withdrawal};

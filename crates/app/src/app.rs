@@ -1,0 +1,210 @@
+//! The pass: what is open while a server runs.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use usufruct_core::Time;
+use usufruct_core::id::AgencyId;
+use usufruct_core::logged::Recorder;
+use usufruct_core::ports::{Clock, Rng};
+use usufruct_core::register::Register;
+use usufruct_core::statement::{Signer, Statement};
+use usufruct_log::{Ed25519Signer, Folder, Publisher, ReceiptSigner, VerifierKey};
+use usufruct_store::db::{Db, Options};
+use usufruct_store::{MIGRATIONS, keyrings, leaves, log_head};
+use usufruct_vault::{KeyFile, KeyTree, Keyring, Vault};
+
+use crate::ledger::Head;
+use crate::log_publisher::{CommittedLeaves, HeadRow};
+use crate::{Error, House};
+
+/// How a pass is set up.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The log's name, a URL without scheme, as `localhost/linhai`.
+    pub origin: String,
+    /// Address of the database; `None` for the one in the data directory.
+    pub database: Option<String>,
+    /// The agency that runs the pass.
+    pub operator: AgencyId,
+}
+
+/// What [`App::open`] needs.
+pub struct Open {
+    pub config: Config,
+    pub house: House,
+    pub clock: Arc<dyn Clock>,
+    pub rng: Arc<dyn Rng>,
+}
+
+/// A running pass. Every use case is a method; all of them may be called from many threads.
+pub struct App {
+    pub(crate) config: Config,
+    pub(crate) house: House,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rng: Arc<dyn Rng>,
+    pub(crate) db: Db,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) receipt_signer: ReceiptSigner,
+    log_key: VerifierKey,
+    pub(crate) log_publisher: Mutex<Publisher<Folder, HeadRow>>,
+    pub(crate) automation: Signer,
+    register: RwLock<(u64, Arc<Register>)>,
+    /// Counts up inside the transaction of every statement, so that a decision made before it is not acted on after it.
+    pub(crate) register_version: Arc<AtomicU64>,
+    publishing: Mutex<()>,
+    resident_locks: Vec<Mutex<()>>,
+}
+
+/// Name of the operator's key that acts by the clock: it can end and withhold power, never give it.
+pub(crate) const AUTOMATION: &str = "automation";
+
+impl App {
+    /// Opens the pass: migrates the database, opens the vault, replays the register from the log's statements.
+    pub fn open(open: Open) -> Result<Self, Error> {
+        let Open { config, house, clock, rng } = open;
+        let url = config.database.clone().unwrap_or_else(|| house.database_url());
+        let db = Db::open(&url, &Options::default())?;
+        db.migrate(MIGRATIONS)?;
+        db.transaction("ensure log head", |tx| log_head::ensure(tx))?;
+        db.set_group(Box::new(Head::new()));
+        let (recorder, gate) = usufruct_core::logged::pair(rng.as_ref());
+        let tree: Box<dyn KeyTree> = Box::new(open_tree(&house, rng.as_ref())?);
+        let vault = Vault::new(tree, gate, rng.as_ref())?;
+        let log_signer = Ed25519Signer::from_seed(&config.origin, &*house.seed("log", rng.as_ref())?)?;
+        let log_key = log_signer.verifier_key().clone();
+        let receipt_signer = ReceiptSigner::from_seed(&config.origin, &*house.seed("receipt", rng.as_ref())?)?;
+        let leaves = CommittedLeaves::new(&db)?;
+        let objects = Folder::open(house.log_dir())?;
+        let log_publisher = Publisher::open(objects, HeadRow::new(&db), vec![Box::new(log_signer)], &config.origin, Some(&leaves))?;
+        let automation = house.signer(&config.operator, AUTOMATION, rng.as_ref())?;
+        let app = Self {
+            config,
+            house,
+            clock,
+            rng,
+            db,
+            vault: Arc::new(vault),
+            recorder: Arc::new(recorder),
+            receipt_signer,
+            log_key,
+            log_publisher: Mutex::new(log_publisher),
+            automation,
+            register: RwLock::new((0, Arc::new(Register::default()))),
+            register_version: Arc::new(AtomicU64::new(0)),
+            publishing: Mutex::new(()),
+            resident_locks: (0..64).map(|_| Mutex::new(())).collect(),
+        };
+        let register = app.replay()?;
+        app.make_keys(&register)?;
+        app.set_register(register);
+        Ok(app)
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// The source of randomness.
+    pub fn rng(&self) -> &dyn Rng {
+        self.rng.as_ref()
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The data directory.
+    pub fn house(&self) -> &House {
+        &self.house
+    }
+
+    /// The store, for reports and tests.
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// The register as it is now.
+    pub fn register(&self) -> Arc<Register> {
+        self.versioned_register().1
+    }
+
+    /// The verifier key of the log's checkpoints (signed-note vkey).
+    pub fn log_vkey(&self) -> String {
+        self.log_key.to_string()
+    }
+
+    /// The verifier key of receipts (signed-note vkey).
+    pub fn receipt_vkey(&self) -> String {
+        self.receipt_signer.verifier_key().to_string()
+    }
+
+    /// The folder that is served under `/log`.
+    pub fn log_objects(&self) -> Result<Folder, Error> {
+        Ok(Folder::open(self.house.log_dir())?)
+    }
+
+    /// The register and its version, for decisions that must still hold when they are written down.
+    pub(crate) fn versioned_register(&self) -> (u64, Arc<Register>) {
+        let guard = self.register.read().unwrap_or_else(PoisonError::into_inner);
+        (guard.0, Arc::clone(&guard.1))
+    }
+
+    /// Puts a new register in place of the old. Call it with the publishing lock held, or before anything runs.
+    pub(crate) fn set_register(&self, register: Register) {
+        let mut guard = self.register.write().unwrap_or_else(PoisonError::into_inner);
+        *guard = (self.register_version.load(Ordering::SeqCst), Arc::new(register));
+    }
+
+    /// Marks the present register as current although a statement failed.
+    pub(crate) fn keep_register(&self) {
+        let mut guard = self.register.write().unwrap_or_else(PoisonError::into_inner);
+        guard.0 = self.register_version.load(Ordering::SeqCst);
+    }
+
+    /// One statement is published at a time.
+    pub(crate) fn publishing(&self) -> MutexGuard<'_, ()> {
+        self.publishing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One change of a resident's keyring at a time.
+    pub(crate) fn lock_resident(&self, resident: u64) -> MutexGuard<'_, ()> {
+        let lock = &self.resident_locks[(resident % 64) as usize];
+        lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a resident's keyring.
+    pub(crate) fn keyring(&self, resident: u64) -> Result<Keyring, Error> {
+        let candidates = self.db.read(|conn| keyrings::candidates(conn, resident))?;
+        self.open_keyring(resident, &candidates)
+    }
+
+    pub(crate) fn open_keyring(&self, resident: u64, candidates: &[(i64, Vec<u8>)]) -> Result<Keyring, Error> {
+        let sealed: Vec<&[u8]> = candidates.iter().map(|(_, sealed)| sealed.as_slice()).collect();
+        Ok(self.vault.keyring(resident, &sealed)?)
+    }
+
+    fn replay(&self) -> Result<Register, Error> {
+        let mut register = Register::default();
+        let mut from = 0;
+        loop {
+            let batch = self.db.read(|conn| leaves::statements(conn, from, 1_000))?;
+            let Some((last, _)) = batch.last() else { return Ok(register) };
+            from = last + 1;
+            for (index, leaf) in &batch {
+                let statement = Statement::from_leaf(leaf).map_err(|error| Error::Corrupt { what: format!("leaf {index}: {error}") })?;
+                register.apply(&statement, *index).map_err(|problems| Error::Corrupt {
+                    what: format!("leaf {index}: {}", problems.first().map(ToString::to_string).unwrap_or_default()),
+                })?;
+            }
+        }
+    }
+}
+
+fn open_tree(house: &House, rng: &dyn Rng) -> Result<KeyFile, Error> {
+    let dir = house.vault_dir();
+    if dir.join("root").exists() { Ok(KeyFile::open(&dir)?) } else { Ok(KeyFile::create(&dir, rng)?) }
+}

@@ -1,0 +1,171 @@
+//! Consent, and its sibling notification: a resident's data is lent under a mandate.
+
+use std::sync::Arc;
+
+use usufruct_core::event::{Event, Form, Kind};
+use usufruct_core::grant::{Grant, GrantKind, GrantState};
+use usufruct_core::id::{BlockId, GrantId, MandateId, ServiceId};
+use usufruct_core::ports::Rng;
+use usufruct_core::mandate::{Basis, Mandate, Necessity};
+use usufruct_core::register::{Entry, Register};
+use usufruct_core::{Time, decide::Clause};
+use usufruct_store::db::Tx;
+use usufruct_store::grants::{self, StoredGrant};
+use usufruct_store::{blocks, keyrings};
+use usufruct_vault::Vault;
+
+use crate::ledger::{Placed, place};
+use crate::{App, Error, block_names};
+
+/// What came of an agreement.
+#[derive(Clone, Debug)]
+pub struct ConsentOutcome {
+    pub grant: GrantId,
+    /// Leaf number.
+    pub index: u64,
+    /// A signed note by the receipt key.
+    pub receipt: String,
+}
+
+impl App {
+    /// The resident agrees to a mandate, with the optional blocks she chose. Required blocks come with it.
+    pub fn consent(&self, resident: u64, service: &ServiceId, mandate: &MandateId, optional: &[BlockId]) -> Result<ConsentOutcome, Error> {
+        let register = self.register();
+        let entry = register.mandates.get(mandate).ok_or(Error::Unknown { what: "mandate" })?;
+        if entry.body.legal_basis.code != Basis::Consent {
+            return Err(Error::refused("This mandate does not rest on consent.", "Nothing needs to be agreed to; the use is notified."));
+        }
+        let chosen: Vec<&BlockId> = entry
+            .body
+            .blocks
+            .iter()
+            .filter(|asked| asked.necessity == Necessity::Required || optional.contains(&asked.block))
+            .map(|asked| &asked.block)
+            .collect();
+        if let Some(stranger) = optional.iter().find(|block| entry.body.asked(block).is_none()) {
+            return Err(Error::refused(&format!("`{stranger}` is not in the mandate."), "Choose among the blocks on the page."));
+        }
+        self.lend(resident, Some(service), mandate, &chosen, GrantKind::Consent)
+    }
+
+    /// Notifies the resident of a use that rests on law and not on her consent; her data is lent under the mandate.
+    pub fn notify(&self, resident: u64, mandate: &MandateId) -> Result<ConsentOutcome, Error> {
+        let register = self.register();
+        let entry = register.mandates.get(mandate).ok_or(Error::Unknown { what: "mandate" })?;
+        if entry.body.legal_basis.code == Basis::Consent {
+            return Err(Error::Unpermitted(vec![Clause::Grant]));
+        }
+        let all: Vec<&BlockId> = entry.body.blocks.iter().map(|asked| &asked.block).collect();
+        self.lend(resident, None, mandate, &all, GrantKind::Notified)
+    }
+
+    fn lend(
+        &self,
+        resident: u64,
+        service: Option<&ServiceId>,
+        mandate: &MandateId,
+        chosen: &[&BlockId],
+        kind: GrantKind,
+    ) -> Result<ConsentOutcome, Error> {
+        let _guard = self.lock_resident(resident);
+        let register = self.register();
+        let now = self.now();
+        let entry = register.mandates.get(mandate).ok_or(Error::Unknown { what: "mandate" })?;
+        if !entry.is_in_force(now) {
+            return Err(Error::Unpermitted(vec![if now >= entry.body.sunset_at { Clause::Sunset } else { Clause::Mandate }]));
+        }
+        if register.notice(entry).is_none_or(|notice| notice.since > now) {
+            return Err(Error::Unpermitted(vec![Clause::Notice]));
+        }
+        let id = GrantId::fresh(now, self.rng());
+        let loan = Loan {
+            resident,
+            number: entry.number,
+            grant: stored(&id, resident, entry, chosen, kind, now),
+            event: event(service, entry, chosen, kind, now),
+        };
+        let (vault, rng) = (Arc::clone(&self.vault), Arc::clone(&self.rng));
+        let shared = Arc::clone(&register);
+        let placed = self.db.transaction("lend blocks", move |tx| loan.run(tx, &vault, &shared, rng.as_ref()))?;
+        let logged = placed.logged(&self.recorder);
+        Ok(ConsentOutcome { grant: id, index: logged.index(), receipt: self.receipt(&logged, now)? })
+    }
+}
+
+struct Loan {
+    resident: u64,
+    number: u64,
+    grant: StoredGrant,
+    event: Event,
+}
+
+impl Loan {
+    /// Adds the grant key to the keyring, seals the lent copies under it, and stores grant and event.
+    fn run(
+        &self,
+        tx: &mut Tx<'_>,
+        vault: &Vault,
+        register: &Register,
+        rng: &dyn Rng,
+    ) -> Result<Placed, Error> {
+        let candidates = keyrings::candidates(tx, self.resident)?;
+        let sealed: Vec<&[u8]> = candidates.iter().map(|(_, sealed)| sealed.as_slice()).collect();
+        let mut keyring = vault.keyring(self.resident, &sealed)?;
+        keyring.lend(self.number, rng)?;
+        let version = candidates.first().map_or(1, |(version, _)| *version);
+        keyrings::put(tx, self.resident, version, &vault.seal_keyring(&keyring, rng)?)?;
+        let own = blocks::own(tx, self.resident)?;
+        let mut lent = Vec::new();
+        for block in &self.grant.grant.blocks {
+            let number = block_names::number(register, block)?;
+            let Some((_, sealed)) = own.iter().find(|(known, _)| *known == number) else { continue };
+            let value = vault.open_own(&keyring, block, sealed)?;
+            lent.push((self.resident, self.number, number, vault.lend_block(&keyring, self.resident, self.number, block, &value, rng)?));
+        }
+        blocks::delete_lent(tx, self.resident, self.number)?;
+        blocks::put_lent(tx, &lent)?;
+        grants::put(tx, &self.grant)?;
+        place(tx, &keyring, self.event.clone(), rng)
+    }
+}
+
+fn stored(id: &GrantId, resident: u64, entry: &Entry<Mandate>, chosen: &[&BlockId], kind: GrantKind, now: Time) -> StoredGrant {
+    StoredGrant {
+        id: id.clone(),
+        resident,
+        mandate: entry.number,
+        revision: 1,
+        last_use_at: None,
+        grant: Grant {
+            kind,
+            state: GrantState::Given,
+            mandate_hash: entry.hash,
+            given_at: now,
+            valid_until: entry.body.sunset_at,
+            blocks: chosen.iter().map(|block| (*block).clone()).collect(),
+            uses: 0,
+            window_start: now,
+            window_uses: 0,
+            resident_active: true,
+        },
+    }
+}
+
+fn event(service: Option<&ServiceId>, entry: &Entry<Mandate>, chosen: &[&BlockId], kind: GrantKind, now: Time) -> Event {
+    let form = |block: &BlockId| entry.body.asked(block).map_or(Form::Value, |asked| asked.form);
+    Event {
+        kind: Kind::Consent,
+        n: 0,
+        prev: None,
+        at: now,
+        mandate: Some(entry.hash),
+        service: service.cloned(),
+        blocks: chosen.iter().map(|block| ((*block).clone(), form(block))).collect(),
+        reason: kind.code().to_owned(),
+        actor: None,
+        batch: None,
+        clause: None,
+        detail: None,
+        until: Some(entry.body.sunset_at),
+    }
+}

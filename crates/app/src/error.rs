@@ -1,0 +1,48 @@
+//! What can go wrong in a use case, in two sentences.
+
+use usufruct_core::decide::Clause;
+use usufruct_core::draft::Problem;
+use usufruct_store::db;
+
+/// Why a use case did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("The data could not be opened. {0}")]
+    Vault(#[from] usufruct_vault::Error),
+
+    #[error("The log could not be written or read. {0}")]
+    Log(#[from] usufruct_log::Error),
+
+    #[error(transparent)]
+    Store(#[from] db::Error),
+
+    #[error("The statement is not lawful: {} problems. {}", .0.len(), .0.first().map(ToString::to_string).unwrap_or_default())]
+    Unlawful(Vec<Problem>),
+
+    #[error("The statement cannot be written. {0}")]
+    Statement(#[from] usufruct_core::statement::Malformed),
+
+    #[error("The register changed while the request was decided. Send the request again.")]
+    Stale,
+
+    #[error("There is no such {what}. Check the name and try again.")]
+    Unknown { what: &'static str },
+
+    #[error("{what} {remedy}")]
+    Refused { what: String, remedy: String },
+
+    #[error("The use is not lawful now. It was refused under: {}.", .0.iter().map(|clause| clause.code()).collect::<Vec<_>>().join(", "))]
+    Unpermitted(Vec<Clause>),
+
+    #[error("The log holds something this program cannot read ({what}). Run `usufruct doctor` and restore the log from a mirror.")]
+    Corrupt { what: String },
+
+    #[error("A file of the data directory cannot be used: {what}. Check the directory and its permissions.")]
+    House { what: String },
+}
+
+impl Error {
+    pub(crate) fn refused(what: &str, remedy: &str) -> Self {
+        Self::Refused { what: what.to_owned(), remedy: remedy.to_owned() }
+    }
+}

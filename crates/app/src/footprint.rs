@@ -1,0 +1,54 @@
+//! Footprint: everything that happened to a resident's data, for her and nobody else.
+
+use usufruct_core::event::Event;
+use usufruct_store::lines;
+use zeroize::Zeroizing;
+
+use crate::{App, Error};
+
+/// Most lines read at once.
+const MOST_LINES: usize = 5_000;
+
+/// A resident's footprint, oldest line first.
+pub struct Footprint {
+    pub lines: Vec<FootprintLine>,
+    /// The key by which her browser recomputes the marks of her events in the log.
+    pub tag_key: Zeroizing<[u8; 32]>,
+    /// How many leaves the published checkpoint covers.
+    pub published_size: u64,
+}
+
+/// One line. `event` is `None` when the stored line no longer opens: somebody changed it.
+pub struct FootprintLine {
+    pub n: u64,
+    /// Leaf number.
+    pub index: u64,
+    pub event: Option<Event>,
+    /// The deterministic CBOR of the event, as stored.
+    pub encoded: Vec<u8>,
+    pub opening: [u8; 32],
+}
+
+impl App {
+    /// Reads and opens a resident's lines.
+    pub fn footprint(&self, resident: u64) -> Result<Footprint, Error> {
+        let keyring = self.keyring(resident)?;
+        let stored = self.db.read(|conn| lines::of_resident(conn, resident, 0, MOST_LINES))?;
+        let lines = stored
+            .into_iter()
+            .map(|line| {
+                let damaged = || FootprintLine { n: line.n, index: line.index, event: None, encoded: Vec::new(), opening: [0; 32] };
+                let Ok(body) = keyring.open_line(line.n, &line.sealed) else { return damaged() };
+                let Some((opening, encoded)) = body.split_first_chunk::<32>() else { return damaged() };
+                FootprintLine {
+                    n: line.n,
+                    index: line.index,
+                    event: Event::decode(encoded).ok(),
+                    encoded: encoded.to_vec(),
+                    opening: *opening,
+                }
+            })
+            .collect();
+        Ok(Footprint { lines, tag_key: Zeroizing::new(*keyring.tag_key()), published_size: self.published_size()? })
+    }
+}

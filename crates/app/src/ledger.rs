@@ -1,0 +1,153 @@
+//! Where events and statements get their place in the log, inside the transaction that stores them.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use usufruct_core::event::{Event, commitment, leaf};
+use usufruct_core::logged::{Logged, Recorder};
+use usufruct_core::ports::{Rng, random};
+use usufruct_store::db::{self, Connection, Group, Tx};
+use usufruct_store::{leaves, lines, log_head};
+use usufruct_vault::Keyring;
+
+use crate::Error;
+
+/// The log head while a batch of transactions runs: the next leaf number and the last event of each resident touched.
+pub(crate) struct Head {
+    begin: u64,
+    size: u64,
+    job_size: u64,
+    chains: HashMap<u64, Chain>,
+    /// What `chains` held before the running job, to go back to when the job fails.
+    undo: Vec<(u64, Option<Chain>)>,
+}
+
+/// The end of one resident's chain of events.
+#[derive(Clone, Copy)]
+struct Chain {
+    next: u64,
+    last: Option<[u8; 32]>,
+}
+
+/// Chains held in memory before all of them are dropped and read again when needed: about 64 MB.
+const MOST_CHAINS: usize = 1_000_000;
+
+/// An event that got its place. It becomes [`Logged`] when its transaction is durable.
+pub(crate) struct Placed {
+    event: Event,
+    opening: [u8; 32],
+    tag: [u8; 32],
+    index: u64,
+}
+
+impl Head {
+    pub fn new() -> Self {
+        Self { begin: 0, size: 0, job_size: 0, chains: HashMap::new(), undo: Vec::new() }
+    }
+}
+
+impl Group for Head {
+    fn begin(&mut self, connection: &mut dyn Connection) -> Result<(), db::Error> {
+        if self.chains.len() > MOST_CHAINS {
+            self.chains.clear();
+        }
+        let size = log_head::lock(connection)?;
+        if size != self.begin.max(self.size) {
+            // Another node wrote since our last batch.
+            self.chains.clear();
+        }
+        (self.begin, self.size, self.job_size) = (size, size, size);
+        self.undo.clear();
+        Ok(())
+    }
+
+    fn savepoint(&mut self) {
+        self.job_size = self.size;
+        self.undo.clear();
+    }
+
+    fn rollback(&mut self) {
+        self.size = self.job_size;
+        for (resident, before) in self.undo.drain(..).rev() {
+            match before {
+                Some(chain) => self.chains.insert(resident, chain),
+                None => self.chains.remove(&resident),
+            };
+        }
+    }
+
+    fn before_commit(&mut self, connection: &mut dyn Connection) -> Result<(), db::Error> {
+        if self.size == self.begin || log_head::advance(connection, self.begin, self.size)? {
+            Ok(())
+        } else {
+            Err(db::Error::Contended { attempts: 1 })
+        }
+    }
+
+    fn committed(&mut self) {}
+
+    fn aborted(&mut self) {
+        self.size = self.begin;
+        self.chains.clear();
+        self.undo.clear();
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// Gives `event` its number in the resident's chain and its leaf in the log, and stores its sealed line.
+///
+/// `n` and `prev` of the event are set here. One leaf row, one line row, four short hashes and one seal.
+pub(crate) fn place(tx: &mut Tx<'_>, keyring: &Keyring, mut event: Event, rng: &dyn Rng) -> Result<Placed, Error> {
+    let resident = keyring.resident();
+    let (head, connection) = tx.group_and_connection::<Head>()?;
+    let known = head.chains.get(&resident).copied();
+    let chain = match known {
+        Some(chain) => chain,
+        None => match lines::last(connection, resident)? {
+            Some((n, commitment)) => Chain { next: n + 1, last: Some(commitment) },
+            None => Chain { next: 0, last: None },
+        },
+    };
+    let index = head.size;
+    event.n = chain.next;
+    event.prev = chain.last;
+    let encoded = event.encode();
+    let opening: [u8; 32] = random(rng);
+    let commitment = commitment(&opening, &encoded);
+    let tag = keyring.tag(event.n);
+    leaves::insert(connection, index, &leaf(&commitment, &tag))?;
+    let sealed = keyring.seal_line(event.n, &[&opening[..], &encoded].concat(), rng);
+    lines::insert(connection, resident, &lines::Line { n: event.n, index, sealed }, &commitment)?;
+    head.undo.push((resident, known));
+    head.chains.insert(resident, Chain { next: event.n + 1, last: Some(commitment) });
+    head.size += 1;
+    Ok(Placed { event, opening, tag, index })
+}
+
+/// Adds a public statement leaf and tells its number.
+pub(crate) fn place_statement(tx: &mut Tx<'_>, leaf: &[u8]) -> Result<u64, Error> {
+    let (head, connection) = tx.group_and_connection::<Head>()?;
+    let index = head.size;
+    leaves::insert(connection, index, leaf)?;
+    head.size += 1;
+    Ok(index)
+}
+
+/// Forgets the chain of a resident whose lines were deleted.
+pub(crate) fn forget_chain(tx: &mut Tx<'_>, resident: u64) -> Result<(), Error> {
+    let head = tx.group::<Head>()?;
+    let before = head.chains.remove(&resident);
+    head.undo.push((resident, before));
+    Ok(())
+}
+
+impl Placed {
+    /// States that the event's transaction is durable.
+    pub fn logged(self, recorder: &Arc<Recorder>) -> Logged {
+        recorder.record(self.event, self.opening, self.tag, self.index)
+    }
+}

@@ -1,0 +1,141 @@
+//! Publish statements: the only way the register changes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde_json::{Value, json};
+use usufruct_core::id::{AgencyId, MandateId, NoticeId, StatusChangeId};
+use usufruct_core::lifecycle::State;
+use usufruct_core::register::Register;
+use usufruct_core::statement::{Signer, Statement, StatementKind};
+use usufruct_core::{Digest, Text, Time};
+
+use crate::ledger::place_statement;
+use crate::{App, Error};
+
+/// What is published together: all of it or nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Publication {
+    pub statements: Vec<Statement>,
+}
+
+/// A step of an object through its states.
+#[derive(Clone, Debug)]
+pub struct LifecycleStep<'a> {
+    pub object: &'a str,
+    pub revision: Digest,
+    pub from: State,
+    pub to: State,
+    pub reason: Text,
+}
+
+impl App {
+    /// Publishes statements in order, in one transaction. Nothing is published when one of them is unlawful. Answers the
+    /// leaf numbers.
+    pub fn publish(&self, publication: &Publication) -> Result<Vec<u64>, Error> {
+        let _guard = self.publishing();
+        let base = self.register();
+        let version = Arc::clone(&self.register_version);
+        let statements = publication.statements.clone();
+        let outcome = self.db.transaction("publish statements", move |tx| {
+            version.fetch_add(1, Ordering::SeqCst);
+            let mut register: Register = (*base).clone();
+            let mut indices = Vec::with_capacity(statements.len());
+            for statement in &statements {
+                let index = place_statement(tx, &statement.leaf()?)?;
+                register.apply(statement, index).map_err(Error::Unlawful)?;
+                indices.push(index);
+            }
+            Ok((register, indices))
+        });
+        match outcome {
+            Ok((register, indices)) => {
+                self.make_keys(&register)?;
+                self.set_register(register);
+                Ok(indices)
+            }
+            Err(error) => {
+                self.keep_register();
+                Err(error)
+            }
+        }
+    }
+
+    /// The body of the next revision of an object, ready to be approved.
+    pub fn statement(&self, kind: StatementKind, id: &str, by: &AgencyId, body: Value, at: Time) -> Statement {
+        let (rev, prev) = self.register().next_revision(kind, id);
+        Statement { kind, id: id.to_owned(), rev, prev, at, by: by.clone(), body, approvals: Vec::new() }
+    }
+
+    /// The statement of one step, approved by `signers`.
+    pub fn step(&self, step: &LifecycleStep<'_>, by: &AgencyId, signers: &[&Signer], at: Time) -> Result<Statement, Error> {
+        let id = StatusChangeId::fresh(at, self.rng());
+        let body = json!({
+            "object": step.object,
+            "revision": step.revision,
+            "from": step.from,
+            "to": step.to,
+            "reason": step.reason,
+        });
+        let mut statement =
+            Statement { kind: StatementKind::StatusChange, id: id.to_string(), rev: 1, prev: None, at, by: by.clone(), body, approvals: vec![] };
+        for signer in signers {
+            statement.approve(signer)?;
+        }
+        Ok(statement)
+    }
+
+    /// Everything that publishes a mandate and makes it active: the mandate, its notice and the steps, each approved by
+    /// `signers` (two people of the controller in two roles). `body` and `notice` are the tables of the mandate file.
+    pub fn mandate_publication(
+        &self,
+        id: &MandateId,
+        body: Value,
+        notice: &Value,
+        signers: &[&Signer],
+        at: Time,
+    ) -> Result<Publication, Error> {
+        let Some(by) = signers.first().map(|signer| signer.agency().clone()) else {
+            return Err(Error::refused("Nobody signs this mandate.", "Name two keys of the controller with --key."));
+        };
+        let mut mandate = self.statement(StatementKind::Mandate, id.as_str(), &by, body, at);
+        for signer in signers {
+            mandate.approve(signer)?;
+        }
+        let hash = mandate.hash()?;
+        let mut words: BTreeMap<String, Value> = serde_json::from_value(notice.clone())
+            .map_err(|_| Error::refused("The [notice] table is missing or no table.", "Write the layers of the notice under [notice]."))?;
+        words.insert("mandate".into(), json!(id));
+        words.insert("mandate_hash".into(), json!(hash));
+        let notice_id = NoticeId::fresh(at, self.rng());
+        let mut notice = self.statement(StatementKind::Notice, notice_id.as_str(), &by, json!(words), at);
+        for signer in signers {
+            notice.approve(signer)?;
+        }
+        let mut statements = vec![mandate, notice];
+        let steps = [
+            (State::Draft, State::Consulted, Text::new("The comment period is over.", "意見徵詢期滿。")),
+            (State::Consulted, State::Approved, Text::new("Two offices approved it.", "經兩個單位核可。")),
+            (State::Approved, State::Published, Text::new("The mandate and its notice are public.", "授權令與告知書已公開。")),
+            (State::Published, State::Active, Text::new("Two offices activated it.", "經兩個單位啟用。")),
+        ];
+        for (from, to, reason) in steps {
+            let step = LifecycleStep { object: id.as_str(), revision: hash, from, to, reason };
+            statements.push(self.step(&step, &by, signers, at)?);
+        }
+        Ok(Publication { statements })
+    }
+
+    /// Makes the keys that active mandates and services need. Never before publication, and again at start-up, so that a
+    /// crash in between only delays them.
+    pub(crate) fn make_keys(&self, register: &Register) -> Result<(), Error> {
+        for mandate in register.mandates.values().filter(|mandate| !mandate.state.is_over() && mandate.state != State::Draft) {
+            self.vault.create_mandate_key(mandate.number, self.rng())?;
+        }
+        for service in register.services.values().filter(|service| !service.state.is_over()) {
+            self.vault.create_sector_key(register.sector(service), self.rng())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,275 @@
+//! Release a block: decide, log, then open. In that order, and no other.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use usufruct_core::decide::{Clause, Outcome, Request, decide};
+use usufruct_core::event::{Batch, Event, Form, Kind};
+use usufruct_core::hash::hmac_sha256;
+use usufruct_core::id::{BlockId, MandateId, ServiceId};
+use usufruct_core::logged::Logged;
+use usufruct_core::mandate::{Basis, Fetch, GateLevel, Mandate};
+use usufruct_core::ports::Rng;
+use usufruct_core::register::{Entry, Register};
+use usufruct_core::{Digest, Time};
+use usufruct_store::db::Tx;
+use usufruct_store::grants::{self, Count, StoredGrant};
+use usufruct_store::{blocks, keyrings, residents};
+use usufruct_vault::{Keyring, Subject};
+use zeroize::Zeroizing;
+
+use crate::ledger::{Placed, place};
+use crate::{App, Error, block_names};
+
+/// Promised time until a published checkpoint covers a receipt, in seconds.
+pub(crate) const MERGE_DELAY_SECONDS: u64 = 60;
+/// How often a decision is made again when the register or the grant moved under it.
+const ATTEMPTS: usize = 8;
+
+/// What a service asks for about one resident.
+#[derive(Clone, Debug)]
+pub struct ReleaseRequest {
+    pub service: ServiceId,
+    pub mandate: MandateId,
+    /// The resident's pseudonym at the service.
+    pub subject: String,
+    pub blocks: Vec<(BlockId, Form)>,
+    pub reason: String,
+    /// Commitment to the officer who asks.
+    pub actor: Option<[u8; 32]>,
+}
+
+/// Data on loan, with the receipt that proves the log had it first.
+pub struct Released {
+    pub blocks: Vec<(BlockId, Form, Zeroizing<String>)>,
+    /// When the data must be gone.
+    pub until: Time,
+    /// Leaf number of the use.
+    pub index: u64,
+    /// A signed note by the receipt key.
+    pub receipt: String,
+}
+
+/// One resident of a request, found and decided.
+pub(crate) struct Case {
+    pub resident: u64,
+    pub keyring: Arc<Keyring>,
+    pub stored: Option<StoredGrant>,
+    pub clauses: Vec<Clause>,
+}
+
+impl App {
+    /// Releases blocks of one resident, or refuses with the clauses. Refusals about a known resident are logged too.
+    ///
+    /// Three reads, one group-committed write (a grant update, a leaf and a line), one receipt signature.
+    pub fn release(&self, request: &ReleaseRequest) -> Result<Released, Error> {
+        for _ in 0..ATTEMPTS {
+            match self.try_release(request) {
+                Err(Error::Stale) => self.wait_for_register(),
+                outcome => return outcome,
+            }
+        }
+        Err(Error::Stale)
+    }
+
+    fn try_release(&self, request: &ReleaseRequest) -> Result<Released, Error> {
+        let (version, register) = self.versioned_register();
+        let now = self.now();
+        let asked = asked(request, 1);
+        let (mandate, sector) = find(&register, &asked)?;
+        let keyring = Arc::new(self.resolve(sector, &request.subject)?);
+        let case = self.case(&register, &asked, mandate, keyring, now)?;
+        let event = event(&asked, mandate, &case, request.actor, None, now);
+        let place_case = PlaceCase::new(self, version, &case, mandate, event, now);
+        let placed = self.db.transaction("record use", move |tx| place_case.run(tx))?;
+        let logged = placed.logged(&self.recorder);
+        if !case.clauses.is_empty() {
+            return Err(Error::Unpermitted(case.clauses));
+        }
+        self.wait_for_gate(mandate.body.gate, logged.index())?;
+        self.open_blocks(&register, mandate, &case, &logged, &asked, &request.subject, now)
+    }
+
+    /// The resident behind a pseudonym, with her keyring. Foreign bytes, old generations and erased residents are all the
+    /// same to the caller.
+    pub(crate) fn resolve(&self, sector: u64, subject: &str) -> Result<Keyring, Error> {
+        let unknown = || Error::Unknown { what: "subject at this service" };
+        let subject: Subject = subject.parse().map_err(|_| unknown())?;
+        let (seed_index, generation) = self.vault.resolve(sector, &subject)?;
+        let (resident, candidates) = self.db.read(|conn| {
+            let Some(resident) = residents::by_seed(conn, &seed_index)? else { return Ok((None, Vec::new())) };
+            Ok::<_, Error>((Some(resident), keyrings::candidates(conn, resident)?))
+        })?;
+        let keyring = self.open_keyring(resident.ok_or_else(unknown)?, &candidates)?;
+        if keyring.generation(sector) == generation { Ok(keyring) } else { Err(unknown()) }
+    }
+
+    /// Loads the grant and decides. Under a mandate that needs no consent a missing grant is made first, so that the
+    /// resident is notified.
+    pub(crate) fn case(
+        &self,
+        register: &Register,
+        request: &Request,
+        mandate: &Entry<Mandate>,
+        keyring: Arc<Keyring>,
+        now: Time,
+    ) -> Result<Case, Error> {
+        let resident = keyring.resident();
+        let mut keyring = keyring;
+        let mut stored = self.db.read(|conn| grants::find(conn, resident, mandate.number))?;
+        let needs_notice = mandate.body.legal_basis.code != Basis::Consent
+            && stored.as_ref().is_none_or(|stored| stored.grant.mandate_hash != mandate.hash)
+            && usufruct_core::decide::decide_without_resident(register, request, now).outcome == Outcome::Permit;
+        if needs_notice {
+            self.notify(resident, &request.mandate)?;
+            keyring = Arc::new(self.keyring(resident)?);
+            stored = self.db.read(|conn| grants::find(conn, resident, mandate.number))?;
+        }
+        let decision = decide(register, request, stored.as_ref().map(|stored| &stored.grant), now);
+        let clauses = if decision.outcome == Outcome::Refuse { decision.because } else { Vec::new() };
+        Ok(Case { resident, keyring, stored, clauses })
+    }
+
+    pub(crate) fn wait_for_register(&self) {
+        drop(self.publishing());
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "everything the decision rested on, once")]
+    pub(crate) fn open_blocks(
+        &self,
+        register: &Register,
+        mandate: &Entry<Mandate>,
+        case: &Case,
+        logged: &Logged,
+        request: &Request,
+        subject: &str,
+        now: Time,
+    ) -> Result<Released, Error> {
+        let lent = self.db.read(|conn| blocks::lent(conn, case.resident, mandate.number))?;
+        let mut opened = Vec::with_capacity(request.blocks.len());
+        for (block, form) in &request.blocks {
+            let number = block_names::number(register, block)?;
+            let value = match (form, lent.iter().find(|(known, _)| *known == number)) {
+                (Form::Token, _) => Zeroizing::new(token(&mandate.hash, block, subject)),
+                (_, None) => Zeroizing::new(String::new()),
+                (Form::Predicate | Form::Value, Some((_, sealed))) => {
+                    let bytes = self.vault.open(logged, &case.keyring, case.resident, mandate.number, mandate.hash, block, sealed)?;
+                    Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned())
+                }
+            };
+            opened.push((block.clone(), *form, value));
+        }
+        Ok(Released { blocks: opened, until: mandate.body.keep_until(now), index: logged.index(), receipt: self.receipt(logged, now)? })
+    }
+
+    /// The signed receipt of a logged event.
+    pub(crate) fn receipt(&self, logged: &Logged, now: Time) -> Result<String, Error> {
+        let leaf_hash = usufruct_log::leaf_hash(&logged.leaf());
+        let time_us = now.micros().max(0).unsigned_abs();
+        Ok(self.receipt_signer.sign(logged.index(), leaf_hash, time_us, MERGE_DELAY_SECONDS)?.to_string())
+    }
+
+    fn wait_for_gate(&self, gate: GateLevel, index: u64) -> Result<(), Error> {
+        match gate {
+            GateLevel::Durable => Ok(()),
+            GateLevel::Published => self.publish_log_beyond(index),
+        }
+    }
+}
+
+/// What one resident's part of a request writes, in a form that can run again.
+pub(crate) struct PlaceCase {
+    version: u64,
+    current: Arc<AtomicU64>,
+    count: Option<Count>,
+    keyring: Arc<Keyring>,
+    event: Event,
+    rng: Arc<dyn Rng>,
+}
+
+impl PlaceCase {
+    pub fn new(app: &App, version: u64, case: &Case, mandate: &Entry<Mandate>, event: Event, now: Time) -> Self {
+        let count = case.stored.as_ref().filter(|_| case.clauses.is_empty()).map(|stored| Count {
+            resident: case.resident,
+            mandate: mandate.number,
+            revision: stored.revision,
+            cap: mandate.body.rate_cap.uses,
+            period: mandate.body.rate_period(),
+            once: !matches!(mandate.body.fetch, Fetch::Periodic),
+            now,
+        });
+        Self {
+            version,
+            current: Arc::clone(&app.register_version),
+            count,
+            keyring: Arc::clone(&case.keyring),
+            event,
+            rng: Arc::clone(&app.rng),
+        }
+    }
+
+    /// Checks that the decision still holds, counts the use and gives the event its place.
+    pub fn run(&self, tx: &mut Tx<'_>) -> Result<Placed, Error> {
+        if self.current.load(Ordering::SeqCst) != self.version {
+            return Err(Error::Stale);
+        }
+        if let Some(count) = &self.count
+            && !grants::count(tx, count)?
+        {
+            return Err(Error::Stale);
+        }
+        place(tx, &self.keyring, self.event.clone(), self.rng.as_ref())
+    }
+}
+
+/// The mandate of a request and the pseudonym sector of its service.
+pub(crate) fn find<'a>(register: &'a Register, request: &Request) -> Result<(&'a Entry<Mandate>, u64), Error> {
+    let mandate = register.mandates.get(&request.mandate).ok_or_else(|| Error::Unpermitted(vec![Clause::Mandate]))?;
+    let service = register.services.get(&request.service).ok_or_else(|| Error::Unpermitted(vec![Clause::Service]))?;
+    Ok((mandate, register.sector(service)))
+}
+
+fn asked(request: &ReleaseRequest, subjects: i64) -> Request {
+    Request {
+        service: request.service.clone(),
+        mandate: request.mandate.clone(),
+        blocks: request.blocks.clone(),
+        reason: request.reason.clone(),
+        subjects,
+    }
+}
+
+/// The event of one resident's part of a request.
+pub(crate) fn event(
+    request: &Request,
+    mandate: &Entry<Mandate>,
+    case: &Case,
+    actor: Option<[u8; 32]>,
+    batch: Option<Batch>,
+    now: Time,
+) -> Event {
+    let refused = case.clauses.first();
+    Event {
+        kind: if refused.is_some() { Kind::Refusal } else { Kind::Use },
+        n: 0,
+        prev: None,
+        at: now,
+        mandate: Some(mandate.hash),
+        service: Some(request.service.clone()),
+        // A refusal names no blocks that are not in the mandate: probing must not write arbitrary names into a footprint.
+        blocks: request.blocks.iter().filter(|(block, _)| mandate.body.asked(block).is_some()).cloned().collect(),
+        reason: mandate.body.reason(&request.reason).map(|_| request.reason.clone()).unwrap_or_default(),
+        actor,
+        batch,
+        clause: refused.map(|clause| clause.code().to_owned()),
+        detail: None,
+        until: refused.is_none().then(|| mandate.body.keep_until(now)),
+    }
+}
+
+/// A token that stands for a block of a resident at one service under one mandate. It carries nothing of the value.
+fn token(mandate: &Digest, block: &BlockId, subject: &str) -> String {
+    use base64::Engine;
+    let mac = hmac_sha256(&mandate.0, &[b"usufruct/token/v1", block.as_str().as_bytes(), &[0], subject.as_bytes()]);
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&mac[..16])
+}

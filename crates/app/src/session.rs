@@ -1,0 +1,95 @@
+//! Browser sessions: opened by a passkey, closed here or everywhere.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use usufruct_core::hash::{hmac_sha256, sha256};
+use usufruct_core::ports::random;
+use usufruct_core::time::{HOUR, MINUTE};
+use usufruct_core::{Digest, Time};
+use usufruct_store::residents::{self, ResidentState};
+use usufruct_store::sessions::{self, Session};
+
+use crate::{App, Error};
+
+/// A session ends after this long without a request, and after this long in any case.
+const IDLE: i64 = 30 * MINUTE;
+const ABSOLUTE: i64 = 12 * HOUR;
+
+/// A session that is open.
+#[derive(Clone, Debug)]
+pub struct OpenSession {
+    pub resident: u64,
+    pub opened_at: Time,
+    /// Token that every form of this session carries.
+    pub form_token: String,
+    /// False when the resident has deactivated the pass.
+    pub active: bool,
+    token_hash: Digest,
+}
+
+impl App {
+    /// Opens a session and answers its token, which only the browser keeps.
+    pub fn open_session(&self, resident: u64, device: &str) -> Result<String, Error> {
+        let token = URL_SAFE_NO_PAD.encode(random::<32>(self.rng()));
+        let now = self.now();
+        let session = Session {
+            token_hash: hash(&token),
+            resident,
+            opened_at: now,
+            seen_at: now,
+            device: device.chars().take(60).collect(),
+        };
+        self.db.transaction("open session", move |tx| sessions::insert(tx, &session))?;
+        Ok(token)
+    }
+
+    /// The session of a token, if it is open.
+    pub fn session(&self, token: &str) -> Result<Option<OpenSession>, Error> {
+        let token_hash = hash(token);
+        let now = self.now();
+        let found = self.db.read(|conn| {
+            let Some(session) = sessions::find(conn, &token_hash)? else { return Ok::<_, Error>(None) };
+            let state = residents::state(conn, session.resident)?;
+            Ok(Some((session, state)))
+        })?;
+        let Some((session, Some(state))) = found else { return Ok(None) };
+        if now.plus(-IDLE) > session.seen_at || now.plus(-ABSOLUTE) > session.opened_at || state == ResidentState::Erased {
+            return Ok(None);
+        }
+        if now.plus(-MINUTE) > session.seen_at {
+            self.db.transaction("touch session", move |tx| sessions::touch(tx, &token_hash, now))?;
+        }
+        let form_token = URL_SAFE_NO_PAD.encode(&hmac_sha256(token.as_bytes(), &[b"usufruct/form/v1"])[..24]);
+        Ok(Some(OpenSession {
+            resident: session.resident,
+            opened_at: session.opened_at,
+            form_token,
+            active: state == ResidentState::Active,
+            token_hash,
+        }))
+    }
+
+    /// Closes one session.
+    pub fn close_session(&self, session: &OpenSession) -> Result<(), Error> {
+        let token_hash = session.token_hash;
+        Ok(self.db.transaction("close session", move |tx| sessions::delete(tx, &token_hash))?)
+    }
+
+    /// Closes every session of a resident and kills the tokens that services hold for her.
+    pub fn sign_out_everywhere(&self, resident: u64) -> Result<u64, Error> {
+        self.db.transaction("sign out everywhere", move |tx| {
+            usufruct_store::tokens::delete_of_resident(tx, resident, None)?;
+            usufruct_store::codes::delete_of_resident(tx, resident, None)?;
+            Ok::<_, Error>(sessions::delete_all(tx, resident)?)
+        })
+    }
+
+    /// How many sessions a resident has open.
+    pub fn session_count(&self, resident: u64) -> Result<i64, Error> {
+        Ok(self.db.read(|conn| sessions::count(conn, resident))?)
+    }
+}
+
+pub(crate) fn hash(secret: &str) -> Digest {
+    sha256(secret.as_bytes())
+}

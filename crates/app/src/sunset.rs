@@ -1,0 +1,97 @@
+//! Sunset: at its last day a mandate ends, its key is destroyed, and a certificate says so.
+
+use std::sync::Arc;
+
+use usufruct_core::Text;
+use usufruct_core::certificate::Cause;
+use usufruct_core::id::{CertificateId, MandateId};
+use usufruct_core::lifecycle::State;
+use usufruct_core::statement::Signer;
+use usufruct_store::{blocks, grants, tokens};
+
+use crate::withdraw::services_under;
+use crate::{App, Error, LifecycleStep, Publication};
+
+/// What the sunset job did.
+#[derive(Clone, Debug, Default)]
+pub struct SunsetReport {
+    /// Mandates that were ended and certified in this run.
+    pub ended: Vec<MandateId>,
+}
+
+impl App {
+    /// Ends every mandate whose last day is over and finishes endings that a crash interrupted. Decisions refuse from the
+    /// first moment after the last day, whether or not this has run.
+    pub fn run_sunsets(&self) -> Result<SunsetReport, Error> {
+        let now = self.now();
+        let mut report = SunsetReport::default();
+        let due: Vec<(MandateId, State)> = self
+            .register()
+            .mandates
+            .iter()
+            .filter(|(_, entry)| match entry.state {
+                State::Published | State::Active | State::Suspended => entry.body.sunset_at <= now,
+                State::Sunset | State::Revoked | State::Erasing => true,
+                _ => false,
+            })
+            .map(|(id, entry)| (id.clone(), entry.state))
+            .collect();
+        for (id, state) in due {
+            if matches!(state, State::Published | State::Active | State::Suspended) {
+                self.move_mandate(&id, State::Sunset, &[&self.automation], Text::new("Its last day is over.", "已逾期滿日。"))?;
+            }
+            self.finish_mandate(&id)?;
+            report.ended.push(id);
+        }
+        Ok(report)
+    }
+
+    /// Ends a mandate before its last day, approved by `signers` of its controller.
+    pub fn end_mandate(&self, id: &MandateId, signers: &[&Signer], reason: Text) -> Result<(), Error> {
+        self.move_mandate(id, State::Revoked, signers, reason)?;
+        self.finish_mandate(id)
+    }
+
+    fn finish_mandate(&self, id: &MandateId) -> Result<(), Error> {
+        let register = self.register();
+        let entry = register.mandates.get(id).ok_or(Error::Unknown { what: "mandate" })?;
+        let number = entry.number;
+        let cause = if entry.history.iter().any(|step| step.to == State::Revoked) { Cause::Revocation } else { Cause::Sunset };
+        if matches!(entry.state, State::Sunset | State::Revoked) {
+            self.move_mandate(id, State::Erasing, &[&self.automation], Text::new("Its key is being destroyed.", "金鑰銷毀中。"))?;
+        }
+        let services = services_under(&register, id);
+        self.db.transaction("end mandate", move |tx| {
+            grants::end_mandate(tx, number)?;
+            for service in &services {
+                tokens::delete_of_service(tx, service)?;
+            }
+            Ok::<_, Error>(())
+        })?;
+        let erased = self.vault.sunset(number, self.rng())?;
+        let now = self.now();
+        if self.register().certificate(id).is_none() {
+            let certificate = CertificateId::fresh(now, self.rng());
+            self.certify(&certificate, cause, Some(id.as_str()), &erased, now)?;
+        }
+        self.move_mandate(id, State::Erased, &[&self.automation], Text::new("Its key is gone; see the certificate.", "金鑰已銷毀，見證明。"))?;
+        self.db.transaction("purge lent blocks", move |tx| Ok::<_, Error>(blocks::purge_mandate(tx, number).map(drop)?))
+    }
+
+    /// Publishes one step of a mandate.
+    pub fn move_mandate(&self, id: &MandateId, to: State, signers: &[&Signer], reason: Text) -> Result<(), Error> {
+        let register = self.register();
+        let entry = register.mandates.get(id).ok_or(Error::Unknown { what: "mandate" })?;
+        let by = signers.first().map(|signer| signer.agency().clone()).ok_or(Error::Unknown { what: "signer" })?;
+        let step = LifecycleStep { object: id.as_str(), revision: entry.hash, from: entry.state, to, reason };
+        let statement = self.step(&step, &by, signers, self.now())?;
+        self.publish(&Publication { statements: vec![statement] }).map(drop)
+    }
+
+    /// Runs what the clock asks for: sunsets, unfinished erasures, the log's next checkpoint.
+    pub fn tick(self: &Arc<Self>) -> Result<(), Error> {
+        self.run_sunsets()?;
+        self.finish_erasures()?;
+        self.publish_log()
+    }
+}

@@ -1,0 +1,123 @@
+//! Withdraw a consent: the grant ends at once, then its key is destroyed, then a certificate says so.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use usufruct_core::Time;
+use usufruct_core::event::{Event, Kind};
+use usufruct_core::grant::{GrantKind, GrantState};
+use usufruct_core::id::{CertificateId, MandateId, ServiceId};
+use usufruct_core::register::Register;
+use usufruct_store::erasures::{self, Erasure};
+use usufruct_store::{codes, grants, keyrings, tokens};
+use usufruct_vault::Vault;
+
+use crate::ledger::place;
+use crate::{App, Error};
+
+/// What came of a withdrawal.
+#[derive(Clone, Debug)]
+pub struct Withdrawn {
+    /// The public proof that the key is gone.
+    pub certificate: CertificateId,
+    /// Leaf number of the withdrawal.
+    pub index: u64,
+    /// A signed note by the receipt key.
+    pub receipt: String,
+}
+
+impl App {
+    /// The resident withdraws from a mandate. When this returns, no service can open anything under it any more, and the
+    /// key is destroyed.
+    ///
+    /// One transaction ends the grant, its tokens and codes and notes the erasure; the key follows; a crash in between is
+    /// finished at the next start.
+    pub fn withdraw(&self, resident: u64, mandate: &MandateId) -> Result<Withdrawn, Error> {
+        let _guard = self.lock_resident(resident);
+        let register = self.register();
+        let now = self.now();
+        let entry = register.mandates.get(mandate).ok_or(Error::Unknown { what: "mandate" })?;
+        let stored = self.db.read(|conn| grants::find(conn, resident, entry.number))?;
+        let stored = stored
+            .filter(|stored| matches!(stored.grant.state, GrantState::Given | GrantState::Paused))
+            .ok_or_else(|| Error::refused("There is nothing to withdraw from here.", "See the list of your consents."))?;
+        if stored.grant.kind == GrantKind::Notified {
+            return Err(Error::refused(
+                "This use rests on law and not on your consent, so it cannot be withdrawn.",
+                "You can object to it from your footprint.",
+            ));
+        }
+        let services = services_under(&register, mandate);
+        let certificate = CertificateId::fresh(now, self.rng());
+        let erasure = Erasure {
+            certificate: certificate.clone(),
+            cause: "withdrawal".to_owned(),
+            resident,
+            mandate: Some(entry.number),
+            requested_at: now,
+        };
+        let event = event(entry.hash, services.first(), &certificate, now);
+        let (vault, rng, number) = (Arc::clone(&self.vault), Arc::clone(&self.rng), entry.number);
+        let sectors: BTreeSet<u64> =
+            services.iter().filter_map(|id| register.services.get(id)).map(|service| register.sector(service)).collect();
+        let placed = self.db.transaction("withdraw", move |tx| {
+            if !grants::set_state(tx, resident, number, GrantState::Withdrawn)? {
+                return Err(Error::Stale);
+            }
+            for service in &services {
+                tokens::delete_of_resident(tx, resident, Some(service))?;
+                codes::delete_of_resident(tx, resident, Some(service))?;
+            }
+            erasures::insert(tx, &erasure)?;
+            let keyring = renew_pseudonyms(tx, &vault, resident, &sectors, rng.as_ref())?;
+            place(tx, &keyring, event.clone(), rng.as_ref())
+        })?;
+        let logged = placed.logged(&self.recorder);
+        let receipt = self.receipt(&logged, now)?;
+        self.finish_withdrawal(resident, entry.number, &certificate, now)?;
+        Ok(Withdrawn { certificate, index: logged.index(), receipt })
+    }
+}
+
+/// Gives the resident a new pseudonym in every sector of the services she leaves, so that a later return is not linked.
+fn renew_pseudonyms(
+    tx: &mut usufruct_store::db::Tx<'_>,
+    vault: &Vault,
+    resident: u64,
+    sectors: &BTreeSet<u64>,
+    rng: &dyn usufruct_core::ports::Rng,
+) -> Result<usufruct_vault::Keyring, Error> {
+    let candidates = keyrings::candidates(tx, resident)?;
+    let sealed: Vec<&[u8]> = candidates.iter().map(|(_, sealed)| sealed.as_slice()).collect();
+    let mut keyring = vault.keyring(resident, &sealed)?;
+    for sector in sectors {
+        keyring.next_generation(*sector)?;
+    }
+    let version = candidates.first().map_or(1, |(version, _)| *version);
+    keyrings::put(tx, resident, version, &vault.seal_keyring(&keyring, rng)?)?;
+    Ok(keyring)
+}
+
+/// The services registered under a mandate.
+pub(crate) fn services_under(register: &Register, mandate: &MandateId) -> Vec<ServiceId> {
+    let under = register.services.iter().filter(|(_, service)| service.body.mandates.contains(mandate));
+    under.map(|(id, _)| id.clone()).collect()
+}
+
+fn event(mandate: usufruct_core::Digest, service: Option<&ServiceId>, certificate: &CertificateId, now: Time) -> Event {
+    Event {
+        kind: Kind::Withdrawal,
+        n: 0,
+        prev: None,
+        at: now,
+        mandate: Some(mandate),
+        service: service.cloned(),
+        blocks: Vec::new(),
+        reason: "withdrawal".to_owned(),
+        actor: None,
+        batch: None,
+        clause: None,
+        detail: Some(certificate.to_string()),
+        until: None,
+    }
+}

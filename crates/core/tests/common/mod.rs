@@ -1,0 +1,283 @@
+//! A small lawful city for the tests: bodies with keys, blocks, mandates, a contract and services, all of it brought into
+//! the register by signed statements with fixed seeds and fixed times.
+#![allow(dead_code, reason = "every test file compiles this module and uses a part of it")]
+
+use std::sync::LazyLock;
+
+use proptest::test_runner::Config as ProptestConfig;
+use serde_json::{Value, json};
+use usufruct_core::draft::Problem;
+use usufruct_core::hash::sha256;
+use usufruct_core::lifecycle::State;
+use usufruct_core::register::Register;
+use usufruct_core::statement::{Signer, Statement, StatementKind};
+use usufruct_core::time::DAY;
+use usufruct_core::{Digest, Time};
+
+/// 2026-01-01T00:00:00Z.
+const FIRST_DAY_MICROS: i64 = 1_767_225_600_000_000;
+
+/// Midnight of day `day` of the tests; day 0 is 1 January 2026.
+pub fn day(day: i64) -> Time {
+    Time::from_micros(FIRST_DAY_MICROS + day * DAY)
+}
+
+/// The roles that the key names of the tests speak for. `deputy` shares the role of `head`.
+pub const KEYS: [(&str, &str); 4] =
+    [("head", "head"), ("privacy", "data-protection"), ("deputy", "head"), ("automation", "automation")];
+
+/// The signer for one key of an agency.
+pub fn signer(agency: &str, key: &str) -> Signer {
+    let seed = sha256(format!("seed of {agency}/{key}").as_bytes());
+    Signer::new(agency.parse().unwrap(), key, &seed.0).unwrap()
+}
+
+pub fn text(en: &str) -> Value {
+    json!({"en": en, "zh-Hant": format!("{en}（中文）")})
+}
+
+pub fn agency_body(id: &str, kind: &str) -> Value {
+    let keys: Vec<_> =
+        KEYS.iter().map(|(key, role)| json!({"id": key, "role": role, "public": signer(id, key).public()})).collect();
+    json!({"legal_name": text(id), "kind": kind, "contact": "1999", "protection_officer": "privacy office",
+        "security_officer": "security office", "jurisdiction": "TW", "signing_keys": keys})
+}
+
+pub fn block_body(name: &str, sensitivity: &str, forms: &[&str]) -> Value {
+    json!({"name": text(name), "category": "pd:Identifying", "sensitivity": sensitivity, "source_agency": "agc_library",
+        "forms_allowed": forms, "correctable": true})
+}
+
+/// The complete lawful mandate of `tests/data/library-card.toml`.
+pub fn library_card() -> Value {
+    static BODY: LazyLock<Value> = LazyLock::new(|| {
+        let table: toml::Value = toml::from_str(include_str!("../data/library-card.toml")).unwrap();
+        serde_json::to_value(table).unwrap()
+    });
+    BODY.clone()
+}
+
+/// A lawful mandate on a basis that is not consent.
+pub fn school_meals() -> Value {
+    let mut body = library_card();
+    body["title"] = text("School meals");
+    body["legal_basis"]["code"] = json!("public_task");
+    body["fetch"] = json!({"when": "periodic"});
+    body["recipients"] = json!([{"agency": "agc_library", "why": text("It pays the meals.")}]);
+    body.as_object_mut().unwrap().remove("eight_conditions");
+    body
+}
+
+/// A lawful emergency mandate of the health authority.
+pub fn outbreak() -> Value {
+    let mut body = library_card();
+    body["title"] = text("Outbreak");
+    body["kind"] = json!("emergency");
+    body["controller"] = json!("agc_health");
+    body["recipients"] = json!([{"agency": "agc_health", "why": text("It warns people.")}]);
+    body["sunset_at"] = json!(day(59 + 60).to_string());
+    body
+}
+
+pub fn contract_body() -> Value {
+    json!({"controller": "agc_library", "vendor": "agc_cloud", "mandates": ["mdt_library-card"],
+        "scope": text("Sends reminders."), "from": day(0).to_string(), "until": day(400).to_string(),
+        "capability_evidence": [{"kind": "ISO 27001", "issuer": "An auditor", "expires": day(400).to_string()}],
+        "measures": [text("Encryption at rest.")], "data_locations": ["TW"], "breach_first_ping_hours": 1,
+        "breach_report_hours": 72, "check_every": "P90D", "next_check_due": day(90).to_string(),
+        "penalty": text("One million."), "no_own_purpose": true, "delete_within_days": 30,
+        "value_blocks": [{"block": "blk_name", "why": text("Letters need a name.")}]})
+}
+
+pub fn service_body(agency: &str, sector: &str, mandates: &[&str]) -> Value {
+    json!({"agency": agency, "name": text("Loans"), "sector": sector, "redirect_uris": ["https://library.example/back"],
+        "channels": ["web", "counter"], "alternatives": [text("Come to the counter.")], "mandates": mandates,
+        "help": text("Borrow books.")})
+}
+
+pub fn notice_body(mandate: &str, hash: Digest) -> Value {
+    json!({"mandate": mandate, "mandate_hash": hash.to_string(), "line": text("For your library card"),
+        "short": text("We print a card. We call books back."), "manner": text("By computer."),
+        "rights": text("You may see, correct and withdraw."), "effect_of_refusal": text("Ask at the counter instead.")})
+}
+
+pub fn certificate_body(mandate: &str, at: Time) -> Value {
+    let digest = |what: &str| sha256(what.as_bytes()).to_string();
+    json!({"cause": "sunset", "mandate": mandate, "key_commitments": [digest("key")], "epoch_before": 1, "epoch_after": 2,
+        "root_before": digest("old"), "root_after": digest("new"), "slot_class": "E0", "erased_live_at": at.to_string(),
+        "erased_root_at": at.to_string(), "method": "overwritten in place", "limits": text("Copies on paper remain.")})
+}
+
+/// A city that is being written, statement by statement.
+#[derive(Clone, Default)]
+pub struct City {
+    pub register: Register,
+    pub statements: Vec<Statement>,
+    pub now: Time,
+}
+
+impl City {
+    /// The next statement about `id` with these approvals (agency, key); not yet applied.
+    pub fn draft(&self, kind: StatementKind, id: &str, by: &str, body: Value, approvals: &[(&str, &str)]) -> Statement {
+        let (rev, prev) = self.register.next_revision(kind, id);
+        let mut statement = Statement {
+            kind,
+            id: id.to_owned(),
+            rev,
+            prev,
+            at: self.now,
+            by: by.parse().unwrap(),
+            body,
+            approvals: Vec::new(),
+        };
+        for (agency, key) in approvals {
+            statement.approve(&signer(agency, key)).unwrap();
+        }
+        statement
+    }
+
+    /// Applies `statement` as the next leaf.
+    pub fn apply(&mut self, statement: Statement) -> Result<(), Vec<Problem>> {
+        self.register.apply(&statement, self.statements.len() as u64)?;
+        self.statements.push(statement);
+        Ok(())
+    }
+
+    /// Publishes a statement of `by`, approved by two of its people; panics with the problems when it is refused.
+    pub fn say(&mut self, kind: StatementKind, id: &str, by: &str, body: Value) {
+        let statement = self.draft(kind, id, by, body, &[(by, "head"), (by, "privacy")]);
+        if let Err(problems) = self.apply(statement) {
+            panic!("{id} is refused: {problems:#?}");
+        }
+    }
+
+    /// A status change of `object` to `to`, from its present state and revision; not yet applied.
+    pub fn step_draft(&self, object: &str, to: State, by: &str, approvals: &[(&str, &str)]) -> Statement {
+        let (revision, from) = self.state(object).unwrap_or((sha256(b""), State::Draft));
+        let body = json!({"object": object, "revision": revision.to_string(), "from": from.code(), "to": to.code(),
+            "reason": text("The next step.")});
+        let id = format!("sta_{}", self.statements.len());
+        self.draft(StatementKind::StatusChange, &id, by, body, approvals)
+    }
+
+    /// Takes the step with two approvals of the owner; panics with the problems when it is refused.
+    pub fn step(&mut self, object: &str, to: State) {
+        let owner = self.owner(object).unwrap();
+        let statement = self.step_draft(object, to, &owner, &[(&owner, "head"), (&owner, "privacy")]);
+        if let Err(problems) = self.apply(statement) {
+            panic!("the step of {object} to {to:?} is refused: {problems:#?}");
+        }
+    }
+
+    pub fn steps(&mut self, object: &str, path: &[State]) {
+        for to in path {
+            self.step(object, *to);
+        }
+    }
+
+    /// Hash of the present revision and state of a mandate, contract or service.
+    pub fn state(&self, object: &str) -> Option<(Digest, State)> {
+        let register = &self.register;
+        let mandate = || register.mandates.get(&object.parse().ok()?).map(|entry| (entry.hash, entry.state));
+        let contract = || register.contracts.get(&object.parse().ok()?).map(|entry| (entry.hash, entry.state));
+        let service = || register.services.get(&object.parse().ok()?).map(|entry| (entry.hash, entry.state));
+        mandate().or_else(contract).or_else(service)
+    }
+
+    /// The body that speaks for a mandate, contract or service.
+    pub fn owner(&self, object: &str) -> Option<String> {
+        let register = &self.register;
+        let mandate = || register.mandates.get(&object.parse().ok()?).map(|entry| entry.body.controller.to_string());
+        let contract = || register.contracts.get(&object.parse().ok()?).map(|entry| entry.body.controller.to_string());
+        let service = || register.services.get(&object.parse().ok()?).map(|entry| entry.body.agency.to_string());
+        mandate().or_else(contract).or_else(service)
+    }
+
+    /// The register as JSON text.
+    pub fn json(&self) -> String {
+        serde_json::to_string(&self.register).unwrap()
+    }
+}
+
+/// Bodies and blocks only.
+pub fn founded() -> City {
+    static CITY: LazyLock<City> = LazyLock::new(|| {
+        let mut city = City { now: day(0), ..City::default() };
+        let agencies = [
+            ("agc_operator", "operator"),
+            ("agc_oversight", "oversight"),
+            ("agc_library", "agency"),
+            ("agc_parks", "agency"),
+            ("agc_health", "health_authority"),
+            ("agc_police", "security_or_intelligence"),
+            ("agc_cloud", "vendor"),
+        ];
+        for (id, kind) in agencies {
+            city.say(StatementKind::Agency, id, "agc_operator", agency_body(id, kind));
+        }
+        let blocks = [
+            ("blk_name", "ordinary", &["token", "predicate", "value"][..]),
+            ("blk_age", "ordinary", &["token", "predicate"]),
+            ("blk_address", "sensitive", &["token", "value"]),
+            ("blk_illness", "special", &["token"]),
+        ];
+        for (id, sensitivity, forms) in blocks {
+            city.say(StatementKind::DataBlock, id, "agc_operator", block_body(id, sensitivity, forms));
+        }
+        city
+    });
+    CITY.clone()
+}
+
+/// Brings a mandate draft that is in the register to `active`: comment period over, notice out.
+pub fn activate(city: &mut City, mandate: &str) {
+    let entry = &city.register.mandates[&mandate.parse().unwrap()];
+    city.now = city.now.max(entry.body.consultation.to);
+    let (hash, rev, owner) = (entry.hash, entry.rev, entry.body.controller.to_string());
+    city.steps(mandate, &[State::Consulted, State::Approved]);
+    let notice = format!("ntc_{}-{rev}", &mandate[4..]);
+    city.say(StatementKind::Notice, &notice, &owner, notice_body(mandate, hash));
+    city.steps(mandate, &[State::Published, State::Active]);
+}
+
+/// A lawful city: two mandates, a contract and a service, all active on 25 January 2026.
+pub fn lawful() -> City {
+    static CITY: LazyLock<City> = LazyLock::new(|| {
+        let mut city = founded();
+        city.now = day(1);
+        city.say(StatementKind::Mandate, "mdt_library-card", "agc_library", library_card());
+        city.say(StatementKind::Mandate, "mdt_school-meals", "agc_library", school_meals());
+        city.say(StatementKind::Contract, "ctr_cloud", "agc_library", contract_body());
+        let mandates = ["mdt_library-card", "mdt_school-meals"];
+        city.say(StatementKind::Service, "svc_library", "agc_library", service_body("agc_library", "library", &mandates));
+        city.steps("ctr_cloud", &[State::CheckedAgency, State::CheckedCity, State::Signed, State::Active]);
+        city.step("svc_library", State::Active);
+        activate(&mut city, "mdt_library-card");
+        activate(&mut city, "mdt_school-meals");
+        city
+    });
+    CITY.clone()
+}
+
+/// Settings for property tests: so many cases, and no file of past failures (what fails becomes a test of its own).
+pub fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+/// Whether `problems` has one for `field` under `rule`.
+pub fn names(problems: &[Problem], field: &str, rule: &str) -> bool {
+    problems.iter().any(|problem| problem.field == field && problem.rule == rule)
+}
+
+/// What a problem must always be: a code, and a message of at least two sentences.
+pub fn well_said(problem: &Problem) -> Result<(), String> {
+    let message = problem.message.trim();
+    let sentences = message.split(". ").filter(|sentence| !sentence.trim().is_empty()).count();
+    if problem.rule.is_empty() {
+        return Err(format!("no rule code: {problem:?}"));
+    }
+    if message != problem.message || !message.ends_with('.') || sentences < 2 {
+        return Err(format!("not two sentences: {problem:?}"));
+    }
+    Ok(())
+}

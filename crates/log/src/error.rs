@@ -1,0 +1,167 @@
+//! What can go wrong, in two sentences each: what happened, and what to do.
+
+use std::fmt;
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An immutable object was to be written with other bytes than it already has.
+    #[error(
+        "The object {path} is already stored with other bytes. Find out which of the two is right before anything is published."
+    )]
+    Conflict {
+        /// The object.
+        path: String,
+    },
+
+    /// Two parts of the log disagree, so nothing may be signed.
+    #[error("The {one} and the {other} contradict each other: {detail}. Nothing will be signed until {remedy}.", remedy = remedy(*.one, *.other))]
+    Contradiction {
+        /// The part that was taken as given.
+        one: Part,
+        /// The part that disagrees with it.
+        other: Part,
+        /// Where they disagree.
+        detail: String,
+    },
+
+    /// Durability is no longer certain: after a failed fsync, what was read back may not be on the disk.
+    #[error(
+        "The disk did not confirm {path}: {source}. Stop this process, check the disk, and start again so that everything is read anew."
+    )]
+    Fatal {
+        /// What was being made durable.
+        path: String,
+        /// The error of the operating system.
+        source: std::io::Error,
+    },
+
+    /// A leaf did not have the next index.
+    #[error("The leaf {found} came where leaf {expected} was due. Hand over the leaves in order and without gaps.")]
+    Gap {
+        /// The index that was due.
+        expected: u64,
+        /// The index that came.
+        found: u64,
+    },
+
+    /// Reading or writing failed; nothing is known to be damaged.
+    #[error("{path} could not be read or written: {source}. Check the storage and try again.")]
+    Io {
+        /// The object or folder.
+        path: String,
+        /// The error of the operating system.
+        source: std::io::Error,
+    },
+
+    /// A text or byte string does not have the form that its specification asks for.
+    #[error("The {what} is malformed: {why}. Fetch it again, or tell the operator of the log.")]
+    Malformed {
+        /// Which format.
+        what: &'static str,
+        /// Where it departs from the format.
+        why: String,
+    },
+
+    /// An object that the log must have is not there.
+    #[error("The object {path} is missing. Fetch it again later, or rebuild the tiles from the leaves.")]
+    Missing {
+        /// The object.
+        path: String,
+    },
+
+    /// Another writer has moved the head in the meantime.
+    #[error("Another writer has moved the head of this log. Stop this one and see that only one publisher runs.")]
+    Moved,
+
+    /// A collaborator outside this crate (database, network) failed.
+    #[error("{what} failed: {source}. Try again once it works.")]
+    Outside {
+        /// Which collaborator.
+        what: &'static str,
+        /// Its own error.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+
+    /// A proof does not lead to the root.
+    #[error("The proof does not hold: {why}. Do not rely on the statement it was meant to prove.")]
+    Proof {
+        /// Why it does not.
+        why: &'static str,
+    },
+
+    /// An earlier failure left the publisher without a certain state.
+    #[error("The publisher stopped after an earlier failure. Reload it before publishing again.")]
+    Stopped,
+
+    /// More than a limit allows.
+    #[error("The {what} is larger than {limit}. Make it smaller, or refuse it.")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// The limit, in the unit of the thing.
+        limit: usize,
+    },
+
+    /// A signature of a known key is wrong.
+    #[error("The signature by {name} is wrong. Do not use this note, and keep a copy of it.")]
+    WrongSignature {
+        /// The name of the key.
+        name: String,
+    },
+
+    /// No signature of a known key is there.
+    #[error("The note carries no signature by a known key. Check which key you trust, or fetch the note again.")]
+    Unsigned,
+}
+
+/// The parts of a log that have to agree with each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The public `checkpoint` object.
+    Checkpoint,
+    /// The signed head in the lock store.
+    Head,
+    /// The entries: in the bundles, or in the database they came from.
+    Leaves,
+    /// The hash tiles.
+    Tiles,
+}
+
+impl Error {
+    pub(crate) fn malformed(what: &'static str, why: impl Into<String>) -> Self {
+        Self::Malformed { what, why: why.into() }
+    }
+
+    pub(crate) fn contradiction(one: Part, other: Part, detail: impl Into<String>) -> Self {
+        Self::Contradiction { one, other, detail: detail.into() }
+    }
+
+    /// Wraps the error of a collaborator, for implementations of the traits of this crate.
+    pub fn outside(what: &'static str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Outside { what, source: source.into() }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Checkpoint => "public checkpoint",
+            Self::Head => "head",
+            Self::Leaves => "leaves",
+            Self::Tiles => "tiles",
+        })
+    }
+}
+
+fn remedy(one: Part, other: Part) -> &'static str {
+    match (one, other) {
+        (_, Part::Tiles) | (Part::Tiles, _) => "the tiles are rebuilt from the leaves",
+        (_, Part::Leaves) | (Part::Leaves, _) => "the lost or altered leaves are restored from a copy",
+        _ => "it is known which of the two was rolled back",
+    }
+}

@@ -1,0 +1,83 @@
+//! Sealed blocks: the resident's own copies and the copies on loan under a grant.
+
+use usufruct_core::Time;
+
+use crate::db::{Connection, Error, Value};
+use crate::{number, shard};
+
+/// The own copies of a resident: block number and sealed value.
+pub fn own(conn: &mut dyn Connection, resident: u64) -> Result<Vec<(u64, Vec<u8>)>, Error> {
+    let sql = "-- own_block_list\nSELECT block, sealed FROM own_blocks WHERE shard = $1 AND resident = $2 ORDER BY block";
+    let rows = conn.query(sql, &[shard(resident).into(), number(resident).into()])?;
+    rows.iter().map(|row| Ok((row.integer(0)?.cast_unsigned(), row.bytes(1)?.to_vec()))).collect()
+}
+
+/// Sets own copies: resident, block number, sealed value.
+pub fn put_own(conn: &mut dyn Connection, blocks: &[(u64, u64, Vec<u8>)], now: Time) -> Result<(), Error> {
+    let rows: Vec<_> = blocks
+        .iter()
+        .map(|(resident, block, sealed)| {
+            vec![
+                shard(*resident).into(),
+                number(*resident).into(),
+                block.cast_signed().into(),
+                Value::from(sealed.clone()),
+                now.micros().into(),
+            ]
+        })
+        .collect();
+    let sql = "-- own_block_put\nINSERT INTO own_blocks (shard, resident, block, sealed, updated_at) VALUES ($1, $2, $3, $4, $5) \
+               ON CONFLICT (shard, resident, block) DO UPDATE SET sealed = excluded.sealed, updated_at = excluded.updated_at";
+    conn.execute_many(sql, &rows)?;
+    Ok(())
+}
+
+/// The copies on loan of a resident under a mandate: block number and sealed value.
+pub fn lent(conn: &mut dyn Connection, resident: u64, mandate: u64) -> Result<Vec<(u64, Vec<u8>)>, Error> {
+    let sql = "-- lent_block_list\nSELECT block, sealed FROM lent_blocks WHERE shard = $1 AND resident = $2 AND mandate = $3";
+    let rows = conn.query(sql, &[shard(resident).into(), number(resident).into(), mandate.cast_signed().into()])?;
+    rows.iter().map(|row| Ok((row.integer(0)?.cast_unsigned(), row.bytes(1)?.to_vec()))).collect()
+}
+
+/// Sets copies on loan: resident, mandate number, block number, sealed value.
+pub fn put_lent(conn: &mut dyn Connection, blocks: &[(u64, u64, u64, Vec<u8>)]) -> Result<(), Error> {
+    let rows: Vec<_> = blocks
+        .iter()
+        .map(|(resident, mandate, block, sealed)| {
+            vec![
+                shard(*resident).into(),
+                number(*resident).into(),
+                mandate.cast_signed().into(),
+                block.cast_signed().into(),
+                Value::from(sealed.clone()),
+            ]
+        })
+        .collect();
+    let sql = "-- lent_block_put\nINSERT INTO lent_blocks (shard, resident, mandate, block, sealed) VALUES ($1, $2, $3, $4, $5) \
+               ON CONFLICT (shard, resident, mandate, block) DO UPDATE SET sealed = excluded.sealed";
+    conn.execute_many(sql, &rows)?;
+    Ok(())
+}
+
+/// Deletes the copies on loan of a resident under a mandate.
+pub fn delete_lent(conn: &mut dyn Connection, resident: u64, mandate: u64) -> Result<(), Error> {
+    let sql = "-- lent_block_delete\nDELETE FROM lent_blocks WHERE shard = $1 AND resident = $2 AND mandate = $3";
+    conn.execute(sql, &[shard(resident).into(), number(resident).into(), mandate.cast_signed().into()])?;
+    Ok(())
+}
+
+/// Deletes every copy on loan under a mandate. The keys are gone before; this frees the room.
+pub fn purge_mandate(conn: &mut dyn Connection, mandate: u64) -> Result<u64, Error> {
+    conn.execute("-- lent_block_purge\nDELETE FROM lent_blocks WHERE mandate = $1", &[mandate.cast_signed().into()])
+}
+
+/// Deletes everything sealed about a resident.
+pub fn purge_resident(conn: &mut dyn Connection, resident: u64) -> Result<(), Error> {
+    for sql in [
+        "-- own_block_purge_resident\nDELETE FROM own_blocks WHERE shard = $1 AND resident = $2",
+        "-- lent_block_purge_resident\nDELETE FROM lent_blocks WHERE shard = $1 AND resident = $2",
+    ] {
+        conn.execute(sql, &[shard(resident).into(), number(resident).into()])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! Authorization codes.
+
+use usufruct_core::id::ServiceId;
+use usufruct_core::{Digest, Time};
+
+use crate::db::{Connection, Error, Value};
+use crate::number;
+
+/// An authorization code and what it was made for.
+#[derive(Clone, Debug)]
+pub struct Code {
+    pub code_hash: Digest,
+    pub service: ServiceId,
+    pub resident: u64,
+    pub redirect_uri: String,
+    pub challenge: String,
+    pub nonce: Option<String>,
+    pub scope: String,
+    pub auth_time: Time,
+    pub expires_at: Time,
+    pub used_at: Option<Time>,
+}
+
+/// Adds a code.
+pub fn insert(conn: &mut dyn Connection, code: &Code) -> Result<(), Error> {
+    let sql = "-- code_insert\nINSERT INTO codes (code_hash, service, resident, redirect_uri, challenge, nonce, scope, auth_time, expires_at) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let params = [
+        Value::from(code.code_hash.0.to_vec()),
+        code.service.as_str().into(),
+        number(code.resident).into(),
+        code.redirect_uri.as_str().into(),
+        code.challenge.as_str().into(),
+        code.nonce.clone().into(),
+        code.scope.as_str().into(),
+        code.auth_time.micros().into(),
+        code.expires_at.micros().into(),
+    ];
+    conn.execute(sql, &params)?;
+    Ok(())
+}
+
+/// The code with this hash, used or not.
+pub fn find(conn: &mut dyn Connection, code_hash: &Digest) -> Result<Option<Code>, Error> {
+    let sql = "-- code_find\nSELECT service, resident, redirect_uri, challenge, nonce, scope, auth_time, expires_at, used_at \
+               FROM codes WHERE code_hash = $1";
+    let row = conn.query_one(sql, &[Value::from(code_hash.0.to_vec())])?;
+    row.map(|row| {
+        Ok(Code {
+            code_hash: *code_hash,
+            service: row.text(0)?.parse().map_err(|_| crate::inconsistent("codes.service"))?,
+            resident: row.integer(1)?.cast_unsigned(),
+            redirect_uri: row.text(2)?.to_owned(),
+            challenge: row.text(3)?.to_owned(),
+            nonce: row.optional_text(4)?.map(str::to_owned),
+            scope: row.text(5)?.to_owned(),
+            auth_time: Time::from_micros(row.integer(6)?),
+            expires_at: Time::from_micros(row.integer(7)?),
+            used_at: row.optional_integer(8)?.map(Time::from_micros),
+        })
+    })
+    .transpose()
+}
+
+/// Uses a code up. False when it was used before.
+pub fn redeem(conn: &mut dyn Connection, code_hash: &Digest, now: Time) -> Result<bool, Error> {
+    let sql = "-- code_redeem\nUPDATE codes SET used_at = $2 WHERE code_hash = $1 AND used_at IS NULL";
+    Ok(conn.execute(sql, &[Value::from(code_hash.0.to_vec()), now.micros().into()])? == 1)
+}
+
+/// Deletes the codes of a resident; with a service only those made for it.
+pub fn delete_of_resident(conn: &mut dyn Connection, resident: u64, service: Option<&ServiceId>) -> Result<u64, Error> {
+    let sql = "-- code_delete_of_resident\nDELETE FROM codes WHERE resident = $1 AND (service = $2 OR $2 = '')";
+    conn.execute(sql, &[number(resident).into(), service.map_or("", ServiceId::as_str).into()])
+}
+
+/// Deletes codes that expired before `before`.
+pub fn delete_expired(conn: &mut dyn Connection, before: Time) -> Result<u64, Error> {
+    conn.execute("-- code_delete_expired\nDELETE FROM codes WHERE expires_at < $1", &[before.micros().into()])
+}

@@ -1,0 +1,205 @@
+//! The database under the store: one SQL text, one way to read and one way to write, on SQLite and on PostgreSQL.
+//!
+//! - [`Db::read`] lends a connection that cannot write. On SQLite the query runs in place, without changing threads.
+//! - [`Db::transaction`] hands a job to the one writer, which runs waiting jobs together, commits them durably once and
+//!   then answers each: *group commit*. A job that fails takes only its own changes back.
+//! - Everything blocks; callers in asynchronous code stand on a blocking thread.
+//!
+//! Rules that keep one SQL text good on both: columns are `TEXT`, `BIGINT`, `BYTEA`; placeholders are `$1`; sums and
+//! untyped parameters are cast (`CAST(SUM(n) AS BIGINT)`, `CAST($1 AS TEXT) IS NULL`); inserts that may meet an existing
+//! row say `ON CONFLICT`, because a failed statement ends its job.
+
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::{self, JoinHandle, ThreadId};
+
+pub use error::Error;
+pub use migrate::Migration;
+pub use value::{Row, Value};
+pub use writer::{Counters, Group, Pending, Tx};
+
+use driver::Driver;
+use pool::Pool;
+use writer::{Counting, Message, Writer};
+
+mod driver;
+mod error;
+mod migrate;
+mod pool;
+mod postgres;
+mod sqlite;
+mod value;
+mod writer;
+
+/// A database. Clones share the writer and the readers; the last one to go lets the writer finish what is waiting.
+#[derive(Clone)]
+pub struct Db {
+    inner: Arc<Inner>,
+}
+
+/// How much a database may hold at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Connections for reading.
+    pub readers: usize,
+    /// Jobs that may wait for the writer before further ones are turned away with [`Error::Busy`].
+    pub queue: usize,
+}
+
+/// The two databases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Postgres,
+    Sqlite,
+}
+
+/// Something that runs statements. A statement begins with the comment `-- noun_verb`, its name in errors.
+pub trait Connection {
+    /// Runs a statement and says how many rows it changed.
+    fn execute(&mut self, sql: &str, params: &[Value]) -> Result<u64, Error>;
+
+    /// Runs one statement for each list of parameters, and says how many rows all of them changed.
+    fn execute_many(&mut self, sql: &str, rows: &[Vec<Value>]) -> Result<u64, Error>;
+
+    /// All rows of a query.
+    fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Error>;
+
+    /// The first row of a query, if there is one.
+    fn query_one(&mut self, sql: &str, params: &[Value]) -> Result<Option<Row>, Error>;
+
+    /// Runs several statements without parameters, separated by `;`. For migrations.
+    fn script(&mut self, sql: &str) -> Result<(), Error>;
+}
+
+impl Db {
+    /// Opens `sqlite:/path/file.db` (made when missing) or `postgres://user@host/name` (`postgres:///name?host=/socket/dir`).
+    pub fn open(url: &str, options: &Options) -> Result<Self, Error> {
+        let (kind, (writer, readers)) = if let Some(path) = url.strip_prefix("sqlite:") {
+            (Kind::Sqlite, sqlite::open(path.strip_prefix("//").unwrap_or(path), options.readers)?)
+        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            (Kind::Postgres, postgres::open(url, options.readers)?)
+        } else {
+            return Err(Error::Url {});
+        };
+        let group = Arc::new(Mutex::new(None));
+        let counting = Arc::new(Counting::default());
+        let (queue, waiting) = mpsc::sync_channel(options.queue.max(1));
+        let thread = Writer::new(waiting, writer, Arc::clone(&group), Arc::clone(&counting));
+        let thread = thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || thread.run())
+            .map_err(|_| Error::Unavailable { detail: "no thread for the writer".to_owned() })?;
+        let inner = Inner {
+            kind,
+            writer: thread.thread().id(),
+            thread: Some(thread),
+            queue: Some(queue),
+            group,
+            counting,
+            readers: Pool::new(readers),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.inner.kind
+    }
+
+    /// Lends a connection that cannot write. Each statement sees what was committed when it started.
+    pub fn read<T, E: From<Error>>(&self, work: impl FnOnce(&mut dyn Connection) -> Result<T, E>) -> Result<T, E> {
+        let mut lease = self.inner.readers.take()?;
+        work(lease.connection())
+    }
+
+    /// As [`Db::read`], and all statements see the database as it was at the first of them.
+    pub fn snapshot<T, E: From<Error>>(&self, work: impl FnOnce(&mut dyn Connection) -> Result<T, E>) -> Result<T, E> {
+        let mut lease = self.inner.readers.take()?;
+        lease.hold()?;
+        work(lease.connection())
+    }
+
+    /// Runs `job` in a transaction and waits until it is durable. The job may be run again when another transaction gets
+    /// in its way, so it must not do anything that cannot be taken back.
+    pub fn transaction<T, E, F>(&self, name: &'static str, job: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        self.submit(name, job).wait()
+    }
+
+    /// As [`Db::transaction`], without waiting: the caller can hand over several jobs and wait for them later.
+    pub fn submit<T, E, F>(&self, name: &'static str, job: F) -> Pending<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        if thread::current().id() == self.inner.writer {
+            return Pending::refused(Error::Nested { name }.into());
+        }
+        let (message, pending) = Message::job(name, job);
+        match self.inner.queue.as_ref().map(|queue| queue.try_send(message)) {
+            Some(Ok(())) => pending,
+            Some(Err(mpsc::TrySendError::Full(_))) => Pending::refused(Error::Busy {}.into()),
+            Some(Err(mpsc::TrySendError::Disconnected(_))) | None => Pending::refused(Error::Closed {}.into()),
+        }
+    }
+
+    /// Installs what every batch of jobs shares, from the next batch on. Migrate first: its hooks run around every batch.
+    pub fn set_group(&self, group: Box<dyn Group>) {
+        *self.inner.group.lock().unwrap_or_else(PoisonError::into_inner) = Some(group);
+    }
+
+    /// Applies the migrations that are not applied yet and says how many those were.
+    pub fn migrate(&self, migrations: &[Migration]) -> Result<usize, Error> {
+        migrate::migrate(self, migrations)
+    }
+
+    /// Empties SQLite's write-ahead log into the main file, so that deleted rows leave both. Does nothing on PostgreSQL.
+    pub fn checkpoint(&self) -> Result<(), Error> {
+        if thread::current().id() == self.inner.writer {
+            return Err(Error::Nested { name: "checkpoint" });
+        }
+        let (answer, answered) = mpsc::sync_channel(1);
+        let queue = self.inner.queue.as_ref().ok_or(Error::Closed {})?;
+        queue.send(Message::Checkpoint { answer }).map_err(|_| Error::Closed {})?;
+        answered.recv().unwrap_or(Err(Error::Closed {}))
+    }
+
+    /// What the writer has done since the database was opened.
+    pub fn counters(&self) -> Counters {
+        self.inner.counting.read()
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { readers: 4, queue: 8_192 }
+    }
+}
+
+struct Inner {
+    kind: Kind,
+    writer: ThreadId,
+    thread: Option<JoinHandle<()>>,
+    queue: Option<mpsc::SyncSender<Message>>,
+    group: Arc<Mutex<Option<Box<dyn Group>>>>,
+    counting: Arc<Counting>,
+    readers: Pool,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        // A job may own the last clone, and then this is the writer's own thread, which cannot wait for itself.
+        if let Some(thread) = self.thread.take()
+            && thread::current().id() != self.writer
+        {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A connection of either database, for the writer or for the readers.
+type Connected = Box<dyn Driver>;

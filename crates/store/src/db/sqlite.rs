@@ -1,0 +1,323 @@
+//! SQLite: one file, one writing connection, reading connections beside it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection as Handle, OpenFlags, ffi};
+
+use super::driver::{Driver, Failure};
+use super::error::statement_name;
+use super::{Connected, Connection, Error, Row, Value};
+
+/// Prepared statements each connection keeps.
+const STATEMENTS: usize = 512;
+
+/// How long to wait for another process that writes.
+const BUSY: Duration = Duration::from_secs(5);
+
+pub(super) fn open(path: &str, readers: usize) -> Result<(Connected, Vec<Connected>), Error> {
+    if path.is_empty() || path.starts_with(':') {
+        return Err(Error::Url {});
+    }
+    let writer = Sqlite::writer(path).map_err(|error| unavailable(&error))?;
+    let readers = (0..readers.max(1))
+        .map(|_| Ok(Box::new(Sqlite::reader(path)?) as Connected))
+        .collect::<rusqlite::Result<_>>()
+        .map_err(|error| unavailable(&error))?;
+    Ok((Box::new(writer), readers))
+}
+
+struct Sqlite {
+    handle: Handle,
+    failure: Option<Failure>,
+}
+
+impl Sqlite {
+    fn writer(path: &str) -> rusqlite::Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let sqlite = Self::connect(path, flags)?;
+        // The page size counts only before the first table, and before the journal mode is set.
+        sqlite.handle.pragma_update(None, "page_size", 8_192)?;
+        let mode: String = sqlite.handle.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+        let secure: i64 = sqlite.handle.pragma_update_and_check(None, "secure_delete", "ON", |row| row.get(0))?;
+        if mode != "wal" || secure != 1 {
+            return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CANTOPEN), None));
+        }
+        sqlite.handle.pragma_update(None, "synchronous", "FULL")?;
+        let _: i64 = sqlite.handle.pragma_update_and_check(None, "wal_autocheckpoint", 20_000, |row| row.get(0))?;
+        sqlite.handle.pragma_update(None, "foreign_keys", "ON")?;
+        Ok(sqlite)
+    }
+
+    fn reader(path: &str) -> rusqlite::Result<Self> {
+        let sqlite = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        sqlite.handle.pragma_update(None, "query_only", "ON")?;
+        Ok(sqlite)
+    }
+
+    fn connect(path: &str, flags: OpenFlags) -> rusqlite::Result<Self> {
+        let handle = Handle::open_with_flags(path, flags)?;
+        handle.busy_timeout(BUSY)?;
+        handle.set_prepared_statement_cache_capacity(STATEMENTS);
+        // Sorting must not leave plain copies in temporary files.
+        handle.pragma_update(None, "temp_store", "MEMORY")?;
+        handle.pragma_update(None, "cache_size", -16_384)?;
+        Ok(Self { handle, failure: None })
+    }
+
+    /// Prepares (or finds) the statement, and lets `work` bind and run it.
+    fn run<T>(
+        &mut self,
+        sql: &str,
+        work: impl FnOnce(&mut CachedStatement<'_>) -> Result<T, Stopped>,
+    ) -> Result<T, Error> {
+        let outcome = match self.handle.prepare_cached(sql) {
+            Ok(mut statement) => work(&mut statement),
+            Err(error) => Err(Stopped::Prepare(error)),
+        };
+        outcome.map_err(|stopped| match stopped {
+            Stopped::Parameters(error) => error,
+            Stopped::Prepare(error) => self.explain(sql, &error, true),
+            Stopped::Step(error) => self.explain(sql, &error, false),
+        })
+    }
+
+    fn query_at_most(&mut self, sql: &str, params: &[Value], limit: usize) -> Result<Vec<Row>, Error> {
+        self.run(sql, |statement| {
+            bind(statement, sql, params)?;
+            let columns: Arc<[String]> = statement.column_names().map(str::to_owned).collect();
+            // A statement that writes is always run to its end.
+            let limit = if statement.readonly() { limit } else { usize::MAX };
+            let mut found = Vec::new();
+            let mut rows = statement.raw_query();
+            while found.len() < limit
+                && let Some(row) = rows.next()?
+            {
+                let values = columns.iter().enumerate().map(|(index, column)| Ok(value(row.get_ref(index)?, column)?));
+                let values = values.collect::<Result<_, Stopped>>()?;
+                found.push(Row::new(Arc::clone(&columns), values));
+            }
+            Ok(found)
+        })
+    }
+
+    fn plain(&mut self, sql: &str) -> Result<(), Failure> {
+        let outcome = self.handle.prepare_cached(sql).and_then(|mut statement| statement.raw_execute());
+        match outcome {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let explained = self.explain(sql, &error, false);
+                Err(self.failure.take().unwrap_or(Failure::Aborted(explained)))
+            }
+        }
+    }
+
+    /// Turns SQLite's error into ours, and notes what concerns the whole transaction. SQLite's own words are used only where
+    /// they cannot hold a parameter: when preparing, and for the columns of a constraint.
+    fn explain(&mut self, sql: &str, error: &rusqlite::Error, preparing: bool) -> Error {
+        let statement = statement_name(sql);
+        let Some(code) = error.sqlite_error() else {
+            return Error::Refused { statement, detail: "the driver does not accept it".to_owned() };
+        };
+        let message = message(error);
+        let explained = match (code.extended_code & 0xff, code.extended_code) {
+            (_, ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID) => {
+                let columns = message.rsplit(": ").next().unwrap_or_default();
+                return Error::Conflict { constraint: columns.to_owned() };
+            }
+            (ffi::SQLITE_CONSTRAINT, _) => return Error::Refused { statement, detail: message.to_owned() },
+            (ffi::SQLITE_READONLY, _) => return Error::ReadOnly { statement },
+            (ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED, _) => Error::Busy {},
+            (ffi::SQLITE_IOERR | ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB, number) => {
+                let fatal = Error::Fatal { detail: format!("SQLite error {number}") };
+                self.failure = Some(Failure::Fatal(fatal.clone()));
+                return fatal;
+            }
+            (ffi::SQLITE_FULL | ffi::SQLITE_NOMEM | ffi::SQLITE_CANTOPEN, _) => unavailable(error),
+            _ if preparing => Error::Refused { statement, detail: message.to_owned() },
+            (_, number) => Error::Refused { statement, detail: format!("SQLite error {number}") },
+        };
+        if matches!(explained, Error::Unavailable { .. }) {
+            self.failure = Some(Failure::Aborted(explained.clone()));
+        }
+        explained
+    }
+}
+
+impl Connection for Sqlite {
+    fn execute(&mut self, sql: &str, params: &[Value]) -> Result<u64, Error> {
+        self.run(sql, |statement| {
+            bind(statement, sql, params)?;
+            step(statement)
+        })
+    }
+
+    fn execute_many(&mut self, sql: &str, rows: &[Vec<Value>]) -> Result<u64, Error> {
+        self.run(sql, |statement| {
+            let mut changed = 0;
+            for row in rows {
+                bind(statement, sql, row)?;
+                changed += step(statement)?;
+            }
+            Ok(changed)
+        })
+    }
+
+    fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Error> {
+        self.query_at_most(sql, params, usize::MAX)
+    }
+
+    fn query_one(&mut self, sql: &str, params: &[Value]) -> Result<Option<Row>, Error> {
+        Ok(self.query_at_most(sql, params, 1)?.into_iter().next())
+    }
+
+    fn script(&mut self, sql: &str) -> Result<(), Error> {
+        let outcome = self.handle.execute_batch(sql);
+        outcome.map_err(|error| self.explain(sql, &error, true))
+    }
+}
+
+impl Driver for Sqlite {
+    fn ready(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn begin(&mut self) -> Result<(), Failure> {
+        self.failure = None;
+        self.plain("BEGIN IMMEDIATE")
+    }
+
+    fn begin_snapshot(&mut self) -> Result<(), Error> {
+        self.script("BEGIN DEFERRED")
+    }
+
+    fn savepoint(&mut self) -> Result<(), Failure> {
+        self.plain("SAVEPOINT job")
+    }
+
+    fn release(&mut self) -> Result<(), Failure> {
+        self.plain("RELEASE job")
+    }
+
+    fn rollback_savepoint(&mut self) -> Result<(), Failure> {
+        self.plain("ROLLBACK TO job")?;
+        self.plain("RELEASE job")
+    }
+
+    fn commit(&mut self) -> Result<(), Failure> {
+        self.plain("COMMIT")
+    }
+
+    fn rollback(&mut self) {
+        if !self.handle.is_autocommit() {
+            let _ = self.handle.execute_batch("ROLLBACK");
+        }
+    }
+
+    fn failure(&mut self) -> Option<Failure> {
+        self.failure.take()
+    }
+
+    fn checkpoint(&mut self) -> Result<(), Error> {
+        let busy = self.handle.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        match busy {
+            Ok(0) => Ok(()),
+            Ok(_) => Err(Error::Busy {}),
+            Err(error) => Err(self.explain("-- checkpoint", &error, false)),
+        }
+    }
+}
+
+/// Where a statement stopped.
+enum Stopped {
+    Parameters(Error),
+    Prepare(rusqlite::Error),
+    Step(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Stopped {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Step(error)
+    }
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Self::Parameters(error)
+    }
+}
+
+/// Binds `$1`, `$2`, ... by number; to SQLite they are names, counted in the order in which they appear.
+fn bind(statement: &mut CachedStatement<'_>, sql: &str, params: &[Value]) -> Result<(), Stopped> {
+    let mut largest = 0;
+    for index in 1..=statement.parameter_count() {
+        let name = statement.parameter_name(index).and_then(|name| name.strip_prefix('$'));
+        let number = name.and_then(|digits| digits.parse::<usize>().ok()).unwrap_or(0);
+        let Some(value) = number.checked_sub(1).and_then(|number| params.get(number)) else {
+            return Err(miscounted(sql, params.len()).into());
+        };
+        largest = largest.max(number);
+        statement.raw_bind_parameter(index, value)?;
+    }
+    if largest == params.len() { Ok(()) } else { Err(miscounted(sql, params.len()).into()) }
+}
+
+fn miscounted(sql: &str, given: usize) -> Error {
+    Error::Refused { statement: statement_name(sql), detail: format!("{given} parameters do not fit its placeholders") }
+}
+
+/// Runs a bound statement to its end, also when it returns rows.
+fn step(statement: &mut CachedStatement<'_>) -> Result<u64, Stopped> {
+    if statement.column_count() == 0 {
+        return Ok(statement.raw_execute()? as u64);
+    }
+    let mut count = 0;
+    let mut rows = statement.raw_query();
+    while rows.next()?.is_some() {
+        count += 1;
+    }
+    Ok(count)
+}
+
+fn value(found: ValueRef<'_>, column: &str) -> Result<Value, Error> {
+    let inconsistent = |found: &str| Error::Inconsistent {
+        column: format!("Column {column}"),
+        expected: "null, an integer, text or bytes",
+        found: found.to_owned(),
+    };
+    match found {
+        ValueRef::Blob(bytes) => Ok(Value::Bytes(bytes.to_vec())),
+        ValueRef::Integer(integer) => Ok(Value::Integer(integer)),
+        ValueRef::Null => Ok(Value::Null),
+        ValueRef::Real(_) => Err(inconsistent("a fraction")),
+        ValueRef::Text(text) => {
+            let text = std::str::from_utf8(text).map_err(|_| inconsistent("not UTF-8"))?;
+            Ok(Value::Text(text.to_owned()))
+        }
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Bytes(bytes) => ValueRef::Blob(bytes),
+            Self::Integer(integer) => ValueRef::Integer(*integer),
+            Self::Null => ValueRef::Null,
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+        }))
+    }
+}
+
+fn message(error: &rusqlite::Error) -> &str {
+    match error {
+        rusqlite::Error::SqliteFailure(_, Some(message)) => message,
+        rusqlite::Error::SqlInputError { msg, .. } => msg,
+        _ => "",
+    }
+}
+
+fn unavailable(error: &rusqlite::Error) -> Error {
+    let code = error.sqlite_error().map_or(0, |error| error.extended_code);
+    Error::Unavailable { detail: format!("SQLite error {code}, {}", ffi::code_to_str(code)) }
+}

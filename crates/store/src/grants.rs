@@ -1,0 +1,172 @@
+//! Grants: what a resident agreed to, how often it was used, and the guard that counts a use.
+
+use usufruct_core::grant::{Grant, GrantKind, GrantState};
+use usufruct_core::id::{BlockId, GrantId};
+use usufruct_core::{Digest, Time};
+
+use crate::db::{Connection, Error, Row, Value};
+use crate::{number, shard};
+
+/// A grant with its place in the store.
+#[derive(Clone, Debug)]
+pub struct StoredGrant {
+    pub id: GrantId,
+    pub resident: u64,
+    /// Number of the mandate.
+    pub mandate: u64,
+    pub revision: i64,
+    pub last_use_at: Option<Time>,
+    pub grant: Grant,
+}
+
+/// What must still hold, inside the writing transaction, for a use to be counted.
+#[derive(Clone, Debug)]
+pub struct Count {
+    pub resident: u64,
+    pub mandate: u64,
+    /// The revision the decision saw.
+    pub revision: i64,
+    /// Uses allowed in one window, and the length of the window in microseconds.
+    pub cap: i64,
+    pub period: i64,
+    /// Whether a second use is never lawful.
+    pub once: bool,
+    pub now: Time,
+}
+
+const COLUMNS: &str = "g.resident, g.mandate, g.grant_id, g.kind, g.state, g.revision, g.mandate_hash, g.blocks, g.given_at, \
+                       g.valid_until, g.uses, g.window_start, g.window_uses, g.last_use_at, r.state";
+
+/// The grant of a resident under a mandate.
+pub fn find(conn: &mut dyn Connection, resident: u64, mandate: u64) -> Result<Option<StoredGrant>, Error> {
+    let sql = format!(
+        "-- grant_find\nSELECT {COLUMNS} FROM grants g JOIN residents r ON r.shard = g.shard AND r.resident = g.resident \
+         WHERE g.shard = $1 AND g.resident = $2 AND g.mandate = $3"
+    );
+    let row = conn.query_one(&sql, &[shard(resident).into(), number(resident).into(), mandate.cast_signed().into()])?;
+    row.as_ref().map(read).transpose()
+}
+
+/// All grants of a resident, newest first.
+pub fn of_resident(conn: &mut dyn Connection, resident: u64) -> Result<Vec<StoredGrant>, Error> {
+    let sql = format!(
+        "-- grant_of_resident\nSELECT {COLUMNS} FROM grants g JOIN residents r ON r.shard = g.shard AND r.resident = g.resident \
+         WHERE g.shard = $1 AND g.resident = $2 ORDER BY g.given_at DESC, g.mandate"
+    );
+    let rows = conn.query(&sql, &[shard(resident).into(), number(resident).into()])?;
+    rows.iter().map(read).collect()
+}
+
+/// Residents with a given grant under a mandate, up to `limit` after `after`.
+pub fn residents_of_mandate(conn: &mut dyn Connection, mandate: u64, after: Option<u64>, limit: usize) -> Result<Vec<u64>, Error> {
+    let sql = "-- grant_residents_of_mandate\nSELECT resident FROM grants WHERE mandate = $1 AND state = 'given' AND resident > $2 \
+               ORDER BY resident LIMIT $3";
+    let params = [
+        mandate.cast_signed().into(),
+        after.map_or(-1, number).into(),
+        Value::from(i64::try_from(limit).unwrap_or(i64::MAX)),
+    ];
+    conn.query(sql, &params)?.iter().map(|row| Ok(row.integer(0)?.cast_unsigned())).collect()
+}
+
+/// Sets the grant of a resident under a mandate anew: counters start from zero, the revision counts up.
+pub fn put(conn: &mut dyn Connection, grant: &StoredGrant) -> Result<(), Error> {
+    put_many(conn, std::slice::from_ref(grant))
+}
+
+/// Sets many grants.
+pub fn put_many(conn: &mut dyn Connection, grants: &[StoredGrant]) -> Result<(), Error> {
+    let sql = "-- grant_put\nINSERT INTO grants (shard, resident, mandate, grant_id, kind, state, revision, mandate_hash, blocks, \
+               given_at, valid_until, uses, window_start, window_uses) VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10, 0, $9, 0) \
+               ON CONFLICT (shard, resident, mandate) DO UPDATE SET grant_id = excluded.grant_id, kind = excluded.kind, \
+               state = excluded.state, revision = grants.revision + 1, mandate_hash = excluded.mandate_hash, blocks = excluded.blocks, \
+               given_at = excluded.given_at, valid_until = excluded.valid_until, uses = 0, window_start = excluded.window_start, \
+               window_uses = 0, last_use_at = NULL";
+    let rows: Vec<_> = grants
+        .iter()
+        .map(|stored| {
+            let blocks: Vec<_> = stored.grant.blocks.iter().map(BlockId::as_str).collect();
+            vec![
+                shard(stored.resident).into(),
+                number(stored.resident).into(),
+                stored.mandate.cast_signed().into(),
+                stored.id.as_str().into(),
+                stored.grant.kind.code().into(),
+                stored.grant.state.code().into(),
+                Value::from(stored.grant.mandate_hash.0.to_vec()),
+                blocks.join(" ").into(),
+                stored.grant.given_at.micros().into(),
+                stored.grant.valid_until.micros().into(),
+            ]
+        })
+        .collect();
+    conn.execute_many(sql, &rows)?;
+    Ok(())
+}
+
+/// Moves a grant to `state`. False when it was not in state given or paused any more.
+pub fn set_state(conn: &mut dyn Connection, resident: u64, mandate: u64, state: GrantState) -> Result<bool, Error> {
+    let sql = "-- grant_set_state\nUPDATE grants SET state = $4, revision = revision + 1 \
+               WHERE shard = $1 AND resident = $2 AND mandate = $3 AND state IN ('given', 'paused')";
+    let params =
+        [shard(resident).into(), number(resident).into(), mandate.cast_signed().into(), Value::from(state.code())];
+    Ok(conn.execute(sql, &params)? == 1)
+}
+
+/// Moves every grant of a mandate that is given or paused to state sunset.
+pub fn end_mandate(conn: &mut dyn Connection, mandate: u64) -> Result<u64, Error> {
+    let sql = "-- grant_end_mandate\nUPDATE grants SET state = 'sunset', revision = revision + 1 \
+               WHERE mandate = $1 AND state IN ('given', 'paused')";
+    conn.execute(sql, &[mandate.cast_signed().into()])
+}
+
+/// Moves every grant of a resident that is given or paused to state invalidated.
+pub fn end_resident(conn: &mut dyn Connection, resident: u64) -> Result<u64, Error> {
+    let sql = "-- grant_end_resident\nUPDATE grants SET state = 'invalidated', revision = revision + 1 \
+               WHERE shard = $1 AND resident = $2 AND state IN ('given', 'paused')";
+    conn.execute(sql, &[shard(resident).into(), number(resident).into()])
+}
+
+/// Counts one use, if the grant is still as the decision saw it and the cap is not reached. False when it is not.
+pub fn count(conn: &mut dyn Connection, count: &Count) -> Result<bool, Error> {
+    let sql = "-- grant_count\nUPDATE grants SET uses = uses + 1, last_use_at = $5, \
+               window_uses = CASE WHEN $5 - window_start >= $7 THEN 1 ELSE window_uses + 1 END, \
+               window_start = CASE WHEN $5 - window_start >= $7 THEN $5 ELSE window_start END \
+               WHERE shard = $1 AND resident = $2 AND mandate = $3 AND state = 'given' AND revision = $4 \
+               AND ($5 - window_start >= $7 OR window_uses < $6) AND ($8 = 0 OR uses = 0)";
+    let params = [
+        shard(count.resident).into(),
+        number(count.resident).into(),
+        count.mandate.cast_signed().into(),
+        count.revision.into(),
+        count.now.micros().into(),
+        count.cap.into(),
+        count.period.into(),
+        Value::from(i64::from(count.once)),
+    ];
+    Ok(conn.execute(sql, &params)? == 1)
+}
+
+fn read(row: &Row) -> Result<StoredGrant, Error> {
+    let hash: [u8; 32] = row.bytes(6)?.try_into().map_err(|_| crate::inconsistent("grants.mandate_hash"))?;
+    let blocks: Result<Vec<BlockId>, _> = row.text(7)?.split_whitespace().map(str::parse).collect();
+    Ok(StoredGrant {
+        resident: row.integer(0)?.cast_unsigned(),
+        mandate: row.integer(1)?.cast_unsigned(),
+        id: row.text(2)?.parse().map_err(|_| crate::inconsistent("grants.grant_id"))?,
+        revision: row.integer(5)?,
+        last_use_at: row.optional_integer(13)?.map(Time::from_micros),
+        grant: Grant {
+            kind: GrantKind::from_code(row.text(3)?).ok_or_else(|| crate::inconsistent("grants.kind"))?,
+            state: GrantState::from_code(row.text(4)?).ok_or_else(|| crate::inconsistent("grants.state"))?,
+            mandate_hash: Digest(hash),
+            given_at: Time::from_micros(row.integer(8)?),
+            valid_until: Time::from_micros(row.integer(9)?),
+            blocks: blocks.map_err(|_| crate::inconsistent("grants.blocks"))?,
+            uses: row.integer(10)?,
+            window_start: Time::from_micros(row.integer(11)?),
+            window_uses: row.integer(12)?,
+            resident_active: row.text(14)? == "active",
+        },
+    })
+}

@@ -1,0 +1,62 @@
+//! Footprint lines: the sealed record of each event, in the order of the resident's own chain.
+
+use crate::db::{Connection, Error, Value};
+use crate::{number, shard};
+
+/// One stored line.
+#[derive(Clone, Debug)]
+pub struct Line {
+    pub n: u64,
+    /// Leaf number.
+    pub index: u64,
+    pub sealed: Vec<u8>,
+}
+
+/// Adds the line of a new event.
+pub fn insert(conn: &mut dyn Connection, resident: u64, line: &Line, commitment: &[u8; 32]) -> Result<(), Error> {
+    let sql = "-- line_insert\nINSERT INTO lines (shard, resident, n, idx, commitment, sealed) VALUES ($1, $2, $3, $4, $5, $6)";
+    let params = [
+        shard(resident).into(),
+        number(resident).into(),
+        line.n.cast_signed().into(),
+        line.index.cast_signed().into(),
+        Value::from(commitment.to_vec()),
+        Value::from(line.sealed.clone()),
+    ];
+    conn.execute(sql, &params)?;
+    Ok(())
+}
+
+/// Number and commitment of the last event in a resident's chain.
+pub fn last(conn: &mut dyn Connection, resident: u64) -> Result<Option<(u64, [u8; 32])>, Error> {
+    let sql = "-- line_last\nSELECT n, commitment FROM lines WHERE shard = $1 AND resident = $2 ORDER BY n DESC LIMIT 1";
+    let row = conn.query_one(sql, &[shard(resident).into(), number(resident).into()])?;
+    row.map(|row| {
+        let commitment = row.bytes(1)?.try_into().map_err(|_| crate::inconsistent("lines.commitment"))?;
+        Ok((row.integer(0)?.cast_unsigned(), commitment))
+    })
+    .transpose()
+}
+
+/// All lines of a resident in order, at most `limit`, from number `from` on.
+pub fn of_resident(conn: &mut dyn Connection, resident: u64, from: u64, limit: usize) -> Result<Vec<Line>, Error> {
+    let sql = "-- line_of_resident\nSELECT n, idx, sealed FROM lines WHERE shard = $1 AND resident = $2 AND n >= $3 ORDER BY n LIMIT $4";
+    let params = [
+        shard(resident).into(),
+        number(resident).into(),
+        from.cast_signed().into(),
+        Value::from(i64::try_from(limit).unwrap_or(i64::MAX)),
+    ];
+    let rows = conn.query(sql, &params)?;
+    rows.iter()
+        .map(|row| {
+            Ok(Line { n: row.integer(0)?.cast_unsigned(), index: row.integer(1)?.cast_unsigned(), sealed: row.bytes(2)?.to_vec() })
+        })
+        .collect()
+}
+
+/// Deletes the lines of an erased resident. Their leaves stay in the log as noise.
+pub fn purge_resident(conn: &mut dyn Connection, resident: u64) -> Result<u64, Error> {
+    let sql = "-- line_purge_resident\nDELETE FROM lines WHERE shard = $1 AND resident = $2";
+    conn.execute(sql, &[shard(resident).into(), number(resident).into()])
+}

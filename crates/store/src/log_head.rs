@@ -1,0 +1,60 @@
+//! Where the log stands: how many leaves are committed, and the last signed checkpoint.
+
+use crate::db::{Connection, Error, Value};
+
+/// The last signed checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    pub size: u64,
+    pub root: [u8; 32],
+    /// The signed note.
+    pub note: Vec<u8>,
+}
+
+/// Makes the one row if it is not there.
+pub fn ensure(conn: &mut dyn Connection) -> Result<(), Error> {
+    conn.execute("-- log_head_ensure\nINSERT INTO log_head (id, size) VALUES (1, 0) ON CONFLICT (id) DO NOTHING", &[])?;
+    Ok(())
+}
+
+/// How many leaves are committed.
+pub fn size(conn: &mut dyn Connection) -> Result<u64, Error> {
+    let row = conn.query_one("-- log_head_size\nSELECT size FROM log_head WHERE id = 1", &[])?;
+    row.map_or(Ok(0), |row| Ok(row.integer(0)?.cast_unsigned()))
+}
+
+/// Locks the head for this transaction and tells how many leaves are committed. A write, so that another node waits here.
+pub fn lock(conn: &mut dyn Connection) -> Result<u64, Error> {
+    let row = conn.query_one("-- log_head_lock\nUPDATE log_head SET size = size WHERE id = 1 RETURNING size", &[])?;
+    row.map_or(Ok(0), |row| Ok(row.integer(0)?.cast_unsigned()))
+}
+
+/// Sets how many leaves are committed, from `old` to `new`. False when somebody else moved it.
+pub fn advance(conn: &mut dyn Connection, old: u64, new: u64) -> Result<bool, Error> {
+    let params = [Value::from(new.cast_signed()), Value::from(old.cast_signed())];
+    Ok(conn.execute("-- log_head_advance\nUPDATE log_head SET size = $1 WHERE id = 1 AND size = $2", &params)? == 1)
+}
+
+/// The last signed checkpoint, if there is one.
+pub fn published(conn: &mut dyn Connection) -> Result<Option<Published>, Error> {
+    let sql = "-- log_head_published\nSELECT published_size, published_root, published_note FROM log_head WHERE id = 1";
+    let Some(row) = conn.query_one(sql, &[])? else { return Ok(None) };
+    let (Some(size), Some(root), Some(note)) = (row.optional_integer(0)?, row.optional_bytes(1)?, row.optional_bytes(2)?) else {
+        return Ok(None);
+    };
+    let root = root.try_into().map_err(|_| crate::inconsistent("published_root"))?;
+    Ok(Some(Published { size: size.cast_unsigned(), root, note: note.to_vec() }))
+}
+
+/// Replaces the signed checkpoint if the last one still has size `old`. False when somebody else replaced it.
+pub fn publish(conn: &mut dyn Connection, old: Option<u64>, new: &Published) -> Result<bool, Error> {
+    let sql = "-- log_head_publish\nUPDATE log_head SET published_size = $1, published_root = $2, published_note = $3 \
+               WHERE id = 1 AND COALESCE(published_size, -1) = $4";
+    let params = [
+        Value::from(new.size.cast_signed()),
+        Value::from(new.root.to_vec()),
+        Value::from(new.note.clone()),
+        Value::from(old.map_or(-1, u64::cast_signed)),
+    ];
+    Ok(conn.execute(sql, &params)? == 1)
+}

@@ -1,0 +1,67 @@
+//! Passkeys of residents.
+
+use usufruct_core::Time;
+
+use crate::db::{Connection, Error, Value};
+use crate::number;
+
+/// A stored passkey.
+#[derive(Clone, Debug)]
+pub struct Passkey {
+    pub credential: Vec<u8>,
+    pub resident: u64,
+    /// Public key, counter and flags, as JSON.
+    pub passkey: String,
+    pub label: String,
+    pub added_at: Time,
+}
+
+const COLUMNS: &str = "credential, resident, passkey, label, added_at";
+
+/// Adds a passkey. [`Error::Conflict`] when the credential is known.
+pub fn insert(conn: &mut dyn Connection, passkey: &Passkey) -> Result<(), Error> {
+    let sql = "-- passkey_insert\nINSERT INTO passkeys (credential, resident, passkey, label, added_at) VALUES ($1, $2, $3, $4, $5)";
+    let params = [
+        Value::from(passkey.credential.clone()),
+        number(passkey.resident).into(),
+        passkey.passkey.as_str().into(),
+        passkey.label.as_str().into(),
+        passkey.added_at.micros().into(),
+    ];
+    conn.execute(sql, &params)?;
+    Ok(())
+}
+
+/// The passkey with this credential id.
+pub fn find(conn: &mut dyn Connection, credential: &[u8]) -> Result<Option<Passkey>, Error> {
+    let sql = format!("-- passkey_find\nSELECT {COLUMNS} FROM passkeys WHERE credential = $1");
+    conn.query_one(&sql, &[Value::from(credential)])?.as_ref().map(read).transpose()
+}
+
+/// The passkeys of a resident, oldest first.
+pub fn of_resident(conn: &mut dyn Connection, resident: u64) -> Result<Vec<Passkey>, Error> {
+    let sql = format!("-- passkey_of_resident\nSELECT {COLUMNS} FROM passkeys WHERE resident = $1 ORDER BY added_at");
+    conn.query(&sql, &[number(resident).into()])?.iter().map(read).collect()
+}
+
+/// Stores the passkey's new counter and flags after a sign-in.
+pub fn update(conn: &mut dyn Connection, credential: &[u8], passkey: &str) -> Result<(), Error> {
+    let sql = "-- passkey_update\nUPDATE passkeys SET passkey = $2 WHERE credential = $1";
+    conn.execute(sql, &[Value::from(credential), passkey.into()])?;
+    Ok(())
+}
+
+/// Deletes the passkeys of a resident.
+pub fn purge_resident(conn: &mut dyn Connection, resident: u64) -> Result<u64, Error> {
+    conn.execute("-- passkey_purge_resident\nDELETE FROM passkeys WHERE resident = $1", &[number(resident).into()])
+}
+
+fn read(row: &crate::db::Row) -> Result<Passkey, Error> {
+    Ok(Passkey {
+        credential: row.bytes(0)?.to_vec(),
+        resident: row.integer(1)?.cast_unsigned(),
+        passkey: row.text(2)?.to_owned(),
+        label: row.text(3)?.to_owned(),
+        added_at: Time::from_micros(row.integer(4)?),
+    })
+}

@@ -1,0 +1,70 @@
+//! Browser sessions of residents.
+
+use usufruct_core::{Digest, Time};
+
+use crate::db::{Connection, Error, Value};
+use crate::number;
+
+/// A session.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub token_hash: Digest,
+    pub resident: u64,
+    pub opened_at: Time,
+    pub seen_at: Time,
+    pub device: String,
+}
+
+/// Opens a session.
+pub fn insert(conn: &mut dyn Connection, session: &Session) -> Result<(), Error> {
+    let sql = "-- session_insert\nINSERT INTO sessions (token_hash, resident, opened_at, seen_at, device) VALUES ($1, $2, $3, $4, $5)";
+    let params = [
+        Value::from(session.token_hash.0.to_vec()),
+        number(session.resident).into(),
+        session.opened_at.micros().into(),
+        session.seen_at.micros().into(),
+        session.device.as_str().into(),
+    ];
+    conn.execute(sql, &params)?;
+    Ok(())
+}
+
+/// The session with this token hash.
+pub fn find(conn: &mut dyn Connection, token_hash: &Digest) -> Result<Option<Session>, Error> {
+    let sql = "-- session_find\nSELECT resident, opened_at, seen_at, device FROM sessions WHERE token_hash = $1";
+    let row = conn.query_one(sql, &[Value::from(token_hash.0.to_vec())])?;
+    row.map(|row| {
+        Ok(Session {
+            token_hash: *token_hash,
+            resident: row.integer(0)?.cast_unsigned(),
+            opened_at: Time::from_micros(row.integer(1)?),
+            seen_at: Time::from_micros(row.integer(2)?),
+            device: row.text(3)?.to_owned(),
+        })
+    })
+    .transpose()
+}
+
+/// Notes that a session was used.
+pub fn touch(conn: &mut dyn Connection, token_hash: &Digest, now: Time) -> Result<(), Error> {
+    let sql = "-- session_touch\nUPDATE sessions SET seen_at = $2 WHERE token_hash = $1";
+    conn.execute(sql, &[Value::from(token_hash.0.to_vec()), now.micros().into()])?;
+    Ok(())
+}
+
+/// Closes one session.
+pub fn delete(conn: &mut dyn Connection, token_hash: &Digest) -> Result<(), Error> {
+    conn.execute("-- session_delete\nDELETE FROM sessions WHERE token_hash = $1", &[Value::from(token_hash.0.to_vec())])?;
+    Ok(())
+}
+
+/// Closes every session of a resident.
+pub fn delete_all(conn: &mut dyn Connection, resident: u64) -> Result<u64, Error> {
+    conn.execute("-- session_delete_all\nDELETE FROM sessions WHERE resident = $1", &[number(resident).into()])
+}
+
+/// How many sessions a resident has open.
+pub fn count(conn: &mut dyn Connection, resident: u64) -> Result<i64, Error> {
+    let row = conn.query_one("-- session_count\nSELECT COUNT(*) FROM sessions WHERE resident = $1", &[number(resident).into()])?;
+    row.map_or(Ok(0), |row| row.integer(0))
+}

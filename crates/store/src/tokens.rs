@@ -1,0 +1,90 @@
+//! Opaque access tokens, stored only as hashes.
+
+use usufruct_core::id::ServiceId;
+use usufruct_core::{Digest, Time};
+
+use crate::db::{Connection, Error, Value};
+use crate::number;
+
+/// An access token and what it may do.
+#[derive(Clone, Debug)]
+pub struct Token {
+    pub token_hash: Digest,
+    pub service: ServiceId,
+    /// The resident it speaks for; `None` for a service's own token.
+    pub resident: Option<u64>,
+    pub scope: String,
+    pub auth_time: Option<Time>,
+    pub code_hash: Option<Digest>,
+    pub issued_at: Time,
+    pub expires_at: Time,
+}
+
+/// Adds a token.
+pub fn insert(conn: &mut dyn Connection, token: &Token) -> Result<(), Error> {
+    let sql = "-- token_insert\nINSERT INTO tokens (token_hash, service, resident, scope, auth_time, code_hash, issued_at, expires_at) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let params = [
+        Value::from(token.token_hash.0.to_vec()),
+        token.service.as_str().into(),
+        token.resident.map(number).into(),
+        token.scope.as_str().into(),
+        token.auth_time.map(Time::micros).into(),
+        token.code_hash.map(|hash| hash.0.to_vec()).into(),
+        token.issued_at.micros().into(),
+        token.expires_at.micros().into(),
+    ];
+    conn.execute(sql, &params)?;
+    Ok(())
+}
+
+/// The token with this hash, expired or not.
+pub fn find(conn: &mut dyn Connection, token_hash: &Digest) -> Result<Option<Token>, Error> {
+    let sql = "-- token_find\nSELECT service, resident, scope, auth_time, code_hash, issued_at, expires_at FROM tokens WHERE token_hash = $1";
+    let row = conn.query_one(sql, &[Value::from(token_hash.0.to_vec())])?;
+    row.map(|row| {
+        let code_hash = match row.optional_bytes(4)? {
+            Some(bytes) => Some(Digest(bytes.try_into().map_err(|_| crate::inconsistent("tokens.code_hash"))?)),
+            None => None,
+        };
+        Ok(Token {
+            token_hash: *token_hash,
+            service: row.text(0)?.parse().map_err(|_| crate::inconsistent("tokens.service"))?,
+            resident: row.optional_integer(1)?.map(i64::cast_unsigned),
+            scope: row.text(2)?.to_owned(),
+            auth_time: row.optional_integer(3)?.map(Time::from_micros),
+            code_hash,
+            issued_at: Time::from_micros(row.integer(5)?),
+            expires_at: Time::from_micros(row.integer(6)?),
+        })
+    })
+    .transpose()
+}
+
+/// Deletes one token of a service.
+pub fn delete(conn: &mut dyn Connection, token_hash: &Digest, service: &ServiceId) -> Result<u64, Error> {
+    let sql = "-- token_delete\nDELETE FROM tokens WHERE token_hash = $1 AND service = $2";
+    conn.execute(sql, &[Value::from(token_hash.0.to_vec()), service.as_str().into()])
+}
+
+/// Deletes every token that came from a code (a code used twice kills its tokens, RFC 6749 4.1.2).
+pub fn delete_of_code(conn: &mut dyn Connection, code_hash: &Digest) -> Result<u64, Error> {
+    conn.execute("-- token_delete_of_code\nDELETE FROM tokens WHERE code_hash = $1", &[Value::from(code_hash.0.to_vec())])
+}
+
+/// Deletes the tokens that speak for a resident; with a service only that service's.
+pub fn delete_of_resident(conn: &mut dyn Connection, resident: u64, service: Option<&ServiceId>) -> Result<u64, Error> {
+    let sql = "-- token_delete_of_resident\nDELETE FROM tokens WHERE resident = $1 AND (service = $2 OR $2 = '')";
+    conn.execute(sql, &[number(resident).into(), service.map_or("", ServiceId::as_str).into()])
+}
+
+/// Deletes the tokens of a service that speak for residents.
+pub fn delete_of_service(conn: &mut dyn Connection, service: &ServiceId) -> Result<u64, Error> {
+    let sql = "-- token_delete_of_service\nDELETE FROM tokens WHERE service = $1 AND resident IS NOT NULL";
+    conn.execute(sql, &[service.as_str().into()])
+}
+
+/// Deletes tokens that expired before `before`.
+pub fn delete_expired(conn: &mut dyn Connection, before: Time) -> Result<u64, Error> {
+    conn.execute("-- token_delete_expired\nDELETE FROM tokens WHERE expires_at < $1", &[before.micros().into()])
+}

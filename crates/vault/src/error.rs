@@ -1,0 +1,79 @@
+//! What can go wrong in the vault: what happened, and what to do. No variant carries a key, a number of a resident or data.
+
+use std::io;
+
+use usufruct_core::logged::NotLogged;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why the vault did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The files of the key store contradict each other.
+    #[error(
+        "The key store contradicts itself: {what}. Keep a copy of its folder as it is and start from a live replica; an old \
+         backup opens nothing that was erased since."
+    )]
+    Damaged { what: &'static str },
+    /// A counter in a keyring is used up.
+    #[error("All 65,536 generations of this {noun} are used. Erase the resident's keys and enrol again.")]
+    Exhausted { noun: &'static str },
+    /// A key would replace another one silently.
+    #[error("There is already a key for this {noun}. Keys are replaced by an erasure only.")]
+    Exists { noun: &'static str },
+    /// A folder for a new key store holds one already.
+    #[error("There is already a key store in this folder. Open it, or choose an empty folder.")]
+    FolderTaken,
+    /// The operating system refused.
+    #[error(
+        "The key store could not {action}: {source}. Check the disk and the rights of the folder, then start again."
+    )]
+    Io { action: &'static str, source: io::Error },
+    /// Another process has the key store open.
+    #[error("The key store is in use by another process. Stop that process first; two writers would lose keys.")]
+    Locked,
+    /// Bytes that were sealed properly do not hold what they should.
+    #[error("The content is not in the form this version writes: {what}. Use the version that wrote it.")]
+    Malformed { what: &'static str },
+    /// No key, so nothing to open or to replace.
+    #[error("There is no key for this {noun}. It was destroyed, or it was never made.")]
+    NoKey { noun: &'static str },
+    /// The resident lent nothing under this mandate.
+    #[error("The resident lends nothing under this mandate. The grant was withdrawn, or it was never given.")]
+    NoLoan,
+    /// The use was not recorded by the recorder that belongs to this vault.
+    #[error(transparent)]
+    NotLogged(#[from] NotLogged),
+    /// The text is no pseudonym.
+    #[error("This is not a pseudonym. A pseudonym has 22 characters of base64url.")]
+    NotSubject,
+    /// The event is in the log but is no use.
+    #[error("The logged event is not a use. Record a use; no other event opens data.")]
+    NotUse,
+    /// The logged use does not name the block.
+    #[error("The logged use does not name this block. Record a use that does.")]
+    OtherBlock,
+    /// The logged use rests on another mandate.
+    #[error("The logged use rests on another mandate. Record a use under this one.")]
+    OtherMandate,
+    /// The keyring or the logged use belongs to someone else.
+    #[error(
+        "The logged use or the keyring is about another resident. Record a use about this one and load her keyring."
+    )]
+    OtherResident,
+    /// The resident's key was replaced after the keyring was opened.
+    #[error("The resident's key was replaced in the meantime. Load the keyring again and repeat.")]
+    Stale,
+    /// An earlier write failed, so the state on disk is unknown until the next start.
+    #[error("An earlier write to the key store failed, so it writes no more. Check the disk and start again.")]
+    Stopped,
+    /// The seal does not open under the keys there are.
+    #[error("The seal does not open. The keys were destroyed, or the bytes were changed or belong elsewhere.")]
+    Unreadable,
+}
+
+impl Error {
+    pub(crate) fn io(action: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { action, source }
+    }
+}

@@ -1,0 +1,188 @@
+//! Vault: the one door to residents' keys, and through it to their data and their pseudonyms.
+//!
+//! The vault stores nothing but keys. Sealed keyrings, blocks and lines go in and out as bytes; the caller keeps them.
+
+mod erase;
+mod open;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use usufruct_core::Digest;
+use usufruct_core::hash::hmac_sha256;
+use usufruct_core::id::BlockId;
+use usufruct_core::logged::Gate;
+use usufruct_core::ports::Rng;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result};
+use crate::keyring::Keyring;
+use crate::pseudonym::{Sector, Subject, seed_index};
+use crate::seal;
+use crate::tree::{Epoch, HouseKey, Key, KeyId, KeyTree, SlotClass, commit_key};
+
+pub use erase::Withdrawal;
+
+/// The key tree behind its door.
+pub struct Vault {
+    tree: Box<dyn KeyTree>,
+    gate: Gate,
+    /// Held while keys are destroyed, so that what was checked before still holds at the commit.
+    erasing: Mutex<()>,
+}
+
+/// A resident the vault has a key for now. The caller stores the keyring and the seed index, then she exists.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Enrolled {
+    pub resident: u64,
+    /// The sealed keyring.
+    pub keyring: Vec<u8>,
+    /// The name under which [`Vault::resolve`] finds her. Unique.
+    pub seed_index: [u8; 32],
+    /// The public commitment of her key.
+    pub key_commitment: Digest,
+}
+
+impl Vault {
+    /// A vault over `tree` that believes the recorder `gate` belongs to. Makes the house keys if they are missing.
+    pub fn new(tree: Box<dyn KeyTree>, gate: Gate, rng: &dyn Rng) -> Result<Self> {
+        let vault = Self { tree, gate, erasing: Mutex::new(()) };
+        for key in [HouseKey::SeedIndex, HouseKey::Session] {
+            vault.ensure(KeyId::House(key), rng)?;
+        }
+        Ok(vault)
+    }
+
+    /// Makes the keys of one resident, whose number must be new.
+    pub fn enrol(&self, resident: u64, rng: &dyn Rng) -> Result<Enrolled> {
+        let mut enrolled = self.enrol_many(&[resident], rng)?;
+        // INVARIANT: one in, one out.
+        Ok(enrolled.remove(0))
+    }
+
+    /// Makes the keys of many residents in one durable commit. A crash in between leaves keys nobody knows of; enrolling
+    /// again under the same numbers is refused, so take new ones.
+    pub fn enrol_many(&self, residents: &[u64], rng: &dyn Rng) -> Result<Vec<Enrolled>> {
+        let index_key = self.key(KeyId::House(HouseKey::SeedIndex))?;
+        let mut keys = Vec::with_capacity(residents.len());
+        let mut enrolled = Vec::with_capacity(residents.len());
+        for resident in residents {
+            let key = Key::random(rng);
+            let keyring = Keyring::fresh(*resident, &key, rng);
+            enrolled.push(Enrolled {
+                resident: *resident,
+                keyring: keyring.seal(&key, rng),
+                seed_index: seed_index(&index_key, keyring.seed()),
+                key_commitment: keyring.opened_with(),
+            });
+            keys.push((KeyId::Resident(*resident), key));
+        }
+        self.tree.insert(&keys, rng)?;
+        Ok(enrolled)
+    }
+
+    /// Opens a resident's keyring. Give all sealed ones there are, newest first: after a crash in the middle of a
+    /// withdrawal there are two, and the one that opens is the one that holds.
+    pub fn keyring(&self, resident: u64, sealed: &[impl AsRef<[u8]>]) -> Result<Keyring> {
+        let key = self.key(KeyId::Resident(resident))?;
+        for candidate in sealed {
+            match Keyring::open(candidate.as_ref(), &key, resident) {
+                Err(Error::Unreadable) => (),
+                outcome => return outcome,
+            }
+        }
+        Err(Error::Unreadable)
+    }
+
+    /// Seals a keyring again after a loan or a generation was added. Refused when the resident's key was replaced since
+    /// the keyring was opened, for it may hold what was withdrawn meanwhile.
+    pub fn seal_keyring(&self, keyring: &Keyring, rng: &dyn Rng) -> Result<Vec<u8>> {
+        Ok(keyring.seal(&self.current_key(keyring)?, rng))
+    }
+
+    /// Makes the key of a mandate, unless there is one. Answers its public commitment.
+    pub fn create_mandate_key(&self, mandate: u64, rng: &dyn Rng) -> Result<Digest> {
+        self.ensure(KeyId::Mandate(mandate), rng)
+    }
+
+    /// Makes the key of a sector, unless there is one. Answers its public commitment.
+    pub fn create_sector_key(&self, sector: u64, rng: &dyn Rng) -> Result<Digest> {
+        self.ensure(KeyId::Sector(sector), rng)
+    }
+
+    /// The resident as `sector` knows her.
+    pub fn subject(&self, sector: u64, keyring: &Keyring) -> Result<Subject> {
+        Ok(self.sector(sector)?.subject(keyring.seed(), keyring.generation(sector)))
+    }
+
+    /// Many residents as `sector` knows them, in order.
+    pub fn subjects(&self, sector: u64, keyrings: &[&Keyring]) -> Result<Vec<Subject>> {
+        let seeds = keyrings.iter().map(|keyring| (keyring.seed(), keyring.generation(sector)));
+        Ok(self.sector(sector)?.subjects(seeds))
+    }
+
+    /// The way back from a pseudonym: the seed index to look up, and the generation, which must be the current one or the
+    /// pseudonym is an abandoned one. Foreign bytes give an index nobody has. Every call but the holder's own is a logged use.
+    pub fn resolve(&self, sector: u64, subject: &Subject) -> Result<([u8; 32], u16)> {
+        let (seed, generation) = self.sector(sector)?.reverse(subject);
+        Ok((seed_index(&self.key(KeyId::House(HouseKey::SeedIndex))?, &seed), generation))
+    }
+
+    /// Seals the resident's own copy of a block.
+    pub fn seal_own(&self, keyring: &Keyring, block: &BlockId, plain: &[u8], rng: &dyn Rng) -> Result<Vec<u8>> {
+        self.current_key(keyring)?;
+        Ok(seal::seal_own(keyring, block, plain, rng))
+    }
+
+    /// Opens the resident's own copy of a block, for her and nobody else.
+    pub fn open_own(&self, keyring: &Keyring, block: &BlockId, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        seal::open_own(keyring, block, sealed)
+    }
+
+    /// HMAC-SHA-256 under the house's session key: marks sessions and cookies so that only this house makes them.
+    pub fn session_mark(&self, parts: &[&[u8]]) -> Result<[u8; 32]> {
+        Ok(hmac_sha256(self.key(KeyId::House(HouseKey::Session))?.bytes(), parts))
+    }
+
+    /// How many erasures there were.
+    pub fn epoch(&self) -> Epoch {
+        self.tree.epoch()
+    }
+
+    /// What kind of place the root is kept in; the certificate prints it.
+    pub fn class(&self) -> SlotClass {
+        self.tree.class()
+    }
+
+    fn sector(&self, sector: u64) -> Result<Sector> {
+        Ok(Sector::new(&self.key(KeyId::Sector(sector))?))
+    }
+
+    fn key(&self, id: KeyId) -> Result<Key> {
+        self.tree.get(id)?.ok_or(Error::NoKey { noun: id.noun() })
+    }
+
+    /// The resident's key, if it is still the one that opened the keyring.
+    fn current_key(&self, keyring: &Keyring) -> Result<Key> {
+        let id = KeyId::Resident(keyring.resident());
+        let key = self.key(id)?;
+        if commit_key(id, &key) == keyring.opened_with() { Ok(key) } else { Err(Error::Stale) }
+    }
+
+    /// Makes a key unless it is there, and answers its commitment.
+    fn ensure(&self, id: KeyId, rng: &dyn Rng) -> Result<Digest> {
+        if let Some(key) = self.tree.get(id)? {
+            return Ok(commit_key(id, &key));
+        }
+        let key = Key::random(rng);
+        let commitment = commit_key(id, &key);
+        match self.tree.insert(&[(id, key)], rng) {
+            // Somebody else made it in between.
+            Err(Error::Exists { .. }) => Ok(commit_key(id, &self.key(id)?)),
+            outcome => outcome.map(|()| commitment),
+        }
+    }
+
+    fn erasing(&self) -> MutexGuard<'_, ()> {
+        self.erasing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,447 @@
+//! The promises of the vault, through its public face and with its keys on disk.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use proptest::prelude::*;
+use usufruct_core::event::{Event, Form, Kind, tag};
+use usufruct_core::hash::sha256;
+use usufruct_core::id::BlockId;
+use usufruct_core::logged::{Logged, Recorder, pair};
+use usufruct_core::ports::Rng;
+use usufruct_core::{Digest, Time};
+use usufruct_vault::{Epoch, Error, KeyFile, Keyring, MemoryTree, SlotClass, Vault};
+
+struct Seeded(u64, AtomicU64);
+
+impl Rng for Seeded {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(32) {
+            let count = self.1.fetch_add(1, Ordering::Relaxed);
+            let block = sha256(&[self.0.to_be_bytes(), count.to_be_bytes()].concat());
+            chunk.copy_from_slice(&block.0[..chunk.len()]);
+        }
+    }
+}
+
+fn seeded(seed: u64) -> Seeded {
+    Seeded(seed, AtomicU64::new(0))
+}
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let name = format!("usufruct-vault-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn copy_of(other: &Path) -> Self {
+        let copy = Self::new();
+        for entry in fs::read_dir(other).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), copy.0.join(entry.file_name())).unwrap();
+        }
+        copy
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn block() -> BlockId {
+    "blk_name".parse().unwrap()
+}
+
+fn mandate_hash(mandate: u64) -> Digest {
+    sha256(&mandate.to_be_bytes())
+}
+
+fn event(mandate: u64, n: u64) -> Event {
+    Event {
+        kind: Kind::Use,
+        n,
+        prev: None,
+        at: Time::default(),
+        mandate: Some(mandate_hash(mandate)),
+        service: None,
+        blocks: vec![("blk_address".parse().unwrap(), Form::Predicate), (block(), Form::Value)],
+        reason: "loan".into(),
+        actor: None,
+        batch: None,
+        clause: None,
+        detail: None,
+        until: None,
+    }
+}
+
+fn logged(recorder: &Recorder, keyring: &Keyring, event: Event) -> Logged {
+    let tag = keyring.tag(event.n);
+    recorder.record(event, [9; 32], tag, 4)
+}
+
+/// Residents 1 to 3, mandates 7 and 8, and what each resident lends under each.
+struct House {
+    vault: Vault,
+    recorder: Recorder,
+    rng: Seeded,
+    rows: Rows,
+}
+
+/// What the caller stores.
+#[derive(Clone, Default)]
+struct Rows {
+    keyrings: Vec<Vec<u8>>,
+    lent: Vec<(u64, u64, Vec<u8>)>,
+}
+
+const RESIDENTS: [u64; 3] = [1, 2, 3];
+const MANDATES: [u64; 2] = [7, 8];
+
+impl House {
+    fn new(tree: Box<dyn usufruct_vault::KeyTree>, seed: u64) -> Self {
+        let rng = seeded(seed);
+        let (recorder, gate) = pair(&rng);
+        let vault = Vault::new(tree, gate, &rng).unwrap();
+        let mut house = Self { vault, recorder, rng, rows: Rows::default() };
+        let enrolled = house.vault.enrol_many(&RESIDENTS, &house.rng).unwrap();
+        for mandate in MANDATES {
+            house.vault.create_mandate_key(mandate, &house.rng).unwrap();
+        }
+        for enrolled in enrolled {
+            let resident = enrolled.resident;
+            let mut keyring = house.vault.keyring(resident, &[&enrolled.keyring]).unwrap();
+            for mandate in MANDATES {
+                keyring.lend(mandate, &house.rng).unwrap();
+                let plain = plain(resident, mandate);
+                let sealed = house.vault.lend_block(&keyring, resident, mandate, &block(), &plain, &house.rng).unwrap();
+                house.rows.lent.push((resident, mandate, sealed));
+            }
+            house.rows.keyrings.push(house.vault.seal_keyring(&keyring, &house.rng).unwrap());
+        }
+        house
+    }
+
+    fn keyring(&self, resident: u64) -> Result<Keyring, Error> {
+        self.vault.keyring(resident, &[&self.rows.keyrings[resident as usize - 1]])
+    }
+
+    fn withdraw(&mut self, resident: u64, mandate: u64) -> Result<usize, Error> {
+        let staged = self.vault.withdraw(self.keyring(resident)?, &[mandate], &self.rng)?;
+        let (ended, sealed) = (staged.ended(), staged.sealed().to_vec());
+        self.vault.commit(staged, &self.rng)?;
+        self.rows.keyrings[resident as usize - 1] = sealed;
+        Ok(ended)
+    }
+
+    /// The residents and mandates for which `rows` can be opened.
+    fn open_all(&self, rows: &Rows) -> Vec<(u64, u64)> {
+        let opens = |(resident, mandate, sealed): &(u64, u64, Vec<u8>)| {
+            let keyring = self.vault.keyring(*resident, &[&rows.keyrings[*resident as usize - 1]]).ok()?;
+            let logged = logged(&self.recorder, &keyring, event(*mandate, 5));
+            let opened = self
+                .vault
+                .open(&logged, &keyring, *resident, *mandate, mandate_hash(*mandate), &block(), sealed)
+                .ok()?;
+            assert_eq!(*opened, plain(*resident, *mandate));
+            Some((*resident, *mandate))
+        };
+        rows.lent.iter().filter_map(opens).collect()
+    }
+}
+
+fn plain(resident: u64, mandate: u64) -> Vec<u8> {
+    format!("data of {resident} under {mandate}").into_bytes()
+}
+
+fn memory_house(seed: u64) -> House {
+    House::new(Box::new(MemoryTree::new(&seeded(seed + 1))), seed)
+}
+
+fn everything() -> Vec<(u64, u64)> {
+    RESIDENTS.iter().flat_map(|resident| MANDATES.map(|mandate| (*resident, mandate))).collect()
+}
+
+#[test]
+fn a_block_opens_for_its_own_logged_use_only() {
+    let house = memory_house(1);
+    let (_, _, sealed) = &house.rows.lent[0];
+    let keyring = house.keyring(1).unwrap();
+    let open = |event: Event| {
+        let logged = logged(&house.recorder, &keyring, event);
+        house.vault.open(&logged, &keyring, 1, 7, mandate_hash(7), &block(), sealed)
+    };
+    assert_eq!(*open(event(7, 0)).unwrap(), plain(1, 7));
+    for kind in [Kind::Refusal, Kind::Consent, Kind::SignIn, Kind::Status] {
+        assert!(matches!(open(Event { kind, ..event(7, 0) }), Err(Error::NotUse)));
+    }
+    assert!(matches!(open(event(8, 0)), Err(Error::OtherMandate)));
+    assert!(matches!(open(Event { mandate: None, ..event(7, 0) }), Err(Error::OtherMandate)));
+    let other = vec![("blk_address".parse().unwrap(), Form::Value)];
+    assert!(matches!(open(Event { blocks: other, ..event(7, 0) }), Err(Error::OtherBlock)));
+
+    let call = |logged: &Logged, keyring: &Keyring, resident, mandate, hash, sealed: &[u8]| {
+        house.vault.open(logged, keyring, resident, mandate, hash, &block(), sealed)
+    };
+    let right = logged(&house.recorder, &keyring, event(7, 0));
+    let (stranger, _) = pair(&house.rng);
+    let forged = logged(&stranger, &keyring, event(7, 0));
+    assert!(matches!(call(&forged, &keyring, 1, 7, mandate_hash(7), sealed), Err(Error::NotLogged(_))));
+    let hers = house.keyring(2).unwrap();
+    assert!(matches!(call(&right, &hers, 2, 7, mandate_hash(7), sealed), Err(Error::OtherResident)));
+    assert!(matches!(call(&right, &keyring, 2, 7, mandate_hash(7), sealed), Err(Error::OtherResident)));
+    let wrong_n = house.recorder.record(event(7, 0), [9; 32], keyring.tag(1), 4);
+    assert!(matches!(call(&wrong_n, &keyring, 1, 7, mandate_hash(7), sealed), Err(Error::OtherResident)));
+    assert!(matches!(call(&right, &keyring, 1, 99, mandate_hash(7), sealed), Err(Error::NoLoan)));
+    assert!(matches!(call(&right, &keyring, 1, 8, mandate_hash(7), sealed), Err(Error::Unreadable)));
+    assert!(matches!(call(&right, &keyring, 1, 7, mandate_hash(7), &sealed[1..]), Err(Error::Unreadable)));
+    assert!(matches!(call(&right, &keyring, 1, 7, mandate_hash(7), &[]), Err(Error::Unreadable)));
+    assert_eq!(tag(keyring.tag_key(), 3), keyring.tag(3));
+}
+
+#[test]
+fn a_withdrawal_ends_one_loan_and_no_other() {
+    let mut house = memory_house(2);
+    let before = house.rows.clone();
+    assert_eq!(house.open_all(&before), everything());
+    assert_eq!(house.withdraw(1, 7).unwrap(), 1);
+    assert_eq!(house.open_all(&house.rows), &everything()[1..]);
+    // With yesterday's keyring not even resident 1's other loan opens; the others' do.
+    assert_eq!(house.open_all(&before), &everything()[2..]);
+    assert_eq!(house.withdraw(1, 7).unwrap(), 0);
+    assert_eq!(house.open_all(&house.rows), &everything()[1..]);
+}
+
+#[test]
+fn lending_again_opens_nothing_lent_before() {
+    let mut house = memory_house(3);
+    house.withdraw(1, 7).unwrap();
+    let mut keyring = house.keyring(1).unwrap();
+    assert_eq!(keyring.lend(7, &house.rng).unwrap(), 2);
+    house.rows.keyrings[0] = house.vault.seal_keyring(&keyring, &house.rng).unwrap();
+    assert_eq!(house.open_all(&house.rows), &everything()[1..]);
+    house.rows.lent[0].2 = house.vault.lend_block(&keyring, 1, 7, &block(), &plain(1, 7), &house.rng).unwrap();
+    assert_eq!(house.open_all(&house.rows), everything());
+}
+
+#[test]
+fn sunset_and_erasure_take_one_parent_each() {
+    let house = memory_house(4);
+    let commitment = house.vault.create_mandate_key(7, &house.rng).unwrap();
+    let erased = house.vault.sunset(7, &house.rng).unwrap();
+    assert_eq!((erased.before, erased.after, erased.handles), (Epoch(0), Epoch(1), vec![commitment]));
+    assert_eq!(house.open_all(&house.rows), [(1, 8), (2, 8), (3, 8)]);
+    assert_ne!(house.vault.create_mandate_key(7, &house.rng).unwrap(), commitment);
+    assert_eq!(house.open_all(&house.rows), [(1, 8), (2, 8), (3, 8)]);
+    house.vault.erase_resident(2, &house.rng).unwrap();
+    assert_eq!(house.open_all(&house.rows), [(1, 8), (3, 8)]);
+    assert!(matches!(house.keyring(2), Err(Error::NoKey { noun: "resident" })));
+    // A job that runs again after a crash gets new roots to print and finds nothing more to destroy.
+    let again = house.vault.erase_resident(2, &house.rng).unwrap();
+    assert_eq!((again.before, again.after, again.handles), (Epoch(2), Epoch(3), vec![]));
+    assert_eq!((house.vault.epoch(), house.vault.class()), (Epoch(3), SlotClass::E0));
+}
+
+/// The restore drill (erasure.md 1.5 d): everything as it was before, opened with today's root.
+#[test]
+fn a_backup_opens_nothing_that_ended_since() {
+    let folder = Folder::new();
+    let mut house = House::new(Box::new(KeyFile::create(&folder.0, &seeded(6)).unwrap()), 5);
+    let (backup, rows) = (Folder::copy_of(&folder.0), house.rows.clone());
+    house.withdraw(1, 7).unwrap();
+    house.vault.sunset(8, &house.rng).unwrap();
+    house.vault.erase_resident(3, &house.rng).unwrap();
+
+    // Old rows with today's keys.
+    assert_eq!(house.open_all(&rows), [(2, 7)]);
+    assert_eq!(house.open_all(&house.rows), [(2, 7)]);
+    drop(house);
+
+    // Old rows and old key files with today's root, under their own name and under today's.
+    let (old, today) = (backup.0.join("keys.0"), "keys.3");
+    for name in ["keys.0", today] {
+        let restored = Folder::new();
+        fs::copy(folder.0.join("root"), restored.0.join("root")).unwrap();
+        fs::copy(&old, restored.0.join(name)).unwrap();
+        assert!(matches!(KeyFile::open(&restored.0), Err(Error::Damaged { .. })));
+    }
+    // Beside today's key file they change nothing and are cleared away.
+    let both = Folder::copy_of(&folder.0);
+    fs::copy(&old, both.0.join("keys.0")).unwrap();
+    assert_eq!(rows_that_open(&both, &rows), [(2, 7)]);
+    assert!(!both.0.join("keys.0").exists());
+    // The root is the whole secret: with the old one everything would open.
+    assert_eq!(rows_that_open(&backup, &rows), everything());
+}
+
+fn rows_that_open(folder: &Folder, rows: &Rows) -> Vec<(u64, u64)> {
+    let rng = seeded(7);
+    let (recorder, gate) = pair(&rng);
+    let vault = Vault::new(Box::new(KeyFile::open(&folder.0).unwrap()), gate, &rng).unwrap();
+    House { vault, recorder, rng, rows: Rows::default() }.open_all(rows)
+}
+
+/// The crash story of a withdrawal: both keyrings are stored, and one of them opens whenever the crash comes.
+#[test]
+fn a_withdrawal_is_whole_or_nothing() {
+    let house = memory_house(8);
+    let old = house.rows.keyrings[0].clone();
+    let staged = house.vault.withdraw(house.keyring(1).unwrap(), &[7], &house.rng).unwrap();
+    let new = staged.sealed().to_vec();
+    let candidates = [&new[..], &old[..]];
+    assert!(house.vault.keyring(1, &candidates).unwrap().lends(7));
+    house.vault.commit(staged, &house.rng).unwrap();
+    let keyring = house.vault.keyring(1, &candidates).unwrap();
+    assert!(!keyring.lends(7) && keyring.lends(8));
+    assert_eq!(keyring.mandates().collect::<Vec<_>>(), [8]);
+    // The job that crashed here runs again: no loan ends, and there are two roots for the certificate.
+    let again = house.vault.withdraw(keyring, &[7], &house.rng).unwrap();
+    assert_eq!((again.resident(), again.ended()), (1, 0));
+    assert!(matches!(house.vault.keyring(1, std::slice::from_ref(&old)), Err(Error::Unreadable)));
+    assert!(matches!(house.vault.keyring(1, &[&[][..]; 0]), Err(Error::Unreadable)));
+}
+
+#[test]
+fn nothing_undoes_a_withdrawal_that_came_in_between() {
+    let house = memory_house(9);
+    let withdraw = |mandate| house.vault.withdraw(house.keyring(1).unwrap(), &[mandate], &house.rng).unwrap();
+    let (first, second, held) = (withdraw(7), withdraw(8), house.keyring(1).unwrap());
+    let logged = logged(&house.recorder, &held, event(7, 0));
+    house.vault.commit(first, &house.rng).unwrap();
+    assert!(matches!(house.vault.commit(second, &house.rng), Err(Error::Stale)));
+    assert!(matches!(house.vault.seal_keyring(&held, &house.rng), Err(Error::Stale)));
+    assert!(matches!(house.vault.lend_block(&held, 1, 7, &block(), b"x", &house.rng), Err(Error::Stale)));
+    let sealed = &house.rows.lent[0].2;
+    let opened = house.vault.open(&logged, &held, 1, 7, mandate_hash(7), &block(), sealed);
+    assert!(matches!(opened, Err(Error::Stale)), "a keyring loaded before a withdrawal opens nothing after it");
+    assert!(matches!(house.vault.withdraw(held, &[8], &house.rng), Err(Error::Stale)));
+    assert_eq!(house.vault.epoch(), Epoch(1));
+}
+
+#[test]
+fn many_withdrawals_share_an_epoch() {
+    let house = memory_house(10);
+    let staged: Vec<_> = RESIDENTS
+        .iter()
+        .map(|r| house.vault.withdraw(house.keyring(*r).unwrap(), &[7, 8, 99], &house.rng).unwrap())
+        .collect();
+    let erased = house.vault.commit_many(staged, &house.rng).unwrap();
+    assert_eq!((erased.handles.len(), erased.after), (3, Epoch(1)));
+    let twice = House::new(Box::new(MemoryTree::new(&seeded(1))), 11);
+    let staged = [7, 8].map(|m| twice.vault.withdraw(twice.keyring(1).unwrap(), &[m], &twice.rng).unwrap());
+    assert!(twice.vault.commit_many(staged.into(), &twice.rng).is_err());
+    assert_eq!(twice.open_all(&twice.rows), everything());
+}
+
+#[test]
+fn pseudonyms_lead_back_to_the_seed_index() {
+    let house = memory_house(12);
+    let vault = &house.vault;
+    let enrolled = vault.enrol(50, &house.rng).unwrap();
+    let mut keyring = vault.keyring(50, &[&enrolled.keyring]).unwrap();
+    assert!(matches!(vault.subject(4, &keyring), Err(Error::NoKey { noun: "sector" })));
+    let commitment = vault.create_sector_key(4, &house.rng).unwrap();
+    assert_eq!(vault.create_sector_key(4, &house.rng).unwrap(), commitment);
+    vault.create_sector_key(5, &house.rng).unwrap();
+    let subject = vault.subject(4, &keyring).unwrap();
+    assert!(subject != vault.subject(5, &keyring).unwrap());
+    assert_eq!(vault.resolve(4, &subject).unwrap(), (enrolled.seed_index, 0));
+    assert_ne!(vault.resolve(5, &subject).unwrap().0, enrolled.seed_index);
+    assert_eq!(keyring.next_generation(4).unwrap(), 1);
+    let next = vault.subject(4, &keyring).unwrap();
+    assert!(next != subject);
+    assert_eq!(vault.resolve(4, &next).unwrap(), (enrolled.seed_index, 1));
+    let other = house.keyring(1).unwrap();
+    assert_eq!(vault.subjects(4, &[&other, &keyring]).unwrap(), [vault.subject(4, &other).unwrap(), next]);
+    vault.dissolve_sector(4, &house.rng).unwrap();
+    assert!(matches!(vault.resolve(4, &next), Err(Error::NoKey { .. })));
+    vault.create_sector_key(4, &house.rng).unwrap();
+    assert_ne!(vault.resolve(4, &next).unwrap().0, enrolled.seed_index);
+    assert_eq!(format!("{subject:?}"), "Subject(…)");
+    assert!(matches!(vault.enrol(50, &house.rng), Err(Error::Exists { noun: "resident" })));
+}
+
+#[test]
+fn own_copies_and_lines_outlive_withdrawals_and_end_with_the_resident() {
+    let mut house = memory_house(13);
+    let keyring = house.keyring(1).unwrap();
+    let own = house.vault.seal_own(&keyring, &block(), b"Lin", &house.rng).unwrap();
+    let line = keyring.seal_line(3, b"a use", &house.rng);
+    house.withdraw(1, 7).unwrap();
+    let keyring = house.keyring(1).unwrap();
+    assert_eq!(*house.vault.open_own(&keyring, &block(), &own).unwrap(), b"Lin");
+    assert_eq!(*keyring.open_line(3, &line).unwrap(), b"a use");
+    house.vault.erase_resident(1, &house.rng).unwrap();
+    assert!(house.keyring(1).is_err());
+}
+
+#[test]
+fn errors_have_two_sentences() {
+    let errors = [
+        Error::Damaged { what: "w" },
+        Error::Exhausted { noun: "loan" },
+        Error::Exists { noun: "resident" },
+        Error::FolderTaken,
+        Error::Io { action: "a", source: std::io::Error::other("b") },
+        Error::Locked,
+        Error::Malformed { what: "w" },
+        Error::NoKey { noun: "mandate" },
+        Error::NoLoan,
+        Error::NotLogged(usufruct_core::logged::NotLogged),
+        Error::NotSubject,
+        Error::NotUse,
+        Error::OtherBlock,
+        Error::OtherMandate,
+        Error::OtherResident,
+        Error::Stale,
+        Error::Stopped,
+        Error::Unreadable,
+    ];
+    for error in errors {
+        let text = error.to_string();
+        assert!(text.ends_with('.') && text.matches(". ").count() == 1, "{text}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(30))]
+
+    /// Random endings: what opens is what a model says, with the newest rows, and never more with old ones.
+    #[test]
+    fn what_ended_stays_ended(acts in prop::collection::vec((0u8..4, 0usize..3, 0usize..2), 1..12), seed in any::<u64>()) {
+        let mut house = memory_house(seed);
+        let mut model = everything();
+        let mut archive = vec![house.rows.clone()];
+        for (act, resident, mandate) in acts {
+            let (resident, mandate) = (RESIDENTS[resident], MANDATES[mandate]);
+            match act {
+                0 | 1 => {
+                    if house.withdraw(resident, mandate).is_ok() {
+                        model.retain(|pair| *pair != (resident, mandate));
+                    }
+                }
+                2 => {
+                    house.vault.sunset(mandate, &house.rng).unwrap();
+                    model.retain(|pair| pair.1 != mandate);
+                }
+                _ => {
+                    house.vault.erase_resident(resident, &house.rng).unwrap();
+                    model.retain(|pair| pair.0 != resident);
+                }
+            }
+            archive.push(house.rows.clone());
+            prop_assert_eq!(&house.open_all(&house.rows), &model);
+            for rows in &archive {
+                prop_assert!(house.open_all(rows).iter().all(|pair| model.contains(pair)));
+            }
+        }
+    }
+}

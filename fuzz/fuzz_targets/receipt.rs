@@ -1,0 +1,11 @@
+//! A receipt that parses prints as it was.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use usufruct_log::Receipt;
+
+fuzz_target!(|text: &str| {
+    if let Ok(receipt) = text.parse::<Receipt>() {
+        assert_eq!(receipt.to_string(), text);
+    }
+});

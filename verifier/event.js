@@ -1,0 +1,86 @@
+// @ts-check
+// What happened to one resident's data, and the 66 bytes by which the public log knows it.
+import { Broken, bigEndian, concat, isCount, utf8 } from "./bytes.js";
+import { decodeCbor } from "./cbor.js";
+
+/**
+ * @typedef {object} Event
+ * @property {1} v
+ * @property {string} kind
+ * @property {number} n number in the resident's own chain, from 0
+ * @property {Uint8Array} prev commitment of the event before; empty for number 0
+ * @property {number} at microseconds UTC
+ * @property {Uint8Array} [mandate] hash of the mandate revision
+ * @property {string} [service]
+ * @property {[string, string][]} blocks data block and form
+ * @property {string} reason
+ * @property {Uint8Array} [actor] commitment to the officer who acted
+ * @property {string} disclosure
+ * @property {[Uint8Array, number]} [batch] id of one decision over several residents, and how many
+ * @property {string} [clause] the clause that refused
+ * @property {string} [detail]
+ * @property {number} [until] microseconds UTC
+ */
+
+const KINDS = "use refusal sign-in consent withdrawal objection correction status erasure".split(" ");
+const FORMS = ["token", "predicate", "value"];
+
+/** @typedef {(value: any) => boolean} Check */
+/** @type {Check} */
+const isText = (value) => typeof value === "string";
+/** @param {number} length @returns {Check} */
+const isBytes = (length) => (value) => value instanceof Uint8Array && value.length === length;
+/** @type {Check} */
+const isBlock = (value) => Array.isArray(value) && value.length === 2 && isText(value[0]) && FORMS.includes(value[1]);
+
+/** Name, check, and whether it may be absent; the CBOR key is the position. @type {[string, Check, boolean?][]} */
+const FIELDS = [
+  ["v", (value) => value === 1],
+  ["kind", (value) => KINDS.includes(value)],
+  ["n", isCount],
+  ["prev", (value) => isBytes(0)(value) || isBytes(32)(value)],
+  ["at", isCount],
+  ["mandate", isBytes(32), true],
+  ["service", isText, true],
+  ["blocks", (value) => Array.isArray(value) && value.every(isBlock)],
+  ["reason", isText],
+  ["actor", isBytes(32), true],
+  ["disclosure", (value) => value === "immediate"],
+  ["batch", (value) => Array.isArray(value) && value.length === 2 && isBytes(16)(value[0]) && isCount(value[1]), true],
+  ["clause", isText, true],
+  ["detail", isText, true],
+  ["until", isCount, true],
+];
+
+/** @param {Uint8Array} bytes @returns {Event} */
+export function decodeEvent(bytes) {
+  const map = decodeCbor(bytes);
+  if (!(map instanceof Map)) throw new Broken("malformed");
+  /** @type {Record<string, unknown>} */
+  const event = {};
+  FIELDS.forEach(([name, check, optional], key) => {
+    const value = map.get(key);
+    if (value === undefined ? !optional : !check(value)) throw new Broken("malformed", { field: name });
+    if (map.delete(key)) event[name] = value;
+  });
+  if (map.size > 0) throw new Broken("malformed");
+  return /** @type {Event} */ (/** @type {unknown} */ (event));
+}
+
+/** C: binds the event and hides it behind 32 random bytes. @param {Uint8Array} r @param {Uint8Array} event */
+export const commitment = (r, event) => hmac(r, utf8("usufruct/event/v1"), bigEndian(event.length, 4), event);
+
+/** T: noise to all who do not hold the resident's tag key. @param {Uint8Array} key @param {number | bigint} n */
+export const tag = (key, n) => hmac(key, utf8("usufruct/tag/v1"), bigEndian(n, 8));
+
+/** @param {Uint8Array} c @param {Uint8Array} t */
+export const eventLeaf = (c, t) => concat(Uint8Array.of(1, 2), c, t);
+
+/** HMAC-SHA256 under a key of 32 bytes. @param {Uint8Array} key @param {Uint8Array[]} parts */
+async function hmac(key, ...parts) {
+  if (key.length !== 32) throw new Broken("malformed");
+  const algorithm = { name: "HMAC", hash: "SHA-256" };
+  const [raw, data] = /** @type {BufferSource[]} */ ([key, concat(...parts)]);
+  const imported = await crypto.subtle.importKey("raw", raw, algorithm, false, ["sign"]);
+  return new Uint8Array(await crypto.subtle.sign("HMAC", imported, data));
+}

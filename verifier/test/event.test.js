@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { test } from "node:test";
+import { commitment, decodeCbor, decodeEvent, eventLeaf, hex, leafHash, tag } from "../index.js";
+import { VECTORS, encodeCbor, fromHex, vector } from "./support.js";
+
+const LEAVES = "event-leaves.json";
+
+test("event leaf vectors", { skip: !existsSync(new URL(LEAVES, VECTORS)) }, async () => {
+  const { cases } = vector(LEAVES);
+  assert.ok(cases.length > 0);
+  for (const v of cases) {
+    const c = await commitment(fromHex(v.r_hex), fromHex(v.event_hex));
+    const t = await tag(fromHex(v.tag_key_hex), BigInt(v.n));
+    assert.equal(hex(c), v.commitment_hex);
+    assert.equal(hex(t), v.tag_hex);
+    assert.equal(hex(eventLeaf(c, t)), v.leaf_hex);
+    assert.equal(hex(await leafHash(eventLeaf(c, t))), v.leaf_hash_hex);
+    assert.equal(eventLeaf(c, t).length, 66);
+  }
+});
+
+test("CBOR in its shortest form", () => {
+  for (const n of [0, 23, 24, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER]) {
+    assert.equal(decodeCbor(encodeCbor(n)), n);
+  }
+  assert.deepEqual(decodeCbor(encodeCbor(["三", [], new Map([[0, "a"], [24, 1]])])), ["三", [], new Map([[0, "a"], [24, 1]])]);
+  assert.deepEqual(decodeCbor(fromHex("4201ff")), Uint8Array.of(1, 255));
+});
+
+const BAD_CBOR = {
+  "nothing": "",
+  "trailing byte": "0000",
+  "number cut short": "19ff",
+  "23 in two bytes": "1817",
+  "255 in three bytes": "1900ff",
+  "65535 in five bytes": "1a0000ffff",
+  "2^32-1 in nine bytes": "1b00000000ffffffff",
+  "2^53": "1b0020000000000000",
+  "2^64-1": "1bffffffffffffffff",
+  "reserved length 28": "1c",
+  "reserved length 30": "1e00",
+  "indefinite bytes": "5f4101ff",
+  "indefinite text": "7f6161ff",
+  "indefinite array": "9f00ff",
+  "indefinite map": "bf0000ff",
+  "break alone": "ff",
+  "negative number": "20",
+  "tag": "c000",
+  "false": "f4",
+  "null": "f6",
+  "undefined": "f7",
+  "half float": "f93c00",
+  "float": "fa3f800000",
+  "double": "fb3ff0000000000000",
+  "bytes cut short": "4201",
+  "bytes longer than memory": "5b001fffffffffffff",
+  "text cut short": "6261",
+  "text not UTF-8": "61ff",
+  "surrogate in text": "63eda080",
+  "overlong text": "62c080",
+  "length of text not shortest": "780161",
+  "array cut short": "8200",
+  "array longer than memory": "9b001fffffffffffff",
+  "map cut short": "a100",
+  "map without value": "a20000",
+  "duplicate key": "a200000000",
+  "keys out of order": "a201000000",
+  "text key": "a1616100",
+  "bytes key": "a1410000",
+  "key not shortest": "a1180000",
+  "nested too deep": `${"81".repeat(9)}00`,
+  "nested far too deep": `${"81".repeat(100_000)}00`,
+};
+
+for (const [name, bytes] of Object.entries(BAD_CBOR)) {
+  test(`CBOR refused: ${name}`, () => assert.throws(() => decodeCbor(fromHex(bytes))));
+}
+
+const full = () =>
+  new Map([
+    [0, 1], [1, "use"], [2, 1], [3, new Uint8Array(32)], [4, 1_700_000_000_000_000], [5, new Uint8Array(32)], [6, "svc_library"],
+    [7, [["blk_name", "value"]]], [8, "loan"], [9, new Uint8Array(32)], [10, "immediate"], [11, [new Uint8Array(16), 2]],
+    [12, "sunset"], [13, "cas_1"], [14, 1_700_000_000_000_001],
+  ]);
+
+test("events, with and without what may be absent", () => {
+  const event = decodeEvent(encodeCbor(full()));
+  assert.equal(event.clause, "sunset");
+  assert.equal(hex(event.batch[0]), "00".repeat(16));
+  assert.equal(event.batch[1], 2);
+  const least = full();
+  for (const key of [5, 6, 9, 11, 12, 13, 14]) least.delete(key);
+  assert.equal(decodeEvent(encodeCbor(least)).mandate, undefined);
+});
+
+test("events refused: a field missing, of the wrong type, or unknown", () => {
+  for (const key of [0, 1, 2, 3, 4, 7, 8, 10]) {
+    const event = full();
+    event.delete(key);
+    assert.throws(() => decodeEvent(encodeCbor(event)), { code: "malformed" }, `without ${key}`);
+  }
+  const wrong = [
+    [0, 2], [1, "peek"], [1, 1], [2, "1"], [3, new Uint8Array(31)], [4, "now"], [5, new Uint8Array(31)], [6, 6], [7, "blk_name"], [7, [["blk_name"]]],
+    [7, [["blk_name", "all"]]], [8, 8], [9, new Uint8Array()], [10, "never"], [11, [new Uint8Array(15), 1]], [11, [new Uint8Array(16)]], [12, 1],
+    [13, []], [14, "later"], [15, 0],
+  ];
+  for (const [key, value] of wrong) {
+    assert.throws(() => decodeEvent(encodeCbor(full().set(key, value))), { code: "malformed" }, `${key}: ${value}`);
+  }
+  assert.throws(() => decodeEvent(encodeCbor([1, "use"])), { code: "malformed" });
+});
+
+test("keys of a wrong length are refused", async () => {
+  await assert.rejects(commitment(new Uint8Array(31), new Uint8Array()), { code: "malformed" });
+  await assert.rejects(tag(new Uint8Array(33), 0), { code: "malformed" });
+});
