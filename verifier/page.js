@@ -12,7 +12,7 @@ const REWIND_RECHECKS = 5;
 /** @param {string} path */
 async function fetchBytes(path) {
   const mutable = path.endsWith("/checkpoint");
-  const response = await fetch(path, { cache: mutable ? "no-store" : "default", credentials: "same-origin" });
+  const response = await fetch(path, { cache: mutable ? "no-store" : "default", credentials: "omit" });
   if (response.status === 404) return null;
   if (!response.ok) throw new Error(`${path}: ${response.status}`);
   return new Uint8Array(await response.arrayBuffer());

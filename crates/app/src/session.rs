@@ -84,6 +84,15 @@ impl App {
         })
     }
 
+    /// The handle under which authenticators store a resident's passkeys: 16 bytes that nobody else can derive and that are
+    /// no pseudonym anywhere.
+    pub fn user_handle(&self, resident: u64) -> Result<[u8; 16], Error> {
+        let mark = self.vault.session_mark(&[b"usufruct/user-handle/v1", &resident.to_be_bytes()])?;
+        let mut handle = [0; 16];
+        handle.copy_from_slice(&mark[..16]);
+        Ok(handle)
+    }
+
     /// How many sessions a resident has open.
     pub fn session_count(&self, resident: u64) -> Result<i64, Error> {
         Ok(self.db.read(|conn| sessions::count(conn, resident))?)

@@ -25,6 +25,9 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Longest value that reads itself from text, in bytes: ids, times, country codes, addresses.
+const LONGEST_WORD: usize = 500;
+
 /// A draft being read. Every accessor notes a [`Problem`] and goes on when something is wrong.
 pub struct Draft<'a> {
     members: Option<&'a serde_json::Map<String, Value>>,
@@ -147,7 +150,9 @@ impl<'a> Draft<'a> {
     where
         T::Err: fmt::Display,
     {
-        match value.as_str().map(str::parse) {
+        // An empty entry of a list, or one that no id, code or address needs, is refused here: some types read any text.
+        let text = value.as_str().filter(|text| !text.trim().is_empty() && text.len() <= LONGEST_WORD);
+        match text.map(str::parse) {
             Some(Ok(parsed)) => Some(parsed),
             _ => {
                 self.note(field, "malformed", format!("This field cannot be read. {remedy}"));
@@ -252,7 +257,7 @@ impl<'a> Draft<'a> {
 
     /// The same, where an absent or empty list is fine.
     pub fn optional_objects<T>(&mut self, field: &'static str, read: impl Fn(&mut Draft<'_>) -> Option<T>) -> Vec<T> {
-        if self.optional(field).is_none() { Vec::new() } else { self.objects(field, "", read) }
+        if self.optional(field).is_none() { Vec::new() } else { self.objects(field, "Write it as a list or leave it out.", read) }
     }
 
     fn items(&mut self, field: &'static str, remedy: &str) -> Option<&'a Vec<Value>> {

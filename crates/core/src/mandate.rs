@@ -325,18 +325,18 @@ impl Mandate {
     }
 
     fn check(&self, draft: &mut Draft<'_>) {
-        let days = (self.sunset_at.micros() - self.starts_at.micros()) / crate::time::DAY;
-        if days <= 0 {
+        let length = self.sunset_at.micros() - self.starts_at.micros();
+        if length <= 0 {
             draft.note("sunset_at", "before-start", "The mandate ends before it begins. Correct one of the days.".into());
         }
         let (longest, remedy) = match self.kind {
             MandateKind::Emergency => (LONGEST_EMERGENCY_DAYS, "Shorten it; a renewal is a new mandate with a new review."),
             MandateKind::Ordinary | MandateKind::Research => (LONGEST_DAYS, "Shorten it to five years at most."),
         };
-        if days > longest {
-            draft.note("sunset_at", "too-long", format!("The mandate runs {days} days, more than {longest}. {remedy}"));
+        if length > longest * crate::time::DAY {
+            draft.note("sunset_at", "too-long", format!("The mandate runs longer than {longest} days. {remedy}"));
         }
-        let consulted = (self.consultation.to.micros() - self.consultation.from.micros()) / crate::time::DAY;
+        let consulted = (self.consultation.to.micros() - self.consultation.from.micros()).div_euclid(crate::time::DAY);
         if consulted < 0 {
             draft.note("consultation.to", "before-start", "The comment period ends before it begins. Correct one of the days.".into());
         } else if consulted < CONSULTATION_DAYS && self.kind != MandateKind::Emergency {

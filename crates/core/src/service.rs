@@ -64,11 +64,7 @@ impl Service {
         let name = draft.text("name", 60, "Give the name in both languages.");
         let sector = draft.string("sector", 60, "Give the pseudonym domain; by default one of its own for each service.");
         let redirect_uris = draft.parses::<String>("redirect_uris", "List where residents return to after signing in.");
-        for (i, uri) in redirect_uris.iter().enumerate() {
-            if !lawful_uri(uri) {
-                draft.note(&format!("redirect_uris[{i}]"), "not-https", "This address is neither https nor on this machine (http://localhost). Use https, without a fragment.".into());
-            }
-        }
+        lawful_uris("redirect_uris", &redirect_uris, draft);
         let words = [
             ("app", Channel::App),
             ("card", Channel::Card),
@@ -96,6 +92,7 @@ impl Service {
             Some(Jwk { kid: kid?, kty: kty?.into(), crv: crv?.into(), x: x?, y: y? })
         });
         let post_logout_redirect_uris = draft.optional_parses("post_logout_redirect_uris", "List where residents return to after signing out.");
+        lawful_uris("post_logout_redirect_uris", &post_logout_redirect_uris, draft);
         let help = draft.text("help", 400, "Say in one or two sentences what the service does.");
         Some(Self {
             agency: agency?,
@@ -109,6 +106,14 @@ impl Service {
             post_logout_redirect_uris,
             help: help?,
         })
+    }
+}
+
+fn lawful_uris(field: &str, uris: &[String], draft: &mut Draft<'_>) {
+    for (i, uri) in uris.iter().enumerate() {
+        if !lawful_uri(uri) {
+            draft.note(&format!("{field}[{i}]"), "not-https", "This address is neither https nor on this machine (http://localhost). Use https, without a fragment.".into());
+        }
     }
 }
 

@@ -103,7 +103,8 @@ impl<'de> Deserialize<'de> for Time {
 /// Reads an ISO 8601 duration of days, hours, minutes and seconds (`P30D`, `PT4H`) or of years and months, which count
 /// as 365 and 30 days. The answer is in microseconds. Negative and empty durations are refused.
 pub fn parse_duration(text: &str) -> Option<i64> {
-    let span: jiff::Span = text.parse().ok()?;
+    // jiff also reads `30 days`; in the register every duration has its ISO form.
+    let span: jiff::Span = text.starts_with('P').then(|| text.parse().ok())??;
     let days = i64::from(span.get_years()) * 365
         + i64::from(span.get_months()) * 30
         + i64::from(span.get_weeks()) * 7
@@ -138,5 +139,6 @@ mod tests {
         assert_eq!(parse_duration("P0D"), None);
         assert_eq!(parse_duration("-P1D"), None);
         assert_eq!(parse_duration("a month"), None);
+        assert_eq!(parse_duration("30 days"), None);
     }
 }

@@ -686,20 +686,18 @@ fn only_the_blocks_of_the_mandate_that_she_chose() {
 
 #[test]
 fn no_richer_form_than_allowed() {
-    let with_age = |request: &mut Request, form| request.blocks = vec![("blk_age".parse().unwrap(), form)];
     permits(&base(), |request, _, _| request.blocks = vec![("blk_age".parse().unwrap(), Form::Token)]);
     let mut model = base();
     refuses(&model, Clause::Form, |request, _, _| request.blocks = vec![("blk_age".parse().unwrap(), Form::Predicate)]);
     model.asked[0] = Some(Form::Predicate);
     refuses(&model, Clause::Form, |_, _, _| {});
-    let mut request = Request {
+    let request = Request {
         service: "svc_library".parse().unwrap(),
         mandate: MANDATE.parse().unwrap(),
-        blocks: vec![],
+        blocks: vec![("blk_age".parse().unwrap(), Form::Value)],
         reason: "reminder".into(),
         subjects: 1,
     };
-    with_age(&mut request, Form::Value);
     let decision = decide_without_resident(&base().city().0.register, &request, day(50));
     assert_eq!(decision.because, [Clause::Form]);
 }

@@ -103,8 +103,8 @@ impl FromStr for Checkpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Ed25519Signer;
     use crate::hash::empty_root;
-    use crate::note::Ed25519Signer;
 
     const EMPTY: &str = "example.org/log\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n";
 

@@ -107,16 +107,16 @@ pub enum Error {
         limit: usize,
     },
 
+    /// No signature of a known key is there.
+    #[error("The note carries no signature by a known key. Check which key you trust, or fetch the note again.")]
+    Unsigned,
+
     /// A signature of a known key is wrong.
     #[error("The signature by {name} is wrong. Do not use this note, and keep a copy of it.")]
     WrongSignature {
         /// The name of the key.
         name: String,
     },
-
-    /// No signature of a known key is there.
-    #[error("The note carries no signature by a known key. Check which key you trust, or fetch the note again.")]
-    Unsigned,
 }
 
 /// The parts of a log that have to agree with each other.

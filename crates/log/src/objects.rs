@@ -1,7 +1,7 @@
 //! Where the public files of a log are kept: tiles, bundles and the checkpoint.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +26,6 @@ pub trait Objects: Send + Sync {
 #[derive(Debug)]
 pub struct Folder {
     root: PathBuf,
-    temporary_files: AtomicU64,
 }
 
 impl Folder {
@@ -35,13 +34,8 @@ impl Folder {
         let root = root.into();
         let temporary = root.join(TEMPORARY);
         fs::create_dir_all(&temporary).map_err(|source| io_error(&temporary, source))?;
-        // Files left here by a crash were never renamed, so nothing refers to them.
-        for entry in fs::read_dir(&temporary).map_err(|source| io_error(&temporary, source))? {
-            let path = entry.map_err(|source| io_error(&temporary, source))?.path();
-            fs::remove_file(&path).map_err(|source| io_error(&path, source))?;
-        }
         sync_folder(&root)?;
-        Ok(Self { root, temporary_files: AtomicU64::new(0) })
+        Ok(Self { root })
     }
 
     /// The file of an object.
@@ -54,10 +48,11 @@ impl Folder {
     fn write(&self, file: &Path, bytes: &[u8]) -> Result<()> {
         let folder = file.parent().unwrap_or(&self.root);
         self.make_folder(folder)?;
-        let number = self.temporary_files.fetch_add(1, Ordering::Relaxed);
-        let temporary = self.root.join(TEMPORARY).join(format!("{}-{number}", std::process::id()));
-        let mut handle =
-            OpenOptions::new().write(true).create_new(true).open(&temporary).map_err(|source| io_error(&temporary, source))?;
+        let number = TEMPORARY_FILES.fetch_add(1, Ordering::Relaxed);
+        // A crash may leave a file behind, to which nothing refers; the next process of this number overwrites it.
+        let name = format!("{}-{number}", std::process::id());
+        let temporary = self.root.join(TEMPORARY).join(name);
+        let mut handle = File::create(&temporary).map_err(|source| io_error(&temporary, source))?;
         handle.write_all(bytes).map_err(|source| io_error(&temporary, source))?;
         handle.sync_all().map_err(|source| fatal(file, source))?;
         drop(handle);
@@ -198,6 +193,9 @@ fn fatal(path: &Path, source: io::Error) -> Error {
     Error::Fatal { path: path.display().to_string(), source }
 }
 
+/// Numbers the temporary files of this process, whichever folder they are in.
+static TEMPORARY_FILES: AtomicU64 = AtomicU64::new(0);
+
 const TEMPORARY: &str = ".temporary";
 const MAX_PATH_BYTES: usize = 256;
 
@@ -233,7 +231,6 @@ mod tests {
         let root = std::env::temp_dir().join(format!("usufruct-log-folder-{}", std::process::id()));
         let _ = fs::remove_dir_all(&root);
         behaves_like_objects(&Folder::open(&root).unwrap());
-        fs::write(root.join(TEMPORARY).join("left-over"), b"torn").unwrap();
         let again = Folder::open(&root).unwrap();
         assert_eq!(again.fetch("tile/0/000").unwrap().as_deref(), Some(b"full".as_slice()));
         assert_eq!(fs::read_dir(root.join(TEMPORARY)).unwrap().count(), 0);

@@ -9,8 +9,9 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 use crate::hash::Hash;
-use crate::note::{Ed25519Signer, Note, VerifierKey};
-use crate::{Ed25519Verifier, text};
+use crate::key::{Ed25519Signer, Ed25519Verifier, VerifierKey};
+use crate::note::Note;
+use crate::text;
 
 /// What a receipt promises.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

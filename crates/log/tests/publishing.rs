@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use proptest::prelude::*;
 use usufruct_log::merkle::{verify_consistency, verify_inclusion};
 use usufruct_log::{
-    Checkpoint, Ed25519Signer, Error, Folder, Head, LeafSource, Memory, MemoryHead, Note, Objects, Part, Publisher, Reader,
-    Result, SignedHead, Signer, Source, Tile, TileHashes, checkpoint, empty_root, leaf_hash, note::NoteSignature, proof,
+    Checkpoint, Ed25519Signer, Error, Folder, Head, LeafSource, Memory, MemoryHead, Note, NoteSignature, Objects, Part,
+    Publisher, Reader, Result, SignedHead, Signer, Source, Tile, TileHashes, checkpoint, empty_root, leaf_hash, proof,
     rebuild_tiles,
 };
 
@@ -70,6 +70,12 @@ fn read_all<S: Source + ?Sized>(source: &S, from: u64) -> Result<Vec<Vec<u8>>> {
         Ok(())
     })?;
     Ok(entries)
+}
+
+#[test]
+fn a_publisher_moves_between_threads() {
+    fn is_send<T: Send>(_: &T) {}
+    is_send(&open(Memory::default(), MemoryHead::default()).unwrap());
 }
 
 #[test]

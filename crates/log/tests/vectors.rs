@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use usufruct_log::merkle::{verify_consistency, verify_inclusion, verify_subtree_consistency, verify_subtree_inclusion};
-use usufruct_log::{Checkpoint, Hash, Leaf, Note, Reader, Result, Source, VerifierKey, checkpoint, empty_root, leaf, leaf_hash};
+use usufruct_log::{
+    Checkpoint, Ed25519Signer, Hash, Leaf, Memory, MemoryHead, Note, Objects, Publisher, Reader, Result, Source, VerifierKey,
+    checkpoint, empty_root, leaf, leaf_hash,
+};
 
 fn vectors() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors/tlog")
@@ -178,6 +181,9 @@ fn unhex(text: &str) -> Vec<u8> {
     text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
+/// What the test log of Tessera consists of.
+const WORDS: &str = "one two three four five six seven eit nain ten ileven twelf threeten fourten fivten";
+
 /// The test log of Tessera, with the checkpoint of one size as the current one.
 struct Tessera(PathBuf);
 
@@ -189,7 +195,6 @@ impl Source for Tessera {
 
 #[test]
 fn the_test_log_of_tessera_verifies_at_all_sizes() {
-    const WORDS: &str = "one two three four five six seven eit nain ten ileven twelf threeten fourten fivten";
     let words: Vec<&[u8]> = WORDS.split(' ').map(str::as_bytes).collect();
     let key: VerifierKey = "example.com/log/testdata+33d7b496+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx".parse().unwrap();
     let verifier = key.verifier().unwrap();
@@ -222,4 +227,24 @@ fn the_test_log_of_tessera_verifies_at_all_sizes() {
     }
     let current = checkpoint::fetch(&source, "example.com/log/testdata", &[&verifier]).unwrap().0;
     assert_eq!(current.size(), 15);
+}
+
+#[test]
+fn a_publisher_writes_the_same_files_as_tessera() {
+    let signer = Ed25519Signer::from_seed("example.com/log/testdata", &[1; 32]).unwrap();
+    let objects = Memory::default();
+    let mut publisher =
+        Publisher::open(&objects, MemoryHead::default(), vec![Box::new(signer)], "example.com/log/testdata", None).unwrap();
+    let source = Tessera(vectors().join("tessera-log"));
+    publisher.publish([]).unwrap();
+    for (index, word) in (0..).zip(WORDS.split(' ')) {
+        let head = publisher.publish([(index, word.into())]).unwrap();
+        let theirs = source.fetch(&format!("checkpoint.{}", index + 1)).unwrap().unwrap();
+        assert_eq!(Note::parse(&head.note).unwrap().text(), Note::parse(&theirs).unwrap().text());
+    }
+    let paths = objects.paths();
+    assert_eq!(paths.len(), 31);
+    for path in paths.iter().filter(|path| *path != checkpoint::PATH) {
+        assert_eq!(Objects::fetch(&objects, path).unwrap(), source.fetch(path).unwrap(), "{path}");
+    }
 }

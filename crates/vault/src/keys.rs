@@ -187,6 +187,9 @@ mod tests {
         }
         keys.erase(&ids[..5_000], &[(ids[9_000], key(9))]);
         assert!(keys.get(ids[0]).is_none());
+        let all = || keys.chunks.iter().flatten();
+        assert_eq!(all().filter(|key| key.bytes() == &[0; 32]).count(), 5_000, "erased keys are overwritten");
+        assert_eq!(all().count(), 10_000, "a replaced key leaves no copy");
         for id in &ids[..5_000] {
             assert!(keys.put(*id, key(2)));
         }

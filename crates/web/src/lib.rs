@@ -1,1 +1,54 @@
+//! The faces of Usufruct on the web: provider, release API, portal, public register, console, log.
+//!
+//! Handlers parse, call one use case of `usufruct-app`, and render. Everything works without JavaScript except passkeys and
+//! the verification in the browser.
 
+mod api;
+mod assets;
+pub mod console;
+mod fault;
+mod form;
+mod headers;
+mod language;
+mod log;
+mod oidc;
+mod page;
+mod passkey;
+mod portal;
+mod register;
+pub mod sample;
+mod session;
+mod site;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::get;
+
+pub use site::{DemoSettings, Persona, Settings, Site};
+
+/// Longest request body but for batches, in bytes.
+const BODY_LIMIT: usize = 64 * 1024;
+
+/// Everything a pass serves.
+pub fn router(site: Arc<Site>) -> Router {
+    let mut router = Router::new()
+        .merge(portal::router())
+        .merge(register::router())
+        .merge(oidc::router())
+        .merge(api::router())
+        .merge(log::router())
+        .merge(passkey::router())
+        .merge(assets::router())
+        .merge(console::router());
+    if site.settings.demo.is_some() {
+        router = router.merge(portal::demo::router());
+    }
+    router
+        .fallback(get(fault::not_found))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn_with_state(Arc::clone(&site), headers::secure))
+        .with_state(site)
+}

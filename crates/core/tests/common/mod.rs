@@ -2,6 +2,8 @@
 //! the register by signed statements with fixed seeds and fixed times.
 #![allow(dead_code, reason = "every test file compiles this module and uses a part of it")]
 
+pub mod walk;
+
 use std::sync::LazyLock;
 
 use proptest::test_runner::Config as ProptestConfig;

@@ -1,0 +1,129 @@
+//! Events as bytes, commitments and tags: the golden files, which were computed without this crate.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use usufruct_core::event::{Batch, Event, Form, Kind, commitment, leaf, tag};
+use usufruct_core::hash::{hex, unhex};
+use usufruct_core::{Digest, Time};
+
+const KINDS: [Kind; 9] = [
+    Kind::Consent, Kind::Correction, Kind::Erasure, Kind::Objection, Kind::Refusal, Kind::SignIn, Kind::Status, Kind::Use,
+    Kind::Withdrawal,
+];
+
+fn vectors() -> Vec<(String, Value)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors/events");
+    let mut found: Vec<_> = fs::read_dir(path)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            (name, serde_json::from_slice(&fs::read(path).unwrap()).unwrap())
+        })
+        .collect();
+    found.sort_by(|(a, _), (b, _)| a.cmp(b));
+    found
+}
+
+fn bytes<const N: usize>(value: &Value) -> [u8; N] {
+    unhex(value.as_str().unwrap()).unwrap().try_into().unwrap()
+}
+
+fn number<T: std::str::FromStr>(value: &Value) -> T
+where
+    T::Err: std::fmt::Debug,
+{
+    value.as_str().unwrap().parse().unwrap()
+}
+
+fn given<T>(value: &Value, read: impl FnOnce(&Value) -> T) -> Option<T> {
+    if value.is_null() { None } else { Some(read(value)) }
+}
+
+fn event(fields: &Value) -> Event {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let blocks = fields["blocks"].as_array().unwrap().iter();
+    Event {
+        kind: KINDS.into_iter().find(|kind| fields["kind"] == kind.code()).unwrap(),
+        n: number(&fields["n"]),
+        prev: given(&fields["prev"], bytes),
+        at: Time::from_micros(number(&fields["at_micros"])),
+        mandate: given(&fields["mandate"], |value| Digest(bytes(value))),
+        service: given(&fields["service"], |value| text(value).parse().unwrap()),
+        blocks: blocks.map(|block| (text(&block[0]).parse().unwrap(), Form::from_code(&text(&block[1])).unwrap())).collect(),
+        reason: text(&fields["reason"]),
+        actor: given(&fields["actor"], bytes),
+        batch: given(&fields["batch"], |batch| Batch { id: bytes(&batch["id"]), size: number(&batch["size"]) }),
+        clause: given(&fields["clause"], text),
+        detail: given(&fields["detail"], text),
+        until: given(&fields["until_micros"], |value| Time::from_micros(number(value))),
+    }
+}
+
+#[test]
+fn the_golden_events_are_read_as_their_files_say() {
+    let (mut accepted, mut refused) = (0, 0);
+    for (name, case) in vectors() {
+        let cbor = unhex(case["cbor_hex"].as_str().unwrap()).unwrap();
+        assert!(name.starts_with(case["expect"].as_str().unwrap()), "{name}");
+        assert!(case["why"].as_str().is_some_and(|why| why.ends_with('.')), "{name}");
+        if case["expect"] == "refuse" {
+            let error = Event::decode(&cbor).expect_err(&name).to_string();
+            assert!(error.ends_with('.') && error.contains(". "), "{name}: {error}");
+            refused += 1;
+            continue;
+        }
+        let event = event(&case["event"]);
+        assert_eq!(hex(&event.encode()), hex(&cbor), "{name}");
+        assert_eq!(Event::decode(&cbor).as_ref(), Ok(&event), "{name}");
+        let commitment = commitment(&bytes(&case["opening_hex"]), &cbor);
+        assert_eq!(hex(&commitment), case["commitment_hex"].as_str().unwrap(), "{name}");
+        let tag = tag(&bytes(&case["tag_key_hex"]), number(&case["n"]));
+        assert_eq!(hex(&tag), case["tag_hex"].as_str().unwrap(), "{name}");
+        assert_eq!(hex(&leaf(&commitment, &tag)), case["leaf_hex"].as_str().unwrap(), "{name}");
+        accepted += 1;
+    }
+    assert!(accepted >= 25 && refused >= 55, "{accepted} accepted, {refused} refused");
+}
+
+#[test]
+fn the_golden_chain_hangs_together() {
+    let chain: Vec<_> = vectors().into_iter().filter(|(name, _)| name.starts_with("accept-chain-")).map(|(_, case)| case).collect();
+    assert_eq!(chain.len(), 4);
+    for (n, case) in (0u64..).zip(&chain) {
+        let event = event(&case["event"]);
+        assert_eq!(event.n, n);
+        let before = n.checked_sub(1).map(|before| bytes(&chain[before as usize]["commitment_hex"]));
+        assert_eq!(event.prev, before);
+    }
+    let tags: std::collections::BTreeSet<_> = chain.iter().map(|case| case["tag_hex"].as_str().unwrap()).collect();
+    assert_eq!(tags.len(), 4, "the tags of one resident must all differ");
+}
+
+#[test]
+fn every_kind_has_a_golden_event() {
+    let cases = vectors();
+    for kind in KINDS {
+        assert!(cases.iter().any(|(_, case)| case["event"]["kind"] == kind.code()), "{kind:?}");
+    }
+}
+
+#[test]
+fn another_opening_event_key_or_number_gives_another_leaf() {
+    let (_, case) = vectors().into_iter().find(|(name, _)| name == "accept-chain-1-use").unwrap();
+    let cbor = unhex(case["cbor_hex"].as_str().unwrap()).unwrap();
+    let (opening, key): ([u8; 32], [u8; 32]) = (bytes(&case["opening_hex"]), bytes(&case["tag_key_hex"]));
+    let right = leaf(&commitment(&opening, &cbor), &tag(&key, 1));
+    assert_eq!(hex(&right), case["leaf_hex"].as_str().unwrap());
+    let mut other = opening;
+    other[31] ^= 1;
+    assert_ne!(leaf(&commitment(&other, &cbor), &tag(&key, 1)), right);
+    assert_ne!(leaf(&commitment(&opening, &cbor[..cbor.len() - 1]), &tag(&key, 1)), right);
+    assert_ne!(leaf(&commitment(&opening, &cbor), &tag(&key, 2)), right);
+    let mut other = key;
+    other[0] ^= 1;
+    assert_ne!(leaf(&commitment(&opening, &cbor), &tag(&other, 1)), right);
+}

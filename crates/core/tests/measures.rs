@@ -1,0 +1,86 @@
+//! 650 real surveillance measures of the pandemic, read as drafts of mandates. None says enough to be one.
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::{names, well_said};
+use serde_json::{Value, json};
+use usufruct_core::mandate::Mandate;
+
+const MEASURES: &str = include_str!("data/covid-surveillance-measures-650.csv");
+
+/// What no measure states, so that every one of them must lack it.
+const NEVER_STATED: [&str; 12] = [
+    "blocks", "consultation", "eight_conditions", "fetch", "legal_basis", "locations", "oversight_body", "rate_cap", "reasons",
+    "recipients", "retention", "sunset_at",
+];
+
+/// The draft that the facts of one row make: nothing is left out that the row says, and nothing is invented.
+fn draft(row: &BTreeMap<String, String>) -> Value {
+    let english = |field: &str| json!({"en": row[field]});
+    let mut draft = json!({
+        "kind": "emergency",
+        "title": english("title"),
+        "purpose": {"sentence": english("purpose")},
+        "controller": row["organizations"],
+        "subjects": english("target"),
+        "starts_at": row["date"],
+    });
+    if !row["country_code"].is_empty() {
+        draft["country"] = json!(row["country_code"]);
+    }
+    draft
+}
+
+fn rows() -> Vec<BTreeMap<String, String>> {
+    csv::Reader::from_reader(MEASURES.as_bytes()).deserialize().map(|row| row.unwrap()).collect()
+}
+
+#[test]
+fn no_measure_is_a_mandate_and_each_is_told_what_it_lacks() {
+    let rows = rows();
+    let mut lacking: BTreeMap<String, usize> = BTreeMap::new();
+    let mut refused = 0;
+    for row in &rows {
+        let problems = Mandate::read(&draft(row)).expect_err(&row["title"]);
+        refused += 1;
+        for field in NEVER_STATED {
+            assert!(names(&problems, field, "missing"), "{}: {field} is not named in {problems:#?}", row["title"]);
+        }
+        // One language only, and a name where the register wants a body that is in it.
+        assert!(problems.iter().any(|problem| problem.field == "title"), "{}", row["title"]);
+        assert!(problems.iter().any(|problem| problem.field == "purpose.sentence" || problem.field == "purpose"), "{}", row["title"]);
+        assert!(problems.iter().any(|problem| problem.field == "controller"), "{}", row["title"]);
+        for problem in &problems {
+            well_said(problem).unwrap();
+        }
+        let fields: BTreeSet<_> = problems.into_iter().map(|problem| problem.field).collect();
+        for field in fields {
+            *lacking.entry(field).or_default() += 1;
+        }
+    }
+    println!("{:<28} measures that lack it or say it unreadably, of {}", "field", rows.len());
+    for (field, count) in &lacking {
+        println!("{field:<28} {count:>4}");
+    }
+    assert_eq!((rows.len(), refused), (650, 650));
+    for field in NEVER_STATED {
+        assert_eq!(lacking[field], 650, "{field}");
+    }
+    let dated = rows.iter().filter(|row| !row["date"].is_empty()).count();
+    assert!((1..650).contains(&dated), "{dated} rows have a date");
+    assert_eq!(lacking["starts_at"], 650 - dated, "a day that a measure names is read");
+}
+
+#[test]
+fn a_measure_that_says_everything_else_still_needs_an_end() {
+    let row = &rows()[0];
+    let mut draft = common::library_card();
+    draft["title"] = json!({"en": row["title"].chars().take(60).collect::<String>(), "zh-Hant": "杜拜車牌辨識"});
+    assert!(Mandate::read(&draft).is_ok());
+    draft.as_object_mut().unwrap().remove("sunset_at");
+    let problems = Mandate::read(&draft).unwrap_err();
+    assert_eq!(problems.len(), 1);
+    assert_eq!(problems[0].message, "This field is missing. Give the last day; a mandate without an end cannot exist.");
+}

@@ -1,0 +1,30 @@
+# Shared by every page.
+pass-name = City Pass
+skip-to-content = Skip to the main content
+nav-footprint = Footprint
+nav-consents = Consents
+nav-data = My data
+nav-account = Account
+nav-register = Public register
+nav-sign-in = Sign in
+nav-sign-out = Sign out
+language-label = Language
+footer-promise = Every use of your data is in a public log before the data leaves.
+footer-log = The log
+error-title = That did not work
+error-back = Back to the start
+
+# Sign-in and enrolment.
+sign-in-title = Sign in
+sign-in-lead = Use the passkey on your device. There is no password.
+sign-in-button = Sign in with a passkey
+sign-in-no-script = Passkeys need JavaScript. Without it, any counter of the city serves you.
+sign-in-working = Waiting for your device…
+sign-in-failed = The passkey did not work. Try again, or ask a counter for help.
+sign-in-enrol = I have an invitation code
+enrol-title = Make your pass
+enrol-lead = A clerk gave you a code on paper. It works once.
+enrol-code = Invitation code
+enrol-code-hint = Twelve letters and digits. Capitals, spaces and hyphens do not matter.
+enrol-button = Make a passkey
+enrol-failed = The passkey could not be made. Check the code and try again.

@@ -1,0 +1,30 @@
+# 各頁共用。
+pass-name = 市民通
+skip-to-content = 跳到主要內容
+nav-footprint = 足跡
+nav-consents = 同意紀錄
+nav-data = 我的資料
+nav-account = 帳號
+nav-register = 公開登記簿
+nav-sign-in = 登入
+nav-sign-out = 登出
+language-label = 語言
+footer-promise = 您的資料每次被使用，都先記入公開日誌，資料才會送出。
+footer-log = 日誌
+error-title = 沒有成功
+error-back = 回到首頁
+
+# 登入與申辦。
+sign-in-title = 登入
+sign-in-lead = 請使用裝置上的通行金鑰，不需要密碼。
+sign-in-button = 以通行金鑰登入
+sign-in-no-script = 通行金鑰需要 JavaScript；若未啟用，市府各櫃檯都能為您服務。
+sign-in-working = 等待您的裝置回應……
+sign-in-failed = 通行金鑰無法使用。請再試一次，或洽櫃檯協助。
+sign-in-enrol = 我有邀請碼
+enrol-title = 申辦通行證
+enrol-lead = 承辦人員給您的紙本上有一組代碼，只能使用一次。
+enrol-code = 邀請碼
+enrol-code-hint = 十二個英文字母或數字；大小寫、空白與連字號皆可。
+enrol-button = 建立通行金鑰
+enrol-failed = 無法建立通行金鑰。請確認代碼後再試一次。

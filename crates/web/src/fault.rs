@@ -1,0 +1,160 @@
+//! What went wrong, as a problem document (RFC 9457) for programs and as a page for people.
+
+use askama::Template;
+use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use i18n_embed_fl::fl;
+use serde_json::json;
+use usufruct_app::Error;
+use usufruct_app::store::db;
+use usufruct_core::decide::Clause;
+
+use crate::language::Language;
+use crate::page::{Page, render};
+
+/// Something that went wrong. Two sentences: what happened, what to do.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    status: StatusCode,
+    /// Last part of the problem type, as `grant` in `/problems/grant`.
+    kind: &'static str,
+    message: String,
+    clauses: Vec<Clause>,
+    /// Where to send a browser instead.
+    redirect: Option<String>,
+}
+
+/// The page for a fault.
+#[derive(Template)]
+#[template(path = "error.html")]
+pub(crate) struct ErrorPage {
+    page: Page,
+    message: String,
+    clauses: Vec<Clause>,
+}
+
+impl Fault {
+    pub fn new(status: StatusCode, kind: &'static str, message: &str) -> Self {
+        Self { status, kind, message: message.to_owned(), clauses: Vec::new(), redirect: None }
+    }
+
+    /// The request cannot be understood.
+    pub fn malformed(message: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed", message)
+    }
+
+    /// The caller did not prove who it is.
+    pub fn unauthenticated(message: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", message)
+    }
+
+    /// Something broke inside. Details are in the operator's log and never in the answer.
+    pub fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something broke on our side. Try again in a moment.")
+    }
+
+    pub fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", &format!("There is no such {what}. Check the address or start from the front page."))
+    }
+
+    pub(crate) fn sign_in(next: &str) -> Self {
+        let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
+        let mut fault = Self::unauthenticated("This page is for signed-in residents. Sign in first.");
+        fault.redirect = Some(format!("/sign-in?next={next}"));
+        fault
+    }
+
+    pub(crate) fn foreign_form() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "foreign-form", "The form did not come from your own session, so nothing was done. Open the page again and repeat the step.")
+    }
+
+    pub(crate) fn bad_form() -> Self {
+        Self::malformed("A field of the form is missing or cannot be read. Go back and fill in the form again.")
+    }
+
+    pub(crate) fn too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is larger than accepted here. Send less at once.")
+    }
+
+    /// The status, for answers in other formats.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The two sentences.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The problem document.
+    pub fn problem(&self) -> serde_json::Value {
+        let mut problem = json!({
+            "type": format!("https://usufruct.dev/problems/{}", self.kind),
+            "title": self.status.canonical_reason().unwrap_or("Problem"),
+            "status": self.status.as_u16(),
+            "detail": self.message,
+        });
+        if !self.clauses.is_empty() {
+            problem["clauses"] = self
+                .clauses
+                .iter()
+                .map(|clause| json!({ "clause": clause.code(), "what": clause.what(), "remedy": clause.remedy() }))
+                .collect();
+        }
+        problem
+    }
+}
+
+impl ErrorPage {
+    pub fn response(fault: &Fault, language: Language) -> Response {
+        if let Some(target) = &fault.redirect {
+            let mut response = StatusCode::SEE_OTHER.into_response();
+            if let Ok(target) = HeaderValue::from_str(target) {
+                response.headers_mut().insert(LOCATION, target);
+            }
+            return response;
+        }
+        let page = Self { page: Page::plain(language), message: fault.message.clone(), clauses: fault.clauses.clone() };
+        render(fault.status, &page)
+    }
+}
+
+impl IntoResponse for Fault {
+    /// A problem document. The headers layer makes a page of it for browsers.
+    fn into_response(self) -> Response {
+        let body = serde_json::to_vec(&self.problem()).unwrap_or_default();
+        let mut response = (self.status, [(CONTENT_TYPE, "application/problem+json")], body).into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        match &error {
+            Error::Unpermitted(clauses) => {
+                let first = clauses.first().copied().unwrap_or(Clause::Mandate);
+                let message = format!("{} {}", first.what(), first.remedy());
+                Self { clauses: clauses.clone(), ..Self::new(StatusCode::FORBIDDEN, first.code(), &message) }
+            }
+            Error::Unknown { .. } => Self::new(StatusCode::NOT_FOUND, "unknown", &error.to_string()),
+            Error::Refused { .. } => Self::new(StatusCode::CONFLICT, "refused", &error.to_string()),
+            Error::Unlawful(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unlawful", &error.to_string()),
+            Error::Statement(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "malformed-statement", &error.to_string()),
+            Error::Stale => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", &error.to_string()),
+            Error::Store(db::Error::Busy {} | db::Error::Contended { .. }) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", &error.to_string())
+            }
+            Error::Store(_) | Error::Vault(_) | Error::Log(_) | Error::Corrupt { .. } | Error::House { .. } => {
+                tracing::error!(%error, "request failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+/// For every address that leads nowhere.
+pub(crate) async fn not_found() -> Fault {
+    Fault::not_found("page")
+}

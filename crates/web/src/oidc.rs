@@ -1,0 +1,13 @@
+//! oidc
+
+use std::sync::Arc;
+
+use axum::Router;
+
+use crate::Site;
+
+pub(crate) mod keys;
+
+pub(crate) fn router() -> Router<Arc<Site>> {
+    Router::new()
+}

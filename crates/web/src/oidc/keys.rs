@@ -1,0 +1,43 @@
+//! The provider's signing key: P-256, in the data directory, public part under `/oidc/jwks`.
+
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use usufruct_app::{App, Error};
+use usufruct_core::hash::sha256;
+
+/// The provider's ES256 key.
+pub(crate) struct ProviderKey {
+    pub encoding: jsonwebtoken::EncodingKey,
+    pub kid: String,
+    jwk: Value,
+}
+
+impl ProviderKey {
+    /// Opens the key of a pass, making it on first use.
+    pub fn open(app: &App) -> Result<Self, Error> {
+        let refused = |_| Error::House { what: "the provider key oidc.p8 is refused".to_owned() };
+        let pkcs8 = app.house().secret("oidc.p8", make)?;
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8).map_err(refused)?;
+        // An uncompressed point: 0x04, x, y (SEC 1, 2.3.3).
+        let point = pair.public_key().as_ref();
+        let (x, y) = (URL_SAFE_NO_PAD.encode(&point[1..33]), URL_SAFE_NO_PAD.encode(&point[33..65]));
+        // RFC 7638 thumbprint: the required members in lexicographic order.
+        let thumbprint = sha256(format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#).as_bytes());
+        let kid = URL_SAFE_NO_PAD.encode(&thumbprint.0[..12]);
+        let jwk = json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": kid, "alg": "ES256", "use": "sig" });
+        Ok(Self { encoding: jsonwebtoken::EncodingKey::from_ec_der(&pkcs8), kid, jwk })
+    }
+
+    /// The public key set (RFC 7517).
+    pub fn jwks(&self) -> Value {
+        json!({ "keys": [self.jwk] })
+    }
+}
+
+fn make() -> Vec<u8> {
+    // The library draws the key from the system's generator; it offers no other way to make one.
+    let made = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &aws_lc_rs::rand::SystemRandom::default());
+    made.map(|pkcs8| pkcs8.as_ref().to_vec()).unwrap_or_default()
+}

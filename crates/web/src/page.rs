@@ -1,0 +1,102 @@
+//! What every page has around its content.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{Html, IntoResponse, Response};
+use i18n_embed::fluent::FluentLanguageLoader;
+use usufruct_core::{Text, Time};
+
+use crate::Site;
+use crate::fault::Fault;
+use crate::language::{Chosen, Language, messages};
+use crate::session::MaybeResident;
+
+/// The frame of a page: language, navigation, form token. Every template has one as its field `page`.
+#[derive(Clone)]
+pub(crate) struct Page {
+    pub language: Language,
+    pub messages: &'static FluentLanguageLoader,
+    /// Path and query of this page without `lang`, for the language links.
+    pub here: String,
+    /// Token for the forms of a signed-in resident; empty when nobody is signed in.
+    pub form_token: String,
+    pub is_demo: bool,
+}
+
+impl FromRequestParts<Arc<Site>> for Page {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Fault> {
+        // An extractor of a page never fails on the language; on the session only when the store does.
+        let Chosen(language) = match Chosen::from_request_parts(parts, site).await {
+            Ok(chosen) => chosen,
+            Err(never) => match never {},
+        };
+        let MaybeResident(session) = MaybeResident::from_request_parts(parts, site).await?;
+        Ok(Self {
+            language,
+            messages: messages(language),
+            here: here(&parts.uri),
+            form_token: session.map(|session| session.form_token).unwrap_or_default(),
+            is_demo: site.settings.demo.is_some(),
+        })
+    }
+}
+
+impl Page {
+    /// A frame for nobody, for error pages.
+    pub fn plain(language: Language) -> Self {
+        Self { language, messages: messages(language), here: "/?".to_owned(), form_token: String::new(), is_demo: false }
+    }
+
+    /// A content text in the page's language.
+    pub fn text<'a>(&self, text: &'a Text) -> &'a str {
+        text.within(self.language)
+    }
+
+    /// A day in the page's language: Gregorian, and the Minguo year beside it in Chinese.
+    pub fn day(&self, time: &Time) -> String {
+        match self.language {
+            Language::English => time.day(),
+            Language::TraditionalChinese => format!("{}（民國 {} 年）", time.day(), time.minguo_year()),
+        }
+    }
+
+    /// Day and minute, Taipei time.
+    pub fn minute(&self, time: &Time) -> String {
+        time.minute()
+    }
+
+    /// Whether somebody is signed in.
+    pub fn is_signed_in(&self) -> bool {
+        !self.form_token.is_empty()
+    }
+
+    /// BCP 47 tag of the page's language.
+    pub fn tag(&self) -> &'static str {
+        self.language.tag()
+    }
+}
+
+/// Renders a template as a page with a status.
+pub(crate) fn render(status: StatusCode, template: &impl Template) -> Response {
+    match template.render() {
+        Ok(html) => (status, Html(html)).into_response(),
+        Err(_) => Fault::internal().into_response(),
+    }
+}
+
+/// Renders a template as a page.
+pub(crate) fn show(template: &impl Template) -> Response {
+    render(StatusCode::OK, template)
+}
+
+fn here(uri: &axum::http::Uri) -> String {
+    let pairs = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).filter(|(key, _)| key != "lang");
+    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    if query.is_empty() { format!("{}?", uri.path()) } else { format!("{}?{query}&", uri.path()) }
+}

@@ -1,0 +1,244 @@
+//! Passkeys: enrolment with a clerk's code, sign-in without a name, both WebAuthn ceremonies.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::http::header::SET_COOKIE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use i18n_embed_fl::fl;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use usufruct_app::store::passkeys::Passkey as StoredPasskey;
+use usufruct_core::Time;
+use usufruct_core::ports::random;
+use usufruct_core::time::MINUTE;
+use webauthn_rs::prelude::{DiscoverableAuthentication, Passkey, PasskeyRegistration, PublicKeyCredential, RegisterPublicKeyCredential, Uuid};
+
+use crate::Site;
+use crate::fault::Fault;
+use crate::page::{Page, show};
+use crate::session::{MaybeResident, cookie};
+use crate::site::blocking;
+
+/// How long a ceremony may take, and how many may be under way at once.
+const CEREMONY_LIFE: i64 = 5 * MINUTE;
+const MOST_CEREMONIES: usize = 20_000;
+
+/// Ceremonies under way, by their random id.
+#[derive(Default)]
+pub(crate) struct Ceremonies(Mutex<HashMap<String, (Time, Ceremony)>>);
+
+enum Ceremony {
+    Register { resident: u64, code: Option<String>, state: PasskeyRegistration },
+    SignIn(DiscoverableAuthentication),
+}
+
+pub(crate) fn router() -> Router<Arc<Site>> {
+    Router::new()
+        .route("/sign-in", get(sign_in_page))
+        .route("/enrol", get(enrol_page))
+        .route("/webauthn/register/start", post(start_register))
+        .route("/webauthn/register/finish", post(finish_register))
+        .route("/webauthn/sign-in/start", post(start_sign_in))
+        .route("/webauthn/sign-in/finish", post(finish_sign_in))
+}
+
+#[derive(Template)]
+#[template(path = "sign-in.html")]
+struct SignInPage {
+    page: Page,
+    next: String,
+}
+
+#[derive(Template)]
+#[template(path = "enrol.html")]
+struct EnrolPage {
+    page: Page,
+}
+
+#[derive(Deserialize)]
+struct Next {
+    #[serde(default)]
+    next: String,
+}
+
+async fn sign_in_page(page: Page, Query(next): Query<Next>) -> Response {
+    show(&SignInPage { page, next: own_path(&next.next) })
+}
+
+async fn enrol_page(page: Page) -> Response {
+    show(&EnrolPage { page })
+}
+
+#[derive(Deserialize)]
+struct StartRegister {
+    /// Invitation code; absent when a signed-in resident adds a device.
+    code: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Started {
+    ceremony: String,
+    options: Value,
+}
+
+async fn start_register(
+    State(site): State<Arc<Site>>,
+    MaybeResident(session): MaybeResident,
+    Json(start): Json<StartRegister>,
+) -> Result<Json<Started>, Fault> {
+    let (resident, code) = match (start.code, session) {
+        (Some(code), _) => {
+            let asked = code.clone();
+            (blocking(&site, move |app| app.invited(&asked)).await?, Some(code))
+        }
+        (None, Some(session)) => (session.resident, None),
+        (None, None) => return Err(Fault::malformed("An invitation code is needed. Type the code that a clerk gave you.")),
+    };
+    let (handle, known) = blocking(&site, move |app| Ok((app.user_handle(resident)?, app.passkeys(resident)?))).await?;
+    let exclude = known.into_iter().map(|passkey| passkey.credential.into()).collect();
+    let (challenge, state) = site
+        .webauthn
+        .start_passkey_registration(Uuid::from_bytes(handle), "City Pass", "City Pass", Some(exclude))
+        .map_err(|_| Fault::internal())?;
+    let mut options = serde_json::to_value(&challenge).map_err(|_| Fault::internal())?["publicKey"].take();
+    // Sign-in asks for no name, so the credential must be one the device can find by itself.
+    options["authenticatorSelection"]["residentKey"] = json!("required");
+    options["authenticatorSelection"]["requireResidentKey"] = json!(true);
+    let ceremony = site.ceremonies.begin(&site, Ceremony::Register { resident, code, state })?;
+    Ok(Json(Started { ceremony, options }))
+}
+
+#[derive(Deserialize)]
+struct FinishRegister {
+    ceremony: String,
+    credential: Value,
+    #[serde(default)]
+    label: String,
+}
+
+async fn finish_register(State(site): State<Arc<Site>>, Json(finish): Json<FinishRegister>) -> Result<Response, Fault> {
+    refuse_prf(&finish.credential)?;
+    let Some(Ceremony::Register { resident, code, state }) = site.ceremonies.take(&site, &finish.ceremony) else {
+        return Err(lapsed());
+    };
+    let credential: RegisterPublicKeyCredential = serde_json::from_value(finish.credential).map_err(|_| failed())?;
+    let passkey = site.webauthn.finish_passkey_registration(&credential, &state).map_err(|_| failed())?;
+    let stored = StoredPasskey {
+        credential: passkey.cred_id().to_vec(),
+        resident,
+        passkey: serde_json::to_string(&passkey).map_err(|_| Fault::internal())?,
+        label: finish.label.chars().filter(|c| !c.is_control()).take(40).collect(),
+        added_at: site.app.now(),
+    };
+    let token = blocking(&site, move |app| {
+        match &code {
+            Some(code) => app.redeem(code, &stored)?,
+            None => app.add_passkey(&stored)?,
+        }
+        app.open_session(resident, "browser")
+    })
+    .await?;
+    Ok(([(SET_COOKIE, cookie(&site, &token))], Json(json!({ "next": "/me" }))).into_response())
+}
+
+async fn start_sign_in(State(site): State<Arc<Site>>) -> Result<Json<Started>, Fault> {
+    let (challenge, state) = site.webauthn.start_discoverable_authentication().map_err(|_| Fault::internal())?;
+    // The button opens the device's own dialogue, so the conditional mediation of the library is left out.
+    let options = serde_json::to_value(&challenge).map_err(|_| Fault::internal())?["publicKey"].take();
+    let ceremony = site.ceremonies.begin(&site, Ceremony::SignIn(state))?;
+    Ok(Json(Started { ceremony, options }))
+}
+
+#[derive(Deserialize)]
+struct FinishSignIn {
+    ceremony: String,
+    credential: Value,
+    #[serde(default)]
+    next: String,
+}
+
+async fn finish_sign_in(State(site): State<Arc<Site>>, Json(finish): Json<FinishSignIn>) -> Result<Response, Fault> {
+    refuse_prf(&finish.credential)?;
+    let Some(Ceremony::SignIn(state)) = site.ceremonies.take(&site, &finish.ceremony) else { return Err(lapsed()) };
+    let credential: PublicKeyCredential = serde_json::from_value(finish.credential).map_err(|_| failed())?;
+    let id = credential.get_credential_id().to_vec();
+    let stored = blocking(&site, move |app| app.passkey(&id)).await?.ok_or_else(failed)?;
+    let mut passkey: Passkey = serde_json::from_str(&stored.passkey).map_err(|_| Fault::internal())?;
+    let result = site.webauthn.finish_discoverable_authentication_v2(&credential, state, &passkey).map_err(|_| failed())?;
+    let changed = passkey.update_credential(&result) == Some(true);
+    let updated = serde_json::to_string(&passkey).map_err(|_| Fault::internal())?;
+    let token = blocking(&site, move |app| {
+        if changed {
+            app.update_passkey(&stored.credential, &updated)?;
+        }
+        app.open_session(stored.resident, "browser")
+    })
+    .await?;
+    let next = own_path(&finish.next);
+    Ok(([(SET_COOKIE, cookie(&site, &token))], Json(json!({ "next": next }))).into_response())
+}
+
+impl Ceremonies {
+    fn begin(&self, site: &Site, ceremony: Ceremony) -> Result<String, Fault> {
+        let id = URL_SAFE_NO_PAD.encode(random::<24>(site.app.rng()));
+        let now = site.app.now();
+        let mut ceremonies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if ceremonies.len() >= MOST_CEREMONIES {
+            ceremonies.retain(|_, (ends_at, _)| *ends_at > now);
+        }
+        if ceremonies.len() >= MOST_CEREMONIES {
+            return Err(Fault::new(axum::http::StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many people are signing in right now. Try again in a minute."));
+        }
+        ceremonies.insert(id.clone(), (now.plus(CEREMONY_LIFE), ceremony));
+        Ok(id)
+    }
+
+    /// Each ceremony can be finished once.
+    fn take(&self, site: &Site, id: &str) -> Option<Ceremony> {
+        let mut ceremonies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ceremonies.remove(id).filter(|(ends_at, _)| *ends_at > site.app.now()).map(|(_, ceremony)| ceremony)
+    }
+}
+
+/// A path on this site, or the resident's front page. Nothing else, so that sign-in leads nowhere foreign.
+pub(crate) fn own_path(next: &str) -> String {
+    let own = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n']) && next.len() <= 4_000;
+    if own { next.to_owned() } else { "/me".to_owned() }
+}
+
+/// The output of the PRF extension is a key that must never leave the page.
+fn refuse_prf(credential: &Value) -> Result<(), Fault> {
+    if credential["clientExtensionResults"]["prf"]["results"].is_null() {
+        Ok(())
+    } else {
+        Err(Fault::malformed("The request holds a secret of the device that must stay there. Reload the page and try again."))
+    }
+}
+
+fn lapsed() -> Fault {
+    Fault::malformed("This attempt has lapsed or was finished before. Start again.")
+}
+
+fn failed() -> Fault {
+    Fault::unauthenticated("The passkey did not prove itself. Try again, or ask a counter for help.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::own_path;
+
+    #[test]
+    fn sign_in_leads_nowhere_foreign() {
+        assert_eq!(own_path("/me/footprint?x=1"), "/me/footprint?x=1");
+        for foreign in ["", "https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/a\nb"] {
+            assert_eq!(own_path(foreign), "/me", "{foreign}");
+        }
+    }
+}

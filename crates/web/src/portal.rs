@@ -1,0 +1,13 @@
+//! portal
+
+use std::sync::Arc;
+
+use axum::Router;
+
+use crate::Site;
+
+pub(crate) mod demo;
+
+pub(crate) fn router() -> Router<Arc<Site>> {
+    Router::new()
+}

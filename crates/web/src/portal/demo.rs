@@ -1,0 +1,11 @@
+//! register
+
+use std::sync::Arc;
+
+use axum::Router;
+
+use crate::Site;
+
+pub(crate) fn router() -> Router<Arc<Site>> {
+    Router::new()
+}

@@ -1,0 +1,60 @@
+//! Who is signed in: the session cookie and the extractors that read it.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderValue;
+use axum::http::header::COOKIE;
+use axum::http::request::Parts;
+use usufruct_app::OpenSession;
+
+use crate::Site;
+use crate::fault::Fault;
+use crate::site::blocking;
+
+/// A signed-in resident. Without one the browser is sent to sign in and back here.
+pub(crate) struct Resident(pub OpenSession);
+
+/// A signed-in resident or nobody.
+pub(crate) struct MaybeResident(pub Option<OpenSession>);
+
+impl FromRequestParts<Arc<Site>> for Resident {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Fault> {
+        let MaybeResident(session) = MaybeResident::from_request_parts(parts, site).await?;
+        session.map(Self).ok_or_else(|| Fault::sign_in(parts.uri.path_and_query().map_or("/me", |here| here.as_str())))
+    }
+}
+
+impl FromRequestParts<Arc<Site>> for MaybeResident {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Fault> {
+        if let Some(found) = parts.extensions.get::<Option<OpenSession>>() {
+            return Ok(Self(found.clone()));
+        }
+        let Some(token) = token(parts, cookie_name(site)) else { return Ok(Self(None)) };
+        let session = blocking(site, move |app| app.session(&token)).await?;
+        parts.extensions.insert(session.clone());
+        Ok(Self(session))
+    }
+}
+
+/// The `Set-Cookie` value that keeps a session, or ends it when `token` is empty.
+pub(crate) fn cookie(site: &Site, token: &str) -> HeaderValue {
+    let secure = if site.is_https() { "; Secure" } else { "" };
+    let age = if token.is_empty() { "; Max-Age=0" } else { "" };
+    let value = format!("{}={token}; Path=/; HttpOnly; SameSite=Lax{secure}{age}", cookie_name(site));
+    HeaderValue::from_str(&value).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+fn cookie_name(site: &Site) -> &'static str {
+    if site.is_https() { "__Host-usufruct" } else { "usufruct" }
+}
+
+fn token(parts: &Parts, name: &str) -> Option<String> {
+    let cookies = parts.headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(known, value)| *known == name && !value.is_empty()).map(|(_, value)| value.to_owned())
+}

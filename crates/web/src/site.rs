@@ -1,0 +1,78 @@
+//! What every handler shares.
+
+use std::sync::Arc;
+
+use usufruct_app::App;
+use usufruct_core::Text;
+use webauthn_rs::{Webauthn, WebauthnBuilder};
+
+use crate::fault::Fault;
+use crate::oidc::keys::ProviderKey;
+use crate::passkey::Ceremonies;
+
+/// How a site is set up.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Base URL without trailing slash, as `http://localhost:8080`; also the issuer.
+    pub issuer: String,
+    /// Present only in the demo: opens shortcuts that no real pass has.
+    pub demo: Option<DemoSettings>,
+}
+
+/// The demo's shortcuts.
+#[derive(Clone, Debug)]
+pub struct DemoSettings {
+    pub personas: Vec<Persona>,
+    /// Where the sample relying parties are.
+    pub sample_urls: Vec<String>,
+}
+
+/// Somebody a visitor can sign in as.
+#[derive(Clone, Debug)]
+pub struct Persona {
+    /// Word in the link, as `student`.
+    pub key: String,
+    pub resident: u64,
+    pub name: String,
+    pub story: Text,
+}
+
+/// What every handler shares.
+pub struct Site {
+    pub app: Arc<App>,
+    pub settings: Settings,
+    pub(crate) webauthn: Webauthn,
+    pub(crate) ceremonies: Ceremonies,
+    pub(crate) provider_key: ProviderKey,
+}
+
+impl Site {
+    /// A site over an open pass. The message says what is wrong with the settings when it cannot be made.
+    pub fn new(app: Arc<App>, settings: Settings) -> Result<Self, String> {
+        let origin = url::Url::parse(&settings.issuer).map_err(|error| format!("The issuer is no URL: {error}. Give it as https://pass.example.org."))?;
+        let host = origin.host_str().ok_or("The issuer names no host. Give it as https://pass.example.org.")?;
+        if settings.issuer.ends_with('/') || origin.path() != "/" && !origin.path().is_empty() {
+            return Err("The issuer has a path or a slash at its end. Give scheme, host and port only.".to_owned());
+        }
+        let webauthn = WebauthnBuilder::new(host, &origin)
+            .and_then(|builder| builder.rp_name("Usufruct").build())
+            .map_err(|error| format!("Passkeys cannot work at this issuer: {error:?}. Give a host name, not an address."))?;
+        let provider_key = ProviderKey::open(&app).map_err(|error| error.to_string())?;
+        Ok(Self { app, settings, webauthn, ceremonies: Ceremonies::default(), provider_key })
+    }
+
+    /// Whether cookies can be marked `Secure` and get the `__Host-` prefix.
+    pub(crate) fn is_https(&self) -> bool {
+        self.settings.issuer.starts_with("https://")
+    }
+}
+
+/// Runs a use case on a thread that may block on the store.
+pub(crate) async fn blocking<T: Send + 'static>(
+    site: &Arc<Site>,
+    work: impl FnOnce(&App) -> Result<T, usufruct_app::Error> + Send + 'static,
+) -> Result<T, Fault> {
+    let app = Arc::clone(&site.app);
+    let joined = tokio::task::spawn_blocking(move || work(&app)).await;
+    joined.map_err(|_| Fault::internal())?.map_err(Fault::from)
+}

@@ -1,0 +1,96 @@
+# Installs what is missing, by package name only. Sourced by the scripts; does nothing by itself.
+# A fresh Debian 12 needs root or sudo; everything else is said in two sentences when it cannot be done.
+
+rust_needed=1.94
+node_needed=20
+node_pinned=20.20.2
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+say() { printf '%s\n' "$*" >&2; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"
+  elif have sudo; then sudo "$@"
+  else
+    say "Installing packages needs root and there is no sudo. Run this as root: $*"
+    return 1
+  fi
+}
+
+# Debian packages that are not there yet, in one go.
+need_packages() {
+  local missing=() package
+  if ! have dpkg-query; then
+    say "This is no Debian, so nothing is installed for you. Make sure that you have what these packages hold: $*"
+    return 0
+  fi
+  for package in "$@"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+  done
+  [ "${#missing[@]}" -gt 0 ] || return 0
+  say "Installing ${missing[*]}"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# A number like 1.94 is at most another.
+at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
+
+need_rust() {
+  [ -x "$HOME/.cargo/bin/cargo" ] && PATH="$HOME/.cargo/bin:$PATH"
+  local found
+  found="$(cargo --version 2>/dev/null | cut -d ' ' -f 2 || true)"
+  if [ -z "$found" ] || ! at_least "$rust_needed" "$found"; then
+    say "Rust $rust_needed or newer is needed${found:+ and $found was found}, and Debian 12 has none. Install rustup as its own site describes, run 'rustup toolchain install stable', and start again."
+    return 1
+  fi
+}
+
+need_build() {
+  need_packages build-essential pkg-config curl git ca-certificates
+  need_rust
+}
+
+need_postgres() {
+  if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || have initdb; then return 0; fi
+  need_packages postgresql
+}
+
+# Debian 12 has Node 18 and the browser driver wants 20: npm then brings a newer one into .local.
+need_node() {
+  local own="$PWD/.local/node/node_modules/.bin"
+  if ! node_is_new; then
+    if [ ! -x "$own/node" ]; then
+      have npm || need_packages nodejs npm
+      if ! node_is_new; then
+        say "Installing Node $node_pinned into .local/node"
+        npm install --prefix .local/node --no-save --no-fund --no-audit --loglevel=error "node-linux-$(node_machine)@$node_pinned" >/dev/null
+        mkdir -p "$own"
+        ln -sf "../node-linux-$(node_machine)/bin/node" "$own/node"
+      fi
+    fi
+    if [ -x "$own/node" ]; then PATH="$own:$PATH"; fi
+  fi
+  have npm || need_packages npm
+  export PATH
+}
+
+node_is_new() { have node && at_least "$node_needed" "$(node --version | tr -d v)"; }
+
+node_machine() { case "$(uname -m)" in x86_64) echo x64 ;; aarch64) echo arm64 ;; *) uname -m ;; esac; }
+
+need_browser() {
+  have chromium || need_packages chromium
+  need_packages fonts-noto-cjk
+}
+
+# The pinned packages of e2e/, from the lock file.
+need_e2e() {
+  need_node
+  need_browser
+  have python3 || need_packages python3
+  if [ ! -d e2e/node_modules ] || [ e2e/package-lock.json -nt e2e/node_modules/.package-lock.json ]; then
+    (cd e2e && npm ci --no-fund --no-audit --loglevel=error)
+  fi
+}

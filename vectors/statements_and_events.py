@@ -1,0 +1,435 @@
+#!/usr/bin/env python3
+"""Writes vectors/statements and vectors/events with nothing but the standard library.
+
+It shares no code with the Rust crates or the browser verifier: canonical JSON, CBOR and Ed25519 are written out here again,
+so that three readings of the same page must agree. Run it without arguments; the files are committed.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import pathlib
+import struct
+
+HERE = pathlib.Path(__file__).parent
+
+
+def save(folder, name, case):
+    path = HERE / folder / f"{case['expect']}-{name}.json"
+    path.write_text(json.dumps(case, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+# Ed25519 (RFC 8032, section 5.1), slow and plain
+
+P = 2**255 - 19
+L = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+
+
+def add(a, b):
+    aa, bb = (a[1] - a[0]) * (b[1] - b[0]) % P, (a[1] + a[0]) * (b[1] + b[0]) % P
+    cc, dd = 2 * a[3] * b[3] * D % P, 2 * a[2] * b[2] % P
+    e, f, g, h = bb - aa, dd - cc, dd + cc, bb + aa
+    return (e * f % P, g * h % P, f * g % P, e * h % P)
+
+
+def times(n, point):
+    total = (0, 1, 1, 0)
+    while n:
+        if n & 1:
+            total = add(total, point)
+        point, n = add(point, point), n >> 1
+    return total
+
+
+BASE_X = 15112221349535400772501151409588531511454012693041857206046113283949847762202
+BASE_Y = 46316835694926478169428394003475163141307993866256225615783033603165251855960
+BASE = (BASE_X, BASE_Y, 1, BASE_X * BASE_Y % P)
+
+
+def compress(point):
+    inverse = pow(point[2], P - 2, P)
+    x, y = point[0] * inverse % P, point[1] * inverse % P
+    return (y | (x & 1) << 255).to_bytes(32, "little")
+
+
+def secret(seed):
+    digest = hashlib.sha512(seed).digest()
+    scalar = int.from_bytes(digest[:32], "little") & ((1 << 254) - 8) | 1 << 254
+    return scalar, digest[32:]
+
+
+def public(seed):
+    return compress(times(secret(seed)[0], BASE))
+
+
+def sign(seed, message):
+    scalar, prefix = secret(seed)
+    r = int.from_bytes(hashlib.sha512(prefix + message).digest(), "little") % L
+    point = compress(times(r, BASE))
+    h = int.from_bytes(hashlib.sha512(point + public(seed) + message).digest(), "little") % L
+    return point + ((r + h * scalar) % L).to_bytes(32, "little")
+
+
+def base64url(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+# Statements: canonical JSON (RFC 8785) of texts, whole numbers, lists and objects
+
+ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
+
+
+def canonical(value):
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str):
+        return '"' + "".join(ESCAPES.get(c) or (f"\\u{ord(c):04x}" if c < " " else c) for c in value) + '"'
+    if isinstance(value, list):
+        return "[" + ",".join(map(canonical, value)) + "]"
+    keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
+    return "{" + ",".join(canonical(key) + ":" + canonical(value[key]) for key in keys) + "}"
+
+
+SEED = hashlib.sha256(b"usufruct vectors: operator").digest()
+TEXT = {"en": "The pass office", "zh-Hant": "市民通行證辦公室"}
+
+
+def operator():
+    return {
+        "type": "Agency", "id": "agc_operator", "rev": 1, "at": "2026-01-01T00:00:00Z", "by": "agc_operator",
+        "body": {
+            "legal_name": TEXT, "kind": "operator", "contact": "1999", "protection_officer": "privacy office",
+            "security_officer": "security office", "jurisdiction": "TW",
+            "signing_keys": [{"id": "head", "role": "head", "public": base64url(public(SEED))}],
+        },
+        "approvals": [],
+    }
+
+
+def digest(statement):
+    bare = {key: value for key, value in statement.items() if key != "approvals"}
+    return hashlib.sha256(canonical(bare).encode()).digest()
+
+
+def approve(statement):
+    signature = sign(SEED, b"usufruct/approval/v1\n" + digest(statement))
+    approval = {"agency": "agc_operator", "key": "head", "algorithm": "Ed25519", "signature": base64url(signature)}
+    return {**statement, "approvals": statement["approvals"] + [approval]}
+
+
+def accept_statement(name, why, statement):
+    text = canonical(statement)
+    case = {"expect": "accept", "why": why, "json": text, "leaf_hex": (b"\x01\x01" + text.encode()).hex(), "hash": digest(statement).hex()}
+    if len(text) > 10_000:
+        del case["leaf_hex"]
+    if statement["approvals"]:
+        case["public"] = base64url(public(SEED))
+    save("statements", name, case)
+
+
+def refuse_json(name, why, text):
+    save("statements", name, {"expect": "refuse", "why": why, "json": text})
+
+
+def refuse_leaf(name, why, leaf):
+    save("statements", name, {"expect": "refuse", "why": why, "leaf_hex": leaf.hex()})
+
+
+def statements():
+    plain = operator()
+    text = canonical(plain)
+
+    def with_body(body):
+        return {**plain, "body": body}
+
+    def change(old, new):
+        assert text.count(old) == 1, (old, text.count(old))
+        return text.replace(old, new)
+
+    def in_body(inner):
+        return canonical(with_body({"x": "HERE"})).replace('"HERE"', inner)
+
+    accept_statement("without-approvals", "A statement that nobody has signed is well formed; the register refuses it.", plain)
+    accept_statement("operator-signed", "The operator's first statement with one Ed25519 approval.", approve(plain))
+    second = {**plain, "rev": 2, "prev": digest(plain).hex(), "at": "2026-01-02T00:00:00.000001Z"}
+    accept_statement("second-revision", "It names the hash of the first revision; times go down to the microsecond.", approve(second))
+    accept_statement("two-approvals", "The same approval twice is well formed.", approve(approve(plain)))
+    accept_statement("half-second", "A fraction of a second stands without zeros at its end.", {**plain, "at": "2026-01-01T00:00:00.5Z"})
+    keys = {"\u20ac": 1, "\r": 2, "\ufb33": 3, "1": 4, "\U0001f600": 5, "\u0080": 6, "\u00f6": 7, "A": 8, "a": 9, "": 10}
+    accept_statement("keys-by-utf16", "Keys are ordered by UTF-16 code units, so U+1F600 stands before U+FB33 (RFC 8785, 3.2.3).", with_body(keys))
+    controls = "".join(map(chr, range(0x20))) + "\"\\/\u007f\u2028\u2029\u00e9e\u0301\U0001f600"
+    accept_statement("escapes", "Control characters have one escape each; everything else stands as itself and is not normalised.", with_body({"x": controls}))
+    accept_statement("largest-numbers", "Whole numbers up to 2^53-1 on both sides.", with_body({"x": [2**53 - 1, 1 - 2**53, 0]}))
+    accept_statement("body-of-any-kind", "The form of the body is a question for the register.", {**plain, "body": [None, True, False, "", [], {}]})
+    deep = "HERE"
+    for _ in range(60):
+        deep = [deep]
+    accept_statement("nested-60-deep", "Sixty lists in each other.", with_body({"x": deep}))
+    room = 65_000 - len(canonical(with_body({"x": ""})).encode())
+    accept_statement("longest", "65,000 bytes of canonical JSON are the most.", with_body({"x": "x" * room}))
+    refuse_json("one-byte-too-long", "65,001 bytes.", canonical(with_body({"x": "x" * (room + 1)})))
+    refuse_json("nested-too-deep", "Two hundred lists in each other; readers stop at 127 levels.", in_body("[" * 200 + "]" * 200))
+
+    refuse_json("key-order", "`at` stands before `approvals`: the keys are not sorted.",
+                change('"at":"2026-01-01T00:00:00Z",', "").replace('{"approvals"', '{"at":"2026-01-01T00:00:00Z","approvals"', 1))
+    refuse_json("key-order-in-body", "Sorting holds at every depth.", in_body('{"b":1,"a":2}'))
+    refuse_json("keys-by-code-point", "U+FB33 stands before U+1F600: sorted by code points instead of UTF-16 code units.", in_body('{"\ufb33":3,"\U0001f600":5}'))
+    refuse_json("key-twice", "The type stands twice.", text[:-1] + ',"type":"Agency"}')
+    refuse_json("key-twice-in-body", "A key of the body stands twice, with the same value.", in_body('{"a":1,"a":1}'))
+    for name, number in [("float", "1.5"), ("float-of-whole", "1.0"), ("exponent", "1e2"), ("minus-zero", "-0"), ("plus", "+1"),
+                         ("leading-zero", "01"), ("two-to-the-53", str(2**53)), ("minus-two-to-the-53", str(-(2**53))),
+                         ("beyond-64-bits", str(2**64)), ("not-a-number", "NaN"), ("hexadecimal", "0x10")]:
+        refuse_json(f"number-{name}", "Numbers are whole, below 2^53 and written in one way.", in_body(number))
+    refuse_json("space", "Canonical JSON has no spaces.", in_body('{"a": 1}'))
+    refuse_json("newline-at-the-end", "Nothing follows the last brace.", text + "\n")
+    refuse_json("two-values", "Nothing follows the last brace.", text + text)
+    refuse_json("comma-at-the-end", "No comma stands before a brace.", text[:-1] + ",}")
+    refuse_json("comment", "JSON has no comments.", text[:-1] + "/**/}")
+    refuse_json("truncated", "The last brace is missing.", text[:-1])
+    refuse_json("escaped-slash", "A slash stands as itself.", in_body('"\\/"'))
+    refuse_json("escaped-letter", "A letter stands as itself.", in_body('"\\u00e9"'))
+    refuse_json("escape-in-capitals", "Escapes are written in small letters.", in_body('"\\u001F"'))
+    refuse_json("long-escape", "A line feed has a short escape.", in_body('"\\u000a"'))
+    refuse_json("raw-control-character", "Control characters are escaped.", in_body('"\t"'))
+    refuse_json("lone-surrogate", "Half a character is none.", in_body('"\\ud83d"'))
+    refuse_json("unknown-field", "There are eight fields and no more.", text[:-1] + ',"visibility":"delayed"}')
+    refuse_json("unknown-field-in-approval", "An approval has four fields.",
+                canonical(approve(plain)).replace('"key":"head"', '"hidden":true,"key":"head"', 1))
+    for field in ["approvals", "at", "body", "by", "id", "rev", "type"]:
+        refuse_json(f"without-{field}", f"`{field}` is missing.", canonical({key: value for key, value in plain.items() if key != field}))
+    for field in ["agency", "algorithm", "key", "signature"]:
+        signed = approve(plain)
+        del signed["approvals"][0][field]
+        refuse_json(f"approval-without-{field}", f"The approval has no `{field}`.", canonical(signed))
+    refuse_json("prev-null", "A first revision has no `prev` at all.", canonical({**plain, "prev": None}))
+    refuse_json("prev-in-capitals", "Hashes are written in small letters.", canonical({**second, "prev": digest(plain).hex().upper()}))
+    refuse_json("prev-too-short", "A hash has 64 digits.", canonical({**second, "prev": "00"}))
+    refuse_json("approvals-null", "A list is never null.", canonical({**plain, "approvals": None}))
+    for name, rev in [("negative", -1), ("text", "1"), ("null", None)]:
+        refuse_json(f"rev-{name}", "The revision is a whole number.", canonical({**plain, "rev": rev}))
+    for name, at in [("with-offset", "2026-01-01T08:00:00+08:00"), ("bare-day", "2026-01-01"), ("zeros", "2026-01-01T00:00:00.000Z"),
+                     ("nanoseconds", "2026-01-01T00:00:00.0000001Z"), ("small-letters", "2026-01-01t00:00:00z"),
+                     ("with-space", "2026-01-01 00:00:00Z"), ("leap-second", "2026-12-31T23:59:60Z"), ("no-seconds", "2026-01-01T00:00Z"),
+                     ("local", "2026-01-01T00:00:00"), ("zone-name", "2026-01-01T00:00:00Z[UTC]"), ("empty", ""), ("number", 0)]:
+        refuse_json(f"time-{name}", "A time has one form: RFC 3339 in UTC, at most microseconds, no needless zeros.", canonical({**plain, "at": at}))
+    for name, kind in [("unknown", "Decree"), ("small-letters", "agency"), ("null", None), ("object", {"Agency": None})]:
+        refuse_json(f"type-{name}", "The type is one of a closed list.", canonical({**plain, "type": kind}))
+    for name, by in [("other-prefix", "mdt_operator"), ("capitals", "agc_Operator"), ("empty", ""), ("too-long", "agc_" + "a" * 61)]:
+        refuse_json(f"by-{name}", "Who speaks is the id of an agency.", canonical({**plain, "by": by}))
+    refuse_json("id-number", "The id is a text.", canonical({**plain, "id": 1}))
+    for name, value in [("list", "[]"), ("null", "null"), ("text", '"Agency"'), ("empty-object", "{}")]:
+        refuse_json(f"bare-{name}", "A statement is an object with its fields.", value)
+
+    leaf = b"\x01\x01" + text.encode()
+    refuse_leaf("leaf-empty", "No bytes at all.", b"")
+    refuse_leaf("leaf-prefix-only", "Nothing follows the prefix.", b"\x01\x01")
+    refuse_leaf("leaf-without-prefix", "The prefix 0x01 0x01 is missing.", text.encode())
+    refuse_leaf("leaf-half-prefix", "The prefix has two bytes.", leaf[1:])
+    refuse_leaf("leaf-of-an-event", "0x01 0x02 begins an event.", b"\x01\x02" + text.encode())
+    refuse_leaf("leaf-of-another-version", "0x02 0x01 is no known version.", b"\x02\x01" + text.encode())
+    refuse_leaf("leaf-with-byte-order-mark", "Canonical JSON begins with a brace.", b"\x01\x01\xef\xbb\xbf" + text.encode())
+    refuse_leaf("leaf-not-utf8", "0xff is no UTF-8.", b"\x01\x01" + in_body('"?"').encode().replace(b'"?"', b'"\xff"'))
+    refuse_leaf("leaf-overlong-utf8", "0xc0 0xaf is a slash in two bytes.", b"\x01\x01" + in_body('"?"').encode().replace(b'"?"', b'"\xc0\xaf"'))
+    refuse_leaf("leaf-surrogate-in-utf8", "Half a character in three bytes.", b"\x01\x01" + in_body('"?"').encode().replace(b'"?"', b'"\xed\xa0\xbd"'))
+    refuse_leaf("leaf-zero-byte-at-the-end", "Nothing follows the last brace.", leaf + b"\x00")
+
+
+# Events: deterministic CBOR (RFC 8949, 4.2.1)
+
+
+def head(major, n):
+    if n < 24:
+        return bytes([major << 5 | n])
+    for code, form, limit in [(24, ">B", 2**8), (25, ">H", 2**16), (26, ">I", 2**32), (27, ">Q", 2**64)]:
+        if n < limit:
+            return bytes([major << 5 | code]) + struct.pack(form, n)
+    raise ValueError(n)
+
+
+def number(n):
+    return head(0, n)
+
+
+def octets(data):
+    return head(2, len(data)) + data
+
+
+def words(text):
+    return head(3, len(text.encode())) + text.encode()
+
+
+def array(*items):
+    return head(4, len(items)) + b"".join(items)
+
+
+def fields_of(event):
+    """The entries of the map in their order, each as (key, encoded value)."""
+    entries = [
+        (0, number(1)),
+        (1, words(event["kind"])),
+        (2, number(int(event["n"]))),
+        (3, octets(bytes.fromhex(event["prev"] or ""))),
+        (4, number(int(event["at_micros"]))),
+        (7, array(*[array(words(block), words(form)) for block, form in event["blocks"]])),
+        (8, words(event["reason"])),
+        (10, words("immediate")),
+    ]
+    if event["mandate"]:
+        entries.append((5, octets(bytes.fromhex(event["mandate"]))))
+    if event["service"]:
+        entries.append((6, words(event["service"])))
+    if event["actor"]:
+        entries.append((9, octets(bytes.fromhex(event["actor"]))))
+    if event["batch"]:
+        entries.append((11, array(octets(bytes.fromhex(event["batch"]["id"])), number(int(event["batch"]["size"])))))
+    for key, field in [(12, "clause"), (13, "detail")]:
+        if event[field] is not None:
+            entries.append((key, words(event[field])))
+    if event["until_micros"]:
+        entries.append((14, number(int(event["until_micros"]))))
+    return sorted(entries)
+
+
+def encode(entries):
+    return head(5, len(entries)) + b"".join(number(key) + value for key, value in entries)
+
+
+def mac(key, *parts):
+    return hmac.new(key, b"".join(parts), hashlib.sha256).digest()
+
+
+def named(what):
+    return hashlib.sha256(f"usufruct vectors: {what}".encode()).digest()
+
+
+TAG_KEY = named("tag key")
+
+
+def event(**changes):
+    base = {
+        "kind": "use", "n": "0", "prev": None, "at_micros": "1767225600000000", "mandate": named("mandate").hex(),
+        "service": "svc_library", "blocks": [["blk_name", "value"], ["blk_age", "predicate"]], "reason": "reminder", "actor": None,
+        "batch": None, "clause": None, "detail": None, "until_micros": None,
+    }
+    return {**base, **changes}
+
+
+def accept_event(name, why, fields):
+    cbor = encode(fields_of(fields))
+    opening = named(f"opening of {name}")
+    commitment = mac(opening, b"usufruct/event/v1", struct.pack(">I", len(cbor)), cbor)
+    tag = mac(TAG_KEY, b"usufruct/tag/v1", struct.pack(">Q", int(fields["n"])))
+    save("events", name, {
+        "expect": "accept", "why": why, "event": fields, "cbor_hex": cbor.hex(), "opening_hex": opening.hex(),
+        "commitment_hex": commitment.hex(), "tag_key_hex": TAG_KEY.hex(), "n": fields["n"], "tag_hex": tag.hex(),
+        "leaf_hex": (b"\x01\x02" + commitment + tag).hex(),
+    })
+    return commitment.hex()
+
+
+def refuse_event(name, why, cbor):
+    save("events", name, {"expect": "refuse", "why": why, "cbor_hex": cbor.hex()})
+
+
+def events():
+    chain = [
+        ("consent", dict(kind="consent", reason="sign-up", until_micros="1798761600000000")),
+        ("use", dict(kind="use", actor=named("actor").hex(), until_micros="1769904000000000")),
+        ("refusal", dict(kind="refusal", clause="rate-cap")),
+        ("withdrawal", dict(kind="withdrawal", blocks=[], reason="")),
+    ]
+    previous = None
+    for n, (name, changes) in enumerate(chain):
+        why = f"Event {n} of one resident's chain; each names the commitment of the one before."
+        at = str(1767225600000000 + n * 60_000_000)
+        previous = accept_event(f"chain-{n}-{name}", why, event(n=str(n), prev=previous, at_micros=at, **changes))
+
+    bare = dict(mandate=None, service=None, blocks=[], reason="")
+    accept_event("smallest", "No optional field, every number zero.", event(at_micros="0", **bare))
+    everything = dict(actor=named("actor").hex(), batch={"id": named("batch")[:16].hex(), "size": "10000"}, clause="form",
+                      detail="cas_1", until_micros="1769904000000001", prev=named("prev").hex(), n="7")
+    accept_event("everything", "Every field there is.", event(**everything))
+    for kind in ["correction", "erasure", "objection", "sign-in", "status"]:
+        accept_event(f"kind-{kind}", "Every kind has its word.", event(kind=kind, **bare))
+    for n in [23, 24, 255, 256, 65535, 65536, 2**32 - 1, 2**32, 2**53, 2**64 - 1]:
+        accept_event(f"number-{n}", "Whole numbers take the shortest of five forms.", event(n=str(n), **bare))
+    for length in [23, 24, 255, 256]:
+        accept_event(f"reason-of-{length}-bytes", "Lengths take the shortest form too.", event(**{**bare, "reason": "r" * length}))
+    accept_event("reason-in-chinese", "Texts are UTF-8; the length counts bytes.", event(reason="通知還書📚"))
+    accept_event("block-in-three-forms", "A block may stand several times; order is kept.",
+                 event(blocks=[["blk_name", "value"], ["blk_name", "token"], ["blk_name", "predicate"]]))
+    accept_event("30-blocks", "More than 23 blocks.", event(blocks=[[f"blk_{i}", "token"] for i in range(30)]))
+    accept_event("empty-clause", "An empty text is not an absent one.", event(clause="", detail=""))
+    accept_event("latest-time", "The last microsecond of the times there are.", event(at_micros="253402207200999999"))
+
+    good = fields_of(event())
+    whole = encode(good)
+
+    def replaced(key, value):
+        return encode([(k, value if k == key else v) for k, v in good])
+
+    refuse_event("empty", "No bytes at all.", b"")
+    refuse_event("no-map", "A list instead of a map.", array(number(1)))
+    refuse_event("empty-map", "No field at all.", head(5, 0))
+    refuse_event("truncated", "The last byte is missing.", whole[:-1])
+    refuse_event("byte-at-the-end", "Nothing follows the map.", whole + b"\x00")
+    refuse_event("twice", "Nothing follows the map.", whole + whole)
+    refuse_event("order", "Two keys are exchanged.", encode([good[1], good[0]] + good[2:]))
+    refuse_event("key-twice", "A key stands twice with the same value.", encode(good[:1] + good))
+    refuse_event("unknown-key", "Key 15 means nothing.", encode(good + [(15, number(1))]))
+    refuse_event("negative-key", "Keys are not negative.", head(5, len(good) + 1) + whole[1:] + head(1, 0) + number(0))
+    refuse_event("text-key", "Keys are numbers.", head(5, len(good) + 1) + whole[1:] + words("note") + number(0))
+    for key in [0, 1, 2, 3, 4, 7, 8, 10]:
+        refuse_event(f"without-key-{key}", "A field that every event has is missing.", encode([entry for entry in good if entry[0] != key]))
+    refuse_event("map-without-length", "The map must say its length.", b"\xbf" + whole[1:] + b"\xff")
+    refuse_event("text-without-length", "A text must say its length.", replaced(8, b"\x7f" + words("remin") + words("der") + b"\xff"))
+    refuse_event("list-without-length", "A list must say its length.", replaced(7, b"\x9f\xff"))
+    refuse_event("bytes-without-length", "Bytes must say their length.", replaced(5, b"\x5f" + octets(named("mandate")) + b"\xff"))
+    refuse_event("long-number", "0 stands in two bytes instead of one.", replaced(2, b"\x18\x00"))
+    refuse_event("long-length", "The length of a text stands in two bytes instead of one.", replaced(8, b"\x78\x08reminder"))
+    refuse_event("long-key", "A key stands in two bytes instead of one.", encode(good).replace(b"\x08" + words("reminder"), b"\x18\x08" + words("reminder")))
+    refuse_event("long-map", "The length of the map stands in two bytes instead of one.", b"\xb8" + bytes([len(good)]) + whole[1:])
+    refuse_event("too-few-entries", "The map says one entry less than it has.", bytes([whole[0] - 1]) + whole[1:])
+    refuse_event("too-many-entries", "The map says one entry more than it has.", bytes([whole[0] + 1]) + whole[1:])
+    refuse_event("endless-map", "The map says 2^64-1 entries.", b"\xbb" + b"\xff" * 8 + whole[1:])
+    refuse_event("endless-blocks", "The list says 2^64-1 blocks.", replaced(7, b"\x9b" + b"\xff" * 8))
+    refuse_event("endless-text", "The text says 2^64-1 bytes.", replaced(8, b"\x7b" + b"\xff" * 8))
+    refuse_event("version-2", "Only version 1 is known.", replaced(0, number(2)))
+    refuse_event("unknown-kind", "The kind is one of a closed list.", replaced(1, words("secret-use")))
+    refuse_event("kind-in-capitals", "Words have one spelling.", replaced(1, words("Use")))
+    refuse_event("negative-number", "Events count from 0.", replaced(2, head(1, 0)))
+    refuse_event("float", "Numbers are whole.", replaced(2, b"\xf9\x00\x00"))
+    refuse_event("null", "Null is no value.", replaced(8, b"\xf6"))
+    refuse_event("tagged", "Values carry no tags.", replaced(4, b"\xc1" + number(1767225600000000)))
+    refuse_event("big-number", "A number in a tag is no number.", replaced(2, b"\xc2\x41\x00"))
+    for length in [1, 31, 33]:
+        refuse_event(f"prev-of-{length}-bytes", "The commitment before has 32 bytes, or none for event 0.", replaced(3, octets(b"\x01" * length)))
+    for length in [0, 31, 33]:
+        refuse_event(f"mandate-of-{length}-bytes", "A hash has 32 bytes.", replaced(5, octets(b"\x01" * length)))
+    refuse_event("prev-as-text", "Commitments are bytes.", replaced(3, words("")))
+    refuse_event("service-of-another-kind", "A service has the prefix svc.", replaced(6, words("mdt_library")))
+    refuse_event("block-of-another-kind", "A block has the prefix blk.", replaced(7, array(array(words("agc_name"), words("value")))))
+    refuse_event("unknown-form", "There are three forms.", replaced(7, array(array(words("blk_name"), words("everything")))))
+    refuse_event("block-without-form", "A block has its form.", replaced(7, array(array(words("blk_name")))))
+    refuse_event("block-with-three-parts", "A block has its form and nothing else.", replaced(7, array(array(words("blk_name"), words("value"), number(0)))))
+    refuse_event("delayed", "No line hides: the only disclosure class is immediate.", replaced(10, words("delayed")))
+    refuse_event("reason-not-utf8", "0xff is no UTF-8.", replaced(8, head(3, 1) + b"\xff"))
+    refuse_event("reason-as-bytes", "A reason is a text.", replaced(8, octets(b"reminder")))
+    refuse_event("time-too-late", "One microsecond after the last time there is.", replaced(4, number(253402207201000000)))
+    refuse_event("time-beyond-63-bits", "No such time exists.", replaced(4, number(2**63)))
+    refuse_event("batch-without-size", "A batch has its size.", encode(good + [(11, array(octets(b"\x01" * 16)))]))
+    refuse_event("batch-id-of-15-bytes", "The id of a batch has 16 bytes.", encode(good + [(11, array(octets(b"\x01" * 15), number(2)))]))
+    refuse_event("actor-of-31-bytes", "A commitment has 32 bytes.", encode(good[:-1] + [(9, octets(b"\x01" * 31))] + good[-1:]))
+
+
+if __name__ == "__main__":
+    for folder in ["statements", "events"]:
+        (HERE / folder).mkdir(exist_ok=True)
+        for old in (HERE / folder).glob("*.json"):
+            old.unlink()
+    statements()
+    events()
