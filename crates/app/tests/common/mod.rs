@@ -1,0 +1,226 @@
+//! A small lawful city for tests and measurements: one library, one vendor, residents, a clock that is set by hand.
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use serde_json::{Value, json};
+use usufruct_app::{App, Config, House, LifecycleStep, NewResident, Open, Publication, ReleaseRequest};
+use usufruct_core::event::Form;
+use usufruct_core::hash::sha256;
+use usufruct_core::id::{AgencyId, BlockId, MandateId, ServiceId};
+use usufruct_core::lifecycle::State;
+use usufruct_core::ports::{Clock, Rng};
+use usufruct_core::statement::{Signer, Statement, StatementKind};
+use usufruct_core::{Text, Time};
+
+pub const OPERATOR: &str = "agc_information";
+pub const LIBRARY: &str = "agc_library";
+pub const CARD: &str = "mdt_library-card";
+pub const SERVICE: &str = "svc_library";
+
+/// A clock that stands still until it is set.
+pub struct SetClock(AtomicI64);
+
+impl SetClock {
+    pub fn new(text: &str) -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(text.parse::<Time>().unwrap().micros())))
+    }
+
+    pub fn advance(&self, micros: i64) {
+        self.0.fetch_add(micros, Ordering::SeqCst);
+    }
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> Time {
+        Time::from_micros(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Repeatable random bytes: SHA-256 over a seed and a counter.
+pub struct SeededRng(u64, AtomicU64);
+
+impl SeededRng {
+    pub fn new(seed: u64) -> Arc<Self> {
+        Arc::new(Self(seed, AtomicU64::new(0)))
+    }
+}
+
+impl Rng for SeededRng {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(32) {
+            let n = self.1.fetch_add(1, Ordering::SeqCst);
+            let block = sha256(&[self.0.to_be_bytes(), n.to_be_bytes()].concat());
+            chunk.copy_from_slice(&block.0[..chunk.len()]);
+        }
+    }
+}
+
+pub struct City {
+    pub app: Arc<App>,
+    pub clock: Arc<SetClock>,
+    signers: Vec<Signer>,
+}
+
+impl City {
+    /// Founds a city in `dir`, on the database `url` or the embedded one.
+    pub fn found(dir: &Path, url: Option<&str>) -> Self {
+        let city = Self::open(dir, url, "2026-01-01T00:00:00Z", 1);
+        city.publish_agencies();
+        city.publish_blocks();
+        city.publish_mandate(CARD, library_card());
+        city.publish_service();
+        city
+    }
+
+    /// Opens the city in `dir` again at another time, as after a restart.
+    pub fn open(dir: &Path, url: Option<&str>, at: &str, seed: u64) -> Self {
+        let clock = SetClock::new(at);
+        let rng = SeededRng::new(seed);
+        let house = House::open(dir).unwrap();
+        let signers = [(OPERATOR, "head"), (OPERATOR, "data-protection"), (LIBRARY, "head"), (LIBRARY, "data-protection")]
+            .map(|(agency, key)| house.signer(&agency.parse().unwrap(), key, rng.as_ref()).unwrap());
+        let config =
+            Config { origin: "city.test/log".into(), database: url.map(str::to_owned), operator: OPERATOR.parse().unwrap() };
+        let app = App::open(Open { config, house, clock: Arc::clone(&clock) as Arc<dyn Clock>, rng }).unwrap();
+        Self { app: Arc::new(app), clock, signers: signers.into() }
+    }
+
+    /// Residents with a name and a district.
+    pub fn enrol(&self, count: usize) -> Vec<u64> {
+        let residents: Vec<_> = (0..count)
+            .map(|i| NewResident { blocks: vec![(block("name"), format!("Resident {i}")), (block("district"), "Harbour".into())] })
+            .collect();
+        residents.chunks(5_000).flat_map(|chunk| self.app.enrol(chunk).unwrap()).map(|enrolled| enrolled.resident).collect()
+    }
+
+    /// A resident who agreed to the library card, and her pseudonym there.
+    pub fn cardholder(&self) -> (u64, String) {
+        let resident = self.enrol(1)[0];
+        self.app.consent(resident, &service(), &mandate(), &[]).unwrap();
+        (resident, self.app.subject(resident, &service()).unwrap())
+    }
+
+    pub fn request(&self, subject: &str) -> ReleaseRequest {
+        ReleaseRequest {
+            service: service(),
+            mandate: mandate(),
+            subject: subject.to_owned(),
+            blocks: vec![(block("name"), Form::Value)],
+            reason: "lending".into(),
+            actor: None,
+        }
+    }
+
+    pub fn signer(&self, agency: &str) -> Vec<&Signer> {
+        self.signers.iter().filter(|signer| signer.agency().as_str() == agency).collect()
+    }
+
+    pub fn publish(&self, kind: StatementKind, id: &str, by: &str, body: Value) -> Statement {
+        let by: AgencyId = by.parse().unwrap();
+        let mut statement = self.app.statement(kind, id, &by, body, self.app.now());
+        for signer in self.signer(by.as_str()) {
+            statement.approve(signer).unwrap();
+        }
+        self.app.publish(&Publication { statements: vec![statement.clone()] }).unwrap();
+        statement
+    }
+
+    pub fn publish_mandate(&self, id: &str, body: Value) {
+        let publication = self
+            .app
+            .mandate_publication(&id.parse().unwrap(), body, &notice(), &self.signer(LIBRARY), self.app.now())
+            .unwrap();
+        self.app.publish(&publication).unwrap();
+    }
+
+    fn publish_agencies(&self) {
+        for (id, kind) in [(OPERATOR, "operator"), ("agc_oversight", "oversight"), (LIBRARY, "agency")] {
+            let signers = if id == "agc_oversight" { self.signer(OPERATOR) } else { self.signer(id) };
+            let mut keys: Vec<_> =
+                signers.iter().map(|signer| json!({"id": signer.key(), "role": signer.key(), "public": signer.public()})).collect();
+            if id == OPERATOR {
+                let automation = self.app.house().signer(&OPERATOR.parse().unwrap(), "automation", self.app.rng()).unwrap();
+                keys.push(json!({"id": "automation", "role": "automation", "public": automation.public()}));
+            }
+            let body = json!({
+                "legal_name": text("Body"), "kind": kind, "contact": "1999", "protection_officer": "Office", "security_officer": "Office",
+                "jurisdiction": "TW", "signing_keys": keys,
+            });
+            self.publish(StatementKind::Agency, id, OPERATOR, body);
+        }
+    }
+
+    fn publish_blocks(&self) {
+        for (id, correctable) in [("name", false), ("district", true)] {
+            let body = json!({
+                "name": text(id), "category": "pd:Name", "sensitivity": "ordinary", "source_agency": LIBRARY,
+                "forms_allowed": ["token", "value"], "correctable": correctable,
+            });
+            self.publish(StatementKind::DataBlock, &format!("blk_{id}"), OPERATOR, body);
+        }
+    }
+
+    fn publish_service(&self) {
+        let body = json!({
+            "agency": LIBRARY, "name": text("Library"), "sector": "library", "redirect_uris": ["http://localhost:8081/callback"],
+            "channels": ["web", "counter"], "alternatives": [text("Ask at the counter.")], "mandates": [CARD, "mdt_short"], "help": text("Lends books."),
+        });
+        let statement = self.publish(StatementKind::Service, SERVICE, LIBRARY, body);
+        let step = LifecycleStep {
+            object: SERVICE,
+            revision: statement.hash().unwrap(),
+            from: State::Draft,
+            to: State::Active,
+            reason: Text::new("Ready.", "就緒。"),
+        };
+        let statement = self.app.step(&step, &LIBRARY.parse().unwrap(), &self.signer(LIBRARY), self.app.now()).unwrap();
+        self.app.publish(&Publication { statements: vec![statement] }).unwrap();
+    }
+}
+
+pub fn block(name: &str) -> BlockId {
+    format!("blk_{name}").parse().unwrap()
+}
+
+pub fn service() -> ServiceId {
+    SERVICE.parse().unwrap()
+}
+
+pub fn mandate() -> MandateId {
+    CARD.parse().unwrap()
+}
+
+fn text(en: &str) -> Value {
+    json!({"en": en, "zh-Hant": format!("{en}（中文）")})
+}
+
+fn notice() -> Value {
+    json!({"line": text("Lends books."), "short": text("Lends books."), "manner": text("On a screen."), "rights": text("All five."),
+        "effect_of_refusal": text("Show a paper card.")})
+}
+
+/// A consent mandate with generous caps, active through 2027.
+pub fn library_card() -> Value {
+    json!({
+        "title": text("Library card"), "controller": LIBRARY, "kind": "ordinary",
+        "purpose": {"sentence": text("To lend books."), "dpv": "dpv:ServiceProvision", "local_code": "TW-095", "commercial": false},
+        "legal_basis": {"code": "consent", "instrument": text("Act"), "article": "15", "url": "https://law.example.org"},
+        "subjects": text("Readers"),
+        "blocks": [
+            {"block": "blk_name", "necessity": "required", "form": "value", "reason": text("To print it on the card.")},
+            {"block": "blk_district", "necessity": "optional", "form": "value", "reason": text("To suggest a branch.")},
+        ],
+        "operations": ["disclose", "store"], "mode": "query", "fetch": {"when": "periodic"},
+        "rate_cap": {"uses": 1_000_000, "per": "P1D"}, "bulk_limit": 10_000,
+        "recipients": [{"agency": LIBRARY, "why": text("It lends the books.")}], "locations": ["TW"],
+        "retention": {"from_event": text("the loan"), "duration": "P30D"},
+        "starts_at": "2025-12-01T00:00:00Z", "sunset_at": "2027-12-01T00:00:00Z", "automated_decision": "none", "gate": "durable",
+        "reasons": [{"code": "lending", "text": text("You borrowed a book.")}], "impact_assessment": "https://example.org/dpia",
+        "consultation": {"from": "2025-11-01T00:00:00Z", "to": "2025-11-20T00:00:00Z", "summary": text("People agreed.")},
+        "oversight_body": "agc_oversight",
+    })
+}

@@ -1,0 +1,112 @@
+# One function per suite. Sourced by script/test; each runs in a shell of its own with `set -e`.
+
+# Verifier, walks and kill test drive this program; USUFRUCT_BIN names another one. It is built like the Rust tests, so
+# that nothing is compiled twice.
+build_server() {
+  if [ -z "${USUFRUCT_BIN:-}" ]; then
+    cargo build --quiet --locked --workspace --bin usufruct
+    USUFRUCT_BIN="$PWD/${CARGO_TARGET_DIR:-target}/debug/usufruct"
+    case "${CARGO_TARGET_DIR:-}" in /*) USUFRUCT_BIN="$CARGO_TARGET_DIR/debug/usufruct" ;; esac
+  fi
+  export USUFRUCT_BIN
+}
+
+suite_format() {
+  need_build
+  if ! cargo fmt --version >/dev/null 2>&1; then
+    say "rustfmt is not installed, so the format is not checked. 'rustup component add rustfmt' brings it."
+    return 0
+  fi
+  cargo fmt --all --check
+  say "Every Rust file is formatted."
+}
+
+suite_clippy() {
+  need_build
+  if ! cargo clippy --version >/dev/null 2>&1; then
+    say "clippy is not installed, so nothing is linted. 'rustup component add clippy' brings it."
+    return 0
+  fi
+  cargo clippy --locked --workspace --all-targets -- -D warnings
+}
+
+suite_deny() {
+  need_build
+  if ! have cargo-deny && [ "${CI_DENY:-0}" = 1 ]; then cargo install --locked --quiet cargo-deny; fi
+  if ! have cargo-deny; then
+    say "cargo-deny is not installed and takes long to build: CI_DENY=1 installs it. Licences and edges are checked by crates/usufruct/tests/architecture.rs."
+    return 0
+  fi
+  cargo deny --locked check
+}
+
+suite_rust() {
+  need_build
+  need_postgres
+  USUFRUCT_TEST_POSTGRES="$(script/postgres start)"
+  export USUFRUCT_TEST_POSTGRES
+  if have cargo-nextest; then
+    cargo nextest run --locked --workspace --no-fail-fast --status-level fail --final-status-level slow
+    cargo test --locked --workspace --doc --quiet
+  else
+    cargo test --locked --workspace --no-fail-fast --quiet
+  fi
+}
+
+suite_verifier() {
+  need_node
+  (cd verifier && node --test)
+}
+
+suite_e2e() {
+  need_build
+  need_e2e
+  need_postgres
+  build_server
+  say "Walks on SQLite."
+  (cd e2e && node --test --test-concurrency=1 tests/)
+  say "The main walk on PostgreSQL."
+  USUFRUCT_TEST_POSTGRES="$(script/postgres start)"
+  export USUFRUCT_TEST_POSTGRES
+  (cd e2e && USUFRUCT_E2E_DATABASE=postgres node --test tests/walk.test.js)
+}
+
+suite_kill() {
+  need_build
+  need_node
+  build_server
+  node e2e/kill/kill.js --kills "${USUFRUCT_KILLS:-5}" ${USUFRUCT_SEED:+--seed "$USUFRUCT_SEED"}
+}
+
+suite_fuzz() {
+  need_build
+  fuzz_all "${USUFRUCT_FUZZ_SECONDS:-5}"
+}
+
+# Coverage-guided, on the stable compiler and without cargo-fuzz: the same instrumentation, switched on by hand.
+# Every input in fuzz/regressions/TARGET is replayed first. New finds go to fuzz/artifacts/TARGET.
+fuzz_all() {
+  local seconds="$1" machine out target failed=0
+  machine="$(rustc -vV | sed -n 's/^host: //p')"
+  out="$PWD/fuzz/target"
+  RUSTFLAGS="-Cpasses=sancov-module -Ccodegen-units=1 --cfg fuzzing -Cllvm-args=-sanitizer-coverage-level=4 \
+-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares" \
+    CARGO_TARGET_DIR="$out" cargo build --quiet --locked --release --target "$machine" --manifest-path fuzz/Cargo.toml
+  for target in $(fuzz_targets); do
+    local program="$out/$machine/release/$target" seeds=("fuzz/corpus/$target") log
+    mkdir -p "fuzz/corpus/$target" "fuzz/artifacts/$target"
+    [ -d "fuzz/regressions/$target" ] && seeds+=("fuzz/regressions/$target")
+    log="fuzz/artifacts/$target.log"
+    if [ "${#seeds[@]}" -gt 1 ] && ! "$program" -runs=0 "fuzz/regressions/$target" >"$log" 2>&1; then failed=1; tail -n 20 "$log"; fi
+    if "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="fuzz/artifacts/$target/" "${seeds[@]}" >"$log" 2>&1; then
+      printf '%-14s %s\n' "$target" "$(grep '^Done' "$log" || tail -n 1 "$log")"
+    else
+      failed=1
+      tail -n 40 "$log"
+      printf '%-14s failed; the input is in fuzz/artifacts/%s\n' "$target" "$target"
+    fi
+  done
+  return "$failed"
+}
+
+fuzz_targets() { sed -n 's/^name = "\(.*\)"$/\1/p' fuzz/Cargo.toml | tail -n +2; }
