@@ -55,7 +55,7 @@ suite_rust() {
 
 suite_verifier() {
   need_node
-  (cd verifier && node --test)
+  (cd verifier && node --test --test-reporter=spec)
 }
 
 suite_e2e() {
@@ -64,11 +64,11 @@ suite_e2e() {
   need_postgres
   build_server
   say "Walks on SQLite."
-  (cd e2e && node --test --test-concurrency=1 tests/)
+  (cd e2e && node --test --test-reporter=spec --test-concurrency=1 tests/)
   say "The main walk on PostgreSQL."
   USUFRUCT_TEST_POSTGRES="$(script/postgres start)"
   export USUFRUCT_TEST_POSTGRES
-  (cd e2e && USUFRUCT_E2E_DATABASE=postgres node --test tests/walk.test.js)
+  (cd e2e && USUFRUCT_E2E_DATABASE=postgres node --test --test-reporter=spec tests/walk.test.js)
 }
 
 suite_kill() {

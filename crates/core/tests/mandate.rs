@@ -134,6 +134,23 @@ fn texts_have_their_length_in_both_languages() {
 }
 
 #[test]
+fn words_in_one_language_have_their_length_too() {
+    let lengths = [
+        ("/purpose/dpv", "purpose.dpv", 80),
+        ("/purpose/local_code", "purpose.local_code", 40),
+        ("/legal_basis/article", "legal_basis.article", 40),
+        ("/legal_basis/url", "legal_basis.url", 300),
+        ("/reasons/0/code", "reasons[0].code", 40),
+        ("/impact_assessment", "impact_assessment", 300),
+        ("/continues", "continues", 80),
+    ];
+    for (pointer, field, max) in lengths {
+        assert!(read(&changed(pointer, json!("字".repeat(max)))).is_ok(), "{field}");
+        refused(&changed(pointer, json!("字".repeat(max + 1))), field, "too-long");
+    }
+}
+
+#[test]
 fn numbers_have_their_range() {
     for (pointer, field, max) in [("/bulk_limit", "bulk_limit", 10_000), ("/rate_cap/uses", "rate_cap.uses", 1_000_000)] {
         assert!(read(&changed(pointer, json!(1))).is_ok() && read(&changed(pointer, json!(max))).is_ok());

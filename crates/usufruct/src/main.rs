@@ -1,1 +1,33 @@
-fn main() {}
+//! The program `usufruct`: a city's pass, and the tools to run it and to check it from outside.
+//!
+//! This crate is the composition root. It alone has a clock, chance, sockets, signals and a terminal.
+
+mod access;
+mod chance;
+mod cli;
+mod clock;
+mod command;
+mod compose;
+mod data_dir;
+mod demo;
+mod failure;
+mod progress;
+mod public_log;
+mod server;
+mod written;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    cli::start_tracing();
+    match cli.run() {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::from(failure.code())
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The command line as a whole: one variant for each verb, one file for each variant.
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::command::{completions, demo, doctor, enrol, init, invite, key, mandate, migrate, publish, serve, verify};
+use crate::failure::Failure;
+
+/// The pass of a city, in which residents see and control every use of their data.
+///
+/// No use without a published mandate; the log first, the data second; services know tokens, not people.
+#[derive(Debug, Parser)]
+#[command(name = "usufruct", version, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXAMPLES: &str = "Examples:
+  usufruct demo                                    a whole city on this machine, in your browser
+  usufruct verify http://localhost:8080            check its log from outside
+  usufruct init --data-dir pass --origin pass.example.org/log --operator-name 'City of X' --operator-name-zh 'X 市'
+  usufruct serve --data-dir pass --listen 127.0.0.1:8080 --issuer https://pass.example.org
+  usufruct mandate new > library-card.toml         begin a mandate from a commented template
+
+Exit codes: 0 fine, 1 refused or findings, 2 could not be done or misused.";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Demo(demo::Demo),
+    Serve(serve::Serve),
+    Init(init::Init),
+    Migrate(migrate::Migrate),
+    Mandate(mandate::Mandate),
+    Publish(publish::Publish),
+    Key(key::Key),
+    Enrol(enrol::Enrol),
+    Invite(invite::Invite),
+    Verify(verify::Verify),
+    Doctor(doctor::Doctor),
+    Completions(completions::Completions),
+}
+
+impl Cli {
+    /// Does what was asked.
+    pub fn run(self) -> Result<ExitCode, Failure> {
+        match self.verb {
+            Verb::Completions(verb) => verb.run(),
+            Verb::Demo(verb) => verb.run(),
+            Verb::Doctor(verb) => verb.run(),
+            Verb::Enrol(verb) => verb.run(),
+            Verb::Init(verb) => verb.run(),
+            Verb::Invite(verb) => verb.run(),
+            Verb::Key(verb) => verb.run(),
+            Verb::Mandate(verb) => verb.run(),
+            Verb::Migrate(verb) => verb.run(),
+            Verb::Publish(verb) => verb.run(),
+            Verb::Serve(verb) => verb.run(),
+            Verb::Verify(verb) => verb.run(),
+        }
+    }
+}
+
+/// Messages for operators go to standard error, as much of them as `RUST_LOG` asks for.
+pub fn start_tracing() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).init();
+}

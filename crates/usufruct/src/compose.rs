@@ -1,0 +1,133 @@
+//! Statements ready to be published: the next revision of an object, its steps, and the signatures under them.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use usufruct_core::id::{MandateId, NoticeId, StatusChangeId};
+use usufruct_core::lifecycle::State;
+use usufruct_core::ports::Rng;
+use usufruct_core::register::Register;
+use usufruct_core::statement::{Signer, Statement, StatementKind};
+use usufruct_core::{Digest, Text, Time};
+
+use crate::failure::Failure;
+
+/// The people who approve, of one body. The first one's body speaks.
+pub type Signers<'a> = [&'a Signer];
+
+/// A step of an object through its states.
+pub struct Step<'a> {
+    pub object: &'a str,
+    pub revision: Digest,
+    pub from: State,
+    pub to: State,
+    pub reason: Text,
+}
+
+/// When the steps of a mandate are taken.
+#[derive(Clone, Copy)]
+pub struct MandateDays {
+    pub draft: Time,
+    pub consulted: Time,
+    pub approved: Time,
+    pub published: Time,
+    pub active: Time,
+}
+
+impl MandateDays {
+    /// All at once.
+    pub fn all(at: Time) -> Self {
+        Self { draft: at, consulted: at, approved: at, published: at, active: at }
+    }
+}
+
+/// The next revision of an object, approved.
+pub fn object(register: &Register, kind: StatementKind, id: &str, body: Value, signers: &Signers<'_>, at: Time) -> Result<Statement, Failure> {
+    let (rev, prev) = register.next_revision(kind, id);
+    approved(Statement { kind, id: id.to_owned(), rev, prev, at, by: speaker(signers)?, body, approvals: Vec::new() }, signers)
+}
+
+/// One step, approved.
+pub fn step(step: &Step<'_>, signers: &Signers<'_>, at: Time, rng: &dyn Rng) -> Result<Statement, Failure> {
+    let id = StatusChangeId::fresh(at, rng).to_string();
+    let body = json!({
+        "object": step.object,
+        "revision": step.revision,
+        "from": step.from,
+        "to": step.to,
+        "reason": step.reason,
+    });
+    let statement =
+        Statement { kind: StatementKind::StatusChange, id, rev: 1, prev: None, at, by: speaker(signers)?, body, approvals: Vec::new() };
+    approved(statement, signers)
+}
+
+/// Everything from the draft of a mandate to its activation. `body` and `notice` are the tables of its file.
+pub fn mandate(
+    register: &Register,
+    id: &MandateId,
+    body: Value,
+    notice: &Value,
+    signers: &Signers<'_>,
+    days: MandateDays,
+    rng: &dyn Rng,
+) -> Result<Vec<Statement>, Failure> {
+    let draft = object(register, StatementKind::Mandate, id.as_str(), body, signers, days.draft)?;
+    let hash = draft.hash()?;
+    let mut words: BTreeMap<String, Value> = serde_json::from_value(notice.clone())
+        .map_err(|_| Failure::refused("The [notice] table is missing or no table.", "Write the layers of the notice under [notice]."))?;
+    words.insert("mandate".to_owned(), json!(id));
+    words.insert("mandate_hash".to_owned(), json!(hash));
+    let notice_id = NoticeId::fresh(days.published, rng);
+    let notice = object(register, StatementKind::Notice, notice_id.as_str(), json!(words), signers, days.published)?;
+    let take = |from, to, reason, at| step(&Step { object: id.as_str(), revision: hash, from, to, reason }, signers, at, rng);
+    Ok(vec![
+        draft,
+        take(State::Draft, State::Consulted, Text::new("The comment period is over.", "意見徵詢期滿。"), days.consulted)?,
+        take(State::Consulted, State::Approved, Text::new("Two offices approved it.", "經兩個單位核可。"), days.approved)?,
+        notice,
+        take(State::Approved, State::Published, Text::new("The mandate and its notice are public.", "授權令與告知書已公開。"), days.published)?,
+        take(State::Published, State::Active, Text::new("Two offices activated it.", "經兩個單位啟用。"), days.active)?,
+    ])
+}
+
+/// A contract and its steps to activation.
+pub fn contract(register: &Register, id: &str, body: Value, signers: &Signers<'_>, at: Time, rng: &dyn Rng) -> Result<Vec<Statement>, Failure> {
+    let signed = Text::new("Both sides signed.", "雙方簽署。");
+    let steps = [
+        (State::Draft, State::CheckedAgency, Text::new("The agency checked it.", "機關審查完成。")),
+        (State::CheckedAgency, State::CheckedCity, Text::new("The city checked it.", "市府審查完成。")),
+        (State::CheckedCity, State::Signed, signed),
+        (State::Signed, State::Active, Text::new("It is in force.", "契約生效。")),
+    ];
+    with_steps(object(register, StatementKind::Contract, id, body, signers, at)?, &steps, signers, rng)
+}
+
+/// A service and, when it is new, its activation.
+pub fn service(register: &Register, id: &str, body: Value, signers: &Signers<'_>, at: Time, rng: &dyn Rng) -> Result<Vec<Statement>, Failure> {
+    let first = object(register, StatementKind::Service, id, body, signers, at)?;
+    let steps = [(State::Draft, State::Active, Text::new("Two offices opened it.", "經兩個單位啟用。"))];
+    if first.rev == 1 { with_steps(first, &steps, signers, rng) } else { Ok(vec![first]) }
+}
+
+fn with_steps(first: Statement, steps: &[(State, State, Text)], signers: &Signers<'_>, rng: &dyn Rng) -> Result<Vec<Statement>, Failure> {
+    let (object, at, revision) = (first.id.clone(), first.at, first.hash()?);
+    let mut statements = vec![first];
+    for (from, to, reason) in steps {
+        let taken = Step { object: &object, revision, from: *from, to: *to, reason: reason.clone() };
+        statements.push(step(&taken, signers, at, rng)?);
+    }
+    Ok(statements)
+}
+
+fn speaker(signers: &Signers<'_>) -> Result<usufruct_core::id::AgencyId, Failure> {
+    let first = signers.first().ok_or_else(|| Failure::refused("Nobody signs this.", "Name a key file with --key, twice for what two people must sign."))?;
+    Ok(first.agency().clone())
+}
+
+fn approved(mut statement: Statement, signers: &Signers<'_>) -> Result<Statement, Failure> {
+    for signer in signers {
+        statement.approve(signer)?;
+    }
+    Ok(statement)
+}

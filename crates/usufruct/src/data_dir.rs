@@ -1,0 +1,171 @@
+//! A data directory: who holds it, how it is set up, and how to reach the server that runs on it.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use usufruct_app::{App, Config, House, Open};
+use usufruct_core::id::AgencyId;
+use usufruct_core::ports::Clock;
+
+use crate::chance::SystemRng;
+use crate::failure::Failure;
+
+/// A data directory that this process holds alone, until it is dropped.
+pub struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// How a pass is set up: the file `usufruct.toml` of its data directory.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setup {
+    /// The log's name, a URL without scheme. Never changes.
+    pub origin: String,
+    /// The agency that runs the pass. Never changes.
+    pub operator: AgencyId,
+    /// Address of the database; without it, the one in the data directory.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub database: Option<String>,
+}
+
+/// How a running server is reached by commands on the same machine: the file `console.json`.
+#[derive(Serialize, Deserialize)]
+pub struct ConsoleFile {
+    pub url: String,
+    pub token: String,
+}
+
+/// What the demo keeps about itself: the file `demo.json`. Its presence marks a directory as a demo.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DemoFile {
+    pub stage: Stage,
+    /// Persona by word of its link. A real pass keeps no such list.
+    pub personas: Vec<(String, u64)>,
+}
+
+/// How far a demo came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    Loading,
+    Ready,
+}
+
+impl DataDir {
+    /// Takes the directory for this process alone, making it if it is not there.
+    pub fn hold(path: &Path) -> Result<Self, Failure> {
+        Self::try_hold(path)?.ok_or_else(|| {
+            Failure::refused(
+                format!("Another process is using the data directory {}.", path.display()),
+                "Stop that process first, or choose another directory with --data-dir.",
+            )
+        })
+    }
+
+    /// As [`DataDir::hold`]; `None` when another process has it.
+    pub fn try_hold(path: &Path) -> Result<Option<Self>, Failure> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| Failure::file(path, &error))?;
+        let file = path.join(LOCK);
+        let failed = |error: &std::io::Error| Failure::file(&file, error);
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&file).map_err(|error| failed(&error))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(Self { path: path.to_owned(), _lock: lock })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(failed(&error)),
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes how the pass is set up.
+    pub fn set_up(&self, setup: &Setup) -> Result<(), Failure> {
+        let text = toml::to_string(setup).map_err(|error| Failure::impossible(format!("The set-up cannot be written: {error}."), "Report this as a defect."))?;
+        write(&self.path.join(SETUP), format!("# How this pass is set up. Origin and operator never change.\n{text}").as_bytes())
+    }
+
+    /// Opens the pass.
+    pub fn open(&self, setup: &Setup, clock: Arc<dyn Clock>) -> Result<Arc<App>, Failure> {
+        let config = Config { origin: setup.origin.clone(), database: setup.database.clone(), operator: setup.operator.clone() };
+        let app = App::open(Open { config, house: House::open(&self.path)?, clock, rng: Arc::new(SystemRng) })?;
+        // The verifier key lies beside the tiles, so that the folder can be checked or served by itself.
+        write(&self.path.join("log/vkey"), format!("{}\n", app.log_vkey()).as_bytes())?;
+        Ok(Arc::new(app))
+    }
+
+    /// Writes how commands reach the server that this process is.
+    pub fn open_console(&self, console: &ConsoleFile) -> Result<(), Failure> {
+        write_json(&self.path.join(CONSOLE), console)
+    }
+
+    /// Removes what [`DataDir::open_console`] wrote.
+    pub fn close_console(&self) {
+        let _ = fs::remove_file(self.path.join(CONSOLE));
+    }
+
+    pub fn write_demo(&self, demo: &DemoFile) -> Result<(), Failure> {
+        write_json(&self.path.join(DEMO), demo)
+    }
+}
+
+/// How the pass in this directory is set up.
+pub fn setup(path: &Path) -> Result<Setup, Failure> {
+    let file = path.join(SETUP);
+    let text = match fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Failure::refused(
+                format!("There is no pass in {}.", path.display()),
+                "Make one with `usufruct init`, or look at one with `usufruct demo`.",
+            ));
+        }
+        Err(error) => return Err(Failure::file(&file, &error)),
+    };
+    toml::from_str(&text).map_err(|error| Failure::refused(format!("{} cannot be understood: {}.", file.display(), error.message()), "Restore it from a copy."))
+}
+
+/// What the demo keeps about itself; `None` when the directory is no demo.
+pub fn demo(path: &Path) -> Result<Option<DemoFile>, Failure> {
+    read_json(&path.join(DEMO))
+}
+
+/// How to reach the server that runs on this directory.
+pub fn console(path: &Path) -> Result<Option<ConsoleFile>, Failure> {
+    read_json(&path.join(CONSOLE))
+}
+
+/// Writes a file that only its owner reads, whole or not at all.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::file(path, &error);
+    let fresh = path.with_extension("fresh");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh).map_err(failed)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&fresh, path)).map_err(failed)
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
+    let bytes = serde_json::to_vec_pretty(value)
+        .map_err(|error| Failure::impossible(format!("{} cannot be written: {error}.", path.display()), "Report this as a defect."))?;
+    write(path, &bytes)
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Failure> {
+    match fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|_| Failure::refused(format!("{} cannot be understood.", path.display()), "Delete it and start again.")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::file(path, &error)),
+    }
+}
+
+const CONSOLE: &str = "console.json";
+const DEMO: &str = "demo.json";
+const LOCK: &str = "lock";
+const SETUP: &str = "usufruct.toml";
