@@ -18,6 +18,9 @@ use crate::statement::{Approval, Statement, StatementKind};
 use crate::status::StatusChange;
 use crate::{Digest, Time};
 
+/// The role of keys that no person holds. They can end and withhold power, never give it.
+const AUTOMATION: &str = "automation";
+
 /// Reads the content of `statement` and checks it against `register`.
 pub(crate) fn statement(register: &Register, statement: &Statement) -> Result<(Content, Digest), Vec<Problem>> {
     let hash = statement.hash().map_err(|error| vec![problem("", "malformed", error.to_string())])?;
@@ -146,7 +149,17 @@ fn agency(register: &Register, statement: &Statement, hash: &Digest, problems: &
             if register.agencies.get(&id).is_some_and(|old| old.body.kind != body.kind) {
                 problems.push(problem("kind", "changed", "A body cannot become one of another kind. Register it under a new name.".into()));
             }
-            speaks_for_operator(register, statement, hash, 1, problems);
+            let operator: AgencyId = operator.id.parse().ok()?;
+            if statement.by != operator {
+                problems.push(problem("by", "not-the-owner", format!("`{}` cannot register bodies. Let the operator publish it.", statement.by)));
+            }
+            // Two people of the operator, and for a body that is there already one of its own, or the operator could
+            // replace its keys and speak for it.
+            let roles = approving_roles(register, statement, hash, &[&operator, &id], problems);
+            enough(&roles, &operator, 2, problems);
+            if register.agencies.contains_key(&id) && id != operator {
+                enough(&roles, &id, 1, problems);
+            }
         }
     }
     Some(Content::Agency(id, body))
@@ -352,16 +365,29 @@ fn speaker(register: &Register, statement: &Statement, hash: &Digest, owner: &Ag
         problems.push(problem("by", "not-the-owner", format!("`{}` cannot speak for `{owner}`. Let the owner publish it.", statement.by)));
         return;
     }
-    let Some(agency) = register.agencies.get(owner) else {
+    if !register.agencies.contains_key(owner) {
         problems.push(unknown("by", owner, "agency"));
         return;
-    };
+    }
+    let roles = approving_roles(register, statement, hash, &[owner], problems);
+    enough(&roles, owner, needed, problems);
+}
+
+/// The roles that approved, by agency. Every approval must be a valid signature by a present key of one of `allowed`.
+fn approving_roles<'a>(
+    register: &'a Register,
+    statement: &Statement,
+    hash: &Digest,
+    allowed: &[&'a AgencyId],
+    problems: &mut Vec<Problem>,
+) -> BTreeSet<(&'a AgencyId, &'a str)> {
     let mut roles = BTreeSet::new();
     for (i, approval) in statement.approvals.iter().enumerate() {
-        let key = if approval.agency == *owner { agency.body.key(&approval.key) } else { None };
+        let agency = allowed.iter().find(|agency| ***agency == approval.agency);
+        let key = agency.and_then(|agency| register.agencies.get(*agency)?.body.key(&approval.key).map(|key| (*agency, key)));
         match key {
-            Some(key) if approval.verifies(hash, &key.public) => {
-                roles.insert(key.role.as_str());
+            Some((agency, key)) if approval.verifies(hash, &key.public) => {
+                roles.insert((agency, key.role.as_str()));
             }
             _ => problems.push(problem(
                 &format!("approvals[{i}]"),
@@ -370,8 +396,14 @@ fn speaker(register: &Register, statement: &Statement, hash: &Digest, owner: &Ag
             )),
         }
     }
-    if roles.len() < needed {
-        let message = format!("{} of {needed} roles approved. Let people in different roles sign.", roles.len());
+    roles
+}
+
+/// Where two people are needed, an automaton is not one of them.
+fn enough(roles: &BTreeSet<(&AgencyId, &str)>, owner: &AgencyId, needed: usize, problems: &mut Vec<Problem>) {
+    let count = roles.iter().filter(|(agency, role)| *agency == owner && (needed == 1 || *role != AUTOMATION)).count();
+    if count < needed {
+        let message = format!("{count} of {needed} roles of `{owner}` approved. Let people in different roles sign.");
         problems.push(problem("approvals", "too-few", message));
     }
 }

@@ -797,7 +797,22 @@ fn a_body_keeps_its_kind() {
         let problems = refused(&city, statement);
         assert!(names(&problems, "kind", "changed"), "{problems:?}");
     }
-    city.say(StatementKind::Agency, "agc_library", "agc_operator", agency_body("agc_library", "agency"));
+}
+
+#[test]
+fn nobody_replaces_the_keys_of_a_body_without_it() {
+    // Otherwise the operator could name keys of its own for an agency and then speak as two of its people.
+    let mut city = lawful();
+    let body = agency_body("agc_library", "agency");
+    let by = [("agc_operator", "head"), ("agc_operator", "privacy")];
+    let statement = city.draft(StatementKind::Agency, "agc_library", "agc_operator", body.clone(), &by);
+    assert!(names(&refused(&city, statement), "approvals", "too-few"));
+    let alone = [("agc_operator", "head"), ("agc_library", "head"), ("agc_library", "privacy")];
+    let statement = city.draft(StatementKind::Agency, "agc_library", "agc_operator", body.clone(), &alone);
+    assert!(names(&refused(&city, statement), "approvals", "too-few"));
+    let together = [("agc_operator", "head"), ("agc_operator", "privacy"), ("agc_library", "head")];
+    let statement = city.draft(StatementKind::Agency, "agc_library", "agc_operator", body, &together);
+    city.apply(statement).unwrap();
 }
 
 #[test]

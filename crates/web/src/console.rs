@@ -1,11 +1,36 @@
-//! register
+//! The operator's door: commands on the same machine change the register and enrol residents through the running server.
+//!
+//! It exists only where the server was given a [`Console`], answers only connections from this machine, and asks for the
+//! token that only the owner of the data directory can read.
+
+mod clerk;
+mod publications;
+mod residents;
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::post;
+use usufruct_app::Error;
 
 use crate::Site;
 
+/// What opens the console. The server adds it to its routes as an extension.
+pub struct Console {
+    /// The bearer token.
+    pub token: String,
+    /// Finishes what a publication set off (the end of a mandate) and publishes the log.
+    pub finish: Box<dyn Fn() -> Result<(), Error> + Send + Sync>,
+}
+
+/// A thousand statements of the longest kind are no publication but a mistake.
+const BODY_LIMIT: usize = 4 * 1024 * 1024;
+
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new()
+        .route("/console/api/publications", post(publications::publish))
+        .route("/console/api/residents", post(residents::enrol))
+        .route("/console/api/invitations", post(residents::invite))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
 }

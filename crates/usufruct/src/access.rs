@@ -1,0 +1,122 @@
+//! How commands change a pass: directly when nothing runs on the data directory, otherwise through the server that does.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Client;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use usufruct_app::{App, NewResident, Publication};
+use usufruct_core::id::BlockId;
+use usufruct_core::register::Register;
+use usufruct_core::statement::Statement;
+
+use crate::clock::SystemClock;
+use crate::data_dir::{self, ConsoleFile, DataDir};
+use crate::failure::Failure;
+use crate::public_log::PublicLog;
+
+/// A pass that can be changed.
+pub enum Access {
+    /// This process holds the data directory.
+    Local { app: Arc<App>, _dir: DataDir },
+    /// A server holds it.
+    Remote { console: ConsoleFile, log: PublicLog },
+}
+
+/// A resident's one-time code, and the number under which the office files it.
+#[derive(Deserialize)]
+pub struct Invited {
+    pub resident: u64,
+    pub code: String,
+}
+
+impl Access {
+    /// Opens the pass in `path`, whoever holds it.
+    pub fn open(path: &Path) -> Result<Self, Failure> {
+        let setup = data_dir::setup(path)?;
+        if let Some(dir) = DataDir::try_hold(path)? {
+            return Ok(Self::Local { app: dir.open(&setup, Arc::new(SystemClock))?, _dir: dir });
+        }
+        let console = data_dir::console(path)?.ok_or_else(|| {
+            Failure::refused(
+                format!("Another process is using the data directory {}, and it is no server.", path.display()),
+                "Wait until it is done and try again.",
+            )
+        })?;
+        Ok(Self::Remote { console, log: PublicLog::in_data_dir(path) })
+    }
+
+    /// The register as it is now.
+    pub fn register(&self) -> Result<Arc<Register>, Failure> {
+        match self {
+            Self::Local { app, .. } => Ok(app.register()),
+            Self::Remote { log, .. } => Ok(Arc::new(log.register()?)),
+        }
+    }
+
+    /// Publishes statements, all of them or none, and finishes what they set off.
+    pub fn publish(&self, statements: Vec<Statement>) -> Result<(), Failure> {
+        match self {
+            Self::Local { app, .. } => {
+                app.publish(&Publication { statements })?;
+                Ok(app.tick()?)
+            }
+            Self::Remote { console, .. } => post(console, "publications", &json!(statements)).map(drop),
+        }
+    }
+
+    /// Makes a pass for a new resident.
+    pub fn enrol(&self, blocks: BTreeMap<BlockId, String>) -> Result<Invited, Failure> {
+        match self {
+            Self::Local { app, .. } => {
+                let new = NewResident { blocks: blocks.into_iter().collect() };
+                let enrolled = app.enrol(&[new])?;
+                let resident = enrolled.first().map(|enrolled| enrolled.resident).unwrap_or_default();
+                Ok(Invited { resident, code: app.invite(resident)? })
+            }
+            Self::Remote { console, .. } => read(post(console, "residents", &json!({ "blocks": blocks }))?),
+        }
+    }
+
+    /// Makes a new one-time code for a resident.
+    pub fn invite(&self, resident: u64) -> Result<Invited, Failure> {
+        match self {
+            Self::Local { app, .. } => Ok(Invited { resident, code: app.invite(resident)? }),
+            Self::Remote { console, .. } => read(post(console, "invitations", &json!({ "resident": resident }))?),
+        }
+    }
+}
+
+fn read(answer: Value) -> Result<Invited, Failure> {
+    serde_json::from_value(answer).map_err(|_| Failure::impossible("The server's answer cannot be understood.", "Run the same release as the server."))
+}
+
+fn post(console: &ConsoleFile, path: &str, body: &Value) -> Result<Value, Failure> {
+    let silent = |error: &dyn std::fmt::Display| {
+        Failure::impossible(format!("The server at {} does not answer: {error}.", console.url), "See whether it still runs, and read its messages.")
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| silent(&error))?;
+    let answer = runtime.block_on(async {
+        let client = Client::builder().timeout(Duration::from_secs(60)).no_proxy().build()?;
+        let request = client.post(format!("{}/console/api/{path}", console.url)).bearer_auth(&console.token).json(body);
+        let answer = request.send().await?;
+        let status = answer.status();
+        Ok((status, answer.json::<Value>().await?))
+    });
+    let (status, answer) = answer.map_err(|error: reqwest::Error| silent(&error.without_url()))?;
+    if status.is_success() {
+        return Ok(answer);
+    }
+    let detail = answer["detail"].as_str().unwrap_or("The server refused. See its messages.").to_owned();
+    match answer["problems"].as_array() {
+        Some(problems) => {
+            let line = |problem: &Value| format!("  {}: {}", problem["field"].as_str().unwrap_or_default(), problem["message"].as_str().unwrap_or_default());
+            let lines: Vec<String> = problems.iter().map(line).collect();
+            Err(Failure::refused(format!("The register does not accept this:\n{}\n", lines.join("\n")), "Correct every line and try again."))
+        }
+        None => Err(Failure::of(detail)),
+    }
+}

@@ -1,0 +1,6 @@
+//! The demo city: its content, its invented residents, and its past.
+
+pub mod city;
+pub mod load;
+pub mod past;
+pub mod people;

@@ -1,0 +1,162 @@
+//! The past of the demo city as a list of things to do, each at its time.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use usufruct_app::House;
+use usufruct_core::id::{AgencyId, MandateId};
+use usufruct_core::mandate::Mandate;
+use usufruct_core::ports::Rng;
+use usufruct_core::register::Register;
+use usufruct_core::statement::{Signer, Statement, StatementKind};
+use usufruct_core::time::{DAY, HOUR, MINUTE};
+use usufruct_core::Time;
+
+use super::city::{City, PastConsent, PastUse};
+use crate::compose::{self, MandateDays};
+use crate::failure::Failure;
+
+/// One thing that happened.
+pub enum Happening {
+    Consent { persona: usize, consent: PastConsent },
+    EnrolPersonas,
+    Publish(Vec<Statement>),
+    Sunsets,
+    Use { persona: usize, used: PastUse },
+}
+
+/// The people who sign for each body, by its id. Automata are not among them.
+pub struct Offices(BTreeMap<AgencyId, Vec<Signer>>);
+
+/// Name of the role by which the operator acts by the clock; it has a key and signs nothing here.
+const AUTOMATION: &str = "automation";
+
+impl Offices {
+    /// Makes the keys of all offices of the city, or finds them where they were made.
+    pub fn open(city: &City, house: &House, rng: &dyn Rng) -> Result<Self, Failure> {
+        let mut offices = BTreeMap::new();
+        for (id, agency) in &city.agencies {
+            let people = agency.roles.iter().filter(|role| *role != AUTOMATION);
+            let signers = people.map(|role| house.signer(id, role, rng)).collect::<Result<Vec<_>, _>>()?;
+            offices.insert(id.clone(), signers);
+        }
+        Ok(Self(offices))
+    }
+
+    /// Who signs for a body.
+    pub fn of(&self, agency: &AgencyId) -> Result<Vec<&Signer>, Failure> {
+        let signers = self.0.get(agency).ok_or_else(|| Failure::refused(format!("The city has no agency `{agency}`."), "Add it or correct the name."))?;
+        Ok(signers.iter().collect())
+    }
+}
+
+/// Everything that happened until `now`, in order.
+pub fn tell(city: &City, offices: &Offices, house: &House, rng: &dyn Rng, services: &[(String, Value)], now: Time) -> Result<Vec<(Time, Happening)>, Failure> {
+    let mut told: Vec<(Time, Happening)> = Vec::new();
+    found(city, offices, house, rng, &mut told)?;
+    told.push((city.head.begins.plus(2 * HOUR), Happening::EnrolPersonas));
+    let mut starts = BTreeMap::new();
+    for (id, draft) in &city.mandates {
+        let mandate = Mandate::read(&draft.mandate).map_err(|problems| unlawful(id.as_str(), &problems))?;
+        let signers = offices.of(&mandate.controller)?;
+        let statements =
+            compose::mandate(&Register::default(), id, draft.mandate.clone(), &draft.notice, &signers, days(&mandate, now), rng)?;
+        told.extend(statements.into_iter().map(|statement| (statement.at, Happening::Publish(vec![statement]))));
+        if mandate.sunset_at < now {
+            told.push((mandate.sunset_at.plus(5 * MINUTE), Happening::Sunsets));
+        }
+        starts.insert(id.clone(), mandate.starts_at);
+    }
+    for (id, body) in &city.contracts {
+        let controller = agency_of(id.as_str(), &body["controller"])?;
+        let from: Time = body["from"].as_str().and_then(|from| from.parse().ok()).unwrap_or(city.head.begins).plus(9 * HOUR);
+        let statements = compose::contract(&Register::default(), id.as_str(), body.clone(), &offices.of(&controller)?, from, rng)?;
+        told.push((from, Happening::Publish(statements)));
+    }
+    for (id, body) in services {
+        let agency = agency_of(id, &body["agency"])?;
+        let at = opening(body, &starts, city.head.begins.plus(3 * HOUR), now);
+        let statements = compose::service(&Register::default(), id, body.clone(), &offices.of(&agency)?, at, rng)?;
+        told.push((at, Happening::Publish(statements)));
+    }
+    live(city, now, &mut told);
+    if let Some((at, _)) = told.iter().find(|(at, _)| *at > now || *at < city.head.begins) {
+        return Err(Failure::refused(format!("The city's past has something on {}, outside its time.", at.day()), "Move `begins` in city.toml or the day."));
+    }
+    // Stable, so that what was written together at one moment stays in its order.
+    told.sort_by_key(|(at, _)| *at);
+    Ok(told)
+}
+
+/// The operator, the other bodies and the blocks.
+fn found(city: &City, offices: &Offices, house: &House, rng: &dyn Rng, told: &mut Vec<(Time, Happening)>) -> Result<(), Failure> {
+    let at = city.head.begins;
+    let operator = offices.of(&city.head.operator)?;
+    let none = Register::default();
+    let mut agencies: Vec<_> = city.agencies.iter().collect();
+    agencies.sort_by_key(|(id, _)| *id != city.head.operator);
+    for (id, agency) in agencies {
+        let mut body = agency.body.clone();
+        let mut keys = Vec::new();
+        for role in &agency.roles {
+            keys.push(json!({ "id": role, "role": role, "public": house.signer(id, role, rng)?.public() }));
+        }
+        body["signing_keys"] = keys.into();
+        let statement = compose::object(&none, StatementKind::Agency, id.as_str(), body, &operator, at)?;
+        told.push((at, Happening::Publish(vec![statement])));
+    }
+    for (id, body) in &city.blocks {
+        let statement = compose::object(&none, StatementKind::DataBlock, id.as_str(), body.clone(), &operator, at.plus(HOUR))?;
+        told.push((at.plus(HOUR), Happening::Publish(vec![statement])));
+    }
+    Ok(())
+}
+
+/// What the personas agreed to and what happened to their data.
+fn live(city: &City, now: Time, told: &mut Vec<(Time, Happening)>) {
+    let today: Time = now.day().parse().unwrap_or(now);
+    for (persona, person) in city.personas.iter().enumerate() {
+        // Not everything at the stroke of midnight: consents in the morning, uses spread over the day.
+        let minutes = persona as i64 * 17 * MINUTE;
+        for consent in &person.consents {
+            let at = today.plus(9 * HOUR + minutes - consent.days_ago * DAY);
+            told.push((at, Happening::Consent { persona, consent: consent.clone() }));
+        }
+        for (number, used) in person.history.iter().enumerate() {
+            let at = today.plus(10 * HOUR + minutes + (number as i64 * 37 % 360) * MINUTE - used.days_ago * DAY);
+            told.push((at, Happening::Use { persona, used: used.clone() }));
+        }
+    }
+}
+
+/// When a mandate's steps were taken: drafted when the comment period began, active on its first day or just now.
+fn days(mandate: &Mandate, now: Time) -> MandateDays {
+    let consulted = mandate.consultation.to.plus(9 * HOUR);
+    let end = mandate.starts_at.min(now.plus(-HOUR));
+    let gap = (end.micros() - consulted.micros()).max(0);
+    MandateDays {
+        draft: mandate.consultation.from.plus(9 * HOUR),
+        consulted,
+        approved: consulted.plus(gap / 4),
+        published: consulted.plus(gap / 2),
+        active: consulted.plus(gap / 4 * 3),
+    }
+}
+
+/// A service opens the day before the first of its mandates begins, at the latest three days ago.
+fn opening(body: &Value, starts: &BTreeMap<MandateId, Time>, begins: Time, now: Time) -> Time {
+    let mandates = body["mandates"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let first = mandates.iter().filter_map(|id| starts.get(&id.as_str()?.parse().ok()?)).min();
+    first.map_or(begins, |first| first.plus(-14 * HOUR).min(now.plus(-3 * DAY)).max(begins))
+}
+
+fn agency_of(id: &str, value: &Value) -> Result<AgencyId, Failure> {
+    let named = value.as_str().and_then(|text| text.parse().ok());
+    named.ok_or_else(|| Failure::refused(format!("`{id}` names no body that answers for it."), "Write one as `agc_library`."))
+}
+
+fn unlawful(id: &str, problems: &[usufruct_core::draft::Problem]) -> Failure {
+    let lines: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
+    Failure::refused(format!("`{id}` is not lawful:\n{}\n", lines.join("\n")), "Correct every line and start again.")
+}
+

@@ -1,0 +1,204 @@
+//! The running server: listeners, the thread that does what the clock asks for, and an orderly end.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use axum::{Extension, Router};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use usufruct_app::{App, Error};
+use usufruct_app::store::{db, log_head};
+use usufruct_core::ports::random;
+use usufruct_web::console::Console;
+use usufruct_web::{Settings, Site};
+
+use crate::clock;
+use crate::data_dir::{ConsoleFile, DataDir};
+use crate::failure::Failure;
+
+/// What is served, and where.
+pub struct Serving {
+    pub dir: DataDir,
+    pub app: Arc<App>,
+    pub settings: Settings,
+    pub listener: TcpListener,
+    /// Further sites in the same process: the sample relying parties of the demo.
+    pub beside: Vec<(TcpListener, Router)>,
+    /// Printed once everything listens.
+    pub greeting: String,
+}
+
+/// Takes a port.
+pub fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let listener = TcpListener::bind(address).and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
+    listener.map_err(|error| Failure::impossible(format!("{address} cannot be listened on: {error}."), "Choose another address with --listen."))
+}
+
+/// Serves until the process is told to stop or nothing can be trusted any more.
+pub fn run(serving: Serving) -> Result<(), Failure> {
+    let broken = |error: std::io::Error| Failure::impossible(format!("The server cannot run: {error}."), "Check the limits of the system.");
+    let Serving { dir, app, settings, listener, beside, greeting } = serving;
+    let address = listener.local_addr().map_err(broken)?;
+    let site = Site::new(Arc::clone(&app), settings).map_err(Failure::of)?;
+    let upkeep = Arc::new(Upkeep::new(Arc::clone(&app)));
+    let token = URL_SAFE_NO_PAD.encode(random::<32>(app.rng()));
+    let finisher = Arc::clone(&upkeep);
+    let console = Arc::new(Console { token: token.clone(), finish: Box::new(move || finisher.all()) });
+    let router = usufruct_web::router(Arc::new(site)).layer(Extension(console));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(broken)?;
+    let (stop, stopped) = watch::channel(false);
+    let stop = Arc::new(stop);
+    let outcome = runtime.block_on(async {
+        let mut servers = tokio::task::JoinSet::new();
+        for (listener, router) in std::iter::once((listener, router)).chain(beside) {
+            let listener = tokio::net::TcpListener::from_std(listener).map_err(broken)?;
+            let mut stopped = stopped.clone();
+            let service = router.into_make_service_with_connect_info::<SocketAddr>();
+            servers.spawn(async move {
+                let until = async move { stopped.wait_for(|stopped| *stopped).await.map(drop).unwrap_or_default() };
+                axum::serve(listener, service).with_graceful_shutdown(until).await
+            });
+        }
+        dir.open_console(&ConsoleFile { url: format!("http://{}", local(address)), token })?;
+        watch_signals(Arc::clone(&stop)).map_err(broken)?;
+        let keeper = upkeep.start(Arc::clone(&stop)).map_err(broken)?;
+        println!("{greeting}");
+        let mut stopped = stopped.clone();
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+        let orderly = async { while servers.join_next().await.is_some() {} };
+        if tokio::time::timeout(PATIENCE, orderly).await.is_err() {
+            tracing::warn!("requests still under way were cut off");
+        }
+        Ok(keeper)
+    });
+    dir.close_console();
+    let keeper = outcome?;
+    upkeep.stop();
+    let fatal = keeper.join().unwrap_or_else(|_| Some("The upkeep thread broke down. Report this as a defect.".to_owned()));
+    runtime.shutdown_timeout(PATIENCE);
+    match fatal {
+        Some(error) => Err(Failure::of(error)),
+        None => Ok(app.publish_log()?),
+    }
+}
+
+/// Ends the process in order on SIGTERM and SIGINT.
+fn watch_signals(stop: Arc<watch::Sender<bool>>) -> std::io::Result<()> {
+    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+        let (mut signal, stop) = (signal(kind)?, Arc::clone(&stop));
+        tokio::spawn(async move {
+            if signal.recv().await.is_some() {
+                tracing::info!("stopping");
+                let _ = stop.send(true);
+            }
+        });
+    }
+    Ok(())
+}
+
+/// The address by which this machine reaches a listener.
+fn local(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port()),
+        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), address.port()),
+        _ => address,
+    }
+}
+
+/// What has to be done again and again.
+struct Upkeep {
+    app: Arc<App>,
+    /// Endings are finished by one thread at a time.
+    ticking: Mutex<()>,
+    stopped: AtomicBool,
+    sleeping: Mutex<()>,
+    wake: Condvar,
+}
+
+impl Upkeep {
+    fn new(app: Arc<App>) -> Self {
+        Self { app, ticking: Mutex::new(()), stopped: AtomicBool::new(false), sleeping: Mutex::new(()), wake: Condvar::new() }
+    }
+
+    /// Starts the thread. It answers with the error that ended it, if one did.
+    fn start(self: &Arc<Self>, stop: Arc<watch::Sender<bool>>) -> std::io::Result<thread::JoinHandle<Option<String>>> {
+        let upkeep = Arc::clone(self);
+        thread::Builder::new().name("upkeep".to_owned()).spawn(move || {
+            let fatal = upkeep.run();
+            let _ = stop.send(true);
+            fatal
+        })
+    }
+
+    fn run(&self) -> Option<String> {
+        let (mut ticked, mut swept) = (None, None);
+        while !self.stopped.load(Ordering::SeqCst) {
+            let now = clock::stopwatch();
+            let due = |last: Option<std::time::Instant>, every| last.is_none_or(|last| now.duration_since(last) >= every);
+            let mut outcomes = Vec::new();
+            if due(ticked, TICK) {
+                ticked = Some(now);
+                outcomes.push(("tick", self.all()));
+            } else {
+                outcomes.push(("publish log", self.log()));
+            }
+            if due(swept, SWEEP) {
+                swept = Some(now);
+                outcomes.push(("sweep", self.app.sweep().map(drop)));
+            }
+            for (job, outcome) in outcomes {
+                let Err(error) = outcome else { continue };
+                if is_fatal(&error) {
+                    tracing::error!(job, %error, "nothing can be trusted any more, stopping");
+                    return Some(error.to_string());
+                }
+                tracing::warn!(job, %error, "will be tried again");
+            }
+            let guard = self.sleeping.lock().unwrap_or_else(PoisonError::into_inner);
+            if !self.stopped.load(Ordering::SeqCst) {
+                let _unused = self.wake.wait_timeout(guard, PAUSE);
+            }
+        }
+        None
+    }
+
+    fn stop(&self) {
+        let _guard = self.sleeping.lock().unwrap_or_else(PoisonError::into_inner);
+        self.stopped.store(true, Ordering::SeqCst);
+        self.wake.notify_all();
+    }
+
+    /// Sunsets, unfinished erasures and the log.
+    fn all(&self) -> Result<(), Error> {
+        let _guard = self.ticking.lock().unwrap_or_else(PoisonError::into_inner);
+        self.app.tick()
+    }
+
+    /// The log, when there is something new.
+    fn log(&self) -> Result<(), Error> {
+        let committed = self.app.db().read(|conn| log_head::size(conn))?;
+        if committed > self.app.published_size()? { self.app.publish_log() } else { Ok(()) }
+    }
+}
+
+/// Whether going on could do harm.
+fn is_fatal(error: &Error) -> bool {
+    use usufruct_app::{log, vault};
+    match error {
+        Error::Corrupt { .. } | Error::Store(db::Error::Fatal { .. } | db::Error::Closed {}) => true,
+        Error::Log(log::Error::Fatal { .. } | log::Error::Contradiction { .. } | log::Error::Conflict { .. }) => true,
+        Error::Vault(vault::Error::Damaged { .. } | vault::Error::Stopped) => true,
+        _ => false,
+    }
+}
+
+/// How long requests under way may take when the server stops.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(500);
+const SWEEP: Duration = Duration::from_secs(60);
+const TICK: Duration = Duration::from_secs(2);
