@@ -127,3 +127,19 @@ fn another_opening_event_key_or_number_gives_another_leaf() {
     other[0] ^= 1;
     assert_ne!(leaf(&commitment(&opening, &cbor), &tag(&other, 1)), right);
 }
+
+#[test]
+fn event_leaves_of_the_shared_vectors() {
+    // The same file is read by the verifier in the browser.
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors/tlog/event-leaves.json");
+    let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let cases = file["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 5);
+    for case in cases {
+        let bytes = |field: &str| usufruct_core::hash::unhex(case[field].as_str().unwrap()).unwrap();
+        let commitment = commitment(&bytes("r_hex").try_into().unwrap(), &bytes("event_hex"));
+        let tag = tag(&bytes("tag_key_hex").try_into().unwrap(), case["n"].as_str().unwrap().parse().unwrap());
+        assert_eq!((commitment.to_vec(), tag.to_vec()), (bytes("commitment_hex"), bytes("tag_hex")));
+        assert_eq!(leaf(&commitment, &tag).to_vec(), bytes("leaf_hex"));
+    }
+}

@@ -7,8 +7,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use usufruct_log::merkle::{verify_consistency, verify_inclusion, verify_subtree_consistency, verify_subtree_inclusion};
 use usufruct_log::{
-    Checkpoint, Ed25519Signer, Hash, Leaf, Memory, MemoryHead, Note, Objects, Publisher, Reader, Result, Source, VerifierKey,
-    checkpoint, empty_root, leaf, leaf_hash,
+    Checkpoint, Ed25519Signer, Hash, Memory, MemoryHead, Note, Objects, Publisher, Reader, Result, Source, VerifierKey,
+    checkpoint, empty_root, leaf_hash,
 };
 
 fn vectors() -> PathBuf {
@@ -145,40 +145,6 @@ fn signed_notes() {
             assert!(Note::open(&damaged, &[&verifier]).is_err(), "{} at {position}", case.name);
         }
     }
-}
-
-#[test]
-fn event_leaves() {
-    #[derive(Deserialize)]
-    struct File {
-        cases: Vec<Case>,
-    }
-    #[derive(Deserialize)]
-    struct Case {
-        r_hex: String,
-        event_hex: String,
-        tag_key_hex: String,
-        n: String,
-        commitment_hex: String,
-        tag_hex: String,
-        leaf_hex: String,
-        leaf_hash_hex: String,
-    }
-    let file: File = serde_json::from_slice(&fs::read(vectors().join("event-leaves.json")).unwrap()).unwrap();
-    assert_eq!(file.cases.len(), 5);
-    for case in file.cases {
-        let (r, key) = (unhex(&case.r_hex).try_into().unwrap(), unhex(&case.tag_key_hex).try_into().unwrap());
-        let commitment = leaf::commitment(&r, &unhex(&case.event_hex)).unwrap();
-        let tag = leaf::tag(&key, case.n.parse().unwrap());
-        assert_eq!((commitment.to_vec(), tag.to_vec()), (unhex(&case.commitment_hex), unhex(&case.tag_hex)));
-        let encoded = Leaf::Event { commitment, tag }.encode();
-        assert_eq!(encoded, unhex(&case.leaf_hex));
-        assert_eq!(format!("{:?}", leaf_hash(&encoded)), case.leaf_hash_hex);
-    }
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
 /// What the test log of Tessera consists of.
