@@ -1,12 +1,15 @@
 //! Release to many at once: one decision with one reason, and a line in every footprint it touches.
 
-use std::sync::Arc;
-
 use usufruct_core::decide::{Clause, Outcome, Request, decide_without_resident};
 use usufruct_core::event::{Batch, Form};
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
+use usufruct_core::mandate::Mandate;
 use usufruct_core::ports::random;
+use usufruct_core::register::{Entry, Register};
+use usufruct_core::Time;
+use usufruct_store::db::Pending;
 
+use crate::ledger::Placed;
 use crate::release::{Case, PlaceCase, event, find};
 use crate::{App, Error, Released};
 
@@ -58,43 +61,25 @@ impl App {
         if !request.subjects.iter().all(|subject| seen.insert(subject)) {
             return Err(Error::refused("A subject stands in the request twice.", "Name each subject once."));
         }
-        let batch = Batch { id: random(self.rng()), size: request.subjects.len() as u64 };
+        let plan = Plan {
+            version,
+            register: &register,
+            mandate,
+            sector,
+            asked: &asked,
+            actor: request.actor,
+            batch: Batch { id: random(self.rng()), size: request.subjects.len() as u64 },
+            now,
+        };
         let mut lines = Vec::with_capacity(request.subjects.len());
+        // One chunk is prepared while the one before it is written.
+        let mut writing: Vec<(&String, Result<Waiting, Error>)> = Vec::new();
         for subjects in request.subjects.chunks(CHUNK) {
-            let cases: Vec<Result<Case, Error>> = subjects
-                .iter()
-                .map(|subject| {
-                    let keyring = Arc::new(self.resolve(sector, subject)?);
-                    self.case(&register, &asked, mandate, keyring, now)
-                })
-                .collect();
-            // Handed over together, so that they share a commit, and each with its own guard, so that one that moved
-            // meanwhile does not stop the others.
-            let pending: Vec<_> = cases
-                .into_iter()
-                .map(|case| {
-                    let case = case?;
-                    let event = event(&asked, mandate, &case, request.actor, Some(batch), now);
-                    let place_case = PlaceCase::new(self, version, &case, mandate, event, now);
-                    Ok::<_, Error>((case, self.db.submit("record batch use", move |tx| place_case.run(tx))))
-                })
-                .collect();
-            for (subject, pending) in subjects.iter().zip(pending) {
-                let outcome = pending.and_then(|(case, placed)| {
-                    let logged = placed.wait()?.logged(&self.recorder);
-                    if !case.clauses.is_empty() {
-                        return Err(Error::Unpermitted(case.clauses));
-                    }
-                    self.open_blocks(&register, mandate, &case, &logged, &asked, subject, now)
-                });
-                // A decision that no longer holds is refused here: the caller asks again for that subject alone.
-                let outcome = outcome.map_err(|error| match error {
-                    Error::Stale => Error::Unpermitted(vec![Clause::Suspension]),
-                    other => other,
-                });
-                lines.push(BatchLine { subject: subject.clone(), outcome });
-            }
+            let next = subjects.iter().map(|subject| (subject, self.submit(&plan, subject))).collect();
+            let written = std::mem::replace(&mut writing, next);
+            lines.extend(written.into_iter().map(|(subject, waiting)| self.finish(&plan, subject, waiting)));
         }
+        lines.extend(writing.into_iter().map(|(subject, waiting)| self.finish(&plan, subject, waiting)));
         if mandate.body.gate == usufruct_core::mandate::GateLevel::Published
             && let Some(last) = lines.iter().filter_map(|line| line.outcome.as_ref().ok()).map(|released| released.index).max()
         {
@@ -102,4 +87,48 @@ impl App {
         }
         Ok(BatchAnswer { lines })
     }
+
+    /// Decides about one subject and hands its line to the writer, with a guard of its own, so that one that moved
+    /// meanwhile does not stop the others.
+    fn submit(&self, plan: &Plan<'_>, subject: &str) -> Result<Waiting, Error> {
+        let found = self.resolve(plan.sector, subject, plan.mandate.number)?;
+        let case = self.case(plan.register, plan.asked, plan.mandate, found, plan.now)?;
+        let event = event(plan.asked, plan.mandate, &case, plan.actor, Some(plan.batch), plan.now);
+        let place_case = PlaceCase::new(self, plan.version, &case, plan.mandate, event, plan.now);
+        Ok(Waiting { case, placed: self.db.submit("record batch use", move |tx| place_case.run(tx)) })
+    }
+
+    fn finish(&self, plan: &Plan<'_>, subject: &str, waiting: Result<Waiting, Error>) -> BatchLine {
+        let outcome = waiting.and_then(|Waiting { case, placed }| {
+            let logged = placed.wait()?.logged(&self.recorder);
+            if !case.clauses.is_empty() {
+                return Err(Error::Unpermitted(case.clauses));
+            }
+            self.open_blocks(plan.register, plan.mandate, &case, &logged, plan.asked, subject, plan.now)
+        });
+        // A decision that no longer holds is refused here: the caller asks again for that subject alone.
+        let outcome = outcome.map_err(|error| match error {
+            Error::Stale => Error::Unpermitted(vec![Clause::Suspension]),
+            other => other,
+        });
+        BatchLine { subject: subject.to_owned(), outcome }
+    }
+}
+
+/// What holds for every subject of a batch.
+struct Plan<'a> {
+    version: u64,
+    register: &'a Register,
+    mandate: &'a Entry<Mandate>,
+    sector: u64,
+    asked: &'a Request,
+    actor: Option<[u8; 32]>,
+    batch: Batch,
+    now: Time,
+}
+
+/// A line that was handed to the writer.
+struct Waiting {
+    case: Case,
+    placed: Pending<Placed, Error>,
 }

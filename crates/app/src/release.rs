@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use usufruct_core::decide::{Clause, Outcome, Request, decide};
+use usufruct_core::decide::{Clause, Outcome, Request, decide, decide_without_resident};
 use usufruct_core::event::{Batch, Event, Form, Kind};
 use usufruct_core::hash::hmac_sha256;
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
@@ -12,7 +12,7 @@ use usufruct_core::mandate::{Basis, Fetch, GateLevel, Mandate};
 use usufruct_core::ports::Rng;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::{Digest, Time};
-use usufruct_store::db::Tx;
+use usufruct_store::db::{Connection, Tx};
 use usufruct_store::grants::{self, Count, StoredGrant};
 use usufruct_store::{blocks, keyrings, residents};
 use usufruct_vault::{Keyring, Subject};
@@ -50,18 +50,43 @@ pub struct Released {
     pub receipt: String,
 }
 
-/// One resident of a request, found and decided.
+/// One resident of a request.
+pub(crate) struct Found {
+    resident: u64,
+    keyring: Arc<Keyring>,
+    grant: Option<StoredGrant>,
+    /// Sealed copies on loan under the mandate, by block number. Nothing opens them before the use is logged.
+    lent: Vec<(u64, Vec<u8>)>,
+}
+
+/// One resident of a request, decided about.
 pub(crate) struct Case {
-    pub resident: u64,
-    pub keyring: Arc<Keyring>,
-    pub stored: Option<StoredGrant>,
+    found: Found,
+    /// The clauses that refuse; empty when the use is permitted.
     pub clauses: Vec<Clause>,
+}
+
+/// What the store holds about one resident under one mandate.
+struct Stored {
+    keyrings: Vec<(i64, Vec<u8>)>,
+    grant: Option<StoredGrant>,
+    lent: Vec<(u64, Vec<u8>)>,
+}
+
+impl Stored {
+    fn read(conn: &mut dyn Connection, resident: u64, mandate: u64) -> Result<Self, Error> {
+        Ok(Self {
+            keyrings: keyrings::candidates(conn, resident)?,
+            grant: grants::find(conn, resident, mandate)?,
+            lent: blocks::lent(conn, resident, mandate)?,
+        })
+    }
 }
 
 impl App {
     /// Releases blocks of one resident, or refuses with the clauses. Refusals about a known resident are logged too.
     ///
-    /// Three reads, one group-committed write (a grant update, a leaf and a line), one receipt signature.
+    /// One snapshot of four reads, one group-committed write (a grant update, a leaf and a line), one receipt signature.
     pub fn release(&self, request: &ReleaseRequest) -> Result<Released, Error> {
         for _ in 0..ATTEMPTS {
             match self.try_release(request) {
@@ -77,8 +102,8 @@ impl App {
         let now = self.now();
         let asked = asked(request, 1);
         let (mandate, sector) = find(&register, &asked)?;
-        let keyring = Arc::new(self.resolve(sector, &request.subject)?);
-        let case = self.case(&register, &asked, mandate, keyring, now)?;
+        let found = self.resolve(sector, &request.subject, mandate.number)?;
+        let case = self.case(&register, &asked, mandate, found, now)?;
         let event = event(&asked, mandate, &case, request.actor, None, now);
         let place_case = PlaceCase::new(self, version, &case, mandate, event, now);
         let placed = self.db.transaction("record use", move |tx| place_case.run(tx))?;
@@ -90,44 +115,48 @@ impl App {
         self.open_blocks(&register, mandate, &case, &logged, &asked, &request.subject, now)
     }
 
-    /// The resident behind a pseudonym, with her keyring. Foreign bytes, old generations and erased residents are all the
-    /// same to the caller.
-    pub(crate) fn resolve(&self, sector: u64, subject: &str) -> Result<Keyring, Error> {
+    /// The resident behind a pseudonym and what the store holds about her under a mandate, as one state of the database.
+    /// Foreign bytes, old generations and erased residents are all the same to the caller.
+    pub(crate) fn resolve(&self, sector: u64, subject: &str, mandate: u64) -> Result<Found, Error> {
         let unknown = || Error::Unknown { what: "subject at this service" };
         let subject: Subject = subject.parse().map_err(|_| unknown())?;
         let (seed_index, generation) = self.vault.resolve(sector, &subject)?;
-        let (resident, candidates) = self.db.read(|conn| {
-            let Some(resident) = residents::by_seed(conn, &seed_index)? else { return Ok((None, Vec::new())) };
-            Ok::<_, Error>((Some(resident), keyrings::candidates(conn, resident)?))
+        let stored = self.db.snapshot(|conn| match residents::by_seed(conn, &seed_index)? {
+            Some(resident) => Ok::<_, Error>(Some((resident, Stored::read(conn, resident, mandate)?))),
+            None => Ok(None),
         })?;
-        let keyring = self.open_keyring(resident.ok_or_else(unknown)?, &candidates)?;
-        if keyring.generation(sector) == generation { Ok(keyring) } else { Err(unknown()) }
+        let (resident, stored) = stored.ok_or_else(unknown)?;
+        let found = self.found(resident, stored)?;
+        if found.keyring.generation(sector) == generation { Ok(found) } else { Err(unknown()) }
     }
 
-    /// Loads the grant and decides. Under a mandate that needs no consent a missing grant is made first, so that the
-    /// resident is notified.
+    fn found(&self, resident: u64, stored: Stored) -> Result<Found, Error> {
+        let keyring = Arc::new(self.open_keyring(resident, &stored.keyrings)?);
+        Ok(Found { resident, keyring, grant: stored.grant, lent: stored.lent })
+    }
+
+    /// Decides about one resident. Under a mandate that needs no consent a missing grant is made first, so that the resident
+    /// is notified and the caps count.
     pub(crate) fn case(
         &self,
         register: &Register,
         request: &Request,
         mandate: &Entry<Mandate>,
-        keyring: Arc<Keyring>,
+        found: Found,
         now: Time,
     ) -> Result<Case, Error> {
-        let resident = keyring.resident();
-        let mut keyring = keyring;
-        let mut stored = self.db.read(|conn| grants::find(conn, resident, mandate.number))?;
+        let mut found = found;
         let needs_notice = mandate.body.legal_basis.code != Basis::Consent
-            && stored.as_ref().is_none_or(|stored| stored.grant.mandate_hash != mandate.hash)
-            && usufruct_core::decide::decide_without_resident(register, request, now).outcome == Outcome::Permit;
+            && found.grant.as_ref().is_none_or(|stored| stored.grant.mandate_hash != mandate.hash)
+            && decide_without_resident(register, request, now).outcome == Outcome::Permit;
         if needs_notice {
-            self.notify(resident, &request.mandate)?;
-            keyring = Arc::new(self.keyring(resident)?);
-            stored = self.db.read(|conn| grants::find(conn, resident, mandate.number))?;
+            self.notify(found.resident, &request.mandate)?;
+            let resident = found.resident;
+            found = self.found(resident, self.db.snapshot(|conn| Stored::read(conn, resident, mandate.number))?)?;
         }
-        let decision = decide(register, request, stored.as_ref().map(|stored| &stored.grant), now);
+        let decision = decide(register, request, found.grant.as_ref().map(|stored| &stored.grant), now);
         let clauses = if decision.outcome == Outcome::Refuse { decision.because } else { Vec::new() };
-        Ok(Case { resident, keyring, stored, clauses })
+        Ok(Case { found, clauses })
     }
 
     pub(crate) fn wait_for_register(&self) {
@@ -145,7 +174,7 @@ impl App {
         subject: &str,
         now: Time,
     ) -> Result<Released, Error> {
-        let lent = self.db.read(|conn| blocks::lent(conn, case.resident, mandate.number))?;
+        let Found { resident, keyring, lent, .. } = &case.found;
         let mut opened = Vec::with_capacity(request.blocks.len());
         for (block, form) in &request.blocks {
             let number = block_names::number(register, block)?;
@@ -153,7 +182,7 @@ impl App {
                 (Form::Token, _) => Zeroizing::new(token(&mandate.hash, block, subject)),
                 (_, None) => Zeroizing::new(String::new()),
                 (Form::Predicate | Form::Value, Some((_, sealed))) => {
-                    let bytes = self.vault.open(logged, &case.keyring, case.resident, mandate.number, mandate.hash, block, sealed)?;
+                    let bytes = self.vault.open(logged, keyring, *resident, mandate.number, mandate.hash, block, sealed)?;
                     Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned())
                 }
             };
@@ -189,8 +218,8 @@ pub(crate) struct PlaceCase {
 
 impl PlaceCase {
     pub fn new(app: &App, version: u64, case: &Case, mandate: &Entry<Mandate>, event: Event, now: Time) -> Self {
-        let count = case.stored.as_ref().filter(|_| case.clauses.is_empty()).map(|stored| Count {
-            resident: case.resident,
+        let count = case.found.grant.as_ref().filter(|_| case.clauses.is_empty()).map(|stored| Count {
+            resident: case.found.resident,
             mandate: mandate.number,
             revision: stored.revision,
             cap: mandate.body.rate_cap.uses,
@@ -202,7 +231,7 @@ impl PlaceCase {
             version,
             current: Arc::clone(&app.register_version),
             count,
-            keyring: Arc::clone(&case.keyring),
+            keyring: Arc::clone(&case.found.keyring),
             event,
             rng: Arc::clone(&app.rng),
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::{Client, StatusCode};
 use tokio::runtime::Runtime;
-use usufruct_app::log::{self, Leaf, Reader, Source, VerifierKey, checkpoint};
+use usufruct_app::log::{self, Reader, Source, VerifierKey, checkpoint};
 use usufruct_core::register::Register;
 use usufruct_core::statement::Statement;
 
@@ -64,9 +64,7 @@ impl PublicLog {
         let (head, _) = checkpoint::fetch(self, key.name(), &[&key.verifier()?])?;
         let mut register = Register::default();
         Reader::new(self, head).entries(0, |index, entry| {
-            if let Ok(Leaf::Statement(_)) = Leaf::parse(entry)
-                && let Ok(statement) = Statement::from_leaf(entry)
-            {
+            if let Ok(statement) = Statement::from_leaf(entry) {
                 // What is unlawful is no part of the register; `verify` reports it.
                 let _ = register.apply(&statement, index);
             }

@@ -74,7 +74,7 @@ pub fn run(serving: Serving) -> Result<(), Failure> {
         if tokio::time::timeout(PATIENCE, orderly).await.is_err() {
             tracing::warn!("requests still under way were cut off");
         }
-        Ok(keeper)
+        Ok::<_, Failure>(keeper)
     });
     dir.close_console();
     let keeper = outcome?;

@@ -1,5 +1,6 @@
 //! SQLite: one file, one writing connection, reading connections beside it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub(super) fn open(path: &str, readers: usize) -> Result<(Connected, Vec<Connect
 struct Sqlite {
     handle: Handle,
     failure: Option<Failure>,
+    /// The names of a statement's columns, which only error messages need.
+    columns: HashMap<String, Arc<[String]>>,
 }
 
 impl Sqlite {
@@ -63,7 +66,7 @@ impl Sqlite {
         // Sorting must not leave plain copies in temporary files.
         handle.pragma_update(None, "temp_store", "MEMORY")?;
         handle.pragma_update(None, "cache_size", -16_384)?;
-        Ok(Self { handle, failure: None })
+        Ok(Self { handle, failure: None, columns: HashMap::new() })
     }
 
     /// Prepares (or finds) the statement, and lets `work` bind and run it.
@@ -84,9 +87,11 @@ impl Sqlite {
     }
 
     fn query_at_most(&mut self, sql: &str, params: &[Value], limit: usize) -> Result<Vec<Row>, Error> {
-        self.run(sql, |statement| {
+        let known = self.columns.get(sql).cloned();
+        let is_new = known.is_none();
+        let (columns, found) = self.run(sql, |statement| {
             bind(statement, sql, params)?;
-            let columns: Arc<[String]> = statement.column_names().map(str::to_owned).collect();
+            let columns = known.unwrap_or_else(|| statement.column_names().into_iter().map(str::to_owned).collect());
             // A statement that writes is always run to its end.
             let limit = if statement.readonly() { limit } else { usize::MAX };
             let mut found = Vec::new();
@@ -98,8 +103,12 @@ impl Sqlite {
                 let values = values.collect::<Result<_, Stopped>>()?;
                 found.push(Row::new(Arc::clone(&columns), values));
             }
-            Ok(found)
-        })
+            Ok((columns, found))
+        })?;
+        if is_new && self.columns.len() < STATEMENTS {
+            self.columns.insert(sql.to_owned(), columns);
+        }
+        Ok(found)
     }
 
     fn plain(&mut self, sql: &str) -> Result<(), Failure> {

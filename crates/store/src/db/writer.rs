@@ -18,6 +18,9 @@ const BATCH_TIME: Duration = Duration::from_millis(5);
 
 /// How often a batch is run when other transactions get in its way.
 const ATTEMPTS: u32 = 12;
+/// From how many jobs in a batch on the writer waits for more, and how long for each.
+const CROWD: usize = 4;
+const LINGER: Duration = Duration::from_micros(200);
 
 /// A transaction, as a job sees it. The first statement that fails ends the job on both databases: later ones get the
 /// same error, and the job's changes are taken back even if it answers `Ok`.
@@ -248,6 +251,8 @@ pub(super) struct Writer {
     /// Taken from the queue while a batch was filling, to be done after it.
     checkpoint: Option<mpsc::SyncSender<Result<(), Error>>>,
     fatal: Option<Error>,
+    /// How many jobs the last batch had.
+    last_jobs: usize,
 }
 
 impl Writer {
@@ -257,7 +262,7 @@ impl Writer {
         group: Arc<Mutex<Option<Box<dyn Group>>>>,
         counting: Arc<Counting>,
     ) -> Self {
-        Self { queue, driver, group, counting, checkpoint: None, fatal: None }
+        Self { queue, driver, group, counting, checkpoint: None, fatal: None, last_jobs: 0 }
     }
 
     pub(super) fn run(mut self) {
@@ -279,6 +284,7 @@ impl Writer {
         }
         let mut jobs = vec![first];
         let outcome = self.attempts(&mut jobs);
+        self.last_jobs = jobs.len();
         tracing::debug!(jobs = jobs.len(), committed = outcome.is_ok(), "batch");
         if outcome.is_ok() {
             self.counting.commits.fetch_add(1, Ordering::Relaxed);
@@ -365,16 +371,23 @@ impl Writer {
         if self.checkpoint.is_some() {
             return false;
         }
-        match self.queue.try_recv() {
-            Ok(Message::Checkpoint { answer }) => {
+        // Under load a short wait lets callers who were just answered come again, so that more share the next disk sync.
+        // Somebody alone never waits.
+        let crowded = jobs.len().max(self.last_jobs) >= CROWD;
+        let message = match self.queue.try_recv() {
+            Err(mpsc::TryRecvError::Empty) if crowded => self.queue.recv_timeout(LINGER).ok(),
+            other => other.ok(),
+        };
+        match message {
+            Some(Message::Checkpoint { answer }) => {
                 self.checkpoint = Some(answer);
                 false
             }
-            Ok(Message::Job(job)) => {
+            Some(Message::Job(job)) => {
                 jobs.push(job);
                 true
             }
-            Err(_) => false,
+            None => false,
         }
     }
 

@@ -1,0 +1,14 @@
+//! The verbs of the command line, one file each.
+
+pub mod completions;
+pub mod demo;
+pub mod doctor;
+pub mod enrol;
+pub mod init;
+pub mod invite;
+pub mod key;
+pub mod mandate;
+pub mod migrate;
+pub mod publish;
+pub mod serve;
+pub mod verify;

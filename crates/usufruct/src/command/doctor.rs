@@ -1,0 +1,274 @@
+//! `usufruct doctor`: looks at a data directory and says what is wrong and what to do.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use usufruct_app::House;
+use usufruct_app::log::{Checkpoint, Note, Reader, VerifierKey, checkpoint, leaf_hash};
+use usufruct_app::store::db::{Connection, Db, Options};
+use usufruct_app::store::{MIGRATIONS, erasures, leaves, log_head};
+use usufruct_core::Time;
+use usufruct_core::time::MINUTE;
+
+use crate::clock;
+use crate::data_dir::{self, Setup};
+use crate::failure::Failure;
+use crate::public_log::PublicLog;
+
+/// Look at a data directory and say what is wrong and what to do.
+///
+/// It changes nothing, and a server may be running. Exit code 1 when something failed.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  usufruct doctor --data-dir /var/lib/usufruct")]
+pub struct Doctor {
+    /// The data directory.
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+}
+
+/// How something stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Fail,
+    Ok,
+    Warn,
+}
+
+/// One line of the table.
+struct Line {
+    what: &'static str,
+    verdict: Verdict,
+    words: String,
+}
+
+impl Doctor {
+    pub fn run(self) -> Result<ExitCode, Failure> {
+        let setup = data_dir::setup(&self.data_dir)?;
+        let now = clock::now();
+        let mut lines = vec![permissions(&self.data_dir), keys(&self.data_dir), vault(&self.data_dir), disk(&self.data_dir)];
+        lines.extend(store(&self.data_dir, &setup, now));
+        lines.push(machine(now));
+        for line in &lines {
+            let verdict = match line.verdict {
+                Verdict::Fail => "FAIL",
+                Verdict::Ok => "ok",
+                Verdict::Warn => "warn",
+            };
+            println!("{:<12} {verdict:<5} {}", line.what, line.words);
+        }
+        let failed = lines.iter().any(|line| line.verdict == Verdict::Fail);
+        Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+}
+
+impl Line {
+    fn ok(what: &'static str, words: impl Into<String>) -> Self {
+        Self { what, verdict: Verdict::Ok, words: words.into() }
+    }
+
+    fn warn(what: &'static str, words: impl Into<String>) -> Self {
+        Self { what, verdict: Verdict::Warn, words: words.into() }
+    }
+
+    fn fail(what: &'static str, words: impl Into<String>) -> Self {
+        Self { what, verdict: Verdict::Fail, words: words.into() }
+    }
+}
+
+/// Nobody but the owner may read the directory and its keys.
+fn permissions(dir: &Path) -> Line {
+    let mut open = Vec::new();
+    for path in [dir.to_owned(), dir.join("keys"), dir.join("vault"), dir.join("vault/root"), dir.join("usufruct.db")] {
+        if let Ok(metadata) = fs::metadata(&path)
+            && metadata.permissions().mode() & 0o077 != 0
+        {
+            open.push(path.display().to_string());
+        }
+    }
+    for file in files(&dir.join("keys")).into_iter().chain(files(&dir.join("officials"))) {
+        if fs::metadata(&file).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0) {
+            open.push(file.display().to_string());
+        }
+    }
+    let officials = files(&dir.join("officials")).len();
+    // What lies in a directory that only the owner enters is closed whatever its own mode.
+    let closed = fs::metadata(dir).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 == 0);
+    match (open.is_empty(), closed, officials) {
+        (true, _, 0) => Line::ok("permissions", "Only the owner can read the data directory."),
+        (false, false, _) => Line::fail("permissions", format!("Others can read {}. Run `chmod -R go= {}`.", open.join(", "), dir.display())),
+        (_, true, 0) => Line::ok("permissions", "Only the owner can enter the data directory."),
+        (_, _, officials) => Line::warn(
+            "permissions",
+            format!("{officials} key files of officials lie in officials/. Hand them over and delete them here: the machine must not be able to sign."),
+        ),
+    }
+}
+
+/// The house's own keys.
+fn keys(dir: &Path) -> Line {
+    for name in ["log.seed", "receipt.seed"] {
+        let path = dir.join("keys").join(name);
+        match fs::metadata(&path) {
+            Ok(metadata) if metadata.len() == 32 => {}
+            Ok(_) => return Line::fail("keys", format!("{} has not 32 bytes. Restore it from the sealed copy.", path.display())),
+            Err(_) => return Line::fail("keys", format!("{} is missing. Restore it from the sealed copy; a new key would be another log.", path.display())),
+        }
+    }
+    Line::ok("keys", "The keys of the log and of receipts are there.")
+}
+
+/// The key tree's root slots.
+fn vault(dir: &Path) -> Line {
+    let root = dir.join("vault/root");
+    let trees = files(&dir.join("vault")).iter().filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("keys."))).count();
+    match fs::metadata(&root) {
+        Ok(metadata) if metadata.len() == 4_096 && trees == 1 => Line::ok("vault", "One root and one key file."),
+        Ok(metadata) if metadata.len() == 4_096 => {
+            Line::warn("vault", format!("There are {trees} key files beside the root. The next start of the server finishes what was interrupted."))
+        }
+        Ok(_) => Line::fail("vault", "The root slots have not 4,096 bytes. Keep a copy of the folder and start from a live replica."),
+        Err(_) => Line::fail("vault", "There is no root. Without it no data opens; start from a live replica."),
+    }
+}
+
+/// Whether overwriting in place means anything on this file system (class E0).
+fn disk(dir: &Path) -> Line {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let path = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
+    let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
+    let mount = mounts
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split(' ').skip(1);
+            Some((words.next()?, words.next()?))
+        })
+        .filter(|(point, _)| path.starts_with(point) && device(Path::new(point)) == device(&path))
+        .max_by_key(|(point, _)| point.len());
+    match mount {
+        Some((_, kind @ ("ext4" | "ext3" | "ext2" | "xfs"))) => {
+            Line::ok("disk", format!("{kind} overwrites files in place, as class E0 asks. What the disk below does, nobody claims."))
+        }
+        Some((_, kind @ ("tmpfs" | "ramfs"))) => Line::warn("disk", format!("{kind} is memory. Everything is gone after a restart; use a disk.")),
+        Some((_, kind @ ("btrfs" | "zfs" | "overlay" | "f2fs" | "nfs" | "nfs4"))) => Line::warn(
+            "disk",
+            format!("{kind} may keep old copies of what is overwritten. Put the data directory on ext4 or xfs, or use a root slot of a higher class."),
+        ),
+        Some((_, kind)) => Line::warn("disk", format!("Nothing is known here about {kind}. Make sure that it overwrites files in place.")),
+        None => Line::warn("disk", "The file system could not be found out. Make sure that it overwrites files in place."),
+    }
+}
+
+/// The database, what waits in it, and whether it agrees with the tiles.
+fn store(dir: &Path, setup: &Setup, now: Time) -> Vec<Line> {
+    let sqlite = dir.join("usufruct.db");
+    if setup.database.is_none() && !sqlite.exists() {
+        return vec![Line::fail("database", "usufruct.db is missing. Restore it from a copy; its keys are still here.")];
+    }
+    let url = match (&setup.database, House::open(dir)) {
+        (Some(url), _) => url.clone(),
+        (None, Ok(house)) => house.database_url(),
+        (None, Err(error)) => return vec![Line::fail("database", error.to_string())],
+    };
+    let db = match Db::open(&url, &Options { readers: 1, queue: 1 }) {
+        Ok(db) => db,
+        Err(error) => return vec![Line::fail("database", error.to_string())],
+    };
+    let mut lines = vec![migrated(&db)];
+    if lines[0].verdict == Verdict::Fail {
+        return lines;
+    }
+    lines.push(waiting(&db, now));
+    lines.push(match log(dir, &db) {
+        Ok(line) => line,
+        Err(words) => Line::fail("log", words),
+    });
+    lines
+}
+
+fn migrated(db: &Db) -> Line {
+    let sql = "-- doctor_migrations\nSELECT CAST(MAX(number) AS BIGINT) FROM migrations";
+    let last = MIGRATIONS.last().map_or(0, |migration| migration.number);
+    match db.read(|conn: &mut dyn Connection| conn.query_one(sql, &[])).map(|row| row.and_then(|row| row.integer(0).ok())) {
+        Ok(Some(number)) if number == last => Line::ok("database", format!("Reachable, with migration {number}.")),
+        Ok(Some(number)) if number > last => {
+            Line::fail("database", format!("It has migration {number}, and this release knows only {last}. Run a newer release."))
+        }
+        Ok(number) => Line::fail(
+            "database",
+            format!("It has migration {} of {last}. Run `usufruct migrate`.", number.unwrap_or(0)),
+        ),
+        Err(error) => Line::fail("database", error.to_string()),
+    }
+}
+
+fn waiting(db: &Db, now: Time) -> Line {
+    match db.read(|conn| erasures::pending(conn, 1_000)) {
+        Ok(pending) => match pending.first() {
+            None => Line::ok("erasures", "No key waits for its destruction."),
+            Some(oldest) if now.micros() - oldest.requested_at.micros() < MINUTE => {
+                Line::ok("erasures", format!("{} keys are being destroyed now.", pending.len()))
+            }
+            Some(oldest) => Line::fail(
+                "erasures",
+                format!("{} keys wait for their destruction since {}. Start the server and read its messages.", pending.len(), oldest.requested_at.minute()),
+            ),
+        },
+        Err(error) => Line::fail("erasures", error.to_string()),
+    }
+}
+
+/// Head, tiles and leaves must tell one story.
+fn log(dir: &Path, db: &Db) -> Result<Line, String> {
+    let committed = db.read(|conn| log_head::size(conn)).map_err(|error| error.to_string())?;
+    let Some(head) = db.read(|conn| log_head::published(conn)).map_err(|error| error.to_string())? else {
+        return Ok(Line::warn("log", format!("{committed} leaves and no checkpoint yet. Start the server once.")));
+    };
+    let source = PublicLog::in_data_dir(dir);
+    let key: VerifierKey = source.own_key().map_err(|failure| failure.to_string())?.ok_or("log/vkey is missing. Start the server once.")?;
+    let verifier = key.verifier().map_err(|error| error.to_string())?;
+    let signed: Checkpoint = Note::open(&head.note, &[&verifier])
+        .and_then(|note| note.text().parse())
+        .map_err(|error| format!("The head in the database is not signed by the log's key. {error}"))?;
+    if signed.size() != head.size || signed.root().0 != head.root || committed < head.size {
+        return Err(format!("The head has {} leaves and the database {committed}. Restore the database from a copy.", head.size));
+    }
+    let (public, _) = checkpoint::fetch(&source, key.name(), &[&verifier]).map_err(|error| error.to_string())?;
+    if public.size() > head.size {
+        return Err(format!("The public checkpoint has {} leaves and the head {}. The database was rolled back; restore it.", public.size(), head.size));
+    }
+    let reader = Reader::new(&source, signed);
+    reader.consistency(&public).map_err(|error| format!("The tiles do not lead from the checkpoint to the head. {error}"))?;
+    if let Some(last) = head.size.checked_sub(1) {
+        let stored = db.read(|conn| leaves::range(conn, last, 1)).map_err(|error| error.to_string())?;
+        let leaf = stored.first().map(|(_, leaf)| leaf_hash(leaf)).ok_or_else(|| format!("Leaf {last} is missing. Restore the database from a copy."))?;
+        reader.inclusion(last, &leaf).map_err(|error| format!("Leaf {last} is not the one in the tiles. {error}"))?;
+    }
+    let behind = committed - public.size();
+    let words = format!("{committed} leaves, {} public; head, tiles and leaves agree at their ends. `usufruct verify` reads all of them.", public.size());
+    Ok(if behind > 100_000 { Line::warn("log", format!("{words} {behind} wait to be published; start the server.")) } else { Line::ok("log", words) })
+}
+
+/// The clock of the machine.
+fn machine(now: Time) -> Line {
+    let earliest = Time::from_micros(BUILT_AFTER);
+    if now < earliest {
+        return Line::fail("clock", format!("The machine believes that it is {}. Set its clock and keep it set by NTP.", now.day()));
+    }
+    let kept = Path::new("/run/systemd/timesync/synchronized").exists() || Path::new("/run/chrony").exists() || Path::new("/run/ntpd.pid").exists();
+    if kept {
+        Line::ok("clock", format!("{}, kept by a time service.", now.minute()))
+    } else {
+        Line::warn("clock", format!("{}, and no time service was found. Sunsets happen by this clock: keep it set by NTP.", now.minute()))
+    }
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    fs::read_dir(dir).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_file()).collect()
+}
+
+/// 2026-01-01: no machine runs this before.
+const BUILT_AFTER: i64 = 1_767_225_600_000_000;

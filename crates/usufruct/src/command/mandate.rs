@@ -1,0 +1,291 @@
+//! `usufruct mandate`: write, check, publish, list and end mandates.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::Value;
+use usufruct_core::draft::{Draft, Problem};
+use usufruct_core::id::MandateId;
+use usufruct_core::lifecycle::State;
+use usufruct_core::mandate;
+use usufruct_core::notice::Notice;
+use usufruct_core::register::{Entry, Register};
+use usufruct_core::statement::Signer;
+use usufruct_core::time::DAY;
+use usufruct_core::{Text, Time, validate};
+
+use crate::access::Access;
+use crate::chance::SystemRng;
+use crate::command::key;
+use crate::compose::{self, MandateDays};
+use crate::failure::Failure;
+use crate::public_log::PublicLog;
+use crate::{clock, written};
+
+/// Write, check, publish, list and end mandates: the powers under which data may be used.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  usufruct mandate new > library-card.toml
+  usufruct mandate check library-card.toml --data-dir pass
+  usufruct mandate publish library-card.toml --key head.json --key data-protection.json --data-dir pass
+  usufruct mandate list --register http://localhost:8080
+  usufruct mandate end mdt_library-card --key head.json --data-dir pass \\
+      --reason-en 'The library has its own cards again.' --reason-zh '圖書館恢復自行核發借閱證。'")]
+pub struct Mandate {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Check(Check),
+    End(End),
+    List(List),
+    New(New),
+    Publish(Publish),
+}
+
+/// Print a commented template to fill in.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  usufruct mandate new > library-card.toml")]
+struct New {}
+
+/// Say everything that is missing or unlawful in a mandate file, or that it is lawful.
+///
+/// With --data-dir or --register it is also checked against that register: do its bodies and blocks exist, and may the
+/// blocks leave in these forms?
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  usufruct mandate check library-card.toml
+  usufruct mandate check library-card.toml --data-dir pass
+  usufruct mandate check library-card.toml --register https://pass.example.org")]
+struct Check {
+    /// TOML file with the tables [mandate] and [notice].
+    file: PathBuf,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Publish a mandate with its notice and make it active, signed by two officials of its controller.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  usufruct mandate publish library-card.toml --key head.json --key data-protection.json --data-dir pass")]
+struct Publish {
+    /// TOML file with the tables [mandate] and [notice]; its name gives the id.
+    file: PathBuf,
+    /// Key file of an official of the controller; two, of different offices.
+    #[arg(long, value_name = "FILE", required = true)]
+    key: Vec<PathBuf>,
+    /// The data directory.
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+}
+
+/// End a mandate before its last day: nothing is released any more, and its key is destroyed.
+///
+/// This cannot be undone.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  usufruct mandate end mdt_library-card --key head.json --data-dir pass \\
+      --reason-en 'The library has its own cards again.' --reason-zh '圖書館恢復自行核發借閱證。'")]
+struct End {
+    /// The mandate's id.
+    id: MandateId,
+    /// Key file of an official of the controller.
+    #[arg(long, value_name = "FILE", required = true)]
+    key: Vec<PathBuf>,
+    /// Why, in English.
+    #[arg(long, value_name = "TEXT")]
+    reason_en: String,
+    /// Why, in traditional Chinese.
+    #[arg(long, value_name = "TEXT")]
+    reason_zh: String,
+    /// The data directory.
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+}
+
+/// List the mandates of a register, each with its state and its last day.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  usufruct mandate list --data-dir pass
+  usufruct mandate list --register https://pass.example.org")]
+struct List {
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Where a register is read.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+struct Place {
+    /// A data directory; it may be in use.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The address of a pass.
+    #[arg(long, value_name = "URL")]
+    register: Option<String>,
+}
+
+impl Mandate {
+    pub fn run(self) -> Result<ExitCode, Failure> {
+        match self.verb {
+            Verb::Check(verb) => verb.run(),
+            Verb::End(verb) => verb.run(),
+            Verb::List(verb) => verb.run(),
+            Verb::New(New {}) => {
+                print!("{TEMPLATE}");
+                Ok(ExitCode::SUCCESS)
+            }
+            Verb::Publish(verb) => verb.run(),
+        }
+    }
+}
+
+impl Check {
+    fn run(self) -> Result<ExitCode, Failure> {
+        let written = Written::read(&self.file, clock::now())?;
+        let register = self.place.register()?;
+        let problems = written.problems(register.as_ref());
+        for problem in &problems {
+            println!("{problem}");
+        }
+        if problems.is_empty() {
+            println!("lawful");
+            return Ok(ExitCode::SUCCESS);
+        }
+        eprintln!("{} problems in {}. Correct each and check again.", problems.len(), self.file.display());
+        Ok(ExitCode::FAILURE)
+    }
+}
+
+impl Publish {
+    fn run(self) -> Result<ExitCode, Failure> {
+        let now = clock::now();
+        let id: MandateId = written::id("mdt", &self.file)?;
+        let written = Written::read(&self.file, now)?;
+        let signers = key::signers(&self.key)?;
+        let signers: Vec<&Signer> = signers.iter().collect();
+        let access = Access::open(&self.data_dir)?;
+        let register = access.register()?;
+        let problems = written.problems(Some(&register));
+        if !problems.is_empty() {
+            let lines: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
+            return Err(Failure::refused(format!("The mandate is not lawful:\n{}\n", lines.join("\n")), "Correct every line and try again."));
+        }
+        let statements = compose::mandate(&register, &id, written.mandate, &written.notice, &signers, MandateDays::all(now), &SystemRng)?;
+        access.publish(statements)?;
+        println!("{id} is published with its notice, and active from its first day.");
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl End {
+    fn run(self) -> Result<ExitCode, Failure> {
+        let signers = key::signers(&self.key)?;
+        let signers: Vec<&Signer> = signers.iter().collect();
+        let access = Access::open(&self.data_dir)?;
+        let register = access.register()?;
+        let entry = register
+            .mandates
+            .get(&self.id)
+            .ok_or_else(|| Failure::refused(format!("There is no mandate `{}`.", self.id), "See `usufruct mandate list`."))?;
+        if entry.state.is_over() {
+            return Err(Failure::refused(format!("`{}` is over already.", self.id), "Nothing needs to be done."));
+        }
+        let step = compose::Step {
+            object: self.id.as_str(),
+            revision: entry.hash,
+            from: entry.state,
+            to: State::Revoked,
+            reason: Text::new(&self.reason_en, &self.reason_zh),
+        };
+        access.publish(vec![compose::step(&step, &signers, clock::now(), &SystemRng)?])?;
+        let register = access.register()?;
+        match register.certificate(&self.id) {
+            Some(certificate) => println!("{} has ended and its key is destroyed; the certificate is {}.", self.id, certificate.id),
+            None => println!("{} has ended. Its key will be destroyed within seconds; see `usufruct mandate list`.", self.id),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl List {
+    fn run(self) -> Result<ExitCode, Failure> {
+        let register = self.place.register()?.ok_or_else(|| {
+            Failure::impossible("No register is named.", "Name one with --data-dir or --register.")
+        })?;
+        let now = clock::now();
+        for (id, entry) in &register.mandates {
+            println!("{:<28} {:<12} until {}  {}", id.as_str(), standing(entry, now), entry.body.sunset_at.day(), last_word(&register, id, entry));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Place {
+    fn register(&self) -> Result<Option<Register>, Failure> {
+        match (&self.data_dir, &self.register) {
+            (Some(path), _) => PublicLog::in_data_dir(path).register().map(Some),
+            (None, Some(url)) => PublicLog::open(url)?.register().map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// How a mandate stands today, in a word or two.
+fn standing(entry: &Entry<mandate::Mandate>, now: Time) -> &'static str {
+    match entry.state {
+        State::Active if now >= entry.body.sunset_at => "ending",
+        State::Active if now < entry.body.starts_at => "coming",
+        State::Active if now.plus(ENDING_SOON) >= entry.body.sunset_at => "ending soon",
+        State::Erased => "ended",
+        other => other.code(),
+    }
+}
+
+fn last_word(register: &Register, id: &MandateId, entry: &Entry<mandate::Mandate>) -> String {
+    match register.certificate(id) {
+        Some(certificate) => format!("certificate {}", certificate.id),
+        None => entry.body.title.en.clone(),
+    }
+}
+
+/// A mandate file.
+struct Written {
+    mandate: Value,
+    notice: Value,
+}
+
+impl Written {
+    fn read(path: &Path, now: Time) -> Result<Self, Failure> {
+        let mut table = written::file(path, now)?;
+        let mut part = |name: &str| table.get_mut(name).map(Value::take).unwrap_or_default();
+        Ok(Self { mandate: part("mandate"), notice: part("notice") })
+    }
+
+    /// Everything that is wrong, in the file itself and, where a register is given, against that.
+    fn problems(&self, register: Option<&Register>) -> Vec<Problem> {
+        let under = |table: &str, mut problem: Problem| {
+            problem.field = if problem.field.is_empty() { table.to_owned() } else { format!("{table}.{}", problem.field) };
+            problem
+        };
+        let mut problems = Vec::new();
+        match mandate::Mandate::read(&self.mandate) {
+            Ok(mandate) => problems.extend(register.map(|register| validate::mandate(register, &mandate)).unwrap_or_default()),
+            Err(found) => problems.extend(found),
+        }
+        let mut problems: Vec<Problem> = problems.into_iter().map(|problem| under("mandate", problem)).collect();
+        let mut notice = Draft::new(&self.notice);
+        Notice::words(&mut notice);
+        problems.extend(notice.finish().into_iter().map(|problem| under("notice", problem)));
+        problems
+    }
+}
+
+/// From how long before its last day a mandate counts as ending soon.
+const ENDING_SOON: i64 = 30 * DAY;
+
+const TEMPLATE: &str = include_str!("mandate/template.toml");

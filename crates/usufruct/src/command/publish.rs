@@ -1,0 +1,70 @@
+//! `usufruct publish`: agencies, data blocks, contracts and services join the register.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use usufruct_core::statement::{Signer, StatementKind};
+
+use crate::access::Access;
+use crate::chance::SystemRng;
+use crate::command::key;
+use crate::failure::Failure;
+use crate::{clock, compose, written};
+
+/// Publish an agency, a data block, a contract or a service, or its next revision.
+///
+/// The file is TOML as in examples/taipei-like, and its name gives the id: library.toml is agc_library. Agencies and
+/// blocks are signed by the operator, contracts and services by two offices of the body that answers for them.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  usufruct publish agency library.toml --key operator-head.json --data-dir pass
+  usufruct publish block name.toml --key operator-head.json --data-dir pass
+  usufruct publish service library.toml --key head.json --key data-protection.json --data-dir pass")]
+pub struct Publish {
+    /// What it is.
+    kind: Kind,
+    /// TOML file.
+    file: PathBuf,
+    /// Key file of an official; twice for what two must sign.
+    #[arg(long, value_name = "FILE", required = true)]
+    key: Vec<PathBuf>,
+    /// The data directory.
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Kind {
+    Agency,
+    Block,
+    Contract,
+    Service,
+}
+
+impl Publish {
+    pub fn run(self) -> Result<ExitCode, Failure> {
+        let signers = key::signers(&self.key)?;
+        let signers: Vec<&Signer> = signers.iter().collect();
+        let now = clock::now();
+        let body = written::file(&self.file, now)?;
+        let access = Access::open(&self.data_dir)?;
+        let register = access.register()?;
+        let stem = self.file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let (prefix, kind) = match self.kind {
+            Kind::Agency => ("agc", StatementKind::Agency),
+            Kind::Block => ("blk", StatementKind::DataBlock),
+            Kind::Contract => ("ctr", StatementKind::Contract),
+            Kind::Service => ("svc", StatementKind::Service),
+        };
+        let id = format!("{prefix}_{stem}");
+        let statements = match self.kind {
+            Kind::Agency | Kind::Block => vec![compose::object(&register, kind, &id, body, &signers, now)?],
+            Kind::Contract => compose::contract(&register, &id, body, &signers, now, &SystemRng)?,
+            Kind::Service => compose::service(&register, &id, body, &signers, now, &SystemRng)?,
+        };
+        access.publish(statements)?;
+        println!("{id} is in the register.");
+        Ok(ExitCode::SUCCESS)
+    }
+}
