@@ -6,7 +6,7 @@ use serde_json::json;
 use usufruct_core::certificate::Cause;
 use usufruct_core::event::{Event, Kind};
 use usufruct_core::id::CertificateId;
-use usufruct_core::statement::{Statement, StatementKind};
+use usufruct_core::statement::StatementKind;
 use usufruct_core::{Text, Time};
 use usufruct_store::erasures::{self, Erasure};
 use usufruct_store::residents::{self, ResidentState};
@@ -26,8 +26,15 @@ impl App {
         let now = self.now();
         let certificate = CertificateId::fresh(now, self.rng());
         let keyring = Arc::new(self.keyring(resident)?);
-        let erasure =
-            Erasure { certificate: certificate.clone(), cause: "request".to_owned(), resident, mandate: None, requested_at: now };
+        let erasure = Erasure {
+            certificate: certificate.clone(),
+            cause: "request".to_owned(),
+            resident: Some(resident),
+            mandate: None,
+            commitments: self.vault.resident_commitment(resident)?.into_iter().collect(),
+            requested_at: now,
+        };
+        let noted = erasure.clone();
         let event = plain_event(Kind::Erasure, "request", Some(certificate.to_string()), now);
         let rng = Arc::clone(&self.rng);
         self.db.transaction("delete resident", move |tx| {
@@ -38,10 +45,10 @@ impl App {
             sessions::delete_all(tx, resident)?;
             passkeys::purge_resident(tx, resident)?;
             residents::delete_seed(tx, resident)?;
-            erasures::insert(tx, &erasure)?;
+            erasures::insert(tx, &noted)?;
             place(tx, &keyring, event.clone(), rng.as_ref()).map(drop)
         })?;
-        self.finish_deletion(resident, &certificate, now)?;
+        self.finish_deletion(resident, &erasure)?;
         Ok(certificate)
     }
 
@@ -63,10 +70,11 @@ impl App {
     pub fn finish_erasures(&self) -> Result<usize, Error> {
         let pending = self.db.read(|conn| erasures::pending(conn, BATCH))?;
         for erasure in &pending {
-            let _guard = self.lock_resident(erasure.resident);
+            let Some(resident) = erasure.resident else { continue };
+            let _guard = self.lock_resident(resident);
             match erasure.mandate {
-                Some(mandate) => self.finish_withdrawal(erasure.resident, mandate, &erasure.certificate, self.now())?,
-                None => self.finish_deletion(erasure.resident, &erasure.certificate, self.now())?,
+                Some(mandate) => self.finish_withdrawal(resident, mandate, erasure)?,
+                None => self.finish_deletion(resident, erasure)?,
             }
         }
         Ok(pending.len())
@@ -74,7 +82,7 @@ impl App {
 
     /// Destroys the grant key of (resident, mandate). The new keyring is stored first; the key tree's commit decides; then
     /// the old keyring and the lent copies go.
-    pub(crate) fn finish_withdrawal(&self, resident: u64, mandate: u64, certificate: &CertificateId, now: Time) -> Result<(), Error> {
+    pub(crate) fn finish_withdrawal(&self, resident: u64, mandate: u64, erasure: &Erasure) -> Result<(), Error> {
         let candidates = self.db.read(|conn| keyrings::candidates(conn, resident))?;
         let newest = candidates.first().map_or(1, |(version, _)| *version);
         let keyring = self.open_keyring(resident, &candidates)?;
@@ -82,8 +90,8 @@ impl App {
         let (sealed, kept) = (staged.sealed().to_vec(), newest + 1);
         self.db.transaction("stage keyring", move |tx| Ok::<_, Error>(keyrings::put(tx, resident, kept, &sealed)?))?;
         let erased = self.vault.commit(staged, self.rng())?;
-        self.certify(certificate, Cause::Withdrawal, None, &erased, now)?;
-        let certificate = certificate.clone();
+        self.certify(erasure, Cause::Withdrawal, None, &erased)?;
+        let (certificate, now) = (erasure.certificate.clone(), self.now());
         self.db.transaction("finish withdrawal", move |tx| {
             keyrings::delete_others(tx, resident, Some(kept))?;
             blocks::delete_lent(tx, resident, mandate)?;
@@ -91,10 +99,10 @@ impl App {
         })
     }
 
-    fn finish_deletion(&self, resident: u64, certificate: &CertificateId, now: Time) -> Result<(), Error> {
+    fn finish_deletion(&self, resident: u64, erasure: &Erasure) -> Result<(), Error> {
         let erased = self.vault.erase_resident(resident, self.rng())?;
-        self.certify(certificate, Cause::Request, None, &erased, now)?;
-        let certificate = certificate.clone();
+        self.certify(erasure, Cause::Request, None, &erased)?;
+        let (certificate, now) = (erasure.certificate.clone(), self.now());
         self.db.transaction("finish deletion", move |tx| {
             keyrings::delete_others(tx, resident, None)?;
             blocks::purge_resident(tx, resident)?;
@@ -105,33 +113,15 @@ impl App {
     }
 
     /// Publishes the certificate of an erasure, once.
-    pub(crate) fn certify(
-        &self,
-        id: &CertificateId,
-        cause: Cause,
-        mandate: Option<&str>,
-        erased: &Erased,
-        now: Time,
-    ) -> Result<(), Error> {
-        if self.register().certificates.contains_key(id) {
+    pub(crate) fn certify(&self, erasure: &Erasure, cause: Cause, mandate: Option<&str>, erased: &Erased) -> Result<(), Error> {
+        if self.register().certificates.contains_key(&erasure.certificate) {
             return Ok(());
         }
-        let statement = self.certificate(id, cause, mandate, erased, now)?;
-        self.publish(&Publication { statements: vec![statement] }).map(drop)
-    }
-
-    pub(crate) fn certificate(
-        &self,
-        id: &CertificateId,
-        cause: Cause,
-        mandate: Option<&str>,
-        erased: &Erased,
-        now: Time,
-    ) -> Result<Statement, Error> {
+        let now = self.now();
         let body = json!({
             "cause": cause,
             "mandate": mandate,
-            "key_commitments": erased.handles,
+            "key_commitments": erasure.commitments,
             "epoch_before": erased.before.0,
             "epoch_after": erased.after.0,
             "root_before": erased.root_before,
@@ -142,9 +132,10 @@ impl App {
             "method": "cryptographic erase, AES-256-GCM, SHA-256",
             "limits": limits(),
         });
-        let mut statement = self.statement(StatementKind::Certificate, id.as_str(), self.automation.agency(), body, now);
+        let id = erasure.certificate.as_str();
+        let mut statement = self.statement(StatementKind::Certificate, id, self.automation.agency(), body, now);
         statement.approve(&self.automation)?;
-        Ok(statement)
+        self.publish(&Publication { statements: vec![statement] }).map(drop)
     }
 }
 

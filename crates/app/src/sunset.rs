@@ -7,6 +7,7 @@ use usufruct_core::certificate::Cause;
 use usufruct_core::id::{CertificateId, MandateId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::statement::Signer;
+use usufruct_store::erasures::{self, Erasure};
 use usufruct_store::{blocks, grants, tokens};
 
 use crate::withdraw::services_under;
@@ -41,7 +42,9 @@ impl App {
                 self.move_mandate(&id, State::Sunset, &[&self.automation], Text::new("Its last day is over.", "已逾期滿日。"))?;
             }
             self.finish_mandate(&id)?;
-            report.ended.push(id);
+            if self.register().mandates.get(&id).is_some_and(|entry| entry.state == State::Erased) {
+                report.ended.push(id);
+            }
         }
         Ok(report)
     }
@@ -52,11 +55,14 @@ impl App {
         self.finish_mandate(id)
     }
 
+    /// Destroys the key of a mandate that has ended, certifies it, and frees the room of what was lent. Every step can be
+    /// repeated after a crash.
     fn finish_mandate(&self, id: &MandateId) -> Result<(), Error> {
         let register = self.register();
         let entry = register.mandates.get(id).ok_or(Error::Unknown { what: "mandate" })?;
         let number = entry.number;
         let cause = if entry.history.iter().any(|step| step.to == State::Revoked) { Cause::Revocation } else { Cause::Sunset };
+        let Some(erasure) = self.mandate_erasure(number, cause)? else { return Ok(()) };
         if matches!(entry.state, State::Sunset | State::Revoked) {
             self.move_mandate(id, State::Erasing, &[&self.automation], Text::new("Its key is being destroyed.", "金鑰銷毀中。"))?;
         }
@@ -69,13 +75,34 @@ impl App {
             Ok::<_, Error>(())
         })?;
         let erased = self.vault.sunset(number, self.rng())?;
-        let now = self.now();
-        if self.register().certificate(id).is_none() {
-            let certificate = CertificateId::fresh(now, self.rng());
-            self.certify(&certificate, cause, Some(id.as_str()), &erased, now)?;
+        self.certify(&erasure, cause, Some(id.as_str()), &erased)?;
+        let (certificate, now) = (erasure.certificate.clone(), self.now());
+        self.db.transaction("purge lent blocks", move |tx| {
+            blocks::purge_mandate(tx, number)?;
+            Ok::<_, Error>(erasures::done(tx, &certificate, now)?)
+        })?;
+        self.move_mandate(id, State::Erased, &[&self.automation], Text::new("Its key is gone; see the certificate.", "金鑰已銷毀，見證明。"))
+    }
+
+    /// The note that a mandate's key must go, made while the key lives. `None` when there never was a key: a mandate revoked
+    /// as a draft has nothing to destroy.
+    fn mandate_erasure(&self, number: u64, cause: Cause) -> Result<Option<Erasure>, Error> {
+        if let Some(erasure) = self.db.read(|conn| erasures::of_mandate(conn, number))? {
+            return Ok(Some(erasure));
         }
-        self.move_mandate(id, State::Erased, &[&self.automation], Text::new("Its key is gone; see the certificate.", "金鑰已銷毀，見證明。"))?;
-        self.db.transaction("purge lent blocks", move |tx| Ok::<_, Error>(blocks::purge_mandate(tx, number).map(drop)?))
+        let Some(commitment) = self.vault.mandate_commitment(number)? else { return Ok(None) };
+        let now = self.now();
+        let erasure = Erasure {
+            certificate: CertificateId::fresh(now, self.rng()),
+            cause: if cause == Cause::Sunset { "sunset" } else { "revocation" }.to_owned(),
+            resident: None,
+            mandate: Some(number),
+            commitments: vec![commitment],
+            requested_at: now,
+        };
+        let noted = erasure.clone();
+        self.db.transaction("note mandate erasure", move |tx| Ok::<_, Error>(erasures::insert(tx, &noted)?))?;
+        Ok(Some(erasure))
     }
 
     /// Publishes one step of a mandate.

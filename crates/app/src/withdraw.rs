@@ -52,14 +52,16 @@ impl App {
         let erasure = Erasure {
             certificate: certificate.clone(),
             cause: "withdrawal".to_owned(),
-            resident,
+            resident: Some(resident),
             mandate: Some(entry.number),
+            commitments: self.vault.resident_commitment(resident)?.into_iter().collect(),
             requested_at: now,
         };
         let event = event(entry.hash, services.first(), &certificate, now);
         let (vault, rng, number) = (Arc::clone(&self.vault), Arc::clone(&self.rng), entry.number);
         let sectors: BTreeSet<u64> =
             services.iter().filter_map(|id| register.services.get(id)).map(|service| register.sector(service)).collect();
+        let noted = erasure.clone();
         let placed = self.db.transaction("withdraw", move |tx| {
             if !grants::set_state(tx, resident, number, GrantState::Withdrawn)? {
                 return Err(Error::Stale);
@@ -68,13 +70,13 @@ impl App {
                 tokens::delete_of_resident(tx, resident, Some(service))?;
                 codes::delete_of_resident(tx, resident, Some(service))?;
             }
-            erasures::insert(tx, &erasure)?;
+            erasures::insert(tx, &noted)?;
             let keyring = renew_pseudonyms(tx, &vault, resident, &sectors, rng.as_ref())?;
             place(tx, &keyring, event.clone(), rng.as_ref())
         })?;
         let logged = placed.logged(&self.recorder);
         let receipt = self.receipt(&logged, now)?;
-        self.finish_withdrawal(resident, entry.number, &certificate, now)?;
+        self.finish_withdrawal(resident, entry.number, &erasure)?;
         Ok(Withdrawn { certificate, index: logged.index(), receipt })
     }
 }

@@ -251,7 +251,7 @@ fn a_mandate_ends_and_is_certified(dir: &Path, url: Option<&str>) {
     // The clock alone ends it, before any job has run.
     assert_eq!(clauses(city.app.release(&request)), [Clause::Sunset, Clause::Grant]);
     let report = city.app.run_sunsets().unwrap();
-    assert_eq!(report.ended, [id.clone()]);
+    assert_eq!(report.ended, std::slice::from_ref(&id));
     let register = city.app.register();
     assert_eq!(register.mandates[&id].state, State::Erased);
     assert!(register.certificate(&id).is_some());

@@ -47,7 +47,7 @@ pub fn hex(bytes: &[u8]) -> String {
 /// Reads lower- or upper-case hexadecimal digits; nothing else, and an even number of them.
 pub fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return None;
     }
     digits.chunks(2).map(|pair| Some((nibble(pair[0])? << 4) | nibble(pair[1])?)).collect()

@@ -791,7 +791,7 @@ fn security_bodies_neither_hold_nor_receive_in_an_emergency() {
 #[test]
 fn a_body_keeps_its_kind() {
     // Otherwise a body named in an emergency mandate becomes a security body afterwards, or a vendor sheds its contract.
-    let mut city = lawful();
+    let city = lawful();
     for (id, kind) in [("agc_library", "security_or_intelligence"), ("agc_cloud", "agency"), ("agc_operator", "vendor")] {
         let statement = city.draft(StatementKind::Agency, id, "agc_operator", agency_body(id, kind), &[("agc_operator", "head")]);
         let problems = refused(&city, statement);

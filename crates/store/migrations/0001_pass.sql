@@ -266,12 +266,14 @@ CREATE TABLE cases (
 CREATE TABLE erasures (
     -- Id of the certificate that will say so.
     certificate_id TEXT NOT NULL PRIMARY KEY,
-    -- withdrawal or request.
+    -- withdrawal, request, sunset or revocation.
     cause TEXT NOT NULL,
-    -- The resident.
-    resident BIGINT NOT NULL,
-    -- Number of the mandate whose grant key goes; null when the whole resident is erased.
+    -- The resident; null when a mandate's own key goes.
+    resident BIGINT,
+    -- Number of the mandate whose key, or whose grant key of the resident, goes; null when the whole resident is erased.
     mandate BIGINT,
+    -- Commitments of the keys that go, as hexadecimal digits separated by spaces, noted while the keys live.
+    commitments TEXT NOT NULL,
     -- When it was asked for, in microseconds UTC.
     requested_at BIGINT NOT NULL,
     -- When the keys were destroyed, in microseconds UTC; null while they live.

@@ -1,53 +1,58 @@
 //! Keys that must be destroyed.
 
-use usufruct_core::Time;
 use usufruct_core::id::CertificateId;
+use usufruct_core::{Digest, Time};
 
-use crate::db::{Connection, Error};
+use crate::db::{Connection, Error, Row, Value};
 use crate::number;
 
 /// A destruction that was asked for.
 #[derive(Clone, Debug)]
 pub struct Erasure {
     pub certificate: CertificateId,
-    /// `withdrawal` or `request`.
+    /// `withdrawal`, `request`, `sunset` or `revocation`.
     pub cause: String,
-    pub resident: u64,
-    /// Number of the mandate whose grant key goes; `None` when the whole resident is erased.
+    /// The resident; `None` when a mandate's own key goes.
+    pub resident: Option<u64>,
+    /// Number of the mandate; `None` when the whole resident is erased.
     pub mandate: Option<u64>,
+    /// Commitments of the keys that go, noted while they live.
+    pub commitments: Vec<Digest>,
     pub requested_at: Time,
 }
 
+const COLUMNS: &str = "certificate_id, cause, resident, mandate, commitments, requested_at";
+
 /// Notes that keys must be destroyed.
 pub fn insert(conn: &mut dyn Connection, erasure: &Erasure) -> Result<(), Error> {
-    let sql = "-- erasure_insert\nINSERT INTO erasures (certificate_id, cause, resident, mandate, requested_at) VALUES ($1, $2, $3, $4, $5)";
+    let sql = "-- erasure_insert\nINSERT INTO erasures (certificate_id, cause, resident, mandate, commitments, requested_at) \
+               VALUES ($1, $2, $3, $4, $5, $6)";
+    let commitments: Vec<String> = erasure.commitments.iter().map(ToString::to_string).collect();
     let params = [
         erasure.certificate.as_str().into(),
         erasure.cause.as_str().into(),
-        number(erasure.resident).into(),
+        erasure.resident.map(number).into(),
         erasure.mandate.map(u64::cast_signed).into(),
+        Value::from(commitments.join(" ")),
         erasure.requested_at.micros().into(),
     ];
     conn.execute(sql, &params)?;
     Ok(())
 }
 
-/// Up to `limit` destructions that are not done, oldest first.
+/// Up to `limit` destructions of residents' keys that are not done, oldest first.
 pub fn pending(conn: &mut dyn Connection, limit: usize) -> Result<Vec<Erasure>, Error> {
-    let sql = "-- erasure_pending\nSELECT certificate_id, cause, resident, mandate, requested_at FROM erasures \
-               WHERE destroyed_at IS NULL ORDER BY requested_at LIMIT $1";
-    let rows = conn.query(sql, &[i64::try_from(limit).unwrap_or(i64::MAX).into()])?;
-    rows.iter()
-        .map(|row| {
-            Ok(Erasure {
-                certificate: row.text(0)?.parse().map_err(|_| crate::inconsistent("erasures.certificate_id"))?,
-                cause: row.text(1)?.to_owned(),
-                resident: row.integer(2)?.cast_unsigned(),
-                mandate: row.optional_integer(3)?.map(i64::cast_unsigned),
-                requested_at: Time::from_micros(row.integer(4)?),
-            })
-        })
-        .collect()
+    let sql = format!(
+        "-- erasure_pending\nSELECT {COLUMNS} FROM erasures WHERE destroyed_at IS NULL AND resident IS NOT NULL \
+         ORDER BY requested_at LIMIT $1"
+    );
+    conn.query(&sql, &[i64::try_from(limit).unwrap_or(i64::MAX).into()])?.iter().map(read).collect()
+}
+
+/// The destruction of a mandate's own key, done or not.
+pub fn of_mandate(conn: &mut dyn Connection, mandate: u64) -> Result<Option<Erasure>, Error> {
+    let sql = format!("-- erasure_of_mandate\nSELECT {COLUMNS} FROM erasures WHERE mandate = $1 AND resident IS NULL");
+    conn.query_one(&sql, &[mandate.cast_signed().into()])?.as_ref().map(read).transpose()
 }
 
 /// Notes that the keys are destroyed.
@@ -55,4 +60,16 @@ pub fn done(conn: &mut dyn Connection, certificate: &CertificateId, now: Time) -
     let sql = "-- erasure_done\nUPDATE erasures SET destroyed_at = $2 WHERE certificate_id = $1";
     conn.execute(sql, &[certificate.as_str().into(), now.micros().into()])?;
     Ok(())
+}
+
+fn read(row: &Row) -> Result<Erasure, Error> {
+    let commitments: Result<Vec<Digest>, _> = row.text(4)?.split_whitespace().map(str::parse).collect();
+    Ok(Erasure {
+        certificate: row.text(0)?.parse().map_err(|_| crate::inconsistent("erasures.certificate_id"))?,
+        cause: row.text(1)?.to_owned(),
+        resident: row.optional_integer(2)?.map(i64::cast_unsigned),
+        mandate: row.optional_integer(3)?.map(i64::cast_unsigned),
+        commitments: commitments.map_err(|_| crate::inconsistent("erasures.commitments"))?,
+        requested_at: Time::from_micros(row.integer(5)?),
+    })
 }

@@ -143,6 +143,16 @@ impl Vault {
         Ok(hmac_sha256(self.key(KeyId::House(HouseKey::Session))?.bytes(), parts))
     }
 
+    /// The public commitment of a mandate's key, or `None` when there is none.
+    pub fn mandate_commitment(&self, mandate: u64) -> Result<Option<Digest>> {
+        self.commitment(KeyId::Mandate(mandate))
+    }
+
+    /// The public commitment of a resident's key, or `None` when there is none.
+    pub fn resident_commitment(&self, resident: u64) -> Result<Option<Digest>> {
+        self.commitment(KeyId::Resident(resident))
+    }
+
     /// How many erasures there were.
     pub fn epoch(&self) -> Epoch {
         self.tree.epoch()
@@ -169,6 +179,10 @@ impl Vault {
     }
 
     /// Makes a key unless it is there, and answers its commitment.
+    fn commitment(&self, id: KeyId) -> Result<Option<Digest>> {
+        Ok(self.tree.get(id)?.map(|key| commit_key(id, &key)))
+    }
+
     fn ensure(&self, id: KeyId, rng: &dyn Rng) -> Result<Digest> {
         if let Some(key) = self.tree.get(id)? {
             return Ok(commit_key(id, &key));

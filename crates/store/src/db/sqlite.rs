@@ -91,7 +91,7 @@ impl Sqlite {
         let is_new = known.is_none();
         let (columns, found) = self.run(sql, |statement| {
             bind(statement, sql, params)?;
-            let columns = known.unwrap_or_else(|| statement.column_names().into_iter().map(str::to_owned).collect());
+            let columns = known.unwrap_or_else(|| statement.column_names().map(str::to_owned).collect());
             // A statement that writes is always run to its end.
             let limit = if statement.readonly() { limit } else { usize::MAX };
             let mut found = Vec::new();
