@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
+use usufruct_core::draft::Problem;
 use usufruct_core::id::{AgencyId, MandateId, NoticeId, StatusChangeId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Signer, Statement, StatementKind};
+use usufruct_core::time::MINUTE;
 use usufruct_core::{Digest, Text, Time};
 
 use crate::ledger::place_statement;
@@ -34,6 +36,12 @@ impl App {
     /// Publishes statements in order, in one transaction. Nothing is published when one of them is unlawful. Answers the
     /// leaf numbers.
     pub fn publish(&self, publication: &Publication) -> Result<Vec<u64>, Error> {
+        let latest = self.now().plus(MINUTE);
+        if publication.statements.iter().any(|statement| statement.at > latest) {
+            // A statement dated far ahead would keep every later one out.
+            let message = "The statement is dated in the future. Date it with the present time.".to_owned();
+            return Err(Error::Unlawful(vec![Problem { field: "at".to_owned(), rule: "future", message }]));
+        }
         let _guard = self.publishing();
         let base = self.register();
         let version = Arc::clone(&self.register_version);

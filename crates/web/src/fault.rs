@@ -17,7 +17,7 @@ use crate::page::{Page, render};
 #[derive(Clone, Debug)]
 pub struct Fault {
     status: StatusCode,
-    /// Last part of the problem type, as `grant` in `/problems/grant`.
+    /// Last part of the problem type, as `grant` in `urn:usufruct:problem:grant`.
     kind: &'static str,
     message: String,
     clauses: Vec<Clause>,
@@ -90,7 +90,7 @@ impl Fault {
     /// The problem document.
     pub fn problem(&self) -> serde_json::Value {
         let mut problem = json!({
-            "type": format!("https://usufruct.dev/problems/{}", self.kind),
+            "type": format!("urn:usufruct:problem:{}", self.kind),
             "title": self.status.canonical_reason().unwrap_or("Problem"),
             "status": self.status.as_u16(),
             "detail": self.message,
