@@ -26,7 +26,11 @@ impl FromRequestParts<Arc<Site>> for Clerk {
         if !peer.ip().to_canonical().is_loopback() || forwarded {
             return Err(Fault::not_found("page"));
         }
-        let given = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| value.strip_prefix("Bearer "));
+        let given = parts
+            .headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.strip_prefix("Bearer "));
         if given.is_some_and(|given| equal(given.as_bytes(), console.token.as_bytes())) {
             Ok(Self(Arc::clone(console)))
         } else {

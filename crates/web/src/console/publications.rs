@@ -12,30 +12,19 @@ use serde_json::json;
 use usufruct_app::{Error, Publication};
 use usufruct_core::draft::Problem;
 use usufruct_core::statement::Statement;
-use usufruct_core::time::MINUTE;
 
 use super::clerk::Clerk;
 use crate::Site;
 use crate::fault::Fault;
-
-/// How far ahead of the server's clock a statement may be dated. A later one would keep out everything before its date.
-const AHEAD: i64 = MINUTE;
 
 pub(super) async fn publish(
     State(site): State<Arc<Site>>,
     Clerk(console): Clerk,
     body: Result<Json<Vec<Statement>>, JsonRejection>,
 ) -> Result<Response, Fault> {
-    let Json(statements) =
-        body.map_err(|_| Fault::malformed("The body is no list of statements. Send a JSON array of whole statements with their approvals."))?;
-    let latest = site.app.now().plus(AHEAD);
-    if statements.iter().any(|statement| statement.at > latest) {
-        return Err(Fault::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "ahead",
-            "A statement is dated in the future. Set the clock of the machine that signs, and sign again.",
-        ));
-    }
+    let Json(statements) = body.map_err(|_| {
+        Fault::malformed("The body is no list of statements. Send a JSON array of whole statements with their approvals.")
+    })?;
     let app = Arc::clone(&site.app);
     let published = tokio::task::spawn_blocking(move || {
         let indices = app.publish(&Publication { statements })?;
@@ -53,7 +42,9 @@ pub(super) async fn publish(
 fn unlawful(problems: &[Problem]) -> Response {
     let fault = Fault::from(Error::Unlawful(problems.to_vec()));
     let mut document = fault.problem();
-    document["problems"] =
-        problems.iter().map(|problem| json!({ "field": problem.field, "rule": problem.rule, "message": problem.message })).collect();
+    document["problems"] = problems
+        .iter()
+        .map(|problem| json!({ "field": problem.field, "rule": problem.rule, "message": problem.message }))
+        .collect();
     (fault.status(), [(CONTENT_TYPE, "application/problem+json")], document.to_string()).into_response()
 }

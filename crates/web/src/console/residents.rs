@@ -42,7 +42,8 @@ pub(super) async fn enrol(
     _: Clerk,
     body: Result<Json<Enrolment>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Invited>), Fault> {
-    let Json(enrolment) = body.map_err(|_| Fault::malformed("The body is no enrolment. Send {\"blocks\": {\"blk_name\": \"…\"}}."))?;
+    let Json(enrolment) =
+        body.map_err(|_| Fault::malformed("The body is no enrolment. Send {\"blocks\": {\"blk_name\": \"…\"}}."))?;
     let invited = blocking(&site, move |app| {
         let new = NewResident { blocks: enrolment.blocks.into_iter().collect() };
         let resident = app.enrol(&[new])?.first().ok_or(Error::Unknown { what: "resident" })?.resident;
@@ -56,7 +57,8 @@ pub(super) async fn invite(
     _: Clerk,
     body: Result<Json<Invitation>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Invited>), Fault> {
-    let Json(Invitation { resident }) = body.map_err(|_| Fault::malformed("The body names no resident. Send {\"resident\": number}."))?;
+    let Json(Invitation { resident }) =
+        body.map_err(|_| Fault::malformed("The body names no resident. Send {\"resident\": number}."))?;
     let code = blocking(&site, move |app| app.invite(resident)).await?;
     Ok((StatusCode::CREATED, Json(Invited { resident, code })))
 }

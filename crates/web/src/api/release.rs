@@ -1,0 +1,124 @@
+//! `POST /api/releases` and `POST /api/releases/batch`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use usufruct_app::{BatchRequest, ReleaseRequest, Released};
+use usufruct_core::event::Form;
+use usufruct_core::hash::hmac_sha256;
+use usufruct_core::id::{BlockId, MandateId, ServiceId};
+
+use super::caller;
+use super::json::Strict;
+use crate::Site;
+use crate::fault::Fault;
+use crate::site::blocking;
+
+/// Most blocks one request may name.
+const MOST_BLOCKS: usize = 50;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Single {
+    subject: String,
+    mandate: MandateId,
+    blocks: Vec<AskedBlock>,
+    reason: String,
+    #[serde(default)]
+    actor: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Batch {
+    subjects: Vec<String>,
+    mandate: MandateId,
+    blocks: Vec<AskedBlock>,
+    reason: String,
+    #[serde(default)]
+    actor: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskedBlock {
+    block: BlockId,
+    form: Form,
+}
+
+/// One resident: data and receipt, or a problem document that names the clause.
+pub(crate) async fn single(State(site): State<Arc<Site>>, headers: HeaderMap, Strict(body): Strict<Single>) -> Result<Json<Value>, Fault> {
+    let service = caller(&site, &headers).await?;
+    let request = ReleaseRequest {
+        actor: body.actor.map(|actor| actor_commitment(&service, &actor)),
+        service,
+        mandate: body.mandate,
+        subject: body.subject,
+        blocks: asked(body.blocks)?,
+        reason: body.reason,
+    };
+    blocking(&site, move |app| {
+        let released = app.release(&request)?;
+        let mut answer = line(&request.subject, &released, &app.config().origin);
+        answer["mandate"] = json!(request.mandate);
+        Ok(Json(answer))
+    })
+    .await
+}
+
+/// Up to 10,000 residents: one answer each, in the order asked.
+pub(crate) async fn batch(State(site): State<Arc<Site>>, headers: HeaderMap, Strict(body): Strict<Batch>) -> Result<Json<Value>, Fault> {
+    let service = caller(&site, &headers).await?;
+    let request = BatchRequest {
+        actor: body.actor.map(|actor| actor_commitment(&service, &actor)),
+        service,
+        mandate: body.mandate,
+        subjects: body.subjects,
+        blocks: asked(body.blocks)?,
+        reason: body.reason,
+    };
+    blocking(&site, move |app| {
+        let answer = app.release_batch(&request)?;
+        let lines: Vec<Value> = answer
+            .lines
+            .into_iter()
+            .map(|answered| match answered.outcome {
+                Ok(released) => line(&answered.subject, &released, &app.config().origin),
+                Err(error) => json!({ "subject": answered.subject, "problem": Fault::from(error).problem() }),
+            })
+            .collect();
+        Ok(Json(json!({ "mandate": request.mandate, "lines": lines })))
+    })
+    .await
+}
+
+fn asked(blocks: Vec<AskedBlock>) -> Result<Vec<(BlockId, Form)>, Fault> {
+    if blocks.len() > MOST_BLOCKS {
+        return Err(Fault::malformed("The request names more than 50 blocks. Ask only for what the mandate names."));
+    }
+    Ok(blocks.into_iter().map(|asked| (asked.block, asked.form)).collect())
+}
+
+fn line(subject: &str, released: &Released, origin: &str) -> Value {
+    let blocks: Vec<Value> = released
+        .blocks
+        .iter()
+        .map(|(block, form, value)| json!({ "block": block, "form": form, "value": value.as_str() }))
+        .collect();
+    json!({
+        "subject": subject,
+        "blocks": blocks,
+        "until": released.until,
+        "log": { "origin": origin, "index": released.index },
+        "receipt": released.receipt,
+    })
+}
+
+/// Commits to the officer without naming her. The service that knows its own word for her can open it.
+fn actor_commitment(service: &ServiceId, actor: &str) -> [u8; 32] {
+    hmac_sha256(actor.as_bytes(), &[b"usufruct/actor/v1", service.as_str().as_bytes()])
+}
