@@ -91,12 +91,16 @@ impl Access {
 }
 
 fn read(answer: Value) -> Result<Invited, Failure> {
-    serde_json::from_value(answer).map_err(|_| Failure::impossible("The server's answer cannot be understood.", "Run the same release as the server."))
+    serde_json::from_value(answer)
+        .map_err(|_| Failure::impossible("The server's answer cannot be understood.", "Run the same release as the server."))
 }
 
 fn post(console: &ConsoleFile, path: &str, body: &Value) -> Result<Value, Failure> {
     let silent = |error: &dyn std::fmt::Display| {
-        Failure::impossible(format!("The server at {} does not answer: {error}.", console.url), "See whether it still runs, and read its messages.")
+        Failure::impossible(
+            format!("The server at {} does not answer: {error}.", console.url),
+            "See whether it still runs, and read its messages.",
+        )
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| silent(&error))?;
     let answer = runtime.block_on(async {
@@ -113,9 +117,18 @@ fn post(console: &ConsoleFile, path: &str, body: &Value) -> Result<Value, Failur
     let detail = answer["detail"].as_str().unwrap_or("The server refused. See its messages.").to_owned();
     match answer["problems"].as_array() {
         Some(problems) => {
-            let line = |problem: &Value| format!("  {}: {}", problem["field"].as_str().unwrap_or_default(), problem["message"].as_str().unwrap_or_default());
+            let line = |problem: &Value| {
+                format!(
+                    "  {}: {}",
+                    problem["field"].as_str().unwrap_or_default(),
+                    problem["message"].as_str().unwrap_or_default()
+                )
+            };
             let lines: Vec<String> = problems.iter().map(line).collect();
-            Err(Failure::refused(format!("The register does not accept this:\n{}\n", lines.join("\n")), "Correct every line and try again."))
+            Err(Failure::refused(
+                format!("The register does not accept this:\n{}\n", lines.join("\n")),
+                "Correct every line and try again.",
+            ))
         }
         None => Err(Failure::of(detail)),
     }

@@ -42,7 +42,14 @@ impl MandateDays {
 }
 
 /// The next revision of an object, approved.
-pub fn object(register: &Register, kind: StatementKind, id: &str, body: Value, signers: &Signers<'_>, at: Time) -> Result<Statement, Failure> {
+pub fn object(
+    register: &Register,
+    kind: StatementKind,
+    id: &str,
+    body: Value,
+    signers: &Signers<'_>,
+    at: Time,
+) -> Result<Statement, Failure> {
     let (rev, prev) = register.next_revision(kind, id);
     approved(Statement { kind, id: id.to_owned(), rev, prev, at, by: speaker(signers)?, body, approvals: Vec::new() }, signers)
 }
@@ -57,8 +64,16 @@ pub fn step(step: &Step<'_>, signers: &Signers<'_>, at: Time, rng: &dyn Rng) -> 
         "to": step.to,
         "reason": step.reason,
     });
-    let statement =
-        Statement { kind: StatementKind::StatusChange, id, rev: 1, prev: None, at, by: speaker(signers)?, body, approvals: Vec::new() };
+    let statement = Statement {
+        kind: StatementKind::StatusChange,
+        id,
+        rev: 1,
+        prev: None,
+        at,
+        by: speaker(signers)?,
+        body,
+        approvals: Vec::new(),
+    };
     approved(statement, signers)
 }
 
@@ -74,8 +89,9 @@ pub fn mandate(
 ) -> Result<Vec<Statement>, Failure> {
     let draft = object(register, StatementKind::Mandate, id.as_str(), body, signers, days.draft)?;
     let hash = draft.hash()?;
-    let mut words: BTreeMap<String, Value> = serde_json::from_value(notice.clone())
-        .map_err(|_| Failure::refused("The [notice] table is missing or no table.", "Write the layers of the notice under [notice]."))?;
+    let mut words: BTreeMap<String, Value> = serde_json::from_value(notice.clone()).map_err(|_| {
+        Failure::refused("The [notice] table is missing or no table.", "Write the layers of the notice under [notice].")
+    })?;
     words.insert("mandate".to_owned(), json!(id));
     words.insert("mandate_hash".to_owned(), json!(hash));
     let notice_id = NoticeId::fresh(days.published, rng);
@@ -86,13 +102,25 @@ pub fn mandate(
         take(State::Draft, State::Consulted, Text::new("The comment period is over.", "意見徵詢期滿。"), days.consulted)?,
         take(State::Consulted, State::Approved, Text::new("Two offices approved it.", "經兩個單位核可。"), days.approved)?,
         notice,
-        take(State::Approved, State::Published, Text::new("The mandate and its notice are public.", "授權令與告知書已公開。"), days.published)?,
+        take(
+            State::Approved,
+            State::Published,
+            Text::new("The mandate and its notice are public.", "授權令與告知書已公開。"),
+            days.published,
+        )?,
         take(State::Published, State::Active, Text::new("Two offices activated it.", "經兩個單位啟用。"), days.active)?,
     ])
 }
 
 /// A contract and its steps to activation.
-pub fn contract(register: &Register, id: &str, body: Value, signers: &Signers<'_>, at: Time, rng: &dyn Rng) -> Result<Vec<Statement>, Failure> {
+pub fn contract(
+    register: &Register,
+    id: &str,
+    body: Value,
+    signers: &Signers<'_>,
+    at: Time,
+    rng: &dyn Rng,
+) -> Result<Vec<Statement>, Failure> {
     let signed = Text::new("Both sides signed.", "雙方簽署。");
     let steps = [
         (State::Draft, State::CheckedAgency, Text::new("The agency checked it.", "機關審查完成。")),
@@ -104,13 +132,25 @@ pub fn contract(register: &Register, id: &str, body: Value, signers: &Signers<'_
 }
 
 /// A service and, when it is new, its activation.
-pub fn service(register: &Register, id: &str, body: Value, signers: &Signers<'_>, at: Time, rng: &dyn Rng) -> Result<Vec<Statement>, Failure> {
+pub fn service(
+    register: &Register,
+    id: &str,
+    body: Value,
+    signers: &Signers<'_>,
+    at: Time,
+    rng: &dyn Rng,
+) -> Result<Vec<Statement>, Failure> {
     let first = object(register, StatementKind::Service, id, body, signers, at)?;
     let steps = [(State::Draft, State::Active, Text::new("Two offices opened it.", "經兩個單位啟用。"))];
     if first.rev == 1 { with_steps(first, &steps, signers, rng) } else { Ok(vec![first]) }
 }
 
-fn with_steps(first: Statement, steps: &[(State, State, Text)], signers: &Signers<'_>, rng: &dyn Rng) -> Result<Vec<Statement>, Failure> {
+fn with_steps(
+    first: Statement,
+    steps: &[(State, State, Text)],
+    signers: &Signers<'_>,
+    rng: &dyn Rng,
+) -> Result<Vec<Statement>, Failure> {
     let (object, at, revision) = (first.id.clone(), first.at, first.hash()?);
     let mut statements = vec![first];
     for (from, to, reason) in steps {
@@ -121,7 +161,9 @@ fn with_steps(first: Statement, steps: &[(State, State, Text)], signers: &Signer
 }
 
 fn speaker(signers: &Signers<'_>) -> Result<usufruct_core::id::AgencyId, Failure> {
-    let first = signers.first().ok_or_else(|| Failure::refused("Nobody signs this.", "Name a key file with --key, twice for what two people must sign."))?;
+    let first = signers.first().ok_or_else(|| {
+        Failure::refused("Nobody signs this.", "Name a key file with --key, twice for what two people must sign.")
+    })?;
     Ok(first.agency().clone())
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use usufruct_app::{App, Config, House, Open};
+use usufruct_app::{App, Config, Error, House, Open, log};
 use usufruct_core::id::AgencyId;
 use usufruct_core::ports::Clock;
 
@@ -73,9 +73,20 @@ impl DataDir {
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| Failure::file(path, &error))?;
         let file = path.join(LOCK);
         let failed = |error: &std::io::Error| Failure::file(&file, error);
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&file).map_err(|error| failed(&error))?;
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&file)
+            .map_err(|error| failed(&error))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Some(Self { path: path.to_owned(), _lock: lock })),
+            Ok(()) => {
+                let dir = Self { path: path.to_owned(), _lock: lock };
+                // A server that was killed could not remove it.
+                dir.close_console();
+                Ok(Some(dir))
+            }
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(failed(&error)),
         }
@@ -87,14 +98,23 @@ impl DataDir {
 
     /// Writes how the pass is set up.
     pub fn set_up(&self, setup: &Setup) -> Result<(), Failure> {
-        let text = toml::to_string(setup).map_err(|error| Failure::impossible(format!("The set-up cannot be written: {error}."), "Report this as a defect."))?;
+        let text = toml::to_string(setup).map_err(|error| {
+            Failure::impossible(format!("The set-up cannot be written: {error}."), "Report this as a defect.")
+        })?;
         write(&self.path.join(SETUP), format!("# How this pass is set up. Origin and operator never change.\n{text}").as_bytes())
     }
 
     /// Opens the pass.
     pub fn open(&self, setup: &Setup, clock: Arc<dyn Clock>) -> Result<Arc<App>, Failure> {
         let config = Config { origin: setup.origin.clone(), database: setup.database.clone(), operator: setup.operator.clone() };
-        let app = App::open(Open { config, house: House::open(&self.path)?, clock, rng: Arc::new(SystemRng) })?;
+        let open = Open { config, house: House::open(&self.path)?, clock, rng: Arc::new(SystemRng) };
+        let app = App::open(open).map_err(|error| match error {
+            Error::Log(log::Error::Unsigned | log::Error::WrongSignature { .. }) => Failure::refused(
+                "The log in the database is not signed by the key in this data directory.",
+                "Give the database and the data directory that belong together; a new pass needs an empty database.",
+            ),
+            other => other.into(),
+        })?;
         // The verifier key lies beside the tiles, so that the folder can be checked or served by itself.
         write(&self.path.join("log/vkey"), format!("{}\n", app.log_vkey()).as_bytes())?;
         Ok(Arc::new(app))
@@ -128,7 +148,9 @@ pub fn setup(path: &Path) -> Result<Setup, Failure> {
         }
         Err(error) => return Err(Failure::file(&file, &error)),
     };
-    toml::from_str(&text).map_err(|error| Failure::refused(format!("{} cannot be understood: {}.", file.display(), error.message()), "Restore it from a copy."))
+    toml::from_str(&text).map_err(|error| {
+        Failure::refused(format!("{} cannot be understood: {}.", file.display(), error.message()), "Restore it from a copy.")
+    })
 }
 
 /// What the demo keeps about itself; `None` when the directory is no demo.
@@ -150,8 +172,9 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
-    let bytes = serde_json::to_vec_pretty(value)
-        .map_err(|error| Failure::impossible(format!("{} cannot be written: {error}.", path.display()), "Report this as a defect."))?;
+    let bytes = serde_json::to_vec_pretty(value).map_err(|error| {
+        Failure::impossible(format!("{} cannot be written: {error}.", path.display()), "Report this as a defect.")
+    })?;
     write(path, &bytes)
 }
 

@@ -58,7 +58,10 @@ impl From<usufruct_app::Error> for Failure {
         match error {
             usufruct_app::Error::Unlawful(problems) => {
                 let lines: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
-                Self::refused(format!("The register does not accept this:\n{}\n", lines.join("\n")), "Correct every line and try again.")
+                Self::refused(
+                    format!("The register does not accept this:\n{}\n", lines.join("\n")),
+                    "Correct every line and try again.",
+                )
             }
             other => Self::of(other),
         }

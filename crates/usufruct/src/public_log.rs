@@ -60,7 +60,9 @@ impl PublicLog {
 
     /// The register of the log, believed under the key it names itself. For commands that only read.
     pub fn register(&self) -> Result<Register, Failure> {
-        let key = self.own_key()?.ok_or_else(|| Failure::impossible("The log names no key.", "Check it with `usufruct verify --vkey KEY` first."))?;
+        let key = self
+            .own_key()?
+            .ok_or_else(|| Failure::impossible("The log names no key.", "Check it with `usufruct verify --vkey KEY` first."))?;
         let (head, _) = checkpoint::fetch(self, key.name(), &[&key.verifier()?])?;
         let mut register = Register::default();
         Reader::new(self, head).entries(0, |index, entry| {
@@ -83,7 +85,9 @@ impl Source for PublicLog {
         match self {
             Self::Folder(folder) => match fs::read(folder.join(path)) {
                 Ok(bytes) => Ok(Some(bytes)),
-                Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => Ok(None),
+                Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+                    Ok(None)
+                }
                 Err(source) => Err(log::Error::Io { path: folder.join(path).display().to_string(), source }),
             },
             Self::Web(web) => web.fetch(path),
@@ -93,7 +97,9 @@ impl Source for PublicLog {
 
 impl Web {
     fn open(url: &str) -> Result<Self, Failure> {
-        let setup = |error: &dyn std::fmt::Display| Failure::impossible(format!("No connection can be made: {error}."), "Check the address.");
+        let setup = |error: &dyn std::fmt::Display| {
+            Failure::impossible(format!("No connection can be made: {error}."), "Check the address.")
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| setup(&error))?;
         let client = Client::builder().timeout(TIMEOUT).user_agent(AGENT).build().map_err(|error| setup(&error))?;
         Ok(Self { client, prefix: url.trim_end_matches('/').to_owned(), runtime })

@@ -11,8 +11,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use usufruct_app::{App, Error};
 use usufruct_app::store::{db, log_head};
+use usufruct_app::{App, Error};
 use usufruct_core::ports::random;
 use usufruct_web::console::Console;
 use usufruct_web::{Settings, Site};
@@ -36,12 +36,16 @@ pub struct Serving {
 /// Takes a port.
 pub fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     let listener = TcpListener::bind(address).and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
-    listener.map_err(|error| Failure::impossible(format!("{address} cannot be listened on: {error}."), "Choose another address with --listen."))
+    listener.map_err(|error| {
+        Failure::impossible(format!("{address} cannot be listened on: {error}."), "Choose another address with --listen.")
+    })
 }
 
 /// Serves until the process is told to stop or nothing can be trusted any more.
 pub fn run(serving: Serving) -> Result<(), Failure> {
-    let broken = |error: std::io::Error| Failure::impossible(format!("The server cannot run: {error}."), "Check the limits of the system.");
+    let broken = |error: std::io::Error| {
+        Failure::impossible(format!("The server cannot run: {error}."), "Check the limits of the system.")
+    };
     let Serving { dir, app, settings, listener, beside, greeting } = serving;
     let address = listener.local_addr().map_err(broken)?;
     let site = Site::new(Arc::clone(&app), settings).map_err(Failure::of)?;
@@ -189,12 +193,13 @@ impl Upkeep {
 /// Whether going on could do harm.
 fn is_fatal(error: &Error) -> bool {
     use usufruct_app::{log, vault};
-    match error {
-        Error::Corrupt { .. } | Error::Store(db::Error::Fatal { .. } | db::Error::Closed {}) => true,
-        Error::Log(log::Error::Fatal { .. } | log::Error::Contradiction { .. } | log::Error::Conflict { .. }) => true,
-        Error::Vault(vault::Error::Damaged { .. } | vault::Error::Stopped) => true,
-        _ => false,
-    }
+    matches!(
+        error,
+        Error::Corrupt { .. }
+            | Error::Store(db::Error::Fatal { .. } | db::Error::Closed {})
+            | Error::Log(log::Error::Fatal { .. } | log::Error::Contradiction { .. } | log::Error::Conflict { .. })
+            | Error::Vault(vault::Error::Damaged { .. } | vault::Error::Stopped)
+    )
 }
 
 /// How long requests under way may take when the server stops.

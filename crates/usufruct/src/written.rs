@@ -17,8 +17,9 @@ pub fn file(path: &Path, today: Time) -> Result<Value, Failure> {
 
 /// Reads TOML text that came from `name`.
 pub fn text(text: &str, name: &str, today: Time) -> Result<Value, Failure> {
-    let table: toml::Value = toml::from_str(text)
-        .map_err(|error| Failure::refused(format!("{name} is not TOML: {}.", error.to_string().trim_end()), "Correct the line it names."))?;
+    let table: toml::Value = toml::from_str(text).map_err(|error| {
+        Failure::refused(format!("{name} is not TOML: {}.", error.to_string().trim_end()), "Correct the line it names.")
+    })?;
     Ok(json(table, today))
 }
 

@@ -11,20 +11,14 @@ use serde_json::Value;
 
 /// Who may depend on whom. Everything else is refused. `bench` measures and may know all but the binary.
 const EDGES: &[(&str, &[&str])] = &[
-    (
-        "usufruct",
-        &["usufruct-web", "usufruct-app", "usufruct-core", "usufruct-log", "usufruct-store", "usufruct-vault"],
-    ),
+    ("usufruct", &["usufruct-web", "usufruct-app", "usufruct-core", "usufruct-log", "usufruct-store", "usufruct-vault"]),
     ("usufruct-web", &["usufruct-app", "usufruct-core"]),
     ("usufruct-app", &["usufruct-core", "usufruct-log", "usufruct-store", "usufruct-vault"]),
     ("usufruct-store", &["usufruct-core"]),
     ("usufruct-vault", &["usufruct-core"]),
     ("usufruct-log", &["usufruct-core"]),
     ("usufruct-core", &[]),
-    (
-        "usufruct-bench",
-        &["usufruct-web", "usufruct-app", "usufruct-core", "usufruct-log", "usufruct-store", "usufruct-vault"],
-    ),
+    ("usufruct-bench", &["usufruct-web", "usufruct-app", "usufruct-core", "usufruct-log", "usufruct-store", "usufruct-vault"]),
 ];
 
 /// The law and the log run without a runtime, a server, a database or a client.
@@ -44,7 +38,9 @@ fn crates_know_only_the_crates_below_them() {
             wrong.push(format!("{name} has no place in the plan"));
             continue;
         };
-        let known = list(package, "dependencies").filter(|dependency| dependency["path"].is_string()).map(|dependency| text(dependency, "name"));
+        let known = list(package, "dependencies")
+            .filter(|dependency| dependency["path"].is_string())
+            .map(|dependency| text(dependency, "name"));
         wrong.extend(known.filter(|known| !below.contains(known)).map(|known| format!("{name} -> {known}")));
     }
     assert_none("an edge that the plan does not have", &wrong);
@@ -53,7 +49,8 @@ fn crates_know_only_the_crates_below_them() {
 #[test]
 fn law_and_log_stand_alone() {
     let nodes: BTreeMap<_, _> = list(&metadata()["resolve"], "nodes").map(|node| (text(node, "id"), node)).collect();
-    let names: BTreeMap<_, _> = list(metadata(), "packages").map(|package| (text(package, "id"), text(package, "name"))).collect();
+    let names: BTreeMap<_, _> =
+        list(metadata(), "packages").map(|package| (text(package, "id"), text(package, "name"))).collect();
     let mut wrong = Vec::new();
     for root in members().filter(|package| PURE.contains(&text(package, "name"))) {
         let mut closure = BTreeSet::new();
@@ -78,7 +75,10 @@ fn no_crate_may_use_unsafe_code() {
     let careless = members().filter(|package| {
         own(package).get("lints").and_then(|lints| lints.get("workspace")).and_then(toml::Value::as_bool) != Some(true)
     });
-    assert_none("a member without `[lints] workspace = true`", &careless.map(|package| text(package, "name").to_owned()).collect::<Vec<_>>());
+    assert_none(
+        "a member without `[lints] workspace = true`",
+        &careless.map(|package| text(package, "name").to_owned()).collect::<Vec<_>>(),
+    );
 }
 
 #[test]
@@ -90,8 +90,9 @@ fn every_licence_is_on_the_list() {
         let licence = package["license"].as_str().unwrap_or_default();
         !Licence::of(licence).is_allowed(&allow)
     });
-    let refused: Vec<_> =
-        refused.map(|package| format!("{} {}: {}", text(package, "name"), text(package, "version"), package["license"])).collect();
+    let refused: Vec<_> = refused
+        .map(|package| format!("{} {}: {}", text(package, "name"), text(package, "version"), package["license"]))
+        .collect();
     assert_none("a licence that deny.toml does not allow", &refused);
 }
 
@@ -158,7 +159,8 @@ fn every_statement_of_sql_has_a_name() {
         let source = read(&path);
         let code = source.split("#[cfg(test)]").next().unwrap_or_default();
         for (line, literal) in string_literals(code) {
-            let after_name = literal.split_once('\n').filter(|(first, _)| first.starts_with("--")).map_or(literal.as_str(), |(_, rest)| rest);
+            let after_name =
+                literal.split_once('\n').filter(|(first, _)| first.starts_with("--")).map_or(literal.as_str(), |(_, rest)| rest);
             if !is_statement(after_name) {
                 continue;
             }
@@ -291,7 +293,10 @@ fn messages(catalogue: &str) -> BTreeMap<String, BTreeSet<String>> {
         } else if let Some((attribute, _)) = line.trim().split_once('=').filter(|(name, _)| name.starts_with('.')) {
             key = format!("{message}{}", attribute.trim());
         }
-        let variables = line.split('$').skip(1).map(|rest| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "_-".contains(*c)).collect());
+        let variables = line
+            .split('$')
+            .skip(1)
+            .map(|rest| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "_-".contains(*c)).collect());
         found.entry(key.clone()).or_default().extend(variables);
     }
     found
@@ -305,8 +310,18 @@ fn string_literals(source: &str) -> Vec<(usize, String)> {
     let line_of = |at: usize| chars[..at].iter().filter(|c| **c == '\n').count() + 1;
     while at < chars.len() {
         match chars[at] {
-            '/' if chars.get(at + 1) == Some(&'/') => at += chars[at..].iter().position(|c| *c == '\n').unwrap_or(chars.len() - at),
-            '\'' => at += if chars.get(at + 1) == Some(&'\\') { 4 } else if chars.get(at + 2) == Some(&'\'') { 3 } else { 1 },
+            '/' if chars.get(at + 1) == Some(&'/') => {
+                at += chars[at..].iter().position(|c| *c == '\n').unwrap_or(chars.len() - at)
+            }
+            '\'' => {
+                at += if chars.get(at + 1) == Some(&'\\') {
+                    4
+                } else if chars.get(at + 2) == Some(&'\'') {
+                    3
+                } else {
+                    1
+                }
+            }
             '"' => {
                 let begin = at;
                 let mut value = String::new();
@@ -424,5 +439,7 @@ fn short(path: &Path) -> String {
 
 fn root() -> &'static Path {
     static ROOT: OnceLock<PathBuf> = OnceLock::new();
-    ROOT.get_or_init(|| Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the crate lies two folders deep").to_owned())
+    ROOT.get_or_init(|| {
+        Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the crate lies two folders deep").to_owned()
+    })
 }

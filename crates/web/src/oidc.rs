@@ -1,13 +1,36 @@
-//! oidc
+//! The OpenID Connect provider: authorization code with PKCE, pairwise subjects, opaque tokens, clients without secrets.
+//!
+//! Clients are the services of the public register, and prove themselves with keys that stand in the log
+//! (`private_key_jwt`). A sign-in releases a pseudonym and nothing more; data goes through the release API.
+
+mod authorize;
+mod client;
+mod consent;
+mod fields;
+pub(crate) mod keys;
+mod logout;
+mod metadata;
+mod token;
+mod userinfo;
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::routing::{get, post};
 
 use crate::Site;
 
-pub(crate) mod keys;
-
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new()
+        .route("/.well-known/openid-configuration", get(metadata::configuration))
+        .route("/.well-known/oauth-authorization-server", get(metadata::configuration))
+        .route("/oidc/jwks", get(metadata::jwks))
+        .route("/oidc/authorize", get(authorize::by_query).post(authorize::by_form))
+        .route("/oidc/authorize/decide", post(consent::decide))
+        .route("/oidc/token", post(token::token))
+        .route("/oidc/userinfo", get(userinfo::userinfo).post(userinfo::userinfo))
+        .route("/oidc/revoke", post(userinfo::revoke))
+        .route("/oidc/introspect", post(userinfo::introspect))
+        .route("/oidc/end-session", get(logout::by_query).post(logout::by_form))
+        .route("/oidc/end-session/confirm", post(logout::confirm))
 }

@@ -20,7 +20,9 @@ use crate::server::{self, Serving};
 
 /// Run a demo city: agencies, mandates, invented residents with a past, and two sample services.
 ///
-/// The first start fills the data directory (about a second for each thousand residents), later starts only serve it.
+/// The first start fills the data directory: seconds for ten thousand residents, minutes and several gigabytes for a
+/// million. Later starts only serve it.
+///
 /// Residents can be signed in by a link, which no real pass offers; so a demo directory is never served by `serve`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -103,7 +105,8 @@ impl Demo {
         for ((listener, service), url) in listeners.zip(SAMPLES).zip(&urls) {
             sites.push((listener, sample(&app, service, &issuer, url)?));
         }
-        let settings = Settings { issuer, demo: Some(DemoSettings { personas: personas(&city, &demo), sample_urls: urls.to_vec() }) };
+        let settings =
+            Settings { issuer, demo: Some(DemoSettings { personas: personas(&city, &demo), sample_urls: urls.to_vec() }) };
         server::run(Serving { dir, app, settings, listener, beside: sites, greeting })?;
         Ok(ExitCode::SUCCESS)
     }
@@ -115,7 +118,13 @@ impl Demo {
         })
     }
 
-    fn load(&self, dir: &DataDir, city: &City, clock: &Arc<DemoClock>, ports: &SamplePorts) -> Result<(Arc<App>, DemoFile), Failure> {
+    fn load(
+        &self,
+        dir: &DataDir,
+        city: &City,
+        clock: &Arc<DemoClock>,
+        ports: &SamplePorts,
+    ) -> Result<(Arc<App>, DemoFile), Failure> {
         if data_dir::setup(dir.path()).is_ok() {
             return Err(Failure::refused(
                 format!("{} holds a real pass and no demo.", dir.path().display()),
@@ -124,7 +133,8 @@ impl Demo {
         }
         // From here on a crash leaves a directory that says of itself that it is not whole.
         dir.write_demo(&DemoFile { stage: Stage::Loading, personas: Vec::new() })?;
-        let setup = Setup { origin: city.head.log.origin.clone(), operator: city.head.operator.clone(), database: self.database.clone() };
+        let setup =
+            Setup { origin: city.head.log.origin.clone(), operator: city.head.operator.clone(), database: self.database.clone() };
         dir.set_up(&setup)?;
         let app = dir.open(&setup, Arc::clone(clock) as Arc<dyn Clock>)?;
         let now = clock::now();
@@ -155,7 +165,10 @@ impl Demo {
 fn clear(path: &Path) -> Result<(), Failure> {
     if data_dir::demo(path)?.is_none() {
         return if data_dir::setup(path).is_ok() {
-            Err(Failure::refused(format!("{} holds a real pass and no demo.", path.display()), "Choose another directory with --data-dir."))
+            Err(Failure::refused(
+                format!("{} holds a real pass and no demo.", path.display()),
+                "Choose another directory with --data-dir.",
+            ))
         } else {
             Ok(())
         };

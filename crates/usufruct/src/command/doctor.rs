@@ -8,9 +8,10 @@ use std::process::ExitCode;
 use clap::Args;
 use usufruct_app::House;
 use usufruct_app::log::{Checkpoint, Note, Reader, VerifierKey, checkpoint, leaf_hash};
-use usufruct_app::store::db::{Connection, Db, Options};
+use usufruct_app::store::db::{Connection, Db, Error, Options};
 use usufruct_app::store::{MIGRATIONS, erasures, leaves, log_head};
 use usufruct_core::Time;
+use usufruct_core::hash::sha256;
 use usufruct_core::time::MINUTE;
 
 use crate::clock;
@@ -99,11 +100,15 @@ fn permissions(dir: &Path) -> Line {
     let closed = fs::metadata(dir).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 == 0);
     match (open.is_empty(), closed, officials) {
         (true, _, 0) => Line::ok("permissions", "Only the owner can read the data directory."),
-        (false, false, _) => Line::fail("permissions", format!("Others can read {}. Run `chmod -R go= {}`.", open.join(", "), dir.display())),
+        (false, false, _) => {
+            Line::fail("permissions", format!("Others can read {}. Run `chmod -R go= {}`.", open.join(", "), dir.display()))
+        }
         (_, true, 0) => Line::ok("permissions", "Only the owner can enter the data directory."),
         (_, _, officials) => Line::warn(
             "permissions",
-            format!("{officials} key files of officials lie in officials/. Hand them over and delete them here: the machine must not be able to sign."),
+            format!(
+                "{officials} key files of officials lie in officials/. Hand them over and delete them here: the machine must not be able to sign."
+            ),
         ),
     }
 }
@@ -115,7 +120,12 @@ fn keys(dir: &Path) -> Line {
         match fs::metadata(&path) {
             Ok(metadata) if metadata.len() == 32 => {}
             Ok(_) => return Line::fail("keys", format!("{} has not 32 bytes. Restore it from the sealed copy.", path.display())),
-            Err(_) => return Line::fail("keys", format!("{} is missing. Restore it from the sealed copy; a new key would be another log.", path.display())),
+            Err(_) => {
+                return Line::fail(
+                    "keys",
+                    format!("{} is missing. Restore it from the sealed copy; a new key would be another log.", path.display()),
+                );
+            }
         }
     }
     Line::ok("keys", "The keys of the log and of receipts are there.")
@@ -124,13 +134,19 @@ fn keys(dir: &Path) -> Line {
 /// The key tree's root slots.
 fn vault(dir: &Path) -> Line {
     let root = dir.join("vault/root");
-    let trees = files(&dir.join("vault")).iter().filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("keys."))).count();
+    let trees = files(&dir.join("vault"))
+        .iter()
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("keys.")))
+        .count();
     match fs::metadata(&root) {
         Ok(metadata) if metadata.len() == 4_096 && trees == 1 => Line::ok("vault", "One root and one key file."),
-        Ok(metadata) if metadata.len() == 4_096 => {
-            Line::warn("vault", format!("There are {trees} key files beside the root. The next start of the server finishes what was interrupted."))
+        Ok(metadata) if metadata.len() == 4_096 => Line::warn(
+            "vault",
+            format!("There are {trees} key files beside the root. The next start of the server finishes what was interrupted."),
+        ),
+        Ok(_) => {
+            Line::fail("vault", "The root slots have not 4,096 bytes. Keep a copy of the folder and start from a live replica.")
         }
-        Ok(_) => Line::fail("vault", "The root slots have not 4,096 bytes. Keep a copy of the folder and start from a live replica."),
         Err(_) => Line::fail("vault", "There is no root. Without it no data opens; start from a live replica."),
     }
 }
@@ -149,15 +165,22 @@ fn disk(dir: &Path) -> Line {
         .filter(|(point, _)| path.starts_with(point) && device(Path::new(point)) == device(&path))
         .max_by_key(|(point, _)| point.len());
     match mount {
-        Some((_, kind @ ("ext4" | "ext3" | "ext2" | "xfs"))) => {
-            Line::ok("disk", format!("{kind} overwrites files in place, as class E0 asks. What the disk below does, nobody claims."))
+        Some((_, kind @ ("ext4" | "ext3" | "ext2" | "xfs"))) => Line::ok(
+            "disk",
+            format!("{kind} overwrites files in place, as class E0 asks. What the disk below does, nobody claims."),
+        ),
+        Some((_, kind @ ("tmpfs" | "ramfs"))) => {
+            Line::warn("disk", format!("{kind} is memory. Everything is gone after a restart; use a disk."))
         }
-        Some((_, kind @ ("tmpfs" | "ramfs"))) => Line::warn("disk", format!("{kind} is memory. Everything is gone after a restart; use a disk.")),
         Some((_, kind @ ("btrfs" | "zfs" | "overlay" | "f2fs" | "nfs" | "nfs4"))) => Line::warn(
             "disk",
-            format!("{kind} may keep old copies of what is overwritten. Put the data directory on ext4 or xfs, or use a root slot of a higher class."),
+            format!(
+                "{kind} may keep old copies of what is overwritten. Put the data directory on ext4 or xfs, or use a root slot of a higher class."
+            ),
         ),
-        Some((_, kind)) => Line::warn("disk", format!("Nothing is known here about {kind}. Make sure that it overwrites files in place.")),
+        Some((_, kind)) => {
+            Line::warn("disk", format!("Nothing is known here about {kind}. Make sure that it overwrites files in place."))
+        }
         None => Line::warn("disk", "The file system could not be found out. Make sure that it overwrites files in place."),
     }
 }
@@ -190,19 +213,39 @@ fn store(dir: &Path, setup: &Setup, now: Time) -> Vec<Line> {
 }
 
 fn migrated(db: &Db) -> Line {
-    let sql = "-- doctor_migrations\nSELECT CAST(MAX(number) AS BIGINT) FROM migrations";
-    let last = MIGRATIONS.last().map_or(0, |migration| migration.number);
-    match db.read(|conn: &mut dyn Connection| conn.query_one(sql, &[])).map(|row| row.and_then(|row| row.integer(0).ok())) {
-        Ok(Some(number)) if number == last => Line::ok("database", format!("Reachable, with migration {number}.")),
-        Ok(Some(number)) if number > last => {
-            Line::fail("database", format!("It has migration {number}, and this release knows only {last}. Run a newer release."))
+    let sql = "-- doctor_migrations\nSELECT number, checksum FROM migrations ORDER BY number";
+    let applied = db.read(|conn: &mut dyn Connection| {
+        let rows = conn.query(sql, &[])?;
+        rows.iter().map(|row| Ok::<_, Error>((row.integer(0)?, row.array::<32>(1)?))).collect::<Result<Vec<_>, _>>()
+    });
+    let applied = match applied {
+        Ok(applied) => applied,
+        Err(error) => return Line::fail("database", error.to_string()),
+    };
+    for (number, checksum) in &applied {
+        match MIGRATIONS.iter().find(|migration| migration.number == *number) {
+            None => {
+                return Line::fail(
+                    "database",
+                    format!("It has migration {number}, which this release does not know. Run a newer release."),
+                );
+            }
+            Some(migration) if sha256(migration.sql.as_bytes()).0 != *checksum => {
+                return Line::fail(
+                    "database",
+                    format!("Its migration {number} differs from this release's. Run the release that made the database."),
+                );
+            }
+            Some(_) => {}
         }
-        Ok(number) => Line::fail(
-            "database",
-            format!("It has migration {} of {last}. Run `usufruct migrate`.", number.unwrap_or(0)),
-        ),
-        Err(error) => Line::fail("database", error.to_string()),
     }
+    if applied.len() < MIGRATIONS.len() {
+        return Line::fail(
+            "database",
+            format!("It has {} of {} migrations. Run `usufruct migrate`.", applied.len(), MIGRATIONS.len()),
+        );
+    }
+    Line::ok("database", format!("Reachable, with all {} migrations of this release.", applied.len()))
 }
 
 fn waiting(db: &Db, now: Time) -> Line {
@@ -214,7 +257,11 @@ fn waiting(db: &Db, now: Time) -> Line {
             }
             Some(oldest) => Line::fail(
                 "erasures",
-                format!("{} keys wait for their destruction since {}. Start the server and read its messages.", pending.len(), oldest.requested_at.minute()),
+                format!(
+                    "{} keys wait for their destruction since {}. Start the server and read its messages.",
+                    pending.len(),
+                    oldest.requested_at.minute()
+                ),
             ),
         },
         Err(error) => Line::fail("erasures", error.to_string()),
@@ -228,7 +275,8 @@ fn log(dir: &Path, db: &Db) -> Result<Line, String> {
         return Ok(Line::warn("log", format!("{committed} leaves and no checkpoint yet. Start the server once.")));
     };
     let source = PublicLog::in_data_dir(dir);
-    let key: VerifierKey = source.own_key().map_err(|failure| failure.to_string())?.ok_or("log/vkey is missing. Start the server once.")?;
+    let key: VerifierKey =
+        source.own_key().map_err(|failure| failure.to_string())?.ok_or("log/vkey is missing. Start the server once.")?;
     let verifier = key.verifier().map_err(|error| error.to_string())?;
     let signed: Checkpoint = Note::open(&head.note, &[&verifier])
         .and_then(|note| note.text().parse())
@@ -238,31 +286,53 @@ fn log(dir: &Path, db: &Db) -> Result<Line, String> {
     }
     let (public, _) = checkpoint::fetch(&source, key.name(), &[&verifier]).map_err(|error| error.to_string())?;
     if public.size() > head.size {
-        return Err(format!("The public checkpoint has {} leaves and the head {}. The database was rolled back; restore it.", public.size(), head.size));
+        return Err(format!(
+            "The public checkpoint has {} leaves and the head {}. The database was rolled back; restore it.",
+            public.size(),
+            head.size
+        ));
     }
     let reader = Reader::new(&source, signed);
     reader.consistency(&public).map_err(|error| format!("The tiles do not lead from the checkpoint to the head. {error}"))?;
     if let Some(last) = head.size.checked_sub(1) {
         let stored = db.read(|conn| leaves::range(conn, last, 1)).map_err(|error| error.to_string())?;
-        let leaf = stored.first().map(|(_, leaf)| leaf_hash(leaf)).ok_or_else(|| format!("Leaf {last} is missing. Restore the database from a copy."))?;
+        let leaf = stored
+            .first()
+            .map(|(_, leaf)| leaf_hash(leaf))
+            .ok_or_else(|| format!("Leaf {last} is missing. Restore the database from a copy."))?;
         reader.inclusion(last, &leaf).map_err(|error| format!("Leaf {last} is not the one in the tiles. {error}"))?;
     }
     let behind = committed - public.size();
-    let words = format!("{committed} leaves, {} public; head, tiles and leaves agree at their ends. `usufruct verify` reads all of them.", public.size());
-    Ok(if behind > 100_000 { Line::warn("log", format!("{words} {behind} wait to be published; start the server.")) } else { Line::ok("log", words) })
+    let words = format!(
+        "{committed} leaves, {} public; head, tiles and leaves agree at their ends. `usufruct verify` reads all of them.",
+        public.size()
+    );
+    Ok(if behind > 100_000 {
+        Line::warn("log", format!("{words} {behind} wait to be published; start the server."))
+    } else {
+        Line::ok("log", words)
+    })
 }
 
 /// The clock of the machine.
 fn machine(now: Time) -> Line {
     let earliest = Time::from_micros(BUILT_AFTER);
     if now < earliest {
-        return Line::fail("clock", format!("The machine believes that it is {}. Set its clock and keep it set by NTP.", now.day()));
+        return Line::fail(
+            "clock",
+            format!("The machine believes that it is {}. Set its clock and keep it set by NTP.", now.day()),
+        );
     }
-    let kept = Path::new("/run/systemd/timesync/synchronized").exists() || Path::new("/run/chrony").exists() || Path::new("/run/ntpd.pid").exists();
+    let kept = Path::new("/run/systemd/timesync/synchronized").exists()
+        || Path::new("/run/chrony").exists()
+        || Path::new("/run/ntpd.pid").exists();
     if kept {
         Line::ok("clock", format!("{}, kept by a time service.", now.minute()))
     } else {
-        Line::warn("clock", format!("{}, and no time service was found. Sunsets happen by this clock: keep it set by NTP.", now.minute()))
+        Line::warn(
+            "clock",
+            format!("{}, and no time service was found. Sunsets happen by this clock: keep it set by NTP.", now.minute()),
+        )
     }
 }
 

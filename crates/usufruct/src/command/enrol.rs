@@ -41,7 +41,10 @@ impl Enrol {
         let text = std::fs::read_to_string(&self.file).map_err(|error| Failure::file(&self.file, &error))?;
         // The message of the parser could quote what is in the file, and that is personal data.
         let file: File = toml::from_str(&text).map_err(|_| {
-            Failure::refused(format!("{} cannot be understood.", self.file.display()), "Write a table [blocks] with one line for each block; see `usufruct enrol --help`.")
+            Failure::refused(
+                format!("{} cannot be understood.", self.file.display()),
+                "Write a table [blocks] with one line for each block; see `usufruct enrol --help`.",
+            )
         })?;
         let invited = Access::open(&self.data_dir)?.enrol(file.blocks)?;
         print!("{}", slip(&invited));

@@ -73,11 +73,18 @@ impl Key {
             Verb::New(New { agency, key, out }) => {
                 let path = out.unwrap_or_else(|| PathBuf::from(format!("{agency}.{key}.json")));
                 if path.exists() {
-                    return Err(Failure::refused(format!("{} is there already.", path.display()), "Choose another name with --out; keys are never overwritten."));
+                    return Err(Failure::refused(
+                        format!("{} is there already.", path.display()),
+                        "Choose another name with --out; keys are never overwritten.",
+                    ));
                 }
                 let file = KeyFile::fresh(&agency, &key);
                 file.write(&path)?;
-                println!("{} is written; whoever has it can sign. Its public half:\n\n{}", path.display(), table(&file.signer()?));
+                println!(
+                    "{} is written; whoever has it can sign. Its public half:\n\n{}",
+                    path.display(),
+                    table(&file.signer()?)
+                );
             }
             Verb::Public(Public { file }) => print!("{}", table(&KeyFile::read(&file)?.signer()?)),
         }
@@ -104,7 +111,9 @@ impl KeyFile {
     pub fn signer(&self) -> Result<Signer, Failure> {
         let seed = URL_SAFE_NO_PAD.decode(&self.seed).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
         let signer = seed.and_then(|seed| Signer::new(self.agency.clone(), &self.key, &seed));
-        signer.ok_or_else(|| Failure::refused("The seed of a key file is not 32 bytes in base64url.", "Restore the file from a copy."))
+        signer.ok_or_else(|| {
+            Failure::refused("The seed of a key file is not 32 bytes in base64url.", "Restore the file from a copy.")
+        })
     }
 }
 

@@ -173,9 +173,13 @@ impl Publish {
         let problems = written.problems(Some(&register));
         if !problems.is_empty() {
             let lines: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
-            return Err(Failure::refused(format!("The mandate is not lawful:\n{}\n", lines.join("\n")), "Correct every line and try again."));
+            return Err(Failure::refused(
+                format!("The mandate is not lawful:\n{}\n", lines.join("\n")),
+                "Correct every line and try again.",
+            ));
         }
-        let statements = compose::mandate(&register, &id, written.mandate, &written.notice, &signers, MandateDays::all(now), &SystemRng)?;
+        let statements =
+            compose::mandate(&register, &id, written.mandate, &written.notice, &signers, MandateDays::all(now), &SystemRng)?;
         access.publish(statements)?;
         println!("{id} is published with its notice, and active from its first day.");
         Ok(ExitCode::SUCCESS)
@@ -205,7 +209,9 @@ impl End {
         access.publish(vec![compose::step(&step, &signers, clock::now(), &SystemRng)?])?;
         let register = access.register()?;
         match register.certificate(&self.id) {
-            Some(certificate) => println!("{} has ended and its key is destroyed; the certificate is {}.", self.id, certificate.id),
+            Some(certificate) => {
+                println!("{} has ended and its key is destroyed; the certificate is {}.", self.id, certificate.id)
+            }
             None => println!("{} has ended. Its key will be destroyed within seconds; see `usufruct mandate list`.", self.id),
         }
         Ok(ExitCode::SUCCESS)
@@ -214,12 +220,19 @@ impl End {
 
 impl List {
     fn run(self) -> Result<ExitCode, Failure> {
-        let register = self.place.register()?.ok_or_else(|| {
-            Failure::impossible("No register is named.", "Name one with --data-dir or --register.")
-        })?;
+        let register = self
+            .place
+            .register()?
+            .ok_or_else(|| Failure::impossible("No register is named.", "Name one with --data-dir or --register."))?;
         let now = clock::now();
         for (id, entry) in &register.mandates {
-            println!("{:<28} {:<12} until {}  {}", id.as_str(), standing(entry, now), entry.body.sunset_at.day(), last_word(&register, id, entry));
+            println!(
+                "{:<28} {:<12} until {}  {}",
+                id.as_str(),
+                standing(entry, now),
+                entry.body.sunset_at.day(),
+                last_word(&register, id, entry)
+            );
         }
         Ok(ExitCode::SUCCESS)
     }

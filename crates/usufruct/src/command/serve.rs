@@ -58,7 +58,10 @@ impl Serve {
         let file = self.file()?;
         let listen = self.listen.or(file.listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
         let issuer = self.issuer.or(file.issuer).ok_or_else(|| {
-            Failure::impossible("The address that browsers use is not given.", "Give it with --issuer, as https://pass.example.org.")
+            Failure::impossible(
+                "The address that browsers use is not given.",
+                "Give it with --issuer, as https://pass.example.org.",
+            )
         })?;
         if data_dir::demo(&self.data_dir)?.is_some() {
             return Err(Failure::refused(
@@ -81,7 +84,10 @@ impl Serve {
         let Some(path) = &self.config else { return Ok(File::default()) };
         let text = std::fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
         toml::from_str(&text).map_err(|error| {
-            Failure::impossible(format!("{} cannot be understood: {}.", path.display(), error.message()), "It may hold listen, issuer and database.")
+            Failure::impossible(
+                format!("{} cannot be understood: {}.", path.display(), error.message()),
+                "It may hold listen, issuer and database.",
+            )
         })
     }
 }

@@ -7,13 +7,13 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use usufruct_app::log::{self, Checkpoint, Note, Reader, VerifierKey, checkpoint};
+use usufruct_core::Time;
 use usufruct_core::event::LEAF_LEN;
 use usufruct_core::hash::sha256;
 use usufruct_core::lifecycle::State;
 use usufruct_core::register::Register;
 use usufruct_core::statement::{LEAF_PREFIX, Statement};
 use usufruct_core::time::{HOUR, MINUTE};
-use usufruct_core::Time;
 
 use crate::failure::Failure;
 use crate::public_log::PublicLog;
@@ -130,16 +130,24 @@ impl Report {
 }
 
 /// Nothing that was there last time may have changed.
-fn history(reader: &Reader<'_, PublicLog>, key: &VerifierKey, remembered: Option<&Remembered>, report: &mut Report) -> Result<(), Failure> {
+fn history(
+    reader: &Reader<'_, PublicLog>,
+    key: &VerifierKey,
+    remembered: Option<&Remembered>,
+    report: &mut Report,
+) -> Result<(), Failure> {
     let Some(remembered) = remembered else {
         println!("history       nothing remembered; the next run proves that nothing changed since this one");
         return Ok(());
     };
-    let unreadable = || Failure::impossible("What was remembered from the last run cannot be read.", "Give another file with --state.");
+    let unreadable =
+        || Failure::impossible("What was remembered from the last run cannot be read.", "Give another file with --state.");
     let note = Note::parse(remembered.checkpoint.as_bytes()).map_err(|_| unreadable())?;
     let older: Checkpoint = note.text().parse().map_err(|_| unreadable())?;
     if remembered.vkey != key.to_string() {
-        report.found("The log is signed with another key than last time. Ask the operator to explain the change in public.".to_owned());
+        report.found(
+            "The log is signed with another key than last time. Ask the operator to explain the change in public.".to_owned(),
+        );
     }
     if older.size() > reader.checkpoint().size() {
         report.found(format!(
@@ -177,13 +185,17 @@ fn leaves(reader: &Reader<'_, PublicLog>, report: &mut Report) -> Result<Registe
                 Err(error) => report.found(format!("Leaf {index} is no statement. {error}")),
             }
         } else {
-            report.found(format!("Leaf {index} is neither a statement nor an event of {LEAF_LEN} bytes. Ask the operator what it hides."));
+            report.found(format!(
+                "Leaf {index} is neither a statement nor an event of {LEAF_LEN} bytes. Ask the operator what it hides."
+            ));
         }
         Ok(())
     });
     bar.finish_and_clear();
     match read {
-        Ok(()) => println!("leaves        {statements} statements and {events} sealed events of 66 bytes, all under the signed root"),
+        Ok(()) => {
+            println!("leaves        {statements} statements and {events} sealed events of 66 bytes, all under the signed root")
+        }
         Err(error) if is_outside(&error) => return Err(Failure::of(error).into_impossible()),
         Err(error) => report.found(format!("The leaves do not lead to the signed root. {error}")),
     }
@@ -197,10 +209,16 @@ fn endings(register: &Register, now: Time, report: &mut Report) {
     for (id, entry) in &register.mandates {
         match entry.state {
             State::Published | State::Active | State::Suspended if late(entry.body.sunset_at) => {
-                report.found(format!("{id} should have ended on {} and has not. Ask its controller why.", entry.body.sunset_at.day()));
+                report.found(format!(
+                    "{id} should have ended on {} and has not. Ask its controller why.",
+                    entry.body.sunset_at.day()
+                ));
             }
             State::Sunset | State::Revoked | State::Erasing if late(entry.since) => {
-                report.found(format!("{id} ended on {}, but nothing says that its key is gone. Ask the operator why.", entry.since.day()));
+                report.found(format!(
+                    "{id} ended on {}, but nothing says that its key is gone. Ask the operator why.",
+                    entry.since.day()
+                ));
             }
             State::Erased => {
                 ended += 1;
@@ -230,9 +248,9 @@ fn is_outside(error: &log::Error) -> bool {
 
 fn recall(path: &Path) -> Result<Option<Remembered>, Failure> {
     match fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|_| Failure::impossible(format!("{} cannot be understood.", path.display()), "Give another file with --state.")),
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|_| {
+            Failure::impossible(format!("{} cannot be understood.", path.display()), "Give another file with --state.")
+        }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Failure::file(path, &error)),
     }
@@ -250,15 +268,17 @@ fn remember(path: &Path, remembered: &Remembered) -> Result<(), Failure> {
 /// One file for each place, in the user's state folder.
 fn default_state(place: &str) -> Result<PathBuf, Failure> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let base = set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state"))).ok_or_else(|| {
-        Failure::impossible("There is no home folder to remember this run in.", "Name a file with --state.")
-    })?;
+    let base = set("XDG_STATE_HOME")
+        .or_else(|| Some(set("HOME")?.join(".local/state")))
+        .ok_or_else(|| Failure::impossible("There is no home folder to remember this run in.", "Name a file with --state."))?;
     let place = match fs::canonicalize(place) {
         Ok(path) if !place.contains("://") => path.display().to_string(),
         _ => place.trim_end_matches('/').trim_end_matches("/log").to_owned(),
     };
     let digest = sha256(place.as_bytes()).to_string();
-    Ok(base.join("usufruct").join(format!("{}.json", digest.chars().filter(char::is_ascii_alphanumeric).take(32).collect::<String>())))
+    Ok(base
+        .join("usufruct")
+        .join(format!("{}.json", digest.chars().filter(char::is_ascii_alphanumeric).take(32).collect::<String>())))
 }
 
 /// First bytes of every event leaf.
@@ -266,3 +286,50 @@ const EVENT_PREFIX: [u8; 2] = [1, 2];
 /// How late an ending may be.
 const GRACE: i64 = HOUR;
 const MOST_FINDINGS: usize = 50;
+
+#[cfg(test)]
+mod tests {
+    use usufruct_app::House;
+    use usufruct_core::time::DAY;
+
+    use super::*;
+    use crate::chance::SystemRng;
+    use crate::demo::city::City;
+    use crate::demo::past::{self, Happening, Offices};
+
+    /// The register of the demo city as it would be if nobody had ever ended a mandate.
+    fn endless(folder: &Path, now: Time) -> Result<Register, Failure> {
+        let city = City::read(None, now)?;
+        let house = House::open(folder)?;
+        let offices = Offices::open(&city, &house, &SystemRng)?;
+        let mut register = Register::default();
+        for (_, happening) in past::tell(&city, &offices, &house, &SystemRng, &[], now)? {
+            if let Happening::Publish(statements) = happening {
+                for statement in statements {
+                    register.apply(&statement, 0).map_err(|problems| Failure::of(format!("{problems:?}")))?;
+                }
+            }
+        }
+        Ok(register)
+    }
+
+    #[test]
+    fn a_mandate_that_outlives_its_last_day_is_found() {
+        let folder = std::env::temp_dir().join(format!("usufruct-endless-{}", std::process::id()));
+        let now = clock::now();
+        let register = endless(&folder, now).unwrap_or_else(|failure| panic!("{failure}"));
+        fs::remove_dir_all(&folder).unwrap();
+        let findings = |now| {
+            let mut report = Report::default();
+            endings(&register, now, &mut report);
+            report.findings
+        };
+        let today = findings(now);
+        assert!(matches!(&today[..], [only] if only.starts_with("mdt_itinerary-card should have ended")), "{today:?}");
+        assert_eq!(findings(now.plus(5_000 * DAY)).len(), register.mandates.len());
+        // An hour of grace.
+        let sunset = register.mandates.values().map(|entry| entry.body.sunset_at).min().unwrap();
+        assert!(!findings(sunset.plus(HOUR)).iter().any(|finding| finding.contains("should have ended")));
+        assert!(findings(sunset.plus(HOUR + 1)).iter().any(|finding| finding.contains("should have ended")));
+    }
+}

@@ -102,7 +102,8 @@ struct Embedded;
 impl Persona {
     /// The word in the link, as `amara-delgado`.
     pub fn key(&self) -> String {
-        let letters = self.name.en.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect::<String>();
+        let letters =
+            self.name.en.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect::<String>();
         letters.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
     }
 }
@@ -151,7 +152,9 @@ impl Files {
     /// Paths of the TOML files in a folder, sorted.
     fn list(&self, folder: &str) -> Result<Vec<String>, Failure> {
         let mut paths: Vec<String> = match &self.folder {
-            None => Embedded::iter().map(|path| path.into_owned()).filter(|path| path.starts_with(&format!("{folder}/"))).collect(),
+            None => {
+                Embedded::iter().map(|path| path.into_owned()).filter(|path| path.starts_with(&format!("{folder}/"))).collect()
+            }
             Some(root) => {
                 let path = root.join(folder);
                 let entries = fs::read_dir(&path).map_err(|error| Failure::file(&path, &error))?;
@@ -167,7 +170,8 @@ impl Files {
         match &self.folder {
             Some(root) => fs::read_to_string(root.join(path)).map_err(|error| Failure::file(&root.join(path), &error)),
             None => {
-                let file = Embedded::get(path).ok_or_else(|| Failure::impossible(format!("The city has no {path}."), "Give a whole city with --city."))?;
+                let file = Embedded::get(path)
+                    .ok_or_else(|| Failure::impossible(format!("The city has no {path}."), "Give a whole city with --city."))?;
                 Ok(String::from_utf8_lossy(&file.data).into_owned())
             }
         }
@@ -184,11 +188,14 @@ impl Files {
     /// The first column of a list: the Chinese words.
     fn words(&self, path: &str) -> Result<Vec<String>, Failure> {
         let text = self.text(path)?;
-        let words: Vec<String> = text.lines().filter_map(|line| line.split('\t').next()).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        let words: Vec<String> =
+            text.lines().filter_map(|line| line.split('\t').next()).filter(|word| !word.is_empty()).map(str::to_owned).collect();
         if words.is_empty() { Err(Failure::refused(format!("{path} is empty."), "Write one word per line.")) } else { Ok(words) }
     }
 }
 
 fn typed<T: serde::de::DeserializeOwned>(path: &str, value: Value) -> Result<T, Failure> {
-    serde_json::from_value(value).map_err(|error| Failure::refused(format!("{path} cannot be understood: {error}."), "Compare it with examples/taipei-like."))
+    serde_json::from_value(value).map_err(|error| {
+        Failure::refused(format!("{path} cannot be understood: {error}."), "Compare it with examples/taipei-like.")
+    })
 }

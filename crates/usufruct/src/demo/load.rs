@@ -150,7 +150,8 @@ fn on_port(uri: &str, ports: &SamplePorts) -> String {
 
 /// The public half of a key pair as a JSON web key; its id is its thumbprint (RFC 7638).
 fn jwk(pkcs8: &[u8]) -> Result<Value, Failure> {
-    let unusable = || Failure::impossible("The key file of a service cannot be used.", "Delete the demo's directory and start again.");
+    let unusable =
+        || Failure::impossible("The key file of a service cannot be used.", "Delete the demo's directory and start again.");
     let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).map_err(|_| unusable())?;
     let point = pair.public_key().as_ref();
     let (x, y) = (point.get(1..33).ok_or_else(unusable)?, point.get(33..65).ok_or_else(unusable)?);
@@ -163,8 +164,13 @@ fn jwk(pkcs8: &[u8]) -> Result<Value, Failure> {
 fn agree(app: &App, resident: u64, consent: &PastConsent) -> Result<(), Failure> {
     let register = app.register();
     let mandate = register.mandates.get(&consent.mandate).ok_or_else(|| unknown(consent.mandate.as_str()))?;
-    let optional: Vec<_> =
-        mandate.body.blocks.iter().filter(|asked| asked.necessity == Necessity::Optional).map(|asked| asked.block.clone()).collect();
+    let optional: Vec<_> = mandate
+        .body
+        .blocks
+        .iter()
+        .filter(|asked| asked.necessity == Necessity::Optional)
+        .map(|asked| asked.block.clone())
+        .collect();
     let (service, _) = register
         .services
         .iter()

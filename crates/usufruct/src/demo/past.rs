@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use usufruct_app::House;
+use usufruct_core::Time;
 use usufruct_core::id::{AgencyId, MandateId};
 use usufruct_core::mandate::Mandate;
 use usufruct_core::ports::Rng;
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Signer, Statement, StatementKind};
 use usufruct_core::time::{DAY, HOUR, MINUTE};
-use usufruct_core::Time;
 
 use super::city::{City, PastConsent, PastUse};
 use crate::compose::{self, MandateDays};
@@ -45,13 +45,23 @@ impl Offices {
 
     /// Who signs for a body.
     pub fn of(&self, agency: &AgencyId) -> Result<Vec<&Signer>, Failure> {
-        let signers = self.0.get(agency).ok_or_else(|| Failure::refused(format!("The city has no agency `{agency}`."), "Add it or correct the name."))?;
+        let signers = self
+            .0
+            .get(agency)
+            .ok_or_else(|| Failure::refused(format!("The city has no agency `{agency}`."), "Add it or correct the name."))?;
         Ok(signers.iter().collect())
     }
 }
 
 /// Everything that happened until `now`, in order.
-pub fn tell(city: &City, offices: &Offices, house: &House, rng: &dyn Rng, services: &[(String, Value)], now: Time) -> Result<Vec<(Time, Happening)>, Failure> {
+pub fn tell(
+    city: &City,
+    offices: &Offices,
+    house: &House,
+    rng: &dyn Rng,
+    services: &[(String, Value)],
+    now: Time,
+) -> Result<Vec<(Time, Happening)>, Failure> {
     let mut told: Vec<(Time, Happening)> = Vec::new();
     found(city, offices, house, rng, &mut told)?;
     told.push((city.head.begins.plus(2 * HOUR), Happening::EnrolPersonas));
@@ -70,7 +80,8 @@ pub fn tell(city: &City, offices: &Offices, house: &House, rng: &dyn Rng, servic
     for (id, body) in &city.contracts {
         let controller = agency_of(id.as_str(), &body["controller"])?;
         let from: Time = body["from"].as_str().and_then(|from| from.parse().ok()).unwrap_or(city.head.begins).plus(9 * HOUR);
-        let statements = compose::contract(&Register::default(), id.as_str(), body.clone(), &offices.of(&controller)?, from, rng)?;
+        let statements =
+            compose::contract(&Register::default(), id.as_str(), body.clone(), &offices.of(&controller)?, from, rng)?;
         told.push((from, Happening::Publish(statements)));
     }
     for (id, body) in services {
@@ -81,7 +92,10 @@ pub fn tell(city: &City, offices: &Offices, house: &House, rng: &dyn Rng, servic
     }
     live(city, now, &mut told);
     if let Some((at, _)) = told.iter().find(|(at, _)| *at > now || *at < city.head.begins) {
-        return Err(Failure::refused(format!("The city's past has something on {}, outside its time.", at.day()), "Move `begins` in city.toml or the day."));
+        return Err(Failure::refused(
+            format!("The city's past has something on {}, outside its time.", at.day()),
+            "Move `begins` in city.toml or the day.",
+        ));
     }
     // Stable, so that what was written together at one moment stays in its order.
     told.sort_by_key(|(at, _)| *at);
@@ -159,4 +173,3 @@ fn unlawful(id: &str, problems: &[usufruct_core::draft::Problem]) -> Failure {
     let lines: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
     Failure::refused(format!("`{id}` is not lawful:\n{}\n", lines.join("\n")), "Correct every line and start again.")
 }
-

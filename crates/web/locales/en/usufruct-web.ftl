@@ -28,3 +28,27 @@ enrol-code = Invitation code
 enrol-code-hint = Twelve letters and digits. Capitals, spaces and hyphens do not matter.
 enrol-button = Make a passkey
 enrol-failed = The passkey could not be made. Check the code and try again.
+
+# Consent and signing out.
+consent-title = { $service } asks for your data
+consent-required = What it needs
+consent-optional = What you may add
+consent-who = Who gets it
+consent-processor = works on its behalf
+consent-location = Kept in:
+consent-until = Until
+consent-kept = Kept for
+consent-law = Law
+consent-answers = Who answers for it
+consent-refusal = If you say no
+consent-alternatives = Without the pass
+consent-more = More about this
+consent-register = This mandate in the public register
+consent-agree = Agree
+consent-not-now = Not now
+consent-withdraw = You can withdraw at any time under “Consents”, in one step.
+form-token = only a token
+form-predicate = only yes or no
+form-value = the value
+sign-out-question = Do you want to sign out of the pass?
+sign-out-done = You are signed out.

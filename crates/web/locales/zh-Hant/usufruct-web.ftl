@@ -28,3 +28,27 @@ enrol-code = 邀請碼
 enrol-code-hint = 十二個英文字母或數字；大小寫、空白與連字號皆可。
 enrol-button = 建立通行金鑰
 enrol-failed = 無法建立通行金鑰。請確認代碼後再試一次。
+
+# 同意與登出。
+consent-title = { $service }想使用您的資料
+consent-required = 必要的資料
+consent-optional = 您可以另外提供的資料
+consent-who = 誰會收到
+consent-processor = 受託處理
+consent-location = 存放地：
+consent-until = 使用期限
+consent-kept = 保存期間
+consent-law = 法律依據
+consent-answers = 負責機關
+consent-refusal = 如果您不同意
+consent-alternatives = 不用市民通的辦法
+consent-more = 進一步說明
+consent-register = 公開登記簿上的這份授權令
+consent-agree = 同意
+consent-not-now = 先不要
+consent-withdraw = 您隨時可以在「同意紀錄」一步撤回。
+form-token = 僅代碼
+form-predicate = 僅是或否
+form-value = 內容
+sign-out-question = 要登出市民通嗎？
+sign-out-done = 您已登出。

@@ -1,0 +1,61 @@
+//! The program teaches: every verb says what it does and shows an example.
+
+mod common;
+
+use common::{fails, ok};
+
+const VERBS: &[&[&str]] = &[
+    &[],
+    &["completions"],
+    &["demo"],
+    &["doctor"],
+    &["enrol"],
+    &["init"],
+    &["invite"],
+    &["key"],
+    &["key", "new"],
+    &["key", "public"],
+    &["mandate"],
+    &["mandate", "check"],
+    &["mandate", "end"],
+    &["mandate", "list"],
+    &["mandate", "new"],
+    &["mandate", "publish"],
+    &["migrate"],
+    &["publish"],
+    &["serve"],
+    &["verify"],
+];
+
+#[test]
+fn every_verb_shows_an_example() {
+    for verb in VERBS {
+        let help = ok(&[*verb, &["--help"]].concat());
+        let call = ["usufruct"].iter().chain(*verb).copied().collect::<Vec<_>>().join(" ");
+        let (_, examples) = help.split_once("Example").unwrap_or_else(|| panic!("`{call} --help` shows no example"));
+        assert!(examples.contains(&call), "`{call} --help` shows an example of something else");
+        let misuse = fails(&[*verb, &["--no-such-option"]].concat(), 2);
+        assert!(misuse.contains("--help"), "`{call}` does not lead to its help");
+    }
+}
+
+#[test]
+fn no_verb_is_untested() {
+    let help = ok(&["--help"]);
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let listed: Vec<&str> = listed
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(listed.len() > 5, "{help}");
+    for verb in listed.iter().filter(|verb| **verb != "help") {
+        assert!(VERBS.contains(&[*verb].as_slice()), "{verb}");
+    }
+}
+
+#[test]
+fn completions_for_three_shells() {
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(ok(&["completions", shell]).contains("mandate"), "{shell}");
+    }
+}

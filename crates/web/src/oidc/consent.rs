@@ -1,0 +1,169 @@
+//! The consent page: what this service takes, why, who gets it, until when, and how to do without.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::header::CONTENT_SECURITY_POLICY;
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use i18n_embed_fl::fl;
+use serde::Deserialize;
+use usufruct_app::OpenSession;
+use usufruct_core::event::Form;
+use usufruct_core::hash::{equal, hmac_sha256};
+use usufruct_core::id::{BlockId, MandateId};
+use usufruct_core::mandate::{Mandate, Necessity};
+use usufruct_core::notice::Notice;
+use usufruct_core::register::Register;
+use usufruct_core::{Text, Time};
+
+use super::authorize::{self, Asked};
+use super::fields::OAuthError;
+use crate::Site;
+use crate::fault::Fault;
+use crate::form::Checked;
+use crate::headers::policy_with_form_target;
+use crate::page::{Page, show};
+use crate::site::blocking;
+
+#[derive(Template)]
+#[template(path = "consent.html")]
+struct ConsentPage {
+    page: Page,
+    service: Text,
+    agency: Text,
+    mandate_id: MandateId,
+    mandate: Mandate,
+    notice: Notice,
+    required: Vec<ShownBlock>,
+    optional: Vec<ShownBlock>,
+    recipients: Vec<ShownRecipient>,
+    alternatives: Vec<Text>,
+    until: Time,
+    raw: String,
+    mark: String,
+}
+
+/// A block as the page shows it.
+struct ShownBlock {
+    id: BlockId,
+    name: Text,
+    reason: Text,
+    form: Form,
+}
+
+/// Someone who receives data, and the vendors behind it.
+struct ShownRecipient {
+    name: Text,
+    why: Text,
+    is_processor: bool,
+    locations: String,
+}
+
+/// Shows the page for one mandate.
+pub(crate) fn page(site: &Site, page: Page, session: &OpenSession, asked: &Asked, mandate: &MandateId) -> Result<Response, Fault> {
+    let register = site.app.register();
+    let entry = register.mandates.get(mandate).ok_or_else(|| Fault::not_found("mandate"))?;
+    let notice = register.notice(entry).ok_or_else(|| Fault::not_found("notice"))?;
+    let service = register.services.get(&asked.request.service).ok_or_else(|| Fault::not_found("service"))?;
+    let agency = register.agencies.get(&service.body.agency).ok_or_else(|| Fault::not_found("agency"))?;
+    let blocks = |necessity: Necessity| {
+        let of = entry.body.blocks.iter().filter(move |asked| asked.necessity == necessity);
+        of.map(|asked| ShownBlock {
+            id: asked.block.clone(),
+            name: register.blocks.get(&asked.block).map_or_else(|| Text::new(asked.block.as_str(), asked.block.as_str()), |block| block.body.name.clone()),
+            reason: asked.reason.clone(),
+            form: asked.form,
+        })
+        .collect()
+    };
+    let content = ConsentPage {
+        page,
+        service: service.body.name.clone(),
+        agency: agency.body.legal_name.clone(),
+        mandate_id: mandate.clone(),
+        mandate: entry.body.clone(),
+        notice: notice.body.clone(),
+        required: blocks(Necessity::Required),
+        optional: blocks(Necessity::Optional),
+        recipients: recipients(&register, &entry.body),
+        alternatives: service.body.alternatives.clone(),
+        until: entry.body.sunset_at,
+        mark: mark(session, mandate, &asked.raw),
+        raw: asked.raw.clone(),
+    };
+    let mut response = show(&content);
+    // The form's answer leads to the service, which the browser counts as a target of the form.
+    if let Some(origin) = url::Url::parse(&asked.request.redirect_uri).ok().map(|uri| uri.origin().ascii_serialization()) {
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy_with_form_target(&origin));
+    }
+    Ok(response)
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Decision {
+    mandate: MandateId,
+    /// The authorization request as it came, and the mark that it was shown to this session.
+    request: String,
+    mark: String,
+    decision: String,
+    /// Optional blocks, separated by spaces; each ticked box sends its own `optional_<block>`.
+    #[serde(flatten)]
+    fields: std::collections::BTreeMap<String, String>,
+}
+
+/// "Agree" lends the data and goes on; "Not now" leads back with `access_denied`.
+pub(crate) async fn decide(State(site): State<Arc<Site>>, page: Page, Checked(session, decision): Checked<Decision>) -> Result<Response, Fault> {
+    if !equal(mark(&session, &decision.mandate, &decision.request).as_bytes(), decision.mark.as_bytes()) {
+        return Err(Fault::foreign_form());
+    }
+    let asked = authorize::reread(&site, &decision.request)?;
+    if decision.decision != "agree" {
+        let error = OAuthError::new("access_denied", "the resident did not agree");
+        return Ok(authorize::refuse(&site, &asked.request.redirect_uri, asked.request.state.as_deref(), &error));
+    }
+    let chosen: Result<Vec<BlockId>, _> =
+        decision.fields.keys().filter_map(|key| key.strip_prefix("optional_")).map(str::parse).collect();
+    let chosen = chosen.map_err(|_| Fault::bad_form())?;
+    let (resident, wanted, mandate) = (session.resident, asked.request.clone(), decision.mandate.clone());
+    let rest = blocking(&site, move |app| {
+        // Agreed to in another window meanwhile: nothing is left to ask about this mandate.
+        if app.authorization(resident, &wanted)?.to_ask.contains(&mandate) {
+            app.consent(resident, &wanted.service, &mandate, &chosen)?;
+        }
+        Ok(app.authorization(resident, &wanted)?.to_ask)
+    })
+    .await?;
+    match rest.first() {
+        Some(next) => self::page(&site, page, &session, &asked, next),
+        None => authorize::complete(&site, &session, asked.request).await,
+    }
+}
+
+/// Binds the shown request to the session, so that what is agreed to is what was shown.
+fn mark(session: &OpenSession, mandate: &MandateId, raw: &str) -> String {
+    let parts: [&[u8]; 4] = [b"usufruct/consent/v1", mandate.as_str().as_bytes(), &[0], raw.as_bytes()];
+    URL_SAFE_NO_PAD.encode(hmac_sha256(session.form_token.as_bytes(), &parts))
+}
+
+fn recipients(register: &Register, mandate: &Mandate) -> Vec<ShownRecipient> {
+    let name = |id| register.agencies.get(id).map_or_else(|| Text::new("?", "?"), |agency| agency.body.legal_name.clone());
+    let mut shown = Vec::new();
+    for recipient in &mandate.recipients {
+        let contract = recipient.contract.as_ref().and_then(|id| register.contracts.get(id));
+        let locations = contract.map_or_else(|| mandate.locations.join(", "), |contract| contract.body.data_locations.join(", "));
+        shown.push(ShownRecipient {
+            name: name(&recipient.agency),
+            why: recipient.why.clone(),
+            is_processor: recipient.contract.is_some(),
+            locations,
+        });
+        for sub in contract.iter().flat_map(|contract| &contract.body.subprocessors) {
+            let why = contract.map_or_else(|| recipient.why.clone(), |contract| contract.body.scope.clone());
+            shown.push(ShownRecipient { name: name(&sub.agency), why, is_processor: true, locations: sub.location.clone() });
+        }
+    }
+    shown
+}

@@ -1,0 +1,95 @@
+//! Parameters of OAuth requests: each at most once, each at most so long.
+
+use std::collections::BTreeMap;
+
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::response::{IntoResponse, Response};
+use axum::Json;
+use serde_json::json;
+use usufruct_app::Error;
+
+/// Most parameters in one request.
+const MOST: usize = 64;
+
+/// The parameters of a request.
+pub(crate) struct Fields(BTreeMap<String, String>);
+
+impl Fields {
+    /// Reads `application/x-www-form-urlencoded`. An empty value counts as absent (RFC 6749 3.1); a repeated parameter is
+    /// refused (RFC 6749 3.2).
+    pub fn parse(bytes: &[u8]) -> Result<Self, OAuthError> {
+        let mut fields = BTreeMap::new();
+        for (count, (key, value)) in url::form_urlencoded::parse(bytes).enumerate() {
+            if count >= MOST {
+                return Err(OAuthError::new("invalid_request", "too many parameters"));
+            }
+            if !value.is_empty() && fields.insert(key.into_owned(), value.into_owned()).is_some() {
+                return Err(OAuthError::new("invalid_request", "a parameter is repeated"));
+            }
+        }
+        Ok(Self(fields))
+    }
+
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    pub fn required(&self, name: &'static str, missing: &'static str) -> Result<&str, OAuthError> {
+        self.get(name).ok_or_else(|| OAuthError::new("invalid_request", missing))
+    }
+}
+
+/// An error of RFC 6749 5.2. The description is ASCII without quotes and backslashes, as the RFC asks.
+#[derive(Clone, Debug)]
+pub(crate) struct OAuthError {
+    pub code: &'static str,
+    pub description: &'static str,
+}
+
+impl OAuthError {
+    pub fn new(code: &'static str, description: &'static str) -> Self {
+        Self { code, description }
+    }
+}
+
+impl From<Error> for OAuthError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Refused { .. } | Error::Unknown { .. } | Error::Unpermitted(_) => Self::new("invalid_grant", "the grant is not valid"),
+            other => {
+                tracing::error!(error = %other, "token request failed");
+                Self::new("server_error", "something broke on our side, try again")
+            }
+        }
+    }
+}
+
+impl IntoResponse for OAuthError {
+    fn into_response(self) -> Response {
+        let status = match self.code {
+            "invalid_client" => StatusCode::UNAUTHORIZED,
+            "server_error" => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        let body = Json(json!({ "error": self.code, "error_description": self.description }));
+        let mut response = (status, [(CACHE_CONTROL, "no-store"), (CONTENT_TYPE, "application/json")], body).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, axum::http::HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Fields;
+
+    #[test]
+    fn parameters_come_once() {
+        assert!(Fields::parse(b"a=1&a=2").is_err());
+        assert!(Fields::parse(b"a=&a=2").unwrap().get("a") == Some("2"));
+        assert!(Fields::parse("x=1&".repeat(65).as_bytes()).is_err());
+        assert!(Fields::parse(b"a=1&b=").unwrap().get("b").is_none());
+    }
+}
