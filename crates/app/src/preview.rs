@@ -6,6 +6,7 @@ use usufruct_core::id::{BlockId, MandateId, ServiceId};
 use usufruct_core::mandate::Necessity;
 use usufruct_store::grants;
 
+use crate::release::predicate;
 use crate::{App, Error};
 
 /// What one service would get under one mandate.
@@ -53,9 +54,14 @@ impl App {
                     block: asked.block.clone(),
                     form: asked.form,
                     necessity: asked.necessity,
-                    value: (asked.form != Form::Token)
-                        .then(|| own.iter().find(|own| own.block == asked.block).map(|own| own.value.clone()))
-                        .flatten(),
+                    value: {
+                        let value = own.iter().find(|own| own.block == asked.block).map(|own| own.value.clone());
+                        match asked.form {
+                            Form::Token => None,
+                            Form::Predicate => Some(predicate(value.as_deref().unwrap_or_default()).to_owned()),
+                            Form::Value => value,
+                        }
+                    },
                 })
                 .collect();
             let clauses = if decision.outcome == Outcome::Refuse { decision.because } else { Vec::new() };

@@ -180,10 +180,12 @@ impl App {
             let number = block_names::number(register, block)?;
             let value = match (form, lent.iter().find(|(known, _)| *known == number)) {
                 (Form::Token, _) => Zeroizing::new(token(&mandate.hash, block, subject)),
-                (_, None) => Zeroizing::new(String::new()),
+                (Form::Predicate, None) => Zeroizing::new(predicate("").to_owned()),
+                (Form::Value, None) => Zeroizing::new(String::new()),
                 (Form::Predicate | Form::Value, Some((_, sealed))) => {
                     let bytes = self.vault.open(logged, keyring, *resident, mandate.number, mandate.hash, block, sealed)?;
-                    Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned())
+                    let value = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
+                    if *form == Form::Predicate { Zeroizing::new(predicate(&value).to_owned()) } else { value }
                 }
             };
             opened.push((block.clone(), *form, value));
@@ -294,6 +296,11 @@ pub(crate) fn event(
         detail: None,
         until: refused.is_none().then(|| mandate.body.keep_until(now)),
     }
+}
+
+/// What a predicate says of a block: `true` when she has it and it is not itself a no. The value stays inside.
+pub(crate) fn predicate(value: &str) -> &'static str {
+    if matches!(value.trim(), "" | "false" | "no") { "false" } else { "true" }
 }
 
 /// A token that stands for a block of a resident at one service under one mandate. It carries nothing of the value.

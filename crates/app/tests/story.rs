@@ -44,6 +44,7 @@ on_both!(
     a_correction_reaches_the_copies_on_loan,
     a_deleted_resident_is_noise,
     a_mandate_ends_and_is_certified,
+    a_poorer_form_carries_nothing_of_the_value,
     a_register_is_a_fold_over_the_log,
     a_restart_keeps_everything,
     a_withdrawal_destroys_the_key,
@@ -266,6 +267,20 @@ fn a_mandate_ends_and_is_certified(dir: &Path, url: Option<&str>) {
     city.app.end_mandate(&mandate(), &city.signer(LIBRARY), reason).unwrap();
     assert_eq!(city.app.register().mandates[&mandate()].state, State::Erased);
     assert!(city.app.release(&city.request(&subject)).is_err());
+}
+
+fn a_poorer_form_carries_nothing_of_the_value(dir: &Path, url: Option<&str>) {
+    let city = City::found(dir, url);
+    let (_, subject) = city.cardholder();
+    let form = |form: Form| {
+        let mut request = city.request(&subject);
+        request.blocks = vec![(block("name"), form)];
+        city.app.release(&request).unwrap().blocks[0].2.as_str().to_owned()
+    };
+    assert_eq!(form(Form::Predicate), "true");
+    assert_eq!(form(Form::Value), "Resident 0");
+    let token = form(Form::Token);
+    assert_eq!((token.len(), token == form(Form::Token)), (22, true));
 }
 
 fn a_register_is_a_fold_over_the_log(dir: &Path, url: Option<&str>) {

@@ -158,7 +158,7 @@ impl City {
         for (id, correctable) in [("name", false), ("district", true)] {
             let body = json!({
                 "name": text(id), "category": "pd:Name", "sensitivity": "ordinary", "source_agency": LIBRARY,
-                "forms_allowed": ["token", "value"], "correctable": correctable,
+                "forms_allowed": ["token", "predicate", "value"], "correctable": correctable,
             });
             self.publish(StatementKind::DataBlock, &format!("blk_{id}"), OPERATOR, body);
         }

@@ -52,3 +52,19 @@ form-predicate = only yes or no
 form-value = the value
 sign-out-question = Do you want to sign out of the pass?
 sign-out-done = You are signed out.
+
+# Sample relying parties.
+sample-library = City Library (sample)
+sample-festival = Shopping Festival (sample)
+sample-note = A sample service. It signs people in with the
+sample-library-lead = Get a library card without filling in a form. The library asks the pass for what it needs, and you see it before you agree.
+sample-festival-lead = Collect stamps without giving your name. The festival is run by a company; it learns a pseudonym, a yes or no, and nothing else.
+sample-sign-in = Sign in with the city pass
+sample-known-as = This service knows you only as
+sample-read = Ask the pass for the data
+sample-released = The pass released
+sample-receipt = The use is in the log as number
+sample-until = To be deleted by
+sample-refused = The pass refused
+sample-denied = You chose not to share anything now. That is fine; see the other ways on the page before.
+sample-failed = The sign-in did not work. Start again.

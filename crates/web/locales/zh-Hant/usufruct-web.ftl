@@ -52,3 +52,19 @@ form-predicate = 僅是或否
 form-value = 內容
 sign-out-question = 要登出市民通嗎？
 sign-out-done = 您已登出。
+
+# 示範服務。
+sample-library = 市立圖書館（示範）
+sample-festival = 購物節（示範）
+sample-note = 示範服務，登入使用
+sample-library-lead = 不用填表就能申辦借閱證。圖書館只向市民通索取必要資料，您同意前會先看到內容。
+sample-festival-lead = 不必留下姓名就能集點。購物節由廠商執行，廠商只得到代碼與是或否，其他一概不知。
+sample-sign-in = 以市民通登入
+sample-known-as = 本服務只知道您的代碼：
+sample-read = 向市民通索取資料
+sample-released = 市民通已提供
+sample-receipt = 這次使用已記入日誌，編號
+sample-until = 刪除期限
+sample-refused = 市民通拒絕提供
+sample-denied = 您選擇先不提供資料，沒有關係；前一頁列有其他辦理方式。
+sample-failed = 登入沒有成功，請重新開始。

@@ -1,0 +1,109 @@
+//! What a relying party says to the pass: discovery, code exchange, release.
+
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use usufruct_core::ports::random;
+use usufruct_core::time::SECOND;
+
+use super::Sample;
+
+/// What the pass answered instead of data.
+pub(super) enum Answer {
+    Refused(Value),
+    Released(Value),
+}
+
+#[derive(Deserialize)]
+struct IdClaims {
+    sub: String,
+    nonce: String,
+    iat: i64,
+    exp: i64,
+}
+
+impl Sample {
+    /// A random word for cookies, states and verifiers.
+    pub(super) fn word(&self) -> String {
+        use base64::Engine;
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random::<32>(self.settings.rng.as_ref()))
+    }
+
+    /// Where to send the visitor to sign in.
+    pub(super) fn authorize_url(&self, state: &str, nonce: &str, verifier: &str, language: &str) -> String {
+        use base64::Engine;
+        let challenge = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(usufruct_core::hash::sha256(verifier.as_bytes()).0);
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("response_type", "code")
+            .append_pair("client_id", self.settings.service.as_str())
+            .append_pair("redirect_uri", &self.redirect_uri())
+            .append_pair("scope", &format!("openid {}", self.settings.mandate))
+            .append_pair("state", state)
+            .append_pair("nonce", nonce)
+            .append_pair("code_challenge", &challenge)
+            .append_pair("code_challenge_method", "S256")
+            .append_pair("lang", language)
+            .finish();
+        format!("{}/oidc/authorize?{query}", self.settings.issuer)
+    }
+
+    fn redirect_uri(&self) -> String {
+        format!("{}/callback", self.settings.own_url)
+    }
+
+    /// Exchanges a code and verifies the ID token. The answer is the pseudonym.
+    pub(super) async fn exchange(&self, code: &str, nonce: &str, verifier: &str) -> Option<String> {
+        let uri = self.redirect_uri();
+        let form = [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", &uri), ("code_verifier", verifier)];
+        let answer = self.token(&form).await?;
+        self.subject(answer["id_token"].as_str()?, nonce).await
+    }
+
+    /// Asks the release API for the service's blocks of a pseudonym.
+    pub(super) async fn release(&self, subject: &str) -> Option<Answer> {
+        let token = self.token(&[("grant_type", "client_credentials"), ("scope", "release")]).await?;
+        let blocks: Vec<Value> =
+            self.settings.blocks.iter().map(|(block, form)| json!({ "block": block, "form": form })).collect();
+        let body = json!({ "subject": subject, "mandate": self.settings.mandate, "blocks": blocks, "reason": self.settings.reason });
+        let request = self.http.post(format!("{}/api/releases", self.settings.issuer));
+        let answer = request.bearer_auth(token["access_token"].as_str()?).json(&body).send().await.ok()?;
+        let released = answer.status().is_success();
+        let body = answer.json().await.ok()?;
+        Some(if released { Answer::Released(body) } else { Answer::Refused(body) })
+    }
+
+    async fn token(&self, form: &[(&str, &str)]) -> Option<Value> {
+        let assertion = self.assertion()?;
+        let mut form: Vec<(&str, &str)> = form.to_vec();
+        form.push(("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"));
+        form.push(("client_assertion", &assertion));
+        let answer = self.http.post(format!("{}/oidc/token", self.settings.issuer)).form(&form).send().await.ok()?;
+        if answer.status().is_success() { answer.json().await.ok() } else { None }
+    }
+
+    fn assertion(&self) -> Option<String> {
+        let now = self.settings.clock.now().seconds();
+        let mut header = Header::new(Algorithm::ES256);
+        header.kid = Some(self.kid.clone());
+        let claims = json!({
+            "iss": self.settings.service, "sub": self.settings.service, "aud": self.settings.issuer,
+            "iat": now, "exp": now + 60, "jti": self.word(),
+        });
+        jsonwebtoken::encode(&header, &claims, &self.key).ok()
+    }
+
+    async fn subject(&self, id_token: &str, nonce: &str) -> Option<String> {
+        let keys: Value = self.http.get(format!("{}/oidc/jwks", self.settings.issuer)).send().await.ok()?.json().await.ok()?;
+        let kid = jsonwebtoken::decode_header(id_token).ok()?.kid?;
+        let key = keys["keys"].as_array()?.iter().find(|key| key["kid"] == kid.as_str())?;
+        let key = DecodingKey::from_ec_components(key["x"].as_str()?, key["y"].as_str()?).ok()?;
+        let mut validation = Validation::new(Algorithm::ES256);
+        validation.validate_exp = false;
+        validation.set_audience(&[self.settings.service.as_str()]);
+        validation.set_issuer(&[&self.settings.issuer]);
+        validation.set_required_spec_claims(&["iss", "sub", "aud", "exp"]);
+        let claims = jsonwebtoken::decode::<IdClaims>(id_token, &key, &validation).ok()?.claims;
+        let now = self.settings.clock.now().micros() / SECOND;
+        (claims.nonce == nonce && claims.exp > now && claims.iat <= now + 60).then_some(claims.sub)
+    }
+}
