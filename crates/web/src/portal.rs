@@ -1,13 +1,48 @@
-//! portal
+//! The resident portal: what happened to my data, what I agreed to, what I can do.
+
+mod account;
+mod consents;
+mod data;
+pub(crate) mod demo;
+mod footprint;
+mod home;
+mod objections;
+mod preview;
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
 
 use crate::Site;
-
-pub(crate) mod demo;
+use crate::fault::Fault;
 
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new()
+        .route("/", get(home::front))
+        .route("/me", get(home::overview))
+        .route("/me/footprint", get(footprint::page))
+        .route("/me/footprint.json", get(footprint::download))
+        .route("/me/footprint/{n}/object", get(objections::form).post(objections::object))
+        .route("/me/cases", get(objections::list))
+        .route("/me/consents", get(consents::list))
+        .route("/me/consents/{mandate}/withdraw", post(consents::withdraw))
+        .route("/me/data", get(data::list))
+        .route("/me/data/{block}", post(data::correct))
+        .route("/me/preview", get(preview::page))
+        .route("/me/account", get(account::page))
+        .route("/me/account/delete", get(account::ask_delete).post(account::delete))
+        .route("/me/account/deactivate", post(account::deactivate))
+        .route("/me/account/reactivate", post(account::reactivate))
+        .route("/me/sign-out", post(account::sign_out))
+        .route("/me/sign-out-everywhere", post(account::sign_out_everywhere))
+}
+
+/// After a form: the page to look at next.
+fn see(target: &str) -> Result<Response, Fault> {
+    let target = HeaderValue::from_str(target).map_err(|_| Fault::internal())?;
+    Ok((StatusCode::SEE_OTHER, [(LOCATION, target)]).into_response())
 }

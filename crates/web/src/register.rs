@@ -1,11 +1,38 @@
-//! register
+//! The public register: mandates, services, processors, agencies, certificates. No sign-in; JSON beside each page.
+
+mod lists;
+mod mandates;
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::header::ACCESS_CONTROL_ALLOW_ORIGIN;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::Json;
+use serde::Serialize;
 
 use crate::Site;
 
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new()
+        .route("/register", get(mandates::list))
+        .route("/register.json", get(mandates::list_json))
+        .route("/register/mandates", get(mandates::list))
+        .route("/register/mandates/{id}", get(mandates::one))
+        .route("/register/services", get(lists::services))
+        .route("/register/services.json", get(lists::services_json))
+        .route("/register/services/{id}", get(lists::service))
+        .route("/register/processors", get(lists::processors))
+        .route("/register/processors.json", get(lists::processors_json))
+        .route("/register/agencies", get(lists::agencies))
+        .route("/register/agencies.json", get(lists::agencies_json))
+        .route("/register/certificates", get(lists::certificates))
+        .route("/register/certificates.json", get(lists::certificates_json))
+        .route("/register/certificates/{id}", get(lists::certificate))
+}
+
+/// Public JSON that any site may read.
+fn open_json(value: &impl Serialize) -> Response {
+    ([(ACCESS_CONTROL_ALLOW_ORIGIN, "*")], Json(value)).into_response()
 }

@@ -1,11 +1,75 @@
-//! register
+//! Shortcuts of the demo: sign in as somebody, and a clerk who enrols anybody. A real pass has none of these routes.
 
 use std::sync::Arc;
 
+use askama::Template;
 use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::http::header::SET_COOKIE;
+use axum::response::Response;
+use axum::routing::get;
+use i18n_embed_fl::fl;
+use serde::Deserialize;
+use usufruct_app::NewResident;
+use usufruct_core::ports::random;
 
+use super::see;
 use crate::Site;
+use crate::fault::Fault;
+use crate::page::{Page, show};
+use crate::passkey::own_path;
+use crate::session::cookie;
+use crate::site::blocking;
+
+#[derive(Template)]
+#[template(path = "clerk.html")]
+struct ClerkPage {
+    page: Page,
+    code: String,
+}
 
 pub(crate) fn router() -> Router<Arc<Site>> {
-    Router::new()
+    Router::new().route("/demo/sign-in/{key}", get(sign_in)).route("/demo/clerk", get(ask).post(enrol))
+}
+
+#[derive(Deserialize)]
+struct Next {
+    #[serde(default)]
+    next: String,
+}
+
+async fn sign_in(State(site): State<Arc<Site>>, Path(key): Path<String>, Query(next): Query<Next>) -> Result<Response, Fault> {
+    let personas = site.settings.demo.iter().flat_map(|demo| &demo.personas);
+    let resident = personas.into_iter().find(|persona| persona.key == key).ok_or_else(|| Fault::not_found("persona"))?.resident;
+    let token = blocking(&site, move |app| app.open_session(resident, "demo")).await?;
+    let mut response = see(&own_path(&next.next))?;
+    response.headers_mut().insert(SET_COOKIE, cookie(&site, &token));
+    Ok(response)
+}
+
+async fn ask(page: Page) -> Response {
+    show(&ClerkPage { page, code: String::new() })
+}
+
+/// Enrols one more invented resident and prints her code.
+async fn enrol(State(site): State<Arc<Site>>, page: Page) -> Result<Response, Fault> {
+    let code = blocking(&site, |app| {
+        let number = u16::from_be_bytes(random(app.rng()));
+        let register = app.register();
+        let invented = [
+            ("blk_name", format!("陳示範{number} Chen Demo {number}")),
+            ("blk_birth-date", "1990-05-04".to_owned()),
+            ("blk_over-18", "yes".to_owned()),
+            ("blk_residence-district", "海濱區 Seaside".to_owned()),
+            ("blk_email", format!("demo{number}@example.org")),
+            ("blk_mobile-phone", format!("0900-{:06}", number)),
+            ("blk_preferred-language", "zh-Hant".to_owned()),
+        ];
+        let blocks = invented.into_iter().filter_map(|(id, value)| Some((id.parse().ok()?, value)));
+        let blocks = blocks.filter(|(id, _)| register.blocks.contains_key(id)).collect();
+        let enrolled = app.enrol(&[NewResident { blocks }])?;
+        app.invite(enrolled[0].resident)
+    })
+    .await?;
+    Ok(show(&ClerkPage { page, code }))
 }

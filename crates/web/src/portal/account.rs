@@ -1,0 +1,75 @@
+//! The account: devices, signing out, deactivating, deleting.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::header::SET_COOKIE;
+use axum::response::Response;
+use i18n_embed_fl::fl;
+use usufruct_app::store::passkeys::Passkey;
+use usufruct_app::store::residents::ResidentState;
+
+use super::see;
+use crate::Site;
+use crate::fault::Fault;
+use crate::form::{Checked, Empty};
+use crate::page::{Page, show};
+use crate::session::{Resident, cookie};
+use crate::site::blocking;
+
+#[derive(Template)]
+#[template(path = "account.html")]
+struct AccountPage {
+    page: Page,
+    passkeys: Vec<Passkey>,
+    sessions: i64,
+    is_active: bool,
+}
+
+#[derive(Template)]
+#[template(path = "delete.html")]
+struct DeletePage {
+    page: Page,
+}
+
+pub(crate) async fn page(State(site): State<Arc<Site>>, page: Page, Resident(session): Resident) -> Result<Response, Fault> {
+    let resident = session.resident;
+    let (passkeys, sessions) = blocking(&site, move |app| Ok((app.passkeys(resident)?, app.session_count(resident)?))).await?;
+    Ok(show(&AccountPage { page, passkeys, sessions, is_active: session.active }))
+}
+
+pub(crate) async fn sign_out(State(site): State<Arc<Site>>, Checked(session, Empty {}): Checked<Empty>) -> Result<Response, Fault> {
+    blocking(&site, move |app| app.close_session(&session)).await?;
+    signed_out(&site, "/")
+}
+
+pub(crate) async fn sign_out_everywhere(State(site): State<Arc<Site>>, Checked(session, Empty {}): Checked<Empty>) -> Result<Response, Fault> {
+    blocking(&site, move |app| app.sign_out_everywhere(session.resident)).await?;
+    signed_out(&site, "/")
+}
+
+pub(crate) async fn deactivate(State(site): State<Arc<Site>>, Checked(session, Empty {}): Checked<Empty>) -> Result<Response, Fault> {
+    blocking(&site, move |app| app.set_active(session.resident, ResidentState::Deactivated)).await?;
+    see("/me/account")
+}
+
+pub(crate) async fn reactivate(State(site): State<Arc<Site>>, Checked(session, Empty {}): Checked<Empty>) -> Result<Response, Fault> {
+    blocking(&site, move |app| app.set_active(session.resident, ResidentState::Active)).await?;
+    see("/me/account")
+}
+
+pub(crate) async fn ask_delete(page: Page, Resident(_): Resident) -> Response {
+    show(&DeletePage { page })
+}
+
+pub(crate) async fn delete(State(site): State<Arc<Site>>, Checked(session, Empty {}): Checked<Empty>) -> Result<Response, Fault> {
+    let certificate = blocking(&site, move |app| app.delete_resident(session.resident)).await?;
+    signed_out(&site, &format!("/register/certificates/{certificate}"))
+}
+
+fn signed_out(site: &Site, target: &str) -> Result<Response, Fault> {
+    let mut response = see(target)?;
+    response.headers_mut().insert(SET_COOKIE, cookie(site, ""));
+    Ok(response)
+}
