@@ -9,10 +9,8 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::routing::{get, post};
 use usufruct_core::event::Form;
-use usufruct_core::hash::sha256;
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
 use usufruct_core::ports::{Clock, Rng};
-use usufruct_core::service::Jwk;
 
 /// Which sample it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +30,9 @@ pub struct SampleSettings {
     pub blocks: Vec<(BlockId, Form)>,
     /// Reason code of the mandate.
     pub reason: String,
-    /// P-256 key, PKCS#8 DER.
+    /// P-256 key, PKCS#8 DER, and its name in the service's statement.
     pub key_pkcs8: Vec<u8>,
+    pub kid: String,
     /// Its own base URL, without trailing slash.
     pub own_url: String,
     /// The pass.
@@ -46,7 +45,6 @@ pub struct SampleSettings {
 struct Sample {
     settings: SampleSettings,
     http: reqwest::Client,
-    kid: String,
     key: jsonwebtoken::EncodingKey,
     /// Visitors by their cookie; nothing is stored.
     visitors: Mutex<HashMap<String, Visitor>>,
@@ -61,12 +59,10 @@ struct Visitor {
     subject: Option<String>,
 }
 
-/// The pages of a sample relying party. The message says what is wrong with its key.
+/// The pages of a sample relying party. The message says why no HTTP client could be made.
 pub fn router(settings: SampleSettings) -> Result<Router, String> {
-    let jwk = client_jwk(&settings.key_pkcs8).ok_or("The key of the sample service is not P-256 in PKCS#8. Delete it and start again.")?;
     let sample = Sample {
         http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().map_err(|error| error.to_string())?,
-        kid: jwk.kid,
         key: jsonwebtoken::EncodingKey::from_ec_der(&settings.key_pkcs8),
         settings,
         visitors: Mutex::default(),
@@ -79,22 +75,4 @@ pub fn router(settings: SampleSettings) -> Result<Router, String> {
         .route("/logout", post(pages::logout))
         .route("/style.css", get(pages::style))
         .with_state(Arc::new(sample)))
-}
-
-/// A fresh P-256 key for a service, PKCS#8 DER. Empty when the system has no randomness.
-pub fn new_client_key() -> Vec<u8> {
-    crate::oidc::keys::make()
-}
-
-/// The public half of a service's key, as its statement carries it.
-pub fn client_jwk(pkcs8: &[u8]) -> Option<Jwk> {
-    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
-    use base64::Engine;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).ok()?;
-    // An uncompressed point: 0x04, x, y (SEC 1, 2.3.3).
-    let point = pair.public_key().as_ref();
-    let (x, y) = (URL_SAFE_NO_PAD.encode(&point[1..33]), URL_SAFE_NO_PAD.encode(&point[33..65]));
-    let thumbprint = sha256(format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#).as_bytes());
-    Some(Jwk { kid: URL_SAFE_NO_PAD.encode(&thumbprint.0[..12]), kty: "EC".into(), crv: "P-256".into(), x, y })
 }

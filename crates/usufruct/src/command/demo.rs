@@ -8,10 +8,14 @@ use std::sync::Arc;
 
 use clap::Args;
 use usufruct_app::App;
+use usufruct_core::id::ServiceId;
+use usufruct_core::mandate::Necessity;
 use usufruct_core::ports::Clock;
+use usufruct_web::sample::{self, SampleKind, SampleSettings};
 use usufruct_web::{DemoSettings, Persona, Settings};
 
-use crate::clock::{self, DemoClock};
+use crate::chance::SystemRng;
+use crate::clock::{self, DemoClock, SystemClock};
 use crate::data_dir::{self, DataDir, DemoFile, Setup, Stage};
 use crate::demo::city::City;
 use crate::demo::load::{self, SamplePorts};
@@ -188,9 +192,28 @@ fn clear(path: &Path) -> Result<(), Failure> {
     last.into_iter().try_for_each(|path| fs::remove_file(path).map_err(failed))
 }
 
-/// A sample relying party.
-fn sample(_app: &App, _service: &str, _issuer: &str, _own_url: &str) -> Result<axum::Router, Failure> {
-    Ok(axum::Router::new())
+/// A sample relying party: it asks for the required blocks of its first mandate, with the mandate's first reason.
+fn sample(app: &App, service: &str, issuer: &str, own_url: &str) -> Result<axum::Router, Failure> {
+    let missing = || Failure::impossible(format!("The city has no sample service {service}."), "Add it to the city's services.");
+    let register = app.register();
+    let id: ServiceId = service.parse().map_err(|_| missing())?;
+    let entry = register.services.get(&id).ok_or_else(missing)?;
+    let mandate = entry.body.mandates.first().and_then(|id| register.mandates.get_key_value(id)).ok_or_else(missing)?;
+    let required = mandate.1.body.blocks.iter().filter(|asked| asked.necessity == Necessity::Required);
+    let settings = SampleSettings {
+        kind: if service == SAMPLES[0] { SampleKind::Library } else { SampleKind::Festival },
+        mandate: mandate.0.clone(),
+        blocks: required.map(|asked| (asked.block.clone(), asked.form)).collect(),
+        reason: mandate.1.body.reasons.first().map(|reason| reason.code.clone()).unwrap_or_default(),
+        key_pkcs8: load::service_key(app.house(), service)?,
+        kid: entry.body.jwks.first().map(|key| key.kid.clone()).unwrap_or_default(),
+        own_url: own_url.to_owned(),
+        issuer: issuer.to_owned(),
+        clock: Arc::new(SystemClock),
+        rng: Arc::new(SystemRng),
+        service: id,
+    };
+    sample::router(settings).map_err(|message| Failure::impossible(message, "Start the demo again."))
 }
 
 fn personas(city: &City, demo: &DemoFile) -> Vec<Persona> {

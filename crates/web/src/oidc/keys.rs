@@ -36,8 +36,7 @@ impl ProviderKey {
     }
 }
 
-/// A fresh P-256 key, PKCS#8 DER.
-pub(crate) fn make() -> Vec<u8> {
+fn make() -> Vec<u8> {
     // The library draws the key from the system's generator; it offers no other way to make one.
     let made = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &aws_lc_rs::rand::SystemRandom::default());
     made.map(|pkcs8| pkcs8.as_ref().to_vec()).unwrap_or_default()

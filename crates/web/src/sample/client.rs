@@ -84,7 +84,7 @@ impl Sample {
     fn assertion(&self) -> Option<String> {
         let now = self.settings.clock.now().seconds();
         let mut header = Header::new(Algorithm::ES256);
-        header.kid = Some(self.kid.clone());
+        header.kid = Some(self.settings.kid.clone());
         let claims = json!({
             "iss": self.settings.service, "sub": self.settings.service, "aud": self.settings.issuer,
             "iat": now, "exp": now + 60, "jti": self.word(),
