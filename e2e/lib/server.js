@@ -1,0 +1,87 @@
+// Starts the program on free ports with a data directory of its own.
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+const BUILT = ["target/release/usufruct", "target/debug/usufruct"].map((path) => join(ROOT, path));
+
+/** The program under test. */
+export function program() {
+  const found = [process.env.USUFRUCT_BIN, ...BUILT].find((path) => path && existsSync(path));
+  if (!found) throw new Error("The program is not built. Run `cargo build -p usufruct` first.");
+  return found;
+}
+
+/** A port with two free ports after it. */
+export async function threePorts() {
+  for (let tries = 0; tries < 200; tries++) {
+    const base = 20_000 + Math.floor(Math.random() * 20_000);
+    const free = await Promise.all([base, base + 1, base + 2].map(isFree));
+    if (free.every(Boolean)) return base;
+  }
+  throw new Error("No three free ports in a row.");
+}
+
+/** @param {number} port @returns {Promise<boolean>} */
+function isFree(port) {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once("error", () => resolve(false));
+    probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
+  });
+}
+
+/** An empty directory that `clean` removes. */
+export function workDir() {
+  const dir = mkdtempSync(join(tmpdir(), "usufruct-e2e-"));
+  return { dir, clean: () => rmSync(dir, { recursive: true, force: true }) };
+}
+
+/**
+ * Runs a subcommand that serves until it is stopped.
+ * @param {string[]} args
+ * @param {string} base URL that answers when the server is up
+ */
+export async function serve(args, base) {
+  const child = spawn(program(), args, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  for (let tries = 0; ; tries++) {
+    if (child.exitCode !== null) throw new Error(`The server ended: ${output}`);
+    if (await fetch(`${base}/log/vkey`).then((answer) => answer.ok, () => false)) break;
+    if (tries > 600) throw new Error(`The server did not come up: ${output}`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  return {
+    output: () => output,
+    stop: async () => {
+      child.kill("SIGTERM");
+      await ended;
+    },
+    kill: async () => {
+      child.kill("SIGKILL");
+      await ended;
+    },
+  };
+}
+
+/** A demo city on free ports. @param {{residents?: number, database?: string}} [options] */
+export async function demo({ residents = 50, database } = {}) {
+  const port = await threePorts();
+  const { dir, clean } = workDir();
+  const data = join(dir, "data");
+  const url = `http://localhost:${port}`;
+  const args = ["demo", "--residents", `${residents}`, "--data-dir", data, "--listen", `127.0.0.1:${port}`];
+  if (database) args.push("--database", database);
+  const server = await serve(args, url);
+  const stop = async () => {
+    await server.stop();
+    clean();
+  };
+  return { ...server, stop, url, data, library: `http://localhost:${port + 1}`, festival: `http://localhost:${port + 2}`, args };
+}

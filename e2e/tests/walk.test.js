@@ -1,0 +1,226 @@
+// The main path in a real browser: enrol, sign in, agree, read, see it verified, withdraw, certificate. Then insiders.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { addAuthenticator, openBrowser, openPage } from "../lib/browser.js";
+import { demo } from "../lib/server.js";
+
+/** @type {Awaited<ReturnType<typeof demo>>} */
+let city;
+/** @type {import("playwright-core").Browser} */
+let browser;
+const opened = [];
+
+before(async () => {
+  city = await demo({ database: process.env.USUFRUCT_E2E_DATABASE });
+  browser = await openBrowser();
+});
+
+after(async () => {
+  await browser?.close();
+  await city?.stop();
+});
+
+/** A browser of a fresh resident who enrolled with a clerk's code. */
+async function enrolled() {
+  const visit = await openPage(browser, { baseURL: city.url });
+  opened.push(visit.problems);
+  await addAuthenticator(visit.page);
+  await visit.page.goto("/demo/clerk");
+  await visit.page.getByTestId("print-code").click();
+  const code = await visit.page.getByTestId("invitation-code").innerText();
+  await visit.page.goto("/enrol");
+  await visit.page.fill("#code", code.toLowerCase().replaceAll("-", " "));
+  await visit.page.getByTestId("make-passkey").click();
+  await visit.page.waitForURL("**/me");
+  return { ...visit, code };
+}
+
+/** Signs in to the sample library and agrees. */
+async function agree(page) {
+  await page.goto(city.library);
+  await page.getByTestId("sign-in").click();
+  await page.waitForURL("**/oidc/authorize**");
+  await page.getByTestId("agree").click();
+  await page.waitForURL(`${city.library}/`);
+}
+
+async function read(page) {
+  await page.goto(city.library);
+  await page.getByTestId("read-block").click();
+}
+
+/** Opens the footprint and waits until the browser has checked every line. */
+async function checked(page) {
+  await page.goto(`${city.url}/me/footprint`);
+  await page.waitForFunction(
+    () => {
+      const rows = [...document.querySelectorAll("[data-line]")];
+      return rows.length > 0 && rows.every((row) => ["verified", "broken"].includes(row.getAttribute("data-proof") ?? ""));
+    },
+    undefined,
+    { timeout: 40_000 },
+  );
+  const rows = page.locator("[data-line]");
+  return rows.evaluateAll((rows) => rows.map((row) => ({ n: row.getAttribute("data-line"), proof: row.getAttribute("data-proof"), text: row.textContent })));
+}
+
+test("enrol, sign in, agree, read, verified, withdraw, refused, certificate", async () => {
+  const { page, code } = await enrolled();
+
+  // The code works once.
+  const again = await fetch(`${city.url}/webauthn/register/start`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ code }),
+  });
+  assert.equal(again.status, 409);
+
+  await page.goto(city.library);
+  await page.getByTestId("sign-in").click();
+  await page.waitForURL("**/oidc/authorize**");
+  const boxes = await Promise.all(["agree", "not-now"].map((id) => page.getByTestId(id).boundingBox()));
+  assert.deepEqual([boxes[0].width, boxes[0].height, boxes[0].y], [boxes[1].width, boxes[1].height, boxes[1].y]);
+  const looks = await Promise.all(
+    ["agree", "not-now"].map((id) => page.getByTestId(id).evaluate((node) => getComputedStyle(node).backgroundColor + getComputedStyle(node).color)),
+  );
+  assert.equal(looks[0], looks[1]);
+  assert.ok((await page.getByTestId("alternatives").locator("li").count()) >= 1);
+  assert.equal(await page.locator("input[type=checkbox]:checked").count(), 0);
+  await page.getByTestId("agree").click();
+  await page.waitForURL(`${city.library}/`);
+  const subject = await page.getByTestId("subject").innerText();
+  assert.match(subject, /^[\w-]{22}$/);
+
+  await read(page);
+  const released = await page.getByTestId("released").innerText();
+  assert.match(released, /Chen Demo/);
+  assert.match(released, /true/, "the date of birth leaves as yes or no");
+  assert.doesNotMatch(released, /1990-05-04/);
+
+  const lines = await checked(page);
+  assert.deepEqual(lines.map((line) => line.proof), lines.map(() => "verified"));
+  assert.ok(lines.some((line) => /City Library/.test(line.text)));
+  assert.equal(lines.length, 3);
+
+  await page.goto(`${city.url}/me/consents`);
+  await page.getByTestId("withdraw-mdt_library-card").click();
+  await page.getByTestId("certificate").click();
+  await page.waitForURL("**/register/certificates/**");
+  assert.match(await page.getByTestId("cause").innerText(), /withdrew/);
+
+  await read(page);
+  await page.getByTestId("refused").waitFor();
+
+  // Coming back means a new pseudonym and a new question.
+  await page.goto(city.library);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await agree(page);
+  assert.notEqual(await page.getByTestId("subject").innerText(), subject);
+});
+
+test("not now leads back without anything", async () => {
+  const { page } = await enrolled();
+  await page.goto(city.festival);
+  await page.getByTestId("sign-in").click();
+  await page.getByTestId("not-now").click();
+  await page.getByTestId("denied").waitFor();
+  await page.goto(`${city.url}/me/footprint`);
+  assert.equal(await page.locator("[data-line]").count(), 0);
+});
+
+test("the passkey signs in again, and signing out everywhere ends every session", async () => {
+  const { page, context } = await enrolled();
+  await page.goto("/me/account");
+  await page.getByTestId("sign-out").click();
+  await page.goto("/me");
+  await page.waitForURL("**/sign-in?next=**");
+  await page.getByTestId("passkey").click();
+  await page.waitForURL("**/me");
+  const other = await context.newPage();
+  await other.goto("/me/account");
+  await other.getByTestId("sign-out-everywhere").click();
+  await page.goto("/me");
+  await page.waitForURL("**/sign-in?next=**");
+});
+
+test("object, correct, deactivate, delete", async () => {
+  const { page } = await enrolled();
+  await agree(page);
+  await read(page);
+  await page.goto(`${city.url}/me/footprint`);
+  await page.getByRole("link", { name: "Object" }).first().click();
+  await page.fill("#words", "I did not ask for a card.");
+  await page.getByTestId("send-objection").click();
+  assert.match(await page.getByTestId("case").innerText(), /I did not ask for a card/);
+
+  await page.goto("/me/data");
+  const field = page.locator("#value-blk_email");
+  if (await field.count()) {
+    await field.fill("new@example.org");
+    await field.locator("xpath=ancestor::form").getByRole("button").click();
+    assert.match(await page.locator("main").innerText(), /new@example\.org/);
+  }
+
+  await page.goto("/me/preview?service=svc_library");
+  assert.match(await page.locator("main").innerText(), /Chen Demo/);
+
+  await page.goto("/me/account");
+  await page.getByTestId("deactivate").click();
+  await read(page);
+  assert.match(await page.getByTestId("refused").innerText(), /resident/);
+  await page.goto(`${city.url}/me/account`);
+  await page.getByTestId("reactivate").click();
+
+  await page.goto("/me/account/delete");
+  await page.getByTestId("delete").click();
+  await page.waitForURL("**/register/certificates/**");
+  await page.goto("/me");
+  await page.waitForURL("**/sign-in?next=**");
+  await read(page);
+  await page.getByTestId("refused").waitFor();
+});
+
+test("an insider edits the stored use: the line turns red", { skip: process.env.USUFRUCT_E2E_DATABASE && "edits a SQLite file" }, async () => {
+  const { page } = await enrolled();
+  await agree(page);
+  await read(page);
+  assert.ok((await checked(page)).every((line) => line.proof === "verified"));
+  const script = `
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], timeout=20)
+shard, resident, n, sealed = db.execute("SELECT shard, resident, n, sealed FROM lines ORDER BY idx DESC LIMIT 1").fetchone()
+changed = sealed[:-1] + bytes([sealed[-1] ^ 1])
+db.execute("UPDATE lines SET sealed = ? WHERE shard = ? AND resident = ? AND n = ?", (changed, shard, resident, n))
+db.commit()
+`;
+  const edit = spawnSync("python3", ["-c", script, join(city.data, "usufruct.db")], { encoding: "utf8" });
+  assert.equal(edit.status, 0, edit.stderr);
+  const lines = await checked(page);
+  assert.equal(lines[0].proof, "broken");
+  assert.match(await page.locator("#proof-summary").innerText(), /do not match/);
+  assert.equal(await page.locator("#proof-summary").getAttribute("data-proof"), "broken");
+});
+
+test("an insider edits a tile: the lines turn red", async () => {
+  const { page } = await enrolled();
+  await agree(page);
+  assert.ok((await checked(page)).every((line) => line.proof === "verified"));
+  const dir = join(city.data, "log", "tile", "0");
+  const files = readdirSync(dir, { recursive: true }).map((name) => join(dir, String(name))).filter((path) => statSync(path).isFile());
+  for (const path of files) {
+    const bytes = readFileSync(path);
+    bytes[bytes.length - 1] ^= 1;
+    writeFileSync(path, bytes);
+  }
+  const fresh = await openPage(browser, { baseURL: city.url });
+  await fresh.context.addCookies(await page.context().cookies());
+  const lines = await checked(fresh.page);
+  assert.ok(lines.some((line) => line.proof === "broken"), JSON.stringify(lines));
+});
+
+test("no page broke the content security policy or failed", () => {
+  assert.deepEqual(opened.flat(), []);
+});
