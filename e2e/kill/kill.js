@@ -1,0 +1,142 @@
+// Kills the server with SIGKILL at random points under load and checks after each restart what it had promised.
+//   node e2e/kill/kill.js --kills 200 --seed 7 [--report FILE]
+import { spawnSync } from "node:child_process";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { Tiles, equal, hex, leafHash, openCheckpoint, parseVkey, verifyConsistency } from "../../verifier/index.js";
+import { program, serve, threePorts, workDir } from "../lib/server.js";
+import { personas, releaseToken, service, subject } from "../lib/service.js";
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+const { values } = parseArgs({ options: { kills: { type: "string", default: "5" }, seed: { type: "string" }, report: { type: "string" } } });
+const kills = Number(values.kills);
+const seed = Number(values.seed ?? Math.floor(Math.random() * 1e9));
+const CLIENTS = 16;
+
+/** A repeatable source of chance (mulberry32). */
+let state = seed >>> 0;
+function chance() {
+  state = (state + 0x6d2b79f5) >>> 0;
+  let t = Math.imul(state ^ (state >>> 15), 1 | state);
+  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+  return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+}
+
+const { dir, clean } = workDir();
+const port = await threePorts();
+const city = { url: `http://localhost:${port}`, data: join(dir, "data") };
+const folder = join(dir, "city");
+cpSync(join(ROOT, "examples/taipei-like"), folder, { recursive: true });
+const mandate = join(folder, "mandates/library-card.toml");
+writeFileSync(mandate, readFileSync(mandate, "utf8").replace(/rate_cap = .*/, 'rate_cap = { uses = 1000000, per = "P1D" }'));
+const args = ["demo", "--residents", "20", "--city", folder, "--data-dir", city.data, "--listen", `127.0.0.1:${port}`];
+if (process.env.USUFRUCT_KILL_DATABASE) args.push("--database", process.env.USUFRUCT_KILL_DATABASE);
+
+let server = await serve(args, city.url);
+const library = await service(city, "svc_library");
+const subjects = [];
+for (const persona of await personas(city)) subjects.push(await subject(city, library, persona, "openid mdt_library-card"));
+
+/** Every answered use: leaf number and leaf hash of its receipt. @type {{index: number, hash: Uint8Array}[]} */
+const acknowledged = [];
+/** Every checkpoint seen. */
+const seen = [];
+let refused = 0;
+
+async function load(token, running) {
+  while (running.on) {
+    const body = { subject: subjects[Math.floor(chance() * subjects.length)], mandate: "mdt_library-card", blocks: [{ block: "blk_name", form: "value" }], reason: "renewal" };
+    try {
+      const answer = await fetch(`${city.url}/api/releases`, {
+        method: "POST", headers: { authorization: `Bearer ${token}`, "content-type": "application/json" }, body: JSON.stringify(body),
+      });
+      const released = await answer.json();
+      if (answer.ok) acknowledged.push({ index: released.log.index, hash: Buffer.from(released.receipt.split("\n")[3], "base64") });
+      else if (answer.status < 500) refused++;
+    } catch {
+      // The server was killed while it answered: nothing was acknowledged.
+    }
+  }
+}
+
+const fetchBytes = async (path) => {
+  const answer = await fetch(`${city.url}${path}`);
+  return answer.ok ? new Uint8Array(await answer.arrayBuffer()) : null;
+};
+
+async function checkpoint() {
+  const verifier = await parseVkey((await (await fetch(`${city.url}/log/vkey`)).text()).trim());
+  const note = await fetchBytes("/log/checkpoint");
+  return note && openCheckpoint(note, "localhost/lanwan", verifier);
+}
+
+/** The log must extend every checkpoint seen before and hold the acknowledged uses from number `from` on. */
+async function check(from) {
+  const wanted = Math.max(0, ...acknowledged.map((use) => use.index + 1));
+  let now = await checkpoint();
+  for (let tries = 0; (!now || now.size < wanted) && tries < 100; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    now = await checkpoint();
+  }
+  if (now.size < wanted) throw new Error(`Acknowledged uses up to ${wanted} are missing: the log has ${now.size}.`);
+  const tiles = new Tiles(fetchBytes, now.size);
+  if (!equal(await tiles.root(), now.root)) throw new Error("The tiles lead to another root.");
+  for (const old of seen) {
+    if (old.size > now.size) throw new Error(`The log shrank from ${old.size} to ${now.size}.`);
+    const good = old.size === now.size ? equal(old.root, now.root) : old.size === 0 || (await verifyConsistency(old.size, now.size, old.root, now.root, await tiles.consistencyProof(old.size)));
+    if (good === false) throw new Error(`The log is not consistent with the checkpoint of size ${old.size}.`);
+  }
+  seen.push(now);
+  for (const use of acknowledged.slice(from)) {
+    if (!equal(await tiles.leaf(use.index), use.hash)) throw new Error(`Leaf ${use.index} is not what was acknowledged (${hex(use.hash)}).`);
+  }
+  const indices = new Set(acknowledged.map((use) => use.index));
+  if (indices.size !== acknowledged.length) throw new Error("One leaf was acknowledged twice.");
+  return now.size;
+}
+
+const began = Date.now();
+console.log(`seed ${seed}, ${kills} kills, ${CLIENTS} clients, ${subjects.length} residents`);
+for (let kill = 1; kill <= kills; kill++) {
+  const token = await releaseToken(city, library);
+  const before = acknowledged.length;
+  const running = { on: true };
+  const clients = Array.from({ length: CLIENTS }, () => load(token, running));
+  await new Promise((resolve) => setTimeout(resolve, 50 + chance() * 900));
+  await server.kill();
+  running.on = false;
+  await Promise.all(clients);
+  server = await serve(args, city.url);
+  // The uses of this round after each kill, all of them again after the last.
+  const size = await check(kill === kills ? 0 : before);
+  if (kill % 10 === 0 || kill === kills) console.log(`kill ${kill}: ${acknowledged.length} acknowledged uses in a log of ${size} leaves`);
+}
+await server.stop();
+const verified = spawnSync(program(), ["verify", join(city.data, "log")], { encoding: "utf8" });
+console.log(verified.stdout.trim());
+if (verified.status !== 0) throw new Error(`The independent check failed: ${verified.stderr}`);
+clean();
+const seconds = Math.round((Date.now() - began) / 1000);
+const database = process.env.USUFRUCT_KILL_DATABASE ? "PostgreSQL" : "SQLite";
+const report = `# Kills under load
+
+${new Date().toISOString().slice(0, 10)}, seed ${seed}, ${cpus().length} cores, ${database}.
+
+The server was killed with SIGKILL ${kills} times at random points while ${CLIENTS} clients asked for releases.
+After each restart the whole tree was checked against every checkpoint seen before and every receipt given.
+
+| | |
+|---|---:|
+| kills | ${kills} |
+| acknowledged uses | ${acknowledged.length} |
+| acknowledged uses missing from the log | 0 |
+| leaves acknowledged twice | 0 |
+| checkpoints seen, all consistent | ${seen.length} |
+| seconds | ${seconds} |
+`;
+if (values.report) writeFileSync(values.report, report);
+console.log(`${acknowledged.length} acknowledged uses, 0 missing, 0 twice; ${seen.length} checkpoints, all consistent; ${refused} refused; ${seconds} s`);
+if (acknowledged.length === 0) throw new Error("Nothing was acknowledged, so nothing was tested.");

@@ -1,0 +1,78 @@
+// A service that speaks to the pass with plain HTTP and its own key, and a resident without a browser.
+import { createHash, createPrivateKey, randomBytes, sign } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+const url64 = (bytes) => Buffer.from(bytes).toString("base64url");
+
+/** A registered service of a demo or real city. @param {{url: string, data: string}} city @param {string} id */
+export async function service(city, id) {
+  const entry = await (await fetch(`${city.url}/register/services/${id}.json`)).json();
+  const key = createPrivateKey({ key: readFileSync(join(city.data, "keys", `${id}.p8`)), format: "der", type: "pkcs8" });
+  return { id, key, kid: entry.body.jwks[0].kid, redirect: entry.body.redirect_uris[0] };
+}
+
+/** A signed client assertion (RFC 7523). `claims` overrides members, `header` the header. */
+export function assertion(city, client, claims = {}, header = {}) {
+  const now = Math.floor(Date.now() / 1000);
+  const head = { alg: "ES256", kid: client.kid, ...header };
+  const body = { iss: client.id, sub: client.id, aud: city.url, iat: now, exp: now + 60, jti: url64(randomBytes(16)), ...claims };
+  const text = `${url64(JSON.stringify(head))}.${url64(JSON.stringify(body))}`;
+  return `${text}.${url64(sign("sha256", Buffer.from(text), { key: client.key, dsaEncoding: "ieee-p1363" }))}`;
+}
+
+/** Posts to an OAuth endpoint as `client`. */
+export function post(city, client, path, form, given) {
+  const body = new URLSearchParams({
+    client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+    client_assertion: given ?? assertion(city, client),
+    ...form,
+  });
+  return fetch(`${city.url}${path}`, { method: "POST", body });
+}
+
+/** The service's own token for the release API. */
+export async function releaseToken(city, client) {
+  const answer = await post(city, client, "/oidc/token", { grant_type: "client_credentials", scope: "release" });
+  return (await answer.json()).access_token;
+}
+
+/** Signs a persona in to `client` and agrees to everything required. Answers code, verifier and cookie. */
+export async function authorize(city, client, persona, scope) {
+  const entered = await fetch(`${city.url}/demo/sign-in/${persona}`, { redirect: "manual" });
+  const cookie = entered.headers.getSetCookie().map((line) => line.split(";")[0]).join("; ");
+  const verifier = url64(randomBytes(32));
+  const query = new URLSearchParams({
+    response_type: "code", client_id: client.id, redirect_uri: client.redirect, scope, state: "s", nonce: "n",
+    code_challenge: createHash("sha256").update(verifier).digest("base64url"), code_challenge_method: "S256",
+  });
+  let answer = await fetch(`${city.url}/oidc/authorize?${query}`, { headers: { cookie }, redirect: "manual" });
+  while (answer.status === 200) {
+    const html = await answer.text();
+    const hidden = [...html.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)"/g)].map(([, name, value]) => [name, unescape(value)]);
+    const body = new URLSearchParams([...hidden, ["decision", "agree"]]);
+    answer = await fetch(`${city.url}/oidc/authorize/decide`, { method: "POST", headers: { cookie }, body, redirect: "manual" });
+  }
+  const location = answer.headers.get("location");
+  if (!location) throw new Error(`No way back to the service: ${answer.status} ${await answer.text()}`);
+  return { code: new URL(location).searchParams.get("code"), location, verifier, cookie };
+}
+
+const unescape = (text) => text.replaceAll("&quot;", '"').replaceAll("&#34;", '"').replaceAll("&#39;", "'").replaceAll("&#x27;", "'").replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&#38;", "&").replaceAll("&amp;", "&");
+
+/** Exchanges a code. */
+export function exchange(city, client, { code, verifier }) {
+  return post(city, client, "/oidc/token", { grant_type: "authorization_code", code, redirect_uri: client.redirect, code_verifier: verifier });
+}
+
+/** The pseudonym of a persona at `client`, after she agreed. */
+export async function subject(city, client, persona, scope) {
+  const tokens = await (await exchange(city, client, await authorize(city, client, persona, scope))).json();
+  return JSON.parse(Buffer.from(tokens.id_token.split(".")[1], "base64url")).sub;
+}
+
+/** Keys of the personas, from the front page. */
+export async function personas(city) {
+  const html = await (await fetch(`${city.url}/`, { headers: { accept: "text/html" } })).text();
+  return [...html.matchAll(/\/demo\/sign-in\/([\w-]+)/g)].map(([, key]) => key);
+}
