@@ -1,0 +1,109 @@
+// npm openid-client, a certified relying-party library, against `usufruct serve`: a city built from nothing by the CLI.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import * as client from "openid-client";
+import { SoftPasskey } from "../lib/soft-passkey.js";
+import { program, serve, threePorts, workDir } from "../lib/server.js";
+import { foundCity } from "../lib/city.js";
+
+let server;
+let city;
+let work;
+let keys;
+
+before(async () => {
+  work = workDir();
+  const port = await threePorts();
+  city = { url: `http://localhost:${port}`, data: join(work.dir, "data"), redirect: `http://localhost:${port + 1}/callback` };
+  keys = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, ["sign", "verify"]);
+  const run = (...args) => {
+    const done = spawnSync(program(), args, { encoding: "utf8", cwd: work.dir });
+    assert.equal(done.status, 0, `usufruct ${args.join(" ")}\n${done.stdout}${done.stderr}`);
+    return done.stdout;
+  };
+  await foundCity(run, work.dir, city, await crypto.subtle.exportKey("jwk", keys.publicKey));
+  server = await serve(["serve", "--data-dir", city.data, "--listen", `127.0.0.1:${port}`, "--issuer", city.url], city.url);
+  city.run = run;
+});
+
+after(async () => {
+  await server?.stop();
+  work?.clean();
+});
+
+/** Enrols with the clerk's code and a software passkey; answers the session cookie. */
+async function enrol() {
+  const person = join(work.dir, "person.toml");
+  writeFileSync(person, '[blocks]\nblk_name = "Test Person"\n');
+  const slip = city.run("enrol", person, "--data-dir", city.data);
+  const code = /[A-Z2-9]{4}-[A-Z2-9]{4}-[A-Z2-9]{4}/.exec(slip)?.[0];
+  assert.ok(code, slip);
+  const passkey = new SoftPasskey(city.url);
+  const send = async (path, body) => {
+    const answer = await fetch(`${city.url}${path}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+    assert.equal(answer.status, 200, await answer.clone().text());
+    return answer;
+  };
+  const start = await (await send("/webauthn/register/start", { code })).json();
+  await send("/webauthn/register/finish", { ceremony: start.ceremony, credential: passkey.create(start.options), label: "test" });
+  const again = await (await send("/webauthn/sign-in/start", {})).json();
+  const signed = await send("/webauthn/sign-in/finish", { ceremony: again.ceremony, credential: passkey.get(again.options), next: "/me" });
+  return signed.headers.getSetCookie()[0].split(";")[0];
+}
+
+test("discovery, code with PKCE, ID token, userinfo, introspection, revocation, client credentials", async () => {
+  const config = await client.discovery(new URL(city.url), "svc_library", undefined, client.PrivateKeyJwt({ key: keys.privateKey, kid: "test" }), {
+    execute: [client.allowInsecureRequests],
+  });
+  const metadata = config.serverMetadata();
+  assert.deepEqual(metadata.subject_types_supported, ["pairwise"]);
+  const cookie = await enrol();
+  const verifier = client.randomPKCECodeVerifier();
+  const [state, nonce] = [client.randomState(), client.randomNonce()];
+  const url = client.buildAuthorizationUrl(config, {
+    redirect_uri: city.redirect, scope: "openid mdt_library-card", code_challenge: await client.calculatePKCECodeChallenge(verifier),
+    code_challenge_method: "S256", state, nonce,
+  });
+  let answer = await fetch(url, { headers: { cookie }, redirect: "manual" });
+  assert.equal(answer.status, 200);
+  const html = await answer.text();
+  const hidden = [...html.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)"/g)].map(([, name, value]) => [name, value.replaceAll("&#38;", "&").replaceAll("&amp;", "&")]);
+  answer = await fetch(`${city.url}/oidc/authorize/decide`, { method: "POST", headers: { cookie }, body: new URLSearchParams([...hidden, ["decision", "agree"]]), redirect: "manual" });
+  assert.equal(answer.status, 303, await answer.clone().text());
+  const back = new URL(answer.headers.get("location"));
+  const tokens = await client.authorizationCodeGrant(config, back, { pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce, idTokenExpected: true });
+  const claims = tokens.claims();
+  assert.match(claims.sub, /^[\w-]{22}$/);
+  assert.equal(claims.name, undefined);
+  const info = await client.fetchUserInfo(config, tokens.access_token, claims.sub);
+  assert.deepEqual(info, { sub: claims.sub });
+  const known = await client.tokenIntrospection(config, tokens.access_token);
+  assert.equal(known.active, true);
+  assert.equal(known.sub, claims.sub);
+  await client.tokenRevocation(config, tokens.access_token);
+  assert.equal((await client.tokenIntrospection(config, tokens.access_token)).active, false);
+  await assert.rejects(client.fetchUserInfo(config, tokens.access_token, claims.sub));
+  await assert.rejects(client.authorizationCodeGrant(config, back, { pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce }));
+
+  const own = await client.clientCredentialsGrant(config, { scope: "release" });
+  const released = await fetch(`${city.url}/api/releases`, {
+    method: "POST", headers: { authorization: `Bearer ${own.access_token}`, "content-type": "application/json" },
+    body: JSON.stringify({ subject: claims.sub, mandate: "mdt_library-card", blocks: [{ block: "blk_name", form: "value" }], reason: "new-card" }),
+  });
+  assert.equal(released.status, 200, await released.clone().text());
+  assert.equal((await released.json()).blocks[0].value, "Test Person");
+});
+
+test("the demo's shortcuts are not there, and a demo directory is refused", async () => {
+  for (const path of ["/demo/sign-in/anybody", "/demo/clerk"]) assert.equal((await fetch(`${city.url}${path}`)).status, 404);
+  const demo = workDir();
+  const made = spawnSync(program(), ["demo", "--residents", "5", "--data-dir", join(demo.dir, "d"), "--load-only"], { encoding: "utf8" });
+  assert.equal(made.status, 0, made.stderr);
+  const refused = spawnSync(program(), ["serve", "--data-dir", join(demo.dir, "d"), "--listen", "127.0.0.1:0", "--issuer", city.url], { encoding: "utf8" });
+  assert.notEqual(refused.status, 0);
+  assert.match(refused.stderr, /demo/);
+  demo.clean();
+});

@@ -1,0 +1,103 @@
+// Every page: axe in light, dark, 320 px, both languages; no policy violation; usable without JavaScript.
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { overflow, violations } from "../lib/axe.js";
+import { openBrowser, openPage } from "../lib/browser.js";
+import { demo } from "../lib/server.js";
+import { personas } from "../lib/service.js";
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const OUT = join(HERE, "..", "out");
+const IMAGES = join(HERE, "..", "..", "docs", "images");
+const PUBLIC = ["/", "/sign-in", "/enrol", "/register", "/register/mandates/mdt_library-card", "/register/mandates/mdt_dengue-alert", "/register/mandates/mdt_itinerary-card", "/register/services", "/register/processors", "/register/agencies", "/register/certificates", "/demo/clerk", "/nowhere"];
+const OWN = ["/me", "/me/footprint", "/me/footprint/1/object", "/me/cases", "/me/consents", "/me/data", "/me/preview?service=svc_library", "/me/account", "/me/account/delete"];
+const LOOKS = [
+  { name: "light", lang: "en" },
+  { name: "dark", lang: "en", dark: true },
+  { name: "narrow", lang: "en", width: 320 },
+  { name: "zh-Hant", lang: "zh-Hant" },
+  { name: "zh-Hant-narrow-dark", lang: "zh-Hant", width: 320, dark: true },
+];
+
+let city;
+let browser;
+let persona;
+
+before(async () => {
+  city = await demo({ residents: 20 });
+  browser = await openBrowser();
+  [persona] = await personas(city);
+  mkdirSync(OUT, { recursive: true });
+  if (process.env.UPDATE_SCREENSHOTS) mkdirSync(IMAGES, { recursive: true });
+});
+
+after(async () => {
+  await browser?.close();
+  await city?.stop();
+});
+
+const shot = (path) => path.replace(/[^\w-]+/g, "_").replace(/^_|_$/g, "") || "home";
+
+for (const look of LOOKS) {
+  test(`axe finds nothing: ${look.name}`, async () => {
+    const { page, problems, context } = await openPage(browser, { ...look, baseURL: city.url });
+    const found = [];
+    const visit = async (path) => {
+      await page.goto(path);
+      if (path === "/me/footprint") await page.waitForFunction(() => document.querySelector("#proof-summary[data-proof]"), undefined, { timeout: 30_000 });
+      for (const line of await violations(page)) found.push(`${path}: ${line}`);
+      const wide = await overflow(page);
+      if (wide > 0) found.push(`${path}: ${wide} px wider than the window`);
+      assert.equal(await page.locator("html").getAttribute("lang"), look.lang);
+      await page.screenshot({ path: join(OUT, `${look.name}-${shot(path)}.png`), fullPage: true });
+    };
+    for (const path of PUBLIC) await visit(path);
+    await page.goto(`/demo/sign-in/${persona}`);
+    for (const path of OWN) await visit(path);
+    for (const [path, name] of [[city.library, "library"], [city.festival, "festival"]]) {
+      await page.goto(path);
+      for (const line of await violations(page)) found.push(`${name}: ${line}`);
+    }
+    await page.getByTestId("sign-in").click();
+    await page.waitForURL(/oidc\/authorize|callback|:\d+\/$/);
+    if (page.url().includes("/oidc/authorize")) {
+      for (const line of await violations(page)) found.push(`consent: ${line}`);
+      await page.screenshot({ path: join(OUT, `${look.name}-consent.png`), fullPage: true });
+      if (process.env.UPDATE_SCREENSHOTS && look.name === "light") await page.screenshot({ path: join(IMAGES, "consent.png"), fullPage: true });
+    }
+    if (process.env.UPDATE_SCREENSHOTS && look.name === "light") {
+      await page.goto(`${city.url}/me/footprint`);
+      await page.waitForFunction(() => document.querySelector('#proof-summary[data-proof="verified"]'), undefined, { timeout: 30_000 });
+      await page.screenshot({ path: join(IMAGES, "footprint.png") });
+    }
+    await context.close();
+    assert.deepEqual(found, []);
+    assert.deepEqual(problems, []);
+  });
+}
+
+test("without JavaScript every page but the passkey works, and withdrawing too", async () => {
+  const { page } = await openPage(browser, { javaScript: false, baseURL: city.url });
+  await page.goto(`/demo/sign-in/${persona}`);
+  for (const path of [...PUBLIC.slice(0, -1), ...OWN]) {
+    const answer = await page.goto(path);
+    assert.equal(answer.status(), 200, path);
+    assert.equal(await page.locator("h1").count(), 1, path);
+  }
+  await page.goto("/me/consents");
+  await page.locator('[data-testid^="withdraw-"]').first().click();
+  await page.getByTestId("certificate").click();
+  assert.equal(await page.locator("h1").count(), 1);
+});
+
+test("keyboard: the skip link comes first and leads to the content", async () => {
+  const { page } = await openPage(browser, { baseURL: city.url });
+  await page.goto("/register");
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement?.className), "skip");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.evaluate(() => document.activeElement?.id), "main");
+});
