@@ -75,7 +75,7 @@ async function checkpoint() {
 
 /** The log must extend every checkpoint seen before and hold the acknowledged uses from number `from` on. */
 async function check(from) {
-  const wanted = Math.max(0, ...acknowledged.map((use) => use.index + 1));
+  const wanted = acknowledged.reduce((most, use) => Math.max(most, use.index + 1), 0);
   let now = await checkpoint();
   for (let tries = 0; (!now || now.size < wanted) && tries < 100; tries++) {
     await new Promise((resolve) => setTimeout(resolve, 100));

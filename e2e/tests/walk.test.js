@@ -4,8 +4,11 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { violations } from "../lib/axe.js";
 import { addAuthenticator, openBrowser, openPage } from "../lib/browser.js";
 import { demo } from "../lib/server.js";
+
+const IMAGES = new URL("../../docs/images", import.meta.url).pathname;
 
 /** @type {Awaited<ReturnType<typeof demo>>} */
 let city;
@@ -89,6 +92,8 @@ test("enrol, sign in, agree, read, verified, withdraw, refused, certificate", as
   assert.equal(looks[0], looks[1]);
   assert.ok((await page.getByTestId("alternatives").locator("li").count()) >= 1);
   assert.equal(await page.locator("input[type=checkbox]:checked").count(), 0);
+  assert.deepEqual(await violations(page), []);
+  if (process.env.UPDATE_SCREENSHOTS) await page.screenshot({ path: join(IMAGES, "consent.png"), fullPage: true });
   await page.getByTestId("agree").click();
   await page.waitForURL(`${city.library}/`);
   const subject = await page.getByTestId("subject").innerText();

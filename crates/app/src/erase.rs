@@ -72,6 +72,10 @@ impl App {
         for erasure in &pending {
             let Some(resident) = erasure.resident else { continue };
             let _guard = self.lock_resident(resident);
+            // The one who asked may have finished it while we waited for the lock.
+            if !self.db.read(|conn| erasures::is_pending(conn, &erasure.certificate))? {
+                continue;
+            }
             match erasure.mandate {
                 Some(mandate) => self.finish_withdrawal(resident, mandate, erasure)?,
                 None => self.finish_deletion(resident, erasure)?,

@@ -49,6 +49,12 @@ pub fn pending(conn: &mut dyn Connection, limit: usize) -> Result<Vec<Erasure>, 
     conn.query(&sql, &[i64::try_from(limit).unwrap_or(i64::MAX).into()])?.iter().map(read).collect()
 }
 
+/// Whether a destruction is still to be done.
+pub fn is_pending(conn: &mut dyn Connection, certificate: &CertificateId) -> Result<bool, Error> {
+    let sql = "-- erasure_is_pending\nSELECT 1 FROM erasures WHERE certificate_id = $1 AND destroyed_at IS NULL";
+    Ok(conn.query_one(sql, &[certificate.as_str().into()])?.is_some())
+}
+
 /// The destruction of a mandate's own key, done or not.
 pub fn of_mandate(conn: &mut dyn Connection, mandate: u64) -> Result<Option<Erasure>, Error> {
     let sql = format!("-- erasure_of_mandate\nSELECT {COLUMNS} FROM erasures WHERE mandate = $1 AND resident IS NULL");

@@ -82,11 +82,6 @@ impl Fault {
         self.status
     }
 
-    /// The two sentences.
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-
     /// The problem document.
     pub fn problem(&self) -> serde_json::Value {
         let mut problem = json!({

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{Html, IntoResponse, Response};
 use i18n_embed::fluent::FluentLanguageLoader;
+use i18n_embed_fl::fl;
 use usufruct_core::{Text, Time};
 
 use crate::Site;
@@ -24,7 +25,6 @@ pub(crate) struct Page {
     pub here: String,
     /// Token for the forms of a signed-in resident; empty when nobody is signed in.
     pub form_token: String,
-    pub is_demo: bool,
 }
 
 impl FromRequestParts<Arc<Site>> for Page {
@@ -42,7 +42,6 @@ impl FromRequestParts<Arc<Site>> for Page {
             messages: messages(language),
             here: here(&parts.uri),
             form_token: session.map(|session| session.form_token).unwrap_or_default(),
-            is_demo: site.settings.demo.is_some(),
         })
     }
 }
@@ -50,7 +49,7 @@ impl FromRequestParts<Arc<Site>> for Page {
 impl Page {
     /// A frame for nobody, for error pages.
     pub fn plain(language: Language) -> Self {
-        Self { language, messages: messages(language), here: "/?".to_owned(), form_token: String::new(), is_demo: false }
+        Self { language, messages: messages(language), here: "/?".to_owned(), form_token: String::new() }
     }
 
     /// A content text in the page's language.
@@ -69,6 +68,30 @@ impl Page {
     /// Day and minute, Taipei time.
     pub fn minute(&self, time: &Time) -> String {
         time.minute()
+    }
+
+    /// Why a clause refused, in words.
+    pub fn clause(&self, code: &str) -> String {
+        match code {
+            "blocks-chosen" => fl!(self.messages, "clause-blocks-chosen"),
+            "blocks-in-mandate" => fl!(self.messages, "clause-blocks-in-mandate"),
+            "bulk-limit" => fl!(self.messages, "clause-bulk-limit"),
+            "contract" => fl!(self.messages, "clause-contract"),
+            "fetch" => fl!(self.messages, "clause-fetch"),
+            "form" => fl!(self.messages, "clause-form"),
+            "grant" => fl!(self.messages, "clause-grant"),
+            "mandate" => fl!(self.messages, "clause-mandate"),
+            "notice" => fl!(self.messages, "clause-notice"),
+            "rate-cap" => fl!(self.messages, "clause-rate-cap"),
+            "reason" => fl!(self.messages, "clause-reason"),
+            "recipient" => fl!(self.messages, "clause-recipient"),
+            "resident" => fl!(self.messages, "clause-resident"),
+            "service" => fl!(self.messages, "clause-service"),
+            "start" => fl!(self.messages, "clause-start"),
+            "sunset" => fl!(self.messages, "clause-sunset"),
+            "suspension" => fl!(self.messages, "clause-suspension"),
+            _ => String::new(),
+        }
     }
 
     /// Whether somebody is signed in.

@@ -256,3 +256,22 @@ cause-withdrawal = A resident withdrew
 cause-request = A resident deleted the pass
 cause-sunset = A mandate reached its last day
 cause-revocation = A mandate was ended early
+
+# Why a use was refused.
+clause-blocks-chosen = The resident did not agree to one of the blocks.
+clause-blocks-in-mandate = A block is not in the mandate.
+clause-bulk-limit = The request names more people than the mandate allows.
+clause-contract = There is no active contract between the agency and the vendor for this mandate.
+clause-fetch = The data may not be fetched now, or was fetched already.
+clause-form = A block is asked for in a richer form than allowed.
+clause-grant = There is no valid permission of the resident for this mandate.
+clause-mandate = The mandate does not exist or is not active.
+clause-notice = No notice was published before the permission was given.
+clause-rate-cap = The data was used as often as the mandate allows in this period.
+clause-reason = The reason is not one of the mandate's.
+clause-recipient = The receiving body is not named in the mandate.
+clause-resident = The resident has deactivated the pass.
+clause-service = The service is not active, or not registered under this mandate.
+clause-start = The mandate has not begun.
+clause-sunset = The mandate has ended.
+clause-suspension = The mandate, the service or this permission is suspended.

@@ -256,3 +256,22 @@ cause-withdrawal = 市民撤回
 cause-request = 市民刪除市民通
 cause-sunset = 授權令期滿
 cause-revocation = 授權令提前終止
+
+# 拒絕使用的原因。
+clause-blocks-chosen = 市民未同意提供其中一項資料。
+clause-blocks-in-mandate = 要求的資料不在授權令之內。
+clause-bulk-limit = 單次人數超過授權令上限。
+clause-contract = 機關與廠商之間沒有生效的契約。
+clause-fetch = 目前不得取用，或先前已取用過。
+clause-form = 要求的內容超過允許的程度。
+clause-grant = 沒有您有效的同意。
+clause-mandate = 授權令不存在或未生效。
+clause-notice = 同意之前未公開告知書。
+clause-rate-cap = 已達本期使用次數上限。
+clause-reason = 事由不在授權令之內。
+clause-recipient = 接收機關未列於授權令。
+clause-resident = 市民通已停用。
+clause-service = 該服務未登記於此授權令。
+clause-start = 授權令尚未開始。
+clause-sunset = 授權令已期滿。
+clause-suspension = 授權令、服務或同意已暫停。

@@ -12,7 +12,6 @@ use i18n_embed_fl::fl;
 use serde_json::{Value, json};
 use usufruct_app::{Footprint, FootprintLine};
 use usufruct_core::Time;
-use usufruct_core::decide::Clause;
 use usufruct_core::event::{Event, Kind};
 use usufruct_core::register::Register;
 
@@ -45,7 +44,7 @@ pub(super) struct Row {
     pub mandate: String,
     pub law: String,
     pub batch: u64,
-    pub refusal: &'static str,
+    pub refusal: String,
     pub can_object: bool,
 }
 
@@ -81,7 +80,7 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
         mandate: String::new(),
         law: String::new(),
         batch: 0,
-        refusal: "",
+        refusal: String::new(),
         can_object: false,
     };
     let Some(event) = &line.event else { return row };
@@ -103,7 +102,7 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
         row.why = page.text(reason).to_owned();
     }
     if let Some(code) = &event.clause {
-        row.refusal = clause(code);
+        row.refusal = page.clause(code);
     }
     row.blocks = event
         .blocks
@@ -150,27 +149,4 @@ fn shown(event: &Event) -> Value {
         "at": event.at.micros().to_string(),
         "blocks": blocks,
     })
-}
-
-fn clause(code: &str) -> &'static str {
-    const ALL: [Clause; 17] = [
-        Clause::BlocksInMandate,
-        Clause::BlocksChosen,
-        Clause::BulkLimit,
-        Clause::Contract,
-        Clause::Fetch,
-        Clause::Form,
-        Clause::Grant,
-        Clause::Mandate,
-        Clause::Notice,
-        Clause::RateCap,
-        Clause::Reason,
-        Clause::Recipient,
-        Clause::Resident,
-        Clause::Service,
-        Clause::Start,
-        Clause::Sunset,
-        Clause::Suspension,
-    ];
-    ALL.into_iter().find(|clause| clause.code() == code).map_or("", Clause::code)
 }
