@@ -126,5 +126,6 @@ pub fn now() -> Instant {
 
 /// Where the database of a city lies, for the header.
 fn database(dir: &Path) -> String {
-    std::env::var("USUFRUCT_BENCH_DATABASE").map_or_else(|_| format!("SQLite in {}", dir.parent().unwrap_or(dir).display()), |_| "PostgreSQL".into())
+    std::env::var("USUFRUCT_BENCH_DATABASE")
+        .map_or_else(|_| format!("SQLite in {}", dir.parent().unwrap_or(dir).display()), |_| "PostgreSQL".into())
 }

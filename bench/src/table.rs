@@ -22,7 +22,14 @@ pub struct Table {
 }
 
 impl Row {
-    pub fn new(name: &'static str, mut latencies: Vec<u32>, span: Duration, uses_each: u64, before: Counters, after: Counters) -> Self {
+    pub fn new(
+        name: &'static str,
+        mut latencies: Vec<u32>,
+        span: Duration,
+        uses_each: u64,
+        before: Counters,
+        after: Counters,
+    ) -> Self {
         latencies.sort_unstable();
         Self {
             name,
@@ -50,7 +57,11 @@ impl Table {
 
     pub fn header(&self, city: &City, dir: &Path) {
         let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-        println!("# Release path\n\n{cores} cores, {}, {} residents.\n", crate::database(dir), city.app.resident_count().unwrap_or(0));
+        println!(
+            "# Release path\n\n{cores} cores, {}, {} residents.\n",
+            crate::database(dir),
+            city.app.resident_count().unwrap_or(0)
+        );
         println!("| what | uses/s | p50 ms | p99 ms | uses per disk sync |");
         println!("|---|---:|---:|---:|---:|");
     }

@@ -32,7 +32,7 @@ export async function foundCity(run, dir, city, jwk) {
   agency("oversight");
   const library = agency("library");
   agency("civil-affairs");
-  for (const block of ["name", "birth-date", "email", "preferred-language"]) {
+  for (const block of ["name", "over-18", "email", "preferred-language"]) {
     run("publish", "block", join(EXAMPLE, "blocks", `${block}.toml`), ...operator.slice(0, 2), ...data);
   }
   run("mandate", "publish", join(EXAMPLE, "mandates", "library-card.toml"), ...library, ...data);

@@ -61,7 +61,7 @@ test("a refusal names the clause and what would make it lawful", async () => {
   assert.equal((await clause({ reason: "curiosity" })).clause, "reason");
   assert.equal((await clause({ mandate: "mdt_clinic-booking" })).clause, "service");
   assert.equal((await clause({ blocks: [{ block: "blk_national-number", form: "value" }] })).clause, "blocks-in-mandate");
-  assert.equal((await clause({ blocks: [{ block: "blk_birth-date", form: "value" }] })).clause, "form");
+  assert.equal((await clause({ blocks: [{ block: "blk_over-18", form: "value" }] })).clause, "form");
   assert.ok((await clause({ blocks: [] })).remedy);
   await problem(await release({ ...lawful(), subject: "AAAAAAAAAAAAAAAAAAAAAA" }), 404);
 });

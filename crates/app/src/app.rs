@@ -77,7 +77,8 @@ impl App {
         let receipt_signer = ReceiptSigner::from_seed(&config.origin, &*house.seed("receipt", rng.as_ref())?)?;
         let leaves = CommittedLeaves::new(&db)?;
         let objects = Folder::open(house.log_dir())?;
-        let log_publisher = Publisher::open(objects, HeadRow::new(&db), vec![Box::new(log_signer)], &config.origin, Some(&leaves))?;
+        let log_publisher =
+            Publisher::open(objects, HeadRow::new(&db), vec![Box::new(log_signer)], &config.origin, Some(&leaves))?;
         let automation = house.signer(&config.operator, AUTOMATION, rng.as_ref())?;
         let app = Self {
             config,
@@ -195,7 +196,8 @@ impl App {
             let Some((last, _)) = batch.last() else { return Ok(register) };
             from = last + 1;
             for (index, leaf) in &batch {
-                let statement = Statement::from_leaf(leaf).map_err(|error| Error::Corrupt { what: format!("leaf {index}: {error}") })?;
+                let statement =
+                    Statement::from_leaf(leaf).map_err(|error| Error::Corrupt { what: format!("leaf {index}: {error}") })?;
                 register.apply(&statement, *index).map_err(|problems| Error::Corrupt {
                     what: format!("leaf {index}: {}", problems.first().map(ToString::to_string).unwrap_or_default()),
                 })?;

@@ -54,7 +54,10 @@ impl App {
         for word in scope.iter().filter(|word| word.starts_with("mdt_")) {
             let id: MandateId = word.parse().map_err(|_| Error::Unknown { what: "mandate" })?;
             if !entry.body.mandates.contains(&id) {
-                return Err(Error::refused("The service is not registered under this mandate.", "Ask for a mandate of the service."));
+                return Err(Error::refused(
+                    "The service is not registered under this mandate.",
+                    "Ask for a mandate of the service.",
+                ));
             }
             in_force(&register, &id, self.now())?;
             if !mandates.contains(&id) {
@@ -76,7 +79,9 @@ impl App {
             }
             let stored = self.db.read(|conn| grants::find(conn, resident, entry.number))?;
             let valid = stored.is_some_and(|stored| {
-                stored.grant.state == GrantState::Given && stored.grant.mandate_hash == entry.hash && now < stored.grant.valid_until
+                stored.grant.state == GrantState::Given
+                    && stored.grant.mandate_hash == entry.hash
+                    && now < stored.grant.valid_until
             });
             if !valid {
                 to_ask.push(id);

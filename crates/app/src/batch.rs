@@ -1,12 +1,12 @@
 //! Release to many at once: one decision with one reason, and a line in every footprint it touches.
 
+use usufruct_core::Time;
 use usufruct_core::decide::{Clause, Outcome, Request, decide_without_resident};
 use usufruct_core::event::{Batch, Form};
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
 use usufruct_core::mandate::Mandate;
 use usufruct_core::ports::random;
 use usufruct_core::register::{Entry, Register};
-use usufruct_core::Time;
 use usufruct_store::db::Pending;
 
 use crate::ledger::Placed;

@@ -41,7 +41,11 @@ impl App {
             return Err(Error::refused("The text is longer than 2,000 characters.", "Shorten it; you can send more later."));
         }
         let footprint = self.footprint(resident)?;
-        let line = footprint.lines.iter().find(|line| line.n == request.line).ok_or(Error::Unknown { what: "line in your footprint" })?;
+        let line = footprint
+            .lines
+            .iter()
+            .find(|line| line.n == request.line)
+            .ok_or(Error::Unknown { what: "line in your footprint" })?;
         let now = self.now();
         let id = CaseId::fresh(now, self.rng());
         let keyring = Arc::new(self.keyring(resident)?);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use usufruct_core::event::{Event, Form, Kind};
 use usufruct_core::grant::{Grant, GrantKind, GrantState};
 use usufruct_core::id::{BlockId, GrantId, MandateId, ServiceId};
-use usufruct_core::ports::Rng;
 use usufruct_core::mandate::{Basis, Mandate, Necessity};
+use usufruct_core::ports::Rng;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::{Time, decide::Clause};
 use usufruct_store::db::Tx;
@@ -29,11 +29,20 @@ pub struct ConsentOutcome {
 
 impl App {
     /// The resident agrees to a mandate, with the optional blocks she chose. Required blocks come with it.
-    pub fn consent(&self, resident: u64, service: &ServiceId, mandate: &MandateId, optional: &[BlockId]) -> Result<ConsentOutcome, Error> {
+    pub fn consent(
+        &self,
+        resident: u64,
+        service: &ServiceId,
+        mandate: &MandateId,
+        optional: &[BlockId],
+    ) -> Result<ConsentOutcome, Error> {
         let register = self.register();
         let entry = register.mandates.get(mandate).ok_or(Error::Unknown { what: "mandate" })?;
         if entry.body.legal_basis.code != Basis::Consent {
-            return Err(Error::refused("This mandate does not rest on consent.", "Nothing needs to be agreed to; the use is notified."));
+            return Err(Error::refused(
+                "This mandate does not rest on consent.",
+                "Nothing needs to be agreed to; the use is notified.",
+            ));
         }
         let chosen: Vec<&BlockId> = entry
             .body
@@ -101,13 +110,7 @@ struct Loan {
 
 impl Loan {
     /// Adds the grant key to the keyring, seals the lent copies under it, and stores grant and event.
-    fn run(
-        &self,
-        tx: &mut Tx<'_>,
-        vault: &Vault,
-        register: &Register,
-        rng: &dyn Rng,
-    ) -> Result<Placed, Error> {
+    fn run(&self, tx: &mut Tx<'_>, vault: &Vault, register: &Register, rng: &dyn Rng) -> Result<Placed, Error> {
         let candidates = keyrings::candidates(tx, self.resident)?;
         let sealed: Vec<&[u8]> = candidates.iter().map(|(_, sealed)| sealed.as_slice()).collect();
         let mut keyring = vault.keyring(self.resident, &sealed)?;
@@ -120,7 +123,12 @@ impl Loan {
             let number = block_names::number(register, block)?;
             let Some((_, sealed)) = own.iter().find(|(known, _)| *known == number) else { continue };
             let value = vault.open_own(&keyring, block, sealed)?;
-            lent.push((self.resident, self.number, number, vault.lend_block(&keyring, self.resident, self.number, block, &value, rng)?));
+            lent.push((
+                self.resident,
+                self.number,
+                number,
+                vault.lend_block(&keyring, self.resident, self.number, block, &value, rng)?,
+            ));
         }
         blocks::delete_lent(tx, self.resident, self.number)?;
         blocks::put_lent(tx, &lent)?;

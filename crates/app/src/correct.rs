@@ -39,11 +39,17 @@ impl App {
         let register = self.register();
         let entry = register.blocks.get(block).ok_or(Error::Unknown { what: "data block" })?;
         if !entry.body.correctable {
-            return Err(Error::refused("This block is corrected at its source and not here.", "Ask the office that keeps it; its name stands beside the block."));
+            return Err(Error::refused(
+                "This block is corrected at its source and not here.",
+                "Ask the office that keeps it; its name stands beside the block.",
+            ));
         }
         let value = value.trim();
         if value.is_empty() || value.chars().count() > 200 || value.chars().any(char::is_control) {
-            return Err(Error::refused("The new value is empty, too long or has control characters.", "Write 1 to 200 characters on one line."));
+            return Err(Error::refused(
+                "The new value is empty, too long or has control characters.",
+                "Write 1 to 200 characters on one line.",
+            ));
         }
         let now = self.now();
         let number = block_names::number(&register, block)?;

@@ -1,9 +1,9 @@
 //! Enrol residents: keys first, then the sealed data, then the row that makes them known.
 
+use usufruct_core::Digest;
 use usufruct_core::hash::sha256;
 use usufruct_core::id::BlockId;
 use usufruct_core::ports::random;
-use usufruct_core::Digest;
 use usufruct_store::passkeys::Passkey;
 use usufruct_store::{blocks, invitations, keyrings, passkeys, residents};
 

@@ -34,7 +34,9 @@ pub enum Error {
     #[error("The use is not lawful now. It was refused under: {}.", .0.iter().map(|clause| clause.code()).collect::<Vec<_>>().join(", "))]
     Unpermitted(Vec<Clause>),
 
-    #[error("The log holds something this program cannot read ({what}). Run `usufruct doctor` and restore the log from a mirror.")]
+    #[error(
+        "The log holds something this program cannot read ({what}). Run `usufruct doctor` and restore the log from a mirror."
+    )]
     Corrupt { what: String },
 
     #[error("A file of the data directory cannot be used: {what}. Check the directory and its permissions.")]

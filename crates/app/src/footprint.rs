@@ -37,7 +37,8 @@ impl App {
         let lines = stored
             .into_iter()
             .map(|line| {
-                let damaged = || FootprintLine { n: line.n, index: line.index, event: None, encoded: Vec::new(), opening: [0; 32] };
+                let damaged =
+                    || FootprintLine { n: line.n, index: line.index, event: None, encoded: Vec::new(), opening: [0; 32] };
                 let Ok(body) = keyring.open_line(line.n, &line.sealed) else { return damaged() };
                 let Some((opening, encoded)) = body.split_first_chunk::<32>() else { return damaged() };
                 FootprintLine {

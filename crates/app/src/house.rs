@@ -20,7 +20,11 @@ impl House {
     /// Opens the data directory `dir`, making it and its parts where they are missing. Only the owner may read it.
     pub fn open(dir: &Path) -> Result<Self, Error> {
         for part in ["keys", "log"] {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(dir.join(part)).map_err(|error| house(&dir.join(part), &error))?;
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(dir.join(part))
+                .map_err(|error| house(&dir.join(part), &error))?;
         }
         Ok(Self { dir: dir.to_owned() })
     }
@@ -48,7 +52,8 @@ impl House {
     /// The 32-byte seed `name`, made on first use.
     pub fn seed(&self, name: &str, rng: &dyn Rng) -> Result<Zeroizing<[u8; 32]>, Error> {
         let bytes = self.secret(&format!("{name}.seed"), || random::<32>(rng).to_vec())?;
-        let seed: [u8; 32] = bytes.as_slice().try_into().map_err(|_| Error::House { what: format!("{name}.seed has not 32 bytes") })?;
+        let seed: [u8; 32] =
+            bytes.as_slice().try_into().map_err(|_| Error::House { what: format!("{name}.seed has not 32 bytes") })?;
         Ok(Zeroizing::new(seed))
     }
 
@@ -77,7 +82,8 @@ impl House {
     /// The signer for key `key` of `agency`, its seed made on first use.
     pub fn signer(&self, agency: &usufruct_core::id::AgencyId, key: &str, rng: &dyn Rng) -> Result<Signer, Error> {
         let seed = self.seed(&format!("{agency}.{key}"), rng)?;
-        Signer::new(agency.clone(), key, &seed).ok_or_else(|| Error::House { what: format!("the seed of {agency}.{key} is refused") })
+        Signer::new(agency.clone(), key, &seed)
+            .ok_or_else(|| Error::House { what: format!("the seed of {agency}.{key} is refused") })
     }
 }
 

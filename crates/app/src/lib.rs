@@ -38,7 +38,7 @@ pub use house::House;
 pub use log_publisher::HeadRow;
 pub use preview::{Preview, PreviewBlock};
 pub use publish::{LifecycleStep, Publication};
-pub use release::{Released, ReleaseRequest};
+pub use release::{ReleaseRequest, Released};
 pub use session::OpenSession;
 pub use sunset::SunsetReport;
 pub use token::{ClientGrant, Exchange, Introspection, Tokens};

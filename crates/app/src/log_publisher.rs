@@ -4,8 +4,8 @@ use std::sync::PoisonError;
 
 use usufruct_log::{Head, LeafSource, SignedHead};
 use usufruct_store::db::Db;
-use usufruct_store::log_head::{self, Published};
 use usufruct_store::leaves;
+use usufruct_store::log_head::{self, Published};
 
 use crate::{App, Error};
 

@@ -86,8 +86,16 @@ impl App {
             "to": step.to,
             "reason": step.reason,
         });
-        let mut statement =
-            Statement { kind: StatementKind::StatusChange, id: id.to_string(), rev: 1, prev: None, at, by: by.clone(), body, approvals: vec![] };
+        let mut statement = Statement {
+            kind: StatementKind::StatusChange,
+            id: id.to_string(),
+            rev: 1,
+            prev: None,
+            at,
+            by: by.clone(),
+            body,
+            approvals: vec![],
+        };
         for signer in signers {
             statement.approve(signer)?;
         }
@@ -112,8 +120,9 @@ impl App {
             mandate.approve(signer)?;
         }
         let hash = mandate.hash()?;
-        let mut words: BTreeMap<String, Value> = serde_json::from_value(notice.clone())
-            .map_err(|_| Error::refused("The [notice] table is missing or no table.", "Write the layers of the notice under [notice]."))?;
+        let mut words: BTreeMap<String, Value> = serde_json::from_value(notice.clone()).map_err(|_| {
+            Error::refused("The [notice] table is missing or no table.", "Write the layers of the notice under [notice].")
+        })?;
         words.insert("mandate".into(), json!(id));
         words.insert("mandate_hash".into(), json!(hash));
         let notice_id = NoticeId::fresh(at, self.rng());

@@ -190,7 +190,12 @@ impl App {
             };
             opened.push((block.clone(), *form, value));
         }
-        Ok(Released { blocks: opened, until: mandate.body.keep_until(now), index: logged.index(), receipt: self.receipt(logged, now)? })
+        Ok(Released {
+            blocks: opened,
+            until: mandate.body.keep_until(now),
+            index: logged.index(),
+            receipt: self.receipt(logged, now)?,
+        })
     }
 
     /// The signed receipt of a logged event.

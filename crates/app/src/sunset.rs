@@ -81,7 +81,12 @@ impl App {
             blocks::purge_mandate(tx, number)?;
             Ok::<_, Error>(erasures::done(tx, &certificate, now)?)
         })?;
-        self.move_mandate(id, State::Erased, &[&self.automation], Text::new("Its key is gone; see the certificate.", "金鑰已銷毀，見證明。"))
+        self.move_mandate(
+            id,
+            State::Erased,
+            &[&self.automation],
+            Text::new("Its key is gone; see the certificate.", "金鑰已銷毀，見證明。"),
+        )
     }
 
     /// The note that a mandate's key must go, made while the key lives. `None` when there never was a key: a mandate revoked

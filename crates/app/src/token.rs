@@ -165,7 +165,11 @@ impl App {
     pub fn sweep(&self) -> Result<u64, Error> {
         let before = self.now().plus(-10 * MINUTE);
         self.db.transaction("sweep", move |tx| {
-            Ok::<_, Error>(codes::delete_expired(tx, before)? + tokens::delete_expired(tx, before)? + assertions::delete_expired(tx, before)?)
+            Ok::<_, Error>(
+                codes::delete_expired(tx, before)?
+                    + tokens::delete_expired(tx, before)?
+                    + assertions::delete_expired(tx, before)?,
+            )
         })
     }
 

@@ -114,7 +114,8 @@ fn refusals_are_logged_and_name_the_clause(dir: &Path, url: Option<&str>) {
     request.mandate = "mdt_nothing".parse().unwrap();
     assert_eq!(clauses(city.app.release(&request)), [Clause::Mandate]);
     let lines = city.app.footprint(resident).unwrap().lines;
-    let refusals: Vec<_> = lines.iter().filter_map(|line| line.event.as_ref()).filter(|event| event.kind == Kind::Refusal).collect();
+    let refusals: Vec<_> =
+        lines.iter().filter_map(|line| line.event.as_ref()).filter(|event| event.kind == Kind::Refusal).collect();
     assert_eq!(refusals.len(), 2);
     assert_eq!(refusals[1].clause.as_deref(), Some("reason"));
     // Words that a caller made up do not reach her footprint.
@@ -322,7 +323,8 @@ fn a_changed_line_no_longer_opens(dir: &Path, url: Option<&str>) {
     city.app
         .db()
         .transaction("edit", move |tx| {
-            let params = [usufruct_store::db::Value::from(foreign.clone()), usufruct_store::db::Value::from(resident.cast_signed())];
+            let params =
+                [usufruct_store::db::Value::from(foreign.clone()), usufruct_store::db::Value::from(resident.cast_signed())];
             tx.execute("-- insider_edit\nUPDATE lines SET sealed = $1 WHERE resident = $2 AND n = 1", &params)
         })
         .unwrap();

@@ -81,7 +81,11 @@ impl Agency {
             let role = key.string("role", 60, "Say which office the key speaks for.");
             let public = key.string("public", 60, "Give the raw Ed25519 public key in base64url.");
             if public.as_deref().is_some_and(|public| crate::statement::public_key(public).is_none()) {
-                key.note("public", "malformed", "This is not an Ed25519 public key. Give its 32 bytes in base64url without padding.".into());
+                key.note(
+                    "public",
+                    "malformed",
+                    "This is not an Ed25519 public key. Give its 32 bytes in base64url without padding.".into(),
+                );
                 return None;
             }
             Some(SigningKey { id: id?, role: role?, public: public? })
@@ -94,7 +98,11 @@ impl Agency {
         let mut publics: Vec<_> = signing_keys.iter().map(|key| &key.public).collect();
         publics.sort_unstable();
         if publics.windows(2).any(|pair| pair[0] == pair[1]) {
-            draft.note("signing_keys", "duplicate", "One public key stands under two names, so one person could speak for two roles. Give each person a key.".into());
+            draft.note(
+                "signing_keys",
+                "duplicate",
+                "One public key stands under two names, so one person could speak for two roles. Give each person a key.".into(),
+            );
         }
         Some(Self {
             legal_name: legal_name?,

@@ -53,11 +53,19 @@ impl Certificate {
         let epoch_before = draft.integer("epoch_before", 0, i64::MAX >> 11, "Give the epoch before.");
         let epoch_after = draft.integer("epoch_after", 0, i64::MAX >> 11, "Give the epoch after.");
         if epoch_before.zip(epoch_after).is_some_and(|(before, after)| before >= after) {
-            draft.note("epoch_after", "no-progress", "The epoch did not advance, so no root was replaced. Destroy the keys first.".into());
+            draft.note(
+                "epoch_after",
+                "no-progress",
+                "The epoch did not advance, so no root was replaced. Destroy the keys first.".into(),
+            );
         }
         let root_before = draft.parse("root_before", "Give the commitment of the old root.");
         let root_after = draft.parse("root_after", "Give the commitment of the new root.");
-        let slot_class = draft.word("slot_class", &[("E0", "E0"), ("E1", "E1"), ("E2", "E2"), ("E3", "E3")], "Give the class of the root slot.");
+        let slot_class = draft.word(
+            "slot_class",
+            &[("E0", "E0"), ("E1", "E1"), ("E2", "E2"), ("E3", "E3")],
+            "Give the class of the root slot.",
+        );
         let erased_live_at = draft.time("erased_live_at", "Give the moment the keys left the live system.");
         let erased_root_at = draft.time("erased_root_at", "Give the moment the old root was destroyed.");
         let method = draft.string("method", 200, "Name the method.");

@@ -78,12 +78,13 @@ impl Contract {
         if from.zip(until).is_some_and(|(from, until)| from >= until) {
             draft.note("until", "before-start", "The contract ends before it begins. Correct one of the days.".into());
         }
-        let capability_evidence = draft.objects("capability_evidence", "Attach evidence that the vendor can protect data.", |evidence| {
-            let kind = evidence.string("kind", 80, "Name the certificate or audit.");
-            let issuer = evidence.string("issuer", 120, "Name who issued it.");
-            let expires = evidence.time("expires", "Give the day it ends.");
-            Some(Evidence { kind: kind?, issuer: issuer?, expires: expires? })
-        });
+        let capability_evidence =
+            draft.objects("capability_evidence", "Attach evidence that the vendor can protect data.", |evidence| {
+                let kind = evidence.string("kind", 80, "Name the certificate or audit.");
+                let issuer = evidence.string("issuer", 120, "Name who issued it.");
+                let expires = evidence.time("expires", "Give the day it ends.");
+                Some(Evidence { kind: kind?, issuer: issuer?, expires: expires? })
+            });
         let measures: Vec<Text> = draft.objects("measures", "List the security measures.", |measure| {
             let en = measure.string("en", 300, "Write it in English.");
             let zh = measure.string("zh-Hant", 300, "Write it in traditional Chinese.");
@@ -104,9 +105,14 @@ impl Contract {
         let penalty = draft.text("penalty", 400, "Say what a breach costs the vendor.");
         let no_own_purpose = draft.flag("no_own_purpose", "State that the vendor has no purpose of its own.");
         if no_own_purpose == Some(false) {
-            draft.note("no_own_purpose", "own-purpose", "A vendor may not use the data for itself. Set this to `true` or find another vendor.".into());
+            draft.note(
+                "no_own_purpose",
+                "own-purpose",
+                "A vendor may not use the data for itself. Set this to `true` or find another vendor.".into(),
+            );
         }
-        let delete_within_days = draft.integer("delete_within_days", 1, 90, "Give the days until everything is deleted after the end.");
+        let delete_within_days =
+            draft.integer("delete_within_days", 1, 90, "Give the days until everything is deleted after the end.");
         let value_blocks = draft.optional_objects("value_blocks", |value| {
             let block = value.parse("block", "Name the block.");
             let why = value.text("why", 300, "Say why a token is not enough.");

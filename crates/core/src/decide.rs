@@ -121,36 +121,49 @@ pub fn decide_without_resident(register: &Register, request: &Request, now: Time
     sheet.decision()
 }
 
-fn receiving(register: &Register, request: &Request, mandate: &Entry<Mandate>, service: &Entry<Service>, now: Time, sheet: &mut Sheet) {
+fn receiving(
+    register: &Register,
+    request: &Request,
+    mandate: &Entry<Mandate>,
+    service: &Entry<Service>,
+    now: Time,
+    sheet: &mut Sheet,
+) {
     let recipient = mandate.body.recipients.iter().find(|recipient| recipient.agency == service.body.agency);
     sheet.rule(Clause::Recipient, recipient.is_some());
     let Some(recipient) = recipient else { return };
-    let is_vendor =
-        register.agencies.get(&recipient.agency).is_none_or(|agency| agency.body.kind == AgencyKind::Vendor);
+    let is_vendor = register.agencies.get(&recipient.agency).is_none_or(|agency| agency.body.kind == AgencyKind::Vendor);
     if !is_vendor {
         return;
     }
     let contract = recipient.contract.as_ref().and_then(|id| register.contracts.get(id));
-    sheet.rule(Clause::Contract, contract.is_some_and(|contract| {
-        contract.state == State::Active
-            && contract.body.vendor == recipient.agency
-            && contract.body.controller == mandate.body.controller
-            && contract.body.mandates.contains(&request.mandate)
-            && contract.body.from <= now
-            && now < contract.body.until
-    }));
+    sheet.rule(
+        Clause::Contract,
+        contract.is_some_and(|contract| {
+            contract.state == State::Active
+                && contract.body.vendor == recipient.agency
+                && contract.body.controller == mandate.body.controller
+                && contract.body.mandates.contains(&request.mandate)
+                && contract.body.from <= now
+                && now < contract.body.until
+        }),
+    );
     // Vendors hold tokens, not people: a value leaves to a vendor only where the contract justifies it.
     let tokens_only = |contract: &Contract| {
-        request.blocks.iter().all(|(block, form)| {
-            *form < Form::Value || contract.value_blocks.iter().any(|value| value.block == *block)
-        })
+        request
+            .blocks
+            .iter()
+            .all(|(block, form)| *form < Form::Value || contract.value_blocks.iter().any(|value| value.block == *block))
     };
     sheet.rule(Clause::Form, contract.is_none_or(|contract| tokens_only(&contract.body)));
 }
 
 fn asked(register: &Register, request: &Request, mandate: &Mandate, sheet: &mut Sheet) {
     let known = |block: &BlockId| mandate.asked(block).zip(register.blocks.get(block));
-    sheet.rule(Clause::BlocksInMandate, !request.blocks.is_empty() && request.blocks.iter().all(|(block, _)| known(block).is_some()));
+    sheet.rule(
+        Clause::BlocksInMandate,
+        !request.blocks.is_empty() && request.blocks.iter().all(|(block, _)| known(block).is_some()),
+    );
     sheet.rule(
         Clause::Form,
         request.blocks.iter().all(|(block, form)| {
@@ -159,18 +172,28 @@ fn asked(register: &Register, request: &Request, mandate: &Mandate, sheet: &mut 
     );
 }
 
-fn granted(register: &Register, request: &Request, mandate: &Entry<Mandate>, grant: Option<&Grant>, now: Time, sheet: &mut Sheet) {
+fn granted(
+    register: &Register,
+    request: &Request,
+    mandate: &Entry<Mandate>,
+    grant: Option<&Grant>,
+    now: Time,
+    sheet: &mut Sheet,
+) {
     let notice = register.notice(mandate);
     let consent = mandate.body.legal_basis.code == Basis::Consent;
     let Some(grant) = grant else {
         sheet.rule(Clause::Grant, !consent);
         sheet.rule(Clause::Notice, notice.is_some());
         // Without a grant there is no counter, so only a date can be checked; one-time fetches need the counter.
-        sheet.rule(Clause::Fetch, match mandate.body.fetch {
-            Fetch::Once => consent,
-            Fetch::OnceAfter { after } => consent && now >= after,
-            Fetch::Periodic => true,
-        });
+        sheet.rule(
+            Clause::Fetch,
+            match mandate.body.fetch {
+                Fetch::Once => consent,
+                Fetch::OnceAfter { after } => consent && now >= after,
+                Fetch::Periodic => true,
+            },
+        );
         return;
     };
     sheet.rule(
@@ -185,11 +208,14 @@ fn granted(register: &Register, request: &Request, mandate: &Entry<Mandate>, gra
     sheet.rule(Clause::Resident, grant.resident_active);
     sheet.rule(Clause::BlocksChosen, request.blocks.iter().all(|(block, _)| grant.blocks.contains(block)));
     sheet.rule(Clause::RateCap, window_uses(grant, &mandate.body, now) < mandate.body.rate_cap.uses);
-    sheet.rule(Clause::Fetch, match mandate.body.fetch {
-        Fetch::Once => grant.uses == 0,
-        Fetch::OnceAfter { after } => grant.uses == 0 && now >= after,
-        Fetch::Periodic => true,
-    });
+    sheet.rule(
+        Clause::Fetch,
+        match mandate.body.fetch {
+            Fetch::Once => grant.uses == 0,
+            Fetch::OnceAfter { after } => grant.uses == 0 && now >= after,
+            Fetch::Periodic => true,
+        },
+    );
 }
 
 /// Uses in the rate window that is open at `now`.
@@ -241,23 +267,67 @@ impl Clause {
 
     fn words(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::BlocksChosen => ("blocks-chosen", "The resident did not agree to one of the blocks.", "Ask only for blocks she chose."),
-            Self::BlocksInMandate => ("blocks-in-mandate", "A block is not in the mandate.", "Ask only for blocks the mandate names, at least one."),
-            Self::BulkLimit => ("bulk-limit", "The request names more people than the mandate allows.", "Split the request or publish a mandate with a higher limit."),
-            Self::Contract => ("contract", "There is no active contract between the agency and the vendor for this mandate.", "Sign and activate the contract first."),
-            Self::Fetch => ("fetch", "The data may not be fetched now, or was fetched already.", "See the mandate's `fetch`: once, once after a date, or periodic."),
-            Self::Form => ("form", "A block is asked for in a richer form than allowed.", "Ask for a token or a predicate, or show the justification in the contract."),
-            Self::Grant => ("grant", "There is no valid permission of the resident for this mandate.", "Send the resident to sign in and agree."),
-            Self::Mandate => ("mandate", "The mandate does not exist or is not active.", "Name an active mandate of the public register."),
-            Self::Notice => ("notice", "No notice was published before the permission was given.", "Publish the notice and ask the resident again."),
-            Self::RateCap => ("rate-cap", "The data was used as often as the mandate allows in this period.", "Wait for the next period."),
+            Self::BlocksChosen => {
+                ("blocks-chosen", "The resident did not agree to one of the blocks.", "Ask only for blocks she chose.")
+            }
+            Self::BlocksInMandate => {
+                ("blocks-in-mandate", "A block is not in the mandate.", "Ask only for blocks the mandate names, at least one.")
+            }
+            Self::BulkLimit => (
+                "bulk-limit",
+                "The request names more people than the mandate allows.",
+                "Split the request or publish a mandate with a higher limit.",
+            ),
+            Self::Contract => (
+                "contract",
+                "There is no active contract between the agency and the vendor for this mandate.",
+                "Sign and activate the contract first.",
+            ),
+            Self::Fetch => (
+                "fetch",
+                "The data may not be fetched now, or was fetched already.",
+                "See the mandate's `fetch`: once, once after a date, or periodic.",
+            ),
+            Self::Form => (
+                "form",
+                "A block is asked for in a richer form than allowed.",
+                "Ask for a token or a predicate, or show the justification in the contract.",
+            ),
+            Self::Grant => (
+                "grant",
+                "There is no valid permission of the resident for this mandate.",
+                "Send the resident to sign in and agree.",
+            ),
+            Self::Mandate => {
+                ("mandate", "The mandate does not exist or is not active.", "Name an active mandate of the public register.")
+            }
+            Self::Notice => (
+                "notice",
+                "No notice was published before the permission was given.",
+                "Publish the notice and ask the resident again.",
+            ),
+            Self::RateCap => {
+                ("rate-cap", "The data was used as often as the mandate allows in this period.", "Wait for the next period.")
+            }
             Self::Reason => ("reason", "The reason is not one of the mandate's.", "Give one of the reason codes in the mandate."),
-            Self::Recipient => ("recipient", "The receiving body is not named in the mandate.", "Publish a revision that names it; residents will be told."),
+            Self::Recipient => (
+                "recipient",
+                "The receiving body is not named in the mandate.",
+                "Publish a revision that names it; residents will be told.",
+            ),
             Self::Resident => ("resident", "The resident has deactivated the pass.", "Serve the resident in another way."),
-            Self::Service => ("service", "The service is not active, or not registered under this mandate.", "Register the service under the mandate."),
+            Self::Service => (
+                "service",
+                "The service is not active, or not registered under this mandate.",
+                "Register the service under the mandate.",
+            ),
             Self::Start => ("start", "The mandate has not begun.", "Wait for its first day."),
             Self::Sunset => ("sunset", "The mandate has ended.", "Publish a new mandate and ask again; the old keys are gone."),
-            Self::Suspension => ("suspension", "The mandate, the service or this permission is suspended.", "Wait until the suspension is lifted."),
+            Self::Suspension => (
+                "suspension",
+                "The mandate, the service or this permission is suspended.",
+                "Wait until the suspension is lifted.",
+            ),
         }
     }
 }

@@ -122,7 +122,11 @@ impl<'a> Draft<'a> {
             }
             Ok(text) => Some(text),
             Err(_) => {
-                self.note(field, "one-language", "This text is not given in both languages. Write `{ en = \"…\", zh-Hant = \"…\" }`.".into());
+                self.note(
+                    field,
+                    "one-language",
+                    "This text is not given in both languages. Write `{ en = \"…\", zh-Hant = \"…\" }`.".into(),
+                );
                 None
             }
         }
@@ -272,7 +276,8 @@ impl<'a> Draft<'a> {
     }
 
     fn nested<T>(&mut self, field: String, value: &Value, read: impl FnOnce(&mut Draft<'_>) -> Option<T>) -> Option<T> {
-        let mut inner = Draft { members: value.as_object(), path: self.full(&field), seen: BTreeSet::new(), problems: Vec::new() };
+        let mut inner =
+            Draft { members: value.as_object(), path: self.full(&field), seen: BTreeSet::new(), problems: Vec::new() };
         if inner.members.is_none() {
             self.note(&field, "not-an-object", "This is not a table of fields. Write one field per line.".into());
             return None;
@@ -284,8 +289,14 @@ impl<'a> Draft<'a> {
     }
 
     fn unknown(&mut self) {
-        let unknown: Vec<_> =
-            self.members.into_iter().flatten().map(|(key, _)| key).filter(|key| !self.seen.contains(key.as_str())).cloned().collect();
+        let unknown: Vec<_> = self
+            .members
+            .into_iter()
+            .flatten()
+            .map(|(key, _)| key)
+            .filter(|key| !self.seen.contains(key.as_str()))
+            .cloned()
+            .collect();
         for key in unknown {
             let shown: String = key.chars().take(60).collect();
             self.note(&shown, "unknown-field", "No such field exists here. Correct its name or take it out.".into());

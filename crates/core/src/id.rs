@@ -10,9 +10,7 @@ use crate::ports::{Rng, random};
 
 /// Why a text is not an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{text}` is not an id of this kind. Write `{prefix}_` and then 1 to 60 lower-case letters, digits or hyphens."
-)]
+#[error("`{text}` is not an id of this kind. Write `{prefix}_` and then 1 to 60 lower-case letters, digits or hyphens.")]
 pub struct Malformed {
     text: String,
     prefix: &'static str,
@@ -106,8 +104,7 @@ fn well_formed(text: &str, prefix: &str) -> bool {
     let Some(slug) = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_')) else {
         return false;
     };
-    (1..=60).contains(&slug.len())
-        && slug.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    (1..=60).contains(&slug.len()) && slug.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 fn uuid_v7(now: Time, rng: &dyn Rng) -> String {

@@ -106,7 +106,10 @@ mod tests {
             .map(|key| text.find(key).unwrap())
             .collect();
         assert!(order.is_sorted(), "{text}");
-        assert_eq!(encode(&json!({"b": [1, true, null], "a": "\u{1f}\"\\"})).unwrap(), br#"{"a":"\u001f\"\\","b":[1,true,null]}"#);
+        assert_eq!(
+            encode(&json!({"b": [1, true, null], "a": "\u{1f}\"\\"})).unwrap(),
+            br#"{"a":"\u001f\"\\","b":[1,true,null]}"#
+        );
     }
 
     #[test]

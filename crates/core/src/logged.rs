@@ -93,8 +93,8 @@ fn mac(secret: &[u8; 32], encoded: &[u8], opening: &[u8; 32], tag: &[u8; 32], in
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Kind;
     use crate::Time;
+    use crate::event::Kind;
 
     struct Counting(std::sync::atomic::AtomicU8);
     impl Rng for Counting {
@@ -105,8 +105,19 @@ mod tests {
 
     fn event() -> Event {
         Event {
-            kind: Kind::Use, n: 0, prev: None, at: Time::default(), mandate: None, service: None, blocks: vec![],
-            reason: "r".into(), actor: None, batch: None, clause: None, detail: None, until: None,
+            kind: Kind::Use,
+            n: 0,
+            prev: None,
+            at: Time::default(),
+            mandate: None,
+            service: None,
+            blocks: vec![],
+            reason: "r".into(),
+            actor: None,
+            batch: None,
+            clause: None,
+            detail: None,
+            until: None,
         }
     }
 

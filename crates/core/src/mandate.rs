@@ -257,7 +257,8 @@ impl Mandate {
             let per = cap.duration("per", "Give the period, as `P30D`.");
             Some(RateCap { uses: uses?, per: per?.1 })
         });
-        let bulk_limit = draft.integer("bulk_limit", 1, 10_000, "Say how many people one request may name; 1 means one at a time.");
+        let bulk_limit =
+            draft.integer("bulk_limit", 1, 10_000, "Say how many people one request may name; 1 means one at a time.");
         let recipients = draft.objects("recipients", "Name everyone who receives data.", recipient);
         let locations = draft.parses::<String>("locations", "List the countries where the data is used, as `TW`.");
         let retention = draft.object("retention", "Say how long recipients keep the data.", |retention| {
@@ -267,11 +268,8 @@ impl Mandate {
         });
         let starts_at = draft.time("starts_at", "Give the first day.");
         let sunset_at = draft.time("sunset_at", "Give the last day; a mandate without an end cannot exist.");
-        let automated = [
-            ("none", AutomatedDecision::None),
-            ("sole", AutomatedDecision::Sole),
-            ("support", AutomatedDecision::Support),
-        ];
+        let automated =
+            [("none", AutomatedDecision::None), ("sole", AutomatedDecision::Sole), ("support", AutomatedDecision::Support)];
         let automated_decision = draft.word("automated_decision", &automated, "Say whether a machine decides.");
         let gates = [("durable", GateLevel::Durable), ("published", GateLevel::Published)];
         let gate = draft.word("gate", &gates, "Say how far the log must be before data leaves.");
@@ -338,15 +336,31 @@ impl Mandate {
         }
         let consulted = (self.consultation.to.micros() - self.consultation.from.micros()).div_euclid(crate::time::DAY);
         if consulted < 0 {
-            draft.note("consultation.to", "before-start", "The comment period ends before it begins. Correct one of the days.".into());
+            draft.note(
+                "consultation.to",
+                "before-start",
+                "The comment period ends before it begins. Correct one of the days.".into(),
+            );
         } else if consulted < CONSULTATION_DAYS && self.kind != MandateKind::Emergency {
-            draft.note("consultation.to", "too-short", format!("People had {consulted} days to comment. Give them at least {CONSULTATION_DAYS}."));
+            draft.note(
+                "consultation.to",
+                "too-short",
+                format!("People had {consulted} days to comment. Give them at least {CONSULTATION_DAYS}."),
+            );
         }
         if self.consultation.to > self.starts_at && self.kind != MandateKind::Emergency {
-            draft.note("starts_at", "before-consultation", "The mandate begins before people could finish commenting. Let it begin later.".into());
+            draft.note(
+                "starts_at",
+                "before-consultation",
+                "The mandate begins before people could finish commenting. Let it begin later.".into(),
+            );
         }
         if self.kind == MandateKind::Emergency && self.purpose.commercial {
-            draft.note("purpose.commercial", "commercial-emergency", "An emergency mandate may not serve business. Set this to `false`.".into());
+            draft.note(
+                "purpose.commercial",
+                "commercial-emergency",
+                "An emergency mandate may not serve business. Set this to `false`.".into(),
+            );
         }
         let mut blocks: Vec<_> = self.blocks.iter().map(|asked| &asked.block).collect();
         blocks.sort_unstable();

@@ -91,7 +91,8 @@ impl Service {
             let y = key.string("y", 43, "Give the y coordinate in base64url.");
             Some(Jwk { kid: kid?, kty: kty?.into(), crv: crv?.into(), x: x?, y: y? })
         });
-        let post_logout_redirect_uris = draft.optional_parses("post_logout_redirect_uris", "List where residents return to after signing out.");
+        let post_logout_redirect_uris =
+            draft.optional_parses("post_logout_redirect_uris", "List where residents return to after signing out.");
         lawful_uris("post_logout_redirect_uris", &post_logout_redirect_uris, draft);
         let help = draft.text("help", 400, "Say in one or two sentences what the service does.");
         Some(Self {
@@ -112,7 +113,11 @@ impl Service {
 fn lawful_uris(field: &str, uris: &[String], draft: &mut Draft<'_>) {
     for (i, uri) in uris.iter().enumerate() {
         if !lawful_uri(uri) {
-            draft.note(&format!("{field}[{i}]"), "not-https", "This address is neither https nor on this machine (http://localhost). Use https, without a fragment.".into());
+            draft.note(
+                &format!("{field}[{i}]"),
+                "not-https",
+                "This address is neither https nor on this machine (http://localhost). Use https, without a fragment.".into(),
+            );
         }
     }
 }

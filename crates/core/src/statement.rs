@@ -69,7 +69,9 @@ pub struct Approval {
 pub enum Malformed {
     #[error("The statement is not canonical JSON. {0}")]
     Json(#[from] NotCanonical),
-    #[error("The statement lacks a field or has one too many: {0}. Send exactly type, id, rev, prev, at, by, body and approvals.")]
+    #[error(
+        "The statement lacks a field or has one too many: {0}. Send exactly type, id, rev, prev, at, by, body and approvals."
+    )]
     Shape(#[source] serde_json::Error),
     #[error("The statement is longer than {LONGEST} bytes. Move long texts to a document and name its hash.")]
     TooLong,

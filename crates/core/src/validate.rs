@@ -107,7 +107,8 @@ pub fn mandate(register: &Register, mandate: &Mandate) -> Vec<Problem> {
 fn envelope(register: &Register, statement: &Statement, problems: &mut Vec<Problem>) {
     let (rev, prev) = register.next_revision(statement.kind, &statement.id);
     if statement.rev != rev || statement.prev != prev {
-        let message = format!("This is not the next revision of `{}`. Number it {rev} and name the hash of the one before.", statement.id);
+        let message =
+            format!("This is not the next revision of `{}`. Number it {rev} and name the hash of the one before.", statement.id);
         problems.push(problem("rev", "not-next", message));
     }
     let well_formed = match statement.kind {
@@ -121,7 +122,11 @@ fn envelope(register: &Register, statement: &Statement, problems: &mut Vec<Probl
         StatementKind::StatusChange => StatusChangeId::from_str(&statement.id).is_ok(),
     };
     if !well_formed {
-        problems.push(problem("id", "malformed", "The id does not fit the type of the statement. Begin it with the type's prefix.".into()));
+        problems.push(problem(
+            "id",
+            "malformed",
+            "The id does not fit the type of the statement. Begin it with the type's prefix.".into(),
+        ));
     }
 }
 
@@ -130,7 +135,11 @@ fn agency(register: &Register, statement: &Statement, hash: &Digest, problems: &
     let id: AgencyId = statement.id.parse().ok()?;
     match register.operator() {
         None if body.kind != AgencyKind::Operator || statement.by != id => {
-            problems.push(problem("kind", "no-operator", "The first statement must be the operator's own. Publish the operator first.".into()));
+            problems.push(problem(
+                "kind",
+                "no-operator",
+                "The first statement must be the operator's own. Publish the operator first.".into(),
+            ));
         }
         None => {
             // The root of trust: the operator's first statement is approved by keys it names itself.
@@ -138,7 +147,11 @@ fn agency(register: &Register, statement: &Statement, hash: &Digest, problems: &
                 approval.agency == id && body.key(&approval.key).is_some_and(|key| approval.verifies(hash, &key.public))
             };
             if statement.approvals.is_empty() || !statement.approvals.iter().all(own) {
-                problems.push(problem("approvals", "missing", "No key of the operator approved this. Sign it with one of the keys it names.".into()));
+                problems.push(problem(
+                    "approvals",
+                    "missing",
+                    "No key of the operator approved this. Sign it with one of the keys it names.".into(),
+                ));
             }
         }
         Some(operator) => {
@@ -147,11 +160,19 @@ fn agency(register: &Register, statement: &Statement, hash: &Digest, problems: &
             }
             // Mandates and contracts rest on the kinds of the bodies they name, so a kind holds for life.
             if register.agencies.get(&id).is_some_and(|old| old.body.kind != body.kind) {
-                problems.push(problem("kind", "changed", "A body cannot become one of another kind. Register it under a new name.".into()));
+                problems.push(problem(
+                    "kind",
+                    "changed",
+                    "A body cannot become one of another kind. Register it under a new name.".into(),
+                ));
             }
             let operator: AgencyId = operator.id.parse().ok()?;
             if statement.by != operator {
-                problems.push(problem("by", "not-the-owner", format!("`{}` cannot register bodies. Let the operator publish it.", statement.by)));
+                problems.push(problem(
+                    "by",
+                    "not-the-owner",
+                    format!("`{}` cannot register bodies. Let the operator publish it.", statement.by),
+                ));
             }
             // Two people of the operator, and for a body that is there already one of its own, or the operator could
             // replace its keys and speak for it.
@@ -200,7 +221,11 @@ fn contract(register: &Register, statement: &Statement, hash: &Digest, problems:
         Some(_) => {}
     }
     if body.capability_evidence.iter().all(|evidence| evidence.expires <= statement.at) {
-        problems.push(problem("capability_evidence", "expired", "All evidence of the vendor's capability has ended. Attach evidence that is still valid.".into()));
+        problems.push(problem(
+            "capability_evidence",
+            "expired",
+            "All evidence of the vendor's capability has ended. Attach evidence that is still valid.".into(),
+        ));
     }
     for (i, sub) in body.subprocessors.iter().enumerate() {
         if !register.agencies.contains_key(&sub.agency) {
@@ -227,7 +252,11 @@ fn mandate_statement(register: &Register, statement: &Statement, hash: &Digest, 
         same_owner("controller", &old.body.controller, &body.controller, problems);
         let in_force = matches!(old.state, State::Published | State::Active | State::Suspended);
         if old.state.is_over() || in_force && statement.at >= old.body.sunset_at {
-            problems.push(problem("id", "over", "This mandate has ended. Publish a new one that names it in `continues`.".into()));
+            problems.push(problem(
+                "id",
+                "over",
+                "This mandate has ended. Publish a new one that names it in `continues`.".into(),
+            ));
         }
     }
     Some(Content::Mandate(id, Box::new(body)))
@@ -239,10 +268,18 @@ fn notice(register: &Register, statement: &Statement, hash: &Digest, problems: &
         None => problems.push(unknown("mandate", &body.mandate, "mandate")),
         Some(mandate) => {
             if mandate.hash != body.mandate_hash {
-                problems.push(problem("mandate_hash", "other-revision", "The notice explains another revision. Write one for the present revision.".into()));
+                problems.push(problem(
+                    "mandate_hash",
+                    "other-revision",
+                    "The notice explains another revision. Write one for the present revision.".into(),
+                ));
             }
             if register.notices.contains_key(&body.mandate_hash) {
-                problems.push(problem("mandate_hash", "second-notice", "This revision has a notice already. Publish a new revision of the mandate first.".into()));
+                problems.push(problem(
+                    "mandate_hash",
+                    "second-notice",
+                    "This revision has a notice already. Publish a new revision of the mandate first.".into(),
+                ));
             }
             speaker(register, statement, hash, &mandate.body.controller, 1, problems);
         }
@@ -260,7 +297,11 @@ fn service(register: &Register, statement: &Statement, hash: &Digest, problems: 
     if let Some(old) = register.services.get(&id) {
         same_owner("agency", &old.body.agency, &body.agency, problems);
         if old.body.sector != body.sector {
-            problems.push(problem("sector", "moved", "A service cannot move to another pseudonym domain. Register a new service.".into()));
+            problems.push(problem(
+                "sector",
+                "moved",
+                "A service cannot move to another pseudonym domain. Register a new service.".into(),
+            ));
         }
         if old.state.is_over() {
             problems.push(problem("id", "over", "This service has closed. Register a new one.".into()));
@@ -285,7 +326,11 @@ fn status(register: &Register, statement: &Statement, hash: &Digest, problems: &
         problems.push(problem("revision", "other-revision", "The change names another revision. Name the present one.".into()));
     }
     let Some(guard) = guard(lifecycle, change.from, change.to) else {
-        let message = format!("No step leads from `{}` to `{}`. See the list of steps in the documentation.", change.from.code(), change.to.code());
+        let message = format!(
+            "No step leads from `{}` to `{}`. See the list of steps in the documentation.",
+            change.from.code(),
+            change.to.code()
+        );
         problems.push(problem("to", "no-such-step", message));
         return None;
     };
@@ -300,19 +345,35 @@ fn mandate_step(register: &Register, id: &MandateId, change: &StatusChange, at: 
     let Some(entry) = register.mandates.get(id) else { return };
     match change.to {
         State::Consulted if entry.body.kind != MandateKind::Emergency && at < entry.body.consultation.to => {
-            problems.push(problem("to", "consultation-open", "People can still comment. Wait until the comment period is over.".into()));
+            problems.push(problem(
+                "to",
+                "consultation-open",
+                "People can still comment. Wait until the comment period is over.".into(),
+            ));
         }
         State::Published if register.notice(entry).is_none() => {
             problems.push(problem("to", "no-notice", "There is no notice for this revision. Publish the notice first.".into()));
         }
         State::Active if at >= entry.body.sunset_at => {
-            problems.push(problem("to", "past-sunset", "The mandate's last day is over. Publish a new mandate that continues it.".into()));
+            problems.push(problem(
+                "to",
+                "past-sunset",
+                "The mandate's last day is over. Publish a new mandate that continues it.".into(),
+            ));
         }
         State::Sunset if at < entry.body.sunset_at => {
-            problems.push(problem("to", "before-sunset", "The mandate has not reached its last day. Revoke it to end it early.".into()));
+            problems.push(problem(
+                "to",
+                "before-sunset",
+                "The mandate has not reached its last day. Revoke it to end it early.".into(),
+            ));
         }
         State::Erased if register.certificate(id).is_none() => {
-            problems.push(problem("to", "no-certificate", "No certificate says that the keys are gone. Publish it first.".into()));
+            problems.push(problem(
+                "to",
+                "no-certificate",
+                "No certificate says that the keys are gone. Publish it first.".into(),
+            ));
         }
         _ => {}
     }
@@ -348,21 +409,40 @@ fn step_speaker(
 /// Nobody takes over what another body answers for by naming itself in the next revision.
 fn same_owner(field: &str, old: &AgencyId, new: &AgencyId, problems: &mut Vec<Problem>) {
     if old != new {
-        problems.push(problem(field, "moved", format!("`{old}` answers for this and cannot be replaced. Publish a new one under another id.")));
+        problems.push(problem(
+            field,
+            "moved",
+            format!("`{old}` answers for this and cannot be replaced. Publish a new one under another id."),
+        ));
     }
 }
 
 fn speaks_for_operator(register: &Register, statement: &Statement, hash: &Digest, approvals: usize, problems: &mut Vec<Problem>) {
     match register.operator().and_then(|operator| operator.id.parse().ok()) {
         Some(operator) => speaker(register, statement, hash, &operator, approvals, problems),
-        None => problems.push(problem("by", "no-operator", "There is no operator yet. Publish the operator's statement first.".into())),
+        None => problems.push(problem(
+            "by",
+            "no-operator",
+            "There is no operator yet. Publish the operator's statement first.".into(),
+        )),
     }
 }
 
 /// `owner` must be the one who speaks, and `needed` of its people in as many roles must have approved.
-fn speaker(register: &Register, statement: &Statement, hash: &Digest, owner: &AgencyId, needed: usize, problems: &mut Vec<Problem>) {
+fn speaker(
+    register: &Register,
+    statement: &Statement,
+    hash: &Digest,
+    owner: &AgencyId,
+    needed: usize,
+    problems: &mut Vec<Problem>,
+) {
     if statement.by != *owner {
-        problems.push(problem("by", "not-the-owner", format!("`{}` cannot speak for `{owner}`. Let the owner publish it.", statement.by)));
+        problems.push(problem(
+            "by",
+            "not-the-owner",
+            format!("`{}` cannot speak for `{owner}`. Let the owner publish it.", statement.by),
+        ));
         return;
     }
     if !register.agencies.contains_key(owner) {

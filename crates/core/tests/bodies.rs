@@ -64,7 +64,13 @@ fn service() {
     body["jwks"] = json!([{"kid": "one", "kty": "EC", "crv": "P-256", "x": "A".repeat(43), "y": "A".repeat(43)}]);
     let optional = ["jwks", "mandates", "post_logout_redirect_uris"];
     spoil_everything(&body, &optional, &|body| Service::read(body).map(drop));
-    for bad in ["http://library.example/back", "https://", "https://library.example/#back", "javascript:alert(1)", "http://localhost.evil.example/"] {
+    for bad in [
+        "http://library.example/back",
+        "https://",
+        "https://library.example/#back",
+        "javascript:alert(1)",
+        "http://localhost.evil.example/",
+    ] {
         for field in ["redirect_uris", "post_logout_redirect_uris"] {
             let mut body = body.clone();
             body[field] = json!([bad]);

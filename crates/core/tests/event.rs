@@ -9,7 +9,14 @@ use usufruct_core::hash::{hex, unhex};
 use usufruct_core::{Digest, Time};
 
 const KINDS: [Kind; 9] = [
-    Kind::Consent, Kind::Correction, Kind::Erasure, Kind::Objection, Kind::Refusal, Kind::SignIn, Kind::Status, Kind::Use,
+    Kind::Consent,
+    Kind::Correction,
+    Kind::Erasure,
+    Kind::Objection,
+    Kind::Refusal,
+    Kind::SignIn,
+    Kind::Status,
+    Kind::Use,
     Kind::Withdrawal,
 ];
 
@@ -91,7 +98,8 @@ fn the_golden_events_are_read_as_their_files_say() {
 
 #[test]
 fn the_golden_chain_hangs_together() {
-    let chain: Vec<_> = vectors().into_iter().filter(|(name, _)| name.starts_with("accept-chain-")).map(|(_, case)| case).collect();
+    let chain: Vec<_> =
+        vectors().into_iter().filter(|(name, _)| name.starts_with("accept-chain-")).map(|(_, case)| case).collect();
     assert_eq!(chain.len(), 4);
     for (n, case) in (0u64..).zip(&chain) {
         let event = event(&case["event"]);

@@ -98,9 +98,28 @@ fn what_is_no_object_is_refused() {
 fn an_empty_mandate_lists_everything_at_once() {
     let problems = Mandate::read(&json!({})).unwrap_err();
     let required = [
-        "title", "controller", "kind", "purpose", "legal_basis", "subjects", "blocks", "operations", "mode", "fetch", "rate_cap",
-        "bulk_limit", "recipients", "locations", "retention", "starts_at", "sunset_at", "automated_decision", "gate", "reasons",
-        "consultation", "oversight_body",
+        "title",
+        "controller",
+        "kind",
+        "purpose",
+        "legal_basis",
+        "subjects",
+        "blocks",
+        "operations",
+        "mode",
+        "fetch",
+        "rate_cap",
+        "bulk_limit",
+        "recipients",
+        "locations",
+        "retention",
+        "starts_at",
+        "sunset_at",
+        "automated_decision",
+        "gate",
+        "reasons",
+        "consultation",
+        "oversight_body",
     ];
     let fields: Vec<_> = problems.iter().map(|problem| problem.field.as_str()).collect();
     assert_eq!(fields, required);
@@ -175,9 +194,15 @@ fn durations_have_a_length() {
 #[test]
 fn words_come_from_closed_lists() {
     let words = [
-        ("/kind", "kind"), ("/legal_basis/code", "legal_basis.code"), ("/blocks/0/necessity", "blocks[0].necessity"),
-        ("/blocks/0/form", "blocks[0].form"), ("/operations/1", "operations[1]"), ("/mode", "mode"), ("/fetch/when", "fetch.when"),
-        ("/automated_decision", "automated_decision"), ("/gate", "gate"),
+        ("/kind", "kind"),
+        ("/legal_basis/code", "legal_basis.code"),
+        ("/blocks/0/necessity", "blocks[0].necessity"),
+        ("/blocks/0/form", "blocks[0].form"),
+        ("/operations/1", "operations[1]"),
+        ("/mode", "mode"),
+        ("/fetch/when", "fetch.when"),
+        ("/automated_decision", "automated_decision"),
+        ("/gate", "gate"),
     ];
     for (pointer, field) in words {
         for bad in ["covert", "Ordinary", "consent ", "values", "everything"] {

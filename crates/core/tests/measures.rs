@@ -12,8 +12,18 @@ const MEASURES: &str = include_str!("data/covid-surveillance-measures-650.csv");
 
 /// What no measure states, so that every one of them must lack it.
 const NEVER_STATED: [&str; 12] = [
-    "blocks", "consultation", "eight_conditions", "fetch", "legal_basis", "locations", "oversight_body", "rate_cap", "reasons",
-    "recipients", "retention", "sunset_at",
+    "blocks",
+    "consultation",
+    "eight_conditions",
+    "fetch",
+    "legal_basis",
+    "locations",
+    "oversight_body",
+    "rate_cap",
+    "reasons",
+    "recipients",
+    "retention",
+    "sunset_at",
 ];
 
 /// The draft that the facts of one row make: nothing is left out that the row says, and nothing is invented.
@@ -50,7 +60,11 @@ fn no_measure_is_a_mandate_and_each_is_told_what_it_lacks() {
         }
         // One language only, and a name where the register wants a body that is in it.
         assert!(problems.iter().any(|problem| problem.field == "title"), "{}", row["title"]);
-        assert!(problems.iter().any(|problem| problem.field == "purpose.sentence" || problem.field == "purpose"), "{}", row["title"]);
+        assert!(
+            problems.iter().any(|problem| problem.field == "purpose.sentence" || problem.field == "purpose"),
+            "{}",
+            row["title"]
+        );
         assert!(problems.iter().any(|problem| problem.field == "controller"), "{}", row["title"]);
         for problem in &problems {
             well_said(problem).unwrap();

@@ -140,7 +140,8 @@ fn values() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 40, 6, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-            prop::collection::btree_map(any::<String>(), inner, 0..6).prop_map(|members| Value::Object(members.into_iter().collect())),
+            prop::collection::btree_map(any::<String>(), inner, 0..6)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
         ]
     })
 }
@@ -160,8 +161,14 @@ prop_compose! {
 }
 
 const KINDS: [StatementKind; 8] = [
-    StatementKind::Agency, StatementKind::Certificate, StatementKind::Contract, StatementKind::DataBlock, StatementKind::Mandate,
-    StatementKind::Notice, StatementKind::Service, StatementKind::StatusChange,
+    StatementKind::Agency,
+    StatementKind::Certificate,
+    StatementKind::Contract,
+    StatementKind::DataBlock,
+    StatementKind::Mandate,
+    StatementKind::Notice,
+    StatementKind::Service,
+    StatementKind::StatusChange,
 ];
 
 proptest! {

@@ -6,7 +6,8 @@ use crate::db::{Connection, Error, Value};
 
 /// Notes an assertion. False when it was seen before.
 pub fn claim(conn: &mut dyn Connection, jti_hash: &Digest, expires_at: Time) -> Result<bool, Error> {
-    let sql = "-- assertion_claim\nINSERT INTO assertions (jti_hash, expires_at) VALUES ($1, $2) ON CONFLICT (jti_hash) DO NOTHING";
+    let sql =
+        "-- assertion_claim\nINSERT INTO assertions (jti_hash, expires_at) VALUES ($1, $2) ON CONFLICT (jti_hash) DO NOTHING";
     Ok(conn.execute(sql, &[Value::from(jti_hash.0.to_vec()), expires_at.micros().into()])? == 1)
 }
 

@@ -58,14 +58,16 @@ pub fn of_resident(conn: &mut dyn Connection, resident: u64) -> Result<Vec<Store
 }
 
 /// Residents with a given grant under a mandate, up to `limit` after `after`.
-pub fn residents_of_mandate(conn: &mut dyn Connection, mandate: u64, after: Option<u64>, limit: usize) -> Result<Vec<u64>, Error> {
+pub fn residents_of_mandate(
+    conn: &mut dyn Connection,
+    mandate: u64,
+    after: Option<u64>,
+    limit: usize,
+) -> Result<Vec<u64>, Error> {
     let sql = "-- grant_residents_of_mandate\nSELECT resident FROM grants WHERE mandate = $1 AND state = 'given' AND resident > $2 \
                ORDER BY resident LIMIT $3";
-    let params = [
-        mandate.cast_signed().into(),
-        after.map_or(-1, number).into(),
-        Value::from(i64::try_from(limit).unwrap_or(i64::MAX)),
-    ];
+    let params =
+        [mandate.cast_signed().into(), after.map_or(-1, number).into(), Value::from(i64::try_from(limit).unwrap_or(i64::MAX))];
     conn.query(sql, &params)?.iter().map(|row| Ok(row.integer(0)?.cast_unsigned())).collect()
 }
 
@@ -108,8 +110,7 @@ pub fn put_many(conn: &mut dyn Connection, grants: &[StoredGrant]) -> Result<(),
 pub fn set_state(conn: &mut dyn Connection, resident: u64, mandate: u64, state: GrantState) -> Result<bool, Error> {
     let sql = "-- grant_set_state\nUPDATE grants SET state = $4, revision = revision + 1 \
                WHERE shard = $1 AND resident = $2 AND mandate = $3 AND state IN ('given', 'paused')";
-    let params =
-        [shard(resident).into(), number(resident).into(), mandate.cast_signed().into(), Value::from(state.code())];
+    let params = [shard(resident).into(), number(resident).into(), mandate.cast_signed().into(), Value::from(state.code())];
     Ok(conn.execute(sql, &params)? == 1)
 }
 

@@ -14,7 +14,8 @@ pub fn insert(conn: &mut dyn Connection, code_hash: &Digest, resident: u64, expi
 
 /// The resident an unused, unexpired invitation is for.
 pub fn find(conn: &mut dyn Connection, code_hash: &Digest, now: Time) -> Result<Option<u64>, Error> {
-    let sql = "-- invitation_find\nSELECT resident FROM invitations WHERE code_hash = $1 AND redeemed_at IS NULL AND expires_at > $2";
+    let sql =
+        "-- invitation_find\nSELECT resident FROM invitations WHERE code_hash = $1 AND redeemed_at IS NULL AND expires_at > $2";
     let row = conn.query_one(sql, &[Value::from(code_hash.0.to_vec()), now.micros().into()])?;
     row.map(|row| Ok(row.integer(0)?.cast_unsigned())).transpose()
 }

@@ -5,7 +5,8 @@ use crate::{number, shard};
 
 /// A resident's sealed keyrings, newest first, each with its version. There are two only while an erasure is under way.
 pub fn candidates(conn: &mut dyn Connection, resident: u64) -> Result<Vec<(i64, Vec<u8>)>, Error> {
-    let sql = "-- keyring_candidates\nSELECT version, sealed FROM keyrings WHERE shard = $1 AND resident = $2 ORDER BY version DESC";
+    let sql =
+        "-- keyring_candidates\nSELECT version, sealed FROM keyrings WHERE shard = $1 AND resident = $2 ORDER BY version DESC";
     let rows = conn.query(sql, &[shard(resident).into(), number(resident).into()])?;
     rows.iter().map(|row| Ok((row.integer(0)?, row.bytes(1)?.to_vec()))).collect()
 }
@@ -24,7 +25,10 @@ pub fn insert_many(conn: &mut dyn Connection, keyrings: &[(u64, Vec<u8>)]) -> Re
         .iter()
         .map(|(resident, sealed)| vec![shard(*resident).into(), number(*resident).into(), 1.into(), Value::from(sealed.clone())])
         .collect();
-    conn.execute_many("-- keyring_insert\nINSERT INTO keyrings (shard, resident, version, sealed) VALUES ($1, $2, $3, $4)", &rows)?;
+    conn.execute_many(
+        "-- keyring_insert\nINSERT INTO keyrings (shard, resident, version, sealed) VALUES ($1, $2, $3, $4)",
+        &rows,
+    )?;
     Ok(())
 }
 

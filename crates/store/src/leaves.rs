@@ -19,7 +19,8 @@ pub fn range(conn: &mut dyn Connection, from: u64, limit: usize) -> Result<Vec<(
 /// Up to `limit` statement leaves (those that begin with 0x01 0x01) from number `from` on, in order.
 pub fn statements(conn: &mut dyn Connection, from: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>, Error> {
     // 0x0101 and 0x0102 are the bounds of the two-byte prefix, as byte strings.
-    let sql = "-- leaf_statements\nSELECT idx, data FROM leaves WHERE idx >= $1 AND data >= $2 AND data < $3 ORDER BY idx LIMIT $4";
+    let sql =
+        "-- leaf_statements\nSELECT idx, data FROM leaves WHERE idx >= $1 AND data >= $2 AND data < $3 ORDER BY idx LIMIT $4";
     let params = [
         Value::from(from.cast_signed()),
         Value::from(vec![1u8, 1]),

@@ -50,7 +50,11 @@ pub fn of_resident(conn: &mut dyn Connection, resident: u64, from: u64, limit: u
     let rows = conn.query(sql, &params)?;
     rows.iter()
         .map(|row| {
-            Ok(Line { n: row.integer(0)?.cast_unsigned(), index: row.integer(1)?.cast_unsigned(), sealed: row.bytes(2)?.to_vec() })
+            Ok(Line {
+                n: row.integer(0)?.cast_unsigned(),
+                index: row.integer(1)?.cast_unsigned(),
+                sealed: row.bytes(2)?.to_vec(),
+            })
         })
         .collect()
 }

@@ -20,7 +20,8 @@ const COLUMNS: &str = "credential, resident, passkey, label, added_at";
 
 /// Adds a passkey. [`Error::Conflict`] when the credential is known.
 pub fn insert(conn: &mut dyn Connection, passkey: &Passkey) -> Result<(), Error> {
-    let sql = "-- passkey_insert\nINSERT INTO passkeys (credential, resident, passkey, label, added_at) VALUES ($1, $2, $3, $4, $5)";
+    let sql =
+        "-- passkey_insert\nINSERT INTO passkeys (credential, resident, passkey, label, added_at) VALUES ($1, $2, $3, $4, $5)";
     let params = [
         Value::from(passkey.credential.clone()),
         number(passkey.resident).into(),

@@ -21,7 +21,10 @@ pub fn insert_many(conn: &mut dyn Connection, residents: &[(u64, [u8; 32])], enr
             vec![Value::from(shard(*resident)), number(*resident).into(), "active".into(), enrolled_at.micros().into()]
         })
         .collect();
-    conn.execute_many("-- resident_insert\nINSERT INTO residents (shard, resident, state, enrolled_at) VALUES ($1, $2, $3, $4)", &rows)?;
+    conn.execute_many(
+        "-- resident_insert\nINSERT INTO residents (shard, resident, state, enrolled_at) VALUES ($1, $2, $3, $4)",
+        &rows,
+    )?;
     let rows: Vec<_> =
         residents.iter().map(|(resident, seed)| vec![Value::from(seed.to_vec()), number(*resident).into()]).collect();
     conn.execute_many("-- seed_insert\nINSERT INTO seeds (seed_index, resident) VALUES ($1, $2)", &rows)?;
@@ -30,7 +33,8 @@ pub fn insert_many(conn: &mut dyn Connection, residents: &[(u64, [u8; 32])], enr
 
 /// The resident whose seed has this keyed hash.
 pub fn by_seed(conn: &mut dyn Connection, seed_index: &[u8; 32]) -> Result<Option<u64>, Error> {
-    let row = conn.query_one("-- seed_find\nSELECT resident FROM seeds WHERE seed_index = $1", &[Value::from(seed_index.to_vec())])?;
+    let row =
+        conn.query_one("-- seed_find\nSELECT resident FROM seeds WHERE seed_index = $1", &[Value::from(seed_index.to_vec())])?;
     row.map(|row| Ok(row.integer(0)?.cast_unsigned())).transpose()
 }
 

@@ -17,7 +17,8 @@ pub struct Session {
 
 /// Opens a session.
 pub fn insert(conn: &mut dyn Connection, session: &Session) -> Result<(), Error> {
-    let sql = "-- session_insert\nINSERT INTO sessions (token_hash, resident, opened_at, seen_at, device) VALUES ($1, $2, $3, $4, $5)";
+    let sql =
+        "-- session_insert\nINSERT INTO sessions (token_hash, resident, opened_at, seen_at, device) VALUES ($1, $2, $3, $4, $5)";
     let params = [
         Value::from(session.token_hash.0.to_vec()),
         number(session.resident).into(),
@@ -65,6 +66,7 @@ pub fn delete_all(conn: &mut dyn Connection, resident: u64) -> Result<u64, Error
 
 /// How many sessions a resident has open.
 pub fn count(conn: &mut dyn Connection, resident: u64) -> Result<i64, Error> {
-    let row = conn.query_one("-- session_count\nSELECT COUNT(*) FROM sessions WHERE resident = $1", &[number(resident).into()])?;
+    let row =
+        conn.query_one("-- session_count\nSELECT COUNT(*) FROM sessions WHERE resident = $1", &[number(resident).into()])?;
     row.map_or(Ok(0), |row| row.integer(0))
 }

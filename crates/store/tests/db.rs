@@ -488,7 +488,8 @@ mod only_sqlite {
     fn the_file_is_set_up_as_promised() {
         let folder = tempfile::tempdir().unwrap();
         let db = open(&format!("sqlite:{}", folder.path().join("test.db").display()));
-        let pragmas = [("foreign_keys", 1), ("page_size", 8_192), ("secure_delete", 1), ("synchronous", 2), ("wal_autocheckpoint", 20_000)];
+        let pragmas =
+            [("foreign_keys", 1), ("page_size", 8_192), ("secure_delete", 1), ("synchronous", 2), ("wal_autocheckpoint", 20_000)];
         for (name, expected) in pragmas {
             let sql = format!("-- pragma_read\nPRAGMA {name}");
             let row = db.transaction("pragma", move |tx| tx.query_one(&sql, &[])).unwrap().unwrap();

@@ -140,10 +140,12 @@ fn every_column_is_explained() {
                 }
             } else if inside && line.starts_with(')') {
                 inside = false;
-            } else if inside && !line.is_empty() && !line.starts_with("--") && !is_constraint(line) && !explained {
-                wrong.push(bad("a column without a comment"));
-            } else if line.starts_with("ALTER TABLE") && line.contains("ADD COLUMN") && !explained {
-                wrong.push(bad("a column without a comment"));
+            } else {
+                let is_column = inside && !line.is_empty() && !line.starts_with("--") && !is_constraint(line);
+                let is_added = line.starts_with("ALTER TABLE") && line.contains("ADD COLUMN");
+                if (is_column || is_added) && !explained {
+                    wrong.push(bad("a column without a comment"));
+                }
             }
             before = line;
         }

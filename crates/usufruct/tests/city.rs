@@ -37,7 +37,7 @@ fn a_city_begins_lends_and_ends() {
     let keys = [folder.at("head.json"), folder.at("data-protection.json")];
     publish_agency(&folder, &dir, "library", &[&head, &protection], &keys);
     publish_agency(&folder, &dir, "civil-affairs", &[&head, &protection], &[]);
-    for block in ["name", "birth-date", "email", "preferred-language"] {
+    for block in ["name", "over-18", "email", "preferred-language"] {
         ok(&["publish", "block", &city(&format!("blocks/{block}.toml")), "--key", &head, "--data-dir", &dir]);
     }
     let library = city("mandates/library-card.toml");

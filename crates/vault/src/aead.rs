@@ -37,8 +37,7 @@ pub(crate) fn seal(key: &Key, aad: &[u8], front: &[u8], plain: &[u8]) -> Vec<u8>
 /// What [`seal`] sealed, given without its front.
 pub(crate) fn open(key: &Key, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
     let mut buffer = Zeroizing::new(sealed.to_vec());
-    let len =
-        cipher(key).open_in_place(zero_nonce(), Aad::from(aad), &mut buffer).map_err(|_| Error::Unreadable)?.len();
+    let len = cipher(key).open_in_place(zero_nonce(), Aad::from(aad), &mut buffer).map_err(|_| Error::Unreadable)?.len();
     buffer.truncate(len);
     Ok(buffer)
 }
@@ -57,9 +56,8 @@ pub(crate) fn pad(body: &[u8], step: usize) -> Zeroizing<Vec<u8>> {
 /// What [`pad`] padded.
 pub(crate) fn unpad(padded: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
     let (len, rest) = padded.split_first_chunk::<4>().ok_or(Error::Malformed { what: "the length is missing" })?;
-    let (body, zeros) = rest
-        .split_at_checked(u32::from_be_bytes(*len) as usize)
-        .ok_or(Error::Malformed { what: "the length is wrong" })?;
+    let (body, zeros) =
+        rest.split_at_checked(u32::from_be_bytes(*len) as usize).ok_or(Error::Malformed { what: "the length is wrong" })?;
     if zeros.iter().any(|byte| *byte != 0) {
         return Err(Error::Malformed { what: "the padding is not zero" });
     }

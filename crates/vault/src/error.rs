@@ -25,9 +25,7 @@ pub enum Error {
     #[error("There is already a key store in this folder. Open it, or choose an empty folder.")]
     FolderTaken,
     /// The operating system refused.
-    #[error(
-        "The key store could not {action}: {source}. Check the disk and the rights of the folder, then start again."
-    )]
+    #[error("The key store could not {action}: {source}. Check the disk and the rights of the folder, then start again.")]
     Io { action: &'static str, source: io::Error },
     /// Another process has the key store open.
     #[error("The key store is in use by another process. Stop that process first; two writers would lose keys.")]
@@ -57,9 +55,7 @@ pub enum Error {
     #[error("The logged use rests on another mandate. Record a use under this one.")]
     OtherMandate,
     /// The keyring or the logged use belongs to someone else.
-    #[error(
-        "The logged use or the keyring is about another resident. Record a use about this one and load her keyring."
-    )]
+    #[error("The logged use or the keyring is about another resident. Record a use about this one and load her keyring.")]
     OtherResident,
     /// The resident's key was replaced after the keyring was opened.
     #[error("The resident's key was replaced in the meantime. Load the keyring again and repeat.")]

@@ -195,9 +195,7 @@ impl KeyFile {
         }
         drop(live);
         (self.hook)(Step::FileWritten);
-        file.sync_all()
-            .and_then(|()| sync_folder(&self.folder))
-            .map_err(Error::io("write the key file of the next epoch"))?;
+        file.sync_all().and_then(|()| sync_folder(&self.folder)).map_err(Error::io("write the key file of the next epoch"))?;
         (self.hook)(Step::FileDurable);
         Ok((file, end))
     }

@@ -28,13 +28,7 @@ impl Shared {
         seal(&self.dek(resident, mandate, block, &salt), &[], &salt, &pad(plain, STEP))
     }
 
-    pub(crate) fn open(
-        &self,
-        resident: u64,
-        mandate: u64,
-        block: &BlockId,
-        sealed: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>> {
+    pub(crate) fn open(&self, resident: u64, mandate: u64, block: &BlockId, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
         let (salt, sealed) = split(sealed)?;
         unpad(&open(&self.dek(resident, mandate, block, salt), &[], sealed)?)
     }

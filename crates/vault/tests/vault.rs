@@ -147,10 +147,8 @@ impl House {
         let opens = |(resident, mandate, sealed): &(u64, u64, Vec<u8>)| {
             let keyring = self.vault.keyring(*resident, &[&rows.keyrings[*resident as usize - 1]]).ok()?;
             let logged = logged(&self.recorder, &keyring, event(*mandate, 5));
-            let opened = self
-                .vault
-                .open(&logged, &keyring, *resident, *mandate, mandate_hash(*mandate), &block(), sealed)
-                .ok()?;
+            let opened =
+                self.vault.open(&logged, &keyring, *resident, *mandate, mandate_hash(*mandate), &block(), sealed).ok()?;
             assert_eq!(*opened, plain(*resident, *mandate));
             Some((*resident, *mandate))
         };
@@ -329,10 +327,8 @@ fn nothing_undoes_a_withdrawal_that_came_in_between() {
 #[test]
 fn many_withdrawals_share_an_epoch() {
     let house = memory_house(10);
-    let staged: Vec<_> = RESIDENTS
-        .iter()
-        .map(|r| house.vault.withdraw(house.keyring(*r).unwrap(), &[7, 8, 99], &house.rng).unwrap())
-        .collect();
+    let staged: Vec<_> =
+        RESIDENTS.iter().map(|r| house.vault.withdraw(house.keyring(*r).unwrap(), &[7, 8, 99], &house.rng).unwrap()).collect();
     let erased = house.vault.commit_many(staged, &house.rng).unwrap();
     assert_eq!((erased.handles.len(), erased.after), (3, Epoch(1)));
     let twice = House::new(Box::new(MemoryTree::new(&seeded(1))), 11);

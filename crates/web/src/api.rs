@@ -27,7 +27,11 @@ pub(crate) fn router() -> Router<Arc<Site>> {
 
 /// The service whose own token the request carries.
 async fn caller(site: &Arc<Site>, headers: &HeaderMap) -> Result<ServiceId, Fault> {
-    let refused = || Fault::unauthenticated("The access token is missing, has ended, or is not for this API. Get a token with the scope `release` and send it as `Authorization: Bearer`.");
+    let refused = || {
+        Fault::unauthenticated(
+            "The access token is missing, has ended, or is not for this API. Get a token with the scope `release` and send it as `Authorization: Bearer`.",
+        )
+    };
     let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).ok_or_else(refused)?;
     let token = header.strip_prefix("Bearer ").ok_or_else(refused)?.to_owned();
     blocking(site, move |app| app.release_caller(&token)).await?.ok_or_else(refused)

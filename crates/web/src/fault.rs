@@ -55,7 +55,11 @@ impl Fault {
     }
 
     pub fn not_found(what: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not-found", &format!("There is no such {what}. Check the address or start from the front page."))
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            &format!("There is no such {what}. Check the address or start from the front page."),
+        )
     }
 
     pub(crate) fn sign_in(next: &str) -> Self {
@@ -66,7 +70,11 @@ impl Fault {
     }
 
     pub(crate) fn foreign_form() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "foreign-form", "The form did not come from your own session, so nothing was done. Open the page again and repeat the step.")
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "foreign-form",
+            "The form did not come from your own session, so nothing was done. Open the page again and repeat the step.",
+        )
     }
 
     pub(crate) fn bad_form() -> Self {

@@ -24,7 +24,8 @@ impl<T: DeserializeOwned> FromRequest<Arc<Site>> for Checked<T> {
         if !matches!(site_of_sender, None | Some("same-origin" | "none")) {
             return Err(Fault::foreign_form());
         }
-        let bytes = axum::body::Bytes::from_request(Request::from_parts(parts, body), site).await.map_err(|_| Fault::too_large())?;
+        let bytes =
+            axum::body::Bytes::from_request(Request::from_parts(parts, body), site).await.map_err(|_| Fault::too_large())?;
         let token = url::form_urlencoded::parse(&bytes).find(|(key, _)| key == "form_token").map(|(_, value)| value.into_owned());
         if !token.is_some_and(|token| equal(token.as_bytes(), session.form_token.as_bytes())) {
             return Err(Fault::foreign_form());

@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use axum::extract::FromRequestParts;
 use axum::http::header::{ACCEPT_LANGUAGE, COOKIE};
 use axum::http::request::Parts;
-use i18n_embed::fluent::{FluentLanguageLoader, fluent_language_loader};
 use i18n_embed::LanguageLoader;
+use i18n_embed::fluent::{FluentLanguageLoader, fluent_language_loader};
 use rust_embed::RustEmbed;
 pub(crate) use usufruct_core::text::Language;
 
@@ -34,7 +34,11 @@ pub(crate) fn of_request(query: Option<&str>, headers: &axum::http::HeaderMap) -
     let asked = pairs.into_iter().find(|(key, _)| key == "lang").and_then(|(_, value)| from_tag(&value));
     let cookie = || {
         let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-        cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('=')).find(|(name, _)| *name == COOKIE_NAME).and_then(|(_, value)| from_tag(value))
+        cookies
+            .flat_map(|line| line.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .find(|(name, _)| *name == COOKIE_NAME)
+            .and_then(|(_, value)| from_tag(value))
     };
     let accepted = || {
         let header = headers.get(ACCEPT_LANGUAGE)?.to_str().ok()?;

@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 use axum::response::{Html, IntoResponse, Response};
 use i18n_embed::fluent::FluentLanguageLoader;
 use i18n_embed_fl::fl;
+use usufruct_core::time::{DAY, HOUR, parse_duration};
 use usufruct_core::{Text, Time};
 
 use crate::Site;
@@ -68,6 +69,17 @@ impl Page {
     /// Day and minute, Taipei time.
     pub fn minute(&self, time: &Time) -> String {
         time.minute()
+    }
+
+    /// An ISO 8601 duration in words.
+    pub fn length(&self, duration: &str) -> String {
+        let Some(micros) = parse_duration(duration) else { return duration.to_owned() };
+        let (days, hours): (i64, i64) = (micros / DAY, (micros + HOUR - 1) / HOUR);
+        if micros % DAY == 0 {
+            fl!(self.messages, "length-days", count = days)
+        } else {
+            fl!(self.messages, "length-hours", count = hours)
+        }
     }
 
     /// Why a clause refused, in words.

@@ -18,7 +18,9 @@ use usufruct_app::store::passkeys::Passkey as StoredPasskey;
 use usufruct_core::Time;
 use usufruct_core::ports::random;
 use usufruct_core::time::MINUTE;
-use webauthn_rs::prelude::{DiscoverableAuthentication, Passkey, PasskeyRegistration, PublicKeyCredential, RegisterPublicKeyCredential, Uuid};
+use webauthn_rs::prelude::{
+    DiscoverableAuthentication, Passkey, PasskeyRegistration, PublicKeyCredential, RegisterPublicKeyCredential, Uuid,
+};
 
 use crate::Site;
 use crate::fault::Fault;
@@ -102,7 +104,7 @@ async fn start_register(
         (None, None) => return Err(Fault::malformed("An invitation code is needed. Type the code that a clerk gave you.")),
     };
     let (handle, known) = blocking(&site, move |app| Ok((app.user_handle(resident)?, app.passkeys(resident)?))).await?;
-    let exclude = known.into_iter().map(|passkey| passkey.credential.into()).collect();
+    let exclude = known.into_iter().map(|passkey| passkey.credential).collect();
     let (challenge, state) = site
         .webauthn
         .start_passkey_registration(Uuid::from_bytes(handle), "City Pass", "City Pass", Some(exclude))
@@ -194,7 +196,11 @@ impl Ceremonies {
             ceremonies.retain(|_, (ends_at, _)| *ends_at > now);
         }
         if ceremonies.len() >= MOST_CEREMONIES {
-            return Err(Fault::new(axum::http::StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many people are signing in right now. Try again in a minute."));
+            return Err(Fault::new(
+                axum::http::StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "Too many people are signing in right now. Try again in a minute.",
+            ));
         }
         ceremonies.insert(id.clone(), (now.plus(CEREMONY_LIFE), ceremony));
         Ok(id)

@@ -5,11 +5,11 @@ mod mandates;
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::Router;
 use axum::http::header::ACCESS_CONTROL_ALLOW_ORIGIN;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::Json;
 use serde::Serialize;
 
 use crate::Site;

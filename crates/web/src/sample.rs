@@ -62,7 +62,10 @@ struct Visitor {
 /// The pages of a sample relying party. The message says why no HTTP client could be made.
 pub fn router(settings: SampleSettings) -> Result<Router, String> {
     let sample = Sample {
-        http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().map_err(|error| error.to_string())?,
+        http: reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| error.to_string())?,
         key: jsonwebtoken::EncodingKey::from_ec_der(&settings.key_pkcs8),
         settings,
         visitors: Mutex::default(),

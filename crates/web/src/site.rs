@@ -49,7 +49,8 @@ pub struct Site {
 impl Site {
     /// A site over an open pass. The message says what is wrong with the settings when it cannot be made.
     pub fn new(app: Arc<App>, settings: Settings) -> Result<Self, String> {
-        let origin = url::Url::parse(&settings.issuer).map_err(|error| format!("The issuer is no URL: {error}. Give it as https://pass.example.org."))?;
+        let origin = url::Url::parse(&settings.issuer)
+            .map_err(|error| format!("The issuer is no URL: {error}. Give it as https://pass.example.org."))?;
         let host = origin.host_str().ok_or("The issuer names no host. Give it as https://pass.example.org.")?;
         if settings.issuer.ends_with('/') || origin.path() != "/" && !origin.path().is_empty() {
             return Err("The issuer has a path or a slash at its end. Give scheme, host and port only.".to_owned());

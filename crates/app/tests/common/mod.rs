@@ -92,7 +92,9 @@ impl City {
     /// Residents with a name and a district.
     pub fn enrol(&self, count: usize) -> Vec<u64> {
         let residents: Vec<_> = (0..count)
-            .map(|i| NewResident { blocks: vec![(block("name"), format!("Resident {i}")), (block("district"), "Harbour".into())] })
+            .map(|i| NewResident {
+                blocks: vec![(block("name"), format!("Resident {i}")), (block("district"), "Harbour".into())],
+            })
             .collect();
         residents.chunks(5_000).flat_map(|chunk| self.app.enrol(chunk).unwrap()).map(|enrolled| enrolled.resident).collect()
     }
@@ -130,18 +132,18 @@ impl City {
     }
 
     pub fn publish_mandate(&self, id: &str, body: Value) {
-        let publication = self
-            .app
-            .mandate_publication(&id.parse().unwrap(), body, &notice(), &self.signer(LIBRARY), self.app.now())
-            .unwrap();
+        let publication =
+            self.app.mandate_publication(&id.parse().unwrap(), body, &notice(), &self.signer(LIBRARY), self.app.now()).unwrap();
         self.app.publish(&publication).unwrap();
     }
 
     fn publish_agencies(&self) {
         for (id, kind) in [(OPERATOR, "operator"), ("agc_oversight", "oversight"), (LIBRARY, "agency")] {
             let signers = if id == "agc_oversight" { self.signer(OPERATOR) } else { self.signer(id) };
-            let mut keys: Vec<_> =
-                signers.iter().map(|signer| json!({"id": signer.key(), "role": signer.key(), "public": signer.public()})).collect();
+            let mut keys: Vec<_> = signers
+                .iter()
+                .map(|signer| json!({"id": signer.key(), "role": signer.key(), "public": signer.public()}))
+                .collect();
             if id == OPERATOR {
                 let automation = self.app.house().signer(&OPERATOR.parse().unwrap(), "automation", self.app.rng()).unwrap();
                 keys.push(json!({"id": "automation", "role": "automation", "public": automation.public()}));

@@ -122,16 +122,8 @@ impl City {
     /// The next statement about `id` with these approvals (agency, key); not yet applied.
     pub fn draft(&self, kind: StatementKind, id: &str, by: &str, body: Value, approvals: &[(&str, &str)]) -> Statement {
         let (rev, prev) = self.register.next_revision(kind, id);
-        let mut statement = Statement {
-            kind,
-            id: id.to_owned(),
-            rev,
-            prev,
-            at: self.now,
-            by: by.parse().unwrap(),
-            body,
-            approvals: Vec::new(),
-        };
+        let mut statement =
+            Statement { kind, id: id.to_owned(), rev, prev, at: self.now, by: by.parse().unwrap(), body, approvals: Vec::new() };
         for (agency, key) in approvals {
             statement.approve(&signer(agency, key)).unwrap();
         }

@@ -95,7 +95,8 @@ pub fn spoil_everything(body: &Value, optional: &[&str], read: Read<'_>) {
                 ("an empty object", with(body, &place, json!({}))),
             ] {
                 if is_optional {
-                    read(&value).unwrap_or_else(|problems| panic!("{} is optional, but {why} is refused: {problems:?}", place.path));
+                    read(&value)
+                        .unwrap_or_else(|problems| panic!("{} is optional, but {why} is refused: {problems:?}", place.path));
                     left_out.push(place.path.clone());
                 } else {
                     refused(read, &value, &place, why);
@@ -103,7 +104,8 @@ pub fn spoil_everything(body: &Value, optional: &[&str], read: Read<'_>) {
             }
         }
         let here = body.pointer(&place.pointer).unwrap();
-        for other in [json!(true), json!(-1), json!(1.5), json!("\u{7f}?"), json!([true]), json!([["x"]]), json!({"surprise": 1})] {
+        for other in [json!(true), json!(-1), json!(1.5), json!("\u{7f}?"), json!([true]), json!([["x"]]), json!({"surprise": 1})]
+        {
             let same_kind = matches!(
                 (here, &other),
                 (Value::String(_), Value::String(_)) | (Value::Bool(_), Value::Bool(_)) | (Value::Array(_), Value::Array(_))

@@ -20,13 +20,17 @@ pub enum Error {
     #[error("Other transactions kept changing the same rows, and {attempts} attempts failed. Try again in a moment.")]
     Contended { attempts: u32 },
 
-    #[error("The database could not be written or read safely ({detail}). Stop the server and check the disk before starting it again.")]
+    #[error(
+        "The database could not be written or read safely ({detail}). Stop the server and check the disk before starting it again."
+    )]
     Fatal { detail: String },
 
     #[error("{column} should be {expected} but is {found}. Check that the query and the schema agree.")]
     Inconsistent { column: String, expected: &'static str, found: String },
 
-    #[error("Migration {number} differs from the one this database was made with. Run the release that made the database, or restore the migration.")]
+    #[error(
+        "Migration {number} differs from the one this database was made with. Run the release that made the database, or restore the migration."
+    )]
     MigrationAltered { number: i64 },
 
     #[error("The database has migration {number}, which is newer than this program. Run a newer release.")]
@@ -35,7 +39,9 @@ pub enum Error {
     #[error("Migration {number} does not come after those already applied. Give it the next free number.")]
     MigrationUnordered { number: i64 },
 
-    #[error("Transaction {name} was started by the database's writer itself, which would wait for itself for ever. Use the transaction that is already open.")]
+    #[error(
+        "Transaction {name} was started by the database's writer itself, which would wait for itself for ever. Use the transaction that is already open."
+    )]
     Nested { name: &'static str },
 
     #[error("Transaction {name} panicked and was rolled back. Report this as a defect.")]
@@ -50,7 +56,9 @@ pub enum Error {
     #[error("The database cannot be reached or used ({detail}), and nothing was changed. Check that it runs, then try again.")]
     Unavailable { detail: String },
 
-    #[error("The connection to the database broke during a commit, so the change may or may not have been made. Read the data again before repeating the change.")]
+    #[error(
+        "The connection to the database broke during a commit, so the change may or may not have been made. Read the data again before repeating the change."
+    )]
     Unknown {},
 
     #[error("The database address is not understood. Give sqlite:/path/to/file or postgres://user@host/name.")]

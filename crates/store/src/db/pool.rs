@@ -27,10 +27,8 @@ impl Pool {
 
     pub(super) fn take(&self) -> Result<Lease<'_>, Error> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut idle, _) = self
-            .freed
-            .wait_timeout_while(idle, PATIENCE, |idle| idle.is_empty())
-            .unwrap_or_else(PoisonError::into_inner);
+        let (mut idle, _) =
+            self.freed.wait_timeout_while(idle, PATIENCE, |idle| idle.is_empty()).unwrap_or_else(PoisonError::into_inner);
         let connection = idle.pop().ok_or(Error::Busy {})?;
         drop(idle);
         let mut lease = Lease { pool: self, connection: Some(connection), held: false };

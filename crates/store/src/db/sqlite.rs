@@ -70,11 +70,7 @@ impl Sqlite {
     }
 
     /// Prepares (or finds) the statement, and lets `work` bind and run it.
-    fn run<T>(
-        &mut self,
-        sql: &str,
-        work: impl FnOnce(&mut CachedStatement<'_>) -> Result<T, Stopped>,
-    ) -> Result<T, Error> {
+    fn run<T>(&mut self, sql: &str, work: impl FnOnce(&mut CachedStatement<'_>) -> Result<T, Stopped>) -> Result<T, Error> {
         let outcome = match self.handle.prepare_cached(sql) {
             Ok(mut statement) => work(&mut statement),
             Err(error) => Err(Stopped::Prepare(error)),

@@ -83,10 +83,8 @@ impl<'a> Tx<'a> {
     /// The shared state and the connection, for using both at once.
     pub fn group_and_connection<T: Group + 'static>(&mut self) -> Result<(&mut T, &mut dyn Connection), Error> {
         let group = self.group.as_mut().and_then(|group| group.as_any_mut().downcast_mut());
-        let group = group.ok_or_else(|| Error::Refused {
-            statement: "group".to_owned(),
-            detail: "no such group is installed".to_owned(),
-        })?;
+        let group = group
+            .ok_or_else(|| Error::Refused { statement: "group".to_owned(), detail: "no such group is installed".to_owned() })?;
         Ok((group, &mut self.guarded))
     }
 }
@@ -181,8 +179,8 @@ where
     }
 
     fn run(&mut self, tx: &mut Tx<'_>) -> bool {
-        let outcome = catch_unwind(AssertUnwindSafe(|| (self.run)(tx)))
-            .unwrap_or_else(|_| Err(Error::Panicked { name: self.name }.into()));
+        let outcome =
+            catch_unwind(AssertUnwindSafe(|| (self.run)(tx))).unwrap_or_else(|_| Err(Error::Panicked { name: self.name }.into()));
         let outcome = match (outcome, tx.guarded.failed.take()) {
             (Ok(_), Some(error)) => Err(error.into()),
             (outcome, _) => outcome,
@@ -332,7 +330,11 @@ impl Writer {
         }
         let told = group.map_or(Ok(()), |group| {
             guard(|| {
-                if outcome.is_ok() { group.committed() } else { group.aborted() }
+                if outcome.is_ok() {
+                    group.committed()
+                } else {
+                    group.aborted()
+                }
                 Ok(())
             })
         });

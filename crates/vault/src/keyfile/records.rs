@@ -57,8 +57,7 @@ pub(super) fn record<'a>(
     let mut head = [0; HEAD];
     head[..8].copy_from_slice(RECORD_MAGIC);
     // INVARIANT: callers keep to RECORD_MAX.
-    head[8..12]
-        .copy_from_slice(&u32::try_from(plain.len() + TAG_LEN).expect("the record is not too long").to_be_bytes());
+    head[8..12].copy_from_slice(&u32::try_from(plain.len() + TAG_LEN).expect("the record is not too long").to_be_bytes());
     head[16..].copy_from_slice(&salt);
     let mut record = seal(&record_key(root, &salt), &place(root, position), &head, &plain);
     record.resize(record_len(count), 0);

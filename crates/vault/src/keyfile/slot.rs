@@ -40,11 +40,7 @@ impl Slots {
     }
 
     pub(super) fn open(folder: &Path) -> Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(folder.join(NAME))
-            .map_err(Error::io("open the root slots"))?;
+        let file = OpenOptions::new().read(true).write(true).open(folder.join(NAME)).map_err(Error::io("open the root slots"))?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
             Err(TryLockError::WouldBlock) => Err(Error::Locked),
@@ -89,11 +85,7 @@ impl Slots {
             self.put(&[0; HALF], other)?;
             let mut back = Zeroizing::new([1; HALF]);
             self.0.read_exact_at(&mut *back, other)?;
-            if back.iter().all(|byte| *byte == 0) {
-                Ok(())
-            } else {
-                Err(io::Error::other("the old root is still there"))
-            }
+            if back.iter().all(|byte| *byte == 0) { Ok(()) } else { Err(io::Error::other("the old root is still there")) }
         };
         wipe().map_err(Error::io("overwrite the old root"))
     }

@@ -73,10 +73,7 @@ fn a_crash_after_any_step_leaves_the_old_epoch_or_the_new_one() {
     type Work<'a> = (&'a str, Box<dyn Fn(&KeyFile) + 'a>);
     let works: [Work<'_>; 2] = [
         ("insert", Box::new(|store| store.insert(&keys[150..], &rng).unwrap())),
-        (
-            "erase",
-            Box::new(|store| drop(store.erase(&[keys[0].0], &[(keys[1].0, Key::from_bytes([1; 32]))], &rng).unwrap())),
-        ),
+        ("erase", Box::new(|store| drop(store.erase(&[keys[0].0], &[(keys[1].0, Key::from_bytes([1; 32]))], &rng).unwrap()))),
     ];
     for (name, work) in &works {
         let old = contents(&KeyFile::open(origin.path()).unwrap());
@@ -221,10 +218,7 @@ fn contradictions_are_refused() {
         ("no key file", vec![epoch_3[1].clone()]),
         ("the root in the wrong half", vec![epoch_3[0].clone(), root(swapped)]),
         ("epochs apart", vec![epoch_0[0].clone(), epoch_3[0].clone(), join(&epoch_0[1].1, &epoch_3[1].1)]),
-        (
-            "a key file without its base",
-            vec![(epoch_3[0].0.clone(), epoch_3[0].1[..ALIGN].to_vec()), epoch_3[1].clone()],
-        ),
+        ("a key file without its base", vec![(epoch_3[0].0.clone(), epoch_3[0].1[..ALIGN].to_vec()), epoch_3[1].clone()]),
         ("an old key file", vec![(epoch_3[0].0.clone(), epoch_1[0].1.clone()), epoch_3[1].clone()]),
         ("a new key file under an old root", vec![(epoch_1[0].0.clone(), epoch_3[0].1.clone()), epoch_1[1].clone()]),
     ];
@@ -274,8 +268,7 @@ fn refused_requests_change_nothing() {
 fn a_hundred_thousand_keys_take_little_more_than_themselves() {
     let (folder, rng) = (Folder::new(), Seeded::new(8));
     let store = KeyFile::create(folder.path(), &rng).unwrap();
-    let keys: Vec<_> =
-        (0..100_000).map(|number| (KeyId::Resident(number), Key::from_bytes([number as u8; 32]))).collect();
+    let keys: Vec<_> = (0..100_000).map(|number| (KeyId::Resident(number), Key::from_bytes([number as u8; 32]))).collect();
     store.insert(&keys, &rng).unwrap();
     store.erase(&[keys[0].0], &[], &rng).unwrap();
     assert!(folder.files()[0].1.len() < 100_000 * 42);

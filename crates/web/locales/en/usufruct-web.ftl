@@ -275,3 +275,12 @@ clause-service = The service is not active, or not registered under this mandate
 clause-start = The mandate has not begun.
 clause-sunset = The mandate has ended.
 clause-suspension = The mandate, the service or this permission is suspended.
+
+length-days = { $count ->
+    [one] one day
+   *[other] { $count } days
+ }
+length-hours = { $count ->
+    [one] one hour
+   *[other] { $count } hours
+ }

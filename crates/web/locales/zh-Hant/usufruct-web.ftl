@@ -275,3 +275,6 @@ clause-service = 該服務未登記於此授權令。
 clause-start = 授權令尚未開始。
 clause-sunset = 授權令已期滿。
 clause-suspension = 授權令、服務或同意已暫停。
+
+length-days = { $count } 天
+length-hours = { $count } 小時

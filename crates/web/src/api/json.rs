@@ -28,7 +28,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Strict<T> {
         let bytes = Bytes::from_request(request, state).await.map_err(unreadable)?;
         // Only the place is told: the words of the parser may quote what was sent.
         serde_json::from_slice(&bytes).map(Self).map_err(|error| {
-            let what = if error.is_data() { "has a field too many, too few or of the wrong kind" } else { "is not well-formed JSON" };
+            let what =
+                if error.is_data() { "has a field too many, too few or of the wrong kind" } else { "is not well-formed JSON" };
             Fault::malformed(&format!(
                 "The body {what} at line {}, column {}. Compare it with the documentation and send it again.",
                 error.line(),

@@ -51,7 +51,11 @@ struct AskedBlock {
 }
 
 /// One resident: data and receipt, or a problem document that names the clause.
-pub(crate) async fn single(State(site): State<Arc<Site>>, headers: HeaderMap, Strict(body): Strict<Single>) -> Result<Json<Value>, Fault> {
+pub(crate) async fn single(
+    State(site): State<Arc<Site>>,
+    headers: HeaderMap,
+    Strict(body): Strict<Single>,
+) -> Result<Json<Value>, Fault> {
     let service = caller(&site, &headers).await?;
     let request = ReleaseRequest {
         actor: body.actor.map(|actor| actor_commitment(&service, &actor)),
@@ -71,7 +75,11 @@ pub(crate) async fn single(State(site): State<Arc<Site>>, headers: HeaderMap, St
 }
 
 /// Up to 10,000 residents: one answer each, in the order asked.
-pub(crate) async fn batch(State(site): State<Arc<Site>>, headers: HeaderMap, Strict(body): Strict<Batch>) -> Result<Json<Value>, Fault> {
+pub(crate) async fn batch(
+    State(site): State<Arc<Site>>,
+    headers: HeaderMap,
+    Strict(body): Strict<Batch>,
+) -> Result<Json<Value>, Fault> {
     let service = caller(&site, &headers).await?;
     let request = BatchRequest {
         actor: body.actor.map(|actor| actor_commitment(&service, &actor)),

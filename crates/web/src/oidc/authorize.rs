@@ -39,7 +39,12 @@ pub(crate) async fn by_query(
     authorize(&site, page, session, query.unwrap_or_default()).await
 }
 
-pub(crate) async fn by_form(State(site): State<Arc<Site>>, page: Page, session: MaybeResident, body: Bytes) -> Result<Response, Fault> {
+pub(crate) async fn by_form(
+    State(site): State<Arc<Site>>,
+    page: Page,
+    session: MaybeResident,
+    body: Bytes,
+) -> Result<Response, Fault> {
     let raw = String::from_utf8(body.to_vec()).map_err(|_| Fault::bad_form())?;
     authorize(&site, page, session, raw).await
 }
@@ -88,7 +93,9 @@ async fn proceed(
     let asked = request.clone();
     let lawful = blocking(site, move |app| Ok(app.scope_mandates(&asked.service, &asked.scope).is_ok())).await?;
     if !lawful {
-        return Err(OAuthError::new("invalid_scope", "a mandate in the scope is unknown, not in force, or not of this service").into());
+        return Err(
+            OAuthError::new("invalid_scope", "a mandate in the scope is unknown, not in force, or not of this service").into()
+        );
     }
     let prompt: Vec<&str> = fields.get("prompt").unwrap_or_default().split(' ').filter(|word| !word.is_empty()).collect();
     let silent = prompt.contains(&"none");
@@ -139,15 +146,15 @@ pub(crate) fn reread(site: &Site, raw: &str) -> Result<Asked, Fault> {
 }
 
 fn parse(raw: &str) -> Result<Fields, Fault> {
-    Fields::parse(raw.as_bytes()).map_err(|_| Fault::malformed("The request has a parameter twice or too many. Go back to the service and start again."))
+    Fields::parse(raw.as_bytes())
+        .map_err(|_| Fault::malformed("The request has a parameter twice or too many. Go back to the service and start again."))
 }
 
 /// The service and its redirect URI. Until both are known nothing is sent anywhere.
 fn target(site: &Site, fields: &Fields) -> Result<(ServiceId, String), Fault> {
-    let service: ServiceId = fields
-        .get("client_id")
-        .and_then(|id| id.parse().ok())
-        .ok_or_else(|| Fault::malformed("The service is not named or not known. Go back to the service and tell its operator."))?;
+    let service: ServiceId = fields.get("client_id").and_then(|id| id.parse().ok()).ok_or_else(|| {
+        Fault::malformed("The service is not named or not known. Go back to the service and tell its operator.")
+    })?;
     let redirect_uri = fields.get("redirect_uri").unwrap_or_default();
     if !site.app.knows_redirect(&service, redirect_uri) {
         return Err(Fault::malformed(
@@ -180,7 +187,8 @@ fn read(fields: &Fields, service: &ServiceId, redirect_uri: &str, state: Option<
     if challenge.len() != 43 || !challenge.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
         return Err(OAuthError::new("invalid_request", "code_challenge is malformed"));
     }
-    let scope: Vec<String> = fields.get("scope").unwrap_or_default().split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
+    let scope: Vec<String> =
+        fields.get("scope").unwrap_or_default().split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
     if !scope.iter().any(|word| word == "openid") {
         return Err(OAuthError::new("invalid_scope", "the scope lacks openid"));
     }

@@ -39,7 +39,8 @@ pub(crate) async fn authenticate(site: &Arc<Site>, fields: &Fields) -> Result<Se
     if fields.get("client_assertion_type") != Some(TYPE) {
         return Err(refused());
     }
-    let assertion = fields.get("client_assertion").filter(|assertion| assertion.len() <= LONGEST_ASSERTION).ok_or_else(refused)?;
+    let assertion =
+        fields.get("client_assertion").filter(|assertion| assertion.len() <= LONGEST_ASSERTION).ok_or_else(refused)?;
     let header = jsonwebtoken::decode_header(assertion).map_err(|_| refused())?;
     if header.alg != Algorithm::ES256 || header.crit.is_some() {
         return Err(refused());

@@ -63,7 +63,13 @@ struct ShownRecipient {
 }
 
 /// Shows the page for one mandate.
-pub(crate) fn page(site: &Site, page: Page, session: &OpenSession, asked: &Asked, mandate: &MandateId) -> Result<Response, Fault> {
+pub(crate) fn page(
+    site: &Site,
+    page: Page,
+    session: &OpenSession,
+    asked: &Asked,
+    mandate: &MandateId,
+) -> Result<Response, Fault> {
     let register = site.app.register();
     let entry = register.mandates.get(mandate).ok_or_else(|| Fault::not_found("mandate"))?;
     let notice = register.notice(entry).ok_or_else(|| Fault::not_found("notice"))?;
@@ -73,7 +79,10 @@ pub(crate) fn page(site: &Site, page: Page, session: &OpenSession, asked: &Asked
         let of = entry.body.blocks.iter().filter(move |asked| asked.necessity == necessity);
         of.map(|asked| ShownBlock {
             id: asked.block.clone(),
-            name: register.blocks.get(&asked.block).map_or_else(|| Text::new(asked.block.as_str(), asked.block.as_str()), |block| block.body.name.clone()),
+            name: register
+                .blocks
+                .get(&asked.block)
+                .map_or_else(|| Text::new(asked.block.as_str(), asked.block.as_str()), |block| block.body.name.clone()),
             reason: asked.reason.clone(),
             form: asked.form,
         })
@@ -115,7 +124,11 @@ pub(crate) struct Decision {
 }
 
 /// "Agree" lends the data and goes on; "Not now" leads back with `access_denied`.
-pub(crate) async fn decide(State(site): State<Arc<Site>>, page: Page, Checked(session, decision): Checked<Decision>) -> Result<Response, Fault> {
+pub(crate) async fn decide(
+    State(site): State<Arc<Site>>,
+    page: Page,
+    Checked(session, decision): Checked<Decision>,
+) -> Result<Response, Fault> {
     if !equal(mark(&session, &decision.mandate, &decision.request).as_bytes(), decision.mark.as_bytes()) {
         return Err(Fault::foreign_form());
     }

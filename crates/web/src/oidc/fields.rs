@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use serde_json::json;
 use usufruct_app::Error;
 
@@ -56,7 +56,9 @@ impl OAuthError {
 impl From<Error> for OAuthError {
     fn from(error: Error) -> Self {
         match error {
-            Error::Refused { .. } | Error::Unknown { .. } | Error::Unpermitted(_) => Self::new("invalid_grant", "the grant is not valid"),
+            Error::Refused { .. } | Error::Unknown { .. } | Error::Unpermitted(_) => {
+                Self::new("invalid_grant", "the grant is not valid")
+            }
             other => {
                 tracing::error!(error = %other, "token request failed");
                 Self::new("server_error", "something broke on our side, try again")

@@ -52,7 +52,8 @@ pub(crate) struct Confirm {
 pub(crate) async fn confirm(State(site): State<Arc<Site>>, Checked(session, form): Checked<Confirm>) -> Result<Response, Fault> {
     let known = site.app.register().services.values().any(|entry| {
         let uris = &entry.body.post_logout_redirect_uris;
-        uris.iter().any(|uri| form.next == *uri || form.next.strip_prefix(uri.as_str()).is_some_and(|rest| rest.starts_with("?state=")))
+        uris.iter()
+            .any(|uri| form.next == *uri || form.next.strip_prefix(uri.as_str()).is_some_and(|rest| rest.starts_with("?state=")))
     });
     blocking(&site, move |app| app.close_session(&session)).await?;
     let next = if known { form.next } else { "/".to_owned() };

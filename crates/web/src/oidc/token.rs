@@ -63,7 +63,9 @@ pub(crate) async fn token(State(site): State<Arc<Site>>, headers: HeaderMap, bod
 }
 
 async fn exchange(site: &Arc<Site>, service: ServiceId, fields: &Fields) -> Result<Response, OAuthError> {
-    let verifier = fields.required("code_verifier", "code_verifier is missing").map_err(|_| OAuthError::new("invalid_grant", "code_verifier is missing"))?;
+    let verifier = fields
+        .required("code_verifier", "code_verifier is missing")
+        .map_err(|_| OAuthError::new("invalid_grant", "code_verifier is missing"))?;
     if !(43..=128).contains(&verifier.len()) {
         return Err(OAuthError::new("invalid_grant", "code_verifier has not 43 to 128 characters"));
     }
@@ -74,7 +76,8 @@ async fn exchange(site: &Arc<Site>, service: ServiceId, fields: &Fields) -> Resu
         verifier: verifier.to_owned(),
     };
     let tokens = run(site, move |app| app.exchange(&exchange)).await?;
-    let id_token = id_token(site, &service, &tokens).ok_or_else(|| OAuthError::new("server_error", "the token could not be signed"))?;
+    let id_token =
+        id_token(site, &service, &tokens).ok_or_else(|| OAuthError::new("server_error", "the token could not be signed"))?;
     Ok(answer(json!({
         "access_token": tokens.access_token,
         "token_type": "Bearer",

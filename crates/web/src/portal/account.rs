@@ -39,22 +39,34 @@ pub(crate) async fn page(State(site): State<Arc<Site>>, page: Page, Resident(ses
     Ok(show(&AccountPage { page, passkeys, sessions, is_active: session.active }))
 }
 
-pub(crate) async fn sign_out(State(site): State<Arc<Site>>, Checked(session, Empty {}): Checked<Empty>) -> Result<Response, Fault> {
+pub(crate) async fn sign_out(
+    State(site): State<Arc<Site>>,
+    Checked(session, Empty {}): Checked<Empty>,
+) -> Result<Response, Fault> {
     blocking(&site, move |app| app.close_session(&session)).await?;
     signed_out(&site, "/")
 }
 
-pub(crate) async fn sign_out_everywhere(State(site): State<Arc<Site>>, Checked(session, Empty {}): Checked<Empty>) -> Result<Response, Fault> {
+pub(crate) async fn sign_out_everywhere(
+    State(site): State<Arc<Site>>,
+    Checked(session, Empty {}): Checked<Empty>,
+) -> Result<Response, Fault> {
     blocking(&site, move |app| app.sign_out_everywhere(session.resident)).await?;
     signed_out(&site, "/")
 }
 
-pub(crate) async fn deactivate(State(site): State<Arc<Site>>, Checked(session, Empty {}): Checked<Empty>) -> Result<Response, Fault> {
+pub(crate) async fn deactivate(
+    State(site): State<Arc<Site>>,
+    Checked(session, Empty {}): Checked<Empty>,
+) -> Result<Response, Fault> {
     blocking(&site, move |app| app.set_active(session.resident, ResidentState::Deactivated)).await?;
     see("/me/account")
 }
 
-pub(crate) async fn reactivate(State(site): State<Arc<Site>>, Checked(session, Empty {}): Checked<Empty>) -> Result<Response, Fault> {
+pub(crate) async fn reactivate(
+    State(site): State<Arc<Site>>,
+    Checked(session, Empty {}): Checked<Empty>,
+) -> Result<Response, Fault> {
     blocking(&site, move |app| app.set_active(session.resident, ResidentState::Active)).await?;
     see("/me/account")
 }

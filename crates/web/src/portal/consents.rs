@@ -59,10 +59,11 @@ pub(crate) async fn list(
     let grants = blocking(&site, move |app| app.grants(session.resident)).await?;
     let register = site.app.register();
     let now = site.app.now();
-    let (current, ended): (Vec<_>, Vec<_>) = grants
-        .iter()
-        .partition(|stored| matches!(stored.grant.state, GrantState::Given | GrantState::Paused) && stored.grant.valid_until > now);
-    let describe = |stored: Vec<&StoredGrant>| stored.into_iter().filter_map(|stored| consent(&register, &page, stored, now)).collect();
+    let (current, ended): (Vec<_>, Vec<_>) = grants.iter().partition(|stored| {
+        matches!(stored.grant.state, GrantState::Given | GrantState::Paused) && stored.grant.valid_until > now
+    });
+    let describe =
+        |stored: Vec<&StoredGrant>| stored.into_iter().filter_map(|stored| consent(&register, &page, stored, now)).collect();
     let (current, ended) = (describe(current), describe(ended));
     Ok(show(&ConsentsPage { page, current, ended, withdrawn: done.withdrawn }))
 }

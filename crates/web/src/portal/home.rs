@@ -10,11 +10,11 @@ use usufruct_core::Time;
 use usufruct_core::grant::GrantState;
 use usufruct_core::time::DAY;
 
+use crate::fault::Fault;
 use crate::page::{Page, show};
 use crate::session::Resident;
 use crate::site::blocking;
 use crate::{Persona, Site};
-use crate::fault::Fault;
 
 #[derive(Template)]
 #[template(path = "home.html")]
@@ -45,7 +45,8 @@ pub(crate) async fn overview(State(site): State<Arc<Site>>, page: Page, Resident
     let (lines, grants) = blocking(&site, move |app| Ok((app.footprint(resident)?.lines.len(), app.grants(resident)?))).await?;
     let register = site.app.register();
     let now = site.app.now();
-    let given: Vec<_> = grants.into_iter().filter(|stored| stored.grant.state == GrantState::Given && stored.grant.valid_until > now).collect();
+    let given: Vec<_> =
+        grants.into_iter().filter(|stored| stored.grant.state == GrantState::Given && stored.grant.valid_until > now).collect();
     let ending = given
         .iter()
         .filter(|stored| stored.grant.valid_until < now.plus(30 * DAY))

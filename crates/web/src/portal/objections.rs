@@ -32,7 +32,12 @@ struct CasesPage {
     cases: Vec<FiledCase>,
 }
 
-pub(crate) async fn form(State(site): State<Arc<Site>>, page: Page, Resident(session): Resident, Path(n): Path<u64>) -> Result<Response, Fault> {
+pub(crate) async fn form(
+    State(site): State<Arc<Site>>,
+    page: Page,
+    Resident(session): Resident,
+    Path(n): Path<u64>,
+) -> Result<Response, Fault> {
     let footprint = blocking(&site, move |app| app.footprint(session.resident)).await?;
     let line = footprint.lines.iter().find(|line| line.n == n).ok_or_else(|| Fault::not_found("line in your footprint"))?;
     let row = describe(&site.app.register(), &page, line);

@@ -90,7 +90,10 @@ pub(super) async fn one(State(site): State<Arc<Site>>, page: Page, Path(id): Pat
     let (entry, id) = find(&id).ok_or_else(|| Fault::not_found("mandate"))?;
     let agency = |id| register.agencies.get(id).map(|agency| page.text(&agency.body.legal_name).to_owned()).unwrap_or_default();
     let blocks = entry.body.blocks.iter().map(|asked| ShownBlock {
-        name: register.blocks.get(&asked.block).map_or_else(|| asked.block.to_string(), |block| page.text(&block.body.name).to_owned()),
+        name: register
+            .blocks
+            .get(&asked.block)
+            .map_or_else(|| asked.block.to_string(), |block| page.text(&block.body.name).to_owned()),
         is_required: asked.necessity == Necessity::Required,
         form: asked.form.code(),
         reason: page.text(&asked.reason).to_owned(),

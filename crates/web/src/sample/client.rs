@@ -32,7 +32,8 @@ impl Sample {
     /// Where to send the visitor to sign in.
     pub(super) fn authorize_url(&self, state: &str, nonce: &str, verifier: &str, language: &str) -> String {
         use base64::Engine;
-        let challenge = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(usufruct_core::hash::sha256(verifier.as_bytes()).0);
+        let challenge =
+            base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(usufruct_core::hash::sha256(verifier.as_bytes()).0);
         let query = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("response_type", "code")
             .append_pair("client_id", self.settings.service.as_str())
@@ -64,7 +65,8 @@ impl Sample {
         let token = self.token(&[("grant_type", "client_credentials"), ("scope", "release")]).await?;
         let blocks: Vec<Value> =
             self.settings.blocks.iter().map(|(block, form)| json!({ "block": block, "form": form })).collect();
-        let body = json!({ "subject": subject, "mandate": self.settings.mandate, "blocks": blocks, "reason": self.settings.reason });
+        let body =
+            json!({ "subject": subject, "mandate": self.settings.mandate, "blocks": blocks, "reason": self.settings.reason });
         let request = self.http.post(format!("{}/api/releases", self.settings.issuer));
         let answer = request.bearer_auth(token["access_token"].as_str()?).json(&body).send().await.ok()?;
         let released = answer.status().is_success();

@@ -15,7 +15,8 @@ use super::client::Answer;
 use super::{Sample, SampleKind, Visitor};
 use crate::language::{messages, of_request};
 
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 /// Visitors kept in memory before all are forgotten.
 const MOST_VISITORS: usize = 10_000;
 
@@ -53,8 +54,12 @@ pub(super) async fn login(State(sample): State<Arc<Sample>>, headers: HeaderMap,
 
 pub(super) async fn callback(State(sample): State<Arc<Sample>>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
-    let get = |name: &str| url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
-    let Some((id, visitor)) = sample.visitor(&headers) else { return sample.page(&headers, None, Visitor::default(), Outcome::Failed) };
+    let get = |name: &str| {
+        url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    };
+    let Some((id, visitor)) = sample.visitor(&headers) else {
+        return sample.page(&headers, None, Visitor::default(), Outcome::Failed);
+    };
     let Some((state, nonce, verifier)) = visitor.pending else { return go("/") };
     // RFC 9207: an answer that names another issuer is not for us.
     if get("state").as_deref() != Some(&*state) || get("iss").as_deref() != Some(&*sample.settings.issuer) {
@@ -98,14 +103,20 @@ pub(super) async fn logout(State(sample): State<Arc<Sample>>, headers: HeaderMap
 }
 
 pub(super) async fn style() -> Response {
-    ([(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "no-cache")], include_str!("../../assets/sample.css")).into_response()
+    ([(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "no-cache")], include_str!("../../assets/sample.css"))
+        .into_response()
 }
 
 impl Sample {
     fn visitor(&self, headers: &HeaderMap) -> Option<(String, Visitor)> {
         let name = self.cookie_name();
         let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let id = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('=')).find(|(key, _)| *key == name)?.1.to_owned();
+        let id = cookies
+            .flat_map(|line| line.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .find(|(key, _)| *key == name)?
+            .1
+            .to_owned();
         let visitors = self.visitors.lock().unwrap_or_else(PoisonError::into_inner);
         visitors.get(&id).cloned().map(|visitor| (id, visitor))
     }
@@ -155,7 +166,10 @@ fn released(body: &Value) -> Outcome {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let blocks = body["blocks"].as_array().cloned().unwrap_or_default();
     Outcome::Released {
-        lines: blocks.iter().map(|block| (format!("{} ({})", text(&block["block"]), text(&block["form"])), text(&block["value"]))).collect(),
+        lines: blocks
+            .iter()
+            .map(|block| (format!("{} ({})", text(&block["block"]), text(&block["form"])), text(&block["value"])))
+            .collect(),
         index: body["log"]["index"].to_string(),
         until: text(&body["until"]),
     }

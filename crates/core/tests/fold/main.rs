@@ -1,0 +1,464 @@
+//! The register as a fold over statements: what it accepts, what it refuses, and that replay gives the same bytes.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod more;
+
+use common::{
+    City, activate, agency_body, block_body, certificate_body, contract_body, day, founded, lawful, library_card, names,
+};
+use common::{notice_body, outbreak, school_meals, service_body, signer, text, well_said};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use serde_json::{Value, json};
+use usufruct_core::draft::Problem;
+use usufruct_core::hash::sha256;
+use usufruct_core::lifecycle::{Lifecycle, State, guard};
+use usufruct_core::register::Register;
+use usufruct_core::statement::{Statement, StatementKind};
+
+const CARD: &str = "mdt_library-card";
+const MEALS: &str = "mdt_school-meals";
+const CONTRACT: &str = "ctr_cloud";
+const SERVICE: &str = "svc_library";
+const OBJECTS: [&str; 4] = [CARD, MEALS, CONTRACT, SERVICE];
+
+// Replay
+
+#[test]
+fn replay_gives_the_same_bytes() {
+    let mut city = lawful();
+    city.step(CARD, State::Suspended);
+    city.step(CARD, State::Active);
+    let mut body = library_card();
+    body["title"] = text("Library card, second edition");
+    city.say(StatementKind::Mandate, CARD, "agc_library", body);
+    city.step(MEALS, State::Revoked);
+    city.step(MEALS, State::Erasing);
+    let certificate = certificate_body(MEALS, city.now);
+    city.say(StatementKind::Certificate, "crt_meals", "agc_operator", certificate);
+    city.step(MEALS, State::Erased);
+
+    let leaves: Vec<_> = city.statements.iter().map(|statement| statement.leaf().unwrap()).collect();
+    let read: Vec<_> = leaves.iter().map(|leaf| Statement::from_leaf(leaf).unwrap()).collect();
+    assert_eq!(read, city.statements);
+    let again = Register::replay((0..).zip(&read)).unwrap();
+    assert_eq!(serde_json::to_string(&again).unwrap(), city.json());
+}
+
+#[test]
+fn replay_stops_at_the_first_unlawful_statement_and_names_its_leaf() {
+    let mut statements = lawful().statements;
+    statements.swap(8, 11);
+    let (index, problems) = Register::replay((100..).zip(&statements)).unwrap_err();
+    assert!((108..=111).contains(&index), "{index}");
+    assert!(!problems.is_empty());
+}
+
+#[test]
+fn the_short_number_of_an_object_stays_and_its_history_grows() {
+    let mut city = lawful();
+    let before = city.register.mandates[&CARD.parse().unwrap()].clone();
+    city.say(StatementKind::Mandate, CARD, "agc_library", library_card());
+    let after = &city.register.mandates[&CARD.parse().unwrap()];
+    assert_eq!((after.number, after.index), (before.number, city.statements.len() as u64 - 1));
+    assert_eq!(after.history.len(), before.history.len() + 1);
+    assert_eq!(city.register.revision(&before.hash).map(|(entry, rev)| (entry.id.as_str(), rev)), Some((CARD, 1)));
+    assert_eq!(city.register.revision(&after.hash).map(|(entry, rev)| (entry.id.as_str(), rev)), Some((CARD, 2)));
+}
+
+// The steps, as governance 3.2 tells them: from, to, how many roles, and whether the operator's automation may do it alone.
+
+const MANDATE_STEPS: &[(State, State, usize, bool)] = &[
+    (State::Draft, State::Consulted, 1, false),
+    (State::Consulted, State::Approved, 2, false),
+    (State::Approved, State::Published, 1, false),
+    (State::Published, State::Active, 2, false),
+    (State::Active, State::Suspended, 1, true),
+    (State::Suspended, State::Active, 2, false),
+    (State::Published, State::Sunset, 1, true),
+    (State::Active, State::Sunset, 1, true),
+    (State::Suspended, State::Sunset, 1, true),
+    (State::Draft, State::Revoked, 1, false),
+    (State::Consulted, State::Revoked, 1, false),
+    (State::Approved, State::Revoked, 1, false),
+    (State::Published, State::Revoked, 1, false),
+    (State::Active, State::Revoked, 1, false),
+    (State::Suspended, State::Revoked, 1, false),
+    (State::Sunset, State::Erasing, 1, true),
+    (State::Revoked, State::Erasing, 1, true),
+    (State::Erasing, State::Erased, 1, true),
+];
+
+const CONTRACT_STEPS: &[(State, State, usize, bool)] = &[
+    (State::Draft, State::CheckedAgency, 1, false),
+    (State::CheckedAgency, State::CheckedCity, 1, false),
+    (State::CheckedCity, State::Signed, 2, false),
+    (State::Signed, State::Active, 2, false),
+    (State::Active, State::Suspended, 1, true),
+    (State::Suspended, State::Active, 2, false),
+    (State::Active, State::Ending, 1, true),
+    (State::Suspended, State::Ending, 1, true),
+    (State::Ending, State::Closed, 1, false),
+];
+
+const SERVICE_STEPS: &[(State, State, usize, bool)] = &[
+    (State::Draft, State::Active, 2, false),
+    (State::Active, State::Suspended, 1, true),
+    (State::Suspended, State::Active, 2, false),
+    (State::Draft, State::Closed, 1, false),
+    (State::Active, State::Closed, 1, false),
+    (State::Suspended, State::Closed, 1, false),
+];
+
+fn steps_of(object: &str) -> (Lifecycle, &'static [(State, State, usize, bool)]) {
+    match &object[..4] {
+        "mdt_" => (Lifecycle::Mandate, MANDATE_STEPS),
+        "ctr_" => (Lifecycle::Contract, CONTRACT_STEPS),
+        _ => (Lifecycle::Service, SERVICE_STEPS),
+    }
+}
+
+#[test]
+fn the_table_of_steps_is_the_one_in_the_design() {
+    for object in [CARD, CONTRACT, SERVICE] {
+        let (lifecycle, steps) = steps_of(object);
+        for (_, from) in State::WORDS {
+            for (_, to) in State::WORDS {
+                let expected = steps.iter().find(|step| (step.0, step.1) == (from, to)).map(|step| (step.2, step.3));
+                let found = guard(lifecycle, from, to).map(|guard| (guard.approvals, guard.automatic));
+                assert_eq!(found, expected, "{lifecycle:?}: {from:?} to {to:?}");
+            }
+        }
+    }
+}
+
+// Random sequences
+
+/// One thing that someone tries.
+#[derive(Clone, Debug)]
+enum Act {
+    Certify { mandate: usize },
+    Notify { mandate: usize },
+    Revise { object: usize },
+    Step { object: usize, lawful: Option<Index>, to: usize, automatic: bool },
+    Wait { days: i64 },
+}
+
+/// What is wrong with the statement, so that it must be refused whatever it says.
+#[derive(Clone, Copy, Debug)]
+enum Damage {
+    BackInTime,
+    ByStranger,
+    ChangedAfterSigning,
+    Forged,
+    OtherPrevious,
+    OtherRevision,
+    SignedByStranger,
+}
+
+const DAMAGES: [Damage; 7] = [
+    Damage::BackInTime,
+    Damage::ByStranger,
+    Damage::ChangedAfterSigning,
+    Damage::Forged,
+    Damage::OtherPrevious,
+    Damage::OtherRevision,
+    Damage::SignedByStranger,
+];
+
+fn acts() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        9 => (0usize..4, prop::option::weighted(0.8, any::<Index>()), 0usize..15, prop::bool::weighted(0.2))
+            .prop_map(|(object, lawful, to, automatic)| Act::Step { object, lawful, to, automatic }),
+        2 => (0usize..2).prop_map(|mandate| Act::Notify { mandate }),
+        1 => (0usize..2).prop_map(|mandate| Act::Certify { mandate }),
+        1 => (0usize..4).prop_map(|object| Act::Revise { object }),
+        2 => prop_oneof![4 => 0i64..15, 1 => 300i64..500].prop_map(|days| Act::Wait { days }),
+    ]
+}
+
+fn signed_by() -> impl Strategy<Value = Vec<&'static str>> {
+    prop_oneof![
+        6 => Just(vec!["head", "privacy"]),
+        1 => Just(vec!["privacy", "automation", "head"]),
+        1 => Just(vec!["head", "deputy"]),
+        1 => Just(vec!["head", "head"]),
+        1 => Just(vec!["automation"]),
+        1 => Just(vec!["head"]),
+        1 => Just(vec![]),
+    ]
+}
+
+fn roles(keys: &[&str]) -> usize {
+    let mut roles: Vec<_> = keys.iter().map(|key| if *key == "deputy" { "head" } else { key }).collect();
+    roles.sort_unstable();
+    roles.dedup();
+    roles.len()
+}
+
+/// The statement that `act` makes, and whether it is lawful as far as the prose of the design says.
+fn statement_of(city: &City, act: &Act, keys: &[&str]) -> Option<(Statement, bool)> {
+    let by = |agency: &'static str| keys.iter().map(|key| (agency, *key)).collect::<Vec<_>>();
+    match act {
+        Act::Wait { .. } => None,
+        Act::Certify { mandate } => {
+            let (_, state) = city.state(OBJECTS[*mandate])?;
+            let body = certificate_body(OBJECTS[*mandate], city.now);
+            let id = format!("crt_{}", city.statements.len());
+            let lawful = state == State::Erasing && roles(keys) >= 1;
+            Some((city.draft(StatementKind::Certificate, &id, "agc_operator", body, &by("agc_operator")), lawful))
+        }
+        Act::Notify { mandate } => {
+            let (hash, _) = city.state(OBJECTS[*mandate])?;
+            let id = format!("ntc_{}", city.statements.len());
+            let lawful = !city.register.notices.contains_key(&hash) && roles(keys) >= 1;
+            let body = notice_body(OBJECTS[*mandate], hash);
+            Some((city.draft(StatementKind::Notice, &id, "agc_library", body, &by("agc_library")), lawful))
+        }
+        Act::Revise { object } => {
+            let (kind, body) = match OBJECTS[*object] {
+                CARD => (StatementKind::Mandate, library_card()),
+                MEALS => (StatementKind::Mandate, school_meals()),
+                CONTRACT => (StatementKind::Contract, contract_body()),
+                _ => (StatementKind::Service, service_body("agc_library", "library", &[CARD])),
+            };
+            let (_, state) = city.state(OBJECTS[*object])?;
+            let in_force = matches!(state, State::Published | State::Active | State::Suspended);
+            let past = kind == StatementKind::Mandate && in_force && city.now >= day(424)
+                || kind == StatementKind::Contract && city.now >= day(400);
+            let over =
+                matches!(state, State::Sunset | State::Revoked | State::Erasing | State::Erased | State::Ending | State::Closed);
+            let lawful = !past && !over && roles(keys) >= 2;
+            Some((city.draft(kind, OBJECTS[*object], "agc_library", body, &by("agc_library")), lawful))
+        }
+        Act::Step { object, lawful, to, automatic } => {
+            let object = OBJECTS[*object];
+            let (hash, from) = city.state(object)?;
+            let steps: Vec<_> = steps_of(object).1.iter().filter(|step| step.0 == from).collect();
+            let to = match lawful {
+                // The first step of each state leads on; it is the likeliest, or few lives would come far.
+                Some(index) if !steps.is_empty() => steps[index.index(steps.len() + 4).saturating_sub(4)].1,
+                _ => State::WORDS[*to].1,
+            };
+            let speaker = if *automatic { "agc_operator" } else { "agc_library" };
+            let step = steps.iter().find(|step| step.1 == to);
+            let approved = step.is_some_and(|step| if *automatic { step.3 && roles(keys) >= 1 } else { roles(keys) >= step.2 });
+            let mandate = object.starts_with("mdt_");
+            let timely = match to {
+                State::Consulted if mandate => city.now >= day(24),
+                State::Published if mandate => city.register.notices.contains_key(&hash),
+                State::Active if mandate => city.now < day(424),
+                State::Sunset if mandate => city.now >= day(424),
+                State::Erased if mandate => {
+                    city.statements.iter().any(|s| s.kind == StatementKind::Certificate && s.body["mandate"] == object)
+                }
+                _ => true,
+            };
+            Some((city.step_draft(object, to, speaker, &by(speaker)), approved && timely))
+        }
+    }
+}
+
+/// Spoils `statement`; false when this damage does not change it.
+fn spoil(statement: &mut Statement, damage: Damage) -> bool {
+    match damage {
+        Damage::BackInTime => {
+            let keys: Vec<_> = statement.approvals.drain(..).map(|approval| (approval.agency, approval.key)).collect();
+            statement.at = day(0).plus(-1);
+            for (agency, key) in keys {
+                statement.approve(&signer(agency.as_str(), &key)).unwrap();
+            }
+            true
+        }
+        Damage::ByStranger => {
+            statement.by = "agc_parks".parse().unwrap();
+            statement.approvals.clear();
+            statement.approve(&signer("agc_parks", "head")).unwrap();
+            statement.approve(&signer("agc_parks", "privacy")).unwrap();
+            true
+        }
+        Damage::ChangedAfterSigning => {
+            statement.at = statement.at.plus(1);
+            !statement.approvals.is_empty()
+        }
+        Damage::Forged => match statement.approvals.last_mut() {
+            Some(approval) => {
+                let first = if approval.signature.starts_with('A') { "B" } else { "A" };
+                approval.signature.replace_range(..1, first);
+                true
+            }
+            None => false,
+        },
+        Damage::OtherPrevious => {
+            statement.prev = Some(sha256(b"something else"));
+            true
+        }
+        Damage::OtherRevision => {
+            statement.rev += 1;
+            true
+        }
+        Damage::SignedByStranger => {
+            statement.approve(&signer("agc_parks", "privacy")).unwrap();
+            true
+        }
+    }
+}
+
+fn drafts() -> City {
+    let mut city = founded();
+    city.now = day(20);
+    city.say(StatementKind::Mandate, CARD, "agc_library", library_card());
+    city.say(StatementKind::Mandate, MEALS, "agc_library", school_meals());
+    city.say(StatementKind::Contract, CONTRACT, "agc_library", contract_body());
+    city.say(StatementKind::Service, SERVICE, "agc_library", service_body("agc_library", "library", &[CARD]));
+    city
+}
+
+/// Tries `act` and checks everything that must hold afterwards. The answer is whether it was accepted.
+fn try_act(city: &mut City, act: &Act, keys: &[&str], damage: Option<Damage>) -> Result<bool, TestCaseError> {
+    if let Act::Wait { days } = act {
+        city.now = day((city.now.micros() - day(0).micros()) / usufruct_core::time::DAY + days);
+        return Ok(false);
+    }
+    let Some((mut statement, mut lawful)) = statement_of(city, act, keys) else { return Ok(false) };
+    if damage.is_some_and(|damage| spoil(&mut statement, damage)) {
+        lawful = false;
+    }
+    let before: Vec<_> = OBJECTS.iter().map(|object| city.state(object).unwrap()).collect();
+    let json = city.json();
+    prop_assert_eq!(city.register.check(&statement).is_ok(), lawful, "{:?} {:?} {:?}", act, keys, damage);
+    let result = city.apply(statement);
+    prop_assert_eq!(result.is_ok(), lawful);
+    if let Err(problems) = &result {
+        prop_assert!(!problems.is_empty());
+        for problem in problems {
+            well_said(problem).map_err(TestCaseError::fail)?;
+        }
+        prop_assert_eq!(city.json(), json, "a refused statement changed the register");
+        return Ok(false);
+    }
+    for (object, (old_hash, old)) in OBJECTS.iter().zip(before) {
+        let (hash, new) = city.state(object).unwrap();
+        let lifecycle = steps_of(object).0;
+        if hash != old_hash {
+            let expected = if lifecycle == Lifecycle::Service { old } else { State::Draft };
+            prop_assert_eq!(new, expected, "a revision of {} moved it", object);
+        } else if new != old {
+            let step = guard(lifecycle, old, new);
+            prop_assert!(step.is_some(), "{} went from {:?} to {:?}", object, old, new);
+        }
+        if new == State::Active && (old != State::Active || hash != old_hash) {
+            prop_assert!(roles(keys) >= 2, "{} became active with {:?}", object, keys);
+        }
+        prop_assert!(!old.is_over() || new.is_over(), "{} came back from {:?}", object, old);
+    }
+    Ok(true)
+}
+
+type Try = (Act, Vec<&'static str>, Option<usize>);
+
+fn tries() -> impl Strategy<Value = Vec<Try>> {
+    prop::collection::vec((acts(), signed_by(), prop::option::weighted(0.12, 0..DAMAGES.len())), 1..60)
+}
+
+proptest! {
+    #![proptest_config(common::cases(96))]
+
+    #[test]
+    fn only_lawful_statements_change_the_register(finished in any::<bool>(), tries in tries()) {
+        let mut city = if finished { lawful() } else { drafts() };
+        for (act, keys, damage) in &tries {
+            try_act(&mut city, act, keys, damage.map(|damage| DAMAGES[damage]))?;
+        }
+        let again = Register::replay((0..).zip(&city.statements)).map_err(|error| TestCaseError::fail(format!("{error:?}")))?;
+        prop_assert_eq!(serde_json::to_string(&again).unwrap(), city.json());
+    }
+}
+
+/// The property above says little when almost everything is refused; so the sequences must reach the end of a life.
+#[test]
+fn the_random_sequences_accept_refuse_and_reach_the_end() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let (mut accepted, mut tried, mut reached) = (0, 0, std::collections::BTreeSet::new());
+    for round in 0..60 {
+        let mut city = if round % 2 == 0 { lawful() } else { drafts() };
+        for (act, keys, damage) in tries().new_tree(&mut runner).unwrap().current() {
+            tried += 1;
+            if try_act(&mut city, &act, &keys, damage.map(|damage| DAMAGES[damage])).unwrap() {
+                accepted += 1;
+            }
+            reached.extend(OBJECTS.iter().filter_map(|object| city.state(object)).map(|(_, state)| state.code()));
+        }
+    }
+    assert!(accepted * 5 > tried, "only {accepted} of {tried} accepted");
+    assert!(accepted * 5 < tried * 4, "{accepted} of {tried} accepted");
+    assert_eq!(reached.len(), State::WORDS.len(), "states reached: {reached:?}");
+}
+
+// Who may speak
+
+fn refused(city: &City, statement: Statement) -> Vec<Problem> {
+    let mut copy = city.clone();
+    let problems = copy.apply(statement).expect_err("the statement must be refused");
+    assert_eq!(copy.json(), city.json());
+    for problem in &problems {
+        well_said(problem).unwrap();
+    }
+    problems
+}
+
+fn draft_card(city: &City, approvals: &[(&str, &str)]) -> Statement {
+    city.draft(StatementKind::Mandate, "mdt_other", "agc_library", library_card(), approvals)
+}
+
+#[test]
+fn two_roles_of_the_own_body_must_approve() {
+    let city = lawful();
+    let own = [("agc_library", "head"), ("agc_library", "privacy")];
+    assert!(city.clone().apply(draft_card(&city, &own)).is_ok());
+    for (approvals, field, rule) in [
+        (vec![], "approvals", "too-few"),
+        (vec![own[0]], "approvals", "too-few"),
+        (vec![own[0], own[0]], "approvals", "too-few"),
+        (vec![own[0], ("agc_library", "deputy")], "approvals", "too-few"),
+        (vec![own[0], ("agc_parks", "privacy")], "approvals[1]", "not-valid"),
+        (vec![own[0], ("agc_operator", "privacy")], "approvals[1]", "not-valid"),
+        (vec![own[0], own[1], ("agc_parks", "privacy")], "approvals[2]", "not-valid"),
+        (vec![own[0], ("agc_library", "nobody")], "approvals[1]", "not-valid"),
+    ] {
+        let problems = refused(&city, draft_card(&city, &approvals));
+        assert!(names(&problems, field, rule), "{approvals:?}: {problems:?}");
+    }
+}
+
+#[test]
+fn a_forged_approval_is_refused() {
+    let city = lawful();
+    let own = [("agc_library", "head"), ("agc_library", "privacy")];
+    let lawful = draft_card(&city, &own);
+
+    let mut other_key = lawful.clone();
+    other_key.approvals[1].key = "automation".into();
+    let mut borrowed = lawful.clone();
+    borrowed.approvals[1].signature = borrowed.approvals[0].signature.clone();
+    let mut other_name = lawful.clone();
+    other_name.approvals[1].agency = "agc_parks".parse().unwrap();
+    let mut other_algorithm = lawful.clone();
+    other_algorithm.approvals[1].algorithm = "none".into();
+    let mut empty = lawful.clone();
+    empty.approvals[1].signature.clear();
+    let mut padded = lawful.clone();
+    padded.approvals[1].signature.push_str("==");
+    let mut from_elsewhere = lawful.clone();
+    from_elsewhere.approvals[1] = city.statements.last().unwrap().approvals[1].clone();
+    for forged in [other_key, borrowed, other_name, other_algorithm, empty, padded, from_elsewhere] {
+        let problems = refused(&city, forged);
+        assert!(names(&problems, "approvals[1]", "not-valid"), "{problems:?}");
+    }
+    let mut changed = lawful.clone();
+    changed.body["rate_cap"]["uses"] = json!(1_000);
+    assert!(names(&refused(&city, changed), "approvals[0]", "not-valid"));
+}
