@@ -18,9 +18,11 @@ const BATCH_TIME: Duration = Duration::from_millis(5);
 
 /// How often a batch is run when other transactions get in its way.
 const ATTEMPTS: u32 = 12;
-/// From how many jobs in a batch on the writer waits for more, and how long for each.
+/// From how many jobs in a batch on the writer pauses for more, and how long each time.
 const CROWD: usize = 4;
-const LINGER: Duration = Duration::from_micros(200);
+const LINGER: Duration = Duration::from_micros(100);
+/// How often the writer pauses in one batch at most.
+const MOST_PAUSES: u32 = 10;
 
 /// A transaction, as a job sees it. The first statement that fails ends the job on both databases: later ones get the
 /// same error, and the job's changes are taken back even if it answers `Ok`.
@@ -251,6 +253,8 @@ pub(super) struct Writer {
     fatal: Option<Error>,
     /// How many jobs the last batch had.
     last_jobs: usize,
+    /// How often the running batch has paused for more.
+    pauses: u32,
 }
 
 impl Writer {
@@ -260,7 +264,7 @@ impl Writer {
         group: Arc<Mutex<Option<Box<dyn Group>>>>,
         counting: Arc<Counting>,
     ) -> Self {
-        Self { queue, driver, group, counting, checkpoint: None, fatal: None, last_jobs: 0 }
+        Self { queue, driver, group, counting, checkpoint: None, fatal: None, last_jobs: 0, pauses: 0 }
     }
 
     pub(super) fn run(mut self) {
@@ -281,6 +285,7 @@ impl Writer {
             return first.answer(Err(fatal.clone()));
         }
         let mut jobs = vec![first];
+        self.pauses = 0;
         let outcome = self.attempts(&mut jobs);
         self.last_jobs = jobs.len();
         tracing::debug!(jobs = jobs.len(), committed = outcome.is_ok(), "batch");
@@ -373,11 +378,15 @@ impl Writer {
         if self.checkpoint.is_some() {
             return false;
         }
-        // Under load a short wait lets callers who were just answered come again, so that more share the next disk sync.
-        // Somebody alone never waits.
+        // Under load a short pause lets callers gather, so that more share the next disk sync. The pause is a sleep and not a
+        // wait on the queue, or every single arrival would wake this thread. Somebody alone never waits.
         let crowded = jobs.len().max(self.last_jobs) >= CROWD;
         let message = match self.queue.try_recv() {
-            Err(mpsc::TryRecvError::Empty) if crowded => self.queue.recv_timeout(LINGER).ok(),
+            Err(mpsc::TryRecvError::Empty) if crowded && self.pauses < MOST_PAUSES => {
+                self.pauses += 1;
+                thread::sleep(LINGER);
+                self.queue.try_recv().ok()
+            }
             other => other.ok(),
         };
         match message {
