@@ -1,5 +1,5 @@
 // Starts the program on free ports with a data directory of its own.
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -70,6 +70,19 @@ export async function serve(args, base) {
   };
 }
 
+/** A schema of its own in the PostgreSQL of USUFRUCT_TEST_POSTGRES. @param {number} number */
+function freshSchema(number) {
+  const base = process.env.USUFRUCT_TEST_POSTGRES;
+  if (!base) throw new Error("USUFRUCT_TEST_POSTGRES is not set. `script/postgres start` prints it.");
+  const name = `e2e_${number}`;
+  const run = (sql) => {
+    const done = spawnSync("psql", [base, "-qc", sql], { encoding: "utf8" });
+    if (done.status !== 0) throw new Error(`psql: ${done.stderr}`);
+  };
+  run(`CREATE SCHEMA ${name}`);
+  return { url: `${base}${base.includes("?") ? "&" : "?"}options=-csearch_path%3D${name}`, drop: () => run(`DROP SCHEMA ${name} CASCADE`) };
+}
+
 /** A demo city on free ports. @param {{residents?: number, database?: string}} [options] */
 export async function demo({ residents = 50, database } = {}) {
   const port = await threePorts();
@@ -77,10 +90,12 @@ export async function demo({ residents = 50, database } = {}) {
   const data = join(dir, "data");
   const url = `http://localhost:${port}`;
   const args = ["demo", "--residents", `${residents}`, "--data-dir", data, "--listen", `127.0.0.1:${port}`];
-  if (database) args.push("--database", database);
+  const schema = database ? freshSchema(port) : undefined;
+  if (schema) args.push("--database", schema.url);
   const server = await serve(args, url);
   const stop = async () => {
     await server.stop();
+    schema?.drop();
     clean();
   };
   return { ...server, stop, url, data, library: `http://localhost:${port + 1}`, festival: `http://localhost:${port + 2}`, args };
