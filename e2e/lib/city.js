@@ -30,15 +30,15 @@ export async function foundCity(run, dir, city, jwk) {
     return keys.flatMap((key) => ["--key", key]);
   };
   agency("oversight");
-  const library = agency("library");
+  const approved = agency("library");
   agency("civil-affairs");
   for (const block of ["name", "over-18", "email", "preferred-language"]) {
     run("publish", "block", join(EXAMPLE, "blocks", `${block}.toml`), ...operator.slice(0, 2), ...data);
   }
-  run("mandate", "publish", join(EXAMPLE, "mandates", "library-card.toml"), ...library, ...data);
+  run("mandate", "publish", join(EXAMPLE, "mandates", "library-card.toml"), ...approved, ...data);
   const service = readFileSync(join(EXAMPLE, "services", "library.toml"), "utf8").replace(/redirect_uris = .*/, `redirect_uris = ["${city.redirect}"]`);
   const key = `\n[[jwks]]\nkid = "test"\nkty = "EC"\ncrv = "P-256"\nx = "${jwk.x}"\ny = "${jwk.y}"\n`;
   const file = join(dir, "library.toml");
   writeFileSync(file, service.replace(/^post_logout_redirect_uris.*$/m, "") + key);
-  run("publish", "service", file, ...library, ...data);
+  run("publish", "service", file, ...approved, ...data);
 }

@@ -98,5 +98,5 @@ export async function demo({ residents = 50, database } = {}) {
     schema?.drop();
     clean();
   };
-  return { ...server, stop, url, data, library: `http://localhost:${port + 1}`, festival: `http://localhost:${port + 2}`, args };
+  return { ...server, stop, url, data, sampleLibrary: `http://localhost:${port + 1}`, sampleFestival: `http://localhost:${port + 2}`, args };
 }

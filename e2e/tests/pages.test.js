@@ -57,7 +57,7 @@ for (const look of LOOKS) {
     for (const path of PUBLIC) await visit(path);
     await page.goto(`/demo/sign-in/${persona}`);
     for (const path of OWN) await visit(path);
-    for (const [path, name] of [[city.library, "library"], [city.festival, "festival"]]) {
+    for (const [path, name] of [[city.sampleLibrary, "library"], [city.sampleFestival, "festival"]]) {
       await page.goto(path);
       for (const line of await violations(page)) found.push(`${name}: ${line}`);
     }

@@ -43,15 +43,15 @@ async function enrolled() {
 
 /** Signs in to the sample library and agrees. */
 async function agree(page) {
-  await page.goto(city.library);
+  await page.goto(city.sampleLibrary);
   await page.getByTestId("sign-in").click();
   await page.waitForURL("**/oidc/authorize**");
   await page.getByTestId("agree").click();
-  await page.waitForURL(`${city.library}/`);
+  await page.waitForURL(`${city.sampleLibrary}/`);
 }
 
 async function read(page) {
-  await page.goto(city.library);
+  await page.goto(city.sampleLibrary);
   await page.getByTestId("read-block").click();
 }
 
@@ -81,7 +81,7 @@ test("enrol, sign in, agree, read, verified, withdraw, refused, certificate", as
   });
   assert.equal(again.status, 409);
 
-  await page.goto(city.library);
+  await page.goto(city.sampleLibrary);
   await page.getByTestId("sign-in").click();
   await page.waitForURL("**/oidc/authorize**");
   const boxes = await Promise.all(["agree", "not-now"].map((id) => page.getByTestId(id).boundingBox()));
@@ -95,7 +95,7 @@ test("enrol, sign in, agree, read, verified, withdraw, refused, certificate", as
   assert.deepEqual(await violations(page), []);
   if (process.env.UPDATE_SCREENSHOTS) await page.screenshot({ path: join(IMAGES, "consent.png"), fullPage: true });
   await page.getByTestId("agree").click();
-  await page.waitForURL(`${city.library}/`);
+  await page.waitForURL(`${city.sampleLibrary}/`);
   const subject = await page.getByTestId("subject").innerText();
   assert.match(subject, /^[\w-]{22}$/);
 
@@ -120,7 +120,7 @@ test("enrol, sign in, agree, read, verified, withdraw, refused, certificate", as
   await page.getByTestId("refused").waitFor();
 
   // Coming back means a new pseudonym and a new question.
-  await page.goto(city.library);
+  await page.goto(city.sampleLibrary);
   await page.getByRole("button", { name: "Sign out" }).click();
   await agree(page);
   assert.notEqual(await page.getByTestId("subject").innerText(), subject);
@@ -128,7 +128,7 @@ test("enrol, sign in, agree, read, verified, withdraw, refused, certificate", as
 
 test("not now leads back without anything", async () => {
   const { page } = await enrolled();
-  await page.goto(city.festival);
+  await page.goto(city.sampleFestival);
   await page.getByTestId("sign-in").click();
   await page.getByTestId("not-now").click();
   await page.getByTestId("denied").waitFor();
