@@ -16,6 +16,7 @@ mod footprint;
 mod house;
 mod ledger;
 mod log_publisher;
+mod mark;
 mod preview;
 mod publish;
 mod release;

@@ -24,7 +24,7 @@ pub struct OpenSession {
     pub form_token: String,
     /// False when the resident has deactivated the pass.
     pub active: bool,
-    token_hash: Digest,
+    pub(crate) token_hash: Digest,
 }
 
 impl App {

@@ -6,14 +6,16 @@ mod release;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
+use axum::extract::{DefaultBodyLimit, FromRequestParts};
+use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use usufruct_core::id::ServiceId;
 
 use crate::Site;
 use crate::fault::Fault;
+use crate::oidc::bearer;
 use crate::site::blocking;
 
 /// Longest batch, in bytes: 10,000 pseudonyms and room to spare.
@@ -25,14 +27,22 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/api/releases/batch", post(release::batch).layer(DefaultBodyLimit::max(BATCH_LIMIT)))
 }
 
-/// The service whose own token the request carries.
-async fn caller(site: &Arc<Site>, headers: &HeaderMap) -> Result<ServiceId, Fault> {
-    let refused = || {
-        Fault::unauthenticated(
-            "The access token is missing, has ended, or is not for this API. Get a token with the scope `release` and send it as `Authorization: Bearer`.",
-        )
-    };
-    let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).ok_or_else(refused)?;
-    let token = header.strip_prefix("Bearer ").ok_or_else(refused)?.to_owned();
-    blocking(site, move |app| app.release_caller(&token)).await?.ok_or_else(refused)
+/// The service whose own token the request carries. Extracted before the body is read.
+struct Caller(ServiceId);
+
+impl FromRequestParts<Arc<Site>> for Caller {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Response> {
+        let caller = match bearer(&parts.headers).map(str::to_owned) {
+            Some(token) => blocking(site, move |app| app.release_caller(&token)).await.map_err(IntoResponse::into_response)?,
+            None => None,
+        };
+        caller.map(Self).ok_or_else(|| {
+            let fault = Fault::unauthenticated(
+                "The access token is missing, has ended, or is not for this API. Get a token with the scope `release` and send it as `Authorization: Bearer`.",
+            );
+            ([(WWW_AUTHENTICATE, "Bearer scope=\"release\"")], fault).into_response()
+        })
+    }
 }

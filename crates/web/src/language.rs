@@ -66,7 +66,8 @@ pub(crate) fn messages(language: Language) -> &'static FluentLanguageLoader {
     })
 }
 
-fn from_tag(tag: &str) -> Option<Language> {
+/// The language of a BCP 47 tag, if it is one of the two.
+pub(crate) fn from_tag(tag: &str) -> Option<Language> {
     let tag = tag.to_ascii_lowercase();
     if tag.starts_with("zh") {
         Some(Language::TraditionalChinese)

@@ -19,6 +19,7 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use crate::Site;
+pub(crate) use userinfo::bearer;
 
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new()
@@ -26,7 +27,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/.well-known/oauth-authorization-server", get(metadata::configuration))
         .route("/oidc/jwks", get(metadata::jwks))
         .route("/oidc/authorize", get(authorize::by_query).post(authorize::by_form))
-        .route("/oidc/authorize/decide", post(consent::decide))
+        .route("/oidc/authorize/decide", get(authorize::by_query).post(consent::decide))
         .route("/oidc/token", post(token::token))
         .route("/oidc/userinfo", get(userinfo::userinfo).post(userinfo::userinfo))
         .route("/oidc/revoke", post(userinfo::revoke))

@@ -215,7 +215,7 @@ impl Ceremonies {
 
 /// A path on this site, or the resident's front page. Nothing else, so that sign-in leads nowhere foreign.
 pub(crate) fn own_path(next: &str) -> String {
-    let own = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n']) && next.len() <= 4_000;
+    let own = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n']) && next.len() <= 16_000;
     if own { next.to_owned() } else { "/me".to_owned() }
 }
 

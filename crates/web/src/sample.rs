@@ -5,6 +5,7 @@ mod pages;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -41,6 +42,9 @@ pub struct SampleSettings {
     pub rng: Arc<dyn Rng>,
 }
 
+/// Longest wait for an answer of the pass.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
 /// A relying party while it runs.
 struct Sample {
     settings: SampleSettings,
@@ -64,6 +68,7 @@ pub fn router(settings: SampleSettings) -> Result<Router, String> {
     let sample = Sample {
         http: reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
+            .timeout(TIMEOUT)
             .build()
             .map_err(|error| error.to_string())?,
         key: jsonwebtoken::EncodingKey::from_ec_der(&settings.key_pkcs8),

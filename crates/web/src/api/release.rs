@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use usufruct_app::{BatchRequest, ReleaseRequest, Released};
@@ -12,7 +11,7 @@ use usufruct_core::event::Form;
 use usufruct_core::hash::hmac_sha256;
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
 
-use super::caller;
+use super::Caller;
 use super::json::Strict;
 use crate::Site;
 use crate::fault::Fault;
@@ -53,10 +52,9 @@ struct AskedBlock {
 /// One resident: data and receipt, or a problem document that names the clause.
 pub(crate) async fn single(
     State(site): State<Arc<Site>>,
-    headers: HeaderMap,
+    Caller(service): Caller,
     Strict(body): Strict<Single>,
 ) -> Result<Json<Value>, Fault> {
-    let service = caller(&site, &headers).await?;
     let request = ReleaseRequest {
         actor: body.actor.map(|actor| actor_commitment(&service, &actor)),
         service,
@@ -77,10 +75,9 @@ pub(crate) async fn single(
 /// Up to 10,000 residents: one answer each, in the order asked.
 pub(crate) async fn batch(
     State(site): State<Arc<Site>>,
-    headers: HeaderMap,
+    Caller(service): Caller,
     Strict(body): Strict<Batch>,
 ) -> Result<Json<Value>, Fault> {
-    let service = caller(&site, &headers).await?;
     let request = BatchRequest {
         actor: body.actor.map(|actor| actor_commitment(&service, &actor)),
         service,

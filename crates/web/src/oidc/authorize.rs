@@ -1,15 +1,19 @@
 //! The authorization endpoint (OpenID Connect Core 3.1.2, RFC 7636, RFC 9207).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{RawQuery, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use usufruct_app::{AuthorizeRequest, OpenSession};
+use usufruct_core::Time;
+use usufruct_core::hash::equal;
 use usufruct_core::id::ServiceId;
-use usufruct_core::time::SECOND;
+use usufruct_core::time::{MINUTE, SECOND};
 
 use super::consent;
 use super::fields::{Fields, OAuthError};
@@ -22,10 +26,16 @@ use crate::site::blocking;
 /// Lengths that are kept unchanged, and no more.
 const LONGEST_STATE: usize = 2_048;
 const LONGEST_NONCE: usize = 512;
+/// Longest posted request that is taken up again as an address.
+const LONGEST_ADDRESS: usize = 12 * 1024;
+/// How long the way back from signing in is open.
+const WAY_BACK: i64 = 15 * MINUTE;
 
 /// A request that may be answered at its redirect URI.
 pub(crate) struct Asked {
     pub request: AuthorizeRequest,
+    /// `prompt=consent`: to be asked also about what was agreed to before.
+    pub again: bool,
     /// The request as it came, so that it can be taken up again after signing in.
     pub raw: String,
 }
@@ -43,10 +53,19 @@ pub(crate) async fn by_form(
     State(site): State<Arc<Site>>,
     page: Page,
     session: MaybeResident,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Fault> {
-    let raw = String::from_utf8(body.to_vec()).map_err(|_| Fault::bad_form())?;
-    authorize(&site, page, session, raw).await
+    let body = body.map_err(|_| Fault::too_large())?;
+    let raw = rewrite(url::form_urlencoded::parse(&body));
+    if session.0.is_some() {
+        return authorize(&site, page, session, raw).await;
+    }
+    // Browsers keep the session's cookie back when another site posts, and send it along a redirect.
+    target(&site, &parse(&raw)?)?;
+    if raw.len() > LONGEST_ADDRESS {
+        return Err(Fault::too_large());
+    }
+    Ok(see(&format!("/oidc/authorize?{raw}")))
 }
 
 async fn authorize(site: &Arc<Site>, page: Page, MaybeResident(session): MaybeResident, raw: String) -> Result<Response, Fault> {
@@ -102,25 +121,34 @@ async fn proceed(
     if silent && prompt.len() > 1 {
         return Err(OAuthError::new("invalid_request", "prompt none stands alone").into());
     }
-    let session = session.filter(|session| is_fresh(site, session, fields, prompt.contains(&"login")));
+    let max_age = match fields.get("max_age").map(str::parse::<u32>) {
+        Some(Err(_)) => return Err(OAuthError::new("invalid_request", "max_age is no number of seconds").into()),
+        Some(Ok(seconds)) => Some(i64::from(seconds) * SECOND),
+        None => None,
+    };
+    let session = session.filter(|session| {
+        let age = site.app.now().micros().saturating_sub(session.opened_at.micros());
+        let is_recent = !prompt.contains(&"login") && max_age.is_none_or(|longest| age <= longest);
+        is_recent || is_made_for(site, session, fields, raw)
+    });
     let Some(session) = session else {
         if silent {
-            return Err(OAuthError::new("login_required", "nobody is signed in").into());
+            return Err(OAuthError::new("login_required", "nobody is signed in, or not recently enough").into());
         }
-        return Err(Fault::sign_in(&format!("/oidc/authorize?{}", again(raw, site.app.now().seconds()))).into());
+        return Err(Fault::sign_in(&format!("/oidc/authorize?{}", way_back(site, raw)?)).into());
     };
     if !session.active {
         return Err(OAuthError::new("access_denied", "the pass is deactivated").into());
     }
-    let (resident, wanted) = (session.resident, request.clone());
-    let to_ask = blocking(site, move |app| app.authorization(resident, &wanted)).await?.to_ask;
+    let (resident, wanted, again) = (session.resident, request.clone(), prompt.contains(&"consent"));
+    let to_ask = blocking(site, move |app| consent::questions(app, resident, &wanted, again)).await?;
     let Some(mandate) = to_ask.first() else {
         return complete(site, &session, request).await.map_err(Stop::Fault);
     };
     if silent {
         return Err(OAuthError::new("consent_required", "the resident has to agree first").into());
     }
-    let asked = Asked { request, raw: raw.to_owned() };
+    let asked = Asked { request, again, raw: raw.to_owned() };
     consent::page(site, page, &session, &asked, mandate).map_err(Stop::Fault)
 }
 
@@ -142,7 +170,8 @@ pub(crate) fn reread(site: &Site, raw: &str) -> Result<Asked, Fault> {
     let (service, redirect_uri) = target(site, &fields)?;
     let state = fields.get("state").filter(|state| state.len() <= LONGEST_STATE).map(str::to_owned);
     let request = read(&fields, &service, &redirect_uri, state).map_err(|_| Fault::bad_form())?;
-    Ok(Asked { request, raw: raw.to_owned() })
+    let again = fields.get("prompt").is_some_and(|prompt| prompt.split(' ').any(|word| word == "consent"));
+    Ok(Asked { request, again, raw: raw.to_owned() })
 }
 
 fn parse(raw: &str) -> Result<Fields, Fault> {
@@ -206,23 +235,33 @@ fn read(fields: &Fields, service: &ServiceId, redirect_uri: &str, state: Option<
     })
 }
 
-/// Whether the session answers `prompt=login` and `max_age`. A sign-in made for this very request carries its time.
-fn is_fresh(site: &Site, session: &OpenSession, fields: &Fields, login: bool) -> bool {
-    let opened = session.opened_at.seconds();
-    let since = fields.get(SINCE).and_then(|since| since.parse::<i64>().ok());
-    if login && since.is_none_or(|since| opened < since) {
-        return false;
-    }
-    let age = site.app.now().micros().saturating_sub(session.opened_at.micros()) / SECOND;
-    fields.get("max_age").and_then(|text| text.parse::<i64>().ok()).is_none_or(|longest| age <= longest)
+/// Whether she signed in for this very request, not long ago. So neither `prompt=login` nor a short `max_age` asks twice.
+fn is_made_for(site: &Site, session: &OpenSession, fields: &Fields, raw: &str) -> bool {
+    let Some((since, given)) = fields.get(SINCE).and_then(|text| text.split_once('.')) else { return false };
+    let known = site.app.mark(SINCE, None, &[since, &asked_for(raw)]);
+    let is_ours = known.is_ok_and(|known| equal(known.as_bytes(), given.as_bytes()));
+    let Some(since) = since.parse().ok().map(Time::from_micros).filter(|_| is_ours) else { return false };
+    session.opened_at >= since && site.app.now() <= since.plus(WAY_BACK)
 }
 
-/// Own parameter: the second from which on a sign-in counts as made for this request.
+/// Own parameter: since when a sign-in counts as made for this request, and the mark that we said so.
 const SINCE: &str = "usufruct_since";
 
-fn again(raw: &str, since: i64) -> String {
+/// The request again, to be taken up after signing in.
+fn way_back(site: &Site, raw: &str) -> Result<String, Fault> {
+    let since = site.app.now().micros().to_string();
+    let mark = site.app.mark(SINCE, None, &[&since, &asked_for(raw)])?;
     let kept = url::form_urlencoded::parse(raw.as_bytes()).filter(|(key, _)| key != SINCE);
-    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).append_pair(SINCE, &since.to_string()).finish()
+    Ok(format!("{}&{SINCE}={since}.{mark}", rewrite(kept)))
+}
+
+/// What the service asked for: the request without what this site adds to it.
+fn asked_for(raw: &str) -> String {
+    rewrite(url::form_urlencoded::parse(raw.as_bytes()).filter(|(key, _)| key != SINCE && key != "lang"))
+}
+
+fn rewrite<'a>(pairs: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
 fn redirect(site: &Site, redirect_uri: &str, state: Option<&str>, answer: &[(&str, &str)]) -> Response {
@@ -234,7 +273,11 @@ fn redirect(site: &Site, redirect_uri: &str, state: Option<&str>, answer: &[(&st
     query.append_pair("iss", &site.settings.issuer);
     let separator = if redirect_uri.contains('?') { '&' } else { '?' };
     let location = format!("{redirect_uri}{separator}{}", query.finish());
-    match HeaderValue::from_str(&location) {
+    see(&location)
+}
+
+pub(crate) fn see(location: &str) -> Response {
+    match HeaderValue::from_str(location) {
         Ok(location) => (StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response(),
         Err(_) => Fault::internal().into_response(),
     }

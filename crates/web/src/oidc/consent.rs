@@ -1,20 +1,19 @@
 //! The consent page: what this service takes, why, who gets it, until when, and how to do without.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::State;
 use axum::http::header::CONTENT_SECURITY_POLICY;
 use axum::response::Response;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use i18n_embed_fl::fl;
 use serde::Deserialize;
-use usufruct_app::OpenSession;
+use usufruct_app::{App, AuthorizeRequest, Error, OpenSession};
 use usufruct_core::event::Form;
-use usufruct_core::hash::{equal, hmac_sha256};
+use usufruct_core::hash::equal;
 use usufruct_core::id::{BlockId, MandateId};
-use usufruct_core::mandate::{Mandate, Necessity};
+use usufruct_core::mandate::{Basis, Mandate, Necessity};
 use usufruct_core::notice::Notice;
 use usufruct_core::register::Register;
 use usufruct_core::{Text, Time};
@@ -25,6 +24,7 @@ use crate::Site;
 use crate::fault::Fault;
 use crate::form::Checked;
 use crate::headers::policy_with_form_target;
+use crate::language::{from_tag, messages};
 use crate::page::{Page, show};
 use crate::site::blocking;
 
@@ -89,7 +89,7 @@ pub(crate) fn page(
         .collect()
     };
     let content = ConsentPage {
-        page,
+        page: within(page, &asked.raw),
         service: service.body.name.clone(),
         agency: agency.body.legal_name.clone(),
         mandate_id: mandate.clone(),
@@ -100,7 +100,7 @@ pub(crate) fn page(
         recipients: recipients(&register, &entry.body),
         alternatives: service.body.alternatives.clone(),
         until: entry.body.sunset_at,
-        mark: mark(session, mandate, &asked.raw),
+        mark: mark(site, session, mandate, &asked.raw)?,
         raw: asked.raw.clone(),
     };
     let mut response = show(&content);
@@ -129,7 +129,7 @@ pub(crate) async fn decide(
     page: Page,
     Checked(session, decision): Checked<Decision>,
 ) -> Result<Response, Fault> {
-    if !equal(mark(&session, &decision.mandate, &decision.request).as_bytes(), decision.mark.as_bytes()) {
+    if !equal(mark(&site, &session, &decision.mandate, &decision.request)?.as_bytes(), decision.mark.as_bytes()) {
         return Err(Fault::foreign_form());
     }
     let asked = authorize::reread(&site, &decision.request)?;
@@ -140,13 +140,20 @@ pub(crate) async fn decide(
     let chosen: Result<Vec<BlockId>, _> =
         decision.fields.keys().filter_map(|key| key.strip_prefix("optional_")).map(str::parse).collect();
     let chosen = chosen.map_err(|_| Fault::bad_form())?;
-    let (resident, wanted, mandate) = (session.resident, asked.request.clone(), decision.mandate.clone());
+    let (resident, wanted, mandate, again) = (session.resident, asked.request.clone(), decision.mandate.clone(), asked.again);
     let rest = blocking(&site, move |app| {
-        // Agreed to in another window meanwhile: nothing is left to ask about this mandate.
-        if app.authorization(resident, &wanted)?.to_ask.contains(&mandate) {
+        let open = questions(app, resident, &wanted, again)?;
+        let agreed = !app.authorization(resident, &wanted)?.to_ask.contains(&mandate);
+        // What was agreed to before, here or in another window, stays as it is, with its uses counted.
+        let kept = agreed && (!again || is_as_before(app, resident, &mandate, &chosen)?);
+        if !kept && open.contains(&mandate) {
             app.consent(resident, &wanted.service, &mandate, &chosen)?;
         }
-        Ok(app.authorization(resident, &wanted)?.to_ask)
+        if again {
+            Ok(open.into_iter().skip_while(|id| *id != mandate).skip(1).collect())
+        } else {
+            questions(app, resident, &wanted, false)
+        }
     })
     .await?;
     match rest.first() {
@@ -155,10 +162,42 @@ pub(crate) async fn decide(
     }
 }
 
-/// Binds the shown request to the session, so that what is agreed to is what was shown.
-fn mark(session: &OpenSession, mandate: &MandateId, raw: &str) -> String {
-    let parts: [&[u8]; 4] = [b"usufruct/consent/v1", mandate.as_str().as_bytes(), &[0], raw.as_bytes()];
-    URL_SAFE_NO_PAD.encode(hmac_sha256(session.form_token.as_bytes(), &parts))
+/// The mandates to ask about, in order: those without a valid consent, or all that rest on consent.
+pub(crate) fn questions(app: &App, resident: u64, request: &AuthorizeRequest, again: bool) -> Result<Vec<MandateId>, Error> {
+    if !again {
+        return Ok(app.authorization(resident, request)?.to_ask);
+    }
+    let register = app.register();
+    let rests_on_consent =
+        |id: &MandateId| register.mandates.get(id).is_some_and(|entry| entry.body.legal_basis.code == Basis::Consent);
+    Ok(app.scope_mandates(&request.service, &request.scope)?.into_iter().filter(rests_on_consent).collect())
+}
+
+/// Whether she chose the same optional blocks as in the consent she has given.
+fn is_as_before(app: &App, resident: u64, mandate: &MandateId, chosen: &[BlockId]) -> Result<bool, Error> {
+    let register = app.register();
+    let Some(entry) = register.mandates.get(mandate) else { return Ok(false) };
+    let required = entry.body.blocks.iter().filter(|asked| asked.necessity == Necessity::Required).map(|asked| &asked.block);
+    let now: BTreeSet<&BlockId> = required.chain(chosen).collect();
+    let grants = app.grants(resident)?;
+    let given = grants.iter().find(|stored| stored.mandate == entry.number);
+    Ok(given.is_some_and(|stored| stored.grant.blocks.iter().collect::<BTreeSet<_>>() == now))
+}
+
+/// The page in the language chosen here, else in the one the service asks for (`ui_locales`), else the browser's.
+fn within(page: Page, raw: &str) -> Page {
+    let of = |name: &str| url::form_urlencoded::parse(raw.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value);
+    let asked = of("ui_locales").filter(|_| of("lang").is_none());
+    match asked.and_then(|tags| tags.split_whitespace().find_map(from_tag)) {
+        Some(language) => Page { language, messages: messages(language), ..page },
+        None => page,
+    }
+}
+
+/// Binds the shown request and the shown revision of the mandate to the session: what is agreed to is what was shown.
+fn mark(site: &Site, session: &OpenSession, mandate: &MandateId, raw: &str) -> Result<String, Error> {
+    let revision = site.app.register().mandates.get(mandate).map(|entry| entry.hash.to_string()).unwrap_or_default();
+    site.app.mark("consent", Some(session), &[mandate.as_str(), &revision, raw])
 }
 
 fn recipients(register: &Register, mandate: &Mandate) -> Vec<ShownRecipient> {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
@@ -14,6 +16,28 @@ const MOST: usize = 64;
 
 /// The parameters of a request.
 pub(crate) struct Fields(BTreeMap<String, String>);
+
+/// The parameters of a posted form, for endpoints that answer services.
+pub(crate) struct Posted(pub Fields);
+
+impl<S: Send + Sync> FromRequest<S> for Posted {
+    type Rejection = OAuthError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, OAuthError> {
+        let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let essence = kind.split(';').next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            return Err(OAuthError::new("invalid_request", "send application/x-www-form-urlencoded"));
+        }
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                OAuthError { status: rejection.status(), ..OAuthError::new("invalid_request", "the request is too large") }
+            }
+            _ => OAuthError::new("invalid_request", "the body broke off"),
+        })?;
+        Fields::parse(&bytes).map(Self)
+    }
+}
 
 impl Fields {
     /// Reads `application/x-www-form-urlencoded`. An empty value counts as absent (RFC 6749 3.1); a repeated parameter is
@@ -45,11 +69,17 @@ impl Fields {
 pub(crate) struct OAuthError {
     pub code: &'static str,
     pub description: &'static str,
+    status: StatusCode,
 }
 
 impl OAuthError {
     pub fn new(code: &'static str, description: &'static str) -> Self {
-        Self { code, description }
+        let status = match code {
+            "invalid_client" => StatusCode::UNAUTHORIZED,
+            "server_error" => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self { code, description, status }
     }
 }
 
@@ -69,14 +99,9 @@ impl From<Error> for OAuthError {
 
 impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
-        let status = match self.code {
-            "invalid_client" => StatusCode::UNAUTHORIZED,
-            "server_error" => StatusCode::INTERNAL_SERVER_ERROR,
-            _ => StatusCode::BAD_REQUEST,
-        };
         let body = Json(json!({ "error": self.code, "error_description": self.description }));
-        let mut response = (status, [(CACHE_CONTROL, "no-store"), (CONTENT_TYPE, "application/json")], body).into_response();
-        if status == StatusCode::UNAUTHORIZED {
+        let mut response = (self.status, [(CACHE_CONTROL, "no-store"), (CONTENT_TYPE, "application/json")], body).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, axum::http::HeaderValue::from_static("Bearer"));
         }
         response

@@ -3,6 +3,7 @@
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Value, json};
 use usufruct_app::{App, Error};
 use usufruct_core::hash::sha256;
@@ -28,6 +29,18 @@ impl ProviderKey {
         let kid = URL_SAFE_NO_PAD.encode(&thumbprint.0[..12]);
         let jwk = json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": kid, "alg": "ES256", "use": "sig" });
         Ok(Self { encoding: jsonwebtoken::EncodingKey::from_ec_der(&pkcs8), kid, jwk })
+    }
+
+    /// Whom an ID token of this provider was made for. It may have expired; its signature must be ours.
+    pub fn audience(&self, id_token: &str, issuer: &str) -> Option<String> {
+        let key = DecodingKey::from_ec_components(self.jwk["x"].as_str()?, self.jwk["y"].as_str()?).ok()?;
+        let mut validation = Validation::new(Algorithm::ES256);
+        validation.validate_exp = false;
+        validation.validate_aud = false;
+        validation.set_issuer(&[issuer]);
+        validation.set_required_spec_claims(&["iss", "sub", "aud"]);
+        let claims = jsonwebtoken::decode::<Value>(id_token, &key, &validation).ok()?.claims;
+        claims["aud"].as_str().map(str::to_owned)
     }
 
     /// The public key set (RFC 7517).

@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -18,7 +16,7 @@ use usufruct_app::{Error, Exchange, Tokens};
 use usufruct_core::id::ServiceId;
 
 use super::client::authenticate;
-use super::fields::{Fields, OAuthError};
+use super::fields::{Fields, OAuthError, Posted};
 use crate::Site;
 
 /// Every sign-in is by a passkey with user verification.
@@ -40,8 +38,7 @@ struct IdToken<'a> {
     at_hash: String,
 }
 
-pub(crate) async fn token(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) -> Result<Response, OAuthError> {
-    let fields = form(&headers, &body)?;
+pub(crate) async fn token(State(site): State<Arc<Site>>, Posted(fields): Posted) -> Result<Response, OAuthError> {
     let service = authenticate(&site, &fields).await?;
     match fields.get("grant_type") {
         Some("authorization_code") => exchange(&site, service, &fields).await,
@@ -107,15 +104,6 @@ fn id_token(site: &Site, service: &ServiceId, tokens: &Tokens) -> Option<String>
     let mut header = Header::new(Algorithm::ES256);
     header.kid = Some(site.provider_key.kid.clone());
     jsonwebtoken::encode(&header, &claims, &site.provider_key.encoding).ok()
-}
-
-/// The parameters of a posted form.
-pub(crate) fn form(headers: &HeaderMap, body: &[u8]) -> Result<Fields, OAuthError> {
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Err(OAuthError::new("invalid_request", "send application/x-www-form-urlencoded"));
-    }
-    Fields::parse(body)
 }
 
 /// Runs a use case for an OAuth endpoint.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
@@ -10,13 +9,13 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::client::authenticate;
-use super::fields::OAuthError;
-use super::token::{answer, form, run};
+use super::fields::{OAuthError, Posted};
+use super::token::{answer, run};
 use crate::Site;
 
 /// The pairwise subject, and nothing else: data goes through the release API.
 pub(crate) async fn userinfo(State(site): State<Arc<Site>>, headers: HeaderMap) -> Result<Response, OAuthError> {
-    let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer).map(str::to_owned);
+    let token = bearer(&headers).map(str::to_owned);
     let Some(token) = token else { return Ok(challenge("Bearer")) };
     let found = run(&site, move |app| app.introspect(&token)).await?;
     match found.and_then(|found| found.subject) {
@@ -26,8 +25,7 @@ pub(crate) async fn userinfo(State(site): State<Arc<Site>>, headers: HeaderMap) 
 }
 
 /// Tells a service about its own tokens. Everything else is `active: false`, without a reason.
-pub(crate) async fn introspect(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) -> Result<Response, OAuthError> {
-    let fields = form(&headers, &body)?;
+pub(crate) async fn introspect(State(site): State<Arc<Site>>, Posted(fields): Posted) -> Result<Response, OAuthError> {
     let service = authenticate(&site, &fields).await?;
     let token = fields.required("token", "token is missing")?.to_owned();
     let found = run(&site, move |app| app.introspect(&token)).await?;
@@ -52,16 +50,16 @@ pub(crate) async fn introspect(State(site): State<Arc<Site>>, headers: HeaderMap
 }
 
 /// Ends a service's own token. The grant stays; withdrawing is the resident's verb.
-pub(crate) async fn revoke(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) -> Result<Response, OAuthError> {
-    let fields = form(&headers, &body)?;
+pub(crate) async fn revoke(State(site): State<Arc<Site>>, Posted(fields): Posted) -> Result<Response, OAuthError> {
     let service = authenticate(&site, &fields).await?;
     let token = fields.required("token", "token is missing")?.to_owned();
     run(&site, move |app| app.revoke(&service, &token)).await?;
     Ok((StatusCode::OK, [(CACHE_CONTROL, "no-store")]).into_response())
 }
 
-fn bearer(header: &str) -> Option<&str> {
-    let (scheme, token) = header.split_once(' ')?;
+/// The bearer token of a request (RFC 6750 2.1).
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }
 

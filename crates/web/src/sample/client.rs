@@ -14,6 +14,15 @@ pub(super) enum Answer {
     Released(Value),
 }
 
+/// What the pass says of itself (OpenID Connect Discovery 1.0).
+#[derive(Deserialize)]
+struct Discovered {
+    issuer: String,
+    authorization_endpoint: String,
+    token_endpoint: String,
+    jwks_uri: String,
+}
+
 #[derive(Deserialize)]
 struct IdClaims {
     sub: String,
@@ -29,8 +38,15 @@ impl Sample {
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random::<32>(self.settings.rng.as_ref()))
     }
 
+    /// Reads where the pass answers. A document of another issuer is refused.
+    async fn discover(&self) -> Option<Discovered> {
+        let url = format!("{}/.well-known/openid-configuration", self.settings.issuer);
+        let found: Discovered = self.http.get(url).send().await.ok()?.json().await.ok()?;
+        (found.issuer == self.settings.issuer).then_some(found)
+    }
+
     /// Where to send the visitor to sign in.
-    pub(super) fn authorize_url(&self, state: &str, nonce: &str, verifier: &str, language: &str) -> String {
+    pub(super) async fn authorize_url(&self, state: &str, nonce: &str, verifier: &str, language: &str) -> Option<String> {
         use base64::Engine;
         let challenge =
             base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(usufruct_core::hash::sha256(verifier.as_bytes()).0);
@@ -45,7 +61,7 @@ impl Sample {
             .append_pair("code_challenge_method", "S256")
             .append_pair("lang", language)
             .finish();
-        format!("{}/oidc/authorize?{query}", self.settings.issuer)
+        Some(format!("{}?{query}", self.discover().await?.authorization_endpoint))
     }
 
     fn redirect_uri(&self) -> String {
@@ -79,7 +95,7 @@ impl Sample {
         let mut form: Vec<(&str, &str)> = form.to_vec();
         form.push(("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"));
         form.push(("client_assertion", &assertion));
-        let answer = self.http.post(format!("{}/oidc/token", self.settings.issuer)).form(&form).send().await.ok()?;
+        let answer = self.http.post(self.discover().await?.token_endpoint).form(&form).send().await.ok()?;
         if answer.status().is_success() { answer.json().await.ok() } else { None }
     }
 
@@ -95,7 +111,7 @@ impl Sample {
     }
 
     async fn subject(&self, id_token: &str, nonce: &str) -> Option<String> {
-        let keys: Value = self.http.get(format!("{}/oidc/jwks", self.settings.issuer)).send().await.ok()?.json().await.ok()?;
+        let keys: Value = self.http.get(self.discover().await?.jwks_uri).send().await.ok()?.json().await.ok()?;
         let kid = jsonwebtoken::decode_header(id_token).ok()?.kid?;
         let key = keys["keys"].as_array()?.iter().find(|key| key["kid"] == kid.as_str())?;
         let key = DecodingKey::from_ec_components(key["x"].as_str()?, key["y"].as_str()?).ok()?;

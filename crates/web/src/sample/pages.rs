@@ -4,7 +4,9 @@ use std::sync::{Arc, PoisonError};
 
 use askama::Template;
 use axum::extract::{RawQuery, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, LOCATION, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use i18n_embed::fluent::FluentLanguageLoader;
@@ -47,7 +49,9 @@ pub(super) async fn front(State(sample): State<Arc<Sample>>, headers: HeaderMap,
 pub(super) async fn login(State(sample): State<Arc<Sample>>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
     let (id, state, nonce, verifier) = (sample.word(), sample.word(), sample.word(), sample.word());
     let language = of_request(query.as_deref(), &headers).tag();
-    let target = sample.authorize_url(&state, &nonce, &verifier, language);
+    let Some(target) = sample.authorize_url(&state, &nonce, &verifier, language).await else {
+        return sample.page(&headers, query.as_deref(), Visitor::default(), Outcome::Failed);
+    };
     sample.keep(&id, Visitor { pending: Some((state, nonce, verifier)), subject: None });
     sample.go_as(&target, &id)
 }
@@ -66,10 +70,11 @@ pub(super) async fn callback(State(sample): State<Arc<Sample>>, headers: HeaderM
         return sample.page(&headers, None, Visitor::default(), Outcome::Failed);
     }
     sample.keep(&id, Visitor::default());
-    if get("error").is_some() {
+    if get("error").as_deref() == Some("access_denied") {
         return sample.page(&headers, None, Visitor::default(), Outcome::Denied);
     }
-    let Some(code) = get("code") else { return sample.page(&headers, None, Visitor::default(), Outcome::Failed) };
+    let code = get("code").filter(|_| get("error").is_none());
+    let Some(code) = code else { return sample.page(&headers, None, Visitor::default(), Outcome::Failed) };
     match sample.exchange(&code, &nonce, &verifier).await {
         Some(subject) => {
             // A new cookie, so that nobody who knew the old one is signed in.
@@ -158,7 +163,13 @@ impl Sample {
             outcome,
         };
         let html = front.render().unwrap_or_default();
-        ([(CONTENT_SECURITY_POLICY, POLICY), (CACHE_CONTROL, "no-store")], Html(html)).into_response()
+        let secure = [
+            (CONTENT_SECURITY_POLICY, POLICY),
+            (CACHE_CONTROL, "no-store"),
+            (REFERRER_POLICY, "no-referrer"),
+            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        ];
+        (secure, Html(html)).into_response()
     }
 }
 

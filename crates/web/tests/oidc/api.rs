@@ -1,0 +1,189 @@
+//! The release API.
+
+use axum::body::Body;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{Request, StatusCode};
+use serde_json::{Value, json};
+
+use crate::common::{CARD, mandate};
+use crate::site::{Answer, TestSite};
+
+fn lawful(subject: &str) -> Value {
+    json!({ "subject": subject, "mandate": CARD, "blocks": [{ "block": "blk_name", "form": "value" }], "reason": "lending" })
+}
+
+fn with(mut body: Value, name: &str, value: Value) -> Value {
+    body[name] = value;
+    body
+}
+
+/// The problem document of a refusal: two sentences, never a page.
+fn problem(answer: &Answer, status: StatusCode) -> Value {
+    assert_eq!(answer.status, status, "{}", answer.text());
+    assert_eq!(answer.header(CONTENT_TYPE), "application/problem+json");
+    let body = answer.json();
+    assert!(body["type"].as_str().unwrap().starts_with("urn:usufruct:problem:"));
+    assert!(body["detail"].as_str().unwrap().matches(". ").count() >= 1, "{body}");
+    assert_eq!(body["status"], status.as_u16());
+    body
+}
+
+#[tokio::test]
+async fn a_block_comes_with_its_place_in_the_log() {
+    let site = TestSite::new();
+    let (_, cookie) = site.resident();
+    let (_, subject) = site.tokens(&cookie, &[]).await;
+    let token = site.client_token().await;
+    let answer = site.api("/api/releases", &token, &with(lawful(&subject), "actor", json!("officer 17"))).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let body = answer.json();
+    let names: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(names, ["blocks", "log", "mandate", "receipt", "subject", "until"]);
+    assert_eq!(body["blocks"], json!([{ "block": "blk_name", "form": "value", "value": "Resident 0" }]));
+    assert_eq!(body["log"]["origin"], "city.test/log");
+    let index = body["log"]["index"].as_u64().unwrap();
+    assert!(body["receipt"].as_str().unwrap().contains(&format!("\n{index}\n")));
+    assert_eq!(body["until"], "2026-01-31T00:00:00Z");
+    assert_eq!(answer.header("cache-control"), "no-store");
+}
+
+#[tokio::test]
+async fn a_refusal_names_the_clause_and_the_way_out() {
+    let site = TestSite::new();
+    let (resident, cookie) = site.resident();
+    let (_, subject) = site.tokens(&cookie, &[]).await;
+    let token = site.client_token().await;
+    let refused = async |body: Value| {
+        let body = problem(&site.api("/api/releases", &token, &body).await, StatusCode::FORBIDDEN);
+        let clause = &body["clauses"][0];
+        assert!(clause["what"].is_string() && clause["remedy"].is_string());
+        clause["clause"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(refused(with(lawful(&subject), "mandate", json!("mdt_nothing"))).await, "mandate");
+    assert_eq!(refused(with(lawful(&subject), "reason", json!("curiosity"))).await, "reason");
+    assert_eq!(refused(with(lawful(&subject), "blocks", json!([]))).await, "blocks-in-mandate");
+    assert_eq!(
+        refused(with(lawful(&subject), "blocks", json!([{ "block": "blk_income", "form": "value" }]))).await,
+        "blocks-in-mandate"
+    );
+    assert_eq!(
+        refused(with(lawful(&subject), "blocks", json!([{ "block": "blk_district", "form": "value" }]))).await,
+        "blocks-chosen"
+    );
+    assert_eq!(refused(with(lawful(&subject), "mandate", json!("mdt_short"))).await, "grant");
+    for unknown in ["AAAAAAAAAAAAAAAAAAAAAA", "", "nonsense"] {
+        problem(&site.api("/api/releases", &token, &lawful(unknown)).await, StatusCode::NOT_FOUND);
+    }
+    // After a withdrawal the old pseudonym leads nowhere, and the new one has no grant.
+    site.city.app.withdraw(resident, &mandate()).unwrap();
+    problem(&site.api("/api/releases", &site.client_token().await, &lawful(&subject)).await, StatusCode::NOT_FOUND);
+    let (_, fresh) = site.tokens(&cookie, &[("scope", "openid")]).await;
+    assert_ne!(fresh, subject);
+    assert_eq!(refused(lawful(&fresh)).await, "grant");
+}
+
+#[tokio::test]
+async fn only_a_services_own_token_opens_it() {
+    let site = TestSite::new();
+    let (_, cookie) = site.resident();
+    let (of_resident, subject) = site.tokens(&cookie, &[]).await;
+    let token = site.client_token().await;
+    for path in ["/api/releases", "/api/releases/batch"] {
+        for header in [
+            None,
+            Some("Bearer".to_owned()),
+            Some(format!("Bearer {of_resident}")),
+            Some("Bearer nonsense".to_owned()),
+            Some(format!("Basic {token}")),
+            Some(token.clone()),
+        ] {
+            let mut request = Request::post(path).header(CONTENT_TYPE, "application/json");
+            if let Some(header) = &header {
+                request = request.header(AUTHORIZATION, header);
+            }
+            // Who does not prove itself is told so, whatever it sends.
+            let answer = site.send(request.body("{".into()).unwrap()).await;
+            problem(&answer, StatusCode::UNAUTHORIZED);
+            assert!(answer.header("www-authenticate").starts_with("Bearer"), "{header:?}");
+        }
+    }
+    let lower =
+        Request::post("/api/releases").header(AUTHORIZATION, format!("bearer {token}")).header(CONTENT_TYPE, "application/json");
+    assert_eq!(site.send(lower.body(lawful(&subject).to_string().into()).unwrap()).await.status, StatusCode::OK);
+    let revoked = site.client_token().await;
+    site.oauth("/oidc/revoke", &[("token", &revoked)]).await;
+    problem(&site.api("/api/releases", &revoked, &lawful(&subject)).await, StatusCode::UNAUTHORIZED);
+    site.city.clock.advance(300 * usufruct_core::time::SECOND);
+    problem(&site.api("/api/releases", &token, &lawful(&subject)).await, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_gets_a_clear_problem() {
+    let site = TestSite::new();
+    let token = site.client_token().await;
+    let send = |path: &str, kind: &str, body: Vec<u8>| {
+        let request = Request::post(path).header(AUTHORIZATION, format!("Bearer {token}")).header(CONTENT_TYPE, kind);
+        site.send(request.header("accept", "text/html").body(Body::from(body)).unwrap())
+    };
+    let wrong = [
+        json!([]),
+        json!("x"),
+        with(lawful("x"), "extra", json!(1)),
+        with(lawful("x"), "subject", json!(1)),
+        with(lawful("x"), "mandate", json!("nonsense")),
+        with(lawful("x"), "blocks", json!([{ "block": "blk_name", "form": "everything" }])),
+        with(lawful("x"), "blocks", json!([{ "block": "blk_name", "form": "value", "extra": 1 }])),
+        with(lawful("x"), "blocks", json!(vec![json!({ "block": "blk_name", "form": "token" }); 51])),
+        json!({ "subject": "x" }),
+    ];
+    for body in wrong {
+        problem(&send("/api/releases", "application/json", body.to_string().into()).await, StatusCode::BAD_REQUEST);
+    }
+    for broken in ["", "{", "{\"subject\":\"x\",\"subject\":\"y\"}", "nul", "{}{}"] {
+        problem(&send("/api/releases", "application/json", broken.into()).await, StatusCode::BAD_REQUEST);
+    }
+    problem(&send("/api/releases", "application/json", vec![0xff, 0xfe, 0]).await, StatusCode::BAD_REQUEST);
+    problem(&send("/api/releases", "application/json", "[".repeat(60_000).into()).await, StatusCode::BAD_REQUEST);
+    for kind in ["", "text/plain", "application/x-www-form-urlencoded"] {
+        problem(&send("/api/releases", kind, lawful("x").to_string().into()).await, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
+    problem(&send("/api/releases", "application/json", vec![b' '; 100_000]).await, StatusCode::PAYLOAD_TOO_LARGE);
+    problem(&send("/api/releases/batch", "application/json", vec![b' '; 3_000_000]).await, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn a_batch_answers_one_by_one() {
+    let site = TestSite::new();
+    let mut subjects = Vec::new();
+    let mut first = None;
+    for _ in 0..3 {
+        let (resident, cookie) = site.resident();
+        first.get_or_insert(resident);
+        subjects.push(site.tokens(&cookie, &[]).await.1);
+    }
+    site.city.app.withdraw(first.unwrap(), &mandate()).unwrap();
+    subjects.push("AAAAAAAAAAAAAAAAAAAAAA".to_owned());
+    let body = |subjects: &[String]| json!({ "subjects": subjects, "mandate": CARD, "blocks": [{ "block": "blk_name", "form": "value" }], "reason": "lending" });
+    let token = site.client_token().await;
+    let answer = site.api("/api/releases/batch", &token, &body(&subjects)).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let answered = answer.json();
+    let lines = answered["lines"].as_array().unwrap();
+    assert_eq!(lines.iter().map(|line| line["subject"].as_str().unwrap()).collect::<Vec<_>>(), subjects);
+    assert_eq!(lines[0]["problem"]["status"], 404);
+    assert_eq!(lines[1]["blocks"][0]["value"], "Resident 0");
+    assert!(lines[2]["receipt"].is_string() && lines[2]["log"]["index"].is_u64());
+    assert_eq!(lines[3]["problem"]["status"], 404);
+
+    let twice = vec![subjects[1].clone(), subjects[1].clone()];
+    problem(&site.api("/api/releases/batch", &token, &body(&twice)).await, StatusCode::CONFLICT);
+    for crowd in [vec![], vec!["A".repeat(22); 10_001]] {
+        let refused = problem(&site.api("/api/releases/batch", &token, &body(&crowd)).await, StatusCode::FORBIDDEN);
+        assert_eq!(refused["clauses"][0]["clause"], "bulk-limit");
+    }
+    let unreasoned = with(body(&subjects), "reason", json!("curiosity"));
+    assert_eq!(
+        problem(&site.api("/api/releases/batch", &token, &unreasoned).await, StatusCode::FORBIDDEN)["clauses"][0]["clause"],
+        "reason"
+    );
+}

@@ -1,0 +1,221 @@
+//! The consent page.
+
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use usufruct_core::event::Kind;
+use usufruct_core::time::{DAY, MINUTE};
+
+use crate::common::{CARD, block, library_card, mandate};
+use crate::site::{CALLBACK, TestSite};
+
+#[tokio::test]
+async fn it_shows_what_is_taken_and_how_to_do_without() {
+    let site = TestSite::new();
+    let (_, cookie) = site.resident();
+    let page = site.authorize(&cookie, &[]).await;
+    assert_eq!(page.status, StatusCode::OK);
+    let html = page.text();
+    for words in [
+        "svc_library",
+        "Body",
+        "To lend books.",
+        "To print it on the card.",
+        "To suggest a branch.",
+        "It lends the books.",
+        "2027-12-01",
+        "30 days",
+        "https://law.example.org",
+        "Show a paper card.",
+        "Ask at the counter.",
+        "Lends books.",
+        "All five.",
+        "<details>",
+    ] {
+        assert!(html.contains(words), "the page lacks {words}");
+    }
+    let at = |words: &str| html.find(words).unwrap_or_else(|| panic!("no {words}"));
+    assert!(at("Ask at the counter.") < at("data-testid=\"agree\""), "the other ways come before the buttons");
+    // Required blocks are shown and cannot be ticked; optional ones are not ticked.
+    assert!(!html.contains("optional_blk_name"));
+    assert!(html.contains("name=\"optional_blk_district\""));
+    assert!(!html.contains("checked"));
+    // Both buttons weigh the same.
+    let button = |id: &str| html.split("<button").find(|part| part.contains(id)).unwrap().split('>').next().unwrap().to_owned();
+    let weight = |id: &str, value: &str| button(id).replace(value, "");
+    assert_eq!(weight("data-testid=\"agree\"", "agree"), weight("data-testid=\"not-now\"", "not-now"));
+    assert!(!button("agree").contains("class") && !html.contains("autofocus"));
+
+    let policy = page.header("content-security-policy");
+    assert!(policy.contains("form-action 'self' http://localhost:8081;"), "{policy}");
+    assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"));
+    assert_eq!(page.header("cache-control"), "no-store");
+
+    let chinese = site.authorize(&cookie, &[("ui_locales", "fr zh-TW en")]).await;
+    assert!(chinese.text().contains("lang=\"zh-Hant\"") && chinese.text().contains("To lend books.（中文）"));
+}
+
+#[tokio::test]
+async fn agreeing_lends_what_was_ticked_and_leads_back_with_a_code() {
+    let site = TestSite::new();
+    let (resident, cookie) = site.resident();
+    let page = site.authorize(&cookie, &[]).await;
+    let answer = site.decide(&cookie, &page, &[("decision", "agree"), ("optional_blk_district", "yes")]).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert!(answer.header(LOCATION).starts_with(&format!("{CALLBACK}?code=")));
+    assert_eq!(answer.led("iss").as_deref(), Some(crate::site::ISSUER));
+    let grants = site.city.app.grants(resident).unwrap();
+    assert_eq!(grants[0].grant.blocks, [block("name"), block("district")]);
+    let lines = site.city.app.footprint(resident).unwrap().lines;
+    let kinds: Vec<_> = lines.iter().map(|line| line.event.as_ref().unwrap().kind).collect();
+    assert_eq!(kinds, [Kind::Consent, Kind::SignIn]);
+    // Sent twice, the form agrees once.
+    let again = site.decide(&cookie, &page, &[("decision", "agree")]).await;
+    assert!(again.led("code").is_some());
+    assert_eq!(site.city.app.grants(resident).unwrap()[0].revision, grants[0].revision);
+}
+
+#[tokio::test]
+async fn not_now_leads_back_and_lends_nothing() {
+    let site = TestSite::new();
+    let (resident, cookie) = site.resident();
+    let page = site.authorize(&cookie, &[]).await;
+    for decision in ["not-now", "", "AGREE"] {
+        let answer = site.decide(&cookie, &page, &[("decision", decision)]).await;
+        assert_eq!(answer.led_error(), "access_denied");
+        assert_eq!(answer.led("state").as_deref(), Some("s1"));
+    }
+    assert!(site.city.app.grants(resident).unwrap().is_empty());
+    assert!(site.city.app.footprint(resident).unwrap().lines.is_empty());
+}
+
+#[tokio::test]
+async fn nothing_on_the_form_can_be_altered_or_taken_elsewhere() {
+    let site = TestSite::new();
+    let (resident, cookie) = site.resident();
+    let (_, other) = site.resident();
+    let page = site.authorize(&cookie, &[]).await;
+    let alter = |name: &str, value: &str| {
+        let mut hidden = page.hidden();
+        hidden.iter_mut().filter(|(known, _)| known == name).for_each(|(_, old)| value.clone_into(old));
+        hidden.push(("decision".to_owned(), "agree".to_owned()));
+        hidden
+    };
+    let altered_request = site.ask(&[("state", "other")]);
+    let forms = [
+        (alter("request", &altered_request), &cookie),
+        (alter("mandate", "mdt_short"), &cookie),
+        (alter("mark", "AAAA"), &cookie),
+        (alter("form_token", "AAAA"), &cookie),
+        (alter("-", ""), &other),
+    ];
+    for (form, cookie) in forms {
+        let form: Vec<_> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let answer = site.post("/oidc/authorize/decide", cookie, &form).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{form:?}");
+        assert_eq!(answer.header(LOCATION), "");
+    }
+    // The key of the mark is not on the page: the form token alone makes none.
+    let stranger = site.decide(&site.sign_in(resident), &page, &[("decision", "agree")]).await;
+    assert_eq!(stranger.status, StatusCode::FORBIDDEN, "another session of the same resident");
+    let made_up = site.decide(&cookie, &page, &[("decision", "agree"), ("optional_blk_secret", "yes")]).await;
+    assert!(made_up.status.is_client_error());
+    assert!(site.city.app.grants(resident).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_changed_meanwhile_is_shown_before_it_is_agreed_to() {
+    let site = TestSite::new();
+    let (resident, cookie) = site.resident();
+    let page = site.authorize(&cookie, &[]).await;
+    let mut wider = library_card();
+    wider["blocks"][1]["necessity"] = "required".into();
+    site.city.clock.advance(MINUTE);
+    site.city.publish_mandate(CARD, wider);
+    let answer = site.decide(&cookie, &page, &[("decision", "agree")]).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    assert!(site.city.app.grants(resident).unwrap().is_empty());
+    let page = site.authorize(&cookie, &[]).await;
+    assert!(!page.text().contains("optional_blk_district"));
+    assert!(site.decide(&cookie, &page, &[("decision", "agree")]).await.led("code").is_some());
+}
+
+#[tokio::test]
+async fn several_mandates_are_asked_in_turn() {
+    let site = TestSite::new();
+    let (resident, cookie) = site.resident();
+    let scope = [("scope", "openid mdt_library-card mdt_short")];
+    let first = site.authorize(&cookie, &scope).await;
+    assert!(first.text().contains(&format!("name=\"mandate\" value=\"{CARD}\"")));
+    let second = site.decide(&cookie, &first, &[("decision", "agree")]).await;
+    assert_eq!(second.status, StatusCode::OK);
+    assert!(second.text().contains("name=\"mandate\" value=\"mdt_short\""));
+    // The second page came by a post: its link to the other language opens it once more.
+    let link = second.text().split("href=\"").find(|part| part.contains("lang=zh-Hant")).unwrap().split('"').next().unwrap();
+    let chinese = site.get(&link.replace("&#38;", "&"), &cookie).await;
+    assert!(
+        chinese.text().contains("name=\"mandate\" value=\"mdt_short\"") && chinese.text().contains("<html lang=\"zh-Hant\">")
+    );
+    assert!(second.header("content-security-policy").contains("http://localhost:8081"));
+    let answer = site.decide(&cookie, &second, &[("decision", "agree")]).await;
+    assert!(answer.led("code").is_some());
+    assert_eq!(site.city.app.grants(resident).unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn prompt_consent_asks_again() {
+    let site = TestSite::new();
+    let (resident, cookie) = site.resident();
+    let scope = ("scope", "openid mdt_library-card mdt_short");
+    site.code(&cookie, &[scope]).await;
+    let before = site.city.app.grants(resident).unwrap();
+    let again = [scope, ("prompt", "consent")];
+    let page = site.authorize(&cookie, &again).await;
+    assert_eq!(page.status, StatusCode::OK, "asked again although she agreed before");
+    // Agreeing to the same again changes nothing: what was used stays counted.
+    let second = site.decide(&cookie, &page, &[("decision", "agree")]).await;
+    assert_eq!(second.status, StatusCode::OK);
+    assert!(site.decide(&cookie, &second, &[("decision", "agree")]).await.led("code").is_some());
+    let after = site.city.app.grants(resident).unwrap();
+    assert_eq!((after[0].revision, after[0].id.clone()), (before[0].revision, before[0].id.clone()));
+    // Another choice is a new grant.
+    let page = site.authorize(&cookie, &again).await;
+    site.decide(&cookie, &page, &[("decision", "agree"), ("optional_blk_district", "yes")]).await;
+    let chosen = site.city.app.grants(resident).unwrap();
+    assert!(chosen.iter().any(|stored| stored.grant.blocks.contains(&block("district"))));
+    // "Not now" keeps what was agreed before.
+    let page = site.authorize(&cookie, &again).await;
+    assert_eq!(site.decide(&cookie, &page, &[("decision", "not-now")]).await.led_error(), "access_denied");
+    assert_eq!(site.city.app.grants(resident).unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn she_is_asked_again_after_a_withdrawal_and_never_after_the_end() {
+    let site = TestSite::new();
+    let (resident, cookie) = site.resident();
+    site.code(&cookie, &[]).await;
+    assert!(site.authorize(&cookie, &[]).await.led("code").is_some(), "agreed once, asked once");
+    site.city.app.withdraw(resident, &mandate()).unwrap();
+    assert_eq!(site.authorize(&cookie, &[]).await.status, StatusCode::OK);
+    let page = site.authorize(&cookie, &[("scope", "openid mdt_short")]).await;
+    site.city.clock.advance(9 * DAY);
+    let cookie = site.sign_in(resident);
+    assert_eq!(site.authorize(&cookie, &[("scope", "openid mdt_short")]).await.led_error(), "invalid_scope");
+    let late = site.decide(&cookie, &page, &[("decision", "agree")]).await;
+    assert_eq!(late.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn who_was_away_too_long_signs_in_and_finds_the_page_again() {
+    let site = TestSite::new();
+    let (resident, cookie) = site.resident();
+    let page = site.authorize(&cookie, &[]).await;
+    site.city.clock.advance(31 * MINUTE);
+    let hidden = page.hidden();
+    let form: Vec<_> =
+        hidden.iter().map(|(name, value)| (name.as_str(), value.as_str())).chain([("decision", "agree")]).collect();
+    let answer = site.post(&page.action(), &cookie, &form).await;
+    assert!(answer.header(LOCATION).starts_with("/sign-in?next="), "{}", answer.text());
+    let cookie = site.sign_in(resident);
+    let page = site.get(&answer.led("next").unwrap(), &cookie).await;
+    assert!(site.decide(&cookie, &page, &[("decision", "agree")]).await.led("code").is_some());
+}
