@@ -12,7 +12,7 @@ use crate::id::{AgencyId, BlockId, ContractId, MandateId, NoticeId, ServiceId, S
 use crate::lifecycle::{Guard, Lifecycle, State, guard};
 use crate::mandate::{Mandate, MandateKind};
 use crate::notice::Notice;
-use crate::register::{Content, Register};
+use crate::register::{Content, Entry, Register};
 use crate::service::Service;
 use crate::statement::{Approval, Statement, StatementKind};
 use crate::status::StatusChange;
@@ -72,6 +72,13 @@ pub fn mandate(register: &Register, mandate: &Mandate) -> Vec<Problem> {
             "The named body is no oversight body. Name one that is independent of the controller.".into(),
         )),
         Some(_) => {}
+    }
+    if mandate.oversight_body == mandate.controller {
+        problems.push(problem(
+            "oversight_body",
+            "own-overseer",
+            "The controller would oversee itself. Name a body that is independent of it.".into(),
+        ));
     }
     for (i, asked) in mandate.blocks.iter().enumerate() {
         match register.blocks.get(&asked.block) {
@@ -258,8 +265,22 @@ fn mandate_statement(register: &Register, statement: &Statement, hash: &Digest, 
                 "This mandate has ended. Publish a new one that names it in `continues`.".into(),
             ));
         }
+        // Governance 3.2: no renewal in place. Once people were told when it ends, a revision may only end it sooner.
+        if (in_force || was_published(old)) && body.sunset_at > old.body.sunset_at {
+            problems.push(problem(
+                "sunset_at",
+                "prolonged",
+                "A revision cannot end later than what was published. Publish a new mandate that names this one in `continues`."
+                    .into(),
+            ));
+        }
     }
     Some(Content::Mandate(id, Box::new(body)))
+}
+
+/// Whether any revision of it was public before, so that people may have agreed to its end.
+fn was_published(entry: &Entry<Mandate>) -> bool {
+    entry.history.iter().any(|step| matches!(step.to, State::Published | State::Active))
 }
 
 fn notice(register: &Register, statement: &Statement, hash: &Digest, problems: &mut Vec<Problem>) -> Option<Content> {

@@ -255,7 +255,12 @@ fn a_mandate_past_its_last_day_cannot_be_prolonged() {
     let own = [("agc_library", "head"), ("agc_library", "privacy")];
     let prolonged = city.draft(StatementKind::Mandate, CARD, "agc_library", body, &own);
     assert!(names(&refused(&city, prolonged), "id", "over"));
+    // Nor before it: a renewal is a new mandate that people are asked about.
     city.now = day(424).plus(-1);
+    let mut later = library_card();
+    later["sunset_at"] = json!(day(425).to_string());
+    let renewed = city.draft(StatementKind::Mandate, CARD, "agc_library", later, &own);
+    assert!(names(&refused(&city, renewed), "sunset_at", "prolonged"));
     let typo = city.draft(StatementKind::Mandate, CARD, "agc_library", library_card(), &own);
     assert!(city.clone().apply(typo).is_ok());
 }
@@ -383,6 +388,7 @@ fn what_a_mandate_refers_to_must_exist_and_fit() {
     mandate_refused(&city, with("/controller", "agc_nowhere"), "controller", "unknown");
     mandate_refused(&city, with("/oversight_body", "agc_parks"), "oversight_body", "not-oversight");
     mandate_refused(&city, with("/oversight_body", "agc_nowhere"), "oversight_body", "unknown");
+    mandate_refused(&city, with("/controller", "agc_oversight"), "oversight_body", "own-overseer");
     mandate_refused(&city, with("/blocks/1/block", "blk_nowhere"), "blocks[1].block", "unknown");
     mandate_refused(&city, with("/blocks/1/form", "value"), "blocks[1].form", "form-too-rich");
     mandate_refused(&city, with("/recipients/1/agency", "agc_nowhere"), "recipients[1].agency", "unknown");
