@@ -190,17 +190,19 @@ async fn prompt_login_and_max_age_ask_for_a_new_sign_in() {
 #[tokio::test]
 async fn a_service_cannot_make_up_that_she_has_just_signed_in() {
     let site = TestSite::new();
+    let real = back_from_sign_in(&site.authorize("", &[]).await);
+    let query = real.split_once('?').unwrap().1;
+    let sealed = url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "usufruct_since").unwrap().1.into_owned();
+    let (since, mark) = sealed.split_once('.').unwrap();
+    site.city.clock.advance(SECOND);
     let (_, cookie) = site.resident();
     site.code(&cookie, &[]).await;
-    site.city.clock.advance(SECOND);
-    let real = back_from_sign_in(&site.authorize("", &[]).await);
-    let sealed = url::form_urlencoded::parse(real.split_once('?').unwrap().1.as_bytes())
-        .find(|(key, _)| key == "usufruct_since")
-        .unwrap()
-        .1
-        .into_owned();
-    for since in ["0", "1", "-1", "0.", sealed.as_str()] {
-        back_from_sign_in(&site.authorize(&cookie, &[("prompt", "login"), ("usufruct_since", since)]).await);
+    // Every time here lies before her sign-in and is recent, so that only the mark can tell.
+    let earlier = site.city.app.now().plus(-SECOND).micros();
+    for forged in
+        [earlier.to_string(), format!("{earlier}."), format!("{since}.AAAA"), format!("{}.{mark}", earlier + 1), sealed.clone()]
+    {
+        back_from_sign_in(&site.authorize(&cookie, &[("prompt", "login"), ("usufruct_since", &forged)]).await);
     }
 }
 

@@ -114,9 +114,12 @@ async fn nothing_on_the_form_can_be_altered_or_taken_elsewhere() {
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{form:?}");
         assert_eq!(answer.header(LOCATION), "");
     }
-    // The key of the mark is not on the page: the form token alone makes none.
-    let stranger = site.decide(&site.sign_in(resident), &page, &[("decision", "agree")]).await;
-    assert_eq!(stranger.status, StatusCode::FORBIDDEN, "another session of the same resident");
+    // The form token of another session of hers does not carry the mark of this one over.
+    let elsewhere = site.sign_in(resident);
+    let token = site.authorize(&elsewhere, &[]).await.hidden().into_iter().find(|(name, _)| name == "form_token").unwrap().1;
+    let moved = alter("form_token", &token);
+    let moved: Vec<_> = moved.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(site.post("/oidc/authorize/decide", &elsewhere, &moved).await.status, StatusCode::FORBIDDEN);
     let made_up = site.decide(&cookie, &page, &[("decision", "agree"), ("optional_blk_secret", "yes")]).await;
     assert!(made_up.status.is_client_error());
     assert!(site.city.app.grants(resident).unwrap().is_empty());
