@@ -6,9 +6,9 @@ import { cpus } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { Tiles, equal, hex, leafHash, openCheckpoint, parseVkey, verifyConsistency } from "../../verifier/index.js";
+import { Tiles, equal, hex, openCheckpoint, openNote, parseVkey, utf8, verifyConsistency, verifyFootprint } from "../../verifier/index.js";
 import { program, serve, threePorts, workDir } from "../lib/server.js";
-import { personas, releaseToken, service, subject } from "../lib/service.js";
+import { personas, releaseToken, service, signIn, subject } from "../lib/service.js";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const { values } = parseArgs({ options: { kills: { type: "string", default: "5" }, seed: { type: "string" }, report: { type: "string" } } });
@@ -35,31 +35,50 @@ writeFileSync(mandate, readFileSync(mandate, "utf8").replace(/rate_cap = .*/, 'r
 const args = ["demo", "--residents", "20", "--city", folder, "--data-dir", city.data, "--listen", `127.0.0.1:${port}`];
 if (process.env.USUFRUCT_KILL_DATABASE) args.push("--database", process.env.USUFRUCT_KILL_DATABASE);
 
+// A line for each transaction would be gigabytes.
+process.env.RUST_LOG ??= "info";
 let server = await serve(args, city.url);
 const library = await service(city, "svc_library");
+const people = await personas(city);
 const subjects = [];
-for (const persona of await personas(city)) subjects.push(await subject(city, library, persona, "openid mdt_library-card"));
+for (const persona of people) subjects.push(await subject(city, library, persona, "openid mdt_library-card"));
+const receiptKey = await parseVkey((await (await fetch(`${city.url}/log/receipt-vkey`)).text()).trim());
 
-/** Every answered use: leaf number and leaf hash of its receipt. @type {{index: number, hash: Uint8Array}[]} */
+/** Every answered use: whose, leaf number and leaf hash of its receipt. @type {{person: number, index: number, hash: Uint8Array}[]} */
 const acknowledged = [];
 /** Every checkpoint seen. */
 const seen = [];
+let sent = 0;
 let refused = 0;
 
 async function load(token, running) {
   while (running.on) {
-    const body = { subject: subjects[Math.floor(chance() * subjects.length)], mandate: "mdt_library-card", blocks: [{ block: "blk_name", form: "value" }], reason: "renewal" };
+    const person = Math.floor(chance() * subjects.length);
+    const body = { subject: subjects[person], mandate: "mdt_library-card", blocks: [{ block: "blk_name", form: "value" }], reason: "renewal" };
+    sent++;
     try {
       const answer = await fetch(`${city.url}/api/releases`, {
         method: "POST", headers: { authorization: `Bearer ${token}`, "content-type": "application/json" }, body: JSON.stringify(body),
       });
       const released = await answer.json();
-      if (answer.ok) acknowledged.push({ index: released.log.index, hash: Buffer.from(released.receipt.split("\n")[3], "base64") });
+      // Whoever holds data holds a receipt: a release without one would end the campaign here.
+      if (answer.ok) acknowledged.push({ person, ...(await receipt(released)) });
       else if (answer.status < 500) refused++;
-    } catch {
+    } catch (error) {
       // The server was killed while it answered: nothing was acknowledged.
+      if (error instanceof Wrong) throw error;
     }
   }
+}
+
+class Wrong extends Error {}
+
+/** The signed promise that came with the data. */
+async function receipt(released) {
+  const note = await openNote(utf8(released.receipt ?? ""), [receiptKey]).catch(() => null);
+  const [, origin, index, hash] = note?.split("\n") ?? [];
+  if (origin !== "localhost/lanwan" || Number(index) !== released.log.index) throw new Wrong(`Data came without a good receipt: ${JSON.stringify(released)}`);
+  return { index: Number(index), hash: Buffer.from(hash, "base64") };
 }
 
 const fetchBytes = async (path) => {
@@ -98,6 +117,33 @@ async function check(from) {
   return now.size;
 }
 
+/** Most lines that a footprint shows at once. */
+const SHOWN = 5_000;
+
+/** What each resident sees: every line proven, no gap, and each acknowledged use of her data exactly once. */
+async function checkFootprints() {
+  let [uses, checkedUses] = [0, 0];
+  for (const [person, key] of people.entries()) {
+    const footprint = await (await fetch(`${city.url}/me/footprint.json`, { headers: { cookie: await signIn(city, key) } })).json();
+    const result = await verifyFootprint({ ...footprint, checkpointUrl: "/log/checkpoint" }, { fetchBytes });
+    if (result.state !== "verified") throw new Error(`The footprint of ${key} is ${result.state}: ${JSON.stringify(result.lines.find((line) => line.reason)?.reason ?? result.reason)}`);
+    const lines = new Map();
+    for (const { index } of footprint.lines) lines.set(index, (lines.get(index) ?? 0) + 1);
+    const whole = footprint.lines.length < SHOWN;
+    const last = Math.max(...lines.keys());
+    for (const use of acknowledged.filter((use) => use.person === person && (whole || use.index <= last))) {
+      if (lines.get(use.index) !== 1) throw new Error(`${key} sees leaf ${use.index} ${lines.get(use.index) ?? 0} times.`);
+      checkedUses += 1;
+    }
+    uses += footprint.lines.filter((line) => line.shown.kind === "use").length;
+  }
+  if (uses > sent + HISTORY) throw new Error(`${uses} uses stand in the footprints, and only ${sent} were asked for.`);
+  return checkedUses;
+}
+
+/** More uses than the story of the personas has. */
+const HISTORY = 50;
+
 const began = Date.now();
 console.log(`seed ${seed}, ${kills} kills, ${CLIENTS} clients, ${subjects.length} residents`);
 for (let kill = 1; kill <= kills; kill++) {
@@ -114,6 +160,7 @@ for (let kill = 1; kill <= kills; kill++) {
   const size = await check(kill === kills ? 0 : before);
   if (kill % 10 === 0 || kill === kills) console.log(`kill ${kill}: ${acknowledged.length} acknowledged uses in a log of ${size} leaves`);
 }
+const inFootprints = await checkFootprints();
 await server.stop();
 const verified = spawnSync(program(), ["verify", join(city.data, "log")], { encoding: "utf8" });
 console.log(verified.stdout.trim());
@@ -131,12 +178,14 @@ After each restart the whole tree was checked against every checkpoint seen befo
 | | |
 |---|---:|
 | kills | ${kills} |
-| acknowledged uses | ${acknowledged.length} |
+| releases asked for | ${sent} |
+| acknowledged uses, each with a signed receipt | ${acknowledged.length} |
 | acknowledged uses missing from the log | 0 |
 | leaves acknowledged twice | 0 |
+| acknowledged uses found in the residents' proven footprints, each once | ${inFootprints} |
 | checkpoints seen, all consistent | ${seen.length} |
 | seconds | ${seconds} |
 `;
 if (values.report) writeFileSync(values.report, report);
-console.log(`${acknowledged.length} acknowledged uses, 0 missing, 0 twice; ${seen.length} checkpoints, all consistent; ${refused} refused; ${seconds} s`);
+console.log(`${acknowledged.length} acknowledged uses of ${sent} asked for, 0 missing, 0 twice, ${inFootprints} in proven footprints; ${seen.length} checkpoints, all consistent; ${refused} refused; ${seconds} s`);
 if (acknowledged.length === 0) throw new Error("Nothing was acknowledged, so nothing was tested.");

@@ -42,15 +42,18 @@ export function workDir() {
 }
 
 /**
- * Runs a subcommand that serves until it is stopped.
+ * Runs a subcommand that serves until it is stopped. It tells all it can, so that a test sees what a log might hold.
  * @param {string[]} args
  * @param {string} base URL that answers when the server is up
  */
 export async function serve(args, base) {
-  const child = spawn(program(), args, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] });
+  const env = { ...process.env, RUST_LOG: process.env.RUST_LOG ?? "debug" };
+  const child = spawn(program(), args, { cwd: ROOT, env, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
-  const ended = new Promise((resolve) => child.once("exit", resolve));
+  const abandon = () => child.kill("SIGKILL");
+  process.once("exit", abandon);
+  const ended = new Promise((resolve) => child.once("exit", resolve)).then(() => process.off("exit", abandon));
   for (let tries = 0; ; tries++) {
     if (child.exitCode !== null) throw new Error(`The server ended: ${output}`);
     if (await fetch(`${base}/log/vkey`).then((answer) => answer.ok, () => false)) break;

@@ -37,10 +37,15 @@ export async function releaseToken(city, client) {
   return (await answer.json()).access_token;
 }
 
+/** Signs a persona in by the demo's shortcut and answers the session cookie. */
+export async function signIn(city, persona) {
+  const entered = await fetch(`${city.url}/demo/sign-in/${persona}`, { redirect: "manual" });
+  return entered.headers.getSetCookie().map((line) => line.split(";")[0]).join("; ");
+}
+
 /** Signs a persona in to `client` and agrees to everything required. Answers code, verifier and cookie. */
 export async function authorize(city, client, persona, scope) {
-  const entered = await fetch(`${city.url}/demo/sign-in/${persona}`, { redirect: "manual" });
-  const cookie = entered.headers.getSetCookie().map((line) => line.split(";")[0]).join("; ");
+  const cookie = await signIn(city, persona);
   const verifier = url64(randomBytes(32));
   const query = new URLSearchParams({
     response_type: "code", client_id: client.id, redirect_uri: client.redirect, scope, state: "s", nonce: "n",

@@ -6,13 +6,14 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { overflow, violations } from "../lib/axe.js";
 import { openBrowser, openPage } from "../lib/browser.js";
+import { personaNames } from "../lib/identities.js";
 import { demo } from "../lib/server.js";
 import { personas } from "../lib/service.js";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const OUT = join(HERE, "..", "out");
 const IMAGES = join(HERE, "..", "..", "docs", "images");
-const PUBLIC = ["/", "/sign-in", "/enrol", "/register", "/register/mandates/mdt_library-card", "/register/mandates/mdt_dengue-alert", "/register/mandates/mdt_itinerary-card", "/register/services", "/register/processors", "/register/agencies", "/register/certificates", "/demo/clerk", "/nowhere"];
+const PUBLIC = ["/", "/sign-in", "/enrol", "/register", "/register/mandates/mdt_library-card", "/register/mandates/mdt_dengue-alert", "/register/mandates/mdt_itinerary-card", "/register/mandates", "/register/services", "/register/processors", "/register/agencies", "/register/certificates", "/demo/clerk", "/nowhere"];
 const OWN = ["/me", "/me/footprint", "/me/footprint/1/object", "/me/cases", "/me/consents", "/me/data", "/me/preview?service=svc_library", "/me/account", "/me/account/delete"];
 const LOOKS = [
   { name: "light", lang: "en" },
@@ -46,7 +47,8 @@ for (const look of LOOKS) {
     const { page, problems, context } = await openPage(browser, { ...look, baseURL: city.url });
     const found = [];
     const visit = async (path) => {
-      await page.goto(path);
+      const answer = await page.goto(path);
+      assert.equal(answer.status(), path === "/nowhere" ? 404 : 200, path);
       if (path === "/me/footprint") await page.waitForFunction(() => document.querySelector("#proof-summary[data-proof]"), undefined, { timeout: 30_000 });
       for (const line of await violations(page)) found.push(`${path}: ${line}`);
       const wide = await overflow(page);
@@ -55,6 +57,8 @@ for (const look of LOOKS) {
       await page.screenshot({ path: join(OUT, `${look.name}-${shot(path)}.png`), fullPage: true });
     };
     for (const path of PUBLIC) await visit(path);
+    await page.goto("/register/certificates");
+    await visit(await page.locator('main a[href^="/register/certificates/"]').first().getAttribute("href"));
     await page.goto(`/demo/sign-in/${persona}`);
     for (const path of OWN) await visit(path);
     for (const [path, name] of [[city.sampleLibrary, "library"], [city.sampleFestival, "festival"]]) {
@@ -79,7 +83,31 @@ for (const look of LOOKS) {
   });
 }
 
-test("without JavaScript every page but the passkey works, and withdrawing too", async () => {
+test("each public register page has its JSON", async () => {
+  for (const path of PUBLIC.filter((path) => path.startsWith("/register"))) {
+    const answer = await fetch(`${city.url}${path}.json`);
+    assert.equal(answer.status, 200, path);
+    assert.match(answer.headers.get("content-type"), /^application\/json/, path);
+    assert.ok(await answer.json(), path);
+  }
+});
+
+test("a resident's pages name no other resident", async () => {
+  const { page, context } = await openPage(browser, { baseURL: city.url });
+  const keys = await personas(city);
+  for (const [at, key] of keys.entries()) {
+    await context.clearCookies();
+    await page.goto(`/demo/sign-in/${key}`);
+    const others = personaNames.filter((_, other) => other !== at).flat();
+    for (const path of OWN) {
+      await page.goto(path);
+      const html = await page.content();
+      assert.deepEqual(others.filter((name) => html.includes(name)), [], `${key} on ${path}`);
+    }
+  }
+});
+
+test("without JavaScript every page but the passkey works, agreeing and withdrawing too", async () => {
   const { page } = await openPage(browser, { javaScript: false, baseURL: city.url });
   await page.goto(`/demo/sign-in/${persona}`);
   for (const path of [...PUBLIC.slice(0, -1), ...OWN]) {
@@ -88,9 +116,15 @@ test("without JavaScript every page but the passkey works, and withdrawing too",
     assert.equal(await page.locator("h1").count(), 1, path);
   }
   await page.goto("/me/consents");
-  await page.locator('[data-testid^="withdraw-"]').first().click();
+  await page.getByTestId("withdraw-mdt_library-card").click();
   await page.getByTestId("certificate").click();
   assert.equal(await page.locator("h1").count(), 1);
+  await page.goto(city.sampleLibrary);
+  await page.getByTestId("sign-in").click();
+  await page.getByTestId("agree").click();
+  await page.getByTestId("subject").waitFor();
+  await page.getByTestId("read-block").click();
+  await page.getByTestId("released").waitFor();
 });
 
 test("keyboard: the skip link comes first and leads to the content", async () => {

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { violations } from "../lib/axe.js";
 import { addAuthenticator, openBrowser, openPage } from "../lib/browser.js";
+import { identities } from "../lib/identities.js";
 import { demo } from "../lib/server.js";
 
 const IMAGES = new URL("../../docs/images", import.meta.url).pathname;
@@ -115,6 +116,9 @@ test("enrol, sign in, agree, read, verified, withdraw, refused, certificate", as
   await page.getByTestId("certificate").click();
   await page.waitForURL("**/register/certificates/**");
   assert.match(await page.getByTestId("cause").innerText(), /withdrew/);
+  assert.deepEqual(await violations(page), []);
+  const certificate = await (await page.request.get(`${page.url().split("?")[0]}.json`)).json();
+  assert.equal(certificate.body.cause, "withdrawal");
 
   await read(page);
   await page.getByTestId("refused").waitFor();
@@ -160,6 +164,7 @@ test("object, correct, deactivate, delete", async () => {
   await page.fill("#words", "I did not ask for a card.");
   await page.getByTestId("send-objection").click();
   assert.match(await page.getByTestId("case").innerText(), /I did not ask for a card/);
+  assert.deepEqual(await violations(page), []);
 
   await page.goto("/me/data");
   const field = page.locator("#value-blk_email");
@@ -228,4 +233,9 @@ test("an insider edits a tile: the lines turn red", async () => {
 
 test("no page broke the content security policy or failed", () => {
   assert.deepEqual(opened.flat(), []);
+});
+
+test("the server's own log holds nobody's name, number or address", () => {
+  assert.deepEqual(identities(city.output()), []);
+  assert.doesNotMatch(city.output(), /panicked/);
 });

@@ -19,6 +19,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/register", get(mandates::list))
         .route("/register.json", get(mandates::list_json))
         .route("/register/mandates", get(mandates::list))
+        .route("/register/mandates.json", get(mandates::list_json))
         .route("/register/mandates/{id}", get(mandates::one))
         .route("/register/services", get(lists::services))
         .route("/register/services.json", get(lists::services_json))
