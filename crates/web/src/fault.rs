@@ -30,6 +30,7 @@ pub struct Fault {
 #[template(path = "error.html")]
 pub(crate) struct ErrorPage {
     page: Page,
+    kind: &'static str,
     message: String,
     clauses: Vec<Clause>,
 }
@@ -118,7 +119,12 @@ impl ErrorPage {
             }
             return response;
         }
-        let page = Self { page: Page::plain(language), message: fault.message.clone(), clauses: fault.clauses.clone() };
+        let page = Self {
+            page: Page::plain(language),
+            kind: fault.kind,
+            message: fault.message.clone(),
+            clauses: fault.clauses.clone(),
+        };
         render(fault.status, &page)
     }
 }

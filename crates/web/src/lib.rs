@@ -19,6 +19,7 @@ mod register;
 pub mod sample;
 mod session;
 mod site;
+mod words;
 
 use std::sync::Arc;
 

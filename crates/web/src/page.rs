@@ -26,6 +26,9 @@ pub(crate) struct Page {
     pub here: String,
     /// Token for the forms of a signed-in resident; empty when nobody is signed in.
     pub form_token: String,
+    /// Whether the signed-in resident has deactivated the pass.
+    pub is_deactivated: bool,
+    pub is_demo: bool,
 }
 
 impl FromRequestParts<Arc<Site>> for Page {
@@ -42,6 +45,8 @@ impl FromRequestParts<Arc<Site>> for Page {
             language,
             messages: messages(language),
             here: here(&parts.uri),
+            is_deactivated: session.as_ref().is_some_and(|session| !session.active),
+            is_demo: site.settings.demo.is_some(),
             form_token: session.map(|session| session.form_token).unwrap_or_default(),
         })
     }
@@ -50,7 +55,14 @@ impl FromRequestParts<Arc<Site>> for Page {
 impl Page {
     /// A frame for nobody, for error pages.
     pub fn plain(language: Language) -> Self {
-        Self { language, messages: messages(language), here: "/?".to_owned(), form_token: String::new() }
+        Self {
+            language,
+            messages: messages(language),
+            here: "/?".to_owned(),
+            form_token: String::new(),
+            is_deactivated: false,
+            is_demo: false,
+        }
     }
 
     /// A content text in the page's language.
@@ -64,11 +76,6 @@ impl Page {
             Language::English => time.day(),
             Language::TraditionalChinese => format!("{}（民國 {} 年）", time.day(), time.minguo_year()),
         }
-    }
-
-    /// Day and minute, Taipei time.
-    pub fn minute(&self, time: &Time) -> String {
-        time.minute()
     }
 
     /// An ISO 8601 duration in words.

@@ -11,8 +11,13 @@ use axum::http::header::ACCESS_CONTROL_ALLOW_ORIGIN;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
+use usufruct_core::id::AgencyId;
+use usufruct_core::mandate::Mandate;
+use usufruct_core::register::{Entry, Register};
+use usufruct_core::service::Service;
 
 use crate::Site;
+use crate::page::Page;
 
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new()
@@ -36,4 +41,26 @@ pub(crate) fn router() -> Router<Arc<Site>> {
 /// Public JSON that any site may read.
 fn open_json(value: &impl Serialize) -> Response {
     ([(ACCESS_CONTROL_ALLOW_ORIGIN, "*")], Json(value)).into_response()
+}
+
+/// A link to something in the register.
+struct Link {
+    to: String,
+    words: String,
+}
+
+impl Link {
+    fn agency(register: &Register, page: &Page, id: &AgencyId) -> Self {
+        let words =
+            register.agencies.get(id).map_or_else(|| id.to_string(), |entry| page.text(&entry.body.legal_name).to_owned());
+        Self { to: format!("/register/agencies#{id}"), words }
+    }
+
+    fn mandate(page: &Page, entry: &Entry<Mandate>) -> Self {
+        Self { to: format!("/register/mandates/{}", entry.id), words: page.text(&entry.body.title).to_owned() }
+    }
+
+    fn service(page: &Page, entry: &Entry<Service>) -> Self {
+        Self { to: format!("/register/services/{}", entry.id), words: page.text(&entry.body.name).to_owned() }
+    }
 }

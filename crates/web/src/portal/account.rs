@@ -24,7 +24,6 @@ struct AccountPage {
     page: Page,
     passkeys: Vec<Passkey>,
     sessions: i64,
-    is_active: bool,
 }
 
 #[derive(Template)]
@@ -36,7 +35,7 @@ struct DeletePage {
 pub(crate) async fn page(State(site): State<Arc<Site>>, page: Page, Resident(session): Resident) -> Result<Response, Fault> {
     let resident = session.resident;
     let (passkeys, sessions) = blocking(&site, move |app| Ok((app.passkeys(resident)?, app.session_count(resident)?))).await?;
-    Ok(show(&AccountPage { page, passkeys, sessions, is_active: session.active }))
+    Ok(show(&AccountPage { page, passkeys, sessions }))
 }
 
 pub(crate) async fn sign_out(

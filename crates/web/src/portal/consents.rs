@@ -9,10 +9,13 @@ use i18n_embed_fl::fl;
 use serde::Deserialize;
 use usufruct_app::store::grants::StoredGrant;
 use usufruct_core::Time;
+use usufruct_core::agency::AgencyKind;
 use usufruct_core::grant::{GrantKind, GrantState};
-use usufruct_core::id::{CertificateId, MandateId};
+use usufruct_core::id::{AgencyId, CertificateId, MandateId};
+use usufruct_core::mandate::Mandate;
 use usufruct_core::register::Register;
 
+use super::footprint::{Row, rows};
 use super::see;
 use crate::Site;
 use crate::fault::Fault;
@@ -27,8 +30,8 @@ struct ConsentsPage {
     page: Page,
     current: Vec<Consent>,
     ended: Vec<Consent>,
-    /// Certificate of a withdrawal that just happened.
-    withdrawn: Option<CertificateId>,
+    /// A withdrawal that just happened.
+    withdrawn: Option<Done>,
 }
 
 struct Consent {
@@ -37,16 +40,28 @@ struct Consent {
     purpose: String,
     blocks: Vec<String>,
     recipients: Vec<String>,
+    processors: Vec<String>,
     since: Time,
     until: Time,
     uses: i64,
-    state: &'static str,
-    can_withdraw: bool,
+    last_use_at: Option<Time>,
+    state: GrantState,
+    is_consent: bool,
+    /// What withdrawing means for her.
     effect: String,
+    law: String,
+    law_url: String,
+}
+
+/// The receipt of a withdrawal.
+struct Done {
+    certificate: CertificateId,
+    /// Title of the mandate and the footprint line.
+    about: Option<(String, Row)>,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Done {
+pub(crate) struct After {
     withdrawn: Option<CertificateId>,
 }
 
@@ -54,9 +69,14 @@ pub(crate) async fn list(
     State(site): State<Arc<Site>>,
     page: Page,
     Resident(session): Resident,
-    Query(done): Query<Done>,
+    Query(after): Query<After>,
 ) -> Result<Response, Fault> {
-    let grants = blocking(&site, move |app| app.grants(session.resident)).await?;
+    let resident = session.resident;
+    let has_withdrawn = after.withdrawn.is_some();
+    let (grants, footprint) = blocking(&site, move |app| {
+        Ok((app.grants(resident)?, if has_withdrawn { Some(app.footprint(resident)?) } else { None }))
+    })
+    .await?;
     let register = site.app.register();
     let now = site.app.now();
     let (current, ended): (Vec<_>, Vec<_>) = grants.iter().partition(|stored| {
@@ -65,7 +85,16 @@ pub(crate) async fn list(
     let describe =
         |stored: Vec<&StoredGrant>| stored.into_iter().filter_map(|stored| consent(&register, &page, stored, now)).collect();
     let (current, ended) = (describe(current), describe(ended));
-    Ok(show(&ConsentsPage { page, current, ended, withdrawn: done.withdrawn }))
+    let withdrawn = after.withdrawn.map(|certificate| {
+        let rows = footprint.iter().flat_map(|footprint| rows(&register, &page, footprint));
+        let row = rows.into_iter().find(|row| row.certificate.as_deref() == Some(certificate.as_str()));
+        let about = row.and_then(|row| {
+            let mandate = register.mandates.get(&row.mandate.parse().ok()?)?;
+            Some((page.text(&mandate.body.title).to_owned(), row))
+        });
+        Done { certificate, about }
+    });
+    Ok(show(&ConsentsPage { page, current, ended, withdrawn }))
 }
 
 /// One step: the button is the withdrawal.
@@ -81,19 +110,42 @@ pub(crate) async fn withdraw(
 fn consent(register: &Register, page: &Page, stored: &StoredGrant, now: Time) -> Option<Consent> {
     let entry = register.mandates.values().find(|entry| entry.number == stored.mandate)?;
     let name = |id| register.blocks.get(id).map(|block| page.text(&block.body.name).to_owned());
-    let recipients = entry.body.recipients.iter().filter_map(|recipient| register.agencies.get(&recipient.agency));
     let expired = stored.grant.valid_until <= now && stored.grant.state == GrantState::Given;
+    let (recipients, processors) = receivers(register, page, &entry.body);
+    let basis = &entry.body.legal_basis;
     Some(Consent {
         mandate: entry.id.clone(),
         title: page.text(&entry.body.title).to_owned(),
         purpose: page.text(&entry.body.purpose.sentence).to_owned(),
         blocks: stored.grant.blocks.iter().filter_map(name).collect(),
-        recipients: recipients.map(|agency| page.text(&agency.body.legal_name).to_owned()).collect(),
+        recipients,
+        processors,
         since: stored.grant.given_at,
         until: stored.grant.valid_until,
         uses: stored.grant.uses,
-        state: if expired { "sunset" } else { stored.grant.state.code() },
-        can_withdraw: stored.grant.kind == GrantKind::Consent,
+        last_use_at: stored.last_use_at,
+        state: if expired { GrantState::Sunset } else { stored.grant.state },
+        is_consent: stored.grant.kind == GrantKind::Consent,
         effect: register.notice(entry).map(|notice| page.text(&notice.body.effect_of_refusal).to_owned()).unwrap_or_default(),
+        law: format!("{}, {}", page.text(&basis.instrument), basis.article),
+        law_url: basis.url.clone(),
     })
+}
+
+/// Names of the public bodies that receive, and of the vendors that work for them.
+fn receivers(register: &Register, page: &Page, mandate: &Mandate) -> (Vec<String>, Vec<String>) {
+    let contracts = mandate.recipients.iter().filter_map(|recipient| register.contracts.get(recipient.contract.as_ref()?));
+    let behind = contracts.flat_map(|contract| &contract.body.subprocessors).map(|sub| &sub.agency);
+    let named = mandate.recipients.iter().map(|recipient| &recipient.agency);
+    let is_vendor = |id: &AgencyId| register.agencies.get(id).is_some_and(|agency| agency.body.kind == AgencyKind::Vendor);
+    let (mut recipients, mut processors) = (Vec::new(), Vec::new());
+    for id in named.chain(behind) {
+        let Some(agency) = register.agencies.get(id) else { continue };
+        let list = if is_vendor(id) { &mut processors } else { &mut recipients };
+        let name = page.text(&agency.body.legal_name).to_owned();
+        if !list.contains(&name) {
+            list.push(name);
+        }
+    }
+    (recipients, processors)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use axum::response::Response;
 use i18n_embed_fl::fl;
 use serde::Deserialize;
@@ -13,7 +14,7 @@ use super::see;
 use crate::Site;
 use crate::fault::Fault;
 use crate::form::Checked;
-use crate::page::{Page, show};
+use crate::page::{Page, render, show};
 use crate::session::Resident;
 use crate::site::blocking;
 
@@ -23,12 +24,19 @@ struct DataPage {
     page: Page,
     blocks: Vec<Own>,
     corrected: Option<BlockId>,
+    /// The block whose new value cannot be taken.
+    wrong: Option<BlockId>,
 }
+
+/// Longest value, in characters.
+const MOST_CHARACTERS: usize = 200;
 
 struct Own {
     id: BlockId,
     name: String,
     value: String,
+    /// What was typed when it cannot be taken.
+    entered: Option<String>,
     source: String,
     is_correctable: bool,
 }
@@ -44,7 +52,12 @@ pub(crate) async fn list(
     Resident(session): Resident,
     Query(done): Query<Done>,
 ) -> Result<Response, Fault> {
-    let own = blocking(&site, move |app| app.own_blocks(session.resident)).await?;
+    let blocks = own(&site, &page, session.resident).await?;
+    Ok(show(&DataPage { page, blocks, corrected: done.corrected, wrong: None }))
+}
+
+async fn own(site: &Arc<Site>, page: &Page, resident: u64) -> Result<Vec<Own>, Fault> {
+    let own = blocking(site, move |app| app.own_blocks(resident)).await?;
     let register = site.app.register();
     let blocks = own
         .into_iter()
@@ -57,10 +70,11 @@ pub(crate) async fn list(
                 is_correctable: entry.body.correctable,
                 id: own.block,
                 value: own.value,
+                entered: None,
             })
         })
         .collect();
-    Ok(show(&DataPage { page, blocks, corrected: done.corrected }))
+    Ok(blocks)
 }
 
 #[derive(Deserialize)]
@@ -70,9 +84,20 @@ pub(crate) struct Correction {
 
 pub(crate) async fn correct(
     State(site): State<Arc<Site>>,
+    page: Page,
     Path(block): Path<BlockId>,
     Checked(session, form): Checked<Correction>,
 ) -> Result<Response, Fault> {
+    let value = form.value.trim();
+    if value.is_empty() || value.chars().count() > MOST_CHARACTERS || value.chars().any(char::is_control) {
+        let mut blocks = own(&site, &page, session.resident).await?;
+        if let Some(own) = blocks.iter_mut().find(|own| own.id == block && own.is_correctable) {
+            own.entered = Some(form.value);
+            let content = DataPage { page, blocks, corrected: None, wrong: Some(block) };
+            return Ok(render(StatusCode::UNPROCESSABLE_ENTITY, &content));
+        }
+        return Err(Fault::not_found("block to correct"));
+    }
     let target = format!("/me/data?corrected={block}");
     blocking(&site, move |app| app.correct(session.resident, &block, &form.value)).await?;
     see(&target)

@@ -11,7 +11,9 @@ use axum::routing::get;
 use i18n_embed_fl::fl;
 use serde::Deserialize;
 use usufruct_app::NewResident;
+use usufruct_core::Time;
 use usufruct_core::ports::random;
+use usufruct_core::time::DAY;
 
 use super::see;
 use crate::Site;
@@ -21,11 +23,15 @@ use crate::passkey::own_path;
 use crate::session::cookie;
 use crate::site::blocking;
 
+/// As long as an invitation works.
+const INVITATION_LIFE: i64 = 14 * DAY;
+
 #[derive(Template)]
 #[template(path = "clerk.html")]
 struct ClerkPage {
     page: Page,
-    code: String,
+    /// The code and the last day it works; `None` before the clerk has enrolled anybody.
+    slip: Option<(String, Time)>,
 }
 
 pub(crate) fn router() -> Router<Arc<Site>> {
@@ -48,7 +54,7 @@ async fn sign_in(State(site): State<Arc<Site>>, Path(key): Path<String>, Query(n
 }
 
 async fn ask(page: Page) -> Response {
-    show(&ClerkPage { page, code: String::new() })
+    show(&ClerkPage { page, slip: None })
 }
 
 /// Enrols one more invented resident and prints her code.
@@ -71,5 +77,6 @@ async fn enrol(State(site): State<Arc<Site>>, page: Page) -> Result<Response, Fa
         app.invite(enrolled[0].resident)
     })
     .await?;
-    Ok(show(&ClerkPage { page, code }))
+    let until = site.app.now().plus(INVITATION_LIFE);
+    Ok(show(&ClerkPage { page, slip: Some((code, until)) }))
 }

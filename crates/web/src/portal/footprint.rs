@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use i18n_embed_fl::fl;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use usufruct_app::{Footprint, FootprintLine};
 use usufruct_core::Time;
-use usufruct_core::event::{Event, Kind};
+use usufruct_core::event::{Event, Form, Kind};
+use usufruct_core::id::ServiceId;
 use usufruct_core::register::Register;
 
 use crate::Site;
@@ -25,37 +27,72 @@ use crate::site::blocking;
 #[template(path = "footprint.html")]
 struct FootprintPage {
     page: Page,
-    rows: Vec<Row>,
+    total: usize,
+    services: Vec<Shortcut>,
+    chosen: Option<ServiceId>,
+    months: Vec<Month>,
     /// The payload for the verifier, safe inside a script element.
     payload: String,
+    issuer: String,
+    vkey: String,
+}
+
+/// One service in the footprint, and how often it was there.
+struct Shortcut {
+    id: ServiceId,
+    name: String,
+    lines: usize,
+}
+
+/// The lines of a month, newest first. Lines that cannot be opened stand with the line after them.
+struct Month {
+    at: Option<Time>,
+    rows: Vec<Row>,
 }
 
 /// One line as the page shows it.
 pub(super) struct Row {
     pub n: u64,
+    /// Leaf number.
+    pub index: u64,
     pub at: Option<Time>,
-    pub kind: &'static str,
+    /// `None` when the line can no longer be opened.
+    pub kind: Option<Kind>,
+    pub service: Option<ServiceId>,
     pub who: String,
     pub agency: String,
     pub why: String,
-    /// Block name and form.
-    pub blocks: Vec<(String, &'static str)>,
+    pub blocks: Vec<(String, Form)>,
     pub until: Option<Time>,
     pub mandate: String,
     pub law: String,
+    /// How many people the decision was about.
     pub batch: u64,
     pub refusal: String,
-    pub can_object: bool,
+    pub certificate: Option<String>,
 }
 
-pub(crate) async fn page(State(site): State<Arc<Site>>, page: Page, Resident(session): Resident) -> Result<Response, Fault> {
+#[derive(Deserialize)]
+pub(crate) struct Choice {
+    service: Option<ServiceId>,
+}
+
+pub(crate) async fn page(
+    State(site): State<Arc<Site>>,
+    page: Page,
+    Resident(session): Resident,
+    Query(choice): Query<Choice>,
+) -> Result<Response, Fault> {
     let footprint = blocking(&site, move |app| app.footprint(session.resident)).await?;
-    let register = site.app.register();
-    let mut rows: Vec<Row> = footprint.lines.iter().map(|line| describe(&register, &page, line)).collect();
-    rows.reverse();
+    let mut rows = rows(&site.app.register(), &page, &footprint);
     // `<` could end the script element early; in JSON it may always be written as an escape.
     let payload = payload(&site, &footprint).to_string().replace('<', "\\u003c");
-    Ok(show(&FootprintPage { page, rows, payload }))
+    let (total, services) = (rows.len(), shortcuts(&rows));
+    if let Some(chosen) = &choice.service {
+        rows.retain(|row| row.service.as_ref() == Some(chosen) || row.kind.is_none());
+    }
+    let (issuer, vkey) = (site.settings.issuer.clone(), site.app.log_vkey());
+    Ok(show(&FootprintPage { page, total, services, chosen: choice.service, months: months(rows), payload, issuer, vkey }))
 }
 
 /// The same payload as a file, for the verifier on one's own machine.
@@ -66,12 +103,19 @@ pub(crate) async fn download(State(site): State<Arc<Site>>, Resident(session): R
     Ok((headers, body).into_response())
 }
 
+/// All lines in words, newest first.
+pub(super) fn rows(register: &Register, page: &Page, footprint: &Footprint) -> Vec<Row> {
+    footprint.lines.iter().rev().map(|line| describe(register, page, line)).collect()
+}
+
 /// A line in words.
 pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -> Row {
     let mut row = Row {
         n: line.n,
+        index: line.index,
         at: None,
-        kind: "damaged",
+        kind: None,
+        service: None,
         who: String::new(),
         agency: String::new(),
         why: String::new(),
@@ -81,19 +125,21 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
         law: String::new(),
         batch: 0,
         refusal: String::new(),
-        can_object: false,
+        certificate: None,
     };
     let Some(event) = &line.event else { return row };
     row.at = Some(event.at);
-    row.kind = event.kind.code();
+    row.kind = Some(event.kind);
+    row.service.clone_from(&event.service);
     row.until = event.until;
     row.batch = event.batch.map_or(0, |batch| batch.size);
-    row.can_object = matches!(event.kind, Kind::Use | Kind::Refusal);
-    if let Some(service) = event.service.as_ref().and_then(|id| register.services.get(id)) {
-        row.who = page.text(&service.body.name).to_owned();
-        if let Some(agency) = register.agencies.get(&service.body.agency) {
-            row.agency = page.text(&agency.body.legal_name).to_owned();
-        }
+    row.certificate = event.detail.clone().filter(|_| event.kind == Kind::Withdrawal);
+    row.refusal = event.clause.as_deref().map(|code| page.clause(code)).unwrap_or_default();
+    if let Some(id) = &event.service {
+        let service = register.services.get(id);
+        row.who = service.map_or_else(|| id.to_string(), |service| page.text(&service.body.name).to_owned());
+        let agency = service.and_then(|service| register.agencies.get(&service.body.agency));
+        row.agency = agency.map(|agency| page.text(&agency.body.legal_name).to_owned()).unwrap_or_default();
     }
     if let Some((mandate, _)) = event.mandate.as_ref().and_then(|hash| register.revision(hash)) {
         row.mandate = mandate.id.clone();
@@ -101,18 +147,59 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
         let reason = mandate.body.reason(&event.reason).unwrap_or(&mandate.body.purpose.sentence);
         row.why = page.text(reason).to_owned();
     }
-    if let Some(code) = &event.clause {
-        row.refusal = page.clause(code);
-    }
     row.blocks = event
         .blocks
         .iter()
         .map(|(id, form)| {
             let name = register.blocks.get(id).map_or(id.as_str(), |block| page.text(&block.body.name));
-            (name.to_owned(), form.code())
+            (name.to_owned(), *form)
         })
         .collect();
     row
+}
+
+impl Row {
+    /// Whether somebody asked for data, with or without getting it. Everything else the resident did herself.
+    pub fn is_asked(&self) -> bool {
+        matches!(self.kind, Some(Kind::Use | Kind::Refusal))
+    }
+
+    pub fn is_refusal(&self) -> bool {
+        self.kind == Some(Kind::Refusal)
+    }
+
+    /// The law itself notifies where no service took part.
+    pub fn is_notified(&self) -> bool {
+        self.kind == Some(Kind::Consent) && self.service.is_none()
+    }
+}
+
+fn shortcuts(rows: &[Row]) -> Vec<Shortcut> {
+    let mut services: Vec<Shortcut> = Vec::new();
+    for row in rows {
+        let Some(id) = &row.service else { continue };
+        match services.iter_mut().find(|service| service.id == *id) {
+            Some(service) => service.lines += 1,
+            None => services.push(Shortcut { id: id.clone(), name: row.who.clone(), lines: 1 }),
+        }
+    }
+    services.sort_by_key(|service| std::cmp::Reverse(service.lines));
+    services
+}
+
+fn months(rows: Vec<Row>) -> Vec<Month> {
+    let mut months: Vec<Month> = Vec::new();
+    let month = |at: &Time| at.day()[..7].to_owned();
+    for row in rows {
+        match months.last_mut() {
+            Some(last) if row.at.is_none() || last.at.is_none() || row.at.as_ref().map(month) == last.at.as_ref().map(month) => {
+                last.at = last.at.or(row.at);
+                last.rows.push(row);
+            }
+            _ => months.push(Month { at: row.at, rows: vec![row] }),
+        }
+    }
+    months
 }
 
 /// What the verifier in the browser gets. `shown` is what the page says; the verifier compares it with the log.

@@ -6,54 +6,93 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use i18n_embed_fl::fl;
+use usufruct_app::FiledCase;
 use usufruct_core::Time;
 use usufruct_core::grant::GrantState;
 use usufruct_core::time::DAY;
 
+use super::footprint::{Row, rows};
 use crate::fault::Fault;
 use crate::page::{Page, show};
 use crate::session::Resident;
 use crate::site::blocking;
 use crate::{Persona, Site};
 
+/// How many uses the overview shows, and how early an end is announced.
+const RECENT: usize = 3;
+const SOON: i64 = 30 * DAY;
+
 #[derive(Template)]
 #[template(path = "home.html")]
 struct HomePage {
     page: Page,
     personas: Vec<Persona>,
-    sample_urls: Vec<String>,
+    samples: Vec<Sample>,
+}
+
+/// A sample relying party of the demo.
+struct Sample {
+    url: String,
+    name: String,
+    help: String,
 }
 
 #[derive(Template)]
 #[template(path = "overview.html")]
 struct OverviewPage {
     page: Page,
+    recent: Vec<Row>,
     lines: usize,
     consents: usize,
-    ending: Vec<(String, Time)>,
-    is_active: bool,
+    ending: Vec<Ending>,
+    cases: Vec<FiledCase>,
+}
+
+/// A mandate that ends soon.
+struct Ending {
+    mandate: String,
+    title: String,
+    until: Time,
 }
 
 pub(crate) async fn front(State(site): State<Arc<Site>>, page: Page) -> Response {
     let demo = site.settings.demo.clone();
-    let (personas, sample_urls) = demo.map_or_else(Default::default, |demo| (demo.personas, demo.sample_urls));
-    show(&HomePage { page, personas, sample_urls })
+    let (personas, urls) = demo.map_or_else(Default::default, |demo| (demo.personas, demo.sample_urls));
+    let register = site.app.register();
+    let samples = urls
+        .into_iter()
+        .map(|url| {
+            let returns_to = |uri: &String| uri.strip_prefix(&url).is_some_and(|rest| rest.starts_with('/'));
+            let service = register.services.values().find(|entry| entry.body.redirect_uris.iter().any(returns_to));
+            Sample {
+                name: service.map_or_else(|| url.clone(), |entry| page.text(&entry.body.name).to_owned()),
+                help: service.map(|entry| page.text(&entry.body.help).to_owned()).unwrap_or_default(),
+                url,
+            }
+        })
+        .collect();
+    show(&HomePage { page, personas, samples })
 }
 
 pub(crate) async fn overview(State(site): State<Arc<Site>>, page: Page, Resident(session): Resident) -> Result<Response, Fault> {
     let resident = session.resident;
-    let (lines, grants) = blocking(&site, move |app| Ok((app.footprint(resident)?.lines.len(), app.grants(resident)?))).await?;
+    let (footprint, grants, cases) =
+        blocking(&site, move |app| Ok((app.footprint(resident)?, app.grants(resident)?, app.cases(resident)?))).await?;
     let register = site.app.register();
     let now = site.app.now();
     let given: Vec<_> =
         grants.into_iter().filter(|stored| stored.grant.state == GrantState::Given && stored.grant.valid_until > now).collect();
-    let ending = given
+    let mut ending: Vec<_> = given
         .iter()
-        .filter(|stored| stored.grant.valid_until < now.plus(30 * DAY))
+        .filter(|stored| stored.grant.valid_until < now.plus(SOON))
         .filter_map(|stored| {
             let entry = register.mandates.values().find(|entry| entry.number == stored.mandate)?;
-            Some((page.text(&entry.body.title).to_owned(), stored.grant.valid_until))
+            let title = page.text(&entry.body.title).to_owned();
+            Some(Ending { mandate: entry.id.clone(), title, until: stored.grant.valid_until })
         })
         .collect();
-    Ok(show(&OverviewPage { page, lines, consents: given.len(), ending, is_active: session.active }))
+    ending.sort_by_key(|ending| ending.until);
+    let recent = rows(&register, &page, &footprint).into_iter().filter(Row::is_asked).take(RECENT).collect();
+    let lines = footprint.lines.len();
+    Ok(show(&OverviewPage { page, recent, lines, consents: given.len(), ending, cases }))
 }

@@ -4,32 +4,45 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::response::Response;
 use i18n_embed_fl::fl;
 use serde::Deserialize;
 use usufruct_app::{FiledCase, ObjectionRequest};
 
-use super::footprint::{Row, describe};
+use super::footprint::{Row, describe, rows};
 use super::see;
 use crate::Site;
 use crate::fault::Fault;
 use crate::form::Checked;
-use crate::page::{Page, show};
+use crate::page::{Page, render, show};
 use crate::session::Resident;
 use crate::site::blocking;
+
+/// Longest objection, in characters.
+const MOST_CHARACTERS: usize = 2_000;
 
 #[derive(Template)]
 #[template(path = "object.html")]
 struct ObjectPage {
     page: Page,
     row: Row,
+    /// What was written when it was too long.
+    words: String,
+    is_too_long: bool,
 }
 
 #[derive(Template)]
 #[template(path = "cases.html")]
 struct CasesPage {
     page: Page,
-    cases: Vec<FiledCase>,
+    cases: Vec<ShownCase>,
+}
+
+struct ShownCase {
+    case: FiledCase,
+    /// The line objected to, where it still opens.
+    row: Option<Row>,
 }
 
 pub(crate) async fn form(
@@ -38,10 +51,8 @@ pub(crate) async fn form(
     Resident(session): Resident,
     Path(n): Path<u64>,
 ) -> Result<Response, Fault> {
-    let footprint = blocking(&site, move |app| app.footprint(session.resident)).await?;
-    let line = footprint.lines.iter().find(|line| line.n == n).ok_or_else(|| Fault::not_found("line in your footprint"))?;
-    let row = describe(&site.app.register(), &page, line);
-    Ok(show(&ObjectPage { page, row }))
+    let row = line(&site, &page, session.resident, n).await?;
+    Ok(show(&ObjectPage { page, row, words: String::new(), is_too_long: false }))
 }
 
 #[derive(Deserialize)]
@@ -51,14 +62,36 @@ pub(crate) struct Words {
 
 pub(crate) async fn object(
     State(site): State<Arc<Site>>,
+    page: Page,
     Path(n): Path<u64>,
     Checked(session, form): Checked<Words>,
 ) -> Result<Response, Fault> {
-    blocking(&site, move |app| app.object(session.resident, &ObjectionRequest { line: n, words: form.words })).await?;
+    // Browsers count a line break as one character and send two.
+    let words = form.words.replace("\r\n", "\n").trim().to_owned();
+    if words.chars().count() > MOST_CHARACTERS {
+        let row = line(&site, &page, session.resident, n).await?;
+        return Ok(render(StatusCode::UNPROCESSABLE_ENTITY, &ObjectPage { page, row, words, is_too_long: true }));
+    }
+    blocking(&site, move |app| app.object(session.resident, &ObjectionRequest { line: n, words })).await?;
     see("/me/cases")
 }
 
 pub(crate) async fn list(State(site): State<Arc<Site>>, page: Page, Resident(session): Resident) -> Result<Response, Fault> {
-    let cases = blocking(&site, move |app| app.cases(session.resident)).await?;
+    let resident = session.resident;
+    let (cases, footprint) = blocking(&site, move |app| Ok((app.cases(resident)?, app.footprint(resident)?))).await?;
+    let mut rows = rows(&site.app.register(), &page, &footprint);
+    let cases = cases
+        .into_iter()
+        .map(|case| ShownCase {
+            row: rows.iter().position(|row| row.n == case.line && row.is_asked()).map(|at| rows.swap_remove(at)),
+            case,
+        })
+        .collect();
     Ok(show(&CasesPage { page, cases }))
+}
+
+async fn line(site: &Arc<Site>, page: &Page, resident: u64, n: u64) -> Result<Row, Fault> {
+    let footprint = blocking(site, move |app| app.footprint(resident)).await?;
+    let line = footprint.lines.iter().find(|line| line.n == n).ok_or_else(|| Fault::not_found("line in your footprint"))?;
+    Ok(describe(&site.app.register(), page, line))
 }

@@ -9,6 +9,7 @@ use i18n_embed_fl::fl;
 use serde::Deserialize;
 use usufruct_app::Preview;
 use usufruct_core::decide::Clause;
+use usufruct_core::event::Form;
 use usufruct_core::id::ServiceId;
 use usufruct_core::lifecycle::State as Stage;
 use usufruct_core::mandate::Necessity;
@@ -26,7 +27,14 @@ struct PreviewPage {
     page: Page,
     services: Vec<(ServiceId, String)>,
     chosen: Option<ServiceId>,
+    /// The chosen service.
+    about: Option<About>,
     previews: Vec<Shown>,
+}
+
+struct About {
+    name: String,
+    agency: String,
 }
 
 struct Shown {
@@ -39,7 +47,7 @@ struct Shown {
 
 struct ShownBlock {
     name: String,
-    form: &'static str,
+    form: Form,
     is_required: bool,
     value: String,
 }
@@ -62,15 +70,20 @@ pub(crate) async fn page(
         Some(service) => blocking(&site, move |app| app.preview(session.resident, &service)).await?,
         None => Vec::new(),
     };
+    let about = choice.service.as_ref().and_then(|id| {
+        let entry = register.services.get(id)?;
+        let agency = register.agencies.get(&entry.body.agency)?;
+        Some(About { name: page.text(&entry.body.name).to_owned(), agency: page.text(&agency.body.legal_name).to_owned() })
+    });
     let previews = previews.iter().filter_map(|preview| shown(&register, &page, preview)).collect();
-    Ok(show(&PreviewPage { page, services, chosen: choice.service, previews }))
+    Ok(show(&PreviewPage { page, services, chosen: choice.service, about, previews }))
 }
 
 fn shown(register: &Register, page: &Page, preview: &Preview) -> Option<Shown> {
     let entry = register.mandates.get(&preview.mandate)?;
     let blocks = preview.blocks.iter().map(|block| ShownBlock {
         name: register.blocks.get(&block.block).map_or_else(String::new, |entry| page.text(&entry.body.name).to_owned()),
-        form: block.form.code(),
+        form: block.form,
         is_required: block.necessity == Necessity::Required,
         value: block.value.clone().unwrap_or_default(),
     });

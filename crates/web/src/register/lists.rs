@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use i18n_embed_fl::fl;
 use usufruct_core::agency::Agency;
-use usufruct_core::certificate::{Cause, Certificate};
+use usufruct_core::certificate::Certificate;
 use usufruct_core::contract::Contract;
-use usufruct_core::id::{CertificateId, ServiceId};
-use usufruct_core::register::Entry;
+use usufruct_core::id::{CertificateId, MandateId, ServiceId};
+use usufruct_core::lifecycle::State as Stage;
+use usufruct_core::register::{Entry, Register};
 use usufruct_core::service::Service;
 
-use super::open_json;
+use super::{Link, open_json};
 use crate::Site;
 use crate::fault::Fault;
 use crate::page::{Page, show};
@@ -22,7 +23,22 @@ use crate::page::{Page, show};
 #[template(path = "services.html")]
 struct ServicesPage {
     page: Page,
-    services: Vec<Entry<Service>>,
+    services: Vec<ShownService>,
+}
+
+#[derive(Template)]
+#[template(path = "service.html")]
+struct ServicePage {
+    page: Page,
+    service: ShownService,
+    /// Other services that know residents by the same pseudonym.
+    sector: Vec<Link>,
+}
+
+struct ShownService {
+    entry: Entry<Service>,
+    agency: Link,
+    mandates: Vec<Link>,
 }
 
 #[derive(Template)]
@@ -34,9 +50,13 @@ struct ProcessorsPage {
 
 struct ShownContract {
     entry: Entry<Contract>,
-    vendor: String,
-    controller: String,
-    subprocessors: Vec<String>,
+    vendor: Link,
+    controller: Link,
+    mandates: Vec<Link>,
+    /// Name and country.
+    subprocessors: Vec<(Link, String)>,
+    /// Names of blocks the vendor may receive as values, and why.
+    value_blocks: Vec<(String, String)>,
 }
 
 #[derive(Template)]
@@ -50,50 +70,49 @@ struct AgenciesPage {
 #[template(path = "certificates.html")]
 struct CertificatesPage {
     page: Page,
-    certificates: Vec<Entry<Certificate>>,
+    certificates: Vec<ShownCertificate>,
 }
 
 #[derive(Template)]
 #[template(path = "certificate.html")]
 struct CertificatePage {
     page: Page,
+    certificate: ShownCertificate,
+}
+
+struct ShownCertificate {
     entry: Entry<Certificate>,
-    cause: &'static str,
+    mandate: Option<Link>,
 }
 
 pub(super) async fn services(State(site): State<Arc<Site>>, page: Page) -> Response {
-    show(&ServicesPage { page, services: site.app.register().services.values().cloned().collect() })
+    let register = site.app.register();
+    let open = register.services.values().filter(|entry| entry.state != Stage::Draft);
+    let services = open.map(|entry| shown_service(&register, &page, entry)).collect();
+    show(&ServicesPage { page, services })
 }
 
 pub(super) async fn services_json(State(site): State<Arc<Site>>) -> Response {
     open_json(&site.app.register().services)
 }
 
-/// One service as JSON; its page is its place in the list.
-pub(super) async fn service(State(site): State<Arc<Site>>, Path(id): Path<String>) -> Result<Response, Fault> {
+pub(super) async fn service(State(site): State<Arc<Site>>, page: Page, Path(id): Path<String>) -> Result<Response, Fault> {
     let register = site.app.register();
     let find = |id: &str| id.parse::<ServiceId>().ok().and_then(|id| register.services.get(&id));
     if let Some(entry) = id.strip_suffix(".json").and_then(find) {
         return Ok(open_json(entry));
     }
     let entry = find(&id).ok_or_else(|| Fault::not_found("service"))?;
-    Ok(Redirect::to(&format!("/register/services#{}", entry.id)).into_response())
+    let others = register.services.values().filter(|other| other.body.sector == entry.body.sector && other.id != entry.id);
+    let sector = others.map(|other| Link::service(&page, other)).collect();
+    let service = shown_service(&register, &page, entry);
+    Ok(show(&ServicePage { page, service, sector }))
 }
 
 pub(super) async fn processors(State(site): State<Arc<Site>>, page: Page) -> Response {
     let register = site.app.register();
-    let name = |id| register.agencies.get(id).map(|agency| page.text(&agency.body.legal_name).to_owned()).unwrap_or_default();
-    let contracts = register
-        .contracts
-        .values()
-        .map(|entry| ShownContract {
-            vendor: name(&entry.body.vendor),
-            controller: name(&entry.body.controller),
-            subprocessors: entry.body.subprocessors.iter().map(|sub| name(&sub.agency)).collect(),
-            entry: entry.clone(),
-        })
-        .collect();
-    show(&ProcessorsPage { page: page.clone(), contracts })
+    let contracts = register.contracts.values().map(|entry| shown_contract(&register, &page, entry)).collect();
+    show(&ProcessorsPage { page, contracts })
 }
 
 pub(super) async fn processors_json(State(site): State<Arc<Site>>) -> Response {
@@ -109,8 +128,10 @@ pub(super) async fn agencies_json(State(site): State<Arc<Site>>) -> Response {
 }
 
 pub(super) async fn certificates(State(site): State<Arc<Site>>, page: Page) -> Response {
-    let mut certificates: Vec<_> = site.app.register().certificates.values().cloned().collect();
-    certificates.sort_by_key(|entry| std::cmp::Reverse(entry.index));
+    let register = site.app.register();
+    let mut certificates: Vec<_> =
+        register.certificates.values().map(|entry| shown_certificate(&register, &page, entry)).collect();
+    certificates.sort_by_key(|certificate| std::cmp::Reverse(certificate.entry.index));
     show(&CertificatesPage { page, certificates })
 }
 
@@ -125,11 +146,41 @@ pub(super) async fn certificate(State(site): State<Arc<Site>>, page: Page, Path(
         return Ok(open_json(entry));
     }
     let entry = find(&id).ok_or_else(|| Fault::not_found("certificate"))?;
-    let cause = match entry.body.cause {
-        Cause::Request => "request",
-        Cause::Revocation => "revocation",
-        Cause::Sunset => "sunset",
-        Cause::Withdrawal => "withdrawal",
-    };
-    Ok(show(&CertificatePage { page, entry: entry.clone(), cause }))
+    let certificate = shown_certificate(&register, &page, entry);
+    Ok(show(&CertificatePage { page, certificate }))
+}
+
+fn shown_service(register: &Register, page: &Page, entry: &Entry<Service>) -> ShownService {
+    ShownService {
+        agency: Link::agency(register, page, &entry.body.agency),
+        mandates: mandates(register, page, &entry.body.mandates),
+        entry: entry.clone(),
+    }
+}
+
+fn shown_contract(register: &Register, page: &Page, entry: &Entry<Contract>) -> ShownContract {
+    let body = &entry.body;
+    let subprocessors =
+        body.subprocessors.iter().map(|sub| (Link::agency(register, page, &sub.agency), page.place(&sub.location)));
+    let value_blocks = body.value_blocks.iter().filter_map(|value| {
+        let name = page.text(&register.blocks.get(&value.block)?.body.name).to_owned();
+        Some((name, page.text(&value.why).to_owned()))
+    });
+    ShownContract {
+        vendor: Link::agency(register, page, &body.vendor),
+        controller: Link::agency(register, page, &body.controller),
+        mandates: mandates(register, page, &body.mandates),
+        subprocessors: subprocessors.collect(),
+        value_blocks: value_blocks.collect(),
+        entry: entry.clone(),
+    }
+}
+
+fn shown_certificate(register: &Register, page: &Page, entry: &Entry<Certificate>) -> ShownCertificate {
+    let mandate = entry.body.mandate.as_ref().and_then(|id| register.mandates.get(&id.parse().ok()?));
+    ShownCertificate { mandate: mandate.map(|mandate| Link::mandate(page, mandate)), entry: entry.clone() }
+}
+
+fn mandates(register: &Register, page: &Page, ids: &[MandateId]) -> Vec<Link> {
+    ids.iter().filter_map(|id| register.mandates.get(id)).map(|entry| Link::mandate(page, entry)).collect()
 }

@@ -1,4 +1,4 @@
-//! Mandates: active, coming, ending soon, ended with certificate.
+//! Mandates: active, ending soon, coming, ended with certificate; and each of them whole.
 
 use std::sync::Arc;
 
@@ -7,17 +7,23 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use i18n_embed_fl::fl;
 use usufruct_core::Time;
-use usufruct_core::id::MandateId;
+use usufruct_core::agency::AgencyKind;
+use usufruct_core::certificate::Certificate;
+use usufruct_core::event::Form;
+use usufruct_core::id::{AgencyId, MandateId};
 use usufruct_core::lifecycle::State as Stage;
 use usufruct_core::mandate::{Mandate, MandateKind, Necessity};
 use usufruct_core::notice::Notice;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::time::DAY;
 
-use super::open_json;
+use super::{Link, open_json};
 use crate::Site;
 use crate::fault::Fault;
 use crate::page::{Page, show};
+
+/// How early the register says that a mandate ends.
+const SOON: i64 = 30 * DAY;
 
 #[derive(Template)]
 #[template(path = "register.html")]
@@ -27,8 +33,17 @@ struct RegisterPage {
 }
 
 struct Group {
-    code: &'static str,
+    standing: Standing,
     mandates: Vec<Shown>,
+}
+
+/// Where a mandate stands for a reader of the register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Active,
+    EndingSoon,
+    Coming,
+    Ended,
 }
 
 struct Shown {
@@ -36,8 +51,10 @@ struct Shown {
     title: String,
     purpose: String,
     controller: String,
+    starts_at: Time,
     sunset_at: Time,
     is_emergency: bool,
+    is_suspended: bool,
     certificate: Option<String>,
 }
 
@@ -46,35 +63,70 @@ struct Shown {
 struct MandatePage {
     page: Page,
     entry: Entry<Mandate>,
+    standing: Standing,
     notice: Option<Entry<Notice>>,
-    controller: String,
-    oversight: String,
+    controller: Link,
+    oversight: Link,
     blocks: Vec<ShownBlock>,
-    /// Name, why, contract.
-    recipients: Vec<(String, String, Option<String>)>,
-    certificate: Option<String>,
-    /// Answers to the eight conditions of an emergency.
-    eight: Vec<String>,
+    recipients: Vec<ShownRecipient>,
+    services: Vec<Link>,
+    continues: Option<Link>,
+    certificate: Option<Entry<Certificate>>,
+    eight: Vec<(String, String)>,
 }
 
 struct ShownBlock {
     name: String,
     is_required: bool,
-    form: &'static str,
+    form: Form,
     reason: String,
+}
+
+struct ShownRecipient {
+    agency: Link,
+    why: String,
+    is_vendor: bool,
+    contract: Option<String>,
+    /// Vendors of the vendor, with the country they work in.
+    behind: Vec<(String, String)>,
+}
+
+impl Standing {
+    const ALL: [Self; 4] = [Self::Active, Self::EndingSoon, Self::Coming, Self::Ended];
+
+    /// Word in addresses and styles.
+    fn code(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::EndingSoon => "ending-soon",
+            Self::Coming => "coming",
+            Self::Ended => "ended",
+        }
+    }
+
+    fn words(self, page: &Page) -> String {
+        match self {
+            Self::Active => fl!(page.messages, "register-active"),
+            Self::EndingSoon => fl!(page.messages, "register-ending"),
+            Self::Coming => fl!(page.messages, "register-coming"),
+            Self::Ended => fl!(page.messages, "register-ended"),
+        }
+    }
 }
 
 pub(super) async fn list(State(site): State<Arc<Site>>, page: Page) -> Response {
     let register = site.app.register();
     let now = site.app.now();
-    let groups = ["active", "ending-soon", "coming", "ended"]
+    let groups = Standing::ALL
         .into_iter()
-        .map(|code| {
-            let of = register.mandates.iter().filter(|(_, entry)| group(entry, now) == Some(code));
-            Group { code, mandates: of.map(|(id, entry)| shown(&register, &page, id, entry)).collect() }
+        .map(|standing| {
+            let of = register.mandates.iter().filter(|(_, entry)| stand(entry, now) == Some(standing));
+            let mut mandates: Vec<_> = of.map(|(id, entry)| shown(&register, &page, id, entry)).collect();
+            mandates.sort_by_key(|mandate| mandate.sunset_at);
+            Group { standing, mandates }
         })
         .collect();
-    crate::page::show(&RegisterPage { page, groups })
+    show(&RegisterPage { page, groups })
 }
 
 pub(super) async fn list_json(State(site): State<Arc<Site>>) -> Response {
@@ -88,67 +140,92 @@ pub(super) async fn one(State(site): State<Arc<Site>>, page: Page, Path(id): Pat
         return Ok(open_json(entry));
     }
     let (entry, id) = find(&id).ok_or_else(|| Fault::not_found("mandate"))?;
-    let agency = |id| register.agencies.get(id).map(|agency| page.text(&agency.body.legal_name).to_owned()).unwrap_or_default();
-    let blocks = entry.body.blocks.iter().map(|asked| ShownBlock {
-        name: register
-            .blocks
-            .get(&asked.block)
-            .map_or_else(|| asked.block.to_string(), |block| page.text(&block.body.name).to_owned()),
+    Ok(show(&whole(&register, page, &id, entry, site.app.now())))
+}
+
+fn whole(register: &Register, page: Page, id: &MandateId, entry: &Entry<Mandate>, now: Time) -> MandatePage {
+    let body = &entry.body;
+    let name = |id| register.blocks.get(id).map(|block| page.text(&block.body.name).to_owned());
+    let blocks = body.blocks.iter().map(|asked| ShownBlock {
+        name: name(&asked.block).unwrap_or_else(|| asked.block.to_string()),
         is_required: asked.necessity == Necessity::Required,
-        form: asked.form.code(),
+        form: asked.form,
         reason: page.text(&asked.reason).to_owned(),
     });
-    let recipients = entry.body.recipients.iter().map(|recipient| {
-        (agency(&recipient.agency), page.text(&recipient.why).to_owned(), recipient.contract.as_ref().map(ToString::to_string))
-    });
-    let eight = entry.body.eight_conditions.iter().flat_map(|eight| {
-        [
-            &eight.necessity,
-            &eight.time_bound,
-            &eight.scope_lock,
-            &eight.security,
-            &eight.fairness,
-            &eight.sharing,
-            &eight.remedy,
-            &eight.participation,
-        ]
-    });
-    let content = MandatePage {
-        eight: eight.map(|text| page.text(text).to_owned()).collect(),
-        controller: agency(&entry.body.controller),
-        oversight: agency(&entry.body.oversight_body),
+    let services = register.services.values().filter(|service| service.body.mandates.contains(id));
+    let before = body.continues.as_ref().and_then(|before| register.mandates.get(&before.parse().ok()?));
+    MandatePage {
+        standing: stand(entry, now).unwrap_or(Standing::Coming),
+        controller: Link::agency(register, &page, &body.controller),
+        oversight: Link::agency(register, &page, &body.oversight_body),
         blocks: blocks.collect(),
-        recipients: recipients.collect(),
-        certificate: register.certificate(&id).map(|certificate| certificate.id.clone()),
+        recipients: recipients(register, &page, body),
+        services: services.map(|service| Link::service(&page, service)).collect(),
+        continues: before.map(|before| Link::mandate(&page, before)),
+        certificate: register.certificate(id).cloned(),
         notice: register.notice(entry).cloned(),
+        eight: eight(&page, body),
         entry: entry.clone(),
-        page: page.clone(),
-    };
-    Ok(show(&content))
+        page,
+    }
+}
+
+fn recipients(register: &Register, page: &Page, mandate: &Mandate) -> Vec<ShownRecipient> {
+    let is_vendor = |id: &AgencyId| register.agencies.get(id).is_some_and(|agency| agency.body.kind == AgencyKind::Vendor);
+    let shown = mandate.recipients.iter().map(|recipient| {
+        let contract = recipient.contract.as_ref().and_then(|id| register.contracts.get(id));
+        let behind = contract.iter().flat_map(|contract| &contract.body.subprocessors);
+        ShownRecipient {
+            agency: Link::agency(register, page, &recipient.agency),
+            why: page.text(&recipient.why).to_owned(),
+            is_vendor: is_vendor(&recipient.agency),
+            contract: contract.map(|contract| contract.id.clone()),
+            behind: behind.map(|sub| (Link::agency(register, page, &sub.agency).words, page.place(&sub.location))).collect(),
+        }
+    });
+    shown.collect()
+}
+
+/// The eight questions of an emergency and the answers.
+fn eight(page: &Page, mandate: &Mandate) -> Vec<(String, String)> {
+    let Some(eight) = &mandate.eight_conditions else { return Vec::new() };
+    let messages = page.messages;
+    let answers = [
+        (fl!(messages, "eight-necessity"), &eight.necessity),
+        (fl!(messages, "eight-time-bound"), &eight.time_bound),
+        (fl!(messages, "eight-scope-lock"), &eight.scope_lock),
+        (fl!(messages, "eight-security"), &eight.security),
+        (fl!(messages, "eight-fairness"), &eight.fairness),
+        (fl!(messages, "eight-sharing"), &eight.sharing),
+        (fl!(messages, "eight-remedy"), &eight.remedy),
+        (fl!(messages, "eight-participation"), &eight.participation),
+    ];
+    answers.into_iter().map(|(question, answer)| (question, page.text(answer).to_owned())).collect()
 }
 
 /// Where a mandate stands on the page. What is not published yet does not stand there.
-fn group(entry: &Entry<Mandate>, now: Time) -> Option<&'static str> {
+fn stand(entry: &Entry<Mandate>, now: Time) -> Option<Standing> {
     match entry.state {
-        Stage::Sunset | Stage::Revoked | Stage::Erasing | Stage::Erased => Some("ended"),
-        Stage::Published | Stage::Active | Stage::Suspended if entry.body.sunset_at <= now => Some("ended"),
-        Stage::Published => Some("coming"),
-        Stage::Active | Stage::Suspended if entry.body.starts_at > now => Some("coming"),
-        Stage::Active | Stage::Suspended if entry.body.sunset_at < now.plus(30 * DAY) => Some("ending-soon"),
-        Stage::Active | Stage::Suspended => Some("active"),
+        Stage::Sunset | Stage::Revoked | Stage::Erasing | Stage::Erased => Some(Standing::Ended),
+        Stage::Published | Stage::Active | Stage::Suspended if entry.body.sunset_at <= now => Some(Standing::Ended),
+        Stage::Published => Some(Standing::Coming),
+        Stage::Active | Stage::Suspended if entry.body.starts_at > now => Some(Standing::Coming),
+        Stage::Active | Stage::Suspended if entry.body.sunset_at < now.plus(SOON) => Some(Standing::EndingSoon),
+        Stage::Active | Stage::Suspended => Some(Standing::Active),
         _ => None,
     }
 }
 
 fn shown(register: &Register, page: &Page, id: &MandateId, entry: &Entry<Mandate>) -> Shown {
-    let controller = register.agencies.get(&entry.body.controller);
     Shown {
         id: entry.id.clone(),
         title: page.text(&entry.body.title).to_owned(),
         purpose: page.text(&entry.body.purpose.sentence).to_owned(),
-        controller: controller.map(|agency| page.text(&agency.body.legal_name).to_owned()).unwrap_or_default(),
+        controller: Link::agency(register, page, &entry.body.controller).words,
+        starts_at: entry.body.starts_at,
         sunset_at: entry.body.sunset_at,
         is_emergency: entry.body.kind == MandateKind::Emergency,
+        is_suspended: entry.state == Stage::Suspended,
         certificate: register.certificate(id).map(|certificate| certificate.id.clone()),
     }
 }

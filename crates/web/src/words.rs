@@ -1,0 +1,206 @@
+//! The words of the register (states, kinds, forms, bases) in the language of a page.
+
+use i18n_embed_fl::fl;
+use usufruct_core::Time;
+use usufruct_core::agency::AgencyKind;
+use usufruct_core::certificate::Cause;
+use usufruct_core::event::{Form, Kind};
+use usufruct_core::lifecycle::State;
+use usufruct_core::mandate::{AutomatedDecision, Basis, Fetch, GateLevel, MandateKind, Mode, Operation};
+use usufruct_core::service::Channel;
+
+use crate::page::Page;
+
+impl Page {
+    /// The path of this page.
+    pub fn path(&self) -> &str {
+        self.here.split('?').next().unwrap_or_default()
+    }
+
+    /// Whether this page is the one at `path` or lies below it.
+    pub fn is_at(&self, path: &str) -> bool {
+        self.path().strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// Hour and minute, Taipei time.
+    pub fn clock(&self, time: &Time) -> String {
+        time.minute().split_off(11)
+    }
+
+    /// The month of a day, as a heading.
+    pub fn month(&self, time: &Time) -> String {
+        let day = time.day();
+        let (year, number) = (day[..4].to_owned(), day[5..7].parse::<i64>().unwrap_or_default());
+        fl!(self.messages, "month-of-year", year = year, number = number)
+    }
+
+    /// How much of a block leaves.
+    pub fn form(&self, form: &Form) -> String {
+        match form {
+            Form::Token => fl!(self.messages, "form-token"),
+            Form::Predicate => fl!(self.messages, "form-predicate"),
+            Form::Value => fl!(self.messages, "form-value"),
+        }
+    }
+
+    /// What happened.
+    pub fn kind(&self, kind: &Kind) -> String {
+        match kind {
+            Kind::Use => fl!(self.messages, "kind-use"),
+            Kind::Refusal => fl!(self.messages, "kind-refusal"),
+            Kind::SignIn => fl!(self.messages, "kind-sign-in"),
+            Kind::Consent => fl!(self.messages, "kind-consent"),
+            Kind::Withdrawal => fl!(self.messages, "kind-withdrawal"),
+            Kind::Objection => fl!(self.messages, "kind-objection"),
+            Kind::Correction => fl!(self.messages, "kind-correction"),
+            Kind::Status => fl!(self.messages, "kind-status"),
+            Kind::Erasure => fl!(self.messages, "kind-erasure"),
+        }
+    }
+
+    /// Where an object of the register stands.
+    pub fn stage(&self, state: &State) -> String {
+        match state {
+            State::Draft => fl!(self.messages, "stage-draft"),
+            State::Consulted => fl!(self.messages, "stage-consulted"),
+            State::Approved => fl!(self.messages, "stage-approved"),
+            State::Published => fl!(self.messages, "stage-published"),
+            State::CheckedAgency => fl!(self.messages, "stage-checked-agency"),
+            State::CheckedCity => fl!(self.messages, "stage-checked-city"),
+            State::Signed => fl!(self.messages, "stage-signed"),
+            State::Active => fl!(self.messages, "stage-active"),
+            State::Suspended => fl!(self.messages, "stage-suspended"),
+            State::Sunset => fl!(self.messages, "stage-sunset"),
+            State::Revoked => fl!(self.messages, "stage-revoked"),
+            State::Erasing => fl!(self.messages, "stage-erasing"),
+            State::Erased => fl!(self.messages, "stage-erased"),
+            State::Ending => fl!(self.messages, "stage-ending"),
+            State::Closed => fl!(self.messages, "stage-closed"),
+        }
+    }
+
+    pub fn basis(&self, basis: &Basis) -> String {
+        match basis {
+            Basis::Consent => fl!(self.messages, "basis-consent"),
+            Basis::LegalObligation => fl!(self.messages, "basis-legal-obligation"),
+            Basis::PublicTask => fl!(self.messages, "basis-public-task"),
+            Basis::VitalInterest => fl!(self.messages, "basis-vital-interest"),
+        }
+    }
+
+    pub fn sort(&self, kind: &MandateKind) -> String {
+        match kind {
+            MandateKind::Emergency => fl!(self.messages, "sort-emergency"),
+            MandateKind::Ordinary => fl!(self.messages, "sort-ordinary"),
+            MandateKind::Research => fl!(self.messages, "sort-research"),
+        }
+    }
+
+    pub fn operation(&self, operation: &Operation) -> String {
+        match operation {
+            Operation::Collect => fl!(self.messages, "operation-collect"),
+            Operation::Decide => fl!(self.messages, "operation-decide"),
+            Operation::Disclose => fl!(self.messages, "operation-disclose"),
+            Operation::Match => fl!(self.messages, "operation-match"),
+            Operation::Statistics => fl!(self.messages, "operation-statistics"),
+            Operation::Store => fl!(self.messages, "operation-store"),
+        }
+    }
+
+    pub fn mode(&self, mode: &Mode) -> String {
+        match mode {
+            Mode::Query => fl!(self.messages, "mode-query"),
+            Mode::Store => fl!(self.messages, "mode-store"),
+            Mode::Stream => fl!(self.messages, "mode-stream"),
+            Mode::View => fl!(self.messages, "mode-view"),
+        }
+    }
+
+    /// When data may be fetched.
+    pub fn fetch(&self, fetch: &Fetch) -> String {
+        match fetch {
+            Fetch::Once => fl!(self.messages, "fetch-once"),
+            Fetch::OnceAfter { after } => fl!(self.messages, "fetch-once-after", day = self.day(after)),
+            Fetch::Periodic => fl!(self.messages, "fetch-periodic"),
+        }
+    }
+
+    pub fn gate(&self, gate: &GateLevel) -> String {
+        match gate {
+            GateLevel::Durable => fl!(self.messages, "gate-durable"),
+            GateLevel::Published => fl!(self.messages, "gate-published"),
+        }
+    }
+
+    pub fn automated(&self, decision: &AutomatedDecision) -> String {
+        match decision {
+            AutomatedDecision::None => fl!(self.messages, "automated-none"),
+            AutomatedDecision::Sole => fl!(self.messages, "automated-sole"),
+            AutomatedDecision::Support => fl!(self.messages, "automated-support"),
+        }
+    }
+
+    /// A way in.
+    pub fn channel(&self, channel: &Channel) -> String {
+        match channel {
+            Channel::App => fl!(self.messages, "channel-app"),
+            Channel::Card => fl!(self.messages, "channel-card"),
+            Channel::Counter => fl!(self.messages, "channel-counter"),
+            Channel::Paper => fl!(self.messages, "channel-paper"),
+            Channel::Web => fl!(self.messages, "channel-web"),
+        }
+    }
+
+    pub fn body_kind(&self, kind: &AgencyKind) -> String {
+        match kind {
+            AgencyKind::Agency => fl!(self.messages, "body-agency"),
+            AgencyKind::Auditor => fl!(self.messages, "body-auditor"),
+            AgencyKind::HealthAuthority => fl!(self.messages, "body-health-authority"),
+            AgencyKind::Operator => fl!(self.messages, "body-operator"),
+            AgencyKind::Oversight => fl!(self.messages, "body-oversight"),
+            AgencyKind::SecurityOrIntelligence => fl!(self.messages, "body-security"),
+            AgencyKind::Vendor => fl!(self.messages, "body-vendor"),
+        }
+    }
+
+    /// Why keys were destroyed.
+    pub fn cause(&self, cause: &Cause) -> String {
+        match cause {
+            Cause::Request => fl!(self.messages, "cause-request"),
+            Cause::Revocation => fl!(self.messages, "cause-revocation"),
+            Cause::Sunset => fl!(self.messages, "cause-sunset"),
+            Cause::Withdrawal => fl!(self.messages, "cause-withdrawal"),
+        }
+    }
+
+    /// A country by its code; codes without a name here stay codes.
+    pub fn place(&self, code: &str) -> String {
+        if code == "TW" { fl!(self.messages, "place-tw") } else { code.to_owned() }
+    }
+
+    /// What the verifier in the browser says about a line or the whole footprint, by its codes.
+    pub fn proof_reasons(&self) -> [(&'static str, String); 19] {
+        let messages = self.messages;
+        [
+            ("unpublished", fl!(messages, "proof-reason-unpublished")),
+            ("unreachable", fl!(messages, "proof-reason-unreachable")),
+            ("unsupported", fl!(messages, "proof-reason-unsupported")),
+            ("chain", fl!(messages, "proof-reason-chain")),
+            ("checkpoint", fl!(messages, "proof-reason-checkpoint")),
+            ("duplicate", fl!(messages, "proof-reason-duplicate")),
+            ("forked", fl!(messages, "proof-reason-forked")),
+            ("gap", fl!(messages, "proof-reason-gap")),
+            ("malformed", fl!(messages, "proof-reason-malformed")),
+            ("note", fl!(messages, "proof-reason-note")),
+            ("number", fl!(messages, "proof-reason-number")),
+            ("overdue", fl!(messages, "proof-reason-overdue")),
+            ("rewound", fl!(messages, "proof-reason-rewound")),
+            ("shown", fl!(messages, "proof-reason-shown")),
+            ("signature", fl!(messages, "proof-reason-signature")),
+            ("tile", fl!(messages, "proof-reason-tile")),
+            ("unlogged", fl!(messages, "proof-reason-unlogged")),
+            ("unopened", fl!(messages, "proof-reason-unopened")),
+            ("vkey", fl!(messages, "proof-reason-vkey")),
+        ]
+    }
+}
