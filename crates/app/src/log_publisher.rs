@@ -36,11 +36,16 @@ impl App {
             };
             let new = self.db.read(|conn| leaves::range(conn, from, BATCH))?;
             let full = new.len() == BATCH;
-            publisher.publish(new)?;
+            publisher.publish(new, self.seconds())?;
             if !full {
                 return Ok(());
             }
         }
+    }
+
+    /// The time now, in seconds since 1970 UTC.
+    fn seconds(&self) -> u64 {
+        self.now().micros().max(0).unsigned_abs() / 1_000_000
     }
 
     /// How many leaves the published checkpoint covers.
@@ -63,12 +68,12 @@ impl HeadRow {
 impl Head for HeadRow {
     fn load(&self) -> usufruct_log::Result<Option<SignedHead>> {
         let published = self.0.read(|conn| log_head::published(conn)).map_err(external)?;
-        Ok(published.map(|Published { size, root, note }| SignedHead { size, root: usufruct_log::Hash(root), note }))
+        Ok(published.map(|Published { size, root, time, note }| SignedHead { size, root: usufruct_log::Hash(root), time, note }))
     }
 
     fn swap(&self, old: Option<&SignedHead>, new: &SignedHead) -> usufruct_log::Result<bool> {
         let old = old.map(|old| old.size);
-        let new = Published { size: new.size, root: new.root.0, note: new.note.clone() };
+        let new = Published { size: new.size, root: new.root.0, time: new.time, note: new.note.clone() };
         self.0.transaction("publish checkpoint", move |tx| log_head::publish(tx, old, &new)).map_err(external)
     }
 }

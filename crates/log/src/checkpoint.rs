@@ -54,9 +54,9 @@ impl Checkpoint {
         Ok(Self { origin: origin.to_owned(), size, root, extensions })
     }
 
-    /// Signs the checkpoint.
-    pub fn sign(&self, signers: &[&dyn Signer]) -> Result<Note> {
-        Note::sign(self.to_string(), signers)
+    /// Signs the checkpoint at `time`, in seconds since 1970 UTC.
+    pub fn sign(&self, signers: &[&dyn Signer], time: u64) -> Result<Note> {
+        Note::sign(self.to_string(), signers, time)
     }
 
     /// The name of the log.
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn another_origin_is_refused() {
         let signer = Ed25519Signer::from_seed("example.org/log", &[3; 32]).unwrap();
-        let note = EMPTY.parse::<Checkpoint>().unwrap().sign(&[&signer]).unwrap().to_string();
+        let note = EMPTY.parse::<Checkpoint>().unwrap().sign(&[&signer], 0).unwrap().to_string();
         assert!(open(note.as_bytes(), "example.org/log", &[&signer]).is_ok());
         assert!(open(note.as_bytes(), "example.org/other", &[&signer]).is_err());
         let forged = note.replace("\n0\n", "\n1\n");

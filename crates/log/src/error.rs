@@ -9,6 +9,17 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The clock shows less than at the last signature.
+    #[error(
+        "The clock shows {now}, but the last checkpoint was signed at {last} (seconds since 1970). Set the clock right, then start again."
+    )]
+    ClockBack {
+        /// When the last checkpoint was signed, in seconds since 1970 UTC.
+        last: u64,
+        /// What the clock shows.
+        now: u64,
+    },
+
     /// An immutable object was to be written with other bytes than it already has.
     #[error(
         "The object {path} is already stored with other bytes. Find out which of the two is right before anything is published."

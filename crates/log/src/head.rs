@@ -12,6 +12,8 @@ pub struct SignedHead {
     pub size: u64,
     /// The root of the tree.
     pub root: Hash,
+    /// When it was signed, in seconds since 1970 UTC.
+    pub time: u64,
     /// The signed checkpoint.
     pub note: Vec<u8>,
 }
@@ -73,7 +75,7 @@ mod tests {
     #[test]
     fn a_stale_swap_is_refused() {
         let head = MemoryHead::default();
-        let one = SignedHead { size: 0, root: empty_root(), note: b"one".to_vec() };
+        let one = SignedHead { size: 0, root: empty_root(), time: 7, note: b"one".to_vec() };
         let two = SignedHead { note: b"two".to_vec(), ..one.clone() };
         assert!(head.swap(None, &one).unwrap());
         assert!(!head.swap(None, &two).unwrap());

@@ -188,7 +188,7 @@ impl Verifier for Ed25519Signer {
 }
 
 impl Signer for Ed25519Signer {
-    fn sign(&self, text: &str) -> Result<Vec<u8>> {
+    fn sign(&self, text: &str, _time: u64) -> Result<Vec<u8>> {
         Ok(self.pair.sign(text.as_bytes()).as_ref().to_vec())
     }
 }

@@ -13,7 +13,7 @@
 //! let key = signer.verifier_key().clone();
 //! let objects = Memory::default();
 //! let mut publisher = Publisher::open(&objects, MemoryHead::default(), vec![Box::new(signer)], "example.org/log", None)?;
-//! publisher.publish([(0, b"first".to_vec()), (1, b"second".to_vec())])?;
+//! publisher.publish([(0, b"first".to_vec()), (1, b"second".to_vec())], 1_790_000_000)?;
 //!
 //! let (head, _) = checkpoint::fetch(&objects, "example.org/log", &[&key.verifier()?])?;
 //! let reader = Reader::new(&objects, head);

@@ -39,18 +39,19 @@ pub trait Verifier {
 
 /// Makes signatures of one key. Whoever can sign can also verify.
 pub trait Signer: Verifier {
-    /// The signature of the text, without its key id.
-    fn sign(&self, text: &str) -> Result<Vec<u8>>;
+    /// The signature of the text, without its key id. `time`, in seconds since 1970 UTC, goes into the signatures that
+    /// carry one (tlog-cosignature); the others leave it alone.
+    fn sign(&self, text: &str, time: u64) -> Result<Vec<u8>>;
 }
 
 impl Note {
-    /// Signs a text.
-    pub fn sign(text: impl Into<String>, signers: &[&dyn Signer]) -> Result<Self> {
+    /// Signs a text at `time`, in seconds since 1970 UTC.
+    pub fn sign(text: impl Into<String>, signers: &[&dyn Signer], time: u64) -> Result<Self> {
         let text = text.into();
         check_text(&text)?;
         let mut signatures = Vec::with_capacity(signers.len());
         for signer in signers {
-            signatures.push(NoteSignature { name: signer.name().to_owned(), id: signer.id(), bytes: signer.sign(&text)? });
+            signatures.push(NoteSignature { name: signer.name().to_owned(), id: signer.id(), bytes: signer.sign(&text, time)? });
         }
         if signatures.is_empty() {
             return Err(Error::Unsigned);
@@ -210,7 +211,7 @@ mod tests {
     fn notes_round_trip() {
         let (one, two) = (signer("one.example/log", 1), signer("two.example", 2));
         let text = "a text\n\nwith an empty line\n";
-        let note = Note::sign(text, &[&one, &two]).unwrap().to_string();
+        let note = Note::sign(text, &[&one, &two], 0).unwrap().to_string();
         let opened = Note::open(note.as_bytes(), &[&two]).unwrap();
         assert_eq!(opened.text(), text);
         assert_eq!(opened.to_string(), note);
@@ -220,11 +221,11 @@ mod tests {
     #[test]
     fn unknown_keys_are_ignored_and_known_ones_must_be_right() {
         let (known, stranger) = (signer("known.example", 1), signer("stranger.example", 2));
-        let mut note = Note::sign("text\n", &[&stranger]).unwrap();
+        let mut note = Note::sign("text\n", &[&stranger], 0).unwrap();
         assert!(matches!(Note::open(note.to_string().as_bytes(), &[&known]), Err(Error::Unsigned)));
         note.add(NoteSignature::new("known.example", 7, vec![0; 64]).unwrap()).unwrap();
         assert!(matches!(Note::open(note.to_string().as_bytes(), &[&known]), Err(Error::Unsigned)));
-        note.add(NoteSignature::new("known.example", known.id(), known.sign("text\n").unwrap()).unwrap()).unwrap();
+        note.add(NoteSignature::new("known.example", known.id(), known.sign("text\n", 0).unwrap()).unwrap()).unwrap();
         assert!(Note::open(note.to_string().as_bytes(), &[&known]).is_ok());
         note.add(NoteSignature::new("known.example", known.id(), vec![0; 64]).unwrap()).unwrap();
         assert!(matches!(Note::open(note.to_string().as_bytes(), &[&known]), Err(Error::WrongSignature { .. })));

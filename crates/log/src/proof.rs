@@ -240,7 +240,7 @@ mod tests {
     fn proof_files_round_trip_and_verify() {
         let leaves = Leaves((0..5u8).map(|i| leaf_hash(&[i])).collect());
         let signer = Ed25519Signer::from_seed("example.org/log", &[9; 32]).unwrap();
-        let checkpoint = Checkpoint::new("example.org/log", 5, root(&leaves, 5).unwrap()).unwrap().sign(&[&signer]).unwrap();
+        let checkpoint = Checkpoint::new("example.org/log", 5, root(&leaves, 5).unwrap()).unwrap().sign(&[&signer], 0).unwrap();
         for extra in [None, Some(b"opening".to_vec()), Some(Vec::new())] {
             let proof = TlogProof { index: 4, hashes: inclusion(&leaves, 4, 5).unwrap(), checkpoint: checkpoint.clone(), extra };
             let file = proof.to_string();

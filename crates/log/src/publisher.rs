@@ -79,8 +79,8 @@ impl<O: Objects, H: Head> Publisher<O, H> {
 
     /// Integrates new leaves, signs, moves the head, and writes the public checkpoint. Without new leaves it only
     /// sees to it that the head there is (of size 0 at first) is public.
-    pub fn publish(&mut self, leaves: impl IntoIterator<Item = (u64, Vec<u8>)>) -> Result<SignedHead> {
-        let head = self.commit(leaves)?;
+    pub fn publish(&mut self, leaves: impl IntoIterator<Item = (u64, Vec<u8>)>, time: u64) -> Result<SignedHead> {
+        let head = self.commit(leaves, time)?;
         if !self.state()?.announced {
             self.announce(&head.note)?;
         }
@@ -91,9 +91,12 @@ impl<O: Objects, H: Head> Publisher<O, H> {
     /// a checkpoint only once witnesses have signed it.
     ///
     /// After an error the publisher refuses to go on until it is reloaded, since it cannot know how far it came.
-    pub fn commit(&mut self, leaves: impl IntoIterator<Item = (u64, Vec<u8>)>) -> Result<SignedHead> {
+    pub fn commit(&mut self, leaves: impl IntoIterator<Item = (u64, Vec<u8>)>, time: u64) -> Result<SignedHead> {
         let mut state = self.state.take().ok_or(Error::Stopped)?;
         let old_size = state.edge.size();
+        if let Some(head) = state.head.as_ref().filter(|head| head.time > time) {
+            return Err(Error::ClockBack { last: head.time, now: time });
+        }
         for (index, leaf) in leaves {
             if index != state.edge.size() {
                 return Err(Error::Gap { expected: state.edge.size(), found: index });
@@ -106,7 +109,7 @@ impl<O: Objects, H: Head> Publisher<O, H> {
                 for (tile, bytes) in state.edge.partials_since(old_size) {
                     self.objects.put(&tile.to_string(), &bytes)?;
                 }
-                let new = self.sign(&state.edge)?;
+                let new = self.sign(&state.edge, time)?;
                 if !self.head.swap(old.as_ref(), &new)? {
                     return Err(Error::Moved);
                 }
@@ -136,15 +139,15 @@ impl<O: Objects, H: Head> Publisher<O, H> {
     }
 
     /// Signs the tree, after a second look: the root that the stored tiles lead to must be the one in memory.
-    fn sign(&self, edge: &Edge) -> Result<SignedHead> {
+    fn sign(&self, edge: &Edge, time: u64) -> Result<SignedHead> {
         let (size, root) = (edge.size(), edge.root());
         if levels_root(&fetch_edge(&self.objects, size)?) != root {
             return Err(Error::contradiction(Part::Leaves, Part::Tiles, "the tiles just written lead to another root"));
         }
         let signers: Vec<&dyn Signer> = self.signers.iter().map(|signer| &**signer as &dyn Signer).collect();
-        let note = Checkpoint::new(&self.origin, size, root)?.sign(&signers)?.to_string().into_bytes();
+        let note = Checkpoint::new(&self.origin, size, root)?.sign(&signers, time)?.to_string().into_bytes();
         checkpoint::open(&note, &self.origin, &self.verifiers())?;
-        Ok(SignedHead { size, root, note })
+        Ok(SignedHead { size, root, time, note })
     }
 
     fn verifiers(&self) -> Vec<&dyn Verifier> {

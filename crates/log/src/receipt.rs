@@ -55,7 +55,7 @@ impl ReceiptSigner {
     /// Signs a receipt for a leaf.
     pub fn sign(&self, index: u64, leaf_hash: Hash, time_us: u64, mmd_seconds: u64) -> Result<Note> {
         let receipt = Receipt { origin: self.origin.clone(), index, leaf_hash, time_us, mmd_seconds };
-        Note::sign(receipt.to_string(), &[&self.signer])
+        Note::sign(receipt.to_string(), &[&self.signer], time_us / 1_000_000)
     }
 }
 

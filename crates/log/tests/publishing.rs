@@ -44,7 +44,7 @@ fn open<O: Objects, H: Head>(objects: O, head: H) -> Result<Publisher<O, H>> {
 
 fn grow<O: Objects, H: Head>(publisher: &mut Publisher<O, H>, size: u64) -> Result<SignedHead> {
     let from = publisher.size()?;
-    publisher.publish((from..size).map(|index| (index, leaf(index))))
+    publisher.publish((from..size).map(|index| (index, leaf(index))), 1)
 }
 
 fn published(sizes: &[u64]) -> (Memory, MemoryHead) {
@@ -119,7 +119,7 @@ fn gaps_and_oversized_leaves_are_refused_and_stop_the_publisher() {
     let (objects, head) = published(&[3]);
     for leaf in [(4, b"gap".to_vec()), (2, b"again".to_vec()), (3, vec![0; 65_536])] {
         let mut publisher = open(&objects, &head).unwrap();
-        assert!(publisher.publish([leaf]).is_err());
+        assert!(publisher.publish([leaf], 1).is_err());
         assert!(matches!(grow(&mut publisher, 4), Err(Error::Stopped)));
         publisher.reload(None).unwrap();
         assert_eq!(publisher.size().unwrap(), 3);
@@ -143,16 +143,16 @@ fn the_second_of_two_publishers_loses() {
 fn a_checkpoint_gains_cosignatures_and_keeps_them() {
     let (objects, head) = published(&[3]);
     let mut publisher = open(&objects, &head).unwrap();
-    let committed = publisher.commit([(3, leaf(3))]).unwrap();
+    let committed = publisher.commit([(3, leaf(3))], 1).unwrap();
     assert_eq!(current(&objects).unwrap().size(), 3);
     let witness = Ed25519Signer::from_seed("witness.example", &[2; 32]).unwrap();
     let mut note = Note::parse(&committed.note).unwrap();
-    let signature = witness.sign(note.text()).unwrap();
+    let signature = witness.sign(note.text(), 0).unwrap();
     note.add(NoteSignature::new("witness.example", witness.verifier_key().id(), signature).unwrap()).unwrap();
-    let other = Checkpoint::new(ORIGIN, 4, empty_root()).unwrap().sign(&[&signer()]).unwrap();
+    let other = Checkpoint::new(ORIGIN, 4, empty_root()).unwrap().sign(&[&signer()], 0).unwrap();
     assert!(publisher.announce(other.to_string().as_bytes()).is_err());
     publisher.announce(note.to_string().as_bytes()).unwrap();
-    open(&objects, &head).unwrap().publish([]).unwrap();
+    open(&objects, &head).unwrap().publish([], 1).unwrap();
     let stored = Objects::fetch(&objects, checkpoint::PATH).unwrap().unwrap();
     assert_eq!(checkpoint::open(&stored, ORIGIN, &[&witness]).unwrap().0.size(), 4);
 }
@@ -214,7 +214,7 @@ fn rolled_back_tiles_are_refused_and_can_be_rebuilt() {
     let (complete, head) = published(&[3, 300]);
     assert!(matches!(open(&objects, &head), Err(Error::Missing { .. })));
     assert!(rebuild_tiles(&objects, &head, &[&signer()], ORIGIN, &Database(300)).unwrap() > 0);
-    assert!(open(&objects, &head).unwrap().publish([]).is_ok());
+    assert!(open(&objects, &head).unwrap().publish([], 1).is_ok());
     assert_eq!(contents(&objects), contents(&complete));
     assert_eq!(rebuild_tiles(&objects, &head, &[&signer()], ORIGIN, &Database(300)).unwrap(), 0);
 }

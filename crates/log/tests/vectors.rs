@@ -202,9 +202,9 @@ fn a_publisher_writes_the_same_files_as_tessera() {
     let mut publisher =
         Publisher::open(&objects, MemoryHead::default(), vec![Box::new(signer)], "example.com/log/testdata", None).unwrap();
     let source = Tessera(vectors().join("tessera-log"));
-    publisher.publish([]).unwrap();
+    publisher.publish([], 1).unwrap();
     for (index, word) in (0..).zip(WORDS.split(' ')) {
-        let head = publisher.publish([(index, word.into())]).unwrap();
+        let head = publisher.publish([(index, word.into())], 1).unwrap();
         let theirs = source.fetch(&format!("checkpoint.{}", index + 1)).unwrap().unwrap();
         assert_eq!(Note::parse(&head.note).unwrap().text(), Note::parse(&theirs).unwrap().text());
     }

@@ -23,7 +23,10 @@ pub mod tokens;
 use db::Migration;
 
 /// The migrations, in order. Numbered, additive, never edited once released.
-pub const MIGRATIONS: &[Migration] = &[Migration { number: 1, name: "pass", sql: include_str!("../migrations/0001_pass.sql") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "pass", sql: include_str!("../migrations/0001_pass.sql") },
+    Migration { number: 2, name: "log", sql: include_str!("../migrations/0002_log.sql") },
+];
 
 /// The shard of a resident: the first 12 of the 53 bits of her number.
 pub fn shard(resident: u64) -> i64 {

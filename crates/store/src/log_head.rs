@@ -7,6 +7,8 @@ use crate::db::{Connection, Error, Value};
 pub struct Published {
     pub size: u64,
     pub root: [u8; 32],
+    /// When it was signed, in seconds since 1970 UTC.
+    pub time: u64,
     /// The signed note.
     pub note: Vec<u8>,
 }
@@ -37,23 +39,26 @@ pub fn advance(conn: &mut dyn Connection, old: u64, new: u64) -> Result<bool, Er
 
 /// The last signed checkpoint, if there is one.
 pub fn published(conn: &mut dyn Connection) -> Result<Option<Published>, Error> {
-    let sql = "-- log_head_published\nSELECT published_size, published_root, published_note FROM log_head WHERE id = 1";
+    let sql =
+        "-- log_head_published\nSELECT published_size, published_root, published_note, published_time FROM log_head WHERE id = 1";
     let Some(row) = conn.query_one(sql, &[])? else { return Ok(None) };
     let (Some(size), Some(root), Some(note)) = (row.optional_integer(0)?, row.optional_bytes(1)?, row.optional_bytes(2)?) else {
         return Ok(None);
     };
     let root = root.try_into().map_err(|_| crate::inconsistent("published_root"))?;
-    Ok(Some(Published { size: size.cast_unsigned(), root, note: note.to_vec() }))
+    let time = row.optional_integer(3)?.unwrap_or_default().cast_unsigned();
+    Ok(Some(Published { size: size.cast_unsigned(), root, time, note: note.to_vec() }))
 }
 
 /// Replaces the signed checkpoint if the last one still has size `old`. False when somebody else replaced it.
 pub fn publish(conn: &mut dyn Connection, old: Option<u64>, new: &Published) -> Result<bool, Error> {
-    let sql = "-- log_head_publish\nUPDATE log_head SET published_size = $1, published_root = $2, published_note = $3 \
-               WHERE id = 1 AND COALESCE(published_size, -1) = $4";
+    let sql = "-- log_head_publish\nUPDATE log_head SET published_size = $1, published_root = $2, published_note = $3, published_time = $4 \
+               WHERE id = 1 AND COALESCE(published_size, -1) = $5";
     let params = [
         Value::from(new.size.cast_signed()),
         Value::from(new.root.to_vec()),
         Value::from(new.note.clone()),
+        Value::from(new.time.cast_signed()),
         Value::from(old.map_or(-1, u64::cast_signed)),
     ];
     Ok(conn.execute(sql, &params)? == 1)

@@ -178,7 +178,7 @@ data-corrected = Corrected.
 data-source = Kept by
 data-new = New value
 data-correct = Correct
-data-elsewhere = Corrected at its source: ask the office named above.
+data-elsewhere = Ask the office that keeps it; the pass takes over what it corrects.
 preview-title = Dry run
 preview-lead = What would this service get about me? Nothing is released by looking.
 preview-service = Service
@@ -197,7 +197,10 @@ preview-empty = nothing; you have no such data
 account-devices = Passkeys
 account-add = Add a device
 account-sessions = Signed in
-account-session-count = You are signed in on { $count } browsers.
+account-session-count = { $count ->
+    [one] You are signed in on one browser.
+   *[other] You are signed in on { $count } browsers.
+ }
 account-everywhere = Sign out everywhere
 account-pause = Pause the pass
 account-deactivate-lead = Deactivating stops every release about you. You can undo it at any time.
@@ -347,6 +350,11 @@ consents-effect-key = The key to the lent data is destroyed at once and for ever
 consents-processor = works on its behalf
 consents-details = Details
 consents-last = Last on
+data-here = Correct it here
+data-at-source = Corrected at the source
+data-value = What stands there
+data-keeper = Kept by
+service-active = Open
 data-wrong = Write 1 to 200 characters on one line.
 preview-form = How much
 preview-token = a token that stands for it

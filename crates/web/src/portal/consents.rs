@@ -56,8 +56,10 @@ struct Consent {
 /// The receipt of a withdrawal.
 struct Done {
     certificate: CertificateId,
-    /// Title of the mandate and the footprint line.
-    about: Option<(String, Row)>,
+    /// Title of the mandate.
+    title: String,
+    /// The footprint line of the withdrawal.
+    row: Row,
 }
 
 #[derive(Deserialize)]
@@ -85,14 +87,11 @@ pub(crate) async fn list(
     let describe =
         |stored: Vec<&StoredGrant>| stored.into_iter().filter_map(|stored| consent(&register, &page, stored, now)).collect();
     let (current, ended) = (describe(current), describe(ended));
-    let withdrawn = after.withdrawn.map(|certificate| {
-        let rows = footprint.iter().flat_map(|footprint| rows(&register, &page, footprint));
-        let row = rows.into_iter().find(|row| row.certificate.as_deref() == Some(certificate.as_str()));
-        let about = row.and_then(|row| {
-            let mandate = register.mandates.get(&row.mandate.parse().ok()?)?;
-            Some((page.text(&mandate.body.title).to_owned(), row))
-        });
-        Done { certificate, about }
+    let withdrawn = after.withdrawn.and_then(|certificate| {
+        let mut rows = footprint.iter().flat_map(|footprint| rows(&register, &page, footprint));
+        let row = rows.find(|row| row.certificate.as_deref() == Some(certificate.as_str()))?;
+        let mandate = register.mandates.get(&row.mandate.parse().ok()?)?;
+        Some(Done { title: page.text(&mandate.body.title).to_owned(), row, certificate })
     });
     Ok(show(&ConsentsPage { page, current, ended, withdrawn }))
 }

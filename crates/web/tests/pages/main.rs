@@ -1,0 +1,290 @@
+//! Every page of the portal and the register in both languages, over a small city where everything has happened once.
+
+#[path = "../../../app/tests/common/mod.rs"]
+mod common;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::header::{ACCEPT, CONTENT_TYPE, COOKIE, LOCATION};
+use axum::http::{Request, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tower::ServiceExt;
+use usufruct_app::ObjectionRequest;
+use usufruct_core::Text;
+use usufruct_core::time::DAY;
+use usufruct_web::{DemoSettings, Persona, Settings, Site};
+
+use crate::common::{CARD, City, SERVICE, block, library_card, mandate};
+
+struct Pages {
+    city: City,
+    router: Router,
+    resident: u64,
+    cookie: String,
+    _dir: TempDir,
+}
+
+struct Answer {
+    status: StatusCode,
+    location: String,
+    text: String,
+}
+
+impl Pages {
+    /// A resident who agreed, was used, refused, corrected, objected, withdrew and agreed again, with a mandate of each sort.
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let city = City::found(dir.path(), None);
+        let mut short = library_card();
+        short["sunset_at"] = json!("2026-01-10T00:00:00Z");
+        city.publish_mandate("mdt_short", short);
+        let mut coming = library_card();
+        coming["starts_at"] = json!("2026-02-01T00:00:00Z");
+        city.publish_mandate("mdt_coming", coming);
+        let (resident, subject) = city.cardholder();
+        let app = &city.app;
+        app.release(&city.request(&subject)).unwrap();
+        let mut wrong = city.request(&subject);
+        wrong.blocks[0].0 = block("district");
+        assert!(app.release(&wrong).is_err(), "she did not agree to this block");
+        app.correct(resident, &block("district"), "海濱 <Seaside> & co").unwrap();
+        app.object(resident, &ObjectionRequest { line: 1, words: "<script>alert(1)</script>".into() }).unwrap();
+        app.withdraw(resident, &mandate()).unwrap();
+        app.consent(resident, &common::service(), &mandate(), &[block("district")]).unwrap();
+        app.consent(resident, &common::service(), &"mdt_short".parse().unwrap(), &[]).unwrap();
+        let cookie = format!("usufruct={}", app.open_session(resident, "test").unwrap());
+        let persona =
+            Persona {
+                key: "reader".into(), resident, name: "讀者 Reader".into(), story: Text::new("Reads a lot.", "愛讀書。")
+            };
+        let demo = DemoSettings { personas: vec![persona], sample_urls: vec!["http://localhost:8081".into()] };
+        let settings = Settings { issuer: "http://localhost:8080".into(), demo: Some(demo) };
+        let router = usufruct_web::router(Arc::new(Site::new(Arc::clone(app), settings).unwrap()));
+        Self { city, router, resident, cookie, _dir: dir }
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        let location = parts.headers.get(LOCATION).map_or("", |value| value.to_str().unwrap()).to_owned();
+        let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
+        Answer { status: parts.status, location, text: String::from_utf8(body).unwrap() }
+    }
+
+    async fn get(&self, path: &str, lang: &str) -> Answer {
+        let cookie = format!("{}; lang={lang}", self.cookie);
+        let request = Request::get(path).header(ACCEPT, "text/html").header(COOKIE, cookie);
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let page = self.get("/me/account", "en").await;
+        let token = between(&page.text, "name=\"form_token\" value=\"", "\"");
+        let form =
+            url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).append_pair("form_token", token).finish();
+        let request = Request::post(path)
+            .header(ACCEPT, "text/html")
+            .header(COOKIE, format!("{}; lang=en", self.cookie))
+            .header("sec-fetch-site", "same-origin")
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        self.send(request.body(form.into()).unwrap()).await
+    }
+}
+
+fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
+    text.split_once(begin).unwrap_or_else(|| panic!("no {begin} in {text}")).1.split(end).next().unwrap()
+}
+
+/// What is wrong with a page, whatever it says.
+fn faults(html: &str, lang: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut rule = |holds: bool, what: &str| {
+        if !holds {
+            wrong.push(what.to_owned());
+        }
+    };
+    rule(html.starts_with(&format!("<!doctype html>\n<html lang=\"{lang}\">")), "the language of the page");
+    rule(html.matches("<h1").count() == 1, "one h1");
+    rule(!html.contains("No localization for id"), "a message without words");
+    rule(!html.contains("{ $") && !html.contains("{$"), "a variable that was not filled in");
+    rule(!html.contains("<style") && !html.contains(" style="), "no inline style");
+    let scripts = html.split("<script").skip(1).map(|rest| rest.split('>').next().unwrap());
+    rule(
+        scripts.into_iter().all(|tag| tag.contains(" src=\"/") || tag.contains("type=\"application/json\"")),
+        "no inline script",
+    );
+    let handlers = [" onclick=", " onsubmit=", " onload=", " onchange=", "javascript:"];
+    rule(handlers.iter().all(|handler| !html.contains(handler)), "no inline handler");
+    rule(html.matches("<table").count() == html.matches("<caption>").count(), "a caption for each table");
+    rule(!html.contains("<th>"), "a scope for each header cell");
+    let ids: Vec<_> = html.split(" id=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    rule(ids.len() == ids.iter().collect::<BTreeSet<_>>().len(), "ids that stand once");
+    for (attribute, what) in [(" for=\"", "label"), (" aria-labelledby=\"", "heading"), (" href=\"#", "target")] {
+        for id in html.split(attribute).skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            rule(ids.contains(&id), &format!("the {what} {id}"));
+        }
+    }
+    let levels =
+        html.match_indices("<h").filter_map(|(at, _)| html.as_bytes().get(at + 2)).filter(|level| level.is_ascii_digit());
+    let levels: Vec<_> = levels.map(|level| level - b'0').collect();
+    let first = levels.iter().position(|level| *level == 1).unwrap_or_default();
+    rule(levels[first..].windows(2).all(|pair| pair[1] <= pair[0] + 1), "headings in order");
+    wrong
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_in_both_languages() {
+    let pages = Pages::new();
+    pages.city.app.publish_log().unwrap();
+    let certificate = pages.city.app.register().certificates.keys().next().unwrap().to_string();
+    let mut paths: Vec<String> = [
+        "/",
+        "/sign-in",
+        "/enrol",
+        "/demo/clerk",
+        "/me",
+        "/me/footprint",
+        "/me/footprint?service=svc_library",
+        "/me/footprint/1/object",
+        "/me/cases",
+        "/me/consents",
+        "/me/data",
+        "/me/data?corrected=blk_district",
+        "/me/preview",
+        "/me/preview?service=svc_library",
+        "/me/account",
+        "/me/account/delete",
+        "/register",
+        "/register/mandates/mdt_library-card",
+        "/register/mandates/mdt_short",
+        "/register/mandates/mdt_coming",
+        "/register/services",
+        "/register/services/svc_library",
+        "/register/processors",
+        "/register/agencies",
+        "/register/certificates",
+    ]
+    .map(str::to_owned)
+    .into();
+    paths.push(format!("/me/consents?withdrawn={certificate}"));
+    paths.push(format!("/register/certificates/{certificate}"));
+    let mut wrong = Vec::new();
+    for path in &paths {
+        for lang in ["en", "zh-Hant"] {
+            let answer = pages.get(path, lang).await;
+            assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
+            wrong.extend(faults(&answer.text, lang).into_iter().map(|what| format!("{path} {lang}: {what}")));
+        }
+    }
+    for lang in ["en", "zh-Hant"] {
+        let answer = pages.get("/nowhere", lang).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND);
+        wrong.extend(faults(&answer.text, lang).into_iter().map(|what| format!("/nowhere {lang}: {what}")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_of_people_and_services_stay_words() {
+    let pages = Pages::new();
+    for path in ["/me/cases", "/me/data", "/me/preview?service=svc_library"] {
+        let answer = pages.get(path, "en").await;
+        assert!(!answer.text.contains("<script>alert") && !answer.text.contains("<Seaside>"), "{path}");
+    }
+    let footprint = pages.get("/me/footprint", "en").await.text;
+    let island = between(&footprint, "id=\"footprint-data\">", "</script>");
+    assert!(!island.contains('<'));
+    let payload: Value = serde_json::from_str(island).unwrap();
+    let lines = payload["lines"].as_array().unwrap();
+    for line in lines {
+        assert!(footprint.contains(&format!("<tr data-line=\"{}\"", line["n"])), "line {} has a row", line["n"]);
+    }
+    assert!(footprint.contains("Asked and refused"));
+    let chosen = pages.get("/me/footprint?service=svc_nobody", "en").await.text;
+    assert!(!chosen.contains("<tr data-line"));
+    let same: Value = serde_json::from_str(between(&chosen, "id=\"footprint-data\">", "</script>")).unwrap();
+    assert_eq!(same["lines"], payload["lines"], "whatever is shown, all lines are checked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_step_withdraws_and_says_what_came_of_it() {
+    let pages = Pages::new();
+    let answer = pages.post(&format!("/me/consents/{CARD}/withdraw"), &[]).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    let receipt = pages.get(&answer.location, "en").await.text;
+    assert!(receipt.contains("data-testid=\"certificate\""));
+    assert!(between(&receipt, "class=\"done\"", "</div>").contains("Library card"), "the receipt names the mandate");
+    let another = format!("/me/consents?withdrawn={}", "crt_00000000-0000-7000-8000-000000000000");
+    let strange = pages.get(&another, "en").await.text;
+    assert!(!strange.contains("class=\"done\""), "only one's own withdrawal is confirmed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_field_is_named_and_nothing_is_lost() {
+    let pages = Pages::new();
+    let long = "長".repeat(201);
+    let answer = pages.post("/me/data/blk_district", &[("value", &long)]).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer.text.contains("href=\"#value-blk_district\"") && answer.text.contains(&long));
+    assert_eq!(faults(&answer.text, "en"), Vec::<String>::new());
+    let long = "x".repeat(2_001);
+    let answer = pages.post("/me/footprint/1/object", &[("words", &long)]).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer.text.contains("href=\"#words\"") && answer.text.contains(&long));
+    assert_eq!(faults(&answer.text, "en"), Vec::<String>::new());
+    let answer = pages.post("/me/footprint/1/object", &[("words", &"a\r\n".repeat(900))]).await;
+    assert_eq!((answer.status, answer.location.as_str()), (StatusCode::SEE_OTHER, "/me/cases"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deactivated_the_portal_works_and_says_so() {
+    let pages = Pages::new();
+    pages.post("/me/account/deactivate", &[]).await;
+    for path in ["/me", "/me/footprint", "/me/consents", "/me/data", "/me/account"] {
+        let answer = pages.get(path, "en").await;
+        assert_eq!(answer.text.matches("action=\"/me/account/reactivate\"").count(), 1, "{path}");
+    }
+    assert!(!pages.get("/register", "en").await.text.contains("reactivate"));
+    pages.post("/me/account/reactivate", &[]).await;
+    assert!(!pages.get("/me", "en").await.text.contains("reactivate"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_register_says_where_a_mandate_stands() {
+    let pages = Pages::new();
+    let register = pages.get("/register", "en").await.text;
+    for (standing, title) in [("active", CARD), ("ending-soon", "mdt_short"), ("coming", "mdt_coming")] {
+        let section = between(&register, &format!("<h2 id=\"{standing}\""), "</section>");
+        assert!(section.contains(&format!("/register/mandates/{title}\"")), "{title} is {standing}");
+    }
+    pages.city.clock.advance(10 * DAY);
+    pages.city.app.tick().unwrap();
+    let register = pages.get("/register", "en").await.text;
+    let ended = between(&register, "<h2 id=\"ended\"", "</section>");
+    assert!(ended.contains("mdt_short") && ended.contains("/register/certificates/crt_"), "{ended}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_stands_beside_each_page() {
+    let pages = Pages::new();
+    let certificate = pages.city.app.register().certificates.keys().next().unwrap().to_string();
+    let mandate = format!("/register/mandates/{CARD}");
+    let service = format!("/register/services/{SERVICE}");
+    let certificate = format!("/register/certificates/{certificate}");
+    for path in [&mandate, &service, &certificate] {
+        let html = pages.get(path, "en").await.text;
+        assert!(html.contains(&format!("href=\"{path}.json\"")), "{path}");
+        let entry: Value = serde_json::from_str(&pages.get(&format!("{path}.json"), "en").await.text).unwrap();
+        assert!(path.ends_with(entry["id"].as_str().unwrap()) && entry["hash"].is_string() && entry["index"].is_u64());
+        assert!(html.contains(entry["hash"].as_str().unwrap()), "{path}");
+    }
+    for path in ["/register", "/register/services", "/register/processors", "/register/agencies", "/register/certificates"] {
+        assert!(pages.get(path, "en").await.text.contains(&format!("href=\"{path}.json\"")), "{path}");
+        let list: Value = serde_json::from_str(&pages.get(&format!("{path}.json"), "en").await.text).unwrap();
+        assert!(list.is_object(), "{path}");
+    }
+    assert_ne!(pages.resident, 0);
+}
