@@ -6,7 +6,7 @@ import { cpus } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { Tiles, equal, hex, openCheckpoint, openNote, parseVkey, utf8, verifyConsistency, verifyFootprint } from "../../verifier/index.js";
+import { Tiles, equal, hex, openCheckpoint, openNote, parseVkey, utf8, verifyConsistency, verifyFootprint, verifyInclusion } from "../../verifier/index.js";
 import { program, serve, threePorts, workDir } from "../lib/server.js";
 import { personas, releaseToken, service, signIn, subject } from "../lib/service.js";
 
@@ -75,10 +75,22 @@ class Wrong extends Error {}
 
 /** The signed promise that came with the data. */
 async function receipt(released) {
-  const note = await openNote(utf8(released.receipt ?? ""), [receiptKey]).catch(() => null);
-  const [, origin, index, hash] = note?.split("\n") ?? [];
-  if (origin !== "localhost/lanwan" || Number(index) !== released.log.index) throw new Wrong(`Data came without a good receipt: ${JSON.stringify(released)}`);
-  return { index: Number(index), hash: Buffer.from(hash, "base64") };
+  const [head, promise] = split(released.receipt ?? "");
+  const [, indexLine, leafLine, ...path] = head.split("\n");
+  const index = Number(indexLine?.replace("index ", ""));
+  const hash = Buffer.from(leafLine?.replace("leaf ", "") ?? "", "base64");
+  const note = await openNote(utf8(promise), [receiptKey]).catch(() => null);
+  const [, origin, start, leaves, root] = note?.split("\n") ?? [];
+  const proof = path.map((line) => Buffer.from(line, "base64"));
+  const covered = note && (await verifyInclusion(index - Number(start), Number(leaves), hash, proof, Buffer.from(root, "base64")).catch(() => false));
+  if (!covered || origin !== "localhost/lanwan" || index !== released.log.index) throw new Wrong(`Data came without a good receipt: ${JSON.stringify(released)}`);
+  return { index, hash };
+}
+
+/** The text before the first empty line and the one after it. */
+function split(text) {
+  const gap = text.indexOf("\n\n");
+  return gap < 0 ? ["", text] : [text.slice(0, gap), text.slice(gap + 2)];
 }
 
 const fetchBytes = async (path) => {

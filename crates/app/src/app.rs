@@ -1,21 +1,23 @@
 //! The pass: what is open while a server runs.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
 use usufruct_core::Time;
 use usufruct_core::id::AgencyId;
 use usufruct_core::logged::Recorder;
-use usufruct_core::ports::{Clock, Rng};
+use usufruct_core::ports::{Clock, Rng, random};
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Signer, Statement};
-use usufruct_log::{Ed25519Signer, Folder, Publisher, ReceiptSigner, VerifierKey};
+use usufruct_log::{
+    Cosigner, Ed25519Signer, Folder, MlDsaCosigner, Objects, ReceiptSigner, Signer as LogSigner, Transport, VerifierKey,
+};
 use usufruct_store::db::{Db, Options};
 use usufruct_store::{MIGRATIONS, keyrings, leaves, log_head};
 use usufruct_vault::{KeyFile, KeyTree, Keyring, Vault};
 
 use crate::ledger::Head;
-use crate::log_publisher::{CommittedLeaves, HeadRow};
+use crate::log_publisher::{Announced, LogPublisher};
 use crate::{Error, House};
 
 /// How a pass is set up.
@@ -35,6 +37,10 @@ pub struct Open {
     pub house: House,
     pub clock: Arc<dyn Clock>,
     pub rng: Arc<dyn Rng>,
+    /// Where the public files of the log are kept; `None` for the folder in the data directory.
+    pub objects: Option<Arc<dyn Objects>>,
+    /// How the log reaches its witnesses and mirrors; `None` for a process that publishes no checkpoint that needs them.
+    pub transport: Option<Arc<dyn Transport>>,
 }
 
 /// A running pass. Every use case is a method; all of them may be called from many threads.
@@ -48,7 +54,11 @@ pub struct App {
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) receipt_signer: ReceiptSigner,
     log_key: VerifierKey,
-    pub(crate) log_publisher: Mutex<Publisher<Folder, HeadRow>>,
+    pub(crate) objects: Arc<dyn Objects>,
+    pub(crate) log_publisher: Mutex<LogPublisher>,
+    pub(crate) announced: Mutex<Announced>,
+    pub(crate) announcing: Condvar,
+    pub(crate) upkeep_publishes: AtomicBool,
     pub(crate) automation: Signer,
     register: RwLock<(u64, Arc<Register>)>,
     /// Counts up inside the transaction of every statement, so that a decision made before it is not acted on after it.
@@ -63,22 +73,31 @@ pub(crate) const AUTOMATION: &str = "automation";
 impl App {
     /// Opens the pass: migrates the database, opens the vault, replays the register from the log's statements.
     pub fn open(open: Open) -> Result<Self, Error> {
-        let Open { config, house, clock, rng } = open;
+        let Open { config, house, clock, rng, objects, transport } = open;
         let url = config.database.clone().unwrap_or_else(|| house.database_url());
         let db = Db::open(&url, &Options::default())?;
         db.migrate(MIGRATIONS)?;
-        db.transaction("ensure log head", |tx| log_head::ensure(tx))?;
-        db.set_group(Box::new(Head::new()));
+        let holder: [u8; 16] = random(rng.as_ref());
+        db.transaction("take log head", move |tx| {
+            log_head::ensure(tx)?;
+            log_head::take(tx, &holder)
+        })?;
+        db.set_group(Box::new(Head::new(holder)));
         let (recorder, gate) = usufruct_core::logged::pair(rng.as_ref());
         let tree: Box<dyn KeyTree> = Box::new(open_tree(&house, rng.as_ref())?);
         let vault = Vault::new(tree, gate, rng.as_ref())?;
         let log_signer = Ed25519Signer::from_seed(&config.origin, &*house.seed("log", rng.as_ref())?)?;
+        let post_quantum = MlDsaCosigner::from_seed(&config.origin, &*house.seed("log-ml-dsa", rng.as_ref())?)?;
+        let keys = vec![log_signer.verifier_key().clone(), post_quantum.verifier_key().clone()];
         let log_key = log_signer.verifier_key().clone();
         let receipt_signer = ReceiptSigner::from_seed(&config.origin, &*house.seed("receipt", rng.as_ref())?)?;
-        let leaves = CommittedLeaves::new(&db)?;
-        let objects = Folder::open(house.log_dir())?;
-        let log_publisher =
-            Publisher::open(objects, HeadRow::new(&db), vec![Box::new(log_signer)], &config.origin, Some(&leaves))?;
+        let objects = match objects {
+            Some(objects) => objects,
+            None => Arc::new(Folder::open(house.log_dir())?),
+        };
+        let signers: Vec<Box<dyn LogSigner + Send + Sync>> = vec![Box::new(log_signer), Box::new(post_quantum)];
+        let log_publisher = LogPublisher::open(&db, Arc::clone(&objects), signers, keys, transport, &config.origin)?;
+        let announced = log_publisher.announced()?;
         let automation = house.signer(&config.operator, AUTOMATION, rng.as_ref())?;
         let app = Self {
             config,
@@ -90,7 +109,11 @@ impl App {
             recorder: Arc::new(recorder),
             receipt_signer,
             log_key,
+            objects,
             log_publisher: Mutex::new(log_publisher),
+            announced: Mutex::new(announced),
+            announcing: Condvar::new(),
+            upkeep_publishes: AtomicBool::new(false),
             automation,
             register: RwLock::new((0, Arc::new(Register::default()))),
             register_version: Arc::new(AtomicU64::new(0)),
@@ -100,6 +123,7 @@ impl App {
         let register = app.replay()?;
         app.make_keys(&register)?;
         app.set_register(register);
+        app.ask_witnesses_at_start()?;
         Ok(app)
     }
 
@@ -143,9 +167,9 @@ impl App {
         self.receipt_signer.verifier_key().to_string()
     }
 
-    /// The folder that is served under `/log`.
-    pub fn log_objects(&self) -> Result<Folder, Error> {
-        Ok(Folder::open(self.house.log_dir())?)
+    /// The public files of the log, which are served under `/log`.
+    pub fn log_objects(&self) -> &Arc<dyn Objects> {
+        &self.objects
     }
 
     /// The register and its version, for decisions that must still hold when they are written down.

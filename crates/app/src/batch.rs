@@ -80,10 +80,8 @@ impl App {
             lines.extend(written.into_iter().map(|(subject, waiting)| self.finish(&plan, subject, waiting)));
         }
         lines.extend(writing.into_iter().map(|(subject, waiting)| self.finish(&plan, subject, waiting)));
-        if mandate.body.gate == usufruct_core::mandate::GateLevel::Published
-            && let Some(last) = lines.iter().filter_map(|line| line.outcome.as_ref().ok()).map(|released| released.index).max()
-        {
-            self.publish_log_beyond(last)?;
+        if let Some(last) = lines.iter().filter_map(|line| line.outcome.as_ref().ok()).map(|released| released.index).max() {
+            self.wait_for_gate(mandate.body.gate, last)?;
         }
         Ok(BatchAnswer { lines })
     }
@@ -100,11 +98,11 @@ impl App {
 
     fn finish(&self, plan: &Plan<'_>, subject: &str, waiting: Result<Waiting, Error>) -> BatchLine {
         let outcome = waiting.and_then(|Waiting { case, placed }| {
-            let logged = placed.wait()?.logged(&self.recorder);
+            let (logged, commit) = placed.wait()?.logged(&self.recorder);
             if !case.clauses.is_empty() {
                 return Err(Error::Unpermitted(case.clauses));
             }
-            self.open_blocks(plan.register, plan.mandate, &case, &logged, plan.asked, subject, plan.now)
+            self.open_blocks(plan.register, plan.mandate, &case, (&logged, &commit), plan.asked, subject, plan.now)
         });
         // A decision that no longer holds is refused here: the caller asks again for that subject alone.
         let outcome = outcome.map_err(|error| match error {

@@ -96,8 +96,8 @@ impl App {
         let (vault, rng) = (Arc::clone(&self.vault), Arc::clone(&self.rng));
         let shared = Arc::clone(&register);
         let placed = self.db.transaction("lend blocks", move |tx| loan.run(tx, &vault, &shared, rng.as_ref()))?;
-        let logged = placed.logged(&self.recorder);
-        Ok(ConsentOutcome { grant: id, index: logged.index(), receipt: self.receipt(&logged, now)? })
+        let (logged, commit) = placed.logged(&self.recorder);
+        Ok(ConsentOutcome { grant: id, index: logged.index(), receipt: self.receipt(&commit, logged.index(), now)? })
     }
 }
 

@@ -25,6 +25,11 @@ pub enum Error {
     #[error("The register changed while the request was decided. Send the request again.")]
     Stale,
 
+    #[error(
+        "The log has not published this use in time, so nothing was released. Try again; the operator is told when witnesses are late."
+    )]
+    Unpublished,
+
     #[error("There is no such {what}. Check the name and try again.")]
     Unknown { what: &'static str },
 

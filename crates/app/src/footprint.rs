@@ -1,13 +1,14 @@
 //! Footprint: everything that happened to a resident's data, for her and nobody else.
 
 use usufruct_core::event::Event;
+use usufruct_log::TlogProof;
 use usufruct_store::lines;
 use zeroize::Zeroizing;
 
 use crate::{App, Error};
 
 /// Most lines read at once.
-const MOST_LINES: usize = 5_000;
+const PAGE: usize = 5_000;
 
 /// A resident's footprint, oldest line first.
 pub struct Footprint {
@@ -33,7 +34,16 @@ impl App {
     /// Reads and opens a resident's lines.
     pub fn footprint(&self, resident: u64) -> Result<Footprint, Error> {
         let keyring = self.keyring(resident)?;
-        let stored = self.db.read(|conn| lines::of_resident(conn, resident, 0, MOST_LINES))?;
+        let mut stored = Vec::new();
+        loop {
+            let from = stored.last().map_or(0, |line: &lines::Line| line.n + 1);
+            let page = self.db.read(|conn| lines::of_resident(conn, resident, from, PAGE))?;
+            let is_last = page.len() < PAGE;
+            stored.extend(page);
+            if is_last {
+                break;
+            }
+        }
         let lines = stored
             .into_iter()
             .map(|line| {
@@ -50,6 +60,15 @@ impl App {
                 }
             })
             .collect();
-        Ok(Footprint { lines, tag_key: Zeroizing::new(*keyring.tag_key()), published_size: self.published_size()? })
+        Ok(Footprint { lines, tag_key: Zeroizing::new(*keyring.tag_key()), published_size: self.published_size() })
+    }
+
+    /// The proof of line `n` with its opening, `T || r || event`, as `extra`; `None` until a public checkpoint covers it.
+    pub fn footprint_proof(&self, resident: u64, n: u64) -> Result<Option<TlogProof>, Error> {
+        let keyring = self.keyring(resident)?;
+        let line = self.db.read(|conn| lines::of_resident(conn, resident, n, 1))?.into_iter().find(|line| line.n == n);
+        let line = line.ok_or(Error::Unknown { what: "line" })?;
+        let opening = keyring.open_line(n, &line.sealed)?;
+        self.log_proof(line.index, Some([&keyring.tag(n)[..], &opening].concat()))
     }
 }

@@ -7,17 +7,24 @@ use std::sync::Arc;
 use usufruct_core::event::{Event, commitment, leaf};
 use usufruct_core::logged::{Logged, Recorder};
 use usufruct_core::ports::{Rng, random};
+use usufruct_log::{Hash, leaf_hash};
 use usufruct_store::db::{self, Connection, Group, Tx};
 use usufruct_store::{leaves, lines, log_head};
 use usufruct_vault::Keyring;
 
 use crate::Error;
+use crate::receipt::Commit;
 
 /// The log head while a batch of transactions runs: the next leaf number and the last event of each resident touched.
 pub(crate) struct Head {
+    /// The mark of this process in the row of the head.
+    holder: [u8; 16],
     begin: u64,
     size: u64,
     job_size: u64,
+    /// The running commit and the hashes of its leaves so far.
+    commit: Arc<Commit>,
+    leaf_hashes: Vec<Hash>,
     chains: HashMap<u64, Chain>,
     /// What `chains` held before the running job, to go back to when the job fails.
     undo: Vec<(u64, Option<Chain>)>,
@@ -39,11 +46,30 @@ pub(crate) struct Placed {
     opening: [u8; 32],
     tag: [u8; 32],
     index: u64,
+    commit: Arc<Commit>,
 }
 
 impl Head {
-    pub fn new() -> Self {
-        Self { begin: 0, size: 0, job_size: 0, chains: HashMap::new(), undo: Vec::new() }
+    pub fn new(holder: [u8; 16]) -> Self {
+        Self {
+            holder,
+            begin: 0,
+            size: 0,
+            job_size: 0,
+            commit: Arc::default(),
+            leaf_hashes: Vec::new(),
+            chains: HashMap::new(),
+            undo: Vec::new(),
+        }
+    }
+}
+
+impl Head {
+    fn add(&mut self, connection: &mut dyn Connection, leaf: &[u8]) -> Result<(), db::Error> {
+        leaves::insert(connection, self.size, leaf)?;
+        self.leaf_hashes.push(leaf_hash(leaf));
+        self.size += 1;
+        Ok(())
     }
 }
 
@@ -52,12 +78,13 @@ impl Group for Head {
         if self.chains.len() > MOST_CHAINS {
             self.chains.clear();
         }
-        let size = log_head::lock(connection)?;
+        let size = log_head::lock(connection, &self.holder)?;
         if size != self.begin.max(self.size) {
             // Another node wrote since our last batch.
             self.chains.clear();
         }
         (self.begin, self.size, self.job_size) = (size, size, size);
+        (self.commit, self.leaf_hashes) = (Commit::new(size), Vec::new());
         self.undo.clear();
         Ok(())
     }
@@ -69,6 +96,7 @@ impl Group for Head {
 
     fn rollback(&mut self) {
         self.size = self.job_size;
+        self.leaf_hashes.truncate((self.size - self.begin) as usize);
         for (resident, before) in self.undo.drain(..).rev() {
             match before {
                 Some(chain) => self.chains.insert(resident, chain),
@@ -78,6 +106,7 @@ impl Group for Head {
     }
 
     fn before_commit(&mut self, connection: &mut dyn Connection) -> Result<(), db::Error> {
+        self.commit.close(std::mem::take(&mut self.leaf_hashes));
         if self.size == self.begin || log_head::advance(connection, self.begin, self.size)? {
             Ok(())
         } else {
@@ -119,21 +148,19 @@ pub(crate) fn place(tx: &mut Tx<'_>, keyring: &Keyring, mut event: Event, rng: &
     let opening: [u8; 32] = random(rng);
     let commitment = commitment(&opening, &encoded);
     let tag = keyring.tag(event.n);
-    leaves::insert(connection, index, &leaf(&commitment, &tag))?;
+    head.add(connection, &leaf(&commitment, &tag))?;
     let sealed = keyring.seal_line(event.n, &[&opening[..], &encoded].concat(), rng);
     lines::insert(connection, resident, &lines::Line { n: event.n, index, sealed }, &commitment)?;
     head.undo.push((resident, known));
     head.chains.insert(resident, Chain { next: event.n + 1, last: Some(commitment) });
-    head.size += 1;
-    Ok(Placed { event, opening, tag, index })
+    Ok(Placed { event, opening, tag, index, commit: Arc::clone(&head.commit) })
 }
 
-/// Adds a public statement leaf and tells its number.
-pub(crate) fn place_statement(tx: &mut Tx<'_>, leaf: &[u8]) -> Result<u64, Error> {
+/// Adds a leaf that is no resident's, a public statement or filler, and tells its number.
+pub(crate) fn place_leaf(tx: &mut Tx<'_>, leaf: &[u8]) -> Result<u64, Error> {
     let (head, connection) = tx.group_and_connection::<Head>()?;
     let index = head.size;
-    leaves::insert(connection, index, leaf)?;
-    head.size += 1;
+    head.add(connection, leaf)?;
     Ok(index)
 }
 
@@ -146,8 +173,8 @@ pub(crate) fn forget_chain(tx: &mut Tx<'_>, resident: u64) -> Result<(), Error> 
 }
 
 impl Placed {
-    /// States that the event's transaction is durable.
-    pub fn logged(self, recorder: &Arc<Recorder>) -> Logged {
-        recorder.record(self.event, self.opening, self.tag, self.index)
+    /// States that the event's transaction is durable, and hands over the commit that its receipt is made of.
+    pub fn logged(self, recorder: &Arc<Recorder>) -> (Logged, Arc<Commit>) {
+        (recorder.record(self.event, self.opening, self.tag, self.index), self.commit)
     }
 }

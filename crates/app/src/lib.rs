@@ -19,6 +19,8 @@ mod log_publisher;
 mod mark;
 mod preview;
 mod publish;
+mod publish_verifier;
+mod receipt;
 mod release;
 mod session;
 mod sign_in;

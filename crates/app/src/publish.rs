@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 use usufruct_core::draft::Problem;
 use usufruct_core::id::{AgencyId, MandateId, NoticeId, StatusChangeId};
 use usufruct_core::lifecycle::State;
+use usufruct_core::log_terms::LogTerms;
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Signer, Statement, StatementKind};
 use usufruct_core::time::MINUTE;
 use usufruct_core::{Digest, Text, Time};
 
-use crate::ledger::place_statement;
+use crate::ledger::place_leaf;
 use crate::{App, Error};
 
 /// What is published together: all of it or nothing.
@@ -42,6 +43,11 @@ impl App {
             let message = "The statement is dated in the future. Date it with the present time.".to_owned();
             return Err(Error::Unlawful(vec![Problem { field: "at".to_owned(), rule: "future", message }]));
         }
+        for statement in publication.statements.iter().filter(|statement| statement.kind == StatementKind::Log) {
+            if let Ok(terms) = LogTerms::read(&statement.body) {
+                self.check_terms(&terms)?;
+            }
+        }
         let _guard = self.publishing();
         let base = self.register();
         let version = Arc::clone(&self.register_version);
@@ -51,7 +57,7 @@ impl App {
             let mut register: Register = (*base).clone();
             let mut indices = Vec::with_capacity(statements.len());
             for statement in &statements {
-                let index = place_statement(tx, &statement.leaf()?)?;
+                let index = place_leaf(tx, &statement.leaf()?)?;
                 register.apply(statement, index).map_err(Error::Unlawful)?;
                 indices.push(index);
             }

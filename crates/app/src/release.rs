@@ -19,10 +19,9 @@ use usufruct_vault::{Keyring, Subject};
 use zeroize::Zeroizing;
 
 use crate::ledger::{Placed, place};
+use crate::receipt::Commit;
 use crate::{App, Error, block_names};
 
-/// Promised time until a published checkpoint covers a receipt, in seconds.
-pub(crate) const MERGE_DELAY_SECONDS: u64 = 60;
 /// How often a decision is made again when the register or the grant moved under it.
 const ATTEMPTS: usize = 8;
 
@@ -107,12 +106,12 @@ impl App {
         let event = event(&asked, mandate, &case, request.actor, None, now);
         let place_case = PlaceCase::new(self, version, &case, mandate, event, now);
         let placed = self.db.transaction("record use", move |tx| place_case.run(tx))?;
-        let logged = placed.logged(&self.recorder);
+        let (logged, commit) = placed.logged(&self.recorder);
         if !case.clauses.is_empty() {
             return Err(Error::Unpermitted(case.clauses));
         }
         self.wait_for_gate(mandate.body.gate, logged.index())?;
-        self.open_blocks(&register, mandate, &case, &logged, &asked, &request.subject, now)
+        self.open_blocks(&register, mandate, &case, (&logged, &commit), &asked, &request.subject, now)
     }
 
     /// The resident behind a pseudonym and what the store holds about her under a mandate, as one state of the database.
@@ -169,7 +168,7 @@ impl App {
         register: &Register,
         mandate: &Entry<Mandate>,
         case: &Case,
-        logged: &Logged,
+        (logged, commit): (&Logged, &Commit),
         request: &Request,
         subject: &str,
         now: Time,
@@ -194,21 +193,15 @@ impl App {
             blocks: opened,
             until: mandate.body.keep_until(now),
             index: logged.index(),
-            receipt: self.receipt(logged, now)?,
+            receipt: self.receipt(commit, logged.index(), now)?,
         })
     }
 
-    /// The signed receipt of a logged event.
-    pub(crate) fn receipt(&self, logged: &Logged, now: Time) -> Result<String, Error> {
-        let leaf_hash = usufruct_log::leaf_hash(&logged.leaf());
-        let time_us = now.micros().max(0).unsigned_abs();
-        Ok(self.receipt_signer.sign(logged.index(), leaf_hash, time_us, MERGE_DELAY_SECONDS)?.to_string())
-    }
-
-    fn wait_for_gate(&self, gate: GateLevel, index: u64) -> Result<(), Error> {
+    pub(crate) fn wait_for_gate(&self, gate: GateLevel, index: u64) -> Result<(), Error> {
         match gate {
             GateLevel::Durable => Ok(()),
-            GateLevel::Published => self.publish_log_beyond(index),
+            GateLevel::Published => self.publish_log_beyond(index, false),
+            GateLevel::Witnessed => self.publish_log_beyond(index, true),
         }
     }
 }

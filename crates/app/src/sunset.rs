@@ -124,6 +124,6 @@ impl App {
     pub fn tick(self: &Arc<Self>) -> Result<(), Error> {
         self.run_sunsets()?;
         self.finish_erasures()?;
-        self.publish_log()
+        if self.is_publication_due()? { self.publish_log() } else { Ok(()) }
     }
 }

@@ -74,8 +74,8 @@ impl App {
             let keyring = renew_pseudonyms(tx, &vault, resident, &sectors, rng.as_ref())?;
             place(tx, &keyring, event.clone(), rng.as_ref())
         })?;
-        let logged = placed.logged(&self.recorder);
-        let receipt = self.receipt(&logged, now)?;
+        let (logged, commit) = placed.logged(&self.recorder);
+        let receipt = self.receipt(&commit, logged.index(), now)?;
         self.finish_withdrawal(resident, entry.number, &erasure)?;
         Ok(Withdrawn { certificate, index: logged.index(), receipt })
     }

@@ -39,7 +39,14 @@ fn sweep(template: &Path, at: &str, step: impl Fn(&App) -> Result<(), Error>, ch
             let rng = Arc::new(Exhausted(SeededRng::new(1_000 + draws), AtomicI64::new(i64::MAX)));
             let house = House::open(dir.path()).unwrap();
             let config = Config { origin: "city.test/log".into(), database: None, operator: OPERATOR.parse().unwrap() };
-            let open = Open { config, house, clock: clock as Arc<dyn Clock>, rng: Arc::clone(&rng) as Arc<dyn Rng> };
+            let open = Open {
+                config,
+                house,
+                clock: clock as Arc<dyn Clock>,
+                rng: Arc::clone(&rng) as Arc<dyn Rng>,
+                objects: None,
+                transport: None,
+            };
             let app = App::open(open).unwrap();
             rng.1.store(i64::try_from(draws).unwrap(), Ordering::SeqCst);
             matches!(catch_unwind(AssertUnwindSafe(|| step(&app))), Ok(Ok(())))

@@ -11,6 +11,9 @@ use crate::{Digest, Time};
 /// Length of an event leaf in bytes.
 pub const LEAF_LEN: usize = 66;
 
+/// What an event leaf begins with.
+pub const LEAF_PREFIX: [u8; 2] = [1, 2];
+
 /// What kind of thing happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -226,9 +229,17 @@ pub fn tag(tag_key: &[u8; 32], n: u64) -> [u8; 32] {
 /// The 66 bytes of an event leaf.
 pub fn leaf(commitment: &[u8; 32], tag: &[u8; 32]) -> [u8; LEAF_LEN] {
     let mut leaf = [0; LEAF_LEN];
-    leaf[..2].copy_from_slice(&[1, 2]);
+    leaf[..2].copy_from_slice(&LEAF_PREFIX);
     leaf[2..34].copy_from_slice(commitment);
     leaf[34..].copy_from_slice(tag);
+    leaf
+}
+
+/// A leaf that looks like an event and is none: 64 random bytes take the places of commitment and tag.
+pub fn filler_leaf(random: &[u8; 64]) -> [u8; LEAF_LEN] {
+    let mut leaf = [0; LEAF_LEN];
+    leaf[..2].copy_from_slice(&LEAF_PREFIX);
+    leaf[2..].copy_from_slice(random);
     leaf
 }
 

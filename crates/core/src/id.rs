@@ -88,6 +88,8 @@ ids! {
     ContractId = "ctr";
     /// The permission for one resident's data under one mandate.
     GrantId = "grt";
+    /// The terms of the log.
+    LogId = "log";
     /// The published power to use data for one purpose until a date.
     MandateId = "mdt";
     /// What a resident is told before data is used.
@@ -98,6 +100,8 @@ ids! {
     StatusChangeId = "sta";
     /// One access to data.
     UseId = "use";
+    /// The verifier that is served to browsers.
+    VerifierId = "ver";
 }
 
 fn well_formed(text: &str, prefix: &str) -> bool {

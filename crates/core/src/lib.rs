@@ -16,6 +16,7 @@ pub mod hash;
 pub mod id;
 pub mod jcs;
 pub mod lifecycle;
+pub mod log_terms;
 pub mod logged;
 pub mod mandate;
 pub mod notice;
@@ -27,6 +28,7 @@ pub mod status;
 pub mod text;
 pub mod time;
 pub mod validate;
+pub mod verifier;
 
 pub use hash::Digest;
 pub use text::Text;

@@ -173,6 +173,7 @@ pub enum AutomatedDecision {
 pub enum GateLevel {
     Durable,
     Published,
+    Witnessed,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -271,7 +272,7 @@ impl Mandate {
         let automated =
             [("none", AutomatedDecision::None), ("sole", AutomatedDecision::Sole), ("support", AutomatedDecision::Support)];
         let automated_decision = draft.word("automated_decision", &automated, "Say whether a machine decides.");
-        let gates = [("durable", GateLevel::Durable), ("published", GateLevel::Published)];
+        let gates = [("durable", GateLevel::Durable), ("published", GateLevel::Published), ("witnessed", GateLevel::Witnessed)];
         let gate = draft.word("gate", &gates, "Say how far the log must be before data leaves.");
         let reasons = draft.objects("reasons", "List the reasons an official may give for a use.", |reason| {
             let code = reason.string("code", 40, "Give the reason a short code.");

@@ -13,12 +13,14 @@ use crate::contract::Contract;
 use crate::draft::Problem;
 use crate::id::{AgencyId, BlockId, CertificateId, ContractId, MandateId, ServiceId};
 use crate::lifecycle::State;
+use crate::log_terms::LogTerms;
 use crate::mandate::Mandate;
 use crate::notice::Notice;
 use crate::service::Service;
 use crate::statement::{Statement, StatementKind};
 use crate::status::StatusChange;
 use crate::validate;
+use crate::verifier::VerifierRelease;
 use crate::{Digest, Text, Time};
 
 /// Everything the log's statements say exists.
@@ -32,6 +34,10 @@ pub struct Register {
     pub notices: BTreeMap<Digest, Entry<Notice>>,
     pub contracts: BTreeMap<ContractId, Entry<Contract>>,
     pub certificates: BTreeMap<CertificateId, Entry<Certificate>>,
+    /// The terms of the log, once they are published.
+    pub log: Option<Entry<LogTerms>>,
+    /// The verifier that is served, once its hashes are published.
+    pub verifier: Option<Entry<VerifierRelease>>,
     /// Which mandate a revision hash belongs to, for every revision ever.
     revisions: BTreeMap<Digest, (MandateId, u64)>,
     operator: Option<AgencyId>,
@@ -71,10 +77,12 @@ pub(crate) enum Content {
     Block(BlockId, DataBlock),
     Certificate(CertificateId, Certificate),
     Contract(ContractId, Contract),
+    Log(LogTerms),
     Mandate(MandateId, Box<Mandate>),
     Notice(Notice),
     Service(ServiceId, Service),
     Status(StatusChange),
+    Verifier(VerifierRelease),
 }
 
 impl Register {
@@ -97,6 +105,7 @@ impl Register {
             Content::Block(id, body) => put(&mut self.blocks, id, body, &make, State::Active),
             Content::Certificate(id, body) => put(&mut self.certificates, id, body, &make, State::Published),
             Content::Contract(id, body) => put(&mut self.contracts, id, body, &make, State::Draft),
+            Content::Log(body) => put_sole(&mut self.log, body, &make),
             Content::Mandate(id, body) => {
                 self.revisions.insert(hash, (id.clone(), statement.rev));
                 put(&mut self.mandates, id, *body, &make, State::Draft);
@@ -108,6 +117,7 @@ impl Register {
                 put(&mut self.services, id, body, &make, state);
             }
             Content::Status(change) => self.step(&change, statement.at, index),
+            Content::Verifier(body) => put_sole(&mut self.verifier, body, &make),
         }
         self.last_at = statement.at;
         Ok(())
@@ -175,13 +185,18 @@ impl Register {
             let entry = map.get(&id.parse().ok()?)?;
             Some((entry.rev, entry.hash))
         }
+        fn sole<T>(entry: Option<&Entry<T>>, id: &str) -> Option<(u64, Digest)> {
+            entry.filter(|entry| entry.id == id).map(|entry| (entry.rev, entry.hash))
+        }
         let present = match kind {
             StatementKind::Agency => of(&self.agencies, id),
             StatementKind::Certificate => of(&self.certificates, id),
             StatementKind::Contract => of(&self.contracts, id),
             StatementKind::DataBlock => of(&self.blocks, id),
+            StatementKind::Log => sole(self.log.as_ref(), id),
             StatementKind::Mandate => of(&self.mandates, id),
             StatementKind::Service => of(&self.services, id),
+            StatementKind::Verifier => sole(self.verifier.as_ref(), id),
             StatementKind::Notice | StatementKind::StatusChange => None,
         };
         present.map_or((1, None), |(rev, hash)| (rev + 1, Some(hash)))
@@ -210,13 +225,22 @@ struct Make<'a> {
 }
 
 fn put<K: Ord, T>(map: &mut BTreeMap<K, Entry<T>>, id: K, body: T, make: &Make<'_>, state: State) {
-    let (number, mut history) = match map.remove(&id) {
+    let entry = next(map.remove(&id), body, make, state);
+    map.insert(id, entry);
+}
+
+fn put_sole<T>(place: &mut Option<Entry<T>>, body: T, make: &Make<'_>) {
+    *place = Some(next(place.take(), body, make, State::Active));
+}
+
+fn next<T>(old: Option<Entry<T>>, body: T, make: &Make<'_>, state: State) -> Entry<T> {
+    let (number, mut history) = match old {
         Some(old) => (old.number, old.history),
         None => (make.index, Vec::new()),
     };
     let reason = Text::new("A revision was published.", "發布新版本。");
     history.push(Step { to: state, at: make.statement.at, index: make.index, reason });
-    let entry = Entry {
+    Entry {
         id: make.statement.id.clone(),
         rev: make.statement.rev,
         hash: make.hash,
@@ -226,6 +250,5 @@ fn put<K: Ord, T>(map: &mut BTreeMap<K, Entry<T>>, id: K, body: T, make: &Make<'
         since: make.statement.at,
         body,
         history,
-    };
-    map.insert(id, entry);
+    }
 }

@@ -44,10 +44,12 @@ pub enum StatementKind {
     Certificate,
     Contract,
     DataBlock,
+    Log,
     Mandate,
     Notice,
     Service,
     StatusChange,
+    Verifier,
 }
 
 /// One signature over a statement.

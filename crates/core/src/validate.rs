@@ -8,14 +8,16 @@ use crate::block::DataBlock;
 use crate::certificate::Certificate;
 use crate::contract::Contract;
 use crate::draft::Problem;
-use crate::id::{AgencyId, BlockId, ContractId, MandateId, NoticeId, ServiceId, StatusChangeId};
+use crate::id::{AgencyId, BlockId, ContractId, LogId, MandateId, NoticeId, ServiceId, StatusChangeId, VerifierId};
 use crate::lifecycle::{Guard, Lifecycle, State, guard};
+use crate::log_terms::LogTerms;
 use crate::mandate::{Mandate, MandateKind};
 use crate::notice::Notice;
 use crate::register::{Content, Entry, Register};
 use crate::service::Service;
 use crate::statement::{Approval, Statement, StatementKind};
 use crate::status::StatusChange;
+use crate::verifier::VerifierRelease;
 use crate::{Digest, Time};
 
 /// The role of keys that no person holds. They can end and withhold power, never give it.
@@ -34,10 +36,12 @@ pub(crate) fn statement(register: &Register, statement: &Statement) -> Result<(C
         StatementKind::Certificate => certificate(register, statement, &hash, &mut problems),
         StatementKind::Contract => contract(register, statement, &hash, &mut problems),
         StatementKind::DataBlock => block(register, statement, &hash, &mut problems),
+        StatementKind::Log => log(register, statement, &hash, &mut problems),
         StatementKind::Mandate => mandate_statement(register, statement, &hash, &mut problems),
         StatementKind::Notice => notice(register, statement, &hash, &mut problems),
         StatementKind::Service => service(register, statement, &hash, &mut problems),
         StatementKind::StatusChange => status(register, statement, &hash, &mut problems),
+        StatementKind::Verifier => verifier(register, statement, &hash, &mut problems),
     };
     match content {
         Some(content) if problems.is_empty() => Ok((content, hash)),
@@ -123,10 +127,12 @@ fn envelope(register: &Register, statement: &Statement, problems: &mut Vec<Probl
         StatementKind::Certificate => crate::id::CertificateId::from_str(&statement.id).is_ok(),
         StatementKind::Contract => ContractId::from_str(&statement.id).is_ok(),
         StatementKind::DataBlock => BlockId::from_str(&statement.id).is_ok(),
+        StatementKind::Log => LogId::from_str(&statement.id).is_ok(),
         StatementKind::Mandate => MandateId::from_str(&statement.id).is_ok(),
         StatementKind::Notice => NoticeId::from_str(&statement.id).is_ok(),
         StatementKind::Service => ServiceId::from_str(&statement.id).is_ok(),
         StatementKind::StatusChange => StatusChangeId::from_str(&statement.id).is_ok(),
+        StatementKind::Verifier => VerifierId::from_str(&statement.id).is_ok(),
     };
     if !well_formed {
         problems.push(problem(
@@ -248,6 +254,34 @@ fn contract(register: &Register, statement: &Statement, hash: &Digest, problems:
         }
     }
     Some(Content::Contract(id, body))
+}
+
+fn log(register: &Register, statement: &Statement, hash: &Digest, problems: &mut Vec<Problem>) -> Option<Content> {
+    speaks_for_operator(register, statement, hash, 2, problems);
+    let body = keep(LogTerms::read(&statement.body), problems)?;
+    if let Some(present) = &register.log {
+        one_only(&present.id, statement, problems);
+        if present.body.origin != body.origin {
+            problems.push(problem("origin", "changed", "A log keeps its name for ever. Begin another log instead.".into()));
+        }
+    }
+    Some(Content::Log(body))
+}
+
+fn verifier(register: &Register, statement: &Statement, hash: &Digest, problems: &mut Vec<Problem>) -> Option<Content> {
+    speaks_for_operator(register, statement, hash, 1, problems);
+    let body = keep(VerifierRelease::read(&statement.body), problems)?;
+    if let Some(present) = &register.verifier {
+        one_only(&present.id, statement, problems);
+    }
+    Some(Content::Verifier(body))
+}
+
+/// There is one of its kind, and what comes after it is its next revision.
+fn one_only(present: &str, statement: &Statement, problems: &mut Vec<Problem>) {
+    if present != statement.id {
+        problems.push(problem("id", "second", format!("There is `{present}` already. Publish its next revision.")));
+    }
 }
 
 fn mandate_statement(register: &Register, statement: &Statement, hash: &Digest, problems: &mut Vec<Problem>) -> Option<Content> {

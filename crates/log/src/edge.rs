@@ -29,6 +29,10 @@ impl Edge {
         self.frontier.size()
     }
 
+    pub(crate) fn frontier(&self) -> &Frontier {
+        &self.frontier
+    }
+
     pub(crate) fn root(&self) -> Hash {
         self.frontier.root()
     }

@@ -9,6 +9,19 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A witness says that it has seen more of this log than there is, and does not show it.
+    #[error(
+        "{witness} says that it has cosigned {size} leaves of this log, but the head has {head}. Find out whether this log was rolled back before it signs anything."
+    )]
+    Ahead {
+        /// The address of the witness.
+        witness: String,
+        /// The size it says it has cosigned.
+        size: u64,
+        /// The size of the head.
+        head: u64,
+    },
+
     /// The clock shows less than at the last signature.
     #[error(
         "The clock shows {now}, but the last checkpoint was signed at {last} (seconds since 1970). Set the clock right, then start again."
@@ -122,6 +135,12 @@ pub enum Error {
     #[error("The note carries no signature by a known key. Check which key you trust, or fetch the note again.")]
     Unsigned,
 
+    /// Too few witnesses have signed.
+    #[error(
+        "The checkpoint lacks cosignatures that the policy asks for. Fetch it again later, or ask the operator which witnesses are late."
+    )]
+    Unwitnessed,
+
     /// A signature of a known key is wrong.
     #[error("The signature by {name} is wrong. Do not use this note, and keep a copy of it.")]
     WrongSignature {
@@ -141,6 +160,8 @@ pub enum Part {
     Leaves,
     /// The hash tiles.
     Tiles,
+    /// What a witness has seen.
+    Witness,
 }
 
 impl Error {
@@ -165,6 +186,7 @@ impl fmt::Display for Part {
             Self::Head => "head",
             Self::Leaves => "leaves",
             Self::Tiles => "tiles",
+            Self::Witness => "witness",
         })
     }
 }

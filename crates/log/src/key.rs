@@ -6,6 +6,7 @@ use std::str::FromStr;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
+use crate::cosignature::CosignatureVerifier;
 use crate::error::{Error, Result};
 use crate::hash::sha256;
 use crate::note::{Signer, Verifier, check_name};
@@ -87,6 +88,14 @@ impl VerifierKey {
     /// The public key itself.
     pub fn key(&self) -> &[u8] {
         &self.key
+    }
+
+    /// The verifier of this key, of type 0x01, 0x04 or 0x06.
+    pub fn any_verifier(&self) -> Result<Box<dyn Verifier + Send + Sync>> {
+        match self.kind {
+            SignatureType::Ed25519 => Ok(Box::new(Ed25519Verifier::new(self.clone())?)),
+            _ => Ok(Box::new(CosignatureVerifier::new(self.clone())?)),
+        }
     }
 
     /// The verifier of this key; an error if the type is not plain Ed25519.

@@ -30,6 +30,7 @@
 #![warn(missing_docs)]
 
 pub mod checkpoint;
+pub mod cosignature;
 mod edge;
 mod error;
 pub mod hash;
@@ -38,6 +39,7 @@ mod key;
 pub mod merkle;
 pub mod note;
 mod objects;
+pub mod policy;
 pub mod proof;
 mod publisher;
 mod reader;
@@ -45,8 +47,11 @@ mod receipt;
 mod recover;
 mod text;
 pub mod tile;
+mod transport;
+pub mod witnessing;
 
 pub use checkpoint::Checkpoint;
+pub use cosignature::{CosignatureVerifier, Cosigner, Ed25519Cosigner, MlDsaCosigner};
 pub use error::{Error, Part, Result};
 pub use hash::{Hash, empty_root, leaf_hash, node_hash};
 pub use head::{Head, MemoryHead, SignedHead};
@@ -54,8 +59,10 @@ pub use key::{Ed25519Signer, Ed25519Verifier, SignatureType, VerifierKey};
 pub use merkle::Frontier;
 pub use note::{Note, NoteSignature, Signer, Verifier};
 pub use objects::{Folder, Memory, Objects};
+pub use policy::{Policy, PolicyLog, PolicyWitness};
 pub use proof::{HashReader, TlogProof};
 pub use publisher::{LeafSource, Publisher, rebuild_tiles};
 pub use reader::{Reader, Source, TileHashes};
-pub use receipt::{Receipt, ReceiptSigner, ReceiptVerifier};
+pub use receipt::{Promise, Receipt, ReceiptFile, ReceiptSigner, ReceiptVerifier, SignedPromise};
 pub use tile::Tile;
+pub use transport::{Response, Transport};

@@ -14,6 +14,11 @@ pub trait Objects: Send + Sync {
     /// Stores an immutable object. Storing the same bytes again is fine, other bytes are an [`Error::Conflict`].
     fn put(&self, path: &str, bytes: &[u8]) -> Result<()>;
 
+    /// Stores immutable objects, all of them durable when it returns.
+    fn put_all(&self, objects: &[(String, Vec<u8>)]) -> Result<()> {
+        objects.iter().try_for_each(|(path, bytes)| self.put(path, bytes))
+    }
+
     /// Stores or overwrites an object in one step. Only for the `checkpoint`, and for a tile that was proven to be
     /// damaged.
     fn replace(&self, path: &str, bytes: &[u8]) -> Result<()>;

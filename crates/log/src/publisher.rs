@@ -3,11 +3,14 @@
 use crate::checkpoint::{self, Checkpoint};
 use crate::edge::{Edge, levels_root};
 use crate::error::{Error, Part, Result};
+use crate::hash::{Hash, leaf_hash};
 use crate::head::{Head, SignedHead};
+use crate::merkle::Frontier;
 use crate::note::{Note, Signer, Verifier};
 use crate::objects::Objects;
 use crate::reader::fetch_edge;
 use crate::recover;
+use crate::tile::{FULL, Kind, Tile, parse_bundle};
 
 /// The entries that have been given an index, as the database holds them. Tiles can always be rebuilt from it.
 pub trait LeafSource {
@@ -72,6 +75,11 @@ impl<O: Objects, H: Head> Publisher<O, H> {
         Ok(self.state()?.head.as_ref())
     }
 
+    /// Whether the public checkpoint is known to be that of the head.
+    pub fn is_announced(&self) -> Result<bool> {
+        Ok(self.state()?.announced)
+    }
+
     /// Where the public files are.
     pub fn objects(&self) -> &O {
         &self.objects
@@ -94,6 +102,8 @@ impl<O: Objects, H: Head> Publisher<O, H> {
     pub fn commit(&mut self, leaves: impl IntoIterator<Item = (u64, Vec<u8>)>, time: u64) -> Result<SignedHead> {
         let mut state = self.state.take().ok_or(Error::Stopped)?;
         let old_size = state.edge.size();
+        let before = state.edge.frontier().clone();
+        let mut staged = Vec::new();
         if let Some(head) = state.head.as_ref().filter(|head| head.time > time) {
             return Err(Error::ClockBack { last: head.time, now: time });
         }
@@ -101,14 +111,16 @@ impl<O: Objects, H: Head> Publisher<O, H> {
             if index != state.edge.size() {
                 return Err(Error::Gap { expected: state.edge.size(), found: index });
             }
-            state.edge.append(&leaf, |tile, bytes| self.objects.put(&tile.to_string(), bytes))?;
+            state.edge.append(&leaf, |tile, bytes| {
+                staged.push((tile, bytes.to_vec()));
+                Ok(())
+            })?;
         }
         let head = match state.head {
             Some(head) if head.size == state.edge.size() => head,
             old => {
-                for (tile, bytes) in state.edge.partials_since(old_size) {
-                    self.objects.put(&tile.to_string(), &bytes)?;
-                }
+                staged.extend(state.edge.partials_since(old_size));
+                self.stage(staged, before, state.edge.root())?;
                 let new = self.sign(&state.edge, time)?;
                 if !self.head.swap(old.as_ref(), &new)? {
                     return Err(Error::Moved);
@@ -136,6 +148,34 @@ impl<O: Objects, H: Head> Publisher<O, H> {
         self.objects.replace(checkpoint::PATH, note)?;
         self.state = Some(State { announced: true, ..state });
         Ok(())
+    }
+
+    /// Makes the new tiles durable under their final names, to which nothing public refers yet, and takes a second look:
+    /// what is stored must be what was meant, and the stored entries must lead to the root by a way of their own.
+    fn stage(&self, staged: Vec<(Tile, Vec<u8>)>, mut frontier: Frontier, root: Hash) -> Result<()> {
+        let (tiles, named): (Vec<Tile>, Vec<(String, Vec<u8>)>) =
+            staged.into_iter().map(|(tile, bytes)| (tile, (tile.to_string(), bytes))).unzip();
+        self.objects.put_all(&named)?;
+        let wrong =
+            |path: &str| Err(Error::contradiction(Part::Leaves, Part::Tiles, format!("{path} was stored with other bytes")));
+        for (tile, (path, meant)) in tiles.iter().zip(&named) {
+            let stored = self.objects.fetch(path)?.ok_or_else(|| Error::Missing { path: path.clone() })?;
+            if stored != *meant {
+                return wrong(path);
+            }
+            if tile.kind() == Kind::Entries {
+                let start = tile.index() * u64::from(FULL);
+                for (entry, index) in parse_bundle(&stored, tile.width())?.into_iter().zip(start..) {
+                    if index == frontier.size() {
+                        frontier.append(leaf_hash(entry));
+                    }
+                }
+            }
+        }
+        if frontier.root() == root {
+            return Ok(());
+        }
+        Err(Error::contradiction(Part::Leaves, Part::Tiles, "the entries just written lead to another root"))
     }
 
     /// Signs the tree, after a second look: the root that the stored tiles lead to must be the one in memory.

@@ -25,10 +25,18 @@ pub fn size(conn: &mut dyn Connection) -> Result<u64, Error> {
     row.map_or(Ok(0), |row| Ok(row.integer(0)?.cast_unsigned()))
 }
 
+/// Makes this process, known by a random mark, the one that writes.
+pub fn take(conn: &mut dyn Connection, holder: &[u8; 16]) -> Result<(), Error> {
+    conn.execute("-- log_head_take\nUPDATE log_head SET holder = $1 WHERE id = 1", &[Value::from(holder.to_vec())])?;
+    Ok(())
+}
+
 /// Locks the head for this transaction and tells how many leaves are committed. A write, so that another node waits here.
-pub fn lock(conn: &mut dyn Connection) -> Result<u64, Error> {
-    let row = conn.query_one("-- log_head_lock\nUPDATE log_head SET size = size WHERE id = 1 RETURNING size", &[])?;
-    row.map_or(Ok(0), |row| Ok(row.integer(0)?.cast_unsigned()))
+/// [`Error::Superseded`] when another process has become the one that writes.
+pub fn lock(conn: &mut dyn Connection, holder: &[u8; 16]) -> Result<u64, Error> {
+    let sql = "-- log_head_lock\nUPDATE log_head SET size = size WHERE id = 1 AND holder = $1 RETURNING size";
+    let row = conn.query_one(sql, &[Value::from(holder.to_vec())])?.ok_or(Error::Superseded {})?;
+    Ok(row.integer(0)?.cast_unsigned())
 }
 
 /// Sets how many leaves are committed, from `old` to `new`. False when somebody else moved it.

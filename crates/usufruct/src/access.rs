@@ -8,12 +8,14 @@ use std::time::Duration;
 use reqwest::Client;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use usufruct_app::log::Source;
 use usufruct_app::{App, NewResident, Publication};
 use usufruct_core::id::BlockId;
 use usufruct_core::register::Register;
 use usufruct_core::statement::Statement;
 
 use crate::clock::SystemClock;
+use crate::compose::LogKeys;
 use crate::data_dir::{self, ConsoleFile, DataDir};
 use crate::failure::Failure;
 use crate::public_log::PublicLog;
@@ -55,6 +57,22 @@ impl Access {
             Self::Local { app, .. } => Ok(app.register()),
             Self::Remote { log, .. } => Ok(Arc::new(log.register()?)),
         }
+    }
+
+    /// The name and the keys of the log.
+    pub fn log_keys(&self) -> Result<LogKeys, Failure> {
+        let (vkeys, receipt_vkey) = match self {
+            Self::Local { app, .. } => (app.log_vkeys(), app.receipt_vkey()),
+            Self::Remote { log, .. } => {
+                let lines = |path| {
+                    let text = log.fetch(path).map_err(Failure::of)?.unwrap_or_default();
+                    Ok::<_, Failure>(String::from_utf8_lossy(&text).lines().map(str::to_owned).collect::<Vec<_>>())
+                };
+                (lines("vkeys")?, lines("receipt-vkey")?.concat())
+            }
+        };
+        let origin = vkeys.first().and_then(|key| key.split('+').next()).unwrap_or_default().to_owned();
+        Ok(LogKeys { origin, vkeys, receipt_vkey })
     }
 
     /// Publishes statements, all of them or none, and finishes what they set off.

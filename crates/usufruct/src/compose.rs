@@ -15,6 +15,13 @@ use crate::failure::Failure;
 /// The people who approve, of one body. The first one's body speaks.
 pub type Signers<'a> = [&'a Signer];
 
+/// The name of a log and the keys that sign for it.
+pub struct LogKeys {
+    pub origin: String,
+    pub vkeys: Vec<String>,
+    pub receipt_vkey: String,
+}
+
 /// A step of an object through its states.
 pub struct Step<'a> {
     pub object: &'a str,
@@ -143,6 +150,17 @@ pub fn service(
     let first = object(register, StatementKind::Service, id, body, signers, at)?;
     let steps = [(State::Draft, State::Active, Text::new("Two offices opened it.", "經兩個單位啟用。"))];
     if first.rev == 1 { with_steps(first, &steps, signers, rng) } else { Ok(vec![first]) }
+}
+
+/// The terms of the log, with its own name and keys in the places that the file leaves open.
+pub fn log_terms(mut body: Value, keys: &LogKeys) -> Value {
+    for (field, own) in [("origin", json!(keys.origin)), ("vkeys", json!(keys.vkeys)), ("receipt_vkey", json!(keys.receipt_vkey))]
+    {
+        if body.get(field).is_none() {
+            body[field] = own;
+        }
+    }
+    body
 }
 
 fn with_steps(

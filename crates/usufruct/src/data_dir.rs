@@ -14,6 +14,7 @@ use usufruct_core::ports::Clock;
 
 use crate::chance::SystemRng;
 use crate::failure::Failure;
+use crate::network::Network;
 
 /// A data directory that this process holds alone, until it is dropped.
 pub struct DataDir {
@@ -107,7 +108,15 @@ impl DataDir {
     /// Opens the pass.
     pub fn open(&self, setup: &Setup, clock: Arc<dyn Clock>) -> Result<Arc<App>, Failure> {
         let config = Config { origin: setup.origin.clone(), database: setup.database.clone(), operator: setup.operator.clone() };
-        let open = Open { config, house: House::open(&self.path)?, clock, rng: Arc::new(SystemRng) };
+        let transport: Arc<dyn log::Transport> = Arc::new(Network::new()?);
+        let open = Open {
+            config,
+            house: House::open(&self.path)?,
+            clock,
+            rng: Arc::new(SystemRng),
+            objects: None,
+            transport: Some(transport),
+        };
         let app = App::open(open).map_err(|error| match error {
             Error::Log(log::Error::Unsigned | log::Error::WrongSignature { .. }) => Failure::refused(
                 "The log in the database is not signed by the key in this data directory.",
@@ -115,8 +124,12 @@ impl DataDir {
             ),
             other => other.into(),
         })?;
-        // The verifier key lies beside the tiles, so that the folder can be checked or served by itself.
-        write(&self.path.join("log/vkey"), format!("{}\n", app.log_vkey()).as_bytes())?;
+        // The verifier keys lie beside the tiles, so that the folder can be checked or served by itself.
+        for (name, keys) in
+            [("vkey", vec![app.log_vkey()]), ("vkeys", app.log_vkeys()), ("receipt-vkey", vec![app.receipt_vkey()])]
+        {
+            write(&self.path.join("log").join(name), format!("{}\n", keys.join("\n")).as_bytes())?;
+        }
         Ok(Arc::new(app))
     }
 

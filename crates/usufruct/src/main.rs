@@ -11,6 +11,7 @@ mod compose;
 mod data_dir;
 mod demo;
 mod failure;
+mod network;
 mod progress;
 mod public_log;
 mod server;

@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use usufruct_app::store::{db, log_head};
+use usufruct_app::store::db;
 use usufruct_app::{App, Error};
 use usufruct_core::ports::random;
 use usufruct_web::console::Console;
@@ -49,6 +49,7 @@ pub fn run(serving: Serving) -> Result<(), Failure> {
     let Serving { dir, app, settings, listener, beside, greeting } = serving;
     let address = listener.local_addr().map_err(broken)?;
     let site = Site::new(Arc::clone(&app), settings).map_err(Failure::of)?;
+    app.publish_verifier(&usufruct_web::verifier_files()).map_err(Failure::of)?;
     let upkeep = Arc::new(Upkeep::new(Arc::clone(&app)));
     let token = URL_SAFE_NO_PAD.encode(random::<32>(app.rng()));
     let finisher = Arc::clone(&upkeep);
@@ -132,6 +133,7 @@ impl Upkeep {
     /// Starts the thread. It answers with the error that ended it, if one did.
     fn start(self: &Arc<Self>, stop: Arc<watch::Sender<bool>>) -> std::io::Result<thread::JoinHandle<Option<String>>> {
         let upkeep = Arc::clone(self);
+        self.app.leave_publishing_to_upkeep();
         thread::Builder::new().name("upkeep".to_owned()).spawn(move || {
             let fatal = upkeep.run();
             let _ = stop.send(true);
@@ -183,10 +185,9 @@ impl Upkeep {
         self.app.tick()
     }
 
-    /// The log, when there is something new.
+    /// The log, when its time has come.
     fn log(&self) -> Result<(), Error> {
-        let committed = self.app.db().read(|conn| log_head::size(conn))?;
-        if committed > self.app.published_size()? { self.app.publish_log() } else { Ok(()) }
+        if self.app.is_publication_due()? { self.app.publish_log() } else { Ok(()) }
     }
 }
 
@@ -196,8 +197,14 @@ fn is_fatal(error: &Error) -> bool {
     matches!(
         error,
         Error::Corrupt { .. }
-            | Error::Store(db::Error::Fatal { .. } | db::Error::Closed {})
-            | Error::Log(log::Error::Fatal { .. } | log::Error::Contradiction { .. } | log::Error::Conflict { .. })
+            | Error::Store(db::Error::Fatal { .. } | db::Error::Closed {} | db::Error::Superseded {})
+            | Error::Log(
+                log::Error::ClockBack { .. }
+                    | log::Error::Conflict { .. }
+                    | log::Error::Contradiction { .. }
+                    | log::Error::Fatal { .. }
+                    | log::Error::Moved
+            )
             | Error::Vault(vault::Error::Damaged { .. } | vault::Error::Stopped)
     )
 }

@@ -1,5 +1,6 @@
 //! Style, scripts and the verifier's modules, from inside the binary.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Router;
@@ -8,6 +9,8 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use rust_embed::{EmbeddedFile, RustEmbed};
+use usufruct_core::hash::sha256;
+use usufruct_core::verifier::VerifierFile;
 
 use crate::Site;
 use crate::fault::Fault;
@@ -22,6 +25,17 @@ struct Assets;
 #[exclude = "test/*"]
 #[exclude = "cli.js"]
 struct Verifier;
+
+/// The verifier as it is served: the path of each file and its SHA-256, sorted by path.
+pub fn verifier_files() -> Vec<VerifierFile> {
+    let mut paths: Vec<_> = Verifier::iter().collect();
+    paths.sort();
+    let file = |path: Cow<'static, str>| {
+        let bytes = Verifier::get(&path)?.data;
+        Some(VerifierFile { path: format!("/verifier/{path}"), sha256: sha256(&bytes) })
+    };
+    paths.into_iter().filter_map(file).collect()
+}
 
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new().route("/assets/{*path}", get(asset)).route("/verifier/{*path}", get(verifier))

@@ -15,6 +15,7 @@ mod oidc;
 mod page;
 mod passkey;
 mod portal;
+mod proof;
 mod register;
 pub mod sample;
 mod session;
@@ -28,6 +29,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::get;
 
+pub use assets::verifier_files;
 pub use site::{DemoSettings, Persona, Settings, Site};
 
 /// Longest request body but for batches, in bytes.
@@ -41,6 +43,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .merge(oidc::router())
         .merge(api::router())
         .merge(log::router())
+        .merge(proof::router())
         .merge(passkey::router())
         .merge(assets::router())
         .merge(console::router());

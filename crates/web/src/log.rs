@@ -45,7 +45,7 @@ async fn receipt_vkey(State(site): State<Arc<Site>>) -> Response {
 }
 
 async fn fetch(site: &Arc<Site>, path: String) -> Result<Vec<u8>, Fault> {
-    blocking(site, move |app| Ok(app.log_objects()?.fetch(&path)?)).await?.ok_or_else(|| Fault::not_found("file in the log"))
+    blocking(site, move |app| Ok(app.log_objects().fetch(&path)?)).await?.ok_or_else(|| Fault::not_found("file in the log"))
 }
 
 fn answer(kind: &'static str, cache: &'static str, bytes: Vec<u8>) -> Response {

@@ -129,6 +129,7 @@ impl Page {
         match gate {
             GateLevel::Durable => fl!(self.messages, "gate-durable"),
             GateLevel::Published => fl!(self.messages, "gate-published"),
+            GateLevel::Witnessed => fl!(self.messages, "gate-witnessed"),
         }
     }
 

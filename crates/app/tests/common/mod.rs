@@ -85,7 +85,9 @@ impl City {
             .map(|(agency, key)| house.signer(&agency.parse().unwrap(), key, rng.as_ref()).unwrap());
         let config =
             Config { origin: "city.test/log".into(), database: url.map(str::to_owned), operator: OPERATOR.parse().unwrap() };
-        let app = App::open(Open { config, house, clock: Arc::clone(&clock) as Arc<dyn Clock>, rng }).unwrap();
+        let app =
+            App::open(Open { config, house, clock: Arc::clone(&clock) as Arc<dyn Clock>, rng, objects: None, transport: None })
+                .unwrap();
         Self { app: Arc::new(app), clock, signers: signers.into() }
     }
 

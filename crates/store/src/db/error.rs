@@ -53,6 +53,9 @@ pub enum Error {
     #[error("The database refused the statement {statement} ({detail}). Check the statement and the schema.")]
     Refused { statement: String, detail: String },
 
+    #[error("Another process has opened this pass and writes now, so this one stops. See that only one of them runs.")]
+    Superseded {},
+
     #[error("The database cannot be reached or used ({detail}), and nothing was changed. Check that it runs, then try again.")]
     Unavailable { detail: String },
 

@@ -152,7 +152,7 @@ impl Demo {
             load::states(&app).iter().map(|(state, count)| format!("{count} {state}")).collect::<Vec<_>>().join(", "),
             register.services.len(),
             register.agencies.len(),
-            app.published_size()?,
+            app.published_size(),
             begun.elapsed().as_secs_f64(),
         );
         if self.residents > 0 {

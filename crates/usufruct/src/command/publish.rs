@@ -12,14 +12,16 @@ use crate::command::key;
 use crate::failure::Failure;
 use crate::{clock, compose, written};
 
-/// Publish an agency, a data block, a contract or a service, or its next revision.
+/// Publish an agency, a data block, a contract, a service or the terms of the log, or its next revision.
 ///
 /// The file is TOML as in examples/taipei-like, and its name gives the id: library.toml is agc_library. Agencies and
-/// blocks are signed by the operator, contracts and services by two offices of the body that answers for them.
+/// blocks are signed by the operator, the terms of the log by two of its offices, contracts and services by two offices
+/// of the body that answers for them.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usufruct publish agency library.toml --key operator-head.json --data-dir pass
   usufruct publish block name.toml --key operator-head.json --data-dir pass
+  usufruct publish log city.toml --key operator-head.json --key operator-protection.json --data-dir pass
   usufruct publish service library.toml --key head.json --key data-protection.json --data-dir pass")]
 pub struct Publish {
     /// What it is.
@@ -39,6 +41,7 @@ enum Kind {
     Agency,
     Block,
     Contract,
+    Log,
     Service,
 }
 
@@ -55,11 +58,13 @@ impl Publish {
             Kind::Agency => ("agc", StatementKind::Agency),
             Kind::Block => ("blk", StatementKind::DataBlock),
             Kind::Contract => ("ctr", StatementKind::Contract),
+            Kind::Log => ("log", StatementKind::Log),
             Kind::Service => ("svc", StatementKind::Service),
         };
+        let body = if kind == StatementKind::Log { compose::log_terms(body, &access.log_keys()?) } else { body };
         let id = format!("{prefix}_{stem}");
         let statements = match self.kind {
-            Kind::Agency | Kind::Block => vec![compose::object(&register, kind, &id, body, &signers, now)?],
+            Kind::Agency | Kind::Block | Kind::Log => vec![compose::object(&register, kind, &id, body, &signers, now)?],
             Kind::Contract => compose::contract(&register, &id, body, &signers, now, &SystemRng)?,
             Kind::Service => compose::service(&register, &id, body, &signers, now, &SystemRng)?,
         };

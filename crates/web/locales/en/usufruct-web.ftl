@@ -479,6 +479,7 @@ fetch-once-after = Once for each person, not before { $day }
 fetch-periodic = Whenever there is a reason, within the limit
 gate-durable = The line is written before data leaves.
 gate-published = The line is published before data leaves.
+gate-witnessed = The line is published and co-signed by independent witnesses before data leaves.
 automated-none = No
 automated-sole = Yes, alone
 automated-support = It helps a person decide

@@ -451,6 +451,7 @@ fetch-once-after = 每人一次，不早於 { $day }
 fetch-periodic = 有事由時，於上限內取用
 gate-durable = 資料送出前，紀錄已寫入。
 gate-published = 資料送出前，紀錄已公開。
+gate-witnessed = 資料送出前，紀錄已公開，並經獨立見證者共同簽署。
 automated-none = 否
 automated-sole = 是，完全自動
 automated-support = 僅供人員參考
