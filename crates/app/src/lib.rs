@@ -38,6 +38,7 @@ pub use enrol::{Enrolled, NewResident};
 pub use error::Error;
 pub use footprint::{Footprint, FootprintLine};
 pub use house::House;
+pub use log_publisher::Announced;
 pub use log_publisher::HeadRow;
 pub use preview::{Preview, PreviewBlock};
 pub use publish::{LifecycleStep, Publication};

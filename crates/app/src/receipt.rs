@@ -16,7 +16,8 @@ pub(crate) struct Commit {
     start: u64,
     /// Known once all jobs of the commit have run.
     leaf_hashes: OnceLock<Vec<Hash>>,
-    promise: OnceLock<SignedPromise>,
+    /// Made by the first who asks; the others wait for it. `None` when there is nothing to promise.
+    promise: OnceLock<Option<SignedPromise>>,
 }
 
 impl Commit {
@@ -35,18 +36,13 @@ impl Commit {
 impl App {
     /// The signed receipt of leaf `index`, which `commit` made durable.
     pub(crate) fn receipt(&self, commit: &Commit, index: u64, now: Time) -> Result<String, Error> {
-        let promise = match commit.promise.get() {
-            Some(promise) => promise,
-            None => {
-                let leaf_hashes = commit.leaf_hashes.get().cloned().unwrap_or_default();
-                let terms = self.register().log.as_ref().map(|entry| entry.body.merge_delay_seconds.unsigned_abs());
-                let delay = terms.unwrap_or(MERGE_DELAY_SECONDS);
-                let signed = self.receipt_signer.sign(commit.start, leaf_hashes, now.micros().max(0).unsigned_abs(), delay)?;
-                commit.promise.get_or_init(|| signed)
-            }
-        };
-        let receipt =
-            promise.receipt(index).ok_or_else(|| Error::Corrupt { what: format!("leaf {index} is not in its commit") })?;
-        Ok(receipt.to_string())
+        let promise = commit.promise.get_or_init(|| {
+            let leaf_hashes = commit.leaf_hashes.get().cloned().unwrap_or_default();
+            let terms = self.register().log.as_ref().map(|entry| entry.body.merge_delay_seconds.unsigned_abs());
+            let delay = terms.unwrap_or(MERGE_DELAY_SECONDS);
+            self.receipt_signer.sign(commit.start, leaf_hashes, now.micros().max(0).unsigned_abs(), delay).ok()
+        });
+        let receipt = promise.as_ref().and_then(|promise| promise.receipt(index));
+        Ok(receipt.ok_or_else(|| Error::Corrupt { what: format!("leaf {index} is not in its commit") })?.to_string())
     }
 }

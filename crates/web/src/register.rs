@@ -1,6 +1,7 @@
 //! The public register: mandates, services, processors, agencies, certificates. No sign-in; JSON beside each page.
 
 mod lists;
+mod log;
 mod mandates;
 
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/register/processors.json", get(lists::processors_json))
         .route("/register/agencies", get(lists::agencies))
         .route("/register/agencies.json", get(lists::agencies_json))
+        .route("/register/log", get(log::page))
+        .route("/register/log.json", get(log::json))
         .route("/register/certificates", get(lists::certificates))
         .route("/register/certificates.json", get(lists::certificates_json))
         .route("/register/certificates/{id}", get(lists::certificate))

@@ -495,3 +495,25 @@ body-operator = Operator
 body-oversight = Oversight
 body-security = Security or intelligence
 body-vendor = Vendor
+register-log = The log
+log-title = The log
+log-lead = Everything that happens to anybody's data is in this log before it happens. Nothing in it can be changed or removed unseen.
+log-name = Name
+log-size = Entries
+log-checkpoint = Signed checkpoint
+log-key = Key
+log-delay = An entry is public within
+log-seconds = { $count ->
+    [one] one second
+   *[other] { $count } seconds
+ }
+log-filler = Noise
+log-filler-rate = At least { $events } entries every { $seconds } s, so that a quiet hour does not show how little happened.
+log-filler-none = None: the number of entries shows how much happened.
+log-witnesses = Witnesses
+log-no-witnesses = No witness co-signs this log yet. Compare its checkpoint with what other people see.
+log-fail-closed = No checkpoint becomes public before enough of these independent witnesses have co-signed it.
+log-fail-open = These witnesses co-sign the checkpoints. When too few answer, a checkpoint becomes public without them.
+log-verifier = The program that checks your footprint
+log-verifier-lead = Your browser runs these files to check your footprint. Their hashes stand in the log, so nobody can be served another program unseen.
+log-file = File
