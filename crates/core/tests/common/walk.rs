@@ -125,8 +125,8 @@ pub fn spoil_everything(body: &Value, optional: &[&str], read: Read<'_>) {
         }
         match here {
             Value::String(_) => {
-                for long in ["x".repeat(2_000), "字".repeat(2_000)] {
-                    refused(read, &with(body, &place, json!(long)), &place, "a text of 2,000 characters");
+                for long in ["x".repeat(60_000), "字".repeat(60_000)] {
+                    refused(read, &with(body, &place, json!(long)), &place, "a text of 60,000 characters");
                 }
                 if !place.is_member {
                     refused(read, &with(body, &place, json!(" ")), &place, "an empty entry");
