@@ -16,6 +16,16 @@ use crate::{now, own};
 
 const ORIGIN: &str = "bench.example/log";
 const HOLDER: [u8; 16] = [1; 16];
+
+/// What is appended, and how much a second.
+struct Load {
+    name: &'static str,
+    /// Bytes an entry.
+    size: usize,
+    /// As much as is possible unless told.
+    pace: Option<f64>,
+}
+
 /// Entries handed over and not yet answered.
 const IN_FLIGHT: usize = 4_096;
 
@@ -25,16 +35,23 @@ pub fn rows(dir: &Path, span: Duration) -> f64 {
         "| appended | entries/s | receipt p50 ms | p99 ms | public p50 ms | p99 ms | entries per sync | bytes written per entry |"
     );
     println!("|---|---:|---:|---:|---:|---:|---:|---:|");
-    let [event, ..] = [("66-byte events", 66), ("200 bytes", 200), ("1,000 bytes", 1_000)].map(|(name, size)| {
-        let folder = dir.join(format!("append-{size}"));
-        std::fs::create_dir(&folder).expect("a folder");
-        row(&folder, name, size, span)
+    let loads = [
+        Load { name: "66-byte events", size: 66, pace: None },
+        Load { name: "66-byte events, 100,000/s", size: 66, pace: Some(100_000.0) },
+        Load { name: "66-byte events, 10,000/s", size: 66, pace: Some(10_000.0) },
+        Load { name: "200 bytes", size: 200, pace: None },
+        Load { name: "1,000 bytes", size: 1_000, pace: None },
+    ];
+    let [event, ..] = loads.map(|load| {
+        let folder = tempfile::tempdir_in(dir).expect("a folder");
+        row(folder.path(), &load, span)
     });
     println!();
     event
 }
 
-fn row(dir: &Path, name: &str, size: usize, span: Duration) -> f64 {
+fn row(dir: &Path, load: &Load, span: Duration) -> f64 {
+    let name = load.name;
     let db = Db::open(&format!("sqlite:{}", dir.join("log.db").display()), &Options::default()).expect("a database");
     db.migrate(MIGRATIONS).expect("the tables");
     db.transaction("begin", |tx| {
@@ -50,7 +67,7 @@ fn row(dir: &Path, name: &str, size: usize, span: Duration) -> f64 {
     let (commits, written, begin) = (db.counters().commits, own("io", "write_bytes"), now());
     let (submitted, latencies) = std::thread::scope(|scope| {
         let publisher = scope.spawn(|| publish(dir, &db, &stop, &public));
-        let answer = append(&db, &receipts, size, span);
+        let answer = append(&db, &receipts, load, span);
         stop.store(true, Ordering::SeqCst);
         publisher.join().expect("the publisher");
         answer
@@ -80,15 +97,22 @@ fn row(dir: &Path, name: &str, size: usize, span: Duration) -> f64 {
     rate
 }
 
+/// An entry on its way: its place and the commit it belongs to.
+type Appended = Pending<(u64, Arc<Commit>), db::Error>;
+
 /// Hands over entries until the time is up. Answers when each was handed over, and how long its receipt took in ms.
-fn append(db: &Db, receipts: &ReceiptSigner, size: usize, span: Duration) -> (Vec<Instant>, Vec<f64>) {
+fn append(db: &Db, receipts: &ReceiptSigner, load: &Load, span: Duration) -> (Vec<Instant>, Vec<f64>) {
     let begin = now();
-    let mut waiting: VecDeque<(Instant, Pending<(u64, Arc<Commit>), db::Error>)> = VecDeque::new();
+    let mut waiting: VecDeque<(Instant, Appended)> = VecDeque::new();
     let (mut submitted, mut latencies) = (Vec::new(), Vec::new());
     let mut sent = 0u64;
     while begin.elapsed() < span || !waiting.is_empty() {
-        while waiting.len() < IN_FLIGHT && begin.elapsed() < span {
-            let entry = entry(sent, size);
+        let due = load.pace.map_or(f64::MAX, |pace| begin.elapsed().as_secs_f64() * pace);
+        if waiting.is_empty() && sent as f64 >= due {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        while waiting.len() < IN_FLIGHT && (sent as f64) < due && begin.elapsed() < span {
+            let entry = entry(sent, load.size);
             sent += 1;
             let pending = db.submit("append", move |tx| {
                 let (sequence, connection) = tx.group_and_connection::<Sequence>()?;

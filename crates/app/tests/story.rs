@@ -15,7 +15,7 @@ use usufruct_core::lifecycle::State;
 use usufruct_core::register::Register;
 use usufruct_core::statement::Statement;
 use usufruct_core::time::{DAY, HOUR};
-use usufruct_store::db::{Connection, Db, Options};
+use usufruct_store::db::Connection;
 use usufruct_store::residents::ResidentState;
 use usufruct_store::{blocks, keyrings, leaves, lines};
 
@@ -31,7 +31,7 @@ macro_rules! on_both {
         mod postgres {
             $(#[test]
             fn $name() {
-                super::on_postgres(stringify!($name), super::$name);
+                super::common::on_postgres(stringify!($name), super::$name);
             })*
         }
     };
@@ -56,22 +56,6 @@ on_both!(
     the_rate_cap_holds_under_load,
     the_same_number_never_means_two_events,
 );
-
-fn on_postgres(name: &str, test: fn(&Path, Option<&str>)) {
-    let Ok(base) = std::env::var("USUFRUCT_TEST_POSTGRES") else {
-        eprintln!("skipped: {name} on PostgreSQL, because USUFRUCT_TEST_POSTGRES is not set");
-        return;
-    };
-    let schema = format!("story_{}_{name}", std::process::id());
-    let admin = Db::open(&base, &Options::default()).unwrap();
-    let make = format!("-- schema_make\nCREATE SCHEMA {schema}");
-    admin.transaction("make schema", move |tx| tx.script(&make)).unwrap();
-    let separator = if base.contains('?') { '&' } else { '?' };
-    let dir = tempfile::tempdir().unwrap();
-    test(dir.path(), Some(&format!("{base}{separator}options=-csearch_path%3D{schema}")));
-    let drop = format!("-- schema_drop\nDROP SCHEMA {schema} CASCADE");
-    admin.transaction("drop schema", move |tx| tx.script(&drop)).unwrap();
-}
 
 fn clauses<T>(outcome: Result<T, Error>) -> Vec<Clause> {
     match outcome {

@@ -233,6 +233,20 @@ impl<'a> Draft<'a> {
         items.iter().enumerate().filter_map(|(i, item)| self.check_parse(&format!("{field}[{i}]"), item, remedy)).collect()
     }
 
+    /// A required list of texts, each of 1 to `max` characters.
+    pub fn strings(&mut self, field: &'static str, max: usize, remedy: &str) -> Vec<String> {
+        let Some(items) = self.items(field, remedy) else { return Vec::new() };
+        let mut texts = Vec::with_capacity(items.len());
+        for (i, item) in items.iter().enumerate() {
+            let field = format!("{field}[{i}]");
+            match self.check_string(&field, item, max, remedy) {
+                Some(text) if text.is_empty() => self.note(&field, "missing", format!("This text is empty. {remedy}")),
+                text => texts.extend(text),
+            }
+        }
+        texts
+    }
+
     /// The same, where an absent or empty list is fine.
     pub fn optional_parses<T: FromStr>(&mut self, field: &'static str, remedy: &str) -> Vec<T>
     where

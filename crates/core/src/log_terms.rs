@@ -39,8 +39,8 @@ impl LogTerms {
     pub fn read(value: &Value) -> Result<Self, Vec<Problem>> {
         let mut draft = Draft::new(value);
         let origin = draft.string("origin", 255, "Give the name of the log.");
-        let vkeys = draft.parses("vkeys", "List the keys that sign checkpoints.");
-        let receipt_vkey = draft.string("receipt_vkey", 500, "Give the key that signs receipts.");
+        let vkeys = draft.strings("vkeys", LONGEST_KEY, "List the keys that sign checkpoints.");
+        let receipt_vkey = draft.string("receipt_vkey", LONGEST_KEY, "Give the key that signs receipts.");
         let policy = draft.string("policy", LONGEST_POLICY, "Give the witness policy; `quorum none` asks for none.");
         let merge_delay_seconds = draft.integer("merge_delay_seconds", 1, 86_400, "Give the promised delay, up to a day.");
         let checkpoint_seconds =
@@ -78,5 +78,7 @@ impl LogTerms {
     }
 }
 
+/// Characters. An ML-DSA-44 key takes about 2,000.
+const LONGEST_KEY: usize = 3_000;
 /// Characters. A witness with both kinds of keys takes about 2,000.
 const LONGEST_POLICY: usize = 50_000;

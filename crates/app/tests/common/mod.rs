@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use serde_json::{Value, json};
-use usufruct_app::{App, Config, House, LifecycleStep, NewResident, Open, Publication, ReleaseRequest};
+use usufruct_app::log::Transport;
+use usufruct_app::store::db::{Connection, Db, Options};
+use usufruct_app::{App, Config, Error, House, LifecycleStep, NewResident, Open, Publication, ReleaseRequest};
 use usufruct_core::event::Form;
 use usufruct_core::hash::sha256;
 use usufruct_core::id::{AgencyId, BlockId, MandateId, ServiceId};
@@ -68,7 +70,12 @@ pub struct City {
 impl City {
     /// Founds a city in `dir`, on the database `url` or the embedded one.
     pub fn found(dir: &Path, url: Option<&str>) -> Self {
-        let city = Self::open(dir, url, "2026-01-01T00:00:00Z", 1);
+        Self::found_with(dir, url, None)
+    }
+
+    /// As [`City::found`], with a way to its witnesses.
+    pub fn found_with(dir: &Path, url: Option<&str>, transport: Option<Arc<dyn Transport>>) -> Self {
+        let city = Self::try_open(dir, url, "2026-01-01T00:00:00Z", 1, transport).unwrap();
         city.publish_agencies();
         city.publish_blocks();
         city.publish_mandate(CARD, library_card());
@@ -78,6 +85,17 @@ impl City {
 
     /// Opens the city in `dir` again at another time, as after a restart.
     pub fn open(dir: &Path, url: Option<&str>, at: &str, seed: u64) -> Self {
+        Self::try_open(dir, url, at, seed, None).unwrap()
+    }
+
+    /// As [`City::open`], with a way to its witnesses.
+    pub fn try_open(
+        dir: &Path,
+        url: Option<&str>,
+        at: &str,
+        seed: u64,
+        transport: Option<Arc<dyn Transport>>,
+    ) -> Result<Self, Error> {
         let clock = SetClock::new(at);
         let rng = SeededRng::new(seed);
         let house = House::open(dir).unwrap();
@@ -85,10 +103,8 @@ impl City {
             .map(|(agency, key)| house.signer(&agency.parse().unwrap(), key, rng.as_ref()).unwrap());
         let config =
             Config { origin: "city.test/log".into(), database: url.map(str::to_owned), operator: OPERATOR.parse().unwrap() };
-        let app =
-            App::open(Open { config, house, clock: Arc::clone(&clock) as Arc<dyn Clock>, rng, objects: None, transport: None })
-                .unwrap();
-        Self { app: Arc::new(app), clock, signers: signers.into() }
+        let app = App::open(Open { config, house, clock: Arc::clone(&clock) as Arc<dyn Clock>, rng, objects: None, transport })?;
+        Ok(Self { app: Arc::new(app), clock, signers: signers.into() })
     }
 
     /// Residents with a name and a district.
@@ -227,4 +243,21 @@ pub fn library_card() -> Value {
         "consultation": {"from": "2025-11-01T00:00:00Z", "to": "2025-11-20T00:00:00Z", "summary": text("People agreed.")},
         "oversight_body": "agc_oversight",
     })
+}
+
+/// Runs the test on a schema of its own in PostgreSQL, if there is one.
+pub fn on_postgres(name: &str, test: impl Fn(&Path, Option<&str>)) {
+    let Ok(base) = std::env::var("USUFRUCT_TEST_POSTGRES") else {
+        eprintln!("skipped: {name} on PostgreSQL, because USUFRUCT_TEST_POSTGRES is not set");
+        return;
+    };
+    let schema = format!("app_{}_{name}", std::process::id());
+    let admin = Db::open(&base, &Options::default()).unwrap();
+    let make = format!("-- schema_make\nCREATE SCHEMA {schema}");
+    admin.transaction("make schema", move |tx| tx.script(&make)).unwrap();
+    let separator = if base.contains('?') { '&' } else { '?' };
+    let dir = tempfile::tempdir().unwrap();
+    test(dir.path(), Some(&format!("{base}{separator}options=-csearch_path%3D{schema}")));
+    let drop = format!("-- schema_drop\nDROP SCHEMA {schema} CASCADE");
+    admin.transaction("drop schema", move |tx| tx.script(&drop)).unwrap();
 }
