@@ -74,7 +74,7 @@ impl Checkpoint {
         &self.root
     }
 
-    /// The extension lines.
+    /// The extension lines. Signatures by ML-DSA-44 do not cover them (tlog-checkpoint, "Signatures").
     pub fn extensions(&self) -> &[String] {
         &self.extensions
     }

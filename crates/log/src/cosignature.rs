@@ -9,33 +9,38 @@ use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::hash::Hash;
 use crate::key::{SignatureType, VerifierKey};
+use crate::merkle::is_subtree;
 use crate::note::{NoteSignature, Signer, Verifier};
 
 /// Whoever cosigns checkpoints of logs: a witness, a mirror, or a log itself.
-pub trait Cosigner: Send + Sync {
+pub trait Cosigner: Signer + Send + Sync {
     /// The public key.
     fn verifier_key(&self) -> &VerifierKey;
 
     /// Cosigns a checkpoint at `time`, in seconds since 1970 UTC.
-    fn cosign(&self, checkpoint: &Checkpoint, time: u64) -> Result<NoteSignature>;
+    fn cosign(&self, checkpoint: &Checkpoint, time: u64) -> Result<NoteSignature> {
+        NoteSignature::new(self.name(), self.id(), self.sign(&checkpoint.to_string(), time)?)
+    }
 
-    /// Cosigns the subtree `[start, end)` of a log, without a time; `None` if keys of this type cannot.
+    /// Cosigns the subtree `[start, end)` of a log, without a time; `None` if keys of this type cannot. An error if the
+    /// range is no subtree.
     fn cosign_subtree(&self, origin: &str, start: u64, end: u64, root: &Hash) -> Result<Option<NoteSignature>>;
 }
 
-/// Cosigns with Ed25519, type 0x04. The message does not name the cosigner, so a key must serve one cosigner only.
+/// Cosigns with Ed25519, type 0x04. The message does not name the cosigner, so a seed must serve one cosigner only, and
+/// nothing but cosigning.
 pub struct Ed25519Cosigner {
     pair: Ed25519KeyPair,
     verifier: CosignatureVerifier,
 }
 
-/// Cosigns with ML-DSA-44, type 0x06.
+/// Cosigns with ML-DSA-44, type 0x06. Signing is hedged: two signatures of one message differ.
 pub struct MlDsaCosigner {
     pair: PqdsaKeyPair,
     verifier: CosignatureVerifier,
 }
 
-/// Verifies cosignatures on checkpoints.
+/// Verifies cosignatures on checkpoints. One by ML-DSA-44 covers origin, size and root, but no extension lines.
 #[derive(Debug, Clone)]
 pub struct CosignatureVerifier {
     key: VerifierKey,
@@ -60,7 +65,7 @@ impl MlDsaCosigner {
 
     fn sign_message(&self, message: &[u8], time: u64) -> Result<Vec<u8>> {
         let mut signature = vec![0; ML_DSA_SIGNATURE];
-        let length = self.pair.sign(message, &mut signature).map_err(|_| Error::Unsigned)?;
+        let length = self.pair.sign(message, &mut signature).map_err(|error| Error::outside("signing", error))?;
         signature.truncate(length);
         Ok([&time.to_be_bytes()[..], &signature].concat())
     }
@@ -79,10 +84,11 @@ impl CosignatureVerifier {
 
 /// The time of a cosignature, in seconds since 1970 UTC.
 pub fn timestamp(signature: &NoteSignature) -> Result<u64> {
-    split(signature.bytes()).map(|(time, _)| time).ok_or_else(|| Error::malformed("cosignature", "it has no time"))
+    split(signature.bytes()).map(|(time, _)| time).ok_or_else(|| malformed("it has no time"))
 }
 
-/// Verifies a cosignature on the subtree `[start, end)` of a log.
+/// Verifies a cosignature on the subtree `[start, end)` of a log, which may be a whole tree that begins at 0. One that is
+/// by another key is [`Error::Unsigned`]; so are all by keys that are not of type 0x06.
 pub fn verify_subtree(
     key: &VerifierKey,
     origin: &str,
@@ -95,9 +101,33 @@ pub fn verify_subtree(
     if (signature.name(), signature.id()) != (key.name(), key.id()) || key.kind() != SignatureType::MlDsaCosignature {
         return Err(Error::Unsigned);
     }
-    let (time, bytes) = split(signature.bytes()).filter(|(time, _)| start == 0 || *time == 0).ok_or_else(wrong)?;
-    let message = subtree_message(key.name(), time, origin, start, end, root).ok_or_else(wrong)?;
+    let (time, bytes) = split(signature.bytes()).ok_or_else(wrong)?;
+    let message = subtree_message(key.name(), time, origin, start, end, root)?;
     UnparsedPublicKey::new(&ML_DSA_44, key.key()).verify(&message, bytes).map_err(|_| wrong())
+}
+
+/// What an Ed25519 cosignature signs: two lines and the text of the checkpoint.
+pub fn checkpoint_message(text: &str, time: u64) -> String {
+    format!("cosignature/v1\ntime {time}\n{text}")
+}
+
+/// What an ML-DSA-44 cosignature signs: the structure `cosigned_message` of the specification. Both names have 1 to 255
+/// bytes, `time` is at most 2^63 - 1, the range is a subtree, and one that begins later than 0 has no time.
+pub fn subtree_message(name: &str, time: u64, origin: &str, start: u64, end: u64, root: &Hash) -> Result<Vec<u8>> {
+    check_time(time)?;
+    if !is_subtree(start, end) || (start > 0 && (start == end || time > 0)) {
+        return Err(malformed("the range is no subtree, or has a time and does not begin at 0"));
+    }
+    let mut message = b"subtree/v1\n\0".to_vec();
+    for (text, number) in [(name, time), (origin, start)] {
+        let length = u8::try_from(text.len()).ok().filter(|length| *length > 0);
+        message.push(length.ok_or_else(|| malformed("a name does not have 1 to 255 bytes"))?);
+        message.extend_from_slice(text.as_bytes());
+        message.extend_from_slice(&number.to_be_bytes());
+    }
+    message.extend_from_slice(&end.to_be_bytes());
+    message.extend_from_slice(&root.0);
+    Ok(message)
 }
 
 impl Verifier for CosignatureVerifier {
@@ -110,14 +140,13 @@ impl Verifier for CosignatureVerifier {
     }
 
     fn verify(&self, text: &str, signature: &[u8]) -> bool {
-        let Some((time, signature)) = split(signature) else { return false };
+        let (Some((time, signature)), Ok(checkpoint)) = (split(signature), text.parse::<Checkpoint>()) else { return false };
         if self.key.kind() == SignatureType::Ed25519Cosignature {
             let message = checkpoint_message(text, time);
             return UnparsedPublicKey::new(&ED25519, self.key.key()).verify(message.as_bytes(), signature).is_ok();
         }
-        let Ok(checkpoint) = text.parse::<Checkpoint>() else { return false };
         let message = subtree_message(self.key.name(), time, checkpoint.origin(), 0, checkpoint.size(), checkpoint.root());
-        message.is_some_and(|message| UnparsedPublicKey::new(&ML_DSA_44, self.key.key()).verify(&message, signature).is_ok())
+        message.is_ok_and(|message| UnparsedPublicKey::new(&ML_DSA_44, self.key.key()).verify(&message, signature).is_ok())
     }
 }
 
@@ -136,20 +165,6 @@ macro_rules! verifies {
                 self.verifier.verify(text, signature)
             }
         }
-
-        impl Cosigner for $cosigner {
-            fn verifier_key(&self) -> &VerifierKey {
-                &self.verifier.key
-            }
-
-            fn cosign(&self, checkpoint: &Checkpoint, time: u64) -> Result<NoteSignature> {
-                NoteSignature::new(self.name(), self.id(), self.sign(&checkpoint.to_string(), time)?)
-            }
-
-            fn cosign_subtree(&self, origin: &str, start: u64, end: u64, root: &Hash) -> Result<Option<NoteSignature>> {
-                self.subtree_signature(origin, start, end, root)
-            }
-        }
     };
 }
 
@@ -159,6 +174,7 @@ verifies!(MlDsaCosigner);
 impl Signer for Ed25519Cosigner {
     fn sign(&self, text: &str, time: u64) -> Result<Vec<u8>> {
         check_time(time)?;
+        check_origin(&text.parse()?)?;
         let signature = self.pair.sign(checkpoint_message(text, time).as_bytes());
         Ok([&time.to_be_bytes()[..], signature.as_ref()].concat())
     }
@@ -166,43 +182,32 @@ impl Signer for Ed25519Cosigner {
 
 impl Signer for MlDsaCosigner {
     fn sign(&self, text: &str, time: u64) -> Result<Vec<u8>> {
-        check_time(time)?;
         let checkpoint: Checkpoint = text.parse()?;
-        let message = subtree_message(self.name(), time, checkpoint.origin(), 0, checkpoint.size(), checkpoint.root());
-        self.sign_message(&message.ok_or_else(|| Error::malformed("checkpoint", "its origin is longer than 255 bytes"))?, time)
+        check_origin(&checkpoint)?;
+        let message = subtree_message(self.name(), time, checkpoint.origin(), 0, checkpoint.size(), checkpoint.root())?;
+        self.sign_message(&message, time)
     }
 }
 
-impl Ed25519Cosigner {
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the form is that of the other cosigner")]
-    fn subtree_signature(&self, _: &str, _: u64, _: u64, _: &Hash) -> Result<Option<NoteSignature>> {
+impl Cosigner for Ed25519Cosigner {
+    fn verifier_key(&self) -> &VerifierKey {
+        &self.verifier.key
+    }
+
+    fn cosign_subtree(&self, _: &str, _: u64, _: u64, _: &Hash) -> Result<Option<NoteSignature>> {
         Ok(None)
     }
 }
 
-impl MlDsaCosigner {
-    fn subtree_signature(&self, origin: &str, start: u64, end: u64, root: &Hash) -> Result<Option<NoteSignature>> {
-        let message = subtree_message(self.name(), 0, origin, start, end, root);
-        let message = message.ok_or_else(|| Error::malformed("subtree", "the origin is longer than 255 bytes"))?;
+impl Cosigner for MlDsaCosigner {
+    fn verifier_key(&self) -> &VerifierKey {
+        &self.verifier.key
+    }
+
+    fn cosign_subtree(&self, origin: &str, start: u64, end: u64, root: &Hash) -> Result<Option<NoteSignature>> {
+        let message = subtree_message(self.name(), 0, origin, start, end, root)?;
         NoteSignature::new(self.name(), self.id(), self.sign_message(&message, 0)?).map(Some)
     }
-}
-
-fn checkpoint_message(text: &str, time: u64) -> String {
-    format!("cosignature/v1\ntime {time}\n{text}")
-}
-
-/// `cosigned_message` of the specification; `None` if a name has no room in it.
-fn subtree_message(name: &str, time: u64, origin: &str, start: u64, end: u64, root: &Hash) -> Option<Vec<u8>> {
-    let mut message = b"subtree/v1\n\0".to_vec();
-    for (text, number) in [(name, time), (origin, start)] {
-        message.push(u8::try_from(text.len()).ok().filter(|length| *length > 0)?);
-        message.extend_from_slice(text.as_bytes());
-        message.extend_from_slice(&number.to_be_bytes());
-    }
-    message.extend_from_slice(&end.to_be_bytes());
-    message.extend_from_slice(&root.0);
-    Some(message)
 }
 
 fn split(signature: &[u8]) -> Option<(u64, &[u8])> {
@@ -212,11 +217,20 @@ fn split(signature: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 fn check_time(time: u64) -> Result<()> {
-    if time <= LAST_TIME { Ok(()) } else { Err(Error::malformed("cosignature", "the time is later than 2^63 - 1")) }
+    if time <= LAST_TIME { Ok(()) } else { Err(malformed("the time is later than 2^63 - 1")) }
+}
+
+/// No cosignature of one type is made where one of the other could not be.
+fn check_origin(checkpoint: &Checkpoint) -> Result<()> {
+    if checkpoint.origin().len() <= MAX_NAME { Ok(()) } else { Err(malformed("the origin is longer than 255 bytes")) }
 }
 
 fn seed_refused() -> Error {
     Error::malformed("signing key", "the seed was refused")
+}
+
+fn malformed(why: &str) -> Error {
+    Error::malformed("cosignature", why)
 }
 
 const LAST_TIME: u64 = i64::MAX.cast_unsigned();

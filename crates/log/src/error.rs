@@ -73,6 +73,13 @@ pub enum Error {
         found: u64,
     },
 
+    /// Another process works on the same folder.
+    #[error("Another process holds {path}. Stop it first, or choose another folder.")]
+    Held {
+        /// The folder.
+        path: String,
+    },
+
     /// Reading or writing failed; nothing is known to be damaged.
     #[error("{path} could not be read or written: {source}. Check the storage and try again.")]
     Io {
@@ -80,6 +87,13 @@ pub enum Error {
         path: String,
         /// The error of the operating system.
         source: std::io::Error,
+    },
+
+    /// Another process holds the head.
+    #[error("Another process has the head in {path} open. Stop it, or give this log a head of its own.")]
+    Locked {
+        /// The folder of the head.
+        path: String,
     },
 
     /// A text or byte string does not have the form that its specification asks for.

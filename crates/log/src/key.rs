@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::hash::sha256;
 use crate::note::{Signer, Verifier, check_name};
 
-/// The algorithm and meaning of a signature, as its key states it in one byte.
+/// The algorithm and meaning of a signature, as its key states it in one byte. The types that this crate can verify have a
+/// name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SignatureType {
     /// 0x01: Ed25519 over the text of the note.
@@ -20,7 +21,7 @@ pub enum SignatureType {
     Ed25519Cosignature,
     /// 0x06: a timestamped ML-DSA-44 cosignature of a tree or subtree (tlog-cosignature).
     MlDsaCosignature,
-    /// Any other type.
+    /// Any other type: keys of it are read and written, and their signatures are left alone.
     Other(u8),
 }
 
@@ -56,18 +57,23 @@ pub struct VerifierKey {
 }
 
 impl VerifierKey {
-    /// Names a public key.
+    /// Names a public key. For types that this crate cannot verify the key id is the one that signed-note recommends, or
+    /// for 0x02 and 0x05 the one that is laid down for them.
     pub fn new(name: &str, kind: SignatureType, key: &[u8]) -> Result<Self> {
+        Self::with_id(name, key_id(name, kind, key), kind, key)
+    }
+
+    fn with_id(name: &str, id: u32, kind: SignatureType, key: &[u8]) -> Result<Self> {
         check_name(name)?;
-        let right_length = match kind {
-            SignatureType::Ed25519 | SignatureType::Ed25519Cosignature => key.len() == 32,
+        let has_form = match kind {
+            SignatureType::Ed25519 | SignatureType::Ed25519Cosignature => is_canonical(key),
             SignatureType::MlDsaCosignature => key.len() == 1312,
             SignatureType::Other(_) => !key.is_empty() && key.len() <= MAX_KEY_BYTES,
         };
-        if !right_length {
-            return Err(Error::malformed("verifier key", "the key has the wrong length"));
+        if !has_form {
+            return Err(Error::malformed("verifier key", "the key has the wrong length, or is not in its canonical form"));
         }
-        Ok(Self { name: name.to_owned(), id: key_id(name, kind, key), kind, key: key.to_vec() })
+        Ok(Self { name: name.to_owned(), id, kind, key: key.to_vec() })
     }
 
     /// The name of the key.
@@ -75,7 +81,7 @@ impl VerifierKey {
         &self.name
     }
 
-    /// The key id: the first four bytes of `SHA-256(name || 0x0A || type || key)`.
+    /// The key id: for the types that can be verified, the first four bytes of `SHA-256(name || 0x0A || type || key)`.
     pub fn id(&self) -> u32 {
         self.id
     }
@@ -116,15 +122,17 @@ impl FromStr for VerifierKey {
 
     fn from_str(vkey: &str) -> Result<Self> {
         let malformed = |why: &str| Error::malformed("verifier key", why);
-        if vkey.len() > 2 * MAX_KEY_BYTES {
+        if vkey.len() > MAX_VKEY_BYTES {
             return Err(malformed("it is too long"));
         }
         let (name, rest) = vkey.split_once('+').ok_or_else(|| malformed("it has no key id"))?;
         let (id, key) = rest.split_once('+').ok_or_else(|| malformed("it has no key"))?;
         let bytes = STANDARD.decode(key).map_err(|_| malformed("the key is not base64"))?;
         let (kind, key) = bytes.split_first().ok_or_else(|| malformed("the key is empty"))?;
-        let parsed = Self::new(name, SignatureType::from(*kind), key)?;
-        if format!("{:08x}", parsed.id) != id {
+        let kind = SignatureType::from(*kind);
+        let parsed = Self::with_id(name, hex_id(id).ok_or_else(|| malformed("the key id is not eight hex digits"))?, kind, key)?;
+        // The rule of an unknown type is unknown.
+        if has_id_rule(kind) && parsed.id != key_id(name, kind, key) {
             return Err(malformed("the key id does not belong to the key"));
         }
         Ok(parsed)
@@ -202,13 +210,44 @@ impl Signer for Ed25519Signer {
     }
 }
 
+/// Keys of type 0x02 are an SPKI structure whose hash is the id (signed-note, "Signature types"). Those of type 0x05 are one
+/// too, and its hash, the log id of RFC 6962, goes into the id (static-ct-api, "Checkpoints").
 fn key_id(name: &str, kind: SignatureType, key: &[u8]) -> u32 {
-    let hash = sha256(&[name.as_bytes(), &[0x0a, u8::from(kind)], key]);
+    let named = |key: &[u8]| sha256(&[name.as_bytes(), &[0x0a, u8::from(kind)], key]);
+    let hash = match kind {
+        SignatureType::Other(ECDSA) => sha256(&[key]),
+        SignatureType::Other(TREE_HEAD) => named(&sha256(&[key]).0),
+        _ => named(key),
+    };
     let [a, b, c, d, ..] = hash.0;
     u32::from_be_bytes([a, b, c, d])
 }
 
+/// Whether 32 bytes are an Ed25519 point in the one form that RFC 8032 section 5.1.3 decodes: y below the prime, and no sign
+/// where x is zero. Libraries differ in whether they look, so the rule is kept here.
+fn is_canonical(key: &[u8]) -> bool {
+    let [low, middle @ .., high] = key else { return false };
+    let has_y_of =
+        |low_is: u8, rest: u8| *low == low_is && middle.iter().all(|byte| *byte == rest) && *high & 0x7f == rest & 0x7f;
+    let is_reduced = *high & 0x7f != 0x7f || middle.iter().any(|byte| *byte != 0xff) || *low < 0xed;
+    let has_no_x = has_y_of(0x01, 0x00) || has_y_of(0xec, 0xff);
+    key.len() == 32 && is_reduced && !(has_no_x && *high & 0x80 != 0)
+}
+
+fn has_id_rule(kind: SignatureType) -> bool {
+    !matches!(kind, SignatureType::Other(byte) if byte != ECDSA && byte != TREE_HEAD)
+}
+
+/// Reads the eight digits, in lower case only.
+fn hex_id(digits: &str) -> Option<u32> {
+    let id = u32::from_str_radix(digits, 16).ok()?;
+    (format!("{id:08x}") == digits).then_some(id)
+}
+
+const ECDSA: u8 = 0x02;
+const TREE_HEAD: u8 = 0x05;
 const MAX_KEY_BYTES: usize = 16_384;
+const MAX_VKEY_BYTES: usize = 2 * MAX_KEY_BYTES;
 
 #[cfg(test)]
 mod tests {
@@ -231,9 +270,25 @@ mod tests {
         }
         let mldsa = VerifierKey::new("w", SignatureType::MlDsaCosignature, &[1; 1312]).unwrap();
         assert_eq!(mldsa.to_string().parse::<VerifierKey>().unwrap(), mldsa);
-        assert!(mldsa.verifier().is_err());
+        assert!(mldsa.verifier().is_err() && mldsa.any_verifier().is_ok());
         for byte in 0..=255 {
             assert_eq!(u8::from(SignatureType::from(byte)), byte);
         }
+    }
+
+    #[test]
+    fn keys_of_types_that_cannot_be_verified_are_read() {
+        for byte in (0..=255).filter(|byte| ![0x01, 0x04, 0x06].contains(byte)) {
+            let key = VerifierKey::new("log.example", SignatureType::Other(byte), &[9; 91]).unwrap();
+            let text = key.to_string();
+            assert_eq!(text.parse::<VerifierKey>().unwrap(), key);
+            assert!(key.any_verifier().is_err());
+            let other_id = text.replacen(&format!("{:08x}", key.id()), "00c0ffee", 1);
+            assert_eq!(other_id.parse::<VerifierKey>().is_ok(), ![0x02, 0x05].contains(&byte), "{byte}");
+        }
+        let id = |byte| VerifierKey::new("log.example", SignatureType::Other(byte), &[9; 91]).unwrap().id().to_be_bytes();
+        assert_eq!(id(0x02), sha256(&[&[9; 91]]).0[..4]);
+        assert_eq!(id(0x05), sha256(&[b"log.example\n\x05", &sha256(&[&[9; 91]]).0]).0[..4]);
+        assert_eq!(id(0xff), sha256(&[b"log.example\n\xff", &[9; 91]]).0[..4]);
     }
 }

@@ -48,13 +48,14 @@ mod recover;
 mod text;
 pub mod tile;
 mod transport;
+pub mod witness;
 pub mod witnessing;
 
 pub use checkpoint::Checkpoint;
 pub use cosignature::{CosignatureVerifier, Cosigner, Ed25519Cosigner, MlDsaCosigner};
 pub use error::{Error, Part, Result};
 pub use hash::{Hash, empty_root, leaf_hash, node_hash};
-pub use head::{Head, MemoryHead, SignedHead};
+pub use head::{FileHead, Head, MemoryHead, SignedHead};
 pub use key::{Ed25519Signer, Ed25519Verifier, SignatureType, VerifierKey};
 pub use merkle::Frontier;
 pub use note::{Note, NoteSignature, Signer, Verifier};

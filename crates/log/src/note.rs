@@ -59,6 +59,12 @@ impl Note {
         Ok(Self { text, signatures })
     }
 
+    /// A text that is about to gain its signatures.
+    pub(crate) fn unsigned(text: &str) -> Result<Self> {
+        check_text(text)?;
+        Ok(Self { text: text.to_owned(), signatures: Vec::new() })
+    }
+
     /// Parses a note without verifying it.
     pub fn parse(note: &[u8]) -> Result<Self> {
         if note.len() > MAX_NOTE_BYTES {

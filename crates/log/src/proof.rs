@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::hash::{Hash, empty_root};
 use crate::merkle::{fold_right, is_subtree, verify_inclusion};
 use crate::note::{MAX_NOTE_BYTES, Note, Verifier};
+use crate::policy::Policy;
 use crate::text;
 
 /// Reads the hashes of complete subtrees.
@@ -119,9 +120,17 @@ pub struct TlogProof {
 
 impl TlogProof {
     /// Verifies that the log of this origin holds the leaf, and returns the checkpoint. Whether enough witnesses have
-    /// signed is for [`Note::verified_by`] on [`TlogProof::checkpoint`] to say.
+    /// signed is for [`TlogProof::check`] to say.
     pub fn verify(&self, leaf_hash: &Hash, origin: &str, log_keys: &[&dyn Verifier]) -> Result<Checkpoint> {
         let (head, _) = checkpoint::open(self.checkpoint.to_string().as_bytes(), origin, log_keys)?;
+        verify_inclusion(self.index, head.size(), leaf_hash, &self.hashes, head.root())?;
+        Ok(head)
+    }
+
+    /// Verifies under a policy: as [`TlogProof::verify`] for a log that the policy lists (the one of this origin, where
+    /// one is given), and the checkpoint must have the cosignatures of the quorum.
+    pub fn check(&self, leaf_hash: &Hash, policy: &Policy, origin: Option<&str>) -> Result<Checkpoint> {
+        let (head, _) = policy.check(self.checkpoint.to_string().as_bytes(), origin)?;
         verify_inclusion(self.index, head.size(), leaf_hash, &self.hashes, head.root())?;
         Ok(head)
     }

@@ -16,6 +16,7 @@ use crate::proof;
 use crate::reader::{Source, TileHashes};
 use crate::text;
 use crate::transport::{Response, Transport};
+use crate::witness::AddCheckpoint;
 
 /// The witnesses of one log, and what is known of each.
 pub struct Witnessing<T> {
@@ -178,10 +179,9 @@ impl<T: Transport> Witnessing<T> {
         note: &Note,
     ) -> Result<Response> {
         let proof = if old == 0 { Vec::new() } else { proof::consistency(&TileHashes::new(tiles, head.size), old, head.size)? };
-        let hashes: String = proof.iter().map(|hash| format!("{hash}\n")).collect();
-        let request = format!("old {old}\n{hashes}\n{note}");
+        let request = AddCheckpoint { old, proof, checkpoint: note.clone() };
         let address = format!("{}/add-checkpoint", url.trim_end_matches('/'));
-        self.transport.post(&address, "text/plain; charset=utf-8", request.as_bytes())
+        self.transport.post(&address, "text/plain; charset=utf-8", request.to_string().as_bytes())
     }
 
     /// The signature lines of an answer that are by the witness's own keys, and right.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::command::{completions, demo, doctor, enrol, init, invite, key, mandate, migrate, publish, serve, verify};
+use crate::command::{completions, demo, doctor, enrol, init, invite, key, mandate, migrate, publish, serve, verify, witness};
 use crate::failure::Failure;
 
 /// The pass of a city, in which residents see and control every use of their data.
@@ -40,6 +40,7 @@ enum Verb {
     Enrol(enrol::Enrol),
     Invite(invite::Invite),
     Verify(verify::Verify),
+    Witness(witness::Witness),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
 }
@@ -60,6 +61,7 @@ impl Cli {
             Verb::Publish(verb) => verb.run(),
             Verb::Serve(verb) => verb.run(),
             Verb::Verify(verb) => verb.run(),
+            Verb::Witness(verb) => verb.run(),
         }
     }
 }

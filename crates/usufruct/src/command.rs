@@ -12,3 +12,4 @@ pub mod migrate;
 pub mod publish;
 pub mod serve;
 pub mod verify;
+pub mod witness;

@@ -93,7 +93,7 @@ pub fn run(serving: Serving) -> Result<(), Failure> {
 }
 
 /// Ends the process in order on SIGTERM and SIGINT.
-fn watch_signals(stop: Arc<watch::Sender<bool>>) -> std::io::Result<()> {
+pub fn watch_signals(stop: Arc<watch::Sender<bool>>) -> std::io::Result<()> {
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
         let (mut signal, stop) = (signal(kind)?, Arc::clone(&stop));
         tokio::spawn(async move {

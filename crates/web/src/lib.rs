@@ -20,6 +20,7 @@ mod register;
 pub mod sample;
 mod session;
 mod site;
+mod witness;
 mod words;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use axum::routing::get;
 
 pub use assets::verifier_files;
 pub use site::{DemoSettings, Persona, Settings, Site};
+pub use witness::{WitnessSite, witness_router};
 
 /// Longest request body but for batches, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
