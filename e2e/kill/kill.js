@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Tiles, equal, hex, openCheckpoint, openNote, parseVkey, utf8, verifyConsistency, verifyFootprint, verifyInclusion } from "../../verifier/index.js";
-import { program, serve, threePorts, workDir } from "../lib/server.js";
+import { program, serve, fourPorts, workDir } from "../lib/server.js";
 import { personas, releaseToken, service, signIn, subject } from "../lib/service.js";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
@@ -26,7 +26,7 @@ function chance() {
 }
 
 const { dir, clean } = workDir();
-const port = await threePorts();
+const port = await fourPorts();
 const city = { url: `http://localhost:${port}`, data: join(dir, "data") };
 const folder = join(dir, "city");
 cpSync(join(ROOT, "examples/taipei-like"), folder, { recursive: true });

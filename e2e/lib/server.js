@@ -17,13 +17,13 @@ export function program() {
 }
 
 /** A port with two free ports after it. */
-export async function threePorts() {
+export async function fourPorts() {
   for (let tries = 0; tries < 200; tries++) {
     const base = 20_000 + Math.floor(Math.random() * 20_000);
-    const free = await Promise.all([base, base + 1, base + 2].map(isFree));
+    const free = await Promise.all([base, base + 1, base + 2, base + 3].map(isFree));
     if (free.every(Boolean)) return base;
   }
-  throw new Error("No three free ports in a row.");
+  throw new Error("No four free ports in a row.");
 }
 
 /** @param {number} port @returns {Promise<boolean>} */
@@ -88,7 +88,7 @@ function freshSchema(number) {
 
 /** A demo city on free ports. @param {{residents?: number, database?: string}} [options] */
 export async function demo({ residents = 50, database } = {}) {
-  const port = await threePorts();
+  const port = await fourPorts();
   const { dir, clean } = workDir();
   const data = join(dir, "data");
   const url = `http://localhost:${port}`;

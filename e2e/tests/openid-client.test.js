@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import * as client from "openid-client";
 import { SoftPasskey } from "../lib/soft-passkey.js";
-import { program, serve, threePorts, workDir } from "../lib/server.js";
+import { program, serve, fourPorts, workDir } from "../lib/server.js";
 import { foundCity } from "../lib/city.js";
 
 let server;
@@ -16,7 +16,7 @@ let keys;
 
 before(async () => {
   work = workDir();
-  const port = await threePorts();
+  const port = await fourPorts();
   city = { url: `http://localhost:${port}`, data: join(work.dir, "data"), redirect: `http://localhost:${port + 1}/callback` };
   keys = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, ["sign", "verify"]);
   const run = (...args) => {

@@ -4,3 +4,4 @@ pub mod city;
 pub mod load;
 pub mod past;
 pub mod people;
+pub mod witnesses;

@@ -19,6 +19,7 @@ use crate::clock::{self, DemoClock, SystemClock};
 use crate::data_dir::{self, DataDir, DemoFile, Setup, Stage};
 use crate::demo::city::City;
 use crate::demo::load::{self, SamplePorts};
+use crate::demo::witnesses;
 use crate::failure::Failure;
 use crate::server::{self, Serving};
 
@@ -42,7 +43,7 @@ pub struct Demo {
     /// Where the demo keeps everything. Delete it when you are done.
     #[arg(long, value_name = "DIR", default_value = "usufruct-demo")]
     data_dir: PathBuf,
-    /// Where to listen. The two sample services take the next two ports.
+    /// Where to listen. The two sample services and the witnesses take the next three ports.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
     /// The address that browsers use [default: http://localhost and the port].
@@ -74,13 +75,23 @@ impl Demo {
         let listeners = if self.load_only {
             Vec::new()
         } else {
-            let addresses = [self.listen.port(), ports[0], ports[1]].map(|port| SocketAddr::new(self.listen.ip(), port));
+            let addresses =
+                [self.listen.port(), ports[0], ports[1], ports[2]].map(|port| SocketAddr::new(self.listen.ip(), port));
             addresses.into_iter().map(server::listen).collect::<Result<Vec<_>, _>>()?
         };
+        let [library_port, festival_port, witness_port] = ports;
         let sample_ports = SamplePorts { moved: WRITTEN_PORTS.into_iter().zip(ports).collect() };
         let dir = DataDir::hold(&self.data_dir)?;
         if self.start_over {
             clear(dir.path())?;
+        }
+        let mut listeners = listeners;
+        let mut witness_listener = listeners.pop();
+        // The log asks its witnesses as soon as it is opened.
+        if let Some(keys) = witnesses::log_keys(dir.path())
+            && let Some(listener) = witness_listener.take()
+        {
+            witnesses::start(dir.path(), &keys, listener)?;
         }
         let clock = Arc::new(DemoClock::released());
         let now = clock.now();
@@ -99,7 +110,13 @@ impl Demo {
             }
             None => self.load(&dir, &city, &clock, &sample_ports)?,
         };
-        let [library, festival] = ports.map(|port| format!("http://localhost:{port}"));
+        if let Some(listener) = witness_listener {
+            witnesses::start(dir.path(), &app.log_vkeys(), listener)?;
+        }
+        if !self.load_only {
+            witnesses::publish_terms(&app, &city, witness_port)?;
+        }
+        let [library, festival] = [library_port, festival_port].map(|port| format!("http://localhost:{port}"));
         let issuer = self.issuer.clone().unwrap_or_else(|| format!("http://localhost:{}", self.listen.port()));
         let mut listeners = listeners.into_iter();
         let Some(listener) = listeners.next() else { return Ok(ExitCode::SUCCESS) };
@@ -115,11 +132,12 @@ impl Demo {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn ports(&self) -> Result<[u16; 2], Failure> {
-        let port = |more| self.listen.port().checked_add(more).filter(|_| self.listen.port() > 0);
-        port(1).zip(port(2)).map(|(one, two)| [one, two]).ok_or_else(|| {
-            Failure::impossible("The demo needs three ports in a row.", "Choose a port from 1 to 65533 with --listen.")
-        })
+    /// The ports of the two samples and of the witnesses.
+    fn ports(&self) -> Result<[u16; 3], Failure> {
+        match self.listen.port() {
+            first @ 1..=65_532 => Ok([first + 1, first + 2, first + 3]),
+            _ => Err(Failure::impossible("The demo needs four ports in a row.", "Choose a port from 1 to 65532 with --listen.")),
+        }
     }
 
     fn load(
@@ -235,7 +253,7 @@ fn greeting(city: &City, demo: &DemoFile, issuer: &str, samples: &[String; 2]) -
          \x20 Public register         公開登記          {issuer}/register\n\
          \x20 Sample: City Library    範例：圖書館      {library}/\n\
          \x20 Sample: Festival        範例：購物節      {festival}/\n\
-         \x20 Log checkpoint          日誌檢查點        {issuer}/log/checkpoint\n\n\
+         \x20 The log, its witnesses  日誌與見證者      {issuer}/register/log\n\n\
          \x20 Stop with Ctrl+C. 按 Ctrl+C 停止。\n",
         city.head.name.en, city.head.name.zh_hant
     )
