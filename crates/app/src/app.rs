@@ -18,6 +18,7 @@ use usufruct_vault::{KeyFile, KeyTree, Keyring, Vault};
 
 use crate::ledger::Head;
 use crate::log_publisher::{Announced, LogPublisher};
+use crate::tag_index::OpenSegment;
 use crate::{Error, House};
 
 /// How a pass is set up.
@@ -58,6 +59,7 @@ pub struct App {
     pub(crate) log_publisher: Mutex<LogPublisher>,
     pub(crate) announced: Mutex<Announced>,
     pub(crate) announcing: Condvar,
+    pub(crate) open_segment: OpenSegment,
     pub(crate) upkeep_publishes: AtomicBool,
     pub(crate) automation: Signer,
     register: RwLock<(u64, Arc<Register>)>,
@@ -113,6 +115,7 @@ impl App {
             log_publisher: Mutex::new(log_publisher),
             announced: Mutex::new(announced),
             announcing: Condvar::new(),
+            open_segment: OpenSegment::default(),
             upkeep_publishes: AtomicBool::new(false),
             automation,
             register: RwLock::new((0, Arc::new(Register::default()))),

@@ -25,6 +25,7 @@ mod release;
 mod session;
 mod sign_in;
 mod sunset;
+mod tag_index;
 mod token;
 mod withdraw;
 

@@ -235,6 +235,14 @@ pub fn leaf(commitment: &[u8; 32], tag: &[u8; 32]) -> [u8; LEAF_LEN] {
     leaf
 }
 
+/// What the tag index says of a leaf: the first four bytes of the tag of an event, zeros for any other leaf.
+pub fn tag_prefix(leaf: &[u8]) -> [u8; 4] {
+    match leaf {
+        [1, 2, rest @ ..] if leaf.len() == LEAF_LEN => [rest[32], rest[33], rest[34], rest[35]],
+        _ => [0; 4],
+    }
+}
+
 /// A leaf that looks like an event and is none: 64 random bytes take the places of commitment and tag.
 pub fn filler_leaf(random: &[u8; 64]) -> [u8; LEAF_LEN] {
     let mut leaf = [0; LEAF_LEN];

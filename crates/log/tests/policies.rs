@@ -108,7 +108,7 @@ fn malformed_policies_are_refused() {
         "quorum\u{a0}none\n".to_owned(),
         format!("quorum a\n{w}"),
         format!("{w}quorum c\n"),
-        format!("{w}"),
+        w.clone(),
         format!("{w}timeout 3\nquorum none\n"),
         "log\nquorum none\n".to_owned(),
         "log key\nquorum none\n".to_owned(),

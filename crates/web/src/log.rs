@@ -1,53 +1,185 @@
-//! The log as C2SP tlog-tiles: static files with their caching rules.
+//! The log as C2SP tlog-tiles serves it: static files with their types, caching and validators, and the tag index.
 
+use std::io::Write as _;
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{
+    ACCEPT_ENCODING, ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+    IF_NONE_MATCH, RANGE, VARY,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use usufruct_app::log::tile::Kind;
 use usufruct_app::log::{Objects, Tile};
 
 use crate::Site;
 use crate::fault::Fault;
 use crate::site::blocking;
 
-const IMMUTABLE: &str = "public, max-age=604800, immutable";
-
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new()
-        .route("/log/checkpoint", get(checkpoint))
-        .route("/log/vkey", get(vkey))
-        .route("/log/receipt-vkey", get(receipt_vkey))
-        .route("/log/tile/{*path}", get(tile))
+        .route("/log/checkpoint", open(get(checkpoint)))
+        .route("/log/vkey", open(get(vkey)))
+        .route("/log/vkeys", open(get(vkeys)))
+        .route("/log/receipt-vkey", open(get(receipt_vkey)))
+        .route("/log/tile/{*path}", open(get(tile)))
+        .route("/log/tags/{*path}", open(get(tags)))
+        .layer(map_response(any_origin))
 }
 
-async fn checkpoint(State(site): State<Arc<Site>>) -> Result<Response, Fault> {
+/// Browsers of other sites may ask first.
+fn open(route: MethodRouter<Arc<Site>>) -> MethodRouter<Arc<Site>> {
+    route.options(|| async {
+        let headers = [
+            (ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS"),
+            (ACCESS_CONTROL_ALLOW_HEADERS, "range, if-none-match"),
+            (ACCESS_CONTROL_MAX_AGE, "86400"),
+        ];
+        (StatusCode::NO_CONTENT, headers)
+    })
+}
+
+/// The log is everybody's, errors included.
+async fn any_origin(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("content-range, etag, retry-after"));
+    response
+}
+
+async fn checkpoint(State(site): State<Arc<Site>>, asked: HeaderMap) -> Result<Response, Fault> {
     let bytes = fetch(&site, "checkpoint".to_owned()).await?;
-    Ok(answer("text/plain; charset=utf-8", "no-store", bytes))
+    Ok(File { kind: TEXT, cache: "no-store", bytes }.respond(&asked))
 }
 
-async fn tile(State(site): State<Arc<Site>>, Path(path): Path<String>) -> Result<Response, Fault> {
+async fn tile(State(site): State<Arc<Site>>, Path(path): Path<String>, asked: HeaderMap) -> Result<Response, Fault> {
     let path = format!("tile/{path}");
     // Only addresses of tiles reach the folder.
-    path.parse::<Tile>().map_err(|_| Fault::not_found("tile"))?;
-    let bytes = fetch(&site, path).await?;
-    Ok(answer("application/octet-stream", IMMUTABLE, bytes))
+    let tile: Tile = path.parse().map_err(|_| Fault::not_found("tile"))?;
+    let file = File { kind: BINARY, cache: IMMUTABLE, bytes: fetch(&site, path).await? };
+    let is_bundle = tile.kind() == Kind::Entries;
+    Ok(if is_bundle { file.respond_compressed(&asked) } else { file.respond(&asked) })
 }
 
-async fn vkey(State(site): State<Arc<Site>>) -> Response {
-    answer("text/plain; charset=utf-8", "public, max-age=300", format!("{}\n", site.app.log_vkey()).into_bytes())
+/// A segment of the tag index. Everybody fetches the same ranges, so what is fetched does not say who asks.
+async fn tags(State(site): State<Arc<Site>>, Path(path): Path<String>, asked: HeaderMap) -> Result<Response, Fault> {
+    let segment = format!("tile/entries/{path}").parse::<Tile>().ok().filter(Tile::is_full);
+    let number = segment.ok_or_else(|| Fault::not_found("segment"))?.index();
+    let found = blocking(&site, move |app| app.tag_segment(number)).await?;
+    let (bytes, is_full) = found.ok_or_else(|| Fault::not_found("segment"))?;
+    let file = File { kind: BINARY, cache: if is_full { IMMUTABLE } else { "no-store" }, bytes: bytes.to_vec() };
+    Ok(file.respond_range(&asked))
 }
 
-async fn receipt_vkey(State(site): State<Arc<Site>>) -> Response {
-    answer("text/plain; charset=utf-8", "public, max-age=300", format!("{}\n", site.app.receipt_vkey()).into_bytes())
+async fn vkey(State(site): State<Arc<Site>>, asked: HeaderMap) -> Response {
+    keys(&[site.app.log_vkey()], &asked)
+}
+
+async fn vkeys(State(site): State<Arc<Site>>, asked: HeaderMap) -> Response {
+    keys(&site.app.log_vkeys(), &asked)
+}
+
+async fn receipt_vkey(State(site): State<Arc<Site>>, asked: HeaderMap) -> Response {
+    keys(&[site.app.receipt_vkey()], &asked)
+}
+
+fn keys(keys: &[String], asked: &HeaderMap) -> Response {
+    let bytes = format!("{}\n", keys.join("\n")).into_bytes();
+    File { kind: TEXT, cache: "public, max-age=300", bytes }.respond(asked)
 }
 
 async fn fetch(site: &Arc<Site>, path: String) -> Result<Vec<u8>, Fault> {
     blocking(site, move |app| Ok(app.log_objects().fetch(&path)?)).await?.ok_or_else(|| Fault::not_found("file in the log"))
 }
 
-fn answer(kind: &'static str, cache: &'static str, bytes: Vec<u8>) -> Response {
-    ([(CONTENT_TYPE, kind), (CACHE_CONTROL, cache), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")], bytes).into_response()
+/// A file on its way out.
+struct File {
+    kind: &'static str,
+    cache: &'static str,
+    bytes: Vec<u8>,
 }
+
+impl File {
+    /// The whole file, or 304 to whoever has it.
+    fn respond(self, asked: &HeaderMap) -> Response {
+        let tag = self.tag("");
+        self.finish(asked, &tag, [])
+    }
+
+    /// The same, compressed for whoever takes it so.
+    fn respond_compressed(self, asked: &HeaderMap) -> Response {
+        if !takes_gzip(asked) {
+            let tag = self.tag("");
+            return self.finish(asked, &tag, [(VARY, "accept-encoding")]);
+        }
+        let tag = self.tag("-gzip");
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        match encoder.write_all(&self.bytes).and_then(|()| encoder.finish()) {
+            Ok(bytes) => Self { bytes, ..self }.finish(asked, &tag, [(VARY, "accept-encoding"), (CONTENT_ENCODING, "gzip")]),
+            Err(_) => Fault::internal().into_response(),
+        }
+    }
+
+    /// The whole file, or the one range that is asked for.
+    fn respond_range(self, asked: &HeaderMap) -> Response {
+        let Some(range) = asked.get(RANGE).and_then(|range| range.to_str().ok()?.strip_prefix("bytes=")) else {
+            let tag = self.tag("");
+            return self.finish(asked, &tag, [(ACCEPT_RANGES, "bytes")]);
+        };
+        let length = self.bytes.len();
+        let bounds = range.split_once('-').and_then(|(first, last)| {
+            let first: usize = first.parse().ok()?;
+            let last = if last.is_empty() { length } else { last.parse::<usize>().ok()?.checked_add(1)? };
+            (first < last.min(length)).then_some((first, last.min(length)))
+        });
+        let Some((first, end)) = bounds else {
+            let headers = [(CONTENT_RANGE, format!("bytes */{length}")), (CACHE_CONTROL, "no-store".to_owned())];
+            return (StatusCode::RANGE_NOT_SATISFIABLE, headers).into_response();
+        };
+        let headers = [
+            (CONTENT_TYPE, self.kind.to_owned()),
+            (CACHE_CONTROL, self.cache.to_owned()),
+            (ACCEPT_RANGES, "bytes".to_owned()),
+            (CONTENT_RANGE, format!("bytes {first}-{}/{length}", end - 1)),
+        ];
+        (StatusCode::PARTIAL_CONTENT, headers, self.bytes[first..end].to_vec()).into_response()
+    }
+
+    fn finish<const N: usize>(self, asked: &HeaderMap, tag: &str, more: [(HeaderName, &'static str); N]) -> Response {
+        let known = asked.get(IF_NONE_MATCH).and_then(|known| known.to_str().ok()).unwrap_or_default();
+        let is_known = known.split(',').any(|known| known.trim().trim_start_matches("W/") == tag || known.trim() == "*");
+        let headers = [(ETAG, tag.to_owned()), (CACHE_CONTROL, self.cache.to_owned())];
+        if is_known {
+            return (StatusCode::NOT_MODIFIED, headers, more).into_response();
+        }
+        (headers, [(CONTENT_TYPE, self.kind)], more, self.bytes).into_response()
+    }
+
+    /// A strong validator: the hash of the content, told apart by its encoding.
+    fn tag(&self, encoding: &str) -> String {
+        let hash = digest(&SHA256, &self.bytes);
+        let hex: String = hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        format!("\"{hex}{encoding}\"")
+    }
+}
+
+fn takes_gzip(asked: &HeaderMap) -> bool {
+    let encodings = asked.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    encodings.split(',').any(|encoding| {
+        let mut parts = encoding.split(';').map(str::trim);
+        let is_gzip = matches!(parts.next(), Some("gzip" | "*"));
+        is_gzip && !parts.any(|part| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+    })
+}
+
+const BINARY: &str = "application/octet-stream";
+const IMMUTABLE: &str = "public, max-age=604800, immutable";
+const TEXT: &str = "text/plain; charset=utf-8";

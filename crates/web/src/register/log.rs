@@ -29,10 +29,11 @@ struct LogPage {
     verifier: Option<Entry<VerifierRelease>>,
 }
 
-/// A witness of the policy.
+/// A witness of the policy, which may have several keys.
 struct Witness {
     name: String,
-    key: String,
+    /// Ids of its keys in hex.
+    keys: Vec<String>,
     url: Option<String>,
 }
 
@@ -65,10 +66,13 @@ pub(super) async fn json(State(site): State<Arc<Site>>) -> Response {
 
 fn witnesses(terms: &LogTerms) -> Vec<Witness> {
     let Ok(policy) = format!("{}\n", terms.policy).parse::<Policy>() else { return Vec::new() };
-    let shown = policy.witnesses().iter().map(|witness| Witness {
-        name: witness.key.name().to_owned(),
-        key: format!("{:08x}", witness.key.id()),
-        url: witness.url.clone(),
-    });
-    shown.collect()
+    let mut shown: Vec<Witness> = Vec::new();
+    for witness in policy.witnesses() {
+        let (name, id) = (witness.key.name(), format!("{:08x}", witness.key.id()));
+        match shown.iter_mut().find(|known| known.name == name) {
+            Some(known) => known.keys.push(id),
+            None => shown.push(Witness { name: name.to_owned(), keys: vec![id], url: witness.url.clone() }),
+        }
+    }
+    shown
 }
