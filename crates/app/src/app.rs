@@ -95,7 +95,7 @@ impl App {
         let receipt_signer = ReceiptSigner::from_seed(&config.origin, &*house.seed("receipt", rng.as_ref())?)?;
         let objects = match objects {
             Some(objects) => objects,
-            None => Arc::new(Folder::open(house.log_dir())?),
+            None => Arc::new(Folder::hold(house.log_dir())?),
         };
         let signers: Vec<Box<dyn LogSigner + Send + Sync>> = vec![Box::new(log_signer), Box::new(post_quantum)];
         let log_publisher = LogPublisher::open(&db, Arc::clone(&objects), signers, keys, transport, &config.origin)?;

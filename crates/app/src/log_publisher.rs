@@ -10,8 +10,8 @@ use usufruct_core::ports::random;
 use usufruct_core::statement;
 use usufruct_log::witnessing::{Witnessed, Witnessing};
 use usufruct_log::{
-    Checkpoint, Head, LeafSource, Note, Objects, Policy, Publisher, SignedHead, Signer, TileHashes, TlogProof, Transport,
-    VerifierKey, checkpoint, proof,
+    Checkpoint, Collected, Head, LeafSource, Note, Objects, Policy, Publisher, SignedHead, Signer, TileHashes, TlogProof,
+    Transport, VerifierKey, checkpoint, proof,
 };
 use usufruct_store::db::{self, Db};
 use usufruct_store::leaves;
@@ -25,6 +25,10 @@ const BATCH: usize = 10_000;
 
 /// The most filler leaves that are added at once, after a pause of the whole server.
 const MOST_FILLER: u64 = 10_000;
+
+/// How long a partial tile is kept for slow clients, and how many go at once.
+const KEEP_PARTIALS_SECONDS: u64 = 86_400;
+const MOST_REMOVED: u64 = 10_000;
 
 /// How long a release waits for the log that its mandate asks for.
 const GATE_PATIENCE: Duration = Duration::from_secs(15);
@@ -147,6 +151,18 @@ impl App {
             }
         }
         Ok(self.db.read(|conn| log_head::size(conn))? > announced.size)
+    }
+
+    /// Removes partial tiles that have been superseded for a day, below what the witnesses have signed (or, where the
+    /// terms name none, below what is public).
+    pub fn collect_log(&self) -> Result<Collected, Error> {
+        let announced = self.announced();
+        let has_witnesses = match self.register().log.as_ref() {
+            Some(entry) => !policy(&entry.body)?.witnesses().is_empty(),
+            None => false,
+        };
+        let below = if has_witnesses { announced.witnessed } else { announced.size };
+        Ok(usufruct_log::collect(&self.objects, below, self.seconds(), KEEP_PARTIALS_SECONDS, MOST_REMOVED)?)
     }
 
     /// From now on another thread publishes in time, so that releases can wait for the next beat of the log.

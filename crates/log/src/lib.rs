@@ -30,6 +30,7 @@
 #![warn(missing_docs)]
 
 pub mod checkpoint;
+mod collect;
 pub mod cosignature;
 mod edge;
 mod error;
@@ -52,6 +53,7 @@ pub mod witness;
 pub mod witnessing;
 
 pub use checkpoint::Checkpoint;
+pub use collect::{Collected, collect};
 pub use cosignature::{CosignatureVerifier, Cosigner, Ed25519Cosigner, MlDsaCosigner};
 pub use error::{Error, Part, Result};
 pub use hash::{Hash, empty_root, leaf_hash, node_hash};
@@ -59,7 +61,7 @@ pub use head::{FileHead, Head, MemoryHead, SignedHead};
 pub use key::{Ed25519Signer, Ed25519Verifier, SignatureType, VerifierKey};
 pub use merkle::Frontier;
 pub use note::{Note, NoteSignature, Signer, Verifier};
-pub use objects::{Folder, Memory, Objects};
+pub use objects::{Folder, Memory, Objects, Stored};
 pub use policy::{Policy, PolicyLog, PolicyWitness};
 pub use proof::{HashReader, TlogProof};
 pub use publisher::{LeafSource, Publisher, rebuild_tiles};

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use usufruct_log::merkle::{verify_consistency, verify_inclusion};
 use usufruct_log::{
     Checkpoint, Ed25519Signer, Error, Folder, Head, LeafSource, Memory, MemoryHead, Note, NoteSignature, Objects, Part,
-    Publisher, Reader, Result, SignedHead, Signer, Source, Tile, TileHashes, checkpoint, empty_root, leaf_hash, proof,
+    Publisher, Reader, Result, SignedHead, Signer, Source, Stored, Tile, TileHashes, checkpoint, empty_root, leaf_hash, proof,
     rebuild_tiles,
 };
 
@@ -326,6 +326,14 @@ impl Objects for Failing<'_, Memory> {
     fn fetch(&self, path: &str) -> Result<Option<Vec<u8>>> {
         self.1.run(|| Objects::fetch(self.0, path))
     }
+
+    fn list(&self, below: &str) -> Result<Vec<Stored>> {
+        self.1.run(|| self.0.list(below))
+    }
+
+    fn remove(&self, path: &str) -> Result<()> {
+        self.1.run(|| self.0.remove(path))
+    }
 }
 
 impl Head for Failing<'_, MemoryHead> {
@@ -457,6 +465,16 @@ impl Objects for Counting {
     fn fetch(&self, path: &str) -> Result<Option<Vec<u8>>> {
         self.count();
         Objects::fetch(&self.objects, path)
+    }
+
+    fn list(&self, below: &str) -> Result<Vec<Stored>> {
+        self.count();
+        self.objects.list(below)
+    }
+
+    fn remove(&self, path: &str) -> Result<()> {
+        self.count();
+        self.objects.remove(path)
     }
 }
 

@@ -142,7 +142,7 @@ impl Upkeep {
     }
 
     fn run(&self) -> Option<String> {
-        let (mut ticked, mut swept) = (None, None);
+        let (mut ticked, mut swept, mut collected) = (None, None, None);
         while !self.stopped.load(Ordering::SeqCst) {
             let now = clock::stopwatch();
             let due = |last: Option<std::time::Instant>, every| last.is_none_or(|last| now.duration_since(last) >= every);
@@ -156,6 +156,10 @@ impl Upkeep {
             if due(swept, SWEEP) {
                 swept = Some(now);
                 outcomes.push(("sweep", self.app.sweep().map(drop)));
+            }
+            if due(collected, COLLECT) {
+                collected = Some(now);
+                outcomes.push(("collect partial tiles", self.app.collect_log().map(drop)));
             }
             for (job, outcome) in outcomes {
                 let Err(error) = outcome else { continue };
@@ -211,6 +215,7 @@ fn is_fatal(error: &Error) -> bool {
 
 /// How long requests under way may take when the server stops.
 const PATIENCE: Duration = Duration::from_secs(10);
+const COLLECT: Duration = Duration::from_secs(3_600);
 const PAUSE: Duration = Duration::from_millis(500);
 const SWEEP: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_secs(2);
