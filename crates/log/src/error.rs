@@ -89,13 +89,6 @@ pub enum Error {
         source: std::io::Error,
     },
 
-    /// Another process holds the head.
-    #[error("Another process has the head in {path} open. Stop it, or give this log a head of its own.")]
-    Locked {
-        /// The folder of the head.
-        path: String,
-    },
-
     /// A text or byte string does not have the form that its specification asks for.
     #[error("The {what} is malformed: {why}. Fetch it again, or tell the operator of the log.")]
     Malformed {

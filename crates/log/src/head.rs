@@ -86,7 +86,7 @@ pub struct FileHead {
 }
 
 impl FileHead {
-    /// Opens the folder, makes it if it is not there, and locks it. [`Error::Locked`] if another process has it open.
+    /// Opens the folder, makes it if it is not there, and locks it. [`Error::Held`] if another process has it open.
     ///
     /// A head that an earlier process left is made durable once more, because that process may have ended between
     /// moving it into place and the sync of the folder.
@@ -98,7 +98,7 @@ impl FileHead {
             File::options().create(true).truncate(false).write(true).open(&path).map_err(|source| io_error(&path, source))?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Error::Locked { path: folder.display().to_string() }),
+            Err(TryLockError::WouldBlock) => return Err(Error::Held { path: folder.display().to_string() }),
             Err(TryLockError::Error(source)) => return Err(io_error(&path, source)),
         }
         let head = folder.join(HEAD);
@@ -218,7 +218,7 @@ mod tests {
         assert!(!head.swap(Some(&one), &two).unwrap());
         assert!(head.swap(None, &one).unwrap());
         assert!(!head.swap(None, &two).unwrap());
-        assert!(matches!(FileHead::open(&path), Err(Error::Locked { .. })));
+        assert!(matches!(FileHead::open(&path), Err(Error::Held { .. })));
         assert!(head.swap(Some(&one), &two).unwrap());
         drop(head);
         assert_eq!(FileHead::open(&path).unwrap().load().unwrap(), Some(two));

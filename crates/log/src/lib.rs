@@ -38,6 +38,7 @@ pub mod hash;
 mod head;
 mod key;
 pub mod merkle;
+pub mod mirror;
 pub mod note;
 mod objects;
 pub mod policy;
