@@ -75,7 +75,7 @@ impl LogPublisher {
         origin: &str,
     ) -> Result<Self, Error> {
         let leaves = CommittedLeaves::new(db)?;
-        let publisher = Publisher::open(objects, HeadRow(db.clone()), signers, origin, Some(&leaves))?;
+        let publisher = Publisher::open(objects, HeadRow::new(db), signers, origin, Some(&leaves))?;
         Ok(Self { publisher, keys, transport, witnessing: None, filled_at: None })
     }
 
@@ -331,6 +331,12 @@ impl App {
 
 fn policy(terms: &LogTerms) -> Result<Policy, Error> {
     Ok(format!("{}\n", terms.policy).parse()?)
+}
+
+impl HeadRow {
+    pub(crate) fn new(db: &Db) -> Self {
+        Self(db.clone())
+    }
 }
 
 impl Head for HeadRow {

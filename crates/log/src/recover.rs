@@ -6,7 +6,7 @@ use crate::error::{Error, Part, Result};
 use crate::hash::leaf_hash;
 use crate::head::{Head, SignedHead};
 use crate::merkle::verify_inclusion;
-use crate::note::Verifier;
+use crate::note::{Note, Verifier};
 use crate::objects::Objects;
 use crate::proof;
 use crate::publisher::{LeafSource, State};
@@ -117,7 +117,7 @@ fn check_announced<O: Objects>(objects: &O, head: &SignedHead, verifiers: &[&dyn
     let Some(bytes) = objects.fetch(checkpoint::PATH)? else {
         return Ok(false);
     };
-    let (public, _) = checkpoint::open(&bytes, origin, verifiers)?;
+    let (public, note) = checkpoint::open(&bytes, origin, verifiers)?;
     let contradiction = |detail: String| Err(Error::contradiction(Part::Head, Part::Checkpoint, detail));
     if public.size() > head.size {
         return contradiction(format!("the head has {} leaves, the checkpoint {}", head.size, public.size()));
@@ -125,7 +125,9 @@ fn check_announced<O: Objects>(objects: &O, head: &SignedHead, verifiers: &[&dyn
     if root_at(objects, head, public.size())? != *public.root() {
         return contradiction(format!("at size {} they have different roots", public.size()));
     }
-    Ok(public == Checkpoint::new(origin, head.size, head.root)?)
+    // One that has lost a signature is written again.
+    let is_whole = Note::parse(&head.note)?.signatures().iter().all(|line| note.signatures().contains(line));
+    Ok(is_whole && public == Checkpoint::new(origin, head.size, head.root)?)
 }
 
 fn root_at<O: Objects>(objects: &O, head: &SignedHead, size: u64) -> Result<crate::Hash> {

@@ -257,6 +257,18 @@ fn a_seed_gives_each_type_a_key_of_its_own() {
 }
 
 #[test]
+fn ml_dsa_is_hedged_and_ed25519_is_not() {
+    let text = checkpoint(5).to_string();
+    let twice = |signer: &dyn Signer| (signer.sign(&text, 1).unwrap(), signer.sign(&text, 1).unwrap());
+    let (one, two) = twice(&Ed25519Cosigner::from_seed("w", &[2; 32]).unwrap());
+    assert_eq!(one, two);
+    let cosigner = MlDsaCosigner::from_seed("w", &[2; 32]).unwrap();
+    let (one, two) = twice(&cosigner);
+    assert_ne!(one, two);
+    assert!(cosigner.verify(&text, &one) && cosigner.verify(&text, &two));
+}
+
+#[test]
 fn subtrees_are_cosigned_without_a_time() {
     let root = leaf_hash(b"subtree");
     let ed25519 = Ed25519Cosigner::from_seed("w1.example", &[2; 32]).unwrap();

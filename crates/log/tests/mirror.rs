@@ -289,7 +289,7 @@ impl<T: Transport> Transport for Unreliable<'_, T> {
     fn post(&self, url: &str, content_type: &str, body: &[u8]) -> Result<Response> {
         let mut count = self.1.lock().unwrap();
         *count += 1;
-        let cut = if *count % 2 == 0 && body.len() > 100_000 { body.len() / 2 } else { body.len() };
+        let cut = if count.is_multiple_of(2) && body.len() > 100_000 { body.len() / 2 } else { body.len() };
         self.0.post(url, content_type, &body[..cut])
     }
 

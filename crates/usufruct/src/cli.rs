@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::command::{completions, demo, doctor, enrol, init, invite, key, mandate, migrate, publish, serve, verify, witness};
+use crate::command::{
+    completions, demo, doctor, enrol, init, invite, key, mandate, migrate, mirror, publish, restore_log, serve, verify, witness,
+};
 use crate::failure::Failure;
 
 /// The pass of a city, in which residents see and control every use of their data.
@@ -31,9 +33,11 @@ Exit codes: 0 fine, 1 refused or findings, 2 could not be done or misused.";
 #[derive(Debug, Subcommand)]
 enum Verb {
     Demo(demo::Demo),
+    RestoreLog(restore_log::RestoreLog),
     Serve(serve::Serve),
     Init(init::Init),
     Migrate(migrate::Migrate),
+    Mirror(mirror::Mirror),
     Mandate(mandate::Mandate),
     Publish(publish::Publish),
     Key(key::Key),
@@ -58,7 +62,9 @@ impl Cli {
             Verb::Key(verb) => verb.run(),
             Verb::Mandate(verb) => verb.run(),
             Verb::Migrate(verb) => verb.run(),
+            Verb::Mirror(verb) => verb.run(),
             Verb::Publish(verb) => verb.run(),
+            Verb::RestoreLog(verb) => verb.run(),
             Verb::Serve(verb) => verb.run(),
             Verb::Verify(verb) => verb.run(),
             Verb::Witness(verb) => verb.run(),

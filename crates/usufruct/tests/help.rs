@@ -22,9 +22,12 @@ const VERBS: &[&[&str]] = &[
     &["mandate", "new"],
     &["mandate", "publish"],
     &["migrate"],
+    &["mirror"],
     &["publish"],
+    &["restore-log"],
     &["serve"],
     &["verify"],
+    &["witness"],
 ];
 
 #[test]

@@ -11,6 +11,7 @@ mod form;
 mod headers;
 mod language;
 mod log;
+mod mirror;
 mod oidc;
 mod page;
 mod passkey;
@@ -31,6 +32,7 @@ use axum::middleware;
 use axum::routing::get;
 
 pub use assets::verifier_files;
+pub use mirror::{MirrorSite, mirror_router};
 pub use site::{DemoSettings, Persona, Settings, Site};
 pub use witness::{WitnessSite, witness_router};
 

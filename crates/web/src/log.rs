@@ -101,21 +101,21 @@ async fn fetch(site: &Arc<Site>, path: String) -> Result<Vec<u8>, Fault> {
 }
 
 /// A file on its way out.
-struct File {
-    kind: &'static str,
-    cache: &'static str,
-    bytes: Vec<u8>,
+pub(crate) struct File {
+    pub kind: &'static str,
+    pub cache: &'static str,
+    pub bytes: Vec<u8>,
 }
 
 impl File {
     /// The whole file, or 304 to whoever has it.
-    fn respond(self, asked: &HeaderMap) -> Response {
+    pub fn respond(self, asked: &HeaderMap) -> Response {
         let tag = self.tag("");
         self.finish(asked, &tag, [])
     }
 
     /// The same, compressed for whoever takes it so.
-    fn respond_compressed(self, asked: &HeaderMap) -> Response {
+    pub fn respond_compressed(self, asked: &HeaderMap) -> Response {
         if !takes_gzip(asked) {
             let tag = self.tag("");
             return self.finish(asked, &tag, [(VARY, "accept-encoding")]);
@@ -180,6 +180,6 @@ fn takes_gzip(asked: &HeaderMap) -> bool {
     })
 }
 
-const BINARY: &str = "application/octet-stream";
-const IMMUTABLE: &str = "public, max-age=604800, immutable";
-const TEXT: &str = "text/plain; charset=utf-8";
+pub(crate) const BINARY: &str = "application/octet-stream";
+pub(crate) const IMMUTABLE: &str = "public, max-age=604800, immutable";
+pub(crate) const TEXT: &str = "text/plain; charset=utf-8";

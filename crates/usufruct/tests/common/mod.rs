@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -60,6 +61,22 @@ impl Server {
             thread::sleep(Duration::from_millis(50));
         }
         panic!("the server does not serve");
+    }
+
+    /// Starts a witness or a mirror, and answers the address it prints.
+    pub fn start_printing(arguments: &[&str]) -> (Self, String) {
+        let mut child = program().args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.split(" on ").nth(1).and_then(|rest| rest.split(". ").next());
+        let address = address.unwrap_or_else(|| panic!("it printed {line:?}")).to_owned();
+        (Self(child), format!("http://{address}"))
+    }
+
+    /// Ends it without warning.
+    pub fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
     }
 
     /// Stops it as an operator would, and says whether it ended well.
