@@ -1,7 +1,7 @@
 // @ts-check
 // The part of deterministic CBOR (RFC 8949, 4.2.1) that events use: numbers, bytes, text, arrays, and maps with
 // numbers as keys. Whatever has a second spelling is refused, so that bytes and meaning are one.
-import { Broken, text } from "./bytes.js";
+import { Broken, text } from "./log/bytes.js";
 
 /** @typedef {number | string | Uint8Array | object} Value object is an Array of values or a Map from numbers to values */
 

@@ -1,7 +1,7 @@
 // @ts-check
 // What happened to one resident's data, and the 66 bytes by which the public log knows it.
-import { Broken, bigEndian, concat, isCount, utf8 } from "./bytes.js";
 import { decodeCbor } from "./cbor.js";
+import { Broken, concat, uint64, utf8 } from "./log/bytes.js";
 
 /**
  * @typedef {object} Event
@@ -24,6 +24,9 @@ import { decodeCbor } from "./cbor.js";
 
 const KINDS = "use refusal sign-in consent withdrawal objection correction status erasure".split(" ");
 const FORMS = ["token", "predicate", "value"];
+
+/** @param {unknown} n @returns {n is number} */
+export const isCount = (n) => Number.isSafeInteger(n) && Number(n) >= 0;
 
 /** @typedef {(value: any) => boolean} Check */
 /** @type {Check} */
@@ -68,13 +71,16 @@ export function decodeEvent(bytes) {
 }
 
 /** C: binds the event and hides it behind 32 random bytes. @param {Uint8Array} r @param {Uint8Array} event */
-export const commitment = (r, event) => hmac(r, utf8("usufruct/event/v1"), bigEndian(event.length, 4), event);
+export const commitment = (r, event) => hmac(r, utf8("usufruct/event/v1"), uint64(event.length).subarray(4), event);
 
 /** T: noise to all who do not hold the resident's tag key. @param {Uint8Array} key @param {number | bigint} n */
-export const tag = (key, n) => hmac(key, utf8("usufruct/tag/v1"), bigEndian(n, 8));
+export const tag = (key, n) => hmac(key, utf8("usufruct/tag/v1"), uint64(n));
 
 /** @param {Uint8Array} c @param {Uint8Array} t */
-export const eventLeaf = (c, t) => concat(Uint8Array.of(1, 2), c, t);
+export const eventLeaf = (c, t) => concat([1, 2], c, t);
+
+/** T of an event leaf, nothing for any other leaf. @param {Uint8Array} leaf */
+export const tagOf = (leaf) => (leaf.length === 66 && leaf[0] === 1 && leaf[1] === 2 ? leaf.subarray(34) : null);
 
 /** HMAC-SHA256 under a key of 32 bytes. @param {Uint8Array} key @param {Uint8Array[]} parts */
 async function hmac(key, ...parts) {

@@ -1,65 +1,88 @@
 // @ts-check
 // Checks a resident's whole footprint against the public log: that each line shown is the line that was committed, that
-// the lines are all there from number 0 on, and that the log still holds what it held when this reader last looked.
-import { Broken, base64, equal, hex, isCount, text, utf8 } from "./bytes.js";
-import { openCheckpoint, readCheckpoint } from "./checkpoint.js";
-import { commitment, decodeEvent, eventLeaf, tag } from "./event.js";
-import { Tiles, leafHash, verifyConsistency, verifyInclusion } from "./merkle.js";
-import { parseVkey } from "./note.js";
+// the lines are all there from number 0 on, that no line is in the log and not shown, and that the log still holds what it
+// held when this reader last looked.
+import { commitment, decodeEvent, eventLeaf, isCount, tag } from "./event.js";
+import { Broken, base64, equal, hex, need } from "./log/bytes.js";
+import { openLog, parseCheckpoint, parseKey, parseNote, parsePolicy } from "./log/checkpoint.js";
+import { leafHash } from "./log/tree.js";
+import { attempt, verdict, worst } from "./reasons.js";
+import { searchLog } from "./search.js";
 
+/** @import {Event} from "./event.js" */
+/** @import {Key} from "./log/checkpoint.js" */
+/** @import {FetchBytes} from "./log/tree.js" */
+/** @import {Attempt, Reason, State} from "./reasons.js" */
+/** @import {Search} from "./search.js" */
+/** @import {Random} from "./tags.js" */
 /** @typedef {{kind: string, mandate?: string | null, service?: string | null, at: string, blocks: string[]}} Shown */
 /** @typedef {{n: number, index: number, event: string | null, r: string | null, shown: Shown}} Line */
-/** @typedef {{origin: string, vkey: string, tagKey: string, checkpointUrl: string, lines: Line[]}} Footprint */
-/** @typedef {"verified" | "pending" | "broken"} State */
-/** @typedef {{code: string, text: string} & Record<string, unknown>} Reason */
-/** @typedef {{n: number, state: State, reason: Reason | null, event: import("./event.js").Event | null}} LineResult */
-/** @typedef {{state: State, reason: Reason | null, size: number | null, lines: LineResult[]}} Result */
-/** @typedef {{get: (origin: string) => string | null, set: (origin: string, note: string) => void}} Storage */
-/** @typedef {{event: import("./event.js").Event, c: Uint8Array, leaf: Uint8Array}} Opened */
-/** @typedef {{size: number, root: Uint8Array, tiles: Tiles}} Log */
+/**
+ * @typedef {object} Footprint
+ * @property {string} origin
+ * @property {string} vkey
+ * @property {string | null} [policy] whose cosignatures the log should have (tlog-policy)
+ * @property {string} tagKey base64
+ * @property {string} checkpointUrl
+ * @property {number} [size] entries of the log that were public before the lines were read; all of them, if it is not said
+ * @property {Line[]} lines
+ */
+/** @typedef {{n: number, state: State, reason: Reason | null, event: Event | null}} LineResult */
+/** @typedef {{cosigned: number, of: number, unsupported: number}} Witnesses of the policy; `unsupported`: signatures that cannot be checked here */
+/**
+ * @typedef {object} Result
+ * @property {State} state the worst of all
+ * @property {Reason | null} reason what is wrong with the log
+ * @property {number | null} size
+ * @property {LineResult[]} lines
+ * @property {Search | null} search
+ * @property {Witnesses | null} witnesses none, if the policy names none
+ */
+/** @typedef {{get: (name: string) => string | null, set: (name: string, text: string) => void}} Storage */
+/** @typedef {Awaited<ReturnType<typeof openLog>> & {of: Key[], old: number}} Log with its witnesses, and its size when last looked at */
+/** @typedef {{event: Event, c: Uint8Array, leaf: Uint8Array}} Opened */
 
-/** What a code says in English; a page may say it in other words. */
-export const REASONS = {
-  unpublished: "Not yet in the public log. This takes less than a minute.",
-  unreachable: "The public log does not answer. Try again later.",
-  unsupported: "This program cannot check Ed25519 signatures. Use a newer one.",
-
-  chain: "This line does not follow from the line before it.",
-  checkpoint: "The checkpoint is malformed or belongs to another log.",
-  duplicate: "Two lines carry the same number.",
-  forked: "The log was forked: it no longer holds what it held when you last looked. Keep both checkpoints.",
-  gap: "Lines are missing before this one.",
-  malformed: "The line is not in the one form that lines have.",
-  note: "The checkpoint is not a signed note.",
-  number: "The stored line carries another number.",
-  overdue: "The line is not in the public log, and it should be by now.",
-  rewound: "The log was rewound: it is shorter than when you last looked. Keep both checkpoints.",
-  shown: "The page shows something else than the stored line says.",
-  signature: "The checkpoint is not signed with the key of the log.",
-  tile: "The log contradicts its own signed checkpoint.",
-  unlogged: "The log holds something else in the place of this line.",
-  unopened: "The stored line can no longer be opened; it was changed or removed.",
-  vkey: "The key of the log is malformed.",
-};
-
-const PENDING = ["unpublished", "unreachable", "unsupported"];
 const PUBLISH_WITHIN_MICROS = 60_000_000;
 /** Lines looked up at the same time. */
 const BATCH = 16;
 
 /**
  * @typedef {object} Options
- * @property {import("./merkle.js").FetchBytes} fetchBytes
- * @property {Storage} [storage] remembers the last checkpoint of a log
+ * @property {FetchBytes} fetchBytes
+ * @property {Storage} [storage] remembers the last checkpoint of a log, and how far it was searched
  * @property {number} [nowMillis]
  * @property {Set<number>} [known] numbers of lines that an earlier call with the same storage found in the log
+ * @property {boolean} [whole] reads every entry of the log
+ * @property {number} [most] so many entries are searched at once, the newest; all, if it is not said
+ * @property {Random} [random]
+ * @property {() => Promise<Footprint>} [reload] the footprint as it is now, for when the log holds more lines than were shown
  */
 
 /** @param {Footprint} footprint @param {Options} options @returns {Promise<Result>} */
 export async function verifyFootprint(footprint, options) {
+  const log = await attempt(() => readLog(footprint, options));
+  const result = await examine(footprint, log, options);
+  if (result.search?.state !== "pending" || !hasCode(result.search, "newer") || !options.reload) return result;
+
+  // What happened since the page was made is not hidden. What the server does not hand out even now is.
+  const { value } = await attempt(options.reload);
+  if (!Array.isArray(value?.lines)) return result;
+  const again = await examine({ ...footprint, lines: value.lines, size: undefined }, log, options);
+  const newer = again.lines.filter(({ n }) => !footprint.lines.some((line) => line.n === n));
+  if (newer.length === 0 || !again.search) return again;
+  const { state, reason } = verdict(new Broken("newer", { lines: newer.length }));
+  const findings = again.search.findings.concat(reason ?? []);
+  const search = { ...again.search, state: worst([again.search.state, state]), findings };
+  return { ...again, search, state: worst([again.state, state]) };
+}
+
+/** @param {Search} search @param {string} code */
+const hasCode = ({ findings }, code) => findings.some((finding) => finding.code === code);
+
+/** @param {Footprint} footprint @param {Attempt<Log>} log @param {Options} options @returns {Promise<Result>} */
+async function examine(footprint, log, options) {
   const { lines, tagKey } = footprint;
   const nowMillis = options.nowMillis ?? Date.now();
-  const log = await attempt(() => readLog(footprint, options));
 
   /** @param {Line} line */
   const check = async (line) => {
@@ -68,33 +91,38 @@ export async function verifyFootprint(footprint, options) {
       if (opened.broken ?? log.broken) throw opened.broken ?? log.broken;
       if (!options.known?.has(line.n)) await find(log.value, line.index, opened.value, nowMillis);
     });
-    return { n: line.n, ...verdict(found.broken), event: opened.value?.event ?? null, c: opened.value?.c };
+    return { n: line.n, index: line.index, ...verdict(found.broken), event: opened.value?.event ?? null, c: opened.value?.c };
   };
 
   const checked = [];
   for (let i = 0; i < lines.length; i += BATCH) {
     checked.push(...(await Promise.all(lines.slice(i, i + BATCH).map(check))));
   }
+  const proven = checked.filter(({ state }) => state === "verified");
   followChain(checked);
+  const search = log.value && (await searchLog(footprint, log.value, proven, options));
 
-  const overall = verdict(log.broken);
-  const states = [overall, ...checked].map(({ state }) => state);
+  const { value } = log;
+  const lacks = value?.checkpoint.lacks;
+  const overall = verdict(log.broken ?? (lacks ? new Broken(lacks) : null));
   return {
-    state: states.find((state) => state === "broken") ?? states.find((state) => state === "pending") ?? "verified",
+    state: worst([overall, search ?? overall, ...checked].map(({ state }) => state)),
     reason: overall.reason,
-    size: log.value?.size ?? null,
+    size: value?.tree.size ?? null,
     lines: checked.map(({ n, state, reason, event }) => ({ n, state, reason, event })),
+    search,
+    witnesses: value && witnessed(value),
   };
 }
 
 /** What a line says of itself, before the log is asked. @param {Line} line @param {string} tagKey @returns {Promise<Opened>} */
 async function open({ n, index, event: encoded, r, shown }, tagKey) {
   needCrypto();
-  if (!isCount(n) || !isCount(index)) throw new Broken("malformed");
-  if (encoded === null || r === null) throw new Broken("unopened");
+  need(isCount(n) && isCount(index), "malformed");
+  need(encoded !== null && r !== null, "unopened");
   const bytes = base64(encoded);
   const event = decodeEvent(bytes);
-  if (event.n !== n) throw new Broken("number");
+  need(event.n === n, "number");
   const said = {
     kind: event.kind,
     mandate: event.mandate ? hex(event.mandate) : null,
@@ -104,57 +132,43 @@ async function open({ n, index, event: encoded, r, shown }, tagKey) {
   };
   for (const [field, value] of Object.entries(said)) {
     const shownValue = shown[/** @type {keyof Shown} */ (field)] ?? null;
-    if (JSON.stringify(shownValue) !== JSON.stringify(value)) throw new Broken("shown", { field });
+    need(JSON.stringify(shownValue) === JSON.stringify(value), "shown", { field });
   }
   const c = await commitment(base64(r), bytes);
   return { event, c, leaf: await leafHash(eventLeaf(c, await tag(base64(tagKey), n))) };
 }
 
 /**
- * The tree of the signed checkpoint, once it is known to extend the one remembered.
+ * The log as it is now, once it is known to extend what is remembered.
  * @param {Footprint} footprint @param {Options} options @returns {Promise<Log>}
  */
-async function readLog({ origin, vkey, checkpointUrl }, { fetchBytes, storage }) {
+async function readLog({ origin, vkey, policy, checkpointUrl }, { fetchBytes, storage }) {
   needCrypto();
-  const note = await fetchBytes(checkpointUrl).catch(() => null);
-  if (!note) throw new Broken("unreachable");
-  const { size, root } = await openCheckpoint(note, origin, await parseVkey(vkey));
-  const tiles = new Tiles(fetchBytes, size, checkpointUrl.replace(/checkpoint$/, ""));
+  const key = await parseKey(vkey);
+  need(key.name === origin, "checkpoint");
+  const { witnesses, quorum } = await parsePolicy(policy ?? "quorum none\n");
+  const base = checkpointUrl.replace(/checkpoint$/, "");
+  /** @type {FetchBytes} */
+  const fetchLog = (path, from, to) =>
+    fetchBytes(base + path, from, to).catch(() => {
+      throw new Broken("unreachable");
+    });
 
-  const remembered = storage?.get(origin);
-  const { value: old } = await attempt(async () => remembered ? readCheckpoint(utf8(remembered)) : null);
-  if (old) {
-    const evidence = [remembered, text(note)];
-    if (old.size > size) throw new Broken("rewound", { evidence });
-    if (!equal(await rootAt(old.size, { size, root, tiles }), old.root)) throw new Broken("forked", { evidence });
-  }
-  storage?.set(origin, text(note));
-  return { size, root, tiles };
-}
-
-/**
- * The root the log had at an earlier size, proven from its present root: tiles that do not prove it are bad tiles and no
- * fork.
- * @param {number} oldSize @param {Log} log
- */
-async function rootAt(oldSize, { size, root, tiles }) {
-  if (oldSize === size) return root;
-  const oldRoot = await tiles.root(oldSize);
-  if (oldSize === 0) return oldRoot;
-  const proof = await tiles.consistencyProof(oldSize);
-  if (!(await verifyConsistency(oldSize, size, oldRoot, root, proof))) throw new Broken("tile");
-  return oldRoot;
+  const name = `checkpoint:${origin}`;
+  const remembered = storage?.get(name);
+  const old = await attempt(async () => remembered ? parseCheckpoint(parseNote(remembered).text) : null);
+  const log = await openLog(fetchLog, { logs: [key], witnesses, quorum }, old.value && remembered);
+  storage?.set(name, log.checkpoint.note);
+  return { ...log, of: witnesses, old: old.value?.size ?? 0 };
 }
 
 /** @param {Log} log @param {number} index @param {Opened} opened @param {number} nowMillis */
-async function find({ size, root, tiles }, index, { event, leaf }, nowMillis) {
-  if (index >= size) {
+async function find({ tree }, index, { event, leaf }, nowMillis) {
+  if (index >= tree.size) {
     const fresh = Math.abs(nowMillis * 1000 - event.at) < PUBLISH_WITHIN_MICROS;
     throw new Broken(fresh ? "unpublished" : "overdue");
   }
-  if (!equal(await tiles.leaf(index), leaf)) throw new Broken("unlogged");
-  const proof = await tiles.inclusionProof(index);
-  if (!(await verifyInclusion(index, size, leaf, proof, root))) throw new Broken("tile");
+  need(equal(await tree.subtree(index, index + 1), leaf), "unlogged");
 }
 
 /**
@@ -179,25 +193,13 @@ function followChain(lines) {
   });
 }
 
-/** @param {Broken | null} broken @returns {{state: State, reason: Reason | null}} */
-function verdict(broken) {
-  if (!broken) return { state: "verified", reason: null };
-  const code = /** @type {keyof typeof REASONS} */ (broken.code);
-  return { state: PENDING.includes(code) ? "pending" : "broken", reason: { code, text: REASONS[code], ...broken.details } };
-}
-
-/**
- * Whatever goes wrong without saying why comes from bytes in no known form.
- * @template T @param {() => Promise<T>} check @returns {Promise<{value: T, broken: null} | {value: null, broken: Broken}>}
- */
-async function attempt(check) {
-  try {
-    return { value: await check(), broken: null };
-  } catch (error) {
-    return { value: null, broken: error instanceof Broken ? error : new Broken("malformed") };
-  }
+/** A witness may have keys of several kinds. @param {Log} log @returns {Witnesses | null} */
+function witnessed({ checkpoint: { signed, unsupported }, of }) {
+  const names = (/** @type {Key[]} */ keys) => new Set(keys.map(({ name }) => name)).size;
+  const cosigned = names(of.filter((key) => signed.has(key)));
+  return of.length > 0 ? { cosigned, of: names(of), unsupported: of.filter((key) => unsupported.has(key)).length } : null;
 }
 
 function needCrypto() {
-  if (!globalThis.crypto?.subtle) throw new Broken("unsupported");
+  need(globalThis.crypto?.subtle, "unsupported");
 }

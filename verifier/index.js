@@ -1,8 +1,9 @@
 // @ts-check
-export * from "./bytes.js";
+export * from "./bundle.js";
 export * from "./cbor.js";
-export * from "./checkpoint.js";
 export * from "./event.js";
 export * from "./footprint.js";
-export * from "./merkle.js";
-export * from "./note.js";
+export * from "./log/bytes.js";
+export * from "./log/checkpoint.js";
+export * from "./log/tree.js";
+export * from "./search.js";

@@ -1,39 +1,34 @@
 // @ts-check
 // Runs the verifier on the footprint page. It writes attributes and text only, so that it runs under Trusted Types.
+import { fetchBytes } from "./fetch.js";
 import { verifyFootprint } from "./footprint.js";
+import { worst } from "./reasons.js";
 
-/** @typedef {import("./footprint.js").Result} Result */
+/** @import {Footprint, Result} from "./footprint.js" */
+/** @import {Reason} from "./reasons.js" */
 
 const RECHECKS = 30;
 const RECHECK_AFTER_MILLIS = 1000;
+/** So many entries are searched at once: 16 MB of the tag index. */
+const MOST = 4_194_304;
 /** Nodes may serve a checkpoint some seconds old, so a shorter log is looked at again before it is called rewound. */
 const REWIND_RECHECKS = 5;
 
-/** @param {string} path */
-async function fetchBytes(path) {
-  const mutable = path.endsWith("/checkpoint");
-  const response = await fetch(path, { cache: mutable ? "no-store" : "default", credentials: "omit" });
-  if (response.status === 404) return null;
-  if (!response.ok) throw new Error(`${path}: ${response.status}`);
-  return new Uint8Array(await response.arrayBuffer());
-}
-
-/** The last checkpoint of each log; for as long as the page is open where the browser refuses to remember. */
+/** What is remembered of logs; for as long as the page is open where the browser refuses to remember. */
 function browserStorage() {
   const memory = new Map();
-  const key = (/** @type {string} */ origin) => `usufruct-checkpoint:${origin}`;
   return {
-    get: (/** @type {string} */ origin) => {
+    get: (/** @type {string} */ name) => {
       try {
-        return localStorage.getItem(key(origin)) ?? memory.get(origin) ?? null;
+        return localStorage.getItem(`usufruct-${name}`) ?? memory.get(name) ?? null;
       } catch {
-        return memory.get(origin) ?? null;
+        return memory.get(name) ?? null;
       }
     },
-    set: (/** @type {string} */ origin, /** @type {string} */ note) => {
-      memory.set(origin, note);
+    set: (/** @type {string} */ name, /** @type {string} */ text) => {
+      memory.set(name, text);
       try {
-        localStorage.setItem(key(origin), note);
+        localStorage.setItem(`usufruct-${name}`, text);
       } catch {
         // Private windows may refuse; the memory above still holds for this page.
       }
@@ -45,11 +40,14 @@ function browserStorage() {
 export async function run(page) {
   const data = page.getElementById("footprint-data");
   if (!data) return;
+  /** @type {Footprint} */
   const footprint = JSON.parse(data.textContent ?? "");
+  const url = data.getAttribute("data-reload");
+  const reload = url ? async () => (await fetch(url, { cache: "no-store" })).json() : undefined;
   const storage = browserStorage();
   const known = new Set();
   for (let round = 0; ; round += 1) {
-    const result = await verifyFootprint(footprint, { fetchBytes, storage, known });
+    const result = await verifyFootprint(footprint, { fetchBytes, storage, known, reload, most: MOST });
     const again = round < (result.reason?.code === "rewound" ? REWIND_RECHECKS : RECHECKS) && mayStillChange(result);
     if (!(again && result.reason?.code === "rewound")) show(page, result);
     if (!again) return;
@@ -74,21 +72,74 @@ function show(page, result) {
     const why = reason && (words.getAttribute(`data-reason-${reason.code}`) ?? (state === "broken" ? reason.text : ""));
     if (target) target.textContent = [words.getAttribute(`data-text-${state}`), why].filter(Boolean).join(" ");
   }
-  summarise(page.getElementById("proof-summary"), result);
+  const summary = page.getElementById("proof-summary");
+  if (summary) summarise(summary, result);
+  const evidence = page.getElementById("proof-evidence");
+  if (evidence) present(page, evidence, result);
 }
 
-/** @param {HTMLElement | null} summary @param {Result} result */
-function summarise(summary, { state, reason, lines }) {
-  if (!summary) return;
-  const count = (/** @type {string} */ s) => String(lines.filter((line) => line.state === s).length);
-  const loud = reason?.code === "rewound" || reason?.code === "forked";
-  if (loud) summary.setAttribute("role", "alert");
+/**
+ * One box for all of it: what stands in the lines, what is in the log beside them, and who else saw that log.
+ * @param {HTMLElement} summary @param {Result} result
+ */
+function summarise(summary, { state, reason, size, lines, search, witnesses }) {
+  const count = (/** @type {string} */ state) => lines.filter((line) => line.state === state).length;
+  const numbers = {
+    verified: count("verified"), pending: count("pending"), broken: count("broken"),
+    size, searched: search?.searched, yours: search?.yours, cosigned: witnesses?.cosigned, witnesses: witnesses?.of,
+  };
+  const why = (/** @type {Reason} */ { code, text }) => summary.getAttribute(`data-reason-${code}`) ?? text;
+  const text = (/** @type {string} */ name) => summary.getAttribute(`data-text-${name}`) ?? "";
+
+  const found = new Map(search?.findings.map((finding) => [finding.code, why(finding)]));
+  const sentences = [];
+  if (reason) sentences.push(why(reason));
+  if (!reason || size !== null) {
+    const linesState = worst(lines.map((line) => line.state));
+    // Nothing reassuring stands above an alarm.
+    if (linesState !== "verified" || state !== "broken") sentences.push(text(linesState));
+  }
+  sentences.push(...found.values());
+  if (search?.state === "verified" && state !== "broken") {
+    sentences.push(text(search.searched === size ? "searched" : "searched-part"));
+  }
+  if (witnesses) sentences.push(text("witnesses"));
+
+  const isAlarm = search?.state === "broken" || ["rewound", "forked"].includes(reason?.code ?? "");
+  if (isAlarm) summary.setAttribute("role", "alert");
   summary.setAttribute("data-proof", state);
-  const words =
-    (reason && (summary.getAttribute(`data-reason-${reason.code}`) ?? reason.text)) ??
-    summary.getAttribute(`data-text-${state}`) ??
-    "{verified} verified, {pending} pending, {broken} broken";
-  summary.textContent = words.replace(/\{(verified|pending|broken)\}/g, (_, s) => count(s));
+  const { lang } = summary.ownerDocument.documentElement;
+  summary.textContent = join(sentences.map((sentence) => fill(sentence, numbers, lang)));
 }
+
+/** What anybody else can check, and what to keep. @param {Document} page @param {HTMLElement} list @param {Result} result */
+function present(page, list, { reason, search }) {
+  const { lang } = page.documentElement;
+  const broken = search?.state === "broken" ? search.findings : [];
+  const items = broken.map((finding) => {
+    const item = page.createElement("li");
+    item.textContent = fill(list.getAttribute(`data-evidence-${finding.code}`) ?? finding.text, finding, lang);
+    return item;
+  });
+  for (const note of /** @type {string[]} */ (reason?.evidence ?? [])) {
+    const [item, text] = [page.createElement("li"), page.createElement("pre")];
+    text.textContent = note;
+    text.setAttribute("tabindex", "0");
+    item.append(text);
+    items.push(item);
+  }
+  list.replaceChildren(...items);
+  list.toggleAttribute("hidden", items.length === 0);
+}
+
+/** Puts numbers where "{name}" stands. @param {string} words @param {Record<string, unknown>} numbers @param {string} lang */
+const fill = (words, numbers, lang) =>
+  words.replace(/\{(\w+)\}/g, (place, name) => {
+    const n = numbers[name];
+    return typeof n === "number" ? n.toLocaleString(lang || "en") : place;
+  });
+
+/** Chinese sentences follow each other without a space. @param {string[]} sentences */
+const join = (sentences) => sentences.filter(Boolean).join(" ").replace(/([。！？]) /g, "$1");
 
 if (typeof document !== "undefined") run(document);

@@ -6,7 +6,7 @@ import { cpus } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { Tiles, equal, hex, openCheckpoint, openNote, parseVkey, utf8, verifyConsistency, verifyFootprint, verifyInclusion } from "../../verifier/index.js";
+import { Tree, equal, hex, openCheckpoint, parseKey, text, verifyFootprint, verifyNote, verifySubtree } from "../../verifier/index.js";
 import { program, serve, fourPorts, workDir } from "../lib/server.js";
 import { personas, releaseToken, service, signIn, subject } from "../lib/service.js";
 
@@ -42,7 +42,7 @@ const library = await service(city, "svc_library");
 const people = await personas(city);
 const subjects = [];
 for (const persona of people) subjects.push(await subject(city, library, persona, "openid mdt_library-card"));
-const receiptKey = await parseVkey((await (await fetch(`${city.url}/log/receipt-vkey`)).text()).trim());
+const receiptKey = await parseKey((await (await fetch(`${city.url}/log/receipt-vkey`)).text()).trim());
 
 /** Every answered use: whose, leaf number and leaf hash of its receipt. @type {{person: number, index: number, hash: Uint8Array}[]} */
 const acknowledged = [];
@@ -79,10 +79,11 @@ async function receipt(released) {
   const [, indexLine, leafLine, ...path] = head.split("\n");
   const index = Number(indexLine?.replace("index ", ""));
   const hash = Buffer.from(leafLine?.replace("leaf ", "") ?? "", "base64");
-  const note = await openNote(utf8(promise), [receiptKey]).catch(() => null);
-  const [, origin, start, leaves, root] = note?.split("\n") ?? [];
+  const note = await verifyNote(promise, [receiptKey]).catch(() => null);
+  const [, origin, start, leaves, root] = note?.signed.has(receiptKey) ? note.text.split("\n") : [];
   const proof = path.map((line) => Buffer.from(line, "base64"));
-  const covered = note && (await verifyInclusion(index - Number(start), Number(leaves), hash, proof, Buffer.from(root, "base64")).catch(() => false));
+  const place = index - Number(start);
+  const covered = root && (await verifySubtree(place, place + 1, Number(leaves), hash, proof, Buffer.from(root, "base64")));
   if (!covered || origin !== "localhost/lanwan" || index !== released.log.index) throw new Wrong(`Data came without a good receipt: ${JSON.stringify(released)}`);
   return { index, hash };
 }
@@ -99,9 +100,9 @@ const fetchBytes = async (path) => {
 };
 
 async function checkpoint() {
-  const verifier = await parseVkey((await (await fetch(`${city.url}/log/vkey`)).text()).trim());
+  const key = await parseKey((await (await fetch(`${city.url}/log/vkey`)).text()).trim());
   const note = await fetchBytes("/log/checkpoint");
-  return note && openCheckpoint(note, "localhost/lanwan", verifier);
+  return note && openCheckpoint(text(note), { logs: [key], witnesses: [], quorum: () => true });
 }
 
 /** The log must extend every checkpoint seen before and hold the acknowledged uses from number `from` on. */
@@ -113,16 +114,14 @@ async function check(from) {
     now = await checkpoint();
   }
   if (now.size < wanted) throw new Error(`Acknowledged uses up to ${wanted} are missing: the log has ${now.size}.`);
-  const tiles = new Tiles(fetchBytes, now.size);
-  if (!equal(await tiles.root(), now.root)) throw new Error("The tiles lead to another root.");
+  const tree = new Tree((path) => fetchBytes(`/log/${path}`), now);
   for (const old of seen) {
     if (old.size > now.size) throw new Error(`The log shrank from ${old.size} to ${now.size}.`);
-    const good = old.size === now.size ? equal(old.root, now.root) : old.size === 0 || (await verifyConsistency(old.size, now.size, old.root, now.root, await tiles.consistencyProof(old.size)));
-    if (good === false) throw new Error(`The log is not consistent with the checkpoint of size ${old.size}.`);
+    if (old.size > 0 && !equal(await tree.subtree(0, old.size), old.root)) throw new Error(`The log is not consistent with the checkpoint of size ${old.size}.`);
   }
   seen.push(now);
   for (const use of acknowledged.slice(from)) {
-    if (!equal(await tiles.leaf(use.index), use.hash)) throw new Error(`Leaf ${use.index} is not what was acknowledged (${hex(use.hash)}).`);
+    if (!equal(await tree.subtree(use.index, use.index + 1), use.hash)) throw new Error(`Leaf ${use.index} is not what was acknowledged (${hex(use.hash)}).`);
   }
   const indices = new Set(acknowledged.map((use) => use.index));
   if (indices.size !== acknowledged.length) throw new Error("One leaf was acknowledged twice.");

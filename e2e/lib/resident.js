@@ -48,3 +48,13 @@ export async function checked(city, page) {
     })),
   );
 }
+
+/** An insider serves hash tiles in which one bit is another, whatever checkpoint they belong to. */
+export async function editTiles(context) {
+  await context.route("**/log/tile/0/**", async (route) => {
+    const answer = await route.fetch();
+    const bytes = await answer.body();
+    if (bytes.length > 0) bytes[bytes.length - 1] ^= 1;
+    await route.fulfill({ response: answer, body: bytes });
+  });
+}

@@ -94,3 +94,26 @@ need_e2e() {
     (cd e2e && npm ci --no-fund --no-audit --loglevel=error)
   fi
 }
+
+# Go's own tlog packages, an independent client of the log.
+need_go() {
+  if ! have dpkg-query; then
+    say "This is no Debian, so Go is not installed for you. The checks with Go's tlog packages are left out if they are not in /usr/share/gocode."
+    return 0
+  fi
+  [ -x /usr/lib/go-1.19/bin/go ] || [ -x /usr/lib/go/bin/go ] || need_packages golang-go
+  need_packages golang-golang-x-mod-dev
+}
+
+need_strace() { have strace || need_packages strace; }
+
+# Python with the packages of e2e/third-party/requirements.txt, in .local/python. USUFRUCT_PYTHON names another one.
+need_python() {
+  local own="$PWD/.local/python"
+  [ -z "${USUFRUCT_PYTHON:-}" ] || return 0
+  if [ "$own/installed" -nt e2e/third-party/requirements.txt ]; then return 0; fi
+  python3 -c 'import ensurepip, venv' 2>/dev/null || need_packages python3 python3-venv
+  python3 -m venv "$own"
+  "$own/bin/pip" install --quiet --disable-pip-version-check -r e2e/third-party/requirements.txt
+  touch "$own/installed"
+}

@@ -78,6 +78,43 @@ suite_kill() {
   node e2e/kill/kill.js --kills "${USUFRUCT_KILLS:-5}" ${USUFRUCT_SEED:+--seed "$USUFRUCT_SEED"}
 }
 
+# The example program of the log crate, which publishes a log to a folder.
+build_publish() {
+  need_build
+  cargo build --quiet --locked -p usufruct-log --example publish
+  USUFRUCT_PUBLISH_BIN="${CARGO_TARGET_DIR:-$PWD/target}/debug/examples/publish"
+  export USUFRUCT_PUBLISH_BIN
+}
+
+suite_thirdparty() {
+  need_go
+  need_node
+  need_python
+  build_server
+  build_publish
+  cargo build --quiet --locked -p usufruct-log --example cosign
+  (cd e2e && node --test --test-reporter=spec --test-concurrency=1 third-party/)
+}
+
+prepare_faults() {
+  need_go
+  need_node
+  need_strace
+  build_server
+  build_publish
+}
+
+# USUFRUCT_SEED repeats a run. The long forms are `script/campaign faults` and `script/campaign log-kill`.
+suite_faults() {
+  prepare_faults
+  local seed=(${USUFRUCT_SEED:+--seed "$USUFRUCT_SEED"}) failed=0
+  node e2e/faults/calls.js --sample 80 "${seed[@]}" || failed=1
+  node e2e/faults/syncs.js --sample 20 "${seed[@]}" || failed=1
+  node e2e/faults/server.js --sample 8 "${seed[@]}" || failed=1
+  node e2e/faults/kills.js --kills 25 "${seed[@]}" || failed=1
+  return "$failed"
+}
+
 suite_fuzz() {
   need_build
   fuzz_all "${USUFRUCT_FUZZ_SECONDS:-5}"

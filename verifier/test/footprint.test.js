@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { REASONS, verifyFootprint } from "../index.js";
+import { verifyFootprint } from "../index.js";
+import { REASONS } from "../reasons.js";
 import { City, fetchFrom, memory, publish, signer } from "./support.js";
 
 const AT = 1_760_000_000_000_000;
@@ -54,7 +55,8 @@ test("all residents verify", async () => {
 
 test("lines verify in any order, and a resident without lines verifies", async () => {
   assert.equal((await changed((lines) => lines.reverse())).state, "verified");
-  assert.equal((await verify({ ...shared.footprint, lines: [] }, shared.files)).state, "verified");
+  const bystander = shared.city.resident().footprint();
+  assert.equal((await verify(bystander, shared.files)).state, "verified");
   const empty = new City();
   assert.equal((await verify(empty.resident().footprint(), empty.publish())).state, "verified");
 });
@@ -194,8 +196,10 @@ test("known lines are not looked up again, and the rest of them is still checked
   const footprint = residents[0].footprint();
   const files = city.publish();
   const known = new Set([0]);
-  footprint.lines[0].index = 1;
-  assert.equal((await verify(footprint, files, { known })).state, "verified");
+  const missing = new Map(files);
+  const tileOfLines = [...files.keys()].find((path) => path.includes("tile/0/"));
+  missing.delete(tileOfLines);
+  assert.deepEqual((await verify(footprint, missing, { known })).lines.map(({ state }) => state), ["verified", "broken"]);
   footprint.lines[0].shown.kind = "refusal";
   assert.deepEqual(broken(await verify(footprint, files, { known })), [[0, "shown"]]);
 });
@@ -210,7 +214,8 @@ test("a checkpoint signed with another key breaks everything", async () => {
 
 test("a checkpoint of another log or in no known form breaks everything", async () => {
   const other = publish(shared.city.leaves, shared.city.key, "another.example/log");
-  assert.deepEqual(codes(await verify(shared.footprint, other)), ["checkpoint"]);
+  assert.deepEqual(codes(await verify(shared.footprint, other)), ["signature"]);
+  assert.deepEqual(codes(await verify({ ...shared.footprint, origin: "another.example/log" }, other)), ["checkpoint"]);
   const files = new Map(shared.files).set("/log/checkpoint", Buffer.from("<html>"));
   assert.deepEqual(codes(await verify(shared.footprint, files)), ["note"]);
   const vkey = shared.footprint.vkey.replace("+", "+0");
@@ -232,7 +237,7 @@ test("the last checkpoint is remembered, and the log may only grow", async () =>
   const storage = memory();
   for (const size of [1, 255, 256, 300, 602, 603, 603]) {
     await verify(footprint, city.publish(size), { storage });
-    assert.match(storage.get(city.origin), new RegExp(`\n${size}\n`));
+    assert.match(storage.get(`checkpoint:${city.origin}`), new RegExp(`\n${size}\n`));
   }
   assert.equal((await verify(footprint, city.publish(), { storage })).state, "verified");
 
@@ -241,7 +246,7 @@ test("the last checkpoint is remembered, and the log may only grow", async () =>
   assert.equal(rewound.reason.code, "rewound");
   assert.deepEqual(codes(rewound), ["rewound"]);
   assert.equal(rewound.reason.evidence.length, 2);
-  assert.match(storage.get(city.origin), /\n603\n/, "the larger checkpoint stays remembered");
+  assert.match(storage.get(`checkpoint:${city.origin}`), /\n603\n/, "the larger checkpoint stays remembered");
 });
 
 test("a forked log is named as one, also when it is signed well", async () => {
@@ -249,13 +254,13 @@ test("a forked log is named as one, also when it is signed well", async () => {
   for (const size of [1, 300, 603]) {
     const storage = memory();
     await verify(footprint, city.publish(size), { storage });
-    const remembered = storage.get(city.origin);
+    const remembered = storage.get(`checkpoint:${city.origin}`);
     const leaves = [...city.leaves];
     leaves[0] = Buffer.alloc(66);
     const forked = await verify(footprint, publish(leaves, city.key, city.origin), { storage });
     assert.equal(forked.reason.code, "forked", `from ${size}`);
     assert.deepEqual(codes(forked), ["forked"]);
-    assert.equal(storage.get(city.origin), remembered);
+    assert.equal(storage.get(`checkpoint:${city.origin}`), remembered);
   }
 });
 
@@ -266,6 +271,6 @@ test("a bad tile is not called a fork, and an unreadable memory is not held agai
   const bad = new Map(files);
   bad.set("/log/tile/0/001", flip(files.get("/log/tile/0/001"), 45 * 32));
   assert.equal((await verify(footprint, bad, { storage })).reason.code, "tile");
-  storage.set(city.origin, "junk");
+  storage.set(`checkpoint:${city.origin}`, "junk");
   assert.equal((await verify(footprint, files, { storage })).state, "verified");
 });

@@ -3,22 +3,26 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
+import { servedFiles } from "../manifest.mjs";
 
-const VERIFIER = ["bytes", "cbor", "checkpoint", "event", "footprint", "merkle", "note"];
-const GLUE = ["page"];
+/** Gzipped bytes of all files of a part. */
+const BUDGETS = { log: 6_000, usufruct: 15_500 };
 
-const source = (name) => readFileSync(new URL(`../${name}.js`, import.meta.url), "utf8");
-const gzipped = (text) => gzipSync(text, { level: 9 }).length;
+const gzipped = (name) => gzipSync(readFileSync(new URL(`../${name}`, import.meta.url)), { level: 9 }).length;
+const partOf = (name) => (name.startsWith("log/") ? "log" : "usufruct");
 
-/** Good enough for these files: block comments, and lines that are only a comment. */
-const withoutComments = (text) => text.replace(/\/\*\*[\s\S]*?\*\//g, "").replace(/^\s*(\/\/.*)?\n/gm, "");
-const codeSize = (names) => gzipped(names.map((name) => withoutComments(source(name))).join(""));
+for (const [part, budget] of Object.entries(BUDGETS)) {
+  test(`${part}: under ${budget} bytes`, (t) => {
+    const sizes = servedFiles().filter((name) => partOf(name) === part).map((name) => [name, gzipped(name)]);
+    const sum = sizes.reduce((sum, [, size]) => sum + size, 0);
+    t.diagnostic(`${sum} bytes gzipped: ${sizes.map(([name, size]) => `${name} ${size}`).join(", ")}`);
+    assert.ok(sizes.length > 0 && sum < budget, `${sum}`);
+  });
+}
 
-test("the modules stay small", (t) => {
-  const all = [...VERIFIER, ...GLUE];
-  const served = all.reduce((sum, name) => sum + gzipped(source(name)), 0);
-  const together = gzipped(all.map(source).join(""));
-  t.diagnostic(`gzipped bytes of code: verifier ${codeSize(VERIFIER)}, page glue ${codeSize(GLUE)}`);
-  t.diagnostic(`with comments and types: ${together} as one file, ${served} as ${all.length} files`);
-  assert.ok(codeSize(VERIFIER) < 6500 && codeSize(GLUE) < 1500 && served < 13_000);
+test("the log verifier stands alone", () => {
+  for (const name of servedFiles().filter((name) => partOf(name) === "log")) {
+    const imports = [...readFileSync(new URL(`../${name}`, import.meta.url), "utf8").matchAll(/from "(.+?)"/g)].map(([, path]) => path);
+    assert.ok(imports.every((path) => /^\.\/\w+\.js$/.test(path)), `${name}: ${imports}`);
+  }
 });

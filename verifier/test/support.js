@@ -20,19 +20,36 @@ export const fromBase64 = (encoded) => new Uint8Array(Buffer.from(encoded, "base
 export const fromHex = (encoded) => new Uint8Array(Buffer.from(encoded, "hex"));
 const sha = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest();
 
-/** A signing key of a log, and the vkey that goes with it. */
-export function signer(name) {
+const uint64 = (n) => {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(BigInt(n));
+  return bytes;
+};
+
+/** A key of one type, its vkey, and the lines it signs with. */
+function keyOf(type, name, message) {
   const { privateKey, publicKey } = generateKeyPairSync("ed25519");
-  const typed = Buffer.concat([Buffer.of(1), publicKey.export({ format: "der", type: "spki" }).subarray(-32)]);
+  const typed = Buffer.concat([Buffer.of(type), publicKey.export({ format: "der", type: "spki" }).subarray(-32)]);
   const id = sha(`${name}\n`, typed).subarray(0, 4);
-  return {
-    vkey: `${name}+${id.toString("hex")}+${typed.toString("base64")}`,
-    note: (body) => {
-      const signature = Buffer.concat([id, sign(null, Buffer.from(body), privateKey)]);
-      return `${body}\n— ${name} ${signature.toString("base64")}\n`;
-    },
+  const vkey = `${name}+${id.toString("hex")}+${typed.toString("base64")}`;
+  const line = (body, time) => {
+    const [stated, text] = message(body, time);
+    return `— ${name} ${Buffer.concat([id, stated, sign(null, Buffer.from(text), privateKey)]).toString("base64")}\n`;
   };
+  return { vkey, line };
 }
+
+/** A signing key of a log. */
+export function signer(name) {
+  const { vkey, line } = keyOf(1, name, (body) => [Buffer.alloc(0), body]);
+  return { vkey, note: (body) => `${body}\n${line(body)}` };
+}
+
+/** A witness; `line` co-signs the text of a checkpoint. */
+export const witness = (name) => keyOf(4, name, (body, time = 1_760_000_000) => [uint64(time), `cosignature/v1\ntime ${time}\n${body}`]);
+
+/** The text before the signatures. */
+export const bodyOf = (note) => note.slice(0, note.lastIndexOf("\n\n") + 1);
 
 /** RFC 6962, 2.1, to the letter. */
 export function treeRoot(hashes) {
@@ -46,8 +63,18 @@ export function treeRoot(hashes) {
 const indexPath = (n) => (n < 1000 ? String(n).padStart(3, "0") : `x${String(Math.floor(n / 1000)).padStart(3, "0")}/${String(n % 1000).padStart(3, "0")}`);
 
 /** A log below /log/, as a Map from path to bytes, with the partial tiles of the given size only. */
-export function publish(leaves, key, origin) {
+export function publish(leaves, key, origin, witnesses = []) {
   const files = new Map();
+  for (let i = 0; i * 256 < leaves.length; i += 1) {
+    const bundle = leaves.slice(i * 256, i * 256 + 256);
+    const bytes = bundle.flatMap((leaf) => [Buffer.of(leaf.length >> 8, leaf.length & 255), leaf]);
+    files.set(`/log/tile/entries/${indexPath(i)}${bundle.length === 256 ? "" : `.p/${bundle.length}`}`, new Uint8Array(Buffer.concat(bytes)));
+  }
+  for (let i = 0; i * 65_536 < leaves.length; i += 1) {
+    const segment = leaves.slice(i * 65_536, (i + 1) * 65_536);
+    const isEvent = (leaf) => leaf.length === 66 && leaf[0] === 1 && leaf[1] === 2;
+    files.set(`/log/tags/${indexPath(i)}`, new Uint8Array(Buffer.concat(segment.map((leaf) => (isEvent(leaf) ? leaf.subarray(34, 38) : Buffer.alloc(4))))));
+  }
   let hashes = leaves.map((leaf) => sha(Buffer.of(0), leaf));
   const root = treeRoot(hashes);
   for (let level = 0; hashes.length > 0; level += 1) {
@@ -60,11 +87,23 @@ export function publish(leaves, key, origin) {
     }
     hashes = above;
   }
-  files.set("/log/checkpoint", new Uint8Array(Buffer.from(key.note(`${origin}\n${leaves.length}\n${root.toString("base64")}\n`))));
+  const body = `${origin}\n${leaves.length}\n${root.toString("base64")}\n`;
+  files.set("/log/checkpoint", new Uint8Array(Buffer.from(key.note(body) + witnesses.map(({ line }) => line(body)).join(""))));
   return files;
 }
 
-export const fetchFrom = (files) => async (path) => files.get(path) ?? null;
+/** What a log that has `files` answers. */
+export const fetchFrom = (files) => async (path, from, to) => files.get(path)?.subarray(from, to) ?? null;
+
+/** The same, and which files were asked for, with their ranges. */
+export function recorded(files) {
+  const asked = [];
+  const fetchBytes = async (path, from, to) => {
+    asked.push(to === undefined ? path : `${path} ${from}-${to}`);
+    return fetchFrom(files)(path, from, to);
+  };
+  return { fetchBytes, asked };
+}
 
 /** Shortest-form CBOR of numbers, bytes, text, arrays and Maps. */
 export function encodeCbor(value) {
@@ -89,6 +128,12 @@ export class City {
   constructor(origin = "city.example/log") {
     this.origin = origin;
     this.key = signer(origin);
+    this.witnesses = [];
+  }
+
+  /** Leaves that look like events of others. */
+  fill(count) {
+    for (let i = 0; i < count; i += 1) this.leaves.push(Buffer.concat([Buffer.of(1, 2), randomBytes(64)]));
   }
 
   resident() {
@@ -106,9 +151,7 @@ export class City {
           ]),
         );
         const r = randomBytes(32);
-        const [length, number] = [Buffer.alloc(4), Buffer.alloc(8)];
-        length.writeUInt32BE(event.length);
-        number.writeBigUInt64BE(BigInt(n));
+        const [length, number] = [uint64(event.length).subarray(4), uint64(n)];
         const c = createHmac("sha256", r).update("usufruct/event/v1").update(length).update(event).digest();
         const t = createHmac("sha256", tagKey).update("usufruct/tag/v1").update(number).digest();
         const index = city.leaves.push(Buffer.concat([Buffer.of(1, 2), c, t])) - 1;
@@ -128,12 +171,12 @@ export class City {
   }
 
   publish(size = this.leaves.length) {
-    return publish(this.leaves.slice(0, size), this.key, this.origin);
+    return publish(this.leaves.slice(0, size), this.key, this.origin, this.witnesses);
   }
 }
 
-/** Remembers one checkpoint, as a browser would. */
+/** Remembers texts by name, as a browser would. */
 export function memory() {
-  const notes = new Map();
-  return { get: (origin) => notes.get(origin) ?? null, set: (origin, note) => notes.set(origin, note), notes };
+  const texts = new Map();
+  return { get: (name) => texts.get(name) ?? null, set: (name, text) => texts.set(name, text), texts };
 }

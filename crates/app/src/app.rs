@@ -60,6 +60,8 @@ pub struct App {
     pub(crate) announced: Mutex<Announced>,
     pub(crate) announcing: Condvar,
     pub(crate) open_segment: OpenSegment,
+    /// Where the next collection of partial tiles begins.
+    pub(crate) collecting: Mutex<Option<String>>,
     pub(crate) upkeep_publishes: AtomicBool,
     pub(crate) automation: Signer,
     register: RwLock<(u64, Arc<Register>)>,
@@ -116,6 +118,7 @@ impl App {
             announced: Mutex::new(announced),
             announcing: Condvar::new(),
             open_segment: OpenSegment::default(),
+            collecting: Mutex::default(),
             upkeep_publishes: AtomicBool::new(false),
             automation,
             register: RwLock::new((0, Arc::new(Register::default()))),

@@ -15,7 +15,7 @@ pub struct Footprint {
     pub lines: Vec<FootprintLine>,
     /// The key by which her browser recomputes the marks of her events in the log.
     pub tag_key: Zeroizing<[u8; 32]>,
-    /// How many leaves the published checkpoint covers.
+    /// How many leaves the public checkpoint covered before the lines were read: nothing below may be missing here.
     pub published_size: u64,
 }
 
@@ -33,6 +33,7 @@ pub struct FootprintLine {
 impl App {
     /// Reads and opens a resident's lines.
     pub fn footprint(&self, resident: u64) -> Result<Footprint, Error> {
+        let published_size = self.published_size();
         let keyring = self.keyring(resident)?;
         let mut stored = Vec::new();
         loop {
@@ -60,7 +61,7 @@ impl App {
                 }
             })
             .collect();
-        Ok(Footprint { lines, tag_key: Zeroizing::new(*keyring.tag_key()), published_size: self.published_size() })
+        Ok(Footprint { lines, tag_key: Zeroizing::new(*keyring.tag_key()), published_size })
     }
 
     /// The proof of line `n` with its opening, `T || r || event`, as `extra`; `None` until a public checkpoint covers it.

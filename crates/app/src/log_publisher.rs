@@ -26,9 +26,9 @@ const BATCH: usize = 10_000;
 /// The most filler leaves that are added at once, after a pause of the whole server.
 const MOST_FILLER: u64 = 10_000;
 
-/// How long a partial tile is kept for slow clients, and how many go at once.
+/// How long a partial tile is kept for slow clients, and how many tiles are looked at in one go.
 const KEEP_PARTIALS_SECONDS: u64 = 86_400;
-const MOST_REMOVED: u64 = 10_000;
+const COLLECTED_AT_ONCE: usize = 2_000;
 
 /// How long a release waits for the log that its mandate asks for.
 const GATE_PATIENCE: Duration = Duration::from_secs(15);
@@ -154,7 +154,7 @@ impl App {
     }
 
     /// Removes partial tiles that have been superseded for a day, below what the witnesses have signed (or, where the
-    /// terms name none, below what is public).
+    /// terms name none, below what is public). Each call goes on where the last one ended.
     pub fn collect_log(&self) -> Result<Collected, Error> {
         let announced = self.announced();
         let has_witnesses = match self.register().log.as_ref() {
@@ -162,7 +162,12 @@ impl App {
             None => false,
         };
         let below = if has_witnesses { announced.witnessed } else { announced.size };
-        Ok(usufruct_log::collect(&self.objects, below, self.seconds(), KEEP_PARTIALS_SECONDS, MOST_REMOVED)?)
+        let mut from = self.collecting.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.seconds();
+        let collected =
+            usufruct_log::collect(&self.objects, from.as_deref(), below, now, KEEP_PARTIALS_SECONDS, COLLECTED_AT_ONCE)?;
+        from.clone_from(&collected.next);
+        Ok(collected)
     }
 
     /// From now on another thread publishes in time, so that releases can wait for the next beat of the log.

@@ -49,7 +49,7 @@ fn run(Arguments { objects, head, entries, time, sizes }: Arguments) -> Result<(
 
     let entries = Entries::read(entries)?;
     let head = FileHead::open(head)?;
-    let mut publisher = Publisher::open(Folder::open(objects)?, head, signers, ORIGIN, Some(&entries))?;
+    let mut publisher = Publisher::open(Folder::hold(objects)?, head, signers, ORIGIN, Some(&entries))?;
     say(&format!("opened {}", publisher.size()?))?;
 
     for size in sizes {

@@ -40,7 +40,7 @@ mod key;
 pub mod merkle;
 pub mod mirror;
 pub mod note;
-mod objects;
+pub mod objects;
 pub mod policy;
 pub mod proof;
 mod publisher;

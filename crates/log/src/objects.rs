@@ -1,12 +1,10 @@
 //! Where the public files of a log are kept: tiles, bundles and the checkpoint.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+mod folder;
+mod memory;
+
+pub use folder::Folder;
+pub use memory::Memory;
 
 use crate::error::{Error, Result};
 
@@ -27,11 +25,17 @@ pub trait Objects: Send + Sync {
     /// Reads an object.
     fn fetch(&self, path: &str) -> Result<Option<Vec<u8>>>;
 
-    /// What is stored below a path, in no order.
-    fn list(&self, below: &str) -> Result<Vec<Stored>>;
+    /// At most `limit` objects below a path, in an order that the store always keeps to, beginning after the object
+    /// `after` (which need not be there any more). Fewer than `limit` mean that there are no others.
+    fn list(&self, below: &str, after: Option<&str>, limit: usize) -> Result<Vec<Stored>>;
 
     /// Removes an object, or does nothing if it is not there. Only for partial tiles that nobody needs any more.
     fn remove(&self, path: &str) -> Result<()>;
+
+    /// Removes objects, as [`Objects::remove`] does.
+    fn remove_all(&self, paths: &[String]) -> Result<()> {
+        paths.iter().try_for_each(|path| self.remove(path))
+    }
 }
 
 /// An object in a listing.
@@ -43,285 +47,8 @@ pub struct Stored {
     pub time: u64,
 }
 
-/// A folder on a local disk, laid out so that any web server can serve it.
-///
-/// A process that writes holds the folder alone; reading needs no lock.
-#[derive(Debug)]
-pub struct Folder {
-    root: PathBuf,
-    _lock: Option<File>,
-}
-
-impl Folder {
-    /// Opens the folder, and makes it if it is not there.
-    pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
-        let root = root.into();
-        let temporary = root.join(TEMPORARY);
-        fs::create_dir_all(&temporary).map_err(|source| io_error(&temporary, source))?;
-        sync_folder(&root)?;
-        Ok(Self { root, _lock: None })
-    }
-
-    /// As [`Folder::open`], for the one process that writes: [`Error::Held`] if there is another one.
-    pub fn hold(root: impl Into<PathBuf>) -> Result<Self> {
-        let folder = Self::open(root)?;
-        let path = folder.root.join(TEMPORARY).join("lock");
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-        let file = file.map_err(|source| io_error(&path, source))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _lock: Some(file), ..folder }),
-            Err(TryLockError::WouldBlock) => Err(Error::Held { path: folder.root.display().to_string() }),
-            Err(TryLockError::Error(source)) => Err(io_error(&path, source)),
-        }
-    }
-
-    /// The file of an object.
-    fn file(&self, path: &str) -> Result<PathBuf> {
-        check_path(path)?;
-        Ok(self.root.join(path))
-    }
-
-    /// Writes the bytes to a temporary file, makes them durable, and moves the file into place.
-    fn write(&self, file: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-        let folder = file.parent().unwrap_or(&self.root);
-        self.make_folder(folder)?;
-        let (temporary, handle) = self.write_temporary(bytes, mode)?;
-        handle.sync_all().map_err(|source| fatal(file, source))?;
-        drop(handle);
-        fs::rename(&temporary, file).map_err(|source| io_error(file, source))?;
-        sync_folder(folder)
-    }
-
-    /// Writes the bytes to a temporary file, which is not durable yet.
-    fn write_temporary(&self, bytes: &[u8], mode: u32) -> Result<(PathBuf, File)> {
-        let number = TEMPORARY_FILES.fetch_add(1, Ordering::Relaxed);
-        // A crash may leave a file behind, to which nothing refers; the next process of this number overwrites it.
-        let name = format!("{}-{number}", std::process::id());
-        let temporary = self.root.join(TEMPORARY).join(name);
-        // What a killed process left behind may be there, and be read-only.
-        let _ = fs::remove_file(&temporary);
-        let options = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary);
-        let mut handle = options.map_err(|source| io_error(&temporary, source))?;
-        if let Err(source) = handle.write_all(bytes) {
-            let _ = fs::remove_file(&temporary);
-            return Err(io_error(&temporary, source));
-        }
-        Ok((temporary, handle))
-    }
-
-    /// Makes a folder durable together with every new folder above it.
-    fn make_folder(&self, folder: &Path) -> Result<()> {
-        if folder.is_dir() {
-            return Ok(());
-        }
-        if let Some(parent) = folder.parent() {
-            self.make_folder(parent)?;
-            match fs::create_dir(folder) {
-                Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(io_error(folder, source));
-                }
-                _ => sync_folder(parent)?,
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Objects for Folder {
-    fn put(&self, path: &str, bytes: &[u8]) -> Result<()> {
-        let file = self.file(path)?;
-        match self.fetch(path)? {
-            None => self.write(&file, bytes, IMMUTABLE),
-            // The rename may be all that a crash left undone, so the folder is made durable once more.
-            Some(stored) if stored == bytes => sync_folder(file.parent().unwrap_or(&self.root)),
-            Some(_) => Err(Error::Conflict { path: path.to_owned() }),
-        }
-    }
-
-    /// Costs a sync for each new file and one for each folder, all files being written before the first sync.
-    fn put_all(&self, objects: &[(String, Vec<u8>)]) -> Result<()> {
-        for objects in objects.chunks(OPEN_FILES) {
-            let mut folders = BTreeSet::new();
-            let mut written = Vec::new();
-            for (path, bytes) in objects {
-                let file = self.file(path)?;
-                let folder = file.parent().unwrap_or(&self.root).to_owned();
-                match self.fetch(path)? {
-                    Some(stored) if stored == *bytes => {}
-                    Some(_) => return Err(Error::Conflict { path: path.clone() }),
-                    None => {
-                        if !folders.contains(&folder) {
-                            self.make_folder(&folder)?;
-                        }
-                        written.push((file, self.write_temporary(bytes, IMMUTABLE)?));
-                    }
-                }
-                folders.insert(folder);
-            }
-            for (file, (_, handle)) in &written {
-                handle.sync_all().map_err(|source| fatal(file, source))?;
-            }
-            for (file, (temporary, _)) in &written {
-                fs::rename(temporary, file).map_err(|source| io_error(file, source))?;
-            }
-            folders.iter().try_for_each(|folder| sync_folder(folder))?;
-        }
-        Ok(())
-    }
-
-    fn replace(&self, path: &str, bytes: &[u8]) -> Result<()> {
-        self.write(&self.file(path)?, bytes, MUTABLE)
-    }
-
-    fn fetch(&self, path: &str) -> Result<Option<Vec<u8>>> {
-        let file = self.file(path)?;
-        match fs::read(&file) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(source) if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
-            Err(source) => Err(io_error(&file, source)),
-        }
-    }
-
-    fn list(&self, below: &str) -> Result<Vec<Stored>> {
-        let mut found = Vec::new();
-        let mut folders = vec![(self.file(below)?, below.to_owned())];
-        while let Some((folder, path)) = folders.pop() {
-            let entries = match fs::read_dir(&folder) {
-                Ok(entries) => entries,
-                Err(source) if source.kind() == io::ErrorKind::NotFound => continue,
-                Err(source) => return Err(io_error(&folder, source)),
-            };
-            for entry in entries {
-                let entry = entry.map_err(|source| io_error(&folder, source))?;
-                let Ok(name) = entry.file_name().into_string() else { continue };
-                let path = format!("{path}/{name}");
-                match entry.metadata() {
-                    Ok(data) if data.is_dir() => folders.push((entry.path(), path)),
-                    Ok(data) => found.push(Stored { path, time: u64::try_from(data.mtime()).unwrap_or(0) }),
-                    Err(source) if source.kind() == io::ErrorKind::NotFound => {}
-                    Err(source) => return Err(io_error(&entry.path(), source)),
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    fn remove(&self, path: &str) -> Result<()> {
-        let file = self.file(path)?;
-        match fs::remove_file(&file) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(io_error(&file, source)),
-            _ => {
-                // A folder that holds something stays.
-                let _ = file.parent().map(fs::remove_dir);
-                Ok(())
-            }
-        }
-    }
-}
-
-/// Objects in memory, for tests and demonstrations.
-#[derive(Debug, Default)]
-pub struct Memory(Mutex<BTreeMap<String, Vec<u8>>>);
-
-impl Memory {
-    /// The paths of all objects.
-    pub fn paths(&self) -> BTreeSet<String> {
-        self.lock().keys().cloned().collect()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Objects for Memory {
-    fn put(&self, path: &str, bytes: &[u8]) -> Result<()> {
-        check_path(path)?;
-        match self.lock().entry(path.to_owned()).or_insert_with(|| bytes.to_vec()) == bytes {
-            true => Ok(()),
-            false => Err(Error::Conflict { path: path.to_owned() }),
-        }
-    }
-
-    fn replace(&self, path: &str, bytes: &[u8]) -> Result<()> {
-        check_path(path)?;
-        self.lock().insert(path.to_owned(), bytes.to_vec());
-        Ok(())
-    }
-
-    fn fetch(&self, path: &str) -> Result<Option<Vec<u8>>> {
-        check_path(path)?;
-        Ok(self.lock().get(path).cloned())
-    }
-
-    fn list(&self, below: &str) -> Result<Vec<Stored>> {
-        check_path(below)?;
-        let prefix = format!("{below}/");
-        let paths = self.paths().into_iter().filter(|path| path.starts_with(&prefix));
-        Ok(paths.map(|path| Stored { path, time: 0 }).collect())
-    }
-
-    fn remove(&self, path: &str) -> Result<()> {
-        check_path(path)?;
-        self.lock().remove(path);
-        Ok(())
-    }
-}
-
-impl<O: Objects + ?Sized> Objects for &O {
-    fn put(&self, path: &str, bytes: &[u8]) -> Result<()> {
-        (**self).put(path, bytes)
-    }
-
-    fn put_all(&self, objects: &[(String, Vec<u8>)]) -> Result<()> {
-        (**self).put_all(objects)
-    }
-
-    fn replace(&self, path: &str, bytes: &[u8]) -> Result<()> {
-        (**self).replace(path, bytes)
-    }
-
-    fn fetch(&self, path: &str) -> Result<Option<Vec<u8>>> {
-        (**self).fetch(path)
-    }
-
-    fn list(&self, below: &str) -> Result<Vec<Stored>> {
-        (**self).list(below)
-    }
-
-    fn remove(&self, path: &str) -> Result<()> {
-        (**self).remove(path)
-    }
-}
-
-impl<O: Objects + ?Sized> Objects for std::sync::Arc<O> {
-    fn put(&self, path: &str, bytes: &[u8]) -> Result<()> {
-        (**self).put(path, bytes)
-    }
-
-    fn put_all(&self, objects: &[(String, Vec<u8>)]) -> Result<()> {
-        (**self).put_all(objects)
-    }
-
-    fn replace(&self, path: &str, bytes: &[u8]) -> Result<()> {
-        (**self).replace(path, bytes)
-    }
-
-    fn fetch(&self, path: &str) -> Result<Option<Vec<u8>>> {
-        (**self).fetch(path)
-    }
-
-    fn list(&self, below: &str) -> Result<Vec<Stored>> {
-        (**self).list(below)
-    }
-
-    fn remove(&self, path: &str) -> Result<()> {
-        (**self).remove(path)
-    }
-}
-
-/// Only plain relative paths: nothing hidden, nothing that leads out of the folder.
-fn check_path(path: &str) -> Result<()> {
+/// Only plain relative paths: nothing hidden, nothing that leads out of the store. For implementations of [`Objects`].
+pub fn check_path(path: &str) -> Result<()> {
     let plain = |component: &str| {
         !component.is_empty()
             && !component.starts_with('.')
@@ -334,31 +61,49 @@ fn check_path(path: &str) -> Result<()> {
     }
 }
 
-fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder).and_then(|handle| handle.sync_all()).map_err(|source| fatal(folder, source))
-}
-
-fn io_error(path: &Path, source: io::Error) -> Error {
-    Error::Io { path: path.display().to_string(), source }
-}
-
-fn fatal(path: &Path, source: io::Error) -> Error {
-    Error::Fatal { path: path.display().to_string(), source }
-}
-
-/// Numbers the temporary files of this process, whichever folder they are in.
-static TEMPORARY_FILES: AtomicU64 = AtomicU64::new(0);
-
-/// Nobody writes an immutable file a second time, not even by mistake.
-const IMMUTABLE: u32 = 0o444;
-const MUTABLE: u32 = 0o644;
-/// Files that are open at once.
-const OPEN_FILES: usize = 128;
-const TEMPORARY: &str = ".temporary";
 const MAX_PATH_BYTES: usize = 256;
+
+/// Whoever points to objects has them.
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<O: Objects + ?Sized> Objects for $pointer {
+            fn put(&self, path: &str, bytes: &[u8]) -> Result<()> {
+                (**self).put(path, bytes)
+            }
+
+            fn put_all(&self, objects: &[(String, Vec<u8>)]) -> Result<()> {
+                (**self).put_all(objects)
+            }
+
+            fn replace(&self, path: &str, bytes: &[u8]) -> Result<()> {
+                (**self).replace(path, bytes)
+            }
+
+            fn fetch(&self, path: &str) -> Result<Option<Vec<u8>>> {
+                (**self).fetch(path)
+            }
+
+            fn list(&self, below: &str, after: Option<&str>, limit: usize) -> Result<Vec<Stored>> {
+                (**self).list(below, after, limit)
+            }
+
+            fn remove(&self, path: &str) -> Result<()> {
+                (**self).remove(path)
+            }
+
+            fn remove_all(&self, paths: &[String]) -> Result<()> {
+                (**self).remove_all(paths)
+            }
+        }
+    )*};
+}
+
+forward!(&O, std::sync::Arc<O>);
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn behaves_like_objects(objects: &dyn Objects) {
@@ -373,23 +118,58 @@ mod tests {
         objects.put_all(&many).unwrap();
         let other = [("tile/1/002".to_owned(), b"c".to_vec()), ("tile/1/001".to_owned(), b"x".to_vec())];
         assert!(matches!(objects.put_all(&other), Err(Error::Conflict { .. })));
-        let mut paths: Vec<_> = objects.list("tile/1").unwrap().into_iter().map(|stored| stored.path).collect();
+        let mut paths: Vec<_> = objects.list("tile/1", None, 9).unwrap().into_iter().map(|stored| stored.path).collect();
         paths.retain(|path| path != "tile/1/002");
         paths.sort();
         assert_eq!(paths, ["tile/1/000", "tile/1/001"]);
         objects.remove("tile/1/000").unwrap();
         objects.remove("tile/1/000").unwrap();
         assert_eq!(objects.fetch("tile/1/000").unwrap(), None);
-        assert!(objects.list("nothing").unwrap().is_empty());
+        assert!(objects.list("nothing", None, 9).unwrap().is_empty());
+        lists_in_pages(objects);
         objects.replace("checkpoint", b"1").unwrap();
         objects.replace("checkpoint", b"2").unwrap();
         assert_eq!(objects.fetch("checkpoint").unwrap().as_deref(), Some(b"2".as_slice()));
         assert_eq!(objects.fetch("checkpoint/below").unwrap(), None);
         for bad in ["", "/a", "a/", "a//b", "../a", "a/..", ".", "a/.hidden", "a\\b", "a\0b", "ä", &"a".repeat(300)] {
             assert!(objects.put(bad, b"").is_err(), "{bad:?}");
+            assert!(objects.put_all(&[(bad.to_owned(), Vec::new())]).is_err(), "{bad:?}");
             assert!(objects.replace(bad, b"").is_err(), "{bad:?}");
             assert!(objects.fetch(bad).is_err(), "{bad:?}");
+            assert!(objects.remove(bad).is_err(), "{bad:?}");
         }
+    }
+
+    /// Whatever the size of a page, the pages together are everything, once; what goes meanwhile disturbs nothing.
+    fn lists_in_pages(objects: &dyn Objects) {
+        let many: Vec<_> = ["000", "000.p/1", "000.p/17", "000.p/2", "001.p/9", "x001/000", "x001/000.p/3", "x001/001"]
+            .iter()
+            .flat_map(|path| [format!("pages/0/{path}"), format!("pages/entries/{path}")])
+            .map(|path| (path, b"page".to_vec()))
+            .collect();
+        objects.put_all(&many).unwrap();
+        let mut meant: Vec<_> = many.iter().map(|(path, _)| path.clone()).collect();
+        meant.sort();
+        for limit in 1..=many.len() + 1 {
+            let (mut found, mut after) = (Vec::new(), None::<String>);
+            loop {
+                let page = objects.list("pages", after.as_deref(), limit).unwrap();
+                assert!(page.len() <= limit);
+                let is_last = page.len() < limit;
+                after = page.last().map(|stored| stored.path.clone()).or(after);
+                found.extend(page.into_iter().map(|stored| stored.path));
+                if is_last {
+                    break;
+                }
+            }
+            found.sort();
+            assert_eq!(found, meant, "{limit}");
+        }
+        let first = objects.list("pages", None, 5).unwrap();
+        let rest = objects.list("pages", Some(&first[4].path), 99).unwrap();
+        objects.remove_all(&first.iter().map(|stored| stored.path.clone()).collect::<Vec<_>>()).unwrap();
+        assert_eq!(objects.list("pages", Some(&first[4].path), 99).unwrap(), rest);
+        assert_eq!(objects.list("pages", None, 99).unwrap(), rest);
     }
 
     #[test]
@@ -399,16 +179,15 @@ mod tests {
 
     #[test]
     fn a_folder_behaves_and_survives_reopening() {
-        let root = std::env::temp_dir().join(format!("usufruct-log-folder-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&root);
-        behaves_like_objects(&Folder::open(&root).unwrap());
-        let again = Folder::open(&root).unwrap();
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        behaves_like_objects(&Folder::open(root).unwrap());
+        let again = Folder::open(root).unwrap();
         assert_eq!(again.fetch("tile/0/000").unwrap().as_deref(), Some(b"full".as_slice()));
         assert!(fs::metadata(root.join("tile/0/000")).unwrap().permissions().readonly());
-        let held = Folder::hold(&root).unwrap();
-        assert!(matches!(Folder::hold(&root), Err(Error::Held { .. })));
+        let held = Folder::hold(root).unwrap();
+        assert!(matches!(Folder::hold(root), Err(Error::Held { .. })));
         drop(held);
-        Folder::hold(&root).unwrap();
-        fs::remove_dir_all(&root).unwrap();
+        Folder::hold(root).unwrap();
     }
 }

@@ -228,8 +228,8 @@ impl<T: Objects> Objects for Once<'_, T> {
         self.run(|| self.inner.fetch(path))
     }
 
-    fn list(&self, below: &str) -> Result<Vec<Stored>> {
-        self.run(|| self.inner.list(below))
+    fn list(&self, below: &str, after: Option<&str>, limit: usize) -> Result<Vec<Stored>> {
+        self.run(|| self.inner.list(below, after, limit))
     }
 
     fn remove(&self, path: &str) -> Result<()> {

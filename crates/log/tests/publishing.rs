@@ -327,8 +327,8 @@ impl Objects for Failing<'_, Memory> {
         self.1.run(|| Objects::fetch(self.0, path))
     }
 
-    fn list(&self, below: &str) -> Result<Vec<Stored>> {
-        self.1.run(|| self.0.list(below))
+    fn list(&self, below: &str, after: Option<&str>, limit: usize) -> Result<Vec<Stored>> {
+        self.1.run(|| self.0.list(below, after, limit))
     }
 
     fn remove(&self, path: &str) -> Result<()> {
@@ -467,9 +467,9 @@ impl Objects for Counting {
         Objects::fetch(&self.objects, path)
     }
 
-    fn list(&self, below: &str) -> Result<Vec<Stored>> {
+    fn list(&self, below: &str, after: Option<&str>, limit: usize) -> Result<Vec<Stored>> {
         self.count();
-        self.objects.list(below)
+        self.objects.list(below, after, limit)
     }
 
     fn remove(&self, path: &str) -> Result<()> {

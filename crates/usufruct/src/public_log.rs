@@ -1,19 +1,26 @@
-//! A log seen from outside: its files from a folder or over HTTP, and the register that its statements make.
+//! A log seen from outside: its files from a folder, a bucket, over HTTP or from a mirror, and the register that its statements make.
 
 use std::fs;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use flate2::read::MultiGzDecoder;
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, RANGE};
 use reqwest::{Client, StatusCode};
 use tokio::runtime::Runtime;
-use usufruct_app::log::{self, Reader, Source, VerifierKey, checkpoint};
+use usufruct_app::log::witnessing::origin_hash;
+use usufruct_app::log::{self, Objects, Reader, Source, VerifierKey, checkpoint};
 use usufruct_core::register::Register;
 use usufruct_core::statement::Statement;
 
+use crate::data_dir;
 use crate::failure::Failure;
 
 /// Where a log is read.
 pub enum PublicLog {
+    Bucket(Arc<dyn Objects>),
     Folder(PathBuf),
     Web(Web),
 }
@@ -29,26 +36,35 @@ pub struct Web {
 impl PublicLog {
     /// Opens `place`: a URL or a folder, of the site (or data directory) or of the log in it.
     pub fn open(place: &str) -> Result<Self, Failure> {
-        let log = if place.contains("://") { Self::Web(Web::open(place)?) } else { Self::Folder(PathBuf::from(place)) };
+        Self::open_for(place, None)
+    }
+
+    /// As [`PublicLog::open`]; with the name of the log, `place` may also be a mirror that holds many
+    /// (tlog-mirror: `<prefix>/<hex SHA-256 of the origin>/`).
+    pub fn open_for(place: &str, origin: Option<&str>) -> Result<Self, Failure> {
+        let mut log = if place.contains("://") { Self::Web(Web::open(place)?) } else { Self::Folder(PathBuf::from(place)) };
         if log.has_checkpoint()? {
             return Ok(log);
         }
-        let below = match log {
-            Self::Folder(folder) => Self::Folder(folder.join("log")),
-            Self::Web(web) => Self::Web(Web { prefix: format!("{}/log", web.prefix), ..web }),
-        };
-        if below.has_checkpoint()? {
-            return Ok(below);
+        for below in std::iter::once("log".to_owned()).chain(origin.map(origin_hash)) {
+            log.descend(&below);
+            if log.has_checkpoint()? {
+                return Ok(log);
+            }
+            log.ascend(&below);
         }
         Err(Failure::impossible(
             format!("There is no log at {place}: neither /checkpoint nor /log/checkpoint is there."),
-            "Give the address of the site or of the log, or a folder with a copy of it.",
+            "Give the address of the site or of the log, or a folder with a copy of it; for a mirror also the key, with --vkey.",
         ))
     }
 
-    /// The log in a data directory.
-    pub fn in_data_dir(path: &Path) -> Self {
-        Self::Folder(path.join("log"))
+    /// The log of a data directory, wherever its files are kept.
+    pub fn in_data_dir(path: &Path) -> Result<Self, Failure> {
+        Ok(match data_dir::bucket(path)? {
+            Some(bucket) => Self::Bucket(bucket),
+            None => Self::Folder(path.join("log")),
+        })
     }
 
     /// The key that the log itself says it signs with. To be believed at most once.
@@ -75,22 +91,62 @@ impl PublicLog {
         Ok(register)
     }
 
+    /// The bytes `[from, to)` of a file, or all there are of them. A server that sends the whole file instead is understood.
+    pub fn fetch_range(&self, path: &str, from: u64, to: u64) -> log::Result<Option<Vec<u8>>> {
+        match self {
+            Self::Bucket(objects) => Ok(Objects::fetch(objects, path)?.map(|bytes| part(&bytes, from, to))),
+            Self::Folder(folder) => match read_range(&folder.join(path), from, to) {
+                Ok(bytes) => Ok(Some(bytes)),
+                Err(error) if is_absent(&error) => Ok(None),
+                Err(source) => Err(log::Error::Io { path: folder.join(path).display().to_string(), source }),
+            },
+            Self::Web(web) => web.fetch(&format!("{}/{path}", web.prefix), Some((from, to))),
+        }
+    }
+
+    /// A file of the site that the log belongs to; `None` for a folder, a mirror, or a log that stands alone.
+    pub fn fetch_of_site(&self, path: &str) -> log::Result<Option<Vec<u8>>> {
+        let Self::Web(web) = self else { return Ok(None) };
+        let Some(site) = web.prefix.strip_suffix("/log") else { return Ok(None) };
+        web.fetch(&format!("{site}/{path}"), None)
+    }
+
+    /// Whether it is read over the network, and so is the log itself rather than a copy of it.
+    pub fn is_live(&self) -> bool {
+        matches!(self, Self::Web(_))
+    }
+
     fn has_checkpoint(&self) -> Result<bool, Failure> {
         Ok(self.fetch(checkpoint::PATH).map_err(unreachable)?.is_some())
+    }
+
+    fn descend(&mut self, below: &str) {
+        match self {
+            Self::Bucket(_) => {}
+            Self::Folder(folder) => folder.push(below),
+            Self::Web(web) => web.prefix = format!("{}/{below}", web.prefix),
+        }
+    }
+
+    fn ascend(&mut self, below: &str) {
+        match self {
+            Self::Bucket(_) => {}
+            Self::Folder(folder) => drop(folder.pop()),
+            Self::Web(web) => web.prefix.truncate(web.prefix.len() - below.len() - 1),
+        }
     }
 }
 
 impl Source for PublicLog {
     fn fetch(&self, path: &str) -> log::Result<Option<Vec<u8>>> {
         match self {
+            Self::Bucket(objects) => Objects::fetch(objects, path),
             Self::Folder(folder) => match fs::read(folder.join(path)) {
                 Ok(bytes) => Ok(Some(bytes)),
-                Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
-                    Ok(None)
-                }
+                Err(error) if is_absent(&error) => Ok(None),
                 Err(source) => Err(log::Error::Io { path: folder.join(path).display().to_string(), source }),
             },
-            Self::Web(web) => web.fetch(path),
+            Self::Web(web) => web.fetch(&format!("{}/{path}", web.prefix), None),
         }
     }
 }
@@ -105,12 +161,11 @@ impl Web {
         Ok(Self { client, prefix: url.trim_end_matches('/').to_owned(), runtime })
     }
 
-    fn fetch(&self, path: &str) -> log::Result<Option<Vec<u8>>> {
-        let url = format!("{}/{path}", self.prefix);
+    fn fetch(&self, url: &str, range: Option<(u64, u64)>) -> log::Result<Option<Vec<u8>>> {
         let mut last = None;
         for _ in 0..ATTEMPTS {
-            match self.runtime.block_on(get(&self.client, &url)) {
-                Ok(answer) => return Ok(answer),
+            match self.runtime.block_on(get(&self.client, url, range)) {
+                Ok(answer) => return answer.map(|answer| answer.open(range)).transpose(),
                 Err(error) => last = Some(error),
             }
         }
@@ -119,21 +174,83 @@ impl Web {
     }
 }
 
-async fn get(client: &Client, url: &str) -> Result<Option<Vec<u8>>, reqwest::Error> {
-    let mut answer = client.get(url).send().await?;
-    if answer.status() == StatusCode::NOT_FOUND {
-        return Ok(None);
-    }
-    answer.error_for_status_ref()?;
-    let mut bytes = Vec::new();
-    while let Some(chunk) = answer.chunk().await? {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() > LARGEST_FILE {
-            // No file of a log is that large, so this is none.
-            return Ok(None);
+/// A file as it was sent.
+struct Answer {
+    is_part: bool,
+    is_gzip: bool,
+    bytes: Vec<u8>,
+}
+
+impl Answer {
+    /// The bytes that were asked for. Bundles may come compressed even to those who did not ask for it (tlog-tiles).
+    fn open(self, range: Option<(u64, u64)>) -> log::Result<Vec<u8>> {
+        let mut bytes = self.bytes;
+        if self.is_gzip {
+            let mut unpacked = Vec::new();
+            let limit = LARGEST_FILE as u64 + 1;
+            MultiGzDecoder::new(bytes.as_slice())
+                .take(limit)
+                .read_to_end(&mut unpacked)
+                .map_err(|_| log::Error::Malformed { what: "file", why: "it is not the gzip it says it is".to_owned() })?;
+            bytes = unpacked;
         }
+        if bytes.len() > LARGEST_FILE {
+            return Err(log::Error::TooLarge { what: "file", limit: LARGEST_FILE });
+        }
+        if let Some((from, to)) = range.filter(|_| !self.is_part) {
+            let place = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+            bytes = bytes[place(from)..place(to.max(from))].to_vec();
+        }
+        Ok(bytes)
     }
-    Ok(Some(bytes))
+}
+
+async fn get(client: &Client, url: &str, range: Option<(u64, u64)>) -> Result<Option<Answer>, reqwest::Error> {
+    let request = match range {
+        Some((from, to)) => client.get(url).header(RANGE, format!("bytes={from}-{}", to.saturating_sub(1))),
+        None => client.get(url).header(ACCEPT_ENCODING, "gzip"),
+    };
+    let mut answer = request.send().await?;
+    match answer.status() {
+        StatusCode::NOT_FOUND | StatusCode::GONE => return Ok(None),
+        // There is a file, and nothing of what was asked for is in it.
+        StatusCode::RANGE_NOT_SATISFIABLE if range.is_some() => {
+            return Ok(Some(Answer { is_part: true, is_gzip: false, bytes: Vec::new() }));
+        }
+        _ => answer.error_for_status_ref()?,
+    };
+    let is_part = answer.status() == StatusCode::PARTIAL_CONTENT;
+    let is_gzip = answer.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding.as_bytes() == b"gzip");
+    let mut bytes = Vec::new();
+    while bytes.len() <= LARGEST_FILE
+        && let Some(chunk) = answer.chunk().await?
+    {
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(Some(Answer { is_part, is_gzip, bytes }))
+}
+
+fn read_range(path: &Path, from: u64, to: u64) -> std::io::Result<Vec<u8>> {
+    let mut file = fs::File::open(path)?;
+    file.seek(SeekFrom::Start(from))?;
+    let mut bytes = Vec::new();
+    file.take(to.saturating_sub(from)).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The bytes `[from, to)`, or all there are of them.
+fn part(bytes: &[u8], from: u64, to: u64) -> Vec<u8> {
+    let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX).min(bytes.len());
+    bytes.get(at(from)..at(to)).unwrap_or_default().to_vec()
+}
+
+fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}
+
+/// Whether an error says nothing about the log, only that it could not be read.
+pub fn is_outside(error: &log::Error) -> bool {
+    matches!(error, log::Error::Io { .. } | log::Error::Outside { .. })
 }
 
 fn unreachable(error: log::Error) -> Failure {

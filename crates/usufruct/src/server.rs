@@ -215,7 +215,7 @@ fn is_fatal(error: &Error) -> bool {
 
 /// How long requests under way may take when the server stops.
 const PATIENCE: Duration = Duration::from_secs(10);
-const COLLECT: Duration = Duration::from_secs(3_600);
+const COLLECT: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(500);
 const SWEEP: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_secs(2);

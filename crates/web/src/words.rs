@@ -180,21 +180,27 @@ impl Page {
     }
 
     /// What the verifier in the browser says about a line or the whole footprint, by its codes.
-    pub fn proof_reasons(&self) -> [(&'static str, String); 19] {
+    pub fn proof_reasons(&self) -> [(&'static str, String); 25] {
         let messages = self.messages;
         [
             ("unpublished", fl!(messages, "proof-reason-unpublished")),
             ("unreachable", fl!(messages, "proof-reason-unreachable")),
+            ("unsearched", fl!(messages, "proof-reason-unsearched")),
             ("unsupported", fl!(messages, "proof-reason-unsupported")),
+            ("newer", fl!(messages, "proof-reason-newer")),
+            ("quorum", fl!(messages, "proof-reason-quorum")),
             ("chain", fl!(messages, "proof-reason-chain")),
             ("checkpoint", fl!(messages, "proof-reason-checkpoint")),
             ("duplicate", fl!(messages, "proof-reason-duplicate")),
             ("forked", fl!(messages, "proof-reason-forked")),
             ("gap", fl!(messages, "proof-reason-gap")),
+            ("hidden", fl!(messages, "proof-reason-hidden")),
+            ("index", fl!(messages, "proof-reason-index")),
             ("malformed", fl!(messages, "proof-reason-malformed")),
             ("note", fl!(messages, "proof-reason-note")),
             ("number", fl!(messages, "proof-reason-number")),
             ("overdue", fl!(messages, "proof-reason-overdue")),
+            ("policy", fl!(messages, "proof-reason-policy")),
             ("rewound", fl!(messages, "proof-reason-rewound")),
             ("shown", fl!(messages, "proof-reason-shown")),
             ("signature", fl!(messages, "proof-reason-signature")),

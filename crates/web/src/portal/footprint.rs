@@ -83,10 +83,10 @@ pub(crate) async fn page(
     Resident(session): Resident,
     Query(choice): Query<Choice>,
 ) -> Result<Response, Fault> {
-    let footprint = blocking(&site, move |app| app.footprint(session.resident)).await?;
+    let (size, footprint) = blocking(&site, move |app| Ok((app.published_size(), app.footprint(session.resident)?))).await?;
     let mut rows = rows(&site.app.register(), &page, &footprint);
     // `<` could end the script element early; in JSON it may always be written as an escape.
-    let payload = payload(&site, &footprint).to_string().replace('<', "\\u003c");
+    let payload = payload(&site, &footprint, size).to_string().replace('<', "\\u003c");
     let (total, services) = (rows.len(), shortcuts(&rows));
     if let Some(chosen) = &choice.service {
         rows.retain(|row| row.service.as_ref() == Some(chosen) || row.kind.is_none());
@@ -97,8 +97,8 @@ pub(crate) async fn page(
 
 /// The same payload as a file, for the verifier on one's own machine.
 pub(crate) async fn download(State(site): State<Arc<Site>>, Resident(session): Resident) -> Result<Response, Fault> {
-    let footprint = blocking(&site, move |app| app.footprint(session.resident)).await?;
-    let body = payload(&site, &footprint).to_string();
+    let (size, footprint) = blocking(&site, move |app| Ok((app.published_size(), app.footprint(session.resident)?))).await?;
+    let body = payload(&site, &footprint, size).to_string();
     let headers = [(CONTENT_TYPE, "application/json"), (CONTENT_DISPOSITION, "attachment; filename=\"footprint.json\"")];
     Ok((headers, body).into_response())
 }
@@ -202,8 +202,9 @@ fn months(rows: Vec<Row>) -> Vec<Month> {
     months
 }
 
-/// What the verifier in the browser gets. `shown` is what the page says; the verifier compares it with the log.
-fn payload(site: &Site, footprint: &Footprint) -> Value {
+/// What the verifier in the browser gets. `shown` is what the page says; the verifier compares it with the log. `size` is how
+/// many leaves were public before the lines were read: of those, no line of the resident's may be missing.
+fn payload(site: &Site, footprint: &Footprint, size: u64) -> Value {
     let lines: Vec<Value> = footprint
         .lines
         .iter()
@@ -221,6 +222,8 @@ fn payload(site: &Site, footprint: &Footprint) -> Value {
     json!({
         "origin": site.app.config().origin,
         "vkey": site.app.log_vkey(),
+        "policy": site.app.register().log.as_ref().map(|entry| format!("{}\n", entry.body.policy.trim_end())),
+        "size": size,
         "tagKey": STANDARD.encode(*footprint.tag_key),
         "checkpointUrl": "/log/checkpoint",
         "lines": lines,

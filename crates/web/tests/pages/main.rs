@@ -282,7 +282,14 @@ async fn json_stands_beside_each_page() {
         assert!(path.ends_with(entry["id"].as_str().unwrap()) && entry["hash"].is_string() && entry["index"].is_u64());
         assert!(html.contains(entry["hash"].as_str().unwrap()), "{path}");
     }
-    for path in ["/register", "/register/services", "/register/processors", "/register/agencies", "/register/certificates", "/register/log"] {
+    for path in [
+        "/register",
+        "/register/services",
+        "/register/processors",
+        "/register/agencies",
+        "/register/certificates",
+        "/register/log",
+    ] {
         assert!(pages.get(path, "en").await.text.contains(&format!("href=\"{path}.json\"")), "{path}");
         let list: Value = serde_json::from_str(&pages.get(&format!("{path}.json"), "en").await.text).unwrap();
         assert!(list.is_object(), "{path}");

@@ -1,0 +1,71 @@
+// @ts-check
+// What of a resident is in the log, and not on the page.
+import { isCount, tag } from "./event.js";
+import { Broken, base64, hex } from "./log/bytes.js";
+import { sha256 } from "./log/tree.js";
+import { attempt, verdict, worst } from "./reasons.js";
+import { SEGMENT, searchTags } from "./tags.js";
+
+/** @import {Footprint, Log, Options} from "./footprint.js" */
+/** @import {Reason, State} from "./reasons.js" */
+/** @import {Place} from "./tags.js" */
+/** @typedef {{state: State, searched: number, yours: number, findings: Reason[]}} Search entries of the log, how many are hers, what is wrong */
+
+/** How many numbers beyond the last line are looked for. */
+const LOOK_AHEAD = 64;
+/** So many numbers may be missing between lines, beside as many as there are lines, and are still looked for. */
+const MOST_GAPS = 1000;
+
+/**
+ * Looks in the whole log for tags that no proven line has.
+ * @param {Footprint} footprint @param {Log} log @param {Place[]} proven lines that are in the log where they say @param {Options} options
+ * @returns {Promise<Search>}
+ */
+export async function searchLog(footprint, log, proven, options) {
+  const { value, broken } = await attempt(() => look(footprint, log, proven, options));
+  const numbers = new Set([...proven, ...(value?.strays ?? [])].map(({ n }) => n));
+  const verdicts = (broken ? [broken] : judge(footprint, proven, value)).map(verdict);
+  return {
+    state: worst(verdicts.map(({ state }) => state)),
+    searched: broken ? 0 : log.tree.size - value.since,
+    yours: numbers.size,
+    findings: verdicts.flatMap(({ reason }) => reason ?? []),
+  };
+}
+
+/**
+ * From where an earlier search ended, if that one knew the tags of all lines there are now. `since` is where it all began.
+ * @param {Footprint} footprint @param {Log} log @param {Place[]} proven @param {Options} options
+ */
+async function look({ origin, tagKey, lines }, { tree, old }, proven, { storage, whole, most = Infinity, random }) {
+  const key = base64(tagKey);
+  const count = Math.min(lastOf(lines) + 1, MOST_GAPS + 2 * lines.length) + LOOK_AHEAD;
+  const tags = await Promise.all(Array.from({ length: count }, (_, n) => tag(key, n)));
+
+  const name = `searched:${origin}:${hex(await sha256(key)).slice(0, 16)}`;
+  const [size, known, began] = (storage?.get(name) ?? "0 0 0").split(" ").map(Number);
+  let [from, since] = !whole && size <= old && lastOf(lines) < known ? [size, began] : [0, 0];
+  if (!whole && tree.size - from > most) from = since = Math.ceil((tree.size - most) / SEGMENT) * SEGMENT;
+  const places = new Map(proven.map(({ n, index }) => [index, n]));
+  const findings = await searchTags(tree, tags, places, { from, whole, random });
+  if (findings.strays.length + findings.lies.length === 0) storage?.set(name, `${tree.size} ${count} ${since}`);
+  return { ...findings, since };
+}
+
+/** @param {Footprint} footprint @param {Place[]} proven @param {import("./tags.js").Findings} findings */
+function judge({ lines, size = Infinity }, proven, { strays, lies }) {
+  const broken = strays.map(({ n, index }) => {
+    const other = proven.find((line) => line.n === n);
+    if (other) return new Broken("duplicate", { n, index, other: other.index });
+    const isOlder = index < size || lines.some((line) => line.n === n);
+    return new Broken(isOlder ? "hidden" : "newer", { n, index });
+  });
+  for (let n = lastOf(lines) + 1; n < lastOf(strays); n += 1) {
+    if (!strays.some((stray) => stray.n === n)) broken.push(new Broken("gap", { n }));
+  }
+  if (lies.length > 0) broken.push(new Broken("index", { index: lies[0], leaves: lies.length }));
+  return broken;
+}
+
+/** @param {{n: number}[]} lines */
+const lastOf = (lines) => lines.reduce((last, { n }) => (isCount(n) ? Math.max(last, n) : last), -1);
