@@ -1,8 +1,8 @@
 //! What went wrong, as a problem document (RFC 9457) for programs and as a page for people.
 
 use askama::Template;
-use axum::http::header::{CONTENT_TYPE, LOCATION};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use i18n_embed_fl::fl;
 use serde_json::json;
@@ -86,6 +86,30 @@ impl Fault {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is larger than accepted here. Send less at once.")
     }
 
+    /// The fault that an answer of the router or of an extractor means, which have no words of their own worth showing.
+    fn of_plain(status: StatusCode) -> Option<Self> {
+        Some(match status {
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Self {
+                status,
+                ..Self::malformed(
+                    "A part of the request is missing, repeated or cannot be read. Check the address and what was sent.",
+                )
+            },
+            StatusCode::METHOD_NOT_ALLOWED => Self::new(
+                status,
+                "wrong-method",
+                "This address does not take requests of this kind. Open it as a page, or use a method that the header Allow names.",
+            ),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::new(
+                status,
+                "wrong-type",
+                "The request has a content type that is not taken here. Send the one that the documentation names.",
+            ),
+            _ => return None,
+        })
+    }
+
     /// The status, for answers in other formats.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -161,6 +185,26 @@ impl From<Error> for Fault {
             }
         }
     }
+}
+
+/// Gives what the router or an extractor answered by itself the form of all other faults. Its headers, as `Allow`, stay.
+pub(crate) fn with_words(answer: Response) -> Response {
+    let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let is_wordless = kind.is_none_or(|kind| kind.starts_with("text/plain")) && answer.extensions().get::<Fault>().is_none();
+    match Fault::of_plain(answer.status()).filter(|_| is_wordless) {
+        Some(fault) => with_headers_of(answer.headers(), fault.into_response()),
+        None => answer,
+    }
+}
+
+/// Adds to an answer the headers of the one that it replaces, but for those about its body.
+pub(crate) fn with_headers_of(replaced: &HeaderMap, mut answer: Response) -> Response {
+    for (name, value) in replaced {
+        if name != CONTENT_TYPE && name != CONTENT_LENGTH {
+            answer.headers_mut().append(name, value.clone());
+        }
+    }
+    answer
 }
 
 /// For every address that leads nowhere.

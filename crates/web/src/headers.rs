@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
-};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 
 use crate::Site;
-use crate::fault::{ErrorPage, Fault};
+use crate::fault::{ErrorPage, Fault, with_headers_of, with_words};
 use crate::language;
 
 /// Nothing runs, loads or is sent but from and to this site. Scripts cannot write HTML (Trusted Types).
@@ -36,17 +34,11 @@ pub(crate) async fn secure(State(site): State<Arc<Site>>, request: Request, next
             .get("accept")
             .and_then(|value| value.to_str().ok())
             .is_some_and(|accept| accept.contains("text/html"));
-    let mut response = next.run(request).await;
+    let mut response = with_words(next.run(request).await);
     if let Some(fault) = response.extensions_mut().remove::<Fault>()
         && wants_html
     {
-        let headers = std::mem::take(response.headers_mut());
-        response = ErrorPage::response(&fault, chosen);
-        for (name, value) in &headers {
-            if name != CONTENT_TYPE && name != axum::http::header::CONTENT_LENGTH {
-                response.headers_mut().append(name, value.clone());
-            }
-        }
+        response = with_headers_of(response.headers(), ErrorPage::response(&fault, chosen));
     }
     let headers = response.headers_mut();
     if !headers.contains_key(CONTENT_SECURITY_POLICY) {

@@ -29,7 +29,6 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::get;
 
 pub use assets::verifier_files;
 pub use mirror::{MirrorSite, mirror_router};
@@ -55,7 +54,7 @@ pub fn router(site: Arc<Site>) -> Router {
         router = router.merge(portal::demo::router());
     }
     router
-        .fallback(get(fault::not_found))
+        .fallback(fault::not_found)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), headers::secure))
         .with_state(site)

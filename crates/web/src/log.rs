@@ -1,6 +1,7 @@
 //! The log as C2SP tlog-tiles serves it: static files with their types, caching and validators, and the tag index.
 
-use std::io::Write as _;
+mod packed;
+
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -9,29 +10,28 @@ use axum::extract::{Path, State};
 use axum::http::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    IF_NONE_MATCH, RANGE, VARY,
+    IF_NONE_MATCH, IF_RANGE, RANGE, VARY,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use axum::routing::{MethodRouter, any, get};
 use usufruct_app::log::tile::Kind;
-use usufruct_app::log::{Objects, Tile};
+use usufruct_app::log::{Objects, Tile, checkpoint};
 
 use crate::Site;
-use crate::fault::Fault;
+use crate::fault::{self, Fault};
 use crate::site::blocking;
 
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new()
-        .route("/log/checkpoint", open(get(checkpoint)))
+        .route("/log/checkpoint", open(get(public_checkpoint)))
         .route("/log/vkey", open(get(vkey)))
         .route("/log/vkeys", open(get(vkeys)))
         .route("/log/receipt-vkey", open(get(receipt_vkey)))
         .route("/log/tile/{*path}", open(get(tile)))
         .route("/log/tags/{*path}", open(get(tags)))
+        .route("/log/{*path}", any(fault::not_found))
         .layer(map_response(any_origin))
 }
 
@@ -40,7 +40,7 @@ fn open(route: MethodRouter<Arc<Site>>) -> MethodRouter<Arc<Site>> {
     route.options(|| async {
         let headers = [
             (ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS"),
-            (ACCESS_CONTROL_ALLOW_HEADERS, "range, if-none-match"),
+            (ACCESS_CONTROL_ALLOW_HEADERS, "range, if-none-match, if-range"),
             (ACCESS_CONTROL_MAX_AGE, "86400"),
         ];
         (StatusCode::NO_CONTENT, headers)
@@ -55,8 +55,9 @@ async fn any_origin(mut response: Response) -> Response {
     response
 }
 
-async fn checkpoint(State(site): State<Arc<Site>>, asked: HeaderMap) -> Result<Response, Fault> {
-    let bytes = fetch(&site, "checkpoint".to_owned()).await?;
+async fn public_checkpoint(State(site): State<Arc<Site>>, asked: HeaderMap) -> Result<Response, Fault> {
+    let bytes = blocking(&site, |app| Ok(app.log_objects().fetch(checkpoint::PATH)?)).await?;
+    let bytes = bytes.ok_or_else(|| Fault::not_found("file in the log"))?;
     Ok(File { kind: TEXT, cache: "no-store", bytes }.respond(&asked))
 }
 
@@ -64,9 +65,13 @@ async fn tile(State(site): State<Arc<Site>>, Path(path): Path<String>, asked: He
     let path = format!("tile/{path}");
     // Only addresses of tiles reach the folder.
     let tile: Tile = path.parse().map_err(|_| Fault::not_found("tile"))?;
-    let file = File { kind: BINARY, cache: IMMUTABLE, bytes: fetch(&site, path).await? };
-    let is_bundle = tile.kind() == Kind::Entries;
-    Ok(if is_bundle { file.respond_compressed(&asked) } else { file.respond(&asked) })
+    let bytes = blocking(&site, move |app| Ok(app.log_objects().fetch(&path)?)).await?;
+    let file = File { kind: BINARY, cache: IMMUTABLE, bytes: bytes.ok_or_else(|| Fault::not_found("file in the log"))? };
+    if tile.kind() != Kind::Entries {
+        return Ok(file.respond(&asked));
+    }
+    // Compressing the largest bundle takes a second.
+    tokio::task::spawn_blocking(move || file.respond_compressed(&asked)).await.map_err(|_| Fault::internal())
 }
 
 /// A segment of the tag index. Everybody fetches the same ranges, so what is fetched does not say who asks.
@@ -96,10 +101,6 @@ fn keys(keys: &[String], asked: &HeaderMap) -> Response {
     File { kind: TEXT, cache: "public, max-age=300", bytes }.respond(asked)
 }
 
-async fn fetch(site: &Arc<Site>, path: String) -> Result<Vec<u8>, Fault> {
-    blocking(site, move |app| Ok(app.log_objects().fetch(&path)?)).await?.ok_or_else(|| Fault::not_found("file in the log"))
-}
-
 /// A file on its way out.
 pub(crate) struct File {
     pub kind: &'static str,
@@ -116,22 +117,24 @@ impl File {
 
     /// The same, compressed for whoever takes it so.
     pub fn respond_compressed(self, asked: &HeaderMap) -> Response {
-        if !takes_gzip(asked) {
-            let tag = self.tag("");
-            return self.finish(asked, &tag, [(VARY, "accept-encoding")]);
+        let hash = digest(&SHA256, &self.bytes);
+        if takes_gzip(asked)
+            && let Some(packed) = packed::gzip(hash.as_ref(), &self.bytes)
+        {
+            let (tag, bytes) = (self.tag("-gzip"), packed.to_vec());
+            return Self { bytes, ..self }.finish(asked, &tag, [(VARY, "accept-encoding"), (CONTENT_ENCODING, "gzip")]);
         }
-        let tag = self.tag("-gzip");
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        match encoder.write_all(&self.bytes).and_then(|()| encoder.finish()) {
-            Ok(bytes) => Self { bytes, ..self }.finish(asked, &tag, [(VARY, "accept-encoding"), (CONTENT_ENCODING, "gzip")]),
-            Err(_) => Fault::internal().into_response(),
-        }
+        let tag = self.tag("");
+        self.finish(asked, &tag, [(VARY, "accept-encoding")])
     }
 
     /// The whole file, or the one range that is asked for.
     fn respond_range(self, asked: &HeaderMap) -> Response {
-        let Some(range) = asked.get(RANGE).and_then(|range| range.to_str().ok()?.strip_prefix("bytes=")) else {
-            let tag = self.tag("");
+        let tag = self.tag("");
+        // Whoever has a part of an older content gets the whole of this one (RFC 9110 13.1.5).
+        let is_current = asked.get(IF_RANGE).is_none_or(|known| known.as_bytes() == tag.as_bytes());
+        let range = asked.get(RANGE).filter(|_| is_current);
+        let Some(range) = range.and_then(|range| range.to_str().ok()?.strip_prefix("bytes=")) else {
             return self.finish(asked, &tag, [(ACCEPT_RANGES, "bytes")]);
         };
         let length = self.bytes.len();
@@ -149,6 +152,7 @@ impl File {
             (CACHE_CONTROL, self.cache.to_owned()),
             (ACCEPT_RANGES, "bytes".to_owned()),
             (CONTENT_RANGE, format!("bytes {first}-{}/{length}", end - 1)),
+            (ETAG, tag),
         ];
         (StatusCode::PARTIAL_CONTENT, headers, self.bytes[first..end].to_vec()).into_response()
     }

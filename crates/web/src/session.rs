@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::HeaderValue;
 use axum::http::header::COOKIE;
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method};
 use usufruct_app::OpenSession;
 
 use crate::Site;
@@ -23,7 +23,10 @@ impl FromRequestParts<Arc<Site>> for Resident {
 
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Fault> {
         let MaybeResident(session) = MaybeResident::from_request_parts(parts, site).await?;
-        session.map(Self).ok_or_else(|| Fault::sign_in(parts.uri.path_and_query().map_or("/me", |here| here.as_str())))
+        session.map(Self).ok_or_else(|| match parts.method {
+            Method::GET | Method::HEAD => Fault::sign_in(parts.uri.path_and_query().map_or("/me", |here| here.as_str())),
+            _ => Fault::sign_in(page_of_form(parts.uri.path())),
+        })
     }
 }
 
@@ -39,6 +42,12 @@ impl FromRequestParts<Arc<Site>> for MaybeResident {
         parts.extensions.insert(session.clone());
         Ok(Self(session))
     }
+}
+
+/// The page whose forms are sent to `path`, which is no page itself.
+fn page_of_form(path: &str) -> &'static str {
+    let pages = ["/me/account", "/me/consents", "/me/data", "/me/footprint"];
+    pages.into_iter().find(|page| path.strip_prefix(page).is_some_and(|rest| rest.starts_with('/'))).unwrap_or("/me")
 }
 
 /// The `Set-Cookie` value that keeps a session, or ends it when `token` is empty.

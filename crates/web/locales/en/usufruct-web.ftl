@@ -119,6 +119,7 @@ footprint-you = You
 footprint-batch = One decision about { $count } people.
 footprint-refused = Asked and refused:
 footprint-mandate = Mandate
+footprint-proof-file = Proof
 footprint-object = Object
 footprint-check = Check it without this page
 footprint-check-lead = A page served by the city verifies only as far as the page is trusted. Download your footprint and check it with the verifier on your own machine.

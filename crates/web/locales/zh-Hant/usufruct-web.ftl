@@ -116,6 +116,7 @@ footprint-you = 您本人
 footprint-batch = 同一決定涉及 { $count } 人。
 footprint-refused = 提出要求但遭拒：
 footprint-mandate = 授權令
+footprint-proof-file = 證明檔
 footprint-object = 提出異議
 footprint-check = 不靠本頁自行查驗
 footprint-check-lead = 由市府提供的網頁，查驗結果取決於您對網頁的信任。您可以下載足跡，在自己的電腦上查驗。
