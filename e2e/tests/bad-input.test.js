@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { identities } from "../lib/identities.js";
 import { demo } from "../lib/server.js";
-import { assertion, authorize, exchange, personas, post, releaseToken, service, subject } from "../lib/service.js";
+import { assertion, authorize, exchange, personas, post, releaseToken, service, signIn, subject } from "../lib/service.js";
 
 let city;
 let library;
@@ -176,6 +176,42 @@ test("odd addresses, forms and tokens break nothing", async () => {
   const introspected = await post(city, library, "/oidc/introspect", { token: "foreign" });
   assert.deepEqual(await introspected.json(), { active: false });
   assert.equal((await release(lawful())).status, 200);
+});
+
+test("wrong methods, broken bodies and odd queries get a problem document too, and browsers a page", async () => {
+  const json = { "content-type": "application/json" };
+  const cookie = await signIn(city, persona);
+  const wrong = [
+    ["/register", 405, { method: "POST" }],
+    ["/oidc/token", 405, {}],
+    ["/api/releases", 405, {}],
+    ["/me/sign-out", 405, { headers: { cookie } }],
+    ["/webauthn/register/start", 400, { method: "POST", headers: json, body: "{" }],
+    ["/webauthn/register/start", 413, { method: "POST", headers: json, body: "x".repeat(100_000) }],
+    ["/webauthn/register/start", 415, { method: "POST", body: "{}" }],
+    ["/sign-in?next=%2Fme&next=%2Fme", 400, {}],
+    ["/me/footprint/nonsense/object", 404, { headers: { cookie } }],
+    ["/me/preview?service=nonsense", 400, { headers: { cookie } }],
+  ];
+  const found = [];
+  for (const [path, status, init] of wrong) {
+    const asked = `${init.method ?? "GET"} ${path}`;
+    const answer = await fetch(`${city.url}${path}`, { ...init, redirect: "manual" });
+    const close = (status === 400 && answer.status === 404) || (status === 404 && answer.status === 400);
+    if (answer.status !== status && !close) found.push(`${asked}: ${answer.status}, not ${status}`);
+    if (answer.headers.get("content-type") !== "application/problem+json") found.push(`${asked}: ${answer.headers.get("content-type")}`);
+    if (path.startsWith("/api/")) continue;
+    const page = await fetch(`${city.url}${path}`, { ...init, headers: { ...init.headers, accept: "text/html" }, redirect: "manual" });
+    if (!(await page.text()).includes("<h1")) found.push(`${asked}: no page for a browser`);
+  }
+  assert.deepEqual(found, []);
+});
+
+test("a form sent after the session ended leads, by way of the sign-in, to a page", async () => {
+  const sent = await fetch(`${city.url}/me/consents/mdt_library-card/withdraw`, { method: "POST", headers: { accept: "text/html" }, redirect: "manual" });
+  const next = new URL(sent.headers.get("location"), city.url).searchParams.get("next");
+  const cookie = await signIn(city, persona);
+  assert.equal((await fetch(`${city.url}${next}`, { headers: { accept: "text/html", cookie } })).status, 200, next);
 });
 
 test("the server's own log holds nobody's name, number or address", () => {

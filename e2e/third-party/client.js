@@ -82,11 +82,12 @@ const leafHash = (text) => createHash("sha256").update("\0").update(text).digest
 /** The entry that the example makes up for an index, in hex. @param {number} index */
 export const madeUp = (index) => `0102${leafHash(`first half ${index}`)}${leafHash(`second half ${index}`)}`;
 
-/** All files under a folder, relative to it. @param {string} folder @returns {string[]} */
+/** All public files under a folder, relative to it. @param {string} folder @returns {string[]} */
 export function files(folder) {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
-    .map((entry) => relative(folder, join(entry.parentPath ?? entry.path, entry.name)));
+    .map((entry) => relative(folder, join(entry.parentPath ?? entry.path, entry.name)))
+    .filter((path) => !path.startsWith("."));
 }
 
 /** Deletes every partial tile and bundle whose full one is there; answers how many. @param {string} objects */

@@ -4,6 +4,7 @@
 rust_needed=1.94
 node_needed=20
 node_pinned=20.20.2
+moto_pinned=5.2.5
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
@@ -116,4 +117,16 @@ need_python() {
   python3 -m venv "$own"
   "$own/bin/pip" install --quiet --disable-pip-version-check -r e2e/third-party/requirements.txt
   touch "$own/installed"
+}
+
+# A server of the S3 protocol for the tests of buckets, in .local/moto. USUFRUCT_MOTO names another moto_server.
+need_moto() {
+  local own="$PWD/.local/moto"
+  [ -z "${USUFRUCT_MOTO:-}" ] || return 0
+  if [ -x "$own/bin/moto_server" ]; then return 0; fi
+  python3 -c 'import ensurepip, venv' 2>/dev/null || need_packages python3 python3-venv
+  python3 -m venv "$own"
+  if ! "$own/bin/pip" install --quiet --disable-pip-version-check "moto[server]==$moto_pinned"; then
+    say "moto could not be installed, so buckets are not tested. Connect to the package index, or set USUFRUCT_MOTO."
+  fi
 }

@@ -43,6 +43,7 @@ suite_deny() {
 suite_rust() {
   need_build
   need_postgres
+  need_moto
   USUFRUCT_TEST_POSTGRES="$(script/postgres start)"
   export USUFRUCT_TEST_POSTGRES
   if have cargo-nextest; then

@@ -18,7 +18,7 @@ use usufruct_vault::{KeyFile, KeyTree, Keyring, Vault};
 
 use crate::ledger::Head;
 use crate::log_publisher::{Announced, LogPublisher};
-use crate::tag_index::OpenSegment;
+use crate::tag_index::Segments;
 use crate::{Error, House};
 
 /// How a pass is set up.
@@ -59,7 +59,7 @@ pub struct App {
     pub(crate) log_publisher: Mutex<LogPublisher>,
     pub(crate) announced: Mutex<Announced>,
     pub(crate) announcing: Condvar,
-    pub(crate) open_segment: OpenSegment,
+    pub(crate) segments: Segments,
     /// Where the next collection of partial tiles begins.
     pub(crate) collecting: Mutex<Option<String>>,
     pub(crate) upkeep_publishes: AtomicBool,
@@ -117,7 +117,7 @@ impl App {
             log_publisher: Mutex::new(log_publisher),
             announced: Mutex::new(announced),
             announcing: Condvar::new(),
-            open_segment: OpenSegment::default(),
+            segments: Segments::default(),
             collecting: Mutex::default(),
             upkeep_publishes: AtomicBool::new(false),
             automation,

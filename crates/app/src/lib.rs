@@ -48,6 +48,7 @@ pub use release::{ReleaseRequest, Released};
 pub use restore_log::{Restored, restore_log};
 pub use session::OpenSession;
 pub use sunset::SunsetReport;
+pub use tag_index::TagSegment;
 pub use token::{ClientGrant, Exchange, Introspection, Tokens};
 pub use usufruct_core as core;
 pub use usufruct_log as log;

@@ -3,9 +3,12 @@
 //! Segment `n` is about the 65,536 leaves from `65,536 n` on and has four bytes for each, in order: the first four of the
 //! tag of an event leaf, zeros for any other leaf. It follows from the public leaves alone.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use usufruct_core::Digest;
 use usufruct_core::event::tag_prefix;
+use usufruct_core::hash::sha256;
 use usufruct_log::Objects;
 use usufruct_log::tile::{FULL, Kind, Tile};
 use usufruct_store::leaves;
@@ -19,9 +22,27 @@ const PREFIX: u64 = 4;
 /// Leaves read at once.
 const PAGE: usize = 8_192;
 
-/// The segment that still grows.
+/// Full segments that are kept in memory, 256 kB each.
+const MOST_KEPT: usize = 64;
+
+/// The segment that still grows, and full ones that were asked for.
 #[derive(Default)]
-pub(crate) struct OpenSegment(Mutex<Open>);
+pub(crate) struct Segments {
+    open: Mutex<Open>,
+    full: Mutex<VecDeque<Full>>,
+    /// SHA-256 of every full segment that was made from the leaves by this process.
+    hashes: Mutex<BTreeMap<u64, Digest>>,
+}
+
+/// A part of the index.
+pub struct TagSegment {
+    pub bytes: Arc<Vec<u8>>,
+    /// Whether it will never change again.
+    pub is_full: bool,
+}
+
+/// A full segment, with its number.
+type Full = (u64, Arc<Vec<u8>>);
 
 #[derive(Default)]
 struct Open {
@@ -30,30 +51,55 @@ struct Open {
 }
 
 impl App {
-    /// A segment as far as the public checkpoint goes, and whether it is full; `None` if there is none of it yet.
-    pub fn tag_segment(&self, number: u64) -> Result<Option<(Arc<Vec<u8>>, bool)>, Error> {
+    /// A segment as far as the public checkpoint goes; `None` if there is none of it yet.
+    pub fn tag_segment(&self, number: u64) -> Result<Option<TagSegment>, Error> {
         let size = self.published_size();
         let Some(start) = number.checked_mul(SEGMENT).filter(|start| *start < size) else { return Ok(None) };
         let leaves = (size - start).min(SEGMENT);
-        let is_full = leaves == SEGMENT;
-        let path = segment_path(number);
-        if is_full
-            && let Some(path) = &path
-            && let Some(bytes) = self.objects.fetch(path)?
-            && bytes.len() as u64 == SEGMENT * PREFIX
-        {
-            return Ok(Some((Arc::new(bytes), true)));
+        if leaves == SEGMENT {
+            return Ok(Some(TagSegment { bytes: self.full_segment(number, start)?, is_full: true }));
         }
-        let mut open = self.open_segment.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = lock(&self.segments.open);
         if open.number != number {
             *open = Open { number, bytes: Arc::default() };
         }
         self.extend(&mut open, start, leaves)?;
-        let bytes = Arc::new(open.bytes[..(leaves * PREFIX) as usize].to_vec());
-        if is_full && let Some(path) = &path {
-            self.objects.put(path, &bytes)?;
+        let length = (leaves * PREFIX) as usize;
+        // The checkpoint may have gone on between two callers.
+        let bytes = if open.bytes.len() == length { Arc::clone(&open.bytes) } else { Arc::new(open.bytes[..length].to_vec()) };
+        Ok(Some(TagSegment { bytes, is_full: false }))
+    }
+
+    /// A full segment: from memory, or as it is stored, or made from the leaves and then stored. What is stored is believed
+    /// only once it was compared with the leaves.
+    fn full_segment(&self, number: u64, start: u64) -> Result<Arc<Vec<u8>>, Error> {
+        if let Some((_, bytes)) = lock(&self.segments.full).iter().find(|(known, _)| *known == number) {
+            return Ok(Arc::clone(bytes));
         }
-        Ok(Some((bytes, is_full)))
+        let Some(path) = segment_path(number) else { return Err(Error::Corrupt { what: format!("segment {number}") }) };
+        let stored = self.objects.fetch(&path)?;
+        let meant = lock(&self.segments.hashes).get(&number).copied();
+        let bytes = match stored {
+            Some(stored) if meant == Some(sha256(&stored)) => Arc::new(stored),
+            stored => {
+                let mut made = Open { number, bytes: Arc::default() };
+                self.extend(&mut made, start, SEGMENT)?;
+                match stored {
+                    None => self.objects.put(&path, &made.bytes)?,
+                    Some(stored) if stored == *made.bytes => {}
+                    Some(_) => {
+                        tracing::warn!(path, "this part of the tag index was damaged and has been written anew");
+                        self.objects.replace(&path, &made.bytes)?;
+                    }
+                }
+                lock(&self.segments.hashes).insert(number, sha256(&made.bytes));
+                made.bytes
+            }
+        };
+        let mut full = lock(&self.segments.full);
+        full.truncate(MOST_KEPT - 1);
+        full.push_front((number, Arc::clone(&bytes)));
+        Ok(bytes)
     }
 
     fn extend(&self, open: &mut Open, start: u64, leaves: u64) -> Result<(), Error> {
@@ -69,6 +115,10 @@ impl App {
         }
         Ok(())
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Where a full segment is kept, `tags/` and the number written like that of a tile.

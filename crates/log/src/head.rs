@@ -2,10 +2,11 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use crate::checkpoint::Checkpoint;
+use crate::disk::{fatal, io_error, make_durable_folder, sync_folder};
 use crate::error::{Error, Result};
 use crate::hash::{Hash, sha256};
 use crate::note::Note;
@@ -162,34 +163,6 @@ fn decode(bytes: &[u8]) -> Result<SignedHead> {
     let checkpoint: Checkpoint = Note::parse(note.as_bytes())?.text().parse()?;
     let time = text::decimal("head", digits)?;
     Ok(SignedHead { size: checkpoint.size(), root: *checkpoint.root(), time, note: note.as_bytes().to_vec() })
-}
-
-/// Makes a folder durable together with all folders above it that are not there yet.
-fn make_durable_folder(folder: &Path) -> Result<()> {
-    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if !folder.is_dir() {
-        if let Some(parent) = parent {
-            make_durable_folder(parent)?;
-        }
-        match fs::create_dir(folder) {
-            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => return Err(io_error(folder, source)),
-            _ => {}
-        }
-    }
-    // Also of a folder that is there: an earlier process may have ended before this sync.
-    sync_folder(parent.unwrap_or(Path::new(".")))
-}
-
-fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder).and_then(|handle| handle.sync_all()).map_err(|source| fatal(folder, source))
-}
-
-fn io_error(path: &Path, source: io::Error) -> Error {
-    Error::Io { path: path.display().to_string(), source }
-}
-
-fn fatal(path: &Path, source: io::Error) -> Error {
-    Error::Fatal { path: path.display().to_string(), source }
 }
 
 const HEAD: &str = "head";

@@ -32,6 +32,7 @@
 pub mod checkpoint;
 mod collect;
 pub mod cosignature;
+mod disk;
 mod edge;
 mod error;
 pub mod hash;

@@ -185,7 +185,9 @@ mod tests {
         let again = Folder::open(root).unwrap();
         assert_eq!(again.fetch("tile/0/000").unwrap().as_deref(), Some(b"full".as_slice()));
         assert!(fs::metadata(root.join("tile/0/000")).unwrap().permissions().readonly());
+        fs::write(root.join(".temporary/1-1"), "left behind").unwrap();
         let held = Folder::hold(root).unwrap();
+        assert_eq!(fs::read_dir(root.join(".temporary")).unwrap().count(), 1, "the lock");
         assert!(matches!(Folder::hold(root), Err(Error::Held { .. })));
         drop(held);
         Folder::hold(root).unwrap();

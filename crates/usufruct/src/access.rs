@@ -48,7 +48,7 @@ impl Access {
                 "Wait until it is done and try again.",
             )
         })?;
-        Ok(Self::Remote { console, log: PublicLog::in_data_dir(path) })
+        Ok(Self::Remote { console, log: PublicLog::in_data_dir(path)? })
     }
 
     /// The register as it is now.

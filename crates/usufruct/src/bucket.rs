@@ -20,7 +20,7 @@ use crate::failure::Failure;
 pub struct Bucket {
     /// Keep the public files of the log in a bucket of S3 or the like instead of the folder `log`, as s3://name/prefix.
     /// Keys are taken from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", required = false)]
     pub bucket: String,
     /// Where the bucket is served, if that is not AWS, as https://s3.example.org.
     #[arg(long = "bucket-endpoint", value_name = "URL", requires = "bucket")]

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::command::{
-    completions, demo, doctor, enrol, init, invite, key, mandate, migrate, mirror, publish, restore_log, serve, verify, witness,
+    completions, demo, doctor, enrol, footprint, init, invite, key, mandate, migrate, mirror, publish, restore_log, serve, verify, witness,
 };
 use crate::failure::Failure;
 
@@ -42,6 +42,7 @@ enum Verb {
     Publish(publish::Publish),
     Key(key::Key),
     Enrol(enrol::Enrol),
+    Footprint(footprint::Footprint),
     Invite(invite::Invite),
     Verify(verify::Verify),
     Witness(witness::Witness),
@@ -57,6 +58,7 @@ impl Cli {
             Verb::Demo(verb) => verb.run(),
             Verb::Doctor(verb) => verb.run(),
             Verb::Enrol(verb) => verb.run(),
+            Verb::Footprint(verb) => verb.run(),
             Verb::Init(verb) => verb.run(),
             Verb::Invite(verb) => verb.run(),
             Verb::Key(verb) => verb.run(),

@@ -4,6 +4,7 @@ pub mod completions;
 pub mod demo;
 pub mod doctor;
 pub mod enrol;
+pub mod footprint;
 pub mod init;
 pub mod invite;
 pub mod key;

@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use usufruct_app::log::Objects;
 use usufruct_app::{App, Config, Error, House, Open, log};
 use usufruct_core::id::AgencyId;
 use usufruct_core::ports::Clock;
 
+use crate::bucket::{self, Bucket};
 use crate::chance::SystemRng;
 use crate::failure::Failure;
 use crate::network::Network;
@@ -33,6 +35,9 @@ pub struct Setup {
     /// Address of the database; without it, the one in the data directory.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub database: Option<String>,
+    /// A bucket for the public files of the log; without it, the folder `log` of the data directory.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub log: Option<Bucket>,
 }
 
 /// How a running server is reached by commands on the same machine: the file `console.json`.
@@ -114,7 +119,7 @@ impl DataDir {
             house: House::open(&self.path)?,
             clock,
             rng: Arc::new(SystemRng),
-            objects: None,
+            objects: setup.log.as_ref().map(|bucket| bucket::open(bucket, bucket::environment())).transpose()?,
             transport: Some(transport),
         };
         let app = App::open(open).map_err(|error| match error {
@@ -124,11 +129,14 @@ impl DataDir {
             ),
             other => other.into(),
         })?;
-        // The verifier keys lie beside the tiles, so that the folder can be checked or served by itself.
+        // The verifier keys lie beside the tiles, so that the files can be checked or served by themselves.
         for (name, keys) in
             [("vkey", vec![app.log_vkey()]), ("vkeys", app.log_vkeys()), ("receipt-vkey", vec![app.receipt_vkey()])]
         {
-            write(&self.path.join("log").join(name), format!("{}\n", keys.join("\n")).as_bytes())?;
+            let lines = format!("{}\n", keys.join("\n")).into_bytes();
+            if Objects::fetch(app.log_objects(), name)?.as_ref() != Some(&lines) {
+                app.log_objects().replace(name, &lines)?;
+            }
         }
         Ok(Arc::new(app))
     }
@@ -164,6 +172,12 @@ pub fn setup(path: &Path) -> Result<Setup, Failure> {
     toml::from_str(&text).map_err(|error| {
         Failure::refused(format!("{} cannot be understood: {}.", file.display(), error.message()), "Restore it from a copy.")
     })
+}
+
+/// The bucket of the pass in this directory; `None` when its log is in the folder `log`, or when there is no pass yet.
+pub fn bucket(path: &Path) -> Result<Option<Arc<dyn Objects>>, Failure> {
+    let bucket = setup(path).ok().and_then(|setup| setup.log);
+    bucket.map(|bucket| bucket::open(&bucket, bucket::environment())).transpose()
 }
 
 /// What the demo keeps about itself; `None` when the directory is no demo.

@@ -12,6 +12,7 @@ mod compose;
 mod data_dir;
 mod demo;
 mod failure;
+mod monitor;
 mod network;
 mod progress;
 mod public_log;

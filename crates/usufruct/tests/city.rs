@@ -66,6 +66,7 @@ fn a_city_begins_lends_and_ends() {
     ok(&["verify", &url, "--state", &folder.at("seen.json")]);
 
     console_is_closed_to_strangers(&url);
+    the_log_states_the_verifier_that_is_served(&url);
     assert!(server.stop(), "an orderly end");
     assert!(!folder.path().join("pass/console.json").exists());
     ok(&["doctor", "--data-dir", &dir]);
@@ -89,6 +90,21 @@ fn publish_agency(folder: &Folder, dir: &str, name: &str, operator: &[&str; 2], 
     }
     let file = folder.write(&format!("{name}.toml"), &text);
     ok(&["publish", "agency", &file, "--key", operator[0], "--key", operator[1], "--data-dir", dir]);
+}
+
+/// Every file of the verifier has the hash that stands in the log, and a restart does not state it again.
+fn the_log_states_the_verifier_that_is_served(url: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let get = |path: &str| runtime.block_on(async { reqwest::get(format!("{url}{path}")).await.unwrap().bytes().await.unwrap() });
+    let log: serde_json::Value = serde_json::from_slice(&get("/register/log.json")).unwrap();
+    let stated = &log["verifier"];
+    let files = stated["body"]["files"].as_array().unwrap();
+    assert!(files.len() > 5, "{log}");
+    for file in files {
+        let path = file["path"].as_str().unwrap();
+        assert_eq!(usufruct_core::hash::sha256(&get(path)).to_string(), file["sha256"].as_str().unwrap(), "{path}");
+    }
+    assert_eq!(stated["rev"], 1);
 }
 
 /// No token, a wrong one, or a way through a proxy: nobody gets in. And the demo's door is not there at all.

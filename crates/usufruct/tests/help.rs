@@ -10,6 +10,8 @@ const VERBS: &[&[&str]] = &[
     &["demo"],
     &["doctor"],
     &["enrol"],
+    &["footprint"],
+    &["footprint", "verify"],
     &["init"],
     &["invite"],
     &["key"],

@@ -31,6 +31,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/log/receipt-vkey", open(get(receipt_vkey)))
         .route("/log/tile/{*path}", open(get(tile)))
         .route("/log/tags/{*path}", open(get(tags)))
+        .route("/log/", any(fault::not_found))
         .route("/log/{*path}", any(fault::not_found))
         .layer(map_response(any_origin))
 }
@@ -79,8 +80,9 @@ async fn tags(State(site): State<Arc<Site>>, Path(path): Path<String>, asked: He
     let segment = format!("tile/entries/{path}").parse::<Tile>().ok().filter(Tile::is_full);
     let number = segment.ok_or_else(|| Fault::not_found("segment"))?.index();
     let found = blocking(&site, move |app| app.tag_segment(number)).await?;
-    let (bytes, is_full) = found.ok_or_else(|| Fault::not_found("segment"))?;
-    let file = File { kind: BINARY, cache: if is_full { IMMUTABLE } else { "no-store" }, bytes: bytes.to_vec() };
+    let found = found.ok_or_else(|| Fault::not_found("segment"))?;
+    let cache = if found.is_full { IMMUTABLE } else { "no-store" };
+    let file = File { kind: BINARY, cache, bytes: found.bytes.to_vec() };
     Ok(file.respond_range(&asked))
 }
 
@@ -111,26 +113,25 @@ pub(crate) struct File {
 impl File {
     /// The whole file, or 304 to whoever has it.
     pub fn respond(self, asked: &HeaderMap) -> Response {
-        let tag = self.tag("");
+        let tag = tag(&self.hash(), "");
         self.finish(asked, &tag, [])
     }
 
     /// The same, compressed for whoever takes it so.
     pub fn respond_compressed(self, asked: &HeaderMap) -> Response {
-        let hash = digest(&SHA256, &self.bytes);
+        let hash = self.hash();
         if takes_gzip(asked)
-            && let Some(packed) = packed::gzip(hash.as_ref(), &self.bytes)
+            && let Some(packed) = packed::gzip(&hash, &self.bytes)
         {
-            let (tag, bytes) = (self.tag("-gzip"), packed.to_vec());
+            let (tag, bytes) = (tag(&hash, "-gzip"), packed.to_vec());
             return Self { bytes, ..self }.finish(asked, &tag, [(VARY, "accept-encoding"), (CONTENT_ENCODING, "gzip")]);
         }
-        let tag = self.tag("");
-        self.finish(asked, &tag, [(VARY, "accept-encoding")])
+        self.finish(asked, &tag(&hash, ""), [(VARY, "accept-encoding")])
     }
 
     /// The whole file, or the one range that is asked for.
     fn respond_range(self, asked: &HeaderMap) -> Response {
-        let tag = self.tag("");
+        let tag = tag(&self.hash(), "");
         // Whoever has a part of an older content gets the whole of this one (RFC 9110 13.1.5).
         let is_current = asked.get(IF_RANGE).is_none_or(|known| known.as_bytes() == tag.as_bytes());
         let range = asked.get(RANGE).filter(|_| is_current);
@@ -167,12 +168,15 @@ impl File {
         (headers, [(CONTENT_TYPE, self.kind)], more, self.bytes).into_response()
     }
 
-    /// A strong validator: the hash of the content, told apart by its encoding.
-    fn tag(&self, encoding: &str) -> String {
-        let hash = digest(&SHA256, &self.bytes);
-        let hex: String = hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        format!("\"{hex}{encoding}\"")
+    fn hash(&self) -> Vec<u8> {
+        digest(&SHA256, &self.bytes).as_ref().to_vec()
     }
+}
+
+/// A strong validator: the hash of the content, told apart by its encoding.
+fn tag(hash: &[u8], encoding: &str) -> String {
+    let hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{hex}{encoding}\"")
 }
 
 fn takes_gzip(asked: &HeaderMap) -> bool {

@@ -23,9 +23,10 @@ impl FromRequestParts<Arc<Site>> for Resident {
 
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Fault> {
         let MaybeResident(session) = MaybeResident::from_request_parts(parts, site).await?;
+        let here = parts.uri.path_and_query().map_or("/me", |here| here.as_str());
         session.map(Self).ok_or_else(|| match parts.method {
-            Method::GET | Method::HEAD => Fault::sign_in(parts.uri.path_and_query().map_or("/me", |here| here.as_str())),
-            _ => Fault::sign_in(page_of_form(parts.uri.path())),
+            Method::GET | Method::HEAD => Fault::sign_in(here),
+            _ => Fault::sign_in(page_of_form(here)),
         })
     }
 }
@@ -44,10 +45,13 @@ impl FromRequestParts<Arc<Site>> for MaybeResident {
     }
 }
 
-/// The page whose forms are sent to `path`, which is no page itself.
-fn page_of_form(path: &str) -> &'static str {
-    let pages = ["/me/account", "/me/consents", "/me/data", "/me/footprint"];
-    pages.into_iter().find(|page| path.strip_prefix(page).is_some_and(|rest| rest.starts_with('/'))).unwrap_or("/me")
+/// The page to come back to from a form of the portal or from signing out. Other forms are sent to addresses that are pages too.
+fn page_of_form(here: &str) -> &str {
+    if here.starts_with("/oidc/end-session/") {
+        return "/oidc/end-session";
+    }
+    let pages = ["/me/account", "/me/consents", "/me/data", "/me/footprint", "/me"];
+    pages.into_iter().find(|page| here.strip_prefix(page).is_some_and(|rest| rest.starts_with('/'))).unwrap_or(here)
 }
 
 /// The `Set-Cookie` value that keeps a session, or ends it when `token` is empty.

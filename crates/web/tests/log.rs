@@ -9,13 +9,16 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
-use common::City;
+use common::{City, OPERATOR};
 use flate2::read::GzDecoder;
+use serde_json::json;
 use tower::ServiceExt;
 use usufruct_app::log::tile::parse_bundle;
 use usufruct_app::log::{Checkpoint, Note};
 use usufruct_app::store::leaves;
 use usufruct_core::event::tag_prefix;
+use usufruct_core::statement::StatementKind;
+use usufruct_core::time::SECOND;
 use usufruct_web::{Settings, Site};
 
 struct Log {
@@ -146,6 +149,39 @@ async fn bundles_travel_compressed_where_they_may() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn wrong_requests_are_told_so_wherever_they_come_from() {
+    let log = Log::new();
+    for path in ["/log/checkpoint", "/log/tile/0/000", "/log/tags/000", "/log/vkey"] {
+        let answer = log.ask(Method::POST, path, &[("origin", "https://elsewhere.example")]).await;
+        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        assert_eq!(answer.header("content-type"), "application/problem+json", "{path}");
+        assert_eq!(answer.header("access-control-allow-origin"), "*", "{path}");
+        assert!(answer.header("allow").contains("GET") && answer.header("allow").contains("OPTIONS"), "{path}");
+    }
+    for path in ["/log/", "/log/tile", "/log/tile/", "/log/tile/0/", "/log/nothing", "/log/tags/", "/log/.temporary/lock"] {
+        for method in [Method::GET, Method::OPTIONS, Method::HEAD] {
+            let answer = log.ask(method, path, &[]).await;
+            let is_preflight = answer.status == StatusCode::NO_CONTENT;
+            assert!(answer.status == StatusCode::NOT_FOUND || is_preflight, "{path}: {}", answer.status);
+            assert_eq!(answer.header("access-control-allow-origin"), "*", "{path}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bundles_of_sealed_events_travel_as_they_are() {
+    let log = Log::new();
+    for _ in 0..300 {
+        log.use_data();
+    }
+    log.city.app.publish_log().unwrap();
+    let plain = log.get("/log/tile/entries/001", &[]).await;
+    let packed = log.get("/log/tile/entries/001", &[("accept-encoding", "gzip")]).await;
+    assert_eq!((packed.header("content-encoding"), packed.header("vary")), ("", "accept-encoding"));
+    assert_eq!((packed.body, packed.headers.get("etag")), (plain.body, plain.headers.get("etag")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_tag_index_is_a_function_of_the_public_leaves() {
     let log = Log::new();
     let size = log.city.app.published_size();
@@ -167,8 +203,45 @@ async fn the_tag_index_is_a_function_of_the_public_leaves() {
         assert_eq!(answer.status, StatusCode::RANGE_NOT_SATISFIABLE, "{range}");
         assert_eq!(answer.header("content-range"), format!("bytes */{length}"));
     }
+    let part = log.get("/log/tags/000", &[("range", "bytes=0-3"), ("if-range", whole.header("etag"))]).await;
+    assert_eq!((part.status, part.header("etag")), (StatusCode::PARTIAL_CONTENT, whole.header("etag")));
     log.city.app.publish_log().unwrap();
-    assert_eq!(log.get("/log/tags/000", &[]).await.body.len(), length + 4);
+    let grown = log.get("/log/tags/000", &[("range", "bytes=0-3"), ("if-range", whole.header("etag"))]).await;
+    assert_eq!((grown.status, grown.body.len()), (StatusCode::OK, length + 4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_segment_is_stored_and_mended_from_the_leaves() {
+    let log = Log::new();
+    let terms = json!({"origin": "city.test/log", "vkeys": log.city.app.log_vkeys(), "receipt_vkey": log.city.app.receipt_vkey(),
+        "policy": "quorum none", "merge_delay_seconds": 60, "checkpoint_seconds": 10, "fail_open": false,
+        "filler": {"events": 10_000, "seconds": 2}});
+    log.city.publish(StatementKind::Log, "log_city", OPERATOR, terms);
+    while log.city.app.published_size() < 66_000 {
+        log.city.clock.advance(2 * SECOND);
+        log.city.app.publish_log().unwrap();
+    }
+    let leaves = log.city.app.db().read(|conn| leaves::range(conn, 0, 100_000)).unwrap();
+    let expected: Vec<u8> = leaves.iter().flat_map(|(_, leaf)| tag_prefix(leaf)).collect();
+    for _ in 0..2 {
+        let full = log.get("/log/tags/000", &[]).await;
+        assert_eq!(full.header("cache-control"), "public, max-age=604800, immutable");
+        assert!(full.body == expected[..262_144]);
+        let open = log.get("/log/tags/001", &[]).await;
+        assert_eq!(open.header("cache-control"), "no-store");
+        assert!(open.body == expected[262_144..]);
+    }
+    let objects = log.city.app.log_objects();
+    let mut stored = objects.fetch("tags/000").unwrap().unwrap();
+    assert!(stored == expected[..262_144]);
+    // What an earlier process stored is believed only once it was compared with the leaves.
+    stored[1_000] ^= 1;
+    objects.replace("tags/000", &stored).unwrap();
+    let Log { city, router, _dir: dir, .. } = log;
+    drop((router, city));
+    let city = City::try_open(dir.path(), None, "2026-06-01T00:00:00Z", 2, None).unwrap();
+    assert!(city.app.tag_segment(0).unwrap().unwrap().bytes[..] == expected[..262_144]);
+    assert!(city.app.log_objects().fetch("tags/000").unwrap().unwrap() == expected[..262_144]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Objects, Stored, check_path};
+use crate::disk::{fatal, io_error, make_durable_folder, make_folder, sync_folder};
 use crate::error::{Error, Result};
 
 /// A folder on a local disk, laid out so that any web server can serve it.
@@ -25,13 +26,26 @@ pub struct Folder {
     _lock: Option<File>,
 }
 
+/// A file that was written but does not have its name yet.
+struct New {
+    file: PathBuf,
+    temporary: PathBuf,
+    /// Where it has a sync of its own.
+    handle: Option<File>,
+}
+
+impl New {
+    fn sync(&self) -> Result<()> {
+        self.handle.as_ref().map_or(Ok(()), File::sync_all).map_err(|source| fatal(&self.file, source))
+    }
+}
+
 impl Folder {
     /// Opens the folder, and makes it if it is not there.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
-        let temporary = root.join(TEMPORARY);
-        fs::create_dir_all(&temporary).map_err(|source| io_error(&temporary, source))?;
-        sync_folder(&root)?;
+        make_durable_folder(&root)?;
+        make_durable_folder(&root.join(TEMPORARY))?;
         let file_system = File::open(&root).map_err(|source| io_error(&root, source))?;
         let file_system = confirms_syncfs(&file_system).then_some(file_system);
         Ok(Self { root, file_system, durable: Mutex::default(), _lock: None })
@@ -40,14 +54,30 @@ impl Folder {
     /// As [`Folder::open`], for the one process that writes: [`Error::Held`] if there is another one.
     pub fn hold(root: impl Into<PathBuf>) -> Result<Self> {
         let folder = Self::open(root)?;
-        let path = folder.root.join(TEMPORARY).join("lock");
+        let path = folder.root.join(TEMPORARY).join(LOCK);
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(|source| io_error(&path, source))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _lock: Some(file), ..folder }),
+            Ok(()) => {
+                folder.clear_temporary()?;
+                Ok(Self { _lock: Some(file), ..folder })
+            }
             Err(TryLockError::WouldBlock) => Err(Error::Held { path: folder.root.display().to_string() }),
             Err(TryLockError::Error(source)) => Err(io_error(&path, source)),
         }
+    }
+
+    /// Removes what killed processes left behind; nobody else is writing.
+    fn clear_temporary(&self) -> Result<()> {
+        let temporary = self.root.join(TEMPORARY);
+        let failed = |source| io_error(&temporary, source);
+        for entry in fs::read_dir(&temporary).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if entry.file_name() != LOCK {
+                fs::remove_file(entry.path()).map_err(failed)?;
+            }
+        }
+        Ok(())
     }
 
     /// The file of an object.
@@ -59,7 +89,8 @@ impl Folder {
     /// Writes the bytes to a temporary file, makes them durable, and moves the file into place.
     fn write(&self, file: &Path, bytes: &[u8], mode: u32) -> Result<()> {
         let folder = file.parent().unwrap_or(&self.root);
-        self.make_folder(folder)?;
+        self.make_folders(folder)?.iter().try_for_each(|parent| sync_folder(parent))?;
+        self.remember(folder);
         let (temporary, handle) = self.write_temporary(bytes, mode)?;
         handle.sync_all().map_err(|source| fatal(file, source))?;
         drop(handle);
@@ -70,10 +101,9 @@ impl Folder {
     /// Writes the bytes to a temporary file, which is not durable yet.
     fn write_temporary(&self, bytes: &[u8], mode: u32) -> Result<(PathBuf, File)> {
         let number = TEMPORARY_FILES.fetch_add(1, Ordering::Relaxed);
-        // A crash may leave a file behind, to which nothing refers; the next process of this number overwrites it.
         let name = format!("{}-{number}", std::process::id());
         let temporary = self.root.join(TEMPORARY).join(name);
-        // What a killed process left behind may be there, and be read-only.
+        // A killed process of this number may have left one behind, which nobody can write to.
         let _ = fs::remove_file(&temporary);
         let options = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary);
         let mut handle = options.map_err(|source| io_error(&temporary, source))?;
@@ -84,38 +114,66 @@ impl Folder {
         Ok((temporary, handle))
     }
 
-    /// Makes files durable that were written to, in one sync when they are many.
-    fn sync_all(&self, written: &[(PathBuf, (PathBuf, File))]) -> Result<()> {
-        match &self.file_system {
-            Some(file_system) if written.len() >= MANY => {
-                rustix::fs::syncfs(file_system).map_err(|source| fatal(&self.root, source.into()))
-            }
-            _ => written.iter().try_for_each(|(file, (_, handle))| handle.sync_all().map_err(|source| fatal(file, source))),
-        }
-    }
-
-    /// Makes a folder if it is not there, and its name durable, together with all folders above it.
-    fn make_folder(&self, folder: &Path) -> Result<()> {
+    /// Makes a folder and those above it if they are not there, and tells the folders that hold their names, which are not
+    /// durable yet.
+    fn make_folders(&self, folder: &Path) -> Result<Vec<PathBuf>> {
         if folder == self.root || self.durable().contains(folder) {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let parent = folder.parent().unwrap_or(&self.root);
-        self.make_folder(parent)?;
-        match fs::create_dir(folder) {
-            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => return Err(io_error(folder, source)),
-            // Also of a folder that is there: an earlier process may have ended before this sync.
-            _ => sync_folder(parent)?,
-        }
+        let mut holders = self.make_folders(parent)?;
+        make_folder(folder)?;
+        // Also of a folder that is there: an earlier process may have ended before it was durable.
+        holders.push(parent.to_owned());
+        Ok(holders)
+    }
+
+    /// Notes that the name of a folder, and of all above it, is durable.
+    fn remember(&self, folder: &Path) {
         let mut durable = self.durable();
         if durable.len() >= MOST_KNOWN {
             durable.clear();
         }
-        durable.insert(folder.to_owned());
-        Ok(())
+        durable.extend(folder.ancestors().take_while(|above| *above != self.root).map(Path::to_owned));
     }
 
     fn durable(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
         self.durable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As [`Objects::put_all`], with two syncs of `file_system` if it is given. Notes in `written` what it writes.
+    fn put_some(&self, objects: &[(String, Vec<u8>)], file_system: Option<&File>, written: &mut Vec<New>) -> Result<()> {
+        let sync_all = |file_system| rustix::fs::syncfs(file_system).map_err(|source| fatal(&self.root, source.into()));
+        let (mut folders, mut holders) = (BTreeSet::new(), BTreeSet::new());
+        for (path, bytes) in objects {
+            let file = self.file(path)?;
+            folders.insert(file.parent().unwrap_or(&self.root).to_owned());
+            match self.fetch(path)? {
+                Some(stored) if stored == *bytes => {}
+                Some(_) => return Err(Error::Conflict { path: path.clone() }),
+                None => {
+                    let (temporary, handle) = self.write_temporary(bytes, IMMUTABLE)?;
+                    written.push(New { file, temporary, handle: file_system.is_none().then_some(handle) });
+                }
+            }
+        }
+        for folder in &folders {
+            holders.extend(self.make_folders(folder)?);
+        }
+        match file_system {
+            Some(file_system) => sync_all(file_system)?,
+            None => written.iter().try_for_each(New::sync)?,
+        }
+        for New { file, temporary, .. } in written {
+            fs::rename(temporary, &*file).map_err(|source| io_error(file, source))?;
+        }
+        // Also of what was there: the rename may be all that a crash left undone.
+        match file_system {
+            Some(file_system) => sync_all(file_system)?,
+            None => holders.union(&folders).try_for_each(|folder| sync_folder(folder))?,
+        }
+        folders.iter().for_each(|folder| self.remember(folder));
+        Ok(())
     }
 
     /// Collects what is in a folder and below, in the order of names, beginning after the path `after` below it.
@@ -173,30 +231,17 @@ impl Objects for Folder {
         }
     }
 
-    /// Costs one sync for the files if they are many and the file system confirms such a sync, otherwise one for each of
-    /// them, and one for each folder.
+    /// Costs two syncs of the file system where it confirms them, whatever the number of files; otherwise one sync for each
+    /// file and each folder.
     fn put_all(&self, objects: &[(String, Vec<u8>)]) -> Result<()> {
-        for objects in objects.chunks(OPEN_FILES) {
-            let mut folders = BTreeSet::new();
+        let file_system = self.file_system.as_ref().filter(|_| objects.len() >= MANY);
+        for objects in objects.chunks(if file_system.is_some() { AT_ONCE } else { OPEN_FILES }) {
             let mut written = Vec::new();
-            for (path, bytes) in objects {
-                let file = self.file(path)?;
-                let folder = file.parent().unwrap_or(&self.root).to_owned();
-                match self.fetch(path)? {
-                    Some(stored) if stored == *bytes => {}
-                    Some(_) => return Err(Error::Conflict { path: path.clone() }),
-                    None => {
-                        self.make_folder(&folder)?;
-                        written.push((file, self.write_temporary(bytes, IMMUTABLE)?));
-                    }
-                }
-                folders.insert(folder);
+            if let Err(error) = self.put_some(objects, file_system, &mut written) {
+                // On a full disk they would be in the way of the next attempt.
+                written.iter().for_each(|new| drop(fs::remove_file(&new.temporary)));
+                return Err(error);
             }
-            self.sync_all(&written)?;
-            for (file, (temporary, _)) in &written {
-                fs::rename(temporary, file).map_err(|source| io_error(file, source))?;
-            }
-            folders.iter().try_for_each(|folder| sync_folder(folder))?;
         }
         Ok(())
     }
@@ -239,12 +284,13 @@ impl Objects for Folder {
     }
 }
 
-/// Whether `syncfs` on this file system tells of every error: the kernel does since version 5.8, and these do their part.
+/// Whether `syncfs` on this file system tells of every error: the kernel does for files since version 5.8 and for names
+/// since 5.17, and these file systems do their part.
 fn confirms_syncfs(root: &File) -> bool {
     let system = rustix::system::uname();
     let release = system.release().to_string_lossy();
     let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map_while(|digits| digits.parse::<u32>().ok());
-    let is_new = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (5, 8);
+    let is_new = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (5, 17);
     is_new && rustix::fs::fstatfs(root).is_ok_and(|found| FILE_SYSTEMS.iter().any(|(_, magic)| found.f_type == *magic))
 }
 
@@ -252,31 +298,22 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder).and_then(|handle| handle.sync_all()).map_err(|source| fatal(folder, source))
-}
-
-fn io_error(path: &Path, source: io::Error) -> Error {
-    Error::Io { path: path.display().to_string(), source }
-}
-
-fn fatal(path: &Path, source: io::Error) -> Error {
-    Error::Fatal { path: path.display().to_string(), source }
-}
-
 /// Numbers the temporary files of this process, whichever folder they are in.
 static TEMPORARY_FILES: AtomicU64 = AtomicU64::new(0);
 
+/// Files between two syncs of the file system.
+const AT_ONCE: usize = 10_000;
 /// Of statfs(2).
 const FILE_SYSTEMS: [(&str, rustix::fs::FsWord); 3] = [("btrfs", 0x9123_683E), ("ext4", 0xEF53), ("xfs", 0x5846_5342)];
 /// Nobody writes an immutable file a second time, not even by mistake.
 const IMMUTABLE: u32 = 0o444;
-/// From so many files on, one sync of the file system is cheaper than one for each, although it also writes what others
-/// have not yet.
-const MANY: usize = 8;
+/// From so many files on, two syncs of the file system are cheaper than one for each file and each folder, although they
+/// also write what others have not yet.
+const MANY: usize = 3;
+const LOCK: &str = "lock";
 /// Folders that are remembered; a forgotten one costs one more sync.
 const MOST_KNOWN: usize = 10_000;
 const MUTABLE: u32 = 0o644;
-/// Files that are open at once.
+/// Files that are open at once where each has its own sync.
 const OPEN_FILES: usize = 128;
 const TEMPORARY: &str = ".temporary";

@@ -155,8 +155,12 @@ impl Demo {
         }
         // From here on a crash leaves a directory that says of itself that it is not whole.
         dir.write_demo(&DemoFile { stage: Stage::Loading, personas: Vec::new() })?;
-        let setup =
-            Setup { origin: city.head.log.origin.clone(), operator: city.head.operator.clone(), database: self.database.clone() };
+        let setup = Setup {
+            origin: city.head.log.origin.clone(),
+            operator: city.head.operator.clone(),
+            database: self.database.clone(),
+            log: None,
+        };
         dir.set_up(&setup)?;
         let app = dir.open(&setup, Arc::clone(clock) as Arc<dyn Clock>)?;
         let now = clock::now();

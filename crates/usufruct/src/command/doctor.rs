@@ -274,7 +274,7 @@ fn log(dir: &Path, db: &Db) -> Result<Line, String> {
     let Some(head) = db.read(|conn| log_head::published(conn)).map_err(|error| error.to_string())? else {
         return Ok(Line::warn("log", format!("{committed} leaves and no checkpoint yet. Start the server once.")));
     };
-    let source = PublicLog::in_data_dir(dir);
+    let source = PublicLog::in_data_dir(dir).map_err(|failure| failure.to_string())?;
     let key: VerifierKey =
         source.own_key().map_err(|failure| failure.to_string())?.ok_or("log/vkey is missing. Start the server once.")?;
     let verifier = key.verifier().map_err(|error| error.to_string())?;

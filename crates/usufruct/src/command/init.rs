@@ -10,6 +10,7 @@ use usufruct_app::Publication;
 use usufruct_core::id::AgencyId;
 use usufruct_core::statement::{Signer, StatementKind};
 
+use crate::bucket::Bucket;
 use crate::chance::SystemRng;
 use crate::clock::{self, SystemClock};
 use crate::command::key::{self, KeyFile};
@@ -27,7 +28,7 @@ use crate::failure::Failure;
       --operator-name 'City of X, Information Office' --operator-name-zh 'X 市政府資訊局' \\
       --contact pass@example.org --protection-officer 'Chief Secretary' --security-officer 'Security Section'
   usufruct init --data-dir pass --origin pass.example.org/log --operator-name X --operator-name-zh X \\
-      --database postgres://usufruct@localhost/usufruct")]
+      --database postgres://usufruct@localhost/usufruct --bucket s3://city-log/pass")]
 pub struct Init {
     /// The data directory, which is made.
     #[arg(long, value_name = "DIR")]
@@ -59,6 +60,8 @@ pub struct Init {
     /// A PostgreSQL database instead of the embedded one, as postgres://user@host/name.
     #[arg(long, value_name = "URL")]
     database: Option<String>,
+    #[command(flatten)]
+    log: Option<Bucket>,
 }
 
 impl Init {
@@ -70,7 +73,12 @@ impl Init {
             ));
         }
         let dir = DataDir::hold(&self.data_dir)?;
-        let setup = Setup { origin: self.origin.clone(), operator: self.operator.clone(), database: self.database.clone() };
+        let setup = Setup {
+            origin: self.origin.clone(),
+            operator: self.operator.clone(),
+            database: self.database.clone(),
+            log: self.log.clone(),
+        };
         let app = dir.open(&setup, Arc::new(SystemClock))?;
         if app.register().operator().is_none() {
             let officials = dir.path().join("officials");

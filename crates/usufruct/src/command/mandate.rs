@@ -241,7 +241,7 @@ impl List {
 impl Place {
     fn register(&self) -> Result<Option<Register>, Failure> {
         match (&self.data_dir, &self.register) {
-            (Some(path), _) => PublicLog::in_data_dir(path).register().map(Some),
+            (Some(path), _) => PublicLog::in_data_dir(path)?.register().map(Some),
             (None, Some(url)) => PublicLog::open(url)?.register().map(Some),
             (None, None) => Ok(None),
         }

@@ -37,7 +37,10 @@ impl RestoreLog {
         let dir = DataDir::hold(&self.data_dir)?;
         let copy = PublicLog::open(&self.from)?;
         let house = House::open(dir.path())?;
-        let objects: Arc<dyn Objects> = Arc::new(Folder::hold(house.log_dir())?);
+        let objects: Arc<dyn Objects> = match data_dir::bucket(dir.path())? {
+            Some(bucket) => bucket,
+            None => Arc::new(Folder::hold(house.log_dir())?),
+        };
         let config = Config { origin: setup.origin.clone(), database: setup.database.clone(), operator: setup.operator.clone() };
         let restored = restore_log(&config, &house, &objects, &copy, &SystemRng)?;
         drop(objects);

@@ -1,0 +1,100 @@
+//! Every mandate that is over must have ended in time, with a certificate.
+
+use usufruct_core::Time;
+use usufruct_core::lifecycle::State;
+use usufruct_core::register::Register;
+use usufruct_core::time::{HOUR, MINUTE};
+
+use super::finding::{Code, Finding};
+
+/// What is overdue, missing or dated ahead in the register at this time.
+pub fn judge(register: &Register, now: Time) -> Vec<Finding> {
+    let late = |since: Time| now.micros() - since.micros() > GRACE;
+    let mut findings = Vec::new();
+    for (id, entry) in &register.mandates {
+        let found = match entry.state {
+            State::Published | State::Active | State::Suspended if late(entry.body.sunset_at) => {
+                let day = entry.body.sunset_at.day();
+                let message = format!("{id} should have ended on {day} and has not. Ask its controller why.");
+                Finding::broken(Code::SunsetOverdue, message)
+            }
+            // A mandate that was dropped as a draft never had a key.
+            State::Sunset | State::Revoked | State::Erasing
+                if late(entry.since) && entry.history.iter().any(|step| had_key(step.to)) =>
+            {
+                let day = entry.since.day();
+                let message = format!("{id} ended on {day}, but nothing says that its key is gone. Ask the operator why.");
+                Finding::broken(Code::CertificateOverdue, message)
+            }
+            State::Erased if register.certificate(id).is_none() => {
+                let message = format!("{id} counts as erased without a certificate. Ask the operator for it.");
+                Finding::broken(Code::CertificateMissing, message)
+            }
+            _ => continue,
+        };
+        findings.push(found.at_leaf(entry.index).about(id.as_str()));
+    }
+    if register.last_at() > now.plus(5 * MINUTE) {
+        let message = format!("The last statement is dated {}, which is in the future. Check both clocks.", register.last_at());
+        findings.push(Finding::broken(Code::ClockOff, message).about("statement"));
+    }
+    findings
+}
+
+/// Whether a mandate in this state has a key.
+fn had_key(state: State) -> bool {
+    matches!(state, State::Consulted | State::Approved | State::Published | State::Active | State::Suspended)
+}
+
+/// How late an ending may be, in microseconds.
+const GRACE: i64 = HOUR;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use usufruct_app::House;
+    use usufruct_core::time::DAY;
+
+    use super::*;
+    use crate::chance::SystemRng;
+    use crate::clock;
+    use crate::demo::city::City;
+    use crate::demo::past::{self, Happening, Offices};
+    use crate::failure::Failure;
+
+    /// The register of the demo city as it would be if nobody had ever ended a mandate.
+    fn endless(folder: &Path, now: Time) -> Result<Register, Failure> {
+        let city = City::read(None, now)?;
+        let house = House::open(folder)?;
+        let offices = Offices::open(&city, &house, &SystemRng)?;
+        let mut register = Register::default();
+        for (_, happening) in past::tell(&city, &offices, &house, &SystemRng, &[], now)? {
+            if let Happening::Publish(statements) = happening {
+                for statement in statements {
+                    register.apply(&statement, 0).map_err(|problems| Failure::of(format!("{problems:?}")))?;
+                }
+            }
+        }
+        Ok(register)
+    }
+
+    #[test]
+    fn a_mandate_that_outlives_its_last_day_is_found() {
+        let folder = std::env::temp_dir().join(format!("usufruct-endless-{}", std::process::id()));
+        let now = clock::now();
+        let register = endless(&folder, now).unwrap_or_else(|failure| panic!("{failure}"));
+        fs::remove_dir_all(&folder).unwrap();
+        let overdue = |now| {
+            let findings = judge(&register, now).into_iter().filter(|finding| finding.code == Code::SunsetOverdue);
+            findings.filter_map(|finding| finding.object).collect::<Vec<_>>()
+        };
+        assert_eq!(overdue(now), ["mdt_itinerary-card"]);
+        assert_eq!(overdue(now.plus(5_000 * DAY)).len(), register.mandates.len());
+        // An hour of grace.
+        let sunset = register.mandates.values().map(|entry| entry.body.sunset_at).min().unwrap();
+        assert!(overdue(sunset.plus(HOUR)).is_empty());
+        assert_eq!(overdue(sunset.plus(HOUR + 1)).len(), 1);
+    }
+}

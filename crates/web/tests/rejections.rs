@@ -1,0 +1,107 @@
+//! What the router and its extractors refuse by themselves: in words for programs, as a page for browsers, headers kept.
+
+#[path = "../../app/tests/common/mod.rs"]
+mod common;
+
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use common::City;
+use tower::ServiceExt;
+use usufruct_web::{Settings, Site};
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+struct Pass {
+    router: axum::Router,
+    _dir: tempfile::TempDir,
+}
+
+impl Pass {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let city = City::found(dir.path(), None);
+        let settings = Settings { issuer: "http://localhost:8080".into(), demo: None };
+        Self { router: usufruct_web::router(Arc::new(Site::new(city.app, settings).unwrap())), _dir: dir }
+    }
+
+    async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = self.router.clone().oneshot(request.body(Body::from(body.to_owned())).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+}
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+const HTML: (&str, &str) = ("accept", "text/html,application/xhtml+xml");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_refusal_is_a_problem_document_or_a_page() {
+    let pass = Pass::new();
+    let large = format!("{{\"code\":\"{}\"}}", "x".repeat(100_000));
+    let start = "/webauthn/register/start";
+    for (method, path, headers, body, status, allow) in [
+        ("POST", "/register", vec![], "", 405, "GET,HEAD"),
+        ("DELETE", "/oidc/token", vec![], "", 405, "POST"),
+        ("PUT", "/me/footprint/3/object", vec![], "", 405, "GET,HEAD,POST"),
+        ("GET", "/me/sign-out", vec![], "", 405, "POST"),
+        ("POST", start, vec![JSON], "{", 400, ""),
+        ("POST", start, vec![JSON], "{\"code\": 3}", 422, ""),
+        ("POST", start, vec![JSON], &large, 413, ""),
+        ("POST", start, vec![], "{}", 415, ""),
+        ("GET", "/sign-in?next=%2Fme&next=%2Fme", vec![], "", 400, ""),
+        ("POST", "/nowhere", vec![], "", 404, ""),
+    ] {
+        let answer = pass.ask(method, path, &headers, body).await;
+        assert_eq!((answer.status.as_u16(), answer.header("allow")), (status, allow), "{method} {path}");
+        assert_eq!(answer.header("content-type"), "application/problem+json", "{method} {path}");
+        let problem: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(problem["status"], status);
+        assert!(problem["type"].as_str().unwrap().starts_with("urn:usufruct:problem:"), "{problem}");
+        assert!(problem["detail"].as_str().unwrap().matches(". ").count() == 1, "two sentences: {problem}");
+        let page = pass.ask(method, path, &[&headers[..], &[HTML]].concat(), body).await;
+        assert_eq!((page.status.as_u16(), page.header("allow")), (status, allow), "{method} {path}");
+        assert_eq!(page.header("content-type"), "text/html; charset=utf-8", "{method} {path}");
+        assert!(page.body.contains("<h1") && page.headers.get_all("content-type").iter().count() == 1, "{method} {path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_without_a_session_leads_to_the_page_it_stands_on() {
+    let pass = Pass::new();
+    for (form, page) in [
+        ("/me/consents/mdt_library-card/withdraw", "/me/consents"),
+        ("/me/data/blk_name", "/me/data"),
+        ("/me/footprint/3/object", "/me/footprint"),
+        ("/me/account/deactivate", "/me/account"),
+        ("/me/account/reactivate", "/me/account"),
+        ("/me/account/delete", "/me/account"),
+        ("/me/sign-out", "/me"),
+        ("/me/sign-out-everywhere", "/me"),
+    ] {
+        let sent = pass.ask("POST", form, &[HTML], "").await;
+        let target = format!("/sign-in?next={}", page.replace('/', "%2F"));
+        assert_eq!((sent.status.as_u16(), sent.header("location")), (303, target.as_str()), "{form}");
+        // It is a page: without a session, it asks to sign in and comes back to itself.
+        let opened = pass.ask("GET", page, &[HTML], "").await;
+        assert_eq!((opened.status.as_u16(), opened.header("location")), (303, target.as_str()), "{page}");
+    }
+    let opened = pass.ask("GET", "/me/footprint?after=3", &[HTML], "").await;
+    assert_eq!(opened.header("location"), "/sign-in?next=%2Fme%2Ffootprint%3Fafter%3D3");
+}
