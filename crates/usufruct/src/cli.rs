@@ -7,7 +7,8 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::command::{
-    completions, demo, doctor, enrol, footprint, init, invite, key, mandate, migrate, mirror, publish, restore_log, serve, verify, witness,
+    completions, demo, doctor, enrol, footprint, init, invite, key, mandate, migrate, mirror, publish, restore_log, serve,
+    verify, witness,
 };
 use crate::failure::Failure;
 

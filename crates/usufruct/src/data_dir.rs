@@ -35,6 +35,9 @@ pub struct Setup {
     /// Address of the database; without it, the one in the data directory.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub database: Option<String>,
+    /// Mirrors to which the log is brought, by their submission prefixes.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub mirrors: Vec<String>,
     /// A bucket for the public files of the log; without it, the folder `log` of the data directory.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub log: Option<Bucket>,

@@ -12,6 +12,7 @@ mod compose;
 mod data_dir;
 mod demo;
 mod failure;
+mod mirrors;
 mod monitor;
 mod network;
 mod progress;

@@ -202,7 +202,8 @@ impl Monitor {
             }
         };
         if self.keys.is_none() {
-            let keys = Keys::choose(&log, &self.settings.vkeys, self.settings.policy.as_ref(), &self.remembered).map_err(unreached)?;
+            let keys =
+                Keys::choose(&log, &self.settings.vkeys, self.settings.policy.as_ref(), &self.remembered).map_err(unreached)?;
             let from = match keys.from {
                 From::FirstUse => "trusted on first use; compare it with what the operator has announced elsewhere",
                 From::Given => "given on the command line",
@@ -464,7 +465,8 @@ impl Monitor {
         }
         let mut differing = Vec::new();
         for file in &release.body.files {
-            let served = log.fetch_of_site(file.path.trim_start_matches('/')).map_err(|error| Halt::Unreached(error.to_string()))?;
+            let served =
+                log.fetch_of_site(file.path.trim_start_matches('/')).map_err(|error| Halt::Unreached(error.to_string()))?;
             // A mirror, a folder, or a log that stands alone serves none.
             let Some(served) = served else { continue };
             found.judged.insert(Subject::Verifier);

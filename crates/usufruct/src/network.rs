@@ -18,13 +18,22 @@ pub struct Network {
 impl Network {
     /// A client with the time limits that a checkpoint can wait for.
     pub fn new() -> Result<Self, Failure> {
+        Self::within(TOTAL)
+    }
+
+    /// A client for uploads, which nobody waits for.
+    pub fn patient() -> Result<Self, Failure> {
+        Self::within(UPLOAD)
+    }
+
+    fn within(total: Duration) -> Result<Self, Failure> {
         let failed = |error: &dyn std::fmt::Display| {
             Failure::impossible(format!("No connection can be made: {error}."), "Check the limits of the system.")
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let client = Client::builder()
             .connect_timeout(CONNECT)
-            .timeout(TOTAL)
+            .timeout(total)
             .redirect(Policy::none())
             .user_agent(concat!("usufruct/", env!("CARGO_PKG_VERSION")))
             .build();
@@ -63,3 +72,4 @@ async fn answer(request: RequestBuilder) -> reqwest::Result<Response> {
 const CONNECT: Duration = Duration::from_secs(1);
 const LARGEST_ANSWER: usize = 1_000_000;
 const TOTAL: Duration = Duration::from_secs(5);
+const UPLOAD: Duration = Duration::from_secs(120);

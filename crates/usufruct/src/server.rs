@@ -29,6 +29,8 @@ pub struct Serving {
     pub listener: TcpListener,
     /// Further sites in the same process: the sample relying parties of the demo.
     pub beside: Vec<(TcpListener, Router)>,
+    /// Mirrors to which the log is brought.
+    pub mirrors: Vec<String>,
     /// Printed once everything listens.
     pub greeting: String,
 }
@@ -46,7 +48,7 @@ pub fn run(serving: Serving) -> Result<(), Failure> {
     let broken = |error: std::io::Error| {
         Failure::impossible(format!("The server cannot run: {error}."), "Check the limits of the system.")
     };
-    let Serving { dir, app, settings, listener, beside, greeting } = serving;
+    let Serving { dir, app, settings, listener, beside, mirrors, greeting } = serving;
     let address = listener.local_addr().map_err(broken)?;
     let site = Site::new(Arc::clone(&app), settings).map_err(Failure::of)?;
     app.publish_verifier(&usufruct_web::verifier_files()).map_err(Failure::of)?;
@@ -58,6 +60,7 @@ pub fn run(serving: Serving) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(broken)?;
     let (stop, stopped) = watch::channel(false);
     let stop = Arc::new(stop);
+    crate::mirrors::start(Arc::clone(&app), mirrors, stopped.clone())?;
     let outcome = runtime.block_on(async {
         let mut servers = tokio::task::JoinSet::new();
         for (listener, router) in std::iter::once((listener, router)).chain(beside) {

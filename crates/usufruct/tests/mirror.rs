@@ -93,6 +93,26 @@ fn deleted_and_restored(folder: &Folder, database: Option<&str>, url: &str) {
     ok(&["doctor", "--data-dir", &city]);
 }
 
+#[test]
+fn a_city_brings_its_log_to_a_mirror() {
+    let folder = Folder::new("brought");
+    let (pass, mirror, logs) = (folder.at("pass"), folder.at("mirror"), folder.at("logs.policy"));
+    ok(&["init", "--data-dir", &pass, "--origin", "pass.example.org/log", "--operator-name", "City", "--operator-name-zh", "市"]);
+    let key: VerifierKey = fs::read_to_string(folder.at("pass/log/vkey")).unwrap().trim().parse().unwrap();
+    fs::write(&logs, format!("log {key}\n")).unwrap();
+    ok(&["mirror", "init", "--data-dir", &mirror, "--name", "mirror.example"]);
+    let (_mirror, address) =
+        Server::start_printing(&["mirror", "serve", "--data-dir", &mirror, "--logs", &logs, "--listen", "127.0.0.1:0"]);
+    let setup = folder.at("pass/usufruct.toml");
+    let text = fs::read_to_string(&setup).unwrap();
+    fs::write(&setup, format!("{text}mirrors = [\"{address}\"]\n")).unwrap();
+    let (_city, _) =
+        Server::start(&["serve", "--data-dir", &pass, "--listen", "127.0.0.1:0", "--issuer", "http://localhost:8080"], &pass);
+    wait_for(&format!("{address}/{}/checkpoint", origin_hash(key.name())));
+    let copy = format!("{address}/{}", origin_hash(key.name()));
+    ok(&["verify", &copy, "--vkey", &key.to_string(), "--state", &folder.at("seen.json")]);
+}
+
 fn wait_for(url: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for _ in 0..200 {

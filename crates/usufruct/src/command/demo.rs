@@ -128,7 +128,7 @@ impl Demo {
         }
         let settings =
             Settings { issuer, demo: Some(DemoSettings { personas: personas(&city, &demo), sample_urls: urls.to_vec() }) };
-        server::run(Serving { dir, app, settings, listener, beside: sites, greeting })?;
+        server::run(Serving { dir, app, settings, listener, beside: sites, mirrors: Vec::new(), greeting })?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -159,6 +159,7 @@ impl Demo {
             origin: city.head.log.origin.clone(),
             operator: city.head.operator.clone(),
             database: self.database.clone(),
+            mirrors: Vec::new(),
             log: None,
         };
         dir.set_up(&setup)?;

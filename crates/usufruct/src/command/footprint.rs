@@ -161,7 +161,8 @@ impl Verify {
         };
         let log = PublicLog::open_for(&self.log, Some(&footprint.origin)).map_err(|_| say(Code::Unreachable))?;
         let bytes = log.fetch(checkpoint::PATH).map_err(|error| verdict::of(&error))?.ok_or_else(|| say(Code::Unreachable))?;
-        let verifiers = vkeys.iter().map(VerifierKey::any_verifier).collect::<log::Result<Vec<_>>>().map_err(|_| say(Code::Vkey))?;
+        let verifiers =
+            vkeys.iter().map(VerifierKey::any_verifier).collect::<log::Result<Vec<_>>>().map_err(|_| say(Code::Vkey))?;
         let verifiers: Vec<&dyn log::Verifier> = verifiers.iter().map(|verifier| &**verifier as &dyn log::Verifier).collect();
         let (head, note) = checkpoint::open(&bytes, &footprint.origin, &verifiers).map_err(|error| verdict::of(&error))?;
         self.compare(&log, &head, &note)?;

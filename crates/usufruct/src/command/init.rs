@@ -60,6 +60,9 @@ pub struct Init {
     /// A PostgreSQL database instead of the embedded one, as postgres://user@host/name.
     #[arg(long, value_name = "URL")]
     database: Option<String>,
+    /// A mirror to bring the log to, by its address; may be given again.
+    #[arg(long, value_name = "URL")]
+    mirror: Vec<String>,
     #[command(flatten)]
     log: Option<Bucket>,
 }
@@ -77,6 +80,7 @@ impl Init {
             origin: self.origin.clone(),
             operator: self.operator.clone(),
             database: self.database.clone(),
+            mirrors: self.mirror.clone(),
             log: self.log.clone(),
         };
         let app = dir.open(&setup, Arc::new(SystemClock))?;

@@ -21,13 +21,16 @@ use crate::failure::Failure;
 /// proves that nothing written then has changed. Exit code 0: all is well. 1: there are findings. 2: it could not be
 /// checked. All codes of findings are in docs/monitor.md.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, after_help = "Examples:
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
   usufruct verify http://localhost:8080
   usufruct verify https://pass.example.org/log --vkey 'pass.example.org/log+5e0e6f0a+AdG…'
   usufruct verify ./a-copy-of-the-log --state last-seen.json
   usufruct verify https://pass.example.org --follow --json --webhook https://newsroom.example/hook
   usufruct verify receipt receipt.txt --log https://pass.example.org --complaint complaint.json
-  usufruct verify proof line-3.tlog-proof --policy witnesses.policy")]
+  usufruct verify proof line-3.tlog-proof --policy witnesses.policy"
+)]
 pub struct Verify {
     #[command(subcommand)]
     what: Option<What>,

@@ -1,6 +1,6 @@
 //! The keys a log is believed under: those given, or remembered, or on the first visit the log's own.
 
-use usufruct_app::log::{Checkpoint, Note, Policy, Source, VerifierKey, Verifier, checkpoint};
+use usufruct_app::log::{Checkpoint, Note, Policy, Source, Verifier, VerifierKey, checkpoint};
 
 use super::state::Remembered;
 use crate::failure::Failure;
@@ -35,7 +35,8 @@ impl Keys {
         if !given.is_empty() {
             return Self::of(given.to_vec(), From::Given);
         }
-        let listed: Vec<VerifierKey> = policy.map_or_else(Vec::new, |policy| policy.logs().iter().map(|log| log.key.clone()).collect());
+        let listed: Vec<VerifierKey> =
+            policy.map_or_else(Vec::new, |policy| policy.logs().iter().map(|log| log.key.clone()).collect());
         if !listed.is_empty() {
             // Nothing is believed yet: the name only says which of the listed keys are meant.
             let origin = log.fetch(checkpoint::PATH)?.and_then(|bytes| {
@@ -54,7 +55,10 @@ impl Keys {
         }
         if !remembered.vkeys.is_empty() {
             let keys = remembered.vkeys.iter().map(|key| key.parse()).collect::<Result<_, _>>();
-            return Self::of(keys.map_err(|error: usufruct_app::log::Error| Failure::of(error).into_impossible())?, From::Remembered);
+            return Self::of(
+                keys.map_err(|error: usufruct_app::log::Error| Failure::of(error).into_impossible())?,
+                From::Remembered,
+            );
         }
         let own = log.own_key()?.ok_or_else(|| {
             Failure::impossible("No key is given and the log names none.", "Ask its operator and give it with --vkey.")

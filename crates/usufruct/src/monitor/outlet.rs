@@ -96,7 +96,7 @@ pub fn plain(text: &str) -> String {
 /// Whoever reads along gets each line at once. A reader that has gone away is no reason to stop watching quietly.
 fn line(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| {
-        Failure::impossible(format!("Nothing more can be written: {error}."), "Keep standard output open.")
-    })
+    writeln!(out, "{text}")
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::impossible(format!("Nothing more can be written: {error}."), "Keep standard output open."))
 }

@@ -49,8 +49,9 @@ impl Pace {
         let age = seen.now.saturating_sub(seen.signed);
         let is_stale = seen.is_refreshed && seen.late_seconds.is_some_and(|late| age > late);
         if is_stale {
-            let message =
-                format!("There is no new checkpoint and no fresh cosignature for {age} seconds. Ask the operator what has stopped.");
+            let message = format!(
+                "There is no new checkpoint and no fresh cosignature for {age} seconds. Ask the operator what has stopped."
+            );
             findings.push(Finding::broken(Code::CheckpointStale, message));
         }
         self.count(seen, is_stale);
@@ -111,8 +112,7 @@ mod tests {
     }
 
     fn codes(pace: &mut Pace, terms: &LogTerms, now: u64, signed: u64, events: u64) -> Vec<Code> {
-        let seen =
-            Seen { now, signed, events, terms: Some((7, terms)), is_refreshed: true, late_seconds: Some(80) };
+        let seen = Seen { now, signed, events, terms: Some((7, terms)), is_refreshed: true, late_seconds: Some(80) };
         pace.judge(&seen).into_iter().map(|finding| finding.code).collect()
     }
 

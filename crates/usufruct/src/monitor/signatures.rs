@@ -55,7 +55,8 @@ pub fn judge(note: &Note, asked: &Asked<'_>, now: u64) -> Signed {
                 cosigned.push(name);
                 let age = now.saturating_sub(time);
                 if asked.late_seconds.is_some_and(|late| age > late) {
-                    let message = format!("The cosignature of {name} is {age} seconds old. Ask the operator and the witness why.");
+                    let message =
+                        format!("The cosignature of {name} is {age} seconds old. Ask the operator and the witness why.");
                     signed.findings.push(Finding::new(Severity::Warning, Code::WitnessLate, message).about(name.as_str()));
                 }
             }

@@ -65,9 +65,8 @@ impl StateFile {
 
     /// Writes what is to be remembered; when this returns it outlives a crash.
     pub fn remember(&mut self, remembered: &Remembered) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(remembered).map_err(|error| {
-            Failure::impossible(format!("The state cannot be written: {error}."), "Report this as a defect.")
-        })?;
+        let text = serde_json::to_string_pretty(remembered)
+            .map_err(|error| Failure::impossible(format!("The state cannot be written: {error}."), "Report this as a defect."))?;
         if self.written.as_ref() == Some(&text) {
             return Ok(());
         }

@@ -33,7 +33,12 @@ struct Queue {
 
 impl Webhook {
     /// Posts to `url` from now on, beginning with what an earlier run did not get rid of.
-    pub fn start(url: String, transport: Arc<dyn Transport>, outbox: Vec<Report>, first_pause: Duration) -> Result<Self, Failure> {
+    pub fn start(
+        url: String,
+        transport: Arc<dyn Transport>,
+        outbox: Vec<Report>,
+        first_pause: Duration,
+    ) -> Result<Self, Failure> {
         let queue = Queue { waiting: outbox.into(), ..Queue::default() };
         let shared = Arc::new(Shared { queue: Mutex::new(queue), changed: Condvar::new() });
         let posting = Arc::clone(&shared);

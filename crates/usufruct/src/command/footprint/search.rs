@@ -89,7 +89,8 @@ pub fn judge(footprint: &FootprintFile, lines: &[LineResult], found: FoundInLog)
     let strays: Vec<(u64, u64)> = found.places.iter().copied().filter(|place| !proven.contains(place)).collect();
     let mut verdicts = Vec::new();
     for (position, (n, index)) in strays.iter().enumerate() {
-        let other = proven.iter().find(|(proven, _)| proven == n).or_else(|| strays[..position].iter().find(|(stray, _)| stray == n));
+        let other =
+            proven.iter().find(|(proven, _)| proven == n).or_else(|| strays[..position].iter().find(|(stray, _)| stray == n));
         let verdict = match other {
             Some((_, other)) => say(Code::Duplicate).with("n", n).with("index", index).with("other", other),
             None => {
@@ -113,12 +114,7 @@ pub fn judge(footprint: &FootprintFile, lines: &[LineResult], found: FoundInLog)
 }
 
 /// Reads every entry, and compares the tag index with them where there is one.
-fn whole(
-    log: &PublicLog,
-    reader: &Reader<'_, PublicLog>,
-    tags: &Tags,
-    places: &BTreeSet<u64>,
-) -> Result<FoundInLog, Verdict> {
+fn whole(log: &PublicLog, reader: &Reader<'_, PublicLog>, tags: &Tags, places: &BTreeSet<u64>) -> Result<FoundInLog, Verdict> {
     let size = reader.checkpoint().size();
     let mut found = FoundInLog { searched: size, ..FoundInLog::default() };
     let mut index = TagIndex::default();

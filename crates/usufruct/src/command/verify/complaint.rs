@@ -21,8 +21,11 @@ use crate::monitor::keys;
 /// Exit code 0: the log has broken its promise, and these keys convict it. 1: the file does not show that. 2: it could not be
 /// read. 3: it shows that, if the time is believed at which the complaint was made.
 #[derive(Debug, Args)]
-#[command(name = "complaint", after_help = "Example:
-  usufruct verify complaint complaint.json --vkey 'pass.example.org/log+5e0e6f0a+AdG…'")]
+#[command(
+    name = "complaint",
+    after_help = "Example:
+  usufruct verify complaint complaint.json --vkey 'pass.example.org/log+5e0e6f0a+AdG…'"
+)]
 pub struct Complaint {
     /// The file, as `usufruct verify receipt` writes it.
     file: PathBuf,
@@ -88,7 +91,9 @@ impl Complaint {
                 println!("the complaint holds if its time is believed: {what}");
                 Ok(ExitCode::from(NOT_YET))
             }
-            Err(error) => Err(Failure::refused(format!("The complaint does not hold: {error}"), "Nothing is proven against the log.")),
+            Err(error) => {
+                Err(Failure::refused(format!("The complaint does not hold: {error}"), "Nothing is proven against the log."))
+            }
         }
     }
 
@@ -172,7 +177,8 @@ fn overdue(receipt: &Receipt, head: &Checkpoint, signed: Option<&str>, at: Time)
         return Err(malformed("the checkpoint covers the leaf"));
     }
     let deadline = deadline(receipt);
-    let what = format!("leaf {} was promised until {}, and the log shows {} leaves", receipt.index, moment(deadline), head.size());
+    let what =
+        format!("leaf {} was promised until {}, and the log shows {} leaves", receipt.index, moment(deadline), head.size());
     match signed {
         Some(who) => Ok(Verdict::Proven(format!("{what} after that, {who}"))),
         None if at > seconds(deadline) => Ok(Verdict::ByWord(format!("{what} at {at}, as the complaint says"))),

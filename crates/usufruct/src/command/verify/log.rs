@@ -78,11 +78,7 @@ impl Log {
         };
         let mut monitor = Monitor::open(settings, file, Box::new(should_stop))?;
         let outlet = Outlet::new(self.form(), !self.follow, self.webhook(&monitor)?);
-        let outcome = if self.follow {
-            self.watch(&mut monitor, &outlet, stop, stopped)
-        } else {
-            check(&mut monitor, &outlet)
-        };
+        let outcome = if self.follow { self.watch(&mut monitor, &outlet, stop, stopped) } else { check(&mut monitor, &outlet) };
         if let Some(webhook) = outlet.into_webhook() {
             let left = webhook.close();
             if !left.is_empty() {
@@ -131,9 +127,8 @@ impl Log {
             }
             let every = self.interval.or_else(|| monitor.declared_seconds()).unwrap_or(EVERY_SECONDS);
             let every = Duration::from_secs(if self.interval.is_some() { every } else { every.clamp(1, 60) });
-            let told = runtime.block_on(async {
-                tokio::time::timeout(every, stopped.wait_for(|stopped| *stopped)).await.is_ok()
-            });
+            let told =
+                runtime.block_on(async { tokio::time::timeout(every, stopped.wait_for(|stopped| *stopped)).await.is_ok() });
             if told {
                 break;
             }
@@ -206,8 +201,9 @@ fn origin_of(monitor: &Monitor) -> String {
 
 /// The runtime in which signals are waited for.
 fn signals(stop: watch::Sender<bool>) -> Result<Runtime, Failure> {
-    let failed =
-        |error: std::io::Error| Failure::impossible(format!("Nothing can be watched: {error}."), "Check the limits of the system.");
+    let failed = |error: std::io::Error| {
+        Failure::impossible(format!("Nothing can be watched: {error}."), "Check the limits of the system.")
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(failed)?;
     runtime.block_on(async { server::watch_signals(Arc::new(stop)) }).map_err(failed)?;
     Ok(runtime)

@@ -41,9 +41,8 @@ impl Proof {
         let read = |path: &PathBuf| fs::read(path).map_err(|error| Failure::file(path, &error));
         let policy = policy(&self.policy)?;
         let bytes = read(&self.file)?;
-        let text = String::from_utf8(bytes).map_err(|_| {
-            Failure::impossible(format!("{} is no proof.", self.file.display()), "Ask for the file again.")
-        })?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Failure::impossible(format!("{} is no proof.", self.file.display()), "Ask for the file again."))?;
         let proof: TlogProof = text.parse()?;
         let (leaf, event) = match (&self.leaf, &self.event) {
             (Some(leaf), _) => (read(leaf)?, None),
@@ -64,7 +63,8 @@ impl Proof {
         for key in logs.chain(policy.witnesses().iter().map(|witness| &witness.key)) {
             let line = proof.checkpoint.signatures().iter().find(|line| (line.name(), line.id()) == (key.name(), key.id()));
             let Some(line) = line else { continue };
-            let time = Some(line).filter(|_| key.kind() != SignatureType::Ed25519).and_then(|line| cosignature::timestamp(line).ok());
+            let time =
+                Some(line).filter(|_| key.kind() != SignatureType::Ed25519).and_then(|line| cosignature::timestamp(line).ok());
             let when = time.map(|time| format!(", {}", moment(time))).unwrap_or_default();
             println!("  signed: {}+{:08x}{when}", plain(key.name()), key.id());
         }

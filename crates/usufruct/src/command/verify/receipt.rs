@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use usufruct_app::log::merkle::verify_inclusion;
-use usufruct_app::log::{self, HashReader as _, Note, Policy, Reader, Receipt as Opened, ReceiptVerifier, Source, VerifierKey, proof};
+use usufruct_app::log::{
+    self, HashReader as _, Note, Policy, Reader, Receipt as Opened, ReceiptVerifier, Source, VerifierKey, proof,
+};
 use usufruct_core::Time;
 use usufruct_core::log_terms::LogTerms;
 
