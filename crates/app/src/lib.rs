@@ -45,7 +45,7 @@ pub use log_publisher::HeadRow;
 pub use preview::{Preview, PreviewBlock};
 pub use publish::{LifecycleStep, Publication};
 pub use release::{ReleaseRequest, Released};
-pub use restore_log::{Restored, restore_log};
+pub use restore_log::{Restored, rebuild_log, restore_log};
 pub use session::OpenSession;
 pub use sunset::SunsetReport;
 pub use tag_index::TagSegment;

@@ -84,6 +84,18 @@ pub fn restore_log(
     Ok(restored)
 }
 
+/// Writes the files of the log anew from the leaves in the database, where they are missing or damaged, and says how many
+/// that were. For a log that lost its files and has no mirror.
+pub fn rebuild_log(config: &Config, house: &House, objects: &Arc<dyn Objects>, rng: &dyn Rng) -> Result<u64, Error> {
+    let signer = Ed25519Signer::from_seed(&config.origin, &*house.seed("log", rng)?)?;
+    let post_quantum = MlDsaCosigner::from_seed(&config.origin, &*house.seed("log-ml-dsa", rng)?)?;
+    let url = config.database.clone().unwrap_or_else(|| house.database_url());
+    let db = Db::open(&url, &Options::default())?;
+    db.migrate(MIGRATIONS)?;
+    let leaves = CommittedLeaves::new(&db)?;
+    Ok(rebuild_tiles(objects, &HeadRow::new(&db), &[&signer, &post_quantum], &config.origin, &leaves)?)
+}
+
 /// Compares leaves of the copy with those here and stores the ones that are missing. Answers how many those were.
 fn take(db: &Db, copied: Vec<(u64, Vec<u8>)>) -> Result<u64, Error> {
     let Some(from) = copied.first().map(|(index, _)| *index) else { return Ok(0) };

@@ -31,7 +31,7 @@ pub(crate) fn load<O: Objects, H: Head>(
         }
         return Ok(State { edge: Edge::default(), head: None, announced: false });
     };
-    let levels = fetch_edge(objects, head.size)?;
+    let levels = fetch_edge(objects, head.size).map_err(|error| older(error, &head))?;
     if levels_root(&levels) != head.root {
         return Err(Error::contradiction(
             Part::Head,
@@ -39,13 +39,28 @@ pub(crate) fn load<O: Objects, H: Head>(
             format!("the tiles at size {} lead to another root", head.size),
         ));
     }
-    let last = last_entries(objects, &head)?;
+    let last = last_entries(objects, &head).map_err(|error| older(error, &head))?;
     let announced = check_announced(objects, &head, verifiers, origin)?;
     if let Some(leaves) = leaves {
         check_leaves(leaves, &head, &last)?;
     }
     let open_entries = if head.size.is_multiple_of(u64::from(FULL)) { &[] } else { last.as_slice() };
     Ok(State { edge: Edge::resume(head.size, levels, open_entries)?, head: Some(head), announced })
+}
+
+/// A file that the head needs and that is not there: the files are older than the head, or somebody has deleted some.
+fn older(error: Error, head: &SignedHead) -> Error {
+    match error {
+        Error::Missing { path } => Error::contradiction(
+            Part::Head,
+            Part::Tiles,
+            format!(
+                "{path} is not there, which a head of {} leaves needs, so the files are older than the head or were deleted",
+                head.size
+            ),
+        ),
+        other => other,
+    }
 }
 
 /// Writes the tiles anew from the leaves; see [`crate::publisher::rebuild_tiles`].

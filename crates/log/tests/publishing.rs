@@ -212,7 +212,7 @@ fn a_rolled_back_head_is_refused() {
 fn rolled_back_tiles_are_refused_and_can_be_rebuilt() {
     let (objects, _) = published(&[3]);
     let (complete, head) = published(&[3, 300]);
-    assert!(matches!(open(&objects, &head), Err(Error::Missing { .. })));
+    assert!(matches!(open(&objects, &head), Err(Error::Contradiction { one: Part::Head, other: Part::Tiles, .. })));
     assert!(rebuild_tiles(&objects, &head, &[&signer()], ORIGIN, &Database(300)).unwrap() > 0);
     assert!(open(&objects, &head).unwrap().publish([], 1).is_ok());
     assert_eq!(contents(&objects), contents(&complete));

@@ -1,13 +1,15 @@
 //! Objects in a folder on a local disk.
 
-use std::cmp::Ordering as Order;
 use std::collections::BTreeSet;
-use std::fs::{self, DirEntry, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::fs::Dir;
 
 use super::{Objects, Stored, check_path};
 use crate::disk::{fatal, io_error, make_durable_folder, make_folder, sync_folder};
@@ -23,6 +25,8 @@ pub struct Folder {
     file_system: Option<File>,
     /// Folders whose names this process has made durable.
     durable: Mutex<BTreeSet<PathBuf>>,
+    /// Set by the first sync that failed. From then on nothing here is certain, whoever asks.
+    is_broken: AtomicBool,
     _lock: Option<File>,
 }
 
@@ -48,7 +52,7 @@ impl Folder {
         make_durable_folder(&root.join(TEMPORARY))?;
         let file_system = File::open(&root).map_err(|source| io_error(&root, source))?;
         let file_system = confirms_syncfs(&file_system).then_some(file_system);
-        Ok(Self { root, file_system, durable: Mutex::default(), _lock: None })
+        Ok(Self { root, file_system, durable: Mutex::default(), is_broken: AtomicBool::new(false), _lock: None })
     }
 
     /// As [`Folder::open`], for the one process that writes: [`Error::Held`] if there is another one.
@@ -70,14 +74,23 @@ impl Folder {
     /// Removes what killed processes left behind; nobody else is writing.
     fn clear_temporary(&self) -> Result<()> {
         let temporary = self.root.join(TEMPORARY);
-        let failed = |source| io_error(&temporary, source);
-        for entry in fs::read_dir(&temporary).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            if entry.file_name() != LOCK {
-                fs::remove_file(entry.path()).map_err(failed)?;
-            }
+        for name in names(&temporary)?.into_iter().filter(|name| name != LOCK) {
+            fs::remove_file(temporary.join(name)).map_err(|source| io_error(&temporary, source))?;
         }
         Ok(())
+    }
+
+    /// Does something, unless a sync has failed before: then every call fails, so that the process ends even where the one
+    /// that noticed could not end it.
+    fn unless_broken<T>(&self, operation: impl FnOnce() -> Result<T>) -> Result<T> {
+        if self.is_broken.load(Ordering::SeqCst) {
+            return Err(fatal(&self.root, io::Error::other("an earlier sync failed")));
+        }
+        let outcome = operation();
+        if let Err(Error::Fatal { .. }) = outcome {
+            self.is_broken.store(true, Ordering::SeqCst);
+        }
+        outcome
     }
 
     /// The file of an object.
@@ -148,7 +161,7 @@ impl Folder {
         for (path, bytes) in objects {
             let file = self.file(path)?;
             folders.insert(file.parent().unwrap_or(&self.root).to_owned());
-            match self.fetch(path)? {
+            match read(&file)? {
                 Some(stored) if stored == *bytes => {}
                 Some(_) => return Err(Error::Conflict { path: path.clone() }),
                 None => {
@@ -178,42 +191,24 @@ impl Folder {
 
     /// Collects what is in a folder and below, in the order of names, beginning after the path `after` below it.
     fn walk(&self, path: &str, after: Option<&str>, limit: usize, found: &mut Vec<Stored>) -> Result<()> {
-        let folder = self.root.join(path);
-        let failed = |source| io_error(&folder, source);
-        let mut entries: Vec<(String, DirEntry)> = Vec::new();
         let (name, rest) = after.map_or(("", None), |after| after.split_once('/').map_or((after, None), |(a, b)| (a, Some(b))));
-        match fs::read_dir(&folder) {
-            Ok(all) => {
-                for entry in all {
-                    let entry = entry.map_err(failed)?;
-                    // What has another name is none of ours.
-                    if let Ok(own) = entry.file_name().into_string()
-                        && own.as_str() >= name
-                    {
-                        entries.push((own, entry));
-                    }
-                }
-            }
-            Err(source) if is_absent(&source) => return Ok(()),
-            Err(source) => return Err(failed(source)),
-        }
-        entries.sort_by(|(one, _), (other, _)| one.cmp(other));
-        for (own, entry) in entries {
+        let mut names = names(&self.root.join(path))?;
+        names.retain(|own| own.as_str() >= name);
+        names.sort();
+        for own in names {
             if found.len() == limit {
                 break;
             }
-            let is_after = match own.as_str().cmp(name) {
-                Order::Equal if after.is_some() => rest,
-                _ => Some(""),
-            };
-            let Some(rest) = is_after else { continue };
+            let rest = if after.is_some() && own == name { rest } else { Some("") };
+            let Some(rest) = rest else { continue };
             let path = format!("{path}/{own}");
-            match entry.metadata() {
+            let file = self.root.join(&path);
+            match fs::metadata(&file) {
                 Ok(data) if data.is_dir() => self.walk(&path, (!rest.is_empty()).then_some(rest), limit, found)?,
                 Ok(data) if rest.is_empty() => found.push(Stored { path, time: u64::try_from(data.mtime()).unwrap_or(0) }),
                 Ok(_) => {}
                 Err(source) if is_absent(&source) => {}
-                Err(source) => return Err(io_error(&entry.path(), source)),
+                Err(source) => return Err(io_error(&file, source)),
             }
         }
         Ok(())
@@ -222,66 +217,100 @@ impl Folder {
 
 impl Objects for Folder {
     fn put(&self, path: &str, bytes: &[u8]) -> Result<()> {
-        let file = self.file(path)?;
-        match self.fetch(path)? {
-            None => self.write(&file, bytes, IMMUTABLE),
-            // The rename may be all that a crash left undone, so the folder is made durable once more.
-            Some(stored) if stored == bytes => sync_folder(file.parent().unwrap_or(&self.root)),
-            Some(_) => Err(Error::Conflict { path: path.to_owned() }),
-        }
+        self.unless_broken(|| {
+            let file = self.file(path)?;
+            match read(&file)? {
+                None => self.write(&file, bytes, IMMUTABLE),
+                // The rename may be all that a crash left undone, so the folder is made durable once more.
+                Some(stored) if stored == bytes => sync_folder(file.parent().unwrap_or(&self.root)),
+                Some(_) => Err(Error::Conflict { path: path.to_owned() }),
+            }
+        })
     }
 
     /// Costs two syncs of the file system where it confirms them, whatever the number of files; otherwise one sync for each
     /// file and each folder.
     fn put_all(&self, objects: &[(String, Vec<u8>)]) -> Result<()> {
         let file_system = self.file_system.as_ref().filter(|_| objects.len() >= MANY);
-        for objects in objects.chunks(if file_system.is_some() { AT_ONCE } else { OPEN_FILES }) {
-            let mut written = Vec::new();
-            if let Err(error) = self.put_some(objects, file_system, &mut written) {
-                // On a full disk they would be in the way of the next attempt.
-                written.iter().for_each(|new| drop(fs::remove_file(&new.temporary)));
-                return Err(error);
+        self.unless_broken(|| {
+            for objects in objects.chunks(if file_system.is_some() { AT_ONCE } else { OPEN_FILES }) {
+                let mut written = Vec::new();
+                if let Err(error) = self.put_some(objects, file_system, &mut written) {
+                    // On a full disk they would be in the way of the next attempt.
+                    written.iter().for_each(|new| drop(fs::remove_file(&new.temporary)));
+                    return Err(error);
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn replace(&self, path: &str, bytes: &[u8]) -> Result<()> {
-        self.write(&self.file(path)?, bytes, MUTABLE)
+        self.unless_broken(|| self.write(&self.file(path)?, bytes, MUTABLE))
     }
 
     fn fetch(&self, path: &str) -> Result<Option<Vec<u8>>> {
-        let file = self.file(path)?;
-        match fs::read(&file) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(source) if is_absent(&source) => Ok(None),
-            Err(source) => Err(io_error(&file, source)),
-        }
+        self.unless_broken(|| read(&self.file(path)?))
     }
 
     fn list(&self, below: &str, after: Option<&str>, limit: usize) -> Result<Vec<Stored>> {
-        check_path(below)?;
-        let mut found = Vec::new();
-        let after = after.and_then(|after| after.strip_prefix(below)?.strip_prefix('/'));
-        self.walk(below, after, limit, &mut found)?;
-        Ok(found)
+        self.unless_broken(|| {
+            check_path(below)?;
+            let mut found = Vec::new();
+            let after = after.and_then(|after| after.strip_prefix(below)?.strip_prefix('/'));
+            self.walk(below, after, limit, &mut found)?;
+            Ok(found)
+        })
     }
 
     fn remove(&self, path: &str) -> Result<()> {
-        let file = self.file(path)?;
-        match fs::remove_file(&file) {
-            Err(source) if !is_absent(&source) => Err(io_error(&file, source)),
-            _ => {
-                // A folder that holds something stays.
-                if let Some(folder) = file.parent()
-                    && fs::remove_dir(folder).is_ok()
-                {
-                    self.durable().remove(folder);
+        self.unless_broken(|| {
+            let file = self.file(path)?;
+            match fs::remove_file(&file) {
+                Err(source) if !is_absent(&source) => Err(io_error(&file, source)),
+                _ => {
+                    // A folder that holds something stays.
+                    if let Some(folder) = file.parent()
+                        && fs::remove_dir(folder).is_ok()
+                    {
+                        self.durable().remove(folder);
+                    }
+                    Ok(())
                 }
-                Ok(())
             }
+        })
+    }
+}
+
+fn read(file: &Path) -> Result<Option<Vec<u8>>> {
+    match fs::read(file) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(source) if is_absent(&source) => Ok(None),
+        Err(source) => Err(io_error(file, source)),
+    }
+}
+
+/// The names in a folder, none if it is not there. (The reader of the standard library panics if the folder cannot be
+/// closed.)
+fn names(folder: &Path) -> Result<Vec<String>> {
+    let failed = |source| io_error(folder, source);
+    let handle = match File::open(folder) {
+        Ok(handle) => handle,
+        Err(source) if is_absent(&source) => return Ok(Vec::new()),
+        Err(source) => return Err(failed(source)),
+    };
+    let mut names = Vec::new();
+    for entry in Dir::new(OwnedFd::from(handle)).map_err(|source| failed(source.into()))? {
+        match entry {
+            // What has another name is none of ours.
+            Ok(entry) => {
+                names.extend(entry.file_name().to_str().ok().filter(|name| !matches!(*name, "." | "..")).map(str::to_owned))
+            }
+            Err(source) if is_absent(&source.into()) => return Ok(Vec::new()),
+            Err(source) => return Err(failed(source.into())),
         }
     }
+    Ok(names)
 }
 
 /// Whether `syncfs` on this file system tells of every error: the kernel does for files since version 5.8 and for names
@@ -317,3 +346,58 @@ const MUTABLE: u32 = 0o644;
 /// Files that are open at once where each has its own sync.
 const OPEN_FILES: usize = 128;
 const TEMPORARY: &str = ".temporary";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_sync_that_failed_nothing_is_answered_any_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        folder.put("tile/0/000", b"one").unwrap();
+        let failed = folder.unless_broken(|| Err::<(), _>(fatal(dir.path(), io::Error::from_raw_os_error(5))));
+        assert!(matches!(failed, Err(Error::Fatal { .. })));
+        assert!(matches!(folder.fetch("tile/0/000"), Err(Error::Fatal { .. })));
+        assert!(matches!(folder.put("tile/0/000", b"one"), Err(Error::Fatal { .. })));
+        assert!(matches!(folder.put_all(&[]), Err(Error::Fatal { .. })));
+        assert!(matches!(folder.replace("checkpoint", b"two"), Err(Error::Fatal { .. })));
+        assert!(matches!(folder.list("tile", None, 1), Err(Error::Fatal { .. })));
+        assert!(matches!(folder.remove("tile/0/000"), Err(Error::Fatal { .. })));
+        assert_eq!(Folder::open(dir.path()).unwrap().fetch("tile/0/000").unwrap().as_deref(), Some(b"one".as_slice()));
+        // An error that loses nothing does not break it.
+        let folder = Folder::open(dir.path()).unwrap();
+        assert!(matches!(folder.put("tile/0/000", b"other"), Err(Error::Conflict { .. })));
+        assert!(folder.fetch("tile/0/000").is_ok());
+    }
+
+    #[test]
+    fn a_batch_that_is_refused_leaves_no_temporary_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        folder.put("tile/0/003", b"taken").unwrap();
+        for count in [3, 4, 5, 9] {
+            let batch: Vec<_> = (0..count).map(|n| (format!("tile/{}/00{n}", u8::from(n != 3)), vec![n])).collect();
+            assert_eq!(folder.put_all(&batch).is_err(), count > 3);
+            assert_eq!(fs::read_dir(dir.path().join(TEMPORARY)).unwrap().count(), 0, "{count}");
+        }
+    }
+
+    #[test]
+    fn files_are_many_or_few_on_any_file_system() {
+        let dir = tempfile::tempdir().unwrap();
+        let with = Folder::open(dir.path().join("with")).unwrap();
+        let without = Folder { file_system: None, ..Folder::open(dir.path().join("without")).unwrap() };
+        let batch: Vec<_> =
+            (0..300_u32).map(|n| (format!("tile/{}/x{:03}/000.p/{}", n % 3, n / 10, n), n.to_be_bytes().to_vec())).collect();
+        for folder in [&with, &without] {
+            folder.put_all(&batch).unwrap();
+            folder.put_all(&batch).unwrap();
+            assert_eq!(folder.list("tile", None, 1_000).unwrap().len(), 300);
+            for (path, bytes) in &batch {
+                assert_eq!(folder.fetch(path).unwrap().as_ref(), Some(bytes));
+                assert!(fs::metadata(folder.root.join(path)).unwrap().permissions().readonly());
+            }
+        }
+    }
+}
