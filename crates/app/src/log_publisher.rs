@@ -281,20 +281,23 @@ impl App {
                 Ok::<_, Error>(())
             })?;
         }
-        log.filled_at = Some(now);
+        // What is left of an interval counts for the next one, or a late look would stretch them all.
+        log.filled_at = Some(log.filled_at.map_or(now, |at| at + intervals * seconds));
         Ok(())
     }
 
     /// Shows the head to the public, once the witnesses that the terms ask for have signed it.
     fn announce(&self, log: &mut LogPublisher, terms: Option<(u64, &LogTerms)>, now: u64) -> Result<(), Error> {
-        let Some(head) = log.publisher.head()?.cloned() else { return Ok(()) };
+        let Some(mut head) = log.publisher.head()?.cloned() else { return Ok(()) };
         let mut announced = self.announced();
         let refresh = terms.is_some_and(|(_, terms)| now >= announced.at + terms.checkpoint_seconds.unsigned_abs());
         let objects = Arc::clone(&self.objects);
         let is_new = head.size > announced.size || !log.publisher.is_announced()?;
+        if refresh && !is_new {
+            head = log.publisher.renew(now)?;
+        }
         let note = match log.witnessing(terms, &self.config.origin)? {
             _ if !is_new && !refresh => return Ok(()),
-            None if !is_new => return Ok(()),
             None => head.note.clone(),
             Some(witnessing) => {
                 let Witnessed { note, is_met, late } = witnessing.ask(&objects, &head, now)?;

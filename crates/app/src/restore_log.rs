@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use usufruct_core::event;
 use usufruct_core::ports::Rng;
 use usufruct_log::{
     Checkpoint, Ed25519Signer, Error as LogError, Head as _, MlDsaCosigner, Note, Objects, Part, Reader, Source, Verifier,
-    checkpoint, cosignature, rebuild_tiles,
+    VerifierKey, checkpoint, cosignature, rebuild_tiles,
 };
 use usufruct_store::db::{Db, Options};
 use usufruct_store::log_head::{self, Published};
-use usufruct_store::{MIGRATIONS, leaves};
+use usufruct_store::{MIGRATIONS, leaves, lines};
 
 use crate::log_publisher::{CommittedLeaves, HeadRow};
 use crate::{Config, Error, House};
@@ -28,22 +29,32 @@ pub struct Restored {
     pub files: u64,
     /// Leaves there are now.
     pub size: u64,
+    /// Sealed leaves under the checkpoint of the copy, filler among them.
+    pub sealed: u64,
+    /// Footprint lines that are here for all sealed leaves. The log holds none, so missing ones stay missing.
+    pub lines: u64,
 }
 
 /// Brings back what is missing here from `copy`, such as a mirror, everything verified under this log's own key. What is
 /// here already is compared with it, and nothing is ever overwritten that differs.
 ///
-/// Run it while no server holds the data directory. The log holds no sealed lines; those must come from a backup of the
-/// database, or they are lost.
+/// Run it while no server holds the data directory. With `key`, the log must be the one that this key belongs to. The log
+/// holds no sealed lines; those must come from a backup of the database, or they are lost.
 pub fn restore_log(
     config: &Config,
     house: &House,
     objects: &Arc<dyn Objects>,
     copy: &dyn Source,
+    key: Option<&VerifierKey>,
     rng: &dyn Rng,
 ) -> Result<Restored, Error> {
-    let signer = Ed25519Signer::from_seed(&config.origin, &*house.seed("log", rng)?)?;
-    let post_quantum = MlDsaCosigner::from_seed(&config.origin, &*house.seed("log-ml-dsa", rng)?)?;
+    let (signer, post_quantum) = keys(config, house, rng)?;
+    if key.is_some_and(|key| key != signer.verifier_key() && key != post_quantum.verifier_key()) {
+        return Err(Error::refused(
+            "The keys of this data directory do not belong to the log with that key.",
+            "Restore into the data directory of that log, with its folder `keys`.",
+        ));
+    }
     let verifiers: [&dyn Verifier; 2] = [&signer, &post_quantum];
     let (public, note) = checkpoint::fetch(copy, &config.origin, &verifiers)?;
 
@@ -56,6 +67,7 @@ pub fn restore_log(
     let mut failed = None;
     Reader::new(copy, public.clone())
         .entries(0, |index, entry| {
+            restored.sealed += u64::from(entry.starts_with(&event::LEAF_PREFIX));
             waiting.push((index, entry.to_vec()));
             if waiting.len() == BATCH {
                 match take(&db, std::mem::take(&mut waiting)) {
@@ -70,6 +82,7 @@ pub fn restore_log(
         })
         .or_else(|error| failed.take().map_or(Err(Error::Log(error)), Err))?;
     restored.leaves += take(&db, waiting)?;
+    restored.lines = db.read(lines::count)?;
     restored.size = set_head(&db, &public, &signed_by_the_log(&note, &verifiers)?)?;
     let leaves = CommittedLeaves::new(&db)?;
     let head = HeadRow::new(&db);
@@ -87,13 +100,26 @@ pub fn restore_log(
 /// Writes the files of the log anew from the leaves in the database, where they are missing or damaged, and says how many
 /// that were. For a log that lost its files and has no mirror.
 pub fn rebuild_log(config: &Config, house: &House, objects: &Arc<dyn Objects>, rng: &dyn Rng) -> Result<u64, Error> {
-    let signer = Ed25519Signer::from_seed(&config.origin, &*house.seed("log", rng)?)?;
-    let post_quantum = MlDsaCosigner::from_seed(&config.origin, &*house.seed("log-ml-dsa", rng)?)?;
+    let (signer, post_quantum) = keys(config, house, rng)?;
     let url = config.database.clone().unwrap_or_else(|| house.database_url());
     let db = Db::open(&url, &Options::default())?;
     db.migrate(MIGRATIONS)?;
     let leaves = CommittedLeaves::new(&db)?;
     Ok(rebuild_tiles(objects, &HeadRow::new(&db), &[&signer, &post_quantum], &config.origin, &leaves)?)
+}
+
+/// The keys of the log. Ones made anew would belong to another log, so they must be there.
+fn keys(config: &Config, house: &House, rng: &dyn Rng) -> Result<(Ed25519Signer, MlDsaCosigner), Error> {
+    for file in ["log.seed", "log-ml-dsa.seed"] {
+        if !house.dir().join("keys").join(file).exists() {
+            return Err(Error::refused(
+                &format!("The signing key keys/{file} of this log is not there."),
+                "Put the folder `keys` back from a backup first; no copy of the log can replace it.",
+            ));
+        }
+    }
+    let signer = Ed25519Signer::from_seed(&config.origin, &*house.seed("log", rng)?)?;
+    Ok((signer, MlDsaCosigner::from_seed(&config.origin, &*house.seed("log-ml-dsa", rng)?)?))
 }
 
 /// Compares leaves of the copy with those here and stores the ones that are missing. Answers how many those were.
@@ -154,11 +180,11 @@ fn set_head(db: &Db, public: &Checkpoint, note: &Note) -> Result<u64, Error> {
         note: note.to_string().into_bytes(),
     };
     db.transaction("restore log head", move |tx| {
-        log_head::advance(tx, size, end)?;
+        let mut is_ours = log_head::advance(tx, size, end)?;
         if signed.as_ref().is_none_or(|signed| signed.size < published.size) {
-            log_head::publish(tx, signed.as_ref().map(|signed| signed.size), &published)?;
+            is_ours &= log_head::publish(tx, signed.as_ref().map(|signed| signed.size), &published)?;
         }
-        Ok::<_, Error>(())
+        if is_ours { Ok(()) } else { Err(Error::Log(LogError::Moved)) }
     })?;
     Ok(end)
 }

@@ -158,6 +158,7 @@ mod tests {
                 let is_last = page.len() < limit;
                 after = page.last().map(|stored| stored.path.clone()).or(after);
                 found.extend(page.into_iter().map(|stored| stored.path));
+                assert!(found.len() <= many.len(), "the pages do not end");
                 if is_last {
                     break;
                 }

@@ -133,6 +133,24 @@ impl<O: Objects, H: Head> Publisher<O, H> {
         Ok(head)
     }
 
+    /// Signs the head once more at `time`, so that it carries a fresh time. Nothing else changes.
+    pub fn renew(&mut self, time: u64) -> Result<SignedHead> {
+        let state = self.state.take().ok_or(Error::Stopped)?;
+        let Some(old) = state.head.clone() else {
+            self.state = Some(state);
+            return self.commit([], time);
+        };
+        if old.time > time {
+            return Err(Error::ClockBack { last: old.time, now: time });
+        }
+        let new = self.sign(&state.edge, time)?;
+        if !self.head.swap(Some(&old), &new)? {
+            return Err(Error::Moved);
+        }
+        self.state = Some(State { head: Some(new.clone()), announced: false, ..state });
+        Ok(new)
+    }
+
     /// Writes the public checkpoint: the one of the head, with whatever cosignatures it has gained.
     pub fn announce(&mut self, note: &[u8]) -> Result<()> {
         let signed = Note::open(note, &self.verifiers())?;

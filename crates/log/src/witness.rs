@@ -70,10 +70,6 @@ impl<S: WitnessState> Witness<S> {
         self.cosigners.iter().map(|cosigner| cosigner.verifier_key())
     }
 
-    pub(crate) fn state(&self) -> &S {
-        &self.state
-    }
-
     /// `POST /add-checkpoint` at `now`, in seconds since 1970 UTC.
     pub fn add_checkpoint(&self, body: &[u8], now: u64) -> Result<Answer> {
         let Some((request, checkpoint)) = parse::<AddCheckpoint>(body, |request| &request.checkpoint) else {

@@ -83,13 +83,13 @@ fn open<O: Objects, S: WitnessState>(objects: O, state: S) -> Result<Mirror<O, S
 }
 
 fn add_entries<O: Objects, S: WitnessState>(mirror: &Mirror<O, S>, body: &[u8]) -> Answer {
-    let mut upload = mirror.add_entries(NOW);
+    let mut upload = mirror.add_entries();
     for part in body.chunks(1_000) {
         if !upload.feed(part).unwrap() {
             break;
         }
     }
-    upload.finish().unwrap()
+    upload.finish(NOW).unwrap()
 }
 
 fn add_checkpoint<O: Objects, S: WitnessState>(mirror: &Mirror<O, S>, log: &Log, note: &Note, old: u64) -> u16 {
@@ -165,6 +165,18 @@ fn every_status_of_the_specification() {
     let many = [header(0, 700).encode().unwrap(), package, vec![0; 3_000]].concat();
     assert_eq!(add_entries(&mirror, &many).status, 400);
 
+    // After a package that was kept, one that cannot be read is like the end of the body.
+    {
+        let mirror = open(Memory::default(), MemoryState::default()).unwrap();
+        assert_eq!(add_checkpoint(&mirror, &log, &first, 0), 200);
+        let mut second = log.package(256, 512, 700).encode().unwrap();
+        let hashes = second.len() - 1 - 32 * log.package(256, 512, 700).proof.len();
+        second[hashes] = 64;
+        let body =
+            [header(0, 700).encode().unwrap(), log.package(0, 256, 700).encode().unwrap(), second, vec![0; 3_000]].concat();
+        assert_eq!(info(add_entries(&mirror, &body)), (202, "text/x.tlog.mirror-info", "700\n256\n\n".into()));
+    }
+
     // A changed entry, a changed proof.
     let mut changed = log.package(0, 256, 700);
     changed.entries[7][0] ^= 1;
@@ -197,12 +209,26 @@ fn an_upload_may_break_off_anywhere() {
     let log = Log::new(0);
     let note = log.grow(1_300);
     let whole = log.body(0, 1_300);
-    for cut in (0..whole.len()).step_by(whole.len() / 97) {
+    // Where each package ends.
+    let mut ends = vec![header(0, 1_300).encode().unwrap().len()];
+    for start in (0..1_300).step_by(256) {
+        let package = log.package(start, 1_300.min(start + 256), 1_300).encode().unwrap();
+        ends.push(ends[ends.len() - 1] + package.len());
+    }
+    assert_eq!((ends.len(), ends[6]), (7, whole.len()));
+    let at_the_ends = ends.iter().flat_map(|end| [end - 1, *end, end + 1]).filter(|cut| *cut < whole.len());
+    for cut in (0..whole.len()).step_by(whole.len() / 97).chain(at_the_ends) {
         let objects = Arc::new(Memory::default());
         let mirror = open(Arc::clone(&objects), MemoryState::default()).unwrap();
         assert_eq!(add_checkpoint(&mirror, &log, &note, 0), 200);
         let answer = add_entries(&mirror, &whole[..cut]);
-        assert!(matches!(answer.status, 202 | 400), "{cut}: {}", answer.status);
+        match ends.iter().filter(|end| **end <= cut).count() {
+            0 | 1 => assert_eq!(answer.status, 400, "{cut}"),
+            whole => {
+                let info = format!("1300\n{}\n\n", (whole - 1) * 256).into_bytes();
+                assert_eq!((answer.status, answer.body), (202, info), "{cut}");
+            }
+        }
         let local = LocalMirror { mirror: &mirror, now: NOW };
         upload(&log.objects, &note, "local", &mirror_keys(), &local).unwrap();
         check_copy(&objects, 0, 1_300);
@@ -311,6 +337,79 @@ fn the_client_goes_on_after_broken_uploads() {
     let stranger = Ed25519Cosigner::from_seed("mirror.example", &[9; 32]).unwrap();
     let error = upload(&log.objects, &note, "local", &[stranger.verifier_key().clone()], &transport).unwrap_err();
     assert!(matches!(error, Error::Unsigned), "{error}");
+}
+
+/// A mirror that accepts everything and keeps nothing.
+struct Forgetful(Mutex<u32>);
+
+impl Transport for Forgetful {
+    fn post(&self, url: &str, _: &str, _: &[u8]) -> Result<Response> {
+        *self.0.lock().unwrap() += 1;
+        let (status, body) = if url.ends_with("add-checkpoint") { (200, "") } else { (202, "700\n256\n\n") };
+        Ok(Response { status, content_type: String::new(), body: body.as_bytes().to_vec() })
+    }
+
+    fn get(&self, _: &str) -> Result<Response> {
+        unreachable!("nothing is asked for")
+    }
+}
+
+#[test]
+fn the_client_gives_up_on_a_mirror_that_keeps_nothing() {
+    let log = Log::new(0);
+    let note = log.grow(700);
+    let mirror = Forgetful(Mutex::new(0));
+    let error = upload(&log.objects, &note, "local", &mirror_keys(), &mirror).unwrap_err();
+    assert!(error.to_string().contains("does not get beyond entry 256"), "{error}");
+    assert!(*mirror.0.lock().unwrap() < 20);
+}
+
+/// Notes the size of the largest body.
+struct Measuring<'a, T>(&'a T, Mutex<usize>);
+
+impl<T: Transport> Transport for Measuring<'_, T> {
+    fn post(&self, url: &str, content_type: &str, body: &[u8]) -> Result<Response> {
+        let mut largest = self.1.lock().unwrap();
+        *largest = body.len().max(*largest);
+        self.0.post(url, content_type, body)
+    }
+
+    fn get(&self, url: &str) -> Result<Response> {
+        self.0.get(url)
+    }
+}
+
+#[test]
+fn large_entries_go_up_in_small_requests() {
+    let objects = Memory::default();
+    let signer = Ed25519Signer::from_seed(ORIGIN, &[1; 32]).unwrap();
+    let mut publisher = Publisher::open(&objects, MemoryHead::default(), vec![Box::new(signer)], ORIGIN, None).unwrap();
+    let large = |index: u64| (index, vec![index as u8; 65_535]);
+    let note = Note::parse(&publisher.publish((0..700).map(large), 1).unwrap().note).unwrap();
+    let copy = Arc::new(Memory::default());
+    let mirror = open(Arc::clone(&copy), MemoryState::default()).unwrap();
+    let local = LocalMirror { mirror: &mirror, now: NOW };
+    let transport = Measuring(&local, Mutex::new(0));
+    upload(&objects, &note, "local", &mirror_keys(), &transport).unwrap();
+    assert!(*transport.1.lock().unwrap() < MAX_PACKAGE_BYTES + 100);
+    assert_eq!(mirror.sizes().collect::<Vec<_>>(), [(ORIGIN, 700)]);
+}
+
+#[test]
+fn an_upload_to_one_of_the_last_checkpoints_is_accepted() {
+    let log = Log::new(0);
+    let mirror = open(Memory::default(), MemoryState::default()).unwrap();
+    let sizes: Vec<u64> = (1..=20).map(|step| step * 40).collect();
+    let mut old = 0;
+    for size in &sizes {
+        let note = log.grow(*size);
+        assert_eq!(add_checkpoint(&mirror, &log, &note, old), 200);
+        old = *size;
+    }
+    for size in &sizes {
+        let status = add_entries(&mirror, &log.body(0, *size)).status;
+        assert_eq!(status, if *size <= 160 { 409 } else { 200 }, "{size}");
+    }
 }
 
 #[test]

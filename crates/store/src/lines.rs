@@ -38,6 +38,12 @@ pub fn last(conn: &mut dyn Connection, resident: u64) -> Result<Option<(u64, [u8
     .transpose()
 }
 
+/// How many lines there are, of all residents.
+pub fn count(conn: &mut dyn Connection) -> Result<u64, Error> {
+    let row = conn.query_one("-- line_count\nSELECT COUNT(*) FROM lines", &[])?;
+    row.map_or(Ok(0), |row| Ok(row.integer(0)?.cast_unsigned()))
+}
+
 /// All lines of a resident in order, at most `limit`, from number `from` on.
 pub fn of_resident(conn: &mut dyn Connection, resident: u64, from: u64, limit: usize) -> Result<Vec<Line>, Error> {
     let sql = "-- line_of_resident\nSELECT n, idx, sealed FROM lines WHERE shard = $1 AND resident = $2 AND n >= $3 ORDER BY n LIMIT $4";

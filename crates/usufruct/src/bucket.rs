@@ -53,17 +53,29 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
-/// Opens a bucket for the one process that writes to it. `environment` holds the keys.
+/// Opens a bucket for the one process that writes to it, after a look at whether the service ever overwrites unasked.
+/// `environment` holds the keys.
+#[cfg(feature = "s3")]
 pub fn open(bucket: &Bucket, environment: impl Iterator<Item = (String, String)>) -> Result<Arc<dyn Objects>, Failure> {
-    let (name, prefix) = bucket.parts()?;
-    #[cfg(feature = "s3")]
-    return Ok(Arc::new(s3::S3::open(name, prefix, bucket, environment)?));
-    #[cfg(not(feature = "s3"))]
-    {
-        let _ = (name, prefix, environment);
-        Err(Failure::impossible(
-            "This program was built without support for buckets.",
-            "Build it with the feature `s3`, or keep the log in its folder.",
-        ))
-    }
+    let s3 = s3::S3::connect(bucket, environment)?;
+    s3.check_conditions()?;
+    Ok(Arc::new(s3))
 }
+
+/// Opens a bucket to read from it.
+#[cfg(feature = "s3")]
+pub fn read(bucket: &Bucket, environment: impl Iterator<Item = (String, String)>) -> Result<Arc<dyn Objects>, Failure> {
+    Ok(Arc::new(s3::S3::connect(bucket, environment)?))
+}
+
+#[cfg(not(feature = "s3"))]
+pub fn open(bucket: &Bucket, _: impl Iterator<Item = (String, String)>) -> Result<Arc<dyn Objects>, Failure> {
+    bucket.parts()?;
+    Err(Failure::impossible(
+        "This program was built without support for buckets.",
+        "Build it with the feature `s3`, or keep the log in its folder.",
+    ))
+}
+
+#[cfg(not(feature = "s3"))]
+pub use open as read;

@@ -180,7 +180,7 @@ pub fn setup(path: &Path) -> Result<Setup, Failure> {
 /// The bucket of the pass in this directory; `None` when its log is in the folder `log`, or when there is no pass yet.
 pub fn bucket(path: &Path) -> Result<Option<Arc<dyn Objects>>, Failure> {
     let bucket = setup(path).ok().and_then(|setup| setup.log);
-    bucket.map(|bucket| bucket::open(&bucket, bucket::environment())).transpose()
+    bucket.map(|bucket| bucket::read(&bucket, bucket::environment())).transpose()
 }
 
 /// What the demo keeps about itself; `None` when the directory is no demo.

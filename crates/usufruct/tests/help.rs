@@ -29,6 +29,10 @@ const VERBS: &[&[&str]] = &[
     &["restore-log"],
     &["serve"],
     &["verify"],
+    &["verify", "complaint"],
+    &["verify", "log"],
+    &["verify", "proof"],
+    &["verify", "receipt"],
     &["witness"],
 ];
 

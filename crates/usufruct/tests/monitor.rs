@@ -17,6 +17,7 @@ use insider::{Insider, noise, now};
 use serde_json::{Value, json};
 use usufruct_app::log::witnessing::origin_hash;
 use usufruct_app::log::{Cosigner, Ed25519Cosigner, Note, NoteSignature};
+use usufruct_core::hash::sha256;
 use usufruct_core::statement::StatementKind;
 
 fn city(folder: &Folder) -> Insider {
@@ -266,9 +267,27 @@ fn a_running_city_has_nothing_to_hide() {
     assert_eq!(watch.stop(), 0);
     let report = ok(&["verify", &url, "--state", &state]);
     assert!(report.contains("are unchanged") && !report.contains("tag-index-absent"), "{report}");
-    // A verifier that is not the one the log states is found by whoever looks at the site.
     assert!(server.stop());
     fails(&["verify", &url, "--state", &state], 2);
+}
+
+#[test]
+fn a_site_that_serves_another_verifier_is_found() {
+    let folder = Folder::new("site");
+    let city = city(&folder);
+    let (site, state) = (folder.at("site"), folder.at("state.json"));
+    let file = |text: &str| json!({ "path": "/verifier/index.js", "sha256": sha256(text.as_bytes()) });
+    let release =
+        city.statement(&city.leaves, StatementKind::Verifier, "ver_one", json!({ "files": [file("honest")] }), &["automation"]);
+    city.publish(&folder.at("site/log"), &[city.leaves.as_slice(), &[release]].concat(), now());
+    fs::create_dir_all(folder.at("site/verifier")).unwrap();
+    fs::write(folder.at("site/verifier/index.js"), "honest").unwrap();
+    let url = insider::serve(&site);
+    assert_eq!(look(&url, &state, &[]), (0, vec![]));
+    fs::write(folder.at("site/verifier/index.js"), "another").unwrap();
+    assert_eq!(look(&url, &state, &[]), (1, words(&["verifier-differs"])));
+    fs::write(folder.at("site/verifier/index.js"), "honest").unwrap();
+    assert_eq!(look(&url, &state, &[]), (0, vec![]));
 }
 
 #[test]
@@ -281,6 +300,15 @@ fn two_do_not_watch_with_one_memory() {
     watch.wait("info", "terms");
     assert!(fails(&["verify", &log, "--state", &state], 2).contains("Another process"));
     assert_eq!(watch.stop(), 0);
+    // Killed at any moment it leaves a memory that can be read.
+    for pause in [0, 30, 60, 90, 150] {
+        city.publish(&log, &[city.leaves.as_slice(), &[noise(pause)]].concat(), now());
+        let watch = Watch::start(&log, &folder.at("killed.json"), &[]);
+        thread::sleep(Duration::from_millis(pause));
+        drop(watch);
+    }
+    look(&log, &folder.at("killed.json"), &[]);
+    city.publish(&log, &city.leaves, now());
     ok(&["verify", &log, "--state", &state]);
     fs::write(&state, "{}").unwrap();
     fails(&["verify", &log, "--state", &state], 2);

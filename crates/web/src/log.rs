@@ -37,7 +37,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
 }
 
 /// Browsers of other sites may ask first.
-fn open(route: MethodRouter<Arc<Site>>) -> MethodRouter<Arc<Site>> {
+pub(crate) fn open<S: Clone + Send + Sync + 'static>(route: MethodRouter<S>) -> MethodRouter<S> {
     route.options(|| async {
         let headers = [
             (ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS"),
@@ -49,7 +49,7 @@ fn open(route: MethodRouter<Arc<Site>>) -> MethodRouter<Arc<Site>> {
 }
 
 /// The log is everybody's, errors included.
-async fn any_origin(mut response: Response) -> Response {
+pub(crate) async fn any_origin(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("content-range, etag, retry-after"));

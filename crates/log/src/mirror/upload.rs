@@ -19,7 +19,8 @@ use crate::witness::{AddCheckpoint, WitnessState};
 /// Brings the entries under a signed checkpoint to the mirror at `prefix`, and returns the mirror's verified cosignatures.
 ///
 /// It asks where the mirror stands, sends what is missing in requests of at most 32 packages, and goes on where an
-/// interrupted upload ended. `source` must hold the tree of the checkpoint.
+/// interrupted upload ended. `source` must hold the tree of the checkpoint. Of `mirror_keys` at least one must have signed,
+/// and none wrongly; without any, the answer is empty and nothing is known about what the mirror holds.
 pub fn upload<S: Source + ?Sized, T: Transport + ?Sized>(
     source: &S,
     note: &Note,
@@ -64,8 +65,10 @@ impl<S: Source + ?Sized, T: Transport + ?Sized> Uploading<'_, S, T> {
 
     fn add_entries(&self, mirror_keys: &[VerifierKey]) -> Result<Vec<NoteSignature>> {
         let end = self.checkpoint.size();
+        // Nothing is uploaded by the first request. It learns where the mirror stands.
         let mut header = Header { origin: self.checkpoint.origin().to_owned(), start: end, end, ticket: Vec::new() };
-        for _ in 0..MOST_REQUESTS {
+        let (mut before, mut in_vain) = (None, 0);
+        while in_vain <= MOST_IN_VAIN {
             let response = self.post("add-entries", "application/octet-stream", &self.body(&header)?)?;
             match response.status {
                 200 => return self.cosignatures(&response, mirror_keys),
@@ -74,21 +77,22 @@ impl<S: Source + ?Sized, T: Transport + ?Sized> Uploading<'_, S, T> {
                     if size != end {
                         return Err(Error::outside("the mirror", format!("{} wants checkpoint {size}, not {end}", self.prefix)));
                     }
-                    (header.start, header.ticket) = (next.min(end), ticket);
+                    in_vain = if before.is_some_and(|before| next <= before) { in_vain + 1 } else { 0 };
+                    (before, header.start, header.ticket) = (Some(next), next.min(end), ticket);
                 }
                 _ => return Err(self.refused(&response)),
             }
         }
-        Err(Error::outside("the mirror", format!("{} does not come to an end", self.prefix)))
+        Err(Error::outside("the mirror", format!("{} does not get beyond entry {}", self.prefix, header.start)))
     }
 
-    /// The header and up to 32 packages from where it starts.
+    /// The header and up to 32 packages from where it starts, fewer if they are large.
     fn body(&self, header: &Header) -> Result<Vec<u8>> {
         let mut body = header.encode()?;
         let hashes = TileHashes::new(self.source, header.end);
         let mut at = header.start;
         for _ in 0..MOST_PACKAGES {
-            if at >= header.end {
+            if at >= header.end || body.len() >= ENOUGH_BYTES {
                 break;
             }
             let number = at / u64::from(FULL);
@@ -142,9 +146,9 @@ impl<O: Objects, S: WitnessState> Transport for LocalMirror<'_, O, S> {
         let answer = if url.ends_with("/add-checkpoint") {
             self.mirror.add_checkpoint(body, self.now)?
         } else {
-            let mut upload = self.mirror.add_entries(self.now);
+            let mut upload = self.mirror.add_entries();
             upload.feed(body)?;
-            upload.finish()?
+            upload.finish(self.now)?
         };
         Ok(Response { status: answer.status, content_type: answer.content_type.to_owned(), body: answer.body })
     }
@@ -165,8 +169,10 @@ fn body(response: &Response) -> Result<&str> {
     std::str::from_utf8(&response.body).map_err(|_| Error::malformed(ANSWER, "it is not UTF-8"))
 }
 
+/// After so many bytes the next request begins.
+const ENOUGH_BYTES: usize = 4 << 20;
 const ANSWER: &str = "answer of the mirror";
 const MOST_LINES: usize = 64;
 const MOST_PACKAGES: usize = 32;
-/// Two thousand million entries, and some.
-const MOST_REQUESTS: usize = 1 << 18;
+/// Requests one after the other that bring nothing forward, as when somebody stops the mirror.
+const MOST_IN_VAIN: u32 = 8;

@@ -21,7 +21,7 @@ use crate::failure::Failure;
 
 /// A bucket, or what is below a prefix of one. Calls block; many threads may call at once.
 ///
-/// The service must keep to `If-None-Match: *` and `If-Match` on PUT, as AWS, MinIO, Ceph, R2 and Garage do.
+/// The service must keep to `If-None-Match: *` and `If-Match` on PUT.
 pub struct S3 {
     store: Store,
     checkpoint: Mutex<Known>,
@@ -46,12 +46,8 @@ struct Store {
 
 impl S3 {
     /// Opens a bucket and looks for the checkpoint in it, so that wrong keys are noticed at once.
-    pub fn open(
-        name: &str,
-        prefix: &str,
-        bucket: &Bucket,
-        environment: impl Iterator<Item = (String, String)>,
-    ) -> Result<Self, Failure> {
+    pub fn connect(bucket: &Bucket, environment: impl Iterator<Item = (String, String)>) -> Result<Self, Failure> {
+        let (name, prefix) = bucket.parts()?;
         let failed = |error: &dyn std::fmt::Display| {
             Failure::impossible(
                 format!("The bucket {} cannot be used: {error}.", bucket.bucket),
@@ -82,6 +78,35 @@ impl S3 {
         let found = s3.run(|store| async move { store.version(checkpoint::PATH).await }).map_err(|error| failed(&error))?;
         s3.known().version = found;
         Ok(s3)
+    }
+
+    /// Asks the service for two things that it must refuse. One that does not keep to conditions would let two writers
+    /// overwrite each other.
+    pub fn check_conditions(&self) -> Result<(), Failure> {
+        let refused = self.run(|store| async move {
+            use object_store::Error::{AlreadyExists, Precondition};
+            match store.write(PROBE, b"It is kept.\n".to_vec(), PutMode::Create).await {
+                Ok(_) | Err(AlreadyExists { .. }) => {}
+                Err(error) => return Err(outside(error)),
+            }
+            let other = UpdateVersion { e_tag: Some("\"another\"".to_owned()), version: None };
+            for mode in [PutMode::Create, PutMode::Update(other)] {
+                match store.write(PROBE, b"It is not kept.\n".to_vec(), mode).await {
+                    Err(AlreadyExists { .. } | Precondition { .. }) => {}
+                    Ok(_) => return Ok(false),
+                    Err(error) => return Err(outside(error)),
+                }
+            }
+            Ok(true)
+        });
+        match refused {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Failure::refused(
+                "The service of the bucket overwrites objects although it was asked not to, so nothing would notice a second writer.",
+                "Use a service that keeps to If-None-Match and If-Match on PUT.",
+            )),
+            Err(error) => Err(Failure::of(error)),
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -122,7 +147,7 @@ impl Objects for S3 {
                 }
                 match under_way.join_next().await {
                     None => return Ok(()),
-                    Some(done) => done.map_err(|error| outside(error))??,
+                    Some(done) => done.map_err(outside)??,
                 }
             }
         })
@@ -286,5 +311,7 @@ const AT_ONCE: usize = 16;
 const CONNECT: Duration = Duration::from_secs(2);
 /// A store that stays silent for longer is looked after by somebody.
 const MOST_UNANSWERED: usize = 100;
+/// The object that [`S3::check_conditions`] asks about.
+const PROBE: &str = "conditions";
 const RETRIES: usize = 3;
 const TOTAL: Duration = Duration::from_secs(10);

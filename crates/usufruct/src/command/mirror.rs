@@ -134,10 +134,11 @@ impl Serve {
             }
         };
         let mirror = Core::open(logs, cosigners(&house, name.trim())?, state)?;
-        let site = Arc::new(MirrorSite { mirror, clock: Arc::new(SystemClock), broken: Box::new(broken) });
+        let site = Arc::new(MirrorSite::new(mirror, Arc::new(SystemClock), PATIENCE, broken));
         for url in &self.follow {
             follow(Arc::clone(&site), url.clone(), keys.clone(), Duration::from_secs(self.every), stopped.clone())?;
         }
+        collect(Arc::clone(&site), stopped.clone())?;
         let listener = server::listen(self.listen)?;
         let failed = |error: std::io::Error| {
             Failure::impossible(format!("The mirror cannot run: {error}."), "Check the limits of the system.")
@@ -163,18 +164,39 @@ fn follow(
     url: String,
     keys: Vec<VerifierKey>,
     every: Duration,
+    stopped: watch::Receiver<bool>,
+) -> Result<(), Failure> {
+    repeat("follow", every, stopped, move || {
+        if let Err(failure) = fetch(&site, &url, &keys) {
+            tracing::warn!(url, %failure, "this log could not be fetched");
+        }
+    })
+}
+
+/// Removes partial tiles that nobody needs any more, on a thread of its own.
+fn collect(site: Arc<Site>, stopped: watch::Receiver<bool>) -> Result<(), Failure> {
+    repeat("collect", COLLECT_EVERY, stopped, move || match site.mirror.collect(site.now()) {
+        Ok(0) => {}
+        Ok(removed) => tracing::debug!(removed, "partial tiles were collected"),
+        Err(error @ log::Error::Fatal { .. }) => site.give_up(error),
+        Err(error) => tracing::warn!(%error, "partial tiles could not be collected"),
+    })
+}
+
+fn repeat(
+    name: &str,
+    every: Duration,
     mut stopped: watch::Receiver<bool>,
+    mut work: impl FnMut() + Send + 'static,
 ) -> Result<(), Failure> {
     let run = move || {
         while !*stopped.borrow_and_update() {
-            if let Err(failure) = fetch(&site, &url, &keys) {
-                tracing::warn!(url, %failure, "this log could not be fetched");
-            }
+            work();
             thread::sleep(every);
         }
     };
     thread::Builder::new()
-        .name("follow".to_owned())
+        .name(name.to_owned())
         .spawn(run)
         .map(drop)
         .map_err(|error| Failure::impossible(format!("No thread could be started: {error}."), "Check the limits of the system."))
@@ -204,14 +226,23 @@ fn fetch(site: &Site, url: &str, keys: &[VerifierKey]) -> Result<(), Failure> {
             tracing::info!(url, size = public.size(), "the copy has grown");
             Ok(())
         }
-        Err(error @ (log::Error::Fatal { .. } | log::Error::Moved | log::Error::ClockBack { .. })) => {
+        Err(
+            error @ (log::Error::ClockBack { .. }
+            | log::Error::Conflict { .. }
+            | log::Error::Contradiction { .. }
+            | log::Error::Fatal { .. }
+            | log::Error::Moved),
+        ) => {
             let failure = Failure::of(&error);
-            (site.broken)(error);
+            site.give_up(error);
             Err(failure)
         }
         Err(error) => Err(error.into()),
     }
 }
 
+const COLLECT_EVERY: Duration = Duration::from_secs(60);
+/// How long the next part of an upload may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The file that holds the name, and that makes a directory a mirror's.
 const NAME: &str = "name";

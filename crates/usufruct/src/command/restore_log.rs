@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use usufruct_app::log::{Folder, Objects};
-use usufruct_app::{Config, House, rebuild_log, restore_log};
+use usufruct_app::log::{Folder, Objects, VerifierKey};
+use usufruct_app::{Config, House, Restored, rebuild_log, restore_log};
 
 use crate::chance::SystemRng;
 use crate::clock::SystemClock;
@@ -17,26 +17,31 @@ use crate::public_log::PublicLog;
 /// Bring back what is missing of the log, from a mirror or another copy, or its files from the leaves in the database.
 ///
 /// Leaves, head and files that were lost or deleted come back, each verified under the log's own key. What is still here
-/// is compared and never overwritten. Sealed footprint lines are not in the log: they must come from a backup.
+/// is compared and never overwritten. The signing keys must be here. Sealed footprint lines are not in the log: they must
+/// come from a backup.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  usufruct restore-log --data-dir pass --from https://mirror.example.org/7e1a23ff…
+  usufruct restore-log --data-dir pass --from https://mirror.example.org
   usufruct restore-log --data-dir pass --from ./a-copy-of-the-log
   usufruct restore-log --data-dir pass                 only files are lost, the leaves are in the database")]
 pub struct RestoreLog {
     /// The data directory. No server may run on it.
     #[arg(long, value_name = "DIR")]
     data_dir: PathBuf,
-    /// The copy: the address of the log at a mirror, or a folder. Without it the files are made anew from the leaves.
+    /// The copy: the address of a mirror, of the log at a mirror, or a folder. Without it the files are made anew from the
+    /// leaves.
     #[arg(long, value_name = "URL")]
     from: Option<String>,
+    /// The key that the log is known by, as in its `vkey`. Without it, the key in the data directory is believed.
+    #[arg(long, value_name = "KEY", requires = "from")]
+    vkey: Option<VerifierKey>,
 }
 
 impl RestoreLog {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let setup = data_dir::setup(&self.data_dir)?;
         let dir = DataDir::hold(&self.data_dir)?;
-        let copy = self.from.as_deref().map(PublicLog::open).transpose()?;
+        let copy = self.from.as_deref().map(|from| PublicLog::open_for(from, Some(&setup.origin))).transpose()?;
         let house = House::open(dir.path())?;
         let objects: Arc<dyn Objects> = match data_dir::bucket(dir.path())? {
             Some(bucket) => bucket,
@@ -45,11 +50,8 @@ impl RestoreLog {
         let config = Config { origin: setup.origin.clone(), database: setup.database.clone(), operator: setup.operator.clone() };
         let done = match &copy {
             Some(copy) => {
-                let restored = restore_log(&config, &house, &objects, copy, &SystemRng)?;
-                format!(
-                    "The copy has {} leaves. {} leaves and {} files were missing here and are back; the log has {} leaves now.",
-                    restored.copied, restored.leaves, restored.files, restored.size
-                )
+                let restored = restore_log(&config, &house, &objects, copy, self.vkey.as_ref(), &SystemRng)?;
+                describe(&restored)
             }
             None => {
                 let files = rebuild_log(&config, &house, &objects, &SystemRng)?;
@@ -62,4 +64,19 @@ impl RestoreLog {
         println!("{done}");
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn describe(restored: &Restored) -> String {
+    let Restored { copied, leaves, files, size, sealed, lines } = restored;
+    let mut text = format!(
+        "The copy has {copied} leaves. {leaves} leaves and {files} files were missing here and are back; the log has {size} leaves now."
+    );
+    if lines < sealed {
+        text += &format!(
+            "\nOf {sealed} sealed leaves {lines} have a footprint line here. The others are filler, or of residents who were erased, or \
+             their lines were lost; those are not in the log and come back only from a backup of the database. Put them back \
+             before you serve this pass, or the numbers of those residents' events will be used a second time."
+        );
+    }
+    text
 }

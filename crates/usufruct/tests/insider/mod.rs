@@ -3,9 +3,14 @@
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::Path;
+use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use usufruct_app::House;
 use usufruct_app::log::{
@@ -122,20 +127,16 @@ impl Insider {
         for (field, value) in change.as_object().unwrap() {
             body[field] = value.clone();
         }
-        let (rev, prev) = self.register(leaves).next_revision(StatementKind::Log, "log_terms");
+        self.statement(leaves, StatementKind::Log, "log_terms", body, &["head", "data-protection"])
+    }
+
+    /// A statement of the operator, signed by these of its keys, to stand after these leaves.
+    pub fn statement(&self, leaves: &[Vec<u8>], kind: StatementKind, id: &str, body: Value, keys: &[&str]) -> Vec<u8> {
+        let (rev, prev) = self.register(leaves).next_revision(kind, id);
         let by: AgencyId = OPERATOR.parse().unwrap();
         let at = Time::from_micros(now() as i64 * 1_000_000);
-        let mut statement = Statement {
-            kind: StatementKind::Log,
-            id: "log_terms".to_owned(),
-            rev,
-            prev,
-            at,
-            by: by.clone(),
-            body,
-            approvals: vec![],
-        };
-        for key in ["head", "data-protection"] {
+        let mut statement = Statement { kind, id: id.to_owned(), rev, prev, at, by: by.clone(), body, approvals: vec![] };
+        for key in keys {
             statement.approve(&self.house.signer(&by, key, &NoChance).unwrap()).unwrap();
         }
         statement.leaf().unwrap()
@@ -149,6 +150,39 @@ impl Insider {
         };
         self.leaves.iter().position(is_it).unwrap()
     }
+}
+
+/// Serves a folder as the plainest of web servers does: no ranges, and bundles always compressed.
+pub fn serve(folder: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let root = Path::new(folder).to_owned();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut reader = BufReader::new(stream);
+            let (mut request, mut line) = (String::new(), String::new());
+            reader.read_line(&mut request).unwrap_or(0);
+            while reader.read_line(&mut line).unwrap_or(0) > 2 {
+                line.clear();
+            }
+            let path = request.split(' ').nth(1).unwrap_or("/").trim_start_matches('/');
+            let (status, mut body) = match fs::read(root.join(path)) {
+                Ok(body) => ("200 OK", body),
+                Err(_) => ("404 Not Found", Vec::new()),
+            };
+            let mut encoding = "";
+            if path.contains("tile/entries") {
+                let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+                encoder.write_all(&body).unwrap();
+                body = encoder.finish().unwrap();
+                encoding = "content-encoding: gzip\r\n";
+            }
+            let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\n{encoding}content-length: {}\r\n\r\n", body.len());
+            let mut stream = reader.into_inner();
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
+        }
+    });
+    url
 }
 
 /// An event leaf that nobody can open.

@@ -100,11 +100,12 @@ pub fn judge(footprint: &FootprintFile, lines: &[LineResult], found: FoundInLog)
         };
         verdicts.push(verdict);
     }
-    let beyond = last_of(lines.iter().map(|line| line.n));
-    for n in beyond..strays.iter().map(|(n, _)| *n).max().unwrap_or_default() {
-        if !strays.iter().any(|(stray, _)| *stray == n) {
-            verdicts.push(say(Code::Gap).with("n", n));
+    let mut next = last_of(lines.iter().map(|line| line.n));
+    for n in strays.iter().map(|(n, _)| *n).filter(|n| *n >= next).collect::<BTreeSet<_>>() {
+        if n > next {
+            verdicts.push(say(Code::Gap).with("from", next).with("to", n - 1));
         }
+        next = n + 1;
     }
     if let Some(first) = found.lies.first() {
         verdicts.push(say(Code::Index).with("index", first).with("leaves", found.lies.len()));
