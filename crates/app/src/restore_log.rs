@@ -5,8 +5,8 @@ use std::sync::Arc;
 use usufruct_core::event;
 use usufruct_core::ports::Rng;
 use usufruct_log::{
-    Checkpoint, Ed25519Signer, Error as LogError, Head as _, MlDsaCosigner, Note, Objects, Part, Reader, Source, Verifier,
-    VerifierKey, checkpoint, cosignature, rebuild_tiles,
+    Checkpoint, Cosigner as _, Ed25519Signer, Error as LogError, Head as _, MlDsaCosigner, Note, Objects, Part, Reader, Source,
+    Verifier, VerifierKey, checkpoint, cosignature, rebuild_tiles,
 };
 use usufruct_store::db::{Db, Options};
 use usufruct_store::log_head::{self, Published};

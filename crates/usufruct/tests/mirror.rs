@@ -4,12 +4,17 @@
 mod common;
 
 use std::fs;
+use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
-use common::{Folder, Server, fails, ok};
-use usufruct_app::log::VerifierKey;
+use common::{Folder, Server, fails, ok, run};
+use tokio::runtime::Runtime;
+use usufruct_app::log::mirror::{Header, upload};
 use usufruct_app::log::witnessing::origin_hash;
+use usufruct_app::log::{
+    self, Ed25519Signer, Memory, MemoryHead, Note, Publisher, Reader, Response, Transport, VerifierKey, checkpoint,
+};
 use usufruct_store::db::{Connection, Db, Options, Value};
 
 #[test]
@@ -83,6 +88,31 @@ fn deleted_and_restored(folder: &Folder, database: Option<&str>, url: &str) {
     ok(&["verify", &city, "--state", &seen]);
 
     // The operator deletes its log: files, leaves and head.
+    delete_log(folder, &db);
+    fails(&["verify", &city, "--state", &seen], 2);
+    let stranger = Noise::new().key.to_string();
+    assert!(fails(&[&restore[..], &["--vkey", &stranger]].concat(), 1).contains("do not belong to the log"));
+    // Keys that are missing are not made anew.
+    for name in ["log.seed", "log-ml-dsa.seed"] {
+        let (file, aside) = (folder.at(&format!("city/keys/{name}")), folder.at("aside"));
+        fs::rename(&file, &aside).unwrap();
+        assert!(fails(&restore, 1).contains(&format!("keys/{name}")));
+        assert!(!fs::exists(&file).unwrap());
+        fs::rename(&aside, &file).unwrap();
+    }
+    let back = ok(&["restore-log", "--data-dir", &city, "--from", &address, "--vkey", &key.to_string()]);
+    assert!(back.contains("leaves and") && !back.contains(" 0 leaves"), "{back}");
+    assert!(ok(&restore).contains(" 0 leaves and 0 files were missing"), "the second time nothing is missing");
+    ok(&["verify", &city, "--state", &seen, "--vkey", &key.to_string()]);
+    ok(&["doctor", "--data-dir", &city]);
+
+    // What the log cannot bring back is named.
+    db.transaction("delete", |tx| tx.execute("-- insider\nDELETE FROM lines WHERE n > 0", &[])).unwrap();
+    let said = ok(&restore);
+    assert!(said.contains("footprint line here") && said.contains("backup of the database"), "{said}");
+}
+
+fn delete_log(folder: &Folder, db: &Db) {
     fs::remove_dir_all(folder.at("city/log")).unwrap();
     db.transaction("delete", |tx| {
         tx.execute("-- insider\nDELETE FROM leaves", &[])?;
@@ -90,12 +120,176 @@ fn deleted_and_restored(folder: &Folder, database: Option<&str>, url: &str) {
         tx.execute(&format!("-- insider\n{head}"), &[])
     })
     .unwrap();
-    fails(&["verify", &city, "--state", &seen], 2);
-    let back = ok(&restore);
-    assert!(back.contains("leaves and") && !back.contains(" 0 leaves"), "{back}");
-    assert!(ok(&restore).contains(" 0 leaves and 0 files were missing"), "the second time nothing is missing");
-    ok(&["verify", &city, "--state", &seen, "--vkey", &key.to_string()]);
-    ok(&["doctor", "--data-dir", &city]);
+}
+
+#[test]
+fn a_footprint_saved_before_holds_after_the_log_came_back() {
+    let folder = Folder::new("footprint-back");
+    let (city, mirror, logs) = (folder.at("city"), folder.at("mirror"), folder.at("logs.policy"));
+    let listen = format!("127.0.0.1:{}", free_ports());
+    let demo = ["demo", "--residents", "0", "--data-dir", &city, "--listen", &listen];
+    let (server, url) = Server::start(&demo, &city);
+    let before = as_resident(&url, "footprint.json");
+    let saved = folder.write("footprint.json", &before);
+    let footprint: serde_json::Value = serde_json::from_str(&before).unwrap();
+    ok(&["footprint", "verify", &saved, "--log", &url, "--whole"]);
+    assert!(server.stop());
+
+    let key: VerifierKey = fs::read_to_string(folder.at("city/log/vkey")).unwrap().trim().parse().unwrap();
+    fs::write(&logs, format!("log {key}\n")).unwrap();
+    let policy = folder.write("all.policy", &format!("log {key}\n{}\n", footprint["policy"].as_str().unwrap()));
+    ok(&["mirror", "init", "--data-dir", &mirror, "--name", "mirror.example"]);
+    let serve = ["mirror", "serve", "--data-dir", &mirror, "--logs", &logs, "--listen", "127.0.0.1:0", "--follow", &city];
+    let (_mirror, address) = Server::start_printing(&serve);
+    wait_for(&format!("{address}/{}/checkpoint", origin_hash(key.name())));
+
+    delete_log(&folder, &Db::open(&format!("sqlite:{}", folder.at("city/usufruct.db")), &Options::default()).unwrap());
+    ok(&["restore-log", "--data-dir", &city, "--from", &address]);
+    let (_server, url) = Server::start(&demo, &city);
+    // Its witnesses sign the restored checkpoint once more, after a moment.
+    let verify = ["footprint", "verify", &saved, "--log", &url, "--whole"];
+    for _ in 0..100 {
+        if run(&verify).status.success() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    ok(&verify);
+    let lines = footprint["lines"].as_array().unwrap();
+    assert!(lines.len() > 5);
+    for line in lines {
+        let proof = folder.write("line.tlog-proof", &as_resident(&url, &format!("footprint/{}/proof", line["n"])));
+        let said = ok(&["verify", "proof", &proof, "--policy", &policy]);
+        assert!(said.starts_with(&format!("leaf {} of ", line["index"])), "{said}");
+    }
+}
+
+/// A log of noise, which grows.
+struct Noise {
+    objects: Memory,
+    head: MemoryHead,
+    key: VerifierKey,
+}
+
+impl Noise {
+    fn new() -> Self {
+        let key = Self::signer().verifier_key().clone();
+        Self { objects: Memory::default(), head: MemoryHead::default(), key }
+    }
+
+    fn signer() -> Ed25519Signer {
+        Ed25519Signer::from_seed("noise.example/log", &[7; 32]).unwrap()
+    }
+
+    fn leaf(index: u64) -> Vec<u8> {
+        (0..9).flat_map(|part| (index * 31 + part).to_be_bytes()).collect()
+    }
+
+    fn grow(&self, size: u64) -> Note {
+        let signers: Vec<Box<dyn log::Signer + Send + Sync>> = vec![Box::new(Self::signer())];
+        let mut publisher = Publisher::open(&self.objects, &self.head, signers, self.key.name(), None).unwrap();
+        let from = publisher.size().unwrap();
+        Note::parse(&publisher.publish((from..size).map(|index| (index, Self::leaf(index))), 1).unwrap().note).unwrap()
+    }
+
+    /// The copy in a folder is complete under the checkpoint there. Answers its size.
+    fn check(&self, folder: &str) -> u64 {
+        let copy = log::Folder::open(folder).unwrap();
+        let Ok((public, _)) = checkpoint::fetch(&copy, self.key.name(), &[&self.key.verifier().unwrap()]) else { return 0 };
+        let (size, mut next) = (public.size(), 0);
+        Reader::new(&copy, public)
+            .entries(0, |index, entry| {
+                assert_eq!((index, entry), (next, Self::leaf(index).as_slice()));
+                next += 1;
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(next, size);
+        size
+    }
+}
+
+struct Http(Runtime, reqwest::Client);
+
+impl Http {
+    fn new() -> Self {
+        Self(Runtime::new().unwrap(), reqwest::Client::new())
+    }
+}
+
+impl Transport for Http {
+    fn post(&self, url: &str, content_type: &str, body: &[u8]) -> log::Result<Response> {
+        let request = self.1.post(url).header("content-type", content_type).body(body.to_vec());
+        let answer = self.0.block_on(async {
+            let answer = request.send().await?;
+            let status = answer.status().as_u16();
+            Ok::<_, reqwest::Error>(Response { status, content_type: String::new(), body: answer.bytes().await?.to_vec() })
+        });
+        answer.map_err(|error| log::Error::outside("the network", error))
+    }
+
+    fn get(&self, _: &str) -> log::Result<Response> {
+        unreachable!("an upload asks for nothing")
+    }
+}
+
+#[test]
+fn a_mirror_that_is_killed_during_uploads_loses_nothing_it_has_signed() {
+    let (folder, log, http) = (Folder::new("killed"), Noise::new(), Http::new());
+    let (mirror, logs) = (folder.at("mirror"), folder.write("logs.policy", &format!("log {}\n", log.key)));
+    let keys: Vec<VerifierKey> = ok(&["mirror", "init", "--data-dir", &mirror, "--name", "mirror.example"])
+        .lines()
+        .map(|line| line.split(' ').nth(2).unwrap().parse().unwrap())
+        .collect();
+    let serve = ["mirror", "serve", "--data-dir", &mirror, "--logs", &logs, "--listen", "127.0.0.1:0"];
+    let copy = folder.at(&format!("mirror/copies/{}", origin_hash(log.key.name())));
+    let (mut signed, mut interrupted) = (0, 0);
+    for (round, size) in [4_000, 9_000, 20_000].into_iter().enumerate() {
+        let note = log.grow(size);
+        for attempt in 0.. {
+            let (server, address) = Server::start_printing(&serve);
+            // Later and later, so that the upload comes to its end at last.
+            let pause = Duration::from_millis(10 + attempt * (15 + 10 * round as u64));
+            let killer = thread::spawn(move || {
+                thread::sleep(pause);
+                server.kill();
+            });
+            let outcome = upload(&log.objects, &note, &address, &keys, &http);
+            killer.join().unwrap();
+            let held = log.check(&copy);
+            assert!(held >= signed, "{held} after {signed}");
+            match outcome {
+                Ok(lines) => {
+                    assert_eq!((lines.len(), held), (2, size));
+                    signed = size;
+                    break;
+                }
+                Err(error) => {
+                    assert!(matches!(error, log::Error::Outside { .. }), "{error}");
+                    interrupted += 1;
+                }
+            }
+        }
+    }
+    assert!(interrupted >= 5, "{interrupted}");
+}
+
+#[test]
+fn an_upload_that_is_refused_at_its_beginning_still_gets_its_answer() {
+    let (folder, log) = (Folder::new("refused"), Noise::new());
+    let (mirror, logs) = (folder.at("mirror"), folder.write("logs.policy", &format!("log {}\n", log.key)));
+    ok(&["mirror", "init", "--data-dir", &mirror, "--name", "mirror.example"]);
+    let serve = ["mirror", "serve", "--data-dir", &mirror, "--logs", &logs, "--listen", "127.0.0.1:0"];
+    let (_server, address) = Server::start_printing(&serve);
+    let http = Http::new();
+    for (origin, status) in [("other.example", 404), (log.key.name(), 409)] {
+        let mut body = Header { origin: origin.to_owned(), start: 0, end: 9, ticket: Vec::new() }.encode().unwrap();
+        body.resize(16 << 20, 0);
+        for _ in 0..5 {
+            let answer = http.post(&format!("{address}/add-entries"), "application/octet-stream", &body).unwrap();
+            assert_eq!(answer.status, status);
+        }
+    }
 }
 
 #[test]
@@ -116,6 +310,31 @@ fn a_city_brings_its_log_to_a_mirror() {
     wait_for(&format!("{address}/{}/checkpoint", origin_hash(key.name())));
     let copy = format!("{address}/{}", origin_hash(key.name()));
     ok(&["verify", &copy, "--vkey", &key.to_string(), "--state", &folder.at("seen.json")]);
+}
+
+/// Signs in to a demo as its first persona and reads something of hers.
+fn as_resident(url: &str, path: &str) -> String {
+    Runtime::new().unwrap().block_on(async {
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let signed_in = client.get(format!("{url}/demo/sign-in/chou-yi-ching")).send().await.unwrap();
+        let cookies = signed_in.headers().get_all("set-cookie").iter();
+        let cookies: Vec<&str> = cookies.filter_map(|cookie| cookie.to_str().unwrap().split(';').next()).collect();
+        for _ in 0..100 {
+            let request = client.get(format!("{url}/me/{path}")).header("cookie", cookies.join("; "));
+            let answer = request.send().await.unwrap();
+            if answer.status() == 200 {
+                return answer.text().await.unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{path} is not there");
+    })
+}
+
+/// The first of four ports in a row that are free now.
+fn free_ports() -> u16 {
+    let is_free = |first: &u16| (*first..first + 4).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
+    (23_000..60_000).step_by(13).map(|first| first + (std::process::id() % 4_000) as u16).find(is_free).unwrap()
 }
 
 fn wait_for(url: &str) {
