@@ -240,3 +240,47 @@ fn cosignatures_never_go_back_in_time() {
     }
     assert_eq!(add_entries(&open(), &body(&large, 0, 256, 9), NOW + 60).unwrap(), 200);
 }
+
+/// Two histories come at once, each from several clients. The mirror follows one of them and cosigns nothing of the other.
+#[test]
+fn of_two_histories_at_once_one_is_kept() {
+    let branches = [log(0, 1_500), log(1, 1_700)];
+    let mut kept = [0, 0];
+    for _ in 0..20 {
+        let memory = Arc::new(Memory::default());
+        let mirror = open(Arc::clone(&memory), MemoryState::default()).unwrap();
+        let signed: Vec<(usize, bool)> = std::thread::scope(|scope| {
+            let (mirror, branches) = (&mirror, &branches);
+            let one = |number: usize| scope.spawn(move || (number % 2, bring(mirror, &branches[number % 2]).is_ok()));
+            let clients: Vec<_> = (0..6).map(one).collect();
+            clients.into_iter().map(|client| client.join().unwrap()).collect()
+        });
+        let winner = usize::from(check_winner(&memory));
+        assert!(signed.iter().any(|(branch, is_signed)| *branch == winner && *is_signed));
+        assert!(!signed.iter().any(|(branch, is_signed)| *branch != winner && *is_signed));
+        kept[winner] += 1;
+    }
+    assert_eq!(kept[0] + kept[1], 20);
+}
+
+/// Which of the two histories the copy has, all of it.
+fn check_winner(memory: &Memory) -> u8 {
+    let (public, _) = checkpoint::fetch(memory, ORIGIN, &[&key().verifier().unwrap()]).unwrap();
+    let winner = u8::from(public.size() == 1_700);
+    assert_eq!(check_copy(memory, winner), if winner == 0 { 1_500 } else { 1_700 });
+    winner
+}
+
+#[test]
+fn partial_tiles_that_are_superseded_are_removed_after_a_day() {
+    let memory = Arc::new(Memory::default());
+    let mirror = open(Arc::clone(&memory), MemoryState::default()).unwrap();
+    for size in [10, 250, 300, 700] {
+        bring(&mirror, &log(0, size)).unwrap();
+    }
+    assert_eq!(mirror.collect(86_000).unwrap(), 0);
+    assert_eq!(mirror.collect(NOW).unwrap(), 6);
+    let partials: Vec<_> = memory.paths().into_iter().filter(|path| path.contains(".p/")).collect();
+    assert!(partials.iter().all(|path| path.ends_with("/188") || path.starts_with("tile/1/")), "{partials:?}");
+    assert_eq!(check_copy(&*memory, 0), 700);
+}
