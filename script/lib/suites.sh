@@ -13,6 +13,8 @@ build_server() {
 
 suite_format() {
   need_build
+  # The fuzz targets are a workspace of their own, whose lock file nothing else looks at.
+  cargo metadata --quiet --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
   if ! cargo fmt --version >/dev/null 2>&1; then
     say "rustfmt is not installed, so the format is not checked. 'rustup component add rustfmt' brings it."
     return 0
