@@ -87,6 +87,9 @@ impl App {
             log_head::take(tx, &holder)
         })?;
         db.set_group(Box::new(Head::new(holder)));
+        if db.read(|conn| log_head::size(conn))? > 0 {
+            house.require_seeds(&["log", "log-ml-dsa", "receipt", &format!("{}.{AUTOMATION}", config.operator)])?;
+        }
         let (recorder, gate) = usufruct_core::logged::pair(rng.as_ref());
         let tree: Box<dyn KeyTree> = Box::new(open_tree(&house, rng.as_ref())?);
         let vault = Vault::new(tree, gate, rng.as_ref())?;

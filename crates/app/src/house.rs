@@ -20,11 +20,16 @@ impl House {
     /// Opens the data directory `dir`, making it and its parts where they are missing. Only the owner may read it.
     pub fn open(dir: &Path) -> Result<Self, Error> {
         for part in ["keys", "log"] {
-            fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(dir.join(part))
-                .map_err(|error| house(&dir.join(part), &error))?;
+            let part = dir.join(part);
+            if !part.exists() {
+                let make = || {
+                    fs::DirBuilder::new().recursive(true).mode(0o700).create(&part)?;
+                    // The names of new folders must be as durable as what is written into them.
+                    fs::File::open(dir)?.sync_all()?;
+                    fs::File::open(dir.join(".."))?.sync_all()
+                };
+                make().map_err(|error| house(&part, &error))?;
+            }
         }
         Ok(Self { dir: dir.to_owned() })
     }
@@ -55,6 +60,17 @@ impl House {
         let seed: [u8; 32] =
             bytes.as_slice().try_into().map_err(|_| Error::House { what: format!("{name}.seed has not 32 bytes") })?;
         Ok(Zeroizing::new(seed))
+    }
+
+    /// Refuses if one of these seeds is not there: whoever is known by a key must not get another one unnoticed.
+    pub fn require_seeds(&self, names: &[&str]) -> Result<(), Error> {
+        let is_missing = |name: &&&str| !self.dir.join("keys").join(format!("{name}.seed")).exists();
+        names.iter().find(is_missing).map_or(Ok(()), |name| {
+            Err(Error::refused(
+                &format!("The signing key keys/{name}.seed is not in {}.", self.dir.display()),
+                "Put the folder `keys` back from a backup; a key made anew would be another key.",
+            ))
+        })
     }
 
     /// The secret file `name` of the folder `keys`, made by `make` on first use.

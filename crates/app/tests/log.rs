@@ -293,6 +293,22 @@ fn yesterdays_disk_does_not_start() {
 }
 
 #[test]
+fn a_city_without_one_of_its_keys_does_not_start_with_another_one() {
+    on_both("keys", |dir, url| {
+        drop(City::found(dir, url));
+        for name in ["log", "log-ml-dsa", "receipt", &format!("{OPERATOR}.automation")] {
+            let (file, aside) = (dir.join(format!("keys/{name}.seed")), dir.join("aside"));
+            std::fs::rename(&file, &aside).unwrap();
+            let error = City::try_open(dir, url, "2026-01-02T00:00:00Z", 2, None).map(drop).unwrap_err();
+            assert!(error.to_string().contains(&format!("keys/{name}.seed")), "{error}");
+            assert!(!file.exists(), "{name}");
+            std::fs::rename(&aside, &file).unwrap();
+        }
+        City::open(dir, url, "2026-01-02T00:00:00Z", 2).app.publish_log().unwrap();
+    });
+}
+
+#[test]
 fn a_second_process_takes_over_and_the_first_one_stops() {
     on_both("second", |dir, url| {
         let city = City::found(dir, url);

@@ -53,6 +53,17 @@ pub enum Error {
         detail: String,
     },
 
+    /// The state of a witness is not what it wrote.
+    #[error(
+        "{path} is damaged: {why}. Put back this very file if it is anywhere; an older one would let this witness sign a second history, so without it its keys have to be retired."
+    )]
+    Damaged {
+        /// The file, or the state of a log.
+        path: String,
+        /// What is wrong.
+        why: String,
+    },
+
     /// Durability is no longer certain: after a failed fsync, what was read back may not be on the disk.
     #[error(
         "The disk did not confirm {path}: {source}. Stop this process, check the disk, and start again so that everything is read anew."

@@ -45,7 +45,7 @@ pub struct Witness<S> {
 
 impl<S: WitnessState> Witness<S> {
     /// A witness for these logs, each an origin with a key; a log may have several keys. It answers with a line by each
-    /// cosigner.
+    /// cosigner. [`Error::Damaged`] if it has not signed what the state says that it signed last.
     pub fn new(
         known: impl IntoIterator<Item = (String, VerifierKey)>,
         cosigners: Vec<Box<dyn Cosigner>>,
@@ -55,6 +55,16 @@ impl<S: WitnessState> Witness<S> {
         for (origin, key) in known {
             key.any_verifier()?;
             logs.entry(origin).or_default().push(key);
+        }
+        for origin in logs.keys() {
+            let Some(last) = state.load(origin)? else { continue };
+            let note = Note::parse(&last.note)?;
+            for cosigner in &cosigners {
+                if !note.verified_by(&[&**cosigner as &dyn Verifier]).is_ok_and(|known| !known.is_empty()) {
+                    let why = format!("it has no good signature by {}", cosigner.name());
+                    return Err(Error::Damaged { path: format!("The last checkpoint of {origin}"), why });
+                }
+            }
         }
         let locks = logs.keys().map(|origin| (origin.clone(), Mutex::default())).collect();
         Ok(Self { logs, cosigners, state, locks })

@@ -8,13 +8,12 @@ use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
+use common::noise::{Http, Noise};
 use common::{Folder, Server, fails, ok, run};
 use tokio::runtime::Runtime;
 use usufruct_app::log::mirror::{Header, upload};
 use usufruct_app::log::witnessing::origin_hash;
-use usufruct_app::log::{
-    self, Ed25519Signer, Memory, MemoryHead, Note, Publisher, Reader, Response, Transport, VerifierKey, checkpoint,
-};
+use usufruct_app::log::{self, Transport, VerifierKey};
 use usufruct_store::db::{Connection, Db, Options, Value};
 
 #[test]
@@ -161,75 +160,6 @@ fn a_footprint_saved_before_holds_after_the_log_came_back() {
         let proof = folder.write("line.tlog-proof", &as_resident(&url, &format!("footprint/{}/proof", line["n"])));
         let said = ok(&["verify", "proof", &proof, "--policy", &policy]);
         assert!(said.starts_with(&format!("leaf {} of ", line["index"])), "{said}");
-    }
-}
-
-/// A log of noise, which grows.
-struct Noise {
-    objects: Memory,
-    head: MemoryHead,
-    key: VerifierKey,
-}
-
-impl Noise {
-    fn new() -> Self {
-        let key = Self::signer().verifier_key().clone();
-        Self { objects: Memory::default(), head: MemoryHead::default(), key }
-    }
-
-    fn signer() -> Ed25519Signer {
-        Ed25519Signer::from_seed("noise.example/log", &[7; 32]).unwrap()
-    }
-
-    fn leaf(index: u64) -> Vec<u8> {
-        (0..9).flat_map(|part| (index * 31 + part).to_be_bytes()).collect()
-    }
-
-    fn grow(&self, size: u64) -> Note {
-        let signers: Vec<Box<dyn log::Signer + Send + Sync>> = vec![Box::new(Self::signer())];
-        let mut publisher = Publisher::open(&self.objects, &self.head, signers, self.key.name(), None).unwrap();
-        let from = publisher.size().unwrap();
-        Note::parse(&publisher.publish((from..size).map(|index| (index, Self::leaf(index))), 1).unwrap().note).unwrap()
-    }
-
-    /// The copy in a folder is complete under the checkpoint there. Answers its size.
-    fn check(&self, folder: &str) -> u64 {
-        let copy = log::Folder::open(folder).unwrap();
-        let Ok((public, _)) = checkpoint::fetch(&copy, self.key.name(), &[&self.key.verifier().unwrap()]) else { return 0 };
-        let (size, mut next) = (public.size(), 0);
-        Reader::new(&copy, public)
-            .entries(0, |index, entry| {
-                assert_eq!((index, entry), (next, Self::leaf(index).as_slice()));
-                next += 1;
-                Ok(())
-            })
-            .unwrap();
-        assert_eq!(next, size);
-        size
-    }
-}
-
-struct Http(Runtime, reqwest::Client);
-
-impl Http {
-    fn new() -> Self {
-        Self(Runtime::new().unwrap(), reqwest::Client::new())
-    }
-}
-
-impl Transport for Http {
-    fn post(&self, url: &str, content_type: &str, body: &[u8]) -> log::Result<Response> {
-        let request = self.1.post(url).header("content-type", content_type).body(body.to_vec());
-        let answer = self.0.block_on(async {
-            let answer = request.send().await?;
-            let status = answer.status().as_u16();
-            Ok::<_, reqwest::Error>(Response { status, content_type: String::new(), body: answer.bytes().await?.to_vec() })
-        });
-        answer.map_err(|error| log::Error::outside("the network", error))
-    }
-
-    fn get(&self, _: &str) -> log::Result<Response> {
-        unreachable!("an upload asks for nothing")
     }
 }
 

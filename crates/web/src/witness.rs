@@ -1,7 +1,7 @@
 //! A witness as a server (C2SP tlog-witness): submission and monitoring under one prefix.
 
 use std::fmt::Write as _;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -16,7 +16,7 @@ use usufruct_core::ports::Clock;
 
 /// What the server needs.
 pub struct WitnessSite<S> {
-    witness: RwLock<Arc<Witness<S>>>,
+    witness: RwLock<Witness<S>>,
     clock: Arc<dyn Clock>,
     /// Told of the first error after which nothing may be signed any more.
     broken: Box<dyn Fn(log::Error) + Send + Sync>,
@@ -24,16 +24,17 @@ pub struct WitnessSite<S> {
 
 impl<S: WitnessState + 'static> WitnessSite<S> {
     pub fn new(witness: Witness<S>, clock: Arc<dyn Clock>, broken: impl Fn(log::Error) + Send + Sync + 'static) -> Self {
-        Self { witness: RwLock::new(Arc::new(witness)), clock, broken: Box::new(broken) }
+        Self { witness: RwLock::new(witness), clock, broken: Box::new(broken) }
     }
 
-    /// Replaces what the witness knows, such as its list of logs. It must keep its keys and its state.
+    /// Replaces what the witness knows, such as its list of logs, when no request is on its way. It must keep its keys and
+    /// its state.
     pub fn reload(&self, witness: Witness<S>) {
-        *self.witness.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(witness);
+        *self.witness.write().unwrap_or_else(PoisonError::into_inner) = witness;
     }
 
-    fn witness(&self) -> Arc<Witness<S>> {
-        Arc::clone(&self.witness.read().unwrap_or_else(PoisonError::into_inner))
+    fn witness(&self) -> RwLockReadGuard<'_, Witness<S>> {
+        self.witness.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs a request where it may block, and tells when nothing can be trusted any more.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::checkpoint::Checkpoint;
+use crate::disk::{io_error, make_durable_folder};
 use crate::error::{Error, Result};
 use crate::head::SignedHead;
 use crate::note::Note;
@@ -46,7 +47,7 @@ impl FolderState {
     /// Opens the folder, made if it is not there, and reads every file in it.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self> {
         let folder = folder.into();
-        fs::create_dir_all(&folder).map_err(|source| io_error(&folder, source))?;
+        make_durable_folder(&folder)?;
         let lock = hold(&folder)?;
         let mut heads = BTreeMap::new();
         for entry in fs::read_dir(&folder).map_err(|source| io_error(&folder, source))? {
@@ -122,21 +123,18 @@ fn hold(folder: &Path) -> Result<File> {
 
 fn read(path: &Path) -> Result<(String, SignedHead)> {
     let bytes = fs::read(path).map_err(|source| io_error(path, source))?;
-    let damaged = |why: &str| Error::malformed("state of the witness", format!("{}: {why}", path.display()));
+    let damaged = |why: &str| Error::Damaged { path: path.display().to_string(), why: why.to_owned() };
     let text = std::str::from_utf8(&bytes).map_err(|_| damaged("it is not UTF-8"))?;
     let (time, note) = text.split_once("\n\n").ok_or_else(|| damaged("it has no time"))?;
     let time = time.parse().map_err(|_| damaged("its time is no number"))?;
-    let checkpoint: Checkpoint = Note::parse(note.as_bytes())?.text().parse()?;
+    let checkpoint = Note::parse(note.as_bytes()).and_then(|note| note.text().parse::<Checkpoint>());
+    let checkpoint = checkpoint.map_err(|_| damaged("its checkpoint cannot be read"))?;
     let is_its_own = path.file_stem().is_some_and(|stem| *stem == *origin_hash(checkpoint.origin()));
     if !is_its_own {
         return Err(damaged("it belongs to another log"));
     }
     let head = SignedHead { size: checkpoint.size(), root: *checkpoint.root(), time, note: note.as_bytes().to_vec() };
     Ok((checkpoint.origin().to_owned(), head))
-}
-
-fn io_error(path: &Path, source: io::Error) -> Error {
-    Error::Io { path: path.display().to_string(), source }
 }
 
 const EXTENSION: &str = "checkpoint";

@@ -17,7 +17,7 @@ use usufruct_app::log::{self, Folder, Note, Source, VerifierKey, checkpoint};
 use usufruct_web::{MirrorSite, mirror_router};
 
 use crate::clock::SystemClock;
-use crate::command::witness::{cosigners, known_logs};
+use crate::command::witness::{SEEDS, cosigners, known_logs};
 use crate::failure::Failure;
 use crate::public_log::PublicLog;
 use crate::server;
@@ -112,6 +112,7 @@ impl Serve {
             )
         })?;
         let house = House::open(&self.data_dir)?;
+        house.require_seeds(&SEEDS)?;
         let state = FolderState::open(self.data_dir.join("state"))?;
         let mut logs: Vec<(String, Vec<VerifierKey>, Folder)> = Vec::new();
         for (origin, key) in known_logs(&self.logs)? {

@@ -105,6 +105,7 @@ impl Serve {
             )
         })?;
         let house = House::open(&self.data_dir)?;
+        house.require_seeds(&SEEDS)?;
         let state = Arc::new(FolderState::open(self.data_dir.join("state"))?);
         let make = || -> Result<Core<Arc<FolderState>>, Failure> {
             Ok(Core::new(known_logs(&self.logs)?, cosigners(&house, name.trim())?, Arc::clone(&state))?)
@@ -152,8 +153,8 @@ impl Serve {
 /// The two keys of a witness, made on first use.
 pub fn cosigners(house: &House, name: &str) -> Result<Vec<Box<dyn Cosigner>>, Failure> {
     Ok(vec![
-        Box::new(Ed25519Cosigner::from_seed(name, &*house.seed("witness", &SystemRng)?)?),
-        Box::new(MlDsaCosigner::from_seed(name, &*house.seed("witness-ml-dsa", &SystemRng)?)?),
+        Box::new(Ed25519Cosigner::from_seed(name, &*house.seed(SEEDS[0], &SystemRng)?)?),
+        Box::new(MlDsaCosigner::from_seed(name, &*house.seed(SEEDS[1], &SystemRng)?)?),
     ])
 }
 
@@ -181,5 +182,7 @@ pub fn known_logs(file: &Path) -> Result<Vec<(String, VerifierKey)>, Failure> {
     Ok(known)
 }
 
+/// The names of the two keys, Ed25519 and ML-DSA.
+pub const SEEDS: [&str; 2] = ["witness", "witness-ml-dsa"];
 /// The file that holds the name, and that makes a directory a witness's.
 const NAME: &str = "name";
