@@ -1,19 +1,20 @@
 // Starts the program on free ports with a data directory of its own.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const BUILT = ["target/release/usufruct", "target/debug/usufruct"].map((path) => join(ROOT, path));
 
-/** The program under test. */
+/** The program under test: the one named by USUFRUCT_BIN, else the one built last. */
 export function program() {
-  const found = [process.env.USUFRUCT_BIN, ...BUILT].find((path) => path && existsSync(path));
-  if (!found) throw new Error("The program is not built. Run `cargo build -p usufruct` first.");
-  return found;
+  const named = process.env.USUFRUCT_BIN;
+  const found = (named ? [resolve(named)] : BUILT).filter((path) => existsSync(path));
+  if (found.length === 0) throw new Error(`${named ?? "The program"} is not there. Run \`cargo build -p usufruct\` first.`);
+  return found.sort((one, other) => statSync(other).mtimeMs - statSync(one).mtimeMs)[0];
 }
 
 /** A port with two free ports after it. */

@@ -34,7 +34,8 @@ pub struct Web {
 }
 
 impl PublicLog {
-    /// Opens `place`: a URL or a folder, of the site (or data directory) or of the log in it.
+    /// Opens `place`: a URL or a folder, of the site (or data directory) or of the log in it. Of a data directory whose log
+    /// is kept in a bucket, the bucket is read.
     pub fn open(place: &str) -> Result<Self, Failure> {
         Self::open_for(place, None)
     }
@@ -42,7 +43,13 @@ impl PublicLog {
     /// As [`PublicLog::open`]; with the name of the log, `place` may also be a mirror that holds many
     /// (tlog-mirror: `<prefix>/<hex SHA-256 of the origin>/`).
     pub fn open_for(place: &str, origin: Option<&str>) -> Result<Self, Failure> {
-        let mut log = if place.contains("://") { Self::Web(Web::open(place)?) } else { Self::Folder(PathBuf::from(place)) };
+        let mut log = match place.contains("://") {
+            true => Self::Web(Web::open(place)?),
+            false => match data_dir::bucket(Path::new(place))? {
+                Some(bucket) => Self::Bucket(bucket),
+                None => Self::Folder(PathBuf::from(place)),
+            },
+        };
         if log.has_checkpoint()? {
             return Ok(log);
         }

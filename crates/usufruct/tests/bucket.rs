@@ -124,7 +124,7 @@ fn leaves(url: &str, seen: &str) -> u64 {
 
 #[test]
 fn a_city_lives_in_a_bucket() {
-    let Some((_moto, port)) = moto() else { return };
+    let Some((moto, port)) = moto() else { return };
     let folder = Folder::new("bucket");
     let (dir, seen) = (folder.at("pass"), folder.at("seen.json"));
     init(&dir, port, 0);
@@ -149,6 +149,15 @@ fn a_city_lives_in_a_bucket() {
     let local = Path::new(&dir).join("log");
     assert!(fs::read_dir(local).is_ok_and(|mut files| files.next().is_none()), "files of the log lie in the data directory");
     assert!(text_of(port, "checkpoint").starts_with("pass.example.org/log\n"));
+    assert!(leaves(&dir, &seen) > before, "the data directory leads to the bucket");
+
+    // While the bucket cannot be reached, whoever asks for the log is told to come again.
+    let (_server, url) = Running::serve(&dir);
+    let own: u16 = url.rsplit(':').next().unwrap().parse().unwrap();
+    assert!(ask(own, "GET", "/log/checkpoint").unwrap().starts_with("HTTP/1.1 200"));
+    drop(moto);
+    let answer = ask(own, "GET", "/log/checkpoint").unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("Try again"), "{answer}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use i18n_embed_fl::fl;
 use serde_json::json;
 use usufruct_app::Error;
+use usufruct_app::log::Error as LogError;
 use usufruct_app::store::db;
 use usufruct_core::decide::Clause;
 
@@ -178,6 +179,11 @@ impl From<Error> for Fault {
             Error::Stale | Error::Unpublished => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", &error.to_string()),
             Error::Store(db::Error::Busy {} | db::Error::Contended { .. }) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", &error.to_string())
+            }
+            Error::Log(LogError::Outside { .. }) => {
+                tracing::error!(%error, "the store of the log cannot be reached");
+                let message = "The store of the public log cannot be reached. Try again in a moment.";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message)
             }
             Error::Store(_) | Error::Vault(_) | Error::Log(_) | Error::Corrupt { .. } | Error::House { .. } => {
                 tracing::error!(%error, "request failed");
