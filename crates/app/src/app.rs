@@ -14,12 +14,12 @@ use usufruct_log::{
 };
 use usufruct_store::db::{Db, Options};
 use usufruct_store::{MIGRATIONS, keyrings, leaves, log_head};
-use usufruct_vault::{KeyFile, KeyTree, Keyring, Vault};
+use usufruct_vault::{Keyring, Vault};
 
 use crate::ledger::Head;
 use crate::log_publisher::{Announced, LogPublisher};
 use crate::tag_index::Segments;
-use crate::{Error, House};
+use crate::{Error, House, VaultSetup, key_tree};
 
 /// How a pass is set up.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct Config {
     pub database: Option<String>,
     /// The agency that runs the pass.
     pub operator: AgencyId,
+    /// Where the keys of the data are kept.
+    pub vault: VaultSetup,
 }
 
 /// What [`App::open`] needs.
@@ -87,11 +89,12 @@ impl App {
             log_head::take(tx, &holder)
         })?;
         db.set_group(Box::new(Head::new(holder)));
-        if db.read(|conn| log_head::size(conn))? > 0 {
+        let is_new = db.read(|conn| log_head::size(conn))? == 0;
+        if !is_new {
             house.require_seeds(&["log", "log-ml-dsa", "receipt", &format!("{}.{AUTOMATION}", config.operator)])?;
         }
         let (recorder, gate) = usufruct_core::logged::pair(rng.as_ref());
-        let tree: Box<dyn KeyTree> = Box::new(open_tree(&house, rng.as_ref())?);
+        let tree = key_tree::open(&config.vault, &house, &db, is_new, rng.as_ref())?;
         let vault = Vault::new(tree, gate, rng.as_ref())?;
         let log_signer = Ed25519Signer::from_seed(&config.origin, &*house.seed("log", rng.as_ref())?)?;
         let post_quantum = MlDsaCosigner::from_seed(&config.origin, &*house.seed("log-ml-dsa", rng.as_ref())?)?;
@@ -131,6 +134,15 @@ impl App {
         };
         let register = app.replay()?;
         app.make_keys(&register)?;
+        // A root that was set back would open what a certificate says is destroyed.
+        let certified = register.certificates.values().map(|entry| entry.body.epoch_after).max().unwrap_or(0);
+        let epoch = app.vault.state().epoch;
+        if epoch.0.cast_signed() < certified {
+            return Err(Error::refused(
+                &format!("The key tree is at epoch {}, but a certificate says that epoch {certified} was reached.", epoch.0),
+                "Its root was set back to an old copy; start from a live replica, or let the keepers bring the newest root back.",
+            ));
+        }
         app.set_register(register);
         app.ask_witnesses_at_start()?;
         Ok(app)
@@ -237,9 +249,4 @@ impl App {
             }
         }
     }
-}
-
-fn open_tree(house: &House, rng: &dyn Rng) -> Result<KeyFile, Error> {
-    let dir = house.vault_dir();
-    if dir.join("root").exists() { Ok(KeyFile::open(&dir)?) } else { Ok(KeyFile::create(&dir, rng)?) }
 }

@@ -2,19 +2,16 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use usufruct_core::Time;
 use usufruct_core::certificate::Cause;
 use usufruct_core::event::{Event, Kind};
 use usufruct_core::id::CertificateId;
-use usufruct_core::statement::StatementKind;
-use usufruct_core::{Text, Time};
 use usufruct_store::erasures::{self, Erasure};
 use usufruct_store::residents::{self, ResidentState};
 use usufruct_store::{blocks, codes, grants, keyrings, lines, passkeys, sessions, tokens};
-use usufruct_vault::Erased;
 
 use crate::ledger::{forget_chain, place};
-use crate::{App, Error, Publication};
+use crate::{App, Error};
 
 /// Unfinished erasures handled in one run.
 const BATCH: usize = 100;
@@ -32,8 +29,10 @@ impl App {
             resident: Some(resident),
             mandate: None,
             commitments: self.vault.resident_commitment(resident)?.into_iter().collect(),
+            evidence: String::new(),
             requested_at: now,
         };
+        let erasure = self.with_evidence(erasure);
         let noted = erasure.clone();
         let event = plain_event(Kind::Erasure, "request", Some(certificate.to_string()), now);
         let rng = Arc::clone(&self.rng);
@@ -94,64 +93,27 @@ impl App {
         let (sealed, kept) = (staged.sealed().to_vec(), newest + 1);
         self.db.transaction("stage keyring", move |tx| Ok::<_, Error>(keyrings::put(tx, resident, kept, &sealed)?))?;
         let erased = self.vault.commit(staged, self.rng())?;
-        self.certify(erasure, Cause::Withdrawal, None, &erased)?;
+        let until = self.certify(erasure, Cause::Withdrawal, None, &erased)?;
         let (certificate, now) = (erasure.certificate.clone(), self.now());
         self.db.transaction("finish withdrawal", move |tx| {
             keyrings::delete_others(tx, resident, Some(kept))?;
             blocks::delete_lent(tx, resident, mandate)?;
-            Ok::<_, Error>(erasures::done(tx, &certificate, now)?)
+            Ok::<_, Error>(erasures::done(tx, &certificate, now, until)?)
         })
     }
 
     fn finish_deletion(&self, resident: u64, erasure: &Erasure) -> Result<(), Error> {
         let erased = self.vault.erase_resident(resident, self.rng())?;
-        self.certify(erasure, Cause::Request, None, &erased)?;
+        let until = self.certify(erasure, Cause::Request, None, &erased)?;
         let (certificate, now) = (erasure.certificate.clone(), self.now());
         self.db.transaction("finish deletion", move |tx| {
             keyrings::delete_others(tx, resident, None)?;
             blocks::purge_resident(tx, resident)?;
             lines::purge_resident(tx, resident)?;
             forget_chain(tx, resident)?;
-            Ok::<_, Error>(erasures::done(tx, &certificate, now)?)
+            Ok::<_, Error>(erasures::done(tx, &certificate, now, until)?)
         })
     }
-
-    /// Publishes the certificate of an erasure, once.
-    pub(crate) fn certify(&self, erasure: &Erasure, cause: Cause, mandate: Option<&str>, erased: &Erased) -> Result<(), Error> {
-        if self.register().certificates.contains_key(&erasure.certificate) {
-            return Ok(());
-        }
-        let now = self.now();
-        let body = json!({
-            "cause": cause,
-            "mandate": mandate,
-            "key_commitments": erasure.commitments,
-            "epoch_before": erased.before.0,
-            "epoch_after": erased.after.0,
-            "root_before": erased.root_before,
-            "root_after": erased.root_after,
-            "slot_class": self.vault.class().to_string(),
-            "erased_live_at": now,
-            "erased_root_at": now,
-            "method": "cryptographic erase, AES-256-GCM, SHA-256",
-            "limits": limits(),
-        });
-        let id = erasure.certificate.as_str();
-        let mut statement = self.statement(StatementKind::Certificate, id, self.automation.agency(), body, now);
-        statement.approve(&self.automation)?;
-        self.publish(&Publication { statements: vec![statement] }).map(drop)
-    }
-}
-
-/// What no certificate of class E0 claims (erasure.md 1.5).
-fn limits() -> Text {
-    Text::new(
-        "After this moment no copy of our storage, of any age, opens what was erased for anyone who did not already hold the key or \
-         the data. This does not claim that the ciphertext is physically gone, that a recipient who saw the data forgot it, that \
-         nobody copied the key while it lived, or anything about the physical disk: the root was overwritten at file level (class E0).",
-        "自此刻起，任何時期的儲存副本都無法再開啟已抹除的內容，除非有人事先已持有金鑰或資料。本證明不主張密文已自實體媒體消失、\
-         看過資料的接收者已忘記、金鑰存續期間未曾遭複製，也不主張任何關於實體磁碟的事項：根金鑰是在檔案層級覆寫（E0 級）。",
-    )
 }
 
 /// An event that rests on no mandate.

@@ -75,11 +75,11 @@ impl App {
             Ok::<_, Error>(())
         })?;
         let erased = self.vault.sunset(number, self.rng())?;
-        self.certify(&erasure, cause, Some(id.as_str()), &erased)?;
+        let until = self.certify(&erasure, cause, Some(id.as_str()), &erased)?;
         let (certificate, now) = (erasure.certificate.clone(), self.now());
         self.db.transaction("purge lent blocks", move |tx| {
             blocks::purge_mandate(tx, number)?;
-            Ok::<_, Error>(erasures::done(tx, &certificate, now)?)
+            Ok::<_, Error>(erasures::done(tx, &certificate, now, until)?)
         })?;
         self.move_mandate(
             id,
@@ -103,8 +103,10 @@ impl App {
             resident: None,
             mandate: Some(number),
             commitments: vec![commitment],
+            evidence: String::new(),
             requested_at: now,
         };
+        let erasure = self.with_evidence(erasure);
         let noted = erasure.clone();
         self.db.transaction("note mandate erasure", move |tx| Ok::<_, Error>(erasures::insert(tx, &noted)?))?;
         Ok(Some(erasure))

@@ -55,8 +55,10 @@ impl App {
             resident: Some(resident),
             mandate: Some(entry.number),
             commitments: self.vault.resident_commitment(resident)?.into_iter().collect(),
+            evidence: String::new(),
             requested_at: now,
         };
+        let erasure = self.with_evidence(erasure);
         let event = event(entry.hash, services.first(), &certificate, now);
         let (vault, rng, number) = (Arc::clone(&self.vault), Arc::clone(&self.rng), entry.number);
         let sectors: BTreeSet<u64> =

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use common::{City, LIBRARY, OPERATOR, SeededRng, SetClock, library_card, mandate, service};
 use serde_json::json;
-use usufruct_app::{App, Config, Error, House, Open};
+use usufruct_app::{App, Config, Error, House, Open, VaultSetup};
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::{Clock, Rng};
 use usufruct_core::time::DAY;
@@ -38,7 +38,12 @@ fn sweep(template: &Path, at: &str, step: impl Fn(&App) -> Result<(), Error>, ch
             let clock = SetClock::new(at);
             let rng = Arc::new(Exhausted(SeededRng::new(1_000 + draws), AtomicI64::new(i64::MAX)));
             let house = House::open(dir.path()).unwrap();
-            let config = Config { origin: "city.test/log".into(), database: None, operator: OPERATOR.parse().unwrap() };
+            let config = Config {
+                origin: "city.test/log".into(),
+                database: None,
+                operator: OPERATOR.parse().unwrap(),
+                vault: VaultSetup { any_disk: true, ..VaultSetup::default() },
+            };
             let open = Open {
                 config,
                 house,

@@ -1,30 +1,79 @@
 //! Certificate: the public proof that keys were destroyed, and what that does not prove.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::draft::{Draft, Problem};
+use crate::handles::HandleProof;
+use crate::id::{BlockId, ServiceId};
+use crate::keeper::Destroyed;
 use crate::{Digest, Text, Time};
 
 /// What was destroyed when, and how far the claim goes (reference: NIST SP 800-88r2, cryptographic erase).
+///
+/// A certificate checks itself: it cannot be read unless its proofs hold. Later revisions may add what recipients answered
+/// and when the ciphertext was purged, and change nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Certificate {
     pub cause: Cause,
     /// The mandate whose key was destroyed; `None` when the certificate is about residents' keys.
     pub mandate: Option<String>,
+    /// What the keys opened; empty when that would tell something about one resident.
+    pub blocks: Vec<BlockId>,
+    /// Why the law asks for it or allows it.
+    pub ground: Text,
     /// Commitments of the destroyed keys: SHA-256 over label, handle and key. One found later proves a breach.
     pub key_commitments: Vec<Digest>,
     pub epoch_before: i64,
     pub epoch_after: i64,
-    pub root_before: Digest,
-    pub root_after: Digest,
+    /// Root of the set of live keys at the epoch before ([`crate::handles`]).
+    pub tree_root_before: Digest,
+    pub tree_root_after: Digest,
+    /// For each commitment, that it was in the set.
+    pub inclusion: Vec<HandleProof>,
+    /// For each commitment, that it is in the set no more.
+    pub absence: Vec<HandleProof>,
     /// Class of the root's slot, as `E0`.
     pub slot_class: String,
+    /// What the keepers of the root have signed; needed for class E3.
+    pub keepers: Vec<Destroyed>,
+    /// When nothing could be opened any more by the running system.
     pub erased_live_at: Time,
+    /// When the old root was destroyed, after which no copy opens.
     pub erased_root_at: Time,
+    /// When the last escrow that could bring the old root back is destroyed, if there is an escrow. May lie ahead.
+    pub erased_escrow_at: Option<Time>,
+    /// How long copies of the ciphertext may still exist, which nothing opens.
+    pub ciphertext_remains_until: Time,
+    /// When the ciphertext was purged.
+    pub ciphertext_purged_at: Option<Time>,
+    /// How many services were told to delete what they had received.
+    pub recipients_told: i64,
+    /// Those services and their own answers; of one resident's data only the number is public.
+    pub recipients: Vec<Recipient>,
     pub method: String,
     /// What the certificate does not claim.
     pub limits: Text,
+}
+
+/// A service that was told to delete, and what it said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipient {
+    pub service: ServiceId,
+    pub told_at: Time,
+    pub answer: Option<Answer>,
+    pub answered_at: Option<Time>,
+}
+
+/// A service's own word, which nobody but it vouches for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    Deleted,
+    /// It keeps the data because a law says so.
+    Kept,
+    /// It had received nothing.
+    Nothing,
 }
 
 /// Why keys were destroyed.
@@ -32,24 +81,29 @@ pub struct Certificate {
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     Request,
+    /// What was kept for its months is over.
+    Retention,
     Revocation,
     Sunset,
     Withdrawal,
 }
 
 impl Certificate {
-    /// Reads a certificate, or lists everything that is missing or unlawful.
+    /// Reads a certificate, or lists everything that is missing, unlawful or false.
     pub fn read(value: &Value) -> Result<Self, Vec<Problem>> {
         let mut draft = Draft::new(value);
         let words = [
             ("request", Cause::Request),
+            ("retention", Cause::Retention),
             ("revocation", Cause::Revocation),
             ("sunset", Cause::Sunset),
             ("withdrawal", Cause::Withdrawal),
         ];
         let cause = draft.word("cause", &words, "Say why the keys were destroyed.");
         let mandate = draft.optional_string("mandate", 80);
-        let key_commitments = draft.parses("key_commitments", "List the commitments of the destroyed keys.");
+        let blocks = draft.optional_parses("blocks", "Name the data blocks.");
+        let ground = draft.text("ground", 500, "Say on which ground the keys were destroyed.");
+        let key_commitments: Vec<Digest> = draft.parses("key_commitments", "List the commitments of the destroyed keys.");
         let epoch_before = draft.integer("epoch_before", 0, i64::MAX >> 11, "Give the epoch before.");
         let epoch_after = draft.integer("epoch_after", 0, i64::MAX >> 11, "Give the epoch after.");
         if epoch_before.zip(epoch_after).is_some_and(|(before, after)| before >= after) {
@@ -59,29 +113,58 @@ impl Certificate {
                 "The epoch did not advance, so no root was replaced. Destroy the keys first.".into(),
             );
         }
-        let root_before = draft.parse("root_before", "Give the commitment of the old root.");
-        let root_after = draft.parse("root_after", "Give the commitment of the new root.");
+        let tree_root_before = draft.parse("tree_root_before", "Give the root of the set of live keys before.");
+        let tree_root_after = draft.parse("tree_root_after", "Give the root of the set of live keys after.");
+        let inclusion = proofs(&mut draft, "inclusion", &key_commitments, tree_root_before.as_ref(), true);
+        let absence = proofs(&mut draft, "absence", &key_commitments, tree_root_after.as_ref(), false);
         let slot_class = draft.word(
             "slot_class",
             &[("E0", "E0"), ("E1", "E1"), ("E2", "E2"), ("E3", "E3")],
             "Give the class of the root slot.",
         );
+        let keepers = draft.optional_objects("keepers", destroyed);
         let erased_live_at = draft.time("erased_live_at", "Give the moment the keys left the live system.");
         let erased_root_at = draft.time("erased_root_at", "Give the moment the old root was destroyed.");
+        let erased_escrow_at = draft.optional_parse("erased_escrow_at", "Give the moment the last escrow is destroyed.");
+        let ciphertext_remains_until = draft.time("ciphertext_remains_until", "Say how long ciphertext may remain.");
+        let ciphertext_purged_at = draft.optional_parse("ciphertext_purged_at", "Give the moment of the purge.");
+        let dates = [erased_live_at, erased_root_at, erased_escrow_at.or(erased_root_at)];
+        if !dates.is_sorted() || ciphertext_remains_until < erased_live_at {
+            draft.note(
+                "erased_root_at",
+                "order",
+                "The dates are not in their order. Live comes first, then root, then escrow.".into(),
+            );
+        }
+        let recipients_told = draft.integer("recipients_told", 0, 1_000_000, "Say how many services were told.");
+        let recipients = draft.optional_objects("recipients", recipient);
+        if recipients_told.is_some_and(|told| told < recipients.len() as i64) {
+            draft.note("recipients_told", "too-few", "More services are listed than were told. Count them again.".into());
+        }
         let method = draft.string("method", 200, "Name the method.");
-        let limits = draft.text("limits", 1_000, "Say what the certificate does not claim.");
+        let limits = draft.text("limits", 1_500, "Say what the certificate does not claim.");
         let certificate = (|| {
             Some(Self {
                 cause: cause?,
                 mandate,
+                blocks,
+                ground: ground?,
                 key_commitments,
                 epoch_before: epoch_before?,
                 epoch_after: epoch_after?,
-                root_before: root_before?,
-                root_after: root_after?,
+                tree_root_before: tree_root_before?,
+                tree_root_after: tree_root_after?,
+                inclusion,
+                absence,
                 slot_class: slot_class?.to_owned(),
+                keepers,
                 erased_live_at: erased_live_at?,
                 erased_root_at: erased_root_at?,
+                erased_escrow_at,
+                ciphertext_remains_until: ciphertext_remains_until?,
+                ciphertext_purged_at,
+                recipients_told: recipients_told?,
+                recipients,
                 method: method?,
                 limits: limits?,
             })
@@ -92,4 +175,69 @@ impl Certificate {
             _ => Err(problems),
         }
     }
+
+    /// Whether `later` is this certificate with more answers, or with its purge.
+    pub fn may_become(&self, later: &Self) -> bool {
+        let core = |certificate: &Self| Self {
+            recipients_told: 0,
+            recipients: Vec::new(),
+            ciphertext_purged_at: None,
+            ..certificate.clone()
+        };
+        let keeps = |old: &Recipient| {
+            let new = later.recipients.iter().find(|new| new.service == old.service);
+            new.is_some_and(|new| new.told_at == old.told_at && (old.answer.is_none() || new == old))
+        };
+        core(self) == core(later)
+            && self.recipients_told <= later.recipients_told
+            && self.recipients.iter().all(keeps)
+            && (self.ciphertext_purged_at.is_none() || self.ciphertext_purged_at == later.ciphertext_purged_at)
+    }
+}
+
+/// The proofs of a field, one for each commitment, all of which must hold.
+fn proofs(draft: &mut Draft<'_>, field: &'static str, handles: &[Digest], root: Option<&Digest>, live: bool) -> Vec<HandleProof> {
+    let proofs: Vec<HandleProof> = draft.optional_objects(field, proof);
+    if proofs.len() != handles.len() {
+        let message = "There is not one proof for each commitment. Give them in the same order.";
+        draft.note(field, "count", message.into());
+    } else if let Some(root) = root
+        && !proofs.iter().zip(handles).all(|(proof, handle)| proof.check(handle, root) == Some(live))
+    {
+        let message = match live {
+            true => "A proof does not show the key in the tree before. Prove it under `tree_root_before`.",
+            false => "A proof does not show that the key is gone. Prove it under `tree_root_after`.",
+        };
+        draft.note(field, "false-proof", message.into());
+    }
+    proofs
+}
+
+fn proof(draft: &mut Draft<'_>) -> Option<HandleProof> {
+    let count = draft.integer("count", 0, i64::MAX >> 11, "Say how many keys there are.");
+    let bucket = draft.optional_parses("bucket", "List the commitments of the bucket in hex.");
+    let path = draft.optional_parses("path", "List the hashes of the path in hex.");
+    Some(HandleProof { count: count?.cast_unsigned(), bucket, path })
+}
+
+fn destroyed(draft: &mut Draft<'_>) -> Option<Destroyed> {
+    let vault = draft.string("vault", 255, "Give the name of the key tree.");
+    let keeper = draft.string("keeper", 255, "Give the name of the keeper.");
+    let epoch = draft.integer("epoch", 0, i64::MAX >> 11, "Give the counter of the keeper.");
+    let at = draft.integer("at", 0, i64::MAX >> 11, "Give the time of the signature in seconds.");
+    let signature = draft.string("signature", 100, "Give the signature in base64url.");
+    let (epoch, at) = (epoch?.cast_unsigned(), at?.cast_unsigned());
+    Some(Destroyed { vault: vault?, keeper: keeper?, epoch, at, signature: signature? })
+}
+
+fn recipient(draft: &mut Draft<'_>) -> Option<Recipient> {
+    let service = draft.parse("service", "Name the service.");
+    let told_at = draft.time("told_at", "Say when it was told.");
+    let answers = [("deleted", Answer::Deleted), ("kept", Answer::Kept), ("nothing", Answer::Nothing)];
+    let answer = draft.optional("answer").is_some().then(|| draft.word("answer", &answers, "Give its answer.")).flatten();
+    let answered_at = draft.optional_parse("answered_at", "Say when it answered.");
+    if answer.is_some() != answered_at.is_some() {
+        draft.note("answered_at", "incomplete", "An answer and its date belong together. Give both, or none.".into());
+    }
+    Some(Recipient { service: service?, told_at: told_at?, answer, answered_at })
 }

@@ -20,6 +20,7 @@ use crate::service::Service;
 use crate::statement::{Statement, StatementKind};
 use crate::status::StatusChange;
 use crate::validate;
+use crate::vault_terms::VaultTerms;
 use crate::verifier::VerifierRelease;
 use crate::{Digest, Text, Time};
 
@@ -37,6 +38,7 @@ pub struct Register {
     /// The terms of the log, once they are published.
     pub log: Option<Entry<LogTerms>>,
     /// The verifier that is served, once its hashes are published.
+    pub vault: Option<Entry<VaultTerms>>,
     pub verifier: Option<Entry<VerifierRelease>>,
     /// Which mandate a revision hash belongs to, for every revision ever.
     revisions: BTreeMap<Digest, (MandateId, u64)>,
@@ -82,6 +84,7 @@ pub(crate) enum Content {
     Notice(Notice),
     Service(ServiceId, Service),
     Status(StatusChange),
+    Vault(VaultTerms),
     Verifier(VerifierRelease),
 }
 
@@ -117,6 +120,7 @@ impl Register {
                 put(&mut self.services, id, body, &make, state);
             }
             Content::Status(change) => self.step(&change, statement.at, index),
+            Content::Vault(body) => put_sole(&mut self.vault, body, &make),
             Content::Verifier(body) => put_sole(&mut self.verifier, body, &make),
         }
         self.last_at = statement.at;
@@ -196,6 +200,7 @@ impl Register {
             StatementKind::Log => sole(self.log.as_ref(), id),
             StatementKind::Mandate => of(&self.mandates, id),
             StatementKind::Service => of(&self.services, id),
+            StatementKind::Vault => sole(self.vault.as_ref(), id),
             StatementKind::Verifier => sole(self.verifier.as_ref(), id),
             StatementKind::Notice | StatementKind::StatusChange => None,
         };

@@ -49,6 +49,7 @@ pub enum StatementKind {
     Notice,
     Service,
     StatusChange,
+    Vault,
     Verifier,
 }
 

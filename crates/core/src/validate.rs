@@ -8,7 +8,9 @@ use crate::block::DataBlock;
 use crate::certificate::Certificate;
 use crate::contract::Contract;
 use crate::draft::Problem;
-use crate::id::{AgencyId, BlockId, ContractId, LogId, MandateId, NoticeId, ServiceId, StatusChangeId, VerifierId};
+use crate::id::{
+    AgencyId, BlockId, CertificateId, ContractId, LogId, MandateId, NoticeId, ServiceId, StatusChangeId, VaultId, VerifierId,
+};
 use crate::lifecycle::{Guard, Lifecycle, State, guard};
 use crate::log_terms::LogTerms;
 use crate::mandate::{Mandate, MandateKind};
@@ -17,6 +19,7 @@ use crate::register::{Content, Entry, Register};
 use crate::service::Service;
 use crate::statement::{Approval, Statement, StatementKind};
 use crate::status::StatusChange;
+use crate::vault_terms::VaultTerms;
 use crate::verifier::VerifierRelease;
 use crate::{Digest, Time};
 
@@ -41,6 +44,7 @@ pub(crate) fn statement(register: &Register, statement: &Statement) -> Result<(C
         StatementKind::Notice => notice(register, statement, &hash, &mut problems),
         StatementKind::Service => service(register, statement, &hash, &mut problems),
         StatementKind::StatusChange => status(register, statement, &hash, &mut problems),
+        StatementKind::Vault => vault(register, statement, &hash, &mut problems),
         StatementKind::Verifier => verifier(register, statement, &hash, &mut problems),
     };
     match content {
@@ -132,6 +136,7 @@ fn envelope(register: &Register, statement: &Statement, problems: &mut Vec<Probl
         StatementKind::Notice => NoticeId::from_str(&statement.id).is_ok(),
         StatementKind::Service => ServiceId::from_str(&statement.id).is_ok(),
         StatementKind::StatusChange => StatusChangeId::from_str(&statement.id).is_ok(),
+        StatementKind::Vault => VaultId::from_str(&statement.id).is_ok(),
         StatementKind::Verifier => VerifierId::from_str(&statement.id).is_ok(),
     };
     if !well_formed {
@@ -210,17 +215,45 @@ fn block(register: &Register, statement: &Statement, hash: &Digest, problems: &m
 
 fn certificate(register: &Register, statement: &Statement, hash: &Digest, problems: &mut Vec<Problem>) -> Option<Content> {
     speaks_for_operator(register, statement, hash, 1, problems);
-    if statement.rev != 1 {
-        problems.push(problem("rev", "final", "A certificate cannot be revised. Publish another one.".into()));
-    }
     let body = keep(Certificate::read(&statement.body), problems)?;
+    let id: CertificateId = statement.id.parse().ok()?;
+    if let Some(old) = register.certificates.get(&id) {
+        if !old.body.may_become(&body) {
+            let message = "A certificate gains the answers of recipients and the date of its purge, and nothing else changes. Publish another one.";
+            problems.push(problem("rev", "final", message.into()));
+        }
+        return Some(Content::Certificate(id, body));
+    }
+    if let Some(terms) = register.vault.as_ref().map(|entry| &entry.body) {
+        if body.slot_class != terms.slot_class {
+            problems.push(problem(
+                "slot_class",
+                "other-class",
+                "The root is kept in another class. Give that of the vault's terms.".into(),
+            ));
+        }
+        if terms.slot_class == "E3" && !terms.is_destroyed(body.epoch_after, &body.keepers) {
+            problems.push(problem(
+                "keepers",
+                "not-destroyed",
+                "Too few keepers have signed that they destroyed the old root. Ask them again before you certify it.".into(),
+            ));
+        }
+        if terms.escrow.is_some() != body.erased_escrow_at.is_some() {
+            problems.push(problem(
+                "erased_escrow_at",
+                "escrow",
+                "The vault's terms and this date do not agree on an escrow. Give it if there is one.".into(),
+            ));
+        }
+    }
     if let Some(mandate) = &body.mandate {
         let erasing = mandate.parse().ok().and_then(|id: MandateId| register.mandates.get(&id)).map(|entry| entry.state);
         if erasing != Some(State::Erasing) {
             problems.push(problem("mandate", "not-erasing", "The mandate is not being erased. End it first.".into()));
         }
     }
-    Some(Content::Certificate(statement.id.parse().ok()?, body))
+    Some(Content::Certificate(id, body))
 }
 
 fn contract(register: &Register, statement: &Statement, hash: &Digest, problems: &mut Vec<Problem>) -> Option<Content> {
@@ -266,6 +299,18 @@ fn log(register: &Register, statement: &Statement, hash: &Digest, problems: &mut
         }
     }
     Some(Content::Log(body))
+}
+
+fn vault(register: &Register, statement: &Statement, hash: &Digest, problems: &mut Vec<Problem>) -> Option<Content> {
+    speaks_for_operator(register, statement, hash, 2, problems);
+    let body = keep(VaultTerms::read(&statement.body), problems)?;
+    if let Some(present) = &register.vault {
+        one_only(&present.id, statement, problems);
+        if present.body.vault != body.vault {
+            problems.push(problem("vault", "changed", "A key tree keeps its name for ever. Give the same one.".into()));
+        }
+    }
+    Some(Content::Vault(body))
 }
 
 fn verifier(register: &Register, statement: &Statement, hash: &Digest, problems: &mut Vec<Problem>) -> Option<Content> {

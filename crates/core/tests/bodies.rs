@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::walk::spoil_everything;
+use common::walk::{spoil_everything, spoil_everything_but};
 use common::{agency_body, block_body, certificate_body, contract_body, day, names, notice_body, service_body, text};
 use serde_json::json;
 use usufruct_core::agency::Agency;
@@ -34,7 +34,29 @@ fn block() {
 #[test]
 fn certificate() {
     let body = certificate_body("mdt_library-card", day(0));
-    spoil_everything(&body, &["mandate"], &|body| Certificate::read(body).map(drop));
+    spoil_everything_but(&body, &["absence", "inclusion"], &["mandate"], &|body| Certificate::read(body).map(drop));
+    let other = sha256(b"other");
+    for (field, place, value) in [
+        ("inclusion", "bucket", json!([])),
+        ("inclusion", "bucket", json!([other])),
+        ("inclusion", "count", json!(2)),
+        ("inclusion", "path", json!([other])),
+        ("absence", "bucket", body["inclusion"][0]["bucket"].clone()),
+        ("absence", "bucket", json!([other])),
+    ] {
+        let mut body = body.clone();
+        body[field][0][place] = value;
+        assert!(names(&Certificate::read(&body).unwrap_err(), field, "false-proof"), "{field}.{place}");
+    }
+    let mut swapped = body.clone();
+    swapped["tree_root_after"] = body["tree_root_before"].clone();
+    swapped["absence"] = body["inclusion"].clone();
+    assert!(names(&Certificate::read(&swapped).unwrap_err(), "absence", "false-proof"), "it lives still");
+    for field in ["inclusion", "absence"] {
+        let mut body = body.clone();
+        body[field] = json!([body[field][0], body[field][0]]);
+        assert!(names(&Certificate::read(&body).unwrap_err(), field, "count"));
+    }
     for after in [0, 1] {
         let mut body = body.clone();
         body["epoch_after"] = json!(after);

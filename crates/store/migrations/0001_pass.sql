@@ -22,9 +22,9 @@ CREATE TABLE leaves (
 
 -- Residents of the pass. No name, no number from outside: those are sealed blocks.
 CREATE TABLE residents (
-    -- First 12 bits of the resident number; leads every large table so that it can be spread over nodes.
+    -- Twelve bits of a hash of the resident number; leads every large table so that it can be spread over nodes.
     shard BIGINT NOT NULL,
-    -- Random number of the resident, below 2^53. Never leaves the house.
+    -- Number of the resident, her place in the key tree. Never leaves the house.
     resident BIGINT NOT NULL,
     -- active, deactivated or erased.
     state TEXT NOT NULL,
@@ -43,7 +43,7 @@ CREATE TABLE seeds (
 
 -- Each resident's keyring, sealed under her key in the vault's tree. Two versions exist only while an erasure is under way.
 CREATE TABLE keyrings (
-    -- First 12 bits of the resident number.
+    -- Twelve bits of a hash of the resident number.
     shard BIGINT NOT NULL,
     -- The resident.
     resident BIGINT NOT NULL,
@@ -56,7 +56,7 @@ CREATE TABLE keyrings (
 
 -- The resident's own copy of her data, sealed under a key in her keyring.
 CREATE TABLE own_blocks (
-    -- First 12 bits of the resident number.
+    -- Twelve bits of a hash of the resident number.
     shard BIGINT NOT NULL,
     -- The resident.
     resident BIGINT NOT NULL,
@@ -71,7 +71,7 @@ CREATE TABLE own_blocks (
 
 -- The current grant of a resident under a mandate.
 CREATE TABLE grants (
-    -- First 12 bits of the resident number.
+    -- Twelve bits of a hash of the resident number.
     shard BIGINT NOT NULL,
     -- The resident.
     resident BIGINT NOT NULL,
@@ -108,7 +108,7 @@ CREATE INDEX grants_by_mandate ON grants (mandate, state);
 
 -- Copies of blocks on loan under a grant, sealed under a key that needs both the grant's and the mandate's secret.
 CREATE TABLE lent_blocks (
-    -- First 12 bits of the resident number.
+    -- Twelve bits of a hash of the resident number.
     shard BIGINT NOT NULL,
     -- The resident.
     resident BIGINT NOT NULL,
@@ -123,7 +123,7 @@ CREATE TABLE lent_blocks (
 
 -- The resident's own record of each event about her, sealed for her footprint.
 CREATE TABLE lines (
-    -- First 12 bits of the resident number.
+    -- Twelve bits of a hash of the resident number.
     shard BIGINT NOT NULL,
     -- The resident.
     resident BIGINT NOT NULL,
@@ -241,7 +241,7 @@ CREATE TABLE assertions (
 
 -- What residents object to.
 CREATE TABLE cases (
-    -- First 12 bits of the resident number.
+    -- Twelve bits of a hash of the resident number.
     shard BIGINT NOT NULL,
     -- The resident.
     resident BIGINT NOT NULL,

@@ -18,15 +18,24 @@ pub struct Erasure {
     pub mandate: Option<u64>,
     /// Commitments of the keys that go, noted while they live.
     pub commitments: Vec<Digest>,
+    /// The proofs that they lived, as JSON.
+    pub evidence: String,
     pub requested_at: Time,
 }
 
-const COLUMNS: &str = "certificate_id, cause, resident, mandate, commitments, requested_at";
+/// A destruction whose ciphertext may still lie in copies.
+#[derive(Clone, Debug)]
+pub struct Remains {
+    pub certificate: CertificateId,
+    pub ciphertext_until: Time,
+}
+
+const COLUMNS: &str = "certificate_id, cause, resident, mandate, commitments, requested_at, evidence";
 
 /// Notes that keys must be destroyed.
 pub fn insert(conn: &mut dyn Connection, erasure: &Erasure) -> Result<(), Error> {
-    let sql = "-- erasure_insert\nINSERT INTO erasures (certificate_id, cause, resident, mandate, commitments, requested_at) \
-               VALUES ($1, $2, $3, $4, $5, $6)";
+    let sql = "-- erasure_insert\nINSERT INTO erasures (certificate_id, cause, resident, mandate, commitments, requested_at, evidence) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7)";
     let commitments: Vec<String> = erasure.commitments.iter().map(ToString::to_string).collect();
     let params = [
         erasure.certificate.as_str().into(),
@@ -35,6 +44,7 @@ pub fn insert(conn: &mut dyn Connection, erasure: &Erasure) -> Result<(), Error>
         erasure.mandate.map(u64::cast_signed).into(),
         Value::from(commitments.join(" ")),
         erasure.requested_at.micros().into(),
+        erasure.evidence.as_str().into(),
     ];
     conn.execute(sql, &params)?;
     Ok(())
@@ -61,9 +71,31 @@ pub fn of_mandate(conn: &mut dyn Connection, mandate: u64) -> Result<Option<Eras
     conn.query_one(&sql, &[mandate.cast_signed().into()])?.as_ref().map(read).transpose()
 }
 
-/// Notes that the keys are destroyed.
-pub fn done(conn: &mut dyn Connection, certificate: &CertificateId, now: Time) -> Result<(), Error> {
-    let sql = "-- erasure_done\nUPDATE erasures SET destroyed_at = $2 WHERE certificate_id = $1";
+/// Notes that the keys are destroyed, and until when copies of the ciphertext may exist.
+pub fn done(conn: &mut dyn Connection, certificate: &CertificateId, now: Time, until: Time) -> Result<(), Error> {
+    let sql = "-- erasure_done\nUPDATE erasures SET destroyed_at = $2, ciphertext_until = $3 WHERE certificate_id = $1";
+    conn.execute(sql, &[certificate.as_str().into(), now.micros().into(), until.micros().into()])?;
+    Ok(())
+}
+
+/// Up to `limit` destructions whose ciphertext has to be purged by now, the oldest first.
+pub fn due_for_purge(conn: &mut dyn Connection, now: Time, limit: usize) -> Result<Vec<Remains>, Error> {
+    let sql = "-- erasure_due_for_purge\nSELECT certificate_id, ciphertext_until FROM erasures \
+               WHERE purged_at IS NULL AND ciphertext_until <= $1 ORDER BY ciphertext_until LIMIT $2";
+    let rows = conn.query(sql, &[now.micros().into(), i64::try_from(limit).unwrap_or(i64::MAX).into()])?;
+    rows.iter()
+        .map(|row| {
+            Ok(Remains {
+                certificate: row.text(0)?.parse().map_err(|_| crate::inconsistent("erasures.certificate_id"))?,
+                ciphertext_until: Time::from_micros(row.integer(1)?),
+            })
+        })
+        .collect()
+}
+
+/// Notes that the ciphertext was purged.
+pub fn purged(conn: &mut dyn Connection, certificate: &CertificateId, now: Time) -> Result<(), Error> {
+    let sql = "-- erasure_purged\nUPDATE erasures SET purged_at = $2 WHERE certificate_id = $1";
     conn.execute(sql, &[certificate.as_str().into(), now.micros().into()])?;
     Ok(())
 }
@@ -77,5 +109,6 @@ fn read(row: &Row) -> Result<Erasure, Error> {
         mandate: row.optional_integer(3)?.map(i64::cast_unsigned),
         commitments: commitments.map_err(|_| crate::inconsistent("erasures.commitments"))?,
         requested_at: Time::from_micros(row.integer(5)?),
+        evidence: row.optional_text(6)?.unwrap_or_default().to_owned(),
     })
 }

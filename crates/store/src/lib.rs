@@ -11,6 +11,7 @@ pub mod db;
 pub mod erasures;
 pub mod grants;
 pub mod invitations;
+pub mod key_pages;
 pub mod keyrings;
 pub mod leaves;
 pub mod lines;
@@ -26,11 +27,12 @@ use db::Migration;
 pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "pass", sql: include_str!("../migrations/0001_pass.sql") },
     Migration { number: 2, name: "log", sql: include_str!("../migrations/0002_log.sql") },
+    Migration { number: 3, name: "erasure", sql: include_str!("../migrations/0003_erasure.sql") },
 ];
 
-/// The shard of a resident: the first 12 of the 53 bits of her number.
+/// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.
 pub fn shard(resident: u64) -> i64 {
-    (resident >> 41).cast_signed()
+    (resident.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52).cast_signed()
 }
 
 /// A resident number as SQL holds it. Numbers stay below 2^53.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use usufruct_app::log::Objects;
-use usufruct_app::{App, Config, Error, House, Open, log};
+use usufruct_app::{App, Config, Error, House, Open, VaultSetup, log};
 use usufruct_core::id::AgencyId;
 use usufruct_core::ports::Clock;
 
@@ -41,6 +41,44 @@ pub struct Setup {
     /// A bucket for the public files of the log; without it, the folder `log` of the data directory.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub log: Option<Bucket>,
+    /// Where the keys of the data are kept; without it, in the folder `vault` of the data directory.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub vault: Option<VaultTable>,
+}
+
+/// The table `[vault]` of the set-up.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VaultTable {
+    pub pages: PagesPlace,
+    /// Whether the root may be kept on a disk that keeps old copies of what is overwritten. For demonstrations only.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub any_disk: bool,
+}
+
+/// Where the sealed pages of the key tree are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PagesPlace {
+    #[default]
+    File,
+    Database,
+}
+
+impl VaultTable {
+    /// What suits a pass with this database: pages go where the data is.
+    pub fn of(database: Option<&str>) -> Self {
+        let pages = if database.is_some() { PagesPlace::Database } else { PagesPlace::File };
+        Self { pages, ..Self::default() }
+    }
+}
+
+impl Setup {
+    /// Where the keys of the data are kept.
+    pub fn vault(&self) -> VaultSetup {
+        let table = self.vault.clone().unwrap_or_default();
+        VaultSetup { pages_in_database: table.pages == PagesPlace::Database, any_disk: table.any_disk }
+    }
 }
 
 /// How a running server is reached by commands on the same machine: the file `console.json`.
@@ -115,7 +153,12 @@ impl DataDir {
 
     /// Opens the pass.
     pub fn open(&self, setup: &Setup, clock: Arc<dyn Clock>) -> Result<Arc<App>, Failure> {
-        let config = Config { origin: setup.origin.clone(), database: setup.database.clone(), operator: setup.operator.clone() };
+        let config = Config {
+            origin: setup.origin.clone(),
+            database: setup.database.clone(),
+            operator: setup.operator.clone(),
+            vault: setup.vault(),
+        };
         let transport: Arc<dyn log::Transport> = Arc::new(Network::new()?);
         let open = Open {
             config,

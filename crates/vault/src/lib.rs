@@ -16,10 +16,11 @@
 
 mod aead;
 mod error;
-mod keyfile;
+mod handles;
 mod keyring;
-mod keys;
+pub mod keytree;
 mod pseudonym;
+pub mod roots;
 mod seal;
 #[cfg(test)]
 mod testing;
@@ -27,9 +28,7 @@ mod tree;
 mod vault;
 
 pub use error::{Error, Result};
-pub use keyfile::KeyFile;
 pub use keyring::Keyring;
-pub use keys::MemoryTree;
 pub use pseudonym::Subject;
-pub use tree::{Epoch, Erased, HouseKey, Key, KeyId, KeyTree, SlotClass, commit_key, commit_root};
+pub use tree::{Epoch, Erased, HouseKey, Key, KeyId, KeyTree, SlotClass, State, commit_key};
 pub use vault::{Enrolled, Vault, Withdrawal};

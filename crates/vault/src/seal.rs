@@ -109,7 +109,7 @@ const VERSION: u32 = 1;
 mod tests {
     use super::*;
     use crate::testing::Seeded;
-    use crate::tree::{Epoch, KeyId, commit_key, commit_root};
+    use crate::tree::{KeyId, commit_key};
     use proptest::prelude::*;
     use usufruct_core::hash::unhex;
 
@@ -138,7 +138,6 @@ mod tests {
             let commitments = [
                 ("resident_key_commitment", commit_key(KeyId::Resident(resident), &resident_key)),
                 ("mandate_key_commitment", commit_key(KeyId::Mandate(mandate), &mandate_key)),
-                ("root_commitment", commit_root(&mandate_key, Epoch(n))),
             ];
             for (field, digest) in commitments {
                 assert_eq!(digest.0[..], bytes(field), "{field}");

@@ -41,26 +41,6 @@ impl Folder {
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }
-
-    /// Names and contents of the files in it.
-    pub(crate) fn files(&self) -> Vec<(String, Vec<u8>)> {
-        let mut files: Vec<_> = std::fs::read_dir(&self.0)
-            .unwrap()
-            .map(|entry| entry.unwrap())
-            .map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap()))
-            .collect();
-        files.sort();
-        files
-    }
-
-    /// A new folder with these files.
-    pub(crate) fn with(files: &[(String, Vec<u8>)]) -> Self {
-        let folder = Self::new();
-        for (name, bytes) in files {
-            std::fs::write(folder.path().join(name), bytes).unwrap();
-        }
-        folder
-    }
 }
 
 impl Drop for Folder {

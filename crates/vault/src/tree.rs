@@ -3,7 +3,9 @@
 use std::fmt;
 
 use usufruct_core::Digest;
+use usufruct_core::handles::HandleProof;
 use usufruct_core::hash::sha256;
+use usufruct_core::keeper::Destroyed;
 use usufruct_core::ports::{Rng, random};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -14,6 +16,9 @@ pub trait KeyTree: Send + Sync {
     /// The key, or `None` when it was erased or never made.
     fn get(&self, id: KeyId) -> Result<Option<Key>>;
 
+    /// Numbers for `count` new residents, the first of them; they are given to nobody else while the process lives.
+    fn reserve(&self, count: u64) -> u64;
+
     /// Adds new keys, all or none, and returns when they are durable. An id that has a key already is refused.
     fn insert(&self, keys: &[(KeyId, Key)], rng: &dyn Rng) -> Result<()>;
 
@@ -21,22 +26,33 @@ pub trait KeyTree: Send + Sync {
     /// the old root is gone.
     ///
     /// An id in `ids` without a key is no mistake: the epoch advances all the same, so a job that crashed after the
-    /// commit runs again and gets two roots to print. An id in `replace` must have a key; what was erased stays erased.
+    /// commit can run again. An id in `replace` must have a key; what was erased stays erased.
     fn erase(&self, ids: &[KeyId], replace: &[(KeyId, Key)], rng: &dyn Rng) -> Result<Erased>;
 
-    /// How many erasures there were.
-    fn epoch(&self) -> Epoch;
+    /// The public facts about the tree now.
+    fn state(&self) -> State;
+
+    /// For each commitment ([`commit_key`]) the proof that its key lives, or that it does not, under one state.
+    fn proofs(&self, handles: &[Digest]) -> (State, Vec<HandleProof>);
 
     /// What kind of place the root is kept in.
     fn class(&self) -> SlotClass;
+
+    /// What those who destroyed the root of the epoch before this one have signed.
+    fn statements(&self) -> Result<Vec<Destroyed>>;
 }
 
 /// Names a key. Only its commitment ever leaves the vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyId {
     House(HouseKey),
-    /// `K_m`; a mandate with monthly retention has one number per month.
+    /// `K_m`.
     Mandate(u64),
+    /// `K_m` of a mandate that keeps what it gets for months: one for each, counted from January 2020.
+    Month {
+        mandate: u64,
+        month: u16,
+    },
     /// `K_r`.
     Resident(u64),
     /// `K_s`.
@@ -73,13 +89,21 @@ pub enum SlotClass {
     E3,
 }
 
+/// The public facts about a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    pub epoch: Epoch,
+    /// Root of the set of the commitments of all live keys ([`usufruct_core::handles`]).
+    pub root: Digest,
+    /// How many keys live.
+    pub count: u64,
+}
+
 /// The public facts of an erasure, for the certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Erased {
-    pub before: Epoch,
-    pub after: Epoch,
-    pub root_before: Digest,
-    pub root_after: Digest,
+    pub before: State,
+    pub after: State,
     /// Commitments ([`commit_key`]) of the destroyed keys, replaced ones included, in the order asked for.
     pub handles: Vec<Digest>,
 }
@@ -91,17 +115,6 @@ pub fn commit_key(id: KeyId, key: &Key) -> Digest {
     bytes[..14].copy_from_slice(b"usufruct/kc/v1");
     bytes[14..14 + KeyId::LEN].copy_from_slice(&id.encode());
     bytes[14 + KeyId::LEN..].copy_from_slice(&key.0);
-    let digest = sha256(&bytes);
-    bytes.zeroize();
-    digest
-}
-
-/// The public commitment of a root.
-pub fn commit_root(root: &Key, epoch: Epoch) -> Digest {
-    let mut bytes = [0; 16 + 32 + 8];
-    bytes[..16].copy_from_slice(b"usufruct/root/v1");
-    bytes[16..48].copy_from_slice(&root.0);
-    bytes[48..].copy_from_slice(&epoch.0.to_be_bytes());
     let digest = sha256(&bytes);
     bytes.zeroize();
     digest
@@ -144,30 +157,18 @@ impl KeyId {
             Self::Sector(number) => (3, number),
             Self::House(HouseKey::SeedIndex) => (4, 1),
             Self::House(HouseKey::Session) => (4, 2),
+            Self::Month { mandate, month } => (5, (mandate << 16) | u64::from(month)),
         };
         let mut bytes = [kind; Self::LEN];
         bytes[1..].copy_from_slice(&u64::to_be_bytes(number));
         bytes
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let (kind, number) = bytes.split_first()?;
-        let number = u64::from_be_bytes(number.try_into().ok()?);
-        match (kind, number) {
-            (1, _) => Some(Self::Resident(number)),
-            (2, _) => Some(Self::Mandate(number)),
-            (3, _) => Some(Self::Sector(number)),
-            (4, 1) => Some(Self::House(HouseKey::SeedIndex)),
-            (4, 2) => Some(Self::House(HouseKey::Session)),
-            _ => None,
-        }
-    }
-
     /// What the key belongs to, for messages; the number stays out of them.
     pub(crate) const fn noun(self) -> &'static str {
         match self {
             Self::House(_) => "house",
-            Self::Mandate(_) => "mandate",
+            Self::Mandate(_) | Self::Month { .. } => "mandate",
             Self::Resident(_) => "resident",
             Self::Sector(_) => "sector",
         }
@@ -182,27 +183,5 @@ impl fmt::Display for SlotClass {
             Self::E2 => "E2",
             Self::E3 => "E3",
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_have_one_form() {
-        let ids = [
-            KeyId::Resident(u64::MAX),
-            KeyId::Mandate(0),
-            KeyId::Sector(7),
-            KeyId::House(HouseKey::SeedIndex),
-            KeyId::House(HouseKey::Session),
-        ];
-        for id in ids {
-            assert_eq!(KeyId::decode(&id.encode()), Some(id));
-        }
-        assert_eq!(KeyId::decode(&[4, 0, 0, 0, 0, 0, 0, 0, 3]), None);
-        assert_eq!(KeyId::decode(&[5, 0, 0, 0, 0, 0, 0, 0, 1]), None);
-        assert_eq!(KeyId::decode(&[1, 2]), None);
     }
 }

@@ -8,8 +8,10 @@ mod open;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use usufruct_core::Digest;
+use usufruct_core::handles::HandleProof;
 use usufruct_core::hash::hmac_sha256;
 use usufruct_core::id::BlockId;
+use usufruct_core::keeper::Destroyed;
 use usufruct_core::logged::Gate;
 use usufruct_core::ports::Rng;
 use zeroize::Zeroizing;
@@ -18,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::keyring::Keyring;
 use crate::pseudonym::{Sector, Subject, seed_index};
 use crate::seal;
-use crate::tree::{Epoch, HouseKey, Key, KeyId, KeyTree, SlotClass, commit_key};
+use crate::tree::{HouseKey, Key, KeyId, KeyTree, SlotClass, State, commit_key};
 
 pub use erase::Withdrawal;
 
@@ -52,29 +54,30 @@ impl Vault {
         Ok(vault)
     }
 
-    /// Makes the keys of one resident, whose number must be new.
-    pub fn enrol(&self, resident: u64, rng: &dyn Rng) -> Result<Enrolled> {
-        let mut enrolled = self.enrol_many(&[resident], rng)?;
+    /// Makes the keys of a new resident.
+    pub fn enrol(&self, rng: &dyn Rng) -> Result<Enrolled> {
+        let mut enrolled = self.enrol_many(1, rng)?;
         // INVARIANT: one in, one out.
         Ok(enrolled.remove(0))
     }
 
-    /// Makes the keys of many residents in one durable commit. A crash in between leaves keys nobody knows of; enrolling
-    /// again under the same numbers is refused, so take new ones.
-    pub fn enrol_many(&self, residents: &[u64], rng: &dyn Rng) -> Result<Vec<Enrolled>> {
+    /// Makes the keys of `count` new residents in one durable commit, and gives them their numbers. A crash before the
+    /// caller has stored them leaves keys nobody knows of.
+    pub fn enrol_many(&self, count: usize, rng: &dyn Rng) -> Result<Vec<Enrolled>> {
+        let first = self.tree.reserve(count as u64);
         let index_key = self.key(KeyId::House(HouseKey::SeedIndex))?;
-        let mut keys = Vec::with_capacity(residents.len());
-        let mut enrolled = Vec::with_capacity(residents.len());
-        for resident in residents {
+        let mut keys = Vec::with_capacity(count);
+        let mut enrolled = Vec::with_capacity(count);
+        for resident in first..first + count as u64 {
             let key = Key::random(rng);
-            let keyring = Keyring::fresh(*resident, &key, rng);
+            let keyring = Keyring::fresh(resident, &key, rng);
             enrolled.push(Enrolled {
-                resident: *resident,
+                resident,
                 keyring: keyring.seal(&key, rng),
                 seed_index: seed_index(&index_key, keyring.seed()),
                 key_commitment: keyring.opened_with(),
             });
-            keys.push((KeyId::Resident(*resident), key));
+            keys.push((KeyId::Resident(resident), key));
         }
         self.tree.insert(&keys, rng)?;
         Ok(enrolled)
@@ -153,9 +156,19 @@ impl Vault {
         self.commitment(KeyId::Resident(resident))
     }
 
-    /// How many erasures there were.
-    pub fn epoch(&self) -> Epoch {
-        self.tree.epoch()
+    /// The public facts about the key tree now.
+    pub fn state(&self) -> State {
+        self.tree.state()
+    }
+
+    /// For each commitment the proof that its key lives, or that it does not, under one state of the tree.
+    pub fn proofs(&self, handles: &[Digest]) -> (State, Vec<HandleProof>) {
+        self.tree.proofs(handles)
+    }
+
+    /// What the keepers of the root have signed about the roots before the current one; empty without keepers.
+    pub fn statements(&self) -> Result<Vec<Destroyed>> {
+        self.tree.statements()
     }
 
     /// What kind of place the root is kept in; the certificate prints it.

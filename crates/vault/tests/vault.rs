@@ -11,7 +11,9 @@ use usufruct_core::id::BlockId;
 use usufruct_core::logged::{Logged, Recorder, pair};
 use usufruct_core::ports::Rng;
 use usufruct_core::{Digest, Time};
-use usufruct_vault::{Epoch, Error, KeyFile, Keyring, MemoryTree, SlotClass, Vault};
+use usufruct_vault::keytree::{PageFile, PageTree};
+use usufruct_vault::roots::{Disk, FileRoots};
+use usufruct_vault::{Epoch, Error, KeyTree, Keyring, SlotClass, Vault};
 
 struct Seeded(u64, AtomicU64);
 
@@ -112,7 +114,7 @@ impl House {
         let (recorder, gate) = pair(&rng);
         let vault = Vault::new(tree, gate, &rng).unwrap();
         let mut house = Self { vault, recorder, rng, rows: Rows::default() };
-        let enrolled = house.vault.enrol_many(&RESIDENTS, &house.rng).unwrap();
+        let enrolled = house.vault.enrol_many(RESIDENTS.len(), &house.rng).unwrap();
         for mandate in MANDATES {
             house.vault.create_mandate_key(mandate, &house.rng).unwrap();
         }
@@ -161,7 +163,7 @@ fn plain(resident: u64, mandate: u64) -> Vec<u8> {
 }
 
 fn memory_house(seed: u64) -> House {
-    House::new(Box::new(MemoryTree::new(&seeded(seed + 1))), seed)
+    House::new(Box::new(PageTree::in_memory(&seeded(seed + 1)).unwrap()), seed)
 }
 
 fn everything() -> Vec<(u64, u64)> {
@@ -235,7 +237,8 @@ fn sunset_and_erasure_take_one_parent_each() {
     let house = memory_house(4);
     let commitment = house.vault.create_mandate_key(7, &house.rng).unwrap();
     let erased = house.vault.sunset(7, &house.rng).unwrap();
-    assert_eq!((erased.before, erased.after, erased.handles), (Epoch(0), Epoch(1), vec![commitment]));
+    assert_eq!((erased.before.epoch, erased.after.epoch, erased.handles), (Epoch(0), Epoch(1), vec![commitment]));
+    assert_eq!(erased.before.count, erased.after.count + 1);
     assert_eq!(house.open_all(&house.rows), [(1, 8), (2, 8), (3, 8)]);
     assert_ne!(house.vault.create_mandate_key(7, &house.rng).unwrap(), commitment);
     assert_eq!(house.open_all(&house.rows), [(1, 8), (2, 8), (3, 8)]);
@@ -244,15 +247,15 @@ fn sunset_and_erasure_take_one_parent_each() {
     assert!(matches!(house.keyring(2), Err(Error::NoKey { noun: "resident" })));
     // A job that runs again after a crash gets new roots to print and finds nothing more to destroy.
     let again = house.vault.erase_resident(2, &house.rng).unwrap();
-    assert_eq!((again.before, again.after, again.handles), (Epoch(2), Epoch(3), vec![]));
-    assert_eq!((house.vault.epoch(), house.vault.class()), (Epoch(3), SlotClass::E0));
+    assert_eq!((again.before.epoch, again.after.epoch, again.handles), (Epoch(2), Epoch(3), vec![]));
+    assert_eq!((house.vault.state().epoch, house.vault.class()), (Epoch(3), SlotClass::E0));
 }
 
 /// The restore drill (erasure.md 1.5 d): everything as it was before, opened with today's root.
 #[test]
 fn a_backup_opens_nothing_that_ended_since() {
     let folder = Folder::new();
-    let mut house = House::new(Box::new(KeyFile::create(&folder.0, &seeded(6)).unwrap()), 5);
+    let mut house = House::new(tree_in(&folder.0), 5);
     let (backup, rows) = (Folder::copy_of(&folder.0), house.rows.clone());
     house.withdraw(1, 7).unwrap();
     house.vault.sunset(8, &house.rng).unwrap();
@@ -263,27 +266,39 @@ fn a_backup_opens_nothing_that_ended_since() {
     assert_eq!(house.open_all(&house.rows), [(2, 7)]);
     drop(house);
 
-    // Old rows and old key files with today's root, under their own name and under today's.
-    let (old, today) = (backup.0.join("keys.0"), "keys.3");
-    for name in ["keys.0", today] {
+    // Old pages with today's root, and today's with the old one.
+    for (root, pages) in [(&folder, &backup), (&backup, &folder)] {
         let restored = Folder::new();
-        fs::copy(folder.0.join("root"), restored.0.join("root")).unwrap();
-        fs::copy(&old, restored.0.join(name)).unwrap();
-        assert!(matches!(KeyFile::open(&restored.0), Err(Error::Damaged { .. })));
+        fs::copy(root.0.join("root"), restored.0.join("root")).unwrap();
+        fs::copy(pages.0.join("pages"), restored.0.join("pages")).unwrap();
+        let roots = FileRoots::open(&restored.0, Disk::Any).unwrap();
+        assert!(matches!(PageTree::open(PageFile::open(&restored.0).unwrap(), roots), Err(Error::Damaged { .. })));
     }
-    // Beside today's key file they change nothing and are cleared away.
+    // Beside today's pages they change nothing and are cleared away.
     let both = Folder::copy_of(&folder.0);
-    fs::copy(&old, both.0.join("keys.0")).unwrap();
+    let old = fs::read(backup.0.join("pages")).unwrap();
+    let today = fs::read(folder.0.join("pages")).unwrap();
+    fs::write(both.0.join("pages"), [&today[..], &old].concat()).unwrap();
     assert_eq!(rows_that_open(&both, &rows), [(2, 7)]);
-    assert!(!both.0.join("keys.0").exists());
     // The root is the whole secret: with the old one everything would open.
     assert_eq!(rows_that_open(&backup, &rows), everything());
+}
+
+/// The key tree in a folder, made if it is not there.
+fn tree_in(folder: &Path) -> Box<dyn KeyTree> {
+    let rng = seeded(6);
+    let pages = PageFile::open(folder).unwrap();
+    if folder.join("root").exists() {
+        return Box::new(PageTree::open(pages, FileRoots::open(folder, Disk::Any).unwrap()).unwrap());
+    }
+    let roots = FileRoots::create(folder, &PageTree::<PageFile, FileRoots>::first_root(&rng), Disk::Any).unwrap();
+    Box::new(PageTree::create(pages, roots, &rng).unwrap())
 }
 
 fn rows_that_open(folder: &Folder, rows: &Rows) -> Vec<(u64, u64)> {
     let rng = seeded(7);
     let (recorder, gate) = pair(&rng);
-    let vault = Vault::new(Box::new(KeyFile::open(&folder.0).unwrap()), gate, &rng).unwrap();
+    let vault = Vault::new(tree_in(&folder.0), gate, &rng).unwrap();
     House { vault, recorder, rng, rows: Rows::default() }.open_all(rows)
 }
 
@@ -321,7 +336,7 @@ fn nothing_undoes_a_withdrawal_that_came_in_between() {
     let opened = house.vault.open(&logged, &held, 1, 7, mandate_hash(7), &block(), sealed);
     assert!(matches!(opened, Err(Error::Stale)), "a keyring loaded before a withdrawal opens nothing after it");
     assert!(matches!(house.vault.withdraw(held, &[8], &house.rng), Err(Error::Stale)));
-    assert_eq!(house.vault.epoch(), Epoch(1));
+    assert_eq!(house.vault.state().epoch, Epoch(1));
 }
 
 #[test]
@@ -330,8 +345,8 @@ fn many_withdrawals_share_an_epoch() {
     let staged: Vec<_> =
         RESIDENTS.iter().map(|r| house.vault.withdraw(house.keyring(*r).unwrap(), &[7, 8, 99], &house.rng).unwrap()).collect();
     let erased = house.vault.commit_many(staged, &house.rng).unwrap();
-    assert_eq!((erased.handles.len(), erased.after), (3, Epoch(1)));
-    let twice = House::new(Box::new(MemoryTree::new(&seeded(1))), 11);
+    assert_eq!((erased.handles.len(), erased.after.epoch), (3, Epoch(1)));
+    let twice = House::new(Box::new(PageTree::in_memory(&seeded(1)).unwrap()), 11);
     let staged = [7, 8].map(|m| twice.vault.withdraw(twice.keyring(1).unwrap(), &[m], &twice.rng).unwrap());
     assert!(twice.vault.commit_many(staged.into(), &twice.rng).is_err());
     assert_eq!(twice.open_all(&twice.rows), everything());
@@ -341,8 +356,9 @@ fn many_withdrawals_share_an_epoch() {
 fn pseudonyms_lead_back_to_the_seed_index() {
     let house = memory_house(12);
     let vault = &house.vault;
-    let enrolled = vault.enrol(50, &house.rng).unwrap();
-    let mut keyring = vault.keyring(50, &[&enrolled.keyring]).unwrap();
+    let enrolled = vault.enrol(&house.rng).unwrap();
+    assert!(!RESIDENTS.contains(&enrolled.resident));
+    let mut keyring = vault.keyring(enrolled.resident, &[&enrolled.keyring]).unwrap();
     assert!(matches!(vault.subject(4, &keyring), Err(Error::NoKey { noun: "sector" })));
     let commitment = vault.create_sector_key(4, &house.rng).unwrap();
     assert_eq!(vault.create_sector_key(4, &house.rng).unwrap(), commitment);
@@ -362,7 +378,6 @@ fn pseudonyms_lead_back_to_the_seed_index() {
     vault.create_sector_key(4, &house.rng).unwrap();
     assert_ne!(vault.resolve(4, &next).unwrap().0, enrolled.seed_index);
     assert_eq!(format!("{subject:?}"), "Subject(…)");
-    assert!(matches!(vault.enrol(50, &house.rng), Err(Error::Exists { noun: "resident" })));
 }
 
 #[test]

@@ -168,6 +168,7 @@ impl Page {
     pub fn cause(&self, cause: &Cause) -> String {
         match cause {
             Cause::Request => fl!(self.messages, "cause-request"),
+            Cause::Retention => fl!(self.messages, "cause-retention"),
             Cause::Revocation => fl!(self.messages, "cause-revocation"),
             Cause::Sunset => fl!(self.messages, "cause-sunset"),
             Cause::Withdrawal => fl!(self.messages, "cause-withdrawal"),

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use serde_json::{Value, json};
 use usufruct_app::log::Transport;
 use usufruct_app::store::db::{Connection, Db, Options};
-use usufruct_app::{App, Config, Error, House, LifecycleStep, NewResident, Open, Publication, ReleaseRequest};
+use usufruct_app::{App, Config, Error, House, LifecycleStep, NewResident, Open, Publication, ReleaseRequest, VaultSetup};
 use usufruct_core::event::Form;
 use usufruct_core::hash::sha256;
 use usufruct_core::id::{AgencyId, BlockId, MandateId, ServiceId};
@@ -61,6 +61,11 @@ impl Rng for SeededRng {
     }
 }
 
+/// On PostgreSQL the pages of the key tree are in the database, on SQLite they are in a file: so both are tested.
+fn vault_setup(url: Option<&str>) -> VaultSetup {
+    VaultSetup { pages_in_database: url.is_some_and(|url| url.starts_with("postgres")), any_disk: true }
+}
+
 pub struct City {
     pub app: Arc<App>,
     pub clock: Arc<SetClock>,
@@ -101,8 +106,12 @@ impl City {
         let house = House::open(dir).unwrap();
         let signers = [(OPERATOR, "head"), (OPERATOR, "data-protection"), (LIBRARY, "head"), (LIBRARY, "data-protection")]
             .map(|(agency, key)| house.signer(&agency.parse().unwrap(), key, rng.as_ref()).unwrap());
-        let config =
-            Config { origin: "city.test/log".into(), database: url.map(str::to_owned), operator: OPERATOR.parse().unwrap() };
+        let config = Config {
+            origin: "city.test/log".into(),
+            database: url.map(str::to_owned),
+            operator: OPERATOR.parse().unwrap(),
+            vault: vault_setup(url),
+        };
         let app = App::open(Open { config, house, clock: Arc::clone(&clock) as Arc<dyn Clock>, rng, objects: None, transport })?;
         Ok(Self { app: Arc::new(app), clock, signers: signers.into() })
     }

@@ -14,7 +14,7 @@ use usufruct_core::lifecycle::State;
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Signer, Statement, StatementKind};
 use usufruct_core::time::DAY;
-use usufruct_core::{Digest, Time};
+use usufruct_core::{Digest, Time, handles};
 
 /// 2026-01-01T00:00:00Z.
 const FIRST_DAY_MICROS: i64 = 1_767_225_600_000_000;
@@ -104,10 +104,14 @@ pub fn notice_body(mandate: &str, hash: Digest) -> Value {
 }
 
 pub fn certificate_body(mandate: &str, at: Time) -> Value {
-    let digest = |what: &str| sha256(what.as_bytes()).to_string();
-    json!({"cause": "sunset", "mandate": mandate, "key_commitments": [digest("key")], "epoch_before": 1, "epoch_after": 2,
-        "root_before": digest("old"), "root_after": digest("new"), "slot_class": "E0", "erased_live_at": at.to_string(),
-        "erased_root_at": at.to_string(), "method": "overwritten in place", "limits": text("Copies on paper remain.")})
+    let key = sha256(b"key");
+    let root = |bucket: &[Digest]| handles::set_root(0, bucket.len() as u64, &handles::leaf(bucket));
+    let proof = |bucket: &[Digest]| json!({"count": bucket.len(), "bucket": bucket, "path": []});
+    json!({"cause": "sunset", "mandate": mandate, "ground": text("It is over."), "key_commitments": [key], "epoch_before": 1, "epoch_after": 2,
+        "tree_root_before": root(&[key]), "tree_root_after": root(&[]), "inclusion": [proof(&[key])], "absence": [proof(&[])],
+        "slot_class": "E0", "erased_live_at": at.to_string(), "erased_root_at": at.to_string(),
+        "ciphertext_remains_until": at.plus(30 * usufruct_core::time::DAY).to_string(), "recipients_told": 0,
+        "method": "overwritten in place", "limits": text("Copies on paper remain.")})
 }
 
 /// A city that is being written, statement by statement.

@@ -82,9 +82,17 @@ fn refused(read: Read<'_>, value: &Value, place: &Place, why: &str) -> Vec<Probl
 
 /// Spoils every place of the lawful `body` in every way. `optional` lists the dotted paths that may be left out.
 pub fn spoil_everything(body: &Value, optional: &[&str], read: Read<'_>) {
+    spoil_everything_but(body, &[], optional, read);
+}
+
+/// The same, but for what is below these fields.
+pub fn spoil_everything_but(body: &Value, opaque: &[&str], optional: &[&str], read: Read<'_>) {
     read(body).unwrap_or_else(|problems| panic!("the lawful body is refused: {problems:#?}"));
     let mut left_out = Vec::new();
     for place in places(body) {
+        if opaque.iter().any(|field| place.path.strip_prefix(field).is_some_and(|below| below.starts_with('['))) {
+            continue;
+        }
         let is_optional = optional.contains(&place.path.as_str());
         if place.is_member {
             for (why, value) in [

@@ -305,9 +305,24 @@ fn nothing_is_erased_without_a_certificate_of_its_own() {
     assert!(names(&problems, "to", "no-certificate"), "{problems:?}");
     city.apply(certificate(&city, CARD)).unwrap();
     let id = &city.statements.last().unwrap().id;
-    let again =
-        city.draft(StatementKind::Certificate, id, "agc_operator", certificate_body(CARD, city.now), &[("agc_operator", "head")]);
-    assert!(names(&refused(&city, again), "rev", "final"));
+    let again = |field: &str, value: serde_json::Value| {
+        let mut body = certificate_body(CARD, city.now);
+        body[field] = value;
+        city.draft(StatementKind::Certificate, id, "agc_operator", body, &[("agc_operator", "head")])
+    };
+    for (field, value) in [("method", "another".into()), ("epoch_after", 3.into()), ("cause", "revocation".into())] {
+        assert!(names(&refused(&city, again(field, value)), "rev", "final"));
+    }
+    let purged = again("ciphertext_purged_at", city.now.to_string().into());
+    city.apply(purged).unwrap();
+    let undone = city.draft(
+        StatementKind::Certificate,
+        &city.statements.last().unwrap().id,
+        "agc_operator",
+        certificate_body(CARD, city.now),
+        &[("agc_operator", "head")],
+    );
+    assert!(names(&refused(&city, undone), "rev", "final"), "a purge is not taken back");
     city.apply(city.step_draft(CARD, State::Erased, "agc_operator", &automation)).unwrap();
     assert!(city.register.certificate(&CARD.parse().unwrap()).is_some());
 }

@@ -16,7 +16,7 @@ use usufruct_web::{DemoSettings, Persona, Settings};
 
 use crate::chance::SystemRng;
 use crate::clock::{self, DemoClock, SystemClock};
-use crate::data_dir::{self, DataDir, DemoFile, Setup, Stage};
+use crate::data_dir::{self, DataDir, DemoFile, Setup, Stage, VaultTable};
 use crate::demo::city::City;
 use crate::demo::load::{self, SamplePorts};
 use crate::demo::witnesses;
@@ -161,6 +161,7 @@ impl Demo {
             database: self.database.clone(),
             mirrors: Vec::new(),
             log: None,
+            vault: Some(VaultTable { any_disk: true, ..VaultTable::of(self.database.as_deref()) }),
         };
         dir.set_up(&setup)?;
         let app = dir.open(&setup, Arc::clone(clock) as Arc<dyn Clock>)?;

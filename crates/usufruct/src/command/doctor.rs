@@ -134,16 +134,8 @@ fn keys(dir: &Path) -> Line {
 /// The key tree's root slots.
 fn vault(dir: &Path) -> Line {
     let root = dir.join("vault/root");
-    let trees = files(&dir.join("vault"))
-        .iter()
-        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("keys.")))
-        .count();
     match fs::metadata(&root) {
-        Ok(metadata) if metadata.len() == 4_096 && trees == 1 => Line::ok("vault", "One root and one key file."),
-        Ok(metadata) if metadata.len() == 4_096 => Line::warn(
-            "vault",
-            format!("There are {trees} key files beside the root. The next start of the server finishes what was interrupted."),
-        ),
+        Ok(metadata) if metadata.len() == 4_096 => Line::ok("vault", "The root slots are there."),
         Ok(_) => {
             Line::fail("vault", "The root slots have not 4,096 bytes. Keep a copy of the folder and start from a live replica.")
         }

@@ -47,7 +47,12 @@ impl RestoreLog {
             Some(bucket) => bucket,
             None => Arc::new(Folder::hold(house.log_dir())?),
         };
-        let config = Config { origin: setup.origin.clone(), database: setup.database.clone(), operator: setup.operator.clone() };
+        let config = Config {
+            origin: setup.origin.clone(),
+            database: setup.database.clone(),
+            operator: setup.operator.clone(),
+            vault: setup.vault(),
+        };
         let done = match &copy {
             Some(copy) => {
                 let restored = restore_log(&config, &house, &objects, copy, self.vkey.as_ref(), &SystemRng)?;

@@ -1,46 +1,61 @@
-//! The root slots: one file of 4 KiB with two halves, overwritten in place (class E0, erasure.md 1.4).
+//! Class E0: one file of 4 KiB with two halves, overwritten in place (erasure.md 1.4).
 //!
 //! The root of epoch e stands in half e mod 2: `"UFROOT01" | epoch u64 | root 32 | SHA-256 of all that`. A half that is wiped
 //! is all zeros; anything else in it is a write that a crash tore.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use usufruct_core::hash::{equal, sha256};
+use usufruct_core::keeper::Destroyed;
+use usufruct_core::ports::Rng;
 use zeroize::Zeroizing;
 
+use super::{Root, RootSlots};
 use crate::error::{Error, Result};
-use crate::tree::{Epoch, Key};
-
-/// A root and its epoch.
-pub(super) struct Root {
-    pub(super) epoch: Epoch,
-    pub(super) secret: Key,
-}
+use crate::tree::{Epoch, Key, SlotClass};
 
 /// The slot file, held open and locked against other processes.
-pub(super) struct Slots(File);
+pub struct FileRoots(File);
 
-impl Slots {
-    /// Makes the file with its first root. The file comes into being whole or not at all.
-    pub(super) fn create(folder: &Path, root: &Root) -> Result<()> {
+/// What is known of the file system the slot file is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disk {
+    /// It must overwrite in place; others are refused.
+    InPlace,
+    /// Any, for demonstrations: what is overwritten may still be there.
+    Any,
+}
+
+impl FileRoots {
+    /// Makes the file with its first root in `folder`, which is made too if need be. The file comes into being whole or not
+    /// at all. A tree that has its pages elsewhere may be older than the file, so the caller says which epoch is the first.
+    pub fn create(folder: &Path, first: &Root, disk: Disk) -> Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(Error::io("make its folder"))?;
+        if std::fs::exists(folder.join(NAME)).map_err(Error::io("look into its folder"))? {
+            return Err(Error::FolderTaken);
+        }
+        check_disk(folder, disk)?;
         let draft = folder.join("root.new");
         let io = Error::io("make the root slots");
         (|| {
             let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
             file.write_all_at(&[0; 2 * HALF], 0)?;
-            file.write_all_at(&*encode(root), offset(root.epoch))?;
+            file.write_all_at(&*encode(first), offset(first.epoch))?;
             file.sync_all()?;
             std::fs::rename(&draft, folder.join(NAME))?;
             File::open(folder)?.sync_all()
         })()
-        .map_err(io)
+        .map_err(io)?;
+        Self::open(folder, disk)
     }
 
-    pub(super) fn open(folder: &Path) -> Result<Self> {
+    /// Opens the file in `folder`.
+    pub fn open(folder: &Path, disk: Disk) -> Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(folder.join(NAME)).map_err(Error::io("open the root slots"))?;
+        check_disk(folder, disk)?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
             Err(TryLockError::WouldBlock) => Err(Error::Locked),
@@ -48,8 +63,18 @@ impl Slots {
         }
     }
 
-    /// The roots there are, highest epoch first.
-    pub(super) fn roots(&self) -> Result<Vec<Root>> {
+    fn put_half(&self, half: &[u8], at: u64) -> io::Result<()> {
+        self.0.write_all_at(half, at)?;
+        self.0.sync_data()
+    }
+}
+
+impl RootSlots for FileRoots {
+    fn class(&self) -> SlotClass {
+        SlotClass::E0
+    }
+
+    fn roots(&self) -> Result<Vec<Root>> {
         let mut file = Zeroizing::new([0; 2 * HALF]);
         let len = self.0.metadata().map_err(Error::io("read the root slots"))?.len();
         if len != file.len() as u64 {
@@ -69,20 +94,22 @@ impl Slots {
         {
             return Err(Error::Damaged { what: "the two roots are not of neighbouring epochs" });
         }
+        if roots.is_empty() {
+            return Err(Error::Damaged { what: "there is no root" });
+        }
         roots.sort_by_key(|root| std::cmp::Reverse(root.epoch));
         Ok(roots)
     }
 
-    /// Writes a root into its half. When this returns, the root is durable.
-    pub(super) fn write(&self, root: &Root) -> Result<()> {
-        self.put(&*encode(root), offset(root.epoch)).map_err(Error::io("write the new root"))
+    fn put(&self, root: &Root, _rng: &dyn Rng) -> Result<()> {
+        self.put_half(&*encode(root), offset(root.epoch)).map_err(Error::io("write the new root"))
     }
 
     /// Overwrites with zeros the half that does not belong to `epoch`, and checks that they arrived.
-    pub(super) fn wipe_all_but(&self, epoch: Epoch) -> Result<()> {
+    fn keep_only(&self, epoch: Epoch) -> Result<()> {
         let other = offset(Epoch(epoch.0 + 1));
         let wipe = || {
-            self.put(&[0; HALF], other)?;
+            self.put_half(&[0; HALF], other)?;
             let mut back = Zeroizing::new([1; HALF]);
             self.0.read_exact_at(&mut *back, other)?;
             if back.iter().all(|byte| *byte == 0) { Ok(()) } else { Err(io::Error::other("the old root is still there")) }
@@ -90,9 +117,23 @@ impl Slots {
         wipe().map_err(Error::io("overwrite the old root"))
     }
 
-    fn put(&self, half: &[u8], at: u64) -> io::Result<()> {
-        self.0.write_all_at(half, at)?;
-        self.0.sync_data()
+    fn statements(&self, _epoch: Epoch) -> Result<Vec<Destroyed>> {
+        Ok(Vec::new())
+    }
+}
+
+/// Refuses file systems that write elsewhere what overwrites something.
+fn check_disk(folder: &Path, disk: Disk) -> Result<()> {
+    if disk == Disk::Any {
+        return Ok(());
+    }
+    let kind =
+        rustix::fs::statfs(folder).map_err(|error| Error::Io { action: "ask for its file system", source: error.into() })?.f_type;
+    // The two differ in width between machines.
+    let kind = kind as u64 & 0xffff_ffff;
+    match COPYING.iter().find(|(magic, _)| *magic == kind) {
+        Some((_, name)) => Err(Error::CopyOnWrite { name }),
+        None => Ok(()),
     }
 }
 
@@ -120,7 +161,17 @@ fn decode(half: &[u8]) -> Option<Root> {
 }
 
 /// Name of the slot file.
-pub(super) const NAME: &str = "root";
+pub(crate) const NAME: &str = "root";
 const MAGIC: &[u8; 8] = b"UFROOT01";
 /// Length of one half.
-pub(super) const HALF: usize = 2048;
+const HALF: usize = 2048;
+/// File systems whose overwriting leaves the old bytes where they were, by the number that statfs(2) gives.
+const COPYING: [(u64, &str); 7] = [
+    (0x9123_683e, "btrfs"),
+    (0x2fc1_2fc1, "ZFS"),
+    (0xca45_1a4e, "bcachefs"),
+    (0xf2f5_2010, "F2FS"),
+    (0x3434, "NILFS"),
+    (0x794c_7630, "overlayfs"),
+    (0x6969, "NFS"),
+];

@@ -1,0 +1,134 @@
+//! The certificate of an erasure: proofs from before and after, who destroyed the root, and what is not claimed.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use usufruct_core::certificate::Cause;
+use usufruct_core::handles::HandleProof;
+use usufruct_core::id::MandateId;
+use usufruct_core::statement::StatementKind;
+use usufruct_core::time::DAY;
+use usufruct_core::vault_terms::Escrow;
+use usufruct_core::{Digest, Text, Time};
+use usufruct_store::erasures::Erasure;
+use usufruct_vault::{Erased, SlotClass};
+
+use crate::{App, Error, Publication};
+
+/// What shows that keys lived, taken while they do.
+#[derive(Serialize, Deserialize)]
+struct Evidence {
+    epoch: u64,
+    root: Digest,
+    proofs: Vec<HandleProof>,
+}
+
+impl App {
+    /// The note with the proofs that its keys live now.
+    pub(crate) fn with_evidence(&self, erasure: Erasure) -> Erasure {
+        let (state, proofs) = self.vault.proofs(&erasure.commitments);
+        let evidence = Evidence { epoch: state.epoch.0, root: state.root, proofs };
+        Erasure { evidence: json!(evidence).to_string(), ..erasure }
+    }
+
+    /// Publishes the certificate of an erasure, once. Answers until when copies of the ciphertext may exist.
+    pub(crate) fn certify(&self, erasure: &Erasure, cause: Cause, mandate: Option<&str>, erased: &Erased) -> Result<Time, Error> {
+        let register = self.register();
+        if let Some(entry) = register.certificates.get(&erasure.certificate) {
+            return Ok(entry.body.ciphertext_remains_until);
+        }
+        let evidence: Evidence = serde_json::from_str(&erasure.evidence)
+            .map_err(|error| Error::Corrupt { what: format!("erasures.evidence: {error}") })?;
+        let (after, absence) = self.vault.proofs(&erasure.commitments);
+        let terms = register.vault.as_ref().map(|entry| &entry.body);
+        let now = self.now();
+        let until = now.plus(terms.map_or(BACKUP_DAYS, |terms| terms.backup_days) * DAY);
+        let blocks: Vec<_> = mandate
+            .and_then(|id| register.mandates.get(&id.parse::<MandateId>().ok()?))
+            .map(|entry| entry.body.blocks.iter().map(|block| block.block.clone()).collect())
+            .unwrap_or_default();
+        let class = self.vault.class();
+        let body = json!({
+            "cause": cause,
+            "mandate": mandate,
+            "blocks": blocks,
+            "ground": ground(cause),
+            "key_commitments": erasure.commitments,
+            "epoch_before": evidence.epoch,
+            "epoch_after": after.epoch.0.max(erased.after.epoch.0),
+            "tree_root_before": evidence.root,
+            "tree_root_after": after.root,
+            "inclusion": evidence.proofs,
+            "absence": absence,
+            "slot_class": class.to_string(),
+            "keepers": self.vault.statements()?,
+            "erased_live_at": now,
+            "erased_root_at": now,
+            "erased_escrow_at": terms.and_then(|terms| terms.escrow).map(|escrow| escrow_ends(escrow, now)),
+            "ciphertext_remains_until": until,
+            "recipients_told": 0,
+            "method": "cryptographic erase, AES-256-GCM, SHA-256",
+            "limits": limits(class),
+        });
+        let id = erasure.certificate.as_str();
+        let mut statement = self.statement(StatementKind::Certificate, id, self.automation.agency(), body, now);
+        statement.approve(&self.automation)?;
+        self.publish(&Publication { statements: vec![statement] })?;
+        Ok(until)
+    }
+}
+
+/// When the officers destroy the keys of the period after the present one, and with them the last sealed copy of a root that
+/// was current today: periods are counted from 1970, and a key serves until the end of its own.
+fn escrow_ends(escrow: Escrow, now: Time) -> Time {
+    let period = escrow.period_days * DAY;
+    Time::from_micros((now.micros().div_euclid(period) + 1) * period)
+}
+
+fn ground(cause: Cause) -> Text {
+    match cause {
+        Cause::Request => Text::new("The resident deleted her pass.", "市民刪除其通行證。"),
+        Cause::Retention => Text::new("The time for which it was kept is over.", "保存期限屆滿。"),
+        Cause::Revocation => Text::new("The mandate was revoked before its last day.", "授權於期滿前遭撤銷。"),
+        Cause::Sunset => Text::new("The last day of the mandate is over.", "授權期滿。"),
+        Cause::Withdrawal => Text::new("The resident withdrew her consent.", "市民撤回同意。"),
+    }
+}
+
+/// What no certificate of this class claims (erasure.md 1.5).
+fn limits(class: SlotClass) -> Text {
+    let (slot, slot_zh) = match class {
+        SlotClass::E0 => (
+            "about the physical disk: the root was overwritten at file level (class E0)",
+            "實體磁碟的事項：根金鑰是在檔案層級覆寫（E0 級）",
+        ),
+        SlotClass::E1 => (
+            "beyond what the token does: the key that wrapped the root was destroyed inside it (class E1)",
+            "硬體權杖以外的事項：包裹根金鑰的金鑰已在權杖內銷毀（E1 級）",
+        ),
+        SlotClass::E2 => (
+            "beyond what the TPM does: the root was overwritten inside it (class E2)",
+            "TPM 以外的事項：根金鑰已在其中覆寫（E2 級）",
+        ),
+        SlotClass::E3 => (
+            "should so many keepers have failed to destroy their share that together they could bring the root back (class E3)",
+            "若未銷毀份額的保管者多到足以共同復原根金鑰的情形（E3 級）",
+        ),
+    };
+    Text::new(
+        &format!(
+            "After the date of the root no copy of our storage, of any age, opens what was erased for anyone who did not already hold \
+             the key or the data, and after the date of the escrow, if one is given, not for its officers either. This does not claim \
+             that the ciphertext is physically gone, that a recipient who saw the data forgot it, that nobody copied the key while it \
+             lived, that the number and the times of what was stored are unknown, that AES-256 and SHA-256 are never broken, or \
+             anything {slot}."
+        ),
+        &format!(
+            "自根金鑰銷毀之日起，任何時期的儲存副本都無法再開啟已抹除的內容，除非有人事先已持有金鑰或資料；若載有託管日期，則該日之後\
+             託管人亦無法開啟。本證明不主張密文已自實體媒體消失、看過資料的接收者已忘記、金鑰存續期間未曾遭複製、儲存的筆數與時間無人知悉、\
+             AES-256 與 SHA-256 永不遭破解，也不主張任何關於{slot_zh}。"
+        ),
+    )
+}
+
+/// For how many days copies are kept where no terms say so.
+const BACKUP_DAYS: i64 = 35;

@@ -1,0 +1,114 @@
+//! Opens the key tree of a city: its pages in a file or in the database, its root in the slot that the set-up names.
+
+use usufruct_core::ports::Rng;
+use usufruct_store::db::Db;
+use usufruct_store::key_pages;
+use usufruct_vault::keytree::{PAGE, Page, PageFile, PageId, PageTree, Pages};
+use usufruct_vault::roots::{Disk, FileRoots, Root, RootSlots};
+use usufruct_vault::{Error as VaultError, KeyTree};
+
+use crate::{Error, House};
+
+/// Where the key tree is kept.
+#[derive(Clone, Debug, Default)]
+pub struct VaultSetup {
+    /// Pages in the database instead of the file `vault/pages`.
+    pub pages_in_database: bool,
+    /// Whether the root may be kept on any disk, also on one that keeps old copies of what is overwritten.
+    pub any_disk: bool,
+}
+
+/// Opens the tree, or makes it on the first start of a city.
+///
+/// A city that has a log had a tree; if that is not there it is not made anew, since all residents' data would be lost
+/// without a word.
+pub(crate) fn open(setup: &VaultSetup, house: &House, db: &Db, is_new: bool, rng: &dyn Rng) -> Result<Box<dyn KeyTree>, Error> {
+    let pages: Box<dyn Pages> = match setup.pages_in_database {
+        true => Box::new(DatabasePages(db.clone())),
+        false => Box::new(PageFile::open(&house.vault_dir())?),
+    };
+    let (dir, disk) = (house.vault_dir(), if setup.any_disk { Disk::Any } else { Disk::InPlace });
+    let has_root = dir.join("root").exists();
+    if !has_root && !is_new {
+        return Err(Error::refused(
+            &format!("The root of the key tree is not in {}.", dir.display()),
+            "Without it no data opens; start from a live replica, or let the keepers bring it back.",
+        ));
+    }
+    let first = || PageTree::<PageFile, FileRoots>::first_root(rng);
+    let roots: Box<dyn RootSlots> = match has_root {
+        true => Box::new(FileRoots::open(&dir, disk)?),
+        false => Box::new(FileRoots::create(&dir, &first(), disk)?),
+    };
+    tree(pages, roots, rng)
+}
+
+/// Opens a tree over pages and roots, or makes it where there are no pages yet.
+fn tree(pages: Box<dyn Pages>, roots: Box<dyn RootSlots>, rng: &dyn Rng) -> Result<Box<dyn KeyTree>, Error> {
+    let mut is_empty = true;
+    let seen = pages.each(&mut |_, _| {
+        is_empty = false;
+        Err(VaultError::Stopped)
+    });
+    if is_empty {
+        seen?;
+        // A tree with erasures behind it has pages somewhere.
+        let is_first = roots.roots()?.iter().all(|root: &Root| root.epoch.0 == 0);
+        if is_first {
+            return Ok(Box::new(PageTree::create(pages, roots, rng)?));
+        }
+    }
+    Ok(Box::new(PageTree::open(pages, roots)?))
+}
+
+/// Pages in a table of the city's database.
+struct DatabasePages(Db);
+
+impl Pages for DatabasePages {
+    fn each(&self, show: &mut dyn FnMut(PageId, &Page) -> usufruct_vault::Result<()>) -> usufruct_vault::Result<()> {
+        let mut after = None;
+        loop {
+            let batch = self.0.read(|conn| key_pages::list(conn, after, BATCH)).map_err(outside)?;
+            let Some((last, _)) = batch.last() else { return Ok(()) };
+            after = Some(*last);
+            for ((level, index, version), data) in &batch {
+                let page: &Page = data.as_slice().try_into().map_err(|_| wrong_length())?;
+                let id = PageId::of(page);
+                if id != (PageId { level: *level, index: *index, version: *version }) {
+                    return Err(VaultError::Damaged { what: "a page in the database stands under another name" });
+                }
+                show(id, page)?;
+            }
+        }
+    }
+
+    fn read(&self, id: PageId) -> usufruct_vault::Result<Option<Box<Page>>> {
+        let data = self.0.read(|conn| key_pages::find(conn, row(id))).map_err(outside)?;
+        data.map(|data| <[u8; PAGE]>::try_from(data).map(Box::new).map_err(|_| wrong_length())).transpose()
+    }
+
+    fn write(&self, pages: &[(PageId, Box<Page>)]) -> usufruct_vault::Result<()> {
+        let pages: Vec<_> = pages.iter().map(|(id, page)| (row(*id), page.to_vec())).collect();
+        self.0.transaction("write key pages", move |tx| key_pages::insert(tx, &pages)).map_err(outside)
+    }
+
+    fn free(&self, ids: &[PageId]) -> usufruct_vault::Result<()> {
+        let ids: Vec<_> = ids.iter().copied().map(row).collect();
+        self.0.transaction("free key pages", move |tx| key_pages::delete(tx, &ids)).map_err(outside)
+    }
+}
+
+fn row(id: PageId) -> key_pages::Id {
+    (id.level, id.index, id.version)
+}
+
+fn wrong_length() -> VaultError {
+    VaultError::Damaged { what: "a page in the database has another length" }
+}
+
+fn outside(error: usufruct_store::db::Error) -> VaultError {
+    VaultError::Io { action: "reach its pages in the database", source: std::io::Error::other(error) }
+}
+
+/// Pages read at once.
+const BATCH: usize = 256;
