@@ -32,11 +32,14 @@ pub(super) fn open(pages: &dyn Pages, roots: &[Root]) -> Result<(usize, Found)> 
     Err(Error::Damaged { what: "no page opens under the root; the pages are older than it, or they belong to another tree" })
 }
 
+/// One writing of a page.
+type Written = (PageId, Box<Page>);
+
 /// The pages there are: of the upper ones the bytes, of the others the ids.
 #[derive(Default)]
 struct Stored {
-    tops: Vec<(PageId, Box<Page>)>,
-    inner: HashMap<(u32, u64), Vec<(PageId, Box<Page>)>>,
+    tops: Vec<Written>,
+    inner: HashMap<(u32, u64), Vec<Written>>,
     leaves: Vec<PageId>,
     version: u32,
 }
