@@ -142,7 +142,7 @@ async function open({ n, index, event: encoded, r, shown }, tagKey) {
  * The log as it is now, once it is known to extend what is remembered.
  * @param {Footprint} footprint @param {Options} options @returns {Promise<Log>}
  */
-async function readLog({ origin, vkey, policy, checkpointUrl }, { fetchBytes, storage }) {
+export async function readLog({ origin, vkey, policy, checkpointUrl }, { fetchBytes, storage }) {
   needCrypto();
   const key = await parseKey(vkey);
   need(key.name === origin, "checkpoint");

@@ -1,5 +1,6 @@
 // @ts-check
 export * from "./bundle.js";
+export * from "./certificate.js";
 export * from "./cbor.js";
 export * from "./event.js";
 export * from "./footprint.js";

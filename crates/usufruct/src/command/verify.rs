@@ -1,5 +1,6 @@
 //! `usufruct verify`: checks a log, a receipt, a proof or a complaint from outside, trusting nothing but keys.
 
+mod certificate;
 mod complaint;
 mod declared;
 mod log;
@@ -29,7 +30,8 @@ use crate::failure::Failure;
   usufruct verify ./a-copy-of-the-log --state last-seen.json
   usufruct verify https://pass.example.org --follow --json --webhook https://newsroom.example/hook
   usufruct verify receipt receipt.txt --log https://pass.example.org --complaint complaint.json
-  usufruct verify proof line-3.tlog-proof --policy witnesses.policy"
+  usufruct verify proof line-3.tlog-proof --policy witnesses.policy
+  usufruct verify certificate crt_0198c1f2 --log https://pass.example.org"
 )]
 pub struct Verify {
     #[command(subcommand)]
@@ -40,6 +42,7 @@ pub struct Verify {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    Certificate(certificate::Certificate),
     Complaint(complaint::Complaint),
     Log(log::Log),
     Proof(proof::Proof),
@@ -49,6 +52,7 @@ enum What {
 impl Verify {
     pub fn run(self) -> Result<ExitCode, Failure> {
         match (self.what, self.log) {
+            (Some(What::Certificate(certificate)), _) => certificate.run(),
             (Some(What::Complaint(complaint)), _) => complaint.run(),
             (Some(What::Proof(proof)), _) => proof.run(),
             (Some(What::Receipt(receipt)), _) => receipt.run(),

@@ -6,6 +6,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use i18n_embed_fl::fl;
+use serde_json::json;
 use usufruct_core::agency::Agency;
 use usufruct_core::certificate::Certificate;
 use usufruct_core::contract::Contract;
@@ -78,6 +79,11 @@ struct CertificatesPage {
 struct CertificatePage {
     page: Page,
     certificate: ShownCertificate,
+    has_keepers: bool,
+    /// What the verifier in the browser checks, safe inside a script element.
+    payload: String,
+    issuer: String,
+    vkey: String,
 }
 
 struct ShownCertificate {
@@ -147,7 +153,24 @@ pub(super) async fn certificate(State(site): State<Arc<Site>>, page: Page, Path(
     }
     let entry = find(&id).ok_or_else(|| Fault::not_found("certificate"))?;
     let certificate = shown_certificate(&register, &page, entry);
-    Ok(show(&CertificatePage { page, certificate }))
+    let terms = register.vault.as_ref();
+    let payload = json!({
+        "origin": site.app.config().origin,
+        "vkey": site.app.log_vkey(),
+        "policy": register.log.as_ref().map(|entry| format!("{}\n", entry.body.policy.trim_end())),
+        "checkpointUrl": "/log/checkpoint",
+        "id": entry.id,
+        "index": entry.index,
+        "terms": terms.map(|entry| entry.index),
+    });
+    Ok(show(&CertificatePage {
+        page,
+        certificate,
+        has_keepers: terms.is_some_and(|entry| !entry.body.keepers.is_empty()),
+        payload: payload.to_string().replace('<', "\\u003c"),
+        issuer: site.settings.issuer.clone(),
+        vkey: site.app.log_vkey(),
+    }))
 }
 
 fn shown_service(register: &Register, page: &Page, entry: &Entry<Service>) -> ShownService {
