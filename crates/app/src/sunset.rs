@@ -7,11 +7,15 @@ use usufruct_core::certificate::Cause;
 use usufruct_core::id::{CertificateId, MandateId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::statement::Signer;
+use usufruct_store::db::Tx;
 use usufruct_store::erasures::{self, Erasure};
 use usufruct_store::{blocks, grants, tokens};
 
 use crate::withdraw::services_under;
 use crate::{App, Error, LifecycleStep, Publication};
+
+/// Rows of a large table changed in one transaction.
+const PART: usize = 5_000;
 
 /// What the sunset job did.
 #[derive(Clone, Debug, Default)]
@@ -67,26 +71,34 @@ impl App {
             self.move_mandate(id, State::Erasing, &[&self.automation], Text::new("Its key is being destroyed.", "金鑰銷毀中。"))?;
         }
         let services = services_under(&register, id);
-        self.db.transaction("end mandate", move |tx| {
-            grants::end_mandate(tx, number)?;
-            for service in &services {
-                tokens::delete_of_service(tx, service)?;
-            }
+        self.db.transaction("end tokens", move |tx| {
+            services.iter().try_for_each(|service| tokens::delete_of_service(tx, service).map(drop))?;
             Ok::<_, Error>(())
         })?;
+        // First the key, which takes as long for one grant as for a million. Nothing is released in this state of the mandate,
+        // so what the grants say may follow.
         let erased = self.vault.sunset(number, self.rng())?;
         let until = self.certify(&erasure, cause, Some(id.as_str()), &erased)?;
         let (certificate, now) = (erasure.certificate.clone(), self.now());
-        self.db.transaction("purge lent blocks", move |tx| {
-            blocks::purge_mandate(tx, number)?;
-            Ok::<_, Error>(erasures::done(tx, &certificate, now, until)?)
-        })?;
+        self.in_parts("end grants", move |tx| Ok(grants::end_mandate(tx, number, PART)?))?;
+        self.in_parts("purge lent blocks", move |tx| Ok(blocks::purge_mandate(tx, number, PART)?))?;
+        self.db.transaction("note end of key", move |tx| Ok::<_, Error>(erasures::done(tx, &certificate, now, until)?))?;
         self.move_mandate(
             id,
             State::Erased,
             &[&self.automation],
             Text::new("Its key is gone; see the certificate.", "金鑰已銷毀，見證明。"),
         )
+    }
+
+    /// Runs a job until it finds nothing more to do, so that others have their turn in between.
+    fn in_parts(
+        &self,
+        name: &'static str,
+        part: impl Fn(&mut Tx<'_>) -> Result<u64, Error> + Copy + Send + 'static,
+    ) -> Result<(), Error> {
+        while self.db.transaction(name, move |tx| part(tx))? > 0 {}
+        Ok(())
     }
 
     /// The note that a mandate's key must go, made while the key lives. `None` when there never was a key: a mandate revoked

@@ -66,9 +66,11 @@ pub fn delete_lent(conn: &mut dyn Connection, resident: u64, mandate: u64) -> Re
     Ok(())
 }
 
-/// Deletes every copy on loan under a mandate. The keys are gone before; this frees the room.
-pub fn purge_mandate(conn: &mut dyn Connection, mandate: u64) -> Result<u64, Error> {
-    conn.execute("-- lent_block_purge\nDELETE FROM lent_blocks WHERE mandate = $1", &[mandate.cast_signed().into()])
+/// Deletes up to `limit` copies on loan under a mandate. The keys are gone before; this frees the room.
+pub fn purge_mandate(conn: &mut dyn Connection, mandate: u64, limit: usize) -> Result<u64, Error> {
+    let sql = "-- lent_block_purge\nDELETE FROM lent_blocks WHERE mandate = $1 AND (shard, resident, block) IN \
+               (SELECT shard, resident, block FROM lent_blocks WHERE mandate = $1 LIMIT $2)";
+    conn.execute(sql, &[mandate.cast_signed().into(), i64::try_from(limit).unwrap_or(i64::MAX).into()])
 }
 
 /// Deletes everything sealed about a resident.

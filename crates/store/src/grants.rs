@@ -114,11 +114,12 @@ pub fn set_state(conn: &mut dyn Connection, resident: u64, mandate: u64, state: 
     Ok(conn.execute(sql, &params)? == 1)
 }
 
-/// Moves every grant of a mandate that is given or paused to state sunset.
-pub fn end_mandate(conn: &mut dyn Connection, mandate: u64) -> Result<u64, Error> {
+/// Moves up to `limit` grants of a mandate that are given or paused to state sunset.
+pub fn end_mandate(conn: &mut dyn Connection, mandate: u64, limit: usize) -> Result<u64, Error> {
     let sql = "-- grant_end_mandate\nUPDATE grants SET state = 'sunset', revision = revision + 1 \
-               WHERE mandate = $1 AND state IN ('given', 'paused')";
-    conn.execute(sql, &[mandate.cast_signed().into()])
+               WHERE mandate = $1 AND (shard, resident) IN (SELECT shard, resident FROM grants \
+               WHERE mandate = $1 AND state IN ('given', 'paused') LIMIT $2)";
+    conn.execute(sql, &[mandate.cast_signed().into(), i64::try_from(limit).unwrap_or(i64::MAX).into()])
 }
 
 /// Moves every grant of a resident that is given or paused to state invalidated.
