@@ -3,6 +3,7 @@
 //! Every verb is a method of [`App`]. Calls block on the store, so async callers run them on threads that may block.
 
 mod app;
+mod audit;
 mod authorize;
 mod batch;
 mod block_names;
@@ -33,6 +34,7 @@ mod token;
 mod withdraw;
 
 pub use app::{App, Config, Open};
+pub use audit::AuditReport;
 pub use authorize::{Authorization, AuthorizeRequest};
 pub use batch::{BatchAnswer, BatchLine, BatchRequest};
 pub use case::{FiledCase, ObjectionRequest};

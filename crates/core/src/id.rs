@@ -101,6 +101,7 @@ ids! {
     /// One access to data.
     UseId = "use";
     /// The verifier that is served to browsers.
+    AuditId = "aud";
     VaultId = "vlt";
     VerifierId = "ver";
 }

@@ -4,6 +4,7 @@
 //! chance come in as arguments ([`Time`], [`ports::Rng`]). A refusal is data that names the clause it rests on.
 
 pub mod agency;
+pub mod audit;
 pub mod block;
 pub mod cbor;
 pub mod certificate;

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::agency::{Agency, AgencyKind};
+use crate::audit::Audit;
 use crate::block::DataBlock;
 use crate::certificate::Certificate;
 use crate::contract::Contract;
 use crate::draft::Problem;
-use crate::id::{AgencyId, BlockId, CertificateId, ContractId, MandateId, ServiceId};
+use crate::id::{AgencyId, AuditId, BlockId, CertificateId, ContractId, MandateId, ServiceId};
 use crate::lifecycle::State;
 use crate::log_terms::LogTerms;
 use crate::mandate::Mandate;
@@ -34,6 +35,7 @@ pub struct Register {
     /// Notices by the hash of the mandate revision they explain.
     pub notices: BTreeMap<Digest, Entry<Notice>>,
     pub contracts: BTreeMap<ContractId, Entry<Contract>>,
+    pub audits: BTreeMap<AuditId, Entry<Audit>>,
     pub certificates: BTreeMap<CertificateId, Entry<Certificate>>,
     /// The terms of the log, once they are published.
     pub log: Option<Entry<LogTerms>>,
@@ -77,6 +79,7 @@ pub struct Step {
 pub(crate) enum Content {
     Agency(AgencyId, Agency),
     Block(BlockId, DataBlock),
+    Audit(AuditId, Audit),
     Certificate(CertificateId, Certificate),
     Contract(ContractId, Contract),
     Log(LogTerms),
@@ -106,6 +109,7 @@ impl Register {
                 put(&mut self.agencies, id, body, &make, State::Active);
             }
             Content::Block(id, body) => put(&mut self.blocks, id, body, &make, State::Active),
+            Content::Audit(id, body) => put(&mut self.audits, id, body, &make, State::Published),
             Content::Certificate(id, body) => put(&mut self.certificates, id, body, &make, State::Published),
             Content::Contract(id, body) => put(&mut self.contracts, id, body, &make, State::Draft),
             Content::Log(body) => put_sole(&mut self.log, body, &make),
@@ -194,6 +198,7 @@ impl Register {
         }
         let present = match kind {
             StatementKind::Agency => of(&self.agencies, id),
+            StatementKind::Audit => of(&self.audits, id),
             StatementKind::Certificate => of(&self.certificates, id),
             StatementKind::Contract => of(&self.contracts, id),
             StatementKind::DataBlock => of(&self.blocks, id),

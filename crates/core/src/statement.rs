@@ -41,6 +41,7 @@ pub struct Statement {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum StatementKind {
     Agency,
+    Audit,
     Certificate,
     Contract,
     DataBlock,

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use crate::agency::{Agency, AgencyKind};
+use crate::audit::Audit;
 use crate::block::DataBlock;
 use crate::certificate::Certificate;
 use crate::contract::Contract;
 use crate::draft::Problem;
 use crate::id::{
-    AgencyId, BlockId, CertificateId, ContractId, LogId, MandateId, NoticeId, ServiceId, StatusChangeId, VaultId, VerifierId,
+    AgencyId, AuditId, BlockId, CertificateId, ContractId, LogId, MandateId, NoticeId, ServiceId, StatusChangeId, VaultId,
+    VerifierId,
 };
 use crate::lifecycle::{Guard, Lifecycle, State, guard};
 use crate::log_terms::LogTerms;
@@ -36,6 +38,7 @@ pub(crate) fn statement(register: &Register, statement: &Statement) -> Result<(C
     envelope(register, statement, &mut problems);
     let content = match statement.kind {
         StatementKind::Agency => agency(register, statement, &hash, &mut problems),
+        StatementKind::Audit => audit(register, statement, &hash, &mut problems),
         StatementKind::Certificate => certificate(register, statement, &hash, &mut problems),
         StatementKind::Contract => contract(register, statement, &hash, &mut problems),
         StatementKind::DataBlock => block(register, statement, &hash, &mut problems),
@@ -128,6 +131,7 @@ fn envelope(register: &Register, statement: &Statement, problems: &mut Vec<Probl
     }
     let well_formed = match statement.kind {
         StatementKind::Agency => AgencyId::from_str(&statement.id).is_ok(),
+        StatementKind::Audit => AuditId::from_str(&statement.id).is_ok(),
         StatementKind::Certificate => crate::id::CertificateId::from_str(&statement.id).is_ok(),
         StatementKind::Contract => ContractId::from_str(&statement.id).is_ok(),
         StatementKind::DataBlock => BlockId::from_str(&statement.id).is_ok(),
@@ -211,6 +215,15 @@ fn block(register: &Register, statement: &Statement, hash: &Digest, problems: &m
         problems.push(unknown("source_agency", &body.source_agency, "agency"));
     }
     Some(Content::Block(statement.id.parse().ok()?, body))
+}
+
+fn audit(register: &Register, statement: &Statement, hash: &Digest, problems: &mut Vec<Problem>) -> Option<Content> {
+    speaks_for_operator(register, statement, hash, 1, problems);
+    let id: AuditId = statement.id.parse().ok()?;
+    if register.audits.contains_key(&id) {
+        problems.push(problem("rev", "final", "The result of a drill is not changed. Drill again.".into()));
+    }
+    Some(Content::Audit(id, keep(Audit::read(&statement.body), problems)?))
 }
 
 fn certificate(register: &Register, statement: &Statement, hash: &Digest, problems: &mut Vec<Problem>) -> Option<Content> {

@@ -83,6 +83,14 @@ impl Vault {
         Ok(enrolled)
     }
 
+    /// Makes the keys of a synthetic resident for a canary scan (erasure.md 1.5 e), and tells her key to the auditor, who will
+    /// look for it once it is destroyed. Of a resident who exists no key is ever told.
+    pub fn enrol_canary(&self, rng: &dyn Rng) -> Result<(Enrolled, Zeroizing<[u8; 32]>)> {
+        let enrolled = self.enrol(rng)?;
+        let key = self.key(KeyId::Resident(enrolled.resident))?;
+        Ok((enrolled, Zeroizing::new(*key.bytes())))
+    }
+
     /// Opens a resident's keyring. Give all sealed ones there are, newest first: after a crash in the middle of a
     /// withdrawal there are two, and the one that opens is the one that holds.
     pub fn keyring(&self, resident: u64, sealed: &[impl AsRef<[u8]>]) -> Result<Keyring> {

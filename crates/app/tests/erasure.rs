@@ -1,0 +1,148 @@
+//! What erasure is worth: an old backup opened with today's keys, synthetic residents whose keys are searched for, certificates
+//! that hold, and a root that was set back.
+
+mod common;
+
+use std::path::Path;
+
+use common::{City, mandate, on_postgres};
+use usufruct_app::store::db::{Connection, Db, Options};
+use usufruct_app::{AuditReport, Error};
+use usufruct_core::audit::Drill;
+use usufruct_core::certificate::Cause;
+
+/// Runs the test on both databases.
+fn on_both(name: &str, test: impl Fn(&Path, Option<&str>)) {
+    test(tempfile::tempdir().unwrap().path(), None);
+    on_postgres(name, test);
+}
+
+fn database(dir: &Path, url: Option<&str>) -> String {
+    url.map_or_else(|| format!("sqlite:{}", dir.join("usufruct.db").display()), str::to_owned)
+}
+
+/// A copy of the database as it is now.
+fn backup(dir: &Path, url: Option<&str>) -> Db {
+    match url {
+        None => {
+            let copy = dir.join("backup.db");
+            copy_files(dir, &copy);
+            Db::open(&format!("sqlite:{}", copy.display()), &Options::default()).unwrap()
+        }
+        Some(url) => {
+            let (base, schema) = url.rsplit_once("%3D").unwrap();
+            let db = Db::open(url, &Options::default()).unwrap();
+            let tables = ["residents", "keyrings", "own_blocks"];
+            let copies =
+                tables.map(|table| format!("CREATE TABLE {schema}_b.{table} AS SELECT * FROM {schema}.{table};")).concat();
+            let make = format!("-- backup\nCREATE SCHEMA {schema}_b; {copies}");
+            db.transaction("back up", move |tx| tx.script(&make)).unwrap();
+            Db::open(&format!("{base}%3D{schema}_b"), &Options::default()).unwrap()
+        }
+    }
+}
+
+/// Copies main file and write-ahead log, as a careless administrator would; nothing writes meanwhile.
+fn copy_files(dir: &Path, copy: &Path) {
+    std::fs::copy(dir.join("usufruct.db"), copy).unwrap();
+    let wal = dir.join("usufruct.db-wal");
+    if wal.exists() {
+        std::fs::copy(wal, copy.with_extension("db-wal")).unwrap();
+    }
+}
+
+fn forget_backup(url: Option<&str>) {
+    if let Some(url) = url {
+        let (_, schema) = url.rsplit_once("%3D").unwrap();
+        let drop = format!("-- drop\nDROP SCHEMA {schema}_b CASCADE");
+        Db::open(url, &Options::default()).unwrap().transaction("drop", move |tx| tx.script(&drop)).unwrap();
+    }
+}
+
+#[test]
+fn a_backup_opens_for_those_who_live_and_for_nobody_else() {
+    on_both("drill", |dir, url| {
+        let city = City::found(dir, url);
+        let residents = city.enrol(30);
+        let (reader, _) = city.cardholder();
+        let made_at = city.app.now();
+        let backup = backup(dir, url);
+        let drill = || city.app.restore_drill(&backup, made_at, 100).unwrap();
+        let counts = |report: &AuditReport| (report.sampled, report.opened, report.closed, report.wrong);
+        assert_eq!(counts(&drill()), (31, 31, 0, 0));
+        // Three are erased, one withdraws; the others live on, and new ones come.
+        residents[..3].iter().for_each(|resident| drop(city.app.delete_resident(*resident).unwrap()));
+        city.app.withdraw(reader, &mandate()).unwrap();
+        city.enrol(2);
+        assert_eq!(counts(&drill()), (31, 27, 4, 0));
+
+        // Somebody calls a resident erased whose key lives: the drill says so in public.
+        let live = Db::open(&database(dir, url), &Options::default()).unwrap();
+        let lie = |state: &str| {
+            let sql = format!("-- insider\nUPDATE residents SET state = '{state}' WHERE resident = {}", residents[9]);
+            live.transaction("lie", move |tx| tx.execute(&sql, &[])).unwrap();
+        };
+        lie("erased");
+        let report = drill();
+        assert_eq!((report.wrong, report.findings.len()), (1, 1), "{:?}", report.findings);
+        lie("active");
+        assert_eq!(counts(&drill()), (31, 27, 4, 0));
+        let register = city.app.register();
+        let audits: Vec<_> = register.audits.values().map(|entry| (entry.body.drill, entry.body.wrong)).collect();
+        assert_eq!(audits.iter().filter(|audit| **audit == (Drill::RestoreDrill, 0)).count(), 3);
+        assert_eq!(audits.iter().filter(|audit| **audit == (Drill::RestoreDrill, 1)).count(), 1);
+        drop(backup);
+        forget_backup(url);
+    });
+}
+
+#[test]
+fn no_file_holds_the_keys_of_the_erased() {
+    on_both("canary", |dir, url| {
+        let city = City::found(dir, url);
+        let report = city.app.canary_scan(3, &[dir.to_owned()]).unwrap();
+        assert_eq!((report.sampled, report.wrong), (3, 0), "{:?}", report.findings);
+        assert!(report.searched_bytes > if url.is_some() { 1_000 } else { 100_000 }, "{}", report.searched_bytes);
+        assert_eq!(city.app.resident_count().unwrap(), 0);
+        let register = city.app.register();
+        assert!(register.audits.values().any(|entry| entry.body.drill == Drill::CanaryScan && entry.body.wrong == 0));
+        assert_eq!(register.certificates.values().filter(|entry| entry.body.cause == Cause::Request).count(), 3);
+    });
+}
+
+#[test]
+fn a_root_that_was_set_back_does_not_start() {
+    on_both("set_back", |dir, url| {
+        let (vault, old) = (dir.join("vault"), tempfile::tempdir().unwrap());
+        let resident = {
+            let city = City::found(dir, url);
+            city.enrol(2)[0]
+        };
+        let copy = |from: &Path, to: &Path| {
+            for entry in std::fs::read_dir(from).unwrap() {
+                let entry = entry.unwrap();
+                std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+            }
+        };
+        copy(&vault, old.path());
+        City::open(dir, url, "2026-01-02T00:00:00Z", 2).app.delete_resident(resident).unwrap();
+        let start = || City::try_open(dir, url, "2026-01-03T00:00:00Z", 3, None).map(drop);
+        start().unwrap();
+        let newest = tempfile::tempdir().unwrap();
+        copy(&vault, newest.path());
+        copy(old.path(), &vault);
+        let error = start().unwrap_err();
+        // With its pages beside it the old root opens what it opened then, but the log says that this is over. Pages in the
+        // database were not set back, and do not open.
+        match url {
+            None => assert!(error.to_string().contains("was set back"), "{error}"),
+            Some(_) => assert!(matches!(error, Error::Vault(_)), "{error}"),
+        }
+        copy(newest.path(), &vault);
+        start().unwrap();
+        // Without the root, nothing is made anew.
+        std::fs::remove_file(vault.join("root")).unwrap();
+        assert!(start().unwrap_err().to_string().contains("The root of the key tree is not in"));
+        assert!(!vault.join("root").exists());
+    });
+}
