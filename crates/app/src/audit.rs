@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use usufruct_core::Time;
 use usufruct_core::audit::Drill;
@@ -20,7 +21,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::{App, Error, Publication, block_names};
 
 /// What a drill found; the same as the statement it is published in.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct AuditReport {
     pub sampled: i64,
     pub opened: i64,

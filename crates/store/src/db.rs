@@ -100,6 +100,13 @@ impl Db {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// Copies the database of SQLite behind `url` into a file, as it is at one moment and while it is in use. `false`: it is
+    /// none of SQLite, and its own tools have to copy it.
+    pub fn copy(url: &str, to: &std::path::Path) -> Result<bool, Error> {
+        let Some(path) = url.strip_prefix("sqlite:") else { return Ok(false) };
+        sqlite::copy(path.strip_prefix("//").unwrap_or(path), to).map(|()| true)
+    }
+
     pub fn kind(&self) -> Kind {
         self.inner.kind
     }

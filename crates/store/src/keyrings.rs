@@ -32,6 +32,12 @@ pub fn insert_many(conn: &mut dyn Connection, keyrings: &[(u64, Vec<u8>)]) -> Re
     Ok(())
 }
 
+/// Puts these versions in the place of all there are.
+pub fn replace(conn: &mut dyn Connection, resident: u64, versions: &[(i64, Vec<u8>)]) -> Result<(), Error> {
+    delete_others(conn, resident, None)?;
+    versions.iter().try_for_each(|(version, sealed)| put(conn, resident, *version, sealed))
+}
+
 /// Deletes every version but `keep`; with `None` all of them.
 pub fn delete_others(conn: &mut dyn Connection, resident: u64, keep: Option<i64>) -> Result<(), Error> {
     let sql = "-- keyring_delete_others\nDELETE FROM keyrings WHERE shard = $1 AND resident = $2 AND version <> $3";

@@ -65,6 +65,29 @@ pub fn of_resident(conn: &mut dyn Connection, resident: u64, from: u64, limit: u
         .collect()
 }
 
+/// Lines of a resident with their commitments, in order, at most `limit`, from number `from` on: what a copy of the table needs.
+pub fn committed(conn: &mut dyn Connection, resident: u64, from: u64, limit: usize) -> Result<Vec<(Line, [u8; 32])>, Error> {
+    let sql = "-- line_committed\nSELECT n, idx, sealed, commitment FROM lines WHERE shard = $1 AND resident = $2 AND n >= $3 \
+               ORDER BY n LIMIT $4";
+    let params = [
+        shard(resident).into(),
+        number(resident).into(),
+        from.cast_signed().into(),
+        Value::from(i64::try_from(limit).unwrap_or(i64::MAX)),
+    ];
+    let rows = conn.query(sql, &params)?;
+    rows.iter()
+        .map(|row| {
+            let line = Line {
+                n: row.integer(0)?.cast_unsigned(),
+                index: row.integer(1)?.cast_unsigned(),
+                sealed: row.bytes(2)?.to_vec(),
+            };
+            Ok((line, row.array(3)?))
+        })
+        .collect()
+}
+
 /// Deletes the lines of an erased resident. Their leaves stay in the log as noise.
 pub fn purge_resident(conn: &mut dyn Connection, resident: u64) -> Result<u64, Error> {
     let sql = "-- line_purge_resident\nDELETE FROM lines WHERE shard = $1 AND resident = $2";

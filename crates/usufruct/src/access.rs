@@ -1,7 +1,7 @@
 //! How commands change a pass: directly when nothing runs on the data directory, otherwise through the server that does.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,9 @@ use reqwest::Client;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use usufruct_app::log::Source;
-use usufruct_app::{App, NewResident, Publication};
+use usufruct_app::store::db::{Db, Options};
+use usufruct_app::{App, AuditReport, NewResident, Publication};
+use usufruct_core::Time;
 use usufruct_core::id::BlockId;
 use usufruct_core::register::Register;
 use usufruct_core::statement::Statement;
@@ -99,6 +101,36 @@ impl Access {
         }
     }
 
+    /// Opens a backup with today's keys.
+    pub fn restore_drill(&self, database: &str, made_at: Time, sample: usize) -> Result<AuditReport, Failure> {
+        match self {
+            Self::Local { app, .. } => {
+                let backup = Db::open(database, &Options { readers: 1, queue: 1 }).map_err(Failure::of)?;
+                let report = app.restore_drill(&backup, made_at, sample)?;
+                app.tick()?;
+                Ok(report)
+            }
+            Self::Remote { console, .. } => {
+                let body = json!({ "database": database, "made_at": made_at, "sample": sample });
+                understood(post(console, "drills/restore", &body)?)
+            }
+        }
+    }
+
+    /// Erases synthetic residents and searches for their keys.
+    pub fn canary_scan(&self, residents: usize, places: &[PathBuf]) -> Result<AuditReport, Failure> {
+        match self {
+            Self::Local { app, .. } => {
+                let report = app.canary_scan(residents, places)?;
+                app.tick()?;
+                Ok(report)
+            }
+            Self::Remote { console, .. } => {
+                understood(post(console, "drills/canary", &json!({ "residents": residents, "places": places }))?)
+            }
+        }
+    }
+
     /// Makes a new one-time code for a resident.
     pub fn invite(&self, resident: u64) -> Result<Invited, Failure> {
         match self {
@@ -109,6 +141,10 @@ impl Access {
 }
 
 fn read(answer: Value) -> Result<Invited, Failure> {
+    understood(answer)
+}
+
+fn understood<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, Failure> {
     serde_json::from_value(answer)
         .map_err(|_| Failure::impossible("The server's answer cannot be understood.", "Run the same release as the server."))
 }
@@ -122,7 +158,7 @@ fn post(console: &ConsoleFile, path: &str, body: &Value) -> Result<Value, Failur
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| silent(&error))?;
     let answer = runtime.block_on(async {
-        let client = Client::builder().timeout(Duration::from_secs(60)).no_proxy().build()?;
+        let client = Client::builder().timeout(Duration::from_secs(3_600)).no_proxy().build()?;
         let request = client.post(format!("{}/console/api/{path}", console.url)).bearer_auth(&console.token).json(body);
         let answer = request.send().await?;
         let status = answer.status();

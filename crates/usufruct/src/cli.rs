@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::command::{
-    completions, demo, doctor, enrol, footprint, init, invite, key, mandate, migrate, mirror, publish, restore_log, serve,
-    verify, witness,
+    audit, backup, completions, demo, doctor, enrol, footprint, init, invite, key, mandate, migrate, mirror, publish, restore,
+    restore_log, serve, verify, witness,
 };
 use crate::failure::Failure;
 
@@ -34,6 +34,9 @@ Exit codes: 0 fine, 1 refused or findings, 2 could not be done or misused.";
 #[derive(Debug, Subcommand)]
 enum Verb {
     Demo(demo::Demo),
+    Audit(audit::Audit),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     RestoreLog(restore_log::RestoreLog),
     Serve(serve::Serve),
     Init(init::Init),
@@ -55,6 +58,8 @@ impl Cli {
     /// Does what was asked.
     pub fn run(self) -> Result<ExitCode, Failure> {
         match self.verb {
+            Verb::Audit(verb) => verb.run(),
+            Verb::Backup(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),
             Verb::Demo(verb) => verb.run(),
             Verb::Doctor(verb) => verb.run(),
@@ -67,6 +72,7 @@ impl Cli {
             Verb::Migrate(verb) => verb.run(),
             Verb::Mirror(verb) => verb.run(),
             Verb::Publish(verb) => verb.run(),
+            Verb::Restore(verb) => verb.run(),
             Verb::RestoreLog(verb) => verb.run(),
             Verb::Serve(verb) => verb.run(),
             Verb::Verify(verb) => verb.run(),

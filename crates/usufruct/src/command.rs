@@ -1,5 +1,7 @@
 //! The verbs of the command line, one file each.
 
+pub mod audit;
+pub mod backup;
 pub mod completions;
 pub mod demo;
 pub mod doctor;
@@ -12,6 +14,7 @@ pub mod mandate;
 pub mod migrate;
 pub mod mirror;
 pub mod publish;
+pub mod restore;
 pub mod restore_log;
 pub mod serve;
 pub mod verify;

@@ -3,6 +3,7 @@
 //! This crate is the composition root. It alone has a clock, chance, sockets, signals and a terminal.
 
 mod access;
+mod backup;
 mod bucket;
 mod chance;
 mod cli;

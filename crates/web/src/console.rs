@@ -4,6 +4,7 @@
 //! token that only the owner of the data directory can read.
 
 mod clerk;
+mod drills;
 mod publications;
 mod residents;
 
@@ -30,6 +31,8 @@ const BODY_LIMIT: usize = 4 * 1024 * 1024;
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new()
         .route("/console/api/publications", post(publications::publish))
+        .route("/console/api/drills/canary", post(drills::canary))
+        .route("/console/api/drills/restore", post(drills::restore))
         .route("/console/api/residents", post(residents::enrol))
         .route("/console/api/invitations", post(residents::invite))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

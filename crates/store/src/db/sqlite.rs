@@ -14,6 +14,9 @@ use super::{Connected, Connection, Error, Row, Value};
 /// Prepared statements each connection keeps.
 const STATEMENTS: usize = 512;
 
+/// Pages copied in one go; a writer that comes in between makes the copy begin again.
+const COPIED_AT_ONCE: i32 = i32::MAX;
+
 /// How long to wait for another process that writes.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -27,6 +30,17 @@ pub(super) fn open(path: &str, readers: usize) -> Result<(Connected, Vec<Connect
         .collect::<rusqlite::Result<_>>()
         .map_err(|error| unavailable(&error))?;
     Ok((Box::new(writer), readers))
+}
+
+/// Copies a database as it is at one moment, while others read and write it. Both are paths.
+pub(super) fn copy(from: &str, to: &std::path::Path) -> Result<(), Error> {
+    let run = || {
+        let from = Sqlite::reader(from)?;
+        let mut to = Handle::open(to)?;
+        rusqlite::backup::Backup::new(&from.handle, &mut to)?.run_to_completion(COPIED_AT_ONCE, Duration::ZERO, None)?;
+        to.pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |_| Ok(())).or(Ok(()))
+    };
+    run().map_err(|error: rusqlite::Error| unavailable(&error))
 }
 
 struct Sqlite {

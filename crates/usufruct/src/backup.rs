@@ -1,0 +1,172 @@
+//! A backup: the database as it was at one moment, how the pass is set up, and a list of both with their hashes.
+//!
+//! Never in it: the root and the file of the key tree, and the signing keys. Old copies of the tree open nothing that was
+//! erased since, and must not be put back; signing keys belong into a sealed envelope.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::{Deserialize, Serialize};
+use usufruct_app::House;
+use usufruct_app::store::db::Db;
+use usufruct_core::{Digest, Time};
+
+use crate::clock;
+use crate::data_dir;
+use crate::failure::Failure;
+
+/// The file `manifest.json` of a backup.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// `usufruct/backup/v1`.
+    pub form: String,
+    pub origin: String,
+    /// Nothing later than this is in it.
+    pub made_at: Time,
+    pub files: Vec<BackupFile>,
+}
+
+/// A file of a backup.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupFile {
+    pub name: String,
+    pub bytes: u64,
+    pub sha256: Digest,
+}
+
+/// Makes a backup of the pass in `dir` in a new folder of `to`, while the server runs. Answers the folder.
+pub fn make(dir: &Path, to: &Path) -> Result<PathBuf, Failure> {
+    let setup = data_dir::setup(dir)?;
+    let made_at = clock::now();
+    let name = stamp(made_at);
+    let (folder, draft) = (to.join(&name), to.join(format!(".{name}.part")));
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |error: std::io::Error| Failure::file(&path, &error)
+    };
+    fs::create_dir_all(&draft).map_err(failed(&draft))?;
+    let url = match &setup.database {
+        Some(url) => url.clone(),
+        None => House::open(dir)?.database_url(),
+    };
+    let database = draft.join(SQLITE);
+    if !Db::copy(&url, &database).map_err(Failure::of)? {
+        dump(&url, &draft.join(POSTGRES))?;
+    }
+    fs::copy(dir.join(SETUP), draft.join(SETUP)).map_err(failed(&dir.join(SETUP)))?;
+    let mut files = Vec::new();
+    for entry in fs::read_dir(&draft).map_err(failed(&draft))? {
+        let entry = entry.map_err(failed(&draft))?;
+        let (bytes, sha256) = hash(&entry.path())?;
+        File::open(entry.path()).and_then(|file| file.sync_all()).map_err(failed(&entry.path()))?;
+        files.push(BackupFile { name: entry.file_name().to_string_lossy().into_owned(), bytes, sha256 });
+    }
+    files.sort_by(|one, other| one.name.cmp(&other.name));
+    let manifest = Manifest { form: FORM.to_owned(), origin: setup.origin, made_at, files };
+    let text = serde_json::to_string_pretty(&manifest)
+        .map_err(|error| Failure::impossible(format!("The manifest cannot be written: {error}."), "Report this as a defect."))?;
+    let path = draft.join(MANIFEST);
+    fs::write(&path, text).and_then(|()| File::open(&path)?.sync_all()).map_err(failed(&path))?;
+    // It gets its name when it is whole.
+    fs::rename(&draft, &folder).and_then(|()| File::open(to)?.sync_all()).map_err(failed(&folder))?;
+    Ok(folder)
+}
+
+/// Reads a backup and checks every file in it.
+pub fn check(folder: &Path) -> Result<Manifest, Failure> {
+    let path = folder.join(MANIFEST);
+    let text = fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
+    let damaged = |what: &str| {
+        Failure::refused(format!("The backup {} is damaged: {what}.", folder.display()), "Use another one; nothing was changed.")
+    };
+    let manifest: Manifest = serde_json::from_str(&text).map_err(|_| damaged("its manifest cannot be read"))?;
+    if manifest.form != FORM {
+        return Err(damaged("it has a form that this release does not know"));
+    }
+    for file in &manifest.files {
+        if file.name.contains('/') || file.name.starts_with('.') {
+            return Err(damaged("a name in its manifest leads out of it"));
+        }
+        let (bytes, sha256) = hash(&folder.join(&file.name))?;
+        if (bytes, sha256) != (file.bytes, file.sha256) {
+            return Err(damaged(&format!("{} is not what was written", file.name)));
+        }
+    }
+    Ok(manifest)
+}
+
+/// The backups in a folder, oldest first, as far as their manifests can be read.
+pub fn list(folder: &Path) -> Vec<(PathBuf, Time)> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut all: Vec<(PathBuf, Time)> = entries
+        .filter_map(|entry| {
+            let text = fs::read_to_string(entry.path().join(MANIFEST)).ok()?;
+            let manifest: Manifest = serde_json::from_str(&text).ok()?;
+            Some((entry.path(), manifest.made_at))
+        })
+        .collect();
+    all.sort_by_key(|(_, made_at)| *made_at);
+    all
+}
+
+/// The database of a backup, to be opened in a drill, and when it was made. A dump must have been restored to `database`.
+pub fn to_drill(folder: &Path, database: Option<&str>) -> Result<(String, Time), Failure> {
+    let manifest = check(folder)?;
+    if let Some(url) = database {
+        return Ok((url.to_owned(), manifest.made_at));
+    }
+    let file = folder.join(SQLITE);
+    if !file.exists() {
+        return Err(Failure::refused(
+            format!("{} holds a dump of PostgreSQL.", folder.display()),
+            "Restore it to an empty database with pg_restore and name that with --database.",
+        ));
+    }
+    let file = fs::canonicalize(&file).map_err(|error| Failure::file(&file, &error))?;
+    Ok((format!("sqlite:{}", file.display()), manifest.made_at))
+}
+
+/// A time as a name of a file.
+pub fn stamp(time: Time) -> String {
+    time.to_string().chars().map(|sign| if sign == ':' || sign == '.' { '-' } else { sign }).collect()
+}
+
+fn dump(url: &str, to: &Path) -> Result<(), Failure> {
+    let arguments = ["--format=custom", "--no-owner", "--no-privileges", "--file"];
+    let outcome = Command::new("pg_dump").args(arguments).arg(to).arg(url).output();
+    match outcome {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(Failure::impossible(
+            format!("pg_dump failed: {}.", String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default()),
+            "Check that this machine may dump the database, and that pg_dump is as new as the server.",
+        )),
+        Err(error) => Err(Failure::impossible(format!("pg_dump cannot run: {error}."), "Install the clients of PostgreSQL.")),
+    }
+}
+
+fn hash(path: &Path) -> Result<(u64, Digest), Failure> {
+    let failed = |error: std::io::Error| Failure::file(path, &error);
+    let mut file = File::open(path).map_err(failed)?;
+    let mut context = usufruct_core::hash::Sha256::new();
+    let (mut buffer, mut bytes) = (vec![0; 1 << 20], 0);
+    loop {
+        let read = file.read(&mut buffer).map_err(failed)?;
+        if read == 0 {
+            return Ok((bytes, context.finish()));
+        }
+        bytes += read as u64;
+        context.update(&buffer[..read]);
+    }
+}
+
+/// The copy of a database of SQLite.
+pub const SQLITE: &str = "usufruct.db";
+/// The dump of a database of PostgreSQL.
+pub const POSTGRES: &str = "database.dump";
+const SETUP: &str = "usufruct.toml";
+const MANIFEST: &str = "manifest.json";
+const FORM: &str = "usufruct/backup/v1";

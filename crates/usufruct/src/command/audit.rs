@@ -1,0 +1,91 @@
+//! `usufruct audit`: drills of the vault, whose results stand in the public log.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use usufruct_app::AuditReport;
+
+use crate::access::Access;
+use crate::failure::Failure;
+
+/// Drill the vault: open an old backup with today's keys, or search for the keys of the erased.
+///
+/// Both work while the server runs, and publish what they found as a statement in the log, whether it pleases or not. Exit
+/// code 0: all as it must be. 1: something is wrong. 2: it could not be done.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  usufruct audit restore-drill --data-dir pass --backup /srv/backups/2026-11-20T02-00-00
+  usufruct audit canary-scan --data-dir pass --also /srv/backups --also /var/lib/postgresql --also /var/log")]
+pub struct Audit {
+    #[command(subcommand)]
+    drill: Drill,
+}
+
+#[derive(Debug, Subcommand)]
+enum Drill {
+    RestoreDrill(RestoreDrill),
+    CanaryScan(CanaryScan),
+}
+
+/// Open a backup of any age with today's keys: the erased must stay closed, the living must open.
+#[derive(Debug, Args)]
+struct RestoreDrill {
+    /// The pass.
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+    /// The folder of the backup. It is only read.
+    #[arg(long, value_name = "DIR")]
+    backup: PathBuf,
+    /// Where a dump of PostgreSQL was restored to, if the backup holds one.
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// At most so many residents are looked at, from a random place on.
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    sample: usize,
+}
+
+/// Make synthetic residents, erase them, and search files for their keys.
+#[derive(Debug, Args)]
+struct CanaryScan {
+    /// The pass. Everything in it is searched.
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+    /// Search this too: backups, the folder of the database server, logs, core files. May be given again.
+    #[arg(long, value_name = "PATH")]
+    also: Vec<PathBuf>,
+    /// How many synthetic residents.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    residents: usize,
+}
+
+impl Audit {
+    pub fn run(self) -> Result<ExitCode, Failure> {
+        let report = match self.drill {
+            Drill::RestoreDrill(drill) => {
+                let (url, made_at) = crate::backup::to_drill(&drill.backup, drill.database.as_deref())?;
+                Access::open(&drill.data_dir)?.restore_drill(&url, made_at, drill.sample)?
+            }
+            Drill::CanaryScan(scan) => {
+                let places: Vec<PathBuf> =
+                    std::iter::once(&scan.data_dir).chain(&scan.also).map(|path| absolute(path)).collect::<Result<_, _>>()?;
+                Access::open(&scan.data_dir)?.canary_scan(scan.residents, &places)?
+            }
+        };
+        print(&report);
+        Ok(if report.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// The server may stand elsewhere.
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::fs::canonicalize(path).map_err(|error| Failure::file(path, &error))
+}
+
+fn print(report: &AuditReport) {
+    println!(
+        "{} looked at: {} opened as they must, {} stayed closed as they must, {} wrong; {} bytes searched",
+        report.sampled, report.opened, report.closed, report.wrong, report.searched_bytes
+    );
+    report.findings.iter().for_each(|finding| println!("  {finding}"));
+}

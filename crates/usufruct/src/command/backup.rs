@@ -1,0 +1,47 @@
+//! `usufruct backup`: copies what may be old, while the server runs.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use usufruct_core::time::DAY;
+
+use crate::failure::Failure;
+use crate::{backup, clock};
+
+/// Back up the database of a pass, while it runs.
+///
+/// The key tree and the signing keys are not in it: an old copy of the tree opens nothing that was erased since and is never put
+/// back, and signing keys belong into a sealed envelope. The public files of the log come back from the leaves in the database.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  usufruct backup --data-dir pass --to /srv/backups
+  usufruct backup --data-dir pass --to /srv/backups --keep-days 30")]
+pub struct Backup {
+    /// The pass.
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+    /// Where backups are kept; each gets a folder of its own.
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+    /// Remove backups there that are older, so that ciphertext of the erased ends with them.
+    #[arg(long, value_name = "DAYS")]
+    keep_days: Option<i64>,
+}
+
+impl Backup {
+    pub fn run(self) -> Result<ExitCode, Failure> {
+        let folder = backup::make(&self.data_dir, &self.to)?;
+        let manifest = backup::check(&folder)?;
+        let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
+        println!("{}  {bytes} bytes, checked", folder.display());
+        if let Some(days) = self.keep_days {
+            let limit = clock::now().plus(-days * DAY);
+            for (old, _) in backup::list(&self.to).into_iter().filter(|(_, made_at)| *made_at < limit) {
+                std::fs::remove_dir_all(&old).map_err(|error| Failure::file(&old, &error))?;
+                println!("{}  removed, older than {days} days", old.display());
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

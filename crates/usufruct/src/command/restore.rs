@@ -1,0 +1,179 @@
+//! `usufruct restore`: puts a database back from a backup, and nothing that must never be old.
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+
+use clap::Args;
+use usufruct_app::log::{Folder, Objects};
+use usufruct_app::store::db::{Db, Options};
+use usufruct_app::store::{MIGRATIONS, log_head, residents};
+use usufruct_app::{Config, House, rebuild_log, renew_keyrings, restore_log};
+
+use crate::chance::SystemRng;
+use crate::clock::{self, SystemClock};
+use crate::data_dir::{self, DataDir};
+use crate::failure::Failure;
+use crate::public_log::PublicLog;
+use crate::{backup, bucket};
+
+/// Put the database of a pass back from a backup of any age.
+///
+/// The key tree and the signing keys of the pass must be there, as new as they were: they are never restored. Keyrings and
+/// erasures since the backup are taken from the database that was lost, if it still opens, or from its replica (--live); the log
+/// since then from its own files, or from a mirror (--log-from). What was erased stays erased.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  usufruct restore --data-dir pass --from /srv/backups/2026-11-20T02-00-00
+  usufruct restore --data-dir pass --from /srv/backups/2026-11-20T02-00-00 --live sqlite:/srv/replica/usufruct.db --log-from https://mirror.example")]
+pub struct Restore {
+    /// The pass, which must not be running.
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+    /// The folder of the backup.
+    #[arg(long, value_name = "DIR")]
+    from: PathBuf,
+    /// The newest copy of the database there is, for keyrings and erasures [default: the one that is replaced, if it opens].
+    #[arg(long, value_name = "URL")]
+    live: Option<String>,
+    /// A copy of the log that has what came after the backup, such as a mirror [default: the log's own files].
+    #[arg(long, value_name = "URL")]
+    log_from: Option<String>,
+    /// Go on although no live copy of the keyrings is left: residents who changed a consent since the backup lose their data.
+    #[arg(long)]
+    without_live: bool,
+}
+
+/// Whether a database is there and holds the tables of a pass.
+fn has_residents(url: &str) -> bool {
+    let is_there = url.strip_prefix("sqlite:").is_none_or(|path| std::path::Path::new(path.trim_start_matches("//")).exists());
+    is_there
+        && Db::open(url, &Options { readers: 1, queue: 1 }).is_ok_and(|db| db.read(|conn| residents::list(conn, None, 1)).is_ok())
+}
+
+impl Restore {
+    pub fn run(self) -> Result<ExitCode, Failure> {
+        let manifest = backup::check(&self.from)?;
+        let setup = data_dir::setup(&self.data_dir)?;
+        if manifest.origin != setup.origin {
+            return Err(Failure::refused(
+                format!("This is a backup of {}, and {} is {}.", manifest.origin, self.data_dir.display(), setup.origin),
+                "Choose a backup of the same pass.",
+            ));
+        }
+        let dir = DataDir::hold(&self.data_dir)?;
+        let house = House::open(dir.path())?;
+        house.require_seeds(&["log", "log-ml-dsa", "receipt"])?;
+        if !house.vault_dir().join("root").exists() {
+            return Err(Failure::refused(
+                format!("The key tree is not in {}.", house.vault_dir().display()),
+                "Bring the newest one from its live replica first; a backup of it opens nothing that counts.",
+            ));
+        }
+        // Asked before anything is touched.
+        let own = house.database_url();
+        let replaced = setup.database.is_none().then_some(own.as_str()).filter(|url| has_residents(url));
+        let live = self.live.as_deref().or(replaced);
+        if live.is_some_and(|url| !has_residents(url)) || live.is_none() && !self.without_live {
+            return Err(Failure::refused(
+                "There is no live copy of the keyrings, so residents who changed a consent since the backup would lose their data.",
+                "Name a replica with --live, or accept it with --without-live.",
+            ));
+        }
+        let (restored, aside) = match &setup.database {
+            None => self.put_file(&house)?,
+            Some(url) => (self.put_dump(url)?, None),
+        };
+        let db = Db::open(&restored, &Options::default()).map_err(Failure::of)?;
+        db.migrate(MIGRATIONS).map_err(Failure::of)?;
+        let aside = aside.as_ref().filter(|_| replaced.is_some()).map(|path| format!("sqlite:{}", path.display()));
+        match self.live.as_ref().or(aside.as_ref()) {
+            Some(url) => {
+                let live = Db::open(url, &Options { readers: 1, queue: 1 }).map_err(Failure::of)?;
+                let renewed = renew_keyrings(&db, &live)?;
+                println!(
+                    "{} residents; newer in the live copy were {} keyrings and {} footprint lines; {} residents were erased since, {} came since and are not in the backup.",
+                    renewed.residents, renewed.keyrings, renewed.lines, renewed.erased, renewed.newcomers
+                );
+            }
+            None => {
+                println!("No live copy: residents who changed a consent since {} cannot be opened any more.", manifest.made_at)
+            }
+        }
+        let size = db.read(|conn| log_head::size(conn)).map_err(Failure::of)?;
+        drop(db);
+        self.bring_log(&setup, &house, size)?;
+        // Opening checks that database, log, witnesses and key tree agree.
+        let app = dir.open(&setup, Arc::new(SystemClock))?;
+        app.tick()?;
+        println!("The pass of {} is whole again. Check it with `usufruct doctor`, then serve it.", manifest.made_at);
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Puts the file of SQLite in its place and the old one aside. Answers the address and what lies aside.
+    fn put_file(&self, house: &House) -> Result<(String, Option<PathBuf>), Failure> {
+        let file = house.dir().join(backup::SQLITE);
+        let mut aside = None;
+        if file.exists() {
+            let stamp: String =
+                clock::now().to_string().chars().take(19).map(|sign| if sign == ':' { '-' } else { sign }).collect();
+            let path = house.dir().join(format!("{}.before-{stamp}", backup::SQLITE));
+            for end in ["", "-wal", "-shm"] {
+                let from = PathBuf::from(format!("{}{end}", file.display()));
+                if from.exists() {
+                    let to = PathBuf::from(format!("{}{end}", path.display()));
+                    std::fs::rename(&from, &to).map_err(|error| Failure::file(&from, &error))?;
+                }
+            }
+            println!("The old database lies aside as {}.", path.display());
+            aside = Some(path);
+        }
+        let from = self.from.join(backup::SQLITE);
+        std::fs::copy(&from, &file).map_err(|error| Failure::file(&from, &error))?;
+        Ok((house.database_url(), aside))
+    }
+
+    /// Fills an empty database of PostgreSQL from a dump.
+    fn put_dump(&self, url: &str) -> Result<String, Failure> {
+        let dump = self.from.join(backup::POSTGRES);
+        let arguments = ["--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error", "--dbname"];
+        match Command::new("pg_restore").args(arguments).arg(url).arg(&dump).output() {
+            Ok(output) if output.status.success() => Ok(url.to_owned()),
+            Ok(output) => Err(Failure::refused(
+                format!("pg_restore failed: {}.", String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default()),
+                "Give an empty database in usufruct.toml; nothing is restored over another one.",
+            )),
+            Err(error) => {
+                Err(Failure::impossible(format!("pg_restore cannot run: {error}."), "Install the clients of PostgreSQL."))
+            }
+        }
+    }
+
+    /// Brings the leaves that came after the backup, and the files of the log.
+    fn bring_log(&self, setup: &data_dir::Setup, house: &House, size: u64) -> Result<(), Failure> {
+        let config = Config {
+            origin: setup.origin.clone(),
+            database: setup.database.clone(),
+            operator: setup.operator.clone(),
+            vault: setup.vault(),
+        };
+        let objects: Arc<dyn Objects> = match &setup.log {
+            Some(place) => bucket::open(place, bucket::environment())?,
+            None => Arc::new(Folder::hold(house.log_dir())?),
+        };
+        let own = house.log_dir().display().to_string();
+        let place = self.log_from.as_deref().unwrap_or(&own);
+        match PublicLog::open_for(place, Some(&setup.origin)) {
+            Ok(log) => {
+                let restored = restore_log(&config, house, &objects, &log, None, &SystemRng)?;
+                println!("The log had {size} leaves in the backup, and has {} now.", restored.size);
+            }
+            Err(_) if self.log_from.is_none() => {
+                let files = rebuild_log(&config, house, &objects, &SystemRng)?;
+                println!("The log has {size} leaves; {files} of its files were made anew.");
+            }
+            Err(failure) => return Err(failure),
+        }
+        Ok(())
+    }
+}

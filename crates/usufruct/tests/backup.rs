@@ -1,0 +1,122 @@
+//! Backup and restore as an operator does them: what was erased stays erased, what lives opens, the log goes on.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::{Folder, Server, fails, ok};
+use usufruct_app::store::db::{Db, Options};
+
+/// A pass with a body that holds data, and its server.
+fn pass(folder: &Folder) -> (String, Server, String) {
+    let dir = folder.at("pass");
+    ok(&["init", "--data-dir", &dir, "--origin", "pass.example.org/log", "--operator-name", "City", "--operator-name-zh", "市"]);
+    let serve = ["serve", "--data-dir", &dir, "--listen", "127.0.0.1:0", "--issuer", "http://localhost:8080"];
+    let (server, url) = Server::start(&serve, &dir);
+    (dir, server, url)
+}
+
+fn only(folder: &str) -> PathBuf {
+    let mut all: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    all.sort();
+    all.pop().unwrap()
+}
+
+fn restored(said: &str) -> bool {
+    said.contains("is whole again")
+}
+
+#[test]
+fn a_database_comes_back_and_the_erased_do_not() {
+    let folder = Folder::new("backup");
+    let (dir, backups, seen) = (folder.at("demo"), folder.at("backups"), folder.at("seen.json"));
+    ok(&["demo", "--load-only", "--residents", "30", "--data-dir", &dir]);
+    let made = ok(&["backup", "--data-dir", &dir, "--to", &backups]);
+    assert!(made.contains("checked"), "{made}");
+    let set = only(&backups).display().to_string();
+    let names: Vec<String> = fs::read_dir(&set).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(names.len(), 3, "database, set-up and manifest, and no key: {names:?}");
+    ok(&["verify", &dir, "--state", &seen]);
+    let count = |what: &str| {
+        let db = Db::open(&format!("sqlite:{dir}/usufruct.db"), &Options::default()).unwrap();
+        let sql = format!("-- count\nSELECT COUNT(*) FROM {what}");
+        db.read(|conn| conn.query_one(&sql, &[])).unwrap().unwrap().integer(0).unwrap()
+    };
+    let (residents, leaves) = (count("residents WHERE state <> 'erased'"), count("leaves"));
+
+    // Life goes on: synthetic residents come and go, each with a certificate in the log.
+    let said = ok(&["audit", "canary-scan", "--data-dir", &dir, "--residents", "2", "--also", &backups]);
+    assert!(said.contains("0 wrong"), "{said}");
+    let said = ok(&["audit", "restore-drill", "--data-dir", &dir, "--backup", &set, "--sample", "20"]);
+    assert!(said.contains("0 wrong"), "{said}");
+    let later = count("leaves");
+    assert!(later > leaves);
+    ok(&["verify", &dir, "--state", &seen]);
+
+    // The database is lost, with its log. Keys and key tree are as new as ever.
+    let keep = folder.at("live.db");
+    assert!(Db::copy(&format!("sqlite:{dir}/usufruct.db"), Path::new(&keep)).unwrap());
+    for end in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(format!("{dir}/usufruct.db{end}"));
+    }
+    let restore = ["restore", "--data-dir", &dir, "--from", &set];
+    assert!(fails(&restore, 1).contains("There is no live copy"));
+    assert!(!fs::exists(format!("{dir}/usufruct.db")).unwrap(), "it asks before it touches anything");
+    let said = ok(&[&restore[..], &["--live", &format!("sqlite:{keep}")]].concat());
+    assert!(restored(&said), "{said}");
+    assert_eq!(count("residents WHERE state <> 'erased'"), residents);
+    assert!(count("leaves") >= later, "the log came back from its own files");
+    ok(&["verify", &dir, "--state", &seen]);
+    ok(&["doctor", "--data-dir", &dir]);
+    ok(&["audit", "restore-drill", "--data-dir", &dir, "--backup", &set]);
+
+    // Over a database that still opens, that one is the live copy.
+    let said = ok(&restore);
+    assert!(restored(&said) && said.contains("lies aside"), "{said}");
+    // What is lost beyond the backup can be given up, but only when asked for.
+    fs::remove_file(format!("{dir}/usufruct.db")).unwrap();
+    let said = ok(&[&restore[..], &["--without-live"]].concat());
+    assert!(restored(&said) && said.contains("No live copy"), "{said}");
+}
+
+#[test]
+fn nothing_is_restored_from_what_is_not_whole_or_belongs_elsewhere() {
+    let folder = Folder::new("backup-refused");
+    let (dir, server, _) = pass(&folder);
+    let backups = folder.at("backups");
+    ok(&["backup", "--data-dir", &dir, "--to", &backups]);
+    let set = only(&backups).display().to_string();
+    let restore = ["restore", "--data-dir", &dir, "--from", &set];
+    assert!(fails(&restore, 1).contains("Another process is using"), "not while it runs");
+    assert!(server.stop());
+
+    let database = Path::new(&set).join("usufruct.db");
+    let whole = fs::read(&database).unwrap();
+    let mut flipped = whole.clone();
+    flipped[5_000] ^= 1;
+    fs::write(&database, flipped).unwrap();
+    assert!(fails(&restore, 1).contains("is damaged"));
+    fs::write(&database, &whole).unwrap();
+
+    let manifest = Path::new(&set).join("manifest.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    for (from, to) in [("pass.example.org/log", "other.example.org/log"), ("usufruct/backup/v1", "usufruct/backup/v9")] {
+        fs::write(&manifest, text.replace(from, to)).unwrap();
+        fails(&restore, 1);
+    }
+    fs::write(&manifest, text.replace("\"usufruct.db\"", "\"../usufruct.db\"")).unwrap();
+    assert!(fails(&restore, 1).contains("leads out of it"));
+    fs::write(&manifest, &text).unwrap();
+
+    for part in ["keys/log.seed", "vault/root"] {
+        let (file, aside) = (format!("{dir}/{part}"), folder.at("aside"));
+        fs::rename(&file, &aside).unwrap();
+        fails(&restore, 1);
+        assert!(!fs::exists(&file).unwrap(), "{part} is not made anew");
+        fs::rename(&aside, &file).unwrap();
+    }
+    assert!(restored(&ok(&restore)));
+    let removed = ok(&["backup", "--data-dir", &dir, "--to", &backups, "--keep-days", "0"]);
+    assert!(removed.contains("removed"), "{removed}");
+}
