@@ -80,7 +80,7 @@ impl App {
             let sealed = (enrolled.resident, enrolled.keyring);
             self.db.transaction("enrol canary", move |tx| {
                 residents::insert_many(tx, &[seed], now)?;
-                Ok::<_, Error>(keyrings::insert_many(tx, &[sealed.clone()])?)
+                Ok::<_, Error>(keyrings::insert_many(tx, std::slice::from_ref(&sealed))?)
             })?;
             self.delete_resident(seed.0)?;
         }
