@@ -33,6 +33,9 @@ pub enum Error {
     /// The operating system refused.
     #[error("The key store could not {action}: {source}. Check the disk and the rights of the folder, then start again.")]
     Io { action: &'static str, source: io::Error },
+    /// A keeper of the root said no, or nothing.
+    #[error("The keeper {name} did not do it: {why}. See its messages, and `usufruct keeper status`.")]
+    Keeper { name: String, why: String },
     /// Another process has the key store open.
     #[error("The key store is in use by another process. Stop that process first; two writers would lose keys.")]
     Locked,
@@ -69,6 +72,9 @@ pub enum Error {
     /// An earlier write failed, so the state on disk is unknown until the next start.
     #[error("An earlier write to the key store failed, so it writes no more. Check the disk and start again.")]
     Stopped,
+    /// Fewer keepers of the root than are needed did what was asked.
+    #[error("Only {done} of {needed} keepers that are needed {what}; the others: {others}. Bring them back, then try again.")]
+    TooFewKeepers { done: usize, needed: usize, what: &'static str, others: String },
     /// The seal does not open under the keys there are.
     #[error("The seal does not open. The keys were destroyed, or the bytes were changed or belong elsewhere.")]
     Unreadable,

@@ -17,6 +17,7 @@
 mod aead;
 mod error;
 mod handles;
+pub mod keeper;
 mod keyring;
 pub mod keytree;
 mod pseudonym;

@@ -1,6 +1,7 @@
 //! Where the root of the key tree is kept: the one thing that must be destroyed for an erasure to be one.
 
 mod file;
+mod keepers;
 
 use usufruct_core::ports::Rng;
 
@@ -8,7 +9,9 @@ use crate::error::Result;
 use crate::tree::{Epoch, Key, SlotClass};
 use usufruct_core::keeper::Destroyed;
 
+pub(crate) use file::check_disk;
 pub use file::{Disk, FileRoots};
+pub use keepers::{KeeperRoots, Link, Seat};
 
 /// A root and its epoch.
 pub struct Root {

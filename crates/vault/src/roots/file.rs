@@ -123,7 +123,7 @@ impl RootSlots for FileRoots {
 }
 
 /// Refuses file systems that write elsewhere what overwrites something.
-fn check_disk(folder: &Path, disk: Disk) -> Result<()> {
+pub(crate) fn check_disk(folder: &Path, disk: Disk) -> Result<()> {
     if disk == Disk::Any {
         return Ok(());
     }

@@ -1,0 +1,163 @@
+//! What a keeper must never forget, and what it must: a file of 4 KiB with two shares that are overwritten in place, and a
+//! counter that only grows.
+//!
+//! ```text
+//! half    "UFSHARE1" | epoch u64 | x u8 | zeros 7 | check 32 | share 32 | SHA-256 of all that     zeros when it is wiped
+//! ```
+//! The share of epoch e stands in half e mod 2. The counter is a file of its own, replaced whole.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use usufruct_core::Digest;
+use usufruct_core::hash::{equal, sha256};
+use zeroize::Zeroizing;
+
+use super::Share;
+use crate::error::{Error, Result};
+use crate::roots::{Disk, check_disk};
+use crate::tree::Epoch;
+
+/// A share and what it belongs to.
+pub struct Held {
+    pub epoch: Epoch,
+    pub share: Share,
+    /// Commitment to the root.
+    pub check: Digest,
+}
+
+/// The state of a keeper in a folder, held open and locked against other processes.
+pub struct KeeperFile {
+    folder: PathBuf,
+    file: File,
+    held: [Option<Held>; 2],
+    counter: Epoch,
+}
+
+impl KeeperFile {
+    /// Opens the state in `folder`; makes it if it is not there.
+    pub fn open(folder: &Path, disk: Disk) -> Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(Error::io("make its folder"))?;
+        check_disk(folder, disk)?;
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(folder.join(SHARES));
+        let file = file.map_err(Error::io("open the shares"))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Error::Locked),
+            Err(TryLockError::Error(source)) => return Err(Error::Io { action: "lock the shares", source }),
+        }
+        let io = || Error::io("read the shares");
+        if file.metadata().map_err(io())?.len() == 0 {
+            let make = || {
+                file.write_all_at(&[0; 2 * HALF], 0)?;
+                file.sync_all()?;
+                File::open(folder)?.sync_all()
+            };
+            make().map_err(Error::io("make the shares"))?;
+        }
+        let mut bytes = Zeroizing::new([0; 2 * HALF]);
+        file.read_exact_at(&mut *bytes, 0).map_err(io())?;
+        let mut held = [None, None];
+        for (half, bytes) in bytes.chunks(HALF).enumerate() {
+            // What does not read is what a crash tore, and belongs to no root.
+            held[half] = decode(bytes).filter(|held| held.epoch.0 % 2 == half as u64);
+        }
+        let counter = read_counter(&folder.join(COUNTER))?;
+        Ok(Self { folder: folder.to_owned(), file, held, counter })
+    }
+
+    pub(super) fn counter(&self) -> Epoch {
+        self.counter
+    }
+
+    /// The shares there are, by epoch.
+    pub(super) fn held(&self) -> impl Iterator<Item = &Held> {
+        let mut held: Vec<&Held> = self.held.iter().flatten().collect();
+        held.sort_by_key(|held| held.epoch);
+        held.into_iter()
+    }
+
+    /// Keeps a share, durable when it returns.
+    pub(super) fn put(&mut self, held: Held) -> Result<()> {
+        let half = (held.epoch.0 % 2) as usize;
+        self.write(half, &*encode(&held))?;
+        self.held[half] = Some(held);
+        Ok(())
+    }
+
+    /// Overwrites every share but that of `epoch`, and then raises the counter; both durable when it returns.
+    pub(super) fn keep_only(&mut self, epoch: Epoch) -> Result<()> {
+        for half in 0..2 {
+            if self.held[half].as_ref().is_none_or(|held| held.epoch != epoch) {
+                self.write(half, &[0; HALF])?;
+                self.held[half] = None;
+            }
+        }
+        if epoch > self.counter {
+            write_counter(&self.folder, epoch).map_err(Error::io("raise its counter"))?;
+            self.counter = epoch;
+        }
+        Ok(())
+    }
+
+    fn write(&self, half: usize, bytes: &[u8]) -> Result<()> {
+        let at = (half * HALF) as u64;
+        let write = || {
+            self.file.write_all_at(bytes, at)?;
+            self.file.sync_data()?;
+            let mut back = Zeroizing::new([1; HALF]);
+            self.file.read_exact_at(&mut *back, at)?;
+            if back[..] == *bytes { Ok(()) } else { Err(io::Error::other("what was written is not there")) }
+        };
+        write().map_err(Error::io("write its shares"))
+    }
+}
+
+fn encode(held: &Held) -> Zeroizing<[u8; HALF]> {
+    let mut half = Zeroizing::new([0; HALF]);
+    half[..8].copy_from_slice(MAGIC);
+    half[8..16].copy_from_slice(&held.epoch.0.to_be_bytes());
+    half[16] = held.share.x;
+    half[24..56].copy_from_slice(&held.check.0);
+    half[56..88].copy_from_slice(&held.share.y);
+    let sum = sha256(&half[..88]);
+    half[88..120].copy_from_slice(&sum.0);
+    half
+}
+
+fn decode(half: &[u8]) -> Option<Held> {
+    if half[..8] != *MAGIC || !equal(&half[88..120], &sha256(&half[..88]).0) {
+        return None;
+    }
+    Some(Held {
+        epoch: Epoch(u64::from_be_bytes(half[8..16].try_into().ok()?)),
+        share: Share { x: half[16], y: half[56..88].try_into().ok()? },
+        check: Digest(half[24..56].try_into().ok()?),
+    })
+}
+
+fn read_counter(path: &Path) -> Result<Epoch> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => text.trim().parse().map(Epoch).map_err(|_| Error::Damaged { what: "the counter of the keeper is no number" }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Epoch(0)),
+        Err(source) => Err(Error::Io { action: "read its counter", source }),
+    }
+}
+
+fn write_counter(folder: &Path, epoch: Epoch) -> io::Result<()> {
+    use std::io::Write as _;
+    let fresh = folder.join("counter.new");
+    let mut file = File::create(&fresh)?;
+    writeln!(file, "{}", epoch.0)?;
+    file.sync_all()?;
+    std::fs::rename(&fresh, folder.join(COUNTER))?;
+    File::open(folder)?.sync_all()
+}
+
+const SHARES: &str = "shares";
+const COUNTER: &str = "counter";
+const MAGIC: &[u8; 8] = b"UFSHARE1";
+/// Length of one half.
+const HALF: usize = 2048;

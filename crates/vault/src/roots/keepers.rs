@@ -1,0 +1,276 @@
+//! Class E3: the root in shares with several keepers, of whom some are enough to bring it back and one less is not.
+//!
+//! Each epoch has a polynomial of its own, so shares of two epochs never fit together. A root counts once `threshold` keepers
+//! hold their share of it, and is gone once so few hold one that they cannot bring it back.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use usufruct_core::Digest;
+use usufruct_core::keeper::Destroyed;
+use usufruct_core::ports::Rng;
+
+use super::{Root, RootSlots};
+use crate::error::{Error, Result};
+use crate::keeper::shamir::{at, join, split};
+use crate::keeper::{Share, Standing, commit_root};
+use crate::tree::{Epoch, SlotClass};
+
+/// The way to one keeper. Every call blocks, with a limit of its own in time, and may be repeated.
+pub trait Link: Send + Sync {
+    /// Where it stands.
+    fn standing(&self) -> Result<Standing>;
+
+    /// [`crate::keeper::Keeper::prepare`].
+    fn prepare(&self, vault: &str, epoch: Epoch, share: Share, check: Digest) -> Result<()>;
+
+    /// [`crate::keeper::Keeper::keep_only`].
+    fn keep_only(&self, vault: &str, epoch: Epoch) -> Result<Destroyed>;
+
+    /// [`crate::keeper::Keeper::share`].
+    fn share(&self, vault: &str, epoch: Epoch) -> Result<(Share, Digest)>;
+}
+
+impl<L: Link + ?Sized> Link for Arc<L> {
+    fn standing(&self) -> Result<Standing> {
+        (**self).standing()
+    }
+
+    fn prepare(&self, vault: &str, epoch: Epoch, share: Share, check: Digest) -> Result<()> {
+        (**self).prepare(vault, epoch, share, check)
+    }
+
+    fn keep_only(&self, vault: &str, epoch: Epoch) -> Result<Destroyed> {
+        (**self).keep_only(vault, epoch)
+    }
+
+    fn share(&self, vault: &str, epoch: Epoch) -> Result<(Share, Digest)> {
+        (**self).share(vault, epoch)
+    }
+}
+
+impl<L: Link + ?Sized> Link for Box<L> {
+    fn standing(&self) -> Result<Standing> {
+        (**self).standing()
+    }
+
+    fn prepare(&self, vault: &str, epoch: Epoch, share: Share, check: Digest) -> Result<()> {
+        (**self).prepare(vault, epoch, share, check)
+    }
+
+    fn keep_only(&self, vault: &str, epoch: Epoch) -> Result<Destroyed> {
+        (**self).keep_only(vault, epoch)
+    }
+
+    fn share(&self, vault: &str, epoch: Epoch) -> Result<(Share, Digest)> {
+        (**self).share(vault, epoch)
+    }
+}
+
+/// The keepers of a city's root.
+pub struct KeeperRoots<L> {
+    vault: String,
+    /// So many bring the root back.
+    threshold: usize,
+    /// In the order of their shares: keeper i holds the one at i + 1.
+    keepers: Vec<Seat<L>>,
+    known: Mutex<Known>,
+}
+
+/// One keeper as the city knows it.
+pub struct Seat<L> {
+    pub name: String,
+    /// Its public key, base64url.
+    pub public: String,
+    pub link: L,
+}
+
+/// What this process knows.
+#[derive(Default)]
+struct Known {
+    /// Shares of the newest root, enough to make all others; overwritten when dropped.
+    points: Vec<Share>,
+    /// Of which epoch, and its commitment.
+    of: Option<(Epoch, Digest)>,
+    /// What keepers have signed last, by name.
+    signed: BTreeMap<String, Destroyed>,
+}
+
+impl<L: Link> KeeperRoots<L> {
+    /// The keepers of the tree `vault`, in an order that never changes. More than half of them must be needed, so that no two
+    /// roots can both be had.
+    pub fn new(vault: &str, threshold: usize, keepers: Vec<Seat<L>>) -> Result<Self> {
+        if threshold < 2 || 2 * threshold <= keepers.len() || threshold > keepers.len() || keepers.len() > 255 {
+            return Err(Error::Malformed { what: "the number of keepers and how many are needed" });
+        }
+        Ok(Self { vault: vault.to_owned(), threshold, keepers, known: Mutex::default() })
+    }
+
+    /// Gives every keeper that can be reached and lacks it a share of the newest root, on the same polynomial: one that slept,
+    /// or one that took another's place. Answers how many hold one now.
+    pub fn heal(&self) -> Result<usize> {
+        let (epoch, check, points) = {
+            let known = self.known();
+            let Some((epoch, check)) = known.of else { return Ok(0) };
+            (epoch, check, known.points.iter().map(Share::copy).collect::<Vec<_>>())
+        };
+        let healed = self.ask(|number, link| {
+            if !link.standing()?.held.contains(&epoch) {
+                link.prepare(&self.vault, epoch, at(&points, place(number)), check)?;
+                link.keep_only(&self.vault, epoch)?;
+            }
+            Ok(())
+        });
+        Ok(healed.iter().filter(|outcome| outcome.is_ok()).count())
+    }
+
+    /// Asks all keepers at once.
+    fn ask<T: Send>(&self, work: impl Fn(usize, &L) -> Result<T> + Sync) -> Vec<Result<T>> {
+        let lost = |name: &str| Error::Keeper { name: name.to_owned(), why: "the call ended without an answer".to_owned() };
+        thread::scope(|scope| {
+            let work = &work;
+            let calls: Vec<_> =
+                self.keepers.iter().enumerate().map(|(number, seat)| scope.spawn(move || work(number, &seat.link))).collect();
+            calls
+                .into_iter()
+                .zip(&self.keepers)
+                .map(|(call, seat)| call.join().unwrap_or_else(|_| Err(lost(&seat.name))))
+                .collect()
+        })
+    }
+
+    fn too_few<T>(&self, what: &'static str, needed: usize, outcomes: &[Result<T>]) -> Error {
+        let failed = self.keepers.iter().zip(outcomes).filter_map(|(seat, outcome)| Some((seat, outcome.as_ref().err()?)));
+        let others: Vec<String> = failed.map(|(seat, error)| format!("{}: {error}", seat.name)).collect();
+        let done = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        Error::TooFewKeepers { done, needed, what, others: others.join("; ") }
+    }
+
+    /// The root of an epoch, if enough keepers give shares that fit its commitment. Keepers whose share does not fit are left out.
+    fn root(&self, epoch: Epoch) -> Result<(Root, Digest, Vec<Share>)> {
+        let outcomes = self.ask(|_, link| link.share(&self.vault, epoch));
+        let shares: Vec<(usize, &Share, Digest)> = outcomes
+            .iter()
+            .enumerate()
+            .filter_map(|(number, outcome)| outcome.as_ref().ok().map(|(share, check)| (number, share, *check)))
+            .filter(|(number, share, _)| share.x == place(*number))
+            .collect();
+        for chosen in choices(shares.len(), self.threshold) {
+            let points: Vec<Share> = chosen.iter().map(|number| shares[*number].1.copy()).collect();
+            let secret = join(&points);
+            let check = commit_root(&self.vault, epoch, &secret);
+            if chosen.iter().all(|number| shares[*number].2 == check) {
+                return Ok((Root { epoch, secret }, check, points));
+            }
+        }
+        match shares.len() >= self.threshold {
+            true => Err(Error::Damaged { what: "the shares of the keepers do not fit together" }),
+            false => Err(self.too_few("gave their share of the root", self.threshold, &outcomes)),
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<L: Link> RootSlots for KeeperRoots<L> {
+    fn class(&self) -> SlotClass {
+        SlotClass::E3
+    }
+
+    /// Every root that can be had now. A newer one that too few hold is none: it never counted.
+    fn roots(&self) -> Result<Vec<Root>> {
+        let standings = self.ask(|_, link| link.standing());
+        let mut epochs: Vec<Epoch> =
+            standings.iter().filter_map(|standing| standing.as_ref().ok()).flat_map(|standing| standing.held.clone()).collect();
+        epochs.sort_unstable();
+        epochs.dedup();
+        let (mut roots, mut last) = (Vec::new(), None);
+        for epoch in epochs.into_iter().rev() {
+            match self.root(epoch) {
+                Ok((root, check, points)) => {
+                    if roots.is_empty() {
+                        let mut known = self.known();
+                        (known.points, known.of) = (points, Some((epoch, check)));
+                    }
+                    roots.push(root);
+                }
+                Err(error) => last = last.or(Some(error)),
+            }
+        }
+        match roots.is_empty() {
+            true => Err(last.unwrap_or_else(|| self.too_few("answered", self.threshold, &standings))),
+            false => Ok(roots),
+        }
+    }
+
+    fn put(&self, root: &Root, rng: &dyn Rng) -> Result<()> {
+        let shares = split(&root.secret, self.threshold as u8, self.keepers.len() as u8, rng);
+        let check = commit_root(&self.vault, root.epoch, &root.secret);
+        let outcomes = self.ask(|number, link| link.prepare(&self.vault, root.epoch, shares[number].copy(), check));
+        if outcomes.iter().filter(|outcome| outcome.is_ok()).count() < self.threshold {
+            return Err(self.too_few("took their share of the new root", self.threshold, &outcomes));
+        }
+        let mut known = self.known();
+        (known.points, known.of) = (shares.into_iter().take(self.threshold).collect(), Some((root.epoch, check)));
+        Ok(())
+    }
+
+    /// Returns once so many keepers have signed that they hold nothing else that the rest cannot bring another root back.
+    fn keep_only(&self, epoch: Epoch) -> Result<()> {
+        let outcomes = self.ask(|number, link| {
+            let seat = &self.keepers[number];
+            let signed = link.keep_only(&self.vault, epoch)?;
+            let is_right = signed.vault == self.vault
+                && signed.keeper == seat.name
+                && signed.epoch >= epoch.0
+                && signed.is_signed_by(&seat.public);
+            if is_right {
+                return Ok(signed);
+            }
+            Err(Error::Keeper {
+                name: seat.name.clone(),
+                why: "what it signed is not what was asked, or not by its key".to_owned(),
+            })
+        });
+        let needed = self.keepers.len() - self.threshold + 1;
+        if outcomes.iter().filter(|outcome| outcome.is_ok()).count() < needed {
+            return Err(self.too_few("have destroyed their share of the old root", needed, &outcomes));
+        }
+        let mut known = self.known();
+        known.signed = outcomes.into_iter().flatten().map(|signed| (signed.keeper.clone(), signed)).collect();
+        Ok(())
+    }
+
+    fn statements(&self, epoch: Epoch) -> Result<Vec<Destroyed>> {
+        let needed = self.keepers.len() - self.threshold + 1;
+        let is_known = |known: &Known| known.signed.values().filter(|signed| signed.epoch >= epoch.0).count() >= needed;
+        if !is_known(&self.known()) {
+            self.keep_only(epoch)?;
+        }
+        Ok(self.known().signed.values().cloned().collect())
+    }
+}
+
+/// Where the share of a keeper lies.
+fn place(number: usize) -> u8 {
+    // INVARIANT: there are at most 255 keepers.
+    u8::try_from(number + 1).expect("there are at most 255 keepers")
+}
+
+/// All ways to take `count` of the first `from` numbers.
+fn choices(from: usize, count: usize) -> Vec<Vec<usize>> {
+    if count == 0 {
+        return vec![Vec::new()];
+    }
+    (count - 1..from)
+        .flat_map(|last| {
+            choices(last, count - 1).into_iter().map(move |mut chosen| {
+                chosen.push(last);
+                chosen
+            })
+        })
+        .collect()
+}

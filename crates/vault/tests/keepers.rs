@@ -1,0 +1,410 @@
+//! The root with three keepers: lost or slow ones at every message, restored ones, lying ones, and one that is replaced.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use usufruct_core::Digest;
+use usufruct_core::hash::sha256;
+use usufruct_core::keeper::Destroyed;
+use usufruct_core::ports::Rng;
+use usufruct_vault::keeper::{Keeper, KeeperFile, Share, Standing};
+use usufruct_vault::keytree::{MemoryPages, PageTree};
+use usufruct_vault::roots::{Disk, KeeperRoots, Link, RootSlots, Seat};
+use usufruct_vault::{Epoch, Error, Key, KeyId, KeyTree, Result, SlotClass};
+
+const VAULT: &str = "city.test/log";
+const NAMES: [&str; 3] = ["city", "court", "archive"];
+const NOW: u64 = 1_790_000_000;
+
+struct Seeded(u64, AtomicU64);
+
+impl Rng for Seeded {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(32) {
+            let count = self.1.fetch_add(1, Ordering::Relaxed);
+            let block = sha256(&[self.0.to_be_bytes(), count.to_be_bytes()].concat());
+            chunk.copy_from_slice(&block.0[..chunk.len()]);
+        }
+    }
+}
+
+fn seeded(seed: u64) -> Seeded {
+    Seeded(seed, AtomicU64::new(0))
+}
+
+/// What happens to a call on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// It does not arrive.
+    Lost,
+    /// It is done, and the answer does not arrive.
+    Unanswered,
+    /// This and all later calls to the same keeper are lost.
+    Down,
+}
+
+/// A keeper on a machine of its own, and the network to it.
+struct Machine {
+    number: usize,
+    folder: PathBuf,
+    keeper: Mutex<Option<Keeper>>,
+    net: Arc<Net>,
+}
+
+/// The network: which call goes wrong, over all keepers.
+#[derive(Default)]
+struct Net {
+    calls: AtomicUsize,
+    fault: Mutex<Option<(usize, Fault)>>,
+    down: Mutex<[bool; 3]>,
+}
+
+struct Town {
+    _dir: tempfile::TempDir,
+    machines: Vec<Arc<Machine>>,
+    net: Arc<Net>,
+    pages: Arc<MemoryPages>,
+}
+
+type Tree = PageTree<Arc<MemoryPages>, KeeperRoots<Arc<Machine>>>;
+
+fn seed(number: usize) -> [u8; 32] {
+    [number as u8 + 1; 32]
+}
+
+fn public(number: usize) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let file = KeeperFile::open(dir.path(), Disk::Any).unwrap();
+    Keeper::new(VAULT, NAMES[number], &seed(number), Vec::new(), file, &seeded(1)).unwrap().public()
+}
+
+impl Machine {
+    fn start(&self, rng: &Seeded) {
+        let peers = (0..3).filter(|other| *other != self.number).map(|other| (NAMES[other].to_owned(), public(other))).collect();
+        let file = KeeperFile::open(&self.folder, Disk::Any).unwrap();
+        *self.keeper.lock().unwrap() =
+            Some(Keeper::new(VAULT, NAMES[self.number], &seed(self.number), peers, file, rng).unwrap());
+    }
+
+    fn call<T>(&self, work: impl Fn(&Keeper) -> Result<T>) -> Result<T> {
+        let lost = || Error::Keeper { name: NAMES[self.number].to_owned(), why: "it does not answer".to_owned() };
+        let call = self.net.calls.fetch_add(1, Ordering::SeqCst);
+        let fault = self.net.fault.lock().unwrap().filter(|(at, _)| *at == call).map(|(_, fault)| fault);
+        if fault == Some(Fault::Down) {
+            self.net.down.lock().unwrap()[self.number] = true;
+        }
+        if fault == Some(Fault::Lost) || self.net.down.lock().unwrap()[self.number] {
+            return Err(lost());
+        }
+        let keeper = self.keeper.lock().unwrap();
+        let outcome = work(keeper.as_ref().ok_or_else(lost)?);
+        if fault == Some(Fault::Unanswered) { Err(lost()) } else { outcome }
+    }
+}
+
+impl Link for Machine {
+    fn standing(&self) -> Result<Standing> {
+        self.call(|keeper| Ok(keeper.standing()))
+    }
+
+    fn prepare(&self, vault: &str, epoch: Epoch, share: Share, check: Digest) -> Result<()> {
+        self.call(|keeper| keeper.prepare(vault, epoch, share.copy(), check))
+    }
+
+    fn keep_only(&self, vault: &str, epoch: Epoch) -> Result<Destroyed> {
+        self.call(|keeper| keeper.keep_only(vault, epoch, NOW))
+    }
+
+    fn share(&self, vault: &str, epoch: Epoch) -> Result<(Share, Digest)> {
+        self.call(|keeper| keeper.share(vault, epoch))
+    }
+}
+
+impl Town {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let net = Arc::new(Net::default());
+        let machines = (0..3)
+            .map(|number| {
+                let folder = dir.path().join(NAMES[number]);
+                Arc::new(Machine { number, folder, keeper: Mutex::new(None), net: Arc::clone(&net) })
+            })
+            .collect();
+        let town = Self { _dir: dir, machines, net, pages: Arc::default() };
+        town.machines.iter().for_each(|machine| machine.start(&seeded(7)));
+        town
+    }
+
+    fn roots(&self) -> KeeperRoots<Arc<Machine>> {
+        let seat = |machine: &Arc<Machine>| Seat {
+            name: NAMES[machine.number].to_owned(),
+            public: public(machine.number),
+            link: Arc::clone(machine),
+        };
+        KeeperRoots::new(VAULT, 2, self.machines.iter().map(seat).collect()).unwrap()
+    }
+
+    fn create(&self, rng: &Seeded) -> Tree {
+        let roots = self.roots();
+        roots.put(&Tree::first_root(rng), rng).unwrap();
+        roots.keep_only(Epoch(0)).unwrap();
+        PageTree::create(Arc::clone(&self.pages), roots, rng).unwrap()
+    }
+
+    fn open(&self) -> Result<Tree> {
+        PageTree::open(Arc::clone(&self.pages), self.roots())
+    }
+
+    /// Lets keepers that have started ask the others where they stand.
+    fn compare(&self) {
+        for machine in &self.machines {
+            let nonce = machine.keeper.lock().unwrap().as_ref().unwrap().nonce();
+            let others = self.machines.iter().filter(|other| other.number != machine.number);
+            let answers: Vec<_> =
+                others.filter_map(|other| Some(other.keeper.lock().unwrap().as_ref()?.tell_counter(&nonce))).collect();
+            machine.keeper.lock().unwrap().as_ref().unwrap().compare(&answers).unwrap();
+        }
+    }
+
+    /// How many keepers hold a share of an epoch.
+    fn holders(&self, epoch: Epoch) -> usize {
+        let holds = |machine: &&Arc<Machine>| {
+            machine.keeper.lock().unwrap().as_ref().is_some_and(|keeper| keeper.standing().held.contains(&epoch))
+        };
+        self.machines.iter().filter(holds).count()
+    }
+
+    fn files(&self, number: usize) -> BTreeMap<String, Vec<u8>> {
+        let entries = std::fs::read_dir(&self.machines[number].folder).unwrap();
+        entries
+            .map(|entry| entry.unwrap())
+            .map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap()))
+            .collect()
+    }
+
+    /// Ends a keeper, puts these files in the place of its own, and starts it.
+    fn put_back(&self, number: usize, files: &BTreeMap<String, Vec<u8>>) {
+        let machine = &self.machines[number];
+        *machine.keeper.lock().unwrap() = None;
+        let _ = std::fs::remove_dir_all(&machine.folder);
+        std::fs::create_dir_all(&machine.folder).unwrap();
+        for (name, bytes) in files {
+            std::fs::write(machine.folder.join(name), bytes).unwrap();
+        }
+        machine.start(&seeded(8));
+    }
+}
+
+fn resident(number: u64) -> KeyId {
+    KeyId::Resident(number)
+}
+
+fn insert(tree: &Tree, rng: &Seeded, numbers: std::ops::Range<u64>) -> Result<()> {
+    let keys: Vec<_> = numbers.map(|number| (resident(number), Key::random(rng))).collect();
+    tree.insert(&keys, rng)
+}
+
+fn lives(tree: &Tree) -> Vec<u64> {
+    (1..20).filter(|number| tree.get(resident(*number)).unwrap().is_some()).collect()
+}
+
+/// A history in which each step is done again until it works, as the jobs of the server do it; the server starts anew after
+/// every failure. Answers how often it failed.
+fn history(town: &Town) -> usize {
+    let rng = seeded(3);
+    let mut failed = 0;
+    let mut tree = town.create(&rng);
+    insert(&tree, &rng, 1..10).unwrap();
+    for number in 1..5 {
+        loop {
+            match tree.erase(&[resident(number)], &[], &rng) {
+                Ok(erased) => {
+                    let old = town.holders(erased.before.epoch);
+                    assert!(old < 2, "{old} keepers could bring the old root back");
+                    let signed = tree.statements().unwrap();
+                    assert!(signed.iter().filter(|signed| signed.epoch >= erased.after.epoch.0).count() >= 2);
+                    break;
+                }
+                Err(_) => {
+                    failed += 1;
+                    assert!(failed < 20, "it never gets well");
+                    drop(tree);
+                    tree = town.open().expect("two keepers are enough");
+                }
+            }
+        }
+        insert(&tree, &rng, 9 + number..10 + number).unwrap();
+        assert_eq!(lives(&tree), (number + 1..10 + number).collect::<Vec<_>>());
+        // The server's upkeep.
+        tree.roots().heal().unwrap();
+    }
+    drop(tree);
+    assert_eq!(lives(&town.open().expect("two keepers are enough")), (5..14).collect::<Vec<_>>());
+    failed
+}
+
+#[test]
+fn a_keeper_may_be_lost_at_every_message() {
+    let calls = {
+        let town = Town::new();
+        assert_eq!(history(&town), 0);
+        town.net.calls.load(Ordering::SeqCst)
+    };
+    assert!(calls > 60, "{calls}");
+    for fault in [Fault::Lost, Fault::Unanswered, Fault::Down] {
+        // The calls before are those of the founding, which is done by hand.
+        for call in 6..calls {
+            let town = Town::new();
+            *town.net.fault.lock().unwrap() = Some((call, fault));
+            history(&town);
+        }
+    }
+}
+
+#[test]
+fn two_keepers_lost_stop_erasures_and_lose_nothing() {
+    let (town, rng) = (Town::new(), seeded(3));
+    let tree = town.create(&rng);
+    insert(&tree, &rng, 1..10).unwrap();
+    for lost in [[true, true, false], [false, true, true], [true, false, true]] {
+        let before = lives(&tree);
+        *town.net.down.lock().unwrap() = lost;
+        let error = tree.erase(&[resident(before[0])], &[], &rng).unwrap_err();
+        assert!(matches!(error, Error::TooFewKeepers { needed: 2, .. }), "{error}");
+        assert!(NAMES.iter().any(|name| error.to_string().contains(name)), "{error}");
+        assert_eq!(lives(&tree), before, "readers go on");
+        assert!(insert(&tree, &rng, 18..19).is_err(), "nothing is written while a root may be there that does not count");
+        assert!(town.open().is_err());
+        *town.net.down.lock().unwrap() = [false; 3];
+        tree.erase(&[resident(before[0])], &[], &rng).unwrap();
+        assert_eq!(lives(&tree), before[1..]);
+        assert_eq!(town.holders(tree.state().epoch), 3);
+    }
+    assert_eq!(tree.class(), SlotClass::E3);
+}
+
+#[test]
+fn a_keeper_restored_from_an_old_copy_gives_nothing_away() {
+    let (town, rng) = (Town::new(), seeded(3));
+    let tree = town.create(&rng);
+    insert(&tree, &rng, 1..10).unwrap();
+    let old: Vec<_> = (0..3).map(|number| town.files(number)).collect();
+    let old_pages = Arc::clone(&town.pages);
+    for number in 1..4 {
+        tree.erase(&[resident(number)], &[], &rng).unwrap();
+    }
+    drop((tree, old_pages));
+    // One, and then two at once: the third is honest and answers them.
+    for restored in [&[0][..], &[0, 1]] {
+        for number in restored {
+            town.put_back(*number, &old[*number]);
+            let keeper = town.machines[*number].keeper.lock().unwrap();
+            let error = keeper.as_ref().unwrap().share(VAULT, Epoch(0)).map(drop).unwrap_err();
+            assert!(error.to_string().contains("may be an old copy"), "{error}");
+        }
+        town.compare();
+        assert_eq!(town.holders(Epoch(0)), 0, "what is over is destroyed at once");
+        for number in restored {
+            let keeper = town.machines[*number].keeper.lock().unwrap();
+            let keeper = keeper.as_ref().unwrap();
+            assert_eq!(keeper.standing().counter, Epoch(3));
+            assert!(keeper.share(VAULT, Epoch(0)).is_err());
+            assert!(keeper.keep_only(VAULT, Epoch(2), NOW).is_err(), "its counter never goes back");
+            assert!(keeper.prepare(VAULT, Epoch(2), Share { x: 1, y: [0; 32] }, Digest([0; 32])).is_err());
+        }
+        if restored.len() == 1 {
+            let tree = town.open().expect("the other two bring the root back");
+            tree.roots().heal().unwrap();
+            assert_eq!(town.holders(Epoch(3)), 3);
+        } else {
+            assert!(town.open().is_err(), "two of three are lost, and so is the root");
+        }
+    }
+}
+
+#[test]
+fn a_keeper_is_replaced() {
+    let (town, rng) = (Town::new(), seeded(3));
+    let tree = town.create(&rng);
+    insert(&tree, &rng, 1..10).unwrap();
+    tree.erase(&[resident(1)], &[], &rng).unwrap();
+    town.put_back(1, &BTreeMap::new());
+    assert_eq!(town.holders(Epoch(1)), 2);
+    assert_eq!(tree.roots().heal().unwrap(), 3);
+    assert_eq!(town.holders(Epoch(1)), 3);
+    // Any two of them do now, the new one among them.
+    for lost in 0..3 {
+        town.net.down.lock().unwrap()[lost] = true;
+        town.compare();
+        assert_eq!(lives(&town.open().unwrap()), (2..10).collect::<Vec<_>>());
+        *town.net.down.lock().unwrap() = [false; 3];
+    }
+}
+
+#[test]
+fn lies_are_noticed() {
+    let (town, rng) = (Town::new(), seeded(3));
+    let tree = town.create(&rng);
+    insert(&tree, &rng, 1..4).unwrap();
+    drop(tree);
+    let keeper = |number: usize| town.machines[number].keeper.lock().unwrap();
+    // A request for another tree.
+    assert!(keeper(0).as_ref().unwrap().keep_only("other.test/log", Epoch(0), NOW).is_err());
+    assert!(keeper(0).as_ref().unwrap().share("other.test/log", Epoch(0)).is_err());
+    // A keeper whose share was changed is left out, and the others are enough.
+    let (mut share, check) = keeper(2).as_ref().unwrap().share(VAULT, Epoch(0)).unwrap();
+    share.y[5] ^= 1;
+    keeper(2).as_ref().unwrap().prepare(VAULT, Epoch(0), share, check).unwrap();
+    assert_eq!(lives(&town.open().unwrap()), [1, 2, 3]);
+    // Two of them leave nothing that fits.
+    let (mut share, check) = keeper(1).as_ref().unwrap().share(VAULT, Epoch(0)).unwrap();
+    share.y[5] ^= 1;
+    keeper(1).as_ref().unwrap().prepare(VAULT, Epoch(0), share, check).unwrap();
+    assert!(town.open().err().unwrap().to_string().contains("do not fit together"));
+
+    // A signature by another key.
+    let seats = (0..3)
+        .map(|number| Seat {
+            name: NAMES[number].to_owned(),
+            public: public((number + 1) % 3),
+            link: Arc::clone(&town.machines[number]),
+        })
+        .collect();
+    let roots = KeeperRoots::new(VAULT, 2, seats).unwrap();
+    let error = roots.keep_only(Epoch(0)).unwrap_err();
+    assert!(error.to_string().contains("not by its key"), "{error}");
+
+    // Answers to another question, by a stranger, or about another tree do not make a keeper fresh.
+    let files = town.files(0);
+    town.put_back(0, &files);
+    let nonce = keeper(0).as_ref().unwrap().nonce();
+    let good = keeper(1).as_ref().unwrap().tell_counter(&nonce);
+    let mut raised = good.clone();
+    raised.counter = 99;
+    let other_nonce = keeper(1).as_ref().unwrap().tell_counter(&[0; 16]);
+    let own = keeper(0).as_ref().unwrap().tell_counter(&nonce);
+    let mut stranger = good.clone();
+    stranger.keeper = "stranger".to_owned();
+    assert_eq!(keeper(0).as_ref().unwrap().compare(&[raised, other_nonce, own, stranger]).unwrap(), 0);
+    assert!(!keeper(0).as_ref().unwrap().standing().is_fresh);
+    assert_eq!(keeper(0).as_ref().unwrap().compare(&[good]).unwrap(), 1);
+    assert!(keeper(0).as_ref().unwrap().standing().is_fresh);
+}
+
+#[test]
+fn too_few_keepers_are_no_keepers() {
+    let town = Town::new();
+    let seats = |count: usize| {
+        town.machines.iter().take(count).map(|machine| Seat {
+            name: NAMES[machine.number].to_owned(),
+            public: public(machine.number),
+            link: Arc::clone(machine),
+        })
+    };
+    for (threshold, count) in [(0, 3), (1, 3), (1, 1), (3, 2), (4, 3)] {
+        assert!(KeeperRoots::new(VAULT, threshold, seats(count).collect()).is_err(), "{threshold} of {count}");
+    }
+    assert!(KeeperRoots::new(VAULT, 2, seats(2).collect()).is_ok());
+}
