@@ -23,6 +23,7 @@ mod mark;
 mod preview;
 mod publish;
 mod publish_verifier;
+mod purge;
 mod receipt;
 mod release;
 mod renew;

@@ -8,6 +8,7 @@ use std::path::Path;
 use common::{City, mandate, on_postgres};
 use usufruct_app::store::db::{Connection, Db, Options};
 use usufruct_app::{AuditReport, Error};
+use usufruct_core::Text;
 use usufruct_core::audit::Drill;
 use usufruct_core::certificate::Cause;
 
@@ -144,5 +145,29 @@ fn a_root_that_was_set_back_does_not_start() {
         std::fs::remove_file(vault.join("root")).unwrap();
         assert!(start().unwrap_err().to_string().contains("The root of the key tree is not in"));
         assert!(!vault.join("root").exists());
+    });
+}
+
+#[test]
+fn the_ciphertext_of_a_mandate_is_purged_on_its_date_and_not_before() {
+    on_both("purge", |dir, url| {
+        let city = City::found(dir, url);
+        city.cardholder();
+        city.app.end_mandate(&mandate(), &city.signer(common::LIBRARY), Text::new("Over.", "結束。")).unwrap();
+        let dates = || {
+            let register = city.app.register();
+            let body = register.certificate(&mandate()).unwrap().body.clone();
+            (body.erased_root_at, body.ciphertext_remains_until, body.ciphertext_purged_at)
+        };
+        let (erased, until, purged) = dates();
+        assert!(purged.is_none() && until > erased);
+        assert_eq!(city.app.run_purges(None).unwrap(), 0, "not yet");
+        city.clock.advance(until.micros() - city.app.now().micros());
+        assert_eq!(city.app.run_purges(Some(erased.plus(-1))).unwrap(), 0, "a copy from before is still there");
+        assert_eq!(city.app.run_purges(Some(until)).unwrap(), 1);
+        assert_eq!(dates().2, Some(until));
+        assert_eq!(city.app.run_purges(None).unwrap(), 0, "once");
+        let register = city.app.register();
+        assert_eq!(register.certificate(&mandate()).unwrap().rev, 2);
     });
 }

@@ -27,7 +27,8 @@ pub struct Erasure {
 #[derive(Clone, Debug)]
 pub struct Remains {
     pub certificate: CertificateId,
-    pub ciphertext_until: Time,
+    /// When the keys were destroyed: no copy made later holds any of it.
+    pub destroyed_at: Time,
 }
 
 const COLUMNS: &str = "certificate_id, cause, resident, mandate, commitments, requested_at, evidence";
@@ -80,14 +81,14 @@ pub fn done(conn: &mut dyn Connection, certificate: &CertificateId, now: Time, u
 
 /// Up to `limit` destructions whose ciphertext has to be purged by now, the oldest first.
 pub fn due_for_purge(conn: &mut dyn Connection, now: Time, limit: usize) -> Result<Vec<Remains>, Error> {
-    let sql = "-- erasure_due_for_purge\nSELECT certificate_id, ciphertext_until FROM erasures \
+    let sql = "-- erasure_due_for_purge\nSELECT certificate_id, destroyed_at FROM erasures \
                WHERE purged_at IS NULL AND ciphertext_until <= $1 ORDER BY ciphertext_until LIMIT $2";
     let rows = conn.query(sql, &[now.micros().into(), i64::try_from(limit).unwrap_or(i64::MAX).into()])?;
     rows.iter()
         .map(|row| {
             Ok(Remains {
                 certificate: row.text(0)?.parse().map_err(|_| crate::inconsistent("erasures.certificate_id"))?,
-                ciphertext_until: Time::from_micros(row.integer(1)?),
+                destroyed_at: Time::from_micros(row.integer(1)?),
             })
         })
         .collect()

@@ -13,6 +13,7 @@ mod compose;
 mod data_dir;
 mod demo;
 mod failure;
+mod memory;
 mod mirrors;
 mod monitor;
 mod network;
@@ -28,6 +29,7 @@ use clap::Parser;
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     cli::start_tracing();
+    memory::protect();
     match cli.run() {
         Ok(code) => code,
         Err(failure) => {

@@ -5,6 +5,10 @@ mod common;
 use common::{fails, ok};
 
 const VERBS: &[&[&str]] = &[
+    &["audit"],
+    &["backup"],
+    &["restore"],
+    &["verify", "certificate"],
     &[],
     &["completions"],
     &["demo"],

@@ -17,6 +17,7 @@ use usufruct_core::time::MINUTE;
 use crate::clock;
 use crate::data_dir::{self, Setup};
 use crate::failure::Failure;
+use crate::memory::{self, Swap};
 use crate::public_log::PublicLog;
 
 /// Look at a data directory and say what is wrong and what to do.
@@ -53,6 +54,7 @@ impl Doctor {
         let mut lines = vec![permissions(&self.data_dir), keys(&self.data_dir), vault(&self.data_dir), disk(&self.data_dir)];
         lines.extend(store(&self.data_dir, &setup, now));
         lines.push(machine(now));
+        lines.extend(memory_lines());
         for line in &lines {
             let verdict = match line.verdict {
                 Verdict::Fail => "FAIL",
@@ -129,6 +131,25 @@ fn keys(dir: &Path) -> Line {
         }
     }
     Line::ok("keys", "The keys of the log and of receipts are there.")
+}
+
+/// Whether keys could reach a disk from memory.
+fn memory_lines() -> [Line; 2] {
+    let is_locked = memory::may_lock_everything();
+    let memory = match is_locked {
+        true => Line::ok("memory", "What a server has in memory is locked there, and no core dump is written."),
+        false => Line::warn(
+            "memory",
+            "No core dump is written, but memory may not be locked. Set LimitMEMLOCK=infinity for the service, or turn swap off.",
+        ),
+    };
+    let swap = match memory::swap() {
+        Swap::None => Line::ok("swap", "There is none."),
+        Swap::Sealed => Line::ok("swap", "It is in memory or encrypted."),
+        Swap::Open if is_locked => Line::ok("swap", "There is some, but locked memory does not go there."),
+        Swap::Open => Line::warn("swap", "Keys could be written to it. Turn it off, or encrypt it with a random key."),
+    };
+    [memory, swap]
 }
 
 /// The key tree's root slots.

@@ -81,6 +81,11 @@ impl Server {
         self.0.wait().unwrap();
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, name: &str) {
         assert!(Command::new("kill").args(["-s", name, &self.0.id().to_string()]).status().unwrap().success());
