@@ -17,6 +17,7 @@ use crate::bucket::{self, Bucket};
 use crate::chance::SystemRng;
 use crate::failure::Failure;
 use crate::network::Network;
+use crate::nightly::Nightly;
 
 /// A data directory that this process holds alone, until it is dropped.
 pub struct DataDir {
@@ -44,6 +45,9 @@ pub struct Setup {
     /// Where the keys of the data are kept; without it, in the folder `vault` of the data directory.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub vault: Option<VaultTable>,
+    /// What is done each night; nothing without it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub nightly: Option<Nightly>,
 }
 
 /// The table `[vault]` of the set-up.

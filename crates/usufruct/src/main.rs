@@ -17,6 +17,7 @@ mod memory;
 mod mirrors;
 mod monitor;
 mod network;
+mod nightly;
 mod progress;
 mod public_log;
 mod server;

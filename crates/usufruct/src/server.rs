@@ -20,6 +20,7 @@ use usufruct_web::{Settings, Site};
 use crate::clock;
 use crate::data_dir::{ConsoleFile, DataDir};
 use crate::failure::Failure;
+use crate::nightly::Nightly;
 
 /// What is served, and where.
 pub struct Serving {
@@ -31,6 +32,8 @@ pub struct Serving {
     pub beside: Vec<(TcpListener, Router)>,
     /// Mirrors to which the log is brought.
     pub mirrors: Vec<String>,
+    /// What is done each night.
+    pub nightly: Option<Nightly>,
     /// Printed once everything listens.
     pub greeting: String,
 }
@@ -48,7 +51,7 @@ pub fn run(serving: Serving) -> Result<(), Failure> {
     let broken = |error: std::io::Error| {
         Failure::impossible(format!("The server cannot run: {error}."), "Check the limits of the system.")
     };
-    let Serving { dir, app, settings, listener, beside, mirrors, greeting } = serving;
+    let Serving { dir, app, settings, listener, beside, mirrors, nightly, greeting } = serving;
     let address = listener.local_addr().map_err(broken)?;
     let site = Site::new(Arc::clone(&app), settings).map_err(Failure::of)?;
     app.publish_verifier(&usufruct_web::verifier_files()).map_err(Failure::of)?;
@@ -61,6 +64,9 @@ pub fn run(serving: Serving) -> Result<(), Failure> {
     let (stop, stopped) = watch::channel(false);
     let stop = Arc::new(stop);
     crate::mirrors::start(Arc::clone(&app), mirrors, stopped.clone())?;
+    if let Some(table) = nightly {
+        crate::nightly::start(Arc::clone(&app), dir.path(), table, stopped.clone())?;
+    }
     let outcome = runtime.block_on(async {
         let mut servers = tokio::task::JoinSet::new();
         for (listener, router) in std::iter::once((listener, router)).chain(beside) {

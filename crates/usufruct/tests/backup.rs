@@ -120,3 +120,29 @@ fn nothing_is_restored_from_what_is_not_whole_or_belongs_elsewhere() {
     let removed = ok(&["backup", "--data-dir", &dir, "--to", &backups, "--keep-days", "0"]);
     assert!(removed.contains("removed"), "{removed}");
 }
+
+#[test]
+fn the_server_drills_by_itself_where_the_set_up_asks_for_it() {
+    let folder = Folder::new("nightly");
+    let (dir, server, _) = pass(&folder);
+    assert!(server.stop());
+    let (setup, backups) = (format!("{dir}/usufruct.toml"), folder.at("backups"));
+    let text = fs::read_to_string(&setup).unwrap();
+    fs::write(&setup, format!("{text}\n[nightly]\nbackups = \"{backups}\"\ncanaries = 2\n")).unwrap();
+    let serve = ["serve", "--data-dir", &dir, "--listen", "127.0.0.1:0", "--issuer", "http://localhost:8080"];
+    let (server, _) = Server::start(&serve, &dir);
+    let db = Db::open(&format!("sqlite:{dir}/usufruct.db"), &Options::default()).unwrap();
+    let sql = "-- audits\nSELECT COUNT(*) FROM leaves WHERE INSTR(data, CAST('\"type\":\"Audit\"' AS BLOB)) > 0";
+    let audits = || db.read(|conn| conn.query_one(sql, &[])).unwrap().unwrap().integer(0).unwrap();
+    for _ in 0..200 {
+        if audits() == 2 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert_eq!(audits(), 2, "a restore drill and a canary scan");
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    assert_eq!((audits(), fs::read_dir(&backups).unwrap().count()), (2, 1), "once a night");
+    drop(db);
+    assert!(server.stop());
+}

@@ -128,7 +128,7 @@ impl Demo {
         }
         let settings =
             Settings { issuer, demo: Some(DemoSettings { personas: personas(&city, &demo), sample_urls: urls.to_vec() }) };
-        server::run(Serving { dir, app, settings, listener, beside: sites, mirrors: Vec::new(), greeting })?;
+        server::run(Serving { dir, app, settings, listener, beside: sites, mirrors: Vec::new(), nightly: None, greeting })?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -161,6 +161,7 @@ impl Demo {
             database: self.database.clone(),
             mirrors: Vec::new(),
             log: None,
+            nightly: None,
             vault: Some(VaultTable { any_disk: true, ..VaultTable::of(self.database.as_deref()) }),
         };
         dir.set_up(&setup)?;

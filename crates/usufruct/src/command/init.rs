@@ -82,6 +82,7 @@ impl Init {
             database: self.database.clone(),
             mirrors: self.mirror.clone(),
             log: self.log.clone(),
+            nightly: None,
             vault: self.database.as_deref().map(|url| VaultTable::of(Some(url))),
         };
         let app = dir.open(&setup, Arc::new(SystemClock))?;

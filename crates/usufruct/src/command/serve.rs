@@ -76,7 +76,16 @@ impl Serve {
         let app = dir.open(&setup, Arc::new(SystemClock))?;
         let greeting = format!("Serving {} on {listen} as {issuer}. Stop with Ctrl+C.", setup.origin);
         let settings = Settings { issuer, demo: None };
-        server::run(Serving { dir, app, settings, listener, beside: Vec::new(), mirrors: setup.mirrors, greeting })?;
+        server::run(Serving {
+            dir,
+            app,
+            settings,
+            listener,
+            beside: Vec::new(),
+            mirrors: setup.mirrors,
+            nightly: setup.nightly,
+            greeting,
+        })?;
         Ok(ExitCode::SUCCESS)
     }
 
