@@ -22,6 +22,8 @@ import { attempt, verdict, worst } from "./reasons.js";
 /** @typedef {{name: "log" | "before" | "after" | "keepers", state: State, code: string | null}} CertificateCheck */
 
 const ED25519 = 1;
+const RECHECKS = 60;
+const RECHECK_AFTER_MILLIS = 1000;
 
 /** @param {Asked} asked @param {Options} options @returns {Promise<{state: State, checks: CertificateCheck[], body: any}>} */
 export async function verifyCertificate(asked, options) {
@@ -114,14 +116,19 @@ const base64url = (encoded) => Uint8Array.from(atob(encoded.replace(/-/g, "+").r
 export async function run(page) {
   const data = page.getElementById("certificate-data");
   if (!data) return;
-  const { state, checks } = await verifyCertificate(JSON.parse(data.textContent ?? ""), { fetchBytes });
-  for (const { name, state, code } of checks) {
-    const row = page.getElementById(`certificate-${name}`);
-    row?.setAttribute("data-proof", state);
-    row?.setAttribute("data-proof-reason", code ?? "");
-    if (row) row.textContent = row.getAttribute(`data-text-${state}`) ?? state;
+  for (let round = 0; ; round += 1) {
+    const { state, checks } = await verifyCertificate(JSON.parse(data.textContent ?? ""), { fetchBytes });
+    for (const { name, state, code } of checks) {
+      const row = page.getElementById(`certificate-${name}`);
+      row?.setAttribute("data-proof", state);
+      row?.setAttribute("data-proof-reason", code ?? "");
+      if (row) row.textContent = row.getAttribute(`data-text-${state}`) ?? state;
+    }
+    data.setAttribute("data-proof", state);
+    // A certificate of this minute is on its way into the public log.
+    if (round === RECHECKS || !checks.some(({ code }) => code === "unpublished" || code === "unreachable")) return;
+    await new Promise((resolve) => setTimeout(resolve, RECHECK_AFTER_MILLIS));
   }
-  data.setAttribute("data-proof", state);
 }
 
 if (typeof document !== "undefined") run(document);

@@ -116,6 +116,11 @@ test("enrol, sign in, agree, read, verified, withdraw, refused, certificate", as
   await page.getByTestId("certificate").click();
   await page.waitForURL("**/register/certificates/**");
   assert.match(await page.getByTestId("cause").innerText(), /withdrew/);
+  // Her browser does the sums itself, once the certificate is public.
+  await page.waitForSelector('#certificate-data[data-proof="verified"]', { state: "attached", timeout: 60_000 });
+  for (const check of ["log", "before", "after"]) {
+    assert.equal(await page.locator(`#certificate-${check}`).innerText(), "Yes, checked");
+  }
   assert.deepEqual(await violations(page), []);
   const certificate = await (await page.request.get(`${page.url().split("?")[0]}.json`)).json();
   assert.equal(certificate.body.cause, "withdrawal");

@@ -32,4 +32,4 @@ pub use error::{Error, Result};
 pub use keyring::Keyring;
 pub use pseudonym::Subject;
 pub use tree::{Epoch, Erased, HouseKey, Key, KeyId, KeyTree, SlotClass, State, commit_key};
-pub use vault::{Enrolled, Vault, Withdrawal};
+pub use vault::{Enrolled, Rotation, Vault, Withdrawal};

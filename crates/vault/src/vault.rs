@@ -4,6 +4,7 @@
 
 mod erase;
 mod open;
+mod rotate;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -23,6 +24,7 @@ use crate::seal;
 use crate::tree::{HouseKey, Key, KeyId, KeyTree, SlotClass, State, commit_key};
 
 pub use erase::Withdrawal;
+pub use rotate::Rotation;
 
 /// The key tree behind its door.
 pub struct Vault {

@@ -456,3 +456,76 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn keys_of_months_end_with_their_months() {
+    let house = memory_house(21);
+    let keyring = house.keyring(1).unwrap();
+    for month in [70, 71, 72] {
+        house.vault.create_month_key(7, month, &house.rng).unwrap();
+    }
+    let seal = |month| house.vault.lend_for_month(&keyring, 7, month, &block(), b"was here", &house.rng);
+    let sealed: Vec<_> = [70, 71, 72].map(|month| seal(month).unwrap()).into();
+    assert!(matches!(seal(73), Err(Error::NoKey { .. })));
+    let opens = |month: u16| {
+        let keyring = house.keyring(1).unwrap();
+        let logged = logged(&house.recorder, &keyring, event(7, 5));
+        let sealed = &sealed[usize::from(month) - 70];
+        house.vault.open_of_month(&logged, &keyring, 7, month, mandate_hash(7), &block(), sealed).map(|plain| plain.to_vec())
+    };
+    assert_eq!(opens(71).unwrap(), b"was here");
+    let before = house.vault.state().epoch.0;
+    let erased = house.vault.end_months(7, &[70, 71, 1_000], &house.rng).unwrap();
+    assert_eq!((erased.handles.len(), erased.after.epoch.0), (2, before + 1), "all in one epoch");
+    assert!(matches!((opens(70), opens(71)), (Err(Error::NoKey { .. }), Err(Error::NoKey { .. }))));
+    assert_eq!(opens(72).unwrap(), b"was here");
+    // A withdrawal ends them too, whatever the month.
+    let staged = house.vault.withdraw(house.keyring(1).unwrap(), &[7], &house.rng).unwrap();
+    let renewed = staged.sealed().to_vec();
+    house.vault.commit(staged, &house.rng).unwrap();
+    let keyring = house.vault.keyring(1, &[&renewed]).unwrap();
+    let logged = logged(&house.recorder, &keyring, event(7, 6));
+    let opened = house.vault.open_of_month(&logged, &keyring, 7, 72, mandate_hash(7), &block(), &sealed[2]);
+    assert!(matches!(opened, Err(Error::NoLoan)));
+}
+
+#[test]
+fn keys_are_replaced_in_one_commit_and_what_is_lent_stays_lent() {
+    let mut house = memory_house(22);
+    let old = house.rows.clone();
+    // A mandate: sealed again, then final.
+    let rotation = house.vault.rotate_mandate(7, &house.rng).unwrap();
+    let again: Vec<_> = old
+        .lent
+        .iter()
+        .map(|(resident, mandate, sealed)| match mandate {
+            7 => {
+                let keyring = house.keyring(*resident).unwrap();
+                (*resident, *mandate, rotation.seal_again(&keyring, &block(), sealed, &house.rng).unwrap())
+            }
+            _ => (*resident, *mandate, sealed.clone()),
+        })
+        .collect();
+    assert_eq!(house.open_all(&old), everything(), "until it is final the old copies open");
+    let (second, before) = (house.vault.rotate_mandate(7, &house.rng).unwrap(), house.vault.state().epoch.0);
+    let erased = house.vault.commit_rotation(rotation, &house.rng).unwrap();
+    assert_eq!((erased.handles.len(), erased.after.epoch.0), (1, before + 1));
+    assert!(matches!(house.vault.commit_rotation(second, &house.rng), Err(Error::Stale)), "one at a time");
+    assert_eq!(house.open_all(&old), [(1, 8), (2, 8), (3, 8)]);
+    house.rows.lent = again;
+    assert_eq!(house.open_all(&house.rows), everything());
+    // A resident: her old keyring is dead, what she lends is not.
+    let staged = house.vault.rotate_resident(house.keyring(2).unwrap(), &house.rng).unwrap();
+    let renewed = staged.sealed().to_vec();
+    house.vault.commit(staged, &house.rng).unwrap();
+    assert!(matches!(house.keyring(2), Err(Error::Unreadable)));
+    house.rows.keyrings[1] = renewed;
+    assert_eq!(house.open_all(&house.rows), everything());
+    // A sector: everybody has another pseudonym.
+    house.vault.create_sector_key(4, &house.rng).unwrap();
+    let keyring = house.keyring(1).unwrap();
+    let subject = house.vault.subject(4, &keyring).unwrap();
+    house.vault.rotate_sector(4, &house.rng).unwrap();
+    assert!(house.vault.subject(4, &keyring).unwrap() != subject);
+    assert!(matches!(house.vault.rotate_sector(5, &house.rng), Err(Error::NoKey { .. })));
+}

@@ -31,7 +31,7 @@ impl Vault {
 
     /// Opens a lent block for a use that is in the log (design.md section 3, identity-provider.md 6.5).
     ///
-    /// This is the only function that opens one. The use must be a use, rest on the mandate revision `mandate_hash`, name
+    /// This and [`Vault::open_of_month`] are the only functions that open one. The use must be a use, rest on the mandate revision `mandate_hash`, name
     /// the block, and be about the resident of the keyring: its tag is recomputed.
     ///
     /// Without a logged use the call does not type-check:
@@ -70,6 +70,28 @@ impl Vault {
         block: &BlockId,
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>> {
+        self.admit(logged, keyring, mandate_hash, block)?;
+        self.shared(keyring, resident, mandate)?.open(resident, mandate, block, sealed)
+    }
+
+    /// As [`Vault::open`], for what was lent for a month.
+    #[expect(clippy::too_many_arguments, reason = "each is compared with the logged use or goes into the data key")]
+    pub fn open_of_month(
+        &self,
+        logged: &Logged,
+        keyring: &Keyring,
+        mandate: u64,
+        month: u16,
+        mandate_hash: Digest,
+        block: &BlockId,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        self.admit(logged, keyring, mandate_hash, block)?;
+        self.shared_of_month(keyring, mandate, month)?.open(keyring.resident(), mandate, block, sealed)
+    }
+
+    /// Whether a logged use is about this resident, under this mandate, and names the block.
+    fn admit(&self, logged: &Logged, keyring: &Keyring, mandate_hash: Digest, block: &BlockId) -> Result<()> {
         let event = self.gate.admit(logged)?;
         if event.kind != Kind::Use {
             return Err(Error::NotUse);
@@ -83,8 +105,7 @@ impl Vault {
         if !equal(&tag(keyring.tag_key(), event.n), logged.tag()) {
             return Err(Error::OtherResident);
         }
-        self.current_key(keyring)?;
-        self.shared(keyring, resident, mandate)?.open(resident, mandate, block, sealed)
+        self.current_key(keyring).map(drop)
     }
 
     fn shared(&self, keyring: &Keyring, resident: u64, mandate: u64) -> Result<Shared> {

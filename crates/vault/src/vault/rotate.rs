@@ -1,0 +1,91 @@
+//! Keys that are replaced while what they open lives on, and keys of months that end with their month.
+//!
+//! Each is one commit of the tree, and so one epoch: whatever an old copy holds, the old key is gone with the old root.
+
+use usufruct_core::Digest;
+use usufruct_core::id::BlockId;
+use usufruct_core::ports::Rng;
+
+use super::{Vault, Withdrawal};
+use crate::error::{Error, Result};
+use crate::keyring::Keyring;
+use crate::seal::Shared;
+use crate::tree::{Erased, Key, KeyId, commit_key};
+
+/// A mandate whose key is being replaced: everything lent under it is sealed again, and then [`Vault::commit_rotation`]
+/// makes it final. Until then the old copies open; after it the new ones.
+pub struct Rotation {
+    mandate: u64,
+    old: Key,
+    new: Key,
+}
+
+impl Vault {
+    /// Makes the key of one month of a mandate, unless there is one. Months are counted from January 2020.
+    pub fn create_month_key(&self, mandate: u64, month: u16, rng: &dyn Rng) -> Result<Digest> {
+        self.ensure(KeyId::Month { mandate, month }, rng)
+    }
+
+    /// Seals a block so that it opens until the end of its month's retention, and no longer than the loan. For what a mandate
+    /// collects and keeps for months only.
+    #[expect(clippy::too_many_arguments, reason = "each goes into the data key")]
+    pub fn lend_for_month(
+        &self,
+        keyring: &Keyring,
+        mandate: u64,
+        month: u16,
+        block: &BlockId,
+        plain: &[u8],
+        rng: &dyn Rng,
+    ) -> Result<Vec<u8>> {
+        self.current_key(keyring)?;
+        Ok(self.shared_of_month(keyring, mandate, month)?.seal(keyring.resident(), mandate, block, plain, rng))
+    }
+
+    /// Destroys the keys of months whose time is over, all in one epoch. Months without a key are no mistake.
+    pub fn end_months(&self, mandate: u64, months: &[u16], rng: &dyn Rng) -> Result<Erased> {
+        let _erasing = self.erasing();
+        let ids: Vec<KeyId> = months.iter().map(|month| KeyId::Month { mandate, month: *month }).collect();
+        self.tree.erase(&ids, &[], rng)
+    }
+
+    /// Stages a new key for a resident under which everything she lends stays lent.
+    pub fn rotate_resident(&self, keyring: Keyring, rng: &dyn Rng) -> Result<Withdrawal> {
+        self.withdraw(keyring, &[], rng)
+    }
+
+    /// Gives every resident another pseudonym in a sector, at once. The old ones lead nowhere.
+    pub fn rotate_sector(&self, sector: u64, rng: &dyn Rng) -> Result<Erased> {
+        let _erasing = self.erasing();
+        self.tree.erase(&[], &[(KeyId::Sector(sector), Key::random(rng))], rng)
+    }
+
+    /// Begins to replace the key of a mandate.
+    pub fn rotate_mandate(&self, mandate: u64, rng: &dyn Rng) -> Result<Rotation> {
+        Ok(Rotation { mandate, old: self.key(KeyId::Mandate(mandate))?, new: Key::random(rng) })
+    }
+
+    /// Makes the new key of a mandate final. What was sealed again must be stored by now, next to the old copies.
+    pub fn commit_rotation(&self, rotation: Rotation, rng: &dyn Rng) -> Result<Erased> {
+        let _erasing = self.erasing();
+        let id = KeyId::Mandate(rotation.mandate);
+        if commit_key(id, &self.key(id)?) != commit_key(id, &rotation.old) {
+            return Err(Error::Stale);
+        }
+        let Rotation { new, .. } = rotation;
+        self.tree.erase(&[], &[(id, new)], rng)
+    }
+
+    pub(super) fn shared_of_month(&self, keyring: &Keyring, mandate: u64, month: u16) -> Result<Shared> {
+        Ok(Shared::of(keyring.loan(mandate)?, &self.key(KeyId::Month { mandate, month })?))
+    }
+}
+
+impl Rotation {
+    /// A lent block, sealed again for the new key. Nobody sees what is in it.
+    pub fn seal_again(&self, keyring: &Keyring, block: &BlockId, sealed: &[u8], rng: &dyn Rng) -> Result<Vec<u8>> {
+        let (loan, resident) = (keyring.loan(self.mandate)?, keyring.resident());
+        let plain = Shared::of(loan, &self.old).open(resident, self.mandate, block, sealed)?;
+        Ok(Shared::of(loan, &self.new).seal(resident, self.mandate, block, &plain, rng))
+    }
+}
