@@ -148,6 +148,11 @@ impl App {
         Ok(app)
     }
 
+    /// The public facts about the key tree, and where its root is kept.
+    pub fn vault_state(&self) -> (usufruct_vault::State, usufruct_vault::SlotClass) {
+        (self.vault.state(), self.vault.class())
+    }
+
     /// The time now.
     pub fn now(&self) -> Time {
         self.clock.now()

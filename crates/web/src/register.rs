@@ -3,6 +3,7 @@
 mod lists;
 mod log;
 mod mandates;
+mod vault;
 
 use std::sync::Arc;
 
@@ -34,6 +35,8 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/register/processors.json", get(lists::processors_json))
         .route("/register/agencies", get(lists::agencies))
         .route("/register/agencies.json", get(lists::agencies_json))
+        .route("/register/vault", get(vault::page))
+        .route("/register/vault.json", get(vault::json))
         .route("/register/log", get(log::page))
         .route("/register/log.json", get(log::json))
         .route("/register/certificates", get(lists::certificates))

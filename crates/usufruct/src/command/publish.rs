@@ -12,10 +12,10 @@ use crate::command::key;
 use crate::failure::Failure;
 use crate::{clock, compose, written};
 
-/// Publish an agency, a data block, a contract, a service or the terms of the log, or its next revision.
+/// Publish an agency, a data block, a contract, a service or the terms of the log or of the vault, or its next revision.
 ///
 /// The file is TOML as in examples/taipei-like, and its name gives the id: library.toml is agc_library. Agencies and
-/// blocks are signed by the operator, the terms of the log by two of its offices, contracts and services by two offices
+/// blocks are signed by the operator, the terms of log and vault by two of its offices, contracts and services by two offices
 /// of the body that answers for them.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -43,6 +43,7 @@ enum Kind {
     Contract,
     Log,
     Service,
+    Vault,
 }
 
 impl Publish {
@@ -60,11 +61,14 @@ impl Publish {
             Kind::Contract => ("ctr", StatementKind::Contract),
             Kind::Log => ("log", StatementKind::Log),
             Kind::Service => ("svc", StatementKind::Service),
+            Kind::Vault => ("vlt", StatementKind::Vault),
         };
         let body = if kind == StatementKind::Log { compose::log_terms(body, &access.log_keys()?) } else { body };
         let id = format!("{prefix}_{stem}");
         let statements = match self.kind {
-            Kind::Agency | Kind::Block | Kind::Log => vec![compose::object(&register, kind, &id, body, &signers, now)?],
+            Kind::Agency | Kind::Block | Kind::Log | Kind::Vault => {
+                vec![compose::object(&register, kind, &id, body, &signers, now)?]
+            }
             Kind::Contract => compose::contract(&register, &id, body, &signers, now, &SystemRng)?,
             Kind::Service => compose::service(&register, &id, body, &signers, now, &SystemRng)?,
         };

@@ -70,6 +70,7 @@ pub fn publish_terms(app: &App, city: &City, port: u16) -> Result<(), Failure> {
         policy += &format!("group {name} any {name}-ed25519 {name}-ml-dsa\n");
     }
     policy += &format!("group two-of-three 2 {}\nquorum two-of-three", NAMES.join(" "));
+    publish_vault_terms(app, city)?;
     let register = app.register();
     if register.log.as_ref().is_some_and(|entry| entry.body.policy == policy) {
         return Ok(());
@@ -82,6 +83,22 @@ pub fn publish_terms(app: &App, city: &City, port: u16) -> Result<(), Failure> {
     let signers = offices.of(&city.head.operator)?;
     let body = compose::log_terms(body, &keys);
     let statement = compose::object(&register, StatementKind::Log, "log_terms", body, &signers, app.now())?;
+    Ok(app.publish(&Publication { statements: vec![statement] }).map(drop)?)
+}
+
+/// Publishes where the root of the key tree lies, once.
+fn publish_vault_terms(app: &App, city: &City) -> Result<(), Failure> {
+    let register = app.register();
+    if register.vault.is_some() {
+        return Ok(());
+    }
+    let (_, class) = app.vault_state();
+    let body = json!({
+        "vault": app.config().origin, "slot_class": class.to_string(), "threshold": 0, "backup_days": 35,
+    });
+    let offices = Offices::open(city, app.house(), &SystemRng)?;
+    let signers = offices.of(&city.head.operator)?;
+    let statement = compose::object(&register, StatementKind::Vault, "vlt_terms", body, &signers, app.now())?;
     Ok(app.publish(&Publication { statements: vec![statement] }).map(drop)?)
 }
 

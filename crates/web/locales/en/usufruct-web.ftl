@@ -547,3 +547,24 @@ log-fail-open = These witnesses co-sign the checkpoints. When too few answer, a 
 log-verifier = The program that checks your footprint
 log-verifier-lead = Your browser runs these files to check your footprint. Their hashes stand in the log, so nobody can be served another program unseen.
 log-file = File
+
+# Keys
+register-vault = Keys
+vault-title = Keys and their end
+vault-lead = What is erased here stays erased because its key is destroyed. This page says where the root of all keys lies, and what the drills have found.
+vault-epoch = Roots destroyed so far
+vault-keys = Keys that live
+vault-root = Root of the set of live keys
+vault-backups = Copies of the ciphertext are kept for
+vault-days = { $count } days
+vault-keepers = Keepers of the root
+vault-threshold = { $threshold } of { $count } together can bring the root back. An old one is gone once so few hold their share that they cannot.
+vault-no-keepers = The root lies in a file of the operator. What that proves and what it does not stands in each certificate.
+vault-drills = Drills
+vault-drills-lead = In a restore drill an old backup is opened with today’s keys: the erased must stay closed. In a canary scan synthetic residents are erased and every file is searched for their keys. The result is published whatever it is.
+vault-no-drills = There was none yet.
+vault-canary = Canary scan
+vault-restore = Restore drill
+vault-fine = All as it must be.
+vault-wrong = { $count } wrong
+vault-counts = { $sampled } looked at, { $opened } opened, { $closed } stayed closed

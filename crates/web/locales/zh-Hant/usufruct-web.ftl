@@ -516,3 +516,24 @@ log-fail-open = 下列見證者共同簽署檢查點；若回應不足，檢查�
 log-verifier = 核對足跡的程式
 log-verifier-lead = 您的瀏覽器以下列檔案核對足跡。檔案雜湊值已記入日誌，任何人都無法在不被察覺的情況下換成別的程式。
 log-file = 檔案
+
+# Keys
+register-vault = 金鑰
+vault-title = 金鑰與其終結
+vault-lead = 此處抹除的資料之所以無法復原，是因為金鑰已被銷毀。本頁說明所有金鑰的根存放何處，以及演練的結果。
+vault-epoch = 迄今銷毀的根金鑰
+vault-keys = 現存金鑰
+vault-root = 現存金鑰集合之根
+vault-backups = 密文副本保存
+vault-days = { $count } 天
+vault-keepers = 根金鑰保管者
+vault-threshold = { $count } 位中的 { $threshold } 位共同可復原根金鑰。持有舊份額者少於此數時，舊根即不復存在。
+vault-no-keepers = 根金鑰存放於營運者的檔案中。其所能與不能證明者，載於每一份證明。
+vault-drills = 演練
+vault-drills-lead = 還原演練以今日的金鑰開啟舊備份：已抹除者必須無法開啟。金絲雀掃描抹除虛擬市民，並於所有檔案中搜尋其金鑰。結果無論如何都會公布。
+vault-no-drills = 尚無演練。
+vault-canary = 金絲雀掃描
+vault-restore = 還原演練
+vault-fine = 一切符合要求。
+vault-wrong = { $count } 項不符
+vault-counts = 檢視 { $sampled }，開啟 { $opened }，保持封閉 { $closed }

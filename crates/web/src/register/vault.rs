@@ -1,0 +1,72 @@
+//! The vault in public: where its root is kept, by whom, what was destroyed last, and what the drills have found.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use i18n_embed_fl::fl;
+use serde_json::json;
+use usufruct_core::audit::{Audit, Drill};
+use usufruct_core::register::Entry;
+use usufruct_core::vault_terms::KeeperTerms;
+
+use super::open_json;
+use crate::Site;
+use crate::page::{Page, show};
+
+#[derive(Template)]
+#[template(path = "vault.html")]
+struct VaultPage {
+    page: Page,
+    epoch: u64,
+    keys: u64,
+    root: String,
+    class: String,
+    certificates: usize,
+    keepers: Vec<KeeperTerms>,
+    threshold: i64,
+    backup_days: Option<i64>,
+    drills: Vec<Entry<Audit>>,
+}
+
+pub(super) async fn page(State(site): State<Arc<Site>>, page: Page) -> Response {
+    let register = site.app.register();
+    let (state, class) = site.app.vault_state();
+    let terms = register.vault.as_ref().map(|entry| &entry.body);
+    show(&VaultPage {
+        page,
+        epoch: state.epoch.0,
+        keys: state.count,
+        root: state.root.to_string(),
+        class: class.to_string(),
+        certificates: register.certificates.len(),
+        keepers: terms.map(|terms| terms.keepers.clone()).unwrap_or_default(),
+        threshold: terms.map_or(0, |terms| terms.threshold),
+        backup_days: terms.map(|terms| terms.backup_days),
+        drills: drills(register.audits.values()),
+    })
+}
+
+pub(super) async fn json(State(site): State<Arc<Site>>) -> Response {
+    let register = site.app.register();
+    let (state, class) = site.app.vault_state();
+    open_json(&json!({
+        "epoch": state.epoch.0,
+        "keys": state.count,
+        "tree_root": state.root,
+        "slot_class": class.to_string(),
+        "terms": register.vault,
+        "drills": drills(register.audits.values()),
+    }))
+}
+
+/// The last drills, newest first.
+fn drills<'a>(all: impl Iterator<Item = &'a Entry<Audit>>) -> Vec<Entry<Audit>> {
+    let mut all: Vec<Entry<Audit>> = all.cloned().collect();
+    all.sort_by_key(|entry| std::cmp::Reverse(entry.index));
+    all.truncate(SHOWN);
+    all
+}
+
+const SHOWN: usize = 60;
