@@ -48,7 +48,7 @@ export function workDir() {
  * @param {string} base URL that answers when the server is up
  */
 export async function serve(args, base) {
-  const env = { ...process.env, RUST_LOG: process.env.RUST_LOG ?? "debug" };
+  const env = { ...process.env, USUFRUCT_ANY_DISK: "1", RUST_LOG: process.env.RUST_LOG ?? "debug" };
   const child = spawn(program(), args, { cwd: ROOT, env, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));

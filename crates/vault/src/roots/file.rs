@@ -129,12 +129,12 @@ pub(crate) fn check_disk(folder: &Path, disk: Disk) -> Result<()> {
     }
     let kind =
         rustix::fs::statfs(folder).map_err(|error| Error::Io { action: "ask for its file system", source: error.into() })?.f_type;
-    // The two differ in width between machines.
-    let kind = kind as u64 & 0xffff_ffff;
-    match COPYING.iter().find(|(magic, _)| *magic == kind) {
-        Some((_, name)) => Err(Error::CopyOnWrite { name }),
-        None => Ok(()),
-    }
+    // The type differs in width between machines.
+    copying(kind as u64 & 0xffff_ffff).map_or(Ok(()), |name| Err(Error::CopyOnWrite { name }))
+}
+
+fn copying(kind: u64) -> Option<&'static str> {
+    COPYING.iter().find(|(magic, _)| *magic == kind).map(|(_, name)| *name)
 }
 
 /// Where the half for `epoch` begins.
@@ -175,3 +175,29 @@ const COPYING: [(u64, &str); 7] = [
     (0x794c_7630, "overlayfs"),
     (0x6969, "NFS"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Folder;
+
+    #[test]
+    fn file_systems_that_write_elsewhere_are_refused() {
+        // Numbers from linux/magic.h: btrfs, overlayfs, F2FS; ext4, XFS, tmpfs.
+        for (kind, refused) in [
+            (0x9123_683e, true),
+            (0x794c_7630, true),
+            (0xf2f5_2010, true),
+            (0xef53, false),
+            (0x5846_5342, false),
+            (0x0102_1994, false),
+        ] {
+            assert_eq!(copying(kind).is_some(), refused, "{kind:x}");
+        }
+        let folder = Folder::new();
+        check_disk(folder.path(), Disk::Any).unwrap();
+        assert!(matches!(check_disk(&folder.path().join("nowhere"), Disk::InPlace), Err(Error::Io { .. })));
+        let said = Error::CopyOnWrite { name: "btrfs" }.to_string();
+        assert!(said.contains("btrfs") && said.contains("ext4"), "{said}");
+    }
+}

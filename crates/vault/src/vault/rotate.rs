@@ -28,7 +28,6 @@ impl Vault {
 
     /// Seals a block so that it opens until the end of its month's retention, and no longer than the loan. For what a mandate
     /// collects and keeps for months only.
-    #[expect(clippy::too_many_arguments, reason = "each goes into the data key")]
     pub fn lend_for_month(
         &self,
         keyring: &Keyring,
