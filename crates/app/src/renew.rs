@@ -7,7 +7,7 @@
 
 use usufruct_store::db::Db;
 use usufruct_store::residents::ResidentState;
-use usufruct_store::{blocks, grants, keyrings, lines, passkeys, residents, sessions, tokens};
+use usufruct_store::{blocks, grants, key_pages, keyrings, lines, passkeys, residents, sessions, tokens};
 
 use crate::Error;
 
@@ -27,6 +27,7 @@ pub struct Renewed {
 
 /// Brings `restored` up to date from `live`. Can be repeated.
 pub fn renew_keyrings(restored: &Db, live: &Db) -> Result<Renewed, Error> {
+    bring_key_pages(restored, live)?;
     let mut renewed = Renewed::default();
     let mut after = None;
     loop {
@@ -60,6 +61,18 @@ pub fn renew_keyrings(restored: &Db, live: &Db) -> Result<Renewed, Error> {
             let known = restored.read(|conn| residents::state(conn, resident))?;
             renewed.newcomers += u64::from(known.is_none());
         }
+    }
+}
+
+/// Pages of the key tree are never old: whatever a backup holds of them, the live ones take its place.
+fn bring_key_pages(restored: &Db, live: &Db) -> Result<(), Error> {
+    restored.transaction("clear key pages", |tx| Ok::<_, Error>(key_pages::clear(tx)?))?;
+    let mut after = None;
+    loop {
+        let batch = live.read(|conn| key_pages::list(conn, after, BATCH))?;
+        let Some((last, _)) = batch.last() else { return Ok(()) };
+        after = Some(*last);
+        restored.transaction("bring key pages", move |tx| Ok::<_, Error>(key_pages::insert(tx, &batch)?))?;
     }
 }
 

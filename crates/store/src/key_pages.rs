@@ -36,6 +36,11 @@ pub fn insert(conn: &mut dyn Connection, pages: &[(Id, Vec<u8>)]) -> Result<(), 
     Ok(())
 }
 
+/// Removes all pages.
+pub fn clear(conn: &mut dyn Connection) -> Result<u64, Error> {
+    conn.execute("-- key_page_clear\nDELETE FROM key_pages", &[])
+}
+
 /// Removes pages.
 pub fn delete(conn: &mut dyn Connection, ids: &[Id]) -> Result<(), Error> {
     let rows: Vec<Vec<Value>> = ids.iter().map(|id| id_values(*id)).collect();

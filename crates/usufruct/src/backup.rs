@@ -10,7 +10,8 @@ use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 use usufruct_app::House;
-use usufruct_app::store::db::Db;
+use usufruct_app::store::db::{Db, Options};
+use usufruct_app::store::key_pages;
 use usufruct_core::{Digest, Time};
 
 use crate::clock;
@@ -56,6 +57,10 @@ pub fn make(dir: &Path, to: &Path) -> Result<PathBuf, Failure> {
     let database = draft.join(SQLITE);
     if !Db::copy(&url, &database).map_err(Failure::of)? {
         dump(&url, &draft.join(POSTGRES))?;
+    } else if setup.vault().pages_in_database {
+        let copy = Db::open(&format!("sqlite:{}", database.display()), &Options { readers: 1, queue: 1 }).map_err(Failure::of)?;
+        copy.transaction("leave key pages out", |tx| key_pages::clear(tx)).map_err(Failure::of)?;
+        copy.checkpoint().map_err(Failure::of)?;
     }
     fs::copy(dir.join(SETUP), draft.join(SETUP)).map_err(failed(&dir.join(SETUP)))?;
     let mut files = Vec::new();
@@ -136,7 +141,8 @@ pub fn stamp(time: Time) -> String {
 }
 
 fn dump(url: &str, to: &Path) -> Result<(), Failure> {
-    let arguments = ["--format=custom", "--no-owner", "--no-privileges", "--file"];
+    // An old copy of the key tree opens nothing, and must not be put back.
+    let arguments = ["--format=custom", "--no-owner", "--no-privileges", "--exclude-table-data=*.key_pages", "--file"];
     let outcome = Command::new("pg_dump").args(arguments).arg(to).arg(url).output();
     match outcome {
         Ok(output) if output.status.success() => Ok(()),

@@ -146,3 +146,50 @@ fn the_server_drills_by_itself_where_the_set_up_asks_for_it() {
     drop(db);
     assert!(server.stop());
 }
+
+#[test]
+fn a_database_of_postgresql_comes_back_with_the_live_pages_of_the_key_tree() {
+    let Ok(base) = std::env::var("USUFRUCT_TEST_POSTGRES") else {
+        eprintln!("skipped: USUFRUCT_TEST_POSTGRES is not set");
+        return;
+    };
+    let sql = |statements: &[&str]| {
+        let commands = statements.iter().flat_map(|statement| ["-c", *statement]);
+        let status = std::process::Command::new("psql").args([base.as_str(), "-q"]).args(commands).status();
+        assert!(status.is_ok_and(|status| status.success()), "{statements:?}");
+    };
+    let folder = Folder::new("backup-postgres");
+    let (dir, backups, seen) = (folder.at("demo"), folder.at("backups"), folder.at("seen.json"));
+    let name = format!("restore_{}", std::process::id());
+    let (root, _) = base.rsplit_once('/').unwrap();
+    let url = |name: &str| format!("{root}/{name}");
+    sql(&[&format!("CREATE DATABASE {name}")]);
+    ok(&["demo", "--load-only", "--residents", "20", "--data-dir", &dir, "--database", &url(&name)]);
+    ok(&["backup", "--data-dir", &dir, "--to", &backups]);
+    let set = only(&backups).display().to_string();
+    ok(&["audit", "canary-scan", "--data-dir", &dir]);
+    ok(&["verify", &dir, "--state", &seen]);
+
+    let live = format!("{name}_live");
+    sql(&[&format!("ALTER DATABASE {name} RENAME TO {live}"), &format!("CREATE DATABASE {name}")]);
+    let restore = ["restore", "--data-dir", &dir, "--from", &set];
+    fails(&restore, 1);
+    assert!(fails(&[&restore[..], &["--without-live"]].concat(), 1).contains("The pages of the key tree"));
+    let said = ok(&[&restore[..], &["--live", &url(&live)]].concat());
+    assert!(restored(&said), "{said}");
+    ok(&["verify", &dir, "--state", &seen]);
+    ok(&["doctor", "--data-dir", &dir]);
+    // The dump itself, restored elsewhere, is drilled under today's keys.
+    let drill = format!("{name}_drill");
+    sql(&[&format!("CREATE DATABASE {drill}")]);
+    let dump = Path::new(&set).join("database.dump");
+    let filled = std::process::Command::new("pg_restore").args(["--no-owner", "--dbname", &url(&drill)]).arg(dump).status();
+    assert!(filled.is_ok_and(|status| status.success()));
+    let pages = Db::open(&url(&drill), &Options::default()).unwrap();
+    let count = pages.read(|conn| conn.query_one("-- pages\nSELECT COUNT(*) FROM key_pages", &[])).unwrap().unwrap();
+    assert_eq!(count.integer(0).unwrap(), 0, "a backup holds no page of the key tree");
+    drop(pages);
+    let said = ok(&["audit", "restore-drill", "--data-dir", &dir, "--backup", &set, "--database", &url(&drill)]);
+    assert!(said.contains(" 0 wrong"), "{said}");
+    sql(&[&name, &live, &drill].map(|name| format!("DROP DATABASE {name}")).each_ref().map(String::as_str));
+}

@@ -80,6 +80,12 @@ impl Restore {
                 "Name a replica with --live, or accept it with --without-live.",
             ));
         }
+        if live.is_none() && setup.vault().pages_in_database {
+            return Err(Failure::refused(
+                "The pages of the key tree are in the database, and no live copy of it is left.",
+                "Name a replica with --live; without the newest pages nothing opens.",
+            ));
+        }
         let (restored, aside) = match &setup.database {
             None => self.put_file(&house)?,
             Some(url) => (self.put_dump(url)?, None),
