@@ -119,6 +119,12 @@ need_python() {
   touch "$own/installed"
 }
 
+# A PKCS#11 token in software, for the tests of roots on a token. USUFRUCT_SOFTHSM names another libsofthsm2.so.
+need_softhsm() {
+  [ -z "${USUFRUCT_SOFTHSM:-}" ] || return 0
+  [ -e /usr/lib/softhsm/libsofthsm2.so ] || need_packages softhsm2
+}
+
 # A server of the S3 protocol for the tests of buckets, in .local/moto. USUFRUCT_MOTO names another moto_server.
 need_moto() {
   local own="$PWD/.local/moto"

@@ -46,6 +46,7 @@ suite_rust() {
   need_build
   need_postgres
   need_moto
+  need_softhsm
   USUFRUCT_TEST_POSTGRES="$(script/postgres start)"
   export USUFRUCT_TEST_POSTGRES
   if have cargo-nextest; then

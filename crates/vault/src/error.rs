@@ -51,6 +51,9 @@ pub enum Error {
     /// The use was not recorded by the recorder that belongs to this vault.
     #[error(transparent)]
     NotLogged(#[from] NotLogged),
+    /// The token is not there, or there are two of that name.
+    #[error("There are {found} tokens called {token}, and one is needed. Connect it, or correct the name in the set-up.")]
+    NoToken { token: String, found: usize },
     /// The text is no pseudonym.
     #[error("This is not a pseudonym. A pseudonym has 22 characters of base64url.")]
     NotSubject,
@@ -66,12 +69,42 @@ pub enum Error {
     /// The keyring or the logged use belongs to someone else.
     #[error("The logged use or the keyring is about another resident. Record a use about this one and load her keyring.")]
     OtherResident,
+    /// The file or variable with the PIN of a token.
+    #[error("The PIN of the token cannot be had from {place}: {why}. Put it there alone, where only the server can read it.")]
+    Pin { place: String, why: String },
     /// The resident's key was replaced after the keyring was opened.
     #[error("The resident's key was replaced in the meantime. Load the keyring again and repeat.")]
     Stale,
     /// An earlier write failed, so the state on disk is unknown until the next start.
     #[error("An earlier write to the key store failed, so it writes no more. Check the disk and start again.")]
     Stopped,
+    /// The token did not do something.
+    #[error("The token {token} did not {action}: {why}. See that it is connected and working, then start again.")]
+    Token { token: String, action: &'static str, why: String },
+    /// Keys came back, or were never destroyed.
+    #[error(
+        "The token {token} still lists keys that were to be destroyed, {count} of them: {why}. Make it writable, or remove them with \
+         its own tool; nothing is written until they are gone."
+    )]
+    TokenKept { token: String, count: usize, why: String },
+    /// A key of which others may have a copy.
+    #[error(
+        "The key on the token {token} was not made there, or may leave it, so others may have it. Find out who put it there, and \
+         found the root anew."
+    )]
+    TokenOpen { token: String },
+    /// The PIN was refused, or it was better not to try it.
+    #[error(
+        "The PIN of the token {token} does not open it: {why}. Correct it, and log in once with the token's own tool, which sets the \
+         count of wrong tries back."
+    )]
+    TokenPin { token: String, why: &'static str },
+    /// A new vault would stand on keys of another.
+    #[error(
+        "The token {token} has keys of the vault {vault} already. Open that vault in its own folder; if it never came to be, remove \
+         them with the token's own tool."
+    )]
+    TokenTaken { token: String, vault: String },
     /// Fewer keepers of the root than are needed did what was asked.
     #[error("Only {done} of {needed} keepers that are needed {what}; the others: {others}. Bring them back, then try again.")]
     TooFewKeepers { done: usize, needed: usize, what: &'static str, others: String },

@@ -2,6 +2,8 @@
 
 mod file;
 mod keepers;
+#[cfg(feature = "pkcs11")]
+mod token;
 
 use usufruct_core::ports::Rng;
 
@@ -12,6 +14,8 @@ use usufruct_core::keeper::Destroyed;
 pub(crate) use file::check_disk;
 pub use file::{Disk, FileRoots};
 pub use keepers::{KeeperRoots, Link, Seat};
+#[cfg(feature = "pkcs11")]
+pub use token::{Pin, TokenPlace, TokenRoots};
 
 /// A root and its epoch.
 pub struct Root {
