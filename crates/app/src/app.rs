@@ -1,5 +1,6 @@
 //! The pass: what is open while a server runs.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -225,6 +226,12 @@ impl App {
     pub(crate) fn lock_resident(&self, resident: u64) -> MutexGuard<'_, ()> {
         let lock = &self.resident_locks[(resident % 64) as usize];
         lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same for many residents. Always taken in one order, so that two callers cannot wait for each other.
+    pub(crate) fn lock_residents(&self, residents: impl Iterator<Item = u64>) -> Vec<MutexGuard<'_, ()>> {
+        let places: BTreeSet<usize> = residents.map(|resident| (resident % 64) as usize).collect();
+        places.into_iter().map(|place| self.resident_locks[place].lock().unwrap_or_else(PoisonError::into_inner)).collect()
     }
 
     /// Opens a resident's keyring.

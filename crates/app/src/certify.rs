@@ -4,13 +4,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use usufruct_core::certificate::Cause;
 use usufruct_core::handles::HandleProof;
-use usufruct_core::id::MandateId;
-use usufruct_core::statement::StatementKind;
+use usufruct_core::register::Register;
+use usufruct_core::statement::{Statement, StatementKind};
 use usufruct_core::time::DAY;
 use usufruct_core::vault_terms::Escrow;
 use usufruct_core::{Digest, Text, Time};
+use usufruct_store::deletions;
 use usufruct_store::erasures::Erasure;
-use usufruct_vault::{Erased, SlotClass};
+use usufruct_vault::SlotClass;
 
 use crate::{App, Error, Publication};
 
@@ -30,31 +31,46 @@ impl App {
         Erasure { evidence: json!(evidence).to_string(), ..erasure }
     }
 
-    /// Publishes the certificate of an erasure, once. Answers until when copies of the ciphertext may exist.
-    pub(crate) fn certify(&self, erasure: &Erasure, cause: Cause, mandate: Option<&str>, erased: &Erased) -> Result<Time, Error> {
-        let register = self.register();
-        if let Some(entry) = register.certificates.get(&erasure.certificate) {
-            return Ok(entry.body.ciphertext_remains_until);
+    /// Publishes the certificates of erasures whose keys are destroyed, each once. Answers for each until when copies of the
+    /// ciphertext may exist.
+    pub(crate) fn certify(&self, erasures: &[&Erasure]) -> Result<Vec<Time>, Error> {
+        for part in erasures.chunks(PART) {
+            let register = self.register();
+            let new: Vec<&&Erasure> =
+                part.iter().filter(|erasure| !register.certificates.contains_key(&erasure.certificate)).collect();
+            let statements = new.iter().map(|erasure| self.certificate(&register, erasure)).collect::<Result<Vec<_>, _>>()?;
+            if !statements.is_empty() {
+                self.publish(&Publication { statements })?;
+            }
         }
+        let register = self.register();
+        let until = |erasure: &&Erasure| {
+            let entry = register.certificates.get(&erasure.certificate);
+            entry.map(|entry| entry.body.ciphertext_remains_until).ok_or(Error::Unknown { what: "certificate" })
+        };
+        erasures.iter().map(until).collect()
+    }
+
+    fn certificate(&self, register: &Register, erasure: &Erasure) -> Result<Statement, Error> {
         let evidence: Evidence = serde_json::from_str(&erasure.evidence)
             .map_err(|error| Error::Corrupt { what: format!("erasures.evidence: {error}") })?;
+        let cause = Cause::from_code(&erasure.cause).ok_or_else(|| Error::Corrupt { what: "erasures.cause".to_owned() })?;
+        // Of one resident's data neither mandate nor blocks are public.
+        let mandate = erasure.mandate.filter(|_| erasure.resident.is_none());
+        let mandate = mandate.and_then(|number| register.mandates.values().find(|entry| entry.number == number));
+        let blocks = mandate.map(|entry| entry.body.blocks.iter().map(|block| block.block.clone()).collect::<Vec<_>>());
         let (after, absence) = self.vault.proofs(&erasure.commitments);
+        let told = self.db.read(|conn| deletions::of_certificate(conn, &erasure.certificate))?.len();
         let terms = register.vault.as_ref().map(|entry| &entry.body);
-        let now = self.now();
-        let until = now.plus(terms.map_or(BACKUP_DAYS, |terms| terms.backup_days) * DAY);
-        let blocks: Vec<_> = mandate
-            .and_then(|id| register.mandates.get(&id.parse::<MandateId>().ok()?))
-            .map(|entry| entry.body.blocks.iter().map(|block| block.block.clone()).collect())
-            .unwrap_or_default();
-        let class = self.vault.class();
+        let (now, class) = (self.now(), self.vault.class());
         let body = json!({
             "cause": cause,
-            "mandate": mandate,
-            "blocks": blocks,
+            "mandate": mandate.map(|entry| &entry.id),
+            "blocks": blocks.unwrap_or_default(),
             "ground": ground(cause),
             "key_commitments": erasure.commitments,
             "epoch_before": evidence.epoch,
-            "epoch_after": after.epoch.0.max(erased.after.epoch.0),
+            "epoch_after": after.epoch.0,
             "tree_root_before": evidence.root,
             "tree_root_after": after.root,
             "inclusion": evidence.proofs,
@@ -64,16 +80,15 @@ impl App {
             "erased_live_at": now,
             "erased_root_at": now,
             "erased_escrow_at": terms.and_then(|terms| terms.escrow).map(|escrow| escrow_ends(escrow, now)),
-            "ciphertext_remains_until": until,
-            "recipients_told": 0,
+            "ciphertext_remains_until": now.plus(terms.map_or(BACKUP_DAYS, |terms| terms.backup_days) * DAY),
+            "recipients_told": told,
             "method": "cryptographic erase, AES-256-GCM, SHA-256",
             "limits": limits(class),
         });
         let id = erasure.certificate.as_str();
         let mut statement = self.statement(StatementKind::Certificate, id, self.automation.agency(), body, now);
         statement.approve(&self.automation)?;
-        self.publish(&Publication { statements: vec![statement] })?;
-        Ok(until)
+        Ok(statement)
     }
 }
 
@@ -132,3 +147,5 @@ fn limits(class: SlotClass) -> Text {
 
 /// For how many days copies are kept where no terms say so.
 const BACKUP_DAYS: i64 = 35;
+/// Certificates published in one transaction.
+const PART: usize = 200;

@@ -1,20 +1,20 @@
 //! Destroy keys that were marked for it, certify it, and only then forget the ciphertext. Every step can be repeated.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use usufruct_core::Time;
 use usufruct_core::certificate::Cause;
 use usufruct_core::event::{Event, Kind};
 use usufruct_core::id::CertificateId;
+use usufruct_store::db::Tx;
 use usufruct_store::erasures::{self, Erasure};
 use usufruct_store::residents::{self, ResidentState};
-use usufruct_store::{blocks, codes, grants, keyrings, lines, passkeys, sessions, tokens};
+use usufruct_store::{blocks, codes, deletions, grants, keyrings, lines, passkeys, sessions, tokens};
+use usufruct_vault::Withdrawal;
 
 use crate::ledger::{forget_chain, place};
 use crate::{App, Error};
-
-/// Unfinished erasures handled in one run.
-const BATCH: usize = 100;
 
 impl App {
     /// The resident deletes her pass: everything about her becomes noise. Answers the id of the certificate.
@@ -25,7 +25,7 @@ impl App {
         let keyring = Arc::new(self.keyring(resident)?);
         let erasure = Erasure {
             certificate: certificate.clone(),
-            cause: "request".to_owned(),
+            cause: Cause::Request.code().to_owned(),
             resident: Some(resident),
             mandate: None,
             commitments: self.vault.resident_commitment(resident)?.into_iter().collect(),
@@ -33,6 +33,9 @@ impl App {
             requested_at: now,
         };
         let erasure = self.with_evidence(erasure);
+        let mandates: Vec<u64> =
+            self.db.read(|conn| grants::of_resident(conn, resident))?.iter().map(|stored| stored.mandate).collect();
+        let notices = self.notices_of_resident(&certificate, &keyring, &mandates, None)?;
         let noted = erasure.clone();
         let event = plain_event(Kind::Erasure, "request", Some(certificate.to_string()), now);
         let rng = Arc::clone(&self.rng);
@@ -45,9 +48,10 @@ impl App {
             passkeys::purge_resident(tx, resident)?;
             residents::delete_seed(tx, resident)?;
             erasures::insert(tx, &noted)?;
+            deletions::insert(tx, &notices)?;
             place(tx, &keyring, event.clone(), rng.as_ref()).map(drop)
         })?;
-        self.finish_deletion(resident, &erasure)?;
+        self.destroy(&[erasure])?;
         Ok(certificate)
     }
 
@@ -65,55 +69,127 @@ impl App {
         })
     }
 
-    /// Finishes erasures that a crash interrupted. Answers how many. Run at start-up and now and then.
+    /// Finishes erasures that a crash interrupted, however many in one epoch. Answers how many. Run at start-up and now and then.
     pub fn finish_erasures(&self) -> Result<usize, Error> {
         let pending = self.db.read(|conn| erasures::pending(conn, BATCH))?;
-        for erasure in &pending {
-            let Some(resident) = erasure.resident else { continue };
-            let _guard = self.lock_resident(resident);
-            // The one who asked may have finished it while we waited for the lock.
-            if !self.db.read(|conn| erasures::is_pending(conn, &erasure.certificate))? {
-                continue;
-            }
-            match erasure.mandate {
-                Some(mandate) => self.finish_withdrawal(resident, mandate, erasure)?,
-                None => self.finish_deletion(resident, erasure)?,
-            }
+        if pending.is_empty() {
+            return Ok(0);
         }
+        let _guards = self.lock_residents(pending.iter().filter_map(|erasure| erasure.resident));
+        // Whoever asked may have finished it while we waited for the locks.
+        let open: BTreeSet<CertificateId> =
+            self.db.read(|conn| erasures::pending(conn, BATCH))?.into_iter().map(|erasure| erasure.certificate).collect();
+        let pending: Vec<Erasure> = pending.into_iter().filter(|erasure| open.contains(&erasure.certificate)).collect();
+        self.destroy(&pending)?;
         Ok(pending.len())
     }
 
-    /// Destroys the grant key of (resident, mandate). The new keyring is stored first; the key tree's commit decides; then
-    /// the old keyring and the lent copies go.
-    pub(crate) fn finish_withdrawal(&self, resident: u64, mandate: u64, erasure: &Erasure) -> Result<(), Error> {
+    /// Destroys the keys of these residents' erasures: those of all withdrawals in one epoch, those of all deletions in
+    /// another. New keyrings are stored first; the key tree's commit decides; certificates follow; then the old keyrings and
+    /// the copies go. The residents are locked by the caller. One that cannot be handled holds up no other.
+    pub(crate) fn destroy(&self, erasures: &[Erasure]) -> Result<(), Error> {
+        let mut failed = None;
+        let (whole, lent): (Vec<&Erasure>, Vec<&Erasure>) = erasures.iter().partition(|erasure| erasure.mandate.is_none());
+        let gone: Vec<u64> = whole.iter().filter_map(|erasure| erasure.resident).collect();
+        let mut ended: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+        for erasure in &lent {
+            let (Some(resident), Some(mandate)) = (erasure.resident, erasure.mandate) else { continue };
+            ended.entry(resident).or_default().push(mandate);
+        }
+        let mut staged = BTreeMap::new();
+        ended.retain(|resident, mandates| {
+            // What a deleted pass lent goes with it.
+            let outcome = if gone.contains(resident) { Ok(None) } else { self.stage(*resident, mandates) };
+            match outcome {
+                Ok(Some(step)) => drop(staged.insert(*resident, step)),
+                Ok(None) => {}
+                Err(error) => {
+                    failed = failed.take().or(Some(error));
+                    return false;
+                }
+            }
+            true
+        });
+        let (withdrawals, kept) = self.store_staged(staged)?;
+        if !withdrawals.is_empty() {
+            self.vault.commit_many(withdrawals, self.rng())?;
+        }
+        if !gone.is_empty() {
+            self.vault.erase_residents(&gone, self.rng())?;
+        }
+        let done: Vec<&Erasure> = whole
+            .into_iter()
+            .chain(lent.into_iter().filter(|erasure| erasure.resident.is_some_and(|resident| ended.contains_key(&resident))))
+            .collect();
+        let until = self.certify(&done)?;
+        self.forget(&done, &kept, &until)?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// A new keyring without these loans, and its version. `None` for a resident whose key is gone already.
+    fn stage(&self, resident: u64, mandates: &[u64]) -> Result<Option<(Withdrawal, i64)>, Error> {
+        if self.vault.resident_commitment(resident)?.is_none() {
+            return Ok(None);
+        }
         let candidates = self.db.read(|conn| keyrings::candidates(conn, resident))?;
         let newest = candidates.first().map_or(1, |(version, _)| *version);
         let keyring = self.open_keyring(resident, &candidates)?;
-        let staged = self.vault.withdraw(keyring, &[mandate], self.rng())?;
-        let (sealed, kept) = (staged.sealed().to_vec(), newest + 1);
-        self.db.transaction("stage keyring", move |tx| Ok::<_, Error>(keyrings::put(tx, resident, kept, &sealed)?))?;
-        let erased = self.vault.commit(staged, self.rng())?;
-        let until = self.certify(erasure, Cause::Withdrawal, None, &erased)?;
-        let (certificate, now) = (erasure.certificate.clone(), self.now());
-        self.db.transaction("finish withdrawal", move |tx| {
-            keyrings::delete_others(tx, resident, Some(kept))?;
-            blocks::delete_lent(tx, resident, mandate)?;
-            Ok::<_, Error>(erasures::done(tx, &certificate, now, until)?)
-        })
+        Ok(Some((self.vault.withdraw(keyring, mandates, self.rng())?, newest + 1)))
     }
 
-    fn finish_deletion(&self, resident: u64, erasure: &Erasure) -> Result<(), Error> {
-        let erased = self.vault.erase_resident(resident, self.rng())?;
-        let until = self.certify(erasure, Cause::Request, None, &erased)?;
-        let (certificate, now) = (erasure.certificate.clone(), self.now());
-        self.db.transaction("finish deletion", move |tx| {
+    /// Stores staged keyrings beside the old ones, and answers which version is to stay.
+    fn store_staged(&self, staged: BTreeMap<u64, (Withdrawal, i64)>) -> Result<(Vec<Withdrawal>, BTreeMap<u64, i64>), Error> {
+        let rows: Vec<(u64, i64, Vec<u8>)> =
+            staged.iter().map(|(resident, (withdrawal, version))| (*resident, *version, withdrawal.sealed().to_vec())).collect();
+        for part in rows.chunks(PART) {
+            let part = part.to_vec();
+            self.db.transaction("stage keyring", move |tx| {
+                part.iter().try_for_each(|(resident, version, sealed)| keyrings::put(tx, *resident, *version, sealed))?;
+                Ok::<_, Error>(())
+            })?;
+        }
+        let kept = rows.iter().map(|(resident, version, _)| (*resident, *version)).collect();
+        Ok((staged.into_values().map(|(withdrawal, _)| withdrawal).collect(), kept))
+    }
+
+    /// Removes what the destroyed keys opened.
+    fn forget(&self, done: &[&Erasure], kept: &BTreeMap<u64, i64>, until: &[Time]) -> Result<(), Error> {
+        let now = self.now();
+        let rows: Vec<(Erasure, Option<i64>, Time)> = done
+            .iter()
+            .zip(until)
+            .map(|(erasure, until)| {
+                let kept = erasure.resident.and_then(|resident| kept.get(&resident).copied());
+                ((*erasure).clone(), kept, *until)
+            })
+            .collect();
+        for part in rows.chunks(PART) {
+            let part = part.to_vec();
+            self.db.transaction("finish erasure", move |tx| {
+                part.iter().try_for_each(|(erasure, kept, until)| forget_one(tx, erasure, *kept, now, *until))
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn forget_one(tx: &mut Tx<'_>, erasure: &Erasure, kept: Option<i64>, now: Time, until: Time) -> Result<(), Error> {
+    let Some(resident) = erasure.resident else { return Ok(()) };
+    match erasure.mandate {
+        Some(mandate) => {
+            if let Some(kept) = kept {
+                keyrings::delete_others(tx, resident, Some(kept))?;
+            }
+            blocks::delete_lent(tx, resident, mandate)?;
+        }
+        None => {
             keyrings::delete_others(tx, resident, None)?;
             blocks::purge_resident(tx, resident)?;
             lines::purge_resident(tx, resident)?;
             forget_chain(tx, resident)?;
-            Ok::<_, Error>(erasures::done(tx, &certificate, now, until)?)
-        })
+        }
     }
+    Ok(erasures::done(tx, &erasure.certificate, now, until)?)
 }
 
 /// An event that rests on no mandate.
@@ -134,3 +210,8 @@ pub(crate) fn plain_event(kind: Kind, reason: &str, detail: Option<String>, now:
         until: None,
     }
 }
+
+/// Unfinished erasures handled in one run.
+const BATCH: usize = 10_000;
+/// Residents whose rows change in one transaction.
+const PART: usize = 500;

@@ -9,7 +9,7 @@ use usufruct_core::lifecycle::State;
 use usufruct_core::statement::Signer;
 use usufruct_store::db::Tx;
 use usufruct_store::erasures::{self, Erasure};
-use usufruct_store::{blocks, grants, tokens};
+use usufruct_store::{blocks, deletions, grants, tokens};
 
 use crate::withdraw::services_under;
 use crate::{App, Error, LifecycleStep, Publication};
@@ -77,8 +77,8 @@ impl App {
         })?;
         // First the key, which takes as long for one grant as for a million. Nothing is released in this state of the mandate,
         // so what the grants say may follow.
-        let erased = self.vault.sunset(number, self.rng())?;
-        let until = self.certify(&erasure, cause, Some(id.as_str()), &erased)?;
+        self.vault.sunset(number, self.rng())?;
+        let until = self.certify(&[&erasure])?.pop().ok_or(Error::Unknown { what: "certificate" })?;
         let (certificate, now) = (erasure.certificate.clone(), self.now());
         self.in_parts("end grants", move |tx| Ok(grants::end_mandate(tx, number, PART)?))?;
         self.in_parts("purge lent blocks", move |tx| Ok(blocks::purge_mandate(tx, number, PART)?))?;
@@ -111,7 +111,7 @@ impl App {
         let now = self.now();
         let erasure = Erasure {
             certificate: CertificateId::fresh(now, self.rng()),
-            cause: if cause == Cause::Sunset { "sunset" } else { "revocation" }.to_owned(),
+            cause: cause.code().to_owned(),
             resident: None,
             mandate: Some(number),
             commitments: vec![commitment],
@@ -119,8 +119,11 @@ impl App {
             requested_at: now,
         };
         let erasure = self.with_evidence(erasure);
-        let noted = erasure.clone();
-        self.db.transaction("note mandate erasure", move |tx| Ok::<_, Error>(erasures::insert(tx, &noted)?))?;
+        let (noted, notices) = (erasure.clone(), self.notices_of_mandate(&erasure.certificate, number));
+        self.db.transaction("note mandate erasure", move |tx| {
+            erasures::insert(tx, &noted)?;
+            Ok::<_, Error>(deletions::insert(tx, &notices)?)
+        })?;
         Ok(Some(erasure))
     }
 
@@ -134,10 +137,11 @@ impl App {
         self.publish(&Publication { statements: vec![statement] }).map(drop)
     }
 
-    /// Runs what the clock asks for: sunsets, unfinished erasures, the log's next checkpoint.
+    /// Runs what the clock asks for: sunsets, unfinished erasures, what services answered, the log's next checkpoint.
     pub fn tick(self: &Arc<Self>) -> Result<(), Error> {
         self.run_sunsets()?;
         self.finish_erasures()?;
+        self.publish_answers()?;
         if self.is_publication_due()? { self.publish_log() } else { Ok(()) }
     }
 }

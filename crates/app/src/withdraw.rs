@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use usufruct_core::Time;
+use usufruct_core::certificate::Cause;
 use usufruct_core::event::{Event, Kind};
 use usufruct_core::grant::{GrantKind, GrantState};
 use usufruct_core::id::{CertificateId, MandateId, ServiceId};
 use usufruct_core::register::Register;
 use usufruct_store::erasures::{self, Erasure};
-use usufruct_store::{codes, grants, keyrings, tokens};
+use usufruct_store::{codes, deletions, grants, keyrings, tokens};
 use usufruct_vault::Vault;
 
 use crate::ledger::place;
@@ -51,7 +52,7 @@ impl App {
         let certificate = CertificateId::fresh(now, self.rng());
         let erasure = Erasure {
             certificate: certificate.clone(),
-            cause: "withdrawal".to_owned(),
+            cause: Cause::Withdrawal.code().to_owned(),
             resident: Some(resident),
             mandate: Some(entry.number),
             commitments: self.vault.resident_commitment(resident)?.into_iter().collect(),
@@ -63,6 +64,8 @@ impl App {
         let (vault, rng, number) = (Arc::clone(&self.vault), Arc::clone(&self.rng), entry.number);
         let sectors: BTreeSet<u64> =
             services.iter().filter_map(|id| register.services.get(id)).map(|service| register.sector(service)).collect();
+        // Under the pseudonym that she leaves behind.
+        let notices = self.notices_of_resident(&certificate, &self.keyring(resident)?, &[entry.number], Some(entry.number))?;
         let noted = erasure.clone();
         let placed = self.db.transaction("withdraw", move |tx| {
             if !grants::set_state(tx, resident, number, GrantState::Withdrawn)? {
@@ -73,12 +76,13 @@ impl App {
                 codes::delete_of_resident(tx, resident, Some(service))?;
             }
             erasures::insert(tx, &noted)?;
+            deletions::insert(tx, &notices)?;
             let keyring = renew_pseudonyms(tx, &vault, resident, &sectors, rng.as_ref())?;
             place(tx, &keyring, event.clone(), rng.as_ref())
         })?;
         let (logged, commit) = placed.logged(&self.recorder);
         let receipt = self.receipt(&commit, logged.index(), now)?;
-        self.finish_withdrawal(resident, entry.number, &erasure)?;
+        self.destroy(&[erasure])?;
         Ok(Withdrawn { certificate, index: logged.index(), receipt })
     }
 }

@@ -47,9 +47,9 @@ pub struct Certificate {
     pub ciphertext_remains_until: Time,
     /// When the ciphertext was purged.
     pub ciphertext_purged_at: Option<Time>,
-    /// How many services were told to delete what they had received.
+    /// How many services have to delete what they received.
     pub recipients_told: i64,
-    /// Those services and their own answers; of one resident's data only the number is public.
+    /// Those that have read it, and their own answers; of one resident's data only the number is public.
     pub recipients: Vec<Recipient>,
     pub method: String,
     /// What the certificate does not claim.
@@ -74,6 +74,41 @@ pub enum Answer {
     Kept,
     /// It had received nothing.
     Nothing,
+}
+
+impl Cause {
+    /// The word for it in the store.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Retention => "retention",
+            Self::Revocation => "revocation",
+            Self::Sunset => "sunset",
+            Self::Withdrawal => "withdrawal",
+        }
+    }
+
+    /// The cause with this word.
+    pub fn from_code(code: &str) -> Option<Self> {
+        let all = [Self::Request, Self::Retention, Self::Revocation, Self::Sunset, Self::Withdrawal];
+        all.into_iter().find(|cause| cause.code() == code)
+    }
+}
+
+impl Answer {
+    /// The word for it in the store and in requests.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::Kept => "kept",
+            Self::Nothing => "nothing",
+        }
+    }
+
+    /// The answer with this word.
+    pub fn from_code(code: &str) -> Option<Self> {
+        [Self::Deleted, Self::Kept, Self::Nothing].into_iter().find(|answer| answer.code() == code)
+    }
 }
 
 /// Why keys were destroyed.

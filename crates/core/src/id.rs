@@ -78,6 +78,8 @@ macro_rules! ids {
 ids! {
     /// A public body, a vendor, an overseer, or the operator of the pass.
     AgencyId = "agc";
+    /// What a drill of the vault found.
+    AuditId = "aud";
     /// One piece of data that can be asked for, such as a name.
     BlockId = "blk";
     /// What a resident asked, demanded or objected to.
@@ -86,6 +88,8 @@ ids! {
     CertificateId = "crt";
     /// What a vendor agreed to before it may process anything.
     ContractId = "ctr";
+    /// What one service is told to delete.
+    DeletionId = "del";
     /// The permission for one resident's data under one mandate.
     GrantId = "grt";
     /// The terms of the log.
@@ -100,9 +104,9 @@ ids! {
     StatusChangeId = "sta";
     /// One access to data.
     UseId = "use";
-    /// The verifier that is served to browsers.
-    AuditId = "aud";
+    /// The terms of the vault.
     VaultId = "vlt";
+    /// The verifier that is served to browsers.
     VerifierId = "ver";
 }
 

@@ -8,6 +8,7 @@ pub mod blocks;
 pub mod cases;
 pub mod codes;
 pub mod db;
+pub mod deletions;
 pub mod erasures;
 pub mod grants;
 pub mod invitations;
@@ -28,6 +29,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "pass", sql: include_str!("../migrations/0001_pass.sql") },
     Migration { number: 2, name: "log", sql: include_str!("../migrations/0002_log.sql") },
     Migration { number: 3, name: "erasure", sql: include_str!("../migrations/0003_erasure.sql") },
+    Migration { number: 4, name: "deletions", sql: include_str!("../migrations/0004_deletions.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

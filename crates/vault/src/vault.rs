@@ -3,6 +3,7 @@
 //! The vault stores nothing but keys. Sealed keyrings, blocks and lines go in and out as bytes; the caller keeps them.
 
 mod erase;
+mod notice;
 mod open;
 mod rotate;
 

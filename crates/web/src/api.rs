@@ -1,5 +1,6 @@
-//! The release API: a service asks for blocks of a pseudonym under a mandate.
+//! The API for services: ask for blocks of a pseudonym under a mandate, and learn what has to be deleted.
 
+mod deletions;
 mod json;
 mod release;
 
@@ -10,7 +11,7 @@ use axum::extract::{DefaultBodyLimit, FromRequestParts};
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use usufruct_core::id::ServiceId;
 
 use crate::Site;
@@ -23,6 +24,8 @@ const BATCH_LIMIT: usize = 2 * 1024 * 1024;
 
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new()
+        .route("/api/deletions", get(deletions::list))
+        .route("/api/deletions/{id}", post(deletions::answer))
         .route("/api/releases", post(release::single))
         .route("/api/releases/batch", post(release::batch).layer(DefaultBodyLimit::max(BATCH_LIMIT)))
 }

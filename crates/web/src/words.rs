@@ -3,7 +3,7 @@
 use i18n_embed_fl::fl;
 use usufruct_core::Time;
 use usufruct_core::agency::AgencyKind;
-use usufruct_core::certificate::Cause;
+use usufruct_core::certificate::{Answer, Cause};
 use usufruct_core::event::{Form, Kind};
 use usufruct_core::lifecycle::State;
 use usufruct_core::mandate::{AutomatedDecision, Basis, Fetch, GateLevel, MandateKind, Mode, Operation};
@@ -172,6 +172,15 @@ impl Page {
             Cause::Revocation => fl!(self.messages, "cause-revocation"),
             Cause::Sunset => fl!(self.messages, "cause-sunset"),
             Cause::Withdrawal => fl!(self.messages, "cause-withdrawal"),
+        }
+    }
+
+    /// What a service said that it did with data it had to delete.
+    pub fn answer(&self, answer: &Answer) -> String {
+        match answer {
+            Answer::Deleted => fl!(self.messages, "answer-deleted"),
+            Answer::Kept => fl!(self.messages, "answer-kept"),
+            Answer::Nothing => fl!(self.messages, "answer-nothing"),
         }
     }
 

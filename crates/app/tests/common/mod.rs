@@ -20,6 +20,8 @@ use usufruct_core::{Text, Time};
 
 pub const OPERATOR: &str = "agc_information";
 pub const LIBRARY: &str = "agc_library";
+/// A body that exists once [`City::publish_agency`] made it.
+pub const VENDOR: &str = "agc_vendor";
 pub const CARD: &str = "mdt_library-card";
 pub const SERVICE: &str = "svc_library";
 
@@ -104,8 +106,9 @@ impl City {
         let clock = SetClock::new(at);
         let rng = SeededRng::new(seed);
         let house = House::open(dir).unwrap();
-        let signers = [(OPERATOR, "head"), (OPERATOR, "data-protection"), (LIBRARY, "head"), (LIBRARY, "data-protection")]
-            .map(|(agency, key)| house.signer(&agency.parse().unwrap(), key, rng.as_ref()).unwrap());
+        let people = [OPERATOR, LIBRARY, VENDOR].map(|agency| [(agency, "head"), (agency, "data-protection")]);
+        let sign = |(agency, key): &(&str, &str)| house.signer(&agency.parse().unwrap(), key, rng.as_ref()).unwrap();
+        let signers: Vec<Signer> = people.as_flattened().iter().map(sign).collect();
         let config = Config {
             origin: "city.test/log".into(),
             database: url.map(str::to_owned),
@@ -113,7 +116,7 @@ impl City {
             vault: vault_setup(url),
         };
         let app = App::open(Open { config, house, clock: Arc::clone(&clock) as Arc<dyn Clock>, rng, objects: None, transport })?;
-        Ok(Self { app: Arc::new(app), clock, signers: signers.into() })
+        Ok(Self { app: Arc::new(app), clock, signers })
     }
 
     /// Residents with a name and a district.
@@ -166,21 +169,23 @@ impl City {
 
     fn publish_agencies(&self) {
         for (id, kind) in [(OPERATOR, "operator"), ("agc_oversight", "oversight"), (LIBRARY, "agency")] {
-            let signers = if id == "agc_oversight" { self.signer(OPERATOR) } else { self.signer(id) };
-            let mut keys: Vec<_> = signers
-                .iter()
-                .map(|signer| json!({"id": signer.key(), "role": signer.key(), "public": signer.public()}))
-                .collect();
-            if id == OPERATOR {
-                let automation = self.app.house().signer(&OPERATOR.parse().unwrap(), "automation", self.app.rng()).unwrap();
-                keys.push(json!({"id": "automation", "role": "automation", "public": automation.public()}));
-            }
-            let body = json!({
-                "legal_name": text("Body"), "kind": kind, "contact": "1999", "protection_officer": "Office", "security_officer": "Office",
-                "jurisdiction": "TW", "signing_keys": keys,
-            });
-            self.publish(StatementKind::Agency, id, OPERATOR, body);
+            self.publish_agency(id, kind);
         }
+    }
+
+    pub fn publish_agency(&self, id: &str, kind: &str) {
+        let signers = if id == "agc_oversight" { self.signer(OPERATOR) } else { self.signer(id) };
+        let mut keys: Vec<_> =
+            signers.iter().map(|signer| json!({"id": signer.key(), "role": signer.key(), "public": signer.public()})).collect();
+        if id == OPERATOR {
+            let automation = self.app.house().signer(&OPERATOR.parse().unwrap(), "automation", self.app.rng()).unwrap();
+            keys.push(json!({"id": "automation", "role": "automation", "public": automation.public()}));
+        }
+        let body = json!({
+            "legal_name": text("Body"), "kind": kind, "contact": "1999", "protection_officer": "Office", "security_officer": "Office",
+            "jurisdiction": "TW", "signing_keys": keys,
+        });
+        self.publish(StatementKind::Agency, id, OPERATOR, body);
     }
 
     fn publish_blocks(&self) {
@@ -194,19 +199,24 @@ impl City {
     }
 
     fn publish_service(&self) {
+        self.open_service(SERVICE, LIBRARY, "library");
+    }
+
+    /// A service that works under the mandates of these tests.
+    pub fn open_service(&self, id: &str, agency: &str, sector: &str) {
         let body = json!({
-            "agency": LIBRARY, "name": text("Library"), "sector": "library", "redirect_uris": ["http://localhost:8081/callback"],
+            "agency": agency, "name": text("Library"), "sector": sector, "redirect_uris": ["http://localhost:8081/callback"],
             "channels": ["web", "counter"], "alternatives": [text("Ask at the counter.")], "mandates": [CARD, "mdt_short"], "help": text("Lends books."),
         });
-        let statement = self.publish(StatementKind::Service, SERVICE, LIBRARY, body);
+        let statement = self.publish(StatementKind::Service, id, agency, body);
         let step = LifecycleStep {
-            object: SERVICE,
+            object: id,
             revision: statement.hash().unwrap(),
             from: State::Draft,
             to: State::Active,
             reason: Text::new("Ready.", "就緒。"),
         };
-        let statement = self.app.step(&step, &LIBRARY.parse().unwrap(), &self.signer(LIBRARY), self.app.now()).unwrap();
+        let statement = self.app.step(&step, &agency.parse().unwrap(), &self.signer(agency), self.app.now()).unwrap();
         self.app.publish(&Publication { statements: vec![statement] }).unwrap();
     }
 }

@@ -58,10 +58,17 @@ impl Vault {
         self.tree.erase(&[], &replace, rng)
     }
 
-    /// Destroys a resident's key, and with it her keyring, all her data, her footprint lines and the way back from her
-    /// pseudonyms.
+    /// Destroys residents' keys, all in one epoch, and with them their keyrings, all their data, their footprint lines and the
+    /// way back from their pseudonyms.
+    pub fn erase_residents(&self, residents: &[u64], rng: &dyn Rng) -> Result<Erased> {
+        let _erasing = self.erasing();
+        let ids: Vec<KeyId> = residents.iter().copied().map(KeyId::Resident).collect();
+        self.tree.erase(&ids, &[], rng)
+    }
+
+    /// Destroys one resident's key.
     pub fn erase_resident(&self, resident: u64, rng: &dyn Rng) -> Result<Erased> {
-        self.erase(KeyId::Resident(resident), rng)
+        self.erase_residents(&[resident], rng)
     }
 
     /// Destroys a mandate's key, and with it everything lent under the mandate.

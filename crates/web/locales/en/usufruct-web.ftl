@@ -568,3 +568,26 @@ vault-restore = Restore drill
 vault-fine = All as it must be.
 vault-wrong = { $count } wrong
 vault-counts = { $sampled } looked at, { $opened } opened, { $closed } stayed closed
+told-title = Services told to delete
+told-lead = What left the house before a withdrawal is with these services. They were told to delete it; what they answer is their own word.
+told-noted = Notice made
+told-read = Read by the service
+told-unread = not yet
+told-answer = Its answer
+told-due = due by
+told-overdue = No answer. It was due on
+told-none = none yet
+answer-deleted = deleted
+answer-kept = kept, because a law says so
+answer-nothing = had received nothing
+certificate-recipients = Services told to delete
+certificate-recipients-lead = { $count ->
+    [one] One service has
+   *[other] { $count } services have
+ } to delete what left the house before. What they answer is their own word; of one resident’s data only the number is public.
+vault-told = What services were told to delete
+vault-told-lead = A destroyed key does not reach what a service has received. Each is told, and its answer counts here.
+vault-told-noted = Notices
+vault-told-read = Read
+vault-told-answered = Answered
+vault-told-overdue = Overdue

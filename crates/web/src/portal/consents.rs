@@ -7,9 +7,11 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use i18n_embed_fl::fl;
 use serde::Deserialize;
+use usufruct_app::store::deletions::Deletion;
 use usufruct_app::store::grants::StoredGrant;
 use usufruct_core::Time;
 use usufruct_core::agency::AgencyKind;
+use usufruct_core::certificate::Answer;
 use usufruct_core::grant::{GrantKind, GrantState};
 use usufruct_core::id::{AgencyId, CertificateId, MandateId};
 use usufruct_core::mandate::Mandate;
@@ -32,6 +34,19 @@ struct ConsentsPage {
     ended: Vec<Consent>,
     /// A withdrawal that just happened.
     withdrawn: Option<Done>,
+    told: Vec<Told>,
+}
+
+/// A service that has to delete what it received.
+struct Told {
+    service: String,
+    /// Title of the mandate; empty when that is gone.
+    mandate: String,
+    noted_at: Time,
+    due_at: Time,
+    told_at: Option<Time>,
+    answer: Option<(Answer, Time)>,
+    is_overdue: bool,
 }
 
 struct Consent {
@@ -75,8 +90,9 @@ pub(crate) async fn list(
 ) -> Result<Response, Fault> {
     let resident = session.resident;
     let has_withdrawn = after.withdrawn.is_some();
-    let (grants, footprint) = blocking(&site, move |app| {
-        Ok((app.grants(resident)?, if has_withdrawn { Some(app.footprint(resident)?) } else { None }))
+    let (grants, footprint, deletions) = blocking(&site, move |app| {
+        let footprint = if has_withdrawn { Some(app.footprint(resident)?) } else { None };
+        Ok((app.grants(resident)?, footprint, app.deletions_of(resident)?))
     })
     .await?;
     let register = site.app.register();
@@ -93,7 +109,8 @@ pub(crate) async fn list(
         let mandate = register.mandates.get(&row.mandate.parse().ok()?)?;
         Some(Done { title: page.text(&mandate.body.title).to_owned(), row, certificate })
     });
-    Ok(show(&ConsentsPage { page, current, ended, withdrawn }))
+    let told = deletions.iter().map(|deletion| told(&register, &page, deletion, now)).collect();
+    Ok(show(&ConsentsPage { page, current, ended, withdrawn, told }))
 }
 
 /// One step: the button is the withdrawal.
@@ -129,6 +146,20 @@ fn consent(register: &Register, page: &Page, stored: &StoredGrant, now: Time) ->
         law: format!("{}, {}", page.text(&basis.instrument), basis.article),
         law_url: basis.url.clone(),
     })
+}
+
+fn told(register: &Register, page: &Page, deletion: &Deletion, now: Time) -> Told {
+    let mandate = register.mandates.values().find(|entry| Some(entry.number) == deletion.mandate);
+    let service = register.services.get(&deletion.service);
+    Told {
+        service: service.map_or_else(|| deletion.service.to_string(), |entry| page.text(&entry.body.name).to_owned()),
+        mandate: mandate.map(|entry| page.text(&entry.body.title).to_owned()).unwrap_or_default(),
+        noted_at: deletion.noted_at,
+        due_at: deletion.due_at,
+        told_at: deletion.told_at,
+        answer: deletion.answer,
+        is_overdue: deletion.answer.is_none() && deletion.due_at < now,
+    }
 }
 
 /// Names of the public bodies that receive, and of the vendors that work for them.

@@ -8,7 +8,7 @@ use axum::response::Response;
 use i18n_embed_fl::fl;
 use serde_json::json;
 use usufruct_core::agency::Agency;
-use usufruct_core::certificate::Certificate;
+use usufruct_core::certificate::{Certificate, Recipient};
 use usufruct_core::contract::Contract;
 use usufruct_core::id::{CertificateId, MandateId, ServiceId};
 use usufruct_core::lifecycle::State as Stage;
@@ -89,6 +89,8 @@ struct CertificatePage {
 struct ShownCertificate {
     entry: Entry<Certificate>,
     mandate: Option<Link>,
+    /// Services that were told to delete, and what they said.
+    recipients: Vec<(Link, Recipient)>,
 }
 
 pub(super) async fn services(State(site): State<Arc<Site>>, page: Page) -> Response {
@@ -201,7 +203,16 @@ fn shown_contract(register: &Register, page: &Page, entry: &Entry<Contract>) -> 
 
 fn shown_certificate(register: &Register, page: &Page, entry: &Entry<Certificate>) -> ShownCertificate {
     let mandate = entry.body.mandate.as_ref().and_then(|id| register.mandates.get(&id.parse().ok()?));
-    ShownCertificate { mandate: mandate.map(|mandate| Link::mandate(page, mandate)), entry: entry.clone() }
+    let recipients = entry
+        .body
+        .recipients
+        .iter()
+        .filter_map(|recipient| Some((Link::service(page, register.services.get(&recipient.service)?), recipient.clone())));
+    ShownCertificate {
+        mandate: mandate.map(|mandate| Link::mandate(page, mandate)),
+        recipients: recipients.collect(),
+        entry: entry.clone(),
+    }
 }
 
 fn mandates(register: &Register, page: &Page, ids: &[MandateId]) -> Vec<Link> {

@@ -7,13 +7,16 @@ use axum::extract::State;
 use axum::response::Response;
 use i18n_embed_fl::fl;
 use serde_json::json;
+use usufruct_app::store::deletions::Counts;
 use usufruct_core::audit::{Audit, Drill};
 use usufruct_core::register::Entry;
 use usufruct_core::vault_terms::KeeperTerms;
 
 use super::open_json;
 use crate::Site;
+use crate::fault::Fault;
 use crate::page::{Page, show};
+use crate::site::blocking;
 
 #[derive(Template)]
 #[template(path = "vault.html")]
@@ -28,13 +31,15 @@ struct VaultPage {
     threshold: i64,
     backup_days: Option<i64>,
     drills: Vec<Entry<Audit>>,
+    deletions: Counts,
 }
 
-pub(super) async fn page(State(site): State<Arc<Site>>, page: Page) -> Response {
+pub(super) async fn page(State(site): State<Arc<Site>>, page: Page) -> Result<Response, Fault> {
+    let deletions = blocking(&site, |app| app.deletion_counts()).await?;
     let register = site.app.register();
     let (state, class) = site.app.vault_state();
     let terms = register.vault.as_ref().map(|entry| &entry.body);
-    show(&VaultPage {
+    Ok(show(&VaultPage {
         page,
         epoch: state.epoch.0,
         keys: state.count,
@@ -45,20 +50,28 @@ pub(super) async fn page(State(site): State<Arc<Site>>, page: Page) -> Response 
         threshold: terms.map_or(0, |terms| terms.threshold),
         backup_days: terms.map(|terms| terms.backup_days),
         drills: drills(register.audits.values()),
-    })
+        deletions,
+    }))
 }
 
-pub(super) async fn json(State(site): State<Arc<Site>>) -> Response {
+pub(super) async fn json(State(site): State<Arc<Site>>) -> Result<Response, Fault> {
+    let deletions = blocking(&site, |app| app.deletion_counts()).await?;
     let register = site.app.register();
     let (state, class) = site.app.vault_state();
-    open_json(&json!({
+    Ok(open_json(&json!({
         "epoch": state.epoch.0,
         "keys": state.count,
         "tree_root": state.root,
         "slot_class": class.to_string(),
         "terms": register.vault,
         "drills": drills(register.audits.values()),
-    }))
+        "deletions": {
+            "noted": deletions.noted,
+            "told": deletions.told,
+            "answered": deletions.answered,
+            "overdue": deletions.overdue,
+        },
+    })))
 }
 
 /// The last drills, newest first.

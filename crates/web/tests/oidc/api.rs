@@ -187,3 +187,37 @@ async fn a_batch_answers_one_by_one() {
         "reason"
     );
 }
+
+#[tokio::test]
+async fn a_service_learns_what_to_delete_and_answers() {
+    let site = TestSite::new();
+    let (resident, cookie) = site.resident();
+    let (_, subject) = site.tokens(&cookie, &[]).await;
+    let token = site.client_token().await;
+    let list = async |token: &str| {
+        let bearer = format!("Bearer {token}");
+        site.send(Request::get("/api/deletions").header(AUTHORIZATION, bearer).body(Body::empty()).unwrap()).await
+    };
+    assert_eq!(list(&token).await.json(), json!({ "deletions": [] }));
+    site.city.app.withdraw(resident, &mandate()).unwrap();
+    let answer = list(&token).await;
+    assert_eq!((answer.status, answer.header("cache-control")), (StatusCode::OK, "no-store"));
+    let notice = answer.json()["deletions"][0].clone();
+    assert_eq!((&notice["subject"], &notice["mandate"]), (&json!(subject), &json!(CARD)));
+    let path = format!("/api/deletions/{}", notice["id"].as_str().unwrap());
+    for bad in [json!({}), json!({ "answer": "perhaps" }), json!({ "answer": "deleted", "more": 1 })] {
+        problem(&site.api(&path, &token, &bad).await, StatusCode::BAD_REQUEST);
+    }
+    let deleted = json!({ "answer": "deleted" });
+    problem(&site.api("/api/deletions/del_none", &token, &deleted).await, StatusCode::NOT_FOUND);
+    assert_eq!(site.api("/api/deletions/%00", &token, &deleted).await.status, StatusCode::BAD_REQUEST);
+    problem(&site.api(&path, "uft_forged", &deleted).await, StatusCode::UNAUTHORIZED);
+    problem(&list("uft_forged").await, StatusCode::UNAUTHORIZED);
+    for _ in 0..2 {
+        assert_eq!(site.api(&path, &token, &deleted).await.status, StatusCode::NO_CONTENT);
+    }
+    problem(&site.api(&path, &token, &json!({ "answer": "kept" })).await, StatusCode::CONFLICT);
+    assert_eq!(list(&token).await.json(), json!({ "deletions": [] }));
+    let page = site.get("/me/consents", &cookie).await;
+    assert!(page.text().contains("data-testid=\"told\"") && page.text().contains("deleted"), "she sees what it said");
+}

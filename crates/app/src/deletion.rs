@@ -1,0 +1,196 @@
+//! Tell services what to delete, and take their answers: the part of an erasure that is out of our hands.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use usufruct_core::Time;
+use usufruct_core::certificate::{Answer, Recipient};
+use usufruct_core::id::{CertificateId, DeletionId, MandateId, ServiceId};
+use usufruct_core::register::Register;
+use usufruct_core::statement::StatementKind;
+use usufruct_core::time::DAY;
+use usufruct_store::deletions::{self, Counts, Deletion};
+use usufruct_vault::{Error as VaultError, Keyring};
+
+use crate::withdraw::services_under;
+use crate::{App, Error, Publication};
+
+/// What a service has to delete.
+#[derive(Clone, Debug)]
+pub struct DeletionNotice {
+    pub id: DeletionId,
+    /// The resident as the service knew her; `None` when everything it got under the mandate goes.
+    pub subject: Option<String>,
+    /// Under which mandate it got the data; `None` when all of it goes.
+    pub mandate: Option<MandateId>,
+    pub noted_at: Time,
+    pub due_at: Time,
+}
+
+impl App {
+    /// What a service has to delete and has not answered yet, oldest first. From now on it counts as told.
+    pub fn deletion_notices(&self, service: &ServiceId) -> Result<Vec<DeletionNotice>, Error> {
+        let (now, register) = (self.now(), self.register());
+        let sector =
+            register.services.get(service).map(|entry| register.sector(entry)).ok_or(Error::Unknown { what: "service" })?;
+        let caller = service.clone();
+        let open = self.db.transaction("tell deletions", move |tx| deletions::tell(tx, &caller, now, MOST))?;
+        open.into_iter()
+            .map(|deletion| {
+                let sealed = deletion.sealed.as_ref();
+                Ok(DeletionNotice {
+                    subject: sealed
+                        .map(|sealed| Ok::<_, Error>(self.vault.open_subject(sector, &deletion.id, sealed)?.to_string()))
+                        .transpose()?,
+                    mandate: deletion.mandate.and_then(|number| mandate_id(&register, number)),
+                    id: deletion.id,
+                    noted_at: deletion.noted_at,
+                    due_at: deletion.due_at,
+                })
+            })
+            .collect()
+    }
+
+    /// Takes a service's word for what it did. Saying the same again is fine; another word is refused.
+    pub fn answer_deletion(&self, service: &ServiceId, id: &DeletionId, answer: Answer) -> Result<(), Error> {
+        let (now, caller, wanted) = (self.now(), service.clone(), id.clone());
+        let is_new = self.db.transaction("answer deletion", move |tx| deletions::answer(tx, &wanted, &caller, answer, now))?;
+        if is_new {
+            return Ok(());
+        }
+        let known = self.db.read(|conn| deletions::find(conn, id, service))?.and_then(|deletion| deletion.answer);
+        match known {
+            Some((known, _)) if known == answer => Ok(()),
+            Some(_) => Err(Error::refused(
+                "This notice has another answer already.",
+                "An answer stands; tell the operator what is wrong with it.",
+            )),
+            None => Err(Error::Unknown { what: "deletion notice for this service" }),
+        }
+    }
+
+    /// What services were told about a resident's data, and what they answered, newest first.
+    pub fn deletions_of(&self, resident: u64) -> Result<Vec<Deletion>, Error> {
+        Ok(self.db.read(|conn| deletions::of_resident(conn, resident))?)
+    }
+
+    /// How services have answered so far.
+    pub fn deletion_counts(&self) -> Result<Counts, Error> {
+        let now = self.now();
+        Ok(self.db.read(|conn| deletions::counts(conn, now))?)
+    }
+
+    /// Notices for the services that may have received this resident's data under these mandates, under the pseudonyms they
+    /// know her by now. Each has a name of its own, so that no two services can find out that they speak of one person.
+    pub(crate) fn notices_of_resident(
+        &self,
+        certificate: &CertificateId,
+        keyring: &Keyring,
+        mandates: &[u64],
+        mandate: Option<u64>,
+    ) -> Result<Vec<Deletion>, Error> {
+        let register = self.register();
+        let services: BTreeSet<ServiceId> = mandates
+            .iter()
+            .filter_map(|number| mandate_id(&register, *number))
+            .flat_map(|id| services_under(&register, &id))
+            .collect();
+        let mut notices = Vec::with_capacity(services.len());
+        for service in services {
+            let Some(entry) = register.services.get(&service) else { continue };
+            let mut notice = self.notice(&register, certificate, &service, mandates, mandate);
+            match self.vault.seal_subject(register.sector(entry), keyring, &notice.id, self.rng()) {
+                Ok(sealed) => notice.sealed = Some(sealed),
+                // Its pseudonyms are noise to everybody; there is no name left by which to tell it.
+                Err(VaultError::NoKey { .. }) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            notices.push(notice);
+        }
+        Ok(notices)
+    }
+
+    /// Notices for the services that worked under a mandate which has ended.
+    pub(crate) fn notices_of_mandate(&self, certificate: &CertificateId, mandate: u64) -> Vec<Deletion> {
+        let register = self.register();
+        let services = mandate_id(&register, mandate).map(|id| services_under(&register, &id)).unwrap_or_default();
+        services.iter().map(|service| self.notice(&register, certificate, service, &[mandate], Some(mandate))).collect()
+    }
+
+    fn notice(
+        &self,
+        register: &Register,
+        certificate: &CertificateId,
+        service: &ServiceId,
+        mandates: &[u64],
+        mandate: Option<u64>,
+    ) -> Deletion {
+        let now = self.now();
+        Deletion {
+            id: DeletionId::fresh(now, self.rng()),
+            certificate: certificate.clone(),
+            service: service.clone(),
+            mandate,
+            sealed: None,
+            noted_at: now,
+            due_at: now.plus(due_days(register, service, mandates) * DAY),
+            told_at: None,
+            answer: None,
+        }
+    }
+
+    /// Adds to the certificates of mandates what their services were told and have answered since. Of one resident's data
+    /// nothing is added: the time of it would join her pseudonyms.
+    pub(crate) fn publish_answers(&self) -> Result<(), Error> {
+        for certificate in self.db.read(|conn| deletions::unpublished(conn, PART))? {
+            let notices = self.db.read(|conn| deletions::of_certificate(conn, &certificate))?;
+            let register = self.register();
+            let Some(entry) = register.certificates.get(&certificate) else { continue };
+            let recipients: Vec<Recipient> = notices
+                .iter()
+                .filter_map(|notice| {
+                    Some(Recipient {
+                        service: notice.service.clone(),
+                        told_at: notice.told_at?,
+                        answer: notice.answer.map(|(answer, _)| answer),
+                        answered_at: notice.answer.map(|(_, at)| at),
+                    })
+                })
+                .collect();
+            if entry.body.recipients != recipients {
+                let mut body = serde_json::to_value(&entry.body)
+                    .map_err(|error| Error::Corrupt { what: format!("a certificate: {error}") })?;
+                body["recipients"] = json!(recipients);
+                let id = certificate.as_str();
+                let mut statement = self.statement(StatementKind::Certificate, id, self.automation.agency(), body, self.now());
+                statement.approve(&self.automation)?;
+                self.publish(&Publication { statements: vec![statement] })?;
+            }
+            self.db.transaction("note published answers", move |tx| deletions::published(tx, &notices))?;
+        }
+        Ok(())
+    }
+}
+
+/// In how many days a service has to answer: as its contract says, if it is a vendor's.
+fn due_days(register: &Register, service: &ServiceId, mandates: &[u64]) -> i64 {
+    let agency = register.services.get(service).map(|entry| &entry.body.agency);
+    let ids: Vec<MandateId> = mandates.iter().filter_map(|number| mandate_id(register, *number)).collect();
+    let contracts = register.contracts.values().map(|entry| &entry.body);
+    contracts
+        .filter(|contract| Some(&contract.vendor) == agency && contract.mandates.iter().any(|id| ids.contains(id)))
+        .map(|contract| contract.delete_within_days)
+        .min()
+        .unwrap_or(DUE_DAYS)
+}
+
+fn mandate_id(register: &Register, number: u64) -> Option<MandateId> {
+    register.mandates.values().find(|entry| entry.number == number)?.id.parse().ok()
+}
+
+/// Days for the answer of a service that has no contract: it is a public body's own.
+const DUE_DAYS: i64 = 30;
+/// Notices told in one call.
+const MOST: usize = 1_000;
+/// Certificates brought up to date in one run.
+const PART: usize = 100;

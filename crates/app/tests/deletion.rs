@@ -1,0 +1,238 @@
+//! What services are told to delete and answer, and erasures that share their epoch.
+
+mod common;
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use common::{City, LIBRARY, OPERATOR, SeededRng, SetClock, VENDOR, block, mandate, on_postgres, service};
+use serde_json::json;
+use usufruct_app::store::db::Connection;
+use usufruct_app::store::deletions::Counts;
+use usufruct_app::{App, Config, Error, House, NewResident, Open, VaultSetup};
+use usufruct_core::Text;
+use usufruct_core::certificate::{Answer, Cause};
+use usufruct_core::ports::{Clock, Rng};
+use usufruct_core::time::DAY;
+
+/// Runs the test on both databases.
+fn on_both(name: &str, test: impl Fn(&Path, Option<&str>)) {
+    test(tempfile::tempdir().unwrap().path(), None);
+    on_postgres(name, test);
+}
+
+fn counts(city: &City) -> (i64, i64, i64, i64) {
+    let Counts { noted, told, answered, overdue } = city.app.deletion_counts().unwrap();
+    (noted, told, answered, overdue)
+}
+
+#[test]
+fn a_service_is_told_under_the_old_pseudonym_and_its_answer_stands() {
+    on_both("told", |dir, url| {
+        let city = City::found(dir, url);
+        let (reader, subject) = city.cardholder();
+        city.app.release(&city.request(&subject)).unwrap();
+        let withdrawn = city.app.withdraw(reader, &mandate()).unwrap();
+        assert_eq!(counts(&city), (1, 0, 0, 0));
+        let notices = city.app.deletion_notices(&service()).unwrap();
+        assert_eq!(notices.len(), 1);
+        let notice = &notices[0];
+        assert_eq!((notice.subject.as_deref(), &notice.mandate), (Some(subject.as_str()), &Some(mandate())));
+        assert_eq!(notice.due_at, city.app.now().plus(30 * DAY));
+        assert!(!notice.id.to_string().contains(withdrawn.certificate.as_str().trim_start_matches("crt_")));
+        assert_eq!(counts(&city), (1, 1, 0, 0));
+        // The resident sees it, and that the answer is late.
+        city.clock.advance(31 * DAY);
+        let seen = city.app.deletions_of(reader).unwrap();
+        assert_eq!((seen.len(), seen[0].certificate.clone(), seen[0].answer), (1, withdrawn.certificate.clone(), None));
+        assert_eq!(counts(&city), (1, 1, 0, 1));
+        // Nobody answers for another service, and nobody answers what does not exist.
+        let stranger = "svc_festival".parse().unwrap();
+        let refused = city.app.answer_deletion(&stranger, &notice.id, Answer::Deleted).unwrap_err();
+        assert!(matches!(refused, Error::Unknown { .. }), "{refused}");
+        city.app.answer_deletion(&service(), &notice.id, Answer::Deleted).unwrap();
+        city.app.answer_deletion(&service(), &notice.id, Answer::Deleted).unwrap();
+        let refused = city.app.answer_deletion(&service(), &notice.id, Answer::Kept).unwrap_err();
+        assert!(matches!(refused, Error::Refused { .. }), "{refused}");
+        assert_eq!(counts(&city), (1, 1, 1, 0));
+        assert!(city.app.deletion_notices(&service()).unwrap().is_empty());
+        assert_eq!(city.app.deletions_of(reader).unwrap()[0].answer, Some((Answer::Deleted, city.app.now())));
+        // Of one resident's data the certificate has the number and nothing that joins pseudonyms.
+        city.app.tick().unwrap();
+        let register = city.app.register();
+        let body = &register.certificates[&withdrawn.certificate];
+        assert_eq!((body.rev, body.body.recipients_told, body.body.recipients.len()), (1, 1, 0));
+    });
+}
+
+#[test]
+fn whoever_deletes_her_pass_is_still_named_to_the_service() {
+    on_both("told_all", |dir, url| {
+        let city = City::found(dir, url);
+        let (reader, subject) = city.cardholder();
+        let (other, _) = city.cardholder();
+        let certificate = city.app.delete_resident(reader).unwrap();
+        let notices = city.app.deletion_notices(&service()).unwrap();
+        let told: Vec<_> = notices.iter().map(|notice| (notice.subject.as_deref(), &notice.mandate)).collect();
+        assert_eq!(told, [(Some(subject.as_str()), &None)]);
+        assert!(city.app.deletions_of(other).unwrap().is_empty());
+        assert_eq!(city.app.register().certificates[&certificate].body.recipients_told, 1);
+        // No row that leads to the resident has the pseudonym in clear.
+        let sealed = city.app.deletions_of(reader).unwrap()[0].sealed.clone().unwrap();
+        let clear = usufruct_vault_subject(&subject);
+        assert!(!sealed.windows(clear.len()).any(|window| window == clear));
+        // Somebody who changes the row gets no other pseudonym out of it.
+        let id = notices[0].id.clone();
+        city.app
+            .db()
+            .transaction("insider", move |tx| {
+                let sql = "-- insider\nUPDATE deletions SET sealed = $2 WHERE deletion_id = $1";
+                tx.execute(sql, &[id.as_str().into(), vec![7u8; 48].into()])
+            })
+            .unwrap();
+        assert!(city.app.deletion_notices(&service()).is_err());
+    });
+}
+
+/// The bytes of a pseudonym.
+fn usufruct_vault_subject(subject: &str) -> Vec<u8> {
+    subject.parse::<usufruct_app::vault::Subject>().unwrap().bytes().to_vec()
+}
+
+#[test]
+fn the_certificate_of_a_mandate_says_what_services_answered() {
+    on_both("answers", |dir, url| {
+        let city = City::found(dir, url);
+        city.cardholder();
+        city.app.end_mandate(&mandate(), &city.signer(LIBRARY), Text::new("Over.", "結束。")).unwrap();
+        let certificate = || {
+            let register = city.app.register();
+            let entry = register.certificate(&mandate()).unwrap();
+            (entry.rev, entry.body.recipients_told, entry.body.recipients.clone())
+        };
+        city.app.tick().unwrap();
+        assert_eq!(certificate(), (1, 1, vec![]));
+        let notices = city.app.deletion_notices(&service()).unwrap();
+        assert_eq!((notices.len(), notices[0].subject.as_deref()), (1, None));
+        city.app.tick().unwrap();
+        let (rev, _, recipients) = certificate();
+        assert_eq!((rev, recipients.len(), recipients[0].answer), (2, 1, None));
+        city.clock.advance(DAY);
+        city.app.answer_deletion(&service(), &notices[0].id, Answer::Kept).unwrap();
+        city.app.tick().unwrap();
+        city.app.tick().unwrap();
+        let (rev, _, recipients) = certificate();
+        assert_eq!((rev, recipients[0].answer, recipients[0].answered_at), (3, Some(Answer::Kept), Some(city.app.now())));
+        assert_eq!(recipients[0].told_at, city.app.now().plus(-DAY));
+    });
+}
+
+#[test]
+fn a_vendor_has_as_long_as_its_contract_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let city = City::found(dir.path(), None);
+    let text = |en: &str| json!({"en": en, "zh-Hant": en});
+    city.publish_agency(VENDOR, "vendor");
+    city.open_service("svc_vendor", VENDOR, "vendor");
+    let contract = json!({
+        "controller": LIBRARY, "vendor": VENDOR, "mandates": [common::CARD], "scope": text("All."), "from": "2026-01-01T00:00:00Z",
+        "until": "2027-01-01T00:00:00Z", "capability_evidence": [{"kind": "ISO", "issuer": "X", "expires": "2027-01-01T00:00:00Z"}],
+        "measures": [text("Locks.")], "data_locations": ["TW"], "breach_first_ping_hours": 24, "breach_report_hours": 72,
+        "check_every": "P90D", "next_check_due": "2026-03-01T00:00:00Z", "penalty": text("A fine."), "no_own_purpose": true,
+        "delete_within_days": 7,
+    });
+    city.publish(usufruct_core::statement::StatementKind::Contract, "ctr_library", LIBRARY, contract);
+    let (reader, _) = city.cardholder();
+    city.app.withdraw(reader, &mandate()).unwrap();
+    let vendor = "svc_vendor".parse().unwrap();
+    let (theirs, own) = (city.app.deletion_notices(&vendor).unwrap(), city.app.deletion_notices(&service()).unwrap());
+    assert_eq!(theirs[0].due_at, city.app.now().plus(7 * DAY));
+    assert_eq!(own[0].due_at, city.app.now().plus(30 * DAY));
+    assert!(theirs[0].subject != own[0].subject && theirs[0].id != own[0].id, "nothing joins the two");
+}
+
+thread_local! {
+    /// Whether the next key drawn by this thread ends what it does.
+    static ARMED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Gives out where a new key of a resident is drawn, which is after an erasure was noted and before anything is destroyed.
+struct StopsAtKeys(Arc<SeededRng>);
+
+impl Rng for StopsAtKeys {
+    fn fill(&self, bytes: &mut [u8]) {
+        assert!(bytes.len() != 32 || !ARMED.get(), "the process stops here");
+        self.0.fill(bytes);
+    }
+}
+
+fn open(dir: &Path, url: Option<&str>) -> App {
+    let pages_in_database = url.is_some();
+    App::open(Open {
+        config: Config {
+            origin: "city.test/log".into(),
+            database: url.map(str::to_owned),
+            operator: OPERATOR.parse().unwrap(),
+            vault: VaultSetup { pages_in_database, any_disk: true },
+        },
+        house: House::open(dir).unwrap(),
+        clock: SetClock::new("2026-01-02T00:00:00Z") as Arc<dyn Clock>,
+        rng: Arc::new(StopsAtKeys(SeededRng::new(99))),
+        objects: None,
+        transport: None,
+    })
+    .unwrap()
+}
+
+#[test]
+fn erasures_that_were_interrupted_share_an_epoch() {
+    on_both("batch", |dir, url| {
+        drop(City::found(dir, url));
+        let app = open(dir, url);
+        let new: Vec<_> = (0..40).map(|i| NewResident { blocks: vec![(block("name"), format!("Resident {i}"))] }).collect();
+        let residents: Vec<u64> = app.enrol(&new).unwrap().into_iter().map(|enrolled| enrolled.resident).collect();
+        for resident in &residents {
+            app.consent(*resident, &service(), &mandate(), &[]).unwrap();
+        }
+        let interrupted = |work: &dyn Fn()| {
+            ARMED.set(true);
+            assert!(catch_unwind(AssertUnwindSafe(work)).is_err());
+            ARMED.set(false);
+        };
+        for resident in &residents[..20] {
+            interrupted(&|| drop(app.withdraw(*resident, &mandate())));
+        }
+        for resident in &residents[10..30] {
+            interrupted(&|| drop(app.delete_resident(*resident)));
+        }
+        let (before, certificates) = (app.vault_state().0.epoch.0, app.register().certificates.len());
+        assert_eq!(certificates, 0, "nothing is certified before it is done");
+        // Somebody damaged a keyring: she alone has to wait.
+        let damaged = residents[0];
+        let damage = |byte: u8| {
+            let sql = "-- insider\nUPDATE keyrings SET sealed = $2 WHERE resident = $1";
+            let kept = app.db().read(|conn| usufruct_app::store::keyrings::candidates(conn, damaged)).unwrap()[0].1.clone();
+            let mut bytes = kept;
+            bytes[30] ^= byte;
+            app.db()
+                .transaction("damage", move |tx| tx.execute(sql, &[damaged.cast_signed().into(), bytes.clone().into()]))
+                .unwrap();
+        };
+        damage(1);
+        assert!(app.finish_erasures().is_err());
+        assert_eq!(app.vault_state().0.epoch.0, before + 2, "one epoch for withdrawals, one for deletions");
+        assert_eq!(app.register().certificates.len(), 39);
+        damage(1);
+        assert_eq!(app.finish_erasures().unwrap(), 1);
+        assert_eq!(app.finish_erasures().unwrap(), 0);
+        let register = app.register();
+        let of = |cause| register.certificates.values().filter(|entry| entry.body.cause == cause).count();
+        assert_eq!((of(Cause::Withdrawal), of(Cause::Request)), (20, 20));
+        for (place, resident) in residents.iter().enumerate() {
+            assert_eq!(app.footprint(*resident).is_ok(), !(10..30).contains(&place), "resident {place}");
+        }
+        assert_eq!(app.resident_count().unwrap(), 20);
+    });
+}

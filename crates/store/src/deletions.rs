@@ -1,0 +1,164 @@
+//! What services are told to delete, and what they answer.
+
+use usufruct_core::Time;
+use usufruct_core::certificate::Answer;
+use usufruct_core::id::{CertificateId, DeletionId, ServiceId};
+
+use crate::db::{Connection, Error, Row, Value};
+use crate::number;
+
+/// One service's notice of one erasure.
+#[derive(Clone, Debug)]
+pub struct Deletion {
+    pub id: DeletionId,
+    pub certificate: CertificateId,
+    pub service: ServiceId,
+    /// Number of the mandate; `None` when the whole pass was deleted.
+    pub mandate: Option<u64>,
+    /// The sealed pseudonym; `None` when everything under the mandate goes.
+    pub sealed: Option<Vec<u8>>,
+    pub noted_at: Time,
+    pub due_at: Time,
+    /// When the service first read it.
+    pub told_at: Option<Time>,
+    /// Its answer, and when it gave it.
+    pub answer: Option<(Answer, Time)>,
+}
+
+/// How services have answered, of all notices there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub noted: i64,
+    pub told: i64,
+    pub answered: i64,
+    /// Not answered in time.
+    pub overdue: i64,
+}
+
+const COLUMNS: &str = "deletion_id, certificate_id, service, mandate, sealed, noted_at, due_at, told_at, answer, answered_at";
+
+/// Adds notices.
+pub fn insert(conn: &mut dyn Connection, deletions: &[Deletion]) -> Result<(), Error> {
+    let sql = "-- deletion_insert\nINSERT INTO deletions (deletion_id, certificate_id, service, mandate, sealed, noted_at, due_at, published) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, 0)";
+    let rows: Vec<_> = deletions
+        .iter()
+        .map(|deletion| {
+            vec![
+                deletion.id.as_str().into(),
+                deletion.certificate.as_str().into(),
+                deletion.service.as_str().into(),
+                deletion.mandate.map(u64::cast_signed).into(),
+                deletion.sealed.clone().into(),
+                deletion.noted_at.micros().into(),
+                deletion.due_at.micros().into(),
+            ]
+        })
+        .collect();
+    conn.execute_many(sql, &rows)?;
+    Ok(())
+}
+
+/// Up to `limit` notices that a service has not answered, oldest first. From now on it has been told of them.
+pub fn tell(conn: &mut dyn Connection, service: &ServiceId, now: Time, limit: usize) -> Result<Vec<Deletion>, Error> {
+    let sql = format!(
+        "-- deletion_open\nSELECT {COLUMNS} FROM deletions WHERE service = $1 AND answered_at IS NULL ORDER BY noted_at, deletion_id LIMIT $2"
+    );
+    let rows = conn.query(&sql, &[service.as_str().into(), i64::try_from(limit).unwrap_or(i64::MAX).into()])?;
+    let mut open: Vec<Deletion> = rows.iter().map(read).collect::<Result<_, _>>()?;
+    let untold = open.iter_mut().filter(|deletion| deletion.told_at.is_none());
+    let rows: Vec<Vec<Value>> = untold
+        .map(|deletion| {
+            deletion.told_at = Some(now);
+            vec![deletion.id.as_str().into(), now.micros().into()]
+        })
+        .collect();
+    conn.execute_many("-- deletion_tell\nUPDATE deletions SET told_at = $2 WHERE deletion_id = $1 AND told_at IS NULL", &rows)?;
+    Ok(open)
+}
+
+/// Notes a service's answer to a notice of its own. An answer is given once; false when there is one or no such notice.
+pub fn answer(conn: &mut dyn Connection, id: &DeletionId, service: &ServiceId, answer: Answer, now: Time) -> Result<bool, Error> {
+    let sql = "-- deletion_answer\nUPDATE deletions SET answer = $3, answered_at = $4, told_at = COALESCE(told_at, $4), sealed = NULL \
+               WHERE deletion_id = $1 AND service = $2 AND answered_at IS NULL";
+    let params = [id.as_str().into(), service.as_str().into(), answer.code().into(), now.micros().into()];
+    Ok(conn.execute(sql, &params)? == 1)
+}
+
+/// The notice, if it is this service's.
+pub fn find(conn: &mut dyn Connection, id: &DeletionId, service: &ServiceId) -> Result<Option<Deletion>, Error> {
+    let sql = format!("-- deletion_find\nSELECT {COLUMNS} FROM deletions WHERE deletion_id = $1 AND service = $2");
+    conn.query_one(&sql, &[id.as_str().into(), service.as_str().into()])?.as_ref().map(read).transpose()
+}
+
+/// The notices of the erasures of one resident's data, newest first.
+pub fn of_resident(conn: &mut dyn Connection, resident: u64) -> Result<Vec<Deletion>, Error> {
+    let sql = "-- deletion_of_resident\nSELECT d.deletion_id, d.certificate_id, d.service, d.mandate, d.sealed, d.noted_at, d.due_at, d.told_at, \
+               d.answer, d.answered_at FROM deletions d JOIN erasures e ON e.certificate_id = d.certificate_id WHERE e.resident = $1 \
+               ORDER BY d.noted_at DESC, d.deletion_id";
+    conn.query(sql, &[number(resident).into()])?.iter().map(read).collect()
+}
+
+/// The notices of an erasure, by service.
+pub fn of_certificate(conn: &mut dyn Connection, certificate: &CertificateId) -> Result<Vec<Deletion>, Error> {
+    let sql = format!("-- deletion_of_certificate\nSELECT {COLUMNS} FROM deletions WHERE certificate_id = $1 ORDER BY service");
+    conn.query(&sql, &[certificate.as_str().into()])?.iter().map(read).collect()
+}
+
+/// Up to `limit` certificates of mandates that do not say yet what their services did.
+pub fn unpublished(conn: &mut dyn Connection, limit: usize) -> Result<Vec<CertificateId>, Error> {
+    let sql = "-- deletion_unpublished\nSELECT DISTINCT d.certificate_id FROM deletions d \
+               JOIN erasures e ON e.certificate_id = d.certificate_id WHERE e.resident IS NULL AND e.destroyed_at IS NOT NULL \
+               AND d.published < CASE WHEN d.answered_at IS NOT NULL THEN 2 WHEN d.told_at IS NOT NULL THEN 1 ELSE 0 END LIMIT $1";
+    let rows = conn.query(sql, &[i64::try_from(limit).unwrap_or(i64::MAX).into()])?;
+    rows.iter().map(|row| row.text(0)?.parse().map_err(|_| crate::inconsistent("deletions.certificate_id"))).collect()
+}
+
+/// Notes that the certificate says as much as these notices do.
+pub fn published(conn: &mut dyn Connection, deletions: &[Deletion]) -> Result<(), Error> {
+    let rows: Vec<Vec<Value>> =
+        deletions.iter().map(|deletion| vec![deletion.id.as_str().into(), deletion.extent().into()]).collect();
+    conn.execute_many("-- deletion_published\nUPDATE deletions SET published = $2 WHERE deletion_id = $1", &rows)?;
+    Ok(())
+}
+
+/// How services have answered so far.
+pub fn counts(conn: &mut dyn Connection, now: Time) -> Result<Counts, Error> {
+    let sql = "-- deletion_counts\nSELECT COUNT(*), COUNT(told_at), COUNT(answered_at), \
+               COUNT(CASE WHEN answered_at IS NULL AND due_at < $1 THEN 1 END) FROM deletions";
+    let row = conn.query_one(sql, &[now.micros().into()])?;
+    row.map_or(Ok(Counts::default()), |row| {
+        Ok(Counts { noted: row.integer(0)?, told: row.integer(1)?, answered: row.integer(2)?, overdue: row.integer(3)? })
+    })
+}
+
+impl Deletion {
+    /// How much there is to say of it in public: 0 nothing, 1 that the service was told, 2 its answer.
+    fn extent(&self) -> i64 {
+        match (self.told_at, self.answer) {
+            (_, Some(_)) => 2,
+            (Some(_), None) => 1,
+            (None, None) => 0,
+        }
+    }
+}
+
+fn read(row: &Row) -> Result<Deletion, Error> {
+    let answer = match (row.optional_text(8)?, row.optional_integer(9)?) {
+        (Some(code), Some(at)) => {
+            Some((Answer::from_code(code).ok_or_else(|| crate::inconsistent("deletions.answer"))?, Time::from_micros(at)))
+        }
+        _ => None,
+    };
+    Ok(Deletion {
+        id: row.text(0)?.parse().map_err(|_| crate::inconsistent("deletions.deletion_id"))?,
+        certificate: row.text(1)?.parse().map_err(|_| crate::inconsistent("deletions.certificate_id"))?,
+        service: row.text(2)?.parse().map_err(|_| crate::inconsistent("deletions.service"))?,
+        mandate: row.optional_integer(3)?.map(i64::cast_unsigned),
+        sealed: row.optional_bytes(4)?.map(<[u8]>::to_vec),
+        noted_at: Time::from_micros(row.integer(5)?),
+        due_at: Time::from_micros(row.integer(6)?),
+        told_at: row.optional_integer(7)?.map(Time::from_micros),
+        answer,
+    })
+}

@@ -1,0 +1,54 @@
+//! `GET /api/deletions` and `POST /api/deletions/{id}`: what a service has to delete, and its own word that it did.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::http::header::CACHE_CONTROL;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use usufruct_core::certificate::Answer;
+use usufruct_core::id::DeletionId;
+
+use super::Caller;
+use super::json::Strict;
+use crate::Site;
+use crate::fault::Fault;
+use crate::site::blocking;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Answered {
+    answer: Answer,
+}
+
+/// Every notice the service has not answered, oldest first, at most 1,000. Reading it is being told.
+pub(crate) async fn list(State(site): State<Arc<Site>>, Caller(service): Caller) -> Result<Response, Fault> {
+    let notices = blocking(&site, move |app| app.deletion_notices(&service)).await?;
+    let notices: Vec<Value> = notices
+        .into_iter()
+        .map(|notice| {
+            json!({
+                "id": notice.id,
+                "subject": notice.subject,
+                "mandate": notice.mandate,
+                "noted_at": notice.noted_at,
+                "due_at": notice.due_at,
+            })
+        })
+        .collect();
+    Ok(([(CACHE_CONTROL, "no-store")], Json(json!({ "deletions": notices }))).into_response())
+}
+
+/// The service's answer, which stands.
+pub(crate) async fn answer(
+    State(site): State<Arc<Site>>,
+    Caller(service): Caller,
+    Path(id): Path<DeletionId>,
+    Strict(body): Strict<Answered>,
+) -> Result<StatusCode, Fault> {
+    blocking(&site, move |app| app.answer_deletion(&service, &id, body.answer)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
