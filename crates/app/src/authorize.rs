@@ -1,23 +1,32 @@
 //! Authorize: what a service asks of a resident, whether she must be asked, and the code that answers.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use usufruct_core::Time;
+use usufruct_core::event::Kind;
 use usufruct_core::grant::GrantState;
-use usufruct_core::id::{MandateId, ServiceId};
+use usufruct_core::id::{BlockId, MandateId, ServiceId};
 use usufruct_core::mandate::{Basis, Mandate};
 use usufruct_core::ports::random;
 use usufruct_core::register::{Entry, Register};
-use usufruct_core::time::SECOND;
+use usufruct_core::service::Profile;
+use usufruct_core::time::{DAY, SECOND};
+use usufruct_core::{Digest, Time};
+use usufruct_store::authorizations::{self, Authorization as Stored};
 use usufruct_store::codes::{self, Code};
-use usufruct_store::{grants, residents};
+use usufruct_store::{grants, pushed_requests, residents};
 
+use crate::erase::plain_event;
+use crate::ledger::place;
 use crate::session::hash;
 use crate::sign_in::active_service;
-use crate::{App, Error};
+use crate::{App, Error, OpenSession};
 
 /// How long a code works (FAPI 2.0 asks for 60 seconds at most).
 const CODE_LIFE: i64 = 30 * SECOND;
+/// How long an authorization lasts, if no mandate of it ends before.
+const AUTHORIZATION_LIFE: i64 = 365 * DAY;
 
 /// An authorization request whose client and redirect URI were found in the register.
 #[derive(Clone, Debug)]
@@ -26,10 +35,30 @@ pub struct AuthorizeRequest {
     pub redirect_uri: String,
     /// `openid` and ids of mandates.
     pub scope: Vec<String>,
+    /// Blocks it wants at most, for mandates where it says so (RFC 9396).
+    pub details: Vec<(MandateId, Vec<BlockId>)>,
     pub state: Option<String>,
     pub nonce: Option<String>,
-    /// PKCE challenge, S256.
-    pub challenge: String,
+    /// PKCE challenge, S256; a service of the profile oidc may do without.
+    pub challenge: Option<String>,
+    /// Whether the answer is posted (OAuth 2.0 Form Post Response Mode).
+    pub by_form: bool,
+    /// Thumbprint of the key that the code is bound to.
+    pub jkt: Option<String>,
+    pub management: GrantManagement,
+    /// The pushed request, which is used up when it is answered.
+    pub pushed: Option<Digest>,
+}
+
+/// What becomes of earlier authorizations (Grant Management for OAuth 2.0).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum GrantManagement {
+    /// The service did not say: what she authorized before is widened.
+    #[default]
+    Any,
+    Create,
+    Merge(String),
+    Replace(String),
 }
 
 /// What an authorization request comes to.
@@ -44,6 +73,11 @@ impl App {
     pub fn knows_redirect(&self, service: &ServiceId, redirect_uri: &str) -> bool {
         let register = self.register();
         active_service(&register, service).is_ok_and(|entry| entry.body.redirect_uris.iter().any(|known| known == redirect_uri))
+    }
+
+    /// The profile of an active service.
+    pub fn profile(&self, service: &ServiceId) -> Result<Profile, Error> {
+        Ok(active_service(&self.register(), service)?.body.profile)
     }
 
     /// The mandates a scope names, or why it is refused.
@@ -90,36 +124,111 @@ impl App {
         Ok(Authorization { to_ask })
     }
 
-    /// Signs the resident in to the service and makes the code that the service exchanges.
-    pub fn authorize(&self, resident: u64, auth_time: Time, request: &AuthorizeRequest) -> Result<String, Error> {
+    /// Signs the resident in to the service and makes the code that the service exchanges. One transaction: the sign-in in her
+    /// footprint, the authorization, the code, and the end of the pushed request.
+    pub fn authorize(&self, session: &OpenSession, request: &AuthorizeRequest) -> Result<String, Error> {
+        let resident = session.resident;
         if !self.authorization(resident, request)?.to_ask.is_empty() {
             return Err(Error::Unpermitted(vec![usufruct_core::decide::Clause::Grant]));
         }
-        self.record_sign_in(resident, &request.service)?;
+        let now = self.now();
+        let authorization = match self.profile(&request.service)? {
+            Profile::Fapi2 => Some(self.next_authorization(resident, request, now)?),
+            Profile::Oidc => None,
+        };
         let code = URL_SAFE_NO_PAD.encode(random::<32>(self.rng()));
         let row = Code {
             code_hash: hash(&code),
             service: request.service.clone(),
             resident,
             redirect_uri: request.redirect_uri.clone(),
-            challenge: request.challenge.clone(),
+            challenge: request.challenge.clone().unwrap_or_default(),
             nonce: request.nonce.clone(),
             scope: request.scope.join(" "),
-            auth_time,
-            expires_at: self.now().plus(CODE_LIFE),
+            jkt: request.jkt.clone(),
+            authorization: authorization.as_ref().map(|authorization| authorization.id.clone()),
+            sid: self.sid(session, &request.service)?,
+            means: session.means,
+            auth_time: session.opened_at,
+            expires_at: now.plus(CODE_LIFE),
             used_at: None,
         };
-        self.db.transaction("make code", move |tx| {
+        let keyring = Arc::new(self.keyring(resident)?);
+        let mut event = plain_event(Kind::SignIn, "sign-in", None, now);
+        event.service = Some(request.service.clone());
+        let (rng, pushed, management) = (Arc::clone(&self.rng), request.pushed, request.management.clone());
+        self.db.transaction("authorize", move |tx| {
             if residents::state(tx, resident)? != Some(residents::ResidentState::Active) {
                 return Err(Error::refused("The pass is deactivated.", "Reactivate it first."));
             }
-            Ok(codes::insert(tx, &row)?)
+            if let Some(pushed) = &pushed
+                && !pushed_requests::take(tx, pushed, now)?
+            {
+                return Err(Error::refused("This request was answered before.", "Go back to the service and start again."));
+            }
+            if let Some(authorization) = &authorization {
+                if matches!(management, GrantManagement::Merge(_) | GrantManagement::Replace(_)) {
+                    // What it was good for before must not go on beside what it is good for now.
+                    authorizations::end(tx, &authorization.id)?;
+                }
+                authorizations::put(tx, authorization)?;
+            }
+            codes::insert(tx, &row)?;
+            place(tx, &keyring, event.clone(), rng.as_ref()).map(drop)
         })?;
         Ok(code)
     }
+
+    /// The name of a resident's session for one service alone, so that no two services can compare theirs.
+    fn sid(&self, session: &OpenSession, service: &ServiceId) -> Result<String, Error> {
+        let mark = self.vault.session_mark(&[b"usufruct/sid/v1", &session.token_hash.0, service.as_str().as_bytes()])?;
+        Ok(URL_SAFE_NO_PAD.encode(&mark[..16]))
+    }
+
+    /// The authorization that the request makes, or makes wider.
+    fn next_authorization(&self, resident: u64, request: &AuthorizeRequest, now: Time) -> Result<Stored, Error> {
+        let service = request.service.clone();
+        let known = match &request.management {
+            GrantManagement::Create => None,
+            GrantManagement::Any => {
+                self.db.read(|conn| authorizations::of_resident(conn, resident, Some(&service)))?.into_iter().next()
+            }
+            GrantManagement::Merge(id) | GrantManagement::Replace(id) => {
+                let found = self.db.read(|conn| authorizations::find(conn, id))?;
+                Some(found.filter(|found| found.service == service && found.resident == resident).ok_or(Error::NoAuthorization)?)
+            }
+        };
+        let known = known.filter(|known| known.ends_at > now);
+        let mut scope = request.scope.clone();
+        if let Some(known) = &known
+            && !matches!(request.management, GrantManagement::Replace(_))
+        {
+            let register = self.register();
+            let earlier = known.scope.split(' ').filter(|word| {
+                word.parse().ok().and_then(|id: MandateId| register.mandates.get(&id)).is_some_and(|entry| entry.is_in_force(now))
+            });
+            let earlier: Vec<String> =
+                earlier.filter(|word| !scope.iter().any(|known| known == word)).map(str::to_owned).collect();
+            scope.extend(earlier);
+        }
+        let register = self.register();
+        let sunsets = scope.iter().filter_map(|word| word.parse::<MandateId>().ok()).filter_map(|id| register.mandates.get(&id));
+        let ends_at = sunsets.map(|entry| entry.body.sunset_at).min().unwrap_or(now.plus(AUTHORIZATION_LIFE));
+        Ok(Stored {
+            id: known
+                .as_ref()
+                .map_or_else(|| format!("ufg_{}", URL_SAFE_NO_PAD.encode(random::<32>(self.rng()))), |known| known.id.clone()),
+            service,
+            resident,
+            scope: scope.join(" "),
+            created_at: known.map_or(now, |known| known.created_at),
+            updated_at: now,
+            ends_at: ends_at.min(now.plus(AUTHORIZATION_LIFE)),
+        })
+    }
 }
 
-fn in_force<'a>(register: &'a Register, id: &MandateId, now: Time) -> Result<&'a Entry<Mandate>, Error> {
+pub(crate) fn in_force<'a>(register: &'a Register, id: &MandateId, now: Time) -> Result<&'a Entry<Mandate>, Error> {
     let entry = register.mandates.get(id).ok_or(Error::Unknown { what: "mandate" })?;
     if entry.is_in_force(now) {
         Ok(entry)

@@ -10,7 +10,7 @@ use usufruct_core::id::CertificateId;
 use usufruct_store::db::Tx;
 use usufruct_store::erasures::{self, Erasure};
 use usufruct_store::residents::{self, ResidentState};
-use usufruct_store::{blocks, codes, deletions, grants, keyrings, lines, passkeys, sessions, tokens};
+use usufruct_store::{authorizations, blocks, codes, deletions, grants, keyrings, lines, passkeys, sessions, tokens};
 use usufruct_vault::Withdrawal;
 
 use crate::ledger::{forget_chain, place};
@@ -44,6 +44,9 @@ impl App {
             grants::end_resident(tx, resident)?;
             tokens::delete_of_resident(tx, resident, None)?;
             codes::delete_of_resident(tx, resident, None)?;
+            for authorization in authorizations::of_resident(tx, resident, None)? {
+                authorizations::end(tx, &authorization.id)?;
+            }
             sessions::delete_all(tx, resident)?;
             passkeys::purge_resident(tx, resident)?;
             residents::delete_seed(tx, resident)?;

@@ -33,6 +33,15 @@ pub enum Error {
     #[error("There is no such {what}. Check the name and try again.")]
     Unknown { what: &'static str },
 
+    #[error("This {what} was used before. Make a new one for each request.")]
+    Replayed { what: &'static str },
+
+    #[error("There is no such authorization of this resident for the service. Leave grant_id out, or ask for another one.")]
+    NoAuthorization,
+
+    #[error("The scope is wider than what was granted. Ask for less, or send the resident to agree to more.")]
+    WiderScope,
+
     #[error("{what} {remedy}")]
     Refused { what: String, remedy: String },
 

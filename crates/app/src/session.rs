@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use usufruct_core::hash::{hmac_sha256, sha256};
+use usufruct_core::means::Means;
 use usufruct_core::ports::random;
 use usufruct_core::time::{HOUR, MINUTE};
 use usufruct_core::{Digest, Time};
@@ -24,12 +25,19 @@ pub struct OpenSession {
     pub form_token: String,
     /// False when the resident has deactivated the pass.
     pub active: bool,
+    /// How she proved herself.
+    pub means: Means,
     pub(crate) token_hash: Digest,
 }
 
 impl App {
-    /// Opens a session and answers its token, which only the browser keeps.
+    /// Opens a session after a passkey has proven itself, and answers its token, which only the browser keeps.
     pub fn open_session(&self, resident: u64, device: &str) -> Result<String, Error> {
+        self.open_session_by(resident, device, Means::Passkey)
+    }
+
+    /// Opens a session after the resident proved herself by other means.
+    pub fn open_session_by(&self, resident: u64, device: &str, means: Means) -> Result<String, Error> {
         let token = URL_SAFE_NO_PAD.encode(random::<32>(self.rng()));
         let now = self.now();
         let session = Session {
@@ -38,6 +46,7 @@ impl App {
             opened_at: now,
             seen_at: now,
             device: device.chars().take(60).collect(),
+            means,
         };
         self.db.transaction("open session", move |tx| sessions::insert(tx, &session))?;
         Ok(token)
@@ -65,6 +74,7 @@ impl App {
             opened_at: session.opened_at,
             form_token,
             active: state == ResidentState::Active,
+            means: session.means,
             token_hash,
         }))
     }
@@ -80,6 +90,7 @@ impl App {
         self.db.transaction("sign out everywhere", move |tx| {
             usufruct_store::tokens::delete_of_resident(tx, resident, None)?;
             usufruct_store::codes::delete_of_resident(tx, resident, None)?;
+            usufruct_store::refresh_tokens::delete_of_resident(tx, resident)?;
             Ok::<_, Error>(sessions::delete_all(tx, resident)?)
         })
     }

@@ -1,23 +1,34 @@
-//! Tokens: opaque, short, stored as hashes, and worth nothing once their mandate or grant is gone.
+//! Tokens: opaque, short, stored as hashes, bound to a key, and worth nothing once their mandate or grant is gone.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use usufruct_core::event::Form;
+use usufruct_core::grant::GrantState;
 use usufruct_core::hash::{equal, sha256};
-use usufruct_core::id::{MandateId, ServiceId};
+use usufruct_core::id::{BlockId, MandateId, ServiceId};
+use usufruct_core::mandate::Basis;
+use usufruct_core::means::Means;
 use usufruct_core::ports::random;
+use usufruct_core::register::Register;
+use usufruct_core::service::Profile;
 use usufruct_core::time::{MINUTE, SECOND};
 use usufruct_core::{Digest, Time};
+use usufruct_store::codes::{self, Code};
+use usufruct_store::db::Connection;
+use usufruct_store::refresh_tokens::{self, RefreshToken};
 use usufruct_store::tokens::{self, Token};
-use usufruct_store::{assertions, codes};
+use usufruct_store::{assertions, authorizations, grants, pushed_requests};
 
 use crate::session::hash;
 use crate::sign_in::active_service;
-use crate::{App, Error};
+use crate::{App, Error, Presented};
 
 /// How long an access token works.
 const TOKEN_LIFE: i64 = 300 * SECOND;
-/// Scope of a service's own token for the release API.
-const RELEASE_SCOPE: &str = "release";
+/// Scope of a service's own token for the API.
+pub(crate) const RELEASE_SCOPE: &str = "release";
+/// Authorizations ended in one sweep.
+const SWEPT: usize = 1_000;
 
 /// What a service presents to exchange a code.
 #[derive(Clone, Debug)]
@@ -27,10 +38,25 @@ pub struct Exchange {
     pub code: String,
     pub redirect_uri: String,
     /// PKCE verifier (RFC 7636 4.1).
-    pub verifier: String,
+    pub verifier: Option<String>,
+    /// Thumbprint of the key whose possession it proved.
+    pub jkt: Option<String>,
+    pub presented: Vec<Presented>,
 }
 
-/// The answer to an exchange.
+/// What a service presents to get another access token without the resident.
+#[derive(Clone, Debug)]
+pub struct Refresh {
+    /// The authenticated client.
+    pub service: ServiceId,
+    pub refresh_token: String,
+    /// A narrower scope, or all of it.
+    pub scope: Option<String>,
+    pub jkt: Option<String>,
+    pub presented: Vec<Presented>,
+}
+
+/// The answer to an exchange or a refresh.
 #[derive(Clone, Debug)]
 pub struct Tokens {
     pub access_token: String,
@@ -39,31 +65,41 @@ pub struct Tokens {
     /// Pairwise subject.
     pub subject: String,
     pub auth_time: Time,
+    pub means: Means,
+    /// Name of the session for this service.
+    pub sid: String,
     pub nonce: Option<String>,
+    /// At an exchange, for a service that may come again.
+    pub refresh_token: Option<String>,
+    /// Id of the authorization.
+    pub grant_id: Option<String>,
+    pub granted: Vec<Granted>,
+    /// Whether they work only with the key that was proven.
+    pub is_bound: bool,
 }
 
-/// A service's own token for the release API.
+/// What is granted under one mandate (RFC 9396).
+#[derive(Clone, Debug)]
+pub struct Granted {
+    pub mandate: MandateId,
+    /// Hash of the revision.
+    pub revision: Digest,
+    pub blocks: Vec<(BlockId, Form)>,
+    pub until: Time,
+}
+
+/// A service's own token for the API.
 #[derive(Clone, Debug)]
 pub struct ClientGrant {
     pub access_token: String,
     pub expires_in_seconds: i64,
-    pub scope: &'static str,
-}
-
-/// What a token is good for, as its own service may know it.
-#[derive(Clone, Debug)]
-pub struct Introspection {
-    pub service: ServiceId,
-    /// Pairwise subject; `None` for a service's own token.
-    pub subject: Option<String>,
     pub scope: String,
-    pub issued_at: Time,
-    pub expires_at: Time,
-    pub auth_time: Option<Time>,
 }
 
 impl App {
-    /// Exchanges a code for an access token. A code used twice kills the tokens made from it (RFC 6749 4.1.2).
+    /// Exchanges a code for tokens. A code used twice kills everything that was made from it (RFC 6749 4.1.2).
+    ///
+    /// Three reads and one transaction, in which the grants are read again: an answer is before a withdrawal or after it in the log, never across.
     pub fn exchange(&self, exchange: &Exchange) -> Result<Tokens, Error> {
         let now = self.now();
         let code_hash = hash(&exchange.code);
@@ -71,131 +107,242 @@ impl App {
         if code.service != exchange.service {
             return Err(bad_code());
         }
-        let challenge = URL_SAFE_NO_PAD.encode(sha256(exchange.verifier.as_bytes()).0);
+        let fits = self.fits(exchange, &code, now);
         let subject = self.subject(code.resident, &code.service);
-        let fits = code.expires_at > now
-            && code.redirect_uri == exchange.redirect_uri
-            && equal(challenge.as_bytes(), code.challenge.as_bytes());
-        let access_token = self.fresh_token();
-        let token = Token {
-            token_hash: hash(&access_token),
-            service: code.service.clone(),
-            resident: Some(code.resident),
-            scope: code.scope.clone(),
-            auth_time: Some(code.auth_time),
-            code_hash: Some(code_hash),
-            issued_at: now,
-            expires_at: now.plus(TOKEN_LIFE),
+        let (access_token, refresh_token) = (self.fresh_token("uft_"), self.fresh_token("ufr_"));
+        let token = self.access_token(&access_token, &code, exchange.jkt.clone(), now);
+        let register = self.register();
+        let ends_at = match &code.authorization {
+            Some(id) => self.db.read(|conn| authorizations::find(conn, id))?.map(|authorization| authorization.ends_at),
+            None => None,
         };
+        let refresh =
+            ends_at.zip(exchange.jkt.clone()).zip(code.authorization.clone()).map(|((expires_at, jkt), authorization)| {
+                RefreshToken {
+                    token_hash: hash(&refresh_token),
+                    service: code.service.clone(),
+                    resident: code.resident,
+                    authorization,
+                    jkt,
+                    scope: code.scope.clone(),
+                    auth_time: code.auth_time,
+                    means: code.means,
+                    sid: code.sid.clone(),
+                    code_hash,
+                    issued_at: now,
+                    expires_at,
+                }
+            });
+        let has_refresh = refresh.is_some();
+        let (presented, asked) = (exchange.presented.clone(), code.clone());
         let outcome = self.db.transaction("exchange code", move |tx| {
+            Presented::note(&presented, tx)?;
             if !codes::redeem(tx, &code_hash, now)? {
                 tokens::delete_of_code(tx, &code_hash)?;
-                return Ok::<_, Error>(false);
+                refresh_tokens::delete_of_code(tx, &code_hash)?;
+                return Ok::<_, Error>(None);
             }
-            if fits {
-                tokens::insert(tx, &token)?;
+            let Some(granted) = granted(tx, &register, asked.resident, &asked.scope, now)?.filter(|_| fits) else {
+                return Ok(None);
+            };
+            tokens::insert(tx, &token)?;
+            if let Some(refresh) = &refresh {
+                refresh_tokens::insert(tx, refresh)?;
             }
-            Ok(fits)
+            Ok(Some(granted))
         })?;
-        if !outcome {
-            return Err(bad_code());
-        }
+        let granted = outcome.ok_or_else(bad_code)?;
         Ok(Tokens {
             access_token,
             expires_in_seconds: TOKEN_LIFE / SECOND,
             scope: code.scope,
             subject: subject?,
             auth_time: code.auth_time,
+            means: code.means,
+            sid: code.sid,
             nonce: code.nonce,
+            refresh_token: has_refresh.then_some(refresh_token),
+            grant_id: code.authorization,
+            granted,
+            is_bound: exchange.jkt.is_some(),
         })
     }
 
-    /// Makes a token by which an authenticated service calls the release API.
-    pub fn client_token(&self, service: &ServiceId) -> Result<ClientGrant, Error> {
-        active_service(&self.register(), service)?;
+    /// Makes another access token for an authorization that still holds. The refresh token stays as it is (FAPI 2.0 5.3.2.1, 9).
+    pub fn refresh(&self, refresh: &Refresh) -> Result<Tokens, Error> {
         let now = self.now();
-        let access_token = self.fresh_token();
+        let token_hash = hash(&refresh.refresh_token);
+        let known = self.db.read(|conn| refresh_tokens::find(conn, &token_hash))?.ok_or_else(bad_code)?;
+        if known.service != refresh.service || known.expires_at <= now || refresh.jkt.as_ref() != Some(&known.jkt) {
+            return Err(bad_code());
+        }
+        let scope = match &refresh.scope {
+            None => known.scope.clone(),
+            Some(scope) if scope.split(' ').all(|word| known.scope.split(' ').any(|had| had == word)) => scope.clone(),
+            Some(_) => return Err(Error::WiderScope),
+        };
+        let access_token = self.fresh_token("uft_");
+        let token = Token {
+            token_hash: hash(&access_token),
+            service: known.service.clone(),
+            resident: Some(known.resident),
+            scope: scope.clone(),
+            auth_time: Some(known.auth_time),
+            code_hash: Some(known.code_hash),
+            jkt: refresh.jkt.clone(),
+            authorization: Some(known.authorization.clone()),
+            means: known.means,
+            issued_at: now,
+            expires_at: now.plus(TOKEN_LIFE),
+        };
+        let (register, presented) = (self.register(), refresh.presented.clone());
+        let (resident, asked) = (known.resident, scope.clone());
+        let granted = self.db.transaction("refresh token", move |tx| {
+            Presented::note(&presented, tx)?;
+            // A withdrawal deletes it, and may have come in between.
+            if refresh_tokens::find(tx, &token_hash)?.is_none() {
+                return Ok::<_, Error>(None);
+            }
+            let Some(granted) = granted(tx, &register, resident, &asked, now)? else { return Ok(None) };
+            tokens::insert(tx, &token)?;
+            Ok(Some(granted))
+        })?;
+        Ok(Tokens {
+            access_token,
+            expires_in_seconds: TOKEN_LIFE / SECOND,
+            scope,
+            subject: self.subject(known.resident, &known.service)?,
+            auth_time: known.auth_time,
+            means: known.means,
+            sid: known.sid,
+            nonce: None,
+            refresh_token: Some(refresh.refresh_token.clone()),
+            grant_id: Some(known.authorization),
+            granted: granted.ok_or_else(bad_code)?,
+            is_bound: true,
+        })
+    }
+
+    /// Makes a token by which an authenticated service calls the API.
+    pub fn client_token(
+        &self,
+        service: &ServiceId,
+        scope: &str,
+        jkt: Option<String>,
+        presented: Vec<Presented>,
+    ) -> Result<ClientGrant, Error> {
+        if active_service(&self.register(), service)?.body.profile != Profile::Fapi2 {
+            return Err(Error::refused(
+                "This service signs residents in and gets no data.",
+                "Register it with the profile fapi2, under a mandate.",
+            ));
+        }
+        let now = self.now();
+        let access_token = self.fresh_token("uft_");
         let token = Token {
             token_hash: hash(&access_token),
             service: service.clone(),
             resident: None,
-            scope: RELEASE_SCOPE.to_owned(),
+            scope: scope.to_owned(),
             auth_time: None,
             code_hash: None,
+            jkt,
+            authorization: None,
+            means: Means::default(),
             issued_at: now,
             expires_at: now.plus(TOKEN_LIFE),
         };
-        self.db.transaction("make client token", move |tx| tokens::insert(tx, &token))?;
-        Ok(ClientGrant { access_token, expires_in_seconds: TOKEN_LIFE / SECOND, scope: RELEASE_SCOPE })
+        self.db.transaction("make client token", move |tx| {
+            Presented::note(&presented, tx)?;
+            Ok::<_, Error>(tokens::insert(tx, &token)?)
+        })?;
+        Ok(ClientGrant { access_token, expires_in_seconds: TOKEN_LIFE / SECOND, scope: scope.to_owned() })
     }
 
-    /// The service whose own token this is, if it may call the release API.
-    pub fn release_caller(&self, access_token: &str) -> Result<Option<ServiceId>, Error> {
-        let token = self.live_token(access_token)?;
-        Ok(token.filter(|token| token.resident.is_none() && token.scope == RELEASE_SCOPE).map(|token| token.service))
+    /// Notes proofs that are presented for something that writes nothing itself.
+    pub fn note(&self, presented: Vec<Presented>) -> Result<(), Error> {
+        self.db.transaction("note proofs", move |tx| Presented::note(&presented, tx))
     }
 
-    /// What a live token is good for. `None` for everything else, without a reason.
-    pub fn introspect(&self, access_token: &str) -> Result<Option<Introspection>, Error> {
-        let Some(token) = self.live_token(access_token)? else { return Ok(None) };
-        let subject = token.resident.map(|resident| self.subject(resident, &token.service)).transpose()?;
-        Ok(Some(Introspection {
-            service: token.service,
-            subject,
-            scope: token.scope,
-            issued_at: token.issued_at,
-            expires_at: token.expires_at,
-            auth_time: token.auth_time,
-        }))
-    }
-
-    /// Revokes a token of an authenticated service. Unknown tokens are fine (RFC 7009 2.2); the grant stays.
-    pub fn revoke(&self, service: &ServiceId, access_token: &str) -> Result<(), Error> {
-        let (token_hash, service) = (hash(access_token), service.clone());
-        Ok(self.db.transaction("revoke token", move |tx| tokens::delete(tx, &token_hash, &service).map(drop))?)
-    }
-
-    /// Notes a client assertion. False when it was used before.
-    pub fn claim_assertion(&self, client: &str, jti: &str, expires_at: Time) -> Result<bool, Error> {
-        let jti_hash: Digest = sha256(format!("{client}\n{jti}").as_bytes());
-        Ok(self.db.transaction("claim assertion", move |tx| assertions::claim(tx, &jti_hash, expires_at))?)
-    }
-
-    /// Forgets codes, tokens and assertions that ended a while ago.
+    /// Forgets codes, tokens and proofs that ended a while ago.
     pub fn sweep(&self) -> Result<u64, Error> {
-        let before = self.now().plus(-10 * MINUTE);
+        let (now, before) = (self.now(), self.now().plus(-10 * MINUTE));
         self.db.transaction("sweep", move |tx| {
             Ok::<_, Error>(
                 codes::delete_expired(tx, before)?
                     + tokens::delete_expired(tx, before)?
+                    + refresh_tokens::delete_expired(tx, before)?
+                    + pushed_requests::delete_expired(tx, before)?
+                    + authorizations::end_expired(tx, now, SWEPT)?
                     + assertions::delete_expired(tx, before)?,
             )
         })
     }
 
-    /// A token that has not ended, whose service is active and whose mandates are all in force. So tokens die with their
-    /// mandate at the very moment, before any job has run.
-    fn live_token(&self, access_token: &str) -> Result<Option<Token>, Error> {
-        let now = self.now();
-        let token_hash = hash(access_token);
-        let register = self.register();
-        let token = self.db.read(|conn| tokens::find(conn, &token_hash))?;
-        Ok(token.filter(|token| {
-            token.expires_at > now
-                && active_service(&register, &token.service).is_ok()
-                && token
-                    .scope
-                    .split(' ')
-                    .filter_map(|word| word.parse::<MandateId>().ok())
-                    .all(|id| register.mandates.get(&id).is_some_and(|entry| entry.is_in_force(now)))
-        }))
+    /// Whether the code was made for what is presented.
+    fn fits(&self, exchange: &Exchange, code: &Code, now: Time) -> bool {
+        let challenge = exchange.verifier.as_ref().map(|verifier| URL_SAFE_NO_PAD.encode(sha256(verifier.as_bytes()).0));
+        code.expires_at > now
+            && code.redirect_uri == exchange.redirect_uri
+            && equal(challenge.unwrap_or_default().as_bytes(), code.challenge.as_bytes())
+            && (code.jkt.is_none() || code.jkt == exchange.jkt)
     }
 
-    fn fresh_token(&self) -> String {
-        format!("uft_{}", URL_SAFE_NO_PAD.encode(random::<32>(self.rng())))
+    fn access_token(&self, access_token: &str, code: &Code, jkt: Option<String>, now: Time) -> Token {
+        Token {
+            token_hash: hash(access_token),
+            service: code.service.clone(),
+            resident: Some(code.resident),
+            scope: code.scope.clone(),
+            auth_time: Some(code.auth_time),
+            code_hash: Some(code.code_hash),
+            jkt,
+            authorization: code.authorization.clone(),
+            means: code.means,
+            issued_at: now,
+            expires_at: now.plus(TOKEN_LIFE),
+        }
+    }
+
+    /// 256 random bits behind a prefix that scanners for leaked secrets know.
+    fn fresh_token(&self, prefix: &str) -> String {
+        format!("{prefix}{}", URL_SAFE_NO_PAD.encode(random::<32>(self.rng())))
     }
 }
 
-fn bad_code() -> Error {
-    Error::refused("The code is not valid, was used, or belongs to another request.", "Send the resident to sign in again.")
+/// What the mandates of a scope are good for now; `None` when one of them is not in force, or its consent is not.
+pub(crate) fn granted(
+    conn: &mut dyn Connection,
+    register: &Register,
+    resident: u64,
+    scope: &str,
+    now: Time,
+) -> Result<Option<Vec<Granted>>, Error> {
+    let mut all = Vec::new();
+    for id in scope.split(' ').filter_map(|word| word.parse::<MandateId>().ok()) {
+        let Some(entry) = register.mandates.get(&id).filter(|entry| entry.is_in_force(now)) else { return Ok(None) };
+        let stored = grants::find(conn, resident, entry.number)?.map(|stored| stored.grant);
+        let given = stored.filter(|grant| {
+            grant.state == GrantState::Given
+                && grant.mandate_hash == entry.hash
+                && now < grant.valid_until
+                && grant.resident_active
+        });
+        if given.is_none() && entry.body.legal_basis.code == Basis::Consent {
+            return Ok(None);
+        }
+        let is_granted = |block: &BlockId| given.as_ref().is_none_or(|grant| grant.blocks.contains(block));
+        let blocks = entry.body.blocks.iter().filter(|asked| is_granted(&asked.block));
+        all.push(Granted {
+            blocks: blocks.map(|asked| (asked.block.clone(), asked.form)).collect(),
+            mandate: id,
+            revision: entry.hash,
+            until: given.as_ref().map_or(entry.body.sunset_at, |grant| grant.valid_until),
+        });
+    }
+    Ok(Some(all))
+}
+
+pub(crate) fn bad_code() -> Error {
+    Error::refused("The code or token is not valid.", "Send the resident to sign in again.")
 }

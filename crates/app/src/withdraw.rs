@@ -10,7 +10,7 @@ use usufruct_core::grant::{GrantKind, GrantState};
 use usufruct_core::id::{CertificateId, MandateId, ServiceId};
 use usufruct_core::register::Register;
 use usufruct_store::erasures::{self, Erasure};
-use usufruct_store::{codes, deletions, grants, keyrings, tokens};
+use usufruct_store::{authorizations, codes, deletions, grants, keyrings, tokens};
 use usufruct_vault::Vault;
 
 use crate::ledger::place;
@@ -66,7 +66,7 @@ impl App {
             services.iter().filter_map(|id| register.services.get(id)).map(|service| register.sector(service)).collect();
         // Under the pseudonym that she leaves behind.
         let notices = self.notices_of_resident(&certificate, &self.keyring(resident)?, &[entry.number], Some(entry.number))?;
-        let noted = erasure.clone();
+        let (noted, ended) = (erasure.clone(), mandate.clone());
         let placed = self.db.transaction("withdraw", move |tx| {
             if !grants::set_state(tx, resident, number, GrantState::Withdrawn)? {
                 return Err(Error::Stale);
@@ -74,6 +74,11 @@ impl App {
             for service in &services {
                 tokens::delete_of_resident(tx, resident, Some(service))?;
                 codes::delete_of_resident(tx, resident, Some(service))?;
+                for authorization in authorizations::of_resident(tx, resident, Some(service))? {
+                    if authorization.scope.split(' ').any(|word| word == ended.as_str()) {
+                        authorizations::end(tx, &authorization.id)?;
+                    }
+                }
             }
             erasures::insert(tx, &noted)?;
             deletions::insert(tx, &notices)?;

@@ -231,7 +231,7 @@ fn a_mandate_ends_and_is_certified(dir: &Path, url: Option<&str>) {
     let mut request = city.request(&subject);
     request.mandate = id.clone();
     city.app.release(&request).unwrap();
-    let token = city.app.client_token(&service()).unwrap().access_token;
+    let token = city.app.client_token(&service(), "release", None, Vec::new()).unwrap().access_token;
 
     city.clock.advance(9 * DAY);
     // The clock alone ends it, before any job has run.
@@ -245,7 +245,10 @@ fn a_mandate_ends_and_is_certified(dir: &Path, url: Option<&str>) {
     assert!(city.app.consent(resident, &service(), &id, &[]).is_err());
     // The other mandate and the service live on.
     assert!(city.app.release(&city.request(&subject)).is_ok());
-    assert!(city.app.release_caller(&token).unwrap().is_none(), "its tokens ended long ago");
+    assert!(
+        city.app.release_caller(&usufruct_app::Bearing { access_token: token.clone(), possession: None }).unwrap().is_none(),
+        "its tokens ended long ago"
+    );
 
     // Ending early needs the controller's people.
     let reason = Text::new("No longer needed.", "已無必要。");

@@ -22,6 +22,7 @@ pub mod lifecycle;
 pub mod log_terms;
 pub mod logged;
 pub mod mandate;
+pub mod means;
 pub mod notice;
 pub mod ports;
 pub mod register;

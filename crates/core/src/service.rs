@@ -1,6 +1,6 @@
 //! Service: something residents sign in to, with the ways in that need no pass.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Text;
@@ -22,18 +22,39 @@ pub struct Service {
     pub mandates: Vec<MandateId>,
     /// Public keys (RFC 7517) by which the service proves itself.
     pub jwks: Vec<Jwk>,
+    pub profile: Profile,
     pub post_logout_redirect_uris: Vec<String>,
+    /// Where the service is told that a resident signed out (OpenID Connect Back-Channel Logout 1.0).
+    pub backchannel_logout_uri: Option<String>,
     pub help: Text,
 }
 
-/// A public key of a service: P-256 for ES256.
+/// A public key of a service: P-256 for ES256, Ed25519 for EdDSA, RSA of 2,048 bits or more for PS256.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Jwk {
     pub kid: String,
     pub kty: String,
-    pub crv: String,
-    pub x: String,
-    pub y: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crv: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub x: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub y: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub e: Option<String>,
+}
+
+/// How a service speaks to the pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// By the FAPI 2.0 security profile. Only such a service may be registered under mandates.
+    #[default]
+    Fapi2,
+    /// By plain OpenID Connect, for software off the shelf: it learns a pseudonym and nothing else.
+    Oidc,
 }
 
 /// A way in.
@@ -83,17 +104,27 @@ impl Service {
             },
         );
         let mandates = draft.optional_parses("mandates", "List the mandates it works under, as `mdt_library-card`.");
-        let jwks = draft.optional_objects("jwks", |key| {
-            let kid = key.string("kid", 80, "Name the key.");
-            let kty = key.word("kty", &[("EC", "EC")], "Only elliptic-curve keys are accepted.");
-            let crv = key.word("crv", &[("P-256", "P-256")], "Only the curve P-256 is accepted.");
-            let x = key.string("x", 43, "Give the x coordinate in base64url.");
-            let y = key.string("y", 43, "Give the y coordinate in base64url.");
-            Some(Jwk { kid: kid?, kty: kty?.into(), crv: crv?.into(), x: x?, y: y? })
-        });
+        let jwks = draft.optional_objects("jwks", jwk);
+        let is_twice = |key: &Jwk| jwks.iter().filter(|other| other.kid == key.kid).count() > 1;
+        if jwks.iter().any(is_twice) {
+            draft.note("jwks", "twice", "Two keys have one name. Give each its own.".into());
+        }
+        let profiles = [("fapi2", Profile::Fapi2), ("oidc", Profile::Oidc)];
+        let named = draft.optional("profile").is_some();
+        let profile = if named { draft.word("profile", &profiles, "Give the profile.")? } else { Profile::Fapi2 };
+        if profile == Profile::Oidc && !mandates.is_empty() {
+            draft.note(
+                "profile",
+                "login-only",
+                "A service of the profile oidc signs residents in and gets no data. Use the profile fapi2, or leave the mandates out."
+                    .into(),
+            );
+        }
         let post_logout_redirect_uris =
             draft.optional_parses("post_logout_redirect_uris", "List where residents return to after signing out.");
         lawful_uris("post_logout_redirect_uris", &post_logout_redirect_uris, draft);
+        let backchannel_logout_uri = draft.optional_string("backchannel_logout_uri", 500);
+        lawful_uris("backchannel_logout_uri", backchannel_logout_uri.as_slice(), draft);
         let help = draft.text("help", 400, "Say in one or two sentences what the service does.");
         Some(Self {
             agency: agency?,
@@ -104,11 +135,43 @@ impl Service {
             alternatives,
             mandates,
             jwks,
+            profile,
             post_logout_redirect_uris,
+            backchannel_logout_uri,
             help: help?,
         })
     }
 }
+
+/// Reads a public key. Private parts and symmetric keys have no field here, so they are refused.
+fn jwk(key: &mut Draft<'_>) -> Option<Jwk> {
+    let kid = key.string("kid", 80, "Name the key.");
+    let kinds = [("EC", "EC"), ("OKP", "OKP"), ("RSA", "RSA")];
+    let kty = key.word("kty", &kinds, "Give an elliptic-curve key (EC or OKP) or an RSA key.")?;
+    let mut part = |name, words| key.string(name, 700, words);
+    let (mut crv, mut x, mut y, mut n, mut e) = (None, None, None, None, None);
+    match kty {
+        "RSA" => {
+            n = Some(part("n", "Give the modulus in base64url.")?);
+            e = Some(part("e", "Give the exponent in base64url.")?);
+            if n.as_ref().is_some_and(|n| n.len() < SHORTEST_MODULUS) {
+                key.note("n", "too-short", "The RSA key has fewer than 2,048 bits. Make a longer one.".into());
+            }
+        }
+        _ => {
+            x = Some(part("x", "Give the x coordinate in base64url.")?);
+            if kty == "EC" {
+                y = Some(part("y", "Give the y coordinate in base64url.")?);
+            }
+            let curves = if kty == "EC" { [("P-256", "P-256")] } else { [("Ed25519", "Ed25519")] };
+            crv = Some(key.word("crv", &curves, "Give P-256 for EC, Ed25519 for OKP.")?.to_owned());
+        }
+    }
+    Some(Jwk { kid: kid?, kty: kty.to_owned(), crv, x, y, n, e })
+}
+
+/// 2,048 bits in base64url.
+const SHORTEST_MODULUS: usize = 342;
 
 fn lawful_uris(field: &str, uris: &[String], draft: &mut Draft<'_>) {
     for (i, uri) in uris.iter().enumerate() {

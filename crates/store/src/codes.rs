@@ -1,6 +1,7 @@
 //! Authorization codes.
 
 use usufruct_core::id::ServiceId;
+use usufruct_core::means::Means;
 use usufruct_core::{Digest, Time};
 
 use crate::db::{Connection, Error, Value};
@@ -16,6 +17,13 @@ pub struct Code {
     pub challenge: String,
     pub nonce: Option<String>,
     pub scope: String,
+    /// Thumbprint of the key that it is bound to.
+    pub jkt: Option<String>,
+    /// Id of the authorization it belongs to.
+    pub authorization: Option<String>,
+    /// Name of the resident's session for the service.
+    pub sid: String,
+    pub means: Means,
     pub auth_time: Time,
     pub expires_at: Time,
     pub used_at: Option<Time>,
@@ -23,8 +31,8 @@ pub struct Code {
 
 /// Adds a code.
 pub fn insert(conn: &mut dyn Connection, code: &Code) -> Result<(), Error> {
-    let sql = "-- code_insert\nINSERT INTO codes (code_hash, service, resident, redirect_uri, challenge, nonce, scope, auth_time, expires_at) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let sql = "-- code_insert\nINSERT INTO codes (code_hash, service, resident, redirect_uri, challenge, nonce, scope, auth_time, expires_at, \
+               jkt, authorization_id, sid, means) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     let params = [
         Value::from(code.code_hash.0.to_vec()),
         code.service.as_str().into(),
@@ -35,6 +43,10 @@ pub fn insert(conn: &mut dyn Connection, code: &Code) -> Result<(), Error> {
         code.scope.as_str().into(),
         code.auth_time.micros().into(),
         code.expires_at.micros().into(),
+        code.jkt.clone().into(),
+        code.authorization.clone().into(),
+        code.sid.as_str().into(),
+        code.means.code().into(),
     ];
     conn.execute(sql, &params)?;
     Ok(())
@@ -42,8 +54,8 @@ pub fn insert(conn: &mut dyn Connection, code: &Code) -> Result<(), Error> {
 
 /// The code with this hash, used or not.
 pub fn find(conn: &mut dyn Connection, code_hash: &Digest) -> Result<Option<Code>, Error> {
-    let sql = "-- code_find\nSELECT service, resident, redirect_uri, challenge, nonce, scope, auth_time, expires_at, used_at \
-               FROM codes WHERE code_hash = $1";
+    let sql = "-- code_find\nSELECT service, resident, redirect_uri, challenge, nonce, scope, auth_time, expires_at, used_at, \
+               jkt, authorization_id, sid, means FROM codes WHERE code_hash = $1";
     let row = conn.query_one(sql, &[Value::from(code_hash.0.to_vec())])?;
     row.map(|row| {
         Ok(Code {
@@ -57,6 +69,10 @@ pub fn find(conn: &mut dyn Connection, code_hash: &Digest) -> Result<Option<Code
             auth_time: Time::from_micros(row.integer(6)?),
             expires_at: Time::from_micros(row.integer(7)?),
             used_at: row.optional_integer(8)?.map(Time::from_micros),
+            jkt: row.optional_text(9)?.map(str::to_owned),
+            authorization: row.optional_text(10)?.map(str::to_owned),
+            sid: row.optional_text(11)?.unwrap_or_default().to_owned(),
+            means: crate::sessions::means(row.optional_text(12)?)?,
         })
     })
     .transpose()

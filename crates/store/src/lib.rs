@@ -4,6 +4,7 @@
 //! Merkle tree; `usufruct-app` brings the three together.
 
 pub mod assertions;
+pub mod authorizations;
 pub mod blocks;
 pub mod cases;
 pub mod codes;
@@ -18,6 +19,8 @@ pub mod leaves;
 pub mod lines;
 pub mod log_head;
 pub mod passkeys;
+pub mod pushed_requests;
+pub mod refresh_tokens;
 pub mod residents;
 pub mod sessions;
 pub mod tokens;
@@ -30,6 +33,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 2, name: "log", sql: include_str!("../migrations/0002_log.sql") },
     Migration { number: 3, name: "erasure", sql: include_str!("../migrations/0003_erasure.sql") },
     Migration { number: 4, name: "deletions", sql: include_str!("../migrations/0004_deletions.sql") },
+    Migration { number: 5, name: "provider", sql: include_str!("../migrations/0005_provider.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

@@ -1,5 +1,6 @@
 //! Browser sessions of residents.
 
+use usufruct_core::means::Means;
 use usufruct_core::{Digest, Time};
 
 use crate::db::{Connection, Error, Value};
@@ -13,18 +14,19 @@ pub struct Session {
     pub opened_at: Time,
     pub seen_at: Time,
     pub device: String,
+    pub means: Means,
 }
 
 /// Opens a session.
 pub fn insert(conn: &mut dyn Connection, session: &Session) -> Result<(), Error> {
-    let sql =
-        "-- session_insert\nINSERT INTO sessions (token_hash, resident, opened_at, seen_at, device) VALUES ($1, $2, $3, $4, $5)";
+    let sql = "-- session_insert\nINSERT INTO sessions (token_hash, resident, opened_at, seen_at, device, means) VALUES ($1, $2, $3, $4, $5, $6)";
     let params = [
         Value::from(session.token_hash.0.to_vec()),
         number(session.resident).into(),
         session.opened_at.micros().into(),
         session.seen_at.micros().into(),
         session.device.as_str().into(),
+        session.means.code().into(),
     ];
     conn.execute(sql, &params)?;
     Ok(())
@@ -32,7 +34,7 @@ pub fn insert(conn: &mut dyn Connection, session: &Session) -> Result<(), Error>
 
 /// The session with this token hash.
 pub fn find(conn: &mut dyn Connection, token_hash: &Digest) -> Result<Option<Session>, Error> {
-    let sql = "-- session_find\nSELECT resident, opened_at, seen_at, device FROM sessions WHERE token_hash = $1";
+    let sql = "-- session_find\nSELECT resident, opened_at, seen_at, device, means FROM sessions WHERE token_hash = $1";
     let row = conn.query_one(sql, &[Value::from(token_hash.0.to_vec())])?;
     row.map(|row| {
         Ok(Session {
@@ -41,9 +43,15 @@ pub fn find(conn: &mut dyn Connection, token_hash: &Digest) -> Result<Option<Ses
             opened_at: Time::from_micros(row.integer(1)?),
             seen_at: Time::from_micros(row.integer(2)?),
             device: row.text(3)?.to_owned(),
+            means: means(row.optional_text(4)?)?,
         })
     })
     .transpose()
+}
+
+/// How a resident proved herself, as a column says it.
+pub(crate) fn means(code: Option<&str>) -> Result<Means, Error> {
+    code.map_or(Ok(Means::Passkey), |code| Means::from_code(code).ok_or_else(|| crate::inconsistent("means")))
 }
 
 /// Notes that a session was used.

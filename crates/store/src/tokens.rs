@@ -1,6 +1,7 @@
 //! Opaque access tokens, stored only as hashes.
 
 use usufruct_core::id::ServiceId;
+use usufruct_core::means::Means;
 use usufruct_core::{Digest, Time};
 
 use crate::db::{Connection, Error, Value};
@@ -16,14 +17,19 @@ pub struct Token {
     pub scope: String,
     pub auth_time: Option<Time>,
     pub code_hash: Option<Digest>,
+    /// Thumbprint of the key that it is bound to.
+    pub jkt: Option<String>,
+    /// Id of the authorization it belongs to.
+    pub authorization: Option<String>,
+    pub means: Means,
     pub issued_at: Time,
     pub expires_at: Time,
 }
 
 /// Adds a token.
 pub fn insert(conn: &mut dyn Connection, token: &Token) -> Result<(), Error> {
-    let sql = "-- token_insert\nINSERT INTO tokens (token_hash, service, resident, scope, auth_time, code_hash, issued_at, expires_at) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let sql = "-- token_insert\nINSERT INTO tokens (token_hash, service, resident, scope, auth_time, code_hash, issued_at, expires_at, jkt, \
+               authorization_id, means) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     let params = [
         Value::from(token.token_hash.0.to_vec()),
         token.service.as_str().into(),
@@ -33,6 +39,9 @@ pub fn insert(conn: &mut dyn Connection, token: &Token) -> Result<(), Error> {
         token.code_hash.map(|hash| hash.0.to_vec()).into(),
         token.issued_at.micros().into(),
         token.expires_at.micros().into(),
+        token.jkt.clone().into(),
+        token.authorization.clone().into(),
+        token.means.code().into(),
     ];
     conn.execute(sql, &params)?;
     Ok(())
@@ -40,7 +49,8 @@ pub fn insert(conn: &mut dyn Connection, token: &Token) -> Result<(), Error> {
 
 /// The token with this hash, expired or not.
 pub fn find(conn: &mut dyn Connection, token_hash: &Digest) -> Result<Option<Token>, Error> {
-    let sql = "-- token_find\nSELECT service, resident, scope, auth_time, code_hash, issued_at, expires_at FROM tokens WHERE token_hash = $1";
+    let sql = "-- token_find\nSELECT service, resident, scope, auth_time, code_hash, issued_at, expires_at, jkt, authorization_id, means \
+               FROM tokens WHERE token_hash = $1";
     let row = conn.query_one(sql, &[Value::from(token_hash.0.to_vec())])?;
     row.map(|row| {
         let code_hash = match row.optional_bytes(4)? {
@@ -56,6 +66,9 @@ pub fn find(conn: &mut dyn Connection, token_hash: &Digest) -> Result<Option<Tok
             code_hash,
             issued_at: Time::from_micros(row.integer(5)?),
             expires_at: Time::from_micros(row.integer(6)?),
+            jkt: row.optional_text(7)?.map(str::to_owned),
+            authorization: row.optional_text(8)?.map(str::to_owned),
+            means: crate::sessions::means(row.optional_text(9)?)?,
         })
     })
     .transpose()

@@ -12,6 +12,7 @@ use usufruct_app::log::Objects;
 use usufruct_app::{App, Config, Error, House, Open, VaultSetup, log};
 use usufruct_core::id::AgencyId;
 use usufruct_core::ports::Clock;
+use usufruct_core::service::Profile;
 
 use crate::bucket::{self, Bucket};
 use crate::chance::SystemRng;
@@ -45,9 +46,37 @@ pub struct Setup {
     /// Where the keys of the data are kept; without it, in the folder `vault` of the data directory.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub vault: Option<VaultTable>,
+    /// How services may speak to the provider.
+    #[serde(skip_serializing_if = "ProviderTable::is_default", default)]
+    pub provider: ProviderTable,
     /// What is done each night; nothing without it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub nightly: Option<Nightly>,
+}
+
+/// The table `[provider]` of the set-up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderTable {
+    /// `fapi2`, and `oidc` for software off the shelf, which signs in and gets no data.
+    pub profiles: Vec<Profile>,
+}
+
+impl Default for ProviderTable {
+    fn default() -> Self {
+        Self { profiles: vec![Profile::Fapi2, Profile::Oidc] }
+    }
+}
+
+impl ProviderTable {
+    /// Whether services of this profile are served.
+    pub fn allows(&self, profile: Profile) -> bool {
+        self.profiles.contains(&profile)
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The table `[vault]` of the set-up.

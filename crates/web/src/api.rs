@@ -12,12 +12,13 @@ use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use usufruct_app::Error;
 use usufruct_core::id::ServiceId;
 
 use crate::Site;
 use crate::fault::Fault;
-use crate::oidc::bearer;
-use crate::site::blocking;
+use crate::oidc::borne::{self, Unborne};
+use crate::site::attempt;
 
 /// Longest batch, in bytes: 10,000 pseudonyms and room to spare.
 const BATCH_LIMIT: usize = 2 * 1024 * 1024;
@@ -37,15 +38,25 @@ impl FromRequestParts<Arc<Site>> for Caller {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Response> {
-        let caller = match bearer(&parts.headers).map(str::to_owned) {
-            Some(token) => blocking(site, move |app| app.release_caller(&token)).await.map_err(IntoResponse::into_response)?,
-            None => None,
-        };
-        caller.map(Self).ok_or_else(|| {
-            let fault = Fault::unauthenticated(
-                "The access token is missing, has ended, or is not for this API. Get a token with the scope `release` and send it as `Authorization: Bearer`.",
-            );
-            ([(WWW_AUTHENTICATE, "Bearer scope=\"release\"")], fault).into_response()
-        })
+        let bearing = borne::read(parts, site).map_err(refuse)?;
+        match attempt(site, move |app| app.release_caller(&bearing)).await {
+            Ok(Some(service)) => Ok(Self(service)),
+            Ok(None) => Err(refuse(Unborne::Invalid)),
+            Err(Error::Replayed { .. }) => Err(refuse(Unborne::Proof("the DPoP proof was used before"))),
+            Err(error) => Err(Fault::from(error).into_response()),
+        }
     }
+}
+
+/// What a caller is told who did not prove that it may call.
+fn refuse(unborne: Unborne) -> Response {
+    let fault = Fault::unauthenticated(match unborne {
+        Unborne::Proof(_) => {
+            "The proof of possession is missing or does not hold. Sign one for this request with the key of the token."
+        }
+        _ => {
+            "The access token is missing, has ended, or is not for this API. Get a token with the scope `release` and send it as `Authorization: DPoP` with a proof."
+        }
+    });
+    ([(WWW_AUTHENTICATE, unborne.challenge())], fault).into_response()
 }

@@ -1,15 +1,23 @@
-//! The OpenID Connect provider: authorization code with PKCE, pairwise subjects, opaque tokens, clients without secrets.
+//! The OpenID Connect provider, by the FAPI 2.0 security profile: pushed requests, PKCE, pairwise subjects, opaque tokens bound to
+//! keys, clients without secrets.
 //!
 //! Clients are the services of the public register, and prove themselves with keys that stand in the log
 //! (`private_key_jwt`). A sign-in releases a pseudonym and nothing more; data goes through the release API.
 
 mod authorize;
+pub(crate) mod borne;
 mod client;
 mod consent;
+mod details;
 mod fields;
+mod form_post;
+mod grants;
+mod jws;
 pub(crate) mod keys;
 mod logout;
 mod metadata;
+mod par;
+mod possession;
 mod token;
 mod userinfo;
 
@@ -19,7 +27,6 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use crate::Site;
-pub(crate) use userinfo::bearer;
 
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new()
@@ -28,7 +35,9 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/oidc/jwks", get(metadata::jwks))
         .route("/oidc/authorize", get(authorize::by_query).post(authorize::by_form))
         .route("/oidc/authorize/decide", get(authorize::by_query).post(consent::decide))
+        .route("/oidc/par", post(par::push))
         .route("/oidc/token", post(token::token))
+        .route("/oidc/grants/{id}", get(grants::query).delete(grants::revoke))
         .route("/oidc/userinfo", get(userinfo::userinfo).post(userinfo::userinfo))
         .route("/oidc/revoke", post(userinfo::revoke))
         .route("/oidc/introspect", post(userinfo::introspect))

@@ -50,6 +50,9 @@ struct Sample {
     settings: SampleSettings,
     http: reqwest::Client,
     key: jsonwebtoken::EncodingKey,
+    /// The key its tokens are bound to, made at the start.
+    bound: jsonwebtoken::EncodingKey,
+    bound_jwk: jsonwebtoken::jwk::Jwk,
     /// Visitors by their cookie; nothing is stored.
     visitors: Mutex<HashMap<String, Visitor>>,
 }
@@ -65,7 +68,10 @@ struct Visitor {
 
 /// The pages of a sample relying party. The message says why no HTTP client could be made.
 pub fn router(settings: SampleSettings) -> Result<Router, String> {
+    let (bound, bound_jwk) = client::fresh_key().ok_or("No key could be made.")?;
     let sample = Sample {
+        bound,
+        bound_jwk,
         http: reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(TIMEOUT)

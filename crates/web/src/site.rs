@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use usufruct_app::App;
 use usufruct_core::Text;
+use usufruct_core::service::Profile;
 use webauthn_rs::{Webauthn, WebauthnBuilder};
 
 use crate::fault::Fault;
@@ -15,6 +16,8 @@ use crate::passkey::Ceremonies;
 pub struct Settings {
     /// Base URL without trailing slash, as `http://localhost:8080`; also the issuer.
     pub issuer: String,
+    /// Whether services of the profile oidc are served: software off the shelf that signs in and gets no data.
+    pub allows_oidc: bool,
     /// Present only in the demo: opens shortcuts that no real pass has.
     pub demo: Option<DemoSettings>,
 }
@@ -62,6 +65,11 @@ impl Site {
         Ok(Self { app, settings, webauthn, ceremonies: Ceremonies::default(), provider_key })
     }
 
+    /// Whether services of this profile are served.
+    pub(crate) fn serves(&self, profile: Profile) -> bool {
+        self.settings.allows_oidc || profile == Profile::Fapi2
+    }
+
     /// Whether cookies can be marked `Secure` and get the `__Host-` prefix.
     pub(crate) fn is_https(&self) -> bool {
         self.settings.issuer.starts_with("https://")
@@ -76,4 +84,14 @@ pub(crate) async fn blocking<T: Send + 'static>(
     let app = Arc::clone(&site.app);
     let joined = tokio::task::spawn_blocking(move || work(&app)).await;
     joined.map_err(|_| Fault::internal())?.map_err(Fault::from)
+}
+
+/// As [`blocking`], for those who tell errors apart.
+pub(crate) async fn attempt<T: Send + 'static>(
+    site: &Arc<Site>,
+    work: impl FnOnce(&App) -> Result<T, usufruct_app::Error> + Send + 'static,
+) -> Result<T, usufruct_app::Error> {
+    let app = Arc::clone(&site.app);
+    let joined = tokio::task::spawn_blocking(move || work(&app)).await;
+    joined.unwrap_or(Err(usufruct_app::Error::Stale))
 }

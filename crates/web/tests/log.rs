@@ -49,7 +49,7 @@ impl Log {
             city.app.release(&city.request(&subject)).unwrap();
         }
         city.app.publish_log().unwrap();
-        let settings = Settings { issuer: "http://localhost:8080".into(), demo: None };
+        let settings = Settings { issuer: "http://localhost:8080".into(), allows_oidc: true, demo: None };
         let router = usufruct_web::router(Arc::new(Site::new(Arc::clone(&city.app), settings).unwrap()));
         Self { city, router, subject, _dir: dir }
     }

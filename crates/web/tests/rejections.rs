@@ -32,7 +32,7 @@ impl Pass {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let city = City::found(dir.path(), None);
-        let settings = Settings { issuer: "http://localhost:8080".into(), demo: None };
+        let settings = Settings { issuer: "http://localhost:8080".into(), allows_oidc: true, demo: None };
         Self { router: usufruct_web::router(Arc::new(Site::new(city.app, settings).unwrap())), _dir: dir }
     }
 

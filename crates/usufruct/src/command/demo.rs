@@ -16,7 +16,7 @@ use usufruct_web::{DemoSettings, Persona, Settings};
 
 use crate::chance::SystemRng;
 use crate::clock::{self, DemoClock, SystemClock};
-use crate::data_dir::{self, DataDir, DemoFile, Setup, Stage, VaultTable};
+use crate::data_dir::{self, DataDir, DemoFile, ProviderTable, Setup, Stage, VaultTable};
 use crate::demo::city::City;
 use crate::demo::load::{self, SamplePorts};
 use crate::demo::witnesses;
@@ -126,8 +126,11 @@ impl Demo {
         for ((listener, service), url) in listeners.zip(SAMPLES).zip(&urls) {
             sites.push((listener, sample(&app, service, &issuer, url)?));
         }
-        let settings =
-            Settings { issuer, demo: Some(DemoSettings { personas: personas(&city, &demo), sample_urls: urls.to_vec() }) };
+        let settings = Settings {
+            issuer,
+            allows_oidc: true,
+            demo: Some(DemoSettings { personas: personas(&city, &demo), sample_urls: urls.to_vec() }),
+        };
         server::run(Serving { dir, app, settings, listener, beside: sites, mirrors: Vec::new(), nightly: None, greeting })?;
         Ok(ExitCode::SUCCESS)
     }
@@ -161,6 +164,7 @@ impl Demo {
             database: self.database.clone(),
             mirrors: Vec::new(),
             log: None,
+            provider: ProviderTable::default(),
             nightly: None,
             vault: Some(VaultTable { any_disk: true, ..VaultTable::of(self.database.as_deref()) }),
         };

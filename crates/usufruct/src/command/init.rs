@@ -15,7 +15,7 @@ use crate::chance::SystemRng;
 use crate::clock::{self, SystemClock};
 use crate::command::key::{self, KeyFile};
 use crate::compose;
-use crate::data_dir::{self, DataDir, Setup, VaultTable};
+use crate::data_dir::{self, DataDir, ProviderTable, Setup, VaultTable};
 use crate::failure::Failure;
 
 /// Make a new pass: its keys, its log, and the operator's first statement in it.
@@ -82,6 +82,7 @@ impl Init {
             database: self.database.clone(),
             mirrors: self.mirror.clone(),
             log: self.log.clone(),
+            provider: ProviderTable::default(),
             nightly: None,
             vault: self.database.as_deref().map(|url| VaultTable::of(Some(url))),
         };

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use serde::Deserialize;
+use usufruct_core::service::Profile;
 use usufruct_web::Settings;
 
 use crate::clock::SystemClock;
@@ -75,7 +76,7 @@ impl Serve {
         let listener = server::listen(listen)?;
         let app = dir.open(&setup, Arc::new(SystemClock))?;
         let greeting = format!("Serving {} on {listen} as {issuer}. Stop with Ctrl+C.", setup.origin);
-        let settings = Settings { issuer, demo: None };
+        let settings = Settings { issuer, allows_oidc: setup.provider.allows(Profile::Oidc), demo: None };
         server::run(Serving {
             dir,
             app,

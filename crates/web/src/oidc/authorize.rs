@@ -9,14 +9,18 @@ use axum::extract::{RawQuery, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use usufruct_app::{AuthorizeRequest, OpenSession};
+use usufruct_app::store::pushed_requests::PushedRequest;
+use usufruct_app::{AuthorizeRequest, Error, GrantManagement, OpenSession};
 use usufruct_core::Time;
 use usufruct_core::hash::equal;
 use usufruct_core::id::ServiceId;
+use usufruct_core::means::Means;
+use usufruct_core::service::Profile;
 use usufruct_core::time::{MINUTE, SECOND};
 
-use super::consent;
 use super::fields::{Fields, OAuthError};
+use super::token::run;
+use super::{consent, details, form_post};
 use crate::Site;
 use crate::fault::Fault;
 use crate::page::Page;
@@ -38,6 +42,8 @@ pub(crate) struct Asked {
     pub again: bool,
     /// The request as it came, so that it can be taken up again after signing in.
     pub raw: String,
+    /// Languages the service asks for, best first.
+    pub locales: Option<String>,
 }
 
 pub(crate) async fn by_query(
@@ -61,7 +67,7 @@ pub(crate) async fn by_form(
         return authorize(&site, page, session, raw).await;
     }
     // Browsers keep the session's cookie back when another site posts, and send it along a redirect.
-    target(&site, &parse(&raw)?)?;
+    Source::find(&site, &raw, false).await?;
     if raw.len() > LONGEST_ADDRESS {
         return Err(Fault::too_large());
     }
@@ -69,13 +75,12 @@ pub(crate) async fn by_form(
 }
 
 async fn authorize(site: &Arc<Site>, page: Page, MaybeResident(session): MaybeResident, raw: String) -> Result<Response, Fault> {
-    let fields = parse(&raw)?;
-    let (service, redirect_uri) = target(site, &fields)?;
-    let state = fields.get("state").filter(|state| state.len() <= LONGEST_STATE).map(str::to_owned);
-    match proceed(site, page, session, &fields, &service, &redirect_uri, state.clone(), &raw).await {
+    let since = since(site, &raw);
+    let source = Source::find(site, &raw, since.is_some()).await?;
+    match proceed(site, page, session, &source, since, &raw).await {
         Ok(response) => Ok(response),
         Err(Stop::Fault(fault)) => Err(fault),
-        Err(Stop::Answer(error)) => Ok(refuse(site, &redirect_uri, state.as_deref(), &error)),
+        Err(Stop::Answer(error)) => Ok(refuse(site, &source.answer(), &error)),
     }
 }
 
@@ -97,25 +102,22 @@ impl From<Fault> for Stop {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "one request, taken apart once")]
 async fn proceed(
     site: &Arc<Site>,
     page: Page,
     session: Option<OpenSession>,
-    fields: &Fields,
-    service: &ServiceId,
-    redirect_uri: &str,
-    state: Option<String>,
+    source: &Source,
+    since: Option<Time>,
     raw: &str,
 ) -> Result<Response, Stop> {
-    let request = read(fields, service, redirect_uri, state)?;
-    let asked = request.clone();
-    let lawful = blocking(site, move |app| Ok(app.scope_mandates(&asked.service, &asked.scope).is_ok())).await?;
-    if !lawful {
+    let fields = &source.fields;
+    if source.pushed.is_none() && source.profile == Profile::Fapi2 {
         return Err(
-            OAuthError::new("invalid_scope", "a mandate in the scope is unknown, not in force, or not of this service").into()
+            OAuthError::new("invalid_request", "push the request first, see pushed_authorization_request_endpoint").into()
         );
     }
+    let request = read(site, source)?;
+    lawful(site, &request).await?;
     let prompt: Vec<&str> = fields.get("prompt").unwrap_or_default().split(' ').filter(|word| !word.is_empty()).collect();
     let silent = prompt.contains(&"none");
     if silent && prompt.len() > 1 {
@@ -126,52 +128,168 @@ async fn proceed(
         Some(Ok(seconds)) => Some(i64::from(seconds) * SECOND),
         None => None,
     };
+    let wanted = weakest_means(fields);
     let session = session.filter(|session| {
         let age = site.app.now().micros().saturating_sub(session.opened_at.micros());
         let is_recent = !prompt.contains(&"login") && max_age.is_none_or(|longest| age <= longest);
-        is_recent || is_made_for(site, session, fields, raw)
+        // She signed in for this very request, so neither `prompt=login` nor a short `max_age` asks twice.
+        let is_made_for_it = since.is_some_and(|since| session.opened_at >= since);
+        (is_recent || is_made_for_it) && (session.means >= wanted || is_made_for_it)
     });
     let Some(session) = session else {
         if silent {
-            return Err(OAuthError::new("login_required", "nobody is signed in, or not recently enough").into());
+            return Err(OAuthError::new("login_required", "nobody is signed in, or not recently or strongly enough").into());
         }
         return Err(Fault::sign_in(&format!("/oidc/authorize?{}", way_back(site, raw)?)).into());
     };
     if !session.active {
         return Err(OAuthError::new("access_denied", "the pass is deactivated").into());
     }
+    if session.means < wanted {
+        return Err(OAuthError::new("unmet_authentication_requirements", "the resident did not sign in that strongly").into());
+    }
     let (resident, wanted, again) = (session.resident, request.clone(), prompt.contains(&"consent"));
     let to_ask = blocking(site, move |app| consent::questions(app, resident, &wanted, again)).await?;
     let Some(mandate) = to_ask.first() else {
-        return complete(site, &session, request).await.map_err(Stop::Fault);
+        return complete(site, &session, request).await;
     };
     if silent {
         return Err(OAuthError::new("consent_required", "the resident has to agree first").into());
     }
-    let asked = Asked { request, again, raw: raw.to_owned() };
+    let asked = Asked { request, again, raw: raw.to_owned(), locales: fields.get("ui_locales").map(str::to_owned) };
     consent::page(site, page, &session, &asked, mandate).map_err(Stop::Fault)
 }
 
+/// The request as the service made it: pushed over its own line, or in the address.
+struct Source {
+    service: ServiceId,
+    profile: Profile,
+    redirect_uri: String,
+    fields: Fields,
+    pushed: Option<PushedRequest>,
+}
+
+impl Source {
+    /// The service and its redirect URI. Until both are known nothing is sent anywhere. `was_seen` says that the request was shown to
+    /// this browser before, so that its time to be taken up is over but she may still answer.
+    async fn find(site: &Arc<Site>, raw: &str, was_seen: bool) -> Result<Self, Fault> {
+        let outer = parse(raw)?;
+        let service: ServiceId = outer.get("client_id").and_then(|id| id.parse().ok()).ok_or_else(unknown_service)?;
+        let profile = site.app.profile(&service).map_err(|_| unknown_service())?;
+        if !site.serves(profile) {
+            return Err(unknown_service());
+        }
+        let pushed = match outer.get("request_uri").map(str::to_owned) {
+            Some(uri) => {
+                let asked = service.clone();
+                let found = blocking(site, move |app| app.pushed_request(&asked, &uri, was_seen)).await?;
+                Some(found.ok_or_else(|| {
+                    Fault::malformed(
+                        "The request of the service has lapsed, was answered before, or is another's. Go back to the service and start again.",
+                    )
+                })?)
+            }
+            None => None,
+        };
+        // What stands beside a pushed request in the address counts for nothing.
+        let fields = match &pushed {
+            Some(pushed) => parse(&pushed.parameters)?,
+            None => outer,
+        };
+        let redirect_uri = fields.get("redirect_uri").unwrap_or_default().to_owned();
+        if !site.app.knows_redirect(&service, &redirect_uri) {
+            return Err(Fault::malformed(
+                "The service asks to be answered at an address that is not registered for it, so nothing was sent. Go back to the service and tell its operator.",
+            ));
+        }
+        Ok(Self { service, profile, redirect_uri, fields, pushed })
+    }
+
+    fn answer(&self) -> Way {
+        Way {
+            redirect_uri: self.redirect_uri.clone(),
+            state: self.fields.get("state").filter(|state| state.len() <= LONGEST_STATE).map(str::to_owned),
+            by_form: self.fields.get("response_mode") == Some("form_post"),
+        }
+    }
+}
+
+/// Where an answer goes.
+pub(crate) struct Way {
+    redirect_uri: String,
+    state: Option<String>,
+    /// `response_mode=form_post`.
+    by_form: bool,
+}
+
+impl Way {
+    fn of(request: &AuthorizeRequest) -> Self {
+        Self { redirect_uri: request.redirect_uri.clone(), state: request.state.clone(), by_form: request.by_form }
+    }
+}
+
+/// The weakest means that meet `acr_values`; anything does where none of ours is named (OpenID Connect Core 3.1.2.1).
+fn weakest_means(fields: &Fields) -> Means {
+    let named = fields.get("acr_values").unwrap_or_default().split(' ').filter_map(Means::from_acr);
+    named.min().unwrap_or(Means::Card)
+}
+
+/// Whether the mandates of a request can be asked for.
+pub(crate) async fn lawful(site: &Arc<Site>, request: &AuthorizeRequest) -> Result<(), OAuthError> {
+    let asked = request.clone();
+    let is_lawful = run(site, move |app| Ok(app.scope_mandates(&asked.service, &asked.scope).is_ok())).await?;
+    if is_lawful {
+        return Ok(());
+    }
+    Err(OAuthError::new("invalid_scope", "a mandate in the scope is unknown, not in force, or not of this service"))
+}
+
+fn unknown_service() -> Fault {
+    Fault::malformed("The service is not named or not known. Go back to the service and tell its operator.")
+}
+
 /// Makes the code and leads back to the service.
-pub(crate) async fn complete(site: &Arc<Site>, session: &OpenSession, request: AuthorizeRequest) -> Result<Response, Fault> {
-    let (resident, auth_time, wanted) = (session.resident, session.opened_at, request.clone());
-    let code = blocking(site, move |app| app.authorize(resident, auth_time, &wanted)).await?;
-    Ok(redirect(site, &request.redirect_uri, request.state.as_deref(), &[("code", &code)]))
+async fn complete(site: &Arc<Site>, session: &OpenSession, request: AuthorizeRequest) -> Result<Response, Stop> {
+    let (session, wanted) = (session.clone(), request.clone());
+    let app = Arc::clone(&site.app);
+    let joined = tokio::task::spawn_blocking(move || app.authorize(&session, &wanted)).await.map_err(|_| Fault::internal())?;
+    match joined {
+        Ok(code) => Ok(lead(site, &Way::of(&request), &[("code", &code)])),
+        Err(Error::NoAuthorization) => Err(OAuthError::new("invalid_grant_id", "there is no such grant of this resident").into()),
+        Err(error) => Err(Fault::from(error).into()),
+    }
+}
+
+/// As [`complete`], after the last question was answered.
+pub(crate) async fn answer(site: &Arc<Site>, session: &OpenSession, request: AuthorizeRequest) -> Result<Response, Fault> {
+    let way = Way::of(&request);
+    match complete(site, session, request).await {
+        Ok(response) => Ok(response),
+        Err(Stop::Fault(fault)) => Err(fault),
+        Err(Stop::Answer(error)) => Ok(refuse(site, &way, &error)),
+    }
+}
+
+/// Leads back to the service because she said no.
+pub(crate) async fn deny(site: &Arc<Site>, asked: &Asked) -> Result<Response, Fault> {
+    if let Some(pushed) = asked.request.pushed {
+        blocking(site, move |app| app.drop_pushed(&pushed)).await?;
+    }
+    let error = OAuthError::new("access_denied", "the resident did not agree");
+    Ok(refuse(site, &Way::of(&asked.request), &error))
 }
 
 /// Leads back to the service with an error.
-pub(crate) fn refuse(site: &Site, redirect_uri: &str, state: Option<&str>, error: &OAuthError) -> Response {
-    redirect(site, redirect_uri, state, &[("error", error.code), ("error_description", error.description)])
+fn refuse(site: &Site, way: &Way, error: &OAuthError) -> Response {
+    lead(site, way, &[("error", error.code), ("error_description", error.description)])
 }
 
 /// Reads a request again that was shown on the consent page.
-pub(crate) fn reread(site: &Site, raw: &str) -> Result<Asked, Fault> {
-    let fields = parse(raw)?;
-    let (service, redirect_uri) = target(site, &fields)?;
-    let state = fields.get("state").filter(|state| state.len() <= LONGEST_STATE).map(str::to_owned);
-    let request = read(&fields, &service, &redirect_uri, state).map_err(|_| Fault::bad_form())?;
-    let again = fields.get("prompt").is_some_and(|prompt| prompt.split(' ').any(|word| word == "consent"));
-    Ok(Asked { request, again, raw: raw.to_owned() })
+pub(crate) async fn reread(site: &Arc<Site>, raw: &str) -> Result<Asked, Fault> {
+    let source = Source::find(site, raw, true).await?;
+    let request = read(site, &source).map_err(|_| Fault::bad_form())?;
+    let again = source.fields.get("prompt").is_some_and(|prompt| prompt.split(' ').any(|word| word == "consent"));
+    Ok(Asked { request, again, raw: raw.to_owned(), locales: source.fields.get("ui_locales").map(str::to_owned) })
 }
 
 fn parse(raw: &str) -> Result<Fields, Fault> {
@@ -179,69 +297,107 @@ fn parse(raw: &str) -> Result<Fields, Fault> {
         .map_err(|_| Fault::malformed("The request has a parameter twice or too many. Go back to the service and start again."))
 }
 
-/// The service and its redirect URI. Until both are known nothing is sent anywhere.
-fn target(site: &Site, fields: &Fields) -> Result<(ServiceId, String), Fault> {
-    let service: ServiceId = fields.get("client_id").and_then(|id| id.parse().ok()).ok_or_else(|| {
-        Fault::malformed("The service is not named or not known. Go back to the service and tell its operator.")
-    })?;
-    let redirect_uri = fields.get("redirect_uri").unwrap_or_default();
-    if !site.app.knows_redirect(&service, redirect_uri) {
-        return Err(Fault::malformed(
-            "The service asks to be answered at an address that is not registered for it, so nothing was sent. Go back to the service and tell its operator.",
-        ));
+fn read(site: &Site, source: &Source) -> Result<AuthorizeRequest, OAuthError> {
+    let mut request = read_fields(site, &source.fields, &source.service, source.profile)?;
+    if let Some(pushed) = &source.pushed {
+        request.pushed = Some(pushed.request_hash);
+        request.jkt = pushed.jkt.clone();
     }
-    Ok((service, redirect_uri.to_owned()))
+    Ok(request)
 }
 
-fn read(fields: &Fields, service: &ServiceId, redirect_uri: &str, state: Option<String>) -> Result<AuthorizeRequest, OAuthError> {
+/// Reads the parameters of a request; `service` is known by now.
+pub(crate) fn read_fields(
+    site: &Site,
+    fields: &Fields,
+    service: &ServiceId,
+    profile: Profile,
+) -> Result<AuthorizeRequest, OAuthError> {
     if fields.get("request").is_some() {
         return Err(OAuthError::new("request_not_supported", "request objects are not supported"));
     }
     if fields.get("request_uri").is_some() {
-        return Err(OAuthError::new("request_uri_not_supported", "request_uri is not supported"));
+        return Err(OAuthError::new("invalid_request", "request_uri has no place in a pushed request"));
     }
     if fields.get("response_type") != Some("code") {
         return Err(OAuthError::new("unsupported_response_type", "only the response type code is supported"));
     }
-    if !matches!(fields.get("response_mode"), None | Some("query")) {
-        return Err(OAuthError::new("invalid_request", "only the response mode query is supported"));
+    if !matches!(fields.get("response_mode"), None | Some("query" | "form_post")) {
+        return Err(OAuthError::new("invalid_request", "only the response modes query and form_post are supported"));
     }
     if fields.get("state").is_some_and(|state| state.len() > LONGEST_STATE) {
         return Err(OAuthError::new("invalid_request", "state is longer than 2048 bytes"));
     }
-    let challenge = fields.required("code_challenge", "code_challenge is missing")?;
+    let nonce = fields.get("nonce");
+    if nonce.is_some_and(|nonce| nonce.len() > LONGEST_NONCE) {
+        return Err(OAuthError::new("invalid_request", "nonce is longer than 512 bytes"));
+    }
+    let mut scope: Vec<String> =
+        fields.get("scope").unwrap_or_default().split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
+    if !scope.iter().any(|word| word == "openid") {
+        return Err(OAuthError::new("invalid_scope", "the scope lacks openid"));
+    }
+    scope.retain(|word| word == "openid" || word.starts_with("mdt_"));
+    let details = match fields.get("authorization_details") {
+        Some(text) => details::read(text, &site.app.register(), &site.settings.issuer)?,
+        None => Vec::new(),
+    };
+    for (mandate, _) in &details {
+        if !scope.iter().any(|word| word == mandate.as_str()) {
+            scope.push(mandate.to_string());
+        }
+    }
+    Ok(AuthorizeRequest {
+        service: service.clone(),
+        redirect_uri: fields.get("redirect_uri").unwrap_or_default().to_owned(),
+        scope,
+        details,
+        state: fields.get("state").map(str::to_owned),
+        nonce: nonce.map(str::to_owned),
+        challenge: challenge(fields, profile)?,
+        by_form: fields.get("response_mode") == Some("form_post"),
+        jkt: None,
+        management: management(fields)?,
+        pushed: None,
+    })
+}
+
+/// The PKCE challenge (RFC 7636 4.3). Off-the-shelf software of the profile oidc may do without.
+fn challenge(fields: &Fields, profile: Profile) -> Result<Option<String>, OAuthError> {
+    let Some(challenge) = fields.get("code_challenge") else {
+        return match profile {
+            Profile::Oidc if fields.get("code_challenge_method").is_none() => Ok(None),
+            _ => Err(OAuthError::new("invalid_request", "code_challenge is missing")),
+        };
+    };
     if fields.get("code_challenge_method") != Some("S256") {
         return Err(OAuthError::new("invalid_request", "only the code challenge method S256 is supported"));
     }
     if challenge.len() != 43 || !challenge.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
         return Err(OAuthError::new("invalid_request", "code_challenge is malformed"));
     }
-    let scope: Vec<String> =
-        fields.get("scope").unwrap_or_default().split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
-    if !scope.iter().any(|word| word == "openid") {
-        return Err(OAuthError::new("invalid_scope", "the scope lacks openid"));
-    }
-    let nonce = fields.get("nonce");
-    if nonce.is_some_and(|nonce| nonce.len() > LONGEST_NONCE) {
-        return Err(OAuthError::new("invalid_request", "nonce is longer than 512 bytes"));
-    }
-    Ok(AuthorizeRequest {
-        service: service.clone(),
-        redirect_uri: redirect_uri.to_owned(),
-        scope: scope.into_iter().filter(|word| word == "openid" || word.starts_with("mdt_")).collect(),
-        state,
-        nonce: nonce.map(str::to_owned),
-        challenge: challenge.to_owned(),
-    })
+    Ok(Some(challenge.to_owned()))
 }
 
-/// Whether she signed in for this very request, not long ago. So neither `prompt=login` nor a short `max_age` asks twice.
-fn is_made_for(site: &Site, session: &OpenSession, fields: &Fields, raw: &str) -> bool {
-    let Some((since, given)) = fields.get(SINCE).and_then(|text| text.split_once('.')) else { return false };
-    let known = site.app.mark(SINCE, None, &[since, &asked_for(raw)]);
-    let is_ours = known.is_ok_and(|known| equal(known.as_bytes(), given.as_bytes()));
-    let Some(since) = since.parse().ok().map(Time::from_micros).filter(|_| is_ours) else { return false };
-    session.opened_at >= since && site.app.now() <= since.plus(WAY_BACK)
+fn management(fields: &Fields) -> Result<GrantManagement, OAuthError> {
+    let id = fields.get("grant_id").map(str::to_owned);
+    let unknown = || OAuthError::new("invalid_grant_id", "merge and replace need the grant_id of an earlier grant");
+    match (fields.get("grant_management_action"), id) {
+        (None, None) => Ok(GrantManagement::Any),
+        (Some("create"), None) => Ok(GrantManagement::Create),
+        (Some("merge"), id) => Ok(GrantManagement::Merge(id.ok_or_else(unknown)?)),
+        (Some("replace"), id) => Ok(GrantManagement::Replace(id.ok_or_else(unknown)?)),
+        _ => Err(OAuthError::new("invalid_request", "grant_management_action is unknown, or grant_id stands without one")),
+    }
+}
+
+/// Since when a sign-in counts as made for this very request, if we said so not long ago.
+fn since(site: &Site, raw: &str) -> Option<Time> {
+    let given = url::form_urlencoded::parse(raw.as_bytes()).find(|(key, _)| key == SINCE)?.1.into_owned();
+    let (since, mark) = given.split_once('.')?;
+    let known = site.app.mark(SINCE, None, &[since, &asked_for(raw)]).ok()?;
+    let since = since.parse().ok().map(Time::from_micros)?;
+    (equal(known.as_bytes(), mark.as_bytes()) && site.app.now() <= since.plus(WAY_BACK)).then_some(since)
 }
 
 /// Own parameter: since when a sign-in counts as made for this request, and the mark that we said so.
@@ -264,16 +420,16 @@ fn rewrite<'a>(pairs: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>) -> Str
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
-fn redirect(site: &Site, redirect_uri: &str, state: Option<&str>, answer: &[(&str, &str)]) -> Response {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(answer);
-    if let Some(state) = state {
-        query.append_pair("state", state);
+/// Sends the browser back with an answer: by its address, or by a form that sends itself.
+fn lead(site: &Site, way: &Way, answer: &[(&str, &str)]) -> Response {
+    let state = way.state.as_deref().map(|state| ("state", state));
+    let pairs = answer.iter().copied().chain(state).chain([("iss", site.settings.issuer.as_str())]);
+    if way.by_form {
+        return form_post::page(&way.redirect_uri, pairs);
     }
-    query.append_pair("iss", &site.settings.issuer);
-    let separator = if redirect_uri.contains('?') { '&' } else { '?' };
-    let location = format!("{redirect_uri}{separator}{}", query.finish());
-    see(&location)
+    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    let separator = if way.redirect_uri.contains('?') { '&' } else { '?' };
+    see(&format!("{}{separator}{query}", way.redirect_uri))
 }
 
 pub(crate) fn see(location: &str) -> Response {

@@ -1,23 +1,71 @@
-//! Client authentication by a signed assertion (RFC 7523, OpenID Connect Core 9).
+//! Client authentication by a signed assertion (RFC 7523, OpenID Connect Core 9), and proof of possession beside it.
 
-use std::sync::Arc;
-
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, Method};
+use jsonwebtoken::DecodingKey;
 use serde::Deserialize;
+use std::sync::Arc;
+use usufruct_app::Presented;
 use usufruct_core::Time;
 use usufruct_core::id::ServiceId;
 use usufruct_core::lifecycle::State;
+use usufruct_core::service::{Jwk, Profile};
 use usufruct_core::time::{MINUTE, SECOND};
 
-use super::fields::{Fields, OAuthError};
+use super::fields::{Fields, OAuthError, Posted};
+use super::jws;
+use super::possession::{Possession, Target};
 use crate::Site;
-use crate::site::blocking;
+
+/// A form that a service posted, with the service that signed for it. The proofs in it count once the use case notes them.
+pub(crate) struct FromService {
+    pub service: ServiceId,
+    pub profile: Profile,
+    pub fields: Fields,
+    assertion: Presented,
+    possession: Option<Possession>,
+}
+
+impl FromService {
+    /// Thumbprint of the key whose possession was proven.
+    pub fn jkt(&self) -> Option<String> {
+        self.possession.as_ref().map(|possession| possession.jkt.clone())
+    }
+
+    /// Everything that must be noted with what is asked.
+    pub fn presented(&self) -> Vec<Presented> {
+        let possession = self.possession.as_ref().map(|possession| possession.presented.clone());
+        [self.assertion.clone()].into_iter().chain(possession).collect()
+    }
+
+    /// The key that a service of the profile fapi2 must prove to have (FAPI 2.0 5.3.2.1).
+    pub fn require_possession(&self) -> Result<(), OAuthError> {
+        match (self.profile, &self.possession) {
+            (Profile::Fapi2, None) => Err(OAuthError::new("invalid_dpop_proof", "the DPoP proof is missing")),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl FromRequest<Arc<Site>> for FromService {
+    type Rejection = OAuthError;
+
+    async fn from_request(request: Request, site: &Arc<Site>) -> Result<Self, OAuthError> {
+        let (headers, method): (HeaderMap, Method) = (request.headers().clone(), request.method().clone());
+        let address = format!("{}{}", site.settings.issuer, request.uri().path());
+        let Posted(fields) = Posted::from_request(request, site).await?;
+        let (service, profile, assertion) = authenticate(site, &fields)?;
+        let target = Target { method: &method, address: &address, access_token: None, now: site.app.now() };
+        let possession =
+            Possession::read(&headers, &target).map_err(|description| OAuthError::new("invalid_dpop_proof", description))?;
+        Ok(Self { service, profile, fields, assertion, possession })
+    }
+}
 
 const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// Longest life of an assertion, and how far a client's clock may be ahead.
-const LONGEST: i64 = 5 * MINUTE;
+const LONGEST_LIFE: i64 = 5 * MINUTE;
 const AHEAD: i64 = 60 * SECOND;
-const LONGEST_ASSERTION: usize = 8 * 1024;
 
 #[derive(Deserialize)]
 struct Claims {
@@ -34,49 +82,46 @@ struct Claims {
 }
 
 /// The service that signed the request's assertion.
-pub(crate) async fn authenticate(site: &Arc<Site>, fields: &Fields) -> Result<ServiceId, OAuthError> {
+fn authenticate(site: &Site, fields: &Fields) -> Result<(ServiceId, Profile, Presented), OAuthError> {
     let refused = || OAuthError::new("invalid_client", "the client assertion is missing or not valid");
     if fields.get("client_assertion_type") != Some(TYPE) {
         return Err(refused());
     }
-    let assertion =
-        fields.get("client_assertion").filter(|assertion| assertion.len() <= LONGEST_ASSERTION).ok_or_else(refused)?;
-    let header = jsonwebtoken::decode_header(assertion).map_err(|_| refused())?;
-    if header.alg != Algorithm::ES256 || header.crit.is_some() {
-        return Err(refused());
-    }
-    let (service, claims) = verify(site, assertion, header.kid.as_deref()).ok_or_else(refused)?;
+    let assertion = fields.get("client_assertion").ok_or_else(refused)?;
+    let (service, profile, claims) = verify(site, assertion).ok_or_else(refused)?;
     if fields.get("client_id").is_some_and(|id| id != service.as_str()) {
         return Err(refused());
     }
-    let expires_at = Time::from_micros(claims.exp.saturating_mul(SECOND));
-    let (client, jti) = (service.to_string(), claims.jti);
-    let fresh = blocking(site, move |app| app.claim_assertion(&client, &jti, expires_at)).await.map_err(|_| refused())?;
-    if fresh { Ok(service) } else { Err(OAuthError::new("invalid_client", "the client assertion was used before")) }
+    let presented = Presented::assertion(&service, &claims.jti, Time::from_micros(claims.exp.saturating_mul(SECOND)));
+    Ok((service, profile, presented))
 }
 
-fn verify(site: &Site, assertion: &str, kid: Option<&str>) -> Option<(ServiceId, Claims)> {
+fn verify(site: &Site, assertion: &str) -> Option<(ServiceId, Profile, Claims)> {
+    let algorithm = jws::algorithm(assertion)?;
+    let kid = jsonwebtoken::decode_header(assertion).ok()?.kid;
     // Who claims to speak says which keys to try; nothing else is believed before the signature.
     let unverified: Claims = jsonwebtoken::dangerous::insecure_decode(assertion).ok()?.claims;
     let service: ServiceId = unverified.iss.parse().ok()?;
     let register = site.app.register();
-    let entry = register.services.get(&service).filter(|entry| entry.state == State::Active)?;
-    let mut validation = Validation::new(Algorithm::ES256);
-    // Times are checked below against the house's own clock.
-    validation.validate_exp = false;
-    validation.validate_nbf = false;
-    validation.set_audience(&[&site.settings.issuer]);
-    validation.set_required_spec_claims(&["iss", "sub", "aud", "exp"]);
-    let claims = entry.body.jwks.iter().filter(|key| kid.is_none_or(|kid| kid == key.kid)).find_map(|key| {
-        let key = DecodingKey::from_ec_components(&key.x, &key.y).ok()?;
-        Some(jsonwebtoken::decode::<Claims>(assertion, &key, &validation).ok()?.claims)
-    })?;
+    let entry =
+        register.services.get(&service).filter(|entry| entry.state == State::Active && site.serves(entry.body.profile))?;
+    let claims = entry
+        .body
+        .jwks
+        .iter()
+        .filter(|key| kid.as_ref().is_none_or(|kid| *kid == key.kid))
+        .find_map(|key| jws::verified::<Claims>(assertion, &decoding_key(key)?, algorithm))?;
     let now = site.app.now().seconds();
     let ahead = now + AHEAD / SECOND;
     let timely = claims.exp > now
-        && claims.exp <= now + (LONGEST + AHEAD) / SECOND
+        && claims.exp <= now + (LONGEST_LIFE + AHEAD) / SECOND
         && claims.iat.is_none_or(|iat| iat <= ahead)
         && claims.nbf.is_none_or(|nbf| nbf <= ahead);
     let whole = claims.iss == claims.sub && claims.aud == site.settings.issuer && (1..=256).contains(&claims.jti.len());
-    (timely && whole).then_some((service, claims))
+    (timely && whole).then_some((service, entry.body.profile, claims))
+}
+
+fn decoding_key(key: &Jwk) -> Option<DecodingKey> {
+    let key: jsonwebtoken::jwk::Jwk = serde_json::from_value(serde_json::to_value(key).ok()?).ok()?;
+    DecodingKey::from_jwk(&key).ok()
 }

@@ -19,7 +19,6 @@ use usufruct_core::register::Register;
 use usufruct_core::{Text, Time};
 
 use super::authorize::{self, Asked};
-use super::fields::OAuthError;
 use crate::Site;
 use crate::fault::Fault;
 use crate::form::Checked;
@@ -76,7 +75,8 @@ pub(crate) fn page(
     let service = register.services.get(&asked.request.service).ok_or_else(|| Fault::not_found("service"))?;
     let agency = register.agencies.get(&service.body.agency).ok_or_else(|| Fault::not_found("agency"))?;
     let blocks = |necessity: Necessity| {
-        let of = entry.body.blocks.iter().filter(move |asked| asked.necessity == necessity);
+        let of = entry.body.blocks.iter().filter(|block| block.necessity == necessity);
+        let of = of.filter(|block| necessity == Necessity::Required || is_wanted(&asked.request, mandate, &block.block));
         of.map(|asked| ShownBlock {
             id: asked.block.clone(),
             name: register
@@ -89,7 +89,7 @@ pub(crate) fn page(
         .collect()
     };
     let content = ConsentPage {
-        page: within(page, &asked.raw),
+        page: within(page, asked),
         service: service.body.name.clone(),
         agency: agency.body.legal_name.clone(),
         mandate_id: mandate.clone(),
@@ -132,14 +132,16 @@ pub(crate) async fn decide(
     if !equal(mark(&site, &session, &decision.mandate, &decision.request)?.as_bytes(), decision.mark.as_bytes()) {
         return Err(Fault::foreign_form());
     }
-    let asked = authorize::reread(&site, &decision.request)?;
+    let asked = authorize::reread(&site, &decision.request).await?;
     if decision.decision != "agree" {
-        let error = OAuthError::new("access_denied", "the resident did not agree");
-        return Ok(authorize::refuse(&site, &asked.request.redirect_uri, asked.request.state.as_deref(), &error));
+        return authorize::deny(&site, &asked).await;
     }
     let chosen: Result<Vec<BlockId>, _> =
         decision.fields.keys().filter_map(|key| key.strip_prefix("optional_")).map(str::parse).collect();
     let chosen = chosen.map_err(|_| Fault::bad_form())?;
+    if !chosen.iter().all(|block| is_wanted(&asked.request, &decision.mandate, block)) {
+        return Err(Fault::bad_form());
+    }
     let (resident, wanted, mandate, again) = (session.resident, asked.request.clone(), decision.mandate.clone(), asked.again);
     let rest = blocking(&site, move |app| {
         let open = questions(app, resident, &wanted, again)?;
@@ -158,7 +160,7 @@ pub(crate) async fn decide(
     .await?;
     match rest.first() {
         Some(next) => self::page(&site, page, &session, &asked, next),
-        None => authorize::complete(&site, &session, asked.request).await,
+        None => authorize::answer(&site, &session, asked.request).await,
     }
 }
 
@@ -184,11 +186,16 @@ fn is_as_before(app: &App, resident: u64, mandate: &MandateId, chosen: &[BlockId
     Ok(given.is_some_and(|stored| stored.grant.blocks.iter().collect::<BTreeSet<_>>() == now))
 }
 
+/// Whether the service wants this optional block: if it has said which it wants, only those are offered.
+fn is_wanted(request: &AuthorizeRequest, mandate: &MandateId, block: &BlockId) -> bool {
+    let named = request.details.iter().find(|(named, _)| named == mandate);
+    named.is_none_or(|(_, blocks)| blocks.contains(block))
+}
+
 /// The page in the language chosen here, else in the one the service asks for (`ui_locales`), else the browser's.
-fn within(page: Page, raw: &str) -> Page {
-    let of = |name: &str| url::form_urlencoded::parse(raw.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value);
-    let asked = of("ui_locales").filter(|_| of("lang").is_none());
-    match asked.and_then(|tags| tags.split_whitespace().find_map(from_tag)) {
+fn within(page: Page, asked: &Asked) -> Page {
+    let has_chosen = url::form_urlencoded::parse(asked.raw.as_bytes()).any(|(key, _)| key == "lang");
+    match asked.locales.as_ref().filter(|_| !has_chosen).and_then(|tags| tags.split_whitespace().find_map(from_tag)) {
         Some(language) => Page { language, messages: messages(language), ..page },
         None => page,
     }

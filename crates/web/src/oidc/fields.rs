@@ -59,6 +59,11 @@ impl Fields {
         self.0.get(name).map(String::as_str)
     }
 
+    /// All parameters, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     pub fn required(&self, name: &'static str, missing: &'static str) -> Result<&str, OAuthError> {
         self.get(name).ok_or_else(|| OAuthError::new("invalid_request", missing))
     }
@@ -86,6 +91,10 @@ impl OAuthError {
 impl From<Error> for OAuthError {
     fn from(error: Error) -> Self {
         match error {
+            Error::Replayed { what: "client assertion" } => Self::new("invalid_client", "the client assertion was used before"),
+            Error::Replayed { .. } => Self::new("invalid_dpop_proof", "the DPoP proof was used before"),
+            Error::WiderScope => Self::new("invalid_scope", "the scope is wider than what was granted"),
+            Error::NoAuthorization => Self::new("invalid_grant_id", "there is no such grant of this resident"),
             Error::Refused { .. } | Error::Unknown { .. } | Error::Unpermitted(_) => {
                 Self::new("invalid_grant", "the grant is not valid")
             }

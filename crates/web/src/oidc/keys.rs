@@ -10,8 +10,8 @@ use usufruct_core::hash::sha256;
 
 /// The provider's ES256 key.
 pub(crate) struct ProviderKey {
-    pub encoding: jsonwebtoken::EncodingKey,
-    pub kid: String,
+    encoding: jsonwebtoken::EncodingKey,
+    kid: String,
     jwk: Value,
 }
 
@@ -41,6 +41,14 @@ impl ProviderKey {
         validation.set_required_spec_claims(&["iss", "sub", "aud"]);
         let claims = jsonwebtoken::decode::<Value>(id_token, &key, &validation).ok()?.claims;
         claims["aud"].as_str().map(str::to_owned)
+    }
+
+    /// A token of this type over the claims, signed with the key of now.
+    pub fn sign(&self, typ: &str, claims: &impl serde::Serialize) -> Option<String> {
+        let mut header = jsonwebtoken::Header::new(Algorithm::ES256);
+        header.typ = Some(typ.to_owned());
+        header.kid = Some(self.kid.clone());
+        jsonwebtoken::encode(&header, claims, &self.encoding).ok()
     }
 
     /// The public key set (RFC 7517).

@@ -7,49 +7,69 @@ use axum::extract::State;
 use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
+use usufruct_app::{QUERY_SCOPE, REVOKE_SCOPE};
+use usufruct_core::means::Means;
 
-use crate::Site;
+use super::details;
+use super::jws::ALGORITHM_NAMES;
+use crate::{Settings, Site};
 
 const CACHED: [(axum::http::HeaderName, &str); 2] = [(CACHE_CONTROL, "public, max-age=300"), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
 
 pub(crate) async fn configuration(State(site): State<Arc<Site>>) -> Response {
-    (CACHED, Json(document(&site.settings.issuer))).into_response()
+    (CACHED, Json(document(&site.settings))).into_response()
 }
 
 pub(crate) async fn jwks(State(site): State<Arc<Site>>) -> Response {
     (CACHED, Json(site.provider_key.jwks())).into_response()
 }
 
-fn document(issuer: &str) -> Value {
-    json!({
+fn document(settings: &Settings) -> Value {
+    let issuer = &settings.issuer;
+    let mut document = json!({
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/oidc/authorize"),
+        "pushed_authorization_request_endpoint": format!("{issuer}/oidc/par"),
+        "require_pushed_authorization_requests": !settings.allows_oidc,
         "token_endpoint": format!("{issuer}/oidc/token"),
         "userinfo_endpoint": format!("{issuer}/oidc/userinfo"),
         "jwks_uri": format!("{issuer}/oidc/jwks"),
         "revocation_endpoint": format!("{issuer}/oidc/revoke"),
         "introspection_endpoint": format!("{issuer}/oidc/introspect"),
+        "grant_management_endpoint": format!("{issuer}/oidc/grants"),
+        "grant_management_actions_supported": ["query", "revoke", "create", "merge", "replace"],
+        "grant_management_action_required": false,
         "end_session_endpoint": format!("{issuer}/oidc/end-session"),
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "client_credentials"],
+        "response_modes_supported": ["query", "form_post"],
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "subject_types_supported": ["pairwise"],
         "id_token_signing_alg_values_supported": ["ES256"],
         "token_endpoint_auth_methods_supported": ["private_key_jwt"],
-        "token_endpoint_auth_signing_alg_values_supported": ["ES256"],
+        "token_endpoint_auth_signing_alg_values_supported": ALGORITHM_NAMES,
         "revocation_endpoint_auth_methods_supported": ["private_key_jwt"],
-        "revocation_endpoint_auth_signing_alg_values_supported": ["ES256"],
+        "revocation_endpoint_auth_signing_alg_values_supported": ALGORITHM_NAMES,
         "introspection_endpoint_auth_methods_supported": ["private_key_jwt"],
-        "introspection_endpoint_auth_signing_alg_values_supported": ["ES256"],
+        "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHM_NAMES,
+        "introspection_signing_alg_values_supported": ["ES256"],
+        "dpop_signing_alg_values_supported": ALGORITHM_NAMES,
+        "authorization_details_types_supported": [details::TYPE],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
         "claims_parameter_supported": false,
-        "claims_supported": ["iss", "sub", "aud", "exp", "iat", "nonce", "auth_time", "acr", "amr", "at_hash"],
-        "acr_values_supported": [super::token::ACR],
+        "claims_supported": ["iss", "sub", "aud", "exp", "iat", "nonce", "auth_time", "acr", "amr", "sid", "at_hash"],
+        "acr_values_supported": [Means::Passkey.acr(), Means::Certificate.acr(), Means::Card.acr()],
         "prompt_values_supported": ["none", "login", "consent"],
-        "scopes_supported": ["openid", "release"],
+        "scopes_supported": ["openid", "release", QUERY_SCOPE, REVOKE_SCOPE],
         "ui_locales_supported": ["zh-Hant", "en"],
-    })
+        "service_documentation": format!("{issuer}/developers"),
+        "op_policy_uri": format!("{issuer}/register"),
+    });
+    if settings.allows_oidc {
+        // A member that only means something when it is true (RFC 9126 5).
+        document.as_object_mut().map(|members| members.remove("require_pushed_authorization_requests"));
+    }
+    document
 }

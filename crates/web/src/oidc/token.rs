@@ -1,4 +1,4 @@
-//! The token endpoint (OpenID Connect Core 3.1.3, RFC 6749 4.4).
+//! The token endpoint (OpenID Connect Core 3.1.3, RFC 6749 4.4 and 6).
 
 use std::sync::Arc;
 
@@ -9,19 +9,20 @@ use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, Header};
 use serde::Serialize;
-use serde_json::json;
-use usufruct_app::{Error, Exchange, Tokens};
+use serde_json::{Value, json};
+use usufruct_app::{Error, Exchange, QUERY_SCOPE, REVOKE_SCOPE, Refresh, Tokens};
 use usufruct_core::id::ServiceId;
+use usufruct_core::service::Profile;
 
-use super::client::authenticate;
-use super::fields::{Fields, OAuthError, Posted};
+use super::client::FromService;
+use super::details;
+use super::fields::OAuthError;
 use crate::Site;
 
-/// Every sign-in is by a passkey with user verification.
-pub(crate) const ACR: &str = "urn:usufruct:acr:passkey";
 const ID_TOKEN_LIFE_SECONDS: i64 = 120;
+/// Scopes of a service's own token.
+pub(crate) const OWN_SCOPES: [&str; 3] = ["release", QUERY_SCOPE, REVOKE_SCOPE];
 
 #[derive(Serialize)]
 struct IdToken<'a> {
@@ -34,54 +35,93 @@ struct IdToken<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     nonce: Option<&'a str>,
     acr: &'a str,
-    amr: [&'a str; 2],
+    amr: &'a [&'a str],
+    sid: &'a str,
     at_hash: String,
 }
 
-pub(crate) async fn token(State(site): State<Arc<Site>>, Posted(fields): Posted) -> Result<Response, OAuthError> {
-    let service = authenticate(&site, &fields).await?;
-    match fields.get("grant_type") {
-        Some("authorization_code") => exchange(&site, service, &fields).await,
-        Some("client_credentials") => {
-            if !matches!(fields.get("scope"), None | Some("release")) {
-                return Err(OAuthError::new("invalid_scope", "a service token has the scope release"));
-            }
-            let grant = run(&site, move |app| app.client_token(&service)).await?;
-            Ok(answer(json!({
-                "access_token": grant.access_token,
-                "token_type": "Bearer",
-                "expires_in": grant.expires_in_seconds,
-                "scope": grant.scope,
-            })))
-        }
-        Some(_) => Err(OAuthError::new("unsupported_grant_type", "use authorization_code or client_credentials")),
+pub(crate) async fn token(State(site): State<Arc<Site>>, from: FromService) -> Result<Response, OAuthError> {
+    from.require_possession()?;
+    match from.fields.get("grant_type") {
+        Some("authorization_code") => exchange(&site, from).await,
+        Some("refresh_token") => refresh(&site, from).await,
+        Some("client_credentials") => own(&site, from).await,
+        Some(_) => Err(OAuthError::new("unsupported_grant_type", "use authorization_code, refresh_token or client_credentials")),
         None => Err(OAuthError::new("invalid_request", "grant_type is missing")),
     }
 }
 
-async fn exchange(site: &Arc<Site>, service: ServiceId, fields: &Fields) -> Result<Response, OAuthError> {
-    let verifier = fields
-        .required("code_verifier", "code_verifier is missing")
-        .map_err(|_| OAuthError::new("invalid_grant", "code_verifier is missing"))?;
-    if !(43..=128).contains(&verifier.len()) {
+async fn exchange(site: &Arc<Site>, from: FromService) -> Result<Response, OAuthError> {
+    let verifier = from.fields.get("code_verifier").map(str::to_owned);
+    if verifier.is_none() && from.profile == Profile::Fapi2 {
+        return Err(OAuthError::new("invalid_grant", "code_verifier is missing"));
+    }
+    if verifier.as_ref().is_some_and(|verifier| !(43..=128).contains(&verifier.len())) {
         return Err(OAuthError::new("invalid_grant", "code_verifier has not 43 to 128 characters"));
     }
     let exchange = Exchange {
-        service: service.clone(),
-        code: fields.required("code", "code is missing")?.to_owned(),
-        redirect_uri: fields.required("redirect_uri", "redirect_uri is missing")?.to_owned(),
-        verifier: verifier.to_owned(),
+        service: from.service.clone(),
+        code: from.fields.required("code", "code is missing")?.to_owned(),
+        redirect_uri: from.fields.required("redirect_uri", "redirect_uri is missing")?.to_owned(),
+        verifier,
+        jkt: from.jkt(),
+        presented: from.presented(),
     };
     let tokens = run(site, move |app| app.exchange(&exchange)).await?;
-    let id_token =
-        id_token(site, &service, &tokens).ok_or_else(|| OAuthError::new("server_error", "the token could not be signed"))?;
+    with_id_token(site, &from.service, &tokens)
+}
+
+async fn refresh(site: &Arc<Site>, from: FromService) -> Result<Response, OAuthError> {
+    let refresh = Refresh {
+        service: from.service.clone(),
+        refresh_token: from.fields.required("refresh_token", "refresh_token is missing")?.to_owned(),
+        scope: from.fields.get("scope").map(str::to_owned),
+        jkt: from.jkt(),
+        presented: from.presented(),
+    };
+    let tokens = run(site, move |app| app.refresh(&refresh)).await?;
+    with_id_token(site, &from.service, &tokens)
+}
+
+/// A token of the service's own.
+async fn own(site: &Arc<Site>, from: FromService) -> Result<Response, OAuthError> {
+    if from.profile != Profile::Fapi2 {
+        return Err(OAuthError::new("unauthorized_client", "a service of the profile oidc signs residents in and nothing else"));
+    }
+    let scope = from.fields.get("scope").unwrap_or("release").to_owned();
+    if !scope.split(' ').all(|word| OWN_SCOPES.contains(&word)) {
+        return Err(OAuthError::new("invalid_scope", "a service token has the scope release or those of grant management"));
+    }
+    let (service, jkt, presented) = (from.service.clone(), from.jkt(), from.presented());
+    let grant = run(site, move |app| app.client_token(&service, &scope, jkt, presented)).await?;
     Ok(answer(json!({
+        "access_token": grant.access_token,
+        "token_type": "DPoP",
+        "expires_in": grant.expires_in_seconds,
+        "scope": grant.scope,
+    })))
+}
+
+fn with_id_token(site: &Site, service: &ServiceId, tokens: &Tokens) -> Result<Response, OAuthError> {
+    let id_token =
+        id_token(site, service, tokens).ok_or_else(|| OAuthError::new("server_error", "the token could not be signed"))?;
+    let mut body = json!({
         "access_token": tokens.access_token,
-        "token_type": "Bearer",
+        "token_type": if tokens.is_bound { "DPoP" } else { "Bearer" },
         "expires_in": tokens.expires_in_seconds,
         "scope": tokens.scope,
         "id_token": id_token,
-    })))
+    });
+    if let Some(refresh_token) = &tokens.refresh_token {
+        body["refresh_token"] = json!(refresh_token);
+    }
+    if let Some(grant_id) = &tokens.grant_id {
+        body["grant_id"] = json!(grant_id);
+    }
+    if !tokens.granted.is_empty() {
+        body["authorization_details"] = details::granted(&tokens.granted, &site.app.register(), &site.settings.issuer);
+    }
+    Ok(answer(body))
 }
 
 /// The ID token: a pseudonym and how it was proven. No attribute, ever.
@@ -97,13 +137,12 @@ fn id_token(site: &Site, service: &ServiceId, tokens: &Tokens) -> Option<String>
         iat: now,
         auth_time: tokens.auth_time.seconds(),
         nonce: tokens.nonce.as_deref(),
-        acr: ACR,
-        amr: ["hwk", "user"],
+        acr: tokens.means.acr(),
+        amr: tokens.means.amr(),
+        sid: &tokens.sid,
         at_hash: URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16]),
     };
-    let mut header = Header::new(Algorithm::ES256);
-    header.kid = Some(site.provider_key.kid.clone());
-    jsonwebtoken::encode(&header, &claims, &site.provider_key.encoding).ok()
+    site.provider_key.sign("JWT", &claims)
 }
 
 /// Runs a use case for an OAuth endpoint.
@@ -117,6 +156,6 @@ pub(crate) async fn run<T: Send + 'static>(
 }
 
 /// A JSON answer that nobody may keep.
-pub(crate) fn answer(body: serde_json::Value) -> Response {
+pub(crate) fn answer(body: Value) -> Response {
     ([(CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }

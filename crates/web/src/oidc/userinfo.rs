@@ -1,68 +1,115 @@
-//! What a token is good for: userinfo, introspection (RFC 7662), revocation (RFC 7009).
+//! What a token is good for: userinfo, introspection (RFC 7662, RFC 9701), revocation (RFC 7009).
 
 use std::sync::Arc;
 
-use axum::extract::State;
-use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, WWW_AUTHENTICATE};
+use axum::extract::{FromRequestParts, State};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
+use usufruct_app::Introspection;
 
-use super::client::authenticate;
-use super::fields::{OAuthError, Posted};
+use super::borne::{self, Unborne};
+use super::client::FromService;
+use super::details;
+use super::fields::OAuthError;
 use super::token::{answer, run};
 use crate::Site;
 
-/// The pairwise subject, and nothing else: data goes through the release API.
-pub(crate) async fn userinfo(State(site): State<Arc<Site>>, headers: HeaderMap) -> Result<Response, OAuthError> {
-    let token = bearer(&headers).map(str::to_owned);
-    let Some(token) = token else { return Ok(challenge("Bearer")) };
-    let found = run(&site, move |app| app.introspect(&token)).await?;
-    match found.and_then(|found| found.subject) {
-        Some(subject) => Ok(answer(json!({ "sub": subject }))),
-        None => Ok(challenge(r#"Bearer error="invalid_token", error_description="the token is not valid here""#)),
+/// What the token of the request is good for. It speaks for a resident.
+pub(crate) struct Subject(Introspection);
+
+impl FromRequestParts<Arc<Site>> for Subject {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Response> {
+        let bearing = borne::read(parts, site).map_err(IntoResponse::into_response)?;
+        let found = run(site, move |app| app.bearer(&bearing)).await;
+        match found {
+            Ok(Some(found)) if found.subject.is_some() => Ok(Self(found)),
+            Ok(_) => Err(Unborne::Invalid.into_response()),
+            Err(error) if error.code == "invalid_dpop_proof" => Err(Unborne::Proof(error.description).into_response()),
+            Err(error) => Err(error.into_response()),
+        }
     }
 }
 
+/// The pairwise subject, and nothing else: data goes through the release API.
+pub(crate) async fn userinfo(Subject(found): Subject) -> Response {
+    answer(json!({ "sub": found.subject }))
+}
+
 /// Tells a service about its own tokens. Everything else is `active: false`, without a reason.
-pub(crate) async fn introspect(State(site): State<Arc<Site>>, Posted(fields): Posted) -> Result<Response, OAuthError> {
-    let service = authenticate(&site, &fields).await?;
-    let token = fields.required("token", "token is missing")?.to_owned();
-    let found = run(&site, move |app| app.introspect(&token)).await?;
-    let Some(found) = found.filter(|found| found.service == service) else { return Ok(answer(json!({ "active": false }))) };
+pub(crate) async fn introspect(
+    State(site): State<Arc<Site>>,
+    headers: HeaderMap,
+    from: FromService,
+) -> Result<Response, OAuthError> {
+    let token = from.fields.required("token", "token is missing")?.to_owned();
+    let presented = from.presented();
+    let found = run(&site, move |app| app.introspect(&token, presented)).await?;
+    let body = match found.filter(|found| found.service == from.service) {
+        Some(found) => described(&site, &found),
+        None => json!({ "active": false }),
+    };
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accept.contains(SIGNED) {
+        return Ok(signed(&site, from.service.as_str(), &body));
+    }
+    Ok(answer(body))
+}
+
+fn described(site: &Site, found: &Introspection) -> Value {
     let mut body = json!({
         "active": true,
         "client_id": found.service,
         "scope": found.scope,
-        "token_type": "Bearer",
+        "token_type": if found.jkt.is_some() { "DPoP" } else { "Bearer" },
         "iss": site.settings.issuer,
         "aud": found.service,
         "iat": found.issued_at.seconds(),
         "exp": found.expires_at.seconds(),
     });
-    if let Some(subject) = found.subject {
+    if let Some(subject) = &found.subject {
         body["sub"] = json!(subject);
+        body["acr"] = json!(found.means.acr());
     }
     if let Some(auth_time) = found.auth_time {
         body["auth_time"] = json!(auth_time.seconds());
     }
-    Ok(answer(body))
+    if let Some(jkt) = &found.jkt {
+        body["cnf"] = json!({ "jkt": jkt });
+    }
+    if let Some(grant_id) = &found.grant_id {
+        body["grant_id"] = json!(grant_id);
+    }
+    if !found.granted.is_empty() {
+        body["authorization_details"] = details::granted(&found.granted, &site.app.register(), &site.settings.issuer);
+    }
+    body
+}
+
+/// The same as a token that can be shown to others (RFC 9701).
+fn signed(site: &Site, service: &str, body: &Value) -> Response {
+    let claims = json!({
+        "iss": site.settings.issuer,
+        "aud": service,
+        "iat": site.app.now().seconds(),
+        "token_introspection": body,
+    });
+    match site.provider_key.sign("token-introspection+jwt", &claims) {
+        Some(token) => ([(CONTENT_TYPE, SIGNED), (CACHE_CONTROL, "no-store")], token).into_response(),
+        None => OAuthError::new("server_error", "the answer could not be signed").into_response(),
+    }
 }
 
 /// Ends a service's own token. The grant stays; withdrawing is the resident's verb.
-pub(crate) async fn revoke(State(site): State<Arc<Site>>, Posted(fields): Posted) -> Result<Response, OAuthError> {
-    let service = authenticate(&site, &fields).await?;
-    let token = fields.required("token", "token is missing")?.to_owned();
-    run(&site, move |app| app.revoke(&service, &token)).await?;
+pub(crate) async fn revoke(State(site): State<Arc<Site>>, from: FromService) -> Result<Response, OAuthError> {
+    let token = from.fields.required("token", "token is missing")?.to_owned();
+    let (service, presented) = (from.service.clone(), from.presented());
+    run(&site, move |app| app.revoke(&service, &token, presented)).await?;
     Ok((StatusCode::OK, [(CACHE_CONTROL, "no-store")]).into_response())
 }
 
-/// The bearer token of a request (RFC 6750 2.1).
-pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token)
-}
-
-fn challenge(words: &'static str) -> Response {
-    (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, words), (CACHE_CONTROL, "no-store")]).into_response()
-}
+const SIGNED: &str = "application/token-introspection+jwt";

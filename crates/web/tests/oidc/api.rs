@@ -194,10 +194,7 @@ async fn a_service_learns_what_to_delete_and_answers() {
     let (resident, cookie) = site.resident();
     let (_, subject) = site.tokens(&cookie, &[]).await;
     let token = site.client_token().await;
-    let list = async |token: &str| {
-        let bearer = format!("Bearer {token}");
-        site.send(Request::get("/api/deletions").header(AUTHORIZATION, bearer).body(Body::empty()).unwrap()).await
-    };
+    let list = async |token: &str| site.send(site.bearing("GET", "/api/deletions", token).body(Body::empty()).unwrap()).await;
     assert_eq!(list(&token).await.json(), json!({ "deletions": [] }));
     site.city.app.withdraw(resident, &mandate()).unwrap();
     let answer = list(&token).await;

@@ -51,6 +51,19 @@ impl Key {
         json!({ "kid": self.kid, "kty": "EC", "crv": "P-256", "x": x, "y": y })
     }
 
+    /// A proof of possession over `claims`.
+    pub fn prove(&self, claims: &Value) -> String {
+        self.sign_with(&json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": self.jwk() }), claims)
+    }
+
+    /// A JWS under any header, signed with the key.
+    pub fn sign_with(&self, header: &Value, claims: &Value) -> String {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let text = format!("{}.{}", part(header), part(claims));
+        let signature = self.pair.sign(&SystemRandom::default(), text.as_bytes()).unwrap();
+        format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
     /// A JWS over `claims` whose header says `alg`: signed with the key, or as a forger would for that name.
     pub fn sign(&self, alg: &str, claims: &Value) -> String {
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
@@ -160,6 +173,8 @@ pub struct TestSite {
     pub city: City,
     pub library: Key,
     pub second: Key,
+    /// The key that the tokens of both services are bound to.
+    pub bound: Key,
     router: Router,
     jti: std::sync::atomic::AtomicU64,
     _dir: TempDir,
@@ -180,10 +195,10 @@ impl TestSite {
         let (library, second) = (Key::new("library-1"), Key::new("second-1"));
         publish_service(&city, SERVICE, callback, &library, &[CARD, "mdt_short"]);
         publish_service(&city, OTHER, OTHER_CALLBACK, &second, &[CARD]);
-        let settings = Settings { issuer: issuer.to_owned(), demo: None };
+        let settings = Settings { issuer: issuer.to_owned(), allows_oidc: true, demo: None };
         let site = Site::new(Arc::clone(&city.app), settings).unwrap();
         let router = usufruct_web::router(Arc::new(site));
-        Self { city, library, second, router, jti: Default::default(), _dir: dir }
+        Self { city, library, second, bound: Key::new("bound"), router, jti: Default::default(), _dir: dir }
     }
 
     pub fn router(&self) -> Router {
@@ -240,8 +255,51 @@ impl TestSite {
         encode(&fields)
     }
 
+    /// Pushes a request of the library, or of the `client_id` in the changes.
+    pub async fn push(&self, changes: &[(&str, &str)]) -> Answer {
+        let client = changes.iter().find(|(name, _)| *name == "client_id").map_or(SERVICE, |(_, client)| client);
+        let ask = self.ask(changes);
+        let pairs: Vec<(String, String)> = url::form_urlencoded::parse(ask.as_bytes()).into_owned().collect();
+        let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.oauth_as(client, "/oidc/par", &pairs).await
+    }
+
+    /// The address that a pushed request leads the browser to.
+    pub async fn pushed(&self, changes: &[(&str, &str)]) -> String {
+        let client = changes.iter().find(|(name, _)| *name == "client_id").map_or(SERVICE, |(_, client)| client);
+        let answer = self.push(changes).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
+        let uri = answer.json()["request_uri"].as_str().unwrap().to_owned();
+        format!("/oidc/authorize?{}", encode(&[("client_id", client), ("request_uri", &uri)]))
+    }
+
+    /// Pushes a request and opens it in the browser. A request that cannot be pushed is tried in the address instead.
     pub async fn authorize(&self, cookie: &str, changes: &[(&str, &str)]) -> Answer {
-        self.get(&format!("/oidc/authorize?{}", self.ask(changes)), cookie).await
+        self.get(&self.pushed(changes).await, cookie).await
+    }
+
+    /// A proof of possession of the key that tokens are bound to, for `method` and `path`.
+    pub fn proof(&self, method: &str, path: &str, access_token: Option<&str>) -> String {
+        let mut claims = self.proof_claims(method, path);
+        if let Some(token) = access_token {
+            claims["ath"] = json!(URL_SAFE_NO_PAD.encode(sha256(token.as_bytes()).0));
+        }
+        self.bound.prove(&claims)
+    }
+
+    /// Claims of a lawful proof that goes with no token.
+    pub fn proof_claims(&self, method: &str, path: &str) -> Value {
+        let jti = self.jti.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        json!({ "htm": method, "htu": format!("{ISSUER}{path}"), "iat": self.now(), "jti": format!("proof-{jti}") })
+    }
+
+    /// A request to a protected resource with a token and its proof.
+    pub fn bearing(&self, method: &str, path: &str, token: &str) -> axum::http::request::Builder {
+        Request::builder()
+            .method(method)
+            .uri(path)
+            .header(AUTHORIZATION, format!("DPoP {token}"))
+            .header("dpop", self.proof(method, path, Some(token)))
     }
 
     /// Answers a consent page.
@@ -286,7 +344,9 @@ impl TestSite {
     pub async fn oauth_with(&self, assertion: &str, path: &str, form: &[(&str, &str)]) -> Answer {
         let mut form = form.to_vec();
         form.extend([("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion)]);
-        let request = Request::post(path).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let request = Request::post(path)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header("dpop", self.proof("POST", path, None));
         self.send(request.body(encode(&form).into()).unwrap()).await
     }
 
@@ -309,7 +369,7 @@ impl TestSite {
     }
 
     pub async fn userinfo(&self, token: &str) -> Answer {
-        let request = Request::get("/oidc/userinfo").header(AUTHORIZATION, format!("Bearer {token}"));
+        let request = self.bearing("GET", "/oidc/userinfo", token);
         self.send(request.body(Body::empty()).unwrap()).await
     }
 
@@ -319,8 +379,7 @@ impl TestSite {
 
     /// Posts JSON to the release API.
     pub async fn api(&self, path: &str, token: &str, body: &Value) -> Answer {
-        let request =
-            Request::post(path).header(AUTHORIZATION, format!("Bearer {token}")).header(CONTENT_TYPE, "application/json");
+        let request = self.bearing("POST", path, token).header(CONTENT_TYPE, "application/json");
         self.send(request.body(body.to_string().into()).unwrap()).await
     }
 }

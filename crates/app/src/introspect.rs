@@ -1,0 +1,182 @@
+//! What a token is good for: for those who present it, and for the service it was given to.
+
+use usufruct_core::Time;
+use usufruct_core::id::{MandateId, ServiceId};
+use usufruct_core::means::Means;
+use usufruct_store::tokens::{self, Token};
+use usufruct_store::{authorizations, refresh_tokens};
+
+use crate::session::hash;
+use crate::sign_in::active_service;
+use crate::token::{RELEASE_SCOPE, granted};
+use crate::{App, Error, Granted, Presented};
+
+/// Scope of a service's own token that asks what an authorization is good for.
+pub const QUERY_SCOPE: &str = "grant_management_query";
+/// Scope of a service's own token that ends an authorization.
+pub const REVOKE_SCOPE: &str = "grant_management_revoke";
+
+/// A token as it comes with a request, and the key whose possession came with it.
+#[derive(Clone, Debug)]
+pub struct Bearing {
+    pub access_token: String,
+    /// Thumbprint and proof; `None` for a token that was sent as `Bearer`.
+    pub possession: Option<(String, Presented)>,
+}
+
+/// What a token is good for, as its own service may know it.
+#[derive(Clone, Debug)]
+pub struct Introspection {
+    pub service: ServiceId,
+    /// Pairwise subject; `None` for a service's own token.
+    pub subject: Option<String>,
+    pub scope: String,
+    pub issued_at: Time,
+    pub expires_at: Time,
+    pub auth_time: Option<Time>,
+    pub means: Means,
+    /// Thumbprint of the key that it is bound to.
+    pub jkt: Option<String>,
+    pub granted: Vec<Granted>,
+    /// Id of its authorization.
+    pub grant_id: Option<String>,
+}
+
+/// An authorization as its service may see it.
+#[derive(Clone, Debug)]
+pub struct AuthorizationView {
+    pub scope: String,
+    pub granted: Vec<Granted>,
+    pub created_at: Time,
+    pub updated_at: Time,
+    pub ends_at: Time,
+}
+
+impl App {
+    /// The service whose own token is borne, if it has this scope.
+    pub fn caller(&self, bearing: &Bearing, scope: &str) -> Result<Option<ServiceId>, Error> {
+        let token = self.borne(bearing)?;
+        let may = |token: &Token| token.resident.is_none() && token.scope.split(' ').any(|word| word == scope);
+        Ok(token.filter(may).map(|token| token.service))
+    }
+
+    /// The service whose own token is borne, if it may call the release API.
+    pub fn release_caller(&self, bearing: &Bearing) -> Result<Option<ServiceId>, Error> {
+        self.caller(bearing, RELEASE_SCOPE)
+    }
+
+    /// What a token that speaks for a resident is good for.
+    pub fn bearer(&self, bearing: &Bearing) -> Result<Option<Introspection>, Error> {
+        let Some(token) = self.borne(bearing)? else { return Ok(None) };
+        self.describe(token).map(Some)
+    }
+
+    /// What a live token is good for. `None` for everything else, without a reason. The proofs of the caller are noted.
+    pub fn introspect(&self, access_token: &str, presented: Vec<Presented>) -> Result<Option<Introspection>, Error> {
+        self.note(presented)?;
+        let Some(token) = self.live_token(access_token)? else { return Ok(None) };
+        self.describe(token).map(Some)
+    }
+
+    /// Revokes a token of an authenticated service, and with a refresh token everything that came from its code. Unknown tokens
+    /// are fine (RFC 7009 2.2); the authorization stays.
+    pub fn revoke(&self, service: &ServiceId, token: &str, presented: Vec<Presented>) -> Result<(), Error> {
+        let (token_hash, service) = (hash(token), service.clone());
+        self.db.transaction("revoke token", move |tx| {
+            Presented::note(&presented, tx)?;
+            tokens::delete(tx, &token_hash, &service)?;
+            if let Some(refresh) = refresh_tokens::find(tx, &token_hash)?.filter(|refresh| refresh.service == service) {
+                tokens::delete_of_code(tx, &refresh.code_hash)?;
+                refresh_tokens::delete(tx, &token_hash)?;
+            }
+            Ok::<_, Error>(())
+        })
+    }
+
+    /// What an authorization of this service is good for. `None` where there is no such one or it is another's.
+    pub fn query_authorization(&self, service: &ServiceId, id: &str) -> Result<Option<AuthorizationView>, Error> {
+        let (now, register) = (self.now(), self.register());
+        let found = self.db.read(|conn| authorizations::find(conn, id))?;
+        let Some(found) = found.filter(|found| found.service == *service && found.ends_at > now) else { return Ok(None) };
+        let (resident, scope) = (found.resident, found.scope.clone());
+        let granted = self.db.read(|conn| granted(conn, &register, resident, &scope, now))?;
+        Ok(Some(AuthorizationView {
+            scope: found.scope,
+            granted: granted.unwrap_or_default(),
+            created_at: found.created_at,
+            updated_at: found.updated_at,
+            ends_at: found.ends_at,
+        }))
+    }
+
+    /// The service gives an authorization back: it ends with its tokens, and what the resident lent under its mandates is withdrawn.
+    /// False where there is no such one or it is another's.
+    pub fn give_back(&self, service: &ServiceId, id: &str) -> Result<bool, Error> {
+        let found = self.db.read(|conn| authorizations::find(conn, id))?;
+        let Some(found) = found.filter(|found| found.service == *service) else { return Ok(false) };
+        for mandate in found.scope.split(' ').filter_map(|word| word.parse::<MandateId>().ok()) {
+            match self.withdraw(found.resident, &mandate) {
+                // Nothing lent, or lent by law: what ends here is what this service may do.
+                Ok(_) | Err(Error::Refused { .. } | Error::Unknown { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let id = id.to_owned();
+        self.db.transaction("give authorization back", move |tx| Ok::<_, Error>(authorizations::end(tx, &id)?))?;
+        Ok(true)
+    }
+
+    /// The live token that is borne, if it came as it must: with its key, or without where it is bound to none.
+    fn borne(&self, bearing: &Bearing) -> Result<Option<Token>, Error> {
+        let Some(token) = self.live_token(&bearing.access_token)? else { return Ok(None) };
+        match &bearing.possession {
+            None => Ok(Some(token).filter(|token| token.jkt.is_none())),
+            Some((jkt, presented)) if token.jkt.as_ref() == Some(jkt) => {
+                self.note(vec![presented.clone()])?;
+                Ok(Some(token))
+            }
+            Some(_) => Ok(None),
+        }
+    }
+
+    fn describe(&self, token: Token) -> Result<Introspection, Error> {
+        let subject = token.resident.map(|resident| self.subject(resident, &token.service)).transpose()?;
+        let granted = match token.resident {
+            Some(resident) => {
+                let (register, scope, now) = (self.register(), token.scope.clone(), self.now());
+                self.db.read(|conn| granted(conn, &register, resident, &scope, now))?.unwrap_or_default()
+            }
+            None => Vec::new(),
+        };
+        Ok(Introspection {
+            service: token.service,
+            subject,
+            scope: token.scope,
+            issued_at: token.issued_at,
+            expires_at: token.expires_at,
+            auth_time: token.auth_time,
+            means: token.means,
+            jkt: token.jkt,
+            granted,
+            grant_id: token.authorization,
+        })
+    }
+
+    /// A token that has not ended, whose service is active and whose mandates are all in force. So tokens die with their
+    /// mandate at the very moment, before any job has run.
+    fn live_token(&self, access_token: &str) -> Result<Option<Token>, Error> {
+        let now = self.now();
+        let token_hash = hash(access_token);
+        let register = self.register();
+        let token = self.db.read(|conn| tokens::find(conn, &token_hash))?;
+        Ok(token.filter(|token| {
+            token.expires_at > now
+                && active_service(&register, &token.service).is_ok()
+                && token
+                    .scope
+                    .split(' ')
+                    .filter_map(|word| word.parse::<MandateId>().ok())
+                    .all(|id| register.mandates.get(&id).is_some_and(|entry| entry.is_in_force(now)))
+        }))
+    }
+}

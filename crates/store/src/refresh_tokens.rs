@@ -1,0 +1,98 @@
+//! Refresh tokens, stored only as hashes.
+
+use usufruct_core::id::ServiceId;
+use usufruct_core::means::Means;
+use usufruct_core::{Digest, Time};
+
+use crate::db::{Connection, Error, Value};
+use crate::number;
+
+/// A refresh token and what it may do.
+#[derive(Clone, Debug)]
+pub struct RefreshToken {
+    pub token_hash: Digest,
+    pub service: ServiceId,
+    pub resident: u64,
+    pub authorization: String,
+    /// Thumbprint of the key that it is bound to.
+    pub jkt: String,
+    pub scope: String,
+    pub auth_time: Time,
+    pub means: Means,
+    /// Name of the resident's session for the service.
+    pub sid: String,
+    pub code_hash: Digest,
+    pub issued_at: Time,
+    pub expires_at: Time,
+}
+
+/// Adds a refresh token.
+pub fn insert(conn: &mut dyn Connection, token: &RefreshToken) -> Result<(), Error> {
+    let sql = "-- refresh_token_insert\nINSERT INTO refresh_tokens (token_hash, service, resident, authorization_id, jkt, scope, auth_time, \
+               means, sid, code_hash, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    let params = [
+        Value::from(token.token_hash.0.to_vec()),
+        token.service.as_str().into(),
+        number(token.resident).into(),
+        token.authorization.as_str().into(),
+        token.jkt.as_str().into(),
+        token.scope.as_str().into(),
+        token.auth_time.micros().into(),
+        token.means.code().into(),
+        token.sid.as_str().into(),
+        Value::from(token.code_hash.0.to_vec()),
+        token.issued_at.micros().into(),
+        token.expires_at.micros().into(),
+    ];
+    conn.execute(sql, &params)?;
+    Ok(())
+}
+
+/// The refresh token with this hash, expired or not.
+pub fn find(conn: &mut dyn Connection, token_hash: &Digest) -> Result<Option<RefreshToken>, Error> {
+    let sql = "-- refresh_token_find\nSELECT service, resident, authorization_id, jkt, scope, auth_time, means, sid, code_hash, issued_at, \
+               expires_at FROM refresh_tokens WHERE token_hash = $1";
+    let row = conn.query_one(sql, &[Value::from(token_hash.0.to_vec())])?;
+    row.map(|row| {
+        Ok(RefreshToken {
+            token_hash: *token_hash,
+            service: row.text(0)?.parse().map_err(|_| crate::inconsistent("refresh_tokens.service"))?,
+            resident: row.integer(1)?.cast_unsigned(),
+            authorization: row.text(2)?.to_owned(),
+            jkt: row.text(3)?.to_owned(),
+            scope: row.text(4)?.to_owned(),
+            auth_time: Time::from_micros(row.integer(5)?),
+            means: crate::sessions::means(row.optional_text(6)?)?,
+            sid: row.text(7)?.to_owned(),
+            code_hash: Digest(row.bytes(8)?.try_into().map_err(|_| crate::inconsistent("refresh_tokens.code_hash"))?),
+            issued_at: Time::from_micros(row.integer(9)?),
+            expires_at: Time::from_micros(row.integer(10)?),
+        })
+    })
+    .transpose()
+}
+
+/// Deletes one refresh token.
+pub fn delete(conn: &mut dyn Connection, token_hash: &Digest) -> Result<u64, Error> {
+    let sql = "-- refresh_token_delete\nDELETE FROM refresh_tokens WHERE token_hash = $1";
+    conn.execute(sql, &[Value::from(token_hash.0.to_vec())])
+}
+
+/// Deletes the refresh tokens that came from a code.
+pub fn delete_of_code(conn: &mut dyn Connection, code_hash: &Digest) -> Result<u64, Error> {
+    let sql = "-- refresh_token_delete_of_code\nDELETE FROM refresh_tokens WHERE code_hash = $1";
+    conn.execute(sql, &[Value::from(code_hash.0.to_vec())])
+}
+
+/// Deletes the refresh tokens that speak for a resident.
+pub fn delete_of_resident(conn: &mut dyn Connection, resident: u64) -> Result<u64, Error> {
+    conn.execute(
+        "-- refresh_token_delete_of_resident\nDELETE FROM refresh_tokens WHERE resident = $1",
+        &[number(resident).into()],
+    )
+}
+
+/// Deletes refresh tokens that expired before `before`.
+pub fn delete_expired(conn: &mut dyn Connection, before: Time) -> Result<u64, Error> {
+    conn.execute("-- refresh_token_delete_expired\nDELETE FROM refresh_tokens WHERE expires_at < $1", &[before.micros().into()])
+}

@@ -1,0 +1,79 @@
+//! Grants as a service may see and give them back (Grant Management for OAuth 2.0, draft 03).
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::StatusCode;
+use axum::http::header::CACHE_CONTROL;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use usufruct_app::{Bearing, QUERY_SCOPE, REVOKE_SCOPE};
+use usufruct_core::id::ServiceId;
+
+use super::borne::{self, Unborne};
+use super::details;
+use super::token::{answer, run};
+use crate::Site;
+
+/// The token of a request, read and not yet believed.
+pub(crate) struct Borne(Bearing);
+
+impl FromRequestParts<Arc<Site>> for Borne {
+    type Rejection = Unborne;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Unborne> {
+        borne::read(parts, site).map(Self)
+    }
+}
+
+/// `GET /oidc/grants/{grant_id}`.
+pub(crate) async fn query(
+    State(site): State<Arc<Site>>,
+    Path(id): Path<String>,
+    Borne(bearing): Borne,
+) -> Result<Response, Response> {
+    let service = caller(&site, bearing, QUERY_SCOPE).await?;
+    let found = run(&site, move |app| app.query_authorization(&service, &id)).await.map_err(IntoResponse::into_response)?;
+    let found = found.ok_or_else(unknown)?;
+    let body = json!({
+        "scopes": [{ "scope": found.scope }],
+        "claims": ["sub"],
+        "authorization_details": details::granted(&found.granted, &site.app.register(), &site.settings.issuer),
+        "created_at": found.created_at,
+        // The draft has both names, in its words and in its example.
+        "last_updated": found.updated_at,
+        "last_updated_at": found.updated_at,
+        "expires_at": found.ends_at,
+    });
+    Ok(answer(body))
+}
+
+/// `DELETE /oidc/grants/{grant_id}`: the grant ends with all its tokens, and what was lent under it is withdrawn.
+pub(crate) async fn revoke(
+    State(site): State<Arc<Site>>,
+    Path(id): Path<String>,
+    Borne(bearing): Borne,
+) -> Result<Response, Response> {
+    let service = caller(&site, bearing, REVOKE_SCOPE).await?;
+    let is_ended = run(&site, move |app| app.give_back(&service, &id)).await.map_err(IntoResponse::into_response)?;
+    if !is_ended {
+        return Err(unknown());
+    }
+    Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response())
+}
+
+/// The service whose own token this is, if it has the scope.
+async fn caller(site: &Arc<Site>, bearing: Bearing, scope: &'static str) -> Result<ServiceId, Response> {
+    match run(site, move |app| app.caller(&bearing, scope)).await {
+        Ok(Some(service)) => Ok(service),
+        Ok(None) => Err(Unborne::Invalid.into_response()),
+        Err(error) if error.code == "invalid_dpop_proof" => Err(Unborne::Proof(error.description).into_response()),
+        Err(error) => Err(error.into_response()),
+    }
+}
+
+/// There is no such grant, or it is another service's: the two are not told apart.
+fn unknown() -> Response {
+    (StatusCode::NOT_FOUND, [(CACHE_CONTROL, "no-store")]).into_response()
+}
