@@ -95,6 +95,29 @@ impl House {
         Ok(bytes)
     }
 
+    /// Names of the secret files of the folder `keys` that begin so.
+    pub fn secrets(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        let folder = self.dir.join("keys");
+        let read = || -> std::io::Result<Vec<String>> {
+            let mut names = Vec::new();
+            for entry in fs::read_dir(&folder)? {
+                let name = entry?.file_name().to_string_lossy().into_owned();
+                if name.starts_with(prefix) && !name.ends_with(".fresh") {
+                    names.push(name);
+                }
+            }
+            names.sort();
+            Ok(names)
+        };
+        read().map_err(|error| house(&folder, &error))
+    }
+
+    /// Removes a secret file that is of no use any more.
+    pub fn forget_secret(&self, name: &str) -> Result<(), Error> {
+        let path = self.dir.join("keys").join(name);
+        fs::remove_file(&path).map_err(|error| house(&path, &error))
+    }
+
     /// The signer for key `key` of `agency`, its seed made on first use.
     pub fn signer(&self, agency: &usufruct_core::id::AgencyId, key: &str, rng: &dyn Rng) -> Result<Signer, Error> {
         let seed = self.seed(&format!("{agency}.{key}"), rng)?;

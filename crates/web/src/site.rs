@@ -8,7 +8,7 @@ use usufruct_core::service::Profile;
 use webauthn_rs::{Webauthn, WebauthnBuilder};
 
 use crate::fault::Fault;
-use crate::oidc::keys::ProviderKey;
+use crate::oidc::keys::ProviderKeys;
 use crate::passkey::Ceremonies;
 
 /// How a site is set up.
@@ -46,7 +46,7 @@ pub struct Site {
     pub settings: Settings,
     pub(crate) webauthn: Webauthn,
     pub(crate) ceremonies: Ceremonies,
-    pub(crate) provider_key: ProviderKey,
+    pub(crate) provider_keys: ProviderKeys,
 }
 
 impl Site {
@@ -61,8 +61,8 @@ impl Site {
         let webauthn = WebauthnBuilder::new(host, &origin)
             .and_then(|builder| builder.rp_name("Usufruct").build())
             .map_err(|error| format!("Passkeys cannot work at this issuer: {error:?}. Give a host name, not an address."))?;
-        let provider_key = ProviderKey::open(&app).map_err(|error| error.to_string())?;
-        Ok(Self { app, settings, webauthn, ceremonies: Ceremonies::default(), provider_key })
+        let provider_keys = ProviderKeys::open(&app).map_err(|error| error.to_string())?;
+        Ok(Self { app, settings, webauthn, ceremonies: Ceremonies::default(), provider_keys })
     }
 
     /// Whether services of this profile are served.

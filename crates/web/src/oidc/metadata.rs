@@ -21,7 +21,7 @@ pub(crate) async fn configuration(State(site): State<Arc<Site>>) -> Response {
 }
 
 pub(crate) async fn jwks(State(site): State<Arc<Site>>) -> Response {
-    (CACHED, Json(site.provider_key.jwks())).into_response()
+    (CACHED, Json(site.provider_keys.jwks())).into_response()
 }
 
 fn document(settings: &Settings) -> Value {

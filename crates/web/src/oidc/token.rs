@@ -142,7 +142,7 @@ fn id_token(site: &Site, service: &ServiceId, tokens: &Tokens) -> Option<String>
         sid: &tokens.sid,
         at_hash: URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16]),
     };
-    site.provider_key.sign("JWT", &claims)
+    site.provider_keys.sign("JWT", &claims)
 }
 
 /// Runs a use case for an OAuth endpoint.

@@ -98,7 +98,7 @@ fn signed(site: &Site, service: &str, body: &Value) -> Response {
         "iat": site.app.now().seconds(),
         "token_introspection": body,
     });
-    match site.provider_key.sign("token-introspection+jwt", &claims) {
+    match site.provider_keys.sign("token-introspection+jwt", &claims) {
         Some(token) => ([(CONTENT_TYPE, SIGNED), (CACHE_CONTROL, "no-store")], token).into_response(),
         None => OAuthError::new("server_error", "the answer could not be signed").into_response(),
     }

@@ -6,6 +6,7 @@ mod authorize;
 mod common;
 mod consent;
 mod endpoints;
+mod keys;
 mod logout;
 mod sample;
 mod site;
