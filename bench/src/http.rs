@@ -17,11 +17,12 @@ pub fn rows(city: &City, subjects: &[String], span: Duration) -> Vec<Row> {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let site =
-            Site::new(Arc::clone(&city.app), Settings { issuer: "http://localhost:8080".into(), demo: None }).expect("a site");
+            Site::new(Arc::clone(&city.app), Settings { issuer: "http://localhost:8080".into(), allows_oidc: false, demo: None })
+                .expect("a site");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         tokio::spawn(async move { axum::serve(listener, usufruct_web::router(Arc::new(site))).await });
-        let token = city.app.client_token(&service()).expect("a token").access_token;
+        let token = city.app.client_token(&service(), "release", None, Vec::new()).expect("a token").access_token;
         let client = reqwest::Client::new();
         vec![
             single(city, &client, &base, &token, subjects, span).await,

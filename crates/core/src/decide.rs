@@ -250,6 +250,27 @@ impl Sheet {
 }
 
 impl Clause {
+    /// Every clause, in the order of their codes.
+    pub const ALL: [Self; 17] = [
+        Self::BlocksChosen,
+        Self::BlocksInMandate,
+        Self::BulkLimit,
+        Self::Contract,
+        Self::Fetch,
+        Self::Form,
+        Self::Grant,
+        Self::Mandate,
+        Self::Notice,
+        Self::RateCap,
+        Self::Reason,
+        Self::Recipient,
+        Self::Resident,
+        Self::Service,
+        Self::Start,
+        Self::Sunset,
+        Self::Suspension,
+    ];
+
     /// Stable code, as it stands in events and problem documents.
     pub fn code(self) -> &'static str {
         self.words().0

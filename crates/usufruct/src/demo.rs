@@ -4,4 +4,5 @@ pub mod city;
 pub mod load;
 pub mod past;
 pub mod people;
+pub mod sandbox;
 pub mod witnesses;

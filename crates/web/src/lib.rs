@@ -6,6 +6,7 @@
 mod api;
 mod assets;
 pub mod console;
+mod developers;
 mod fault;
 mod form;
 mod headers;
@@ -32,7 +33,7 @@ use axum::middleware;
 
 pub use assets::verifier_files;
 pub use mirror::{MirrorSite, mirror_router};
-pub use site::{DemoSettings, Persona, Settings, Site};
+pub use site::{DemoSettings, Persona, Sandbox, Settings, Site};
 pub use witness::{WitnessSite, witness_router};
 
 /// Longest request body but for batches, in bytes.
@@ -49,7 +50,8 @@ pub fn router(site: Arc<Site>) -> Router {
         .merge(proof::router())
         .merge(passkey::router())
         .merge(assets::router())
-        .merge(console::router());
+        .merge(console::router())
+        .merge(developers::router());
     if site.settings.demo.is_some() {
         router = router.merge(portal::demo::router());
     }

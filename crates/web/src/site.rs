@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use usufruct_app::App;
 use usufruct_core::Text;
+use usufruct_core::id::ServiceId;
 use usufruct_core::service::Profile;
 use webauthn_rs::{Webauthn, WebauthnBuilder};
 
@@ -12,7 +13,7 @@ use crate::oidc::keys::ProviderKeys;
 use crate::passkey::Ceremonies;
 
 /// How a site is set up.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     /// Base URL without trailing slash, as `http://localhost:8080`; also the issuer.
     pub issuer: String,
@@ -22,12 +23,17 @@ pub struct Settings {
     pub demo: Option<DemoSettings>,
 }
 
+/// Registers a sandbox service with this public key (a JWK) and redirect URI, or says in two sentences why not.
+pub type Sandbox = Arc<dyn Fn(&str, &str) -> Result<ServiceId, String> + Send + Sync>;
+
 /// The demo's shortcuts.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DemoSettings {
     pub personas: Vec<Persona>,
     /// Where the sample relying parties are.
     pub sample_urls: Vec<String>,
+    /// How a developer's own service is registered.
+    pub sandbox: Option<Sandbox>,
 }
 
 /// Somebody a visitor can sign in as.

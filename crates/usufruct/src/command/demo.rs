@@ -19,7 +19,8 @@ use crate::clock::{self, DemoClock, SystemClock};
 use crate::data_dir::{self, DataDir, DemoFile, ProviderTable, Setup, Stage, VaultTable};
 use crate::demo::city::City;
 use crate::demo::load::{self, SamplePorts};
-use crate::demo::witnesses;
+use crate::demo::past::Offices;
+use crate::demo::{sandbox, witnesses};
 use crate::failure::Failure;
 use crate::server::{self, Serving};
 
@@ -126,10 +127,12 @@ impl Demo {
         for ((listener, service), url) in listeners.zip(SAMPLES).zip(&urls) {
             sites.push((listener, sample(&app, service, &issuer, url)?));
         }
+        let offices = Offices::open(&city, app.house(), &SystemRng)?;
+        let sandbox = sandbox::sandbox(&app, offices, SAMPLES[0]);
         let settings = Settings {
             issuer,
             allows_oidc: true,
-            demo: Some(DemoSettings { personas: personas(&city, &demo), sample_urls: urls.to_vec() }),
+            demo: Some(DemoSettings { personas: personas(&city, &demo), sample_urls: urls.to_vec(), sandbox: Some(sandbox) }),
         };
         server::run(Serving { dir, app, settings, listener, beside: sites, mirrors: Vec::new(), nightly: None, greeting })?;
         Ok(ExitCode::SUCCESS)

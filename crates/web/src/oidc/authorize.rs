@@ -134,7 +134,7 @@ async fn proceed(
         let is_recent = !prompt.contains(&"login") && max_age.is_none_or(|longest| age <= longest);
         // She signed in for this very request, so neither `prompt=login` nor a short `max_age` asks twice.
         let is_made_for_it = since.is_some_and(|since| session.opened_at >= since);
-        (is_recent || is_made_for_it) && (session.means >= wanted || is_made_for_it)
+        is_made_for_it || (is_recent && session.means >= wanted)
     });
     let Some(session) = session else {
         if silent {

@@ -1,0 +1,118 @@
+//! The error codes of the provider, each with what it means here and what to do.
+
+/// One code, explained in English and traditional Chinese.
+pub(super) struct Explained {
+    pub code: &'static str,
+    en: &'static str,
+    zh_hant: &'static str,
+}
+
+impl Explained {
+    /// The words in a language, by its tag.
+    pub fn words(&self, tag: &str) -> &'static str {
+        if tag == "zh-Hant" { self.zh_hant } else { self.en }
+    }
+}
+
+const fn explained(code: &'static str, en: &'static str, zh_hant: &'static str) -> Explained {
+    Explained { code, en, zh_hant }
+}
+
+/// In the order in which a developer meets them.
+pub(super) const OAUTH: [Explained; 19] = [
+    explained(
+        "invalid_client",
+        "The assertion is missing, signed with another key or algorithm, too old, used before, or its aud is not the issuer as one string. Make a new one for each request.",
+        "用戶端聲明缺漏、以其他金鑰或演算法簽署、已過期、已用過，或 aud 不是單一字串的發行者。每次請求請重新產生。",
+    ),
+    explained(
+        "invalid_dpop_proof",
+        "The DPoP proof is missing, used before, for another address, method or token, or by another key. Sign one for each request.",
+        "DPoP 證明缺漏、已用過，或針對其他網址、方法、權杖，或以其他金鑰簽署。每次請求請重新簽署。",
+    ),
+    explained(
+        "invalid_request",
+        "A parameter is missing, repeated or malformed; a service of the profile fapi2 has to push its request first. The description names the parameter.",
+        "參數缺漏、重複或格式不符；fapi2 服務必須先推送請求。說明欄會指出是哪個參數。",
+    ),
+    explained(
+        "unsupported_response_type",
+        "Only the response type code is served. Ask for it.",
+        "僅提供 code 回應類型。請改用該類型。",
+    ),
+    explained(
+        "request_not_supported",
+        "Request objects are not read. Push the parameters instead.",
+        "不接受請求物件。請改為推送參數。",
+    ),
+    explained(
+        "invalid_scope",
+        "The scope lacks openid, or names a mandate that is unknown, not in force, or not of this service. See the public register.",
+        "範圍缺少 openid，或所列授權令不存在、未生效或不屬於此服務。請查閱公開登記簿。",
+    ),
+    explained(
+        "invalid_authorization_details",
+        "A detail has another type, an unknown member, or a block that the mandate does not name. Compare it with the mandate.",
+        "詳細項目的類型不符、含有未知欄位，或資料項目不在授權令之內。請與授權令比對。",
+    ),
+    explained(
+        "invalid_grant_id",
+        "merge and replace need the grant_id that this service got for this resident. Leave it out to begin anew.",
+        "merge 與 replace 需要此服務就該市民取得的 grant_id。重新開始時請省略。",
+    ),
+    explained(
+        "login_required",
+        "prompt=none was asked and nobody is signed in, or not recently or strongly enough. Ask without it.",
+        "要求 prompt=none，但無人登入，或登入不夠新或不夠強。請勿使用該參數再試。",
+    ),
+    explained(
+        "consent_required",
+        "prompt=none was asked and the resident has to agree first. Ask without it.",
+        "要求 prompt=none，但市民須先同意。請勿使用該參數再試。",
+    ),
+    explained(
+        "unmet_authentication_requirements",
+        "The resident signed in with a card, and a stronger class was asked for. Offer another way to the same service.",
+        "市民以卡片登入，而要求的等級更高。請提供同一服務的其他管道。",
+    ),
+    explained(
+        "access_denied",
+        "The resident said no, or her pass is deactivated. Do not ask again by yourself.",
+        "市民拒絕，或其通行證已停用。請勿自行再次要求。",
+    ),
+    explained(
+        "invalid_grant",
+        "The code or token has ended, was used, belongs to another request or key, or what it rested on was withdrawn. Send the resident to sign in again.",
+        "授權碼或權杖已失效、已用過、屬於其他請求或金鑰，或其依據已撤回。請讓市民重新登入。",
+    ),
+    explained(
+        "unsupported_grant_type",
+        "Use authorization_code, refresh_token or client_credentials.",
+        "請使用 authorization_code、refresh_token 或 client_credentials。",
+    ),
+    explained(
+        "unauthorized_client",
+        "A service of the profile oidc signs residents in and gets no data. Register it as fapi2, under a mandate.",
+        "oidc 服務僅供登入，不得取得資料。請以 fapi2 登記於授權令之下。",
+    ),
+    explained(
+        "invalid_token",
+        "The access token has ended, is bound to another key, or its mandate or consent is over. Get a new one.",
+        "存取權杖已失效、綁定其他金鑰，或其授權令或同意已終止。請重新取得。",
+    ),
+    explained(
+        "server_error",
+        "Something broke on our side. Try again in a moment; nothing was released.",
+        "我方發生錯誤。請稍後再試；未釋出任何資料。",
+    ),
+    explained(
+        "temporarily_unavailable",
+        "The log or the database is busy. Try again after the time that Retry-After names.",
+        "日誌或資料庫忙碌。請依 Retry-After 所示時間後再試。",
+    ),
+    explained(
+        "slow_down",
+        "Too many requests. Wait for the time that Retry-After names.",
+        "請求過多。請等候 Retry-After 所示時間。",
+    ),
+];
