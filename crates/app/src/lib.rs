@@ -48,7 +48,7 @@ pub use enrol::{Enrolled, NewResident};
 pub use error::Error;
 pub use footprint::{Footprint, FootprintLine};
 pub use house::House;
-pub use key_tree::VaultSetup;
+pub use key_tree::{FilePlace, KeeperSetup, RootPlace, VaultSetup};
 pub use log_publisher::Announced;
 pub use log_publisher::HeadRow;
 pub use preview::{Preview, PreviewBlock};

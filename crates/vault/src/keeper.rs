@@ -46,8 +46,8 @@ struct Inner {
 pub struct Standing {
     /// It holds nothing of an epoch before this one.
     pub counter: Epoch,
-    /// The epochs it holds a share of, ascending.
-    pub held: Vec<Epoch>,
+    /// The epochs it holds a share of, ascending, each with the commitment to its root.
+    pub held: Vec<(Epoch, Digest)>,
     /// Whether it has compared its counter with another keeper's since its start.
     pub is_fresh: bool,
 }
@@ -83,7 +83,7 @@ impl Keeper {
         let inner = self.inner();
         Standing {
             counter: inner.file.counter(),
-            held: inner.file.held().map(|held| held.epoch).collect(),
+            held: inner.file.held().map(|held| (held.epoch, held.check)).collect(),
             is_fresh: inner.is_fresh,
         }
     }
