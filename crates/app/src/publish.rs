@@ -160,15 +160,20 @@ impl App {
     fn check_vault_terms(&self, terms: &VaultTerms) -> Result<(), Error> {
         let class = self.vault.class().to_string();
         let setup = self.config.vault.keepers.as_ref();
-        let mut stated: Vec<_> =
-            terms.keepers.iter().map(|keeper| (keeper.name.as_str(), keeper.public.as_str())).collect();
-        let mut own: Vec<_> = setup.into_iter().flat_map(|setup| &setup.keepers).map(|(name, public)| (&**name, &**public)).collect();
-        (stated.sort_unstable(), own.sort_unstable());
+        let mut stated: Vec<_> = terms.keepers.iter().map(|keeper| (keeper.name.as_str(), keeper.public.as_str())).collect();
+        let mut own: Vec<_> =
+            setup.into_iter().flat_map(|setup| &setup.keepers).map(|(name, public)| (&**name, &**public)).collect();
+        stated.sort_unstable();
+        own.sort_unstable();
         let threshold = setup.map_or(0, |setup| setup.threshold);
         let checks = [
             ("vault", terms.vault == self.config.origin, format!("The key tree is called {}.", self.config.origin)),
             ("slot_class", terms.slot_class == class, format!("The root lies in a slot of class {class}.")),
-            ("threshold", i64::try_from(threshold) == Ok(terms.threshold), format!("By the set-up {threshold} keepers bring the root back.")),
+            (
+                "threshold",
+                i64::try_from(threshold) == Ok(terms.threshold),
+                format!("By the set-up {threshold} keepers bring the root back."),
+            ),
             ("keepers", stated == own, "These are not the names and keys of the keepers in the set-up.".to_owned()),
         ];
         let problem = |(field, _, what): (&str, bool, String)| Problem {

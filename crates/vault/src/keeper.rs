@@ -172,6 +172,12 @@ impl Keeper {
     }
 }
 
+/// The public key of a keeper with this seed, base64url.
+pub fn public_of(seed: &[u8; 32]) -> Result<String> {
+    let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| Error::Malformed { what: "the seed of the keeper" })?;
+    Ok(URL_SAFE_NO_PAD.encode(pair.public_key().as_ref()))
+}
+
 /// The public commitment to a root, by which a wrong share is noticed: nothing of the root follows from it.
 pub fn commit_root(vault: &str, epoch: Epoch, root: &crate::tree::Key) -> Digest {
     let mut bytes = Zeroizing::new(b"usufruct/root-check/v1".to_vec());

@@ -200,8 +200,11 @@ impl<L: Link> RootSlots for KeeperRoots<L> {
     /// Every root that can be had now. A newer one that too few hold is none: it never counted.
     fn roots(&self) -> Result<Vec<Root>> {
         let standings = self.ask(|_, link| link.standing());
-        let mut epochs: Vec<Epoch> =
-            standings.iter().filter_map(|standing| standing.as_ref().ok()).flat_map(|standing| standing.held.iter().map(|(epoch, _)| *epoch)).collect();
+        let mut epochs: Vec<Epoch> = standings
+            .iter()
+            .filter_map(|standing| standing.as_ref().ok())
+            .flat_map(|standing| standing.held.iter().map(|(epoch, _)| *epoch))
+            .collect();
         epochs.sort_unstable();
         epochs.dedup();
         let (mut roots, mut last) = (Vec::new(), None);
