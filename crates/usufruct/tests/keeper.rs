@@ -1,23 +1,30 @@
 //! The root with three keepers, each a program of its own: founding, losing one or two, sleeping, coming back from an old copy,
-//! being replaced, and strangers at the door. And the root in a token.
+//! being replaced, and strangers at the door.
 
 mod common;
 mod insider;
 
 use std::fs;
-
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
-
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use common::{Folder, Server, fails, ok, program};
-use insider::{Insider, now};
-
+use common::{Folder, Server, fails, ok};
+use insider::{Insider, OPERATOR, now};
+use rustls::client::ResolvesClientCert;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::aws_lc_rs as provider;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned, SupportedProtocolVersion};
 use serde_json::{Value, json};
 use usufruct_core::statement::{Statement, StatementKind};
 
@@ -63,6 +70,8 @@ impl Town {
             &self.at("pass"),
             "--origin",
             ORIGIN,
+            "--operator",
+            OPERATOR,
             "--operator-name",
             "City",
             "--operator-name-zh",
@@ -166,7 +175,7 @@ impl Town {
     }
 
     fn officials(&self) -> [String; 4] {
-        let key = |office: &str| self.at(&format!("pass/officials/agc_operator.{office}.json"));
+        let key = |office: &str| self.at(&format!("pass/officials/{OPERATOR}.{office}.json"));
         ["--key".to_owned(), key("head"), "--key".to_owned(), key("data-protection")]
     }
 }
@@ -232,7 +241,7 @@ fn losing_one_keeper_costs_nothing_and_losing_two_stops_erasures() {
 
     town.take("archive").kill();
     let said = town.cannot_erase();
-    assert!(said.contains("keepers that are needed") && said.contains("court") && said.contains("archive"), "{said}");
+    assert!(said.contains("Too few keepers"), "{said}");
     fails(&["keeper", "status", "--data-dir", &town.at("pass")], 1);
     assert!(fails(&["doctor", "--data-dir", &town.at("pass")], 1).contains("Nothing can be erased"));
     let before = town.certificates().len();
@@ -258,7 +267,7 @@ fn losing_one_keeper_costs_nothing_and_losing_two_stops_erasures() {
     town.erase();
     town.stop("archive");
     let said = town.cannot_erase();
-    assert!(said.contains("keepers that are needed"), "{said}");
+    assert!(said.contains("keepers that are needed") && said.contains("archive"), "{said}");
     town.start("archive");
     town.wait("archive", |row| row[4] == "yes");
     town.erase();
@@ -380,7 +389,19 @@ fn a_keeper_is_replaced_by_the_ceremony() {
 fn a_pass_with_its_root_in_a_file_goes_to_keepers() {
     let mut town = Town::new("keepers-adopt");
     let pass = town.at("pass");
-    ok(&["init", "--data-dir", &pass, "--origin", ORIGIN, "--operator-name", "City", "--operator-name-zh", "市"]);
+    ok(&[
+        "init",
+        "--data-dir",
+        &pass,
+        "--origin",
+        ORIGIN,
+        "--operator",
+        OPERATOR,
+        "--operator-name",
+        "City",
+        "--operator-name-zh",
+        "市",
+    ]);
     town.enrol();
     town.erase();
     assert!(town.certificates().iter().all(|certificate| certificate.body["slot_class"] == "E0"));
@@ -403,5 +424,269 @@ fn a_pass_with_its_root_in_a_file_goes_to_keepers() {
     assert_eq!(last.body["slot_class"], "E3");
     for certificate in town.certificates() {
         ok(&["verify", "certificate", &certificate.id, "--log", &pass]);
+    }
+}
+
+#[test]
+fn strangers_and_garbage_are_refused_and_change_nothing() {
+    let town = Town::founded("keepers-strangers");
+    town.erase();
+    let (port, before) = (town.port("court"), town.row("court"));
+    let city = Visitor::of(&town.at("pass"));
+    let standing = city.post(port, "/standing", b"{}").unwrap();
+    let epoch = standing.1["counter"].as_u64().unwrap();
+
+    // Without TLS, without a certificate, with one that nobody knows, with the certificate of another without its key.
+    let mut plain = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    plain.write_all(b"POST /standing HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}").unwrap();
+    let mut said = Vec::new();
+    let _ = plain.read_to_end(&mut said);
+    assert!(!String::from_utf8_lossy(&said).contains("HTTP"), "{said:?}");
+    assert!(Visitor { own: None, version: &rustls::version::TLS13 }.post(port, "/standing", b"{}").is_none());
+    town.enter("stranger");
+    assert!(Visitor::of(&town.at("stranger")).post(port, "/standing", b"{}").is_none());
+    let (certificate, _) = city.own.clone().unwrap();
+    let (_, key) = Visitor::of(&town.at("stranger")).own.unwrap();
+    let thief = Visitor { own: Some((certificate, key)), version: &rustls::version::TLS13 };
+    assert!(thief.post(port, "/standing", b"{}").is_none());
+    let old = Visitor { version: &rustls::version::TLS12, ..Visitor::of(&town.at("pass")) };
+    assert!(old.post(port, "/standing", b"{}").is_none(), "TLS 1.3 only");
+
+    // Each has its questions, and no others.
+    let keeper = Visitor::of(&town.at("office"));
+    let share = json!({ "vault": ORIGIN, "epoch": epoch }).to_string();
+    let nonce = json!({ "nonce": "00".repeat(16) }).to_string();
+    for (path, body) in [("/standing", "{}"), ("/share", &share), ("/keep-only", &share), ("/prepare", &share)] {
+        let (status, answer) = keeper.post(port, path, body.as_bytes()).unwrap();
+        assert_eq!((status, answer["why"].is_string()), (403, true), "{path}");
+    }
+    assert_eq!(city.post(port, "/counter", nonce.as_bytes()).unwrap().0, 403);
+    let (status, told) = keeper.post(port, "/counter", nonce.as_bytes()).unwrap();
+    assert_eq!((status, told["counter"].as_u64().unwrap()), (200, epoch));
+    let (status, given) = city.post(port, "/share", share.as_bytes()).unwrap();
+    assert_eq!((status, given["x"].as_u64().unwrap()), (200, 2));
+
+    let secret = URL_SAFE_NO_PAD.encode([7; 32]);
+    let prepare = |change: &dyn Fn(&mut Value)| {
+        let mut body = json!({ "vault": ORIGIN, "epoch": epoch + 1, "x": 2, "share": secret, "check": "00".repeat(32) });
+        change(&mut body);
+        body.to_string()
+    };
+    let garbage: [(&str, String, u16); 16] = [
+        ("/prepare", String::new(), 400),
+        ("/prepare", "[]".to_owned(), 400),
+        ("/prepare", "\u{0}\u{0}".to_owned(), 400),
+        ("/prepare", prepare(&|body| body["x"] = json!(0)), 400),
+        ("/prepare", prepare(&|body| body["x"] = json!(256)), 400),
+        ("/prepare", prepare(&|body| body["epoch"] = json!(-1)), 400),
+        ("/prepare", prepare(&|body| body["epoch"] = json!("1")), 400),
+        ("/prepare", prepare(&|body| body["share"] = json!("AAAA")), 400),
+        ("/prepare", prepare(&|body| body["check"] = json!("00")), 400),
+        ("/prepare", prepare(&|body| body["more"] = json!(1)), 400),
+        ("/prepare", prepare(&|body| body["vault"] = json!("other.example/log")), 409),
+        ("/prepare", prepare(&|body| body["epoch"] = json!(0)), 409),
+        ("/keep-only", json!({ "vault": ORIGIN, "epoch": 0 }).to_string(), 409),
+        ("/share", json!({ "vault": ORIGIN, "epoch": epoch + 9 }).to_string(), 409),
+        ("/counter", "{}".to_owned(), 403),
+        ("/nothing", "{}".to_owned(), 404),
+    ];
+    for (path, body, expected) in &garbage {
+        let (status, answer) = city.post(port, path, body.as_bytes()).unwrap();
+        assert_eq!(status, *expected, "{path} {body} {answer}");
+        assert!(!answer.to_string().contains(&secret), "a secret is never said again");
+    }
+    assert_eq!(city.post(port, "/prepare", &vec![b'1'; 100_000]).map(|(status, _)| status), Some(413));
+    assert_eq!(keeper.post(port, "/counter", br#"{"nonce":"00"}"#).unwrap().0, 400);
+    assert_eq!(town.row("court"), before, "nothing was changed");
+
+    // Whoever says half of it and sleeps is cut off, and holds nobody up meanwhile.
+    let mut slow = city.connect(port).unwrap();
+    slow.write_all(b"POST /standing HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{").unwrap();
+    town.erase();
+    let mut said = String::new();
+    let _ = slow.read_to_string(&mut said);
+    assert!(said.contains("408"), "{said}");
+}
+
+#[test]
+fn a_certificate_with_forged_signatures_of_keepers_is_refused() {
+    let town = Town::founded("keepers-forged");
+    town.erase();
+    town.erase();
+    let city = Insider::of(&town.at("pass"));
+    let at = city.find(StatementKind::Certificate, "E3");
+    let honest = Statement::from_leaf(&city.leaves[at]).unwrap();
+    let earlier = honest.body["epoch_before"].clone();
+    let log = town.at("log");
+    let verify = ["verify", "certificate", &honest.id, "--log", &log];
+    city.publish(&log, &city.leaves, now());
+    assert!(ok(&verify).contains("class E3"));
+    let publish = |change: &dyn Fn(&mut Value)| {
+        let mut body = honest.body.clone();
+        body["keepers"].as_array_mut().unwrap().iter_mut().for_each(change);
+        let leaves = &city.leaves[..at];
+        let forged = city.statement(leaves, StatementKind::Certificate, &honest.id, body, &["automation"]);
+        city.publish(&log, &[leaves, &[forged]].concat(), now());
+    };
+    publish(&|_| ());
+    ok(&verify);
+    let other = Ed25519KeyPair::from_seed_unchecked(&[9; 32]).unwrap();
+    type Change<'a> = &'a dyn Fn(&mut Value);
+    let cases: [(&str, Change<'_>); 4] = [
+        ("signed by another key", &|signed| {
+            let text = |field: &str| signed[field].as_str().unwrap().to_owned();
+            let number = |field: &str| signed[field].as_u64().unwrap();
+            let (vault, name) = (text("vault"), text("keeper"));
+            let made = usufruct_core::keeper::Destroyed::sign(&vault, &name, number("epoch"), number("at"), &other);
+            *signed = json!(made);
+        }),
+        ("about an earlier epoch", &|signed| signed["epoch"] = earlier.clone()),
+        ("in another's name", &|signed| signed["keeper"] = json!("office")),
+        ("at another time", &|signed| signed["at"] = json!(1)),
+    ];
+    for (what, change) in cases {
+        publish(change);
+        let said = fails(&verify, 1);
+        assert!(said.contains("broken") && said.contains("Too few keepers"), "{what}: {said}");
+    }
+}
+
+#[test]
+fn a_roster_that_does_not_fit_starts_nothing() {
+    let mut town = Town::new("keepers-roster");
+    town.stop("court");
+    let text = fs::read_to_string(town.at("keepers.toml")).unwrap();
+    let changed = |from: &str, to: &str| town.folder.write("other.toml", &text.replace(from, to));
+    let init = |roster: &str| {
+        let dir = town.at("pass");
+        let names = ["--operator-name", "City", "--operator-name-zh", "市", "--origin", ORIGIN, "--data-dir", &dir];
+        fails(&[&["init", "--keepers", roster], &names[..]].concat(), 1)
+    };
+    assert!(init(&changed(ORIGIN, "other.example/log")).contains("The roster is about other.example/log"));
+    assert!(init(&changed("threshold = 2", "threshold = 1")).contains("threshold"));
+    ok(&["keeper", "city", "--data-dir", &town.at("elsewhere"), "--origin", ORIGIN]);
+    let dir = town.at("elsewhere");
+    let names = ["--operator-name", "City", "--operator-name-zh", "市", "--origin", ORIGIN, "--data-dir", &dir];
+    let said = fails(&[&["init", "--keepers", &town.at("keepers.toml")], &names[..]].concat(), 1);
+    assert!(said.contains("certificate of the city"), "{said}");
+    let serve = |roster: &str| fails(&["keeper", "serve", "--data-dir", &town.at("court"), "--roster", roster], 1);
+    assert!(serve(&changed("\"court\"", "\"other\"")).contains("does not name court"));
+    assert!(fails(&["keeper", "init", "--data-dir", &town.at("court"), "--name", "x", "--vault", ORIGIN], 1).contains("already"));
+    // All must be there when a city is founded.
+    let names = ["--operator-name", "City", "--operator-name-zh", "市", "--origin", ORIGIN, "--data-dir", &town.at("pass")]
+        .map(str::to_owned);
+    let mut init = vec!["init".to_owned(), "--keepers".to_owned(), town.at("keepers.toml")];
+    init.extend(names);
+    let init: Vec<&str> = init.iter().map(String::as_str).collect();
+    assert!(fails(&init, 1).contains("Only 2 of 3 keepers"));
+    town.start("court");
+    ok(&init);
+}
+
+/// Somebody who connects to a keeper, and believes every server.
+struct Visitor {
+    own: Option<(Vec<u8>, Vec<u8>)>,
+    version: &'static SupportedProtocolVersion,
+}
+
+impl Visitor {
+    /// With the certificate and key of this directory.
+    fn of(dir: &str) -> Self {
+        let seed = fs::read(format!("{dir}/keys/keeper-tls.seed")).unwrap();
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed).unwrap();
+        let key: Pkcs8V1Der<'_> = pair.as_der().unwrap();
+        let certificate = fs::read(format!("{dir}/keys/keeper-tls.cert")).unwrap();
+        Self { own: Some((certificate, key.as_ref().to_vec())), version: &rustls::version::TLS13 }
+    }
+
+    fn connect(&self, port: u16) -> Option<StreamOwned<ClientConnection, TcpStream>> {
+        let builder = ClientConfig::builder_with_provider(Arc::new(provider::default_provider()))
+            .with_protocol_versions(&[self.version])
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Gullible));
+        let config = match self.own.clone() {
+            Some((certificate, key)) => builder.with_client_cert_resolver(Arc::new(Shown::new(certificate, key))),
+            None => builder.with_no_client_auth(),
+        };
+        let session = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut stream = StreamOwned::new(session, stream);
+        stream.flush().ok()?;
+        Some(stream)
+    }
+
+    /// Status and body; `None` if there was no answer.
+    fn post(&self, port: u16, path: &str, body: &[u8]) -> Option<(u16, Value)> {
+        let mut stream = self.connect(port)?;
+        let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        // A body that is too large is not read to its end.
+        let _ = stream.write_all(&[head.as_bytes(), body].concat());
+        let mut said = Vec::new();
+        let _ = stream.read_to_end(&mut said);
+        let said = String::from_utf8(said).unwrap();
+        let status = said.split(' ').nth(1)?.parse().unwrap();
+        let body = said.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
+        Some((status, serde_json::from_str(body).unwrap_or_default()))
+    }
+}
+
+/// Shows a certificate, whether the key belongs to it or not.
+#[derive(Debug)]
+struct Shown(Arc<CertifiedKey>);
+
+impl Shown {
+    fn new(certificate: Vec<u8>, key: Vec<u8>) -> Self {
+        let key = provider::sign::any_supported_type(&PrivatePkcs8KeyDer::from(key).into()).unwrap();
+        Self(Arc::new(CertifiedKey::new(vec![CertificateDer::from(certificate)], key)))
+    }
+}
+
+impl ResolvesClientCert for Shown {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+#[derive(Debug)]
+struct Gullible;
+
+impl ServerCertVerifier for Gullible {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider::default_provider().signature_verification_algorithms.supported_schemes()
     }
 }

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::roster::{Entry, Roster};
 use super::tls::Identity;
-use super::wire::{self, Asked, Given, Nothing, OfEpoch, Prepare, Refusal, Secret, Stands};
+use super::wire::{self, Asked, Given, Nothing, OfEpoch, Prepare, Refusal, Secret, Stands, place};
 use crate::clock;
 use crate::failure::Failure;
 use crate::monitor::outlet::plain;
@@ -127,7 +127,8 @@ impl Link for Line {
     }
 
     fn prepare(&self, vault: &str, epoch: Epoch, share: Share, check: Digest) -> Result<()> {
-        let question = Prepare { vault: vault.to_owned(), epoch: epoch.0, x: share.x, share: Secret::of(&share), check };
+        let x = place(&share).ok_or_else(|| self.failed("the share for it lies where the root does"))?;
+        let question = Prepare { vault: vault.to_owned(), epoch: epoch.0, x, share: Secret::of(&share), check };
         self.call::<Nothing>(wire::PREPARE, &question).map(drop)
     }
 

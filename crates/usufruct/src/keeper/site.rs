@@ -21,7 +21,7 @@ use usufruct_core::ports::Clock;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::listener::Caller;
-use super::wire::{self, Asked, Given, Nothing, OfEpoch, Prepare, Refusal, Secret, Stands};
+use super::wire::{self, Asked, Given, Nothing, OfEpoch, Prepare, Refusal, Secret, Stands, place};
 
 /// What the server needs.
 pub struct KeeperSite {
@@ -72,7 +72,8 @@ async fn share(State(site): Site, ConnectInfo(caller): Who, body: Bytes) -> Resp
     let work = |site: &KeeperSite, asked: OfEpoch| {
         let (share, check) = site.keeper.share(&asked.vault, Epoch(asked.epoch))?;
         tracing::info!(epoch = asked.epoch, "the city was given its share");
-        Ok(Given { x: share.x, share: Secret::of(&share), check })
+        let x = place(&share).ok_or(Error::Damaged { what: "a share lies where the root does" })?;
+        Ok(Given { x, share: Secret::of(&share), check })
     };
     answer(site, caller == Caller::City, body, work).await
 }

@@ -1,5 +1,7 @@
 //! The messages between city and keepers: small JSON objects, posted to the path of the call.
 
+use std::num::NonZeroU8;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::{Unexpected, Visitor};
@@ -45,7 +47,8 @@ pub struct HeldEpoch {
 pub struct Prepare {
     pub vault: String,
     pub epoch: u64,
-    pub x: u8,
+    /// Where the share lies on the polynomials; the root lies at 0.
+    pub x: NonZeroU8,
     pub share: Secret,
     /// Commitment to the root.
     pub check: Digest,
@@ -63,7 +66,8 @@ pub struct OfEpoch {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Given {
-    pub x: u8,
+    /// Where the share lies on the polynomials; the root lies at 0.
+    pub x: NonZeroU8,
     pub share: Secret,
     pub check: Digest,
 }
@@ -93,9 +97,14 @@ impl Secret {
     }
 
     /// The share at `x`.
-    pub fn share(&self, x: u8) -> Share {
-        Share { x, y: *self.0 }
+    pub fn share(&self, x: NonZeroU8) -> Share {
+        Share { x: x.get(), y: *self.0 }
     }
+}
+
+/// Where a share lies; `None` for what is no share but the root itself.
+pub fn place(share: &Share) -> Option<NonZeroU8> {
+    NonZeroU8::new(share.x)
 }
 
 impl From<Standing> for Stands {
