@@ -260,6 +260,11 @@ fn losing_one_keeper_costs_nothing_and_losing_two_stops_erasures() {
     town.start("court");
     let epoch = town.row("office")[2].clone();
     town.wait("court", |row| row[2] == epoch && row[3] == epoch && row[4] == "yes");
+    // As does one that lost all it held but its keys.
+    town.stop("archive");
+    fs::remove_dir_all(town.at("archive/vault")).unwrap();
+    town.start("archive");
+    town.wait("archive", |row| row[2] == epoch && row[3] == epoch);
     town.take("office").kill();
     town.erase();
     assert!(server.stop());
@@ -274,6 +279,7 @@ fn losing_one_keeper_costs_nothing_and_losing_two_stops_erasures() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how long it takes is what is tested")]
 fn a_keeper_that_sleeps_holds_nobody_up() {
     let town = Town::founded("keepers-slow");
     let (server, _) = town.serve();
