@@ -52,7 +52,7 @@ pub use error::Error;
 pub use footprint::{Footprint, FootprintLine};
 pub use house::House;
 pub use introspect::{AuthorizationView, Bearing, Introspection, QUERY_SCOPE, REVOKE_SCOPE};
-pub use key_tree::VaultSetup;
+pub use key_tree::{FilePlace, KeeperSetup, RootPlace, VaultSetup};
 pub use log_publisher::Announced;
 pub use log_publisher::HeadRow;
 pub use presented::Presented;

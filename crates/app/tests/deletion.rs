@@ -175,11 +175,12 @@ fn open(dir: &Path, url: Option<&str>) -> App {
             origin: "city.test/log".into(),
             database: url.map(str::to_owned),
             operator: OPERATOR.parse().unwrap(),
-            vault: VaultSetup { pages_in_database, any_disk: true },
+            vault: VaultSetup { pages_in_database, any_disk: true, keepers: None },
         },
         house: House::open(dir).unwrap(),
         clock: SetClock::new("2026-01-02T00:00:00Z") as Arc<dyn Clock>,
         rng: Arc::new(StopsAtKeys(SeededRng::new(99))),
+        root: None,
         objects: None,
         transport: None,
     })

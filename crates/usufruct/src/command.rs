@@ -9,6 +9,7 @@ pub mod enrol;
 pub mod footprint;
 pub mod init;
 pub mod invite;
+pub mod keeper;
 pub mod key;
 pub mod mandate;
 pub mod migrate;

@@ -259,6 +259,10 @@ impl<P: Pages, R: RootSlots> KeyTree for PageTree<P, R> {
         let epoch = self.live().epoch;
         self.roots.statements(epoch)
     }
+
+    fn heal(&self) -> Result<()> {
+        self.roots.heal()
+    }
 }
 
 impl PageTree<MemoryPages, MemoryRoots> {

@@ -2,6 +2,7 @@
 
 mod file;
 mod keepers;
+mod moving;
 #[cfg(feature = "pkcs11")]
 mod token;
 
@@ -14,6 +15,7 @@ use usufruct_core::keeper::Destroyed;
 pub(crate) use file::check_disk;
 pub use file::{Disk, FileRoots};
 pub use keepers::{KeeperRoots, Link, Seat};
+pub use moving::MovingRoots;
 #[cfg(feature = "pkcs11")]
 pub use token::{Pin, TokenPlace, TokenRoots};
 
@@ -45,6 +47,9 @@ pub trait RootSlots: Send + Sync {
 
     /// What those who destroyed the roots before `epoch` have signed; empty where nobody signs.
     fn statements(&self, epoch: Epoch) -> Result<Vec<Destroyed>>;
+
+    /// Gives the newest root back to those who should hold it and do not, where others can. Called now and then.
+    fn heal(&self) -> Result<()>;
 }
 
 impl Root {
@@ -93,6 +98,10 @@ impl RootSlots for MemoryRoots {
     fn statements(&self, _epoch: Epoch) -> Result<Vec<Destroyed>> {
         Ok(Vec::new())
     }
+
+    fn heal(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl<R: RootSlots + ?Sized> RootSlots for Box<R> {
@@ -114,5 +123,9 @@ impl<R: RootSlots + ?Sized> RootSlots for Box<R> {
 
     fn statements(&self, epoch: Epoch) -> Result<Vec<Destroyed>> {
         (**self).statements(epoch)
+    }
+
+    fn heal(&self) -> Result<()> {
+        (**self).heal()
     }
 }

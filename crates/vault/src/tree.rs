@@ -40,6 +40,9 @@ pub trait KeyTree: Send + Sync {
 
     /// What those who destroyed the root of the epoch before this one have signed.
     fn statements(&self) -> Result<Vec<Destroyed>>;
+
+    /// Gives the root back to those who should hold it and do not. Called now and then.
+    fn heal(&self) -> Result<()>;
 }
 
 /// Names a key. Only its commitment ever leaves the vault.

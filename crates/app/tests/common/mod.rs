@@ -65,7 +65,7 @@ impl Rng for SeededRng {
 
 /// On PostgreSQL the pages of the key tree are in the database, on SQLite they are in a file: so both are tested.
 fn vault_setup(url: Option<&str>) -> VaultSetup {
-    VaultSetup { pages_in_database: url.is_some_and(|url| url.starts_with("postgres")), any_disk: true }
+    VaultSetup { pages_in_database: url.is_some_and(|url| url.starts_with("postgres")), any_disk: true, keepers: None }
 }
 
 pub struct City {
@@ -115,7 +115,8 @@ impl City {
             operator: OPERATOR.parse().unwrap(),
             vault: vault_setup(url),
         };
-        let app = App::open(Open { config, house, clock: Arc::clone(&clock) as Arc<dyn Clock>, rng, objects: None, transport })?;
+        let clock_port = Arc::clone(&clock) as Arc<dyn Clock>;
+        let app = App::open(Open { config, house, clock: clock_port, rng, root: None, objects: None, transport })?;
         Ok(Self { app: Arc::new(app), clock, signers })
     }
 

@@ -1,5 +1,7 @@
 //! `usufruct doctor`: looks at a data directory and says what is wrong and what to do.
 
+mod root;
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -51,7 +53,8 @@ impl Doctor {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let setup = data_dir::setup(&self.data_dir)?;
         let now = clock::now();
-        let mut lines = vec![permissions(&self.data_dir), keys(&self.data_dir), vault(&self.data_dir), disk(&self.data_dir)];
+        let mut lines = vec![permissions(&self.data_dir), keys(&self.data_dir)];
+        lines.extend(root::lines(&self.data_dir, &setup));
         lines.extend(store(&self.data_dir, &setup, now));
         lines.push(machine(now));
         lines.extend(memory_lines());
