@@ -12,7 +12,7 @@
 //! | old pages removed | the new epoch |
 //!
 //! What an attacker can open who has every page that was ever written and the current root: the live keys, and no other one.
-//! The argument is that of Reardon, Ritzdorf, Basin and Capkun (CCS 2013), and `tests/history.rs` plays the attacker.
+//! The argument is that of Reardon, Ritzdorf, Basin and Capkun (CCS 2013), and `tests/attacker.rs` plays the attacker.
 
 mod draft;
 mod file;

@@ -69,8 +69,9 @@ pub fn roots(slots: &[u8]) -> Vec<Root> {
 pub fn plunder(pages: &BTreeSet<Vec<u8>>, roots: &[Root]) -> Loot {
     let (mut loot, mut waiting): (Loot, Vec<Key>) = Default::default();
     for page in pages.iter().filter(|page| level(page) == u32::MAX) {
-        for root in roots {
-            let key = expand(&root.secret, &[b"usufruct/keytree-top/v1", &root.epoch.to_be_bytes(), &page[4..16]]);
+        // A secret that outlived its epoch would open the pages of the epochs before.
+        for (root, epoch) in roots.iter().flat_map(|root| (0..=root.epoch).map(move |epoch| (root, epoch))) {
+            let key = expand(&root.secret, &[b"usufruct/keytree-top/v1", &epoch.to_be_bytes(), &page[4..16]]);
             let Some(cells) = open_page(page, &key) else { continue };
             loot.pages.insert(key);
             waiting.extend(cells.iter().take(6).filter(|cell| **cell != [0; 32]));
