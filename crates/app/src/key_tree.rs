@@ -165,3 +165,6 @@ fn outside(error: usufruct_store::db::Error) -> VaultError {
 
 /// Pages read at once.
 const BATCH: usize = 256;
+
+#[cfg(test)]
+mod tests;

@@ -139,15 +139,12 @@ impl<P: Pages, R: RootSlots> PageTree<P, R> {
         Ok((draft, top_id))
     }
 
-    /// Shows readers a commit, and removes the pages it replaced.
-    fn apply(&self, draft: Draft, top_id: PageId, epoch: Epoch) -> Result<()> {
-        let old = {
-            let mut live = self.live_mut();
-            let old = draft.apply(&mut live);
-            (live.top_id, live.epoch) = (top_id, epoch);
-            old
-        };
-        self.pages.free(&old)
+    /// Shows readers a commit. Answers the pages it replaced, which may be removed.
+    fn apply(&self, draft: Draft, top_id: PageId, epoch: Epoch) -> Vec<PageId> {
+        let mut live = self.live_mut();
+        let old = draft.apply(&mut live);
+        (live.top_id, live.epoch) = (top_id, epoch);
+        old
     }
 
     /// The writer, once it has done what it owes.
@@ -198,7 +195,7 @@ impl<P: Pages, R: RootSlots> KeyTree for PageTree<P, R> {
         }
         let root = writer.root.copy();
         let (draft, top_id) = self.write(&mut writer, &changes, &root, false, rng)?;
-        self.apply(draft, top_id, root.epoch)
+        self.pages.free(&self.apply(draft, top_id, root.epoch))
     }
 
     fn erase(&self, ids: &[KeyId], replace: &[(KeyId, Key)], rng: &dyn Rng) -> Result<Erased> {
@@ -234,9 +231,11 @@ impl<P: Pages, R: RootSlots> KeyTree for PageTree<P, R> {
         let epoch = root.epoch;
         // From here on the new epoch counts, whatever happens; an old root that is still there is owed.
         (writer.root, writer.duty) = (root, Duty::Destroy);
-        self.apply(draft, top_id, epoch)?;
+        let old = self.apply(draft, top_id, epoch);
         self.roots.keep_only(epoch)?;
         writer.duty = Duty::Nothing;
+        // As long as the old root is there, so is what it opens.
+        self.pages.free(&old)?;
         Ok(Erased { before, after: self.state(), handles })
     }
 
