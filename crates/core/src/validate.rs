@@ -259,6 +259,12 @@ fn certificate(register: &Register, statement: &Statement, hash: &Digest, proble
                 "The vault's terms and this date do not agree on an escrow. Give it if there is one.".into(),
             ));
         }
+    } else if body.slot_class == "E3" {
+        problems.push(problem(
+            "slot_class",
+            "no-terms",
+            "The root is said to be with keepers, and no terms of the vault name them. Publish the terms first.".into(),
+        ));
     }
     if let Some(mandate) = &body.mandate {
         let erasing = mandate.parse().ok().and_then(|id: MandateId| register.mandates.get(&id)).map(|entry| entry.state);
