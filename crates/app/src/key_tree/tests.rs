@@ -45,6 +45,7 @@ fn an_erasure_in_postgresql_is_done_or_not_at_all() {
 }
 
 type Model = BTreeMap<KeyId, Digest>;
+type StoppingTree = PageTree<Stopping<Box<dyn Pages>>, Stopping<FileRoots>>;
 
 /// Ends an erasure at every step in every way, and looks at what comes back.
 fn end_everywhere(db: Option<&Db>) {
@@ -114,7 +115,7 @@ impl Place {
         }
     }
 
-    fn open(&self, steps: &Arc<Steps>) -> usufruct_vault::Result<PageTree<Stopping<Box<dyn Pages>>, Stopping<FileRoots>>> {
+    fn open(&self, steps: &Arc<Steps>) -> usufruct_vault::Result<StoppingTree> {
         let roots = FileRoots::open(self.dir.path(), Disk::Any)?;
         let slots = self.dir.path().join("root");
         let stopping = Stopping { inner: self.pages(), steps: Arc::clone(steps), slots: slots.clone() };
