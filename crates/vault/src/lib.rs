@@ -17,6 +17,7 @@
 mod aead;
 mod error;
 mod handles;
+pub mod hpke;
 pub mod keeper;
 mod keyring;
 pub mod keytree;
