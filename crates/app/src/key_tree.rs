@@ -7,7 +7,7 @@ use usufruct_vault::keytree::{PAGE, Page, PageFile, PageId, PageTree, Pages};
 use usufruct_vault::roots::{Disk, FileRoots, Root, RootSlots};
 use usufruct_vault::{Error as VaultError, KeyTree};
 
-use crate::{Error, House};
+use crate::{Error, EscrowSetup, House};
 
 /// Where the key tree is kept.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +16,8 @@ pub struct VaultSetup {
     pub pages_in_database: bool,
     /// Whether the root may be kept on any disk, also on one that keeps old copies of what is overwritten.
     pub any_disk: bool,
+    /// The escrow of the root with officers, if there is one.
+    pub escrow: Option<EscrowSetup>,
 }
 
 /// Opens the tree, or makes it on the first start of a city.
@@ -23,11 +25,8 @@ pub struct VaultSetup {
 /// A city that has a log had a tree; if that is not there it is not made anew, since all residents' data would be lost
 /// without a word.
 pub(crate) fn open(setup: &VaultSetup, house: &House, db: &Db, is_new: bool, rng: &dyn Rng) -> Result<Box<dyn KeyTree>, Error> {
-    let pages: Box<dyn Pages> = match setup.pages_in_database {
-        true => Box::new(DatabasePages(db.clone())),
-        false => Box::new(PageFile::open(&house.vault_dir())?),
-    };
-    let (dir, disk) = (house.vault_dir(), if setup.any_disk { Disk::Any } else { Disk::InPlace });
+    let pages = pages(setup, house, db)?;
+    let (dir, disk) = (house.vault_dir(), disk(setup));
     let has_root = dir.join("root").exists();
     if !has_root && !is_new {
         return Err(Error::refused(
@@ -40,7 +39,21 @@ pub(crate) fn open(setup: &VaultSetup, house: &House, db: &Db, is_new: bool, rng
         true => Box::new(FileRoots::open(&dir, disk)?),
         false => Box::new(FileRoots::create(&dir, &first(), disk)?),
     };
+    let roots = setup.escrow.iter().try_fold(roots, |roots, escrow| escrow.around(roots, disk, rng))?;
     tree(pages, roots, rng)
+}
+
+/// The place of the pages.
+pub(crate) fn pages(setup: &VaultSetup, house: &House, db: &Db) -> Result<Box<dyn Pages>, Error> {
+    Ok(match setup.pages_in_database {
+        true => Box::new(DatabasePages(db.clone())),
+        false => Box::new(PageFile::open(&house.vault_dir())?),
+    })
+}
+
+/// The disks that a root may lie on.
+pub(crate) fn disk(setup: &VaultSetup) -> Disk {
+    if setup.any_disk { Disk::Any } else { Disk::InPlace }
 }
 
 /// Opens a tree over pages and roots, or makes it where there are no pages yet.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use usufruct_app::log::Objects;
-use usufruct_app::{App, Config, Error, House, Open, VaultSetup, log};
+use usufruct_app::{App, Config, Error, EscrowSetup, House, Open, VaultSetup, log};
 use usufruct_core::id::AgencyId;
 use usufruct_core::ports::Clock;
 
@@ -58,6 +58,21 @@ pub struct VaultTable {
     /// Whether the root may be kept on a disk that keeps old copies of what is overwritten. For demonstrations only.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub any_disk: bool,
+    /// The escrow of the root with officers; none without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub escrow: Option<EscrowTable>,
+}
+
+/// The table `[vault.escrow]` of the set-up. The terms of the vault have to say the same.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EscrowTable {
+    /// Holds the escrow; best on another disk than the root, and one that overwrites in place.
+    pub folder: PathBuf,
+    /// So many officers bring the root back.
+    pub threshold: u8,
+    /// Length of a period in days.
+    pub period_days: u16,
 }
 
 /// Where the sealed pages of the key tree are.
@@ -82,7 +97,13 @@ impl Setup {
     pub fn vault(&self) -> VaultSetup {
         let table = self.vault.clone().unwrap_or_default();
         let any_disk = table.any_disk || std::env::var_os("USUFRUCT_ANY_DISK").is_some();
-        VaultSetup { pages_in_database: table.pages == PagesPlace::Database, any_disk }
+        let escrow = table.escrow.map(|escrow| EscrowSetup {
+            vault: self.origin.clone(),
+            folder: escrow.folder,
+            threshold: escrow.threshold,
+            period_days: i64::from(escrow.period_days.max(1)),
+        });
+        VaultSetup { pages_in_database: table.pages == PagesPlace::Database, any_disk, escrow }
     }
 }
 

@@ -16,6 +16,7 @@
 
 mod aead;
 mod error;
+pub mod escrow;
 mod handles;
 pub mod hpke;
 pub mod keeper;

@@ -8,11 +8,13 @@ mod token;
 use usufruct_core::ports::Rng;
 
 use crate::error::Result;
+use crate::escrow::Appointment;
 use crate::tree::{Epoch, Key, SlotClass};
 use usufruct_core::keeper::Destroyed;
 
 pub(crate) use file::check_disk;
 pub use file::{Disk, FileRoots};
+pub(crate) use keepers::choices;
 pub use keepers::{KeeperRoots, Link, Seat};
 #[cfg(feature = "pkcs11")]
 pub use token::{Pin, TokenPlace, TokenRoots};
@@ -45,6 +47,11 @@ pub trait RootSlots: Send + Sync {
 
     /// What those who destroyed the roots before `epoch` have signed; empty where nobody signs.
     fn statements(&self, epoch: Epoch) -> Result<Vec<Destroyed>>;
+
+    /// Whom the newest root is in escrow with as well; `None` without an escrow.
+    fn escrow(&self) -> Option<Appointment> {
+        None
+    }
 }
 
 impl Root {
@@ -114,5 +121,9 @@ impl<R: RootSlots + ?Sized> RootSlots for Box<R> {
 
     fn statements(&self, epoch: Epoch) -> Result<Vec<Destroyed>> {
         (**self).statements(epoch)
+    }
+
+    fn escrow(&self) -> Option<Appointment> {
+        (**self).escrow()
     }
 }

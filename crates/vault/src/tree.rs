@@ -10,6 +10,7 @@ use usufruct_core::ports::{Rng, random};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::error::Result;
+use crate::escrow::Appointment;
 
 /// Keeps keys so that an erased one stays erased, whatever copies of the storage exist.
 pub trait KeyTree: Send + Sync {
@@ -40,6 +41,9 @@ pub trait KeyTree: Send + Sync {
 
     /// What those who destroyed the root of the epoch before this one have signed.
     fn statements(&self) -> Result<Vec<Destroyed>>;
+
+    /// Whom the root is in escrow with as well; `None` without an escrow.
+    fn escrow(&self) -> Option<Appointment>;
 }
 
 /// Names a key. Only its commitment ever leaves the vault.
