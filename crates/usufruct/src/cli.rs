@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::command::{
-    audit, backup, completions, demo, doctor, enrol, footprint, init, invite, key, mandate, migrate, mirror, publish, restore,
-    restore_log, serve, verify, witness,
+    audit, backup, completions, demo, doctor, enrol, escrow, footprint, init, invite, key, mandate, migrate, mirror, publish,
+    restore, restore_log, serve, verify, witness,
 };
 use crate::failure::Failure;
 
@@ -46,6 +46,7 @@ enum Verb {
     Publish(publish::Publish),
     Key(key::Key),
     Enrol(enrol::Enrol),
+    Escrow(escrow::Escrow),
     Footprint(footprint::Footprint),
     Invite(invite::Invite),
     Verify(verify::Verify),
@@ -64,6 +65,7 @@ impl Cli {
             Verb::Demo(verb) => verb.run(),
             Verb::Doctor(verb) => verb.run(),
             Verb::Enrol(verb) => verb.run(),
+            Verb::Escrow(verb) => verb.run(),
             Verb::Footprint(verb) => verb.run(),
             Verb::Init(verb) => verb.run(),
             Verb::Invite(verb) => verb.run(),

@@ -2,6 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::Write;
+use std::num::NonZeroU16;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -72,7 +73,7 @@ pub struct EscrowTable {
     /// So many officers bring the root back.
     pub threshold: u8,
     /// Length of a period in days.
-    pub period_days: u16,
+    pub period_days: NonZeroU16,
 }
 
 /// Where the sealed pages of the key tree are.
@@ -96,15 +97,20 @@ impl Setup {
     /// Where the keys of the data are kept. With `USUFRUCT_ANY_DISK` in the environment any disk will do, for trials in containers.
     pub fn vault(&self) -> VaultSetup {
         let table = self.vault.clone().unwrap_or_default();
-        let any_disk = table.any_disk || std::env::var_os("USUFRUCT_ANY_DISK").is_some();
+        let any_disk = table.any_disk || is_any_disk_allowed();
         let escrow = table.escrow.map(|escrow| EscrowSetup {
             vault: self.origin.clone(),
             folder: escrow.folder,
             threshold: escrow.threshold,
-            period_days: i64::from(escrow.period_days.max(1)),
+            period_days: escrow.period_days.get().into(),
         });
         VaultSetup { pages_in_database: table.pages == PagesPlace::Database, any_disk, escrow }
     }
+}
+
+/// Whether the environment allows disks that keep old copies of what is overwritten, for trials in containers.
+pub fn is_any_disk_allowed() -> bool {
+    std::env::var_os("USUFRUCT_ANY_DISK").is_some()
 }
 
 /// How a running server is reached by commands on the same machine: the file `console.json`.

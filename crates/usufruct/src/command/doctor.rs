@@ -1,5 +1,7 @@
 //! `usufruct doctor`: looks at a data directory and says what is wrong and what to do.
 
+mod escrow;
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -52,6 +54,7 @@ impl Doctor {
         let setup = data_dir::setup(&self.data_dir)?;
         let now = clock::now();
         let mut lines = vec![permissions(&self.data_dir), keys(&self.data_dir), vault(&self.data_dir), disk(&self.data_dir)];
+        lines.extend(setup.vault().escrow.map(|escrow| escrow::line(&self.data_dir, &escrow, now)));
         lines.extend(store(&self.data_dir, &setup, now));
         lines.push(machine(now));
         lines.extend(memory_lines());
@@ -218,6 +221,7 @@ fn store(dir: &Path, setup: &Setup, now: Time) -> Vec<Line> {
         return lines;
     }
     lines.push(waiting(&db, now));
+    lines.extend(escrow::terms(&db, setup));
     lines.push(match log(dir, &db) {
         Ok(line) => line,
         Err(words) => Line::fail("log", words),
