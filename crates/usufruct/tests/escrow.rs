@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use common::{Folder, Server, city, fails, ok};
 use insider::now;
@@ -89,7 +90,7 @@ impl Pass {
             vault: VaultSetup { any_disk: true, escrow: Some(escrow), ..VaultSetup::default() },
         };
         let house = House::open(Path::new(&self.dir)).unwrap();
-        let clock = Arc::new(At(Time::from_micros((now() as i64 + days * 86_400) * 1_000_000)));
+        let clock = Arc::new(At(Time::from_micros(micros() + days * 86_400_000_000)));
         App::open(Open { config, house, clock, rng: Arc::new(Counted), objects: None, transport: None }).unwrap()
     }
 
@@ -134,6 +135,12 @@ impl Rng for Counted {
             chunk.copy_from_slice(&block.0[..chunk.len()]);
         }
     }
+}
+
+/// Microseconds since 1970: a statement must not be dated before the last one.
+#[expect(clippy::disallowed_methods, reason = "the program under test reads the same clock")]
+fn micros() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as i64
 }
 
 fn words(arguments: &[String]) -> Vec<&str> {
