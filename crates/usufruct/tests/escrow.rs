@@ -71,7 +71,7 @@ impl Pass {
         names.iter().map(make).collect()
     }
 
-    fn appoint<'a>(&'a self, entries: &[String]) -> [String; 6] {
+    fn appoint(&self, entries: &[String]) -> [String; 6] {
         let file = self.folder.write("officers.toml", &entries.concat());
         ["escrow", "appoint", "--data-dir", &self.dir, "--officers", &file].map(str::to_owned)
     }
