@@ -297,6 +297,10 @@ fn officers_turn_their_keys_and_certificates_follow() {
         ok(&["escrow", "open", "--officer", &pass.officer(name), "--escrow", &escrow, "--for", to]);
     }
 
+    // One key in 64 looks like an option.
+    let dashed = format!("-{}", "A".repeat(42));
+    ok(&["escrow", "open", "--officer", &pass.officer("chief"), "--escrow", &escrow, "--for", &dashed]);
+
     // Late officers: the root stays in escrow, and nothing is promised.
     let late = date(&pass.app(2 * PERIOD_DAYS));
     assert!(late.0.is_none() && late.1.contains("no date is given"), "{late:?}");

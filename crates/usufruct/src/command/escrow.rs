@@ -109,7 +109,7 @@ struct Open {
     #[arg(long, value_name = "FILE")]
     escrow: PathBuf,
     /// The key that `usufruct escrow prepare` showed. Hear it from somebody you know: whoever has its other half gets the share.
-    #[arg(long = "for", value_name = "KEY")]
+    #[arg(long = "for", value_name = "KEY", allow_hyphen_values = true)]
     recipient: String,
     /// Where to write it [default: standard output].
     #[arg(long, value_name = "FILE")]
