@@ -21,7 +21,7 @@ use crate::escrow::refuse_older;
 use crate::ledger::Head;
 use crate::log_publisher::{Announced, LogPublisher};
 use crate::tag_index::Segments;
-use crate::{Error, House, VaultSetup, key_tree};
+use crate::{Error, House, RootPlace, VaultSetup, key_tree};
 
 /// How a pass is set up.
 #[derive(Clone, Debug)]
@@ -42,6 +42,8 @@ pub struct Open {
     pub house: House,
     pub clock: Arc<dyn Clock>,
     pub rng: Arc<dyn Rng>,
+    /// Where the root of the key tree lies; `None` for the file in the data directory.
+    pub root: Option<Box<dyn RootPlace>>,
     /// Where the public files of the log are kept; `None` for the folder in the data directory.
     pub objects: Option<Arc<dyn Objects>>,
     /// How the log reaches its witnesses and mirrors; `None` for a process that publishes no checkpoint that needs them.
@@ -81,7 +83,7 @@ pub(crate) const AUTOMATION: &str = "automation";
 impl App {
     /// Opens the pass: migrates the database, opens the vault, replays the register from the log's statements.
     pub fn open(open: Open) -> Result<Self, Error> {
-        let Open { config, house, clock, rng, objects, transport } = open;
+        let Open { config, house, clock, rng, root, objects, transport } = open;
         let url = config.database.clone().unwrap_or_else(|| house.database_url());
         let db = Db::open(&url, &Options::default())?;
         db.migrate(MIGRATIONS)?;
@@ -96,7 +98,7 @@ impl App {
             house.require_seeds(&["log", "log-ml-dsa", "receipt", &format!("{}.{AUTOMATION}", config.operator)])?;
         }
         let (recorder, gate) = usufruct_core::logged::pair(rng.as_ref());
-        let tree = key_tree::open(&config.vault, &house, &db, is_new, rng.as_ref())?;
+        let tree = key_tree::open(&config.vault, root, &house, &db, is_new, rng.as_ref())?;
         let vault = Vault::new(tree, gate, rng.as_ref())?;
         let log_signer = Ed25519Signer::from_seed(&config.origin, &*house.seed("log", rng.as_ref())?)?;
         let post_quantum = MlDsaCosigner::from_seed(&config.origin, &*house.seed("log-ml-dsa", rng.as_ref())?)?;
@@ -147,6 +149,16 @@ impl App {
     /// The public facts about the key tree, and where its root is kept.
     pub fn vault_state(&self) -> (usufruct_vault::State, usufruct_vault::SlotClass) {
         (self.vault.state(), self.vault.class())
+    }
+
+    /// Gives the root back to keepers who should hold a share of it and do not. Called now and then.
+    pub fn heal_root(&self) -> Result<(), Error> {
+        Ok(self.vault.heal_root()?)
+    }
+
+    /// Puts a fresh root in the place of the present one: what anybody holds of the old one fits nothing any more.
+    pub fn rotate_root(&self) -> Result<(), Error> {
+        Ok(self.vault.rotate_root(self.rng()).map(drop)?)
     }
 
     /// The time now.

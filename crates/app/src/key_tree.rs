@@ -1,4 +1,6 @@
-//! Opens the key tree of a city: its pages in a file or in the database, its root in the slot that the set-up names.
+//! Opens the key tree of a city: its pages in a file or in the database, its root where the set-up says.
+
+use std::path::PathBuf;
 
 use usufruct_core::ports::Rng;
 use usufruct_store::db::Db;
@@ -18,28 +20,53 @@ pub struct VaultSetup {
     pub any_disk: bool,
     /// The escrow of the root with officers, if there is one.
     pub escrow: Option<EscrowSetup>,
+    /// Who keeps the root, where keepers do. What the city publishes about it must say the same.
+    pub keepers: Option<KeeperSetup>,
+}
+
+/// The keepers of the root by their public facts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeeperSetup {
+    /// So many bring the root back.
+    pub threshold: usize,
+    /// Names and public keys, base64url.
+    pub keepers: Vec<(String, String)>,
+}
+
+/// Where the root of a city's key tree lies.
+pub trait RootPlace {
+    /// Opens the slots; `None` if no root was ever put there.
+    fn open(&self) -> usufruct_vault::Result<Option<Box<dyn RootSlots>>>;
+
+    /// Makes the slots with the first root, at the first start of a city.
+    fn create(&self, first: &Root, rng: &dyn Rng) -> usufruct_vault::Result<Box<dyn RootSlots>>;
 }
 
 /// Opens the tree, or makes it on the first start of a city.
 ///
 /// A city that has a log had a tree; if that is not there it is not made anew, since all residents' data would be lost
 /// without a word.
-pub(crate) fn open(setup: &VaultSetup, house: &House, db: &Db, is_new: bool, rng: &dyn Rng) -> Result<Box<dyn KeyTree>, Error> {
+pub(crate) fn open(
+    setup: &VaultSetup,
+    place: Option<Box<dyn RootPlace>>,
+    house: &House,
+    db: &Db,
+    is_new: bool,
+    rng: &dyn Rng,
+) -> Result<Box<dyn KeyTree>, Error> {
     let pages = pages(setup, house, db)?;
-    let (dir, disk) = (house.vault_dir(), disk(setup));
-    let has_root = dir.join("root").exists();
-    if !has_root && !is_new {
-        return Err(Error::refused(
-            &format!("The root of the key tree is not in {}.", dir.display()),
-            "Without it no data opens; start from a live replica, or let the keepers bring it back.",
-        ));
-    }
-    let first = || PageTree::<PageFile, FileRoots>::first_root(rng);
-    let roots: Box<dyn RootSlots> = match has_root {
-        true => Box::new(FileRoots::open(&dir, disk)?),
-        false => Box::new(FileRoots::create(&dir, &first(), disk)?),
+    let place = place.unwrap_or_else(|| Box::new(setup.file(house)));
+    let roots = match place.open()? {
+        Some(roots) => roots,
+        None if is_new => place.create(&PageTree::<PageFile, FileRoots>::first_root(rng), rng)?,
+        None => {
+            return Err(Error::refused(
+                &format!("The root of the key tree of {} is not where the set-up says.", house.dir().display()),
+                "Without it no data opens; start from a live replica, or let the keepers bring it back.",
+            ));
+        }
     };
-    let roots = setup.escrow.iter().try_fold(roots, |roots, escrow| escrow.around(roots, disk, rng))?;
+    let roots = setup.escrow.iter().try_fold(roots, |roots, escrow| escrow.around(roots, disk(setup), rng))?;
     tree(pages, roots, rng)
 }
 
@@ -54,6 +81,32 @@ pub(crate) fn pages(setup: &VaultSetup, house: &House, db: &Db) -> Result<Box<dy
 /// The disks that a root may lie on.
 pub(crate) fn disk(setup: &VaultSetup) -> Disk {
     if setup.any_disk { Disk::Any } else { Disk::InPlace }
+}
+
+impl VaultSetup {
+    /// The file of class E0 in the data directory.
+    pub fn file(&self, house: &House) -> FilePlace {
+        FilePlace { dir: house.vault_dir(), disk: disk(self) }
+    }
+}
+
+/// The root in a file.
+pub struct FilePlace {
+    dir: PathBuf,
+    disk: Disk,
+}
+
+impl RootPlace for FilePlace {
+    fn open(&self) -> usufruct_vault::Result<Option<Box<dyn RootSlots>>> {
+        if !self.dir.join("root").exists() {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(FileRoots::open(&self.dir, self.disk)?)))
+    }
+
+    fn create(&self, first: &Root, _rng: &dyn Rng) -> usufruct_vault::Result<Box<dyn RootSlots>> {
+        Ok(Box::new(FileRoots::create(&self.dir, first, self.disk)?))
+    }
 }
 
 /// Opens a tree over pages and roots, or makes it where there are no pages yet.

@@ -50,7 +50,7 @@ pub use error::Error;
 pub use escrow::{EscrowSetup, OfficerEntry, put_root_back};
 pub use footprint::{Footprint, FootprintLine};
 pub use house::House;
-pub use key_tree::VaultSetup;
+pub use key_tree::{FilePlace, KeeperSetup, RootPlace, VaultSetup};
 pub use log_publisher::Announced;
 pub use log_publisher::HeadRow;
 pub use preview::{Preview, PreviewBlock};

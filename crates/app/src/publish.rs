@@ -12,6 +12,7 @@ use usufruct_core::log_terms::LogTerms;
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Signer, Statement, StatementKind};
 use usufruct_core::time::MINUTE;
+use usufruct_core::vault_terms::VaultTerms;
 use usufruct_core::{Digest, Text, Time};
 
 use crate::ledger::place_leaf;
@@ -46,6 +47,11 @@ impl App {
         for statement in publication.statements.iter().filter(|statement| statement.kind == StatementKind::Log) {
             if let Ok(terms) = LogTerms::read(&statement.body) {
                 self.check_terms(&terms)?;
+            }
+        }
+        for statement in publication.statements.iter().filter(|statement| statement.kind == StatementKind::Vault) {
+            if let Ok(terms) = VaultTerms::read(&statement.body) {
+                self.check_vault_terms(&terms)?;
             }
         }
         let _guard = self.publishing();
@@ -148,6 +154,35 @@ impl App {
             statements.push(self.step(&step, &by, signers, at)?);
         }
         Ok(Publication { statements })
+    }
+
+    /// Refuses terms of the vault that are not what this server does: its certificates would not fit them.
+    fn check_vault_terms(&self, terms: &VaultTerms) -> Result<(), Error> {
+        let class = self.vault.class().to_string();
+        let setup = self.config.vault.keepers.as_ref();
+        let mut stated: Vec<_> = terms.keepers.iter().map(|keeper| (keeper.name.as_str(), keeper.public.as_str())).collect();
+        let mut own: Vec<_> =
+            setup.into_iter().flat_map(|setup| &setup.keepers).map(|(name, public)| (&**name, &**public)).collect();
+        stated.sort_unstable();
+        own.sort_unstable();
+        let threshold = setup.map_or(0, |setup| setup.threshold);
+        let checks = [
+            ("vault", terms.vault == self.config.origin, format!("The key tree is called {}.", self.config.origin)),
+            ("slot_class", terms.slot_class == class, format!("The root lies in a slot of class {class}.")),
+            (
+                "threshold",
+                i64::try_from(threshold) == Ok(terms.threshold),
+                format!("By the set-up {threshold} keepers bring the root back."),
+            ),
+            ("keepers", stated == own, "These are not the names and keys of the keepers in the set-up.".to_owned()),
+        ];
+        let problem = |(field, _, what): (&str, bool, String)| Problem {
+            field: field.to_owned(),
+            rule: "other-setup",
+            message: format!("{what} Publish what is the case."),
+        };
+        let problems: Vec<Problem> = checks.into_iter().filter(|(_, is_right, _)| !is_right).map(problem).collect();
+        if problems.is_empty() { Ok(()) } else { Err(Error::Unlawful(problems)) }
     }
 
     /// Makes the keys that active mandates and services need. Never before publication, and again at start-up, so that a

@@ -49,6 +49,7 @@ fn sweep(template: &Path, at: &str, step: impl Fn(&App) -> Result<(), Error>, ch
                 house,
                 clock: clock as Arc<dyn Clock>,
                 rng: Arc::clone(&rng) as Arc<dyn Rng>,
+                root: None,
                 objects: None,
                 transport: None,
             };

@@ -180,6 +180,7 @@ fn open(dir: &Path, url: Option<&str>) -> App {
         house: House::open(dir).unwrap(),
         clock: SetClock::new("2026-01-02T00:00:00Z") as Arc<dyn Clock>,
         rng: Arc::new(StopsAtKeys(SeededRng::new(99))),
+        root: None,
         objects: None,
         transport: None,
     })

@@ -143,7 +143,7 @@ fn a_root_that_was_set_back_does_not_start() {
         start().unwrap();
         // Without the root, nothing is made anew.
         std::fs::remove_file(vault.join("root")).unwrap();
-        assert!(start().unwrap_err().to_string().contains("The root of the key tree is not in"));
+        assert!(start().unwrap_err().to_string().contains("is not where the set-up says"));
         assert!(!vault.join("root").exists());
     });
 }

@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::command::{
-    audit, backup, completions, demo, doctor, enrol, escrow, footprint, init, invite, key, mandate, migrate, mirror, publish,
-    restore, restore_log, serve, verify, witness,
+    audit, backup, completions, demo, doctor, enrol, escrow, footprint, init, invite, keeper, key, mandate, migrate, mirror,
+    publish, restore, restore_log, serve, verify, witness,
 };
 use crate::failure::Failure;
 
@@ -44,6 +44,7 @@ enum Verb {
     Mirror(mirror::Mirror),
     Mandate(mandate::Mandate),
     Publish(publish::Publish),
+    Keeper(keeper::Keeper),
     Key(key::Key),
     Enrol(enrol::Enrol),
     Escrow(escrow::Escrow),
@@ -69,6 +70,7 @@ impl Cli {
             Verb::Footprint(verb) => verb.run(),
             Verb::Init(verb) => verb.run(),
             Verb::Invite(verb) => verb.run(),
+            Verb::Keeper(verb) => verb.run(),
             Verb::Key(verb) => verb.run(),
             Verb::Mandate(verb) => verb.run(),
             Verb::Migrate(verb) => verb.run(),

@@ -10,6 +10,7 @@ pub mod escrow;
 pub mod footprint;
 pub mod init;
 pub mod invite;
+pub mod keeper;
 pub mod key;
 pub mod mandate;
 pub mod migrate;

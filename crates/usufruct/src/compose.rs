@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use usufruct_app::{App, Publication};
 use usufruct_core::id::{MandateId, NoticeId, StatusChangeId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::Rng;
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Signer, Statement, StatementKind};
+use usufruct_core::vault_terms::{KeeperTerms, VaultTerms};
 use usufruct_core::{Digest, Text, Time};
 
 use crate::failure::Failure;
+use crate::keeper::roster::{Entry, Roster};
 
 /// The people who approve, of one body. The first one's body speaks.
 pub type Signers<'a> = [&'a Signer];
@@ -163,6 +166,52 @@ pub fn log_terms(mut body: Value, keys: &LogKeys) -> Value {
     body
 }
 
+/// The terms of the vault, with its name and its keepers in the places that the file leaves open.
+pub fn vault_terms(mut body: Value, origin: &str, roster: Option<&Roster>) -> Value {
+    let mut own = vec![("vault", json!(origin))];
+    match roster {
+        Some(roster) => {
+            let keeper = |entry: &Entry| json!({"name": entry.name, "institution": entry.institution, "public": entry.public});
+            let keepers: Vec<Value> = roster.keepers.iter().map(keeper).collect();
+            own.extend([("slot_class", json!("E3")), ("threshold", json!(roster.threshold)), ("keepers", json!(keepers))]);
+        }
+        None => own.push(("threshold", json!(0))),
+    }
+    for (field, own) in own {
+        if body.get(field).is_none() {
+            body[field] = own;
+        }
+    }
+    body
+}
+
+/// Whether these terms name the keepers of the roster.
+pub fn states(terms: &VaultTerms, origin: &str, roster: &Roster) -> bool {
+    let same = |(stated, entry): (&KeeperTerms, &Entry)| stated.name == entry.name && stated.public == entry.public;
+    terms.vault == origin
+        && terms.slot_class == "E3"
+        && usize::try_from(terms.threshold) == Ok(roster.threshold)
+        && terms.keepers.len() == roster.keepers.len()
+        && terms.keepers.iter().zip(&roster.keepers).all(same)
+}
+
+/// Publishes who keeps the root, unless the register says so already. What else is in the terms stays as it is.
+pub fn publish_vault_terms(app: &App, roster: &Roster, signers: &Signers<'_>) -> Result<(), Failure> {
+    let register = app.register();
+    let present = register.vault.as_ref();
+    let kept = present.map_or_else(
+        || json!({ "backup_days": BACKUP_DAYS }),
+        |entry| json!({ "backup_days": entry.body.backup_days, "escrow": entry.body.escrow }),
+    );
+    if present.is_some_and(|entry| states(&entry.body, &app.config().origin, roster)) {
+        return Ok(());
+    }
+    let body = vault_terms(kept, &app.config().origin, Some(roster));
+    let id = present.map_or("vlt_terms", |entry| entry.id.as_str());
+    let statement = object(&register, StatementKind::Vault, id, body, signers, app.now())?;
+    Ok(app.publish(&Publication { statements: vec![statement] }).map(drop)?)
+}
+
 fn with_steps(
     first: Statement,
     steps: &[(State, State, Text)],
@@ -191,3 +240,6 @@ fn approved(mut statement: Statement, signers: &Signers<'_>) -> Result<Statement
     }
     Ok(statement)
 }
+
+/// For how many days copies are kept where no terms say so.
+const BACKUP_DAYS: i64 = 35;

@@ -19,6 +19,7 @@ use crate::chance::SystemRng;
 use crate::failure::Failure;
 use crate::network::Network;
 use crate::nightly::Nightly;
+use crate::root::{self, RootKind, RootSetup, TokenTable};
 
 /// A data directory that this process holds alone, until it is dropped.
 pub struct DataDir {
@@ -56,9 +57,15 @@ pub struct Setup {
 #[serde(deny_unknown_fields, default)]
 pub struct VaultTable {
     pub pages: PagesPlace,
+    /// Where the root of the key tree lies.
+    #[serde(skip_serializing_if = "is_file")]
+    pub root: RootKind,
     /// Whether the root may be kept on a disk that keeps old copies of what is overwritten. For demonstrations only.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub any_disk: bool,
+    /// The token, where the root lies in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenTable>,
     /// The escrow of the root with officers; none without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub escrow: Option<EscrowTable>,
@@ -97,20 +104,20 @@ impl Setup {
     /// Where the keys of the data are kept. With `USUFRUCT_ANY_DISK` in the environment any disk will do, for trials in containers.
     pub fn vault(&self) -> VaultSetup {
         let table = self.vault.clone().unwrap_or_default();
-        let any_disk = table.any_disk || is_any_disk_allowed();
+        let any_disk = table.any_disk || any_disk();
         let escrow = table.escrow.map(|escrow| EscrowSetup {
             vault: self.origin.clone(),
             folder: escrow.folder,
             threshold: escrow.threshold,
             period_days: escrow.period_days.get().into(),
         });
-        VaultSetup { pages_in_database: table.pages == PagesPlace::Database, any_disk, escrow }
+        VaultSetup { pages_in_database: table.pages == PagesPlace::Database, any_disk, escrow, keepers: None }
     }
-}
 
-/// Whether the environment allows disks that keep old copies of what is overwritten, for trials in containers.
-pub fn is_any_disk_allowed() -> bool {
-    std::env::var_os("USUFRUCT_ANY_DISK").is_some()
+    /// Where the root of the key tree lies.
+    pub fn root(&self) -> RootKind {
+        self.vault.as_ref().map_or(RootKind::File, |table| table.root)
+    }
 }
 
 /// How a running server is reached by commands on the same machine: the file `console.json`.
@@ -185,11 +192,16 @@ impl DataDir {
 
     /// Opens the pass.
     pub fn open(&self, setup: &Setup, clock: Arc<dyn Clock>) -> Result<Arc<App>, Failure> {
+        self.open_with(setup, root::place(&self.path, setup)?, clock)
+    }
+
+    /// Opens the pass with its root in another place than the set-up says.
+    pub fn open_with(&self, setup: &Setup, root: RootSetup, clock: Arc<dyn Clock>) -> Result<Arc<App>, Failure> {
         let config = Config {
             origin: setup.origin.clone(),
             database: setup.database.clone(),
             operator: setup.operator.clone(),
-            vault: setup.vault(),
+            vault: VaultSetup { keepers: root.keepers, ..setup.vault() },
         };
         let transport: Arc<dyn log::Transport> = Arc::new(Network::new()?);
         let open = Open {
@@ -197,6 +209,7 @@ impl DataDir {
             house: House::open(&self.path)?,
             clock,
             rng: Arc::new(SystemRng),
+            root: root.place,
             objects: setup.log.as_ref().map(|bucket| bucket::open(bucket, bucket::environment())).transpose()?,
             transport: Some(transport),
         };
@@ -232,6 +245,11 @@ impl DataDir {
     pub fn write_demo(&self, demo: &DemoFile) -> Result<(), Failure> {
         write_json(&self.path.join(DEMO), demo)
     }
+}
+
+/// Whether the environment says that any disk will do, for trials in containers.
+pub fn any_disk() -> bool {
+    std::env::var_os("USUFRUCT_ANY_DISK").is_some()
 }
 
 /// How the pass in this directory is set up.
@@ -274,6 +292,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let fresh = path.with_extension("fresh");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh).map_err(failed)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&fresh, path)).map_err(failed)
+}
+
+fn is_file(root: &RootKind) -> bool {
+    *root == RootKind::File
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {

@@ -13,6 +13,7 @@ mod compose;
 mod data_dir;
 mod demo;
 mod failure;
+mod keeper;
 mod memory;
 mod mirrors;
 mod monitor;
@@ -20,6 +21,7 @@ mod network;
 mod nightly;
 mod progress;
 mod public_log;
+mod root;
 mod server;
 mod written;
 

@@ -64,6 +64,9 @@ pub fn run(serving: Serving) -> Result<(), Failure> {
     let (stop, stopped) = watch::channel(false);
     let stop = Arc::new(stop);
     crate::mirrors::start(Arc::clone(&app), mirrors, stopped.clone())?;
+    if app.config().vault.keepers.is_some() {
+        crate::keeper::upkeep::start(Arc::clone(&app), stopped.clone())?;
+    }
     if let Some(table) = nightly {
         crate::nightly::start(Arc::clone(&app), dir.path(), table, stopped.clone())?;
     }

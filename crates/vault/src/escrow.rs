@@ -148,6 +148,10 @@ impl<R: RootSlots> RootSlots for EscrowedRoots<R> {
         self.inner.statements(epoch)
     }
 
+    fn heal(&self) -> Result<()> {
+        self.inner.heal()
+    }
+
     fn escrow(&self) -> Option<Appointment> {
         Some(self.officers.appointment())
     }

@@ -46,8 +46,8 @@ struct Inner {
 pub struct Standing {
     /// It holds nothing of an epoch before this one.
     pub counter: Epoch,
-    /// The epochs it holds a share of, ascending.
-    pub held: Vec<Epoch>,
+    /// The epochs it holds a share of, ascending, each with the commitment to its root.
+    pub held: Vec<(Epoch, Digest)>,
     /// Whether it has compared its counter with another keeper's since its start.
     pub is_fresh: bool,
 }
@@ -83,7 +83,7 @@ impl Keeper {
         let inner = self.inner();
         Standing {
             counter: inner.file.counter(),
-            held: inner.file.held().map(|held| held.epoch).collect(),
+            held: inner.file.held().map(|held| (held.epoch, held.check)).collect(),
             is_fresh: inner.is_fresh,
         }
     }
@@ -170,6 +170,12 @@ impl Keeper {
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The public key of a keeper with this seed, base64url.
+pub fn public_of(seed: &[u8; 32]) -> Result<String> {
+    let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| Error::Malformed { what: "the seed of the keeper" })?;
+    Ok(URL_SAFE_NO_PAD.encode(pair.public_key().as_ref()))
 }
 
 /// The public commitment to a root, by which a wrong share is noticed: nothing of the root follows from it.

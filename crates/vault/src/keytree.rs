@@ -269,6 +269,10 @@ impl<P: Pages, R: RootSlots> KeyTree for PageTree<P, R> {
     fn escrow(&self) -> Option<Appointment> {
         self.roots.escrow()
     }
+
+    fn heal(&self) -> Result<()> {
+        self.roots.heal()
+    }
 }
 
 impl PageTree<MemoryPages, MemoryRoots> {

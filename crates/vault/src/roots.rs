@@ -2,6 +2,7 @@
 
 mod file;
 mod keepers;
+mod moving;
 #[cfg(feature = "pkcs11")]
 mod token;
 
@@ -16,6 +17,7 @@ pub(crate) use file::check_disk;
 pub use file::{Disk, FileRoots};
 pub(crate) use keepers::choices;
 pub use keepers::{KeeperRoots, Link, Seat};
+pub use moving::MovingRoots;
 #[cfg(feature = "pkcs11")]
 pub use token::{Pin, TokenPlace, TokenRoots};
 
@@ -52,6 +54,8 @@ pub trait RootSlots: Send + Sync {
     fn escrow(&self) -> Option<Appointment> {
         None
     }
+    /// Gives the newest root back to those who should hold it and do not, where others can. Called now and then.
+    fn heal(&self) -> Result<()>;
 }
 
 impl Root {
@@ -100,6 +104,10 @@ impl RootSlots for MemoryRoots {
     fn statements(&self, _epoch: Epoch) -> Result<Vec<Destroyed>> {
         Ok(Vec::new())
     }
+
+    fn heal(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl<R: RootSlots + ?Sized> RootSlots for Box<R> {
@@ -125,5 +133,9 @@ impl<R: RootSlots + ?Sized> RootSlots for Box<R> {
 
     fn escrow(&self) -> Option<Appointment> {
         (**self).escrow()
+    }
+
+    fn heal(&self) -> Result<()> {
+        (**self).heal()
     }
 }

@@ -44,6 +44,8 @@ pub trait KeyTree: Send + Sync {
 
     /// Whom the root is in escrow with as well; `None` without an escrow.
     fn escrow(&self) -> Option<Appointment>;
+    /// Gives the root back to those who should hold it and do not. Called now and then.
+    fn heal(&self) -> Result<()>;
 }
 
 /// Names a key. Only its commitment ever leaves the vault.

@@ -188,6 +188,11 @@ impl Vault {
         self.tree.escrow()
     }
 
+    /// Gives the root back to keepers who should hold a share of it and do not.
+    pub fn heal_root(&self) -> Result<()> {
+        self.tree.heal()
+    }
+
     /// What kind of place the root is kept in; the certificate prints it.
     pub fn class(&self) -> SlotClass {
         self.tree.class()

@@ -11,7 +11,7 @@ use usufruct_core::keeper::Destroyed;
 use usufruct_core::ports::Rng;
 use usufruct_vault::keeper::{Keeper, KeeperFile, Share, Standing};
 use usufruct_vault::keytree::{MemoryPages, PageTree};
-use usufruct_vault::roots::{Disk, KeeperRoots, Link, RootSlots, Seat};
+use usufruct_vault::roots::{Disk, FileRoots, KeeperRoots, Link, MovingRoots, RootSlots, Seat};
 use usufruct_vault::{Epoch, Error, Key, KeyId, KeyTree, Result, SlotClass};
 
 const VAULT: &str = "city.test/log";
@@ -171,7 +171,8 @@ impl Town {
     /// How many keepers hold a share of an epoch.
     fn holders(&self, epoch: Epoch) -> usize {
         let holds = |machine: &&Arc<Machine>| {
-            machine.keeper.lock().unwrap().as_ref().is_some_and(|keeper| keeper.standing().held.contains(&epoch))
+            let keeper = machine.keeper.lock().unwrap();
+            keeper.as_ref().is_some_and(|keeper| keeper.standing().held.iter().any(|(held, _)| *held == epoch))
         };
         self.machines.iter().filter(holds).count()
     }
@@ -341,6 +342,71 @@ fn a_keeper_is_replaced() {
         assert_eq!(lives(&town.open().unwrap()), (2..10).collect::<Vec<_>>());
         *town.net.down.lock().unwrap() = [false; 3];
     }
+}
+
+#[test]
+fn a_share_of_a_root_that_never_counted_is_replaced() {
+    let (town, rng) = (Town::new(), seeded(3));
+    let tree = town.create(&rng);
+    insert(&tree, &rng, 1..4).unwrap();
+    tree.erase(&[resident(1)], &[], &rng).unwrap();
+    // A call that was given up long ago arrives at last.
+    let late = Share { x: 3, y: [7; 32] };
+    town.machines[2].keeper.lock().unwrap().as_ref().unwrap().prepare(VAULT, Epoch(1), late, Digest([7; 32])).unwrap();
+    assert_eq!(tree.roots().heal().unwrap(), 3);
+    drop(tree);
+    town.net.down.lock().unwrap()[0] = true;
+    assert_eq!(lives(&town.open().expect("the other two are enough")), [2, 3]);
+}
+
+#[test]
+fn a_place_where_a_root_was_is_told_from_an_empty_one() {
+    let (town, rng) = (Town::new(), seeded(3));
+    let is_founded = || town.roots().is_founded();
+    assert!(!is_founded().unwrap());
+    town.net.down.lock().unwrap()[1] = true;
+    assert!(matches!(is_founded(), Err(Error::TooFewKeepers { done: 2, needed: 3, .. })), "one that is silent may hold one");
+    *town.net.down.lock().unwrap() = [false; 3];
+    // What a founding left that one keeper alone heard of is no root.
+    let stray = Share { x: 1, y: [7; 32] };
+    town.machines[0].keeper.lock().unwrap().as_ref().unwrap().prepare(VAULT, Epoch(0), stray, Digest([7; 32])).unwrap();
+    assert!(!is_founded().unwrap());
+    let tree = town.create(&rng);
+    assert!(is_founded().unwrap());
+    insert(&tree, &rng, 1..3).unwrap();
+    tree.erase(&[resident(1)], &[], &rng).unwrap();
+    *town.net.down.lock().unwrap() = [true, true, false];
+    assert!(is_founded().unwrap(), "the counter of one says it");
+}
+
+#[test]
+fn a_root_moves_from_a_file_to_keepers() {
+    let (town, rng) = (Town::new(), seeded(3));
+    let folder = tempfile::tempdir().unwrap();
+    let first = Tree::first_root(&rng);
+    drop(FileRoots::create(folder.path(), &first, Disk::Any).unwrap());
+    let file = || FileRoots::open(folder.path(), Disk::Any).unwrap();
+    let tree = PageTree::create(Arc::clone(&town.pages), file(), &rng).unwrap();
+    tree.insert(&[(resident(1), Key::random(&rng)), (resident(2), Key::random(&rng))], &rng).unwrap();
+    drop(tree);
+    let moving = || {
+        let moving = MovingRoots::new(Box::new(file()), Box::new(town.roots()));
+        PageTree::open(Arc::clone(&town.pages), moving)
+    };
+    // Too few keepers: it stays where it is.
+    *town.net.down.lock().unwrap() = [true, true, false];
+    assert!(moving().is_err());
+    *town.net.down.lock().unwrap() = [false; 3];
+    assert_eq!(file().roots().unwrap().len(), 1);
+    let tree = moving().unwrap();
+    assert_eq!(tree.class(), SlotClass::E3);
+    tree.erase(&[], &[], &rng).unwrap();
+    drop(tree);
+    assert!(file().roots().is_err(), "the file holds nothing any more");
+    assert_eq!(town.holders(Epoch(1)), 3);
+    // Again, as after a crash before the set-up was written.
+    drop(moving().unwrap());
+    assert_eq!(lives(&town.open().unwrap()), [1, 2]);
 }
 
 #[test]

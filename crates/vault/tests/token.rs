@@ -329,6 +329,10 @@ impl RootSlots for Stuck {
     fn statements(&self, epoch: Epoch) -> Result<Vec<Destroyed>> {
         self.inner.statements(epoch)
     }
+
+    fn heal(&self) -> Result<()> {
+        self.inner.heal()
+    }
 }
 
 /// Nothing can be removed from the folder any more, not even by root. False when that cannot be had here.

@@ -9,6 +9,7 @@ use serde_json::json;
 use usufruct_app::Error;
 use usufruct_app::log::Error as LogError;
 use usufruct_app::store::db;
+use usufruct_app::vault::Error as VaultError;
 use usufruct_core::decide::Clause;
 
 use crate::language::Language;
@@ -184,6 +185,12 @@ impl From<Error> for Fault {
                 tracing::error!(%error, "the store of the log cannot be reached");
                 let message = "The store of the public log cannot be reached. Try again in a moment.";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message)
+            }
+            Error::Vault(VaultError::TooFewKeepers { .. }) => {
+                tracing::error!(%error, "the keepers of the root cannot be reached");
+                let message = "Too few keepers of the root answer, so no key can be made or destroyed now. Try again in a moment; an \
+                               erasure that was asked for is done by itself once they are back.";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "keepers", message)
             }
             Error::Store(_) | Error::Vault(_) | Error::Log(_) | Error::Corrupt { .. } | Error::House { .. } => {
                 tracing::error!(%error, "request failed");

@@ -115,7 +115,8 @@ impl City {
             operator: OPERATOR.parse().unwrap(),
             vault: vault_setup(url),
         };
-        let app = App::open(Open { config, house, clock: Arc::clone(&clock) as Arc<dyn Clock>, rng, objects: None, transport })?;
+        let clock_port = Arc::clone(&clock) as Arc<dyn Clock>;
+        let app = App::open(Open { config, house, clock: clock_port, rng, root: None, objects: None, transport })?;
         Ok(Self { app: Arc::new(app), clock, signers })
     }
 

@@ -1,6 +1,7 @@
 //! `usufruct doctor`: looks at a data directory and says what is wrong and what to do.
 
 mod escrow;
+mod root;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -53,7 +54,8 @@ impl Doctor {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let setup = data_dir::setup(&self.data_dir)?;
         let now = clock::now();
-        let mut lines = vec![permissions(&self.data_dir), keys(&self.data_dir), vault(&self.data_dir), disk(&self.data_dir)];
+        let mut lines = vec![permissions(&self.data_dir), keys(&self.data_dir)];
+        lines.extend(root::lines(&self.data_dir, &setup));
         lines.extend(setup.vault().escrow.map(|escrow| escrow::line(&self.data_dir, &escrow, now)));
         lines.extend(store(&self.data_dir, &setup, now));
         lines.push(machine(now));

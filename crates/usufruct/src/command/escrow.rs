@@ -15,7 +15,7 @@ use usufruct_app::{Config, EscrowSetup, House, OfficerEntry, put_root_back};
 
 use crate::chance::SystemRng;
 use crate::clock::{self, SystemClock};
-use crate::data_dir::{self, DataDir, Setup, is_any_disk_allowed};
+use crate::data_dir::{self, DataDir, Setup};
 use crate::failure::Failure;
 
 /// Keep the root of the key tree with officers who together can bring it back, until the end of a period.
@@ -369,7 +369,7 @@ fn print_entry(officer: &OfficerFile) -> Result<(), Failure> {
 }
 
 fn disk() -> Disk {
-    if is_any_disk_allowed() { Disk::Any } else { Disk::InPlace }
+    if data_dir::any_disk() { Disk::Any } else { Disk::InPlace }
 }
 
 /// The folder of the key that shares are sealed to.

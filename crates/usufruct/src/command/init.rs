@@ -17,6 +17,8 @@ use crate::command::key::{self, KeyFile};
 use crate::compose;
 use crate::data_dir::{self, DataDir, Setup, VaultTable};
 use crate::failure::Failure;
+use crate::keeper::roster::{self, Roster};
+use crate::root::{self, RootKind, TokenTable};
 
 /// Make a new pass: its keys, its log, and the operator's first statement in it.
 ///
@@ -28,7 +30,10 @@ use crate::failure::Failure;
       --operator-name 'City of X, Information Office' --operator-name-zh 'X 市政府資訊局' \\
       --contact pass@example.org --protection-officer 'Chief Secretary' --security-officer 'Security Section'
   usufruct init --data-dir pass --origin pass.example.org/log --operator-name X --operator-name-zh X \\
-      --database postgres://usufruct@localhost/usufruct --bucket s3://city-log/pass")]
+      --database postgres://usufruct@localhost/usufruct --bucket s3://city-log/pass
+  usufruct init --data-dir pass --origin pass.example.org/log --operator-name X --operator-name-zh X --keepers keepers.toml
+  usufruct init --data-dir pass --origin pass.example.org/log --operator-name X --operator-name-zh X \\
+      --token-module /usr/lib/softhsm/libsofthsm2.so --token-label pass --token-pin-file /run/credentials/usufruct/pin")]
 pub struct Init {
     /// The data directory, which is made.
     #[arg(long, value_name = "DIR")]
@@ -65,6 +70,47 @@ pub struct Init {
     mirror: Vec<String>,
     #[command(flatten)]
     log: Option<Bucket>,
+    #[command(flatten)]
+    root: RootPlace,
+}
+
+/// Where the root of the key tree lies, if not in a file.
+#[derive(Debug, Args)]
+struct RootPlace {
+    /// The roster of the keepers who hold the root (see `usufruct keeper`).
+    #[arg(long, value_name = "FILE", conflicts_with = "token_module")]
+    keepers: Option<PathBuf>,
+    /// Library of a PKCS#11 token that holds the root.
+    #[arg(long, value_name = "FILE", requires = "token_label", requires = "pin")]
+    token_module: Option<PathBuf>,
+    /// Label of the token.
+    #[arg(long, value_name = "LABEL", requires = "token_module")]
+    token_label: Option<String>,
+    /// A file with the PIN of the token and nothing else, read at every start.
+    #[arg(long, value_name = "FILE", requires = "token_module", group = "pin")]
+    token_pin_file: Option<PathBuf>,
+    /// The environment variable with the PIN of the token.
+    #[arg(long, value_name = "NAME", requires = "token_module", group = "pin")]
+    token_pin_env: Option<String>,
+}
+
+impl RootPlace {
+    fn table(&self, database: Option<&str>) -> Option<VaultTable> {
+        let table = || VaultTable::of(database);
+        if self.keepers.is_some() {
+            return Some(VaultTable { root: RootKind::Keepers, ..table() });
+        }
+        if let (Some(module), Some(label)) = (&self.token_module, &self.token_label) {
+            let token = TokenTable {
+                module: module.clone(),
+                label: label.clone(),
+                pin_file: self.token_pin_file.clone(),
+                pin_env: self.token_pin_env.clone(),
+            };
+            return Some(VaultTable { root: RootKind::Token, token: Some(token), ..table() });
+        }
+        database.map(|_| table())
+    }
 }
 
 impl Init {
@@ -83,8 +129,13 @@ impl Init {
             mirrors: self.mirror.clone(),
             log: self.log.clone(),
             nightly: None,
-            vault: self.database.as_deref().map(|url| VaultTable::of(Some(url))),
+            vault: self.root.table(self.database.as_deref()),
         };
+        let roster = self.root.keepers.as_deref().map(Roster::read).transpose()?;
+        if let Some(roster) = &roster {
+            root::belongs(dir.path(), &self.origin, roster)?;
+            data_dir::write(&dir.path().join(roster::FILE), roster.text()?.as_bytes())?;
+        }
         let app = dir.open(&setup, Arc::new(SystemClock))?;
         if app.register().operator().is_none() {
             let officials = dir.path().join("officials");
@@ -112,6 +163,9 @@ impl Init {
             let statement =
                 compose::object(&app.register(), StatementKind::Agency, self.operator.as_str(), body, &signers, clock::now())?;
             app.publish(&Publication { statements: vec![statement] })?;
+            if let Some(roster) = &roster {
+                compose::publish_vault_terms(&app, roster, &signers)?;
+            }
             println!("Two key files lie in {}. Hand each to its official and delete it here.", officials.display());
         }
         app.publish_log()?;

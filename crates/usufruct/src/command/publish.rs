@@ -10,7 +10,8 @@ use crate::access::Access;
 use crate::chance::SystemRng;
 use crate::command::key;
 use crate::failure::Failure;
-use crate::{clock, compose, written};
+use crate::root::{self, RootKind};
+use crate::{clock, compose, data_dir, written};
 
 /// Publish an agency, a data block, a contract, a service or the terms of the log or of the vault, or its next revision.
 ///
@@ -63,7 +64,16 @@ impl Publish {
             Kind::Service => ("svc", StatementKind::Service),
             Kind::Vault => ("vlt", StatementKind::Vault),
         };
-        let body = if kind == StatementKind::Log { compose::log_terms(body, &access.log_keys()?) } else { body };
+        let body = match kind {
+            StatementKind::Log => compose::log_terms(body, &access.log_keys()?),
+            StatementKind::Vault => {
+                let setup = data_dir::setup(&self.data_dir)?;
+                let is_kept = setup.root() == RootKind::Keepers;
+                let roster = is_kept.then(|| root::keepers(&self.data_dir, &setup)).transpose()?;
+                compose::vault_terms(body, &setup.origin, roster.as_ref())
+            }
+            _ => body,
+        };
         let id = format!("{prefix}_{stem}");
         let statements = match self.kind {
             Kind::Agency | Kind::Block | Kind::Log | Kind::Vault => {

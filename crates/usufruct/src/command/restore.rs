@@ -15,6 +15,7 @@ use crate::clock::{self, SystemClock};
 use crate::data_dir::{self, DataDir};
 use crate::failure::Failure;
 use crate::public_log::PublicLog;
+use crate::root::RootKind;
 use crate::{backup, bucket};
 
 /// Put the database of a pass back from a backup of any age.
@@ -64,7 +65,7 @@ impl Restore {
         let dir = DataDir::hold(&self.data_dir)?;
         let house = House::open(dir.path())?;
         house.require_seeds(&["log", "log-ml-dsa", "receipt"])?;
-        if !house.vault_dir().join("root").exists() {
+        if setup.root() == RootKind::File && !house.vault_dir().join("root").exists() {
             return Err(Failure::refused(
                 format!("The key tree is not in {}.", house.vault_dir().display()),
                 "Bring the newest one from its live replica first; a backup of it opens nothing that counts.",

@@ -107,6 +107,22 @@ impl<L: Link> KeeperRoots<L> {
         Ok(Self { vault: vault.to_owned(), threshold, keepers, known: Mutex::default() })
     }
 
+    /// Whether a root was ever put here: a keeper has destroyed one, or enough hold one. Shares that too few hold are what is left
+    /// of a founding that failed. Without an answer from all keepers, no is never the answer.
+    pub fn is_founded(&self) -> Result<bool> {
+        let standings = self.ask(|_, link| link.standing());
+        let answered: Vec<&Standing> = standings.iter().flatten().collect();
+        let holders = |epoch| answered.iter().filter(|other| other.held.iter().any(|(held, _)| *held == epoch)).count();
+        let counts = |standing: &&Standing| {
+            standing.counter > Epoch(0) || standing.held.iter().any(|(epoch, _)| holders(*epoch) >= self.threshold)
+        };
+        match answered.iter().any(counts) {
+            true => Ok(true),
+            false if answered.len() == self.keepers.len() => Ok(false),
+            false => Err(self.too_few("answered", self.keepers.len(), &standings)),
+        }
+    }
+
     /// Gives every keeper that can be reached and lacks it a share of the newest root, on the same polynomial: one that slept,
     /// or one that took another's place. Answers how many hold one now.
     pub fn heal(&self) -> Result<usize> {
@@ -116,7 +132,8 @@ impl<L: Link> KeeperRoots<L> {
             (epoch, check, known.points.iter().map(Share::copy).collect::<Vec<_>>())
         };
         let healed = self.ask(|number, link| {
-            if !link.standing()?.held.contains(&epoch) {
+            // A call that was given up may have left a share of a root that never counted.
+            if !link.standing()?.held.contains(&(epoch, check)) {
                 link.prepare(&self.vault, epoch, at(&points, place(number)), check)?;
                 link.keep_only(&self.vault, epoch)?;
             }
@@ -183,8 +200,11 @@ impl<L: Link> RootSlots for KeeperRoots<L> {
     /// Every root that can be had now. A newer one that too few hold is none: it never counted.
     fn roots(&self) -> Result<Vec<Root>> {
         let standings = self.ask(|_, link| link.standing());
-        let mut epochs: Vec<Epoch> =
-            standings.iter().filter_map(|standing| standing.as_ref().ok()).flat_map(|standing| standing.held.clone()).collect();
+        let mut epochs: Vec<Epoch> = standings
+            .iter()
+            .filter_map(|standing| standing.as_ref().ok())
+            .flat_map(|standing| standing.held.iter().map(|(epoch, _)| *epoch))
+            .collect();
         epochs.sort_unstable();
         epochs.dedup();
         let (mut roots, mut last) = (Vec::new(), None);
@@ -251,6 +271,10 @@ impl<L: Link> RootSlots for KeeperRoots<L> {
             self.keep_only(epoch)?;
         }
         Ok(self.known().signed.values().cloned().collect())
+    }
+
+    fn heal(&self) -> Result<()> {
+        Self::heal(self).map(drop)
     }
 }
 

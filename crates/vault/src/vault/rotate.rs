@@ -59,6 +59,13 @@ impl Vault {
         self.tree.erase(&[], &[(KeyId::Sector(sector), Key::random(rng))], rng)
     }
 
+    /// Puts a fresh root in the place of the present one, and destroys no key: what anybody holds of the old root fits nothing
+    /// any more.
+    pub fn rotate_root(&self, rng: &dyn Rng) -> Result<Erased> {
+        let _erasing = self.erasing();
+        self.tree.erase(&[], &[], rng)
+    }
+
     /// Begins to replace the key of a mandate.
     pub fn rotate_mandate(&self, mandate: u64, rng: &dyn Rng) -> Result<Rotation> {
         Ok(Rotation { mandate, old: self.key(KeyId::Mandate(mandate))?, new: Key::random(rng) })

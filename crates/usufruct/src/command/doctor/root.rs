@@ -1,0 +1,91 @@
+//! Where the root of the key tree lies, and whether those who have it answer.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use usufruct_app::vault::Error as VaultError;
+use usufruct_app::vault::keeper::Standing;
+use usufruct_app::vault::roots::Link as _;
+
+use super::{Line, disk, vault};
+use crate::compose;
+use crate::data_dir::Setup;
+use crate::failure::Failure;
+use crate::keeper::link;
+use crate::keeper::roster::Roster;
+use crate::public_log::PublicLog;
+use crate::root::{self, RootKind};
+
+/// The lines about the root.
+pub fn lines(dir: &Path, setup: &Setup) -> Vec<Line> {
+    match setup.root() {
+        RootKind::File => vec![vault(dir), disk(dir)],
+        RootKind::Keepers => keepers(dir, setup).unwrap_or_else(|failure| vec![Line::fail("root", failure.to_string())]),
+        RootKind::Token => vec![token(dir, setup).unwrap_or_else(|failure| Line::fail("root", failure.to_string()))],
+    }
+}
+
+fn keepers(dir: &Path, setup: &Setup) -> Result<Vec<Line>, Failure> {
+    let roster = root::keepers(dir, setup)?;
+    let identity = root::belongs(dir, &setup.origin, &roster)?;
+    let lines = link::lines(&roster, &identity)?;
+    let standings: Vec<Option<Standing>> = thread::scope(|scope| {
+        let calls: Vec<_> = lines.iter().map(Arc::clone).map(|line| scope.spawn(move || line.standing().ok())).collect();
+        calls.into_iter().map(|call| call.join().ok().flatten()).collect()
+    });
+    Ok(vec![counted(&roster, &standings), terms(dir, setup, &roster)])
+}
+
+/// Whether enough keepers answer and hold a share of the newest root.
+fn counted(roster: &Roster, standings: &[Option<Standing>]) -> Line {
+    let newest = standings.iter().flatten().map(|standing| standing.counter).max();
+    let holds = |standing: &Option<Standing>| {
+        standing
+            .as_ref()
+            .is_some_and(|standing| standing.is_fresh && standing.held.iter().any(|(epoch, _)| Some(*epoch) >= newest))
+    };
+    let missing: Vec<&str> =
+        roster.keepers.iter().zip(standings).filter(|(_, at)| !holds(at)).map(|(entry, _)| entry.name.as_str()).collect();
+    let (all, holders) = (standings.len(), standings.len() - missing.len());
+    let words =
+        format!("The root is with {all} keepers (class E3); {holders} have their share, {} bring it back.", roster.threshold);
+    match (missing.is_empty(), holders >= roster.threshold) {
+        (true, _) => Line::ok("root", words),
+        (false, true) => Line::warn("root", format!("{words} See to {}.", missing.join(", "))),
+        (false, false) => {
+            Line::fail("root", format!("{words} Nothing can be erased, and no server starts: see to {}.", missing.join(", ")))
+        }
+    }
+}
+
+/// Whether the register says about the keepers what the roster says.
+fn terms(dir: &Path, setup: &Setup, roster: &Roster) -> Line {
+    let register = match PublicLog::in_data_dir(dir).and_then(|log| log.register()) {
+        Ok(register) => register,
+        Err(failure) => return Line::fail("vault terms", failure.to_string()),
+    };
+    match register.vault.as_ref().map(|entry| compose::states(&entry.body, &setup.origin, roster)) {
+        Some(true) => Line::ok("vault terms", "The register names the keepers of the set-up."),
+        Some(false) => Line::fail(
+            "vault terms",
+            "The register names other keepers than the set-up, so no erasure can be certified. Publish the terms anew.",
+        ),
+        None => {
+            Line::fail("vault terms", "The register names no keepers, so nobody can check them. Publish the terms of the vault.")
+        }
+    }
+}
+
+fn token(dir: &Path, setup: &Setup) -> Result<Line, Failure> {
+    let place = root::place(dir, setup)?.place;
+    let opened = place.map(|place| place.open()).transpose().map(Option::flatten);
+    Ok(match opened.and_then(|roots| roots.map(|roots| Ok((roots.roots()?.len(), roots.class()))).transpose()) {
+        Ok(Some((_, class))) => Line::ok("root", format!("A key of the token opens it (class {class}).")),
+        Ok(None) => {
+            Line::fail("root", "The wrapped root is not in vault/token. Without it no data opens; bring the folder back.")
+        }
+        Err(VaultError::Locked) => Line::ok("root", "It is in the token, and a server has it open."),
+        Err(error) => Line::fail("root", error.to_string()),
+    })
+}

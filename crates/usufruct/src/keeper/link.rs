@@ -1,0 +1,165 @@
+//! The way to a keeper over the network. Calls block, each with a limit in time, so that a keeper that sleeps holds nobody up.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::body::Bytes;
+use reqwest::Client;
+use reqwest::redirect::Policy;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::runtime::Runtime;
+use usufruct_app::vault::keeper::{Share, Standing};
+use usufruct_app::vault::roots::{KeeperRoots, Link, Seat};
+use usufruct_app::vault::{Epoch, Error, Result};
+use usufruct_core::Digest;
+use usufruct_core::hash::hex;
+use usufruct_core::keeper::{Counter, Destroyed};
+use zeroize::Zeroizing;
+
+use super::roster::{Entry, Roster};
+use super::tls::Identity;
+use super::wire::{self, Asked, Given, Nothing, OfEpoch, Prepare, Refusal, Secret, Stands, place};
+use crate::clock;
+use crate::failure::Failure;
+use crate::monitor::outlet::plain;
+
+/// The line to one keeper, with connections that stay open.
+pub struct Line {
+    name: String,
+    url: String,
+    client: Client,
+    runtime: Arc<Runtime>,
+    /// When it last let a call run out.
+    silent_since: Mutex<Option<Instant>>,
+}
+
+/// The lines to all keepers of a roster, in its order.
+pub fn lines(roster: &Roster, identity: &Identity) -> Result<Vec<Arc<Line>>, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = Arc::new(runtime.map_err(|error| unconnected(&error))?);
+    roster.keepers.iter().map(|entry| Line::new(entry, identity, Arc::clone(&runtime)).map(Arc::new)).collect()
+}
+
+/// The keepers of a roster as slots of the root.
+pub fn roots(roster: &Roster, lines: &[Arc<Line>]) -> Result<KeeperRoots<Arc<Line>>> {
+    let seat = |(entry, line): (&Entry, &Arc<Line>)| Seat {
+        name: entry.name.clone(),
+        public: entry.public.clone(),
+        link: Arc::clone(line),
+    };
+    KeeperRoots::new(&roster.vault, roster.threshold, roster.keepers.iter().zip(lines).map(seat).collect())
+}
+
+impl Line {
+    fn new(entry: &Entry, identity: &Identity, runtime: Arc<Runtime>) -> Result<Self, Failure> {
+        let client = Client::builder()
+            .tls_backend_preconfigured(identity.client(&entry.certificate)?)
+            .https_only(true)
+            .http1_only()
+            .no_proxy()
+            .connect_timeout(CONNECT)
+            .timeout(TOTAL)
+            .redirect(Policy::none())
+            .user_agent(concat!("usufruct/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| unconnected(&error))?;
+        Ok(Self { name: entry.name.clone(), url: entry.url.clone(), client, runtime, silent_since: Mutex::default() })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Asks as another keeper where it stands. The answer is not checked here.
+    pub fn counter(&self, nonce: &[u8; 16]) -> Result<Counter> {
+        self.call(wire::COUNTER, &Asked { nonce: hex(nonce) })
+    }
+
+    fn call<T: DeserializeOwned>(&self, path: &str, question: &impl Serialize) -> Result<T> {
+        if self.silent_since().is_some_and(|since| clock::stopwatch().duration_since(since) < PAUSE) {
+            return Err(self.failed("it let a call run out a moment ago and is not asked again yet"));
+        }
+        let mut body = Zeroizing::new(Vec::with_capacity(LARGEST));
+        serde_json::to_writer(&mut *body, question).map_err(|_| self.failed("the question could not be written"))?;
+        let answer = self.runtime.block_on(self.send(path, Bytes::from_owner(body)));
+        let (status, bytes) = answer.map_err(|error| {
+            if error.is_timeout() {
+                *self.silent_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(clock::stopwatch());
+                return self.failed("it did not answer in time");
+            }
+            self.failed(&reason(&error))
+        })?;
+        *self.silent_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        if status.is_success() {
+            return serde_json::from_slice(&bytes).map_err(|_| self.failed("its answer cannot be understood"));
+        }
+        let why = serde_json::from_slice::<Refusal>(&bytes).map_or_else(|_| format!("it answered {status}"), |said| said.why);
+        Err(self.failed(&plain(&why).chars().take(MOST_WORDS).collect::<String>()))
+    }
+
+    async fn send(&self, path: &str, body: Bytes) -> reqwest::Result<(reqwest::StatusCode, Zeroizing<Vec<u8>>)> {
+        let request = self.client.post(format!("{}{path}", self.url)).header("content-type", "application/json").body(body);
+        let mut answer = request.send().await?;
+        // Never moved while it grows, so that no copy of a share is left behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(LARGEST));
+        while let Some(chunk) = answer.chunk().await? {
+            let room = LARGEST - bytes.len();
+            bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            super::site::wipe(chunk);
+        }
+        Ok((answer.status(), bytes))
+    }
+
+    fn silent_since(&self) -> Option<Instant> {
+        *self.silent_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed(&self, why: &str) -> Error {
+        Error::Keeper { name: self.name.clone(), why: why.to_owned() }
+    }
+}
+
+impl Link for Line {
+    fn standing(&self) -> Result<Standing> {
+        self.call::<Stands>(wire::STANDING, &Nothing {}).map(Standing::from)
+    }
+
+    fn prepare(&self, vault: &str, epoch: Epoch, share: Share, check: Digest) -> Result<()> {
+        let x = place(&share).ok_or_else(|| self.failed("the share for it lies where the root does"))?;
+        let question = Prepare { vault: vault.to_owned(), epoch: epoch.0, x, share: Secret::of(&share), check };
+        self.call::<Nothing>(wire::PREPARE, &question).map(drop)
+    }
+
+    fn keep_only(&self, vault: &str, epoch: Epoch) -> Result<Destroyed> {
+        self.call(wire::KEEP_ONLY, &OfEpoch { vault: vault.to_owned(), epoch: epoch.0 })
+    }
+
+    fn share(&self, vault: &str, epoch: Epoch) -> Result<(Share, Digest)> {
+        let given: Given = self.call(wire::SHARE, &OfEpoch { vault: vault.to_owned(), epoch: epoch.0 })?;
+        Ok((given.share.share(given.x), given.check))
+    }
+}
+
+/// What is at the bottom of an error of the network.
+fn reason(error: &reqwest::Error) -> String {
+    let mut deepest: &dyn std::error::Error = error;
+    while let Some(source) = deepest.source() {
+        deepest = source;
+    }
+    deepest.to_string()
+}
+
+fn unconnected(error: &dyn std::fmt::Display) -> Failure {
+    Failure::impossible(format!("No connection can be made: {error}."), "Check the limits of the system.")
+}
+
+const CONNECT: Duration = Duration::from_secs(1);
+/// How long one call may take.
+const TOTAL: Duration = Duration::from_secs(3);
+/// How long a keeper that let a call run out is left alone.
+const PAUSE: Duration = Duration::from_secs(5);
+/// Bytes of a question or an answer.
+const LARGEST: usize = 8_192;
+const MOST_WORDS: usize = 300;

@@ -1,0 +1,148 @@
+//! A keeper as a server. Who calls is known by the certificate: the city may do everything but ask for the counter, other
+//! keepers may do that alone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use usufruct_app::vault::keeper::Keeper;
+use usufruct_app::vault::{Epoch, Error, Result};
+use usufruct_core::hash::unhex;
+use usufruct_core::ports::Clock;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::listener::Caller;
+use super::wire::{self, Asked, Given, Nothing, OfEpoch, Prepare, Refusal, Secret, Stands, place};
+
+/// What the server needs.
+pub struct KeeperSite {
+    pub keeper: Keeper,
+    pub clock: Arc<dyn Clock>,
+}
+
+type Site = State<Arc<KeeperSite>>;
+type Who = ConnectInfo<Caller>;
+
+/// Everything a keeper serves.
+pub fn router(site: Arc<KeeperSite>) -> Router {
+    Router::new()
+        .route(wire::STANDING, post(standing))
+        .route(wire::PREPARE, post(prepare))
+        .route(wire::KEEP_ONLY, post(keep_only))
+        .route(wire::SHARE, post(share))
+        .route(wire::COUNTER, post(counter))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(from_fn(in_time))
+        .with_state(site)
+}
+
+async fn standing(State(site): Site, ConnectInfo(caller): Who, body: Bytes) -> Response {
+    let work = |site: &KeeperSite, _: Nothing| Ok(Stands::from(site.keeper.standing()));
+    answer(site, caller == Caller::City, body, work).await
+}
+
+async fn prepare(State(site): Site, ConnectInfo(caller): Who, body: Bytes) -> Response {
+    let work = |site: &KeeperSite, asked: Prepare| {
+        site.keeper.prepare(&asked.vault, Epoch(asked.epoch), asked.share.share(asked.x), asked.check)?;
+        Ok(Nothing {})
+    };
+    answer(site, caller == Caller::City, body, work).await
+}
+
+async fn keep_only(State(site): Site, ConnectInfo(caller): Who, body: Bytes) -> Response {
+    let work = |site: &KeeperSite, asked: OfEpoch| {
+        let now = site.clock.now().micros().max(0).unsigned_abs() / 1_000_000;
+        let signed = site.keeper.keep_only(&asked.vault, Epoch(asked.epoch), now)?;
+        tracing::info!(epoch = signed.epoch, "nothing of an epoch before this one is held");
+        Ok(signed)
+    };
+    answer(site, caller == Caller::City, body, work).await
+}
+
+async fn share(State(site): Site, ConnectInfo(caller): Who, body: Bytes) -> Response {
+    let work = |site: &KeeperSite, asked: OfEpoch| {
+        let (share, check) = site.keeper.share(&asked.vault, Epoch(asked.epoch))?;
+        tracing::info!(epoch = asked.epoch, "the city was given its share");
+        let x = place(&share).ok_or(Error::Damaged { what: "a share lies where the root does" })?;
+        Ok(Given { x, share: Secret::of(&share), check })
+    };
+    answer(site, caller == Caller::City, body, work).await
+}
+
+async fn counter(State(site): Site, ConnectInfo(caller): Who, body: Bytes) -> Response {
+    let work = |site: &KeeperSite, asked: Asked| {
+        let nonce = unhex(&asked.nonce).and_then(|nonce| <[u8; 16]>::try_from(nonce).ok());
+        let nonce = nonce.ok_or(Error::Malformed { what: "the nonce is not 16 bytes in hexadecimal digits" })?;
+        Ok(site.keeper.tell_counter(&nonce))
+    };
+    answer(site, matches!(caller, Caller::Keeper(_)), body, work).await
+}
+
+/// Reads the question, answers it where it may block, and overwrites what was secret in either.
+async fn answer<Q: DeserializeOwned, A: Serialize>(
+    site: Arc<KeeperSite>,
+    is_allowed: bool,
+    body: Bytes,
+    work: impl FnOnce(&KeeperSite, Q) -> Result<A> + Send + 'static,
+) -> Response {
+    if !is_allowed {
+        wipe(body);
+        return refuse(StatusCode::FORBIDDEN, "this certificate may not ask that");
+    }
+    let outcome = tokio::task::spawn_blocking(move || {
+        let question = serde_json::from_slice::<Q>(&body);
+        wipe(body);
+        let question = question.map_err(|_| Error::Malformed { what: "the body is not what this call takes" })?;
+        let answer = work(&site, question)?;
+        // Never moved while it grows, so that no copy of a share is left behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(BODY_LIMIT));
+        serde_json::to_writer(&mut *bytes, &answer).map_err(|_| Error::Malformed { what: "the answer" })?;
+        Ok(Bytes::from_owner(bytes))
+    });
+    match outcome.await {
+        Ok(Ok(bytes)) => respond(StatusCode::OK, Body::from(bytes)),
+        Ok(Err(Error::Keeper { why, .. })) => refuse(StatusCode::CONFLICT, &why),
+        Ok(Err(Error::Malformed { what })) => refuse(StatusCode::BAD_REQUEST, what),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "the keeper cannot do what it was asked");
+            refuse(StatusCode::INTERNAL_SERVER_ERROR, "its disk does not do what it should; see its messages")
+        }
+        Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "it broke down over this call; see its messages"),
+    }
+}
+
+/// Every call has its time, reading of the body included.
+async fn in_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(LIMIT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => refuse(StatusCode::REQUEST_TIMEOUT, "the call took too long"),
+    }
+}
+
+fn refuse(status: StatusCode, why: &str) -> Response {
+    let refusal = Refusal { why: why.to_owned() };
+    respond(status, Body::from(serde_json::to_vec(&refusal).unwrap_or_default()))
+}
+
+fn respond(status: StatusCode, body: Body) -> Response {
+    (status, [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body).into_response()
+}
+
+/// Overwrites bytes from the network, if nobody else has them.
+pub fn wipe(bytes: Bytes) {
+    if let Ok(mut bytes) = bytes.try_into_mut() {
+        bytes.zeroize();
+    }
+}
+
+const BODY_LIMIT: usize = 4_096;
+const LIMIT: Duration = Duration::from_secs(5);

@@ -1,0 +1,698 @@
+//! The root with three keepers, each a program of its own: founding, losing one or two, sleeping, coming back from an old copy,
+//! being replaced, and strangers at the door.
+
+mod common;
+mod insider;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::signature::Ed25519KeyPair;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use common::{Folder, Server, fails, ok};
+use insider::{Insider, OPERATOR, now};
+use rustls::client::ResolvesClientCert;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::aws_lc_rs as provider;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned, SupportedProtocolVersion};
+use serde_json::{Value, json};
+use usufruct_core::statement::{Statement, StatementKind};
+
+const ORIGIN: &str = "pass.example.org/log";
+const NAMES: [&str; 3] = ["office", "court", "archive"];
+
+/// A city with three keepers on this machine.
+struct Town {
+    folder: Folder,
+    /// Running keepers by name.
+    keepers: Vec<(String, Server)>,
+}
+
+impl Town {
+    /// The ceremony, up to the keepers that serve.
+    fn new(name: &str) -> Self {
+        let town = Self { folder: Folder::new(name), keepers: Vec::new() };
+        let city = ok(&["keeper", "city", "--data-dir", &town.at("pass"), "--origin", ORIGIN]);
+        town.folder.write("city.toml", &city);
+        NAMES.iter().for_each(|name| town.enter(name));
+        let entries = NAMES.map(|name| town.at(&format!("{name}.toml")));
+        let [office, court, archive] = &entries;
+        let mut roster = vec!["keeper", "roster", "--vault", ORIGIN, "--threshold", "2"];
+        let city = town.at("city.toml");
+        roster.extend(["--city", &city, "--entry", office, "--entry", court, "--entry", archive]);
+        town.folder.write("keepers.toml", &ok(&roster));
+        let mut town = town;
+        NAMES.iter().for_each(|name| town.start(name));
+        town
+    }
+
+    fn founded(name: &str) -> Self {
+        let town = Self::new(name);
+        let said = town.init();
+        assert!(said.contains("is ready"), "{said}");
+        town
+    }
+
+    fn init(&self) -> String {
+        ok(&[
+            "init",
+            "--data-dir",
+            &self.at("pass"),
+            "--origin",
+            ORIGIN,
+            "--operator",
+            OPERATOR,
+            "--operator-name",
+            "City",
+            "--operator-name-zh",
+            "市",
+            "--keepers",
+            &self.at("keepers.toml"),
+        ])
+    }
+
+    fn at(&self, name: &str) -> String {
+        self.folder.at(name)
+    }
+
+    /// A new keeper's keys, and its entry with a port that is free.
+    fn enter(&self, name: &str) {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (dir, url) = (self.at(name), format!("https://127.0.0.1:{port}"));
+        let entry = ok(&["keeper", "init", "--data-dir", &dir, "--name", name, "--vault", ORIGIN, "--url", &url]);
+        self.folder.write(&format!("{name}.toml"), &entry);
+    }
+
+    fn port(&self, name: &str) -> u16 {
+        let entry: toml::Table = fs::read_to_string(self.at(&format!("{name}.toml"))).unwrap().parse().unwrap();
+        entry["keeper"][0]["url"].as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    fn start(&mut self, name: &str) {
+        self.start_with(name, "keepers.toml");
+    }
+
+    fn start_with(&mut self, name: &str, roster: &str) {
+        let (dir, roster, listen) = (self.at(name), self.at(roster), format!("127.0.0.1:{}", self.port(name)));
+        let serve = ["keeper", "serve", "--data-dir", &dir, "--roster", &roster, "--listen", &listen];
+        let (server, _) = Server::start_printing(&serve);
+        self.keepers.push((name.to_owned(), server));
+    }
+
+    fn take(&mut self, name: &str) -> Server {
+        let place = self.keepers.iter().position(|(running, _)| running == name).unwrap();
+        self.keepers.remove(place).1
+    }
+
+    fn stop(&mut self, name: &str) {
+        assert!(self.take(name).stop(), "an orderly end");
+    }
+
+    /// Serves the pass.
+    fn serve(&self) -> (Server, String) {
+        let dir = self.at("pass");
+        Server::start(&["serve", "--data-dir", &dir, "--listen", "127.0.0.1:0", "--issuer", "http://localhost:8080"], &dir)
+    }
+
+    fn enrol(&self) {
+        let person = self.folder.write("person.toml", "[blocks]\n");
+        assert!(ok(&["enrol", &person, "--data-dir", &self.at("pass")]).contains("file number"));
+    }
+
+    /// Enrols a synthetic resident and erases her, which publishes a certificate.
+    fn scan(&self) -> [String; 6] {
+        ["audit", "canary-scan", "--data-dir", &self.at("pass"), "--residents", "1"].map(str::to_owned)
+    }
+
+    fn erase(&self) {
+        let scan = self.scan();
+        let said = ok(&scan.each_ref().map(String::as_str));
+        assert!(said.contains("0 wrong"), "{said}");
+    }
+
+    fn cannot_erase(&self) -> String {
+        let scan = self.scan();
+        fails(&scan.each_ref().map(String::as_str), 1)
+    }
+
+    fn status(&self) -> String {
+        ok(&["keeper", "status", "--data-dir", &self.at("pass")])
+    }
+
+    /// The line of the status about one keeper.
+    fn row(&self, name: &str) -> Vec<String> {
+        let output = common::run(&["keeper", "status", "--data-dir", &self.at("pass")]);
+        let said = common::out(&output);
+        let line = said.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap_or_else(|| panic!("{said}")).to_owned();
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// Waits until the line about a keeper is as it should be.
+    fn wait(&self, name: &str, is_so: impl Fn(&[String]) -> bool) {
+        for _ in 0..120 {
+            if is_so(&self.row(name)) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(250));
+        }
+        panic!("{:?}", self.row(name));
+    }
+
+    fn certificates(&self) -> Vec<Statement> {
+        let city = Insider::of(&self.at("pass"));
+        let statements = city.leaves.iter().filter_map(|leaf| Statement::from_leaf(leaf).ok());
+        statements.filter(|statement| statement.kind == StatementKind::Certificate).collect()
+    }
+
+    fn officials(&self) -> [String; 4] {
+        let key = |office: &str| self.at(&format!("pass/officials/{OPERATOR}.{office}.json"));
+        ["--key".to_owned(), key("head"), "--key".to_owned(), key("data-protection")]
+    }
+}
+
+#[test]
+fn a_city_is_founded_with_keepers_and_its_certificates_show_them() {
+    let town = Town::founded("keepers-founded");
+    let pass = town.at("pass");
+    assert!(!Path::new(&format!("{pass}/vault/root")).exists(), "the city has no root of its own");
+    town.enrol();
+    town.erase();
+    let (server, _) = town.serve();
+    town.erase();
+    town.enrol();
+    let status = town.status();
+    assert!(status.contains("3 of 3 answer; 2 bring the root back"), "{status}");
+    for name in NAMES {
+        let row = town.row(name);
+        assert_eq!((&row[1][..], &row[4][..]), ("yes", "yes"), "{status}");
+        assert_eq!(row[2], row[3], "it holds what it is at, and nothing else: {status}");
+    }
+    // A keeper may see the counters of the others.
+    let keepers = ok(&["keeper", "status", "--data-dir", &town.at("court"), "--roster", &town.at("keepers.toml")]);
+    assert!(keepers.contains("3 of 3 answer") && !keepers.contains("forged"), "{keepers}");
+    let doctor = ok(&["doctor", "--data-dir", &pass]);
+    assert!(doctor.contains("3 keepers (class E3); 3 have their share"), "{doctor}");
+    assert!(doctor.contains("names the keepers of the set-up"), "{doctor}");
+    assert!(server.stop());
+
+    let certificates = town.certificates();
+    assert_eq!(certificates.len(), 2);
+    for certificate in &certificates {
+        let said = ok(&["verify", "certificate", &certificate.id, "--log", &pass]);
+        assert!(said.contains("class E3") && said.contains("verified"), "{said}");
+        assert!(certificate.body["keepers"].as_array().unwrap().len() >= 2);
+    }
+    // Nothing secret goes into a backup.
+    ok(&["backup", "--data-dir", &pass, "--to", &town.at("backups")]);
+
+    // The terms are what is the case, or they are refused.
+    let [_, head, _, protection] = town.officials();
+    let publish = |text: &str, code: i32| {
+        let file = town.folder.write("terms.toml", text);
+        let output = common::run(&["publish", "vault", &file, "--key", &head, "--key", &protection, "--data-dir", &pass]);
+        assert_eq!(output.status.code(), Some(code), "{}{}", common::out(&output), common::err(&output));
+        common::err(&output)
+    };
+    assert!(publish("slot_class = \"E0\"\nthreshold = 0\nkeepers = []\nbackup_days = 35\n", 1).contains("slot of class E3"));
+    assert!(publish("threshold = 3\nbackup_days = 35\n", 1).contains("2 keepers bring the root back"));
+    publish("backup_days = 7\n", 0);
+    assert!(ok(&["doctor", "--data-dir", &pass]).contains("names the keepers of the set-up"));
+}
+
+#[test]
+fn losing_one_keeper_costs_nothing_and_losing_two_stops_erasures() {
+    let mut town = Town::founded("keepers-lost");
+    let (server, _) = town.serve();
+    town.take("court").kill();
+    town.erase();
+    town.enrol();
+    let doctor = ok(&["doctor", "--data-dir", &town.at("pass")]);
+    assert!(doctor.contains("See to court"), "{doctor}");
+
+    town.take("archive").kill();
+    let said = town.cannot_erase();
+    assert!(said.contains("Too few keepers"), "{said}");
+    fails(&["keeper", "status", "--data-dir", &town.at("pass")], 1);
+    assert!(fails(&["doctor", "--data-dir", &town.at("pass")], 1).contains("Nothing can be erased"));
+    let before = town.certificates().len();
+
+    // They come back, and what was asked for is done without being asked again.
+    town.start("archive");
+    for _ in 0..120 {
+        if town.certificates().len() > before {
+            break;
+        }
+        thread::sleep(Duration::from_millis(250));
+    }
+    assert!(town.certificates().len() > before, "the erasure was finished");
+    town.enrol();
+    // The one that slept through it is brought its share.
+    town.start("court");
+    let epoch = town.row("office")[2].clone();
+    town.wait("court", |row| row[2] == epoch && row[3] == epoch && row[4] == "yes");
+    // As does one that lost all it held but its keys.
+    town.stop("archive");
+    fs::remove_dir_all(town.at("archive/vault")).unwrap();
+    town.start("archive");
+    town.wait("archive", |row| row[2] == epoch && row[3] == epoch);
+    town.take("office").kill();
+    town.erase();
+    assert!(server.stop());
+    // Two are enough for a start, and one is not.
+    town.erase();
+    town.stop("archive");
+    let said = town.cannot_erase();
+    assert!(said.contains("keepers that are needed") && said.contains("archive"), "{said}");
+    town.start("archive");
+    town.wait("archive", |row| row[4] == "yes");
+    town.erase();
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "how long it takes is what is tested")]
+fn a_keeper_that_sleeps_holds_nobody_up() {
+    let town = Town::founded("keepers-slow");
+    let (server, _) = town.serve();
+    town.erase();
+    let court = &town.keepers.iter().find(|(name, _)| name == "court").unwrap().1;
+    court.signal("STOP");
+    let begun = Instant::now();
+    town.erase();
+    town.enrol();
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    court.signal("CONT");
+    let epoch = town.row("office")[2].clone();
+    town.wait("court", |row| row[2] == epoch && row[3] == epoch);
+    assert!(server.stop());
+    // Also a start does not hang on it.
+    court.signal("STOP");
+    town.erase();
+    court.signal("CONT");
+}
+
+#[test]
+fn a_keeper_restored_from_an_old_copy_refuses_until_it_knows_and_destroys_what_is_over() {
+    let mut town = Town::founded("keepers-restored");
+    town.erase();
+    town.stop("court");
+    let copied = Command::new("cp").args(["-a", &town.at("court"), &town.at("court-old")]).status().unwrap();
+    assert!(copied.success());
+    town.start("court");
+    town.erase();
+    town.erase();
+    let epoch = town.row("office")[2].clone();
+    let put_back = |town: &mut Town| {
+        town.stop("court");
+        fs::remove_dir_all(town.at("court")).unwrap();
+        assert!(Command::new("cp").args(["-a", &town.at("court-old"), &town.at("court")]).status().unwrap().success());
+    };
+    put_back(&mut town);
+    // Alone it knows nothing, and gives nothing away.
+    town.stop("office");
+    town.stop("archive");
+    town.start("court");
+    let row = town.row("court");
+    assert_eq!(row[4], "no", "{row:?}");
+    assert_ne!(row[2], epoch);
+    let said = town.cannot_erase();
+    assert!(said.contains("keepers that are needed"), "{said}");
+    // One other is enough to tell it.
+    town.start("office");
+    town.wait("court", |row| row[2] == epoch && row[3] == "nothing" && row[4] == "yes");
+    town.start("archive");
+    town.wait("archive", |row| row[4] == "yes");
+    town.erase();
+    let row = town.row("court");
+    assert_eq!(row[2], row[3], "it takes part again");
+}
+
+#[test]
+fn a_keeper_is_replaced_by_the_ceremony() {
+    let mut town = Town::founded("keepers-replaced");
+    town.enrol();
+    town.erase();
+    // The court burns down, with its folder.
+    town.take("court").kill();
+    town.erase();
+    town.enter("university");
+    let roster = ok(&[
+        "keeper",
+        "roster",
+        "--from",
+        &town.at("keepers.toml"),
+        "--replace",
+        "court",
+        "--entry",
+        &town.at("university.toml"),
+    ]);
+    town.folder.write("new.toml", &roster);
+    for name in ["office", "archive"] {
+        town.stop(name);
+        town.start_with(name, "new.toml");
+    }
+    town.start_with("university", "new.toml");
+    for name in ["office", "archive"] {
+        // The city still has the old roster, in which these two are the same.
+        town.wait(name, |row| row[4] == "yes");
+    }
+    let before = town.row("office")[2].parse::<u64>().unwrap();
+    let keys = town.officials();
+    let mut replace: Vec<String> = ["keeper", "replace", "--data-dir"].map(str::to_owned).into();
+    replace.extend([town.at("pass"), "--roster".to_owned(), town.at("new.toml")]);
+    let one: Vec<&str> = replace.iter().map(String::as_str).chain(keys[..2].iter().map(String::as_str)).collect();
+    assert!(fails(&one, 1).contains("roles"), "one official alone replaces nobody");
+    let both: Vec<&str> = replace.iter().chain(&keys).map(String::as_str).collect();
+    let said = ok(&both);
+    assert!(said.contains("university keeps"), "{said}");
+    let row = town.row("university");
+    assert!(row[2].parse::<u64>().unwrap() > before, "{row:?}");
+    assert_eq!(row[2], row[3]);
+    assert!(fails(&both, 1).contains("does not differ"), "twice is not possible");
+
+    // The new one counts: with one of the others lost everything goes on, and certificates hold from outside.
+    town.take("office").kill();
+    town.erase();
+    for certificate in town.certificates() {
+        ok(&["verify", "certificate", &certificate.id, "--log", &town.at("pass")]);
+    }
+    // The lost one comes back with what it had. Nobody listens to it, and it cannot learn that it is not an old copy.
+    town.start("court");
+    let said = ok(&["keeper", "status", "--data-dir", &town.at("pass")]);
+    assert!(!said.contains("court"), "{said}");
+}
+
+#[test]
+fn a_pass_with_its_root_in_a_file_goes_to_keepers() {
+    let mut town = Town::new("keepers-adopt");
+    let pass = town.at("pass");
+    ok(&[
+        "init",
+        "--data-dir",
+        &pass,
+        "--origin",
+        ORIGIN,
+        "--operator",
+        OPERATOR,
+        "--operator-name",
+        "City",
+        "--operator-name-zh",
+        "市",
+    ]);
+    town.enrol();
+    town.erase();
+    assert!(town.certificates().iter().all(|certificate| certificate.body["slot_class"] == "E0"));
+    let keys = town.officials();
+    let mut adopt: Vec<String> = ["keeper", "adopt", "--data-dir"].map(str::to_owned).into();
+    adopt.extend([pass.clone(), "--roster".to_owned(), town.at("keepers.toml")]);
+    adopt.extend(keys);
+    let adopt: Vec<&str> = adopt.iter().map(String::as_str).collect();
+    town.stop("archive");
+    assert!(fails(&adopt, 1).contains("keepers that are needed"), "all must be there");
+    town.erase();
+    town.start("archive");
+    let said = ok(&adopt);
+    assert!(said.contains("3 keepers hold the root"), "{said}");
+    assert!(!Path::new(&format!("{pass}/vault/root")).exists());
+    assert!(fails(&adopt, 1).contains("not in a file"));
+    town.enrol();
+    town.erase();
+    let last = town.certificates().pop().unwrap();
+    assert_eq!(last.body["slot_class"], "E3");
+    for certificate in town.certificates() {
+        ok(&["verify", "certificate", &certificate.id, "--log", &pass]);
+    }
+}
+
+#[test]
+fn strangers_and_garbage_are_refused_and_change_nothing() {
+    let town = Town::founded("keepers-strangers");
+    town.erase();
+    let (port, before) = (town.port("court"), town.row("court"));
+    let city = Visitor::of(&town.at("pass"));
+    let standing = city.post(port, "/standing", b"{}").unwrap();
+    let epoch = standing.1["counter"].as_u64().unwrap();
+
+    // Without TLS, without a certificate, with one that nobody knows, with the certificate of another without its key.
+    let mut plain = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    plain.write_all(b"POST /standing HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}").unwrap();
+    let mut said = Vec::new();
+    let _ = plain.read_to_end(&mut said);
+    assert!(!String::from_utf8_lossy(&said).contains("HTTP"), "{said:?}");
+    assert!(Visitor { own: None, version: &rustls::version::TLS13 }.post(port, "/standing", b"{}").is_none());
+    town.enter("stranger");
+    assert!(Visitor::of(&town.at("stranger")).post(port, "/standing", b"{}").is_none());
+    let (certificate, _) = city.own.clone().unwrap();
+    let (_, key) = Visitor::of(&town.at("stranger")).own.unwrap();
+    let thief = Visitor { own: Some((certificate, key)), version: &rustls::version::TLS13 };
+    assert!(thief.post(port, "/standing", b"{}").is_none());
+    let old = Visitor { version: &rustls::version::TLS12, ..Visitor::of(&town.at("pass")) };
+    assert!(old.post(port, "/standing", b"{}").is_none(), "TLS 1.3 only");
+
+    // Each has its questions, and no others.
+    let keeper = Visitor::of(&town.at("office"));
+    let share = json!({ "vault": ORIGIN, "epoch": epoch }).to_string();
+    let nonce = json!({ "nonce": "00".repeat(16) }).to_string();
+    for (path, body) in [("/standing", "{}"), ("/share", &share), ("/keep-only", &share), ("/prepare", &share)] {
+        let (status, answer) = keeper.post(port, path, body.as_bytes()).unwrap();
+        assert_eq!((status, answer["why"].is_string()), (403, true), "{path}");
+    }
+    assert_eq!(city.post(port, "/counter", nonce.as_bytes()).unwrap().0, 403);
+    let (status, told) = keeper.post(port, "/counter", nonce.as_bytes()).unwrap();
+    assert_eq!((status, told["counter"].as_u64().unwrap()), (200, epoch));
+    let (status, given) = city.post(port, "/share", share.as_bytes()).unwrap();
+    assert_eq!((status, given["x"].as_u64().unwrap()), (200, 2));
+
+    let secret = URL_SAFE_NO_PAD.encode([7; 32]);
+    let prepare = |change: &dyn Fn(&mut Value)| {
+        let mut body = json!({ "vault": ORIGIN, "epoch": epoch + 1, "x": 2, "share": secret, "check": "00".repeat(32) });
+        change(&mut body);
+        body.to_string()
+    };
+    let garbage: [(&str, String, u16); 16] = [
+        ("/prepare", String::new(), 400),
+        ("/prepare", "[]".to_owned(), 400),
+        ("/prepare", "\u{0}\u{0}".to_owned(), 400),
+        ("/prepare", prepare(&|body| body["x"] = json!(0)), 400),
+        ("/prepare", prepare(&|body| body["x"] = json!(256)), 400),
+        ("/prepare", prepare(&|body| body["epoch"] = json!(-1)), 400),
+        ("/prepare", prepare(&|body| body["epoch"] = json!("1")), 400),
+        ("/prepare", prepare(&|body| body["share"] = json!("AAAA")), 400),
+        ("/prepare", prepare(&|body| body["check"] = json!("00")), 400),
+        ("/prepare", prepare(&|body| body["more"] = json!(1)), 400),
+        ("/prepare", prepare(&|body| body["vault"] = json!("other.example/log")), 409),
+        ("/prepare", prepare(&|body| body["epoch"] = json!(0)), 409),
+        ("/keep-only", json!({ "vault": ORIGIN, "epoch": 0 }).to_string(), 409),
+        ("/share", json!({ "vault": ORIGIN, "epoch": epoch + 9 }).to_string(), 409),
+        ("/counter", "{}".to_owned(), 403),
+        ("/nothing", "{}".to_owned(), 404),
+    ];
+    for (path, body, expected) in &garbage {
+        let (status, answer) = city.post(port, path, body.as_bytes()).unwrap();
+        assert_eq!(status, *expected, "{path} {body} {answer}");
+        assert!(!answer.to_string().contains(&secret), "a secret is never said again");
+    }
+    assert_eq!(city.post(port, "/prepare", &vec![b'1'; 100_000]).map(|(status, _)| status), Some(413));
+    assert_eq!(keeper.post(port, "/counter", br#"{"nonce":"00"}"#).unwrap().0, 400);
+    assert_eq!(town.row("court"), before, "nothing was changed");
+
+    // Whoever says half of it and sleeps is cut off, and holds nobody up meanwhile.
+    let mut slow = city.connect(port).unwrap();
+    slow.write_all(b"POST /standing HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{").unwrap();
+    town.erase();
+    let mut said = String::new();
+    let _ = slow.read_to_string(&mut said);
+    assert!(said.contains("408"), "{said}");
+}
+
+#[test]
+fn a_certificate_with_forged_signatures_of_keepers_is_refused() {
+    let town = Town::founded("keepers-forged");
+    town.erase();
+    town.erase();
+    let city = Insider::of(&town.at("pass"));
+    let at = city.find(StatementKind::Certificate, "E3");
+    let honest = Statement::from_leaf(&city.leaves[at]).unwrap();
+    let earlier = honest.body["epoch_before"].clone();
+    let log = town.at("log");
+    let verify = ["verify", "certificate", &honest.id, "--log", &log];
+    city.publish(&log, &city.leaves, now());
+    assert!(ok(&verify).contains("class E3"));
+    let publish = |change: &dyn Fn(&mut Value)| {
+        let mut body = honest.body.clone();
+        body["keepers"].as_array_mut().unwrap().iter_mut().for_each(change);
+        let leaves = &city.leaves[..at];
+        let forged = city.statement(leaves, StatementKind::Certificate, &honest.id, body, &["automation"]);
+        city.publish(&log, &[leaves, &[forged]].concat(), now());
+    };
+    publish(&|_| ());
+    ok(&verify);
+    let other = Ed25519KeyPair::from_seed_unchecked(&[9; 32]).unwrap();
+    type Change<'a> = &'a dyn Fn(&mut Value);
+    let cases: [(&str, Change<'_>); 4] = [
+        ("signed by another key", &|signed| {
+            let text = |field: &str| signed[field].as_str().unwrap().to_owned();
+            let number = |field: &str| signed[field].as_u64().unwrap();
+            let (vault, name) = (text("vault"), text("keeper"));
+            let made = usufruct_core::keeper::Destroyed::sign(&vault, &name, number("epoch"), number("at"), &other);
+            *signed = json!(made);
+        }),
+        ("about an earlier epoch", &|signed| signed["epoch"] = earlier.clone()),
+        ("in another's name", &|signed| signed["keeper"] = json!("office")),
+        ("at another time", &|signed| signed["at"] = json!(1)),
+    ];
+    for (what, change) in cases {
+        publish(change);
+        let said = fails(&verify, 1);
+        assert!(said.contains("broken") && said.contains("Too few keepers"), "{what}: {said}");
+    }
+}
+
+#[test]
+fn a_roster_that_does_not_fit_starts_nothing() {
+    let mut town = Town::new("keepers-roster");
+    town.stop("court");
+    let text = fs::read_to_string(town.at("keepers.toml")).unwrap();
+    let changed = |from: &str, to: &str| town.folder.write("other.toml", &text.replace(from, to));
+    let init = |roster: &str| {
+        let dir = town.at("pass");
+        let names = ["--operator-name", "City", "--operator-name-zh", "市", "--origin", ORIGIN, "--data-dir", &dir];
+        fails(&[&["init", "--keepers", roster], &names[..]].concat(), 1)
+    };
+    assert!(init(&changed(ORIGIN, "other.example/log")).contains("The roster is about other.example/log"));
+    assert!(init(&changed("threshold = 2", "threshold = 1")).contains("threshold"));
+    ok(&["keeper", "city", "--data-dir", &town.at("elsewhere"), "--origin", ORIGIN]);
+    let dir = town.at("elsewhere");
+    let names = ["--operator-name", "City", "--operator-name-zh", "市", "--origin", ORIGIN, "--data-dir", &dir];
+    let said = fails(&[&["init", "--keepers", &town.at("keepers.toml")], &names[..]].concat(), 1);
+    assert!(said.contains("certificate of the city"), "{said}");
+    let serve = |roster: &str| fails(&["keeper", "serve", "--data-dir", &town.at("court"), "--roster", roster], 1);
+    assert!(serve(&changed("\"court\"", "\"other\"")).contains("does not name court"));
+    assert!(fails(&["keeper", "init", "--data-dir", &town.at("court"), "--name", "x", "--vault", ORIGIN], 1).contains("already"));
+    // All must be there when a city is founded.
+    let names = ["--operator-name", "City", "--operator-name-zh", "市", "--origin", ORIGIN, "--data-dir", &town.at("pass")]
+        .map(str::to_owned);
+    let mut init = vec!["init".to_owned(), "--keepers".to_owned(), town.at("keepers.toml")];
+    init.extend(names);
+    let init: Vec<&str> = init.iter().map(String::as_str).collect();
+    assert!(fails(&init, 1).contains("Only 2 of 3 keepers"));
+    town.start("court");
+    ok(&init);
+}
+
+/// Somebody who connects to a keeper, and believes every server.
+struct Visitor {
+    own: Option<(Vec<u8>, Vec<u8>)>,
+    version: &'static SupportedProtocolVersion,
+}
+
+impl Visitor {
+    /// With the certificate and key of this directory.
+    fn of(dir: &str) -> Self {
+        let seed = fs::read(format!("{dir}/keys/keeper-tls.seed")).unwrap();
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed).unwrap();
+        let key: Pkcs8V1Der<'_> = pair.as_der().unwrap();
+        let certificate = fs::read(format!("{dir}/keys/keeper-tls.cert")).unwrap();
+        Self { own: Some((certificate, key.as_ref().to_vec())), version: &rustls::version::TLS13 }
+    }
+
+    fn connect(&self, port: u16) -> Option<StreamOwned<ClientConnection, TcpStream>> {
+        let builder = ClientConfig::builder_with_provider(Arc::new(provider::default_provider()))
+            .with_protocol_versions(&[self.version])
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Gullible));
+        let config = match self.own.clone() {
+            Some((certificate, key)) => builder.with_client_cert_resolver(Arc::new(Shown::new(certificate, key))),
+            None => builder.with_no_client_auth(),
+        };
+        let session = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut stream = StreamOwned::new(session, stream);
+        stream.flush().ok()?;
+        Some(stream)
+    }
+
+    /// Status and body; `None` if there was no answer.
+    fn post(&self, port: u16, path: &str, body: &[u8]) -> Option<(u16, Value)> {
+        let mut stream = self.connect(port)?;
+        let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        // A body that is too large is not read to its end.
+        let _ = stream.write_all(&[head.as_bytes(), body].concat());
+        let mut said = Vec::new();
+        let _ = stream.read_to_end(&mut said);
+        let said = String::from_utf8(said).unwrap();
+        let status = said.split(' ').nth(1)?.parse().unwrap();
+        let body = said.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
+        Some((status, serde_json::from_str(body).unwrap_or_default()))
+    }
+}
+
+/// Shows a certificate, whether the key belongs to it or not.
+#[derive(Debug)]
+struct Shown(Arc<CertifiedKey>);
+
+impl Shown {
+    fn new(certificate: Vec<u8>, key: Vec<u8>) -> Self {
+        let key = provider::sign::any_supported_type(&PrivatePkcs8KeyDer::from(key).into()).unwrap();
+        Self(Arc::new(CertifiedKey::new(vec![CertificateDer::from(certificate)], key)))
+    }
+}
+
+impl ResolvesClientCert for Shown {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+#[derive(Debug)]
+struct Gullible;
+
+impl ServerCertVerifier for Gullible {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider::default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
