@@ -124,4 +124,25 @@ fn a_false_certificate_is_refused_whoever_signs_it() {
     assert_eq!(code, Some(0), "{text}");
     assert_eq!(text.matches("has signed that its share is destroyed").count(), 2, "{text}");
     assert!(text.contains("(archive) has not signed"), "{text}");
+
+    // A date for an escrow that the terms do not name is invented; none for one that they do name promises nothing.
+    let under = |terms: Value, date: Value| {
+        let mut leaves = city.leaves[..at].to_vec();
+        let mut terms = terms;
+        terms["vault"] = json!(city.origin);
+        leaves.push(city.statement(&leaves, StatementKind::Vault, "vlt_city", terms, &["head", "data-protection"]));
+        let mut body = honest.body.clone();
+        body["erased_escrow_at"] = date;
+        leaves.push(city.statement(&leaves, StatementKind::Certificate, &honest.id, body, &["automation"]));
+        city.publish(&log, &leaves, now());
+    };
+    let plain = json!({"slot_class": "E0", "threshold": 0, "backup_days": 30});
+    let mut with_escrow = plain.clone();
+    with_escrow["escrow"] = json!({"period_days": 90, "officers": 5, "threshold": 3});
+    under(plain, json!("2090-01-01T00:00:00Z"));
+    assert!(fails(&verify, 1).contains("name no escrow"));
+    under(with_escrow.clone(), Value::Null);
+    assert!(ok(&verify).contains("no date is promised"));
+    under(with_escrow, json!("2090-01-01T00:00:00Z"));
+    assert!(ok(&verify).contains("which lies ahead"));
 }

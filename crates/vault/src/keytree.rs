@@ -32,6 +32,7 @@ use usufruct_core::keeper::Destroyed;
 use usufruct_core::ports::Rng;
 
 use crate::error::{Error, Result};
+use crate::escrow::Appointment;
 use crate::roots::{MemoryRoots, Root, RootSlots};
 use crate::tree::{Epoch, Erased, Key, KeyId, KeyTree, SlotClass, State, commit_key};
 use draft::{Changes, Draft};
@@ -96,6 +97,11 @@ impl<P: Pages, R: RootSlots> PageTree<P, R> {
         let next = AtomicU64::new(tree.live.top.next);
         let writer = Writer { root, version: tree.version, duty: Duty::Nothing };
         Ok(Self { pages, roots, live: RwLock::new(tree.live), writer: Mutex::new(writer), next })
+    }
+
+    /// Whether the pages open under this root, all of them. Changes nothing.
+    pub fn check(pages: &P, root: &Root) -> Result<()> {
+        open::open(pages, &[root.copy()]).map(drop)
     }
 
     /// How many keys live.
@@ -257,6 +263,10 @@ impl<P: Pages, R: RootSlots> KeyTree for PageTree<P, R> {
     fn statements(&self) -> Result<Vec<Destroyed>> {
         let epoch = self.live().epoch;
         self.roots.statements(epoch)
+    }
+
+    fn escrow(&self) -> Option<Appointment> {
+        self.roots.escrow()
     }
 
     fn heal(&self) -> Result<()> {

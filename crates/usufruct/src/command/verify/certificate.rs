@@ -144,8 +144,11 @@ fn describe(register: &Register, entry: &Entry<Body>) {
             println!("keeper        {} ({}) {word}", plain(&keeper.name), plain(&keeper.institution.en));
         }
     }
-    if let Some(at) = body.erased_escrow_at {
-        println!("escrow        {at}{}", if at > clock::now() { ", which lies ahead" } else { "" });
+    let has_escrow = register.vault.as_ref().is_some_and(|entry| entry.body.escrow.is_some());
+    match body.erased_escrow_at {
+        Some(at) => println!("escrow        {at}{}", if at > clock::now() { ", which lies ahead" } else { "" }),
+        None if has_escrow => println!("escrow        no date is promised, although the terms of the vault name an escrow"),
+        None => {}
     }
     match body.ciphertext_purged_at {
         Some(at) => println!("ciphertext    purged {at}"),
