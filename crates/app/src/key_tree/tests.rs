@@ -242,6 +242,10 @@ impl RootSlots for Stopping<FileRoots> {
     fn statements(&self, epoch: Epoch) -> usufruct_vault::Result<Vec<Destroyed>> {
         self.inner.statements(epoch)
     }
+
+    fn heal(&self) -> usufruct_vault::Result<()> {
+        self.inner.heal()
+    }
 }
 
 /// Leaves of the half of an epoch what a write leaves that did not come to its end.
