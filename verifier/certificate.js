@@ -48,7 +48,14 @@ export async function verifyCertificate(asked, options) {
       need(body.epoch_after > body.epoch_before, "proof");
       await prove(body.key_commitments, body.absence, body.tree_root_after, false);
     });
-    if (terms?.keepers?.length) await run("keepers", () => keepersHaveSigned(body, terms));
+    const hasKeepers = terms?.keepers?.length > 0;
+    // Keepers that are claimed have to be named, and terms with keepers bind every certificate after them, none before.
+    if (body.slot_class === "E3" || (hasKeepers && Number(asked.terms) < asked.index)) {
+      await run("keepers", async () => {
+        need(hasKeepers && body.slot_class === terms.slot_class, "signature");
+        await keepersHaveSigned(body, terms);
+      });
+    }
   }
   return { state: worst(checks.map(({ state }) => state)), checks, body: found?.body ?? null };
 }

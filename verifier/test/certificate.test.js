@@ -96,14 +96,14 @@ test("it must stand in the log, under its own name", async () => {
 test("enough keepers must have signed", async () => {
   const keepers = ["city", "court", "archive"].map((name) => ({ name, ...generateKeyPairSync("ed25519") }));
   const terms = {
-    vault: ORIGIN, threshold: 2,
+    vault: ORIGIN, threshold: 2, slot_class: "E3",
     keepers: keepers.map(({ name, publicKey }) => ({ name, public: publicKey.export({ format: "jwk" }).x })),
   };
   const say = ({ name, privateKey }, epoch = 5, vault = ORIGIN) => {
     const message = `usufruct/keeper/v1\nvault ${vault}\nkeeper ${name}\ndestroyed below ${epoch}\nat 1790000000\n`;
     return { vault, keeper: name, epoch, at: 1_790_000_000, signature: sign(null, Buffer.from(message), privateKey).toString("base64url") };
   };
-  const run = async (said) => codes(await check({ ...certificate(), keepers: said }, { terms })).keepers;
+  const run = async (said) => codes(await check({ ...certificate(), slot_class: "E3", keepers: said }, { terms })).keepers;
   assert.equal(await run(keepers.slice(0, 2).map((keeper) => say(keeper))), null);
   assert.equal(await run(keepers.map((keeper) => say(keeper, 9))), null);
   assert.equal(await run([say(keepers[0])]), "signature");
@@ -112,6 +112,15 @@ test("enough keepers must have signed", async () => {
   assert.equal(await run([say(keepers[0]), say(keepers[1], 5, "other.example")]), "signature", "another vault");
   assert.equal(await run([say(keepers[0]), { ...say(keepers[1]), at: 1 }]), "signature", "forged");
   assert.equal(await run([say(keepers[0]), { ...say(keepers[2]), keeper: "court" }]), "signature", "by another key");
+});
+
+test("keepers that are claimed must be named by terms", async () => {
+  const body = { ...certificate(), slot_class: "E3" };
+  for (const terms of [undefined, { vault: ORIGIN, threshold: 0, slot_class: "E0", keepers: [] }]) {
+    const result = await check(body, { terms });
+    assert.deepEqual([result.state, codes(result).keepers], ["broken", "signature"]);
+  }
+  assert.equal((await check({ ...certificate(), slot_class: "E0" })).state, "verified");
 });
 
 test("the bucket of a commitment is that of its first bits", async () => {

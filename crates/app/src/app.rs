@@ -17,6 +17,7 @@ use usufruct_store::db::{Db, Options};
 use usufruct_store::{MIGRATIONS, keyrings, leaves, log_head};
 use usufruct_vault::{Keyring, Vault};
 
+use crate::escrow::refuse_older;
 use crate::ledger::Head;
 use crate::log_publisher::{Announced, LogPublisher};
 use crate::tag_index::Segments;
@@ -135,17 +136,11 @@ impl App {
             publishing: Mutex::new(()),
             resident_locks: (0..64).map(|_| Mutex::new(())).collect(),
         };
-        let register = app.replay()?;
+        let register = replay(&app.db)?;
         app.make_keys(&register)?;
         // A root that was set back would open what a certificate says is destroyed.
-        let certified = register.certificates.values().map(|entry| entry.body.epoch_after).max().unwrap_or(0);
-        let epoch = app.vault.state().epoch;
-        if epoch.0.cast_signed() < certified {
-            return Err(Error::refused(
-                &format!("The key tree is at epoch {}, but a certificate says that epoch {certified} was reached.", epoch.0),
-                "Its root was set back to an old copy; start from a live replica, or let the keepers bring the newest root back.",
-            ));
-        }
+        refuse_older(&register, app.vault.state().epoch.0)?;
+        app.check_escrow(register.vault.as_ref().map(|entry| &entry.body))?;
         app.set_register(register);
         app.ask_witnesses_at_start()?;
         Ok(app)
@@ -256,21 +251,22 @@ impl App {
         let sealed: Vec<&[u8]> = candidates.iter().map(|(_, sealed)| sealed.as_slice()).collect();
         Ok(self.vault.keyring(resident, &sealed)?)
     }
+}
 
-    fn replay(&self) -> Result<Register, Error> {
-        let mut register = Register::default();
-        let mut from = 0;
-        loop {
-            let batch = self.db.read(|conn| leaves::statements(conn, from, 1_000))?;
-            let Some((last, _)) = batch.last() else { return Ok(register) };
-            from = last + 1;
-            for (index, leaf) in &batch {
-                let statement =
-                    Statement::from_leaf(leaf).map_err(|error| Error::Corrupt { what: format!("leaf {index}: {error}") })?;
-                register.apply(&statement, *index).map_err(|problems| Error::Corrupt {
-                    what: format!("leaf {index}: {}", problems.first().map(ToString::to_string).unwrap_or_default()),
-                })?;
-            }
+/// The register that the statements in a database give.
+pub fn replay(db: &Db) -> Result<Register, Error> {
+    let mut register = Register::default();
+    let mut from = 0;
+    loop {
+        let batch = db.read(|conn| leaves::statements(conn, from, 1_000))?;
+        let Some((last, _)) = batch.last() else { return Ok(register) };
+        from = last + 1;
+        for (index, leaf) in &batch {
+            let statement =
+                Statement::from_leaf(leaf).map_err(|error| Error::Corrupt { what: format!("leaf {index}: {error}") })?;
+            register.apply(&statement, *index).map_err(|problems| Error::Corrupt {
+                what: format!("leaf {index}: {}", problems.first().map(ToString::to_string).unwrap_or_default()),
+            })?;
         }
     }
 }

@@ -2,9 +2,10 @@
 //! the keys of synthetic residents who were erased.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use usufruct_core::Time;
@@ -176,10 +177,13 @@ fn scan(place: &Path, needles: &Needles, report: &mut AuditReport) {
         entries.flatten().for_each(|entry| scan(&entry.path(), needles, report));
     } else if metadata.is_file() {
         match scan_file(place, needles) {
-            Ok((bytes, is_found)) => {
+            Ok(Scanned { bytes, is_found, is_packed }) => {
                 report.searched_bytes += bytes;
                 if is_found {
                     report.find("A file holds bytes of a destroyed key.");
+                }
+                if is_packed {
+                    report.find("A file is compressed in a form that cannot be looked into. Unpack it and search again.");
                 }
             }
             // A file may go while everything is read.
@@ -189,13 +193,46 @@ fn scan(place: &Path, needles: &Needles, report: &mut AuditReport) {
     }
 }
 
-fn scan_file(path: &Path, needles: &Needles) -> std::io::Result<(i64, bool)> {
-    let mut file = File::open(path)?;
+/// What was seen of a file.
+struct Scanned {
+    bytes: i64,
+    is_found: bool,
+    /// It is compressed, so that a key in it would not be seen.
+    is_packed: bool,
+}
+
+/// Searches a file, and what is in it if it is compressed with gzip, as logs are.
+fn scan_file(path: &Path, needles: &Needles) -> std::io::Result<Scanned> {
+    let mut front = Vec::with_capacity(FRONT);
+    File::open(path)?.take(FRONT as u64).read_to_end(&mut front)?;
+    let (bytes, is_found) = scan_stream(File::open(path)?, needles)?;
+    if !front.starts_with(GZIP) {
+        return Ok(Scanned { bytes, is_found, is_packed: is_packed(&front) });
+    }
+    // What only begins like gzip, or was cut short, has been searched as far as it goes.
+    match scan_stream(MultiGzDecoder::new(BufReader::new(File::open(path)?)), needles) {
+        Ok((unpacked, is_inside)) => Ok(Scanned { bytes: bytes + unpacked, is_found: is_found || is_inside, is_packed: false }),
+        Err(_) => Ok(Scanned { bytes, is_found, is_packed: true }),
+    }
+}
+
+/// Whether a file begins as one that is compressed in another way, or as a compressed dump of PostgreSQL.
+fn is_packed(front: &[u8]) -> bool {
+    let Some(dump) = front.strip_prefix(b"PGDMP") else { return PACKED.iter().any(|form| front.starts_with(form)) };
+    // Version 1.15 and later name the method in one byte; before, it is a level: its sign, then the number.
+    match dump {
+        [1, 15..=255, _, _, _, _, method, ..] => *method != 0,
+        [1, _, _, _, _, _, _, level, ..] => *level != 0,
+        _ => true,
+    }
+}
+
+fn scan_stream(mut file: impl Read, needles: &Needles) -> std::io::Result<(i64, bool)> {
     let (mut buffer, mut kept, mut bytes) = (vec![0; CHUNK], 0, 0);
-    file.seek(SeekFrom::Start(0))?;
     loop {
         let read = file.read(&mut buffer[kept..])?;
         if read == 0 {
+            buffer.zeroize();
             return Ok((bytes, false));
         }
         bytes += read as i64;
@@ -212,6 +249,18 @@ fn scan_file(path: &Path, needles: &Needles) -> std::io::Result<(i64, bool)> {
 
 /// Bytes read at once.
 const CHUNK: usize = 1 << 20;
+/// Bytes that tell what a file is.
+const FRONT: usize = 16;
+const GZIP: &[u8] = &[0x1f, 0x8b, 8];
+/// How files begin that zstd, xz, bzip2, lz4, zip and 7z made.
+const PACKED: [&[u8]; 6] = [
+    &[0x28, 0xb5, 0x2f, 0xfd],
+    &[0xfd, b'7', b'z', b'X', b'Z', 0],
+    b"BZh",
+    &[4, 0x22, 0x4d, 0x18],
+    &[b'P', b'K', 3, 4],
+    &[b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c],
+];
 
 #[cfg(test)]
 mod tests {
@@ -250,5 +299,46 @@ mod tests {
         scan(dir.path(), &needles, &mut report);
         assert_eq!((report.wrong, report.searched_bytes), (0, 100_000));
         assert!(needles.finds_itself(&[3; 64]));
+    }
+
+    #[test]
+    fn compressed_files_are_looked_into_or_are_findings() {
+        use std::io::Write as _;
+        let dir = tempfile::tempdir().unwrap();
+        let key: [u8; 32] = std::array::from_fn(|at| (at * 37 + 5) as u8);
+        let mut needles = Needles::default();
+        needles.add(&key);
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        gzip.write_all(&[&[b'x'; 100_000][..], hex(&key).as_bytes(), &[b'y'; 100_000]].concat()).unwrap();
+        let gzip = gzip.finish().unwrap();
+        assert!(!needles.is_in(&gzip), "it is hidden");
+        let dump = |version: u8, level: &[u8]| [&b"PGDMP"[..], &[1, version, 0, 4, 8, 1], level, b" 2026-11-21"].concat();
+        let cases: [(&str, Vec<u8>, Option<&str>); 10] = [
+            ("log.gz", gzip.clone(), Some("holds bytes")),
+            ("two members", [&gzip_of(b"nothing"), &gzip[..]].concat(), Some("holds bytes")),
+            ("cut short", gzip[..gzip.len() / 2].to_vec(), Some("compressed")),
+            ("zstd", vec![0x28, 0xb5, 0x2f, 0xfd, 0], Some("compressed")),
+            ("nothing in it", gzip_of(b"nothing"), None),
+            ("dump, packed", dump(14, &[1, 1, 0, 0, 0]), Some("compressed")),
+            ("dump, open", dump(14, &[0, 0, 0, 0, 0]), None),
+            ("later dump, packed", dump(16, &[1]), Some("compressed")),
+            ("later dump, open", dump(16, &[0]), None),
+            ("empty", Vec::new(), None),
+        ];
+        for (name, content, finding) in cases {
+            let file = dir.path().join(name);
+            std::fs::write(&file, content).unwrap();
+            let mut report = AuditReport::default();
+            scan(&file, &needles, &mut report);
+            assert_eq!(report.wrong, i64::from(finding.is_some()), "{name}: {:?}", report.findings);
+            assert!(finding.is_none_or(|words| report.findings[0].contains(words)), "{name}: {:?}", report.findings);
+        }
+    }
+
+    fn gzip_of(bytes: &[u8]) -> Vec<u8> {
+        use std::io::Write as _;
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(bytes).unwrap();
+        gzip.finish().unwrap()
     }
 }

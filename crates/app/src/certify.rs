@@ -7,12 +7,12 @@ use usufruct_core::handles::HandleProof;
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Statement, StatementKind};
 use usufruct_core::time::DAY;
-use usufruct_core::vault_terms::Escrow;
 use usufruct_core::{Digest, Text, Time};
 use usufruct_store::deletions;
 use usufruct_store::erasures::Erasure;
 use usufruct_vault::SlotClass;
 
+use crate::escrow::Promise;
 use crate::{App, Error, Publication};
 
 /// What shows that keys lived, taken while they do.
@@ -63,6 +63,7 @@ impl App {
         let told = self.db.read(|conn| deletions::of_certificate(conn, &erasure.certificate))?.len();
         let terms = register.vault.as_ref().map(|entry| &entry.body);
         let (now, class) = (self.now(), self.vault.class());
+        let promise = self.escrow_promise(terms, now)?;
         let body = json!({
             "cause": cause,
             "mandate": mandate.map(|entry| &entry.id),
@@ -79,24 +80,17 @@ impl App {
             "keepers": self.vault.statements()?,
             "erased_live_at": now,
             "erased_root_at": now,
-            "erased_escrow_at": terms.and_then(|terms| terms.escrow).map(|escrow| escrow_ends(escrow, now)),
+            "erased_escrow_at": promise.date(),
             "ciphertext_remains_until": now.plus(terms.map_or(BACKUP_DAYS, |terms| terms.backup_days) * DAY),
             "recipients_told": told,
             "method": "cryptographic erase, AES-256-GCM, SHA-256",
-            "limits": limits(class),
+            "limits": limits(class, promise),
         });
         let id = erasure.certificate.as_str();
         let mut statement = self.statement(StatementKind::Certificate, id, self.automation.agency(), body, now);
         statement.approve(&self.automation)?;
         Ok(statement)
     }
-}
-
-/// When the officers destroy the keys of the period after the present one, and with them the last sealed copy of a root that
-/// was current today: periods are counted from 1970, and a key serves until the end of its own.
-fn escrow_ends(escrow: Escrow, now: Time) -> Time {
-    let period = escrow.period_days * DAY;
-    Time::from_micros((now.micros().div_euclid(period) + 1) * period)
 }
 
 fn ground(cause: Cause) -> Text {
@@ -110,7 +104,7 @@ fn ground(cause: Cause) -> Text {
 }
 
 /// What no certificate of this class claims (erasure.md 1.5).
-fn limits(class: SlotClass) -> Text {
+fn limits(class: SlotClass, promise: Promise) -> Text {
     let (slot, slot_zh) = match class {
         SlotClass::E0 => (
             "about the physical disk: the root was overwritten at file level (class E0)",
@@ -129,18 +123,30 @@ fn limits(class: SlotClass) -> Text {
             "若未銷毀份額的保管者多到足以共同復原根金鑰的情形（E3 級）",
         ),
     };
+    let (escrow, escrow_zh) = match promise {
+        Promise::NoEscrow => ("", ""),
+        Promise::Until(_) => (
+            " The date of the escrow is the one by which its officers are bound to have destroyed their keys; it does not claim that \
+             they will.",
+            "託管日期為託管人依約應銷毀其金鑰之期限，本證明不主張其必將履行。",
+        ),
+        Promise::Undated => (
+            " The root is in escrow too, and no date is given for that: its officers still have keys of a period that is over.",
+            "根金鑰另有託管，惟託管人仍持有已屆期期別之金鑰，故不載託管日期。",
+        ),
+    };
     Text::new(
         &format!(
             "After the date of the root no copy of our storage, of any age, opens what was erased for anyone who did not already hold \
              the key or the data, and after the date of the escrow, if one is given, not for its officers either. This does not claim \
              that the ciphertext is physically gone, that a recipient who saw the data forgot it, that nobody copied the key while it \
              lived, that the number and the times of what was stored are unknown, that AES-256 and SHA-256 are never broken, or \
-             anything {slot}."
+             anything {slot}.{escrow}"
         ),
         &format!(
             "自根金鑰銷毀之日起，任何時期的儲存副本都無法再開啟已抹除的內容，除非有人事先已持有金鑰或資料；若載有託管日期，則該日之後\
              託管人亦無法開啟。本證明不主張密文已自實體媒體消失、看過資料的接收者已忘記、金鑰存續期間未曾遭複製、儲存的筆數與時間無人知悉、\
-             AES-256 與 SHA-256 永不遭破解，也不主張任何關於{slot_zh}。"
+             AES-256 與 SHA-256 永不遭破解，也不主張任何關於{slot_zh}。{escrow_zh}"
         ),
     )
 }

@@ -9,7 +9,7 @@ use usufruct_vault::keytree::{PAGE, Page, PageFile, PageId, PageTree, Pages};
 use usufruct_vault::roots::{Disk, FileRoots, Root, RootSlots};
 use usufruct_vault::{Error as VaultError, KeyTree};
 
-use crate::{Error, House};
+use crate::{Error, EscrowSetup, House};
 
 /// Where the key tree is kept.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +18,8 @@ pub struct VaultSetup {
     pub pages_in_database: bool,
     /// Whether the root may be kept on any disk, also on one that keeps old copies of what is overwritten.
     pub any_disk: bool,
+    /// The escrow of the root with officers, if there is one.
+    pub escrow: Option<EscrowSetup>,
     /// Who keeps the root, where keepers do. What the city publishes about it must say the same.
     pub keepers: Option<KeeperSetup>,
 }
@@ -52,10 +54,7 @@ pub(crate) fn open(
     is_new: bool,
     rng: &dyn Rng,
 ) -> Result<Box<dyn KeyTree>, Error> {
-    let pages: Box<dyn Pages> = match setup.pages_in_database {
-        true => Box::new(DatabasePages(db.clone())),
-        false => Box::new(PageFile::open(&house.vault_dir())?),
-    };
+    let pages = pages(setup, house, db)?;
     let place = place.unwrap_or_else(|| Box::new(setup.file(house)));
     let roots = match place.open()? {
         Some(roots) => roots,
@@ -67,13 +66,27 @@ pub(crate) fn open(
             ));
         }
     };
+    let roots = setup.escrow.iter().try_fold(roots, |roots, escrow| escrow.around(roots, disk(setup), rng))?;
     tree(pages, roots, rng)
+}
+
+/// The place of the pages.
+pub(crate) fn pages(setup: &VaultSetup, house: &House, db: &Db) -> Result<Box<dyn Pages>, Error> {
+    Ok(match setup.pages_in_database {
+        true => Box::new(DatabasePages(db.clone())),
+        false => Box::new(PageFile::open(&house.vault_dir())?),
+    })
+}
+
+/// The disks that a root may lie on.
+pub(crate) fn disk(setup: &VaultSetup) -> Disk {
+    if setup.any_disk { Disk::Any } else { Disk::InPlace }
 }
 
 impl VaultSetup {
     /// The file of class E0 in the data directory.
     pub fn file(&self, house: &House) -> FilePlace {
-        FilePlace { dir: house.vault_dir(), disk: if self.any_disk { Disk::Any } else { Disk::InPlace } }
+        FilePlace { dir: house.vault_dir(), disk: disk(self) }
     }
 }
 
@@ -165,3 +178,6 @@ fn outside(error: usufruct_store::db::Error) -> VaultError {
 
 /// Pages read at once.
 const BATCH: usize = 256;
+
+#[cfg(test)]
+mod tests;

@@ -1,19 +1,20 @@
 //! Crashes in the middle of withdrawal, deletion and sunset: after a restart each is finished or never happened.
 //!
 //! Every step that matters draws random bytes, so a source that gives out after the n-th draw stops the process there. The
-//! sweep does it for every n until the step completes undisturbed.
+//! sweep does it for every n until the step completes undisturbed. On PostgreSQL the pages of the key tree are in the database.
 
 mod common;
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use common::{City, LIBRARY, OPERATOR, SeededRng, SetClock, library_card, mandate, service};
+use common::{City, LIBRARY, OPERATOR, SeededRng, SetClock, library_card, mandate, service, vault_setup};
 use serde_json::json;
-use usufruct_app::{App, Config, Error, House, Open, VaultSetup};
+use usufruct_app::{App, Config, Error, House, Open};
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::{Clock, Rng};
 use usufruct_core::time::DAY;
@@ -29,20 +30,86 @@ impl Rng for Exhausted {
     }
 }
 
-/// Runs `step` on copies of the city in `template`, stopping it at every draw, and `check`s each after a restart.
-fn sweep(template: &Path, at: &str, step: impl Fn(&App) -> Result<(), Error>, check: impl Fn(&City)) {
-    for draws in 0.. {
+/// A city to be copied: its folder and, if it is not the embedded one, its database.
+struct Template {
+    dir: tempfile::TempDir,
+    database: Option<Database>,
+}
+
+/// A database of PostgreSQL that is dropped with the value.
+struct Database {
+    base: String,
+    name: String,
+}
+
+/// Runs the test on both databases.
+fn on_both(test: impl Fn(&Template)) {
+    test(&Template { dir: tempfile::tempdir().unwrap(), database: None });
+    let Ok(base) = std::env::var("USUFRUCT_TEST_POSTGRES") else {
+        eprintln!("skipped: PostgreSQL, because USUFRUCT_TEST_POSTGRES is not set");
+        return;
+    };
+    test(&Template { dir: tempfile::tempdir().unwrap(), database: Some(Database::make(&base, "template1")) });
+}
+
+impl Template {
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn url(&self) -> Option<String> {
+        self.database.as_ref().map(Database::url)
+    }
+
+    fn copy(&self) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        copy(template, dir.path());
+        copy(self.path(), dir.path());
+        let database = self.database.as_ref().map(|database| Database::make(&database.base, &database.name));
+        Self { dir, database }
+    }
+}
+
+impl Database {
+    /// A copy of the database `from`, which nobody may be using.
+    fn make(base: &str, from: &str) -> Self {
+        static NUMBER: AtomicI64 = AtomicI64::new(0);
+        let name = format!("crash_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
+        psql(base, &format!("CREATE DATABASE {name} TEMPLATE {from}"));
+        Self { base: base.to_owned(), name }
+    }
+
+    fn url(&self) -> String {
+        let (server, _) = self.base.rsplit_once('/').unwrap();
+        format!("{server}/{}", self.name)
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        psql(&self.base, &format!("DROP DATABASE {} WITH (FORCE)", self.name));
+    }
+}
+
+/// Runs a statement that may not stand in a transaction.
+fn psql(url: &str, sql: &str) {
+    let status = Command::new("psql").args([url, "-q", "-c", sql]).status();
+    assert!(status.is_ok_and(|status| status.success()), "{sql}");
+}
+
+/// Runs `step` on copies of the city in `template`, stopping it at every draw, and `check`s each after a restart.
+fn sweep(template: &Template, at: &str, step: impl Fn(&App) -> Result<(), Error>, check: impl Fn(&City)) {
+    for draws in 0.. {
+        let copy = template.copy();
+        let (dir, url) = (copy.path(), copy.url());
         let finished = {
             let clock = SetClock::new(at);
             let rng = Arc::new(Exhausted(SeededRng::new(1_000 + draws), AtomicI64::new(i64::MAX)));
-            let house = House::open(dir.path()).unwrap();
+            let house = House::open(dir).unwrap();
             let config = Config {
                 origin: "city.test/log".into(),
-                database: None,
+                database: url.clone(),
                 operator: OPERATOR.parse().unwrap(),
-                vault: VaultSetup { any_disk: true, ..VaultSetup::default() },
+                vault: vault_setup(url.as_deref()),
             };
             let open = Open {
                 config,
@@ -57,7 +124,7 @@ fn sweep(template: &Path, at: &str, step: impl Fn(&App) -> Result<(), Error>, ch
             rng.1.store(i64::try_from(draws).unwrap(), Ordering::SeqCst);
             matches!(catch_unwind(AssertUnwindSafe(|| step(&app))), Ok(Ok(())))
         };
-        let city = City::open(dir.path(), None, at, 2_000 + draws);
+        let city = City::open(dir, url.as_deref(), at, 2_000 + draws);
         city.app.run_sunsets().unwrap();
         city.app.finish_erasures().unwrap();
         check(&city);
@@ -84,84 +151,89 @@ fn copy(from: &Path, to: &Path) {
 
 #[test]
 fn a_withdrawal_is_whole_or_nothing() {
-    let template = tempfile::tempdir().unwrap();
-    let (resident, subject) = City::found(template.path(), None).cardholder();
-    sweep(
-        template.path(),
-        "2026-01-02T00:00:00Z",
-        |app| app.withdraw(resident, &mandate()).map(drop),
-        |city| {
-            let number = city.app.register().mandates[&mandate()].number;
-            let lent = city.app.db().read(|conn| blocks::lent(conn, resident, number)).unwrap();
-            let certificates = city.app.register().certificates.len();
-            match city.app.release(&city.request(&subject)) {
-                // It never happened, and she can withdraw again.
-                Ok(_) => {
-                    assert_eq!((lent.len(), certificates), (1, 0));
-                    city.app.withdraw(resident, &mandate()).unwrap();
-                    assert!(city.app.release(&city.request(&subject)).is_err());
+    on_both(|template| {
+        let (resident, subject) = City::found(template.path(), template.url().as_deref()).cardholder();
+        sweep(
+            template,
+            "2026-01-02T00:00:00Z",
+            |app| app.withdraw(resident, &mandate()).map(drop),
+            |city| {
+                let number = city.app.register().mandates[&mandate()].number;
+                let lent = city.app.db().read(|conn| blocks::lent(conn, resident, number)).unwrap();
+                let certificates = city.app.register().certificates.len();
+                match city.app.release(&city.request(&subject)) {
+                    // It never happened, and she can withdraw again.
+                    Ok(_) => {
+                        assert_eq!((lent.len(), certificates), (1, 0));
+                        city.app.withdraw(resident, &mandate()).unwrap();
+                        assert!(city.app.release(&city.request(&subject)).is_err());
+                    }
+                    Err(_) => assert_eq!((lent.len(), certificates), (0, 1)),
                 }
-                Err(_) => assert_eq!((lent.len(), certificates), (0, 1)),
-            }
-            // She can come back in any case.
-            city.app.consent(resident, &service(), &mandate(), &[]).unwrap();
-            let fresh = city.app.subject(resident, &service()).unwrap();
-            assert!(city.app.release(&city.request(&fresh)).is_ok());
-        },
-    );
+                // She can come back in any case.
+                city.app.consent(resident, &service(), &mandate(), &[]).unwrap();
+                let fresh = city.app.subject(resident, &service()).unwrap();
+                assert!(city.app.release(&city.request(&fresh)).is_ok());
+            },
+        );
+    });
 }
 
 #[test]
 fn a_deletion_is_whole_or_nothing() {
-    let template = tempfile::tempdir().unwrap();
-    let (resident, subject) = City::found(template.path(), None).cardholder();
-    sweep(
-        template.path(),
-        "2026-01-02T00:00:00Z",
-        |app| app.delete_resident(resident).map(drop),
-        |city| {
-            let certificates = city.app.register().certificates.len();
-            match city.app.release(&city.request(&subject)) {
-                Ok(_) => assert_eq!(certificates, 0),
-                Err(_) => {
-                    assert_eq!(certificates, 1);
-                    assert!(city.app.footprint(resident).is_err(), "her keyring is gone");
+    on_both(|template| {
+        let (resident, subject) = City::found(template.path(), template.url().as_deref()).cardholder();
+        sweep(
+            template,
+            "2026-01-02T00:00:00Z",
+            |app| app.delete_resident(resident).map(drop),
+            |city| {
+                let certificates = city.app.register().certificates.len();
+                match city.app.release(&city.request(&subject)) {
+                    Ok(_) => assert_eq!(certificates, 0),
+                    Err(_) => {
+                        assert_eq!(certificates, 1);
+                        assert!(city.app.footprint(resident).is_err(), "her keyring is gone");
+                    }
                 }
-            }
-        },
-    );
+            },
+        );
+    });
 }
 
 #[test]
 fn a_sunset_is_finished_whatever_stops_it() {
-    let template = tempfile::tempdir().unwrap();
-    let id = "mdt_short".parse().unwrap();
-    let (resident, subject) = {
-        let city = City::found(template.path(), None);
-        let mut short = library_card();
-        short["sunset_at"] = json!("2026-01-10T00:00:00Z");
-        city.publish_mandate("mdt_short", short);
-        let (resident, subject) = city.cardholder();
-        city.app.consent(resident, &service(), &id, &[]).unwrap();
-        city.clock.advance(DAY);
-        (resident, subject)
-    };
-    sweep(
-        template.path(),
-        "2026-01-11T00:00:00Z",
-        |app| app.run_sunsets().map(drop),
-        |city| {
-            let register = city.app.register();
-            assert_eq!(register.mandates[&id].state, State::Erased);
-            assert!(register.certificate(&id).is_some());
-            assert_eq!(register.certificates.len(), 1, "one ending, one certificate");
-            let number = register.mandates[&id].number;
-            assert!(city.app.db().read(|conn| blocks::lent(conn, resident, number)).unwrap().is_empty());
-            let mut request = city.request(&subject);
-            request.mandate = id.clone();
-            assert!(city.app.release(&request).is_err());
-            assert!(city.app.release(&city.request(&subject)).is_ok());
-            assert!(city.app.end_mandate(&mandate(), &city.signer(LIBRARY), usufruct_core::Text::new("Over.", "結束。")).is_ok());
-        },
-    );
+    on_both(|template| {
+        let id = "mdt_short".parse().unwrap();
+        let (resident, subject) = {
+            let city = City::found(template.path(), template.url().as_deref());
+            let mut short = library_card();
+            short["sunset_at"] = json!("2026-01-10T00:00:00Z");
+            city.publish_mandate("mdt_short", short);
+            let (resident, subject) = city.cardholder();
+            city.app.consent(resident, &service(), &id, &[]).unwrap();
+            city.clock.advance(DAY);
+            (resident, subject)
+        };
+        sweep(
+            template,
+            "2026-01-11T00:00:00Z",
+            |app| app.run_sunsets().map(drop),
+            |city| {
+                let register = city.app.register();
+                assert_eq!(register.mandates[&id].state, State::Erased);
+                assert!(register.certificate(&id).is_some());
+                assert_eq!(register.certificates.len(), 1, "one ending, one certificate");
+                let number = register.mandates[&id].number;
+                assert!(city.app.db().read(|conn| blocks::lent(conn, resident, number)).unwrap().is_empty());
+                let mut request = city.request(&subject);
+                request.mandate = id.clone();
+                assert!(city.app.release(&request).is_err());
+                assert!(city.app.release(&city.request(&subject)).is_ok());
+                assert!(
+                    city.app.end_mandate(&mandate(), &city.signer(LIBRARY), usufruct_core::Text::new("Over.", "結束。")).is_ok()
+                );
+            },
+        );
+    });
 }

@@ -175,7 +175,7 @@ fn open(dir: &Path, url: Option<&str>) -> App {
             origin: "city.test/log".into(),
             database: url.map(str::to_owned),
             operator: OPERATOR.parse().unwrap(),
-            vault: VaultSetup { pages_in_database, any_disk: true, keepers: None },
+            vault: VaultSetup { pages_in_database, any_disk: true, ..VaultSetup::default() },
         },
         house: House::open(dir).unwrap(),
         clock: SetClock::new("2026-01-02T00:00:00Z") as Arc<dyn Clock>,

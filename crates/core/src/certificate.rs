@@ -41,7 +41,8 @@ pub struct Certificate {
     pub erased_live_at: Time,
     /// When the old root was destroyed, after which no copy opens.
     pub erased_root_at: Time,
-    /// When the last escrow that could bring the old root back is destroyed, if there is an escrow. May lie ahead.
+    /// When the keys of the last escrow that could bring the old root back are destroyed. May lie ahead. `None` without an
+    /// escrow, or when no date is promised because its officers were late.
     pub erased_escrow_at: Option<Time>,
     /// How long copies of the ciphertext may still exist, which nothing opens.
     pub ciphertext_remains_until: Time,

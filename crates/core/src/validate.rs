@@ -252,13 +252,20 @@ fn certificate(register: &Register, statement: &Statement, hash: &Digest, proble
                 "Too few keepers have signed that they destroyed the old root. Ask them again before you certify it.".into(),
             ));
         }
-        if terms.escrow.is_some() != body.erased_escrow_at.is_some() {
+        // Without a date the certificate promises nothing about the escrow, which is all it may do while its officers are late.
+        if terms.escrow.is_none() && body.erased_escrow_at.is_some() {
             problems.push(problem(
                 "erased_escrow_at",
                 "escrow",
-                "The vault's terms and this date do not agree on an escrow. Give it if there is one.".into(),
+                "The vault's terms name no escrow. Leave its date out, or publish terms that name one.".into(),
             ));
         }
+    } else if body.slot_class == "E3" {
+        problems.push(problem(
+            "slot_class",
+            "no-terms",
+            "The root is said to be with keepers, and no terms of the vault name them. Publish the terms first.".into(),
+        ));
     }
     if let Some(mandate) = &body.mandate {
         let erasing = mandate.parse().ok().and_then(|id: MandateId| register.mandates.get(&id)).map(|entry| entry.state);

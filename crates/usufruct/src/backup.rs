@@ -142,7 +142,9 @@ pub fn stamp(time: Time) -> String {
 
 fn dump(url: &str, to: &Path) -> Result<(), Failure> {
     // An old copy of the key tree opens nothing, and must not be put back.
-    let arguments = ["--format=custom", "--no-owner", "--no-privileges", "--exclude-table-data=*.key_pages", "--file"];
+    // Not compressed, so that a search for keys sees what is in it.
+    let arguments =
+        ["--format=custom", "--compress=0", "--no-owner", "--no-privileges", "--exclude-table-data=*.key_pages", "--file"];
     let outcome = Command::new("pg_dump").args(arguments).arg(to).arg(url).output();
     match outcome {
         Ok(output) if output.status.success() => Ok(()),

@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::command::{
-    audit, backup, completions, demo, doctor, enrol, footprint, init, invite, keeper, key, mandate, migrate, mirror, publish,
-    restore, restore_log, serve, verify, witness,
+    audit, backup, completions, demo, doctor, enrol, escrow, footprint, init, invite, keeper, key, mandate, migrate, mirror,
+    publish, restore, restore_log, serve, verify, witness,
 };
 use crate::failure::Failure;
 
@@ -47,6 +47,7 @@ enum Verb {
     Keeper(keeper::Keeper),
     Key(key::Key),
     Enrol(enrol::Enrol),
+    Escrow(escrow::Escrow),
     Footprint(footprint::Footprint),
     Invite(invite::Invite),
     Verify(verify::Verify),
@@ -65,6 +66,7 @@ impl Cli {
             Verb::Demo(verb) => verb.run(),
             Verb::Doctor(verb) => verb.run(),
             Verb::Enrol(verb) => verb.run(),
+            Verb::Escrow(verb) => verb.run(),
             Verb::Footprint(verb) => verb.run(),
             Verb::Init(verb) => verb.run(),
             Verb::Invite(verb) => verb.run(),

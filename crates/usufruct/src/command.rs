@@ -6,6 +6,7 @@ pub mod completions;
 pub mod demo;
 pub mod doctor;
 pub mod enrol;
+pub mod escrow;
 pub mod footprint;
 pub mod init;
 pub mod invite;

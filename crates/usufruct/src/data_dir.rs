@@ -2,6 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::Write;
+use std::num::NonZeroU16;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use usufruct_app::log::Objects;
-use usufruct_app::{App, Config, Error, House, Open, VaultSetup, log};
+use usufruct_app::{App, Config, Error, EscrowSetup, House, Open, VaultSetup, log};
 use usufruct_core::id::AgencyId;
 use usufruct_core::ports::Clock;
 use usufruct_core::service::Profile;
@@ -94,6 +95,21 @@ pub struct VaultTable {
     /// The token, where the root lies in one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenTable>,
+    /// The escrow of the root with officers; none without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub escrow: Option<EscrowTable>,
+}
+
+/// The table `[vault.escrow]` of the set-up. The terms of the vault have to say the same.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EscrowTable {
+    /// Holds the escrow; best on another disk than the root, and one that overwrites in place.
+    pub folder: PathBuf,
+    /// So many officers bring the root back.
+    pub threshold: u8,
+    /// Length of a period in days.
+    pub period_days: NonZeroU16,
 }
 
 /// Where the sealed pages of the key tree are.
@@ -118,7 +134,13 @@ impl Setup {
     pub fn vault(&self) -> VaultSetup {
         let table = self.vault.clone().unwrap_or_default();
         let any_disk = table.any_disk || any_disk();
-        VaultSetup { pages_in_database: table.pages == PagesPlace::Database, any_disk, keepers: None }
+        let escrow = table.escrow.map(|escrow| EscrowSetup {
+            vault: self.origin.clone(),
+            folder: escrow.folder,
+            threshold: escrow.threshold,
+            period_days: escrow.period_days.get().into(),
+        });
+        VaultSetup { pages_in_database: table.pages == PagesPlace::Database, any_disk, escrow, keepers: None }
     }
 
     /// Where the root of the key tree lies.

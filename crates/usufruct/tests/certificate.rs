@@ -3,9 +3,13 @@
 mod common;
 mod insider;
 
-use common::{Folder, fails, ok};
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use common::{Folder, fails, ok, out, run};
 use insider::{Insider, now};
 use serde_json::{Value, json};
+use usufruct_core::keeper::Destroyed;
 use usufruct_core::statement::{Statement, StatementKind};
 
 #[test]
@@ -75,16 +79,70 @@ fn a_false_certificate_is_refused_whoever_signs_it() {
         assert!(said.contains("broken") && said.contains(field), "{what}: {said}");
     }
 
+    // Keepers are claimed, and no terms say who they are.
+    city.publish(&log, &with(&|body| body["slot_class"] = json!("E3")), now());
+    assert!(fails(&verify, 1).contains("no terms"));
+
     // With keepers in the terms, those who have not signed are missed.
-    let keepers: Vec<Value> = [("city", "B"), ("court", "C"), ("archive", "D")]
-        .map(|(name, sign)| json!({"name": name, "institution": {"en": name, "zh-Hant": name}, "public": format!("{}{sign}A", "A".repeat(41))}))
-        .into();
+    let names = ["city", "court", "archive"];
+    let pairs = names.map(|_| Ed25519KeyPair::generate().unwrap());
+    let public = |pair: &Ed25519KeyPair| URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
+    let keepers: Vec<Value> = names
+        .iter()
+        .zip(&pairs)
+        .map(|(name, pair)| json!({"name": name, "institution": {"en": name, "zh-Hant": name}, "public": public(pair)}))
+        .collect();
     let terms = json!({"vault": city.origin, "slot_class": "E3", "threshold": 2, "keepers": keepers, "backup_days": 30});
-    let mut leaves = city.leaves[..at].to_vec();
-    leaves.push(city.statement(&leaves, StatementKind::Vault, "vlt_city", terms, &["head", "data-protection"]));
-    let mut body = honest.body.clone();
-    body["slot_class"] = json!("E3");
-    leaves.push(city.statement(&leaves, StatementKind::Certificate, &honest.id, body, &["automation"]));
-    city.publish(&log, &leaves, now());
-    assert!(fails(&verify, 1).contains("Too few keepers"));
+    let mut before = city.leaves[..at].to_vec();
+    before.push(city.statement(&before, StatementKind::Vault, "vlt_city", terms, &["head", "data-protection"]));
+    let epoch = honest.body["epoch_after"].as_u64().unwrap();
+    let said = |keeper: usize, vault: &str, epoch: u64| Destroyed::sign(vault, names[keeper], epoch, now(), &pairs[keeper]);
+    let own = |keeper: usize| said(keeper, &city.origin, epoch);
+    let verdict = |keepers: Vec<Destroyed>| {
+        let mut body = honest.body.clone();
+        (body["slot_class"], body["keepers"]) = (json!("E3"), json!(keepers));
+        let mut leaves = before.clone();
+        leaves.push(city.statement(&leaves, StatementKind::Certificate, &honest.id, body, &["automation"]));
+        city.publish(&log, &leaves, now());
+        let output = run(&verify);
+        (output.status.code(), out(&output))
+    };
+    let forged = Destroyed { at: 1, ..own(1) };
+    let other_key = Destroyed::sign(&city.origin, names[1], epoch, now(), &pairs[2]);
+    for (what, second) in [
+        ("nobody", None),
+        ("forged", Some(forged)),
+        ("by another key", Some(other_key)),
+        ("the same keeper twice", Some(own(0))),
+        ("replayed from another vault", Some(said(1, "other.example/log", epoch))),
+        ("replayed from an older epoch", Some(said(1, &city.origin, epoch - 1))),
+    ] {
+        let (code, text) = verdict([own(0)].into_iter().chain(second).collect());
+        assert!(code == Some(1) && text.contains("Too few keepers"), "{what}: {text}");
+    }
+    let (code, text) = verdict(vec![own(0), own(1), said(2, &city.origin, epoch - 1)]);
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(text.matches("has signed that its share is destroyed").count(), 2, "{text}");
+    assert!(text.contains("(archive) has not signed"), "{text}");
+
+    // A date for an escrow that the terms do not name is invented; none for one that they do name promises nothing.
+    let under = |terms: Value, date: Value| {
+        let mut leaves = city.leaves[..at].to_vec();
+        let mut terms = terms;
+        terms["vault"] = json!(city.origin);
+        leaves.push(city.statement(&leaves, StatementKind::Vault, "vlt_city", terms, &["head", "data-protection"]));
+        let mut body = honest.body.clone();
+        body["erased_escrow_at"] = date;
+        leaves.push(city.statement(&leaves, StatementKind::Certificate, &honest.id, body, &["automation"]));
+        city.publish(&log, &leaves, now());
+    };
+    let plain = json!({"slot_class": "E0", "threshold": 0, "backup_days": 30});
+    let mut with_escrow = plain.clone();
+    with_escrow["escrow"] = json!({"period_days": 90, "officers": 5, "threshold": 3});
+    under(plain, json!("2090-01-01T00:00:00Z"));
+    assert!(fails(&verify, 1).contains("name no escrow"));
+    under(with_escrow.clone(), Value::Null);
+    assert!(ok(&verify).contains("no date is promised"));
+    under(with_escrow, json!("2090-01-01T00:00:00Z"));
+    assert!(ok(&verify).contains("which lies ahead"));
 }

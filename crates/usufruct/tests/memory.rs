@@ -3,6 +3,8 @@
 mod common;
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
 
 use common::{Folder, Server, ok};
 
@@ -23,4 +25,32 @@ fn a_server_leaves_no_core_and_says_what_else_could_leak() {
     let line = said.lines().find(|line| line.starts_with("memory")).unwrap_or_else(|| panic!("{said}"));
     assert_eq!(line.contains("is locked"), locked > 0, "{line}; {locked} kB locked");
     assert!(said.lines().any(|line| line.starts_with("swap")), "{said}");
+}
+
+/// The shell allows cores of any size; the server takes that back for itself.
+#[test]
+fn a_server_that_is_aborted_leaves_no_core_file() {
+    let folder = Folder::new("abort");
+    let (dir, cores) = (folder.at("pass"), folder.at("cores"));
+    fs::create_dir(&cores).unwrap();
+    let unlimited = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -c unlimited; cd \"$0\" && exec \"$@\"", &cores, program]).args(arguments);
+        command.env("RUST_LOG", "warn").env("USUFRUCT_ANY_DISK", "1").stdin(Stdio::null());
+        command
+    };
+    ok(&["init", "--data-dir", &dir, "--origin", "pass.example.org/log", "--operator-name", "City", "--operator-name-zh", "市"]);
+    let serve = ["serve", "--data-dir", &dir, "--listen", "127.0.0.1:0", "--issuer", "http://localhost:8080"];
+    let (server, _) = Server::start_as(&mut unlimited(env!("CARGO_BIN_EXE_usufruct"), &serve), &dir);
+    server.signal("ABRT");
+    let status = server.ended();
+    assert!(status.signal().is_some() && !status.core_dumped(), "{status}");
+    assert_eq!(fs::read_dir(&cores).unwrap().count(), 0, "no core where it stood");
+
+    // Another program that is aborted in the same way does leave one, where the system writes any.
+    let other = unlimited("sh", &["-c", "kill -ABRT $$"]).status().unwrap();
+    assert!(other.signal().is_some());
+    if !other.core_dumped() {
+        eprintln!("this system writes no core files at all, so there was nothing to prevent");
+    }
 }

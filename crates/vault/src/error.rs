@@ -21,6 +21,9 @@ pub enum Error {
          backup opens nothing that was erased since."
     )]
     Damaged { what: &'static str },
+    /// An escrow, a share from it or an officer's key cannot be what it should.
+    #[error("The escrow cannot be used: {what}. Look at it with `usufruct escrow status`, and give what belongs together.")]
+    Escrow { what: &'static str },
     /// A counter in a keyring is used up.
     #[error("All 65,536 generations of this {noun} are used. Erase the resident's keys and enrol again.")]
     Exhausted { noun: &'static str },
@@ -108,6 +111,9 @@ pub enum Error {
     /// Fewer keepers of the root than are needed did what was asked.
     #[error("Only {done} of {needed} keepers that are needed {what}; the others: {others}. Bring them back, then try again.")]
     TooFewKeepers { done: usize, needed: usize, what: &'static str, others: String },
+    /// Fewer officers than the escrow asks for.
+    #[error("There are {given} officers, and {needed} are needed. Ask more of them.")]
+    TooFewOfficers { given: usize, needed: usize },
     /// The seal does not open under the keys there are.
     #[error("The seal does not open. The keys were destroyed, or the bytes were changed or belong elsewhere.")]
     Unreadable,

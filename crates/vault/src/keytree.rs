@@ -12,7 +12,7 @@
 //! | old pages removed | the new epoch |
 //!
 //! What an attacker can open who has every page that was ever written and the current root: the live keys, and no other one.
-//! The argument is that of Reardon, Ritzdorf, Basin and Capkun (CCS 2013), and `tests/history.rs` plays the attacker.
+//! The argument is that of Reardon, Ritzdorf, Basin and Capkun (CCS 2013), and `tests/attacker.rs` plays the attacker.
 
 mod draft;
 mod file;
@@ -32,6 +32,7 @@ use usufruct_core::keeper::Destroyed;
 use usufruct_core::ports::Rng;
 
 use crate::error::{Error, Result};
+use crate::escrow::Appointment;
 use crate::roots::{MemoryRoots, Root, RootSlots};
 use crate::tree::{Epoch, Erased, Key, KeyId, KeyTree, SlotClass, State, commit_key};
 use draft::{Changes, Draft};
@@ -98,6 +99,11 @@ impl<P: Pages, R: RootSlots> PageTree<P, R> {
         Ok(Self { pages, roots, live: RwLock::new(tree.live), writer: Mutex::new(writer), next })
     }
 
+    /// Whether the pages open under this root, all of them. Changes nothing.
+    pub fn check(pages: &P, root: &Root) -> Result<()> {
+        open::open(pages, &[root.copy()]).map(drop)
+    }
+
     /// How many keys live.
     pub fn count(&self) -> u64 {
         self.live().handles.count()
@@ -139,15 +145,12 @@ impl<P: Pages, R: RootSlots> PageTree<P, R> {
         Ok((draft, top_id))
     }
 
-    /// Shows readers a commit, and removes the pages it replaced.
-    fn apply(&self, draft: Draft, top_id: PageId, epoch: Epoch) -> Result<()> {
-        let old = {
-            let mut live = self.live_mut();
-            let old = draft.apply(&mut live);
-            (live.top_id, live.epoch) = (top_id, epoch);
-            old
-        };
-        self.pages.free(&old)
+    /// Shows readers a commit. Answers the pages it replaced, which may be removed.
+    fn apply(&self, draft: Draft, top_id: PageId, epoch: Epoch) -> Vec<PageId> {
+        let mut live = self.live_mut();
+        let old = draft.apply(&mut live);
+        (live.top_id, live.epoch) = (top_id, epoch);
+        old
     }
 
     /// The writer, once it has done what it owes.
@@ -198,7 +201,7 @@ impl<P: Pages, R: RootSlots> KeyTree for PageTree<P, R> {
         }
         let root = writer.root.copy();
         let (draft, top_id) = self.write(&mut writer, &changes, &root, false, rng)?;
-        self.apply(draft, top_id, root.epoch)
+        self.pages.free(&self.apply(draft, top_id, root.epoch))
     }
 
     fn erase(&self, ids: &[KeyId], replace: &[(KeyId, Key)], rng: &dyn Rng) -> Result<Erased> {
@@ -234,9 +237,11 @@ impl<P: Pages, R: RootSlots> KeyTree for PageTree<P, R> {
         let epoch = root.epoch;
         // From here on the new epoch counts, whatever happens; an old root that is still there is owed.
         (writer.root, writer.duty) = (root, Duty::Destroy);
-        self.apply(draft, top_id, epoch)?;
+        let old = self.apply(draft, top_id, epoch);
         self.roots.keep_only(epoch)?;
         writer.duty = Duty::Nothing;
+        // As long as the old root is there, so is what it opens.
+        self.pages.free(&old)?;
         Ok(Erased { before, after: self.state(), handles })
     }
 
@@ -258,6 +263,10 @@ impl<P: Pages, R: RootSlots> KeyTree for PageTree<P, R> {
     fn statements(&self) -> Result<Vec<Destroyed>> {
         let epoch = self.live().epoch;
         self.roots.statements(epoch)
+    }
+
+    fn escrow(&self) -> Option<Appointment> {
+        self.roots.escrow()
     }
 
     fn heal(&self) -> Result<()> {

@@ -16,7 +16,9 @@
 
 mod aead;
 mod error;
+pub mod escrow;
 mod handles;
+pub mod hpke;
 pub mod keeper;
 mod keyring;
 pub mod keytree;

@@ -9,11 +9,13 @@ mod token;
 use usufruct_core::ports::Rng;
 
 use crate::error::Result;
+use crate::escrow::Appointment;
 use crate::tree::{Epoch, Key, SlotClass};
 use usufruct_core::keeper::Destroyed;
 
 pub(crate) use file::check_disk;
 pub use file::{Disk, FileRoots};
+pub(crate) use keepers::choices;
 pub use keepers::{KeeperRoots, Link, Seat};
 pub use moving::MovingRoots;
 #[cfg(feature = "pkcs11")]
@@ -48,6 +50,10 @@ pub trait RootSlots: Send + Sync {
     /// What those who destroyed the roots before `epoch` have signed; empty where nobody signs.
     fn statements(&self, epoch: Epoch) -> Result<Vec<Destroyed>>;
 
+    /// Whom the newest root is in escrow with as well; `None` without an escrow.
+    fn escrow(&self) -> Option<Appointment> {
+        None
+    }
     /// Gives the newest root back to those who should hold it and do not, where others can. Called now and then.
     fn heal(&self) -> Result<()>;
 }
@@ -123,6 +129,10 @@ impl<R: RootSlots + ?Sized> RootSlots for Box<R> {
 
     fn statements(&self, epoch: Epoch) -> Result<Vec<Destroyed>> {
         (**self).statements(epoch)
+    }
+
+    fn escrow(&self) -> Option<Appointment> {
+        (**self).escrow()
     }
 
     fn heal(&self) -> Result<()> {

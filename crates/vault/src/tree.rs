@@ -10,6 +10,7 @@ use usufruct_core::ports::{Rng, random};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::error::Result;
+use crate::escrow::Appointment;
 
 /// Keeps keys so that an erased one stays erased, whatever copies of the storage exist.
 pub trait KeyTree: Send + Sync {
@@ -41,6 +42,8 @@ pub trait KeyTree: Send + Sync {
     /// What those who destroyed the root of the epoch before this one have signed.
     fn statements(&self) -> Result<Vec<Destroyed>>;
 
+    /// Whom the root is in escrow with as well; `None` without an escrow.
+    fn escrow(&self) -> Option<Appointment>;
     /// Gives the root back to those who should hold it and do not. Called now and then.
     fn heal(&self) -> Result<()>;
 }

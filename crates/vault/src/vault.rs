@@ -19,6 +19,7 @@ use usufruct_core::ports::Rng;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
+use crate::escrow::Appointment;
 use crate::keyring::Keyring;
 use crate::pseudonym::{Sector, Subject, seed_index};
 use crate::seal;
@@ -180,6 +181,11 @@ impl Vault {
     /// What the keepers of the root have signed about the roots before the current one; empty without keepers.
     pub fn statements(&self) -> Result<Vec<Destroyed>> {
         self.tree.statements()
+    }
+
+    /// Whom the root is in escrow with as well; `None` without an escrow.
+    pub fn escrow(&self) -> Option<Appointment> {
+        self.tree.escrow()
     }
 
     /// Gives the root back to keepers who should hold a share of it and do not.

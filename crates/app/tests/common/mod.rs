@@ -64,8 +64,8 @@ impl Rng for SeededRng {
 }
 
 /// On PostgreSQL the pages of the key tree are in the database, on SQLite they are in a file: so both are tested.
-fn vault_setup(url: Option<&str>) -> VaultSetup {
-    VaultSetup { pages_in_database: url.is_some_and(|url| url.starts_with("postgres")), any_disk: true, keepers: None }
+pub fn vault_setup(url: Option<&str>) -> VaultSetup {
+    VaultSetup { pages_in_database: url.is_some_and(|url| url.starts_with("postgres")), any_disk: true, ..VaultSetup::default() }
 }
 
 pub struct City {

@@ -1,5 +1,6 @@
 //! `usufruct doctor`: looks at a data directory and says what is wrong and what to do.
 
+mod escrow;
 mod root;
 
 use std::fs;
@@ -55,6 +56,7 @@ impl Doctor {
         let now = clock::now();
         let mut lines = vec![permissions(&self.data_dir), keys(&self.data_dir)];
         lines.extend(root::lines(&self.data_dir, &setup));
+        lines.extend(setup.vault().escrow.map(|escrow| escrow::line(&self.data_dir, &escrow, now)));
         lines.extend(store(&self.data_dir, &setup, now));
         lines.push(machine(now));
         lines.extend(memory_lines());
@@ -221,6 +223,7 @@ fn store(dir: &Path, setup: &Setup, now: Time) -> Vec<Line> {
         return lines;
     }
     lines.push(waiting(&db, now));
+    lines.extend(escrow::terms(&db, setup));
     lines.push(match log(dir, &db) {
         Ok(line) => line,
         Err(words) => Line::fail("log", words),

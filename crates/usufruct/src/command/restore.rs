@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
 use clap::Args;
-use usufruct_app::log::{Folder, Objects};
+use usufruct_app::log::{Folder, Objects, Source as _, checkpoint};
 use usufruct_app::store::db::{Db, Options};
 use usufruct_app::store::{MIGRATIONS, log_head, residents};
 use usufruct_app::{Config, House, rebuild_log, renew_keyrings, restore_log};
@@ -87,6 +87,7 @@ impl Restore {
                 "Name a replica with --live; without the newest pages nothing opens.",
             ));
         }
+        let log = self.log()?;
         let (restored, aside) = match &setup.database {
             None => self.put_file(&house)?,
             Some(url) => (self.put_dump(url)?, None),
@@ -109,7 +110,7 @@ impl Restore {
         }
         let size = db.read(|conn| log_head::size(conn)).map_err(Failure::of)?;
         drop(db);
-        self.bring_log(&setup, &house, size)?;
+        Self::bring_log(&setup, &house, log, size)?;
         // Opening checks that database, log, witnesses and key tree agree.
         let app = dir.open(&setup, Arc::new(SystemClock))?;
         app.tick()?;
@@ -156,8 +157,20 @@ impl Restore {
         }
     }
 
+    /// The copy of the log that has what came after the backup: the one that is named, or the log's own files, in their folder or
+    /// their bucket. `None` when those are gone too.
+    fn log(&self) -> Result<Option<PublicLog>, Failure> {
+        if let Some(place) = &self.log_from {
+            return PublicLog::open_for(place, Some(&data_dir::setup(&self.data_dir)?.origin)).map(Some);
+        }
+        let own = PublicLog::in_data_dir(&self.data_dir)?;
+        // A log that only cannot be reached is not gone, and what is here may be shorter than it.
+        let has_checkpoint = own.fetch(checkpoint::PATH).map_err(|error| Failure::of(error).into_impossible())?.is_some();
+        Ok(has_checkpoint.then_some(own))
+    }
+
     /// Brings the leaves that came after the backup, and the files of the log.
-    fn bring_log(&self, setup: &data_dir::Setup, house: &House, size: u64) -> Result<(), Failure> {
+    fn bring_log(setup: &data_dir::Setup, house: &House, log: Option<PublicLog>, size: u64) -> Result<(), Failure> {
         let config = Config {
             origin: setup.origin.clone(),
             database: setup.database.clone(),
@@ -168,18 +181,15 @@ impl Restore {
             Some(place) => bucket::open(place, bucket::environment())?,
             None => Arc::new(Folder::hold(house.log_dir())?),
         };
-        let own = house.log_dir().display().to_string();
-        let place = self.log_from.as_deref().unwrap_or(&own);
-        match PublicLog::open_for(place, Some(&setup.origin)) {
-            Ok(log) => {
+        match log {
+            Some(log) => {
                 let restored = restore_log(&config, house, &objects, &log, None, &SystemRng)?;
                 println!("The log had {size} leaves in the backup, and has {} now.", restored.size);
             }
-            Err(_) if self.log_from.is_none() => {
+            None => {
                 let files = rebuild_log(&config, house, &objects, &SystemRng)?;
                 println!("The log has {size} leaves; {files} of its files were made anew.");
             }
-            Err(failure) => return Err(failure),
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ pub mod noise;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -51,7 +51,12 @@ impl Drop for Folder {
 impl Server {
     /// Starts `usufruct` with these arguments and waits until it serves on the data directory.
     pub fn start(arguments: &[&str], data_dir: &str) -> (Self, String) {
-        let child = program().args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        Self::start_as(program().args(arguments), data_dir)
+    }
+
+    /// As [`Server::start`], by a command that becomes `usufruct`.
+    pub fn start_as(command: &mut Command, data_dir: &str) -> (Self, String) {
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let mut server = Self(child);
         let console = Path::new(data_dir).join("console.json");
         for _ in 0..600 {
@@ -89,6 +94,11 @@ impl Server {
     /// Sends it a signal.
     pub fn signal(&self, name: &str) {
         assert!(Command::new("kill").args(["-s", name, &self.0.id().to_string()]).status().unwrap().success());
+    }
+
+    /// How it ended, once it does.
+    pub fn ended(mut self) -> ExitStatus {
+        self.0.wait().unwrap()
     }
 
     /// Stops it as an operator would, and says whether it ended well.

@@ -2,6 +2,7 @@
 
 mod attacker;
 mod crashes;
+mod escrow;
 mod shape;
 mod sim;
 

@@ -63,6 +63,14 @@ impl FileRoots {
         }
     }
 
+    /// The epochs of the roots in `folder`, highest first, without a lock: the server may be writing. For messages only.
+    pub fn epochs(folder: &Path) -> Result<Vec<Epoch>> {
+        let file = Zeroizing::new(std::fs::read(folder.join(NAME)).map_err(Error::io("read the root slots"))?);
+        let mut epochs: Vec<Epoch> = file.chunks_exact(HALF).filter_map(|half| decode(half).map(|root| root.epoch)).collect();
+        epochs.sort_by_key(|epoch| std::cmp::Reverse(*epoch));
+        Ok(epochs)
+    }
+
     fn put_half(&self, half: &[u8], at: u64) -> io::Result<()> {
         self.0.write_all_at(half, at)?;
         self.0.sync_data()

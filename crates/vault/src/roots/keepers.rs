@@ -285,7 +285,7 @@ fn place(number: usize) -> u8 {
 }
 
 /// All ways to take `count` of the first `from` numbers.
-fn choices(from: usize, count: usize) -> Vec<Vec<usize>> {
+pub(crate) fn choices(from: usize, count: usize) -> Vec<Vec<usize>> {
     if count == 0 {
         return vec![Vec::new()];
     }

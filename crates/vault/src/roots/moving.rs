@@ -5,6 +5,7 @@ use usufruct_core::ports::Rng;
 
 use super::{Root, RootSlots};
 use crate::error::Result;
+use crate::escrow::Appointment;
 use crate::tree::{Epoch, SlotClass};
 
 /// Two places, of which the second gets every new root. Once a new epoch has begun, the first holds nothing any more. A crash in
@@ -51,5 +52,9 @@ impl RootSlots for MovingRoots {
 
     fn heal(&self) -> Result<()> {
         self.to.heal()
+    }
+
+    fn escrow(&self) -> Option<Appointment> {
+        self.to.escrow()
     }
 }

@@ -7,6 +7,7 @@ use usufruct_app::log::{Policy, Reader, Source as _, VerifierKey, checkpoint};
 use usufruct_core::certificate::Certificate as Body;
 use usufruct_core::hash::hex;
 use usufruct_core::id::CertificateId;
+use usufruct_core::keeper::Destroyed;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::statement::{LEAF_PREFIX, Statement, StatementKind};
 
@@ -132,7 +133,10 @@ fn describe(register: &Register, entry: &Entry<Body>) {
     println!("root          {}, class {}", body.erased_root_at, body.slot_class);
     if let Some(terms) = register.vault.as_ref().map(|entry| &entry.body).filter(|terms| !terms.keepers.is_empty()) {
         let signed = |name: &str, public: &str| {
-            body.keepers.iter().any(|one| one.keeper == name && one.vault == terms.vault && one.is_signed_by(public))
+            // What was signed about an older epoch says nothing about this one.
+            let is_about_this =
+                |one: &Destroyed| one.keeper == name && one.vault == terms.vault && one.epoch.cast_signed() >= body.epoch_after;
+            body.keepers.iter().any(|one| is_about_this(one) && one.is_signed_by(public))
         };
         for keeper in &terms.keepers {
             let word =
@@ -140,8 +144,11 @@ fn describe(register: &Register, entry: &Entry<Body>) {
             println!("keeper        {} ({}) {word}", plain(&keeper.name), plain(&keeper.institution.en));
         }
     }
-    if let Some(at) = body.erased_escrow_at {
-        println!("escrow        {at}{}", if at > clock::now() { ", which lies ahead" } else { "" });
+    let has_escrow = register.vault.as_ref().is_some_and(|entry| entry.body.escrow.is_some());
+    match body.erased_escrow_at {
+        Some(at) => println!("escrow        {at}{}", if at > clock::now() { ", which lies ahead" } else { "" }),
+        None if has_escrow => println!("escrow        no date is promised, although the terms of the vault name an escrow"),
+        None => {}
     }
     match body.ciphertext_purged_at {
         Some(at) => println!("ciphertext    purged {at}"),

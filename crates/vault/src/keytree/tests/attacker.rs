@@ -1,5 +1,15 @@
-//! The attacker of Reardon et al.: she has every page of every moment, whole or torn, and at the end she gets the current
-//! root. She must open the live keys and nothing else.
+//! The attacker of Reardon et al., against random histories of enrolments, erasures, replacements and restarts. In words:
+//!
+//! - She sees the medium: every page that was ever written, whole or torn, of every commit, done or broken off.
+//! - She gets the secret: at a moment of her choice, after an erasure was acknowledged, every root that exists then. Here it
+//!   is after each erasure.
+//! - She knows the code, and does not keep to it: any key she has is tried on any page, a root under any epoch.
+//! - She does not get a root of the past (that is what destroying it means; [`RootSlots`] says how far it goes), she does not
+//!   break AES-256-GCM or HKDF, and she did not copy keys out of the memory of the process while they lived.
+//!
+//! She must open the live keys and nothing else.
+//!
+//! [`RootSlots`]: crate::roots::RootSlots
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,15 +21,19 @@ use crate::keytree::PageTree;
 use crate::keytree::page::{Cells, FANOUT};
 use crate::keytree::place::{Segment, id_at};
 use crate::keytree::top::{LEVEL, Top};
+use crate::roots::Root;
 use crate::testing::Seeded;
-use crate::tree::{Key, KeyId, KeyTree};
+use crate::tree::{Epoch, Key, KeyId, KeyTree};
 
 /// Every key of the tree that can be had from all pages of all times with the roots that are there.
 ///
 /// She does not keep to the form of the tree: any key she has is tried on any page, until nothing new opens.
 fn plunder(disk: &Disk) -> BTreeMap<KeyId, BTreeSet<[u8; 32]>> {
     let (mut loot, mut keys, mut tried): (BTreeMap<KeyId, BTreeSet<_>>, Vec<Key>, BTreeSet<[u8; 32]>) = Default::default();
-    for root in &disk.roots {
+    // A secret that outlived its epoch would open the pages of the epochs before.
+    let at = |root: &Root, epoch| Root { epoch: Epoch(epoch), secret: root.secret.copy() };
+    let roots: Vec<Root> = disk.roots.iter().flat_map(|root| (0..=root.epoch.0).map(move |epoch| at(root, epoch))).collect();
+    for root in &roots {
         for (id, page) in disk.history.iter().filter(|(id, _)| id.level == LEVEL) {
             let Some(top) = Top::open(*id, page, root) else { continue };
             keys.extend(Segment::ALL.iter().filter_map(|segment| top.key(*segment).map(Key::copy)));

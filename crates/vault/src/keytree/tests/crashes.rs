@@ -124,6 +124,28 @@ fn a_root_that_could_not_be_put_does_not_come_back() {
     check(&PageTree::open(sim.image(), sim.image()).unwrap_or_else(|error| panic!("{error}")), &model, &ids);
 }
 
+/// A new root may be lost again before the old one is destroyed: a keeper comes back without its share. Nobody loses a key by it.
+#[test]
+fn the_old_epoch_is_whole_until_its_root_is_destroyed() {
+    let ids = some_ids();
+    let (sim, old) = founded(1, &ids);
+    let mut tried = 0;
+    for end in 1..100 {
+        let disk = sim.image();
+        let tree = PageTree::open(disk.clone(), disk.clone()).unwrap();
+        let opened = disk.disk().steps;
+        disk.disk().end = Some((opened + end, Tear::All));
+        let _ = tree.erase(&ids[..3], &[], &Seeded::new(5));
+        if disk.disk().roots.len() == 2 {
+            tried += 1;
+            let lost = disk.image();
+            lost.disk().roots.truncate(1);
+            check(&PageTree::open(lost.clone(), lost).unwrap(), &old, &ids);
+        }
+    }
+    assert!(tried > 0, "there were two roots at some step");
+}
+
 #[test]
 fn pages_that_are_older_than_the_root_are_refused() {
     let (ids, rng) = (some_ids(), Seeded::new(5));

@@ -7,6 +7,7 @@ use usufruct_core::keeper::Destroyed;
 use usufruct_core::ports::Rng;
 
 use crate::error::{Error, Result};
+use crate::escrow::{EscrowPlace, HALF};
 use crate::keytree::page::{Page, PageId};
 use crate::keytree::pages::Pages;
 use crate::roots::{Root, RootSlots};
@@ -22,10 +23,21 @@ pub(in super::super) struct Disk {
     /// Every page that was ever written, whole or torn.
     pub(in super::super) history: Vec<(PageId, Box<Page>)>,
     pub(in super::super) roots: Vec<Root>,
+    pub(in super::super) escrow: Escrow,
     /// How many steps have changed the disk.
     pub(in super::super) steps: usize,
     /// The step at which the process ends, before it or in the middle of it.
     pub(in super::super) end: Option<(usize, Tear)>,
+}
+
+/// The two halves of an escrow.
+#[derive(Clone)]
+pub(in super::super) struct Escrow(pub(in super::super) [[u8; HALF]; 2]);
+
+impl Default for Escrow {
+    fn default() -> Self {
+        Self([[0; HALF]; 2])
+    }
 }
 
 /// What becomes of the step at which the process ends.
@@ -51,7 +63,8 @@ impl Sim {
     pub(in super::super) fn image(&self) -> Self {
         let disk = self.disk();
         let roots = disk.roots.iter().map(Root::copy).collect();
-        Self(Arc::new(Mutex::new(Disk { pages: disk.pages.clone(), history: disk.history.clone(), roots, steps: 0, end: None })))
+        let (pages, history, escrow) = (disk.pages.clone(), disk.history.clone(), disk.escrow.clone());
+        Self(Arc::new(Mutex::new(Disk { pages, history, roots, escrow, steps: 0, end: None })))
     }
 }
 
@@ -128,5 +141,16 @@ impl RootSlots for Sim {
 
     fn heal(&self) -> Result<()> {
         Ok(())
+    }
+}
+
+impl EscrowPlace for Sim {
+    fn read(&self) -> Result<[[u8; HALF]; 2]> {
+        Ok(self.disk().escrow.0)
+    }
+
+    fn write(&self, half: usize, bytes: &[u8; HALF]) -> Result<()> {
+        let torn = |disk: &mut Disk| disk.escrow.0[half][..HALF / 2].copy_from_slice(&bytes[..HALF / 2]);
+        self.disk().step(|disk| disk.escrow.0[half] = *bytes, torn)
     }
 }
