@@ -1,5 +1,7 @@
 //! Service: something residents sign in to, with the ways in that need no pass.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -148,20 +150,19 @@ fn jwk(key: &mut Draft<'_>) -> Option<Jwk> {
     let kid = key.string("kid", 80, "Name the key.");
     let kinds = [("EC", "EC"), ("OKP", "OKP"), ("RSA", "RSA")];
     let kty = key.word("kty", &kinds, "Give an elliptic-curve key (EC or OKP) or an RSA key.")?;
-    let mut part = |name, words| key.string(name, 700, words);
     let (mut crv, mut x, mut y, mut n, mut e) = (None, None, None, None, None);
     match kty {
         "RSA" => {
-            n = Some(part("n", "Give the modulus in base64url.")?);
-            e = Some(part("e", "Give the exponent in base64url.")?);
-            if n.as_ref().is_some_and(|n| n.len() < SHORTEST_MODULUS) {
+            n = Some(number("n", "Give the modulus in base64url.", key)?);
+            e = Some(number("e", "Give the exponent in base64url.", key)?);
+            if n.as_deref().and_then(bits).is_some_and(|bits| bits < SHORTEST_MODULUS_BITS) {
                 key.note("n", "too-short", "The RSA key has fewer than 2,048 bits. Make a longer one.".into());
             }
         }
         _ => {
-            x = Some(part("x", "Give the x coordinate in base64url.")?);
+            x = Some(coordinate("x", "Give the x coordinate in base64url.", key)?);
             if kty == "EC" {
-                y = Some(part("y", "Give the y coordinate in base64url.")?);
+                y = Some(coordinate("y", "Give the y coordinate in base64url.", key)?);
             }
             let curves = if kty == "EC" { [("P-256", "P-256")] } else { [("Ed25519", "Ed25519")] };
             crv = Some(key.word("crv", &curves, "Give P-256 for EC, Ed25519 for OKP.")?.to_owned());
@@ -170,8 +171,36 @@ fn jwk(key: &mut Draft<'_>) -> Option<Jwk> {
     Some(Jwk { kid: kid?, kty: kty.to_owned(), crv, x, y, n, e })
 }
 
-/// 2,048 bits in base64url.
-const SHORTEST_MODULUS: usize = 342;
+/// Shortest modulus of an RSA key (FAPI 2.0 Security Profile 5.4.2).
+const SHORTEST_MODULUS_BITS: usize = 2_048;
+/// Bytes of a coordinate on P-256 and of an Ed25519 key.
+const COORDINATE_BYTES: usize = 32;
+
+/// A number of an RSA key, in base64url.
+fn number(name: &'static str, words: &str, key: &mut Draft<'_>) -> Option<String> {
+    let text = key.string(name, 700, words)?;
+    if bits(&text).is_none_or(|bits| bits == 0) {
+        key.note(name, "malformed", format!("This is no number. {words}"));
+    }
+    Some(text)
+}
+
+/// A coordinate of a public key, in base64url.
+fn coordinate(name: &'static str, words: &str, key: &mut Draft<'_>) -> Option<String> {
+    let text = key.string(name, 700, words)?;
+    if URL_SAFE_NO_PAD.decode(&text).ok().is_none_or(|bytes| bytes.len() != COORDINATE_BYTES) {
+        key.note(name, "malformed", format!("This is no coordinate of 32 bytes. {words}"));
+    }
+    Some(text)
+}
+
+/// How many bits a number in base64url has, leading zeros aside.
+fn bits(text: &str) -> Option<usize> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let first = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
+    let leading = bytes.get(first).map_or(0, |byte| byte.leading_zeros() as usize);
+    Some((bytes.len() - first) * 8 - leading)
+}
 
 fn lawful_uris(field: &str, uris: &[String], draft: &mut Draft<'_>) {
     for (i, uri) in uris.iter().enumerate() {

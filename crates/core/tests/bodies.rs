@@ -2,6 +2,8 @@
 
 mod common;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::walk::{spoil_everything, spoil_everything_but};
 use common::{agency_body, block_body, certificate_body, contract_body, day, names, notice_body, service_body, text};
 use serde_json::json;
@@ -11,7 +13,7 @@ use usufruct_core::certificate::Certificate;
 use usufruct_core::contract::Contract;
 use usufruct_core::hash::sha256;
 use usufruct_core::notice::Notice;
-use usufruct_core::service::Service;
+use usufruct_core::service::{Profile, Service};
 use usufruct_core::status::StatusChange;
 
 #[test]
@@ -84,7 +86,9 @@ fn service() {
     let mut body = service_body("agc_library", "library", &["mdt_library-card"]);
     body["post_logout_redirect_uris"] = json!(["https://library.example/bye"]);
     body["jwks"] = json!([{"kid": "one", "kty": "EC", "crv": "P-256", "x": "A".repeat(43), "y": "A".repeat(43)}]);
-    let optional = ["jwks", "mandates", "post_logout_redirect_uris"];
+    body["backchannel_logout_uri"] = json!("https://library.example/signed-out");
+    body["profile"] = json!("fapi2");
+    let optional = ["backchannel_logout_uri", "jwks", "mandates", "post_logout_redirect_uris", "profile"];
     spoil_everything(&body, &optional, &|body| Service::read(body).map(drop));
     for bad in [
         "http://library.example/back",
@@ -99,7 +103,73 @@ fn service() {
             let problems = Service::read(&body).expect_err(bad);
             assert!(names(&problems, &format!("{field}[0]"), "not-https"), "{bad}: {problems:?}");
         }
+        let mut body = body.clone();
+        body["backchannel_logout_uri"] = json!(bad);
+        assert!(names(&Service::read(&body).expect_err(bad), "backchannel_logout_uri[0]", "not-https"), "{bad}");
     }
+}
+
+#[test]
+fn a_service_that_only_signs_in_gets_no_data() {
+    let mut body = service_body("agc_library", "library", &["mdt_library-card"]);
+    assert_eq!(Service::read(&body).unwrap().profile, Profile::Fapi2, "unless it says otherwise");
+    body["profile"] = json!("oidc");
+    assert!(names(&Service::read(&body).unwrap_err(), "profile", "login-only"));
+    body["mandates"] = json!([]);
+    assert_eq!(Service::read(&body).unwrap().profile, Profile::Oidc);
+}
+
+#[test]
+fn keys_of_a_service() {
+    let body = service_body("agc_library", "library", &["mdt_library-card"]);
+    let with = |keys: serde_json::Value| {
+        let mut body = body.clone();
+        body["jwks"] = keys;
+        Service::read(&body)
+    };
+    let coordinate = "A".repeat(43);
+    // A modulus of `bits` bits: its first byte is what is left over, and the rest are ones.
+    let modulus = |bits: usize| {
+        let mut bytes = vec![0xff; bits.div_ceil(8)];
+        bytes[0] = 0xff >> (bytes.len() * 8 - bits);
+        URL_SAFE_NO_PAD.encode(bytes)
+    };
+    let ec = json!({"kid": "one", "kty": "EC", "crv": "P-256", "x": coordinate, "y": coordinate});
+    let ed25519 = json!({"kid": "two", "kty": "OKP", "crv": "Ed25519", "x": coordinate});
+    let rsa = |bits| json!({"kid": "three", "kty": "RSA", "n": modulus(bits), "e": "AQAB"});
+    let read = with(json!([ec, ed25519, rsa(2_048), {"kid": "four", "kty": "RSA", "n": modulus(4_096), "e": "AQAB"}])).unwrap();
+    assert_eq!(read.jwks.iter().map(|key| key.kty.as_str()).collect::<Vec<_>>(), ["EC", "OKP", "RSA", "RSA"]);
+    assert_eq!(serde_json::to_value(&read.jwks[1]).unwrap(), ed25519, "what is written is what was read");
+
+    assert!(names(&with(json!([ec, ec])).unwrap_err(), "jwks", "twice"));
+    let padded = URL_SAFE_NO_PAD.encode([vec![0; 128], vec![0xff; 128]].concat());
+    for short in [modulus(1_024), modulus(2_047), padded] {
+        let key = json!({"kid": "three", "kty": "RSA", "n": short, "e": "AQAB"});
+        assert!(names(&with(json!([key])).unwrap_err(), "jwks[0].n", "too-short"), "{short}");
+    }
+    for (member, value) in [("d", "AQAB"), ("p", "AQAB"), ("k", "AQAB"), ("x5u", "https://evil.example/")] {
+        for mut key in [ec.clone(), ed25519.clone(), rsa(2_048)] {
+            key[member] = json!(value);
+            assert!(names(&with(json!([key])).unwrap_err(), &format!("jwks[0].{member}"), "unknown-field"), "{member}");
+        }
+    }
+    for (kty, crv) in [("EC", "P-384"), ("EC", "secp256k1"), ("OKP", "X25519"), ("OKP", "Ed448"), ("oct", "P-256")] {
+        assert!(with(json!([{"kid": "one", "kty": kty, "crv": crv, "x": coordinate, "y": coordinate}])).is_err(), "{kty} {crv}");
+    }
+    for broken in ["AA", "A".repeat(44).as_str(), "+".repeat(43).as_str(), "é"] {
+        let mut key = ed25519.clone();
+        key["x"] = json!(broken);
+        assert!(names(&with(json!([key])).unwrap_err(), "jwks[0].x", "malformed"), "{broken}");
+    }
+    for (member, broken) in [("n", "!"), ("e", "AA"), ("e", "AQ==")] {
+        let mut key = rsa(2_048);
+        key[member] = json!(broken);
+        assert!(names(&with(json!([key])).unwrap_err(), &format!("jwks[0].{member}"), "malformed"), "{member} {broken}");
+    }
+    // Keys stand in the log. An address could answer with another key tomorrow.
+    let mut elsewhere = body.clone();
+    elsewhere["jwks_uri"] = json!("https://library.example/jwks");
+    assert!(names(&Service::read(&elsewhere).unwrap_err(), "jwks_uri", "unknown-field"));
 }
 
 #[test]
