@@ -44,7 +44,7 @@ impl FromRequestParts<Arc<Site>> for Page {
         Ok(Self {
             language,
             messages: messages(language),
-            here: here(&parts.uri),
+            here: link_to(parts.uri.path(), parts.uri.query().unwrap_or_default()),
             is_deactivated: session.as_ref().is_some_and(|session| !session.active),
             is_demo: site.settings.demo.is_some(),
             form_token: session.map(|session| session.form_token).unwrap_or_default(),
@@ -137,8 +137,9 @@ pub(crate) fn show(template: &impl Template) -> Response {
     render(StatusCode::OK, template)
 }
 
-fn here(uri: &axum::http::Uri) -> String {
-    let pairs = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).filter(|(key, _)| key != "lang");
+/// The address of a page, ready for `lang=`.
+pub(crate) fn link_to(path: &str, query: &str) -> String {
+    let pairs = url::form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key != "lang");
     let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-    if query.is_empty() { format!("{}?", uri.path()) } else { format!("{}?{query}&", uri.path()) }
+    if query.is_empty() { format!("{path}?") } else { format!("{path}?{query}&") }
 }

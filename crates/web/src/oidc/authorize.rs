@@ -156,7 +156,9 @@ async fn proceed(
     if silent {
         return Err(OAuthError::new("consent_required", "the resident has to agree first").into());
     }
-    let asked = Asked { request, again, raw: raw.to_owned(), locales: fields.get("ui_locales").map(str::to_owned) };
+    // She may read for longer than an unseen request waits, so the page says that it was shown in time.
+    let raw = if since.is_some() { raw.to_owned() } else { way_back(site, raw)? };
+    let asked = Asked { request, again, raw, locales: fields.get("ui_locales").map(str::to_owned) };
     consent::page(site, page, &session, &asked, mandate).map_err(Stop::Fault)
 }
 

@@ -24,7 +24,7 @@ use crate::fault::Fault;
 use crate::form::Checked;
 use crate::headers::policy_with_form_target;
 use crate::language::{from_tag, messages};
-use crate::page::{Page, show};
+use crate::page::{Page, link_to, show};
 use crate::site::blocking;
 
 #[derive(Template)]
@@ -192,8 +192,10 @@ fn is_wanted(request: &AuthorizeRequest, mandate: &MandateId, block: &BlockId) -
     named.is_none_or(|(_, blocks)| blocks.contains(block))
 }
 
-/// The page in the language chosen here, else in the one the service asks for (`ui_locales`), else the browser's.
+/// The page in the language chosen here, else in the one the service asks for (`ui_locales`), else the browser's. Its links open the
+/// request as it stands on the form.
 fn within(page: Page, asked: &Asked) -> Page {
+    let page = Page { here: link_to("/oidc/authorize", &asked.raw), ..page };
     let has_chosen = url::form_urlencoded::parse(asked.raw.as_bytes()).any(|(key, _)| key == "lang");
     match asked.locales.as_ref().filter(|_| !has_chosen).and_then(|tags| tags.split_whitespace().find_map(from_tag)) {
         Some(language) => Page { language, messages: messages(language), ..page },

@@ -92,23 +92,32 @@ async fn only_a_services_own_token_opens_it() {
         for header in [
             None,
             Some("Bearer".to_owned()),
-            Some(format!("Bearer {of_resident}")),
-            Some("Bearer nonsense".to_owned()),
+            Some(format!("DPoP {of_resident}")),
+            Some("DPoP nonsense".to_owned()),
+            Some(format!("Bearer {token}")),
             Some(format!("Basic {token}")),
             Some(token.clone()),
         ] {
             let mut request = Request::post(path).header(CONTENT_TYPE, "application/json");
             if let Some(header) = &header {
-                request = request.header(AUTHORIZATION, header);
+                let borne = header.strip_prefix("DPoP ").unwrap_or(&token);
+                request = request.header(AUTHORIZATION, header).header("dpop", site.proof("POST", path, Some(borne)));
             }
             // Who does not prove itself is told so, whatever it sends.
             let answer = site.send(request.body("{".into()).unwrap()).await;
             problem(&answer, StatusCode::UNAUTHORIZED);
-            assert!(answer.header("www-authenticate").starts_with("Bearer"), "{header:?}");
+            assert!(answer.header("www-authenticate").starts_with("DPoP "), "{header:?}");
         }
+        let unproven =
+            Request::post(path).header(AUTHORIZATION, format!("DPoP {token}")).header(CONTENT_TYPE, "application/json");
+        let answer = site.send(unproven.body("{".into()).unwrap()).await;
+        problem(&answer, StatusCode::UNAUTHORIZED);
+        assert!(answer.header("www-authenticate").contains("error=\"invalid_dpop_proof\""));
     }
-    let lower =
-        Request::post("/api/releases").header(AUTHORIZATION, format!("bearer {token}")).header(CONTENT_TYPE, "application/json");
+    let lower = Request::post("/api/releases")
+        .header(AUTHORIZATION, format!("dpop {token}"))
+        .header("DPOP", site.proof("POST", "/api/releases", Some(&token)))
+        .header(CONTENT_TYPE, "application/json");
     assert_eq!(site.send(lower.body(lawful(&subject).to_string().into()).unwrap()).await.status, StatusCode::OK);
     let revoked = site.client_token().await;
     site.oauth("/oidc/revoke", &[("token", &revoked)]).await;
@@ -122,7 +131,7 @@ async fn what_cannot_be_read_gets_a_clear_problem() {
     let site = TestSite::new();
     let token = site.client_token().await;
     let send = |path: &str, kind: &str, body: Vec<u8>| {
-        let request = Request::post(path).header(AUTHORIZATION, format!("Bearer {token}")).header(CONTENT_TYPE, kind);
+        let request = site.bearing("POST", path, &token).header(CONTENT_TYPE, kind);
         site.send(request.header("accept", "text/html").body(Body::from(body)).unwrap())
     };
     let wrong = [

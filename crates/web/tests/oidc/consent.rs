@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use usufruct_core::event::Kind;
+use usufruct_core::grant::GrantState;
 use usufruct_core::time::{DAY, MINUTE};
 
 use crate::common::{CARD, block, library_card, mandate};
@@ -68,9 +69,9 @@ async fn agreeing_lends_what_was_ticked_and_leads_back_with_a_code() {
     let lines = site.city.app.footprint(resident).unwrap().lines;
     let kinds: Vec<_> = lines.iter().map(|line| line.event.as_ref().unwrap().kind).collect();
     assert_eq!(kinds, [Kind::Consent, Kind::SignIn]);
-    // Sent twice, the form agrees once.
+    // Sent twice, the form agrees once, and a pushed request is answered once.
     let again = site.decide(&cookie, &page, &[("decision", "agree")]).await;
-    assert!(again.led("code").is_some());
+    assert_eq!((again.status, again.header(LOCATION)), (StatusCode::BAD_REQUEST, ""));
     assert_eq!(site.city.app.grants(resident).unwrap()[0].revision, grants[0].revision);
 }
 
@@ -78,11 +79,13 @@ async fn agreeing_lends_what_was_ticked_and_leads_back_with_a_code() {
 async fn not_now_leads_back_and_lends_nothing() {
     let site = TestSite::new();
     let (resident, cookie) = site.resident();
-    let page = site.authorize(&cookie, &[]).await;
     for decision in ["not-now", "", "AGREE"] {
+        let page = site.authorize(&cookie, &[]).await;
         let answer = site.decide(&cookie, &page, &[("decision", decision)]).await;
         assert_eq!(answer.led_error(), "access_denied");
         assert_eq!(answer.led("state").as_deref(), Some("s1"));
+        let after = site.decide(&cookie, &page, &[("decision", "agree")]).await;
+        assert_eq!((after.status, after.header(LOCATION)), (StatusCode::BAD_REQUEST, ""), "she has said no");
     }
     assert!(site.city.app.grants(resident).unwrap().is_empty());
     assert!(site.city.app.footprint(resident).unwrap().lines.is_empty());
@@ -199,26 +202,41 @@ async fn she_is_asked_again_after_a_withdrawal_and_never_after_the_end() {
     assert!(site.authorize(&cookie, &[]).await.led("code").is_some(), "agreed once, asked once");
     site.city.app.withdraw(resident, &mandate()).unwrap();
     assert_eq!(site.authorize(&cookie, &[]).await.status, StatusCode::OK);
-    let page = site.authorize(&cookie, &[("scope", "openid mdt_short")]).await;
-    site.city.clock.advance(9 * DAY);
+    site.city.clock.advance(9 * DAY - MINUTE);
     let cookie = site.sign_in(resident);
-    assert_eq!(site.authorize(&cookie, &[("scope", "openid mdt_short")]).await.led_error(), "invalid_scope");
+    let short = [("scope", "openid mdt_short")];
+    let (page, unseen) = (site.authorize(&cookie, &short).await, site.pushed(&short).await);
+    assert_eq!(page.status, StatusCode::OK);
+    site.city.clock.advance(MINUTE);
+    assert_eq!(site.get(&unseen, &cookie).await.led_error(), "invalid_scope", "it ended while the request waited");
+    assert_eq!(site.push_error(&short).await, "invalid_scope");
     let late = site.decide(&cookie, &page, &[("decision", "agree")]).await;
-    assert_eq!(late.status, StatusCode::FORBIDDEN);
+    assert_eq!((late.status, late.header(LOCATION)), (StatusCode::CONFLICT, ""));
+    assert!(site.city.app.grants(resident).unwrap().iter().all(|stored| stored.grant.state != GrantState::Given));
 }
 
 #[tokio::test]
-async fn who_was_away_too_long_signs_in_and_finds_the_page_again() {
+async fn who_was_away_signs_in_and_finds_the_page_again() {
     let site = TestSite::new();
     let (resident, cookie) = site.resident();
-    let page = site.authorize(&cookie, &[]).await;
-    site.city.clock.advance(31 * MINUTE);
-    let hidden = page.hidden();
-    let form: Vec<_> =
-        hidden.iter().map(|(name, value)| (name.as_str(), value.as_str())).chain([("decision", "agree")]).collect();
-    let answer = site.post(&page.action(), &cookie, &form).await;
-    assert!(answer.header(LOCATION).starts_with("/sign-in?next="), "{}", answer.text());
-    let cookie = site.sign_in(resident);
-    let page = site.get(&answer.led("next").unwrap(), &cookie).await;
-    assert!(site.decide(&cookie, &page, &[("decision", "agree")]).await.led("code").is_some());
+    for (minutes, is_there) in [(5, true), (31, false)] {
+        let cookie = if is_there { cookie.clone() } else { site.sign_in(resident) };
+        let page = site.authorize(&cookie, &[]).await;
+        site.city.clock.advance(minutes * MINUTE);
+        site.city.app.sign_out_everywhere(resident).unwrap();
+        let hidden = page.hidden();
+        let form: Vec<_> =
+            hidden.iter().map(|(name, value)| (name.as_str(), value.as_str())).chain([("decision", "agree")]).collect();
+        let answer = site.post(&page.action(), &cookie, &form).await;
+        assert!(answer.header(LOCATION).starts_with("/sign-in?next="), "{}", answer.text());
+        let cookie = site.sign_in(resident);
+        let page = site.get(&answer.led("next").unwrap(), &cookie).await;
+        if is_there {
+            assert!(site.decide(&cookie, &page, &[("decision", "agree")]).await.led("code").is_some());
+            site.city.app.withdraw(resident, &mandate()).unwrap();
+        } else {
+            assert_eq!(page.status, StatusCode::BAD_REQUEST);
+            assert!(page.text().contains("Go back to the service and start again"), "{}", page.text());
+        }
+    }
 }

@@ -20,8 +20,8 @@ async fn metadata_says_what_is_so() {
     for (name, value) in [
         ("issuer", json!(ISSUER)),
         ("response_types_supported", json!(["code"])),
-        ("response_modes_supported", json!(["query"])),
-        ("grant_types_supported", json!(["authorization_code", "client_credentials"])),
+        ("response_modes_supported", json!(["query", "form_post"])),
+        ("grant_types_supported", json!(["authorization_code", "refresh_token", "client_credentials"])),
         ("subject_types_supported", json!(["pairwise"])),
         ("id_token_signing_alg_values_supported", json!(["ES256"])),
         ("token_endpoint_auth_methods_supported", json!(["private_key_jwt"])),
@@ -29,7 +29,11 @@ async fn metadata_says_what_is_so() {
         ("authorization_response_iss_parameter_supported", json!(true)),
         ("request_uri_parameter_supported", json!(false)),
         ("claims_parameter_supported", json!(false)),
-        ("scopes_supported", json!(["openid", "release"])),
+        ("scopes_supported", json!(["openid", "release", "grant_management_query", "grant_management_revoke"])),
+        ("token_endpoint_auth_signing_alg_values_supported", json!(["ES256", "EdDSA", "PS256"])),
+        ("dpop_signing_alg_values_supported", json!(["ES256", "EdDSA", "PS256"])),
+        ("grant_management_actions_supported", json!(["query", "revoke", "create", "merge", "replace"])),
+        ("authorization_details_types_supported", json!(["https://usufruct.org/rar/use-v1"])),
         ("prompt_values_supported", json!(["none", "login", "consent"])),
     ] {
         assert_eq!(metadata[name], value, "{name}");
@@ -37,8 +41,11 @@ async fn metadata_says_what_is_so() {
     let members = metadata.as_object().unwrap();
     assert!(members.values().filter_map(|value| value.as_array()).all(|list| !list.is_empty()));
     for (name, value) in members.iter().filter(|(name, _)| name.ends_with("_endpoint") || *name == "jwks_uri") {
-        let path = value.as_str().unwrap().strip_prefix(ISSUER).unwrap();
-        assert_ne!(site.get(path, "").await.status, StatusCode::NOT_FOUND, "{name}");
+        let mut path = value.as_str().unwrap().strip_prefix(ISSUER).unwrap().to_owned();
+        if name == "grant_management_endpoint" {
+            path.push_str("/ufg_of_a_service");
+        }
+        assert_ne!(site.get(&path, "").await.status, StatusCode::NOT_FOUND, "{name}");
     }
     let keys = site.get("/oidc/jwks", "").await.json();
     assert!(keys["keys"].as_array().unwrap().iter().all(|key| key.get("d").is_none() && key["kid"].is_string()));
@@ -49,27 +56,30 @@ async fn userinfo_wants_a_live_token_of_a_resident() {
     let site = TestSite::new();
     let (_, cookie) = site.resident();
     let (token, subject) = site.tokens(&cookie, &[]).await;
-    let post = Request::post("/oidc/userinfo").header(AUTHORIZATION, format!("bearer {token}")).body(Body::empty()).unwrap();
-    assert_eq!(site.send(post).await.json(), json!({ "sub": subject }));
+    let post = Request::post("/oidc/userinfo")
+        .header(AUTHORIZATION, format!("dpop {token}"))
+        .header("dpop", site.proof("POST", "/oidc/userinfo", Some(&token)));
+    assert_eq!(site.send(post.body(Body::empty()).unwrap()).await.json(), json!({ "sub": subject }));
     let release = site.client_token().await;
     for header in [
         None,
         Some("Bearer".to_owned()),
         Some("Bearer ".to_owned()),
-        Some("Bearer nonsense".to_owned()),
-        Some(format!("Bearer uft_{}", "a".repeat(43))),
-        Some(format!("Bearer {}", "x".repeat(6_000))),
-        Some(format!("Bearer {release}")),
+        Some("DPoP nonsense".to_owned()),
+        Some(format!("DPoP uft_{}", "a".repeat(43))),
+        Some(format!("DPoP {}", "x".repeat(6_000))),
+        Some(format!("DPoP {release}")),
         Some(format!("Basic {token}")),
-        Some(format!("DPoP {token}")),
+        Some(format!("Bearer {token}")),
     ] {
         let mut request = Request::get("/oidc/userinfo");
         if let Some(header) = &header {
-            request = request.header(AUTHORIZATION, header);
+            let borne = header.split_once(' ').map_or("", |(_, token)| token);
+            request = request.header(AUTHORIZATION, header).header("dpop", site.proof("GET", "/oidc/userinfo", Some(borne)));
         }
         let answer = site.send(request.body(Body::empty()).unwrap()).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{header:?}");
-        assert!(answer.header("www-authenticate").starts_with("Bearer"), "{header:?}");
+        assert!(answer.header("www-authenticate").starts_with("DPoP "), "{header:?}");
     }
     let in_query = site.get(&format!("/oidc/userinfo?access_token={token}"), "").await;
     assert_eq!(in_query.status, StatusCode::UNAUTHORIZED);

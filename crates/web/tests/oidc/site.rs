@@ -28,6 +28,9 @@ pub const CALLBACK: &str = "http://localhost:8081/callback";
 /// A second service of the same agency, with a pseudonym domain of its own.
 pub const OTHER: &str = "svc_second";
 pub const OTHER_CALLBACK: &str = "http://localhost:8082/back?kept=1";
+/// A service of the profile oidc: off-the-shelf software that signs residents in and nothing else.
+pub const LOGIN: &str = "svc_login";
+pub const LOGIN_CALLBACK: &str = "http://localhost:8083/back";
 pub const VERIFIER: &str = "a-verifier-of-at-least-forty-three-characters";
 pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -49,6 +52,13 @@ impl Key {
         let point = self.pair.public_key().as_ref();
         let [x, y] = [&point[1..33], &point[33..65]].map(|half| URL_SAFE_NO_PAD.encode(half));
         json!({ "kid": self.kid, "kty": "EC", "crv": "P-256", "x": x, "y": y })
+    }
+
+    /// Thumbprint of the public key (RFC 7638).
+    pub fn thumbprint(&self) -> String {
+        let jwk = self.jwk();
+        let text = format!(r#"{{"crv":"P-256","kty":"EC","x":{},"y":{}}}"#, jwk["x"], jwk["y"]);
+        URL_SAFE_NO_PAD.encode(sha256(text.as_bytes()).0)
     }
 
     /// A proof of possession over `claims`.
@@ -168,11 +178,12 @@ pub fn encode(pairs: &[(&str, &str)]) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
-/// The site, its city, and the keys of its two services.
+/// The site, its city, and the keys of its services.
 pub struct TestSite {
     pub city: City,
     pub library: Key,
     pub second: Key,
+    pub login: Key,
     /// The key that the tokens of both services are bound to.
     pub bound: Key,
     router: Router,
@@ -192,13 +203,18 @@ impl TestSite {
         let mut short = library_card();
         short["sunset_at"] = json!("2026-01-10T00:00:00Z");
         city.publish_mandate("mdt_short", short);
-        let (library, second) = (Key::new("library-1"), Key::new("second-1"));
-        publish_service(&city, SERVICE, callback, &library, &[CARD, "mdt_short"]);
-        publish_service(&city, OTHER, OTHER_CALLBACK, &second, &[CARD]);
-        let settings = Settings { issuer: issuer.to_owned(), allows_oidc: true, demo: None };
-        let site = Site::new(Arc::clone(&city.app), settings).unwrap();
-        let router = usufruct_web::router(Arc::new(site));
-        Self { city, library, second, bound: Key::new("bound"), router, jti: Default::default(), _dir: dir }
+        let (library, second, login) = (Key::new("library-1"), Key::new("second-1"), Key::new("login-1"));
+        publish_service(&city, SERVICE, callback, &library, "fapi2", &[CARD, "mdt_short"]);
+        publish_service(&city, OTHER, OTHER_CALLBACK, &second, "fapi2", &[CARD]);
+        publish_service(&city, LOGIN, LOGIN_CALLBACK, &login, "oidc", &[]);
+        let router = router_of(&city, issuer, true);
+        Self { city, library, second, login, bound: Key::new("bound"), router, jti: Default::default(), _dir: dir }
+    }
+
+    /// The same site of an operator who serves the profile fapi2 alone.
+    pub fn without_oidc(self) -> Self {
+        let router = router_of(&self.city, ISSUER, false);
+        Self { router, ..self }
     }
 
     pub fn router(&self) -> Router {
@@ -273,7 +289,34 @@ impl TestSite {
         format!("/oidc/authorize?{}", encode(&[("client_id", client), ("request_uri", &uri)]))
     }
 
-    /// Pushes a request and opens it in the browser. A request that cannot be pushed is tried in the address instead.
+    /// Pushes a request that is refused, and answers the error.
+    pub async fn push_error(&self, changes: &[(&str, &str)]) -> String {
+        let answer = self.push(changes).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{changes:?}: {}", answer.text());
+        assert!(answer.json().get("request_uri").is_none());
+        answer.oauth_error()
+    }
+
+    /// A browser opens a plain request of the service of the profile oidc: no PKCE, and its own scope.
+    pub async fn plain(&self, cookie: &str, changes: &[(&str, &str)]) -> Answer {
+        self.get(&format!("/oidc/authorize?{}", self.ask_plainly(changes)), cookie).await
+    }
+
+    /// The parameters of a plain request of the service of the profile oidc.
+    pub fn ask_plainly(&self, changes: &[(&str, &str)]) -> String {
+        let mut all = changes.to_vec();
+        let own = [
+            ("client_id", LOGIN),
+            ("redirect_uri", LOGIN_CALLBACK),
+            ("scope", "openid"),
+            ("code_challenge", ""),
+            ("code_challenge_method", ""),
+        ];
+        all.extend(own.into_iter().filter(|(name, _)| !changes.iter().any(|(changed, _)| changed == name)));
+        self.ask(&all)
+    }
+
+    /// Pushes a request and opens it in the browser.
     pub async fn authorize(&self, cookie: &str, changes: &[(&str, &str)]) -> Answer {
         self.get(&self.pushed(changes).await, cookie).await
     }
@@ -332,9 +375,15 @@ impl TestSite {
 
     /// Posts to an OAuth endpoint with an assertion of `client`.
     pub async fn oauth_as(&self, client: &str, path: &str, form: &[(&str, &str)]) -> Answer {
-        let key = if client == OTHER { &self.second } else { &self.library };
-        let assertion = key.sign("ES256", &self.claims(client));
-        self.oauth_with(&assertion, path, form).await
+        self.oauth_with(&self.assertion(client), path, form).await
+    }
+
+    fn key_of(&self, client: &str) -> &Key {
+        match client {
+            OTHER => &self.second,
+            LOGIN => &self.login,
+            _ => &self.library,
+        }
     }
 
     pub async fn oauth(&self, path: &str, form: &[(&str, &str)]) -> Answer {
@@ -342,12 +391,25 @@ impl TestSite {
     }
 
     pub async fn oauth_with(&self, assertion: &str, path: &str, form: &[(&str, &str)]) -> Answer {
+        self.oauth_proving(assertion, path, form, &[&self.proof("POST", path, None)]).await
+    }
+
+    /// Posts to an OAuth endpoint with these proofs of possession; an empty assertion is left out.
+    pub async fn oauth_proving(&self, assertion: &str, path: &str, form: &[(&str, &str)], proofs: &[&str]) -> Answer {
         let mut form = form.to_vec();
-        form.extend([("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion)]);
-        let request = Request::post(path)
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header("dpop", self.proof("POST", path, None));
+        if !assertion.is_empty() {
+            form.extend([("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion)]);
+        }
+        let mut request = Request::post(path).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        for proof in proofs {
+            request = request.header("dpop", *proof);
+        }
         self.send(request.body(encode(&form).into()).unwrap()).await
+    }
+
+    /// A lawful assertion of `client`.
+    pub fn assertion(&self, client: &str) -> String {
+        self.key_of(client).sign("ES256", &self.claims(client))
     }
 
     pub async fn exchange(&self, code: &str) -> Answer {
@@ -362,10 +424,61 @@ impl TestSite {
         (body["access_token"].as_str().unwrap().to_owned(), subject)
     }
 
+    /// Everything the library gets for a code.
+    pub async fn token_answer(&self, cookie: &str, changes: &[(&str, &str)]) -> Value {
+        let answer = self.exchange(&self.code(cookie, changes).await).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        answer.json()
+    }
+
+    /// Everything the second service gets for a code.
+    pub async fn other_token_answer(&self, cookie: &str) -> Value {
+        let code = self.code(cookie, &[("client_id", OTHER), ("redirect_uri", OTHER_CALLBACK)]).await;
+        let mut form = exchange_form(&code);
+        form[2].1 = OTHER_CALLBACK;
+        self.oauth_as(OTHER, "/oidc/token", &form).await.json()
+    }
+
+    /// Everything the service of the profile oidc gets for a code, without a proof of possession.
+    pub async fn plain_token_answer(&self, cookie: &str, changes: &[(&str, &str)]) -> Value {
+        let answer = self.plain(cookie, changes).await;
+        let code = answer.led("code").unwrap_or_else(|| panic!("no code: {} {}", answer.header(LOCATION), answer.text()));
+        let answer = self.oauth_proving(&self.assertion(LOGIN), "/oidc/token", &plain_exchange_form(&code), &[]).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        answer.json()
+    }
+
+    /// A new access token for the refresh token, by the library.
+    pub async fn refresh(&self, refresh_token: &str, more: &[(&str, &str)]) -> Answer {
+        let mut form = vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
+        form.extend(more);
+        self.oauth("/oidc/token", &form).await
+    }
+
     /// A service's own token for the release API.
     pub async fn client_token(&self) -> String {
-        let answer = self.oauth("/oidc/token", &[("grant_type", "client_credentials"), ("scope", "release")]).await;
+        self.own_token(SERVICE, "release").await
+    }
+
+    /// A token of the service's own with this scope.
+    pub async fn own_token(&self, client: &str, scope: &str) -> String {
+        let answer = self.oauth_as(client, "/oidc/token", &[("grant_type", "client_credentials"), ("scope", scope)]).await;
         answer.json()["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// Asks about a grant, or with `DELETE` gives it back.
+    pub async fn grant(&self, method: &str, id: &str, token: &str) -> Answer {
+        let request = self.bearing(method, &format!("/oidc/grants/{id}"), token);
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    /// Userinfo with this `Authorization` and these proofs of possession.
+    pub async fn userinfo_with(&self, authorization: &str, proofs: &[&str]) -> Answer {
+        let mut request = Request::get("/oidc/userinfo").header(AUTHORIZATION, authorization);
+        for proof in proofs {
+            request = request.header("dpop", *proof);
+        }
+        self.send(request.body(Body::empty()).unwrap()).await
     }
 
     pub async fn userinfo(&self, token: &str) -> Answer {
@@ -394,12 +507,22 @@ pub fn claims_of(token: &str) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(body).unwrap()).unwrap()
 }
 
-fn publish_service(city: &City, id: &str, callback: &str, key: &Key, mandates: &[&str]) {
+/// The form by which the service of the profile oidc exchanges a code that was asked for without PKCE.
+pub fn plain_exchange_form(code: &str) -> [(&str, &str); 3] {
+    [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", LOGIN_CALLBACK)]
+}
+
+fn router_of(city: &City, issuer: &str, allows_oidc: bool) -> Router {
+    let settings = Settings { issuer: issuer.to_owned(), allows_oidc, demo: None };
+    usufruct_web::router(Arc::new(Site::new(Arc::clone(&city.app), settings).unwrap()))
+}
+
+fn publish_service(city: &City, id: &str, callback: &str, key: &Key, profile: &str, mandates: &[&str]) {
     let text = |en: &str| json!({ "en": en, "zh-Hant": format!("{en}（中文）") });
     let origin = callback.rsplit_once('/').unwrap().0;
     let body = json!({
         "agency": LIBRARY, "name": text(id), "sector": id.trim_start_matches("svc_"), "redirect_uris": [callback], "channels": ["web", "counter"],
-        "alternatives": [text("Ask at the counter.")], "mandates": mandates, "help": text("Lends books."), "jwks": [key.jwk()],
+        "alternatives": [text("Ask at the counter.")], "mandates": mandates, "help": text("Lends books."), "jwks": [key.jwk()], "profile": profile,
         "post_logout_redirect_uris": [format!("{origin}/"), format!("{origin}/out?kept=1")],
     });
     let statement = city.publish(StatementKind::Service, id, LIBRARY, body);

@@ -10,7 +10,7 @@ use usufruct_core::hash::sha256;
 use usufruct_core::time::SECOND;
 
 use crate::common::SERVICE;
-use crate::site::{ISSUER, OTHER, OTHER_CALLBACK, TestSite, VERIFIER, claims_of, encode, exchange_form};
+use crate::site::{ISSUER, LOGIN, OTHER, OTHER_CALLBACK, TestSite, VERIFIER, claims_of, encode, exchange_form};
 
 const RELEASE: [(&str, &str); 2] = [("grant_type", "client_credentials"), ("scope", "release")];
 
@@ -23,7 +23,7 @@ async fn a_code_becomes_a_pseudonym_and_nothing_more() {
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     assert_eq!(answer.header("cache-control"), "no-store");
     let body = answer.json();
-    assert_eq!((&body["token_type"], &body["expires_in"]), (&json!("Bearer"), &json!(300)));
+    assert_eq!((&body["token_type"], &body["expires_in"]), (&json!("DPoP"), &json!(300)));
     assert_eq!(body["scope"], "openid mdt_library-card");
     let access_token = body["access_token"].as_str().unwrap();
     assert!(access_token.starts_with("uft_") && access_token.len() == 47);
@@ -39,7 +39,7 @@ async fn a_code_becomes_a_pseudonym_and_nothing_more() {
     validation.set_audience(&[SERVICE]);
     let claims = jsonwebtoken::decode::<Value>(id_token, &key, &validation).unwrap().claims;
     let names: Vec<_> = claims.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(names, ["acr", "amr", "at_hash", "aud", "auth_time", "exp", "iat", "iss", "nonce", "sub"]);
+    assert_eq!(names, ["acr", "amr", "at_hash", "aud", "auth_time", "exp", "iat", "iss", "nonce", "sid", "sub"]);
     let now = site.now();
     assert_eq!((&claims["iss"], &claims["aud"], &claims["nonce"]), (&json!(ISSUER), &json!(SERVICE), &json!("n1")));
     assert_eq!((&claims["iat"], &claims["exp"], &claims["auth_time"]), (&json!(now), &json!(now + 120), &json!(opened)));
@@ -205,7 +205,8 @@ async fn only_es256_with_a_registered_key_proves_a_service() {
 async fn bodies_that_cannot_be_read_get_an_oauth_error() {
     let site = TestSite::new();
     let post = |kind: &str, body: String| {
-        let request = Request::post("/oidc/token").header(CONTENT_TYPE, kind);
+        let request =
+            Request::post("/oidc/token").header(CONTENT_TYPE, kind).header("dpop", site.proof("POST", "/oidc/token", None));
         site.send(request.body(body.into()).unwrap())
     };
     let form = "application/x-www-form-urlencoded";
@@ -228,7 +229,7 @@ async fn bodies_that_cannot_be_read_get_an_oauth_error() {
         let answer = post(kind, body).await;
         assert_eq!((answer.status, answer.oauth_error().as_str()), (StatusCode::BAD_REQUEST, "invalid_request"), "{kind}");
     }
-    for path in ["/oidc/token", "/oidc/introspect", "/oidc/revoke"] {
+    for path in ["/oidc/token", "/oidc/par", "/oidc/introspect", "/oidc/revoke"] {
         let request = Request::post(path).header(CONTENT_TYPE, form);
         let answer = site.send(request.body("x".repeat(100_000).into()).unwrap()).await;
         assert_eq!((answer.status, answer.oauth_error().as_str()), (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"));
@@ -243,10 +244,13 @@ async fn grant_types_and_scopes() {
     let error = async |form: &[(&str, &str)]| site.oauth("/oidc/token", form).await.oauth_error();
     assert_eq!(error(&[]).await, "invalid_request");
     assert_eq!(error(&[("grant_type", "password")]).await, "unsupported_grant_type");
-    assert_eq!(error(&[("grant_type", "refresh_token")]).await, "unsupported_grant_type");
+    assert_eq!(error(&[("grant_type", "refresh_token")]).await, "invalid_request");
+    assert_eq!(error(&[("grant_type", "refresh_token"), ("refresh_token", "ufr_forged")]).await, "invalid_grant");
     assert_eq!(error(&[("grant_type", "client_credentials"), ("scope", "openid")]).await, "invalid_scope");
     assert_eq!(error(&[("grant_type", "authorization_code"), ("code_verifier", VERIFIER)]).await, "invalid_request");
     let body = site.oauth("/oidc/token", &RELEASE).await.json();
-    assert_eq!((&body["scope"], &body["token_type"]), (&json!("release"), &json!("Bearer")));
-    assert!(body.get("id_token").is_none());
+    assert_eq!((&body["scope"], &body["token_type"]), (&json!("release"), &json!("DPoP")));
+    assert!(body.get("id_token").is_none() && body.get("refresh_token").is_none());
+    let refused = site.oauth_as(LOGIN, "/oidc/token", &RELEASE).await;
+    assert_eq!(refused.oauth_error(), "unauthorized_client", "a service that only signs residents in");
 }
