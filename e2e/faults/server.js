@@ -6,7 +6,7 @@ import { appendFileSync, cpSync, existsSync, readFileSync, rmSync, writeFileSync
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { fourPorts, program, serve, workDir } from "../lib/server.js";
-import { personas, releaseToken, service, subject } from "../lib/service.js";
+import { personas, release, releaseToken, service, subject } from "../lib/service.js";
 import { goClient, readEntries, verifyServed } from "../third-party/client.js";
 import { saysWhy } from "./judge.js";
 import { injecting, random, sample, SYNCS } from "./strace.js";
@@ -68,7 +68,7 @@ async function load(server) {
     const token = await releaseToken(city, library);
     const body = JSON.stringify({ subject: resident, mandate: "mdt_library-card", blocks: [{ block: "blk_name", form: "value" }], reason: "renewal" });
     while (Date.now() < until && !server.ended) {
-      const answer = await fetch(`${city.url}/api/releases`, { method: "POST", headers: { authorization: `Bearer ${token}`, "content-type": "application/json" }, body });
+      const answer = await release(city, library, token, body);
       const released = await answer.json();
       if (answer.ok) promised.push({ index: released.log.index, leaf: /^leaf (.+)$/m.exec(released.receipt)?.[1] });
       await look();

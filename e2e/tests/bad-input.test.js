@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { identities } from "../lib/identities.js";
 import { demo } from "../lib/server.js";
-import { assertion, authorize, exchange, personas, post, releaseToken, service, signIn, subject } from "../lib/service.js";
+import { assertion, authorize, bearing, exchange, personas, post, proof, push, pushed, releaseToken, service, signIn, subject } from "../lib/service.js";
 
 let city;
 let library;
@@ -24,10 +24,11 @@ after(async () => city?.stop());
 
 const lawful = () => ({ subject: known, mandate: "mdt_library-card", blocks: [{ block: "blk_name", form: "value" }], reason: "renewal" });
 
-function release(body, headers = {}) {
-  return fetch(`${city.url}/api/releases`, {
+function release(body, headers = {}, path = "/api/releases") {
+  const url = `${city.url}${path}`;
+  return fetch(url, {
     method: "POST",
-    headers: { authorization: `Bearer ${token}`, "content-type": "application/json", ...headers },
+    headers: { ...bearing(library, token, "POST", url), "content-type": "application/json", ...headers },
     body: typeof body === "string" ? body : JSON.stringify(body),
   });
 }
@@ -49,7 +50,8 @@ test("the release API answers every kind of garbage with a problem document", as
   await problem(await release({ ...lawful(), mandate: "nonsense" }), 400);
   await problem(await release({ ...lawful(), blocks: [{ block: "blk_name", form: "everything" }] }), 400);
   await problem(await release(lawful(), { "content-type": "text/plain" }), 415);
-  await problem(await release(lawful(), { authorization: "Bearer nonsense" }), 401);
+  await problem(await release(lawful(), { authorization: "DPoP nonsense" }), 401);
+  await problem(await release(lawful(), { authorization: `Bearer ${token}` }), 401);
   await problem(await release(lawful(), { authorization: "Basic eDp5" }), 401);
   await problem(await release(JSON.stringify({ ...lawful(), reason: "x".repeat(100_000) })), 413);
   await problem(await release(Buffer.from([0xff, 0xfe, 0x00]).toString("latin1")), 400);
@@ -68,10 +70,8 @@ test("a refusal names the clause and what would make it lawful", async () => {
 });
 
 test("a batch answers line by line", async () => {
-  const answer = await fetch(`${city.url}/api/releases/batch`, {
-    method: "POST", headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-    body: JSON.stringify({ subjects: [known, "AAAAAAAAAAAAAAAAAAAAAA"], mandate: "mdt_library-card", blocks: lawful().blocks, reason: "renewal" }),
-  });
+  const crowd = { subjects: [known, "AAAAAAAAAAAAAAAAAAAAAA"], mandate: "mdt_library-card", blocks: lawful().blocks, reason: "renewal" };
+  const answer = await release(crowd, {}, "/api/releases/batch");
   const body = await answer.json();
   if (answer.status === 403) assert.equal(body.clauses[0].clause, "bulk-limit");
   else assert.equal(body.lines[1].problem.status, 404);
@@ -80,7 +80,8 @@ test("a batch answers line by line", async () => {
 test("a code works once; a second try kills its tokens", async () => {
   const way = await authorize(city, library, persona, SCOPE);
   const tokens = await (await exchange(city, library, way)).json();
-  const userinfo = () => fetch(`${city.url}/oidc/userinfo`, { headers: { authorization: `Bearer ${tokens.access_token}` } });
+  const url = `${city.url}/oidc/userinfo`;
+  const userinfo = () => fetch(url, { headers: bearing(library, tokens.access_token, "GET", url) });
   assert.equal((await userinfo()).status, 200);
   const again = await exchange(city, library, way);
   assert.equal(again.status, 400);
@@ -117,38 +118,57 @@ test("client assertions: only fresh, only for us, only once, only ES256", async 
   await refused(once);
 });
 
-test("the authorization endpoint sends nothing to a stranger and tells errors with iss", async () => {
-  const ask = (change) => {
-    const query = new URLSearchParams({
-      response_type: "code", client_id: library.id, redirect_uri: library.redirect, scope: SCOPE, state: "x".repeat(1_000), nonce: "n".repeat(384),
-      code_challenge: "a".repeat(43), code_challenge_method: "S256", ...change,
-    });
-    for (const [key, value] of [...query]) if (value === "undefined") query.delete(key);
-    return fetch(`${city.url}/oidc/authorize?${query}`, { redirect: "manual", headers: { accept: "text/html" } });
-  };
-  for (const redirect_uri of [`${library.redirect}?x=1`, `${library.redirect}#x`, "https://evil.example/", "", `${library.redirect}/`]) {
-    const answer = await ask({ redirect_uri });
+test("a wrong request is not taken, and the authorization endpoint sends nothing to a stranger", async () => {
+  const [state, nonce] = ["x".repeat(1_000), "n".repeat(384)];
+  const challenge = "a".repeat(43);
+  for (const redirect_uri of [`${library.redirect}?x=1`, `${library.redirect}#x`, "https://evil.example/", undefined, `${library.redirect}/`]) {
+    const refused = await push(city, library, SCOPE, challenge, { redirect_uri });
+    assert.deepEqual([refused.status, (await refused.json()).error], [400, "invalid_request"]);
+    const query = new URLSearchParams({ response_type: "code", client_id: library.id, redirect_uri: redirect_uri ?? "", scope: SCOPE });
+    const answer = await fetch(`${city.url}/oidc/authorize?${query}`, { redirect: "manual", headers: { accept: "text/html" } });
     assert.equal(answer.status, 400);
     assert.equal(answer.headers.get("location"), null);
   }
-  assert.equal((await ask({ client_id: "svc_nobody" })).status, 400);
-  const error = async (change, expected) => {
-    const answer = await ask(change);
-    assert.equal(answer.status, 303);
-    const back = new URL(answer.headers.get("location"));
-    assert.equal(back.searchParams.get("error"), expected);
-    assert.equal(back.searchParams.get("iss"), city.url);
-    assert.equal(back.searchParams.get("state"), "x".repeat(1_000));
+  const taken = async (change, expected) => {
+    const answer = await push(city, library, SCOPE, challenge, { state, nonce, ...change });
+    assert.equal((await answer.json()).error, expected);
   };
-  await error({ code_challenge: undefined }, "invalid_request");
-  await error({ code_challenge_method: "plain" }, "invalid_request");
-  await error({ response_type: "token" }, "unsupported_response_type");
-  await error({ scope: "profile" }, "invalid_scope");
-  await error({ scope: "openid mdt_clinic-booking" }, "invalid_scope");
-  await error({ request_uri: "urn:x" }, "request_uri_not_supported");
-  await error({ prompt: "none" }, "login_required");
-  const login = await ask({});
-  assert.match(login.headers.get("location"), /^\/sign-in\?next=/);
+  await taken({ code_challenge: undefined }, "invalid_request");
+  await taken({ code_challenge_method: "plain" }, "invalid_request");
+  await taken({ response_type: "token" }, "unsupported_response_type");
+  await taken({ scope: "profile" }, "invalid_scope");
+  await taken({ scope: "openid mdt_clinic-booking" }, "invalid_scope");
+  await taken({ request_uri: "urn:x" }, "invalid_request");
+  await taken({}, undefined);
+  const open = async (change, service = library.id) => {
+    const address = (await pushed(city, library, SCOPE, challenge, { state, nonce, ...change })).replace(library.id, service);
+    return fetch(address, { redirect: "manual", headers: { accept: "text/html" } });
+  };
+  for (const stranger of ["svc_nobody", "svc_festival"]) assert.equal((await open({}, stranger)).status, 400);
+  const silent = new URL((await open({ prompt: "none" })).headers.get("location"));
+  assert.equal(silent.searchParams.get("error"), "login_required");
+  assert.equal(silent.searchParams.get("iss"), city.url);
+  assert.equal(silent.searchParams.get("state"), state);
+  const plain = new URLSearchParams({ response_type: "code", client_id: library.id, redirect_uri: library.redirect, scope: SCOPE, state });
+  const told = await fetch(`${city.url}/oidc/authorize?${plain}`, { redirect: "manual" });
+  assert.equal(new URL(told.headers.get("location")).searchParams.get("error"), "invalid_request");
+  assert.match((await open({})).headers.get("location"), /^\/sign-in\?next=/);
+});
+
+test("a token is worth nothing without its key", async () => {
+  const url = `${city.url}/api/releases`;
+  const asked = (dpop) => release(lawful(), { dpop });
+  const now = Math.floor(Date.now() / 1000);
+  const thief = await service(city, "svc_library");
+  await problem(await asked(proof(thief, "POST", url, token)), 401);
+  await problem(await asked(proof(library, "GET", url, token)), 401);
+  await problem(await asked(proof(library, "POST", `${city.url}/oidc/token`, token)), 401);
+  await problem(await asked(proof(library, "POST", url, "uft_other")), 401);
+  await problem(await asked(proof(library, "POST", url, token, { iat: now - 3_600 })), 401);
+  await problem(await asked(proof(library, "POST", url, token, {}, { alg: "none" })), 401);
+  const once = proof(library, "POST", url, token);
+  assert.equal((await asked(once)).status, 200);
+  await problem(await asked(once), 401);
 });
 
 test("odd addresses, forms and tokens break nothing", async () => {
@@ -168,9 +188,10 @@ test("odd addresses, forms and tokens break nothing", async () => {
     assert.ok(answer.status >= 400 && answer.status < 500);
   }
   for (const value of ["", "x", `uft_${"a".repeat(43)}`, "x".repeat(5_000)]) {
-    const answer = await fetch(`${city.url}/oidc/userinfo`, { headers: { authorization: `Bearer ${value}` } });
+    const url = `${city.url}/oidc/userinfo`;
+    const answer = await fetch(url, { headers: bearing(library, value, "GET", url) });
     assert.equal(answer.status, 401);
-    assert.match(answer.headers.get("www-authenticate"), /^Bearer/);
+    assert.match(answer.headers.get("www-authenticate"), /^DPoP /);
   }
   assert.equal((await post(city, library, "/oidc/token", { grant_type: "password" })).status, 400);
   const introspected = await post(city, library, "/oidc/introspect", { token: "foreign" });

@@ -12,7 +12,7 @@ import { overflow, violations } from "../lib/axe.js";
 import { openBrowser, openPage } from "../lib/browser.js";
 import { agree, checked, enrolled, read } from "../lib/resident.js";
 import { demo } from "../lib/server.js";
-import { personas, releaseToken, service, subject } from "../lib/service.js";
+import { personas, release, releaseToken, service, subject } from "../lib/service.js";
 
 const OUT = join(dirname(fileURLToPath(import.meta.url)), "..", "out");
 const LOOKS = [
@@ -245,11 +245,11 @@ async function crowd(entries) {
   const client = await service(city, "svc_library");
   const [persona] = await personas(city);
   const who = await subject(city, client, persona, "openid mdt_library-card");
-  const headers = { authorization: `Bearer ${await releaseToken(city, client)}`, "content-type": "application/json" };
+  const token = await releaseToken(city, client);
   const body = JSON.stringify({ subject: who, mandate: "mdt_library-card", blocks: [{ block: "blk_name", form: "value" }], reason: "loan-overdue" });
   const isLong = async () => Number((await (await fetch(`${city.url}/log/checkpoint`)).text()).split("\n")[1]) > entries;
   const ask = async () => {
-    for (let i = 0; i < 20; i += 1) await (await fetch(`${city.url}/api/releases`, { method: "POST", headers, body })).arrayBuffer();
+    for (let i = 0; i < 20; i += 1) await (await release(city, client, token, body)).arrayBuffer();
   };
   while (!(await isLong())) await Promise.all(Array.from({ length: 16 }, ask));
 }

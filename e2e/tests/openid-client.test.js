@@ -54,47 +54,67 @@ async function enrol() {
   return signed.headers.getSetCookie()[0].split(";")[0];
 }
 
-test("discovery, code with PKCE, ID token, userinfo, introspection, revocation, client credentials", async () => {
+/** Opens the address as her browser does, and agrees to everything. */
+async function agree(address, cookie) {
+  let answer = await fetch(address, { headers: { cookie }, redirect: "manual" });
+  while (answer.status === 200) {
+    const html = await answer.text();
+    const hidden = [...html.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)"/g)].map(([, name, value]) => [name, value.replaceAll("&#38;", "&").replaceAll("&amp;", "&")]);
+    answer = await fetch(`${city.url}/oidc/authorize/decide`, { method: "POST", headers: { cookie }, body: new URLSearchParams([...hidden, ["decision", "agree"]]), redirect: "manual" });
+  }
+  assert.equal(answer.status, 303, await answer.clone().text());
+  return new URL(answer.headers.get("location"));
+}
+
+test("pushed request with PKCE, tokens bound to a key, ID token, userinfo, refresh, introspection, grant, release, revocation", async () => {
   const config = await client.discovery(new URL(city.url), "svc_library", undefined, client.PrivateKeyJwt({ key: keys.privateKey, kid: "test" }), {
     execute: [client.allowInsecureRequests],
   });
   const metadata = config.serverMetadata();
   assert.deepEqual(metadata.subject_types_supported, ["pairwise"]);
+  const DPoP = client.getDPoPHandle(config, await client.randomDPoPKeyPair("ES256"));
   const cookie = await enrol();
   const verifier = client.randomPKCECodeVerifier();
   const [state, nonce] = [client.randomState(), client.randomNonce()];
-  const url = client.buildAuthorizationUrl(config, {
+  const details = [{ type: "https://usufruct.org/rar/use-v1", mandate: "mdt_library-card", datatypes: ["blk_name"] }];
+  const address = await client.buildAuthorizationUrlWithPAR(config, {
     redirect_uri: city.redirect, scope: "openid mdt_library-card", code_challenge: await client.calculatePKCECodeChallenge(verifier),
-    code_challenge_method: "S256", state, nonce,
-  });
-  let answer = await fetch(url, { headers: { cookie }, redirect: "manual" });
-  assert.equal(answer.status, 200);
-  const html = await answer.text();
-  const hidden = [...html.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)"/g)].map(([, name, value]) => [name, value.replaceAll("&#38;", "&").replaceAll("&amp;", "&")]);
-  answer = await fetch(`${city.url}/oidc/authorize/decide`, { method: "POST", headers: { cookie }, body: new URLSearchParams([...hidden, ["decision", "agree"]]), redirect: "manual" });
-  assert.equal(answer.status, 303, await answer.clone().text());
-  const back = new URL(answer.headers.get("location"));
-  const tokens = await client.authorizationCodeGrant(config, back, { pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce, idTokenExpected: true });
+    code_challenge_method: "S256", state, nonce, authorization_details: JSON.stringify(details), grant_management_action: "create",
+  }, { DPoP });
+  assert.deepEqual([...address.searchParams.keys()].sort(), ["client_id", "request_uri"]);
+  const back = await agree(address, cookie);
+  const checks = { pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce, idTokenExpected: true };
+  const tokens = await client.authorizationCodeGrant(config, back, checks, undefined, { DPoP });
+  assert.equal(tokens.token_type, "dpop");
   const claims = tokens.claims();
   assert.match(claims.sub, /^[\w-]{22}$/);
   assert.equal(claims.name, undefined);
-  const info = await client.fetchUserInfo(config, tokens.access_token, claims.sub);
-  assert.deepEqual(info, { sub: claims.sub });
-  const known = await client.tokenIntrospection(config, tokens.access_token);
+  assert.deepEqual(tokens.authorization_details[0].datatypes, ["blk_name", "blk_over-18"], "what the mandate requires comes along");
+  assert.deepEqual(await client.fetchUserInfo(config, tokens.access_token, claims.sub, { DPoP }), { sub: claims.sub });
+
+  const fresh = await client.refreshTokenGrant(config, tokens.refresh_token, undefined, { DPoP });
+  assert.equal(fresh.claims().sub, claims.sub);
+  assert.equal(fresh.claims().auth_time, claims.auth_time);
+  const known = await client.tokenIntrospection(config, fresh.access_token);
   assert.equal(known.active, true);
   assert.equal(known.sub, claims.sub);
-  await client.tokenRevocation(config, tokens.access_token);
-  assert.equal((await client.tokenIntrospection(config, tokens.access_token)).active, false);
-  await assert.rejects(client.fetchUserInfo(config, tokens.access_token, claims.sub));
-  await assert.rejects(client.authorizationCodeGrant(config, back, { pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce }));
+  assert.equal(known.cnf.jkt, await DPoP.calculateThumbprint());
 
-  const own = await client.clientCredentialsGrant(config, { scope: "release" });
-  const released = await fetch(`${city.url}/api/releases`, {
-    method: "POST", headers: { authorization: `Bearer ${own.access_token}`, "content-type": "application/json" },
-    body: JSON.stringify({ subject: claims.sub, mandate: "mdt_library-card", blocks: [{ block: "blk_name", form: "value" }], reason: "new-card" }),
-  });
+  const own = await client.clientCredentialsGrant(config, { scope: "release grant_management_query" }, { DPoP });
+  const send = (path, method, body) =>
+    client.fetchProtectedResource(config, own.access_token, new URL(`${city.url}${path}`), method, body && JSON.stringify(body), new Headers({ "content-type": "application/json" }), { DPoP });
+  const grant = await (await send(`/oidc/grants/${tokens.grant_id}`, "GET")).json();
+  assert.equal(grant.authorization_details[0].type, details[0].type);
+  const wanted = { subject: claims.sub, mandate: "mdt_library-card", blocks: [{ block: "blk_name", form: "value" }], reason: "new-card" };
+  const released = await send("/api/releases", "POST", wanted);
   assert.equal(released.status, 200, await released.clone().text());
   assert.equal((await released.json()).blocks[0].value, "Test Person");
+
+  await client.tokenRevocation(config, tokens.refresh_token);
+  assert.equal((await client.tokenIntrospection(config, fresh.access_token)).active, false);
+  await assert.rejects(client.fetchUserInfo(config, fresh.access_token, claims.sub, { DPoP }));
+  await assert.rejects(client.refreshTokenGrant(config, tokens.refresh_token, undefined, { DPoP }), /invalid_grant|error/);
+  await assert.rejects(client.authorizationCodeGrant(config, back, checks, undefined, { DPoP }));
 });
 
 test("the demo's shortcuts are not there, and a demo directory is refused", async () => {

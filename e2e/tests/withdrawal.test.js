@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { demo } from "../lib/server.js";
-import { releaseToken, service, signIn, subject } from "../lib/service.js";
+import { release, releaseToken, service, signIn, subject } from "../lib/service.js";
 
 const READERS = 40;
 const MANDATE = "mdt_shopping-festival";
@@ -31,11 +31,8 @@ async function underLoad(persona, path, fields = {}) {
   const reader = async () => {
     while (on) {
       const began = performance.now();
-      const answer = await fetch(`${city.url}/api/releases`, {
-        method: "POST",
-        headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-        body: JSON.stringify({ subject: known, mandate: MANDATE, blocks: [{ block: "blk_residence-district", form: "predicate" }], reason: "stamp" }),
-      });
+      const wanted = { subject: known, mandate: MANDATE, blocks: [{ block: "blk_residence-district", form: "predicate" }], reason: "stamp" };
+      const answer = await release(city, festival, token, wanted);
       const body = await answer.json();
       statuses[answer.status] = (statuses[answer.status] ?? 0) + 1;
       if (answer.ok) released.push({ began, index: body.log.index });

@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { fourPorts, serve, workDir } from "../lib/server.js";
-import { personas, releaseToken, service, subject } from "../lib/service.js";
+import { personas, release, releaseToken, service, subject } from "../lib/service.js";
 import { dropPartials, files, madeUp, publish, readEntries, serveFolder, verifyServed, withoutGo } from "./client.js";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
@@ -155,7 +155,7 @@ async function ask(city, client, resident, count) {
   let [left, committed] = [count, 0];
   const one = async () => {
     while (left-- > 0) {
-      const answer = await fetch(`${city.url}/api/releases`, { method: "POST", headers: { authorization: `Bearer ${token}`, "content-type": "application/json" }, body });
+      const answer = await release(city, library, token, body);
       const released = await answer.json();
       if (answer.status === 401) [token, left] = [await releaseToken(city, client), left + 1];
       else assert.equal(answer.status, 200, JSON.stringify(released));
