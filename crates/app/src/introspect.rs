@@ -109,12 +109,21 @@ impl App {
         }))
     }
 
-    /// The service gives an authorization back: it ends with its tokens, and what the resident lent under its mandates is withdrawn.
-    /// False where there is no such one or it is another's.
+    /// The service gives an authorization back: it ends with its tokens, and what the resident lent under its mandates is withdrawn,
+    /// except where another service lives by the same consent. False where there is no such one or it is another's.
     pub fn give_back(&self, service: &ServiceId, id: &str) -> Result<bool, Error> {
         let found = self.db.read(|conn| authorizations::find(conn, id))?;
         let Some(found) = found.filter(|found| found.service == *service) else { return Ok(false) };
+        let all = self.db.read(|conn| authorizations::of_resident(conn, found.resident, None))?;
+        let is_shared = |mandate: &MandateId| {
+            let mut others = all.iter().filter(|other| other.service != *service && other.ends_at > self.now());
+            others.any(|other| other.scope.split(' ').any(|word| word == mandate.as_str()))
+        };
         for mandate in found.scope.split(' ').filter_map(|word| word.parse::<MandateId>().ok()) {
+            // A consent is to the mandate. No service may take it from another one that she uses.
+            if is_shared(&mandate) {
+                continue;
+            }
             match self.withdraw(found.resident, &mandate) {
                 // Nothing lent, or lent by law: what ends here is what this service may do.
                 Ok(_) | Err(Error::Refused { .. } | Error::Unknown { .. }) => {}

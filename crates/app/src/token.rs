@@ -16,6 +16,7 @@ use usufruct_core::{Digest, Time};
 use usufruct_store::codes::{self, Code};
 use usufruct_store::db::Connection;
 use usufruct_store::refresh_tokens::{self, RefreshToken};
+use usufruct_store::residents::{self, ResidentState};
 use usufruct_store::tokens::{self, Token};
 use usufruct_store::{assertions, authorizations, grants, pushed_requests};
 
@@ -310,7 +311,8 @@ impl App {
     }
 }
 
-/// What the mandates of a scope are good for now; `None` when one of them is not in force, or its consent is not.
+/// What the mandates of a scope are good for now; `None` when one of them is not in force, or its consent is not, or her pass is not
+/// active.
 pub(crate) fn granted(
     conn: &mut dyn Connection,
     register: &Register,
@@ -318,6 +320,9 @@ pub(crate) fn granted(
     scope: &str,
     now: Time,
 ) -> Result<Option<Vec<Granted>>, Error> {
+    if residents::state(conn, resident)? != Some(ResidentState::Active) {
+        return Ok(None);
+    }
     let mut all = Vec::new();
     for id in scope.split(' ').filter_map(|word| word.parse::<MandateId>().ok()) {
         let Some(entry) = register.mandates.get(&id).filter(|entry| entry.is_in_force(now)) else { return Ok(None) };

@@ -9,8 +9,10 @@ use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use usufruct_core::Time;
 use usufruct_core::certificate::Answer;
 use usufruct_core::id::DeletionId;
+use usufruct_core::time::HOUR;
 
 use super::Caller;
 use super::json::Strict;
@@ -34,12 +36,17 @@ pub(crate) async fn list(State(site): State<Arc<Site>>, Caller(service): Caller)
                 "id": notice.id,
                 "subject": notice.subject,
                 "mandate": notice.mandate,
-                "noted_at": notice.noted_at,
-                "due_at": notice.due_at,
+                "noted_at": hour(notice.noted_at),
+                "due_at": hour(notice.due_at),
             })
         })
         .collect();
     Ok(([(CACHE_CONTROL, "no-store")], Json(json!({ "deletions": notices }))).into_response())
+}
+
+/// The hour in which it lies. The exact time is the same for every service she left, and would join what they know.
+fn hour(time: Time) -> Time {
+    time.plus(-time.micros().rem_euclid(HOUR))
 }
 
 /// The service's answer, which stands.

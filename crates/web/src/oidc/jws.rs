@@ -2,6 +2,7 @@
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::de::DeserializeOwned;
+use usufruct_core::service::Profile;
 
 /// What services may sign with (FAPI 2.0 Security Profile 5.4.1).
 const ALGORITHMS: [Algorithm; 3] = [Algorithm::ES256, Algorithm::EdDSA, Algorithm::PS256];
@@ -14,6 +15,14 @@ pub(crate) const LONGEST: usize = 8 * 1024;
 pub(crate) fn algorithm(token: &str) -> Option<Algorithm> {
     let header = jsonwebtoken::decode_header(token).ok()?;
     (token.len() <= LONGEST && header.crit.is_none() && ALGORITHMS.contains(&header.alg)).then_some(header.alg)
+}
+
+/// As [`algorithm`], for the assertion by which a service proves itself. What is sold for plain OpenID Connect often signs with RS256 and
+/// nothing else.
+pub(crate) fn assertion_algorithm(token: &str, profile: Profile) -> Option<Algorithm> {
+    let header = jsonwebtoken::decode_header(token).ok()?;
+    let is_plain = profile == Profile::Oidc && header.alg == Algorithm::RS256 && header.crit.is_none() && token.len() <= LONGEST;
+    if is_plain { Some(Algorithm::RS256) } else { algorithm(token) }
 }
 
 /// The claims, if the signature is made with this key. Names and times are the caller's to check.

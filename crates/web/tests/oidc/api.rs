@@ -210,6 +210,10 @@ async fn a_service_learns_what_to_delete_and_answers() {
     assert_eq!((answer.status, answer.header("cache-control")), (StatusCode::OK, "no-store"));
     let notice = answer.json()["deletions"][0].clone();
     assert_eq!((&notice["subject"], &notice["mandate"]), (&json!(subject), &json!(CARD)));
+    for time in ["noted_at", "due_at"] {
+        let hour = notice[time].as_str().unwrap();
+        assert!(hour.ends_with(":00:00Z"), "the exact time would be the same at every service she left: {hour}");
+    }
     let path = format!("/api/deletions/{}", notice["id"].as_str().unwrap());
     for bad in [json!({}), json!({ "answer": "perhaps" }), json!({ "answer": "deleted", "more": 1 })] {
         problem(&site.api(&path, &token, &bad).await, StatusCode::BAD_REQUEST);

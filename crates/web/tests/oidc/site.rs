@@ -204,9 +204,9 @@ impl TestSite {
         short["sunset_at"] = json!("2026-01-10T00:00:00Z");
         city.publish_mandate("mdt_short", short);
         let (library, second, login) = (Key::new("library-1"), Key::new("second-1"), Key::new("login-1"));
-        publish_service(&city, SERVICE, callback, &library, "fapi2", &[CARD, "mdt_short"]);
-        publish_service(&city, OTHER, OTHER_CALLBACK, &second, "fapi2", &[CARD]);
-        publish_service(&city, LOGIN, LOGIN_CALLBACK, &login, "oidc", &[]);
+        publish_service(&city, SERVICE, callback, &[library.jwk()], "fapi2", &[CARD, "mdt_short"]);
+        publish_service(&city, OTHER, OTHER_CALLBACK, &[second.jwk()], "fapi2", &[CARD]);
+        publish_service(&city, LOGIN, LOGIN_CALLBACK, &[login.jwk()], "oidc", &[]);
         let router = router_of(&city, issuer, true);
         Self { city, library, second, login, bound: Key::new("bound"), router, jti: Default::default(), _dir: dir }
     }
@@ -338,11 +338,12 @@ impl TestSite {
 
     /// A request to a protected resource with a token and its proof.
     pub fn bearing(&self, method: &str, path: &str, token: &str) -> axum::http::request::Builder {
-        Request::builder()
-            .method(method)
-            .uri(path)
-            .header(AUTHORIZATION, format!("DPoP {token}"))
-            .header("dpop", self.proof(method, path, Some(token)))
+        self.bearing_with(method, path, token, &self.proof(method, path, Some(token)))
+    }
+
+    /// A request to a protected resource with a token and this proof.
+    pub fn bearing_with(&self, method: &str, path: &str, token: &str, proof: &str) -> axum::http::request::Builder {
+        Request::builder().method(method).uri(path).header(AUTHORIZATION, format!("DPoP {token}")).header("dpop", proof)
     }
 
     /// Answers a consent page.
@@ -517,12 +518,12 @@ fn router_of(city: &City, issuer: &str, allows_oidc: bool) -> Router {
     usufruct_web::router(Arc::new(Site::new(Arc::clone(&city.app), settings).unwrap()))
 }
 
-fn publish_service(city: &City, id: &str, callback: &str, key: &Key, profile: &str, mandates: &[&str]) {
+pub fn publish_service(city: &City, id: &str, callback: &str, jwks: &[Value], profile: &str, mandates: &[&str]) {
     let text = |en: &str| json!({ "en": en, "zh-Hant": format!("{en}（中文）") });
     let origin = callback.rsplit_once('/').unwrap().0;
     let body = json!({
         "agency": LIBRARY, "name": text(id), "sector": id.trim_start_matches("svc_"), "redirect_uris": [callback], "channels": ["web", "counter"],
-        "alternatives": [text("Ask at the counter.")], "mandates": mandates, "help": text("Lends books."), "jwks": [key.jwk()], "profile": profile,
+        "alternatives": [text("Ask at the counter.")], "mandates": mandates, "help": text("Lends books."), "jwks": jwks, "profile": profile,
         "post_logout_redirect_uris": [format!("{origin}/"), format!("{origin}/out?kept=1")],
     });
     let statement = city.publish(StatementKind::Service, id, LIBRARY, body);

@@ -254,3 +254,24 @@ async fn grant_types_and_scopes() {
     let refused = site.oauth_as(LOGIN, "/oidc/token", &RELEASE).await;
     assert_eq!(refused.oauth_error(), "unauthorized_client", "a service that only signs residents in");
 }
+
+#[tokio::test]
+async fn a_service_that_only_signs_in_gets_a_pseudonym_and_nothing_more() {
+    let site = TestSite::new();
+    let (_, cookie) = site.resident();
+    let answer = site.plain_token_answer(&cookie, &[]).await;
+    let names: Vec<_> = answer.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(names, ["access_token", "expires_in", "id_token", "scope", "token_type"]);
+    assert_eq!((&answer["scope"], &answer["token_type"]), (&json!("openid"), &json!("Bearer")));
+    let token = format!("Bearer {}", answer["access_token"].as_str().unwrap());
+    assert_eq!(site.userinfo_with(&token, &[]).await.json()["sub"], claims_of(answer["id_token"].as_str().unwrap())["sub"]);
+    let release = Request::post("/api/releases").header(CONTENT_TYPE, "application/json").header("authorization", &token);
+    assert_eq!(site.send(release.body("{}".into()).unwrap()).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(site.plain(&cookie, &[("scope", "openid mdt_library-card")]).await.led_error(), "invalid_scope");
+    // It may bind its tokens all the same, and then they are bound.
+    let code = site.plain(&cookie, &[]).await.led("code").unwrap();
+    let bound = site.oauth_as(LOGIN, "/oidc/token", &crate::site::plain_exchange_form(&code)).await.json();
+    assert_eq!(bound["token_type"], "DPoP");
+    let stolen = format!("Bearer {}", bound["access_token"].as_str().unwrap());
+    assert_eq!(site.userinfo_with(&stolen, &[]).await.status, StatusCode::UNAUTHORIZED);
+}

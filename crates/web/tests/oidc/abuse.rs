@@ -1,0 +1,283 @@
+//! What a hostile page, a hostile service and a thief try.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::body::Body;
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
+use axum::http::{Request, StatusCode};
+use serde_json::json;
+use usufruct_core::event::Kind;
+
+use crate::common::{CARD, SERVICE, mandate};
+use crate::site::{Answer, CALLBACK, ISSUER, Key, LOGIN, OTHER, TestSite, encode};
+
+#[tokio::test]
+async fn every_answer_names_the_issuer_also_by_form() {
+    let site = TestSite::new();
+    let (_, cookie) = site.resident();
+    let state = "\"><script>alert(1)</script>&iss=https://evil.example";
+    let by_form = [("response_mode", "form_post"), ("state", state)];
+    site.code(&cookie, &[]).await;
+    for (more, member) in [(None, "code"), (Some(("prompt", "none login")), "error")] {
+        let changes: Vec<_> = by_form.into_iter().chain(more).collect();
+        let answer = site.authorize(&cookie, &changes).await;
+        assert_eq!((answer.status, answer.header(LOCATION)), (StatusCode::OK, ""));
+        assert_eq!(answer.action(), CALLBACK);
+        let fields = answer.hidden();
+        let value = |name: &str| fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        assert_eq!((value("iss"), value("state")), (Some(ISSUER), Some(state)));
+        assert!(value(member).is_some() && !answer.text().contains("<script>alert"));
+        let policy = answer.header("content-security-policy");
+        assert!(policy.contains("form-action 'self' http://localhost:8081;") && policy.contains("frame-ancestors 'none'"));
+        assert_eq!(answer.header("cache-control"), "no-store");
+    }
+    let refused = site.plain(&cookie, &[("response_mode", "form_post"), ("scope", "profile")]).await;
+    assert!(refused.hidden().iter().any(|(name, value)| name == "iss" && value == ISSUER));
+}
+
+#[tokio::test]
+async fn no_page_can_be_framed_or_read_by_another_site() {
+    let site = TestSite::new();
+    let (_, cookie) = site.resident();
+    let consent = site.pushed(&[]).await;
+    for path in [consent.as_str(), "/oidc/end-session", "/sign-in", "/oidc/authorize?client_id=svc_nobody", "/me"] {
+        let answer = site.get(path, &cookie).await;
+        assert!(answer.header("content-security-policy").contains("frame-ancestors 'none'"), "{path}");
+        assert_eq!(answer.header("access-control-allow-origin"), "", "{path}");
+        assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
+    }
+    for path in ["/oidc/token", "/oidc/par", "/oidc/introspect", "/oidc/userinfo"] {
+        let request =
+            Request::options(path).header("origin", "https://evil.example").header("access-control-request-method", "POST");
+        let answer = site.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.header("access-control-allow-origin"), "", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn consent_cannot_be_sent_from_another_page() {
+    let site = TestSite::new();
+    let (resident, cookie) = site.resident();
+    let page = site.authorize(&cookie, &[]).await;
+    let mut fields = page.hidden();
+    fields.push(("decision".to_owned(), "agree".to_owned()));
+    let send = async |fields: &[(String, String)], from: &str| {
+        let form: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let request = Request::post(page.action())
+            .header(ACCEPT, "text/html")
+            .header(COOKIE, &cookie)
+            .header("sec-fetch-site", from)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        site.send(request.body(encode(&form).into()).unwrap()).await
+    };
+    for from in ["cross-site", "same-site"] {
+        assert_eq!(send(&fields, from).await.status, StatusCode::FORBIDDEN, "{from}");
+    }
+    for missing in ["form_token", "mark"] {
+        let without: Vec<_> = fields.iter().filter(|(name, _)| name != missing).cloned().collect();
+        assert!(send(&without, "same-origin").await.status.is_client_error(), "{missing}");
+    }
+    assert!(site.city.app.grants(resident).unwrap().is_empty());
+    assert!(send(&fields, "same-origin").await.led("code").is_some());
+}
+
+#[tokio::test]
+async fn a_session_is_never_taken_from_outside() {
+    let site = TestSite::new();
+    let planted = "usufruct=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let answer = site.plain(planted, &[]).await;
+    assert!(answer.header(LOCATION).starts_with("/sign-in?next="));
+    assert_eq!(answer.header(SET_COOKIE), "", "nothing is kept for a session that does not exist");
+    let resident = site.city.enrol(1)[0];
+    let (first, second) = (site.sign_in(resident), site.sign_in(resident));
+    assert!(first != second && first != planted, "every sign-in is a session of its own");
+    site.city.app.sign_out_everywhere(resident).unwrap();
+    assert_eq!(site.plain(&first, &[("prompt", "none")]).await.led_error(), "login_required");
+    assert_eq!(site.plain(planted, &[("prompt", "none")]).await.led_error(), "login_required");
+}
+
+#[tokio::test]
+async fn signing_in_leads_to_no_other_site() {
+    let site = TestSite::new();
+    for next in ["https://evil.example/", "//evil.example/", "/\\evil.example/", "javascript:alert(1)", "/\r\nx: y", "evil"] {
+        let page = site.get(&format!("/sign-in?{}", encode(&[("next", next)])), "").await;
+        assert!(page.text().contains("data-next=\"/me\""), "{next}: {}", page.text());
+    }
+    let answer = site.plain("", &[("state", "a\r\nset-cookie: x=y")]).await;
+    assert_eq!(answer.header(SET_COOKIE), "");
+}
+
+/// The token of the library does not open anything for anybody without its key, wherever it is shown.
+#[tokio::test]
+async fn a_stolen_token_opens_nothing() {
+    let site = TestSite::new();
+    let (_, cookie) = site.resident();
+    let answer = site.token_answer(&cookie, &[]).await;
+    let (access, id) = (answer["access_token"].as_str().unwrap(), answer["grant_id"].as_str().unwrap());
+    let own = site.own_token(SERVICE, "release grant_management_query grant_management_revoke").await;
+    let subject = crate::site::claims_of(answer["id_token"].as_str().unwrap())["sub"].clone();
+    let body =
+        json!({ "subject": subject, "mandate": CARD, "blocks": [{ "block": "blk_name", "form": "value" }], "reason": "lending" });
+    let grant = format!("/oidc/grants/{id}");
+    let thief = Key::new("thief");
+    let places = [
+        ("GET", "/oidc/userinfo", access),
+        ("POST", "/api/releases", &own),
+        ("GET", "/api/deletions", &own),
+        ("GET", &grant, &own),
+        ("DELETE", &grant, &own),
+    ];
+    for (method, path, token) in places {
+        let show = async |scheme: &str, proofs: &[String]| {
+            let mut request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, "application/json");
+            request = request.header(AUTHORIZATION, format!("{scheme} {token}"));
+            for proof in proofs {
+                request = request.header("dpop", proof);
+            }
+            site.send(request.body(body.to_string().into()).unwrap()).await
+        };
+        let own_proof = || site.proof(method, path, Some(token));
+        let claims = || crate::site::claims_of(&own_proof());
+        let overheard = own_proof();
+        let of_another_token = site.proof(method, path, Some("uft_another"));
+        let of_another_place = site.proof(method, "/oidc/token", Some(token));
+        let of_another_method = site.proof("PUT", path, Some(token));
+        for (what, scheme, proofs) in [
+            ("as a bearer token", "Bearer", vec![]),
+            ("as a bearer token with a proof", "Bearer", vec![own_proof()]),
+            ("without a proof", "DPoP", vec![]),
+            ("with another key", "DPoP", vec![thief.prove(&claims())]),
+            (
+                "with another key under the right name",
+                "DPoP",
+                vec![thief.sign_with(&json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": site.bound.jwk() }), &claims())],
+            ),
+            ("with the proof for another token", "DPoP", vec![of_another_token]),
+            ("with the proof for another place", "DPoP", vec![of_another_place]),
+            ("with the proof for another method", "DPoP", vec![of_another_method]),
+            ("with two proofs", "DPoP", vec![own_proof(), own_proof()]),
+        ] {
+            let answer = show(scheme, &proofs).await;
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {path} {what}");
+            assert!(answer.header("www-authenticate").starts_with("DPoP "), "{method} {path} {what}");
+        }
+        if method == "GET" {
+            assert_eq!(show("DPoP", std::slice::from_ref(&overheard)).await.status, StatusCode::OK, "{path}");
+        } else {
+            site.send(site.bearing_with(method, path, token, &overheard).body(Body::empty()).unwrap()).await;
+        }
+        assert_eq!(show("DPoP", &[overheard]).await.status, StatusCode::UNAUTHORIZED, "{method} {path} a proof shown twice");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_proof_counts_once_however_fast() {
+    let site = Arc::new(TestSite::new());
+    let (_, cookie) = site.resident();
+    let (token, _) = site.tokens(&cookie, &[]).await;
+    let proof = site.proof("GET", "/oidc/userinfo", Some(&token));
+    let code = site.code(&cookie, &[]).await;
+    let (mut shown, mut exchanged) = (Vec::new(), Vec::new());
+    for _ in 0..20 {
+        let (site, token, proof) = (Arc::clone(&site), token.clone(), proof.clone());
+        shown.push(tokio::spawn(async move { site.userinfo_with(&format!("DPoP {token}"), &[&proof]).await.status }));
+    }
+    for _ in 0..20 {
+        let (site, code) = (Arc::clone(&site), code.clone());
+        exchanged.push(tokio::spawn(async move { site.exchange(&code).await.status }));
+    }
+    for all in [shown, exchanged] {
+        let mut good = 0;
+        for one in all {
+            good += usize::from(one.await.unwrap() == StatusCode::OK);
+        }
+        assert_eq!(good, 1);
+    }
+}
+
+#[tokio::test]
+async fn introspection_is_signed_for_its_reader_and_says_nothing_to_others() {
+    let site = TestSite::new();
+    let (_, cookie) = site.resident();
+    let token = site.tokens(&cookie, &[]).await.0;
+    let ask = async |client: &str, token: &str| -> Answer {
+        let form = [
+            ("token", token),
+            ("client_assertion_type", crate::site::ASSERTION_TYPE),
+            ("client_assertion", &site.assertion(client)),
+        ];
+        let request = Request::post("/oidc/introspect")
+            .header(ACCEPT, "application/token-introspection+jwt")
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        site.send(request.body(encode(&form).into()).unwrap()).await
+    };
+    let answer = ask(SERVICE, &token).await;
+    assert_eq!(answer.header(CONTENT_TYPE), "application/token-introspection+jwt");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let header = jsonwebtoken::decode_header(answer.text()).unwrap();
+    assert_eq!(header.typ.as_deref(), Some("token-introspection+jwt"));
+    let claims = crate::site::claims_of(answer.text());
+    assert_eq!((&claims["iss"], &claims["aud"]), (&json!(ISSUER), &json!(SERVICE)));
+    assert_eq!(claims["token_introspection"]["cnf"]["jkt"], site.bound.thumbprint());
+    assert!(claims.get("sub").is_none() && claims.get("exp").is_none());
+    for client in [OTHER, LOGIN] {
+        let claims = crate::site::claims_of(ask(client, &token).await.text());
+        assert_eq!((&claims["aud"], &claims["token_introspection"]), (&json!(client), &json!({ "active": false })));
+    }
+}
+
+/// 200 readers and one withdrawal: an answer is before it or there is none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_read_after_a_withdrawal() {
+    let site = Arc::new(TestSite::new());
+    let (resident, cookie) = site.resident();
+    let answer = site.token_answer(&cookie, &[]).await;
+    let subject = crate::site::claims_of(answer["id_token"].as_str().unwrap())["sub"].clone();
+    let refresh_token = answer["refresh_token"].as_str().unwrap().to_owned();
+    let token = site.client_token().await;
+    let is_withdrawn = Arc::new(AtomicBool::new(false));
+    let mut readers = Vec::new();
+    for _ in 0..200 {
+        let (site, token, subject, is_withdrawn) = (Arc::clone(&site), token.clone(), subject.clone(), Arc::clone(&is_withdrawn));
+        readers.push(tokio::spawn(async move {
+            let body = json!({ "subject": subject, "mandate": CARD, "blocks": [{ "block": "blk_name", "form": "value" }], "reason": "lending" });
+            let mut indices = Vec::new();
+            loop {
+                let began_late = is_withdrawn.load(Ordering::SeqCst);
+                let answer = site.api("/api/releases", &token, &body).await;
+                if answer.status != StatusCode::OK {
+                    return indices;
+                }
+                assert!(!began_late, "an answer to a request that began after the withdrawal");
+                indices.push(answer.json()["log"]["index"].as_u64().unwrap());
+            }
+        }));
+    }
+    let refresher = {
+        let (site, refresh_token, is_withdrawn) = (Arc::clone(&site), refresh_token.clone(), Arc::clone(&is_withdrawn));
+        tokio::spawn(async move {
+            loop {
+                let began_late = is_withdrawn.load(Ordering::SeqCst);
+                if site.refresh(&refresh_token, &[]).await.status != StatusCode::OK {
+                    return;
+                }
+                assert!(!began_late, "a token for a request that began after the withdrawal");
+            }
+        })
+    };
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let app = Arc::clone(&site.city.app);
+    let withdrawn = tokio::task::spawn_blocking(move || app.withdraw(resident, &mandate()).unwrap()).await.unwrap();
+    is_withdrawn.store(true, Ordering::SeqCst);
+    let mut indices = Vec::new();
+    for reader in readers {
+        indices.extend(reader.await.unwrap());
+    }
+    refresher.await.unwrap();
+    assert!(!indices.is_empty(), "somebody read before");
+    assert!(indices.iter().all(|index| *index < withdrawn.index), "a use stands after the withdrawal in the log");
+    let lines = site.city.app.footprint(resident).unwrap().lines;
+    let uses = lines.iter().filter(|line| line.event.as_ref().is_some_and(|event| event.kind == Kind::Use)).count();
+    assert_eq!(uses, indices.len(), "every use in the log was answered, every answer is in the log");
+}
