@@ -10,6 +10,7 @@ const EXAMPLE = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "examp
  * @param {string} dir for key files and drafts
  * @param {{data: string, redirect: string}} city
  * @param {JsonWebKey} jwk public key of the library's service
+ * @returns the approval of the library's two officials, as arguments
  */
 export async function foundCity(run, dir, city, jwk) {
   const data = ["--data-dir", city.data];
@@ -36,9 +37,24 @@ export async function foundCity(run, dir, city, jwk) {
     run("publish", "block", join(EXAMPLE, "blocks", `${block}.toml`), ...operator.slice(0, 2), ...data);
   }
   run("mandate", "publish", join(EXAMPLE, "mandates", "library-card.toml"), ...approved, ...data);
-  const service = readFileSync(join(EXAMPLE, "services", "library.toml"), "utf8").replace(/redirect_uris = .*/, `redirect_uris = ["${city.redirect}"]`);
-  const key = `\n[[jwks]]\nkid = "test"\nkty = "EC"\ncrv = "P-256"\nx = "${jwk.x}"\ny = "${jwk.y}"\n`;
-  const file = join(dir, "library.toml");
-  writeFileSync(file, service.replace(/^post_logout_redirect_uris.*$/m, "") + key);
-  run("publish", "service", file, ...approved, ...data);
+  publishService(run, dir, city, approved, { name: "library", redirect: city.redirect, jwk: { ...jwk, kid: "test" } });
+  return approved;
+}
+
+/**
+ * Publishes a service of the library. With a profile of its own it works under no mandate.
+ * @param {{name: string, redirect: string, jwk: JsonWebKey & {kid: string}, profile?: string}} service
+ */
+export function publishService(run, dir, city, approved, { name, redirect, jwk, profile }) {
+  let text = readFileSync(join(EXAMPLE, "services", "library.toml"), "utf8")
+    .replace(/^redirect_uris = .*$/m, `redirect_uris = ["${redirect}"]`)
+    .replace(/^post_logout_redirect_uris.*$/m, "");
+  if (profile) {
+    text = text.replace(/^mandates = .*$/m, `profile = "${profile}"`).replace(/^sector = .*$/m, `sector = "${name}"`);
+  }
+  const members = ["kid", "kty", "crv", "x", "y", "n", "e"].filter((member) => jwk[member] !== undefined);
+  const key = `\n[[jwks]]\n${members.map((member) => `${member} = "${jwk[member]}"\n`).join("")}`;
+  const file = join(dir, `${name}.toml`);
+  writeFileSync(file, text + key);
+  run("publish", "service", file, ...approved, "--data-dir", city.data);
 }

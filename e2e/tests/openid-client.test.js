@@ -1,11 +1,10 @@
 // npm openid-client, a certified relying-party library, against `usufruct serve`: a city built from nothing by the CLI.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import * as client from "openid-client";
-import { SoftPasskey } from "../lib/soft-passkey.js";
+import { enrol } from "../lib/resident-of-city.js";
 import { program, serve, fourPorts, workDir } from "../lib/server.js";
 import { foundCity } from "../lib/city.js";
 
@@ -34,26 +33,6 @@ after(async () => {
   work?.clean();
 });
 
-/** Enrols with the clerk's code and a software passkey; answers the session cookie. */
-async function enrol() {
-  const person = join(work.dir, "person.toml");
-  writeFileSync(person, '[blocks]\nblk_name = "Test Person"\n');
-  const slip = city.run("enrol", person, "--data-dir", city.data);
-  const code = /[A-Z2-9]{4}-[A-Z2-9]{4}-[A-Z2-9]{4}/.exec(slip)?.[0];
-  assert.ok(code, slip);
-  const passkey = new SoftPasskey(city.url);
-  const send = async (path, body) => {
-    const answer = await fetch(`${city.url}${path}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
-    assert.equal(answer.status, 200, await answer.clone().text());
-    return answer;
-  };
-  const start = await (await send("/webauthn/register/start", { code })).json();
-  await send("/webauthn/register/finish", { ceremony: start.ceremony, credential: passkey.create(start.options), label: "test" });
-  const again = await (await send("/webauthn/sign-in/start", {})).json();
-  const signed = await send("/webauthn/sign-in/finish", { ceremony: again.ceremony, credential: passkey.get(again.options), next: "/me" });
-  return signed.headers.getSetCookie()[0].split(";")[0];
-}
-
 /** Opens the address as her browser does, and agrees to everything. */
 async function agree(address, cookie) {
   let answer = await fetch(address, { headers: { cookie }, redirect: "manual" });
@@ -73,7 +52,7 @@ test("pushed request with PKCE, tokens bound to a key, ID token, userinfo, refre
   const metadata = config.serverMetadata();
   assert.deepEqual(metadata.subject_types_supported, ["pairwise"]);
   const DPoP = client.getDPoPHandle(config, await client.randomDPoPKeyPair("ES256"));
-  const cookie = await enrol();
+  const cookie = await enrol(city, work.dir);
   const verifier = client.randomPKCECodeVerifier();
   const [state, nonce] = [client.randomState(), client.randomNonce()];
   const details = [{ type: "https://usufruct.org/rar/use-v1", mandate: "mdt_library-card", datatypes: ["blk_name"] }];

@@ -119,6 +119,19 @@ need_python() {
   touch "$own/installed"
 }
 
+# Clients of OpenID Connect off the shelf: Python with the packages of e2e/clients/requirements.txt in .local/clients, and Apache with
+# mod_auth_openidc. USUFRUCT_CLIENTS_PYTHON names another Python.
+need_clients() {
+  local own="$PWD/.local/clients"
+  if have dpkg-query && [ ! -e /usr/lib/apache2/modules/mod_auth_openidc.so ]; then need_packages apache2 libapache2-mod-auth-openidc; fi
+  [ -z "${USUFRUCT_CLIENTS_PYTHON:-}" ] || return 0
+  if [ "$own/installed" -nt e2e/clients/requirements.txt ]; then return 0; fi
+  python3 -c 'import ensurepip, venv' 2>/dev/null || need_packages python3 python3-venv
+  python3 -m venv "$own"
+  "$own/bin/pip" install --quiet --disable-pip-version-check -r e2e/clients/requirements.txt
+  touch "$own/installed"
+}
+
 # A PKCS#11 token in software, for the tests of roots on a token. USUFRUCT_SOFTHSM names another libsofthsm2.so.
 need_softhsm() {
   [ -z "${USUFRUCT_SOFTHSM:-}" ] || return 0

@@ -100,6 +100,14 @@ suite_thirdparty() {
   (cd e2e && node --test --test-reporter=spec --test-concurrency=1 third-party/)
 }
 
+# Relying parties off the shelf sign residents in.
+suite_clients() {
+  need_e2e
+  need_clients
+  build_server
+  (cd e2e && node --test --test-reporter=spec --test-concurrency=1 clients/)
+}
+
 prepare_faults() {
   need_go
   need_node

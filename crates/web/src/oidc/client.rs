@@ -71,14 +71,37 @@ const AHEAD: i64 = 60 * SECOND;
 struct Claims {
     iss: String,
     sub: String,
-    /// A single string: an array or another address is refused (FAPI 2.0 5.3.2.1).
-    aud: String,
+    aud: Audience,
     exp: i64,
     #[serde(default)]
     iat: Option<i64>,
     #[serde(default)]
     nbf: Option<i64>,
     jti: String,
+}
+
+/// Whom an assertion is for.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    List(Vec<String>),
+}
+
+impl Audience {
+    /// By FAPI 2.0 (5.3.2.1) the issuer as a single string. OpenID Connect Core 9 names the token endpoint, and software for it may
+    /// write a list of one.
+    fn is_us(&self, issuer: &str, profile: Profile) -> bool {
+        let is_endpoint = |audience: &str| audience.strip_prefix(issuer) == Some("/oidc/token");
+        match (profile, self) {
+            (Profile::Fapi2, Self::One(audience)) => audience == issuer,
+            (Profile::Fapi2, Self::List(_)) => false,
+            (Profile::Oidc, Self::One(audience)) => audience == issuer || is_endpoint(audience),
+            (Profile::Oidc, Self::List(all)) => {
+                matches!(all.as_slice(), [audience] if audience == issuer || is_endpoint(audience))
+            }
+        }
+    }
 }
 
 /// The service that signed the request's assertion.
@@ -118,9 +141,7 @@ fn verify(site: &Site, assertion: &str) -> Option<(ServiceId, Profile, Claims)> 
         && claims.exp <= now + (LONGEST_LIFE + AHEAD) / SECOND
         && claims.iat.is_none_or(|iat| iat <= ahead)
         && claims.nbf.is_none_or(|nbf| nbf <= ahead);
-    // OpenID Connect Core 9 names the token endpoint, and software for it knows nothing else.
-    let issuer = &site.settings.issuer;
-    let is_for_us = claims.aud == *issuer || (profile == Profile::Oidc && claims.aud == format!("{issuer}/oidc/token"));
+    let is_for_us = claims.aud.is_us(&site.settings.issuer, profile);
     let whole = claims.iss == claims.sub && is_for_us && (1..=256).contains(&claims.jti.len());
     (timely && whole).then_some((service, profile, claims))
 }

@@ -89,7 +89,9 @@ async fn software_for_plain_openid_connect_may_sign_as_it_can() {
         ("RS256", json!(format!("{ISSUER}/oidc/token")), true),
         ("RS256", json!(ISSUER), true),
         ("PS256", json!(ISSUER), true),
-        ("RS256", json!([format!("{ISSUER}/oidc/token")]), false),
+        ("RS256", json!([format!("{ISSUER}/oidc/token")]), true),
+        ("RS256", json!([ISSUER, "https://elsewhere.example/oidc/token"]), false),
+        ("RS256", json!([]), false),
         ("RS256", json!(format!("{ISSUER}/oidc/revoke")), false),
         ("RS256", json!("https://elsewhere.example/oidc/token"), false),
     ] {
