@@ -100,12 +100,12 @@ suite_thirdparty() {
   (cd e2e && node --test --test-reporter=spec --test-concurrency=1 third-party/)
 }
 
-# Relying parties off the shelf sign residents in.
+# Relying parties off the shelf sign residents in, and another provider is asked the same as ours.
 suite_clients() {
   need_e2e
   need_clients
   build_server
-  (cd e2e && node --test --test-reporter=spec --test-concurrency=1 clients/)
+  (cd e2e && node --test --test-reporter=spec --test-concurrency=1 clients/ differential/)
 }
 
 prepare_faults() {
