@@ -21,7 +21,8 @@ use usufruct_store::db::Tx;
 use usufruct_store::deletions::Deletion;
 use usufruct_store::outbox::{self, Channel, Message};
 use usufruct_store::session_services::{self, SessionService};
-use usufruct_store::{authorizations, keyrings, sessions, streams};
+use usufruct_store::streams::{self, Stream};
+use usufruct_store::{authorizations, keyrings, sessions};
 use usufruct_vault::{Error as VaultError, Keyring, Vault};
 
 use crate::withdraw::services_under;
@@ -99,6 +100,7 @@ pub enum Happening {
     },
     /// The service asked whether its stream works.
     Verification {
+        stream: String,
         state: Option<String>,
     },
 }
@@ -232,8 +234,8 @@ impl Outbox {
     }
 
     /// A service asked for a sign of life on its stream.
-    pub fn verification(&self, tx: &mut Tx<'_>, service: &ServiceId, state: Option<String>) -> Result<(), Error> {
-        self.signal(tx, service, None, Happening::Verification { state })
+    pub fn verification(&self, tx: &mut Tx<'_>, stream: &Stream, state: Option<String>) -> Result<(), Error> {
+        self.signal(tx, &stream.service, None, Happening::Verification { stream: stream.id.clone(), state })
     }
 
     /// Logout tokens to the services of every session of a resident.

@@ -119,7 +119,7 @@ impl App {
             }
             stream.verified_at = Some(now);
             streams::update(tx, &stream)?;
-            outbox.verification(tx, &service, state.clone())
+            outbox.verification(tx, &stream, state.clone())
         })
     }
 
