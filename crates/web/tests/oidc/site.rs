@@ -175,6 +175,7 @@ pub struct TestSite {
     pub second: Key,
     /// The key that the tokens of both services are bound to.
     pub bound: Key,
+    pub site: Arc<Site>,
     router: Router,
     jti: std::sync::atomic::AtomicU64,
     _dir: TempDir,
@@ -196,9 +197,9 @@ impl TestSite {
         publish_service(&city, SERVICE, callback, &library, &[CARD, "mdt_short"]);
         publish_service(&city, OTHER, OTHER_CALLBACK, &second, &[CARD]);
         let settings = Settings { issuer: issuer.to_owned(), allows_oidc: true, demo: None };
-        let site = Site::new(Arc::clone(&city.app), settings).unwrap();
-        let router = usufruct_web::router(Arc::new(site));
-        Self { city, library, second, bound: Key::new("bound"), router, jti: Default::default(), _dir: dir }
+        let site = Arc::new(Site::new(Arc::clone(&city.app), settings).unwrap());
+        let router = usufruct_web::router(Arc::clone(&site));
+        Self { city, library, second, bound: Key::new("bound"), site, router, jti: Default::default(), _dir: dir }
     }
 
     pub fn router(&self) -> Router {
