@@ -15,6 +15,7 @@ use usufruct_core::time::{DAY, SECOND};
 use usufruct_core::{Digest, Time};
 use usufruct_store::authorizations::{self, Authorization as Stored};
 use usufruct_store::codes::{self, Code};
+use usufruct_store::session_services::{self, SessionService};
 use usufruct_store::{grants, pushed_requests, residents};
 
 use crate::erase::plain_event;
@@ -128,6 +129,8 @@ impl App {
     /// footprint, the authorization, the code, and the end of the pushed request.
     pub fn authorize(&self, session: &OpenSession, request: &AuthorizeRequest) -> Result<String, Error> {
         let resident = session.resident;
+        // So that no withdrawal gives her another pseudonym between here and the transaction.
+        let _guard = self.lock_resident(resident);
         if !self.authorization(resident, request)?.to_ask.is_empty() {
             return Err(Error::Unpermitted(vec![usufruct_core::decide::Clause::Grant]));
         }
@@ -136,6 +139,7 @@ impl App {
             Profile::Fapi2 => Some(self.next_authorization(resident, request, now)?),
             Profile::Oidc => None,
         };
+        let signed_in = self.signed_in(session, &request.service)?;
         let code = URL_SAFE_NO_PAD.encode(random::<32>(self.rng()));
         let row = Code {
             code_hash: hash(&code),
@@ -147,7 +151,7 @@ impl App {
             scope: request.scope.join(" "),
             jkt: request.jkt.clone(),
             authorization: authorization.as_ref().map(|authorization| authorization.id.clone()),
-            sid: self.sid(session, &request.service)?,
+            sid: signed_in.sid.clone(),
             means: session.means,
             auth_time: session.opened_at,
             expires_at: now.plus(CODE_LIFE),
@@ -174,15 +178,23 @@ impl App {
                 authorizations::put(tx, authorization)?;
             }
             codes::insert(tx, &row)?;
+            session_services::put(tx, &signed_in)?;
             place(tx, &keyring, event.clone(), rng.as_ref()).map(drop)
         })?;
         Ok(code)
     }
 
-    /// The name of a resident's session for one service alone, so that no two services can compare theirs.
-    fn sid(&self, session: &OpenSession, service: &ServiceId) -> Result<String, Error> {
-        let mark = self.vault.session_mark(&[b"usufruct/sid/v1", &session.token_hash.0, service.as_str().as_bytes()])?;
-        Ok(URL_SAFE_NO_PAD.encode(&mark[..16]))
+    /// What the service will be told by when the session ends. The session has a name for this service alone, so that no two services
+    /// can compare theirs, and for this pseudonym alone, so that no service can join one that she left with the next one.
+    fn signed_in(&self, session: &OpenSession, service: &ServiceId) -> Result<SessionService, Error> {
+        let subject = self.subject(session.resident, service)?;
+        let named = [b"usufruct/sid/v2", &session.token_hash.0[..], service.as_str().as_bytes(), subject.as_bytes()];
+        let mark = self.vault.session_mark(&named)?;
+        let sid = URL_SAFE_NO_PAD.encode(&mark[..16]);
+        let register = self.register();
+        let sector = register.sector(active_service(&register, service)?);
+        let sealed = self.vault.seal_message(sector, &sid, subject.as_bytes(), self.rng())?;
+        Ok(SessionService { token_hash: session.token_hash, service: service.clone(), sid, sealed })
     }
 
     /// The authorization that the request makes, or makes wider.

@@ -80,6 +80,12 @@ impl App {
         Ok(self.db.read(|conn| deletions::counts(conn, now))?)
     }
 
+    /// What was not answered in time, the longest overdue first: for those who look after breaches.
+    pub fn overdue_deletions(&self) -> Result<Vec<Deletion>, Error> {
+        let now = self.now();
+        Ok(self.db.read(|conn| deletions::overdue(conn, now, MOST))?)
+    }
+
     /// Notices for the services that may have received this resident's data under these mandates, under the pseudonyms they
     /// know her by now. Each has a name of its own, so that no two services can find out that they speak of one person.
     pub(crate) fn notices_of_resident(
@@ -190,7 +196,7 @@ fn mandate_id(register: &Register, number: u64) -> Option<MandateId> {
 
 /// Days for the answer of a service that has no contract: it is a public body's own.
 const DUE_DAYS: i64 = 30;
-/// Notices told in one call.
+/// Notices told or listed in one call.
 const MOST: usize = 1_000;
 /// Certificates brought up to date in one run.
 const PART: usize = 100;

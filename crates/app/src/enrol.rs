@@ -3,11 +3,14 @@
 use usufruct_core::Digest;
 use usufruct_core::hash::sha256;
 use usufruct_core::id::BlockId;
+use usufruct_core::means::Means;
 use usufruct_core::ports::random;
+use usufruct_store::db::Tx;
 use usufruct_store::passkeys::Passkey;
 use usufruct_store::{blocks, invitations, keyrings, passkeys, residents};
 
-use crate::{App, Error, block_names};
+use crate::outbox::Outbox;
+use crate::{App, Credential, CredentialChange, Error, block_names};
 
 /// How long an invitation works, in microseconds: 14 days.
 const INVITATION_LIFE: i64 = 14 * usufruct_core::time::DAY;
@@ -74,12 +77,12 @@ impl App {
 
     /// Uses an invitation up and stores the passkey made with it. Neither happens without the other.
     pub fn redeem(&self, code: &str, passkey: &Passkey) -> Result<(), Error> {
-        let (hash, now, passkey) = (code_hash(code), self.now(), passkey.clone());
+        let (hash, now, passkey, outbox) = (code_hash(code), self.now(), passkey.clone(), self.outbox());
         self.db.transaction("redeem invitation", move |tx| {
             if invitations::find(tx, &hash, now)? != Some(passkey.resident) || !invitations::redeem(tx, &hash, now)? {
                 return Err(bad_code());
             }
-            Ok(passkeys::insert(tx, &passkey)?)
+            insert_passkey(tx, &outbox, &passkey)
         })
     }
 
@@ -95,8 +98,8 @@ impl App {
 
     /// Adds a passkey to a resident who is signed in.
     pub fn add_passkey(&self, passkey: &Passkey) -> Result<(), Error> {
-        let passkey = passkey.clone();
-        Ok(self.db.transaction("add passkey", move |tx| passkeys::insert(tx, &passkey))?)
+        let (passkey, outbox) = (passkey.clone(), self.outbox());
+        self.db.transaction("add passkey", move |tx| insert_passkey(tx, &outbox, &passkey))
     }
 
     /// Stores a passkey's counter after a sign-in.
@@ -109,6 +112,14 @@ impl App {
     pub fn resident_count(&self) -> Result<i64, Error> {
         Ok(self.db.read(|conn| residents::count(conn))?)
     }
+}
+
+/// Adds a passkey and tells the services that know the resident. The first one makes her account a surer one.
+fn insert_passkey(tx: &mut Tx<'_>, outbox: &Outbox, passkey: &Passkey) -> Result<(), Error> {
+    let is_first = passkeys::of_resident(tx, passkey.resident)?.is_empty();
+    passkeys::insert(tx, passkey)?;
+    outbox.credential_changed(tx, passkey.resident, Credential::Passkey, CredentialChange::Create)?;
+    if is_first { outbox.assurance_changed(tx, passkey.resident, Means::Card, Means::Passkey) } else { Ok(()) }
 }
 
 /// Hash of a code as people type it: case, spaces and hyphens do not matter.

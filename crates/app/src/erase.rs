@@ -36,10 +36,12 @@ impl App {
         let mandates: Vec<u64> =
             self.db.read(|conn| grants::of_resident(conn, resident))?.iter().map(|stored| stored.mandate).collect();
         let notices = self.notices_of_resident(&certificate, &keyring, &mandates, None)?;
-        let noted = erasure.clone();
+        let (noted, outbox) = (erasure.clone(), self.outbox());
         let event = plain_event(Kind::Erasure, "request", Some(certificate.to_string()), now);
         let rng = Arc::clone(&self.rng);
         self.db.transaction("delete resident", move |tx| {
+            outbox.signed_out_everywhere(tx, resident)?;
+            outbox.deletions_due(tx, &notices)?;
             residents::set_state(tx, resident, ResidentState::Erased)?;
             grants::end_resident(tx, resident)?;
             tokens::delete_of_resident(tx, resident, None)?;
@@ -65,9 +67,15 @@ impl App {
         }
         let keyring = Arc::new(self.keyring(resident)?);
         let event = plain_event(Kind::Status, state.code(), None, self.now());
-        let rng = Arc::clone(&self.rng);
+        let (rng, outbox) = (Arc::clone(&self.rng), self.outbox());
         self.db.transaction("set resident state", move |tx| {
+            let before = residents::state(tx, resident)?;
             residents::set_state(tx, resident, state)?;
+            match (before, state) {
+                (Some(ResidentState::Active), ResidentState::Deactivated) => outbox.account_frozen(tx, resident)?,
+                (Some(ResidentState::Deactivated), ResidentState::Active) => outbox.account_unfrozen(tx, resident)?,
+                _ => {}
+            }
             place(tx, &keyring, event.clone(), rng.as_ref()).map(drop)
         })
     }

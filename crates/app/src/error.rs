@@ -42,6 +42,12 @@ pub enum Error {
     #[error("The scope is wider than what was granted. Ask for less, or send the resident to agree to more.")]
     WiderScope,
 
+    #[error("Nothing is sent to this address. Give the one that stands in the register as the service's signals_uri.")]
+    ForeignAddress,
+
+    #[error("This was asked a moment ago. Wait {seconds} seconds between two times.")]
+    TooSoon { seconds: i64 },
+
     #[error("{what} {remedy}")]
     Refused { what: String, remedy: String },
 

@@ -55,9 +55,14 @@ pub struct AuthorizationView {
 impl App {
     /// The service whose own token is borne, if it has this scope.
     pub fn caller(&self, bearing: &Bearing, scope: &str) -> Result<Option<ServiceId>, Error> {
-        let token = self.borne(bearing)?;
-        let may = |token: &Token| token.resident.is_none() && token.scope.split(' ').any(|word| word == scope);
-        Ok(token.filter(may).map(|token| token.service))
+        let own = self.own_token(bearing)?;
+        Ok(own.filter(|(_, scopes)| scopes.split(' ').any(|word| word == scope)).map(|(service, _)| service))
+    }
+
+    /// The service whose own token is borne, and the scopes of that token.
+    pub fn own_token(&self, bearing: &Bearing) -> Result<Option<(ServiceId, String)>, Error> {
+        let token = self.borne(bearing)?.filter(|token| token.resident.is_none());
+        Ok(token.map(|token| (token.service, token.scope)))
     }
 
     /// The service whose own token is borne, if it may call the release API.

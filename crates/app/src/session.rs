@@ -10,11 +10,13 @@ use usufruct_core::{Digest, Time};
 use usufruct_store::residents::{self, ResidentState};
 use usufruct_store::sessions::{self, Session};
 
-use crate::{App, Error};
+use crate::{App, Error, Initiator};
 
 /// A session ends after this long without a request, and after this long in any case.
 const IDLE: i64 = 30 * MINUTE;
 const ABSOLUTE: i64 = 12 * HOUR;
+/// Sessions ended in one transaction.
+const PART: usize = 1_000;
 
 /// A session that is open.
 #[derive(Clone, Debug)]
@@ -81,17 +83,36 @@ impl App {
 
     /// Closes one session.
     pub fn close_session(&self, session: &OpenSession) -> Result<(), Error> {
-        let token_hash = session.token_hash;
-        Ok(self.db.transaction("close session", move |tx| sessions::delete(tx, &token_hash))?)
+        let (token_hash, outbox) = (session.token_hash, self.outbox());
+        self.db.transaction("close session", move |tx| {
+            outbox.session_closed(tx, &token_hash, Initiator::User)?;
+            Ok::<_, Error>(sessions::delete(tx, &token_hash)?)
+        })
     }
 
     /// Closes every session of a resident and kills the tokens that services hold for her.
     pub fn sign_out_everywhere(&self, resident: u64) -> Result<u64, Error> {
+        let outbox = self.outbox();
         self.db.transaction("sign out everywhere", move |tx| {
+            outbox.signed_out_everywhere(tx, resident)?;
             usufruct_store::tokens::delete_of_resident(tx, resident, None)?;
             usufruct_store::codes::delete_of_resident(tx, resident, None)?;
             usufruct_store::refresh_tokens::delete_of_resident(tx, resident)?;
             Ok::<_, Error>(sessions::delete_all(tx, resident)?)
+        })
+    }
+
+    /// Closes sessions whose time is over, a part of them at a time, so that services learn of it. Answers how many.
+    pub(crate) fn end_sessions(&self) -> Result<u64, Error> {
+        let (seen_before, opened_before) = (self.now().plus(-IDLE), self.now().plus(-ABSOLUTE));
+        let outbox = self.outbox();
+        self.db.transaction("end sessions", move |tx| {
+            let ended = sessions::ended(tx, seen_before, opened_before, PART)?;
+            for token_hash in &ended {
+                outbox.session_closed(tx, token_hash, Initiator::Policy)?;
+                sessions::delete(tx, token_hash)?;
+            }
+            Ok::<_, Error>(ended.len() as u64)
         })
     }
 

@@ -66,7 +66,7 @@ impl App {
         let entry = register.mandates.get(id).ok_or(Error::Unknown { what: "mandate" })?;
         let number = entry.number;
         let cause = if entry.history.iter().any(|step| step.to == State::Revoked) { Cause::Revocation } else { Cause::Sunset };
-        let Some(erasure) = self.mandate_erasure(number, cause)? else { return Ok(()) };
+        let Some(erasure) = self.mandate_erasure(id, number, cause)? else { return Ok(()) };
         if matches!(entry.state, State::Sunset | State::Revoked) {
             self.move_mandate(id, State::Erasing, &[&self.automation], Text::new("Its key is being destroyed.", "金鑰銷毀中。"))?;
         }
@@ -103,7 +103,7 @@ impl App {
 
     /// The note that a mandate's key must go, made while the key lives. `None` when there never was a key: a mandate revoked
     /// as a draft has nothing to destroy.
-    fn mandate_erasure(&self, number: u64, cause: Cause) -> Result<Option<Erasure>, Error> {
+    fn mandate_erasure(&self, id: &MandateId, number: u64, cause: Cause) -> Result<Option<Erasure>, Error> {
         if let Some(erasure) = self.db.read(|conn| erasures::of_mandate(conn, number))? {
             return Ok(Some(erasure));
         }
@@ -120,7 +120,10 @@ impl App {
         };
         let erasure = self.with_evidence(erasure);
         let (noted, notices) = (erasure.clone(), self.notices_of_mandate(&erasure.certificate, number));
+        let (outbox, ended) = (self.outbox(), id.clone());
         self.db.transaction("note mandate erasure", move |tx| {
+            outbox.mandate_ended(tx, &ended, cause)?;
+            outbox.deletions_due(tx, &notices)?;
             erasures::insert(tx, &noted)?;
             Ok::<_, Error>(deletions::insert(tx, &notices)?)
         })?;

@@ -265,12 +265,15 @@ impl App {
         self.db.transaction("note proofs", move |tx| Presented::note(&presented, tx))
     }
 
-    /// Forgets codes, tokens and proofs that ended a while ago.
+    /// Ends sessions whose time is over, forgets codes, tokens and proofs that ended a while ago, and gives up what no service
+    /// took in time.
     pub fn sweep(&self) -> Result<u64, Error> {
+        let ended = self.end_sessions()? + self.give_up()?;
         let (now, before) = (self.now(), self.now().plus(-10 * MINUTE));
         self.db.transaction("sweep", move |tx| {
             Ok::<_, Error>(
-                codes::delete_expired(tx, before)?
+                ended
+                    + codes::delete_expired(tx, before)?
                     + tokens::delete_expired(tx, before)?
                     + refresh_tokens::delete_expired(tx, before)?
                     + pushed_requests::delete_expired(tx, before)?

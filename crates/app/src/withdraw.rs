@@ -66,11 +66,14 @@ impl App {
             services.iter().filter_map(|id| register.services.get(id)).map(|service| register.sector(service)).collect();
         // Under the pseudonym that she leaves behind.
         let notices = self.notices_of_resident(&certificate, &self.keyring(resident)?, &[entry.number], Some(entry.number))?;
-        let (noted, ended) = (erasure.clone(), mandate.clone());
+        let (noted, ended, outbox) = (erasure.clone(), mandate.clone(), self.outbox());
         let placed = self.db.transaction("withdraw", move |tx| {
             if !grants::set_state(tx, resident, number, GrantState::Withdrawn)? {
                 return Err(Error::Stale);
             }
+            // Under the pseudonym that she leaves behind, before she has another one.
+            outbox.grant_withdrawn(tx, resident, &services, &ended)?;
+            outbox.deletions_due(tx, &notices)?;
             for service in &services {
                 tokens::delete_of_resident(tx, resident, Some(service))?;
                 codes::delete_of_resident(tx, resident, Some(service))?;

@@ -28,6 +28,8 @@ pub struct Service {
     pub post_logout_redirect_uris: Vec<String>,
     /// Where the service is told that a resident signed out (OpenID Connect Back-Channel Logout 1.0).
     pub backchannel_logout_uri: Option<String>,
+    /// Where events may be pushed to (RFC 8935), if the service makes a stream that pushes.
+    pub signals_uri: Option<String>,
     pub help: Text,
 }
 
@@ -127,6 +129,8 @@ impl Service {
         lawful_uris("post_logout_redirect_uris", &post_logout_redirect_uris, draft);
         let backchannel_logout_uri = draft.optional_string("backchannel_logout_uri", 500);
         lawful_uris("backchannel_logout_uri", backchannel_logout_uri.as_slice(), draft);
+        let signals_uri = draft.optional_string("signals_uri", 500);
+        lawful_uris("signals_uri", signals_uri.as_slice(), draft);
         let help = draft.text("help", 400, "Say in one or two sentences what the service does.");
         Some(Self {
             agency: agency?,
@@ -140,6 +144,7 @@ impl Service {
             profile,
             post_logout_redirect_uris,
             backchannel_logout_uri,
+            signals_uri,
             help: help?,
         })
     }

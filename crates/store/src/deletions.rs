@@ -122,6 +122,15 @@ pub fn published(conn: &mut dyn Connection, deletions: &[Deletion]) -> Result<()
     Ok(())
 }
 
+/// Up to `limit` notices that were not answered in time, the longest overdue first.
+pub fn overdue(conn: &mut dyn Connection, now: Time, limit: usize) -> Result<Vec<Deletion>, Error> {
+    let sql = format!(
+        "-- deletion_overdue\nSELECT {COLUMNS} FROM deletions WHERE answered_at IS NULL AND due_at < $1 ORDER BY due_at, deletion_id LIMIT $2"
+    );
+    let params = [now.micros().into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
+    conn.query(&sql, &params)?.iter().map(read).collect()
+}
+
 /// How services have answered so far.
 pub fn counts(conn: &mut dyn Connection, now: Time) -> Result<Counts, Error> {
     let sql = "-- deletion_counts\nSELECT COUNT(*), COUNT(told_at), COUNT(answered_at), \

@@ -18,11 +18,14 @@ pub mod keyrings;
 pub mod leaves;
 pub mod lines;
 pub mod log_head;
+pub mod outbox;
 pub mod passkeys;
 pub mod pushed_requests;
 pub mod refresh_tokens;
 pub mod residents;
+pub mod session_services;
 pub mod sessions;
+pub mod streams;
 pub mod tokens;
 
 use db::Migration;
@@ -34,6 +37,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 3, name: "erasure", sql: include_str!("../migrations/0003_erasure.sql") },
     Migration { number: 4, name: "deletions", sql: include_str!("../migrations/0004_deletions.sql") },
     Migration { number: 5, name: "provider", sql: include_str!("../migrations/0005_provider.sql") },
+    Migration { number: 6, name: "events", sql: include_str!("../migrations/0006_events.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

@@ -72,6 +72,19 @@ pub fn delete_all(conn: &mut dyn Connection, resident: u64) -> Result<u64, Error
     conn.execute("-- session_delete_all\nDELETE FROM sessions WHERE resident = $1", &[number(resident).into()])
 }
 
+/// Up to `limit` sessions without a request since `seen_before`, or opened before `opened_before`.
+pub fn ended(conn: &mut dyn Connection, seen_before: Time, opened_before: Time, limit: usize) -> Result<Vec<Digest>, Error> {
+    let sql = "-- session_ended\nSELECT token_hash FROM sessions WHERE seen_at < $1 OR opened_at < $2 LIMIT $3";
+    let params = [seen_before.micros().into(), opened_before.micros().into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
+    conn.query(sql, &params)?.iter().map(|row| Ok(Digest(row.array(0)?))).collect()
+}
+
+/// The sessions of a resident.
+pub fn of_resident(conn: &mut dyn Connection, resident: u64) -> Result<Vec<Digest>, Error> {
+    let sql = "-- session_of_resident\nSELECT token_hash FROM sessions WHERE resident = $1";
+    conn.query(sql, &[number(resident).into()])?.iter().map(|row| Ok(Digest(row.array(0)?))).collect()
+}
+
 /// How many sessions a resident has open.
 pub fn count(conn: &mut dyn Connection, resident: u64) -> Result<i64, Error> {
     let row =

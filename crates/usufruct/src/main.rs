@@ -15,6 +15,7 @@ mod demo;
 mod failure;
 mod keeper;
 mod memory;
+mod messages;
 mod mirrors;
 mod monitor;
 mod network;

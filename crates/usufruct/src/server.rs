@@ -15,7 +15,7 @@ use usufruct_app::store::db;
 use usufruct_app::{App, Error};
 use usufruct_core::ports::random;
 use usufruct_web::console::Console;
-use usufruct_web::{Settings, Site};
+use usufruct_web::{Outbound, Settings, Site};
 
 use crate::clock;
 use crate::data_dir::{ConsoleFile, DataDir};
@@ -53,13 +53,14 @@ pub fn run(serving: Serving) -> Result<(), Failure> {
     };
     let Serving { dir, app, settings, listener, beside, mirrors, nightly, greeting } = serving;
     let address = listener.local_addr().map_err(broken)?;
-    let site = Site::new(Arc::clone(&app), settings).map_err(Failure::of)?;
+    let outbound = Outbound::new(&settings.issuer).map_err(Failure::of)?;
+    let site = Arc::new(Site::new(Arc::clone(&app), settings).map_err(Failure::of)?);
     app.publish_verifier(&usufruct_web::verifier_files()).map_err(Failure::of)?;
     let upkeep = Arc::new(Upkeep::new(Arc::clone(&app)));
     let token = URL_SAFE_NO_PAD.encode(random::<32>(app.rng()));
     let finisher = Arc::clone(&upkeep);
     let console = Arc::new(Console { token: token.clone(), finish: Box::new(move || finisher.all()) });
-    let router = usufruct_web::router(Arc::new(site)).layer(Extension(console));
+    let router = usufruct_web::router(Arc::clone(&site)).layer(Extension(console));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(broken)?;
     let (stop, stopped) = watch::channel(false);
     let stop = Arc::new(stop);
@@ -84,6 +85,7 @@ pub fn run(serving: Serving) -> Result<(), Failure> {
         dir.open_console(&ConsoleFile { url: format!("http://{}", local(address)), token })?;
         watch_signals(Arc::clone(&stop)).map_err(broken)?;
         let keeper = upkeep.start(Arc::clone(&stop)).map_err(broken)?;
+        tokio::spawn(crate::messages::run(site, outbound, stopped.clone()));
         println!("{greeting}");
         let mut stopped = stopped.clone();
         let _ = stopped.wait_for(|stopped| *stopped).await;

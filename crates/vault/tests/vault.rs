@@ -381,6 +381,27 @@ fn pseudonyms_lead_back_to_the_seed_index() {
 }
 
 #[test]
+fn a_message_opens_in_its_row_and_its_sector_only() {
+    let house = memory_house(14);
+    let vault = &house.vault;
+    for sector in [4, 5] {
+        vault.create_sector_key(sector, &house.rng).unwrap();
+    }
+    let sealed = vault.seal_message(4, "evt_1", b"she signed out", &house.rng).unwrap();
+    assert_eq!(*vault.open_message(4, "evt_1", &sealed).unwrap(), b"she signed out");
+    let longer = vault.seal_message(4, "evt_1", &[7; 400], &house.rng).unwrap();
+    assert_eq!((sealed.len(), *vault.open_message(4, "evt_1", &longer).unwrap() == [7; 400]), (longer.len(), true));
+    for (sector, name) in [(5, "evt_1"), (4, "evt_2")] {
+        assert!(matches!(vault.open_message(sector, name, &sealed), Err(Error::Unreadable)), "{sector} {name}");
+    }
+    for broken in [&sealed[..0], &sealed[..16], &sealed[..sealed.len() - 1]] {
+        assert!(matches!(vault.open_message(4, "evt_1", broken), Err(Error::Unreadable)));
+    }
+    vault.dissolve_sector(4, &house.rng).unwrap();
+    assert!(matches!(vault.open_message(4, "evt_1", &sealed), Err(Error::NoKey { .. })));
+}
+
+#[test]
 fn own_copies_and_lines_outlive_withdrawals_and_end_with_the_resident() {
     let mut house = memory_house(13);
     let keyring = house.keyring(1).unwrap();

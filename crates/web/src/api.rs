@@ -1,7 +1,7 @@
 //! The API for services: ask for blocks of a pseudonym under a mandate, and learn what has to be deleted.
 
 mod deletions;
-mod json;
+pub(crate) mod json;
 mod release;
 
 use std::sync::Arc;

@@ -175,10 +175,11 @@ impl From<Error> for Fault {
             }
             Error::Unknown { .. } => Self::new(StatusCode::NOT_FOUND, "unknown", &error.to_string()),
             Error::Refused { .. } => Self::new(StatusCode::CONFLICT, "refused", &error.to_string()),
+            Error::TooSoon { .. } => Self::new(StatusCode::TOO_MANY_REQUESTS, "too-soon", &error.to_string()),
             Error::Unlawful(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unlawful", &error.to_string()),
             Error::Statement(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "malformed-statement", &error.to_string()),
             Error::Replayed { .. } => Self::unauthenticated(&error.to_string()),
-            Error::NoAuthorization | Error::WiderScope => Self::malformed(&error.to_string()),
+            Error::NoAuthorization | Error::WiderScope | Error::ForeignAddress => Self::malformed(&error.to_string()),
             Error::Stale | Error::Unpublished => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", &error.to_string()),
             Error::Store(db::Error::Busy {} | db::Error::Contended { .. }) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", &error.to_string())

@@ -6,6 +6,7 @@
 mod api;
 mod assets;
 pub mod console;
+mod deliver;
 mod developers;
 mod fault;
 mod form;
@@ -14,6 +15,7 @@ mod language;
 mod log;
 mod mirror;
 mod oidc;
+mod outbound;
 mod page;
 mod passkey;
 mod portal;
@@ -22,6 +24,7 @@ mod register;
 pub mod sample;
 mod session;
 mod site;
+mod ssf;
 mod witness;
 mod words;
 
@@ -32,7 +35,9 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 
 pub use assets::verifier_files;
+pub use deliver::deliver;
 pub use mirror::{MirrorSite, mirror_router};
+pub use outbound::{Outbound, Unsent};
 pub use site::{DemoSettings, Persona, Sandbox, Settings, Site};
 pub use witness::{WitnessSite, witness_router};
 
@@ -46,6 +51,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .merge(register::router())
         .merge(oidc::router())
         .merge(api::router())
+        .merge(ssf::router())
         .merge(log::router())
         .merge(proof::router())
         .merge(passkey::router())

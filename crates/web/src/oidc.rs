@@ -27,6 +27,7 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use crate::Site;
+pub(crate) use token::OWN_SCOPES;
 
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new()

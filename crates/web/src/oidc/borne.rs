@@ -15,6 +15,8 @@ pub(crate) enum Unborne {
     Absent,
     /// Has ended, is not for this, or is bound to another key.
     Invalid,
+    /// Holds, and is not for this: the scope that is missing.
+    Scope(&'static str),
     /// Why the proof does not hold, in ASCII.
     Proof(&'static str),
 }
@@ -46,6 +48,7 @@ impl Unborne {
             Self::Invalid => {
                 format!("DPoP error=\"invalid_token\", error_description=\"the token is not valid here\", algs=\"{ALGORITHMS}\"")
             }
+            Self::Scope(scope) => format!("DPoP error=\"insufficient_scope\", scope=\"{scope}\", algs=\"{ALGORITHMS}\""),
             Self::Proof(why) => {
                 format!("DPoP error=\"invalid_dpop_proof\", error_description=\"{why}\", algs=\"{ALGORITHMS}\"")
             }
@@ -57,7 +60,8 @@ impl Unborne {
 impl IntoResponse for Unborne {
     fn into_response(self) -> Response {
         let headers = [(WWW_AUTHENTICATE, self.challenge()), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-        (StatusCode::UNAUTHORIZED, headers).into_response()
+        let status = if matches!(self, Self::Scope(_)) { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
+        (status, headers).into_response()
     }
 }
 

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use usufruct_app::{QUERY_SCOPE, REVOKE_SCOPE};
+use usufruct_app::{MANAGE_SCOPE, QUERY_SCOPE, READ_SCOPE, REVOKE_SCOPE};
 use usufruct_core::means::Means;
 
 use super::details;
@@ -40,6 +40,8 @@ fn document(settings: &Settings) -> Value {
         "grant_management_actions_supported": ["query", "revoke", "create", "merge", "replace"],
         "grant_management_action_required": false,
         "end_session_endpoint": format!("{issuer}/oidc/end-session"),
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "form_post"],
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
@@ -62,7 +64,7 @@ fn document(settings: &Settings) -> Value {
         "claims_supported": ["iss", "sub", "aud", "exp", "iat", "nonce", "auth_time", "acr", "amr", "sid", "at_hash"],
         "acr_values_supported": [Means::Passkey.acr(), Means::Certificate.acr(), Means::Card.acr()],
         "prompt_values_supported": ["none", "login", "consent"],
-        "scopes_supported": ["openid", "release", QUERY_SCOPE, REVOKE_SCOPE],
+        "scopes_supported": ["openid", "release", QUERY_SCOPE, REVOKE_SCOPE, READ_SCOPE, MANAGE_SCOPE],
         "ui_locales_supported": ["zh-Hant", "en"],
         "service_documentation": format!("{issuer}/developers"),
         "op_policy_uri": format!("{issuer}/register"),

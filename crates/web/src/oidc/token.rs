@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde_json::{Value, json};
-use usufruct_app::{Error, Exchange, QUERY_SCOPE, REVOKE_SCOPE, Refresh, Tokens};
+use usufruct_app::{Error, Exchange, MANAGE_SCOPE, QUERY_SCOPE, READ_SCOPE, REVOKE_SCOPE, Refresh, Tokens};
 use usufruct_core::id::ServiceId;
 use usufruct_core::service::Profile;
 
@@ -22,7 +22,7 @@ use crate::Site;
 
 const ID_TOKEN_LIFE_SECONDS: i64 = 120;
 /// Scopes of a service's own token.
-pub(crate) const OWN_SCOPES: [&str; 3] = ["release", QUERY_SCOPE, REVOKE_SCOPE];
+pub(crate) const OWN_SCOPES: [&str; 5] = ["release", QUERY_SCOPE, REVOKE_SCOPE, READ_SCOPE, MANAGE_SCOPE];
 
 #[derive(Serialize)]
 struct IdToken<'a> {
@@ -90,7 +90,10 @@ async fn own(site: &Arc<Site>, from: FromService) -> Result<Response, OAuthError
     }
     let scope = from.fields.get("scope").unwrap_or("release").to_owned();
     if !scope.split(' ').all(|word| OWN_SCOPES.contains(&word)) {
-        return Err(OAuthError::new("invalid_scope", "a service token has the scope release or those of grant management"));
+        return Err(OAuthError::new(
+            "invalid_scope",
+            "a service token has the scope release or those of grant management or of signals",
+        ));
     }
     let (service, jkt, presented) = (from.service.clone(), from.jkt(), from.presented());
     let grant = run(site, move |app| app.client_token(&service, &scope, jkt, presented)).await?;

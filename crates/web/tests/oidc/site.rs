@@ -186,6 +186,7 @@ pub struct TestSite {
     pub login: Key,
     /// The key that the tokens of both services are bound to.
     pub bound: Key,
+    pub site: Arc<Site>,
     router: Router,
     jti: std::sync::atomic::AtomicU64,
     _dir: TempDir,
@@ -207,14 +208,16 @@ impl TestSite {
         publish_service(&city, SERVICE, callback, &[library.jwk()], "fapi2", &[CARD, "mdt_short"]);
         publish_service(&city, OTHER, OTHER_CALLBACK, &[second.jwk()], "fapi2", &[CARD]);
         publish_service(&city, LOGIN, LOGIN_CALLBACK, &[login.jwk()], "oidc", &[]);
-        let router = router_of(&city, issuer, true);
-        Self { city, library, second, login, bound: Key::new("bound"), router, jti: Default::default(), _dir: dir }
+        let site = site_of(&city, issuer, true);
+        let router = usufruct_web::router(Arc::clone(&site));
+        Self { city, library, second, login, bound: Key::new("bound"), site, router, jti: Default::default(), _dir: dir }
     }
 
     /// The same site of an operator who serves the profile fapi2 alone.
     pub fn without_oidc(self) -> Self {
-        let router = router_of(&self.city, ISSUER, false);
-        Self { router, ..self }
+        let site = site_of(&self.city, ISSUER, false);
+        let router = usufruct_web::router(Arc::clone(&site));
+        Self { site, router, ..self }
     }
 
     pub fn router(&self) -> Router {
@@ -513,9 +516,9 @@ pub fn plain_exchange_form(code: &str) -> [(&str, &str); 3] {
     [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", LOGIN_CALLBACK)]
 }
 
-fn router_of(city: &City, issuer: &str, allows_oidc: bool) -> Router {
+fn site_of(city: &City, issuer: &str, allows_oidc: bool) -> Arc<Site> {
     let settings = Settings { issuer: issuer.to_owned(), allows_oidc, demo: None };
-    usufruct_web::router(Arc::new(Site::new(Arc::clone(&city.app), settings).unwrap()))
+    Arc::new(Site::new(Arc::clone(&city.app), settings).unwrap())
 }
 
 pub fn publish_service(city: &City, id: &str, callback: &str, jwks: &[Value], profile: &str, mandates: &[&str]) {

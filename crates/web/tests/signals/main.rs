@@ -1,0 +1,10 @@
+//! What the pass tells services by itself, as the services meet it: logout tokens and security events, pushed and fetched.
+
+#[path = "../../../app/tests/common/mod.rs"]
+mod common;
+mod delivery;
+mod receiver;
+#[expect(dead_code, reason = "each test binary uses its own part")]
+#[path = "../oidc/site.rs"]
+mod site;
+mod stream;
