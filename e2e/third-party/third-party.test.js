@@ -155,7 +155,7 @@ async function ask(city, client, resident, count) {
   let [left, committed] = [count, 0];
   const one = async () => {
     while (left-- > 0) {
-      const answer = await release(city, library, token, body);
+      const answer = await release(city, client, token, body);
       const released = await answer.json();
       if (answer.status === 401) [token, left] = [await releaseToken(city, client), left + 1];
       else assert.equal(answer.status, 200, JSON.stringify(released));
