@@ -30,6 +30,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 2, name: "log", sql: include_str!("../migrations/0002_log.sql") },
     Migration { number: 3, name: "erasure", sql: include_str!("../migrations/0003_erasure.sql") },
     Migration { number: 4, name: "deletions", sql: include_str!("../migrations/0004_deletions.sql") },
+    Migration { number: 5, name: "sectors", sql: include_str!("../migrations/0005_sectors.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

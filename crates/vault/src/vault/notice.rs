@@ -16,10 +16,11 @@ use crate::tree::KeyId;
 impl Vault {
     /// The resident as `sector` knows her now, sealed for one notice.
     pub fn seal_subject(&self, sector: u64, keyring: &Keyring, notice: &DeletionId, rng: &dyn Rng) -> Result<Vec<u8>> {
-        let subject = self.subject(sector, keyring)?;
+        // Only as far as the house's own key gets: who withdraws does not wait for a second keeper.
+        let half = self.sector(sector)?.half(keyring.seed(), keyring.generation(sector));
         let salt: [u8; SALT_LEN] = random(rng);
         let key = expand(&self.key(KeyId::Sector(sector))?, &[LABEL, &salt]);
-        Ok(seal(&key, notice.as_str().as_bytes(), &salt, subject.bytes()))
+        Ok(seal(&key, notice.as_str().as_bytes(), &salt, &half))
     }
 
     /// What [`Vault::seal_subject`] sealed for this notice.
@@ -27,7 +28,8 @@ impl Vault {
         let (salt, sealed) = sealed.split_first_chunk::<SALT_LEN>().ok_or(Error::Unreadable)?;
         let key = expand(&self.key(KeyId::Sector(sector))?, &[LABEL, salt]);
         let plain = open(&key, notice.as_str().as_bytes(), sealed)?;
-        plain.as_slice().try_into().map(Subject::from_bytes).map_err(|_| Error::Malformed { what: "a pseudonym" })
+        let half = plain.as_slice().try_into().map_err(|_| Error::Malformed { what: "a pseudonym" })?;
+        self.sector(sector)?.whole(half)
     }
 }
 

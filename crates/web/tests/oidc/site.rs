@@ -186,6 +186,11 @@ impl TestSite {
         Self { city, library, second, router, jti: Default::default(), _dir: dir }
     }
 
+    /// Registers the second service under one more mandate.
+    pub fn join_second(&self, mandate: &str) {
+        publish_service(&self.city, OTHER, OTHER_CALLBACK, &self.second, &[CARD, mandate]);
+    }
+
     pub fn router(&self) -> Router {
         self.router.clone()
     }
