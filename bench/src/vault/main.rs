@@ -3,9 +3,12 @@
 //! For each number of residents (100,000, 2.4 million and 23 million unless told): building, opening, looking up, destroying one
 //! key and many, bytes on disk. Then the end of a mandate with 1, 10,000 and a million grants under it. Then what people do
 //! instead: `DELETE` and `VACUUM FULL` of as many rows in PostgreSQL, if `USUFRUCT_TEST_POSTGRES` names one.
+//!
+//! With `pseudonyms` as its one argument it measures pseudonyms and nothing else.
 
 mod grants;
 mod postgres;
+mod pseudonyms;
 mod residents;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +27,11 @@ fn main() {
     let folder = std::env::var_os("USUFRUCT_BENCH_DIR").map_or_else(std::env::temp_dir, Into::into);
     let dir = tempfile::tempdir_in(folder).expect("a folder to measure in");
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    if std::env::args().nth(1).as_deref() == Some("pseudonyms") {
+        println!("# Pseudonyms\n\n{cores} cores, one of them measured.\n");
+        pseudonyms::print(dir.path());
+        return;
+    }
     println!("# Key tree\n\n{cores} cores, files in {}.\n", dir.path().parent().unwrap_or(dir.path()).display());
     let rows: Vec<residents::Row> = sizes.iter().map(|size| residents::measure(dir.path(), *size)).collect();
     residents::print(&rows);

@@ -15,6 +15,7 @@ use usufruct_log::{
 };
 use usufruct_store::db::{Db, Options};
 use usufruct_store::{MIGRATIONS, keyrings, leaves, log_head};
+use usufruct_vault::second_hand::SecondHand;
 use usufruct_vault::{Keyring, Vault};
 
 use crate::escrow::refuse_older;
@@ -46,6 +47,8 @@ pub struct Open {
     pub root: Option<Box<dyn RootPlace>>,
     /// Where the public files of the log are kept; `None` for the folder in the data directory.
     pub objects: Option<Arc<dyn Objects>>,
+    /// Who holds the second keys of pseudonym sectors that have two; `None` where no sector does.
+    pub second_hand: Option<Arc<dyn SecondHand>>,
     /// How the log reaches its witnesses and mirrors; `None` for a process that publishes no checkpoint that needs them.
     pub transport: Option<Arc<dyn Transport>>,
 }
@@ -83,7 +86,7 @@ pub(crate) const AUTOMATION: &str = "automation";
 impl App {
     /// Opens the pass: migrates the database, opens the vault, replays the register from the log's statements.
     pub fn open(open: Open) -> Result<Self, Error> {
-        let Open { config, house, clock, rng, root, objects, transport } = open;
+        let Open { config, house, clock, rng, root, objects, second_hand, transport } = open;
         let url = config.database.clone().unwrap_or_else(|| house.database_url());
         let db = Db::open(&url, &Options::default())?;
         db.migrate(MIGRATIONS)?;
@@ -99,7 +102,10 @@ impl App {
         }
         let (recorder, gate) = usufruct_core::logged::pair(rng.as_ref());
         let tree = key_tree::open(&config.vault, root, &house, &db, is_new, rng.as_ref())?;
-        let vault = Vault::new(tree, gate, rng.as_ref())?;
+        let mut vault = Vault::new(tree, gate, rng.as_ref())?;
+        if let Some(hand) = second_hand {
+            vault = vault.with_second_hand(hand);
+        }
         let log_signer = Ed25519Signer::from_seed(&config.origin, &*house.seed("log", rng.as_ref())?)?;
         let post_quantum = MlDsaCosigner::from_seed(&config.origin, &*house.seed("log-ml-dsa", rng.as_ref())?)?;
         let keys = vec![log_signer.verifier_key().clone(), post_quantum.verifier_key().clone()];

@@ -14,7 +14,7 @@ use crate::release::{Case, PlaceCase, event, find};
 use crate::{App, Error, Released};
 
 /// How many lines one transaction writes: enough to share a disk sync, few enough to let others in between.
-const CHUNK: usize = 500;
+pub(crate) const CHUNK: usize = 500;
 
 /// What a service asks for about many residents.
 #[derive(Clone, Debug)]
@@ -57,10 +57,7 @@ impl App {
         if decision.outcome == Outcome::Refuse {
             return Err(Error::Unpermitted(decision.because));
         }
-        let mut seen = std::collections::HashSet::new();
-        if !request.subjects.iter().all(|subject| seen.insert(subject)) {
-            return Err(Error::refused("A subject stands in the request twice.", "Name each subject once."));
-        }
+        each_once(&request.subjects)?;
         let plan = Plan {
             version,
             register: &register,
@@ -111,6 +108,15 @@ impl App {
         });
         BatchLine { subject: subject.to_owned(), outcome }
     }
+}
+
+/// Refuses a list that names somebody twice.
+pub(crate) fn each_once(subjects: &[String]) -> Result<(), Error> {
+    let mut seen = std::collections::HashSet::new();
+    if subjects.iter().all(|subject| seen.insert(subject)) {
+        return Ok(());
+    }
+    Err(Error::refused("A subject stands in the request twice.", "Name each subject once."))
 }
 
 /// What holds for every subject of a batch.

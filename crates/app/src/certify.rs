@@ -59,6 +59,7 @@ impl App {
         let mandate = erasure.mandate.filter(|_| erasure.resident.is_none());
         let mandate = mandate.and_then(|number| register.mandates.values().find(|entry| entry.number == number));
         let blocks = mandate.map(|entry| entry.body.blocks.iter().map(|block| block.block.clone()).collect::<Vec<_>>());
+        let sector = erasure.sector.and_then(|number| register.services.values().find(|entry| entry.number == number));
         let (after, absence) = self.vault.proofs(&erasure.commitments);
         let told = self.db.read(|conn| deletions::of_certificate(conn, &erasure.certificate))?.len();
         let terms = register.vault.as_ref().map(|entry| &entry.body);
@@ -67,6 +68,7 @@ impl App {
         let body = json!({
             "cause": cause,
             "mandate": mandate.map(|entry| &entry.id),
+            "sector": sector.map(|entry| &entry.body.sector),
             "blocks": blocks.unwrap_or_default(),
             "ground": ground(cause),
             "key_commitments": erasure.commitments,
@@ -98,6 +100,9 @@ fn ground(cause: Cause) -> Text {
         Cause::Request => Text::new("The resident deleted her pass.", "市民刪除其通行證。"),
         Cause::Retention => Text::new("The time for which it was kept is over.", "保存期限屆滿。"),
         Cause::Revocation => Text::new("The mandate was revoked before its last day.", "授權於期滿前遭撤銷。"),
+        Cause::Sector => {
+            Text::new("The last service that knew people by these pseudonyms closed.", "使用此代碼領域的最後一項服務已關閉。")
+        }
         Cause::Sunset => Text::new("The last day of the mandate is over.", "授權期滿。"),
         Cause::Withdrawal => Text::new("The resident withdrew her consent.", "市民撤回同意。"),
     }

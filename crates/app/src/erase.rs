@@ -28,6 +28,7 @@ impl App {
             cause: Cause::Request.code().to_owned(),
             resident: Some(resident),
             mandate: None,
+            sector: None,
             commitments: self.vault.resident_commitment(resident)?.into_iter().collect(),
             evidence: String::new(),
             requested_at: now,

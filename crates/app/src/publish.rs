@@ -9,11 +9,13 @@ use usufruct_core::draft::Problem;
 use usufruct_core::id::{AgencyId, MandateId, NoticeId, StatusChangeId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::log_terms::LogTerms;
-use usufruct_core::register::Register;
+use usufruct_core::register::{Entry, Register};
+use usufruct_core::service::{PseudonymMode, Service};
 use usufruct_core::statement::{Signer, Statement, StatementKind};
 use usufruct_core::time::MINUTE;
 use usufruct_core::vault_terms::VaultTerms;
 use usufruct_core::{Digest, Text, Time};
+use usufruct_vault::Error as VaultError;
 
 use crate::ledger::place_leaf;
 use crate::{App, Error};
@@ -54,6 +56,9 @@ impl App {
                 self.check_vault_terms(&terms)?;
             }
         }
+        for statement in publication.statements.iter().filter(|statement| statement.kind == StatementKind::Service) {
+            self.check_pseudonym_mode(statement)?;
+        }
         let _guard = self.publishing();
         let base = self.register();
         let version = Arc::clone(&self.register_version);
@@ -80,6 +85,17 @@ impl App {
                 Err(error)
             }
         }
+    }
+
+    /// A service of two keepers cannot begin where there is no second one.
+    fn check_pseudonym_mode(&self, statement: &Statement) -> Result<(), Error> {
+        let mode = Service::read(&statement.body).map(|body| body.pseudonym_mode).unwrap_or_default();
+        if mode == PseudonymMode::Single || self.vault.has_second_hand() {
+            return Ok(());
+        }
+        let message =
+            "The pseudonyms need a second keeper, and this city has none. Set one up, or choose the mode `single`.".to_owned();
+        Err(Error::Unlawful(vec![Problem { field: "pseudonym_mode".to_owned(), rule: "no-second-keeper", message }]))
     }
 
     /// The body of the next revision of an object, ready to be approved.
@@ -192,8 +208,29 @@ impl App {
             self.vault.create_mandate_key(mandate.number, self.rng())?;
         }
         for service in register.services.values().filter(|service| !service.state.is_over()) {
-            self.vault.create_sector_key(register.sector(service), self.rng())?;
+            self.make_sector_key(register, service)?;
         }
         Ok(())
+    }
+
+    /// Makes the keys of sectors whose second keeper was away when they began.
+    pub(crate) fn make_late_keys(&self) -> Result<(), Error> {
+        let _guard = self.publishing();
+        let register = self.register();
+        let shared = |service: &&Entry<Service>| service.body.pseudonym_mode == PseudonymMode::TwoKeeper;
+        for service in register.services.values().filter(|service| !service.state.is_over()).filter(shared) {
+            if self.vault.sector_commitment(register.sector(service))?.is_none() {
+                self.make_sector_key(&register, service)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn make_sector_key(&self, register: &Register, service: &Entry<Service>) -> Result<(), Error> {
+        match self.vault.create_sector_key(register.sector(service), service.body.pseudonym_mode, self.rng()) {
+            // The second keeper is away. Nobody is known in this sector until it is back, and all else goes on.
+            Err(VaultError::Keeper { .. } | VaultError::NoSecondHand | VaultError::NoKey { .. }) => Ok(()),
+            outcome => Ok(outcome.map(drop)?),
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::{App, Error, Publication};
 impl App {
     /// Finishes the purge of ciphertext whose date has come: rows went with the erasure, so what is left is room that the
     /// database has not used again, and older copies. `oldest_copy` is when the oldest backup that is still there was made; an
-    /// erasure that it is older than waits. Certificates of mandates get the date; of residents none is published. Answers how
+    /// erasure that it is older than waits. Certificates of mandates and sectors get the date; of residents none is published. Answers how
     /// many were finished.
     pub fn run_purges(&self, oldest_copy: Option<Time>) -> Result<usize, Error> {
         let now = self.now();
@@ -31,7 +31,7 @@ impl App {
     fn publish_purge(&self, remains: &Remains, now: Time) -> Result<(), Error> {
         let register = self.register();
         let Some(entry) = register.certificates.get(&remains.certificate) else { return Ok(()) };
-        if entry.body.mandate.is_none() || entry.body.ciphertext_purged_at.is_some() {
+        if entry.body.mandate.is_none() && entry.body.sector.is_none() || entry.body.ciphertext_purged_at.is_some() {
             return Ok(());
         }
         let mut body =

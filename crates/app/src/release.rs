@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use usufruct_core::decide::{Clause, Outcome, Request, decide, decide_without_resident};
+use usufruct_core::decide::{Clause, Decision, Outcome, Request, decide, decide_without_resident};
 use usufruct_core::event::{Batch, Event, Form, Kind};
+use usufruct_core::grant::Grant;
 use usufruct_core::hash::hmac_sha256;
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
 use usufruct_core::logged::Logged;
@@ -15,7 +16,7 @@ use usufruct_core::{Digest, Time};
 use usufruct_store::db::{Connection, Tx};
 use usufruct_store::grants::{self, Count, StoredGrant};
 use usufruct_store::{blocks, keyrings, residents};
-use usufruct_vault::{Keyring, Subject};
+use usufruct_vault::{Error as VaultError, Keyring, Subject};
 use zeroize::Zeroizing;
 
 use crate::ledger::{Placed, place};
@@ -63,6 +64,19 @@ pub(crate) struct Case {
     found: Found,
     /// The clauses that refuse; empty when the use is permitted.
     pub clauses: Vec<Clause>,
+}
+
+impl Case {
+    /// A resident decided about by her grant.
+    pub fn new(found: Found, decide: impl FnOnce(Option<&Grant>) -> Decision) -> Self {
+        let decision = decide(found.grant.as_ref().map(|stored| &stored.grant));
+        let clauses = if decision.outcome == Outcome::Refuse { decision.because } else { Vec::new() };
+        Self { found, clauses }
+    }
+
+    pub fn keyring(&self) -> &Keyring {
+        &self.found.keyring
+    }
 }
 
 /// What the store holds about one resident under one mandate.
@@ -119,8 +133,24 @@ impl App {
     pub(crate) fn resolve(&self, sector: u64, subject: &str, mandate: u64) -> Result<Found, Error> {
         let unknown = || Error::Unknown { what: "subject at this service" };
         let subject: Subject = subject.parse().map_err(|_| unknown())?;
-        let (seed_index, generation) = self.vault.resolve(sector, &subject)?;
-        let stored = self.db.snapshot(|conn| match residents::by_seed(conn, &seed_index)? {
+        let (seed_index, generation) = self.vault.resolve(sector, &subject).map_err(|error| match error {
+            // The sector has ended, and with it everything its pseudonyms led to.
+            VaultError::NoKey { noun: "sector" } => unknown(),
+            other => other.into(),
+        })?;
+        self.find_resident(sector, &seed_index, generation, mandate)
+    }
+
+    /// The resident behind the index of a seed, if the generation of her pseudonym is the present one.
+    pub(crate) fn find_resident(
+        &self,
+        sector: u64,
+        seed_index: &[u8; 32],
+        generation: u16,
+        mandate: u64,
+    ) -> Result<Found, Error> {
+        let unknown = || Error::Unknown { what: "subject at this service" };
+        let stored = self.db.snapshot(|conn| match residents::by_seed(conn, seed_index)? {
             Some(resident) => Ok::<_, Error>(Some((resident, Stored::read(conn, resident, mandate)?))),
             None => Ok(None),
         })?;
@@ -144,18 +174,27 @@ impl App {
         found: Found,
         now: Time,
     ) -> Result<Case, Error> {
-        let mut found = found;
+        let found = self.noticed(&request.mandate, mandate, found, || decide_without_resident(register, request, now).outcome)?;
+        Ok(Case::new(found, |grant| decide(register, request, grant, now)))
+    }
+
+    /// The resident with the grant that the law gives for her, where none is needed from herself and all else permits.
+    pub(crate) fn noticed(
+        &self,
+        id: &MandateId,
+        mandate: &Entry<Mandate>,
+        found: Found,
+        otherwise: impl FnOnce() -> Outcome,
+    ) -> Result<Found, Error> {
         let needs_notice = mandate.body.legal_basis.code != Basis::Consent
             && found.grant.as_ref().is_none_or(|stored| stored.grant.mandate_hash != mandate.hash)
-            && decide_without_resident(register, request, now).outcome == Outcome::Permit;
-        if needs_notice {
-            self.notify(found.resident, &request.mandate)?;
-            let resident = found.resident;
-            found = self.found(resident, self.db.snapshot(|conn| Stored::read(conn, resident, mandate.number))?)?;
+            && otherwise() == Outcome::Permit;
+        if !needs_notice {
+            return Ok(found);
         }
-        let decision = decide(register, request, found.grant.as_ref().map(|stored| &stored.grant), now);
-        let clauses = if decision.outcome == Outcome::Refuse { decision.because } else { Vec::new() };
-        Ok(Case { found, clauses })
+        self.notify(found.resident, id)?;
+        let resident = found.resident;
+        self.found(resident, self.db.snapshot(|conn| Stored::read(conn, resident, mandate.number))?)
     }
 
     pub(crate) fn wait_for_register(&self) {

@@ -1,4 +1,4 @@
-//! Sunset: at its last day a mandate ends, its key is destroyed, and a certificate says so.
+//! Sunset: at its last day a mandate ends, its key is destroyed, and a certificate says so. What has nobody left ends too.
 
 use std::sync::Arc;
 
@@ -22,6 +22,8 @@ const PART: usize = 5_000;
 pub struct SunsetReport {
     /// Mandates that were ended and certified in this run.
     pub ended: Vec<MandateId>,
+    /// Pseudonym sectors that were dissolved and certified in this run.
+    pub dissolved: Vec<String>,
 }
 
 impl App {
@@ -50,6 +52,7 @@ impl App {
                 report.ended.push(id);
             }
         }
+        report.dissolved = self.dissolve_sectors()?;
         Ok(report)
     }
 
@@ -114,6 +117,7 @@ impl App {
             cause: cause.code().to_owned(),
             resident: None,
             mandate: Some(number),
+            sector: None,
             commitments: vec![commitment],
             evidence: String::new(),
             requested_at: now,
@@ -142,6 +146,7 @@ impl App {
 
     /// Runs what the clock asks for: sunsets, unfinished erasures, what services answered, the log's next checkpoint.
     pub fn tick(self: &Arc<Self>) -> Result<(), Error> {
+        self.make_late_keys()?;
         self.run_sunsets()?;
         self.finish_erasures()?;
         self.publish_answers()?;

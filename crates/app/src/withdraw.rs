@@ -55,6 +55,7 @@ impl App {
             cause: Cause::Withdrawal.code().to_owned(),
             resident: Some(resident),
             mandate: Some(entry.number),
+            sector: None,
             commitments: self.vault.resident_commitment(resident)?.into_iter().collect(),
             evidence: String::new(),
             requested_at: now,

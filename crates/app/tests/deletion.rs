@@ -182,6 +182,7 @@ fn open(dir: &Path, url: Option<&str>) -> App {
         rng: Arc::new(StopsAtKeys(SeededRng::new(99))),
         root: None,
         objects: None,
+        second_hand: None,
         transport: None,
     })
     .unwrap()

@@ -18,6 +18,9 @@ pub struct Certificate {
     pub cause: Cause,
     /// The mandate whose key was destroyed; `None` when the certificate is about residents' keys.
     pub mandate: Option<String>,
+    /// The pseudonym domain whose key was destroyed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sector: Option<String>,
     /// What the keys opened; empty when that would tell something about one resident.
     pub blocks: Vec<BlockId>,
     /// Why the law asks for it or allows it.
@@ -84,6 +87,7 @@ impl Cause {
             Self::Request => "request",
             Self::Retention => "retention",
             Self::Revocation => "revocation",
+            Self::Sector => "sector",
             Self::Sunset => "sunset",
             Self::Withdrawal => "withdrawal",
         }
@@ -91,7 +95,7 @@ impl Cause {
 
     /// The cause with this word.
     pub fn from_code(code: &str) -> Option<Self> {
-        let all = [Self::Request, Self::Retention, Self::Revocation, Self::Sunset, Self::Withdrawal];
+        let all = [Self::Request, Self::Retention, Self::Revocation, Self::Sector, Self::Sunset, Self::Withdrawal];
         all.into_iter().find(|cause| cause.code() == code)
     }
 }
@@ -120,6 +124,8 @@ pub enum Cause {
     /// What was kept for its months is over.
     Retention,
     Revocation,
+    /// The last service of a pseudonym domain closed.
+    Sector,
     Sunset,
     Withdrawal,
 }
@@ -132,11 +138,17 @@ impl Certificate {
             ("request", Cause::Request),
             ("retention", Cause::Retention),
             ("revocation", Cause::Revocation),
+            ("sector", Cause::Sector),
             ("sunset", Cause::Sunset),
             ("withdrawal", Cause::Withdrawal),
         ];
         let cause = draft.word("cause", &words, "Say why the keys were destroyed.");
         let mandate = draft.optional_string("mandate", 80);
+        let sector = draft.optional_string("sector", 60);
+        if cause.is_some_and(|cause| (cause == Cause::Sector) != sector.is_some()) {
+            let message = "The pseudonym domain and the cause `sector` belong together. Give both, or neither.";
+            draft.note("sector", "other-cause", message.into());
+        }
         let blocks = draft.optional_parses("blocks", "Name the data blocks.");
         let ground = draft.text("ground", 500, "Say on which ground the keys were destroyed.");
         let key_commitments: Vec<Digest> = draft.parses("key_commitments", "List the commitments of the destroyed keys.");
@@ -183,6 +195,7 @@ impl Certificate {
             Some(Self {
                 cause: cause?,
                 mandate,
+                sector,
                 blocks,
                 ground: ground?,
                 key_commitments,

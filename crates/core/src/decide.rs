@@ -1,5 +1,7 @@
 //! The decision: may this data be used now, and which clauses say so.
 
+mod conversion;
+
 use crate::Time;
 use crate::agency::AgencyKind;
 use crate::contract::Contract;
@@ -10,6 +12,8 @@ use crate::lifecycle::State;
 use crate::mandate::{Basis, Fetch, Mandate};
 use crate::register::{Entry, Register};
 use crate::service::Service;
+
+pub use conversion::{ConversionRequest, decide_conversion, decide_conversion_without_resident};
 
 /// What a service asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +52,8 @@ pub enum Clause {
     BulkLimit,
     /// A vendor has an active contract that covers the mandate.
     Contract,
+    /// The mandate names the conversion from the one service to the other.
+    Conversion,
     /// Data may be fetched at this time and this often.
     Fetch,
     /// No block leaves in a richer form than allowed.
@@ -90,28 +96,25 @@ fn weigh(register: &Register, request: &Request, grant: Option<&Grant>, now: Tim
         sheet.rule(Clause::Service, service.is_some());
         return sheet;
     };
-    sheet.rule(Clause::Mandate, matches!(mandate.state, State::Active | State::Suspended));
-    sheet.rule(Clause::Suspension, mandate.state != State::Suspended && service.state != State::Suspended && !is_paused(grant));
-    sheet.rule(Clause::Start, mandate.body.starts_at <= now);
-    sheet.rule(Clause::Sunset, now < mandate.body.sunset_at);
-    sheet.rule(
-        Clause::Service,
-        matches!(service.state, State::Active | State::Suspended) && service.body.mandates.contains(&request.mandate),
-    );
-    receiving(register, request, mandate, service, now, &mut sheet);
+    in_force(mandate, &[service], grant, now, &mut sheet);
+    receiving(register, &request.blocks, mandate, service, now, &mut sheet);
     sheet.rule(Clause::Reason, mandate.body.reason(&request.reason).is_some());
     sheet.rule(Clause::BulkLimit, (1..=mandate.body.bulk_limit).contains(&request.subjects));
     asked(register, request, &mandate.body, &mut sheet);
-    granted(register, request, mandate, grant, now, &mut sheet);
+    granted(register, &request.blocks, mandate, grant, now, &mut sheet);
     sheet
 }
 
 /// What a decision before any resident is known can say: everything but the grant. Used by the dry run and by batches to
 /// refuse a whole request early.
 pub fn decide_without_resident(register: &Register, request: &Request, now: Time) -> Decision {
-    let mut sheet = weigh(register, request, None, now);
+    let sheet = weigh(register, request, None, now);
+    without_resident(register, &request.mandate, sheet, now)
+}
+
+fn without_resident(register: &Register, mandate: &MandateId, mut sheet: Sheet, now: Time) -> Decision {
     // Whether data was fetched already depends on the resident; whether the day has come does not.
-    let fetch = register.mandates.get(&request.mandate).map(|mandate| mandate.body.fetch);
+    let fetch = register.mandates.get(mandate).map(|mandate| mandate.body.fetch);
     let too_early = matches!(fetch, Some(Fetch::OnceAfter { after }) if now < after);
     sheet.broken.retain(|clause| match clause {
         Clause::Grant | Clause::Notice | Clause::BlocksChosen | Clause::Resident => false,
@@ -121,9 +124,23 @@ pub fn decide_without_resident(register: &Register, request: &Request, now: Time
     sheet.decision()
 }
 
+/// The mandate and the services that take part are in force.
+fn in_force(mandate: &Entry<Mandate>, services: &[&Entry<Service>], grant: Option<&Grant>, now: Time, sheet: &mut Sheet) {
+    let is_suspended = mandate.state == State::Suspended || services.iter().any(|service| service.state == State::Suspended);
+    sheet.rule(Clause::Mandate, matches!(mandate.state, State::Active | State::Suspended));
+    sheet.rule(Clause::Suspension, !is_suspended && !is_paused(grant));
+    sheet.rule(Clause::Start, mandate.body.starts_at <= now);
+    sheet.rule(Clause::Sunset, now < mandate.body.sunset_at);
+    let works = |service: &&Entry<Service>| {
+        matches!(service.state, State::Active | State::Suspended)
+            && service.body.mandates.iter().any(|id| id.as_str() == mandate.id)
+    };
+    sheet.rule(Clause::Service, services.iter().all(works));
+}
+
 fn receiving(
     register: &Register,
-    request: &Request,
+    blocks: &[(BlockId, Form)],
     mandate: &Entry<Mandate>,
     service: &Entry<Service>,
     now: Time,
@@ -143,17 +160,14 @@ fn receiving(
             contract.state == State::Active
                 && contract.body.vendor == recipient.agency
                 && contract.body.controller == mandate.body.controller
-                && contract.body.mandates.contains(&request.mandate)
+                && contract.body.mandates.iter().any(|id| id.as_str() == mandate.id)
                 && contract.body.from <= now
                 && now < contract.body.until
         }),
     );
     // Vendors hold tokens, not people: a value leaves to a vendor only where the contract justifies it.
     let tokens_only = |contract: &Contract| {
-        request
-            .blocks
-            .iter()
-            .all(|(block, form)| *form < Form::Value || contract.value_blocks.iter().any(|value| value.block == *block))
+        blocks.iter().all(|(block, form)| *form < Form::Value || contract.value_blocks.iter().any(|value| value.block == *block))
     };
     sheet.rule(Clause::Form, contract.is_none_or(|contract| tokens_only(&contract.body)));
 }
@@ -174,7 +188,7 @@ fn asked(register: &Register, request: &Request, mandate: &Mandate, sheet: &mut 
 
 fn granted(
     register: &Register,
-    request: &Request,
+    blocks: &[(BlockId, Form)],
     mandate: &Entry<Mandate>,
     grant: Option<&Grant>,
     now: Time,
@@ -206,7 +220,7 @@ fn granted(
     );
     sheet.rule(Clause::Notice, notice.is_some_and(|notice| notice.since <= grant.given_at));
     sheet.rule(Clause::Resident, grant.resident_active);
-    sheet.rule(Clause::BlocksChosen, request.blocks.iter().all(|(block, _)| grant.blocks.contains(block)));
+    sheet.rule(Clause::BlocksChosen, blocks.iter().all(|(block, _)| grant.blocks.contains(block)));
     sheet.rule(Clause::RateCap, window_uses(grant, &mandate.body, now) < mandate.body.rate_cap.uses);
     sheet.rule(
         Clause::Fetch,
@@ -251,11 +265,12 @@ impl Sheet {
 
 impl Clause {
     /// Every clause, in the order of their codes.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::BlocksChosen,
         Self::BlocksInMandate,
         Self::BulkLimit,
         Self::Contract,
+        Self::Conversion,
         Self::Fetch,
         Self::Form,
         Self::Grant,
@@ -303,6 +318,11 @@ impl Clause {
                 "contract",
                 "There is no active contract between the agency and the vendor for this mandate.",
                 "Sign and activate the contract first.",
+            ),
+            Self::Conversion => (
+                "conversion",
+                "The mandate does not turn the pseudonyms of the one service into those of the other.",
+                "Name a mandate with this conversion, or publish one.",
             ),
             Self::Fetch => (
                 "fetch",

@@ -209,6 +209,12 @@ impl<'a> Draft<'a> {
         self.check_word(field, value, words)
     }
 
+    /// An optional word out of a closed list.
+    pub fn optional_word<T: Copy>(&mut self, field: &'static str, words: &[(&'static str, T)]) -> Option<T> {
+        let value = self.optional(field)?;
+        self.check_word(field, value, words)
+    }
+
     fn check_word<T: Copy>(&mut self, field: &str, value: &Value, words: &[(&'static str, T)]) -> Option<T> {
         let found = value.as_str().and_then(|text| words.iter().find(|(word, _)| *word == text));
         if found.is_none() {

@@ -17,6 +17,8 @@ pub const LEAF_PREFIX: [u8; 2] = [1, 2];
 /// What kind of thing happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
+    /// A service was told the pseudonym of another service for its own; the detail names that other service.
+    Conversion,
     /// A block was corrected by the resident.
     Correction,
     /// The resident agreed, or was notified of a duty.
@@ -70,7 +72,7 @@ pub struct Event {
     pub batch: Option<Batch>,
     /// The clause that refused, for refusals.
     pub clause: Option<String>,
-    /// A reference such as the id of a case.
+    /// A reference such as the id of a case, or of the service whose pseudonyms were asked for.
     pub detail: Option<String>,
     /// When the data must be given back or deleted.
     pub until: Option<Time>,
@@ -252,8 +254,9 @@ pub fn filler_leaf(random: &[u8; 64]) -> [u8; LEAF_LEN] {
 }
 
 impl Kind {
-    const ALL: [(Self, &'static str); 9] = [
+    const ALL: [(Self, &'static str); 10] = [
         (Self::Consent, "consent"),
+        (Self::Conversion, "conversion"),
         (Self::Correction, "correction"),
         (Self::Erasure, "erasure"),
         (Self::Objection, "objection"),
@@ -309,7 +312,7 @@ mod tests {
         fn events()(n in any::<u64>(), prev in any::<Option<[u8; 32]>>(), at in 0i64..4_000_000_000_000_000,
             mandate in any::<Option<[u8; 32]>>(), blocks in prop::collection::vec(0usize..3, 0..5), reason in ".{0,40}",
             actor in any::<Option<[u8; 32]>>(), batch in any::<Option<([u8; 16], u64)>>(), clause in any::<Option<String>>(),
-            kind in 0usize..9) -> Event {
+            kind in 0usize..10) -> Event {
             Event {
                 kind: Kind::ALL[kind].0, n, prev, at: Time::from_micros(at), mandate: mandate.map(Digest),
                 service: Some("svc_library".parse().unwrap()),

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::block::FORMS;
 use crate::draft::{Draft, Problem};
 use crate::event::Form;
-use crate::id::{AgencyId, BlockId, ContractId};
+use crate::id::{AgencyId, BlockId, ContractId, ServiceId};
 use crate::{Text, Time};
 
 /// One revision of a mandate. Immutable; every change is a new revision with a new hash.
@@ -27,6 +27,9 @@ pub struct Mandate {
     /// How many residents one request may name; 1 means single requests only.
     pub bulk_limit: i64,
     pub recipients: Vec<Recipient>,
+    /// Whose pseudonyms may become whose; none unless it says so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conversions: Vec<Conversion>,
     /// Countries where data is used, as `TW`.
     pub locations: Vec<String>,
     pub retention: Retention,
@@ -151,6 +154,17 @@ pub struct Recipient {
     pub why: Text,
 }
 
+/// A way from the pseudonyms of one service to those of another, for the first of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Conversion {
+    /// The service that asks, with pseudonyms of its own.
+    pub from: ServiceId,
+    /// The service whose pseudonyms it learns.
+    pub to: ServiceId,
+    /// Why it is needed, in words for the resident.
+    pub why: Text,
+}
+
 /// How long a recipient may keep what it received.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Retention {
@@ -261,6 +275,7 @@ impl Mandate {
         let bulk_limit =
             draft.integer("bulk_limit", 1, 10_000, "Say how many people one request may name; 1 means one at a time.");
         let recipients = draft.objects("recipients", "Name everyone who receives data.", recipient);
+        let conversions = draft.optional_objects("conversions", conversion);
         let locations = draft.parses::<String>("locations", "List the countries where the data is used, as `TW`.");
         let retention = draft.object("retention", "Say how long recipients keep the data.", |retention| {
             let from_event = retention.text("from_event", 120, "Say from which event the time runs.");
@@ -308,6 +323,7 @@ impl Mandate {
             rate_cap: rate_cap?,
             bulk_limit: bulk_limit?,
             recipients,
+            conversions,
             locations,
             retention: retention?,
             starts_at: starts_at?,
@@ -368,6 +384,14 @@ impl Mandate {
         if blocks.windows(2).any(|pair| pair[0] == pair[1]) {
             draft.note("blocks", "duplicate", "A block stands in the list twice. Take one out.".into());
         }
+        if self.conversions.iter().any(|conversion| conversion.from == conversion.to) {
+            draft.note("conversions", "same-service", "A service would convert into its own pseudonyms. Take this out.".into());
+        }
+        let mut ways: Vec<_> = self.conversions.iter().map(|conversion| (&conversion.from, &conversion.to)).collect();
+        ways.sort_unstable();
+        if ways.windows(2).any(|pair| pair[0] == pair[1]) {
+            draft.note("conversions", "duplicate", "A conversion stands in the list twice. Take one out.".into());
+        }
         let mut codes: Vec<_> = self.reasons.iter().map(|reason| &reason.code).collect();
         codes.sort_unstable();
         if codes.windows(2).any(|pair| pair[0] == pair[1]) {
@@ -387,6 +411,11 @@ impl Mandate {
     /// The asked block with this id.
     pub fn asked(&self, block: &BlockId) -> Option<&AskedBlock> {
         self.blocks.iter().find(|asked| asked.block == *block)
+    }
+
+    /// The conversion of the pseudonyms of `from` into those of `to`, if it is named.
+    pub fn conversion(&self, from: &ServiceId, to: &ServiceId) -> Option<&Conversion> {
+        self.conversions.iter().find(|conversion| conversion.from == *from && conversion.to == *to)
     }
 
     /// The words for a reason code.
@@ -456,6 +485,13 @@ fn recipient(draft: &mut Draft<'_>) -> Option<Recipient> {
     let contract = draft.optional_parse("contract", "Name the contract, as `ctr_cloud`.");
     let why = draft.text("why", 140, "Say why it receives data.");
     Some(Recipient { agency: agency?, contract, why: why? })
+}
+
+fn conversion(draft: &mut Draft<'_>) -> Option<Conversion> {
+    let from = draft.parse("from", "Name the service that holds pseudonyms, as `svc_library`.");
+    let to = draft.parse("to", "Name the service whose pseudonyms it learns.");
+    let why = draft.text("why", 140, "Say why the two have to be joined.");
+    Some(Conversion { from: from?, to: to?, why: why? })
 }
 
 fn eight_conditions(draft: &mut Draft<'_>) -> Option<EightConditions> {

@@ -174,12 +174,12 @@ impl Register {
 
     /// The number of a pseudonym sector: that of the first service in it.
     pub fn sector(&self, service: &Entry<Service>) -> u64 {
-        self.services
-            .values()
-            .filter(|other| other.body.sector == service.body.sector)
-            .map(|other| other.number)
-            .min()
-            .unwrap_or(service.number)
+        self.services_beside(&service.body).map(|other| other.number).min().unwrap_or(service.number)
+    }
+
+    /// The services of the sector that a service works in, itself among them.
+    pub fn services_beside<'a>(&'a self, service: &'a Service) -> impl Iterator<Item = &'a Entry<Service>> {
+        self.services.values().filter(|other| other.body.sector == service.sector)
     }
 
     /// The certificate about the end of a mandate.

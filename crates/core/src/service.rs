@@ -16,6 +16,9 @@ pub struct Service {
     pub name: Text,
     /// The pseudonym domain. Two services share one only by intent, and residents are told.
     pub sector: String,
+    /// Who has to take part in making or reading a pseudonym of the sector. Settled once a service of it is active.
+    #[serde(skip_serializing_if = "PseudonymMode::is_single")]
+    pub pseudonym_mode: PseudonymMode,
     /// Compared byte for byte (OpenID Connect Core 3.1.2.1).
     pub redirect_uris: Vec<String>,
     pub channels: Vec<Channel>,
@@ -31,6 +34,17 @@ pub struct Service {
     /// Where events may be pushed to (RFC 8935), if the service makes a stream that pushes.
     pub signals_uri: Option<String>,
     pub help: Text,
+}
+
+/// Whose keys stand between a pseudonym and the resident.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PseudonymMode {
+    /// The house's own.
+    #[default]
+    Single,
+    /// The house's and one that a second keeper holds, so that neither converts or reverses alone.
+    TwoKeeper,
 }
 
 /// A public key of a service: P-256 for ES256, Ed25519 for EdDSA, RSA of 2,048 bits or more for PS256.
@@ -88,6 +102,8 @@ impl Service {
         let agency = draft.parse("agency", "Name the agency that answers for it, as `agc_library`.");
         let name = draft.text("name", 60, "Give the name in both languages.");
         let sector = draft.string("sector", 60, "Give the pseudonym domain; by default one of its own for each service.");
+        let modes = [("single", PseudonymMode::Single), ("two_keeper", PseudonymMode::TwoKeeper)];
+        let pseudonym_mode = draft.optional_word("pseudonym_mode", &modes);
         let redirect_uris = draft.parses::<String>("redirect_uris", "List where residents return to after signing in.");
         lawful_uris("redirect_uris", &redirect_uris, draft);
         let words = [
@@ -136,6 +152,7 @@ impl Service {
             agency: agency?,
             name: name?,
             sector: sector?,
+            pseudonym_mode: pseudonym_mode.unwrap_or_default(),
             redirect_uris,
             channels,
             alternatives,
@@ -205,6 +222,21 @@ fn bits(text: &str) -> Option<usize> {
     let first = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
     let leading = bytes.get(first).map_or(0, |byte| byte.leading_zeros() as usize);
     Some((bytes.len() - first) * 8 - leading)
+}
+
+impl PseudonymMode {
+    /// The word for this mode.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Single => "single",
+            Self::TwoKeeper => "two_keeper",
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+    fn is_single(&self) -> bool {
+        *self == Self::Single
+    }
 }
 
 fn lawful_uris(field: &str, uris: &[String], draft: &mut Draft<'_>) {

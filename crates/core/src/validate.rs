@@ -119,6 +119,24 @@ pub fn mandate(register: &Register, mandate: &Mandate) -> Vec<Problem> {
             Some(_) => {}
         }
     }
+    for (i, conversion) in mandate.conversions.iter().enumerate() {
+        for (side, id) in [("from", &conversion.from), ("to", &conversion.to)] {
+            let field = format!("conversions[{i}].{side}");
+            match register.services.get(id) {
+                None => problems.push(unknown(&field, id, "service")),
+                Some(service) if !mandate.recipients.iter().any(|recipient| recipient.agency == service.body.agency) => {
+                    let message = format!("The body of `{id}` receives nothing under this mandate. Name it in `recipients`.");
+                    problems.push(problem(&field, "not-a-recipient", message));
+                }
+                Some(_) => {}
+            }
+        }
+        let sector = |id| register.services.get(id).map(|service| &service.body.sector);
+        if sector(&conversion.from).is_some() && sector(&conversion.from) == sector(&conversion.to) {
+            let message = "Both services know people by the same pseudonyms already. Take this out.";
+            problems.push(problem(&format!("conversions[{i}]"), "same-sector", message.into()));
+        }
+    }
     problems
 }
 
@@ -266,6 +284,16 @@ fn certificate(register: &Register, statement: &Statement, hash: &Digest, proble
             "no-terms",
             "The root is said to be with keepers, and no terms of the vault name them. Publish the terms first.".into(),
         ));
+    }
+    if let Some(sector) = &body.sector {
+        let mut services = register.services.values().filter(|service| service.body.sector == *sector).peekable();
+        if services.peek().is_none() || !services.all(|service| service.state.is_over()) {
+            problems.push(problem(
+                "sector",
+                "not-ended",
+                "A service still works in this pseudonym domain. Close it first.".into(),
+            ));
+        }
     }
     if let Some(mandate) = &body.mandate {
         let erasing = mandate.parse().ok().and_then(|id: MandateId| register.mandates.get(&id)).map(|entry| entry.state);
@@ -427,7 +455,29 @@ fn service(register: &Register, statement: &Statement, hash: &Digest, problems: 
             problems.push(problem("id", "over", "This service has closed. Register a new one.".into()));
         }
     }
+    sector(register, &id, &body, problems);
     Some(Content::Service(id, body))
+}
+
+/// A pseudonym domain has one mode while somebody knows people by its pseudonyms, and it ends for good with its last service.
+fn sector(register: &Register, id: &ServiceId, body: &Service, problems: &mut Vec<Problem>) {
+    let beside: Vec<&Entry<Service>> = register.services_beside(body).collect();
+    if !register.services.contains_key(id) && !beside.is_empty() && beside.iter().all(|other| other.state.is_over()) {
+        problems.push(problem(
+            "sector",
+            "ended",
+            "This pseudonym domain ended with its last service, and its key is gone. Choose another name.".into(),
+        ));
+    }
+    let is_settled = |entry: &&Entry<Service>| entry.id != id.as_str() || entry.state != State::Draft;
+    if beside.into_iter().filter(is_settled).any(|entry| entry.body.pseudonym_mode != body.pseudonym_mode) {
+        problems.push(problem(
+            "pseudonym_mode",
+            "settled",
+            "This pseudonym domain has another mode, under which people are known already. Keep it, or choose another domain."
+                .into(),
+        ));
+    }
 }
 
 fn status(register: &Register, statement: &Statement, hash: &Digest, problems: &mut Vec<Problem>) -> Option<Content> {

@@ -10,6 +10,7 @@ use usufruct_core::{Digest, Time};
 
 const KINDS: [Kind; 9] = [
     Kind::Consent,
+    Kind::Conversion,
     Kind::Correction,
     Kind::Erasure,
     Kind::Objection,

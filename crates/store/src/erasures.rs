@@ -10,12 +10,14 @@ use crate::number;
 #[derive(Clone, Debug)]
 pub struct Erasure {
     pub certificate: CertificateId,
-    /// `withdrawal`, `request`, `sunset` or `revocation`.
+    /// `withdrawal`, `request`, `sunset`, `revocation` or `sector`.
     pub cause: String,
-    /// The resident; `None` when a mandate's own key goes.
+    /// The resident; `None` when the key of a mandate or a sector goes.
     pub resident: Option<u64>,
-    /// Number of the mandate; `None` when the whole resident is erased.
+    /// Number of the mandate; `None` when the whole resident is erased, or a sector ends.
     pub mandate: Option<u64>,
+    /// Number of the sector whose key goes.
+    pub sector: Option<u64>,
     /// Commitments of the keys that go, noted while they live.
     pub commitments: Vec<Digest>,
     /// The proofs that they lived, as JSON.
@@ -31,12 +33,12 @@ pub struct Remains {
     pub destroyed_at: Time,
 }
 
-const COLUMNS: &str = "certificate_id, cause, resident, mandate, commitments, requested_at, evidence";
+const COLUMNS: &str = "certificate_id, cause, resident, mandate, commitments, requested_at, evidence, sector";
 
 /// Notes that keys must be destroyed.
 pub fn insert(conn: &mut dyn Connection, erasure: &Erasure) -> Result<(), Error> {
-    let sql = "-- erasure_insert\nINSERT INTO erasures (certificate_id, cause, resident, mandate, commitments, requested_at, evidence) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let sql = "-- erasure_insert\nINSERT INTO erasures (certificate_id, cause, resident, mandate, commitments, requested_at, evidence, sector) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     let commitments: Vec<String> = erasure.commitments.iter().map(ToString::to_string).collect();
     let params = [
         erasure.certificate.as_str().into(),
@@ -46,6 +48,7 @@ pub fn insert(conn: &mut dyn Connection, erasure: &Erasure) -> Result<(), Error>
         Value::from(commitments.join(" ")),
         erasure.requested_at.micros().into(),
         erasure.evidence.as_str().into(),
+        erasure.sector.map(u64::cast_signed).into(),
     ];
     conn.execute(sql, &params)?;
     Ok(())
@@ -70,6 +73,12 @@ pub fn is_pending(conn: &mut dyn Connection, certificate: &CertificateId) -> Res
 pub fn of_mandate(conn: &mut dyn Connection, mandate: u64) -> Result<Option<Erasure>, Error> {
     let sql = format!("-- erasure_of_mandate\nSELECT {COLUMNS} FROM erasures WHERE mandate = $1 AND resident IS NULL");
     conn.query_one(&sql, &[mandate.cast_signed().into()])?.as_ref().map(read).transpose()
+}
+
+/// The destruction of a sector's key, done or not.
+pub fn of_sector(conn: &mut dyn Connection, sector: u64) -> Result<Option<Erasure>, Error> {
+    let sql = format!("-- erasure_of_sector\nSELECT {COLUMNS} FROM erasures WHERE sector = $1");
+    conn.query_one(&sql, &[sector.cast_signed().into()])?.as_ref().map(read).transpose()
 }
 
 /// Notes that the keys are destroyed, and until when copies of the ciphertext may exist.
@@ -111,5 +120,6 @@ fn read(row: &Row) -> Result<Erasure, Error> {
         commitments: commitments.map_err(|_| crate::inconsistent("erasures.commitments"))?,
         requested_at: Time::from_micros(row.integer(5)?),
         evidence: row.optional_text(6)?.unwrap_or_default().to_owned(),
+        sector: row.optional_integer(7)?.map(i64::cast_unsigned),
     })
 }

@@ -38,6 +38,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 4, name: "deletions", sql: include_str!("../migrations/0004_deletions.sql") },
     Migration { number: 5, name: "provider", sql: include_str!("../migrations/0005_provider.sql") },
     Migration { number: 6, name: "events", sql: include_str!("../migrations/0006_events.sql") },
+    Migration { number: 8, name: "sectors", sql: include_str!("../migrations/0008_sectors.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

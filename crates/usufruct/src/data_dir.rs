@@ -92,6 +92,9 @@ pub struct VaultTable {
     /// Whether the root may be kept on a disk that keeps old copies of what is overwritten. For demonstrations only.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub any_disk: bool,
+    /// The keeper of the roster that holds the second key of pseudonyms that have two; none without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pseudonym_keeper: Option<String>,
     /// The token, where the root lies in one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenTable>,
@@ -240,6 +243,7 @@ impl DataDir {
             rng: Arc::new(SystemRng),
             root: root.place,
             objects: setup.log.as_ref().map(|bucket| bucket::open(bucket, bucket::environment())).transpose()?,
+            second_hand: root::second_hand(&self.path, setup)?,
             transport: Some(transport),
         };
         let app = App::open(open).map_err(|error| match error {

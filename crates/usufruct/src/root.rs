@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use usufruct_app::vault::roots::{MovingRoots, Root, RootSlots};
+use usufruct_app::vault::second_hand::{Remote, SecondHand};
 use usufruct_app::vault::{Error, Result};
 use usufruct_app::{FilePlace, House, KeeperSetup, RootPlace};
 use usufruct_core::ports::Rng;
@@ -80,6 +81,20 @@ pub fn keepers(dir: &Path, setup: &Setup) -> Result<Roster, Failure> {
     let roster = Roster::read(&dir.join(roster::FILE))?;
     belongs(dir, &setup.origin, &roster)?;
     Ok(roster)
+}
+
+/// The way to the second keeper of pseudonyms, if the set-up names one.
+pub fn second_hand(dir: &Path, setup: &Setup) -> Result<Option<Arc<dyn SecondHand>>, Failure> {
+    let Some(name) = setup.vault.as_ref().and_then(|table| table.pseudonym_keeper.as_ref()) else { return Ok(None) };
+    let roster = keepers(dir, setup)?;
+    let identity = belongs(dir, &setup.origin, &roster)?;
+    let line = link::lines(&roster, &identity)?.into_iter().find(|line| line.name() == name).ok_or_else(|| {
+        Failure::refused(
+            format!("The roster names no keeper {name}, which is to hold the second key of pseudonyms."),
+            "Correct `pseudonym_keeper` under `[vault]` in the set-up.",
+        )
+    })?;
+    Ok(Some(Arc::new(Remote::new(&setup.origin, line).map_err(Failure::of)?)))
 }
 
 /// The own certificate, if the roster is about the pass in `dir`.

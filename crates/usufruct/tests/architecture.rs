@@ -179,6 +179,61 @@ fn every_statement_of_sql_has_a_name() {
 }
 
 #[test]
+fn no_type_holds_a_resident_and_her_pseudonym() {
+    let mut wrong = Vec::new();
+    let (mut residents, mut pseudonyms) = (0, 0);
+    for (path, source) in product_sources() {
+        for (name, fields) in types_of(&source) {
+            let of_resident = fields.iter().any(|(field, kind)| is_of_resident(field, kind));
+            let of_pseudonym = fields.iter().any(|(field, kind)| is_of_pseudonym(field, kind));
+            residents += usize::from(of_resident);
+            pseudonyms += usize::from(of_pseudonym);
+            if of_resident && of_pseudonym {
+                wrong.push(format!("{}: {name}", short(&path)));
+            }
+        }
+    }
+    assert!(residents > 10 && pseudonyms > 5, "{residents} and {pseudonyms} types found: the scanner is broken");
+    assert_none("a type with a resident, seed or keyring beside a pseudonym", &wrong);
+}
+
+#[test]
+fn nothing_is_logged_of_residents_and_pseudonyms() {
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for (path, source) in product_sources() {
+        for call in calls_of(&source, &["trace!(", "debug!(", "info!(", "warn!(", "error!(", "println!(", "print!("]) {
+            count += 1;
+            let mut words = call.split(|c: char| !c.is_alphanumeric() && c != '_');
+            if words.any(|word| ["keyring", "pseudonym", "resident", "seed", "subject", "subjects"].contains(&word)) {
+                wrong.push(format!("{}: {}", short(&path), call.lines().next().unwrap_or_default()));
+            }
+        }
+    }
+    assert!(count > 20, "only {count} calls found: the scanner is broken");
+    assert_none("something of a resident in the program's log", &wrong);
+}
+
+#[test]
+fn types_and_calls_are_read_as_they_are_meant() {
+    let source = "/// A struct { resident: u64 }.\npub struct Row<'a> {\n    /// subject: text.\n    pub resident: u64,\n    pub to: Option<&'a Subject>,\n}\n\
+        enum Act { Erase { resident: u64 }, Tell { subject: String } }\nstruct Unit;\nstruct Pair(Seed, Subject);";
+    let types = types_of(source);
+    let names: Vec<&str> = types.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["Row", "Act", "Pair"]);
+    for (name, fields) in &types {
+        assert!(fields.iter().any(|(field, kind)| is_of_resident(field, kind)), "{name}");
+        assert!(fields.iter().any(|(field, kind)| is_of_pseudonym(field, kind)), "{name}");
+    }
+    assert!(
+        types_of("struct Row { residents_enrolled: u64, to: SubjectLine }").iter().all(|(_, fields)| {
+            fields.iter().all(|(field, kind)| !is_of_resident(field, kind) && !is_of_pseudonym(field, kind))
+        })
+    );
+    assert_eq!(calls_of("info!(a, \"x\", f(b)); warn!(\n c\n)", &["info!(", "warn!("]), ["a, \"x\", f(b)", "\n c\n"]);
+}
+
+#[test]
 fn both_languages_say_the_same_things() {
     let folder = |language: &str| root().join("crates/web/locales").join(language);
     let catalogues = |language: &str| -> BTreeMap<String, BTreeMap<String, BTreeSet<String>>> {
@@ -302,6 +357,94 @@ fn messages(catalogue: &str) -> BTreeMap<String, BTreeSet<String>> {
         found.entry(key.clone()).or_default().extend(variables);
     }
     found
+}
+
+/// Rust files of the product with their text before their tests, comments taken out.
+fn product_sources() -> Vec<(PathBuf, String)> {
+    let mut files = Vec::new();
+    walk(&root().join("crates"), &mut files);
+    let is_product = |path: &PathBuf| {
+        let path = path.to_string_lossy();
+        path.ends_with(".rs") && path.contains("/src/") && !path.contains("/tests") && !path.contains("/demo")
+    };
+    let text = |path: &PathBuf| {
+        let text = read(path);
+        let product = text.split("#[cfg(test)]").next().unwrap_or_default();
+        product.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+    };
+    files.into_iter().filter(is_product).map(|path| (path.clone(), text(&path))).collect()
+}
+
+/// The structs and enums of Rust source, each with its fields by name (a place has none) and type.
+fn types_of(source: &str) -> Vec<(String, Vec<(String, String)>)> {
+    let mut found = Vec::new();
+    let plain = source.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
+    for keyword in ["struct ", "enum "] {
+        for (at, _) in plain.match_indices(keyword) {
+            let is_word = plain[..at].chars().next_back().is_none_or(|before| !before.is_alphanumeric() && before != '_');
+            let rest = &plain[at + keyword.len()..];
+            let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let Some(begin) = rest.find(['{', '(', ';']).filter(|_| is_word && !name.is_empty()) else { continue };
+            if rest[begin..].starts_with(';') {
+                continue;
+            }
+            let body = enclosed(&rest[begin..]);
+            let field = |part: &str| match part.rsplit_once(": ") {
+                Some((name, kind)) => {
+                    (name.rsplit([' ', '{', '(']).next().unwrap_or_default().trim().to_owned(), kind.trim().to_owned())
+                }
+                None => (String::new(), part.trim().to_owned()),
+            };
+            found.push((at, name, body.split(',').map(field).collect()));
+        }
+    }
+    found.sort_by_key(|(at, ..)| *at);
+    found.into_iter().map(|(_, name, fields)| (name, fields)).collect()
+}
+
+fn is_of_resident(field: &str, kind: &str) -> bool {
+    ["keyring", "resident", "seed", "seed_index"].contains(&field) || has_word(kind, &["Keyring", "Seed"])
+}
+
+fn is_of_pseudonym(field: &str, kind: &str) -> bool {
+    ["pseudonym", "subject", "subjects"].contains(&field) || has_word(kind, &["Subject"])
+}
+
+fn has_word(text: &str, words: &[&str]) -> bool {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| words.contains(&word))
+}
+
+/// What stands in the brackets of these macro calls.
+fn calls_of(source: &str, openings: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for opening in openings {
+        for (at, _) in source.match_indices(opening) {
+            let before = source[..at].chars().next_back();
+            if before.is_none_or(|before| !before.is_alphanumeric() && before != '_') {
+                found.push((at, enclosed(&source[at + opening.len() - 1..]).to_owned()));
+            }
+        }
+    }
+    found.sort();
+    found.into_iter().map(|(_, call)| call).collect()
+}
+
+/// What stands between a bracket at the beginning and its counterpart.
+fn enclosed(text: &str) -> &str {
+    let mut depth = 0_usize;
+    for (at, sign) in text.char_indices() {
+        match sign {
+            '{' | '(' => depth += 1,
+            '}' | ')' => {
+                depth -= 1;
+                if depth == 0 {
+                    return &text[1..at];
+                }
+            }
+            _ => {}
+        }
+    }
+    ""
 }
 
 /// The string literals of Rust source as their values, each with the line it begins on. Comments and characters are skipped.

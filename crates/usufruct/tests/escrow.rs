@@ -91,7 +91,17 @@ impl Pass {
         };
         let house = House::open(Path::new(&self.dir)).unwrap();
         let clock = Arc::new(At(Time::from_micros(micros() + days * 86_400_000_000)));
-        App::open(Open { config, house, clock, rng: Arc::new(Counted), objects: None, transport: None, root: None }).unwrap()
+        App::open(Open {
+            config,
+            house,
+            clock,
+            rng: Arc::new(Counted),
+            objects: None,
+            second_hand: None,
+            transport: None,
+            root: None,
+        })
+        .unwrap()
     }
 
     /// Enrols somebody, and answers her number.

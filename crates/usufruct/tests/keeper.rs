@@ -515,6 +515,57 @@ fn strangers_and_garbage_are_refused_and_change_nothing() {
 }
 
 #[test]
+fn a_keeper_holds_the_second_key_of_pseudonyms() {
+    let town = Town::founded("keepers-pseudonyms");
+    let (pass, setup) = (town.at("pass"), town.at("pass/usufruct.toml"));
+    let service = "agency = \"agc_information\"\nname = { en = \"Garden\", zh-Hant = \"花園\" }\nsector = \"garden\"\n\
+        pseudonym_mode = \"two_keeper\"\nredirect_uris = [\"https://garden.example/back\"]\nchannels = [\"web\"]\n\
+        alternatives = [{ en = \"Come by.\", zh-Hant = \"親自前往。\" }]\nhelp = { en = \"Flowers.\", zh-Hant = \"花。\" }\n";
+    let file = town.folder.write("garden.toml", service);
+    let officials = town.officials();
+    let mut publish = vec!["publish", "service", &file, "--data-dir", &pass];
+    publish.extend(officials.iter().map(String::as_str));
+    // Nobody holds the second key yet, and then somebody who is not in the roster.
+    assert!(fails(&publish, 1).contains("need a second keeper"));
+    let plain = fs::read_to_string(&setup).unwrap();
+    let naming = |keeper: &str| plain.replacen("[vault]\n", &format!("[vault]\npseudonym_keeper = \"{keeper}\"\n"), 1);
+    fs::write(&setup, naming("nobody")).unwrap();
+    assert!(fails(&publish, 1).contains("names no keeper nobody"));
+    fs::write(&setup, naming("court")).unwrap();
+    ok(&publish);
+    let keys = |keeper: &str| -> Vec<String> {
+        let names = fs::read_dir(town.at(&format!("{keeper}/sectors"))).unwrap().map(|entry| entry.unwrap().file_name());
+        names.map(|name| name.to_string_lossy().into_owned()).filter(|name| name.starts_with("sector-")).collect()
+    };
+    let [key] = &keys("court")[..] else { panic!("{:?}", keys("court")) };
+    assert!(keys("office").is_empty() && keys("archive").is_empty());
+    let stored = fs::read(town.at(&format!("court/sectors/{key}"))).unwrap();
+    assert_eq!((&stored[..8], stored.len()), (&b"UFSECTOR"[..], 512));
+
+    // The city may have pseudonyms made; the other keepers may not, and nobody for another city.
+    let sector: u64 = key["sector-".len()..].parse().unwrap();
+    let question = |act: u8, vault: &str, blocks: usize| {
+        let head = [&[act, u8::try_from(vault.len()).unwrap()], vault.as_bytes(), &sector.to_be_bytes()[..]].concat();
+        [head, vec![7; 16 * blocks]].concat()
+    };
+    let (city, keeper, port) = (Visitor::of(&pass), Visitor::of(&town.at("office")), town.port("court"));
+    let status = |visitor: &Visitor, body: &[u8]| visitor.post(port, "/sectors", body).unwrap().0;
+    assert_eq!(status(&city, &question(2, ORIGIN, 10_000)), 200);
+    assert_eq!(status(&city, &question(2, ORIGIN, 10_001)), 400);
+    assert_eq!(status(&city, &question(2, "other.example/log", 1)), 409);
+    assert_eq!(status(&city, &question(9, ORIGIN, 1)), 400);
+    assert_eq!(status(&city, b"{}"), 400);
+    for act in 1..=4 {
+        assert_eq!(status(&keeper, &question(act, ORIGIN, usize::from(act == 2 || act == 3))), 403);
+    }
+    assert_eq!(fs::read(town.at(&format!("court/sectors/{key}"))).unwrap(), stored, "nothing was changed");
+    assert_eq!(status(&city, &question(4, ORIGIN, 0)), 200);
+    assert_eq!(fs::read(town.at(&format!("court/sectors/{key}"))).unwrap(), vec![0; 512]);
+    assert_eq!(status(&city, &question(3, ORIGIN, 1)), 410);
+    assert_eq!(status(&city, &question(1, ORIGIN, 0)), 410, "what ended stays ended");
+}
+
+#[test]
 fn a_certificate_with_forged_signatures_of_keepers_is_refused() {
     let town = Town::founded("keepers-forged");
     town.erase();
@@ -631,7 +682,7 @@ impl Visitor {
         let _ = stream.write_all(&[head.as_bytes(), body].concat());
         let mut said = Vec::new();
         let _ = stream.read_to_end(&mut said);
-        let said = String::from_utf8(said).unwrap();
+        let said = String::from_utf8_lossy(&said);
         let status = said.split(' ').nth(1)?.parse().unwrap();
         let body = said.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
         Some((status, serde_json::from_str(body).unwrap_or_default()))

@@ -48,6 +48,12 @@ pub enum Error {
     /// No key, so nothing to open or to replace.
     #[error("There is no key for this {noun}. It was destroyed, or it was never made.")]
     NoKey { noun: &'static str },
+    /// A sector is set up for two keepers.
+    #[error(
+        "The pseudonyms of this sector need a second keeper, and none is set up. Name it as `pseudonym_keeper` in the set-up, under \
+         `[vault]`."
+    )]
+    NoSecondHand,
     /// The resident lent nothing under this mandate.
     #[error("The resident lends nothing under this mandate. The grant was withdrawn, or it was never given.")]
     NoLoan,
@@ -57,6 +63,9 @@ pub enum Error {
     /// The token is not there, or there are two of that name.
     #[error("There are {found} tokens called {token}, and one is needed. Connect it, or correct the name in the set-up.")]
     NoToken { token: String, found: usize },
+    /// The event is in the log but is no conversion.
+    #[error("The logged event is not a conversion. Record a conversion; no other event turns pseudonyms into others.")]
+    NotConversion,
     /// The text is no pseudonym.
     #[error("This is not a pseudonym. A pseudonym has 22 characters of base64url.")]
     NotSubject,
@@ -96,6 +105,9 @@ pub enum Error {
          found the root anew."
     )]
     TokenOpen { token: String },
+    /// The logged conversion is between other services.
+    #[error("The logged conversion is between other services. Record one between these.")]
+    OtherServices,
     /// The PIN was refused, or it was better not to try it.
     #[error(
         "The PIN of the token {token} does not open it: {why}. Correct it, and log in once with the token's own tool, which sets the \

@@ -78,6 +78,11 @@ impl Keeper {
         &self.name
     }
 
+    /// The key tree it belongs to.
+    pub fn vault(&self) -> &str {
+        &self.vault
+    }
+
     /// Where it stands.
     pub fn standing(&self) -> Standing {
         let inner = self.inner();

@@ -17,7 +17,7 @@ pub struct Keyring {
     resident: u64,
     /// Commitment of the `K_r` this keyring was opened with: a keyring that outlived its key must not be sealed again.
     opened_with: Digest,
-    seed: Seed,
+    names: Names,
     own_key: Key,
     tag_key: Key,
     footprint_key: Key,
@@ -25,6 +25,12 @@ pub struct Keyring {
     lent: u16,
     /// In the order of the mandates.
     loans: Vec<Loan>,
+}
+
+/// What pseudonyms are made of, in one line of the processor's cache: batches read nothing else of many keyrings.
+#[repr(align(64))]
+struct Names {
+    seed: Seed,
     /// Generation of the pseudonym, for sectors where it is not 0, in the order of the sectors.
     sectors: Vec<(u64, u16)>,
 }
@@ -43,13 +49,12 @@ impl Keyring {
         Self {
             resident,
             opened_with: commit_key(KeyId::Resident(resident), key),
-            seed: Seed::from_bytes(random(rng)),
+            names: Names { seed: Seed::from_bytes(random(rng)), sectors: Vec::new() },
             own_key: Key::random(rng),
             tag_key: Key::random(rng),
             footprint_key: Key::random(rng),
             lent: 0,
             loans: Vec::new(),
-            sectors: Vec::new(),
         }
     }
 
@@ -103,15 +108,15 @@ impl Keyring {
 
     /// The generation of the pseudonym in `sector`.
     pub fn generation(&self, sector: u64) -> u16 {
-        self.sectors.iter().find(|(known, _)| *known == sector).map_or(0, |(_, generation)| *generation)
+        self.names.sectors.iter().find(|(known, _)| *known == sector).map_or(0, |(_, generation)| *generation)
     }
 
     /// Gives the resident a new pseudonym in `sector`, which nobody outside can link to the old one.
     pub fn next_generation(&mut self, sector: u64) -> Result<u16> {
         let generation = self.generation(sector).checked_add(1).ok_or(Error::Exhausted { noun: "pseudonym" })?;
-        match self.sectors.binary_search_by_key(&sector, |(known, _)| *known) {
-            Ok(place) => self.sectors[place].1 = generation,
-            Err(place) => self.sectors.insert(place, (sector, generation)),
+        match self.names.sectors.binary_search_by_key(&sector, |(known, _)| *known) {
+            Ok(place) => self.names.sectors[place].1 = generation,
+            Err(place) => self.names.sectors.insert(place, (sector, generation)),
         }
         Ok(generation)
     }
@@ -146,7 +151,7 @@ impl Keyring {
     }
 
     pub(crate) fn seed(&self) -> &Seed {
-        &self.seed
+        &self.names.seed
     }
 
     pub(crate) fn own_key(&self) -> &Key {
@@ -165,12 +170,12 @@ impl Keyring {
     /// Deterministic CBOR: a map from field number to value, lists in ascending order of their first column.
     pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
         // Large enough never to grow: growing would leave keys behind in freed memory.
-        let capacity = 160 + 64 * self.loans.len() + 16 * self.sectors.len();
+        let capacity = 160 + 64 * self.loans.len() + 16 * self.names.sectors.len();
         let mut cbor = minicbor::Encoder::new(Vec::with_capacity(capacity));
         (|| {
             cbor.map(8)?;
             cbor.u8(0)?.u8(VERSION)?;
-            cbor.u8(1)?.bytes(self.seed.bytes())?;
+            cbor.u8(1)?.bytes(self.names.seed.bytes())?;
             cbor.u8(2)?.bytes(self.own_key.bytes())?;
             cbor.u8(3)?.bytes(self.tag_key.bytes())?;
             cbor.u8(4)?.bytes(self.footprint_key.bytes())?;
@@ -179,8 +184,8 @@ impl Keyring {
             for loan in &self.loans {
                 cbor.array(3)?.u64(loan.mandate)?.u16(loan.generation)?.bytes(loan.key.bytes())?;
             }
-            cbor.u8(7)?.array(self.sectors.len() as u64)?;
-            for (sector, generation) in &self.sectors {
+            cbor.u8(7)?.array(self.names.sectors.len() as u64)?;
+            for (sector, generation) in &self.names.sectors {
                 cbor.array(2)?.u64(*sector)?.u16(*generation)?;
             }
             Ok::<_, minicbor::encode::Error<std::convert::Infallible>>(())
@@ -225,7 +230,8 @@ impl Keyring {
             sectors.push((cbor.u64().ok()?, cbor.u16().ok()?));
         }
         let sorted = loans.is_sorted_by(|a, b| a.mandate < b.mandate) && sectors.is_sorted_by(|a, b| a.0 < b.0);
-        let keyring = Self { resident, opened_with, seed, own_key, tag_key, footprint_key, lent, loans, sectors };
+        let keyring =
+            Self { resident, opened_with, names: Names { seed, sectors }, own_key, tag_key, footprint_key, lent, loans };
         (sorted && *keyring.encode() == bytes).then_some(keyring)
     }
 }

@@ -10,7 +10,48 @@
 //! | `K_m`, one per mandate | when the mandate is published | at sunset | with `G_rm`: the lent blocks |
 //! | `K_s`, one per sector | when the sector is made | at the sector's end | the sector's pseudonyms |
 //!
-//! A lent block is opened by [`Vault::open`] and by nothing else, and that asks for the [`Logged`] use.
+//! A lent block is opened by [`Vault::open`] and by nothing else, and that asks for the [`Logged`] use. In the same way
+//! [`Vault::convert`] turns pseudonyms of one sector into those of another.
+//!
+//! What stands behind a pseudonym cannot be reached from outside:
+//!
+//! ```compile_fail,E0603
+//! use usufruct_vault::pseudonym::Seed;
+//! ```
+//!
+//! ```compile_fail,E0624
+//! # use usufruct_vault::Keyring;
+//! fn peek(keyring: &Keyring) {
+//!     keyring.seed();
+//! }
+//! ```
+//!
+//! nor shown with the keyring it lies in:
+//!
+//! ```compile_fail,E0277
+//! # use usufruct_vault::Keyring;
+//! fn log(keyring: &Keyring) {
+//!     println!("{keyring:?}");
+//! }
+//! ```
+//!
+//! nor written:
+//!
+//! ```compile_fail,E0277
+//! # use usufruct_vault::Keyring;
+//! fn store(keyring: &Keyring) {
+//!     serde_json::to_string(keyring);
+//! }
+//! ```
+//!
+//! nor stored in clear beside the pseudonym, since it makes no bytes and no copies:
+//!
+//! ```compile_fail,E0599
+//! # use usufruct_vault::{Keyring, Subject};
+//! fn row(keyring: &Keyring, subject: Subject) -> (Keyring, Subject) {
+//!     (keyring.clone(), subject)
+//! }
+//! ```
 //!
 //! [`Logged`]: usufruct_core::logged::Logged
 
@@ -25,6 +66,7 @@ pub mod keytree;
 mod pseudonym;
 pub mod roots;
 mod seal;
+pub mod second_hand;
 #[cfg(test)]
 mod testing;
 mod tree;
@@ -34,4 +76,4 @@ pub use error::{Error, Result};
 pub use keyring::Keyring;
 pub use pseudonym::Subject;
 pub use tree::{Epoch, Erased, HouseKey, Key, KeyId, KeyTree, SlotClass, State, commit_key};
-pub use vault::{Enrolled, Rotation, Vault, Withdrawal};
+pub use vault::{Enrolled, Rotation, Vault, Way, Withdrawal};

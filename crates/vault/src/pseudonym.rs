@@ -1,19 +1,23 @@
 //! Pairwise pseudonyms: the AES-256 permutation of an erasable random seed under a random key per sector
 //! (design.md section 7, identity-provider.md 6.1).
 //!
-//! No type holds a seed and a subject together, and no function takes one and gives the other but these two directions.
+//! No type holds a seed and a subject together, and no function takes one and gives the other but these two directions. A seed
+//! cannot be shown, copied or written, and leaves this crate in no form but sealed in a keyring.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use aes::Aes256;
-use aes::cipher::{Block, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
+use aes::cipher::array::Array;
+use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use usufruct_core::hash::hmac_sha256;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::error::Error;
+use crate::error::{Error, Result};
+use crate::second_hand::SecondHand;
 use crate::tree::Key;
 
 /// A resident as one sector knows her: 16 bytes, written as 22 characters of base64url. `Debug` does not show it.
@@ -25,36 +29,79 @@ pub struct Subject([u8; 16]);
 #[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct Seed([u8; 14]);
 
-/// `K_s`, ready to permute. One block only, and only here, is electronic code book correct: inputs are distinct by make.
-pub(crate) struct Sector(Aes256);
+/// All that makes and reads the pseudonyms of a sector: `K_s`, and where a second keeper takes part, the way to its key.
+pub(crate) struct Sector {
+    own: Permutation,
+    second: Option<(Arc<dyn SecondHand>, u64)>,
+}
+
+/// A key, ready to permute. One block only, and only here, is electronic code book correct: inputs are distinct by make.
+pub(crate) struct Permutation(Aes256);
 
 impl Sector {
+    pub(crate) fn new(key: &Key) -> Self {
+        Self { own: Permutation::new(key), second: None }
+    }
+
+    /// A sector whose pseudonyms go through the key of a second keeper too, by the number it knows the sector by.
+    pub(crate) fn shared(key: &Key, hand: Arc<dyn SecondHand>, number: u64) -> Self {
+        Self { own: Permutation::new(key), second: Some((hand, number)) }
+    }
+
+    /// The pseudonyms of many seeds in their generations, in order.
+    pub(crate) fn subjects<'a>(&self, mut seeds: impl ExactSizeIterator<Item = (&'a Seed, u16)>) -> Result<Vec<Subject>> {
+        let mut blocks = vec![[0; 16]; seeds.len()];
+        // A stride at a time, so that what was just written is still near when it is permuted.
+        for stride in blocks.chunks_mut(STRIDE) {
+            for (block, (seed, generation)) in stride.iter_mut().zip(seeds.by_ref()) {
+                *block = input(seed, generation);
+            }
+            self.own.permute(stride);
+        }
+        if let Some((hand, number)) = &self.second {
+            hand.permute(*number, &mut blocks)?;
+        }
+        Ok(blocks.into_iter().map(Subject).collect())
+    }
+
+    /// One pseudonym as far as the house's own key gets: all the way, unless there is a second keeper.
+    pub(crate) fn half(&self, seed: &Seed, generation: u16) -> [u8; 16] {
+        let mut block = [input(seed, generation)];
+        self.own.permute(&mut block);
+        block[0]
+    }
+
+    /// The rest of the way from [`Sector::half`].
+    pub(crate) fn whole(&self, half: [u8; 16]) -> Result<Subject> {
+        let mut block = [half];
+        if let Some((hand, number)) = &self.second {
+            hand.permute(*number, &mut block)?;
+        }
+        Ok(Subject(block[0]))
+    }
+
+    /// The way back, in order. Foreign bytes give noise, which no seed index knows.
+    pub(crate) fn reverse(&self, subjects: &[Subject]) -> Result<Vec<(Seed, u16)>> {
+        let mut blocks = Zeroizing::new(subjects.iter().map(|subject| subject.0).collect::<Vec<_>>());
+        if let Some((hand, number)) = &self.second {
+            hand.reverse(*number, &mut blocks)?;
+        }
+        self.own.reverse(&mut blocks);
+        Ok(blocks.iter().map(output).collect())
+    }
+}
+
+impl Permutation {
     pub(crate) fn new(key: &Key) -> Self {
         Self(Aes256::new(key.bytes().into()))
     }
 
-    /// The pseudonyms of many seeds in their generations, in order.
-    pub(crate) fn subjects<'a>(&self, seeds: impl Iterator<Item = (&'a Seed, u16)>) -> Vec<Subject> {
-        let mut blocks: Vec<Block<Aes256>> = seeds.map(|(seed, generation)| input(seed, generation).into()).collect();
-        self.0.encrypt_blocks(&mut blocks);
-        blocks.into_iter().map(|block| Subject(block.into())).collect()
+    pub(crate) fn permute(&self, blocks: &mut [[u8; 16]]) {
+        self.0.encrypt_blocks(Array::cast_slice_from_core_mut(blocks));
     }
 
-    pub(crate) fn subject(&self, seed: &Seed, generation: u16) -> Subject {
-        let mut block = input(seed, generation).into();
-        self.0.encrypt_block(&mut block);
-        Subject(block.into())
-    }
-
-    /// The way back. Foreign bytes give noise, which no seed index knows.
-    pub(crate) fn reverse(&self, subject: &Subject) -> (Seed, u16) {
-        let mut block: Block<Aes256> = subject.0.into();
-        self.0.decrypt_block(&mut block);
-        let mut seed = Seed([0; 14]);
-        seed.0.copy_from_slice(&block[..14]);
-        let generation = u16::from_be_bytes([block[14], block[15]]);
-        block.as_mut_slice().zeroize();
-        (seed, generation)
+    pub(crate) fn reverse(&self, blocks: &mut [[u8; 16]]) {
+        self.0.decrypt_blocks(Array::cast_slice_from_core_mut(blocks));
     }
 }
 
@@ -69,6 +116,15 @@ fn input(seed: &Seed, generation: u16) -> [u8; 16] {
     input[14..].copy_from_slice(&generation.to_be_bytes());
     input
 }
+
+fn output(block: &[u8; 16]) -> (Seed, u16) {
+    let mut seed = Seed([0; 14]);
+    seed.0.copy_from_slice(&block[..14]);
+    (seed, u16::from_be_bytes([block[14], block[15]]))
+}
+
+/// Blocks permuted at once: 4 kB.
+const STRIDE: usize = 256;
 
 impl Seed {
     pub(crate) const fn from_bytes(bytes: [u8; 14]) -> Self {
@@ -118,11 +174,69 @@ impl FromStr for Subject {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keyring::Keyring;
     use crate::testing::Seeded;
     use proptest::prelude::*;
     use std::collections::HashSet;
     use usufruct_core::hash::{hex, unhex};
     use usufruct_core::ports::random;
+
+    fn one(sector: &Sector, seed: &Seed, generation: u16) -> Subject {
+        sector.subjects([(seed, generation)].into_iter()).unwrap()[0]
+    }
+
+    fn back(sector: &Sector, subject: &Subject) -> (Seed, u16) {
+        sector.reverse(&[*subject]).unwrap().remove(0)
+    }
+
+    /// A second keeper with a key that is known.
+    struct Fixed(Permutation);
+
+    impl SecondHand for Fixed {
+        fn create(&self, _: u64) -> Result<()> {
+            Ok(())
+        }
+
+        fn permute(&self, _: u64, blocks: &mut [[u8; 16]]) -> Result<()> {
+            self.0.permute(blocks);
+            Ok(())
+        }
+
+        fn reverse(&self, _: u64, blocks: &mut [[u8; 16]]) -> Result<()> {
+            self.0.reverse(blocks);
+            Ok(())
+        }
+
+        fn destroy(&self, _: u64) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Does not compile once one of these types has one of these traits: then there are two ways to read the call.
+    macro_rules! assert_never {
+        ($($kind:ty),+: $trait:path) => {{
+            trait Either<Way> {
+                fn never() {}
+            }
+            struct Has;
+            impl<T: ?Sized> Either<()> for T {}
+            impl<T: ?Sized + $trait> Either<Has> for T {}
+            $(<$kind as Either<_>>::never();)+
+        }};
+    }
+
+    #[test]
+    fn a_seed_is_neither_shown_nor_copied_nor_written() {
+        assert_never!(Seed, Sector, Key, Keyring: fmt::Debug);
+        assert_never!(Seed, Sector, Key, Keyring: fmt::Display);
+        assert_never!(Seed, Sector, Key, Keyring: Clone);
+        assert_never!(Seed, Sector, Key, Keyring: serde::Serialize);
+        assert_never!(Seed, Sector, Key, Keyring: Into<Vec<u8>>);
+        assert_never!(Seed, Sector, Key, Keyring: AsRef<[u8]>);
+        // A pseudonym is written by its name only, and shown by nothing.
+        assert_never!(Subject: serde::Serialize);
+        assert_eq!(format!("{:?}", Subject([7; 16])), "Subject(…)");
+    }
 
     #[test]
     fn vectors() {
@@ -134,11 +248,25 @@ mod tests {
             let seed = Seed(bytes(&case["seed"]).try_into().unwrap());
             let generation = u16::try_from(case["generation"].as_u64().unwrap()).unwrap();
             let subject: Subject = case["subject"].as_str().unwrap().parse().unwrap();
-            assert!(sector.subject(&seed, generation) == subject, "{case}");
+            assert!(one(&sector, &seed, generation) == subject, "{case}");
             assert_eq!(subject.to_string(), case["subject"].as_str().unwrap());
-            assert!(sector.reverse(&subject) == (seed, generation), "{case}");
+            assert!(back(&sector, &subject) == (seed, generation), "{case}");
             let index = Key::from_slice(&bytes(&case["index_key"])).unwrap();
-            assert_eq!(hex(&seed_index(&index, &sector.reverse(&subject).0)), case["seed_index"].as_str().unwrap());
+            assert_eq!(hex(&seed_index(&index, &back(&sector, &subject).0)), case["seed_index"].as_str().unwrap());
+        }
+        for case in vectors["two_keepers"].as_array().unwrap() {
+            let [first, second] = ["sector_key", "second_key"].map(|name| Key::from_slice(&bytes(&case[name])).unwrap());
+            let sector = Sector::shared(&first, Arc::new(Fixed(Permutation::new(&second))), 7);
+            let seed = Seed(bytes(&case["seed"]).try_into().unwrap());
+            let generation = u16::try_from(case["generation"].as_u64().unwrap()).unwrap();
+            let subject: Subject = case["subject"].as_str().unwrap().parse().unwrap();
+            assert!(one(&sector, &seed, generation) == subject, "{case}");
+            assert!(back(&sector, &subject) == (seed, generation), "{case}");
+            let seed = Seed(bytes(&case["seed"]).try_into().unwrap());
+            let between = sector.half(&seed, generation);
+            assert_eq!(hex(&between), case["between"].as_str().unwrap());
+            assert!(one(&Sector::new(&first), &seed, generation) == Subject(between));
+            assert!(sector.whole(between).unwrap() == subject);
         }
         for text in vectors["refused"].as_array().unwrap() {
             assert!(text.as_str().unwrap().parse::<Subject>().is_err(), "{text}");
@@ -149,9 +277,9 @@ mod tests {
         #[test]
         fn bijection(key in any::<[u8; 32]>(), seed in any::<[u8; 14]>(), generation in any::<u16>(), subject in any::<[u8; 16]>()) {
             let sector = Sector::new(&Key::from_bytes(key));
-            prop_assert!(sector.reverse(&sector.subject(&Seed(seed), generation)) == (Seed(seed), generation));
-            let (seed, generation) = sector.reverse(&Subject(subject));
-            prop_assert_eq!(sector.subject(&seed, generation), Subject(subject));
+            prop_assert!(back(&sector, &one(&sector, &Seed(seed), generation)) == (Seed(seed), generation));
+            let (seed, generation) = back(&sector, &Subject(subject));
+            prop_assert_eq!(one(&sector, &seed, generation), Subject(subject));
         }
 
         #[test]
@@ -173,8 +301,8 @@ mod tests {
         for _ in 0..10 {
             let sector = Sector::new(&Key::random(&rng));
             for generation in 0..100 {
-                let subjects = sector.subjects(seeds.iter().map(|seed| (seed, generation)));
-                assert!(subjects[17] == sector.subject(&seeds[17], generation));
+                let subjects = sector.subjects(seeds.iter().map(|seed| (seed, generation))).unwrap();
+                assert!(subjects[17] == one(&sector, &seeds[17], generation));
                 seen.extend(subjects);
             }
         }

@@ -2,12 +2,14 @@
 //!
 //! The vault stores nothing but keys. Sealed keyrings, blocks and lines go in and out as bytes; the caller keeps them.
 
+mod convert;
 mod erase;
 mod notice;
 mod open;
 mod rotate;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use usufruct_core::Digest;
 use usufruct_core::handles::HandleProof;
@@ -16,6 +18,7 @@ use usufruct_core::id::BlockId;
 use usufruct_core::keeper::Destroyed;
 use usufruct_core::logged::Gate;
 use usufruct_core::ports::Rng;
+use usufruct_core::service::PseudonymMode;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
@@ -23,8 +26,10 @@ use crate::escrow::Appointment;
 use crate::keyring::Keyring;
 use crate::pseudonym::{Sector, Subject, seed_index};
 use crate::seal;
+use crate::second_hand::SecondHand;
 use crate::tree::{HouseKey, Key, KeyId, KeyTree, SlotClass, State, commit_key};
 
+pub use convert::Way;
 pub use erase::Withdrawal;
 pub use rotate::Rotation;
 
@@ -34,6 +39,9 @@ pub struct Vault {
     gate: Gate,
     /// Held while keys are destroyed, so that what was checked before still holds at the commit.
     erasing: Mutex<()>,
+    second_hand: Option<Arc<dyn SecondHand>>,
+    /// How the pseudonyms of each sector are made. A sector that is not here has none, so that none is made in a wrong way.
+    modes: RwLock<BTreeMap<u64, PseudonymMode>>,
 }
 
 /// A resident the vault has a key for now. The caller stores the keyring and the seed index, then she exists.
@@ -51,11 +59,21 @@ pub struct Enrolled {
 impl Vault {
     /// A vault over `tree` that believes the recorder `gate` belongs to. Makes the house keys if they are missing.
     pub fn new(tree: Box<dyn KeyTree>, gate: Gate, rng: &dyn Rng) -> Result<Self> {
-        let vault = Self { tree, gate, erasing: Mutex::new(()) };
+        let vault = Self { tree, gate, erasing: Mutex::new(()), second_hand: None, modes: RwLock::default() };
         for key in [HouseKey::SeedIndex, HouseKey::Session] {
             vault.ensure(KeyId::House(key), rng)?;
         }
         Ok(vault)
+    }
+
+    /// The same vault with a second keeper for the sectors that have two.
+    pub fn with_second_hand(self, hand: Arc<dyn SecondHand>) -> Self {
+        Self { second_hand: Some(hand), ..self }
+    }
+
+    /// Whether there can be sectors with two keepers.
+    pub fn has_second_hand(&self) -> bool {
+        self.second_hand.is_some()
     }
 
     /// Makes the keys of a new resident.
@@ -119,27 +137,45 @@ impl Vault {
         self.ensure(KeyId::Mandate(mandate), rng)
     }
 
-    /// Makes the key of a sector, unless there is one. Answers its public commitment.
-    pub fn create_sector_key(&self, sector: u64, rng: &dyn Rng) -> Result<Digest> {
-        self.ensure(KeyId::Sector(sector), rng)
+    /// Makes the key of a sector, unless there is one, and says how its pseudonyms are made. To be called for every sector
+    /// after each start. Answers the public commitment of the house's key.
+    ///
+    /// The second keeper is asked for a new key only when the house's key is new too: one that has lost its key must not get
+    /// another one unnoticed, under which everybody would be somebody else.
+    pub fn create_sector_key(&self, sector: u64, mode: PseudonymMode, rng: &dyn Rng) -> Result<Digest> {
+        let id = KeyId::Sector(sector);
+        if mode == PseudonymMode::TwoKeeper && self.tree.get(id)?.is_none() {
+            self.hand()?.create(sector)?;
+        }
+        let commitment = self.ensure(id, rng)?;
+        self.modes.write().unwrap_or_else(PoisonError::into_inner).insert(sector, mode);
+        Ok(commitment)
     }
 
     /// The resident as `sector` knows her.
     pub fn subject(&self, sector: u64, keyring: &Keyring) -> Result<Subject> {
-        Ok(self.sector(sector)?.subject(keyring.seed(), keyring.generation(sector)))
+        // INVARIANT: one in, one out.
+        Ok(self.subjects(sector, &[keyring])?.remove(0))
     }
 
     /// Many residents as `sector` knows them, in order.
     pub fn subjects(&self, sector: u64, keyrings: &[&Keyring]) -> Result<Vec<Subject>> {
         let seeds = keyrings.iter().map(|keyring| (keyring.seed(), keyring.generation(sector)));
-        Ok(self.sector(sector)?.subjects(seeds))
+        self.sector(sector)?.subjects(seeds)
     }
 
     /// The way back from a pseudonym: the seed index to look up, and the generation, which must be the current one or the
     /// pseudonym is an abandoned one. Foreign bytes give an index nobody has. Every call but the holder's own is a logged use.
     pub fn resolve(&self, sector: u64, subject: &Subject) -> Result<([u8; 32], u16)> {
-        let (seed, generation) = self.sector(sector)?.reverse(subject);
-        Ok((seed_index(&self.key(KeyId::House(HouseKey::SeedIndex))?, &seed), generation))
+        // INVARIANT: one in, one out.
+        Ok(self.resolve_many(sector, &[*subject])?.remove(0))
+    }
+
+    /// [`Vault::resolve`] for many, in order.
+    pub fn resolve_many(&self, sector: u64, subjects: &[Subject]) -> Result<Vec<([u8; 32], u16)>> {
+        let seeds = self.sector(sector)?.reverse(subjects)?;
+        let index_key = self.key(KeyId::House(HouseKey::SeedIndex))?;
+        Ok(seeds.into_iter().map(|(seed, generation)| (seed_index(&index_key, &seed), generation)).collect())
     }
 
     /// Seals the resident's own copy of a block.
@@ -161,6 +197,11 @@ impl Vault {
     /// The public commitment of a mandate's key, or `None` when there is none.
     pub fn mandate_commitment(&self, mandate: u64) -> Result<Option<Digest>> {
         self.commitment(KeyId::Mandate(mandate))
+    }
+
+    /// The public commitment of the house's key of a sector, or `None` when there is none.
+    pub fn sector_commitment(&self, sector: u64) -> Result<Option<Digest>> {
+        self.commitment(KeyId::Sector(sector))
     }
 
     /// The public commitment of a resident's key, or `None` when there is none.
@@ -199,7 +240,16 @@ impl Vault {
     }
 
     fn sector(&self, sector: u64) -> Result<Sector> {
-        Ok(Sector::new(&self.key(KeyId::Sector(sector))?))
+        let key = self.key(KeyId::Sector(sector))?;
+        match self.modes.read().unwrap_or_else(PoisonError::into_inner).get(&sector) {
+            Some(PseudonymMode::Single) => Ok(Sector::new(&key)),
+            Some(PseudonymMode::TwoKeeper) => Ok(Sector::shared(&key, Arc::clone(self.hand()?), sector)),
+            None => Err(Error::NoKey { noun: "sector" }),
+        }
+    }
+
+    fn hand(&self) -> Result<&Arc<dyn SecondHand>> {
+        self.second_hand.as_ref().ok_or(Error::NoSecondHand)
     }
 
     fn key(&self, id: KeyId) -> Result<Key> {

@@ -10,6 +10,7 @@ use usufruct_core::hash::sha256;
 use usufruct_core::id::BlockId;
 use usufruct_core::logged::{Logged, Recorder, pair};
 use usufruct_core::ports::Rng;
+use usufruct_core::service::PseudonymMode;
 use usufruct_core::{Digest, Time};
 use usufruct_vault::keytree::{PageFile, PageTree};
 use usufruct_vault::roots::{Disk, FileRoots};
@@ -360,9 +361,9 @@ fn pseudonyms_lead_back_to_the_seed_index() {
     assert!(!RESIDENTS.contains(&enrolled.resident));
     let mut keyring = vault.keyring(enrolled.resident, &[&enrolled.keyring]).unwrap();
     assert!(matches!(vault.subject(4, &keyring), Err(Error::NoKey { noun: "sector" })));
-    let commitment = vault.create_sector_key(4, &house.rng).unwrap();
-    assert_eq!(vault.create_sector_key(4, &house.rng).unwrap(), commitment);
-    vault.create_sector_key(5, &house.rng).unwrap();
+    let commitment = vault.create_sector_key(4, PseudonymMode::Single, &house.rng).unwrap();
+    assert_eq!(vault.create_sector_key(4, PseudonymMode::Single, &house.rng).unwrap(), commitment);
+    vault.create_sector_key(5, PseudonymMode::Single, &house.rng).unwrap();
     let subject = vault.subject(4, &keyring).unwrap();
     assert!(subject != vault.subject(5, &keyring).unwrap());
     assert_eq!(vault.resolve(4, &subject).unwrap(), (enrolled.seed_index, 0));
@@ -375,7 +376,7 @@ fn pseudonyms_lead_back_to_the_seed_index() {
     assert_eq!(vault.subjects(4, &[&other, &keyring]).unwrap(), [vault.subject(4, &other).unwrap(), next]);
     vault.dissolve_sector(4, &house.rng).unwrap();
     assert!(matches!(vault.resolve(4, &next), Err(Error::NoKey { .. })));
-    vault.create_sector_key(4, &house.rng).unwrap();
+    vault.create_sector_key(4, PseudonymMode::Single, &house.rng).unwrap();
     assert_ne!(vault.resolve(4, &next).unwrap().0, enrolled.seed_index);
     assert_eq!(format!("{subject:?}"), "Subject(…)");
 }
@@ -385,7 +386,7 @@ fn a_message_opens_in_its_row_and_its_sector_only() {
     let house = memory_house(14);
     let vault = &house.vault;
     for sector in [4, 5] {
-        vault.create_sector_key(sector, &house.rng).unwrap();
+        vault.create_sector_key(sector, PseudonymMode::Single, &house.rng).unwrap();
     }
     let sealed = vault.seal_message(4, "evt_1", b"she signed out", &house.rng).unwrap();
     assert_eq!(*vault.open_message(4, "evt_1", &sealed).unwrap(), b"she signed out");
@@ -543,7 +544,7 @@ fn keys_are_replaced_in_one_commit_and_what_is_lent_stays_lent() {
     house.rows.keyrings[1] = renewed;
     assert_eq!(house.open_all(&house.rows), everything());
     // A sector: everybody has another pseudonym.
-    house.vault.create_sector_key(4, &house.rng).unwrap();
+    house.vault.create_sector_key(4, PseudonymMode::Single, &house.rng).unwrap();
     let keyring = house.keyring(1).unwrap();
     let subject = house.vault.subject(4, &keyring).unwrap();
     house.vault.rotate_sector(4, &house.rng).unwrap();

@@ -1,5 +1,6 @@
 //! The API for services: ask for blocks of a pseudonym under a mandate, and learn what has to be deleted.
 
+mod conversion;
 mod deletions;
 pub(crate) mod json;
 mod release;
@@ -25,6 +26,7 @@ const BATCH_LIMIT: usize = 2 * 1024 * 1024;
 
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new()
+        .route("/api/conversions", post(conversion::batch).layer(DefaultBodyLimit::max(BATCH_LIMIT)))
         .route("/api/deletions", get(deletions::list))
         .route("/api/deletions/{id}", post(deletions::answer))
         .route("/api/releases", post(release::single))

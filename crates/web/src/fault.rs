@@ -195,6 +195,11 @@ impl From<Error> for Fault {
                                erasure that was asked for is done by itself once they are back.";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "keepers", message)
             }
+            Error::Vault(VaultError::Keeper { .. }) => {
+                tracing::error!(%error, "a keeper cannot be reached");
+                let message = "A keeper of a key that this needs cannot be reached. Try again in a moment.";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message)
+            }
             Error::Store(_) | Error::Vault(_) | Error::Log(_) | Error::Corrupt { .. } | Error::House { .. } => {
                 tracing::error!(%error, "request failed");
                 Self::internal()

@@ -96,6 +96,7 @@ impl Page {
             "blocks-in-mandate" => fl!(self.messages, "clause-blocks-in-mandate"),
             "bulk-limit" => fl!(self.messages, "clause-bulk-limit"),
             "contract" => fl!(self.messages, "clause-contract"),
+            "conversion" => fl!(self.messages, "clause-conversion"),
             "fetch" => fl!(self.messages, "clause-fetch"),
             "form" => fl!(self.messages, "clause-form"),
             "grant" => fl!(self.messages, "clause-grant"),

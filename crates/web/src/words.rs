@@ -47,6 +47,7 @@ impl Page {
     pub fn kind(&self, kind: &Kind) -> String {
         match kind {
             Kind::Use => fl!(self.messages, "kind-use"),
+            Kind::Conversion => fl!(self.messages, "kind-conversion"),
             Kind::Refusal => fl!(self.messages, "kind-refusal"),
             Kind::SignIn => fl!(self.messages, "kind-sign-in"),
             Kind::Consent => fl!(self.messages, "kind-consent"),
@@ -170,6 +171,7 @@ impl Page {
             Cause::Request => fl!(self.messages, "cause-request"),
             Cause::Retention => fl!(self.messages, "cause-retention"),
             Cause::Revocation => fl!(self.messages, "cause-revocation"),
+            Cause::Sector => fl!(self.messages, "cause-sector"),
             Cause::Sunset => fl!(self.messages, "cause-sunset"),
             Cause::Withdrawal => fl!(self.messages, "cause-withdrawal"),
         }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use serde_json::{Value, json};
 use usufruct_app::log::Transport;
 use usufruct_app::store::db::{Connection, Db, Options};
+use usufruct_app::vault::second_hand::SecondHand;
 use usufruct_app::{App, Config, Error, House, LifecycleStep, NewResident, Open, Publication, ReleaseRequest, VaultSetup};
 use usufruct_core::event::Form;
 use usufruct_core::hash::sha256;
@@ -82,7 +83,11 @@ impl City {
 
     /// As [`City::found`], with a way to its witnesses.
     pub fn found_with(dir: &Path, url: Option<&str>, transport: Option<Arc<dyn Transport>>) -> Self {
-        let city = Self::try_open(dir, url, "2026-01-01T00:00:00Z", 1, transport).unwrap();
+        Self::found_in(Self::try_open(dir, url, "2026-01-01T00:00:00Z", 1, transport).unwrap())
+    }
+
+    /// Says everything that founds a city, in one that is open and empty.
+    pub fn found_in(city: Self) -> Self {
         city.publish_agencies();
         city.publish_blocks();
         city.publish_mandate(CARD, library_card());
@@ -103,6 +108,18 @@ impl City {
         seed: u64,
         transport: Option<Arc<dyn Transport>>,
     ) -> Result<Self, Error> {
+        Self::try_open_with(dir, url, at, seed, transport, None)
+    }
+
+    /// As [`City::try_open`], with a second keeper of sector keys.
+    pub fn try_open_with(
+        dir: &Path,
+        url: Option<&str>,
+        at: &str,
+        seed: u64,
+        transport: Option<Arc<dyn Transport>>,
+        second_hand: Option<Arc<dyn SecondHand>>,
+    ) -> Result<Self, Error> {
         let clock = SetClock::new(at);
         let rng = SeededRng::new(seed);
         let house = House::open(dir).unwrap();
@@ -115,8 +132,8 @@ impl City {
             operator: OPERATOR.parse().unwrap(),
             vault: vault_setup(url),
         };
-        let clock_port = Arc::clone(&clock) as Arc<dyn Clock>;
-        let app = App::open(Open { config, house, clock: clock_port, rng, root: None, objects: None, transport })?;
+        let (clock_port, root, objects) = (Arc::clone(&clock) as Arc<dyn Clock>, None, None);
+        let app = App::open(Open { config, house, clock: clock_port, rng, root, objects, second_hand, transport })?;
         Ok(Self { app: Arc::new(app), clock, signers })
     }
 
@@ -205,18 +222,25 @@ impl City {
 
     /// A service that works under the mandates of these tests.
     pub fn open_service(&self, id: &str, agency: &str, sector: &str) {
-        let body = json!({
+        self.open_service_with(id, agency, sector, |_| {});
+    }
+
+    /// As [`City::open_service`], with something else in its statement.
+    pub fn open_service_with(&self, id: &str, agency: &str, sector: &str, change: impl FnOnce(&mut Value)) {
+        let mut body = json!({
             "agency": agency, "name": text("Library"), "sector": sector, "redirect_uris": ["http://localhost:8081/callback"],
             "channels": ["web", "counter"], "alternatives": [text("Ask at the counter.")], "mandates": [CARD, "mdt_short"], "help": text("Lends books."),
         });
-        let statement = self.publish(StatementKind::Service, id, agency, body);
-        let step = LifecycleStep {
-            object: id,
-            revision: statement.hash().unwrap(),
-            from: State::Draft,
-            to: State::Active,
-            reason: Text::new("Ready.", "就緒。"),
-        };
+        change(&mut body);
+        self.publish(StatementKind::Service, id, agency, body);
+        self.step_service(id, agency, State::Active);
+    }
+
+    /// The next step of a service.
+    pub fn step_service(&self, id: &str, agency: &str, to: State) {
+        let entry = self.app.register().services[&id.parse().unwrap()].clone();
+        let reason = Text::new("The next step.", "下一步。");
+        let step = LifecycleStep { object: id, revision: entry.hash, from: entry.state, to, reason };
         let statement = self.app.step(&step, &agency.parse().unwrap(), &self.signer(agency), self.app.now()).unwrap();
         self.app.publish(&Publication { statements: vec![statement] }).unwrap();
     }
@@ -234,7 +258,7 @@ pub fn mandate() -> MandateId {
     CARD.parse().unwrap()
 }
 
-fn text(en: &str) -> Value {
+pub fn text(en: &str) -> Value {
     json!({"en": en, "zh-Hant": format!("{en}（中文）")})
 }
 

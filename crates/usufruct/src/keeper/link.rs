@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
 use usufruct_app::vault::keeper::{Share, Standing};
 use usufruct_app::vault::roots::{KeeperRoots, Link, Seat};
+use usufruct_app::vault::second_hand::Call;
 use usufruct_app::vault::{Epoch, Error, Result};
 use usufruct_core::Digest;
 use usufruct_core::hash::hex;
@@ -78,12 +79,18 @@ impl Line {
     }
 
     fn call<T: DeserializeOwned>(&self, path: &str, question: &impl Serialize) -> Result<T> {
+        let mut body = Zeroizing::new(Vec::with_capacity(LARGEST));
+        serde_json::to_writer(&mut *body, question).map_err(|_| self.failed("the question could not be written"))?;
+        let bytes = self.exchange(path, Bytes::from_owner(body), LARGEST)?;
+        serde_json::from_slice(&bytes).map_err(|_| self.failed("its answer cannot be understood"))
+    }
+
+    /// The answer to a question, of which no more than `most` bytes are read.
+    fn exchange(&self, path: &str, body: Bytes, most: usize) -> Result<Zeroizing<Vec<u8>>> {
         if self.silent_since().is_some_and(|since| clock::stopwatch().duration_since(since) < PAUSE) {
             return Err(self.failed("it let a call run out a moment ago and is not asked again yet"));
         }
-        let mut body = Zeroizing::new(Vec::with_capacity(LARGEST));
-        serde_json::to_writer(&mut *body, question).map_err(|_| self.failed("the question could not be written"))?;
-        let answer = self.runtime.block_on(self.send(path, Bytes::from_owner(body)));
+        let answer = self.runtime.block_on(self.send(path, body, most));
         let (status, bytes) = answer.map_err(|error| {
             if error.is_timeout() {
                 *self.silent_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(clock::stopwatch());
@@ -93,19 +100,22 @@ impl Line {
         })?;
         *self.silent_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
         if status.is_success() {
-            return serde_json::from_slice(&bytes).map_err(|_| self.failed("its answer cannot be understood"));
+            return Ok(bytes);
+        }
+        if status == reqwest::StatusCode::GONE {
+            return Err(Error::NoKey { noun: "sector" });
         }
         let why = serde_json::from_slice::<Refusal>(&bytes).map_or_else(|_| format!("it answered {status}"), |said| said.why);
         Err(self.failed(&plain(&why).chars().take(MOST_WORDS).collect::<String>()))
     }
 
-    async fn send(&self, path: &str, body: Bytes) -> reqwest::Result<(reqwest::StatusCode, Zeroizing<Vec<u8>>)> {
+    async fn send(&self, path: &str, body: Bytes, most: usize) -> reqwest::Result<(reqwest::StatusCode, Zeroizing<Vec<u8>>)> {
         let request = self.client.post(format!("{}{path}", self.url)).header("content-type", "application/json").body(body);
         let mut answer = request.send().await?;
         // Never moved while it grows, so that no copy of a share is left behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(LARGEST));
+        let mut bytes = Zeroizing::new(Vec::with_capacity(most));
         while let Some(chunk) = answer.chunk().await? {
-            let room = LARGEST - bytes.len();
+            let room = most - bytes.len();
             bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
             super::site::wipe(chunk);
         }
@@ -118,6 +128,13 @@ impl Line {
 
     fn failed(&self, why: &str) -> Error {
         Error::Keeper { name: self.name.clone(), why: why.to_owned() }
+    }
+}
+
+impl Call for Line {
+    fn call(&self, request: &[u8]) -> Result<Vec<u8>> {
+        let mut answer = self.exchange(wire::SECTORS, Bytes::copy_from_slice(request), wire::SECTORS_LIMIT)?;
+        Ok(std::mem::take(&mut *answer))
     }
 }
 

@@ -15,6 +15,7 @@ use axum::routing::post;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use usufruct_app::vault::keeper::Keeper;
+use usufruct_app::vault::second_hand::{self, SectorKeys};
 use usufruct_app::vault::{Epoch, Error, Result};
 use usufruct_core::hash::unhex;
 use usufruct_core::ports::Clock;
@@ -26,6 +27,8 @@ use super::wire::{self, Asked, Given, Nothing, OfEpoch, Prepare, Refusal, Secret
 /// What the server needs.
 pub struct KeeperSite {
     pub keeper: Keeper,
+    /// The second keys of pseudonym sectors that have two.
+    pub sectors: SectorKeys,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -41,6 +44,7 @@ pub fn router(site: Arc<KeeperSite>) -> Router {
         .route(wire::SHARE, post(share))
         .route(wire::COUNTER, post(counter))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .route(wire::SECTORS, post(sectors).layer(DefaultBodyLimit::max(wire::SECTORS_LIMIT)))
         .layer(from_fn(in_time))
         .with_state(site)
 }
@@ -87,6 +91,13 @@ async fn counter(State(site): Site, ConnectInfo(caller): Who, body: Bytes) -> Re
     answer(site, matches!(caller, Caller::Keeper(_)), body, work).await
 }
 
+/// Pseudonyms on their way, as bytes: see [`usufruct_app::vault::second_hand`].
+async fn sectors(State(site): Site, ConnectInfo(caller): Who, body: Bytes) -> Response {
+    let work =
+        move |site: &KeeperSite, body: &[u8]| second_hand::serve(&site.sectors, site.keeper.vault(), body).map(Bytes::from);
+    answer_bytes(site, caller == Caller::City, body, work).await
+}
+
 /// Reads the question, answers it where it may block, and overwrites what was secret in either.
 async fn answer<Q: DeserializeOwned, A: Serialize>(
     site: Arc<KeeperSite>,
@@ -94,23 +105,37 @@ async fn answer<Q: DeserializeOwned, A: Serialize>(
     body: Bytes,
     work: impl FnOnce(&KeeperSite, Q) -> Result<A> + Send + 'static,
 ) -> Response {
+    let work = move |site: &KeeperSite, body: &[u8]| {
+        let question = serde_json::from_slice::<Q>(body);
+        let question = question.map_err(|_| Error::Malformed { what: "the body is not what this call takes" })?;
+        let answer = work(site, question)?;
+        // Never moved while it grows, so that no copy of a share is left behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(BODY_LIMIT));
+        serde_json::to_writer(&mut *bytes, &answer).map_err(|_| Error::Malformed { what: "the answer" })?;
+        Ok(Bytes::from_owner(bytes))
+    };
+    answer_bytes(site, is_allowed, body, work).await
+}
+
+async fn answer_bytes(
+    site: Arc<KeeperSite>,
+    is_allowed: bool,
+    body: Bytes,
+    work: impl FnOnce(&KeeperSite, &[u8]) -> Result<Bytes> + Send + 'static,
+) -> Response {
     if !is_allowed {
         wipe(body);
         return refuse(StatusCode::FORBIDDEN, "this certificate may not ask that");
     }
     let outcome = tokio::task::spawn_blocking(move || {
-        let question = serde_json::from_slice::<Q>(&body);
+        let answer = work(&site, &body);
         wipe(body);
-        let question = question.map_err(|_| Error::Malformed { what: "the body is not what this call takes" })?;
-        let answer = work(&site, question)?;
-        // Never moved while it grows, so that no copy of a share is left behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(BODY_LIMIT));
-        serde_json::to_writer(&mut *bytes, &answer).map_err(|_| Error::Malformed { what: "the answer" })?;
-        Ok(Bytes::from_owner(bytes))
+        answer
     });
     match outcome.await {
         Ok(Ok(bytes)) => respond(StatusCode::OK, Body::from(bytes)),
         Ok(Err(Error::Keeper { why, .. })) => refuse(StatusCode::CONFLICT, &why),
+        Ok(Err(Error::NoKey { .. })) => refuse(StatusCode::GONE, "it has no key of this sector, or has destroyed it"),
         Ok(Err(Error::Malformed { what })) => refuse(StatusCode::BAD_REQUEST, what),
         Ok(Err(error)) => {
             tracing::error!(%error, "the keeper cannot do what it was asked");

@@ -17,6 +17,10 @@ pub const PREPARE: &str = "/prepare";
 pub const KEEP_ONLY: &str = "/keep-only";
 pub const SHARE: &str = "/share";
 pub const COUNTER: &str = "/counter";
+pub const SECTORS: &str = "/sectors";
+
+/// Bytes of a question about pseudonyms and of its answer: 10,000 of them and room to spare.
+pub const SECTORS_LIMIT: usize = 164_096;
 
 /// A call without arguments.
 #[derive(Serialize, Deserialize)]

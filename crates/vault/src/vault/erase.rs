@@ -76,9 +76,14 @@ impl Vault {
         self.erase(KeyId::Mandate(mandate), rng)
     }
 
-    /// Destroys a sector's key. Its pseudonyms are noise to everybody from now on.
+    /// Destroys the house's key of a sector. Its pseudonyms are noise to everybody from now on.
     pub fn dissolve_sector(&self, sector: u64, rng: &dyn Rng) -> Result<Erased> {
         self.erase(KeyId::Sector(sector), rng)
+    }
+
+    /// Has the second keeper destroy its key of a sector. One of the two is enough; the other follows for good measure.
+    pub fn dissolve_second(&self, sector: u64) -> Result<()> {
+        self.hand()?.destroy(sector)
     }
 
     fn erase(&self, id: KeyId, rng: &dyn Rng) -> Result<Erased> {

@@ -124,6 +124,6 @@ fn line(subject: &str, released: &Released, origin: &str) -> Value {
 }
 
 /// Commits to the officer without naming her. The service that knows its own word for her can open it.
-fn actor_commitment(service: &ServiceId, actor: &str) -> [u8; 32] {
+pub(super) fn actor_commitment(service: &ServiceId, actor: &str) -> [u8; 32] {
     hmac_sha256(actor.as_bytes(), &[b"usufruct/actor/v1", service.as_str().as_bytes()])
 }

@@ -70,6 +70,8 @@ pub(super) struct Row {
     pub batch: u64,
     pub refusal: String,
     pub certificate: Option<String>,
+    /// The service whose pseudonym of her was asked for.
+    pub joined: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -126,6 +128,7 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
         batch: 0,
         refusal: String::new(),
         certificate: None,
+        joined: None,
     };
     let Some(event) = &line.event else { return row };
     row.at = Some(event.at);
@@ -134,6 +137,7 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
     row.until = event.until;
     row.batch = event.batch.map_or(0, |batch| batch.size);
     row.certificate = event.detail.clone().filter(|_| event.kind == Kind::Withdrawal);
+    row.joined = joined(register, page, event);
     row.refusal = event.clause.as_deref().map(|code| page.clause(code)).unwrap_or_default();
     if let Some(id) = &event.service {
         let service = register.services.get(id);
@@ -158,10 +162,18 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
     row
 }
 
+/// The name of the service whose pseudonym was told, or asked for in vain: only then does a line that somebody else caused
+/// refer to a service in its detail.
+fn joined(register: &Register, page: &Page, event: &Event) -> Option<String> {
+    let id: ServiceId =
+        event.detail.as_deref().filter(|_| matches!(event.kind, Kind::Conversion | Kind::Refusal))?.parse().ok()?;
+    Some(register.services.get(&id).map_or_else(|| id.to_string(), |service| page.text(&service.body.name).to_owned()))
+}
+
 impl Row {
     /// Whether somebody asked for data, with or without getting it. Everything else the resident did herself.
     pub fn is_asked(&self) -> bool {
-        matches!(self.kind, Some(Kind::Use | Kind::Refusal))
+        matches!(self.kind, Some(Kind::Use | Kind::Conversion | Kind::Refusal))
     }
 
     pub fn is_refusal(&self) -> bool {

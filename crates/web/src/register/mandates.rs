@@ -70,6 +70,7 @@ struct MandatePage {
     blocks: Vec<ShownBlock>,
     recipients: Vec<ShownRecipient>,
     services: Vec<Link>,
+    conversions: Vec<ShownConversion>,
     continues: Option<Link>,
     certificate: Option<Entry<Certificate>>,
     eight: Vec<(String, String)>,
@@ -80,6 +81,12 @@ struct ShownBlock {
     is_required: bool,
     form: Form,
     reason: String,
+}
+
+struct ShownConversion {
+    from: String,
+    to: String,
+    why: String,
 }
 
 struct ShownRecipient {
@@ -161,6 +168,7 @@ fn whole(register: &Register, page: Page, id: &MandateId, entry: &Entry<Mandate>
         blocks: blocks.collect(),
         recipients: recipients(register, &page, body),
         services: services.map(|service| Link::service(&page, service)).collect(),
+        conversions: conversions(register, &page, body),
         continues: before.map(|before| Link::mandate(&page, before)),
         certificate: register.certificate(id).cloned(),
         notice: register.notice(entry).cloned(),
@@ -182,6 +190,16 @@ fn recipients(register: &Register, page: &Page, mandate: &Mandate) -> Vec<ShownR
             contract: contract.map(|contract| contract.id.clone()),
             behind: behind.map(|sub| (Link::agency(register, page, &sub.agency).words, page.place(&sub.location))).collect(),
         }
+    });
+    shown.collect()
+}
+
+fn conversions(register: &Register, page: &Page, mandate: &Mandate) -> Vec<ShownConversion> {
+    let name = |id| register.services.get(id).map_or_else(|| id.to_string(), |service| page.text(&service.body.name).to_owned());
+    let shown = mandate.conversions.iter().map(|conversion| ShownConversion {
+        from: name(&conversion.from),
+        to: name(&conversion.to),
+        why: page.text(&conversion.why).to_owned(),
     });
     shown.collect()
 }

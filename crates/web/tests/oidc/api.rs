@@ -5,8 +5,8 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
 
-use crate::common::{CARD, mandate};
-use crate::site::{Answer, TestSite};
+use crate::common::{CARD, SERVICE, library_card, mandate, service, text};
+use crate::site::{Answer, OTHER, TestSite};
 
 fn lawful(subject: &str) -> Value {
     json!({ "subject": subject, "mandate": CARD, "blocks": [{ "block": "blk_name", "form": "value" }], "reason": "lending" })
@@ -230,4 +230,52 @@ async fn a_service_learns_what_to_delete_and_answers() {
     assert_eq!(list(&token).await.json(), json!({ "deletions": [] }));
     let page = site.get("/me/consents", &cookie).await;
     assert!(page.text().contains("data-testid=\"told\"") && page.text().contains("deleted"), "she sees what it said");
+}
+
+/// What a mandate needs so that the library learns the pseudonyms of the second service.
+fn joining(mut body: Value) -> Value {
+    body["conversions"] = json!([{ "from": SERVICE, "to": OTHER, "why": text("Readers enter.") }]);
+    body
+}
+
+#[tokio::test]
+async fn pseudonyms_are_converted_one_by_one_and_the_resident_reads_it() {
+    let site = TestSite::new();
+    let mut joined = library_card();
+    joined["sunset_at"] = json!("2026-01-10T00:00:00Z");
+    site.city.publish_mandate("mdt_short", joining(joined));
+    site.join_second("mdt_short");
+    let (resident, cookie) = site.resident();
+    site.city.app.consent(resident, &service(), &"mdt_short".parse().unwrap(), &[]).unwrap();
+    let (_, subject) = site.tokens(&cookie, &[]).await;
+    let token = site.client_token().await;
+    let asked =
+        json!({ "subjects": [subject, "AAAAAAAAAAAAAAAAAAAAAA"], "to": OTHER, "mandate": "mdt_short", "reason": "lending" });
+    let answer = site.api("/api/conversions", &token, &asked).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let body = answer.json();
+    let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&body), ["lines", "mandate", "to"]);
+    let line = &body["lines"][0];
+    assert_eq!(names(line), ["converted", "log", "receipt", "subject", "until"]);
+    assert_eq!(line["subject"], json!(subject));
+    assert_eq!(line["converted"], json!(site.city.app.subject(resident, &OTHER.parse().unwrap()).unwrap()));
+    assert_eq!(body["lines"][1]["problem"]["status"], 404);
+
+    let refused = async |body: Value| problem(&site.api("/api/conversions", &token, &body).await, StatusCode::FORBIDDEN);
+    let clause = refused(with(asked.clone(), "mandate", json!(CARD))).await["clauses"][0].clone();
+    assert_eq!(clause["clause"], "conversion");
+    assert_eq!(refused(with(asked.clone(), "to", json!("svc_nowhere"))).await["clauses"][0]["clause"], "service");
+    for bad in [with(asked.clone(), "to", json!("library")), with(asked.clone(), "extra", json!(1)), json!({})] {
+        problem(&site.api("/api/conversions", &token, &bad).await, StatusCode::BAD_REQUEST);
+    }
+    problem(&site.api("/api/conversions", "nonsense", &asked).await, StatusCode::UNAUTHORIZED);
+
+    for (language, told) in [("en", "Your pseudonym at"), ("zh-Hant", "的代碼；不含任何個人資料")] {
+        let page = site.get("/me/footprint", &format!("{cookie}; lang={language}")).await;
+        assert!(page.text().contains(told), "{language}");
+    }
+    let page = site.get("/register/mandates/mdt_short", "").await;
+    assert!(page.text().contains("Readers enter.") || page.text().contains("Readers enter.（中文）"));
 }

@@ -220,6 +220,11 @@ impl TestSite {
         Self { site, router, ..self }
     }
 
+    /// Registers the second service under one more mandate.
+    pub fn join_second(&self, mandate: &str) {
+        publish_service(&self.city, OTHER, OTHER_CALLBACK, &[self.second.jwk()], "fapi2", &[CARD, mandate]);
+    }
+
     pub fn router(&self) -> Router {
         self.router.clone()
     }

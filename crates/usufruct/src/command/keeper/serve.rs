@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use usufruct_app::House;
 use usufruct_app::vault::keeper::{Keeper, KeeperFile as State, public_of};
 use usufruct_app::vault::roots::Disk;
+use usufruct_app::vault::second_hand::SectorKeys;
 
 use super::{KeeperFile, SEED};
 use crate::chance::SystemRng;
@@ -58,7 +59,8 @@ impl Serve {
         let others = roster.keepers.iter().filter(|entry| entry.name != file.name);
         let peers = others.map(|entry| (entry.name.clone(), entry.public.clone())).collect();
         let keeper = Keeper::new(&roster.vault, &file.name, &seed, peers, state, &SystemRng).map_err(Failure::of)?;
-        let site = Arc::new(KeeperSite { keeper, clock: Arc::new(SystemClock) });
+        let sectors = SectorKeys::open(&house.dir().join("sectors"), disk, Arc::new(SystemRng)).map_err(Failure::of)?;
+        let site = Arc::new(KeeperSite { keeper, sectors, clock: Arc::new(SystemClock) });
         let lines = link::lines(&roster, &identity)?.into_iter().filter(|line| line.name() != file.name).collect();
         serve(&file.name, site, lines, roster, &identity, self.listen)?;
         Ok(ExitCode::SUCCESS)

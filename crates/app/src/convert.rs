@@ -1,0 +1,221 @@
+//! Convert pseudonyms: a service that knows residents by its own pseudonyms learns those of another service, under a mandate that
+//! says exactly this. Decide, log, then convert; every resident gets a line of her own.
+
+use std::sync::Arc;
+
+use usufruct_core::Time;
+use usufruct_core::decide::{Clause, ConversionRequest, Outcome, decide_conversion, decide_conversion_without_resident};
+use usufruct_core::event::{Batch, Event, Kind};
+use usufruct_core::id::{MandateId, ServiceId};
+use usufruct_core::logged::Logged;
+use usufruct_core::mandate::Mandate;
+use usufruct_core::ports::random;
+use usufruct_core::register::{Entry, Register};
+use usufruct_store::db::Pending;
+use usufruct_vault::{Error as VaultError, Keyring, Subject, Way};
+
+use crate::batch::{CHUNK, each_once};
+use crate::ledger::Placed;
+use crate::receipt::Commit;
+use crate::release::{Case, PlaceCase};
+use crate::{App, Error};
+
+/// What a service asks for about many residents.
+#[derive(Clone, Debug)]
+pub struct ConversionBatch {
+    pub service: ServiceId,
+    /// The service whose pseudonyms it wants to learn.
+    pub to: ServiceId,
+    pub mandate: MandateId,
+    /// Pseudonyms at the asking service, at most 10,000 and no more than the mandate's bulk limit.
+    pub subjects: Vec<String>,
+    pub reason: String,
+    /// Commitment to the officer who asks.
+    pub actor: Option<[u8; 32]>,
+}
+
+/// The answer for each subject, in the order asked.
+pub struct ConversionAnswer {
+    pub lines: Vec<ConversionLine>,
+}
+
+/// The answer for one subject. One that leads to nobody is unknown, whether it is foreign, abandoned or of an erased
+/// resident.
+pub struct ConversionLine {
+    pub subject: String,
+    pub outcome: Result<Converted, Error>,
+}
+
+/// A pseudonym at the other service, with the receipt that proves the log had it first.
+pub struct Converted {
+    pub subject: String,
+    /// When it must be gone.
+    pub until: Time,
+    /// Leaf number of the conversion.
+    pub index: u64,
+    /// A signed note by the receipt key.
+    pub receipt: String,
+}
+
+impl App {
+    /// Converts pseudonyms of many residents. The whole request is refused when its mandate, services, reason or size is
+    /// unlawful; a single resident is refused by her own grant.
+    pub fn convert(&self, request: &ConversionBatch) -> Result<ConversionAnswer, Error> {
+        let (version, register) = self.versioned_register();
+        let now = self.now();
+        let asked = ConversionRequest {
+            from: request.service.clone(),
+            to: request.to.clone(),
+            mandate: request.mandate.clone(),
+            reason: request.reason.clone(),
+            subjects: i64::try_from(request.subjects.len()).unwrap_or(i64::MAX),
+        };
+        let decision = decide_conversion_without_resident(&register, &asked, now);
+        if decision.outcome == Outcome::Refuse {
+            return Err(Error::Unpermitted(decision.because));
+        }
+        each_once(&request.subjects)?;
+        let service = |id| register.services.get(id).ok_or_else(|| Error::Unpermitted(vec![Clause::Service]));
+        let mandate = register.mandates.get(&asked.mandate).ok_or_else(|| Error::Unpermitted(vec![Clause::Mandate]))?;
+        let plan = Plan {
+            version,
+            register: &register,
+            mandate,
+            sectors: (register.sector(service(&asked.from)?), register.sector(service(&asked.to)?)),
+            asked: &asked,
+            actor: request.actor,
+            batch: Batch { id: random(self.rng()), size: request.subjects.len() as u64 },
+            now,
+        };
+        let subjects: Vec<Option<Subject>> = request.subjects.iter().map(|subject| subject.parse().ok()).collect();
+        let logged = self.log_conversions(&plan, &subjects)?;
+        if let Some(last) = logged.iter().filter_map(|outcome| outcome.as_ref().ok()).map(|entry| entry.logged.index()).max() {
+            self.wait_for_gate(mandate.body.gate, last)?;
+        }
+        let outcomes = self.convert_logged(&plan, &subjects, logged)?;
+        let lines = request.subjects.iter().cloned().zip(outcomes);
+        Ok(ConversionAnswer { lines: lines.map(|(subject, outcome)| ConversionLine { subject, outcome }).collect() })
+    }
+
+    /// Decides about each subject and records it; one chunk is prepared while the one before it is written.
+    fn log_conversions(&self, plan: &Plan<'_>, subjects: &[Option<Subject>]) -> Result<Vec<Result<Entered, Error>>, Error> {
+        let readable: Vec<Subject> = subjects.iter().flatten().copied().collect();
+        let mut seeds = self.vault.resolve_many(plan.sectors.0, &readable)?.into_iter();
+        let mut entered = Vec::with_capacity(subjects.len());
+        let mut writing: Vec<Result<Waiting, Error>> = Vec::new();
+        for chunk in subjects.chunks(CHUNK) {
+            let next = chunk.iter().map(|subject| match subject.and_then(|_| seeds.next()) {
+                Some((seed_index, generation)) => self.submit_conversion(plan, &seed_index, generation),
+                None => Err(unknown()),
+            });
+            let written = std::mem::replace(&mut writing, next.collect());
+            entered.extend(written.into_iter().map(|waiting| self.enter(waiting)));
+        }
+        entered.extend(writing.into_iter().map(|waiting| self.enter(waiting)));
+        Ok(entered)
+    }
+
+    fn submit_conversion(&self, plan: &Plan<'_>, seed_index: &[u8; 32], generation: u16) -> Result<Waiting, Error> {
+        let found = self.find_resident(plan.sectors.0, seed_index, generation, plan.mandate.number)?;
+        let otherwise = || decide_conversion_without_resident(plan.register, plan.asked, plan.now).outcome;
+        let found = self.noticed(&plan.asked.mandate, plan.mandate, found, otherwise)?;
+        let case = Case::new(found, |grant| decide_conversion(plan.register, plan.asked, grant, plan.now));
+        let place_case = PlaceCase::new(self, plan.version, &case, plan.mandate, event(plan, &case), plan.now);
+        Ok(Waiting { case, placed: self.db.submit("record conversion", move |tx| place_case.run(tx)) })
+    }
+
+    fn enter(&self, waiting: Result<Waiting, Error>) -> Result<Entered, Error> {
+        let outcome = waiting.and_then(|Waiting { case, placed }| {
+            let (logged, commit) = placed.wait()?.logged(&self.recorder);
+            if case.clauses.is_empty() { Ok(Entered { case, logged, commit }) } else { Err(Error::Unpermitted(case.clauses)) }
+        });
+        outcome.map_err(|error| match error {
+            // A decision that no longer holds is refused here: the caller asks again for that subject alone.
+            Error::Stale => Error::Unpermitted(vec![Clause::Suspension]),
+            other => gone(other),
+        })
+    }
+
+    /// Has the vault convert what is in the log, all of it at once.
+    fn convert_logged(
+        &self,
+        plan: &Plan<'_>,
+        subjects: &[Option<Subject>],
+        logged: Vec<Result<Entered, Error>>,
+    ) -> Result<Vec<Result<Converted, Error>>, Error> {
+        let entered = || logged.iter().zip(subjects).filter_map(|(outcome, subject)| Some((outcome.as_ref().ok()?, (*subject)?)));
+        let asked: Vec<Subject> = entered().map(|(_, subject)| subject).collect();
+        let conversions: Vec<(&Logged, &Keyring)> = entered().map(|(entry, _)| (&entry.logged, entry.case.keyring())).collect();
+        let way =
+            Way { mandate: plan.mandate.hash, from: (&plan.asked.from, plan.sectors.0), to: (&plan.asked.to, plan.sectors.1) };
+        let mut converted = self.vault.convert(&way, &asked, &conversions)?.into_iter();
+        let finish = |entry: Entered, converted: Option<Result<Subject, VaultError>>| {
+            let subject = converted.unwrap_or(Err(VaultError::OtherResident)).map_err(|error| gone(error.into()))?;
+            Ok(Converted {
+                subject: subject.to_string(),
+                until: plan.mandate.body.keep_until(plan.now),
+                index: entry.logged.index(),
+                receipt: self.receipt(&entry.commit, entry.logged.index(), plan.now)?,
+            })
+        };
+        Ok(logged.into_iter().map(|outcome| outcome.and_then(|entry| finish(entry, converted.next()))).collect())
+    }
+}
+
+/// The event of one resident's part of a request. It names no blocks: no data leaves.
+fn event(plan: &Plan<'_>, case: &Case) -> Event {
+    let refused = case.clauses.first();
+    Event {
+        kind: if refused.is_some() { Kind::Refusal } else { Kind::Conversion },
+        n: 0,
+        prev: None,
+        at: plan.now,
+        mandate: Some(plan.mandate.hash),
+        service: Some(plan.asked.from.clone()),
+        blocks: Vec::new(),
+        reason: plan.asked.reason.clone(),
+        actor: plan.actor,
+        batch: Some(plan.batch),
+        clause: refused.map(|clause| clause.code().to_owned()),
+        detail: Some(plan.asked.to.to_string()),
+        until: refused.is_none().then(|| plan.mandate.body.keep_until(plan.now)),
+    }
+}
+
+/// A resident who was erased in between is as unknown as one who never was.
+fn gone(error: Error) -> Error {
+    match error {
+        Error::Vault(VaultError::NoKey { noun: "resident" } | VaultError::Stale) => unknown(),
+        other => other,
+    }
+}
+
+fn unknown() -> Error {
+    Error::Unknown { what: "subject at this service" }
+}
+
+/// What holds for every subject of a batch.
+struct Plan<'a> {
+    version: u64,
+    register: &'a Register,
+    mandate: &'a Entry<Mandate>,
+    /// Of the asking service and of the other one.
+    sectors: (u64, u64),
+    asked: &'a ConversionRequest,
+    actor: Option<[u8; 32]>,
+    batch: Batch,
+    now: Time,
+}
+
+/// A line that was handed to the writer.
+struct Waiting {
+    case: Case,
+    placed: Pending<Placed, Error>,
+}
+
+/// A conversion that is in the log.
+struct Entered {
+    case: Case,
+    logged: Logged,
+    commit: Arc<Commit>,
+}

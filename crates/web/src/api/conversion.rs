@@ -1,0 +1,64 @@
+//! `POST /api/conversions`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use usufruct_app::ConversionBatch;
+use usufruct_core::id::{MandateId, ServiceId};
+
+use super::Caller;
+use super::json::Strict;
+use super::release::actor_commitment;
+use crate::Site;
+use crate::fault::Fault;
+use crate::site::blocking;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Batch {
+    subjects: Vec<String>,
+    to: ServiceId,
+    mandate: MandateId,
+    reason: String,
+    #[serde(default)]
+    actor: Option<String>,
+}
+
+/// Up to 10,000 pseudonyms of the caller: one answer each, in the order asked.
+pub(crate) async fn batch(
+    State(site): State<Arc<Site>>,
+    Caller(service): Caller,
+    Strict(body): Strict<Batch>,
+) -> Result<Json<Value>, Fault> {
+    let request = ConversionBatch {
+        actor: body.actor.map(|actor| actor_commitment(&service, &actor)),
+        service,
+        to: body.to,
+        mandate: body.mandate,
+        subjects: body.subjects,
+        reason: body.reason,
+    };
+    blocking(&site, move |app| {
+        let answer = app.convert(&request)?;
+        let origin = &app.config().origin;
+        let lines: Vec<Value> = answer
+            .lines
+            .into_iter()
+            .map(|line| match line.outcome {
+                Ok(converted) => json!({
+                    "subject": line.subject,
+                    "converted": converted.subject,
+                    "until": converted.until,
+                    "log": { "origin": origin, "index": converted.index },
+                    "receipt": converted.receipt,
+                }),
+                Err(error) => json!({ "subject": line.subject, "problem": Fault::from(error).problem() }),
+            })
+            .collect();
+        Ok(Json(json!({ "mandate": request.mandate, "to": request.to, "lines": lines })))
+    })
+    .await
+}
