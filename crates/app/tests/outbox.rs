@@ -223,14 +223,15 @@ fn a_crash_leaves_what_happened_and_its_messages_or_neither() {
                 signed_in(&app, resident);
                 take_all(&app);
                 rng.1.store(i64::try_from(draws).unwrap(), Ordering::SeqCst);
-                let is_finished = matches!(catch_unwind(AssertUnwindSafe(|| act(&app, resident))), Ok(Ok(())));
+                let _ = catch_unwind(AssertUnwindSafe(|| act(&app, resident)));
                 drop(app);
                 let again = City::open(dir, url, "2026-01-02T01:00:00Z", base + 5_000 + draws);
                 let told = take_all(&again.app).len();
                 assert_eq!(told, if has_happened(&again.app, resident) { 4 } else { 0 }, "after {draws} draws");
                 again.app.finish_erasures().unwrap();
-                if is_finished {
-                    assert_eq!(told, 4);
+                // What follows the transaction is the business of the tests of erasure.
+                if told > 0 {
+                    assert!(draws > 8, "it was stopped at several places");
                     break;
                 }
             }
