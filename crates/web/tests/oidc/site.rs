@@ -1,5 +1,7 @@
 //! A site over the small lawful city of `app`, two services with keys, and a client that drives the router.
 
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
 use std::sync::Arc;
 
 use aws_lc_rs::hmac;

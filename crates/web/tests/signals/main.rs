@@ -4,7 +4,6 @@
 mod common;
 mod delivery;
 mod receiver;
-#[expect(dead_code, reason = "each test binary uses its own part")]
 #[path = "../oidc/site.rs"]
 mod site;
 mod stream;
