@@ -121,10 +121,9 @@ fn take_apart(text: &str, windows: &mut BTreeSet<String>) {
             let window = if is_number { WINDOW_OF_DIGITS } else { WINDOW };
             windows.extend(value.as_bytes().windows(window).map(|window| String::from_utf8(window.to_vec()).unwrap()));
             // Parts of signed tokens.
-            if let Ok(inner) = URL_SAFE_NO_PAD.decode(value)
-                && inner.starts_with(b"{")
-            {
-                take_apart(std::str::from_utf8(&inner).unwrap(), windows);
+            let inner = URL_SAFE_NO_PAD.decode(value).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            if let Some(inner) = inner.filter(|inner| inner.starts_with('{')) {
+                take_apart(&inner, windows);
             }
         }
         // A time to the microsecond is as good as a name.
