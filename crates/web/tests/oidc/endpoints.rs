@@ -29,7 +29,10 @@ async fn metadata_says_what_is_so() {
         ("authorization_response_iss_parameter_supported", json!(true)),
         ("request_uri_parameter_supported", json!(false)),
         ("claims_parameter_supported", json!(false)),
-        ("scopes_supported", json!(["openid", "release", "grant_management_query", "grant_management_revoke"])),
+        (
+            "scopes_supported",
+            json!(["openid", "release", "grant_management_query", "grant_management_revoke", "ssf.read", "ssf.manage"]),
+        ),
         ("token_endpoint_auth_signing_alg_values_supported", json!(["ES256", "EdDSA", "PS256"])),
         ("dpop_signing_alg_values_supported", json!(["ES256", "EdDSA", "PS256"])),
         ("grant_management_actions_supported", json!(["query", "revoke", "create", "merge", "replace"])),
