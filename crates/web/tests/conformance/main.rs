@@ -8,7 +8,7 @@ mod common;
 mod fapi2;
 mod logout;
 mod signals;
-#[expect(dead_code, reason = "shared with the tests of the provider, which use more of it")]
+#[allow(dead_code, reason = "shared with the tests of the provider, which use more of it")]
 #[path = "../oidc/site.rs"]
 mod site;
 
