@@ -241,28 +241,29 @@ fn a_sunset_is_finished_whatever_stops_it() {
 
 #[test]
 fn the_end_of_a_sector_is_finished_whatever_stops_it() {
-    let template = tempfile::tempdir().unwrap();
-    let garden = "svc_garden".parse().unwrap();
-    let (resident, sector) = {
-        let city = City::found(template.path(), None);
-        city.open_service("svc_garden", LIBRARY, "garden");
-        let (resident, _) = city.cardholder();
-        city.app.subject(resident, &garden).unwrap();
-        city.step_service("svc_garden", LIBRARY, State::Closed);
-        (resident, city.app.register().services[&garden].number)
-    };
-    sweep(
-        template.path(),
-        "2026-01-02T00:00:00Z",
-        |app| app.run_sunsets().map(drop),
-        |city| {
-            let register = city.app.register();
-            assert_eq!(register.certificates.len(), 1, "one ending, one certificate");
-            let erasure = city.app.db().read(|conn| erasures::of_sector(conn, sector)).unwrap().unwrap();
-            assert!(!city.app.db().read(|conn| erasures::is_pending(conn, &erasure.certificate)).unwrap());
-            assert!(city.app.subject(resident, &garden).is_err());
-            assert!(city.app.subject(resident, &service()).is_ok());
-            assert!(city.app.run_sunsets().unwrap().dissolved.is_empty());
-        },
-    );
+    on_both(|template| {
+        let garden = "svc_garden".parse().unwrap();
+        let (resident, sector) = {
+            let city = City::found(template.path(), template.url().as_deref());
+            city.open_service("svc_garden", LIBRARY, "garden");
+            let (resident, _) = city.cardholder();
+            city.app.subject(resident, &garden).unwrap();
+            city.step_service("svc_garden", LIBRARY, State::Closed);
+            (resident, city.app.register().services[&garden].number)
+        };
+        sweep(
+            template,
+            "2026-01-02T00:00:00Z",
+            |app| app.run_sunsets().map(drop),
+            |city| {
+                let register = city.app.register();
+                assert_eq!(register.certificates.len(), 1, "one ending, one certificate");
+                let erasure = city.app.db().read(|conn| erasures::of_sector(conn, sector)).unwrap().unwrap();
+                assert!(!city.app.db().read(|conn| erasures::is_pending(conn, &erasure.certificate)).unwrap());
+                assert!(city.app.subject(resident, &garden).is_err());
+                assert!(city.app.subject(resident, &service()).is_ok());
+                assert!(city.app.run_sunsets().unwrap().dissolved.is_empty());
+            },
+        );
+    });
 }
