@@ -67,6 +67,21 @@ test("a second device is added, named and removed, and the device is told", asyn
   assert.deepEqual([...problems, ...second.problems], []);
 });
 
+test("the browser offers the passkey by itself, without the button", async () => {
+  const { page } = await openPage(browser, { baseURL: city.url });
+  await addAuthenticator(page, { offers: true });
+  await page.goto("/demo/clerk");
+  await page.getByTestId("print-code").click();
+  const code = await page.getByTestId("invitation-code").innerText();
+  await page.goto("/enrol");
+  await page.fill("#code", code);
+  await page.getByTestId("make-passkey").click();
+  await page.waitForURL("**/me");
+  await page.context().clearCookies();
+  await page.goto("/sign-in?next=/me/data");
+  await page.waitForURL("**/me/data");
+});
+
 test("a list of sign-ins, and one of them is closed", async () => {
   const { page } = await enrolled(browser, city);
   await page.goto("/me/account");
@@ -97,7 +112,6 @@ test("a recovery code opens the pass once and leaves a line", async () => {
   assert.equal(made.length, 10);
   assert.equal(new Set(made).size, 10);
   assert.deepEqual(await faults(page), []);
-  await page.reload();
   const lost = await openPage(browser, { baseURL: city.url });
   await addAuthenticator(lost.page);
   await lost.page.goto("/recover");
