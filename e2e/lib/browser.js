@@ -42,8 +42,17 @@ export async function openPage(browser, { lang = "en", dark = false, width = 110
   return { context, page, problems };
 }
 
-/** A virtual authenticator with a resident key, user verification and PRF. @param {import("playwright-core").Page} page */
-export async function addAuthenticator(page) {
+/**
+ * A virtual authenticator with a resident key, user verification and PRF. It answers at once when the sign-in page offers passkeys in
+ * its field, before anybody could press the button, so the page is told that this browser cannot offer them unless `offers` says so.
+ * @param {import("playwright-core").Page} page @param {{offers?: boolean}} [options]
+ */
+export async function addAuthenticator(page, { offers = false } = {}) {
+  if (!offers) {
+    await page.addInitScript(() => {
+      if (globalThis.PublicKeyCredential) PublicKeyCredential.isConditionalMediationAvailable = async () => false;
+    });
+  }
   const cdp = await page.context().newCDPSession(page);
   await cdp.send("WebAuthn.enable", { enableUI: false });
   const { authenticatorId } = await cdp.send("WebAuthn.addVirtualAuthenticator", {

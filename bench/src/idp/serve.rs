@@ -9,7 +9,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use serde_json::json;
 use usufruct_core::ports::Clock;
 use usufruct_core::statement::StatementKind;
-use usufruct_web::{Settings, Site};
+use usufruct_web::{Limits, Settings, Site};
 
 use crate::CONNECTIONS;
 use crate::city::{City, LIBRARY, SERVICE};
@@ -36,7 +36,7 @@ pub fn run(dir: &Path, port: u16) {
         city.enrol(CONNECTIONS).into_iter().map(|resident| city.app.open_session(resident, "bench").expect("a session"));
     let cookies: Vec<String> = sessions.map(|session| format!("usufruct={session}")).collect();
     let settings = Settings { issuer: format!("http://localhost:{port}"), allows_oidc: false, demo: None };
-    let site = Site::new(Arc::clone(&city.app), settings).expect("a site");
+    let site = Site::new(Arc::clone(&city.app), settings).expect("a site").with_limits(&Limits::wide());
     tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.expect("the port");
         std::fs::write(dir.join("ready.new"), json!({ "cookies": cookies }).to_string()).expect("the file");

@@ -153,7 +153,7 @@ impl App {
             authorization: authorization.as_ref().map(|authorization| authorization.id.clone()),
             sid: signed_in.sid.clone(),
             means: session.means,
-            auth_time: session.opened_at,
+            auth_time: session.proved_at,
             expires_at: now.plus(CODE_LIFE),
             used_at: None,
         };

@@ -1,15 +1,23 @@
 //! Enrol residents: keys first, then the sealed data, then the row that makes them known.
 
+use std::sync::Arc;
+
 use usufruct_core::Digest;
+use usufruct_core::event::Kind;
 use usufruct_core::hash::sha256;
 use usufruct_core::id::BlockId;
 use usufruct_core::means::Means;
-use usufruct_core::ports::random;
 use usufruct_store::db::Tx;
 use usufruct_store::passkeys::Passkey;
 use usufruct_store::{blocks, invitations, keyrings, passkeys, residents};
+use zeroize::Zeroizing;
 
+use crate::counter::{self, COUNTER_RECOVERY, Way};
+use crate::devices::PASSKEY_ADDED;
+use crate::erase::plain_event;
+use crate::ledger::place;
 use crate::outbox::Outbox;
+use crate::session::end_all;
 use crate::{App, Credential, CredentialChange, Error, block_names};
 
 /// How long an invitation works, in microseconds: 14 days.
@@ -21,6 +29,13 @@ const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 #[derive(Clone, Debug, Default)]
 pub struct NewResident {
     pub blocks: Vec<(BlockId, String)>,
+}
+
+/// What becomes of the passkeys that a resident had before a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Earlier {
+    Keep,
+    Remove,
 }
 
 /// A resident that was made.
@@ -55,18 +70,30 @@ impl App {
         Ok(numbers.into_iter().map(|resident| Enrolled { resident }).collect())
     }
 
-    /// Makes a one-time code that a clerk prints and hands over: three groups of four characters (60 bits).
-    pub fn invite(&self, resident: u64) -> Result<String, Error> {
+    /// Makes a one-time code that a clerk prints and hands over: three groups of four characters (60 bits). For a resident who
+    /// has a way in already, two clerks must have approved a request.
+    pub fn invite(&self, resident: u64, request: Option<&str>) -> Result<String, Error> {
         let now = self.now();
-        let bytes: [u8; 12] = random(self.rng());
-        let letters: Vec<char> = bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)])).collect();
-        let code = letters.chunks(4).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join("-");
-        let hash = code_hash(&code);
+        let code = self.fresh_code(3);
+        let (hash, request) = (code_hash(&code), request.map(str::to_owned));
+        let keyring = Arc::new(self.keyring(resident)?);
+        let rng = Arc::clone(&self.rng);
         self.db.transaction("invite", move |tx| {
             residents::state(tx, resident)?.ok_or(Error::Unknown { what: "resident" })?;
+            if counter::permit(tx, resident, Way::Passkey, request.as_deref(), now)? {
+                place(tx, &keyring, plain_event(Kind::Status, COUNTER_RECOVERY, None, now), rng.as_ref())?;
+            }
             Ok::<_, Error>(invitations::insert(tx, &hash, resident, now.plus(INVITATION_LIFE))?)
         })?;
         Ok(code)
+    }
+
+    /// Random letters and digits in groups of four, 20 bits each.
+    pub(crate) fn fresh_code(&self, groups: usize) -> String {
+        let mut bytes = Zeroizing::new(vec![0; groups * 4]);
+        self.rng().fill(&mut bytes);
+        let letters: Vec<char> = bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)])).collect();
+        letters.chunks(4).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join("-")
     }
 
     /// The resident an invitation code is for, if it still works.
@@ -75,37 +102,27 @@ impl App {
         self.db.read(|conn| invitations::find(conn, &hash, now))?.ok_or_else(bad_code)
     }
 
-    /// Uses an invitation up and stores the passkey made with it. Neither happens without the other.
-    pub fn redeem(&self, code: &str, passkey: &Passkey) -> Result<(), Error> {
-        let (hash, now, passkey, outbox) = (code_hash(code), self.now(), passkey.clone(), self.outbox());
+    /// Uses an invitation up and stores the passkey made with it. Neither happens without the other. `earlier` says what becomes
+    /// of passkeys she had before; if they go, all sessions end.
+    pub fn redeem(&self, code: &str, passkey: &Passkey, earlier: Earlier) -> Result<(), Error> {
+        let (hash, now, passkey, resident) = (code_hash(code), self.now(), passkey.clone(), passkey.resident);
+        let (keyring, rng, outbox) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng), self.outbox());
         self.db.transaction("redeem invitation", move |tx| {
-            if invitations::find(tx, &hash, now)? != Some(passkey.resident) || !invitations::redeem(tx, &hash, now)? {
+            if invitations::find(tx, &hash, now)? != Some(resident) || !invitations::redeem(tx, &hash, now)? {
                 return Err(bad_code());
+            }
+            // The first one is how a pass begins. Any further one may be somebody else's.
+            if !passkeys::of_resident(tx, resident)?.is_empty() {
+                if earlier == Earlier::Remove {
+                    outbox.credential_changed(tx, resident, Credential::Passkey, CredentialChange::Revoke)?;
+                    outbox.signed_out_everywhere(tx, resident)?;
+                    passkeys::purge_resident(tx, resident)?;
+                    end_all(tx, resident)?;
+                }
+                place(tx, &keyring, plain_event(Kind::Status, PASSKEY_ADDED, None, now), rng.as_ref())?;
             }
             insert_passkey(tx, &outbox, &passkey)
         })
-    }
-
-    /// The passkey with a credential id.
-    pub fn passkey(&self, credential: &[u8]) -> Result<Option<Passkey>, Error> {
-        Ok(self.db.read(|conn| passkeys::find(conn, credential))?)
-    }
-
-    /// The passkeys of a resident.
-    pub fn passkeys(&self, resident: u64) -> Result<Vec<Passkey>, Error> {
-        Ok(self.db.read(|conn| passkeys::of_resident(conn, resident))?)
-    }
-
-    /// Adds a passkey to a resident who is signed in.
-    pub fn add_passkey(&self, passkey: &Passkey) -> Result<(), Error> {
-        let (passkey, outbox) = (passkey.clone(), self.outbox());
-        self.db.transaction("add passkey", move |tx| insert_passkey(tx, &outbox, &passkey))
-    }
-
-    /// Stores a passkey's counter after a sign-in.
-    pub fn update_passkey(&self, credential: &[u8], passkey: &str) -> Result<(), Error> {
-        let (credential, passkey) = (credential.to_vec(), passkey.to_owned());
-        Ok(self.db.transaction("update passkey", move |tx| passkeys::update(tx, &credential, &passkey))?)
     }
 
     /// How many passes there are.
@@ -115,17 +132,21 @@ impl App {
 }
 
 /// Adds a passkey and tells the services that know the resident. The first one makes her account a surer one.
-fn insert_passkey(tx: &mut Tx<'_>, outbox: &Outbox, passkey: &Passkey) -> Result<(), Error> {
+pub(crate) fn insert_passkey(tx: &mut Tx<'_>, outbox: &Outbox, passkey: &Passkey) -> Result<(), Error> {
     let is_first = passkeys::of_resident(tx, passkey.resident)?.is_empty();
     passkeys::insert(tx, passkey)?;
     outbox.credential_changed(tx, passkey.resident, Credential::Passkey, CredentialChange::Create)?;
     if is_first { outbox.assurance_changed(tx, passkey.resident, Means::Card, Means::Passkey) } else { Ok(()) }
 }
 
-/// Hash of a code as people type it: case, spaces and hyphens do not matter.
-fn code_hash(code: &str) -> Digest {
-    let plain: String = code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect();
-    sha256(format!("usufruct/invitation/v1\n{plain}").as_bytes())
+/// Hash of an invitation code as people type it.
+pub(crate) fn code_hash(code: &str) -> Digest {
+    sha256(format!("usufruct/invitation/v1\n{}", plain_code(code)).as_bytes())
+}
+
+/// A code as it is meant: case, spaces and hyphens do not matter.
+pub(crate) fn plain_code(code: &str) -> String {
+    code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect()
 }
 
 fn bad_code() -> Error {

@@ -10,7 +10,10 @@ use usufruct_core::id::CertificateId;
 use usufruct_store::db::Tx;
 use usufruct_store::erasures::{self, Erasure};
 use usufruct_store::residents::{self, ResidentState};
-use usufruct_store::{authorizations, blocks, codes, deletions, grants, keyrings, lines, passkeys, sessions, tokens};
+use usufruct_store::{
+    authorizations, blocks, cards, codes, deletions, grants, invitations, keyrings, lines, passkeys, recovery_codes, sessions,
+    tokens,
+};
 use usufruct_vault::Withdrawal;
 
 use crate::ledger::{forget_chain, place};
@@ -51,7 +54,7 @@ impl App {
                 authorizations::end(tx, &authorization.id)?;
             }
             sessions::delete_all(tx, resident)?;
-            passkeys::purge_resident(tx, resident)?;
+            forget_ways_in(tx, resident)?;
             residents::delete_seed(tx, resident)?;
             erasures::insert(tx, &noted)?;
             deletions::insert(tx, &notices)?;
@@ -63,15 +66,19 @@ impl App {
 
     /// Deactivates or reactivates a pass. Nothing is released about a resident whose pass is deactivated.
     pub fn set_active(&self, resident: u64, state: ResidentState) -> Result<(), Error> {
-        if state == ResidentState::Erased {
-            return Err(Error::refused("A pass is not erased this way.", "Delete it instead."));
+        if !matches!(state, ResidentState::Active | ResidentState::Deactivated) {
+            return Err(Error::refused("A pass is not erased or frozen this way.", "Delete it or freeze it instead."));
         }
         let keyring = Arc::new(self.keyring(resident)?);
         let event = plain_event(Kind::Status, state.code(), None, self.now());
         let (rng, outbox) = (Arc::clone(&self.rng), self.outbox());
         self.db.transaction("set resident state", move |tx| {
             let before = residents::state(tx, resident)?;
+            if before == Some(ResidentState::Frozen) {
+                return Err(Error::refused("The pass is frozen.", "Lift the freeze with a passkey first."));
+            }
             residents::set_state(tx, resident, state)?;
+            grants::revise_resident(tx, resident)?;
             match (before, state) {
                 (Some(ResidentState::Active), ResidentState::Deactivated) => outbox.account_frozen(tx, resident)?,
                 (Some(ResidentState::Deactivated), ResidentState::Active) => outbox.account_unfrozen(tx, resident)?,
@@ -183,6 +190,15 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// Everything by which a resident signs in.
+pub(crate) fn forget_ways_in(tx: &mut Tx<'_>, resident: u64) -> Result<(), Error> {
+    passkeys::purge_resident(tx, resident)?;
+    cards::purge_resident(tx, resident)?;
+    recovery_codes::purge_resident(tx, resident)?;
+    invitations::purge_resident(tx, resident)?;
+    Ok(())
 }
 
 fn forget_one(tx: &mut Tx<'_>, erasure: &Erasure, kept: Option<i64>, now: Time, until: Time) -> Result<(), Error> {

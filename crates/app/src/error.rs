@@ -39,6 +39,9 @@ pub enum Error {
     #[error("There is no such authorization of this resident for the service. Leave grant_id out, or ask for another one.")]
     NoAuthorization,
 
+    #[error("This step needs a passkey that has just been used. Show your passkey and come back to this step.")]
+    NotFresh,
+
     #[error("The scope is wider than what was granted. Ask for less, or send the resident to agree to more.")]
     WiderScope,
 

@@ -7,9 +7,10 @@
 
 use usufruct_store::db::Db;
 use usufruct_store::residents::ResidentState;
-use usufruct_store::{blocks, grants, key_pages, keyrings, lines, passkeys, residents, sessions, tokens};
+use usufruct_store::{blocks, grants, key_pages, keyrings, lines, residents, sessions, tokens};
 
 use crate::Error;
+use crate::erase::forget_ways_in;
 
 /// What was done to a restored database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -119,7 +120,7 @@ fn forget(tx: &mut usufruct_store::db::Tx<'_>, resident: u64) -> Result<(), Erro
     grants::end_resident(tx, resident)?;
     tokens::delete_of_resident(tx, resident, None)?;
     sessions::delete_all(tx, resident)?;
-    passkeys::purge_resident(tx, resident)?;
+    forget_ways_in(tx, resident)?;
     keyrings::delete_others(tx, resident, None)?;
     blocks::purge_resident(tx, resident)?;
     lines::purge_resident(tx, resident)?;

@@ -7,9 +7,13 @@ use usufruct_core::means::Means;
 use usufruct_core::ports::random;
 use usufruct_core::time::{HOUR, MINUTE};
 use usufruct_core::{Digest, Time};
+use usufruct_store::db::Tx;
+use usufruct_store::passkeys::{self, Passkey};
 use usufruct_store::residents::{self, ResidentState};
 use usufruct_store::sessions::{self, Session};
+use usufruct_store::{codes, refresh_tokens, tokens};
 
+use crate::outbox::Outbox;
 use crate::{App, Error, Initiator};
 
 /// A session ends after this long without a request, and after this long in any case.
@@ -18,18 +22,36 @@ const ABSOLUTE: i64 = 12 * HOUR;
 /// Sessions ended in one transaction.
 const PART: usize = 1_000;
 
+/// How long a sign-in is good for steps that cannot be taken back.
+const STEP_UP: i64 = 5 * MINUTE;
+
 /// A session that is open.
 #[derive(Clone, Debug)]
 pub struct OpenSession {
     pub resident: u64,
-    pub opened_at: Time,
+    /// When she last proved herself in it.
+    pub proved_at: Time,
     /// Token that every form of this session carries.
     pub form_token: String,
-    /// False when the resident has deactivated the pass.
-    pub active: bool,
+    /// Whether the pass is active, deactivated or frozen.
+    pub state: ResidentState,
     /// How she proved herself.
     pub means: Means,
     pub(crate) token_hash: Digest,
+}
+
+/// A session as its resident sees it in a list.
+#[derive(Clone, Debug)]
+pub struct SessionView {
+    /// Name by which it can be closed. It opens nothing.
+    pub name: String,
+    /// What kind of device, in a word or two.
+    pub device: String,
+    pub means: Means,
+    pub opened_at: Time,
+    pub seen_at: Time,
+    /// Whether it is the one that looks.
+    pub is_own: bool,
 }
 
 impl App {
@@ -40,18 +62,52 @@ impl App {
 
     /// Opens a session after the resident proved herself by other means.
     pub fn open_session_by(&self, resident: u64, device: &str, means: Means) -> Result<String, Error> {
+        let (token, session) = self.fresh_session(resident, device, means);
+        self.db.transaction("open session", move |tx| sessions::insert(tx, &session))?;
+        Ok(token)
+    }
+
+    /// A passkey has proven itself in a browser that may have a session already. The session of the same resident goes on, and
+    /// from now on it is fresh; any other ends. Answers the token of a new session, if there is one.
+    pub fn prove_passkey(
+        &self,
+        passkey: &Passkey,
+        updated: &str,
+        before: Option<&OpenSession>,
+        device: &str,
+    ) -> Result<Option<String>, Error> {
+        let (now, credential, updated, outbox) = (self.now(), passkey.credential.clone(), updated.to_owned(), self.outbox());
+        let before = before.map(|session| (session.token_hash, session.resident, session.means));
+        let (token, session) = self.fresh_session(passkey.resident, device, Means::Passkey);
+        let is_new = self.db.transaction("sign in", move |tx| {
+            if !passkeys::update(tx, &credential, &updated, now)? {
+                return Err(Error::Unknown { what: "passkey" });
+            }
+            if let Some((token_hash, resident, means)) = before {
+                if resident == session.resident && means == Means::Passkey && sessions::prove(tx, &token_hash, now)? {
+                    return Ok(false);
+                }
+                close(tx, &outbox, &token_hash)?;
+            }
+            sessions::insert(tx, &session)?;
+            Ok(true)
+        })?;
+        Ok(is_new.then_some(token))
+    }
+
+    fn fresh_session(&self, resident: u64, device: &str, means: Means) -> (String, Session) {
         let token = URL_SAFE_NO_PAD.encode(random::<32>(self.rng()));
         let now = self.now();
         let session = Session {
             token_hash: hash(&token),
             resident,
             opened_at: now,
+            proved_at: now,
             seen_at: now,
             device: device.chars().take(60).collect(),
             means,
         };
-        self.db.transaction("open session", move |tx| sessions::insert(tx, &session))?;
-        Ok(token)
+        (token, session)
     }
 
     /// The session of a token, if it is open.
@@ -73,9 +129,9 @@ impl App {
         let form_token = URL_SAFE_NO_PAD.encode(&hmac_sha256(token.as_bytes(), &[b"usufruct/form/v1"])[..24]);
         Ok(Some(OpenSession {
             resident: session.resident,
-            opened_at: session.opened_at,
+            proved_at: session.proved_at,
             form_token,
-            active: state == ResidentState::Active,
+            state,
             means: session.means,
             token_hash,
         }))
@@ -84,10 +140,7 @@ impl App {
     /// Closes one session.
     pub fn close_session(&self, session: &OpenSession) -> Result<(), Error> {
         let (token_hash, outbox) = (session.token_hash, self.outbox());
-        self.db.transaction("close session", move |tx| {
-            outbox.session_closed(tx, &token_hash, Initiator::User)?;
-            Ok::<_, Error>(sessions::delete(tx, &token_hash)?)
-        })
+        self.db.transaction("close session", move |tx| close(tx, &outbox, &token_hash))
     }
 
     /// Closes every session of a resident and kills the tokens that services hold for her.
@@ -95,10 +148,38 @@ impl App {
         let outbox = self.outbox();
         self.db.transaction("sign out everywhere", move |tx| {
             outbox.signed_out_everywhere(tx, resident)?;
-            usufruct_store::tokens::delete_of_resident(tx, resident, None)?;
-            usufruct_store::codes::delete_of_resident(tx, resident, None)?;
-            usufruct_store::refresh_tokens::delete_of_resident(tx, resident)?;
-            Ok::<_, Error>(sessions::delete_all(tx, resident)?)
+            end_all(tx, resident)
+        })
+    }
+
+    /// How many sessions a resident has open.
+    pub fn session_count(&self, resident: u64) -> Result<i64, Error> {
+        Ok(self.db.read(|conn| sessions::count(conn, resident))?)
+    }
+
+    /// The sessions a resident has open, the one used last first.
+    pub fn sessions(&self, own: &OpenSession) -> Result<Vec<SessionView>, Error> {
+        let (resident, now) = (own.resident, self.now());
+        let open = self.db.read(|conn| sessions::open_of_resident(conn, resident, now.plus(-IDLE)))?;
+        let open = open.into_iter().filter(|session| now.plus(-ABSOLUTE) <= session.opened_at);
+        let view = |session: Session| SessionView {
+            name: name(&session.token_hash),
+            is_own: session.token_hash == own.token_hash,
+            device: session.device,
+            means: session.means,
+            opened_at: session.opened_at,
+            seen_at: session.seen_at,
+        };
+        Ok(open.map(view).collect())
+    }
+
+    /// Closes one of the resident's sessions by the name it has in her list.
+    pub fn close_session_named(&self, own: &OpenSession, wanted: &str) -> Result<(), Error> {
+        let (resident, wanted, outbox) = (own.resident, wanted.to_owned(), self.outbox());
+        self.db.transaction("close session", move |tx| {
+            let open = sessions::open_of_resident(tx, resident, Time::default())?;
+            let found = open.iter().find(|session| name(&session.token_hash) == wanted);
+            close(tx, &outbox, &found.ok_or(Error::Unknown { what: "session" })?.token_hash)
         })
     }
 
@@ -124,11 +205,47 @@ impl App {
         handle.copy_from_slice(&mark[..16]);
         Ok(handle)
     }
+}
 
-    /// How many sessions a resident has open.
-    pub fn session_count(&self, resident: u64) -> Result<i64, Error> {
-        Ok(self.db.read(|conn| sessions::count(conn, resident))?)
+impl OpenSession {
+    /// Whether the pass is active: neither deactivated nor frozen.
+    pub fn is_active(&self) -> bool {
+        self.state == ResidentState::Active
     }
+
+    /// Whether she proved herself with a passkey so lately that steps which cannot be taken back may follow.
+    pub fn is_fresh(&self, now: Time) -> bool {
+        self.means == Means::Passkey && now.plus(-STEP_UP) <= self.proved_at
+    }
+}
+
+/// Closes the sessions of a resident that `which` picks, and tells the services they signed in to.
+pub(crate) fn close_where(
+    tx: &mut Tx<'_>,
+    outbox: &Outbox,
+    resident: u64,
+    which: impl Fn(&Session) -> bool,
+) -> Result<(), Error> {
+    let open = sessions::open_of_resident(tx, resident, Time::default())?;
+    open.iter().filter(|session| which(session)).try_for_each(|session| close(tx, outbox, &session.token_hash))
+}
+
+fn close(tx: &mut Tx<'_>, outbox: &Outbox, token_hash: &Digest) -> Result<(), Error> {
+    outbox.session_closed(tx, token_hash, Initiator::User)?;
+    Ok(sessions::delete(tx, token_hash)?)
+}
+
+/// Ends every session of a resident, and what services hold for her. They are told before, by the outbox.
+pub(crate) fn end_all(tx: &mut Tx<'_>, resident: u64) -> Result<u64, Error> {
+    tokens::delete_of_resident(tx, resident, None)?;
+    codes::delete_of_resident(tx, resident, None)?;
+    refresh_tokens::delete_of_resident(tx, resident)?;
+    Ok(sessions::delete_all(tx, resident)?)
+}
+
+/// A name for a session that leads to nothing but the session.
+fn name(token_hash: &Digest) -> String {
+    URL_SAFE_NO_PAD.encode(&sha256(&[&b"usufruct/session-name/v1\n"[..], &token_hash.0].concat()).0[..16])
 }
 
 pub(crate) fn hash(secret: &str) -> Digest {

@@ -18,7 +18,7 @@ use usufruct_store::db::Connection;
 use usufruct_store::refresh_tokens::{self, RefreshToken};
 use usufruct_store::residents::{self, ResidentState};
 use usufruct_store::tokens::{self, Token};
-use usufruct_store::{assertions, authorizations, grants, pushed_requests};
+use usufruct_store::{assertions, authorizations, counter_requests, grants, pushed_requests};
 
 use crate::session::hash;
 use crate::sign_in::active_service;
@@ -277,6 +277,7 @@ impl App {
                     + tokens::delete_expired(tx, before)?
                     + refresh_tokens::delete_expired(tx, before)?
                     + pushed_requests::delete_expired(tx, before)?
+                    + counter_requests::delete_expired(tx, before)?
                     + authorizations::end_expired(tx, now, SWEPT)?
                     + assertions::delete_expired(tx, before)?,
             )

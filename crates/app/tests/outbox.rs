@@ -416,13 +416,33 @@ fn everything_that_happens_is_told_to_those_who_know_her() {
             passkey: "{}".into(),
             label: "phone".into(),
             added_at: app.now(),
+            used_at: None,
         };
-        app.add_passkey(&passkey(1)).unwrap();
+        let add = |credential: u8| {
+            let session = app.session(&app.open_session(reader, "phone").unwrap()).unwrap().unwrap();
+            app.add_passkey(&session, &passkey(credential)).unwrap();
+            app.close_session(&session).unwrap();
+        };
+        add(1);
         let told = kinds(&take_all(app));
         assert!(told.iter().any(|kind| matches!(kind, Happening::CredentialChanged { .. })), "{told:?}");
         assert!(told.iter().any(|kind| matches!(kind, Happening::AssuranceChanged { .. })), "{told:?}");
-        app.add_passkey(&passkey(2)).unwrap();
+        add(2);
         assert!(matches!(&kinds(&take_all(app))[..], [Happening::CredentialChanged { .. }]));
+
+        // "This was not me": the same, and nobody is signed in here either.
+        let before = app.session_count(reader).unwrap();
+        assert!(before > 0);
+        app.freeze(reader).unwrap();
+        let told = take_all(app);
+        assert!(matches!(&kinds(&told)[..], [Happening::AccountFrozen]), "{:?}", kinds(&told));
+        assert_eq!((logouts(&told), app.session_count(reader).unwrap()), (2, 0));
+        let session = app.session(&app.open_session(reader, "phone").unwrap()).unwrap().unwrap();
+        app.lift_freeze(&session).unwrap();
+        assert!(matches!(&kinds(&take_all(app))[..], [Happening::AccountUnfrozen]));
+        app.close_session(&session).unwrap();
+        signed_in(app, reader);
+        take_all(app);
 
         app.set_active(reader, ResidentState::Deactivated).unwrap();
         let told = take_all(app);

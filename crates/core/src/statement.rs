@@ -120,13 +120,7 @@ impl Statement {
 
     /// Adds the approval of `signer`.
     pub fn approve(&mut self, signer: &Signer) -> Result<(), Malformed> {
-        let message = approval_message(&self.hash()?);
-        self.approvals.push(Approval {
-            agency: signer.agency.clone(),
-            key: signer.key.clone(),
-            algorithm: "Ed25519".to_owned(),
-            signature: URL_SAFE_NO_PAD.encode(signer.pair.sign(&message)),
-        });
+        self.approvals.push(signer.approve(&self.hash()?));
         Ok(())
     }
 }
@@ -154,6 +148,16 @@ impl Signer {
     pub fn new(agency: AgencyId, key: &str, seed: &[u8; 32]) -> Option<Self> {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed).ok()?;
         Some(Self { agency, key: key.to_owned(), pair })
+    }
+
+    /// Approves what has this hash.
+    pub fn approve(&self, hash: &Digest) -> Approval {
+        Approval {
+            agency: self.agency.clone(),
+            key: self.key.clone(),
+            algorithm: "Ed25519".to_owned(),
+            signature: URL_SAFE_NO_PAD.encode(self.pair.sign(&approval_message(hash))),
+        }
     }
 
     /// The agency the signer speaks for.

@@ -129,6 +129,12 @@ pub fn end_resident(conn: &mut dyn Connection, resident: u64) -> Result<u64, Err
     conn.execute(sql, &[shard(resident).into(), number(resident).into()])
 }
 
+/// Makes every decision that was taken on a resident's grants before this one void, as when her pass stops.
+pub fn revise_resident(conn: &mut dyn Connection, resident: u64) -> Result<u64, Error> {
+    let sql = "-- grant_revise_resident\nUPDATE grants SET revision = revision + 1 WHERE shard = $1 AND resident = $2";
+    conn.execute(sql, &[shard(resident).into(), number(resident).into()])
+}
+
 /// Counts one use, if the grant is still as the decision saw it and the cap is not reached. False when it is not.
 pub fn count(conn: &mut dyn Connection, count: &Count) -> Result<bool, Error> {
     let sql = "-- grant_count\nUPDATE grants SET uses = uses + 1, last_use_at = $5, \

@@ -25,3 +25,8 @@ pub fn redeem(conn: &mut dyn Connection, code_hash: &Digest, now: Time) -> Resul
     let sql = "-- invitation_redeem\nUPDATE invitations SET redeemed_at = $2 WHERE code_hash = $1 AND redeemed_at IS NULL AND expires_at > $2";
     Ok(conn.execute(sql, &[Value::from(code_hash.0.to_vec()), now.micros().into()])? == 1)
 }
+
+/// Deletes the invitations of a resident.
+pub fn purge_resident(conn: &mut dyn Connection, resident: u64) -> Result<u64, Error> {
+    conn.execute("-- invitation_purge_resident\nDELETE FROM invitations WHERE resident = $1", &[number(resident).into()])
+}

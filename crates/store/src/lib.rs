@@ -4,10 +4,13 @@
 //! Merkle tree; `usufruct-app` brings the three together.
 
 pub mod assertions;
+pub mod attempts;
 pub mod authorizations;
 pub mod blocks;
+pub mod cards;
 pub mod cases;
 pub mod codes;
+pub mod counter_requests;
 pub mod db;
 pub mod deletions;
 pub mod erasures;
@@ -21,6 +24,7 @@ pub mod log_head;
 pub mod outbox;
 pub mod passkeys;
 pub mod pushed_requests;
+pub mod recovery_codes;
 pub mod refresh_tokens;
 pub mod residents;
 pub mod session_services;
@@ -38,6 +42,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 4, name: "deletions", sql: include_str!("../migrations/0004_deletions.sql") },
     Migration { number: 5, name: "provider", sql: include_str!("../migrations/0005_provider.sql") },
     Migration { number: 6, name: "events", sql: include_str!("../migrations/0006_events.sql") },
+    Migration { number: 7, name: "ways_in", sql: include_str!("../migrations/0007_ways_in.sql") },
     Migration { number: 8, name: "sectors", sql: include_str!("../migrations/0008_sectors.sql") },
 ];
 

@@ -14,9 +14,11 @@ pub struct Passkey {
     pub passkey: String,
     pub label: String,
     pub added_at: Time,
+    /// When it was last used to sign in.
+    pub used_at: Option<Time>,
 }
 
-const COLUMNS: &str = "credential, resident, passkey, label, added_at";
+const COLUMNS: &str = "credential, resident, passkey, label, added_at, used_at";
 
 /// Adds a passkey. [`Error::Conflict`] when the credential is known.
 pub fn insert(conn: &mut dyn Connection, passkey: &Passkey) -> Result<(), Error> {
@@ -45,11 +47,22 @@ pub fn of_resident(conn: &mut dyn Connection, resident: u64) -> Result<Vec<Passk
     conn.query(&sql, &[number(resident).into()])?.iter().map(read).collect()
 }
 
-/// Stores the passkey's new counter and flags after a sign-in.
-pub fn update(conn: &mut dyn Connection, credential: &[u8], passkey: &str) -> Result<(), Error> {
-    let sql = "-- passkey_update\nUPDATE passkeys SET passkey = $2 WHERE credential = $1";
-    conn.execute(sql, &[Value::from(credential), passkey.into()])?;
-    Ok(())
+/// Stores the passkey's new counter and flags after a sign-in. False when it is gone.
+pub fn update(conn: &mut dyn Connection, credential: &[u8], passkey: &str, used_at: Time) -> Result<bool, Error> {
+    let sql = "-- passkey_update\nUPDATE passkeys SET passkey = $2, used_at = $3 WHERE credential = $1";
+    Ok(conn.execute(sql, &[Value::from(credential), passkey.into(), used_at.micros().into()])? == 1)
+}
+
+/// Gives a resident's passkey another name.
+pub fn rename(conn: &mut dyn Connection, resident: u64, credential: &[u8], label: &str) -> Result<bool, Error> {
+    let sql = "-- passkey_rename\nUPDATE passkeys SET label = $3 WHERE credential = $1 AND resident = $2";
+    Ok(conn.execute(sql, &[Value::from(credential), number(resident).into(), label.into()])? == 1)
+}
+
+/// Deletes one passkey of a resident. False when she has no such passkey.
+pub fn delete(conn: &mut dyn Connection, resident: u64, credential: &[u8]) -> Result<bool, Error> {
+    let sql = "-- passkey_delete\nDELETE FROM passkeys WHERE credential = $1 AND resident = $2";
+    Ok(conn.execute(sql, &[Value::from(credential), number(resident).into()])? == 1)
 }
 
 /// Deletes the passkeys of a resident.
@@ -64,5 +77,6 @@ fn read(row: &crate::db::Row) -> Result<Passkey, Error> {
         passkey: row.text(2)?.to_owned(),
         label: row.text(3)?.to_owned(),
         added_at: Time::from_micros(row.integer(4)?),
+        used_at: row.optional_integer(5)?.map(Time::from_micros),
     })
 }

@@ -11,6 +11,8 @@ pub enum ResidentState {
     Active,
     Deactivated,
     Erased,
+    /// Somebody else may have been in: nothing goes on until the resident lifts it.
+    Frozen,
 }
 
 /// Adds residents with the keyed hashes of their seeds.
@@ -80,10 +82,11 @@ impl ResidentState {
             Self::Active => "active",
             Self::Deactivated => "deactivated",
             Self::Erased => "erased",
+            Self::Frozen => "frozen",
         }
     }
 
     fn from_code(code: &str) -> Option<Self> {
-        [Self::Active, Self::Deactivated, Self::Erased].into_iter().find(|state| state.code() == code)
+        [Self::Active, Self::Deactivated, Self::Erased, Self::Frozen].into_iter().find(|state| state.code() == code)
     }
 }

@@ -3,7 +3,7 @@
 use usufruct_core::means::Means;
 use usufruct_core::{Digest, Time};
 
-use crate::db::{Connection, Error, Value};
+use crate::db::{Connection, Error, Row, Value};
 use crate::number;
 
 /// A session.
@@ -12,6 +12,8 @@ pub struct Session {
     pub token_hash: Digest,
     pub resident: u64,
     pub opened_at: Time,
+    /// When the resident last proved herself in it.
+    pub proved_at: Time,
     pub seen_at: Time,
     pub device: String,
     pub means: Means,
@@ -19,7 +21,7 @@ pub struct Session {
 
 /// Opens a session.
 pub fn insert(conn: &mut dyn Connection, session: &Session) -> Result<(), Error> {
-    let sql = "-- session_insert\nINSERT INTO sessions (token_hash, resident, opened_at, seen_at, device, means) VALUES ($1, $2, $3, $4, $5, $6)";
+    let sql = "-- session_insert\nINSERT INTO sessions (token_hash, resident, opened_at, seen_at, device, means, proved_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
     let params = [
         Value::from(session.token_hash.0.to_vec()),
         number(session.resident).into(),
@@ -27,26 +29,26 @@ pub fn insert(conn: &mut dyn Connection, session: &Session) -> Result<(), Error>
         session.seen_at.micros().into(),
         session.device.as_str().into(),
         session.means.code().into(),
+        session.proved_at.micros().into(),
     ];
     conn.execute(sql, &params)?;
     Ok(())
 }
 
+const COLUMNS: &str = "token_hash, resident, opened_at, seen_at, device, means, proved_at";
+
 /// The session with this token hash.
 pub fn find(conn: &mut dyn Connection, token_hash: &Digest) -> Result<Option<Session>, Error> {
-    let sql = "-- session_find\nSELECT resident, opened_at, seen_at, device, means FROM sessions WHERE token_hash = $1";
-    let row = conn.query_one(sql, &[Value::from(token_hash.0.to_vec())])?;
-    row.map(|row| {
-        Ok(Session {
-            token_hash: *token_hash,
-            resident: row.integer(0)?.cast_unsigned(),
-            opened_at: Time::from_micros(row.integer(1)?),
-            seen_at: Time::from_micros(row.integer(2)?),
-            device: row.text(3)?.to_owned(),
-            means: means(row.optional_text(4)?)?,
-        })
-    })
-    .transpose()
+    let sql = format!("-- session_find\nSELECT {COLUMNS} FROM sessions WHERE token_hash = $1");
+    conn.query_one(&sql, &[Value::from(token_hash.0.to_vec())])?.as_ref().map(read).transpose()
+}
+
+/// The sessions of a resident that were used since `since`, the one used last first.
+pub fn open_of_resident(conn: &mut dyn Connection, resident: u64, since: Time) -> Result<Vec<Session>, Error> {
+    let sql = format!(
+        "-- session_open_of_resident\nSELECT {COLUMNS} FROM sessions WHERE resident = $1 AND seen_at >= $2 ORDER BY seen_at DESC, opened_at DESC"
+    );
+    conn.query(&sql, &[number(resident).into(), since.micros().into()])?.iter().map(read).collect()
 }
 
 /// How a resident proved herself, as a column says it.
@@ -90,4 +92,23 @@ pub fn count(conn: &mut dyn Connection, resident: u64) -> Result<i64, Error> {
     let row =
         conn.query_one("-- session_count\nSELECT COUNT(*) FROM sessions WHERE resident = $1", &[number(resident).into()])?;
     row.map_or(Ok(0), |row| row.integer(0))
+}
+
+/// Notes that the resident proved herself again.
+pub fn prove(conn: &mut dyn Connection, token_hash: &Digest, now: Time) -> Result<bool, Error> {
+    let sql = "-- session_prove\nUPDATE sessions SET proved_at = $2, seen_at = $2 WHERE token_hash = $1";
+    Ok(conn.execute(sql, &[Value::from(token_hash.0.to_vec()), now.micros().into()])? == 1)
+}
+
+fn read(row: &Row) -> Result<Session, Error> {
+    let opened_at = Time::from_micros(row.integer(2)?);
+    Ok(Session {
+        token_hash: Digest(row.bytes(0)?.try_into().map_err(|_| crate::inconsistent("sessions.token_hash"))?),
+        resident: row.integer(1)?.cast_unsigned(),
+        opened_at,
+        proved_at: row.optional_integer(6)?.map_or(opened_at, Time::from_micros),
+        seen_at: Time::from_micros(row.integer(3)?),
+        device: row.text(4)?.to_owned(),
+        means: means(row.optional_text(5)?)?,
+    })
 }

@@ -10,11 +10,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use usufruct_app::log::Source;
 use usufruct_app::store::db::{Db, Options};
-use usufruct_app::{App, AuditReport, NewResident, Publication};
+use usufruct_app::{App, Approved, AuditReport, NewResident, Publication, Way};
 use usufruct_core::Time;
 use usufruct_core::id::BlockId;
 use usufruct_core::register::Register;
-use usufruct_core::statement::Statement;
+use usufruct_core::statement::{Approval, Statement};
 
 use crate::clock::SystemClock;
 use crate::compose::LogKeys;
@@ -95,7 +95,7 @@ impl Access {
                 let new = NewResident { blocks: blocks.into_iter().collect() };
                 let enrolled = app.enrol(&[new])?;
                 let resident = enrolled.first().map(|enrolled| enrolled.resident).unwrap_or_default();
-                Ok(Invited { resident, code: app.invite(resident)? })
+                Ok(Invited { resident, code: app.invite(resident, None)? })
             }
             Self::Remote { console, .. } => read(post(console, "residents", &json!({ "blocks": blocks }))?),
         }
@@ -131,11 +131,57 @@ impl Access {
         }
     }
 
-    /// Makes a new one-time code for a resident.
-    pub fn invite(&self, resident: u64) -> Result<Invited, Failure> {
+    /// Makes a new one-time code for a resident; for one who has a way in already, two clerks have approved `request`.
+    pub fn invite(&self, resident: u64, request: Option<&str>) -> Result<Invited, Failure> {
         match self {
-            Self::Local { app, .. } => Ok(Invited { resident, code: app.invite(resident)? }),
-            Self::Remote { console, .. } => read(post(console, "invitations", &json!({ "resident": resident }))?),
+            Self::Local { app, .. } => Ok(Invited { resident, code: app.invite(resident, request)? }),
+            Self::Remote { console, .. } => {
+                read(post(console, "invitations", &json!({ "resident": resident, "request": request }))?)
+            }
+        }
+    }
+
+    /// Begins a request that two clerks have to approve. Answers its id.
+    pub fn begin_counter_request(&self, resident: u64, way: Way) -> Result<String, Failure> {
+        match self {
+            Self::Local { app, .. } => Ok(app.begin_counter_request(resident, way)?),
+            Self::Remote { console, .. } => {
+                let answer = post(console, "counter-requests", &json!({ "resident": resident, "way": way.code() }))?;
+                understood(answer["request"].clone())
+            }
+        }
+    }
+
+    /// A clerk approves a request.
+    pub fn approve_counter_request(&self, request: &str, approval: &Approval) -> Result<Approved, Failure> {
+        match self {
+            Self::Local { app, .. } => Ok(app.approve_counter_request(request, approval)?),
+            Self::Remote { console, .. } => {
+                let body = json!({ "request": request, "approval": approval });
+                let count: u64 = understood(post(console, "counter-requests/approve", &body)?["approved"].clone())?;
+                Ok(if count == 2 { Approved::Twice } else { Approved::Once })
+            }
+        }
+    }
+
+    /// Makes a card and answers the code to print.
+    pub fn issue_card(&self, resident: u64, pin: &str, request: Option<&str>) -> Result<String, Failure> {
+        match self {
+            Self::Local { app, .. } => Ok(app.issue_card(resident, pin, request)?),
+            Self::Remote { console, .. } => {
+                let body = json!({ "resident": resident, "pin": pin, "request": request });
+                understood(post(console, "cards", &body)?["code"].clone())
+            }
+        }
+    }
+
+    /// Ends the cards of a resident. Answers how many there were.
+    pub fn revoke_cards(&self, resident: u64) -> Result<u64, Failure> {
+        match self {
+            Self::Local { app, .. } => Ok(app.revoke_cards(resident)?),
+            Self::Remote { console, .. } => {
+                understood(post(console, "cards/revoke", &json!({ "resident": resident }))?["cards"].clone())
+            }
         }
     }
 }

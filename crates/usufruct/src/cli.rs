@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::command::{
-    audit, backup, completions, demo, doctor, enrol, escrow, footprint, init, invite, keeper, key, mandate, migrate, mirror,
-    publish, restore, restore_log, serve, verify, witness,
+    audit, backup, card, completions, demo, doctor, enrol, escrow, footprint, init, invite, keeper, key, mandate, migrate,
+    mirror, publish, recover, restore, restore_log, serve, verify, witness,
 };
 use crate::failure::Failure;
 
@@ -50,6 +50,8 @@ enum Verb {
     Escrow(escrow::Escrow),
     Footprint(footprint::Footprint),
     Invite(invite::Invite),
+    Recover(recover::Recover),
+    Card(card::Card),
     Verify(verify::Verify),
     Witness(witness::Witness),
     Doctor(doctor::Doctor),
@@ -62,6 +64,7 @@ impl Cli {
         match self.verb {
             Verb::Audit(verb) => verb.run(),
             Verb::Backup(verb) => verb.run(),
+            Verb::Card(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),
             Verb::Demo(verb) => verb.run(),
             Verb::Doctor(verb) => verb.run(),
@@ -76,6 +79,7 @@ impl Cli {
             Verb::Migrate(verb) => verb.run(),
             Verb::Mirror(verb) => verb.run(),
             Verb::Publish(verb) => verb.run(),
+            Verb::Recover(verb) => verb.run(),
             Verb::Restore(verb) => verb.run(),
             Verb::RestoreLog(verb) => verb.run(),
             Verb::Serve(verb) => verb.run(),

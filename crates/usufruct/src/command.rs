@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod backup;
+pub mod card;
 pub mod completions;
 pub mod demo;
 pub mod doctor;
@@ -16,6 +17,7 @@ pub mod mandate;
 pub mod migrate;
 pub mod mirror;
 pub mod publish;
+pub mod recover;
 pub mod restore;
 pub mod restore_log;
 pub mod serve;

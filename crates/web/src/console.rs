@@ -4,6 +4,7 @@
 //! token that only the owner of the data directory can read.
 
 mod clerk;
+mod counter;
 mod drills;
 mod publications;
 mod residents;
@@ -35,5 +36,9 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/console/api/drills/restore", post(drills::restore))
         .route("/console/api/residents", post(residents::enrol))
         .route("/console/api/invitations", post(residents::invite))
+        .route("/console/api/counter-requests", post(counter::begin))
+        .route("/console/api/counter-requests/approve", post(counter::approve))
+        .route("/console/api/cards", post(counter::issue_card))
+        .route("/console/api/cards/revoke", post(counter::revoke_cards))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
 }

@@ -1,7 +1,7 @@
 //! What went wrong, as a problem document (RFC 9457) for programs and as a page for people.
 
 use askama::Template;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use i18n_embed_fl::fl;
@@ -25,6 +25,8 @@ pub struct Fault {
     clauses: Vec<Clause>,
     /// Where to send a browser instead.
     redirect: Option<String>,
+    /// Seconds after which to try again.
+    retry_after: Option<u64>,
 }
 
 /// The page for a fault.
@@ -39,7 +41,7 @@ pub(crate) struct ErrorPage {
 
 impl Fault {
     pub fn new(status: StatusCode, kind: &'static str, message: &str) -> Self {
-        Self { status, kind, message: message.to_owned(), clauses: Vec::new(), redirect: None }
+        Self { status, kind, message: message.to_owned(), clauses: Vec::new(), redirect: None, retry_after: None }
     }
 
     /// The request cannot be understood.
@@ -70,6 +72,23 @@ impl Fault {
         let mut fault = Self::unauthenticated("This page is for signed-in residents. Sign in first.");
         fault.redirect = Some(format!("/sign-in?next={next}"));
         fault
+    }
+
+    /// The page needs a passkey that has just been shown (the idea of RFC 9470 on our own pages).
+    pub(crate) fn step_up(next: &str) -> Self {
+        Self { redirect: Self::sign_in(next).redirect, ..Error::NotFresh.into() }
+    }
+
+    /// Too many requests; `seconds` until the next one is taken.
+    pub(crate) fn too_many(seconds: u64) -> Self {
+        Self {
+            retry_after: Some(seconds),
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many",
+                "There were too many requests from here. Wait a moment and try again.",
+            )
+        }
     }
 
     pub(crate) fn foreign_form() -> Self {
@@ -160,6 +179,9 @@ impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&self.problem()).unwrap_or_default();
         let mut response = (self.status, [(CONTENT_TYPE, "application/problem+json")], body).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
         response.extensions_mut().insert(self);
         response
     }
@@ -179,6 +201,7 @@ impl From<Error> for Fault {
             Error::Unlawful(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unlawful", &error.to_string()),
             Error::Statement(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "malformed-statement", &error.to_string()),
             Error::Replayed { .. } => Self::unauthenticated(&error.to_string()),
+            Error::NotFresh => Self::new(StatusCode::UNAUTHORIZED, "step-up", &error.to_string()),
             Error::NoAuthorization | Error::WiderScope | Error::ForeignAddress => Self::malformed(&error.to_string()),
             Error::Stale | Error::Unpublished => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", &error.to_string()),
             Error::Store(db::Error::Busy {} | db::Error::Contended { .. }) => {

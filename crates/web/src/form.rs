@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::HeaderMap;
 use serde::de::DeserializeOwned;
 use usufruct_app::OpenSession;
 use usufruct_core::hash::equal;
 
 use crate::Site;
 use crate::fault::Fault;
-use crate::session::Resident;
+use crate::session::{Fresh, Resident};
 
 /// A posted form whose `form_token` belongs to the session, and the session itself.
 pub(crate) struct Checked<T>(pub OpenSession, pub T);
@@ -20,10 +21,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Site>> for Checked<T> {
     async fn from_request(request: Request, site: &Arc<Site>) -> Result<Self, Fault> {
         let (mut parts, body) = request.into_parts();
         let Resident(session) = Resident::from_request_parts(&mut parts, site).await?;
-        let site_of_sender = parts.headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
-        if !matches!(site_of_sender, None | Some("same-origin" | "none")) {
-            return Err(Fault::foreign_form());
-        }
+        require_own_page(&parts.headers)?;
         let bytes =
             axum::body::Bytes::from_request(Request::from_parts(parts, body), site).await.map_err(|_| Fault::too_large())?;
         let token = url::form_urlencoded::parse(&bytes).find(|(key, _)| key == "form_token").map(|(_, value)| value.into_owned());
@@ -33,6 +31,38 @@ impl<T: DeserializeOwned> FromRequest<Arc<Site>> for Checked<T> {
         let form = serde_urlencoded::from_bytes(&bytes).map_err(|_| Fault::bad_form())?;
         Ok(Self(session, form))
     }
+}
+
+/// As [`Checked`], for steps that cannot be taken back: the session has just shown its passkey.
+pub(crate) struct Proven<T>(pub OpenSession, pub T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<Site>> for Proven<T> {
+    type Rejection = Fault;
+
+    async fn from_request(request: Request, site: &Arc<Site>) -> Result<Self, Fault> {
+        let (mut parts, body) = request.into_parts();
+        Fresh::from_request_parts(&mut parts, site).await?;
+        let Checked(session, form) = Checked::from_request(Request::from_parts(parts, body), site).await?;
+        Ok(Self(session, form))
+    }
+}
+
+/// A form that anybody may send, but only from a page of this site.
+pub(crate) struct Public<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<Site>> for Public<T> {
+    type Rejection = Fault;
+
+    async fn from_request(request: Request, site: &Arc<Site>) -> Result<Self, Fault> {
+        require_own_page(request.headers())?;
+        let bytes = axum::body::Bytes::from_request(request, site).await.map_err(|_| Fault::too_large())?;
+        serde_urlencoded::from_bytes(&bytes).map(Self).map_err(|_| Fault::bad_form())
+    }
+}
+
+fn require_own_page(headers: &HeaderMap) -> Result<(), Fault> {
+    let site_of_sender = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
+    if matches!(site_of_sender, None | Some("same-origin" | "none")) { Ok(()) } else { Err(Fault::foreign_form()) }
 }
 
 /// A form with nothing but its token.

@@ -12,6 +12,7 @@ mod fault;
 mod form;
 mod headers;
 mod language;
+mod limits;
 mod log;
 mod mirror;
 mod oidc;
@@ -25,6 +26,7 @@ pub mod sample;
 mod session;
 mod site;
 mod ssf;
+mod ways_in;
 mod witness;
 mod words;
 
@@ -36,6 +38,7 @@ use axum::middleware;
 
 pub use assets::verifier_files;
 pub use deliver::deliver;
+pub use limits::{Limit, Limits};
 pub use mirror::{MirrorSite, mirror_router};
 pub use outbound::{Outbound, Unsent};
 pub use site::{DemoSettings, Persona, Sandbox, Settings, Site};
@@ -55,6 +58,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .merge(log::router())
         .merge(proof::router())
         .merge(passkey::router())
+        .merge(ways_in::router())
         .merge(assets::router())
         .merge(console::router())
         .merge(developers::router());
@@ -64,6 +68,7 @@ pub fn router(site: Arc<Site>) -> Router {
     router
         .fallback(fault::not_found)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn_with_state(Arc::clone(&site), limits::by_address))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), headers::secure))
         .with_state(site)
 }

@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 use axum::response::{Html, IntoResponse, Response};
 use i18n_embed::fluent::FluentLanguageLoader;
 use i18n_embed_fl::fl;
+use usufruct_app::store::residents::ResidentState;
 use usufruct_core::time::{DAY, HOUR, parse_duration};
 use usufruct_core::{Text, Time};
 
@@ -28,6 +29,8 @@ pub(crate) struct Page {
     pub form_token: String,
     /// Whether the signed-in resident has deactivated the pass.
     pub is_deactivated: bool,
+    /// Whether the pass is frozen.
+    pub is_frozen: bool,
     pub is_demo: bool,
 }
 
@@ -45,7 +48,8 @@ impl FromRequestParts<Arc<Site>> for Page {
             language,
             messages: messages(language),
             here: link_to(parts.uri.path(), parts.uri.query().unwrap_or_default()),
-            is_deactivated: session.as_ref().is_some_and(|session| !session.active),
+            is_deactivated: session.as_ref().is_some_and(|session| session.state == ResidentState::Deactivated),
+            is_frozen: session.as_ref().is_some_and(|session| session.state == ResidentState::Frozen),
             is_demo: site.settings.demo.is_some(),
             form_token: session.map(|session| session.form_token).unwrap_or_default(),
         })
@@ -61,6 +65,7 @@ impl Page {
             here: "/?".to_owned(),
             form_token: String::new(),
             is_deactivated: false,
+            is_frozen: false,
             is_demo: false,
         }
     }

@@ -15,6 +15,7 @@ use i18n_embed_fl::fl;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use usufruct_app::store::passkeys::Passkey as StoredPasskey;
+use usufruct_app::{Earlier, Error, passkey_label};
 use usufruct_core::Time;
 use usufruct_core::ports::random;
 use usufruct_core::time::MINUTE;
@@ -25,7 +26,7 @@ use webauthn_rs::prelude::{
 use crate::Site;
 use crate::fault::Fault;
 use crate::page::{Page, show};
-use crate::session::{MaybeResident, cookie};
+use crate::session::{Device, MaybeResident, cookie};
 use crate::site::blocking;
 
 /// How long a ceremony may take, and how many may be under way at once.
@@ -37,7 +38,7 @@ const MOST_CEREMONIES: usize = 20_000;
 pub(crate) struct Ceremonies(Mutex<HashMap<String, (Time, Ceremony)>>);
 
 enum Ceremony {
-    Register { resident: u64, code: Option<String>, state: PasskeyRegistration },
+    Register { resident: u64, code: Option<(String, Earlier)>, state: PasskeyRegistration },
     SignIn(DiscoverableAuthentication),
 }
 
@@ -49,6 +50,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/webauthn/register/finish", post(finish_register))
         .route("/webauthn/sign-in/start", post(start_sign_in))
         .route("/webauthn/sign-in/finish", post(finish_sign_in))
+        .route("/webauthn/freeze/finish", post(finish_freeze))
 }
 
 #[derive(Template)]
@@ -82,6 +84,8 @@ async fn enrol_page(page: Page) -> Response {
 struct StartRegister {
     /// Invitation code; absent when a signed-in resident adds a device.
     code: Option<String>,
+    /// `remove` when the passkeys from before are to go.
+    earlier: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -95,12 +99,14 @@ async fn start_register(
     MaybeResident(session): MaybeResident,
     Json(start): Json<StartRegister>,
 ) -> Result<Json<Started>, Fault> {
+    let earlier = if start.earlier.as_deref() == Some("remove") { Earlier::Remove } else { Earlier::Keep };
     let (resident, code) = match (start.code, session) {
         (Some(code), _) => {
             let asked = code.clone();
-            (blocking(&site, move |app| app.invited(&asked)).await?, Some(code))
+            (blocking(&site, move |app| app.invited(&asked)).await?, Some((code, earlier)))
         }
-        (None, Some(session)) => (session.resident, None),
+        (None, Some(session)) if session.is_fresh(site.app.now()) => (session.resident, None),
+        (None, Some(_)) => return Err(Error::NotFresh.into()),
         (None, None) => return Err(Fault::malformed("An invitation code is needed. Type the code that a clerk gave you.")),
     };
     let (handle, known) = blocking(&site, move |app| Ok((app.user_handle(resident)?, app.passkeys(resident)?))).await?;
@@ -125,7 +131,12 @@ struct FinishRegister {
     label: String,
 }
 
-async fn finish_register(State(site): State<Arc<Site>>, Json(finish): Json<FinishRegister>) -> Result<Response, Fault> {
+async fn finish_register(
+    State(site): State<Arc<Site>>,
+    MaybeResident(session): MaybeResident,
+    device: Device,
+    Json(finish): Json<FinishRegister>,
+) -> Result<Response, Fault> {
     refuse_prf(&finish.credential)?;
     let Some(Ceremony::Register { resident, code, state }) = site.ceremonies.take(&site, &finish.ceremony) else {
         return Err(lapsed());
@@ -136,15 +147,18 @@ async fn finish_register(State(site): State<Arc<Site>>, Json(finish): Json<Finis
         credential: passkey.cred_id().to_vec(),
         resident,
         passkey: serde_json::to_string(&passkey).map_err(|_| Fault::internal())?,
-        label: finish.label.chars().filter(|c| !c.is_control()).take(40).collect(),
+        label: passkey_label(&finish.label),
         added_at: site.app.now(),
+        used_at: None,
+    };
+    let Some((code, earlier)) = code else {
+        let session = session.ok_or_else(lapsed)?;
+        blocking(&site, move |app| app.add_passkey(&session, &stored)).await?;
+        return Ok(Json(json!({ "next": "/me/account/devices" })).into_response());
     };
     let token = blocking(&site, move |app| {
-        match &code {
-            Some(code) => app.redeem(code, &stored)?,
-            None => app.add_passkey(&stored)?,
-        }
-        app.open_session(resident, "browser")
+        app.redeem(&code, &stored, earlier)?;
+        app.open_session(resident, &device.0)
     })
     .await?;
     Ok(([(SET_COOKIE, cookie(&site, &token))], Json(json!({ "next": "/me" }))).into_response())
@@ -166,25 +180,42 @@ struct FinishSignIn {
     next: String,
 }
 
-async fn finish_sign_in(State(site): State<Arc<Site>>, Json(finish): Json<FinishSignIn>) -> Result<Response, Fault> {
+async fn finish_sign_in(
+    State(site): State<Arc<Site>>,
+    MaybeResident(session): MaybeResident,
+    device: Device,
+    Json(finish): Json<FinishSignIn>,
+) -> Result<Response, Fault> {
+    let next = own_path(&finish.next);
+    let (stored, updated) = proven(&site, finish).await?;
+    let token = blocking(&site, move |app| app.prove_passkey(&stored, &updated, session.as_ref(), &device.0)).await?;
+    let mut response = Json(json!({ "next": next })).into_response();
+    if let Some(token) = token {
+        response.headers_mut().insert(SET_COOKIE, cookie(&site, &token));
+    }
+    Ok(response)
+}
+
+/// "This was not me", shown by a passkey: nobody is signed in by it.
+async fn finish_freeze(State(site): State<Arc<Site>>, Json(finish): Json<FinishSignIn>) -> Result<Response, Fault> {
+    let (stored, _) = proven(&site, finish).await?;
+    blocking(&site, move |app| app.freeze(stored.resident)).await?;
+    let gone = [(SET_COOKIE, cookie(&site, ""))];
+    Ok((gone, Json(json!({ "next": "/freeze?done=yes" }))).into_response())
+}
+
+/// The passkey that proved itself, and how it is to be kept from now on.
+async fn proven(site: &Arc<Site>, finish: FinishSignIn) -> Result<(StoredPasskey, String), Fault> {
     refuse_prf(&finish.credential)?;
-    let Some(Ceremony::SignIn(state)) = site.ceremonies.take(&site, &finish.ceremony) else { return Err(lapsed()) };
+    let Some(Ceremony::SignIn(state)) = site.ceremonies.take(site, &finish.ceremony) else { return Err(lapsed()) };
     let credential: PublicKeyCredential = serde_json::from_value(finish.credential).map_err(|_| failed())?;
     let id = credential.get_credential_id().to_vec();
-    let stored = blocking(&site, move |app| app.passkey(&id)).await?.ok_or_else(failed)?;
+    let stored = blocking(site, move |app| app.passkey(&id)).await?.ok_or_else(failed)?;
     let mut passkey: Passkey = serde_json::from_str(&stored.passkey).map_err(|_| Fault::internal())?;
     let result = site.webauthn.finish_discoverable_authentication_v2(&credential, state, &passkey).map_err(|_| failed())?;
-    let changed = passkey.update_credential(&result) == Some(true);
+    passkey.update_credential(&result);
     let updated = serde_json::to_string(&passkey).map_err(|_| Fault::internal())?;
-    let token = blocking(&site, move |app| {
-        if changed {
-            app.update_passkey(&stored.credential, &updated)?;
-        }
-        app.open_session(stored.resident, "browser")
-    })
-    .await?;
-    let next = own_path(&finish.next);
-    Ok(([(SET_COOKIE, cookie(&site, &token))], Json(json!({ "next": next }))).into_response())
+    Ok((stored, updated))
 }
 
 impl Ceremonies {

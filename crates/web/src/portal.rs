@@ -4,10 +4,12 @@ mod account;
 mod consents;
 mod data;
 pub(crate) mod demo;
+mod devices;
 mod footprint;
 mod home;
 mod objections;
 mod preview;
+mod recovery;
 
 use std::sync::Arc;
 
@@ -34,6 +36,15 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/me/data/{block}", post(data::correct))
         .route("/me/preview", get(preview::page))
         .route("/me/account", get(account::page))
+        .route("/me/account/devices", get(devices::page))
+        .route("/me/account/devices/add", get(devices::add))
+        .route("/me/account/devices/rename", post(devices::rename))
+        .route("/me/account/devices/remove", post(devices::remove))
+        .route("/me/account/devices/close", post(devices::close_session))
+        .route("/me/account/devices/revoke-cards", post(devices::revoke_cards))
+        .route("/me/account/recovery", get(recovery::page).post(recovery::make))
+        .route("/me/account/freeze", post(account::freeze))
+        .route("/me/account/lift", post(account::lift))
         .route("/me/account/delete", get(account::ask_delete).post(account::delete))
         .route("/me/account/deactivate", post(account::deactivate))
         .route("/me/account/reactivate", post(account::reactivate))
@@ -42,7 +53,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
 }
 
 /// After a form: the page to look at next.
-fn see(target: &str) -> Result<Response, Fault> {
+pub(crate) fn see(target: &str) -> Result<Response, Fault> {
     let target = HeaderValue::from_str(target).map_err(|_| Fault::internal())?;
     Ok((StatusCode::SEE_OTHER, [(LOCATION, target)]).into_response())
 }

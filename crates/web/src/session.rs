@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::header::COOKIE;
+use axum::http::header::{COOKIE, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method};
 use usufruct_app::OpenSession;
@@ -14,6 +14,9 @@ use crate::site::blocking;
 
 /// A signed-in resident. Without one the browser is sent to sign in and back here.
 pub(crate) struct Resident(pub OpenSession);
+
+/// A resident who has just shown her passkey. Others are sent to do so and back to this page.
+pub(crate) struct Fresh(pub OpenSession);
 
 /// A signed-in resident or nobody.
 pub(crate) struct MaybeResident(pub Option<OpenSession>);
@@ -28,6 +31,19 @@ impl FromRequestParts<Arc<Site>> for Resident {
             Method::GET | Method::HEAD => Fault::sign_in(here),
             _ => Fault::sign_in(page_of_form(here)),
         })
+    }
+}
+
+impl FromRequestParts<Arc<Site>> for Fresh {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Fault> {
+        let Resident(session) = Resident::from_request_parts(parts, site).await?;
+        if session.is_fresh(site.app.now()) {
+            return Ok(Self(session));
+        }
+        let here = parts.uri.path_and_query().map_or("/me", |here| here.as_str());
+        Err(Fault::step_up(if parts.method == Method::GET { here } else { page_of_form(here) }))
     }
 }
 
@@ -50,9 +66,63 @@ fn page_of_form(here: &str) -> &str {
     if here.starts_with("/oidc/end-session/") {
         return "/oidc/end-session";
     }
-    let pages = ["/me/account", "/me/consents", "/me/data", "/me/footprint", "/me"];
+    let own = ["/me/account/delete", "/me/account/recovery"];
+    if own.contains(&here) {
+        return here;
+    }
+    let pages = ["/me/account/devices", "/me/account", "/me/consents", "/me/data", "/me/footprint", "/me"];
     pages.into_iter().find(|page| here.strip_prefix(page).is_some_and(|rest| rest.starts_with('/'))).unwrap_or(here)
 }
+
+/// What kind of device asks, in a word or two, so that a resident knows her sessions apart.
+pub(crate) struct Device(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Device {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let first = |words: &[(&str, &'static str)]| words.iter().find(|(sign, _)| agent.contains(sign)).map(|(_, name)| *name);
+        let words = [first(&BROWSERS), first(&SYSTEMS)];
+        Ok(Self(words.into_iter().flatten().collect::<Vec<_>>().join(", ")))
+    }
+}
+
+/// Signs in a user agent and what they mean; what contains another's sign comes first.
+const BROWSERS: [(&str, &str); 4] = [("Firefox/", "Firefox"), ("Edg/", "Edge"), ("Chrome/", "Chrome"), ("Safari/", "Safari")];
+const SYSTEMS: [(&str, &str); 6] = [
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Mac OS", "Mac"),
+    ("Windows", "Windows"),
+    ("Linux", "Linux"),
+];
+
+/// The `Set-Cookie` value by which a browser is known for a card that was used in it.
+pub(crate) fn card_cookie(site: &Site, mark: &str) -> HeaderValue {
+    let secure = if site.is_https() { "; Secure" } else { "" };
+    let value = format!("{}={mark}; Path=/; HttpOnly; SameSite=Strict{secure}; Max-Age={CARD_SECONDS}", card_cookie_name(site));
+    HeaderValue::from_str(&value).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// The mark of a card that was used in this browser.
+pub(crate) struct CardMark(pub Option<String>);
+
+impl FromRequestParts<Arc<Site>> for CardMark {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Self::Rejection> {
+        Ok(Self(token(parts, card_cookie_name(site))))
+    }
+}
+
+fn card_cookie_name(site: &Site) -> &'static str {
+    if site.is_https() { "__Host-usufruct-card" } else { "usufruct-card" }
+}
+
+/// How long a browser is known for a card: 400 days, the longest that browsers keep a cookie.
+const CARD_SECONDS: i64 = 400 * 24 * 60 * 60;
 
 /// The `Set-Cookie` value that keeps a session, or ends it when `token` is empty.
 pub(crate) fn cookie(site: &Site, token: &str) -> HeaderValue {

@@ -9,6 +9,7 @@ use usufruct_core::service::Profile;
 use webauthn_rs::{Webauthn, WebauthnBuilder};
 
 use crate::fault::Fault;
+use crate::limits::{Limiters, Limits};
 use crate::oidc::keys::ProviderKeys;
 use crate::passkey::Ceremonies;
 
@@ -53,6 +54,7 @@ pub struct Site {
     pub(crate) webauthn: Webauthn,
     pub(crate) ceremonies: Ceremonies,
     pub(crate) provider_keys: ProviderKeys,
+    pub(crate) limiters: Limiters,
 }
 
 impl Site {
@@ -68,7 +70,15 @@ impl Site {
             .and_then(|builder| builder.rp_name("Usufruct").build())
             .map_err(|error| format!("Passkeys cannot work at this issuer: {error:?}. Give a host name, not an address."))?;
         let provider_keys = ProviderKeys::open(&app).map_err(|error| error.to_string())?;
-        Ok(Self { app, settings, webauthn, ceremonies: Ceremonies::default(), provider_keys })
+        let limiters = Limiters::new(&Limits::default(), &app);
+        Ok(Self { app, settings, webauthn, ceremonies: Ceremonies::default(), provider_keys, limiters })
+    }
+
+    /// The site with other limits than the usual.
+    #[must_use]
+    pub fn with_limits(mut self, limits: &Limits) -> Self {
+        self.limiters = Limiters::new(limits, &self.app);
+        self
     }
 
     /// Whether services of this profile are served.

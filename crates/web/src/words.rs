@@ -7,6 +7,7 @@ use usufruct_core::certificate::{Answer, Cause};
 use usufruct_core::event::{Form, Kind};
 use usufruct_core::lifecycle::State;
 use usufruct_core::mandate::{AutomatedDecision, Basis, Fetch, GateLevel, MandateKind, Mode, Operation};
+use usufruct_core::means::Means;
 use usufruct_core::service::Channel;
 
 use crate::page::Page;
@@ -56,6 +57,33 @@ impl Page {
             Kind::Correction => fl!(self.messages, "kind-correction"),
             Kind::Status => fl!(self.messages, "kind-status"),
             Kind::Erasure => fl!(self.messages, "kind-erasure"),
+        }
+    }
+
+    /// What a status line says beyond that there is one.
+    pub fn status_reason(&self, reason: &str) -> String {
+        match reason {
+            "active" => fl!(self.messages, "status-active"),
+            "deactivated" => fl!(self.messages, "status-deactivated"),
+            "frozen" => fl!(self.messages, "status-frozen"),
+            "lifted" => fl!(self.messages, "status-lifted"),
+            "passkey-added" => fl!(self.messages, "status-passkey-added"),
+            "passkey-removed" => fl!(self.messages, "status-passkey-removed"),
+            "recovery-codes-made" => fl!(self.messages, "status-codes-made"),
+            "recovery-code-used" => fl!(self.messages, "status-code-used"),
+            "counter-recovery" => fl!(self.messages, "status-counter"),
+            "card-issued" => fl!(self.messages, "status-card-issued"),
+            "card-revoked" => fl!(self.messages, "status-card-revoked"),
+            _ => String::new(),
+        }
+    }
+
+    /// How a resident proved herself.
+    pub fn means(&self, means: &Means) -> String {
+        match means {
+            Means::Card => fl!(self.messages, "means-card"),
+            Means::Certificate => fl!(self.messages, "means-certificate"),
+            Means::Passkey => fl!(self.messages, "means-passkey"),
         }
     }
 

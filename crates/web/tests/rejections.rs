@@ -91,7 +91,10 @@ async fn a_form_without_a_session_leads_to_the_page_it_stands_on() {
         ("/me/footprint/3/object", "/me/footprint"),
         ("/me/account/deactivate", "/me/account"),
         ("/me/account/reactivate", "/me/account"),
-        ("/me/account/delete", "/me/account"),
+        ("/me/account/delete", "/me/account/delete"),
+        ("/me/account/recovery", "/me/account/recovery"),
+        ("/me/account/devices/remove", "/me/account/devices"),
+        ("/me/account/lift", "/me/account"),
         ("/me/sign-out", "/me"),
         ("/me/sign-out-everywhere", "/me"),
     ] {

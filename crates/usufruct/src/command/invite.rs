@@ -9,9 +9,9 @@ use crate::access::Access;
 use crate::command::enrol::slip;
 use crate::failure::Failure;
 
-/// Print a slip with a new one-time code, for a resident who lost her way in.
+/// Print a slip with a new one-time code, for a resident who has not begun to use her pass.
 ///
-/// Check who she is first: the code opens her pass.
+/// Check who she is first: the code opens her pass. For a pass that is in use two clerks are needed; see `usufruct recover`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   usufruct invite 4503599627370495 --data-dir pass")]
@@ -26,7 +26,7 @@ pub struct Invite {
 
 impl Invite {
     pub fn run(self) -> Result<ExitCode, Failure> {
-        let invited = Access::open(&self.data_dir)?.invite(self.resident)?;
+        let invited = Access::open(&self.data_dir)?.invite(self.resident, None)?;
         print!("{}", slip(&invited));
         Ok(ExitCode::SUCCESS)
     }

@@ -28,6 +28,8 @@ pub(super) struct Enrolment {
 #[serde(deny_unknown_fields)]
 pub(super) struct Invitation {
     resident: u64,
+    /// The request that two clerks approved, for a resident who has a way in already.
+    request: Option<String>,
 }
 
 /// The one-time code, and the number under which the office files it.
@@ -47,7 +49,7 @@ pub(super) async fn enrol(
     let invited = blocking(&site, move |app| {
         let new = NewResident { blocks: enrolment.blocks.into_iter().collect() };
         let resident = app.enrol(&[new])?.first().ok_or(Error::Unknown { what: "resident" })?.resident;
-        Ok(Invited { resident, code: app.invite(resident)? })
+        Ok(Invited { resident, code: app.invite(resident, None)? })
     });
     Ok((StatusCode::CREATED, Json(invited.await?)))
 }
@@ -57,8 +59,8 @@ pub(super) async fn invite(
     _: Clerk,
     body: Result<Json<Invitation>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Invited>), Fault> {
-    let Json(Invitation { resident }) =
+    let Json(Invitation { resident, request }) =
         body.map_err(|_| Fault::malformed("The body names no resident. Send {\"resident\": number}."))?;
-    let code = blocking(&site, move |app| app.invite(resident)).await?;
+    let code = blocking(&site, move |app| app.invite(resident, request.as_deref())).await?;
     Ok((StatusCode::CREATED, Json(Invited { resident, code })))
 }

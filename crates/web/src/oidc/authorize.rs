@@ -130,10 +130,10 @@ async fn proceed(
     };
     let wanted = weakest_means(fields);
     let session = session.filter(|session| {
-        let age = site.app.now().micros().saturating_sub(session.opened_at.micros());
+        let age = site.app.now().micros().saturating_sub(session.proved_at.micros());
         let is_recent = !prompt.contains(&"login") && max_age.is_none_or(|longest| age <= longest);
         // She signed in for this very request, so neither `prompt=login` nor a short `max_age` asks twice.
-        let is_made_for_it = since.is_some_and(|since| session.opened_at >= since);
+        let is_made_for_it = since.is_some_and(|since| session.proved_at >= since);
         is_made_for_it || (is_recent && session.means >= wanted)
     });
     let Some(session) = session else {
@@ -142,7 +142,7 @@ async fn proceed(
         }
         return Err(Fault::sign_in(&format!("/oidc/authorize?{}", way_back(site, raw)?)).into());
     };
-    if !session.active {
+    if !session.is_active() {
         return Err(OAuthError::new("access_denied", "the pass is deactivated").into());
     }
     if session.means < wanted {

@@ -55,6 +55,7 @@ impl FromRequest<Arc<Site>> for FromService {
         let address = format!("{}{}", site.settings.issuer, request.uri().path());
         let Posted(fields) = Posted::from_request(request, site).await?;
         let (service, profile, assertion) = authenticate(site, &fields)?;
+        site.limiters.count_service(&service).map_err(OAuthError::too_many)?;
         let target = Target { method: &method, address: &address, access_token: None, now: site.app.now() };
         let possession =
             Possession::read(&headers, &target).map_err(|description| OAuthError::new("invalid_dpop_proof", description))?;

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use usufruct_app::Error;
@@ -75,16 +75,27 @@ pub(crate) struct OAuthError {
     pub code: &'static str,
     pub description: &'static str,
     status: StatusCode,
+    /// Seconds after which to try again.
+    retry_after: Option<u64>,
 }
 
 impl OAuthError {
+    /// The service asks more often than it may; `seconds` until the next request is taken.
+    pub fn too_many(seconds: u64) -> Self {
+        Self {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            retry_after: Some(seconds),
+            ..Self::new("temporarily_unavailable", "too many requests of this service, see Retry-After")
+        }
+    }
+
     pub fn new(code: &'static str, description: &'static str) -> Self {
         let status = match code {
             "invalid_client" => StatusCode::UNAUTHORIZED,
             "server_error" => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
         };
-        Self { code, description, status }
+        Self { code, description, status, retry_after: None }
     }
 }
 
@@ -110,6 +121,9 @@ impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         let body = Json(json!({ "error": self.code, "error_description": self.description }));
         let mut response = (self.status, [(CACHE_CONTROL, "no-store"), (CONTENT_TYPE, "application/json")], body).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, axum::http::HeaderValue::from(seconds));
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, axum::http::HeaderValue::from_static("Bearer"));
         }

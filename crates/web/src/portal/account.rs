@@ -7,23 +7,23 @@ use axum::extract::State;
 use axum::http::header::SET_COOKIE;
 use axum::response::Response;
 use i18n_embed_fl::fl;
-use usufruct_app::store::passkeys::Passkey;
 use usufruct_app::store::residents::ResidentState;
 
 use super::see;
 use crate::Site;
 use crate::fault::Fault;
-use crate::form::{Checked, Empty};
+use crate::form::{Checked, Empty, Proven};
 use crate::page::{Page, show};
-use crate::session::{Resident, cookie};
+use crate::session::{Fresh, Resident, cookie};
 use crate::site::blocking;
 
 #[derive(Template)]
 #[template(path = "account.html")]
 struct AccountPage {
     page: Page,
-    passkeys: Vec<Passkey>,
-    sessions: i64,
+    passkeys: usize,
+    sessions: usize,
+    codes: i64,
 }
 
 #[derive(Template)]
@@ -34,8 +34,11 @@ struct DeletePage {
 
 pub(crate) async fn page(State(site): State<Arc<Site>>, page: Page, Resident(session): Resident) -> Result<Response, Fault> {
     let resident = session.resident;
-    let (passkeys, sessions) = blocking(&site, move |app| Ok((app.passkeys(resident)?, app.session_count(resident)?))).await?;
-    Ok(show(&AccountPage { page, passkeys, sessions }))
+    let (passkeys, sessions, codes) = blocking(&site, move |app| {
+        Ok((app.passkeys(resident)?.len(), app.sessions(&session)?.len(), app.recovery_codes_left(resident)?))
+    })
+    .await?;
+    Ok(show(&AccountPage { page, passkeys, sessions, codes }))
 }
 
 pub(crate) async fn sign_out(
@@ -70,11 +73,22 @@ pub(crate) async fn reactivate(
     see("/me/account")
 }
 
-pub(crate) async fn ask_delete(page: Page, Resident(_): Resident) -> Response {
+/// "This was not me". Nobody is signed in afterwards, this browser neither.
+pub(crate) async fn freeze(State(site): State<Arc<Site>>, Checked(session, Empty {}): Checked<Empty>) -> Result<Response, Fault> {
+    blocking(&site, move |app| app.freeze(session.resident)).await?;
+    signed_out(&site, "/freeze?done=yes")
+}
+
+pub(crate) async fn lift(State(site): State<Arc<Site>>, Proven(session, Empty {}): Proven<Empty>) -> Result<Response, Fault> {
+    blocking(&site, move |app| app.lift_freeze(&session)).await?;
+    see("/me/account")
+}
+
+pub(crate) async fn ask_delete(page: Page, Fresh(_): Fresh) -> Response {
     show(&DeletePage { page })
 }
 
-pub(crate) async fn delete(State(site): State<Arc<Site>>, Checked(session, Empty {}): Checked<Empty>) -> Result<Response, Fault> {
+pub(crate) async fn delete(State(site): State<Arc<Site>>, Proven(session, Empty {}): Proven<Empty>) -> Result<Response, Fault> {
     let certificate = blocking(&site, move |app| app.delete_resident(session.resident)).await?;
     signed_out(&site, &format!("/register/certificates/{certificate}"))
 }

@@ -74,7 +74,7 @@ async fn enrol(State(site): State<Arc<Site>>, page: Page) -> Result<Response, Fa
         let blocks = invented.into_iter().filter_map(|(id, value)| Some((id.parse().ok()?, value)));
         let blocks = blocks.filter(|(id, _)| register.blocks.contains_key(id)).collect();
         let enrolled = app.enrol(&[NewResident { blocks }])?;
-        app.invite(enrolled[0].resident)
+        app.invite(enrolled[0].resident, None)
     })
     .await?;
     let until = site.app.now().plus(INVITATION_LIFE);

@@ -20,7 +20,7 @@ use usufruct_core::register::Register;
 use crate::Site;
 use crate::fault::Fault;
 use crate::page::{Page, show};
-use crate::session::Resident;
+use crate::session::{Fresh, Resident};
 use crate::site::blocking;
 
 #[derive(Template)]
@@ -98,7 +98,7 @@ pub(crate) async fn page(
 }
 
 /// The same payload as a file, for the verifier on one's own machine.
-pub(crate) async fn download(State(site): State<Arc<Site>>, Resident(session): Resident) -> Result<Response, Fault> {
+pub(crate) async fn download(State(site): State<Arc<Site>>, Fresh(session): Fresh) -> Result<Response, Fault> {
     let (size, footprint) = blocking(&site, move |app| Ok((app.published_size(), app.footprint(session.resident)?))).await?;
     let body = payload(&site, &footprint, size).to_string();
     let headers = [(CONTENT_TYPE, "application/json"), (CONTENT_DISPOSITION, "attachment; filename=\"footprint.json\"")];
@@ -150,6 +150,9 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
         row.law = mandate.body.legal_basis.url.clone();
         let reason = mandate.body.reason(&event.reason).unwrap_or(&mandate.body.purpose.sentence);
         row.why = page.text(reason).to_owned();
+    }
+    if event.kind == Kind::Status {
+        row.why = page.status_reason(&event.reason);
     }
     row.blocks = event
         .blocks

@@ -163,8 +163,10 @@ async fn openid_ssf_transmitter_stream_caep_interop() {
         passkey: "{}".to_owned(),
         label: "phone".to_owned(),
         added_at: app.now(),
+        used_at: None,
     };
-    app.add_passkey(&passkey).unwrap();
+    let session = app.session(cookie.trim_start_matches("usufruct=")).unwrap().unwrap();
+    app.add_passkey(&session, &passkey).unwrap();
     street.sign_out(&cookie).await;
     app.sign_out_everywhere(reader).unwrap();
     street.deliver().await;

@@ -1,0 +1,144 @@
+//! At the counter: a resident who has a pass in use gets a new way in only when two clerks agree.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use usufruct_core::hash::sha256;
+use usufruct_core::ports::random;
+use usufruct_core::register::Register;
+use usufruct_core::statement::Approval;
+use usufruct_core::time::HOUR;
+use usufruct_core::{Digest, Time};
+use usufruct_store::counter_requests::{self, CounterRequest};
+use usufruct_store::db::{Connection, Tx};
+use usufruct_store::{cards, passkeys, recovery_codes, residents};
+
+use crate::app::AUTOMATION;
+use crate::{App, Error};
+
+/// How long both clerks have.
+const REQUEST_LIFE: i64 = HOUR;
+/// Reason of the status line in a footprint.
+pub(crate) const COUNTER_RECOVERY: &str = "counter-recovery";
+
+/// What a resident gets at a counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// A code to make a passkey with.
+    Passkey,
+    /// A printed card.
+    Card,
+}
+
+impl Way {
+    /// The word for it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Passkey => "passkey",
+            Self::Card => "card",
+        }
+    }
+
+    /// The way with this word.
+    pub fn from_code(code: &str) -> Option<Self> {
+        [Self::Passkey, Self::Card].into_iter().find(|way| way.code() == code)
+    }
+}
+
+/// How far a request has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Approved {
+    /// Another clerk has to approve.
+    Once,
+    /// What was asked for can be handed out.
+    Twice,
+}
+
+impl App {
+    /// Begins a request of a resident. It does nothing until two clerks approve it. Answers its id.
+    pub fn begin_counter_request(&self, resident: u64, way: Way) -> Result<String, Error> {
+        let id = URL_SAFE_NO_PAD.encode(random::<16>(self.rng()));
+        let request = CounterRequest {
+            id: id.clone(),
+            resident,
+            way: way.code().to_owned(),
+            expires_at: self.now().plus(REQUEST_LIFE),
+            clerks: Vec::new(),
+        };
+        self.db.transaction("begin counter request", move |tx| {
+            residents::state(tx, resident)?
+                .filter(|state| *state != residents::ResidentState::Erased)
+                .ok_or(Error::Unknown { what: "resident" })?;
+            Ok::<_, Error>(counter_requests::insert(tx, &request)?)
+        })?;
+        Ok(id)
+    }
+
+    /// A clerk approves a request by a key of the operator that stands in the register and is a person's. The same key
+    /// counts once, whatever it is called.
+    pub fn approve_counter_request(&self, id: &str, approval: &Approval) -> Result<Approved, Error> {
+        let (now, id) = (self.now(), id.to_owned());
+        let request = self.db.read(|conn| counter_requests::find(conn, &id, now))?.ok_or_else(lapsed)?;
+        let way = Way::from_code(&request.way).ok_or_else(lapsed)?;
+        let message = counter_message(&self.config.origin, &id, request.resident, way);
+        let clerk = self.clerk(&self.register(), approval, &message)?;
+        self.db.transaction("approve counter request", move |tx| {
+            let mut request = counter_requests::find(tx, &id, now)?.ok_or_else(lapsed)?;
+            if request.clerks.contains(&clerk) || request.clerks.len() >= 2 {
+                return Err(Error::refused(
+                    "This clerk has approved the request already.",
+                    "Let another clerk look at the person and approve with a key of their own.",
+                ));
+            }
+            request.clerks.push(clerk.clone());
+            counter_requests::set_clerks(tx, &request)?;
+            Ok(if request.clerks.len() == 2 { Approved::Twice } else { Approved::Once })
+        })
+    }
+
+    /// The public key of the clerk who approved, which is one person's whatever it is called.
+    fn clerk(&self, register: &Register, approval: &Approval, message: &Digest) -> Result<String, Error> {
+        let agency = (approval.agency == self.config.operator).then(|| register.agencies.get(&approval.agency)).flatten();
+        let keys = agency.map(|entry| entry.body.signing_keys.as_slice()).unwrap_or_default();
+        let key = keys.iter().find(|key| key.id == approval.key && key.role != AUTOMATION && key.id != AUTOMATION);
+        key.filter(|key| approval.verifies(message, &key.public)).map(|key| key.public.clone()).ok_or_else(|| {
+            Error::refused(
+                "The request is not signed by a clerk of the operator.",
+                "Sign with the key of a person that stands in the operator's entry of the register.",
+            )
+        })
+    }
+}
+
+/// What a clerk signs. It is made from what the clerk knows, so that nobody gets a signature for something else.
+pub fn counter_message(origin: &str, id: &str, resident: u64, way: Way) -> Digest {
+    sha256(format!("usufruct/counter/v1\n{origin}\n{id}\n{resident}\n{}\n", way.code()).as_bytes())
+}
+
+/// Whether a resident may be given a way in now: the first one by any clerk (false), a further one for an approved request, which
+/// is used up (true). Nothing else.
+pub(crate) fn permit(tx: &mut Tx<'_>, resident: u64, way: Way, request: Option<&str>, now: Time) -> Result<bool, Error> {
+    let Some(id) = request else {
+        return if has_way_in(tx, resident)? { Err(one_clerk()) } else { Ok(false) };
+    };
+    let request = counter_requests::find(tx, id, now)?.ok_or_else(lapsed)?;
+    let is_approved = request.clerks.len() == 2 && request.resident == resident && request.way == way.code();
+    if is_approved && counter_requests::redeem(tx, id, now)? { Ok(true) } else { Err(one_clerk()) }
+}
+
+/// Whether the pass of a resident can be opened by anything that she holds.
+fn has_way_in(conn: &mut dyn Connection, resident: u64) -> Result<bool, Error> {
+    Ok(!passkeys::of_resident(conn, resident)?.is_empty()
+        || !cards::of_resident(conn, resident)?.is_empty()
+        || recovery_codes::count(conn, resident)? > 0)
+}
+
+fn one_clerk() -> Error {
+    Error::refused(
+        "This resident has a pass in use, so one clerk alone cannot give another way in.",
+        "Begin a request with `usufruct recover` and let two clerks approve it.",
+    )
+}
+
+fn lapsed() -> Error {
+    Error::refused("There is no such request at the counter, or its time is over.", "Begin a new one.")
+}

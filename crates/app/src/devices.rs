@@ -1,0 +1,90 @@
+//! Passkeys of a resident who is signed in: see them, add one, name one, remove one.
+
+use std::sync::Arc;
+
+use usufruct_core::event::Kind;
+use usufruct_store::passkeys::{self, Passkey};
+use usufruct_store::recovery_codes;
+
+use crate::enrol::insert_passkey;
+use crate::erase::plain_event;
+use crate::ledger::place;
+use crate::session::close_where;
+use crate::{App, Credential, CredentialChange, Error, OpenSession};
+
+/// Reasons of status lines in a footprint.
+pub(crate) const PASSKEY_ADDED: &str = "passkey-added";
+const PASSKEY_REMOVED: &str = "passkey-removed";
+/// Longest name of a passkey, in characters.
+const LONGEST_LABEL: usize = 40;
+
+impl App {
+    /// The passkey with a credential id.
+    pub fn passkey(&self, credential: &[u8]) -> Result<Option<Passkey>, Error> {
+        Ok(self.db.read(|conn| passkeys::find(conn, credential))?)
+    }
+
+    /// The passkeys of a resident, oldest first.
+    pub fn passkeys(&self, resident: u64) -> Result<Vec<Passkey>, Error> {
+        Ok(self.db.read(|conn| passkeys::of_resident(conn, resident))?)
+    }
+
+    /// Adds a passkey to the resident of a fresh session.
+    pub fn add_passkey(&self, session: &OpenSession, passkey: &Passkey) -> Result<(), Error> {
+        self.require_fresh(session)?;
+        if passkey.resident != session.resident {
+            return Err(Error::refused("The passkey was made for somebody else.", "Start again."));
+        }
+        let (passkey, now) = (passkey.clone(), self.now());
+        let (keyring, rng, outbox) = (Arc::new(self.keyring(passkey.resident)?), Arc::clone(&self.rng), self.outbox());
+        self.db.transaction("add passkey", move |tx| {
+            insert_passkey(tx, &outbox, &passkey)?;
+            place(tx, &keyring, plain_event(Kind::Status, PASSKEY_ADDED, None, now), rng.as_ref()).map(drop)
+        })
+    }
+
+    /// Gives a passkey another name, of at most 40 characters.
+    pub fn rename_passkey(&self, resident: u64, credential: &[u8], label: &str) -> Result<(), Error> {
+        let (credential, label) = (credential.to_vec(), passkey_label(label));
+        let is_known = self
+            .db
+            .transaction("rename passkey", move |tx| passkeys::rename(tx, resident, &credential, &label).map_err(Error::from))?;
+        if is_known { Ok(()) } else { Err(unknown()) }
+    }
+
+    /// Removes a passkey of the resident of a fresh session, and ends her other sessions, which may have been opened with it.
+    /// The last one stays unless she has recovery codes.
+    pub fn remove_passkey(&self, session: &OpenSession, credential: &[u8]) -> Result<(), Error> {
+        self.require_fresh(session)?;
+        let (resident, own, credential, now) = (session.resident, session.token_hash, credential.to_vec(), self.now());
+        let (keyring, rng, outbox) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng), self.outbox());
+        self.db.transaction("remove passkey", move |tx| {
+            if !passkeys::delete(tx, resident, &credential)? {
+                return Err(unknown());
+            }
+            if passkeys::of_resident(tx, resident)?.is_empty() && recovery_codes::count(tx, resident)? == 0 {
+                return Err(Error::refused(
+                    "This is your last passkey, and you have no recovery codes.",
+                    "Add another device or print recovery codes first.",
+                ));
+            }
+            close_where(tx, &outbox, resident, |session| session.token_hash != own)?;
+            outbox.credential_changed(tx, resident, Credential::Passkey, CredentialChange::Revoke)?;
+            place(tx, &keyring, plain_event(Kind::Status, PASSKEY_REMOVED, None, now), rng.as_ref()).map(drop)
+        })
+    }
+
+    /// Steps that cannot be taken back need a passkey that has just proven itself.
+    pub(crate) fn require_fresh(&self, session: &OpenSession) -> Result<(), Error> {
+        if session.is_fresh(self.now()) { Ok(()) } else { Err(Error::NotFresh) }
+    }
+}
+
+/// A name for a passkey, as it is kept.
+pub fn passkey_label(label: &str) -> String {
+    label.trim().chars().filter(|c| !c.is_control()).take(LONGEST_LABEL).collect()
+}
+
+fn unknown() -> Error {
+    Error::Unknown { what: "passkey of yours" }
+}

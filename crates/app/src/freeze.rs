@@ -1,0 +1,63 @@
+//! "This was not me": everything stops at once, until the resident lifts it with a passkey.
+
+use std::sync::Arc;
+
+use usufruct_core::event::Kind;
+use usufruct_store::db::Tx;
+use usufruct_store::residents::{self, ResidentState};
+use usufruct_store::{grants, recovery_codes};
+
+use crate::erase::plain_event;
+use crate::ledger::place;
+use crate::recover::{bad_code, recovery_hash, use_up};
+use crate::session::end_all;
+use crate::{App, Error, OpenSession};
+
+/// Reason of the status line in a footprint when a freeze ends.
+const LIFTED: &str = "lifted";
+
+impl App {
+    /// Freezes a pass: every session ends, and everything that services hold for the resident, who are told;
+    /// nothing is released.
+    pub fn freeze(&self, resident: u64) -> Result<(), Error> {
+        self.freeze_in(resident, |_| Ok(()))
+    }
+
+    /// As [`App::freeze`], by a recovery code, which is used up.
+    pub fn freeze_by_code(&self, code: &str) -> Result<(), Error> {
+        let (used, now) = (recovery_hash(code), self.now());
+        let resident = self.db.read(|conn| recovery_codes::find(conn, &used))?.ok_or_else(bad_code)?;
+        self.freeze_in(resident, move |tx| use_up(tx, &used, resident, now))
+    }
+
+    fn freeze_in(&self, resident: u64, before: impl Fn(&mut Tx<'_>) -> Result<(), Error> + Send + 'static) -> Result<(), Error> {
+        let (keyring, rng, now) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng), self.now());
+        let outbox = self.outbox();
+        self.db.transaction("freeze", move |tx| {
+            before(tx)?;
+            if residents::state(tx, resident)? == Some(ResidentState::Erased) {
+                return Err(Error::Unknown { what: "resident" });
+            }
+            residents::set_state(tx, resident, ResidentState::Frozen)?;
+            grants::revise_resident(tx, resident)?;
+            outbox.account_frozen(tx, resident)?;
+            end_all(tx, resident)?;
+            place(tx, &keyring, plain_event(Kind::Status, ResidentState::Frozen.code(), None, now), rng.as_ref()).map(drop)
+        })
+    }
+
+    /// Ends a freeze, for the resident of a fresh session with a passkey.
+    pub fn lift_freeze(&self, session: &OpenSession) -> Result<(), Error> {
+        self.require_fresh(session)?;
+        let (resident, now) = (session.resident, self.now());
+        let (keyring, rng, outbox) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng), self.outbox());
+        self.db.transaction("lift freeze", move |tx| {
+            if residents::state(tx, resident)? != Some(ResidentState::Frozen) {
+                return Err(Error::refused("The pass is not frozen.", "There is nothing to lift."));
+            }
+            residents::set_state(tx, resident, ResidentState::Active)?;
+            outbox.account_unfrozen(tx, resident)?;
+            place(tx, &keyring, plain_event(Kind::Status, LIFTED, None, now), rng.as_ref()).map(drop)
+        })
+    }
+}

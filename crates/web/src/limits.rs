@@ -1,0 +1,194 @@
+//! How many requests are taken from one network and from one service: beyond that, 429 and when to come back.
+//!
+//! Guesses at PINs are counted in the store besides (`usufruct_app::App::sign_in_with_card`); this only keeps one caller from
+//! taking what the machine can do from all others.
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, Method};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use governor::clock::Clock;
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::keyed::HashMapStateStore;
+use governor::{NotUntil, Quota, RateLimiter};
+use usufruct_app::App;
+use usufruct_core::id::ServiceId;
+
+use crate::Site;
+use crate::fault::Fault;
+
+/// Requests per second in the long run and at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    pub per_second: u32,
+    pub burst: u32,
+}
+
+/// The limits of a site.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Codes and PINs, per network.
+    pub guesses: Limit,
+    /// Passkey ceremonies, per network: a mobile carrier hides many people behind one.
+    pub ceremonies: Limit,
+    /// Endpoints for services, per network.
+    pub services: Limit,
+    /// Signed requests of one service, wherever they come from.
+    pub service: Limit,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            guesses: Limit { per_second: 1, burst: 30 },
+            ceremonies: Limit { per_second: 10, burst: 100 },
+            services: Limit { per_second: 200, burst: 400 },
+            service: Limit { per_second: 50, burst: 100 },
+        }
+    }
+}
+
+impl Limits {
+    /// So wide that nothing is turned away: for measurements.
+    pub fn wide() -> Self {
+        let limit = Limit { per_second: 1_000_000, burst: 1_000_000 };
+        Self { guesses: limit, ceremonies: limit, services: limit, service: limit }
+    }
+}
+
+/// The counters behind the limits.
+pub(crate) struct Limiters {
+    guesses: Limiter<IpAddr>,
+    ceremonies: Limiter<IpAddr>,
+    services: Limiter<IpAddr>,
+    service: Limiter<ServiceId>,
+}
+
+type Limiter<K> = RateLimiter<K, HashMapStateStore<K>, SiteClock, NoOpMiddleware<Nanos>>;
+
+impl Limiters {
+    pub fn new(limits: &Limits, app: &Arc<App>) -> Self {
+        Self {
+            guesses: limiter(limits.guesses, app),
+            ceremonies: limiter(limits.ceremonies, app),
+            services: limiter(limits.services, app),
+            service: limiter(limits.service, app),
+        }
+    }
+
+    /// Counts a request that a service signed; seconds to wait when it is one too many. Nobody else can use up its share.
+    pub fn count_service(&self, service: &ServiceId) -> Result<(), u64> {
+        count(&self.service, service)
+    }
+
+    fn of(&self, method: &Method, path: &str) -> Option<&Limiter<IpAddr>> {
+        let is_post = *method == Method::POST;
+        match path {
+            "/sign-in/card" | "/recover" | "/freeze" | "/webauthn/register/start" if is_post => Some(&self.guesses),
+            _ if path.starts_with("/webauthn/") => Some(&self.ceremonies),
+            _ if path.starts_with("/oidc/") => Some(&self.services),
+            _ => None,
+        }
+    }
+}
+
+/// Turns away what is too much from one network.
+pub(crate) async fn by_address(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    let limiter = site.limiters.of(request.method(), request.uri().path());
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    if let (Some(limiter), Some(network)) = (limiter, network(peer, request.headers()))
+        && let Err(seconds) = count(limiter, &network)
+    {
+        return Fault::too_many(seconds).into_response();
+    }
+    next.run(request).await
+}
+
+/// The network of the caller: a /24 or a /56. Behind a web server on this machine it is the last address that the server noted;
+/// what begins on this machine itself is not counted.
+fn network(peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
+    let peer = peer?.to_canonical();
+    if !peer.is_loopback() {
+        return Some(prefix(peer));
+    }
+    let noted = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
+    noted.rsplit(',').next()?.trim().parse().ok().map(|address: IpAddr| prefix(address.to_canonical()))
+}
+
+fn prefix(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => IpAddr::V4((v4.to_bits() & (u32::MAX << 8)).into()),
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & (u128::MAX << 72)).into()),
+    }
+}
+
+fn count<K: Clone + Eq + std::hash::Hash>(limiter: &Limiter<K>, key: &K) -> Result<(), u64> {
+    if limiter.len() > MOST_KEYS {
+        limiter.retain_recent();
+    }
+    limiter.check_key(key).map_err(|until: NotUntil<Nanos>| seconds(until.wait_time_from(limiter.clock().now())))
+}
+
+/// Whole seconds, rounded up, at least one.
+fn seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+}
+
+fn limiter<K: Clone + Eq + std::hash::Hash>(limit: Limit, app: &Arc<App>) -> Limiter<K> {
+    let some = |number: u32| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+    let quota = Quota::per_second(some(limit.per_second)).allow_burst(some(limit.burst));
+    RateLimiter::new(quota, HashMapStateStore::default(), SiteClock(Arc::clone(app)))
+}
+
+/// The clock of the pass, as governor asks for one.
+#[derive(Clone)]
+struct SiteClock(Arc<App>);
+
+impl Clock for SiteClock {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        Duration::from_micros(self.0.now().micros().max(0).unsigned_abs()).into()
+    }
+}
+
+/// Networks remembered before those that have been quiet are forgotten.
+const MOST_KEYS: usize = 100_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(peer: &str, forwarded: &str) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        if !forwarded.is_empty() {
+            headers.insert("x-forwarded-for", forwarded.parse().unwrap());
+        }
+        network(Some(peer.parse().unwrap()), &headers).map(|network| network.to_string())
+    }
+
+    #[test]
+    fn a_network_is_a_prefix_and_nobody_names_their_own() {
+        assert_eq!(of("203.0.113.77", "").as_deref(), Some("203.0.113.0"));
+        assert_eq!(of("::ffff:203.0.113.77", "").as_deref(), Some("203.0.113.0"));
+        assert_eq!(of("2001:db8:1:2ff:3::4", "").as_deref(), Some("2001:db8:1:200::"));
+        assert_eq!(
+            of("203.0.113.77", "198.51.100.1").as_deref(),
+            Some("203.0.113.0"),
+            "a header from outside counts for nothing"
+        );
+        assert_eq!(
+            of("127.0.0.1", "192.0.2.9, 198.51.100.1").as_deref(),
+            Some("198.51.100.0"),
+            "the web server's own note is the last"
+        );
+        assert_eq!(of("127.0.0.1", ""), None);
+        assert_eq!(of("127.0.0.1", "nonsense"), None);
+    }
+}

@@ -1,0 +1,138 @@
+//! Ways in for those who have no device that knows them, and the way out for those whose device knows a stranger.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::http::header::SET_COOKIE;
+use axum::response::Response;
+use axum::routing::get;
+use i18n_embed_fl::fl;
+use serde::Deserialize;
+use usufruct_app::{CardAttempt, Error};
+use zeroize::Zeroizing;
+
+use crate::Site;
+use crate::fault::Fault;
+use crate::form::Public;
+use crate::page::{Page, render, show};
+use crate::passkey::own_path;
+use crate::portal::see;
+use crate::session::{CardMark, Device, card_cookie, cookie};
+use crate::site::attempt;
+
+pub(crate) fn router() -> Router<Arc<Site>> {
+    Router::new()
+        .route("/recover", get(recover_page).post(recover))
+        .route("/freeze", get(freeze_page).post(freeze))
+        .route("/sign-in/card", get(card_page).post(card))
+}
+
+#[derive(Template)]
+#[template(path = "recover.html")]
+struct RecoverPage {
+    page: Page,
+    is_wrong: bool,
+    /// The code to make a passkey with, once a recovery code was accepted.
+    invitation: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "freeze.html")]
+struct FreezePage {
+    page: Page,
+    is_wrong: bool,
+    is_done: bool,
+}
+
+#[derive(Template)]
+#[template(path = "card.html")]
+struct CardPage {
+    page: Page,
+    is_wrong: bool,
+    code: String,
+    next: String,
+}
+
+#[derive(Deserialize)]
+struct Code {
+    code: String,
+}
+
+async fn recover_page(page: Page) -> Response {
+    show(&RecoverPage { page, is_wrong: false, invitation: None })
+}
+
+async fn recover(State(site): State<Arc<Site>>, page: Page, Public(form): Public<Code>) -> Result<Response, Fault> {
+    match attempt(&site, move |app| app.recover(&form.code)).await {
+        Ok(invitation) => Ok(show(&RecoverPage { page, is_wrong: false, invitation: Some(invitation) })),
+        Err(Error::Refused { .. }) => {
+            Ok(render(StatusCode::UNPROCESSABLE_ENTITY, &RecoverPage { page, is_wrong: true, invitation: None }))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[derive(Deserialize)]
+struct Done {
+    done: Option<String>,
+}
+
+async fn freeze_page(page: Page, Query(done): Query<Done>) -> Response {
+    show(&FreezePage { page, is_wrong: false, is_done: done.done.is_some() })
+}
+
+async fn freeze(State(site): State<Arc<Site>>, page: Page, Public(form): Public<Code>) -> Result<Response, Fault> {
+    match attempt(&site, move |app| app.freeze_by_code(&form.code)).await {
+        Ok(()) => see("/freeze?done=yes"),
+        Err(Error::Refused { .. }) => {
+            Ok(render(StatusCode::UNPROCESSABLE_ENTITY, &FreezePage { page, is_wrong: true, is_done: false }))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[derive(Deserialize)]
+struct Next {
+    #[serde(default)]
+    next: String,
+}
+
+/// What the card page posts. It has no `Debug`, so that no PIN is printed by mistake.
+#[derive(Deserialize)]
+struct CardForm {
+    code: String,
+    pin: String,
+    #[serde(default)]
+    next: String,
+}
+
+async fn card_page(page: Page, Query(next): Query<Next>) -> Response {
+    show(&CardPage { page, is_wrong: false, code: String::new(), next: own_path(&next.next) })
+}
+
+async fn card(
+    State(site): State<Arc<Site>>,
+    page: Page,
+    device: Device,
+    CardMark(device_mark): CardMark,
+    Public(form): Public<CardForm>,
+) -> Result<Response, Fault> {
+    let CardForm { code, pin, next } = form;
+    let next = own_path(&next);
+    let asked = CardAttempt { code: code.clone(), pin: Zeroizing::new(pin), device_mark };
+    match attempt(&site, move |app| app.sign_in_with_card(&asked, &device.0)).await {
+        Ok(signed_in) => {
+            let mut response = see(&next)?;
+            response.headers_mut().append(SET_COOKIE, cookie(&site, &signed_in.token));
+            response.headers_mut().append(SET_COOKIE, card_cookie(&site, &signed_in.device_mark));
+            Ok(response)
+        }
+        Err(Error::Refused { .. }) => {
+            Ok(render(StatusCode::UNPROCESSABLE_ENTITY, &CardPage { page, is_wrong: true, code, next }))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
