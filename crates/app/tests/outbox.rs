@@ -216,6 +216,7 @@ fn a_crash_leaves_what_happened_and_its_messages_or_neither() {
                     objects: None,
                     transport: None,
                     root: None,
+                    second_hand: None,
                 };
                 let app = App::open(open).unwrap();
                 let resident = app.enrol(&[usufruct_app::NewResident::default()]).unwrap()[0].resident;

@@ -8,7 +8,6 @@ mod common;
 mod fapi2;
 mod logout;
 mod signals;
-#[allow(dead_code, reason = "shared with the tests of the provider, which use more of it")]
 #[path = "../oidc/site.rs"]
 mod site;
 
