@@ -219,7 +219,13 @@ impl Outbox {
     pub fn deletions_due(&self, tx: &mut Tx<'_>, notices: &[Deletion]) -> Result<(), Error> {
         for notice in notices {
             let Some(sector) = self.sector(&notice.service) else { continue };
-            let subject = notice.sealed.as_ref().map(|sealed| self.vault.open_subject(sector, &notice.id, sealed)).transpose()?;
+            let subject = match notice.sealed.as_ref().map(|sealed| self.vault.open_subject(sector, &notice.id, sealed)) {
+                None => None,
+                Some(Ok(subject)) => Some(subject),
+                // Who withdraws does not wait for a second keeper; the notice itself has the pseudonym once the keeper is back.
+                Some(Err(VaultError::Keeper { .. })) => None,
+                Some(Err(error)) => return Err(error.into()),
+            };
             let known = |(id, entry): (&MandateId, &usufruct_core::register::Entry<_>)| {
                 (Some(entry.number) == notice.mandate).then(|| id.clone())
             };
@@ -292,6 +298,10 @@ impl Outbox {
                 Ok(subject) => self.signal(tx, &service, Some(subject.to_string()), happening.clone())?,
                 // Its pseudonyms are noise to everybody; there is no name left by which to tell it.
                 Err(VaultError::NoKey { .. }) => {}
+                // She does not wait for a second keeper. What has to be deleted is noted for the service all the same.
+                Err(VaultError::Keeper { .. }) => {
+                    tracing::warn!(service = %service, "the second keeper is away, so the service gets no signal of this");
+                }
                 Err(error) => return Err(error.into()),
             }
         }

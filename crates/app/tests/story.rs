@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -216,8 +217,11 @@ fn a_withdrawal_is_between_releases_never_across(dir: &Path, url: Option<&str>) 
     let lines = city.app.footprint(resident).unwrap().lines;
     let withdrawal = lines.iter().find(|line| line.event.as_ref().unwrap().kind == Kind::Withdrawal).unwrap().index;
     assert!(released.iter().all(|index| *index < withdrawal), "a release came after the withdrawal");
-    let uses = lines.iter().filter(|line| line.event.as_ref().unwrap().kind == Kind::Use).count();
-    assert_eq!(uses, released.len(), "every use in the log was answered, every answer is in the log");
+    let uses = lines.iter().filter(|line| line.event.as_ref().unwrap().kind == Kind::Use);
+    let uses: BTreeSet<u64> = uses.map(|line| line.index).collect();
+    assert!(released.iter().all(|index| uses.contains(index)), "every answer is in the log");
+    // Of each reader one use may have been logged whose key was gone before it was opened: it counts, and gave nothing.
+    assert!(uses.len() - released.len() <= 16, "{} uses and {} answers", uses.len(), released.len());
 }
 
 fn a_mandate_ends_and_is_certified(dir: &Path, url: Option<&str>) {

@@ -60,19 +60,20 @@ impl Recover {
         };
         // Signed is what this clerk typed, so a request about somebody else is not approved by mistake.
         let approval = signer.approve(&counter_message(&origin, &id, self.resident, way));
+        // The clerk has the number before her already; the next command needs it.
+        let (number, dir) = (self.resident, self.data_dir.display());
         match (access.approve_counter_request(&id, &approval)?, way) {
             (Approved::Once, _) => println!(
                 "Approved once. Another clerk looks at the person and approves within an hour:\n  \
-                 usufruct recover {} --way {} --request {id} --key FILE --data-dir {}",
-                self.resident,
+                 usufruct recover {number} --way {} --request {id} --key FILE --data-dir {dir}",
                 way.code(),
-                self.data_dir.display()
             ),
-            (Approved::Twice, Way::Passkey) => print!("{}", slip(&access.invite(self.resident, Some(&id))?)),
+            (Approved::Twice, Way::Passkey) => {
+                let slip = slip(&access.invite(number, Some(&id))?);
+                print!("{slip}");
+            }
             (Approved::Twice, Way::Card) => println!(
-                "Approved twice. Make the card:\n  usufruct card issue {} --request {id} --out card.svg --issuer URL --data-dir {}",
-                self.resident,
-                self.data_dir.display()
+                "Approved twice. Make the card:\n  usufruct card issue {number} --request {id} --out card.svg --issuer URL --data-dir {dir}"
             ),
         }
         Ok(ExitCode::SUCCESS)
