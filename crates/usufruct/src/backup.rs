@@ -135,6 +135,24 @@ pub fn to_drill(folder: &Path, database: Option<&str>) -> Result<(String, Time),
     Ok((format!("sqlite:{}", file.display()), manifest.made_at))
 }
 
+/// Whether a backup holds a dump of PostgreSQL.
+pub fn is_dump(folder: &Path) -> bool {
+    folder.join(POSTGRES).exists()
+}
+
+/// Puts a dump in the place of whatever a database holds that is set aside for drills.
+pub fn fill(folder: &Path, database: &str) -> Result<(), Failure> {
+    let arguments = ["--no-owner", "--no-privileges", "--clean", "--if-exists", "--single-transaction", "--dbname"];
+    match Command::new("pg_restore").args(arguments).arg(database).arg(folder.join(POSTGRES)).output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(Failure::impossible(
+            format!("pg_restore failed: {}.", String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default()),
+            "Set a database aside for drills, which nothing else uses, and name it as drill_database.",
+        )),
+        Err(error) => Err(Failure::impossible(format!("pg_restore cannot run: {error}."), "Install the clients of PostgreSQL.")),
+    }
+}
+
 /// A time as a name of a file.
 pub fn stamp(time: Time) -> String {
     time.to_string().chars().map(|sign| if sign == ':' || sign == '.' { '-' } else { sign }).collect()

@@ -27,6 +27,10 @@ pub struct Nightly {
     /// The hour it begins, UTC.
     #[serde(default)]
     pub hour: i64,
+    /// A database of PostgreSQL that is set aside for drills: dumps are restored into it. Without it only backups of the embedded
+    /// database are opened.
+    #[serde(default)]
+    pub drill_database: Option<String>,
     /// What is searched for the keys of the erased, beside the data directory and the backups.
     #[serde(default)]
     pub also: Vec<PathBuf>,
@@ -42,13 +46,20 @@ pub struct Nightly {
 pub fn start(app: Arc<App>, data_dir: &Path, nightly: Nightly, stopped: watch::Receiver<bool>) -> Result<(), Failure> {
     let dir = data_dir.to_owned();
     let work = move || {
+        let mut has_failed = false;
         while !*stopped.borrow() {
             let newest = backup::list(&nightly.backups).pop().map(|(_, made_at)| made_at);
-            if newest.is_none_or(|newest| newest < nightly.due(clock::now()))
-                && let Err(failure) = nightly.run(&app, &dir)
-            {
-                tracing::error!(%failure, "the nightly work was not done and will be tried again");
-                thread::sleep(AFTER_FAILURE);
+            let is_due = newest.is_none_or(|newest| newest < nightly.due(clock::now()));
+            if is_due || has_failed {
+                let outcome = if is_due { nightly.back_up(&dir) } else { Ok(()) };
+                has_failed = match outcome.and_then(|()| nightly.drill(&app, &dir)) {
+                    Ok(()) => false,
+                    Err(failure) => {
+                        tracing::error!(%failure, "the nightly work was not done and will be tried again");
+                        thread::sleep(AFTER_FAILURE);
+                        true
+                    }
+                };
             }
             thread::sleep(PAUSE);
         }
@@ -66,22 +77,30 @@ impl Nightly {
         Time::from_micros((now.micros() - begin).div_euclid(DAY) * DAY + begin)
     }
 
-    fn run(&self, app: &App, dir: &Path) -> Result<(), Failure> {
+    fn back_up(&self, dir: &Path) -> Result<(), Failure> {
         let made = backup::make(dir, &self.backups)?;
         tracing::info!(backup = %made.display(), "made");
         let limit = clock::now().plus(-self.keep_days * DAY);
         for (old, _) in backup::list(&self.backups).into_iter().filter(|(_, made_at)| *made_at < limit) {
             std::fs::remove_dir_all(&old).map_err(|error| Failure::file(&old, &error))?;
         }
+        Ok(())
+    }
+
+    fn drill(&self, app: &App, dir: &Path) -> Result<(), Failure> {
         let kept = backup::list(&self.backups);
         let oldest = kept.first().map(|(_, made_at)| *made_at);
         for (folder, _) in kept.first().into_iter().chain(kept.last().filter(|_| kept.len() > 1)) {
-            match backup::to_drill(folder, None) {
+            let database = self.drill_database.as_deref().filter(|_| backup::is_dump(folder));
+            if let Some(database) = database {
+                backup::fill(folder, database)?;
+            }
+            match backup::to_drill(folder, database) {
                 Ok((url, made_at)) => {
                     let copy = Db::open(&url, &Options { readers: 1, queue: 1 }).map_err(Failure::of)?;
                     tell("restore drill", app.restore_drill(&copy, made_at, self.sample)?.wrong);
                 }
-                Err(failure) => tracing::warn!(%failure, "no restore drill"),
+                Err(failure) => tracing::warn!(%failure, "no restore drill; name a drill_database in [nightly]"),
             }
         }
         let places: Vec<PathBuf> = [dir.to_owned(), self.backups.clone()].into_iter().chain(self.also.iter().cloned()).collect();
@@ -119,7 +138,15 @@ mod tests {
 
     #[test]
     fn it_is_due_once_a_day_at_its_hour() {
-        let nightly = Nightly { backups: PathBuf::new(), keep_days: 1, hour: 18, also: Vec::new(), canaries: 1, sample: 1 };
+        let nightly = Nightly {
+            backups: PathBuf::new(),
+            keep_days: 1,
+            hour: 18,
+            drill_database: None,
+            also: Vec::new(),
+            canaries: 1,
+            sample: 1,
+        };
         let time = |text: &str| text.parse::<Time>().unwrap();
         for (now, due) in [
             ("2026-11-21T18:00:00Z", "2026-11-21T18:00:00Z"),

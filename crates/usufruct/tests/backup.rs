@@ -191,5 +191,31 @@ fn a_database_of_postgresql_comes_back_with_the_live_pages_of_the_key_tree() {
     drop(pages);
     let said = ok(&["audit", "restore-drill", "--data-dir", &dir, "--backup", &set, "--database", &url(&drill)]);
     assert!(said.contains(" 0 wrong"), "{said}");
+    // The server does it by itself in a database that is set aside, twice in a row too.
+    let setup = format!("{dir}/usufruct.toml");
+    let text = fs::read_to_string(&setup).unwrap();
+    let nights = folder.at("nights");
+    let table = format!("[nightly]\nbackups = \"{nights}\"\ncanaries = 1\ndrill_database = \"{}\"\n", url(&drill));
+    fs::write(&setup, format!("{text}\n{table}")).unwrap();
+    fs::remove_file(format!("{dir}/demo.json")).unwrap();
+    let audits = || {
+        let db = Db::open(&url(&name), &Options::default()).unwrap();
+        let count = "-- audits\nSELECT COUNT(*) FROM leaves WHERE POSITION('\"type\":\"Audit\"'::bytea IN data) > 0";
+        db.read(|conn| conn.query_one(count, &[])).unwrap().unwrap().integer(0).unwrap()
+    };
+    let before = audits();
+    let serve = ["serve", "--data-dir", &dir, "--listen", "127.0.0.1:0", "--issuer", "http://localhost:8080"];
+    for night in 1..=2 {
+        let (server, _) = Server::start(&serve, &dir);
+        for _ in 0..400 {
+            if audits() == before + 2 * night {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        assert_eq!(audits(), before + 2 * night, "a restore drill and a canary scan");
+        assert!(server.stop());
+        fs::remove_dir_all(&nights).unwrap();
+    }
     sql(&[&name, &live, &drill].map(|name| format!("DROP DATABASE {name}")).each_ref().map(String::as_str));
 }
