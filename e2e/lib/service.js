@@ -92,7 +92,12 @@ export async function signIn(city, persona) {
 export async function authorize(city, client, persona, scope) {
   const cookie = await signIn(city, persona);
   const verifier = url64(randomBytes(32));
-  const address = await pushed(city, client, scope, sha256(verifier));
+  const location = await agree(city, await pushed(city, client, scope, sha256(verifier)), cookie);
+  return { code: new URL(location).searchParams.get("code"), location, verifier, cookie };
+}
+
+/** Opens the address as her browser does, and agrees to everything required. Answers where that leads. */
+export async function agree(city, address, cookie) {
   let answer = await fetch(address, { headers: { cookie }, redirect: "manual" });
   while (answer.status === 200) {
     const html = await answer.text();
@@ -102,7 +107,7 @@ export async function authorize(city, client, persona, scope) {
   }
   const location = answer.headers.get("location");
   if (!location) throw new Error(`No way back to the service: ${answer.status} ${await answer.text()}`);
-  return { code: new URL(location).searchParams.get("code"), location, verifier, cookie };
+  return location;
 }
 
 const unescape = (text) => text.replaceAll("&quot;", '"').replaceAll("&#34;", '"').replaceAll("&#39;", "'").replaceAll("&#x27;", "'").replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&#38;", "&").replaceAll("&amp;", "&");
