@@ -132,9 +132,10 @@ impl Insider {
 
     /// A statement of the operator, signed by these of its keys, to stand after these leaves.
     pub fn statement(&self, leaves: &[Vec<u8>], kind: StatementKind, id: &str, body: Value, keys: &[&str]) -> Vec<u8> {
-        let (rev, prev) = self.register(leaves).next_revision(kind, id);
+        let register = self.register(leaves);
+        let (rev, prev) = register.next_revision(kind, id);
         let by: AgencyId = OPERATOR.parse().unwrap();
-        let at = Time::from_micros(now() as i64 * 1_000_000);
+        let at = Time::from_micros(now() as i64 * 1_000_000).max(register.last_at());
         let mut statement = Statement { kind, id: id.to_owned(), rev, prev, at, by: by.clone(), body, approvals: vec![] };
         for key in keys {
             statement.approve(&self.house.signer(&by, key, &NoChance).unwrap()).unwrap();
