@@ -1,0 +1,60 @@
+//! Agency: registered by the operator, and never without its own consent once it is there.
+
+use super::Check;
+use crate::agency::{Agency, AgencyKind};
+use crate::id::AgencyId;
+use crate::register::Content;
+use crate::statement::Approval;
+
+pub(super) fn agency(check: &mut Check<'_>) -> Option<Content> {
+    let (register, statement, hash) = (check.register, check.statement, check.hash);
+    let body = check.keep(Agency::read(&statement.body))?;
+    let id: AgencyId = statement.id.parse().ok()?;
+    match register.operator() {
+        None if body.kind != AgencyKind::Operator || statement.by != id => {
+            check.note(
+                "kind",
+                "no-operator",
+                "The first statement must be the operator's own. Publish the operator first.".into(),
+            );
+        }
+        None => {
+            // The root of trust: the operator's first statement is approved by keys it names itself.
+            let own = |approval: &Approval| {
+                approval.agency == id && body.key(&approval.key).is_some_and(|key| approval.verifies(&hash, &key.public))
+            };
+            if statement.approvals.is_empty() || !statement.approvals.iter().all(own) {
+                check.note(
+                    "approvals",
+                    "missing",
+                    "No key of the operator approved this. Sign it with one of the keys it names.".into(),
+                );
+            }
+        }
+        Some(operator) => {
+            if body.kind == AgencyKind::Operator && operator.id != statement.id {
+                check.note("kind", "second-operator", "There is one operator only. Choose another kind.".into());
+            }
+            // Mandates and contracts rest on the kinds of the bodies they name, so a kind holds for life.
+            if register.agencies.get(&id).is_some_and(|old| old.body.kind != body.kind) {
+                check.note("kind", "changed", "A body cannot become one of another kind. Register it under a new name.".into());
+            }
+            let operator: AgencyId = operator.id.parse().ok()?;
+            if statement.by != operator {
+                check.note(
+                    "by",
+                    "not-the-owner",
+                    format!("`{}` cannot register bodies. Let the operator publish it.", statement.by),
+                );
+            }
+            // Two people of the operator, and for a body that is there already one of its own, or the operator could
+            // replace its keys and speak for it.
+            let roles = check.approving_roles(&[&operator, &id]);
+            check.enough(&roles, &operator, 2);
+            if register.agencies.contains_key(&id) && id != operator {
+                check.enough(&roles, &id, 1);
+            }
+        }
+    }
+    Some(Content::Agency(id, body))
+}

@@ -1,0 +1,66 @@
+//! Who speaks, and who approved: every approval is a signature by a present key of a body that may speak.
+
+use std::collections::BTreeSet;
+
+use super::Check;
+use crate::id::AgencyId;
+
+/// The role of keys that no person holds. They can end and withhold power, never give it.
+const AUTOMATION: &str = "automation";
+
+impl<'a> Check<'a> {
+    /// The operator must be the one who speaks, with `needed` roles.
+    pub(super) fn operator_speaks(&mut self, needed: usize) {
+        match self.register.operator().and_then(|operator| operator.id.parse().ok()) {
+            Some(operator) => self.speaker(&operator, needed),
+            None => {
+                self.note("by", "no-operator", "There is no operator yet. Publish the operator's statement first.".into());
+            }
+        }
+    }
+
+    /// `owner` must be the one who speaks, and `needed` of its people in as many roles must have approved.
+    pub(super) fn speaker(&mut self, owner: &AgencyId, needed: usize) {
+        if self.statement.by != *owner {
+            let by = &self.statement.by;
+            self.note("by", "not-the-owner", format!("`{by}` cannot speak for `{owner}`. Let the owner publish it."));
+            return;
+        }
+        if !self.register.agencies.contains_key(owner) {
+            self.unknown("by", owner, "agency");
+            return;
+        }
+        let roles = self.approving_roles(&[owner]);
+        self.enough(&roles, owner, needed);
+    }
+
+    /// The roles that approved, by agency. Every approval must be a valid signature by a present key of one of `allowed`.
+    pub(super) fn approving_roles(&mut self, allowed: &[&AgencyId]) -> BTreeSet<(AgencyId, &'a str)> {
+        let mut roles = BTreeSet::new();
+        for (i, approval) in self.statement.approvals.iter().enumerate() {
+            let is_allowed = allowed.contains(&&approval.agency);
+            let agency = self.register.agencies.get(&approval.agency).filter(|_| is_allowed);
+            match agency.and_then(|agency| agency.body.key(&approval.key)) {
+                Some(key) if approval.verifies(&self.hash, &key.public) => {
+                    roles.insert((approval.agency.clone(), key.role.as_str()));
+                }
+                _ => self.note(
+                    &format!("approvals[{i}]"),
+                    "not-valid",
+                    "This approval is not a valid signature by a key of the speaking body. Sign again with a key it names."
+                        .into(),
+                ),
+            }
+        }
+        roles
+    }
+
+    /// Where two people are needed, an automaton is not one of them.
+    pub(super) fn enough(&mut self, roles: &BTreeSet<(AgencyId, &str)>, owner: &AgencyId, needed: usize) {
+        let count = roles.iter().filter(|(agency, role)| agency == owner && (needed == 1 || *role != AUTOMATION)).count();
+        if count < needed {
+            let message = format!("{count} of {needed} roles of `{owner}` approved. Let people in different roles sign.");
+            self.note("approvals", "too-few", message);
+        }
+    }
+}

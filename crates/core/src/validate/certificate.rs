@@ -1,0 +1,60 @@
+//! Certificate: its proofs hold, and it is about something that ended.
+
+use super::Check;
+use crate::certificate::Certificate;
+use crate::id::{CertificateId, MandateId};
+use crate::lifecycle::State;
+use crate::register::Content;
+
+pub(super) fn certificate(check: &mut Check<'_>) -> Option<Content> {
+    let (register, statement) = (check.register, check.statement);
+    check.operator_speaks(1);
+    let body = check.keep(Certificate::read(&statement.body))?;
+    let id: CertificateId = statement.id.parse().ok()?;
+    if let Some(old) = register.certificates.get(&id) {
+        if !old.body.may_become(&body) {
+            let message = "A certificate gains the answers of recipients and the date of its purge, and nothing else changes. Publish another one.";
+            check.note("rev", "final", message.into());
+        }
+        return Some(Content::Certificate(id, body));
+    }
+    if let Some(terms) = register.vault.as_ref().map(|entry| &entry.body) {
+        if body.slot_class != terms.slot_class {
+            check.note("slot_class", "other-class", "The root is kept in another class. Give that of the vault's terms.".into());
+        }
+        if terms.slot_class == "E3" && !terms.is_destroyed(body.epoch_after, &body.keepers) {
+            check.note(
+                "keepers",
+                "not-destroyed",
+                "Too few keepers have signed that they destroyed the old root. Ask them again before you certify it.".into(),
+            );
+        }
+        // Without a date the certificate promises nothing about the escrow, which is all it may do while its officers are late.
+        if terms.escrow.is_none() && body.erased_escrow_at.is_some() {
+            check.note(
+                "erased_escrow_at",
+                "escrow",
+                "The vault's terms name no escrow. Leave its date out, or publish terms that name one.".into(),
+            );
+        }
+    } else if body.slot_class == "E3" {
+        check.note(
+            "slot_class",
+            "no-terms",
+            "The root is said to be with keepers, and no terms of the vault name them. Publish the terms first.".into(),
+        );
+    }
+    if let Some(sector) = &body.sector {
+        let mut services = register.services.values().filter(|service| service.body.sector == *sector).peekable();
+        if services.peek().is_none() || !services.all(|service| service.state.is_over()) {
+            check.note("sector", "not-ended", "A service still works in this pseudonym domain. Close it first.".into());
+        }
+    }
+    if let Some(mandate) = &body.mandate {
+        let erasing = mandate.parse().ok().and_then(|id: MandateId| register.mandates.get(&id)).map(|entry| entry.state);
+        if erasing != Some(State::Erasing) {
+            check.note("mandate", "not-erasing", "The mandate is not being erased. End it first.".into());
+        }
+    }
+    Some(Content::Certificate(id, body))
+}

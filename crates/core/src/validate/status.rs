@@ -1,0 +1,60 @@
+//! Status change: a step that the lifecycle has, from where the object stands, by who may take it.
+
+use super::{Check, mandate};
+use crate::Digest;
+use crate::id::{AgencyId, ContractId, MandateId, ServiceId};
+use crate::lifecycle::{Guard, Lifecycle, State, guard};
+use crate::register::{Content, Register};
+use crate::status::StatusChange;
+
+pub(super) fn status(check: &mut Check<'_>) -> Option<Content> {
+    let (register, statement) = (check.register, check.statement);
+    let change = check.keep(StatusChange::read(&statement.body))?;
+    if statement.rev != 1 {
+        check.note("rev", "final", "A status change cannot be revised. Publish another one.".into());
+    }
+    let Some((lifecycle, state, revision, owner)) = object(register, &change.object) else {
+        check.unknown("object", &change.object, "object");
+        return None;
+    };
+    if state != change.from {
+        check.note("from", "other-state", format!("The object is in state `{}`. Start from there.", state.code()));
+    }
+    if revision != change.revision {
+        check.note("revision", "other-revision", "The change names another revision. Name the present one.".into());
+    }
+    let Some(guard) = guard(lifecycle, change.from, change.to) else {
+        let message = format!(
+            "No step leads from `{}` to `{}`. See the list of steps in the documentation.",
+            change.from.code(),
+            change.to.code()
+        );
+        check.note("to", "no-such-step", message);
+        return None;
+    };
+    step_speaker(check, &owner, guard);
+    if let Ok(id) = change.object.parse::<MandateId>() {
+        mandate::step(check, &id, &change, statement.at);
+    }
+    Some(Content::Status(change))
+}
+
+fn object(register: &Register, id: &str) -> Option<(Lifecycle, State, Digest, AgencyId)> {
+    if let Some(entry) = id.parse().ok().and_then(|id: MandateId| register.mandates.get(&id)) {
+        return Some((Lifecycle::Mandate, entry.state, entry.hash, entry.body.controller.clone()));
+    }
+    if let Some(entry) = id.parse().ok().and_then(|id: ContractId| register.contracts.get(&id)) {
+        return Some((Lifecycle::Contract, entry.state, entry.hash, entry.body.controller.clone()));
+    }
+    let entry = id.parse().ok().and_then(|id: ServiceId| register.services.get(&id))?;
+    Some((Lifecycle::Service, entry.state, entry.hash, entry.body.agency.clone()))
+}
+
+fn step_speaker(check: &mut Check<'_>, owner: &AgencyId, guard: Guard) {
+    let operator = check.register.operator().is_some_and(|operator| operator.id == check.statement.by.as_str());
+    if guard.automatic && operator {
+        check.operator_speaks(1);
+    } else {
+        check.speaker(owner, guard.approvals);
+    }
+}
