@@ -44,6 +44,22 @@
 //! }
 //! ```
 //!
+//! nor is it in reach once it is gathered for many at once:
+//!
+//! ```compile_fail,E0616
+//! # use usufruct_vault::Seeds;
+//! fn peek(seeds: &Seeds) {
+//!     seeds.inputs[0];
+//! }
+//! ```
+//!
+//! ```compile_fail,E0277
+//! # use usufruct_vault::Seeds;
+//! fn log(seeds: &Seeds) {
+//!     println!("{seeds:?}");
+//! }
+//! ```
+//!
 //! nor stored in clear beside the pseudonym, since it makes no bytes and no copies:
 //!
 //! ```compile_fail,E0599
