@@ -74,6 +74,7 @@
 mod aead;
 mod error;
 pub mod escrow;
+mod halves;
 mod handles;
 pub mod hpke;
 pub mod keeper;
@@ -90,6 +91,6 @@ mod vault;
 
 pub use error::{Error, Result};
 pub use keyring::Keyring;
-pub use pseudonym::Subject;
+pub use pseudonym::{Seeds, Subject};
 pub use tree::{Epoch, Erased, HouseKey, Key, KeyId, KeyTree, SlotClass, State, commit_key};
 pub use vault::{Enrolled, Rotation, Vault, Way, Withdrawal};

@@ -14,7 +14,7 @@ use usufruct_core::service::PseudonymMode;
 use usufruct_core::{Digest, Time};
 use usufruct_vault::keytree::{PageFile, PageTree};
 use usufruct_vault::roots::{Disk, FileRoots};
-use usufruct_vault::{Epoch, Error, KeyTree, Keyring, SlotClass, Vault};
+use usufruct_vault::{Epoch, Error, KeyTree, Keyring, Seeds, SlotClass, Vault};
 
 struct Seeded(u64, AtomicU64);
 
@@ -373,7 +373,7 @@ fn pseudonyms_lead_back_to_the_seed_index() {
     assert!(next != subject);
     assert_eq!(vault.resolve(4, &next).unwrap(), (enrolled.seed_index, 1));
     let other = house.keyring(1).unwrap();
-    assert_eq!(vault.subjects(4, &[&other, &keyring]).unwrap(), [vault.subject(4, &other).unwrap(), next]);
+    assert_eq!(vault.subjects(4, &Seeds::of(&[&other, &keyring])).unwrap(), [vault.subject(4, &other).unwrap(), next]);
     vault.dissolve_sector(4, &house.rng).unwrap();
     assert!(matches!(vault.resolve(4, &next), Err(Error::NoKey { .. })));
     vault.create_sector_key(4, PseudonymMode::Single, &house.rng).unwrap();

@@ -78,7 +78,9 @@ impl Vault {
 
     /// Destroys the house's key of a sector. Its pseudonyms are noise to everybody from now on.
     pub fn dissolve_sector(&self, sector: u64, rng: &dyn Rng) -> Result<Erased> {
-        self.erase(KeyId::Sector(sector), rng)
+        let erased = self.erase(KeyId::Sector(sector), rng);
+        self.forget_sector(sector);
+        erased
     }
 
     /// Has the second keeper destroy its key of a sector. One of the two is enough; the other follows for good measure.

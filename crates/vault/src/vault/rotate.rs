@@ -56,7 +56,9 @@ impl Vault {
     /// Gives every resident another pseudonym in a sector, at once. The old ones lead nowhere.
     pub fn rotate_sector(&self, sector: u64, rng: &dyn Rng) -> Result<Erased> {
         let _erasing = self.erasing();
-        self.tree.erase(&[], &[(KeyId::Sector(sector), Key::random(rng))], rng)
+        let erased = self.tree.erase(&[], &[(KeyId::Sector(sector), Key::random(rng))], rng);
+        self.forget_sector(sector);
+        erased
     }
 
     /// Puts a fresh root in the place of the present one, and destroys no key: what anybody holds of the old root fits nothing
