@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::agency::{Agency, AgencyKind};
 use crate::audit::Audit;
 use crate::block::DataBlock;
-use crate::certificate::Certificate;
+use crate::certificate::{Cause, Certificate};
 use crate::contract::Contract;
 use crate::draft::Problem;
 use crate::id::{
@@ -296,8 +296,13 @@ fn certificate(register: &Register, statement: &Statement, hash: &Digest, proble
         }
     }
     if let Some(mandate) = &body.mandate {
-        let erasing = mandate.parse().ok().and_then(|id: MandateId| register.mandates.get(&id)).map(|entry| entry.state);
-        if erasing != Some(State::Erasing) {
+        let entry = mandate.parse().ok().and_then(|id: MandateId| register.mandates.get(&id));
+        // What was collected in a month ends while the mandate goes on, or at any time after.
+        let was_active = entry.is_some_and(|entry| entry.history.iter().any(|step| step.to == State::Active));
+        if body.cause == Cause::Retention && !was_active {
+            let message = "Nothing was ever collected under the mandate. Name one that has been active.";
+            problems.push(problem("mandate", "never-active", message.into()));
+        } else if body.cause != Cause::Retention && entry.map(|entry| entry.state) != Some(State::Erasing) {
             problems.push(problem("mandate", "not-erasing", "The mandate is not being erased. End it first.".into()));
         }
     }

@@ -12,6 +12,7 @@ const KINDS: [Kind; 10] = [
     Kind::Consent,
     Kind::Conversion,
     Kind::Correction,
+    Kind::Collection,
     Kind::Erasure,
     Kind::Objection,
     Kind::Refusal,

@@ -4,6 +4,7 @@
 
 mod convert;
 mod erase;
+mod month;
 mod notice;
 mod open;
 mod rotate;

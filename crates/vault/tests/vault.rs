@@ -237,7 +237,7 @@ fn lending_again_opens_nothing_lent_before() {
 fn sunset_and_erasure_take_one_parent_each() {
     let house = memory_house(4);
     let commitment = house.vault.create_mandate_key(7, &house.rng).unwrap();
-    let erased = house.vault.sunset(7, &house.rng).unwrap();
+    let erased = house.vault.sunset(7, &[], &house.rng).unwrap();
     assert_eq!((erased.before.epoch, erased.after.epoch, erased.handles), (Epoch(0), Epoch(1), vec![commitment]));
     assert_eq!(erased.before.count, erased.after.count + 1);
     assert_eq!(house.open_all(&house.rows), [(1, 8), (2, 8), (3, 8)]);
@@ -259,7 +259,7 @@ fn a_backup_opens_nothing_that_ended_since() {
     let mut house = House::new(tree_in(&folder.0), 5);
     let (backup, rows) = (Folder::copy_of(&folder.0), house.rows.clone());
     house.withdraw(1, 7).unwrap();
-    house.vault.sunset(8, &house.rng).unwrap();
+    house.vault.sunset(8, &[], &house.rng).unwrap();
     house.vault.erase_resident(3, &house.rng).unwrap();
 
     // Old rows with today's keys.
@@ -462,7 +462,7 @@ proptest! {
                     }
                 }
                 2 => {
-                    house.vault.sunset(mandate, &house.rng).unwrap();
+                    house.vault.sunset(mandate, &[], &house.rng).unwrap();
                     model.retain(|pair| pair.1 != mandate);
                 }
                 _ => {

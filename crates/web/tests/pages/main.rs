@@ -13,7 +13,7 @@ use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
-use usufruct_app::ObjectionRequest;
+use usufruct_app::{CollectRequest, ObjectionRequest};
 use usufruct_core::Text;
 use usufruct_core::time::DAY;
 use usufruct_web::{DemoSettings, Persona, Settings, Site};
