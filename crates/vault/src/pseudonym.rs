@@ -34,8 +34,8 @@ pub(crate) struct Seed([u8; 14]);
 /// What the pseudonyms of many residents are made of, gathered from their keyrings once for as many sectors as it takes. Nothing
 /// can be read from it, and like a [`Keyring`] it has no `Debug`, no `Clone` and no written form; it is overwritten when it is dropped.
 pub struct Seeds {
-    /// The inputs of generation 0, in the order of the keyrings.
-    inputs: Zeroizing<Vec<[u8; 16]>>,
+    /// The inputs of generation 0, in the order of the keyrings, each as a number so that it is overwritten in one go.
+    inputs: Zeroizing<Box<[u128]>>,
     /// By sector: which of them are of a later generation there, in ascending order.
     later: BTreeMap<u64, Vec<(usize, u16)>>,
 }
@@ -52,16 +52,15 @@ pub(crate) struct Permutation(Aes256);
 impl Seeds {
     /// The seeds of these residents, in order. What they withdraw or delete later does not show in it, so it is for one batch.
     pub fn of(keyrings: &[&Keyring]) -> Self {
-        // Room for all from the start: growing would leave seeds behind in freed memory.
-        let mut inputs = Zeroizing::new(Vec::with_capacity(keyrings.len()));
         let mut later: BTreeMap<u64, Vec<(usize, u16)>> = BTreeMap::new();
-        for (place, keyring) in keyrings.iter().enumerate() {
-            inputs.push(input(keyring.seed(), 0));
+        let gather = |(place, keyring): (usize, &&Keyring)| {
             for (sector, generation) in keyring.generations() {
                 later.entry(*sector).or_default().push((place, *generation));
             }
-        }
-        Self { inputs, later }
+            u128::from_ne_bytes(input(keyring.seed(), 0))
+        };
+        // The length is known from the start: growing would leave seeds behind in freed memory.
+        Self { inputs: Zeroizing::new(keyrings.iter().enumerate().map(gather).collect()), later }
     }
 
     /// How many residents it is about.
@@ -92,7 +91,7 @@ impl Sector {
         // A stride at a time, so that what was just written is still near when it is permuted.
         for stride in seeds.inputs.chunks(STRIDE) {
             let begin = blocks.len();
-            blocks.extend_from_slice(stride);
+            blocks.extend(stride.iter().map(|input| input.to_ne_bytes()));
             let (here, beyond) = later.split_at(later.partition_point(|(place, _)| *place < blocks.len()));
             for (place, generation) in here {
                 blocks[*place] = with_generation(blocks[*place], *generation);
