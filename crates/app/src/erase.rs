@@ -11,8 +11,8 @@ use usufruct_store::db::Tx;
 use usufruct_store::erasures::{self, Erasure};
 use usufruct_store::residents::{self, ResidentState};
 use usufruct_store::{
-    authorizations, blocks, cards, codes, collected, deletions, grants, invitations, keyrings, lines, passkeys, recovery_codes, sessions,
-    tokens,
+    authorizations, blocks, cards, codes, collected, deletions, grants, invitations, keyrings, lines, passkeys, recovery_codes,
+    sessions, tokens,
 };
 use usufruct_vault::Withdrawal;
 

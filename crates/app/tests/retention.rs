@@ -167,7 +167,9 @@ fn months_that_are_due_together_end_in_one_commit() {
         // The mandate is suspended meanwhile: nothing is collected, and what was ends all the same.
         set(&city, "2026-05-10");
         city.app.move_mandate(&visits(), State::Suspended, &city.signer(LIBRARY), Text::new("For now.", "暫停。")).unwrap();
-        assert!(matches!(city.app.collect(&request(&subject, "Annex")), Err(Error::Unpermitted(clauses)) if clauses == [Clause::Suspension]));
+        assert!(
+            matches!(city.app.collect(&request(&subject, "Annex")), Err(Error::Unpermitted(clauses)) if clauses == [Clause::Suspension])
+        );
         let before = city.app.vault_state().0;
         let ended = city.app.run_retention().unwrap();
         let names: Vec<String> = ended.iter().flat_map(|(_, months)| months).map(ToString::to_string).collect();

@@ -177,7 +177,10 @@ mod tests {
     fn months_are_those_of_taipei() {
         let month = |text: &str| Month::of(text.parse().unwrap());
         assert_eq!((month("2020-01-01"), month("1999-12-31")), (Month(0), Month(0)));
-        assert_eq!((month("2026-11-30T15:59:59.999999Z").to_string(), month("2026-11-30T16:00:00Z").to_string()), ("2026-11".into(), "2026-12".into()));
+        assert_eq!(
+            (month("2026-11-30T15:59:59.999999Z").to_string(), month("2026-11-30T16:00:00Z").to_string()),
+            ("2026-11".into(), "2026-12".into())
+        );
         assert_eq!(Month(83).next().begins().to_string(), "2026-12-31T16:00:00Z");
         for number in [0, 11, 12, 83, 1_000, u16::MAX] {
             assert_eq!(Month::of(Month(number).begins()), Month(number));

@@ -93,7 +93,8 @@ pub fn purge_ended(conn: &mut dyn Connection, now: Time, limit: usize) -> Result
 
 /// Notes that a month of a mandate is about to get a key, unless it is noted already.
 pub fn note_month(conn: &mut dyn Connection, mandate: u64, month: Month) -> Result<(), Error> {
-    let sql = "-- month_note\nINSERT INTO collected_months (mandate, month) VALUES ($1, $2) ON CONFLICT (mandate, month) DO NOTHING";
+    let sql =
+        "-- month_note\nINSERT INTO collected_months (mandate, month) VALUES ($1, $2) ON CONFLICT (mandate, month) DO NOTHING";
     conn.execute(sql, &[mandate.cast_signed().into(), i64::from(month.0).into()])?;
     Ok(())
 }

@@ -179,6 +179,11 @@ impl Row {
         matches!(self.kind, Some(Kind::Use | Kind::Collection | Kind::Conversion | Kind::Refusal))
     }
 
+    /// Whether a service put data in, rather than getting some.
+    pub fn is_collection(&self) -> bool {
+        self.kind == Some(Kind::Collection)
+    }
+
     pub fn is_refusal(&self) -> bool {
         self.kind == Some(Kind::Refusal)
     }

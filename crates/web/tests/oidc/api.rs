@@ -285,7 +285,8 @@ async fn what_a_service_collects_stands_in_her_data_until_its_day() {
     let site = TestSite::new();
     let (resident, cookie) = site.resident();
     let (_, subject) = site.tokens(&cookie, &[]).await;
-    let visit = json!({ "subject": subject, "mandate": "mdt_short", "block": "blk_name", "value": "Main <hall>", "reason": "lending" });
+    let visit =
+        json!({ "subject": subject, "mandate": "mdt_short", "block": "blk_name", "value": "Main <hall>", "reason": "lending" });
     let collect = async |body: &Value| site.api("/api/collections", &site.client_token().await, body).await;
     let refused = problem(&collect(&with(visit.clone(), "mandate", json!(CARD))).await, StatusCode::FORBIDDEN);
     assert_eq!(refused["clauses"][0]["clause"], "operation", "{refused}");
