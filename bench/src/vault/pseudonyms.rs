@@ -13,7 +13,7 @@ use libpep::prelude::{
 };
 use usufruct_app::vault::roots::Disk;
 use usufruct_app::vault::second_hand::{SecondHand, SectorKeys};
-use usufruct_app::vault::{Keyring, Subject, Vault, Way};
+use usufruct_app::vault::{Keyring, Seeds, Subject, Vault, Way};
 use usufruct_core::event::{Event, Kind};
 use usufruct_core::id::ServiceId;
 use usufruct_core::logged::{Logged, Recorder, pair};
@@ -35,8 +35,12 @@ pub fn print(dir: &Path) {
     rows.into_iter().for_each(row);
     let house = House::new(dir);
     let made = house.made(LARGE);
-    row(("`Vault::subjects` by 1,024", house.made(SMALL)));
-    row(("`Vault::subjects` by 10,000", made));
+    row(("`Vault::subjects` by 1,024, seeds gathered before", house.made(SMALL)));
+    row(("`Vault::subjects` by 10,000, seeds gathered before", made));
+    row(("`Seeds::of` 10,000 keyrings, and dropped", house.gathered()));
+    row(("both by 1,024", house.gathered_and_made(SMALL)));
+    row(("both by 10,000", house.gathered_and_made(LARGE)));
+    row(("both by 10,000, for ten sectors' worth of pseudonyms", house.made_ten_times(LARGE)));
     row(("`Vault::resolve_many` by 10,000, with the HMAC of the index", house.resolved()));
     row(("`Vault::convert` by 10,000, each checked against its logged event", house.converted()));
     let pep = transcryption();
@@ -51,21 +55,25 @@ pub fn print(dir: &Path) {
     );
 }
 
+/// Blocks that begin with a line of the cache, as the widest instructions like them best.
+#[repr(align(64))]
+struct Aligned<B>([B; SMALL]);
+
 /// Blocks of the crate `aes` a second, in place.
 fn bare(forward: bool) -> f64 {
     let cipher = Aes256::new(&[7; 32].into());
-    let mut blocks = [Block::<Aes256>::default(); SMALL];
+    let mut blocks = Aligned([Block::<Aes256>::default(); SMALL]);
     per_second(SMALL, || match forward {
-        true => cipher.encrypt_blocks(black_box(&mut blocks)),
-        false => cipher.decrypt_blocks(black_box(&mut blocks)),
+        true => cipher.encrypt_blocks(black_box(&mut blocks.0)),
+        false => cipher.decrypt_blocks(black_box(&mut blocks.0)),
     })
 }
 
 fn permutation(dir: &Path) -> f64 {
     let keys = SectorKeys::open(&dir.join("sectors"), Disk::Any, Arc::new(SystemRng)).expect("the folder is ours");
     keys.create(1).expect("it is new");
-    let mut blocks = [[7; 16]; SMALL];
-    per_second(SMALL, || keys.permute(1, black_box(&mut blocks)).expect("the key lives"))
+    let mut blocks = Aligned([[7; 16]; SMALL]);
+    per_second(SMALL, || keys.permute(1, black_box(&mut blocks.0)).expect("the key lives"))
 }
 
 /// A vault with two sectors and residents whose keyrings are open.
@@ -91,23 +99,44 @@ impl House {
         Self { vault, recorder, keyrings, services }
     }
 
-    fn subjects(&self, count: usize) -> Vec<Subject> {
-        let keyrings: Vec<&Keyring> = self.keyrings[..count].iter().collect();
-        self.vault.subjects(SECTORS[0], &keyrings).expect("the key lives")
+    fn seeds(&self, count: usize) -> Seeds {
+        Seeds::of(&self.keyrings[..count].iter().collect::<Vec<_>>())
+    }
+
+    fn subjects(&self, seeds: &Seeds) -> Vec<Subject> {
+        self.vault.subjects(SECTORS[0], seeds).expect("the key lives")
     }
 
     fn made(&self, count: usize) -> f64 {
+        let seeds = self.seeds(count);
+        per_second(count, || drop(black_box(self.subjects(black_box(&seeds)))))
+    }
+
+    fn gathered(&self) -> f64 {
+        let keyrings: Vec<&Keyring> = self.keyrings.iter().collect();
+        per_second(LARGE, || drop(black_box(Seeds::of(black_box(&keyrings)))))
+    }
+
+    fn gathered_and_made(&self, count: usize) -> f64 {
         let keyrings: Vec<&Keyring> = self.keyrings[..count].iter().collect();
-        per_second(count, || drop(black_box(self.vault.subjects(SECTORS[0], black_box(&keyrings)).expect("the key lives"))))
+        per_second(count, || drop(black_box(self.subjects(&Seeds::of(black_box(&keyrings))))))
+    }
+
+    fn made_ten_times(&self, count: usize) -> f64 {
+        let keyrings: Vec<&Keyring> = self.keyrings[..count].iter().collect();
+        per_second(10 * count, || {
+            let seeds = Seeds::of(black_box(&keyrings));
+            (0..10).for_each(|_| drop(black_box(self.subjects(black_box(&seeds)))));
+        })
     }
 
     fn resolved(&self) -> f64 {
-        let subjects = self.subjects(LARGE);
+        let subjects = self.subjects(&self.seeds(LARGE));
         per_second(LARGE, || drop(black_box(self.vault.resolve_many(SECTORS[0], black_box(&subjects)).expect("the key lives"))))
     }
 
     fn converted(&self) -> f64 {
-        let subjects = self.subjects(LARGE);
+        let subjects = self.subjects(&self.seeds(LARGE));
         let [from, to] = &self.services;
         let event = Event {
             kind: Kind::Conversion,

@@ -6,7 +6,7 @@ use usufruct_core::certificate::Cause;
 use usufruct_core::handles::HandleProof;
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Statement, StatementKind};
-use usufruct_core::time::DAY;
+use usufruct_core::time::{DAY, Month};
 use usufruct_core::{Digest, Text, Time};
 use usufruct_store::deletions;
 use usufruct_store::erasures::Erasure;
@@ -70,7 +70,7 @@ impl App {
             "mandate": mandate.map(|entry| &entry.id),
             "sector": sector.map(|entry| &entry.body.sector),
             "blocks": blocks.unwrap_or_default(),
-            "ground": ground(cause),
+            "ground": ground(cause, &erasure.months),
             "key_commitments": erasure.commitments,
             "epoch_before": evidence.epoch,
             "epoch_after": after.epoch.0,
@@ -95,10 +95,16 @@ impl App {
     }
 }
 
-fn ground(cause: Cause) -> Text {
+fn ground(cause: Cause, months: &[Month]) -> Text {
     match cause {
         Cause::Request => Text::new("The resident deleted her pass.", "市民刪除其通行證。"),
-        Cause::Retention => Text::new("The time for which it was kept is over.", "保存期限屆滿。"),
+        Cause::Retention => {
+            let months: Vec<String> = months.iter().map(ToString::to_string).collect();
+            Text::new(
+                &format!("The time is over for which was kept what was collected in {}.", months.join(", ")),
+                &format!("{} 所蒐集之資料保存期限屆滿。", months.join("、")),
+            )
+        }
         Cause::Revocation => Text::new("The mandate was revoked before its last day.", "授權於期滿前遭撤銷。"),
         Cause::Sector => {
             Text::new("The last service that knew people by these pseudonyms closed.", "使用此代碼領域的最後一項服務已關閉。")

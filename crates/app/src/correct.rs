@@ -44,13 +44,7 @@ impl App {
                 "Ask the office that keeps it; its name stands beside the block.",
             ));
         }
-        let value = value.trim();
-        if value.is_empty() || value.chars().count() > 200 || value.chars().any(char::is_control) {
-            return Err(Error::refused(
-                "The new value is empty, too long or has control characters.",
-                "Write 1 to 200 characters on one line.",
-            ));
-        }
+        let value = checked(value)?;
         let now = self.now();
         let number = block_names::number(&register, block)?;
         let keyring = Arc::new(self.keyring(resident)?);
@@ -78,3 +72,18 @@ impl App {
         Ok(self.db.read(|conn| grants::of_resident(conn, resident))?)
     }
 }
+
+/// The value of a block as it may be stored, without spaces around it.
+pub(crate) fn checked(value: &str) -> Result<&str, Error> {
+    let value = value.trim();
+    if value.is_empty() || value.chars().count() > MOST_CHARACTERS || value.chars().any(char::is_control) {
+        return Err(Error::refused(
+            "The new value is empty, too long or has control characters.",
+            "Write 1 to 200 characters on one line.",
+        ));
+    }
+    Ok(value)
+}
+
+/// Longest value of a block.
+const MOST_CHARACTERS: usize = 200;

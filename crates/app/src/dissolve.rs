@@ -72,6 +72,7 @@ impl App {
             resident: None,
             mandate: None,
             sector: Some(sector),
+            months: Vec::new(),
             commitments: vec![commitment],
             evidence: String::new(),
             requested_at: now,

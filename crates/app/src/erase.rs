@@ -11,8 +11,8 @@ use usufruct_store::db::Tx;
 use usufruct_store::erasures::{self, Erasure};
 use usufruct_store::residents::{self, ResidentState};
 use usufruct_store::{
-    authorizations, blocks, cards, codes, deletions, grants, invitations, keyrings, lines, passkeys, recovery_codes, sessions,
-    tokens,
+    authorizations, blocks, cards, codes, collected, deletions, grants, invitations, keyrings, lines, passkeys, recovery_codes,
+    sessions, tokens,
 };
 use usufruct_vault::Withdrawal;
 
@@ -32,6 +32,7 @@ impl App {
             resident: Some(resident),
             mandate: None,
             sector: None,
+            months: Vec::new(),
             commitments: self.vault.resident_commitment(resident)?.into_iter().collect(),
             evidence: String::new(),
             requested_at: now,
@@ -209,10 +210,12 @@ fn forget_one(tx: &mut Tx<'_>, erasure: &Erasure, kept: Option<i64>, now: Time, 
                 keyrings::delete_others(tx, resident, Some(kept))?;
             }
             blocks::delete_lent(tx, resident, mandate)?;
+            collected::delete(tx, resident, mandate)?;
         }
         None => {
             keyrings::delete_others(tx, resident, None)?;
             blocks::purge_resident(tx, resident)?;
+            collected::purge_resident(tx, resident)?;
             lines::purge_resident(tx, resident)?;
             forget_chain(tx, resident)?;
         }

@@ -173,6 +173,11 @@ pub(crate) fn forget_chain(tx: &mut Tx<'_>, resident: u64) -> Result<(), Error> 
 }
 
 impl Placed {
+    /// Leaf number of the event, once its transaction is durable.
+    pub fn index(&self) -> u64 {
+        self.index
+    }
+
     /// States that the event's transaction is durable, and hands over the commit that its receipt is made of.
     pub fn logged(self, recorder: &Arc<Recorder>) -> (Logged, Arc<Commit>) {
         (recorder.record(self.event, self.opening, self.tag, self.index), self.commit)

@@ -24,7 +24,7 @@ use crate::receipt::Commit;
 use crate::{App, Error, block_names};
 
 /// How often a decision is made again when the register or the grant moved under it.
-const ATTEMPTS: usize = 8;
+pub(crate) const ATTEMPTS: usize = 8;
 
 /// What a service asks for about one resident.
 #[derive(Clone, Debug)]

@@ -9,13 +9,14 @@ use usufruct_core::lifecycle::State;
 use usufruct_core::statement::Signer;
 use usufruct_store::db::Tx;
 use usufruct_store::erasures::{self, Erasure};
-use usufruct_store::{blocks, deletions, grants, tokens};
+use usufruct_store::{blocks, collected, deletions, grants, tokens};
 
+use crate::retention::numbers;
 use crate::withdraw::services_under;
 use crate::{App, Error, LifecycleStep, Publication};
 
 /// Rows of a large table changed in one transaction.
-const PART: usize = 5_000;
+pub(crate) const PART: usize = 5_000;
 
 /// What the sunset job did.
 #[derive(Clone, Debug, Default)]
@@ -80,11 +81,12 @@ impl App {
         })?;
         // First the key, which takes as long for one grant as for a million. Nothing is released in this state of the mandate,
         // so what the grants say may follow.
-        self.vault.sunset(number, self.rng())?;
+        self.vault.sunset(number, &numbers(&erasure.months), self.rng())?;
         let until = self.certify(&[&erasure])?.pop().ok_or(Error::Unknown { what: "certificate" })?;
         let (certificate, now) = (erasure.certificate.clone(), self.now());
         self.in_parts("end grants", move |tx| Ok(grants::end_mandate(tx, number, PART)?))?;
         self.in_parts("purge lent blocks", move |tx| Ok(blocks::purge_mandate(tx, number, PART)?))?;
+        self.forget_months(number, &erasure.months)?;
         self.db.transaction("note end of key", move |tx| Ok::<_, Error>(erasures::done(tx, &certificate, now, until)?))?;
         self.move_mandate(
             id,
@@ -95,7 +97,7 @@ impl App {
     }
 
     /// Runs a job until it finds nothing more to do, so that others have their turn in between.
-    fn in_parts(
+    pub(crate) fn in_parts(
         &self,
         name: &'static str,
         part: impl Fn(&mut Tx<'_>) -> Result<u64, Error> + Copy + Send + 'static,
@@ -111,6 +113,12 @@ impl App {
             return Ok(Some(erasure));
         }
         let Some(commitment) = self.vault.mandate_commitment(number)? else { return Ok(None) };
+        let mut commitments = vec![commitment];
+        // Nothing is collected any more in this state of the mandate, so these are all.
+        let months = self.db.read(|conn| collected::months_of(conn, number))?;
+        for month in &months {
+            commitments.extend(self.vault.month_commitment(number, month.0)?);
+        }
         let now = self.now();
         let erasure = Erasure {
             certificate: CertificateId::fresh(now, self.rng()),
@@ -118,7 +126,8 @@ impl App {
             resident: None,
             mandate: Some(number),
             sector: None,
-            commitments: vec![commitment],
+            months,
+            commitments,
             evidence: String::new(),
             requested_at: now,
         };
@@ -144,9 +153,10 @@ impl App {
         self.publish(&Publication { statements: vec![statement] }).map(drop)
     }
 
-    /// Runs what the clock asks for: sunsets, unfinished erasures, what services answered, the log's next checkpoint.
+    /// Runs what the clock asks for: ends of what was kept for its time, sunsets, unfinished erasures, what services answered, the log's next checkpoint.
     pub fn tick(self: &Arc<Self>) -> Result<(), Error> {
         self.make_late_keys()?;
+        self.run_retention()?;
         self.run_sunsets()?;
         self.finish_erasures()?;
         self.publish_answers()?;

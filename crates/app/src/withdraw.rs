@@ -56,6 +56,7 @@ impl App {
             resident: Some(resident),
             mandate: Some(entry.number),
             sector: None,
+            months: Vec::new(),
             commitments: self.vault.resident_commitment(resident)?.into_iter().collect(),
             evidence: String::new(),
             requested_at: now,

@@ -1,4 +1,4 @@
-//! Crashes in the middle of withdrawal, deletion, sunset and the end of a sector: after a restart each is finished or never happened.
+//! Crashes in the middle of withdrawal, deletion, sunset and the end of a month or a sector: after a restart each is finished or never happened.
 //!
 //! Every step that matters draws random bytes, so a source that gives out after the n-th draw stops the process there. The
 //! sweep does it for every n until the step completes undisturbed. On PostgreSQL the pages of the key tree are in the database.
@@ -14,11 +14,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use common::{City, LIBRARY, OPERATOR, SeededRng, SetClock, library_card, mandate, service, vault_setup};
 use serde_json::json;
-use usufruct_app::{App, Config, Error, House, Open};
+use usufruct_app::{App, CollectRequest, Config, Error, House, Open};
+use usufruct_core::certificate::Cause;
+use usufruct_core::id::MandateId;
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::{Clock, Rng};
 use usufruct_core::time::DAY;
-use usufruct_store::{blocks, erasures};
+use usufruct_store::{blocks, collected, erasures};
 
 /// Gives out after so many draws.
 struct Exhausted(Arc<SeededRng>, AtomicI64);
@@ -126,6 +128,7 @@ fn sweep(template: &Template, at: &str, step: impl Fn(&App) -> Result<(), Error>
             matches!(catch_unwind(AssertUnwindSafe(|| step(&app))), Ok(Ok(())))
         };
         let city = City::open(dir, url.as_deref(), at, 2_000 + draws);
+        city.app.run_retention().unwrap();
         city.app.run_sunsets().unwrap();
         city.app.finish_erasures().unwrap();
         check(&city);
@@ -234,6 +237,46 @@ fn a_sunset_is_finished_whatever_stops_it() {
                 assert!(
                     city.app.end_mandate(&mandate(), &city.signer(LIBRARY), usufruct_core::Text::new("Over.", "結束。")).is_ok()
                 );
+            },
+        );
+    });
+}
+
+#[test]
+fn the_end_of_a_month_is_finished_whatever_stops_it() {
+    on_both(|template| {
+        let id: MandateId = "mdt_short".parse().unwrap();
+        let resident = {
+            let city = City::found(template.path(), template.url().as_deref());
+            let mut visits = library_card();
+            visits["operations"] = json!(["collect"]);
+            city.publish_mandate("mdt_short", visits);
+            let (resident, subject) = city.cardholder();
+            city.app.consent(resident, &service(), &id, &[]).unwrap();
+            for days in [1, 31] {
+                city.clock.advance(days * DAY);
+                let (value, reason) = ("Main hall".to_owned(), "lending".to_owned());
+                let (subject, block) = (subject.clone(), common::block("name"));
+                let request =
+                    CollectRequest { service: service(), mandate: id.clone(), subject, block, value, reason, actor: None };
+                city.app.collect(&request).unwrap();
+            }
+            resident
+        };
+        // January and its 30 days are over, February is not.
+        sweep(
+            template,
+            "2026-03-03T00:00:00Z",
+            |app| app.run_retention().map(drop),
+            |city| {
+                let register = city.app.register();
+                let causes: Vec<Cause> = register.certificates.values().map(|entry| entry.body.cause).collect();
+                assert_eq!(causes, [Cause::Retention], "one ending, one certificate");
+                assert_eq!(register.mandates[&id].state, State::Active);
+                assert_eq!(city.app.collected_blocks(resident).unwrap().len(), 1);
+                assert!(city.app.db().read(erasures::of_months).unwrap().is_empty());
+                let months = city.app.db().read(collected::months).unwrap();
+                assert_eq!(months.iter().map(|(_, month)| month.to_string()).collect::<Vec<_>>(), ["2026-02"]);
             },
         );
     });

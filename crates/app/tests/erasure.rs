@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use common::{City, mandate, on_postgres};
@@ -97,11 +99,28 @@ fn a_backup_opens_for_those_who_live_and_for_nobody_else() {
     });
 }
 
+/// The files in a folder on which this process has locks of the kind that SQLite uses (proc_locks(5)).
+fn file_locks(dir: &Path) -> BTreeSet<String> {
+    let locks = std::fs::read_to_string("/proc/locks").unwrap();
+    let own: BTreeSet<&str> = locks
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|words| words[1] == "POSIX" && words[4] == std::process::id().to_string())
+        .filter_map(|words| words[5].rsplit(':').next())
+        .collect();
+    let files = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
+    let is_locked = |file: &std::fs::DirEntry| own.contains(file.metadata().unwrap().ino().to_string().as_str());
+    files.filter(is_locked).map(|file| file.file_name().into_string().unwrap()).collect()
+}
+
 #[test]
 fn no_file_holds_the_keys_of_the_erased() {
     on_both("canary", |dir, url| {
         let city = City::found(dir, url);
+        let locks = file_locks(dir);
+        assert_eq!(locks.is_empty(), url.is_some(), "{locks:?}");
         let report = city.app.canary_scan(3, &[dir.to_owned()]).unwrap();
+        assert_eq!(file_locks(dir), locks, "the database is still known to be in use");
         assert_eq!((report.sampled, report.wrong), (3, 0), "{:?}", report.findings);
         assert!(report.searched_bytes > if url.is_some() { 1_000 } else { 100_000 }, "{}", report.searched_bytes);
         assert_eq!(city.app.resident_count().unwrap(), 0);

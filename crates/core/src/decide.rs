@@ -1,5 +1,6 @@
 //! The decision: may this data be used now, and which clauses say so.
 
+mod collection;
 mod conversion;
 
 use crate::Time;
@@ -13,6 +14,7 @@ use crate::mandate::{Basis, Fetch, Mandate};
 use crate::register::{Entry, Register};
 use crate::service::Service;
 
+pub use collection::{decide_collection, decide_collection_without_resident};
 pub use conversion::{ConversionRequest, decide_conversion, decide_conversion_without_resident};
 
 /// What a service asks for.
@@ -64,6 +66,8 @@ pub enum Clause {
     Mandate,
     /// The notice was published before the grant.
     Notice,
+    /// The mandate lets its services collect.
+    Operation,
     /// Within the rate cap.
     RateCap,
     /// The reason is one of the mandate's.
@@ -265,7 +269,7 @@ impl Sheet {
 
 impl Clause {
     /// Every clause, in the order of their codes.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::BlocksChosen,
         Self::BlocksInMandate,
         Self::BulkLimit,
@@ -276,6 +280,7 @@ impl Clause {
         Self::Grant,
         Self::Mandate,
         Self::Notice,
+        Self::Operation,
         Self::RateCap,
         Self::Reason,
         Self::Recipient,
@@ -346,6 +351,11 @@ impl Clause {
                 "notice",
                 "No notice was published before the permission was given.",
                 "Publish the notice and ask the resident again.",
+            ),
+            Self::Operation => (
+                "operation",
+                "The mandate does not let services collect anything.",
+                "Name a mandate with the operation `collect`, or publish one.",
             ),
             Self::RateCap => {
                 ("rate-cap", "The data was used as often as the mandate allows in this period.", "Wait for the next period.")

@@ -17,6 +17,8 @@ pub const LEAF_PREFIX: [u8; 2] = [1, 2];
 /// What kind of thing happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
+    /// A service put something about the resident into the pass, where it stays for the time of the mandate.
+    Collection,
     /// A service was told the pseudonym of another service for its own; the detail names that other service.
     Conversion,
     /// A block was corrected by the resident.
@@ -254,7 +256,8 @@ pub fn filler_leaf(random: &[u8; 64]) -> [u8; LEAF_LEN] {
 }
 
 impl Kind {
-    const ALL: [(Self, &'static str); 10] = [
+    const ALL: [(Self, &'static str); 11] = [
+        (Self::Collection, "collection"),
         (Self::Consent, "consent"),
         (Self::Conversion, "conversion"),
         (Self::Correction, "correction"),

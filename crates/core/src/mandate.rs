@@ -7,6 +7,7 @@ use crate::block::FORMS;
 use crate::draft::{Draft, Problem};
 use crate::event::Form;
 use crate::id::{AgencyId, BlockId, ContractId, ServiceId};
+use crate::time::Month;
 use crate::{Text, Time};
 
 /// One revision of a mandate. Immutable; every change is a new revision with a new hash.
@@ -421,6 +422,16 @@ impl Mandate {
     /// The words for a reason code.
     pub fn reason(&self, code: &str) -> Option<&Text> {
         self.reasons.iter().find(|reason| reason.code == code).map(|reason| &reason.text)
+    }
+
+    /// Whether services may put data into the pass under it.
+    pub fn collects(&self) -> bool {
+        self.operations.contains(&Operation::Collect)
+    }
+
+    /// When the last of what was collected in a month has been kept for its time.
+    pub fn month_until(&self, month: Month) -> Time {
+        self.keep_until(month.next().begins())
     }
 
     /// Length of the rate period in microseconds.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::agency::{Agency, AgencyKind};
 use crate::audit::Audit;
 use crate::block::DataBlock;
-use crate::certificate::Certificate;
+use crate::certificate::{Cause, Certificate};
 use crate::contract::Contract;
 use crate::draft::Problem;
 use crate::id::{AgencyId, AuditId, BlockId, CertificateId, ContractId, MandateId, ServiceId};
@@ -182,9 +182,10 @@ impl Register {
         self.services.values().filter(|other| other.body.sector == service.sector)
     }
 
-    /// The certificate about the end of a mandate.
+    /// The certificate about the end of a mandate; those of its months are others.
     pub fn certificate(&self, mandate: &MandateId) -> Option<&Entry<Certificate>> {
-        self.certificates.values().find(|entry| entry.body.mandate.as_deref() == Some(mandate.as_str()))
+        let ends = |body: &Certificate| body.mandate.as_deref() == Some(mandate.as_str()) && body.cause != Cause::Retention;
+        self.certificates.values().find(|entry| ends(&entry.body))
     }
 
     /// The next revision number and the hash it must name, for an object of this kind.

@@ -10,6 +10,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Time(i64);
 
+/// A calendar month in Taipei, counted from January 2020.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Month(pub u16);
+
 pub const SECOND: i64 = 1_000_000;
 pub const MINUTE: i64 = 60 * SECOND;
 pub const HOUR: i64 = 60 * MINUTE;
@@ -59,6 +63,44 @@ impl Time {
     fn timestamp(self) -> jiff::Timestamp {
         // INVARIANT: every constructor clamps or parses into jiff's range.
         jiff::Timestamp::from_microsecond(self.0).expect("time lies in the supported range")
+    }
+}
+
+impl Month {
+    /// The month of a moment. What lies before January 2020 counts to that one.
+    pub fn of(time: Time) -> Self {
+        let zoned = time.zoned();
+        let months = (i32::from(zoned.year()) - FIRST_YEAR) * 12 + i32::from(zoned.month()) - 1;
+        Self(months.max(0).unsigned_abs() as u16)
+    }
+
+    /// Its first moment.
+    pub fn begins(self) -> Time {
+        let (year, month) = self.year_and_month();
+        let first = jiff::civil::Date::new(year, month, 1).and_then(|day| day.to_zoned(TimeZone::fixed(jiff::tz::offset(8))));
+        // INVARIANT: 65,536 months after 2020 the calendar of jiff is not over.
+        Time(first.expect("the month lies in the supported range").timestamp().as_microsecond())
+    }
+
+    /// The month after it.
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    fn year_and_month(self) -> (i16, i8) {
+        // INVARIANT: a month is below 65,536, so its year is below 7,482.
+        ((FIRST_YEAR + i32::from(self.0) / 12) as i16, (self.0 % 12) as i8 + 1)
+    }
+}
+
+/// The year whose January is month 0.
+const FIRST_YEAR: i32 = 2020;
+
+impl fmt::Display for Month {
+    /// As `2026-11`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month) = self.year_and_month();
+        write!(f, "{year}-{month:02}")
     }
 }
 
@@ -129,6 +171,21 @@ mod tests {
         assert_eq!("2026-11-20".parse::<Time>().unwrap().to_string(), "2026-11-19T16:00:00Z");
         assert_eq!(time.minguo_year(), 115);
         assert!("tomorrow".parse::<Time>().is_err());
+    }
+
+    #[test]
+    fn months_are_those_of_taipei() {
+        let month = |text: &str| Month::of(text.parse().unwrap());
+        assert_eq!((month("2020-01-01"), month("1999-12-31")), (Month(0), Month(0)));
+        assert_eq!(
+            (month("2026-11-30T15:59:59.999999Z").to_string(), month("2026-11-30T16:00:00Z").to_string()),
+            ("2026-11".into(), "2026-12".into())
+        );
+        assert_eq!(Month(83).next().begins().to_string(), "2026-12-31T16:00:00Z");
+        for number in [0, 11, 12, 83, 1_000, u16::MAX] {
+            assert_eq!(Month::of(Month(number).begins()), Month(number));
+            assert_eq!(Month::of(Month(number).begins().plus(-1)), Month(number.saturating_sub(1)));
+        }
     }
 
     #[test]

@@ -8,10 +8,11 @@ use usufruct_core::event::{Batch, Event, Form, Kind, commitment, leaf, tag};
 use usufruct_core::hash::{hex, unhex};
 use usufruct_core::{Digest, Time};
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 11] = [
     Kind::Consent,
     Kind::Conversion,
     Kind::Correction,
+    Kind::Collection,
     Kind::Erasure,
     Kind::Objection,
     Kind::Refusal,

@@ -1,6 +1,7 @@
 //! Keys that must be destroyed.
 
 use usufruct_core::id::CertificateId;
+use usufruct_core::time::Month;
 use usufruct_core::{Digest, Time};
 
 use crate::db::{Connection, Error, Row, Value};
@@ -10,7 +11,7 @@ use crate::number;
 #[derive(Clone, Debug)]
 pub struct Erasure {
     pub certificate: CertificateId,
-    /// `withdrawal`, `request`, `sunset`, `revocation` or `sector`.
+    /// `withdrawal`, `request`, `sunset`, `revocation`, `retention` or `sector`.
     pub cause: String,
     /// The resident; `None` when the key of a mandate or a sector goes.
     pub resident: Option<u64>,
@@ -18,6 +19,8 @@ pub struct Erasure {
     pub mandate: Option<u64>,
     /// Number of the sector whose key goes.
     pub sector: Option<u64>,
+    /// Months of the mandate whose keys go.
+    pub months: Vec<Month>,
     /// Commitments of the keys that go, noted while they live.
     pub commitments: Vec<Digest>,
     /// The proofs that they lived, as JSON.
@@ -33,13 +36,14 @@ pub struct Remains {
     pub destroyed_at: Time,
 }
 
-const COLUMNS: &str = "certificate_id, cause, resident, mandate, commitments, requested_at, evidence, sector";
+const COLUMNS: &str = "certificate_id, cause, resident, mandate, commitments, requested_at, evidence, sector, months";
 
 /// Notes that keys must be destroyed.
 pub fn insert(conn: &mut dyn Connection, erasure: &Erasure) -> Result<(), Error> {
-    let sql = "-- erasure_insert\nINSERT INTO erasures (certificate_id, cause, resident, mandate, commitments, requested_at, evidence, sector) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let sql = "-- erasure_insert\nINSERT INTO erasures (certificate_id, cause, resident, mandate, commitments, requested_at, evidence, sector, months) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let commitments: Vec<String> = erasure.commitments.iter().map(ToString::to_string).collect();
+    let months: Vec<String> = erasure.months.iter().map(|month| month.0.to_string()).collect();
     let params = [
         erasure.certificate.as_str().into(),
         erasure.cause.as_str().into(),
@@ -49,6 +53,7 @@ pub fn insert(conn: &mut dyn Connection, erasure: &Erasure) -> Result<(), Error>
         erasure.requested_at.micros().into(),
         erasure.evidence.as_str().into(),
         erasure.sector.map(u64::cast_signed).into(),
+        (!erasure.months.is_empty()).then(|| months.join(" ")).into(),
     ];
     conn.execute(sql, &params)?;
     Ok(())
@@ -71,8 +76,16 @@ pub fn is_pending(conn: &mut dyn Connection, certificate: &CertificateId) -> Res
 
 /// The destruction of a mandate's own key, done or not.
 pub fn of_mandate(conn: &mut dyn Connection, mandate: u64) -> Result<Option<Erasure>, Error> {
-    let sql = format!("-- erasure_of_mandate\nSELECT {COLUMNS} FROM erasures WHERE mandate = $1 AND resident IS NULL");
+    let sql = format!(
+        "-- erasure_of_mandate\nSELECT {COLUMNS} FROM erasures WHERE mandate = $1 AND resident IS NULL AND cause <> 'retention'"
+    );
     conn.query_one(&sql, &[mandate.cast_signed().into()])?.as_ref().map(read).transpose()
+}
+
+/// The destructions of keys of months that are not done.
+pub fn of_months(conn: &mut dyn Connection) -> Result<Vec<Erasure>, Error> {
+    let sql = format!("-- erasure_of_months\nSELECT {COLUMNS} FROM erasures WHERE cause = 'retention' AND destroyed_at IS NULL");
+    conn.query(&sql, &[])?.iter().map(read).collect()
 }
 
 /// The destruction of a sector's key, done or not.
@@ -112,6 +125,8 @@ pub fn purged(conn: &mut dyn Connection, certificate: &CertificateId, now: Time)
 
 fn read(row: &Row) -> Result<Erasure, Error> {
     let commitments: Result<Vec<Digest>, _> = row.text(4)?.split_whitespace().map(str::parse).collect();
+    let months: Result<Vec<Month>, _> =
+        row.optional_text(8)?.unwrap_or_default().split_whitespace().map(|month| month.parse().map(Month)).collect();
     Ok(Erasure {
         certificate: row.text(0)?.parse().map_err(|_| crate::inconsistent("erasures.certificate_id"))?,
         cause: row.text(1)?.to_owned(),
@@ -121,5 +136,6 @@ fn read(row: &Row) -> Result<Erasure, Error> {
         requested_at: Time::from_micros(row.integer(5)?),
         evidence: row.optional_text(6)?.unwrap_or_default().to_owned(),
         sector: row.optional_integer(7)?.map(i64::cast_unsigned),
+        months: months.map_err(|_| crate::inconsistent("erasures.months"))?,
     })
 }

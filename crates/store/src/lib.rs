@@ -10,6 +10,7 @@ pub mod blocks;
 pub mod cards;
 pub mod cases;
 pub mod codes;
+pub mod collected;
 pub mod counter_requests;
 pub mod db;
 pub mod deletions;
@@ -44,6 +45,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 6, name: "events", sql: include_str!("../migrations/0006_events.sql") },
     Migration { number: 7, name: "ways_in", sql: include_str!("../migrations/0007_ways_in.sql") },
     Migration { number: 8, name: "sectors", sql: include_str!("../migrations/0008_sectors.sql") },
+    Migration { number: 9, name: "collected", sql: include_str!("../migrations/0009_collected.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

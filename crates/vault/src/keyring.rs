@@ -111,6 +111,11 @@ impl Keyring {
         self.names.sectors.iter().find(|(known, _)| *known == sector).map_or(0, |(_, generation)| *generation)
     }
 
+    /// The sectors where her pseudonym is not of generation 0, and which it is there, in ascending order.
+    pub(crate) fn generations(&self) -> &[(u64, u16)] {
+        &self.names.sectors
+    }
+
     /// Gives the resident a new pseudonym in `sector`, which nobody outside can link to the old one.
     pub fn next_generation(&mut self, sector: u64) -> Result<u16> {
         let generation = self.generation(sector).checked_add(1).ok_or(Error::Exhausted { noun: "pseudonym" })?;

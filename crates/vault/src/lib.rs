@@ -44,6 +44,22 @@
 //! }
 //! ```
 //!
+//! nor is it in reach once it is gathered for many at once:
+//!
+//! ```compile_fail,E0616
+//! # use usufruct_vault::Seeds;
+//! fn peek(seeds: &Seeds) {
+//!     seeds.inputs[0];
+//! }
+//! ```
+//!
+//! ```compile_fail,E0277
+//! # use usufruct_vault::Seeds;
+//! fn log(seeds: &Seeds) {
+//!     println!("{seeds:?}");
+//! }
+//! ```
+//!
 //! nor stored in clear beside the pseudonym, since it makes no bytes and no copies:
 //!
 //! ```compile_fail,E0599
@@ -58,6 +74,7 @@
 mod aead;
 mod error;
 pub mod escrow;
+mod halves;
 mod handles;
 pub mod hpke;
 pub mod keeper;
@@ -74,6 +91,6 @@ mod vault;
 
 pub use error::{Error, Result};
 pub use keyring::Keyring;
-pub use pseudonym::Subject;
+pub use pseudonym::{Seeds, Subject};
 pub use tree::{Epoch, Erased, HouseKey, Key, KeyId, KeyTree, SlotClass, State, commit_key};
 pub use vault::{Enrolled, Rotation, Vault, Way, Withdrawal};

@@ -2,8 +2,9 @@
 //! (design.md section 7, identity-provider.md 6.1).
 //!
 //! No type holds a seed and a subject together, and no function takes one and gives the other but these two directions. A seed
-//! cannot be shown, copied or written, and leaves this crate in no form but sealed in a keyring.
+//! cannot be shown, copied or written, and leaves this crate in no form but sealed in a keyring or closed in [`Seeds`].
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use usufruct_core::hash::hmac_sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::error::{Error, Result};
+use crate::keyring::Keyring;
 use crate::second_hand::SecondHand;
 use crate::tree::Key;
 
@@ -29,34 +31,73 @@ pub struct Subject([u8; 16]);
 #[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct Seed([u8; 14]);
 
+/// What the pseudonyms of many residents are made of, gathered from their keyrings once for as many sectors as it takes. Nothing
+/// can be read from it, and like a [`Keyring`] it has no `Debug`, no `Clone` and no written form; it is overwritten when it is dropped.
+pub struct Seeds {
+    /// The inputs of generation 0, in the order of the keyrings, each as a number so that it is overwritten in one go.
+    inputs: Zeroizing<Box<[u128]>>,
+    /// By sector: which of them are of a later generation there, in ascending order.
+    later: BTreeMap<u64, Vec<(usize, u16)>>,
+}
+
 /// All that makes and reads the pseudonyms of a sector: `K_s`, and where a second keeper takes part, the way to its key.
 pub(crate) struct Sector {
-    own: Permutation,
+    own: Arc<Permutation>,
     second: Option<(Arc<dyn SecondHand>, u64)>,
 }
 
 /// A key, ready to permute. One block only, and only here, is electronic code book correct: inputs are distinct by make.
 pub(crate) struct Permutation(Aes256);
 
+impl Seeds {
+    /// The seeds of these residents, in order. What they withdraw or delete later does not show in it, so it is for one batch.
+    pub fn of(keyrings: &[&Keyring]) -> Self {
+        let mut later: BTreeMap<u64, Vec<(usize, u16)>> = BTreeMap::new();
+        let gather = |(place, keyring): (usize, &&Keyring)| {
+            for (sector, generation) in keyring.generations() {
+                later.entry(*sector).or_default().push((place, *generation));
+            }
+            u128::from_ne_bytes(input(keyring.seed(), 0))
+        };
+        // The length is known from the start: growing would leave seeds behind in freed memory.
+        Self { inputs: Zeroizing::new(keyrings.iter().enumerate().map(gather).collect()), later }
+    }
+
+    /// How many residents it is about.
+    pub fn len(&self) -> usize {
+        self.inputs.len()
+    }
+
+    /// Whether it is about nobody.
+    pub fn is_empty(&self) -> bool {
+        self.inputs.is_empty()
+    }
+}
+
 impl Sector {
-    pub(crate) fn new(key: &Key) -> Self {
-        Self { own: Permutation::new(key), second: None }
+    pub(crate) fn new(own: Arc<Permutation>) -> Self {
+        Self { own, second: None }
     }
 
     /// A sector whose pseudonyms go through the key of a second keeper too, by the number it knows the sector by.
-    pub(crate) fn shared(key: &Key, hand: Arc<dyn SecondHand>, number: u64) -> Self {
-        Self { own: Permutation::new(key), second: Some((hand, number)) }
+    pub(crate) fn shared(own: Arc<Permutation>, hand: Arc<dyn SecondHand>, number: u64) -> Self {
+        Self { own, second: Some((hand, number)) }
     }
 
-    /// The pseudonyms of many seeds in their generations, in order.
-    pub(crate) fn subjects<'a>(&self, mut seeds: impl ExactSizeIterator<Item = (&'a Seed, u16)>) -> Result<Vec<Subject>> {
-        let mut blocks = vec![[0; 16]; seeds.len()];
+    /// The pseudonyms of many seeds in their generations in the sector `number`, in order.
+    pub(crate) fn subjects(&self, number: u64, seeds: &Seeds) -> Result<Vec<Subject>> {
+        let mut later = seeds.later.get(&number).map(Vec::as_slice).unwrap_or_default();
+        let mut blocks = Vec::with_capacity(seeds.len());
         // A stride at a time, so that what was just written is still near when it is permuted.
-        for stride in blocks.chunks_mut(STRIDE) {
-            for (block, (seed, generation)) in stride.iter_mut().zip(seeds.by_ref()) {
-                *block = input(seed, generation);
+        for stride in seeds.inputs.chunks(STRIDE) {
+            let begin = blocks.len();
+            blocks.extend(stride.iter().map(|input| input.to_ne_bytes()));
+            let (here, beyond) = later.split_at(later.partition_point(|(place, _)| *place < blocks.len()));
+            for (place, generation) in here {
+                blocks[*place] = with_generation(blocks[*place], *generation);
             }
-            self.own.permute(stride);
+            later = beyond;
+            self.own.permute(&mut blocks[begin..]);
         }
         if let Some((hand, number)) = &self.second {
             hand.permute(*number, &mut blocks)?;
@@ -113,6 +154,10 @@ pub(crate) fn seed_index(key: &Key, seed: &Seed) -> [u8; 32] {
 fn input(seed: &Seed, generation: u16) -> [u8; 16] {
     let mut input = [0; 16];
     input[..14].copy_from_slice(&seed.0);
+    with_generation(input, generation)
+}
+
+fn with_generation(mut input: [u8; 16], generation: u16) -> [u8; 16] {
     input[14..].copy_from_slice(&generation.to_be_bytes());
     input
 }
@@ -174,15 +219,17 @@ impl FromStr for Subject {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keyring::Keyring;
     use crate::testing::Seeded;
     use proptest::prelude::*;
     use std::collections::HashSet;
     use usufruct_core::hash::{hex, unhex};
-    use usufruct_core::ports::random;
+
+    fn sector(key: &Key) -> Sector {
+        Sector::new(Arc::new(Permutation::new(key)))
+    }
 
     fn one(sector: &Sector, seed: &Seed, generation: u16) -> Subject {
-        sector.subjects([(seed, generation)].into_iter()).unwrap()[0]
+        sector.whole(sector.half(seed, generation)).unwrap()
     }
 
     fn back(sector: &Sector, subject: &Subject) -> (Seed, u16) {
@@ -227,12 +274,12 @@ mod tests {
 
     #[test]
     fn a_seed_is_neither_shown_nor_copied_nor_written() {
-        assert_never!(Seed, Sector, Key, Keyring: fmt::Debug);
-        assert_never!(Seed, Sector, Key, Keyring: fmt::Display);
-        assert_never!(Seed, Sector, Key, Keyring: Clone);
-        assert_never!(Seed, Sector, Key, Keyring: serde::Serialize);
-        assert_never!(Seed, Sector, Key, Keyring: Into<Vec<u8>>);
-        assert_never!(Seed, Sector, Key, Keyring: AsRef<[u8]>);
+        assert_never!(Seed, Seeds, Sector, Key, Keyring: fmt::Debug);
+        assert_never!(Seed, Seeds, Sector, Key, Keyring: fmt::Display);
+        assert_never!(Seed, Seeds, Sector, Key, Keyring: Clone);
+        assert_never!(Seed, Seeds, Sector, Key, Keyring: serde::Serialize);
+        assert_never!(Seed, Seeds, Sector, Key, Keyring: Into<Vec<u8>>);
+        assert_never!(Seed, Seeds, Sector, Key, Keyring: AsRef<[u8]>);
         // A pseudonym is written by its name only, and shown by nothing.
         assert_never!(Subject: serde::Serialize);
         assert_eq!(format!("{:?}", Subject([7; 16])), "Subject(…)");
@@ -244,7 +291,7 @@ mod tests {
         let vectors: serde_json::Value = serde_json::from_str(text).unwrap();
         let bytes = |value: &serde_json::Value| unhex(value.as_str().unwrap()).unwrap();
         for case in vectors["subjects"].as_array().unwrap() {
-            let sector = Sector::new(&Key::from_slice(&bytes(&case["sector_key"])).unwrap());
+            let sector = sector(&Key::from_slice(&bytes(&case["sector_key"])).unwrap());
             let seed = Seed(bytes(&case["seed"]).try_into().unwrap());
             let generation = u16::try_from(case["generation"].as_u64().unwrap()).unwrap();
             let subject: Subject = case["subject"].as_str().unwrap().parse().unwrap();
@@ -256,7 +303,8 @@ mod tests {
         }
         for case in vectors["two_keepers"].as_array().unwrap() {
             let [first, second] = ["sector_key", "second_key"].map(|name| Key::from_slice(&bytes(&case[name])).unwrap());
-            let sector = Sector::shared(&first, Arc::new(Fixed(Permutation::new(&second))), 7);
+            let own = Arc::new(Permutation::new(&first));
+            let sector = Sector::shared(own, Arc::new(Fixed(Permutation::new(&second))), 7);
             let seed = Seed(bytes(&case["seed"]).try_into().unwrap());
             let generation = u16::try_from(case["generation"].as_u64().unwrap()).unwrap();
             let subject: Subject = case["subject"].as_str().unwrap().parse().unwrap();
@@ -265,7 +313,7 @@ mod tests {
             let seed = Seed(bytes(&case["seed"]).try_into().unwrap());
             let between = sector.half(&seed, generation);
             assert_eq!(hex(&between), case["between"].as_str().unwrap());
-            assert!(one(&Sector::new(&first), &seed, generation) == Subject(between));
+            assert!(one(&self::sector(&first), &seed, generation) == Subject(between));
             assert!(sector.whole(between).unwrap() == subject);
         }
         for text in vectors["refused"].as_array().unwrap() {
@@ -276,7 +324,7 @@ mod tests {
     proptest! {
         #[test]
         fn bijection(key in any::<[u8; 32]>(), seed in any::<[u8; 14]>(), generation in any::<u16>(), subject in any::<[u8; 16]>()) {
-            let sector = Sector::new(&Key::from_bytes(key));
+            let sector = sector(&Key::from_bytes(key));
             prop_assert!(back(&sector, &one(&sector, &Seed(seed), generation)) == (Seed(seed), generation));
             let (seed, generation) = back(&sector, &Subject(subject));
             prop_assert_eq!(one(&sector, &seed, generation), Subject(subject));
@@ -293,17 +341,45 @@ mod tests {
         }
     }
 
+    /// Residents of whom every third has moved on in sector 7, each once more than the one before.
+    fn residents(count: usize, rng: &Seeded) -> Vec<Keyring> {
+        let key = Key::random(rng);
+        let keyring = |number: usize| {
+            let mut keyring = Keyring::fresh(number as u64, &key, rng);
+            for _ in 0..if number.is_multiple_of(3) { number % 50 } else { 0 } {
+                keyring.next_generation(7).unwrap();
+            }
+            keyring
+        };
+        (0..count).map(keyring).collect()
+    }
+
+    #[test]
+    fn many_at_once_are_what_each_is_alone() {
+        let rng = Seeded::new(1);
+        let keyrings = residents(2 * STRIDE + 17, &rng);
+        let (own, second) = (Arc::new(Permutation::new(&Key::random(&rng))), Permutation::new(&Key::random(&rng)));
+        let sectors = [Sector::new(Arc::clone(&own)), Sector::shared(own, Arc::new(Fixed(second)), 7)];
+        for count in [0, 1, STRIDE - 1, STRIDE, STRIDE + 1, keyrings.len()] {
+            let seeds = Seeds::of(&keyrings[..count].iter().collect::<Vec<_>>());
+            assert_eq!((seeds.len(), seeds.is_empty()), (count, count == 0));
+            for (sector, number) in sectors.iter().flat_map(|sector| [(sector, 7), (sector, 8)]) {
+                let alone = |keyring: &Keyring| one(sector, keyring.seed(), keyring.generation(number));
+                assert!(sector.subjects(number, &seeds).unwrap() == keyrings[..count].iter().map(alone).collect::<Vec<_>>());
+            }
+        }
+    }
+
     #[test]
     fn a_million_pseudonyms_differ_over_sectors_and_generations() {
         let rng = Seeded::new(1);
-        let seeds: Vec<Seed> = (0..1_000).map(|_| Seed(random(&rng))).collect();
+        let keyrings = residents(1_000, &rng);
+        let seeds: Vec<&Seed> = keyrings.iter().map(Keyring::seed).collect();
         let mut seen = HashSet::new();
         for _ in 0..10 {
-            let sector = Sector::new(&Key::random(&rng));
+            let sector = sector(&Key::random(&rng));
             for generation in 0..100 {
-                let subjects = sector.subjects(seeds.iter().map(|seed| (seed, generation))).unwrap();
-                assert!(subjects[17] == one(&sector, &seeds[17], generation));
-                seen.extend(subjects);
+                seen.extend(seeds.iter().map(|seed| one(&sector, seed, generation)));
             }
         }
         assert_eq!(seen.len(), 1_000_000);

@@ -4,6 +4,7 @@
 
 mod convert;
 mod erase;
+mod month;
 mod notice;
 mod open;
 mod rotate;
@@ -24,7 +25,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result};
 use crate::escrow::Appointment;
 use crate::keyring::Keyring;
-use crate::pseudonym::{Sector, Subject, seed_index};
+use crate::pseudonym::{Permutation, Sector, Seeds, Subject, seed_index};
 use crate::seal;
 use crate::second_hand::SecondHand;
 use crate::tree::{HouseKey, Key, KeyId, KeyTree, SlotClass, State, commit_key};
@@ -41,7 +42,14 @@ pub struct Vault {
     erasing: Mutex<()>,
     second_hand: Option<Arc<dyn SecondHand>>,
     /// How the pseudonyms of each sector are made. A sector that is not here has none, so that none is made in a wrong way.
-    modes: RwLock<BTreeMap<u64, PseudonymMode>>,
+    sectors: RwLock<BTreeMap<u64, KnownSector>>,
+}
+
+/// A sector since this process learned of it.
+struct KnownSector {
+    mode: PseudonymMode,
+    /// `K_s`, ready to permute, from the first use of it until it is destroyed or replaced.
+    own: Option<Arc<Permutation>>,
 }
 
 /// A resident the vault has a key for now. The caller stores the keyring and the seed index, then she exists.
@@ -59,7 +67,7 @@ pub struct Enrolled {
 impl Vault {
     /// A vault over `tree` that believes the recorder `gate` belongs to. Makes the house keys if they are missing.
     pub fn new(tree: Box<dyn KeyTree>, gate: Gate, rng: &dyn Rng) -> Result<Self> {
-        let vault = Self { tree, gate, erasing: Mutex::new(()), second_hand: None, modes: RwLock::default() };
+        let vault = Self { tree, gate, erasing: Mutex::new(()), second_hand: None, sectors: RwLock::default() };
         for key in [HouseKey::SeedIndex, HouseKey::Session] {
             vault.ensure(KeyId::House(key), rng)?;
         }
@@ -148,20 +156,21 @@ impl Vault {
             self.hand()?.create(sector)?;
         }
         let commitment = self.ensure(id, rng)?;
-        self.modes.write().unwrap_or_else(PoisonError::into_inner).insert(sector, mode);
+        let mut sectors = self.sectors.write().unwrap_or_else(PoisonError::into_inner);
+        sectors.entry(sector).and_modify(|known| known.mode = mode).or_insert(KnownSector { mode, own: None });
         Ok(commitment)
     }
 
     /// The resident as `sector` knows her.
     pub fn subject(&self, sector: u64, keyring: &Keyring) -> Result<Subject> {
-        // INVARIANT: one in, one out.
-        Ok(self.subjects(sector, &[keyring])?.remove(0))
+        let generation = keyring.generation(sector);
+        let sector = self.sector(sector)?;
+        sector.whole(sector.half(keyring.seed(), generation))
     }
 
     /// Many residents as `sector` knows them, in order.
-    pub fn subjects(&self, sector: u64, keyrings: &[&Keyring]) -> Result<Vec<Subject>> {
-        let seeds = keyrings.iter().map(|keyring| (keyring.seed(), keyring.generation(sector)));
-        self.sector(sector)?.subjects(seeds)
+    pub fn subjects(&self, sector: u64, seeds: &Seeds) -> Result<Vec<Subject>> {
+        self.sector(sector)?.subjects(sector, seeds)
     }
 
     /// The way back from a pseudonym: the seed index to look up, and the generation, which must be the current one or the
@@ -240,11 +249,32 @@ impl Vault {
     }
 
     fn sector(&self, sector: u64) -> Result<Sector> {
-        let key = self.key(KeyId::Sector(sector))?;
-        match self.modes.read().unwrap_or_else(PoisonError::into_inner).get(&sector) {
-            Some(PseudonymMode::Single) => Ok(Sector::new(&key)),
-            Some(PseudonymMode::TwoKeeper) => Ok(Sector::shared(&key, Arc::clone(self.hand()?), sector)),
-            None => Err(Error::NoKey { noun: "sector" }),
+        let unknown = || Error::NoKey { noun: "sector" };
+        let (mode, own) = {
+            let sectors = self.sectors.read().unwrap_or_else(PoisonError::into_inner);
+            sectors.get(&sector).map(|known| (known.mode, known.own.clone())).ok_or_else(unknown)?
+        };
+        let own = match own {
+            Some(own) => own,
+            None => {
+                // Under one lock with the note of it, so that no key is noted after it was destroyed.
+                let mut sectors = self.sectors.write().unwrap_or_else(PoisonError::into_inner);
+                let own = Arc::new(Permutation::new(&self.key(KeyId::Sector(sector))?));
+                sectors.get_mut(&sector).ok_or_else(unknown)?.own = Some(Arc::clone(&own));
+                own
+            }
+        };
+        match mode {
+            PseudonymMode::Single => Ok(Sector::new(own)),
+            PseudonymMode::TwoKeeper => Ok(Sector::shared(own, Arc::clone(self.hand()?), sector)),
+        }
+    }
+
+    /// Drops what is ready of a sector's key. To be called when the key was destroyed or replaced, before anybody is told.
+    fn forget_sector(&self, sector: u64) {
+        let mut sectors = self.sectors.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = sectors.get_mut(&sector) {
+            known.own = None;
         }
     }
 

@@ -160,7 +160,7 @@ impl Town {
     /// Lets keepers that have started ask the others where they stand.
     fn compare(&self) {
         for machine in &self.machines {
-            let nonce = machine.keeper.lock().unwrap().as_ref().unwrap().nonce();
+            let Some(nonce) = machine.keeper.lock().unwrap().as_ref().map(Keeper::nonce) else { continue };
             let others = self.machines.iter().filter(|other| other.number != machine.number);
             let answers: Vec<_> =
                 others.filter_map(|other| Some(other.keeper.lock().unwrap().as_ref()?.tell_counter(&nonce))).collect();
@@ -323,6 +323,52 @@ fn a_keeper_restored_from_an_old_copy_gives_nothing_away() {
             assert!(town.open().is_err(), "two of three are lost, and so is the root");
         }
     }
+}
+
+#[test]
+fn of_two_roots_that_are_no_neighbours_the_older_one_goes_at_the_start() {
+    let (town, rng) = (Town::new(), seeded(3));
+    let tree = town.create(&rng);
+    insert(&tree, &rng, 1..10).unwrap();
+    let old: Vec<_> = (0..3).map(|number| town.files(number)).collect();
+    for number in 1..4 {
+        tree.erase(&[resident(number)], &[], &rng).unwrap();
+    }
+    drop(tree);
+    // Two keepers get back the half of epoch 0, beside that of epoch 3, and the counter of then. Nobody is left to tell them better:
+    // the third one is away while they compare.
+    let both = |number: usize| {
+        let mut files = town.files(number);
+        let shares = [&old[number]["shares"][..2048], &files["shares"][2048..]].concat();
+        files.insert("shares".to_owned(), shares);
+        match old[number].get("counter") {
+            Some(counter) => files.insert("counter".to_owned(), counter.clone()),
+            None => files.remove("counter"),
+        };
+        files
+    };
+    for number in [0, 1] {
+        town.put_back(number, &both(number));
+    }
+    *town.machines[2].keeper.lock().unwrap() = None;
+    town.compare();
+    let alive = || [Epoch(0), Epoch(3)].map(|epoch| town.holders(epoch));
+    assert_eq!(alive(), [2, 2]);
+    assert_eq!(town.roots().roots().unwrap().iter().map(|root| root.epoch).collect::<Vec<_>>(), [Epoch(3), Epoch(0)]);
+    let tree = town.open().unwrap();
+    assert_eq!((alive(), tree.state().epoch), ([0, 2], Epoch(3)));
+    assert_eq!(lives(&tree), (4..10).collect::<Vec<_>>());
+    drop(tree);
+    for number in [0, 1] {
+        let keeper = town.machines[number].keeper.lock().unwrap();
+        assert_eq!(keeper.as_ref().unwrap().standing().counter, Epoch(3));
+        drop(keeper);
+        town.put_back(number, &both(number));
+    }
+    // With the third keeper there they hear of it before the city asks.
+    town.machines[2].start(&seeded(9));
+    town.compare();
+    assert_eq!(alive(), [0, 3]);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use usufruct_core::{Digest, Time};
 use usufruct_vault::keytree::{PageFile, PageTree};
 use usufruct_vault::roots::{Disk, FileRoots};
 use usufruct_vault::second_hand::{Call, Remote, SecondHand, SectorKeys, serve};
-use usufruct_vault::{Error, Keyring, Subject, Vault, Way};
+use usufruct_vault::{Error, Keyring, Seeds, Subject, Vault, Way};
 
 struct Seeded(u64, AtomicU64);
 
@@ -72,7 +72,7 @@ impl House {
     }
 
     fn subjects(&self, sector: u64) -> Vec<Subject> {
-        self.vault.subjects(sector, &self.keyrings.iter().collect::<Vec<_>>()).unwrap()
+        self.vault.subjects(sector, &Seeds::of(&self.keyrings.iter().collect::<Vec<_>>())).unwrap()
     }
 
     fn logged(&self, resident: usize, change: impl FnOnce(&mut Event)) -> Logged {

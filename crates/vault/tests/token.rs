@@ -451,6 +451,36 @@ fn a_crash_anywhere_leaves_one_root() {
 }
 
 #[test]
+fn of_two_roots_that_are_no_neighbours_the_older_one_goes_at_the_start() {
+    on_token("of_two_roots_that_are_no_neighbours_the_older_one_goes_at_the_start", "", |bench| {
+        let (tree, mut model) = (bench.new_tree("city.test"), Model::new());
+        insert(&tree, &mut model, 0..20);
+        let (old, old_pages) = (bench.copy("city.test"), fs::read(bench.pages("city.test").join("pages")).unwrap());
+        (1..4).for_each(|number| erase(&tree, &mut model, number));
+        drop(tree);
+        let pages = fs::read(bench.pages("city.test").join("pages")).unwrap();
+        let names = |epochs: &[u64]| epochs.iter().map(|epoch| format!("wrapped-{epoch}")).collect::<Vec<_>>();
+        let labels = |epochs: &[u64]| epochs.iter().map(|epoch| label("city.test", *epoch)).collect::<Vec<_>>();
+        // Key and wrapped root of epoch 0 are back, beside those of epoch 3.
+        put_back(&old, |_| true);
+        assert_eq!((bench.labels(), bench.wrapped("city.test")), (labels(&[0, 3]), names(&[0, 3])));
+        let tree = bench.tree("city.test").unwrap();
+        assert_eq!((bench.labels(), bench.wrapped("city.test")), (labels(&[3]), names(&[3])));
+        assert_eq!(tree.state().epoch, Epoch(3));
+        check(&tree, &model);
+        drop(tree);
+        // With the pages of then too, the old root would bring back what was erased, and the newer one would be what goes.
+        put_back(&old, |_| true);
+        fs::write(bench.pages("city.test").join("pages"), old_pages).unwrap();
+        assert!(matches!(bench.tree("city.test"), Err(Error::Damaged { .. })));
+        assert_eq!((bench.labels(), bench.wrapped("city.test")), (labels(&[0, 3]), names(&[0, 3])));
+        fs::write(bench.pages("city.test").join("pages"), pages).unwrap();
+        check(&bench.tree("city.test").unwrap(), &model);
+        assert_eq!((bench.labels(), bench.wrapped("city.test")), (labels(&[3]), names(&[3])));
+    });
+}
+
+#[test]
 fn the_root_that_stays_must_be_there() {
     on_token("the_root_that_stays_must_be_there", "", |bench| {
         let roots = bench.create("city.test").unwrap();

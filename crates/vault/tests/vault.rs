@@ -14,7 +14,7 @@ use usufruct_core::service::PseudonymMode;
 use usufruct_core::{Digest, Time};
 use usufruct_vault::keytree::{PageFile, PageTree};
 use usufruct_vault::roots::{Disk, FileRoots};
-use usufruct_vault::{Epoch, Error, KeyTree, Keyring, SlotClass, Vault};
+use usufruct_vault::{Epoch, Error, KeyTree, Keyring, Seeds, SlotClass, Vault};
 
 struct Seeded(u64, AtomicU64);
 
@@ -237,7 +237,7 @@ fn lending_again_opens_nothing_lent_before() {
 fn sunset_and_erasure_take_one_parent_each() {
     let house = memory_house(4);
     let commitment = house.vault.create_mandate_key(7, &house.rng).unwrap();
-    let erased = house.vault.sunset(7, &house.rng).unwrap();
+    let erased = house.vault.sunset(7, &[], &house.rng).unwrap();
     assert_eq!((erased.before.epoch, erased.after.epoch, erased.handles), (Epoch(0), Epoch(1), vec![commitment]));
     assert_eq!(erased.before.count, erased.after.count + 1);
     assert_eq!(house.open_all(&house.rows), [(1, 8), (2, 8), (3, 8)]);
@@ -259,7 +259,7 @@ fn a_backup_opens_nothing_that_ended_since() {
     let mut house = House::new(tree_in(&folder.0), 5);
     let (backup, rows) = (Folder::copy_of(&folder.0), house.rows.clone());
     house.withdraw(1, 7).unwrap();
-    house.vault.sunset(8, &house.rng).unwrap();
+    house.vault.sunset(8, &[], &house.rng).unwrap();
     house.vault.erase_resident(3, &house.rng).unwrap();
 
     // Old rows with today's keys.
@@ -373,7 +373,7 @@ fn pseudonyms_lead_back_to_the_seed_index() {
     assert!(next != subject);
     assert_eq!(vault.resolve(4, &next).unwrap(), (enrolled.seed_index, 1));
     let other = house.keyring(1).unwrap();
-    assert_eq!(vault.subjects(4, &[&other, &keyring]).unwrap(), [vault.subject(4, &other).unwrap(), next]);
+    assert_eq!(vault.subjects(4, &Seeds::of(&[&other, &keyring])).unwrap(), [vault.subject(4, &other).unwrap(), next]);
     vault.dissolve_sector(4, &house.rng).unwrap();
     assert!(matches!(vault.resolve(4, &next), Err(Error::NoKey { .. })));
     vault.create_sector_key(4, PseudonymMode::Single, &house.rng).unwrap();
@@ -462,7 +462,7 @@ proptest! {
                     }
                 }
                 2 => {
-                    house.vault.sunset(mandate, &house.rng).unwrap();
+                    house.vault.sunset(mandate, &[], &house.rng).unwrap();
                     model.retain(|pair| pair.1 != mandate);
                 }
                 _ => {

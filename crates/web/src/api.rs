@@ -1,5 +1,6 @@
-//! The API for services: ask for blocks of a pseudonym under a mandate, and learn what has to be deleted.
+//! The API for services: ask for blocks of a pseudonym under a mandate, put some in, and learn what has to be deleted.
 
+mod collection;
 mod conversion;
 mod deletions;
 pub(crate) mod json;
@@ -26,6 +27,7 @@ const BATCH_LIMIT: usize = 2 * 1024 * 1024;
 
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new()
+        .route("/api/collections", post(collection::collect))
         .route("/api/conversions", post(conversion::batch).layer(DefaultBodyLimit::max(BATCH_LIMIT)))
         .route("/api/deletions", get(deletions::list))
         .route("/api/deletions/{id}", post(deletions::answer))

@@ -107,6 +107,7 @@ impl Page {
             "grant" => fl!(self.messages, "clause-grant"),
             "mandate" => fl!(self.messages, "clause-mandate"),
             "notice" => fl!(self.messages, "clause-notice"),
+            "operation" => fl!(self.messages, "clause-operation"),
             "rate-cap" => fl!(self.messages, "clause-rate-cap"),
             "reason" => fl!(self.messages, "clause-reason"),
             "recipient" => fl!(self.messages, "clause-recipient"),

@@ -48,6 +48,7 @@ impl Page {
     pub fn kind(&self, kind: &Kind) -> String {
         match kind {
             Kind::Use => fl!(self.messages, "kind-use"),
+            Kind::Collection => fl!(self.messages, "kind-collection"),
             Kind::Conversion => fl!(self.messages, "kind-conversion"),
             Kind::Refusal => fl!(self.messages, "kind-refusal"),
             Kind::SignIn => fl!(self.messages, "kind-sign-in"),

@@ -10,10 +10,13 @@ use common::{City, contract_body, day, founded, library_card, notice_body, servi
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
-use usufruct_core::decide::{Clause, Decision, Outcome, Request, decide, decide_without_resident};
+use usufruct_core::decide::{
+    Clause, Decision, Outcome, Request, decide, decide_collection, decide_collection_without_resident, decide_without_resident,
+};
 use usufruct_core::event::Form;
 use usufruct_core::grant::{Grant, GrantKind, GrantState};
 use usufruct_core::lifecycle::State;
+use usufruct_core::mandate::Operation;
 use usufruct_core::statement::StatementKind;
 use usufruct_core::time::DAY;
 use usufruct_core::{Digest, Time};

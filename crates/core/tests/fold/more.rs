@@ -283,6 +283,23 @@ fn the_sunset_comes_on_its_day_and_not_before() {
 }
 
 #[test]
+fn a_certificate_of_months_is_lawful_while_the_mandate_goes_on_and_does_not_end_it() {
+    let mut city = lawful();
+    let of_months = |city: &City, mandate: &str| {
+        let (id, mut body) = (format!("crt_{}", city.statements.len()), certificate_body(mandate, city.now));
+        body["cause"] = "retention".into();
+        city.draft(StatementKind::Certificate, &id, "agc_operator", body, &[("agc_operator", "head")])
+    };
+    assert!(names(&refused(&city, of_months(&city, "mdt_nowhere")), "mandate", "never-active"));
+    city.apply(of_months(&city, CARD)).unwrap();
+    assert!(city.register.certificate(&CARD.parse().unwrap()).is_none());
+    city.steps(CARD, &[State::Revoked, State::Erasing]);
+    city.apply(of_months(&city, CARD)).unwrap();
+    let problems = refused(&city, city.step_draft(CARD, State::Erased, "agc_operator", &[("agc_operator", "automation")]));
+    assert!(names(&problems, "to", "no-certificate"), "{problems:?}");
+}
+
+#[test]
 fn nothing_is_erased_without_a_certificate_of_its_own() {
     let mut city = lawful();
     let certificate = |city: &City, mandate: &str| {

@@ -5,9 +5,8 @@
 //! ```
 //! A turn writes the key of the next period into the free half and then wipes the other, so a crash leaves one key or both.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use usufruct_core::hash::{equal, sha256};
@@ -17,13 +16,14 @@ use zeroize::Zeroizing;
 use super::sealed::Reader;
 use super::{HandedShare, Sealed};
 use crate::error::{Error, Result};
+use crate::halves::{Halves, refused};
 use crate::hpke::{PrivateKey, PublicKey};
 use crate::roots::{Disk, check_disk};
 
 /// An officer's folder, held open and locked against other processes. It has no `Debug`.
 pub struct OfficerFile {
     folder: PathBuf,
-    file: File,
+    file: Halves<HALF>,
     /// By half.
     held: [Option<Held>; 2],
 }
@@ -46,32 +46,16 @@ impl OfficerFile {
         }
         check_disk(folder, disk)?;
         let held = Held { period, name: name.to_owned(), key: PrivateKey::random(rng) };
-        let draft = folder.join("key.new");
-        let make = || {
-            let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-            file.write_all_at(&*encode(&held), 0)?;
-            file.write_all_at(&[0; HALF], HALF as u64)?;
-            file.sync_all()?;
-            std::fs::rename(&draft, folder.join(NAME))?;
-            File::open(folder)?.sync_all()
-        };
-        make().map_err(Error::io("make the key of the officer"))?;
+        Halves::create(folder, NAME, 0, &encode(&held)).map_err(Error::io("make the key of the officer"))?;
         Self::open(folder, disk)
     }
 
     /// Opens the folder.
     pub fn open(folder: &Path, disk: Disk) -> Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).open(folder.join(NAME));
-        let file = file.map_err(Error::io("open the key of the officer"))?;
+        let file = Halves::open(&folder.join(NAME)).map_err(refused("open the key of the officer"))?;
         check_disk(folder, disk)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Error::Locked),
-            Err(TryLockError::Error(source)) => return Err(Error::Io { action: "lock the key of the officer", source }),
-        }
-        let mut bytes = Zeroizing::new([0; 2 * HALF]);
-        file.read_exact_at(&mut *bytes, 0).map_err(Error::io("read the key of the officer"))?;
-        let held = [decode(&bytes[..HALF]), decode(&bytes[HALF..])];
+        let halves = file.read().map_err(Error::io("read the key of the officer"))?;
+        let held = halves.each_ref().map(|half| decode(half));
         if held.iter().all(Option::is_none) {
             return Err(Error::Escrow { what: "there is no key in the folder of the officer" });
         }
@@ -107,7 +91,7 @@ impl OfficerFile {
             return Err(Error::Escrow { what: "a key is turned to a later period only" });
         }
         let next = Held { period, name: present.name.clone(), key: PrivateKey::random(rng) };
-        self.write(1 - half, &encode(&next))?;
+        self.file.write(1 - half, &encode(&next)).map_err(Error::io("write the key of the officer"))?;
         self.held[1 - half] = Some(next);
         self.finish_turn()
     }
@@ -115,7 +99,7 @@ impl OfficerFile {
     /// Destroys the older of two keys, after a turn that was interrupted.
     pub fn finish_turn(&mut self) -> Result<()> {
         let (half, _) = self.present();
-        self.write(1 - half, &[0; HALF])?;
+        self.wipe(1 - half)?;
         self.held[1 - half] = None;
         Ok(())
     }
@@ -135,9 +119,7 @@ impl OfficerFile {
 
     /// Destroys every key and removes the folder.
     pub fn destroy(self) -> Result<()> {
-        for half in 0..2 {
-            self.write(half, &[0; HALF])?;
-        }
+        (0..2).try_for_each(|half| self.wipe(half))?;
         let remove = || {
             std::fs::remove_file(self.folder.join(NAME))?;
             std::fs::remove_dir(&self.folder)
@@ -152,16 +134,8 @@ impl OfficerFile {
         held.max_by_key(|(_, held)| held.period).expect("one half holds a key")
     }
 
-    fn write(&self, half: usize, bytes: &[u8; HALF]) -> Result<()> {
-        let at = (half * HALF) as u64;
-        let write = || {
-            self.file.write_all_at(bytes, at)?;
-            self.file.sync_data()?;
-            let mut back = Zeroizing::new([1; HALF]);
-            self.file.read_exact_at(&mut *back, at)?;
-            if back[..] == *bytes { Ok(()) } else { Err(io::Error::other("what was written is not there")) }
-        };
-        write().map_err(Error::io("overwrite the key of the officer"))
+    fn wipe(&self, half: usize) -> Result<()> {
+        self.file.wipe(half).map_err(Error::io("overwrite the key of the officer"))
     }
 }
 

@@ -6,9 +6,9 @@
 //! ```
 //! The share of epoch e stands in half e mod 2. The counter is a file of its own, replaced whole.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use usufruct_core::Digest;
@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::Share;
 use crate::error::{Error, Result};
+use crate::halves::{Halves, refused};
 use crate::roots::{Disk, check_disk};
 use crate::tree::Epoch;
 
@@ -31,7 +32,7 @@ pub struct Held {
 /// The state of a keeper in a folder, held open and locked against other processes.
 pub struct KeeperFile {
     folder: PathBuf,
-    file: File,
+    file: Halves<HALF>,
     held: [Option<Held>; 2],
     counter: Epoch,
 }
@@ -41,26 +42,13 @@ impl KeeperFile {
     pub fn open(folder: &Path, disk: Disk) -> Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(Error::io("make its folder"))?;
         check_disk(folder, disk)?;
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(folder.join(SHARES));
-        let file = file.map_err(Error::io("open the shares"))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Error::Locked),
-            Err(TryLockError::Error(source)) => return Err(Error::Io { action: "lock the shares", source }),
-        }
+        let file = Halves::<HALF>::open_or_touch(&folder.join(SHARES)).map_err(refused("open the shares"))?;
         let io = || Error::io("read the shares");
-        if file.metadata().map_err(io())?.len() == 0 {
-            let make = || {
-                file.write_all_at(&[0; 2 * HALF], 0)?;
-                file.sync_all()?;
-                File::open(folder)?.sync_all()
-            };
-            make().map_err(Error::io("make the shares"))?;
+        if file.len().map_err(io())? == 0 {
+            file.clear(folder).map_err(Error::io("make the shares"))?;
         }
-        let mut bytes = Zeroizing::new([0; 2 * HALF]);
-        file.read_exact_at(&mut *bytes, 0).map_err(io())?;
         let mut held = [None, None];
-        for (half, bytes) in bytes.chunks(HALF).enumerate() {
+        for (half, bytes) in file.read().map_err(io())?.iter().enumerate() {
             // What does not read is what a crash tore, and belongs to no root.
             held[half] = decode(bytes).filter(|held| held.epoch.0 % 2 == half as u64);
         }
@@ -82,7 +70,7 @@ impl KeeperFile {
     /// Keeps a share, durable when it returns.
     pub(super) fn put(&mut self, held: Held) -> Result<()> {
         let half = (held.epoch.0 % 2) as usize;
-        self.write(half, &*encode(&held))?;
+        self.file.write(half, &encode(&held)).map_err(Error::io("write its shares"))?;
         self.held[half] = Some(held);
         Ok(())
     }
@@ -91,7 +79,7 @@ impl KeeperFile {
     pub(super) fn keep_only(&mut self, epoch: Epoch) -> Result<()> {
         for half in 0..2 {
             if self.held[half].as_ref().is_none_or(|held| held.epoch != epoch) {
-                self.write(half, &[0; HALF])?;
+                self.file.wipe(half).map_err(Error::io("overwrite its shares"))?;
                 self.held[half] = None;
             }
         }
@@ -100,18 +88,6 @@ impl KeeperFile {
             self.counter = epoch;
         }
         Ok(())
-    }
-
-    fn write(&self, half: usize, bytes: &[u8]) -> Result<()> {
-        let at = (half * HALF) as u64;
-        let write = || {
-            self.file.write_all_at(bytes, at)?;
-            self.file.sync_data()?;
-            let mut back = Zeroizing::new([1; HALF]);
-            self.file.read_exact_at(&mut *back, at)?;
-            if back[..] == *bytes { Ok(()) } else { Err(io::Error::other("what was written is not there")) }
-        };
-        write().map_err(Error::io("write its shares"))
     }
 }
 

@@ -21,11 +21,17 @@ pub(super) struct Found {
     pub(super) version: u32,
 }
 
-/// Opens the tree under the newest of these roots that has a top page.
+/// Opens the tree under the newest of these roots, highest epoch first, that has a top page.
+///
+/// A root that opens nothing is one of an erasure that was not finished, and so of the next epoch. If it is of a later one the
+/// pages were set back, and what was erased since then would be served again.
 pub(super) fn open(pages: &dyn Pages, roots: &[Root]) -> Result<(usize, Found)> {
     let stored = Stored::list(pages)?;
     for (place, root) in roots.iter().enumerate() {
         if let Some((id, top)) = stored.top(root) {
+            if roots.first().is_some_and(|newest| newest.epoch.0 > root.epoch.0 + 1) {
+                return Err(Error::Damaged { what: "the newest root opens no page; the pages are older than it" });
+            }
             return Ok((place, stored.load(pages, root, id, top)?));
         }
     }

@@ -3,9 +3,8 @@
 //! The root of epoch e stands in half e mod 2: `"UFROOT01" | epoch u64 | root 32 | SHA-256 of all that`. A half that is wiped
 //! is all zeros; anything else in it is a write that a crash tore.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use usufruct_core::hash::{equal, sha256};
@@ -15,10 +14,11 @@ use zeroize::Zeroizing;
 
 use super::{Root, RootSlots};
 use crate::error::{Error, Result};
+use crate::halves::{Halves, refused};
 use crate::tree::{Epoch, Key, SlotClass};
 
 /// The slot file, held open and locked against other processes.
-pub struct FileRoots(File);
+pub struct FileRoots(Halves<HALF>);
 
 /// What is known of the file system the slot file is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,29 +38,15 @@ impl FileRoots {
             return Err(Error::FolderTaken);
         }
         check_disk(folder, disk)?;
-        let draft = folder.join("root.new");
-        let io = Error::io("make the root slots");
-        (|| {
-            let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-            file.write_all_at(&[0; 2 * HALF], 0)?;
-            file.write_all_at(&*encode(first), offset(first.epoch))?;
-            file.sync_all()?;
-            std::fs::rename(&draft, folder.join(NAME))?;
-            File::open(folder)?.sync_all()
-        })()
-        .map_err(io)?;
+        Halves::create(folder, NAME, half_of(first.epoch), &encode(first)).map_err(Error::io("make the root slots"))?;
         Self::open(folder, disk)
     }
 
     /// Opens the file in `folder`.
     pub fn open(folder: &Path, disk: Disk) -> Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).open(folder.join(NAME)).map_err(Error::io("open the root slots"))?;
+        let file = Halves::open(&folder.join(NAME)).map_err(refused("open the root slots"))?;
         check_disk(folder, disk)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(Error::Locked),
-            Err(TryLockError::Error(source)) => Err(Error::Io { action: "lock the root slots", source }),
-        }
+        Ok(Self(file))
     }
 
     /// The epochs of the roots in `folder`, highest first, without a lock: the server may be writing. For messages only.
@@ -70,11 +56,6 @@ impl FileRoots {
         epochs.sort_by_key(|epoch| std::cmp::Reverse(*epoch));
         Ok(epochs)
     }
-
-    fn put_half(&self, half: &[u8], at: u64) -> io::Result<()> {
-        self.0.write_all_at(half, at)?;
-        self.0.sync_data()
-    }
 }
 
 impl RootSlots for FileRoots {
@@ -83,24 +64,17 @@ impl RootSlots for FileRoots {
     }
 
     fn roots(&self) -> Result<Vec<Root>> {
-        let mut file = Zeroizing::new([0; 2 * HALF]);
-        let len = self.0.metadata().map_err(Error::io("read the root slots"))?.len();
-        if len != file.len() as u64 {
+        if self.0.len().map_err(Error::io("read the root slots"))? != 2 * HALF as u64 {
             return Err(Error::Damaged { what: "the root slots do not have 4,096 bytes" });
         }
-        self.0.read_exact_at(&mut *file, 0).map_err(Error::io("read the root slots"))?;
+        let halves = self.0.read().map_err(Error::io("read the root slots"))?;
         let mut roots = Vec::with_capacity(2);
-        for (half, bytes) in file.chunks(HALF).enumerate() {
+        for (half, bytes) in halves.iter().enumerate() {
             let Some(root) = decode(bytes) else { continue };
-            if offset(root.epoch) != (half * HALF) as u64 {
+            if half_of(root.epoch) != half {
                 return Err(Error::Damaged { what: "a root stands in the half that belongs to the other epoch" });
             }
             roots.push(root);
-        }
-        if let [a, b] = &roots[..]
-            && a.epoch.0.abs_diff(b.epoch.0) != 1
-        {
-            return Err(Error::Damaged { what: "the two roots are not of neighbouring epochs" });
         }
         if roots.is_empty() {
             return Err(Error::Damaged { what: "there is no root" });
@@ -110,19 +84,12 @@ impl RootSlots for FileRoots {
     }
 
     fn put(&self, root: &Root, _rng: &dyn Rng) -> Result<()> {
-        self.put_half(&*encode(root), offset(root.epoch)).map_err(Error::io("write the new root"))
+        self.0.write(half_of(root.epoch), &encode(root)).map_err(Error::io("write the new root"))
     }
 
     /// Overwrites with zeros the half that does not belong to `epoch`, and checks that they arrived.
     fn keep_only(&self, epoch: Epoch) -> Result<()> {
-        let other = offset(Epoch(epoch.0 + 1));
-        let wipe = || {
-            self.put_half(&[0; HALF], other)?;
-            let mut back = Zeroizing::new([1; HALF]);
-            self.0.read_exact_at(&mut *back, other)?;
-            if back.iter().all(|byte| *byte == 0) { Ok(()) } else { Err(io::Error::other("the old root is still there")) }
-        };
-        wipe().map_err(Error::io("overwrite the old root"))
+        self.0.wipe(1 - half_of(epoch)).map_err(Error::io("overwrite the old root"))
     }
 
     fn statements(&self, _epoch: Epoch) -> Result<Vec<Destroyed>> {
@@ -149,9 +116,9 @@ fn copying(kind: u64) -> Option<&'static str> {
     COPYING.iter().find(|(magic, _)| *magic == kind).map(|(_, name)| *name)
 }
 
-/// Where the half for `epoch` begins.
-fn offset(epoch: Epoch) -> u64 {
-    epoch.0 % 2 * HALF as u64
+/// The half for `epoch`.
+fn half_of(epoch: Epoch) -> usize {
+    usize::from(epoch.0 % 2 == 1)
 }
 
 fn encode(root: &Root) -> Zeroizing<[u8; HALF]> {
@@ -176,7 +143,7 @@ fn decode(half: &[u8]) -> Option<Root> {
 pub(crate) const NAME: &str = "root";
 const MAGIC: &[u8; 8] = b"UFROOT01";
 /// Length of one half.
-const HALF: usize = 2048;
+const HALF: usize = 2_048;
 /// File systems whose overwriting leaves the old bytes where they were, by the number that statfs(2) gives.
 const COPYING: [(u64, &str); 7] = [
     (0x9123_683e, "btrfs"),

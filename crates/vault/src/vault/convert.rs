@@ -9,7 +9,7 @@ use usufruct_core::logged::Logged;
 use super::Vault;
 use crate::error::{Error, Result};
 use crate::keyring::Keyring;
-use crate::pseudonym::Subject;
+use crate::pseudonym::{Seeds, Subject};
 
 /// From whose pseudonyms to whose, and on which mandate it rests: what the logged conversions must say.
 #[derive(Clone, Copy, Debug)]
@@ -60,8 +60,9 @@ impl Vault {
         }
         let admit = |(logged, keyring): &(&Logged, &Keyring)| self.admit_conversion(way, logged, keyring);
         let mut admitted: Vec<Result<()>> = conversions.iter().map(admit).collect();
-        let among = |admitted: &[Result<()>]| -> Vec<&Keyring> {
-            conversions.iter().zip(admitted).filter(|(_, outcome)| outcome.is_ok()).map(|((_, keyring), _)| *keyring).collect()
+        let among = |admitted: &[Result<()>]| {
+            let admitted = conversions.iter().zip(admitted).filter(|(_, outcome)| outcome.is_ok());
+            Seeds::of(&admitted.map(|((_, keyring), _)| *keyring).collect::<Vec<_>>())
         };
         let known = self.subjects(way.from.1, &among(&admitted))?;
         for ((outcome, subject), known) in admitted.iter_mut().zip(subjects).filter(|(outcome, _)| outcome.is_ok()).zip(known) {

@@ -71,24 +71,19 @@ impl Vault {
         self.erase_residents(&[resident], rng)
     }
 
-    /// Destroys a mandate's key, and with it everything lent under the mandate.
-    pub fn sunset(&self, mandate: u64, rng: &dyn Rng) -> Result<Erased> {
-        self.erase(KeyId::Mandate(mandate), rng)
-    }
-
     /// Destroys the house's key of a sector. Its pseudonyms are noise to everybody from now on.
     pub fn dissolve_sector(&self, sector: u64, rng: &dyn Rng) -> Result<Erased> {
-        self.erase(KeyId::Sector(sector), rng)
+        let erased = {
+            let _erasing = self.erasing();
+            self.tree.erase(&[KeyId::Sector(sector)], &[], rng)
+        };
+        self.forget_sector(sector);
+        erased
     }
 
     /// Has the second keeper destroy its key of a sector. One of the two is enough; the other follows for good measure.
     pub fn dissolve_second(&self, sector: u64) -> Result<()> {
         self.hand()?.destroy(sector)
-    }
-
-    fn erase(&self, id: KeyId, rng: &dyn Rng) -> Result<Erased> {
-        let _erasing = self.erasing();
-        self.tree.erase(&[id], &[], rng)
     }
 }
 

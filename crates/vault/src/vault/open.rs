@@ -31,8 +31,9 @@ impl Vault {
 
     /// Opens a lent block for a use that is in the log (design.md section 3, identity-provider.md 6.5).
     ///
-    /// This and [`Vault::open_of_month`] are the only functions that open one. The use must be a use, rest on the mandate revision `mandate_hash`, name
-    /// the block, and be about the resident of the keyring: its tag is recomputed.
+    /// No other function opens one. The use must be a use, rest on the mandate revision `mandate_hash`, name the block, and be
+    /// about the resident of the keyring: its tag is recomputed. What was collected for a month has doors of its own,
+    /// [`Vault::open_of_month`] for uses and [`Vault::open_collected`] for the resident.
     ///
     /// Without a logged use the call does not type-check:
     ///
@@ -74,24 +75,8 @@ impl Vault {
         self.shared(keyring, resident, mandate)?.open(resident, mandate, block, sealed)
     }
 
-    /// As [`Vault::open`], for what was lent for a month.
-    #[expect(clippy::too_many_arguments, reason = "each is compared with the logged use or goes into the data key")]
-    pub fn open_of_month(
-        &self,
-        logged: &Logged,
-        keyring: &Keyring,
-        mandate: u64,
-        month: u16,
-        mandate_hash: Digest,
-        block: &BlockId,
-        sealed: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>> {
-        self.admit(logged, keyring, mandate_hash, block)?;
-        self.shared_of_month(keyring, mandate, month)?.open(keyring.resident(), mandate, block, sealed)
-    }
-
     /// Whether a logged use is about this resident, under this mandate, and names the block.
-    fn admit(&self, logged: &Logged, keyring: &Keyring, mandate_hash: Digest, block: &BlockId) -> Result<()> {
+    pub(super) fn admit(&self, logged: &Logged, keyring: &Keyring, mandate_hash: Digest, block: &BlockId) -> Result<()> {
         let event = self.gate.admit(logged)?;
         if event.kind != Kind::Use {
             return Err(Error::NotUse);

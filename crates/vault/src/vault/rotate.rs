@@ -1,8 +1,7 @@
-//! Keys that are replaced while what they open lives on, and keys of months that end with their month.
+//! Keys that are replaced while what they open lives on.
 //!
 //! Each is one commit of the tree, and so one epoch: whatever an old copy holds, the old key is gone with the old root.
 
-use usufruct_core::Digest;
 use usufruct_core::id::BlockId;
 use usufruct_core::ports::Rng;
 
@@ -21,33 +20,6 @@ pub struct Rotation {
 }
 
 impl Vault {
-    /// Makes the key of one month of a mandate, unless there is one. Months are counted from January 2020.
-    pub fn create_month_key(&self, mandate: u64, month: u16, rng: &dyn Rng) -> Result<Digest> {
-        self.ensure(KeyId::Month { mandate, month }, rng)
-    }
-
-    /// Seals a block so that it opens until the end of its month's retention, and no longer than the loan. For what a mandate
-    /// collects and keeps for months only.
-    pub fn lend_for_month(
-        &self,
-        keyring: &Keyring,
-        mandate: u64,
-        month: u16,
-        block: &BlockId,
-        plain: &[u8],
-        rng: &dyn Rng,
-    ) -> Result<Vec<u8>> {
-        self.current_key(keyring)?;
-        Ok(self.shared_of_month(keyring, mandate, month)?.seal(keyring.resident(), mandate, block, plain, rng))
-    }
-
-    /// Destroys the keys of months whose time is over, all in one epoch. Months without a key are no mistake.
-    pub fn end_months(&self, mandate: u64, months: &[u16], rng: &dyn Rng) -> Result<Erased> {
-        let _erasing = self.erasing();
-        let ids: Vec<KeyId> = months.iter().map(|month| KeyId::Month { mandate, month: *month }).collect();
-        self.tree.erase(&ids, &[], rng)
-    }
-
     /// Stages a new key for a resident under which everything she lends stays lent.
     pub fn rotate_resident(&self, keyring: Keyring, rng: &dyn Rng) -> Result<Withdrawal> {
         self.withdraw(keyring, &[], rng)
@@ -56,7 +28,9 @@ impl Vault {
     /// Gives every resident another pseudonym in a sector, at once. The old ones lead nowhere.
     pub fn rotate_sector(&self, sector: u64, rng: &dyn Rng) -> Result<Erased> {
         let _erasing = self.erasing();
-        self.tree.erase(&[], &[(KeyId::Sector(sector), Key::random(rng))], rng)
+        let erased = self.tree.erase(&[], &[(KeyId::Sector(sector), Key::random(rng))], rng);
+        self.forget_sector(sector);
+        erased
     }
 
     /// Puts a fresh root in the place of the present one, and destroys no key: what anybody holds of the old root fits nothing
@@ -80,10 +54,6 @@ impl Vault {
         }
         let Rotation { new, .. } = rotation;
         self.tree.erase(&[], &[(id, new)], rng)
-    }
-
-    pub(super) fn shared_of_month(&self, keyring: &Keyring, mandate: u64, month: u16) -> Result<Shared> {
-        Ok(Shared::of(keyring.loan(mandate)?, &self.key(KeyId::Month { mandate, month })?))
     }
 }
 

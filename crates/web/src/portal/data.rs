@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use i18n_embed_fl::fl;
 use serde::Deserialize;
+use usufruct_core::Time;
 use usufruct_core::id::BlockId;
 
 use super::see;
@@ -23,6 +24,7 @@ use crate::site::blocking;
 struct DataPage {
     page: Page,
     blocks: Vec<Own>,
+    collected: Vec<Collected>,
     corrected: Option<BlockId>,
     /// The block whose new value cannot be taken.
     wrong: Option<BlockId>,
@@ -41,6 +43,16 @@ struct Own {
     is_correctable: bool,
 }
 
+/// Something that a service put into the pass.
+struct Collected {
+    name: String,
+    value: String,
+    /// The mandate, by its title.
+    under: String,
+    at: Time,
+    until: Time,
+}
+
 #[derive(Deserialize)]
 pub(crate) struct Done {
     corrected: Option<BlockId>,
@@ -53,7 +65,8 @@ pub(crate) async fn list(
     Query(done): Query<Done>,
 ) -> Result<Response, Fault> {
     let blocks = own(&site, &page, session.resident).await?;
-    Ok(show(&DataPage { page, blocks, corrected: done.corrected, wrong: None }))
+    let collected = collected(&site, &page, session.resident).await?;
+    Ok(show(&DataPage { page, blocks, collected, corrected: done.corrected, wrong: None }))
 }
 
 async fn own(site: &Arc<Site>, page: &Page, resident: u64) -> Result<Vec<Own>, Fault> {
@@ -77,6 +90,21 @@ async fn own(site: &Arc<Site>, page: &Page, resident: u64) -> Result<Vec<Own>, F
     Ok(blocks)
 }
 
+async fn collected(site: &Arc<Site>, page: &Page, resident: u64) -> Result<Vec<Collected>, Fault> {
+    let collected = blocking(site, move |app| app.collected_blocks(resident)).await?;
+    let register = site.app.register();
+    let shown = collected.into_iter().filter_map(|collected| {
+        Some(Collected {
+            name: page.text(&register.blocks.get(&collected.block)?.body.name).to_owned(),
+            under: page.text(&register.mandates.get(&collected.mandate)?.body.title).to_owned(),
+            value: collected.value,
+            at: collected.at,
+            until: collected.until,
+        })
+    });
+    Ok(shown.collect())
+}
+
 #[derive(Deserialize)]
 pub(crate) struct Correction {
     value: String,
@@ -93,7 +121,8 @@ pub(crate) async fn correct(
         let mut blocks = own(&site, &page, session.resident).await?;
         if let Some(own) = blocks.iter_mut().find(|own| own.id == block && own.is_correctable) {
             own.entered = Some(form.value);
-            let content = DataPage { page, blocks, corrected: None, wrong: Some(block) };
+            let collected = collected(&site, &page, session.resident).await?;
+            let content = DataPage { page, blocks, collected, corrected: None, wrong: Some(block) };
             return Ok(render(StatusCode::UNPROCESSABLE_ENTITY, &content));
         }
         return Err(Fault::not_found("block to correct"));

@@ -279,3 +279,45 @@ async fn pseudonyms_are_converted_one_by_one_and_the_resident_reads_it() {
     let page = site.get("/register/mandates/mdt_short", "").await;
     assert!(page.text().contains("Readers enter.") || page.text().contains("Readers enter.（中文）"));
 }
+
+#[tokio::test]
+async fn what_a_service_collects_stands_in_her_data_until_its_day() {
+    let site = TestSite::new();
+    let (resident, cookie) = site.resident();
+    let (_, subject) = site.tokens(&cookie, &[]).await;
+    let visit =
+        json!({ "subject": subject, "mandate": "mdt_short", "block": "blk_name", "value": "Main <hall>", "reason": "lending" });
+    let collect = async |body: &Value| site.api("/api/collections", &site.client_token().await, body).await;
+    let refused = problem(&collect(&with(visit.clone(), "mandate", json!(CARD))).await, StatusCode::FORBIDDEN);
+    assert_eq!(refused["clauses"][0]["clause"], "operation", "{refused}");
+    let mut body = library_card();
+    body["sunset_at"] = json!("2026-01-10T00:00:00Z");
+    body["operations"] = json!(["collect"]);
+    body["retention"]["duration"] = json!("P3D");
+    site.city.publish_mandate("mdt_short", body);
+    let refused = problem(&collect(&visit).await, StatusCode::FORBIDDEN);
+    assert_eq!(refused["clauses"][0]["clause"], "grant", "{refused}");
+    site.city.app.consent(resident, &service(), &"mdt_short".parse().unwrap(), &[]).unwrap();
+    let answer = collect(&with(visit.clone(), "actor", json!("officer 17"))).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let body = answer.json();
+    let names: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(names, ["block", "log", "mandate", "receipt", "subject", "until"]);
+    assert_eq!((&body["until"], &body["block"]), (&json!("2026-01-04T00:00:00Z"), &json!("blk_name")));
+    let index = body["log"]["index"].as_u64().unwrap();
+    assert!(body["receipt"].as_str().unwrap().contains(&format!("\n{index}\n")));
+    assert_eq!(answer.header("cache-control"), "no-store");
+    problem(&collect(&with(visit.clone(), "value", json!("two\nlines"))).await, StatusCode::CONFLICT);
+    problem(&collect(&with(visit.clone(), "form", json!("value"))).await, StatusCode::BAD_REQUEST);
+    problem(&collect(&with(visit, "subject", json!("nonsense"))).await, StatusCode::NOT_FOUND);
+    // She reads it, and in her footprint that it was collected.
+    let page = site.get("/me/data", &cookie).await;
+    assert!(page.text().contains("Main &#60;hall&#62;"), "{}", page.text());
+    let chinese = site.get("/me/data", &format!("{cookie}; lang=zh-Hant")).await;
+    assert!(chinese.text().contains("由服務蒐集"));
+    let footprint = site.get("/me/footprint", &format!("{cookie}; lang=en")).await;
+    assert!(footprint.text().contains("A service put data about you into the pass"));
+    site.city.clock.advance(3 * usufruct_core::time::DAY);
+    let cookie = site.sign_in(resident);
+    assert!(!site.get("/me/data", &cookie).await.text().contains("hall"));
+}

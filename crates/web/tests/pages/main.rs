@@ -13,7 +13,7 @@ use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
-use usufruct_app::ObjectionRequest;
+use usufruct_app::{CollectRequest, ObjectionRequest};
 use usufruct_core::Text;
 use usufruct_core::time::DAY;
 use usufruct_web::{DemoSettings, Persona, Settings, Site};
@@ -41,6 +41,7 @@ impl Pages {
         let city = City::found(dir.path(), None);
         let mut short = library_card();
         short["sunset_at"] = json!("2026-01-10T00:00:00Z");
+        short["operations"] = json!(["collect"]);
         city.publish_mandate("mdt_short", short);
         let mut coming = library_card();
         coming["starts_at"] = json!("2026-02-01T00:00:00Z");
@@ -56,6 +57,16 @@ impl Pages {
         app.withdraw(resident, &mandate()).unwrap();
         app.consent(resident, &common::service(), &mandate(), &[block("district")]).unwrap();
         app.consent(resident, &common::service(), &"mdt_short".parse().unwrap(), &[]).unwrap();
+        let visit = CollectRequest {
+            service: common::service(),
+            mandate: "mdt_short".parse().unwrap(),
+            subject: app.subject(resident, &common::service()).unwrap(),
+            block: block("name"),
+            value: "大廳 <script>alert(2)</script> & <Seaside>".into(),
+            reason: "lending".into(),
+            actor: None,
+        };
+        app.collect(&visit).unwrap();
         let cookie = format!("usufruct={}", app.open_session(resident, "test").unwrap());
         let persona =
             Persona {

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::keytree::{PageFile, PageTree};
 use crate::roots::{Disk, FileRoots, RootSlots};
 use crate::testing::{Folder, Seeded};
-use crate::tree::{KeyId, KeyTree};
+use crate::tree::{Epoch, KeyId, KeyTree};
 
 type Tree = PageTree<PageFile, FileRoots>;
 
@@ -106,4 +106,39 @@ fn a_root_set_back_is_refused() {
         std::fs::write(&path, &bad).unwrap();
         assert!(matches!(open(&folder), Err(Error::Damaged { .. })), "{at}");
     }
+}
+
+#[test]
+fn of_two_roots_that_are_no_neighbours_the_older_one_goes_at_the_start() {
+    let (folder, rng) = (Folder::new(), Seeded::new(1));
+    let (tree, mut model) = (create(&folder, &rng), Model::new());
+    let ids: Vec<KeyId> = (0..6).map(KeyId::Resident).collect();
+    insert(&tree, &mut model, &ids, &rng);
+    let (root, pages) = (folder.path().join("root"), folder.path().join("pages"));
+    let (old_root, old_pages) = (std::fs::read(&root).unwrap(), std::fs::read(&pages).unwrap());
+    for id in &ids[..3] {
+        tree.erase(&[*id], &[], &rng).unwrap();
+        model.remove(id);
+    }
+    drop(tree);
+    let (current, current_pages) = (std::fs::read(&root).unwrap(), std::fs::read(&pages).unwrap());
+    // Epoch 0 stands in one half, epoch 3 in the other.
+    let both = [&old_root[..2048], &current[2048..]].concat();
+    let epochs = || FileRoots::epochs(folder.path()).unwrap();
+    std::fs::write(&root, &both).unwrap();
+    assert_eq!(epochs(), [Epoch(3), Epoch(0)]);
+    let tree = open(&folder).unwrap();
+    assert_eq!((epochs(), tree.state().epoch), (vec![Epoch(3)], Epoch(3)));
+    assert_eq!(std::fs::read(&root).unwrap(), current);
+    check(&tree, &model, &ids);
+    drop(tree);
+    // With the pages of then the old root would bring back what was erased, and the newer one would be what goes.
+    std::fs::write(&root, &both).unwrap();
+    std::fs::write(&pages, &old_pages).unwrap();
+    assert!(matches!(open(&folder), Err(Error::Damaged { .. })));
+    assert_eq!(epochs(), [Epoch(3), Epoch(0)], "the root that counts is not what was destroyed");
+    // With its own pages the newer root still opens, and the older one goes.
+    std::fs::write(&pages, &current_pages).unwrap();
+    check(&open(&folder).unwrap(), &model, &ids);
+    assert_eq!(std::fs::read(&root).unwrap(), current);
 }

@@ -1,0 +1,157 @@
+//! Collect: a service puts something about a resident into the pass, under a mandate that says so. It is sealed for the month, she sees
+//! it, and it is gone when the mandate has kept it for its time.
+
+use usufruct_core::Time;
+use usufruct_core::decide::{Request, decide_collection, decide_collection_without_resident};
+use usufruct_core::event::{Form, Kind};
+use usufruct_core::id::{BlockId, MandateId, ServiceId};
+use usufruct_core::time::Month;
+use usufruct_store::collected::{self, Collected};
+use usufruct_vault::Error as VaultError;
+
+use crate::correct::checked;
+use crate::release::{ATTEMPTS, Case, PlaceCase, event, find};
+use crate::{App, Error, block_names};
+
+/// What a service puts into the pass about one resident.
+#[derive(Clone)]
+pub struct CollectRequest {
+    pub service: ServiceId,
+    pub mandate: MandateId,
+    /// The resident's pseudonym at the service.
+    pub subject: String,
+    pub block: BlockId,
+    /// 1 to 200 characters on one line.
+    pub value: String,
+    pub reason: String,
+    /// Commitment to the officer who acts.
+    pub actor: Option<[u8; 32]>,
+}
+
+/// The receipt for something that was collected.
+#[derive(Clone, Debug)]
+pub struct CollectReceipt {
+    /// When it will be gone from the pass.
+    pub until: Time,
+    /// Leaf number of the event.
+    pub index: u64,
+    /// A signed note by the receipt key.
+    pub receipt: String,
+}
+
+/// Something that was collected, as the resident sees it.
+#[derive(Clone)]
+pub struct CollectedBlock {
+    pub mandate: MandateId,
+    pub block: BlockId,
+    pub value: String,
+    pub at: Time,
+    pub until: Time,
+}
+
+impl App {
+    /// Takes something about one resident, or refuses with the clauses. Refusals about a known resident are logged too.
+    pub fn collect(&self, request: &CollectRequest) -> Result<CollectReceipt, Error> {
+        let value = checked(&request.value)?;
+        for _ in 0..ATTEMPTS {
+            match self.try_collect(request, value) {
+                Err(Error::Stale) => self.wait_for_register(),
+                outcome => return outcome,
+            }
+        }
+        Err(Error::Stale)
+    }
+
+    fn try_collect(&self, request: &CollectRequest, value: &str) -> Result<CollectReceipt, Error> {
+        let (version, register) = self.versioned_register();
+        let now = self.now();
+        let asked = Request {
+            service: request.service.clone(),
+            mandate: request.mandate.clone(),
+            blocks: vec![(request.block.clone(), Form::Value)],
+            reason: request.reason.clone(),
+            subjects: 1,
+        };
+        let (mandate, sector) = find(&register, &asked)?;
+        let found = self.resolve(sector, &request.subject, mandate.number)?;
+        let otherwise = || decide_collection_without_resident(&register, &asked, now).outcome;
+        let found = self.noticed(&asked.mandate, mandate, found, otherwise)?;
+        let case = Case::new(found, |grant| decide_collection(&register, &asked, grant, now));
+        let mut event = event(&asked, mandate, &case, request.actor, None, now);
+        let mut row = None;
+        if case.clauses.is_empty() {
+            event.kind = Kind::Collection;
+            let month = Month::of(now);
+            self.make_month_key(version, mandate.number, month)?;
+            let sealed =
+                self.vault.lend_for_month(case.keyring(), mandate.number, month.0, &request.block, value.as_bytes(), self.rng());
+            row = Some(Collected {
+                resident: case.keyring().resident(),
+                index: 0,
+                mandate: mandate.number,
+                month,
+                block: block_names::number(&register, &request.block)?,
+                at: now,
+                until: mandate.body.keep_until(now),
+                sealed: sealed.map_err(moved)?,
+            });
+        }
+        let place_case = PlaceCase::new(self, version, &case, mandate, event, now);
+        let placed = self.db.transaction("collect", move |tx| {
+            let placed = place_case.run(tx)?;
+            if let Some(row) = &row {
+                collected::insert(tx, &Collected { index: placed.index(), ..row.clone() })?;
+            }
+            Ok::<_, Error>(placed)
+        })?;
+        let (logged, commit) = placed.logged(&self.recorder);
+        if !case.clauses.is_empty() {
+            return Err(Error::Unpermitted(case.clauses));
+        }
+        let receipt = self.receipt(&commit, logged.index(), now)?;
+        Ok(CollectReceipt { until: mandate.body.keep_until(now), index: logged.index(), receipt })
+    }
+
+    /// Makes the key of a month unless there is one. Nothing is published meanwhile, so that no key comes into being after the
+    /// mandate has ended, when nobody would destroy it.
+    fn make_month_key(&self, version: u64, mandate: u64, month: Month) -> Result<(), Error> {
+        if self.vault.month_commitment(mandate, month.0)?.is_some() {
+            return Ok(());
+        }
+        let _guard = self.publishing();
+        if self.versioned_register().0 != version {
+            return Err(Error::Stale);
+        }
+        self.db.transaction("note month", move |tx| Ok::<_, Error>(collected::note_month(tx, mandate, month)?))?;
+        self.vault.create_month_key(mandate, month.0, self.rng())?;
+        Ok(())
+    }
+
+    /// What was collected about the resident and has not been kept for its time yet, newest first.
+    pub fn collected_blocks(&self, resident: u64) -> Result<Vec<CollectedBlock>, Error> {
+        let (register, now) = (self.register(), self.now());
+        let keyring = self.keyring(resident)?;
+        let rows = self.db.read(|conn| collected::of_resident(conn, resident, now))?;
+        let mut blocks = Vec::with_capacity(rows.len());
+        for row in rows {
+            let mandate = register.mandates.iter().find(|(_, entry)| entry.number == row.mandate);
+            let Some(((mandate, _), block)) = mandate.zip(block_names::id(&register, row.block)) else { continue };
+            let value = match self.vault.open_collected(&keyring, row.mandate, row.month.0, block, &row.sealed) {
+                Ok(value) => String::from_utf8_lossy(&value).into_owned(),
+                // Its key is gone already, and the row goes next.
+                Err(VaultError::NoKey { .. } | VaultError::NoLoan) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            blocks.push(CollectedBlock { mandate: mandate.clone(), block: block.clone(), value, at: row.at, until: row.until });
+        }
+        Ok(blocks)
+    }
+}
+
+/// What was there when it was decided is gone: it has to be decided again.
+fn moved(error: VaultError) -> Error {
+    match error {
+        VaultError::NoKey { .. } | VaultError::NoLoan | VaultError::Stale => Error::Stale,
+        other => other.into(),
+    }
+}
