@@ -3,17 +3,14 @@
 use std::sync::Arc;
 
 use usufruct_core::Time;
-use usufruct_core::event::Kind;
+use usufruct_core::event::{Event, Kind};
 use usufruct_core::id::{BlockId, CaseId};
-use usufruct_core::time::DAY;
+use usufruct_core::lawpack::Duty;
 use usufruct_store::cases::{self, Case};
 
 use crate::erase::plain_event;
 use crate::ledger::place;
 use crate::{App, Error};
-
-/// Days until a decision is due (Taiwan Personal Data Protection Act 13; moves to a lawpack with the case desk).
-const DUE_DAYS: i64 = 30;
 
 /// What a resident objects to.
 #[derive(Clone, Debug)]
@@ -56,7 +53,7 @@ impl App {
             line: request.line,
             state: "filed".to_owned(),
             filed_at: now,
-            due_at: now.plus(DUE_DAYS * DAY),
+            due_at: self.answer_due(line.event.as_ref(), now),
             sealed: self.vault.seal_own(&keyring, &words_block()?, request.words.as_bytes(), self.rng())?,
         };
         let mut event = plain_event(Kind::Objection, "objection", Some(id.to_string()), now);
@@ -78,6 +75,14 @@ impl App {
             place(tx, &keyring, event.clone(), rng.as_ref()).map(drop)
         })?;
         Ok(filed)
+    }
+
+    /// When an objection has to be answered, by the law of the body that used the data, or of the operator where no mandate is named.
+    fn answer_due(&self, event: Option<&Event>, now: Time) -> Time {
+        let register = self.register();
+        let mandate = event.and_then(|event| register.revision(&event.mandate?)).map(|(mandate, _)| &mandate.body.controller);
+        let body = mandate.cloned().or_else(|| register.operator()?.id.parse().ok());
+        body.map_or(now, |body| now.plus(register.law(&body, now).within(Duty::Challenge)))
     }
 
     /// The cases of a resident, newest first.

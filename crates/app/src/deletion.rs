@@ -6,6 +6,7 @@ use serde_json::json;
 use usufruct_core::Time;
 use usufruct_core::certificate::{Answer, Recipient};
 use usufruct_core::id::{CertificateId, DeletionId, MandateId, ServiceId};
+use usufruct_core::lawpack::Duty;
 use usufruct_core::register::Register;
 use usufruct_core::statement::StatementKind;
 use usufruct_core::time::DAY;
@@ -139,7 +140,7 @@ impl App {
             mandate,
             sealed: None,
             noted_at: now,
-            due_at: now.plus(due_days(register, service, mandates) * DAY),
+            due_at: now.plus(due_within(register, service, mandates, now)),
             told_at: None,
             answer: None,
         }
@@ -178,24 +179,23 @@ impl App {
     }
 }
 
-/// In how many days a service has to answer: as its contract says, if it is a vendor's.
-fn due_days(register: &Register, service: &ServiceId, mandates: &[u64]) -> i64 {
+/// In how many microseconds a service has to answer: as its contract says, if it is a vendor's, and as its law says otherwise.
+fn due_within(register: &Register, service: &ServiceId, mandates: &[u64], now: Time) -> i64 {
     let agency = register.services.get(service).map(|entry| &entry.body.agency);
     let ids: Vec<MandateId> = mandates.iter().filter_map(|number| mandate_id(register, *number)).collect();
     let contracts = register.contracts.values().map(|entry| &entry.body);
     contracts
         .filter(|contract| Some(&contract.vendor) == agency && contract.mandates.iter().any(|id| ids.contains(id)))
-        .map(|contract| contract.delete_within_days)
+        .map(|contract| contract.delete_within_days * DAY)
         .min()
-        .unwrap_or(DUE_DAYS)
+        .or_else(|| Some(register.law(agency?, now).within(Duty::DeletionAnswer)))
+        .unwrap_or(0)
 }
 
 fn mandate_id(register: &Register, number: u64) -> Option<MandateId> {
     register.mandates.values().find(|entry| entry.number == number)?.id.parse().ok()
 }
 
-/// Days for the answer of a service that has no contract: it is a public body's own.
-const DUE_DAYS: i64 = 30;
 /// Notices told or listed in one call.
 const MOST: usize = 1_000;
 /// Certificates brought up to date in one run.

@@ -182,6 +182,12 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// An optional ISO 8601 duration, in microseconds and as written.
+    pub fn optional_duration(&mut self, field: &'static str) -> Option<(i64, String)> {
+        self.optional(field)?;
+        self.duration(field, "Write it as `P30D` or leave it out.")
+    }
+
     /// A required whole number between `min` and `max`.
     pub fn integer(&mut self, field: &'static str, min: i64, max: i64, remedy: &str) -> Option<i64> {
         let value = self.required(field, remedy)?;

@@ -92,6 +92,8 @@ ids! {
     DeletionId = "del";
     /// The permission for one resident's data under one mandate.
     GrantId = "grt";
+    /// What a law asks.
+    LawpackId = "law";
     /// The terms of the log.
     LogId = "log";
     /// The published power to use data for one purpose until a date.

@@ -18,6 +18,7 @@ pub mod hash;
 pub mod id;
 pub mod jcs;
 pub mod keeper;
+pub mod lawpack;
 pub mod lifecycle;
 pub mod log_terms;
 pub mod logged;

@@ -226,18 +226,12 @@ pub struct EightConditions {
     pub participation: Text,
 }
 
-const BASES: [(&str, Basis); 4] = [
+pub(crate) const BASES: [(&str, Basis); 4] = [
     ("consent", Basis::Consent),
     ("legal_obligation", Basis::LegalObligation),
     ("public_task", Basis::PublicTask),
     ("vital_interest", Basis::VitalInterest),
 ];
-
-/// Longest life of a mandate: five years; of an emergency mandate: 90 days.
-const LONGEST_DAYS: i64 = 5 * 366;
-const LONGEST_EMERGENCY_DAYS: i64 = 90;
-/// Shortest comment period of an ordinary mandate.
-const CONSULTATION_DAYS: i64 = 14;
 
 impl Mandate {
     /// Reads a mandate, or lists everything that is missing or unlawful in it. What depends on other objects of the
@@ -345,25 +339,11 @@ impl Mandate {
         if length <= 0 {
             draft.note("sunset_at", "before-start", "The mandate ends before it begins. Correct one of the days.".into());
         }
-        let (longest, remedy) = match self.kind {
-            MandateKind::Emergency => (LONGEST_EMERGENCY_DAYS, "Shorten it; a renewal is a new mandate with a new review."),
-            MandateKind::Ordinary | MandateKind::Research => (LONGEST_DAYS, "Shorten it to five years at most."),
-        };
-        if length > longest * crate::time::DAY {
-            draft.note("sunset_at", "too-long", format!("The mandate runs longer than {longest} days. {remedy}"));
-        }
-        let consulted = (self.consultation.to.micros() - self.consultation.from.micros()).div_euclid(crate::time::DAY);
-        if consulted < 0 {
+        if self.consultation.to < self.consultation.from {
             draft.note(
                 "consultation.to",
                 "before-start",
                 "The comment period ends before it begins. Correct one of the days.".into(),
-            );
-        } else if consulted < CONSULTATION_DAYS && self.kind != MandateKind::Emergency {
-            draft.note(
-                "consultation.to",
-                "too-short",
-                format!("People had {consulted} days to comment. Give them at least {CONSULTATION_DAYS}."),
             );
         }
         if self.consultation.to > self.starts_at && self.kind != MandateKind::Emergency {

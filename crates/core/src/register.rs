@@ -12,7 +12,8 @@ use crate::block::DataBlock;
 use crate::certificate::{Cause, Certificate};
 use crate::contract::Contract;
 use crate::draft::Problem;
-use crate::id::{AgencyId, AuditId, BlockId, CertificateId, ContractId, MandateId, ServiceId};
+use crate::id::{AgencyId, AuditId, BlockId, CertificateId, ContractId, LawpackId, MandateId, ServiceId};
+use crate::lawpack::{Law, Lawpack};
 use crate::lifecycle::State;
 use crate::log_terms::LogTerms;
 use crate::mandate::Mandate;
@@ -37,6 +38,7 @@ pub struct Register {
     pub contracts: BTreeMap<ContractId, Entry<Contract>>,
     pub audits: BTreeMap<AuditId, Entry<Audit>>,
     pub certificates: BTreeMap<CertificateId, Entry<Certificate>>,
+    pub lawpacks: BTreeMap<LawpackId, Entry<Lawpack>>,
     /// The terms of the log, once they are published.
     pub log: Option<Entry<LogTerms>>,
     /// The verifier that is served, once its hashes are published.
@@ -82,6 +84,7 @@ pub(crate) enum Content {
     Audit(AuditId, Audit),
     Certificate(CertificateId, Certificate),
     Contract(ContractId, Contract),
+    Lawpack(LawpackId, Lawpack),
     Log(LogTerms),
     Mandate(MandateId, Box<Mandate>),
     Notice(Notice),
@@ -112,6 +115,7 @@ impl Register {
             Content::Audit(id, body) => put(&mut self.audits, id, body, &make, State::Published),
             Content::Certificate(id, body) => put(&mut self.certificates, id, body, &make, State::Published),
             Content::Contract(id, body) => put(&mut self.contracts, id, body, &make, State::Draft),
+            Content::Lawpack(id, body) => put(&mut self.lawpacks, id, body, &make, State::Published),
             Content::Log(body) => put_sole(&mut self.log, body, &make),
             Content::Mandate(id, body) => {
                 self.revisions.insert(hash, (id.clone(), statement.rev));
@@ -161,6 +165,12 @@ impl Register {
         self.last_at
     }
 
+    /// The law that holds for `agency` at `at`. A body that is not in the register is under the generic one.
+    pub fn law(&self, agency: &AgencyId, at: Time) -> Law<'_> {
+        let jurisdiction = self.agencies.get(agency).map_or("", |entry| entry.body.jurisdiction.as_str());
+        Law::of(self.lawpacks.values().map(|entry| &entry.body), jurisdiction, at)
+    }
+
     /// The mandate a revision hash belongs to, and the number of the revision.
     pub fn revision(&self, hash: &Digest) -> Option<(&Entry<Mandate>, u64)> {
         let (id, rev) = self.revisions.get(hash)?;
@@ -203,6 +213,7 @@ impl Register {
             StatementKind::Certificate => of(&self.certificates, id),
             StatementKind::Contract => of(&self.contracts, id),
             StatementKind::DataBlock => of(&self.blocks, id),
+            StatementKind::Lawpack => of(&self.lawpacks, id),
             StatementKind::Log => sole(self.log.as_ref(), id),
             StatementKind::Mandate => of(&self.mandates, id),
             StatementKind::Service => of(&self.services, id),

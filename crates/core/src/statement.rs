@@ -45,6 +45,7 @@ pub enum StatementKind {
     Certificate,
     Contract,
     DataBlock,
+    Lawpack,
     Log,
     Mandate,
     Notice,

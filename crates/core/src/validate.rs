@@ -12,13 +12,13 @@ mod status;
 
 use std::str::FromStr;
 
-pub use mandate::draft as mandate;
+pub use mandate::{draft as mandate, lengths as mandate_lengths};
 
 use crate::Digest;
 use crate::draft::Problem;
 use crate::id::{
-    AgencyId, AuditId, BlockId, CertificateId, ContractId, LogId, MandateId, NoticeId, ServiceId, StatusChangeId, VaultId,
-    VerifierId,
+    AgencyId, AuditId, BlockId, CertificateId, ContractId, LawpackId, LogId, MandateId, NoticeId, ServiceId, StatusChangeId,
+    VaultId, VerifierId,
 };
 use crate::register::{Content, Register};
 use crate::statement::{Statement, StatementKind};
@@ -37,6 +37,7 @@ pub(crate) fn statement(register: &Register, statement: &Statement) -> Result<(C
         StatementKind::Certificate => certificate::certificate(&mut check),
         StatementKind::Contract => contract::contract(&mut check),
         StatementKind::DataBlock => house::block(&mut check),
+        StatementKind::Lawpack => house::lawpack(&mut check),
         StatementKind::Log => house::log(&mut check),
         StatementKind::Mandate => mandate::revision(&mut check),
         StatementKind::Notice => notice::notice(&mut check),
@@ -105,6 +106,7 @@ fn envelope(check: &mut Check<'_>) {
         StatementKind::Certificate => CertificateId::from_str(&statement.id).is_ok(),
         StatementKind::Contract => ContractId::from_str(&statement.id).is_ok(),
         StatementKind::DataBlock => BlockId::from_str(&statement.id).is_ok(),
+        StatementKind::Lawpack => LawpackId::from_str(&statement.id).is_ok(),
         StatementKind::Log => LogId::from_str(&statement.id).is_ok(),
         StatementKind::Mandate => MandateId::from_str(&statement.id).is_ok(),
         StatementKind::Notice => NoticeId::from_str(&statement.id).is_ok(),

@@ -193,7 +193,7 @@ fn a_mandate_names_conversions_that_can_be() {
     let problems = |pairs: &[(&str, &str)], change: fn(&mut Value)| {
         let mut body = mandate(&ways(pairs));
         change(&mut body);
-        usufruct_core::validate::mandate(&city.register, &Mandate::read(&body).unwrap())
+        usufruct_core::validate::mandate(&city.register, &Mandate::read(&body).unwrap(), day(0))
     };
     assert!(names(&problems(&[("svc_library", "svc_nowhere")], |_| {}), "conversions[0].to", "unknown"));
     assert!(names(&problems(&[("svc_second", "svc_parks")], |_| {}), "conversions[0]", "same-sector"));

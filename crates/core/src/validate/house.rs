@@ -1,9 +1,10 @@
-//! What the operator alone says: data blocks, drills, and the terms of the log, the vault and the verifier.
+//! What the operator alone says: data blocks, drills, lawpacks, and the terms of the log, the vault and the verifier.
 
 use super::Check;
 use crate::audit::Audit;
 use crate::block::DataBlock;
 use crate::id::AuditId;
+use crate::lawpack::Lawpack;
 use crate::log_terms::LogTerms;
 use crate::register::Content;
 use crate::vault_terms::VaultTerms;
@@ -27,6 +28,21 @@ pub(super) fn audit(check: &mut Check<'_>) -> Option<Content> {
         check.note("rev", "final", "The result of a drill is not changed. Drill again.".into());
     }
     Some(Content::Audit(id, check.keep(Audit::read(&statement.body))?))
+}
+
+pub(super) fn lawpack(check: &mut Check<'_>) -> Option<Content> {
+    let (register, statement) = (check.register, check.statement);
+    check.operator_speaks(2);
+    let body = check.keep(Lawpack::read(&statement.body))?;
+    let id = statement.id.parse().ok()?;
+    if register.lawpacks.get(&id).is_some_and(|old| old.body.jurisdiction != body.jurisdiction) {
+        check.note(
+            "jurisdiction",
+            "changed",
+            "A pack stays with its jurisdiction. Publish another pack for the other one.".into(),
+        );
+    }
+    Some(Content::Lawpack(id, body))
 }
 
 pub(super) fn log(check: &mut Check<'_>) -> Option<Content> {

@@ -5,15 +5,18 @@ use crate::Time;
 use crate::agency::AgencyKind;
 use crate::draft::Problem;
 use crate::id::MandateId;
+use crate::lawpack::Duty;
 use crate::lifecycle::State;
 use crate::mandate::{Mandate, MandateKind};
 use crate::register::{Content, Entry, Register};
 use crate::status::StatusChange;
+use crate::time::DAY;
 
-/// Checks a mandate draft against the register: its controller, blocks, recipients and overseer must exist and fit.
+/// Checks a mandate draft against the register: its controller, blocks, recipients and overseer must exist and fit, and its times
+/// keep to the law that holds for the controller at `at`.
 /// For authors, before anything is signed or published.
-pub fn draft(register: &Register, mandate: &Mandate) -> Vec<Problem> {
-    let mut problems = Vec::new();
+pub fn draft(register: &Register, mandate: &Mandate, at: Time) -> Vec<Problem> {
+    let mut problems = lengths(register, mandate, at);
     let emergency = mandate.kind == MandateKind::Emergency;
     match register.agencies.get(&mandate.controller) {
         None => problems.push(unknown("controller", &mandate.controller, "agency")),
@@ -94,11 +97,35 @@ pub fn draft(register: &Register, mandate: &Mandate) -> Vec<Problem> {
     problems
 }
 
+/// What the controller's law says of the length of a mandate and of the time to comment on it. Without a register it is the generic law.
+pub fn lengths(register: &Register, mandate: &Mandate, at: Time) -> Vec<Problem> {
+    let law = register.law(&mandate.controller, at);
+    let emergency = mandate.kind == MandateKind::Emergency;
+    let mut problems = Vec::new();
+    let (duty, remedy) = if emergency {
+        (Duty::EmergencyLongest, "Shorten it; a renewal is a new mandate with a new review.")
+    } else {
+        (Duty::MandateLongest, "Shorten it; what goes on is a new mandate that continues it.")
+    };
+    if mandate.sunset_at.micros() - mandate.starts_at.micros() > law.within(duty) {
+        let message = format!("The mandate runs longer than {} days ({}). {remedy}", law.days(duty), law.deadline(duty).article);
+        problems.push(problem("sunset_at", "too-long", message));
+    }
+    let commented = mandate.consultation.to.micros() - mandate.consultation.from.micros();
+    if !emergency && (0..law.within(Duty::CommentShortest)).contains(&commented) {
+        let (had, needed) = (commented / DAY, law.days(Duty::CommentShortest));
+        let article = &law.deadline(Duty::CommentShortest).article;
+        let message = format!("People had {had} days to comment. Give them at least {needed} ({article}).");
+        problems.push(problem("consultation.to", "too-short", message));
+    }
+    problems
+}
+
 pub(super) fn revision(check: &mut Check<'_>) -> Option<Content> {
     let (register, statement) = (check.register, check.statement);
     let body = check.keep(Mandate::read(&statement.body))?;
     check.speaker(&body.controller, 2);
-    check.problems.extend(draft(register, &body));
+    check.problems.extend(draft(register, &body, statement.at));
     let id: MandateId = statement.id.parse().ok()?;
     if let Some(old) = register.mandates.get(&id) {
         check.same_owner("controller", &old.body.controller, &body.controller);

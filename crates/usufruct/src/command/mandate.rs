@@ -148,7 +148,7 @@ impl Check {
     fn run(self) -> Result<ExitCode, Failure> {
         let written = Written::read(&self.file, clock::now())?;
         let register = self.place.register()?;
-        let problems = written.problems(register.as_ref());
+        let problems = written.problems(register.as_ref(), clock::now());
         for problem in &problems {
             println!("{problem}");
         }
@@ -170,7 +170,7 @@ impl Publish {
         let signers: Vec<&Signer> = signers.iter().collect();
         let access = Access::open(&self.data_dir)?;
         let register = access.register()?;
-        let problems = written.problems(Some(&register));
+        let problems = written.problems(Some(&register), now);
         if !problems.is_empty() {
             let lines: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
             return Err(Failure::refused(
@@ -280,14 +280,17 @@ impl Written {
     }
 
     /// Everything that is wrong, in the file itself and, where a register is given, against that.
-    fn problems(&self, register: Option<&Register>) -> Vec<Problem> {
+    fn problems(&self, register: Option<&Register>, now: Time) -> Vec<Problem> {
         let under = |table: &str, mut problem: Problem| {
             problem.field = if problem.field.is_empty() { table.to_owned() } else { format!("{table}.{}", problem.field) };
             problem
         };
         let mut problems = Vec::new();
         match mandate::Mandate::read(&self.mandate) {
-            Ok(mandate) => problems.extend(register.map(|register| validate::mandate(register, &mandate)).unwrap_or_default()),
+            Ok(mandate) => problems.extend(match register {
+                Some(register) => validate::mandate(register, &mandate, now),
+                None => validate::mandate_lengths(&Register::default(), &mandate, now),
+            }),
             Err(found) => problems.extend(found),
         }
         let mut problems: Vec<Problem> = problems.into_iter().map(|problem| under("mandate", problem)).collect();

@@ -1,0 +1,320 @@
+//! Lawpack: what a law asks of mandates, notices, answers and breaches, as dated data. No deadline stands in code.
+//!
+//! Packs are published like everything else, so a change of law is a statement. Where no pack of a jurisdiction is in force, and for
+//! what a pack does not say, the pack `generic` holds; the one that ships with the program stands in until another is published.
+
+use std::sync::LazyLock;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::draft::{Draft, Problem};
+use crate::mandate::{BASES, Basis};
+use crate::time::parse_duration;
+use crate::{Text, Time};
+
+/// One revision of a lawpack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Lawpack {
+    /// The law, as bodies name it in their own `jurisdiction`: `TW`, `EU`, `CN`, or [`GENERIC`].
+    pub jurisdiction: String,
+    pub title: Text,
+    pub status: LawStatus,
+    pub valid_from: Time,
+    pub valid_until: Option<Time>,
+    pub bases: Vec<LawBasis>,
+    /// Exceptions that need a written reason for each use.
+    pub exceptions: Vec<Provision>,
+    /// What a notice has to say.
+    pub notice_items: Vec<Provision>,
+    pub deadlines: Vec<Deadline>,
+    pub sources: Vec<Source>,
+}
+
+/// Whether a pack counts. Drafts are shown and never applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LawStatus {
+    Draft,
+    InForce,
+}
+
+/// A basis of the law, and which of the kinds that the pass tells apart it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LawBasis {
+    pub code: String,
+    pub basis: Basis,
+    pub article: String,
+    pub text: Text,
+}
+
+/// Something that an article says, in words for residents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Provision {
+    pub code: String,
+    pub article: String,
+    pub text: Text,
+}
+
+/// A length of time that the law sets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Deadline {
+    pub duty: Duty,
+    /// ISO 8601 duration.
+    pub within: String,
+    /// By how much it can be prolonged, with reasons.
+    pub extension: Option<String>,
+    /// From which moment, or under which condition.
+    pub when: Option<Text>,
+    pub article: String,
+}
+
+/// Where it can be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Source {
+    pub title: String,
+    pub url: String,
+}
+
+macro_rules! duties {
+    ($($(#[$doc:meta])* $name:ident = $word:literal;)*) => {
+        /// What a length of time is about.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Duty { $($(#[$doc])* $name,)* }
+
+        impl Duty {
+            /// Every duty with its word.
+            pub const WORDS: &'static [(&'static str, Self)] = &[$(($word, Self::$name),)*];
+        }
+    };
+}
+
+duties! {
+    /// Until a case is acknowledged.
+    Acknowledge = "acknowledge";
+    /// Until a request to see one's data is answered.
+    Access = "access";
+    /// Until a request for a copy is answered.
+    Copy = "copy";
+    /// Until a request for correction is answered.
+    Correct = "correct";
+    /// Until a request to stop is answered.
+    Stop = "stop";
+    /// Until a request for deletion is answered.
+    Delete = "delete";
+    /// Until an objection to a use is answered.
+    Challenge = "challenge";
+    /// Until a complaint is answered.
+    Complaint = "complaint";
+    /// Until a question is answered.
+    Question = "question";
+    /// Until the overseer decides what was escalated.
+    Escalated = "escalated";
+    /// Until a remedy is done.
+    Remedy = "remedy";
+    /// How long an ordinary mandate may run.
+    MandateLongest = "mandate_longest";
+    /// How long an emergency mandate may run.
+    EmergencyLongest = "emergency_longest";
+    /// How long people can comment on a mandate at least.
+    CommentShortest = "comment_shortest";
+    /// How long before its force an agreement is public at least.
+    AgreementNotice = "agreement_notice";
+    /// How long an agreement may run.
+    AgreementLongest = "agreement_longest";
+    /// How long an agreement of an emergency may run.
+    EmergencyAgreementLongest = "emergency_agreement_longest";
+    /// How long before a new processor of a processor it is said.
+    SubprocessorNotice = "subprocessor_notice";
+    /// How long a check of a processor may be overdue before the contract is suspended.
+    CheckGrace = "check_grace";
+    /// Until a service has answered a request to delete, where no contract says it.
+    DeletionAnswer = "deletion_answer";
+    /// How long a mandate may delay what residents see.
+    DelayLongest = "delay_longest";
+    /// How long after its making or change a register entry is public.
+    PublishRegister = "publish_register";
+    /// Until the authority has the report of a breach.
+    ReportBreach = "report_breach";
+    /// Until the people concerned are told of a breach.
+    TellPersons = "tell_persons";
+    /// Until a cyber incident is reported.
+    ReportIncident = "report_incident";
+    /// Until an incident is contained or the service restored.
+    ContainIncident = "contain_incident";
+    /// Until the final report of an incident.
+    FinalReport = "final_report";
+    /// How long the records of a breach are kept at least.
+    KeepBreachRecords = "keep_breach_records";
+}
+
+impl Duty {
+    /// The word for it.
+    pub fn code(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, duty)| *duty == self).map_or("", |(word, _)| word)
+    }
+}
+
+/// The jurisdiction of the pack that holds where no other says anything.
+pub const GENERIC: &str = "generic";
+
+/// The packs that ship with the program, ready to be published: id and TOML.
+pub const SHIPPED: [(&str, &str); 5] = [
+    ("law_generic", include_str!("../lawpacks/generic.toml")),
+    ("law_tw", include_str!("../lawpacks/tw.toml")),
+    ("law_tw-2026", include_str!("../lawpacks/tw-2026.toml")),
+    ("law_eu", include_str!("../lawpacks/eu.toml")),
+    ("law_cn", include_str!("../lawpacks/cn.toml")),
+];
+
+static SHIPPED_GENERIC: LazyLock<Lawpack> = LazyLock::new(|| {
+    let body: Value = toml::from_str(SHIPPED[0].1).expect("the shipped pack is TOML");
+    Lawpack::read(&body).expect("the shipped pack is whole")
+});
+
+/// The law that holds for one body: its own pack, and the generic one for what that does not say.
+#[derive(Clone, Copy, Debug)]
+pub struct Law<'a> {
+    own: Option<&'a Lawpack>,
+    generic: &'a Lawpack,
+}
+
+impl<'a> Law<'a> {
+    /// The law of `jurisdiction` at `at`, out of published packs.
+    pub fn of(packs: impl Iterator<Item = &'a Lawpack> + Clone, jurisdiction: &str, at: Time) -> Self {
+        let newest = |jurisdiction: &str| {
+            let holds = |pack: &&Lawpack| pack.jurisdiction.eq_ignore_ascii_case(jurisdiction) && pack.is_in_force(at);
+            packs.clone().filter(holds).max_by_key(|pack| pack.valid_from)
+        };
+        Self { own: newest(jurisdiction), generic: newest(GENERIC).unwrap_or(&SHIPPED_GENERIC) }
+    }
+
+    /// The deadline of a duty. The generic pack has one for each.
+    pub fn deadline(&self, duty: Duty) -> &'a Deadline {
+        let own = self.own.and_then(|pack| pack.deadline(duty));
+        // INVARIANT: `Lawpack::read` refuses a generic pack that lacks a duty.
+        own.or_else(|| self.generic.deadline(duty)).expect("the generic pack is whole")
+    }
+
+    /// Microseconds within which a duty is due.
+    pub fn within(&self, duty: Duty) -> i64 {
+        self.deadline(duty).within()
+    }
+
+    /// Its own pack, if one is in force.
+    pub fn pack(&self) -> Option<&'a Lawpack> {
+        self.own
+    }
+
+    /// A limit in days as people say it, rounded down.
+    pub fn days(&self, duty: Duty) -> i64 {
+        self.within(duty) / crate::time::DAY
+    }
+}
+
+impl Deadline {
+    /// In microseconds.
+    pub fn within(&self) -> i64 {
+        // INVARIANT: `Lawpack::read` keeps durations that can be read.
+        parse_duration(&self.within).unwrap_or(0)
+    }
+
+    /// The prolongation in microseconds; 0 where there is none.
+    pub fn extension(&self) -> i64 {
+        self.extension.as_deref().and_then(parse_duration).unwrap_or(0)
+    }
+}
+
+impl Lawpack {
+    /// Whether it counts at `at`.
+    pub fn is_in_force(&self, at: Time) -> bool {
+        self.status == LawStatus::InForce && self.valid_from <= at && self.valid_until.is_none_or(|until| at < until)
+    }
+
+    /// What it says of a duty.
+    pub fn deadline(&self, duty: Duty) -> Option<&Deadline> {
+        self.deadlines.iter().find(|deadline| deadline.duty == duty)
+    }
+
+    /// Reads a pack, or lists everything that is missing or wrong.
+    pub fn read(value: &Value) -> Result<Self, Vec<Problem>> {
+        let mut draft = Draft::new(value);
+        let pack = Self::fields(&mut draft);
+        if let Some(pack) = &pack {
+            pack.check(&mut draft);
+        }
+        let problems = draft.finish();
+        match pack {
+            Some(pack) if problems.is_empty() => Ok(pack),
+            _ => Err(problems),
+        }
+    }
+
+    fn fields(draft: &mut Draft<'_>) -> Option<Self> {
+        let jurisdiction = draft.string("jurisdiction", 40, "Give the code that bodies name, as `TW`.");
+        let title = draft.text("title", 160, "Name the law in both languages.");
+        let statuses = [("draft", LawStatus::Draft), ("in_force", LawStatus::InForce)];
+        let status = draft.word("status", &statuses, "Say whether it is in force or a draft.");
+        let valid_from = draft.time("valid_from", "Give the first day of its force.");
+        let valid_until = draft.optional_parse("valid_until", "Give the day on which it ends, or leave it out.");
+        let bases = draft.optional_objects("bases", |basis| {
+            let provision = provision(basis);
+            let kind = basis.word("basis", &BASES, "Say which kind of basis it is.");
+            let Provision { code, article, text } = provision?;
+            Some(LawBasis { code, basis: kind?, article, text })
+        });
+        let exceptions = draft.optional_objects("exceptions", provision);
+        let notice_items = draft.optional_objects("notice_items", provision);
+        let deadlines = draft.objects("deadlines", "List what the law sets a time for.", deadline);
+        let sources = draft.objects("sources", "Name where it can be read.", |source| {
+            let title = source.string("title", 200, "Name the text.");
+            let url = source.string("url", 300, "Give its address.");
+            Some(Source { title: title?, url: url? })
+        });
+        Some(Self {
+            jurisdiction: jurisdiction?,
+            title: title?,
+            status: status?,
+            valid_from: valid_from?,
+            valid_until,
+            bases,
+            exceptions,
+            notice_items,
+            deadlines,
+            sources,
+        })
+    }
+
+    fn check(&self, draft: &mut Draft<'_>) {
+        if self.valid_until.is_some_and(|until| until <= self.valid_from) {
+            draft.note("valid_until", "before-start", "The pack ends before it begins. Correct one of the days.".into());
+        }
+        for (word, duty) in Duty::WORDS {
+            match self.deadlines.iter().filter(|deadline| deadline.duty == *duty).count() {
+                0 if self.jurisdiction == GENERIC => {
+                    let message = format!("The generic pack says nothing of `{word}`. Give every duty a time in it.");
+                    draft.note("deadlines", "missing", message);
+                }
+                0 | 1 => {}
+                _ => draft.note("deadlines", "duplicate", format!("`{word}` has two times. Keep one.")),
+            }
+        }
+    }
+}
+
+fn provision(draft: &mut Draft<'_>) -> Option<Provision> {
+    let code = draft.string("code", 40, "Give it a short code.");
+    let article = draft.string("article", 80, "Name the article.");
+    let text = draft.text("text", 400, "Say it in words for residents.");
+    Some(Provision { code: code?, article: article?, text: text? })
+}
+
+fn deadline(draft: &mut Draft<'_>) -> Option<Deadline> {
+    let duty = draft.word("duty", Duty::WORDS, "Say what it is about.");
+    let within = draft.duration("within", "Give the length, as `P30D`.");
+    let extension = draft.optional_duration("extension");
+    let when = draft.optional_text("when", 200);
+    let article = draft.string("article", 120, "Name the article, or the rule of the house.");
+    Some(Deadline { duty: duty?, within: within?.1, extension: extension.map(|(_, text)| text), when, article: article? })
+}
