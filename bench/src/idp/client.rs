@@ -117,7 +117,12 @@ impl Client {
                 });
                 let assertion = sign(&self.key, &json!({ "alg": "ES256", "kid": "client" }), &claims);
                 let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": jwk(&self.bound) });
-                let proof = sign(&self.bound, &header, &json!({ "jti": jti, "htm": "POST", "htu": url, "iat": seconds }));
+                // The other provider keeps the names of assertions and proofs in one list.
+                let proof = sign(
+                    &self.bound,
+                    &header,
+                    &json!({ "jti": format!("{jti}-proof"), "htm": "POST", "htu": url, "iat": seconds }),
+                );
                 let mut form = form(place);
                 form.push(("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer".to_owned()));
                 form.push(("client_assertion", assertion));

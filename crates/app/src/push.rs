@@ -6,6 +6,7 @@ use usufruct_core::Digest;
 use usufruct_core::id::ServiceId;
 use usufruct_core::ports::random;
 use usufruct_core::time::{MINUTE, SECOND};
+use usufruct_store::db::Pending;
 use usufruct_store::pushed_requests::{self, PushedRequest};
 
 use crate::session::hash;
@@ -19,14 +20,14 @@ const ANSWER_LIFE: i64 = 10 * MINUTE;
 const PREFIX: &str = "urn:ietf:params:oauth:request_uri:";
 
 impl App {
-    /// Keeps a request that was found lawful, and answers its `request_uri`.
+    /// Keeps a request that was found lawful, and answers its `request_uri`: one transaction and no read.
     pub fn push_request(
         &self,
         service: &ServiceId,
         parameters: String,
         jkt: Option<String>,
         presented: Vec<Presented>,
-    ) -> Result<String, Error> {
+    ) -> Pending<String, Error> {
         let uri = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random::<32>(self.rng())));
         let request = PushedRequest {
             request_hash: hash(&uri),
@@ -36,11 +37,11 @@ impl App {
             expires_at: self.now().plus(PUSHED_LIFE_SECONDS * SECOND),
             used_at: None,
         };
-        self.db.transaction("push request", move |tx| {
+        self.db.submit("push request", move |tx| {
             Presented::note(&presented, tx)?;
-            Ok::<_, Error>(pushed_requests::insert(tx, &request)?)
-        })?;
-        Ok(uri)
+            pushed_requests::insert(tx, &request)?;
+            Ok(uri.clone())
+        })
     }
 
     /// A pushed request of this service that still waits for its answer. One that was shown in time (`was_seen`) may be answered

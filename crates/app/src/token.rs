@@ -14,7 +14,7 @@ use usufruct_core::service::Profile;
 use usufruct_core::time::{MINUTE, SECOND};
 use usufruct_core::{Digest, Time};
 use usufruct_store::codes::{self, Code};
-use usufruct_store::db::Connection;
+use usufruct_store::db::{Connection, Pending};
 use usufruct_store::refresh_tokens::{self, RefreshToken};
 use usufruct_store::residents::{self, ResidentState};
 use usufruct_store::tokens::{self, Token};
@@ -224,19 +224,24 @@ impl App {
         })
     }
 
-    /// Makes a token by which an authenticated service calls the API.
+    /// Makes a token by which an authenticated service calls the API: one transaction and no read, so that asynchronous code can await it
+    /// where it stands.
     pub fn client_token(
         &self,
         service: &ServiceId,
         scope: &str,
         jkt: Option<String>,
         presented: Vec<Presented>,
-    ) -> Result<ClientGrant, Error> {
-        if active_service(&self.register(), service)?.body.profile != Profile::Fapi2 {
-            return Err(Error::refused(
-                "This service signs residents in and gets no data.",
-                "Register it with the profile fapi2, under a mandate.",
-            ));
+    ) -> Pending<ClientGrant, Error> {
+        match active_service(&self.register(), service) {
+            Err(error) => return Pending::refused(error),
+            Ok(entry) if entry.body.profile != Profile::Fapi2 => {
+                return Pending::refused(Error::refused(
+                    "This service signs residents in and gets no data.",
+                    "Register it with the profile fapi2, under a mandate.",
+                ));
+            }
+            Ok(_) => {}
         }
         let now = self.now();
         let access_token = self.fresh_token("uft_");
@@ -253,11 +258,12 @@ impl App {
             issued_at: now,
             expires_at: now.plus(TOKEN_LIFE),
         };
-        self.db.transaction("make client token", move |tx| {
+        let grant = ClientGrant { access_token, expires_in_seconds: TOKEN_LIFE / SECOND, scope: scope.to_owned() };
+        self.db.submit("make client token", move |tx| {
             Presented::note(&presented, tx)?;
-            Ok::<_, Error>(tokens::insert(tx, &token)?)
-        })?;
-        Ok(ClientGrant { access_token, expires_in_seconds: TOKEN_LIFE / SECOND, scope: scope.to_owned() })
+            tokens::insert(tx, &token)?;
+            Ok(grant.clone())
+        })
     }
 
     /// Notes proofs that are presented for something that writes nothing itself.

@@ -235,7 +235,7 @@ fn a_mandate_ends_and_is_certified(dir: &Path, url: Option<&str>) {
     let mut request = city.request(&subject);
     request.mandate = id.clone();
     city.app.release(&request).unwrap();
-    let token = city.app.client_token(&service(), "release", None, Vec::new()).unwrap().access_token;
+    let token = city.app.client_token(&service(), "release", None, Vec::new()).wait().unwrap().access_token;
 
     city.clock.advance(9 * DAY);
     // The clock alone ends it, before any job has run.

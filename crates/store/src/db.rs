@@ -3,7 +3,8 @@
 //! - [`Db::read`] lends a connection that cannot write. On SQLite the query runs in place, without changing threads.
 //! - [`Db::transaction`] hands a job to the one writer, which runs waiting jobs together, commits them durably once and
 //!   then answers each: *group commit*. A job that fails takes only its own changes back.
-//! - Everything blocks; callers in asynchronous code stand on a blocking thread.
+//! - Everything blocks but waiting for a job that was handed over ([`Db::submit`]); callers in asynchronous code stand on a blocking
+//!   thread, or await that.
 //!
 //! Rules that keep one SQL text good on both: columns are `TEXT`, `BIGINT`, `BYTEA`; placeholders are `$1`; sums and
 //! untyped parameters are cast (`CAST(SUM(n) AS BIGINT)`, `CAST($1 AS TEXT) IS NULL`); inserts that may meet an existing
@@ -21,6 +22,7 @@ use driver::Driver;
 use pool::Pool;
 use writer::{Counting, Message, Writer};
 
+mod answer;
 mod driver;
 mod error;
 mod migrate;

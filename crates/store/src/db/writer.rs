@@ -1,12 +1,16 @@
 //! The one writer: takes the jobs that wait, runs each behind its own savepoint, commits once, answers all.
 
 use std::any::Any;
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::task::{Context, Poll};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::answer::{Answer, Awaited, place};
 use super::driver::{Driver, Failure};
 use super::{Connected, Connection, Error, Row, Value};
 
@@ -59,10 +63,10 @@ pub trait Group: Send {
     fn as_any_mut(&mut self) -> &mut dyn Any;
 }
 
-/// A job that has been handed over and not yet answered.
+/// A job that has been handed over and not yet answered. Wait for it on a thread that may block, or await it.
 #[must_use = "the outcome of a transaction is known only after waiting for it"]
 pub struct Pending<T, E> {
-    state: State<T, E>,
+    awaited: Awaited<Result<T, E>>,
 }
 
 /// What the writer has done.
@@ -116,21 +120,28 @@ impl Connection for Tx<'_> {
 impl<T, E: From<Error>> Pending<T, E> {
     /// Waits until the job is durable, or has failed.
     pub fn wait(self) -> Result<T, E> {
-        match self.state {
-            State::Refused(error) => Err(error),
-            // The writer answers every job it takes; when it is gone, nobody knows how far it came.
-            State::Waiting(answer) => answer.recv().unwrap_or_else(|_| Err(Error::Unknown {}.into())),
-        }
+        self.awaited.wait().unwrap_or_else(unanswered)
     }
 
-    pub(super) fn refused(error: E) -> Self {
-        Self { state: State::Refused(error) }
+    /// What nobody had to be asked for: it is refused already.
+    pub fn refused(error: E) -> Self {
+        let (answer, awaited) = place();
+        answer.send(Err(error));
+        Self { awaited }
     }
 }
 
-enum State<T, E> {
-    Refused(E),
-    Waiting(mpsc::Receiver<Result<T, E>>),
+impl<T, E: From<Error>> Future for Pending<T, E> {
+    type Output = Result<T, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.awaited.poll(context).map(|answer| answer.unwrap_or_else(unanswered))
+    }
+}
+
+/// The writer answers every job it takes; when it is gone, nobody knows how far it came.
+fn unanswered<T, E: From<Error>>() -> Result<T, E> {
+    Err(Error::Unknown {}.into())
 }
 
 /// What waits in the writer's queue.
@@ -146,9 +157,9 @@ impl Message {
         E: From<Error> + Send + 'static,
         F: FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
     {
-        let (answer, waiting) = mpsc::sync_channel(1);
+        let (answer, awaited) = place();
         let job = Work { name, run, outcome: None, answer };
-        (Self::Job(Box::new(job)), Pending { state: State::Waiting(waiting) })
+        (Self::Job(Box::new(job)), Pending { awaited })
     }
 }
 
@@ -167,7 +178,7 @@ struct Work<T, E, F> {
     name: &'static str,
     run: F,
     outcome: Option<Result<T, E>>,
-    answer: mpsc::SyncSender<Result<T, E>>,
+    answer: Answer<Result<T, E>>,
 }
 
 impl<T, E, F> Job for Work<T, E, F>
@@ -198,8 +209,7 @@ where
             (Ok(()), None) => Err(Error::Unknown {}.into()),
             (Err(error), _) => Err(error.into()),
         };
-        // The caller may have stopped waiting.
-        let _ = self.answer.send(outcome);
+        self.answer.send(outcome);
     }
 }
 

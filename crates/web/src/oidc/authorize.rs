@@ -19,7 +19,6 @@ use usufruct_core::service::Profile;
 use usufruct_core::time::{MINUTE, SECOND};
 
 use super::fields::{Fields, OAuthError};
-use super::token::run;
 use super::{consent, details, form_post};
 use crate::Site;
 use crate::fault::Fault;
@@ -117,7 +116,7 @@ async fn proceed(
         );
     }
     let request = read(site, source)?;
-    lawful(site, &request).await?;
+    lawful(site, &request)?;
     let prompt: Vec<&str> = fields.get("prompt").unwrap_or_default().split(' ').filter(|word| !word.is_empty()).collect();
     let silent = prompt.contains(&"none");
     if silent && prompt.len() > 1 {
@@ -237,10 +236,8 @@ fn weakest_means(fields: &Fields) -> Means {
 }
 
 /// Whether the mandates of a request can be asked for.
-pub(crate) async fn lawful(site: &Arc<Site>, request: &AuthorizeRequest) -> Result<(), OAuthError> {
-    let asked = request.clone();
-    let is_lawful = run(site, move |app| Ok(app.scope_mandates(&asked.service, &asked.scope).is_ok())).await?;
-    if is_lawful {
+pub(crate) fn lawful(site: &Site, request: &AuthorizeRequest) -> Result<(), OAuthError> {
+    if site.app.scope_mandates(&request.service, &request.scope).is_ok() {
         return Ok(());
     }
     Err(OAuthError::new("invalid_scope", "a mandate in the scope is unknown, not in force, or not of this service"))

@@ -13,7 +13,6 @@ use usufruct_app::PUSHED_LIFE_SECONDS;
 use super::authorize::{lawful, read_fields};
 use super::client::FromService;
 use super::fields::OAuthError;
-use super::token::run;
 use crate::Site;
 
 /// Parameters that prove who pushes, and are kept out of what is pushed.
@@ -25,7 +24,7 @@ pub(crate) async fn push(State(site): State<Arc<Site>>, from: FromService) -> Re
         return Err(OAuthError::new("invalid_request", "redirect_uri is not registered for this service"));
     }
     let request = read_fields(&site, &from.fields, &from.service, from.profile)?;
-    lawful(&site, &request).await?;
+    lawful(&site, &request)?;
     // The code is bound to the key that is proven here, or to the one that is named (RFC 9449 10).
     let jkt = match (from.jkt(), from.fields.get("dpop_jkt")) {
         (Some(proven), Some(named)) if proven != named => {
@@ -35,8 +34,7 @@ pub(crate) async fn push(State(site): State<Arc<Site>>, from: FromService) -> Re
     };
     let kept = from.fields.iter().filter(|(name, _)| !OF_THE_CLIENT.contains(name));
     let parameters = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish();
-    let (service, presented) = (from.service.clone(), from.presented());
-    let uri = run(&site, move |app| app.push_request(&service, parameters, jkt, presented)).await?;
+    let uri = site.app.push_request(&from.service, parameters, jkt, from.presented()).await.map_err(OAuthError::from)?;
     let body = json!({ "request_uri": uri, "expires_in": PUSHED_LIFE_SECONDS });
     Ok((StatusCode::CREATED, [(CACHE_CONTROL, "no-store")], Json(body)).into_response())
 }

@@ -95,8 +95,7 @@ async fn own(site: &Arc<Site>, from: FromService) -> Result<Response, OAuthError
             "a service token has the scope release or those of grant management or of signals",
         ));
     }
-    let (service, jkt, presented) = (from.service.clone(), from.jkt(), from.presented());
-    let grant = run(site, move |app| app.client_token(&service, &scope, jkt, presented)).await?;
+    let grant = site.app.client_token(&from.service, &scope, from.jkt(), from.presented()).await.map_err(OAuthError::from)?;
     Ok(answer(json!({
         "access_token": grant.access_token,
         "token_type": "DPoP",
