@@ -14,13 +14,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use common::{City, LIBRARY, OPERATOR, SeededRng, SetClock, library_card, mandate, service, vault_setup};
 use serde_json::json;
-use usufruct_app::{App, CollectRequest, Config, Error, House, Open};
+use usufruct_app::{App, Config, DepositRequest, Error, House, Open};
 use usufruct_core::certificate::Cause;
 use usufruct_core::id::MandateId;
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::{Clock, Rng};
 use usufruct_core::time::DAY;
-use usufruct_store::{blocks, collected, erasures};
+use usufruct_store::{blocks, deposits, erasures};
 
 /// Gives out after so many draws.
 struct Exhausted(Arc<SeededRng>, AtomicI64);
@@ -249,7 +249,7 @@ fn the_end_of_a_month_is_finished_whatever_stops_it() {
         let resident = {
             let city = City::found(template.path(), template.url().as_deref());
             let mut visits = library_card();
-            visits["operations"] = json!(["collect"]);
+            visits["operations"] = json!(["deposit"]);
             city.publish_mandate("mdt_short", visits);
             let (resident, subject) = city.cardholder();
             city.app.consent(resident, &service(), &id, &[]).unwrap();
@@ -258,8 +258,8 @@ fn the_end_of_a_month_is_finished_whatever_stops_it() {
                 let (value, reason) = ("Main hall".to_owned(), "lending".to_owned());
                 let (subject, block) = (subject.clone(), common::block("name"));
                 let request =
-                    CollectRequest { service: service(), mandate: id.clone(), subject, block, value, reason, actor: None };
-                city.app.collect(&request).unwrap();
+                    DepositRequest { service: service(), mandate: id.clone(), subject, block, value, reason, actor: None };
+                city.app.deposit(&request).unwrap();
             }
             resident
         };
@@ -273,9 +273,9 @@ fn the_end_of_a_month_is_finished_whatever_stops_it() {
                 let causes: Vec<Cause> = register.certificates.values().map(|entry| entry.body.cause).collect();
                 assert_eq!(causes, [Cause::Retention], "one ending, one certificate");
                 assert_eq!(register.mandates[&id].state, State::Active);
-                assert_eq!(city.app.collected_blocks(resident).unwrap().len(), 1);
+                assert_eq!(city.app.own_deposits(resident).unwrap().len(), 1);
                 assert!(city.app.db().read(erasures::of_months).unwrap().is_empty());
-                let months = city.app.db().read(collected::months).unwrap();
+                let months = city.app.db().read(deposits::months).unwrap();
                 assert_eq!(months.iter().map(|(_, month)| month.to_string()).collect::<Vec<_>>(), ["2026-02"]);
             },
         );

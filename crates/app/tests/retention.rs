@@ -1,4 +1,4 @@
-//! What services collect under a mandate: sealed for its month, seen by the resident, gone after its time, with a certificate.
+//! What services deposit under a mandate: sealed for its month, seen by the resident, gone after its time, with a certificate.
 
 mod common;
 
@@ -6,8 +6,8 @@ use std::path::Path;
 
 use common::{City, LIBRARY, SERVICE, block, library_card, on_postgres, service, text};
 use serde_json::{Value, json};
-use usufruct_app::store::collected::{self, Collected};
-use usufruct_app::{CollectReceipt, CollectRequest, Error};
+use usufruct_app::store::deposits::{self, Deposit};
+use usufruct_app::{DepositReceipt, DepositRequest, Error};
 use usufruct_core::certificate::{Cause, Certificate};
 use usufruct_core::decide::Clause;
 use usufruct_core::event::{Form, Kind};
@@ -30,16 +30,16 @@ fn visits() -> MandateId {
     VISITS.parse().unwrap()
 }
 
-/// A mandate that collects, keeps for 28 days, and ends at the end of June.
+/// A mandate whose services may deposit, and that keeps for 28 days, and ends at the end of June.
 fn visits_body() -> Value {
     let mut body = library_card();
-    body["operations"] = json!(["collect"]);
+    body["operations"] = json!(["deposit"]);
     body["retention"] = json!({"from_event": text("the visit"), "duration": "P28D"});
     body["sunset_at"] = json!("2026-06-30T16:00:00Z");
     body
 }
 
-/// A city on 1 January in which visits are collected.
+/// A city on 1 January in which visits are deposited.
 fn found(dir: &Path, url: Option<&str>, change: impl FnOnce(&mut Value)) -> City {
     let city = City::found(dir, url);
     let mut body = visits_body();
@@ -55,8 +55,8 @@ fn visitor(city: &City) -> (u64, String) {
     (resident, city.app.subject(resident, &service()).unwrap())
 }
 
-fn request(subject: &str, value: &str) -> CollectRequest {
-    CollectRequest {
+fn request(subject: &str, value: &str) -> DepositRequest {
+    DepositRequest {
         service: service(),
         mandate: visits(),
         subject: subject.to_owned(),
@@ -67,21 +67,21 @@ fn request(subject: &str, value: &str) -> CollectRequest {
     }
 }
 
-fn collect(city: &City, subject: &str, value: &str) -> CollectReceipt {
-    city.app.collect(&request(subject, value)).unwrap()
+fn deposit(city: &City, subject: &str, value: &str) -> DepositReceipt {
+    city.app.deposit(&request(subject, value)).unwrap()
 }
 
 fn seen(city: &City, resident: u64) -> Vec<String> {
-    city.app.collected_blocks(resident).unwrap().into_iter().map(|collected| collected.value).collect()
+    city.app.own_deposits(resident).unwrap().into_iter().map(|deposit| deposit.value).collect()
 }
 
 /// What is stored about her, whether its time is over or not.
-fn rows(city: &City, resident: u64) -> Vec<Collected> {
-    city.app.db().read(|conn| collected::of_resident(conn, resident, Time::default())).unwrap()
+fn rows(city: &City, resident: u64) -> Vec<Deposit> {
+    city.app.db().read(|conn| deposits::of_resident(conn, resident, Time::default())).unwrap()
 }
 
 fn months(city: &City) -> Vec<Month> {
-    city.app.db().read(collected::months).unwrap().into_iter().map(|(_, month)| month).collect()
+    city.app.db().read(deposits::months).unwrap().into_iter().map(|(_, month)| month).collect()
 }
 
 fn set(city: &City, at: &str) {
@@ -94,25 +94,25 @@ fn certificates(city: &City) -> Vec<Entry<Certificate>> {
 }
 
 #[test]
-fn what_is_collected_is_seen_and_ends_with_its_month() {
+fn what_is_deposited_is_seen_and_ends_with_its_month() {
     on_both("month", |dir, url| {
         let city = found(dir, url, |_| {});
         let ((anna, subject), (bert, other)) = (visitor(&city), visitor(&city));
-        let receipt = collect(&city, &subject, " Main hall ");
+        let receipt = deposit(&city, &subject, " Main hall ");
         assert_eq!(receipt.until, city.app.now().plus(28 * DAY));
         assert!(receipt.receipt.contains(&format!("\n{}\n", receipt.index)));
-        collect(&city, &other, "Annex");
+        deposit(&city, &other, "Annex");
         set(&city, "2026-01-20");
-        collect(&city, &subject, "Reading room");
+        deposit(&city, &subject, "Reading room");
         // She sees it in her data and in her footprint, and nobody else's.
-        let mine = city.app.collected_blocks(anna).unwrap();
+        let mine = city.app.own_deposits(anna).unwrap();
         assert_eq!(mine.iter().map(|one| one.value.as_str()).collect::<Vec<_>>(), ["Reading room", "Main hall"]);
         assert!(mine.iter().all(|one| one.mandate == visits() && one.block == block("name")));
         assert_eq!((mine[0].at, mine[0].until), (city.app.now(), city.app.now().plus(28 * DAY)));
         assert_eq!(seen(&city, bert), ["Annex"]);
         let lines = city.app.footprint(anna).unwrap().lines;
         let line = lines.last().unwrap().event.as_ref().unwrap();
-        assert_eq!((line.kind, line.service.as_ref(), line.until), (Kind::Collection, Some(&service()), Some(mine[0].until)));
+        assert_eq!((line.kind, line.service.as_ref(), line.until), (Kind::Deposit, Some(&service()), Some(mine[0].until)));
         assert_eq!((&line.blocks[..], line.reason.as_str()), (&[(block("name"), Form::Value)][..], "lending"));
         // It is no copy of her own data and not on loan.
         assert!(city.app.own_blocks(anna).unwrap().iter().all(|own| own.value != "Main hall"));
@@ -124,7 +124,7 @@ fn what_is_collected_is_seen_and_ends_with_its_month() {
         assert_eq!((rows(&city, anna).len(), rows(&city, bert).len(), certificates(&city).len()), (1, 0, 0));
         let old = rows(&city, anna);
         set(&city, "2026-02-05");
-        collect(&city, &subject, "Garden");
+        deposit(&city, &subject, "Garden");
         // And the month ends when the last of it could have been kept for its time: no sooner, and with its key.
         set(&city, "2026-02-28T15:59:59Z");
         city.app.tick().unwrap();
@@ -143,8 +143,8 @@ fn what_is_collected_is_seen_and_ends_with_its_month() {
         assert_eq!(seen(&city, anna), ["Garden"], "the next month lives");
         assert_eq!(months(&city).len(), 1);
         // What a copy of then brings back opens no more.
-        let back = Collected { until: city.app.now().plus(DAY), ..old[0].clone() };
-        city.app.db().transaction("bring back", move |tx| collected::insert(tx, &back)).unwrap();
+        let back = Deposit { until: city.app.now().plus(DAY), ..old[0].clone() };
+        city.app.db().transaction("bring back", move |tx| deposits::insert(tx, &back)).unwrap();
         assert_eq!(rows(&city, anna).len(), 2);
         assert_eq!(seen(&city, anna), ["Garden"]);
         // The mandate goes on: a month's certificate is none of its end.
@@ -162,13 +162,13 @@ fn months_that_are_due_together_end_in_one_commit() {
         let (resident, subject) = visitor(&city);
         for day in ["2026-01-05", "2026-02-05", "2026-03-05"] {
             set(&city, day);
-            collect(&city, &subject, "Main hall");
+            deposit(&city, &subject, "Main hall");
         }
-        // The mandate is suspended meanwhile: nothing is collected, and what was ends all the same.
+        // The mandate is suspended meanwhile: nothing is deposited, and what was ends all the same.
         set(&city, "2026-05-10");
         city.app.move_mandate(&visits(), State::Suspended, &city.signer(LIBRARY), Text::new("For now.", "暫停。")).unwrap();
         assert!(
-            matches!(city.app.collect(&request(&subject, "Annex")), Err(Error::Unpermitted(clauses)) if clauses == [Clause::Suspension])
+            matches!(city.app.deposit(&request(&subject, "Annex")), Err(Error::Unpermitted(clauses)) if clauses == [Clause::Suspension])
         );
         let before = city.app.vault_state().0;
         let ended = city.app.run_retention().unwrap();
@@ -188,21 +188,21 @@ fn months_that_are_due_together_end_in_one_commit() {
 }
 
 #[test]
-fn a_withdrawal_and_a_deleted_pass_take_what_was_collected() {
+fn a_withdrawal_and_a_deleted_pass_take_what_was_deposited() {
     on_both("withdrawn", |dir, url| {
         let city = found(dir, url, |_| {});
         let people: Vec<(u64, String)> = (0..3).map(|_| visitor(&city)).collect();
-        people.iter().for_each(|(_, subject)| drop(collect(&city, subject, "Main hall")));
+        people.iter().for_each(|(_, subject)| drop(deposit(&city, subject, "Main hall")));
         let old = rows(&city, people[0].0);
         city.app.withdraw(people[0].0, &visits()).unwrap();
         city.app.delete_resident(people[1].0).unwrap();
         let left: Vec<usize> = people.iter().map(|(resident, _)| rows(&city, *resident).len()).collect();
         assert_eq!(left, [0, 0, 1]);
         // Even if she comes back, an old row does not.
-        city.app.db().transaction("bring back", move |tx| collected::insert(tx, &old[0])).unwrap();
+        city.app.db().transaction("bring back", move |tx| deposits::insert(tx, &old[0])).unwrap();
         assert!(seen(&city, people[0].0).is_empty());
         city.app.consent(people[0].0, &service(), &visits(), &[]).unwrap();
-        assert!(city.app.collected_blocks(people[0].0).is_err() || seen(&city, people[0].0).is_empty());
+        assert!(city.app.own_deposits(people[0].0).is_err() || seen(&city, people[0].0).is_empty());
         assert_eq!(seen(&city, people[2].0), ["Main hall"]);
     });
 }
@@ -213,9 +213,9 @@ fn the_end_of_a_mandate_ends_its_months() {
         let city = found(dir, url, |_| {});
         let (resident, subject) = visitor(&city);
         set(&city, "2026-06-01");
-        collect(&city, &subject, "Main hall");
+        deposit(&city, &subject, "Main hall");
         set(&city, "2026-06-29");
-        assert_eq!(collect(&city, &subject, "Annex").until.to_string(), "2026-06-30T16:00:00Z", "no longer than the mandate");
+        assert_eq!(deposit(&city, &subject, "Annex").until.to_string(), "2026-06-30T16:00:00Z", "no longer than the mandate");
         set(&city, "2026-06-30T16:00:00Z");
         let before = city.app.vault_state().0;
         city.app.tick().unwrap();
@@ -225,7 +225,7 @@ fn the_end_of_a_mandate_ends_its_months() {
         assert_eq!((certificate.body.cause, certificate.body.key_commitments.len()), (Cause::Sunset, 2));
         assert!(rows(&city, resident).is_empty() && months(&city).is_empty());
         assert_eq!(city.app.register().mandates[&visits()].state, State::Erased);
-        assert!(matches!(city.app.collect(&request(&subject, "Annex")), Err(Error::Unpermitted(_) | Error::Unknown { .. })));
+        assert!(matches!(city.app.deposit(&request(&subject, "Annex")), Err(Error::Unpermitted(_) | Error::Unknown { .. })));
         assert_eq!(months(&city).len(), 0);
     });
 }
@@ -235,7 +235,7 @@ fn a_months_certificate_does_not_end_its_mandate() {
     on_both("not_ended", |dir, url| {
         let city = found(dir, url, |_| {});
         let (_, subject) = visitor(&city);
-        collect(&city, &subject, "Main hall");
+        deposit(&city, &subject, "Main hall");
         set(&city, "2026-03-02");
         city.app.tick().unwrap();
         assert_eq!(certificates(&city).len(), 1);
@@ -247,15 +247,15 @@ fn a_months_certificate_does_not_end_its_mandate() {
 }
 
 #[test]
-fn what_may_not_be_collected_is_refused_and_logged() {
+fn what_may_not_be_deposited_is_refused_and_logged() {
     on_both("refused", |dir, url| {
         let city = found(dir, url, |body| body["rate_cap"] = json!({"uses": 2, "per": "P1D"}));
         let (resident, subject) = visitor(&city);
         let lines = || city.app.footprint(resident).unwrap().lines;
-        let refused = |change: &dyn Fn(&mut CollectRequest)| {
+        let refused = |change: &dyn Fn(&mut DepositRequest)| {
             let mut request = request(&subject, "Main hall");
             change(&mut request);
-            match city.app.collect(&request) {
+            match city.app.deposit(&request) {
                 Err(Error::Unpermitted(clauses)) => clauses,
                 outcome => panic!("{:?}", outcome.map(drop)),
             }
@@ -266,21 +266,40 @@ fn what_may_not_be_collected_is_refused_and_logged() {
         assert_eq!(refused(&|request| request.service = "svc_nobody".parse().unwrap()), [Clause::Service]);
         let last = lines().last().unwrap().event.clone().unwrap();
         assert_eq!((last.kind, last.clause.as_deref()), (Kind::Refusal, Some("blocks-in-mandate")));
-        // A mandate that does not collect.
+        // A mandate that does not say so.
         city.app.consent(resident, &service(), &common::mandate(), &[]).unwrap();
         assert_eq!(refused(&|request| request.mandate = common::mandate()), [Clause::Operation]);
         for value in ["", "  ", "two\nlines", &"x".repeat(201)] {
-            assert!(matches!(city.app.collect(&request(&subject, value)), Err(Error::Refused { .. })), "{value:?}");
+            assert!(matches!(city.app.deposit(&request(&subject, value)), Err(Error::Refused { .. })), "{value:?}");
         }
-        assert!(matches!(city.app.collect(&request("AAAAAAAAAAAAAAAAAAAAAA", "Annex")), Err(Error::Unknown { .. })));
+        assert!(matches!(city.app.deposit(&request("AAAAAAAAAAAAAAAAAAAAAA", "Annex")), Err(Error::Unknown { .. })));
         assert!(rows(&city, resident).is_empty() && months(&city).is_empty(), "no key is made for what is refused");
-        // Collections count as uses.
-        collect(&city, &subject, "Main hall");
-        collect(&city, &subject, "Annex");
+        // Deposits count as uses.
+        deposit(&city, &subject, "Main hall");
+        deposit(&city, &subject, "Annex");
         assert_eq!(refused(&|_| {}), [Clause::RateCap]);
         city.clock.advance(DAY + HOUR);
-        collect(&city, &subject, "Garden");
+        deposit(&city, &subject, "Garden");
         assert_eq!(rows(&city, resident).len(), 3);
+    });
+}
+
+#[test]
+fn who_agreed_that_a_service_collects_did_not_agree_to_deposits() {
+    on_both("collect", |dir, url| {
+        let city = found(dir, url, |body| body["operations"] = json!(["collect"]));
+        let (resident, subject) = visitor(&city);
+        match city.app.deposit(&request(&subject, "Main hall")) {
+            Err(Error::Unpermitted(clauses)) => assert_eq!(clauses, [Clause::Operation]),
+            outcome => panic!("{:?}", outcome.map(drop)),
+        }
+        let last = city.app.footprint(resident).unwrap().lines.last().unwrap().event.clone().unwrap();
+        assert_eq!((last.kind, last.clause.as_deref()), (Kind::Refusal, Some("operation")));
+        assert!(rows(&city, resident).is_empty() && months(&city).is_empty());
+        // What it did agree to goes on.
+        let mut taken = city.request(&subject);
+        taken.mandate = visits();
+        assert_eq!(city.app.release(&taken).unwrap().blocks[0].2.as_str(), "Resident 0");
     });
 }
 
@@ -290,10 +309,10 @@ fn where_the_law_asks_for_it_she_is_told_first() {
         let city = found(dir, url, |body| body["legal_basis"]["code"] = json!("public_task"));
         let resident = city.enrol(1)[0];
         let subject = city.app.subject(resident, &SERVICE.parse().unwrap()).unwrap();
-        collect(&city, &subject, "Main hall");
+        deposit(&city, &subject, "Main hall");
         let kinds: Vec<Kind> =
             city.app.footprint(resident).unwrap().lines.iter().map(|line| line.event.as_ref().unwrap().kind).collect();
-        assert_eq!(kinds[kinds.len() - 2..], [Kind::Consent, Kind::Collection]);
+        assert_eq!(kinds[kinds.len() - 2..], [Kind::Consent, Kind::Deposit]);
         assert_eq!(seen(&city, resident), ["Main hall"]);
     });
 }

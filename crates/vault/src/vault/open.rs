@@ -32,8 +32,8 @@ impl Vault {
     /// Opens a lent block for a use that is in the log (design.md section 3, identity-provider.md 6.5).
     ///
     /// No other function opens one. The use must be a use, rest on the mandate revision `mandate_hash`, name the block, and be
-    /// about the resident of the keyring: its tag is recomputed. What was collected for a month has doors of its own,
-    /// [`Vault::open_of_month`] for uses and [`Vault::open_collected`] for the resident.
+    /// about the resident of the keyring: its tag is recomputed. What was deposited for a month has doors of its own,
+    /// [`Vault::open_deposit`] for uses and [`Vault::open_own_deposit`] for the resident.
     ///
     /// Without a logged use the call does not type-check:
     ///

@@ -1,12 +1,12 @@
-//! Collect: a service puts something about a resident into the pass, under a mandate that says so. It is sealed for the month, she sees
+//! Deposit: a service puts something about a resident into the pass, under a mandate that says so. It is sealed for the month, she sees
 //! it, and it is gone when the mandate has kept it for its time.
 
 use usufruct_core::Time;
-use usufruct_core::decide::{Request, decide_collection, decide_collection_without_resident};
+use usufruct_core::decide::{Request, decide_deposit, decide_deposit_without_resident};
 use usufruct_core::event::{Form, Kind};
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
 use usufruct_core::time::Month;
-use usufruct_store::collected::{self, Collected};
+use usufruct_store::deposits::{self, Deposit};
 use usufruct_vault::Error as VaultError;
 
 use crate::correct::checked;
@@ -15,7 +15,7 @@ use crate::{App, Error, block_names};
 
 /// What a service puts into the pass about one resident.
 #[derive(Clone)]
-pub struct CollectRequest {
+pub struct DepositRequest {
     pub service: ServiceId,
     pub mandate: MandateId,
     /// The resident's pseudonym at the service.
@@ -28,9 +28,9 @@ pub struct CollectRequest {
     pub actor: Option<[u8; 32]>,
 }
 
-/// The receipt for something that was collected.
+/// The receipt for something that was deposited.
 #[derive(Clone, Debug)]
-pub struct CollectReceipt {
+pub struct DepositReceipt {
     /// When it will be gone from the pass.
     pub until: Time,
     /// Leaf number of the event.
@@ -39,9 +39,9 @@ pub struct CollectReceipt {
     pub receipt: String,
 }
 
-/// Something that was collected, as the resident sees it.
+/// Something that was deposited, as the resident sees it.
 #[derive(Clone)]
-pub struct CollectedBlock {
+pub struct OwnDeposit {
     pub mandate: MandateId,
     pub block: BlockId,
     pub value: String,
@@ -51,10 +51,10 @@ pub struct CollectedBlock {
 
 impl App {
     /// Takes something about one resident, or refuses with the clauses. Refusals about a known resident are logged too.
-    pub fn collect(&self, request: &CollectRequest) -> Result<CollectReceipt, Error> {
+    pub fn deposit(&self, request: &DepositRequest) -> Result<DepositReceipt, Error> {
         let value = checked(&request.value)?;
         for _ in 0..ATTEMPTS {
-            match self.try_collect(request, value) {
+            match self.try_deposit(request, value) {
                 Err(Error::Stale) => self.wait_for_register(),
                 outcome => return outcome,
             }
@@ -62,7 +62,7 @@ impl App {
         Err(Error::Stale)
     }
 
-    fn try_collect(&self, request: &CollectRequest, value: &str) -> Result<CollectReceipt, Error> {
+    fn try_deposit(&self, request: &DepositRequest, value: &str) -> Result<DepositReceipt, Error> {
         let (version, register) = self.versioned_register();
         let now = self.now();
         let asked = Request {
@@ -74,18 +74,18 @@ impl App {
         };
         let (mandate, sector) = find(&register, &asked)?;
         let found = self.resolve(sector, &request.subject, mandate.number)?;
-        let otherwise = || decide_collection_without_resident(&register, &asked, now).outcome;
+        let otherwise = || decide_deposit_without_resident(&register, &asked, now).outcome;
         let found = self.noticed(&asked.mandate, mandate, found, otherwise)?;
-        let case = Case::new(found, |grant| decide_collection(&register, &asked, grant, now));
+        let case = Case::new(found, |grant| decide_deposit(&register, &asked, grant, now));
         let mut event = event(&asked, mandate, &case, request.actor, None, now);
         let mut row = None;
         if case.clauses.is_empty() {
-            event.kind = Kind::Collection;
+            event.kind = Kind::Deposit;
             let month = Month::of(now);
             self.make_month_key(version, mandate.number, month)?;
             let sealed =
-                self.vault.lend_for_month(case.keyring(), mandate.number, month.0, &request.block, value.as_bytes(), self.rng());
-            row = Some(Collected {
+                self.vault.seal_deposit(case.keyring(), mandate.number, month.0, &request.block, value.as_bytes(), self.rng());
+            row = Some(Deposit {
                 resident: case.keyring().resident(),
                 index: 0,
                 mandate: mandate.number,
@@ -97,10 +97,10 @@ impl App {
             });
         }
         let place_case = PlaceCase::new(self, version, &case, mandate, event, now);
-        let placed = self.db.transaction("collect", move |tx| {
+        let placed = self.db.transaction("deposit", move |tx| {
             let placed = place_case.run(tx)?;
             if let Some(row) = &row {
-                collected::insert(tx, &Collected { index: placed.index(), ..row.clone() })?;
+                deposits::insert(tx, &Deposit { index: placed.index(), ..row.clone() })?;
             }
             Ok::<_, Error>(placed)
         })?;
@@ -109,7 +109,7 @@ impl App {
             return Err(Error::Unpermitted(case.clauses));
         }
         let receipt = self.receipt(&commit, logged.index(), now)?;
-        Ok(CollectReceipt { until: mandate.body.keep_until(now), index: logged.index(), receipt })
+        Ok(DepositReceipt { until: mandate.body.keep_until(now), index: logged.index(), receipt })
     }
 
     /// Makes the key of a month unless there is one. Nothing is published meanwhile, so that no key comes into being after the
@@ -122,27 +122,27 @@ impl App {
         if self.versioned_register().0 != version {
             return Err(Error::Stale);
         }
-        self.db.transaction("note month", move |tx| Ok::<_, Error>(collected::note_month(tx, mandate, month)?))?;
+        self.db.transaction("note month", move |tx| Ok::<_, Error>(deposits::note_month(tx, mandate, month)?))?;
         self.vault.create_month_key(mandate, month.0, self.rng())?;
         Ok(())
     }
 
-    /// What was collected about the resident and has not been kept for its time yet, newest first.
-    pub fn collected_blocks(&self, resident: u64) -> Result<Vec<CollectedBlock>, Error> {
+    /// What was deposited about the resident and has not been kept for its time yet, newest first.
+    pub fn own_deposits(&self, resident: u64) -> Result<Vec<OwnDeposit>, Error> {
         let (register, now) = (self.register(), self.now());
         let keyring = self.keyring(resident)?;
-        let rows = self.db.read(|conn| collected::of_resident(conn, resident, now))?;
+        let rows = self.db.read(|conn| deposits::of_resident(conn, resident, now))?;
         let mut blocks = Vec::with_capacity(rows.len());
         for row in rows {
             let mandate = register.mandates.iter().find(|(_, entry)| entry.number == row.mandate);
             let Some(((mandate, _), block)) = mandate.zip(block_names::id(&register, row.block)) else { continue };
-            let value = match self.vault.open_collected(&keyring, row.mandate, row.month.0, block, &row.sealed) {
+            let value = match self.vault.open_own_deposit(&keyring, row.mandate, row.month.0, block, &row.sealed) {
                 Ok(value) => String::from_utf8_lossy(&value).into_owned(),
                 // Its key is gone already, and the row goes next.
                 Err(VaultError::NoKey { .. } | VaultError::NoLoan) => continue,
                 Err(error) => return Err(error.into()),
             };
-            blocks.push(CollectedBlock { mandate: mandate.clone(), block: block.clone(), value, at: row.at, until: row.until });
+            blocks.push(OwnDeposit { mandate: mandate.clone(), block: block.clone(), value, at: row.at, until: row.until });
         }
         Ok(blocks)
     }
