@@ -1,16 +1,22 @@
 //! Deposit: a service puts something about a resident into the pass, under a mandate that says so. It is sealed for the month, she sees
 //! it, and it is gone when the mandate has kept it for its time.
 
+use std::collections::BTreeMap;
+
 use usufruct_core::Time;
 use usufruct_core::decide::{Request, decide_deposit, decide_deposit_without_resident};
 use usufruct_core::event::{Form, Kind};
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
+use usufruct_core::logged::Logged;
+use usufruct_core::mandate::Mandate;
+use usufruct_core::register::{Entry, Register};
 use usufruct_core::time::Month;
 use usufruct_store::deposits::{self, Deposit};
-use usufruct_vault::Error as VaultError;
+use usufruct_vault::{Error as VaultError, Keyring};
+use zeroize::Zeroizing;
 
 use crate::correct::checked;
-use crate::release::{ATTEMPTS, Case, PlaceCase, event, find};
+use crate::release::{ATTEMPTS, Case, PlaceCase, event, find, unopened};
 use crate::{App, Error, block_names};
 
 /// What a service puts into the pass about one resident.
@@ -46,6 +52,16 @@ pub struct OwnDeposit {
     pub block: BlockId,
     pub value: String,
     pub at: Time,
+    pub until: Time,
+}
+
+/// A deposit that is released with a block, for a use that is in the log.
+pub struct ReleasedDeposit {
+    pub block: BlockId,
+    pub value: Zeroizing<String>,
+    /// When it was deposited.
+    pub at: Time,
+    /// When it must be gone.
     pub until: Time,
 }
 
@@ -112,6 +128,39 @@ impl App {
         Ok(DepositReceipt { until: mandate.body.keep_until(now), index: logged.index(), receipt })
     }
 
+    /// Opens the deposits that go with a logged use: those under its mandate about its resident, of the blocks it names as values,
+    /// that were in the pass before it and are within their time. Newest first.
+    pub(crate) fn open_deposits(
+        &self,
+        register: &Register,
+        mandate: &Entry<Mandate>,
+        keyring: &Keyring,
+        logged: &Logged,
+        request: &Request,
+        now: Time,
+    ) -> Result<Vec<ReleasedDeposit>, Error> {
+        if !mandate.body.lets_deposit() {
+            return Ok(Vec::new());
+        }
+        let values = request.blocks.iter().filter(|(_, form)| *form == Form::Value);
+        let named: BTreeMap<u64, &BlockId> =
+            values.map(|(block, _)| Ok((block_names::number(register, block)?, block))).collect::<Result<_, Error>>()?;
+        if named.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (resident, number, index) = (keyring.resident(), mandate.number, logged.index());
+        let rows = self.db.read(|conn| deposits::under_mandate(conn, resident, number, index, now))?;
+        let mut released = Vec::with_capacity(rows.len());
+        for row in rows {
+            let Some(block) = named.get(&row.block) else { continue };
+            let opened = self.vault.open_deposit(logged, keyring, number, row.month.0, mandate.hash, block, &row.sealed);
+            let Some(bytes) = unless_ended(opened).map_err(|error| unopened(error, index))? else { continue };
+            let value = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
+            released.push(ReleasedDeposit { block: (*block).clone(), value, at: row.at, until: row.until });
+        }
+        Ok(released)
+    }
+
     /// Makes the key of a month unless there is one. Nothing is published meanwhile, so that no key comes into being after the
     /// mandate has ended, when nobody would destroy it.
     fn make_month_key(&self, version: u64, mandate: u64, month: Month) -> Result<(), Error> {
@@ -137,14 +186,24 @@ impl App {
             let mandate = register.mandates.iter().find(|(_, entry)| entry.number == row.mandate);
             let Some(((mandate, _), block)) = mandate.zip(block_names::id(&register, row.block)) else { continue };
             let value = match self.vault.open_own_deposit(&keyring, row.mandate, row.month.0, block, &row.sealed) {
-                Ok(value) => String::from_utf8_lossy(&value).into_owned(),
-                // Its key is gone already, and the row goes next.
-                Err(VaultError::NoKey { .. } | VaultError::NoLoan) => continue,
-                Err(error) => return Err(error.into()),
+                // She does not lend under the mandate any more.
+                Err(VaultError::NoLoan) => continue,
+                opened => unless_ended(opened)?,
             };
+            let Some(value) = value.map(|value| String::from_utf8_lossy(&value).into_owned()) else { continue };
             blocks.push(OwnDeposit { mandate: mandate.clone(), block: block.clone(), value, at: row.at, until: row.until });
         }
         Ok(blocks)
+    }
+}
+
+/// What a deposit held, or `None` when its key is gone: the row of a month that has ended, which goes next, or of an earlier loan,
+/// which only an old copy of the store can have brought back.
+fn unless_ended<T>(opened: Result<T, VaultError>) -> Result<Option<T>, VaultError> {
+    match opened {
+        Ok(value) => Ok(Some(value)),
+        Err(VaultError::NoKey { noun: "month" } | VaultError::Unreadable) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

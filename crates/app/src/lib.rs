@@ -64,7 +64,7 @@ pub use correct::OwnBlock;
 pub use counter::{Approved, Way, counter_message};
 pub use deletion::DeletionNotice;
 pub use deliver::{Outgoing, PolledEvents};
-pub use deposit::{DepositReceipt, DepositRequest, OwnDeposit};
+pub use deposit::{DepositReceipt, DepositRequest, OwnDeposit, ReleasedDeposit};
 pub use devices::passkey_label;
 pub use enrol::{Earlier, Enrolled, NewResident};
 pub use error::Error;

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use common::{City, LIBRARY, OPERATOR, SeededRng, SetClock, library_card, mandate, service, vault_setup};
 use serde_json::json;
-use usufruct_app::{App, Config, DepositRequest, Error, House, Open};
+use usufruct_app::{App, Config, DepositRequest, Error, House, Open, ReleaseRequest};
 use usufruct_core::certificate::Cause;
 use usufruct_core::id::MandateId;
 use usufruct_core::lifecycle::State;
@@ -246,22 +246,22 @@ fn a_sunset_is_finished_whatever_stops_it() {
 fn the_end_of_a_month_is_finished_whatever_stops_it() {
     on_both(|template| {
         let id: MandateId = "mdt_short".parse().unwrap();
-        let resident = {
+        let (resident, subject) = {
             let city = City::found(template.path(), template.url().as_deref());
             let mut visits = library_card();
             visits["operations"] = json!(["deposit"]);
             city.publish_mandate("mdt_short", visits);
             let (resident, subject) = city.cardholder();
             city.app.consent(resident, &service(), &id, &[]).unwrap();
-            for days in [1, 31] {
+            for (days, place) in [(1, "Main hall"), (31, "Annex")] {
                 city.clock.advance(days * DAY);
-                let (value, reason) = ("Main hall".to_owned(), "lending".to_owned());
+                let (value, reason) = (place.to_owned(), "lending".to_owned());
                 let (subject, block) = (subject.clone(), common::block("name"));
                 let request =
                     DepositRequest { service: service(), mandate: id.clone(), subject, block, value, reason, actor: None };
                 city.app.deposit(&request).unwrap();
             }
-            resident
+            (resident, subject)
         };
         // January and its 30 days are over, February is not.
         sweep(
@@ -274,6 +274,10 @@ fn the_end_of_a_month_is_finished_whatever_stops_it() {
                 assert_eq!(causes, [Cause::Retention], "one ending, one certificate");
                 assert_eq!(register.mandates[&id].state, State::Active);
                 assert_eq!(city.app.own_deposits(resident).unwrap().len(), 1);
+                let request = ReleaseRequest { mandate: id.clone(), ..city.request(&subject) };
+                let given: Vec<String> =
+                    city.app.release(&request).unwrap().deposits.iter().map(|deposit| deposit.value.to_string()).collect();
+                assert_eq!(given, ["Annex"], "what was deposited in February, and nothing of January");
                 assert!(city.app.db().read(erasures::of_months).unwrap().is_empty());
                 let months = city.app.db().read(deposits::months).unwrap();
                 assert_eq!(months.iter().map(|(_, month)| month.to_string()).collect::<Vec<_>>(), ["2026-02"]);

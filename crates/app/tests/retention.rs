@@ -4,15 +4,17 @@ mod common;
 
 use std::path::Path;
 
-use common::{City, LIBRARY, SERVICE, block, library_card, on_postgres, service, text};
+use common::{City, LIBRARY, SERVICE, SeededRng, block, library_card, on_postgres, service, text};
 use serde_json::{Value, json};
+use usufruct_app::store::db::{Connection as _, Value as SqlValue};
 use usufruct_app::store::deposits::{self, Deposit};
-use usufruct_app::{DepositReceipt, DepositRequest, Error};
+use usufruct_app::{BatchRequest, DepositReceipt, DepositRequest, Error, ReleaseRequest, Released};
 use usufruct_core::certificate::{Cause, Certificate};
 use usufruct_core::decide::Clause;
 use usufruct_core::event::{Form, Kind};
-use usufruct_core::id::MandateId;
+use usufruct_core::id::{MandateId, ServiceId};
 use usufruct_core::lifecycle::State;
+use usufruct_core::ports::random;
 use usufruct_core::register::Entry;
 use usufruct_core::time::{DAY, HOUR, Month};
 use usufruct_core::{Text, Time};
@@ -91,6 +93,19 @@ fn set(city: &City, at: &str) {
 
 fn certificates(city: &City) -> Vec<Entry<Certificate>> {
     city.app.register().certificates.values().cloned().collect()
+}
+
+/// What a release of her name in this form gives of deposits: value, when, until.
+fn released(city: &City, subject: &str, form: Form) -> Vec<(String, Time, Time)> {
+    let mut request = city.request(subject);
+    request.mandate = visits();
+    request.blocks = vec![(block("name"), form)];
+    plain(&city.app.release(&request).unwrap())
+}
+
+fn plain(released: &Released) -> Vec<(String, Time, Time)> {
+    assert!(released.deposits.iter().all(|deposit| deposit.block == block("name")));
+    released.deposits.iter().map(|deposit| (deposit.value.as_str().to_owned(), deposit.at, deposit.until)).collect()
 }
 
 #[test]
@@ -202,7 +217,7 @@ fn a_withdrawal_and_a_deleted_pass_take_what_was_deposited() {
         city.app.db().transaction("bring back", move |tx| deposits::insert(tx, &old[0])).unwrap();
         assert!(seen(&city, people[0].0).is_empty());
         city.app.consent(people[0].0, &service(), &visits(), &[]).unwrap();
-        assert!(city.app.own_deposits(people[0].0).is_err() || seen(&city, people[0].0).is_empty());
+        assert!(seen(&city, people[0].0).is_empty());
         assert_eq!(seen(&city, people[2].0), ["Main hall"]);
     });
 }
@@ -281,6 +296,148 @@ fn what_may_not_be_deposited_is_refused_and_logged() {
         city.clock.advance(DAY + HOUR);
         deposit(&city, &subject, "Garden");
         assert_eq!(rows(&city, resident).len(), 3);
+    });
+}
+
+#[test]
+fn deposits_come_with_their_block_for_one_logged_use() {
+    on_both("released", |dir, url| {
+        let city = found(dir, url, |_| {});
+        let ((anna, subject), (_, other)) = (visitor(&city), visitor(&city));
+        let first = (String::from("Main hall"), city.app.now(), city.app.now().plus(28 * DAY));
+        deposit(&city, &subject, "Main hall");
+        deposit(&city, &other, "Annex");
+        set(&city, "2026-01-20");
+        deposit(&city, &subject, "Reading room");
+        let second = (String::from("Reading room"), city.app.now(), city.app.now().plus(28 * DAY));
+        let before = city.app.footprint(anna).unwrap().lines.len();
+        assert_eq!(released(&city, &subject, Form::Value), [second.clone(), first]);
+        let lines = city.app.footprint(anna).unwrap().lines;
+        assert_eq!((lines.len(), lines[before].event.as_ref().unwrap().kind), (before + 1, Kind::Use), "one use, one line");
+        // A poorer form says nothing of them, not even how many there are.
+        assert_eq!((released(&city, &subject, Form::Predicate), released(&city, &subject, Form::Token)), (vec![], vec![]));
+        // In a batch each has her own.
+        let batch = BatchRequest {
+            service: service(),
+            mandate: visits(),
+            subjects: vec![other.clone(), subject.clone()],
+            blocks: vec![(block("name"), Form::Value)],
+            reason: "lending".into(),
+            actor: None,
+        };
+        let lines = city.app.release_batch(&batch).unwrap().lines;
+        let values: Vec<Vec<String>> = lines
+            .iter()
+            .map(|line| plain(line.outcome.as_ref().unwrap()).into_iter().map(|(value, ..)| value).collect())
+            .collect();
+        assert_eq!(values, [vec!["Annex"], vec!["Reading room", "Main hall"]]);
+        // Each for its own time, whether or not the clock has run.
+        set(&city, "2026-01-29T00:00:00Z");
+        assert_eq!(released(&city, &subject, Form::Value), [second]);
+        set(&city, "2026-02-17T00:00:00Z");
+        assert!(released(&city, &subject, Form::Value).is_empty());
+        // A row that a copy of then brings back gives nothing once its month has ended, and stands in nobody's way.
+        deposit(&city, &subject, "Garden");
+        let back = Deposit { until: "2026-06-01T00:00:00Z".parse().unwrap(), ..rows(&city, anna)[1].clone() };
+        set(&city, "2026-03-01T00:00:00Z");
+        city.app.tick().unwrap();
+        city.app.db().transaction("bring back", move |tx| deposits::insert(tx, &back)).unwrap();
+        let values: Vec<String> = released(&city, &subject, Form::Value).into_iter().map(|(value, ..)| value).collect();
+        assert_eq!((rows(&city, anna).len(), values), (2, vec!["Garden".to_owned()]));
+    });
+}
+
+#[test]
+fn deposits_are_released_under_their_own_mandate_only() {
+    on_both("own_mandate", |dir, url| {
+        let city = found(dir, url, |_| {});
+        let (other, gate): (MandateId, ServiceId) = ("mdt_gate".parse().unwrap(), "svc_gate".parse().unwrap());
+        city.publish_mandate("mdt_gate", visits_body());
+        city.open_service_with("svc_gate", LIBRARY, "gate", |body| body["mandates"] = json!([VISITS, "mdt_gate"]));
+        let resident = city.enrol(1)[0];
+        for mandate in [visits(), other.clone()] {
+            city.app.consent(resident, &gate, &mandate, &[]).unwrap();
+        }
+        let subject = || city.app.subject(resident, &gate).unwrap();
+        for (mandate, value) in [(visits(), "Main hall"), (other.clone(), "North gate")] {
+            let request = DepositRequest { mandate, service: gate.clone(), ..request(&subject(), value) };
+            city.app.deposit(&request).unwrap();
+        }
+        let given = |mandate: &MandateId| {
+            let request = ReleaseRequest { mandate: mandate.clone(), service: gate.clone(), ..city.request(&subject()) };
+            city.app.release(&request).map(|released| plain(&released).into_iter().map(|(value, ..)| value).collect::<Vec<_>>())
+        };
+        assert_eq!((given(&visits()).unwrap(), given(&other).unwrap()), (vec!["Main hall".into()], vec!["North gate".into()]));
+        // The row of the one does not open under the other, whoever moves it there.
+        let number = |mandate: &MandateId| city.app.register().mandates[mandate].number.cast_signed();
+        let params = [SqlValue::from(number(&other)), SqlValue::from(number(&visits()))];
+        let sql = "-- insider_move\nUPDATE deposits SET mandate = $1 WHERE mandate = $2";
+        city.app.db().transaction("move", move |tx| tx.execute(sql, &params)).unwrap();
+        assert_eq!((given(&visits()).unwrap(), given(&other).unwrap()), (Vec::<String>::new(), vec!["North gate".into()]));
+        // It ends with her withdrawal, and does not come back with her.
+        let old = rows(&city, resident);
+        city.app.withdraw(resident, &other).unwrap();
+        assert!(matches!(given(&other), Err(Error::Unpermitted(clauses)) if clauses == [Clause::Grant]));
+        city.app.db().transaction("bring back", move |tx| old.iter().try_for_each(|row| deposits::insert(tx, row))).unwrap();
+        city.app.consent(resident, &gate, &other, &[]).unwrap();
+        assert!(given(&other).unwrap().is_empty() && seen(&city, resident).is_empty());
+        // And with the mandate.
+        city.app.deposit(&DepositRequest { service: gate.clone(), ..request(&subject(), "Annex") }).unwrap();
+        assert_eq!(given(&visits()).unwrap(), ["Annex"]);
+        set(&city, "2026-06-30T16:00:00Z");
+        assert!(matches!(given(&visits()), Err(Error::Unpermitted(clauses)) if clauses.contains(&Clause::Sunset)));
+        city.app.tick().unwrap();
+        assert!(given(&visits()).is_err() && rows(&city, resident).is_empty());
+    });
+}
+
+/// Random histories of two residents: a release gives exactly the living deposits of the one it is about, at every moment.
+#[test]
+fn a_release_gives_what_lives_and_nothing_else() {
+    on_both("histories", |dir, url| {
+        let city = found(dir, url, |_| {});
+        let mut people: Vec<(u64, Option<String>, Vec<(String, Time, Time)>)> =
+            (0..2).map(|_| visitor(&city)).map(|(resident, subject)| (resident, Some(subject), Vec::new())).collect();
+        let end: Time = "2026-06-30T16:00:00Z".parse().unwrap();
+        let rng = SeededRng::new(20_260_101);
+        let mut given = 0;
+        for step in 0..160 {
+            let [act, who, amount] = random::<3>(rng.as_ref());
+            let (resident, subject, living) = &mut people[usize::from(who % 2)];
+            let now = city.app.now();
+            match (act % 16, subject.as_ref()) {
+                (0..6, Some(subject)) => {
+                    let value = format!("place {step}");
+                    let until = now.plus(28 * DAY).min(end);
+                    assert_eq!(deposit(&city, subject, &value).until, until);
+                    living.insert(0, (value, now, until));
+                }
+                (6..10, _) if now.plus(i64::from(amount % 7) * DAY) < end => {
+                    city.clock.advance(i64::from(amount % 7) * DAY);
+                    if amount >= 128 {
+                        city.app.tick().unwrap();
+                    }
+                }
+                (10, Some(_)) => {
+                    city.app.withdraw(*resident, &visits()).unwrap();
+                    (*subject, *living) = (None, Vec::new());
+                }
+                (_, None) => {
+                    city.app.consent(*resident, &service(), &visits(), &[]).unwrap();
+                    *subject = Some(city.app.subject(*resident, &service()).unwrap());
+                }
+                _ => {}
+            }
+            let now = city.app.now();
+            for (resident, subject, living) in &mut people {
+                living.retain(|(_, _, until)| *until > now);
+                let Some(subject) = subject else { continue };
+                assert_eq!(&released(&city, subject, Form::Value), living, "step {step}");
+                assert_eq!(seen(&city, *resident), living.iter().map(|(value, ..)| value.clone()).collect::<Vec<_>>());
+                given += living.len();
+            }
+        }
+        assert!(given > 200 && !certificates(&city).is_empty(), "{given}");
     });
 }
 

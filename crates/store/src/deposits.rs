@@ -3,7 +3,7 @@
 use usufruct_core::Time;
 use usufruct_core::time::Month;
 
-use crate::db::{Connection, Error, Value};
+use crate::db::{Connection, Error, Row, Value};
 use crate::{number, shard};
 
 /// Something that was deposited.
@@ -47,20 +47,27 @@ pub fn of_resident(conn: &mut dyn Connection, resident: u64, now: Time) -> Resul
     let sql = "-- deposit_list\nSELECT idx, mandate, month, block, deposited_at, keep_until, sealed FROM deposits \
                WHERE shard = $1 AND resident = $2 AND keep_until > $3 ORDER BY idx DESC";
     let rows = conn.query(sql, &[shard(resident).into(), number(resident).into(), now.micros().into()])?;
-    rows.iter()
-        .map(|row| {
-            Ok(Deposit {
-                resident,
-                index: row.integer(0)?.cast_unsigned(),
-                mandate: row.integer(1)?.cast_unsigned(),
-                month: month(row.integer(2)?)?,
-                block: row.integer(3)?.cast_unsigned(),
-                at: Time::from_micros(row.integer(4)?),
-                until: Time::from_micros(row.integer(5)?),
-                sealed: row.bytes(6)?.to_vec(),
-            })
-        })
-        .collect()
+    rows.iter().map(|row| deposit(row, resident)).collect()
+}
+
+/// What was deposited about a resident under one mandate before the leaf `index` and is still within its time, newest first.
+pub fn under_mandate(
+    conn: &mut dyn Connection,
+    resident: u64,
+    mandate: u64,
+    index: u64,
+    now: Time,
+) -> Result<Vec<Deposit>, Error> {
+    let sql = "-- deposit_list_under\nSELECT idx, mandate, month, block, deposited_at, keep_until, sealed FROM deposits \
+               WHERE shard = $1 AND resident = $2 AND mandate = $3 AND idx < $4 AND keep_until > $5 ORDER BY idx DESC";
+    let params = [
+        shard(resident).into(),
+        number(resident).into(),
+        mandate.cast_signed().into(),
+        number(index).into(),
+        now.micros().into(),
+    ];
+    conn.query(sql, &params)?.iter().map(|row| deposit(row, resident)).collect()
 }
 
 /// Deletes what was deposited about a resident under a mandate.
@@ -116,6 +123,19 @@ pub fn forget_month(conn: &mut dyn Connection, mandate: u64, month: Month) -> Re
     let sql = "-- month_forget\nDELETE FROM deposit_months WHERE mandate = $1 AND month = $2";
     conn.execute(sql, &[mandate.cast_signed().into(), i64::from(month.0).into()])?;
     Ok(())
+}
+
+fn deposit(row: &Row, resident: u64) -> Result<Deposit, Error> {
+    Ok(Deposit {
+        resident,
+        index: row.integer(0)?.cast_unsigned(),
+        mandate: row.integer(1)?.cast_unsigned(),
+        month: month(row.integer(2)?)?,
+        block: row.integer(3)?.cast_unsigned(),
+        at: Time::from_micros(row.integer(4)?),
+        until: Time::from_micros(row.integer(5)?),
+        sealed: row.bytes(6)?.to_vec(),
+    })
 }
 
 fn month(number: i64) -> Result<Month, Error> {

@@ -496,6 +496,12 @@ fn keys_of_months_end_with_their_months() {
         house.vault.open_deposit(&logged, &keyring, 7, month, mandate_hash(7), &block(), sealed).map(|plain| plain.to_vec())
     };
     assert_eq!(opens(71).unwrap(), b"was here");
+    // A use that names the block in a poorer form tells nothing of what was deposited.
+    for form in [Form::Predicate, Form::Token] {
+        let poorer = logged(&house.recorder, &keyring, Event { blocks: vec![(block(), form)], ..event(7, 4) });
+        let opened = house.vault.open_deposit(&poorer, &keyring, 7, 71, mandate_hash(7), &block(), &sealed[1]);
+        assert!(matches!(opened, Err(Error::OtherBlock)));
+    }
     let before = house.vault.state().epoch.0;
     let erased = house.vault.end_months(7, &[70, 71, 1_000], &house.rng).unwrap();
     assert_eq!((erased.handles.len(), erased.after.epoch.0), (2, before + 1), "all in one epoch");

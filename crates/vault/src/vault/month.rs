@@ -5,6 +5,7 @@
 //! resident ends with her withdrawal too.
 
 use usufruct_core::Digest;
+use usufruct_core::event::Form;
 use usufruct_core::id::BlockId;
 use usufruct_core::logged::Logged;
 use usufruct_core::ports::Rng;
@@ -41,7 +42,7 @@ impl Vault {
         Ok(self.shared_of_month(keyring, mandate, month)?.seal(keyring.resident(), mandate, block, plain, rng))
     }
 
-    /// As [`Vault::open`], for what was lent for a month.
+    /// As [`Vault::open`], for a deposit: the use must name the block as a value, for a poorer form tells nothing of deposits.
     #[expect(clippy::too_many_arguments, reason = "each is compared with the logged use or goes into the data key")]
     pub fn open_deposit(
         &self,
@@ -53,7 +54,7 @@ impl Vault {
         block: &BlockId,
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>> {
-        self.admit(logged, keyring, mandate_hash, block)?;
+        self.admit(logged, keyring, mandate_hash, |(named, form)| named == block && *form == Form::Value)?;
         self.shared_of_month(keyring, mandate, month)?.open(keyring.resident(), mandate, block, sealed)
     }
 

@@ -38,7 +38,8 @@ async fn a_block_comes_with_its_place_in_the_log() {
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     let body = answer.json();
     let names: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(names, ["blocks", "log", "mandate", "receipt", "subject", "until"]);
+    assert_eq!(names, ["blocks", "deposits", "log", "mandate", "receipt", "subject", "until"]);
+    assert_eq!(body["deposits"], json!([]));
     assert_eq!(body["blocks"], json!([{ "block": "blk_name", "form": "value", "value": "Resident 0" }]));
     assert_eq!(body["log"]["origin"], "city.test/log");
     let index = body["log"]["index"].as_u64().unwrap();
@@ -310,6 +311,26 @@ async fn what_a_service_deposits_stands_in_her_data_until_its_day() {
     problem(&deposit(&with(visit.clone(), "value", json!("two\nlines"))).await, StatusCode::CONFLICT);
     problem(&deposit(&with(visit.clone(), "form", json!("value"))).await, StatusCode::BAD_REQUEST);
     problem(&deposit(&with(visit, "subject", json!("nonsense"))).await, StatusCode::NOT_FOUND);
+    // It comes back with the block, to whoever may have the value of the block under the same mandate.
+    let deposits = async |mandate: &str, form: &str| {
+        let body = with(lawful(&subject), "mandate", json!(mandate));
+        let body = with(body, "blocks", json!([{ "block": "blk_name", "form": form }]));
+        let answer = site.api("/api/releases", &site.client_token().await, &body).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        answer.json()["deposits"].clone()
+    };
+    let given = json!([{
+        "block": "blk_name", "value": "Main <hall>", "at": "2026-01-01T00:00:00Z", "until": "2026-01-04T00:00:00Z"
+    }]);
+    assert_eq!(deposits("mdt_short", "value").await, given);
+    for (mandate, form) in [("mdt_short", "predicate"), ("mdt_short", "token"), (CARD, "value")] {
+        assert_eq!(deposits(mandate, form).await, json!([]), "{mandate} {form}");
+    }
+    let batch = json!({
+        "subjects": [&subject], "mandate": "mdt_short", "blocks": [{ "block": "blk_name", "form": "value" }], "reason": "lending"
+    });
+    let answer = site.api("/api/releases/batch", &site.client_token().await, &batch).await;
+    assert_eq!(answer.json()["lines"][0]["deposits"], given, "{}", answer.text());
     // She reads it, and in her footprint that it was deposited.
     let page = site.get("/me/data", &cookie).await;
     assert!(page.text().contains("Main &#60;hall&#62;"), "{}", page.text());
@@ -318,6 +339,7 @@ async fn what_a_service_deposits_stands_in_her_data_until_its_day() {
     let footprint = site.get("/me/footprint", &format!("{cookie}; lang=en")).await;
     assert!(footprint.text().contains("A service put data about you into the pass"));
     site.city.clock.advance(3 * usufruct_core::time::DAY);
+    assert_eq!(deposits("mdt_short", "value").await, json!([]));
     let cookie = site.sign_in(resident);
     assert!(!site.get("/me/data", &cookie).await.text().contains("hall"));
 }
