@@ -154,12 +154,22 @@ impl App {
         mandate: u64,
     ) -> Result<Found, Error> {
         let unknown = || Error::Unknown { what: "subject at this service" };
-        let stored = self.db.snapshot(|conn| match residents::by_seed(conn, seed_index)? {
-            Some(resident) => Ok::<_, Error>(Some((resident, Stored::read(conn, resident, mandate)?))),
-            None => Ok(None),
-        })?;
-        let (resident, stored) = stored.ok_or_else(unknown)?;
-        let found = self.found(resident, stored)?;
+        let look = || {
+            let stored = self.db.snapshot(|conn| match residents::by_seed(conn, seed_index)? {
+                Some(resident) => Ok::<_, Error>(Some((resident, Stored::read(conn, resident, mandate)?))),
+                None => Ok(None),
+            })?;
+            let (resident, stored) = stored.ok_or_else(unknown)?;
+            self.found(resident, stored).map_err(|error| match error {
+                Error::Vault(VaultError::NoKey { noun: "resident" }) => unknown(),
+                other => other,
+            })
+        };
+        let found = match look() {
+            // Her key was replaced after the snapshot. A new one has the keyring that goes with the new key.
+            Err(Error::Vault(VaultError::Unreadable)) => look(),
+            outcome => outcome,
+        }?;
         if found.keyring.generation(sector) == generation { Ok(found) } else { Err(unknown()) }
     }
 

@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -20,6 +21,7 @@ use usufruct_core::id::MandateId;
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::{Clock, Rng};
 use usufruct_core::time::DAY;
+use usufruct_store::db::Connection as _;
 use usufruct_store::{blocks, deposits, erasures};
 
 /// Gives out after so many draws.
@@ -98,14 +100,36 @@ fn psql(url: &str, sql: &str) {
     assert!(status.is_ok_and(|status| status.success()), "{sql}");
 }
 
-/// Runs `step` on copies of the city in `template`, stopping it at every draw, and `check`s each after a restart.
+/// How far a step that was stopped had come, as the store tells after the restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stopped {
+    /// Nothing was noted: it never happened.
+    Before,
+    /// It was noted what has to go: it has to be finished.
+    Noted,
+    Done,
+}
+
+fn stopped(city: &City) -> Stopped {
+    let sql = "-- erasure_open\nSELECT COUNT(*), COUNT(destroyed_at) FROM erasures";
+    let rows = city.app.db().read(|conn| conn.query(sql, &[])).unwrap();
+    match (rows[0].integer(0).unwrap(), rows[0].integer(1).unwrap()) {
+        (0, _) => Stopped::Before,
+        (noted, done) if noted > done => Stopped::Noted,
+        _ => Stopped::Done,
+    }
+}
+
+/// Runs `step` on copies of the city in `template`, stopping it at every draw, and `check`s each after a restart. Every draw has the
+/// same seed before it, so the step is stopped at the same places each time; they must lie on both sides of the note.
 fn sweep(template: &Template, at: &str, step: impl Fn(&App) -> Result<(), Error>, check: impl Fn(&City)) {
-    for draws in 0.. {
+    let mut seen = BTreeSet::new();
+    for draws in 0_i64.. {
         let copy = template.copy();
         let (dir, url) = (copy.path(), copy.url());
         let finished = {
             let clock = SetClock::new(at);
-            let rng = Arc::new(Exhausted(SeededRng::new(1_000 + draws), AtomicI64::new(i64::MAX)));
+            let rng = Arc::new(Exhausted(SeededRng::new(1_000), AtomicI64::new(i64::MAX)));
             let house = House::open(dir).unwrap();
             let config = Config {
                 origin: "city.test/log".into(),
@@ -124,17 +148,21 @@ fn sweep(template: &Template, at: &str, step: impl Fn(&App) -> Result<(), Error>
                 transport: None,
             };
             let app = App::open(open).unwrap();
-            rng.1.store(i64::try_from(draws).unwrap(), Ordering::SeqCst);
+            rng.1.store(draws, Ordering::SeqCst);
             matches!(catch_unwind(AssertUnwindSafe(|| step(&app))), Ok(Ok(())))
         };
-        let city = City::open(dir, url.as_deref(), at, 2_000 + draws);
+        let city = City::open(dir, url.as_deref(), at, 2_000);
+        if !finished {
+            seen.insert(stopped(&city));
+        }
         city.app.run_retention().unwrap();
         city.app.run_sunsets().unwrap();
         city.app.finish_erasures().unwrap();
         check(&city);
         assert!(city.app.db().read(|conn| erasures::pending(conn, 10)).unwrap().is_empty());
         if finished {
-            assert!(draws > 2, "the step was stopped at several places");
+            assert_eq!(stopped(&city), Stopped::Done);
+            assert!(seen.contains(&Stopped::Before) && seen.contains(&Stopped::Noted), "stopped at {seen:?}");
             return;
         }
     }
