@@ -215,6 +215,7 @@ preview-required = Required
 preview-optional = Optional
 preview-yes = yes
 preview-no = no
+preview-deposit = put in by a service on
 preview-empty = nothing; you have no such data
 account-devices = Passkeys
 account-add = Add a device

@@ -212,6 +212,7 @@ preview-required = 必要
 preview-optional = 選填
 preview-yes = 是
 preview-no = 否
+preview-deposit = 由服務存入於
 preview-empty = 無此資料
 account-devices = 通行金鑰
 account-add = 新增裝置

@@ -311,6 +311,13 @@ async fn what_a_service_deposits_stands_in_her_data_until_its_day() {
     problem(&deposit(&with(visit.clone(), "value", json!("two\nlines"))).await, StatusCode::CONFLICT);
     problem(&deposit(&with(visit.clone(), "form", json!("value"))).await, StatusCode::BAD_REQUEST);
     problem(&deposit(&with(visit, "subject", json!("nonsense"))).await, StatusCode::NOT_FOUND);
+    // The dry run says that the service gets it too.
+    let preview = site.get("/me/preview?service=svc_library", &format!("{cookie}; lang=en")).await;
+    assert!(
+        preview.text().contains("Main &#60;hall&#62;</strong> <span class=\"hint\">put in by a service on"),
+        "{}",
+        preview.text()
+    );
     // It comes back with the block, to whoever may have the value of the block under the same mandate.
     let deposits = async |mandate: &str, form: &str| {
         let body = with(lawful(&subject), "mandate", json!(mandate));
