@@ -21,7 +21,6 @@ use usufruct_core::id::MandateId;
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::{Clock, Rng};
 use usufruct_core::time::DAY;
-use usufruct_store::db::Connection as _;
 use usufruct_store::{blocks, deposits, erasures};
 
 /// Gives out after so many draws.
