@@ -353,7 +353,7 @@ def events():
     everything = dict(actor=named("actor").hex(), batch={"id": named("batch")[:16].hex(), "size": "10000"}, clause="form",
                       detail="cas_1", until_micros="1769904000000001", prev=named("prev").hex(), n="7")
     accept_event("everything", "Every field there is.", event(**everything))
-    for kind in ["collection", "conversion", "correction", "erasure", "objection", "sign-in", "status"]:
+    for kind in ["conversion", "correction", "deposit", "erasure", "objection", "sign-in", "status"]:
         accept_event(f"kind-{kind}", "Every kind has its word.", event(kind=kind, **bare))
     for n in [23, 24, 255, 256, 65535, 65536, 2**32 - 1, 2**32, 2**53, 2**64 - 1]:
         accept_event(f"number-{n}", "Whole numbers take the shortest of five forms.", event(n=str(n), **bare))

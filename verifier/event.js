@@ -22,7 +22,7 @@ import { Broken, concat, uint64, utf8 } from "./log/bytes.js";
  * @property {number} [until] microseconds UTC
  */
 
-const KINDS = "use refusal sign-in consent withdrawal objection correction status erasure conversion collection".split(" ");
+const KINDS = "use refusal sign-in consent withdrawal objection correction status erasure conversion deposit".split(" ");
 const FORMS = ["token", "predicate", "value"];
 
 /** @param {unknown} n @returns {n is number} */

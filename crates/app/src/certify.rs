@@ -101,8 +101,8 @@ fn ground(cause: Cause, months: &[Month]) -> Text {
         Cause::Retention => {
             let months: Vec<String> = months.iter().map(ToString::to_string).collect();
             Text::new(
-                &format!("The time is over for which was kept what was collected in {}.", months.join(", ")),
-                &format!("{} 所蒐集之資料保存期限屆滿。", months.join("、")),
+                &format!("The time is over for which was kept what was deposited in {}.", months.join(", ")),
+                &format!("{} 所存入之資料保存期限屆滿。", months.join("、")),
             )
         }
         Cause::Revocation => Text::new("The mandate was revoked before its last day.", "授權於期滿前遭撤銷。"),

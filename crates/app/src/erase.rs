@@ -11,7 +11,7 @@ use usufruct_store::db::Tx;
 use usufruct_store::erasures::{self, Erasure};
 use usufruct_store::residents::{self, ResidentState};
 use usufruct_store::{
-    authorizations, blocks, cards, codes, collected, deletions, grants, invitations, keyrings, lines, passkeys, recovery_codes,
+    authorizations, blocks, cards, codes, deletions, deposits, grants, invitations, keyrings, lines, passkeys, recovery_codes,
     sessions, tokens,
 };
 use usufruct_vault::Withdrawal;
@@ -210,12 +210,12 @@ fn forget_one(tx: &mut Tx<'_>, erasure: &Erasure, kept: Option<i64>, now: Time, 
                 keyrings::delete_others(tx, resident, Some(kept))?;
             }
             blocks::delete_lent(tx, resident, mandate)?;
-            collected::delete(tx, resident, mandate)?;
+            deposits::delete(tx, resident, mandate)?;
         }
         None => {
             keyrings::delete_others(tx, resident, None)?;
             blocks::purge_resident(tx, resident)?;
-            collected::purge_resident(tx, resident)?;
+            deposits::purge_resident(tx, resident)?;
             lines::purge_resident(tx, resident)?;
             forget_chain(tx, resident)?;
         }

@@ -30,6 +30,12 @@ pub enum Error {
     )]
     Unpublished,
 
+    #[error(
+        "The use is in the log as number {index}, but what it rested on ended before anything was opened, so nothing was released. Send \
+         the request again to learn why."
+    )]
+    Unopened { index: u64 },
+
     #[error("There is no such {what}. Check the name and try again.")]
     Unknown { what: &'static str },
 

@@ -7,7 +7,7 @@ use usufruct_core::mandate::Necessity;
 use usufruct_store::grants;
 
 use crate::release::predicate;
-use crate::{App, Error};
+use crate::{App, Error, OwnDeposit};
 
 /// What one service would get under one mandate.
 pub struct Preview {
@@ -24,6 +24,8 @@ pub struct PreviewBlock {
     pub necessity: Necessity,
     /// The value she would hand over; `None` when only a token leaves or she has no such data.
     pub value: Option<String>,
+    /// What services deposited of it under the mandate, which a release of the value gives too. Newest first.
+    pub deposits: Vec<OwnDeposit>,
 }
 
 impl App {
@@ -34,6 +36,7 @@ impl App {
         let now = self.now();
         let entry = register.services.get(service).ok_or(Error::Unknown { what: "service" })?;
         let own = self.own_blocks(resident)?;
+        let deposits = self.own_deposits(resident)?;
         let mut previews = Vec::new();
         for id in &entry.body.mandates {
             let Some(mandate) = register.mandates.get(id) else { continue };
@@ -54,6 +57,11 @@ impl App {
                     block: asked.block.clone(),
                     form: asked.form,
                     necessity: asked.necessity,
+                    deposits: {
+                        let is_given = asked.form == Form::Value && mandate.body.lets_deposit();
+                        let under = deposits.iter().filter(|deposit| deposit.mandate == *id && deposit.block == asked.block);
+                        under.filter(|_| is_given).cloned().collect()
+                    },
                     value: {
                         let value = own.iter().find(|own| own.block == asked.block).map(|own| own.value.clone());
                         match asked.form {

@@ -19,6 +19,7 @@ use usufruct_store::{blocks, keyrings, residents};
 use usufruct_vault::{Error as VaultError, Keyring, Subject};
 use zeroize::Zeroizing;
 
+use crate::deposit::ReleasedDeposit;
 use crate::ledger::{Placed, place};
 use crate::receipt::Commit;
 use crate::{App, Error, block_names};
@@ -42,6 +43,8 @@ pub struct ReleaseRequest {
 /// Data on loan, with the receipt that proves the log had it first.
 pub struct Released {
     pub blocks: Vec<(BlockId, Form, Zeroizing<String>)>,
+    /// What was deposited under the mandate, of the blocks that were asked for as values. Newest first.
+    pub deposits: Vec<ReleasedDeposit>,
     /// When the data must be gone.
     pub until: Time,
     /// Leaf number of the use.
@@ -99,7 +102,8 @@ impl Stored {
 impl App {
     /// Releases blocks of one resident, or refuses with the clauses. Refusals about a known resident are logged too.
     ///
-    /// One snapshot of four reads, one group-committed write (a grant update, a leaf and a line), one receipt signature.
+    /// One snapshot of four reads, one group-committed write (a grant update, a leaf and a line), one receipt signature. Under a
+    /// mandate that lets services deposit, one read more.
     pub fn release(&self, request: &ReleaseRequest) -> Result<Released, Error> {
         for _ in 0..ATTEMPTS {
             match self.try_release(request) {
@@ -150,12 +154,22 @@ impl App {
         mandate: u64,
     ) -> Result<Found, Error> {
         let unknown = || Error::Unknown { what: "subject at this service" };
-        let stored = self.db.snapshot(|conn| match residents::by_seed(conn, seed_index)? {
-            Some(resident) => Ok::<_, Error>(Some((resident, Stored::read(conn, resident, mandate)?))),
-            None => Ok(None),
-        })?;
-        let (resident, stored) = stored.ok_or_else(unknown)?;
-        let found = self.found(resident, stored)?;
+        let look = || {
+            let stored = self.db.snapshot(|conn| match residents::by_seed(conn, seed_index)? {
+                Some(resident) => Ok::<_, Error>(Some((resident, Stored::read(conn, resident, mandate)?))),
+                None => Ok(None),
+            })?;
+            let (resident, stored) = stored.ok_or_else(unknown)?;
+            self.found(resident, stored).map_err(|error| match error {
+                Error::Vault(VaultError::NoKey { noun: "resident" }) => unknown(),
+                other => other,
+            })
+        };
+        let found = match look() {
+            // Her key was replaced after the snapshot. A new one has the keyring that goes with the new key.
+            Err(Error::Vault(VaultError::Unreadable)) => look(),
+            outcome => outcome,
+        }?;
         if found.keyring.generation(sector) == generation { Ok(found) } else { Err(unknown()) }
     }
 
@@ -213,6 +227,7 @@ impl App {
         now: Time,
     ) -> Result<Released, Error> {
         let Found { resident, keyring, lent, .. } = &case.found;
+        let ended = |error| unopened(error, logged.index());
         let mut opened = Vec::with_capacity(request.blocks.len());
         for (block, form) in &request.blocks {
             let number = block_names::number(register, block)?;
@@ -221,7 +236,10 @@ impl App {
                 (Form::Predicate, None) => Zeroizing::new(predicate("").to_owned()),
                 (Form::Value, None) => Zeroizing::new(String::new()),
                 (Form::Predicate | Form::Value, Some((_, sealed))) => {
-                    let bytes = self.vault.open(logged, keyring, *resident, mandate.number, mandate.hash, block, sealed)?;
+                    let bytes = self
+                        .vault
+                        .open(logged, keyring, *resident, mandate.number, mandate.hash, block, sealed)
+                        .map_err(ended)?;
                     let value = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
                     if *form == Form::Predicate { Zeroizing::new(predicate(&value).to_owned()) } else { value }
                 }
@@ -230,6 +248,7 @@ impl App {
         }
         Ok(Released {
             blocks: opened,
+            deposits: self.open_deposits(register, mandate, keyring, logged, request, now)?,
             until: mandate.body.keep_until(now),
             index: logged.index(),
             receipt: self.receipt(commit, logged.index(), now)?,
@@ -242,6 +261,14 @@ impl App {
             GateLevel::Published => self.publish_log_beyond(index, false),
             GateLevel::Witnessed => self.publish_log_beyond(index, true),
         }
+    }
+}
+
+/// Why a logged use opened nothing: the resident withdrew or the mandate ended between the two.
+pub(crate) fn unopened(error: VaultError, index: u64) -> Error {
+    match error {
+        VaultError::NoKey { .. } | VaultError::NoLoan | VaultError::Stale => Error::Unopened { index },
+        other => other.into(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Retention: what was collected in a month ends when the mandate has kept it for its time. Its key is destroyed, and a certificate
+//! Retention: what was deposited in a month ends when the mandate has kept it for its time. Its key is destroyed, and a certificate
 //! says so.
 
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use usufruct_core::certificate::Cause;
 use usufruct_core::id::{CertificateId, MandateId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::time::Month;
-use usufruct_store::collected;
+use usufruct_store::deposits;
 use usufruct_store::erasures::{self, Erasure};
 
 use crate::sunset::PART;
@@ -19,13 +19,13 @@ impl App {
     /// mandate. Finishes what a crash interrupted. Answers which months ended.
     pub fn run_retention(&self) -> Result<Vec<(MandateId, Vec<Month>)>, Error> {
         let now = self.now();
-        self.in_parts("delete what was kept for its time", move |tx| Ok(collected::purge_ended(tx, now, PART)?))?;
+        self.in_parts("delete what was kept for its time", move |tx| Ok(deposits::purge_ended(tx, now, PART)?))?;
         for erasure in self.db.read(erasures::of_months)? {
             self.finish_months(&erasure)?;
         }
         let register = self.register();
         let mut due: BTreeMap<u64, Vec<Month>> = BTreeMap::new();
-        for (number, month) in self.db.read(collected::months)? {
+        for (number, month) in self.db.read(deposits::months)? {
             let mandate = register.mandates.values().find(|entry| entry.number == number);
             // At the end of a mandate its months end with it.
             let is_due = mandate.is_some_and(|mandate| {
@@ -86,8 +86,8 @@ impl App {
     /// Deletes what the keys of these months opened, and the note that there were any.
     pub(crate) fn forget_months(&self, number: u64, months: &[Month]) -> Result<(), Error> {
         for month in months.iter().copied() {
-            self.in_parts("purge what was collected", move |tx| Ok(collected::purge_month(tx, number, month, PART)?))?;
-            self.db.transaction("forget month", move |tx| Ok::<_, Error>(collected::forget_month(tx, number, month)?))?;
+            self.in_parts("purge what was deposited", move |tx| Ok(deposits::purge_month(tx, number, month, PART)?))?;
+            self.db.transaction("forget month", move |tx| Ok::<_, Error>(deposits::forget_month(tx, number, month)?))?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use usufruct_core::lifecycle::State;
 use usufruct_core::statement::Signer;
 use usufruct_store::db::Tx;
 use usufruct_store::erasures::{self, Erasure};
-use usufruct_store::{blocks, collected, deletions, grants, tokens};
+use usufruct_store::{blocks, deletions, deposits, grants, tokens};
 
 use crate::retention::numbers;
 use crate::withdraw::services_under;
@@ -114,8 +114,8 @@ impl App {
         }
         let Some(commitment) = self.vault.mandate_commitment(number)? else { return Ok(None) };
         let mut commitments = vec![commitment];
-        // Nothing is collected any more in this state of the mandate, so these are all.
-        let months = self.db.read(|conn| collected::months_of(conn, number))?;
+        // Nothing is deposited any more in this state of the mandate, so these are all.
+        let months = self.db.read(|conn| deposits::months_of(conn, number))?;
         for month in &months {
             commitments.extend(self.vault.month_commitment(number, month.0)?);
         }

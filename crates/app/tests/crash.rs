@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -14,13 +15,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use common::{City, LIBRARY, OPERATOR, SeededRng, SetClock, library_card, mandate, service, vault_setup};
 use serde_json::json;
-use usufruct_app::{App, CollectRequest, Config, Error, House, Open};
+use usufruct_app::{App, Config, DepositRequest, Error, House, Open, ReleaseRequest};
 use usufruct_core::certificate::Cause;
 use usufruct_core::id::MandateId;
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::{Clock, Rng};
 use usufruct_core::time::DAY;
-use usufruct_store::{blocks, collected, erasures};
+use usufruct_store::{blocks, deposits, erasures};
 
 /// Gives out after so many draws.
 struct Exhausted(Arc<SeededRng>, AtomicI64);
@@ -98,14 +99,36 @@ fn psql(url: &str, sql: &str) {
     assert!(status.is_ok_and(|status| status.success()), "{sql}");
 }
 
-/// Runs `step` on copies of the city in `template`, stopping it at every draw, and `check`s each after a restart.
+/// How far a step that was stopped had come, as the store tells after the restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stopped {
+    /// Nothing was noted: it never happened.
+    Before,
+    /// It was noted what has to go: it has to be finished.
+    Noted,
+    Done,
+}
+
+fn stopped(city: &City) -> Stopped {
+    let sql = "-- erasure_open\nSELECT COUNT(*), COUNT(destroyed_at) FROM erasures";
+    let rows = city.app.db().read(|conn| conn.query(sql, &[])).unwrap();
+    match (rows[0].integer(0).unwrap(), rows[0].integer(1).unwrap()) {
+        (0, _) => Stopped::Before,
+        (noted, done) if noted > done => Stopped::Noted,
+        _ => Stopped::Done,
+    }
+}
+
+/// Runs `step` on copies of the city in `template`, stopping it at every draw, and `check`s each after a restart. Every draw has the
+/// same seed before it, so the step is stopped at the same places each time; they must lie on both sides of the note.
 fn sweep(template: &Template, at: &str, step: impl Fn(&App) -> Result<(), Error>, check: impl Fn(&City)) {
-    for draws in 0.. {
+    let mut seen = BTreeSet::new();
+    for draws in 0_i64.. {
         let copy = template.copy();
         let (dir, url) = (copy.path(), copy.url());
         let finished = {
             let clock = SetClock::new(at);
-            let rng = Arc::new(Exhausted(SeededRng::new(1_000 + draws), AtomicI64::new(i64::MAX)));
+            let rng = Arc::new(Exhausted(SeededRng::new(1_000), AtomicI64::new(i64::MAX)));
             let house = House::open(dir).unwrap();
             let config = Config {
                 origin: "city.test/log".into(),
@@ -124,17 +147,21 @@ fn sweep(template: &Template, at: &str, step: impl Fn(&App) -> Result<(), Error>
                 transport: None,
             };
             let app = App::open(open).unwrap();
-            rng.1.store(i64::try_from(draws).unwrap(), Ordering::SeqCst);
+            rng.1.store(draws, Ordering::SeqCst);
             matches!(catch_unwind(AssertUnwindSafe(|| step(&app))), Ok(Ok(())))
         };
-        let city = City::open(dir, url.as_deref(), at, 2_000 + draws);
+        let city = City::open(dir, url.as_deref(), at, 2_000);
+        if !finished {
+            seen.insert(stopped(&city));
+        }
         city.app.run_retention().unwrap();
         city.app.run_sunsets().unwrap();
         city.app.finish_erasures().unwrap();
         check(&city);
         assert!(city.app.db().read(|conn| erasures::pending(conn, 10)).unwrap().is_empty());
         if finished {
-            assert!(draws > 2, "the step was stopped at several places");
+            assert_eq!(stopped(&city), Stopped::Done);
+            assert!(seen.contains(&Stopped::Before) && seen.contains(&Stopped::Noted), "stopped at {seen:?}");
             return;
         }
     }
@@ -246,22 +273,22 @@ fn a_sunset_is_finished_whatever_stops_it() {
 fn the_end_of_a_month_is_finished_whatever_stops_it() {
     on_both(|template| {
         let id: MandateId = "mdt_short".parse().unwrap();
-        let resident = {
+        let (resident, subject) = {
             let city = City::found(template.path(), template.url().as_deref());
             let mut visits = library_card();
-            visits["operations"] = json!(["collect"]);
+            visits["operations"] = json!(["deposit"]);
             city.publish_mandate("mdt_short", visits);
             let (resident, subject) = city.cardholder();
             city.app.consent(resident, &service(), &id, &[]).unwrap();
-            for days in [1, 31] {
+            for (days, place) in [(1, "Main hall"), (31, "Annex")] {
                 city.clock.advance(days * DAY);
-                let (value, reason) = ("Main hall".to_owned(), "lending".to_owned());
+                let (value, reason) = (place.to_owned(), "lending".to_owned());
                 let (subject, block) = (subject.clone(), common::block("name"));
                 let request =
-                    CollectRequest { service: service(), mandate: id.clone(), subject, block, value, reason, actor: None };
-                city.app.collect(&request).unwrap();
+                    DepositRequest { service: service(), mandate: id.clone(), subject, block, value, reason, actor: None };
+                city.app.deposit(&request).unwrap();
             }
-            resident
+            (resident, subject)
         };
         // January and its 30 days are over, February is not.
         sweep(
@@ -273,9 +300,13 @@ fn the_end_of_a_month_is_finished_whatever_stops_it() {
                 let causes: Vec<Cause> = register.certificates.values().map(|entry| entry.body.cause).collect();
                 assert_eq!(causes, [Cause::Retention], "one ending, one certificate");
                 assert_eq!(register.mandates[&id].state, State::Active);
-                assert_eq!(city.app.collected_blocks(resident).unwrap().len(), 1);
+                assert_eq!(city.app.own_deposits(resident).unwrap().len(), 1);
+                let request = ReleaseRequest { mandate: id.clone(), ..city.request(&subject) };
+                let given: Vec<String> =
+                    city.app.release(&request).unwrap().deposits.iter().map(|deposit| deposit.value.to_string()).collect();
+                assert_eq!(given, ["Annex"], "what was deposited in February, and nothing of January");
                 assert!(city.app.db().read(erasures::of_months).unwrap().is_empty());
-                let months = city.app.db().read(collected::months).unwrap();
+                let months = city.app.db().read(deposits::months).unwrap();
                 assert_eq!(months.iter().map(|(_, month)| month.to_string()).collect::<Vec<_>>(), ["2026-02"]);
             },
         );

@@ -232,7 +232,7 @@ fn begin_months(dir: &Path, db: &Db, people: &People) {
     let keyring = vault.keyring(people.cho, &sealed).unwrap();
     for month in [70, 71] {
         vault.create_month_key(people.card, month, rng.as_ref()).unwrap();
-        let lent = vault.lend_for_month(&keyring, people.card, month, &block("name"), b"Cho", rng.as_ref()).unwrap();
+        let lent = vault.seal_deposit(&keyring, people.card, month, &block("name"), b"Cho", rng.as_ref()).unwrap();
         let row = (people.cho, people.card, 9_900 + u64::from(month), lent);
         db.transaction("lend for a month", move |tx| blocks::put_lent(tx, std::slice::from_ref(&row))).unwrap();
     }

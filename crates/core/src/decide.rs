@@ -1,7 +1,7 @@
 //! The decision: may this data be used now, and which clauses say so.
 
-mod collection;
 mod conversion;
+mod deposit;
 
 use crate::Time;
 use crate::agency::AgencyKind;
@@ -14,8 +14,8 @@ use crate::mandate::{Basis, Fetch, Mandate};
 use crate::register::{Entry, Register};
 use crate::service::Service;
 
-pub use collection::{decide_collection, decide_collection_without_resident};
 pub use conversion::{ConversionRequest, decide_conversion, decide_conversion_without_resident};
+pub use deposit::{decide_deposit, decide_deposit_without_resident};
 
 /// What a service asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub enum Clause {
     Mandate,
     /// The notice was published before the grant.
     Notice,
-    /// The mandate lets its services collect.
+    /// The mandate lets its services deposit.
     Operation,
     /// Within the rate cap.
     RateCap,
@@ -354,8 +354,8 @@ impl Clause {
             ),
             Self::Operation => (
                 "operation",
-                "The mandate does not let services collect anything.",
-                "Name a mandate with the operation `collect`, or publish one.",
+                "The mandate does not let services deposit anything.",
+                "Name a mandate with the operation `deposit`, or publish one.",
             ),
             Self::RateCap => {
                 ("rate-cap", "The data was used as often as the mandate allows in this period.", "Wait for the next period.")

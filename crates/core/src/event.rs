@@ -17,14 +17,14 @@ pub const LEAF_PREFIX: [u8; 2] = [1, 2];
 /// What kind of thing happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// A service put something about the resident into the pass, where it stays for the time of the mandate.
-    Collection,
     /// A service was told the pseudonym of another service for its own; the detail names that other service.
     Conversion,
     /// A block was corrected by the resident.
     Correction,
     /// The resident agreed, or was notified of a duty.
     Consent,
+    /// A service put something about the resident into the pass, where it stays for the time of the mandate.
+    Deposit,
     /// The resident's keys were destroyed.
     Erasure,
     /// The resident objected to a line.
@@ -257,10 +257,10 @@ pub fn filler_leaf(random: &[u8; 64]) -> [u8; LEAF_LEN] {
 
 impl Kind {
     const ALL: [(Self, &'static str); 11] = [
-        (Self::Collection, "collection"),
         (Self::Consent, "consent"),
         (Self::Conversion, "conversion"),
         (Self::Correction, "correction"),
+        (Self::Deposit, "deposit"),
         (Self::Erasure, "erasure"),
         (Self::Objection, "objection"),
         (Self::Refusal, "refusal"),

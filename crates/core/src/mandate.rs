@@ -111,6 +111,8 @@ pub enum Necessity {
 pub enum Operation {
     Collect,
     Decide,
+    /// To put data about the resident into the pass; `Collect` is to take it from there.
+    Deposit,
     Disclose,
     Match,
     Statistics,
@@ -405,11 +407,11 @@ impl Mandate {
     }
 
     /// Whether services may put data into the pass under it.
-    pub fn collects(&self) -> bool {
-        self.operations.contains(&Operation::Collect)
+    pub fn lets_deposit(&self) -> bool {
+        self.operations.contains(&Operation::Deposit)
     }
 
-    /// When the last of what was collected in a month has been kept for its time.
+    /// When the last of what was deposited in a month has been kept for its time.
     pub fn month_until(&self, month: Month) -> Time {
         self.keep_until(month.next().begins())
     }
@@ -426,9 +428,10 @@ impl Mandate {
     }
 }
 
-const OPERATIONS: [(&str, Operation); 6] = [
+const OPERATIONS: [(&str, Operation); 7] = [
     ("collect", Operation::Collect),
     ("decide", Operation::Decide),
+    ("deposit", Operation::Deposit),
     ("disclose", Operation::Disclose),
     ("match", Operation::Match),
     ("statistics", Operation::Statistics),

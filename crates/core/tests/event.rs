@@ -12,7 +12,7 @@ const KINDS: [Kind; 11] = [
     Kind::Consent,
     Kind::Conversion,
     Kind::Correction,
-    Kind::Collection,
+    Kind::Deposit,
     Kind::Erasure,
     Kind::Objection,
     Kind::Refusal,

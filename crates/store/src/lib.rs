@@ -10,10 +10,10 @@ pub mod blocks;
 pub mod cards;
 pub mod cases;
 pub mod codes;
-pub mod collected;
 pub mod counter_requests;
 pub mod db;
 pub mod deletions;
+pub mod deposits;
 pub mod erasures;
 pub mod grants;
 pub mod invitations;
@@ -46,6 +46,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 7, name: "ways_in", sql: include_str!("../migrations/0007_ways_in.sql") },
     Migration { number: 8, name: "sectors", sql: include_str!("../migrations/0008_sectors.sql") },
     Migration { number: 9, name: "collected", sql: include_str!("../migrations/0009_collected.sql") },
+    Migration { number: 11, name: "deposits", sql: include_str!("../migrations/0011_deposits.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

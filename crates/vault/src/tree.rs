@@ -174,7 +174,8 @@ impl KeyId {
     pub(crate) const fn noun(self) -> &'static str {
         match self {
             Self::House(_) => "house",
-            Self::Mandate(_) | Self::Month { .. } => "mandate",
+            Self::Mandate(_) => "mandate",
+            Self::Month { .. } => "month",
             Self::Resident(_) => "resident",
             Self::Sector(_) => "sector",
         }

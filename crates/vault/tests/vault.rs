@@ -486,16 +486,22 @@ fn keys_of_months_end_with_their_months() {
     for month in [70, 71, 72] {
         house.vault.create_month_key(7, month, &house.rng).unwrap();
     }
-    let seal = |month| house.vault.lend_for_month(&keyring, 7, month, &block(), b"was here", &house.rng);
+    let seal = |month| house.vault.seal_deposit(&keyring, 7, month, &block(), b"was here", &house.rng);
     let sealed: Vec<_> = [70, 71, 72].map(|month| seal(month).unwrap()).into();
     assert!(matches!(seal(73), Err(Error::NoKey { .. })));
     let opens = |month: u16| {
         let keyring = house.keyring(1).unwrap();
         let logged = logged(&house.recorder, &keyring, event(7, 5));
         let sealed = &sealed[usize::from(month) - 70];
-        house.vault.open_of_month(&logged, &keyring, 7, month, mandate_hash(7), &block(), sealed).map(|plain| plain.to_vec())
+        house.vault.open_deposit(&logged, &keyring, 7, month, mandate_hash(7), &block(), sealed).map(|plain| plain.to_vec())
     };
     assert_eq!(opens(71).unwrap(), b"was here");
+    // A use that names the block in a poorer form tells nothing of what was deposited.
+    for form in [Form::Predicate, Form::Token] {
+        let poorer = logged(&house.recorder, &keyring, Event { blocks: vec![(block(), form)], ..event(7, 4) });
+        let opened = house.vault.open_deposit(&poorer, &keyring, 7, 71, mandate_hash(7), &block(), &sealed[1]);
+        assert!(matches!(opened, Err(Error::OtherBlock)));
+    }
     let before = house.vault.state().epoch.0;
     let erased = house.vault.end_months(7, &[70, 71, 1_000], &house.rng).unwrap();
     assert_eq!((erased.handles.len(), erased.after.epoch.0), (2, before + 1), "all in one epoch");
@@ -507,7 +513,7 @@ fn keys_of_months_end_with_their_months() {
     house.vault.commit(staged, &house.rng).unwrap();
     let keyring = house.vault.keyring(1, &[&renewed]).unwrap();
     let logged = logged(&house.recorder, &keyring, event(7, 6));
-    let opened = house.vault.open_of_month(&logged, &keyring, 7, 72, mandate_hash(7), &block(), &sealed[2]);
+    let opened = house.vault.open_deposit(&logged, &keyring, 7, 72, mandate_hash(7), &block(), &sealed[2]);
     assert!(matches!(opened, Err(Error::NoLoan)));
 }
 

@@ -1,8 +1,8 @@
 //! The API for services: ask for blocks of a pseudonym under a mandate, put some in, and learn what has to be deleted.
 
-mod collection;
 mod conversion;
 mod deletions;
+mod deposit;
 pub(crate) mod json;
 mod release;
 
@@ -27,7 +27,7 @@ const BATCH_LIMIT: usize = 2 * 1024 * 1024;
 
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new()
-        .route("/api/collections", post(collection::collect))
+        .route("/api/deposits", post(deposit::deposit))
         .route("/api/conversions", post(conversion::batch).layer(DefaultBodyLimit::max(BATCH_LIMIT)))
         .route("/api/deletions", get(deletions::list))
         .route("/api/deletions/{id}", post(deletions::answer))

@@ -198,6 +198,7 @@ impl From<Error> for Fault {
             Error::Unknown { .. } => Self::new(StatusCode::NOT_FOUND, "unknown", &error.to_string()),
             Error::Refused { .. } => Self::new(StatusCode::CONFLICT, "refused", &error.to_string()),
             Error::TooSoon { .. } => Self::new(StatusCode::TOO_MANY_REQUESTS, "too-soon", &error.to_string()),
+            Error::Unopened { .. } => Self::new(StatusCode::CONFLICT, "unopened", &error.to_string()),
             Error::Unlawful(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unlawful", &error.to_string()),
             Error::Statement(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "malformed-statement", &error.to_string()),
             Error::Replayed { .. } => Self::unauthenticated(&error.to_string()),

@@ -48,7 +48,7 @@ impl Page {
     pub fn kind(&self, kind: &Kind) -> String {
         match kind {
             Kind::Use => fl!(self.messages, "kind-use"),
-            Kind::Collection => fl!(self.messages, "kind-collection"),
+            Kind::Deposit => fl!(self.messages, "kind-deposit"),
             Kind::Conversion => fl!(self.messages, "kind-conversion"),
             Kind::Refusal => fl!(self.messages, "kind-refusal"),
             Kind::SignIn => fl!(self.messages, "kind-sign-in"),
@@ -130,6 +130,7 @@ impl Page {
         match operation {
             Operation::Collect => fl!(self.messages, "operation-collect"),
             Operation::Decide => fl!(self.messages, "operation-decide"),
+            Operation::Deposit => fl!(self.messages, "operation-deposit"),
             Operation::Disclose => fl!(self.messages, "operation-disclose"),
             Operation::Match => fl!(self.messages, "operation-match"),
             Operation::Statistics => fl!(self.messages, "operation-statistics"),

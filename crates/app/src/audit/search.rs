@@ -1,7 +1,6 @@
 //! Searches files for the bytes of keys, without disturbing a database that this process has open.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
@@ -49,13 +48,17 @@ impl Needles {
 
 /// Searches a file, or everything below a folder. Links are not followed.
 pub(super) fn scan(place: &Path, needles: &Needles, report: &mut AuditReport) {
+    scan_below(place, needles, &mut Searched::default(), report);
+}
+
+fn scan_below(place: &Path, needles: &Needles, searched: &mut Searched, report: &mut AuditReport) {
     let unreadable = |report: &mut AuditReport| report.find("Something could not be read, so it was not searched.");
     let Ok(metadata) = std::fs::symlink_metadata(place) else { return };
     if metadata.is_dir() {
         let Ok(entries) = std::fs::read_dir(place) else { return unreadable(report) };
-        entries.flatten().for_each(|entry| scan(&entry.path(), needles, report));
+        entries.flatten().for_each(|entry| scan_below(&entry.path(), needles, searched, report));
     } else if metadata.is_file() {
-        match scan_file(place, needles) {
+        match scan_file(place, needles, searched) {
             Ok(Scanned { bytes, is_found, is_packed }) => {
                 report.searched_bytes += bytes;
                 if is_found {
@@ -81,19 +84,14 @@ struct Scanned {
 }
 
 /// Searches a file, and what is in it if it is compressed with gzip, as logs are.
-fn scan_file(path: &Path, needles: &Needles) -> std::io::Result<Scanned> {
-    let open = open_inodes();
-    let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+fn scan_file(path: &Path, needles: &Needles, searched: &mut Searched) -> std::io::Result<Scanned> {
     let inode = inode(&std::fs::metadata(path)?);
-    if open.contains(&inode) {
-        let file = match held.entry(inode) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(File::open(path)?),
-        };
+    let held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(file) = held.get(&inode).and_then(|files| files.first()) {
         return scan_content(file, needles);
     }
     drop(held);
-    scan_content(&File::open(path)?, needles)
+    scan_content(searched.add(File::open(path)?)?, needles)
 }
 
 fn scan_content(mut file: &File, needles: &Needles) -> std::io::Result<Scanned> {
@@ -149,18 +147,64 @@ type Inode = (u64, u64);
 /// Files that this process has open elsewhere and that were searched. They stay open for as long as it lives: closing any
 /// descriptor of a file drops every lock that the process has on it, and another process would then take the database for
 /// unused, cut its shared memory and bring this one down (fcntl(2); sqlite.org/howtocorrupt.html 2.2).
-static HELD: Mutex<BTreeMap<Inode, File>> = Mutex::new(BTreeMap::new());
+static HELD: Mutex<BTreeMap<Inode, Vec<File>>> = Mutex::new(BTreeMap::new());
 
-/// The files that this process has open.
-fn open_inodes() -> BTreeSet<Inode> {
+/// Files that were searched and are not closed yet.
+#[derive(Default)]
+struct Searched(Vec<(Inode, File)>);
+
+impl Searched {
+    fn add(&mut self, file: File) -> std::io::Result<&File> {
+        if self.0.len() == OPEN_AT_ONCE {
+            self.settle();
+        }
+        let inode = inode(&file.metadata()?);
+        self.0.push((inode, file));
+        Ok(&self.0[self.0.len() - 1].1)
+    }
+
+    /// Closes those that nothing else in this process has open, and keeps the others for good.
+    ///
+    /// What the process has open is listed here, once for many files, and not before they are searched: SQLite may have opened one of
+    /// them meanwhile, as when it makes its write-ahead log anew. A file that is closed was listed with no descriptor but our own,
+    /// immediately before.
+    fn settle(&mut self) {
+        let open = count(open_inodes());
+        let own = count(self.0.iter().map(|(inode, _)| *inode));
+        let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+        for (inode, file) in self.0.drain(..) {
+            // One that is not listed at all means that the list cannot be had.
+            if open.get(&inode) != own.get(&inode) {
+                held.entry(inode).or_default().push(file);
+            }
+        }
+    }
+}
+
+impl Drop for Searched {
+    fn drop(&mut self) {
+        self.settle();
+    }
+}
+
+fn count(inodes: impl Iterator<Item = Inode>) -> BTreeMap<Inode, usize> {
+    let mut counts = BTreeMap::new();
+    inodes.for_each(|inode| *counts.entry(inode).or_default() += 1);
+    counts
+}
+
+/// The file of every descriptor that this process has.
+fn open_inodes() -> impl Iterator<Item = Inode> {
     let entries = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
-    entries.filter_map(|entry| std::fs::metadata(entry.path()).ok()).map(|metadata| inode(&metadata)).collect()
+    entries.filter_map(|entry| std::fs::metadata(entry.path()).ok()).map(|metadata| inode(&metadata))
 }
 
 fn inode(metadata: &Metadata) -> Inode {
     (metadata.dev(), metadata.ino())
 }
 
+/// Files that are open at once at most, of those that are searched.
+const OPEN_AT_ONCE: usize = 64;
 /// Bytes read at once.
 const CHUNK: usize = 1 << 20;
 /// Bytes that tell what a file is.
@@ -178,6 +222,8 @@ const PACKED: [&[u8]; 6] = [
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     #[test]
@@ -213,6 +259,39 @@ mod tests {
         scan(dir.path(), &needles, &mut report);
         assert_eq!((report.wrong, report.searched_bytes), (0, 100_000));
         assert!(needles.finds_itself(&[3; 64]));
+    }
+
+    #[test]
+    fn files_that_are_open_elsewhere_stay_open_and_all_others_are_closed() {
+        let dir = tempfile::tempdir().unwrap();
+        let places: Vec<_> = (0..2 * OPEN_AT_ONCE + 3).map(|number| dir.path().join(format!("{number:03}"))).collect();
+        places.iter().for_each(|place| std::fs::write(place, [7; 100]).unwrap());
+        std::fs::hard_link(&places[1], dir.path().join("second name")).unwrap();
+        let descriptors = |place: &Path| {
+            let wanted = inode(&std::fs::metadata(place).unwrap());
+            open_inodes().filter(|inode| *inode == wanted).count()
+        };
+        let mut report = AuditReport::default();
+        let mut searched = Searched::default();
+        let early = File::open(&places[0]).unwrap();
+        scan_below(dir.path(), &Needles::default(), &mut searched, &mut report);
+        // Somebody opens one after it was searched and before it is closed.
+        let is_waiting = |place: &&PathBuf| {
+            let wanted = inode(&std::fs::metadata(place).unwrap());
+            searched.0.iter().any(|(inode, _)| *inode == wanted)
+        };
+        let late = places[2..].iter().find(is_waiting).unwrap();
+        let opened = File::open(late).unwrap();
+        drop(searched);
+        for place in &places {
+            let expected = if [&places[0], late].contains(&place) { 2 } else { 0 };
+            assert_eq!(descriptors(place), expected, "{}", place.display());
+        }
+        assert_eq!((report.searched_bytes, report.wrong), ((places.len() as i64 + 1) * 100, 0));
+        // What is kept is searched again without one more.
+        scan(dir.path(), &Needles::default(), &mut report);
+        drop((early, opened));
+        assert_eq!((descriptors(&places[0]), descriptors(late)), (1, 1));
     }
 
     #[test]

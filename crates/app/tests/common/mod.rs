@@ -3,8 +3,8 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use usufruct_app::log::Transport;
@@ -27,11 +27,19 @@ pub const CARD: &str = "mdt_library-card";
 pub const SERVICE: &str = "svc_library";
 
 /// A clock that stands still until it is set.
-pub struct SetClock(AtomicI64);
+pub struct SetClock(AtomicI64, Mutex<Option<(usize, Step)>>);
+
+/// Something that happens while something else is under way.
+type Step = Box<dyn FnOnce() + Send>;
 
 impl SetClock {
     pub fn new(text: &str) -> Arc<Self> {
-        Arc::new(Self(AtomicI64::new(text.parse::<Time>().unwrap().micros())))
+        Arc::new(Self(AtomicI64::new(text.parse::<Time>().unwrap().micros()), Mutex::default()))
+    }
+
+    /// Has `step` happen once the clock has been read so many times more, before the next reading is answered.
+    pub fn after(&self, readings: usize, step: impl FnOnce() + Send + 'static) {
+        *self.1.lock().unwrap() = Some((readings, Box::new(step)));
     }
 
     pub fn advance(&self, micros: i64) {
@@ -41,6 +49,17 @@ impl SetClock {
 
 impl Clock for SetClock {
     fn now(&self) -> Time {
+        let mut waiting = self.1.lock().unwrap();
+        let due = match waiting.take() {
+            Some((0, step)) => Some(step),
+            Some((readings, step)) => {
+                *waiting = Some((readings - 1, step));
+                None
+            }
+            None => None,
+        };
+        drop(waiting);
+        due.into_iter().for_each(|step| step());
         Time::from_micros(self.0.load(Ordering::SeqCst))
     }
 }

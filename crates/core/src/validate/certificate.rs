@@ -52,10 +52,10 @@ pub(super) fn certificate(check: &mut Check<'_>) -> Option<Content> {
     }
     if let Some(mandate) = &body.mandate {
         let entry = mandate.parse().ok().and_then(|id: MandateId| register.mandates.get(&id));
-        // What was collected in a month ends while the mandate goes on, or at any time after.
+        // What was deposited in a month ends while the mandate goes on, or at any time after.
         let was_active = entry.is_some_and(|entry| entry.history.iter().any(|step| step.to == State::Active));
         if body.cause == Cause::Retention && !was_active {
-            let message = "Nothing was ever collected under the mandate. Name one that has been active.";
+            let message = "Nothing was ever deposited under the mandate. Name one that has been active.";
             check.note("mandate", "never-active", message.into());
         } else if body.cause != Cause::Retention && entry.map(|entry| entry.state) != Some(State::Erasing) {
             check.note("mandate", "not-erasing", "The mandate is not being erased. End it first.".into());

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
 use usufruct_core::decide::{
-    Clause, Decision, Outcome, Request, decide, decide_collection, decide_collection_without_resident, decide_without_resident,
+    Clause, Decision, Outcome, Request, decide, decide_deposit, decide_deposit_without_resident, decide_without_resident,
 };
 use usufruct_core::event::Form;
 use usufruct_core::grant::{Grant, GrantKind, GrantState};

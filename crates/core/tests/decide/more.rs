@@ -180,22 +180,22 @@ fn only_an_active_mandate() {
 }
 
 #[test]
-fn only_a_mandate_that_says_so_collects_and_all_else_holds_as_for_a_use() {
+fn only_a_mandate_that_says_so_takes_deposits_and_all_else_holds_as_for_a_use() {
     let (mut city, _) = base().city();
     let (request, grant, now) = lawful(&base(), &city);
-    let decided = |city: &City, request: &Request| decide_collection(&city.register, request, grant.as_ref(), now);
+    let decided = |city: &City, request: &Request| decide_deposit(&city.register, request, grant.as_ref(), now);
     let refusal = |clauses: &[Clause]| Decision { outcome: Outcome::Refuse, because: clauses.to_vec() };
-    let collects = |city: &mut City, operations: &[Operation]| {
+    let operations = |city: &mut City, operations: &[Operation]| {
         city.register.mandates.get_mut(&MANDATE.parse().unwrap()).unwrap().body.operations = operations.to_vec();
     };
-    collects(&mut city, &[Operation::Disclose, Operation::Store]);
+    operations(&mut city, &[Operation::Collect, Operation::Disclose, Operation::Store]);
     assert_eq!(decided(&city, &request), refusal(&[Clause::Operation]));
-    assert_eq!(decide_collection_without_resident(&city.register, &request, now), refusal(&[Clause::Operation]));
+    assert_eq!(decide_deposit_without_resident(&city.register, &request, now), refusal(&[Clause::Operation]));
     assert_eq!(decide(&city.register, &request, grant.as_ref(), now).outcome, Outcome::Permit);
-    collects(&mut city, &[Operation::Disclose, Operation::Collect]);
+    operations(&mut city, &[Operation::Disclose, Operation::Deposit]);
     assert_eq!(decided(&city, &request).outcome, Outcome::Permit);
     assert!(decided(&city, &request).because.contains(&Clause::Operation));
-    assert_eq!(decide_collection_without_resident(&city.register, &request, now).outcome, Outcome::Permit);
+    assert_eq!(decide_deposit_without_resident(&city.register, &request, now).outcome, Outcome::Permit);
     assert_eq!(decided(&city, &Request { reason: "gossip".into(), ..request.clone() }), refusal(&[Clause::Reason]));
     assert_eq!(decided(&city, &Request { blocks: Vec::new(), ..request.clone() }), refusal(&[Clause::BlocksInMandate]));
     assert_eq!(decided(&city, &Request { mandate: "mdt_nowhere".parse().unwrap(), ..request }), refusal(&[Clause::Mandate]));

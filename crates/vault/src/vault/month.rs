@@ -1,10 +1,11 @@
-//! What a mandate collects over time: each month has a key, and what was collected in it ends with that key, in one commit of the
+//! What is deposited under a mandate over time: each month has a key, and what was deposited in it ends with that key, in one commit of the
 //! tree, whatever old copies hold.
 //!
-//! The key of a month takes the place of the mandate's own, so the other parent is the loan as ever: what was collected about a
+//! The key of a month takes the place of the mandate's own, so the other parent is the loan as ever: what was deposited about a
 //! resident ends with her withdrawal too.
 
 use usufruct_core::Digest;
+use usufruct_core::event::Form;
 use usufruct_core::id::BlockId;
 use usufruct_core::logged::Logged;
 use usufruct_core::ports::Rng;
@@ -27,8 +28,8 @@ impl Vault {
         self.commitment(KeyId::Month { mandate, month })
     }
 
-    /// Seals something that was collected so that it opens until the end of its month's retention, and no longer than the loan.
-    pub fn lend_for_month(
+    /// Seals something that was deposited so that it opens until the end of its month's retention, and no longer than the loan.
+    pub fn seal_deposit(
         &self,
         keyring: &Keyring,
         mandate: u64,
@@ -41,9 +42,9 @@ impl Vault {
         Ok(self.shared_of_month(keyring, mandate, month)?.seal(keyring.resident(), mandate, block, plain, rng))
     }
 
-    /// As [`Vault::open`], for what was lent for a month.
+    /// As [`Vault::open`], for a deposit: the use must name the block as a value, for a poorer form tells nothing of deposits.
     #[expect(clippy::too_many_arguments, reason = "each is compared with the logged use or goes into the data key")]
-    pub fn open_of_month(
+    pub fn open_deposit(
         &self,
         logged: &Logged,
         keyring: &Keyring,
@@ -53,12 +54,12 @@ impl Vault {
         block: &BlockId,
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>> {
-        self.admit(logged, keyring, mandate_hash, block)?;
+        self.admit(logged, keyring, mandate_hash, |(named, form)| named == block && *form == Form::Value)?;
         self.shared_of_month(keyring, mandate, month)?.open(keyring.resident(), mandate, block, sealed)
     }
 
-    /// Opens what was collected about the resident, for her and nobody else.
-    pub fn open_collected(
+    /// Opens what was deposited about the resident, for her and nobody else.
+    pub fn open_own_deposit(
         &self,
         keyring: &Keyring,
         mandate: u64,

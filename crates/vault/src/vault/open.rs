@@ -1,7 +1,7 @@
 //! Lending: seal a block so that a mandate opens it, and open it for a use that is in the log.
 
 use usufruct_core::Digest;
-use usufruct_core::event::{Kind, tag};
+use usufruct_core::event::{Form, Kind, tag};
 use usufruct_core::hash::equal;
 use usufruct_core::id::BlockId;
 use usufruct_core::logged::Logged;
@@ -32,8 +32,8 @@ impl Vault {
     /// Opens a lent block for a use that is in the log (design.md section 3, identity-provider.md 6.5).
     ///
     /// No other function opens one. The use must be a use, rest on the mandate revision `mandate_hash`, name the block, and be
-    /// about the resident of the keyring: its tag is recomputed. What was collected for a month has doors of its own,
-    /// [`Vault::open_of_month`] for uses and [`Vault::open_collected`] for the resident.
+    /// about the resident of the keyring: its tag is recomputed. Deposits have doors of their own,
+    /// [`Vault::open_deposit`] for uses and [`Vault::open_own_deposit`] for the resident.
     ///
     /// Without a logged use the call does not type-check:
     ///
@@ -71,12 +71,18 @@ impl Vault {
         block: &BlockId,
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>> {
-        self.admit(logged, keyring, mandate_hash, block)?;
+        self.admit(logged, keyring, mandate_hash, |(named, _)| named == block)?;
         self.shared(keyring, resident, mandate)?.open(resident, mandate, block, sealed)
     }
 
-    /// Whether a logged use is about this resident, under this mandate, and names the block.
-    pub(super) fn admit(&self, logged: &Logged, keyring: &Keyring, mandate_hash: Digest, block: &BlockId) -> Result<()> {
+    /// Whether a logged use is about this resident, under this mandate, and names what `is_named` looks for.
+    pub(super) fn admit(
+        &self,
+        logged: &Logged,
+        keyring: &Keyring,
+        mandate_hash: Digest,
+        is_named: impl Fn(&(BlockId, Form)) -> bool,
+    ) -> Result<()> {
         let event = self.gate.admit(logged)?;
         if event.kind != Kind::Use {
             return Err(Error::NotUse);
@@ -84,7 +90,7 @@ impl Vault {
         if event.mandate != Some(mandate_hash) {
             return Err(Error::OtherMandate);
         }
-        if !event.blocks.iter().any(|(named, _)| named == block) {
+        if !event.blocks.iter().any(is_named) {
             return Err(Error::OtherBlock);
         }
         if !equal(&tag(keyring.tag_key(), event.n), logged.tag()) {

@@ -114,9 +114,17 @@ fn line(subject: &str, released: &Released, origin: &str) -> Value {
         .iter()
         .map(|(block, form, value)| json!({ "block": block, "form": form, "value": value.as_str() }))
         .collect();
+    let deposits: Vec<Value> = released
+        .deposits
+        .iter()
+        .map(|deposit| {
+            json!({ "block": deposit.block, "value": deposit.value.as_str(), "at": deposit.at, "until": deposit.until })
+        })
+        .collect();
     json!({
         "subject": subject,
         "blocks": blocks,
+        "deposits": deposits,
         "until": released.until,
         "log": { "origin": origin, "index": released.index },
         "receipt": released.receipt,

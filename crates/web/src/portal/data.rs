@@ -24,7 +24,7 @@ use crate::site::blocking;
 struct DataPage {
     page: Page,
     blocks: Vec<Own>,
-    collected: Vec<Collected>,
+    deposits: Vec<Deposit>,
     corrected: Option<BlockId>,
     /// The block whose new value cannot be taken.
     wrong: Option<BlockId>,
@@ -44,7 +44,7 @@ struct Own {
 }
 
 /// Something that a service put into the pass.
-struct Collected {
+struct Deposit {
     name: String,
     value: String,
     /// The mandate, by its title.
@@ -65,8 +65,8 @@ pub(crate) async fn list(
     Query(done): Query<Done>,
 ) -> Result<Response, Fault> {
     let blocks = own(&site, &page, session.resident).await?;
-    let collected = collected(&site, &page, session.resident).await?;
-    Ok(show(&DataPage { page, blocks, collected, corrected: done.corrected, wrong: None }))
+    let deposits = deposits(&site, &page, session.resident).await?;
+    Ok(show(&DataPage { page, blocks, deposits, corrected: done.corrected, wrong: None }))
 }
 
 async fn own(site: &Arc<Site>, page: &Page, resident: u64) -> Result<Vec<Own>, Fault> {
@@ -90,16 +90,16 @@ async fn own(site: &Arc<Site>, page: &Page, resident: u64) -> Result<Vec<Own>, F
     Ok(blocks)
 }
 
-async fn collected(site: &Arc<Site>, page: &Page, resident: u64) -> Result<Vec<Collected>, Fault> {
-    let collected = blocking(site, move |app| app.collected_blocks(resident)).await?;
+async fn deposits(site: &Arc<Site>, page: &Page, resident: u64) -> Result<Vec<Deposit>, Fault> {
+    let deposits = blocking(site, move |app| app.own_deposits(resident)).await?;
     let register = site.app.register();
-    let shown = collected.into_iter().filter_map(|collected| {
-        Some(Collected {
-            name: page.text(&register.blocks.get(&collected.block)?.body.name).to_owned(),
-            under: page.text(&register.mandates.get(&collected.mandate)?.body.title).to_owned(),
-            value: collected.value,
-            at: collected.at,
-            until: collected.until,
+    let shown = deposits.into_iter().filter_map(|deposit| {
+        Some(Deposit {
+            name: page.text(&register.blocks.get(&deposit.block)?.body.name).to_owned(),
+            under: page.text(&register.mandates.get(&deposit.mandate)?.body.title).to_owned(),
+            value: deposit.value,
+            at: deposit.at,
+            until: deposit.until,
         })
     });
     Ok(shown.collect())
@@ -121,8 +121,8 @@ pub(crate) async fn correct(
         let mut blocks = own(&site, &page, session.resident).await?;
         if let Some(own) = blocks.iter_mut().find(|own| own.id == block && own.is_correctable) {
             own.entered = Some(form.value);
-            let collected = collected(&site, &page, session.resident).await?;
-            let content = DataPage { page, blocks, collected, corrected: None, wrong: Some(block) };
+            let deposits = deposits(&site, &page, session.resident).await?;
+            let content = DataPage { page, blocks, deposits, corrected: None, wrong: Some(block) };
             return Ok(render(StatusCode::UNPROCESSABLE_ENTITY, &content));
         }
         return Err(Fault::not_found("block to correct"));

@@ -176,12 +176,12 @@ fn joined(register: &Register, page: &Page, event: &Event) -> Option<String> {
 impl Row {
     /// Whether somebody asked for data, with or without getting it. Everything else the resident did herself.
     pub fn is_asked(&self) -> bool {
-        matches!(self.kind, Some(Kind::Use | Kind::Collection | Kind::Conversion | Kind::Refusal))
+        matches!(self.kind, Some(Kind::Use | Kind::Deposit | Kind::Conversion | Kind::Refusal))
     }
 
     /// Whether a service put data in, rather than getting some.
-    pub fn is_collection(&self) -> bool {
-        self.kind == Some(Kind::Collection)
+    pub fn is_deposit(&self) -> bool {
+        self.kind == Some(Kind::Deposit)
     }
 
     pub fn is_refusal(&self) -> bool {

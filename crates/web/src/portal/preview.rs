@@ -7,7 +7,7 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use i18n_embed_fl::fl;
 use serde::Deserialize;
-use usufruct_app::Preview;
+use usufruct_app::{OwnDeposit, Preview};
 use usufruct_core::decide::Clause;
 use usufruct_core::event::Form;
 use usufruct_core::id::ServiceId;
@@ -50,6 +50,7 @@ struct ShownBlock {
     form: Form,
     is_required: bool,
     value: String,
+    deposits: Vec<OwnDeposit>,
 }
 
 #[derive(Deserialize)]
@@ -86,6 +87,7 @@ fn shown(register: &Register, page: &Page, preview: &Preview) -> Option<Shown> {
         form: block.form,
         is_required: block.necessity == Necessity::Required,
         value: block.value.clone().unwrap_or_default(),
+        deposits: block.deposits.clone(),
     });
     Some(Shown {
         title: page.text(&entry.body.title).to_owned(),

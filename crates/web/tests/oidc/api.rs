@@ -38,7 +38,8 @@ async fn a_block_comes_with_its_place_in_the_log() {
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     let body = answer.json();
     let names: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(names, ["blocks", "log", "mandate", "receipt", "subject", "until"]);
+    assert_eq!(names, ["blocks", "deposits", "log", "mandate", "receipt", "subject", "until"]);
+    assert_eq!(body["deposits"], json!([]));
     assert_eq!(body["blocks"], json!([{ "block": "blk_name", "form": "value", "value": "Resident 0" }]));
     assert_eq!(body["log"]["origin"], "city.test/log");
     let index = body["log"]["index"].as_u64().unwrap();
@@ -281,24 +282,24 @@ async fn pseudonyms_are_converted_one_by_one_and_the_resident_reads_it() {
 }
 
 #[tokio::test]
-async fn what_a_service_collects_stands_in_her_data_until_its_day() {
+async fn what_a_service_deposits_stands_in_her_data_until_its_day() {
     let site = TestSite::new();
     let (resident, cookie) = site.resident();
     let (_, subject) = site.tokens(&cookie, &[]).await;
     let visit =
         json!({ "subject": subject, "mandate": "mdt_short", "block": "blk_name", "value": "Main <hall>", "reason": "lending" });
-    let collect = async |body: &Value| site.api("/api/collections", &site.client_token().await, body).await;
-    let refused = problem(&collect(&with(visit.clone(), "mandate", json!(CARD))).await, StatusCode::FORBIDDEN);
+    let deposit = async |body: &Value| site.api("/api/deposits", &site.client_token().await, body).await;
+    let refused = problem(&deposit(&with(visit.clone(), "mandate", json!(CARD))).await, StatusCode::FORBIDDEN);
     assert_eq!(refused["clauses"][0]["clause"], "operation", "{refused}");
     let mut body = library_card();
     body["sunset_at"] = json!("2026-01-10T00:00:00Z");
-    body["operations"] = json!(["collect"]);
+    body["operations"] = json!(["deposit"]);
     body["retention"]["duration"] = json!("P3D");
     site.city.publish_mandate("mdt_short", body);
-    let refused = problem(&collect(&visit).await, StatusCode::FORBIDDEN);
+    let refused = problem(&deposit(&visit).await, StatusCode::FORBIDDEN);
     assert_eq!(refused["clauses"][0]["clause"], "grant", "{refused}");
     site.city.app.consent(resident, &service(), &"mdt_short".parse().unwrap(), &[]).unwrap();
-    let answer = collect(&with(visit.clone(), "actor", json!("officer 17"))).await;
+    let answer = deposit(&with(visit.clone(), "actor", json!("officer 17"))).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     let body = answer.json();
     let names: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
@@ -307,17 +308,45 @@ async fn what_a_service_collects_stands_in_her_data_until_its_day() {
     let index = body["log"]["index"].as_u64().unwrap();
     assert!(body["receipt"].as_str().unwrap().contains(&format!("\n{index}\n")));
     assert_eq!(answer.header("cache-control"), "no-store");
-    problem(&collect(&with(visit.clone(), "value", json!("two\nlines"))).await, StatusCode::CONFLICT);
-    problem(&collect(&with(visit.clone(), "form", json!("value"))).await, StatusCode::BAD_REQUEST);
-    problem(&collect(&with(visit, "subject", json!("nonsense"))).await, StatusCode::NOT_FOUND);
-    // She reads it, and in her footprint that it was collected.
+    problem(&deposit(&with(visit.clone(), "value", json!("two\nlines"))).await, StatusCode::CONFLICT);
+    problem(&deposit(&with(visit.clone(), "form", json!("value"))).await, StatusCode::BAD_REQUEST);
+    problem(&deposit(&with(visit, "subject", json!("nonsense"))).await, StatusCode::NOT_FOUND);
+    // The dry run says that the service gets it too.
+    let preview = site.get("/me/preview?service=svc_library", &format!("{cookie}; lang=en")).await;
+    assert!(
+        preview.text().contains("Main &#60;hall&#62;</strong> <span class=\"hint\">put in by a service on"),
+        "{}",
+        preview.text()
+    );
+    // It comes back with the block, to whoever may have the value of the block under the same mandate.
+    let deposits = async |mandate: &str, form: &str| {
+        let body = with(lawful(&subject), "mandate", json!(mandate));
+        let body = with(body, "blocks", json!([{ "block": "blk_name", "form": form }]));
+        let answer = site.api("/api/releases", &site.client_token().await, &body).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        answer.json()["deposits"].clone()
+    };
+    let given = json!([{
+        "block": "blk_name", "value": "Main <hall>", "at": "2026-01-01T00:00:00Z", "until": "2026-01-04T00:00:00Z"
+    }]);
+    assert_eq!(deposits("mdt_short", "value").await, given);
+    for (mandate, form) in [("mdt_short", "predicate"), ("mdt_short", "token"), (CARD, "value")] {
+        assert_eq!(deposits(mandate, form).await, json!([]), "{mandate} {form}");
+    }
+    let batch = json!({
+        "subjects": [&subject], "mandate": "mdt_short", "blocks": [{ "block": "blk_name", "form": "value" }], "reason": "lending"
+    });
+    let answer = site.api("/api/releases/batch", &site.client_token().await, &batch).await;
+    assert_eq!(answer.json()["lines"][0]["deposits"], given, "{}", answer.text());
+    // She reads it, and in her footprint that it was deposited.
     let page = site.get("/me/data", &cookie).await;
     assert!(page.text().contains("Main &#60;hall&#62;"), "{}", page.text());
     let chinese = site.get("/me/data", &format!("{cookie}; lang=zh-Hant")).await;
-    assert!(chinese.text().contains("由服務蒐集"));
+    assert!(chinese.text().contains("由服務存入"));
     let footprint = site.get("/me/footprint", &format!("{cookie}; lang=en")).await;
     assert!(footprint.text().contains("A service put data about you into the pass"));
     site.city.clock.advance(3 * usufruct_core::time::DAY);
+    assert_eq!(deposits("mdt_short", "value").await, json!([]));
     let cookie = site.sign_in(resident);
     assert!(!site.get("/me/data", &cookie).await.text().contains("hall"));
 }

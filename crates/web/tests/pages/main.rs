@@ -13,7 +13,7 @@ use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
-use usufruct_app::{CollectRequest, ObjectionRequest};
+use usufruct_app::{DepositRequest, ObjectionRequest};
 use usufruct_core::Text;
 use usufruct_core::time::DAY;
 use usufruct_web::{DemoSettings, Persona, Settings, Site};
@@ -41,7 +41,7 @@ impl Pages {
         let city = City::found(dir.path(), None);
         let mut short = library_card();
         short["sunset_at"] = json!("2026-01-10T00:00:00Z");
-        short["operations"] = json!(["collect"]);
+        short["operations"] = json!(["deposit"]);
         city.publish_mandate("mdt_short", short);
         let mut coming = library_card();
         coming["starts_at"] = json!("2026-02-01T00:00:00Z");
@@ -57,7 +57,7 @@ impl Pages {
         app.withdraw(resident, &mandate()).unwrap();
         app.consent(resident, &common::service(), &mandate(), &[block("district")]).unwrap();
         app.consent(resident, &common::service(), &"mdt_short".parse().unwrap(), &[]).unwrap();
-        let visit = CollectRequest {
+        let visit = DepositRequest {
             service: common::service(),
             mandate: "mdt_short".parse().unwrap(),
             subject: app.subject(resident, &common::service()).unwrap(),
@@ -66,7 +66,7 @@ impl Pages {
             reason: "lending".into(),
             actor: None,
         };
-        app.collect(&visit).unwrap();
+        app.deposit(&visit).unwrap();
         let cookie = format!("usufruct={}", app.open_session(resident, "test").unwrap());
         let persona =
             Persona {

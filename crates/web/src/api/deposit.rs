@@ -1,4 +1,4 @@
-//! `POST /api/collections`.
+//! `POST /api/deposits`.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use usufruct_app::CollectRequest;
+use usufruct_app::DepositRequest;
 use usufruct_core::id::{BlockId, MandateId};
 
 use super::Caller;
@@ -18,7 +18,7 @@ use crate::site::blocking;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Collection {
+pub(crate) struct Deposit {
     subject: String,
     mandate: MandateId,
     block: BlockId,
@@ -29,12 +29,12 @@ pub(crate) struct Collection {
 }
 
 /// Something about one resident: a receipt, or a problem document that names the clause.
-pub(crate) async fn collect(
+pub(crate) async fn deposit(
     State(site): State<Arc<Site>>,
     Caller(service): Caller,
-    Strict(body): Strict<Collection>,
+    Strict(body): Strict<Deposit>,
 ) -> Result<Json<Value>, Fault> {
-    let request = CollectRequest {
+    let request = DepositRequest {
         actor: body.actor.map(|actor| actor_commitment(&service, &actor)),
         service,
         mandate: body.mandate,
@@ -44,14 +44,14 @@ pub(crate) async fn collect(
         reason: body.reason,
     };
     blocking(&site, move |app| {
-        let collected = app.collect(&request)?;
+        let deposited = app.deposit(&request)?;
         Ok(Json(json!({
             "subject": request.subject,
             "mandate": request.mandate,
             "block": request.block,
-            "until": collected.until,
-            "log": { "origin": app.config().origin, "index": collected.index },
-            "receipt": collected.receipt,
+            "until": deposited.until,
+            "log": { "origin": app.config().origin, "index": deposited.index },
+            "receipt": deposited.receipt,
         })))
     })
     .await
