@@ -63,7 +63,7 @@ pub use consent::ConsentOutcome;
 pub use convert::{ConversionAnswer, ConversionBatch, ConversionLine, Converted};
 pub use correct::OwnBlock;
 pub use counter::{Approved, Way, counter_message};
-pub use deletion::DeletionNotice;
+pub use deletion::{DeletionNotice, OverdueDeletion};
 pub use deliver::{Outgoing, PolledEvents};
 pub use devices::passkey_label;
 pub use enrol::{Earlier, Enrolled, NewResident};
