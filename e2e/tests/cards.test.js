@@ -7,7 +7,7 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { overflow, violations } from "../lib/axe.js";
-import { openBrowser, openPage } from "../lib/browser.js";
+import { addAuthenticator, openBrowser, openPage } from "../lib/browser.js";
 import { foundCity, publishMandate, publishService } from "../lib/city.js";
 import { fourPorts, program, serve, workDir } from "../lib/server.js";
 import { exchange, pushed } from "../lib/service.js";
@@ -55,6 +55,21 @@ function typed(input, ...args) {
   return done.stdout;
 }
 
+/** As [`typed`], for what is refused; answers what was said. */
+function refused(input, ...args) {
+  const done = spawnSync(program(), args, { encoding: "utf8", cwd: work.dir, input });
+  assert.equal(done.status, 1, `usufruct ${args.join(" ")}\n${done.stdout}${done.stderr}`);
+  return done.stderr;
+}
+
+/** Two clerks look at the person and sign. Answers the request and what the second one reads. */
+function clerks(number, way) {
+  const approve = (key, ...more) => ["recover", number, "--way", way, ...more, "--key", join(city.data, "officials", `agc_information.${key}.json`), "--data-dir", city.data];
+  const request = /--request (\S+)/.exec(city.run(...approve("head")))[1];
+  refused("", ...approve("head", "--request", request));
+  return { request, said: city.run(...approve("data-protection", "--request", request)) };
+}
+
 let cards = 0;
 
 /** Somebody without a phone, at the counter: her file number, her card, and the address behind its square. */
@@ -62,11 +77,22 @@ function atTheCounter() {
   const person = join(work.dir, "person.toml");
   writeFileSync(person, '[blocks]\nblk_name = "Test Person"\n');
   const number = /file number (\d+)/.exec(city.run("enrol", person, "--data-dir", city.data))[1];
+  return { number, ...printed(number) };
+}
+
+/** The command that makes a card, and where it draws it. */
+function issue(number, request) {
   const out = join(work.dir, `card-${(cards += 1)}.svg`);
-  typed(`${PIN}\n`, "card", "issue", number, "--issuer", city.url, "--out", out, "--data-dir", city.data);
+  return { out, args: ["card", "issue", number, ...(request ? ["--request", request] : []), "--issuer", city.url, "--out", out, "--data-dir", city.data] };
+}
+
+/** A card as it is printed: its code, and the address behind its square. */
+function printed(number, request) {
+  const { out, args } = issue(number, request);
+  typed(`${PIN}\n`, ...args);
   const code = [...readFileSync(out, "utf8").matchAll(/>([A-Z2-9]{4}(?: [A-Z2-9]{4})?)<\/text>/g)].map(([, pair]) => pair).join(" ").replaceAll(" ", "");
   assert.match(code, /^[A-Z2-9]{28}$/);
-  return { number, code, link: `${city.url}/sign-in/card#${code}` };
+  return { code, link: `${city.url}/sign-in/card#${code}` };
 }
 
 /** A browser of 320 pixels in this language. */
@@ -196,4 +222,46 @@ test("a card that was lost opens nothing any more, and what it opened is closed"
   await enter(visit.page, card);
   await visit.page.getByRole("alert").waitFor();
   await fine(visit);
+});
+
+test("two clerks give her another card, and the one before ends", async () => {
+  const first = atTheCounter();
+  refused(`${PIN}\n`, ...issue(first.number).args);
+  const { request } = clerks(first.number, "card");
+  const second = printed(first.number, request);
+  refused(`${PIN}\n`, ...issue(first.number, request).args);
+  const visit = await small("zh-Hant");
+  await visit.page.goto(first.link);
+  await enter(visit.page, first);
+  await visit.page.getByRole("alert").waitFor();
+  await enter(visit.page, second);
+  await visit.page.waitForURL("**/me");
+  await visit.page.goto("/me/footprint");
+  assert.match(await visit.page.locator("main").innerText(), /櫃檯兩位承辦人核准了新的登入方式。/, "what was done at the counter stands in her footprint");
+  await fine(visit);
+});
+
+test("a passkey made at the counter opens what a card does not", async () => {
+  const card = atTheCounter();
+  const code = /[A-Z2-9]{4}-[A-Z2-9]{4}-[A-Z2-9]{4}/.exec(clerks(card.number, "passkey").said)[0];
+  const visit = await small("zh-Hant");
+  const { page } = visit;
+  await addAuthenticator(page);
+  await page.goto("/enrol");
+  await page.fill("#code", code);
+  await page.getByTestId("make-passkey").click();
+  await page.waitForURL("**/me");
+  await page.context().clearCookies();
+  await page.goto(await asked("openid mdt_reading-room"));
+  await page.locator('a[href^="/sign-in/card?next="]').click();
+  await enter(page, card);
+  // She is known by her card now, and has a passkey: the service gets her by that alone.
+  await page.waitForURL("**/sign-in?next=**");
+  await fine(visit);
+  await page.getByTestId("passkey").click();
+  await page.getByTestId("agree").click();
+  await page.waitForURL(`${city.redirect}?**`);
+  const tokens = await (await exchange(city, library, { code: new URL(page.url()).searchParams.get("code"), verifier: VERIFIER })).json();
+  assert.equal(JSON.parse(Buffer.from(tokens.id_token.split(".")[1], "base64url")).acr, "urn:usufruct:acr:passkey");
+  assert.deepEqual(visit.problems, []);
 });
