@@ -5,6 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Folder, Server, fails, ok};
+use serde_json::json;
 use usufruct_app::store::db::{Db, Options};
 use usufruct_app::store::deletions::{self, Counts, Deletion};
 use usufruct_core::Time;
@@ -59,7 +60,7 @@ fn what_is_late_is_listed_and_noted() {
         let text = runtime.block_on(async { reqwest::get(format!("{url}/register/vault.json")).await.unwrap().text().await });
         serde_json::from_str::<serde_json::Value>(&text.unwrap()).unwrap()["deletions"].clone()
     };
-    assert_eq!((&counts()["overdue"], &counts()["missed"]), (&1.into(), &1.into()));
+    assert_eq!((&counts()["overdue"], &counts()["missed"]), (&json!(1), &json!(1)));
     // By the server's clock, without anybody asking.
     let is_noted = || fails(&["deletions", "--data-dir", &dir, "--json"], 1).contains("\"missed_at\": \"2");
     assert!((0..100).any(|_| is_noted() || pause()), "the clock does not come by");
