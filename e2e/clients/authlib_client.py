@@ -39,7 +39,7 @@ back = sys.stdin.readline().strip()
 
 token = client.fetch_token(metadata["token_endpoint"], authorization_response=back, state=state, code_verifier=verifier)
 keys = KeySet.import_key_set(requests.get(metadata["jwks_uri"], timeout=10).json())
-claims = jwt.decode(token["id_token"], keys, algorithms=["ES256"]).claims
+claims = jwt.decode(token["id_token"], keys, algorithms=["RS256"]).claims
 required = {"iss": metadata["issuer"], "aud": settings["client_id"], "nonce": "n1"}
 jwt.JWTClaimsRegistry(**{name: {"essential": True, "value": value} for name, value in required.items()}).validate(claims)
 userinfo = client.get(metadata["userinfo_endpoint"]).json()

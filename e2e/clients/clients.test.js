@@ -152,7 +152,6 @@ OIDCClientID svc_intranet
 OIDCPrivateKeyFiles intranet#${dir}/intranet.pem
 OIDCPublicKeyFiles intranet#${dir}/intranet.pub.pem
 OIDCProviderTokenEndpointAuth private_key_jwt
-OIDCIDTokenSignedResponseAlg ES256
 OIDCScope "openid"
 OIDCPKCEMethod S256
 OIDCRedirectURI ${city.intranet}

@@ -1,5 +1,4 @@
-# idpyoidc signs a resident in by its handler for relying parties. The metadata is given to it, because it reads none that does not list
-# RS256 for ID tokens, and the pass signs with ES256 alone.
+# idpyoidc signs a resident in by its handler for relying parties, from discovery on and with its own defaults for ID tokens.
 import json
 import sys
 from urllib.parse import parse_qs, urlparse
@@ -8,10 +7,8 @@ from cryptojwt.jwk.ec import ECKey
 from cryptojwt.key_jar import KeyJar
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from idpyoidc.client.rp_handler import RPHandler
-import requests
 
 settings = json.loads(sys.argv[1])
-metadata = requests.get(f"{settings['issuer']}/.well-known/openid-configuration", timeout=10).json()
 with open(settings["key"], "rb") as file:
     private = load_pem_private_key(file.read(), password=None)
 key = ECKey(kid=settings["kid"], use="sig", alg="ES256").load_key(private)
@@ -21,8 +18,6 @@ keyjar.import_jwks({"keys": [key.serialize(private=True)]}, settings["client_id"
 
 client = {
     "issuer": settings["issuer"],
-    "provider_info": metadata,
-    "id_token_signed_response_alg": "ES256",
     "client_id": settings["client_id"],
     "client_type": "oidc",
     "redirect_uris": [settings["redirect_uri"]],
@@ -38,6 +33,7 @@ client = {
         }
     },
     "services": {
+        "discovery": {"class": "idpyoidc.client.oidc.provider_info_discovery.ProviderInfoDiscovery"},
         "authorization": {"class": "idpyoidc.client.oidc.authorization.Authorization"},
         "accesstoken": {
             "class": "idpyoidc.client.oidc.access_token.AccessToken",

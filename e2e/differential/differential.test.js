@@ -1,35 +1,70 @@
 // The same requests, good and bad, to the pass and to npm oidc-provider. Where status or error differ, differences.json says why; an
 // unexplained difference fails, and so does an explanation of something that no longer differs.
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { demo, fourPorts } from "../lib/server.js";
-import { personas, service, signIn } from "../lib/service.js";
+import { foundCity, publishService } from "../lib/city.js";
+import { enrol } from "../lib/resident-of-city.js";
+import { fourPorts, program, serve, workDir } from "../lib/server.js";
 import { startPeer } from "./peer.js";
 import { requests } from "./requests.js";
 import { Target } from "./target.js";
 
 const TABLE = new URL("differences.json", import.meta.url);
+const PATHS = {
+  par: "/oidc/par", token: "/oidc/token", userinfo: "/oidc/userinfo", introspect: "/oidc/introspect", revoke: "/oidc/revoke", authorize: "/oidc/authorize",
+  discovery: "/.well-known/openid-configuration", jwks: "/oidc/jwks", end: "/oidc/end-session",
+};
+/** Least number of requests. */
+const LEAST = 300;
 
-let city;
+let work;
+let server;
 let peer;
-let targets;
+/** By kind of service: the pass, and the other provider. */
+const targets = {};
 
 before(async () => {
-  city = await demo({ residents: 5 });
-  const [client, other] = [await service(city, "svc_library"), await service(city, "svc_festival")];
-  const jwks = await Promise.all([client, other].map(async ({ id }) => (await (await fetch(`${city.url}/register/services/${id}.json`)).json()).body.jwks[0]));
-  peer = await startPeer(await fourPorts(), [client, other].map(({ id, redirect }, i) => ({ id, redirect, jwk: jwks[i] })));
-  const paths = { par: "/oidc/par", token: "/oidc/token", userinfo: "/oidc/userinfo", introspect: "/oidc/introspect", revoke: "/oidc/revoke", authorize: "/oidc/authorize" };
-  const [persona] = await personas(city);
-  const own = new Target({ url: city.url, paths }, client, other, walker(city.url, await signIn(city, persona)));
-  const theirs = new Target(peer, client, other, walker(peer.url, ""));
-  targets = [own, theirs];
+  work = workDir();
+  const port = await fourPorts();
+  const shop = `http://localhost:${port + 1}`;
+  const city = { url: `http://localhost:${port}`, data: join(work.dir, "data"), redirect: `${shop}/callback` };
+  city.run = (...args) => {
+    const done = spawnSync(program(), args, { encoding: "utf8", cwd: work.dir });
+    assert.equal(done.status, 0, `usufruct ${args.join(" ")}\n${done.stdout}${done.stderr}`);
+    return done.stdout;
+  };
+  const key = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const approved = await foundCity(city.run, work.dir, city, key.publicKey.export({ format: "jwk" }));
+  const clients = ["library", "second", "desk", "office", "page"].map((name) => {
+    const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const kind = { library: "fapi2", second: "fapi2", desk: "oidc", office: "oidc", page: "page" }[name];
+    const jwk = kind === "page" ? undefined : { ...publicKey.export({ format: "jwk" }), kid: name };
+    const [redirect, out] = [`${shop}/${name}/back`, `${shop}/${name}/out`];
+    const profile = kind === "fapi2" ? undefined : "oidc";
+    publishService(city.run, work.dir, city, approved, { name, redirect, out, jwk, profile });
+    return { id: `svc_${name}`, kind, redirect, out, jwk, key: privateKey, kid: name, bound: generateKeyPairSync("ec", { namedCurve: "P-256" }) };
+  });
+  server = await serve(["serve", "--data-dir", city.data, "--listen", `127.0.0.1:${port}`, "--issuer", city.url], city.url);
+  peer = await startPeer(await fourPorts(), clients);
+  const own = { url: city.url, paths: PATHS };
+  const [ownWalk, theirWalk] = [walker(city.url, await enrol(city, work.dir)), walker(peer.url, "")];
+  const [library, second, desk, office, page] = clients;
+  for (const [kind, client, other] of [["fapi2", library, second], ["oidc", desk, office], ["page", page, desk]]) {
+    targets[kind] = [
+      new Target(own, client, other, ownWalk, () => walker(city.url, ""), kind),
+      new Target(peer, client, other, theirWalk, () => walker(peer.url, ""), kind),
+    ];
+  }
 });
 
 after(async () => {
   peer?.stop();
-  await city?.stop();
+  await server?.stop();
+  work?.clean();
 });
 
 /** Follows an address as a browser does until it leaves the provider; answers where to, or the status of the page it stays on. */
@@ -55,9 +90,14 @@ function walker(url, cookie) {
 test("two providers answer alike, or we know why not", async (t) => {
   const explained = JSON.parse(readFileSync(TABLE, "utf8"));
   const all = requests();
+  assert.equal(new Set(all.map(([name]) => name)).size, all.length, "every request has a name of its own");
+  assert.ok(all.length >= LEAST, `${all.length} requests`);
   const [differing, wrong] = [{}, []];
-  for (const [name, ask] of all) {
-    const [own, theirs] = [await ask(targets[0]), await ask(targets[1])];
+  for (const [name, ask, kind] of all) {
+    const said = [];
+    for (const target of targets[kind]) said.push(await ask(target).catch((error) => `broke: ${error.message}`));
+    const [own, theirs] = said;
+    assert.ok(!said.some((word) => word.startsWith("broke")), `${name}: ${said.join(", ")}`);
     if (own !== theirs) differing[name] = { own, theirs, why: explained[name]?.why ?? "" };
   }
   t.diagnostic(`${all.length} requests, ${Object.keys(differing).length} differences`);

@@ -7,9 +7,19 @@ const VERIFIER = "a-verifier-of-at-least-forty-three-characters";
 export const CHALLENGE = createHash("sha256").update(VERIFIER).digest("base64url");
 
 export class Target {
-  /** @param {{url: string, paths: Record<string, string>}} provider @param {object} client @param {object} other @param {(address: string) => Promise<string>} walk */
-  constructor({ url, paths }, client, other, walk) {
-    Object.assign(this, { url, paths, client, other, walk });
+  /**
+   * @param {{url: string, paths: Record<string, string>}} provider
+   * @param {object} client who asks @param {object} other a service with a key of the same kind
+   * @param {(address: string) => Promise<string>} walk her browser @param {() => (address: string) => Promise<string>} another a browser of nobody
+   * @param {"fapi2" | "oidc" | "page"} kind how it asks: pushed and proven, by assertion alone, or without a key
+   */
+  constructor({ url, paths }, client, other, walk, another, kind) {
+    Object.assign(this, { url, paths, client, other, walk, another, kind });
+  }
+
+  /** The same, with a browser in which nobody is signed in. */
+  ofNobody() {
+    return new Target(this, this.client, this.other, this.another(), this.another, this.kind);
   }
 
   address(name) {
@@ -24,10 +34,11 @@ export class Target {
     return proof(client, method, this.address(name), token, claims, header);
   }
 
-  /** Posts a form with an assertion and a proof, or without where they are null. Pairs may repeat. */
-  async post(name, form, { given = this.assertion(), dpop = this.proof("POST", name) } = {}) {
+  /** Posts a form with what its kind of service shows, or without where that is null. Pairs may repeat. */
+  async post(name, form, { given = this.kind === "page" ? null : this.assertion(), dpop = this.kind === "fapi2" ? this.proof("POST", name) : null } = {}) {
     const body = new URLSearchParams(Array.isArray(form) ? form : Object.entries(form).filter(([, value]) => value !== undefined));
     if (given !== null) [["client_assertion_type", TYPE], ["client_assertion", given]].forEach(([key, value]) => body.append(key, value));
+    if (this.kind === "page" && !body.has("client_id")) body.append("client_id", this.client.id);
     const headers = new Headers();
     for (const one of [dpop].flat()) if (one !== null) headers.append("dpop", one);
     return fetch(this.address(name), { method: "POST", headers, body });
@@ -40,6 +51,12 @@ export class Target {
     };
   }
 
+  /** The address for the browser of a plain request. */
+  begun(change) {
+    const asked = Object.entries(this.ask(change)).filter(([, value]) => value !== undefined);
+    return `${this.address("authorize")}?${new URLSearchParams(asked)}`;
+  }
+
   /** The address for the browser of a pushed request. */
   async pushed(change, client = this.client.id) {
     const { request_uri } = await (await this.post("par", this.ask(change))).json();
@@ -47,7 +64,8 @@ export class Target {
   }
 
   async code(change) {
-    return new URL(await this.walk(await this.pushed(change))).searchParams.get("code");
+    const back = await this.walk(this.kind === "fapi2" ? await this.pushed(change) : this.begun(change));
+    return new URL(back).searchParams.get("code");
   }
 
   form(code, change = {}) {
@@ -71,10 +89,18 @@ export async function outcome(answer) {
   return [answer.status, error].filter(Boolean).join(" ");
 }
 
-/** What the browser is led to. */
-export async function led(target, address) {
+/**
+ * What the browser is led to. A page that asks her to sign in, or a code once she did, is `again` where that is given: one provider
+ * signs her in by itself, the other waits for her passkey.
+ */
+export async function led(target, address, again) {
   const back = await target.walk(address);
-  if (!back.startsWith(target.client.redirect) && !back.startsWith(target.other.redirect)) return `page ${back}`;
-  const found = new URL(back).searchParams;
+  const isOwn = [target.client, target.other].some(({ redirect, out }) => back.startsWith(redirect) || (out && back.startsWith(out)));
+  if (!isOwn) return again && back === "200" ? again : `page ${back}`;
+  // Some answers come in the fragment.
+  const { search, hash } = new URL(back);
+  const found = new URLSearchParams(search.length > 1 ? search : hash.slice(1));
+  if (target.client.out && back.startsWith(target.client.out)) return `led out${found.get("state") ? " with state" : ""}`;
+  if (again && found.get("code")) return again;
   return `led ${found.get("error") ?? (found.get("code") ? "code" : "nothing")}${found.get("iss") === target.url ? "" : " without iss"}`;
 }

@@ -41,20 +41,34 @@ export async function foundCity(run, dir, city, jwk) {
   return approved;
 }
 
+/** Publishes the library's mandate once more, under another name and with a line of its own. @param {string} line */
+export function publishMandate(run, dir, city, approved, name, line) {
+  const text = readFileSync(join(EXAMPLE, "mandates", "library-card.toml"), "utf8").replace(/^gate = .*$/m, `$&\n${line}`);
+  const file = join(dir, `${name}.toml`);
+  writeFileSync(file, text);
+  run("mandate", "publish", file, ...approved, "--data-dir", city.data);
+}
+
 /**
- * Publishes a service of the library. With a profile of its own it works under no mandate.
- * @param {{name: string, redirect: string, jwk: JsonWebKey & {kid: string}, profile?: string}} service
+ * Publishes a service of the library. With a profile of its own it works under no mandate; without a key it is a program in a browser.
+ * @param {{name: string, redirect: string, out?: string, jwk?: JsonWebKey & {kid: string}, profile?: string, mandates?: string[]}} service
  */
-export function publishService(run, dir, city, approved, { name, redirect, jwk, profile }) {
+export function publishService(run, dir, city, approved, { name, redirect, out, jwk, profile, mandates }) {
   let text = readFileSync(join(EXAMPLE, "services", "library.toml"), "utf8")
     .replace(/^redirect_uris = .*$/m, `redirect_uris = ["${redirect}"]`)
-    .replace(/^post_logout_redirect_uris.*$/m, "");
+    .replace(/^post_logout_redirect_uris.*$/m, out ? `post_logout_redirect_uris = ["${out}"]` : "");
+  if (mandates) text = text.replace(/^mandates = .*$/m, `mandates = ${JSON.stringify(mandates)}`);
   if (profile) {
     text = text.replace(/^mandates = .*$/m, `profile = "${profile}"`).replace(/^sector = .*$/m, `sector = "${name}"`);
   }
+  const file = join(dir, `${name}.toml`);
+  if (!jwk) {
+    writeFileSync(file, `auth = "none"\n${text}`);
+    run("publish", "service", file, ...approved, "--data-dir", city.data);
+    return;
+  }
   const members = ["kid", "kty", "crv", "x", "y", "n", "e"].filter((member) => jwk[member] !== undefined);
   const key = `\n[[jwks]]\n${members.map((member) => `${member} = "${jwk[member]}"\n`).join("")}`;
-  const file = join(dir, `${name}.toml`);
   writeFileSync(file, text + key);
   run("publish", "service", file, ...approved, "--data-dir", city.data);
 }

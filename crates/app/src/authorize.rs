@@ -8,6 +8,7 @@ use usufruct_core::event::Kind;
 use usufruct_core::grant::GrantState;
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
 use usufruct_core::mandate::{Basis, Mandate};
+use usufruct_core::means::Means;
 use usufruct_core::ports::random;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::service::Profile;
@@ -81,6 +82,14 @@ impl App {
         Ok(active_service(&self.register(), service)?.body.profile)
     }
 
+    /// Whether an active service may ask without a PKCE challenge: software off the shelf that proves itself with a key. Where there is no
+    /// key the challenge is all that binds a code to who asked for it (RFC 9700 2.1.1).
+    pub fn may_omit_challenge(&self, service: &ServiceId) -> Result<bool, Error> {
+        let register = self.register();
+        let body = &active_service(&register, service)?.body;
+        Ok(body.profile == Profile::Oidc && !body.is_public())
+    }
+
     /// The mandates a scope names, or why it is refused.
     pub fn scope_mandates(&self, service: &ServiceId, scope: &[String]) -> Result<Vec<MandateId>, Error> {
         let register = self.register();
@@ -100,6 +109,16 @@ impl App {
             }
         }
         Ok(mandates)
+    }
+
+    /// The weakest means of signing in that the mandates of a request ask for.
+    pub fn asked_means(&self, request: &AuthorizeRequest) -> Result<Means, Error> {
+        let (register, now) = (self.register(), self.now());
+        let mut asked = Means::Card;
+        for id in self.scope_mandates(&request.service, &request.scope)? {
+            asked = asked.max(in_force(&register, &id, now)?.body.means);
+        }
+        Ok(asked)
     }
 
     /// Which mandates of a request the resident has to be asked about.
@@ -133,6 +152,12 @@ impl App {
         let _guard = self.lock_resident(resident);
         if !self.authorization(resident, request)?.to_ask.is_empty() {
             return Err(Error::Unpermitted(vec![usufruct_core::decide::Clause::Grant]));
+        }
+        if session.means < self.asked_means(request)? {
+            return Err(Error::refused(
+                "A mandate of the request asks for a stronger way of signing in.",
+                "Sign in with what the mandate names.",
+            ));
         }
         let now = self.now();
         let authorization = match self.profile(&request.service)? {

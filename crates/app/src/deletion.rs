@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use usufruct_core::Time;
 use usufruct_core::certificate::{Answer, Recipient};
@@ -26,6 +27,21 @@ pub struct DeletionNotice {
     pub mandate: Option<MandateId>,
     pub noted_at: Time,
     pub due_at: Time,
+}
+
+/// What a service was told to delete and has not answered in time. It names nobody.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OverdueDeletion {
+    pub id: DeletionId,
+    pub service: ServiceId,
+    /// Under which mandate it got the data; `None` when all of one resident's goes.
+    pub mandate: Option<MandateId>,
+    pub noted_at: Time,
+    pub due_at: Time,
+    /// When the service first read the notice.
+    pub told_at: Option<Time>,
+    /// When the clock noted that no answer had come.
+    pub missed_at: Option<Time>,
 }
 
 impl App {
@@ -81,10 +97,40 @@ impl App {
         Ok(self.db.read(|conn| deletions::counts(conn, now))?)
     }
 
+    /// Notes which answers have not come in time, and answers how many they were. For the clock: each is noted once, however many
+    /// processes serve the pass.
+    pub fn note_missed_deletions(&self) -> Result<usize, Error> {
+        let mut count = 0;
+        loop {
+            let now = self.now();
+            let missed = self.db.transaction("note missed deletions", move |tx| deletions::miss(tx, now, PART))?;
+            for deletion in &missed {
+                tracing::warn!(
+                    service = %deletion.service, deletion = %deletion.id, due_at = %deletion.due_at,
+                    "a service has not answered what it was told to delete, see `usufruct deletions`"
+                );
+            }
+            count += missed.len();
+            if missed.len() < PART {
+                return Ok(count);
+            }
+        }
+    }
+
     /// What was not answered in time, the longest overdue first: for those who look after breaches.
-    pub fn overdue_deletions(&self) -> Result<Vec<Deletion>, Error> {
-        let now = self.now();
-        Ok(self.db.read(|conn| deletions::overdue(conn, now, MOST))?)
+    pub fn overdue_deletions(&self) -> Result<Vec<OverdueDeletion>, Error> {
+        let (now, register) = (self.now(), self.register());
+        let overdue = self.db.read(|conn| deletions::overdue(conn, now, MOST))?;
+        let described = |deletion: Deletion| OverdueDeletion {
+            mandate: deletion.mandate.and_then(|number| mandate_id(&register, number)),
+            id: deletion.id,
+            service: deletion.service,
+            noted_at: deletion.noted_at,
+            due_at: deletion.due_at,
+            told_at: deletion.told_at,
+            missed_at: deletion.missed_at,
+        };
+        Ok(overdue.into_iter().map(described).collect())
     }
 
     /// Notices for the services that may have received this resident's data under these mandates, under the pseudonyms they
@@ -143,6 +189,7 @@ impl App {
             due_at: now.plus(due_within(register, service, mandates, now)),
             told_at: None,
             answer: None,
+            missed_at: None,
         }
     }
 
@@ -198,5 +245,5 @@ fn mandate_id(register: &Register, number: u64) -> Option<MandateId> {
 
 /// Notices told or listed in one call.
 const MOST: usize = 1_000;
-/// Certificates brought up to date in one run.
+/// Certificates brought up to date, or answers missed, in one transaction.
 const PART: usize = 100;

@@ -62,7 +62,7 @@ pub use consent::ConsentOutcome;
 pub use convert::{ConversionAnswer, ConversionBatch, ConversionLine, Converted};
 pub use correct::OwnBlock;
 pub use counter::{Approved, Way, counter_message};
-pub use deletion::DeletionNotice;
+pub use deletion::{DeletionNotice, OverdueDeletion};
 pub use deliver::{Outgoing, PolledEvents};
 pub use deposit::{DepositReceipt, DepositRequest, OwnDeposit, ReleasedDeposit};
 pub use devices::passkey_label;

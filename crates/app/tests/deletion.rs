@@ -24,7 +24,7 @@ fn on_both(name: &str, test: impl Fn(&Path, Option<&str>)) {
 }
 
 fn counts(city: &City) -> (i64, i64, i64, i64) {
-    let Counts { noted, told, answered, overdue } = city.app.deletion_counts().unwrap();
+    let Counts { noted, told, answered, overdue, .. } = city.app.deletion_counts().unwrap();
     (noted, told, answered, overdue)
 }
 
@@ -64,6 +64,69 @@ fn a_service_is_told_under_the_old_pseudonym_and_its_answer_stands() {
         let register = city.app.register();
         let body = &register.certificates[&withdrawn.certificate];
         assert_eq!((body.rev, body.body.recipients_told, body.body.recipients.len()), (1, 1, 0));
+    });
+}
+
+#[test]
+fn an_answer_that_did_not_come_in_time_is_noted_once_and_stays_noted() {
+    on_both("missed", |dir, url| {
+        let city = City::found(dir, url);
+        let missed = |reader| city.app.deletions_of(reader).unwrap()[0].missed_at;
+        let (prompt, late, never) = (city.cardholder().0, city.cardholder().0, city.cardholder().0);
+        for reader in [prompt, late, never] {
+            city.app.withdraw(reader, &mandate()).unwrap();
+        }
+        let notice = |reader| city.app.deletions_of(reader).unwrap()[0].id.clone();
+        city.clock.advance(30 * DAY);
+        city.app.answer_deletion(&service(), &notice(prompt), Answer::Deleted).unwrap();
+        assert_eq!(city.app.note_missed_deletions().unwrap(), 0, "the last moment is in time");
+        city.clock.advance(1);
+        assert_eq!(city.app.deletion_counts().unwrap().missed, 2, "counted before the clock has noted it");
+        let found = city.app.now();
+        assert_eq!(city.app.note_missed_deletions().unwrap(), 2);
+        city.clock.advance(DAY);
+        assert_eq!(city.app.note_missed_deletions().unwrap(), 0, "once");
+        assert_eq!((missed(prompt), missed(late), missed(never)), (None, Some(found), Some(found)));
+        city.app.answer_deletion(&service(), &notice(late), Answer::Deleted).unwrap();
+        assert_eq!(missed(late), Some(found), "an answer that comes late is late for ever");
+        let Counts { noted, answered, overdue, missed: ever, .. } = city.app.deletion_counts().unwrap();
+        assert_eq!((noted, answered, overdue, ever), (3, 2, 1, 2));
+        assert_eq!(city.app.overdue_deletions().unwrap().len(), 1);
+        // Whoever answers late, before the clock came by, is late as well.
+        let (hasty, _) = city.cardholder();
+        city.app.withdraw(hasty, &mandate()).unwrap();
+        city.clock.advance(31 * DAY);
+        city.app.answer_deletion(&service(), &notice(hasty), Answer::Nothing).unwrap();
+        assert_eq!(missed(hasty), Some(city.app.now()));
+        assert_eq!(city.app.note_missed_deletions().unwrap(), 0);
+    });
+}
+
+/// Two processes over one database come by at the same time.
+#[test]
+fn what_was_missed_is_noted_by_one_process_alone() {
+    on_postgres("missed_by_two", |dir, url| {
+        let city = City::found(dir, url);
+        for _ in 0..40 {
+            let (reader, _) = city.cardholder();
+            city.app.withdraw(reader, &mandate()).unwrap();
+        }
+        city.clock.advance(31 * DAY);
+        let second = usufruct_app::store::db::Db::open(url.unwrap(), &usufruct_app::store::db::Options::default()).unwrap();
+        let now = city.app.now();
+        let (first, second) = std::thread::scope(|scope| {
+            let other = scope.spawn(move || {
+                let mut count = 0;
+                for _ in 0..8 {
+                    let found = second.transaction("miss", move |tx| usufruct_app::store::deletions::miss(tx, now, 5));
+                    count += found.map_or(0, |found| found.len());
+                }
+                count
+            });
+            (city.app.note_missed_deletions().unwrap(), other.join().unwrap())
+        });
+        assert_eq!(first + second, 40);
+        assert_eq!(city.app.deletion_counts().unwrap().missed, 40);
     });
 }
 

@@ -7,6 +7,7 @@ use crate::block::FORMS;
 use crate::draft::{Draft, Problem};
 use crate::event::Form;
 use crate::id::{AgencyId, BlockId, ContractId, ServiceId};
+use crate::means::Means;
 use crate::time::Month;
 use crate::{Text, Time};
 
@@ -38,6 +39,9 @@ pub struct Mandate {
     pub sunset_at: Time,
     pub automated_decision: AutomatedDecision,
     pub gate: GateLevel,
+    /// The weakest means by which she must have signed in where a service asks under it. Anything will do unless it says so.
+    #[serde(skip_serializing_if = "is_any")]
+    pub means: Means,
     /// Codes of the reasons an official can give for a use, and what the resident reads.
     pub reasons: Vec<Reason>,
     /// Impact assessment: where it is published.
@@ -235,6 +239,14 @@ pub(crate) const BASES: [(&str, Basis); 4] = [
     ("vital_interest", Basis::VitalInterest),
 ];
 
+/// What is asked of residents where a mandate does not say.
+const WEAKEST: Means = Means::Card;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn is_any(means: &Means) -> bool {
+    *means == WEAKEST
+}
+
 impl Mandate {
     /// Reads a mandate, or lists everything that is missing or unlawful in it. What depends on other objects of the
     /// register (does the controller exist, may the block leave in this form) is checked by [`crate::validate`].
@@ -286,6 +298,7 @@ impl Mandate {
         let automated_decision = draft.word("automated_decision", &automated, "Say whether a machine decides.");
         let gates = [("durable", GateLevel::Durable), ("published", GateLevel::Published), ("witnessed", GateLevel::Witnessed)];
         let gate = draft.word("gate", &gates, "Say how far the log must be before data leaves.");
+        let means = draft.optional_word("means", &Means::ALL.map(|means| (means.code(), means))).unwrap_or(WEAKEST);
         let reasons = draft.objects("reasons", "List the reasons an official may give for a use.", |reason| {
             let code = reason.string("code", 40, "Give the reason a short code.");
             let text = reason.text("text", 140, "Say it in words the resident will read.");
@@ -327,6 +340,7 @@ impl Mandate {
             sunset_at: sunset_at?,
             automated_decision: automated_decision?,
             gate: gate?,
+            means,
             reasons,
             impact_assessment,
             consultation: consultation?,

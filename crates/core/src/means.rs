@@ -1,7 +1,10 @@
 //! Means: how a resident proved who she is.
 
+use serde::Serialize;
+
 /// By what a session was opened, the strongest last.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Means {
     /// A printed card and its PIN: for residents without a phone.
     Card,
@@ -13,7 +16,10 @@ pub enum Means {
 }
 
 impl Means {
-    /// The word for it in the store.
+    /// All there are, the strongest last.
+    pub const ALL: [Self; 3] = [Self::Card, Self::Certificate, Self::Passkey];
+
+    /// The word for it, in the store and in statements.
     pub fn code(self) -> &'static str {
         match self {
             Self::Card => "card",
@@ -24,7 +30,7 @@ impl Means {
 
     /// The means with this word.
     pub fn from_code(code: &str) -> Option<Self> {
-        [Self::Card, Self::Certificate, Self::Passkey].into_iter().find(|means| means.code() == code)
+        Self::ALL.into_iter().find(|means| means.code() == code)
     }
 
     /// Its authentication context class (OpenID Connect Core 2).
@@ -47,6 +53,6 @@ impl Means {
 
     /// The means of an authentication context class.
     pub fn from_acr(acr: &str) -> Option<Self> {
-        [Self::Card, Self::Certificate, Self::Passkey].into_iter().find(|means| means.acr() == acr)
+        Self::ALL.into_iter().find(|means| means.acr() == acr)
     }
 }

@@ -28,6 +28,9 @@ pub struct Service {
     /// Public keys (RFC 7517) by which the service proves itself.
     pub jwks: Vec<Jwk>,
     pub profile: Profile,
+    /// How it proves itself where it exchanges codes.
+    #[serde(skip_serializing_if = "Auth::is_by_key")]
+    pub auth: Auth,
     pub post_logout_redirect_uris: Vec<String>,
     /// Where the service is told that a resident signed out (OpenID Connect Back-Channel Logout 1.0).
     pub backchannel_logout_uri: Option<String>,
@@ -75,6 +78,18 @@ pub enum Profile {
     Oidc,
 }
 
+/// How a service proves itself to the pass (`token_endpoint_auth_method` of OpenID Connect Dynamic Client Registration 1.0).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Auth {
+    /// By an assertion signed with a key of its statement.
+    #[default]
+    PrivateKeyJwt,
+    /// Not at all: a program in a browser, which can keep no key (a public client of RFC 6749 2.1). PKCE and the registered address bind
+    /// a code to the page that asked for it.
+    None,
+}
+
 /// A way in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -87,6 +102,11 @@ pub enum Channel {
 }
 
 impl Service {
+    /// Whether it is a program in a browser that can keep no key.
+    pub fn is_public(&self) -> bool {
+        self.auth == Auth::None
+    }
+
     /// Reads a service, or lists everything that is missing or unlawful.
     pub fn read(value: &Value) -> Result<Self, Vec<Problem>> {
         let mut draft = Draft::new(value);
@@ -140,6 +160,23 @@ impl Service {
                     .into(),
             );
         }
+        let auth =
+            draft.optional_word("auth", &[("private_key_jwt", Auth::PrivateKeyJwt), ("none", Auth::None)]).unwrap_or_default();
+        if auth == Auth::None && profile != Profile::Oidc {
+            draft.note(
+                "auth",
+                "keyless",
+                "Only a service of the profile oidc may go without a key. Use the profile oidc, or give the service a key."
+                    .into(),
+            );
+        }
+        if auth == Auth::None && !jwks.is_empty() {
+            draft.note(
+                "jwks",
+                "unused",
+                "A service with `auth = \"none\"` proves itself by no key. Leave the keys out, or leave `auth` out.".into(),
+            );
+        }
         let post_logout_redirect_uris =
             draft.optional_parses("post_logout_redirect_uris", "List where residents return to after signing out.");
         lawful_uris("post_logout_redirect_uris", &post_logout_redirect_uris, draft);
@@ -159,6 +196,7 @@ impl Service {
             mandates,
             jwks,
             profile,
+            auth,
             post_logout_redirect_uris,
             backchannel_logout_uri,
             signals_uri,
@@ -222,6 +260,13 @@ fn bits(text: &str) -> Option<usize> {
     let first = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
     let leading = bytes.get(first).map_or(0, |byte| byte.leading_zeros() as usize);
     Some((bytes.len() - first) * 8 - leading)
+}
+
+impl Auth {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+    fn is_by_key(&self) -> bool {
+        *self == Self::PrivateKeyJwt
+    }
 }
 
 impl PseudonymMode {

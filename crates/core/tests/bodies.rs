@@ -120,6 +120,27 @@ fn a_service_that_only_signs_in_gets_no_data() {
 }
 
 #[test]
+fn only_a_service_that_only_signs_in_may_have_no_key() {
+    let mut body = service_body("agc_library", "library", &["mdt_library-card"]);
+    assert!(!Service::read(&body).unwrap().is_public(), "unless it says so");
+    body["auth"] = json!("none");
+    assert!(names(&Service::read(&body).unwrap_err(), "auth", "keyless"), "never under the profile fapi2");
+    body["profile"] = json!("oidc");
+    assert!(names(&Service::read(&body).unwrap_err(), "profile", "login-only"), "and never under a mandate");
+    body["mandates"] = json!([]);
+    let public = Service::read(&body).unwrap();
+    assert!(public.is_public() && serde_json::to_value(&public).unwrap()["auth"] == "none");
+    let coordinate = "A".repeat(43);
+    body["jwks"] = json!([{"kid": "one", "kty": "EC", "crv": "P-256", "x": coordinate, "y": coordinate}]);
+    assert!(names(&Service::read(&body).unwrap_err(), "jwks", "unused"));
+    body["auth"] = json!("private_key_jwt");
+    let keyed = Service::read(&body).unwrap();
+    assert!(!keyed.is_public() && serde_json::to_value(&keyed).unwrap().get("auth").is_none());
+    body["auth"] = json!("client_secret_basic");
+    assert!(Service::read(&body).is_err(), "there are no secrets");
+}
+
+#[test]
 fn keys_of_a_service() {
     let body = service_body("agc_library", "library", &["mdt_library-card"]);
     let with = |keys: serde_json::Value| {

@@ -11,6 +11,7 @@ use usufruct_core::block::DataBlock;
 use usufruct_core::draft::Problem;
 use usufruct_core::event::Form;
 use usufruct_core::mandate::{Basis, Fetch, Mandate, MandateKind};
+use usufruct_core::means::Means;
 use usufruct_core::register::Register;
 use usufruct_core::time::DAY;
 use usufruct_core::validate;
@@ -231,6 +232,20 @@ fn words_come_from_closed_lists() {
 }
 
 // Time
+
+#[test]
+fn a_mandate_may_ask_for_more_than_a_card() {
+    let read = |body: &Value| Mandate::read(body).unwrap();
+    let mut body = library_card();
+    assert_eq!(read(&body).means, Means::Card, "unless it says so");
+    assert!(serde_json::to_value(read(&body)).unwrap().get("means").is_none(), "and then it is written as before");
+    for means in Means::ALL {
+        body["means"] = json!(means.code());
+        assert_eq!(read(&body).means, means);
+    }
+    body["means"] = json!("password");
+    refused(&body, "means", "unknown-word");
+}
 
 #[test]
 fn a_mandate_ends_after_it_begins() {

@@ -23,6 +23,8 @@ pub struct Deletion {
     pub told_at: Option<Time>,
     /// Its answer, and when it gave it.
     pub answer: Option<(Answer, Time)>,
+    /// When it was found that the answer had not come in time. It stays when an answer comes late.
+    pub missed_at: Option<Time>,
 }
 
 /// How services have answered, of all notices there are.
@@ -31,11 +33,14 @@ pub struct Counts {
     pub noted: i64,
     pub told: i64,
     pub answered: i64,
-    /// Not answered in time.
+    /// Not answered, and due before now.
     pub overdue: i64,
+    /// Not answered in time, whatever came later.
+    pub missed: i64,
 }
 
-const COLUMNS: &str = "deletion_id, certificate_id, service, mandate, sealed, noted_at, due_at, told_at, answer, answered_at";
+const COLUMNS: &str =
+    "deletion_id, certificate_id, service, mandate, sealed, noted_at, due_at, told_at, answer, answered_at, missed_at";
 
 /// Adds notices.
 pub fn insert(conn: &mut dyn Connection, deletions: &[Deletion]) -> Result<(), Error> {
@@ -79,7 +84,8 @@ pub fn tell(conn: &mut dyn Connection, service: &ServiceId, now: Time, limit: us
 
 /// Notes a service's answer to a notice of its own. An answer is given once; false when there is one or no such notice.
 pub fn answer(conn: &mut dyn Connection, id: &DeletionId, service: &ServiceId, answer: Answer, now: Time) -> Result<bool, Error> {
-    let sql = "-- deletion_answer\nUPDATE deletions SET answer = $3, answered_at = $4, told_at = COALESCE(told_at, $4), sealed = NULL \
+    let sql = "-- deletion_answer\nUPDATE deletions SET answer = $3, answered_at = $4, told_at = COALESCE(told_at, $4), sealed = NULL, \
+               missed_at = CASE WHEN missed_at IS NULL AND due_at < $4 THEN $4 ELSE missed_at END \
                WHERE deletion_id = $1 AND service = $2 AND answered_at IS NULL";
     let params = [id.as_str().into(), service.as_str().into(), answer.code().into(), now.micros().into()];
     Ok(conn.execute(sql, &params)? == 1)
@@ -94,7 +100,7 @@ pub fn find(conn: &mut dyn Connection, id: &DeletionId, service: &ServiceId) -> 
 /// The notices of the erasures of one resident's data, newest first.
 pub fn of_resident(conn: &mut dyn Connection, resident: u64) -> Result<Vec<Deletion>, Error> {
     let sql = "-- deletion_of_resident\nSELECT d.deletion_id, d.certificate_id, d.service, d.mandate, d.sealed, d.noted_at, d.due_at, d.told_at, \
-               d.answer, d.answered_at FROM deletions d JOIN erasures e ON e.certificate_id = d.certificate_id WHERE e.resident = $1 \
+               d.answer, d.answered_at, d.missed_at FROM deletions d JOIN erasures e ON e.certificate_id = d.certificate_id WHERE e.resident = $1 \
                ORDER BY d.noted_at DESC, d.deletion_id";
     conn.query(sql, &[number(resident).into()])?.iter().map(read).collect()
 }
@@ -131,13 +137,39 @@ pub fn overdue(conn: &mut dyn Connection, now: Time, limit: usize) -> Result<Vec
     conn.query(&sql, &params)?.iter().map(read).collect()
 }
 
+/// Notes that up to `limit` answers have not come in time, the longest overdue first, and answers whose they are. Each is noted once,
+/// however many processes ask.
+pub fn miss(conn: &mut dyn Connection, now: Time, limit: usize) -> Result<Vec<Deletion>, Error> {
+    let sql = format!(
+        "-- deletion_due\nSELECT {COLUMNS} FROM deletions WHERE answered_at IS NULL AND missed_at IS NULL AND due_at < $1 \
+         ORDER BY due_at, deletion_id LIMIT $2"
+    );
+    let params = [now.micros().into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
+    let due: Vec<Deletion> = conn.query(&sql, &params)?.iter().map(read).collect::<Result<_, _>>()?;
+    let note = "-- deletion_miss\nUPDATE deletions SET missed_at = $2 WHERE deletion_id = $1 AND answered_at IS NULL AND missed_at IS NULL";
+    let mut missed = Vec::with_capacity(due.len());
+    for deletion in due {
+        if conn.execute(note, &[deletion.id.as_str().into(), now.micros().into()])? == 1 {
+            missed.push(Deletion { missed_at: Some(now), ..deletion });
+        }
+    }
+    Ok(missed)
+}
+
 /// How services have answered so far.
 pub fn counts(conn: &mut dyn Connection, now: Time) -> Result<Counts, Error> {
     let sql = "-- deletion_counts\nSELECT COUNT(*), COUNT(told_at), COUNT(answered_at), \
-               COUNT(CASE WHEN answered_at IS NULL AND due_at < $1 THEN 1 END) FROM deletions";
+               COUNT(CASE WHEN answered_at IS NULL AND due_at < $1 THEN 1 END), \
+               COUNT(CASE WHEN missed_at IS NOT NULL OR (answered_at IS NULL AND due_at < $1) THEN 1 END) FROM deletions";
     let row = conn.query_one(sql, &[now.micros().into()])?;
     row.map_or(Ok(Counts::default()), |row| {
-        Ok(Counts { noted: row.integer(0)?, told: row.integer(1)?, answered: row.integer(2)?, overdue: row.integer(3)? })
+        Ok(Counts {
+            noted: row.integer(0)?,
+            told: row.integer(1)?,
+            answered: row.integer(2)?,
+            overdue: row.integer(3)?,
+            missed: row.integer(4)?,
+        })
     })
 }
 
@@ -169,5 +201,6 @@ fn read(row: &Row) -> Result<Deletion, Error> {
         due_at: Time::from_micros(row.integer(6)?),
         told_at: row.optional_integer(7)?.map(Time::from_micros),
         answer,
+        missed_at: row.optional_integer(10)?.map(Time::from_micros),
     })
 }

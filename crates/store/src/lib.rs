@@ -47,6 +47,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 8, name: "sectors", sql: include_str!("../migrations/0008_sectors.sql") },
     Migration { number: 9, name: "collected", sql: include_str!("../migrations/0009_collected.sql") },
     Migration { number: 11, name: "deposits", sql: include_str!("../migrations/0011_deposits.sql") },
+    Migration { number: 12, name: "missed_deletions", sql: include_str!("../migrations/0012_missed_deletions.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Client;
+use reqwest::{Client, RequestBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use usufruct_app::log::Source;
 use usufruct_app::store::db::{Db, Options};
-use usufruct_app::{App, Approved, AuditReport, NewResident, Publication, Way};
+use usufruct_app::{App, Approved, AuditReport, NewResident, OverdueDeletion, Publication, Way};
 use usufruct_core::Time;
 use usufruct_core::id::BlockId;
 use usufruct_core::register::Register;
@@ -175,6 +175,14 @@ impl Access {
         }
     }
 
+    /// What services have not answered in time.
+    pub fn overdue_deletions(&self) -> Result<Vec<OverdueDeletion>, Failure> {
+        match self {
+            Self::Local { app, .. } => Ok(app.overdue_deletions()?),
+            Self::Remote { console, .. } => understood(get(console, "deletions")?),
+        }
+    }
+
     /// Ends the cards of a resident. Answers how many there were.
     pub fn revoke_cards(&self, resident: u64) -> Result<u64, Failure> {
         match self {
@@ -195,7 +203,16 @@ fn understood<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, Failur
         .map_err(|_| Failure::impossible("The server's answer cannot be understood.", "Run the same release as the server."))
 }
 
+fn get(console: &ConsoleFile, path: &str) -> Result<Value, Failure> {
+    call(console, |client, url| client.get(format!("{url}/{path}")))
+}
+
 fn post(console: &ConsoleFile, path: &str, body: &Value) -> Result<Value, Failure> {
+    call(console, |client, url| client.post(format!("{url}/{path}")).json(body))
+}
+
+/// Asks the console of a running server.
+fn call(console: &ConsoleFile, request: impl FnOnce(&Client, &str) -> RequestBuilder) -> Result<Value, Failure> {
     let silent = |error: &dyn std::fmt::Display| {
         Failure::impossible(
             format!("The server at {} does not answer: {error}.", console.url),
@@ -205,8 +222,7 @@ fn post(console: &ConsoleFile, path: &str, body: &Value) -> Result<Value, Failur
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| silent(&error))?;
     let answer = runtime.block_on(async {
         let client = Client::builder().timeout(Duration::from_secs(3_600)).no_proxy().build()?;
-        let request = client.post(format!("{}/console/api/{path}", console.url)).bearer_auth(&console.token).json(body);
-        let answer = request.send().await?;
+        let answer = request(&client, &format!("{}/console/api", console.url)).bearer_auth(&console.token).send().await?;
         let status = answer.status();
         Ok((status, answer.json::<Value>().await?))
     });

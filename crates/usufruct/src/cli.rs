@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::command::{
-    audit, backup, card, completions, demo, doctor, enrol, escrow, footprint, init, invite, keeper, key, mandate, migrate,
-    mirror, publish, recover, restore, restore_log, serve, verify, witness,
+    audit, backup, card, completions, deletions, demo, doctor, enrol, escrow, footprint, init, invite, keeper, key, mandate,
+    migrate, mirror, publish, recover, restore, restore_log, serve, verify, witness,
 };
 use crate::failure::Failure;
 
@@ -52,6 +52,7 @@ enum Verb {
     Invite(invite::Invite),
     Recover(recover::Recover),
     Card(card::Card),
+    Deletions(deletions::Deletions),
     Verify(verify::Verify),
     Witness(witness::Witness),
     Doctor(doctor::Doctor),
@@ -66,6 +67,7 @@ impl Cli {
             Verb::Backup(verb) => verb.run(),
             Verb::Card(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),
+            Verb::Deletions(verb) => verb.run(),
             Verb::Demo(verb) => verb.run(),
             Verb::Doctor(verb) => verb.run(),
             Verb::Enrol(verb) => verb.run(),

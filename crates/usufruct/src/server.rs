@@ -72,6 +72,9 @@ pub fn run(serving: Serving) -> Result<(), Failure> {
         crate::nightly::start(Arc::clone(&app), dir.path(), table, stopped.clone())?;
     }
     let outcome = runtime.block_on(async {
+        // Before anything answers: who meets a server that does must find the way to its console. Until then callers wait, for the
+        // port is taken already.
+        dir.open_console(&ConsoleFile { url: format!("http://{}", local(address)), token })?;
         let mut servers = tokio::task::JoinSet::new();
         for (listener, router) in std::iter::once((listener, router)).chain(beside) {
             let listener = tokio::net::TcpListener::from_std(listener).map_err(broken)?;
@@ -82,7 +85,6 @@ pub fn run(serving: Serving) -> Result<(), Failure> {
                 axum::serve(listener, service).with_graceful_shutdown(until).await
             });
         }
-        dir.open_console(&ConsoleFile { url: format!("http://{}", local(address)), token })?;
         watch_signals(Arc::clone(&stop)).map_err(broken)?;
         let keeper = upkeep.start(Arc::clone(&stop)).map_err(broken)?;
         tokio::spawn(crate::messages::run(site, outbound, stopped.clone()));
@@ -170,6 +172,7 @@ impl Upkeep {
             if due(swept, SWEEP) {
                 swept = Some(now);
                 outcomes.push(("sweep", self.app.sweep().map(drop)));
+                outcomes.push(("note missed deletions", self.app.note_missed_deletions().map(drop)));
             }
             if due(collected, COLLECT) {
                 collected = Some(now);

@@ -11,6 +11,7 @@ const VERBS: &[&[&str]] = &[
     &["verify", "certificate"],
     &[],
     &["completions"],
+    &["deletions"],
     &["demo"],
     &["doctor"],
     &["enrol"],

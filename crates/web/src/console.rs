@@ -5,6 +5,7 @@
 
 mod clerk;
 mod counter;
+mod deletions;
 mod drills;
 mod publications;
 mod residents;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::post;
+use axum::routing::{get, post};
 use usufruct_app::Error;
 
 use crate::Site;
@@ -40,5 +41,6 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/console/api/counter-requests/approve", post(counter::approve))
         .route("/console/api/cards", post(counter::issue_card))
         .route("/console/api/cards/revoke", post(counter::revoke_cards))
+        .route("/console/api/deletions", get(deletions::overdue))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
 }

@@ -52,7 +52,7 @@ pub fn router(site: Arc<Site>) -> Router {
     let mut router = Router::new()
         .merge(portal::router())
         .merge(register::router())
-        .merge(oidc::router())
+        .merge(oidc::router(&site))
         .merge(api::router())
         .merge(ssf::router())
         .merge(log::router())

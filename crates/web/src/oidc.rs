@@ -8,6 +8,7 @@ mod authorize;
 pub(crate) mod borne;
 mod client;
 mod consent;
+mod cross_origin;
 mod details;
 mod fields;
 mod form_post;
@@ -24,23 +25,29 @@ mod userinfo;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::Site;
+pub(crate) use authorize::origin_behind;
 pub(crate) use token::OWN_SCOPES;
 
-pub(crate) fn router() -> Router<Arc<Site>> {
+pub(crate) fn router(site: &Arc<Site>) -> Router<Arc<Site>> {
+    // What a program in a browser calls by itself.
+    let called = Router::new()
+        .route("/oidc/token", post(token::token).options(cross_origin::preflight))
+        .route("/oidc/userinfo", get(userinfo::userinfo).post(userinfo::userinfo).options(cross_origin::preflight))
+        .route("/oidc/revoke", post(userinfo::revoke).options(cross_origin::preflight))
+        .layer(from_fn_with_state(Arc::clone(site), cross_origin::share));
     Router::new()
+        .merge(called)
         .route("/.well-known/openid-configuration", get(metadata::configuration))
         .route("/.well-known/oauth-authorization-server", get(metadata::configuration))
         .route("/oidc/jwks", get(metadata::jwks))
         .route("/oidc/authorize", get(authorize::by_query).post(authorize::by_form))
         .route("/oidc/authorize/decide", get(authorize::by_query).post(consent::decide))
         .route("/oidc/par", post(par::push))
-        .route("/oidc/token", post(token::token))
         .route("/oidc/grants/{id}", get(grants::query).delete(grants::revoke))
-        .route("/oidc/userinfo", get(userinfo::userinfo).post(userinfo::userinfo))
-        .route("/oidc/revoke", post(userinfo::revoke))
         .route("/oidc/introspect", post(userinfo::introspect))
         .route("/oidc/end-session", get(logout::by_query).post(logout::by_form))
         .route("/oidc/end-session/confirm", post(logout::confirm))

@@ -58,6 +58,8 @@ pub(crate) fn router() -> Router<Arc<Site>> {
 struct SignInPage {
     page: Page,
     next: String,
+    /// Whether a service waits behind it.
+    is_for_service: bool,
 }
 
 #[derive(Template)]
@@ -73,7 +75,8 @@ struct Next {
 }
 
 async fn sign_in_page(page: Page, Query(next): Query<Next>) -> Response {
-    show(&SignInPage { page, next: own_path(&next.next) })
+    let next = own_path(&next.next);
+    show(&SignInPage { page, is_for_service: next.starts_with("/oidc/authorize?"), next })
 }
 
 async fn enrol_page(page: Page) -> Response {

@@ -69,7 +69,7 @@ impl Site {
         let webauthn = WebauthnBuilder::new(host, &origin)
             .and_then(|builder| builder.rp_name("Usufruct").build())
             .map_err(|error| format!("Passkeys cannot work at this issuer: {error:?}. Give a host name, not an address."))?;
-        let provider_keys = ProviderKeys::open(&app).map_err(|error| error.to_string())?;
+        let provider_keys = ProviderKeys::open(&app, settings.allows_oidc).map_err(|error| error.to_string())?;
         let limiters = Limiters::new(&Limits::default(), &app);
         Ok(Self { app, settings, webauthn, ceremonies: Ceremonies::default(), provider_keys, limiters })
     }

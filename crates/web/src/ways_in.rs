@@ -6,7 +6,7 @@ use askama::Template;
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use axum::http::header::SET_COOKIE;
+use axum::http::header::{CONTENT_SECURITY_POLICY, SET_COOKIE};
 use axum::response::Response;
 use axum::routing::get;
 use i18n_embed_fl::fl;
@@ -17,6 +17,8 @@ use zeroize::Zeroizing;
 use crate::Site;
 use crate::fault::Fault;
 use crate::form::Public;
+use crate::headers::policy_with_form_target;
+use crate::oidc::origin_behind;
 use crate::page::{Page, render, show};
 use crate::passkey::own_path;
 use crate::portal::see;
@@ -109,8 +111,19 @@ struct CardForm {
     next: String,
 }
 
-async fn card_page(page: Page, Query(next): Query<Next>) -> Response {
-    show(&CardPage { page, is_wrong: false, code: String::new(), next: own_path(&next.next) })
+async fn card_page(State(site): State<Arc<Site>>, page: Page, Query(next): Query<Next>) -> Response {
+    show_card(&site, &CardPage { page, is_wrong: false, code: String::new(), next: own_path(&next.next) }).await
+}
+
+/// The page, whose form may lead on to the service that waits behind it: browsers count where an answer redirects to as a target of
+/// the form.
+async fn show_card(site: &Arc<Site>, content: &CardPage) -> Response {
+    let status = if content.is_wrong { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let mut response = render(status, content);
+    if let Some(origin) = origin_behind(site, &content.next).await {
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy_with_form_target(&origin));
+    }
+    response
 }
 
 async fn card(
@@ -130,9 +143,7 @@ async fn card(
             response.headers_mut().append(SET_COOKIE, card_cookie(&site, &signed_in.device_mark));
             Ok(response)
         }
-        Err(Error::Refused { .. }) => {
-            Ok(render(StatusCode::UNPROCESSABLE_ENTITY, &CardPage { page, is_wrong: true, code, next }))
-        }
+        Err(Error::Refused { .. }) => Ok(show_card(&site, &CardPage { page, is_wrong: true, code, next }).await),
         Err(error) => Err(error.into()),
     }
 }

@@ -100,5 +100,6 @@ class Site(BaseHTTPRequestHandler):
         pass
 
 
+server = HTTPServer(("127.0.0.1", PORT), Site)
 print(f"Open http://localhost:{PORT}/", flush=True)
-HTTPServer(("127.0.0.1", PORT), Site).serve_forever()
+server.serve_forever()

@@ -127,7 +127,8 @@ async fn proceed(
         Some(Ok(seconds)) => Some(i64::from(seconds) * SECOND),
         None => None,
     };
-    let wanted = weakest_means(fields);
+    let wanted = wanted_means(site, fields, &request).await?;
+    let resident_of_weaker = session.as_ref().filter(|session| session.means < wanted).map(|session| session.resident);
     let session = session.filter(|session| {
         let age = site.app.now().micros().saturating_sub(session.proved_at.micros());
         let is_recent = !prompt.contains(&"login") && max_age.is_none_or(|longest| age <= longest);
@@ -139,13 +140,19 @@ async fn proceed(
         if silent {
             return Err(OAuthError::new("login_required", "nobody is signed in, or not recently or strongly enough").into());
         }
+        // Whoever has nothing stronger cannot step up here, and the service may offer her another way.
+        if let Some(resident) = resident_of_weaker
+            && blocking(site, move |app| app.passkeys(resident)).await?.is_empty()
+        {
+            return Err(too_weak());
+        }
         return Err(Fault::sign_in(&format!("/oidc/authorize?{}", way_back(site, raw)?)).into());
     };
     if !session.is_active() {
         return Err(OAuthError::new("access_denied", "the pass is deactivated").into());
     }
     if session.means < wanted {
-        return Err(OAuthError::new("unmet_authentication_requirements", "the resident did not sign in that strongly").into());
+        return Err(too_weak());
     }
     let (resident, wanted, again) = (session.resident, request.clone(), prompt.contains(&"consent"));
     let to_ask = blocking(site, move |app| consent::questions(app, resident, &wanted, again)).await?;
@@ -165,6 +172,7 @@ async fn proceed(
 struct Source {
     service: ServiceId,
     profile: Profile,
+    may_omit_challenge: bool,
     redirect_uri: String,
     fields: Fields,
     pushed: Option<PushedRequest>,
@@ -203,7 +211,8 @@ impl Source {
                 "The service asks to be answered at an address that is not registered for it, so nothing was sent. Go back to the service and tell its operator.",
             ));
         }
-        Ok(Self { service, profile, redirect_uri, fields, pushed })
+        let may_omit_challenge = site.app.may_omit_challenge(&service).map_err(|_| unknown_service())?;
+        Ok(Self { service, profile, may_omit_challenge, redirect_uri, fields, pushed })
     }
 
     fn answer(&self) -> Way {
@@ -229,10 +238,24 @@ impl Way {
     }
 }
 
-/// The weakest means that meet `acr_values`; anything does where none of ours is named (OpenID Connect Core 3.1.2.1).
-fn weakest_means(fields: &Fields) -> Means {
+/// The origin to which signing in may lead on from `next`, if that is a request of a service.
+pub(crate) async fn origin_behind(site: &Arc<Site>, next: &str) -> Option<String> {
+    let raw = next.strip_prefix("/oidc/authorize?")?;
+    let source = Source::find(site, raw, since(site, raw).is_some()).await.ok()?;
+    Some(url::Url::parse(&source.redirect_uri).ok()?.origin().ascii_serialization())
+}
+
+/// The weakest means that meet both `acr_values`, where one of ours is named (OpenID Connect Core 3.1.2.1), and the mandates.
+async fn wanted_means(site: &Arc<Site>, fields: &Fields, request: &AuthorizeRequest) -> Result<Means, Stop> {
     let named = fields.get("acr_values").unwrap_or_default().split(' ').filter_map(Means::from_acr);
-    named.min().unwrap_or(Means::Card)
+    let named = named.min().unwrap_or(Means::Card);
+    let asked = request.clone();
+    Ok(blocking(site, move |app| app.asked_means(&asked)).await?.max(named))
+}
+
+/// RFC 9470 and OpenID Connect Core Error Code unmet_authentication_requirements 1.0.
+fn too_weak() -> Stop {
+    OAuthError::new("unmet_authentication_requirements", "the resident did not sign in that strongly").into()
 }
 
 /// Whether the mandates of a request can be asked for.
@@ -297,7 +320,7 @@ fn parse(raw: &str) -> Result<Fields, Fault> {
 }
 
 fn read(site: &Site, source: &Source) -> Result<AuthorizeRequest, OAuthError> {
-    let mut request = read_fields(site, &source.fields, &source.service, source.profile)?;
+    let mut request = read_fields(site, &source.fields, &source.service, source.may_omit_challenge)?;
     if let Some(pushed) = &source.pushed {
         request.pushed = Some(pushed.request_hash);
         request.jkt = pushed.jkt.clone();
@@ -310,7 +333,7 @@ pub(crate) fn read_fields(
     site: &Site,
     fields: &Fields,
     service: &ServiceId,
-    profile: Profile,
+    may_omit_challenge: bool,
 ) -> Result<AuthorizeRequest, OAuthError> {
     if fields.get("request").is_some() {
         return Err(OAuthError::new("request_not_supported", "request objects are not supported"));
@@ -353,7 +376,7 @@ pub(crate) fn read_fields(
         details,
         state: fields.get("state").map(str::to_owned),
         nonce: nonce.map(str::to_owned),
-        challenge: challenge(fields, profile)?,
+        challenge: challenge(fields, may_omit_challenge)?,
         by_form: fields.get("response_mode") == Some("form_post"),
         jkt: None,
         management: management(fields)?,
@@ -361,11 +384,11 @@ pub(crate) fn read_fields(
     })
 }
 
-/// The PKCE challenge (RFC 7636 4.3). Off-the-shelf software of the profile oidc may do without.
-fn challenge(fields: &Fields, profile: Profile) -> Result<Option<String>, OAuthError> {
+/// The PKCE challenge (RFC 7636 4.3).
+fn challenge(fields: &Fields, may_be_omitted: bool) -> Result<Option<String>, OAuthError> {
     let Some(challenge) = fields.get("code_challenge") else {
-        return match profile {
-            Profile::Oidc if fields.get("code_challenge_method").is_none() => Ok(None),
+        return match fields.get("code_challenge_method") {
+            None if may_be_omitted => Ok(None),
             _ => Err(OAuthError::new("invalid_request", "code_challenge is missing")),
         };
     };

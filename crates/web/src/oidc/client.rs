@@ -1,4 +1,5 @@
-//! Client authentication by a signed assertion (RFC 7523, OpenID Connect Core 9), and proof of possession beside it.
+//! Client authentication by a signed assertion (RFC 7523, OpenID Connect Core 9), and proof of possession beside it. Programs in
+//! browsers, which have no key, say who they are and no more (RFC 6749 3.2.1).
 
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, Method};
@@ -13,8 +14,8 @@ use usufruct_core::service::{Jwk, Profile};
 use usufruct_core::time::{MINUTE, SECOND};
 
 use super::fields::{Fields, OAuthError, Posted};
-use super::jws;
 use super::possession::{Possession, Target};
+use super::{cross_origin, jws};
 use crate::Site;
 
 /// A form that a service posted, with the service that signed for it. The proofs in it count once the use case notes them.
@@ -22,7 +23,8 @@ pub(crate) struct FromService {
     pub service: ServiceId,
     pub profile: Profile,
     pub fields: Fields,
-    assertion: Presented,
+    /// Absent where the service has no key.
+    assertion: Option<Presented>,
     possession: Option<Possession>,
 }
 
@@ -35,7 +37,7 @@ impl FromService {
     /// Everything that must be noted with what is asked.
     pub fn presented(&self) -> Vec<Presented> {
         let possession = self.possession.as_ref().map(|possession| possession.presented.clone());
-        [self.assertion.clone()].into_iter().chain(possession).collect()
+        self.assertion.iter().cloned().chain(possession).collect()
     }
 
     /// The key that a service of the profile fapi2 must prove to have (FAPI 2.0 5.3.2.1).
@@ -47,15 +49,43 @@ impl FromService {
     }
 }
 
+/// As [`FromService`], at endpoints that also take the word of a program in a browser: what it shows beside its name, a code with its
+/// verifier or a token, is worth no more in its hands than in another's.
+pub(crate) struct FromAnyService(pub FromService);
+
 impl FromRequest<Arc<Site>> for FromService {
     type Rejection = OAuthError;
 
     async fn from_request(request: Request, site: &Arc<Site>) -> Result<Self, OAuthError> {
+        Self::read(request, site, false).await
+    }
+}
+
+impl FromRequest<Arc<Site>> for FromAnyService {
+    type Rejection = OAuthError;
+
+    async fn from_request(request: Request, site: &Arc<Site>) -> Result<Self, OAuthError> {
+        FromService::read(request, site, true).await.map(Self)
+    }
+}
+
+impl FromService {
+    async fn read(request: Request, site: &Arc<Site>, takes_public: bool) -> Result<Self, OAuthError> {
         let (headers, method): (HeaderMap, Method) = (request.headers().clone(), request.method().clone());
         let address = format!("{}{}", site.settings.issuer, request.uri().path());
         let Posted(fields) = Posted::from_request(request, site).await?;
-        let (service, profile, assertion) = authenticate(site, &fields)?;
-        site.limiters.count_service(&service).map_err(OAuthError::too_many)?;
+        let (service, profile, assertion) = match public(site, &fields).filter(|_| takes_public) {
+            // Nobody signed for it, so it is counted by network alone: a stranger could use up the share of the service.
+            Some(service) => {
+                let is_there = cross_origin::is_origin_of(site, &service, &headers);
+                is_there.then_some((service, Profile::Oidc, None)).ok_or_else(elsewhere)?
+            }
+            None => {
+                let (service, profile, assertion) = authenticate(site, &fields)?;
+                site.limiters.count_service(&service).map_err(OAuthError::too_many)?;
+                (service, profile, Some(assertion))
+            }
+        };
         let target = Target { method: &method, address: &address, access_token: None, now: site.app.now() };
         let possession =
             Possession::read(&headers, &target).map_err(|description| OAuthError::new("invalid_dpop_proof", description))?;
@@ -103,6 +133,22 @@ impl Audience {
             }
         }
     }
+}
+
+/// The service without a key that the request names, if it shows no assertion.
+fn public(site: &Site, fields: &Fields) -> Option<ServiceId> {
+    if fields.get("client_assertion").is_some() || fields.get("client_assertion_type").is_some() {
+        return None;
+    }
+    let service: ServiceId = fields.get("client_id")?.parse().ok()?;
+    let register = site.app.register();
+    let entry = register.services.get(&service)?;
+    let is_open = entry.state == State::Active && entry.body.is_public() && site.serves(entry.body.profile);
+    is_open.then_some(service)
+}
+
+fn elsewhere() -> OAuthError {
+    OAuthError::new("invalid_client", "a page of another origin asks in the name of this service")
 }
 
 /// The service that signed the request's assertion.

@@ -12,6 +12,7 @@ use usufruct_core::means::Means;
 
 use super::details;
 use super::jws::ALGORITHM_NAMES;
+use super::keys::id_token_algorithms;
 use crate::{Settings, Site};
 
 const CACHED: [(axum::http::HeaderName, &str); 2] = [(CACHE_CONTROL, "public, max-age=300"), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
@@ -26,6 +27,8 @@ pub(crate) async fn jwks(State(site): State<Arc<Site>>) -> Response {
 
 fn document(settings: &Settings) -> Value {
     let issuer = &settings.issuer;
+    // Programs in browsers have no key, and exist under the profile oidc alone.
+    let auth_methods: &[&str] = if settings.allows_oidc { &["private_key_jwt", "none"] } else { &["private_key_jwt"] };
     let mut document = json!({
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/oidc/authorize"),
@@ -46,10 +49,10 @@ fn document(settings: &Settings) -> Value {
         "response_modes_supported": ["query", "form_post"],
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "subject_types_supported": ["pairwise"],
-        "id_token_signing_alg_values_supported": ["ES256"],
-        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "id_token_signing_alg_values_supported": id_token_algorithms(settings.allows_oidc),
+        "token_endpoint_auth_methods_supported": auth_methods,
         "token_endpoint_auth_signing_alg_values_supported": ALGORITHM_NAMES,
-        "revocation_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "revocation_endpoint_auth_methods_supported": auth_methods,
         "revocation_endpoint_auth_signing_alg_values_supported": ALGORITHM_NAMES,
         "introspection_endpoint_auth_methods_supported": ["private_key_jwt"],
         "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHM_NAMES,

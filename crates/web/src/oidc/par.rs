@@ -9,6 +9,7 @@ use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use usufruct_app::PUSHED_LIFE_SECONDS;
+use usufruct_core::service::Profile;
 
 use super::authorize::{lawful, read_fields};
 use super::client::FromService;
@@ -23,7 +24,7 @@ pub(crate) async fn push(State(site): State<Arc<Site>>, from: FromService) -> Re
     if !site.app.knows_redirect(&from.service, redirect_uri) {
         return Err(OAuthError::new("invalid_request", "redirect_uri is not registered for this service"));
     }
-    let request = read_fields(&site, &from.fields, &from.service, from.profile)?;
+    let request = read_fields(&site, &from.fields, &from.service, from.profile == Profile::Oidc)?;
     lawful(&site, &request)?;
     // The code is bound to the key that is proven here, or to the one that is named (RFC 9449 10).
     let jkt = match (from.jkt(), from.fields.get("dpop_jkt")) {

@@ -12,10 +12,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde_json::{Value, json};
 use usufruct_app::{Error, Exchange, MANAGE_SCOPE, QUERY_SCOPE, READ_SCOPE, REVOKE_SCOPE, Refresh, Tokens};
-use usufruct_core::id::ServiceId;
 use usufruct_core::service::Profile;
 
-use super::client::FromService;
+use super::client::{FromAnyService, FromService};
 use super::details;
 use super::fields::OAuthError;
 use crate::Site;
@@ -40,7 +39,7 @@ struct IdToken<'a> {
     at_hash: String,
 }
 
-pub(crate) async fn token(State(site): State<Arc<Site>>, from: FromService) -> Result<Response, OAuthError> {
+pub(crate) async fn token(State(site): State<Arc<Site>>, FromAnyService(from): FromAnyService) -> Result<Response, OAuthError> {
     from.require_possession()?;
     match from.fields.get("grant_type") {
         Some("authorization_code") => exchange(&site, from).await,
@@ -68,7 +67,7 @@ async fn exchange(site: &Arc<Site>, from: FromService) -> Result<Response, OAuth
         presented: from.presented(),
     };
     let tokens = run(site, move |app| app.exchange(&exchange)).await?;
-    with_id_token(site, &from.service, &tokens)
+    with_id_token(site, &from, &tokens)
 }
 
 async fn refresh(site: &Arc<Site>, from: FromService) -> Result<Response, OAuthError> {
@@ -80,7 +79,7 @@ async fn refresh(site: &Arc<Site>, from: FromService) -> Result<Response, OAuthE
         presented: from.presented(),
     };
     let tokens = run(site, move |app| app.refresh(&refresh)).await?;
-    with_id_token(site, &from.service, &tokens)
+    with_id_token(site, &from, &tokens)
 }
 
 /// A token of the service's own.
@@ -104,9 +103,9 @@ async fn own(site: &Arc<Site>, from: FromService) -> Result<Response, OAuthError
     })))
 }
 
-fn with_id_token(site: &Site, service: &ServiceId, tokens: &Tokens) -> Result<Response, OAuthError> {
+fn with_id_token(site: &Site, from: &FromService, tokens: &Tokens) -> Result<Response, OAuthError> {
     let id_token =
-        id_token(site, service, tokens).ok_or_else(|| OAuthError::new("server_error", "the token could not be signed"))?;
+        id_token(site, from, tokens).ok_or_else(|| OAuthError::new("server_error", "the token could not be signed"))?;
     let mut body = json!({
         "access_token": tokens.access_token,
         "token_type": if tokens.is_bound { "DPoP" } else { "Bearer" },
@@ -127,14 +126,14 @@ fn with_id_token(site: &Site, service: &ServiceId, tokens: &Tokens) -> Result<Re
 }
 
 /// The ID token: a pseudonym and how it was proven. No attribute, ever.
-fn id_token(site: &Site, service: &ServiceId, tokens: &Tokens) -> Option<String> {
+fn id_token(site: &Site, from: &FromService, tokens: &Tokens) -> Option<String> {
     let now = site.app.now().seconds();
     // OpenID Connect Core 3.1.3.6: the left half of the hash of the access token.
     let hash = digest::digest(&digest::SHA256, tokens.access_token.as_bytes());
     let claims = IdToken {
         iss: &site.settings.issuer,
         sub: &tokens.subject,
-        aud: service.as_str(),
+        aud: from.service.as_str(),
         exp: now + ID_TOKEN_LIFE_SECONDS,
         iat: now,
         auth_time: tokens.auth_time.seconds(),
@@ -144,7 +143,7 @@ fn id_token(site: &Site, service: &ServiceId, tokens: &Tokens) -> Option<String>
         sid: &tokens.sid,
         at_hash: URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16]),
     };
-    site.provider_keys.sign("JWT", &claims)
+    site.provider_keys.sign_for(from.profile, "JWT", &claims)
 }
 
 /// Runs a use case for an OAuth endpoint.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use usufruct_app::Introspection;
 
 use super::borne::{self, Unborne};
-use super::client::FromService;
+use super::client::{FromAnyService, FromService};
 use super::details;
 use super::fields::OAuthError;
 use super::token::{answer, run};
@@ -105,7 +105,7 @@ fn signed(site: &Site, service: &str, body: &Value) -> Response {
 }
 
 /// Ends a service's own token. The grant stays; withdrawing is the resident's verb.
-pub(crate) async fn revoke(State(site): State<Arc<Site>>, from: FromService) -> Result<Response, OAuthError> {
+pub(crate) async fn revoke(State(site): State<Arc<Site>>, FromAnyService(from): FromAnyService) -> Result<Response, OAuthError> {
     let token = from.fields.required("token", "token is missing")?.to_owned();
     let (service, presented) = (from.service.clone(), from.presented());
     run(&site, move |app| app.revoke(&service, &token, presented)).await?;

@@ -47,6 +47,8 @@ struct Told {
     told_at: Option<Time>,
     answer: Option<(Answer, Time)>,
     is_overdue: bool,
+    /// When it was noted that no answer had come in time.
+    missed_at: Option<Time>,
 }
 
 struct Consent {
@@ -159,6 +161,7 @@ fn told(register: &Register, page: &Page, deletion: &Deletion, now: Time) -> Tol
         told_at: deletion.told_at,
         answer: deletion.answer,
         is_overdue: deletion.answer.is_none() && deletion.due_at < now,
+        missed_at: deletion.missed_at,
     }
 }
 

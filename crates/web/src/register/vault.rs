@@ -70,6 +70,7 @@ pub(super) async fn json(State(site): State<Arc<Site>>) -> Result<Response, Faul
             "told": deletions.told,
             "answered": deletions.answered,
             "overdue": deletions.overdue,
+            "missed": deletions.missed,
         },
     })))
 }

@@ -25,7 +25,9 @@ pub(crate) fn logout(site: &Site, event: &Event) -> Option<String> {
     if let Happening::SessionEnded { sid, .. } = &event.told.happening {
         claims["sid"] = json!(sid);
     }
-    site.provider_keys.sign("logout+jwt", &claims)
+    // By the algorithm of its ID tokens (OpenID Connect Back-Channel Logout 1.0, 2.6).
+    let profile = site.app.register().services.get(&event.service)?.body.profile;
+    site.provider_keys.sign_for(profile, "logout+jwt", &claims)
 }
 
 /// The token that tells a service what happened. It has the same `jti` however often it is sent.

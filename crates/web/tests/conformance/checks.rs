@@ -1,19 +1,20 @@
 //! What several modules check alike.
 
 use axum::http::StatusCode;
+use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::Value;
 
-use crate::site::{Answer, ISSUER, TestSite};
+use crate::site::{Answer, ISSUER, LOGIN, TestSite};
 
 /// The claims of an ID token, after its signature was checked with the published key.
 pub async fn verified(site: &TestSite, id_token: &str, client: &str) -> Value {
     let header = jsonwebtoken::decode_header(id_token).unwrap();
-    assert_eq!(header.alg, Algorithm::ES256);
-    let keys = site.get("/oidc/jwks", "").await.json();
-    let key = keys["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header.kid.as_deref().unwrap()).unwrap();
-    let key = DecodingKey::from_ec_components(key["x"].as_str().unwrap(), key["y"].as_str().unwrap()).unwrap();
-    let mut validation = Validation::new(Algorithm::ES256);
+    // What software off the shelf expects, and what the FAPI 2.0 security profile allows.
+    assert_eq!(header.alg, if client == LOGIN { Algorithm::RS256 } else { Algorithm::ES256 });
+    let keys: JwkSet = serde_json::from_value(site.get("/oidc/jwks", "").await.json()).unwrap();
+    let key = DecodingKey::from_jwk(keys.find(header.kid.as_deref().unwrap()).unwrap()).unwrap();
+    let mut validation = Validation::new(header.alg);
     validation.validate_exp = false;
     validation.set_audience(&[client]);
     validation.set_issuer(&[ISSUER]);

@@ -1,11 +1,11 @@
-//! Signing out: begun by a service, and told to services.
+//! Signing out, begun by a service.
 
 use axum::http::StatusCode;
 use axum::http::header::{LOCATION, SET_COOKIE};
 
+use crate::Case;
 use crate::case;
 use crate::site::{Answer, ISSUER, LOGIN, TestSite, claims_of, encode};
-use crate::{Case, open};
 
 const AFTER: &str = "http://localhost:8083/";
 
@@ -24,15 +24,6 @@ pub fn cases() -> Vec<Case> {
         case!("oidcc-rp-initiated-logout-only-state", "She is asked, and stays on a page of ours.", only_state),
         case!("oidcc-rp-initiated-logout-query-added-to-post-logout-redirect-uri", "A registered address with a query added leads nowhere.", query_added),
         case!("oidcc-rp-initiated-logout-bad-id-token-hint", "A hint of another key leads nowhere.", foreign_hint),
-    ]
-}
-
-/// The modules of the list on telling services.
-#[rustfmt::skip]
-pub fn backchannel_cases() -> Vec<Case> {
-    vec![
-        open("oidcc-backchannel-logout-discovery-endpoint-verification", "Waits for back-channel logout."),
-        open("oidcc-backchannel-rp-initiated-logout", "Waits for back-channel logout."),
     ]
 }
 

@@ -1,12 +1,17 @@
 //! One test for each module of the public conformance lists, written from what the modules are described to check. Together they
 //! make `docs/conformance.md`.
 
+mod backchannel;
 mod basic;
+#[path = "../signals/calls.rs"]
+mod calls;
 mod checks;
 #[path = "../../../app/tests/common/mod.rs"]
 mod common;
 mod fapi2;
 mod logout;
+#[path = "../signals/receiver.rs"]
+mod receiver;
 mod signals;
 #[path = "../oidc/site.rs"]
 mod site;
@@ -27,8 +32,6 @@ pub struct Case {
 pub enum Check {
     Run(fn() -> Pin<Box<dyn Future<Output = ()> + Send>>),
     NotApplicable,
-    /// Nothing that it could be tried on exists yet.
-    Open,
 }
 
 /// A list of the suite.
@@ -50,11 +53,6 @@ pub fn not_applicable(module: &'static str, what: &'static str) -> Case {
     Case { module, what, check: Check::NotApplicable }
 }
 
-/// A module that nothing answers yet.
-pub fn open(module: &'static str, what: &'static str) -> Case {
-    Case { module, what, check: Check::Open }
-}
-
 /// The document is compared with what the tests show. To write it anew, set `USUFRUCT_WRITE_CONFORMANCE`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_document_says_what_the_tests_show() {
@@ -72,8 +70,7 @@ async fn the_document_says_what_the_tests_show() {
                         "failed"
                     }
                 },
-                (Check::NotApplicable, _) => "not applicable",
-                _ => "open",
+                _ => "not applicable",
             };
             writeln!(document, "| `{}` | {} | {result} |", case.module, case.what).unwrap();
         }
@@ -106,7 +103,7 @@ fn plans() -> Vec<Plan> {
         Plan { title: "FAPI 2.0 Security Profile, final", cases: fapi2::cases() },
         Plan { title: "OpenID Connect, basic profile", cases: basic::cases() },
         Plan { title: "RP-Initiated Logout", cases: logout::cases() },
-        Plan { title: "Back-Channel Logout", cases: logout::backchannel_cases() },
+        Plan { title: "Back-Channel Logout", cases: backchannel::cases() },
         Plan { title: "Shared Signals, transmitter", cases: signals::cases() },
     ]
 }
@@ -114,7 +111,7 @@ fn plans() -> Vec<Plan> {
 fn start(check: &Check) -> Option<tokio::task::JoinHandle<()>> {
     match check {
         Check::Run(run) => Some(tokio::spawn(run())),
-        Check::NotApplicable | Check::Open => None,
+        Check::NotApplicable => None,
     }
 }
 

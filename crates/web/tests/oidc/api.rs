@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
+use usufruct_core::time::DAY;
 
 use crate::common::{CARD, SERVICE, library_card, mandate, service, text};
 use crate::site::{Answer, OTHER, TestSite};
@@ -231,6 +232,35 @@ async fn a_service_learns_what_to_delete_and_answers() {
     assert_eq!(list(&token).await.json(), json!({ "deletions": [] }));
     let page = site.get("/me/consents", &cookie).await;
     assert!(page.text().contains("data-testid=\"told\"") && page.text().contains("deleted"), "she sees what it said");
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_is_seen_by_her_and_by_everybody() {
+    let site = TestSite::new();
+    let (resident, cookie) = site.resident();
+    site.tokens(&cookie, &[]).await;
+    site.city.app.withdraw(resident, &mandate()).unwrap();
+    let counts = async || site.get("/register/vault.json", "").await.json()["deletions"].clone();
+    let before = counts().await;
+    assert_eq!((&before["overdue"], &before["missed"]), (&json!(0), &json!(0)));
+    let told = before["noted"].clone();
+    site.city.clock.advance(31 * DAY);
+    site.city.app.note_missed_deletions().unwrap();
+    let cookie = site.sign_in(resident);
+    for (language, words) in [("en", "Noted as missed on"), ("zh-Hant", "已登錄為逾期")] {
+        let page = site.get(&format!("/me/consents?lang={language}"), &cookie).await;
+        assert!(page.text().contains("data-testid=\"missed\"") && page.text().contains(words), "{language}");
+        let public = site.get(&format!("/register/vault?lang={language}"), "").await;
+        assert!(public.text().contains(&format!("data-testid=\"missed\">{told}<")), "{language}");
+    }
+    let token = site.client_token().await;
+    let list = site.send(site.bearing("GET", "/api/deletions", &token).body(Body::empty()).unwrap()).await.json();
+    let path = format!("/api/deletions/{}", list["deletions"][0]["id"].as_str().unwrap());
+    assert_eq!(site.api(&path, &token, &json!({ "answer": "deleted" })).await.status, StatusCode::NO_CONTENT);
+    let page = site.get("/me/consents", &cookie).await;
+    assert!(page.text().contains("Late: it was due on"), "a late answer is known as one");
+    let after = counts().await;
+    assert_eq!((&after["missed"], after["overdue"].as_i64()), (&told, told.as_i64().map(|told| told - 1)));
 }
 
 /// What a mandate needs so that the library learns the pseudonyms of the second service.

@@ -5,54 +5,88 @@ use usufruct_core::time::{DAY, HOUR};
 
 use crate::site::TestSite;
 
-async fn published(site: &TestSite) -> Vec<String> {
+async fn published(site: &TestSite, algorithm: &str) -> Vec<String> {
     let keys = site.get("/oidc/jwks", "").await.json();
-    let kids = keys["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned());
-    kids.collect()
+    let of = keys["keys"].as_array().unwrap().iter().filter(|key| key["alg"] == algorithm);
+    of.map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
 }
 
-/// An ID token for a new resident, and the name of the key that signed it.
-async fn id_token(site: &TestSite) -> (String, String) {
+/// An ID token for a new resident, by the algorithm of its profile, and the name of the key that signed it.
+async fn id_token(site: &TestSite, algorithm: &str) -> (String, String) {
     let (_, cookie) = site.resident();
-    let token = site.exchange(&site.code(&cookie, &[]).await).await.json()["id_token"].as_str().unwrap().to_owned();
+    let answer = match algorithm {
+        "RS256" => site.plain_token_answer(&cookie, &[]).await,
+        _ => site.token_answer(&cookie, &[]).await,
+    };
+    let token = answer["id_token"].as_str().unwrap().to_owned();
     let header = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, token.split('.').next().unwrap());
     let header: Value = serde_json::from_slice(&header.unwrap()).unwrap();
+    assert_eq!(header["alg"], algorithm);
     (token, header["kid"].as_str().unwrap().to_owned())
 }
 
 #[tokio::test]
 async fn keys_are_replaced_and_overlap() {
+    for algorithm in ["ES256", "RS256"] {
+        overlap(algorithm).await;
+    }
+}
+
+async fn overlap(algorithm: &str) {
     let site = TestSite::new();
-    let first = published(&site).await;
+    let first = published(&site, algorithm).await;
     assert_eq!(first.len(), 1);
-    let (_, kid) = id_token(&site).await;
+    let (_, kid) = id_token(&site, algorithm).await;
     assert_eq!(kid, first[0]);
     site.city.clock.advance(90 * DAY - 1);
-    assert_eq!(published(&site).await, first);
+    assert_eq!(published(&site, algorithm).await, first);
     site.city.clock.advance(1);
-    let both = published(&site).await;
+    let both = published(&site, algorithm).await;
     assert!(both.len() == 2 && both[0] == first[0], "the next key is public before it signs");
-    let (old_token, kid) = id_token(&site).await;
+    let (old_token, kid) = id_token(&site, algorithm).await;
     assert_eq!(kid, first[0], "a key must be known for a day before it signs");
     site.city.clock.advance(DAY);
-    let (_, kid) = id_token(&site).await;
+    let (_, kid) = id_token(&site, algorithm).await;
     assert_eq!(kid, both[1]);
-    assert_eq!(published(&site).await, both, "the old key is public for a day after it last signed");
+    assert_eq!(published(&site, algorithm).await, both, "the old key is public for a day after it last signed");
     site.city.clock.advance(DAY + HOUR);
-    assert_eq!(published(&site).await, both[1..]);
+    assert_eq!(published(&site, algorithm).await, both[1..]);
     // A hint signed with a key that is public no more still tells which service asks.
-    let (_, cookie) = site.resident();
-    let page = site.get(&format!("/oidc/end-session?id_token_hint={old_token}"), &cookie).await;
-    assert_eq!(page.status, 200);
+    let back = if algorithm == "RS256" { "http://localhost:8083/" } else { "http://localhost:8081/" };
+    let led = site.get(&format!("/oidc/end-session?id_token_hint={old_token}&post_logout_redirect_uri={back}"), "").await;
+    assert_eq!(led.header("location"), back);
     // Nothing is made twice, and a restart finds the same keys.
+    let jwks = site.get("/oidc/jwks", "").await.json();
+    assert_eq!(jwks_after_restart(&site, true).await, jwks);
+}
+
+/// The key set of the same pass after its server was started again.
+async fn jwks_after_restart(site: &TestSite, allows_oidc: bool) -> Value {
     let again = usufruct_web::Site::new(
         std::sync::Arc::clone(&site.city.app),
-        usufruct_web::Settings { issuer: crate::site::ISSUER.into(), allows_oidc: true, demo: None },
+        usufruct_web::Settings { issuer: crate::site::ISSUER.into(), allows_oidc, demo: None },
     );
     let router = usufruct_web::router(std::sync::Arc::new(again.unwrap()));
     let request = axum::http::Request::get("/oidc/jwks").body(axum::body::Body::empty()).unwrap();
     let answer = tower::ServiceExt::oneshot(router, request).await.unwrap();
     let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
-    let keys: Value = serde_json::from_slice(&body).unwrap();
-    assert_eq!(keys["keys"][0]["kid"], both[1].as_str());
+    serde_json::from_slice(&body).unwrap()
+}
+
+#[tokio::test]
+async fn a_pass_from_before_there_were_rsa_keys_gets_one_at_its_next_start() {
+    let site = TestSite::new();
+    let before = site.get("/oidc/jwks", "").await.json();
+    let house = site.city.app.house();
+    for name in house.secrets("rs256-").unwrap() {
+        house.forget_secret(&name).unwrap();
+    }
+    let strict = jwks_after_restart(&site, false).await;
+    assert!(strict["keys"].as_array().unwrap().iter().all(|key| key["alg"] == "ES256"), "none where nobody needs it");
+    assert!(house.secrets("rs256-").unwrap().is_empty());
+    let after = jwks_after_restart(&site, true).await;
+    assert_eq!(after["keys"][0], before["keys"][0], "the keys there were stay");
+    assert_eq!(after["keys"].as_array().unwrap().len(), 2);
+    assert_ne!(after["keys"][1], before["keys"][1]);
+    assert_eq!(after["keys"][1]["alg"], "RS256");
 }

@@ -11,6 +11,8 @@ mod grants;
 mod join;
 mod keys;
 mod logout;
+mod means;
+mod public;
 mod refresh;
 mod sample;
 mod service_keys;

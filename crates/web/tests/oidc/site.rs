@@ -536,6 +536,11 @@ pub fn publish_service(city: &City, id: &str, callback: &str, jwks: &[Value], pr
         "alternatives": [text("Ask at the counter.")], "mandates": mandates, "help": text("Lends books."), "jwks": jwks, "profile": profile,
         "post_logout_redirect_uris": [format!("{origin}/"), format!("{origin}/out?kept=1")],
     });
+    publish_body(city, id, body);
+}
+
+/// Publishes a service of the library, and activates it.
+pub fn publish_body(city: &City, id: &str, body: Value) {
     let statement = city.publish(StatementKind::Service, id, LIBRARY, body);
     if city.app.register().services[&id.parse().unwrap()].state == State::Active {
         return;

@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use jsonwebtoken::jwk::JwkSet;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Value, json};
 use usufruct_app::store::residents::ResidentState;
 use usufruct_core::time::{HOUR, MINUTE, SECOND};
@@ -15,19 +13,6 @@ use crate::receiver::{Got, Street};
 use crate::site::{ISSUER, OTHER};
 
 const SESSION_REVOKED: &str = "https://schemas.openid.net/secevent/caep/event-type/session-revoked";
-
-/// The header of a token that is signed with a key of the provider.
-async fn verified(street: &Street, token: &str) -> jsonwebtoken::Header {
-    let keys: JwkSet = serde_json::from_value(street.site.get("/oidc/jwks", "").await.json()).unwrap();
-    let header = jsonwebtoken::decode_header(token).unwrap();
-    let key = keys.find(header.kid.as_ref().unwrap()).unwrap();
-    let mut validation = Validation::new(Algorithm::ES256);
-    validation.validate_exp = false;
-    validation.validate_aud = false;
-    validation.set_required_spec_claims::<&str>(&[]);
-    jsonwebtoken::decode::<Value>(token, &DecodingKey::from_jwk(key).unwrap(), &validation).unwrap();
-    header
-}
 
 fn members(value: &Value) -> BTreeSet<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
@@ -53,7 +38,7 @@ async fn oidcc_backchannel_rp_initiated_logout() {
     );
     assert_eq!(url::form_urlencoded::parse(got.body.as_bytes()).count(), 1);
     assert!(got.headers.get("authorization").is_none());
-    let header = verified(&street, &got.token()).await;
+    let header = street.verified(&got.token()).await;
     assert_eq!(header.typ.as_deref(), Some("logout+jwt"));
     let claims = got.claims();
     assert_eq!(members(&claims), BTreeSet::from(["iss", "aud", "iat", "exp", "jti", "events", "sub", "sid"]));
@@ -177,7 +162,7 @@ async fn openid_ssf_transmitter_stream_caep_interop() {
     for got in &sets {
         assert_eq!(got.headers["content-type"], "application/secevent+jwt");
         assert_eq!(got.headers["authorization"], "Bearer of-the-receiver");
-        assert_eq!(verified(&street, &got.body).await.typ.as_deref(), Some("secevent+jwt"));
+        assert_eq!(street.verified(&got.body).await.typ.as_deref(), Some("secevent+jwt"));
         let claims = got.claims();
         assert_eq!(members(&claims), BTreeSet::from(["iss", "aud", "iat", "jti", "txn", "sub_id", "events"]), "no sub, no exp");
         assert_eq!((&claims["iss"], &claims["aud"]), (&json!(ISSUER), &json!(SERVICE)));

@@ -1,0 +1,116 @@
+//! What was enough to sign in: cards open little, and a mandate may ask for more.
+
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_SECURITY_POLICY, LOCATION};
+use serde_json::json;
+use usufruct_app::CardAttempt;
+use usufruct_app::store::passkeys::{self, Passkey};
+
+use crate::common::{CARD, SERVICE, library_card};
+use crate::site::{Answer, CALLBACK, TestSite, claims_of, encode, publish_service};
+
+const PIN: &str = "204817";
+const CAREFUL: &str = "mdt_careful";
+
+/// A site whose library also works under a mandate that asks for a passkey.
+fn site() -> TestSite {
+    let site = TestSite::new();
+    let mut careful = library_card();
+    careful["means"] = json!("passkey");
+    site.city.publish_mandate(CAREFUL, careful);
+    publish_service(&site.city, SERVICE, CALLBACK, &[site.library.jwk()], "fapi2", &[CARD, "mdt_short", CAREFUL]);
+    site
+}
+
+/// A resident with a card alone, and the cookie of a session that it opened.
+fn cardholder(site: &TestSite) -> (u64, String) {
+    let resident = site.city.enrol(1)[0];
+    let code = site.city.app.issue_card(resident, PIN, None).unwrap();
+    let attempt = CardAttempt { code, pin: PIN.to_owned().into(), device_mark: None };
+    let token = site.city.app.sign_in_with_card(&attempt, "kiosk").unwrap().token;
+    (resident, format!("usufruct={token}"))
+}
+
+/// As if two clerks had let her make one.
+fn add_passkey(site: &TestSite, resident: u64) {
+    let passkey = Passkey {
+        credential: vec![1],
+        resident,
+        passkey: "{}".into(),
+        label: "phone".into(),
+        added_at: site.city.app.now(),
+        used_at: None,
+    };
+    site.city.app.db().transaction("add passkey", move |tx| passkeys::insert(tx, &passkey)).unwrap();
+}
+
+async fn ask(site: &TestSite, cookie: &str, scope: &str, more: &[(&str, &str)]) -> Answer {
+    site.authorize(cookie, &[&[("scope", scope)], more].concat()).await
+}
+
+#[tokio::test]
+async fn a_card_signs_in_and_the_token_says_so() {
+    let site = site();
+    let (_, cookie) = cardholder(&site);
+    let claims = claims_of(site.token_answer(&cookie, &[]).await["id_token"].as_str().unwrap());
+    assert_eq!((&claims["acr"], &claims["amr"]), (&json!("urn:usufruct:acr:card"), &json!(["pin"])));
+}
+
+#[tokio::test]
+async fn a_mandate_that_asks_for_a_passkey_is_not_to_be_had_by_card() {
+    let site = site();
+    let (resident, cookie) = cardholder(&site);
+    let both = format!("openid {CARD} {CAREFUL}");
+    for (scope, more) in [
+        (format!("openid {CAREFUL}"), vec![]),
+        (both.clone(), vec![]),
+        (both.clone(), vec![("acr_values", "urn:usufruct:acr:card")]),
+        ("openid".to_owned(), vec![("acr_values", "urn:usufruct:acr:passkey")]),
+    ] {
+        // She has nothing stronger, so the service hears of it and may offer another way.
+        assert_eq!(ask(&site, &cookie, &scope, &more).await.led_error(), "unmet_authentication_requirements", "{scope}");
+        let silent = [more, vec![("prompt", "none")]].concat();
+        assert_eq!(ask(&site, &cookie, &scope, &silent).await.led_error(), "login_required", "{scope}");
+    }
+    assert!(site.city.app.grants(resident).unwrap().is_empty(), "nobody asked her to agree");
+    // With a passkey at hand she is asked for it.
+    add_passkey(&site, resident);
+    let step = ask(&site, &cookie, &both, &[]).await;
+    assert!(step.header(LOCATION).starts_with("/sign-in?next="), "{}", step.header(LOCATION));
+    let cookie = site.sign_in(resident);
+    let page = ask(&site, &cookie, &both, &[]).await;
+    assert_eq!(page.status, StatusCode::OK, "signed in by passkey she is asked to agree");
+    let claims = claims_of(site.token_answer(&cookie, &[("scope", &both)]).await["id_token"].as_str().unwrap());
+    assert_eq!(claims["acr"], "urn:usufruct:acr:passkey");
+}
+
+#[tokio::test]
+async fn the_form_of_the_card_may_lead_on_to_the_service_that_waits_and_nowhere_else() {
+    let site = site();
+    let policy = async |next: &str| {
+        let page = site.get(&format!("/sign-in/card?{}", encode(&[("next", next)])), "").await;
+        let policy = page.header(CONTENT_SECURITY_POLICY).to_owned();
+        policy.split("form-action ").nth(1).unwrap().split(';').next().unwrap().to_owned()
+    };
+    let asked = site.pushed(&[]).await;
+    let waits = site.get(&asked, "").await;
+    let next = url::form_urlencoded::parse(waits.header(LOCATION).split_once('?').unwrap().1.as_bytes())
+        .find(|(name, _)| name == "next")
+        .unwrap()
+        .1
+        .into_owned();
+    assert_eq!(policy(&next).await, "'self' http://localhost:8081");
+    assert_eq!(policy(&asked).await, "'self' http://localhost:8081");
+    let plain = format!("/oidc/authorize?{}", site.ask_plainly(&[]));
+    assert_eq!(policy(&plain).await, "'self' http://localhost:8083");
+    let elsewhere = format!("/oidc/authorize?{}", site.ask_plainly(&[("redirect_uri", "https://evil.example/")]));
+    for next in
+        [elsewhere.as_str(), "/me", "", "https://evil.example/", "/oidc/authorize?", "/oidc/authorize?client_id=svc_nobody"]
+    {
+        assert_eq!(policy(next).await, "'self'", "{next}");
+    }
+    // It holds when the PIN was wrong, too.
+    let again = site.post("/sign-in/card", "", &[("code", "ABCD"), ("pin", "204818"), ("next", &next)]).await;
+    assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(again.header(CONTENT_SECURITY_POLICY).contains("form-action 'self' http://localhost:8081;"));
+}
