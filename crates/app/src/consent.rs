@@ -175,5 +175,6 @@ fn event(service: Option<&ServiceId>, entry: &Entry<Mandate>, chosen: &[&BlockId
         clause: None,
         detail: None,
         until: Some(entry.body.sunset_at),
+        other: None,
     }
 }

@@ -239,6 +239,7 @@ pub(crate) fn plain_event(kind: Kind, reason: &str, detail: Option<String>, now:
         clause: None,
         detail,
         until: None,
+        other: None,
     }
 }
 

@@ -137,5 +137,6 @@ fn event(mandate: usufruct_core::Digest, service: Option<&ServiceId>, certificat
         clause: None,
         detail: Some(certificate.to_string()),
         until: None,
+        other: None,
     }
 }
