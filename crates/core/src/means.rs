@@ -3,6 +3,8 @@
 /// By what a session was opened, the strongest last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Means {
+    /// Not at all: somebody else acted for the resident. Services are not told who, nor why.
+    Delegate,
     /// A printed card and its PIN: for residents without a phone.
     Card,
     /// A certificate card of the state, over TLS.
@@ -16,6 +18,7 @@ impl Means {
     /// The word for it in the store.
     pub fn code(self) -> &'static str {
         match self {
+            Self::Delegate => "delegate",
             Self::Card => "card",
             Self::Certificate => "certificate",
             Self::Passkey => "passkey",
@@ -24,12 +27,13 @@ impl Means {
 
     /// The means with this word.
     pub fn from_code(code: &str) -> Option<Self> {
-        [Self::Card, Self::Certificate, Self::Passkey].into_iter().find(|means| means.code() == code)
+        [Self::Delegate, Self::Card, Self::Certificate, Self::Passkey].into_iter().find(|means| means.code() == code)
     }
 
     /// Its authentication context class (OpenID Connect Core 2).
     pub fn acr(self) -> &'static str {
         match self {
+            Self::Delegate => "urn:usufruct:acr:none",
             Self::Card => "urn:usufruct:acr:card",
             Self::Certificate => "urn:usufruct:acr:certificate",
             Self::Passkey => "urn:usufruct:acr:passkey",
@@ -39,13 +43,14 @@ impl Means {
     /// Its authentication methods (RFC 8176).
     pub fn amr(self) -> &'static [&'static str] {
         match self {
+            Self::Delegate => &[],
             Self::Card => &["pin"],
             Self::Certificate => &["hwk", "pin"],
             Self::Passkey => &["hwk", "user"],
         }
     }
 
-    /// The means of an authentication context class.
+    /// The means of an authentication context class that a service can ask for.
     pub fn from_acr(acr: &str) -> Option<Self> {
         [Self::Card, Self::Certificate, Self::Passkey].into_iter().find(|means| means.acr() == acr)
     }

@@ -13,6 +13,7 @@ pub mod codes;
 pub mod collected;
 pub mod counter_requests;
 pub mod db;
+pub mod delegations;
 pub mod deletions;
 pub mod erasures;
 pub mod grants;
@@ -46,6 +47,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 7, name: "ways_in", sql: include_str!("../migrations/0007_ways_in.sql") },
     Migration { number: 8, name: "sectors", sql: include_str!("../migrations/0008_sectors.sql") },
     Migration { number: 9, name: "collected", sql: include_str!("../migrations/0009_collected.sql") },
+    Migration { number: 14, name: "delegations", sql: include_str!("../migrations/0014_delegations.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.
