@@ -6,10 +6,10 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use i18n_embed_fl::fl;
 use serde_json::json;
-use usufruct_app::Error;
 use usufruct_app::log::Error as LogError;
 use usufruct_app::store::db;
 use usufruct_app::vault::Error as VaultError;
+use usufruct_app::{Acting, Error, OpenSession};
 use usufruct_core::decide::Clause;
 
 use crate::language::Language;
@@ -27,6 +27,8 @@ pub struct Fault {
     redirect: Option<String>,
     /// Seconds after which to try again.
     retry_after: Option<u64>,
+    /// For whom the resident acts who is told this, and the token of her forms.
+    acting: Option<(Acting, String)>,
 }
 
 /// The page for a fault.
@@ -41,7 +43,7 @@ pub(crate) struct ErrorPage {
 
 impl Fault {
     pub fn new(status: StatusCode, kind: &'static str, message: &str) -> Self {
-        Self { status, kind, message: message.to_owned(), clauses: Vec::new(), redirect: None, retry_after: None }
+        Self { status, kind, message: message.to_owned(), clauses: Vec::new(), redirect: None, retry_after: None, acting: None }
     }
 
     /// The request cannot be understood.
@@ -77,6 +79,12 @@ impl Fault {
     /// The page needs a passkey that has just been shown (the idea of RFC 9470 on our own pages).
     pub(crate) fn step_up(next: &str) -> Self {
         Self { redirect: Self::sign_in(next).redirect, ..Error::NotFresh.into() }
+    }
+
+    /// Who acts for somebody else was not given this.
+    pub(crate) fn not_given(session: &OpenSession) -> Self {
+        let acting = session.acting.clone().map(|acting| (acting, session.form_token.clone()));
+        Self { acting, ..Error::NotGiven.into() }
     }
 
     /// Too many requests; `seconds` until the next one is taken.
@@ -165,7 +173,7 @@ impl ErrorPage {
             return response;
         }
         let page = Self {
-            page: Page::plain(language),
+            page: Page::plain(language).acting_for(fault.acting.clone()),
             kind: fault.kind,
             message: fault.message.clone(),
             clauses: fault.clauses.clone(),
@@ -202,6 +210,7 @@ impl From<Error> for Fault {
             Error::Statement(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "malformed-statement", &error.to_string()),
             Error::Replayed { .. } => Self::unauthenticated(&error.to_string()),
             Error::NotFresh => Self::new(StatusCode::UNAUTHORIZED, "step-up", &error.to_string()),
+            Error::NotGiven => Self::new(StatusCode::FORBIDDEN, "not-given", &error.to_string()),
             Error::NoAuthorization | Error::WiderScope | Error::ForeignAddress => Self::malformed(&error.to_string()),
             Error::Stale | Error::Unpublished => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", &error.to_string()),
             Error::Store(db::Error::Busy {} | db::Error::Contended { .. }) => {

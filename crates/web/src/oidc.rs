@@ -8,6 +8,7 @@ mod authorize;
 pub(crate) mod borne;
 mod client;
 mod consent;
+mod delegate;
 mod details;
 mod fields;
 mod form_post;
@@ -36,6 +37,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/oidc/jwks", get(metadata::jwks))
         .route("/oidc/authorize", get(authorize::by_query).post(authorize::by_form))
         .route("/oidc/authorize/decide", get(authorize::by_query).post(consent::decide))
+        .route("/oidc/authorize/delegate", get(authorize::by_query).post(delegate::decide))
         .route("/oidc/par", post(par::push))
         .route("/oidc/token", post(token::token))
         .route("/oidc/grants/{id}", get(grants::query).delete(grants::revoke))

@@ -20,7 +20,7 @@ use usufruct_core::time::{MINUTE, SECOND};
 
 use super::fields::{Fields, OAuthError};
 use super::token::run;
-use super::{consent, details, form_post};
+use super::{consent, delegate, details, form_post};
 use crate::Site;
 use crate::fault::Fault;
 use crate::page::Page;
@@ -134,7 +134,8 @@ async fn proceed(
         let is_recent = !prompt.contains(&"login") && max_age.is_none_or(|longest| age <= longest);
         // She signed in for this very request, so neither `prompt=login` nor a short `max_age` asks twice.
         let is_made_for_it = since.is_some_and(|since| session.proved_at >= since);
-        is_made_for_it || (is_recent && session.means >= wanted)
+        // Whether a delegate is enough is said on a page of its own.
+        is_made_for_it || (is_recent && (session.acting.is_some() || session.means >= wanted))
     });
     let Some(session) = session else {
         if silent {
@@ -144,6 +145,14 @@ async fn proceed(
     };
     if !session.is_active() {
         return Err(OAuthError::new("access_denied", "the pass is deactivated").into());
+    }
+    if session.acting.is_some() {
+        if silent {
+            return Err(OAuthError::new("interaction_required", "the resident has to choose").into());
+        }
+        let raw = if since.is_some() { raw.to_owned() } else { way_back(site, raw)? };
+        let asked = Asked { request, again: false, raw, locales: fields.get("ui_locales").map(str::to_owned) };
+        return delegate::page(site, page, &session, &asked, wanted).map_err(Stop::Fault);
     }
     if session.means < wanted {
         return Err(OAuthError::new("unmet_authentication_requirements", "the resident did not sign in that strongly").into());
@@ -233,7 +242,7 @@ impl Way {
 /// The weakest means that meet `acr_values`; anything does where none of ours is named (OpenID Connect Core 3.1.2.1).
 fn weakest_means(fields: &Fields) -> Means {
     let named = fields.get("acr_values").unwrap_or_default().split(' ').filter_map(Means::from_acr);
-    named.min().unwrap_or(Means::Card)
+    named.min().unwrap_or(Means::Delegate)
 }
 
 /// Whether the mandates of a request can be asked for.
@@ -272,6 +281,15 @@ pub(crate) async fn answer(site: &Arc<Site>, session: &OpenSession, request: Aut
     }
 }
 
+/// As [`answer`], where a delegate may not agree to what has to be agreed to first.
+pub(crate) async fn deny_agreeing(site: &Arc<Site>, asked: &Asked) -> Result<Response, Fault> {
+    if let Some(pushed) = asked.request.pushed {
+        blocking(site, move |app| app.drop_pushed(&pushed)).await?;
+    }
+    let error = OAuthError::new("access_denied", "the resident has to agree herself first");
+    Ok(refuse(site, &Way::of(&asked.request), &error))
+}
+
 /// Leads back to the service because she said no.
 pub(crate) async fn deny(site: &Arc<Site>, asked: &Asked) -> Result<Response, Fault> {
     if let Some(pushed) = asked.request.pushed {
@@ -284,6 +302,11 @@ pub(crate) async fn deny(site: &Arc<Site>, asked: &Asked) -> Result<Response, Fa
 /// Leads back to the service with an error.
 fn refuse(site: &Site, way: &Way, error: &OAuthError) -> Response {
     lead(site, way, &[("error", error.code), ("error_description", error.description)])
+}
+
+/// The weakest means that a request which was shown before can be met with.
+pub(crate) async fn wanted(site: &Arc<Site>, raw: &str) -> Result<Means, Fault> {
+    Ok(weakest_means(&Source::find(site, raw, true).await?.fields))
 }
 
 /// Reads a request again that was shown on the consent page.
