@@ -34,6 +34,7 @@ const VERBS: &[&[&str]] = &[
     &["keeper", "roster"],
     &["keeper", "serve"],
     &["keeper", "status"],
+    &["guardian"],
     &["recover"],
     &["card"],
     &["card", "issue"],
