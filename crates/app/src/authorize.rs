@@ -155,7 +155,8 @@ impl App {
             authorization: authorization.as_ref().map(|authorization| authorization.id.clone()),
             sid: signed_in.sid.clone(),
             means: session.means,
-            auth_time: session.proved_at,
+            // The time of the delegate's own proof would join the person with what the delegate is elsewhere.
+            auth_time: if session.acting.is_some() { now } else { session.proved_at },
             expires_at: now.plus(CODE_LIFE),
             used_at: None,
         };

@@ -80,7 +80,9 @@ impl App {
         device: &str,
     ) -> Result<Option<String>, Error> {
         let (now, credential, updated, outbox) = (self.now(), passkey.credential.clone(), updated.to_owned(), self.outbox());
-        let before = before.map(|session| (session.token_hash, session.resident, session.means));
+        // Who acts for somebody has signed in with a passkey.
+        let means = |session: &OpenSession| if session.acting.is_some() { Means::Passkey } else { session.means };
+        let before = before.map(|session| (session.token_hash, session.resident, means(session)));
         let (token, session) = self.fresh_session(passkey.resident, device, Means::Passkey);
         let is_new = self.db.transaction("sign in", move |tx| {
             if !passkeys::update(tx, &credential, &updated, now)? {

@@ -9,7 +9,7 @@ use serde_json::json;
 use usufruct_app::log::Error as LogError;
 use usufruct_app::store::db;
 use usufruct_app::vault::Error as VaultError;
-use usufruct_app::{Acting, Error, OpenSession};
+use usufruct_app::{Error, OpenSession};
 use usufruct_core::decide::Clause;
 
 use crate::language::Language;
@@ -27,8 +27,6 @@ pub struct Fault {
     redirect: Option<String>,
     /// Seconds after which to try again.
     retry_after: Option<u64>,
-    /// For whom the resident acts who is told this, and the token of her forms.
-    acting: Option<(Acting, String)>,
 }
 
 /// The page for a fault.
@@ -43,7 +41,7 @@ pub(crate) struct ErrorPage {
 
 impl Fault {
     pub fn new(status: StatusCode, kind: &'static str, message: &str) -> Self {
-        Self { status, kind, message: message.to_owned(), clauses: Vec::new(), redirect: None, retry_after: None, acting: None }
+        Self { status, kind, message: message.to_owned(), clauses: Vec::new(), redirect: None, retry_after: None }
     }
 
     /// The request cannot be understood.
@@ -82,9 +80,8 @@ impl Fault {
     }
 
     /// Who acts for somebody else was not given this.
-    pub(crate) fn not_given(session: &OpenSession) -> Self {
-        let acting = session.acting.clone().map(|acting| (acting, session.form_token.clone()));
-        Self { acting, ..Error::NotGiven.into() }
+    pub(crate) fn not_given() -> Self {
+        Error::NotGiven.into()
     }
 
     /// Too many requests; `seconds` until the next one is taken.
@@ -164,7 +161,8 @@ impl Fault {
 }
 
 impl ErrorPage {
-    pub fn response(fault: &Fault, language: Language) -> Response {
+    /// `acting` says for whom the resident acts who is told this.
+    pub fn response(fault: &Fault, language: Language, acting: Option<OpenSession>) -> Response {
         if let Some(target) = &fault.redirect {
             let mut response = StatusCode::SEE_OTHER.into_response();
             if let Ok(target) = HeaderValue::from_str(target) {
@@ -173,7 +171,7 @@ impl ErrorPage {
             return response;
         }
         let page = Self {
-            page: Page::plain(language).acting_for(fault.acting.clone()),
+            page: Page::plain(language).acting_for(acting),
             kind: fault.kind,
             message: fault.message.clone(),
             clauses: fault.clauses.clone(),

@@ -9,8 +9,8 @@ use axum::http::request::Parts;
 use axum::response::{Html, IntoResponse, Response};
 use i18n_embed::fluent::FluentLanguageLoader;
 use i18n_embed_fl::fl;
-use usufruct_app::Acting;
 use usufruct_app::store::residents::ResidentState;
+use usufruct_app::{Acting, OpenSession};
 use usufruct_core::delegation::Power;
 use usufruct_core::time::{DAY, HOUR, parse_duration};
 use usufruct_core::{Text, Time};
@@ -76,13 +76,13 @@ impl Page {
         }
     }
 
-    /// The frame for a resident who acts for somebody, with the token of her forms.
+    /// The frame for a resident who acts for somebody; for anybody else as it was.
     #[must_use]
-    pub fn acting_for(mut self, acting: Option<(Acting, String)>) -> Self {
-        if let Some((acting, form_token)) = acting {
-            (self.acting, self.form_token) = (Some(acting), form_token);
+    pub fn acting_for(self, session: Option<OpenSession>) -> Self {
+        match session {
+            Some(OpenSession { acting: acting @ Some(_), form_token, .. }) => Self { acting, form_token, ..self },
+            _ => self,
         }
-        self
     }
 
     /// Whether a page that needs this is open to who looks: always to the resident herself.

@@ -75,9 +75,6 @@ pub(crate) fn see(target: &str) -> Result<Response, Fault> {
 
 /// The resident whose things a page shows. When a delegate looks, it is noted for both before anything is shown.
 async fn looked(site: &Arc<Site>, session: &OpenSession, power: Power) -> Result<u64, Fault> {
-    if session.actor(&[power]).is_err() {
-        return Err(Fault::not_given(session));
-    }
     let own = session.clone();
     blocking(site, move |app| app.look(&own, power)).await
 }

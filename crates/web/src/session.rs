@@ -30,7 +30,7 @@ impl FromRequestParts<Arc<Site>> for Resident {
 
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Fault> {
         let Anybody(session) = Anybody::from_request_parts(parts, site).await?;
-        if session.acting.is_some() { Err(Fault::not_given(&session)) } else { Ok(Self(session)) }
+        if session.acting.is_some() { Err(Fault::not_given()) } else { Ok(Self(session)) }
     }
 }
 

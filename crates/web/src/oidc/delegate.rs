@@ -84,11 +84,11 @@ pub(crate) async fn decide(
         return Ok(response);
     }
     if session.acting.is_none() || session.actor(&[Power::SignIn]).is_err() {
-        return Err(Fault::not_given(&session));
+        return Err(Fault::not_given());
     }
     let asked = authorize::reread(&site, &choice.request).await?;
     if session.means < authorize::wanted(&site, &choice.request).await? {
-        return Err(Fault::not_given(&session));
+        return Err(Fault::not_given());
     }
     let (person, wanted, again) = (session.person(), asked.request.clone(), asked.again);
     let to_ask = blocking(&site, move |app| consent::questions(app, person, &wanted, again)).await?;

@@ -119,7 +119,7 @@ pub(crate) async fn withdraw(
     Path(mandate): Path<MandateId>,
     CheckedOfAnybody(session, Empty {}): CheckedOfAnybody<Empty>,
 ) -> Result<Response, Fault> {
-    let actor = session.actor(&[Power::Consents]).map_err(|_| Fault::not_given(&session))?;
+    let actor = session.actor(&[Power::Consents])?;
     let withdrawn = blocking(&site, move |app| app.withdraw(actor, &mandate)).await?;
     see(&format!("/me/consents?withdrawn={}", withdrawn.certificate))
 }

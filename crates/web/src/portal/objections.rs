@@ -95,7 +95,7 @@ pub(crate) async fn list(State(site): State<Arc<Site>>, page: Page, Anybody(sess
 
 /// To object to a line, a delegate has to see it and to be given cases.
 fn may_object(session: &OpenSession) -> Result<Actor, Fault> {
-    session.actor(&[Power::Footprint, Power::Cases]).map_err(|_| Fault::not_given(session))
+    Ok(session.actor(&[Power::Footprint, Power::Cases])?)
 }
 
 async fn line(site: &Arc<Site>, page: &Page, resident: u64, n: u64) -> Result<Row, Fault> {
