@@ -5,6 +5,7 @@ mod common;
 use std::path::Path;
 
 use common::{CARD, City, OPERATOR, mandate, service};
+use usufruct_app::store::db::Connection;
 use usufruct_app::store::passkeys::Passkey;
 use usufruct_app::{
     Approved, AuthorizeRequest, DelegationView, Earlier, Error, Exchange, GrantManagement, Guardianship, NewHelper,
