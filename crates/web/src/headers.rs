@@ -42,7 +42,7 @@ pub(crate) async fn secure(State(site): State<Arc<Site>>, request: Request, next
         && let Some(mut asker) = asker
     {
         // A page that says no says for whom, too.
-        let session = MaybeResident::from_request_parts(&mut asker, &site).await.map_or(None, |known| known.0);
+        let session = MaybeResident::from_request_parts(&mut asker, &site).await.ok().and_then(|known| known.0);
         response = with_headers_of(response.headers(), ErrorPage::response(&fault, chosen, session));
     }
     let headers = response.headers_mut();

@@ -12,6 +12,7 @@ use usufruct_app::store::grants::StoredGrant;
 use usufruct_core::Time;
 use usufruct_core::agency::AgencyKind;
 use usufruct_core::certificate::Answer;
+use usufruct_core::delegation::Power;
 use usufruct_core::grant::{GrantKind, GrantState};
 use usufruct_core::id::{AgencyId, CertificateId, MandateId};
 use usufruct_core::mandate::Mandate;

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use usufruct_app::{Footprint, FootprintLine};
 use usufruct_core::Time;
+use usufruct_core::delegation::Power;
 use usufruct_core::event::{Event, Form, Kind};
 use usufruct_core::id::ServiceId;
 use usufruct_core::register::Register;
