@@ -291,6 +291,8 @@ def fields_of(event):
             entries.append((key, words(event[field])))
     if event["until_micros"]:
         entries.append((14, number(int(event["until_micros"]))))
+    if event.get("other") is not None:
+        entries.append((15, words(event["other"])))
     return sorted(entries)
 
 
@@ -353,8 +355,10 @@ def events():
     everything = dict(actor=named("actor").hex(), batch={"id": named("batch")[:16].hex(), "size": "10000"}, clause="form",
                       detail="cas_1", until_micros="1769904000000001", prev=named("prev").hex(), n="7")
     accept_event("everything", "Every field there is.", event(**everything))
-    for kind in ["conversion", "correction", "deposit", "erasure", "objection", "sign-in", "status"]:
+    for kind in ["conversion", "correction", "delegation", "deposit", "erasure", "objection", "sign-in", "status"]:
         accept_event(f"kind-{kind}", "Every kind has its word.", event(kind=kind, **bare))
+    accept_event("other", "The other person of a delegation stands in the resident's own word.",
+                 event(kind="consent", reason="consent", until_micros="1798761600000000", other="我女兒"))
     for n in [23, 24, 255, 256, 65535, 65536, 2**32 - 1, 2**32, 2**53, 2**64 - 1]:
         accept_event(f"number-{n}", "Whole numbers take the shortest of five forms.", event(n=str(n), **bare))
     for length in [23, 24, 255, 256]:
@@ -380,7 +384,7 @@ def events():
     refuse_event("twice", "Nothing follows the map.", whole + whole)
     refuse_event("order", "Two keys are exchanged.", encode([good[1], good[0]] + good[2:]))
     refuse_event("key-twice", "A key stands twice with the same value.", encode(good[:1] + good))
-    refuse_event("unknown-key", "Key 15 means nothing.", encode(good + [(15, number(1))]))
+    refuse_event("unknown-key", "Key 16 means nothing.", encode(good + [(16, number(1))]))
     refuse_event("negative-key", "Keys are not negative.", head(5, len(good) + 1) + whole[1:] + head(1, 0) + number(0))
     refuse_event("text-key", "Keys are numbers.", head(5, len(good) + 1) + whole[1:] + words("note") + number(0))
     for key in [0, 1, 2, 3, 4, 7, 8, 10]:
@@ -423,6 +427,7 @@ def events():
     refuse_event("time-beyond-63-bits", "No such time exists.", replaced(4, number(2**63)))
     refuse_event("batch-without-size", "A batch has its size.", encode(good + [(11, array(octets(b"\x01" * 16)))]))
     refuse_event("batch-id-of-15-bytes", "The id of a batch has 16 bytes.", encode(good + [(11, array(octets(b"\x01" * 15), number(2)))]))
+    refuse_event("other-as-bytes", "The word for the other person is a text.", encode(good + [(15, octets(b"x"))]))
     refuse_event("actor-of-31-bytes", "A commitment has 32 bytes.", encode(good[:-1] + [(9, octets(b"\x01" * 31))] + good[-1:]))
 
 

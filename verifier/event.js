@@ -20,9 +20,10 @@ import { Broken, concat, uint64, utf8 } from "./log/bytes.js";
  * @property {string} [clause] the clause that refused
  * @property {string} [detail]
  * @property {number} [until] microseconds UTC
+ * @property {string} [other] the other person of a delegation, as the resident calls her
  */
 
-const KINDS = "use refusal sign-in consent withdrawal objection correction status erasure conversion deposit".split(" ");
+const KINDS = "use refusal sign-in consent withdrawal objection correction status erasure conversion deposit delegation".split(" ");
 const FORMS = ["token", "predicate", "value"];
 
 /** @param {unknown} n @returns {n is number} */
@@ -53,6 +54,7 @@ const FIELDS = [
   ["clause", isText, true],
   ["detail", isText, true],
   ["until", isCount, true],
+  ["other", isText, true],
 ];
 
 /** @param {Uint8Array} bytes @returns {Event} */

@@ -103,7 +103,7 @@ test("events refused: a field missing, of the wrong type, or unknown", () => {
   const wrong = [
     [0, 2], [1, "peek"], [1, 1], [2, "1"], [3, new Uint8Array(31)], [4, "now"], [5, new Uint8Array(31)], [6, 6], [7, "blk_name"], [7, [["blk_name"]]],
     [7, [["blk_name", "all"]]], [8, 8], [9, new Uint8Array()], [10, "never"], [11, [new Uint8Array(15), 1]], [11, [new Uint8Array(16)]], [12, 1],
-    [13, []], [14, "later"], [15, 0],
+    [13, []], [14, "later"], [15, 0], [16, 0],
   ];
   for (const [key, value] of wrong) {
     assert.throws(() => decodeEvent(encodeCbor(full().set(key, value))), { code: "malformed" }, `${key}: ${value}`);

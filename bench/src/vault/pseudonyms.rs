@@ -152,6 +152,7 @@ impl House {
             clause: None,
             detail: Some(to.to_string()),
             until: None,
+            other: None,
         };
         let record = |keyring: &Keyring| self.recorder.record(event.clone(), [7; 32], keyring.tag(0), 0);
         let logged: Vec<Logged> = self.keyrings.iter().map(record).collect();

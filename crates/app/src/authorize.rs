@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use usufruct_core::delegation::Power;
 use usufruct_core::event::Kind;
 use usufruct_core::grant::GrantState;
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
@@ -17,10 +18,10 @@ use usufruct_core::{Digest, Time};
 use usufruct_store::authorizations::{self, Authorization as Stored};
 use usufruct_store::codes::{self, Code};
 use usufruct_store::session_services::{self, SessionService};
-use usufruct_store::{grants, pushed_requests, residents};
+use usufruct_store::{delegations, grants, pushed_requests, residents};
 
+use crate::actor::place_by;
 use crate::erase::plain_event;
-use crate::ledger::place;
 use crate::session::hash;
 use crate::sign_in::active_service;
 use crate::{App, Error, OpenSession};
@@ -114,7 +115,7 @@ impl App {
     /// The weakest means of signing in that the mandates of a request ask for.
     pub fn asked_means(&self, request: &AuthorizeRequest) -> Result<Means, Error> {
         let (register, now) = (self.register(), self.now());
-        let mut asked = Means::Card;
+        let mut asked = Means::Delegate;
         for id in self.scope_mandates(&request.service, &request.scope)? {
             asked = asked.max(in_force(&register, &id, now)?.body.means);
         }
@@ -144,10 +145,11 @@ impl App {
         Ok(Authorization { to_ask })
     }
 
-    /// Signs the resident in to the service and makes the code that the service exchanges. One transaction: the sign-in in her
-    /// footprint, the authorization, the code, and the end of the pushed request.
+    /// Signs the resident in to the service, or the person for whom she acts, and makes the code that the service exchanges. One transaction: the
+    /// sign-in in her footprint, the authorization, the code, and the end of the pushed request.
     pub fn authorize(&self, session: &OpenSession, request: &AuthorizeRequest) -> Result<String, Error> {
-        let resident = session.resident;
+        let actor = session.actor(&[Power::SignIn])?;
+        let resident = actor.resident;
         // So that no withdrawal gives her another pseudonym between here and the transaction.
         let _guard = self.lock_resident(resident);
         if !self.authorization(resident, request)?.to_ask.is_empty() {
@@ -178,7 +180,8 @@ impl App {
             authorization: authorization.as_ref().map(|authorization| authorization.id.clone()),
             sid: signed_in.sid.clone(),
             means: session.means,
-            auth_time: session.proved_at,
+            // The time of the delegate's own proof would join the person with what the delegate is elsewhere.
+            auth_time: if session.acting.is_some() { now } else { session.proved_at },
             expires_at: now.plus(CODE_LIFE),
             used_at: None,
         };
@@ -186,7 +189,9 @@ impl App {
         let mut event = plain_event(Kind::SignIn, "sign-in", None, now);
         event.service = Some(request.service.clone());
         let (rng, pushed, management) = (Arc::clone(&self.rng), request.pushed, request.management.clone());
+        let vault = Arc::clone(&self.vault);
         self.db.transaction("authorize", move |tx| {
+            let both = actor.permit(tx, &vault, now)?;
             if residents::state(tx, resident)? != Some(residents::ResidentState::Active) {
                 return Err(Error::refused("The pass is deactivated.", "Reactivate it first."));
             }
@@ -203,8 +208,11 @@ impl App {
                 authorizations::put(tx, authorization)?;
             }
             codes::insert(tx, &row)?;
+            if let Some(both) = &both {
+                delegations::note_code(tx, &both.delegation.id, &row.code_hash)?;
+            }
             session_services::put(tx, &signed_in)?;
-            place(tx, &keyring, event.clone(), rng.as_ref()).map(drop)
+            place_by(tx, &keyring, event.clone(), both.as_ref(), rng.as_ref()).map(drop)
         })?;
         Ok(code)
     }
@@ -212,14 +220,14 @@ impl App {
     /// What the service will be told by when the session ends. The session has a name for this service alone, so that no two services
     /// can compare theirs, and for this pseudonym alone, so that no service can join one that she left with the next one.
     fn signed_in(&self, session: &OpenSession, service: &ServiceId) -> Result<SessionService, Error> {
-        let subject = self.subject(session.resident, service)?;
-        let named = [b"usufruct/sid/v2", &session.token_hash.0[..], service.as_str().as_bytes(), subject.as_bytes()];
+        let subject = self.subject(session.person(), service)?;
+        let named = [b"usufruct/sid/v2", &session.bound_to().0[..], service.as_str().as_bytes(), subject.as_bytes()];
         let mark = self.vault.session_mark(&named)?;
         let sid = URL_SAFE_NO_PAD.encode(&mark[..16]);
         let register = self.register();
         let sector = register.sector(active_service(&register, service)?);
         let sealed = self.vault.seal_message(sector, &sid, subject.as_bytes(), self.rng())?;
-        Ok(SessionService { token_hash: session.token_hash, service: service.clone(), sid, sealed })
+        Ok(SessionService { token_hash: *session.bound_to(), service: service.clone(), sid, sealed })
     }
 
     /// The authorization that the request makes, or makes wider.

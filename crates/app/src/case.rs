@@ -8,9 +8,9 @@ use usufruct_core::id::{BlockId, CaseId};
 use usufruct_core::lawpack::Duty;
 use usufruct_store::cases::{self, Case};
 
+use crate::actor::place_by;
 use crate::erase::plain_event;
-use crate::ledger::place;
-use crate::{App, Error};
+use crate::{Actor, App, Error};
 
 /// What a resident objects to.
 #[derive(Clone, Debug)]
@@ -32,8 +32,10 @@ pub struct FiledCase {
 }
 
 impl App {
-    /// Files an objection to a footprint line.
-    pub fn object(&self, resident: u64, request: &ObjectionRequest) -> Result<FiledCase, Error> {
+    /// Files an objection to a footprint line, by the resident or by a delegate for her.
+    pub fn object(&self, actor: impl Into<Actor>, request: &ObjectionRequest) -> Result<FiledCase, Error> {
+        let actor = actor.into();
+        let resident = actor.resident;
         if request.words.chars().count() > 2_000 {
             return Err(Error::refused("The text is longer than 2,000 characters.", "Shorten it; you can send more later."));
         }
@@ -69,10 +71,11 @@ impl App {
             state: case.state.clone(),
             words: request.words.clone(),
         };
-        let rng = Arc::clone(&self.rng);
+        let (rng, vault) = (Arc::clone(&self.rng), Arc::clone(&self.vault));
         self.db.transaction("object", move |tx| {
+            let both = actor.permit(tx, &vault, now)?;
             cases::insert(tx, &case)?;
-            place(tx, &keyring, event.clone(), rng.as_ref()).map(drop)
+            place_by(tx, &keyring, event.clone(), both.as_ref(), rng.as_ref()).map(drop)
         })?;
         Ok(filed)
     }

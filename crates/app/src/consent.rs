@@ -14,8 +14,9 @@ use usufruct_store::grants::{self, StoredGrant};
 use usufruct_store::{blocks, keyrings};
 use usufruct_vault::Vault;
 
-use crate::ledger::{Placed, place};
-use crate::{App, Error, block_names};
+use crate::actor::place_by;
+use crate::ledger::Placed;
+use crate::{Actor, App, Error, block_names};
 
 /// What came of an agreement.
 #[derive(Clone, Debug)]
@@ -28,10 +29,10 @@ pub struct ConsentOutcome {
 }
 
 impl App {
-    /// The resident agrees to a mandate, with the optional blocks she chose. Required blocks come with it.
+    /// The resident, or a delegate for her, agrees to a mandate, with the optional blocks she chose. Required blocks come with it.
     pub fn consent(
         &self,
-        resident: u64,
+        actor: impl Into<Actor>,
         service: &ServiceId,
         mandate: &MandateId,
         optional: &[BlockId],
@@ -54,7 +55,7 @@ impl App {
         if let Some(stranger) = optional.iter().find(|block| entry.body.asked(block).is_none()) {
             return Err(Error::refused(&format!("`{stranger}` is not in the mandate."), "Choose among the blocks on the page."));
         }
-        self.lend(resident, Some(service), mandate, &chosen, GrantKind::Consent)
+        self.lend(actor.into(), Some(service), mandate, &chosen, GrantKind::Consent)
     }
 
     /// Notifies the resident of a use that rests on law and not on her consent; her data is lent under the mandate.
@@ -65,17 +66,18 @@ impl App {
             return Err(Error::Unpermitted(vec![Clause::Grant]));
         }
         let all: Vec<&BlockId> = entry.body.blocks.iter().map(|asked| &asked.block).collect();
-        self.lend(resident, None, mandate, &all, GrantKind::Notified)
+        self.lend(resident.into(), None, mandate, &all, GrantKind::Notified)
     }
 
     fn lend(
         &self,
-        resident: u64,
+        actor: Actor,
         service: Option<&ServiceId>,
         mandate: &MandateId,
         chosen: &[&BlockId],
         kind: GrantKind,
     ) -> Result<ConsentOutcome, Error> {
+        let resident = actor.resident;
         let _guard = self.lock_resident(resident);
         let register = self.register();
         let now = self.now();
@@ -89,6 +91,7 @@ impl App {
         let id = GrantId::fresh(now, self.rng());
         let loan = Loan {
             resident,
+            actor,
             number: entry.number,
             grant: stored(&id, resident, entry, chosen, kind, now),
             event: event(service, entry, chosen, kind, now),
@@ -103,6 +106,7 @@ impl App {
 
 struct Loan {
     resident: u64,
+    actor: Actor,
     number: u64,
     grant: StoredGrant,
     event: Event,
@@ -111,6 +115,7 @@ struct Loan {
 impl Loan {
     /// Adds the grant key to the keyring, seals the lent copies under it, and stores grant and event.
     fn run(&self, tx: &mut Tx<'_>, vault: &Vault, register: &Register, rng: &dyn Rng) -> Result<Placed, Error> {
+        let both = self.actor.permit(tx, vault, self.event.at)?;
         let candidates = keyrings::candidates(tx, self.resident)?;
         let sealed: Vec<&[u8]> = candidates.iter().map(|(_, sealed)| sealed.as_slice()).collect();
         let mut keyring = vault.keyring(self.resident, &sealed)?;
@@ -133,7 +138,7 @@ impl Loan {
         blocks::delete_lent(tx, self.resident, self.number)?;
         blocks::put_lent(tx, &lent)?;
         grants::put(tx, &self.grant)?;
-        place(tx, &keyring, self.event.clone(), rng)
+        place_by(tx, &keyring, self.event.clone(), both.as_ref(), rng)
     }
 }
 
@@ -175,5 +180,6 @@ fn event(service: Option<&ServiceId>, entry: &Entry<Mandate>, chosen: &[&BlockId
         clause: None,
         detail: None,
         until: Some(entry.body.sunset_at),
+        other: None,
     }
 }

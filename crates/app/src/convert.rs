@@ -179,6 +179,7 @@ fn event(plan: &Plan<'_>, case: &Case) -> Event {
         clause: refused.map(|clause| clause.code().to_owned()),
         detail: Some(plan.asked.to.to_string()),
         until: refused.is_none().then(|| plan.mandate.body.keep_until(plan.now)),
+        other: None,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::app::AUTOMATION;
 use crate::{App, Error};
 
 /// How long both clerks have.
-const REQUEST_LIFE: i64 = HOUR;
+pub(crate) const REQUEST_LIFE: i64 = HOUR;
 /// Reason of the status line in a footprint.
 pub(crate) const COUNTER_RECOVERY: &str = "counter-recovery";
 
@@ -61,6 +61,7 @@ impl App {
             id: id.clone(),
             resident,
             way: way.code().to_owned(),
+            guardian: None,
             expires_at: self.now().plus(REQUEST_LIFE),
             clerks: Vec::new(),
         };
@@ -81,22 +82,11 @@ impl App {
         let way = Way::from_code(&request.way).ok_or_else(lapsed)?;
         let message = counter_message(&self.config.origin, &id, request.resident, way);
         let clerk = self.clerk(&self.register(), approval, &message)?;
-        self.db.transaction("approve counter request", move |tx| {
-            let mut request = counter_requests::find(tx, &id, now)?.ok_or_else(lapsed)?;
-            if request.clerks.contains(&clerk) || request.clerks.len() >= 2 {
-                return Err(Error::refused(
-                    "This clerk has approved the request already.",
-                    "Let another clerk look at the person and approve with a key of their own.",
-                ));
-            }
-            request.clerks.push(clerk.clone());
-            counter_requests::set_clerks(tx, &request)?;
-            Ok(if request.clerks.len() == 2 { Approved::Twice } else { Approved::Once })
-        })
+        self.db.transaction("approve counter request", move |tx| note_clerk(tx, &id, &clerk, now))
     }
 
     /// The public key of the clerk who approved, which is one person's whatever it is called.
-    fn clerk(&self, register: &Register, approval: &Approval, message: &Digest) -> Result<String, Error> {
+    pub(crate) fn clerk(&self, register: &Register, approval: &Approval, message: &Digest) -> Result<String, Error> {
         let agency = (approval.agency == self.config.operator).then(|| register.agencies.get(&approval.agency)).flatten();
         let keys = agency.map(|entry| entry.body.signing_keys.as_slice()).unwrap_or_default();
         let key = keys.iter().find(|key| key.id == approval.key && key.role != AUTOMATION && key.id != AUTOMATION);
@@ -107,6 +97,20 @@ impl App {
             )
         })
     }
+}
+
+/// Notes that a clerk approved a request. The same one counts once.
+pub(crate) fn note_clerk(tx: &mut Tx<'_>, id: &str, clerk: &str, now: Time) -> Result<Approved, Error> {
+    let mut request = counter_requests::find(tx, id, now)?.ok_or_else(lapsed)?;
+    if request.clerks.iter().any(|known| known == clerk) || request.clerks.len() >= 2 {
+        return Err(Error::refused(
+            "This clerk has approved the request already.",
+            "Let another clerk look at the person and approve with a key of their own.",
+        ));
+    }
+    request.clerks.push(clerk.to_owned());
+    counter_requests::set_clerks(tx, &request)?;
+    Ok(if request.clerks.len() == 2 { Approved::Twice } else { Approved::Once })
 }
 
 /// What a clerk signs. It is made from what the clerk knows, so that nobody gets a signature for something else.
@@ -139,6 +143,6 @@ fn one_clerk() -> Error {
     )
 }
 
-fn lapsed() -> Error {
+pub(crate) fn lapsed() -> Error {
     Error::refused("There is no such request at the counter, or its time is over.", "Begin a new one.")
 }

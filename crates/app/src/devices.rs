@@ -6,6 +6,7 @@ use usufruct_core::event::Kind;
 use usufruct_store::passkeys::{self, Passkey};
 use usufruct_store::recovery_codes;
 
+use crate::end_delegation::End;
 use crate::enrol::insert_passkey;
 use crate::erase::plain_event;
 use crate::ledger::place;
@@ -58,6 +59,7 @@ impl App {
         self.require_fresh(session)?;
         let (resident, own, credential, now) = (session.resident, session.token_hash, credential.to_vec(), self.now());
         let (keyring, rng, outbox) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng), self.outbox());
+        let ending = self.ending();
         self.db.transaction("remove passkey", move |tx| {
             if !passkeys::delete(tx, resident, &credential)? {
                 return Err(unknown());
@@ -69,6 +71,8 @@ impl App {
                 ));
             }
             close_where(tx, &outbox, resident, |session| session.token_hash != own)?;
+            // Whoever held it may have given herself a delegation.
+            ending.end_of(tx, resident, End::Passkey)?;
             outbox.credential_changed(tx, resident, Credential::Passkey, CredentialChange::Revoke)?;
             place(tx, &keyring, plain_event(Kind::Status, PASSKEY_REMOVED, None, now), rng.as_ref()).map(drop)
         })

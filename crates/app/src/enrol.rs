@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::counter::{self, COUNTER_RECOVERY, Way};
 use crate::devices::PASSKEY_ADDED;
+use crate::end_delegation::End;
 use crate::erase::plain_event;
 use crate::ledger::place;
 use crate::outbox::Outbox;
@@ -107,6 +108,7 @@ impl App {
     pub fn redeem(&self, code: &str, passkey: &Passkey, earlier: Earlier) -> Result<(), Error> {
         let (hash, now, passkey, resident) = (code_hash(code), self.now(), passkey.clone(), passkey.resident);
         let (keyring, rng, outbox) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng), self.outbox());
+        let ending = self.ending();
         self.db.transaction("redeem invitation", move |tx| {
             if invitations::find(tx, &hash, now)? != Some(resident) || !invitations::redeem(tx, &hash, now)? {
                 return Err(bad_code());
@@ -116,6 +118,7 @@ impl App {
                 if earlier == Earlier::Remove {
                     outbox.credential_changed(tx, resident, Credential::Passkey, CredentialChange::Revoke)?;
                     outbox.signed_out_everywhere(tx, resident)?;
+                    ending.end_of(tx, resident, End::Passkey)?;
                     passkeys::purge_resident(tx, resident)?;
                     end_all(tx, resident)?;
                 }

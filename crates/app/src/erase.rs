@@ -16,6 +16,7 @@ use usufruct_store::{
 };
 use usufruct_vault::Withdrawal;
 
+use crate::end_delegation::End;
 use crate::ledger::{forget_chain, place};
 use crate::{App, Error};
 
@@ -41,12 +42,13 @@ impl App {
         let mandates: Vec<u64> =
             self.db.read(|conn| grants::of_resident(conn, resident))?.iter().map(|stored| stored.mandate).collect();
         let notices = self.notices_of_resident(&certificate, &keyring, &mandates, None)?;
-        let (noted, outbox) = (erasure.clone(), self.outbox());
+        let (noted, outbox, ending) = (erasure.clone(), self.outbox(), self.ending());
         let event = plain_event(Kind::Erasure, "request", Some(certificate.to_string()), now);
         let rng = Arc::clone(&self.rng);
         self.db.transaction("delete resident", move |tx| {
             outbox.signed_out_everywhere(tx, resident)?;
             outbox.deletions_due(tx, &notices)?;
+            ending.end_of(tx, resident, End::Erasure)?;
             residents::set_state(tx, resident, ResidentState::Erased)?;
             grants::end_resident(tx, resident)?;
             tokens::delete_of_resident(tx, resident, None)?;
@@ -239,6 +241,7 @@ pub(crate) fn plain_event(kind: Kind, reason: &str, detail: Option<String>, now:
         clause: None,
         detail,
         until: None,
+        other: None,
     }
 }
 

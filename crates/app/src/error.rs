@@ -48,6 +48,9 @@ pub enum Error {
     #[error("This step needs a passkey that has just been used. Show your passkey and come back to this step.")]
     NotFresh,
 
+    #[error("This was not given to you, or it has ended. Act for yourself, or ask the person to give it to you.")]
+    NotGiven,
+
     #[error("The scope is wider than what was granted. Ask for less, or send the resident to agree to more.")]
     WiderScope,
 

@@ -7,6 +7,7 @@ use usufruct_store::db::Tx;
 use usufruct_store::residents::{self, ResidentState};
 use usufruct_store::{grants, recovery_codes};
 
+use crate::end_delegation::End;
 use crate::erase::plain_event;
 use crate::ledger::place;
 use crate::recover::{bad_code, recovery_hash, use_up};
@@ -18,7 +19,7 @@ const LIFTED: &str = "lifted";
 
 impl App {
     /// Freezes a pass: every session ends, and everything that services hold for the resident, who are told;
-    /// nothing is released.
+    /// nothing is released, and help given or taken up ends.
     pub fn freeze(&self, resident: u64) -> Result<(), Error> {
         self.freeze_in(resident, |_| Ok(()))
     }
@@ -32,12 +33,13 @@ impl App {
 
     fn freeze_in(&self, resident: u64, before: impl Fn(&mut Tx<'_>) -> Result<(), Error> + Send + 'static) -> Result<(), Error> {
         let (keyring, rng, now) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng), self.now());
-        let outbox = self.outbox();
+        let (outbox, ending) = (self.outbox(), self.ending());
         self.db.transaction("freeze", move |tx| {
             before(tx)?;
             if residents::state(tx, resident)? == Some(ResidentState::Erased) {
                 return Err(Error::Unknown { what: "resident" });
             }
+            ending.end_of(tx, resident, End::Freeze)?;
             residents::set_state(tx, resident, ResidentState::Frozen)?;
             grants::revise_resident(tx, resident)?;
             outbox.account_frozen(tx, resident)?;

@@ -2,6 +2,8 @@
 //!
 //! Every verb is a method of [`App`]. Calls block on the store, so async callers run them on threads that may block.
 
+mod act;
+mod actor;
 mod app;
 mod audit;
 mod authorize;
@@ -14,17 +16,20 @@ mod consent;
 mod convert;
 mod correct;
 mod counter;
+mod delegate;
 mod deletion;
 mod deliver;
 mod deposit;
 mod devices;
 mod dissolve;
+mod end_delegation;
 mod enrol;
 mod erase;
 mod error;
 mod escrow;
 mod footprint;
 mod freeze;
+mod guardian;
 mod house;
 mod introspect;
 mod key_tree;
@@ -52,6 +57,8 @@ mod tag_index;
 mod token;
 mod withdraw;
 
+pub use act::Acting;
+pub use actor::Actor;
 pub use app::{App, Config, Open, replay};
 pub use audit::AuditReport;
 pub use authorize::{Authorization, AuthorizeRequest, GrantManagement};
@@ -62,6 +69,7 @@ pub use consent::ConsentOutcome;
 pub use convert::{ConversionAnswer, ConversionBatch, ConversionLine, Converted};
 pub use correct::OwnBlock;
 pub use counter::{Approved, Way, counter_message};
+pub use delegate::{DelegationView, NewHelper, Offer};
 pub use deletion::{DeletionNotice, OverdueDeletion};
 pub use deliver::{Outgoing, PolledEvents};
 pub use deposit::{DepositReceipt, DepositRequest, OwnDeposit, ReleasedDeposit};
@@ -70,6 +78,7 @@ pub use enrol::{Earlier, Enrolled, NewResident};
 pub use error::Error;
 pub use escrow::{EscrowSetup, OfficerEntry, put_root_back};
 pub use footprint::{Footprint, FootprintLine};
+pub use guardian::{Guardianship, guardian_message};
 pub use house::House;
 pub use introspect::{AuthorizationView, Bearing, Introspection, QUERY_SCOPE, REVOKE_SCOPE};
 pub use key_tree::{FilePlace, KeeperSetup, RootPlace, VaultSetup};

@@ -10,7 +10,7 @@ impl App {
     /// A mark over `parts` for one purpose, bound to the session when there is one. Only this house can make it: its key
     /// is in no page.
     pub fn mark(&self, purpose: &str, session: Option<&OpenSession>, parts: &[&str]) -> Result<String, Error> {
-        let bound = session.map_or([0; 32], |session| session.token_hash.0);
+        let bound = session.map_or([0; 32], |session| session.bound_to().0);
         let mut message = bound.to_vec();
         for part in std::iter::once(&purpose).chain(parts) {
             message.extend_from_slice(&(part.len() as u64).to_be_bytes());

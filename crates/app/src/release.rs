@@ -359,6 +359,7 @@ pub(crate) fn event(
         clause: refused.map(|clause| clause.code().to_owned()),
         detail: None,
         until: refused.is_none().then(|| mandate.body.keep_until(now)),
+        other: None,
     }
 }
 

@@ -14,7 +14,7 @@ use usufruct_store::sessions::{self, Session};
 use usufruct_store::{codes, refresh_tokens, tokens};
 
 use crate::outbox::Outbox;
-use crate::{App, Error, Initiator};
+use crate::{Acting, App, Error, Initiator};
 
 /// A session ends after this long without a request, and after this long in any case.
 const IDLE: i64 = 30 * MINUTE;
@@ -37,6 +37,9 @@ pub struct OpenSession {
     pub state: ResidentState,
     /// How she proved herself.
     pub means: Means,
+    /// Set while she acts for another resident.
+    pub acting: Option<Acting>,
+    /// The hash of the token of her own session.
     pub(crate) token_hash: Digest,
 }
 
@@ -77,7 +80,9 @@ impl App {
         device: &str,
     ) -> Result<Option<String>, Error> {
         let (now, credential, updated, outbox) = (self.now(), passkey.credential.clone(), updated.to_owned(), self.outbox());
-        let before = before.map(|session| (session.token_hash, session.resident, session.means));
+        // Who acts for somebody has signed in with a passkey.
+        let means = |session: &OpenSession| if session.acting.is_some() { Means::Passkey } else { session.means };
+        let before = before.map(|session| (session.token_hash, session.resident, means(session)));
         let (token, session) = self.fresh_session(passkey.resident, device, Means::Passkey);
         let is_new = self.db.transaction("sign in", move |tx| {
             if !passkeys::update(tx, &credential, &updated, now)? {
@@ -106,6 +111,7 @@ impl App {
             seen_at: now,
             device: device.chars().take(60).collect(),
             means,
+            acts: None,
         };
         (token, session)
     }
@@ -115,24 +121,27 @@ impl App {
         let token_hash = hash(token);
         let now = self.now();
         let found = self.db.read(|conn| {
-            let Some(session) = sessions::find(conn, &token_hash)? else { return Ok::<_, Error>(None) };
+            // What acts for another works beside its parent only.
+            let Some(session) = sessions::find(conn, &token_hash)?.filter(|session| session.acts.is_none()) else {
+                return Ok::<_, Error>(None);
+            };
             let state = residents::state(conn, session.resident)?;
             Ok(Some((session, state)))
         })?;
         let Some((session, Some(state))) = found else { return Ok(None) };
-        if now.plus(-IDLE) > session.seen_at || now.plus(-ABSOLUTE) > session.opened_at || state == ResidentState::Erased {
+        if is_over(&session, now) || state == ResidentState::Erased {
             return Ok(None);
         }
         if now.plus(-MINUTE) > session.seen_at {
             self.db.transaction("touch session", move |tx| sessions::touch(tx, &token_hash, now))?;
         }
-        let form_token = URL_SAFE_NO_PAD.encode(&hmac_sha256(token.as_bytes(), &[b"usufruct/form/v1"])[..24]);
         Ok(Some(OpenSession {
             resident: session.resident,
             proved_at: session.proved_at,
-            form_token,
+            form_token: form_token(token),
             state,
             means: session.means,
+            acting: None,
             token_hash,
         }))
     }
@@ -190,8 +199,7 @@ impl App {
         self.db.transaction("end sessions", move |tx| {
             let ended = sessions::ended(tx, seen_before, opened_before, PART)?;
             for token_hash in &ended {
-                outbox.session_closed(tx, token_hash, Initiator::Policy)?;
-                sessions::delete(tx, token_hash)?;
+                end(tx, &outbox, token_hash, Initiator::Policy)?;
             }
             Ok::<_, Error>(ended.len() as u64)
         })
@@ -215,8 +223,28 @@ impl OpenSession {
 
     /// Whether she proved herself with a passkey so lately that steps which cannot be taken back may follow.
     pub fn is_fresh(&self, now: Time) -> bool {
-        self.means == Means::Passkey && now.plus(-STEP_UP) <= self.proved_at
+        self.acting.is_none() && self.means == Means::Passkey && now.plus(-STEP_UP) <= self.proved_at
     }
+
+    /// Who acts for another does nothing of her own until she stops.
+    pub(crate) fn require_own(&self) -> Result<(), Error> {
+        if self.acting.is_none() { Ok(()) } else { Err(Error::NotGiven) }
+    }
+
+    /// The hash of the token that what is done now hangs on: her own session's, or the one in which she acts.
+    pub(crate) fn bound_to(&self) -> &Digest {
+        self.acting.as_ref().map_or(&self.token_hash, |acting| &acting.token_hash)
+    }
+}
+
+/// Whether the time of a session is over.
+pub(crate) fn is_over(session: &Session, now: Time) -> bool {
+    now.plus(-IDLE) > session.seen_at || now.plus(-ABSOLUTE) > session.opened_at
+}
+
+/// What every form of a session carries.
+pub(crate) fn form_token(token: &str) -> String {
+    URL_SAFE_NO_PAD.encode(&hmac_sha256(token.as_bytes(), &[b"usufruct/form/v1"])[..24])
 }
 
 /// Closes the sessions of a resident that `which` picks, and tells the services they signed in to.
@@ -230,12 +258,21 @@ pub(crate) fn close_where(
     open.iter().filter(|session| which(session)).try_for_each(|session| close(tx, outbox, &session.token_hash))
 }
 
-fn close(tx: &mut Tx<'_>, outbox: &Outbox, token_hash: &Digest) -> Result<(), Error> {
-    outbox.session_closed(tx, token_hash, Initiator::User)?;
-    Ok(sessions::delete(tx, token_hash)?)
+/// Closes a session, and those in which its resident acts for others.
+pub(crate) fn close(tx: &mut Tx<'_>, outbox: &Outbox, token_hash: &Digest) -> Result<(), Error> {
+    end(tx, outbox, token_hash, Initiator::User)
 }
 
-/// Ends every session of a resident, and what services hold for her. They are told before, by the outbox.
+fn end(tx: &mut Tx<'_>, outbox: &Outbox, token_hash: &Digest, by: Initiator) -> Result<(), Error> {
+    for session in sessions::children(tx, token_hash)?.iter().chain([token_hash]) {
+        outbox.session_closed(tx, session, by)?;
+        sessions::delete(tx, session)?;
+    }
+    Ok(())
+}
+
+/// Ends every session of a resident and those in which somebody acts for her, and what services hold for her. They are told before, by the
+/// outbox.
 pub(crate) fn end_all(tx: &mut Tx<'_>, resident: u64) -> Result<u64, Error> {
     tokens::delete_of_resident(tx, resident, None)?;
     codes::delete_of_resident(tx, resident, None)?;

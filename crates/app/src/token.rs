@@ -18,7 +18,7 @@ use usufruct_store::db::{Connection, Pending};
 use usufruct_store::refresh_tokens::{self, RefreshToken};
 use usufruct_store::residents::{self, ResidentState};
 use usufruct_store::tokens::{self, Token};
-use usufruct_store::{assertions, authorizations, counter_requests, grants, pushed_requests};
+use usufruct_store::{assertions, authorizations, counter_requests, delegations, grants, pushed_requests};
 
 use crate::session::hash;
 use crate::sign_in::active_service;
@@ -108,10 +108,14 @@ impl App {
         if code.service != exchange.service {
             return Err(bad_code());
         }
-        let fits = self.fits(exchange, &code, now);
+        // What a delegate was given ends with the delegation.
+        let delegation_ends_at = self.db.read(|conn| delegations::end_of_code(conn, &code_hash))?;
+        let fits = self.fits(exchange, &code, now) && delegation_ends_at.is_none_or(|ends_at| now < ends_at);
         let subject = self.subject(code.resident, &code.service);
         let (access_token, refresh_token) = (self.fresh_token("uft_"), self.fresh_token("ufr_"));
-        let token = self.access_token(&access_token, &code, exchange.jkt.clone(), now);
+        let mut token = self.access_token(&access_token, &code, exchange.jkt.clone(), now);
+        token.expires_at = delegation_ends_at.map_or(token.expires_at, |ends_at| token.expires_at.min(ends_at));
+        let expires_in_seconds = (token.expires_at.micros() - now.micros()) / SECOND;
         let register = self.register();
         let ends_at = match &code.authorization {
             Some(id) => self.db.read(|conn| authorizations::find(conn, id))?.map(|authorization| authorization.ends_at),
@@ -131,7 +135,7 @@ impl App {
                     sid: code.sid.clone(),
                     code_hash,
                     issued_at: now,
-                    expires_at,
+                    expires_at: delegation_ends_at.map_or(expires_at, |ends_at| expires_at.min(ends_at)),
                 }
             });
         let has_refresh = refresh.is_some();
@@ -155,7 +159,7 @@ impl App {
         let granted = outcome.ok_or_else(bad_code)?;
         Ok(Tokens {
             access_token,
-            expires_in_seconds: TOKEN_LIFE / SECOND,
+            expires_in_seconds,
             scope: code.scope,
             subject: subject?,
             auth_time: code.auth_time,
@@ -194,8 +198,9 @@ impl App {
             authorization: Some(known.authorization.clone()),
             means: known.means,
             issued_at: now,
-            expires_at: now.plus(TOKEN_LIFE),
+            expires_at: now.plus(TOKEN_LIFE).min(known.expires_at),
         };
+        let expires_in_seconds = (token.expires_at.micros() - now.micros()) / SECOND;
         let (register, presented) = (self.register(), refresh.presented.clone());
         let (resident, asked) = (known.resident, scope.clone());
         let granted = self.db.transaction("refresh token", move |tx| {
@@ -210,7 +215,7 @@ impl App {
         })?;
         Ok(Tokens {
             access_token,
-            expires_in_seconds: TOKEN_LIFE / SECOND,
+            expires_in_seconds,
             scope,
             subject: self.subject(known.resident, &known.service)?,
             auth_time: known.auth_time,
@@ -271,10 +276,10 @@ impl App {
         self.db.transaction("note proofs", move |tx| Presented::note(&presented, tx))
     }
 
-    /// Ends sessions whose time is over, forgets codes, tokens and proofs that ended a while ago, and gives up what no service
+    /// Ends sessions and delegations whose time is over, forgets codes, tokens and proofs that ended a while ago, and gives up what no service
     /// took in time.
     pub fn sweep(&self) -> Result<u64, Error> {
-        let ended = self.end_sessions()? + self.give_up()?;
+        let ended = self.end_sessions()? + self.end_lapsed_delegations()? + self.give_up()?;
         let (now, before) = (self.now(), self.now().plus(-10 * MINUTE));
         self.db.transaction("sweep", move |tx| {
             Ok::<_, Error>(

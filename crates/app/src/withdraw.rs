@@ -13,8 +13,8 @@ use usufruct_store::erasures::{self, Erasure};
 use usufruct_store::{authorizations, codes, deletions, grants, keyrings, tokens};
 use usufruct_vault::Vault;
 
-use crate::ledger::place;
-use crate::{App, Error};
+use crate::actor::place_by;
+use crate::{Actor, App, Error};
 
 /// What came of a withdrawal.
 #[derive(Clone, Debug)]
@@ -28,12 +28,14 @@ pub struct Withdrawn {
 }
 
 impl App {
-    /// The resident withdraws from a mandate. When this returns, no service can open anything under it any more, and the
+    /// The resident, or a delegate for her, withdraws from a mandate. When this returns, no service can open anything under it any more, and the
     /// key is destroyed.
     ///
     /// One transaction ends the grant, its tokens and codes and notes the erasure; the key follows; a crash in between is
     /// finished at the next start.
-    pub fn withdraw(&self, resident: u64, mandate: &MandateId) -> Result<Withdrawn, Error> {
+    pub fn withdraw(&self, actor: impl Into<Actor>, mandate: &MandateId) -> Result<Withdrawn, Error> {
+        let actor = actor.into();
+        let resident = actor.resident;
         let _guard = self.lock_resident(resident);
         let register = self.register();
         let now = self.now();
@@ -70,6 +72,7 @@ impl App {
         let notices = self.notices_of_resident(&certificate, &self.keyring(resident)?, &[entry.number], Some(entry.number))?;
         let (noted, ended, outbox) = (erasure.clone(), mandate.clone(), self.outbox());
         let placed = self.db.transaction("withdraw", move |tx| {
+            let both = actor.permit(tx, &vault, now)?;
             if !grants::set_state(tx, resident, number, GrantState::Withdrawn)? {
                 return Err(Error::Stale);
             }
@@ -88,7 +91,7 @@ impl App {
             erasures::insert(tx, &noted)?;
             deletions::insert(tx, &notices)?;
             let keyring = renew_pseudonyms(tx, &vault, resident, &sectors, rng.as_ref())?;
-            place(tx, &keyring, event.clone(), rng.as_ref())
+            place_by(tx, &keyring, event.clone(), both.as_ref(), rng.as_ref())
         })?;
         let (logged, commit) = placed.logged(&self.recorder);
         let receipt = self.receipt(&commit, logged.index(), now)?;
@@ -137,5 +140,6 @@ fn event(mandate: usufruct_core::Digest, service: Option<&ServiceId>, certificat
         clause: None,
         detail: Some(certificate.to_string()),
         until: None,
+        other: None,
     }
 }

@@ -23,6 +23,8 @@ pub enum Kind {
     Correction,
     /// The resident agreed, or was notified of a duty.
     Consent,
+    /// Somebody may act for the resident, or she for somebody; or did so.
+    Delegation,
     /// A service put something about the resident into the pass, where it stays for the time of the mandate.
     Deposit,
     /// The resident's keys were destroyed.
@@ -76,8 +78,11 @@ pub struct Event {
     pub clause: Option<String>,
     /// A reference such as the id of a case, or of the service whose pseudonyms were asked for.
     pub detail: Option<String>,
-    /// When the data must be given back or deleted.
+    /// When the data must be given back or deleted, or when a delegation ends.
     pub until: Option<Time>,
+    /// The other person of a delegation, as the resident calls her: who acted for the resident, or for whom she did. A word that the two chose,
+    /// never a number.
+    pub other: Option<String>,
 }
 
 /// One decision over several residents.
@@ -99,6 +104,7 @@ impl Event {
             self.clause.is_some(),
             self.detail.is_some(),
             self.until.is_some(),
+            self.other.is_some(),
         ];
         let mut cbor = map(8 + optional.iter().filter(|set| **set).count() as u64);
         // Writing to a Vec cannot fail, so the results carry nothing.
@@ -135,6 +141,9 @@ impl Event {
             if let Some(until) = &self.until {
                 cbor.u8(14)?.u64(until.micros().max(0).unsigned_abs())?;
             }
+            if let Some(other) = &self.other {
+                cbor.u8(15)?.str(other)?;
+            }
             Ok::<_, minicbor::encode::Error<std::convert::Infallible>>(())
         })()
         .ok();
@@ -164,6 +173,7 @@ impl Event {
             clause: None,
             detail: None,
             until: None,
+            other: None,
         };
         for _ in 0..entries {
             match read(d.u8(), "a key is no small number")? {
@@ -212,6 +222,7 @@ impl Event {
                 12 => event.clause = Some(read(d.str(), "clause")?.to_owned()),
                 13 => event.detail = Some(read(d.str(), "detail")?.to_owned()),
                 14 => event.until = Some(time(read(d.u64(), "until")?)?),
+                15 => event.other = Some(read(d.str(), "other")?.to_owned()),
                 _ => return Err(Malformed { what: "a key is unknown" }),
             }
         }
@@ -256,10 +267,11 @@ pub fn filler_leaf(random: &[u8; 64]) -> [u8; LEAF_LEN] {
 }
 
 impl Kind {
-    const ALL: [(Self, &'static str); 11] = [
+    const ALL: [(Self, &'static str); 12] = [
         (Self::Consent, "consent"),
         (Self::Conversion, "conversion"),
         (Self::Correction, "correction"),
+        (Self::Delegation, "delegation"),
         (Self::Deposit, "deposit"),
         (Self::Erasure, "erasure"),
         (Self::Objection, "objection"),
@@ -315,12 +327,12 @@ mod tests {
         fn events()(n in any::<u64>(), prev in any::<Option<[u8; 32]>>(), at in 0i64..4_000_000_000_000_000,
             mandate in any::<Option<[u8; 32]>>(), blocks in prop::collection::vec(0usize..3, 0..5), reason in ".{0,40}",
             actor in any::<Option<[u8; 32]>>(), batch in any::<Option<([u8; 16], u64)>>(), clause in any::<Option<String>>(),
-            kind in 0usize..10) -> Event {
+            kind in 0usize..12, other in any::<Option<String>>()) -> Event {
             Event {
                 kind: Kind::ALL[kind].0, n, prev, at: Time::from_micros(at), mandate: mandate.map(Digest),
                 service: Some("svc_library".parse().unwrap()),
                 blocks: blocks.into_iter().map(|form| ("blk_name".parse().unwrap(), [Form::Token, Form::Predicate, Form::Value][form])).collect(),
-                reason, actor, batch: batch.map(|(id, size)| Batch { id, size }), clause, detail: None, until: Some(Time::from_micros(at)),
+                reason, actor, batch: batch.map(|(id, size)| Batch { id, size }), clause, detail: None, until: Some(Time::from_micros(at)), other,
             }
         }
     }

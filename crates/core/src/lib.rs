@@ -10,6 +10,7 @@ pub mod cbor;
 pub mod certificate;
 pub mod contract;
 pub mod decide;
+pub mod delegation;
 pub mod draft;
 pub mod event;
 pub mod grant;

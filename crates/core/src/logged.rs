@@ -118,6 +118,7 @@ mod tests {
             clause: None,
             detail: None,
             until: None,
+            other: None,
         }
     }
 

@@ -239,8 +239,8 @@ pub(crate) const BASES: [(&str, Basis); 4] = [
     ("vital_interest", Basis::VitalInterest),
 ];
 
-/// What is asked of residents where a mandate does not say.
-const WEAKEST: Means = Means::Card;
+/// What is asked of residents where a mandate does not say: nothing, so that somebody may act for them.
+const WEAKEST: Means = Means::Delegate;
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
 fn is_any(means: &Means) -> bool {
@@ -298,7 +298,7 @@ impl Mandate {
         let automated_decision = draft.word("automated_decision", &automated, "Say whether a machine decides.");
         let gates = [("durable", GateLevel::Durable), ("published", GateLevel::Published), ("witnessed", GateLevel::Witnessed)];
         let gate = draft.word("gate", &gates, "Say how far the log must be before data leaves.");
-        let means = draft.optional_word("means", &Means::ALL.map(|means| (means.code(), means))).unwrap_or(WEAKEST);
+        let means = draft.optional_word("means", &Means::PROOFS.map(|means| (means.code(), means))).unwrap_or(WEAKEST);
         let reasons = draft.objects("reasons", "List the reasons an official may give for a use.", |reason| {
             let code = reason.string("code", 40, "Give the reason a short code.");
             let text = reason.text("text", 140, "Say it in words the resident will read.");

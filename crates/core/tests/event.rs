@@ -8,10 +8,11 @@ use usufruct_core::event::{Batch, Event, Form, Kind, commitment, leaf, tag};
 use usufruct_core::hash::{hex, unhex};
 use usufruct_core::{Digest, Time};
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 12] = [
     Kind::Consent,
     Kind::Conversion,
     Kind::Correction,
+    Kind::Delegation,
     Kind::Deposit,
     Kind::Erasure,
     Kind::Objection,
@@ -69,6 +70,7 @@ fn event(fields: &Value) -> Event {
         clause: given(&fields["clause"], text),
         detail: given(&fields["detail"], text),
         until: given(&fields["until_micros"], |value| Time::from_micros(number(value))),
+        other: given(&fields["other"], text),
     }
 }
 

@@ -90,6 +90,12 @@ pub fn delete_of_resident(conn: &mut dyn Connection, resident: u64, service: Opt
     conn.execute(sql, &[number(resident).into(), service.map_or("", ServiceId::as_str).into()])
 }
 
+/// Deletes one code.
+pub fn delete(conn: &mut dyn Connection, code_hash: &Digest) -> Result<(), Error> {
+    conn.execute("-- code_delete\nDELETE FROM codes WHERE code_hash = $1", &[Value::from(code_hash.0.to_vec())])?;
+    Ok(())
+}
+
 /// Deletes codes that expired before `before`.
 pub fn delete_expired(conn: &mut dyn Connection, before: Time) -> Result<u64, Error> {
     conn.execute("-- code_delete_expired\nDELETE FROM codes WHERE expires_at < $1", &[before.micros().into()])

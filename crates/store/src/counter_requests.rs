@@ -10,8 +10,10 @@ use crate::number;
 pub struct CounterRequest {
     pub id: String,
     pub resident: u64,
-    /// What she is to get: `passkey` or `card`.
+    /// What she is to get: `passkey` or `card`; `guardian` for what is said in `guardian`.
     pub way: String,
+    /// Who is to be her guardian and until when; `None` as the time where the guardianship is to end.
+    pub guardian: Option<(u64, Option<Time>)>,
     pub expires_at: Time,
     /// Names of the keys of the clerks who approved, in their order.
     pub clerks: Vec<String>,
@@ -19,13 +21,15 @@ pub struct CounterRequest {
 
 /// Adds a request that nobody has approved.
 pub fn insert(conn: &mut dyn Connection, request: &CounterRequest) -> Result<(), Error> {
-    let sql =
-        "-- counter_request_insert\nINSERT INTO counter_requests (request_id, resident, way, expires_at) VALUES ($1, $2, $3, $4)";
+    let sql = "-- counter_request_insert\nINSERT INTO counter_requests (request_id, resident, way, expires_at, guardian, guardian_ends_at) \
+               VALUES ($1, $2, $3, $4, $5, $6)";
     let params = [
         request.id.as_str().into(),
         number(request.resident).into(),
         request.way.as_str().into(),
         request.expires_at.micros().into(),
+        request.guardian.map(|(guardian, _)| number(guardian)).into(),
+        request.guardian.and_then(|(_, ends_at)| ends_at).map(Time::micros).into(),
     ];
     conn.execute(sql, &params)?;
     Ok(())
@@ -33,7 +37,7 @@ pub fn insert(conn: &mut dyn Connection, request: &CounterRequest) -> Result<(),
 
 /// The request with this id, if its time is not over and nothing was handed out for it.
 pub fn find(conn: &mut dyn Connection, id: &str, now: Time) -> Result<Option<CounterRequest>, Error> {
-    let sql = "-- counter_request_find\nSELECT resident, way, expires_at, first_clerk, second_clerk FROM counter_requests \
+    let sql = "-- counter_request_find\nSELECT resident, way, expires_at, first_clerk, second_clerk, guardian, guardian_ends_at FROM counter_requests \
                WHERE request_id = $1 AND expires_at > $2 AND used_at IS NULL";
     let row = conn.query_one(sql, &[id.into(), now.micros().into()])?;
     row.map(|row| {
@@ -42,6 +46,10 @@ pub fn find(conn: &mut dyn Connection, id: &str, now: Time) -> Result<Option<Cou
             id: id.to_owned(),
             resident: row.integer(0)?.cast_unsigned(),
             way: row.text(1)?.to_owned(),
+            guardian: match row.optional_integer(5)? {
+                Some(guardian) => Some((guardian.cast_unsigned(), row.optional_integer(6)?.map(Time::from_micros))),
+                None => None,
+            },
             expires_at: Time::from_micros(row.integer(2)?),
             clerks: clerks.into_iter().flatten().map(str::to_owned).collect(),
         })

@@ -12,6 +12,7 @@ pub mod cases;
 pub mod codes;
 pub mod counter_requests;
 pub mod db;
+pub mod delegations;
 pub mod deletions;
 pub mod deposits;
 pub mod erasures;
@@ -48,6 +49,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 9, name: "collected", sql: include_str!("../migrations/0009_collected.sql") },
     Migration { number: 11, name: "deposits", sql: include_str!("../migrations/0011_deposits.sql") },
     Migration { number: 12, name: "missed_deletions", sql: include_str!("../migrations/0012_missed_deletions.sql") },
+    Migration { number: 14, name: "delegations", sql: include_str!("../migrations/0014_delegations.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

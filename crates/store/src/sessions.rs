@@ -17,11 +17,22 @@ pub struct Session {
     pub seen_at: Time,
     pub device: String,
     pub means: Means,
+    /// Set when the resident acts for another one in it.
+    pub acts: Option<Acts>,
+}
+
+/// What a session in which somebody acts for another resident hangs on.
+#[derive(Clone, Debug)]
+pub struct Acts {
+    /// The delegate's own session, which this one ends with.
+    pub parent: Digest,
+    pub delegation: String,
 }
 
 /// Opens a session.
 pub fn insert(conn: &mut dyn Connection, session: &Session) -> Result<(), Error> {
-    let sql = "-- session_insert\nINSERT INTO sessions (token_hash, resident, opened_at, seen_at, device, means, proved_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let sql = "-- session_insert\nINSERT INTO sessions (token_hash, resident, opened_at, seen_at, device, means, proved_at, parent, delegation_id) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let params = [
         Value::from(session.token_hash.0.to_vec()),
         number(session.resident).into(),
@@ -30,12 +41,14 @@ pub fn insert(conn: &mut dyn Connection, session: &Session) -> Result<(), Error>
         session.device.as_str().into(),
         session.means.code().into(),
         session.proved_at.micros().into(),
+        session.acts.as_ref().map(|acts| acts.parent.0.to_vec()).into(),
+        session.acts.as_ref().map(|acts| acts.delegation.as_str()).into(),
     ];
     conn.execute(sql, &params)?;
     Ok(())
 }
 
-const COLUMNS: &str = "token_hash, resident, opened_at, seen_at, device, means, proved_at";
+const COLUMNS: &str = "token_hash, resident, opened_at, seen_at, device, means, proved_at, parent, delegation_id";
 
 /// The session with this token hash.
 pub fn find(conn: &mut dyn Connection, token_hash: &Digest) -> Result<Option<Session>, Error> {
@@ -43,10 +56,10 @@ pub fn find(conn: &mut dyn Connection, token_hash: &Digest) -> Result<Option<Ses
     conn.query_one(&sql, &[Value::from(token_hash.0.to_vec())])?.as_ref().map(read).transpose()
 }
 
-/// The sessions of a resident that were used since `since`, the one used last first.
+/// The resident's own sessions that were used since `since`, the one used last first.
 pub fn open_of_resident(conn: &mut dyn Connection, resident: u64, since: Time) -> Result<Vec<Session>, Error> {
     let sql = format!(
-        "-- session_open_of_resident\nSELECT {COLUMNS} FROM sessions WHERE resident = $1 AND seen_at >= $2 ORDER BY seen_at DESC, opened_at DESC"
+        "-- session_open_of_resident\nSELECT {COLUMNS} FROM sessions WHERE resident = $1 AND parent IS NULL AND seen_at >= $2 ORDER BY seen_at DESC, opened_at DESC"
     );
     conn.query(&sql, &[number(resident).into(), since.micros().into()])?.iter().map(read).collect()
 }
@@ -69,9 +82,39 @@ pub fn delete(conn: &mut dyn Connection, token_hash: &Digest) -> Result<(), Erro
     Ok(())
 }
 
-/// Closes every session of a resident.
+/// Closes every session of a resident, and those in which somebody acts for her.
 pub fn delete_all(conn: &mut dyn Connection, resident: u64) -> Result<u64, Error> {
-    conn.execute("-- session_delete_all\nDELETE FROM sessions WHERE resident = $1", &[number(resident).into()])
+    let sql = format!("-- session_delete_all\nDELETE FROM sessions WHERE {OF_RESIDENT}");
+    conn.execute(&sql, &[number(resident).into()])
+}
+
+/// Sessions of a resident, and those in which somebody acts for her.
+const OF_RESIDENT: &str = "resident = $1 OR delegation_id IN (SELECT delegation_id FROM delegations WHERE person = $1)";
+
+/// The sessions in which the resident of this session acts for others.
+pub fn children(conn: &mut dyn Connection, parent: &Digest) -> Result<Vec<Digest>, Error> {
+    let sql = "-- session_children\nSELECT token_hash FROM sessions WHERE parent = $1";
+    conn.query(sql, &[Value::from(parent.0.to_vec())])?.iter().map(|row| Ok(Digest(row.array(0)?))).collect()
+}
+
+/// The sessions that act under a delegation.
+pub fn of_delegation(conn: &mut dyn Connection, delegation: &str) -> Result<Vec<Digest>, Error> {
+    let sql = "-- session_of_delegation\nSELECT token_hash FROM sessions WHERE delegation_id = $1";
+    conn.query(sql, &[delegation.into()])?.iter().map(|row| Ok(Digest(row.array(0)?))).collect()
+}
+
+/// Notes that the delegate has looked at something in this session. False when she has done so before.
+pub fn look(conn: &mut dyn Connection, token_hash: &Digest, power: &str) -> Result<bool, Error> {
+    let sql = "-- session_looked\nSELECT looked FROM sessions WHERE token_hash = $1";
+    let Some(row) = conn.query_one(sql, &[Value::from(token_hash.0.to_vec())])? else { return Ok(false) };
+    let before = row.optional_text(0)?.unwrap_or_default();
+    if before.split(' ').any(|word| word == power) {
+        return Ok(false);
+    }
+    let looked = format!("{before} {power}");
+    let sql = "-- session_look\nUPDATE sessions SET looked = $2 WHERE token_hash = $1";
+    conn.execute(sql, &[Value::from(token_hash.0.to_vec()), looked.trim().into()])?;
+    Ok(true)
 }
 
 /// Up to `limit` sessions without a request since `seen_before`, or opened before `opened_before`.
@@ -81,16 +124,16 @@ pub fn ended(conn: &mut dyn Connection, seen_before: Time, opened_before: Time, 
     conn.query(sql, &params)?.iter().map(|row| Ok(Digest(row.array(0)?))).collect()
 }
 
-/// The sessions of a resident.
+/// The sessions of a resident, and those in which somebody acts for her.
 pub fn of_resident(conn: &mut dyn Connection, resident: u64) -> Result<Vec<Digest>, Error> {
-    let sql = "-- session_of_resident\nSELECT token_hash FROM sessions WHERE resident = $1";
-    conn.query(sql, &[number(resident).into()])?.iter().map(|row| Ok(Digest(row.array(0)?))).collect()
+    let sql = format!("-- session_of_resident\nSELECT token_hash FROM sessions WHERE {OF_RESIDENT}");
+    conn.query(&sql, &[number(resident).into()])?.iter().map(|row| Ok(Digest(row.array(0)?))).collect()
 }
 
-/// How many sessions a resident has open.
+/// How many sessions of her own a resident has open.
 pub fn count(conn: &mut dyn Connection, resident: u64) -> Result<i64, Error> {
-    let row =
-        conn.query_one("-- session_count\nSELECT COUNT(*) FROM sessions WHERE resident = $1", &[number(resident).into()])?;
+    let sql = "-- session_count\nSELECT COUNT(*) FROM sessions WHERE resident = $1 AND parent IS NULL";
+    let row = conn.query_one(sql, &[number(resident).into()])?;
     row.map_or(Ok(0), |row| row.integer(0))
 }
 
@@ -110,5 +153,9 @@ fn read(row: &Row) -> Result<Session, Error> {
         seen_at: Time::from_micros(row.integer(3)?),
         device: row.text(4)?.to_owned(),
         means: means(row.optional_text(5)?)?,
+        acts: match (row.optional_bytes(7)?, row.optional_text(8)?) {
+            (Some(_), Some(delegation)) => Some(Acts { parent: Digest(row.array(7)?), delegation: delegation.to_owned() }),
+            _ => None,
+        },
     })
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use usufruct_app::log::Source;
 use usufruct_app::store::db::{Db, Options};
-use usufruct_app::{App, Approved, AuditReport, NewResident, OverdueDeletion, Publication, Way};
+use usufruct_app::{App, Approved, AuditReport, Guardianship, NewResident, OverdueDeletion, Publication, Way};
 use usufruct_core::Time;
 use usufruct_core::id::BlockId;
 use usufruct_core::register::Register;
@@ -159,6 +159,29 @@ impl Access {
             Self::Remote { console, .. } => {
                 let body = json!({ "request": request, "approval": approval });
                 let count: u64 = understood(post(console, "counter-requests/approve", &body)?["approved"].clone())?;
+                Ok(if count == 2 { Approved::Twice } else { Approved::Once })
+            }
+        }
+    }
+
+    /// Begins a request about a guardianship that two clerks have to approve. Answers its id.
+    pub fn begin_guardian_request(&self, asked: &Guardianship) -> Result<String, Failure> {
+        match self {
+            Self::Local { app, .. } => Ok(app.begin_guardian_request(asked)?),
+            Self::Remote { console, .. } => {
+                let body = json!({ "person": asked.person, "guardian": asked.guardian, "ends_at": asked.ends_at });
+                understood(post(console, "guardian-requests", &body)?["request"].clone())
+            }
+        }
+    }
+
+    /// A clerk approves a request about a guardianship; with the second one it is done.
+    pub fn approve_guardian_request(&self, request: &str, approval: &Approval) -> Result<Approved, Failure> {
+        match self {
+            Self::Local { app, .. } => Ok(app.approve_guardian_request(request, approval)?),
+            Self::Remote { console, .. } => {
+                let body = json!({ "request": request, "approval": approval });
+                let count: u64 = understood(post(console, "guardian-requests/approve", &body)?["approved"].clone())?;
                 Ok(if count == 2 { Approved::Twice } else { Approved::Once })
             }
         }

@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::command::{
-    audit, backup, card, completions, deletions, demo, doctor, enrol, escrow, footprint, init, invite, keeper, key, mandate,
-    migrate, mirror, publish, recover, restore, restore_log, serve, verify, witness,
+    audit, backup, card, completions, deletions, demo, doctor, enrol, escrow, footprint, guardian, init, invite, keeper, key,
+    mandate, migrate, mirror, publish, recover, restore, restore_log, serve, verify, witness,
 };
 use crate::failure::Failure;
 
@@ -49,6 +49,7 @@ enum Verb {
     Enrol(enrol::Enrol),
     Escrow(escrow::Escrow),
     Footprint(footprint::Footprint),
+    Guardian(guardian::Guardian),
     Invite(invite::Invite),
     Recover(recover::Recover),
     Card(card::Card),
@@ -73,6 +74,7 @@ impl Cli {
             Verb::Enrol(verb) => verb.run(),
             Verb::Escrow(verb) => verb.run(),
             Verb::Footprint(verb) => verb.run(),
+            Verb::Guardian(verb) => verb.run(),
             Verb::Init(verb) => verb.run(),
             Verb::Invite(verb) => verb.run(),
             Verb::Keeper(verb) => verb.run(),

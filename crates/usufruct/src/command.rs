@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod enrol;
 pub mod escrow;
 pub mod footprint;
+pub mod guardian;
 pub mod init;
 pub mod invite;
 pub mod keeper;

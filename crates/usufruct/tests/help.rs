@@ -35,6 +35,7 @@ const VERBS: &[&[&str]] = &[
     &["keeper", "roster"],
     &["keeper", "serve"],
     &["keeper", "status"],
+    &["guardian"],
     &["recover"],
     &["card"],
     &["card", "issue"],

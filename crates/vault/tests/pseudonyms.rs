@@ -90,6 +90,7 @@ impl House {
             clause: None,
             detail: Some(self.parks.to_string()),
             until: None,
+            other: None,
         };
         change(&mut event);
         self.recorder.record(event, [9; 32], self.keyrings[resident].tag(7), 4)

@@ -83,6 +83,7 @@ fn event(mandate: u64, n: u64) -> Event {
         clause: None,
         detail: None,
         until: None,
+        other: None,
     }
 }
 

@@ -7,6 +7,7 @@ mod clerk;
 mod counter;
 mod deletions;
 mod drills;
+mod guardian;
 mod publications;
 mod residents;
 
@@ -39,6 +40,8 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/console/api/invitations", post(residents::invite))
         .route("/console/api/counter-requests", post(counter::begin))
         .route("/console/api/counter-requests/approve", post(counter::approve))
+        .route("/console/api/guardian-requests", post(guardian::begin))
+        .route("/console/api/guardian-requests/approve", post(guardian::approve))
         .route("/console/api/cards", post(counter::issue_card))
         .route("/console/api/cards/revoke", post(counter::revoke_cards))
         .route("/console/api/deletions", get(deletions::overdue))

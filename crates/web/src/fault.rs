@@ -6,10 +6,10 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use i18n_embed_fl::fl;
 use serde_json::json;
-use usufruct_app::Error;
 use usufruct_app::log::Error as LogError;
 use usufruct_app::store::db;
 use usufruct_app::vault::Error as VaultError;
+use usufruct_app::{Error, OpenSession};
 use usufruct_core::decide::Clause;
 
 use crate::language::Language;
@@ -77,6 +77,11 @@ impl Fault {
     /// The page needs a passkey that has just been shown (the idea of RFC 9470 on our own pages).
     pub(crate) fn step_up(next: &str) -> Self {
         Self { redirect: Self::sign_in(next).redirect, ..Error::NotFresh.into() }
+    }
+
+    /// Who acts for somebody else was not given this.
+    pub(crate) fn not_given() -> Self {
+        Error::NotGiven.into()
     }
 
     /// Too many requests; `seconds` until the next one is taken.
@@ -156,7 +161,8 @@ impl Fault {
 }
 
 impl ErrorPage {
-    pub fn response(fault: &Fault, language: Language) -> Response {
+    /// `acting` says for whom the resident acts who is told this.
+    pub fn response(fault: &Fault, language: Language, acting: Option<OpenSession>) -> Response {
         if let Some(target) = &fault.redirect {
             let mut response = StatusCode::SEE_OTHER.into_response();
             if let Ok(target) = HeaderValue::from_str(target) {
@@ -165,7 +171,7 @@ impl ErrorPage {
             return response;
         }
         let page = Self {
-            page: Page::plain(language),
+            page: Page::plain(language).acting_for(acting),
             kind: fault.kind,
             message: fault.message.clone(),
             clauses: fault.clauses.clone(),
@@ -203,6 +209,7 @@ impl From<Error> for Fault {
             Error::Statement(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "malformed-statement", &error.to_string()),
             Error::Replayed { .. } => Self::unauthenticated(&error.to_string()),
             Error::NotFresh => Self::new(StatusCode::UNAUTHORIZED, "step-up", &error.to_string()),
+            Error::NotGiven => Self::new(StatusCode::FORBIDDEN, "not-given", &error.to_string()),
             Error::NoAuthorization | Error::WiderScope | Error::ForeignAddress => Self::malformed(&error.to_string()),
             Error::Stale | Error::Unpublished => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", &error.to_string()),
             Error::Store(db::Error::Busy {} | db::Error::Contended { .. }) => {

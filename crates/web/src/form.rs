@@ -10,9 +10,9 @@ use usufruct_core::hash::equal;
 
 use crate::Site;
 use crate::fault::Fault;
-use crate::session::{Fresh, Resident};
+use crate::session::{Anybody, Fresh, Resident};
 
-/// A posted form whose `form_token` belongs to the session, and the session itself.
+/// A posted form whose `form_token` belongs to the session of a resident who acts for herself, and the session itself.
 pub(crate) struct Checked<T>(pub OpenSession, pub T);
 
 impl<T: DeserializeOwned> FromRequest<Arc<Site>> for Checked<T> {
@@ -21,16 +21,33 @@ impl<T: DeserializeOwned> FromRequest<Arc<Site>> for Checked<T> {
     async fn from_request(request: Request, site: &Arc<Site>) -> Result<Self, Fault> {
         let (mut parts, body) = request.into_parts();
         let Resident(session) = Resident::from_request_parts(&mut parts, site).await?;
-        require_own_page(&parts.headers)?;
-        let bytes =
-            axum::body::Bytes::from_request(Request::from_parts(parts, body), site).await.map_err(|_| Fault::too_large())?;
-        let token = url::form_urlencoded::parse(&bytes).find(|(key, _)| key == "form_token").map(|(_, value)| value.into_owned());
-        if !token.is_some_and(|token| equal(token.as_bytes(), session.form_token.as_bytes())) {
-            return Err(Fault::foreign_form());
-        }
-        let form = serde_urlencoded::from_bytes(&bytes).map_err(|_| Fault::bad_form())?;
+        let form = checked(site, &session, Request::from_parts(parts, body)).await?;
         Ok(Self(session, form))
     }
+}
+
+/// As [`Checked`], also for a resident who acts for somebody else. The form token of the one is none of the other.
+pub(crate) struct CheckedOfAnybody<T>(pub OpenSession, pub T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<Site>> for CheckedOfAnybody<T> {
+    type Rejection = Fault;
+
+    async fn from_request(request: Request, site: &Arc<Site>) -> Result<Self, Fault> {
+        let (mut parts, body) = request.into_parts();
+        let Anybody(session) = Anybody::from_request_parts(&mut parts, site).await?;
+        let form = checked(site, &session, Request::from_parts(parts, body)).await?;
+        Ok(Self(session, form))
+    }
+}
+
+async fn checked<T: DeserializeOwned>(site: &Arc<Site>, session: &OpenSession, request: Request) -> Result<T, Fault> {
+    require_own_page(request.headers())?;
+    let bytes = axum::body::Bytes::from_request(request, site).await.map_err(|_| Fault::too_large())?;
+    let token = url::form_urlencoded::parse(&bytes).find(|(key, _)| key == "form_token").map(|(_, value)| value.into_owned());
+    if !token.is_some_and(|token| equal(token.as_bytes(), session.form_token.as_bytes())) {
+        return Err(Fault::foreign_form());
+    }
+    serde_urlencoded::from_bytes(&bytes).map_err(|_| Fault::bad_form())
 }
 
 /// As [`Checked`], for steps that cannot be taken back: the session has just shown its passkey.

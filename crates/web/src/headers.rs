@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
@@ -11,6 +11,7 @@ use axum::response::Response;
 use crate::Site;
 use crate::fault::{ErrorPage, Fault, with_headers_of, with_words};
 use crate::language;
+use crate::session::MaybeResident;
 
 /// Nothing runs, loads or is sent but from and to this site. Scripts cannot write HTML (Trusted Types).
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -34,11 +35,15 @@ pub(crate) async fn secure(State(site): State<Arc<Site>>, request: Request, next
             .get("accept")
             .and_then(|value| value.to_str().ok())
             .is_some_and(|accept| accept.contains("text/html"));
-    let mut response = with_words(next.run(request).await);
+    let (parts, body) = request.into_parts();
+    let asker = wants_html.then(|| parts.clone());
+    let mut response = with_words(next.run(Request::from_parts(parts, body)).await);
     if let Some(fault) = response.extensions_mut().remove::<Fault>()
-        && wants_html
+        && let Some(mut asker) = asker
     {
-        response = with_headers_of(response.headers(), ErrorPage::response(&fault, chosen));
+        // A page that says no says for whom, too.
+        let session = MaybeResident::from_request_parts(&mut asker, &site).await.ok().and_then(|known| known.0);
+        response = with_headers_of(response.headers(), ErrorPage::response(&fault, chosen, session));
     }
     let headers = response.headers_mut();
     if !headers.contains_key(CONTENT_SECURITY_POLICY) {

@@ -9,6 +9,7 @@ pub(crate) mod borne;
 mod client;
 mod consent;
 mod cross_origin;
+mod delegate;
 mod details;
 mod fields;
 mod form_post;
@@ -46,6 +47,7 @@ pub(crate) fn router(site: &Arc<Site>) -> Router<Arc<Site>> {
         .route("/oidc/jwks", get(metadata::jwks))
         .route("/oidc/authorize", get(authorize::by_query).post(authorize::by_form))
         .route("/oidc/authorize/decide", get(authorize::by_query).post(consent::decide))
+        .route("/oidc/authorize/delegate", get(authorize::by_query).post(delegate::decide))
         .route("/oidc/par", post(par::push))
         .route("/oidc/grants/{id}", get(grants::query).delete(grants::revoke))
         .route("/oidc/introspect", post(userinfo::introspect))

@@ -10,6 +10,8 @@ use axum::response::{Html, IntoResponse, Response};
 use i18n_embed::fluent::FluentLanguageLoader;
 use i18n_embed_fl::fl;
 use usufruct_app::store::residents::ResidentState;
+use usufruct_app::{Acting, OpenSession};
+use usufruct_core::delegation::Power;
 use usufruct_core::time::{DAY, HOUR, parse_duration};
 use usufruct_core::{Text, Time};
 
@@ -32,6 +34,8 @@ pub(crate) struct Page {
     /// Whether the pass is frozen.
     pub is_frozen: bool,
     pub is_demo: bool,
+    /// For whom the signed-in resident acts.
+    pub acting: Option<Acting>,
 }
 
 impl FromRequestParts<Arc<Site>> for Page {
@@ -51,6 +55,7 @@ impl FromRequestParts<Arc<Site>> for Page {
             is_deactivated: session.as_ref().is_some_and(|session| session.state == ResidentState::Deactivated),
             is_frozen: session.as_ref().is_some_and(|session| session.state == ResidentState::Frozen),
             is_demo: site.settings.demo.is_some(),
+            acting: session.as_ref().and_then(|session| session.acting.clone()),
             form_token: session.map(|session| session.form_token).unwrap_or_default(),
         })
     }
@@ -67,7 +72,23 @@ impl Page {
             is_deactivated: false,
             is_frozen: false,
             is_demo: false,
+            acting: None,
         }
+    }
+
+    /// The frame for a resident who acts for somebody; for anybody else as it was.
+    #[must_use]
+    pub fn acting_for(self, session: Option<OpenSession>) -> Self {
+        match session {
+            Some(OpenSession { acting: acting @ Some(_), form_token, .. }) => Self { acting, form_token, ..self },
+            _ => self,
+        }
+    }
+
+    /// Whether a page that needs this is open to who looks: always to the resident herself.
+    pub fn may(&self, power: &str) -> bool {
+        let power = Power::from_code(power);
+        self.acting.as_ref().is_none_or(|acting| power.is_some_and(|power| acting.powers.have(&[power])))
     }
 
     /// A content text in the page's language.

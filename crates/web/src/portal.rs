@@ -3,6 +3,7 @@
 mod account;
 mod consents;
 mod data;
+mod delegations;
 pub(crate) mod demo;
 mod devices;
 mod footprint;
@@ -19,8 +20,12 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
+use usufruct_app::OpenSession;
+use usufruct_core::delegation::Power;
+
 use crate::Site;
 use crate::fault::Fault;
+use crate::site::blocking;
 
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new()
@@ -48,6 +53,16 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/me/account/delete", get(account::ask_delete).post(account::delete))
         .route("/me/account/deactivate", post(account::deactivate))
         .route("/me/account/reactivate", post(account::reactivate))
+        .route("/me/delegations", get(delegations::page))
+        .route("/me/delegations/give", get(delegations::ask_give).post(delegations::give))
+        .route("/me/delegations/take-up", get(delegations::ask_take_up).post(delegations::take_up))
+        .route("/me/delegations/{id}/act", post(delegations::act))
+        .route("/me/delegations/{id}/end", post(delegations::end))
+        .route("/me/delegations/{id}/end-guardianship", post(delegations::end_guardianship))
+        .route("/me/delegations/{id}/renew", post(delegations::renew))
+        .route("/me/delegations/{id}/take-up", post(delegations::take_up_guardianship))
+        .route("/me/acting", get(delegations::acting))
+        .route("/me/acting/stop", post(delegations::stop))
         .route("/me/sign-out", post(account::sign_out))
         .route("/me/sign-out-everywhere", post(account::sign_out_everywhere))
 }
@@ -56,4 +71,10 @@ pub(crate) fn router() -> Router<Arc<Site>> {
 pub(crate) fn see(target: &str) -> Result<Response, Fault> {
     let target = HeaderValue::from_str(target).map_err(|_| Fault::internal())?;
     Ok((StatusCode::SEE_OTHER, [(LOCATION, target)]).into_response())
+}
+
+/// The resident whose things a page shows. When a delegate looks, it is noted for both before anything is shown.
+async fn looked(site: &Arc<Site>, session: &OpenSession, power: Power) -> Result<u64, Fault> {
+    let own = session.clone();
+    blocking(site, move |app| app.look(&own, power)).await
 }

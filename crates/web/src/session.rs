@@ -12,8 +12,12 @@ use crate::Site;
 use crate::fault::Fault;
 use crate::site::blocking;
 
-/// A signed-in resident. Without one the browser is sent to sign in and back here.
+/// A signed-in resident who acts for herself. Without one the browser is sent to sign in and back here; who acts for somebody else is told that
+/// this is not hers to do.
 pub(crate) struct Resident(pub OpenSession);
+
+/// A signed-in resident who acts for herself or for somebody else. Only pages that look at what was given take it.
+pub(crate) struct Anybody(pub OpenSession);
 
 /// A resident who has just shown her passkey. Others are sent to do so and back to this page.
 pub(crate) struct Fresh(pub OpenSession);
@@ -22,6 +26,15 @@ pub(crate) struct Fresh(pub OpenSession);
 pub(crate) struct MaybeResident(pub Option<OpenSession>);
 
 impl FromRequestParts<Arc<Site>> for Resident {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Fault> {
+        let Anybody(session) = Anybody::from_request_parts(parts, site).await?;
+        if session.acting.is_some() { Err(Fault::not_given()) } else { Ok(Self(session)) }
+    }
+}
+
+impl FromRequestParts<Arc<Site>> for Anybody {
     type Rejection = Fault;
 
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Fault> {
@@ -55,7 +68,13 @@ impl FromRequestParts<Arc<Site>> for MaybeResident {
             return Ok(Self(found.clone()));
         }
         let Some(token) = token(parts, cookie_name(site)) else { return Ok(Self(None)) };
-        let session = blocking(site, move |app| app.session(&token)).await?;
+        let acting = self::token(parts, acting_cookie_name(site));
+        let session = blocking(site, move |app| {
+            let Some(own) = app.session(&token)? else { return Ok(None) };
+            let acting = acting.map_or(Ok(None), |acting| app.acting(&own, &acting))?;
+            Ok(Some(acting.unwrap_or(own)))
+        })
+        .await?;
         parts.extensions.insert(session.clone());
         Ok(Self(session))
     }
@@ -66,11 +85,11 @@ fn page_of_form(here: &str) -> &str {
     if here.starts_with("/oidc/end-session/") {
         return "/oidc/end-session";
     }
-    let own = ["/me/account/delete", "/me/account/recovery"];
+    let own = ["/me/account/delete", "/me/account/recovery", "/me/delegations/give", "/me/delegations/take-up"];
     if own.contains(&here) {
         return here;
     }
-    let pages = ["/me/account/devices", "/me/account", "/me/consents", "/me/data", "/me/footprint", "/me"];
+    let pages = ["/me/account/devices", "/me/account", "/me/consents", "/me/data", "/me/delegations", "/me/footprint", "/me"];
     pages.into_iter().find(|page| here.strip_prefix(page).is_some_and(|rest| rest.starts_with('/'))).unwrap_or(here)
 }
 
@@ -126,10 +145,23 @@ const CARD_SECONDS: i64 = 400 * 24 * 60 * 60;
 
 /// The `Set-Cookie` value that keeps a session, or ends it when `token` is empty.
 pub(crate) fn cookie(site: &Site, token: &str) -> HeaderValue {
+    session_cookie(site, cookie_name(site), token)
+}
+
+/// As [`cookie`], for the session in which she acts for somebody, beside the one of her own.
+pub(crate) fn acting_cookie(site: &Site, token: &str) -> HeaderValue {
+    session_cookie(site, acting_cookie_name(site), token)
+}
+
+fn session_cookie(site: &Site, name: &str, token: &str) -> HeaderValue {
     let secure = if site.is_https() { "; Secure" } else { "" };
     let age = if token.is_empty() { "; Max-Age=0" } else { "" };
-    let value = format!("{}={token}; Path=/; HttpOnly; SameSite=Lax{secure}{age}", cookie_name(site));
+    let value = format!("{name}={token}; Path=/; HttpOnly; SameSite=Lax{secure}{age}");
     HeaderValue::from_str(&value).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+fn acting_cookie_name(site: &Site) -> &'static str {
+    if site.is_https() { "__Host-usufruct-acting" } else { "usufruct-acting" }
 }
 
 fn cookie_name(site: &Site) -> &'static str {

@@ -4,6 +4,7 @@ use i18n_embed_fl::fl;
 use usufruct_core::Time;
 use usufruct_core::agency::AgencyKind;
 use usufruct_core::certificate::{Answer, Cause};
+use usufruct_core::delegation::Power;
 use usufruct_core::event::{Form, Kind};
 use usufruct_core::lifecycle::State;
 use usufruct_core::mandate::{AutomatedDecision, Basis, Fetch, GateLevel, MandateKind, Mode, Operation};
@@ -56,6 +57,7 @@ impl Page {
             Kind::Withdrawal => fl!(self.messages, "kind-withdrawal"),
             Kind::Objection => fl!(self.messages, "kind-objection"),
             Kind::Correction => fl!(self.messages, "kind-correction"),
+            Kind::Delegation => fl!(self.messages, "kind-delegation"),
             Kind::Status => fl!(self.messages, "kind-status"),
             Kind::Erasure => fl!(self.messages, "kind-erasure"),
         }
@@ -79,9 +81,63 @@ impl Page {
         }
     }
 
+    /// What may be given to a delegate.
+    pub fn power(&self, power: &Power) -> String {
+        match power {
+            Power::Footprint => fl!(self.messages, "power-footprint"),
+            Power::Consents => fl!(self.messages, "power-consents"),
+            Power::Cases => fl!(self.messages, "power-cases"),
+            Power::SignIn => fl!(self.messages, "power-sign-in"),
+        }
+    }
+
+    /// What a line says about a delegation. `detail` is why it ended, what was looked at, or what was done.
+    pub fn delegation_reason(&self, reason: &str, detail: &str) -> String {
+        let what = match reason {
+            "helper-given" => fl!(self.messages, "delegation-helper-given"),
+            "helper-taken-up" => fl!(self.messages, "delegation-helper-taken-up"),
+            "helper-renewed" => fl!(self.messages, "delegation-helper-renewed"),
+            "helper-ended" => fl!(self.messages, "delegation-helper-ended"),
+            "helping-taken-up" => fl!(self.messages, "delegation-helping-taken-up"),
+            "helping-renewed" => fl!(self.messages, "delegation-helping-renewed"),
+            "helping-ended" => fl!(self.messages, "delegation-helping-ended"),
+            "guardian-set-up" => fl!(self.messages, "delegation-guardian-set-up"),
+            "guardian-taken-up" => fl!(self.messages, "delegation-guardian-taken-up"),
+            "guardian-ended" => fl!(self.messages, "delegation-guardian-ended"),
+            "guarding-set-up" => fl!(self.messages, "delegation-guarding-set-up"),
+            "guarding-taken-up" => fl!(self.messages, "delegation-guarding-taken-up"),
+            "guarding-ended" => fl!(self.messages, "delegation-guarding-ended"),
+            "looked" | "did" => String::new(),
+            _ => return String::new(),
+        };
+        let more = match detail {
+            "counter" => fl!(self.messages, "ended-counter"),
+            "date" => fl!(self.messages, "ended-date"),
+            "delegate" => fl!(self.messages, "ended-delegate"),
+            "erasure" if reason != "did" => fl!(self.messages, "ended-erasure"),
+            "freeze" => fl!(self.messages, "ended-freeze"),
+            "passkey" => fl!(self.messages, "ended-passkey"),
+            "person" => fl!(self.messages, "ended-person"),
+            "footprint" if what.is_empty() => fl!(self.messages, "did-footprint"),
+            "consents" if what.is_empty() => fl!(self.messages, "did-consents"),
+            "cases" if what.is_empty() => fl!(self.messages, "did-cases"),
+            "consent" => fl!(self.messages, "did-consent"),
+            "withdrawal" => fl!(self.messages, "did-withdrawal"),
+            "objection" => fl!(self.messages, "did-objection"),
+            "sign-in" if reason == "did" => fl!(self.messages, "did-sign-in"),
+            codes if !what.is_empty() => {
+                let powers = codes.split(' ').filter_map(Power::from_code).map(|power| self.power(&power));
+                powers.collect::<Vec<_>>().join(&fl!(self.messages, "list-comma"))
+            }
+            _ => String::new(),
+        };
+        [what, more].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+    }
+
     /// How a resident proved herself.
     pub fn means(&self, means: &Means) -> String {
         match means {
+            Means::Delegate => fl!(self.messages, "means-delegate"),
             Means::Card => fl!(self.messages, "means-card"),
             Means::Certificate => fl!(self.messages, "means-certificate"),
             Means::Passkey => fl!(self.messages, "means-passkey"),

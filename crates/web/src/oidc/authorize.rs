@@ -19,7 +19,7 @@ use usufruct_core::service::Profile;
 use usufruct_core::time::{MINUTE, SECOND};
 
 use super::fields::{Fields, OAuthError};
-use super::{consent, details, form_post};
+use super::{consent, delegate, details, form_post};
 use crate::Site;
 use crate::fault::Fault;
 use crate::page::Page;
@@ -134,7 +134,8 @@ async fn proceed(
         let is_recent = !prompt.contains(&"login") && max_age.is_none_or(|longest| age <= longest);
         // She signed in for this very request, so neither `prompt=login` nor a short `max_age` asks twice.
         let is_made_for_it = since.is_some_and(|since| session.proved_at >= since);
-        is_made_for_it || (is_recent && session.means >= wanted)
+        // Whether a delegate is enough is said on a page of its own.
+        is_made_for_it || (is_recent && (session.acting.is_some() || session.means >= wanted))
     });
     let Some(session) = session else {
         if silent {
@@ -150,6 +151,14 @@ async fn proceed(
     };
     if !session.is_active() {
         return Err(OAuthError::new("access_denied", "the pass is deactivated").into());
+    }
+    if session.acting.is_some() {
+        if silent {
+            return Err(OAuthError::new("interaction_required", "the resident has to choose").into());
+        }
+        let raw = if since.is_some() { raw.to_owned() } else { way_back(site, raw)? };
+        let asked = Asked { request, again: false, raw, locales: fields.get("ui_locales").map(str::to_owned) };
+        return delegate::page(site, page, &session, &asked, wanted).map_err(Stop::Fault);
     }
     if session.means < wanted {
         return Err(too_weak());
@@ -248,7 +257,7 @@ pub(crate) async fn origin_behind(site: &Arc<Site>, next: &str) -> Option<String
 /// The weakest means that meet both `acr_values`, where one of ours is named (OpenID Connect Core 3.1.2.1), and the mandates.
 async fn wanted_means(site: &Arc<Site>, fields: &Fields, request: &AuthorizeRequest) -> Result<Means, Stop> {
     let named = fields.get("acr_values").unwrap_or_default().split(' ').filter_map(Means::from_acr);
-    let named = named.min().unwrap_or(Means::Card);
+    let named = named.min().unwrap_or(Means::Delegate);
     let asked = request.clone();
     Ok(blocking(site, move |app| app.asked_means(&asked)).await?.max(named))
 }
@@ -292,6 +301,15 @@ pub(crate) async fn answer(site: &Arc<Site>, session: &OpenSession, request: Aut
     }
 }
 
+/// As [`answer`], where a delegate may not agree to what has to be agreed to first.
+pub(crate) async fn deny_agreeing(site: &Arc<Site>, asked: &Asked) -> Result<Response, Fault> {
+    if let Some(pushed) = asked.request.pushed {
+        blocking(site, move |app| app.drop_pushed(&pushed)).await?;
+    }
+    let error = OAuthError::new("access_denied", "the resident has to agree herself first");
+    Ok(refuse(site, &Way::of(&asked.request), &error))
+}
+
 /// Leads back to the service because she said no.
 pub(crate) async fn deny(site: &Arc<Site>, asked: &Asked) -> Result<Response, Fault> {
     if let Some(pushed) = asked.request.pushed {
@@ -304,6 +322,13 @@ pub(crate) async fn deny(site: &Arc<Site>, asked: &Asked) -> Result<Response, Fa
 /// Leads back to the service with an error.
 fn refuse(site: &Site, way: &Way, error: &OAuthError) -> Response {
     lead(site, way, &[("error", error.code), ("error_description", error.description)])
+}
+
+/// The weakest means that a request which was shown before can be met with.
+pub(crate) async fn wanted(site: &Arc<Site>, raw: &str) -> Result<Means, Fault> {
+    let source = Source::find(site, raw, true).await?;
+    let request = read(site, &source).map_err(|_| Fault::bad_form())?;
+    wanted_means(site, &source.fields, &request).await.map_err(|_| Fault::bad_form())
 }
 
 /// Reads a request again that was shown on the consent page.

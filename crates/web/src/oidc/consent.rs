@@ -10,6 +10,7 @@ use axum::response::Response;
 use i18n_embed_fl::fl;
 use serde::Deserialize;
 use usufruct_app::{App, AuthorizeRequest, Error, OpenSession};
+use usufruct_core::delegation::Power;
 use usufruct_core::event::Form;
 use usufruct_core::hash::equal;
 use usufruct_core::id::{BlockId, MandateId};
@@ -21,7 +22,7 @@ use usufruct_core::{Text, Time};
 use super::authorize::{self, Asked};
 use crate::Site;
 use crate::fault::Fault;
-use crate::form::Checked;
+use crate::form::CheckedOfAnybody;
 use crate::headers::policy_with_form_target;
 use crate::language::{from_tag, messages};
 use crate::page::{Page, link_to, show};
@@ -127,7 +128,7 @@ pub(crate) struct Decision {
 pub(crate) async fn decide(
     State(site): State<Arc<Site>>,
     page: Page,
-    Checked(session, decision): Checked<Decision>,
+    CheckedOfAnybody(session, decision): CheckedOfAnybody<Decision>,
 ) -> Result<Response, Fault> {
     if !equal(mark(&site, &session, &decision.mandate, &decision.request)?.as_bytes(), decision.mark.as_bytes()) {
         return Err(Fault::foreign_form());
@@ -142,14 +143,15 @@ pub(crate) async fn decide(
     if !chosen.iter().all(|block| is_wanted(&asked.request, &decision.mandate, block)) {
         return Err(Fault::bad_form());
     }
-    let (resident, wanted, mandate, again) = (session.resident, asked.request.clone(), decision.mandate.clone(), asked.again);
+    let (resident, wanted, mandate, again) = (session.person(), asked.request.clone(), decision.mandate.clone(), asked.again);
+    let actor = session.actor(&[Power::Consents, Power::SignIn])?;
     let rest = blocking(&site, move |app| {
         let open = questions(app, resident, &wanted, again)?;
         let agreed = !app.authorization(resident, &wanted)?.to_ask.contains(&mandate);
         // What was agreed to before, here or in another window, stays as it is, with its uses counted.
         let kept = agreed && (!again || is_as_before(app, resident, &mandate, &chosen)?);
         if !kept && open.contains(&mandate) {
-            app.consent(resident, &wanted.service, &mandate, &chosen)?;
+            app.consent(actor, &wanted.service, &mandate, &chosen)?;
         }
         if again {
             Ok(open.into_iter().skip_while(|id| *id != mandate).skip(1).collect())
@@ -194,7 +196,7 @@ fn is_wanted(request: &AuthorizeRequest, mandate: &MandateId, block: &BlockId) -
 
 /// The page in the language chosen here, else in the one the service asks for (`ui_locales`), else the browser's. Its links open the
 /// request as it stands on the form.
-fn within(page: Page, asked: &Asked) -> Page {
+pub(crate) fn within(page: Page, asked: &Asked) -> Page {
     let page = Page { here: link_to("/oidc/authorize", &asked.raw), ..page };
     let has_chosen = url::form_urlencoded::parse(asked.raw.as_bytes()).any(|(key, _)| key == "lang");
     match asked.locales.as_ref().filter(|_| !has_chosen).and_then(|tags| tags.split_whitespace().find_map(from_tag)) {

@@ -18,7 +18,7 @@ use super::authorize::see;
 use super::fields::Fields;
 use crate::Site;
 use crate::fault::Fault;
-use crate::form::Checked;
+use crate::form::CheckedOfAnybody;
 use crate::headers::policy_with_form_target;
 use crate::page::{Page, show};
 use crate::session::{MaybeResident, cookie};
@@ -79,7 +79,10 @@ pub(crate) struct Confirm {
     mark: String,
 }
 
-pub(crate) async fn confirm(State(site): State<Arc<Site>>, Checked(session, form): Checked<Confirm>) -> Result<Response, Fault> {
+pub(crate) async fn confirm(
+    State(site): State<Arc<Site>>,
+    CheckedOfAnybody(session, form): CheckedOfAnybody<Confirm>,
+) -> Result<Response, Fault> {
     let is_ours = equal(mark(&site, &session, &form.next)?.as_bytes(), form.mark.as_bytes());
     blocking(&site, move |app| app.close_session(&session)).await?;
     let mut response = see(if is_ours { &form.next } else { "/" });

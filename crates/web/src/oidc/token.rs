@@ -34,9 +34,15 @@ struct IdToken<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     nonce: Option<&'a str>,
     acr: &'a str,
+    #[serde(skip_serializing_if = "is_empty")]
     amr: &'a [&'a str],
     sid: &'a str,
     at_hash: String,
+}
+
+/// Nothing is said about how a resident proved herself who did not.
+fn is_empty(methods: &&[&str]) -> bool {
+    methods.is_empty()
 }
 
 pub(crate) async fn token(State(site): State<Arc<Site>>, FromAnyService(from): FromAnyService) -> Result<Response, OAuthError> {

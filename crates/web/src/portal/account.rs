@@ -12,9 +12,9 @@ use usufruct_app::store::residents::ResidentState;
 use super::see;
 use crate::Site;
 use crate::fault::Fault;
-use crate::form::{Checked, Empty, Proven};
+use crate::form::{Checked, CheckedOfAnybody, Empty, Proven};
 use crate::page::{Page, show};
-use crate::session::{Fresh, Resident, cookie};
+use crate::session::{Fresh, Resident, acting_cookie, cookie};
 use crate::site::blocking;
 
 #[derive(Template)]
@@ -43,7 +43,7 @@ pub(crate) async fn page(State(site): State<Arc<Site>>, page: Page, Resident(ses
 
 pub(crate) async fn sign_out(
     State(site): State<Arc<Site>>,
-    Checked(session, Empty {}): Checked<Empty>,
+    CheckedOfAnybody(session, Empty {}): CheckedOfAnybody<Empty>,
 ) -> Result<Response, Fault> {
     blocking(&site, move |app| app.close_session(&session)).await?;
     signed_out(&site, "/")
@@ -95,6 +95,7 @@ pub(crate) async fn delete(State(site): State<Arc<Site>>, Proven(session, Empty 
 
 fn signed_out(site: &Site, target: &str) -> Result<Response, Fault> {
     let mut response = see(target)?;
-    response.headers_mut().insert(SET_COOKIE, cookie(site, ""));
+    response.headers_mut().append(SET_COOKIE, cookie(site, ""));
+    response.headers_mut().append(SET_COOKIE, acting_cookie(site, ""));
     Ok(response)
 }

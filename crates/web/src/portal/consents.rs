@@ -12,18 +12,19 @@ use usufruct_app::store::grants::StoredGrant;
 use usufruct_core::Time;
 use usufruct_core::agency::AgencyKind;
 use usufruct_core::certificate::Answer;
+use usufruct_core::delegation::Power;
 use usufruct_core::grant::{GrantKind, GrantState};
 use usufruct_core::id::{AgencyId, CertificateId, MandateId};
 use usufruct_core::mandate::Mandate;
 use usufruct_core::register::Register;
 
 use super::footprint::{Row, rows};
-use super::see;
+use super::{looked, see};
 use crate::Site;
 use crate::fault::Fault;
-use crate::form::{Checked, Empty};
+use crate::form::{CheckedOfAnybody, Empty};
 use crate::page::{Page, show};
-use crate::session::Resident;
+use crate::session::Anybody;
 use crate::site::blocking;
 
 #[derive(Template)]
@@ -87,10 +88,10 @@ pub(crate) struct After {
 pub(crate) async fn list(
     State(site): State<Arc<Site>>,
     page: Page,
-    Resident(session): Resident,
+    Anybody(session): Anybody,
     Query(after): Query<After>,
 ) -> Result<Response, Fault> {
-    let resident = session.resident;
+    let resident = looked(&site, &session, Power::Consents).await?;
     let has_withdrawn = after.withdrawn.is_some();
     let (grants, footprint, deletions) = blocking(&site, move |app| {
         let footprint = if has_withdrawn { Some(app.footprint(resident)?) } else { None };
@@ -119,9 +120,10 @@ pub(crate) async fn list(
 pub(crate) async fn withdraw(
     State(site): State<Arc<Site>>,
     Path(mandate): Path<MandateId>,
-    Checked(session, Empty {}): Checked<Empty>,
+    CheckedOfAnybody(session, Empty {}): CheckedOfAnybody<Empty>,
 ) -> Result<Response, Fault> {
-    let withdrawn = blocking(&site, move |app| app.withdraw(session.resident, &mandate)).await?;
+    let actor = session.actor(&[Power::Consents])?;
+    let withdrawn = blocking(&site, move |app| app.withdraw(actor, &mandate)).await?;
     see(&format!("/me/consents?withdrawn={}", withdrawn.certificate))
 }
 

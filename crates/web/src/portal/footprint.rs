@@ -13,14 +13,16 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use usufruct_app::{Footprint, FootprintLine};
 use usufruct_core::Time;
+use usufruct_core::delegation::Power;
 use usufruct_core::event::{Event, Form, Kind};
 use usufruct_core::id::ServiceId;
 use usufruct_core::register::Register;
 
+use super::looked;
 use crate::Site;
 use crate::fault::Fault;
 use crate::page::{Page, show};
-use crate::session::{Fresh, Resident};
+use crate::session::{Anybody, Fresh};
 use crate::site::blocking;
 
 #[derive(Template)]
@@ -31,8 +33,8 @@ struct FootprintPage {
     services: Vec<Shortcut>,
     chosen: Option<ServiceId>,
     months: Vec<Month>,
-    /// The payload for the verifier, safe inside a script element.
-    payload: String,
+    /// The payload for the verifier, safe inside a script element; `None` for a delegate.
+    payload: Option<String>,
     issuer: String,
     vkey: String,
 }
@@ -72,6 +74,10 @@ pub(super) struct Row {
     pub certificate: Option<String>,
     /// The service whose pseudonym of her was asked for.
     pub joined: Option<String>,
+    /// The other person of a delegation, as the resident calls her; empty where there is none.
+    pub other: String,
+    /// Whether that person acted for the resident.
+    pub is_by_other: bool,
 }
 
 #[derive(Deserialize)]
@@ -82,13 +88,15 @@ pub(crate) struct Choice {
 pub(crate) async fn page(
     State(site): State<Arc<Site>>,
     page: Page,
-    Resident(session): Resident,
+    Anybody(session): Anybody,
     Query(choice): Query<Choice>,
 ) -> Result<Response, Fault> {
-    let (size, footprint) = blocking(&site, move |app| Ok((app.published_size(), app.footprint(session.resident)?))).await?;
+    let resident = looked(&site, &session, Power::Footprint).await?;
+    let (size, footprint) = blocking(&site, move |app| Ok((app.published_size(), app.footprint(resident)?))).await?;
     let mut rows = rows(&site.app.register(), &page, &footprint);
     // `<` could end the script element early; in JSON it may always be written as an escape.
-    let payload = payload(&site, &footprint, size).to_string().replace('<', "\\u003c");
+    // A delegate sees the lines. The key by which the log is searched for them would outlast what she was given.
+    let payload = session.acting.is_none().then(|| payload(&site, &footprint, size).to_string().replace('<', "\\u003c"));
     let (total, services) = (rows.len(), shortcuts(&rows));
     if let Some(chosen) = &choice.service {
         rows.retain(|row| row.service.as_ref() == Some(chosen) || row.kind.is_none());
@@ -129,6 +137,8 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
         refusal: String::new(),
         certificate: None,
         joined: None,
+        other: event_other(line),
+        is_by_other: false,
     };
     let Some(event) = &line.event else { return row };
     row.at = Some(event.at);
@@ -154,6 +164,12 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
     if event.kind == Kind::Status {
         row.why = page.status_reason(&event.reason);
     }
+    if event.kind == Kind::Delegation {
+        row.why = page.delegation_reason(&event.reason, event.detail.as_deref().unwrap_or_default());
+        row.is_by_other = event.reason == "looked";
+    } else {
+        row.is_by_other = !row.other.is_empty();
+    }
     row.blocks = event
         .blocks
         .iter()
@@ -163,6 +179,10 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
         })
         .collect();
     row
+}
+
+fn event_other(line: &FootprintLine) -> String {
+    line.event.as_ref().and_then(|event| event.other.clone()).unwrap_or_default()
 }
 
 /// The name of the service whose pseudonym was told, or asked for in vain: only then does a line that somebody else caused

@@ -6,15 +6,17 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use i18n_embed_fl::fl;
-use usufruct_app::FiledCase;
+use usufruct_app::{DelegationView, FiledCase};
 use usufruct_core::Time;
+use usufruct_core::delegation::Role;
 use usufruct_core::grant::GrantState;
 use usufruct_core::time::DAY;
 
 use super::footprint::{Row, rows};
+use super::see;
 use crate::fault::Fault;
 use crate::page::{Page, show};
-use crate::session::Resident;
+use crate::session::Anybody;
 use crate::site::blocking;
 use crate::{Persona, Site};
 
@@ -46,6 +48,8 @@ struct OverviewPage {
     consents: usize,
     ending: Vec<Ending>,
     cases: Vec<FiledCase>,
+    /// Guardians that two clerks set up, and when.
+    guardians: Vec<Time>,
 }
 
 /// A mandate that ends soon.
@@ -74,10 +78,17 @@ pub(crate) async fn front(State(site): State<Arc<Site>>, page: Page) -> Response
     show(&HomePage { page, personas, samples })
 }
 
-pub(crate) async fn overview(State(site): State<Arc<Site>>, page: Page, Resident(session): Resident) -> Result<Response, Fault> {
+pub(crate) async fn overview(State(site): State<Arc<Site>>, page: Page, Anybody(session): Anybody) -> Result<Response, Fault> {
+    if session.acting.is_some() {
+        return see("/me/acting");
+    }
     let resident = session.resident;
-    let (footprint, grants, cases) =
-        blocking(&site, move |app| Ok((app.footprint(resident)?, app.grants(resident)?, app.cases(resident)?))).await?;
+    let (footprint, grants, cases, delegations) = blocking(&site, move |app| {
+        Ok((app.footprint(resident)?, app.grants(resident)?, app.cases(resident)?, app.delegations(&session)?))
+    })
+    .await?;
+    let is_guardian = |delegation: &&DelegationView| delegation.is_given && delegation.role == Role::Guardian;
+    let guardians = delegations.iter().filter(is_guardian).map(|delegation| delegation.given_at).collect();
     let register = site.app.register();
     let now = site.app.now();
     let given: Vec<_> =
@@ -94,5 +105,5 @@ pub(crate) async fn overview(State(site): State<Arc<Site>>, page: Page, Resident
     ending.sort_by_key(|ending| ending.until);
     let recent = rows(&register, &page, &footprint).into_iter().filter(Row::is_asked).take(RECENT).collect();
     let lines = footprint.lines.len();
-    Ok(show(&OverviewPage { page, recent, lines, consents: given.len(), ending, cases }))
+    Ok(show(&OverviewPage { page, recent, lines, consents: given.len(), ending, cases, guardians }))
 }

@@ -8,15 +8,16 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use i18n_embed_fl::fl;
 use serde::Deserialize;
-use usufruct_app::{FiledCase, ObjectionRequest};
+use usufruct_app::{Actor, FiledCase, ObjectionRequest, OpenSession};
+use usufruct_core::delegation::Power;
 
 use super::footprint::{Row, describe, rows};
-use super::see;
+use super::{looked, see};
 use crate::Site;
 use crate::fault::Fault;
-use crate::form::Checked;
+use crate::form::CheckedOfAnybody;
 use crate::page::{Page, render, show};
-use crate::session::Resident;
+use crate::session::Anybody;
 use crate::site::blocking;
 
 /// Longest objection, in characters.
@@ -48,10 +49,11 @@ struct ShownCase {
 pub(crate) async fn form(
     State(site): State<Arc<Site>>,
     page: Page,
-    Resident(session): Resident,
+    Anybody(session): Anybody,
     Path(n): Path<u64>,
 ) -> Result<Response, Fault> {
-    let row = line(&site, &page, session.resident, n).await?;
+    may_object(&session)?;
+    let row = line(&site, &page, looked(&site, &session, Power::Footprint).await?, n).await?;
     Ok(show(&ObjectPage { page, row, words: String::new(), is_too_long: false }))
 }
 
@@ -64,20 +66,21 @@ pub(crate) async fn object(
     State(site): State<Arc<Site>>,
     page: Page,
     Path(n): Path<u64>,
-    Checked(session, form): Checked<Words>,
+    CheckedOfAnybody(session, form): CheckedOfAnybody<Words>,
 ) -> Result<Response, Fault> {
+    let actor = may_object(&session)?;
     // Browsers count a line break as one character and send two.
     let words = form.words.replace("\r\n", "\n").trim().to_owned();
     if words.chars().count() > MOST_CHARACTERS {
-        let row = line(&site, &page, session.resident, n).await?;
+        let row = line(&site, &page, looked(&site, &session, Power::Footprint).await?, n).await?;
         return Ok(render(StatusCode::UNPROCESSABLE_ENTITY, &ObjectPage { page, row, words, is_too_long: true }));
     }
-    blocking(&site, move |app| app.object(session.resident, &ObjectionRequest { line: n, words })).await?;
+    blocking(&site, move |app| app.object(actor, &ObjectionRequest { line: n, words })).await?;
     see("/me/cases")
 }
 
-pub(crate) async fn list(State(site): State<Arc<Site>>, page: Page, Resident(session): Resident) -> Result<Response, Fault> {
-    let resident = session.resident;
+pub(crate) async fn list(State(site): State<Arc<Site>>, page: Page, Anybody(session): Anybody) -> Result<Response, Fault> {
+    let resident = looked(&site, &session, Power::Cases).await?;
     let (cases, footprint) = blocking(&site, move |app| Ok((app.cases(resident)?, app.footprint(resident)?))).await?;
     let mut rows = rows(&site.app.register(), &page, &footprint);
     let cases = cases
@@ -88,6 +91,11 @@ pub(crate) async fn list(State(site): State<Arc<Site>>, page: Page, Resident(ses
         })
         .collect();
     Ok(show(&CasesPage { page, cases }))
+}
+
+/// To object to a line, a delegate has to see it and to be given cases.
+fn may_object(session: &OpenSession) -> Result<Actor, Fault> {
+    Ok(session.actor(&[Power::Footprint, Power::Cases])?)
 }
 
 async fn line(site: &Arc<Site>, page: &Page, resident: u64, n: u64) -> Result<Row, Fault> {

@@ -13,9 +13,10 @@ use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
-use usufruct_app::{DepositRequest, ObjectionRequest};
+use usufruct_app::{DepositRequest, NewHelper, ObjectionRequest};
 use usufruct_core::Text;
-use usufruct_core::time::DAY;
+use usufruct_core::delegation::Powers;
+use usufruct_core::time::{DAY, MINUTE};
 use usufruct_web::{DemoSettings, Persona, Settings, Site};
 
 use crate::common::{CARD, City, SERVICE, block, library_card, mandate};
@@ -171,6 +172,10 @@ async fn every_page_in_both_languages() {
         "/me/preview",
         "/me/preview?service=svc_library",
         "/me/account",
+        "/me/delegations",
+        "/me/delegations?ended=yes",
+        "/me/delegations/give",
+        "/me/delegations/take-up",
         "/me/account/devices",
         "/me/account/devices?removed=yes",
         "/me/account/devices/add",
@@ -314,4 +319,66 @@ async fn json_stands_beside_each_page() {
         assert!(list.is_object(), "{path}");
     }
     assert_ne!(pages.resident, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delegation_that_has_ended_opens_nothing_to_a_page_from_before() {
+    let mut pages = Pages::new();
+    let app = Arc::clone(&pages.city.app);
+    let person = pages.city.enrol(1)[0];
+    app.consent(person, &common::service(), &mandate(), &[]).unwrap();
+    let session = |token: &str| app.session(token).unwrap().unwrap();
+    let new = NewHelper {
+        helper_called: "<b>Mei</b>".into(),
+        person_called: "<i>Bao</i> & co".into(),
+        powers: Powers::all(),
+        ends_at: app.now().plus(10 * MINUTE),
+    };
+    let code = app.give_help(&session(&app.open_session(person, "test").unwrap()), &new).unwrap();
+    let own = session(pages.cookie.strip_prefix("usufruct=").unwrap());
+    app.take_up_help(&own, &code).unwrap();
+    let id = app.delegations(&own).unwrap()[0].id.clone();
+    let own_cookie = pages.cookie.clone();
+    pages.cookie = format!("{own_cookie}; usufruct-acting={}", app.begin_acting(&own, &id).unwrap());
+
+    for (path, lang) in [
+        ("/me/acting", "en"),
+        ("/me/acting", "zh-Hant"),
+        ("/me/footprint", "zh-Hant"),
+        ("/me/consents", "en"),
+        ("/register", "en"),
+    ] {
+        let page = pages.get(path, lang).await;
+        assert_eq!((page.status, faults(&page.text, lang)), (StatusCode::OK, Vec::new()), "{path}");
+        assert!(page.text.contains("data-testid=\"acting\"") && !page.text.contains("<i>Bao"), "{path}");
+    }
+    for (path, status) in [
+        ("/me/account", StatusCode::FORBIDDEN),
+        ("/me/footprint/9999/object", StatusCode::NOT_FOUND),
+        ("/nowhere", StatusCode::NOT_FOUND),
+    ] {
+        let page = pages.get(path, "en").await;
+        assert_eq!((page.status, faults(&page.text, "en")), (status, Vec::new()), "{path}");
+        assert!(page.text.contains("data-testid=\"acting\""), "what says no says for whom: {path}");
+    }
+    let before = pages.get("/me/consents", "en").await;
+    let token = between(&before.text, "name=\"form_token\" value=\"", "\"").to_owned();
+    pages.city.clock.advance(10 * MINUTE);
+
+    let form = format!("form_token={token}");
+    let request = Request::post("/me/consents/mdt_library-card/withdraw")
+        .header(ACCEPT, "text/html")
+        .header(COOKIE, format!("{}; lang=en", pages.cookie))
+        .header("sec-fetch-site", "same-origin")
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let late = pages.send(request.body(form.into()).unwrap()).await;
+    assert_eq!(late.status, StatusCode::FORBIDDEN, "neither for the person nor for the helper herself");
+    for resident in [person, pages.resident] {
+        let given = app.grants(resident).unwrap();
+        assert!(given.iter().any(|stored| stored.grant.state == usufruct_core::grant::GrantState::Given), "{resident}");
+    }
+    let page = pages.get("/me/footprint", "en").await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(!page.text.contains("data-testid=\"acting\""), "now she sees her own");
+    assert_eq!(faults(&page.text, "en"), Vec::<String>::new());
 }

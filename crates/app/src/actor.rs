@@ -1,0 +1,156 @@
+//! On whose rights something is done, and who does it. Every use case that a delegate may have a part in takes an [`Actor`].
+
+use std::sync::Arc;
+
+use usufruct_core::Time;
+use usufruct_core::delegation::Power;
+use usufruct_core::event::{Event, Kind};
+use usufruct_core::id::BlockId;
+use usufruct_core::ports::Rng;
+use usufruct_store::db::{Connection, Tx};
+use usufruct_store::delegations::{self, Delegation};
+use usufruct_store::residents::{self, ResidentState};
+use usufruct_store::{keyrings, sessions};
+use usufruct_vault::{Keyring, Vault};
+
+use crate::erase::plain_event;
+use crate::ledger::{Placed, place};
+use crate::{Error, OpenSession};
+
+/// Reason of the line that a delegate gets for what she did.
+pub(crate) const DID: &str = "did";
+
+/// The resident on whose rights something is done, and the delegate if it is not herself.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    pub(crate) resident: u64,
+    delegate: Option<Arc<Deputy>>,
+}
+
+/// Who acts, and by what.
+#[derive(Debug)]
+struct Deputy {
+    session: OpenSession,
+    powers: Vec<Power>,
+}
+
+impl From<u64> for Actor {
+    /// The resident herself.
+    fn from(resident: u64) -> Self {
+        Self { resident, delegate: None }
+    }
+}
+
+/// Both sides of a delegation that is in force, inside a transaction.
+pub(crate) struct Both {
+    pub delegation: Delegation,
+    delegate: Keyring,
+    /// What the person calls the delegate, and the delegate the person.
+    delegate_called: String,
+    person_called: String,
+}
+
+impl OpenSession {
+    /// The resident on whose rights this session works.
+    pub fn person(&self) -> u64 {
+        self.acting.as_ref().map_or(self.resident, |acting| acting.person)
+    }
+
+    /// Who does what needs these powers: the resident herself, or a delegate who was given all of them. Whether that is still so is looked at
+    /// again in the transaction of the act.
+    pub fn actor(&self, powers: &[Power]) -> Result<Actor, Error> {
+        match &self.acting {
+            None => Ok(self.resident.into()),
+            Some(acting) if acting.powers.have(powers) => Ok(Actor {
+                resident: acting.person,
+                delegate: Some(Arc::new(Deputy { session: self.clone(), powers: powers.to_vec() })),
+            }),
+            Some(_) => Err(Error::NotGiven),
+        }
+    }
+}
+
+impl Actor {
+    /// The delegation under which this is done, if it is done by a delegate.
+    pub(crate) fn delegation(&self) -> Option<&str> {
+        Some(self.delegate.as_ref()?.session.acting.as_ref()?.delegation.as_str())
+    }
+
+    /// Looks at the delegation as it is now. `None` where the resident acts herself.
+    pub(crate) fn permit(&self, tx: &mut Tx<'_>, vault: &Vault, now: Time) -> Result<Option<Both>, Error> {
+        let Some(deputy) = &self.delegate else { return Ok(None) };
+        let (Some(id), Some(delegate)) = (self.delegation(), deputy.session.acting.as_ref().map(|_| deputy.session.resident))
+        else {
+            return Err(Error::NotGiven);
+        };
+        let delegation = delegations::find(tx, id)?.filter(|found| {
+            found.is_in_force(now)
+                && found.person == self.resident
+                && found.delegate == Some(delegate)
+                && found.powers.have(&deputy.powers)
+        });
+        let delegation = delegation.ok_or(Error::NotGiven)?;
+        let is_open = sessions::find(tx, deputy.session.bound_to())?.is_some();
+        if !is_open || !is_active(tx, self.resident)? || !is_active(tx, delegate)? {
+            return Err(Error::NotGiven);
+        }
+        let person = keyring_in(tx, vault, self.resident)?;
+        let delegate = keyring_in(tx, vault, delegate)?;
+        Ok(Some(Both {
+            delegate_called: open_word(vault, &person, delegation.delegate_called.as_deref())?,
+            person_called: open_word(vault, &delegate, delegation.person_called.as_deref())?,
+            delegation,
+            delegate,
+        }))
+    }
+
+    /// As [`Actor::permit`], for those who hold the actor for later than the transaction.
+    pub(crate) fn token_hash(&self) -> Option<usufruct_core::Digest> {
+        self.delegate.as_ref().map(|deputy| *deputy.session.bound_to())
+    }
+}
+
+/// Places an event of the resident, and when a delegate caused it, a line about it in the footprint of that one too.
+pub(crate) fn place_by(
+    tx: &mut Tx<'_>,
+    keyring: &Keyring,
+    mut event: Event,
+    both: Option<&Both>,
+    rng: &dyn Rng,
+) -> Result<Placed, Error> {
+    let Some(both) = both else { return place(tx, keyring, event, rng) };
+    let what = if event.kind == Kind::Delegation { event.detail.clone() } else { Some(event.kind.code().to_owned()) };
+    let mut mirrored = plain_event(Kind::Delegation, DID, what, event.at);
+    (mirrored.mandate, mirrored.service) = (event.mandate, event.service.clone());
+    mirrored.other = Some(both.person_called.clone());
+    event.other = Some(both.delegate_called.clone());
+    let placed = place(tx, keyring, event, rng)?;
+    place(tx, &both.delegate, mirrored, rng)?;
+    Ok(placed)
+}
+
+pub(crate) fn is_active(conn: &mut dyn Connection, resident: u64) -> Result<bool, Error> {
+    Ok(residents::state(conn, resident)? == Some(ResidentState::Active))
+}
+
+/// The keyring of a resident as it is in this transaction.
+pub(crate) fn keyring_in(conn: &mut dyn Connection, vault: &Vault, resident: u64) -> Result<Keyring, Error> {
+    let candidates = keyrings::candidates(conn, resident)?;
+    let sealed: Vec<&[u8]> = candidates.iter().map(|(_, sealed)| sealed.as_slice()).collect();
+    Ok(vault.keyring(resident, &sealed)?)
+}
+
+pub(crate) fn seal_word(vault: &Vault, keyring: &Keyring, word: &str, rng: &dyn Rng) -> Result<Vec<u8>, Error> {
+    Ok(vault.seal_own(keyring, &word_block()?, word.as_bytes(), rng)?)
+}
+
+/// A word as its owner reads it; empty where none was said.
+pub(crate) fn open_word(vault: &Vault, keyring: &Keyring, sealed: Option<&[u8]>) -> Result<String, Error> {
+    let Some(sealed) = sealed else { return Ok(String::new()) };
+    Ok(String::from_utf8_lossy(&vault.open_own(keyring, &word_block()?, sealed)?).into_owned())
+}
+
+/// Name under which these words are sealed. No data block of the register has it: it lies in a reserved form.
+fn word_block() -> Result<BlockId, Error> {
+    "blk_delegation-word".parse().map_err(|_| Error::Unknown { what: "block" })
+}
