@@ -380,7 +380,10 @@ fn two_keepers_convert_together_and_nothing_waits_that_need_not() {
         let subject = city.app.subject(resident, &service()).unwrap();
         assert_eq!(one(&city, &subject).unwrap(), known);
         hand.1.store(true, Ordering::SeqCst);
+        let size = || city.app.db().read(|conn| usufruct_store::log_head::size(conn)).unwrap();
+        let before = size();
         assert!(matches!(city.app.convert(&batch(std::slice::from_ref(&subject))), Err(Error::Vault(VaultError::Keeper { .. }))));
+        assert_eq!(size(), before, "she is not told of a conversion that did not happen");
         // She withdraws without it, and the garden is told once it is back.
         city.app.withdraw(resident, &joined()).unwrap();
         assert!(city.app.deletion_notices(&garden()).is_err());
