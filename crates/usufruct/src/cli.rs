@@ -44,6 +44,7 @@ enum Verb {
     Mirror(mirror::Mirror),
     Mandate(mandate::Mandate),
     Publish(publish::Publish),
+    Service(service::Service),
     Keeper(keeper::Keeper),
     Key(key::Key),
     Enrol(enrol::Enrol),
@@ -83,6 +84,7 @@ impl Cli {
             Verb::Restore(verb) => verb.run(),
             Verb::RestoreLog(verb) => verb.run(),
             Verb::Serve(verb) => verb.run(),
+            Verb::Service(verb) => verb.run(),
             Verb::Verify(verb) => verb.run(),
             Verb::Witness(verb) => verb.run(),
         }

@@ -52,6 +52,8 @@ const VERBS: &[&[&str]] = &[
     &["publish"],
     &["restore-log"],
     &["serve"],
+    &["service"],
+    &["service", "close"],
     &["verify"],
     &["verify", "complaint"],
     &["verify", "log"],
