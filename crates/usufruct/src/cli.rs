@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::command::{
     audit, backup, card, completions, demo, doctor, enrol, escrow, footprint, init, invite, keeper, key, mandate, migrate,
-    mirror, publish, recover, restore, restore_log, serve, verify, witness,
+    mirror, publish, recover, restore, restore_log, serve, service, verify, witness,
 };
 use crate::failure::Failure;
 
