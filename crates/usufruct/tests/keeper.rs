@@ -32,6 +32,10 @@ use usufruct_core::statement::{Statement, StatementKind};
 
 const ORIGIN: &str = "pass.example.org/log";
 const NAMES: [&str; 3] = ["office", "court", "archive"];
+/// A service whose pseudonyms need two keepers.
+const GARDEN: &str = "agency = \"agc_information\"\nname = { en = \"Garden\", zh-Hant = \"花園\" }\nsector = \"garden\"\n\
+    pseudonym_mode = \"two_keeper\"\nredirect_uris = [\"https://garden.example/back\"]\nchannels = [\"web\"]\n\
+    alternatives = [{ en = \"Come by.\", zh-Hant = \"親自前往。\" }]\nhelp = { en = \"Flowers.\", zh-Hant = \"花。\" }\n";
 
 /// A city with three keepers on this machine.
 struct Town<'a> {
@@ -517,11 +521,7 @@ fn strangers_and_garbage_are_refused_and_change_nothing() {
 fn a_keeper_holds_the_second_key_of_pseudonyms(store: &Store) {
     let town = Town::founded("keepers-pseudonyms", store);
     let (pass, setup) = (town.at("pass"), town.at("pass/usufruct.toml"));
-    let service = "agency = \"agc_information\"\nname = { en = \"Garden\", zh-Hant = \"花園\" }\nsector = \"garden\"\n\
-        pseudonym_mode = \"two_keeper\"\nredirect_uris = [\"https://garden.example/back\"]\nchannels = [\"web\"]\n\
-        alternatives = [{ en = \"Come by.\", zh-Hant = \"親自前往。\" }]\nhelp = { en = \"Flowers.\", zh-Hant = \"花。\" }\n";
-    let file = town.folder.write("garden.toml", service);
-    let officials = town.officials();
+    let (file, officials) = (town.folder.write("garden.toml", GARDEN), town.officials());
     let mut publish = vec!["publish", "service", &file, "--data-dir", &pass];
     publish.extend(officials.iter().map(String::as_str));
     // Nobody holds the second key yet, and then somebody who is not in the roster.
@@ -562,6 +562,47 @@ fn a_keeper_holds_the_second_key_of_pseudonyms(store: &Store) {
     assert_eq!(fs::read(town.at(&format!("court/sectors/{key}"))).unwrap(), vec![0; 512]);
     assert_eq!(status(&city, &question(3, ORIGIN, 1)), 410);
     assert_eq!(status(&city, &question(1, ORIGIN, 0)), 410, "what ended stays ended");
+}
+
+#[test]
+fn a_city_with_its_root_in_a_file_may_have_a_second_keeper_too() {
+    let store = Store::sqlite();
+    let mut town = Town::new("keepers-second", &store);
+    town.init(&[]);
+    let (pass, setup) = (town.at("pass"), town.at("pass/usufruct.toml"));
+    fs::copy(town.at("keepers.toml"), format!("{pass}/keepers.toml")).unwrap();
+    let plain = fs::read_to_string(&setup).unwrap();
+    fs::write(&setup, plain.replacen("[vault]\n", "[vault]\npseudonym_keeper = \"court\"\n", 1)).unwrap();
+    let (file, officials) = (town.folder.write("garden.toml", GARDEN), town.officials());
+    let signed = |words: &[&str]| {
+        let officials = officials.iter().map(String::as_str);
+        ok(&words.iter().copied().chain(officials).chain(["--data-dir", &pass]).collect::<Vec<_>>())
+    };
+    signed(&["publish", "service", &file]);
+    let names = fs::read_dir(town.at("court/sectors")).unwrap().map(|entry| entry.unwrap().path());
+    let [key] = &names.filter(|path| path.display().to_string().contains("sector-")).collect::<Vec<_>>()[..] else {
+        panic!("one key")
+    };
+    assert!(ok(&["doctor", "--data-dir", &pass]).contains("court holds the second key of pseudonyms, and answers"));
+    town.stop("court");
+    assert!(fails(&["doctor", "--data-dir", &pass], 1).contains("Nobody signs in"));
+
+    // The service closes while the keeper is away. The city's key goes at once, the keeper's when it is back.
+    let reasons = ["--reason-en", "Open to all.", "--reason-zh", "開放。"];
+    let said = signed(&[&["service", "close", "svc_garden"], &reasons[..]].concat());
+    assert!(said.contains("the last one of the pseudonym domain garden"), "{said}");
+    let (server, _) = town.serve();
+    town.certified(1);
+    assert!(fs::read(key).unwrap().iter().any(|byte| *byte != 0));
+    town.start("court");
+    for _ in 0..120 {
+        if fs::read(key).unwrap() == vec![0; 512] {
+            break;
+        }
+        thread::sleep(Duration::from_millis(250));
+    }
+    assert_eq!(fs::read(key).unwrap(), vec![0; 512]);
+    assert!(server.stop());
 }
 
 #[test]
