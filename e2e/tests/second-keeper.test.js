@@ -256,19 +256,27 @@ function walk(database) {
   });
 
   test("the end of the sector destroys both keys, whether the keeper is there or not", async () => {
-    const known = await signIn(garden, READERS);
+    const [here, known] = [await signIn(library, READERS), await signIn(garden, READERS)];
     const sectors = () => {
       const names = readdirSync(at("court/sectors")).filter((name) => name.startsWith("sector-"));
       return names.map((name) => readFileSync(join(at("court/sectors"), name)));
     };
     assert.ok(sectors().length === 1 && sectors()[0].some((byte) => byte !== 0));
+    // Nobody gets anything of it from the closing on, with the keeper or without.
+    const isOver = async () => {
+      await assert.rejects(send(garden, "/api/releases", wanted(known)), { code: "OAUTH_WWW_AUTHENTICATE_CHALLENGE" });
+      await assert.rejects(signIn(garden, READERS));
+      const converted = await send(library, "/api/conversions", conversion(here));
+      assert.ok([403, 404].includes(converted.status), await converted.text());
+    };
     await without(async () => {
       run("service", "close", "svc_garden", ...approved.slice(0, 2), "--data-dir", city.data, "--reason-en", "The garden is open to all.", "--reason-zh", "花園開放。");
-      assert.ok((await send(garden, "/api/releases", wanted(known))).status >= 400);
+      await isOver();
       await until(async () => (await certificates()).some((body) => body.cause === "sector"));
+      await isOver();
     });
     await until(() => sectors()[0].every((byte) => byte === 0));
-    assert.ok((await send(garden, "/api/releases", wanted(known))).status >= 400);
+    await isOver();
     run("verify", city.url, "--state", at("seen.json"));
     assert.ok(!existsSync(join(city.data, "sectors")), "the pass itself never had the second key");
   });
