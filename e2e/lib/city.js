@@ -8,13 +8,13 @@ const EXAMPLE = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "examp
 /**
  * @param {(...args: string[]) => string} run runs the program and answers what it printed
  * @param {string} dir for key files and drafts
- * @param {{data: string, redirect: string}} city
+ * @param {{data: string, redirect: string, init?: string[]}} city with what else `init` is told
  * @param {JsonWebKey} jwk public key of the library's service
  * @returns the approval of the library's two officials, as arguments
  */
 export async function foundCity(run, dir, city, jwk) {
   const data = ["--data-dir", city.data];
-  run("init", ...data, "--origin", "pass.example.org/log", "--operator", "agc_information", "--operator-name", "City", "--operator-name-zh", "市");
+  run("init", ...data, "--origin", "pass.example.org/log", "--operator", "agc_information", "--operator-name", "City", "--operator-name-zh", "市", ...(city.init ?? []));
   const operator = ["head", "data-protection"].flatMap((key) => ["--key", join(city.data, "officials", `agc_information.${key}.json`)]);
   const officials = (agency) =>
     ["head", "data-protection"].map((key) => {
@@ -51,9 +51,10 @@ export function publishMandate(run, dir, city, approved, name, line) {
 
 /**
  * Publishes a service of the library. With a profile of its own it works under no mandate; without a key it is a program in a browser.
- * @param {{name: string, redirect: string, out?: string, jwk?: JsonWebKey & {kid: string}, profile?: string, mandates?: string[]}} service
+ * `change` has the last word about its file.
+ * @param {{name: string, redirect: string, out?: string, jwk?: JsonWebKey & {kid: string}, profile?: string, mandates?: string[], change?: (text: string) => string}} service
  */
-export function publishService(run, dir, city, approved, { name, redirect, out, jwk, profile, mandates }) {
+export function publishService(run, dir, city, approved, { name, redirect, out, jwk, profile, mandates, change = (text) => text }) {
   let text = readFileSync(join(EXAMPLE, "services", "library.toml"), "utf8")
     .replace(/^redirect_uris = .*$/m, `redirect_uris = ["${redirect}"]`)
     .replace(/^post_logout_redirect_uris.*$/m, out ? `post_logout_redirect_uris = ["${out}"]` : "");
@@ -69,6 +70,6 @@ export function publishService(run, dir, city, approved, { name, redirect, out, 
   }
   const members = ["kid", "kty", "crv", "x", "y", "n", "e"].filter((member) => jwk[member] !== undefined);
   const key = `\n[[jwks]]\n${members.map((member) => `${member} = "${jwk[member]}"\n`).join("")}`;
-  writeFileSync(file, text + key);
+  writeFileSync(file, change(text) + key);
   run("publish", "service", file, ...approved, "--data-dir", city.data);
 }

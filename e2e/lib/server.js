@@ -74,8 +74,33 @@ export async function serve(args, base) {
   };
 }
 
+/**
+ * Starts a subcommand that says on which address it serves, and waits until it does.
+ * @param {string[]} args
+ */
+export async function serveKeeper(args) {
+  const env = { ...process.env, USUFRUCT_ANY_DISK: "1", RUST_LOG: process.env.RUST_LOG ?? "debug" };
+  const child = spawn(program(), args, { cwd: ROOT, env, stdio: ["ignore", "pipe", "pipe"] });
+  const abandon = () => child.kill("SIGKILL");
+  process.once("exit", abandon);
+  const ended = new Promise((resolve) => child.once("exit", resolve)).then(() => process.off("exit", abandon));
+  let output = "";
+  await new Promise((resolve, reject) => {
+    child.stdout.on("data", (chunk) => (output += chunk).includes(" on ") && resolve());
+    child.stderr.on("data", (chunk) => (output += chunk));
+    child.once("exit", () => reject(new Error(`${args.join(" ")} ended: ${output}`)));
+  });
+  return {
+    output: () => output,
+    kill: async () => {
+      child.kill("SIGKILL");
+      await ended;
+    },
+  };
+}
+
 /** A schema of its own in the PostgreSQL of USUFRUCT_TEST_POSTGRES. @param {number} number */
-function freshSchema(number) {
+export function freshSchema(number) {
   const base = process.env.USUFRUCT_TEST_POSTGRES;
   if (!base) throw new Error("USUFRUCT_TEST_POSTGRES is not set. `script/postgres start` prints it.");
   const name = `e2e_${number}`;

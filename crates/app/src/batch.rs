@@ -68,11 +68,12 @@ impl App {
             batch: Batch { id: random(self.rng()), size: request.subjects.len() as u64 },
             now,
         };
+        let seeds = self.seeds_behind(sector, &request.subjects)?;
         let mut lines = Vec::with_capacity(request.subjects.len());
         // One chunk is prepared while the one before it is written.
         let mut writing: Vec<(&String, Result<Waiting, Error>)> = Vec::new();
-        for subjects in request.subjects.chunks(CHUNK) {
-            let next = subjects.iter().map(|subject| (subject, self.submit(&plan, subject))).collect();
+        for (subjects, seeds) in request.subjects.chunks(CHUNK).zip(seeds.chunks(CHUNK)) {
+            let next = subjects.iter().zip(seeds).map(|(subject, seed)| (subject, self.submit(&plan, seed.as_ref()))).collect();
             let written = std::mem::replace(&mut writing, next);
             lines.extend(written.into_iter().map(|(subject, waiting)| self.finish(&plan, subject, waiting)));
         }
@@ -83,10 +84,11 @@ impl App {
         Ok(BatchAnswer { lines })
     }
 
-    /// Decides about one subject and hands its line to the writer, with a guard of its own, so that one that moved
+    /// Decides about the subject with this seed and hands its line to the writer, with a guard of its own, so that one that moved
     /// meanwhile does not stop the others.
-    fn submit(&self, plan: &Plan<'_>, subject: &str) -> Result<Waiting, Error> {
-        let found = self.resolve(plan.sector, subject, plan.mandate.number)?;
+    fn submit(&self, plan: &Plan<'_>, seed: Option<&([u8; 32], u16)>) -> Result<Waiting, Error> {
+        let (seed_index, generation) = seed.ok_or(Error::Unknown { what: "subject at this service" })?;
+        let found = self.find_resident(plan.sector, seed_index, *generation, plan.mandate.number)?;
         let case = self.case(plan.register, plan.asked, plan.mandate, found, plan.now)?;
         let event = event(plan.asked, plan.mandate, &case, plan.actor, Some(plan.batch), plan.now);
         let place_case = PlaceCase::new(self, plan.version, &case, plan.mandate, event, plan.now);

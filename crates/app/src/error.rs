@@ -76,6 +76,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the same request may be granted in a moment: somebody who is needed is away, or was busy.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Stale | Self::Unpublished | Self::Log(usufruct_log::Error::Outside { .. }) => true,
+            Self::Store(error) => matches!(error, db::Error::Busy {} | db::Error::Contended { .. }),
+            Self::Vault(error) => {
+                matches!(error, usufruct_vault::Error::Keeper { .. } | usufruct_vault::Error::TooFewKeepers { .. })
+            }
+            _ => false,
+        }
+    }
+
     pub(crate) fn refused(what: &str, remedy: &str) -> Self {
         Self::Refused { what: what.to_owned(), remedy: remedy.to_owned() }
     }

@@ -67,7 +67,7 @@ pub(crate) fn open(
         }
     };
     let roots = setup.escrow.iter().try_fold(roots, |roots, escrow| escrow.around(roots, disk(setup), rng))?;
-    tree(pages, roots, rng)
+    tree(pages, roots, is_new, rng)
 }
 
 /// The place of the pages.
@@ -109,8 +109,8 @@ impl RootPlace for FilePlace {
     }
 }
 
-/// Opens a tree over pages and roots, or makes it where there are no pages yet.
-fn tree(pages: Box<dyn Pages>, roots: Box<dyn RootSlots>, rng: &dyn Rng) -> Result<Box<dyn KeyTree>, Error> {
+/// Opens a tree over pages and roots, or makes it where a city begins and there are no pages yet.
+fn tree(pages: Box<dyn Pages>, roots: Box<dyn RootSlots>, is_new: bool, rng: &dyn Rng) -> Result<Box<dyn KeyTree>, Error> {
     let mut is_empty = true;
     let seen = pages.each(&mut |_, _| {
         is_empty = false;
@@ -120,7 +120,7 @@ fn tree(pages: Box<dyn Pages>, roots: Box<dyn RootSlots>, rng: &dyn Rng) -> Resu
         seen?;
         // A tree with erasures behind it has pages somewhere.
         let is_first = roots.roots()?.iter().all(|root: &Root| root.epoch.0 == 0);
-        if is_first {
+        if is_first && is_new {
             return Ok(Box::new(PageTree::create(pages, roots, rng)?));
         }
     }

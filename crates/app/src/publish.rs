@@ -213,13 +213,13 @@ impl App {
         Ok(())
     }
 
-    /// Makes the keys of sectors whose second keeper was away when they began.
+    /// Makes the keys of sectors whose second keeper was away when they began, or was never heard of since.
     pub(crate) fn make_late_keys(&self) -> Result<(), Error> {
         let _guard = self.publishing();
         let register = self.register();
         let shared = |service: &&Entry<Service>| service.body.pseudonym_mode == PseudonymMode::TwoKeeper;
         for service in register.services.values().filter(|service| !service.state.is_over()).filter(shared) {
-            if self.vault.sector_commitment(register.sector(service))?.is_none() {
+            if !self.vault.is_sector_made(register.sector(service), service.body.pseudonym_mode)? {
                 self.make_sector_key(&register, service)?;
             }
         }

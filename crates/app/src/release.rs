@@ -145,6 +145,18 @@ impl App {
         self.find_resident(sector, &seed_index, generation, mandate)
     }
 
+    /// What pseudonyms of a sector lead to, in order, in one question to a second keeper: the index of the seed and the generation. `None`
+    /// for what is no pseudonym, and for all of a sector that has ended.
+    pub(crate) fn seeds_behind(&self, sector: u64, subjects: &[String]) -> Result<Vec<Option<([u8; 32], u16)>>, Error> {
+        let parsed: Vec<Option<Subject>> = subjects.iter().map(|subject| subject.parse().ok()).collect();
+        let readable: Vec<Subject> = parsed.iter().flatten().copied().collect();
+        let mut found = match self.vault.resolve_many(sector, &readable) {
+            Err(VaultError::NoKey { noun: "sector" }) => return Ok(vec![None; subjects.len()]),
+            found => found?.into_iter(),
+        };
+        Ok(parsed.into_iter().map(|subject| subject.and_then(|_| found.next())).collect())
+    }
+
     /// The resident behind the index of a seed, if the generation of her pseudonym is the present one.
     pub(crate) fn find_resident(
         &self,

@@ -108,10 +108,22 @@ impl App {
         if code.service != exchange.service {
             return Err(bad_code());
         }
+<<<<<<< HEAD
         // What a delegate was given ends with the delegation.
         let delegation_ends_at = self.db.read(|conn| delegations::end_of_code(conn, &code_hash))?;
         let fits = self.fits(exchange, &code, now) && delegation_ends_at.is_none_or(|ends_at| now < ends_at);
         let subject = self.subject(code.resident, &code.service);
+=======
+        let fits = self.fits(exchange, &code, now);
+        let subject = match self.subject(code.resident, &code.service) {
+            // The code is still good when the second keeper is back.
+            Err(error) if fits && code.used_at.is_none() && error.is_temporary() => {
+                self.note(exchange.presented.clone())?;
+                return Err(error);
+            }
+            outcome => outcome,
+        };
+>>>>>>> keepers
         let (access_token, refresh_token) = (self.fresh_token("uft_"), self.fresh_token("ufr_"));
         let mut token = self.access_token(&access_token, &code, exchange.jkt.clone(), now);
         token.expires_at = delegation_ends_at.map_or(token.expires_at, |ends_at| token.expires_at.min(ends_at));
@@ -186,6 +198,13 @@ impl App {
             Some(scope) if scope.split(' ').all(|word| known.scope.split(' ').any(|had| had == word)) => scope.clone(),
             Some(_) => return Err(Error::WiderScope),
         };
+        let subject = match self.subject(known.resident, &known.service) {
+            Err(error) if error.is_temporary() => {
+                self.note(refresh.presented.clone())?;
+                return Err(error);
+            }
+            outcome => outcome,
+        };
         let access_token = self.fresh_token("uft_");
         let token = Token {
             token_hash: hash(&access_token),
@@ -217,14 +236,14 @@ impl App {
             access_token,
             expires_in_seconds,
             scope,
-            subject: self.subject(known.resident, &known.service)?,
+            granted: granted.ok_or_else(bad_code)?,
+            subject: subject?,
             auth_time: known.auth_time,
             means: known.means,
             sid: known.sid,
             nonce: None,
             refresh_token: Some(refresh.refresh_token.clone()),
             grant_id: Some(known.authorization),
-            granted: granted.ok_or_else(bad_code)?,
             is_bound: true,
         })
     }

@@ -4,21 +4,21 @@
 mod common;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use common::{CARD, City, LIBRARY, SERVICE, SeededRng, library_card, mandate, on_postgres, service, text};
+use common::{CARD, City, LIBRARY, SERVICE, SeededRng, block, library_card, mandate, on_postgres, service, text};
 use serde_json::{Value, json};
 use usufruct_app::core::lifecycle::State;
 use usufruct_app::vault::roots::Disk;
 use usufruct_app::vault::second_hand::{SecondHand, SectorKeys};
 use usufruct_app::vault::{Error as VaultError, Result as VaultResult};
-use usufruct_app::{ConversionAnswer, ConversionBatch, Error};
+use usufruct_app::{BatchRequest, ConversionAnswer, ConversionBatch, Error};
 use usufruct_core::certificate::Cause;
 use usufruct_core::decide::Clause;
-use usufruct_core::event::Kind;
+use usufruct_core::event::{Form, Kind};
 use usufruct_core::id::{MandateId, ServiceId};
 use usufruct_core::time::DAY;
 use usufruct_store::{erasures, leaves};
@@ -317,10 +317,11 @@ fn no_pseudonym_is_found_in_any_log_or_row() {
 }
 
 /// A second keeper that may be away.
-struct Away(SectorKeys, AtomicBool);
+struct Away(SectorKeys, AtomicBool, AtomicUsize);
 
 impl Away {
     fn answer<T>(&self, work: impl FnOnce(&SectorKeys) -> VaultResult<T>) -> VaultResult<T> {
+        self.2.fetch_add(1, Ordering::SeqCst);
         match self.1.load(Ordering::SeqCst) {
             true => Err(VaultError::Keeper { name: "parks".into(), why: "it does not answer".into() }),
             false => work(&self.0),
@@ -352,7 +353,7 @@ fn two_keepers(dir: &Path, url: Option<&str>, hand: &Arc<Away>) -> City {
 }
 
 fn away(dir: &Path) -> Arc<Away> {
-    Arc::new(Away(SectorKeys::open(dir, Disk::Any, SeededRng::new(9)).unwrap(), AtomicBool::new(false)))
+    Arc::new(Away(SectorKeys::open(dir, Disk::Any, SeededRng::new(9)).unwrap(), AtomicBool::new(false), AtomicUsize::new(0)))
 }
 
 fn open_shared_garden(city: &City) {
@@ -380,7 +381,10 @@ fn two_keepers_convert_together_and_nothing_waits_that_need_not() {
         let subject = city.app.subject(resident, &service()).unwrap();
         assert_eq!(one(&city, &subject).unwrap(), known);
         hand.1.store(true, Ordering::SeqCst);
+        let size = || city.app.db().read(|conn| usufruct_store::log_head::size(conn)).unwrap();
+        let before = size();
         assert!(matches!(city.app.convert(&batch(std::slice::from_ref(&subject))), Err(Error::Vault(VaultError::Keeper { .. }))));
+        assert_eq!(size(), before, "she is not told of a conversion that did not happen");
         // She withdraws without it, and the garden is told once it is back.
         city.app.withdraw(resident, &joined()).unwrap();
         assert!(city.app.deletion_notices(&garden()).is_err());
@@ -388,6 +392,38 @@ fn two_keepers_convert_together_and_nothing_waits_that_need_not() {
         let notices = city.app.deletion_notices(&garden()).unwrap();
         assert_eq!(notices.iter().map(|notice| notice.subject.as_deref()).collect::<Vec<_>>(), [Some(known.as_str())]);
         assert_ne!(city.app.subject(resident, &garden()).unwrap(), known);
+    });
+}
+
+#[test]
+fn a_batch_is_one_question_to_the_second_keeper_and_all_of_it_waits() {
+    on_both("shared_batch", |dir, url| {
+        let keeper = tempfile::tempdir().unwrap();
+        let hand = away(keeper.path());
+        let city = two_keepers(dir, url, &hand);
+        open_shared_garden(&city);
+        let residents = city.enrol(5);
+        for resident in &residents {
+            city.app.consent(*resident, &garden(), &mandate(), &[]).unwrap();
+        }
+        let mut subjects: Vec<String> =
+            residents.iter().map(|resident| city.app.subject(*resident, &garden()).unwrap()).collect();
+        subjects.insert(2, "A".repeat(22));
+        subjects.push("nobody".to_owned());
+        let blocks = vec![(block("name"), Form::Value)];
+        let batch =
+            BatchRequest { service: garden(), mandate: mandate(), subjects, blocks, reason: "lending".into(), actor: None };
+        let size = || city.app.db().read(|conn| usufruct_store::log_head::size(conn)).unwrap();
+        let before = size();
+        hand.1.store(true, Ordering::SeqCst);
+        assert!(matches!(city.app.release_batch(&batch), Err(Error::Vault(VaultError::Keeper { .. }))));
+        assert_eq!(size(), before);
+        hand.1.store(false, Ordering::SeqCst);
+        hand.2.store(0, Ordering::SeqCst);
+        let answer = city.app.release_batch(&batch).unwrap();
+        assert_eq!(hand.2.load(Ordering::SeqCst), 1);
+        let released: Vec<bool> = answer.lines.iter().map(|line| line.outcome.is_ok()).collect();
+        assert_eq!(released, [true, true, false, true, true, true, false]);
     });
 }
 

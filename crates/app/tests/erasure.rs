@@ -168,6 +168,39 @@ fn a_root_that_was_set_back_does_not_start() {
 }
 
 #[test]
+fn a_tree_whose_pages_are_lost_is_not_made_anew() {
+    on_both("lost_pages", |dir, url| {
+        // Nothing was erased yet, so that the root alone does not tell that there was a tree.
+        City::found(dir, url).enrol(2);
+        let pages = dir.join("vault/pages");
+        let aside = pages.with_extension("aside");
+        let table = |from: &'static str, to: &'static str| {
+            let db = Db::open(url.unwrap(), &Options::default()).unwrap();
+            db.transaction("lose pages", move |tx| tx.script(&format!("-- lose\nALTER TABLE {from} RENAME TO {to}"))).unwrap();
+            db
+        };
+        match url {
+            None => std::fs::rename(&pages, &aside).unwrap(),
+            Some(_) => {
+                let make = "-- make\nCREATE TABLE key_pages (LIKE lost_pages INCLUDING ALL)";
+                table("key_pages", "lost_pages").transaction("make", |tx| tx.script(make)).unwrap();
+            }
+        }
+        let start = || City::try_open(dir, url, "2026-01-02T00:00:00Z", 2, None).map(drop);
+        let error = start().expect_err("their data would be lost without a word");
+        assert!(matches!(error, Error::Vault(_)), "{error}");
+        match url {
+            None => std::fs::rename(&aside, &pages).unwrap(),
+            Some(_) => {
+                table("key_pages", "empty_pages");
+                table("lost_pages", "key_pages");
+            }
+        }
+        start().unwrap();
+    });
+}
+
+#[test]
 fn the_ciphertext_of_a_mandate_is_purged_on_its_date_and_not_before() {
     on_both("purge", |dir, url| {
         let city = City::found(dir, url);

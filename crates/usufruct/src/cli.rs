@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::command::{
     audit, backup, card, completions, deletions, demo, doctor, enrol, escrow, footprint, guardian, init, invite, keeper, key,
-    mandate, migrate, mirror, publish, recover, restore, restore_log, serve, verify, witness,
+    mandate, migrate, mirror, publish, recover, restore, restore_log, serve, service, verify, witness,
 };
 use crate::failure::Failure;
 
@@ -44,6 +44,7 @@ enum Verb {
     Mirror(mirror::Mirror),
     Mandate(mandate::Mandate),
     Publish(publish::Publish),
+    Service(service::Service),
     Keeper(keeper::Keeper),
     Key(key::Key),
     Enrol(enrol::Enrol),
@@ -87,6 +88,7 @@ impl Cli {
             Verb::Restore(verb) => verb.run(),
             Verb::RestoreLog(verb) => verb.run(),
             Verb::Serve(verb) => verb.run(),
+            Verb::Service(verb) => verb.run(),
             Verb::Verify(verb) => verb.run(),
             Verb::Witness(verb) => verb.run(),
         }

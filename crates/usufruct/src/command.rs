@@ -23,5 +23,6 @@ pub mod recover;
 pub mod restore;
 pub mod restore_log;
 pub mod serve;
+pub mod service;
 pub mod verify;
 pub mod witness;

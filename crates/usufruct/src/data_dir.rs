@@ -116,11 +116,13 @@ pub struct EscrowTable {
 }
 
 /// Where the sealed pages of the key tree are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum PagesPlace {
+    /// A file in the data directory.
     #[default]
     File,
+    /// A table of the database.
     Database,
 }
 

@@ -88,13 +88,17 @@ pub fn second_hand(dir: &Path, setup: &Setup) -> Result<Option<Arc<dyn SecondHan
     let Some(name) = setup.vault.as_ref().and_then(|table| table.pseudonym_keeper.as_ref()) else { return Ok(None) };
     let roster = keepers(dir, setup)?;
     let identity = belongs(dir, &setup.origin, &roster)?;
-    let line = link::lines(&roster, &identity)?.into_iter().find(|line| line.name() == name).ok_or_else(|| {
-        Failure::refused(
-            format!("The roster names no keeper {name}, which is to hold the second key of pseudonyms."),
-            "Correct `pseudonym_keeper` under `[vault]` in the set-up.",
-        )
-    })?;
+    let line = link::lines(&roster, &identity)?.into_iter().find(|line| line.name() == name);
+    let line = line.ok_or_else(|| no_second_keeper(name))?;
     Ok(Some(Arc::new(Remote::new(&setup.origin, line).map_err(Failure::of)?)))
+}
+
+/// The set-up names a second keeper that nobody knows.
+pub fn no_second_keeper(name: &str) -> Failure {
+    Failure::refused(
+        format!("The roster names no keeper {name}, which is to hold the second key of pseudonyms."),
+        "Correct `pseudonym_keeper` under `[vault]` in the set-up.",
+    )
 }
 
 /// The own certificate, if the roster is about the pass in `dir`.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use common::store::Store;
 use common::{Folder, Server, city, fails, ok};
 use insider::now;
 use usufruct_app::{App, Config, EscrowSetup, House, Open, VaultSetup};
@@ -20,19 +21,20 @@ const ORIGIN: &str = "pass.example.org/log";
 const PERIOD_DAYS: i64 = 90;
 
 /// A pass whose terms name an escrow, and three officers.
-struct Pass {
+struct Pass<'a> {
     folder: Folder,
+    store: &'a Store,
     dir: String,
     period: u64,
 }
 
-impl Pass {
-    fn found(name: &str) -> Self {
+impl<'a> Pass<'a> {
+    fn found(name: &str, store: &'a Store) -> Self {
         let folder = Folder::new(name);
         let dir = folder.at("pass");
         let operator = ["--operator", "agc_information", "--operator-name", "City", "--operator-name-zh", "市"];
-        ok(&[&["init", "--data-dir", &dir, "--origin", ORIGIN], &operator[..]].concat());
-        Self { folder, dir, period: now() / 86_400 / PERIOD_DAYS as u64 }
+        ok(&[&["init", "--data-dir", &dir, "--origin", ORIGIN], &operator[..], &store.arguments()].concat());
+        Self { folder, store, dir, period: now() / 86_400 / PERIOD_DAYS as u64 }
     }
 
     fn head(&self) -> [String; 2] {
@@ -85,9 +87,14 @@ impl Pass {
         let escrow = EscrowSetup { vault: ORIGIN.into(), folder: self.safe().into(), threshold: 2, period_days: PERIOD_DAYS };
         let config = Config {
             origin: ORIGIN.into(),
-            database: None,
+            database: self.store.url().map(str::to_owned),
             operator: "agc_information".parse().unwrap(),
-            vault: VaultSetup { any_disk: true, escrow: Some(escrow), ..VaultSetup::default() },
+            vault: VaultSetup {
+                any_disk: true,
+                escrow: Some(escrow),
+                pages_in_database: self.store.has_pages(),
+                ..VaultSetup::default()
+            },
         };
         let house = House::open(Path::new(&self.dir)).unwrap();
         let clock = Arc::new(At(Time::from_micros(micros() + days * 86_400_000_000)));
@@ -159,9 +166,10 @@ fn words(arguments: &[String]) -> Vec<&str> {
 
 const TERMS: &str = "[escrow]\nperiod_days = 90\nofficers = 3\nthreshold = 2\n";
 
-#[test]
-fn a_lost_root_comes_back_and_the_erased_do_not() {
-    let pass = Pass::found("escrow");
+on_every_store!(a_lost_root_comes_back_and_the_erased_do_not, officers_turn_their_keys_and_certificates_follow);
+
+fn a_lost_root_comes_back_and_the_erased_do_not(store: &Store) {
+    let pass = Pass::found("escrow", store);
     let (head, dir) = (pass.head(), pass.dir.as_str());
     let block = fs::read_to_string(city("blocks/name.toml")).unwrap();
     let block =
@@ -236,7 +244,9 @@ fn a_lost_root_comes_back_and_the_erased_do_not() {
     assert!(!fs::exists(format!("{dir}/recovery")).unwrap(), "the key of the recovery is destroyed");
     assert!(fails(&words(&recover(&[&chief, &court])), 1).contains("There is a root"));
     let (server, _) = Server::start(&serve, dir);
-    let drill = ok(&["audit", "restore-drill", "--data-dir", dir, "--backup", &set]);
+    let dump = store.filled(&format!("{set}/database.dump"));
+    let database = dump.iter().flat_map(|dump| ["--database", dump.url.as_str()]).collect::<Vec<_>>();
+    let drill = ok(&[&["audit", "restore-drill", "--data-dir", dir, "--backup", &set], &database[..]].concat());
     assert!(drill.contains("1 opened as they must, 1 stayed closed as they must, 0 wrong"), "{drill}");
     ok(&["invite", &lives, "--data-dir", dir]);
     assert!(server.stop());
@@ -244,9 +254,8 @@ fn a_lost_root_comes_back_and_the_erased_do_not() {
     ok(&["verify", dir, "--state", &pass.folder.at("seen.json")]);
 }
 
-#[test]
-fn officers_turn_their_keys_and_certificates_follow() {
-    let pass = Pass::found("escrow-turn");
+fn officers_turn_their_keys_and_certificates_follow(store: &Store) {
+    let pass = Pass::found("escrow-turn", store);
     let dir = pass.dir.as_str();
     assert!(fails(&["escrow", "status", "--data-dir", dir], 1).contains("has no escrow"));
     let names = ["chief", "court", "archive"];

@@ -54,6 +54,8 @@ const VERBS: &[&[&str]] = &[
     &["publish"],
     &["restore-log"],
     &["serve"],
+    &["service"],
+    &["service", "close"],
     &["verify"],
     &["verify", "complaint"],
     &["verify", "log"],

@@ -18,6 +18,7 @@ use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use common::store::Store;
 use common::{Folder, Server, fails, ok};
 use insider::{Insider, OPERATOR, now};
 use rustls::client::ResolvesClientCert;
@@ -31,18 +32,23 @@ use usufruct_core::statement::{Statement, StatementKind};
 
 const ORIGIN: &str = "pass.example.org/log";
 const NAMES: [&str; 3] = ["office", "court", "archive"];
+/// A service whose pseudonyms need two keepers.
+const GARDEN: &str = "agency = \"agc_information\"\nname = { en = \"Garden\", zh-Hant = \"花園\" }\nsector = \"garden\"\n\
+    pseudonym_mode = \"two_keeper\"\nredirect_uris = [\"https://garden.example/back\"]\nchannels = [\"web\"]\n\
+    alternatives = [{ en = \"Come by.\", zh-Hant = \"親自前往。\" }]\nhelp = { en = \"Flowers.\", zh-Hant = \"花。\" }\n";
 
 /// A city with three keepers on this machine.
-struct Town {
+struct Town<'a> {
     folder: Folder,
+    store: &'a Store,
     /// Running keepers by name.
     keepers: Vec<(String, Server)>,
 }
 
-impl Town {
+impl<'a> Town<'a> {
     /// The ceremony, up to the keepers that serve.
-    fn new(name: &str) -> Self {
-        let town = Self { folder: Folder::new(name), keepers: Vec::new() };
+    fn new(name: &str, store: &'a Store) -> Self {
+        let town = Self { folder: Folder::new(name), store, keepers: Vec::new() };
         let city = ok(&["keeper", "city", "--data-dir", &town.at("pass"), "--origin", ORIGIN]);
         town.folder.write("city.toml", &city);
         NAMES.iter().for_each(|name| town.enter(name));
@@ -57,29 +63,17 @@ impl Town {
         town
     }
 
-    fn founded(name: &str) -> Self {
-        let town = Self::new(name);
-        let said = town.init();
+    fn founded(name: &str, store: &'a Store) -> Self {
+        let town = Self::new(name, store);
+        let said = town.init(&["--keepers", &town.at("keepers.toml")]);
         assert!(said.contains("is ready"), "{said}");
         town
     }
 
-    fn init(&self) -> String {
-        ok(&[
-            "init",
-            "--data-dir",
-            &self.at("pass"),
-            "--origin",
-            ORIGIN,
-            "--operator",
-            OPERATOR,
-            "--operator-name",
-            "City",
-            "--operator-name-zh",
-            "市",
-            "--keepers",
-            &self.at("keepers.toml"),
-        ])
+    fn init(&self, more: &[&str]) -> String {
+        let dir = self.at("pass");
+        let operator = ["--operator", OPERATOR, "--operator-name", "City", "--operator-name-zh", "市"];
+        ok(&[&["init", "--data-dir", &dir, "--origin", ORIGIN], &operator[..], &self.store.arguments(), more].concat())
     }
 
     fn at(&self, name: &str) -> String {
@@ -203,9 +197,18 @@ fn free_port() -> u16 {
     ports.find(is_free).unwrap()
 }
 
-#[test]
-fn a_city_is_founded_with_keepers_and_its_certificates_show_them() {
-    let town = Town::founded("keepers-founded");
+on_every_store!(
+    a_city_is_founded_with_keepers_and_its_certificates_show_them,
+    losing_one_keeper_costs_nothing_and_losing_two_stops_erasures,
+    a_keeper_that_sleeps_holds_nobody_up,
+    a_keeper_restored_from_an_old_copy_refuses_until_it_knows_and_destroys_what_is_over,
+    a_keeper_is_replaced_by_the_ceremony,
+    a_pass_with_its_root_in_a_file_goes_to_keepers,
+    a_keeper_holds_the_second_key_of_pseudonyms,
+);
+
+fn a_city_is_founded_with_keepers_and_its_certificates_show_them(store: &Store) {
+    let town = Town::founded("keepers-founded", store);
     let pass = town.at("pass");
     assert!(!Path::new(&format!("{pass}/vault/root")).exists(), "the city has no root of its own");
     town.enrol();
@@ -252,9 +255,8 @@ fn a_city_is_founded_with_keepers_and_its_certificates_show_them() {
     assert!(ok(&["doctor", "--data-dir", &pass]).contains("names the keepers of the set-up"));
 }
 
-#[test]
-fn losing_one_keeper_costs_nothing_and_losing_two_stops_erasures() {
-    let mut town = Town::founded("keepers-lost");
+fn losing_one_keeper_costs_nothing_and_losing_two_stops_erasures(store: &Store) {
+    let mut town = Town::founded("keepers-lost", store);
     let (server, _) = town.serve();
     town.take("court").kill();
     town.erase();
@@ -295,10 +297,9 @@ fn losing_one_keeper_costs_nothing_and_losing_two_stops_erasures() {
     town.erase();
 }
 
-#[test]
 #[expect(clippy::disallowed_methods, reason = "how long it takes is what is tested")]
-fn a_keeper_that_sleeps_holds_nobody_up() {
-    let town = Town::founded("keepers-slow");
+fn a_keeper_that_sleeps_holds_nobody_up(store: &Store) {
+    let town = Town::founded("keepers-slow", store);
     let (server, _) = town.serve();
     town.erase();
     let court = &town.keepers.iter().find(|(name, _)| name == "court").unwrap().1;
@@ -317,9 +318,8 @@ fn a_keeper_that_sleeps_holds_nobody_up() {
     court.signal("CONT");
 }
 
-#[test]
-fn a_keeper_restored_from_an_old_copy_refuses_until_it_knows_and_destroys_what_is_over() {
-    let mut town = Town::founded("keepers-restored");
+fn a_keeper_restored_from_an_old_copy_refuses_until_it_knows_and_destroys_what_is_over(store: &Store) {
+    let mut town = Town::founded("keepers-restored", store);
     town.erase();
     town.stop("court");
     let copied = Command::new("cp").args(["-a", &town.at("court"), &town.at("court-old")]).status().unwrap();
@@ -353,9 +353,8 @@ fn a_keeper_restored_from_an_old_copy_refuses_until_it_knows_and_destroys_what_i
     assert_eq!(row[2], row[3], "it takes part again");
 }
 
-#[test]
-fn a_keeper_is_replaced_by_the_ceremony() {
-    let mut town = Town::founded("keepers-replaced");
+fn a_keeper_is_replaced_by_the_ceremony(store: &Store) {
+    let mut town = Town::founded("keepers-replaced", store);
     town.enrol();
     town.erase();
     // The court burns down, with its folder.
@@ -408,23 +407,10 @@ fn a_keeper_is_replaced_by_the_ceremony() {
     assert!(!said.contains("court"), "{said}");
 }
 
-#[test]
-fn a_pass_with_its_root_in_a_file_goes_to_keepers() {
-    let mut town = Town::new("keepers-adopt");
+fn a_pass_with_its_root_in_a_file_goes_to_keepers(store: &Store) {
+    let mut town = Town::new("keepers-adopt", store);
     let pass = town.at("pass");
-    ok(&[
-        "init",
-        "--data-dir",
-        &pass,
-        "--origin",
-        ORIGIN,
-        "--operator",
-        OPERATOR,
-        "--operator-name",
-        "City",
-        "--operator-name-zh",
-        "市",
-    ]);
+    town.init(&[]);
     town.enrol();
     town.erase();
     assert!(town.certificates().iter().all(|certificate| certificate.body["slot_class"] == "E0"));
@@ -452,7 +438,8 @@ fn a_pass_with_its_root_in_a_file_goes_to_keepers() {
 
 #[test]
 fn strangers_and_garbage_are_refused_and_change_nothing() {
-    let town = Town::founded("keepers-strangers");
+    let store = Store::sqlite();
+    let town = Town::founded("keepers-strangers", &store);
     town.erase();
     let (port, before) = (town.port("court"), town.row("court"));
     let city = Visitor::of(&town.at("pass"));
@@ -531,15 +518,10 @@ fn strangers_and_garbage_are_refused_and_change_nothing() {
     assert!(said.contains("408"), "{said}");
 }
 
-#[test]
-fn a_keeper_holds_the_second_key_of_pseudonyms() {
-    let town = Town::founded("keepers-pseudonyms");
+fn a_keeper_holds_the_second_key_of_pseudonyms(store: &Store) {
+    let town = Town::founded("keepers-pseudonyms", store);
     let (pass, setup) = (town.at("pass"), town.at("pass/usufruct.toml"));
-    let service = "agency = \"agc_information\"\nname = { en = \"Garden\", zh-Hant = \"花園\" }\nsector = \"garden\"\n\
-        pseudonym_mode = \"two_keeper\"\nredirect_uris = [\"https://garden.example/back\"]\nchannels = [\"web\"]\n\
-        alternatives = [{ en = \"Come by.\", zh-Hant = \"親自前往。\" }]\nhelp = { en = \"Flowers.\", zh-Hant = \"花。\" }\n";
-    let file = town.folder.write("garden.toml", service);
-    let officials = town.officials();
+    let (file, officials) = (town.folder.write("garden.toml", GARDEN), town.officials());
     let mut publish = vec!["publish", "service", &file, "--data-dir", &pass];
     publish.extend(officials.iter().map(String::as_str));
     // Nobody holds the second key yet, and then somebody who is not in the roster.
@@ -583,8 +565,50 @@ fn a_keeper_holds_the_second_key_of_pseudonyms() {
 }
 
 #[test]
+fn a_city_with_its_root_in_a_file_may_have_a_second_keeper_too() {
+    let store = Store::sqlite();
+    let mut town = Town::new("keepers-second", &store);
+    town.init(&[]);
+    let (pass, setup) = (town.at("pass"), town.at("pass/usufruct.toml"));
+    fs::copy(town.at("keepers.toml"), format!("{pass}/keepers.toml")).unwrap();
+    let plain = fs::read_to_string(&setup).unwrap();
+    fs::write(&setup, plain.replacen("[vault]\n", "[vault]\npseudonym_keeper = \"court\"\n", 1)).unwrap();
+    let (file, officials) = (town.folder.write("garden.toml", GARDEN), town.officials());
+    let signed = |words: &[&str]| {
+        let officials = officials.iter().map(String::as_str);
+        ok(&words.iter().copied().chain(officials).chain(["--data-dir", &pass]).collect::<Vec<_>>())
+    };
+    signed(&["publish", "service", &file]);
+    let names = fs::read_dir(town.at("court/sectors")).unwrap().map(|entry| entry.unwrap().path());
+    let [key] = &names.filter(|path| path.display().to_string().contains("sector-")).collect::<Vec<_>>()[..] else {
+        panic!("one key")
+    };
+    assert!(ok(&["doctor", "--data-dir", &pass]).contains("court holds the second key of pseudonyms, and answers"));
+    town.stop("court");
+    assert!(fails(&["doctor", "--data-dir", &pass], 1).contains("Nobody signs in"));
+
+    // The service closes while the keeper is away. The city's key goes at once, the keeper's when it is back.
+    let reasons = ["--reason-en", "Open to all.", "--reason-zh", "開放。"];
+    let said = signed(&[&["service", "close", "svc_garden"], &reasons[..]].concat());
+    assert!(said.contains("the last one of the pseudonym domain garden"), "{said}");
+    let (server, _) = town.serve();
+    town.certified(1);
+    assert!(fs::read(key).unwrap().iter().any(|byte| *byte != 0));
+    town.start("court");
+    for _ in 0..120 {
+        if fs::read(key).unwrap() == vec![0; 512] {
+            break;
+        }
+        thread::sleep(Duration::from_millis(250));
+    }
+    assert_eq!(fs::read(key).unwrap(), vec![0; 512]);
+    assert!(server.stop());
+}
+
+#[test]
 fn a_certificate_with_forged_signatures_of_keepers_is_refused() {
-    let town = Town::founded("keepers-forged");
+    let store = Store::sqlite();
+    let town = Town::founded("keepers-forged", &store);
     town.erase();
     town.erase();
     let city = Insider::of(&town.at("pass"));
@@ -627,7 +651,8 @@ fn a_certificate_with_forged_signatures_of_keepers_is_refused() {
 
 #[test]
 fn a_roster_that_does_not_fit_starts_nothing() {
-    let mut town = Town::new("keepers-roster");
+    let store = Store::sqlite();
+    let mut town = Town::new("keepers-roster", &store);
     town.stop("court");
     let text = fs::read_to_string(town.at("keepers.toml")).unwrap();
     let changed = |from: &str, to: &str| town.folder.write("other.toml", &text.replace(from, to));

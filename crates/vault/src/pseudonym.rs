@@ -19,7 +19,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::error::{Error, Result};
 use crate::keyring::Keyring;
-use crate::second_hand::SecondHand;
+use crate::second_hand::Second;
 use crate::tree::Key;
 
 /// A resident as one sector knows her: 16 bytes, written as 22 characters of base64url. `Debug` does not show it.
@@ -43,7 +43,7 @@ pub struct Seeds {
 /// All that makes and reads the pseudonyms of a sector: `K_s`, and where a second keeper takes part, the way to its key.
 pub(crate) struct Sector {
     own: Arc<Permutation>,
-    second: Option<(Arc<dyn SecondHand>, u64)>,
+    second: Option<Second>,
 }
 
 /// A key, ready to permute. One block only, and only here, is electronic code book correct: inputs are distinct by make.
@@ -79,9 +79,14 @@ impl Sector {
         Self { own, second: None }
     }
 
-    /// A sector whose pseudonyms go through the key of a second keeper too, by the number it knows the sector by.
-    pub(crate) fn shared(own: Arc<Permutation>, hand: Arc<dyn SecondHand>, number: u64) -> Self {
-        Self { own, second: Some((hand, number)) }
+    /// A sector whose pseudonyms go through the key of a second keeper too.
+    pub(crate) fn shared(own: Arc<Permutation>, second: Second) -> Self {
+        Self { own, second: Some(second) }
+    }
+
+    /// Whether its second keeper answers now, if it has one.
+    pub(crate) fn stands(&self) -> Result<()> {
+        self.second.as_ref().map_or(Ok(()), Second::stands)
     }
 
     /// The pseudonyms of many seeds in their generations in the sector `number`, in order.
@@ -99,8 +104,8 @@ impl Sector {
             later = beyond;
             self.own.permute(&mut blocks[begin..]);
         }
-        if let Some((hand, number)) = &self.second {
-            hand.permute(*number, &mut blocks)?;
+        if let Some(second) = &self.second {
+            second.permute(&mut blocks)?;
         }
         Ok(blocks.into_iter().map(Subject).collect())
     }
@@ -115,8 +120,8 @@ impl Sector {
     /// The rest of the way from [`Sector::half`].
     pub(crate) fn whole(&self, half: [u8; 16]) -> Result<Subject> {
         let mut block = [half];
-        if let Some((hand, number)) = &self.second {
-            hand.permute(*number, &mut block)?;
+        if let Some(second) = &self.second {
+            second.permute(&mut block)?;
         }
         Ok(Subject(block[0]))
     }
@@ -124,8 +129,8 @@ impl Sector {
     /// The way back, in order. Foreign bytes give noise, which no seed index knows.
     pub(crate) fn reverse(&self, subjects: &[Subject]) -> Result<Vec<(Seed, u16)>> {
         let mut blocks = Zeroizing::new(subjects.iter().map(|subject| subject.0).collect::<Vec<_>>());
-        if let Some((hand, number)) = &self.second {
-            hand.reverse(*number, &mut blocks)?;
+        if let Some(second) = &self.second {
+            second.reverse(&mut blocks)?;
         }
         self.own.reverse(&mut blocks);
         Ok(blocks.iter().map(output).collect())
@@ -219,6 +224,7 @@ impl FromStr for Subject {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::second_hand::SecondHand;
     use crate::testing::Seeded;
     use proptest::prelude::*;
     use std::collections::HashSet;
@@ -234,6 +240,12 @@ mod tests {
 
     fn back(sector: &Sector, subject: &Subject) -> (Seed, u16) {
         sector.reverse(&[*subject]).unwrap().remove(0)
+    }
+
+    fn shared(own: Arc<Permutation>, second: Permutation) -> Sector {
+        let hand = Arc::new(Fixed(second));
+        let noted = Second::look(hand.as_ref(), 7).unwrap();
+        Sector::shared(own, Second::new(hand, 7, noted))
     }
 
     /// A second keeper with a key that is known.
@@ -304,7 +316,7 @@ mod tests {
         for case in vectors["two_keepers"].as_array().unwrap() {
             let [first, second] = ["sector_key", "second_key"].map(|name| Key::from_slice(&bytes(&case[name])).unwrap());
             let own = Arc::new(Permutation::new(&first));
-            let sector = Sector::shared(own, Arc::new(Fixed(Permutation::new(&second))), 7);
+            let sector = shared(own, Permutation::new(&second));
             let seed = Seed(bytes(&case["seed"]).try_into().unwrap());
             let generation = u16::try_from(case["generation"].as_u64().unwrap()).unwrap();
             let subject: Subject = case["subject"].as_str().unwrap().parse().unwrap();
@@ -359,7 +371,7 @@ mod tests {
         let rng = Seeded::new(1);
         let keyrings = residents(2 * STRIDE + 17, &rng);
         let (own, second) = (Arc::new(Permutation::new(&Key::random(&rng))), Permutation::new(&Key::random(&rng)));
-        let sectors = [Sector::new(Arc::clone(&own)), Sector::shared(own, Arc::new(Fixed(second)), 7)];
+        let sectors = [Sector::new(Arc::clone(&own)), shared(own, second)];
         for count in [0, 1, STRIDE - 1, STRIDE, STRIDE + 1, keyrings.len()] {
             let seeds = Seeds::of(&keyrings[..count].iter().collect::<Vec<_>>());
             assert_eq!((seeds.len(), seeds.is_empty()), (count, count == 0));

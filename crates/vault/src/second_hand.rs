@@ -8,13 +8,15 @@
 //! the pseudonym, and no seed. If either destroys its key, the sector's pseudonyms are noise to both.
 
 mod file;
+mod known;
 mod wire;
 
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 pub use file::SectorKeys;
+pub(crate) use known::Second;
 pub use wire::{Call, Remote, serve};
 
 /// Whoever holds the second key of sectors. Every call blocks, with a limit of its own in time, and may be repeated.
@@ -30,6 +32,16 @@ pub trait SecondHand: Send + Sync {
 
     /// Destroys the key of a sector. When it returns, nobody can have it any more. A sector without a key is no mistake.
     fn destroy(&self, sector: u64) -> Result<()>;
+}
+
+/// A second keeper did not do what it must. It may do so later.
+fn failed(why: &str) -> Error {
+    Error::Keeper { name: "of pseudonyms".to_owned(), why: why.to_owned() }
+}
+
+/// It has not been there since the sector began, so there is nothing to hold its answers against.
+pub(crate) fn unknown() -> Error {
+    failed("it has not answered since this sector began")
 }
 
 impl<H: SecondHand + ?Sized> SecondHand for Arc<H> {

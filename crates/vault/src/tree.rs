@@ -63,6 +63,8 @@ pub enum KeyId {
     Resident(u64),
     /// `K_s`.
     Sector(u64),
+    /// No key, but what the second keeper's key of a sector makes of a known block, forwards and backwards.
+    Second(u64),
 }
 
 /// Keys the house has for itself.
@@ -163,6 +165,7 @@ impl KeyId {
             Self::Sector(number) => (3, number),
             Self::House(HouseKey::SeedIndex) => (4, 1),
             Self::House(HouseKey::Session) => (4, 2),
+            Self::Second(number) => (6, number),
             Self::Month { mandate, month } => (5, (mandate << 16) | u64::from(month)),
         };
         let mut bytes = [kind; Self::LEN];
@@ -177,7 +180,7 @@ impl KeyId {
             Self::Mandate(_) => "mandate",
             Self::Month { .. } => "month",
             Self::Resident(_) => "resident",
-            Self::Sector(_) => "sector",
+            Self::Sector(_) | Self::Second(_) => "sector",
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::escrow::Appointment;
 use crate::keyring::Keyring;
 use crate::pseudonym::{Permutation, Sector, Seeds, Subject, seed_index};
 use crate::seal;
-use crate::second_hand::SecondHand;
+use crate::second_hand::{self, Second, SecondHand};
 use crate::tree::{HouseKey, Key, KeyId, KeyTree, SlotClass, State, commit_key};
 
 pub use convert::Way;
@@ -149,16 +149,48 @@ impl Vault {
     /// after each start. Answers the public commitment of the house's key.
     ///
     /// The second keeper is asked for a new key only when the house's key is new too: one that has lost its key must not get
-    /// another one unnoticed, under which everybody would be somebody else.
+    /// another one unnoticed, under which everybody would be somebody else. For the same reason the house notes what that key makes of
+    /// a known block, and believes no answer by another one.
     pub fn create_sector_key(&self, sector: u64, mode: PseudonymMode, rng: &dyn Rng) -> Result<Digest> {
         let id = KeyId::Sector(sector);
         if mode == PseudonymMode::TwoKeeper && self.tree.get(id)?.is_none() {
             self.hand()?.create(sector)?;
         }
         let commitment = self.ensure(id, rng)?;
+        if mode == PseudonymMode::TwoKeeper {
+            self.note_second(sector, rng)?;
+        }
         let mut sectors = self.sectors.write().unwrap_or_else(PoisonError::into_inner);
         sectors.entry(sector).and_modify(|known| known.mode = mode).or_insert(KnownSector { mode, own: None });
         Ok(commitment)
+    }
+
+    /// Whether all is there that the pseudonyms of a sector are made by, or [`Vault::create_sector_key`] has to be called again once
+    /// the second keeper is back.
+    pub fn is_sector_made(&self, sector: u64, mode: PseudonymMode) -> Result<bool> {
+        let has = |id| Ok::<_, Error>(self.tree.get(id)?.is_some());
+        Ok(has(KeyId::Sector(sector))? && (mode == PseudonymMode::Single || has(KeyId::Second(sector))?))
+    }
+
+    /// Whether pseudonyms of a sector can be made now: asks its second keeper, if it has one.
+    pub fn stands(&self, sector: u64) -> Result<()> {
+        self.sector(sector)?.stands()
+    }
+
+    fn note_second(&self, sector: u64, rng: &dyn Rng) -> Result<()> {
+        let id = KeyId::Second(sector);
+        if self.tree.get(id)?.is_some() {
+            return Ok(());
+        }
+        match self.hand().and_then(|hand| Second::look(hand.as_ref(), sector)) {
+            Ok(noted) => match self.tree.insert(&[(id, noted)], rng) {
+                Err(Error::Exists { .. }) => Ok(()),
+                outcome => outcome,
+            },
+            // Nobody is known in this sector until it is back.
+            Err(Error::Keeper { .. } | Error::NoSecondHand | Error::NoKey { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// The resident as `sector` knows her.
@@ -266,7 +298,11 @@ impl Vault {
         };
         match mode {
             PseudonymMode::Single => Ok(Sector::new(own)),
-            PseudonymMode::TwoKeeper => Ok(Sector::shared(own, Arc::clone(self.hand()?), sector)),
+            PseudonymMode::TwoKeeper => {
+                let hand = Arc::clone(self.hand()?);
+                let noted = self.tree.get(KeyId::Second(sector))?.ok_or_else(second_hand::unknown)?;
+                Ok(Sector::shared(own, Second::new(hand, sector, noted)))
+            }
         }
     }
 

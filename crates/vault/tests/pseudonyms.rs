@@ -1,8 +1,8 @@
 //! Pseudonyms from outside: conversions that are in the log and no others, and sectors with two keepers.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 use usufruct_core::event::{Event, Kind};
@@ -232,11 +232,11 @@ fn either_keeper_ends_a_sector() {
     let subject = house.subjects(PARKS)[0];
     house.vault.dissolve_second(PARKS).unwrap();
     house.vault.dissolve_second(PARKS).unwrap();
-    assert!(matches!(house.vault.resolve(PARKS, &subject), Err(Error::NoKey { .. })));
-    assert!(matches!(house.vault.subject(PARKS, &house.keyrings[0]), Err(Error::NoKey { .. })));
+    assert!(matches!(house.vault.resolve(PARKS, &subject), Err(Error::Keeper { .. })), "the sector has not ended for the house");
+    assert!(matches!(house.vault.subject(PARKS, &house.keyrings[0]), Err(Error::Keeper { .. })));
     // Declared again, it stays ended: the house's key is there, so no new second key is asked for.
     house.vault.create_sector_key(PARKS, PseudonymMode::TwoKeeper, house.rng.as_ref()).unwrap();
-    assert!(matches!(house.vault.resolve(PARKS, &subject), Err(Error::NoKey { .. })));
+    assert!(matches!(house.vault.resolve(PARKS, &subject), Err(Error::Keeper { .. })));
     // And with a new house key the keeper makes none where it destroyed one.
     house.vault.dissolve_sector(PARKS, house.rng.as_ref()).unwrap();
     let refused = house.vault.create_sector_key(PARKS, PseudonymMode::TwoKeeper, house.rng.as_ref());
@@ -251,7 +251,93 @@ fn a_keeper_that_lost_its_keys_is_noticed() {
     let House { vault, keyrings, rng, .. } = house;
     let vault = vault.with_second_hand(keys(empty.path(), 3));
     vault.create_sector_key(PARKS, PseudonymMode::TwoKeeper, rng.as_ref()).unwrap();
-    assert!(matches!(vault.subject(PARKS, &keyrings[0]), Err(Error::NoKey { .. })), "no other pseudonym");
+    assert!(matches!(vault.subject(PARKS, &keyrings[0]), Err(Error::Keeper { .. })), "no other pseudonym");
+}
+
+/// A second keeper that may be away, and that may be given the keys of others.
+struct Changing(Mutex<Option<Arc<SectorKeys>>>);
+
+impl Changing {
+    fn to(&self, keys: Option<Arc<SectorKeys>>) {
+        *self.0.lock().unwrap() = keys;
+    }
+
+    fn with(&self, work: impl FnOnce(&SectorKeys) -> Result<(), Error>) -> Result<(), Error> {
+        let keys = self.0.lock().unwrap().clone();
+        keys.map_or_else(|| Err(Error::Keeper { name: "parks".into(), why: "it is away".into() }), |keys| work(&keys))
+    }
+}
+
+impl SecondHand for Changing {
+    fn create(&self, sector: u64) -> Result<(), Error> {
+        self.with(|keys| keys.create(sector))
+    }
+
+    fn permute(&self, sector: u64, blocks: &mut [[u8; 16]]) -> Result<(), Error> {
+        self.with(|keys| keys.permute(sector, blocks))
+    }
+
+    fn reverse(&self, sector: u64, blocks: &mut [[u8; 16]]) -> Result<(), Error> {
+        self.with(|keys| keys.reverse(sector, blocks))
+    }
+
+    fn destroy(&self, sector: u64) -> Result<(), Error> {
+        self.with(|keys| keys.destroy(sector))
+    }
+}
+
+#[test]
+fn a_keeper_that_answers_with_another_key_is_not_believed() {
+    let (folder, others) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (own, other) = (keys(folder.path(), 2), keys(others.path(), 3));
+    let hand = Arc::new(Changing(Mutex::new(Some(own.clone()))));
+    let house = House::new(Some(hand.clone()), PseudonymMode::TwoKeeper);
+    let (subjects, held, logged) = (house.subjects(PARKS), house.subjects(LIBRARY), house.logged(0, |_| {}));
+    assert!(house.vault.stands(PARKS).is_ok() && house.vault.stands(LIBRARY).is_ok());
+    // The keeper of another city, which has a key of a sector of the same number.
+    other.create(PARKS).unwrap();
+    hand.to(Some(other));
+    let refused = |outcome: Result<(), Error>| {
+        let error = outcome.unwrap_err();
+        assert!(matches!(&error, Error::Keeper { why, .. } if why.contains("another key")), "{error}");
+    };
+    refused(house.vault.stands(PARKS));
+    refused(house.vault.subject(PARKS, &house.keyrings[0]).map(drop));
+    refused(house.vault.subjects(PARKS, &Seeds::of(&house.keyrings.iter().collect::<Vec<_>>())).map(drop));
+    refused(house.vault.resolve(PARKS, &subjects[0]).map(drop));
+    refused(
+        house
+            .vault
+            .convert(&house.way(), &held, &house.keyrings.iter().map(|keyring| (&logged, keyring)).collect::<Vec<_>>())
+            .map(drop),
+    );
+    hand.to(None);
+    assert!(matches!(house.vault.stands(PARKS), Err(Error::Keeper { .. })) && house.vault.stands(LIBRARY).is_ok());
+    hand.to(Some(own));
+    assert!(house.subjects(PARKS) == subjects && house.convert(held[0], &logged, 0).unwrap() == subjects[0]);
+}
+
+#[test]
+fn nobody_is_known_before_the_second_key_was_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = keys(folder.path(), 2);
+    let hand = Arc::new(Changing(Mutex::new(None)));
+    let house = House::new(Some(hand.clone()), PseudonymMode::Single);
+    own.create(PARKS).unwrap();
+    let declare = || house.vault.create_sector_key(PARKS, PseudonymMode::TwoKeeper, house.rng.as_ref()).unwrap();
+    let is_made = || house.vault.is_sector_made(PARKS, PseudonymMode::TwoKeeper).unwrap();
+    declare();
+    hand.to(Some(own.clone()));
+    assert!(!is_made());
+    assert!(matches!(house.vault.subject(PARKS, &house.keyrings[0]), Err(Error::Keeper { .. })));
+    declare();
+    assert!(is_made());
+    let before = house.vault.state().count;
+    let subject = house.vault.subject(PARKS, &house.keyrings[0]).unwrap();
+    declare();
+    assert!(house.vault.subject(PARKS, &house.keyrings[0]).unwrap() == subject);
+    house.vault.dissolve_sector(PARKS, house.rng.as_ref()).unwrap();
+    assert_eq!(house.vault.state().count, before - 2, "what was noted goes with the key");
 }
 
 #[test]
@@ -341,7 +427,7 @@ fn an_answer_of_another_length_is_refused() {
     for len in [0, 15, 17, 32] {
         let remote = Remote::new("city", Liar(vec![0; len])).unwrap();
         let mut blocks = [[1; 16]];
-        assert!(matches!(remote.permute(1, &mut blocks), Err(Error::Malformed { .. })));
+        assert!(matches!(remote.permute(1, &mut blocks), Err(Error::Keeper { .. })));
         assert_eq!(blocks, [[1; 16]]);
     }
 }

@@ -96,6 +96,11 @@ impl Fault {
         }
     }
 
+    /// Not now; the same request may be granted in a moment.
+    fn later(kind: &'static str, message: &str) -> Self {
+        Self { retry_after: Some(LATER), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, message) }
+    }
+
     pub(crate) fn foreign_form() -> Self {
         Self::new(
             StatusCode::FORBIDDEN,
@@ -160,6 +165,9 @@ impl Fault {
     }
 }
 
+/// Seconds after which to try again what could not be done now: as long as a keeper that let a call run out is left alone.
+pub(crate) const LATER: u64 = 5;
+
 impl ErrorPage {
     /// `acting` says for whom the resident acts who is told this.
     pub fn response(fault: &Fault, language: Language, acting: Option<OpenSession>) -> Response {
@@ -211,25 +219,23 @@ impl From<Error> for Fault {
             Error::NotFresh => Self::new(StatusCode::UNAUTHORIZED, "step-up", &error.to_string()),
             Error::NotGiven => Self::new(StatusCode::FORBIDDEN, "not-given", &error.to_string()),
             Error::NoAuthorization | Error::WiderScope | Error::ForeignAddress => Self::malformed(&error.to_string()),
-            Error::Stale | Error::Unpublished => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", &error.to_string()),
-            Error::Store(db::Error::Busy {} | db::Error::Contended { .. }) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", &error.to_string())
-            }
+            Error::Stale | Error::Unpublished => Self::later("busy", &error.to_string()),
+            Error::Store(db::Error::Busy {} | db::Error::Contended { .. }) => Self::later("busy", &error.to_string()),
             Error::Log(LogError::Outside { .. }) => {
                 tracing::error!(%error, "the store of the log cannot be reached");
                 let message = "The store of the public log cannot be reached. Try again in a moment.";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message)
+                Self::later("busy", message)
             }
             Error::Vault(VaultError::TooFewKeepers { .. }) => {
                 tracing::error!(%error, "the keepers of the root cannot be reached");
                 let message = "Too few keepers of the root answer, so no key can be made or destroyed now. Try again in a moment; an \
                                erasure that was asked for is done by itself once they are back.";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "keepers", message)
+                Self::later("keepers", message)
             }
             Error::Vault(VaultError::Keeper { .. }) => {
                 tracing::error!(%error, "a keeper cannot be reached");
                 let message = "A keeper of a key that this needs cannot be reached. Try again in a moment.";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message)
+                Self::later("busy", message)
             }
             Error::Store(_) | Error::Vault(_) | Error::Log(_) | Error::Corrupt { .. } | Error::House { .. } => {
                 tracing::error!(%error, "request failed");

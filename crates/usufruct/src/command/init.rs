@@ -15,7 +15,7 @@ use crate::chance::SystemRng;
 use crate::clock::{self, SystemClock};
 use crate::command::key::{self, KeyFile};
 use crate::compose;
-use crate::data_dir::{self, DataDir, ProviderTable, Setup, VaultTable};
+use crate::data_dir::{self, DataDir, PagesPlace, ProviderTable, Setup, VaultTable};
 use crate::failure::Failure;
 use crate::keeper::roster::{self, Roster};
 use crate::root::{self, RootKind, TokenTable};
@@ -65,6 +65,9 @@ pub struct Init {
     /// A PostgreSQL database instead of the embedded one, as postgres://user@host/name.
     #[arg(long, value_name = "URL")]
     database: Option<String>,
+    /// Where the sealed pages of the key tree go; without it, where the data is.
+    #[arg(long, value_enum, value_name = "PLACE")]
+    pages: Option<PagesPlace>,
     /// A mirror to bring the log to, by its address; may be given again.
     #[arg(long, value_name = "URL")]
     mirror: Vec<String>,
@@ -95,8 +98,8 @@ struct RootPlace {
 }
 
 impl RootPlace {
-    fn table(&self, database: Option<&str>) -> Option<VaultTable> {
-        let table = || VaultTable::of(database);
+    fn table(&self, database: Option<&str>, pages: Option<PagesPlace>) -> Option<VaultTable> {
+        let table = || pages.map_or_else(|| VaultTable::of(database), |pages| VaultTable { pages, ..VaultTable::default() });
         if self.keepers.is_some() {
             return Some(VaultTable { root: RootKind::Keepers, ..table() });
         }
@@ -109,7 +112,7 @@ impl RootPlace {
             };
             return Some(VaultTable { root: RootKind::Token, token: Some(token), ..table() });
         }
-        database.map(|_| table())
+        (database.is_some() || pages.is_some()).then(table)
     }
 }
 
@@ -130,7 +133,7 @@ impl Init {
             log: self.log.clone(),
             provider: ProviderTable::default(),
             nightly: None,
-            vault: self.root.table(self.database.as_deref()),
+            vault: self.root.table(self.database.as_deref(), self.pages),
         };
         let roster = self.root.keepers.as_deref().map(Roster::read).transpose()?;
         if let Some(roster) = &roster {

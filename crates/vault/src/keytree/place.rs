@@ -32,6 +32,7 @@ pub(super) fn place(id: KeyId) -> (Segment, u64) {
         KeyId::Sector(number) => (Segment::Sectors, number),
         KeyId::House(HouseKey::SeedIndex) => (Segment::House, 0),
         KeyId::House(HouseKey::Session) => (Segment::House, 1),
+        KeyId::Second(number) => (Segment::House, HOUSE_KEYS + number),
     }
 }
 
@@ -44,7 +45,7 @@ pub(super) fn id_at(segment: Segment, number: u64) -> Option<KeyId> {
         Segment::Sectors => KeyId::Sector(number),
         Segment::House if number == 0 => KeyId::House(HouseKey::SeedIndex),
         Segment::House if number == 1 => KeyId::House(HouseKey::Session),
-        Segment::House => return None,
+        Segment::House => KeyId::Second(number.checked_sub(HOUSE_KEYS)?),
     })
 }
 
@@ -69,3 +70,5 @@ pub(super) fn cell_of(number: u64) -> usize {
 }
 
 const MONTHS: u64 = 1_200;
+/// Room for the house's own keys; what is noted of second keepers stands behind.
+const HOUSE_KEYS: u64 = 16;

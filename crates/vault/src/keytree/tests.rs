@@ -46,6 +46,7 @@ pub(super) fn some_ids() -> Vec<KeyId> {
         [0, 1, 2, 126, 127, 128, 16_128, 16_129, 16_130, 40_000, 2_048_383, 2_048_384].map(KeyId::Resident).into();
     ids.extend([0, 5, 126, 127, 20_000].map(KeyId::Mandate));
     ids.extend([1, 130].map(KeyId::Sector));
+    ids.extend([1, 130].map(KeyId::Second));
     ids.extend([(0, 0), (0, 70), (5, 71), (900, 1)].map(|(mandate, month)| KeyId::Month { mandate, month }));
     ids.extend([HouseKey::SeedIndex, HouseKey::Session].map(KeyId::House));
     ids

@@ -284,17 +284,38 @@ fn place(number: usize) -> u8 {
     u8::try_from(number + 1).expect("there are at most 255 keepers")
 }
 
-/// All ways to take `count` of the first `from` numbers.
-pub(crate) fn choices(from: usize, count: usize) -> Vec<Vec<usize>> {
-    if count == 0 {
-        return vec![Vec::new()];
+/// All ways to take `count` of the first `from` numbers, one after another: of many keepers there are more ways than memory holds.
+pub(crate) fn choices(from: usize, count: usize) -> impl Iterator<Item = Vec<usize>> {
+    let mut next = (count <= from).then(|| (0..count).collect::<Vec<usize>>());
+    std::iter::from_fn(move || {
+        let now = next.take()?;
+        // The lowest that can move up without meeting the one above it does; those below it begin anew.
+        let moving = (0..count).find(|at| now[*at] + 1 < now.get(at + 1).copied().unwrap_or(from));
+        next = moving.map(|at| (0..at).chain([now[at] + 1]).chain(now[at + 1..].iter().copied()).collect());
+        Some(now)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_choice_comes_once() {
+        for from in 0..8 {
+            for count in 0..=from + 1 {
+                let all: Vec<Vec<usize>> = choices(from, count).collect();
+                let expected = (0..1_usize << from).filter(|chosen| chosen.count_ones() as usize == count).count();
+                assert_eq!(all.len(), expected, "{count} of {from}");
+                assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), expected);
+                assert!(all.iter().all(|chosen| chosen.is_sorted_by(|a, b| a < b) && chosen.iter().all(|number| *number < from)));
+            }
+        }
     }
-    (count - 1..from)
-        .flat_map(|last| {
-            choices(last, count - 1).into_iter().map(move |mut chosen| {
-                chosen.push(last);
-                chosen
-            })
-        })
-        .collect()
+
+    #[test]
+    fn many_keepers_are_no_burden() {
+        assert_eq!(choices(255, 128).next(), Some((0..128).collect()));
+    }
 }

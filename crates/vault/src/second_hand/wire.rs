@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use super::SecondHand;
+use super::{SecondHand, failed};
 use crate::error::{Error, Result};
 
 /// One call: the bytes of a request go out, those of the answer come back.
@@ -45,7 +45,7 @@ impl<C: Call> Remote<C> {
         request.extend_from_slice(blocks.as_flattened());
         let answer = self.call.call(&request)?;
         if answer.len() != 16 * blocks.len() {
-            return Err(malformed());
+            return Err(failed("its answer is not as long as the question"));
         }
         blocks.as_flattened_mut().copy_from_slice(&answer);
         Ok(())
@@ -107,7 +107,7 @@ impl<'a> Request<'a> {
 }
 
 fn malformed() -> Error {
-    Error::Malformed { what: "what went over the wire to or from the second keeper of a sector" }
+    Error::Malformed { what: "what went over the wire to the second keeper of a sector" }
 }
 
 const CREATE: u8 = 1;
@@ -115,4 +115,4 @@ const PERMUTE: u8 = 2;
 const REVERSE: u8 = 3;
 const DESTROY: u8 = 4;
 /// Blocks of one request.
-const MOST_BLOCKS: usize = 10_000;
+pub(super) const MOST_BLOCKS: usize = 10_000;

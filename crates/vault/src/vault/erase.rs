@@ -71,11 +71,11 @@ impl Vault {
         self.erase_residents(&[resident], rng)
     }
 
-    /// Destroys the house's key of a sector. Its pseudonyms are noise to everybody from now on.
+    /// Destroys the house's key of a sector, and what it noted of the second one. Its pseudonyms are noise to everybody from now on.
     pub fn dissolve_sector(&self, sector: u64, rng: &dyn Rng) -> Result<Erased> {
         let erased = {
             let _erasing = self.erasing();
-            self.tree.erase(&[KeyId::Sector(sector)], &[], rng)
+            self.tree.erase(&[KeyId::Sector(sector), KeyId::Second(sector)], &[], rng)
         };
         self.forget_sector(sector);
         erased

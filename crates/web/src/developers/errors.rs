@@ -107,8 +107,8 @@ pub(super) const OAUTH: [Explained; 19] = [
     ),
     explained(
         "temporarily_unavailable",
-        "The log or the database is busy. Try again after the time that Retry-After names.",
-        "日誌或資料庫忙碌。請依 Retry-After 所示時間後再試。",
+        "The log, the database or the keeper of a key does not answer now, or there were too many requests. Try again after the time that Retry-After names.",
+        "日誌、資料庫或金鑰保管人暫時無法回應，或請求過多。請依 Retry-After 所示時間後再試。",
     ),
     explained(
         "slow_down",

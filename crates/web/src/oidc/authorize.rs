@@ -287,6 +287,8 @@ async fn complete(site: &Arc<Site>, session: &OpenSession, request: AuthorizeReq
     match joined {
         Ok(code) => Ok(lead(site, &Way::of(&request), &[("code", &code)])),
         Err(Error::NoAuthorization) => Err(OAuthError::new("invalid_grant_id", "there is no such grant of this resident").into()),
+        // The service is told, since the address it asked at cannot answer it with a status (RFC 6749 4.1.2.1).
+        Err(error) if error.is_temporary() => Err(OAuthError::from(error).into()),
         Err(error) => Err(Fault::from(error).into()),
     }
 }

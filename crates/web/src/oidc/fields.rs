@@ -11,6 +11,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use usufruct_app::Error;
 
+use crate::fault::LATER;
+
 /// Most parameters in one request.
 const MOST: usize = 64;
 
@@ -108,6 +110,14 @@ impl From<Error> for OAuthError {
             Error::NoAuthorization => Self::new("invalid_grant_id", "there is no such grant of this resident"),
             Error::Refused { .. } | Error::Unknown { .. } | Error::Unpermitted(_) => {
                 Self::new("invalid_grant", "the grant is not valid")
+            }
+            other if other.is_temporary() => {
+                tracing::warn!(error = %other, "a request of a service is put off");
+                Self {
+                    status: StatusCode::SERVICE_UNAVAILABLE,
+                    retry_after: Some(LATER),
+                    ..Self::new("temporarily_unavailable", "something that is needed does not answer now, try again in a moment")
+                }
             }
             other => {
                 tracing::error!(error = %other, "token request failed");

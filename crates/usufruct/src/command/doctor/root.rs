@@ -19,12 +19,34 @@ use crate::root::{self, RootKind};
 
 /// The lines about the root.
 pub fn lines(dir: &Path, setup: &Setup) -> Vec<Line> {
-    match setup.root() {
+    let mut lines = match setup.root() {
         RootKind::File => vec![vault(dir), disk(dir)],
         RootKind::Keepers => keepers(dir, setup).unwrap_or_else(|failure| vec![Line::fail("root", failure.to_string())]),
         RootKind::Token => vec![token(dir, setup).unwrap_or_else(|failure| Line::fail("root", failure.to_string()))],
-    }
+    };
+    let second = setup.vault.as_ref().and_then(|table| table.pseudonym_keeper.as_ref());
+    lines
+        .extend(second.map(|name| {
+            second_keeper(dir, setup, name).unwrap_or_else(|failure| Line::fail(SECOND_KEEPER, failure.to_string()))
+        }));
+    lines
 }
+
+/// Whether the second keeper of pseudonyms answers.
+fn second_keeper(dir: &Path, setup: &Setup, name: &str) -> Result<Line, Failure> {
+    let roster = root::keepers(dir, setup)?;
+    let lines = link::lines(&roster, &root::belongs(dir, &setup.origin, &roster)?)?;
+    let line = lines.iter().find(|line| line.name() == name).ok_or_else(|| root::no_second_keeper(name))?;
+    Ok(match line.standing() {
+        Ok(_) => Line::ok(SECOND_KEEPER, format!("{name} holds the second key of pseudonyms, and answers.")),
+        Err(error) => Line::fail(
+            SECOND_KEEPER,
+            format!("Nobody signs in to a service whose pseudonyms have two keepers, and nothing is released to it. {error}"),
+        ),
+    })
+}
+
+const SECOND_KEEPER: &str = "second keeper";
 
 fn keepers(dir: &Path, setup: &Setup) -> Result<Vec<Line>, Failure> {
     let roster = root::keepers(dir, setup)?;
