@@ -157,7 +157,7 @@ export function run(page) {
     const { lines, state, reason, search } = await check(key);
     const count = (/** @type {string} */ state) => lines.filter((line) => line.state === state).length;
     const numbers = { lines: lines.length, verified: count("verified"), broken: count("broken") };
-    const why = [reason, ...(search?.findings ?? [])].flatMap((finding) => finding?.text ?? []);
+    const why = [reason, ...(search?.findings ?? [])].flatMap((finding) => (finding ? (section?.getAttribute(`data-reason-${finding.code}`) ?? finding.text) : []));
     const said = words(state).replace(/\{(\w+)\}/g, (place, name) => String(numbers[/** @type {keyof typeof numbers} */ (name)] ?? place));
     say(state, [said, ...why].join(" "));
   }

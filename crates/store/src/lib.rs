@@ -46,6 +46,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 7, name: "ways_in", sql: include_str!("../migrations/0007_ways_in.sql") },
     Migration { number: 8, name: "sectors", sql: include_str!("../migrations/0008_sectors.sql") },
     Migration { number: 9, name: "collected", sql: include_str!("../migrations/0009_collected.sql") },
+    Migration { number: 13, name: "footprint_key", sql: include_str!("../migrations/0013_footprint_key.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.
