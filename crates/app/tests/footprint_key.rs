@@ -9,7 +9,7 @@ use usufruct_app::core::Digest;
 use usufruct_app::core::event::Kind;
 use usufruct_app::core::hash::sha256;
 use usufruct_app::core::time::{MINUTE, SECOND};
-use usufruct_app::store::db::{Connection, Db, Options};
+use usufruct_app::store::db::{Db, Options};
 use usufruct_app::store::passkeys::Passkey;
 use usufruct_app::{Earlier, Error, OpenSession, Wrap};
 
