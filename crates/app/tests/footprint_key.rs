@@ -180,8 +180,7 @@ fn a_code_takes_its_wrap_along_when_it_is_used_or_replaced(dir: &Path, url: Opti
 fn codes_of_a_browser_open_the_pass_by_a_part_of_them(dir: &Path, url: Option<&str>) {
     let city = City::found(dir, url);
     let (_, session) = enrolled(&city);
-    let vectors: serde_json::Value =
-        serde_json::from_str(include_str!("../../../vectors/vault/footprint-key.json")).unwrap();
+    let vectors: serde_json::Value = serde_json::from_str(include_str!("../../../vectors/vault/footprint-key.json")).unwrap();
     let text = |i: usize, field: &str| vectors["codes"][i][field].as_str().unwrap().to_owned();
     let mut made = codes(0);
     for (i, code) in made.iter_mut().take(2).enumerate() {

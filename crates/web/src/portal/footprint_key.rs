@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use usufruct_app::Wrap;
+use usufruct_app::{Error, Wrap};
 use usufruct_core::Digest;
 
 use super::see;
@@ -77,7 +77,8 @@ pub(crate) async fn take_codes(
         codes.push((Digest(decoded(hash)?.try_into().map_err(|_| Fault::bad_form())?), decoded(sealed)?));
     }
     blocking(&site, move |app| {
-        let codes = codes.into_iter().map(|(hash, sealed)| Ok((hash, Wrap::parse(&sealed)?))).collect::<Result<Vec<_>, _>>()?;
+        let codes =
+            codes.into_iter().map(|(hash, sealed)| Ok((hash, Wrap::parse(&sealed)?))).collect::<Result<Vec<_>, Error>>()?;
         app.take_recovery_codes(&session, &codes)
     })
     .await?;
