@@ -1,7 +1,7 @@
 // @ts-check
 // What happened to one resident's data, and the 66 bytes by which the public log knows it.
 import { decodeCbor } from "./cbor.js";
-import { Broken, concat, uint64, utf8 } from "./log/bytes.js";
+import { Broken, concat, hex, uint64, utf8 } from "./log/bytes.js";
 
 /**
  * @typedef {object} Event
@@ -84,8 +84,13 @@ export const eventLeaf = (c, t) => concat([1, 2], c, t);
 /** T of an event leaf, nothing for any other leaf. @param {Uint8Array} leaf */
 export const tagOf = (leaf) => (leaf.length === 66 && leaf[0] === 1 && leaf[1] === 2 ? leaf.subarray(34) : null);
 
+/** What a page that shows the event has to say of it. @param {Event} event @returns {import("./footprint.js").Shown} */
+export const shownOf = ({ kind, mandate, service, at, blocks }) => ({
+  kind, mandate: mandate ? hex(mandate) : null, service: service ?? null, at: String(at), blocks: blocks.map((block) => block.join(":")),
+});
+
 /** HMAC-SHA256 under a key of 32 bytes. @param {Uint8Array} key @param {Uint8Array[]} parts */
-async function hmac(key, ...parts) {
+export async function hmac(key, ...parts) {
   if (key.length !== 32) throw new Broken("malformed");
   const algorithm = { name: "HMAC", hash: "SHA-256" };
   const [raw, data] = /** @type {BufferSource[]} */ ([key, concat(...parts)]);

@@ -2,8 +2,8 @@
 // Checks a resident's whole footprint against the public log: that each line shown is the line that was committed, that
 // the lines are all there from number 0 on, that no line is in the log and not shown, and that the log still holds what it
 // held when this reader last looked.
-import { commitment, decodeEvent, eventLeaf, isCount, tag } from "./event.js";
-import { Broken, base64, equal, hex, need } from "./log/bytes.js";
+import { commitment, decodeEvent, eventLeaf, isCount, shownOf, tag } from "./event.js";
+import { Broken, base64, equal, need } from "./log/bytes.js";
 import { openLog, parseCheckpoint, parseKey, parseNote, parsePolicy } from "./log/checkpoint.js";
 import { leafHash } from "./log/tree.js";
 import { attempt, verdict, worst } from "./reasons.js";
@@ -123,14 +123,7 @@ async function open({ n, index, event: encoded, r, shown }, tagKey) {
   const bytes = base64(encoded);
   const event = decodeEvent(bytes);
   need(event.n === n, "number");
-  const said = {
-    kind: event.kind,
-    mandate: event.mandate ? hex(event.mandate) : null,
-    service: event.service ?? null,
-    at: String(event.at),
-    blocks: event.blocks.map((block) => block.join(":")),
-  };
-  for (const [field, value] of Object.entries(said)) {
+  for (const [field, value] of Object.entries(shownOf(event))) {
     const shownValue = shown[/** @type {keyof Shown} */ (field)] ?? null;
     need(JSON.stringify(shownValue) === JSON.stringify(value), "shown", { field });
   }

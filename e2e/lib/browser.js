@@ -45,9 +45,9 @@ export async function openPage(browser, { lang = "en", dark = false, width = 110
 /**
  * A virtual authenticator with a resident key, user verification and PRF. It answers at once when the sign-in page offers passkeys in
  * its field, before anybody could press the button, so the page is told that this browser cannot offer them unless `offers` says so.
- * @param {import("playwright-core").Page} page @param {{offers?: boolean}} [options]
+ * @param {import("playwright-core").Page} page @param {{offers?: boolean, hasPrf?: boolean}} [options]
  */
-export async function addAuthenticator(page, { offers = false } = {}) {
+export async function addAuthenticator(page, { offers = false, hasPrf = true } = {}) {
   if (!offers) {
     await page.addInitScript(() => {
       if (globalThis.PublicKeyCredential) PublicKeyCredential.isConditionalMediationAvailable = async () => false;
@@ -58,7 +58,7 @@ export async function addAuthenticator(page, { offers = false } = {}) {
   const { authenticatorId } = await cdp.send("WebAuthn.addVirtualAuthenticator", {
     options: {
       protocol: "ctap2", ctap2Version: "ctap2_1", transport: "internal", hasResidentKey: true, hasUserVerification: true,
-      hasPrf: true, isUserVerified: true, automaticPresenceSimulation: true,
+      hasPrf, isUserVerified: true, automaticPresenceSimulation: true,
     },
   });
   const credentials = async () => (await cdp.send("WebAuthn.getCredentials", { authenticatorId })).credentials;

@@ -24,6 +24,7 @@ after(async () => {
 async function codes(page) {
   await page.goto("/me/account/recovery");
   await page.getByTestId("make-codes").click();
+  await page.getByTestId("recovery-codes").locator("code").first().waitFor();
   return page.getByTestId("recovery-codes").locator("code").allInnerTexts();
 }
 

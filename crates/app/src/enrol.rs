@@ -24,7 +24,7 @@ use crate::{App, Credential, CredentialChange, Error, block_names};
 /// How long an invitation works, in microseconds: 14 days.
 const INVITATION_LIFE: i64 = 14 * usufruct_core::time::DAY;
 /// Letters and digits that are not mistaken for each other on paper.
-const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+pub(crate) const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 
 /// What the clerk knows of a new resident.
 #[derive(Clone, Debug, Default)]

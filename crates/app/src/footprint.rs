@@ -35,17 +35,8 @@ impl App {
     pub fn footprint(&self, resident: u64) -> Result<Footprint, Error> {
         let published_size = self.published_size();
         let keyring = self.keyring(resident)?;
-        let mut stored = Vec::new();
-        loop {
-            let from = stored.last().map_or(0, |line: &lines::Line| line.n + 1);
-            let page = self.db.read(|conn| lines::of_resident(conn, resident, from, PAGE))?;
-            let is_last = page.len() < PAGE;
-            stored.extend(page);
-            if is_last {
-                break;
-            }
-        }
-        let lines = stored
+        let lines = self
+            .stored_lines(resident)?
             .into_iter()
             .map(|line| {
                 let damaged =
@@ -62,6 +53,20 @@ impl App {
             })
             .collect();
         Ok(Footprint { lines, tag_key: Zeroizing::new(*keyring.tag_key()), published_size })
+    }
+
+    /// All lines of a resident as they are stored, oldest first.
+    pub(crate) fn stored_lines(&self, resident: u64) -> Result<Vec<lines::Line>, Error> {
+        let mut stored = Vec::new();
+        loop {
+            let from = stored.last().map_or(0, |line: &lines::Line| line.n + 1);
+            let page = self.db.read(|conn| lines::of_resident(conn, resident, from, PAGE))?;
+            let is_last = page.len() < PAGE;
+            stored.extend(page);
+            if is_last {
+                return Ok(stored);
+            }
+        }
     }
 
     /// The proof of line `n` with its opening, `T || r || event`, as `extra`; `None` until a public checkpoint covers it.

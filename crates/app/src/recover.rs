@@ -4,36 +4,40 @@ use std::sync::Arc;
 
 use usufruct_core::Digest;
 use usufruct_core::event::Kind;
-use usufruct_core::hash::sha256;
+use usufruct_core::hash::{hmac_sha256, sha256};
 use usufruct_core::time::MINUTE;
 use usufruct_store::db::Tx;
+use usufruct_store::recovery_codes::RecoveryCode;
 use usufruct_store::{invitations, recovery_codes};
+use zeroize::Zeroizing;
 
-use crate::enrol::{code_hash, plain_code};
+use crate::enrol::{ALPHABET, code_hash, plain_code};
 use crate::erase::plain_event;
 use crate::ledger::place;
 use crate::{App, Error, OpenSession};
 
 /// How many codes are made at once, and of how many groups of 20 bits.
-const CODES: usize = 10;
+pub(crate) const CODES: usize = 10;
 const GROUPS: usize = 7;
+/// Letters of a code that her browser made, 160 bits. A code that was made here has 28, 140 bits.
+const OWN_CODE: usize = 32;
 /// How long she has to make a passkey once a code was accepted.
 const MAKE_LIFE: i64 = 15 * MINUTE;
 /// Reasons of status lines in a footprint.
-const CODES_MADE: &str = "recovery-codes-made";
+pub(crate) const CODES_MADE: &str = "recovery-codes-made";
 const CODE_USED: &str = "recovery-code-used";
 
 impl App {
-    /// Makes ten codes of 140 random bits in place of all earlier ones, for the resident of a fresh session. They are shown once:
-    /// the store keeps hashes. So many bits need no slow hash and no count of guesses.
+    /// Makes ten codes of 140 random bits in place of all earlier ones, for the resident of a fresh session whose browser cannot make
+    /// them. They are shown once: the store keeps hashes. So many bits need no slow hash and no count of guesses.
     pub fn make_recovery_codes(&self, session: &OpenSession) -> Result<Vec<String>, Error> {
         self.require_fresh(session)?;
         let (resident, now) = (session.resident, self.now());
         let codes: Vec<String> = (0..CODES).map(|_| self.fresh_code(GROUPS)).collect();
-        let hashes: Vec<Digest> = codes.iter().map(|code| recovery_hash(code)).collect();
+        let kept: Vec<RecoveryCode> = codes.iter().map(|code| RecoveryCode { hash: recovery_hash(code), wrap: None }).collect();
         let (keyring, rng) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng));
         self.db.transaction("make recovery codes", move |tx| {
-            recovery_codes::replace(tx, resident, &hashes, now)?;
+            recovery_codes::replace(tx, resident, &kept, now)?;
             place(tx, &keyring, plain_event(Kind::Status, CODES_MADE, None, now), rng.as_ref()).map(drop)
         })?;
         Ok(codes)
@@ -69,11 +73,44 @@ pub(crate) fn use_up(tx: &mut Tx<'_>, code_hash: &Digest, resident: u64, now: us
     }
 }
 
+/// What is kept of a code. Of one that her browser made that is the hash of a part, which the browser sends in its place: what the
+/// code wraps cannot be opened with the part. Without JavaScript the whole code comes, and the part is taken here.
 pub(crate) fn recovery_hash(code: &str) -> Digest {
-    sha256(format!("usufruct/recovery/v1\n{}", plain_code(code)).as_bytes())
+    let code = Zeroizing::new(plain_code(code));
+    let part = if code.len() == OWN_CODE { sign_in_part(&code) } else { code };
+    sha256(format!("usufruct/recovery/v1\n{}", *part).as_bytes())
+}
+
+/// The first 28 letters of HKDF-SHA-256 (RFC 5869) of the code, without salt.
+fn sign_in_part(code: &str) -> Zeroizing<String> {
+    let extracted = Zeroizing::new(hmac_sha256(&[0; 32], &[code.as_bytes()]));
+    let expanded = Zeroizing::new(hmac_sha256(&*extracted, &[b"usufruct/recovery/sign-in/v1", &[1]]));
+    Zeroizing::new(expanded[..GROUPS * 4].iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)])).collect())
 }
 
 /// The same words whatever is wrong.
 pub(crate) fn bad_code() -> Error {
     Error::refused("This recovery code is not valid or was used.", "Type another one of your codes, or go to a counter.")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn codes_of_her_browser_are_kept_as_the_vectors_say() {
+        let vectors: Value = serde_json::from_str(include_str!("../../../vectors/vault/footprint-key.json")).unwrap();
+        let codes = vectors["codes"].as_array().unwrap();
+        assert!(codes.len() > 2);
+        for vector in codes {
+            let [code, part, hash] = ["code", "sign_in_part", "hash"].map(|field| vector[field].as_str().unwrap());
+            assert_eq!(*sign_in_part(&plain_code(code)), plain_code(part));
+            for typed in [code.to_owned(), code.to_lowercase().replace('-', " "), part.to_owned()] {
+                assert_eq!(recovery_hash(&typed).to_string(), hash);
+            }
+            assert_ne!(recovery_hash(&code[..code.len() - 1]).to_string(), hash);
+        }
+    }
 }

@@ -108,13 +108,9 @@ impl App {
         if code.service != exchange.service {
             return Err(bad_code());
         }
-<<<<<<< HEAD
         // What a delegate was given ends with the delegation.
         let delegation_ends_at = self.db.read(|conn| delegations::end_of_code(conn, &code_hash))?;
         let fits = self.fits(exchange, &code, now) && delegation_ends_at.is_none_or(|ends_at| now < ends_at);
-        let subject = self.subject(code.resident, &code.service);
-=======
-        let fits = self.fits(exchange, &code, now);
         let subject = match self.subject(code.resident, &code.service) {
             // The code is still good when the second keeper is back.
             Err(error) if fits && code.used_at.is_none() && error.is_temporary() => {
@@ -123,7 +119,6 @@ impl App {
             }
             outcome => outcome,
         };
->>>>>>> keepers
         let (access_token, refresh_token) = (self.fresh_token("uft_"), self.fresh_token("ufr_"));
         let mut token = self.access_token(&access_token, &code, exchange.jkt.clone(), now);
         token.expires_at = delegation_ends_at.map_or(token.expires_at, |ends_at| token.expires_at.min(ends_at));

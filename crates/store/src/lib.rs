@@ -49,6 +49,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 9, name: "collected", sql: include_str!("../migrations/0009_collected.sql") },
     Migration { number: 11, name: "deposits", sql: include_str!("../migrations/0011_deposits.sql") },
     Migration { number: 12, name: "missed_deletions", sql: include_str!("../migrations/0012_missed_deletions.sql") },
+    Migration { number: 13, name: "footprint_key", sql: include_str!("../migrations/0013_footprint_key.sql") },
     Migration { number: 14, name: "delegations", sql: include_str!("../migrations/0014_delegations.sql") },
 ];
 

@@ -59,6 +59,20 @@ pub fn rename(conn: &mut dyn Connection, resident: u64, credential: &[u8], label
     Ok(conn.execute(sql, &[Value::from(credential), number(resident).into(), label.into()])? == 1)
 }
 
+/// Puts a wrap of the footprint key beside a resident's passkey, or takes it away. False when she has no such passkey.
+pub fn put_wrap(conn: &mut dyn Connection, resident: u64, credential: &[u8], wrap: Option<&[u8]>) -> Result<bool, Error> {
+    let sql = "-- passkey_put_wrap\nUPDATE passkeys SET wrap = $3 WHERE credential = $1 AND resident = $2";
+    Ok(conn.execute(sql, &[Value::from(credential), number(resident).into(), wrap.map(<[u8]>::to_vec).into()])? == 1)
+}
+
+/// The passkeys of a resident that wrap her footprint key, and their wraps.
+pub fn wraps(conn: &mut dyn Connection, resident: u64) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+    let sql =
+        "-- passkey_wraps\nSELECT credential, wrap FROM passkeys WHERE resident = $1 AND wrap IS NOT NULL ORDER BY added_at";
+    let rows = conn.query(sql, &[number(resident).into()])?;
+    rows.iter().map(|row| Ok((row.bytes(0)?.to_vec(), row.bytes(1)?.to_vec()))).collect()
+}
+
 /// Deletes one passkey of a resident. False when she has no such passkey.
 pub fn delete(conn: &mut dyn Connection, resident: u64, credential: &[u8]) -> Result<bool, Error> {
     let sql = "-- passkey_delete\nDELETE FROM passkeys WHERE credential = $1 AND resident = $2";

@@ -5,14 +5,36 @@ use usufruct_core::{Digest, Time};
 use crate::db::{Connection, Error, Value};
 use crate::number;
 
-/// Puts new codes in place of all that a resident had.
-pub fn replace(conn: &mut dyn Connection, resident: u64, hashes: &[Digest], made_at: Time) -> Result<(), Error> {
+/// A new code, as it is kept.
+#[derive(Clone, Debug)]
+pub struct RecoveryCode {
+    pub hash: Digest,
+    /// The footprint key sealed under the code; none when the code was made by the server.
+    pub wrap: Option<Vec<u8>>,
+}
+
+/// Puts new codes in place of all that a resident had, with their wraps.
+pub fn replace(conn: &mut dyn Connection, resident: u64, codes: &[RecoveryCode], made_at: Time) -> Result<(), Error> {
     purge_resident(conn, resident)?;
-    let rows: Vec<_> =
-        hashes.iter().map(|hash| vec![Value::from(hash.0.to_vec()), number(resident).into(), made_at.micros().into()]).collect();
-    let sql = "-- recovery_code_insert\nINSERT INTO recovery_codes (code_hash, resident, made_at) VALUES ($1, $2, $3)";
-    conn.execute_many(sql, &rows)?;
+    let row = |code: &RecoveryCode| {
+        vec![Value::from(code.hash.0.to_vec()), number(resident).into(), made_at.micros().into(), code.wrap.clone().into()]
+    };
+    let sql = "-- recovery_code_insert\nINSERT INTO recovery_codes (code_hash, resident, made_at, wrap) VALUES ($1, $2, $3, $4)";
+    conn.execute_many(sql, &codes.iter().map(row).collect::<Vec<_>>())?;
     Ok(())
+}
+
+/// The hashes of a resident's unused codes that wrap her footprint key, and their wraps.
+pub fn wraps(conn: &mut dyn Connection, resident: u64) -> Result<Vec<(Digest, Vec<u8>)>, Error> {
+    let sql = "-- recovery_code_wraps\nSELECT code_hash, wrap FROM recovery_codes \
+               WHERE resident = $1 AND used_at IS NULL AND wrap IS NOT NULL ORDER BY code_hash";
+    let rows = conn.query(sql, &[number(resident).into()])?;
+    rows.iter()
+        .map(|row| {
+            let hash = row.bytes(0)?.try_into().map_err(|_| crate::inconsistent("recovery_codes.code_hash"))?;
+            Ok((Digest(hash), row.bytes(1)?.to_vec()))
+        })
+        .collect()
 }
 
 /// The resident an unused code is of.
@@ -22,9 +44,10 @@ pub fn find(conn: &mut dyn Connection, code_hash: &Digest) -> Result<Option<u64>
     row.map(|row| Ok(row.integer(0)?.cast_unsigned())).transpose()
 }
 
-/// Uses a code up. False when it was used before.
+/// Uses a code up, and takes its wrap away. False when it was used before.
 pub fn redeem(conn: &mut dyn Connection, code_hash: &Digest, now: Time) -> Result<bool, Error> {
-    let sql = "-- recovery_code_redeem\nUPDATE recovery_codes SET used_at = $2 WHERE code_hash = $1 AND used_at IS NULL";
+    let sql =
+        "-- recovery_code_redeem\nUPDATE recovery_codes SET used_at = $2, wrap = NULL WHERE code_hash = $1 AND used_at IS NULL";
     Ok(conn.execute(sql, &[Value::from(code_hash.0.to_vec()), now.micros().into()])? == 1)
 }
 

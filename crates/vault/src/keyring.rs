@@ -141,6 +141,14 @@ impl Keyring {
         self.tag_key.bytes()
     }
 
+    /// The footprint key, as her own devices keep it: the key of the marks, then the one that opens her lines. For her browser only.
+    pub fn footprint_keys(&self) -> Zeroizing<[u8; FOOTPRINT_KEYS_LEN]> {
+        let mut key = Zeroizing::new([0; FOOTPRINT_KEYS_LEN]);
+        key[..32].copy_from_slice(self.tag_key.bytes());
+        key[32..].copy_from_slice(self.footprint_key.bytes());
+        key
+    }
+
     /// Seals the body of the resident's footprint line number `n`.
     pub fn seal_line(&self, n: u64, body: &[u8], rng: &dyn Rng) -> Vec<u8> {
         seal_line(self, n, body, rng)
@@ -241,6 +249,8 @@ impl Keyring {
     }
 }
 
+/// Bytes of the two keys of a footprint.
+pub const FOOTPRINT_KEYS_LEN: usize = 64;
 const LABEL: &[u8] = b"usufruct/keyring/v1";
 const SALT_LEN: usize = 24;
 /// Sealed keyrings differ in length by multiples of this.

@@ -90,7 +90,7 @@ mod tree;
 mod vault;
 
 pub use error::{Error, Result};
-pub use keyring::Keyring;
+pub use keyring::{FOOTPRINT_KEYS_LEN, Keyring};
 pub use pseudonym::{Seeds, Subject};
 pub use tree::{Epoch, Erased, HouseKey, Key, KeyId, KeyTree, SlotClass, State, commit_key};
 pub use vault::{Enrolled, Rotation, Vault, Way, Withdrawal};

@@ -122,6 +122,8 @@ async fn start_register(
     // Sign-in asks for no name, so the credential must be one the device can find by itself.
     options["authenticatorSelection"]["residentKey"] = json!("required");
     options["authenticatorSelection"]["requireResidentKey"] = json!(true);
+    // Some devices evaluate a PRF only for passkeys that were made for it.
+    options["extensions"]["prf"] = json!({});
     let ceremony = site.ceremonies.begin(&site, Ceremony::Register { resident, code, state })?;
     Ok(Json(Started { ceremony, options }))
 }
@@ -255,7 +257,8 @@ pub(crate) fn own_path(next: &str) -> String {
 
 /// The output of the PRF extension is a key that must never leave the page.
 fn refuse_prf(credential: &Value) -> Result<(), Fault> {
-    if credential["clientExtensionResults"]["prf"]["results"].is_null() {
+    let results = &credential["clientExtensionResults"];
+    if results["prf"]["results"].is_null() && results["hmacGetSecret"].is_null() {
         Ok(())
     } else {
         Err(Fault::malformed("The request holds a secret of the device that must stay there. Reload the page and try again."))

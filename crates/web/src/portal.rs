@@ -7,6 +7,7 @@ mod delegations;
 pub(crate) mod demo;
 mod devices;
 mod footprint;
+mod footprint_key;
 mod home;
 mod objections;
 mod preview;
@@ -33,6 +34,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/me", get(home::overview))
         .route("/me/footprint", get(footprint::page))
         .route("/me/footprint.json", get(footprint::download))
+        .route("/me/footprint/sealed", get(footprint_key::sealed))
         .route("/me/footprint/{n}/object", get(objections::form).post(objections::object))
         .route("/me/cases", get(objections::list))
         .route("/me/consents", get(consents::list))
@@ -47,6 +49,10 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/me/account/devices/remove", post(devices::remove))
         .route("/me/account/devices/close", post(devices::close_session))
         .route("/me/account/devices/revoke-cards", post(devices::revoke_cards))
+        .route("/me/account/footprint-key", get(footprint_key::wraps).post(footprint_key::take))
+        .route("/me/account/footprint-key/keep", post(footprint_key::keep))
+        .route("/me/account/footprint-key/forget", post(footprint_key::forget))
+        .route("/me/account/recovery/own", post(footprint_key::take_codes))
         .route("/me/account/recovery", get(recovery::page).post(recovery::make))
         .route("/me/account/freeze", post(account::freeze))
         .route("/me/account/lift", post(account::lift))

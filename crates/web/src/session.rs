@@ -89,6 +89,12 @@ fn page_of_form(here: &str) -> &str {
     if own.contains(&here) {
         return here;
     }
+    if here.starts_with("/me/account/footprint-key") {
+        return "/me/account/devices";
+    }
+    if here == "/me/account/recovery/own" {
+        return "/me/account/recovery";
+    }
     let pages = ["/me/account/devices", "/me/account", "/me/consents", "/me/data", "/me/delegations", "/me/footprint", "/me"];
     pages.into_iter().find(|page| here.strip_prefix(page).is_some_and(|rest| rest.starts_with('/'))).unwrap_or(here)
 }

@@ -72,6 +72,8 @@ impl Page {
             "lifted" => fl!(self.messages, "status-lifted"),
             "passkey-added" => fl!(self.messages, "status-passkey-added"),
             "passkey-removed" => fl!(self.messages, "status-passkey-removed"),
+            "footprint-key-kept" => fl!(self.messages, "status-key-kept"),
+            "footprint-key-dropped" => fl!(self.messages, "status-key-dropped"),
             "recovery-codes-made" => fl!(self.messages, "status-codes-made"),
             "recovery-code-used" => fl!(self.messages, "status-code-used"),
             "counter-recovery" => fl!(self.messages, "status-counter"),
@@ -275,6 +277,22 @@ impl Page {
     /// A country by its code; codes without a name here stay codes.
     pub fn place(&self, code: &str) -> String {
         if code == "TW" { fl!(self.messages, "place-tw") } else { code.to_owned() }
+    }
+
+    /// What the page of devices says about the footprint key, by the names its script has for it.
+    pub fn key_words(&self) -> [(&'static str, String); 9] {
+        let messages = self.messages;
+        [
+            ("working", fl!(messages, "sign-in-working")),
+            ("failed", fl!(messages, "key-failed")),
+            ("stale", fl!(messages, "key-stale")),
+            ("no-prf", fl!(messages, "key-no-prf")),
+            ("no-wrap", fl!(messages, "key-no-wrap")),
+            ("changed", fl!(messages, "key-changed")),
+            ("verified", fl!(messages, "key-verified")),
+            ("pending", fl!(messages, "key-pending")),
+            ("broken", fl!(messages, "key-broken")),
+        ]
     }
 
     /// What the verifier in the browser says about a line or the whole footprint, by its codes.

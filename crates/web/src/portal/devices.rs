@@ -32,6 +32,10 @@ struct DevicesPage {
     codes: i64,
     /// Whether the only passkey is the only way back.
     is_last: bool,
+    /// How many of the codes open the footprint key.
+    codes_with_key: usize,
+    /// The pass as passkeys know it, base64url.
+    pass: String,
     signal: Option<Signal>,
 }
 
@@ -41,6 +45,8 @@ struct ShownPasskey {
     label: String,
     added_at: Time,
     used_at: Option<Time>,
+    /// Whether it keeps the footprint key too.
+    keeps_key: bool,
 }
 
 /// What the browser is told after a removal, so that the device forgets the passkey too (WebAuthn 3, Signal API).
@@ -68,24 +74,32 @@ pub(crate) async fn page(
     Query(changed): Query<Changed>,
 ) -> Result<Response, Fault> {
     let resident = session.resident;
-    let (passkeys, sessions, cards, codes, handle) = blocking(&site, move |app| {
+    let (passkeys, sessions, cards, codes, handle, wraps) = blocking(&site, move |app| {
         Ok((
             app.passkeys(resident)?,
             app.sessions(&session)?,
             app.cards(resident)?,
             app.recovery_codes_left(resident)?,
             app.user_handle(resident)?,
+            app.footprint_wraps(resident)?,
         ))
     })
     .await?;
-    let passkeys: Vec<_> = passkeys.into_iter().map(shown).collect();
+    let passkeys: Vec<_> = passkeys
+        .into_iter()
+        .map(|passkey| {
+            let keeps_key = wraps.passkeys.iter().any(|(credential, _)| *credential == passkey.credential);
+            shown(passkey, keeps_key)
+        })
+        .collect();
+    let pass = URL_SAFE_NO_PAD.encode(handle);
     let signal = changed.removed.is_some().then(|| Signal {
         host: host(&site),
-        user: URL_SAFE_NO_PAD.encode(handle),
+        user: pass.clone(),
         accepted: passkeys.iter().map(|passkey| passkey.credential.as_str()).collect::<Vec<_>>().join(" "),
     });
     let is_last = passkeys.len() == 1 && codes == 0;
-    Ok(show(&DevicesPage { page, passkeys, sessions, cards, codes, is_last, signal }))
+    Ok(show(&DevicesPage { page, passkeys, sessions, cards, codes, is_last, codes_with_key: wraps.codes.len(), pass, signal }))
 }
 
 pub(crate) async fn add(page: Page, Fresh(_): Fresh) -> Response {
@@ -136,12 +150,13 @@ pub(crate) async fn revoke_cards(
     see("/me/account/devices")
 }
 
-fn shown(passkey: Passkey) -> ShownPasskey {
+fn shown(passkey: Passkey, keeps_key: bool) -> ShownPasskey {
     ShownPasskey {
         credential: URL_SAFE_NO_PAD.encode(&passkey.credential),
         label: passkey.label,
         added_at: passkey.added_at,
         used_at: passkey.used_at,
+        keeps_key,
     }
 }
 

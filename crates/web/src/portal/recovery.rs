@@ -5,6 +5,8 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use i18n_embed_fl::fl;
 
 use crate::Site;
@@ -19,13 +21,16 @@ use crate::site::blocking;
 struct RecoveryPage {
     page: Page,
     left: i64,
-    /// The codes that were just made. No later page shows them.
+    /// The codes that were just made, because the browser could not make them. No later page shows them.
     codes: Vec<String>,
+    /// The pass as passkeys know it, base64url.
+    pass: String,
 }
 
 pub(crate) async fn page(State(site): State<Arc<Site>>, page: Page, Fresh(session): Fresh) -> Result<Response, Fault> {
-    let left = blocking(&site, move |app| app.recovery_codes_left(session.resident)).await?;
-    Ok(show(&RecoveryPage { page, left, codes: Vec::new() }))
+    let (left, handle) =
+        blocking(&site, move |app| Ok((app.recovery_codes_left(session.resident)?, app.user_handle(session.resident)?))).await?;
+    Ok(show(&RecoveryPage { page, left, codes: Vec::new(), pass: URL_SAFE_NO_PAD.encode(handle) }))
 }
 
 pub(crate) async fn make(
@@ -34,5 +39,5 @@ pub(crate) async fn make(
     Proven(session, Empty {}): Proven<Empty>,
 ) -> Result<Response, Fault> {
     let codes = blocking(&site, move |app| app.make_recovery_codes(&session)).await?;
-    Ok(show(&RecoveryPage { page, left: codes.len() as i64, codes }))
+    Ok(show(&RecoveryPage { page, left: codes.len() as i64, codes, pass: String::new() }))
 }
