@@ -612,9 +612,14 @@ fn a_certificate_with_forged_signatures_of_keepers_is_refused() {
     town.erase();
     town.erase();
     let city = Insider::of(&town.at("pass"));
-    let at = city.find(StatementKind::Certificate, "E3");
+    let is_certificate =
+        |leaf: &Vec<u8>| Statement::from_leaf(leaf).is_ok_and(|statement| statement.kind == StatementKind::Certificate);
+    let at = city.leaves.iter().rposition(is_certificate).unwrap();
+    let first = Statement::from_leaf(&city.leaves[city.find(StatementKind::Certificate, "E3")]).unwrap();
     let honest = Statement::from_leaf(&city.leaves[at]).unwrap();
-    let earlier = honest.body["epoch_before"].clone();
+    assert_ne!(first.id, honest.id);
+    let (before, one) = (honest.body["epoch_before"].clone(), honest.body["keepers"][0].clone());
+    let earlier = first.body["keepers"].as_array().unwrap().clone();
     let log = town.at("log");
     let verify = ["verify", "certificate", &honest.id, "--log", &log];
     city.publish(&log, &city.leaves, now());
@@ -630,7 +635,7 @@ fn a_certificate_with_forged_signatures_of_keepers_is_refused() {
     ok(&verify);
     let other = Ed25519KeyPair::from_seed_unchecked(&[9; 32]).unwrap();
     type Change<'a> = &'a dyn Fn(&mut Value);
-    let cases: [(&str, Change<'_>); 4] = [
+    let cases: [(&str, Change<'_>); 6] = [
         ("signed by another key", &|signed| {
             let text = |field: &str| signed[field].as_str().unwrap().to_owned();
             let number = |field: &str| signed[field].as_u64().unwrap();
@@ -638,7 +643,13 @@ fn a_certificate_with_forged_signatures_of_keepers_is_refused() {
             let made = usufruct_core::keeper::Destroyed::sign(&vault, &name, number("epoch"), number("at"), &other);
             *signed = json!(made);
         }),
-        ("about an earlier epoch", &|signed| signed["epoch"] = earlier.clone()),
+        // These signatures are genuine; they are about another epoch, or all of one keeper.
+        ("of the erasure before", &|signed| {
+            let own = earlier.iter().find(|statement| statement["keeper"] == signed["keeper"]);
+            *signed = own.unwrap_or(&earlier[0]).clone();
+        }),
+        ("of one keeper for all", &|signed| *signed = one.clone()),
+        ("about an earlier epoch", &|signed| signed["epoch"] = before.clone()),
         ("in another's name", &|signed| signed["keeper"] = json!("office")),
         ("at another time", &|signed| signed["at"] = json!(1)),
     ];
