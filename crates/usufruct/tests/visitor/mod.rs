@@ -1,0 +1,126 @@
+//! Somebody at the door of a keeper: with a certificate that is known or not, and questions of every kind.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::signature::Ed25519KeyPair;
+use rustls::client::ResolvesClientCert;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::aws_lc_rs as provider;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned, SupportedProtocolVersion};
+use serde_json::Value;
+
+/// Somebody who connects to a keeper, and believes every server.
+pub struct Visitor {
+    /// Certificate and key that are shown, whether they belong together or not.
+    pub own: Option<(Vec<u8>, Vec<u8>)>,
+    pub version: &'static SupportedProtocolVersion,
+}
+
+impl Visitor {
+    /// With the certificate and key of this directory.
+    pub fn of(dir: &str) -> Self {
+        let seed = fs::read(format!("{dir}/keys/keeper-tls.seed")).unwrap();
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed).unwrap();
+        let key: Pkcs8V1Der<'_> = pair.as_der().unwrap();
+        let certificate = fs::read(format!("{dir}/keys/keeper-tls.cert")).unwrap();
+        Self { own: Some((certificate, key.as_ref().to_vec())), version: &rustls::version::TLS13 }
+    }
+
+    pub fn connect(&self, port: u16) -> Option<StreamOwned<ClientConnection, TcpStream>> {
+        let builder = ClientConfig::builder_with_provider(Arc::new(provider::default_provider()))
+            .with_protocol_versions(&[self.version])
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Gullible));
+        let config = match self.own.clone() {
+            Some((certificate, key)) => builder.with_client_cert_resolver(Arc::new(Shown::new(certificate, key))),
+            None => builder.with_no_client_auth(),
+        };
+        let session = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut stream = StreamOwned::new(session, stream);
+        stream.flush().ok()?;
+        Some(stream)
+    }
+
+    /// Status and body; `None` if there was no answer.
+    pub fn post(&self, port: u16, path: &str, body: &[u8]) -> Option<(u16, Value)> {
+        let mut stream = self.connect(port)?;
+        let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        // A body that is too large is not read to its end.
+        let _ = stream.write_all(&[head.as_bytes(), body].concat());
+        let mut said = Vec::new();
+        let _ = stream.read_to_end(&mut said);
+        let said = String::from_utf8_lossy(&said);
+        let status = said.split(' ').nth(1)?.parse().unwrap();
+        let body = said.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
+        Some((status, serde_json::from_str(body).unwrap_or_default()))
+    }
+}
+
+/// Shows a certificate, whether the key belongs to it or not.
+#[derive(Debug)]
+struct Shown(Arc<CertifiedKey>);
+
+impl Shown {
+    fn new(certificate: Vec<u8>, key: Vec<u8>) -> Self {
+        let key = provider::sign::any_supported_type(&PrivatePkcs8KeyDer::from(key).into()).unwrap();
+        Self(Arc::new(CertifiedKey::new(vec![CertificateDer::from(certificate)], key)))
+    }
+}
+
+impl ResolvesClientCert for Shown {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+#[derive(Debug)]
+struct Gullible;
+
+impl ServerCertVerifier for Gullible {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider::default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
