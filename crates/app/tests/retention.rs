@@ -95,15 +95,18 @@ fn certificates(city: &City) -> Vec<Entry<Certificate>> {
     city.app.register().certificates.values().cloned().collect()
 }
 
-/// What a release of her name in this form gives of deposits: value, when, until.
-fn released(city: &City, subject: &str, form: Form) -> Vec<(String, Time, Time)> {
+/// A deposit as it is given: value, when, until.
+type Given = (String, Time, Time);
+
+/// What a release of her name in this form gives of deposits.
+fn released(city: &City, subject: &str, form: Form) -> Vec<Given> {
     let mut request = city.request(subject);
     request.mandate = visits();
     request.blocks = vec![(block("name"), form)];
     plain(&city.app.release(&request).unwrap())
 }
 
-fn plain(released: &Released) -> Vec<(String, Time, Time)> {
+fn plain(released: &Released) -> Vec<Given> {
     assert!(released.deposits.iter().all(|deposit| deposit.block == block("name")));
     released.deposits.iter().map(|deposit| (deposit.value.as_str().to_owned(), deposit.at, deposit.until)).collect()
 }
@@ -396,7 +399,7 @@ fn deposits_are_released_under_their_own_mandate_only() {
 fn a_release_gives_what_lives_and_nothing_else() {
     on_both("histories", |dir, url| {
         let city = found(dir, url, |_| {});
-        let mut people: Vec<(u64, Option<String>, Vec<(String, Time, Time)>)> =
+        let mut people: Vec<(u64, Option<String>, Vec<Given>)> =
             (0..2).map(|_| visitor(&city)).map(|(resident, subject)| (resident, Some(subject), Vec::new())).collect();
         let end: Time = "2026-06-30T16:00:00Z".parse().unwrap();
         let rng = SeededRng::new(20_260_101);
