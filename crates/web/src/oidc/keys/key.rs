@@ -47,7 +47,7 @@ impl Kind {
     /// A new key as PKCS#8. The library draws it from the system's generator; it offers no other way to make one.
     fn make(self) -> Vec<u8> {
         let made = match self {
-            Self::Es256 => EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
+            Self::Es256 => EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::default())
                 .map(|pkcs8| pkcs8.as_ref().to_vec()),
             Self::Rs256 => RsaKeyPair::generate(KeySize::Rsa2048)
                 .and_then(|pair| AsDer::<Pkcs8V1Der<'static>>::as_der(&pair))
@@ -120,11 +120,12 @@ impl Pair {
     }
 
     fn sign(&self, text: &[u8]) -> Option<Vec<u8>> {
+        // The library draws what ECDSA needs from the system's generator, whatever it is given.
         match self {
-            Self::Ec(pair) => Some(pair.sign(&SystemRandom::new(), text).ok()?.as_ref().to_vec()),
+            Self::Ec(pair) => Some(pair.sign(&SystemRandom::default(), text).ok()?.as_ref().to_vec()),
             Self::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text, &mut signature).ok()?;
+                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::default(), text, &mut signature).ok()?;
                 Some(signature)
             }
         }
