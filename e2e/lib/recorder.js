@@ -7,21 +7,26 @@
 export async function record(page) {
   const cdp = await page.context().newCDPSession(page);
   const parts = new Map();
-  const lacking = [];
+  const lengths = new Map();
+  const lacking = new Map();
   const note = (id, ...texts) => parts.set(id, [...(parts.get(id) ?? []), ...texts]);
   cdp.on("Network.requestWillBeSent", ({ requestId, request }) => {
     note(requestId, `${request.method} ${request.url}${request.urlFragment ?? ""}`, JSON.stringify(request.headers));
     if (request.postData) note(requestId, request.postData);
     for (const { bytes } of request.postDataEntries ?? []) note(requestId, Buffer.from(bytes ?? "", "base64"));
-    if (request.hasPostData && !request.postDataEntries) lacking.push(request.url);
+    if (request.hasPostData && !request.postDataEntries) lacking.set(requestId, request.url);
   });
-  cdp.on("Network.requestWillBeSentExtraInfo", ({ requestId, headers }) => note(requestId, JSON.stringify(headers)));
+  cdp.on("Network.requestWillBeSentExtraInfo", ({ requestId, headers }) => {
+    note(requestId, JSON.stringify(headers));
+    lengths.set(requestId, headers["Content-Length"] ?? headers["content-length"]);
+  });
   cdp.on("Network.webSocketFrameSent", ({ requestId, response }) => note(requestId, response.payloadData));
   await cdp.send("Network.enable", { maxPostDataSize: 1 << 24 });
   return {
     /** One entry for each request: what it was, and all of its bytes, as sent and with percent-encoding taken away. */
     requests: () => {
-      if (lacking.length > 0) throw new Error(`These bodies were not recorded: ${lacking}`);
+      const missing = [...lacking].filter(([id]) => lengths.get(id) !== "0").map(([, url]) => url);
+      if (missing.length > 0) throw new Error(`These bodies were not recorded: ${missing}`);
       return [...parts.values()].map((texts) => {
         const bytes = texts.map((text) => Buffer.from(text));
         const decoded = texts.filter((text) => typeof text === "string").map((text) => Buffer.from(decodeForm(text)));
