@@ -238,7 +238,7 @@ test("what was not given is refused by address, by form and by service", async (
   assert.equal(await helper.getByTestId("consent-for").count(), 0, "now it is for herself");
 
   await person.goto("/me/footprint");
-  assert.doesNotMatch(await text(person), /for you/, "nothing of it has happened");
+  assert.doesNotMatch(await text(person), /my daughter\s+for you/, "nothing of it has happened");
   await person.goto("/me/consents");
   await person.goto("/me/delegations");
   assert.equal(await person.getByTestId("given").count(), 1);

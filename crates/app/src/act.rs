@@ -1,13 +1,15 @@
 //! Act for somebody: a session of its own that hangs on the delegate's, so that neither the browser nor a service mixes the two up.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use usufruct_core::Time;
 use usufruct_core::delegation::{Power, Powers, Role};
 use usufruct_core::event::Kind;
 use usufruct_core::means::Means;
 use usufruct_core::ports::random;
 use usufruct_core::time::MINUTE;
+use usufruct_core::{Digest, Time};
 use usufruct_store::delegations;
 use usufruct_store::sessions::{self, Acts, Session};
 
@@ -23,7 +25,7 @@ const LOOKED: &str = "looked";
 #[derive(Clone, Debug)]
 pub struct Acting {
     pub(crate) delegation: String,
-    pub(crate) token_hash: usufruct_core::Digest,
+    pub(crate) token_hash: Digest,
     pub person: u64,
     pub role: Role,
     pub powers: Powers,
@@ -127,8 +129,8 @@ impl App {
         Ok(person)
     }
 
-    fn note_look(&self, actor: Actor, token_hash: usufruct_core::Digest, power: Power) -> Result<(), Error> {
-        let (now, vault, rng) = (self.now(), std::sync::Arc::clone(&self.vault), std::sync::Arc::clone(&self.rng));
+    fn note_look(&self, actor: Actor, token_hash: Digest, power: Power) -> Result<(), Error> {
+        let (now, vault, rng) = (self.now(), Arc::clone(&self.vault), Arc::clone(&self.rng));
         self.db.transaction("look", move |tx| {
             let both = actor.permit(tx, &vault, now)?;
             if sessions::look(tx, &token_hash, power.code())? {

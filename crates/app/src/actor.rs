@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use usufruct_core::Time;
 use usufruct_core::delegation::Power;
 use usufruct_core::event::{Event, Kind};
 use usufruct_core::id::BlockId;
 use usufruct_core::ports::Rng;
+use usufruct_core::{Digest, Time};
 use usufruct_store::db::{Connection, Tx};
 use usufruct_store::delegations::{self, Delegation};
 use usufruct_store::residents::{self, ResidentState};
@@ -104,8 +104,8 @@ impl Actor {
         }))
     }
 
-    /// As [`Actor::permit`], for those who hold the actor for later than the transaction.
-    pub(crate) fn token_hash(&self) -> Option<usufruct_core::Digest> {
+    /// The hash of the token of the session in which a delegate does this.
+    pub(crate) fn token_hash(&self) -> Option<Digest> {
         self.delegate.as_ref().map(|deputy| *deputy.session.bound_to())
     }
 }

@@ -334,10 +334,12 @@ fn a_service_meets_the_person_and_learns_nothing_of_the_helper(dir: &Path, url: 
         city.app.consent(resident, &service(), &mandate(), &[]).unwrap();
     }
     let own = tokens(&city, &person);
+    city.clock.advance(MINUTE);
     let by_helper = tokens(&city, &acting);
     let helpers_own = tokens(&city, &helper);
     assert_eq!(own.subject, by_helper.subject, "the pseudonym is the person's");
     assert_ne!(helpers_own.subject, by_helper.subject);
+    assert_ne!(helpers_own.auth_time, by_helper.auth_time, "no time joins the two");
     assert_eq!(by_helper.means, Means::Delegate, "no passkey of the person was shown");
     assert_eq!((by_helper.means.acr(), by_helper.means.amr().len()), ("urn:usufruct:acr:none", 0));
     assert_eq!(Means::from_acr("urn:usufruct:acr:none"), None, "nobody asks for it");
