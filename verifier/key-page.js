@@ -32,23 +32,29 @@ export async function send(path, fields) {
   const headers = { accept: "application/json" };
   const response = await fetch(path, { method: "POST", headers, body: new URLSearchParams(fields), redirect: "manual" });
   if (response.ok) return response;
-  throw response.type === "opaqueredirect" ? new Told("stale") : await complaint(response);
+  throw await complaint(response);
+}
+
+/** Whoever has not shown a passkey lately is told so, and anything else in the words of the server. @param {Response} response */
+async function complaint(response) {
+  if (response.status === 401 || response.type === "opaqueredirect") return new Told("stale");
+  return detailed(response);
 }
 
 /** @param {Response} response */
-const complaint = async (response) => new Error((await response.json().catch(() => null))?.detail ?? "");
+const detailed = async (response) => new Error((await response.json().catch(() => null))?.detail ?? "");
 
 /** @param {string} path */
 async function get(path) {
   const response = await fetch(path, { headers: { accept: "application/json" }, cache: "no-store", redirect: "manual" });
-  if (!response.ok) throw response.type === "opaqueredirect" ? new Told("stale") : await complaint(response);
+  if (!response.ok) throw await complaint(response);
   return response.json();
 }
 
 /** @param {string} path @param {unknown} body */
 async function post(path, body) {
   const response = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
-  if (!response.ok) throw await complaint(response);
+  if (!response.ok) throw await detailed(response);
   return response.json();
 }
 

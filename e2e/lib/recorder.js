@@ -7,10 +7,12 @@
 export async function record(page) {
   const cdp = await page.context().newCDPSession(page);
   const parts = new Map();
+  const names = new Map();
   const lengths = new Map();
   const lacking = new Map();
   const note = (id, ...texts) => parts.set(id, [...(parts.get(id) ?? []), ...texts]);
   cdp.on("Network.requestWillBeSent", ({ requestId, request }) => {
+    if (!names.has(requestId)) names.set(requestId, `${request.method} ${request.url}`);
     note(requestId, `${request.method} ${request.url}${request.urlFragment ?? ""}`, JSON.stringify(request.headers));
     if (request.postData) note(requestId, request.postData);
     for (const { bytes } of request.postDataEntries ?? []) note(requestId, Buffer.from(bytes ?? "", "base64"));
@@ -27,10 +29,10 @@ export async function record(page) {
     requests: () => {
       const missing = [...lacking].filter(([id]) => lengths.get(id) !== "0").map(([, url]) => url);
       if (missing.length > 0) throw new Error(`These bodies were not recorded: ${missing}`);
-      return [...parts.values()].map((texts) => {
+      return [...parts].map(([id, texts]) => {
         const bytes = texts.map((text) => Buffer.from(text));
         const decoded = texts.filter((text) => typeof text === "string").map((text) => Buffer.from(decodeForm(text)));
-        return { what: String(texts[0]), bytes: Buffer.concat([...bytes, ...decoded].flatMap((part) => [part, Buffer.from("\n")])) };
+        return { what: names.get(id) ?? "a request that was not begun", bytes: Buffer.concat([...bytes, ...decoded].flatMap((part) => [part, Buffer.from("\n")])) };
       });
     },
   };

@@ -341,7 +341,7 @@ test("nobody else's form, no garbage and no old form changes what is kept", asyn
     [{ form_token: "x" }, {}, 403],
     [{ form_token: await other.page.locator("#footprint-key").getAttribute("data-token") }, {}, 403],
     [{}, { "sec-fetch-site": "cross-site" }, 403],
-    [{}, { cookie: "" }, 303],
+    [{}, { cookie: "" }, 401],
   ]) {
     const answer = await send(fields, headers);
     assert.equal(answer.status, status, JSON.stringify([Object.keys(fields), headers]));
@@ -352,5 +352,5 @@ test("nobody else's form, no garbage and no old form changes what is kept", asyn
   // What was sent is worth nothing once she has signed out.
   await visit.page.goto("/me/account");
   await visit.page.getByTestId("sign-out").click();
-  assert.equal((await send({})).status, 303);
+  assert.equal((await send({})).status, 401);
 });

@@ -94,6 +94,8 @@ async fn a_form_without_a_session_leads_to_the_page_it_stands_on() {
         ("/me/account/delete", "/me/account/delete"),
         ("/me/account/recovery", "/me/account/recovery"),
         ("/me/account/devices/remove", "/me/account/devices"),
+        ("/me/account/footprint-key/forget", "/me/account/devices"),
+        ("/me/account/recovery/own", "/me/account/recovery"),
         ("/me/account/lift", "/me/account"),
         ("/me/sign-out", "/me"),
         ("/me/sign-out-everywhere", "/me"),
