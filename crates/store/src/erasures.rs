@@ -74,6 +74,12 @@ pub fn is_pending(conn: &mut dyn Connection, certificate: &CertificateId) -> Res
     Ok(conn.query_one(sql, &[certificate.as_str().into()])?.is_some())
 }
 
+/// Whether a destruction is known, done or not.
+pub fn is_known(conn: &mut dyn Connection, certificate: &CertificateId) -> Result<bool, Error> {
+    let sql = "-- erasure_is_known\nSELECT 1 FROM erasures WHERE certificate_id = $1";
+    Ok(conn.query_one(sql, &[certificate.as_str().into()])?.is_some())
+}
+
 /// The destruction of a mandate's own key, done or not.
 pub fn of_mandate(conn: &mut dyn Connection, mandate: u64) -> Result<Option<Erasure>, Error> {
     let sql = format!(
