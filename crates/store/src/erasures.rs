@@ -122,6 +122,16 @@ pub fn due_for_purge(conn: &mut dyn Connection, now: Time, limit: usize) -> Resu
         .collect()
 }
 
+/// Forgets which resident a finished destruction was about, and every one that is not finished: for a pass whose keys are lost,
+/// in which there is nothing left to destroy and numbers of residents begin again.
+pub fn forget_residents(conn: &mut dyn Connection) -> Result<(), Error> {
+    conn.execute("-- erasure_forget_unfinished\nDELETE FROM erasures WHERE destroyed_at IS NULL", &[])?;
+    // Without a resident a mandate would be read as the mandate whose own key went.
+    let sql = "-- erasure_forget_resident\nUPDATE erasures SET resident = NULL, mandate = NULL WHERE resident IS NOT NULL";
+    conn.execute(sql, &[])?;
+    Ok(())
+}
+
 /// Notes that the ciphertext was purged.
 pub fn purged(conn: &mut dyn Connection, certificate: &CertificateId, now: Time) -> Result<(), Error> {
     let sql = "-- erasure_purged\nUPDATE erasures SET purged_at = $2 WHERE certificate_id = $1";

@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::command::{
     audit, backup, card, completions, demo, doctor, enrol, escrow, footprint, init, invite, keeper, key, mandate, migrate,
-    mirror, publish, recover, restore, restore_log, serve, verify, witness,
+    mirror, publish, recover, refound, restore, restore_log, serve, service, verify, witness,
 };
 use crate::failure::Failure;
 
@@ -38,12 +38,14 @@ enum Verb {
     Backup(backup::Backup),
     Restore(restore::Restore),
     RestoreLog(restore_log::RestoreLog),
+    Refound(refound::Refound),
     Serve(serve::Serve),
     Init(init::Init),
     Migrate(migrate::Migrate),
     Mirror(mirror::Mirror),
     Mandate(mandate::Mandate),
     Publish(publish::Publish),
+    Service(service::Service),
     Keeper(keeper::Keeper),
     Key(key::Key),
     Enrol(enrol::Enrol),
@@ -80,9 +82,11 @@ impl Cli {
             Verb::Mirror(verb) => verb.run(),
             Verb::Publish(verb) => verb.run(),
             Verb::Recover(verb) => verb.run(),
+            Verb::Refound(verb) => verb.run(),
             Verb::Restore(verb) => verb.run(),
             Verb::RestoreLog(verb) => verb.run(),
             Verb::Serve(verb) => verb.run(),
+            Verb::Service(verb) => verb.run(),
             Verb::Verify(verb) => verb.run(),
             Verb::Witness(verb) => verb.run(),
         }

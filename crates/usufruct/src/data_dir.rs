@@ -238,6 +238,15 @@ impl DataDir {
                 format!("Run `usufruct {verb}` again, to its end."),
             ));
         }
+        self.open_anyhow(setup, root, clock)
+    }
+
+    /// Opens the pass for the change that has begun on it ([`DataDir::begin`]), and for nobody else.
+    pub fn open_begun(&self, setup: &Setup, clock: Arc<dyn Clock>) -> Result<Arc<App>, Failure> {
+        self.open_anyhow(setup, root::place(&self.path, setup)?, clock)
+    }
+
+    fn open_anyhow(&self, setup: &Setup, root: RootSetup, clock: Arc<dyn Clock>) -> Result<Arc<App>, Failure> {
         let config = Config {
             origin: setup.origin.clone(),
             database: setup.database.clone(),

@@ -7,6 +7,7 @@ use common::{fails, ok};
 const VERBS: &[&[&str]] = &[
     &["audit"],
     &["backup"],
+    &["refound"],
     &["restore"],
     &["verify", "certificate"],
     &[],
@@ -52,6 +53,9 @@ const VERBS: &[&[&str]] = &[
     &["publish"],
     &["restore-log"],
     &["serve"],
+    &["service"],
+    &["service", "close"],
+    &["service", "list"],
     &["verify"],
     &["verify", "complaint"],
     &["verify", "log"],

@@ -161,12 +161,14 @@ impl Restore {
     /// Puts the file of SQLite in its place and the old one aside. Answers the address and what lies aside.
     fn put_file(&self, house: &House) -> Result<(String, Option<PathBuf>), Failure> {
         let file = house.dir().join(backup::SQLITE);
+        let parts = ["", "-wal", "-shm"];
         let mut aside = None;
-        if file.exists() {
+        // A write-ahead log that is left alone would be taken for that of the file that comes.
+        if parts.iter().any(|end| PathBuf::from(format!("{}{end}", file.display())).exists()) {
             let stamp: String =
                 clock::now().to_string().chars().take(19).map(|sign| if sign == ':' { '-' } else { sign }).collect();
             let path = house.dir().join(format!("{}.before-{stamp}", backup::SQLITE));
-            for end in ["", "-wal", "-shm"] {
+            for end in parts {
                 let from = PathBuf::from(format!("{}{end}", file.display()));
                 if from.exists() {
                     let to = PathBuf::from(format!("{}{end}", path.display()));
