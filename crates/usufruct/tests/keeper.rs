@@ -764,3 +764,24 @@ impl ServerCertVerifier for Gullible {
         provider::default_provider().signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[test]
+fn closing_the_last_service_ends_both_keys_of_its_pseudonyms() {
+    let town = Town::founded("keepers-closing");
+    let (pass, setup) = (town.at("pass"), town.at("pass/usufruct.toml"));
+    let plain = fs::read_to_string(&setup).unwrap();
+    fs::write(&setup, plain.replacen("[vault]\n", "[vault]\npseudonym_keeper = \"court\"\n", 1)).unwrap();
+    let service = "agency = \"agc_information\"\nname = { en = \"Garden\", zh-Hant = \"花園\" }\nsector = \"garden\"\n\
+        pseudonym_mode = \"two_keeper\"\nredirect_uris = [\"https://garden.example/back\"]\nchannels = [\"web\"]\n\
+        alternatives = [{ en = \"Come by.\", zh-Hant = \"親自前往。\" }]\nhelp = { en = \"Flowers.\", zh-Hant = \"花。\" }\n";
+    let file = town.folder.write("garden.toml", service);
+    let officials = town.officials();
+    let officials: Vec<&str> = officials.iter().map(String::as_str).collect();
+    ok(&[&["publish", "service", &file, "--data-dir", &pass], &officials[..]].concat());
+    let key = fs::read_dir(town.at("court/sectors")).unwrap().map(|entry| entry.unwrap().path());
+    let key = key.into_iter().find(|path| path.display().to_string().contains("sector-")).unwrap();
+    assert_ne!(fs::read(&key).unwrap(), vec![0; 512]);
+    let close = ["service", "close", "svc_garden", "--data-dir", &pass, "--reason-en", "Over.", "--reason-zh", "結束。"];
+    assert!(ok(&[&close[..], &officials[..]].concat()).contains("the certificate is crt_"));
+    assert_eq!(fs::read(&key).unwrap(), vec![0; 512], "the keeper has destroyed its key too");
+}
