@@ -12,7 +12,7 @@ use usufruct_store::db::Db;
 use usufruct_store::log_head::Published;
 use usufruct_store::residents::ResidentState;
 use usufruct_store::{erasures, keyrings, lines, log_head, residents};
-use usufruct_vault::Vault;
+use usufruct_vault::{Error as VaultError, Vault};
 
 use crate::app::replay;
 use crate::key_tree::look;
@@ -29,6 +29,12 @@ pub enum Doubt {
         "The copy is older than the backup: it has {copy} leaves, and the backup {backup}. Leave it out, and use --without-live."
     )]
     OlderThanBackup { copy: u64, backup: u64 },
+
+    #[error(
+        "The pages of the key tree in the copy open under no root there is. Without the newest pages nothing opens; find the replica, or \
+         found the pass anew with `usufruct refound`."
+    )]
+    OldPages,
 
     #[error(
         "The copy is behind the log: it has {copy} leaves, and the log {log}. It is an old copy and no replica; find the replica, or \
@@ -64,7 +70,7 @@ pub enum Doubt {
 impl Doubt {
     /// Whether the copy is of no use at all, not even as an old one.
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Foreign | Self::OlderThanBackup { .. })
+        matches!(self, Self::Foreign | Self::OlderThanBackup { .. } | Self::OldPages)
     }
 }
 
@@ -105,7 +111,13 @@ impl Comparison<'_> {
             None => Said { certificates: replay(live)?.certificates.into_keys().collect(), tags: HashSet::new() },
         };
         doubts.extend(lacks_erasures(live, &said.certificates)?);
-        let vault = look(&self.config.vault, self.root, self.house, live, rng)?;
+        let vault = match look(&self.config.vault, self.root, self.house, live, rng) {
+            Err(Error::Vault(VaultError::Damaged { .. })) if self.config.vault.pages_in_database => {
+                doubts.push(Doubt::OldPages);
+                return Ok(doubts);
+            }
+            vault => vault?,
+        };
         doubts.extend(of_residents(live, &vault, &said.tags)?);
         Ok(doubts)
     }

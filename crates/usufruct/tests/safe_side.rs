@@ -178,7 +178,7 @@ fn plays(folder: &Folder, place: &dyn Place) {
         assert_eq!(state(quiet), Some(ResidentState::Active));
         assert_eq!(state(busy), Some(ResidentState::Deactivated));
         assert_eq!(state(gone), Some(ResidentState::Erased));
-        assert_eq!(pass.own_blocks(quiet).unwrap()[0].value.as_deref(), Some("王小明"), "who did nothing opens");
+        assert_eq!(pass.own_blocks(quiet).unwrap()[0].value, "王小明", "who did nothing opens");
         assert!(pass.own_blocks(busy).is_ok() && pass.own_blocks(gone).is_err());
         drop(pass);
         ok(&["invite", &busy.to_string(), "--data-dir", &dir]);

@@ -240,7 +240,8 @@ fn config(setup: &Setup) -> Config {
     }
 }
 
-fn describe(settled: &Settled) -> String {
+/// What was done on the safe side, for the operator.
+pub fn describe(settled: &Settled) -> String {
     let Settled { erased, closed, held, lines } = settled;
     format!(
         "On the safe side: {erased} residents were erased since and stay so. {closed} have other keys since; their passes are closed, \
