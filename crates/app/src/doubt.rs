@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use usufruct_core::Time;
 use usufruct_core::certificate::Certificate;
+use usufruct_core::id::MandateId;
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::Rng;
 use usufruct_core::register::{Entry, Register};
@@ -65,7 +66,7 @@ impl Restored<'_> {
         note_months(db, &register, &vault, now)?;
         let settled = settle_residents(db, &vault)?;
         let of_residents = tables::ALL.iter().filter(|table| table.is_of_residents && table.source == Source::LiveOrLog);
-        for table in of_residents {
+        for table in of_residents.copied() {
             db.transaction("clear strangers", move |tx| table.clear_strangers(tx))?;
         }
         Ok(settled)
@@ -104,7 +105,7 @@ fn note_certificates(db: &Db, register: &Register) -> Result<(), Error> {
 }
 
 fn mandate_of(register: &Register, certificate: &Entry<Certificate>) -> Option<u64> {
-    let id = certificate.body.mandate.as_ref()?.parse().ok()?;
+    let id: MandateId = certificate.body.mandate.as_ref()?.parse().ok()?;
     register.mandates.get(&id).map(|mandate| mandate.number)
 }
 

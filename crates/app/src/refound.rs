@@ -34,8 +34,8 @@ pub fn refound(config: &Config, house: &House, rng: &dyn Rng) -> Result<Refounde
     let (db, register) = open(config, house)?;
     let residents = db.read(|conn| residents::count(conn))?;
     db.transaction("forget what is lost", |tx| {
-        let lost = tables::ALL.iter().filter(|table| table.source != Source::Log && table.name != "erasures");
-        lost.into_iter().try_for_each(|table| table.clear(tx).map(drop))?;
+        let mut lost = tables::ALL.iter().filter(|table| table.source != Source::Log && table.name != "erasures");
+        lost.try_for_each(|table| table.clear(tx).map(drop))?;
         erasures::forget_residents(tx)
     })?;
     // Freed room is overwritten, and this empties the write-ahead log beside it.

@@ -71,6 +71,12 @@ impl Restore {
             ));
         }
         let dir = DataDir::hold(&self.data_dir)?;
+        if dir.unfinished().is_some_and(|verb| verb != VERB) {
+            return Err(Failure::refused(
+                "The pass is being founded anew, and that was interrupted.",
+                "Run `usufruct refound` again first, to its end.",
+            ));
+        }
         let house = House::open(dir.path())?;
         house.require_seeds(&["log", "log-ml-dsa", "receipt"])?;
         if setup.root() == RootKind::File && !house.vault_dir().join("root").exists() {
@@ -102,7 +108,7 @@ impl Restore {
             Some(url) => self.compare(dir.path(), &setup, &house, &open_live(url)?, log.as_ref(), manifest.leaves)?,
             None => false,
         };
-        dir.begin("restore")?;
+        dir.begin(VERB)?;
         let (restored, aside) = match &setup.database {
             None => self.put_file(&house)?,
             Some(url) => (self.put_dump(url)?, None),
@@ -239,6 +245,8 @@ fn config(setup: &Setup) -> Config {
         vault: setup.vault(),
     }
 }
+
+const VERB: &str = "restore";
 
 /// What was done on the safe side, for the operator.
 pub fn describe(settled: &Settled) -> String {
