@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
 use clap::Args;
-use usufruct_app::log::{Folder, Objects, Source as _, checkpoint};
+use usufruct_app::log::{Folder, Objects, Source, checkpoint};
 use usufruct_app::store::db::{Db, Options};
 use usufruct_app::store::{MIGRATIONS, log_head, residents};
 use usufruct_app::{Comparison, Config, House, RestoredDatabase, Settled, rebuild_log, renew_keyrings, restore_log};
