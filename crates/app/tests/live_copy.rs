@@ -185,6 +185,7 @@ fn nothing_that_ended_comes_back_with_an_old_copy_or_with_none() {
             let gone = city.cardholder();
             city.publish_mandate("mdt_short", library_card());
             city.app.consent(quiet.0, &service(), &"mdt_short".parse().unwrap(), &[]).unwrap();
+            city.app.publish_log().unwrap();
             let (backup, old, restored) = (beside(dir, url, "b"), beside(dir, url, "o"), beside(dir, url, "r"));
             let backup = copy(city.app.db(), &backup);
             if is_given {
