@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use usufruct_app::log::{Folder, Objects, Source, checkpoint};
 use usufruct_app::store::db::{Db, Options};
-use usufruct_app::store::{MIGRATIONS, log_head, residents};
+use usufruct_app::store::{MIGRATIONS, log_head};
 use usufruct_app::{Comparison, Config, House, RestoredDatabase, Settled, rebuild_log, renew_keyrings, restore_log};
 
 use crate::chance::SystemRng;
@@ -50,10 +50,10 @@ pub struct Restore {
     without_live: bool,
 }
 
-/// Whether a database is there and holds the tables of a pass.
-fn has_residents(url: &str) -> bool {
+/// Whether a database is there and holds a pass. One that a start in vain has left behind is empty.
+fn has_pass(url: &str) -> bool {
     let is_there = url.strip_prefix("sqlite:").is_none_or(|path| std::path::Path::new(path.trim_start_matches("//")).exists());
-    is_there && open_live(url).is_ok_and(|db| db.read(|conn| residents::list(conn, None, 1)).is_ok())
+    is_there && open_live(url).is_ok_and(|db| db.read(|conn| log_head::size(conn)).is_ok_and(|size| size > 0))
 }
 
 fn open_live(url: &str) -> Result<Db, Failure> {
@@ -88,9 +88,9 @@ impl Restore {
         // Asked before anything is touched.
         let own = house.database_url();
         // What an interrupted restore left behind is no live copy.
-        let replaced = setup.database.is_none() && !self.without_live && dir.unfinished().is_none() && has_residents(&own);
+        let replaced = setup.database.is_none() && !self.without_live && dir.unfinished().is_none() && has_pass(&own);
         let live = self.live.as_deref().or(replaced.then_some(own.as_str()));
-        if live.is_some_and(|url| !has_residents(url)) || live.is_none() && !self.without_live {
+        if live.is_some_and(|url| !has_pass(url)) || live.is_none() && !self.without_live {
             return Err(Failure::refused(
                 "There is no live copy of the keyrings, so residents who did something since the backup would have to be asked again.",
                 "Name a replica with --live, or accept it with --without-live.",
