@@ -270,10 +270,12 @@ fn refuse_older_than_log(db: &Db, objects: &dyn Objects) -> Result<(), Error> {
     if size >= public.size() {
         return Ok(());
     }
-    Err(Error::refused(
-        &format!("The database is older than the log: it has {size} leaves, and the public checkpoint {}.", public.size()),
-        "Bring it up to date with `usufruct restore`, which sees to it that nothing comes back that has ended since.",
-    ))
+    let remedy = match size {
+        0 => "If it was lost, bring it back with `usufruct restore`; a new pass needs a place for its log where no other log is.",
+        _ => "Bring it up to date with `usufruct restore`, which sees to it that nothing comes back that has ended since.",
+    };
+    let what = format!("The database is older than the log: it has {size} leaves, and the public checkpoint {}.", public.size());
+    Err(Error::refused(&what, remedy))
 }
 
 /// The register that the statements in a database give.

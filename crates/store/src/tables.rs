@@ -75,7 +75,7 @@ impl Table {
         let places: Vec<String> = (1..=self.key.len()).map(|place| format!("${place}")).collect();
         let beyond = after.map_or_else(String::new, |_| format!("WHERE ({key}) > ({}) ", places.join(", ")));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let sql = format!("-- {name}_rows\nSELECT * FROM {name} {beyond}ORDER BY {key} LIMIT {limit}");
+        let sql = format!("-- table_rows\nSELECT * FROM {name} {beyond}ORDER BY {key} LIMIT {limit}");
         let rows = conn.query(&sql, after.unwrap_or_default())?;
         let last = rows.last().map(|row| self.key.iter().map(|column| row.named(column)).collect()).transpose()?;
         Ok((rows, last))
@@ -87,7 +87,7 @@ impl Table {
         let columns = first.columns().to_vec();
         let places: Vec<String> = (1..=columns.len()).map(|place| format!("${place}")).collect();
         let (name, columns) = (self.name, columns.join(", "));
-        let sql = format!("-- {name}_copy\nINSERT INTO {name} ({columns}) VALUES ({})", places.join(", "));
+        let sql = format!("-- table_copy\nINSERT INTO {name} ({columns}) VALUES ({})", places.join(", "));
         let rows: Vec<Vec<Value>> = rows.iter().cloned().map(Row::into_values).collect();
         conn.execute_many(&sql, &rows).map(drop)
     }
@@ -95,14 +95,14 @@ impl Table {
     /// Removes all rows, and answers how many there were.
     pub fn clear(&self, conn: &mut dyn Connection) -> Result<u64, Error> {
         let name = self.name;
-        conn.execute(&format!("-- {name}_clear\nDELETE FROM {name}"), &[])
+        conn.execute(&format!("-- table_clear\nDELETE FROM {name}"), &[])
     }
 
     /// Removes the rows of residents who are not there, or are erased.
     pub fn clear_strangers(&self, conn: &mut dyn Connection) -> Result<u64, Error> {
         let name = self.name;
         let sql = format!(
-            "-- {name}_clear_strangers\nDELETE FROM {name} WHERE resident NOT IN (SELECT resident FROM residents WHERE state <> 'erased')"
+            "-- table_clear_strangers\nDELETE FROM {name} WHERE resident NOT IN (SELECT resident FROM residents WHERE state <> 'erased')"
         );
         conn.execute(&sql, &[])
     }

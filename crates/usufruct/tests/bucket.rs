@@ -205,7 +205,7 @@ fn what_belongs_to_another_pass_is_not_written_over() {
     let (dir, copy, seen) = (folder.at("pass"), folder.at("copy"), folder.at("seen.json"));
     init(&dir, port, 0);
     let refused = init(&folder.at("other"), port, 1);
-    assert!(refused.contains("contradict"), "{refused}");
+    assert!(refused.contains("where no other log is"), "{refused}");
     assert!(!Path::new(&folder.at("other/usufruct.toml")).exists(), "a refused pass is no pass");
 
     // The first start states the verifier; after it, a start changes nothing.
