@@ -11,7 +11,8 @@ use usufruct_core::ports::{Clock, Rng, random};
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Signer, Statement};
 use usufruct_log::{
-    Cosigner, Ed25519Signer, Folder, MlDsaCosigner, Objects, ReceiptSigner, Signer as LogSigner, Transport, VerifierKey,
+    Checkpoint, Cosigner, Ed25519Signer, Folder, MlDsaCosigner, Note, Objects, ReceiptSigner, Signer as LogSigner, Transport,
+    VerifierKey, checkpoint,
 };
 use usufruct_store::db::{Db, Options};
 use usufruct_store::{MIGRATIONS, keyrings, leaves, log_head};
@@ -90,6 +91,11 @@ impl App {
         let url = config.database.clone().unwrap_or_else(|| house.database_url());
         let db = Db::open(&url, &Options::default())?;
         db.migrate(MIGRATIONS)?;
+        let objects = match objects {
+            Some(objects) => objects,
+            None => Arc::new(Folder::hold(house.log_dir())?),
+        };
+        refuse_older_than_log(&db, objects.as_ref())?;
         let holder: [u8; 16] = random(rng.as_ref());
         db.transaction("take log head", move |tx| {
             log_head::ensure(tx)?;
@@ -111,10 +117,6 @@ impl App {
         let keys = vec![log_signer.verifier_key().clone(), post_quantum.verifier_key().clone()];
         let log_key = log_signer.verifier_key().clone();
         let receipt_signer = ReceiptSigner::from_seed(&config.origin, &*house.seed("receipt", rng.as_ref())?)?;
-        let objects = match objects {
-            Some(objects) => objects,
-            None => Arc::new(Folder::hold(house.log_dir())?),
-        };
         let signers: Vec<Box<dyn LogSigner + Send + Sync>> = vec![Box::new(log_signer), Box::new(post_quantum)];
         let log_publisher = LogPublisher::open(&db, Arc::clone(&objects), signers, keys, transport, &config.origin)?;
         let announced = log_publisher.announced()?;
@@ -257,6 +259,23 @@ impl App {
         let sealed: Vec<&[u8]> = candidates.iter().map(|(_, sealed)| sealed.as_slice()).collect();
         Ok(self.vault.keyring(resident, &sealed)?)
     }
+}
+
+/// Refuses a database with fewer leaves than the public checkpoint, before anything is made or changed. What residents ended
+/// since that database was copied would stand again in it.
+fn refuse_older_than_log(db: &Db, objects: &dyn Objects) -> Result<(), Error> {
+    let Some(note) = objects.fetch(checkpoint::PATH)? else { return Ok(()) };
+    let public: Checkpoint = Note::parse(&note)?.text().parse()?;
+    let size = db.read(|conn| log_head::size(conn))?;
+    if size >= public.size() {
+        return Ok(());
+    }
+    let remedy = match size {
+        0 => "If it was lost, bring it back with `usufruct restore`; a new pass needs a place for its log where no other log is.",
+        _ => "Bring it up to date with `usufruct restore`, which sees to it that nothing comes back that has ended since.",
+    };
+    let what = format!("The database is older than the log: it has {size} leaves, and the public checkpoint {}.", public.size());
+    Err(Error::refused(&what, remedy))
 }
 
 /// The register that the statements in a database give.

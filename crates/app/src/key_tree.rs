@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use usufruct_core::keeper::Destroyed;
+use usufruct_core::logged::pair;
 use usufruct_core::ports::Rng;
 use usufruct_store::db::Db;
 use usufruct_store::key_pages;
 use usufruct_vault::keytree::{PAGE, Page, PageFile, PageId, PageTree, Pages};
 use usufruct_vault::roots::{Disk, FileRoots, Root, RootSlots};
-use usufruct_vault::{Error as VaultError, KeyTree};
+use usufruct_vault::{Epoch, Error as VaultError, KeyTree, SlotClass, Vault};
 
 use crate::{Error, EscrowSetup, House};
 
@@ -59,15 +61,33 @@ pub(crate) fn open(
     let roots = match place.open()? {
         Some(roots) => roots,
         None if is_new => place.create(&PageTree::<PageFile, FileRoots>::first_root(rng), rng)?,
-        None => {
-            return Err(Error::refused(
-                &format!("The root of the key tree of {} is not where the set-up says.", house.dir().display()),
-                "Without it no data opens; start from a live replica, or let the keepers bring it back.",
-            ));
-        }
+        None => return Err(no_root(house)),
     };
     let roots = setup.escrow.iter().try_fold(roots, |roots, escrow| escrow.around(roots, disk(setup), rng))?;
     tree(pages, roots, is_new, rng)
+}
+
+/// The keys as they are now, to be looked at: neither the pages nor the root are changed.
+pub(crate) fn look(
+    setup: &VaultSetup,
+    place: Option<Box<dyn RootPlace>>,
+    house: &House,
+    db: &Db,
+    rng: &dyn Rng,
+) -> Result<Vault, Error> {
+    let place = place.unwrap_or_else(|| Box::new(setup.file(house)));
+    let roots = place.open()?.ok_or_else(|| no_root(house))?;
+    let tree = PageTree::open(Untouched(pages(setup, house, db)?), Untouched(roots))?;
+    // Nothing that is looked at in this way is ever released.
+    let (_, gate) = pair(rng);
+    Ok(Vault::new(Box::new(tree), gate, rng)?)
+}
+
+fn no_root(house: &House) -> Error {
+    Error::refused(
+        &format!("The root of the key tree of {} is not where the set-up says.", house.dir().display()),
+        "Without it no data opens; start from a live replica, or let the keepers bring it back.",
+    )
 }
 
 /// The place of the pages.
@@ -125,6 +145,53 @@ fn tree(pages: Box<dyn Pages>, roots: Box<dyn RootSlots>, is_new: bool, rng: &dy
         }
     }
     Ok(Box::new(PageTree::open(pages, roots)?))
+}
+
+/// Pages or roots that are read and left as they are.
+struct Untouched<T>(T);
+
+impl<P: Pages> Pages for Untouched<P> {
+    fn each(&self, show: &mut dyn FnMut(PageId, &Page) -> usufruct_vault::Result<()>) -> usufruct_vault::Result<()> {
+        self.0.each(show)
+    }
+
+    fn read(&self, id: PageId) -> usufruct_vault::Result<Option<Box<Page>>> {
+        self.0.read(id)
+    }
+
+    fn write(&self, _pages: &[(PageId, Box<Page>)]) -> usufruct_vault::Result<()> {
+        Ok(())
+    }
+
+    fn free(&self, _ids: &[PageId]) -> usufruct_vault::Result<()> {
+        Ok(())
+    }
+}
+
+impl<R: RootSlots> RootSlots for Untouched<R> {
+    fn class(&self) -> SlotClass {
+        self.0.class()
+    }
+
+    fn roots(&self) -> usufruct_vault::Result<Vec<Root>> {
+        self.0.roots()
+    }
+
+    fn put(&self, _root: &Root, _rng: &dyn Rng) -> usufruct_vault::Result<()> {
+        Ok(())
+    }
+
+    fn keep_only(&self, _epoch: Epoch) -> usufruct_vault::Result<()> {
+        Ok(())
+    }
+
+    fn statements(&self, epoch: Epoch) -> usufruct_vault::Result<Vec<Destroyed>> {
+        self.0.statements(epoch)
+    }
+
+    fn heal(&self) -> usufruct_vault::Result<()> {
+        Ok(())
+    }
 }
 
 /// Pages in a table of the city's database.

@@ -1,13 +1,14 @@
 //! A database that comes from a backup is brought up to date in what must never be old: who was erased, the keyrings, the
-//! consents that hang on them, and the numbers of the footprint lines.
+//! consents that hang on them, the ways in, the leaves of the log, and the numbers of the footprint lines.
 //!
 //! An old keyring opens nothing once the resident's key was replaced, whoever was erased must not come back as a row, a consent
-//! that was withdrawn must not stand again, and a line's number is never used twice. So all of that is taken from a live copy:
-//! the database that was lost, if it still opens, or its replica.
+//! that was withdrawn or a device that was removed must not stand again, and a line's number is never used twice. So all of
+//! that is taken from a live copy: the database that was lost, if it still opens, or its replica.
 
 use usufruct_store::db::Db;
 use usufruct_store::residents::ResidentState;
-use usufruct_store::{blocks, grants, key_pages, keyrings, lines, residents, sessions, tokens};
+use usufruct_store::tables::{self, Source, Table};
+use usufruct_store::{blocks, deposits, grants, keyrings, leaves, lines, log_head, residents, sessions, tokens};
 
 use crate::Error;
 use crate::erase::forget_ways_in;
@@ -26,9 +27,10 @@ pub struct Renewed {
     pub newcomers: u64,
 }
 
-/// Brings `restored` up to date from `live`. Can be repeated.
+/// Brings `restored` up to date from `live`, which was compared with the log and the key tree before ([`crate::Comparison`]).
+/// Can be repeated.
 pub fn renew_keyrings(restored: &Db, live: &Db) -> Result<Renewed, Error> {
-    bring_key_pages(restored, live)?;
+    bring_leaves(restored, live)?;
     let mut renewed = Renewed::default();
     let mut after = None;
     loop {
@@ -44,6 +46,10 @@ pub fn renew_keyrings(restored: &Db, live: &Db) -> Result<Renewed, Error> {
                 restored.transaction("forget erased", move |tx| forget(tx, resident))?;
                 continue;
             }
+            if let Some(state) = state {
+                restored.transaction("renew state", move |tx| residents::set_state(tx, resident, state))?;
+            }
+            refuse_fewer_lines(restored, live, resident)?;
             let old = restored.read(|conn| keyrings::candidates(conn, resident))?;
             if old != now {
                 renewed.keyrings += 1;
@@ -56,25 +62,66 @@ pub fn renew_keyrings(restored: &Db, live: &Db) -> Result<Renewed, Error> {
     let mut after = None;
     loop {
         let batch = live.read(|conn| residents::list(conn, after, BATCH))?;
-        let Some(last) = batch.last() else { return Ok(renewed) };
+        let Some(last) = batch.last() else { break };
         after = Some(*last);
         for resident in batch {
             let known = restored.read(|conn| residents::state(conn, resident))?;
             renewed.newcomers += u64::from(known.is_none());
         }
     }
+    for table in tables::ALL.iter().filter(|table| matches!(table.source, Source::Live | Source::LiveOrLog)) {
+        bring_table(restored, live, *table)?;
+    }
+    Ok(renewed)
 }
 
-/// Pages of the key tree are never old: whatever a backup holds of them, the live ones take its place.
-fn bring_key_pages(restored: &Db, live: &Db) -> Result<(), Error> {
-    restored.transaction("clear key pages", |tx| Ok::<_, Error>(key_pages::clear(tx)?))?;
-    let mut after = None;
+/// Puts the rows of the live copy in the place of the backup's, but for residents who are not in it.
+fn bring_table(restored: &Db, live: &Db, table: Table) -> Result<(), Error> {
+    restored.transaction("clear table", move |tx| table.clear(tx))?;
+    let mut after: Option<Vec<_>> = None;
     loop {
-        let batch = live.read(|conn| key_pages::list(conn, after, BATCH))?;
-        let Some((last, _)) = batch.last() else { return Ok(()) };
-        after = Some(*last);
-        restored.transaction("bring key pages", move |tx| Ok::<_, Error>(key_pages::insert(tx, &batch)?))?;
+        let (rows, last) = live.read(|conn| table.rows(conn, after.as_deref(), BATCH))?;
+        let Some(last) = last else { break };
+        after = Some(last);
+        restored.transaction("bring table", move |tx| table.insert(tx, &rows))?;
     }
+    if table.is_of_residents {
+        restored.transaction("clear strangers", move |tx| table.clear_strangers(tx))?;
+    }
+    Ok(())
+}
+
+/// Brings leaves that are in the live copy alone, and its signed head: what was signed once must never be missing.
+fn bring_leaves(restored: &Db, live: &Db) -> Result<(), Error> {
+    let (old, published) = restored.read(|conn| Ok::<_, Error>((log_head::size(conn)?, log_head::published(conn)?)))?;
+    let (size, head) = live.snapshot(|conn| Ok::<_, Error>((log_head::size(conn)?, log_head::published(conn)?)))?;
+    let mut from = old;
+    while from < size {
+        let batch = live.read(|conn| leaves::range(conn, from, BATCH))?;
+        let Some((last, _)) = batch.last() else { break };
+        from = last + 1;
+        restored.transaction("bring leaves", move |tx| {
+            batch.iter().try_for_each(|(index, leaf)| leaves::insert(tx, *index, leaf))?;
+            log_head::advance(tx, old.max(batch.first().map_or(old, |(index, _)| *index)), from)
+        })?;
+    }
+    let before = published.map(|published| published.size);
+    if let Some(head) = head.filter(|head| before.is_none_or(|before| before < head.size)) {
+        restored.transaction("bring head", move |tx| log_head::publish(tx, before, &head))?;
+    }
+    Ok(())
+}
+
+/// Refuses a copy that knows less of a resident than the backup, whatever its log says.
+fn refuse_fewer_lines(restored: &Db, live: &Db, resident: u64) -> Result<(), Error> {
+    let last = |db: &Db| db.read(|conn| lines::last(conn, resident)).map(|last| last.map(|(n, _)| n));
+    if last(live)? >= last(restored)? {
+        return Ok(());
+    }
+    Err(Error::refused(
+        "The copy knows fewer events of a resident than the backup, so it is the older of the two.",
+        "Leave it out, and use --without-live.",
+    ))
 }
 
 fn bring_lines(restored: &Db, live: &Db, resident: u64) -> Result<u64, Error> {
@@ -114,7 +161,8 @@ fn bring_grants(restored: &Db, live: &Db, resident: u64) -> Result<(), Error> {
     Ok(())
 }
 
-fn forget(tx: &mut usufruct_store::db::Tx<'_>, resident: u64) -> Result<(), Error> {
+/// Removes everything about a resident who is erased, or of whom nothing opens any more.
+pub(crate) fn forget(tx: &mut usufruct_store::db::Tx<'_>, resident: u64) -> Result<(), Error> {
     residents::set_state(tx, resident, ResidentState::Erased)?;
     residents::delete_seed(tx, resident)?;
     grants::end_resident(tx, resident)?;
@@ -123,6 +171,7 @@ fn forget(tx: &mut usufruct_store::db::Tx<'_>, resident: u64) -> Result<(), Erro
     forget_ways_in(tx, resident)?;
     keyrings::delete_others(tx, resident, None)?;
     blocks::purge_resident(tx, resident)?;
+    deposits::purge_resident(tx, resident)?;
     lines::purge_resident(tx, resident)?;
     Ok(())
 }

@@ -109,7 +109,7 @@ pub fn rebuild_log(config: &Config, house: &House, objects: &Arc<dyn Objects>, r
 }
 
 /// The keys of the log. Ones made anew would belong to another log, so they must be there.
-fn keys(config: &Config, house: &House, rng: &dyn Rng) -> Result<(Ed25519Signer, MlDsaCosigner), Error> {
+pub(crate) fn keys(config: &Config, house: &House, rng: &dyn Rng) -> Result<(Ed25519Signer, MlDsaCosigner), Error> {
     house.require_seeds(&["log", "log-ml-dsa"])?;
     let signer = Ed25519Signer::from_seed(&config.origin, &*house.seed("log", rng)?)?;
     Ok((signer, MlDsaCosigner::from_seed(&config.origin, &*house.seed("log-ml-dsa", rng)?)?))

@@ -9,10 +9,12 @@ use std::path::Path;
 
 use common::{City, mandate, on_postgres};
 use usufruct_app::store::db::{Connection, Db, Options};
-use usufruct_app::{AuditReport, Error};
+use usufruct_app::store::leaves;
+use usufruct_app::{AuditReport, Config, Error, House, Refounded, before_refounding, refound};
 use usufruct_core::Text;
 use usufruct_core::audit::Drill;
 use usufruct_core::certificate::Cause;
+use usufruct_core::event::LEAF_PREFIX;
 
 /// Runs the test on both databases.
 fn on_both(name: &str, test: impl Fn(&Path, Option<&str>)) {
@@ -197,6 +199,56 @@ fn a_tree_whose_pages_are_lost_is_not_made_anew() {
             }
         }
         start().unwrap();
+    });
+}
+
+#[test]
+fn a_pass_founded_anew_is_used_like_any_other_and_shares_no_mark_with_the_old_one() {
+    on_both("refound", |dir, url| {
+        let city = City::found(dir, url);
+        let (resident, lost) = city.cardholder();
+        city.app.release(&city.request(&lost)).unwrap();
+        city.app.delete_resident(city.enrol(1)[0]).unwrap();
+        city.app.publish_log().unwrap();
+        drop(city);
+        std::fs::remove_file(dir.join("vault/root")).unwrap();
+        let config = Config {
+            origin: "city.test/log".into(),
+            database: url.map(str::to_owned),
+            operator: common::OPERATOR.parse().unwrap(),
+            vault: common::vault_setup(url),
+        };
+        let house = House::open(dir).unwrap();
+        let rng = common::SeededRng::new(6);
+        let (_, first) = before_refounding(&config, &house).unwrap();
+        let done = refound(&config, &house, rng.as_ref()).unwrap();
+        assert_eq!(done, Refounded { residents: 1, first_epoch: first });
+        let again = refound(&config, &house, rng.as_ref()).unwrap();
+        assert_eq!(again, Refounded { residents: 0, first_epoch: first }, "interrupted, it is run again");
+
+        let city = City::open(dir, url, "2026-03-01T00:00:00Z", 7);
+        assert_eq!(city.app.vault_state().0.epoch.0, first);
+        assert!(city.app.release(&city.request(&lost)).is_err(), "what is lost opens no more");
+        let old = city.app.register().certificates.clone();
+        assert!(old.values().all(|entry| entry.body.epoch_after < first.cast_signed()));
+        let (fresh, subject) = city.cardholder();
+        assert_eq!(fresh, resident, "numbers begin again");
+        assert_ne!(subject, lost);
+        city.app.release(&city.request(&subject)).unwrap();
+        let lines = city.app.footprint(fresh).unwrap().lines;
+        assert!(lines.len() == 2 && lines.iter().all(|line| line.event.is_some()));
+        city.app.withdraw(fresh, &mandate()).unwrap();
+        city.app.delete_resident(fresh).unwrap();
+        assert_eq!(city.app.finish_erasures().unwrap(), 0);
+        let register = city.app.register();
+        let new: Vec<_> = register.certificates.iter().filter(|(id, _)| !old.contains_key(*id)).collect();
+        assert_eq!(new.len(), 2);
+        assert!(new.iter().all(|(_, entry)| entry.body.epoch_before >= first.cast_signed()));
+        let all = city.app.db().read(|conn| leaves::range(conn, 0, 10_000)).unwrap();
+        let tags: Vec<&[u8]> = all.iter().filter_map(|(_, leaf)| Some(&leaf.strip_prefix(&LEAF_PREFIX)?[32..])).collect();
+        assert_eq!(tags.iter().collect::<BTreeSet<_>>().len(), tags.len());
+        drop(city);
+        City::open(dir, url, "2026-03-02T00:00:00Z", 8).app.publish_log().unwrap();
     });
 }
 

@@ -21,6 +21,10 @@ pub struct VaultTerms {
     pub escrow: Option<Escrow>,
     /// For how many days copies of the ciphertext are kept, in backups and archives.
     pub backup_days: i64,
+    /// The first epoch after the root was lost, if it ever was: what was sealed before it opens no more. No certificate says of
+    /// those keys that they were destroyed, since nobody can know what became of a root that was lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost_before: Option<i64>,
 }
 
 /// One keeper.
@@ -69,6 +73,10 @@ impl VaultTerms {
             Some(Escrow { period_days: period_days?, officers: officers?, threshold: threshold? })
         });
         let backup_days = draft.integer("backup_days", 0, 3_660, "Say for how many days copies are kept.");
+        let lost_before = draft
+            .optional("lost_before")
+            .is_some()
+            .then(|| draft.integer("lost_before", 1, i64::MAX >> 11, "Give the first epoch after the root was lost."));
         let count = keepers.len() as i64;
         let is_kept = slot_class == Some("E3");
         if is_kept && !threshold.is_some_and(|threshold| (2..=count).contains(&threshold) && 2 * threshold > count) {
@@ -99,6 +107,7 @@ impl VaultTerms {
                 keepers,
                 escrow,
                 backup_days: backup_days?,
+                lost_before: lost_before.flatten(),
             })
         })();
         let problems = draft.finish();

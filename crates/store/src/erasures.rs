@@ -74,6 +74,12 @@ pub fn is_pending(conn: &mut dyn Connection, certificate: &CertificateId) -> Res
     Ok(conn.query_one(sql, &[certificate.as_str().into()])?.is_some())
 }
 
+/// Whether a destruction is known, done or not.
+pub fn is_known(conn: &mut dyn Connection, certificate: &CertificateId) -> Result<bool, Error> {
+    let sql = "-- erasure_is_known\nSELECT 1 FROM erasures WHERE certificate_id = $1";
+    Ok(conn.query_one(sql, &[certificate.as_str().into()])?.is_some())
+}
+
 /// The destruction of a mandate's own key, done or not.
 pub fn of_mandate(conn: &mut dyn Connection, mandate: u64) -> Result<Option<Erasure>, Error> {
     let sql = format!(
@@ -114,6 +120,16 @@ pub fn due_for_purge(conn: &mut dyn Connection, now: Time, limit: usize) -> Resu
             })
         })
         .collect()
+}
+
+/// Forgets which resident a finished destruction was about, and every one that is not finished: for a pass whose keys are lost,
+/// in which there is nothing left to destroy and numbers of residents begin again.
+pub fn forget_residents(conn: &mut dyn Connection) -> Result<(), Error> {
+    conn.execute("-- erasure_forget_unfinished\nDELETE FROM erasures WHERE destroyed_at IS NULL", &[])?;
+    // Without a resident a mandate would be read as the mandate whose own key went.
+    let sql = "-- erasure_forget_resident\nUPDATE erasures SET resident = NULL, mandate = NULL WHERE resident IS NOT NULL";
+    conn.execute(sql, &[])?;
+    Ok(())
 }
 
 /// Notes that the ciphertext was purged.

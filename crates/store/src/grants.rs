@@ -129,6 +129,13 @@ pub fn end_resident(conn: &mut dyn Connection, resident: u64) -> Result<u64, Err
     conn.execute(sql, &[shard(resident).into(), number(resident).into()])
 }
 
+/// Moves every consent of a resident that is given or paused to state invalidated. What rests on law stays. Answers how many.
+pub fn end_consents(conn: &mut dyn Connection, resident: u64) -> Result<u64, Error> {
+    let sql = "-- grant_end_consents\nUPDATE grants SET state = 'invalidated', revision = revision + 1 \
+               WHERE shard = $1 AND resident = $2 AND kind = 'consent' AND state IN ('given', 'paused')";
+    conn.execute(sql, &[shard(resident).into(), number(resident).into()])
+}
+
 /// Makes every decision that was taken on a resident's grants before this one void, as when her pass stops.
 pub fn revise_resident(conn: &mut dyn Connection, resident: u64) -> Result<u64, Error> {
     let sql = "-- grant_revise_resident\nUPDATE grants SET revision = revision + 1 WHERE shard = $1 AND resident = $2";

@@ -32,6 +32,7 @@ pub mod residents;
 pub mod session_services;
 pub mod sessions;
 pub mod streams;
+pub mod tables;
 pub mod tokens;
 
 use db::Migration;

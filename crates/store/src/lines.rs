@@ -38,6 +38,12 @@ pub fn last(conn: &mut dyn Connection, resident: u64) -> Result<Option<(u64, [u8
     .transpose()
 }
 
+/// The highest leaf number that any line has; `None` without lines.
+pub fn last_index(conn: &mut dyn Connection) -> Result<Option<u64>, Error> {
+    let row = conn.query_one("-- line_last_index\nSELECT MAX(idx) FROM lines", &[])?;
+    row.map_or(Ok(None), |row| Ok(row.optional_integer(0)?.map(i64::cast_unsigned)))
+}
+
 /// How many lines there are, of all residents.
 pub fn count(conn: &mut dyn Connection) -> Result<u64, Error> {
     let row = conn.query_one("-- line_count\nSELECT COUNT(*) FROM lines", &[])?;

@@ -2,6 +2,7 @@
 
 use usufruct_store::MIGRATIONS;
 use usufruct_store::db::{Connection, Db, Options};
+use usufruct_store::tables::ALL;
 
 /// Tables with their columns, as the database itself knows them.
 fn columns(db: &Db, sql: &str) -> Vec<(String, String)> {
@@ -17,6 +18,16 @@ fn check(columns: &[(String, String)]) {
     assert!(residents.contains(&"seeds") && residents.contains(&"keyrings") && residents.len() > 8, "{residents:?}");
     assert_eq!(tables_with(&["pseudonym", "sub", "subject", "subjects"]), [""; 0], "pseudonyms are made when they are needed");
     assert_eq!(tables_with(&["seed"]), [""; 0], "seeds are in sealed keyrings only");
+    // Of every table somebody has decided where a restored database takes it from.
+    let mut known: Vec<&str> = columns.iter().map(|(table, _)| table.as_str()).filter(|table| *table != "migrations").collect();
+    known.dedup();
+    let mut listed: Vec<&str> = ALL.iter().map(|table| table.name).collect();
+    (known.sort_unstable(), listed.sort_unstable());
+    known.dedup();
+    assert_eq!(known, listed);
+    for table in ALL.iter().filter(|table| table.name != "erasures") {
+        assert_eq!(table.is_of_residents, residents.contains(&table.name), "{}", table.name);
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::process::Command;
 use serde::{Deserialize, Serialize};
 use usufruct_app::House;
 use usufruct_app::store::db::{Db, Options};
-use usufruct_app::store::key_pages;
+use usufruct_app::store::{key_pages, log_head};
 use usufruct_core::{Digest, Time};
 
 use crate::clock;
@@ -27,6 +27,9 @@ pub struct Manifest {
     pub origin: String,
     /// Nothing later than this is in it.
     pub made_at: Time,
+    /// So many leaves of the log are in it at least.
+    #[serde(default)]
+    pub leaves: u64,
     pub files: Vec<BackupFile>,
 }
 
@@ -54,6 +57,9 @@ pub fn make(dir: &Path, to: &Path) -> Result<PathBuf, Failure> {
         Some(url) => url.clone(),
         None => House::open(dir)?.database_url(),
     };
+    // Counted before the copy is made, so that it holds no fewer.
+    let leaves = Db::open(&url, &Options { readers: 1, queue: 1 }).and_then(|db| db.read(|conn| log_head::size(conn)));
+    let leaves = leaves.map_err(Failure::of)?;
     let database = draft.join(SQLITE);
     if !Db::copy(&url, &database).map_err(Failure::of)? {
         dump(&url, &draft.join(POSTGRES))?;
@@ -71,7 +77,7 @@ pub fn make(dir: &Path, to: &Path) -> Result<PathBuf, Failure> {
         files.push(BackupFile { name: entry.file_name().to_string_lossy().into_owned(), bytes, sha256 });
     }
     files.sort_by(|one, other| one.name.cmp(&other.name));
-    let manifest = Manifest { form: FORM.to_owned(), origin: setup.origin, made_at, files };
+    let manifest = Manifest { form: FORM.to_owned(), origin: setup.origin, made_at, leaves, files };
     let text = serde_json::to_string_pretty(&manifest)
         .map_err(|error| Failure::impossible(format!("The manifest cannot be written: {error}."), "Report this as a defect."))?;
     let path = draft.join(MANIFEST);

@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::command::{
     audit, backup, card, completions, deletions, demo, doctor, enrol, escrow, footprint, guardian, init, invite, keeper, key,
-    mandate, migrate, mirror, publish, recover, restore, restore_log, serve, service, verify, witness,
+    mandate, migrate, mirror, publish, recover, refound, restore, restore_log, serve, service, verify, witness,
 };
 use crate::failure::Failure;
 
@@ -38,6 +38,7 @@ enum Verb {
     Backup(backup::Backup),
     Restore(restore::Restore),
     RestoreLog(restore_log::RestoreLog),
+    Refound(refound::Refound),
     Serve(serve::Serve),
     Init(init::Init),
     Migrate(migrate::Migrate),
@@ -85,6 +86,7 @@ impl Cli {
             Verb::Mirror(verb) => verb.run(),
             Verb::Publish(verb) => verb.run(),
             Verb::Recover(verb) => verb.run(),
+            Verb::Refound(verb) => verb.run(),
             Verb::Restore(verb) => verb.run(),
             Verb::RestoreLog(verb) => verb.run(),
             Verb::Serve(verb) => verb.run(),

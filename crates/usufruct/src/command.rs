@@ -20,6 +20,7 @@ pub mod migrate;
 pub mod mirror;
 pub mod publish;
 pub mod recover;
+pub mod refound;
 pub mod restore;
 pub mod restore_log;
 pub mod serve;

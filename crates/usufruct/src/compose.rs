@@ -195,13 +195,25 @@ pub fn states(terms: &VaultTerms, origin: &str, roster: &Roster) -> bool {
         && terms.keepers.iter().zip(&roster.keepers).all(same)
 }
 
+/// Terms of the vault that say that the root was lost before this epoch. What else is in them stays as it is.
+pub fn lost_root(register: &Register, origin: &str, first: i64, signers: &Signers<'_>, at: Time) -> Result<Statement, Failure> {
+    let present = register.vault.as_ref();
+    let days = present.map_or(BACKUP_DAYS, |entry| entry.body.backup_days);
+    let body = json!({ "slot_class": "E0", "backup_days": days, "lost_before": first });
+    let id = present.map_or("vlt_terms", |entry| entry.id.as_str());
+    object(register, StatementKind::Vault, id, vault_terms(body, origin, None), signers, at)
+}
+
 /// Publishes who keeps the root, unless the register says so already. What else is in the terms stays as it is.
 pub fn publish_vault_terms(app: &App, roster: &Roster, signers: &Signers<'_>) -> Result<(), Failure> {
     let register = app.register();
     let present = register.vault.as_ref();
     let kept = present.map_or_else(
         || json!({ "backup_days": BACKUP_DAYS }),
-        |entry| json!({ "backup_days": entry.body.backup_days, "escrow": entry.body.escrow }),
+        |entry| {
+            let terms = &entry.body;
+            json!({ "backup_days": terms.backup_days, "escrow": terms.escrow, "lost_before": terms.lost_before })
+        },
     );
     if present.is_some_and(|entry| states(&entry.body, &app.config().origin, roster)) {
         return Ok(());

@@ -231,6 +231,24 @@ impl DataDir {
 
     /// Opens the pass with its root in another place than the set-up says.
     pub fn open_with(&self, setup: &Setup, root: RootSetup, clock: Arc<dyn Clock>) -> Result<Arc<App>, Failure> {
+        if let Some(verb) = self.unfinished() {
+            return Err(Failure::refused(
+                format!(
+                    "`usufruct {verb}` was interrupted on {}, and what is there now is neither old nor new.",
+                    self.path.display()
+                ),
+                format!("Run `usufruct {verb}` again, to its end."),
+            ));
+        }
+        self.open_anyhow(setup, root, clock)
+    }
+
+    /// Opens the pass for the change that has begun on it ([`DataDir::begin`]), and for nobody else.
+    pub fn open_begun(&self, setup: &Setup, clock: Arc<dyn Clock>) -> Result<Arc<App>, Failure> {
+        self.open_anyhow(setup, root::place(&self.path, setup)?, clock)
+    }
+
+    fn open_anyhow(&self, setup: &Setup, root: RootSetup, clock: Arc<dyn Clock>) -> Result<Arc<App>, Failure> {
         let config = Config {
             origin: setup.origin.clone(),
             database: setup.database.clone(),
@@ -265,6 +283,23 @@ impl DataDir {
             }
         }
         Ok(Arc::new(app))
+    }
+
+    /// Keeps everybody from opening the pass until [`DataDir::finish`]: a change of it has begun that leaves it in no state to
+    /// be served before it is done.
+    pub fn begin(&self, verb: &str) -> Result<(), Failure> {
+        write(&self.path.join(UNFINISHED), verb.as_bytes())
+    }
+
+    /// The change that [`DataDir::begin`] announced is done.
+    pub fn finish(&self) -> Result<(), Failure> {
+        let path = self.path.join(UNFINISHED);
+        fs::remove_file(&path).map_err(|error| Failure::file(&path, &error))
+    }
+
+    /// The verb that was begun on this directory and not finished.
+    pub fn unfinished(&self) -> Option<String> {
+        fs::read_to_string(self.path.join(UNFINISHED)).ok()
     }
 
     /// Writes how commands reach the server that this process is.
@@ -354,3 +389,4 @@ const CONSOLE: &str = "console.json";
 const DEMO: &str = "demo.json";
 const LOCK: &str = "lock";
 const SETUP: &str = "usufruct.toml";
+const UNFINISHED: &str = "unfinished";

@@ -7,6 +7,7 @@ use common::{fails, ok};
 const VERBS: &[&[&str]] = &[
     &["audit"],
     &["backup"],
+    &["refound"],
     &["restore"],
     &["verify", "certificate"],
     &[],
@@ -56,6 +57,7 @@ const VERBS: &[&[&str]] = &[
     &["serve"],
     &["service"],
     &["service", "close"],
+    &["service", "list"],
     &["verify"],
     &["verify", "complaint"],
     &["verify", "log"],

@@ -67,6 +67,18 @@ pub(super) fn vault(check: &mut Check<'_>) -> Option<Content> {
         if present.body.vault != body.vault {
             check.note("vault", "changed", "A key tree keeps its name for ever. Give the same one.".into());
         }
+        if body.lost_before < present.body.lost_before {
+            check.note(
+                "lost_before",
+                "taken-back",
+                "The register says that a root was lost. Say so as long as it stands.".into(),
+            );
+        }
+    }
+    let is_told = register.vault.as_ref().is_some_and(|present| present.body.lost_before == body.lost_before);
+    let certified = register.certificates.values().map(|entry| entry.body.epoch_after).max().unwrap_or(0);
+    if !is_told && body.lost_before.is_some_and(|first| first <= certified) {
+        check.note("lost_before", "certified", "A certificate names a later epoch. Give the first one after the loss.".into());
     }
     Some(Content::Vault(body))
 }

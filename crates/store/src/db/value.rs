@@ -75,6 +75,17 @@ impl Row {
         if self.is_null(column)? { Ok(None) } else { self.bytes(column).map(Some) }
     }
 
+    /// The names of the columns.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// The value in the column of this name.
+    pub fn named(&self, column: &str) -> Result<Value, Error> {
+        let place = self.columns.iter().position(|name| name == column).unwrap_or(self.columns.len());
+        self.value(place).cloned()
+    }
+
     /// The values, for a caller that takes them over without copying.
     pub fn into_values(self) -> Vec<Value> {
         self.values

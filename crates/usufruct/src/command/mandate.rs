@@ -120,7 +120,7 @@ struct List {
 /// Where a register is read.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
-struct Place {
+pub(super) struct Place {
     /// A data directory; it may be in use.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -239,7 +239,7 @@ impl List {
 }
 
 impl Place {
-    fn register(&self) -> Result<Option<Register>, Failure> {
+    pub(super) fn register(&self) -> Result<Option<Register>, Failure> {
         match (&self.data_dir, &self.register) {
             (Some(path), _) => PublicLog::in_data_dir(path)?.register().map(Some),
             (None, Some(url)) => PublicLog::open(url)?.register().map(Some),

@@ -1,32 +1,34 @@
 //! `usufruct restore`: puts a database back from a backup, and nothing that must never be old.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
 use clap::Args;
-use usufruct_app::log::{Folder, Objects, Source as _, checkpoint};
+use usufruct_app::log::{Folder, Objects, Source, checkpoint};
 use usufruct_app::store::db::{Db, Options};
-use usufruct_app::store::{MIGRATIONS, log_head, residents};
-use usufruct_app::{Config, House, rebuild_log, renew_keyrings, restore_log};
+use usufruct_app::store::{MIGRATIONS, log_head};
+use usufruct_app::{Comparison, Config, House, RestoredDatabase, Settled, rebuild_log, renew_keyrings, restore_log};
 
 use crate::chance::SystemRng;
 use crate::clock::{self, SystemClock};
-use crate::data_dir::{self, DataDir};
+use crate::data_dir::{self, DataDir, Setup};
 use crate::failure::Failure;
 use crate::public_log::PublicLog;
-use crate::root::RootKind;
+use crate::root::{self, RootKind};
 use crate::{backup, bucket};
 
 /// Put the database of a pass back from a backup of any age.
 ///
-/// The key tree and the signing keys of the pass must be there, as new as they were: they are never restored. Keyrings and
-/// erasures since the backup are taken from the database that was lost, if it still opens, or from its replica (--live); the log
-/// since then from its own files, or from a mirror (--log-from). What was erased stays erased.
+/// The key tree and the signing keys of the pass must be there, as new as they were: they are never restored. Keyrings, consents,
+/// ways in and erasures since the backup are taken from the database that was lost, if it still opens, or from its replica
+/// (--live); the log since then from its own files, or from a mirror (--log-from). The live copy is compared with the log and the
+/// key tree before anything is touched, and an old copy is refused. What was erased stays erased.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usufruct restore --data-dir pass --from /srv/backups/2026-11-20T02-00-00
-  usufruct restore --data-dir pass --from /srv/backups/2026-11-20T02-00-00 --live sqlite:/srv/replica/usufruct.db --log-from https://mirror.example")]
+  usufruct restore --data-dir pass --from /srv/backups/2026-11-20T02-00-00 --live sqlite:/srv/replica/usufruct.db --log-from https://mirror.example
+  usufruct restore --data-dir pass --from /srv/backups/2026-11-20T02-00-00 --without-live")]
 pub struct Restore {
     /// The pass, which must not be running.
     #[arg(long, value_name = "DIR")]
@@ -40,16 +42,22 @@ pub struct Restore {
     /// A copy of the log that has what came after the backup, such as a mirror [default: the log's own files].
     #[arg(long, value_name = "URL")]
     log_from: Option<String>,
-    /// Go on although no live copy of the keyrings is left: residents who changed a consent since the backup lose their data.
+    /// Go on with a live copy that is an old one, on the safe side: whoever did something since has to be asked again.
     #[arg(long)]
+    live_is_old: bool,
+    /// Go on although no live copy is left, on the safe side: whoever did something since the backup has to be asked again.
+    #[arg(long, conflicts_with_all = ["live", "live_is_old"])]
     without_live: bool,
 }
 
-/// Whether a database is there and holds the tables of a pass.
-fn has_residents(url: &str) -> bool {
+/// Whether a database is there and holds a pass. One that a start in vain has left behind is empty.
+fn has_pass(url: &str) -> bool {
     let is_there = url.strip_prefix("sqlite:").is_none_or(|path| std::path::Path::new(path.trim_start_matches("//")).exists());
-    is_there
-        && Db::open(url, &Options { readers: 1, queue: 1 }).is_ok_and(|db| db.read(|conn| residents::list(conn, None, 1)).is_ok())
+    is_there && open_live(url).is_ok_and(|db| db.read(|conn| log_head::size(conn)).is_ok_and(|size| size > 0))
+}
+
+fn open_live(url: &str) -> Result<Db, Failure> {
+    Db::open(url, &Options { readers: 1, queue: 1 }).map_err(Failure::of)
 }
 
 impl Restore {
@@ -63,6 +71,12 @@ impl Restore {
             ));
         }
         let dir = DataDir::hold(&self.data_dir)?;
+        if dir.unfinished().is_some_and(|verb| verb != VERB) {
+            return Err(Failure::refused(
+                "The pass is being founded anew, and that was interrupted.",
+                "Run `usufruct refound` again first, to its end.",
+            ));
+        }
         let house = House::open(dir.path())?;
         house.require_seeds(&["log", "log-ml-dsa", "receipt"])?;
         if setup.root() == RootKind::File && !house.vault_dir().join("root").exists() {
@@ -73,44 +87,56 @@ impl Restore {
         }
         // Asked before anything is touched.
         let own = house.database_url();
-        let replaced = setup.database.is_none().then_some(own.as_str()).filter(|url| has_residents(url));
-        let live = self.live.as_deref().or(replaced);
-        if live.is_some_and(|url| !has_residents(url)) || live.is_none() && !self.without_live {
+        // What an interrupted restore left behind is no live copy.
+        let replaced = setup.database.is_none() && !self.without_live && dir.unfinished().is_none() && has_pass(&own);
+        let live = self.live.as_deref().or(replaced.then_some(own.as_str()));
+        if live.is_some_and(|url| !has_pass(url)) || live.is_none() && !self.without_live {
             return Err(Failure::refused(
-                "There is no live copy of the keyrings, so residents who changed a consent since the backup would lose their data.",
+                "There is no live copy of the keyrings, so residents who did something since the backup would have to be asked again.",
                 "Name a replica with --live, or accept it with --without-live.",
             ));
         }
         if live.is_none() && setup.vault().pages_in_database {
             return Err(Failure::refused(
                 "The pages of the key tree are in the database, and no live copy of it is left.",
-                "Name a replica with --live; without the newest pages nothing opens.",
+                "Name a replica with --live; without the newest pages nothing opens, and the pass has to be founded anew.",
             ));
         }
         let log = self.log()?;
+        let config = config(&setup);
+        let is_live = match live {
+            Some(url) => self.compare(dir.path(), &setup, &house, &open_live(url)?, log.as_ref(), manifest.leaves)?,
+            None => false,
+        };
+        dir.begin(VERB)?;
         let (restored, aside) = match &setup.database {
             None => self.put_file(&house)?,
             Some(url) => (self.put_dump(url)?, None),
         };
         let db = Db::open(&restored, &Options::default()).map_err(Failure::of)?;
         db.migrate(MIGRATIONS).map_err(Failure::of)?;
-        let aside = aside.as_ref().filter(|_| replaced.is_some()).map(|path| format!("sqlite:{}", path.display()));
-        match self.live.as_ref().or(aside.as_ref()) {
-            Some(url) => {
-                let live = Db::open(url, &Options { readers: 1, queue: 1 }).map_err(Failure::of)?;
-                let renewed = renew_keyrings(&db, &live)?;
-                println!(
-                    "{} residents; newer in the live copy were {} keyrings and {} footprint lines; {} residents were erased since, {} came since and are not in the backup.",
-                    renewed.residents, renewed.keyrings, renewed.lines, renewed.erased, renewed.newcomers
-                );
-            }
-            None => {
-                println!("No live copy: residents who changed a consent since {} cannot be opened any more.", manifest.made_at)
-            }
+        let aside = aside.as_ref().filter(|_| replaced).map(|path| format!("sqlite:{}", path.display()));
+        if let Some(url) = self.live.as_ref().or(aside.as_ref()) {
+            let renewed = renew_keyrings(&db, &open_live(url)?)?;
+            println!(
+                "{} residents; newer in the live copy were {} keyrings and {} footprint lines; {} residents were erased since, {} came since and are not in the backup.",
+                renewed.residents, renewed.keyrings, renewed.lines, renewed.erased, renewed.newcomers
+            );
         }
         let size = db.read(|conn| log_head::size(conn)).map_err(Failure::of)?;
+        Self::bring_log(&config, &setup, &house, log, size)?;
+        let root = root::place(dir.path(), &setup)?.place;
+        let restored = RestoredDatabase { config: &config, house: &house, root, db: &db, has_live: is_live };
+        let settled = restored.settle(clock::now(), &SystemRng)?;
+        if live.is_none() {
+            println!("No live copy: what happened since {} is known from the log alone.", manifest.made_at);
+        }
+        if !is_live {
+            println!("{}", describe(&settled));
+        }
+        db.checkpoint().map_err(Failure::of)?;
         drop(db);
-        Self::bring_log(&setup, &house, log, size)?;
+        dir.finish()?;
         // Opening checks that database, log, witnesses and key tree agree.
         let app = dir.open(&setup, Arc::new(SystemClock))?;
         app.tick()?;
@@ -118,15 +144,37 @@ impl Restore {
         Ok(ExitCode::SUCCESS)
     }
 
+    /// Whether the live copy is one. An old one is refused, or is taken for what it is where that was asked for.
+    fn compare(
+        &self,
+        dir: &Path,
+        setup: &Setup,
+        house: &House,
+        live: &Db,
+        log: Option<&PublicLog>,
+        backup: u64,
+    ) -> Result<bool, Failure> {
+        let (config, root) = (config(setup), root::place(dir, setup)?.place);
+        let log = log.map(|log| log as &dyn Source);
+        let doubts = Comparison { config: &config, house, root, log, backup }.doubts(live, &SystemRng)?;
+        match doubts.iter().find(|doubt| doubt.is_final()).or(doubts.first()) {
+            None => Ok(true),
+            Some(doubt) if self.live_is_old && !doubt.is_final() => Ok(false),
+            Some(_) => Err(Failure::of(doubts.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))),
+        }
+    }
+
     /// Puts the file of SQLite in its place and the old one aside. Answers the address and what lies aside.
     fn put_file(&self, house: &House) -> Result<(String, Option<PathBuf>), Failure> {
         let file = house.dir().join(backup::SQLITE);
+        let parts = ["", "-wal", "-shm"];
         let mut aside = None;
-        if file.exists() {
+        // A write-ahead log that is left alone would be taken for that of the file that comes.
+        if parts.iter().any(|end| PathBuf::from(format!("{}{end}", file.display())).exists()) {
             let stamp: String =
                 clock::now().to_string().chars().take(19).map(|sign| if sign == ':' { '-' } else { sign }).collect();
             let path = house.dir().join(format!("{}.before-{stamp}", backup::SQLITE));
-            for end in ["", "-wal", "-shm"] {
+            for end in parts {
                 let from = PathBuf::from(format!("{}{end}", file.display()));
                 if from.exists() {
                     let to = PathBuf::from(format!("{}{end}", path.display()));
@@ -170,27 +218,42 @@ impl Restore {
     }
 
     /// Brings the leaves that came after the backup, and the files of the log.
-    fn bring_log(setup: &data_dir::Setup, house: &House, log: Option<PublicLog>, size: u64) -> Result<(), Failure> {
-        let config = Config {
-            origin: setup.origin.clone(),
-            database: setup.database.clone(),
-            operator: setup.operator.clone(),
-            vault: setup.vault(),
-        };
+    fn bring_log(config: &Config, setup: &Setup, house: &House, log: Option<PublicLog>, size: u64) -> Result<(), Failure> {
         let objects: Arc<dyn Objects> = match &setup.log {
             Some(place) => bucket::open(place, bucket::environment())?,
             None => Arc::new(Folder::hold(house.log_dir())?),
         };
         match log {
             Some(log) => {
-                let restored = restore_log(&config, house, &objects, &log, None, &SystemRng)?;
-                println!("The log had {size} leaves in the backup, and has {} now.", restored.size);
+                let restored = restore_log(config, house, &objects, &log, None, &SystemRng)?;
+                println!("The log had {size} leaves in the database, and has {} now.", restored.size);
             }
             None => {
-                let files = rebuild_log(&config, house, &objects, &SystemRng)?;
+                let files = rebuild_log(config, house, &objects, &SystemRng)?;
                 println!("The log has {size} leaves; {files} of its files were made anew.");
             }
         }
         Ok(())
     }
+}
+
+fn config(setup: &Setup) -> Config {
+    Config {
+        origin: setup.origin.clone(),
+        database: setup.database.clone(),
+        operator: setup.operator.clone(),
+        vault: setup.vault(),
+    }
+}
+
+const VERB: &str = "restore";
+
+/// What was done on the safe side, for the operator.
+pub fn describe(settled: &Settled) -> String {
+    let Settled { erased, closed, held, lines } = settled;
+    format!(
+        "On the safe side: {erased} residents were erased since and stay so. {closed} have other keys since; their passes are closed, \
+         and they have to be enrolled again. To {held} something else happened, {lines} lines of whose footprints are lost: their \
+         consents have ended, their passes rest, and they need a new way in (`usufruct invite`). Everybody has to sign in again."
+    )
 }

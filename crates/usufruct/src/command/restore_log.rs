@@ -6,13 +6,16 @@ use std::sync::Arc;
 
 use clap::Args;
 use usufruct_app::log::{Folder, Objects, VerifierKey};
-use usufruct_app::{Config, House, Restored, rebuild_log, restore_log};
+use usufruct_app::store::db::{Db, Options};
+use usufruct_app::{Config, House, Restored, RestoredDatabase, Settled, rebuild_log, restore_log};
 
 use crate::chance::SystemRng;
-use crate::clock::SystemClock;
-use crate::data_dir::{self, DataDir};
+use crate::clock::{self, SystemClock};
+use crate::command::restore;
+use crate::data_dir::{self, DataDir, Setup};
 use crate::failure::Failure;
 use crate::public_log::PublicLog;
+use crate::root;
 
 /// Bring back what is missing of the log, from a mirror or another copy, or its files from the leaves in the database.
 ///
@@ -56,7 +59,7 @@ impl RestoreLog {
         let done = match &copy {
             Some(copy) => {
                 let restored = restore_log(&config, &house, &objects, copy, self.vkey.as_ref(), &SystemRng)?;
-                describe(&restored)
+                format!("{}{}", describe(&restored), settle(&setup, &config, &house)?)
             }
             None => {
                 let files = rebuild_log(&config, &house, &objects, &SystemRng)?;
@@ -71,6 +74,24 @@ impl RestoreLog {
     }
 }
 
+/// A database that is older than the leaves that were brought is settled as one that comes from a backup, or what ended since
+/// would stand again. Says what was done.
+fn settle(setup: &Setup, config: &Config, house: &House) -> Result<String, Failure> {
+    let url = config.database.clone().unwrap_or_else(|| house.database_url());
+    let db = Db::open(&url, &Options::default()).map_err(Failure::of)?;
+    let settle = |has_live| {
+        let root = root::place(house.dir(), setup)?.place;
+        let restored = RestoredDatabase { config, house, root, db: &db, has_live };
+        Ok::<_, Failure>(restored.settle(clock::now(), &SystemRng)?)
+    };
+    let settled = settle(true)?;
+    if settled == Settled::default() {
+        return Ok(String::new());
+    }
+    settle(false)?;
+    Ok(format!("\nThe database was older than the log. {}", restore::describe(&settled)))
+}
+
 fn describe(restored: &Restored) -> String {
     let Restored { copied, leaves, files, size, sealed, lines } = restored;
     let mut text = format!(
@@ -79,8 +100,8 @@ fn describe(restored: &Restored) -> String {
     if lines < sealed {
         text += &format!(
             "\nOf {sealed} sealed leaves {lines} have a footprint line here. The others are filler, or of residents who were erased, or \
-             their lines were lost; those are not in the log and come back only from a backup of the database. Put them back \
-             before you serve this pass, or the numbers of those residents' events will be used a second time."
+             their lines were lost; those are not in the log and come back only from a backup of the database, and their numbers are \
+             not used again."
         );
     }
     text

@@ -1,25 +1,30 @@
-//! `usufruct service`: end what a body offers.
+//! `usufruct service`: list and close services.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use usufruct_core::Text;
+use usufruct_core::certificate::Certificate;
 use usufruct_core::id::ServiceId;
 use usufruct_core::lifecycle::State;
+use usufruct_core::register::{Entry, Register};
+use usufruct_core::service;
 use usufruct_core::statement::Signer;
 
 use crate::access::Access;
 use crate::chance::SystemRng;
 use crate::command::key;
+use crate::command::mandate::Place;
 use crate::failure::Failure;
 use crate::{clock, compose};
 
-/// Close services. They are opened, and revised, with `usufruct publish service`.
+/// List and close services: those to whom residents are known by pseudonyms.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
+  usufruct service list --register http://localhost:8080
   usufruct service close svc_library --key head.json --data-dir pass \\
-      --reason-en 'The branch has closed.' --reason-zh '分館已關閉。'")]
+      --reason-en 'The library has its own cards again.' --reason-zh '圖書館恢復自行核發借閱證。'")]
 pub struct Service {
     #[command(subcommand)]
     verb: Verb,
@@ -28,19 +33,20 @@ pub struct Service {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Close(Close),
+    List(List),
 }
 
-/// Close a service: nobody signs in there any more and it gets nothing.
+/// Close a service: it gets nothing any more, and the key of its pseudonyms is destroyed if no other service shares them.
 ///
-/// With the last service of a pseudonym domain the key of its pseudonyms is destroyed. This cannot be undone.
+/// This cannot be undone. What the service still holds then leads to nobody.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   usufruct service close svc_library --key head.json --data-dir pass \\
-      --reason-en 'The branch has closed.' --reason-zh '分館已關閉。'")]
+      --reason-en 'The library has its own cards again.' --reason-zh '圖書館恢復自行核發借閱證。'")]
 struct Close {
     /// The service's id.
     id: ServiceId,
-    /// Key file of an official of the body that runs it.
+    /// Key file of an official of the body that runs the service.
     #[arg(long, value_name = "FILE", required = true)]
     key: Vec<PathBuf>,
     /// Why, in English.
@@ -54,10 +60,21 @@ struct Close {
     data_dir: PathBuf,
 }
 
+/// List the services of a register, each with its state and its pseudonym domain.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  usufruct service list --data-dir pass
+  usufruct service list --register https://pass.example.org")]
+struct List {
+    #[command(flatten)]
+    place: Place,
+}
+
 impl Service {
     pub fn run(self) -> Result<ExitCode, Failure> {
         match self.verb {
             Verb::Close(verb) => verb.run(),
+            Verb::List(verb) => verb.run(),
         }
     }
 }
@@ -68,13 +85,10 @@ impl Close {
         let signers: Vec<&Signer> = signers.iter().collect();
         let access = Access::open(&self.data_dir)?;
         let register = access.register()?;
-        let entry = register.services.get(&self.id).ok_or_else(|| {
-            Failure::refused(format!("There is no service `{}`.", self.id), "See the services in the public register.")
-        })?;
+        let entry = find(&register, &self.id)?;
         if entry.state.is_over() {
             return Err(Failure::refused(format!("`{}` is closed already.", self.id), "Nothing needs to be done."));
         }
-        let is_last = register.services_beside(&entry.body).all(|other| other.id == entry.id || other.state.is_over());
         let step = compose::Step {
             object: self.id.as_str(),
             revision: entry.hash,
@@ -83,13 +97,49 @@ impl Close {
             reason: Text::new(&self.reason_en, &self.reason_zh),
         };
         access.publish(vec![compose::step(&step, &signers, clock::now(), &SystemRng)?])?;
-        println!("{} is closed.", self.id);
-        if is_last {
-            println!(
-                "It was the last one of the pseudonym domain {}, whose key the running server destroys now.",
-                entry.body.sector
-            );
+        let register = access.register()?;
+        let domain = &find(&register, &self.id)?.body.sector;
+        let left = register.services_beside(&find(&register, &self.id)?.body).filter(|other| !other.state.is_over()).count();
+        match certificate(&register, domain) {
+            Some(certificate) => println!(
+                "{} is closed, and the key of the pseudonyms of `{domain}` is destroyed; the certificate is {}.",
+                self.id, certificate.id
+            ),
+            None if left > 0 => {
+                println!("{} is closed. The pseudonyms of `{domain}` live on with {left} other services.", self.id)
+            }
+            None => println!(
+                "{} is closed. The key of the pseudonyms of `{domain}` will be destroyed within seconds; see `usufruct service list`.",
+                self.id
+            ),
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+impl List {
+    fn run(self) -> Result<ExitCode, Failure> {
+        let register = self
+            .place
+            .register()?
+            .ok_or_else(|| Failure::impossible("No register is named.", "Name one with --data-dir or --register."))?;
+        for (id, entry) in &register.services {
+            let last = match certificate(&register, &entry.body.sector) {
+                Some(certificate) => format!("certificate {}", certificate.id),
+                None => entry.body.name.en.clone(),
+            };
+            println!("{:<28} {:<10} {:<20} {}  {last}", id.as_str(), entry.state.code(), entry.body.sector, entry.body.agency);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn find<'a>(register: &'a Register, id: &ServiceId) -> Result<&'a Entry<service::Service>, Failure> {
+    let entry = register.services.get(id);
+    entry.ok_or_else(|| Failure::refused(format!("There is no service `{id}`."), "See `usufruct service list`."))
+}
+
+/// The certificate about the end of a pseudonym domain.
+fn certificate<'a>(register: &'a Register, domain: &str) -> Option<&'a Entry<Certificate>> {
+    register.certificates.values().find(|entry| entry.body.sector.as_deref() == Some(domain))
 }

@@ -576,6 +576,7 @@ vault-keys = Keys that live
 vault-root = Root of the set of live keys
 vault-backups = Copies of the ciphertext are kept for
 vault-days = { $count } days
+vault-lost = Before epoch { $epoch } the root was lost, and the pass was founded anew. What was sealed before opens no more for us; of those keys no certificate says that they were destroyed.
 vault-keepers = Keepers of the root
 vault-threshold = { $threshold } of { $count } together can bring the root back. An old one is gone once so few hold their share that they cannot.
 vault-no-keepers = The root lies in a file of the operator. What that proves and what it does not stands in each certificate.

@@ -545,6 +545,7 @@ vault-keys = 現存金鑰
 vault-root = 現存金鑰集合之根
 vault-backups = 密文副本保存
 vault-days = { $count } 天
+vault-lost = 第 { $epoch } 期以前之根金鑰已遺失，通行證重新建立。此前封存之內容，本機關已無法開啟；該等金鑰並無證明其已銷毀。
 vault-keepers = 根金鑰保管者
 vault-threshold = { $count } 位中的 { $threshold } 位共同可復原根金鑰。持有舊份額者少於此數時，舊根即不復存在。
 vault-no-keepers = 根金鑰存放於營運者的檔案中。其所能與不能證明者，載於每一份證明。

@@ -30,6 +30,7 @@ struct VaultPage {
     keepers: Vec<KeeperTerms>,
     threshold: i64,
     backup_days: Option<i64>,
+    lost_before: Option<i64>,
     drills: Vec<Entry<Audit>>,
     deletions: Counts,
 }
@@ -49,6 +50,7 @@ pub(super) async fn page(State(site): State<Arc<Site>>, page: Page) -> Result<Re
         keepers: terms.map(|terms| terms.keepers.clone()).unwrap_or_default(),
         threshold: terms.map_or(0, |terms| terms.threshold),
         backup_days: terms.map(|terms| terms.backup_days),
+        lost_before: terms.and_then(|terms| terms.lost_before),
         drills: drills(register.audits.values()),
         deletions,
     }))
