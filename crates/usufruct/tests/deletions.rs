@@ -68,6 +68,8 @@ fn what_is_late_is_listed_and_noted() {
     let store = Db::open(&format!("sqlite:{}", folder.at("pass/usufruct.db")), &Options::default()).unwrap();
     let Counts { noted, missed, .. } = store.read(|conn| deletions::counts(conn, past)).unwrap();
     assert_eq!((noted, missed), (2, 1), "what was noted stays, whatever the clock says later");
+    drop(store);
+    assert!(ok(&["doctor", "--data-dir", &dir]).contains("1 answers of services are late."));
 }
 
 fn pause() -> bool {

@@ -12,7 +12,7 @@ use clap::Args;
 use usufruct_app::House;
 use usufruct_app::log::{Checkpoint, Note, Reader, VerifierKey, checkpoint, leaf_hash};
 use usufruct_app::store::db::{Connection, Db, Error, Options};
-use usufruct_app::store::{MIGRATIONS, erasures, leaves, log_head};
+use usufruct_app::store::{MIGRATIONS, deletions, erasures, leaves, log_head};
 use usufruct_core::Time;
 use usufruct_core::hash::sha256;
 use usufruct_core::time::MINUTE;
@@ -223,6 +223,7 @@ fn store(dir: &Path, setup: &Setup, now: Time) -> Vec<Line> {
         return lines;
     }
     lines.push(waiting(&db, now));
+    lines.push(answers(&db, now));
     lines.extend(escrow::terms(&db, setup));
     lines.push(match log(dir, &db) {
         Ok(line) => line,
@@ -284,6 +285,17 @@ fn waiting(db: &Db, now: Time) -> Line {
             ),
         },
         Err(error) => Line::fail("erasures", error.to_string()),
+    }
+}
+
+/// Whether services have said that they deleted what they had to.
+fn answers(db: &Db, now: Time) -> Line {
+    match db.read(|conn| deletions::counts(conn, now)) {
+        Ok(counts) if counts.overdue == 0 => Line::ok("deletions", "Every answer of a service that is due has come."),
+        Ok(counts) => {
+            Line::warn("deletions", format!("{} answers of services are late. `usufruct deletions` lists them.", counts.overdue))
+        }
+        Err(error) => Line::fail("deletions", error.to_string()),
     }
 }
 
