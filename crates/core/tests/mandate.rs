@@ -237,14 +237,16 @@ fn words_come_from_closed_lists() {
 fn a_mandate_may_ask_for_more_than_a_card() {
     let read = |body: &Value| Mandate::read(body).unwrap();
     let mut body = library_card();
-    assert_eq!(read(&body).means, Means::Card, "unless it says so");
+    assert_eq!(read(&body).means, Means::Delegate, "unless it says so, somebody may act for her");
     assert!(serde_json::to_value(read(&body)).unwrap().get("means").is_none(), "and then it is written as before");
-    for means in Means::ALL {
+    for means in Means::PROOFS {
         body["means"] = json!(means.code());
         assert_eq!(read(&body).means, means);
     }
-    body["means"] = json!("password");
-    refused(&body, "means", "unknown-word");
+    for unknown in ["password", "delegate"] {
+        body["means"] = json!(unknown);
+        refused(&body, "means", "unknown-word");
+    }
 }
 
 #[test]

@@ -58,7 +58,7 @@ async fn every_refusal_is_a_problem_document_or_a_page() {
     let start = "/webauthn/register/start";
     for (method, path, headers, body, status, allow) in [
         ("POST", "/register", vec![], "", 405, "GET,HEAD"),
-        ("DELETE", "/oidc/token", vec![], "", 405, "POST"),
+        ("DELETE", "/oidc/token", vec![], "", 405, "POST,OPTIONS"),
         ("PUT", "/me/footprint/3/object", vec![], "", 405, "GET,HEAD,POST"),
         ("GET", "/me/sign-out", vec![], "", 405, "POST"),
         ("POST", start, vec![JSON], "{", 400, ""),
