@@ -10,7 +10,7 @@ use crate::enrol::insert_passkey;
 use crate::erase::plain_event;
 use crate::ledger::place;
 use crate::session::close_where;
-use crate::{App, Credential, CredentialChange, Error, OpenSession};
+use crate::{App, Credential, CredentialChange, Error, Initiator, OpenSession};
 
 /// Reasons of status lines in a footprint.
 pub(crate) const PASSKEY_ADDED: &str = "passkey-added";
@@ -68,7 +68,7 @@ impl App {
                     "Add another device or print recovery codes first.",
                 ));
             }
-            close_where(tx, &outbox, resident, |session| session.token_hash != own)?;
+            close_where(tx, &outbox, resident, Initiator::User, |session| session.token_hash != own)?;
             outbox.credential_changed(tx, resident, Credential::Passkey, CredentialChange::Revoke)?;
             place(tx, &keyring, plain_event(Kind::Status, PASSKEY_REMOVED, None, now), rng.as_ref()).map(drop)
         })

@@ -10,8 +10,8 @@ use usufruct_core::{Digest, Time};
 use usufruct_store::db::Tx;
 use usufruct_store::passkeys::{self, Passkey};
 use usufruct_store::residents::{self, ResidentState};
-use usufruct_store::sessions::{self, Session};
-use usufruct_store::{codes, refresh_tokens, tokens};
+use usufruct_store::sessions::{self, CardBound, Session};
+use usufruct_store::{certificate_cards, codes, refresh_tokens, tokens};
 
 use crate::outbox::Outbox;
 use crate::{App, Error, Initiator};
@@ -62,7 +62,7 @@ impl App {
 
     /// Opens a session after the resident proved herself by other means.
     pub fn open_session_by(&self, resident: u64, device: &str, means: Means) -> Result<String, Error> {
-        let (token, session) = self.fresh_session(resident, device, means);
+        let (token, session) = self.fresh_session(resident, device, means, None);
         self.db.transaction("open session", move |tx| sessions::insert(tx, &session))?;
         Ok(token)
     }
@@ -78,7 +78,7 @@ impl App {
     ) -> Result<Option<String>, Error> {
         let (now, credential, updated, outbox) = (self.now(), passkey.credential.clone(), updated.to_owned(), self.outbox());
         let before = before.map(|session| (session.token_hash, session.resident, session.means));
-        let (token, session) = self.fresh_session(passkey.resident, device, Means::Passkey);
+        let (token, session) = self.fresh_session(passkey.resident, device, Means::Passkey, None);
         let is_new = self.db.transaction("sign in", move |tx| {
             if !passkeys::update(tx, &credential, &updated, now)? {
                 return Err(Error::Unknown { what: "passkey" });
@@ -87,7 +87,7 @@ impl App {
                 if resident == session.resident && means == Means::Passkey && sessions::prove(tx, &token_hash, now)? {
                     return Ok(false);
                 }
-                close(tx, &outbox, &token_hash)?;
+                close(tx, &outbox, &token_hash, Initiator::User)?;
             }
             sessions::insert(tx, &session)?;
             Ok(true)
@@ -95,7 +95,7 @@ impl App {
         Ok(is_new.then_some(token))
     }
 
-    fn fresh_session(&self, resident: u64, device: &str, means: Means) -> (String, Session) {
+    pub(crate) fn fresh_session(&self, resident: u64, device: &str, means: Means, card: Option<CardBound>) -> (String, Session) {
         let token = URL_SAFE_NO_PAD.encode(random::<32>(self.rng()));
         let now = self.now();
         let session = Session {
@@ -106,6 +106,7 @@ impl App {
             seen_at: now,
             device: device.chars().take(60).collect(),
             means,
+            card,
         };
         (token, session)
     }
@@ -117,9 +118,20 @@ impl App {
         let found = self.db.read(|conn| {
             let Some(session) = sessions::find(conn, &token_hash)? else { return Ok::<_, Error>(None) };
             let state = residents::state(conn, session.resident)?;
-            Ok(Some((session, state)))
+            let card = match session.card {
+                Some(bound) => certificate_cards::find(conn, &bound.mark)?,
+                None => None,
+            };
+            Ok(Some((session, state, card)))
         })?;
-        let Some((session, Some(state))) = found else { return Ok(None) };
+        let Some((session, Some(state), card)) = found else { return Ok(None) };
+        if session.means == Means::Certificate {
+            let is_before_end = session.card.is_some_and(|bound| now < bound.ends_at);
+            let card = card.filter(|card| is_before_end && card.resident == session.resident);
+            if !card.map_or(Ok(false), |card| self.is_card_good(&card))? {
+                return Ok(None);
+            }
+        }
         if now.plus(-IDLE) > session.seen_at || now.plus(-ABSOLUTE) > session.opened_at || state == ResidentState::Erased {
             return Ok(None);
         }
@@ -140,7 +152,7 @@ impl App {
     /// Closes one session.
     pub fn close_session(&self, session: &OpenSession) -> Result<(), Error> {
         let (token_hash, outbox) = (session.token_hash, self.outbox());
-        self.db.transaction("close session", move |tx| close(tx, &outbox, &token_hash))
+        self.db.transaction("close session", move |tx| close(tx, &outbox, &token_hash, Initiator::User))
     }
 
     /// Closes every session of a resident and kills the tokens that services hold for her.
@@ -179,16 +191,17 @@ impl App {
         self.db.transaction("close session", move |tx| {
             let open = sessions::open_of_resident(tx, resident, Time::default())?;
             let found = open.iter().find(|session| name(&session.token_hash) == wanted);
-            close(tx, &outbox, &found.ok_or(Error::Unknown { what: "session" })?.token_hash)
+            close(tx, &outbox, &found.ok_or(Error::Unknown { what: "session" })?.token_hash, Initiator::User)
         })
     }
 
     /// Closes sessions whose time is over, a part of them at a time, so that services learn of it. Answers how many.
     pub(crate) fn end_sessions(&self) -> Result<u64, Error> {
-        let (seen_before, opened_before) = (self.now().plus(-IDLE), self.now().plus(-ABSOLUTE));
+        let now = self.now();
+        let (seen_before, opened_before) = (now.plus(-IDLE), now.plus(-ABSOLUTE));
         let outbox = self.outbox();
         self.db.transaction("end sessions", move |tx| {
-            let ended = sessions::ended(tx, seen_before, opened_before, PART)?;
+            let ended = sessions::ended(tx, seen_before, opened_before, now, PART)?;
             for token_hash in &ended {
                 outbox.session_closed(tx, token_hash, Initiator::Policy)?;
                 sessions::delete(tx, token_hash)?;
@@ -224,14 +237,15 @@ pub(crate) fn close_where(
     tx: &mut Tx<'_>,
     outbox: &Outbox,
     resident: u64,
+    by: Initiator,
     which: impl Fn(&Session) -> bool,
 ) -> Result<(), Error> {
     let open = sessions::open_of_resident(tx, resident, Time::default())?;
-    open.iter().filter(|session| which(session)).try_for_each(|session| close(tx, outbox, &session.token_hash))
+    open.iter().filter(|session| which(session)).try_for_each(|session| close(tx, outbox, &session.token_hash, by))
 }
 
-fn close(tx: &mut Tx<'_>, outbox: &Outbox, token_hash: &Digest) -> Result<(), Error> {
-    outbox.session_closed(tx, token_hash, Initiator::User)?;
+pub(crate) fn close(tx: &mut Tx<'_>, outbox: &Outbox, token_hash: &Digest, by: Initiator) -> Result<(), Error> {
+    outbox.session_closed(tx, token_hash, by)?;
     Ok(sessions::delete(tx, token_hash)?)
 }
 

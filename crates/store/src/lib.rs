@@ -9,6 +9,7 @@ pub mod authorizations;
 pub mod blocks;
 pub mod cards;
 pub mod cases;
+pub mod certificate_cards;
 pub mod codes;
 pub mod collected;
 pub mod counter_requests;
@@ -46,6 +47,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 7, name: "ways_in", sql: include_str!("../migrations/0007_ways_in.sql") },
     Migration { number: 8, name: "sectors", sql: include_str!("../migrations/0008_sectors.sql") },
     Migration { number: 9, name: "collected", sql: include_str!("../migrations/0009_collected.sql") },
+    Migration { number: 15, name: "certificate_cards", sql: include_str!("../migrations/0015_certificate_cards.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.
