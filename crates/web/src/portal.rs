@@ -42,6 +42,8 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/me/account/devices/remove", post(devices::remove))
         .route("/me/account/devices/close", post(devices::close_session))
         .route("/me/account/devices/revoke-cards", post(devices::revoke_cards))
+        .route("/me/account/devices/certificate", post(devices::add_certificate_card))
+        .route("/me/account/devices/certificate/remove", post(devices::remove_certificate_card))
         .route("/me/account/recovery", get(recovery::page).post(recovery::make))
         .route("/me/account/freeze", post(account::freeze))
         .route("/me/account/lift", post(account::lift))
