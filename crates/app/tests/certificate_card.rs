@@ -7,11 +7,10 @@ mod common;
 
 use std::path::Path;
 
-use authority::{Authority, Held, pem};
+use authority::{Authority, Held, Trust, pem};
 use common::City;
-use rustls::{ClientConnection, ServerConnection};
 use usufruct_app::store::passkeys::Passkey;
-use usufruct_app::{CardDoor, CardIssuers, Earlier, Error, OpenSession, ProvenCertificate};
+use usufruct_app::{CardIssuers, Earlier, Error, OpenSession};
 use usufruct_core::event::Kind;
 use usufruct_core::means::Means;
 use usufruct_core::time::{DAY, HOUR, MINUTE, SECOND};
@@ -46,75 +45,15 @@ on_both!(
     nothing_of_a_certificate_is_kept,
 );
 
-/// Two issuers of cards and one of servers; the city trusts the first.
-struct Trust {
-    state: Authority,
-    other: Authority,
-    servers: Authority,
-    server: Held,
+/// Registers the card for a new resident.
+fn registered(city: &City, trust: &Trust, card: &Held) -> u64 {
+    let (resident, session) = enrolled(city);
+    city.app.add_certificate_card(&session, &trust.proven(&city.app, card), "my card").unwrap();
+    resident
 }
 
-impl Trust {
-    fn new() -> Self {
-        let servers = Authority::new("Servers");
-        let server = servers.server();
-        Self { state: Authority::new("State cards"), other: Authority::new("Other cards"), servers, server }
-    }
-
-    fn door_for(&self, issuer: &Authority, list: Vec<u8>) -> CardDoor {
-        let issuers = CardIssuers::read(pem("CERTIFICATE", &issuer.certificate).as_bytes(), &[list]).unwrap();
-        let chain = pem("CERTIFICATE", &self.server.certificate);
-        CardDoor::new(issuers, chain.as_bytes(), self.server.key_pem().as_bytes()).unwrap()
-    }
-
-    fn open(&self, city: &City, revoked: &[u64]) -> usize {
-        city.app.open_card_door(self.door_for(&self.state, self.state.list(revoked)));
-        city.app.end_revoked_cards().unwrap()
-    }
-
-    /// A whole handshake in memory. `Err` when the house refuses it.
-    fn shake(&self, city: &City, shown: Option<&Held>) -> Result<Option<ProvenCertificate>, rustls::Error> {
-        let (config, handshake) = city.app.card_handshake().unwrap();
-        let mut server = ServerConnection::new(config).unwrap();
-        let client = self.servers.client(shown);
-        let mut client = ClientConnection::new(client.into(), "localhost".try_into().unwrap()).unwrap();
-        while client.is_handshaking() || server.is_handshaking() {
-            let mut wire = Vec::new();
-            while client.wants_write() {
-                client.write_tls(&mut wire).unwrap();
-            }
-            let mut unread = wire.as_slice();
-            while !unread.is_empty() {
-                server.read_tls(&mut unread).unwrap();
-                server.process_new_packets()?;
-            }
-            let mut wire = Vec::new();
-            while server.wants_write() {
-                server.write_tls(&mut wire).unwrap();
-            }
-            let mut unread = wire.as_slice();
-            while !unread.is_empty() {
-                client.read_tls(&mut unread).unwrap();
-                client.process_new_packets()?;
-            }
-        }
-        Ok(handshake.finish(&server))
-    }
-
-    fn proven(&self, city: &City, card: &Held) -> ProvenCertificate {
-        self.shake(city, Some(card)).unwrap().expect("a card was shown")
-    }
-
-    /// Registers the card for a new resident.
-    fn registered(&self, city: &City, card: &Held) -> u64 {
-        let (resident, session) = enrolled(city);
-        city.app.add_certificate_card(&session, &self.proven(city, card), "my card").unwrap();
-        resident
-    }
-
-    fn sign_in(&self, city: &City, card: &Held) -> Result<String, Error> {
-        city.app.sign_in_with_certificate(&self.proven(city, card), None, "test")
-    }
+fn sign_in(city: &City, trust: &Trust, card: &Held) -> Result<String, Error> {
+    city.app.sign_in_with_certificate(&trust.proven(&city.app, card), None, "test")
 }
 
 fn enrolled(city: &City) -> (u64, OpenSession) {
@@ -147,14 +86,14 @@ fn statuses(city: &City, resident: u64) -> Vec<String> {
 }
 
 fn a_card_is_a_way_in_below_a_passkey(dir: &Path, url: Option<&str>) {
-    let (city, trust) = (City::found(dir, url), Trust::new());
+    let (city, trust) = (City::found(dir, url), Trust::default());
     assert!(city.app.card_handshake().is_none(), "no door, no handshake");
-    trust.open(&city, &[]);
+    trust.open(&city.app, &[]);
     let card = trust.state.card("holder", 7);
-    assert!(is_refused(trust.sign_in(&city, &card)), "a card that nobody registered");
+    assert!(is_refused(sign_in(&city, &trust, &card)), "a card that nobody registered");
 
     let (resident, session) = enrolled(&city);
-    let proven = trust.proven(&city, &card);
+    let proven = trust.proven(&city.app, &card);
     city.clock.advance(5 * MINUTE + SECOND);
     assert!(matches!(city.app.add_certificate_card(&session, &proven, "late"), Err(Error::NotFresh)));
     let fresh = city.app.session(&city.app.open_session(resident, "test").unwrap()).unwrap().unwrap();
@@ -179,18 +118,18 @@ fn a_card_is_a_way_in_below_a_passkey(dir: &Path, url: Option<&str>) {
     assert_eq!((cards[0].label.as_str(), cards[0].used_at), ("my card", Some(city.app.now())));
     assert_eq!(statuses(&city, resident), ["certificate-card-added", "certificate-card-used"]);
     for serial in 20..24 {
-        city.app.add_certificate_card(&fresh, &trust.proven(&city, &trust.state.card("holder", serial)), "").unwrap();
+        city.app.add_certificate_card(&fresh, &trust.proven(&city.app, &trust.state.card("holder", serial)), "").unwrap();
     }
-    let sixth = trust.proven(&city, &trust.state.card("holder", 24));
+    let sixth = trust.proven(&city.app, &trust.state.card("holder", 24));
     assert!(is_refused(city.app.add_certificate_card(&fresh, &sixth, "one too many")));
 }
 
 fn nobody_else_is_let_in(dir: &Path, url: Option<&str>) {
-    let (city, trust) = (City::found(dir, url), Trust::new());
-    trust.open(&city, &[66]);
+    let (city, trust) = (City::found(dir, url), Trust::default());
+    trust.open(&city.app, &[66]);
     let card = trust.state.card("holder", 7);
-    trust.registered(&city, &card);
-    assert!(trust.shake(&city, None).unwrap().is_none(), "no card proves nothing");
+    registered(&city, &trust, &card);
+    assert!(trust.shake(&city.app, None).unwrap().is_none(), "no card proves nothing");
     let turned_away = [
         ("of another issuer", trust.other.card("holder", 7)),
         ("of an issuer that took the name", Authority::new("State cards").card("holder", 7)),
@@ -201,48 +140,48 @@ fn nobody_else_is_let_in(dir: &Path, url: Option<&str>) {
         ("copied without its key", card.with_key_of(&trust.state.card("thief", 8))),
     ];
     for (what, shown) in &turned_away {
-        assert!(trust.shake(&city, Some(shown)).is_err(), "a card {what} got through");
+        assert!(trust.shake(&city.app, Some(shown)).is_err(), "a card {what} got through");
     }
-    assert!(is_refused(trust.sign_in(&city, &trust.state.card("holder", 7))), "the same name and number on another key");
-    trust.sign_in(&city, &card).unwrap();
+    assert!(is_refused(sign_in(&city, &trust, &trust.state.card("holder", 7))), "the same name and number on another key");
+    sign_in(&city, &trust, &card).unwrap();
 }
 
 fn a_revoked_card_ends_with_what_it_opened(dir: &Path, url: Option<&str>) {
-    let (city, trust) = (City::found(dir, url), Trust::new());
-    trust.open(&city, &[]);
+    let (city, trust) = (City::found(dir, url), Trust::default());
+    trust.open(&city.app, &[]);
     let (lost, kept) = (trust.state.card("holder", 7), trust.state.card("neighbour", 8));
-    let (resident, neighbour) = (trust.registered(&city, &lost), trust.registered(&city, &kept));
-    let proven = trust.proven(&city, &lost);
-    let (opened, other) = (trust.sign_in(&city, &lost).unwrap(), trust.sign_in(&city, &kept).unwrap());
-    assert_eq!(trust.open(&city, &[9]), 0, "the list names somebody else's card");
+    let (resident, neighbour) = (registered(&city, &trust, &lost), registered(&city, &trust, &kept));
+    let proven = trust.proven(&city.app, &lost);
+    let (opened, other) = (sign_in(&city, &trust, &lost).unwrap(), sign_in(&city, &trust, &kept).unwrap());
+    assert_eq!(trust.open(&city.app, &[9]), 0, "the list names somebody else's card");
     assert!(is_open(&city, &opened) && is_open(&city, &other));
 
-    assert_eq!(trust.open(&city, &[9, 7]), 1);
+    assert_eq!(trust.open(&city.app, &[9, 7]), 1);
     assert!(!is_open(&city, &opened), "the session ends with the card");
     assert!(is_open(&city, &other));
     assert!(is_refused(city.app.sign_in_with_certificate(&proven, None, "test")), "a handshake from before is no way in");
-    assert!(trust.shake(&city, Some(&lost)).is_err());
+    assert!(trust.shake(&city.app, Some(&lost)).is_err());
     assert!(city.app.certificate_cards(resident).unwrap().is_empty());
     assert_eq!(city.app.certificate_cards(neighbour).unwrap().len(), 1);
     let expected = ["certificate-card-added", "certificate-card-used", "certificate-card-revoked"];
     assert_eq!(statuses(&city, resident), expected);
-    assert_eq!(trust.open(&city, &[9, 7]), 0, "once");
+    assert_eq!(trust.open(&city.app, &[9, 7]), 0, "once");
 }
 
 fn a_certificate_that_ends_takes_its_session_along(dir: &Path, url: Option<&str>) {
-    let (city, trust) = (City::found(dir, url), Trust::new());
-    trust.open(&city, &[]);
+    let (city, trust) = (City::found(dir, url), Trust::default());
+    trust.open(&city.app, &[]);
     let card = trust.state.card_until("holder", 7, (2026, 1, 2));
-    let resident = trust.registered(&city, &card);
+    let resident = registered(&city, &trust, &card);
     city.clock.advance(DAY - 10 * MINUTE);
-    let opened = trust.sign_in(&city, &card).unwrap();
+    let opened = sign_in(&city, &trust, &card).unwrap();
     city.clock.advance(9 * MINUTE);
     assert!(is_open(&city, &opened));
     city.clock.advance(2 * MINUTE);
     assert!(!is_open(&city, &opened));
     city.app.sweep().unwrap();
     assert_eq!(city.app.session_count(resident).unwrap(), 0, "and its services are told");
-    assert!(trust.shake(&city, Some(&card)).is_err());
+    assert!(trust.shake(&city.app, Some(&card)).is_err());
     assert_eq!(city.app.certificate_cards(resident).unwrap().len(), 1, "the day is not over");
     city.clock.advance(DAY);
     city.app.sweep().unwrap();
@@ -251,96 +190,96 @@ fn a_certificate_that_ends_takes_its_session_along(dir: &Path, url: Option<&str>
 }
 
 fn a_list_that_is_over_stops_cards_until_there_is_a_new_one(dir: &Path, url: Option<&str>) {
-    let (city, trust) = (City::found(dir, url), Trust::new());
+    let (city, trust) = (City::found(dir, url), Trust::default());
     city.app.open_card_door(trust.door_for(&trust.state, trust.state.list_until(&[], (2026, 1, 2))));
     let card = trust.state.card("holder", 7);
-    trust.registered(&city, &card);
-    trust.sign_in(&city, &card).unwrap();
-    let proven = trust.proven(&city, &card);
+    registered(&city, &trust, &card);
+    sign_in(&city, &trust, &card).unwrap();
+    let proven = trust.proven(&city.app, &card);
     city.clock.advance(DAY + HOUR);
-    assert!(trust.shake(&city, Some(&card)).is_err());
+    assert!(trust.shake(&city.app, Some(&card)).is_err());
     assert!(is_refused(city.app.sign_in_with_certificate(&proven, None, "test")));
-    trust.open(&city, &[]);
-    trust.sign_in(&city, &card).unwrap();
+    trust.open(&city.app, &[]);
+    sign_in(&city, &trust, &card).unwrap();
 }
 
 fn an_issuer_that_is_trusted_no_more_opens_nothing(dir: &Path, url: Option<&str>) {
-    let (city, trust) = (City::found(dir, url), Trust::new());
-    trust.open(&city, &[]);
+    let (city, trust) = (City::found(dir, url), Trust::default());
+    trust.open(&city.app, &[]);
     let card = trust.state.card("holder", 7);
-    let resident = trust.registered(&city, &card);
-    let opened = trust.sign_in(&city, &card).unwrap();
+    let resident = registered(&city, &trust, &card);
+    let opened = sign_in(&city, &trust, &card).unwrap();
     let sessions = city.app.session_count(resident).unwrap();
     city.app.open_card_door(trust.door_for(&trust.other, trust.other.list(&[])));
     assert!(!is_open(&city, &opened), "at the next request");
     assert_eq!(city.app.end_revoked_cards().unwrap(), 0);
     assert_eq!(city.app.session_count(resident).unwrap(), sessions - 1, "and its services are told");
-    assert!(trust.shake(&city, Some(&card)).is_err());
+    assert!(trust.shake(&city.app, Some(&card)).is_err());
 
     // After a restart without the section no card counts.
-    trust.open(&city, &[]);
-    let opened = trust.sign_in(&city, &card).unwrap();
+    trust.open(&city.app, &[]);
+    let opened = sign_in(&city, &trust, &card).unwrap();
     let at = city.app.now().to_string();
     drop(city);
     let city = City::open(dir, url, &at, 9);
     assert!(!is_open(&city, &opened));
-    trust.open(&city, &[]);
+    trust.open(&city.app, &[]);
     assert!(is_open(&city, &opened));
 }
 
 fn a_renewed_certificate_on_the_same_key_is_the_same_card(dir: &Path, url: Option<&str>) {
-    let (city, trust) = (City::found(dir, url), Trust::new());
-    trust.open(&city, &[]);
+    let (city, trust) = (City::found(dir, url), Trust::default());
+    trust.open(&city.app, &[]);
     let card = trust.state.card("holder", 7);
-    let resident = trust.registered(&city, &card);
-    let old = trust.sign_in(&city, &card).unwrap();
+    let resident = registered(&city, &trust, &card);
+    let old = sign_in(&city, &trust, &card).unwrap();
     let renewed = trust.state.renewed(&card, "holder", 8);
-    let new = trust.sign_in(&city, &renewed).unwrap();
+    let new = sign_in(&city, &trust, &renewed).unwrap();
     assert!(!is_open(&city, &old), "what the old certificate opened could not be ended by the new number");
-    assert_eq!(trust.open(&city, &[7]), 0, "the old certificate is not the card");
+    assert_eq!(trust.open(&city.app, &[7]), 0, "the old certificate is not the card");
     assert!(is_open(&city, &new));
-    assert_eq!(trust.open(&city, &[7, 8]), 1);
+    assert_eq!(trust.open(&city.app, &[7, 8]), 1);
     assert!(!is_open(&city, &new));
     assert!(city.app.certificate_cards(resident).unwrap().is_empty());
 }
 
 fn a_removed_card_opens_nothing_and_neither_do_frozen_and_deleted_passes(dir: &Path, url: Option<&str>) {
-    let (city, trust) = (City::found(dir, url), Trust::new());
-    trust.open(&city, &[]);
+    let (city, trust) = (City::found(dir, url), Trust::default());
+    trust.open(&city.app, &[]);
     let card = trust.state.card("holder", 7);
-    let resident = trust.registered(&city, &card);
-    let opened = trust.sign_in(&city, &card).unwrap();
+    let resident = registered(&city, &trust, &card);
+    let opened = sign_in(&city, &trust, &card).unwrap();
     let name = city.app.certificate_cards(resident).unwrap()[0].name.clone();
     let (stranger, _) = enrolled(&city);
     assert!(matches!(city.app.remove_certificate_card(stranger, &name), Err(Error::Unknown { .. })));
     assert!(is_open(&city, &opened));
     city.app.remove_certificate_card(resident, &name).unwrap();
     assert!(!is_open(&city, &opened));
-    assert!(is_refused(trust.sign_in(&city, &card)));
+    assert!(is_refused(sign_in(&city, &trust, &card)));
     assert!(matches!(city.app.remove_certificate_card(resident, &name), Err(Error::Unknown { .. })));
     assert_eq!(statuses(&city, resident).last().unwrap(), "certificate-card-removed");
 
     let second = trust.state.card("holder", 9);
-    let resident = trust.registered(&city, &second);
-    let opened = trust.sign_in(&city, &second).unwrap();
+    let resident = registered(&city, &trust, &second);
+    let opened = sign_in(&city, &trust, &second).unwrap();
     city.app.freeze(resident).unwrap();
     assert!(!is_open(&city, &opened));
-    assert!(is_refused(trust.sign_in(&city, &second)));
+    assert!(is_refused(sign_in(&city, &trust, &second)));
     city.app.delete_resident(resident).unwrap();
-    assert!(is_refused(trust.sign_in(&city, &second)));
+    assert!(is_refused(sign_in(&city, &trust, &second)));
     assert!(city.app.certificate_cards(resident).unwrap().is_empty());
     // The card is free again for whoever holds it and has a pass.
     let (_, again) = enrolled(&city);
-    city.app.add_certificate_card(&again, &trust.proven(&city, &second), "").unwrap();
+    city.app.add_certificate_card(&again, &trust.proven(&city.app, &second), "").unwrap();
 }
 
 fn nothing_of_a_certificate_is_kept(dir: &Path, url: Option<&str>) {
-    let (city, trust) = (City::found(dir, url), Trust::new());
-    trust.open(&city, &[]);
+    let (city, trust) = (City::found(dir, url), Trust::default());
+    trust.open(&city.app, &[]);
     let serial = 0x5e71_a150_4e1d_0b2c_u64;
     let card = trust.state.card("HOLDER NUMBER Q417-0582", serial);
-    let resident = trust.registered(&city, &card);
-    trust.sign_in(&city, &card).unwrap();
+    let resident = registered(&city, &trust, &card);
+    sign_in(&city, &trust, &card).unwrap();
     let rows = city.app.db().read(|conn| usufruct_app::store::certificate_cards::of_resident(conn, resident)).unwrap();
     let key = card.public_key();
     let mut kept = vec![rows[0].mark.0.to_vec(), rows[0].issuer.0.to_vec(), rows[0].serial.0.to_vec()];
@@ -356,7 +295,7 @@ fn nothing_of_a_certificate_is_kept(dir: &Path, url: Option<&str>) {
 
 #[test]
 fn lists_and_issuers_that_do_not_fit_are_refused() {
-    let trust = Trust::new();
+    let trust = Trust::default();
     let state = pem("CERTIFICATE", &trust.state.certificate);
     let read = |issuers: &str, lists: &[Vec<u8>]| CardIssuers::read(issuers.as_bytes(), lists).map(drop);
     read(&state, &[trust.state.list(&[])]).unwrap();

@@ -13,7 +13,8 @@ use rcgen::{
 use rustls::crypto::aws_lc_rs as provider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::version::TLS13;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConnection};
+use usufruct_app::{App, CardDoor, CardIssuers, ProvenCertificate};
 
 /// The year in which what is made here ends, unless a test says otherwise.
 pub const LATE: i32 = 2090;
@@ -28,6 +29,71 @@ pub struct Authority {
 pub struct Held {
     pub certificate: CertificateDer<'static>,
     key: Vec<u8>,
+}
+
+/// Two issuers of cards and one of servers. What is opened here trusts the first.
+pub struct Trust {
+    pub state: Authority,
+    pub other: Authority,
+    pub servers: Authority,
+    pub server: Held,
+}
+
+impl Default for Trust {
+    fn default() -> Self {
+        let servers = Authority::new("Servers");
+        let server = servers.server();
+        Self { state: Authority::new("State cards"), other: Authority::new("Other cards"), servers, server }
+    }
+}
+
+impl Trust {
+    /// A door for the cards of an issuer with this list.
+    pub fn door_for(&self, issuer: &Authority, list: Vec<u8>) -> CardDoor {
+        let issuers = CardIssuers::read(pem("CERTIFICATE", &issuer.certificate).as_bytes(), &[list]).unwrap();
+        let chain = pem("CERTIFICATE", &self.server.certificate);
+        CardDoor::new(issuers, chain.as_bytes(), self.server.key_pem().as_bytes()).unwrap()
+    }
+
+    /// Opens the door for cards of the state but these, and answers how many cards ended by it.
+    pub fn open(&self, app: &App, revoked: &[u64]) -> usize {
+        app.open_card_door(self.door_for(&self.state, self.state.list(revoked)));
+        app.end_revoked_cards().unwrap()
+    }
+
+    /// A whole handshake in memory. `Err` when the house refuses it.
+    pub fn shake(&self, app: &App, shown: Option<&Held>) -> Result<Option<ProvenCertificate>, rustls::Error> {
+        let (config, handshake) = app.card_handshake().unwrap();
+        let mut server = ServerConnection::new(config).unwrap();
+        let client = self.servers.client(shown);
+        let mut client = ClientConnection::new(client.into(), "localhost".try_into().unwrap()).unwrap();
+        while client.is_handshaking() || server.is_handshaking() {
+            let mut wire = Vec::new();
+            while client.wants_write() {
+                client.write_tls(&mut wire).unwrap();
+            }
+            let mut unread = wire.as_slice();
+            while !unread.is_empty() {
+                server.read_tls(&mut unread).unwrap();
+                server.process_new_packets()?;
+            }
+            let mut wire = Vec::new();
+            while server.wants_write() {
+                server.write_tls(&mut wire).unwrap();
+            }
+            let mut unread = wire.as_slice();
+            while !unread.is_empty() {
+                client.read_tls(&mut unread).unwrap();
+                client.process_new_packets()?;
+            }
+        }
+        Ok(handshake.finish(&server))
+    }
+
+    /// What a handshake with this card proves.
+    pub fn proven(&self, app: &App, card: &Held) -> ProvenCertificate {
+        self.shake(app, Some(card)).unwrap().expect("a card was shown")
+    }
 }
 
 impl Authority {
