@@ -10,7 +10,9 @@ mod insider;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -78,9 +80,8 @@ impl Town {
         folder.write("server.key", &trust.server.key_pem());
         folder.write("issuers.pem", &pem("CERTIFICATE", &trust.state.certificate));
         fs::write(folder.at("state.crl"), trust.state.list(&[])).unwrap();
-        let probe = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = probe.local_addr().unwrap().port();
-        drop(probe);
+        fs::set_permissions(folder.at("server.key"), fs::Permissions::from_mode(0o600)).unwrap();
+        let port = free_port();
         let setup = folder.at("pass/usufruct.toml");
         let table = format!(
             "\n[certificate_cards]\nlisten = \"127.0.0.1:{port}\"\norigin = \"https://localhost:{port}\"\ncertificate = \"../server.pem\"\n\
@@ -203,6 +204,17 @@ fn residents(dir: &str) -> [String; 2] {
     let enrolled = app.enrol(&[nobody(), nobody()]).unwrap();
     let cookies = enrolled.iter().map(|one| format!("usufruct={}", app.open_session(one.resident, "test").unwrap()));
     cookies.collect::<Vec<_>>().try_into().unwrap()
+}
+
+/// A port that stays free until it is used: the system gives those from 32,768 on to whoever asks for any.
+fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let mut ports = std::iter::repeat_with(|| {
+        let number = std::process::id().wrapping_mul(41).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        10_000 + (number % 20_000) as u16
+    });
+    ports.find(is_free).unwrap()
 }
 
 fn until(what: &str, mut holds: impl FnMut() -> bool) {
