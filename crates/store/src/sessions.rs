@@ -126,8 +126,10 @@ pub fn prove(conn: &mut dyn Connection, token_hash: &Digest, now: Time) -> Resul
 
 fn read(row: &Row) -> Result<Session, Error> {
     let opened_at = Time::from_micros(row.integer(2)?);
-    let mark =
-        row.optional_bytes(7)?.map(|mark| mark.try_into().map_err(|_| crate::inconsistent("sessions.card_mark"))).transpose()?;
+    let mark: Option<[u8; 32]> = match row.optional_bytes(7)? {
+        Some(mark) => Some(mark.try_into().map_err(|_| crate::inconsistent("sessions.card_mark"))?),
+        None => None,
+    };
     let ends_at = row.optional_integer(8)?.map(Time::from_micros);
     Ok(Session {
         token_hash: Digest(row.bytes(0)?.try_into().map_err(|_| crate::inconsistent("sessions.token_hash"))?),
