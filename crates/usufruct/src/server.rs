@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use axum::middleware::from_fn;
 use axum::{Extension, Router};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,8 +16,9 @@ use usufruct_app::store::db;
 use usufruct_app::{App, Error};
 use usufruct_core::ports::random;
 use usufruct_web::console::Console;
-use usufruct_web::{CardCaller, Outbound, Settings, Site};
+use usufruct_web::{Outbound, Settings, Site};
 
+use crate::certificate_cards::listener::{Caller, Listener, with_caller};
 use crate::certificate_cards::{self, CertificateCards};
 use crate::clock;
 use crate::data_dir::{ConsoleFile, DataDir};
@@ -96,8 +98,9 @@ pub fn run(serving: Serving) -> Result<(), Failure> {
         let mut servers = tokio::task::JoinSet::new();
         if let Some(listener) = card_listener {
             let listener = tokio::net::TcpListener::from_std(listener).map_err(broken)?;
-            let listener = certificate_cards::listener::Listener::start(listener, Arc::clone(&app)).map_err(broken)?;
-            let service = usufruct_web::card_router(Arc::clone(&site)).into_make_service_with_connect_info::<CardCaller>();
+            let listener = Listener::start(listener, Arc::clone(&app)).map_err(broken)?;
+            let router = usufruct_web::card_router(Arc::clone(&site)).layer(from_fn(with_caller));
+            let service = router.into_make_service_with_connect_info::<Caller>();
             let mut stopped = stopped.clone();
             servers.spawn(async move {
                 let until = async move { stopped.wait_for(|stopped| *stopped).await.map(drop).unwrap_or_default() };

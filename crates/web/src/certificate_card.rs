@@ -9,14 +9,12 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, Query, Request, State};
 use axum::http::HeaderValue;
 use axum::http::header::{CONNECTION, SET_COOKIE};
 use axum::middleware::{self, Next as Further};
 use axum::response::Response;
 use axum::routing::get;
-use axum::serve::{IncomingStream, Listener};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use i18n_embed_fl::fl;
@@ -55,12 +53,6 @@ pub struct CardCaller {
     pub proven: Option<Arc<ProvenCertificate>>,
 }
 
-impl<L: Listener<Addr = Self>> Connected<IncomingStream<'_, L>> for CardCaller {
-    fn connect_info(stream: IncomingStream<'_, L>) -> Self {
-        stream.remote_addr().clone()
-    }
-}
-
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new()
         .route("/sign-in/certificate", get(page))
@@ -68,7 +60,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/sign-in/certificate/finish", get(finish))
 }
 
-/// What the listener for cards serves, and it serves nothing else.
+/// What the listener for cards serves, and it serves nothing else. Each request has the `ConnectInfo` of a [`CardCaller`].
 pub fn card_router(site: Arc<Site>) -> Router {
     Router::new()
         .route(SHOW, get(show_card))

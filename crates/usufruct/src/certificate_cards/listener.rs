@@ -4,6 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::Request;
+use axum::extract::connect_info::{ConnectInfo, Connected};
+use axum::middleware::Next;
+use axum::response::Response;
+use axum::serve::IncomingStream;
 use tokio::io;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
@@ -66,6 +71,24 @@ impl axum::serve::Listener for Listener {
     fn local_addr(&self) -> io::Result<Self::Addr> {
         Ok(CardCaller { address: self.address, proven: None })
     }
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone)]
+pub struct Caller(CardCaller);
+
+impl Connected<IncomingStream<'_, Listener>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, Listener>) -> Self {
+        Self(stream.remote_addr().clone())
+    }
+}
+
+/// Gives each request the caller of its connection, as the site knows callers.
+pub async fn with_caller(mut request: Request, next: Next) -> Response {
+    if let Some(ConnectInfo(Caller(caller))) = request.extensions_mut().remove::<ConnectInfo<Caller>>() {
+        request.extensions_mut().insert(ConnectInfo(caller));
+    }
+    next.run(request).await
 }
 
 /// Handshakes at a time.
