@@ -4,6 +4,7 @@
 //! back with a ticket. What is noted counts only in the browser that left, which has a cookie or a session to show for it, and only
 //! with the ticket: so nobody is signed in by a card that somebody else was talked into showing, nor as somebody else.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -51,6 +52,12 @@ pub struct CardCaller {
     pub address: SocketAddr,
     /// What the handshake proved; none where no card was shown.
     pub proven: Option<Arc<ProvenCertificate>>,
+}
+
+impl fmt::Debug for CardCaller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CardCaller")
+    }
 }
 
 pub(crate) fn router() -> Router<Arc<Site>> {
