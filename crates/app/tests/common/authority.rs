@@ -12,6 +12,7 @@ use rcgen::{
 };
 use rustls::crypto::aws_lc_rs as provider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::TLS13;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConnection};
 use usufruct_app::{App, CardDoor, CardIssuers, ProvenCertificate};
@@ -171,7 +172,12 @@ impl Authority {
             .unwrap()
             .with_root_certificates(roots);
         match shown {
-            Some(held) => builder.with_client_auth_cert(vec![held.certificate.clone()], held.private()).unwrap(),
+            // A thief has no key that belongs to the certificate, and shows it all the same.
+            Some(held) => {
+                let key = provider::default_provider().key_provider.load_private_key(held.private()).unwrap();
+                let shown = CertifiedKey::new(vec![held.certificate.clone()], key);
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(shown)))
+            }
             None => builder.with_no_client_auth(),
         }
     }
