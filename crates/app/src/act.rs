@@ -16,7 +16,7 @@ use usufruct_store::sessions::{self, Acts, Session};
 use crate::actor::{is_active, keyring_in, open_word, place_by};
 use crate::erase::plain_event;
 use crate::session::{close, form_token, hash, is_over};
-use crate::{Actor, App, Error, OpenSession};
+use crate::{Actor, App, Error, Initiator, OpenSession};
 
 /// Reason of the line that a person gets when her delegate looks at something.
 const LOOKED: &str = "looked";
@@ -55,7 +55,7 @@ impl App {
             let parent = sessions::find(tx, &own)?.ok_or(Error::NotGiven)?;
             // One person at a time in a browser.
             for other in sessions::children(tx, &own)? {
-                close(tx, &outbox, &other)?;
+                close(tx, &outbox, &other, Initiator::User)?;
             }
             let child = Session {
                 token_hash,
@@ -66,6 +66,7 @@ impl App {
                 device: parent.device,
                 means: Means::Delegate,
                 acts: Some(Acts { parent: own, delegation: id.clone() }),
+                card: None,
             };
             Ok(sessions::insert(tx, &child)?)
         })?;
@@ -116,7 +117,7 @@ impl App {
     pub fn stop_acting(&self, session: &OpenSession) -> Result<(), Error> {
         let Some(acting) = &session.acting else { return Ok(()) };
         let (token_hash, outbox) = (acting.token_hash, self.outbox());
-        self.db.transaction("stop acting", move |tx| close(tx, &outbox, &token_hash))
+        self.db.transaction("stop acting", move |tx| close(tx, &outbox, &token_hash, Initiator::User))
     }
 
     /// The resident whose things are looked at. When a delegate looks, both see so, once in a session for each kind of thing.

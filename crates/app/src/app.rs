@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
+use arc_swap::ArcSwapOption;
 use usufruct_core::Time;
 use usufruct_core::id::AgencyId;
 use usufruct_core::logged::Recorder;
@@ -23,7 +24,7 @@ use crate::escrow::refuse_older;
 use crate::ledger::Head;
 use crate::log_publisher::{Announced, LogPublisher};
 use crate::tag_index::Segments;
-use crate::{Error, House, RootPlace, VaultSetup, key_tree};
+use crate::{CardDoor, Error, House, RootPlace, VaultSetup, key_tree};
 
 /// How a pass is set up.
 #[derive(Clone, Debug)]
@@ -77,6 +78,8 @@ pub struct App {
     register: RwLock<(u64, Arc<Register>)>,
     /// Counts up inside the transaction of every statement, so that a decision made before it is not acted on after it.
     pub(crate) register_version: Arc<AtomicU64>,
+    /// Where certificate cards are shown; none where they are not taken.
+    pub(crate) card_door: ArcSwapOption<CardDoor>,
     publishing: Mutex<()>,
     resident_locks: Vec<Mutex<()>>,
 }
@@ -141,6 +144,7 @@ impl App {
             automation,
             register: RwLock::new((0, Arc::new(Register::default()))),
             register_version: Arc::new(AtomicU64::new(0)),
+            card_door: ArcSwapOption::empty(),
             publishing: Mutex::new(()),
             resident_locks: (0..64).map(|_| Mutex::new(())).collect(),
         };

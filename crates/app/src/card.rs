@@ -20,7 +20,7 @@ use crate::enrol::plain_code;
 use crate::erase::plain_event;
 use crate::ledger::place;
 use crate::session::close_where;
-use crate::{App, Credential, CredentialChange, Error};
+use crate::{App, Credential, CredentialChange, Error, Initiator};
 
 /// Groups of 20 random bits on a card.
 const GROUPS: usize = 7;
@@ -122,7 +122,7 @@ impl App {
         self.db.transaction("revoke cards", move |tx| {
             let count = cards::purge_resident(tx, resident)?;
             if count > 0 {
-                close_where(tx, &outbox, resident, |session| session.means == Means::Card)?;
+                close_where(tx, &outbox, resident, Initiator::User, |session| session.means == Means::Card)?;
                 outbox.credential_changed(tx, resident, Credential::Card, CredentialChange::Revoke)?;
                 place(tx, &keyring, plain_event(Kind::Status, CARD_REVOKED, None, now), rng.as_ref())?;
             }

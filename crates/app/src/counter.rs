@@ -10,7 +10,7 @@ use usufruct_core::time::HOUR;
 use usufruct_core::{Digest, Time};
 use usufruct_store::counter_requests::{self, CounterRequest};
 use usufruct_store::db::{Connection, Tx};
-use usufruct_store::{cards, passkeys, recovery_codes, residents};
+use usufruct_store::{cards, certificate_cards, passkeys, recovery_codes, residents};
 
 use crate::app::AUTOMATION;
 use crate::{App, Error};
@@ -133,6 +133,7 @@ pub(crate) fn permit(tx: &mut Tx<'_>, resident: u64, way: Way, request: Option<&
 fn has_way_in(conn: &mut dyn Connection, resident: u64) -> Result<bool, Error> {
     Ok(!passkeys::of_resident(conn, resident)?.is_empty()
         || !cards::of_resident(conn, resident)?.is_empty()
+        || !certificate_cards::of_resident(conn, resident)?.is_empty()
         || recovery_codes::count(conn, resident)? > 0)
 }
 

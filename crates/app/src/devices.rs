@@ -11,7 +11,7 @@ use crate::enrol::insert_passkey;
 use crate::erase::plain_event;
 use crate::ledger::place;
 use crate::session::close_where;
-use crate::{App, Credential, CredentialChange, Error, OpenSession};
+use crate::{App, Credential, CredentialChange, Error, Initiator, OpenSession};
 
 /// Reasons of status lines in a footprint.
 pub(crate) const PASSKEY_ADDED: &str = "passkey-added";
@@ -70,7 +70,7 @@ impl App {
                     "Add another device or print recovery codes first.",
                 ));
             }
-            close_where(tx, &outbox, resident, |session| session.token_hash != own)?;
+            close_where(tx, &outbox, resident, Initiator::User, |session| session.token_hash != own)?;
             // Whoever held it may have given herself a delegation.
             ending.end_of(tx, resident, End::Passkey)?;
             outbox.credential_changed(tx, resident, Credential::Passkey, CredentialChange::Revoke)?;

@@ -17,7 +17,7 @@ use crate::erase::plain_event;
 use crate::ledger::place;
 use crate::outbox::Outbox;
 use crate::session::close;
-use crate::{App, Error, OpenSession};
+use crate::{App, Error, Initiator, OpenSession};
 
 /// Delegations ended in one run.
 const PART: usize = 200;
@@ -126,7 +126,7 @@ impl Ending {
     /// Closes the sessions that act under a delegation, and kills what services hold by them.
     fn suspend(&self, tx: &mut Tx<'_>, delegation: &Delegation) -> Result<(), Error> {
         for session in sessions::of_delegation(tx, &delegation.id)? {
-            close(tx, &self.outbox, &session)?;
+            close(tx, &self.outbox, &session, Initiator::User)?;
         }
         for code in delegations::codes(tx, &delegation.id)? {
             tokens::delete_of_code(tx, &code)?;

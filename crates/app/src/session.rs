@@ -10,8 +10,8 @@ use usufruct_core::{Digest, Time};
 use usufruct_store::db::Tx;
 use usufruct_store::passkeys::{self, Passkey};
 use usufruct_store::residents::{self, ResidentState};
-use usufruct_store::sessions::{self, Session};
-use usufruct_store::{codes, refresh_tokens, tokens};
+use usufruct_store::sessions::{self, CardBound, Session};
+use usufruct_store::{certificate_cards, codes, refresh_tokens, tokens};
 
 use crate::outbox::Outbox;
 use crate::{Acting, App, Error, Initiator};
@@ -65,7 +65,7 @@ impl App {
 
     /// Opens a session after the resident proved herself by other means.
     pub fn open_session_by(&self, resident: u64, device: &str, means: Means) -> Result<String, Error> {
-        let (token, session) = self.fresh_session(resident, device, means);
+        let (token, session) = self.fresh_session(resident, device, means, None);
         self.db.transaction("open session", move |tx| sessions::insert(tx, &session))?;
         Ok(token)
     }
@@ -83,7 +83,7 @@ impl App {
         // Who acts for somebody has signed in with a passkey.
         let means = |session: &OpenSession| if session.acting.is_some() { Means::Passkey } else { session.means };
         let before = before.map(|session| (session.token_hash, session.resident, means(session)));
-        let (token, session) = self.fresh_session(passkey.resident, device, Means::Passkey);
+        let (token, session) = self.fresh_session(passkey.resident, device, Means::Passkey, None);
         let is_new = self.db.transaction("sign in", move |tx| {
             if !passkeys::update(tx, &credential, &updated, now)? {
                 return Err(Error::Unknown { what: "passkey" });
@@ -92,7 +92,7 @@ impl App {
                 if resident == session.resident && means == Means::Passkey && sessions::prove(tx, &token_hash, now)? {
                     return Ok(false);
                 }
-                close(tx, &outbox, &token_hash)?;
+                close(tx, &outbox, &token_hash, Initiator::User)?;
             }
             sessions::insert(tx, &session)?;
             Ok(true)
@@ -100,7 +100,7 @@ impl App {
         Ok(is_new.then_some(token))
     }
 
-    fn fresh_session(&self, resident: u64, device: &str, means: Means) -> (String, Session) {
+    pub(crate) fn fresh_session(&self, resident: u64, device: &str, means: Means, card: Option<CardBound>) -> (String, Session) {
         let token = URL_SAFE_NO_PAD.encode(random::<32>(self.rng()));
         let now = self.now();
         let session = Session {
@@ -112,6 +112,7 @@ impl App {
             device: device.chars().take(60).collect(),
             means,
             acts: None,
+            card,
         };
         (token, session)
     }
@@ -126,9 +127,20 @@ impl App {
                 return Ok::<_, Error>(None);
             };
             let state = residents::state(conn, session.resident)?;
-            Ok(Some((session, state)))
+            let card = match session.card {
+                Some(bound) => certificate_cards::find(conn, &bound.mark)?,
+                None => None,
+            };
+            Ok(Some((session, state, card)))
         })?;
-        let Some((session, Some(state))) = found else { return Ok(None) };
+        let Some((session, Some(state), card)) = found else { return Ok(None) };
+        if session.means == Means::Certificate {
+            let is_before_end = session.card.is_some_and(|bound| now < bound.ends_at);
+            let card = card.filter(|card| is_before_end && card.resident == session.resident);
+            if !card.map_or(Ok(false), |card| self.is_card_good(&card))? {
+                return Ok(None);
+            }
+        }
         if is_over(&session, now) || state == ResidentState::Erased {
             return Ok(None);
         }
@@ -149,7 +161,7 @@ impl App {
     /// Closes one session.
     pub fn close_session(&self, session: &OpenSession) -> Result<(), Error> {
         let (token_hash, outbox) = (session.token_hash, self.outbox());
-        self.db.transaction("close session", move |tx| close(tx, &outbox, &token_hash))
+        self.db.transaction("close session", move |tx| close(tx, &outbox, &token_hash, Initiator::User))
     }
 
     /// Closes every session of a resident and kills the tokens that services hold for her.
@@ -188,18 +200,19 @@ impl App {
         self.db.transaction("close session", move |tx| {
             let open = sessions::open_of_resident(tx, resident, Time::default())?;
             let found = open.iter().find(|session| name(&session.token_hash) == wanted);
-            close(tx, &outbox, &found.ok_or(Error::Unknown { what: "session" })?.token_hash)
+            close(tx, &outbox, &found.ok_or(Error::Unknown { what: "session" })?.token_hash, Initiator::User)
         })
     }
 
     /// Closes sessions whose time is over, a part of them at a time, so that services learn of it. Answers how many.
     pub(crate) fn end_sessions(&self) -> Result<u64, Error> {
-        let (seen_before, opened_before) = (self.now().plus(-IDLE), self.now().plus(-ABSOLUTE));
+        let now = self.now();
+        let (seen_before, opened_before) = (now.plus(-IDLE), now.plus(-ABSOLUTE));
         let outbox = self.outbox();
         self.db.transaction("end sessions", move |tx| {
-            let ended = sessions::ended(tx, seen_before, opened_before, PART)?;
+            let ended = sessions::ended(tx, seen_before, opened_before, now, PART)?;
             for token_hash in &ended {
-                end(tx, &outbox, token_hash, Initiator::Policy)?;
+                close(tx, &outbox, token_hash, Initiator::Policy)?;
             }
             Ok::<_, Error>(ended.len() as u64)
         })
@@ -252,18 +265,15 @@ pub(crate) fn close_where(
     tx: &mut Tx<'_>,
     outbox: &Outbox,
     resident: u64,
+    by: Initiator,
     which: impl Fn(&Session) -> bool,
 ) -> Result<(), Error> {
     let open = sessions::open_of_resident(tx, resident, Time::default())?;
-    open.iter().filter(|session| which(session)).try_for_each(|session| close(tx, outbox, &session.token_hash))
+    open.iter().filter(|session| which(session)).try_for_each(|session| close(tx, outbox, &session.token_hash, by))
 }
 
 /// Closes a session, and those in which its resident acts for others.
-pub(crate) fn close(tx: &mut Tx<'_>, outbox: &Outbox, token_hash: &Digest) -> Result<(), Error> {
-    end(tx, outbox, token_hash, Initiator::User)
-}
-
-fn end(tx: &mut Tx<'_>, outbox: &Outbox, token_hash: &Digest, by: Initiator) -> Result<(), Error> {
+pub(crate) fn close(tx: &mut Tx<'_>, outbox: &Outbox, token_hash: &Digest, by: Initiator) -> Result<(), Error> {
     for session in sessions::children(tx, token_hash)?.iter().chain([token_hash]) {
         outbox.session_closed(tx, session, by)?;
         sessions::delete(tx, session)?;

@@ -293,7 +293,7 @@ impl App {
     /// Ends sessions and delegations whose time is over, forgets codes, tokens and proofs that ended a while ago, and gives up what no service
     /// took in time.
     pub fn sweep(&self) -> Result<u64, Error> {
-        let ended = self.end_sessions()? + self.end_lapsed_delegations()? + self.give_up()?;
+        let ended = self.end_sessions()? + self.end_lapsed_delegations()? + self.end_expired_cards()? + self.give_up()?;
         let (now, before) = (self.now(), self.now().plus(-10 * MINUTE));
         self.db.transaction("sweep", move |tx| {
             Ok::<_, Error>(

@@ -48,12 +48,13 @@ impl Means {
         }
     }
 
-    /// Its authentication methods (RFC 8176).
+    /// Its authentication methods (RFC 8176). That a PIN opened a certificate card is its issuer's promise; a handshake does not
+    /// show it, so nothing is said about it.
     pub fn amr(self) -> &'static [&'static str] {
         match self {
             Self::Delegate => &[],
             Self::Card => &["pin"],
-            Self::Certificate => &["hwk", "pin"],
+            Self::Certificate => &["hwk", "sc"],
             Self::Passkey => &["hwk", "user"],
         }
     }

@@ -9,6 +9,7 @@ pub mod authorizations;
 pub mod blocks;
 pub mod cards;
 pub mod cases;
+pub mod certificate_cards;
 pub mod codes;
 pub mod counter_requests;
 pub mod db;
@@ -52,6 +53,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 12, name: "missed_deletions", sql: include_str!("../migrations/0012_missed_deletions.sql") },
     Migration { number: 13, name: "footprint_key", sql: include_str!("../migrations/0013_footprint_key.sql") },
     Migration { number: 14, name: "delegations", sql: include_str!("../migrations/0014_delegations.sql") },
+    Migration { number: 15, name: "certificate_cards", sql: include_str!("../migrations/0015_certificate_cards.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

@@ -65,8 +65,11 @@ pub fn put_wrap(conn: &mut dyn Connection, resident: u64, credential: &[u8], wra
     Ok(conn.execute(sql, &[Value::from(credential), number(resident).into(), wrap.map(<[u8]>::to_vec).into()])? == 1)
 }
 
+/// A credential, and the wrap beside it.
+pub type Wrapped = (Vec<u8>, Vec<u8>);
+
 /// The passkeys of a resident that wrap her footprint key, and their wraps.
-pub fn wraps(conn: &mut dyn Connection, resident: u64) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+pub fn wraps(conn: &mut dyn Connection, resident: u64) -> Result<Vec<Wrapped>, Error> {
     let sql =
         "-- passkey_wraps\nSELECT credential, wrap FROM passkeys WHERE resident = $1 AND wrap IS NOT NULL ORDER BY added_at";
     let rows = conn.query(sql, &[number(resident).into()])?;

@@ -19,6 +19,8 @@ pub struct Session {
     pub means: Means,
     /// Set when the resident acts for another one in it.
     pub acts: Option<Acts>,
+    /// The certificate card that opened it.
+    pub card: Option<CardBound>,
 }
 
 /// What a session in which somebody acts for another resident hangs on.
@@ -29,10 +31,19 @@ pub struct Acts {
     pub delegation: String,
 }
 
+/// What a session that a certificate card opened hangs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CardBound {
+    /// The mark of the card.
+    pub mark: Digest,
+    /// When its certificate ends.
+    pub ends_at: Time,
+}
+
 /// Opens a session.
 pub fn insert(conn: &mut dyn Connection, session: &Session) -> Result<(), Error> {
-    let sql = "-- session_insert\nINSERT INTO sessions (token_hash, resident, opened_at, seen_at, device, means, proved_at, parent, delegation_id) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let sql = "-- session_insert\nINSERT INTO sessions (token_hash, resident, opened_at, seen_at, device, means, proved_at, parent, delegation_id, \
+               card_mark, ends_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     let params = [
         Value::from(session.token_hash.0.to_vec()),
         number(session.resident).into(),
@@ -43,12 +54,15 @@ pub fn insert(conn: &mut dyn Connection, session: &Session) -> Result<(), Error>
         session.proved_at.micros().into(),
         session.acts.as_ref().map(|acts| acts.parent.0.to_vec()).into(),
         session.acts.as_ref().map(|acts| acts.delegation.as_str()).into(),
+        session.card.map(|card| card.mark.0.to_vec()).into(),
+        session.card.map(|card| card.ends_at.micros()).into(),
     ];
     conn.execute(sql, &params)?;
     Ok(())
 }
 
-const COLUMNS: &str = "token_hash, resident, opened_at, seen_at, device, means, proved_at, parent, delegation_id";
+const COLUMNS: &str =
+    "token_hash, resident, opened_at, seen_at, device, means, proved_at, parent, delegation_id, card_mark, ends_at";
 
 /// The session with this token hash.
 pub fn find(conn: &mut dyn Connection, token_hash: &Digest) -> Result<Option<Session>, Error> {
@@ -117,10 +131,21 @@ pub fn look(conn: &mut dyn Connection, token_hash: &Digest, power: &str) -> Resu
     Ok(true)
 }
 
-/// Up to `limit` sessions without a request since `seen_before`, or opened before `opened_before`.
-pub fn ended(conn: &mut dyn Connection, seen_before: Time, opened_before: Time, limit: usize) -> Result<Vec<Digest>, Error> {
-    let sql = "-- session_ended\nSELECT token_hash FROM sessions WHERE seen_at < $1 OR opened_at < $2 LIMIT $3";
-    let params = [seen_before.micros().into(), opened_before.micros().into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
+/// Up to `limit` sessions without a request since `seen_before`, or opened before `opened_before`, or whose certificate has ended.
+pub fn ended(
+    conn: &mut dyn Connection,
+    seen_before: Time,
+    opened_before: Time,
+    now: Time,
+    limit: usize,
+) -> Result<Vec<Digest>, Error> {
+    let sql = "-- session_ended\nSELECT token_hash FROM sessions WHERE seen_at < $1 OR opened_at < $2 OR ends_at <= $3 LIMIT $4";
+    let params = [
+        seen_before.micros().into(),
+        opened_before.micros().into(),
+        now.micros().into(),
+        i64::try_from(limit).unwrap_or(i64::MAX).into(),
+    ];
     conn.query(sql, &params)?.iter().map(|row| Ok(Digest(row.array(0)?))).collect()
 }
 
@@ -145,6 +170,11 @@ pub fn prove(conn: &mut dyn Connection, token_hash: &Digest, now: Time) -> Resul
 
 fn read(row: &Row) -> Result<Session, Error> {
     let opened_at = Time::from_micros(row.integer(2)?);
+    let mark: Option<[u8; 32]> = match row.optional_bytes(9)? {
+        Some(mark) => Some(mark.try_into().map_err(|_| crate::inconsistent("sessions.card_mark"))?),
+        None => None,
+    };
+    let ends_at = row.optional_integer(10)?.map(Time::from_micros);
     Ok(Session {
         token_hash: Digest(row.bytes(0)?.try_into().map_err(|_| crate::inconsistent("sessions.token_hash"))?),
         resident: row.integer(1)?.cast_unsigned(),
@@ -157,5 +187,6 @@ fn read(row: &Row) -> Result<Session, Error> {
             (Some(_), Some(delegation)) => Some(Acts { parent: Digest(row.array(7)?), delegation: delegation.to_owned() }),
             _ => None,
         },
+        card: mark.zip(ends_at).map(|(mark, ends_at)| CardBound { mark: Digest(mark), ends_at }),
     })
 }

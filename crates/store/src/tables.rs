@@ -29,10 +29,11 @@ pub enum Source {
 }
 
 /// All tables but that of the migrations.
-pub const ALL: [Table; 33] = [
+pub const ALL: [Table; 34] = [
     of_residents("authorizations", Source::Live, &["authorization_id"]),
     of_residents("cards", Source::LiveOrLog, &["secret_hash"]),
     of_residents("cases", Source::LiveOrLog, &["shard", "resident", "case_id"]),
+    of_residents("certificate_cards", Source::LiveOrLog, &["card_mark"]),
     of_residents("codes", Source::Live, &["code_hash"]),
     of_residents("counter_requests", Source::Live, &["request_id"]),
     of_residents("deposits", Source::LiveOrLog, &["shard", "resident", "idx"]),

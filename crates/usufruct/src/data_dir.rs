@@ -16,6 +16,7 @@ use usufruct_core::ports::Clock;
 use usufruct_core::service::Profile;
 
 use crate::bucket::{self, Bucket};
+use crate::certificate_cards::CertificateCards;
 use crate::chance::SystemRng;
 use crate::failure::Failure;
 use crate::network::Network;
@@ -54,6 +55,9 @@ pub struct Setup {
     /// What is done each night; nothing without it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub nightly: Option<Nightly>,
+    /// Certificate cards as a way in; none without it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub certificate_cards: Option<CertificateCards>,
 }
 
 /// The table `[provider]` of the set-up.

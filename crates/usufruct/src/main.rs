@@ -5,6 +5,7 @@
 mod access;
 mod backup;
 mod bucket;
+mod certificate_cards;
 mod chance;
 mod cli;
 mod clock;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use axum::middleware::from_fn;
 use axum::{Extension, Router};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,6 +18,8 @@ use usufruct_core::ports::random;
 use usufruct_web::console::Console;
 use usufruct_web::{Outbound, Settings, Site};
 
+use crate::certificate_cards::listener::{Caller, Listener, with_caller};
+use crate::certificate_cards::{self, CertificateCards};
 use crate::clock;
 use crate::data_dir::{ConsoleFile, DataDir};
 use crate::failure::Failure;
@@ -32,6 +35,8 @@ pub struct Serving {
     pub beside: Vec<(TcpListener, Router)>,
     /// Mirrors to which the log is brought.
     pub mirrors: Vec<String>,
+    /// Certificate cards as a way in.
+    pub certificate_cards: Option<CertificateCards>,
     /// What is done each night.
     pub nightly: Option<Nightly>,
     /// Printed once everything listens.
@@ -51,10 +56,14 @@ pub fn run(serving: Serving) -> Result<(), Failure> {
     let broken = |error: std::io::Error| {
         Failure::impossible(format!("The server cannot run: {error}."), "Check the limits of the system.")
     };
-    let Serving { dir, app, settings, listener, beside, mirrors, nightly, greeting } = serving;
+    let Serving { dir, app, settings, listener, beside, mirrors, certificate_cards: cards, nightly, greeting } = serving;
     let address = listener.local_addr().map_err(broken)?;
     let outbound = Outbound::new(&settings.issuer).map_err(Failure::of)?;
-    let site = Arc::new(Site::new(Arc::clone(&app), settings).map_err(Failure::of)?);
+    let mut site = Site::new(Arc::clone(&app), settings).map_err(Failure::of)?;
+    if let Some(table) = &cards {
+        site = site.with_card_place(table.place()?);
+    }
+    let site = Arc::new(site);
     app.publish_verifier(&usufruct_web::verifier_files()).map_err(Failure::of)?;
     let upkeep = Arc::new(Upkeep::new(Arc::clone(&app)));
     let token = URL_SAFE_NO_PAD.encode(random::<32>(app.rng()));
@@ -71,11 +80,36 @@ pub fn run(serving: Serving) -> Result<(), Failure> {
     if let Some(table) = nightly {
         crate::nightly::start(Arc::clone(&app), dir.path(), table, stopped.clone())?;
     }
+    let card_listener = match cards {
+        None => None,
+        Some(table) => {
+            let listener = TcpListener::bind(table.listen).and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
+            let listener = listener.map_err(|error| {
+                Failure::impossible(
+                    format!("{} cannot be listened on for certificate cards: {error}.", table.listen),
+                    "Choose another address under `listen` in [certificate_cards].",
+                )
+            })?;
+            certificate_cards::watch::start(Arc::clone(&app), table, dir.path().to_owned(), stopped.clone())?;
+            Some(listener)
+        }
+    };
     let outcome = runtime.block_on(async {
         // Before anything answers: who meets a server that does must find the way to its console. Until then callers wait, for the
         // port is taken already.
         dir.open_console(&ConsoleFile { url: format!("http://{}", local(address)), token })?;
         let mut servers = tokio::task::JoinSet::new();
+        if let Some(listener) = card_listener {
+            let listener = tokio::net::TcpListener::from_std(listener).map_err(broken)?;
+            let listener = Listener::start(listener, Arc::clone(&app)).map_err(broken)?;
+            let router = usufruct_web::card_router(Arc::clone(&site)).layer(from_fn(with_caller));
+            let service = router.into_make_service_with_connect_info::<Caller>();
+            let mut stopped = stopped.clone();
+            servers.spawn(async move {
+                let until = async move { stopped.wait_for(|stopped| *stopped).await.map(drop).unwrap_or_default() };
+                axum::serve(listener, service).with_graceful_shutdown(until).await
+            });
+        }
         for (listener, router) in std::iter::once((listener, router)).chain(beside) {
             let listener = tokio::net::TcpListener::from_std(listener).map_err(broken)?;
             let mut stopped = stopped.clone();

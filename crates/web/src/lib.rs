@@ -5,6 +5,7 @@
 
 mod api;
 mod assets;
+mod certificate_card;
 pub mod console;
 mod deliver;
 mod developers;
@@ -37,11 +38,12 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 
 pub use assets::verifier_files;
+pub use certificate_card::{CardCaller, card_router};
 pub use deliver::deliver;
 pub use limits::{Limit, Limits};
 pub use mirror::{MirrorSite, mirror_router};
 pub use outbound::{Outbound, Unsent};
-pub use site::{DemoSettings, Persona, Sandbox, Settings, Site};
+pub use site::{CardPlace, DemoSettings, Persona, Sandbox, Settings, Site};
 pub use witness::{WitnessSite, witness_router};
 
 /// Longest request body but for batches, in bytes.
@@ -59,6 +61,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .merge(proof::router())
         .merge(passkey::router())
         .merge(ways_in::router())
+        .merge(certificate_card::router())
         .merge(assets::router())
         .merge(console::router())
         .merge(developers::router());

@@ -91,7 +91,7 @@ impl Limiters {
         let is_post = *method == Method::POST;
         match path {
             "/sign-in/card" | "/recover" | "/freeze" | "/webauthn/register/start" if is_post => Some(&self.guesses),
-            _ if path.starts_with("/webauthn/") => Some(&self.ceremonies),
+            _ if path.starts_with("/webauthn/") || path.starts_with("/sign-in/certificate/") => Some(&self.ceremonies),
             _ if path.starts_with("/oidc/") => Some(&self.services),
             _ => None,
         }

@@ -15,15 +15,16 @@ use i18n_embed_fl::fl;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use usufruct_app::store::passkeys::Passkey as StoredPasskey;
-use usufruct_app::{Earlier, Error, passkey_label};
-use usufruct_core::Time;
+use usufruct_app::{Earlier, Error, ProvenCertificate, passkey_label};
 use usufruct_core::ports::random;
 use usufruct_core::time::MINUTE;
+use usufruct_core::{Text, Time};
 use webauthn_rs::prelude::{
     DiscoverableAuthentication, Passkey, PasskeyRegistration, PublicKeyCredential, RegisterPublicKeyCredential, Uuid,
 };
 
 use crate::Site;
+use crate::certificate_card::CardCeremony;
 use crate::fault::Fault;
 use crate::page::{Page, show};
 use crate::session::{Device, MaybeResident, cookie};
@@ -37,9 +38,10 @@ const MOST_CEREMONIES: usize = 20_000;
 #[derive(Default)]
 pub(crate) struct Ceremonies(Mutex<HashMap<String, (Time, Ceremony)>>);
 
-enum Ceremony {
+pub(crate) enum Ceremony {
     Register { resident: u64, code: Option<(String, Earlier)>, state: PasskeyRegistration },
     SignIn(DiscoverableAuthentication),
+    Card(CardCeremony),
 }
 
 pub(crate) fn router() -> Router<Arc<Site>> {
@@ -60,6 +62,8 @@ struct SignInPage {
     next: String,
     /// Whether a service waits behind it.
     is_for_service: bool,
+    /// What certificate cards are called here; none where they are not taken.
+    certificate_card: Option<Text>,
 }
 
 #[derive(Template)]
@@ -74,9 +78,10 @@ struct Next {
     next: String,
 }
 
-async fn sign_in_page(page: Page, Query(next): Query<Next>) -> Response {
+async fn sign_in_page(State(site): State<Arc<Site>>, page: Page, Query(next): Query<Next>) -> Response {
     let next = own_path(&next.next);
-    show(&SignInPage { page, is_for_service: next.starts_with("/oidc/authorize?"), next })
+    let certificate_card = site.card_place.as_ref().map(|place| place.name.clone());
+    show(&SignInPage { page, is_for_service: next.starts_with("/oidc/authorize?"), next, certificate_card })
 }
 
 async fn enrol_page(page: Page) -> Response {
@@ -224,7 +229,7 @@ async fn proven(site: &Arc<Site>, finish: FinishSignIn) -> Result<(StoredPasskey
 }
 
 impl Ceremonies {
-    fn begin(&self, site: &Site, ceremony: Ceremony) -> Result<String, Fault> {
+    pub(crate) fn begin(&self, site: &Site, ceremony: Ceremony) -> Result<String, Fault> {
         let id = URL_SAFE_NO_PAD.encode(random::<24>(site.app.rng()));
         let now = site.app.now();
         let mut ceremonies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -242,8 +247,21 @@ impl Ceremonies {
         Ok(id)
     }
 
+    /// Notes the certificate card that was shown for a ceremony, once, and answers the ticket with which it is finished.
+    pub(crate) fn note_card(&self, site: &Site, id: &str, proven: Arc<ProvenCertificate>) -> Option<String> {
+        let ticket = URL_SAFE_NO_PAD.encode(random::<24>(site.app.rng()));
+        let mut ceremonies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match ceremonies.get_mut(id) {
+            Some((ends_at, Ceremony::Card(card))) if *ends_at > site.app.now() && card.shown.is_none() => {
+                card.shown = Some((ticket.clone(), proven));
+                Some(ticket)
+            }
+            _ => None,
+        }
+    }
+
     /// Each ceremony can be finished once.
-    fn take(&self, site: &Site, id: &str) -> Option<Ceremony> {
+    pub(crate) fn take(&self, site: &Site, id: &str) -> Option<Ceremony> {
         let mut ceremonies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         ceremonies.remove(id).filter(|(ends_at, _)| *ends_at > site.app.now()).map(|(_, ceremony)| ceremony)
     }
@@ -265,7 +283,7 @@ fn refuse_prf(credential: &Value) -> Result<(), Fault> {
     }
 }
 
-fn lapsed() -> Fault {
+pub(crate) fn lapsed() -> Fault {
     Fault::malformed("This attempt has lapsed or was finished before. Start again.")
 }
 

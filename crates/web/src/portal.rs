@@ -53,6 +53,8 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/me/account/footprint-key/keep", post(footprint_key::keep))
         .route("/me/account/footprint-key/forget", post(footprint_key::forget))
         .route("/me/account/recovery/own", post(footprint_key::take_codes))
+        .route("/me/account/devices/certificate", post(devices::add_certificate_card))
+        .route("/me/account/devices/certificate/remove", post(devices::remove_certificate_card))
         .route("/me/account/recovery", get(recovery::page).post(recovery::make))
         .route("/me/account/freeze", post(account::freeze))
         .route("/me/account/lift", post(account::lift))

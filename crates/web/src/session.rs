@@ -142,6 +142,33 @@ impl FromRequestParts<Arc<Site>> for CardMark {
     }
 }
 
+/// The `Set-Cookie` value by which a browser that went to show a certificate card is known when it comes back, or forgotten when
+/// `mark` is empty.
+pub(crate) fn errand_cookie(site: &Site, mark: &str) -> HeaderValue {
+    let secure = if site.is_https() { "; Secure" } else { "" };
+    let age = if mark.is_empty() { 0 } else { ERRAND_SECONDS };
+    let value = format!("{}={mark}; Path=/; HttpOnly; SameSite=Lax{secure}; Max-Age={age}", errand_cookie_name(site));
+    HeaderValue::from_str(&value).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// The mark of a browser that went to show a certificate card.
+pub(crate) struct ErrandMark(pub Option<String>);
+
+impl FromRequestParts<Arc<Site>> for ErrandMark {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Self::Rejection> {
+        Ok(Self(token(parts, errand_cookie_name(site))))
+    }
+}
+
+fn errand_cookie_name(site: &Site) -> &'static str {
+    if site.is_https() { "__Host-usufruct-errand" } else { "usufruct-errand" }
+}
+
+/// As long as a ceremony may take.
+const ERRAND_SECONDS: i64 = 5 * 60;
+
 fn card_cookie_name(site: &Site) -> &'static str {
     if site.is_https() { "__Host-usufruct-card" } else { "usufruct-card" }
 }

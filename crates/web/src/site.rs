@@ -47,6 +47,15 @@ pub struct Persona {
     pub story: Text,
 }
 
+/// Where residents show their certificate cards.
+#[derive(Clone, Debug)]
+pub struct CardPlace {
+    /// Scheme, host and port of the listener, as `https://cards.pass.example.org`.
+    pub origin: String,
+    /// What the cards are called.
+    pub name: Text,
+}
+
 /// What every handler shares.
 pub struct Site {
     pub app: Arc<App>,
@@ -55,6 +64,7 @@ pub struct Site {
     pub(crate) ceremonies: Ceremonies,
     pub(crate) provider_keys: ProviderKeys,
     pub(crate) limiters: Limiters,
+    pub(crate) card_place: Option<CardPlace>,
 }
 
 impl Site {
@@ -71,13 +81,20 @@ impl Site {
             .map_err(|error| format!("Passkeys cannot work at this issuer: {error:?}. Give a host name, not an address."))?;
         let provider_keys = ProviderKeys::open(&app, settings.allows_oidc).map_err(|error| error.to_string())?;
         let limiters = Limiters::new(&Limits::default(), &app);
-        Ok(Self { app, settings, webauthn, ceremonies: Ceremonies::default(), provider_keys, limiters })
+        Ok(Self { app, settings, webauthn, ceremonies: Ceremonies::default(), provider_keys, limiters, card_place: None })
     }
 
     /// The site with other limits than the usual.
     #[must_use]
     pub fn with_limits(mut self, limits: &Limits) -> Self {
         self.limiters = Limiters::new(limits, &self.app);
+        self
+    }
+
+    /// The site with certificate cards as a way in.
+    #[must_use]
+    pub fn with_card_place(mut self, place: CardPlace) -> Self {
+        self.card_place = Some(place);
         self
     }
 

@@ -79,6 +79,11 @@ impl Page {
             "counter-recovery" => fl!(self.messages, "status-counter"),
             "card-issued" => fl!(self.messages, "status-card-issued"),
             "card-revoked" => fl!(self.messages, "status-card-revoked"),
+            "certificate-card-added" => fl!(self.messages, "status-certificate-card-added"),
+            "certificate-card-used" => fl!(self.messages, "status-certificate-card-used"),
+            "certificate-card-removed" => fl!(self.messages, "status-certificate-card-removed"),
+            "certificate-card-revoked" => fl!(self.messages, "status-certificate-card-revoked"),
+            "certificate-card-expired" => fl!(self.messages, "status-certificate-card-expired"),
             _ => String::new(),
         }
     }

@@ -134,7 +134,17 @@ impl Demo {
             allows_oidc: true,
             demo: Some(DemoSettings { personas: personas(&city, &demo), sample_urls: urls.to_vec(), sandbox: Some(sandbox) }),
         };
-        server::run(Serving { dir, app, settings, listener, beside: sites, mirrors: Vec::new(), nightly: None, greeting })?;
+        server::run(Serving {
+            dir,
+            app,
+            settings,
+            listener,
+            beside: sites,
+            mirrors: Vec::new(),
+            certificate_cards: None,
+            nightly: None,
+            greeting,
+        })?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -168,6 +178,7 @@ impl Demo {
             mirrors: Vec::new(),
             log: None,
             provider: ProviderTable::default(),
+            certificate_cards: None,
             nightly: None,
             vault: Some(VaultTable { any_disk: true, ..VaultTable::of(self.database.as_deref()) }),
         };

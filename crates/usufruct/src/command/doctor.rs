@@ -1,5 +1,6 @@
 //! `usufruct doctor`: looks at a data directory and says what is wrong and what to do.
 
+mod cards;
 mod escrow;
 mod root;
 
@@ -57,6 +58,7 @@ impl Doctor {
         let mut lines = vec![permissions(&self.data_dir), keys(&self.data_dir)];
         lines.extend(root::lines(&self.data_dir, &setup));
         lines.extend(setup.vault().escrow.map(|escrow| escrow::line(&self.data_dir, &escrow, now)));
+        lines.extend(setup.certificate_cards.as_ref().map(|table| cards::line(&self.data_dir, table, now)));
         lines.extend(store(&self.data_dir, &setup, now));
         lines.push(machine(now));
         lines.extend(memory_lines());

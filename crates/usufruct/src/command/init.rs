@@ -133,6 +133,7 @@ impl Init {
             log: self.log.clone(),
             provider: ProviderTable::default(),
             nightly: None,
+            certificate_cards: None,
             vault: self.root.table(self.database.as_deref(), self.pages),
         };
         let roster = self.root.keepers.as_deref().map(Roster::read).transpose()?;

@@ -85,6 +85,7 @@ impl Serve {
             beside: Vec::new(),
             mirrors: setup.mirrors,
             nightly: setup.nightly,
+            certificate_cards: setup.certificate_cards,
             greeting,
         })?;
         Ok(ExitCode::SUCCESS)

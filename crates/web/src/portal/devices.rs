@@ -4,19 +4,22 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Query, State};
+use axum::http::header::CONTENT_SECURITY_POLICY;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use i18n_embed_fl::fl;
 use serde::Deserialize;
-use usufruct_app::SessionView;
 use usufruct_app::store::passkeys::Passkey;
-use usufruct_core::Time;
+use usufruct_app::{CertificateCardView, SessionView};
+use usufruct_core::{Text, Time};
 
 use super::see;
 use crate::Site;
+use crate::certificate_card::{Purpose, errand};
 use crate::fault::Fault;
 use crate::form::{Checked, Empty, Proven};
+use crate::headers::policy_with_form_target;
 use crate::page::{Page, show};
 use crate::session::{Fresh, Resident};
 use crate::site::blocking;
@@ -29,6 +32,9 @@ struct DevicesPage {
     sessions: Vec<SessionView>,
     /// When each card was issued and last used.
     cards: Vec<(Time, Option<Time>)>,
+    certificate_cards: Vec<CertificateCardView>,
+    /// What certificate cards are called here; none where they are not taken.
+    certificate_card: Option<Text>,
     codes: i64,
     /// Whether the only passkey is the only way back.
     is_last: bool,
@@ -74,11 +80,12 @@ pub(crate) async fn page(
     Query(changed): Query<Changed>,
 ) -> Result<Response, Fault> {
     let resident = session.resident;
-    let (passkeys, sessions, cards, codes, handle, wraps) = blocking(&site, move |app| {
+    let (passkeys, sessions, cards, certificate_cards, codes, handle, wraps) = blocking(&site, move |app| {
         Ok((
             app.passkeys(resident)?,
             app.sessions(&session)?,
             app.cards(resident)?,
+            app.certificate_cards(resident)?,
             app.recovery_codes_left(resident)?,
             app.user_handle(resident)?,
             app.footprint_wraps(resident)?,
@@ -99,7 +106,26 @@ pub(crate) async fn page(
         accepted: passkeys.iter().map(|passkey| passkey.credential.as_str()).collect::<Vec<_>>().join(" "),
     });
     let is_last = passkeys.len() == 1 && codes == 0;
-    Ok(show(&DevicesPage { page, passkeys, sessions, cards, codes, is_last, codes_with_key: wraps.codes.len(), pass, signal }))
+    let certificate_card = site.card_place.as_ref().map(|place| place.name.clone());
+    let codes_with_key = wraps.codes.len();
+    let shown = DevicesPage {
+        page,
+        passkeys,
+        sessions,
+        cards,
+        certificate_cards,
+        certificate_card,
+        codes,
+        is_last,
+        codes_with_key,
+        pass,
+        signal,
+    };
+    let mut response = show(&shown);
+    if let Some(place) = &site.card_place {
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy_with_form_target(&place.origin));
+    }
+    Ok(response)
 }
 
 pub(crate) async fn add(page: Page, Fresh(_): Fresh) -> Response {
@@ -147,6 +173,33 @@ pub(crate) async fn revoke_cards(
     Checked(session, Empty {}): Checked<Empty>,
 ) -> Result<Response, Fault> {
     blocking(&site, move |app| app.revoke_cards(session.resident)).await?;
+    see("/me/account/devices")
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Label {
+    label: String,
+}
+
+/// Sends her to show the card. What she shows is registered when she comes back.
+pub(crate) async fn add_certificate_card(
+    State(site): State<Arc<Site>>,
+    Proven(session, form): Proven<Label>,
+) -> Result<Response, Fault> {
+    let purpose = Purpose::Register { form_token: session.form_token, label: form.label };
+    see(&errand(&site, purpose)?)
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ChosenCard {
+    card: String,
+}
+
+pub(crate) async fn remove_certificate_card(
+    State(site): State<Arc<Site>>,
+    Checked(session, form): Checked<ChosenCard>,
+) -> Result<Response, Fault> {
+    blocking(&site, move |app| app.remove_certificate_card(session.resident, &form.card)).await?;
     see("/me/account/devices")
 }
 

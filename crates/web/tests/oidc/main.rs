@@ -2,7 +2,10 @@
 
 mod abuse;
 mod api;
+#[path = "../../../app/tests/common/authority.rs"]
+mod authority;
 mod authorize;
+mod certificate_card;
 #[path = "../../../app/tests/common/mod.rs"]
 mod common;
 mod consent;

@@ -21,7 +21,7 @@ use usufruct_core::Text;
 use usufruct_core::hash::sha256;
 use usufruct_core::lifecycle::State;
 use usufruct_core::statement::StatementKind;
-use usufruct_web::{Settings, Site};
+use usufruct_web::{CardPlace, Settings, Site};
 
 use crate::common::{CARD, City, LIBRARY, SERVICE, library_card};
 
@@ -218,6 +218,14 @@ impl TestSite {
     /// The same site of an operator who serves the profile fapi2 alone.
     pub fn without_oidc(self) -> Self {
         let site = site_of(&self.city, ISSUER, false);
+        let router = usufruct_web::router(Arc::clone(&site));
+        Self { site, router, ..self }
+    }
+
+    /// The same site of an operator who takes certificate cards.
+    pub fn with_card_place(self, place: CardPlace) -> Self {
+        let settings = Settings { issuer: ISSUER.to_owned(), allows_oidc: true, demo: None };
+        let site = Arc::new(Site::new(Arc::clone(&self.city.app), settings).unwrap().with_card_place(place));
         let router = usufruct_web::router(Arc::clone(&site));
         Self { site, router, ..self }
     }
