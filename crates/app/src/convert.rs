@@ -87,11 +87,9 @@ impl App {
             batch: Batch { id: random(self.rng()), size: request.subjects.len() as u64 },
             now,
         };
-        // What is logged is told to her, so it must be possible.
-        match self.vault.stands(plan.sectors.1) {
-            Err(error @ (VaultError::Keeper { .. } | VaultError::NoSecondHand)) => return Err(error.into()),
-            // A sector that has ended is refused like everything else that is not permitted.
-            _ => {}
+        // What is logged is told to her, so it must be possible. A sector that has ended is refused like everything else that is not permitted.
+        if let Err(error @ (VaultError::Keeper { .. } | VaultError::NoSecondHand)) = self.vault.stands(plan.sectors.1) {
+            return Err(error.into());
         }
         let subjects: Vec<Option<Subject>> = request.subjects.iter().map(|subject| subject.parse().ok()).collect();
         let logged = self.log_conversions(&plan, &subjects)?;

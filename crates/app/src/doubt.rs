@@ -66,7 +66,7 @@ impl Restored<'_> {
         note_months(db, &register, &vault, now)?;
         let settled = settle_residents(db, &vault)?;
         let of_residents = tables::ALL.iter().filter(|table| table.is_of_residents && table.source == Source::LiveOrLog);
-        for table in of_residents.copied() {
+        for table in of_residents {
             db.transaction("clear strangers", move |tx| table.clear_strangers(tx))?;
         }
         Ok(settled)
@@ -167,8 +167,11 @@ fn settle_residents(db: &Db, vault: &Vault) -> Result<Settled, Error> {
     }
 }
 
-/// The events that no line here is about, by their marks: leaf number and commitment.
-fn events_since(db: &Db) -> Result<HashMap<[u8; 32], (u64, [u8; 32])>, Error> {
+/// Leaf number and commitment of events, by their marks.
+type Events = HashMap<[u8; 32], (u64, [u8; 32])>;
+
+/// The events that no line here is about.
+fn events_since(db: &Db) -> Result<Events, Error> {
     let mut from = db.read(|conn| lines::last_index(conn))?.map_or(0, |index| index + 1);
     let mut events = HashMap::new();
     loop {

@@ -27,6 +27,9 @@ use crate::{App, Error, block_names};
 /// How often a decision is made again when the register or the grant moved under it.
 pub(crate) const ATTEMPTS: usize = 8;
 
+/// Where the seed behind a pseudonym stands: its index, and the generation.
+pub(crate) type SeedPlace = ([u8; 32], u16);
+
 /// What a service asks for about one resident.
 #[derive(Clone, Debug)]
 pub struct ReleaseRequest {
@@ -145,9 +148,9 @@ impl App {
         self.find_resident(sector, &seed_index, generation, mandate)
     }
 
-    /// What pseudonyms of a sector lead to, in order, in one question to a second keeper: the index of the seed and the generation. `None`
-    /// for what is no pseudonym, and for all of a sector that has ended.
-    pub(crate) fn seeds_behind(&self, sector: u64, subjects: &[String]) -> Result<Vec<Option<([u8; 32], u16)>>, Error> {
+    /// What pseudonyms of a sector lead to, in order, in one question to a second keeper. `None` for what is no pseudonym, and for all of a
+    /// sector that has ended.
+    pub(crate) fn seeds_behind(&self, sector: u64, subjects: &[String]) -> Result<Vec<Option<SeedPlace>>, Error> {
         let parsed: Vec<Option<Subject>> = subjects.iter().map(|subject| subject.parse().ok()).collect();
         let readable: Vec<Subject> = parsed.iter().flatten().copied().collect();
         let mut found = match self.vault.resolve_many(sector, &readable) {

@@ -584,7 +584,7 @@ fn a_city_with_its_root_in_a_file_may_have_a_second_keeper_too() {
     // The service closes while the keeper is away. The city's key goes at once, the keeper's when it is back.
     let reasons = ["--reason-en", "Open to all.", "--reason-zh", "開放。"];
     let said = signed(&[&["service", "close", "svc_garden"], &reasons[..]].concat());
-    assert!(said.contains("`garden` will be destroyed"), "{said}");
+    assert!(said.contains("the key of the pseudonyms of `garden` is destroyed"), "{said}");
     let (server, _) = town.serve();
     town.certified(1);
     assert!(fs::read(key).unwrap().iter().any(|byte| *byte != 0));
