@@ -17,6 +17,7 @@ mod log;
 mod mirror;
 mod oidc;
 mod outbound;
+mod oversight;
 mod page;
 mod passkey;
 mod portal;
@@ -52,6 +53,7 @@ pub fn router(site: Arc<Site>) -> Router {
     let mut router = Router::new()
         .merge(portal::router())
         .merge(register::router())
+        .merge(oversight::router())
         .merge(oidc::router(&site))
         .merge(api::router())
         .merge(ssf::router())
