@@ -69,6 +69,9 @@ fn a_suspension_stops_releases_within_the_same_second_and_its_lift_lets_them_go_
             // The clock of the test stands still, so all of this is one moment.
             order(&city, "ord_1", json!({"kind": "suspend"}), &two).unwrap();
             assert_eq!(clauses(&city, &subject), [Clause::Order]);
+            let other = city.enrol(1)[0];
+            let consent = city.app.consent(other, &service(), &WATCHED.parse().unwrap(), &[]);
+            assert!(matches!(consent, Err(Error::Unpermitted(clauses)) if clauses == [Clause::Order]), "nothing new is lent");
             let batch = ConversionBatch {
                 service: service(),
                 to: service(),
