@@ -275,7 +275,7 @@ impl App {
 
 pub(crate) fn in_force<'a>(register: &'a Register, id: &MandateId, now: Time) -> Result<&'a Entry<Mandate>, Error> {
     let entry = register.mandates.get(id).ok_or(Error::Unknown { what: "mandate" })?;
-    if entry.is_in_force(now) {
+    if entry.is_in_force(now) && !register.is_suspended_by_order(id.as_str(), now) {
         Ok(entry)
     } else {
         Err(Error::refused("The mandate is not in force.", "See the public register for mandates that are."))

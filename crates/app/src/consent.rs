@@ -85,6 +85,9 @@ impl App {
         if !entry.is_in_force(now) {
             return Err(Error::Unpermitted(vec![if now >= entry.body.sunset_at { Clause::Sunset } else { Clause::Mandate }]));
         }
+        if register.is_suspended_by_order(mandate.as_str(), now) {
+            return Err(Error::Unpermitted(vec![Clause::Order]));
+        }
         if register.notice(entry).is_none_or(|notice| notice.since > now) {
             return Err(Error::Unpermitted(vec![Clause::Notice]));
         }

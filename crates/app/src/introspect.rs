@@ -186,11 +186,10 @@ impl App {
         Ok(token.filter(|token| {
             token.expires_at > now
                 && active_service(&register, &token.service).is_ok()
-                && token
-                    .scope
-                    .split(' ')
-                    .filter_map(|word| word.parse::<MandateId>().ok())
-                    .all(|id| register.mandates.get(&id).is_some_and(|entry| entry.is_in_force(now)))
+                && token.scope.split(' ').filter_map(|word| word.parse::<MandateId>().ok()).all(|id| {
+                    register.mandates.get(&id).is_some_and(|entry| entry.is_in_force(now))
+                        && !register.is_suspended_by_order(id.as_str(), now)
+                })
         }))
     }
 }

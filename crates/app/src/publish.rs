@@ -143,8 +143,10 @@ impl App {
         let Some(by) = signers.first().map(|signer| signer.agency().clone()) else {
             return Err(Error::refused("Nobody signs this mandate.", "Name two keys of the controller with --key."));
         };
+        // Who waives a condition signs the activation alone; all else is the controller's to say.
+        let own: Vec<&Signer> = signers.iter().copied().filter(|signer| *signer.agency() == by).collect();
         let mut mandate = self.statement(StatementKind::Mandate, id.as_str(), &by, body, at);
-        for signer in signers {
+        for signer in &own {
             mandate.approve(signer)?;
         }
         let hash = mandate.hash()?;
@@ -155,7 +157,7 @@ impl App {
         words.insert("mandate_hash".into(), json!(hash));
         let notice_id = NoticeId::fresh(at, self.rng());
         let mut notice = self.statement(StatementKind::Notice, notice_id.as_str(), &by, json!(words), at);
-        for signer in signers {
+        for signer in &own {
             notice.approve(signer)?;
         }
         let mut statements = vec![mandate, notice];
@@ -167,6 +169,7 @@ impl App {
         ];
         for (from, to, reason) in steps {
             let step = LifecycleStep { object: id.as_str(), revision: hash, from, to, reason };
+            let signers = if to == State::Active { signers } else { &own };
             statements.push(self.step(&step, &by, signers, at)?);
         }
         Ok(Publication { statements })

@@ -8,7 +8,7 @@ use crate::agency::AgencyKind;
 use crate::contract::Contract;
 use crate::event::Form;
 use crate::grant::{Grant, GrantState};
-use crate::id::{BlockId, MandateId, ServiceId};
+use crate::id::{BlockId, ContractId, MandateId, ServiceId};
 use crate::lifecycle::State;
 use crate::mandate::{Basis, Fetch, Mandate};
 use crate::register::{Entry, Register};
@@ -52,6 +52,8 @@ pub enum Clause {
     BlocksChosen,
     /// The request names no more people than the mandate allows.
     BulkLimit,
+    /// Each of the eight conditions is met or waived.
+    Condition,
     /// A vendor has an active contract that covers the mandate.
     Contract,
     /// The mandate names the conversion from the one service to the other.
@@ -68,6 +70,8 @@ pub enum Clause {
     Notice,
     /// The mandate lets its services deposit.
     Operation,
+    /// No order of an oversight body stands against it.
+    Order,
     /// Within the rate cap.
     RateCap,
     /// The reason is one of the mandate's.
@@ -92,7 +96,7 @@ pub fn decide(register: &Register, request: &Request, grant: Option<&Grant>, now
 }
 
 fn weigh(register: &Register, request: &Request, grant: Option<&Grant>, now: Time) -> Sheet {
-    let mut sheet = Sheet { held: Vec::with_capacity(17), broken: Vec::new() };
+    let mut sheet = Sheet { held: Vec::with_capacity(19), broken: Vec::new() };
     let mandate = register.mandates.get(&request.mandate);
     let service = register.services.get(&request.service);
     let Some((mandate, service)) = mandate.zip(service) else {
@@ -101,6 +105,7 @@ fn weigh(register: &Register, request: &Request, grant: Option<&Grant>, now: Tim
         return sheet;
     };
     in_force(mandate, &[service], grant, now, &mut sheet);
+    ordered(register, &request.blocks, mandate, &[service], now, &mut sheet);
     receiving(register, &request.blocks, mandate, service, now, &mut sheet);
     sheet.rule(Clause::Reason, mandate.body.reason(&request.reason).is_some());
     sheet.rule(Clause::BulkLimit, (1..=mandate.body.bulk_limit).contains(&request.subjects));
@@ -130,6 +135,8 @@ fn without_resident(register: &Register, mandate: &MandateId, mut sheet: Sheet, 
 
 /// The mandate and the services that take part are in force.
 fn in_force(mandate: &Entry<Mandate>, services: &[&Entry<Service>], grant: Option<&Grant>, now: Time, sheet: &mut Sheet) {
+    let waivers_run = mandate.body.eight_conditions.as_ref().is_none_or(|eight| eight.are_kept(now));
+    sheet.rule(Clause::Condition, waivers_run);
     let is_suspended = mandate.state == State::Suspended || services.iter().any(|service| service.state == State::Suspended);
     sheet.rule(Clause::Mandate, matches!(mandate.state, State::Active | State::Suspended));
     sheet.rule(Clause::Suspension, !is_suspended && !is_paused(grant));
@@ -140,6 +147,24 @@ fn in_force(mandate: &Entry<Mandate>, services: &[&Entry<Service>], grant: Optio
             && service.body.mandates.iter().any(|id| id.as_str() == mandate.id)
     };
     sheet.rule(Clause::Service, services.iter().all(works));
+}
+
+/// No standing order withholds the blocks: about the mandate, about a service that takes part, or about a vendor's contract.
+fn ordered(
+    register: &Register,
+    blocks: &[(BlockId, Form)],
+    mandate: &Entry<Mandate>,
+    services: &[&Entry<Service>],
+    now: Time,
+    sheet: &mut Sheet,
+) {
+    let contracts = services.iter().filter_map(|service| {
+        let recipient = mandate.body.recipients.iter().find(|recipient| recipient.agency == service.body.agency)?;
+        recipient.contract.as_ref().map(ContractId::as_str)
+    });
+    let targets = services.iter().map(|service| service.id.as_str()).chain(contracts).chain([mandate.id.as_str()]);
+    let asked = blocks.iter().map(|(block, _)| block);
+    sheet.rule(Clause::Order, targets.into_iter().all(|target| register.orders_permit(target, asked.clone(), now)));
 }
 
 fn receiving(
@@ -269,10 +294,11 @@ impl Sheet {
 
 impl Clause {
     /// Every clause, in the order of their codes.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::BlocksChosen,
         Self::BlocksInMandate,
         Self::BulkLimit,
+        Self::Condition,
         Self::Contract,
         Self::Conversion,
         Self::Fetch,
@@ -281,6 +307,7 @@ impl Clause {
         Self::Mandate,
         Self::Notice,
         Self::Operation,
+        Self::Order,
         Self::RateCap,
         Self::Reason,
         Self::Recipient,
@@ -319,6 +346,11 @@ impl Clause {
                 "The request names more people than the mandate allows.",
                 "Split the request or publish a mandate with a higher limit.",
             ),
+            Self::Condition => (
+                "condition",
+                "One of the eight conditions of the mandate is no longer waived.",
+                "Publish a revision that meets it, or one that the oversight body waives anew.",
+            ),
             Self::Contract => (
                 "contract",
                 "There is no active contract between the agency and the vendor for this mandate.",
@@ -356,6 +388,11 @@ impl Clause {
                 "operation",
                 "The mandate does not let services deposit anything.",
                 "Name a mandate with the operation `deposit`, or publish one.",
+            ),
+            Self::Order => (
+                "order",
+                "An order of the oversight body stands against this use.",
+                "Read the order in the public register; only the body that gave it can lift it.",
             ),
             Self::RateCap => {
                 ("rate-cap", "The data was used as often as the mandate allows in this period.", "Wait for the next period.")

@@ -98,8 +98,12 @@ ids! {
     LogId = "log";
     /// The published power to use data for one purpose until a date.
     MandateId = "mdt";
+    /// The minutes of an oversight body.
+    MeetingId = "mtg";
     /// What a resident is told before data is used.
     NoticeId = "ntc";
+    /// What an oversight body commands.
+    OrderId = "ord";
     /// Something residents sign in to.
     ServiceId = "svc";
     /// A change of an object's status.

@@ -4,6 +4,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::block::FORMS;
+use crate::condition::{EightConditions, eight_conditions};
+use crate::document::{Document, document};
 use crate::draft::{Draft, Problem};
 use crate::event::Form;
 use crate::id::{AgencyId, BlockId, ContractId, ServiceId};
@@ -51,6 +53,9 @@ pub struct Mandate {
     pub eight_conditions: Option<EightConditions>,
     /// The mandate this one continues after its sunset.
     pub continues: Option<String>,
+    /// The review that an emergency mandate rests on which continues another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub review: Option<Review>,
 }
 
 /// What sort of mandate.
@@ -211,25 +216,13 @@ pub struct Consultation {
     pub summary: Text,
 }
 
-/// What an emergency mandate must answer (joint statement of civil society, 2 April 2020).
+/// What was found when it was looked at whether an emergency has to go on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct EightConditions {
-    /// 1. Lawful, necessary, proportionate: the health authority's finding.
-    pub necessity: Text,
-    /// 2. Time-bound: why this length.
-    pub time_bound: Text,
-    /// 3. Limited in scope: what it is never used for.
-    pub scope_lock: Text,
-    /// 4. Security and evidence for any claim of anonymity.
-    pub security: Text,
-    /// 5. Discrimination and marginalised people.
-    pub fairness: Text,
-    /// 6. Sharing in writing, firewalled from business.
-    pub sharing: Text,
-    /// 7. Independent oversight and remedies.
-    pub remedy: Text,
-    /// 8. Participation of those concerned.
-    pub participation: Text,
+pub struct Review {
+    pub at: Time,
+    pub finding: Text,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<Document>,
 }
 
 pub(crate) const BASES: [(&str, Basis); 4] = [
@@ -319,6 +312,7 @@ impl Mandate {
             _ => draft.optional_object("eight_conditions", eight_conditions),
         };
         let continues = draft.optional_string("continues", 80);
+        let review = draft.optional_object("review", review);
         Some(Self {
             title: title?,
             controller: controller?,
@@ -347,6 +341,7 @@ impl Mandate {
             oversight_body: oversight_body?,
             eight_conditions,
             continues,
+            review,
         })
     }
 
@@ -502,23 +497,9 @@ fn conversion(draft: &mut Draft<'_>) -> Option<Conversion> {
     Some(Conversion { from: from?, to: to?, why: why? })
 }
 
-fn eight_conditions(draft: &mut Draft<'_>) -> Option<EightConditions> {
-    let necessity = draft.text("necessity", 600, "Give the health authority's finding that it is necessary and proportionate.");
-    let time_bound = draft.text("time_bound", 600, "Say why it must last this long and not longer.");
-    let scope_lock = draft.text("scope_lock", 600, "Say what the data is never used for.");
-    let security = draft.text("security", 600, "Describe the security, with evidence for any claim of anonymity.");
-    let fairness = draft.text("fairness", 600, "Say how discrimination is looked for and mended.");
-    let sharing = draft.text("sharing", 600, "Say how sharing is put in writing and kept from business.");
-    let remedy = draft.text("remedy", 600, "Name the independent body and the remedies.");
-    let participation = draft.text("participation", 600, "Say how those concerned took part.");
-    Some(EightConditions {
-        necessity: necessity?,
-        time_bound: time_bound?,
-        scope_lock: scope_lock?,
-        security: security?,
-        fairness: fairness?,
-        sharing: sharing?,
-        remedy: remedy?,
-        participation: participation?,
-    })
+fn review(draft: &mut Draft<'_>) -> Option<Review> {
+    let at = draft.time("at", "Say when the review was done.");
+    let finding = draft.text("finding", 1_000, "Say what the review found.");
+    let documents = draft.optional_objects("documents", document);
+    Some(Review { at: at?, finding: finding?, documents })
 }

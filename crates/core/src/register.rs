@@ -12,12 +12,14 @@ use crate::block::DataBlock;
 use crate::certificate::{Cause, Certificate};
 use crate::contract::Contract;
 use crate::draft::Problem;
-use crate::id::{AgencyId, AuditId, BlockId, CertificateId, ContractId, LawpackId, MandateId, ServiceId};
+use crate::id::{AgencyId, AuditId, BlockId, CertificateId, ContractId, LawpackId, MandateId, MeetingId, OrderId, ServiceId};
 use crate::lawpack::{Law, Lawpack};
 use crate::lifecycle::State;
 use crate::log_terms::LogTerms;
 use crate::mandate::Mandate;
+use crate::meeting::Meeting;
 use crate::notice::Notice;
+use crate::order::{Order, OrderKind};
 use crate::service::Service;
 use crate::statement::{Statement, StatementKind};
 use crate::status::StatusChange;
@@ -39,6 +41,8 @@ pub struct Register {
     pub audits: BTreeMap<AuditId, Entry<Audit>>,
     pub certificates: BTreeMap<CertificateId, Entry<Certificate>>,
     pub lawpacks: BTreeMap<LawpackId, Entry<Lawpack>>,
+    pub meetings: BTreeMap<MeetingId, Entry<Meeting>>,
+    pub orders: BTreeMap<OrderId, Entry<Order>>,
     /// The terms of the log, once they are published.
     pub log: Option<Entry<LogTerms>>,
     /// The verifier that is served, once its hashes are published.
@@ -46,6 +50,10 @@ pub struct Register {
     pub verifier: Option<Entry<VerifierRelease>>,
     /// Which mandate a revision hash belongs to, for every revision ever.
     revisions: BTreeMap<Digest, (MandateId, u64)>,
+    /// Orders that withhold something, by what they are about, in the order in which they were given.
+    pub(crate) bound: BTreeMap<String, Vec<OrderId>>,
+    /// Which order was ended by which lift.
+    pub(crate) lifts: BTreeMap<OrderId, OrderId>,
     operator: Option<AgencyId>,
     last_at: Time,
 }
@@ -87,7 +95,9 @@ pub(crate) enum Content {
     Lawpack(LawpackId, Lawpack),
     Log(LogTerms),
     Mandate(MandateId, Box<Mandate>),
+    Meeting(MeetingId, Box<Meeting>),
     Notice(Notice),
+    Order(OrderId, Box<Order>),
     Service(ServiceId, Service),
     Status(StatusChange),
     Vault(VaultTerms),
@@ -121,6 +131,8 @@ impl Register {
                 self.revisions.insert(hash, (id.clone(), statement.rev));
                 put(&mut self.mandates, id, *body, &make, State::Draft);
             }
+            Content::Meeting(id, body) => put(&mut self.meetings, id, *body, &make, State::Published),
+            Content::Order(id, body) => self.take_order(id, *body, &make),
             Content::Notice(body) => put(&mut self.notices, body.mandate_hash, body, &make, State::Published),
             Content::Service(id, body) => {
                 // A service stays in its state across revisions: its statement needs the same two people as its activation.
@@ -133,6 +145,16 @@ impl Register {
         }
         self.last_at = statement.at;
         Ok(())
+    }
+
+    fn take_order(&mut self, id: OrderId, body: Order, make: &Make<'_>) {
+        if let Some(lifted) = &body.lifts {
+            self.lifts.insert(lifted.clone(), id.clone());
+        }
+        if matches!(body.kind, OrderKind::Restrict | OrderKind::Suspend) && !self.orders.contains_key(&id) {
+            self.bound.entry(body.target.as_str().to_owned()).or_default().push(id.clone());
+        }
+        put(&mut self.orders, id, body, make, State::Published);
     }
 
     fn step(&mut self, change: &StatusChange, at: Time, index: u64) {
@@ -216,6 +238,8 @@ impl Register {
             StatementKind::Lawpack => of(&self.lawpacks, id),
             StatementKind::Log => sole(self.log.as_ref(), id),
             StatementKind::Mandate => of(&self.mandates, id),
+            StatementKind::Meeting => of(&self.meetings, id),
+            StatementKind::Order => of(&self.orders, id),
             StatementKind::Service => of(&self.services, id),
             StatementKind::Vault => sole(self.vault.as_ref(), id),
             StatementKind::Verifier => sole(self.verifier.as_ref(), id),

@@ -7,6 +7,7 @@ mod contract;
 mod house;
 mod mandate;
 mod notice;
+mod oversight;
 mod service;
 mod status;
 
@@ -17,8 +18,8 @@ pub use mandate::{draft as mandate, lengths as mandate_lengths};
 use crate::Digest;
 use crate::draft::Problem;
 use crate::id::{
-    AgencyId, AuditId, BlockId, CertificateId, ContractId, LawpackId, LogId, MandateId, NoticeId, ServiceId, StatusChangeId,
-    VaultId, VerifierId,
+    AgencyId, AuditId, BlockId, CertificateId, ContractId, LawpackId, LogId, MandateId, MeetingId, NoticeId, OrderId, ServiceId,
+    StatusChangeId, VaultId, VerifierId,
 };
 use crate::register::{Content, Register};
 use crate::statement::{Statement, StatementKind};
@@ -40,7 +41,9 @@ pub(crate) fn statement(register: &Register, statement: &Statement) -> Result<(C
         StatementKind::Lawpack => house::lawpack(&mut check),
         StatementKind::Log => house::log(&mut check),
         StatementKind::Mandate => mandate::revision(&mut check),
+        StatementKind::Meeting => oversight::meeting(&mut check),
         StatementKind::Notice => notice::notice(&mut check),
+        StatementKind::Order => oversight::order(&mut check),
         StatementKind::Service => service::service(&mut check),
         StatementKind::StatusChange => status::status(&mut check),
         StatementKind::Vault => house::vault(&mut check),
@@ -109,7 +112,9 @@ fn envelope(check: &mut Check<'_>) {
         StatementKind::Lawpack => LawpackId::from_str(&statement.id).is_ok(),
         StatementKind::Log => LogId::from_str(&statement.id).is_ok(),
         StatementKind::Mandate => MandateId::from_str(&statement.id).is_ok(),
+        StatementKind::Meeting => MeetingId::from_str(&statement.id).is_ok(),
         StatementKind::Notice => NoticeId::from_str(&statement.id).is_ok(),
+        StatementKind::Order => OrderId::from_str(&statement.id).is_ok(),
         StatementKind::Service => ServiceId::from_str(&statement.id).is_ok(),
         StatementKind::StatusChange => StatusChangeId::from_str(&statement.id).is_ok(),
         StatementKind::Vault => VaultId::from_str(&statement.id).is_ok(),

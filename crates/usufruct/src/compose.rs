@@ -97,7 +97,10 @@ pub fn mandate(
     days: MandateDays,
     rng: &dyn Rng,
 ) -> Result<Vec<Statement>, Failure> {
-    let draft = object(register, StatementKind::Mandate, id.as_str(), body, signers, days.draft)?;
+    // Who waives a condition signs the activation alone; all else is the controller's to say.
+    let by = speaker(signers)?;
+    let own: Vec<&Signer> = signers.iter().copied().filter(|signer| *signer.agency() == by).collect();
+    let draft = object(register, StatementKind::Mandate, id.as_str(), body, &own, days.draft)?;
     let hash = draft.hash()?;
     let mut words: BTreeMap<String, Value> = serde_json::from_value(notice.clone()).map_err(|_| {
         Failure::refused("The [notice] table is missing or no table.", "Write the layers of the notice under [notice].")
@@ -105,8 +108,11 @@ pub fn mandate(
     words.insert("mandate".to_owned(), json!(id));
     words.insert("mandate_hash".to_owned(), json!(hash));
     let notice_id = NoticeId::fresh(days.published, rng);
-    let notice = object(register, StatementKind::Notice, notice_id.as_str(), json!(words), signers, days.published)?;
-    let take = |from, to, reason, at| step(&Step { object: id.as_str(), revision: hash, from, to, reason }, signers, at, rng);
+    let notice = object(register, StatementKind::Notice, notice_id.as_str(), json!(words), &own, days.published)?;
+    let by_all = |from, to, reason, at, signers: &Signers<'_>| {
+        step(&Step { object: id.as_str(), revision: hash, from, to, reason }, signers, at, rng)
+    };
+    let take = |from, to, reason, at| by_all(from, to, reason, at, &own);
     Ok(vec![
         draft,
         take(State::Draft, State::Consulted, Text::new("The comment period is over.", "意見徵詢期滿。"), days.consulted)?,
@@ -118,7 +124,13 @@ pub fn mandate(
             Text::new("The mandate and its notice are public.", "授權令與告知書已公開。"),
             days.published,
         )?,
-        take(State::Published, State::Active, Text::new("Two offices activated it.", "經兩個單位啟用。"), days.active)?,
+        by_all(
+            State::Published,
+            State::Active,
+            Text::new("Two offices activated it.", "經兩個單位啟用。"),
+            days.active,
+            signers,
+        )?,
     ])
 }
 

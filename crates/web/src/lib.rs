@@ -18,6 +18,7 @@ mod log;
 mod mirror;
 mod oidc;
 mod outbound;
+mod oversight;
 mod page;
 mod passkey;
 mod portal;
@@ -54,6 +55,7 @@ pub fn router(site: Arc<Site>) -> Router {
     let mut router = Router::new()
         .merge(portal::router())
         .merge(register::router())
+        .merge(oversight::router())
         .merge(oidc::router(&site))
         .merge(api::router())
         .merge(ssf::router())

@@ -3,6 +3,7 @@
 mod lists;
 mod log;
 mod mandates;
+pub(crate) mod oversight;
 mod vault;
 
 use std::sync::Arc;
@@ -37,6 +38,13 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/register/agencies.json", get(lists::agencies_json))
         .route("/register/vault", get(vault::page))
         .route("/register/vault.json", get(vault::json))
+        .route("/register/meetings", get(oversight::meetings))
+        .route("/register/meetings.json", get(oversight::meetings_json))
+        .route("/register/meetings/{id}", get(oversight::meeting))
+        .route("/register/orders", get(oversight::orders))
+        .route("/register/orders.csv", get(oversight::orders_csv))
+        .route("/register/orders.json", get(oversight::orders_json))
+        .route("/register/orders/{id}", get(oversight::order))
         .route("/register/log", get(log::page))
         .route("/register/log.json", get(log::json))
         .route("/register/certificates", get(lists::certificates))
@@ -50,9 +58,9 @@ fn open_json(value: &impl Serialize) -> Response {
 }
 
 /// A link to something in the register.
-struct Link {
-    to: String,
-    words: String,
+pub(crate) struct Link {
+    pub to: String,
+    pub words: String,
 }
 
 impl Link {

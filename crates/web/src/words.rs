@@ -9,6 +9,8 @@ use usufruct_core::event::{Form, Kind};
 use usufruct_core::lifecycle::State;
 use usufruct_core::mandate::{AutomatedDecision, Basis, Fetch, GateLevel, MandateKind, Mode, Operation};
 use usufruct_core::means::Means;
+use usufruct_core::meeting::Part;
+use usufruct_core::order::{OrderKind, Standing};
 use usufruct_core::service::Channel;
 
 use crate::page::Page;
@@ -85,6 +87,44 @@ impl Page {
             "certificate-card-revoked" => fl!(self.messages, "status-certificate-card-revoked"),
             "certificate-card-expired" => fl!(self.messages, "status-certificate-card-expired"),
             _ => String::new(),
+        }
+    }
+
+    /// What an oversight body commands.
+    pub fn order_kind(&self, kind: &OrderKind) -> String {
+        match kind {
+            OrderKind::Audit => fl!(self.messages, "order-audit"),
+            OrderKind::Compensate => fl!(self.messages, "order-compensate"),
+            OrderKind::Correct => fl!(self.messages, "order-correct"),
+            OrderKind::Delete => fl!(self.messages, "order-delete"),
+            OrderKind::DiscloseActor => fl!(self.messages, "order-disclose-actor"),
+            OrderKind::Lift => fl!(self.messages, "order-lift"),
+            OrderKind::Notify => fl!(self.messages, "order-notify"),
+            OrderKind::Publish => fl!(self.messages, "order-publish"),
+            OrderKind::Restrict => fl!(self.messages, "order-restrict"),
+            OrderKind::Suspend => fl!(self.messages, "order-suspend"),
+        }
+    }
+
+    /// Where an order stands.
+    pub fn order_standing(&self, standing: &Standing) -> String {
+        match standing {
+            Standing::Issued => fl!(self.messages, "standing-issued"),
+            Standing::InForce => fl!(self.messages, "standing-in-force"),
+            Standing::Overdue => fl!(self.messages, "standing-overdue"),
+            Standing::Complied => fl!(self.messages, "standing-complied"),
+            Standing::Lifted => fl!(self.messages, "standing-lifted"),
+        }
+    }
+
+    /// In which part an office attended a meeting.
+    pub fn meeting_part(&self, part: &Part) -> String {
+        match part {
+            Part::Absent => fl!(self.messages, "part-absent"),
+            Part::Chair => fl!(self.messages, "part-chair"),
+            Part::Guest => fl!(self.messages, "part-guest"),
+            Part::Member => fl!(self.messages, "part-member"),
+            Part::Recorder => fl!(self.messages, "part-recorder"),
         }
     }
 

@@ -25,6 +25,8 @@ pub const LIBRARY: &str = "agc_library";
 pub const VENDOR: &str = "agc_vendor";
 pub const CARD: &str = "mdt_library-card";
 pub const SERVICE: &str = "svc_library";
+/// An oversight body with keys of its own.
+pub const WATCH: &str = "agc_watch";
 
 /// A clock that stands still until it is set.
 pub struct SetClock(AtomicI64, Mutex<Option<(usize, Step)>>);
@@ -223,6 +225,33 @@ impl City {
             "jurisdiction": "TW", "signing_keys": keys,
         });
         self.publish(StatementKind::Agency, id, OPERATOR, body);
+    }
+
+    /// Two people of the overseer [`WATCH`], in two roles.
+    pub fn watchers(&self) -> Vec<Signer> {
+        let rng = SeededRng::new(77);
+        let sign = |key| self.app.house().signer(&WATCH.parse().unwrap(), key, rng.as_ref()).unwrap();
+        ["chair", "member"].map(sign).into()
+    }
+
+    /// Registers the overseer [`WATCH`].
+    pub fn publish_watch(&self) {
+        let key = |signer: &Signer| json!({"id": signer.key(), "role": signer.key(), "public": signer.public()});
+        let keys: Vec<_> = self.watchers().iter().map(key).collect();
+        let body = json!({
+            "legal_name": text("Commission"), "kind": "oversight", "contact": "1999", "protection_officer": "Office",
+            "security_officer": "Office", "jurisdiction": "TW", "signing_keys": keys,
+        });
+        self.publish(StatementKind::Agency, WATCH, OPERATOR, body);
+    }
+
+    /// What the overseer says now, approved by these people; or why not.
+    pub fn watch(&self, kind: StatementKind, id: &str, body: Value, signers: &[Signer]) -> Result<Vec<u64>, Error> {
+        let mut statement = self.app.statement(kind, id, &WATCH.parse().unwrap(), body, self.app.now());
+        for signer in signers {
+            statement.approve(signer).unwrap();
+        }
+        self.app.publish(&Publication { statements: vec![statement] })
     }
 
     fn publish_blocks(&self) {

@@ -1,6 +1,6 @@
 //! The decision about pseudonyms: may a service learn by which pseudonyms another one knows its people?
 
-use super::{Clause, Decision, Sheet, granted, in_force, receiving, without_resident};
+use super::{Clause, Decision, Sheet, granted, in_force, ordered, receiving, without_resident};
 use crate::Time;
 use crate::grant::Grant;
 use crate::id::{MandateId, ServiceId};
@@ -41,6 +41,7 @@ fn weigh(register: &Register, request: &ConversionRequest, grant: Option<&Grant>
         return sheet;
     };
     in_force(mandate, &[from, to], grant, now, &mut sheet);
+    ordered(register, &[], mandate, &[from, to], now, &mut sheet);
     sheet.rule(Clause::Conversion, mandate.body.conversion(&request.from, &request.to).is_some());
     receiving(register, &[], mandate, from, now, &mut sheet);
     receiving(register, &[], mandate, to, now, &mut sheet);

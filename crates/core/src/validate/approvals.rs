@@ -21,6 +21,11 @@ impl<'a> Check<'a> {
 
     /// `owner` must be the one who speaks, and `needed` of its people in as many roles must have approved.
     pub(super) fn speaker(&mut self, owner: &AgencyId, needed: usize) {
+        self.speaker_with(owner, needed, None);
+    }
+
+    /// The same, and two people of another body in two roles must have approved with them where there is one.
+    pub(super) fn speaker_with(&mut self, owner: &AgencyId, needed: usize, other: Option<&AgencyId>) {
         if self.statement.by != *owner {
             let by = &self.statement.by;
             self.note("by", "not-the-owner", format!("`{by}` cannot speak for `{owner}`. Let the owner publish it."));
@@ -30,8 +35,12 @@ impl<'a> Check<'a> {
             self.unknown("by", owner, "agency");
             return;
         }
-        let roles = self.approving_roles(&[owner]);
+        let allowed: Vec<&AgencyId> = [owner].into_iter().chain(other).collect();
+        let roles = self.approving_roles(&allowed);
         self.enough(&roles, owner, needed);
+        if let Some(other) = other {
+            self.enough(&roles, other, 2);
+        }
     }
 
     /// The roles that approved, by agency. Every approval must be a valid signature by a present key of one of `allowed`.

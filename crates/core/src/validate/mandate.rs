@@ -3,8 +3,9 @@
 use super::{Check, problem, unknown};
 use crate::Time;
 use crate::agency::AgencyKind;
+use crate::condition::EightConditions;
 use crate::draft::Problem;
-use crate::id::MandateId;
+use crate::id::{AgencyId, MandateId};
 use crate::lawpack::Duty;
 use crate::lifecycle::State;
 use crate::mandate::{Mandate, MandateKind};
@@ -94,6 +95,50 @@ pub fn draft(register: &Register, mandate: &Mandate, at: Time) -> Vec<Problem> {
             problems.push(problem(&format!("conversions[{i}]"), "same-sector", message.into()));
         }
     }
+    problems.extend(waivers(mandate));
+    if emergency {
+        problems.extend(renewal(register, mandate, at));
+    }
+    problems
+}
+
+/// Only the body that watches a mandate can waive one of its conditions.
+fn waivers(mandate: &Mandate) -> Vec<Problem> {
+    let eight = mandate.eight_conditions.iter();
+    let foreign = eight.flat_map(EightConditions::waivers).filter(|(_, waiver)| waiver.by != mandate.oversight_body);
+    foreign
+        .map(|(field, waiver)| {
+            let field = format!("eight_conditions.{field}.waived.by");
+            let message = format!("`{}` does not watch this mandate. Name its oversight body.", waiver.by);
+            problem(&field, "not-the-overseer", message)
+        })
+        .collect()
+}
+
+/// An emergency goes on only after a new look at it, which cannot be older than what it looks at.
+fn renewal(register: &Register, mandate: &Mandate, at: Time) -> Vec<Problem> {
+    let Some(continues) = &mandate.continues else { return Vec::new() };
+    let mut problems = Vec::new();
+    let old = continues.parse().ok().and_then(|id: MandateId| register.mandates.get(&id));
+    if old.is_none() {
+        problems.push(unknown("continues", continues, "mandate"));
+    }
+    match &mandate.review {
+        None => problems.push(problem(
+            "review",
+            "missing",
+            "This mandate continues an emergency without a new review. Say when it was reviewed and what was found.".into(),
+        )),
+        Some(review) if review.at > at => {
+            problems.push(problem("review.at", "future", "The review has not taken place. Review first, then publish.".into()))
+        }
+        Some(review) if old.is_some_and(|old| review.at <= old.body.starts_at) => problems.push(problem(
+            "review.at",
+            "old-review",
+            "The review is older than the mandate it reviews. Review that mandate anew.".into(),
+        )),
+        Some(_) => {}
+    }
     problems
 }
 
@@ -129,6 +174,10 @@ pub(super) fn revision(check: &mut Check<'_>) -> Option<Content> {
     let id: MandateId = statement.id.parse().ok()?;
     if let Some(old) = register.mandates.get(&id) {
         check.same_owner("controller", &old.body.controller, &body.controller);
+        if old.body.oversight_body != body.oversight_body && register.binding(id.as_str(), statement.at).next().is_some() {
+            let message = "An order stands against this mandate, so its overseer stays. Obey the order, or have it lifted first.";
+            check.note("oversight_body", "under-order", message.into());
+        }
         let in_force = matches!(old.state, State::Published | State::Active | State::Suspended);
         if old.state.is_over() || in_force && statement.at >= old.body.sunset_at {
             check.note("id", "over", "This mandate has ended. Publish a new one that names it in `continues`.".into());
@@ -144,6 +193,13 @@ pub(super) fn revision(check: &mut Check<'_>) -> Option<Content> {
         }
     }
     Some(Content::Mandate(id, Box::new(body)))
+}
+
+/// The body whose two people have to approve that a mandate becomes active, because it waives something.
+pub(super) fn waiving(register: &Register, id: &MandateId) -> Option<AgencyId> {
+    let body = &register.mandates.get(id)?.body;
+    let is_waived = body.eight_conditions.as_ref()?.waivers().next().is_some();
+    is_waived.then(|| body.oversight_body.clone())
 }
 
 /// Whether any revision of it was public before, so that people may have agreed to its end.
@@ -164,6 +220,10 @@ pub(super) fn step(check: &mut Check<'_>, id: &MandateId, change: &StatusChange,
         }
         State::Active if at >= entry.body.sunset_at => {
             check.note("to", "past-sunset", "The mandate's last day is over. Publish a new mandate that continues it.".into());
+        }
+        State::Active if entry.body.eight_conditions.as_ref().is_some_and(|eight| !eight.are_kept(at)) => {
+            let message = "A waiver of one of the eight conditions is over. Publish a revision that meets the condition.";
+            check.note("to", "waiver-over", message.into());
         }
         State::Sunset if at < entry.body.sunset_at => {
             check.note("to", "before-sunset", "The mandate has not reached its last day. Revoke it to end it early.".into());

@@ -32,8 +32,10 @@ pub(super) fn status(check: &mut Check<'_>) -> Option<Content> {
         check.note("to", "no-such-step", message);
         return None;
     };
-    step_speaker(check, &owner, guard);
-    if let Ok(id) = change.object.parse::<MandateId>() {
+    let mandate = change.object.parse::<MandateId>().ok();
+    let waiving = mandate.as_ref().filter(|_| change.to == State::Active).and_then(|id| mandate::waiving(register, id));
+    step_speaker(check, &owner, guard, waiving.as_ref());
+    if let Some(id) = mandate {
         mandate::step(check, &id, &change, statement.at);
     }
     Some(Content::Status(change))
@@ -50,11 +52,11 @@ fn object(register: &Register, id: &str) -> Option<(Lifecycle, State, Digest, Ag
     Some((Lifecycle::Service, entry.state, entry.hash, entry.body.agency.clone()))
 }
 
-fn step_speaker(check: &mut Check<'_>, owner: &AgencyId, guard: Guard) {
+fn step_speaker(check: &mut Check<'_>, owner: &AgencyId, guard: Guard, waiving: Option<&AgencyId>) {
     let operator = check.register.operator().is_some_and(|operator| operator.id == check.statement.by.as_str());
     if guard.automatic && operator {
         check.operator_speaks(1);
     } else {
-        check.speaker(owner, guard.approvals);
+        check.speaker_with(owner, guard.approvals, waiving);
     }
 }

@@ -75,6 +75,7 @@ pub fn outbreak() -> Value {
     let mut body = library_card();
     body["title"] = text("Outbreak");
     body["kind"] = json!("emergency");
+    body.as_object_mut().unwrap().remove("continues");
     body["controller"] = json!("agc_health");
     body["recipients"] = json!([{"agency": "agc_health", "why": text("It warns people.")}]);
     body["sunset_at"] = json!(day(59 + 60).to_string());

@@ -471,7 +471,9 @@ fn unreadable_bodies_are_refused_with_words_and_change_nothing() {
         (StatementKind::Contract, "ctr_new", "agc_library"),
         (StatementKind::DataBlock, "blk_new", "agc_operator"),
         (StatementKind::Mandate, "mdt_new", "agc_library"),
+        (StatementKind::Meeting, "mtg_new", "agc_oversight"),
         (StatementKind::Notice, "ntc_new", "agc_library"),
+        (StatementKind::Order, "ord_new", "agc_oversight"),
         (StatementKind::Service, "svc_new", "agc_library"),
         (StatementKind::StatusChange, "sta_new", "agc_library"),
     ];

@@ -310,6 +310,7 @@ cause-revocation = A mandate was ended early
 clause-blocks-chosen = The resident did not agree to one of the blocks.
 clause-blocks-in-mandate = A block is not in the mandate.
 clause-bulk-limit = The request names more people than the mandate allows.
+clause-condition = One of the eight conditions is no longer waived.
 clause-contract = There is no active contract between the agency and the vendor for this mandate.
 clause-conversion = The mandate does not turn the pseudonyms of the one service into those of the other.
 clause-fetch = The data may not be fetched now, or was fetched already.
@@ -318,6 +319,7 @@ clause-grant = There is no valid permission of the resident for this mandate.
 clause-mandate = The mandate does not exist or is not active.
 clause-notice = No notice was published before the permission was given.
 clause-operation = The mandate does not let services put anything into the pass.
+clause-order = An order of the oversight body stands against this use.
 clause-rate-cap = The data was used as often as the mandate allows in this period.
 clause-reason = The reason is not one of the mandate's.
 clause-recipient = The receiving body is not named in the mandate.
@@ -901,3 +903,66 @@ did-consent = Agreed.
 did-withdrawal = Withdrew.
 did-objection = Objected to a line.
 did-sign-in = Signed in to a service.
+
+# Orders and meetings of oversight bodies.
+register-orders = Orders
+register-meetings = Meetings
+orders-lead = What oversight bodies command. A suspension withholds keys at once and ends only when the same body lifts it.
+meetings-lead = Who met, by office, what was decided and who disagreed.
+order-standing = Where the order stands
+order-target = About
+order-body = Ordered by
+order-from = Binds from
+order-by = To be done by
+order-until = Lifted on
+order-blocks = May still be used
+order-lifts = Lifts
+order-appeal = Appeal, which ends nothing
+order-evidence = What shows that it was done
+order-events = Events whose actor is to be named
+order-events-lead = Only the agency can open the name behind an event. It answers the oversight body, and tells the officer.
+order-audit = Audit
+order-compensate = Compensate
+order-correct = Correct
+order-delete = Delete
+order-disclose-actor = Name the officer
+order-lift = Lift
+order-notify = Notify people
+order-publish = Publish
+order-restrict = Restrict to some data
+order-suspend = Suspend
+standing-issued = Not binding yet
+standing-in-force = In force
+standing-overdue = Overdue
+standing-complied = Done
+standing-lifted = Lifted
+part-absent = absent
+part-chair = chair
+part-guest = guest
+part-member = member
+part-recorder = recorder
+meeting-agenda = Agenda
+meeting-attendance = Attendance
+meeting-decisions = Decisions
+meeting-dissent = Dissent
+meeting-attachments = Attachments
+oversight-title = Oversight
+oversight-lead = Bodies that watch the mandates, what they ordered, and who is late.
+oversight-late = Who is late
+desk-lead = Two people in two roles sign every order and every lift, with the command line.
+desk-overseen = What it oversees
+desk-draft = Draft of a suspension
+desk-draft-lead = Save the file, write the reasons in both languages, and let two people sign it.
+mandate-ordered = Under an order
+mandate-under-order = An order of the oversight body stands against this mandate:
+mandate-review = Review
+condition-waived = Waived
+home-watched = What the overseers see
+home-waivers = { $count ->
+    [one] 1 condition of an emergency is waived for now.
+   *[other] { $count } conditions of emergencies are waived for now.
+}
+home-overdue = { $count ->
+    [one] 1 order is overdue.
+   *[other] { $count } orders are overdue.
+}

@@ -30,6 +30,10 @@ struct HomePage {
     page: Page,
     personas: Vec<Persona>,
     samples: Vec<Sample>,
+    /// Conditions of emergencies that are waived for now.
+    waivers: usize,
+    /// Orders that nobody obeyed in time.
+    overdue: usize,
 }
 
 /// A sample relying party of the demo.
@@ -75,7 +79,12 @@ pub(crate) async fn front(State(site): State<Arc<Site>>, page: Page) -> Response
             }
         })
         .collect();
-    show(&HomePage { page, personas, samples })
+    let now = site.app.now();
+    let in_force = register.mandates.values().filter(|entry| entry.is_in_force(now));
+    let conditions = in_force.filter_map(|entry| entry.body.eight_conditions.as_ref());
+    let waivers = conditions.map(|eight| eight.waivers().filter(|(_, waiver)| now < waiver.until).count()).sum();
+    let overdue = register.overdue_orders(now).count();
+    show(&HomePage { page, personas, samples, waivers, overdue })
 }
 
 pub(crate) async fn overview(State(site): State<Arc<Site>>, page: Page, Anybody(session): Anybody) -> Result<Response, Fault> {

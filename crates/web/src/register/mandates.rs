@@ -9,10 +9,12 @@ use i18n_embed_fl::fl;
 use usufruct_core::Time;
 use usufruct_core::agency::AgencyKind;
 use usufruct_core::certificate::Certificate;
+use usufruct_core::condition::Condition;
+use usufruct_core::document::Document;
 use usufruct_core::event::Form;
 use usufruct_core::id::{AgencyId, MandateId};
 use usufruct_core::lifecycle::State as Stage;
-use usufruct_core::mandate::{Mandate, MandateKind, Necessity};
+use usufruct_core::mandate::{Mandate, MandateKind, Necessity, Review};
 use usufruct_core::notice::Notice;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::time::DAY;
@@ -73,7 +75,19 @@ struct MandatePage {
     conversions: Vec<ShownConversion>,
     continues: Option<Link>,
     certificate: Option<Entry<Certificate>>,
-    eight: Vec<(String, String)>,
+    eight: Vec<(String, ShownCondition)>,
+    /// Orders that stand against it.
+    orders: Vec<String>,
+    review: Option<Review>,
+}
+
+/// The answer to one of the eight questions.
+struct ShownCondition {
+    /// The answer, or why there is none yet.
+    words: String,
+    /// Until when it is waived, if it is not met.
+    waived_until: Option<Time>,
+    evidence: Vec<Document>,
 }
 
 struct ShownBlock {
@@ -128,7 +142,7 @@ pub(super) async fn list(State(site): State<Arc<Site>>, page: Page) -> Response 
         .into_iter()
         .map(|standing| {
             let of = register.mandates.iter().filter(|(_, entry)| stand(entry, now) == Some(standing));
-            let mut mandates: Vec<_> = of.map(|(id, entry)| shown(&register, &page, id, entry)).collect();
+            let mut mandates: Vec<_> = of.map(|(id, entry)| shown(&register, &page, id, entry, now)).collect();
             mandates.sort_by_key(|mandate| mandate.sunset_at);
             Group { standing, mandates }
         })
@@ -173,6 +187,8 @@ fn whole(register: &Register, page: Page, id: &MandateId, entry: &Entry<Mandate>
         certificate: register.certificate(id).cloned(),
         notice: register.notice(entry).cloned(),
         eight: eight(&page, body),
+        orders: register.binding(id.as_str(), now).map(|order| order.id.clone()).collect(),
+        review: body.review.clone(),
         entry: entry.clone(),
         page,
     }
@@ -205,7 +221,7 @@ fn conversions(register: &Register, page: &Page, mandate: &Mandate) -> Vec<Shown
 }
 
 /// The eight questions of an emergency and the answers.
-fn eight(page: &Page, mandate: &Mandate) -> Vec<(String, String)> {
+fn eight(page: &Page, mandate: &Mandate) -> Vec<(String, ShownCondition)> {
     let Some(eight) = &mandate.eight_conditions else { return Vec::new() };
     let messages = page.messages;
     let answers = [
@@ -218,7 +234,15 @@ fn eight(page: &Page, mandate: &Mandate) -> Vec<(String, String)> {
         (fl!(messages, "eight-remedy"), &eight.remedy),
         (fl!(messages, "eight-participation"), &eight.participation),
     ];
-    answers.into_iter().map(|(question, answer)| (question, page.text(answer).to_owned())).collect()
+    let shown = |condition: &Condition| match condition {
+        Condition::Met { text, evidence } => {
+            ShownCondition { words: page.text(text).to_owned(), waived_until: None, evidence: evidence.clone() }
+        }
+        Condition::Waived(waiver) => {
+            ShownCondition { words: page.text(&waiver.reason).to_owned(), waived_until: Some(waiver.until), evidence: Vec::new() }
+        }
+    };
+    answers.into_iter().map(|(question, answer)| (question, shown(answer))).collect()
 }
 
 /// Where a mandate stands on the page. What is not published yet does not stand there.
@@ -234,7 +258,7 @@ fn stand(entry: &Entry<Mandate>, now: Time) -> Option<Standing> {
     }
 }
 
-fn shown(register: &Register, page: &Page, id: &MandateId, entry: &Entry<Mandate>) -> Shown {
+fn shown(register: &Register, page: &Page, id: &MandateId, entry: &Entry<Mandate>, now: Time) -> Shown {
     Shown {
         id: entry.id.clone(),
         title: page.text(&entry.body.title).to_owned(),
@@ -243,7 +267,7 @@ fn shown(register: &Register, page: &Page, id: &MandateId, entry: &Entry<Mandate
         starts_at: entry.body.starts_at,
         sunset_at: entry.body.sunset_at,
         is_emergency: entry.body.kind == MandateKind::Emergency,
-        is_suspended: entry.state == Stage::Suspended,
+        is_suspended: entry.state == Stage::Suspended || register.is_suspended_by_order(&entry.id, now),
         certificate: register.certificate(id).map(|certificate| certificate.id.clone()),
     }
 }

@@ -2,6 +2,7 @@
 
 #[path = "../../../app/tests/common/mod.rs"]
 mod common;
+mod oversight;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -191,6 +192,10 @@ async fn every_page_in_both_languages() {
         "/register/agencies",
         "/register/certificates",
         "/register/log",
+        "/register/meetings",
+        "/register/orders",
+        "/oversight",
+        "/oversight/agc_oversight",
     ]
     .map(str::to_owned)
     .into();
@@ -313,6 +318,8 @@ async fn json_stands_beside_each_page() {
         "/register/agencies",
         "/register/certificates",
         "/register/log",
+        "/register/meetings",
+        "/register/orders",
     ] {
         assert!(pages.get(path, "en").await.text.contains(&format!("href=\"{path}.json\"")), "{path}");
         let list: Value = serde_json::from_str(&pages.get(&format!("{path}.json"), "en").await.text).unwrap();

@@ -1,0 +1,124 @@
+//! Orders of an oversight body bind the running pass at once, on both databases, and after a restart.
+
+mod common;
+
+use std::path::Path;
+
+use common::{City, WATCH, library_card, on_postgres, service, text};
+use serde_json::{Value, json};
+use usufruct_app::{ConversionBatch, Error, ReleaseRequest};
+use usufruct_core::decide::Clause;
+use usufruct_core::event::Kind;
+use usufruct_core::statement::{Signer, StatementKind};
+use usufruct_core::time::DAY;
+
+const WATCHED: &str = "mdt_short";
+
+/// Runs the test on both databases.
+fn on_both(name: &str, test: impl Fn(&Path, Option<&str>)) {
+    test(tempfile::tempdir().unwrap().path(), None);
+    on_postgres(name, test);
+}
+
+/// A city with a mandate that a body with keys of its own oversees.
+fn city(dir: &Path, url: Option<&str>) -> City {
+    let city = City::found(dir, url);
+    city.publish_watch();
+    let mut watched = library_card();
+    watched["oversight_body"] = json!(WATCH);
+    city.publish_mandate(WATCHED, watched);
+    city
+}
+
+fn order(city: &City, id: &str, change: Value, signers: &[Signer]) -> Result<Vec<u64>, Error> {
+    let mut body = json!({"body": WATCH, "target": WATCHED, "reasons": text("It goes beyond its purpose.")});
+    for (field, value) in change.as_object().unwrap() {
+        body[field] = value.clone();
+    }
+    city.watch(StatementKind::Order, id, body, signers)
+}
+
+fn request(city: &City, subject: &str) -> ReleaseRequest {
+    ReleaseRequest { mandate: WATCHED.parse().unwrap(), ..city.request(subject) }
+}
+
+/// The clauses by which the release is refused; none when it is made.
+fn clauses(city: &City, subject: &str) -> Vec<Clause> {
+    match city.app.release(&request(city, subject)) {
+        Ok(_) => Vec::new(),
+        Err(Error::Unpermitted(clauses)) => clauses,
+        Err(other) => panic!("another error: {other}"),
+    }
+}
+
+#[test]
+fn a_suspension_stops_releases_within_the_same_second_and_its_lift_lets_them_go_on() {
+    on_both("suspended", |dir, url| {
+        let subject;
+        {
+            let city = city(dir, url);
+            let resident = city.enrol(1)[0];
+            city.app.consent(resident, &service(), &WATCHED.parse().unwrap(), &[]).unwrap();
+            subject = city.app.subject(resident, &service()).unwrap();
+            assert_eq!(clauses(&city, &subject), []);
+            let two = city.watchers();
+            let alone = order(&city, "ord_1", json!({"kind": "suspend"}), &two[..1]);
+            assert!(matches!(alone, Err(Error::Unlawful(_))), "{alone:?}");
+            assert_eq!(clauses(&city, &subject), []);
+
+            // The clock of the test stands still, so all of this is one moment.
+            order(&city, "ord_1", json!({"kind": "suspend"}), &two).unwrap();
+            assert_eq!(clauses(&city, &subject), [Clause::Order]);
+            let other = city.enrol(1)[0];
+            let consent = city.app.consent(other, &service(), &WATCHED.parse().unwrap(), &[]);
+            assert!(matches!(consent, Err(Error::Unpermitted(clauses)) if clauses == [Clause::Order]), "nothing new is lent");
+            let batch = ConversionBatch {
+                service: service(),
+                to: service(),
+                mandate: WATCHED.parse().unwrap(),
+                subjects: vec![subject.clone()],
+                reason: "lending".into(),
+                actor: None,
+            };
+            let converted = city.app.convert(&batch).err().expect("a conversion is refused as well");
+            assert!(matches!(converted, Error::Unpermitted(clauses) if clauses.contains(&Clause::Order)));
+            let lines = city.app.footprint(resident).unwrap().lines;
+            let refusals = lines.iter().filter(|line| {
+                line.event.as_ref().is_some_and(|event| event.kind == Kind::Refusal && event.clause.as_deref() == Some("order"))
+            });
+            assert_eq!(refusals.count(), 1, "the refusal stands in the resident's footprint");
+            order(&city, "ord_1", json!({"kind": "suspend", "appeal_ref": "court 12/2026"}), &two).unwrap();
+            assert_eq!(clauses(&city, &subject), [Clause::Order]);
+        }
+        let city = City::open(dir, url, "2026-01-03T00:00:00Z", 2);
+        assert_eq!(clauses(&city, &subject), [Clause::Order], "an order outlives a restart");
+        let two = city.watchers();
+        assert!(order(&city, "ord_2", json!({"kind": "lift", "lifts": "ord_1"}), &two[1..]).is_err());
+        assert_eq!(clauses(&city, &subject), [Clause::Order]);
+        order(&city, "ord_2", json!({"kind": "lift", "lifts": "ord_1"}), &two).unwrap();
+        assert_eq!(clauses(&city, &subject), []);
+    });
+}
+
+#[test]
+fn a_restriction_leaves_what_it_names_and_duties_become_overdue_by_the_clock() {
+    on_both("restricted", |dir, url| {
+        let city = city(dir, url);
+        let resident = city.enrol(1)[0];
+        city.app.consent(resident, &service(), &WATCHED.parse().unwrap(), &[]).unwrap();
+        let subject = city.app.subject(resident, &service()).unwrap();
+        let two = city.watchers();
+        order(&city, "ord_1", json!({"kind": "restrict", "blocks": ["blk_district"]}), &two).unwrap();
+        assert_eq!(clauses(&city, &subject), [Clause::Order]);
+        order(&city, "ord_2", json!({"kind": "lift", "lifts": "ord_1"}), &two).unwrap();
+        order(&city, "ord_3", json!({"kind": "restrict", "blocks": ["blk_name"]}), &two).unwrap();
+        assert_eq!(clauses(&city, &subject), []);
+
+        let by = city.app.now().plus(DAY).to_string();
+        order(&city, "ord_4", json!({"kind": "delete", "comply_by": by}), &two).unwrap();
+        let late = || city.app.register().overdue_orders(city.app.now()).map(|order| order.id.clone()).collect::<Vec<_>>();
+        assert_eq!(late(), Vec::<String>::new());
+        city.clock.advance(DAY);
+        assert_eq!(late(), ["ord_4"]);
+    });
+}

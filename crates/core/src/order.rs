@@ -1,0 +1,316 @@
+//! Order: what an oversight body commands about something it oversees. Suspensions and restrictions bind the machine by themselves.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use crate::document::{Document, document};
+use crate::draft::{Draft, Problem};
+use crate::id::{AgencyId, BlockId, ContractId, MandateId, OrderId, ServiceId};
+use crate::register::{Entry, Register};
+use crate::{Digest, Text, Time};
+
+/// One revision of an order (governance 3.1). The command is said once; its revisions add what was done about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Order {
+    /// The oversight body that gives it.
+    pub body: AgencyId,
+    pub kind: OrderKind,
+    /// What it is about.
+    pub target: Target,
+    pub reasons: Text,
+    /// From when it binds; without one, from its statement.
+    pub effective_at: Option<Time>,
+    /// Until when it must be done; of suspensions, restrictions and lifts there is none to wait for.
+    pub comply_by: Option<Time>,
+    /// The blocks that may still be used, of a restriction.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<BlockId>,
+    /// Commitments of events whose actor is to be named, of a disclosure. They are noise to everybody but those concerned.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<Digest>,
+    /// The order that this one ends, of a lift.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifts: Option<OrderId>,
+    /// What shows that it was done. Added by a later revision.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Document>,
+    /// Where an appeal against it is pending. An appeal ends nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub appeal_ref: Option<String>,
+}
+
+/// What is commanded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderKind {
+    Audit,
+    Compensate,
+    Correct,
+    Delete,
+    DiscloseActor,
+    /// Ends an order.
+    Lift,
+    Notify,
+    Publish,
+    /// Only certain blocks may still be used.
+    Restrict,
+    /// No use at all: keys are withheld.
+    Suspend,
+}
+
+/// What an order is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    Contract(ContractId),
+    Mandate(MandateId),
+    Service(ServiceId),
+}
+
+/// Where an order stands at a moment. Nobody sets it: it follows from statements and the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It does not bind yet.
+    Issued,
+    InForce,
+    /// Its day has passed and nothing shows that it was done.
+    Overdue,
+    Complied,
+    Lifted,
+}
+
+impl OrderKind {
+    pub const WORDS: [(&'static str, Self); 10] = [
+        ("audit", Self::Audit),
+        ("compensate", Self::Compensate),
+        ("correct", Self::Correct),
+        ("delete", Self::Delete),
+        ("disclose_actor", Self::DiscloseActor),
+        ("lift", Self::Lift),
+        ("notify", Self::Notify),
+        ("publish", Self::Publish),
+        ("restrict", Self::Restrict),
+        ("suspend", Self::Suspend),
+    ];
+
+    /// The word for this kind.
+    pub fn code(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, kind)| *kind == self).map_or("", |(word, _)| word)
+    }
+
+    /// Whether the machine executes it by itself, so that there is nobody to wait for.
+    pub fn is_executed(self) -> bool {
+        matches!(self, Self::Lift | Self::Restrict | Self::Suspend)
+    }
+}
+
+impl Standing {
+    /// The word for it, as in addresses and tables.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::InForce => "in_force",
+            Self::Overdue => "overdue",
+            Self::Complied => "complied",
+            Self::Lifted => "lifted",
+        }
+    }
+}
+
+impl Target {
+    /// The id of the object.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Contract(id) => id.as_str(),
+            Self::Mandate(id) => id.as_str(),
+            Self::Service(id) => id.as_str(),
+        }
+    }
+
+    /// Whether it stands in the register.
+    pub fn exists(&self, register: &Register) -> bool {
+        match self {
+            Self::Contract(id) => register.contracts.contains_key(id),
+            Self::Mandate(id) => register.mandates.contains_key(id),
+            Self::Service(id) => register.services.contains_key(id),
+        }
+    }
+
+    /// Whether `body` oversees it: a mandate that names it, or what works under one.
+    pub fn is_overseen(&self, register: &Register, body: &AgencyId) -> bool {
+        let by = |id: &MandateId| register.mandates.get(id).is_some_and(|entry| entry.body.oversight_body == *body);
+        match self {
+            Self::Contract(id) => register.contracts.get(id).is_some_and(|entry| entry.body.mandates.iter().any(by)),
+            Self::Mandate(id) => by(id),
+            Self::Service(id) => register.services.get(id).is_some_and(|entry| entry.body.mandates.iter().any(by)),
+        }
+    }
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mandate = text.parse().ok().map(Self::Mandate);
+        let contract = || text.parse().ok().map(Self::Contract);
+        let service = || text.parse().ok().map(Self::Service);
+        mandate.or_else(contract).or_else(service).ok_or_else(|| "Name a mandate, a contract or a service.".to_owned())
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Target {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl Order {
+    /// Reads an order, or lists everything that is missing or unlawful in it.
+    pub fn read(value: &Value) -> Result<Self, Vec<Problem>> {
+        let mut draft = Draft::new(value);
+        let order = Self::fields(&mut draft);
+        if let Some(order) = &order {
+            order.check(&mut draft);
+        }
+        let problems = draft.finish();
+        match order {
+            Some(order) if problems.is_empty() => Ok(order),
+            _ => Err(problems),
+        }
+    }
+
+    fn fields(draft: &mut Draft<'_>) -> Option<Self> {
+        let body = draft.parse("body", "Name the oversight body that gives the order.");
+        let kind = draft.word("kind", &OrderKind::WORDS, "Say what is ordered.");
+        let target = draft.parse("target", "Name the mandate, contract or service it is about.");
+        let reasons = draft.text("reasons", 2_000, "Give the reasons in both languages.");
+        let effective_at = draft.optional_parse("effective_at", "Say from when it binds, or leave it out: it binds at once.");
+        let comply_by = match kind {
+            Some(kind) if !kind.is_executed() => draft.time("comply_by", "Say until when it must be done."),
+            _ => draft.optional_parse("comply_by", "Say until when it must be done, or leave it out."),
+        };
+        let blocks = match kind {
+            Some(OrderKind::Restrict) => draft.parses("blocks", "List the blocks that may still be used."),
+            _ => draft.optional_parses("blocks", "List the blocks that may still be used."),
+        };
+        let events = match kind {
+            Some(OrderKind::DiscloseActor) => {
+                draft.parses("events", "List the commitments of the events whose actor is to be named.")
+            }
+            _ => draft.optional_parses("events", "List the commitments of the events whose actor is to be named."),
+        };
+        let lifts = match kind {
+            Some(OrderKind::Lift) => draft.parse("lifts", "Name the order that ends, as `ord_2026-4`."),
+            _ => draft.optional_parse("lifts", "Name the order that ends, as `ord_2026-4`."),
+        };
+        let evidence = draft.optional_objects("evidence", document);
+        let appeal_ref = draft.optional_string("appeal_ref", 120);
+        Some(Self {
+            body: body?,
+            kind: kind?,
+            target: target?,
+            reasons: reasons?,
+            effective_at,
+            comply_by,
+            blocks,
+            events,
+            lifts,
+            evidence,
+            appeal_ref,
+        })
+    }
+
+    fn check(&self, draft: &mut Draft<'_>) {
+        let belongs = [
+            ("comply_by", self.comply_by.is_some() && self.kind.is_executed(), "an order that people carry out"),
+            ("blocks", !self.blocks.is_empty() && self.kind != OrderKind::Restrict, "a restriction"),
+            ("events", !self.events.is_empty() && self.kind != OrderKind::DiscloseActor, "the disclosure of an actor"),
+            ("lifts", self.lifts.is_some() && self.kind != OrderKind::Lift, "a lift"),
+        ];
+        for (field, is_stray, what) in belongs {
+            if is_stray {
+                draft.note(field, "other-kind", format!("This field belongs to {what}. Take it out, or change the kind."));
+            }
+        }
+        if self.effective_at.zip(self.comply_by).is_some_and(|(from, by)| by < from) {
+            draft.note("comply_by", "before-start", "The order is due before it binds. Correct one of the days.".into());
+        }
+        let mut blocks: Vec<_> = self.blocks.iter().collect();
+        blocks.sort_unstable();
+        if blocks.windows(2).any(|pair| pair[0] == pair[1]) {
+            draft.note("blocks", "duplicate", "A block stands in the list twice. Take one out.".into());
+        }
+    }
+
+    /// Whether `other` commands the same: only what was done about it may differ.
+    pub fn commands_as(&self, other: &Self) -> bool {
+        let command = |order: &Self| Self { evidence: Vec::new(), appeal_ref: None, ..order.clone() };
+        command(self) == command(other)
+    }
+}
+
+impl Entry<Order> {
+    /// From when it binds.
+    pub fn effective_at(&self) -> Time {
+        let given_at = self.history.first().map_or(self.since, |step| step.at);
+        self.body.effective_at.unwrap_or(given_at)
+    }
+}
+
+impl Register {
+    /// When an order ends, if its body has said so.
+    pub fn lifted_at(&self, order: &OrderId) -> Option<Time> {
+        let lift = self.lifts.get(order)?;
+        self.orders.get(lift).map(Entry::effective_at)
+    }
+
+    /// Where an order stands at `now`.
+    pub fn standing(&self, id: &OrderId, order: &Entry<Order>, now: Time) -> Standing {
+        if self.lifted_at(id).is_some_and(|at| at <= now) {
+            Standing::Lifted
+        } else if now < order.effective_at() {
+            Standing::Issued
+        } else if order.body.kind == OrderKind::Lift || !order.body.evidence.is_empty() && !order.body.kind.is_executed() {
+            Standing::Complied
+        } else if order.body.comply_by.is_some_and(|by| by <= now) {
+            Standing::Overdue
+        } else {
+            Standing::InForce
+        }
+    }
+
+    /// The orders about an object that bind the machine at `now`.
+    pub fn binding<'a>(&'a self, target: &str, now: Time) -> impl Iterator<Item = &'a Entry<Order>> + use<'a> {
+        let about = self.bound.get(target).map_or(&[][..], Vec::as_slice);
+        about.iter().filter_map(move |id| {
+            let order = self.orders.get(id)?;
+            let is_over = self.lifted_at(id).is_some_and(|at| at <= now);
+            (order.effective_at() <= now && !is_over).then_some(order)
+        })
+    }
+
+    /// Whether standing orders about an object leave room for a use of these blocks at `now`.
+    pub fn orders_permit<'a>(&self, target: &str, blocks: impl Iterator<Item = &'a BlockId> + Clone, now: Time) -> bool {
+        self.binding(target, now)
+            .all(|order| order.body.kind != OrderKind::Suspend && blocks.clone().all(|block| order.body.blocks.contains(block)))
+    }
+
+    /// Whether an order that is not lifted at `now` suspends an object.
+    pub fn is_suspended_by_order(&self, target: &str, now: Time) -> bool {
+        self.binding(target, now).any(|order| order.body.kind == OrderKind::Suspend)
+    }
+
+    /// The orders whose day has passed at `now` and about which nothing shows that they were carried out.
+    pub fn overdue_orders(&self, now: Time) -> impl Iterator<Item = &Entry<Order>> {
+        self.orders.iter().filter(move |(id, order)| self.standing(id, order, now) == Standing::Overdue).map(|(_, order)| order)
+    }
+}

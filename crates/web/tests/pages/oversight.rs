@@ -1,0 +1,127 @@
+//! Orders, meetings and waivers on the pages: who is late is public by the clock, and a desk shows what a body oversees.
+
+use usufruct_core::hash::sha256;
+use usufruct_core::lifecycle::State;
+use usufruct_core::statement::StatementKind;
+
+use super::*;
+use crate::common::{LIBRARY, WATCH, text};
+
+/// The city of the other tests, with an overseer that has suspended a mandate, ordered a deletion and met.
+fn watched() -> Pages {
+    let pages = Pages::new();
+    let city = &pages.city;
+    city.publish_watch();
+    let mut body = library_card();
+    body["oversight_body"] = json!(WATCH);
+    body["title"] = text("Watched card");
+    city.publish_mandate("mdt_watched", body);
+    let two = city.watchers();
+    let order =
+        |kind: &str| json!({"body": WATCH, "kind": kind, "target": "mdt_watched", "reasons": text("Beyond <b>purpose</b>.")});
+    city.watch(StatementKind::Order, "ord_stop", order("suspend"), &two).unwrap();
+    let mut delete = order("delete");
+    delete["comply_by"] = json!(city.app.now().plus(DAY).to_string());
+    city.watch(StatementKind::Order, "ord_delete", delete, &two).unwrap();
+    let meeting = json!({"body": WATCH, "title": text("Seventh meeting"), "held_at": city.app.now().to_string(),
+        "agenda": [{"text": text("The card.")}], "attendance": [{"office": text("The chair"), "part": "chair"}],
+        "decisions": [{"text": text("It is suspended."), "orders": ["ord_stop"],
+            "dissent": [{"office": text("A member"), "reasons": text("Too strict.")}]}],
+        "attachments": [{"title": text("Minutes"), "sha256": sha256(b"minutes").to_string()}]});
+    city.watch(StatementKind::Meeting, "mtg_seventh", meeting, &two).unwrap();
+    pages
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_meetings_and_the_desk_in_both_languages() {
+    let pages = watched();
+    let desk = format!("/oversight/{WATCH}");
+    let paths = [
+        "/",
+        "/register",
+        "/register/orders",
+        "/register/orders/ord_stop",
+        "/register/orders/ord_delete",
+        "/register/meetings",
+        "/register/meetings/mtg_seventh",
+        "/register/mandates/mdt_watched",
+        "/oversight",
+        &desk,
+    ];
+    let mut wrong = Vec::new();
+    for path in paths {
+        for lang in ["en", "zh-Hant"] {
+            let answer = pages.get(path, lang).await;
+            assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
+            assert!(!answer.text.contains("<b>purpose"), "{path}");
+            wrong.extend(faults(&answer.text, lang).into_iter().map(|what| format!("{path} {lang}: {what}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for path in
+        ["/register/orders/ord_nowhere", "/register/meetings/mtg_nowhere", "/oversight/agc_nowhere", "/oversight/agc_library"]
+    {
+        assert_eq!(pages.get(path, "en").await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    let meeting = pages.get("/register/meetings/mtg_seventh", "en").await.text;
+    assert!(meeting.contains("Too strict.") && meeting.contains("href=\"/register/orders/ord_stop\""));
+    let desk = pages.get(&desk, "en").await.text;
+    assert!(desk.contains("Watched card") && desk.contains("usufruct publish order suspend-watched.toml"));
+    assert!(desk.contains("Under an order"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_late_is_public_by_the_clock() {
+    let pages = watched();
+    let group = async |id: &str| {
+        let list = pages.get("/register/orders", "en").await.text;
+        between(&list, &format!("<h2 id=\"{id}\""), "</section>").to_owned()
+    };
+    assert!(group("in-force").await.contains("ord_stop") && group("in-force").await.contains("ord_delete"));
+    assert!(pages.get("/", "en").await.text.contains("0 orders are overdue."));
+    pages.city.clock.advance(DAY);
+    let overdue = group("overdue").await;
+    assert!(overdue.contains("ord_delete") && !overdue.contains("ord_stop"), "{overdue}");
+    assert!(pages.get("/", "en").await.text.contains("1 order is overdue."));
+    let late = between(&pages.get(&format!("/oversight/{WATCH}"), "en").await.text, "<h2 id=\"late\"", "</section>").to_owned();
+    assert!(late.contains("ord_delete"));
+    let csv = pages.get("/register/orders.csv", "en").await.text;
+    let line = csv.lines().find(|line| line.starts_with("ord_delete,")).unwrap();
+    assert!(line.starts_with("ord_delete,agc_watch,delete,mdt_watched,overdue,"), "{line}");
+    assert_eq!(line.split(',').count(), csv.lines().next().unwrap().split(',').count());
+    let list: Value = serde_json::from_str(&pages.get("/register/orders.json", "en").await.text).unwrap();
+    assert_eq!(list["ord_stop"]["body"]["kind"], "suspend");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waivers_are_counted_in_front_while_they_run() {
+    let pages = watched();
+    let city = &pages.city;
+    let mut body = library_card();
+    body["oversight_body"] = json!(WATCH);
+    body["kind"] = json!("emergency");
+    body["sunset_at"] = json!("2026-02-01T00:00:00Z");
+    let met = text("It is met.");
+    body["eight_conditions"] = json!({"necessity": met, "time_bound": met, "scope_lock": met, "security": met, "fairness": met,
+        "sharing": met, "remedy": met, "participation": {"waived": {"by": WATCH, "until": "2026-01-05T00:00:00Z",
+            "reason": text("There was no time to ask.")}}});
+    let notice = json!({"line": text("A warning."), "short": text("A warning."), "manner": text("On a screen."),
+        "rights": text("All five."), "effect_of_refusal": text("None.")});
+    let publish = |also: &[usufruct_core::statement::Signer]| {
+        let signers: Vec<_> = city.signer(LIBRARY).into_iter().chain(also).collect();
+        let id = "mdt_alert".parse().unwrap();
+        let publication = city.app.mandate_publication(&id, body.clone(), &notice, &signers, city.app.now()).unwrap();
+        city.app.publish(&publication)
+    };
+    assert!(publish(&[]).is_err(), "the controller waives nothing by itself");
+    let two = city.watchers();
+    assert!(publish(&two[..1]).is_err(), "one person of the overseer waives nothing");
+    publish(&two).unwrap();
+    assert_eq!(city.app.register().mandates[&"mdt_alert".parse().unwrap()].state, State::Active);
+    assert!(pages.get("/", "en").await.text.contains("1 condition of an emergency is waived for now."));
+    let page = pages.get("/register/mandates/mdt_alert", "en").await.text;
+    assert!(page.contains("There was no time to ask.") && page.contains("Waived"), "{page}");
+    assert_eq!(faults(&page, "en"), Vec::<String>::new());
+    city.clock.advance(5 * DAY);
+    assert!(pages.get("/", "en").await.text.contains("0 conditions of emergencies are waived for now."));
+}
