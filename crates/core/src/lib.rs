@@ -6,6 +6,7 @@
 pub mod agency;
 pub mod audit;
 pub mod block;
+pub mod brake;
 pub mod cbor;
 pub mod certificate;
 pub mod contract;

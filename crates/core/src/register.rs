@@ -19,7 +19,7 @@ use crate::log_terms::LogTerms;
 use crate::mandate::Mandate;
 use crate::notice::Notice;
 use crate::service::Service;
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Statement, StatementKind, Tried};
 use crate::status::StatusChange;
 use crate::validate;
 use crate::vault_terms::VaultTerms;
@@ -97,12 +97,28 @@ pub(crate) enum Content {
 impl Register {
     /// Whether `statement` may be the next one, with every reason why not.
     pub fn check(&self, statement: &Statement) -> Result<(), Vec<Problem>> {
-        validate::statement(self, statement).map(drop)
+        validate::statement(self, statement, validate::hash(statement)?, &[]).map(drop)
     }
 
     /// Applies the statement in leaf `index`, or says why it is unlawful and changes nothing.
     pub fn apply(&mut self, statement: &Statement, index: u64) -> Result<(), Vec<Problem>> {
-        let (content, hash) = validate::statement(self, statement)?;
+        self.apply_parts(statement, validate::hash(statement)?, &[], index)
+    }
+
+    /// The same for a statement whose signatures were tried before. Those that were tried under keys replaced since are tried again.
+    pub fn apply_tried(&mut self, tried: &Tried, index: u64) -> Result<(), Vec<Problem>> {
+        let (statement, hash, valid) = tried.parts();
+        self.apply_parts(statement, hash, valid, index)
+    }
+
+    fn apply_parts(
+        &mut self,
+        statement: &Statement,
+        hash: Digest,
+        valid: &[Option<String>],
+        index: u64,
+    ) -> Result<(), Vec<Problem>> {
+        let content = validate::statement(self, statement, hash, valid)?;
         let make = Make { statement, hash, index };
         match content {
             Content::Agency(id, body) => {

@@ -23,10 +23,20 @@ use crate::id::{
 use crate::register::{Content, Register};
 use crate::statement::{Statement, StatementKind};
 
-/// Reads the content of `statement` and checks it against `register`.
-pub(crate) fn statement(register: &Register, statement: &Statement) -> Result<(Content, Digest), Vec<Problem>> {
-    let hash = statement.hash().map_err(|error| vec![problem("", "malformed", error.to_string())])?;
-    let mut check = Check { register, statement, hash, problems: Vec::new() };
+/// What the approvals of `statement` sign.
+pub(crate) fn hash(statement: &Statement) -> Result<Digest, Vec<Problem>> {
+    statement.hash().map_err(|error| vec![problem("", "malformed", error.to_string())])
+}
+
+/// Reads the content of `statement`, which has this hash, and checks it against `register`. `valid` holds for each approval the key under
+/// which it is known to be a valid signature; it may be shorter than the list of approvals.
+pub(crate) fn statement(
+    register: &Register,
+    statement: &Statement,
+    hash: Digest,
+    valid: &[Option<String>],
+) -> Result<Content, Vec<Problem>> {
+    let mut check = Check { register, statement, hash, valid, problems: Vec::new() };
     if statement.at < register.last_at() {
         check.note("at", "goes-back", "The statement is dated before the last one. Date it later.".into());
     }
@@ -47,7 +57,7 @@ pub(crate) fn statement(register: &Register, statement: &Statement) -> Result<(C
         StatementKind::Verifier => house::verifier(&mut check),
     };
     match content {
-        Some(content) if check.problems.is_empty() => Ok((content, hash)),
+        Some(content) if check.problems.is_empty() => Ok(content),
         _ => Err(check.problems),
     }
 }
@@ -58,6 +68,8 @@ struct Check<'a> {
     statement: &'a Statement,
     /// Hash of the statement: what its approvals sign.
     hash: Digest,
+    /// For each approval the key under which it is known to be valid.
+    valid: &'a [Option<String>],
     problems: Vec<Problem>,
 }
 
