@@ -32,6 +32,7 @@ pub mod register;
 pub mod service;
 pub mod statement;
 pub mod status;
+pub mod tally;
 pub mod text;
 pub mod time;
 pub mod validate;

@@ -12,7 +12,7 @@ use crate::block::DataBlock;
 use crate::certificate::{Cause, Certificate};
 use crate::contract::Contract;
 use crate::draft::Problem;
-use crate::id::{AgencyId, AuditId, BlockId, CertificateId, ContractId, LawpackId, MandateId, ServiceId};
+use crate::id::{AgencyId, AuditId, BlockId, CertificateId, ContractId, LawpackId, MandateId, ServiceId, TallyId};
 use crate::lawpack::{Law, Lawpack};
 use crate::lifecycle::State;
 use crate::log_terms::LogTerms;
@@ -21,6 +21,7 @@ use crate::notice::Notice;
 use crate::service::Service;
 use crate::statement::{Statement, StatementKind, Tried};
 use crate::status::StatusChange;
+use crate::tally::{Day, Tally};
 use crate::validate;
 use crate::vault_terms::VaultTerms;
 use crate::verifier::VerifierRelease;
@@ -39,6 +40,7 @@ pub struct Register {
     pub audits: BTreeMap<AuditId, Entry<Audit>>,
     pub certificates: BTreeMap<CertificateId, Entry<Certificate>>,
     pub lawpacks: BTreeMap<LawpackId, Entry<Lawpack>>,
+    pub tallies: BTreeMap<TallyId, Entry<Tally>>,
     /// The terms of the log, once they are published.
     pub log: Option<Entry<LogTerms>>,
     /// The verifier that is served, once its hashes are published.
@@ -46,6 +48,8 @@ pub struct Register {
     pub verifier: Option<Entry<VerifierRelease>>,
     /// Which mandate a revision hash belongs to, for every revision ever.
     revisions: BTreeMap<Digest, (MandateId, u64)>,
+    /// The last day that was counted, by mandate.
+    tallied: BTreeMap<MandateId, Day>,
     operator: Option<AgencyId>,
     last_at: Time,
 }
@@ -90,6 +94,7 @@ pub(crate) enum Content {
     Notice(Notice),
     Service(ServiceId, Service),
     Status(StatusChange),
+    Tally(TallyId, Tally),
     Vault(VaultTerms),
     Verifier(VerifierRelease),
 }
@@ -144,6 +149,10 @@ impl Register {
                 put(&mut self.services, id, body, &make, state);
             }
             Content::Status(change) => self.step(&change, statement.at, index),
+            Content::Tally(id, body) => {
+                self.tallied.insert(body.mandate.clone(), body.day);
+                put(&mut self.tallies, id, body, &make, State::Published);
+            }
             Content::Vault(body) => put_sole(&mut self.vault, body, &make),
             Content::Verifier(body) => put_sole(&mut self.verifier, body, &make),
         }
@@ -208,6 +217,11 @@ impl Register {
         self.services.values().filter(|other| other.body.sector == service.sector)
     }
 
+    /// The last day of a mandate that was counted.
+    pub fn last_tally(&self, mandate: &MandateId) -> Option<Day> {
+        self.tallied.get(mandate).copied()
+    }
+
     /// The certificate about the end of a mandate; those of its months are others.
     pub fn certificate(&self, mandate: &MandateId) -> Option<&Entry<Certificate>> {
         let ends = |body: &Certificate| body.mandate.as_deref() == Some(mandate.as_str()) && body.cause != Cause::Retention;
@@ -233,6 +247,7 @@ impl Register {
             StatementKind::Log => sole(self.log.as_ref(), id),
             StatementKind::Mandate => of(&self.mandates, id),
             StatementKind::Service => of(&self.services, id),
+            StatementKind::Tally => of(&self.tallies, id),
             StatementKind::Vault => sole(self.vault.as_ref(), id),
             StatementKind::Verifier => sole(self.verifier.as_ref(), id),
             StatementKind::Notice | StatementKind::StatusChange => None,

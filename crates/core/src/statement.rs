@@ -52,6 +52,7 @@ pub enum StatementKind {
     Notice,
     Service,
     StatusChange,
+    Tally,
     Vault,
     Verifier,
 }

@@ -9,6 +9,7 @@ mod mandate;
 mod notice;
 mod service;
 mod status;
+mod tally;
 
 use std::str::FromStr;
 
@@ -18,7 +19,7 @@ use crate::Digest;
 use crate::draft::Problem;
 use crate::id::{
     AgencyId, AuditId, BlockId, CertificateId, ContractId, LawpackId, LogId, MandateId, NoticeId, ServiceId, StatusChangeId,
-    VaultId, VerifierId,
+    TallyId, VaultId, VerifierId,
 };
 use crate::register::{Content, Register};
 use crate::statement::{Statement, StatementKind};
@@ -53,6 +54,7 @@ pub(crate) fn statement(
         StatementKind::Notice => notice::notice(&mut check),
         StatementKind::Service => service::service(&mut check),
         StatementKind::StatusChange => status::status(&mut check),
+        StatementKind::Tally => tally::tally(&mut check),
         StatementKind::Vault => house::vault(&mut check),
         StatementKind::Verifier => house::verifier(&mut check),
     };
@@ -124,6 +126,7 @@ fn envelope(check: &mut Check<'_>) {
         StatementKind::Notice => NoticeId::from_str(&statement.id).is_ok(),
         StatementKind::Service => ServiceId::from_str(&statement.id).is_ok(),
         StatementKind::StatusChange => StatusChangeId::from_str(&statement.id).is_ok(),
+        StatementKind::Tally => TallyId::from_str(&statement.id).is_ok(),
         StatementKind::Vault => VaultId::from_str(&statement.id).is_ok(),
         StatementKind::Verifier => VerifierId::from_str(&statement.id).is_ok(),
     };

@@ -4,6 +4,7 @@
 mod common;
 mod log;
 mod more;
+mod tally;
 
 use common::{
     City, activate, agency_body, block_body, certificate_body, contract_body, day, founded, lawful, library_card, names,
