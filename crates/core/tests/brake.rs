@@ -290,7 +290,11 @@ proptest! {
             Happening::Release => {
                 gauge.release(*day);
             }
-            Happening::Uses(uses) => (0..*uses).for_each(|_| drop(gauge.take(*day))),
+            Happening::Uses(uses) => {
+                for _ in 0..*uses {
+                    let _ = gauge.take(*day);
+                }
+            }
         };
         for happening in &happenings {
             happen(&mut live, &mut day, happening);
