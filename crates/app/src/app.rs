@@ -10,7 +10,7 @@ use usufruct_core::id::AgencyId;
 use usufruct_core::logged::Recorder;
 use usufruct_core::ports::{Clock, Rng, random};
 use usufruct_core::register::Register;
-use usufruct_core::statement::{Signer, Statement};
+use usufruct_core::statement::{Signer, Statement, Tried};
 use usufruct_log::{
     Checkpoint, Cosigner, Ed25519Signer, Folder, MlDsaCosigner, Note, Objects, ReceiptSigner, Signer as LogSigner, Transport,
     VerifierKey, checkpoint,
@@ -290,12 +290,35 @@ pub fn replay(db: &Db) -> Result<Register, Error> {
         let batch = db.read(|conn| leaves::statements(conn, from, 1_000))?;
         let Some((last, _)) = batch.last() else { return Ok(register) };
         from = last + 1;
-        for (index, leaf) in &batch {
-            let statement =
-                Statement::from_leaf(leaf).map_err(|error| Error::Corrupt { what: format!("leaf {index}: {error}") })?;
-            register.apply(&statement, *index).map_err(|problems| Error::Corrupt {
-                what: format!("leaf {index}: {}", problems.first().map(ToString::to_string).unwrap_or_default()),
-            })?;
+        // Signatures are nearly all of the work, and each can be tried by itself.
+        let share = batch.len().div_ceil(std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
+        let keys = &register;
+        let tried: Vec<_> = std::thread::scope(|scope| {
+            let shares: Vec<_> = batch.chunks(share).map(|leaves| scope.spawn(move || try_leaves(leaves, keys))).collect();
+            shares
+                .into_iter()
+                .map(|thread| thread.join().map_err(|_| corrupt(from, "reading panicked")))
+                .collect::<Result<_, _>>()
+        })?;
+        for tried in tried {
+            for (index, tried) in tried? {
+                register
+                    .apply_tried(&tried, index)
+                    .map_err(|problems| corrupt(index, problems.first().map(ToString::to_string).unwrap_or_default()))?;
+            }
         }
     }
+}
+
+/// Reads statements and tries their signatures under the keys of `register`.
+fn try_leaves(leaves: &[(u64, Vec<u8>)], register: &Register) -> Result<Vec<(u64, Tried)>, Error> {
+    let read = |(index, leaf): &(u64, Vec<u8>)| {
+        let tried = Statement::from_leaf(leaf).and_then(|statement| Tried::new(statement, register));
+        Ok((*index, tried.map_err(|error| corrupt(*index, error))?))
+    };
+    leaves.iter().map(read).collect()
+}
+
+fn corrupt(index: u64, what: impl std::fmt::Display) -> Error {
+    Error::Corrupt { what: format!("leaf {index}: {what}") }
 }

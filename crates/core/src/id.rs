@@ -108,6 +108,8 @@ ids! {
     ServiceId = "svc";
     /// A change of an object's status.
     StatusChangeId = "sta";
+    /// What was done under a mandate on one day, in numbers.
+    TallyId = "tly";
     /// One access to data.
     UseId = "use";
     /// The terms of the vault.

@@ -25,6 +25,13 @@ pub fn encode(value: &impl Serialize) -> Result<Vec<u8>, NotCanonical> {
     Ok(out)
 }
 
+/// The canonical bytes of an object with these members, which must come in the order of their names.
+pub(crate) fn encode_members(members: &[(&str, &Value)]) -> Result<Vec<u8>, NotCanonical> {
+    let mut out = Vec::with_capacity(1_024);
+    write_members(members.iter().copied(), &mut out)?;
+    Ok(out)
+}
+
 /// Reads bytes that must already be in canonical form.
 pub fn decode(bytes: &[u8]) -> Result<Value, NotCanonical> {
     let value: Value = serde_json::from_slice(bytes)?;
@@ -54,39 +61,52 @@ fn write(value: &Value, out: &mut Vec<u8>) -> Result<(), NotCanonical> {
             out.push(b']');
         }
         Value::Object(members) => {
-            let mut members: Vec<_> = members.iter().collect();
-            // RFC 8785 3.2.3: keys are ordered by their UTF-16 code units.
-            members.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
-            out.push(b'{');
-            for (i, (key, member)) in members.into_iter().enumerate() {
-                if i > 0 {
-                    out.push(b',');
-                }
-                write_text(key, out);
-                out.push(b':');
-                write(member, out)?;
+            let pairs = members.iter().map(|(key, member)| (key.as_str(), member));
+            // RFC 8785 3.2.3: keys are ordered by their UTF-16 code units. For ASCII that is the order of their bytes.
+            if members.keys().all(|key| key.is_ascii()) && members.keys().is_sorted() {
+                return write_members(pairs, out);
             }
-            out.push(b'}');
+            let mut pairs: Vec<_> = pairs.collect();
+            pairs.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+            write_members(pairs.into_iter(), out)?;
         }
     }
     Ok(())
 }
 
+fn write_members<'a>(members: impl Iterator<Item = (&'a str, &'a Value)>, out: &mut Vec<u8>) -> Result<(), NotCanonical> {
+    out.push(b'{');
+    for (i, (key, member)) in members.enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        write_text(key, out);
+        out.push(b':');
+        write(member, out)?;
+    }
+    out.push(b'}');
+    Ok(())
+}
+
 fn write_text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    for character in text.chars() {
-        match character {
-            '"' => out.extend_from_slice(b"\\\""),
-            '\\' => out.extend_from_slice(b"\\\\"),
-            '\u{8}' => out.extend_from_slice(b"\\b"),
-            '\t' => out.extend_from_slice(b"\\t"),
-            '\n' => out.extend_from_slice(b"\\n"),
-            '\u{c}' => out.extend_from_slice(b"\\f"),
-            '\r' => out.extend_from_slice(b"\\r"),
-            control if control < ' ' => out.extend_from_slice(format!("\\u{:04x}", u32::from(control)).as_bytes()),
-            other => out.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
+    let mut rest = text.as_bytes();
+    // Every byte that is escaped is ASCII, so text of any language is copied in long pieces.
+    while let Some(at) = rest.iter().position(|byte| *byte < b' ' || matches!(byte, b'"' | b'\\')) {
+        out.extend_from_slice(&rest[..at]);
+        match rest[at] {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            0x08 => out.extend_from_slice(b"\\b"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            0x0c => out.extend_from_slice(b"\\f"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            control => out.extend_from_slice(format!("\\u{control:04x}").as_bytes()),
         }
+        rest = &rest[at + 1..];
     }
+    out.extend_from_slice(rest);
     out.push(b'"');
 }
 

@@ -6,6 +6,7 @@
 pub mod agency;
 pub mod audit;
 pub mod block;
+pub mod brake;
 pub mod cbor;
 pub mod certificate;
 pub mod condition;
@@ -35,6 +36,7 @@ pub mod register;
 pub mod service;
 pub mod statement;
 pub mod status;
+pub mod tally;
 pub mod text;
 pub mod time;
 pub mod validate;

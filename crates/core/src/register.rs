@@ -12,7 +12,9 @@ use crate::block::DataBlock;
 use crate::certificate::{Cause, Certificate};
 use crate::contract::Contract;
 use crate::draft::Problem;
-use crate::id::{AgencyId, AuditId, BlockId, CertificateId, ContractId, LawpackId, MandateId, MeetingId, OrderId, ServiceId};
+use crate::id::{
+    AgencyId, AuditId, BlockId, CertificateId, ContractId, LawpackId, MandateId, MeetingId, OrderId, ServiceId, TallyId,
+};
 use crate::lawpack::{Law, Lawpack};
 use crate::lifecycle::State;
 use crate::log_terms::LogTerms;
@@ -21,8 +23,9 @@ use crate::meeting::Meeting;
 use crate::notice::Notice;
 use crate::order::{Order, OrderKind};
 use crate::service::Service;
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Statement, StatementKind, Tried};
 use crate::status::StatusChange;
+use crate::tally::{Day, Tally};
 use crate::validate;
 use crate::vault_terms::VaultTerms;
 use crate::verifier::VerifierRelease;
@@ -43,6 +46,7 @@ pub struct Register {
     pub lawpacks: BTreeMap<LawpackId, Entry<Lawpack>>,
     pub meetings: BTreeMap<MeetingId, Entry<Meeting>>,
     pub orders: BTreeMap<OrderId, Entry<Order>>,
+    pub tallies: BTreeMap<TallyId, Entry<Tally>>,
     /// The terms of the log, once they are published.
     pub log: Option<Entry<LogTerms>>,
     /// The verifier that is served, once its hashes are published.
@@ -54,6 +58,8 @@ pub struct Register {
     pub(crate) bound: BTreeMap<String, Vec<OrderId>>,
     /// Which order was ended by which lift.
     pub(crate) lifts: BTreeMap<OrderId, OrderId>,
+    /// The last day that was counted, by mandate.
+    tallied: BTreeMap<MandateId, Day>,
     operator: Option<AgencyId>,
     last_at: Time,
 }
@@ -100,6 +106,7 @@ pub(crate) enum Content {
     Order(OrderId, Box<Order>),
     Service(ServiceId, Service),
     Status(StatusChange),
+    Tally(TallyId, Tally),
     Vault(VaultTerms),
     Verifier(VerifierRelease),
 }
@@ -107,12 +114,28 @@ pub(crate) enum Content {
 impl Register {
     /// Whether `statement` may be the next one, with every reason why not.
     pub fn check(&self, statement: &Statement) -> Result<(), Vec<Problem>> {
-        validate::statement(self, statement).map(drop)
+        validate::statement(self, statement, validate::hash(statement)?, &[]).map(drop)
     }
 
     /// Applies the statement in leaf `index`, or says why it is unlawful and changes nothing.
     pub fn apply(&mut self, statement: &Statement, index: u64) -> Result<(), Vec<Problem>> {
-        let (content, hash) = validate::statement(self, statement)?;
+        self.apply_parts(statement, validate::hash(statement)?, &[], index)
+    }
+
+    /// The same for a statement whose signatures were tried before. Those that were tried under keys replaced since are tried again.
+    pub fn apply_tried(&mut self, tried: &Tried, index: u64) -> Result<(), Vec<Problem>> {
+        let (statement, hash, valid) = tried.parts();
+        self.apply_parts(statement, hash, valid, index)
+    }
+
+    fn apply_parts(
+        &mut self,
+        statement: &Statement,
+        hash: Digest,
+        valid: &[Option<String>],
+        index: u64,
+    ) -> Result<(), Vec<Problem>> {
+        let content = validate::statement(self, statement, hash, valid)?;
         let make = Make { statement, hash, index };
         match content {
             Content::Agency(id, body) => {
@@ -140,6 +163,10 @@ impl Register {
                 put(&mut self.services, id, body, &make, state);
             }
             Content::Status(change) => self.step(&change, statement.at, index),
+            Content::Tally(id, body) => {
+                self.tallied.insert(body.mandate.clone(), body.day);
+                put(&mut self.tallies, id, body, &make, State::Published);
+            }
             Content::Vault(body) => put_sole(&mut self.vault, body, &make),
             Content::Verifier(body) => put_sole(&mut self.verifier, body, &make),
         }
@@ -214,6 +241,11 @@ impl Register {
         self.services.values().filter(|other| other.body.sector == service.sector)
     }
 
+    /// The last day of a mandate that was counted.
+    pub fn last_tally(&self, mandate: &MandateId) -> Option<Day> {
+        self.tallied.get(mandate).copied()
+    }
+
     /// The certificate about the end of a mandate; those of its months are others.
     pub fn certificate(&self, mandate: &MandateId) -> Option<&Entry<Certificate>> {
         let ends = |body: &Certificate| body.mandate.as_deref() == Some(mandate.as_str()) && body.cause != Cause::Retention;
@@ -241,6 +273,7 @@ impl Register {
             StatementKind::Meeting => of(&self.meetings, id),
             StatementKind::Order => of(&self.orders, id),
             StatementKind::Service => of(&self.services, id),
+            StatementKind::Tally => of(&self.tallies, id),
             StatementKind::Vault => sole(self.vault.as_ref(), id),
             StatementKind::Verifier => sole(self.verifier.as_ref(), id),
             StatementKind::Notice | StatementKind::StatusChange => None,

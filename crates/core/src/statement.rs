@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::hash::sha256;
 use crate::id::AgencyId;
 use crate::jcs::{self, NotCanonical};
+use crate::register::Register;
 use crate::{Digest, Time};
 
 /// First bytes of every statement leaf.
@@ -53,6 +54,7 @@ pub enum StatementKind {
     Order,
     Service,
     StatusChange,
+    Tally,
     Vault,
     Verifier,
 }
@@ -92,10 +94,15 @@ impl Statement {
         if bytes.len() > LONGEST {
             return Err(Malformed::TooLong);
         }
-        let value = jcs::decode(bytes)?;
-        let statement: Self = serde_json::from_value(value).map_err(Malformed::Shape)?;
         // A value that parses in more than one spelling (a time, an absent list) must still have one byte form.
-        if jcs::encode(&statement)? == bytes { Ok(statement) } else { Err(NotCanonical::Form.into()) }
+        if let Ok(statement) = serde_json::from_slice::<Self>(bytes)
+            && statement.canonical(true).is_ok_and(|canonical| canonical == bytes)
+        {
+            return Ok(statement);
+        }
+        let value = jcs::decode(bytes)?;
+        serde_json::from_value::<Self>(value).map_err(Malformed::Shape)?;
+        Err(NotCanonical::Form.into())
     }
 
     /// Reads a statement from a log leaf.
@@ -105,7 +112,7 @@ impl Statement {
 
     /// The log leaf: prefix and canonical JSON.
     pub fn leaf(&self) -> Result<Vec<u8>, Malformed> {
-        let json = jcs::encode(self)?;
+        let json = self.canonical(true)?;
         if json.len() > LONGEST {
             return Err(Malformed::TooLong);
         }
@@ -114,11 +121,33 @@ impl Statement {
 
     /// SHA-256 over the statement without its approvals: what approvers sign, and the hash of the revision.
     pub fn hash(&self) -> Result<Digest, Malformed> {
-        let mut value = serde_json::to_value(self).map_err(NotCanonical::from)?;
-        if let Some(members) = value.as_object_mut() {
-            members.remove("approvals");
-        }
-        Ok(sha256(&jcs::encode(&value)?))
+        Ok(sha256(&self.canonical(false)?))
+    }
+
+    /// The canonical JSON, the approvals in it or left out. The body, by far the longest part, is not copied.
+    fn canonical(&self, has_approvals: bool) -> Result<Vec<u8>, NotCanonical> {
+        let value = |part: serde_json::Result<Value>| part.map_err(NotCanonical::from);
+        let approvals = if has_approvals { value(serde_json::to_value(&self.approvals))? } else { Value::Null };
+        let (at, by) = (value(serde_json::to_value(self.at))?, value(serde_json::to_value(&self.by))?);
+        let (kind, id) = (value(serde_json::to_value(self.kind))?, Value::from(self.id.as_str()));
+        let (prev, rev) = (value(serde_json::to_value(self.prev))?, Value::from(self.rev));
+        let members = [
+            ("approvals", &approvals),
+            ("at", &at),
+            ("body", &self.body),
+            ("by", &by),
+            ("id", &id),
+            ("prev", &prev),
+            ("rev", &rev),
+            ("type", &kind),
+        ];
+        let is_there = |name: &str| match name {
+            "approvals" => has_approvals,
+            "prev" => self.prev.is_some(),
+            _ => true,
+        };
+        let members: Vec<_> = members.into_iter().filter(|(name, _)| is_there(name)).collect();
+        jcs::encode_members(&members)
     }
 
     /// Adds the approval of `signer`.
@@ -136,6 +165,33 @@ impl Approval {
         };
         self.algorithm == "Ed25519"
             && UnparsedPublicKey::new(&ED25519, public).verify(&approval_message(hash), &signature).is_ok()
+    }
+}
+
+/// A statement with the result of trying its signatures, which is most of the work of a replay and needs nothing but the keys: many can be
+/// tried at a time before they are applied one after the other.
+pub struct Tried {
+    statement: Statement,
+    hash: Digest,
+    /// For each approval the public key under which it was found valid.
+    valid: Vec<Option<String>>,
+}
+
+impl Tried {
+    /// Tries the approvals under the keys that stand in `register`. An approval that does not hold, or that names a key which comes only
+    /// later, is tried again when the statement is applied.
+    pub fn new(statement: Statement, register: &Register) -> Result<Self, Malformed> {
+        let hash = statement.hash()?;
+        let holds = |approval: &Approval| {
+            let public = &register.agencies.get(&approval.agency)?.body.key(&approval.key)?.public;
+            approval.verifies(&hash, public).then(|| public.clone())
+        };
+        let valid = statement.approvals.iter().map(holds).collect();
+        Ok(Self { statement, hash, valid })
+    }
+
+    pub(crate) fn parts(&self) -> (&Statement, Digest, &[Option<String>]) {
+        (&self.statement, self.hash, &self.valid)
     }
 }
 

@@ -10,6 +10,7 @@ mod notice;
 mod oversight;
 mod service;
 mod status;
+mod tally;
 
 use std::str::FromStr;
 
@@ -19,15 +20,25 @@ use crate::Digest;
 use crate::draft::Problem;
 use crate::id::{
     AgencyId, AuditId, BlockId, CertificateId, ContractId, LawpackId, LogId, MandateId, MeetingId, NoticeId, OrderId, ServiceId,
-    StatusChangeId, VaultId, VerifierId,
+    StatusChangeId, TallyId, VaultId, VerifierId,
 };
 use crate::register::{Content, Register};
 use crate::statement::{Statement, StatementKind};
 
-/// Reads the content of `statement` and checks it against `register`.
-pub(crate) fn statement(register: &Register, statement: &Statement) -> Result<(Content, Digest), Vec<Problem>> {
-    let hash = statement.hash().map_err(|error| vec![problem("", "malformed", error.to_string())])?;
-    let mut check = Check { register, statement, hash, problems: Vec::new() };
+/// What the approvals of `statement` sign.
+pub(crate) fn hash(statement: &Statement) -> Result<Digest, Vec<Problem>> {
+    statement.hash().map_err(|error| vec![problem("", "malformed", error.to_string())])
+}
+
+/// Reads the content of `statement`, which has this hash, and checks it against `register`. `valid` holds for each approval the key under
+/// which it is known to be a valid signature; it may be shorter than the list of approvals.
+pub(crate) fn statement(
+    register: &Register,
+    statement: &Statement,
+    hash: Digest,
+    valid: &[Option<String>],
+) -> Result<Content, Vec<Problem>> {
+    let mut check = Check { register, statement, hash, valid, problems: Vec::new() };
     if statement.at < register.last_at() {
         check.note("at", "goes-back", "The statement is dated before the last one. Date it later.".into());
     }
@@ -46,11 +57,12 @@ pub(crate) fn statement(register: &Register, statement: &Statement) -> Result<(C
         StatementKind::Order => oversight::order(&mut check),
         StatementKind::Service => service::service(&mut check),
         StatementKind::StatusChange => status::status(&mut check),
+        StatementKind::Tally => tally::tally(&mut check),
         StatementKind::Vault => house::vault(&mut check),
         StatementKind::Verifier => house::verifier(&mut check),
     };
     match content {
-        Some(content) if check.problems.is_empty() => Ok((content, hash)),
+        Some(content) if check.problems.is_empty() => Ok(content),
         _ => Err(check.problems),
     }
 }
@@ -61,6 +73,8 @@ struct Check<'a> {
     statement: &'a Statement,
     /// Hash of the statement: what its approvals sign.
     hash: Digest,
+    /// For each approval the key under which it is known to be valid.
+    valid: &'a [Option<String>],
     problems: Vec<Problem>,
 }
 
@@ -117,6 +131,7 @@ fn envelope(check: &mut Check<'_>) {
         StatementKind::Order => OrderId::from_str(&statement.id).is_ok(),
         StatementKind::Service => ServiceId::from_str(&statement.id).is_ok(),
         StatementKind::StatusChange => StatusChangeId::from_str(&statement.id).is_ok(),
+        StatementKind::Tally => TallyId::from_str(&statement.id).is_ok(),
         StatementKind::Vault => VaultId::from_str(&statement.id).is_ok(),
         StatementKind::Verifier => VerifierId::from_str(&statement.id).is_ok(),
     };

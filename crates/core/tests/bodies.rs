@@ -15,6 +15,7 @@ use usufruct_core::hash::sha256;
 use usufruct_core::notice::Notice;
 use usufruct_core::service::{Profile, Service};
 use usufruct_core::status::StatusChange;
+use usufruct_core::tally::{Count, Tally};
 
 #[test]
 fn agency() {
@@ -198,4 +199,39 @@ fn status_change() {
     let body = json!({"object": "mdt_library-card", "revision": sha256(b"").to_string(), "from": "draft", "to": "consulted",
         "reason": text("The comment period is over.")});
     spoil_everything(&body, &[], &|body| StatusChange::read(body).map(drop));
+}
+
+#[test]
+fn tally() {
+    let body = json!({"mandate": "mdt_library-card", "day": "2026-03-02", "uses": "1317", "delayed": "1-9", "batches": "0",
+        "refusals": [{"clause": "grant", "count": "12"}, {"clause": "rate-cap", "count": "1-9"}]});
+    spoil_everything(&body, &["refusals"], &|body| Tally::read(body).map(drop));
+    let read = Tally::read(&body).unwrap();
+    assert_eq!(serde_json::to_value(&read).unwrap(), body);
+    for bad in ["1", "9", "-1", "+12", "012", "00", "1-8", "ten", "99999999999999999999"] {
+        let mut body = body.clone();
+        body["uses"] = json!(bad);
+        assert!(names(&Tally::read(&body).unwrap_err(), "uses", "malformed"), "{bad}");
+    }
+    for bad in ["2026-3-2", "2026-02-30", "2026-03-02T00:00:00Z", "20260302", "2026-03-2x"] {
+        let mut body = body.clone();
+        body["day"] = json!(bad);
+        assert!(names(&Tally::read(&body).unwrap_err(), "day", "malformed"), "{bad}");
+    }
+    let mut many = body.clone();
+    (many["uses"], many["delayed"]) = (json!("1-9"), json!("10"));
+    assert!(names(&Tally::read(&many).unwrap_err(), "delayed", "too-many"));
+    let mut swapped = body.clone();
+    swapped["refusals"].as_array_mut().unwrap().reverse();
+    assert!(names(&Tally::read(&swapped).unwrap_err(), "refusals", "not-sorted"));
+    let mut nothing = body.clone();
+    nothing["refusals"][0]["count"] = json!("0");
+    assert!(names(&Tally::read(&nothing).unwrap_err(), "refusals[0].count", "nothing"));
+    // What is published never tells one small count from another.
+    for number in 0..200 {
+        let count = Count::of(number);
+        assert_eq!(count == Count::of(5), (1..10).contains(&number), "{number}");
+        assert!((count.least()..=count.most()).contains(&number), "{number}");
+        assert_eq!(count.to_string().parse::<Count>().unwrap(), count);
+    }
 }

@@ -114,6 +114,16 @@ fn the_hash_covers_everything_but_the_approvals() {
 }
 
 #[test]
+fn the_hash_and_the_leaf_are_those_of_the_canonical_form() {
+    for statement in &lawful().statements {
+        let mut value = serde_json::to_value(statement).unwrap();
+        assert_eq!(statement.leaf().unwrap(), [&LEAF_PREFIX[..], &jcs::encode(&value).unwrap()].concat(), "{}", statement.id);
+        value.as_object_mut().unwrap().remove("approvals");
+        assert_eq!(statement.hash().unwrap(), usufruct_core::hash::sha256(&jcs::encode(&value).unwrap()), "{}", statement.id);
+    }
+}
+
+#[test]
 fn a_statement_that_is_too_long_makes_no_leaf() {
     let mut statement = lawful().statements[0].clone();
     statement.body = json!({"x": "x".repeat(LONGEST)});

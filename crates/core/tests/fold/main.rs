@@ -4,6 +4,7 @@
 mod common;
 mod log;
 mod more;
+mod tally;
 
 use common::{
     City, activate, agency_body, block_body, certificate_body, contract_body, day, founded, lawful, library_card, names,
@@ -16,7 +17,7 @@ use usufruct_core::draft::Problem;
 use usufruct_core::hash::sha256;
 use usufruct_core::lifecycle::{Lifecycle, State, guard};
 use usufruct_core::register::Register;
-use usufruct_core::statement::{Statement, StatementKind};
+use usufruct_core::statement::{Statement, StatementKind, Tried};
 
 const CARD: &str = "mdt_library-card";
 const MEALS: &str = "mdt_school-meals";
@@ -45,6 +46,59 @@ fn replay_gives_the_same_bytes() {
     assert_eq!(read, city.statements);
     let again = Register::replay((0..).zip(&read)).unwrap();
     assert_eq!(serde_json::to_string(&again).unwrap(), city.json());
+}
+
+/// Replays `statements`, the signatures of `size` of them tried at a time under the keys that stand before the first of these.
+fn replay_tried(statements: &[Statement], size: usize) -> Result<Register, (u64, Vec<Problem>)> {
+    let mut register = Register::default();
+    let mut index = 0;
+    for part in statements.chunks(size) {
+        let tried: Vec<_> = part.iter().map(|statement| Tried::new(statement.clone(), &register).unwrap()).collect();
+        for tried in &tried {
+            register.apply_tried(tried, index).map_err(|problems| (index, problems))?;
+            index += 1;
+        }
+    }
+    Ok(register)
+}
+
+#[test]
+fn signatures_tried_beforehand_change_nothing() {
+    let city = lawful();
+    for size in [1, 2, 3, 7, 1_000] {
+        assert_eq!(
+            serde_json::to_string(&replay_tried(&city.statements, size).unwrap()).unwrap(),
+            city.json(),
+            "{size} at a time"
+        );
+        for at in 0..city.statements.len() {
+            for other in [at + 1, at + 3, at + 20] {
+                let mut statements = city.statements.clone();
+                let approvals = statements[other % statements.len()].approvals.clone();
+                statements[at].approvals = approvals;
+                let one = Register::replay((0..).zip(&statements)).map(|register| serde_json::to_string(&register).unwrap());
+                let tried = replay_tried(&statements, size).map(|register| serde_json::to_string(&register).unwrap());
+                assert_eq!(tried, one, "{at} with the approvals of {other}, {size} at a time");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_signature_tried_under_a_key_that_was_replaced_since_is_refused() {
+    let mut city = lawful();
+    let late = city.step_draft(CARD, State::Suspended, "agc_library", &[("agc_library", "head"), ("agc_library", "privacy")]);
+    let tried = Tried::new(late.clone(), &city.register).unwrap();
+    assert!(city.register.clone().apply_tried(&tried, 100).is_ok());
+    let mut body = agency_body("agc_library", "agency");
+    for key in body["signing_keys"].as_array_mut().unwrap() {
+        key["public"] = json!(common::signer("agc_parks", key["id"].as_str().unwrap()).public());
+    }
+    let keys = [("agc_operator", "head"), ("agc_operator", "privacy"), ("agc_library", "head")];
+    city.apply(city.draft(StatementKind::Agency, "agc_library", "agc_operator", body, &keys)).unwrap();
+    let problems = city.register.apply_tried(&tried, 100).unwrap_err();
+    assert!(names(&problems, "approvals[0]", "not-valid"), "{problems:?}");
+    assert_eq!(problems, city.register.check(&late).unwrap_err());
 }
 
 #[test]

@@ -1,0 +1,62 @@
+//! The decision over all mandates, in an order that the caches of the processor cannot foresee.
+
+use usufruct_core::decide::{Outcome, Request, decide};
+use usufruct_core::event::Form;
+use usufruct_core::grant::{Grant, GrantKind, GrantState};
+use usufruct_core::register::Register;
+use usufruct_core::time::DAY;
+
+use crate::city::{MANDATES_A_SERVICE, first_day, mandate_id, service_id};
+use crate::now;
+
+const DECISIONS: u32 = 2_000_000;
+/// The aim, in nanoseconds.
+const AIM: f64 = 2_000.0;
+
+/// Measures and prints. The mandates that a replay left suspended are refused, which costs as much as a permit.
+pub fn rows(register: &Register, mandates: usize) {
+    let now_at = register.last_at().max(first_day().plus(60 * DAY));
+    let requests: Vec<_> = (0..mandates).map(|mandate| (request(mandate), grant(register, mandate))).collect();
+    println!("| decide() with {mandates} mandates | ns | against the aim of 2 µs |\n|---|---:|---:|");
+    for (name, stride) in [("one mandate again and again", 0), ("a mandate far from the last each time", 7_919)] {
+        let (mut at, mut permits) = (0, 0u32);
+        let begin = now();
+        for _ in 0..DECISIONS {
+            let (request, grant) = &requests[at];
+            permits += u32::from(decide(register, request, Some(grant), now_at).outcome == Outcome::Permit);
+            at = (at + stride) % mandates;
+        }
+        let nanos = begin.elapsed().as_secs_f64() * 1e9 / f64::from(DECISIONS);
+        println!(
+            "| {name}, {:.0} % permitted | {nanos:.0} | {:.2} |",
+            f64::from(permits) * 100.0 / f64::from(DECISIONS),
+            nanos / AIM
+        );
+    }
+}
+
+fn request(mandate: usize) -> Request {
+    Request {
+        service: service_id(mandate / MANDATES_A_SERVICE).parse().expect("a service"),
+        mandate: mandate_id(mandate).parse().expect("a mandate"),
+        blocks: ["blk_name", "blk_age"].map(|block| (block.parse().expect("a block"), Form::Value)).into(),
+        reason: "reminder".to_owned(),
+        subjects: 1,
+    }
+}
+
+fn grant(register: &Register, mandate: usize) -> Grant {
+    let entry = &register.mandates[&mandate_id(mandate).parse().expect("a mandate")];
+    Grant {
+        kind: GrantKind::Consent,
+        state: GrantState::Given,
+        mandate_hash: entry.hash,
+        given_at: register.last_at(),
+        valid_until: entry.body.sunset_at,
+        blocks: entry.body.blocks.iter().map(|asked| asked.block.clone()).collect(),
+        uses: 0,
+        window_start: register.last_at(),
+        window_uses: 0,
+        resident_active: true,
+    }
+}
