@@ -112,7 +112,7 @@ struct CardForm {
 }
 
 async fn card_page(State(site): State<Arc<Site>>, page: Page, Query(next): Query<Next>) -> Response {
-    show_card(&site, &CardPage { page, is_wrong: false, code: String::new(), next: own_path(&next.next) }).await
+    show_card(&site, &CardPage { page, is_wrong: false, code: String::new(), next: own_path(&site, &next.next) }).await
 }
 
 /// The page, whose form may lead on to the service that waits behind it: browsers count where an answer redirects to as a target of
@@ -134,7 +134,7 @@ async fn card(
     Public(form): Public<CardForm>,
 ) -> Result<Response, Fault> {
     let CardForm { code, pin, next } = form;
-    let next = own_path(&next);
+    let next = own_path(&site, &next);
     let asked = CardAttempt { code: code.clone(), pin: Zeroizing::new(pin), device_mark };
     match attempt(&site, move |app| app.sign_in_with_card(&asked, &device.0)).await {
         Ok(signed_in) => {

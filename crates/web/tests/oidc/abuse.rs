@@ -100,9 +100,29 @@ async fn a_session_is_never_taken_from_outside() {
 #[tokio::test]
 async fn signing_in_leads_to_no_other_site() {
     let site = TestSite::new();
-    for next in ["https://evil.example/", "//evil.example/", "/\\evil.example/", "javascript:alert(1)", "/\r\nx: y", "evil"] {
+    let resident = site.city.enrol(1)[0];
+    let code = site.city.app.issue_card(resident, "204817", None).unwrap();
+    for next in [
+        "https://evil.example/",
+        "//evil.example/",
+        "/\\evil.example/",
+        "javascript:alert(1)",
+        "/\r\nx: y",
+        "evil",
+        // What browsers leave out of an address.
+        "/\t/evil.example/",
+        "/\t\\evil.example/",
+        "\t//evil.example/",
+        "/\n/evil.example/",
+        "/\0/evil.example/",
+        "/\u{85}/evil.example/",
+    ] {
         let page = site.get(&format!("/sign-in?{}", encode(&[("next", next)])), "").await;
-        assert!(page.text().contains("data-next=\"/me\""), "{next}: {}", page.text());
+        assert!(page.text().contains("data-next=\"/me\""), "{next:?}: {}", page.text());
+        let page = site.get(&format!("/sign-in/card?{}", encode(&[("next", next)])), "").await;
+        assert_eq!(page.hidden(), [("next".to_owned(), "/me".to_owned())], "{next:?}");
+        let answer = site.post("/sign-in/card", "", &[("code", &code), ("pin", "204817"), ("next", next)]).await;
+        assert_eq!((answer.status, answer.header(LOCATION)), (StatusCode::SEE_OTHER, "/me"), "{next:?}");
     }
     let answer = site.plain("", &[("state", "a\r\nset-cookie: x=y")]).await;
     assert_eq!(answer.header(SET_COOKIE), "");
