@@ -22,7 +22,7 @@ use crate::oidc::origin_behind;
 use crate::page::{Page, render, show};
 use crate::passkey::own_path;
 use crate::portal::see;
-use crate::session::{CardMark, Device, card_cookie, cookie};
+use crate::session::{CardMark, Device, MaybeResident, card_cookie, cookie};
 use crate::site::attempt;
 
 pub(crate) fn router() -> Router<Arc<Site>> {
@@ -129,6 +129,7 @@ async fn show_card(site: &Arc<Site>, content: &CardPage) -> Response {
 async fn card(
     State(site): State<Arc<Site>>,
     page: Page,
+    MaybeResident(session): MaybeResident,
     device: Device,
     CardMark(device_mark): CardMark,
     Public(form): Public<CardForm>,
@@ -136,7 +137,7 @@ async fn card(
     let CardForm { code, pin, next } = form;
     let next = own_path(&site, &next);
     let asked = CardAttempt { code: code.clone(), pin: Zeroizing::new(pin), device_mark };
-    match attempt(&site, move |app| app.sign_in_with_card(&asked, &device.0)).await {
+    match attempt(&site, move |app| app.sign_in_with_card(&asked, session.as_ref(), &device.0)).await {
         Ok(signed_in) => {
             let mut response = see(&next)?;
             response.headers_mut().append(SET_COOKIE, cookie(&site, &signed_in.token));
