@@ -13,14 +13,15 @@ use usufruct_core::{Digest, Time};
 use usufruct_store::attempts::{self, Attempts};
 use usufruct_store::cards::{self, Card};
 use usufruct_store::residents::{self, ResidentState};
+use usufruct_store::sessions;
 use zeroize::Zeroizing;
 
 use crate::counter::{self, COUNTER_RECOVERY, Way};
 use crate::enrol::plain_code;
 use crate::erase::plain_event;
 use crate::ledger::place;
-use crate::session::close_where;
-use crate::{App, Credential, CredentialChange, Error, Initiator};
+use crate::session::{close, close_where};
+use crate::{App, Credential, CredentialChange, Error, Initiator, OpenSession};
 
 /// Groups of 20 random bits on a card.
 const GROUPS: usize = 7;
@@ -74,9 +75,14 @@ impl App {
         Ok(code)
     }
 
-    /// Opens a session with a card and its PIN. Whatever is wrong, the answer is the same and takes about as long. The count of
+    /// Opens a session with a card and its PIN. A session that the browser had before ends. Whatever is wrong, the answer is the same and takes about as long. The count of
     /// wrong PINs is stored before a PIN is looked at, so neither a restart nor many requests at once win a guess.
-    pub fn sign_in_with_card(&self, attempt: &CardAttempt, device: &str) -> Result<CardSignIn, Error> {
+    pub fn sign_in_with_card(
+        &self,
+        attempt: &CardAttempt,
+        before: Option<&OpenSession>,
+        device: &str,
+    ) -> Result<CardSignIn, Error> {
         let secret_hash = card_hash(&attempt.code);
         let Some(card) = self.db.read(|conn| cards::find(conn, &secret_hash))? else {
             // As much work as a card that is known.
@@ -100,19 +106,25 @@ impl App {
         if !may_look || !self.is_pin(&secret_hash, &attempt.pin, &card.pin) {
             return Err(wrong_card());
         }
+        let (token, session) = self.fresh_session(card.resident, device, Means::Card, None);
+        let (before, outbox) = (before.map(|session| session.token_hash), self.outbox());
         let is_open = self.db.transaction("use card", move |tx| {
             attempts::delete(tx, &key)?;
             cards::touch(tx, &secret_hash, now)?;
             // A frozen pass opens to nothing but a passkey.
-            Ok::<_, Error>(matches!(
-                residents::state(tx, card.resident)?,
-                Some(ResidentState::Active | ResidentState::Deactivated)
-            ))
+            if !matches!(residents::state(tx, session.resident)?, Some(ResidentState::Active | ResidentState::Deactivated)) {
+                return Ok(false);
+            }
+            if let Some(before) = before {
+                close(tx, &outbox, &before, Initiator::User)?;
+            }
+            sessions::insert(tx, &session)?;
+            Ok::<_, Error>(true)
         })?;
         if !is_open {
             return Err(wrong_card());
         }
-        Ok(CardSignIn { token: self.open_session_by(card.resident, device, Means::Card)?, device_mark: mark })
+        Ok(CardSignIn { token, device_mark: mark })
     }
 
     /// Ends the cards of a resident, who lost one. Answers how many there were.

@@ -134,7 +134,7 @@ impl App {
     }
 
     /// Notices for the services that may have received this resident's data under these mandates, under the pseudonyms they
-    /// know her by now. Each has a name of its own, so that no two services can find out that they speak of one person.
+    /// know her by now. Each has a random name of its own, so that no two services can find out that they speak of one person.
     pub(crate) fn notices_of_resident(
         &self,
         certificate: &CertificateId,
@@ -180,7 +180,7 @@ impl App {
     ) -> Deletion {
         let now = self.now();
         Deletion {
-            id: DeletionId::fresh(now, self.rng()),
+            id: DeletionId::random(self.rng()),
             certificate: certificate.clone(),
             service: service.clone(),
             mandate,

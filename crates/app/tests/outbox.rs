@@ -100,6 +100,11 @@ fn signals(all: &[Outgoing], service: &ServiceId) -> Vec<Happening> {
     theirs.map(|sent| sent.event.told.happening.clone()).collect()
 }
 
+/// Every eight letters in a row.
+fn windows(name: &str) -> BTreeSet<String> {
+    name.as_bytes().windows(8).map(|part| String::from_utf8_lossy(part).into_owned()).collect()
+}
+
 fn sid(sent: &Outgoing) -> &str {
     match &sent.event.told.happening {
         Happening::SessionEnded { sid, .. } => sid,
@@ -356,7 +361,7 @@ fn whoever_returns_after_a_withdrawal_is_not_joined_by_the_end_of_her_session() 
         let city = city(dir, url);
         let (reader, old) = city.cardholder();
         let session = signed_in(&city.app, reader);
-        city.app.withdraw(reader, &mandate()).unwrap();
+        let withdrawn = city.app.withdraw(reader, &mandate()).unwrap();
         let told = take_all(&city.app);
         for service in [service(), archive()] {
             let kinds = signals(&told, &service);
@@ -369,12 +374,21 @@ fn whoever_returns_after_a_withdrawal_is_not_joined_by_the_end_of_her_session() 
             );
         }
         // The notice that a signal names is the one that the service fetches.
-        let named = signals(&told, &service()).into_iter().find_map(|kind| match kind {
-            Happening::DeletionDue { deletion, due_at, .. } => Some((deletion, due_at)),
-            _ => None,
-        });
+        let named = |service: &ServiceId| {
+            signals(&told, service).into_iter().find_map(|kind| match kind {
+                Happening::DeletionDue { deletion, due_at, .. } => Some((deletion, due_at)),
+                _ => None,
+            })
+        };
         let notice = city.app.deletion_notices(&service()).unwrap().remove(0);
-        assert_eq!(named, Some((notice.id, notice.due_at)));
+        assert_eq!(named(&service()), Some((notice.id.clone(), notice.due_at)));
+        // Nothing in its name, as a time would be, is in the name that the other service gets, nor in the public one.
+        let other = named(&archive()).unwrap().0;
+        let names = [notice.id.as_str(), other.as_str(), withdrawn.certificate.as_str()].map(windows);
+        for (one, another) in [(0, 1), (0, 2), (1, 2)] {
+            let shared: Vec<_> = names[one].intersection(&names[another]).filter(|part| !part.contains('_')).collect();
+            assert!(shared.is_empty(), "{shared:?}");
+        }
         let subjects: BTreeSet<_> =
             told.iter().filter(|sent| sent.event.service == service()).map(|sent| sent.event.told.subject.clone()).collect();
         assert_eq!(subjects, BTreeSet::from([Some(old.clone())]), "under the pseudonym that she left behind");

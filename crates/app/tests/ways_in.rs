@@ -292,7 +292,7 @@ fn a_card_opens_little_and_ends_when_it_is_lost(dir: &Path, url: Option<&str>) {
     let city = City::found(dir, url);
     let (resident, code) = with_card(&city);
     let scanned = format!("https://pass.example.org/sign-in/card#{}", code.replace('-', "").to_lowercase());
-    let opened = city.app.sign_in_with_card(&attempt(&scanned, PIN, None), "kiosk").unwrap();
+    let opened = city.app.sign_in_with_card(&attempt(&scanned, PIN, None), None, "kiosk").unwrap();
     let session = city.app.session(&opened.token).unwrap().unwrap();
     assert_eq!((session.resident, session.means), (resident, Means::Card));
     assert_eq!(session.means.acr(), "urn:usufruct:acr:card");
@@ -301,7 +301,7 @@ fn a_card_opens_little_and_ends_when_it_is_lost(dir: &Path, url: Option<&str>) {
     assert!(matches!(city.app.lift_freeze(&session), Err(Error::NotFresh)));
 
     // Whatever is wrong, the words are the same.
-    let words = |code: &str, pin: &str| match city.app.sign_in_with_card(&attempt(code, pin, None), "kiosk") {
+    let words = |code: &str, pin: &str| match city.app.sign_in_with_card(&attempt(code, pin, None), None, "kiosk") {
         Err(error) => error.to_string(),
         Ok(_) => panic!("it opened"),
     };
@@ -311,7 +311,7 @@ fn a_card_opens_little_and_ends_when_it_is_lost(dir: &Path, url: Option<&str>) {
     assert_eq!(words(&code, PIN), words(&code, "204818"), "a frozen pass opens to no card");
 
     let (other, lost) = with_card(&city);
-    let opened = city.app.sign_in_with_card(&attempt(&lost, PIN, None), "kiosk").unwrap();
+    let opened = city.app.sign_in_with_card(&attempt(&lost, PIN, None), None, "kiosk").unwrap();
     assert_eq!(city.app.revoke_cards(other).unwrap(), 1);
     assert!(!is_open(&city, &opened.token));
     assert_eq!(words(&lost, PIN), words(&lost, "204818"));
@@ -333,33 +333,33 @@ fn ten_thousand_guesses_get_nowhere(dir: &Path, url: Option<&str>) {
             city = City::open(dir, url, &at.to_string(), 100 + guess);
         }
         let pin = if guess % 100 == 50 { PIN.to_owned() } else { format!("{:06}", 300_000 + guess) };
-        let outcome = city.app.sign_in_with_card(&attempt(&code, &pin, None), "thief");
+        let outcome = city.app.sign_in_with_card(&attempt(&code, &pin, None), None, "thief");
         assert!(outcome.is_err(), "guess {guess} opened the pass");
         city.clock.advance(SECOND);
     }
     // She has the card and the PIN, and waits a day.
     city.clock.advance(DAY);
-    city.app.sign_in_with_card(&attempt(&code, PIN, None), "kiosk").unwrap();
+    city.app.sign_in_with_card(&attempt(&code, PIN, None), None, "kiosk").unwrap();
 }
 
 /// Who has a picture of her card guesses without end. Where she has been before she gets in all the while, and elsewhere after a day.
 fn a_stranger_locks_nobody_out(dir: &Path, url: Option<&str>) {
     let city = City::found(dir, url);
     let (_, code) = with_card(&city);
-    let mark = city.app.sign_in_with_card(&attempt(&code, PIN, None), "library").unwrap().device_mark;
+    let mark = city.app.sign_in_with_card(&attempt(&code, PIN, None), None, "library").unwrap().device_mark;
     for guess in 0..40 {
         let pin = format!("{:06}", 300_000 + guess);
-        assert!(city.app.sign_in_with_card(&attempt(&code, &pin, Some("a mark that nobody made")), "thief").is_err());
+        assert!(city.app.sign_in_with_card(&attempt(&code, &pin, Some("a mark that nobody made")), None, "thief").is_err());
     }
-    assert!(city.app.sign_in_with_card(&attempt(&code, PIN, None), "elsewhere").is_err(), "a new place waits");
-    city.app.sign_in_with_card(&attempt(&code, PIN, Some(&mark)), "library").unwrap();
+    assert!(city.app.sign_in_with_card(&attempt(&code, PIN, None), None, "elsewhere").is_err(), "a new place waits");
+    city.app.sign_in_with_card(&attempt(&code, PIN, Some(&mark)), None, "library").unwrap();
     city.clock.advance(DAY);
-    city.app.sign_in_with_card(&attempt(&code, PIN, None), "elsewhere").unwrap();
+    city.app.sign_in_with_card(&attempt(&code, PIN, None), None, "elsewhere").unwrap();
     // Without the card there is nothing to guess at.
     for _ in 0..20 {
-        assert!(city.app.sign_in_with_card(&attempt("ABCD-EFGH-JKLM-NPQR-STUV-WXYZ-2345", PIN, None), "stranger").is_err());
+        assert!(city.app.sign_in_with_card(&attempt("ABCD-EFGH-JKLM-NPQR-STUV-WXYZ-2345", PIN, None), None, "stranger").is_err());
     }
-    city.app.sign_in_with_card(&attempt(&code, PIN, None), "elsewhere").unwrap();
+    city.app.sign_in_with_card(&attempt(&code, PIN, None), None, "elsewhere").unwrap();
 }
 
 fn what_a_deleted_pass_leaves_opens_nothing(dir: &Path, url: Option<&str>) {
@@ -373,5 +373,5 @@ fn what_a_deleted_pass_leaves_opens_nothing(dir: &Path, url: Option<&str>) {
     assert!(is_refused(city.app.recover(&codes[0])));
     assert!(is_refused(city.app.freeze_by_code(&codes[0])));
     assert!(is_refused(city.app.invited(&unused)));
-    assert!(city.app.sign_in_with_card(&attempt(&card, PIN, None), "kiosk").is_err());
+    assert!(city.app.sign_in_with_card(&attempt(&card, PIN, None), None, "kiosk").is_err());
 }

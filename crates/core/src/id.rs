@@ -35,6 +35,12 @@ macro_rules! ids {
             pub fn fresh(now: Time, rng: &dyn Rng) -> Self {
                 Self(format!("{}_{}", $prefix, uuid_v7(now, rng)))
             }
+
+            /// A fresh id without a time: the prefix and 128 random bits in hex. For what several parties are told of one
+            /// happening, whose names would be joined by the time in them.
+            pub fn random(rng: &dyn Rng) -> Self {
+                Self(format!("{}_{}", $prefix, crate::hash::hex(&random::<16>(rng))))
+            }
         }
 
         impl FromStr for $name {
@@ -155,5 +161,7 @@ mod tests {
         let fresh = UseId::fresh("2026-11-20T00:00:00Z".parse().unwrap(), &Ones);
         assert!(fresh.as_str().parse::<UseId>().is_ok(), "{fresh}");
         assert_eq!(&fresh.as_str()[18..19], "7");
+        let random = DeletionId::random(&Ones);
+        assert_eq!((random.as_str().parse(), random.as_str()), (Ok(random.clone()), "del_ffffffffffffffffffffffffffffffff"));
     }
 }

@@ -138,12 +138,12 @@ struct Asked {
 
 async fn page(State(site): State<Arc<Site>>, page: Page, Query(asked): Query<Asked>) -> Result<Response, Fault> {
     let name = place(&site)?.name.clone();
-    Ok(show(&CertificateCardPage { page, name, next: own_path(&asked.next), failure: asked.failure }))
+    Ok(show(&CertificateCardPage { page, name, next: own_path(&site, &asked.next), failure: asked.failure }))
 }
 
 async fn start(State(site): State<Arc<Site>>, Query(asked): Query<Asked>) -> Result<Response, Fault> {
     let mark = URL_SAFE_NO_PAD.encode(random::<24>(site.app.rng()));
-    let purpose = Purpose::SignIn { errand: mark.clone(), next: own_path(&asked.next) };
+    let purpose = Purpose::SignIn { errand: mark.clone(), next: own_path(&site, &asked.next) };
     let mut response = see(&errand(&site, purpose)?)?;
     response.headers_mut().insert(SET_COOKIE, errand_cookie(&site, &mark));
     Ok(response)

@@ -39,6 +39,8 @@ pub struct Limits {
     pub ceremonies: Limit,
     /// Endpoints for services, per network.
     pub services: Limit,
+    /// The API for services and their signals, per network, with a token or without: a body's services may share one.
+    pub calls: Limit,
     /// Signed requests of one service, wherever they come from.
     pub service: Limit,
 }
@@ -49,6 +51,7 @@ impl Default for Limits {
             guesses: Limit { per_second: 1, burst: 30 },
             ceremonies: Limit { per_second: 10, burst: 100 },
             services: Limit { per_second: 200, burst: 400 },
+            calls: Limit { per_second: 500, burst: 1_000 },
             service: Limit { per_second: 50, burst: 100 },
         }
     }
@@ -58,7 +61,7 @@ impl Limits {
     /// So wide that nothing is turned away: for measurements.
     pub fn wide() -> Self {
         let limit = Limit { per_second: 1_000_000, burst: 1_000_000 };
-        Self { guesses: limit, ceremonies: limit, services: limit, service: limit }
+        Self { guesses: limit, ceremonies: limit, services: limit, calls: limit, service: limit }
     }
 }
 
@@ -67,6 +70,7 @@ pub(crate) struct Limiters {
     guesses: Limiter<IpAddr>,
     ceremonies: Limiter<IpAddr>,
     services: Limiter<IpAddr>,
+    calls: Limiter<IpAddr>,
     service: Limiter<ServiceId>,
 }
 
@@ -78,6 +82,7 @@ impl Limiters {
             guesses: limiter(limits.guesses, app),
             ceremonies: limiter(limits.ceremonies, app),
             services: limiter(limits.services, app),
+            calls: limiter(limits.calls, app),
             service: limiter(limits.service, app),
         }
     }
@@ -93,6 +98,7 @@ impl Limiters {
             "/sign-in/card" | "/recover" | "/freeze" | "/webauthn/register/start" if is_post => Some(&self.guesses),
             _ if path.starts_with("/webauthn/") || path.starts_with("/sign-in/certificate/") => Some(&self.ceremonies),
             _ if path.starts_with("/oidc/") => Some(&self.services),
+            _ if path.starts_with("/api/") || path.starts_with("/ssf/") => Some(&self.calls),
             _ => None,
         }
     }

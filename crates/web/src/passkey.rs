@@ -79,7 +79,7 @@ struct Next {
 }
 
 async fn sign_in_page(State(site): State<Arc<Site>>, page: Page, Query(next): Query<Next>) -> Response {
-    let next = own_path(&next.next);
+    let next = own_path(&site, &next.next);
     let certificate_card = site.card_place.as_ref().map(|place| place.name.clone());
     show(&SignInPage { page, is_for_service: next.starts_with("/oidc/authorize?"), next, certificate_card })
 }
@@ -196,7 +196,7 @@ async fn finish_sign_in(
     device: Device,
     Json(finish): Json<FinishSignIn>,
 ) -> Result<Response, Fault> {
-    let next = own_path(&finish.next);
+    let next = own_path(&site, &finish.next);
     let (stored, updated) = proven(&site, finish).await?;
     let token = blocking(&site, move |app| app.prove_passkey(&stored, &updated, session.as_ref(), &device.0)).await?;
     let mut response = Json(json!({ "next": next })).into_response();
@@ -268,9 +268,17 @@ impl Ceremonies {
 }
 
 /// A path on this site, or the resident's front page. Nothing else, so that sign-in leads nowhere foreign.
-pub(crate) fn own_path(next: &str) -> String {
-    let own = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n']) && next.len() <= 16_000;
-    if own { next.to_owned() } else { "/me".to_owned() }
+pub(crate) fn own_path(site: &Site, next: &str) -> String {
+    if is_own_path(&site.settings.issuer, next) { next.to_owned() } else { "/me".to_owned() }
+}
+
+/// Whether a browser that stands on a page of the issuer is led to another page of it. Browsers read `\` as `/` and leave out tabs and
+/// ends of lines, so `/<tab>/evil.example` is another site.
+fn is_own_path(issuer: &str, next: &str) -> bool {
+    let is_plain =
+        next.starts_with('/') && next.len() <= 16_000 && !next.contains(|letter: char| letter == '\\' || letter.is_control());
+    let led = url::Url::parse(issuer).and_then(|issuer| Ok((issuer.join(next)?.origin(), issuer.origin())));
+    is_plain && led.is_ok_and(|(led, own)| led == own)
 }
 
 /// The output of the PRF extension is a key that must never leave the page.
@@ -293,13 +301,32 @@ fn failed() -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use super::own_path;
+    use super::is_own_path;
 
     #[test]
     fn sign_in_leads_nowhere_foreign() {
-        assert_eq!(own_path("/me/footprint?x=1"), "/me/footprint?x=1");
-        for foreign in ["", "https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/a\nb"] {
-            assert_eq!(own_path(foreign), "/me", "{foreign}");
+        for issuer in ["https://pass.example.org", "http://localhost:8080"] {
+            for own in ["/", "/me/footprint?x=1", "/oidc/authorize?redirect_uri=https%3A%2F%2Flibrary.example%2F%09"] {
+                assert!(is_own_path(issuer, own), "{own}");
+            }
+            for foreign in [
+                "",
+                "me",
+                "https://evil.example",
+                "//evil.example",
+                "///evil.example",
+                "/\\evil.example",
+                "javascript:alert(1)",
+                "/a\nb",
+                "/\t/evil.example",
+                "\t//evil.example",
+                "/\r/evil.example",
+                "/\0/evil.example",
+                "/\u{85}/evil.example",
+                "//localhost:8081/",
+            ] {
+                assert!(!is_own_path(issuer, foreign), "{foreign:?}");
+            }
         }
     }
 }

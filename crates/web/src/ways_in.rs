@@ -22,7 +22,7 @@ use crate::oidc::origin_behind;
 use crate::page::{Page, render, show};
 use crate::passkey::own_path;
 use crate::portal::see;
-use crate::session::{CardMark, Device, card_cookie, cookie};
+use crate::session::{CardMark, Device, MaybeResident, card_cookie, cookie};
 use crate::site::attempt;
 
 pub(crate) fn router() -> Router<Arc<Site>> {
@@ -112,7 +112,7 @@ struct CardForm {
 }
 
 async fn card_page(State(site): State<Arc<Site>>, page: Page, Query(next): Query<Next>) -> Response {
-    show_card(&site, &CardPage { page, is_wrong: false, code: String::new(), next: own_path(&next.next) }).await
+    show_card(&site, &CardPage { page, is_wrong: false, code: String::new(), next: own_path(&site, &next.next) }).await
 }
 
 /// The page, whose form may lead on to the service that waits behind it: browsers count where an answer redirects to as a target of
@@ -129,14 +129,15 @@ async fn show_card(site: &Arc<Site>, content: &CardPage) -> Response {
 async fn card(
     State(site): State<Arc<Site>>,
     page: Page,
+    MaybeResident(session): MaybeResident,
     device: Device,
     CardMark(device_mark): CardMark,
     Public(form): Public<CardForm>,
 ) -> Result<Response, Fault> {
     let CardForm { code, pin, next } = form;
-    let next = own_path(&next);
+    let next = own_path(&site, &next);
     let asked = CardAttempt { code: code.clone(), pin: Zeroizing::new(pin), device_mark };
-    match attempt(&site, move |app| app.sign_in_with_card(&asked, &device.0)).await {
+    match attempt(&site, move |app| app.sign_in_with_card(&asked, session.as_ref(), &device.0)).await {
         Ok(signed_in) => {
             let mut response = see(&next)?;
             response.headers_mut().append(SET_COOKIE, cookie(&site, &signed_in.token));

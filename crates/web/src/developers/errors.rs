@@ -19,7 +19,7 @@ const fn explained(code: &'static str, en: &'static str, zh_hant: &'static str) 
 }
 
 /// In the order in which a developer meets them.
-pub(super) const OAUTH: [Explained; 19] = [
+pub(super) const OAUTH: [Explained; 21] = [
     explained(
         "invalid_client",
         "The assertion is missing, signed with another key or algorithm, too old, used before, or its aud is not the issuer as one string. Make a new one for each request.",
@@ -71,6 +71,11 @@ pub(super) const OAUTH: [Explained; 19] = [
         "要求 prompt=none，但市民須先同意。請勿使用該參數再試。",
     ),
     explained(
+        "interaction_required",
+        "prompt=none was asked while the resident acts for somebody else, and she has to choose for whom. Ask without it.",
+        "要求 prompt=none，但市民正在代理他人，須先選擇為誰辦理。請勿使用該參數再試。",
+    ),
+    explained(
         "unmet_authentication_requirements",
         "The resident signed in with a card, and a stronger class was asked for. Offer another way to the same service.",
         "市民以卡片登入，而要求的等級更高。請提供同一服務的其他管道。",
@@ -101,6 +106,11 @@ pub(super) const OAUTH: [Explained; 19] = [
         "存取權杖已失效、綁定其他金鑰，或其授權令或同意已終止。請重新取得。",
     ),
     explained(
+        "insufficient_scope",
+        "The access token is good and lacks the scope that the challenge names. Get one with that scope.",
+        "存取權杖有效，但缺少質詢所列的範圍。請取得具該範圍的權杖。",
+    ),
+    explained(
         "server_error",
         "Something broke on our side. Try again in a moment; nothing was released.",
         "我方發生錯誤。請稍後再試；未釋出任何資料。",
@@ -111,8 +121,46 @@ pub(super) const OAUTH: [Explained; 19] = [
         "日誌、資料庫或金鑰保管人暫時無法回應，或請求過多。請依 Retry-After 所示時間後再試。",
     ),
     explained(
-        "slow_down",
-        "Too many requests. Wait for the time that Retry-After names.",
-        "請求過多。請等候 Retry-After 所示時間。",
+        "too-many",
+        "A problem document and no OAuth error: too many requests from one network. Wait for the time that Retry-After names.",
+        "此為問題文件而非 OAuth 錯誤：同一網路的請求過多。請等候 Retry-After 所示時間。",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    use super::OAUTH;
+    use crate::fault::Fault;
+
+    /// The text of every source file in a folder.
+    fn sources(folder: &Path) -> String {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.map(|path| if path.is_dir() { sources(&path) } else { fs::read_to_string(&path).unwrap() }).collect()
+    }
+
+    /// What is written right after `mark`, up to the end of a code.
+    fn codes<'a>(text: &'a str, mark: &str) -> impl Iterator<Item = &'a str> {
+        let quoted = text.split(mark).skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
+        quoted.filter_map(|rest| rest.split(|letter: char| !letter.is_ascii_lowercase() && letter != '_').next())
+    }
+
+    #[test]
+    fn what_is_sent_is_explained_and_nothing_else() {
+        let text = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/oidc"));
+        let challenges = text.replace(r#"error=\""#, r#"error=""#);
+        let mut sent: BTreeSet<String> = codes(&text, "OAuthError::new(")
+            .chain(codes(&text, "Self::new("))
+            .chain(codes(&challenges, "DPoP error="))
+            .map(str::to_owned)
+            .collect();
+        assert!(sent.len() > 15, "{sent:?}");
+        let turned_away = Fault::too_many(1).problem();
+        sent.insert(turned_away["type"].as_str().unwrap().trim_start_matches("urn:usufruct:problem:").to_owned());
+        let explained: BTreeSet<String> = OAUTH.iter().map(|error| error.code.to_owned()).collect();
+        assert_eq!(explained, sent);
+    }
+}

@@ -48,7 +48,7 @@ async fn sign_in(State(site): State<Arc<Site>>, Path(key): Path<String>, Query(n
     let personas = site.settings.demo.iter().flat_map(|demo| &demo.personas);
     let resident = personas.into_iter().find(|persona| persona.key == key).ok_or_else(|| Fault::not_found("persona"))?.resident;
     let token = blocking(&site, move |app| app.open_session(resident, "demo")).await?;
-    let mut response = see(&own_path(&next.next))?;
+    let mut response = see(&own_path(&site, &next.next))?;
     response.headers_mut().insert(SET_COOKIE, cookie(&site, &token));
     Ok(response)
 }

@@ -1,13 +1,18 @@
 //! What a hostile page, a hostile service and a thief try.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::Body;
-use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
+use axum::extract::ConnectInfo;
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use axum::http::{Request, StatusCode};
 use serde_json::json;
+use tower::ServiceExt;
 use usufruct_core::event::Kind;
+use usufruct_core::time::SECOND;
+use usufruct_web::{Limit, Limits, Settings, Site};
 
 use crate::common::{CARD, SERVICE, mandate};
 use crate::site::{Answer, CALLBACK, ISSUER, Key, LOGIN, OTHER, TestSite, encode};
@@ -98,11 +103,58 @@ async fn a_session_is_never_taken_from_outside() {
 }
 
 #[tokio::test]
+async fn one_network_does_not_take_the_api_from_the_others() {
+    let town = TestSite::new();
+    let city = &town.city;
+    let settings = Settings { issuer: ISSUER.to_owned(), allows_oidc: true, demo: None };
+    let limits = Limits { calls: Limit { per_second: 1, burst: 3 }, ..Limits::default() };
+    let site = Arc::new(Site::new(Arc::clone(&city.app), settings).unwrap().with_limits(&limits));
+    let router = usufruct_web::router(site);
+    let call = async |method: &str, path: &str, from: &str| {
+        let mut request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        request.extensions_mut().insert(ConnectInfo::<SocketAddr>(from.parse().unwrap()));
+        let answer = router.clone().oneshot(request).await.unwrap();
+        let wait = answer.headers().get(RETRY_AFTER).map(|seconds| seconds.to_str().unwrap().to_owned());
+        (answer.status(), wait)
+    };
+    for (method, path) in [("GET", "/api/deletions"), ("POST", "/api/releases"), ("GET", "/ssf/streams")] {
+        assert_eq!(call(method, path, "203.0.113.7:4000").await, (StatusCode::UNAUTHORIZED, None), "{path}");
+    }
+    let turned_away = (StatusCode::TOO_MANY_REQUESTS, Some("1".to_owned()));
+    for path in ["/api/deletions", "/ssf/streams"] {
+        assert_eq!(call("GET", path, "203.0.113.8:4000").await, turned_away, "{path}");
+        assert_eq!(call("GET", path, "198.51.100.1:4000").await.0, StatusCode::UNAUTHORIZED, "another network is not held up");
+    }
+    city.clock.advance(SECOND);
+    assert_eq!(call("GET", "/api/deletions", "203.0.113.9:4000").await.0, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
 async fn signing_in_leads_to_no_other_site() {
     let site = TestSite::new();
-    for next in ["https://evil.example/", "//evil.example/", "/\\evil.example/", "javascript:alert(1)", "/\r\nx: y", "evil"] {
+    let resident = site.city.enrol(1)[0];
+    let code = site.city.app.issue_card(resident, "204817", None).unwrap();
+    for next in [
+        "https://evil.example/",
+        "//evil.example/",
+        "/\\evil.example/",
+        "javascript:alert(1)",
+        "/\r\nx: y",
+        "evil",
+        // What browsers leave out of an address.
+        "/\t/evil.example/",
+        "/\t\\evil.example/",
+        "\t//evil.example/",
+        "/\n/evil.example/",
+        "/\0/evil.example/",
+        "/\u{85}/evil.example/",
+    ] {
         let page = site.get(&format!("/sign-in?{}", encode(&[("next", next)])), "").await;
-        assert!(page.text().contains("data-next=\"/me\""), "{next}: {}", page.text());
+        assert!(page.text().contains("data-next=\"/me\""), "{next:?}: {}", page.text());
+        let page = site.get(&format!("/sign-in/card?{}", encode(&[("next", next)])), "").await;
+        assert_eq!(page.hidden(), [("next".to_owned(), "/me".to_owned())], "{next:?}");
+        let answer = site.post("/sign-in/card", "", &[("code", &code), ("pin", "204817"), ("next", next)]).await;
+        assert_eq!((answer.status, answer.header(LOCATION)), (StatusCode::SEE_OTHER, "/me"), "{next:?}");
     }
     let answer = site.plain("", &[("state", "a\r\nset-cookie: x=y")]).await;
     assert_eq!(answer.header(SET_COOKIE), "");

@@ -96,12 +96,16 @@ impl Ear {
         self.heard.push(out.header(LOCATION).to_owned());
     }
 
-    /// What it is told after she has withdrawn.
+    /// What it is told after she has withdrawn. It answers, so that the list has no more of her when somebody else withdraws.
     async fn told(&mut self, site: &TestSite) {
         let release = self.own_token(site, "release").await;
         let list = site.send(site.bearing("GET", "/api/deletions", &release).body(Body::empty()).unwrap()).await;
-        let notices = self.hear(&list)["deletions"].as_array().unwrap().len();
-        assert!(notices > 0, "{} was told nothing", self.id);
+        let notices = self.hear(&list)["deletions"].take();
+        assert_eq!(notices.as_array().unwrap().len(), 1, "{} is told of one erasure", self.id);
+        let path = format!("/api/deletions/{}", notices[0]["id"].as_str().unwrap());
+        let answered = site.api(&path, &release, &json!({ "answer": "deleted" })).await;
+        assert_eq!(answered.status, StatusCode::NO_CONTENT, "{}", answered.text());
+        self.hear(&answered);
     }
 
     /// Every row of letters it has heard, with everything decoded that can be decoded.

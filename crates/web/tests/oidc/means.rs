@@ -1,7 +1,7 @@
 //! What was enough to sign in: cards open little, and a mandate may ask for more.
 
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_SECURITY_POLICY, LOCATION};
+use axum::http::header::{CONTENT_SECURITY_POLICY, LOCATION, SET_COOKIE};
 use serde_json::json;
 use usufruct_app::CardAttempt;
 use usufruct_app::store::passkeys::{self, Passkey};
@@ -27,7 +27,7 @@ fn cardholder(site: &TestSite) -> (u64, String) {
     let resident = site.city.enrol(1)[0];
     let code = site.city.app.issue_card(resident, PIN, None).unwrap();
     let attempt = CardAttempt { code, pin: PIN.to_owned().into(), device_mark: None };
-    let token = site.city.app.sign_in_with_card(&attempt, "kiosk").unwrap().token;
+    let token = site.city.app.sign_in_with_card(&attempt, None, "kiosk").unwrap().token;
     (resident, format!("usufruct={token}"))
 }
 
@@ -54,6 +54,24 @@ async fn a_card_signs_in_and_the_token_says_so() {
     let (_, cookie) = cardholder(&site);
     let claims = claims_of(site.token_answer(&cookie, &[]).await["id_token"].as_str().unwrap());
     assert_eq!((&claims["acr"], &claims["amr"]), (&json!("urn:usufruct:acr:card"), &json!(["pin"])));
+}
+
+/// At a kiosk the person before has not always signed out.
+#[tokio::test]
+async fn who_signs_in_by_card_ends_the_session_that_was_open_there() {
+    let site = site();
+    let (_, before) = site.resident();
+    let reader = site.city.enrol(1)[0];
+    let code = site.city.app.issue_card(reader, PIN, None).unwrap();
+    let session = |cookie: &str| site.city.app.session(cookie.trim_start_matches("usufruct=")).unwrap();
+    let sign_in = async |cookie: &str, pin: &str| site.post("/sign-in/card", cookie, &[("code", &code), ("pin", pin)]).await;
+    assert_eq!(sign_in(&before, "204818").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(session(&before).is_some(), "a wrong PIN ends nothing");
+    let answer = sign_in(&before, PIN).await;
+    assert_eq!((answer.status, answer.header(LOCATION)), (StatusCode::SEE_OTHER, "/me"));
+    assert!(session(&before).is_none(), "one browser has one session");
+    let cookie = answer.header(SET_COOKIE).split(';').next().unwrap().to_owned();
+    assert_eq!(session(&cookie).map(|open| open.resident), Some(reader));
 }
 
 #[tokio::test]
