@@ -65,6 +65,8 @@ impl App {
         let terms = register.vault.as_ref().map(|entry| &entry.body);
         let (now, class) = (self.now(), self.vault.class());
         let promise = self.escrow_promise(terms, now)?;
+        let keepers = self.vault.statements()?;
+        let silent = terms.and_then(|terms| Silent::of(keepers.len(), terms.keepers.len(), terms.threshold));
         let body = json!({
             "cause": cause,
             "mandate": mandate.map(|entry| &entry.id),
@@ -79,14 +81,14 @@ impl App {
             "inclusion": evidence.proofs,
             "absence": absence,
             "slot_class": class.to_string(),
-            "keepers": self.vault.statements()?,
+            "keepers": keepers,
             "erased_live_at": now,
             "erased_root_at": now,
             "erased_escrow_at": promise.date(),
             "ciphertext_remains_until": now.plus(terms.map_or(BACKUP_DAYS, |terms| terms.backup_days) * DAY),
             "recipients_told": told,
             "method": "cryptographic erase, AES-256-GCM, SHA-256",
-            "limits": limits(class, promise),
+            "limits": limits(class, promise, silent),
         });
         let id = erasure.certificate.as_str();
         let mut statement = self.statement(StatementKind::Certificate, id, self.automation.agency(), body, now);
@@ -114,8 +116,39 @@ fn ground(cause: Cause, months: &[Month]) -> Text {
     }
 }
 
+/// Keepers that have not signed yet that they destroyed their share, because they slept.
+#[derive(Clone, Copy)]
+struct Silent {
+    signed: usize,
+    all: usize,
+    /// So many of those that signed have to be dishonest for the old root to come back by means of those that have not.
+    liars: usize,
+}
+
+impl Silent {
+    /// `None` when all have signed, or there are no keepers.
+    fn of(signed: usize, all: usize, threshold: i64) -> Option<Self> {
+        let liars = (usize::try_from(threshold).ok()? + signed).checked_sub(all)?;
+        (signed < all).then_some(Self { signed, all, liars })
+    }
+
+    fn words(self) -> (String, String) {
+        let Self { signed, all, liars } = self;
+        (
+            format!(
+                " When this was written {signed} of {all} keepers had signed. Until the others have destroyed their share too, \
+                 {liars} dishonest of those that signed are enough to bring the old root back together with them."
+            ),
+            format!(
+                "本證明作成時，{all}位保管者中有{signed}位已簽署；在其餘保管者亦銷毀其份額之前，已簽署者中若有{liars}位不誠實，\
+                 即足以與其餘保管者共同復原舊的根金鑰。"
+            ),
+        )
+    }
+}
+
 /// What no certificate of this class claims (erasure.md 1.5).
-fn limits(class: SlotClass, promise: Promise) -> Text {
+fn limits(class: SlotClass, promise: Promise, silent: Option<Silent>) -> Text {
     let (slot, slot_zh) = match class {
         SlotClass::E0 => (
             "about the physical disk: the root was overwritten at file level (class E0)",
@@ -146,18 +179,19 @@ fn limits(class: SlotClass, promise: Promise) -> Text {
             "根金鑰另有託管，惟託管人仍持有已屆期期別之金鑰，故不載託管日期。",
         ),
     };
+    let (keepers, keepers_zh) = silent.map(Silent::words).unwrap_or_default();
     Text::new(
         &format!(
             "After the date of the root no copy of our storage, of any age, opens what was erased for anyone who did not already hold \
              the key or the data, and after the date of the escrow, if one is given, not for its officers either. This does not claim \
              that the ciphertext is physically gone, that a recipient who saw the data forgot it, that nobody copied the key while it \
              lived, that the number and the times of what was stored are unknown, that AES-256 and SHA-256 are never broken, or \
-             anything {slot}.{escrow}"
+             anything {slot}.{keepers}{escrow}"
         ),
         &format!(
             "自根金鑰銷毀之日起，任何時期的儲存副本都無法再開啟已抹除的內容，除非有人事先已持有金鑰或資料；若載有託管日期，則該日之後\
              託管人亦無法開啟。本證明不主張密文已自實體媒體消失、看過資料的接收者已忘記、金鑰存續期間未曾遭複製、儲存的筆數與時間無人知悉、\
-             AES-256 與 SHA-256 永不遭破解，也不主張任何關於{slot_zh}。{escrow_zh}"
+             AES-256 與 SHA-256 永不遭破解，也不主張任何關於{slot_zh}。{keepers_zh}{escrow_zh}"
         ),
     )
 }
@@ -166,3 +200,20 @@ fn limits(class: SlotClass, promise: Promise) -> Text {
 const BACKUP_DAYS: i64 = 35;
 /// Certificates published in one transaction.
 const PART: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_says_how_many_keepers_have_not_signed_and_what_follows() {
+        let limits = |signed, all, threshold| limits(SlotClass::E3, Promise::NoEscrow, Silent::of(signed, all, threshold));
+        let all = limits(3, 3, 2);
+        assert!(!all.en.contains("had signed") && !all.zh_hant.contains("已簽署"), "{}", all.en);
+        let two = limits(2, 3, 2);
+        assert!(two.en.contains("2 of 3 keepers had signed") && two.en.contains("1 dishonest of those"), "{}", two.en);
+        assert!(two.zh_hant.contains("3位保管者中有2位已簽署"), "{}", two.zh_hant);
+        assert!(limits(4, 5, 3).en.contains("4 of 5 keepers had signed") && limits(4, 5, 3).en.contains("2 dishonest of those"));
+        assert!(limits(0, 0, 0) == limits(3, 3, 2), "without keepers nothing is said of them");
+    }
+}

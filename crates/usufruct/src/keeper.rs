@@ -4,8 +4,10 @@
 
 pub mod link;
 pub mod listener;
+pub mod peers;
 pub mod roster;
 pub mod site;
+pub mod standings;
 pub mod tls;
 pub mod upkeep;
 pub mod wire;

@@ -2,11 +2,15 @@
 //!
 //! Like the log's witness it knows no network and no clock. It holds at most two shares, of the epoch that counts and of the one
 //! that may follow; its counter only ever grows; what it has destroyed it signs for. Whoever has `threshold` keepers in hand
-//! can bring the root back, and can cheat; fewer can do neither.
+//! can bring the root back, and can cheat. One that has not heard of an erasure counts as in hand until another one tells it.
+//!
+//! What one other keeper says is never enough to destroy anything: it makes this one withhold what would be over if it were
+//! true. So one that lies can keep a root from being brought back while it is heard, and can lose nobody anything.
 
 pub mod shamir;
 mod state;
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
@@ -15,7 +19,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use usufruct_core::Digest;
 use usufruct_core::hash::equal;
 use usufruct_core::keeper::{Counter, Destroyed};
-use usufruct_core::ports::{Rng, random};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
@@ -31,14 +34,15 @@ pub struct Keeper {
     pair: Ed25519KeyPair,
     /// Names and public keys of the other keepers of the same tree.
     peers: Vec<(String, String)>,
+    /// So many others cannot all be among those that may lie.
+    quorum: usize,
     inner: Mutex<Inner>,
 }
 
 struct Inner {
     file: KeeperFile,
-    /// Whether nobody has told of a higher counter since the start. Until then no share is given out.
-    is_fresh: bool,
-    nonce: [u8; 16],
+    /// What other keepers have signed last since the start, by name.
+    told: BTreeMap<String, Epoch>,
 }
 
 /// What a keeper tells anybody who may ask.
@@ -48,25 +52,33 @@ pub struct Standing {
     pub counter: Epoch,
     /// The epochs it holds a share of, ascending, each with the commitment to its root.
     pub held: Vec<(Epoch, Digest)>,
-    /// Whether it has compared its counter with another keeper's since its start.
+    /// Whether it has compared its counter with another keeper's since its start, or never held anything.
     pub is_fresh: bool,
+    /// The highest counter that another keeper says it is at. It gives out nothing of an epoch before it.
+    pub told: Epoch,
+}
+
+impl Standing {
+    /// Whether it holds a share of `epoch` with this commitment, and would give it out.
+    pub fn gives(&self, epoch: Epoch, check: &Digest) -> bool {
+        self.is_fresh && epoch >= self.told && epoch >= self.counter && self.held.contains(&(epoch, *check))
+    }
 }
 
 impl Keeper {
-    /// A keeper with this state. `seed` is its signing key.
+    /// A keeper with this state. `seed` is its signing key; so many of it and its `peers` as `threshold` bring a root back.
     pub fn new(
         vault: &str,
         name: &str,
         seed: &[u8; 32],
         peers: Vec<(String, String)>,
+        threshold: usize,
         file: KeeperFile,
-        rng: &dyn Rng,
     ) -> Result<Self> {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| Error::Malformed { what: "the seed of the keeper" })?;
-        // Who never held anything cannot be an old copy of itself that does harm.
-        let is_fresh = file.counter() == Epoch(0) && file.held().next().is_none();
-        let inner = Mutex::new(Inner { file, is_fresh, nonce: random(rng) });
-        Ok(Self { vault: vault.to_owned(), name: name.to_owned(), pair, peers, inner })
+        let quorum = (peers.len() + 2).saturating_sub(threshold);
+        let inner = Mutex::new(Inner { file, told: BTreeMap::new() });
+        Ok(Self { vault: vault.to_owned(), name: name.to_owned(), pair, peers, quorum, inner })
     }
 
     /// Its public key, base64url.
@@ -89,7 +101,9 @@ impl Keeper {
         Standing {
             counter: inner.file.counter(),
             held: inner.file.held().map(|held| (held.epoch, held.check)).collect(),
-            is_fresh: inner.is_fresh,
+            // Who never held anything cannot be an old copy of itself that does harm.
+            is_fresh: !inner.told.is_empty() || (inner.file.counter() == Epoch(0) && inner.file.held().next().is_none()),
+            told: inner.told(),
         }
     }
 
@@ -120,48 +134,58 @@ impl Keeper {
         Ok(Destroyed::sign(&self.vault, &self.name, epoch.0, now, &self.pair))
     }
 
-    /// Gives out the share of an epoch, once the keeper knows that it is no old copy of itself.
-    pub fn share(&self, vault: &str, epoch: Epoch) -> Result<(Share, Digest)> {
+    /// Gives out the share of an epoch, if another keeper has just answered and none has said that the epoch is over.
+    /// `answers` are to `nonce`, which was made for this one call.
+    pub fn share(&self, vault: &str, epoch: Epoch, nonce: &[u8; 16], answers: &[Counter]) -> Result<(Share, Digest)> {
         self.belongs(vault)?;
+        if self.compare(nonce, answers)? == 0 {
+            return Err(self.refuses("no other keeper says where it stands, so this one may be an old copy or have slept"));
+        }
         let inner = self.inner();
-        if !inner.is_fresh {
-            return Err(
-                self.refuses("since its start it has not compared its counter with another keeper, so it may be an old copy")
-            );
+        if let Some((name, told)) = inner.told.iter().find(|(_, told)| **told > epoch) {
+            return Err(self.refuses(&format!("{name} says that it is at epoch {}, so epoch {} may be over", told.0, epoch.0)));
         }
         let held = inner.file.held().find(|held| held.epoch == epoch && epoch >= inner.file.counter());
         held.map(|held| (held.share.copy(), held.check))
             .ok_or_else(|| self.refuses(&format!("it holds no share of epoch {}", epoch.0)))
     }
 
-    /// What the other keepers have to sign, so that an old answer does not count.
-    pub fn nonce(&self) -> [u8; 16] {
-        self.inner().nonce
-    }
-
-    /// Signs the counter for another keeper that has just started.
+    /// Signs the counter for another keeper that asks.
     pub fn tell_counter(&self, nonce: &[u8; 16]) -> Counter {
         Counter::sign(&self.vault, &self.name, self.inner().file.counter().0, nonce, &self.pair)
     }
 
-    /// Takes the answers of other keepers. If one is ahead, this keeper was restored from an old copy or has slept: what it
-    /// holds of epochs that are over is destroyed at once. Answers how many were good; without one, no share is given out.
-    pub fn compare(&self, answers: &[Counter]) -> Result<usize> {
+    /// Takes the answers of other keepers to `nonce`, which must not be used again. An epoch that one of them says is over is
+    /// withheld from now on, until that same one says otherwise. What so many say is over that one of them must be honest, is
+    /// destroyed at once: this keeper was restored from an old copy or has slept. Answers how many were good.
+    pub fn compare(&self, nonce: &[u8; 16], answers: &[Counter]) -> Result<usize> {
         let mut inner = self.inner();
-        let nonce = inner.nonce;
-        let is_good = |answer: &&Counter| {
+        let mut good = 0;
+        for answer in answers {
             let peer = self.peers.iter().find(|(name, _)| *name == answer.keeper);
-            answer.vault == self.vault
-                && equal(&answer.nonce_bytes(), &nonce)
-                && peer.is_some_and(|(_, public)| answer.is_signed_by(public))
-        };
-        let good: Vec<&Counter> = answers.iter().filter(is_good).collect();
-        let highest = good.iter().map(|answer| Epoch(answer.counter)).max();
-        if let Some(highest) = highest.filter(|highest| *highest > inner.file.counter()) {
-            inner.file.keep_only(highest)?;
+            let is_good = answer.vault == self.vault
+                && equal(&answer.nonce_bytes(), nonce)
+                && peer.is_some_and(|(_, public)| answer.is_signed_by(public));
+            if is_good {
+                good += 1;
+                inner.told.insert(answer.keeper.clone(), Epoch(answer.counter));
+            }
         }
-        inner.is_fresh |= !good.is_empty();
-        Ok(good.len())
+        let mut told: Vec<Epoch> = inner.told.values().copied().collect();
+        told.sort_unstable_by(|a, b| b.cmp(a));
+        let proven = self.quorum.checked_sub(1).and_then(|last| told.get(last)).copied();
+        if let Some(proven) = proven.filter(|proven| *proven > inner.file.counter()) {
+            inner.file.keep_only(proven)?;
+        }
+        Ok(good)
+    }
+
+    /// Whether so many others have answered since the start that it would know if it were an old copy of itself, and none of
+    /// them says that it is one.
+    pub fn is_settled(&self) -> bool {
+        let inner = self.inner();
+        let newest = inner.file.held().map(|held| held.epoch).max().unwrap_or(Epoch(0)).max(inner.file.counter());
+        inner.told.len() >= self.quorum && inner.told() <= newest
     }
 
     fn belongs(&self, vault: &str) -> Result<()> {
@@ -174,6 +198,12 @@ impl Keeper {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn told(&self) -> Epoch {
+        self.told.values().copied().max().unwrap_or(Epoch(0))
     }
 }
 

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
+
+use aws_lc_rs::signature::Ed25519KeyPair;
 
 use usufruct_core::Digest;
 use usufruct_core::hash::sha256;
-use usufruct_core::keeper::Destroyed;
+use usufruct_core::keeper::{Counter, Destroyed};
 use usufruct_core::ports::Rng;
 use usufruct_vault::keeper::{Keeper, KeeperFile, Share, Standing};
 use usufruct_vault::keytree::{MemoryPages, PageTree};
@@ -59,6 +61,11 @@ struct Net {
     calls: AtomicUsize,
     fault: Mutex<Option<(usize, Fault)>>,
     down: Mutex<[bool; 3]>,
+    /// Those that hear each other, also when the city does not hear them.
+    machines: Mutex<Vec<Weak<Machine>>>,
+    /// The keeper that lies, and the counter it signs.
+    liar: Mutex<Option<(usize, u64)>>,
+    nonces: AtomicU64,
 }
 
 struct Town {
@@ -74,18 +81,53 @@ fn seed(number: usize) -> [u8; 32] {
     [number as u8 + 1; 32]
 }
 
+fn pair(number: usize) -> Ed25519KeyPair {
+    Ed25519KeyPair::from_seed_unchecked(&seed(number)).unwrap()
+}
+
 fn public(number: usize) -> String {
     let dir = tempfile::tempdir().unwrap();
     let file = KeeperFile::open(dir.path(), Disk::Any).unwrap();
-    Keeper::new(VAULT, NAMES[number], &seed(number), Vec::new(), file, &seeded(1)).unwrap().public()
+    Keeper::new(VAULT, NAMES[number], &seed(number), Vec::new(), 2, file).unwrap().public()
 }
 
 impl Machine {
-    fn start(&self, rng: &Seeded) {
+    fn start(&self) {
         let peers = (0..3).filter(|other| *other != self.number).map(|other| (NAMES[other].to_owned(), public(other))).collect();
         let file = KeeperFile::open(&self.folder, Disk::Any).unwrap();
-        *self.keeper.lock().unwrap() =
-            Some(Keeper::new(VAULT, NAMES[self.number], &seed(self.number), peers, file, rng).unwrap());
+        *self.keeper.lock().unwrap() = Some(Keeper::new(VAULT, NAMES[self.number], &seed(self.number), peers, 2, file).unwrap());
+    }
+
+    /// A nonce, and what the other keepers that run say to it.
+    fn ask_peers(&self) -> ([u8; 16], Vec<Counter>) {
+        let mut nonce = [0; 16];
+        nonce[..8].copy_from_slice(&self.net.nonces.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        let machines: Vec<_> = self.net.machines.lock().unwrap().iter().filter_map(Weak::upgrade).collect();
+        let others = machines.iter().filter(|other| other.number != self.number);
+        (nonce, others.filter_map(|other| other.tell(&nonce)).collect())
+    }
+
+    fn tell(&self, nonce: &[u8; 16]) -> Option<Counter> {
+        if self.net.down.lock().unwrap()[self.number] {
+            return None;
+        }
+        if let Some((number, lie)) = *self.net.liar.lock().unwrap()
+            && number == self.number
+        {
+            return Some(Counter::sign(VAULT, NAMES[number], lie, nonce, &pair(number)));
+        }
+        Some(self.keeper.lock().unwrap().as_ref()?.tell_counter(nonce))
+    }
+
+    fn compare(&self) {
+        let (nonce, answers) = self.ask_peers();
+        if let Some(keeper) = self.keeper.lock().unwrap().as_ref() {
+            keeper.compare(&nonce, &answers).unwrap();
+        }
+    }
+
+    fn is_lying(&self) -> Option<u64> {
+        self.net.liar.lock().unwrap().filter(|(number, _)| *number == self.number).map(|(_, lie)| lie)
     }
 
     fn call<T>(&self, work: impl Fn(&Keeper) -> Result<T>) -> Result<T> {
@@ -106,19 +148,37 @@ impl Machine {
 
 impl Link for Machine {
     fn standing(&self) -> Result<Standing> {
+        if let Some(lie) = self.is_lying() {
+            return Ok(Standing {
+                counter: Epoch(lie),
+                held: vec![(Epoch(lie), Digest([1; 32]))],
+                is_fresh: true,
+                told: Epoch(0),
+            });
+        }
         self.call(|keeper| Ok(keeper.standing()))
     }
 
     fn prepare(&self, vault: &str, epoch: Epoch, share: Share, check: Digest) -> Result<()> {
+        if self.is_lying().is_some() {
+            return Ok(());
+        }
         self.call(|keeper| keeper.prepare(vault, epoch, share.copy(), check))
     }
 
     fn keep_only(&self, vault: &str, epoch: Epoch) -> Result<Destroyed> {
+        if let Some(lie) = self.is_lying() {
+            return Ok(Destroyed::sign(vault, NAMES[self.number], lie, NOW, &pair(self.number)));
+        }
         self.call(|keeper| keeper.keep_only(vault, epoch, NOW))
     }
 
     fn share(&self, vault: &str, epoch: Epoch) -> Result<(Share, Digest)> {
-        self.call(|keeper| keeper.share(vault, epoch))
+        if self.is_lying().is_some() {
+            return Ok((Share { x: self.number as u8 + 1, y: [9; 32] }, Digest([1; 32])));
+        }
+        let (nonce, answers) = self.ask_peers();
+        self.call(|keeper| keeper.share(vault, epoch, &nonce, &answers))
     }
 }
 
@@ -126,14 +186,15 @@ impl Town {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let net = Arc::new(Net::default());
-        let machines = (0..3)
+        let machines: Vec<_> = (0..3)
             .map(|number| {
                 let folder = dir.path().join(NAMES[number]);
                 Arc::new(Machine { number, folder, keeper: Mutex::new(None), net: Arc::clone(&net) })
             })
             .collect();
+        *net.machines.lock().unwrap() = machines.iter().map(Arc::downgrade).collect();
         let town = Self { _dir: dir, machines, net, pages: Arc::default() };
-        town.machines.iter().for_each(|machine| machine.start(&seeded(7)));
+        town.machines.iter().for_each(|machine| machine.start());
         town
     }
 
@@ -159,13 +220,11 @@ impl Town {
 
     /// Lets keepers that have started ask the others where they stand.
     fn compare(&self) {
-        for machine in &self.machines {
-            let Some(nonce) = machine.keeper.lock().unwrap().as_ref().map(Keeper::nonce) else { continue };
-            let others = self.machines.iter().filter(|other| other.number != machine.number);
-            let answers: Vec<_> =
-                others.filter_map(|other| Some(other.keeper.lock().unwrap().as_ref()?.tell_counter(&nonce))).collect();
-            machine.keeper.lock().unwrap().as_ref().unwrap().compare(&answers).unwrap();
-        }
+        self.machines.iter().for_each(|machine| machine.compare());
+    }
+
+    fn standing(&self, number: usize) -> Standing {
+        self.machines[number].keeper.lock().unwrap().as_ref().unwrap().standing()
     }
 
     /// How many keepers hold a share of an epoch.
@@ -194,7 +253,7 @@ impl Town {
         for (name, bytes) in files {
             std::fs::write(machine.folder.join(name), bytes).unwrap();
         }
-        machine.start(&seeded(8));
+        machine.start();
     }
 }
 
@@ -302,26 +361,32 @@ fn a_keeper_restored_from_an_old_copy_gives_nothing_away() {
         for number in restored {
             town.put_back(*number, &old[*number]);
             let keeper = town.machines[*number].keeper.lock().unwrap();
-            let error = keeper.as_ref().unwrap().share(VAULT, Epoch(0)).map(drop).unwrap_err();
+            let error = keeper.as_ref().unwrap().share(VAULT, Epoch(0), &[0; 16], &[]).map(drop).unwrap_err();
             assert!(error.to_string().contains("may be an old copy"), "{error}");
         }
         town.compare();
+        if restored.len() == 2 {
+            // Each hears it from one alone, who might lie: it destroys nothing, and gives nothing.
+            assert_eq!(town.holders(Epoch(0)), 2);
+            for number in restored {
+                let error = Link::share(&*town.machines[*number], VAULT, Epoch(0)).map(drop).unwrap_err();
+                assert!(error.to_string().contains("archive says that it is at epoch 3"), "{error}");
+            }
+            assert!(town.open().is_err(), "two of three are lost, and so is the root");
+            continue;
+        }
         assert_eq!(town.holders(Epoch(0)), 0, "what is over is destroyed at once");
         for number in restored {
             let keeper = town.machines[*number].keeper.lock().unwrap();
             let keeper = keeper.as_ref().unwrap();
             assert_eq!(keeper.standing().counter, Epoch(3));
-            assert!(keeper.share(VAULT, Epoch(0)).is_err());
+            assert!(keeper.share(VAULT, Epoch(0), &[0; 16], &[]).is_err());
             assert!(keeper.keep_only(VAULT, Epoch(2), NOW).is_err(), "its counter never goes back");
             assert!(keeper.prepare(VAULT, Epoch(2), Share { x: 1, y: [0; 32] }, Digest([0; 32])).is_err());
         }
-        if restored.len() == 1 {
-            let tree = town.open().expect("the other two bring the root back");
-            tree.roots().heal().unwrap();
-            assert_eq!(town.holders(Epoch(3)), 3);
-        } else {
-            assert!(town.open().is_err(), "two of three are lost, and so is the root");
-        }
+        let tree = town.open().expect("the other two bring the root back");
+        tree.roots().heal().unwrap();
+        assert_eq!(town.holders(Epoch(3)), 3);
     }
 }
 
@@ -366,8 +431,10 @@ fn of_two_roots_that_are_no_neighbours_the_older_one_goes_at_the_start() {
         town.put_back(number, &both(number));
     }
     // With the third keeper there they hear of it before the city asks.
-    town.machines[2].start(&seeded(9));
+    town.machines[2].start();
     town.compare();
+    assert_eq!(town.roots().roots().unwrap().iter().map(|root| root.epoch).collect::<Vec<_>>(), [Epoch(3)]);
+    town.open().unwrap();
     assert_eq!(alive(), [0, 3]);
 }
 
@@ -464,14 +531,14 @@ fn lies_are_noticed() {
     let keeper = |number: usize| town.machines[number].keeper.lock().unwrap();
     // A request for another tree.
     assert!(keeper(0).as_ref().unwrap().keep_only("other.test/log", Epoch(0), NOW).is_err());
-    assert!(keeper(0).as_ref().unwrap().share("other.test/log", Epoch(0)).is_err());
+    assert!(keeper(0).as_ref().unwrap().share("other.test/log", Epoch(0), &[0; 16], &[]).is_err());
     // A keeper whose share was changed is left out, and the others are enough.
-    let (mut share, check) = keeper(2).as_ref().unwrap().share(VAULT, Epoch(0)).unwrap();
+    let (mut share, check) = Link::share(&*town.machines[2], VAULT, Epoch(0)).unwrap();
     share.y[5] ^= 1;
     keeper(2).as_ref().unwrap().prepare(VAULT, Epoch(0), share, check).unwrap();
     assert_eq!(lives(&town.open().unwrap()), [1, 2, 3]);
     // Two of them leave nothing that fits.
-    let (mut share, check) = keeper(1).as_ref().unwrap().share(VAULT, Epoch(0)).unwrap();
+    let (mut share, check) = Link::share(&*town.machines[1], VAULT, Epoch(0)).unwrap();
     share.y[5] ^= 1;
     keeper(1).as_ref().unwrap().prepare(VAULT, Epoch(0), share, check).unwrap();
     assert!(town.open().err().unwrap().to_string().contains("do not fit together"));
@@ -491,7 +558,7 @@ fn lies_are_noticed() {
     // Answers to another question, by a stranger, or about another tree do not make a keeper fresh.
     let files = town.files(0);
     town.put_back(0, &files);
-    let nonce = keeper(0).as_ref().unwrap().nonce();
+    let nonce = [7; 16];
     let good = keeper(1).as_ref().unwrap().tell_counter(&nonce);
     let mut raised = good.clone();
     raised.counter = 99;
@@ -499,10 +566,119 @@ fn lies_are_noticed() {
     let own = keeper(0).as_ref().unwrap().tell_counter(&nonce);
     let mut stranger = good.clone();
     stranger.keeper = "stranger".to_owned();
-    assert_eq!(keeper(0).as_ref().unwrap().compare(&[raised, other_nonce, own, stranger]).unwrap(), 0);
+    assert_eq!(keeper(0).as_ref().unwrap().compare(&nonce, &[raised, other_nonce, own, stranger]).unwrap(), 0);
     assert!(!keeper(0).as_ref().unwrap().standing().is_fresh);
-    assert_eq!(keeper(0).as_ref().unwrap().compare(&[good]).unwrap(), 1);
+    assert_eq!(keeper(0).as_ref().unwrap().compare(&nonce, &[good]).unwrap(), 1);
     assert!(keeper(0).as_ref().unwrap().standing().is_fresh);
+}
+
+#[test]
+fn a_liar_at_the_start_destroys_nothing_and_raises_nobody() {
+    let (town, rng) = (Town::new(), seeded(3));
+    let tree = town.create(&rng);
+    insert(&tree, &rng, 1..4).unwrap();
+    tree.erase(&[resident(1)], &[], &rng).unwrap();
+    drop(tree);
+    *town.net.liar.lock().unwrap() = Some((2, 1 << 60));
+    for number in [1, 0, 1] {
+        town.put_back(number, &town.files(number));
+        town.machines[number].compare();
+    }
+    for number in [0, 1] {
+        let standing = town.standing(number);
+        assert_eq!((standing.counter, standing.told), (Epoch(1), Epoch(1 << 60)), "one keeper's word raises no counter");
+        assert_eq!(standing.held.iter().map(|(epoch, _)| *epoch).collect::<Vec<_>>(), [Epoch(1)], "nor does it destroy a share");
+    }
+    // They cannot tell a lie from the truth, so they give nothing as long as they hear it, and say who says it.
+    let error = town.open().err().unwrap().to_string();
+    assert!(error.contains("archive says that it is at epoch 1152921504606846976"), "{error}");
+    assert_eq!(town.standing(0).counter, Epoch(1));
+    // Once it is dropped from the roster, or says what is so, everything is as it was.
+    *town.net.liar.lock().unwrap() = None;
+    let tree = town.open().expect("nothing is lost");
+    assert_eq!(lives(&tree), [2, 3]);
+    tree.erase(&[resident(2)], &[], &rng).unwrap();
+    assert_eq!(town.holders(Epoch(2)), 3);
+}
+
+#[test]
+fn a_liar_stops_neither_erasures_nor_healing_nor_certificates() {
+    let (town, rng) = (Town::new(), seeded(3));
+    let tree = town.create(&rng);
+    insert(&tree, &rng, 1..6).unwrap();
+    for liar in 0..3 {
+        for lie in [0, 1, 1 << 60] {
+            *town.net.liar.lock().unwrap() = Some((liar, lie));
+            town.compare();
+            let id = Key::random(&rng);
+            tree.insert(&[(resident(19), id)], &rng).unwrap();
+            let erased = tree.erase(&[resident(19)], &[], &rng).unwrap();
+            let epoch = erased.after.epoch;
+            let signed = tree.statements().unwrap();
+            let names: Vec<&str> = signed.iter().map(|signed| &*signed.keeper).collect();
+            let honest: Vec<&str> = ["archive", "city", "court"].into_iter().filter(|name| *name != NAMES[liar]).collect();
+            assert!(signed.iter().all(|signed| signed.epoch == epoch.0), "what stands in a certificate is what was asked");
+            assert_eq!(names.iter().filter(|name| **name != NAMES[liar]).copied().collect::<Vec<_>>(), honest);
+            // An honest one that lost everything is healed beside the liar.
+            let other = (liar + 1) % 3;
+            town.put_back(other, &BTreeMap::new());
+            tree.roots().heal().unwrap();
+            assert_eq!(town.standing(other).held.iter().map(|(held, _)| *held).collect::<Vec<_>>(), [epoch]);
+            assert_eq!(town.standing(other).counter, epoch);
+            // So is the liar, once it is none.
+            *town.net.liar.lock().unwrap() = None;
+            tree.roots().heal().unwrap();
+            assert_eq!(town.holders(epoch), 3);
+        }
+    }
+    drop(tree);
+    assert_eq!(lives(&town.open().unwrap()), (1..6).collect::<Vec<_>>());
+}
+
+#[test]
+fn one_that_slept_gives_nothing_of_the_old_root_while_it_hears_one_that_did_not() {
+    let (town, rng) = (Town::new(), seeded(3));
+    let tree = town.create(&rng);
+    insert(&tree, &rng, 1..4).unwrap();
+    town.compare();
+    let old = town.files(0);
+    // The archive sleeps through an erasure, and was fresh before.
+    town.net.down.lock().unwrap()[2] = true;
+    tree.erase(&[resident(1)], &[], &rng).unwrap();
+    drop(tree);
+    *town.net.down.lock().unwrap() = [false; 3];
+    assert!(town.standing(2).is_fresh);
+    // The first keeper is dishonest, and puts its old share back.
+    town.put_back(0, &old);
+    *town.machines[0].keeper.lock().unwrap() = None;
+    let error = Link::share(&*town.machines[2], VAULT, Epoch(0)).map(drop).unwrap_err();
+    assert!(error.to_string().contains("court says that it is at epoch 1"), "{error}");
+    // Also when the one that told it is cut off afterwards.
+    town.net.down.lock().unwrap()[1] = true;
+    town.machines[0].start();
+    let error = Link::share(&*town.machines[2], VAULT, Epoch(0)).map(drop).unwrap_err();
+    assert!(error.to_string().contains("court says that it is at epoch 1"), "{error}");
+    // And a share is given to nobody while no other keeper answers.
+    *town.net.down.lock().unwrap() = [true, false, true];
+    let error = Link::share(&*town.machines[1], VAULT, Epoch(1)).map(drop).unwrap_err();
+    assert!(error.to_string().contains("no other keeper says where it stands"), "{error}");
+}
+
+#[test]
+fn one_that_slept_through_the_end_alone_is_told_of_it() {
+    let (town, rng) = (Town::new(), seeded(3));
+    let tree = town.create(&rng);
+    insert(&tree, &rng, 1..4).unwrap();
+    let before = town.files(2);
+    tree.erase(&[resident(1)], &[], &rng).unwrap();
+    // It has both shares, as when it got the new one and heard no more.
+    let mut both = town.files(2);
+    both.insert("shares".to_owned(), [&before["shares"][..2048], &both["shares"][2048..]].concat());
+    both.remove("counter");
+    town.put_back(2, &both);
+    assert_eq!(town.standing(2).held.len(), 2);
+    tree.roots().heal().unwrap();
+    assert_eq!((town.holders(Epoch(0)), town.standing(2).counter), (0, Epoch(1)));
 }
 
 #[test]

@@ -60,7 +60,6 @@ impl Line {
             .http1_only()
             .no_proxy()
             .connect_timeout(CONNECT)
-            .timeout(TOTAL)
             .redirect(Policy::none())
             .user_agent(concat!("usufruct/", env!("CARGO_PKG_VERSION")))
             .build()
@@ -73,24 +72,29 @@ impl Line {
         &self.name
     }
 
-    /// Asks as another keeper where it stands. The answer is not checked here.
+    /// Asks as another keeper where it stands. The answer is not checked here. Somebody waits for an answer to a call of
+    /// theirs meanwhile, so it takes less time than any call of the city.
     pub fn counter(&self, nonce: &[u8; 16]) -> Result<Counter> {
-        self.call(wire::COUNTER, &Asked { nonce: hex(nonce) })
+        self.call_within(PEER, wire::COUNTER, &Asked { nonce: hex(nonce) })
     }
 
     fn call<T: DeserializeOwned>(&self, path: &str, question: &impl Serialize) -> Result<T> {
+        self.call_within(TOTAL, path, question)
+    }
+
+    fn call_within<T: DeserializeOwned>(&self, limit: Duration, path: &str, question: &impl Serialize) -> Result<T> {
         let mut body = Zeroizing::new(Vec::with_capacity(LARGEST));
         serde_json::to_writer(&mut *body, question).map_err(|_| self.failed("the question could not be written"))?;
-        let bytes = self.exchange(path, Bytes::from_owner(body), LARGEST)?;
+        let bytes = self.exchange(limit, path, Bytes::from_owner(body), LARGEST)?;
         serde_json::from_slice(&bytes).map_err(|_| self.failed("its answer cannot be understood"))
     }
 
     /// The answer to a question, of which no more than `most` bytes are read.
-    fn exchange(&self, path: &str, body: Bytes, most: usize) -> Result<Zeroizing<Vec<u8>>> {
+    fn exchange(&self, limit: Duration, path: &str, body: Bytes, most: usize) -> Result<Zeroizing<Vec<u8>>> {
         if self.silent_since().is_some_and(|since| clock::stopwatch().duration_since(since) < PAUSE) {
             return Err(self.failed("it let a call run out a moment ago and is not asked again yet"));
         }
-        let answer = self.runtime.block_on(self.send(path, body, most));
+        let answer = self.runtime.block_on(self.send(limit, path, body, most));
         let (status, bytes) = answer.map_err(|error| {
             if error.is_timeout() {
                 *self.silent_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(clock::stopwatch());
@@ -109,9 +113,15 @@ impl Line {
         Err(self.failed(&plain(&why).chars().take(MOST_WORDS).collect::<String>()))
     }
 
-    async fn send(&self, path: &str, body: Bytes, most: usize) -> reqwest::Result<(reqwest::StatusCode, Zeroizing<Vec<u8>>)> {
+    async fn send(
+        &self,
+        limit: Duration,
+        path: &str,
+        body: Bytes,
+        most: usize,
+    ) -> reqwest::Result<(reqwest::StatusCode, Zeroizing<Vec<u8>>)> {
         let request = self.client.post(format!("{}{path}", self.url)).header("content-type", "application/json").body(body);
-        let mut answer = request.send().await?;
+        let mut answer = request.timeout(limit).send().await?;
         // Never moved while it grows, so that no copy of a share is left behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(most));
         while let Some(chunk) = answer.chunk().await? {
@@ -133,7 +143,7 @@ impl Line {
 
 impl Call for Line {
     fn call(&self, request: &[u8]) -> Result<Vec<u8>> {
-        let mut answer = self.exchange(wire::SECTORS, Bytes::copy_from_slice(request), wire::SECTORS_LIMIT)?;
+        let mut answer = self.exchange(TOTAL, wire::SECTORS, Bytes::copy_from_slice(request), wire::SECTORS_LIMIT)?;
         Ok(std::mem::take(&mut *answer))
     }
 }
@@ -175,6 +185,8 @@ fn unconnected(error: &dyn std::fmt::Display) -> Failure {
 const CONNECT: Duration = Duration::from_secs(1);
 /// How long one call may take.
 const TOTAL: Duration = Duration::from_secs(3);
+/// How long another keeper may take to say where it stands.
+const PEER: Duration = Duration::from_secs(1);
 /// How long a keeper that let a call run out is left alone.
 const PAUSE: Duration = Duration::from_secs(5);
 /// Bytes of a question or an answer.

@@ -18,10 +18,11 @@ use usufruct_app::vault::keeper::Keeper;
 use usufruct_app::vault::second_hand::{self, SectorKeys};
 use usufruct_app::vault::{Epoch, Error, Result};
 use usufruct_core::hash::unhex;
-use usufruct_core::ports::Clock;
+use usufruct_core::ports::{Clock, Rng};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::listener::Caller;
+use super::peers::Peers;
 use super::wire::{self, Asked, Given, Nothing, OfEpoch, Prepare, Refusal, Secret, Stands, place};
 
 /// What the server needs.
@@ -29,7 +30,9 @@ pub struct KeeperSite {
     pub keeper: Keeper,
     /// The second keys of pseudonym sectors that have two.
     pub sectors: SectorKeys,
+    pub peers: Peers,
     pub clock: Arc<dyn Clock>,
+    pub rng: Arc<dyn Rng>,
 }
 
 type Site = State<Arc<KeeperSite>>;
@@ -74,7 +77,8 @@ async fn keep_only(State(site): Site, ConnectInfo(caller): Who, body: Bytes) -> 
 
 async fn share(State(site): Site, ConnectInfo(caller): Who, body: Bytes) -> Response {
     let work = |site: &KeeperSite, asked: OfEpoch| {
-        let (share, check) = site.keeper.share(&asked.vault, Epoch(asked.epoch))?;
+        let (nonce, answers) = site.peers.ask(&*site.rng);
+        let (share, check) = site.keeper.share(&asked.vault, Epoch(asked.epoch), &nonce, &answers)?;
         tracing::info!(epoch = asked.epoch, "the city was given its share");
         let x = place(&share).ok_or(Error::Damaged { what: "a share lies where the root does" })?;
         Ok(Given { x, share: Secret::of(&share), check })

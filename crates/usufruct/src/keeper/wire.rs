@@ -32,8 +32,10 @@ pub struct Nothing {}
 #[serde(deny_unknown_fields)]
 pub struct Stands {
     pub counter: u64,
-    /// Whether it has compared its counter with another keeper's since its start.
+    /// Whether it has compared its counter with another keeper's since its start, or never held anything.
     pub fresh: bool,
+    /// The highest counter that another keeper says it is at; 0 if none has said anything.
+    pub told: u64,
     pub held: Vec<HeldEpoch>,
 }
 
@@ -114,14 +116,14 @@ pub fn place(share: &Share) -> Option<NonZeroU8> {
 impl From<Standing> for Stands {
     fn from(standing: Standing) -> Self {
         let held = standing.held.iter().map(|(epoch, check)| HeldEpoch { epoch: epoch.0, check: *check }).collect();
-        Self { counter: standing.counter.0, fresh: standing.is_fresh, held }
+        Self { counter: standing.counter.0, fresh: standing.is_fresh, told: standing.told.0, held }
     }
 }
 
 impl From<Stands> for Standing {
     fn from(stands: Stands) -> Self {
         let held = stands.held.iter().map(|held| (Epoch(held.epoch), held.check)).collect();
-        Self { counter: Epoch(stands.counter), held, is_fresh: stands.fresh }
+        Self { counter: Epoch(stands.counter), held, is_fresh: stands.fresh, told: Epoch(stands.told) }
     }
 }
 

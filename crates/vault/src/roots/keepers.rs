@@ -132,9 +132,14 @@ impl<L: Link> KeeperRoots<L> {
             (epoch, check, known.points.iter().map(Share::copy).collect::<Vec<_>>())
         };
         let healed = self.ask(|number, link| {
+            let standing = link.standing()?;
             // A call that was given up may have left a share of a root that never counted.
-            if !link.standing()?.held.contains(&(epoch, check)) {
+            let is_missing = !standing.held.contains(&(epoch, check));
+            if is_missing {
                 link.prepare(&self.vault, epoch, at(&points, place(number)), check)?;
+            }
+            // One that has the new share may still have slept through the end of the old one.
+            if is_missing || standing.counter < epoch {
                 link.keep_only(&self.vault, epoch)?;
             }
             Ok(())
@@ -203,7 +208,8 @@ impl<L: Link> RootSlots for KeeperRoots<L> {
         let mut epochs: Vec<Epoch> = standings
             .iter()
             .filter_map(|standing| standing.as_ref().ok())
-            .flat_map(|standing| standing.held.iter().map(|(epoch, _)| *epoch))
+            // More than two no keeper holds, and each costs a call to all of them.
+            .flat_map(|standing| standing.held.iter().rev().take(2).map(|(epoch, _)| *epoch))
             .collect();
         epochs.sort_unstable();
         epochs.dedup();
@@ -217,7 +223,8 @@ impl<L: Link> RootSlots for KeeperRoots<L> {
                     }
                     roots.push(root);
                 }
-                Err(error) => last = last.or(Some(error)),
+                // Of an epoch that one keeper made up there is nothing to say, so the oldest one is told of.
+                Err(error) => last = Some(error),
             }
         }
         match roots.is_empty() {
@@ -245,7 +252,7 @@ impl<L: Link> RootSlots for KeeperRoots<L> {
             let signed = link.keep_only(&self.vault, epoch)?;
             let is_right = signed.vault == self.vault
                 && signed.keeper == seat.name
-                && signed.epoch >= epoch.0
+                && signed.epoch == epoch.0
                 && signed.is_signed_by(&seat.public);
             if is_right {
                 return Ok(signed);
@@ -266,7 +273,7 @@ impl<L: Link> RootSlots for KeeperRoots<L> {
 
     fn statements(&self, epoch: Epoch) -> Result<Vec<Destroyed>> {
         let needed = self.keepers.len() - self.threshold + 1;
-        let is_known = |known: &Known| known.signed.values().filter(|signed| signed.epoch >= epoch.0).count() >= needed;
+        let is_known = |known: &Known| known.signed.values().filter(|signed| signed.epoch == epoch.0).count() >= needed;
         if !is_known(&self.known()) {
             self.keep_only(epoch)?;
         }

@@ -14,6 +14,7 @@ use crate::data_dir::Setup;
 use crate::failure::Failure;
 use crate::keeper::link;
 use crate::keeper::roster::Roster;
+use crate::keeper::standings::holders;
 use crate::public_log::PublicLog;
 use crate::root::{self, RootKind};
 
@@ -61,14 +62,9 @@ fn keepers(dir: &Path, setup: &Setup) -> Result<Vec<Line>, Failure> {
 
 /// Whether enough keepers answer and hold a share of the newest root.
 fn counted(roster: &Roster, standings: &[Option<Standing>]) -> Line {
-    let newest = standings.iter().flatten().map(|standing| standing.counter).max();
-    let holds = |standing: &Option<Standing>| {
-        standing
-            .as_ref()
-            .is_some_and(|standing| standing.is_fresh && standing.held.iter().any(|(epoch, _)| Some(*epoch) >= newest))
-    };
+    let holds = holders(standings);
     let missing: Vec<&str> =
-        roster.keepers.iter().zip(standings).filter(|(_, at)| !holds(at)).map(|(entry, _)| entry.name.as_str()).collect();
+        roster.keepers.iter().zip(&holds).filter(|(_, holds)| !**holds).map(|(entry, _)| entry.name.as_str()).collect();
     let (all, holders) = (standings.len(), standings.len() - missing.len());
     let words =
         format!("The root is with {all} keepers (class E3); {holders} have their share, {} bring it back.", roster.threshold);

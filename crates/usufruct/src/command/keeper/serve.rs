@@ -19,8 +19,9 @@ use crate::chance::SystemRng;
 use crate::clock::SystemClock;
 use crate::data_dir;
 use crate::failure::Failure;
-use crate::keeper::link::{self, Line};
+use crate::keeper::link;
 use crate::keeper::listener::{Caller, Listener};
+use crate::keeper::peers::Peers;
 use crate::keeper::roster::{self, Roster};
 use crate::keeper::site::{KeeperSite, router};
 use crate::keeper::tls::Identity;
@@ -28,8 +29,9 @@ use crate::server;
 
 /// Answer the city and the other keepers until told to stop.
 ///
-/// Only those answer and are answered whose certificates stand in the roster. After a start the keeper asks the others where they
-/// stand, and gives out no share until one has answered: if it is an old copy of itself, it learns so and destroys what is over.
+/// Only those answer and are answered whose certificates stand in the roster. After a start and before it gives out a share the
+/// keeper asks the others where they stand. It gives none out while nobody answers, and none of an epoch that one of them says is
+/// over; once n - t + 1 of them say so, it destroys its share.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   usufruct keeper serve --data-dir keeper --roster keepers.toml --listen 0.0.0.0:8443")]
@@ -58,11 +60,12 @@ impl Serve {
         let state = State::open(&house.vault_dir(), disk).map_err(Failure::of)?;
         let others = roster.keepers.iter().filter(|entry| entry.name != file.name);
         let peers = others.map(|entry| (entry.name.clone(), entry.public.clone())).collect();
-        let keeper = Keeper::new(&roster.vault, &file.name, &seed, peers, state, &SystemRng).map_err(Failure::of)?;
+        let keeper = Keeper::new(&roster.vault, &file.name, &seed, peers, roster.threshold, state).map_err(Failure::of)?;
         let sectors = SectorKeys::open(&house.dir().join("sectors"), disk, Arc::new(SystemRng)).map_err(Failure::of)?;
-        let site = Arc::new(KeeperSite { keeper, sectors, clock: Arc::new(SystemClock) });
         let lines = link::lines(&roster, &identity)?.into_iter().filter(|line| line.name() != file.name).collect();
-        serve(&file.name, site, lines, roster, &identity, self.listen)?;
+        let (clock, rng) = (Arc::new(SystemClock), Arc::new(SystemRng));
+        let site = Arc::new(KeeperSite { keeper, sectors, peers: Peers::new(lines), clock, rng });
+        serve(&file.name, &site, roster, &identity, self.listen)?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -80,14 +83,7 @@ fn stands_in(roster: &Roster, file: &KeeperFile, public: &str, identity: &Identi
     ))
 }
 
-fn serve(
-    name: &str,
-    site: Arc<KeeperSite>,
-    lines: Vec<Arc<Line>>,
-    roster: Roster,
-    identity: &Identity,
-    address: SocketAddr,
-) -> Result<(), Failure> {
+fn serve(name: &str, site: &Arc<KeeperSite>, roster: Roster, identity: &Identity, address: SocketAddr) -> Result<(), Failure> {
     let broken = |error: std::io::Error| {
         Failure::impossible(format!("The keeper cannot run: {error}."), "Check the limits of the system.")
     };
@@ -96,13 +92,14 @@ fn serve(
     let listener = server::listen(address)?;
     let (stop, mut stopped) = watch::channel(false);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(broken)?;
-    let asking = Arc::clone(&site);
-    thread::Builder::new().name("compare".to_owned()).spawn(move || compare(&asking.keeper, &lines)).map_err(broken)?;
+    let asking = Arc::clone(site);
+    let settle = move || asking.peers.settle(&asking.keeper, &*asking.rng);
+    thread::Builder::new().name("compare".to_owned()).spawn(settle).map_err(broken)?;
     let served = runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener).map_err(broken)?;
         let address = listener.local_addr().map_err(broken)?;
         server::watch_signals(Arc::new(stop)).map_err(broken)?;
-        let service = router(site).into_make_service_with_connect_info::<Caller>();
+        let service = router(Arc::clone(site)).into_make_service_with_connect_info::<Caller>();
         let until = async move { stopped.wait_for(|stopped| *stopped).await.map(drop).unwrap_or_default() };
         println!("{name} keeps on {address}. Stop with Ctrl+C.");
         let serving = axum::serve(Listener::start(listener, config, roster), service).with_graceful_shutdown(until).into_future();
@@ -113,30 +110,5 @@ fn serve(
     served
 }
 
-/// Asks the other keepers where they stand until one has answered as it should.
-fn compare(keeper: &Keeper, lines: &[Arc<Line>]) {
-    let mut pause = FIRST_PAUSE;
-    while !keeper.standing().is_fresh {
-        let nonce = keeper.nonce();
-        let answers: Vec<_> = thread::scope(|scope| {
-            let calls: Vec<_> = lines.iter().map(|line| scope.spawn(move || line.counter(&nonce))).collect();
-            calls.into_iter().filter_map(|call| call.join().ok()?.ok()).collect()
-        });
-        match keeper.compare(&answers) {
-            Ok(0) => {
-                thread::sleep(pause);
-                pause = (pause * 2).min(LAST_PAUSE);
-            }
-            Ok(_) => tracing::info!(counter = keeper.standing().counter.0, "another keeper has answered"),
-            Err(error) => {
-                tracing::error!(%error, "what is over could not be destroyed, and will be tried again");
-                thread::sleep(LAST_PAUSE);
-            }
-        }
-    }
-}
-
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LAST_PAUSE: Duration = Duration::from_secs(5);
 /// How long calls under way may take when the keeper stops.
 const PATIENCE: Duration = Duration::from_secs(5);
