@@ -18,6 +18,7 @@ use usufruct_core::Time;
 use usufruct_core::hash::sha256;
 use usufruct_core::time::MINUTE;
 
+use crate::backup;
 use crate::clock;
 use crate::data_dir::{self, Setup};
 use crate::failure::Failure;
@@ -55,7 +56,7 @@ impl Doctor {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let setup = data_dir::setup(&self.data_dir)?;
         let now = clock::now();
-        let mut lines = vec![permissions(&self.data_dir), keys(&self.data_dir)];
+        let mut lines = vec![permissions(&self.data_dir, &setup), keys(&self.data_dir)];
         lines.extend(root::lines(&self.data_dir, &setup));
         lines.extend(setup.vault().escrow.map(|escrow| escrow::line(&self.data_dir, &escrow, now)));
         lines.extend(setup.certificate_cards.as_ref().map(|table| cards::line(&self.data_dir, table, now)));
@@ -90,7 +91,22 @@ impl Line {
 }
 
 /// Nobody but the owner may read the directory and its keys.
-fn permissions(dir: &Path) -> Line {
+fn permissions(dir: &Path, setup: &Setup) -> Line {
+    let is_open = |path: &Path| fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0);
+    if let Some(nightly) = setup.nightly.as_ref().filter(|nightly| is_open(&nightly.backups)) {
+        // A folder that only its owner enters closes what is in it.
+        let open: Vec<String> = backup::list(&nightly.backups)
+            .into_iter()
+            .filter(|(folder, _)| is_open(folder) && files(folder).iter().any(|file| is_open(file)))
+            .map(|(folder, _)| folder.display().to_string())
+            .collect();
+        if !open.is_empty() {
+            return Line::fail(
+                "permissions",
+                format!("Others can read the backups {}. Run `chmod -R go= {}`.", open.join(", "), nightly.backups.display()),
+            );
+        }
+    }
     let mut open = Vec::new();
     for path in [dir.to_owned(), dir.join("keys"), dir.join("vault"), dir.join("vault/root"), dir.join("usufruct.db")] {
         if let Ok(metadata) = fs::metadata(&path)
