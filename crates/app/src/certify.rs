@@ -86,7 +86,7 @@ impl App {
             "ciphertext_remains_until": now.plus(terms.map_or(BACKUP_DAYS, |terms| terms.backup_days) * DAY),
             "recipients_told": told,
             "method": "cryptographic erase, AES-256-GCM, SHA-256",
-            "limits": limits(class, promise),
+            "limits": limits(class, self.config().vault.any_disk, promise),
         });
         let id = erasure.certificate.as_str();
         let mut statement = self.statement(StatementKind::Certificate, id, self.automation.agency(), body, now);
@@ -115,8 +115,13 @@ fn ground(cause: Cause, months: &[Month]) -> Text {
 }
 
 /// What no certificate of this class claims (erasure.md 1.5).
-fn limits(class: SlotClass, promise: Promise) -> Text {
+fn limits(class: SlotClass, any_disk: bool, promise: Promise) -> Text {
     let (slot, slot_zh) = match class {
+        SlotClass::E0 if any_disk => (
+            "about the medium: the root was overwritten at file level, and nobody checked that old roots do not stay where it lies \
+             (class E0, medium not checked)",
+            "儲存媒體的事項：根金鑰是在檔案層級覆寫，惟未曾檢查該媒體是否留存舊的根金鑰（E0 級，媒體未經檢查）",
+        ),
         SlotClass::E0 => (
             "about the physical disk: the root was overwritten at file level (class E0)",
             "實體磁碟的事項：根金鑰是在檔案層級覆寫（E0 級）",
@@ -166,3 +171,23 @@ fn limits(class: SlotClass, promise: Promise) -> Text {
 const BACKUP_DAYS: i64 = 35;
 /// Certificates published in one transaction.
 const PART: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_medium_that_nobody_checked_is_named_in_the_limits() {
+        let checked = limits(SlotClass::E0, false, Promise::NoEscrow);
+        let unchecked = limits(SlotClass::E0, true, Promise::NoEscrow);
+        assert!(!checked.en.contains("not checked") && unchecked.en.contains("medium not checked"), "{}", unchecked.en);
+        assert!(!checked.zh_hant.contains("未經檢查") && unchecked.zh_hant.contains("未經檢查"), "{}", unchecked.zh_hant);
+        for class in [SlotClass::E1, SlotClass::E3] {
+            assert_eq!(
+                limits(class, true, Promise::NoEscrow),
+                limits(class, false, Promise::NoEscrow),
+                "the root is not on that disk"
+            );
+        }
+    }
+}
