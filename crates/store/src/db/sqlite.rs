@@ -257,7 +257,7 @@ impl Driver for Sqlite {
         self.failure.take()
     }
 
-    fn checkpoint(&mut self) -> Result<(), Error> {
+    fn checkpoint(&mut self, _: &[&str]) -> Result<(), Error> {
         let busy = self.handle.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
         match busy {
             Ok(0) => Ok(()),
