@@ -225,7 +225,7 @@ fn store(dir: &Path, setup: &Setup, now: Time) -> Vec<Line> {
         return lines;
     }
     lines.push(waiting(&db, now));
-    lines.push(purges(&db, now));
+    lines.push(purges(dir, &db, now));
     lines.push(answers(&db, now));
     lines.extend(escrow::terms(&db, setup));
     lines.push(match log(dir, &db) {
@@ -292,20 +292,26 @@ fn waiting(db: &Db, now: Time) -> Line {
 }
 
 /// Whether ciphertext is purged when its date has come, and could be.
-fn purges(db: &Db, now: Time) -> Line {
+fn purges(dir: &Path, db: &Db, now: Time) -> Line {
     const WHAT: &str = "purges";
     let late = match db.read(|conn| erasures::due_for_purge(conn, now.plus(-PURGE_DELAY), None, 1_000)) {
         Ok(late) => late,
         Err(error) => return Line::fail(WHAT, error.to_string()),
     };
     let able = db.may_purge(SEALED);
+    // Nothing is purged while no server runs; one that runs does it at its start.
+    let is_served = matches!(data_dir::memory(dir), Ok(Some(_)));
     match (late.len(), able) {
         (0, Ok(())) => Line::ok(WHAT, "No ciphertext is there longer than its certificate says."),
         (0, Err(error)) => Line::warn(WHAT, format!("No certificate will get the date of its purge. {error}")),
+        (count, Ok(())) if !is_served => Line::warn(
+            WHAT,
+            format!("The ciphertext of {count} erasures is there longer than was said. Start the server, which purges it."),
+        ),
         (count, Ok(())) => Line::fail(
             WHAT,
             format!(
-                "The ciphertext of {count} erasures is there longer than was said. Start the server and read its messages; remove backups \
+                "The ciphertext of {count} erasures is there longer than was said. Read the messages of the server; remove backups \
                  that are older, and see how far back the write-ahead log of PostgreSQL goes."
             ),
         ),
