@@ -10,11 +10,13 @@ use serde_json::json;
 use usufruct_core::Time;
 use usufruct_core::audit::Drill;
 use usufruct_core::id::AuditId;
+use usufruct_core::lifecycle::State;
 use usufruct_core::ports::random;
 use usufruct_core::statement::StatementKind;
-use usufruct_store::db::Db;
+use usufruct_store::db::{Connection, Db};
+use usufruct_store::deposits::{self, Deposit};
 use usufruct_store::residents::ResidentState;
-use usufruct_store::{blocks, keyrings, residents};
+use usufruct_store::{blocks, erasures, keyrings, residents};
 
 use self::search::{Needles, scan};
 use crate::{App, Error, Publication, block_names};
@@ -33,26 +35,27 @@ pub struct AuditReport {
 
 impl App {
     /// Opens a backup of the database, of any age, with today's keys: what was erased since must stay closed, and what lives must
-    /// open. Looks at up to `sample` residents, from a random place on. Publishes the result.
+    /// open: keyrings, own blocks, what is on loan, and deposits. Looks at up to `sample` residents, from a random place on; none is a
+    /// finding. Publishes the result.
     pub fn restore_drill(&self, backup: &Db, made_at: Time, sample: usize) -> Result<AuditReport, Error> {
         let register = self.register();
         let mut report = AuditReport::default();
+        let months = self.db.read(deposits::months)?;
         for resident in self.sample(backup, sample)? {
-            let (old, own) =
-                backup.snapshot(|conn| Ok::<_, Error>((keyrings::candidates(conn, resident)?, blocks::own(conn, resident)?)))?;
-            let (state, now) = self
-                .db
-                .snapshot(|conn| Ok::<_, Error>((residents::state(conn, resident)?, keyrings::candidates(conn, resident)?)))?;
-            if old.is_empty() {
+            let old = backup.snapshot(|conn| Holding::read(conn, resident))?;
+            let (state, now) =
+                self.db.snapshot(|conn| Ok::<_, Error>((residents::state(conn, resident)?, Holding::read(conn, resident)?)))?;
+            if old.keyrings.is_empty() {
                 continue;
             }
             report.sampled += 1;
-            let is_erased = state.is_none_or(|state| state == ResidentState::Erased) || now.is_empty();
-            let is_unchanged = old.first().is_some_and(|(_, sealed)| now.iter().any(|(_, live)| live == sealed));
-            let sealed: Vec<&[u8]> = old.iter().map(|(_, sealed)| sealed.as_slice()).collect();
+            let is_erased = state.is_none_or(|state| state == ResidentState::Erased) || now.keyrings.is_empty();
+            let is_unchanged =
+                old.keyrings.first().is_some_and(|(_, sealed)| now.keyrings.iter().any(|(_, live)| live == sealed));
+            let sealed: Vec<&[u8]> = old.keyrings.iter().map(|(_, sealed)| sealed.as_slice()).collect();
             let keyring = self.vault.keyring(resident, &sealed);
             let opens = keyring.as_ref().is_ok_and(|keyring| {
-                own.iter().all(|(block, sealed)| {
+                old.own.iter().all(|(block, sealed)| {
                     let block = block_names::id(&register, *block);
                     block.is_some_and(|block| self.vault.open_own(keyring, block, sealed).is_ok())
                 })
@@ -63,6 +66,32 @@ impl App {
                 (true, ..) => report.opened += 1,
                 (false, ..) => report.closed += 1,
             }
+            let Ok(keyring) = keyring else { continue };
+            if is_erased {
+                continue;
+            }
+            // With every withdrawal the keyring is sealed anew under another key.
+            if now.has_withdrawn_since(&old) {
+                report.find("A keyring from before a withdrawal opens in the backup.");
+            }
+            for row in &old.lent {
+                let (mandate, block, sealed) = row;
+                let ended = register.mandates.values().any(|entry| entry.number == *mandate && entry.state == State::Erased);
+                let block = block_names::id(&register, *block);
+                let opens = block.is_some_and(|block| self.vault.opens_lent(&keyring, *mandate, block, sealed));
+                report.judge_lent(opens, ended, now.lent.contains(row));
+            }
+            for row in &old.deposits {
+                let ended = !months.contains(&(row.mandate, row.month));
+                let block = block_names::id(&register, row.block);
+                let opens = block.is_some_and(|block| {
+                    self.vault.open_own_deposit(&keyring, row.mandate, row.month.0, block, &row.sealed).is_ok()
+                });
+                report.judge_lent(opens, ended, now.deposits.iter().any(|live| live.sealed == row.sealed));
+            }
+        }
+        if report.sampled == 0 {
+            report.find("No resident was looked at, so nothing was shown.");
         }
         self.publish_audit(Drill::RestoreDrill, Some(made_at), &report)?;
         Ok(report)
@@ -124,7 +153,42 @@ impl App {
     }
 }
 
+/// What a database holds of a resident, as far as a drill looks at it.
+struct Holding {
+    keyrings: Vec<(i64, Vec<u8>)>,
+    own: Vec<(u64, Vec<u8>)>,
+    lent: Vec<(u64, u64, Vec<u8>)>,
+    deposits: Vec<Deposit>,
+    withdrawals: Vec<(String, bool)>,
+}
+
+impl Holding {
+    fn read(conn: &mut dyn Connection, resident: u64) -> Result<Self, Error> {
+        Ok(Self {
+            keyrings: keyrings::candidates(conn, resident)?,
+            own: blocks::own(conn, resident)?,
+            lent: blocks::all_lent(conn, resident)?,
+            deposits: deposits::of_resident(conn, resident, Time::default())?,
+            withdrawals: erasures::withdrawals(conn, resident)?,
+        })
+    }
+
+    /// Whether keys went for a withdrawal that `old` knows nothing of. One that was under way then may have changed the keyring.
+    fn has_withdrawn_since(&self, old: &Self) -> bool {
+        self.withdrawals.iter().any(|(id, done)| *done && !old.withdrawals.iter().any(|(known, _)| known == id))
+    }
+}
+
 impl AuditReport {
+    /// Judges a copy on loan, or a deposit, of a resident whose keyring opens.
+    fn judge_lent(&mut self, opens: bool, has_ended: bool, is_unchanged: bool) {
+        match (opens, has_ended, is_unchanged) {
+            (true, true, _) => self.find("What was lent under a mandate that has ended opens in the backup."),
+            (false, false, true) => self.find("What is on loan and has not changed does not open in the backup."),
+            _ => {}
+        }
+    }
+
     fn find(&mut self, what: &str) {
         self.wrong += 1;
         if !self.findings.iter().any(|known| known == what) {

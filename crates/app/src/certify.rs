@@ -88,7 +88,7 @@ impl App {
             "ciphertext_remains_until": now.plus(terms.map_or(BACKUP_DAYS, |terms| terms.backup_days) * DAY),
             "recipients_told": told,
             "method": "cryptographic erase, AES-256-GCM, SHA-256",
-            "limits": limits(class, promise, silent),
+            "limits": limits(class, self.config().vault.any_disk, promise, silent),
         });
         let id = erasure.certificate.as_str();
         let mut statement = self.statement(StatementKind::Certificate, id, self.automation.agency(), body, now);
@@ -148,8 +148,13 @@ impl Silent {
 }
 
 /// What no certificate of this class claims (erasure.md 1.5).
-fn limits(class: SlotClass, promise: Promise, silent: Option<Silent>) -> Text {
+fn limits(class: SlotClass, any_disk: bool, promise: Promise, silent: Option<Silent>) -> Text {
     let (slot, slot_zh) = match class {
+        SlotClass::E0 if any_disk => (
+            "about the medium: the root was overwritten at file level, and nobody checked that old roots do not stay where it lies \
+             (class E0, medium not checked)",
+            "儲存媒體的事項：根金鑰是在檔案層級覆寫，惟未曾檢查該媒體是否留存舊的根金鑰（E0 級，媒體未經檢查）",
+        ),
         SlotClass::E0 => (
             "about the physical disk: the root was overwritten at file level (class E0)",
             "實體磁碟的事項：根金鑰是在檔案層級覆寫（E0 級）",
@@ -207,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_certificate_says_how_many_keepers_have_not_signed_and_what_follows() {
-        let limits = |signed, all, threshold| limits(SlotClass::E3, Promise::NoEscrow, Silent::of(signed, all, threshold));
+        let limits = |signed, all, threshold| limits(SlotClass::E3, false, Promise::NoEscrow, Silent::of(signed, all, threshold));
         let all = limits(3, 3, 2);
         assert!(!all.en.contains("had signed") && !all.zh_hant.contains("已簽署"), "{}", all.en);
         let two = limits(2, 3, 2);
@@ -215,5 +220,20 @@ mod tests {
         assert!(two.zh_hant.contains("3位保管者中有2位已簽署"), "{}", two.zh_hant);
         assert!(limits(4, 5, 3).en.contains("4 of 5 keepers had signed") && limits(4, 5, 3).en.contains("2 dishonest of those"));
         assert!(limits(0, 0, 0) == limits(3, 3, 2), "without keepers nothing is said of them");
+    }
+
+    #[test]
+    fn a_medium_that_nobody_checked_is_named_in_the_limits() {
+        let checked = limits(SlotClass::E0, false, Promise::NoEscrow, None);
+        let unchecked = limits(SlotClass::E0, true, Promise::NoEscrow, None);
+        assert!(!checked.en.contains("not checked") && unchecked.en.contains("medium not checked"), "{}", unchecked.en);
+        assert!(!checked.zh_hant.contains("未經檢查") && unchecked.zh_hant.contains("未經檢查"), "{}", unchecked.zh_hant);
+        for class in [SlotClass::E1, SlotClass::E3] {
+            assert_eq!(
+                limits(class, true, Promise::NoEscrow, None),
+                limits(class, false, Promise::NoEscrow, None),
+                "the root is not on that disk"
+            );
+        }
     }
 }

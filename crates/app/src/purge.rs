@@ -3,29 +3,45 @@
 use usufruct_core::Time;
 use usufruct_core::statement::StatementKind;
 use usufruct_store::erasures::{self, Remains};
+use usufruct_store::tables::SEALED;
 
 use crate::{App, Error, Publication};
 
 impl App {
-    /// Finishes the purge of ciphertext whose date has come: rows went with the erasure, so what is left is room that the
-    /// database has not used again, and older copies. `oldest_copy` is when the oldest backup that is still there was made; an
-    /// erasure that it is older than waits. Certificates of mandates and sectors get the date; of residents none is published. Answers how
-    /// many were finished.
+    /// Finishes the purge of ciphertext whose date has come: rows went with the erasure, so what is left is room in the files of the
+    /// database, its write-ahead log, and older copies. `oldest_copy` is when the oldest backup that is still there was made; an
+    /// erasure that it is older than waits, and so does one from after which the write-ahead log of PostgreSQL goes back. Archived
+    /// write-ahead logs are not seen here: they must be kept no longer than backups are. Certificates of mandates and sectors get the date; of residents none is
+    /// published. Answers how many were finished. Where the database may not or cannot write its tables anew, none is.
     pub fn run_purges(&self, oldest_copy: Option<Time>) -> Result<usize, Error> {
         let now = self.now();
-        let due = self.db.read(|conn| erasures::due_for_purge(conn, now, BATCH))?;
-        let due: Vec<Remains> = due.into_iter().filter(|due| oldest_copy.is_none_or(|copy| copy >= due.destroyed_at)).collect();
-        if due.is_empty() {
+        if self.purgeable(oldest_copy, now)?.is_empty() {
             return Ok(0);
         }
-        // Freed room is overwritten by now; this empties the write-ahead log beside it.
-        self.db.checkpoint()?;
-        for remains in &due {
-            self.publish_purge(remains, now)?;
-            let certificate = remains.certificate.clone();
-            self.db.transaction("note purge", move |tx| Ok::<_, Error>(erasures::purged(tx, &certificate, now)?))?;
+        let oldest_log = self.db.log_horizon()?.map(Time::from_micros);
+        let oldest = oldest_copy.into_iter().chain(oldest_log).min();
+        if self.purgeable(oldest, now)?.is_empty() {
+            return Ok(0);
         }
-        Ok(due.len())
+        self.db.purge(SEALED)?;
+        let mut count = 0;
+        loop {
+            let due = self.purgeable(oldest, now)?;
+            if due.is_empty() {
+                return Ok(count);
+            }
+            for remains in &due {
+                self.publish_purge(remains, now)?;
+                let certificate = remains.certificate.clone();
+                self.db.transaction("note purge", move |tx| Ok::<_, Error>(erasures::purged(tx, &certificate, now)?))?;
+            }
+            count += due.len();
+        }
+    }
+
+    /// Erasures whose date has come and that no older copy keeps waiting.
+    fn purgeable(&self, oldest: Option<Time>, now: Time) -> Result<Vec<Remains>, Error> {
+        Ok(self.db.read(|conn| erasures::due_for_purge(conn, now, oldest, BATCH))?)
     }
 
     fn publish_purge(&self, remains: &Remains, now: Time) -> Result<(), Error> {
@@ -44,5 +60,5 @@ impl App {
     }
 }
 
-/// Erasures finished in one run.
+/// Erasures finished at once.
 const BATCH: usize = 100;

@@ -37,7 +37,7 @@ fn backup(dir: &Path, url: Option<&str>) -> Db {
         Some(url) => {
             let (base, schema) = url.rsplit_once("%3D").unwrap();
             let db = Db::open(url, &Options::default()).unwrap();
-            let tables = ["residents", "keyrings", "own_blocks"];
+            let tables = ["residents", "keyrings", "own_blocks", "lent_blocks", "deposits", "erasures"];
             let copies =
                 tables.map(|table| format!("CREATE TABLE {schema}_b.{table} AS SELECT * FROM {schema}.{table};")).concat();
             let make = format!("-- backup\nCREATE SCHEMA {schema}_b; {copies}");
@@ -70,16 +70,17 @@ fn a_backup_opens_for_those_who_live_and_for_nobody_else() {
         let city = City::found(dir, url);
         let residents = city.enrol(30);
         let (reader, _) = city.cardholder();
+        let (borrower, _) = city.cardholder();
         let made_at = city.app.now();
         let backup = backup(dir, url);
         let drill = || city.app.restore_drill(&backup, made_at, 100).unwrap();
         let counts = |report: &AuditReport| (report.sampled, report.opened, report.closed, report.wrong);
-        assert_eq!(counts(&drill()), (31, 31, 0, 0));
+        assert_eq!(counts(&drill()), (32, 32, 0, 0));
         // Three are erased, one withdraws; the others live on, and new ones come.
         residents[..3].iter().for_each(|resident| drop(city.app.delete_resident(*resident).unwrap()));
         city.app.withdraw(reader, &mandate()).unwrap();
         city.enrol(2);
-        assert_eq!(counts(&drill()), (31, 27, 4, 0));
+        assert_eq!(counts(&drill()), (32, 28, 4, 0));
 
         // Somebody calls a resident erased whose key lives: the drill says so in public.
         let live = Db::open(&database(dir, url), &Options::default()).unwrap();
@@ -91,11 +92,30 @@ fn a_backup_opens_for_those_who_live_and_for_nobody_else() {
         let report = drill();
         assert_eq!((report.wrong, report.findings.len()), (1, 1), "{:?}", report.findings);
         lie("active");
-        assert_eq!(counts(&drill()), (31, 27, 4, 0));
+        // Or that she withdrew something, and her keyring from before opens all the same.
+        let withdrawn = |resident: u64| {
+            let sql = format!("-- insider\nUPDATE erasures SET resident = {resident} WHERE cause = 'withdrawal'");
+            live.transaction("lie", move |tx| tx.execute(&sql, &[])).unwrap();
+        };
+        withdrawn(residents[9]);
+        let report = drill();
+        assert_eq!(report.wrong, 1, "{:?}", report.findings);
+        assert!(report.findings[0].contains("before a withdrawal"), "{:?}", report.findings);
+        withdrawn(reader);
+        assert_eq!(city.app.restore_drill(&backup, made_at, 0).unwrap().wrong, 1, "to look at nobody shows nothing");
+        assert_eq!(counts(&drill()), (32, 28, 4, 0));
+        // What is on loan and the same in both opens in both.
+        for db in [&live, &backup] {
+            let sql = format!("-- insider\nUPDATE lent_blocks SET sealed = $1 WHERE resident = {borrower}");
+            let bytes = usufruct_app::store::db::Value::from(vec![7; 80]);
+            db.transaction("spoil", move |tx| tx.execute(&sql, std::slice::from_ref(&bytes))).unwrap();
+        }
+        let report = drill();
+        assert!(report.wrong > 0 && report.findings[0].contains("on loan"), "{:?}", report.findings);
         let register = city.app.register();
         let audits: Vec<_> = register.audits.values().map(|entry| (entry.body.drill, entry.body.wrong)).collect();
         assert_eq!(audits.iter().filter(|audit| **audit == (Drill::RestoreDrill, 0)).count(), 3);
-        assert_eq!(audits.iter().filter(|audit| **audit == (Drill::RestoreDrill, 1)).count(), 1);
+        assert_eq!(audits.iter().filter(|audit| **audit == (Drill::RestoreDrill, 1)).count(), 3, "{audits:?}");
         drop(backup);
         forget_backup(url);
     });
@@ -252,6 +272,69 @@ fn a_pass_founded_anew_is_used_like_any_other_and_shares_no_mark_with_the_old_on
     });
 }
 
+/// Runs the purges that are due, once other tests on the same server have let go of what they look at.
+fn purged(city: &City, oldest_copy: Option<usufruct_core::Time>) -> usize {
+    for _ in 0..300 {
+        match city.app.run_purges(oldest_copy) {
+            Err(Error::Store(usufruct_app::store::db::Error::Unpurged { .. })) => {
+                std::thread::sleep(std::time::Duration::from_millis(100));
+            }
+            outcome => return outcome.unwrap(),
+        }
+    }
+    panic!("something looks at the tables for half a minute")
+}
+
+/// The files of the tables: of SQLite, or of the database of PostgreSQL, whose server stands on this machine.
+fn table_files(city: &City, dir: &Path, url: Option<&str>) -> Vec<std::path::PathBuf> {
+    if url.is_none() {
+        return ["usufruct.db", "usufruct.db-wal"].map(|name| dir.join(name)).into();
+    }
+    let sql = "-- place\nSELECT current_setting('data_directory') || '/base/' || oid FROM pg_database WHERE datname = current_database()";
+    let row = city.app.db().read(|conn| conn.query_one(sql, &[])).unwrap().unwrap();
+    std::fs::read_dir(row.text(0).unwrap()).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+/// Whether these bytes are in any of the files.
+fn holds(files: &[std::path::PathBuf], bytes: &[u8]) -> bool {
+    let holds = |file: &std::path::PathBuf| {
+        // A file of a table that goes meanwhile holds nothing.
+        std::fs::read(file).is_ok_and(|content| memchr::memmem::find(&content, bytes).is_some())
+    };
+    files.iter().any(holds)
+}
+
+#[test]
+fn purged_ciphertext_is_in_no_file_of_the_database() {
+    on_both("purge_files", |dir, url| {
+        let city = City::found(dir, url);
+        let (resident, _) = city.cardholder();
+        let sealed = |table: &str| {
+            let sql = format!("-- sealed\nSELECT sealed FROM {table} WHERE resident = {resident}");
+            city.app.db().read(|conn| conn.query_one(&sql, &[])).unwrap().unwrap().bytes(0).unwrap().to_vec()
+        };
+        let values = ["lent_blocks", "own_blocks", "keyrings", "lines"].map(sealed);
+        let write_out = || match url {
+            None => city.app.db().checkpoint().unwrap(),
+            Some(url) => {
+                let base = url.split_once('?').unwrap().0;
+                let status = std::process::Command::new("psql").args([base, "-qc", "CHECKPOINT"]).status();
+                assert!(status.unwrap().success());
+            }
+        };
+        write_out();
+        let there = |value: &[u8]| holds(&table_files(&city, dir, url), value);
+        assert!(values.iter().all(|value| there(value)), "what is searched for is found while it lives");
+        city.app.delete_resident(resident).unwrap();
+        city.clock.advance(36 * usufruct_core::time::DAY);
+        assert!(purged(&city, None) >= 1);
+        write_out();
+        for value in &values {
+            assert!(!there(value));
+        }
+    });
+}
+
 #[test]
 fn the_ciphertext_of_a_mandate_is_purged_on_its_date_and_not_before() {
     on_both("purge", |dir, url| {
@@ -263,12 +346,12 @@ fn the_ciphertext_of_a_mandate_is_purged_on_its_date_and_not_before() {
             let body = register.certificate(&mandate()).unwrap().body.clone();
             (body.erased_root_at, body.ciphertext_remains_until, body.ciphertext_purged_at)
         };
-        let (erased, until, purged) = dates();
-        assert!(purged.is_none() && until > erased);
+        let (erased, until, date) = dates();
+        assert!(date.is_none() && until > erased);
         assert_eq!(city.app.run_purges(None).unwrap(), 0, "not yet");
         city.clock.advance(until.micros() - city.app.now().micros());
         assert_eq!(city.app.run_purges(Some(erased.plus(-1))).unwrap(), 0, "a copy from before is still there");
-        assert_eq!(city.app.run_purges(Some(until)).unwrap(), 1);
+        assert_eq!(purged(&city, Some(until)), 1);
         assert_eq!(dates().2, Some(until));
         assert_eq!(city.app.run_purges(None).unwrap(), 0, "once");
         let register = city.app.register();

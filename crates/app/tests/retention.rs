@@ -6,7 +6,7 @@ use std::path::Path;
 
 use common::{City, LIBRARY, SERVICE, SeededRng, block, library_card, on_postgres, service, text};
 use serde_json::{Value, json};
-use usufruct_app::store::db::{Connection as _, Value as SqlValue};
+use usufruct_app::store::db::{Connection as _, Error as StoreError, Value as SqlValue};
 use usufruct_app::store::deposits::{self, Deposit};
 use usufruct_app::{BatchRequest, DepositReceipt, DepositRequest, Error, ReleaseRequest, Released};
 use usufruct_core::certificate::{Cause, Certificate};
@@ -200,7 +200,15 @@ fn months_that_are_due_together_end_in_one_commit() {
         assert!(city.app.run_retention().unwrap().is_empty());
         // The purge of the ciphertext follows on its own date.
         city.clock.advance(36 * DAY);
-        assert_eq!(city.app.run_purges(None).unwrap(), 1);
+        // Other tests on the same server may look at an older state for a while.
+        let done = (0..300).find_map(|_| match city.app.run_purges(None) {
+            Err(Error::Store(StoreError::Unpurged { .. })) => {
+                std::thread::sleep(std::time::Duration::from_millis(100));
+                None
+            }
+            outcome => Some(outcome.unwrap()),
+        });
+        assert_eq!(done, Some(1));
         assert!(certificates(&city)[0].body.ciphertext_purged_at.is_some());
     });
 }

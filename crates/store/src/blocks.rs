@@ -39,6 +39,15 @@ pub fn lent(conn: &mut dyn Connection, resident: u64, mandate: u64) -> Result<Ve
     rows.iter().map(|row| Ok((row.integer(0)?.cast_unsigned(), row.bytes(1)?.to_vec()))).collect()
 }
 
+/// The copies on loan of a resident: mandate number, block number and sealed value.
+pub fn all_lent(conn: &mut dyn Connection, resident: u64) -> Result<Vec<(u64, u64, Vec<u8>)>, Error> {
+    let sql = "-- lent_block_list_all\nSELECT mandate, block, sealed FROM lent_blocks WHERE shard = $1 AND resident = $2";
+    let rows = conn.query(sql, &[shard(resident).into(), number(resident).into()])?;
+    rows.iter()
+        .map(|row| Ok((row.integer(0)?.cast_unsigned(), row.integer(1)?.cast_unsigned(), row.bytes(2)?.to_vec())))
+        .collect()
+}
+
 /// Sets copies on loan: resident, mandate number, block number, sealed value.
 pub fn put_lent(conn: &mut dyn Connection, blocks: &[(u64, u64, u64, Vec<u8>)]) -> Result<(), Error> {
     let rows: Vec<_> = blocks

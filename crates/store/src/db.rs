@@ -167,13 +167,54 @@ impl Db {
 
     /// Empties SQLite's write-ahead log into the main file, so that deleted rows leave both. Does nothing on PostgreSQL.
     pub fn checkpoint(&self) -> Result<(), Error> {
+        self.rewritten("checkpoint", &[])
+    }
+
+    /// Makes the deleted rows of these tables leave the files of the database. On SQLite, where what is deleted is overwritten, by
+    /// emptying the write-ahead log; on PostgreSQL by writing the tables anew, which is refused with [`Error::Unpurged`] when the role
+    /// may not, or when somebody still looks at an older state.
+    pub fn purge(&self, tables: &'static [&'static str]) -> Result<(), Error> {
+        self.rewritten("purge", tables)
+    }
+
+    fn rewritten(&self, name: &'static str, tables: &'static [&'static str]) -> Result<(), Error> {
         if thread::current().id() == self.inner.writer {
-            return Err(Error::Nested { name: "checkpoint" });
+            return Err(Error::Nested { name });
         }
         let (answer, answered) = mpsc::sync_channel(1);
         let queue = self.inner.queue.as_ref().ok_or(Error::Closed {})?;
-        queue.send(Message::Checkpoint { answer }).map_err(|_| Error::Closed {})?;
+        queue.send(Message::Checkpoint { tables, answer }).map_err(|_| Error::Closed {})?;
         answered.recv().unwrap_or(Err(Error::Closed {}))
+    }
+
+    /// Since when the write-ahead log that the server of PostgreSQL keeps has been written, in microseconds since 1970 UTC: what was
+    /// deleted later may still be in it. `None` on SQLite, whose log a purge empties.
+    pub fn log_horizon(&self) -> Result<Option<i64>, Error> {
+        if self.kind() == Kind::Sqlite {
+            return Ok(None);
+        }
+        let sql =
+            "-- log_horizon\nSELECT CAST(FLOOR(EXTRACT(EPOCH FROM MIN(modification))) AS BIGINT) * 1000000 FROM pg_ls_waldir()";
+        let row = self.read(|conn| conn.query_one(sql, &[])).map_err(|error| match error {
+            Error::Refused { .. } => unpurged("its role may not see the age of the write-ahead log", "Grant it pg_monitor."),
+            other => other,
+        })?;
+        row.map(|row| row.integer(0)).transpose()
+    }
+
+    /// Whether a purge of these tables could succeed. For `doctor`; it changes nothing.
+    pub fn may_purge(&self, tables: &[&str]) -> Result<(), Error> {
+        if self.kind() == Kind::Sqlite {
+            return Ok(());
+        }
+        let sql = "-- may_purge\nSELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass($1)";
+        for table in tables {
+            let row = self.read(|conn| conn.query_one(sql, &[(*table).into()]))?;
+            if row.map(|row| row.integer(0)).transpose()? != Some(1) {
+                return Err(not_owner(table));
+            }
+        }
+        self.log_horizon().map(drop)
     }
 
     /// What the writer has done since the database was opened.
@@ -208,6 +249,14 @@ impl Drop for Inner {
             let _ = thread.join();
         }
     }
+}
+
+fn not_owner(table: &str) -> Error {
+    unpurged(&format!("its role may not write the table {table} anew"), "Make it the owner of the tables of the pass.")
+}
+
+fn unpurged(why: &str, what_to_do: &'static str) -> Error {
+    Error::Unpurged { why: why.to_owned(), what_to_do }
 }
 
 /// A connection of either database, for the writer or for the readers.

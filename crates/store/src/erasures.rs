@@ -80,6 +80,14 @@ pub fn is_known(conn: &mut dyn Connection, certificate: &CertificateId) -> Resul
     Ok(conn.query_one(sql, &[certificate.as_str().into()])?.is_some())
 }
 
+/// The certificates of what a resident withdrew, and whether the keys are destroyed.
+pub fn withdrawals(conn: &mut dyn Connection, resident: u64) -> Result<Vec<(String, bool)>, Error> {
+    let sql =
+        "-- erasure_withdrawals\nSELECT certificate_id, destroyed_at FROM erasures WHERE resident = $1 AND mandate IS NOT NULL";
+    let rows = conn.query(sql, &[number(resident).into()])?;
+    rows.iter().map(|row| Ok((row.text(0)?.to_owned(), row.optional_integer(1)?.is_some()))).collect()
+}
+
 /// The destruction of a mandate's own key, done or not.
 pub fn of_mandate(conn: &mut dyn Connection, mandate: u64) -> Result<Option<Erasure>, Error> {
     let sql = format!(
@@ -107,11 +115,18 @@ pub fn done(conn: &mut dyn Connection, certificate: &CertificateId, now: Time, u
     Ok(())
 }
 
-/// Up to `limit` destructions whose ciphertext has to be purged by now, the oldest first.
-pub fn due_for_purge(conn: &mut dyn Connection, now: Time, limit: usize) -> Result<Vec<Remains>, Error> {
+/// Up to `limit` destructions whose ciphertext has to be purged by now, the oldest first. Only those from before the oldest copy that
+/// there still is, if one is given.
+pub fn due_for_purge(
+    conn: &mut dyn Connection,
+    now: Time,
+    oldest_copy: Option<Time>,
+    limit: usize,
+) -> Result<Vec<Remains>, Error> {
     let sql = "-- erasure_due_for_purge\nSELECT certificate_id, destroyed_at FROM erasures \
-               WHERE purged_at IS NULL AND ciphertext_until <= $1 ORDER BY ciphertext_until LIMIT $2";
-    let rows = conn.query(sql, &[now.micros().into(), i64::try_from(limit).unwrap_or(i64::MAX).into()])?;
+               WHERE purged_at IS NULL AND ciphertext_until <= $1 AND destroyed_at <= $2 ORDER BY ciphertext_until LIMIT $3";
+    let oldest = oldest_copy.map_or(i64::MAX, Time::micros);
+    let rows = conn.query(sql, &[now.micros().into(), oldest.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()])?;
     rows.iter()
         .map(|row| {
             Ok(Remains {

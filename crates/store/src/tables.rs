@@ -67,6 +67,10 @@ pub const ALL: [Table; 34] = [
     of_residents("tokens", Source::Live, &["token_hash"]),
 ];
 
+/// The tables with sealed values that go with an erasure.
+pub const SEALED: &[&str] =
+    &["cases", "delegations", "deletions", "deposits", "keyrings", "lent_blocks", "lines", "outbox", "own_blocks"];
+
 impl Table {
     /// Up to `limit` rows after the row with the key `after`, in the order of the key. Answers them with the key of the last.
     pub fn rows(

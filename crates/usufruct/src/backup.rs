@@ -3,8 +3,9 @@
 //! Never in it: the root and the file of the key tree, and the signing keys. Old copies of the tree open nothing that was
 //! erased since, and must not be put back; signing keys belong into a sealed envelope.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::Read;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -52,7 +53,10 @@ pub fn make(dir: &Path, to: &Path) -> Result<PathBuf, Failure> {
         let path = path.to_owned();
         move |error: std::io::Error| Failure::file(&path, &error)
     };
-    fs::create_dir_all(&draft).map_err(failed(&draft))?;
+    // Sealed as they are, the rows say how many residents there are and when something happened: nobody else reads a backup.
+    let closed = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).map_err(failed(path));
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&draft).map_err(failed(&draft))?;
+    closed(&draft, 0o700)?;
     let url = match &setup.database {
         Some(url) => url.clone(),
         None => House::open(dir)?.database_url(),
@@ -72,6 +76,7 @@ pub fn make(dir: &Path, to: &Path) -> Result<PathBuf, Failure> {
     let mut files = Vec::new();
     for entry in fs::read_dir(&draft).map_err(failed(&draft))? {
         let entry = entry.map_err(failed(&draft))?;
+        closed(&entry.path(), 0o600)?;
         let (bytes, sha256) = hash(&entry.path())?;
         File::open(entry.path()).and_then(|file| file.sync_all()).map_err(failed(&entry.path()))?;
         files.push(BackupFile { name: entry.file_name().to_string_lossy().into_owned(), bytes, sha256 });
@@ -81,7 +86,7 @@ pub fn make(dir: &Path, to: &Path) -> Result<PathBuf, Failure> {
     let text = serde_json::to_string_pretty(&manifest)
         .map_err(|error| Failure::impossible(format!("The manifest cannot be written: {error}."), "Report this as a defect."))?;
     let path = draft.join(MANIFEST);
-    fs::write(&path, text).and_then(|()| File::open(&path)?.sync_all()).map_err(failed(&path))?;
+    data_dir::write(&path, text.as_bytes())?;
     // It gets its name when it is whole.
     fs::rename(&draft, &folder).and_then(|()| File::open(to)?.sync_all()).map_err(failed(&folder))?;
     Ok(folder)

@@ -19,6 +19,7 @@ use crate::bucket::{self, Bucket};
 use crate::certificate_cards::CertificateCards;
 use crate::chance::SystemRng;
 use crate::failure::Failure;
+use crate::memory::Protection;
 use crate::network::Network;
 use crate::nightly::Nightly;
 use crate::root::{self, RootKind, RootSetup, TokenTable};
@@ -311,9 +312,16 @@ impl DataDir {
         write_json(&self.path.join(CONSOLE), console)
     }
 
-    /// Removes what [`DataDir::open_console`] wrote.
+    /// Writes what could be done for the memory of the server that this process is, for `usufruct doctor`, which is another process.
+    pub fn note_memory(&self, protection: Protection) -> Result<(), Failure> {
+        write_json(&self.path.join(MEMORY), &MemoryFile { process: std::process::id(), protection })
+    }
+
+    /// Removes what [`DataDir::open_console`] and [`DataDir::note_memory`] wrote.
     pub fn close_console(&self) {
-        let _ = fs::remove_file(self.path.join(CONSOLE));
+        for name in [CONSOLE, MEMORY] {
+            let _ = fs::remove_file(self.path.join(name));
+        }
     }
 
     pub fn write_demo(&self, demo: &DemoFile) -> Result<(), Failure> {
@@ -360,6 +368,21 @@ pub fn console(path: &Path) -> Result<Option<ConsoleFile>, Failure> {
     read_json(&path.join(CONSOLE))
 }
 
+/// What could be done for the memory of the server that runs on this directory; `None` when none does.
+pub fn memory(path: &Path) -> Result<Option<Protection>, Failure> {
+    let noted: Option<MemoryFile> = read_json(&path.join(MEMORY))?;
+    // One that was killed could not remove it.
+    let lives = |noted: &MemoryFile| Path::new(&format!("/proc/{}", noted.process)).exists();
+    Ok(noted.filter(lives).map(|noted| noted.protection))
+}
+
+/// The file `memory.json`.
+#[derive(Serialize, Deserialize)]
+struct MemoryFile {
+    process: u32,
+    protection: Protection,
+}
+
 /// Writes a file that only its owner reads, whole or not at all.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::file(path, &error);
@@ -392,5 +415,6 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Failure> {
 const CONSOLE: &str = "console.json";
 const DEMO: &str = "demo.json";
 const LOCK: &str = "lock";
+const MEMORY: &str = "memory.json";
 const SETUP: &str = "usufruct.toml";
 const UNFINISHED: &str = "unfinished";

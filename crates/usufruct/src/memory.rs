@@ -4,9 +4,10 @@ use std::fs;
 
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+use serde::{Deserialize, Serialize};
 
 /// What could be done for the memory of this process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Protection {
     /// No core dump is written, and no other process of the same user can look in.
     pub is_undumpable: bool,
@@ -26,7 +27,7 @@ pub fn protect() -> Protection {
 }
 
 /// Whether memory can be locked without limit.
-pub fn may_lock_everything() -> bool {
+fn may_lock_everything() -> bool {
     getrlimit(Resource::Memlock).current.is_none() || capabilities() & CAP_IPC_LOCK != 0
 }
 

@@ -1,4 +1,4 @@
-//! What is done each night where the set-up asks for it: a backup, the end of old ones, both drills, and the purges that are due.
+//! What is done each night where the set-up asks for it: a backup, the end of old ones, and both drills.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -89,7 +89,6 @@ impl Nightly {
 
     fn drill(&self, app: &App, dir: &Path) -> Result<(), Failure> {
         let kept = backup::list(&self.backups);
-        let oldest = kept.first().map(|(_, made_at)| *made_at);
         for (folder, _) in kept.first().into_iter().chain(kept.last().filter(|_| kept.len() > 1)) {
             let database = self.drill_database.as_deref().filter(|_| backup::is_dump(folder));
             if let Some(database) = database {
@@ -105,7 +104,6 @@ impl Nightly {
         }
         let places: Vec<PathBuf> = [dir.to_owned(), self.backups.clone()].into_iter().chain(self.also.iter().cloned()).collect();
         tell("canary scan", app.canary_scan(self.canaries, &places)?.wrong);
-        app.run_purges(oldest)?;
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! The running server: listeners, the thread that does what the clock asks for, and an orderly end.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
@@ -20,10 +21,11 @@ use usufruct_web::{Outbound, Settings, Site};
 
 use crate::certificate_cards::listener::{Caller, Listener, with_caller};
 use crate::certificate_cards::{self, CertificateCards};
-use crate::clock;
 use crate::data_dir::{ConsoleFile, DataDir};
 use crate::failure::Failure;
+use crate::memory::{self, Swap};
 use crate::nightly::Nightly;
+use crate::{backup, clock};
 
 /// What is served, and where.
 pub struct Serving {
@@ -65,7 +67,8 @@ pub fn run(serving: Serving) -> Result<(), Failure> {
     }
     let site = Arc::new(site);
     app.publish_verifier(&usufruct_web::verifier_files()).map_err(Failure::of)?;
-    let upkeep = Arc::new(Upkeep::new(Arc::clone(&app)));
+    let backups = nightly.as_ref().map(|table| table.backups.clone());
+    let upkeep = Arc::new(Upkeep::new(Arc::clone(&app), backups));
     let token = URL_SAFE_NO_PAD.encode(random::<32>(app.rng()));
     let finisher = Arc::clone(&upkeep);
     let console = Arc::new(Console { token: token.clone(), finish: Box::new(move || finisher.all()) });
@@ -94,6 +97,15 @@ pub fn run(serving: Serving) -> Result<(), Failure> {
             Some(listener)
         }
     };
+    // Once more, for what the set-up has opened since the process began.
+    let protection = memory::protect();
+    dir.note_memory(protection)?;
+    if memory::swap() == Swap::Open {
+        tracing::warn!(
+            locked = protection.is_locked,
+            "there is swap that is neither in memory nor encrypted; `usufruct doctor` says what to do"
+        );
+    }
     let outcome = runtime.block_on(async {
         // Before anything answers: who meets a server that does must find the way to its console. Until then callers wait, for the
         // port is taken already.
@@ -168,6 +180,8 @@ fn local(address: SocketAddr) -> SocketAddr {
 /// What has to be done again and again.
 struct Upkeep {
     app: Arc<App>,
+    /// Where the backups are kept that the pass makes itself.
+    backups: Option<PathBuf>,
     /// Endings are finished by one thread at a time.
     ticking: Mutex<()>,
     stopped: AtomicBool,
@@ -176,8 +190,15 @@ struct Upkeep {
 }
 
 impl Upkeep {
-    fn new(app: Arc<App>) -> Self {
-        Self { app, ticking: Mutex::new(()), stopped: AtomicBool::new(false), sleeping: Mutex::new(()), wake: Condvar::new() }
+    fn new(app: Arc<App>, backups: Option<PathBuf>) -> Self {
+        Self {
+            app,
+            backups,
+            ticking: Mutex::new(()),
+            stopped: AtomicBool::new(false),
+            sleeping: Mutex::new(()),
+            wake: Condvar::new(),
+        }
     }
 
     /// Starts the thread. It answers with the error that ended it, if one did.
@@ -192,7 +213,7 @@ impl Upkeep {
     }
 
     fn run(&self) -> Option<String> {
-        let (mut ticked, mut swept, mut collected) = (None, None, None);
+        let (mut ticked, mut swept, mut collected, mut purged) = (None, None, None, None);
         while !self.stopped.load(Ordering::SeqCst) {
             let now = clock::stopwatch();
             let due = |last: Option<std::time::Instant>, every| last.is_none_or(|last| now.duration_since(last) >= every);
@@ -211,6 +232,10 @@ impl Upkeep {
             if due(collected, COLLECT) {
                 collected = Some(now);
                 outcomes.push(("collect partial tiles", self.app.collect_log().map(drop)));
+            }
+            if due(purged, PURGE) {
+                purged = Some(now);
+                outcomes.push(("purge ciphertext", self.purge()));
             }
             for (job, outcome) in outcomes {
                 let Err(error) = outcome else { continue };
@@ -238,6 +263,16 @@ impl Upkeep {
     fn all(&self) -> Result<(), Error> {
         let _guard = self.ticking.lock().unwrap_or_else(PoisonError::into_inner);
         self.app.tick()
+    }
+
+    /// The ciphertext whose date has come. Without backups of its own the pass knows no older copy, and the date is the certificate's.
+    fn purge(&self) -> Result<(), Error> {
+        let kept = self.backups.as_deref().map(backup::list).unwrap_or_default();
+        let done = self.app.run_purges(kept.first().map(|(_, made_at)| *made_at))?;
+        if done > 0 {
+            tracing::info!(erasures = done, "ciphertext purged");
+        }
+        Ok(())
     }
 
     /// The log, when its time has come.
@@ -268,5 +303,7 @@ fn is_fatal(error: &Error) -> bool {
 const PATIENCE: Duration = Duration::from_secs(10);
 const COLLECT: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(500);
+/// On PostgreSQL a purge writes whole tables anew, so it is not done for each erasure.
+const PURGE: Duration = Duration::from_secs(6 * 60 * 60);
 const SWEEP: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_secs(2);

@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use common::{Folder, Server, fails, ok};
@@ -78,6 +79,42 @@ fn a_database_comes_back_and_the_erased_do_not() {
     fs::remove_file(format!("{dir}/usufruct.db")).unwrap();
     let said = ok(&[&restore[..], &["--without-live"]].concat());
     assert!(restored(&said) && said.contains("No live copy"), "{said}");
+}
+
+/// What others could read or enter, of a place and everything in it.
+fn open_to_others(place: &Path) -> Vec<PathBuf> {
+    let is_open = fs::metadata(place).unwrap().permissions().mode() & 0o077 != 0;
+    let mut open: Vec<PathBuf> = is_open.then(|| place.to_owned()).into_iter().collect();
+    if place.is_dir() {
+        open.extend(fs::read_dir(place).unwrap().flat_map(|entry| open_to_others(&entry.unwrap().path())));
+    }
+    open
+}
+
+#[test]
+fn only_the_owner_reads_a_backup_and_the_database() {
+    let folder = Folder::new("backup-closed");
+    let (dir, server, _) = pass(&folder);
+    let backups = folder.at("backups");
+    ok(&["backup", "--data-dir", &dir, "--to", &backups]);
+    assert_eq!(open_to_others(Path::new(&backups)), <Vec<PathBuf>>::new());
+    let live: Vec<PathBuf> = ["", "-wal", "-shm"].map(|end| PathBuf::from(format!("{dir}/usufruct.db{end}"))).into();
+    let open: Vec<PathBuf> = live.iter().flat_map(|file| open_to_others(file)).collect();
+    assert_eq!(open, <Vec<PathBuf>>::new());
+    assert!(server.stop());
+    // A database that an earlier release left open to others is closed, and a backup that is open to them is named.
+    fs::set_permissions(&live[0], fs::Permissions::from_mode(0o644)).unwrap();
+    let setup = format!("{dir}/usufruct.toml");
+    let text = fs::read_to_string(&setup).unwrap();
+    fs::write(&setup, format!("{text}\n[nightly]\nbackups = \"{backups}\"\n")).unwrap();
+    ok(&["doctor", "--data-dir", &dir]);
+    assert_eq!(open_to_others(&live[0]), <Vec<PathBuf>>::new());
+    let set = only(&backups);
+    fs::set_permissions(&backups, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&set, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(set.join("usufruct.db"), fs::Permissions::from_mode(0o644)).unwrap();
+    let said = fails(&["doctor", "--data-dir", &dir], 1);
+    assert!(said.contains("Others can read the backups") && said.contains(&set.display().to_string()), "{said}");
 }
 
 #[test]
@@ -166,6 +203,7 @@ fn a_database_of_postgresql_comes_back_with_the_live_pages_of_the_key_tree() {
     sql(&[&format!("CREATE DATABASE {name}")]);
     ok(&["demo", "--load-only", "--residents", "20", "--data-dir", &dir, "--database", &url(&name)]);
     ok(&["backup", "--data-dir", &dir, "--to", &backups]);
+    assert_eq!(open_to_others(Path::new(&backups)), <Vec<PathBuf>>::new());
     let set = only(&backups).display().to_string();
     ok(&["audit", "canary-scan", "--data-dir", &dir]);
     ok(&["verify", &dir, "--state", &seen]);

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
-use common::{Folder, Server, ok};
+use common::{Folder, Server, fails, ok};
 
 #[test]
 fn a_server_leaves_no_core_and_says_what_else_could_leak() {
@@ -25,6 +25,22 @@ fn a_server_leaves_no_core_and_says_what_else_could_leak() {
     let line = said.lines().find(|line| line.starts_with("memory")).unwrap_or_else(|| panic!("{said}"));
     assert_eq!(line.contains("is locked"), locked > 0, "{line}; {locked} kB locked");
     assert!(said.lines().any(|line| line.starts_with("swap")), "{said}");
+    // It is about the server and not about the process that looks: what that could do for itself does not matter.
+    let note = format!("{dir}/memory.json");
+    let noted = fs::read_to_string(&note).unwrap();
+    let line = |said: String| said.lines().find(|line| line.starts_with("memory")).unwrap().to_owned();
+    for (is_locked, words) in [(true, "is locked there"), (false, "may not lock")] {
+        let other = noted.replace("\"is_locked\": true", &format!("\"is_locked\": {is_locked}"));
+        let other = other.replace("\"is_locked\": false", &format!("\"is_locked\": {is_locked}"));
+        fs::write(&note, other).unwrap();
+        let said = line(ok(&["doctor", "--data-dir", &dir]));
+        assert!(said.contains(words), "{said}");
+    }
+    fs::write(&note, noted.replace("\"is_undumpable\": true", "\"is_undumpable\": false")).unwrap();
+    assert!(line(fails(&["doctor", "--data-dir", &dir], 1)).contains("core dumps"));
+    assert!(server.stop());
+    let said = line(ok(&["doctor", "--data-dir", &dir]));
+    assert!(said.contains("No server runs here"), "{said}");
 }
 
 /// The shell allows cores of any size; the server takes that back for itself.

@@ -11,10 +11,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// What is overwritten there is not gone.
     #[error(
-        "The folder of the root is on {name}, which keeps old copies of what is overwritten. Put it on ext4 or xfs, or keep the root \
-         in a token or with keepers."
+        "The folder of the root is on {name}, and of that it is not known that it keeps no old copies of what is overwritten. Put it on \
+         ext4 without data=journal or on xfs, or keep the root in a token or with keepers."
     )]
-    CopyOnWrite { name: &'static str },
+    CopyOnWrite { name: String },
     /// The files of the key store contradict each other.
     #[error(
         "The key store contradicts itself: {what}. Keep a copy of its folder as it is and start from a live replica; an old \

@@ -13,8 +13,7 @@ use crate::escrow::Appointment;
 use crate::tree::{Epoch, Key, SlotClass};
 use usufruct_core::keeper::Destroyed;
 
-pub(crate) use file::check_disk;
-pub use file::{Disk, FileRoots};
+pub use file::{Disk, FileRoots, check_disk};
 pub(crate) use keepers::choices;
 pub use keepers::{KeeperRoots, Link, Seat};
 pub use moving::MovingRoots;

@@ -1,9 +1,9 @@
 //! Searches files for the bytes of keys, without disturbing a database that this process has open.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, Metadata};
 use std::io::{BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -46,18 +46,39 @@ impl Needles {
     }
 }
 
-/// Searches a file, or everything below a folder. Links are not followed.
+/// Searches a file, a disk, or everything below a folder. Links are followed. A place that is not there is a finding.
 pub(super) fn scan(place: &Path, needles: &Needles, report: &mut AuditReport) {
-    scan_below(place, needles, &mut Searched::default(), report);
+    match std::fs::metadata(place).map(|metadata| metadata.file_type()) {
+        Ok(kind) if kind.is_dir() || kind.is_file() || kind.is_block_device() => {
+            scan_below(place, needles, &mut Searched::default(), report);
+        }
+        Ok(_) => report.find("A place to search is neither a folder nor a file nor a disk, so it was not searched."),
+        Err(_) => report.find("A place to search is not there or may not be looked at, so it was not searched."),
+    }
 }
 
 fn scan_below(place: &Path, needles: &Needles, searched: &mut Searched, report: &mut AuditReport) {
     let unreadable = |report: &mut AuditReport| report.find("Something could not be read, so it was not searched.");
-    let Ok(metadata) = std::fs::symlink_metadata(place) else { return };
-    if metadata.is_dir() {
+    let metadata = match std::fs::metadata(place) {
+        Ok(metadata) => metadata,
+        // A file may go while everything is read; a link that leads nowhere stays.
+        Err(_) if std::fs::symlink_metadata(place).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) => return,
+        Err(_) => return report.find("A link leads nowhere, so what it names was not searched."),
+    };
+    let kind = metadata.file_type();
+    if kind.is_dir() {
+        // Links can lead around in a circle.
+        if !searched.folders.insert(inode(&metadata)) {
+            return;
+        }
         let Ok(entries) = std::fs::read_dir(place) else { return unreadable(report) };
-        entries.flatten().for_each(|entry| scan_below(&entry.path(), needles, searched, report));
-    } else if metadata.is_file() {
+        for entry in entries {
+            match entry {
+                Ok(entry) => scan_below(&entry.path(), needles, searched, report),
+                Err(_) => unreadable(report),
+            }
+        }
+    } else if kind.is_file() || kind.is_block_device() {
         match scan_file(place, needles, searched) {
             Ok(Scanned { bytes, is_found, is_packed }) => {
                 report.searched_bytes += bytes;
@@ -68,11 +89,11 @@ fn scan_below(place: &Path, needles: &Needles, searched: &mut Searched, report: 
                     report.find("A file is compressed in a form that cannot be looked into. Unpack it and search again.");
                 }
             }
-            // A file may go while everything is read.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(_) => unreadable(report),
         }
     }
+    // Sockets, pipes and terminals keep nothing.
 }
 
 /// What was seen of a file.
@@ -151,16 +172,20 @@ static HELD: Mutex<BTreeMap<Inode, Vec<File>>> = Mutex::new(BTreeMap::new());
 
 /// Files that were searched and are not closed yet.
 #[derive(Default)]
-struct Searched(Vec<(Inode, File)>);
+struct Searched {
+    files: Vec<(Inode, File)>,
+    /// Folders that were entered.
+    folders: BTreeSet<Inode>,
+}
 
 impl Searched {
     fn add(&mut self, file: File) -> std::io::Result<&File> {
-        if self.0.len() == OPEN_AT_ONCE {
+        if self.files.len() == OPEN_AT_ONCE {
             self.settle();
         }
         let inode = inode(&file.metadata()?);
-        self.0.push((inode, file));
-        Ok(&self.0[self.0.len() - 1].1)
+        self.files.push((inode, file));
+        Ok(&self.files[self.files.len() - 1].1)
     }
 
     /// Closes those that nothing else in this process has open, and keeps the others for good.
@@ -170,9 +195,9 @@ impl Searched {
     /// immediately before.
     fn settle(&mut self) {
         let open = count(open_inodes());
-        let own = count(self.0.iter().map(|(inode, _)| *inode));
+        let own = count(self.files.iter().map(|(inode, _)| *inode));
         let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
-        for (inode, file) in self.0.drain(..) {
+        for (inode, file) in self.files.drain(..) {
             // One that is not listed at all means that the list cannot be had.
             if open.get(&inode) != own.get(&inode) {
                 held.entry(inode).or_default().push(file);
@@ -278,7 +303,7 @@ mod tests {
         // Somebody opens one after it was searched and before it is closed.
         let is_waiting = |place: &&PathBuf| {
             let wanted = inode(&std::fs::metadata(place).unwrap());
-            searched.0.iter().any(|(inode, _)| *inode == wanted)
+            searched.files.iter().any(|(inode, _)| *inode == wanted)
         };
         let late = places[2..].iter().find(is_waiting).unwrap();
         let opened = File::open(late).unwrap();
@@ -292,6 +317,41 @@ mod tests {
         scan(dir.path(), &Needles::default(), &mut report);
         drop((early, opened));
         assert_eq!((descriptors(&places[0]), descriptors(late)), (1, 1));
+    }
+
+    #[test]
+    fn what_is_named_is_searched_or_is_a_finding() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let key: [u8; 32] = std::array::from_fn(|at| (at * 37 + 5) as u8);
+        let mut needles = Needles::default();
+        needles.add(&key);
+        std::fs::create_dir_all(at("elsewhere/deep")).unwrap();
+        std::fs::write(at("elsewhere/deep/file"), key).unwrap();
+        for (folder, target) in [("linked folder", "elsewhere"), ("linked file", "elsewhere/deep/file"), ("nowhere", "gone")] {
+            std::fs::create_dir(at(folder)).unwrap();
+            symlink(at(target), at(folder).join("link")).unwrap();
+        }
+        symlink(at("elsewhere"), at("link")).unwrap();
+        std::fs::create_dir(at("circle")).unwrap();
+        symlink(at("circle"), at("circle/again")).unwrap();
+        std::fs::write(at("circle/file"), [7; 100]).unwrap();
+        let cases = [
+            (at("linked folder"), Some("holds bytes"), 32),
+            (at("linked file"), Some("holds bytes"), 32),
+            (at("link"), Some("holds bytes"), 32),
+            (at("nowhere"), Some("leads nowhere"), 0),
+            (at("mistyped"), Some("is not there"), 0),
+            (PathBuf::from("/dev/null"), Some("neither a folder"), 0),
+            (at("circle"), None, 100),
+        ];
+        for (place, finding, bytes) in cases {
+            let mut report = AuditReport::default();
+            scan(&place, &needles, &mut report);
+            assert_eq!((report.wrong, report.searched_bytes), (i64::from(finding.is_some()), bytes), "{}", place.display());
+            assert!(finding.is_none_or(|words| report.findings[0].contains(words)), "{:?}", report.findings);
+        }
     }
 
     #[test]

@@ -29,7 +29,8 @@ pub(super) trait Driver: Connection + Send {
     /// What a statement since the last call met that concerns the whole transaction, not only its job.
     fn failure(&mut self) -> Option<Failure>;
 
-    fn checkpoint(&mut self) -> Result<(), Error>;
+    /// Makes deleted rows of these tables leave the files of the database.
+    fn checkpoint(&mut self, tables: &[&str]) -> Result<(), Error>;
 }
 
 /// Why a whole transaction ended.

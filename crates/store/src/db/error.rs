@@ -64,6 +64,9 @@ pub enum Error {
     )]
     Unknown {},
 
+    #[error("Deleted rows are still in the files of the database: {why}. {what_to_do}")]
+    Unpurged { why: String, what_to_do: &'static str },
+
     #[error("The database address is not understood. Give sqlite:/path/to/file or postgres://user@host/name.")]
     Url {},
 }

@@ -17,7 +17,7 @@ use tokio_postgres::{Client, Config, NoTls, Statement};
 
 use super::driver::{Driver, Failure};
 use super::error::statement_name;
-use super::{Connected, Connection, Error, Row, Value};
+use super::{Connected, Connection, Error, Row, Value, not_owner, unpurged};
 
 /// Prepared statements each connection keeps.
 const STATEMENTS: usize = 512;
@@ -212,6 +212,42 @@ impl Postgres {
     }
 }
 
+impl Postgres {
+    /// Writes a table anew without its deleted rows, and checks that this was done: a role that does not own it is only warned, and a
+    /// row that an older transaction may look at is kept.
+    fn rewrite(&mut self, table: &str) -> Result<(), Error> {
+        let file = |found: Option<Row>| found.map(|row| row.integer(0)).transpose();
+        let place = "-- purge_place\nSELECT CAST(pg_relation_filenode(to_regclass($1)) AS BIGINT)";
+        let before = file(self.query_one(place, &[table.into()])?)?;
+        match self.script(&format!("-- purge_rewrite\nVACUUM FULL {table}")) {
+            // PostgreSQL says so when the table is in use for longer than the wait.
+            Err(Error::Refused { detail, .. }) if detail.contains("55P03") => {
+                return Err(unpurged(
+                    &format!("the table {table} is in use"),
+                    "It is tried again; see what uses it for so long.",
+                ));
+            }
+            outcome => outcome?,
+        }
+        if file(self.query_one(place, &[table.into()])?)? == before {
+            return Err(not_owner(table));
+        }
+        // Counts what had to be kept.
+        self.script(&format!("-- purge_count\nVACUUM {table}"))?;
+        let sql = "-- purge_kept\nSELECT n_dead_tup FROM pg_stat_all_tables WHERE relid = to_regclass($1)";
+        match file(self.query_one(sql, &[table.into()])?)? {
+            Some(0) => Ok(()),
+            _ => Err(unpurged(
+                &format!("a transaction, a replica or a replication slot still looks at an older state of {table}"),
+                "It is tried again; end what has been open for so long.",
+            )),
+        }
+    }
+}
+
+/// How long a purge waits for a table that is in use, while everything else waits for it.
+const LOCK_WAIT: &str = "5s";
+
 impl Connection for Postgres {
     fn execute(&mut self, sql: &str, params: &[Value]) -> Result<u64, Error> {
         let client = self.client()?;
@@ -325,8 +361,21 @@ impl Driver for Postgres {
         self.failure.take()
     }
 
-    fn checkpoint(&mut self) -> Result<(), Error> {
-        Ok(())
+    fn checkpoint(&mut self, tables: &[&str]) -> Result<(), Error> {
+        if tables.is_empty() {
+            return Ok(());
+        }
+        self.ready()?;
+        self.script(&format!("-- purge_wait\nSET lock_timeout = '{LOCK_WAIT}'"))?;
+        let outcome = tables.iter().try_for_each(|table| self.rewrite(table));
+        self.script("-- purge_waited\nRESET lock_timeout")?;
+        outcome?;
+        // It removes what the rewritten tables were before. A role that may not do it leaves that to the server, which does it every few
+        // minutes; their content is cut off when they are rewritten.
+        match self.script("-- purge_checkpoint\nCHECKPOINT") {
+            Err(Error::Refused { .. }) => Ok(()),
+            outcome => outcome,
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! SQLite: one file, one writing connection, reading connections beside it.
 
 use std::collections::HashMap;
+use std::fs::{OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +27,7 @@ pub(super) fn open(path: &str, readers: usize) -> Result<(Connected, Vec<Connect
     if path.is_empty() || path.starts_with(':') {
         return Err(Error::Url {});
     }
+    close_to_others(Path::new(path));
     let writer = Sqlite::writer(path).map_err(|error| unavailable(&error))?;
     let readers = (0..readers.max(1))
         .map(|_| Ok(Box::new(Sqlite::reader(path)?) as Connected))
@@ -33,7 +37,8 @@ pub(super) fn open(path: &str, readers: usize) -> Result<(Connected, Vec<Connect
 }
 
 /// Copies a database as it is at one moment, while others read and write it. Both are paths.
-pub(super) fn copy(from: &str, to: &std::path::Path) -> Result<(), Error> {
+pub(super) fn copy(from: &str, to: &Path) -> Result<(), Error> {
+    close_to_others(to);
     let run = || {
         let from = Sqlite::reader(from)?;
         let mut to = Handle::open(to)?;
@@ -41,6 +46,20 @@ pub(super) fn copy(from: &str, to: &std::path::Path) -> Result<(), Error> {
         to.pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |_| Ok(())).or(Ok(()))
     };
     run().map_err(|error: rusqlite::Error| unavailable(&error))
+}
+
+/// Lets only the owner read a database, one that is not there yet too; SQLite gives the files beside it the same mode. What cannot be
+/// changed stays: the permissions of the folder are then what keeps others out.
+fn close_to_others(path: &Path) {
+    // Never opened when it exists: closing it again would drop the locks that this process has on it.
+    let _ = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    for end in ["", "-wal", "-shm"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(end);
+        if std::fs::metadata(&file).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0) {
+            let _ = std::fs::set_permissions(&file, Permissions::from_mode(0o600));
+        }
+    }
 }
 
 struct Sqlite {
@@ -238,7 +257,7 @@ impl Driver for Sqlite {
         self.failure.take()
     }
 
-    fn checkpoint(&mut self) -> Result<(), Error> {
+    fn checkpoint(&mut self, _: &[&str]) -> Result<(), Error> {
         let busy = self.handle.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
         match busy {
             Ok(0) => Ok(()),

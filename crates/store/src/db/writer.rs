@@ -144,9 +144,12 @@ fn unanswered<T, E: From<Error>>() -> Result<T, E> {
     Err(Error::Unknown {}.into())
 }
 
+/// Tables that a checkpoint makes lose what was deleted from them.
+type Tables = &'static [&'static str];
+
 /// What waits in the writer's queue.
 pub(super) enum Message {
-    Checkpoint { answer: mpsc::SyncSender<Result<(), Error>> },
+    Checkpoint { tables: Tables, answer: mpsc::SyncSender<Result<(), Error>> },
     Job(Box<dyn Job>),
 }
 
@@ -259,7 +262,7 @@ pub(super) struct Writer {
     group: Arc<Mutex<Option<Box<dyn Group>>>>,
     counting: Arc<Counting>,
     /// Taken from the queue while a batch was filling, to be done after it.
-    checkpoint: Option<mpsc::SyncSender<Result<(), Error>>>,
+    checkpoint: Option<(Tables, mpsc::SyncSender<Result<(), Error>>)>,
     fatal: Option<Error>,
     /// How many jobs the last batch had.
     last_jobs: usize,
@@ -280,11 +283,11 @@ impl Writer {
     pub(super) fn run(mut self) {
         while let Ok(message) = self.queue.recv() {
             match message {
-                Message::Checkpoint { answer } => self.checkpoint = Some(answer),
+                Message::Checkpoint { tables, answer } => self.checkpoint = Some((tables, answer)),
                 Message::Job(job) => self.batch(job),
             }
-            if let Some(answer) = self.checkpoint.take() {
-                let outcome = self.fatal.clone().map_or_else(|| self.driver.checkpoint(), Err);
+            if let Some((tables, answer)) = self.checkpoint.take() {
+                let outcome = self.fatal.clone().map_or_else(|| self.driver.checkpoint(tables), Err);
                 let _ = answer.send(outcome);
             }
         }
@@ -400,8 +403,8 @@ impl Writer {
             other => other.ok(),
         };
         match message {
-            Some(Message::Checkpoint { answer }) => {
-                self.checkpoint = Some(answer);
+            Some(Message::Checkpoint { tables, answer }) => {
+                self.checkpoint = Some((tables, answer));
                 false
             }
             Some(Message::Job(job)) => {
@@ -551,7 +554,7 @@ mod tests {
             None
         }
 
-        fn checkpoint(&mut self) -> Result<(), Error> {
+        fn checkpoint(&mut self, _: &[&str]) -> Result<(), Error> {
             Ok(())
         }
     }
@@ -618,7 +621,7 @@ mod tests {
             .collect();
         let (late, later) = Message::job("late", |_| Ok::<_, Error>(9));
         let (checkpoint, _answer) = mpsc::sync_channel(1);
-        queue.send(Message::Checkpoint { answer: checkpoint }).unwrap();
+        queue.send(Message::Checkpoint { tables: &[], answer: checkpoint }).unwrap();
         queue.send(late).unwrap();
         drop(queue);
         let driver = Box::new(Scripted(commits));

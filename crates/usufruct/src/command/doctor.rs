@@ -5,7 +5,7 @@ mod escrow;
 mod root;
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,11 +13,14 @@ use clap::Args;
 use usufruct_app::House;
 use usufruct_app::log::{Checkpoint, Note, Reader, VerifierKey, checkpoint, leaf_hash};
 use usufruct_app::store::db::{Connection, Db, Error, Options};
+use usufruct_app::store::tables::SEALED;
 use usufruct_app::store::{MIGRATIONS, deletions, erasures, leaves, log_head};
+use usufruct_app::vault::roots::{Disk, check_disk};
 use usufruct_core::Time;
 use usufruct_core::hash::sha256;
-use usufruct_core::time::MINUTE;
+use usufruct_core::time::{DAY, MINUTE};
 
+use crate::backup;
 use crate::clock;
 use crate::data_dir::{self, Setup};
 use crate::failure::Failure;
@@ -55,13 +58,13 @@ impl Doctor {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let setup = data_dir::setup(&self.data_dir)?;
         let now = clock::now();
-        let mut lines = vec![permissions(&self.data_dir), keys(&self.data_dir)];
+        let mut lines = vec![permissions(&self.data_dir, &setup), keys(&self.data_dir)];
         lines.extend(root::lines(&self.data_dir, &setup));
         lines.extend(setup.vault().escrow.map(|escrow| escrow::line(&self.data_dir, &escrow, now)));
         lines.extend(setup.certificate_cards.as_ref().map(|table| cards::line(&self.data_dir, table, now)));
         lines.extend(store(&self.data_dir, &setup, now));
         lines.push(machine(now));
-        lines.extend(memory_lines());
+        lines.extend(memory_lines(&self.data_dir)?);
         for line in &lines {
             let verdict = match line.verdict {
                 Verdict::Fail => "FAIL",
@@ -90,7 +93,22 @@ impl Line {
 }
 
 /// Nobody but the owner may read the directory and its keys.
-fn permissions(dir: &Path) -> Line {
+fn permissions(dir: &Path, setup: &Setup) -> Line {
+    let is_open = |path: &Path| fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0);
+    if let Some(nightly) = setup.nightly.as_ref().filter(|nightly| is_open(&nightly.backups)) {
+        // A folder that only its owner enters closes what is in it.
+        let open: Vec<String> = backup::list(&nightly.backups)
+            .into_iter()
+            .filter(|(folder, _)| is_open(folder) && files(folder).iter().any(|file| is_open(file)))
+            .map(|(folder, _)| folder.display().to_string())
+            .collect();
+        if !open.is_empty() {
+            return Line::fail(
+                "permissions",
+                format!("Others can read the backups {}. Run `chmod -R go= {}`.", open.join(", "), nightly.backups.display()),
+            );
+        }
+    }
     let mut open = Vec::new();
     for path in [dir.to_owned(), dir.join("keys"), dir.join("vault"), dir.join("vault/root"), dir.join("usufruct.db")] {
         if let Ok(metadata) = fs::metadata(&path)
@@ -140,23 +158,31 @@ fn keys(dir: &Path) -> Line {
     Line::ok("keys", "The keys of the log and of receipts are there.")
 }
 
-/// Whether keys could reach a disk from memory.
-fn memory_lines() -> [Line; 2] {
-    let is_locked = memory::may_lock_everything();
-    let memory = match is_locked {
-        true => Line::ok("memory", "What a server has in memory is locked there, and no core dump is written."),
-        false => Line::warn(
+/// Whether keys could reach a disk from the memory of the server that runs here.
+fn memory_lines(dir: &Path) -> Result<[Line; 2], Failure> {
+    let server = data_dir::memory(dir)?;
+    let memory = match &server {
+        None => Line::ok("memory", "No server runs here, so nothing is in its memory. Look again while one does."),
+        Some(server) if !server.is_undumpable => Line::fail(
             "memory",
-            "No core dump is written, but memory may not be locked. Set LimitMEMLOCK=infinity for the service, or turn swap off.",
+            "The server could not turn core dumps off, so its keys could be written to one. Set LimitCORE=0 for the service.",
+        ),
+        Some(server) if server.is_locked => {
+            Line::ok("memory", "What the server has in memory is locked there, and no core dump is written.")
+        }
+        Some(_) => Line::warn(
+            "memory",
+            "The server writes no core dump, but may not lock its memory. Set LimitMEMLOCK=infinity for the service, or turn swap off.",
         ),
     };
+    let is_locked = server.is_some_and(|server| server.is_locked);
     let swap = match memory::swap() {
         Swap::None => Line::ok("swap", "There is none."),
         Swap::Sealed => Line::ok("swap", "It is in memory or encrypted."),
-        Swap::Open if is_locked => Line::ok("swap", "There is some, but locked memory does not go there."),
+        Swap::Open if is_locked => Line::ok("swap", "There is some, but the locked memory of the server does not go there."),
         Swap::Open => Line::warn("swap", "Keys could be written to it. Turn it off, or encrypt it with a random key."),
     };
-    [memory, swap]
+    Ok([memory, swap])
 }
 
 /// The key tree's root slots.
@@ -173,35 +199,9 @@ fn vault(dir: &Path) -> Line {
 
 /// Whether overwriting in place means anything on this file system (class E0).
 fn disk(dir: &Path) -> Line {
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let path = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
-    let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
-    let mount = mounts
-        .lines()
-        .filter_map(|line| {
-            let mut words = line.split(' ').skip(1);
-            Some((words.next()?, words.next()?))
-        })
-        .filter(|(point, _)| path.starts_with(point) && device(Path::new(point)) == device(&path))
-        .max_by_key(|(point, _)| point.len());
-    match mount {
-        Some((_, kind @ ("ext4" | "ext3" | "ext2" | "xfs"))) => Line::ok(
-            "disk",
-            format!("{kind} overwrites files in place, as class E0 asks. What the disk below does, nobody claims."),
-        ),
-        Some((_, kind @ ("tmpfs" | "ramfs"))) => {
-            Line::warn("disk", format!("{kind} is memory. Everything is gone after a restart; use a disk."))
-        }
-        Some((_, kind @ ("btrfs" | "zfs" | "overlay" | "f2fs" | "nfs" | "nfs4"))) => Line::warn(
-            "disk",
-            format!(
-                "{kind} may keep old copies of what is overwritten. Put the data directory on ext4 or xfs, or use a root slot of a higher class."
-            ),
-        ),
-        Some((_, kind)) => {
-            Line::warn("disk", format!("Nothing is known here about {kind}. Make sure that it overwrites files in place."))
-        }
-        None => Line::warn("disk", "The file system could not be found out. Make sure that it overwrites files in place."),
+    match check_disk(&dir.join("vault"), Disk::InPlace) {
+        Ok(()) => Line::ok("disk", "It overwrites files in place, as class E0 asks. What the disk below does, nobody claims."),
+        Err(error) => Line::warn("disk", error.to_string()),
     }
 }
 
@@ -225,6 +225,7 @@ fn store(dir: &Path, setup: &Setup, now: Time) -> Vec<Line> {
         return lines;
     }
     lines.push(waiting(&db, now));
+    lines.push(purges(dir, &db, now));
     lines.push(answers(&db, now));
     lines.extend(escrow::terms(&db, setup));
     lines.push(match log(dir, &db) {
@@ -287,6 +288,36 @@ fn waiting(db: &Db, now: Time) -> Line {
             ),
         },
         Err(error) => Line::fail("erasures", error.to_string()),
+    }
+}
+
+/// Whether ciphertext is purged when its date has come, and could be.
+fn purges(dir: &Path, db: &Db, now: Time) -> Line {
+    const WHAT: &str = "purges";
+    let late = match db.read(|conn| erasures::due_for_purge(conn, now.plus(-PURGE_DELAY), None, 1_000)) {
+        Ok(late) => late,
+        Err(error) => return Line::fail(WHAT, error.to_string()),
+    };
+    let able = db.may_purge(SEALED);
+    // Nothing is purged while no server runs; one that runs does it at its start.
+    let is_served = matches!(data_dir::memory(dir), Ok(Some(_)));
+    match (late.len(), able) {
+        (0, Ok(())) => Line::ok(WHAT, "No ciphertext is there longer than its certificate says."),
+        (0, Err(error)) => Line::warn(WHAT, format!("No certificate will get the date of its purge. {error}")),
+        (count, Ok(())) if !is_served => Line::warn(
+            WHAT,
+            format!("The ciphertext of {count} erasures is there longer than was said. Start the server, which purges it."),
+        ),
+        (count, Ok(())) => Line::fail(
+            WHAT,
+            format!(
+                "The ciphertext of {count} erasures is there longer than was said. Read the messages of the server; remove backups \
+                 that are older, and see how far back the write-ahead log of PostgreSQL goes."
+            ),
+        ),
+        (count, Err(error)) => {
+            Line::fail(WHAT, format!("The ciphertext of {count} erasures is there longer than was said. {error}"))
+        }
     }
 }
 
@@ -373,5 +404,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     fs::read_dir(dir).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_file()).collect()
 }
 
+/// How late a purge may be: the server looks several times a day, and a backup of the last night may have to go first.
+const PURGE_DELAY: i64 = 2 * DAY;
 /// 2026-01-01: no machine runs this before.
 const BUILT_AFTER: i64 = 1_767_225_600_000_000;

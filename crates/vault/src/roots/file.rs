@@ -3,8 +3,8 @@
 //! The root of epoch e stands in half e mod 2: `"UFROOT01" | epoch u64 | root 32 | SHA-256 of all that`. A half that is wiped
 //! is all zeros; anything else in it is a write that a crash tore.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{DirBuilder, File};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
 use usufruct_core::hash::{equal, sha256};
@@ -101,19 +101,56 @@ impl RootSlots for FileRoots {
     }
 }
 
-/// Refuses file systems that write elsewhere what overwrites something.
-pub(crate) fn check_disk(folder: &Path, disk: Disk) -> Result<()> {
+/// Refuses every file system of which it is not known that it overwrites in place and keeps no copy in a journal.
+pub fn check_disk(folder: &Path, disk: Disk) -> Result<()> {
     if disk == Disk::Any {
         return Ok(());
     }
-    let kind =
-        rustix::fs::statfs(folder).map_err(|error| Error::Io { action: "ask for its file system", source: error.into() })?.f_type;
-    // The type differs in width between machines.
-    copying(kind as u64 & 0xffff_ffff).map_or(Ok(()), |name| Err(Error::CopyOnWrite { name }))
+    let failed = Error::io("ask for its file system");
+    let device = std::fs::metadata(folder).map_err(failed)?.dev();
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").map_err(Error::io("read the list of file systems"))?;
+    let number = format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device));
+    let Some(mount) = mounts.lines().find_map(|line| Mount::read(line, &number)) else {
+        return Err(Error::CopyOnWrite { name: "a file system that the system does not list".to_owned() });
+    };
+    // The options in force, with those that the list leaves out because they are the disk's own defaults.
+    let name = std::fs::read_link(format!("/sys/dev/block/{number}")).ok();
+    let name = name.as_ref().and_then(|path| path.file_name()).unwrap_or_default().to_string_lossy();
+    let all = std::fs::read_to_string(format!("/proc/fs/{}/{name}/options", mount.kind)).unwrap_or_default();
+    // `chattr +j` journals the content of what is in one folder.
+    let is_marked = File::open(folder).is_ok_and(|folder| {
+        rustix::fs::ioctl_getflags(&folder).is_ok_and(|flags| flags.contains(rustix::fs::IFlags::JOURNALING))
+    });
+    mount.refusal(&all, is_marked).map_or(Ok(()), |name| Err(Error::CopyOnWrite { name }))
 }
 
-fn copying(kind: u64) -> Option<&'static str> {
-    COPYING.iter().find(|(magic, _)| *magic == kind).map(|(_, name)| *name)
+/// A line of /proc/self/mountinfo (proc_pid_mountinfo(5)).
+struct Mount<'a> {
+    kind: &'a str,
+    /// Of the file system, not of the mount.
+    options: &'a str,
+}
+
+impl<'a> Mount<'a> {
+    /// Reads the line if it is about the device `number`, as "254:0".
+    fn read(line: &'a str, number: &str) -> Option<Self> {
+        let (mount, system) = line.split_once(" - ")?;
+        if mount.split(' ').nth(2) != Some(number) {
+            return None;
+        }
+        let mut words = system.split(' ');
+        Some(Self { kind: words.next()?, options: words.nth(1)? })
+    }
+
+    /// What it is, if old content may stay on it. `all` are the options in force, one a line.
+    fn refusal(&self, all: &str, is_marked: bool) -> Option<String> {
+        let is_journaled = is_marked || self.options.split(',').chain(all.lines()).any(|option| option.trim() == "data=journal");
+        match self.kind {
+            "ext3" | "ext4" if is_journaled => Some(format!("{} with data=journal", self.kind)),
+            "ext2" | "ext3" | "ext4" | "xfs" => None,
+            other => Some(other.to_owned()),
+        }
+    }
 }
 
 /// The half for `epoch`.
@@ -144,39 +181,32 @@ pub(crate) const NAME: &str = "root";
 const MAGIC: &[u8; 8] = b"UFROOT01";
 /// Length of one half.
 const HALF: usize = 2_048;
-/// File systems whose overwriting leaves the old bytes where they were, by the number that statfs(2) gives.
-const COPYING: [(u64, &str); 7] = [
-    (0x9123_683e, "btrfs"),
-    (0x2fc1_2fc1, "ZFS"),
-    (0xca45_1a4e, "bcachefs"),
-    (0xf2f5_2010, "F2FS"),
-    (0x3434, "NILFS"),
-    (0x794c_7630, "overlayfs"),
-    (0x6969, "NFS"),
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::Folder;
 
     #[test]
-    fn file_systems_that_write_elsewhere_are_refused() {
-        // Numbers from linux/magic.h: btrfs, overlayfs, F2FS; ext4, XFS, tmpfs.
-        for (kind, refused) in [
-            (0x9123_683e, true),
-            (0x794c_7630, true),
-            (0xf2f5_2010, true),
-            (0xef53, false),
-            (0x5846_5342, false),
-            (0x0102_1994, false),
-        ] {
-            assert_eq!(copying(kind).is_some(), refused, "{kind:x}");
+    fn only_file_systems_that_overwrite_in_place_are_taken() {
+        let refused = |kind: &str, options: &str, all: &str, is_marked: bool| {
+            let line = format!("36 35 254:0 / /srv rw,relatime shared:1 - {kind} /dev/vda {options}");
+            assert!(Mount::read(&line, "254:1").is_none());
+            Mount::read(&line, "254:0").unwrap().refusal(all, is_marked)
+        };
+        for kind in ["ext2", "ext3", "ext4", "xfs"] {
+            assert_eq!(refused(kind, "rw,errors=remount-ro", "rw\ndata=ordered\n", false), None, "{kind}");
         }
+        for kind in ["btrfs", "zfs", "overlay", "f2fs", "bcachefs", "nfs4", "fuse.sshfs", "tmpfs", "9p"] {
+            assert_eq!(refused(kind, "rw", "", false).as_deref(), Some(kind));
+        }
+        let journal = Some("ext4 with data=journal".to_owned());
+        assert_eq!(refused("ext4", "rw,data=journal", "", false), journal);
+        assert_eq!(refused("ext4", "rw", "rw\ndata=journal\n", false), journal, "the default of the disk");
+        assert_eq!(refused("ext4", "rw", "", true), journal, "the mark of the folder");
         let folder = Folder::new();
         check_disk(folder.path(), Disk::Any).unwrap();
         assert!(matches!(check_disk(&folder.path().join("nowhere"), Disk::InPlace), Err(Error::Io { .. })));
-        let said = Error::CopyOnWrite { name: "btrfs" }.to_string();
+        let said = Error::CopyOnWrite { name: "btrfs".to_owned() }.to_string();
         assert!(said.contains("btrfs") && said.contains("ext4"), "{said}");
     }
 }
