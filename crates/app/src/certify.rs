@@ -34,6 +34,8 @@ impl App {
     /// Publishes the certificates of erasures whose keys are destroyed, each once. Answers for each until when copies of the
     /// ciphertext may exist.
     pub(crate) fn certify(&self, erasures: &[&Erasure]) -> Result<Vec<Time>, Error> {
+        // The epochs that certificates name stand in the log in their order.
+        let _certifying = self.certifying();
         for part in erasures.chunks(PART) {
             let register = self.register();
             let new: Vec<&&Erasure> =
