@@ -170,11 +170,6 @@ impl App {
         Ok(self.vault.heal_root()?)
     }
 
-    /// Puts a fresh root in the place of the present one: what anybody holds of the old one fits nothing any more.
-    pub fn rotate_root(&self) -> Result<(), Error> {
-        Ok(self.vault.rotate_root(self.rng()).map(drop)?)
-    }
-
     /// The time now.
     pub fn now(&self) -> Time {
         self.clock.now()
