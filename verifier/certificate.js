@@ -1,6 +1,7 @@
 // @ts-check
 // The certificate of an erasure, as it stands in the public log: were the keys in the tree before, are they gone after, and
-// who has signed that the old root is destroyed? On the certificate's page it writes attributes and text only.
+// who has signed that the old root is destroyed? Which leaf names the keepers the page says, and who approved that leaf is for the
+// command to check, which reads all statements. On the certificate's page it writes attributes and text only.
 import { fetchBytes } from "./fetch.js";
 import { readBundle, BUNDLE } from "./bundle.js";
 import { readLog } from "./footprint.js";

@@ -81,6 +81,7 @@ pub struct App {
     /// Where certificate cards are shown; none where they are not taken.
     pub(crate) card_door: ArcSwapOption<CardDoor>,
     publishing: Mutex<()>,
+    certifying: Mutex<()>,
     resident_locks: Vec<Mutex<()>>,
 }
 
@@ -146,6 +147,7 @@ impl App {
             register_version: Arc::new(AtomicU64::new(0)),
             card_door: ArcSwapOption::empty(),
             publishing: Mutex::new(()),
+            certifying: Mutex::new(()),
             resident_locks: (0..64).map(|_| Mutex::new(())).collect(),
         };
         let register = replay(&app.db)?;
@@ -166,11 +168,6 @@ impl App {
     /// Gives the root back to keepers who should hold a share of it and do not. Called now and then.
     pub fn heal_root(&self) -> Result<(), Error> {
         Ok(self.vault.heal_root()?)
-    }
-
-    /// Puts a fresh root in the place of the present one: what anybody holds of the old one fits nothing any more.
-    pub fn rotate_root(&self) -> Result<(), Error> {
-        Ok(self.vault.rotate_root(self.rng()).map(drop)?)
     }
 
     /// The time now.
@@ -239,6 +236,11 @@ impl App {
     /// One statement is published at a time.
     pub(crate) fn publishing(&self) -> MutexGuard<'_, ()> {
         self.publishing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One writes certificates at a time, from the look at the key tree until they are published.
+    pub(crate) fn certifying(&self) -> MutexGuard<'_, ()> {
+        self.certifying.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One change of a resident's keyring at a time.

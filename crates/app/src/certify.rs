@@ -34,6 +34,8 @@ impl App {
     /// Publishes the certificates of erasures whose keys are destroyed, each once. Answers for each until when copies of the
     /// ciphertext may exist.
     pub(crate) fn certify(&self, erasures: &[&Erasure]) -> Result<Vec<Time>, Error> {
+        // The epochs that certificates name stand in the log in their order.
+        let _certifying = self.certifying();
         for part in erasures.chunks(PART) {
             let register = self.register();
             let new: Vec<&&Erasure> =
@@ -190,12 +192,14 @@ fn limits(class: SlotClass, any_disk: bool, promise: Promise, silent: Option<Sil
             "After the date of the root no copy of our storage, of any age, opens what was erased for anyone who did not already hold \
              the key or the data, and after the date of the escrow, if one is given, not for its officers either. This does not claim \
              that the ciphertext is physically gone, that a recipient who saw the data forgot it, that nobody copied the key while it \
-             lived, that the number and the times of what was stored are unknown, that AES-256 and SHA-256 are never broken, or \
+             lived, that the commitments and the roots of the set of keys, which are first published here and are our own word, belong to \
+             the keys of that data, that the number and the times of what was stored are unknown, that AES-256 and SHA-256 are never broken, or \
              anything {slot}.{keepers}{escrow}"
         ),
         &format!(
             "自根金鑰銷毀之日起，任何時期的儲存副本都無法再開啟已抹除的內容，除非有人事先已持有金鑰或資料；若載有託管日期，則該日之後\
-             託管人亦無法開啟。本證明不主張密文已自實體媒體消失、看過資料的接收者已忘記、金鑰存續期間未曾遭複製、儲存的筆數與時間無人知悉、\
+             託管人亦無法開啟。本證明不主張密文已自實體媒體消失、看過資料的接收者已忘記、金鑰存續期間未曾遭複製、首次公布於此且僅憑本機關陳述的\
+             承諾值與金鑰集合根值確屬該資料的金鑰、儲存的筆數與時間無人知悉、\
              AES-256 與 SHA-256 永不遭破解，也不主張任何關於{slot_zh}。{keepers_zh}{escrow_zh}"
         ),
     )

@@ -150,7 +150,7 @@ impl App {
     }
 
     /// A new keyring without these loans, and its version. `None` for a resident whose key is gone already.
-    fn stage(&self, resident: u64, mandates: &[u64]) -> Result<Option<(Withdrawal, i64)>, Error> {
+    pub(crate) fn stage(&self, resident: u64, mandates: &[u64]) -> Result<Option<(Withdrawal, i64)>, Error> {
         if self.vault.resident_commitment(resident)?.is_none() {
             return Ok(None);
         }
@@ -161,7 +161,10 @@ impl App {
     }
 
     /// Stores staged keyrings beside the old ones, and answers which version is to stay.
-    fn store_staged(&self, staged: BTreeMap<u64, (Withdrawal, i64)>) -> Result<(Vec<Withdrawal>, BTreeMap<u64, i64>), Error> {
+    pub(crate) fn store_staged(
+        &self,
+        staged: BTreeMap<u64, (Withdrawal, i64)>,
+    ) -> Result<(Vec<Withdrawal>, BTreeMap<u64, i64>), Error> {
         let rows: Vec<(u64, i64, Vec<u8>)> =
             staged.iter().map(|(resident, (withdrawal, version))| (*resident, *version, withdrawal.sealed().to_vec())).collect();
         for part in rows.chunks(PART) {

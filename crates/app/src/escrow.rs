@@ -212,7 +212,7 @@ pub fn put_root_back(config: &Config, house: &House, root: &Root) -> Result<(), 
 
 /// Refuses an epoch that is behind a certificate: its root would open what that certificate says is destroyed.
 pub(crate) fn refuse_older(register: &Register, epoch: u64) -> Result<(), Error> {
-    let certified = register.certificates.values().map(|entry| entry.body.epoch_after).max().unwrap_or(0);
+    let certified = register.certified_epoch();
     if epoch.cast_signed() >= certified {
         return Ok(());
     }

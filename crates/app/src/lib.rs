@@ -56,6 +56,7 @@ mod release;
 mod renew;
 mod restore_log;
 mod retention;
+mod rotate;
 mod session;
 mod sign_in;
 mod stream;

@@ -21,7 +21,7 @@ use usufruct_core::id::MandateId;
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::{Clock, Rng};
 use usufruct_core::time::DAY;
-use usufruct_store::{blocks, deposits, erasures};
+use usufruct_store::{blocks, deposits, erasures, keyrings};
 
 /// Gives out after so many draws.
 struct Exhausted(Arc<SeededRng>, AtomicI64);
@@ -119,6 +119,31 @@ fn stopped(city: &City) -> Stopped {
     }
 }
 
+/// Whether `step` was done before it had drawn so many random bytes, and not stopped there.
+fn stop_after(draws: i64, template: &Template, at: &str, step: &impl Fn(&App) -> Result<(), Error>) -> bool {
+    let url = template.url();
+    let rng = Arc::new(Exhausted(SeededRng::new(1_000), AtomicI64::new(i64::MAX)));
+    let config = Config {
+        origin: "city.test/log".into(),
+        database: url.clone(),
+        operator: OPERATOR.parse().unwrap(),
+        vault: vault_setup(url.as_deref()),
+    };
+    let open = Open {
+        config,
+        house: House::open(template.path()).unwrap(),
+        clock: SetClock::new(at) as Arc<dyn Clock>,
+        rng: Arc::clone(&rng) as Arc<dyn Rng>,
+        root: None,
+        objects: None,
+        second_hand: None,
+        transport: None,
+    };
+    let app = App::open(open).unwrap();
+    rng.1.store(draws, Ordering::SeqCst);
+    matches!(catch_unwind(AssertUnwindSafe(|| step(&app))), Ok(Ok(())))
+}
+
 /// Runs `step` on copies of the city in `template`, stopping it at every draw, and `check`s each after a restart. Every draw has the
 /// same seed before it, so the step is stopped at the same places each time; they must lie on both sides of the note.
 fn sweep(template: &Template, at: &str, step: impl Fn(&App) -> Result<(), Error>, check: impl Fn(&City)) {
@@ -126,30 +151,7 @@ fn sweep(template: &Template, at: &str, step: impl Fn(&App) -> Result<(), Error>
     for draws in 0_i64.. {
         let copy = template.copy();
         let (dir, url) = (copy.path(), copy.url());
-        let finished = {
-            let clock = SetClock::new(at);
-            let rng = Arc::new(Exhausted(SeededRng::new(1_000), AtomicI64::new(i64::MAX)));
-            let house = House::open(dir).unwrap();
-            let config = Config {
-                origin: "city.test/log".into(),
-                database: url.clone(),
-                operator: OPERATOR.parse().unwrap(),
-                vault: vault_setup(url.as_deref()),
-            };
-            let open = Open {
-                config,
-                house,
-                clock: clock as Arc<dyn Clock>,
-                rng: Arc::clone(&rng) as Arc<dyn Rng>,
-                root: None,
-                objects: None,
-                second_hand: None,
-                transport: None,
-            };
-            let app = App::open(open).unwrap();
-            rng.1.store(draws, Ordering::SeqCst);
-            matches!(catch_unwind(AssertUnwindSafe(|| step(&app))), Ok(Ok(())))
-        };
+        let finished = stop_after(draws, &copy, at, &step);
         let city = City::open(dir, url.as_deref(), at, 2_000);
         if !finished {
             seen.insert(stopped(&city));
@@ -339,5 +341,39 @@ fn the_end_of_a_sector_is_finished_whatever_stops_it() {
                 assert!(city.app.run_sunsets().unwrap().dissolved.is_empty());
             },
         );
+    });
+}
+
+#[test]
+fn a_new_key_of_a_resident_opens_what_the_old_one_did_and_the_old_one_nothing() {
+    on_both(|template| {
+        let (resident, subject) = City::found(template.path(), template.url().as_deref()).cardholder();
+        let mut stopped_between = false;
+        for draws in 0_i64.. {
+            let copy = template.copy();
+            let finished = stop_after(draws, &copy, "2026-01-02T00:00:00Z", &|app: &App| app.rotate_resident(resident));
+            let city = City::open(copy.path(), copy.url().as_deref(), "2026-01-02T00:00:00Z", 2_000);
+            let rows = || city.app.db().read(|conn| keyrings::candidates(conn, resident)).unwrap();
+            stopped_between |= rows().len() == 2;
+            assert!(city.app.release(&city.request(&subject)).is_ok(), "after a stop at draw {draws}");
+            let (old, before) = (rows(), city.app.vault_state().0);
+            city.app.rotate_resident(resident).unwrap();
+            let after = city.app.vault_state().0;
+            assert_eq!((after.epoch.0, after.count, rows().len()), (before.epoch.0 + 1, before.count, 1));
+            assert_ne!(after.root, before.root, "another key");
+            assert!(city.app.release(&city.request(&subject)).is_ok());
+            assert!(city.app.register().certificates.is_empty(), "nothing was erased");
+            if finished {
+                assert!(stopped_between, "it was stopped with both keyrings in place");
+                assert!(city.app.rotate_resident(resident + 1_000).is_err(), "nobody");
+                let put = |versions: Vec<(i64, Vec<u8>)>| {
+                    let put = move |tx: &mut usufruct_store::db::Tx<'_>| keyrings::replace(tx, resident, &versions);
+                    city.app.db().transaction("put back", put).unwrap();
+                };
+                put(old);
+                assert!(city.app.release(&city.request(&subject)).is_err(), "a copy of the old keyring opens nothing");
+                return;
+            }
+        }
     });
 }

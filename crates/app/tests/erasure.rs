@@ -358,3 +358,25 @@ fn the_ciphertext_of_a_mandate_is_purged_on_its_date_and_not_before() {
         assert_eq!(register.certificate(&mandate()).unwrap().rev, 2);
     });
 }
+
+#[test]
+fn erasures_at_the_same_time_are_certified_in_the_order_of_the_key_tree() {
+    on_both("order", |dir, url| {
+        let city = City::found(dir, url);
+        let residents = city.enrol(48);
+        std::thread::scope(|scope| {
+            for part in residents.chunks(6) {
+                let app = &city.app;
+                scope.spawn(move || part.iter().for_each(|resident| drop(app.delete_resident(*resident).unwrap())));
+            }
+        });
+        let register = city.app.register();
+        assert_eq!(register.certificates.len(), residents.len());
+        let mut certificates: Vec<_> =
+            register.certificates.values().map(|entry| (entry.index, entry.body.epoch_after)).collect();
+        certificates.sort_unstable();
+        assert!(certificates.is_sorted_by_key(|(_, epoch)| *epoch), "{certificates:?}");
+        drop(city);
+        City::open(dir, url, "2026-03-02T00:00:00Z", 8);
+    });
+}

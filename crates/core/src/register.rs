@@ -60,6 +60,10 @@ pub struct Register {
     pub(crate) lifts: BTreeMap<OrderId, OrderId>,
     /// The last day that was counted, by mandate.
     tallied: BTreeMap<MandateId, Day>,
+    /// The highest epoch that a certificate names as the one after.
+    certified_epoch: i64,
+    /// Commitments of destroyed keys, each with the first epoch in which it was shown to be gone.
+    gone: BTreeMap<Digest, i64>,
     operator: Option<AgencyId>,
     last_at: Time,
 }
@@ -146,7 +150,13 @@ impl Register {
             }
             Content::Block(id, body) => put(&mut self.blocks, id, body, &make, State::Active),
             Content::Audit(id, body) => put(&mut self.audits, id, body, &make, State::Published),
-            Content::Certificate(id, body) => put(&mut self.certificates, id, body, &make, State::Published),
+            Content::Certificate(id, body) => {
+                self.certified_epoch = self.certified_epoch.max(body.epoch_after);
+                for commitment in &body.key_commitments {
+                    self.gone.entry(*commitment).or_insert(body.epoch_after);
+                }
+                put(&mut self.certificates, id, body, &make, State::Published);
+            }
             Content::Contract(id, body) => put(&mut self.contracts, id, body, &make, State::Draft),
             Content::Lawpack(id, body) => put(&mut self.lawpacks, id, body, &make, State::Published),
             Content::Log(body) => put_sole(&mut self.log, body, &make),
@@ -212,6 +222,16 @@ impl Register {
     /// Time of the last statement.
     pub fn last_at(&self) -> Time {
         self.last_at
+    }
+
+    /// The highest epoch of the key tree that a certificate names: the tree was there when it was published. 0 without one.
+    pub fn certified_epoch(&self) -> i64 {
+        self.certified_epoch
+    }
+
+    /// The first epoch in which a certificate shows that the key of this commitment is gone.
+    pub fn gone_since(&self, commitment: &Digest) -> Option<i64> {
+        self.gone.get(commitment).copied()
     }
 
     /// The law that holds for `agency` at `at`. A body that is not in the register is under the generic one.

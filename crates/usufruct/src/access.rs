@@ -131,6 +131,14 @@ impl Access {
         }
     }
 
+    /// Replaces the key of a resident, or with `None` the root of the key tree.
+    pub fn rotate(&self, resident: Option<u64>) -> Result<(), Failure> {
+        match self {
+            Self::Local { app, .. } => Ok(resident.map_or_else(|| app.rotate_root(), |resident| app.rotate_resident(resident))?),
+            Self::Remote { console, .. } => post(console, "rotations", &json!({ "resident": resident })).map(drop),
+        }
+    }
+
     /// Makes a new one-time code for a resident; for one who has a way in already, two clerks have approved `request`.
     pub fn invite(&self, resident: u64, request: Option<&str>) -> Result<Invited, Failure> {
         match self {

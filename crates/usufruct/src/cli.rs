@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::command::{
     audit, backup, card, completions, deletions, demo, doctor, enrol, escrow, footprint, guardian, init, invite, keeper, key,
-    mandate, migrate, mirror, publish, recover, refound, restore, restore_log, serve, service, verify, witness,
+    mandate, migrate, mirror, publish, recover, refound, restore, restore_log, rotate, serve, service, verify, witness,
 };
 use crate::failure::Failure;
 
@@ -39,6 +39,7 @@ enum Verb {
     Restore(restore::Restore),
     RestoreLog(restore_log::RestoreLog),
     Refound(refound::Refound),
+    Rotate(rotate::Rotate),
     Serve(serve::Serve),
     Init(init::Init),
     Migrate(migrate::Migrate),
@@ -89,6 +90,7 @@ impl Cli {
             Verb::Refound(verb) => verb.run(),
             Verb::Restore(verb) => verb.run(),
             Verb::RestoreLog(verb) => verb.run(),
+            Verb::Rotate(verb) => verb.run(),
             Verb::Serve(verb) => verb.run(),
             Verb::Service(verb) => verb.run(),
             Verb::Verify(verb) => verb.run(),

@@ -23,6 +23,7 @@ pub mod recover;
 pub mod refound;
 pub mod restore;
 pub mod restore_log;
+pub mod rotate;
 pub mod serve;
 pub mod service;
 pub mod verify;

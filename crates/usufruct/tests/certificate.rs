@@ -9,8 +9,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::{Folder, fails, ok, out, run};
 use insider::{Insider, now};
 use serde_json::{Value, json};
+use usufruct_core::hash::sha256;
 use usufruct_core::keeper::Destroyed;
 use usufruct_core::statement::{Statement, StatementKind};
+use usufruct_core::{Digest, handles};
 
 #[test]
 fn a_false_certificate_is_refused_whoever_signs_it() {
@@ -27,6 +29,48 @@ fn a_false_certificate_is_refused_whoever_signs_it() {
     let said = ok(&verify);
     let commitment = honest.body["key_commitments"][0].as_str().unwrap();
     assert!(said.contains(commitment) && said.contains("class E0") && said.contains("verified"), "{said}");
+    assert!(said.contains("not shown     that data ever hung on these keys"), "{said}");
+    // What is invented out of nothing passes, and binds whoever invented it.
+    let mut leaves = city.leaves.clone();
+    let mut invent = |id: &str, key: &[u8], before: i64, after: i64| {
+        let key = sha256(key);
+        let root = |bucket: &[Digest]| handles::set_root(0, bucket.len() as u64, &handles::leaf(bucket));
+        let proof = |bucket: &[Digest]| json!([{"count": bucket.len(), "bucket": bucket, "path": []}]);
+        let mut body = honest.body.clone();
+        let members = body.as_object_mut().unwrap();
+        ["mandate", "blocks", "recipients"].iter().for_each(|field| drop(members.remove(*field)));
+        members.extend(
+            [
+                ("cause", json!("withdrawal")),
+                ("key_commitments", json!([key])),
+                ("epoch_before", json!(before)),
+                ("epoch_after", json!(after)),
+                ("tree_root_before", json!(root(&[key]))),
+                ("tree_root_after", json!(root(&[]))),
+                ("inclusion", proof(&[key])),
+                ("absence", proof(&[])),
+            ]
+            .map(|(field, value)| (field.to_owned(), value)),
+        );
+        leaves.push(city.statement(&leaves, StatementKind::Certificate, id, body, &["automation"]));
+        city.publish(&log, &leaves, now());
+        let output = run(&["verify", "certificate", id, "--log", &log]);
+        if !output.status.success() {
+            leaves.pop();
+        }
+        (output.status.code(), out(&output))
+    };
+    let (code, said) = invent("crt_invented", b"one", 7_000_000, 9_000_000);
+    assert!(code == Some(0) && said.contains("not shown"), "{said}");
+    for (key, before, after, why) in [
+        (b"two", 1, 2, "never goes back"),
+        (b"two", 7_000_000, 8_999_999, "never goes back"),
+        (b"one", 9_000_000, 9_000_001, "gone by then"),
+    ] {
+        let (code, said) = invent(&format!("crt_again{after}"), key, before, after);
+        assert!(code == Some(1) && said.contains("broken") && said.contains(why), "{said}");
+    }
+    city.publish(&log, &city.leaves, now());
     assert!(fails(&["verify", "certificate", "crt_nobody", "--log", &log], 2).contains("There is no certificate"));
     ok(&["verify", "certificate", &honest.id, "--log", &dir]);
 

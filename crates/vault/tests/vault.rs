@@ -550,11 +550,4 @@ fn keys_are_replaced_in_one_commit_and_what_is_lent_stays_lent() {
     assert!(matches!(house.keyring(2), Err(Error::Unreadable)));
     house.rows.keyrings[1] = renewed;
     assert_eq!(house.open_all(&house.rows), everything());
-    // A sector: everybody has another pseudonym.
-    house.vault.create_sector_key(4, PseudonymMode::Single, &house.rng).unwrap();
-    let keyring = house.keyring(1).unwrap();
-    let subject = house.vault.subject(4, &keyring).unwrap();
-    house.vault.rotate_sector(4, &house.rng).unwrap();
-    assert!(house.vault.subject(4, &keyring).unwrap() != subject);
-    assert!(matches!(house.vault.rotate_sector(5, &house.rng), Err(Error::NoKey { .. })));
 }

@@ -10,6 +10,7 @@ mod drills;
 mod guardian;
 mod publications;
 mod residents;
+mod rotations;
 
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/console/api/publications", post(publications::publish))
         .route("/console/api/drills/canary", post(drills::canary))
         .route("/console/api/drills/restore", post(drills::restore))
+        .route("/console/api/rotations", post(rotations::rotate))
         .route("/console/api/residents", post(residents::enrol))
         .route("/console/api/invitations", post(residents::invite))
         .route("/console/api/counter-requests", post(counter::begin))

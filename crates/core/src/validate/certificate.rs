@@ -1,4 +1,4 @@
-//! Certificate: its proofs hold, and it is about something that ended.
+//! Certificate: its proofs hold, its epochs follow those of the certificates before it, and it is about something that ended.
 
 use super::Check;
 use crate::certificate::{Cause, Certificate};
@@ -18,6 +18,7 @@ pub(super) fn certificate(check: &mut Check<'_>) -> Option<Content> {
         }
         return Some(Content::Certificate(id, body));
     }
+    epochs(check, &body);
     if let Some(terms) = register.vault.as_ref().map(|entry| &entry.body) {
         if body.slot_class != terms.slot_class {
             check.note("slot_class", "other-class", "The root is kept in another class. Give that of the vault's terms.".into());
@@ -62,4 +63,37 @@ pub(super) fn certificate(check: &mut Check<'_>) -> Option<Content> {
         }
     }
     Some(Content::Certificate(id, body))
+}
+
+/// Whether the epochs go on from what other certificates say of the key tree.
+///
+/// Erasures overlap: their proofs of before are from when they were asked for, and one that a crash interrupted is finished after later
+/// ones. So the epoch before may lie below that of another certificate. The epoch after may not, since it is the tree's own at the time
+/// of publication; nor does a key come back that was shown to be gone, or one whose root was lost.
+fn epochs(check: &mut Check<'_>, body: &Certificate) {
+    let register = check.register;
+    if body.epoch_after < register.certified_epoch() {
+        check.note(
+            "epoch_after",
+            "goes-back",
+            "An earlier certificate names a later epoch, and the key tree never goes back. Give the epoch in which it is now."
+                .into(),
+        );
+    }
+    let is_gone = |commitment| register.gone_since(commitment).is_some_and(|since| since <= body.epoch_before);
+    if body.key_commitments.iter().any(is_gone) {
+        check.note(
+            "epoch_before",
+            "gone",
+            "An earlier certificate shows that the key was gone by then. Certify each end of a key once.".into(),
+        );
+    }
+    let lost_before = register.vault.as_ref().and_then(|entry| entry.body.lost_before);
+    if lost_before.is_some_and(|first| body.epoch_before < first) {
+        check.note(
+            "epoch_before",
+            "lost",
+            "The root of that epoch was lost, and nobody knows what became of it. Certify keys of the new key tree only.".into(),
+        );
+    }
 }

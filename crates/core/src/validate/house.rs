@@ -76,7 +76,7 @@ pub(super) fn vault(check: &mut Check<'_>) -> Option<Content> {
         }
     }
     let is_told = register.vault.as_ref().is_some_and(|present| present.body.lost_before == body.lost_before);
-    let certified = register.certificates.values().map(|entry| entry.body.epoch_after).max().unwrap_or(0);
+    let certified = register.certified_epoch();
     if !is_told && body.lost_before.is_some_and(|first| first <= certified) {
         check.note("lost_before", "certified", "A certificate names a later epoch. Give the first one after the loss.".into());
     }

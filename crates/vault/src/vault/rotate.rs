@@ -1,4 +1,5 @@
-//! Keys that are replaced while what they open lives on.
+//! Keys that are replaced while what they open lives on. The key of a sector is not among them: notices to services are sealed under
+//! keys made from it, and another one would orphan every row that services hold.
 //!
 //! Each is one commit of the tree, and so one epoch: whatever an old copy holds, the old key is gone with the old root.
 
@@ -23,14 +24,6 @@ impl Vault {
     /// Stages a new key for a resident under which everything she lends stays lent.
     pub fn rotate_resident(&self, keyring: Keyring, rng: &dyn Rng) -> Result<Withdrawal> {
         self.withdraw(keyring, &[], rng)
-    }
-
-    /// Gives every resident another pseudonym in a sector, at once. The old ones lead nowhere.
-    pub fn rotate_sector(&self, sector: u64, rng: &dyn Rng) -> Result<Erased> {
-        let _erasing = self.erasing();
-        let erased = self.tree.erase(&[], &[(KeyId::Sector(sector), Key::random(rng))], rng);
-        self.forget_sector(sector);
-        erased
     }
 
     /// Puts a fresh root in the place of the present one, and destroys no key: what anybody holds of the old root fits nothing

@@ -22,7 +22,8 @@ use crate::public_log::PublicLog;
 /// Check the certificate of an erasure against the public log.
 ///
 /// Every leaf is read and every statement judged, so that nobody has to be believed about the keepers either: the proofs that
-/// the keys were in the tree before and are gone after, the advance of the epoch, and the signatures of the keepers. Exit
+/// the keys were in the tree before and are gone after, the advance of the epoch over all earlier certificates, and the signatures of
+/// the keepers. That the keys in the proofs are those that data hung on is the operator's word, and no log can show it. Exit
 /// code 0: it holds. 1: it does not. 2: it could not be checked.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -157,4 +158,7 @@ fn describe(register: &Register, entry: &Entry<Body>) {
     let answered = body.recipients.iter().filter(|recipient| recipient.answer.is_some()).count();
     println!("recipients    {} were told, {answered} answered in public", body.recipients_told);
     println!("not claimed   {}", plain(&body.limits.en));
+    println!(
+        "not shown     that data ever hung on these keys: commitments and roots are the operator's word, first published here"
+    );
 }

@@ -1,0 +1,147 @@
+//! The epochs of certificates: what a key tree can come to is accepted in whatever order erasures are finished, and what none can is refused.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use usufruct_core::{Digest, handles};
+
+const HEAD: [(&str, &str); 1] = [("agc_operator", "head")];
+const BOTH: [(&str, &str); 2] = [("agc_operator", "head"), ("agc_operator", "privacy")];
+
+/// What one state of a key tree shows about a commitment.
+#[derive(Clone)]
+struct Seen {
+    epoch: i64,
+    root: Digest,
+    proof: Value,
+}
+
+fn look(epoch: i64, live: &BTreeSet<Digest>) -> Seen {
+    let bucket: Vec<Digest> = live.iter().copied().collect();
+    let root = handles::set_root(0, bucket.len() as u64, &handles::leaf(&bucket));
+    Seen { epoch, root, proof: json!({"count": bucket.len(), "bucket": bucket, "path": []}) }
+}
+
+/// A withdrawal: of one resident's data neither mandate nor blocks are named.
+fn certificate(city: &City, id: &str, key: Digest, before: &Seen, after: &Seen) -> Statement {
+    let mut body = certificate_body(CARD, city.now);
+    let fields = [
+        ("cause", json!("withdrawal")),
+        ("mandate", Value::Null),
+        ("key_commitments", json!([key])),
+        ("epoch_before", json!(before.epoch)),
+        ("epoch_after", json!(after.epoch)),
+        ("tree_root_before", json!(before.root)),
+        ("tree_root_after", json!(after.root)),
+        ("inclusion", json!([before.proof])),
+        ("absence", json!([after.proof])),
+    ];
+    fields.into_iter().for_each(|(field, value)| body[field] = value);
+    city.draft(StatementKind::Certificate, id, "agc_operator", body, &HEAD)
+}
+
+fn terms(city: &City, lost_before: i64) -> Statement {
+    let body =
+        json!({"vault": "city.example/log", "slot_class": "E0", "threshold": 0, "backup_days": 30, "lost_before": lost_before});
+    city.draft(StatementKind::Vault, "vlt_city", "agc_operator", body, &BOTH)
+}
+
+fn key(number: u64) -> Digest {
+    sha256(&number.to_be_bytes())
+}
+
+#[test]
+fn the_key_tree_does_not_go_back() {
+    let mut city = founded();
+    let (old, new) = (BTreeSet::from([key(1), key(2), key(3)]), BTreeSet::from([key(3)]));
+    let made = |city: &City, number: u64, from: i64, to: i64| {
+        certificate(city, &format!("crt_{number}{from}"), key(number), &look(from, &old), &look(to, &new))
+    };
+    city.apply(made(&city, 1, 7, 9)).unwrap();
+    assert!(names(&refused(&city, made(&city, 2, 1, 2)), "epoch_after", "goes-back"), "it goes back");
+    assert!(names(&refused(&city, made(&city, 2, 7, 8)), "epoch_after", "goes-back"), "it goes back by one");
+    assert!(names(&refused(&city, made(&city, 1, 9, 10)), "epoch_before", "gone"), "the key comes back");
+    assert!(city.clone().apply(made(&city, 2, 7, 9)).is_ok(), "in the same epoch");
+    assert!(city.clone().apply(made(&city, 1, 8, 9)).is_ok(), "two that were asked for while the key lived");
+    city.apply(made(&city, 2, 3, 9)).unwrap();
+    // The root is lost.
+    city.apply(terms(&city, 10)).unwrap();
+    let again = BTreeSet::from([key(4), key(3)]);
+    let made = |city: &City, from: i64| certificate(city, "crt_4", key(4), &look(from, &again), &look(12, &new));
+    assert!(names(&refused(&city, made(&city, 9)), "epoch_before", "lost"), "of the lost root");
+    city.apply(made(&city, 10)).unwrap();
+}
+
+/// What can happen to a key tree and to those who want keys gone.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Make,
+    /// Somebody asks for the end of a key: what shows that it lives is written down.
+    Ask(Index),
+    /// The keys of some that were asked for go, in one epoch.
+    Destroy(Index, usize),
+    /// Certificates follow in any order, as after a crash.
+    Certify(Index),
+    Rotate,
+    /// The root is lost, and the tree begins anew.
+    Lose,
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let act = prop_oneof![
+        3 => Just(Act::Make),
+        4 => any::<Index>().prop_map(Act::Ask),
+        3 => (any::<Index>(), 1_usize..4).prop_map(|(at, count)| Act::Destroy(at, count)),
+        4 => any::<Index>().prop_map(Act::Certify),
+        1 => Just(Act::Rotate),
+        1 => Just(Act::Lose),
+    ];
+    prop::collection::vec(act, 1..60)
+}
+
+proptest! {
+    #![proptest_config(common::cases(96))]
+
+    #[test]
+    fn whatever_a_key_tree_comes_to_is_accepted(acts in acts()) {
+        let mut city = founded();
+        let (mut epoch, mut next, mut live) = (0_i64, 3_u64, BTreeSet::from([key(0), key(1), key(2)]));
+        let (mut asked, mut destroyed): (Vec<(Digest, Seen)>, Vec<(Digest, Seen)>) = (Vec::new(), Vec::new());
+        let mut certified: Vec<Statement> = Vec::new();
+        for act in acts {
+            match act {
+                Act::Make => {
+                    live.insert(key(next));
+                    next += 1;
+                }
+                Act::Ask(at) if !live.is_empty() => {
+                    let commitment = *live.iter().nth(at.index(live.len())).unwrap();
+                    asked.push((commitment, look(epoch, &live)));
+                }
+                Act::Destroy(at, count) if !asked.is_empty() => {
+                    let start = at.index(asked.len());
+                    let end = (start + count).min(asked.len());
+                    asked[start..end].iter().for_each(|(commitment, _)| drop(live.remove(commitment)));
+                    epoch += 1;
+                    destroyed.extend(asked.drain(start..end));
+                }
+                Act::Certify(at) if !destroyed.is_empty() => {
+                    let (commitment, before) = destroyed.swap_remove(at.index(destroyed.len()));
+                    let id = format!("crt_{}", certified.len());
+                    let statement = certificate(&city, &id, commitment, &before, &look(epoch, &live));
+                    prop_assert!(city.apply(statement.clone()).is_ok(), "{:?}", city.clone().apply(statement));
+                    certified.push(statement);
+                }
+                Act::Rotate => epoch += 1,
+                Act::Lose => {
+                    epoch = city.register.certified_epoch().max(city.register.vault.as_ref().and_then(|vault| vault.body.lost_before).unwrap_or(0)) + 1;
+                    (live, asked, destroyed) = (BTreeSet::from([key(next), key(next + 1)]), Vec::new(), Vec::new());
+                    next += 2;
+                    let statement = terms(&city, epoch);
+                    prop_assert!(city.apply(statement.clone()).is_ok(), "{:?}", city.clone().apply(statement));
+                }
+                _ => (),
+            }
+        }
+    }
+}
