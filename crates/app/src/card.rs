@@ -75,8 +75,9 @@ impl App {
         Ok(code)
     }
 
-    /// Opens a session with a card and its PIN. A session that the browser had before ends. Whatever is wrong, the answer is the same and takes about as long. The count of
-    /// wrong PINs is stored before a PIN is looked at, so neither a restart nor many requests at once win a guess.
+    /// Opens a session with a card and its PIN. A session that the browser had before ends. Whatever is wrong, the answer is the same
+    /// and takes about as long. The count of wrong PINs is stored before a PIN is looked at, so neither a restart nor many requests at
+    /// once win a guess.
     pub fn sign_in_with_card(
         &self,
         attempt: &CardAttempt,
