@@ -9,15 +9,14 @@ use usufruct_app::store::keyrings;
 #[test]
 fn a_root_and_a_key_are_replaced_with_and_without_a_server() {
     let folder = Folder::new("rotate");
-    let dir = folder.at("demo");
-    ok(&["demo", "--residents", "3", "--data-dir", &dir, "--load-only"]);
-    let store = || Db::open(&format!("sqlite:{}", folder.at("demo/usufruct.db")), &Options::default()).unwrap();
-    let resident: u64 = {
-        let sql = "-- resident_any\nSELECT resident FROM residents WHERE state = 'active' ORDER BY resident LIMIT 1";
-        store().read(|conn| conn.query(sql, &[])).unwrap()[0].integer(0).unwrap().cast_unsigned()
-    };
+    let dir = folder.at("pass");
+    let operator = ["--operator", "agc_information", "--operator-name", "City", "--operator-name-zh", "市"];
+    ok(&[&["init", "--data-dir", &dir, "--origin", "pass.example.org/log"], operator.as_slice()].concat());
+    let slip = ok(&["enrol", &folder.write("person.toml", "[blocks]\n"), "--data-dir", &dir]);
+    let number = slip.split("file number ").nth(1).and_then(|rest| rest.split('.').next()).unwrap().to_owned();
+    let resident: u64 = number.parse().unwrap();
+    let store = || Db::open(&format!("sqlite:{}", folder.at("pass/usufruct.db")), &Options::default()).unwrap();
     let keyring = || store().read(|conn| keyrings::candidates(conn, resident)).unwrap();
-    let number = resident.to_string();
     let rotate = || {
         assert!(ok(&["rotate", "root", "--data-dir", &dir]).contains("new root"));
         let before = keyring();
