@@ -57,7 +57,7 @@ impl App {
                 let sealed = deletion.sealed.as_ref();
                 Ok(DeletionNotice {
                     subject: sealed
-                        .map(|sealed| Ok::<_, Error>(self.vault.open_subject(sector, &deletion.id, sealed)?.to_string()))
+                        .map(|sealed| Ok::<_, Error>(self.vault.open_subject(sector, deletion.id.as_str(), sealed)?.to_string()))
                         .transpose()?,
                     mandate: deletion.mandate.and_then(|number| mandate_id(&register, number)),
                     id: deletion.id,
@@ -152,7 +152,7 @@ impl App {
         for service in services {
             let Some(entry) = register.services.get(&service) else { continue };
             let mut notice = self.notice(&register, certificate, &service, mandates, mandate);
-            match self.vault.seal_subject(register.sector(entry), keyring, &notice.id, self.rng()) {
+            match self.vault.seal_subject(register.sector(entry), keyring, notice.id.as_str(), self.rng()) {
                 Ok(sealed) => notice.sealed = Some(sealed),
                 // Its pseudonyms are noise to everybody; there is no name left by which to tell it.
                 Err(VaultError::NoKey { .. }) => continue,
