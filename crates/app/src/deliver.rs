@@ -124,7 +124,9 @@ impl App {
             told.subject = match awaited.subject(&self.vault, sector) {
                 Ok(subject) => Some(subject),
                 Err(VaultError::Keeper { .. }) => return Ok(Opened::Later),
-                Err(VaultError::NoKey { .. } | VaultError::Unreadable | VaultError::Malformed { .. }) => return Ok(Opened::Never),
+                Err(VaultError::NoKey { .. } | VaultError::Unreadable | VaultError::Malformed { .. }) => {
+                    return Ok(Opened::Never);
+                }
                 Err(error) => return Err(error.into()),
             };
         }
@@ -135,9 +137,7 @@ impl App {
     /// Tries a message later.
     fn put_off(&self, message: Message, now: Time) -> Result<(), Error> {
         let due_at = now.plus(back_off(message.attempts));
-        Ok(self
-            .db
-            .transaction("put message off", move |tx| outbox::put_off(tx, &message.id, message.attempts, due_at))?)
+        Ok(self.db.transaction("put message off", move |tx| outbox::put_off(tx, &message.id, message.attempts, due_at))?)
     }
 
     /// Where the message goes, as the register says it now.

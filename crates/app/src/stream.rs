@@ -152,7 +152,7 @@ impl App {
             }
         }
         // Who got nothing has nothing to acknowledge, and would ask for the same again at once.
-        let has_more = has_more && !events.is_empty();
+        let has_more = has_more && (messages.is_empty() || !events.is_empty());
         Ok(PolledEvents { events, has_more })
     }
 

@@ -70,7 +70,9 @@ impl App {
             services.iter().filter_map(|id| register.services.get(id)).map(|service| register.sector(service)).collect();
         let neighbours = services_in(&register, &sectors);
         // Under the pseudonym that she leaves behind.
-        let notices = self.notices_of_resident(&certificate, &self.keyring(resident)?, &[entry.number], Some(entry.number))?;
+        let (keyring, only) = (self.keyring(resident)?, entry.number);
+        let notices = self.notices_of_resident(&certificate, resident, &keyring, &[only], Some(only))?;
+        let met: Vec<ServiceId> = notices.iter().map(|notice| notice.service.clone()).collect();
         let (noted, ended, outbox) = (erasure.clone(), mandate.clone(), self.outbox());
         let placed = self.db.transaction("withdraw", move |tx| {
             let both = actor.permit(tx, &vault, now)?;
@@ -78,7 +80,7 @@ impl App {
                 return Err(Error::Stale);
             }
             // Under the pseudonym that she leaves behind, before she has another one.
-            outbox.grant_withdrawn(tx, resident, &services, &ended)?;
+            outbox.grant_withdrawn(tx, resident, &met, &ended)?;
             outbox.deletions_due(tx, &notices)?;
             for service in &neighbours {
                 forget_pseudonym(tx, resident, service)?;

@@ -131,6 +131,26 @@ fn what_was_missed_is_noted_by_one_process_alone() {
 }
 
 #[test]
+fn a_service_hears_of_nobody_whom_it_never_met() {
+    on_both("never_met", |dir, url| {
+        let city = City::found(dir, url);
+        city.open_service("svc_archive", LIBRARY, "archive");
+        city.open_service("svc_reading", LIBRARY, "reading");
+        let archive = "svc_archive".parse().unwrap();
+        let (stranger, known) = (city.cardholder().0, city.cardholder().0);
+        let subject = city.app.subject(known, &archive).unwrap();
+        city.app.release(&usufruct_app::ReleaseRequest { service: archive.clone(), ..city.request(&subject) }).unwrap();
+        city.app.withdraw(stranger, &mandate()).unwrap();
+        assert!(city.app.deletion_notices(&archive).unwrap().is_empty());
+        city.app.delete_resident(known).unwrap();
+        let told = city.app.deletion_notices(&archive).unwrap();
+        assert_eq!(told.iter().map(|notice| notice.subject.as_deref()).collect::<Vec<_>>(), [Some(subject.as_str())]);
+        assert!(city.app.deletion_notices(&"svc_reading".parse().unwrap()).unwrap().is_empty());
+        assert_eq!(city.app.deletion_notices(&service()).unwrap().len(), 2, "they agreed there");
+    });
+}
+
+#[test]
 fn whoever_deletes_her_pass_is_still_named_to_the_service() {
     on_both("told_all", |dir, url| {
         let city = City::found(dir, url);
@@ -208,8 +228,9 @@ fn a_vendor_has_as_long_as_its_contract_says() {
     });
     city.publish(usufruct_core::statement::StatementKind::Contract, "ctr_library", LIBRARY, contract);
     let (reader, _) = city.cardholder();
-    city.app.withdraw(reader, &mandate()).unwrap();
     let vendor = "svc_vendor".parse().unwrap();
+    city.app.consent(reader, &vendor, &mandate(), &[]).unwrap();
+    city.app.withdraw(reader, &mandate()).unwrap();
     let (theirs, own) = (city.app.deletion_notices(&vendor).unwrap(), city.app.deletion_notices(&service()).unwrap());
     assert_eq!(theirs[0].due_at, city.app.now().plus(7 * DAY));
     assert_eq!(own[0].due_at, city.app.now().plus(30 * DAY));
