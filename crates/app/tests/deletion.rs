@@ -11,9 +11,10 @@ use common::{City, LIBRARY, OPERATOR, SeededRng, SetClock, VENDOR, block, mandat
 use serde_json::json;
 use usufruct_app::store::db::Connection;
 use usufruct_app::store::deletions::Counts;
-use usufruct_app::{App, Config, Error, House, NewResident, Open, VaultSetup};
+use usufruct_app::{App, Config, Error, House, LifecycleStep, NewResident, Open, Publication, VaultSetup};
 use usufruct_core::Text;
 use usufruct_core::certificate::{Answer, Cause};
+use usufruct_core::lifecycle::State;
 use usufruct_core::ports::{Clock, Rng};
 use usufruct_core::time::DAY;
 
@@ -218,7 +219,6 @@ fn a_vendor_has_as_long_as_its_contract_says() {
     let city = City::found(dir.path(), None);
     let text = |en: &str| json!({"en": en, "zh-Hant": en});
     city.publish_agency(VENDOR, "vendor");
-    city.open_service("svc_vendor", VENDOR, "vendor");
     let contract = json!({
         "controller": LIBRARY, "vendor": VENDOR, "mandates": [common::CARD], "scope": text("All."), "from": "2026-01-01T00:00:00Z",
         "until": "2027-01-01T00:00:00Z", "capability_evidence": [{"kind": "ISO", "issuer": "X", "expires": "2027-01-01T00:00:00Z"}],
@@ -227,6 +227,18 @@ fn a_vendor_has_as_long_as_its_contract_says() {
         "delete_within_days": 7,
     });
     city.publish(usufruct_core::statement::StatementKind::Contract, "ctr_library", LIBRARY, contract);
+    for to in [State::CheckedAgency, State::CheckedCity, State::Signed, State::Active] {
+        let entry = city.app.register().contracts[&"ctr_library".parse().unwrap()].clone();
+        let reason = Text::new("The next step.", "下一步。");
+        let step = LifecycleStep { object: "ctr_library", revision: entry.hash, from: entry.state, to, reason };
+        let step = city.app.step(&step, &LIBRARY.parse().unwrap(), &city.signer(LIBRARY), city.app.now()).unwrap();
+        city.app.publish(&Publication { statements: vec![step] }).unwrap();
+    }
+    let mut card = common::library_card();
+    let recipient = json!({"agency": VENDOR, "contract": "ctr_library", "why": text("It prints the cards.")});
+    card["recipients"].as_array_mut().unwrap().push(recipient);
+    city.publish_mandate(common::CARD, card);
+    city.open_service_with("svc_vendor", VENDOR, "vendor", |body| body["mandates"] = json!([common::CARD]));
     let (reader, _) = city.cardholder();
     let vendor = "svc_vendor".parse().unwrap();
     city.app.consent(reader, &vendor, &mandate(), &[]).unwrap();

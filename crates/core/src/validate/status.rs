@@ -1,6 +1,6 @@
 //! Status change: a step that the lifecycle has, from where the object stands, by who may take it.
 
-use super::{Check, mandate};
+use super::{Check, mandate, service};
 use crate::Digest;
 use crate::id::{AgencyId, ContractId, MandateId, ServiceId};
 use crate::lifecycle::{Guard, Lifecycle, State, guard};
@@ -35,6 +35,9 @@ pub(super) fn status(check: &mut Check<'_>) -> Option<Content> {
     step_speaker(check, &owner, guard);
     if let Ok(id) = change.object.parse::<MandateId>() {
         mandate::step(check, &id, &change, statement.at);
+    }
+    if let Ok(id) = change.object.parse::<ServiceId>() {
+        service::step(check, &id, &change, statement.at);
     }
     Some(Content::Status(change))
 }
