@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use usufruct_core::Time;
 use usufruct_core::certificate::{Answer, Recipient};
+use usufruct_core::event::Kind;
 use usufruct_core::id::{CertificateId, DeletionId, MandateId, ServiceId};
 use usufruct_core::lawpack::Duty;
 use usufruct_core::register::Register;
 use usufruct_core::statement::StatementKind;
 use usufruct_core::time::DAY;
+use usufruct_store::authorizations;
 use usufruct_store::deletions::{self, Counts, Deletion};
 use usufruct_vault::{Error as VaultError, Keyring};
 
@@ -57,7 +59,7 @@ impl App {
                 let sealed = deletion.sealed.as_ref();
                 Ok(DeletionNotice {
                     subject: sealed
-                        .map(|sealed| Ok::<_, Error>(self.vault.open_subject(sector, &deletion.id, sealed)?.to_string()))
+                        .map(|sealed| Ok::<_, Error>(self.vault.open_subject(sector, deletion.id.as_str(), sealed)?.to_string()))
                         .transpose()?,
                     mandate: deletion.mandate.and_then(|number| mandate_id(&register, number)),
                     id: deletion.id,
@@ -133,26 +135,29 @@ impl App {
         Ok(overdue.into_iter().map(described).collect())
     }
 
-    /// Notices for the services that may have received this resident's data under these mandates, under the pseudonyms they
-    /// know her by now. Each has a random name of its own, so that no two services can find out that they speak of one person.
+    /// Notices for the services that work under these mandates and have met this resident, under the pseudonyms they know her by now.
+    /// No other service hears that she exists. Each has a random name of its own, so that no two services can find out that they speak of one person.
     pub(crate) fn notices_of_resident(
         &self,
         certificate: &CertificateId,
+        resident: u64,
         keyring: &Keyring,
         mandates: &[u64],
         mandate: Option<u64>,
     ) -> Result<Vec<Deletion>, Error> {
         let register = self.register();
+        let met = self.services_that_met(resident)?;
         let services: BTreeSet<ServiceId> = mandates
             .iter()
             .filter_map(|number| mandate_id(&register, *number))
             .flat_map(|id| services_under(&register, &id))
+            .filter(|service| met.contains(service))
             .collect();
         let mut notices = Vec::with_capacity(services.len());
         for service in services {
             let Some(entry) = register.services.get(&service) else { continue };
             let mut notice = self.notice(&register, certificate, &service, mandates, mandate);
-            match self.vault.seal_subject(register.sector(entry), keyring, &notice.id, self.rng()) {
+            match self.vault.seal_subject(register.sector(entry), keyring, notice.id.as_str(), self.rng()) {
                 Ok(sealed) => notice.sealed = Some(sealed),
                 // Its pseudonyms are noise to everybody; there is no name left by which to tell it.
                 Err(VaultError::NoKey { .. }) => continue,
@@ -161,6 +166,22 @@ impl App {
             notices.push(notice);
         }
         Ok(notices)
+    }
+
+    /// The services that know the resident: she authorized them, agreed at them or signed in to them, they used or put data of hers, or
+    /// another service was told how they know her.
+    fn services_that_met(&self, resident: u64) -> Result<BTreeSet<ServiceId>, Error> {
+        let authorized = self.db.read(|conn| authorizations::of_resident(conn, resident, None))?;
+        let mut met: BTreeSet<ServiceId> = authorized.into_iter().map(|authorization| authorization.service).collect();
+        for event in self.footprint(resident)?.lines.into_iter().filter_map(|line| line.event) {
+            if event.kind == Kind::Conversion {
+                met.extend(event.detail.as_ref().and_then(|converted| converted.parse().ok()));
+            }
+            if matches!(event.kind, Kind::Consent | Kind::Conversion | Kind::Deposit | Kind::SignIn | Kind::Use) {
+                met.extend(event.service);
+            }
+        }
+        Ok(met)
     }
 
     /// Notices for the services that worked under a mandate which has ended.

@@ -3,6 +3,7 @@
 //! A message that is taken is due again a minute later. So a process that dies while it sends loses nothing, and a service may get a
 //! message twice, under the same name.
 
+use usufruct_core::Time;
 use usufruct_core::id::ServiceId;
 use usufruct_core::lifecycle::State;
 use usufruct_core::register::Register;
@@ -11,7 +12,8 @@ use usufruct_store::outbox::{self, Channel, Message};
 use usufruct_store::streams;
 use usufruct_vault::Error as VaultError;
 
-use crate::{App, Error, Event, Told};
+use crate::outbox::Kept;
+use crate::{App, Error, Event};
 
 /// A message that is to be sent now.
 #[derive(Clone, Debug)]
@@ -32,6 +34,15 @@ pub struct PolledEvents {
     pub has_more: bool,
 }
 
+/// What became of opening a message.
+pub(crate) enum Opened {
+    Event(Event),
+    /// The second keeper is away, without whom nobody knows under which pseudonym it is told.
+    Later,
+    /// It cannot be opened any more, because the sector is dissolved or the row was altered.
+    Never,
+}
+
 impl App {
     /// Up to `limit` messages that are due. Whoever takes one must settle it by one of the next three verbs within a minute, or
     /// it is due again.
@@ -41,14 +52,20 @@ impl App {
         let register = self.register();
         let mut due = Vec::with_capacity(taken.len());
         for message in taken {
-            let Some(event) = self.open_event(&register, &message)? else {
-                self.drop_message(&message)?;
-                continue;
+            let event = match self.open_event(&register, &message)? {
+                Opened::Event(event) => event,
+                Opened::Later => {
+                    self.put_off(message, now)?;
+                    continue;
+                }
+                Opened::Never => {
+                    self.drop_message(&message)?;
+                    continue;
+                }
             };
             let Some(url) = self.address(&register, &message)? else {
                 // Its service is gone, or takes such messages at no address of the register for now.
-                let due_at = now.plus(back_off(message.attempts));
-                self.db.transaction("put message off", move |tx| outbox::put_off(tx, &message.id, message.attempts, due_at))?;
+                self.put_off(message, now)?;
                 continue;
             };
             due.push(Outgoing { event, channel: message.channel, url, attempts: message.attempts });
@@ -93,16 +110,34 @@ impl App {
         Ok(String::from_utf8(plain.to_vec()).ok())
     }
 
-    /// What a message says; `None` where it cannot be opened any more, because the sector is dissolved or the row was altered.
-    pub(crate) fn open_event(&self, register: &Register, message: &Message) -> Result<Option<Event>, Error> {
-        let Some(entry) = register.services.get(&message.service) else { return Ok(None) };
-        let plain = match self.vault.open_message(register.sector(entry), &message.id, &message.sealed) {
+    /// What a message says.
+    pub(crate) fn open_event(&self, register: &Register, message: &Message) -> Result<Opened, Error> {
+        let Some(entry) = register.services.get(&message.service) else { return Ok(Opened::Never) };
+        let sector = register.sector(entry);
+        let plain = match self.vault.open_message(sector, &message.id, &message.sealed) {
             Ok(plain) => plain,
-            Err(VaultError::NoKey { .. } | VaultError::Unreadable | VaultError::Malformed { .. }) => return Ok(None),
+            Err(VaultError::NoKey { .. } | VaultError::Unreadable | VaultError::Malformed { .. }) => return Ok(Opened::Never),
             Err(error) => return Err(error.into()),
         };
-        let told: Option<Told> = serde_json::from_slice(&plain).ok();
-        Ok(told.map(|told| Event { id: message.id.clone(), service: message.service.clone(), noted_at: message.noted_at, told }))
+        let Ok(Kept { mut told, awaited }) = serde_json::from_slice(&plain) else { return Ok(Opened::Never) };
+        if let Some(awaited) = awaited {
+            told.subject = match awaited.subject(&self.vault, sector) {
+                Ok(subject) => Some(subject),
+                Err(VaultError::Keeper { .. }) => return Ok(Opened::Later),
+                Err(VaultError::NoKey { .. } | VaultError::Unreadable | VaultError::Malformed { .. }) => {
+                    return Ok(Opened::Never);
+                }
+                Err(error) => return Err(error.into()),
+            };
+        }
+        let (id, service) = (message.id.clone(), message.service.clone());
+        Ok(Opened::Event(Event { id, service, noted_at: message.noted_at, told }))
+    }
+
+    /// Tries a message later.
+    fn put_off(&self, message: Message, now: Time) -> Result<(), Error> {
+        let due_at = now.plus(back_off(message.attempts));
+        Ok(self.db.transaction("put message off", move |tx| outbox::put_off(tx, &message.id, message.attempts, due_at))?)
     }
 
     /// Where the message goes, as the register says it now.

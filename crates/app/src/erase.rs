@@ -42,7 +42,7 @@ impl App {
         let erasure = self.with_evidence(erasure);
         let mandates: Vec<u64> =
             self.db.read(|conn| grants::of_resident(conn, resident))?.iter().map(|stored| stored.mandate).collect();
-        let notices = self.notices_of_resident(&certificate, &keyring, &mandates, None)?;
+        let notices = self.notices_of_resident(&certificate, resident, &keyring, &mandates, None)?;
         let (noted, outbox, ending) = (erasure.clone(), self.outbox(), self.ending());
         let event = plain_event(Kind::Erasure, "request", Some(certificate.to_string()), now);
         let rng = Arc::clone(&self.rng);

@@ -73,14 +73,14 @@ impl App {
     /// What a token that speaks for a resident is good for.
     pub fn bearer(&self, bearing: &Bearing) -> Result<Option<Introspection>, Error> {
         let Some(token) = self.borne(bearing)? else { return Ok(None) };
-        self.describe(token).map(Some)
+        self.describe(token)
     }
 
     /// What a live token is good for. `None` for everything else, without a reason. The proofs of the caller are noted.
     pub fn introspect(&self, access_token: &str, presented: Vec<Presented>) -> Result<Option<Introspection>, Error> {
         self.note(presented)?;
         let Some(token) = self.live_token(access_token)? else { return Ok(None) };
-        self.describe(token).map(Some)
+        self.describe(token)
     }
 
     /// Revokes a token of an authenticated service, and with a refresh token everything that came from its code. Unknown tokens
@@ -153,8 +153,12 @@ impl App {
         }
     }
 
-    fn describe(&self, token: Token) -> Result<Introspection, Error> {
+    fn describe(&self, token: Token) -> Result<Option<Introspection>, Error> {
         let subject = token.resident.map(|resident| self.subject(resident, &token.service)).transpose()?;
+        // A withdrawal may have ended the token since it was found. The pseudonym after it must not be told for a token of before.
+        if self.db.read(|conn| tokens::find(conn, &token.token_hash))?.is_none() {
+            return Ok(None);
+        }
         let granted = match token.resident {
             Some(resident) => {
                 let (register, scope, now) = (self.register(), token.scope.clone(), self.now());
@@ -162,7 +166,7 @@ impl App {
             }
             None => Vec::new(),
         };
-        Ok(Introspection {
+        Ok(Some(Introspection {
             service: token.service,
             subject,
             scope: token.scope,
@@ -173,7 +177,7 @@ impl App {
             jkt: token.jkt,
             granted,
             grant_id: token.authorization,
-        })
+        }))
     }
 
     /// A token that has not ended, whose service is active and whose mandates are all in force. So tokens die with their

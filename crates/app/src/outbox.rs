@@ -60,6 +60,31 @@ pub struct Told {
     pub happening: Happening,
 }
 
+/// What one service is told, as its row keeps it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Kept {
+    #[serde(flatten)]
+    pub told: Told,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaited: Option<Awaited>,
+}
+
+/// A pseudonym for which the second keeper is still needed: the resident and her generation, sealed by the house when it happened.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Awaited {
+    /// Name under which it is sealed.
+    pub name: String,
+    /// The seal, in base64url.
+    pub sealed: String,
+}
+
+/// Whom a message is about.
+enum About {
+    Nobody,
+    Subject(String),
+    Awaited(Awaited),
+}
+
 /// What has happened.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
@@ -154,7 +179,8 @@ impl Outbox {
         for signed_in in session_services::take(tx, token_hash)? {
             let Some(subject) = self.met(&signed_in)? else { continue };
             self.log_out(tx, &signed_in, &subject, by)?;
-            self.signal(tx, &signed_in.service, Some(subject), Happening::SessionEnded { sid: signed_in.sid, by })?;
+            let happening = Happening::SessionEnded { sid: signed_in.sid, by };
+            self.signal(tx, &signed_in.service, About::Subject(subject), happening)?;
         }
         Ok(())
     }
@@ -210,7 +236,7 @@ impl Outbox {
     pub fn mandate_ended(&self, tx: &mut Tx<'_>, mandate: &MandateId, cause: Cause) -> Result<(), Error> {
         for service in services_under(&self.register, mandate) {
             let happening = Happening::MandateEnded { mandate: mandate.clone(), cause: cause.code().to_owned() };
-            self.signal(tx, &service, None, happening)?;
+            self.signal(tx, &service, About::Nobody, happening)?;
         }
         Ok(())
     }
@@ -219,12 +245,14 @@ impl Outbox {
     pub fn deletions_due(&self, tx: &mut Tx<'_>, notices: &[Deletion]) -> Result<(), Error> {
         for notice in notices {
             let Some(sector) = self.sector(&notice.service) else { continue };
-            let subject = match notice.sealed.as_ref().map(|sealed| self.vault.open_subject(sector, &notice.id, sealed)) {
-                None => None,
-                Some(Ok(subject)) => Some(subject),
-                // Who withdraws does not wait for a second keeper; the notice itself has the pseudonym once the keeper is back.
-                Some(Err(VaultError::Keeper { .. })) => None,
-                Some(Err(error)) => return Err(error.into()),
+            let about = match &notice.sealed {
+                None => About::Nobody,
+                Some(sealed) => match self.vault.open_subject(sector, notice.id.as_str(), sealed) {
+                    Ok(subject) => About::Subject(subject.to_string()),
+                    // Who withdraws does not wait for a second keeper; the message does.
+                    Err(VaultError::Keeper { .. }) => About::Awaited(Awaited::new(notice.id.as_str(), sealed)),
+                    Err(error) => return Err(error.into()),
+                },
             };
             let known = |(id, entry): (&MandateId, &usufruct_core::register::Entry<_>)| {
                 (Some(entry.number) == notice.mandate).then(|| id.clone())
@@ -234,14 +262,14 @@ impl Outbox {
                 mandate: self.register.mandates.iter().find_map(known),
                 due_at: notice.due_at,
             };
-            self.signal(tx, &notice.service, subject.map(|subject| subject.to_string()), happening)?;
+            self.signal(tx, &notice.service, about, happening)?;
         }
         Ok(())
     }
 
     /// A service asked for a sign of life on its stream.
     pub fn verification(&self, tx: &mut Tx<'_>, stream: &Stream, state: Option<String>) -> Result<(), Error> {
-        self.signal(tx, &stream.service, None, Happening::Verification { stream: stream.id.clone(), state })
+        self.signal(tx, &stream.service, About::Nobody, Happening::Verification { stream: stream.id.clone(), state })
     }
 
     /// Logout tokens to the services of every session of a resident.
@@ -263,7 +291,7 @@ impl Outbox {
             return Ok(());
         }
         let happening = Happening::SessionEnded { sid: signed_in.sid.clone(), by };
-        self.put(tx, &signed_in.service, Channel::Logout, Some(subject.to_owned()), happening)
+        self.put(tx, &signed_in.service, Channel::Logout, About::Subject(subject.to_owned()), happening)
     }
 
     /// A signal to every service that the resident has authorized, under the pseudonym that it knows her by now. Nobody else learns that
@@ -294,22 +322,25 @@ impl Outbox {
                     keyring.insert(self.vault.keyring(resident, &sealed)?)
                 }
             };
-            match self.vault.subject(sector, keyring) {
-                Ok(subject) => self.signal(tx, &service, Some(subject.to_string()), happening.clone())?,
+            let about = match self.vault.subject(sector, keyring) {
+                Ok(subject) => About::Subject(subject.to_string()),
                 // Its pseudonyms are noise to everybody; there is no name left by which to tell it.
-                Err(VaultError::NoKey { .. }) => {}
-                // She does not wait for a second keeper. What has to be deleted is noted for the service all the same.
+                Err(VaultError::NoKey { .. }) => continue,
+                // She does not wait for a second keeper; the message does.
                 Err(VaultError::Keeper { .. }) => {
-                    tracing::warn!(service = %service, "the second keeper is away, so the service gets no signal of this");
+                    let name = self.name("");
+                    let sealed = self.vault.seal_subject(sector, keyring, &name, self.rng.as_ref())?;
+                    About::Awaited(Awaited::new(&name, &sealed))
                 }
                 Err(error) => return Err(error.into()),
-            }
+            };
+            self.signal(tx, &service, about, happening.clone())?;
         }
         Ok(())
     }
 
     /// A signal on the stream of a service, if it has one that takes such signals.
-    fn signal(&self, tx: &mut Tx<'_>, service: &ServiceId, subject: Option<String>, happening: Happening) -> Result<(), Error> {
+    fn signal(&self, tx: &mut Tx<'_>, service: &ServiceId, about: About, happening: Happening) -> Result<(), Error> {
         let Some(stream) = streams::of_service(tx, service)? else { return Ok(()) };
         let wanted = match happening.event_type() {
             None => true,
@@ -318,7 +349,7 @@ impl Outbox {
         if stream.status == streams::Status::Disabled || !wanted {
             return Ok(());
         }
-        self.put(tx, service, Channel::Signal, subject, happening)
+        self.put(tx, service, Channel::Signal, about, happening)
     }
 
     fn put(
@@ -326,13 +357,18 @@ impl Outbox {
         tx: &mut Tx<'_>,
         service: &ServiceId,
         channel: Channel,
-        subject: Option<String>,
+        about: About,
         happening: Happening,
     ) -> Result<(), Error> {
         let Some(sector) = self.sector(service) else { return Ok(()) };
         let (id, txn) = (self.name("evt_"), self.name(""));
-        let told = Told { subject, txn, happening };
-        let plain = serde_json::to_vec(&told).map_err(|error| Error::Corrupt { what: format!("a message: {error}") })?;
+        let (subject, awaited) = match about {
+            About::Nobody => (None, None),
+            About::Subject(subject) => (Some(subject), None),
+            About::Awaited(awaited) => (None, Some(awaited)),
+        };
+        let kept = Kept { told: Told { subject, txn, happening }, awaited };
+        let plain = serde_json::to_vec(&kept).map_err(|error| Error::Corrupt { what: format!("a message: {error}") })?;
         let sealed = match self.vault.seal_message(sector, &id, &plain, self.rng.as_ref()) {
             Ok(sealed) => sealed,
             Err(VaultError::NoKey { .. }) => return Ok(()),
@@ -376,6 +412,18 @@ impl Outbox {
     /// 128 random bits behind a prefix. No time is in it: the same one would be in the names that other services get.
     fn name(&self, prefix: &str) -> String {
         format!("{prefix}{}", URL_SAFE_NO_PAD.encode(random::<16>(self.rng.as_ref())))
+    }
+}
+
+impl Awaited {
+    fn new(name: &str, sealed: &[u8]) -> Self {
+        Self { name: name.to_owned(), sealed: URL_SAFE_NO_PAD.encode(sealed) }
+    }
+
+    /// The pseudonym, once the second keeper takes part.
+    pub(crate) fn subject(&self, vault: &Vault, sector: u64) -> Result<String, VaultError> {
+        let sealed = URL_SAFE_NO_PAD.decode(&self.sealed).map_err(|_| VaultError::Malformed { what: "an awaited pseudonym" })?;
+        Ok(vault.open_subject(sector, &self.name, &sealed)?.to_string())
     }
 }
 

@@ -8,6 +8,7 @@ use usufruct_core::time::SECOND;
 use usufruct_store::outbox;
 use usufruct_store::streams::{self, Method, Status, Stream};
 
+use crate::deliver::Opened;
 use crate::sign_in::active_service;
 use crate::{App, Error, PolledEvents};
 
@@ -146,8 +147,12 @@ impl App {
         let register = self.register();
         let mut events = Vec::with_capacity(messages.len());
         for message in &messages {
-            events.extend(self.open_event(&register, message)?);
+            if let Opened::Event(event) = self.open_event(&register, message)? {
+                events.push(event);
+            }
         }
+        // Who got nothing has nothing to acknowledge, and would ask for the same again at once.
+        let has_more = has_more && (messages.is_empty() || !events.is_empty());
         Ok(PolledEvents { events, has_more })
     }
 

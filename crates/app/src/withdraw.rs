@@ -31,8 +31,8 @@ impl App {
     /// The resident, or a delegate for her, withdraws from a mandate. When this returns, no service can open anything under it any more, and the
     /// key is destroyed.
     ///
-    /// One transaction ends the grant, its tokens and codes and notes the erasure; the key follows; a crash in between is
-    /// finished at the next start.
+    /// One transaction ends the grant, and at every service of the pseudonym domains that it touches all authorizations, tokens and codes,
+    /// and notes the erasure; the key follows; a crash in between is finished at the next start.
     pub fn withdraw(&self, actor: impl Into<Actor>, mandate: &MandateId) -> Result<Withdrawn, Error> {
         let actor = actor.into();
         let resident = actor.resident;
@@ -69,8 +69,11 @@ impl App {
         let (vault, rng, number) = (Arc::clone(&self.vault), Arc::clone(&self.rng), entry.number);
         let sectors: BTreeSet<u64> =
             services.iter().filter_map(|id| register.services.get(id)).map(|service| register.sector(service)).collect();
+        let neighbours = services_in(&register, &sectors);
         // Under the pseudonym that she leaves behind.
-        let notices = self.notices_of_resident(&certificate, &self.keyring(resident)?, &[entry.number], Some(entry.number))?;
+        let (keyring, only) = (self.keyring(resident)?, entry.number);
+        let notices = self.notices_of_resident(&certificate, resident, &keyring, &[only], Some(only))?;
+        let met: Vec<ServiceId> = notices.iter().map(|notice| notice.service.clone()).collect();
         let (noted, ended, outbox) = (erasure.clone(), mandate.clone(), self.outbox());
         let placed = self.db.transaction("withdraw", move |tx| {
             let both = actor.permit(tx, &vault, now)?;
@@ -78,16 +81,10 @@ impl App {
                 return Err(Error::Stale);
             }
             // Under the pseudonym that she leaves behind, before she has another one.
-            outbox.grant_withdrawn(tx, resident, &services, &ended)?;
+            outbox.grant_withdrawn(tx, resident, &met, &ended)?;
             outbox.deletions_due(tx, &notices)?;
-            for service in &services {
-                tokens::delete_of_resident(tx, resident, Some(service))?;
-                codes::delete_of_resident(tx, resident, Some(service))?;
-                for authorization in authorizations::of_resident(tx, resident, Some(service))? {
-                    if authorization.scope.split(' ').any(|word| word == ended.as_str()) {
-                        authorizations::end(tx, &authorization.id)?;
-                    }
-                }
+            for service in &neighbours {
+                forget_pseudonym(tx, resident, service)?;
             }
             erasures::insert(tx, &noted)?;
             deletions::insert(tx, &notices)?;
@@ -118,6 +115,23 @@ fn renew_pseudonyms(
     let version = candidates.first().map_or(1, |(version, _)| *version);
     keyrings::put(tx, resident, version, &vault.seal_keyring(&keyring, rng)?)?;
     Ok(keyring)
+}
+
+/// Ends everything by which a service could ask for the resident as it knows her now. What would live on under the next pseudonym, as a
+/// `grant_id` or a refresh token, would join the two.
+fn forget_pseudonym(tx: &mut usufruct_store::db::Tx<'_>, resident: u64, service: &ServiceId) -> Result<(), Error> {
+    for authorization in authorizations::of_resident(tx, resident, Some(service))? {
+        authorizations::end(tx, &authorization.id)?;
+    }
+    tokens::delete_of_resident(tx, resident, Some(service))?;
+    codes::delete_of_resident(tx, resident, Some(service))?;
+    Ok(())
+}
+
+/// The services that know residents by the pseudonyms of these domains.
+fn services_in(register: &Register, sectors: &BTreeSet<u64>) -> Vec<ServiceId> {
+    let inside = register.services.iter().filter(|(_, service)| sectors.contains(&register.sector(service)));
+    inside.map(|(id, _)| id.clone()).collect()
 }
 
 /// The services registered under a mandate.

@@ -15,12 +15,14 @@ use usufruct_app::core::lifecycle::State;
 use usufruct_app::vault::roots::Disk;
 use usufruct_app::vault::second_hand::{SecondHand, SectorKeys};
 use usufruct_app::vault::{Error as VaultError, Result as VaultResult};
-use usufruct_app::{BatchRequest, ConversionAnswer, ConversionBatch, Error};
+use usufruct_app::{
+    AuthorizeRequest, BatchRequest, ConversionAnswer, ConversionBatch, Error, GrantManagement, Happening, StreamRequest,
+};
 use usufruct_core::certificate::Cause;
 use usufruct_core::decide::Clause;
 use usufruct_core::event::{Form, Kind};
 use usufruct_core::id::{MandateId, ServiceId};
-use usufruct_core::time::DAY;
+use usufruct_core::time::{DAY, HOUR};
 use usufruct_store::{erasures, leaves};
 
 const GARDEN: &str = "svc_garden";
@@ -392,6 +394,77 @@ fn two_keepers_convert_together_and_nothing_waits_that_need_not() {
         let notices = city.app.deletion_notices(&garden()).unwrap();
         assert_eq!(notices.iter().map(|notice| notice.subject.as_deref()).collect::<Vec<_>>(), [Some(known.as_str())]);
         assert_ne!(city.app.subject(resident, &garden()).unwrap(), known);
+    });
+}
+
+#[test]
+fn what_happens_while_the_second_keeper_is_away_is_told_when_it_is_back() {
+    on_both("told_later", |dir, url| {
+        let keeper = tempfile::tempdir().unwrap();
+        let hand = away(keeper.path());
+        let city = two_keepers(dir, url, &hand);
+        let address = "https://garden.example.org/signals";
+        city.open_service_with(GARDEN, LIBRARY, "garden", |body| {
+            body["pseudonym_mode"] = json!("two_keeper");
+            body["signals_uri"] = json!(address);
+        });
+        let polled = StreamRequest { endpoint: None, authorization_header: None, events: None, description: None };
+        let stream = city.app.create_stream(&garden(), polled.clone()).unwrap();
+        let residents = city.enrol(2);
+        let known: Vec<String> = residents
+            .iter()
+            .map(|resident| {
+                city.app.consent(*resident, &garden(), &mandate(), &[]).unwrap();
+                let session = city.app.session(&city.app.open_session(*resident, "test").unwrap()).unwrap().unwrap();
+                let request = AuthorizeRequest {
+                    service: garden(),
+                    redirect_uri: "http://localhost:8081/callback".into(),
+                    scope: vec!["openid".into(), CARD.into()],
+                    details: Vec::new(),
+                    state: None,
+                    nonce: None,
+                    challenge: None,
+                    by_form: false,
+                    jkt: None,
+                    management: GrantManagement::Any,
+                    pushed: None,
+                };
+                city.app.authorize(&session, &request).unwrap();
+                city.app.subject(*resident, &garden()).unwrap()
+            })
+            .collect();
+        hand.1.store(true, Ordering::SeqCst);
+        city.app.freeze(residents[0]).unwrap();
+        city.app.withdraw(residents[1], &mandate()).unwrap();
+        let waiting = city.app.waiting_events(&garden(), &stream.id, 1).unwrap();
+        assert!(waiting.events.is_empty() && !waiting.has_more, "nobody can say yet whom they are about");
+        let pushed = StreamRequest { endpoint: Some(address.to_owned()), ..polled };
+        city.app.change_stream(&garden(), &stream.id, pushed).unwrap();
+        assert!(city.app.due_messages(10).unwrap().is_empty());
+        city.clock.advance(HOUR);
+        assert!(city.app.due_messages(10).unwrap().is_empty());
+        // Under the pseudonym of then, not the one that the withdrawal gave her since.
+        hand.1.store(false, Ordering::SeqCst);
+        assert_ne!(city.app.subject(residents[1], &garden()).unwrap(), known[1]);
+        city.clock.advance(HOUR);
+        let mut told: Vec<(&str, Option<String>)> = city
+            .app
+            .due_messages(10)
+            .unwrap()
+            .into_iter()
+            .map(|sent| {
+                let what = match sent.event.told.happening {
+                    Happening::AccountFrozen => "frozen",
+                    Happening::GrantWithdrawn { .. } => "withdrawn",
+                    Happening::DeletionDue { .. } => "deletion",
+                    other => panic!("{other:?}"),
+                };
+                (what, sent.event.told.subject)
+            })
+            .collect();
+        told.sort();
+        let of = |what, i: usize| (what, Some(known[i].clone()));
+        assert_eq!(told, [of("deletion", 1), of("frozen", 0), of("withdrawn", 1)]);
     });
 }
 

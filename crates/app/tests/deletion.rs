@@ -11,9 +11,10 @@ use common::{City, LIBRARY, OPERATOR, SeededRng, SetClock, VENDOR, block, mandat
 use serde_json::json;
 use usufruct_app::store::db::Connection;
 use usufruct_app::store::deletions::Counts;
-use usufruct_app::{App, Config, Error, House, NewResident, Open, VaultSetup};
+use usufruct_app::{App, Config, Error, House, LifecycleStep, NewResident, Open, Publication, VaultSetup};
 use usufruct_core::Text;
 use usufruct_core::certificate::{Answer, Cause};
+use usufruct_core::lifecycle::State;
 use usufruct_core::ports::{Clock, Rng};
 use usufruct_core::time::DAY;
 
@@ -131,6 +132,26 @@ fn what_was_missed_is_noted_by_one_process_alone() {
 }
 
 #[test]
+fn a_service_hears_of_nobody_whom_it_never_met() {
+    on_both("never_met", |dir, url| {
+        let city = City::found(dir, url);
+        city.open_service("svc_archive", LIBRARY, "archive");
+        city.open_service("svc_reading", LIBRARY, "reading");
+        let archive = "svc_archive".parse().unwrap();
+        let (stranger, known) = (city.cardholder().0, city.cardholder().0);
+        let subject = city.app.subject(known, &archive).unwrap();
+        city.app.release(&usufruct_app::ReleaseRequest { service: archive.clone(), ..city.request(&subject) }).unwrap();
+        city.app.withdraw(stranger, &mandate()).unwrap();
+        assert!(city.app.deletion_notices(&archive).unwrap().is_empty());
+        city.app.delete_resident(known).unwrap();
+        let told = city.app.deletion_notices(&archive).unwrap();
+        assert_eq!(told.iter().map(|notice| notice.subject.as_deref()).collect::<Vec<_>>(), [Some(subject.as_str())]);
+        assert!(city.app.deletion_notices(&"svc_reading".parse().unwrap()).unwrap().is_empty());
+        assert_eq!(city.app.deletion_notices(&service()).unwrap().len(), 2, "they agreed there");
+    });
+}
+
+#[test]
 fn whoever_deletes_her_pass_is_still_named_to_the_service() {
     on_both("told_all", |dir, url| {
         let city = City::found(dir, url);
@@ -198,7 +219,6 @@ fn a_vendor_has_as_long_as_its_contract_says() {
     let city = City::found(dir.path(), None);
     let text = |en: &str| json!({"en": en, "zh-Hant": en});
     city.publish_agency(VENDOR, "vendor");
-    city.open_service("svc_vendor", VENDOR, "vendor");
     let contract = json!({
         "controller": LIBRARY, "vendor": VENDOR, "mandates": [common::CARD], "scope": text("All."), "from": "2026-01-01T00:00:00Z",
         "until": "2027-01-01T00:00:00Z", "capability_evidence": [{"kind": "ISO", "issuer": "X", "expires": "2027-01-01T00:00:00Z"}],
@@ -207,9 +227,22 @@ fn a_vendor_has_as_long_as_its_contract_says() {
         "delete_within_days": 7,
     });
     city.publish(usufruct_core::statement::StatementKind::Contract, "ctr_library", LIBRARY, contract);
+    for to in [State::CheckedAgency, State::CheckedCity, State::Signed, State::Active] {
+        let entry = city.app.register().contracts[&"ctr_library".parse().unwrap()].clone();
+        let reason = Text::new("The next step.", "下一步。");
+        let step = LifecycleStep { object: "ctr_library", revision: entry.hash, from: entry.state, to, reason };
+        let step = city.app.step(&step, &LIBRARY.parse().unwrap(), &city.signer(LIBRARY), city.app.now()).unwrap();
+        city.app.publish(&Publication { statements: vec![step] }).unwrap();
+    }
+    let mut card = common::library_card();
+    let recipient = json!({"agency": VENDOR, "contract": "ctr_library", "why": text("It prints the cards.")});
+    card["recipients"].as_array_mut().unwrap().push(recipient);
+    city.publish_mandate(common::CARD, card);
+    city.open_service_with("svc_vendor", VENDOR, "vendor", |body| body["mandates"] = json!([common::CARD]));
     let (reader, _) = city.cardholder();
-    city.app.withdraw(reader, &mandate()).unwrap();
     let vendor = "svc_vendor".parse().unwrap();
+    city.app.consent(reader, &vendor, &mandate(), &[]).unwrap();
+    city.app.withdraw(reader, &mandate()).unwrap();
     let (theirs, own) = (city.app.deletion_notices(&vendor).unwrap(), city.app.deletion_notices(&service()).unwrap());
     assert_eq!(theirs[0].due_at, city.app.now().plus(7 * DAY));
     assert_eq!(own[0].due_at, city.app.now().plus(30 * DAY));

@@ -568,6 +568,7 @@ fn what_is_not_answered_in_time_is_listed() {
     on_both("overdue", |dir, url| {
         let city = city(dir, url);
         let (reader, _) = city.cardholder();
+        signed_in(&city.app, reader);
         city.app.withdraw(reader, &mandate()).unwrap();
         city.clock.advance(30 * DAY);
         assert!(city.app.overdue_deletions().unwrap().is_empty());

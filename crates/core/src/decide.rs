@@ -183,17 +183,7 @@ fn receiving(
         return;
     }
     let contract = recipient.contract.as_ref().and_then(|id| register.contracts.get(id));
-    sheet.rule(
-        Clause::Contract,
-        contract.is_some_and(|contract| {
-            contract.state == State::Active
-                && contract.body.vendor == recipient.agency
-                && contract.body.controller == mandate.body.controller
-                && contract.body.mandates.iter().any(|id| id.as_str() == mandate.id)
-                && contract.body.from <= now
-                && now < contract.body.until
-        }),
-    );
+    sheet.rule(Clause::Contract, contract.is_some_and(|contract| contract.covers(&recipient.agency, mandate, now)));
     // Vendors hold tokens, not people: a value leaves to a vendor only where the contract justifies it.
     let tokens_only = |contract: &Contract| {
         blocks.iter().all(|(block, form)| *form < Form::Value || contract.value_blocks.iter().any(|value| value.block == *block))

@@ -115,6 +115,20 @@ pub(crate) enum Content {
     Verifier(VerifierRelease),
 }
 
+impl Entry<Contract> {
+    /// Whether it lets `vendor` work for a public body at `at`.
+    pub fn binds(&self, vendor: &AgencyId, at: Time) -> bool {
+        self.state == State::Active && self.body.vendor == *vendor && self.body.from <= at && at < self.body.until
+    }
+
+    /// Whether it lets `vendor` work under `mandate` at `at`.
+    pub fn covers(&self, vendor: &AgencyId, mandate: &Entry<Mandate>, at: Time) -> bool {
+        self.binds(vendor, at)
+            && self.body.controller == mandate.body.controller
+            && self.body.mandates.iter().any(|id| id.as_str() == mandate.id)
+    }
+}
+
 impl Register {
     /// Whether `statement` may be the next one, with every reason why not.
     pub fn check(&self, statement: &Statement) -> Result<(), Vec<Problem>> {

@@ -1,5 +1,6 @@
 //! Service: something residents sign in to, with the ways in that need no pass.
 
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -226,6 +227,11 @@ fn jwk(key: &mut Draft<'_>) -> Option<Jwk> {
             }
             let curves = if kty == "EC" { [("P-256", "P-256")] } else { [("Ed25519", "Ed25519")] };
             crv = Some(key.word("crv", &curves, "Give P-256 for EC, Ed25519 for OKP.")?.to_owned());
+            if let (Some(x), Some(y)) = (&x, &y)
+                && !is_on_curve(x, y)
+            {
+                key.note("y", "off-curve", "The coordinates are no point of P-256. Export the public key again.".into());
+            }
         }
     }
     Some(Jwk { kid: kid?, kty: kty.to_owned(), crv, x, y, n, e })
@@ -253,6 +259,15 @@ fn coordinate(name: &'static str, words: &str, key: &mut Draft<'_>) -> Option<St
     }
     Some(text)
 }
+
+/// Whether two coordinates are a point of P-256 (SEC 1, 2.3.4).
+fn is_on_curve(x: &str, y: &str) -> bool {
+    let (Ok(x), Ok(y)) = (URL_SAFE_NO_PAD.decode(x), URL_SAFE_NO_PAD.decode(y)) else { return false };
+    ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, [&[UNCOMPRESSED], x.as_slice(), y.as_slice()].concat()).is_ok()
+}
+
+/// First byte of a point that is written with both coordinates (SEC 1, 2.3.3).
+const UNCOMPRESSED: u8 = 4;
 
 /// How many bits a number in base64url has, leading zeros aside.
 fn bits(text: &str) -> Option<usize> {

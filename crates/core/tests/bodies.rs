@@ -17,6 +17,10 @@ use usufruct_core::service::{Profile, Service};
 use usufruct_core::status::StatusChange;
 use usufruct_core::tally::{Count, Tally};
 
+/// The coordinates of the base point of P-256 (SEC 2, 2.4.2).
+const X: &str = "axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY";
+const Y: &str = "T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU";
+
 #[test]
 fn agency() {
     spoil_everything(&agency_body("agc_library", "agency"), &[], &|body| Agency::read(body).map(drop));
@@ -86,7 +90,7 @@ fn notice() {
 fn service() {
     let mut body = service_body("agc_library", "library", &["mdt_library-card"]);
     body["post_logout_redirect_uris"] = json!(["https://library.example/bye"]);
-    body["jwks"] = json!([{"kid": "one", "kty": "EC", "crv": "P-256", "x": "A".repeat(43), "y": "A".repeat(43)}]);
+    body["jwks"] = json!([{"kid": "one", "kty": "EC", "crv": "P-256", "x": X, "y": Y}]);
     body["backchannel_logout_uri"] = json!("https://library.example/signed-out");
     body["profile"] = json!("fapi2");
     let optional = ["backchannel_logout_uri", "jwks", "mandates", "post_logout_redirect_uris", "profile"];
@@ -131,8 +135,7 @@ fn only_a_service_that_only_signs_in_may_have_no_key() {
     body["mandates"] = json!([]);
     let public = Service::read(&body).unwrap();
     assert!(public.is_public() && serde_json::to_value(&public).unwrap()["auth"] == "none");
-    let coordinate = "A".repeat(43);
-    body["jwks"] = json!([{"kid": "one", "kty": "EC", "crv": "P-256", "x": coordinate, "y": coordinate}]);
+    body["jwks"] = json!([{"kid": "one", "kty": "EC", "crv": "P-256", "x": X, "y": Y}]);
     assert!(names(&Service::read(&body).unwrap_err(), "jwks", "unused"));
     body["auth"] = json!("private_key_jwt");
     let keyed = Service::read(&body).unwrap();
@@ -156,7 +159,7 @@ fn keys_of_a_service() {
         bytes[0] = 0xff >> (bytes.len() * 8 - bits);
         URL_SAFE_NO_PAD.encode(bytes)
     };
-    let ec = json!({"kid": "one", "kty": "EC", "crv": "P-256", "x": coordinate, "y": coordinate});
+    let ec = json!({"kid": "one", "kty": "EC", "crv": "P-256", "x": X, "y": Y});
     let ed25519 = json!({"kid": "two", "kty": "OKP", "crv": "Ed25519", "x": coordinate});
     let rsa = |bits| json!({"kid": "three", "kty": "RSA", "n": modulus(bits), "e": "AQAB"});
     let read = with(json!([ec, ed25519, rsa(2_048), {"kid": "four", "kty": "RSA", "n": modulus(4_096), "e": "AQAB"}])).unwrap();
@@ -178,6 +181,8 @@ fn keys_of_a_service() {
     for (kty, crv) in [("EC", "P-384"), ("EC", "secp256k1"), ("OKP", "X25519"), ("OKP", "Ed448"), ("oct", "P-256")] {
         assert!(with(json!([{"kid": "one", "kty": kty, "crv": crv, "x": coordinate, "y": coordinate}])).is_err(), "{kty} {crv}");
     }
+    let off = json!({"kid": "one", "kty": "EC", "crv": "P-256", "x": X, "y": X});
+    assert!(names(&with(json!([off])).unwrap_err(), "jwks[0].y", "off-curve"));
     for broken in ["AA", "A".repeat(44).as_str(), "+".repeat(43).as_str(), "é"] {
         let mut key = ed25519.clone();
         key["x"] = json!(broken);

@@ -27,7 +27,6 @@ fn city(conversions: &Value, change: impl FnOnce(&mut Value)) -> City {
         [("svc_library", "agc_library", "library"), ("svc_parks", "agc_parks", "parks"), ("svc_cloud", "agc_cloud", "cloud")];
     for (id, agency, sector) in services {
         city.say(StatementKind::Service, id, agency, service_body(agency, sector, &[JOINED]));
-        city.step(id, State::Active);
     }
     let mut body = mandate(conversions);
     change(&mut body);
@@ -36,6 +35,9 @@ fn city(conversions: &Value, change: impl FnOnce(&mut Value)) -> City {
     contract["mandates"] = json!([JOINED]);
     city.say(StatementKind::Contract, "ctr_cloud", "agc_library", contract);
     city.steps("ctr_cloud", &[State::CheckedAgency, State::CheckedCity, State::Signed, State::Active]);
+    for (id, _, _) in services {
+        city.step(id, State::Active);
+    }
     activate(&mut city, JOINED);
     city
 }
@@ -153,7 +155,9 @@ fn both_services_must_work_and_both_receive() {
     }
     // The other service is not registered under the mandate.
     let mut city = city(&all, |_| {});
-    city.say(StatementKind::Service, "svc_parks", "agc_parks", service_body("agc_parks", "parks", &[]));
+    let mut login = service_body("agc_parks", "parks", &[]);
+    login["profile"] = json!("oidc");
+    city.say(StatementKind::Service, "svc_parks", "agc_parks", login);
     refuses(&city, Clause::Service, |_, _, _| {});
     // A vendor on either side needs its contract.
     let mut city = self::city(&all, |_| {});
@@ -205,6 +209,7 @@ fn a_mandate_names_conversions_that_can_be() {
 
 fn service_with(mode: Option<&str>) -> Value {
     let mut body = service_body("agc_library", "library", &[]);
+    body["profile"] = json!("oidc");
     if let Some(mode) = mode {
         body["pseudonym_mode"] = json!(mode);
     }

@@ -27,7 +27,7 @@ use visitor::Visitor;
 const ORIGIN: &str = "pass.example.org/log";
 const NAMES: [&str; 3] = ["office", "court", "archive"];
 /// A service whose pseudonyms need two keepers.
-const GARDEN: &str = "agency = \"agc_information\"\nname = { en = \"Garden\", zh-Hant = \"花園\" }\nsector = \"garden\"\n\
+const GARDEN: &str = "agency = \"agc_information\"\nname = { en = \"Garden\", zh-Hant = \"花園\" }\nsector = \"garden\"\nprofile = \"oidc\"\n\
     pseudonym_mode = \"two_keeper\"\nredirect_uris = [\"https://garden.example/back\"]\nchannels = [\"web\"]\n\
     alternatives = [{ en = \"Come by.\", zh-Hant = \"親自前往。\" }]\nhelp = { en = \"Flowers.\", zh-Hant = \"花。\" }\n";
 

@@ -13,7 +13,7 @@ fn the_last_service_of_a_domain_ends_its_pseudonyms() {
     let keys = ["head", "data-protection"].map(|office| folder.at(&format!("pass/officials/agc_information.{office}.json")));
     for name in ["garden", "greenhouse"] {
         let text = format!(
-            "agency = \"agc_information\"\nname = {{ en = \"{name}\", zh-Hant = \"花園\" }}\nsector = \"garden\"\n\
+            "agency = \"agc_information\"\nname = {{ en = \"{name}\", zh-Hant = \"花園\" }}\nsector = \"garden\"\nprofile = \"oidc\"\n\
              redirect_uris = [\"https://garden.example/back\"]\nchannels = [\"web\"]\n\
              alternatives = [{{ en = \"Come by.\", zh-Hant = \"親自前往。\" }}]\nhelp = {{ en = \"Flowers.\", zh-Hant = \"花。\" }}\n"
         );

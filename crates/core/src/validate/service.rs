@@ -1,10 +1,15 @@
-//! Service: in a pseudonym domain of its own body.
+//! Service: in a pseudonym domain of its own body, and active only under mandates that name its body, for a vendor by contract.
 
-use super::Check;
+use super::{Check, problem, unknown};
+use crate::Time;
+use crate::agency::AgencyKind;
+use crate::draft::Problem;
 use crate::id::ServiceId;
 use crate::lifecycle::State;
-use crate::register::{Content, Entry};
-use crate::service::Service;
+use crate::mandate::Mandate;
+use crate::register::{Content, Entry, Register};
+use crate::service::{Profile, Service};
+use crate::status::StatusChange;
 
 pub(super) fn service(check: &mut Check<'_>) -> Option<Content> {
     let (register, statement) = (check.register, check.statement);
@@ -22,9 +27,71 @@ pub(super) fn service(check: &mut Check<'_>) -> Option<Content> {
         if old.state.is_over() {
             check.note("id", "over", "This service has closed. Register a new one.".into());
         }
+        if old.state == State::Active {
+            check.problems.extend(unfounded(register, &body, statement.at));
+        }
+    }
+    for (i, id) in body.mandates.iter().enumerate() {
+        if register.mandates.get(id).is_some_and(|entry| !names(&entry.body, &body)) {
+            let message = format!("`{id}` names the body of this service neither as controller nor as recipient. Leave it out.");
+            check.note(&format!("mandates[{i}]"), "not-a-recipient", message);
+        }
     }
     sector(check, &id, &body);
     Some(Content::Service(id, body))
+}
+
+/// What a service must stand on to become active.
+pub(super) fn step(check: &mut Check<'_>, id: &ServiceId, change: &StatusChange, at: Time) {
+    let register = check.register;
+    let Some(entry) = register.services.get(id).filter(|_| change.to == State::Active) else { return };
+    check.problems.extend(unfounded(register, &entry.body, at));
+}
+
+/// What is missing for an active service to be lawful. A public body may name mandates before they are published, because the
+/// conversions of a mandate name services.
+fn unfounded(register: &Register, service: &Service, at: Time) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let agency = &service.agency;
+    let is_vendor = register.agencies.get(agency).is_none_or(|entry| entry.body.kind == AgencyKind::Vendor);
+    if service.profile == Profile::Fapi2 && service.mandates.is_empty() {
+        let message =
+            "The service works under no mandate. Name one, or use the profile oidc if it signs residents in and nothing else.";
+        problems.push(problem("mandates", "missing", message.into()));
+    }
+    for (i, id) in service.mandates.iter().enumerate() {
+        let field = format!("mandates[{i}]");
+        let Some(mandate) = register.mandates.get(id) else {
+            // Nobody gets anything under it. A vendor does not even sign anybody in.
+            if is_vendor {
+                problems.push(unknown(&field, id, "mandate"));
+            }
+            continue;
+        };
+        let mut own = mandate.body.recipients.iter().filter(|recipient| recipient.agency == *agency);
+        if !names(&mandate.body, service) {
+            let message = format!("`{id}` names the body of this service neither as controller nor as recipient. Leave it out.");
+            problems.push(problem(&field, "not-a-recipient", message));
+        } else if is_vendor
+            && !own.any(|recipient| {
+                let contract = recipient.contract.as_ref().and_then(|contract| register.contracts.get(contract));
+                contract.is_some_and(|contract| contract.covers(agency, mandate, at))
+            })
+        {
+            let message = format!("No active contract lets this vendor work under `{id}`. Sign and activate the contract first.");
+            problems.push(problem(&field, "no-contract", message));
+        }
+    }
+    if is_vendor && service.mandates.is_empty() && !register.contracts.values().any(|contract| contract.binds(agency, at)) {
+        let message = "No public body has an active contract with this vendor. Sign and activate the contract first.";
+        problems.push(problem("agency", "no-contract", message.into()));
+    }
+    problems
+}
+
+/// Whether the mandate gives the body of the service any part.
+fn names(mandate: &Mandate, service: &Service) -> bool {
+    mandate.controller == service.agency || mandate.recipients.iter().any(|recipient| recipient.agency == service.agency)
 }
 
 /// A pseudonym domain has one mode while somebody knows people by its pseudonyms, and it ends for good with its last service.

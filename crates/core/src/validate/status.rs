@@ -1,6 +1,6 @@
 //! Status change: a step that the lifecycle has, from where the object stands, by who may take it.
 
-use super::{Check, mandate};
+use super::{Check, mandate, service};
 use crate::Digest;
 use crate::id::{AgencyId, ContractId, MandateId, ServiceId};
 use crate::lifecycle::{Guard, Lifecycle, State, guard};
@@ -37,6 +37,9 @@ pub(super) fn status(check: &mut Check<'_>) -> Option<Content> {
     step_speaker(check, &owner, guard, waiving.as_ref());
     if let Some(id) = mandate {
         mandate::step(check, &id, &change, statement.at);
+    }
+    if let Ok(id) = change.object.parse::<ServiceId>() {
+        service::step(check, &id, &change, statement.at);
     }
     Some(Content::Status(change))
 }

@@ -143,15 +143,16 @@ impl Model {
         for (i, (service, agency)) in SERVICES.into_iter().enumerate() {
             let (path, listed) = self.services[i];
             let mandates: &[&str] = if listed { &[MANDATE] } else { &[] };
-            city.say(StatementKind::Service, service, agency, service_body(agency, service, mandates));
-            let steps: &[State] = match path {
-                0 => &[],
-                1 => &[State::Active],
-                2 => &[State::Active, State::Suspended],
-                3 => &[State::Active, State::Suspended, State::Active],
-                _ => &[State::Active, State::Closed],
+            city.say(StatementKind::Service, service, agency, service_body(agency, service, &[]));
+            // Put there by hand: who decides relies on nothing that was checked when a service became active.
+            let entry = city.register.services.get_mut(&service.parse().unwrap()).unwrap();
+            entry.body.mandates = mandates.iter().map(|mandate| mandate.parse().unwrap()).collect();
+            entry.state = match path {
+                0 => State::Draft,
+                1 | 3 => State::Active,
+                2 => State::Suspended,
+                _ => State::Closed,
             };
-            city.steps(service, steps);
         }
         if let Some(contract) = &self.contract {
             let controller = if contract.own_controller { "agc_library" } else { "agc_parks" };

@@ -205,8 +205,42 @@ fn a_service_keeps_its_domain_and_its_state() {
     let alone =
         city.draft(StatementKind::Service, SERVICE, "agc_library", service_body("agc_library", "library", &[]), &own[..1]);
     assert!(names(&refused(&city, alone), "approvals", "too-few"));
-    city.say(StatementKind::Service, SERVICE, "agc_library", service_body("agc_library", "library", &[]));
+    city.say(StatementKind::Service, SERVICE, "agc_library", service_body("agc_library", "library", &[CARD]));
     assert_eq!(city.state(SERVICE).unwrap().1, State::Active);
+    let bare = city.draft(StatementKind::Service, SERVICE, "agc_library", service_body("agc_library", "library", &[]), &own);
+    assert!(names(&refused(&city, bare), "mandates", "missing"));
+}
+
+#[test]
+fn a_vendor_serves_nobody_without_a_mandate_that_names_it_and_a_contract() {
+    let officials = [("agc_cloud", "head"), ("agc_cloud", "privacy")];
+    let mut city = lawful();
+    let body = |mandates: &[&str]| service_body("agc_cloud", "cloud", mandates);
+    let foreign = city.draft(StatementKind::Service, "svc_cloud", "agc_cloud", body(&["mdt_school-meals"]), &officials);
+    assert!(names(&refused(&city, foreign), "mandates[0]", "not-a-recipient"));
+    let activation = |city: &City| city.step_draft("svc_cloud", State::Active, "agc_cloud", &officials);
+    city.say(StatementKind::Service, "svc_cloud", "agc_cloud", body(&[]));
+    assert!(names(&refused(&city, activation(&city)), "mandates", "missing"));
+    city.say(StatementKind::Service, "svc_cloud", "agc_cloud", body(&["mdt_nowhere"]));
+    assert!(names(&refused(&city, activation(&city)), "mandates[0]", "unknown"));
+    city.say(StatementKind::Service, "svc_cloud", "agc_cloud", body(&[CARD]));
+    city.register.check(&activation(&city)).unwrap();
+    let mut login = body(&[]);
+    login["profile"] = json!("oidc");
+    let mut suspended = city.clone();
+    suspended.step(CONTRACT, State::Suspended);
+    assert!(names(&refused(&suspended, activation(&suspended)), "mandates[0]", "no-contract"));
+    suspended.say(StatementKind::Service, "svc_cloud", "agc_cloud", login.clone());
+    assert!(names(&refused(&suspended, activation(&suspended)), "agency", "no-contract"));
+    suspended.step(CONTRACT, State::Active);
+    suspended.step("svc_cloud", State::Active);
+    // What was lawful when it began is looked at again when it changes.
+    city.step("svc_cloud", State::Active);
+    city.step(CONTRACT, State::Suspended);
+    let revision = city.draft(StatementKind::Service, "svc_cloud", "agc_cloud", body(&[CARD]), &officials);
+    assert!(names(&refused(&city, revision), "mandates[0]", "no-contract"));
+    let revision = city.draft(StatementKind::Service, "svc_cloud", "agc_cloud", login, &officials);
+    assert!(names(&refused(&city, revision), "agency", "no-contract"));
 }
 
 // Ends

@@ -3,7 +3,6 @@
 //! It is sealed under the key of its sector, so that no row of the store holds it beside anything that leads to the
 //! resident, and it ends with the sector like every pseudonym.
 
-use usufruct_core::id::DeletionId;
 use usufruct_core::ports::{Rng, random};
 use zeroize::Zeroizing;
 
@@ -15,16 +14,16 @@ use crate::pseudonym::Subject;
 use crate::tree::KeyId;
 
 impl Vault {
-    /// The resident as `sector` knows her now, sealed for one notice.
-    pub fn seal_subject(&self, sector: u64, keyring: &Keyring, notice: &DeletionId, rng: &dyn Rng) -> Result<Vec<u8>> {
+    /// The resident as `sector` knows her now, sealed under the name of the one notice or message that is about her.
+    pub fn seal_subject(&self, sector: u64, keyring: &Keyring, name: &str, rng: &dyn Rng) -> Result<Vec<u8>> {
         // Only as far as the house's own key gets: who withdraws does not wait for a second keeper.
         let half = self.sector(sector)?.half(keyring.seed(), keyring.generation(sector));
-        self.seal_for(sector, LABEL, notice.as_str(), &half, rng)
+        self.seal_for(sector, LABEL, name, &half, rng)
     }
 
-    /// What [`Vault::seal_subject`] sealed for this notice.
-    pub fn open_subject(&self, sector: u64, notice: &DeletionId, sealed: &[u8]) -> Result<Subject> {
-        let plain = self.open_for(sector, LABEL, notice.as_str(), sealed)?;
+    /// What [`Vault::seal_subject`] sealed under this name.
+    pub fn open_subject(&self, sector: u64, name: &str, sealed: &[u8]) -> Result<Subject> {
+        let plain = self.open_for(sector, LABEL, name, sealed)?;
         let half = plain.as_slice().try_into().map_err(|_| Error::Malformed { what: "a pseudonym" })?;
         self.sector(sector)?.whole(half)
     }

@@ -152,3 +152,32 @@ async fn a_grant_ends_by_itself_and_by_her() {
         assert_eq!(site.grant("GET", &id, &query).await.status, StatusCode::NOT_FOUND);
     }
 }
+
+#[tokio::test]
+async fn a_withdrawal_ends_the_other_grants_of_the_domain() {
+    let site = TestSite::new();
+    let (resident, cookie) = site.resident();
+    let create = ("grant_management_action", "create");
+    let card = site.token_answer(&cookie, &[create]).await;
+    let short = site.token_answer(&cookie, &[create, ("scope", "openid mdt_short")]).await;
+    let elsewhere = site.other_token_answer(&cookie).await;
+    assert_ne!(card["grant_id"], short["grant_id"]);
+    let subject = |answer: &Value| crate::site::claims_of(answer["id_token"].as_str().unwrap())["sub"].clone();
+    assert_eq!(subject(&card), subject(&short));
+    site.city.app.withdraw(resident, &"mdt_short".parse().unwrap()).unwrap();
+    let query = site.own_token(SERVICE, "grant_management_query").await;
+    for held in [&card, &short] {
+        let refreshed = site.refresh(held["refresh_token"].as_str().unwrap(), &[]).await;
+        assert_eq!((refreshed.status, refreshed.oauth_error()), (StatusCode::BAD_REQUEST, "invalid_grant".to_owned()));
+        assert_eq!(site.userinfo(held["access_token"].as_str().unwrap()).await.status, StatusCode::UNAUTHORIZED);
+        let introspected = site.introspect(SERVICE, held["access_token"].as_str().unwrap()).await;
+        assert_eq!(introspected, json!({ "active": false }));
+        assert_eq!(site.grant("GET", held["grant_id"].as_str().unwrap(), &query).await.status, StatusCode::NOT_FOUND);
+    }
+    let other = site.introspect(OTHER, elsewhere["access_token"].as_str().unwrap()).await;
+    assert_eq!((&other["active"], &other["sub"]), (&json!(true), &subject(&elsewhere)));
+    // What she agreed to under the other mandate stands, and she is another person there.
+    let next = site.authorize(&cookie, &[create]).await;
+    let next = site.exchange(&next.led("code").expect("she is asked nothing")).await.json();
+    assert_ne!(subject(&next), subject(&card));
+}
