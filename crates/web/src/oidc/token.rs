@@ -46,11 +46,16 @@ fn is_empty(methods: &&[&str]) -> bool {
 }
 
 pub(crate) async fn token(State(site): State<Arc<Site>>, FromAnyService(from): FromAnyService) -> Result<Response, OAuthError> {
+    let spent = from.spent();
+    FromService::settle(&site, spent, grant(&site, from).await).await
+}
+
+async fn grant(site: &Arc<Site>, from: FromService) -> Result<Response, OAuthError> {
     from.require_possession()?;
     match from.fields.get("grant_type") {
-        Some("authorization_code") => exchange(&site, from).await,
-        Some("refresh_token") => refresh(&site, from).await,
-        Some("client_credentials") => own(&site, from).await,
+        Some("authorization_code") => exchange(site, from).await,
+        Some("refresh_token") => refresh(site, from).await,
+        Some("client_credentials") => own(site, from).await,
         Some(_) => Err(OAuthError::new("unsupported_grant_type", "use authorization_code, refresh_token or client_credentials")),
         None => Err(OAuthError::new("invalid_request", "grant_type is missing")),
     }
