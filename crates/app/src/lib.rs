@@ -56,6 +56,7 @@ mod release;
 mod renew;
 mod restore_log;
 mod retention;
+mod row_mark;
 mod session;
 mod sign_in;
 mod stream;
