@@ -37,6 +37,9 @@ impl FromRequestParts<Arc<Site>> for Subject {
 
 /// The pairwise subject, and nothing else: data goes through the release API.
 pub(crate) async fn userinfo(Subject(found): Subject) -> Response {
+    if !found.scope.split(' ').any(|word| word == "openid") {
+        return Unborne::Scope("openid").into_response();
+    }
     answer(json!({ "sub": found.subject }))
 }
 

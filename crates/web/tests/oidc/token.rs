@@ -151,6 +151,7 @@ async fn an_assertion_is_fresh_for_us_and_used_once() {
         with("exp", json!(now - 1)),
         with("exp", json!(now + 3_600)),
         with("exp", json!(now + 400)),
+        with("exp", json!(now + 301)),
         with("exp", json!("soon")),
         with("iat", json!(now + 61)),
         with("nbf", json!(now + 61)),
