@@ -9,6 +9,7 @@ import { after, before, test } from "node:test";
 import { foundCity, publishService } from "../lib/city.js";
 import { enrol } from "../lib/resident-of-city.js";
 import { fourPorts, program, serve, workDir } from "../lib/server.js";
+import { patient } from "./patient.js";
 import { startPeer } from "./peer.js";
 import { requests } from "./requests.js";
 import { Target } from "./target.js";
@@ -49,6 +50,7 @@ before(async () => {
     return { id: `svc_${name}`, kind, redirect, out, jwk, key: privateKey, kid: name, bound: generateKeyPairSync("ec", { namedCurve: "P-256" }) };
   });
   server = await serve(["serve", "--data-dir", city.data, "--listen", `127.0.0.1:${port}`, "--issuer", city.url], city.url);
+  globalThis.fetch = patient(globalThis.fetch, city.url);
   peer = await startPeer(await fourPorts(), clients);
   const own = { url: city.url, paths: PATHS };
   const [ownWalk, theirWalk] = [walker(city.url, await enrol(city, work.dir)), walker(peer.url, "")];

@@ -15,6 +15,7 @@ use usufruct_store::sessions::{self, Acts, Session};
 
 use crate::actor::{is_active, keyring_in, open_word, place_by};
 use crate::erase::plain_event;
+use crate::row_mark::{find_session, of_session};
 use crate::session::{close, form_token, hash, is_over};
 use crate::{Actor, App, Error, Initiator, OpenSession};
 
@@ -45,19 +46,19 @@ impl App {
         let (own, resident) = (session.token_hash, session.resident);
         let token = URL_SAFE_NO_PAD.encode(random::<32>(self.rng()));
         let token_hash = hash(&token);
-        let outbox = self.outbox();
+        let (outbox, vault) = (self.outbox(), Arc::clone(&self.vault));
         self.db.transaction("begin acting", move |tx| {
             let found = delegations::find(tx, &id)?.filter(|found| found.is_in_force(now) && found.delegate == Some(resident));
             let found = found.ok_or(Error::Unknown { what: "person for whom you may act" })?;
             if !is_active(tx, found.person)? || !is_active(tx, resident)? {
                 return Err(Error::NotGiven);
             }
-            let parent = sessions::find(tx, &own)?.ok_or(Error::NotGiven)?;
+            let parent = find_session(tx, &vault, &own)?.ok_or(Error::NotGiven)?;
             // One person at a time in a browser.
             for other in sessions::children(tx, &own)? {
                 close(tx, &outbox, &other, Initiator::User)?;
             }
-            let child = Session {
+            let mut child = Session {
                 token_hash,
                 resident,
                 opened_at: parent.opened_at,
@@ -67,7 +68,9 @@ impl App {
                 means: Means::Delegate,
                 acts: Some(Acts { parent: own, delegation: id.clone() }),
                 card: None,
+                mark: None,
             };
+            child.mark = Some(of_session(&vault, &child)?);
             Ok(sessions::insert(tx, &child)?)
         })?;
         Ok(token)
@@ -81,7 +84,7 @@ impl App {
             return Ok(None);
         }
         let found = self.db.read(|conn| {
-            let Some(child) = sessions::find(conn, &token_hash)? else { return Ok::<_, Error>(None) };
+            let Some(child) = find_session(conn, &self.vault, &token_hash)? else { return Ok::<_, Error>(None) };
             let Some(acts) = &child.acts else { return Ok(None) };
             let Some(delegation) = delegations::find(conn, &acts.delegation)? else { return Ok(None) };
             let is_own = acts.parent == own.token_hash && delegation.delegate == Some(own.resident);

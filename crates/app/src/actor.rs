@@ -9,12 +9,13 @@ use usufruct_core::ports::Rng;
 use usufruct_core::{Digest, Time};
 use usufruct_store::db::{Connection, Tx};
 use usufruct_store::delegations::{self, Delegation};
+use usufruct_store::keyrings;
 use usufruct_store::residents::{self, ResidentState};
-use usufruct_store::{keyrings, sessions};
 use usufruct_vault::{Keyring, Vault};
 
 use crate::erase::plain_event;
 use crate::ledger::{Placed, place};
+use crate::row_mark::find_session;
 use crate::{Error, OpenSession};
 
 /// Reason of the line that a delegate gets for what she did.
@@ -90,7 +91,7 @@ impl Actor {
                 && found.powers.have(&deputy.powers)
         });
         let delegation = delegation.ok_or(Error::NotGiven)?;
-        let is_open = sessions::find(tx, deputy.session.bound_to())?.is_some();
+        let is_open = find_session(tx, vault, deputy.session.bound_to())?.is_some();
         if !is_open || !is_active(tx, self.resident)? || !is_active(tx, delegate)? {
             return Err(Error::NotGiven);
         }

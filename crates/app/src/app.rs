@@ -156,6 +156,7 @@ impl App {
         refuse_older(&register, app.vault.state().epoch.0)?;
         app.check_escrow(register.vault.as_ref().map(|entry| &entry.body))?;
         app.set_register(register);
+        app.mark_old_rows()?;
         app.ask_witnesses_at_start()?;
         Ok(app)
     }

@@ -98,7 +98,7 @@ impl App {
         let found = self.db.read(|conn| certificate_cards::find(conn, &marks.card))?.ok_or_else(unknown_card)?;
         let resident = found.resident;
         let bound = CardBound { mark: marks.card, ends_at: marks.not_after };
-        let (token, session) = self.fresh_session(resident, device, Means::Certificate, Some(bound));
+        let (token, session) = self.fresh_session(resident, device, Means::Certificate, Some(bound))?;
         let (keyring, rng, outbox) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng), self.outbox());
         let before = before.map(|session| session.token_hash);
         self.db.transaction("sign in with certificate", move |tx| {

@@ -10,6 +10,7 @@ use crate::end_delegation::End;
 use crate::enrol::insert_passkey;
 use crate::erase::plain_event;
 use crate::ledger::place;
+use crate::row_mark::{is_equal, of_passkey};
 use crate::session::close_where;
 use crate::{App, Credential, CredentialChange, Error, Initiator, OpenSession};
 
@@ -20,9 +21,11 @@ const PASSKEY_REMOVED: &str = "passkey-removed";
 const LONGEST_LABEL: usize = 40;
 
 impl App {
-    /// The passkey with a credential id.
+    /// The passkey with a credential id, if this house added it as it stands there.
     pub fn passkey(&self, credential: &[u8]) -> Result<Option<Passkey>, Error> {
-        Ok(self.db.read(|conn| passkeys::find(conn, credential))?)
+        let Some((found, mark)) = self.db.read(|conn| passkeys::find(conn, credential))? else { return Ok(None) };
+        let expected = of_passkey(&self.vault, &found.credential, found.resident, &found.passkey)?;
+        Ok(is_equal(mark, expected).then_some(found))
     }
 
     /// The passkeys of a resident, oldest first.
@@ -37,9 +40,10 @@ impl App {
             return Err(Error::refused("The passkey was made for somebody else.", "Start again."));
         }
         let (passkey, now) = (passkey.clone(), self.now());
+        let mark = of_passkey(&self.vault, &passkey.credential, passkey.resident, &passkey.passkey)?;
         let (keyring, rng, outbox) = (Arc::new(self.keyring(passkey.resident)?), Arc::clone(&self.rng), self.outbox());
         self.db.transaction("add passkey", move |tx| {
-            insert_passkey(tx, &outbox, &passkey)?;
+            insert_passkey(tx, &outbox, &passkey, &mark)?;
             place(tx, &keyring, plain_event(Kind::Status, PASSKEY_ADDED, None, now), rng.as_ref()).map(drop)
         })
     }

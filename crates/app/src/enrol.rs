@@ -18,6 +18,7 @@ use crate::end_delegation::End;
 use crate::erase::plain_event;
 use crate::ledger::place;
 use crate::outbox::Outbox;
+use crate::row_mark::of_passkey;
 use crate::session::end_all;
 use crate::{App, Credential, CredentialChange, Error, block_names};
 
@@ -109,6 +110,7 @@ impl App {
         let (hash, now, passkey, resident) = (code_hash(code), self.now(), passkey.clone(), passkey.resident);
         let (keyring, rng, outbox) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng), self.outbox());
         let ending = self.ending();
+        let mark = of_passkey(&self.vault, &passkey.credential, resident, &passkey.passkey)?;
         self.db.transaction("redeem invitation", move |tx| {
             if invitations::find(tx, &hash, now)? != Some(resident) || !invitations::redeem(tx, &hash, now)? {
                 return Err(bad_code());
@@ -124,7 +126,7 @@ impl App {
                 }
                 place(tx, &keyring, plain_event(Kind::Status, PASSKEY_ADDED, None, now), rng.as_ref())?;
             }
-            insert_passkey(tx, &outbox, &passkey)
+            insert_passkey(tx, &outbox, &passkey, &mark)
         })
     }
 
@@ -135,9 +137,9 @@ impl App {
 }
 
 /// Adds a passkey and tells the services that know the resident. The first one makes her account a surer one.
-pub(crate) fn insert_passkey(tx: &mut Tx<'_>, outbox: &Outbox, passkey: &Passkey) -> Result<(), Error> {
+pub(crate) fn insert_passkey(tx: &mut Tx<'_>, outbox: &Outbox, passkey: &Passkey, mark: &Digest) -> Result<(), Error> {
     let is_first = passkeys::of_resident(tx, passkey.resident)?.is_empty();
-    passkeys::insert(tx, passkey)?;
+    passkeys::insert(tx, passkey, mark)?;
     outbox.credential_changed(tx, passkey.resident, Credential::Passkey, CredentialChange::Create)?;
     if is_first { outbox.assurance_changed(tx, passkey.resident, Means::Card, Means::Passkey) } else { Ok(()) }
 }

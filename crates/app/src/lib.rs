@@ -57,6 +57,7 @@ mod renew;
 mod restore_log;
 mod retention;
 mod rotate;
+mod row_mark;
 mod session;
 mod sign_in;
 mod stream;

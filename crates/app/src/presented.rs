@@ -36,4 +36,12 @@ impl Presented {
         }
         Ok(())
     }
+
+    /// Uses these proofs up, whether they were seen before or not.
+    pub(crate) fn spend(all: &[Self], conn: &mut dyn Connection) -> Result<(), Error> {
+        for presented in all {
+            assertions::claim(conn, &presented.name, presented.expires_at)?;
+        }
+        Ok(())
+    }
 }

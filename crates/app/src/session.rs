@@ -1,5 +1,7 @@
 //! Browser sessions: opened by a passkey, closed here or everywhere.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use usufruct_core::hash::{hmac_sha256, sha256};
@@ -14,6 +16,7 @@ use usufruct_store::sessions::{self, CardBound, Session};
 use usufruct_store::{certificate_cards, codes, refresh_tokens, tokens};
 
 use crate::outbox::Outbox;
+use crate::row_mark::{find_session, of_passkey, of_session};
 use crate::{Acting, App, Error, Initiator};
 
 /// A session ends after this long without a request, and after this long in any case.
@@ -65,7 +68,7 @@ impl App {
 
     /// Opens a session after the resident proved herself by other means.
     pub fn open_session_by(&self, resident: u64, device: &str, means: Means) -> Result<String, Error> {
-        let (token, session) = self.fresh_session(resident, device, means, None);
+        let (token, session) = self.fresh_session(resident, device, means, None)?;
         self.db.transaction("open session", move |tx| sessions::insert(tx, &session))?;
         Ok(token)
     }
@@ -83,13 +86,20 @@ impl App {
         // Who acts for somebody has signed in with a passkey.
         let means = |session: &OpenSession| if session.acting.is_some() { Means::Passkey } else { session.means };
         let before = before.map(|session| (session.token_hash, session.resident, means(session)));
-        let (token, session) = self.fresh_session(passkey.resident, device, Means::Passkey, None);
+        let (token, session) = self.fresh_session(passkey.resident, device, Means::Passkey, None)?;
+        let mark = of_passkey(&self.vault, &credential, passkey.resident, &updated)?;
+        let vault = Arc::clone(&self.vault);
         let is_new = self.db.transaction("sign in", move |tx| {
-            if !passkeys::update(tx, &credential, &updated, now)? {
+            if !passkeys::update(tx, &credential, &updated, now, &mark)? {
                 return Err(Error::Unknown { what: "passkey" });
             }
             if let Some((token_hash, resident, means)) = before {
-                if resident == session.resident && means == Means::Passkey && sessions::prove(tx, &token_hash, now)? {
+                if resident == session.resident
+                    && means == Means::Passkey
+                    && let Some(open) = find_session(tx, &vault, &token_hash)?
+                {
+                    let mark = of_session(&vault, &Session { proved_at: now, ..open })?;
+                    sessions::prove(tx, &token_hash, now, &mark)?;
                     return Ok(false);
                 }
                 close(tx, &outbox, &token_hash, Initiator::User)?;
@@ -100,10 +110,16 @@ impl App {
         Ok(is_new.then_some(token))
     }
 
-    pub(crate) fn fresh_session(&self, resident: u64, device: &str, means: Means, card: Option<CardBound>) -> (String, Session) {
+    pub(crate) fn fresh_session(
+        &self,
+        resident: u64,
+        device: &str,
+        means: Means,
+        card: Option<CardBound>,
+    ) -> Result<(String, Session), Error> {
         let token = URL_SAFE_NO_PAD.encode(random::<32>(self.rng()));
         let now = self.now();
-        let session = Session {
+        let mut session = Session {
             token_hash: hash(&token),
             resident,
             opened_at: now,
@@ -113,8 +129,10 @@ impl App {
             means,
             acts: None,
             card,
+            mark: None,
         };
-        (token, session)
+        session.mark = Some(of_session(&self.vault, &session)?);
+        Ok((token, session))
     }
 
     /// The session of a token, if it is open.
@@ -123,7 +141,7 @@ impl App {
         let now = self.now();
         let found = self.db.read(|conn| {
             // What acts for another works beside its parent only.
-            let Some(session) = sessions::find(conn, &token_hash)?.filter(|session| session.acts.is_none()) else {
+            let Some(session) = find_session(conn, &self.vault, &token_hash)?.filter(|session| session.acts.is_none()) else {
                 return Ok::<_, Error>(None);
             };
             let state = residents::state(conn, session.resident)?;

@@ -290,6 +290,11 @@ impl App {
         self.db.transaction("note proofs", move |tx| Presented::note(&presented, tx))
     }
 
+    /// Uses up proofs that were presented for something that was refused.
+    pub fn spend(&self, presented: Vec<Presented>) -> Pending<(), Error> {
+        self.db.submit("spend proofs", move |tx| Presented::spend(&presented, tx))
+    }
+
     /// Ends sessions and delegations whose time is over, forgets codes, tokens and proofs that ended a while ago, and gives up what no service
     /// took in time.
     pub fn sweep(&self) -> Result<u64, Error> {

@@ -54,6 +54,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 13, name: "footprint_key", sql: include_str!("../migrations/0013_footprint_key.sql") },
     Migration { number: 14, name: "delegations", sql: include_str!("../migrations/0014_delegations.sql") },
     Migration { number: 15, name: "certificate_cards", sql: include_str!("../migrations/0015_certificate_cards.sql") },
+    Migration { number: 16, name: "row_marks", sql: include_str!("../migrations/0016_row_marks.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

@@ -1,6 +1,6 @@
 //! Passkeys of residents.
 
-use usufruct_core::Time;
+use usufruct_core::{Digest, Time};
 
 use crate::db::{Connection, Error, Value};
 use crate::number;
@@ -20,25 +20,42 @@ pub struct Passkey {
 
 const COLUMNS: &str = "credential, resident, passkey, label, added_at, used_at";
 
-/// Adds a passkey. [`Error::Conflict`] when the credential is known.
-pub fn insert(conn: &mut dyn Connection, passkey: &Passkey) -> Result<(), Error> {
-    let sql =
-        "-- passkey_insert\nINSERT INTO passkeys (credential, resident, passkey, label, added_at) VALUES ($1, $2, $3, $4, $5)";
+/// Adds a passkey, with the mark of the house over it. [`Error::Conflict`] when the credential is known.
+pub fn insert(conn: &mut dyn Connection, passkey: &Passkey, mark: &Digest) -> Result<(), Error> {
+    let sql = "-- passkey_insert\nINSERT INTO passkeys (credential, resident, passkey, label, added_at, mark) VALUES ($1, $2, $3, $4, $5, $6)";
     let params = [
         Value::from(passkey.credential.clone()),
         number(passkey.resident).into(),
         passkey.passkey.as_str().into(),
         passkey.label.as_str().into(),
         passkey.added_at.micros().into(),
+        mark.0.to_vec().into(),
     ];
     conn.execute(sql, &params)?;
     Ok(())
 }
 
-/// The passkey with this credential id.
-pub fn find(conn: &mut dyn Connection, credential: &[u8]) -> Result<Option<Passkey>, Error> {
-    let sql = format!("-- passkey_find\nSELECT {COLUMNS} FROM passkeys WHERE credential = $1");
-    conn.query_one(&sql, &[Value::from(credential)])?.as_ref().map(read).transpose()
+/// The passkey with this credential id, and its mark.
+pub fn find(conn: &mut dyn Connection, credential: &[u8]) -> Result<Option<(Passkey, Option<Digest>)>, Error> {
+    let sql = format!("-- passkey_find\nSELECT {COLUMNS}, mark FROM passkeys WHERE credential = $1");
+    let Some(row) = conn.query_one(&sql, &[Value::from(credential)])? else { return Ok(None) };
+    let mark = row.optional_bytes(6)?.map(|_| row.array(6).map(Digest)).transpose()?;
+    Ok(Some((read(&row)?, mark)))
+}
+
+/// Up to `limit` passkeys without a mark whose credential ids come after `after`, in their order.
+pub fn unmarked(conn: &mut dyn Connection, after: &[u8], limit: usize) -> Result<Vec<Passkey>, Error> {
+    let sql = format!(
+        "-- passkey_unmarked\nSELECT {COLUMNS} FROM passkeys WHERE credential > $1 AND mark IS NULL ORDER BY credential LIMIT $2"
+    );
+    conn.query(&sql, &[Value::from(after), i64::try_from(limit).unwrap_or(i64::MAX).into()])?.iter().map(read).collect()
+}
+
+/// Puts the mark of a passkey that has none.
+pub fn set_mark(conn: &mut dyn Connection, credential: &[u8], mark: &Digest) -> Result<(), Error> {
+    let sql = "-- passkey_set_mark\nUPDATE passkeys SET mark = $2 WHERE credential = $1 AND mark IS NULL";
+    conn.execute(sql, &[Value::from(credential), mark.0.to_vec().into()])?;
+    Ok(())
 }
 
 /// The passkeys of a resident, oldest first.
@@ -47,10 +64,11 @@ pub fn of_resident(conn: &mut dyn Connection, resident: u64) -> Result<Vec<Passk
     conn.query(&sql, &[number(resident).into()])?.iter().map(read).collect()
 }
 
-/// Stores the passkey's new counter and flags after a sign-in. False when it is gone.
-pub fn update(conn: &mut dyn Connection, credential: &[u8], passkey: &str, used_at: Time) -> Result<bool, Error> {
-    let sql = "-- passkey_update\nUPDATE passkeys SET passkey = $2, used_at = $3 WHERE credential = $1";
-    Ok(conn.execute(sql, &[Value::from(credential), passkey.into(), used_at.micros().into()])? == 1)
+/// Stores the passkey's new counter and flags after a sign-in, and the mark over them. False when it is gone.
+pub fn update(conn: &mut dyn Connection, credential: &[u8], passkey: &str, used_at: Time, mark: &Digest) -> Result<bool, Error> {
+    let sql = "-- passkey_update\nUPDATE passkeys SET passkey = $2, used_at = $3, mark = $4 WHERE credential = $1";
+    let params = [Value::from(credential), passkey.into(), used_at.micros().into(), mark.0.to_vec().into()];
+    Ok(conn.execute(sql, &params)? == 1)
 }
 
 /// Gives a resident's passkey another name.

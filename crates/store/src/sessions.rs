@@ -21,6 +21,8 @@ pub struct Session {
     pub acts: Option<Acts>,
     /// The certificate card that opened it.
     pub card: Option<CardBound>,
+    /// Shows that the house opened it as it stands here.
+    pub mark: Option<Digest>,
 }
 
 /// What a session in which somebody acts for another resident hangs on.
@@ -43,7 +45,7 @@ pub struct CardBound {
 /// Opens a session.
 pub fn insert(conn: &mut dyn Connection, session: &Session) -> Result<(), Error> {
     let sql = "-- session_insert\nINSERT INTO sessions (token_hash, resident, opened_at, seen_at, device, means, proved_at, parent, delegation_id, \
-               card_mark, ends_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+               card_mark, ends_at, mark) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     let params = [
         Value::from(session.token_hash.0.to_vec()),
         number(session.resident).into(),
@@ -56,13 +58,14 @@ pub fn insert(conn: &mut dyn Connection, session: &Session) -> Result<(), Error>
         session.acts.as_ref().map(|acts| acts.delegation.as_str()).into(),
         session.card.map(|card| card.mark.0.to_vec()).into(),
         session.card.map(|card| card.ends_at.micros()).into(),
+        session.mark.map(|mark| mark.0.to_vec()).into(),
     ];
     conn.execute(sql, &params)?;
     Ok(())
 }
 
 const COLUMNS: &str =
-    "token_hash, resident, opened_at, seen_at, device, means, proved_at, parent, delegation_id, card_mark, ends_at";
+    "token_hash, resident, opened_at, seen_at, device, means, proved_at, parent, delegation_id, card_mark, ends_at, mark";
 
 /// The session with this token hash.
 pub fn find(conn: &mut dyn Connection, token_hash: &Digest) -> Result<Option<Session>, Error> {
@@ -162,10 +165,25 @@ pub fn count(conn: &mut dyn Connection, resident: u64) -> Result<i64, Error> {
     row.map_or(Ok(0), |row| row.integer(0))
 }
 
-/// Notes that the resident proved herself again.
-pub fn prove(conn: &mut dyn Connection, token_hash: &Digest, now: Time) -> Result<bool, Error> {
-    let sql = "-- session_prove\nUPDATE sessions SET proved_at = $2, seen_at = $2 WHERE token_hash = $1";
-    Ok(conn.execute(sql, &[Value::from(token_hash.0.to_vec()), now.micros().into()])? == 1)
+/// Notes that the resident proved herself again; `mark` is that of the session as it is then.
+pub fn prove(conn: &mut dyn Connection, token_hash: &Digest, now: Time, mark: &Digest) -> Result<bool, Error> {
+    let sql = "-- session_prove\nUPDATE sessions SET proved_at = $2, seen_at = $2, mark = $3 WHERE token_hash = $1";
+    Ok(conn.execute(sql, &[Value::from(token_hash.0.to_vec()), now.micros().into(), mark.0.to_vec().into()])? == 1)
+}
+
+/// Up to `limit` sessions without a mark whose hashes come after `after`, in their order.
+pub fn unmarked(conn: &mut dyn Connection, after: &[u8], limit: usize) -> Result<Vec<Session>, Error> {
+    let sql = format!(
+        "-- session_unmarked\nSELECT {COLUMNS} FROM sessions WHERE token_hash > $1 AND mark IS NULL ORDER BY token_hash LIMIT $2"
+    );
+    conn.query(&sql, &[Value::from(after), i64::try_from(limit).unwrap_or(i64::MAX).into()])?.iter().map(read).collect()
+}
+
+/// Puts the mark of a session that has none.
+pub fn set_mark(conn: &mut dyn Connection, token_hash: &Digest, mark: &Digest) -> Result<(), Error> {
+    let sql = "-- session_set_mark\nUPDATE sessions SET mark = $2 WHERE token_hash = $1 AND mark IS NULL";
+    conn.execute(sql, &[Value::from(token_hash.0.to_vec()), mark.0.to_vec().into()])?;
+    Ok(())
 }
 
 fn read(row: &Row) -> Result<Session, Error> {
@@ -187,6 +205,7 @@ fn read(row: &Row) -> Result<Session, Error> {
             (Some(_), Some(delegation)) => Some(Acts { parent: Digest(row.array(7)?), delegation: delegation.to_owned() }),
             _ => None,
         },
+        mark: row.optional_bytes(11)?.map(|_| row.array(11).map(Digest)).transpose()?,
         card: mark.zip(ends_at).map(|(mark, ends_at)| CardBound { mark: Digest(mark), ends_at }),
     })
 }

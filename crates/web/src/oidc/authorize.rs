@@ -6,8 +6,8 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{RawQuery, State};
-use axum::http::header::LOCATION;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::{ALLOW, LOCATION};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use usufruct_app::store::pushed_requests::PushedRequest;
 use usufruct_app::{AuthorizeRequest, Error, GrantManagement, OpenSession};
@@ -47,10 +47,15 @@ pub(crate) struct Asked {
 
 pub(crate) async fn by_query(
     State(site): State<Arc<Site>>,
+    method: Method,
     page: Page,
     session: MaybeResident,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Fault> {
+    // Who only asks for the headers must change nothing (RFC 9110 9.2.1), and a code would be made.
+    if method == Method::HEAD {
+        return Ok((StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET, POST")]).into_response());
+    }
     authorize(&site, page, session, query.unwrap_or_default()).await
 }
 
@@ -127,6 +132,20 @@ async fn proceed(
         Some(Ok(seconds)) => Some(i64::from(seconds) * SECOND),
         None => None,
     };
+    if let Some(subject) = hinted(site, source)?
+        && let Some(session) = &session
+    {
+        let resident = session.acting.as_ref().map_or(session.resident, |acting| acting.person);
+        let service = source.service.clone();
+        let own = blocking(site, move |app| app.subject(resident, &service)).await?;
+        if !equal(own.as_bytes(), subject.as_bytes()) {
+            // Whoever signed in for this very request and is still another is not asked for ever.
+            if silent || since.is_some_and(|since| session.proved_at >= since) {
+                return Err(OAuthError::new("login_required", "another resident is signed in than the hint is about").into());
+            }
+            return Err(Fault::sign_in(&format!("/oidc/authorize?{}", way_back(site, raw)?)).into());
+        }
+    }
     let wanted = wanted_means(site, fields, &request).await?;
     let resident_of_weaker = session.as_ref().filter(|session| session.means < wanted).map(|session| session.resident);
     let session = session.filter(|session| {
@@ -175,6 +194,16 @@ async fn proceed(
     let raw = if since.is_some() { raw.to_owned() } else { way_back(site, raw)? };
     let asked = Asked { request, again, raw, locales: fields.get("ui_locales").map(str::to_owned) };
     consent::page(site, page, &session, &asked, mandate).map_err(Stop::Fault)
+}
+
+/// The subject whom the service expects (OpenID Connect Core 3.1.2.1): only a token of ours for this very service says it, expired or not.
+fn hinted(site: &Site, source: &Source) -> Result<Option<String>, OAuthError> {
+    let Some(hint) = source.fields.get("id_token_hint") else { return Ok(None) };
+    let hint = site.provider_keys.hint(hint, &site.settings.issuer);
+    let hint = hint.filter(|hint| hint.audience == source.service.as_str());
+    let hint =
+        hint.ok_or_else(|| OAuthError::new("invalid_request", "id_token_hint is no ID token of this issuer for this service"))?;
+    Ok(Some(hint.subject))
 }
 
 /// The request as the service made it: pushed over its own line, or in the address.

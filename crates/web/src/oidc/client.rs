@@ -40,6 +40,19 @@ impl FromService {
         self.assertion.iter().cloned().chain(possession).collect()
     }
 
+    /// Everything that a refusal uses up. Without an assertion nothing is: strangers could fill the store with proofs of keys they made up.
+    pub fn spent(&self) -> Vec<Presented> {
+        if self.assertion.is_some() { self.presented() } else { Vec::new() }
+    }
+
+    /// What came of the request. A refusal uses up the proofs as well, so that they are worth nothing to whoever sees them afterwards.
+    pub async fn settle<T>(site: &Site, spent: Vec<Presented>, outcome: Result<T, OAuthError>) -> Result<T, OAuthError> {
+        if outcome.is_err() && !spent.is_empty() {
+            site.app.spend(spent).await?;
+        }
+        outcome
+    }
+
     /// The key that a service of the profile fapi2 must prove to have (FAPI 2.0 5.3.2.1).
     pub fn require_possession(&self) -> Result<(), OAuthError> {
         match (self.profile, &self.possession) {
@@ -88,8 +101,15 @@ impl FromService {
         };
         let target = Target { method: &method, address: &address, access_token: None, now: site.app.now() };
         let possession =
-            Possession::read(&headers, &target).map_err(|description| OAuthError::new("invalid_dpop_proof", description))?;
-        Ok(Self { service, profile, fields, assertion, possession })
+            Possession::read(&headers, &target).map_err(|description| OAuthError::new("invalid_dpop_proof", description));
+        let is_named = fields.get("client_id").is_none_or(|id| id == service.as_str());
+        let (possession, flaw) = match possession {
+            Ok(possession) => (possession, (!is_named).then(not_proven)),
+            Err(error) => (None, Some(error)),
+        };
+        let from = Self { service, profile, fields, assertion, possession };
+        Self::settle(site, from.spent(), flaw.map_or(Ok(()), Err)).await?;
+        Ok(from)
     }
 }
 
@@ -147,21 +167,21 @@ fn public(site: &Site, fields: &Fields) -> Option<ServiceId> {
     is_open.then_some(service)
 }
 
+fn not_proven() -> OAuthError {
+    OAuthError::new("invalid_client", "the client assertion is missing or not valid")
+}
+
 fn elsewhere() -> OAuthError {
     OAuthError::new("invalid_client", "a page of another origin asks in the name of this service")
 }
 
 /// The service that signed the request's assertion.
 fn authenticate(site: &Site, fields: &Fields) -> Result<(ServiceId, Profile, Presented), OAuthError> {
-    let refused = || OAuthError::new("invalid_client", "the client assertion is missing or not valid");
     if fields.get("client_assertion_type") != Some(TYPE) {
-        return Err(refused());
+        return Err(not_proven());
     }
-    let assertion = fields.get("client_assertion").ok_or_else(refused)?;
-    let (service, profile, claims) = verify(site, assertion).ok_or_else(refused)?;
-    if fields.get("client_id").is_some_and(|id| id != service.as_str()) {
-        return Err(refused());
-    }
+    let assertion = fields.get("client_assertion").ok_or_else(not_proven)?;
+    let (service, profile, claims) = verify(site, assertion).ok_or_else(not_proven)?;
     let presented = Presented::assertion(&service, &claims.jti, Time::from_micros(claims.exp.saturating_mul(SECOND)));
     Ok((service, profile, presented))
 }
@@ -185,7 +205,8 @@ fn verify(site: &Site, assertion: &str) -> Option<(ServiceId, Profile, Claims)> 
     let now = site.app.now().seconds();
     let ahead = now + AHEAD / SECOND;
     let timely = claims.exp > now
-        && claims.exp <= now + (LONGEST_LIFE + AHEAD) / SECOND
+        // A clock that is ahead says so in iat.
+        && claims.exp <= now.max(claims.iat.unwrap_or(now)) + LONGEST_LIFE / SECOND
         && claims.iat.is_none_or(|iat| iat <= ahead)
         && claims.nbf.is_none_or(|nbf| nbf <= ahead);
     let is_for_us = claims.aud.is_us(&site.settings.issuer, profile);

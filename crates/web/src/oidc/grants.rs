@@ -65,8 +65,9 @@ pub(crate) async fn revoke(
 
 /// The service whose own token this is, if it has the scope.
 async fn caller(site: &Arc<Site>, bearing: Bearing, scope: &'static str) -> Result<ServiceId, Response> {
-    match run(site, move |app| app.caller(&bearing, scope)).await {
-        Ok(Some(service)) => Ok(service),
+    match run(site, move |app| app.own_token(&bearing)).await {
+        Ok(Some((service, scopes))) if scopes.split(' ').any(|word| word == scope) => Ok(service),
+        Ok(Some(_)) => Err(Unborne::Scope(scope).into_response()),
         Ok(None) => Err(Unborne::Invalid.into_response()),
         Err(error) if error.code == "invalid_dpop_proof" => Err(Unborne::Proof(error.description).into_response()),
         Err(error) => Err(error.into_response()),

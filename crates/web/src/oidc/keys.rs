@@ -23,6 +23,14 @@ pub(crate) struct ProviderKeys {
     rs256: Option<Line>,
 }
 
+/// What an ID token says that a service gives back.
+pub(crate) struct Hint {
+    /// The service that it was made for.
+    pub audience: String,
+    /// The pairwise subject.
+    pub subject: String,
+}
+
 impl ProviderKeys {
     /// Opens the keys of a pass, making the first ones where there are none.
     pub fn open(app: &Arc<App>, allows_oidc: bool) -> Result<Self, Error> {
@@ -44,8 +52,8 @@ impl ProviderKeys {
         }
     }
 
-    /// Whom an ID token of this provider was made for. It may have expired; its signature must be ours.
-    pub fn audience(&self, id_token: &str, issuer: &str) -> Option<String> {
+    /// Whom an ID token of this provider was made for, and whom it is about. It may have expired; its signature must be ours.
+    pub fn hint(&self, id_token: &str, issuer: &str) -> Option<Hint> {
         let kid = jsonwebtoken::decode_header(id_token).ok()?.kid?;
         let key = self.lines().find_map(|line| line.find(&kid))?;
         let mut validation = jsonwebtoken::Validation::new(key.algorithm());
@@ -54,7 +62,8 @@ impl ProviderKeys {
         validation.set_issuer(&[issuer]);
         validation.set_required_spec_claims(&["iss", "sub", "aud"]);
         let claims = jsonwebtoken::decode::<Value>(id_token, &key.decoding()?, &validation).ok()?.claims;
-        claims["aud"].as_str().map(str::to_owned)
+        let claim = |name: &str| claims[name].as_str().map(str::to_owned);
+        Some(Hint { audience: claim("aud")?, subject: claim("sub")? })
     }
 
     /// The public key set (RFC 7517): of each line the key that signs, the one that will, and the one that did until a day ago.

@@ -97,7 +97,7 @@ fn mark(site: &Site, session: &OpenSession, next: &str) -> Result<String, Error>
 /// The registered address the request asks to be led to, with its state. Only an ID token of ours, old or not, says which
 /// service asks.
 fn registered(site: &Site, fields: &Fields) -> Option<String> {
-    let service = site.provider_keys.audience(fields.get("id_token_hint")?, &site.settings.issuer)?;
+    let service = site.provider_keys.hint(fields.get("id_token_hint")?, &site.settings.issuer)?.audience;
     if fields.get("client_id").is_some_and(|id| id != service) {
         return None;
     }

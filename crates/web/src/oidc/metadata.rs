@@ -29,6 +29,9 @@ fn document(settings: &Settings) -> Value {
     let issuer = &settings.issuer;
     // Programs in browsers have no key, and exist under the profile oidc alone.
     let auth_methods: &[&str] = if settings.allows_oidc { &["private_key_jwt", "none"] } else { &["private_key_jwt"] };
+    // Software for the profile oidc may sign its assertions by RS256 (OpenID Connect Discovery 1.0, 3).
+    let rs256: &[&str] = if settings.allows_oidc { &["RS256"] } else { &[] };
+    let assertion_algorithms = [&ALGORITHM_NAMES[..], rs256].concat();
     let mut document = json!({
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/oidc/authorize"),
@@ -51,11 +54,11 @@ fn document(settings: &Settings) -> Value {
         "subject_types_supported": ["pairwise"],
         "id_token_signing_alg_values_supported": id_token_algorithms(settings.allows_oidc),
         "token_endpoint_auth_methods_supported": auth_methods,
-        "token_endpoint_auth_signing_alg_values_supported": ALGORITHM_NAMES,
+        "token_endpoint_auth_signing_alg_values_supported": assertion_algorithms,
         "revocation_endpoint_auth_methods_supported": auth_methods,
-        "revocation_endpoint_auth_signing_alg_values_supported": ALGORITHM_NAMES,
+        "revocation_endpoint_auth_signing_alg_values_supported": assertion_algorithms,
         "introspection_endpoint_auth_methods_supported": ["private_key_jwt"],
-        "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHM_NAMES,
+        "introspection_endpoint_auth_signing_alg_values_supported": assertion_algorithms,
         "introspection_signing_alg_values_supported": ["ES256"],
         "dpop_signing_alg_values_supported": ALGORITHM_NAMES,
         "authorization_details_types_supported": [details::TYPE],

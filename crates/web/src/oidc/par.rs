@@ -20,12 +20,17 @@ use crate::Site;
 const OF_THE_CLIENT: [&str; 2] = ["client_assertion", "client_assertion_type"];
 
 pub(crate) async fn push(State(site): State<Arc<Site>>, from: FromService) -> Result<Response, OAuthError> {
+    let spent = from.spent();
+    FromService::settle(&site, spent, keep(&site, from).await).await
+}
+
+async fn keep(site: &Site, from: FromService) -> Result<Response, OAuthError> {
     let redirect_uri = from.fields.required("redirect_uri", "redirect_uri is missing")?;
     if !site.app.knows_redirect(&from.service, redirect_uri) {
         return Err(OAuthError::new("invalid_request", "redirect_uri is not registered for this service"));
     }
-    let request = read_fields(&site, &from.fields, &from.service, from.profile == Profile::Oidc)?;
-    lawful(&site, &request)?;
+    let request = read_fields(site, &from.fields, &from.service, from.profile == Profile::Oidc)?;
+    lawful(site, &request)?;
     // The code is bound to the key that is proven here, or to the one that is named (RFC 9449 10).
     let jkt = match (from.jkt(), from.fields.get("dpop_jkt")) {
         (Some(proven), Some(named)) if proven != named => {

@@ -46,11 +46,16 @@ fn is_empty(methods: &&[&str]) -> bool {
 }
 
 pub(crate) async fn token(State(site): State<Arc<Site>>, FromAnyService(from): FromAnyService) -> Result<Response, OAuthError> {
+    let spent = from.spent();
+    FromService::settle(&site, spent, grant(&site, from).await).await
+}
+
+async fn grant(site: &Arc<Site>, from: FromService) -> Result<Response, OAuthError> {
     from.require_possession()?;
     match from.fields.get("grant_type") {
-        Some("authorization_code") => exchange(&site, from).await,
-        Some("refresh_token") => refresh(&site, from).await,
-        Some("client_credentials") => own(&site, from).await,
+        Some("authorization_code") => exchange(site, from).await,
+        Some("refresh_token") => refresh(site, from).await,
+        Some("client_credentials") => own(site, from).await,
         Some(_) => Err(OAuthError::new("unsupported_grant_type", "use authorization_code, refresh_token or client_credentials")),
         None => Err(OAuthError::new("invalid_request", "grant_type is missing")),
     }
@@ -110,15 +115,17 @@ async fn own(site: &Arc<Site>, from: FromService) -> Result<Response, OAuthError
 }
 
 fn with_id_token(site: &Site, from: &FromService, tokens: &Tokens) -> Result<Response, OAuthError> {
-    let id_token =
-        id_token(site, from, tokens).ok_or_else(|| OAuthError::new("server_error", "the token could not be signed"))?;
     let mut body = json!({
         "access_token": tokens.access_token,
         "token_type": if tokens.is_bound { "DPoP" } else { "Bearer" },
         "expires_in": tokens.expires_in_seconds,
         "scope": tokens.scope,
-        "id_token": id_token,
     });
+    // A refresh may leave openid out, and then it is no sign-in.
+    if tokens.scope.split(' ').any(|word| word == "openid") {
+        let id_token = id_token(site, from, tokens);
+        body["id_token"] = json!(id_token.ok_or_else(|| OAuthError::new("server_error", "the token could not be signed"))?);
+    }
     if let Some(refresh_token) = &tokens.refresh_token {
         body["refresh_token"] = json!(refresh_token);
     }

@@ -37,6 +37,9 @@ impl FromRequestParts<Arc<Site>> for Subject {
 
 /// The pairwise subject, and nothing else: data goes through the release API.
 pub(crate) async fn userinfo(Subject(found): Subject) -> Response {
+    if !found.scope.split(' ').any(|word| word == "openid") {
+        return Unborne::Scope("openid").into_response();
+    }
     answer(json!({ "sub": found.subject }))
 }
 
@@ -46,8 +49,9 @@ pub(crate) async fn introspect(
     headers: HeaderMap,
     from: FromService,
 ) -> Result<Response, OAuthError> {
-    let token = from.fields.required("token", "token is missing")?.to_owned();
     let presented = from.presented();
+    let asked = FromService::settle(&site, from.spent(), from.fields.required("token", "token is missing")).await?;
+    let token = asked.to_owned();
     let found = run(&site, move |app| app.introspect(&token, presented)).await?;
     let body = match found.filter(|found| found.service == from.service) {
         Some(found) => described(&site, &found),
@@ -106,8 +110,9 @@ fn signed(site: &Site, service: &str, body: &Value) -> Response {
 
 /// Ends a service's own token. The grant stays; withdrawing is the resident's verb.
 pub(crate) async fn revoke(State(site): State<Arc<Site>>, FromAnyService(from): FromAnyService) -> Result<Response, OAuthError> {
-    let token = from.fields.required("token", "token is missing")?.to_owned();
     let (service, presented) = (from.service.clone(), from.presented());
+    let asked = FromService::settle(&site, from.spent(), from.fields.required("token", "token is missing")).await?;
+    let token = asked.to_owned();
     run(&site, move |app| app.revoke(&service, &token, presented)).await?;
     Ok((StatusCode::OK, [(CACHE_CONTROL, "no-store")]).into_response())
 }

@@ -40,7 +40,7 @@ pub fn cases() -> Vec<Case> {
         case!("oidcc-max-age-1", "After a second she signs in again, and auth_time is later.", max_age_1),
         case!("oidcc-max-age-10000", "The session is young enough: the same auth_time.", max_age_10000),
         case!("oidcc-ensure-request-with-unknown-parameter-succeeds", "An unknown parameter does no harm.", unknown_parameter),
-        case!("oidcc-id-token-hint", "With prompt=none and her ID token as a hint: the same subject.", id_token_hint),
+        case!("oidcc-id-token-hint", "With prompt=none and her ID token as a hint: the same subject; with another resident's: login_required.", id_token_hint),
         case!("oidcc-login-hint", "A login hint does no harm.", login_hint),
         case!("oidcc-ui-locales", "Languages do no harm, also those that do not exist.", ui_locales),
         case!("oidcc-claims-locales", "Languages of claims do no harm.", claims_locales),
@@ -274,6 +274,11 @@ async fn max_age_10000() {
 
 async fn id_token_hint() {
     again(&[("prompt", "none"), ("id_token_hint", "-")]).await;
+    let site = TestSite::new();
+    let ((_, alice), (_, bob)) = (site.resident(), site.resident());
+    let hint = site.plain_token_answer(&alice, &[]).await["id_token"].as_str().unwrap().to_owned();
+    let other = site.plain(&bob, &[("prompt", "none"), ("id_token_hint", &hint)]).await;
+    assert_eq!((other.led_error().as_str(), other.led("code")), ("login_required", None));
 }
 
 async fn reused(seconds: i64) {

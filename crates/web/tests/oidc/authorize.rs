@@ -349,3 +349,42 @@ async fn a_posted_request_is_answered_alike() {
     }
     assert!(CALLBACK.starts_with("http://localhost"));
 }
+
+#[tokio::test]
+async fn a_hint_about_another_resident_gets_no_code() {
+    let site = TestSite::new();
+    let ((_, alice), (bob_number, bob)) = (site.resident(), site.resident());
+    let hint = site.token_answer(&alice, &[]).await["id_token"].as_str().unwrap().to_owned();
+    site.code(&bob, &[]).await;
+    let silent = |hint| [("prompt", "none"), ("id_token_hint", hint)];
+    // It need not be young, only ours.
+    site.city.clock.advance(5 * MINUTE);
+    assert!(site.authorize(&alice, &silent(&hint)).await.led("code").is_some());
+    assert_eq!(site.authorize(&bob, &silent(&hint)).await.led_error(), "login_required");
+    assert_eq!(site.authorize("", &silent(&hint)).await.led_error(), "login_required");
+
+    // Not silently, she is asked to sign in; and who is another still after that is sent back.
+    let asked = site.authorize(&bob, &[("id_token_hint", &hint)]).await;
+    assert!(asked.led("code").is_none() && asked.header(LOCATION).starts_with("/sign-in"), "{}", asked.header(LOCATION));
+    let next = asked.led("next").unwrap();
+    let again = site.sign_in(bob_number);
+    assert_eq!(site.get(&next, &again).await.led_error(), "login_required");
+
+    let library = format!("{hint}x");
+    let (forged, foreign) = (site.library.sign("ES256", &crate::site::claims_of(&hint)), site.other_token_answer(&alice).await);
+    for bad in ["garbage", library.as_str(), forged.as_str(), foreign["id_token"].as_str().unwrap()] {
+        assert_eq!(site.authorize(&alice, &silent(bad)).await.led_error(), "invalid_request", "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn who_asks_for_the_headers_alone_makes_no_code() {
+    let site = TestSite::new();
+    let (_, cookie) = site.resident();
+    site.code(&cookie, &[]).await;
+    let path = site.pushed(&[]).await;
+    let request = Request::head(&path).header(COOKIE, &cookie);
+    let answer = site.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!((answer.status, answer.header(LOCATION)), (StatusCode::METHOD_NOT_ALLOWED, ""));
+    assert!(site.get(&path, &cookie).await.led("code").is_some(), "the request is still there to be answered");
+}

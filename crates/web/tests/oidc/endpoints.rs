@@ -34,7 +34,7 @@ async fn metadata_says_what_is_so() {
             "scopes_supported",
             json!(["openid", "release", "grant_management_query", "grant_management_revoke", "ssf.read", "ssf.manage"]),
         ),
-        ("token_endpoint_auth_signing_alg_values_supported", json!(["ES256", "EdDSA", "PS256"])),
+        ("token_endpoint_auth_signing_alg_values_supported", json!(["ES256", "EdDSA", "PS256", "RS256"])),
         ("dpop_signing_alg_values_supported", json!(["ES256", "EdDSA", "PS256"])),
         ("grant_management_actions_supported", json!(["query", "revoke", "create", "merge", "replace"])),
         ("authorization_details_types_supported", json!(["https://usufruct.org/rar/use-v1"])),

@@ -77,7 +77,11 @@ async fn only_the_right_token_of_its_service_asks_about_a_grant() {
     let [query, revoke, release] = ["grant_management_query", "grant_management_revoke", "release"];
     for (method, scope) in [("GET", revoke), ("GET", release), ("DELETE", query), ("DELETE", release)] {
         let token = site.own_token(SERVICE, scope).await;
-        assert_eq!(site.grant(method, id, &token).await.status, StatusCode::UNAUTHORIZED, "{method} {scope}");
+        let denied = site.grant(method, id, &token).await;
+        assert_eq!(denied.status, StatusCode::FORBIDDEN, "{method} {scope}");
+        let wanted = if method == "GET" { query } else { revoke };
+        let challenge = denied.header("www-authenticate");
+        assert!(challenge.contains(&format!("error=\"insufficient_scope\", scope=\"{wanted}\"")), "{challenge}");
     }
     for method in ["GET", "DELETE"] {
         let denied = site.grant(method, id, of_resident).await;

@@ -5,6 +5,7 @@ use axum::http::header::{CONTENT_SECURITY_POLICY, LOCATION, SET_COOKIE};
 use serde_json::json;
 use usufruct_app::CardAttempt;
 use usufruct_app::store::passkeys::{self, Passkey};
+use usufruct_core::Digest;
 
 use crate::common::{CARD, SERVICE, library_card};
 use crate::site::{Answer, CALLBACK, TestSite, claims_of, encode, publish_service};
@@ -41,7 +42,7 @@ fn add_passkey(site: &TestSite, resident: u64) {
         added_at: site.city.app.now(),
         used_at: None,
     };
-    site.city.app.db().transaction("add passkey", move |tx| passkeys::insert(tx, &passkey)).unwrap();
+    site.city.app.db().transaction("add passkey", move |tx| passkeys::insert(tx, &passkey, &Digest([0; 32]))).unwrap();
 }
 
 async fn ask(site: &TestSite, cookie: &str, scope: &str, more: &[(&str, &str)]) -> Answer {

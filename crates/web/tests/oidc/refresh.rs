@@ -24,6 +24,11 @@ async fn it_may_ask_for_less_and_never_for_more() {
     let token = refresh_token(&site, &cookie, &[]).await;
     let less = site.refresh(&token, &[("scope", "openid")]).await.json();
     assert_eq!((&less["scope"], less.get("authorization_details")), (&json!("openid"), None));
+    let without = site.refresh(&token, &[("scope", "mdt_library-card")]).await.json();
+    assert!(without.get("id_token").is_none() && without.get("access_token").is_some(), "without openid it is no sign-in");
+    let denied = site.userinfo(without["access_token"].as_str().unwrap()).await;
+    assert_eq!(denied.status, StatusCode::FORBIDDEN);
+    assert!(denied.header("www-authenticate").contains("error=\"insufficient_scope\", scope=\"openid\""));
     let all = site.refresh(&token, &[]).await.json();
     assert_eq!(all["scope"], "openid mdt_library-card", "asking for less once takes nothing away");
     for more in ["openid mdt_short", "openid mdt_library-card release", "profile"] {

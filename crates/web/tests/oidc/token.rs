@@ -151,6 +151,7 @@ async fn an_assertion_is_fresh_for_us_and_used_once() {
         with("exp", json!(now - 1)),
         with("exp", json!(now + 3_600)),
         with("exp", json!(now + 400)),
+        with("exp", json!(now + 301)),
         with("exp", json!("soon")),
         with("iat", json!(now + 61)),
         with("nbf", json!(now + 61)),
@@ -175,6 +176,55 @@ async fn an_assertion_is_fresh_for_us_and_used_once() {
     assert_eq!(site.oauth_with(&once, "/oidc/token", &RELEASE).await.status, StatusCode::OK);
     assert_eq!(site.oauth_with(&once, "/oidc/token", &RELEASE).await.oauth_error(), "invalid_client");
     assert_eq!(site.oauth_with(&once, "/oidc/introspect", &[("token", "x")]).await.oauth_error(), "invalid_client");
+}
+
+/// A refused request has used up what proved it, wherever the refusal came from.
+#[tokio::test]
+async fn proofs_of_a_refused_request_are_spent() {
+    let site = TestSite::new();
+    let (_, cookie) = site.resident();
+    let ask = |redirect: &str| {
+        let ask = site.ask(&[("redirect_uri", redirect)]);
+        url::form_urlencoded::parse(ask.as_bytes()).into_owned().collect::<Vec<(String, String)>>()
+    };
+    let push = async |assertion: &str, redirect: &str, proof: &str| {
+        let ask = ask(redirect);
+        let form: Vec<_> = ask.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        site.oauth_proving(assertion, "/oidc/par", &form, &[proof]).await
+    };
+    let (assertion, proof) = (site.assertion(SERVICE), site.proof("POST", "/oidc/par", None));
+    assert_eq!(push(&assertion, "http://localhost:1/", &proof).await.status, StatusCode::BAD_REQUEST);
+    let fresh_proof = site.proof("POST", "/oidc/par", None);
+    assert_eq!(push(&assertion, crate::site::CALLBACK, &fresh_proof).await.oauth_error(), "invalid_client");
+    let answer = push(&site.assertion(SERVICE), crate::site::CALLBACK, &proof).await;
+    assert_eq!(answer.oauth_error(), "invalid_dpop_proof");
+
+    let code = site.code(&cookie, &[]).await;
+    let refused: [&[(&str, &str)]; 6] = [
+        &exchange_form("nonsense"),
+        &[("grant_type", "password")],
+        &[("grant_type", "refresh_token"), ("refresh_token", "ufr_forged")],
+        &[("grant_type", "client_credentials"), ("scope", "openid")],
+        &[("grant_type", "authorization_code"), ("code_verifier", "short")],
+        &[RELEASE[0], RELEASE[1], ("client_id", OTHER)],
+    ];
+    for form in refused {
+        let (assertion, proof) = (site.assertion(SERVICE), site.proof("POST", "/oidc/token", None));
+        assert!(site.oauth_proving(&assertion, "/oidc/token", form, &[&proof]).await.status.is_client_error(), "{form:?}");
+        assert_eq!(site.oauth_with(&assertion, "/oidc/token", &RELEASE).await.oauth_error(), "invalid_client", "{form:?}");
+        let answer = site.oauth_proving(&site.assertion(SERVICE), "/oidc/token", &exchange_form(&code), &[&proof]).await;
+        assert_eq!(answer.oauth_error(), "invalid_dpop_proof", "{form:?}");
+    }
+    for path in ["/oidc/introspect", "/oidc/revoke"] {
+        let assertion = site.assertion(SERVICE);
+        assert_eq!(site.oauth_with(&assertion, path, &[]).await.oauth_error(), "invalid_request");
+        assert_eq!(site.oauth_with(&assertion, path, &[("token", "x")]).await.oauth_error(), "invalid_client", "{path}");
+    }
+    let assertion = site.assertion(SERVICE);
+    assert_eq!(site.oauth_proving(&assertion, "/oidc/token", &RELEASE, &["x.y.z"]).await.oauth_error(), "invalid_dpop_proof");
+    assert_eq!(site.oauth_with(&assertion, "/oidc/token", &RELEASE).await.oauth_error(), "invalid_client");
+    assert_eq!(site.oauth("/oidc/token", &RELEASE).await.status, StatusCode::OK);
+    assert_eq!(site.exchange(&code).await.status, StatusCode::OK, "a refused proof does not use up the code");
 }
 
 #[tokio::test]

@@ -79,7 +79,7 @@ pub async fn grant_nonexistent() {
     let site = TestSite::new();
     assert_eq!(query(&site, SERVICE, "ufg_unknown").await.status, StatusCode::NOT_FOUND);
     let token = site.own_token(SERVICE, "release").await;
-    assert_eq!(site.grant("GET", "ufg_unknown", &token).await.status, StatusCode::UNAUTHORIZED, "another scope");
+    assert_eq!(site.grant("GET", "ufg_unknown", &token).await.status, StatusCode::FORBIDDEN, "another scope");
 }
 
 pub async fn grant_of_another_asked() {
