@@ -107,7 +107,7 @@ impl App {
         if !may_look || !self.is_pin(&secret_hash, &attempt.pin, &card.pin) {
             return Err(wrong_card());
         }
-        let (token, session) = self.fresh_session(card.resident, device, Means::Card, None);
+        let (token, session) = self.fresh_session(card.resident, device, Means::Card, None)?;
         let (before, outbox) = (before.map(|session| session.token_hash), self.outbox());
         let is_open = self.db.transaction("use card", move |tx| {
             attempts::delete(tx, &key)?;
