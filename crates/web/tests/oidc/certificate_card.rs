@@ -14,6 +14,7 @@ use usufruct_core::means::Means;
 use usufruct_web::{CardCaller, CardPlace};
 
 use crate::authority::{Held, Trust};
+use crate::means::add_passkey;
 use crate::site::{Answer, ISSUER, TestSite, claims_of};
 
 const PLACE: &str = "https://cards.localhost:8443";
@@ -109,7 +110,10 @@ async fn a_card_signs_in_and_the_service_reads_how() {
         assert_eq!(claims["acr"], "urn:usufruct:acr:certificate", "{asked}");
         assert_eq!(claims["amr"], serde_json::json!(["hwk", "sc"]));
     }
-    let stronger = town.site.plain(&cookie, &[("acr_values", "urn:usufruct:acr:passkey")]).await;
+    let ask_for_more = async || town.site.plain(&cookie, &[("acr_values", "urn:usufruct:acr:passkey")]).await;
+    assert_eq!(ask_for_more().await.led_error(), "unmet_authentication_requirements", "she has nothing stronger");
+    add_passkey(&town.site, resident);
+    let stronger = ask_for_more().await;
     assert!(stronger.header(LOCATION).starts_with("/sign-in?next="), "{}", stronger.header(LOCATION));
     let silent = town.site.plain(&cookie, &[("acr_values", "urn:usufruct:acr:passkey"), ("prompt", "none")]).await;
     assert_eq!(silent.led_error(), "login_required");

@@ -33,7 +33,7 @@ fn cardholder(site: &TestSite) -> (u64, String) {
 }
 
 /// As if two clerks had let her make one.
-fn add_passkey(site: &TestSite, resident: u64) {
+pub fn add_passkey(site: &TestSite, resident: u64) {
     let passkey = Passkey {
         credential: vec![1],
         resident,
