@@ -22,7 +22,8 @@ fn check(columns: &[(String, String)]) {
     let mut known: Vec<&str> = columns.iter().map(|(table, _)| table.as_str()).filter(|table| *table != "migrations").collect();
     known.dedup();
     let mut listed: Vec<&str> = ALL.iter().map(|table| table.name).collect();
-    (known.sort_unstable(), listed.sort_unstable());
+    known.sort_unstable();
+    listed.sort_unstable();
     known.dedup();
     assert_eq!(known, listed);
     for table in ALL.iter().filter(|table| table.name != "erasures") {

@@ -216,9 +216,18 @@ impl Postgres {
     /// Writes a table anew without its deleted rows, and checks that this was done: a role that does not own it is only warned, and a
     /// row that an older transaction may look at is kept.
     fn rewrite(&mut self, table: &str) -> Result<(), Error> {
-        let file = |found: Option<Row>| found.map(|row| row.integer(0)).transpose();
+        let number = |found: Option<Row>| found.map(|row| row.integer(0)).transpose();
+        // Removes what nobody can see any more, and counts what has to be kept. What is kept would be copied, so it has to be nothing.
+        self.script(&format!("-- purge_count\nVACUUM {table}"))?;
+        let kept = "-- purge_kept\nSELECT n_dead_tup FROM pg_stat_all_tables WHERE relid = to_regclass($1)";
+        if number(self.query_one(kept, &[table.into()])?)? != Some(0) {
+            return Err(unpurged(
+                &format!("a transaction, a replica or a replication slot still looks at an older state of {table}"),
+                "It is tried again; end what has been open for so long.",
+            ));
+        }
         let place = "-- purge_place\nSELECT CAST(pg_relation_filenode(to_regclass($1)) AS BIGINT)";
-        let before = file(self.query_one(place, &[table.into()])?)?;
+        let before = number(self.query_one(place, &[table.into()])?)?;
         match self.script(&format!("-- purge_rewrite\nVACUUM FULL {table}")) {
             // PostgreSQL says so when the table is in use for longer than the wait.
             Err(Error::Refused { detail, .. }) if detail.contains("55P03") => {
@@ -229,19 +238,10 @@ impl Postgres {
             }
             outcome => outcome?,
         }
-        if file(self.query_one(place, &[table.into()])?)? == before {
+        if number(self.query_one(place, &[table.into()])?)? == before {
             return Err(not_owner(table));
         }
-        // Counts what had to be kept.
-        self.script(&format!("-- purge_count\nVACUUM {table}"))?;
-        let sql = "-- purge_kept\nSELECT n_dead_tup FROM pg_stat_all_tables WHERE relid = to_regclass($1)";
-        match file(self.query_one(sql, &[table.into()])?)? {
-            Some(0) => Ok(()),
-            _ => Err(unpurged(
-                &format!("a transaction, a replica or a replication slot still looks at an older state of {table}"),
-                "It is tried again; end what has been open for so long.",
-            )),
-        }
+        Ok(())
     }
 }
 

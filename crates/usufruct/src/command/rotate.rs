@@ -62,7 +62,7 @@ impl Rotate {
             }
             What::Resident(Resident { resident, data_dir }) => {
                 Access::open(&data_dir)?.rotate(Some(resident))?;
-                println!("The resident has a new key, and the old one is destroyed. Everything she lends stays lent.");
+                println!("She has a new key, and the old one is destroyed. Everything she lends stays lent.");
             }
         }
         Ok(ExitCode::SUCCESS)
