@@ -206,7 +206,7 @@ fn nothing_that_ended_comes_back_with_an_old_copy_or_with_none() {
             if is_given {
                 let is_in_database = vault_setup(url).pages_in_database;
                 assert_eq!(doubts_of(dir, url, &old, 0).contains(&Doubt::OldPages), is_in_database);
-                assert!(doubts_of(dir, url, &with_pages(&old, &pages), 0).len() >= 3, "it is refused for more than one reason");
+                assert!(doubts_of(dir, url, with_pages(&old, &pages), 0).len() >= 3, "it is refused for more than one reason");
                 renew_keyrings(&db, &old).unwrap();
             }
             let db = with_pages_owned(db, &pages);

@@ -106,7 +106,8 @@ proptest! {
     fn whatever_a_key_tree_comes_to_is_accepted(acts in acts()) {
         let mut city = founded();
         let (mut epoch, mut next, mut live) = (0_i64, 3_u64, BTreeSet::from([key(0), key(1), key(2)]));
-        let (mut asked, mut destroyed): (Vec<(Digest, Seen)>, Vec<(Digest, Seen)>) = (Vec::new(), Vec::new());
+        let mut asked: Vec<(Digest, Seen)> = Vec::new();
+        let mut destroyed: Vec<(Digest, Seen)> = Vec::new();
         let mut certified: Vec<Statement> = Vec::new();
         for act in acts {
             match act {
