@@ -13,15 +13,17 @@ use crate::failure::Failure;
 use crate::root::{self, RootKind};
 use crate::{clock, compose, data_dir, written};
 
-/// Publish an agency, a data block, a contract, a service, an order or the minutes of an oversight body, or the terms of the log or of the vault, or its next revision.
+/// Publish an agency, a data block, a contract, a lawpack, a service, an order or the minutes of an oversight body, or the terms of the log or of
+/// the vault, or its next revision.
 ///
 /// The file is TOML as in examples/taipei-like, and its name gives the id: library.toml is agc_library. Agencies and
-/// blocks are signed by the operator, the terms of log and vault by two of its offices, contracts and services by two offices
+/// blocks are signed by the operator, lawpacks and the terms of log and vault by two of its offices, contracts and services by two offices
 /// of the body that answers for them, orders and meetings by two offices of the oversight body.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usufruct publish agency library.toml --key operator-head.json --data-dir pass
   usufruct publish block name.toml --key operator-head.json --data-dir pass
+  usufruct publish lawpack tw.toml --key operator-head.json --key operator-protection.json --data-dir pass
   usufruct publish log city.toml --key operator-head.json --key operator-protection.json --data-dir pass
   usufruct publish order suspend-library-card.toml --key chair.json --key member.json --data-dir pass
   usufruct publish service library.toml --key head.json --key data-protection.json --data-dir pass")]
@@ -43,6 +45,7 @@ enum Kind {
     Agency,
     Block,
     Contract,
+    Lawpack,
     Log,
     Meeting,
     Order,
@@ -63,6 +66,7 @@ impl Publish {
             Kind::Agency => ("agc", StatementKind::Agency),
             Kind::Block => ("blk", StatementKind::DataBlock),
             Kind::Contract => ("ctr", StatementKind::Contract),
+            Kind::Lawpack => ("law", StatementKind::Lawpack),
             Kind::Log => ("log", StatementKind::Log),
             Kind::Meeting => ("mtg", StatementKind::Meeting),
             Kind::Order => ("ord", StatementKind::Order),
@@ -81,7 +85,7 @@ impl Publish {
         };
         let id = format!("{prefix}_{stem}");
         let statements = match self.kind {
-            Kind::Agency | Kind::Block | Kind::Log | Kind::Meeting | Kind::Order | Kind::Vault => {
+            Kind::Agency | Kind::Block | Kind::Lawpack | Kind::Log | Kind::Meeting | Kind::Order | Kind::Vault => {
                 vec![compose::object(&register, kind, &id, body, &signers, now)?]
             }
             Kind::Contract => compose::contract(&register, &id, body, &signers, now, &SystemRng)?,
