@@ -15,25 +15,7 @@ use usufruct_core::event::Kind;
 use usufruct_core::means::Means;
 use usufruct_core::time::{DAY, HOUR, MINUTE, SECOND};
 
-macro_rules! on_both {
-    ($($name:ident),* $(,)?) => {
-        mod sqlite {
-            $(#[test]
-            fn $name() {
-                let dir = tempfile::tempdir().unwrap();
-                super::$name(dir.path(), None);
-            })*
-        }
-        mod postgres {
-            $(#[test]
-            fn $name() {
-                super::common::on_postgres(stringify!($name), super::$name);
-            })*
-        }
-    };
-}
-
-on_both!(
+common::on_both!(
     a_card_is_a_way_in_below_a_passkey,
     a_certificate_that_ends_takes_its_session_along,
     a_list_that_is_over_stops_cards_until_there_is_a_new_one,

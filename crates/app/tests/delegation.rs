@@ -17,25 +17,7 @@ use usufruct_core::event::Kind;
 use usufruct_core::means::Means;
 use usufruct_core::time::{DAY, HOUR, MINUTE, SECOND};
 
-macro_rules! on_both {
-    ($($name:ident),* $(,)?) => {
-        mod sqlite {
-            $(#[test]
-            fn $name() {
-                let dir = tempfile::tempdir().unwrap();
-                super::$name(dir.path(), None);
-            })*
-        }
-        mod postgres {
-            $(#[test]
-            fn $name() {
-                super::common::on_postgres(stringify!($name), super::$name);
-            })*
-        }
-    };
-}
-
-on_both!(
+common::on_both!(
     a_code_is_taken_up_once_and_by_somebody_else,
     a_guardian_is_set_up_and_ended_by_two_clerks,
     a_helper_acts_on_the_persons_rights_and_both_see_it,

@@ -13,25 +13,7 @@ use usufruct_app::store::db::{Db, Options};
 use usufruct_app::store::passkeys::Passkey;
 use usufruct_app::{Earlier, Error, OpenSession, Wrap};
 
-macro_rules! on_both {
-    ($($name:ident),* $(,)?) => {
-        mod sqlite {
-            $(#[test]
-            fn $name() {
-                let dir = tempfile::tempdir().unwrap();
-                super::$name(dir.path(), None);
-            })*
-        }
-        mod postgres {
-            $(#[test]
-            fn $name() {
-                super::common::on_postgres(stringify!($name), super::$name);
-            })*
-        }
-    };
-}
-
-on_both!(
+common::on_both!(
     a_code_takes_its_wrap_along_when_it_is_used_or_replaced,
     a_wrap_goes_with_its_passkey,
     a_wrap_is_kept_replaced_and_forgotten,

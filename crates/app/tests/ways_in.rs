@@ -16,25 +16,7 @@ use usufruct_core::means::Means;
 use usufruct_core::time::{DAY, HOUR, MINUTE, SECOND};
 use zeroize::Zeroizing;
 
-macro_rules! on_both {
-    ($($name:ident),* $(,)?) => {
-        mod sqlite {
-            $(#[test]
-            fn $name() {
-                let dir = tempfile::tempdir().unwrap();
-                super::$name(dir.path(), None);
-            })*
-        }
-        mod postgres {
-            $(#[test]
-            fn $name() {
-                super::common::on_postgres(stringify!($name), super::$name);
-            })*
-        }
-    };
-}
-
-on_both!(
+common::on_both!(
     a_card_opens_little_and_ends_when_it_is_lost,
     a_freeze_stops_everything_until_a_passkey_lifts_it,
     a_lost_device_is_removed_and_the_last_one_stays,

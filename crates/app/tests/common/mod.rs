@@ -337,6 +337,28 @@ pub fn library_card() -> Value {
     })
 }
 
+/// Makes of each function a test on SQLite and one on PostgreSQL.
+#[allow(unused_macros, reason = "every test file compiles this module and uses a part of it")]
+macro_rules! on_both {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[test]
+            fn $name() {
+                let dir = tempfile::tempdir().unwrap();
+                super::$name(dir.path(), None);
+            })*
+        }
+        mod postgres {
+            $(#[test]
+            fn $name() {
+                super::common::on_postgres(stringify!($name), super::$name);
+            })*
+        }
+    };
+}
+#[allow(unused_imports, reason = "every test file compiles this module and uses a part of it")]
+pub(crate) use on_both;
+
 /// Runs the test on a schema of its own in PostgreSQL, if there is one.
 pub fn on_postgres(name: &str, test: impl Fn(&Path, Option<&str>)) {
     let Ok(base) = std::env::var("USUFRUCT_TEST_POSTGRES") else {
