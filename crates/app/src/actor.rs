@@ -8,14 +8,14 @@ use usufruct_core::id::BlockId;
 use usufruct_core::ports::Rng;
 use usufruct_core::{Digest, Time};
 use usufruct_store::db::{Connection, Tx};
-use usufruct_store::delegations::{self, Delegation};
+use usufruct_store::delegations::Delegation;
 use usufruct_store::keyrings;
 use usufruct_store::residents::{self, ResidentState};
 use usufruct_vault::{Keyring, Vault};
 
 use crate::erase::plain_event;
 use crate::ledger::{Placed, place};
-use crate::row_mark::find_session;
+use crate::row_mark::{find_delegation, find_session};
 use crate::{Error, OpenSession};
 
 /// Reason of the line that a delegate gets for what she did.
@@ -84,7 +84,7 @@ impl Actor {
         else {
             return Err(Error::NotGiven);
         };
-        let delegation = delegations::find(tx, id)?.filter(|found| {
+        let delegation = find_delegation(tx, vault, id)?.filter(|found| {
             found.is_in_force(now)
                 && found.person == self.resident
                 && found.delegate == Some(delegate)

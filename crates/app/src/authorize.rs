@@ -180,6 +180,7 @@ impl App {
             authorization: authorization.as_ref().map(|authorization| authorization.id.clone()),
             sid: signed_in.sid.clone(),
             means: session.means,
+            card: session.card.filter(|_| session.acting.is_none()),
             // The time of the delegate's own proof would join the person with what the delegate is elsewhere.
             auth_time: if session.acting.is_some() { now } else { session.proved_at },
             expires_at: now.plus(CODE_LIFE),

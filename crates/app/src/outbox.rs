@@ -25,6 +25,7 @@ use usufruct_store::streams::{self, Stream};
 use usufruct_store::{authorizations, keyrings, sessions};
 use usufruct_vault::{Error as VaultError, Keyring, Vault};
 
+use crate::spread::Spread;
 use crate::withdraw::services_under;
 use crate::{App, Error};
 
@@ -46,7 +47,8 @@ pub struct Event {
     /// Random; no other service gets the same.
     pub id: String,
     pub service: ServiceId,
-    pub noted_at: Time,
+    /// When the service might hear of it. It happened then or, where it is about a resident, up to some minutes before.
+    pub ready_at: Time,
     pub told: Told,
 }
 
@@ -163,13 +165,15 @@ pub(crate) struct Outbox {
     vault: Arc<Vault>,
     register: Arc<Register>,
     rng: Arc<dyn Rng>,
+    spread: Spread,
     now: Time,
 }
 
 impl App {
     /// The outbox as of now, to be moved into a transaction.
     pub(crate) fn outbox(&self) -> Outbox {
-        Outbox { vault: Arc::clone(&self.vault), register: self.register(), rng: Arc::clone(&self.rng), now: self.now() }
+        let (vault, rng) = (Arc::clone(&self.vault), Arc::clone(&self.rng));
+        Outbox { vault, register: self.register(), rng, spread: self.spread(), now: self.now() }
     }
 }
 
@@ -362,9 +366,22 @@ impl Outbox {
     ) -> Result<(), Error> {
         let Some(sector) = self.sector(service) else { return Ok(()) };
         let (id, txn) = (self.name("evt_"), self.name(""));
+        let mut ready_at = self.spread.ready_at(service, self.now);
+        let mut line = None;
         let (subject, awaited) = match about {
-            About::Nobody => (None, None),
-            About::Subject(subject) => (Some(subject), None),
+            About::Nobody => {
+                // What is public or asked for need not wait.
+                ready_at = None;
+                (None, None)
+            }
+            About::Subject(subject) => {
+                let named = [&b"usufruct/outbox-line/v1"[..], service.as_str().as_bytes(), subject.as_bytes()];
+                let known = Digest(self.vault.session_mark(&named)?);
+                // Word of an unfreezing must not come before word of the freeze.
+                ready_at = ready_at.max(outbox::last_of_line(tx, &known)?);
+                line = Some(known);
+                (Some(subject), None)
+            }
             About::Awaited(awaited) => (None, Some(awaited)),
         };
         let kept = Kept { told: Told { subject, txn, happening }, awaited };
@@ -384,6 +401,8 @@ impl Outbox {
             channel,
             sealed,
             noted_at: self.now,
+            ready_at,
+            line,
             due_at: self.now,
             attempts: 0,
             ends_at: self.now.plus(life),

@@ -155,6 +155,8 @@ impl City {
         };
         let (clock_port, root, objects) = (Arc::clone(&clock) as Arc<dyn Clock>, None, None);
         let app = App::open(Open { config, house, clock: clock_port, rng, root, objects, second_hand, transport })?;
+        // What services are told is looked at where it happens; the test about time sets it back.
+        app.spread_word(0);
         Ok(Self { app: Arc::new(app), clock, signers })
     }
 
