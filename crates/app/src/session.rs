@@ -75,6 +75,19 @@ impl App {
         Ok(token)
     }
 
+    /// Opens a session in a browser that may have one already, somebody's else perhaps: that one ends. Answers the token of the new one.
+    pub fn replace_session(&self, resident: u64, device: &str, before: Option<&OpenSession>) -> Result<String, Error> {
+        let (token, session) = self.fresh_session(resident, device, Means::Passkey, None)?;
+        let (before, outbox) = (before.map(|session| session.token_hash), self.outbox());
+        self.db.transaction("replace session", move |tx| {
+            if let Some(before) = before {
+                close(tx, &outbox, &before, Initiator::User)?;
+            }
+            Ok::<_, Error>(sessions::insert(tx, &session)?)
+        })?;
+        Ok(token)
+    }
+
     /// A passkey has proven itself in a browser that may have a session already. The session of the same resident goes on, and
     /// from now on it is fresh; any other ends. Answers the token of a new session, if there is one.
     pub fn prove_passkey(

@@ -44,7 +44,10 @@ impl FromRequestParts<Arc<Site>> for Caller {
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Response> {
         let bearing = borne::read(parts, site).map_err(refuse)?;
         match attempt(site, move |app| app.release_caller(&bearing)).await {
-            Ok(Some(service)) => Ok(Self(service)),
+            Ok(Some(service)) => match site.limiters.count_call(&service) {
+                Ok(()) => Ok(Self(service)),
+                Err(seconds) => Err(Fault::too_many(seconds).into_response()),
+            },
             Ok(None) => Err(refuse(Unborne::Invalid)),
             Err(Error::Replayed { .. }) => Err(refuse(Unborne::Proof("the DPoP proof was used before"))),
             Err(error) => Err(Fault::from(error).into_response()),

@@ -20,4 +20,5 @@ mod refresh;
 mod sample;
 mod service_keys;
 mod site;
+mod soft_passkey;
 mod token;
