@@ -2,8 +2,22 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { freshSchema } from "./server.js";
 
 const EXAMPLE = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "examples", "taipei-like");
+
+let schemas = 0;
+
+/**
+ * Where the city keeps its rows: in a schema of its own until this process ends, with USUFRUCT_E2E_DATABASE, if the test names no database.
+ * @param {string[]} asked
+ */
+function database(asked) {
+  if (!process.env.USUFRUCT_E2E_DATABASE || asked.includes("--database")) return [];
+  const schema = freshSchema(`${process.pid}_${(schemas += 1)}`);
+  process.once("exit", schema.drop);
+  return ["--database", schema.url];
+}
 
 /**
  * @param {(...args: string[]) => string} run runs the program and answers what it printed
@@ -14,7 +28,7 @@ const EXAMPLE = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "examp
  */
 export async function foundCity(run, dir, city, jwk) {
   const data = ["--data-dir", city.data];
-  run("init", ...data, "--origin", "pass.example.org/log", "--operator", "agc_information", "--operator-name", "City", "--operator-name-zh", "市", ...(city.init ?? []));
+  run("init", ...data, "--origin", "pass.example.org/log", "--operator", "agc_information", "--operator-name", "City", "--operator-name-zh", "市", ...(city.init ?? []), ...database(city.init ?? []));
   const operator = ["head", "data-protection"].flatMap((key) => ["--key", join(city.data, "officials", `agc_information.${key}.json`)]);
   const officials = (agency) =>
     ["head", "data-protection"].map((key) => {

@@ -22,8 +22,8 @@ pub(crate) struct Spread {
 }
 
 impl App {
-    /// Sets within how many microseconds services hear of what happens to residents. With zero all of them hear at the same moment: for
-    /// demonstrations and tests.
+    /// Sets within how many microseconds services hear of what happens to residents. With zero all of them hear at the same moment: for tests that
+    /// look at what is told where it happens.
     pub fn spread_word(&self, within: i64) {
         self.spread.store(within, Ordering::SeqCst);
     }

@@ -144,6 +144,15 @@ fn only_a_service_that_only_signs_in_may_have_no_key() {
     assert!(Service::read(&body).is_err(), "there are no secrets");
 }
 
+/// Nothing of a service is fetched: its keys stand in its statement, where everybody reads the same ones.
+#[test]
+fn a_service_names_no_address_of_keys() {
+    let mut body = service_body("agc_library", "library", &["mdt_library-card"]);
+    Service::read(&body).unwrap();
+    body["jwks_uri"] = json!("http://169.254.169.254/keys");
+    assert!(names(&Service::read(&body).unwrap_err(), "jwks_uri", "unknown-field"));
+}
+
 #[test]
 fn keys_of_a_service() {
     let body = service_body("agc_library", "library", &["mdt_library-card"]);

@@ -25,6 +25,8 @@ pub const LIBRARY: &str = "agc_library";
 pub const VENDOR: &str = "agc_vendor";
 pub const CARD: &str = "mdt_library-card";
 pub const SERVICE: &str = "svc_library";
+/// Mandates that the services of these tests work under as soon as they exist.
+const AWAITED: [&str; 1] = ["mdt_short"];
 /// An oversight body with keys of its own.
 pub const WATCH: &str = "agc_watch";
 
@@ -206,6 +208,26 @@ impl City {
         let publication =
             self.app.mandate_publication(&id.parse().unwrap(), body, &notice(), &self.signer(LIBRARY), self.app.now()).unwrap();
         self.app.publish(&publication).unwrap();
+        self.take_up(&id.parse().unwrap());
+    }
+
+    /// Registers the services of these tests under a mandate that is new, where it gives their body a part.
+    fn take_up(&self, mandate: &MandateId) {
+        let register = self.app.register();
+        let body = &register.mandates[mandate].body;
+        for (id, entry) in &register.services {
+            let agency = &entry.body.agency;
+            let has_part = body.controller == *agency || body.recipients.iter().any(|recipient| recipient.agency == *agency);
+            if entry.state == State::Active
+                && has_part
+                && AWAITED.contains(&mandate.as_str())
+                && !entry.body.mandates.contains(mandate)
+            {
+                let mut changed = serde_json::to_value(&entry.body).unwrap();
+                changed["mandates"].as_array_mut().unwrap().push(json!(mandate));
+                self.publish(StatementKind::Service, id.as_str(), agency.as_str(), changed);
+            }
+        }
     }
 
     fn publish_agencies(&self) {
@@ -279,8 +301,10 @@ impl City {
     pub fn open_service_with(&self, id: &str, agency: &str, sector: &str, change: impl FnOnce(&mut Value)) {
         let mut body = json!({
             "agency": agency, "name": text("Library"), "sector": sector, "redirect_uris": ["http://localhost:8081/callback"],
-            "channels": ["web", "counter"], "alternatives": [text("Ask at the counter.")], "mandates": [CARD, "mdt_short"], "help": text("Lends books."),
+            "channels": ["web", "counter"], "alternatives": [text("Ask at the counter.")], "mandates": [CARD], "help": text("Lends books."),
         });
+        let has_been = |id: &&str| self.app.register().mandates.contains_key(&id.parse().unwrap());
+        body["mandates"].as_array_mut().unwrap().extend(AWAITED.iter().filter(has_been).map(|id| json!(id)));
         change(&mut body);
         self.publish(StatementKind::Service, id, agency, body);
         self.step_service(id, agency, State::Active);
