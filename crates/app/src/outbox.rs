@@ -266,7 +266,8 @@ impl Outbox {
                 mandate: self.register.mandates.iter().find_map(known),
                 due_at: notice.due_at,
             };
-            self.signal(tx, &notice.service, about, happening)?;
+            // It says that there is a notice, so it comes no sooner.
+            self.signal_from(tx, &notice.service, about, happening, notice.ready_at)?;
         }
         Ok(())
     }
@@ -295,7 +296,7 @@ impl Outbox {
             return Ok(());
         }
         let happening = Happening::SessionEnded { sid: signed_in.sid.clone(), by };
-        self.put(tx, &signed_in.service, Channel::Logout, About::Subject(subject.to_owned()), happening)
+        self.put(tx, &signed_in.service, Channel::Logout, About::Subject(subject.to_owned()), happening, None)
     }
 
     /// A signal to every service that the resident has authorized, under the pseudonym that it knows her by now. Nobody else learns that
@@ -345,6 +346,18 @@ impl Outbox {
 
     /// A signal on the stream of a service, if it has one that takes such signals.
     fn signal(&self, tx: &mut Tx<'_>, service: &ServiceId, about: About, happening: Happening) -> Result<(), Error> {
+        self.signal_from(tx, service, about, happening, None)
+    }
+
+    /// As [`Outbox::signal`], and not before `earliest`.
+    fn signal_from(
+        &self,
+        tx: &mut Tx<'_>,
+        service: &ServiceId,
+        about: About,
+        happening: Happening,
+        earliest: Option<Time>,
+    ) -> Result<(), Error> {
         let Some(stream) = streams::of_service(tx, service)? else { return Ok(()) };
         let wanted = match happening.event_type() {
             None => true,
@@ -353,7 +366,7 @@ impl Outbox {
         if stream.status == streams::Status::Disabled || !wanted {
             return Ok(());
         }
-        self.put(tx, service, Channel::Signal, about, happening)
+        self.put(tx, service, Channel::Signal, about, happening, earliest)
     }
 
     fn put(
@@ -363,10 +376,11 @@ impl Outbox {
         channel: Channel,
         about: About,
         happening: Happening,
+        earliest: Option<Time>,
     ) -> Result<(), Error> {
         let Some(sector) = self.sector(service) else { return Ok(()) };
         let (id, txn) = (self.name("evt_"), self.name(""));
-        let mut ready_at = self.spread.ready_at(service, self.now);
+        let mut ready_at = self.spread.ready_at(service, self.now).max(earliest);
         let mut line = None;
         let (subject, awaited) = match about {
             About::Nobody => {

@@ -172,9 +172,11 @@ fn notices_of_one_withdrawal_come_and_end_apart(dir: &Path, url: Option<&str>) {
         city.app.withdraw(*resident, &CARD.parse().unwrap()).unwrap();
         assert!(city.app.grants(*resident).unwrap().iter().all(|stored| stored.grant.state != GrantState::Given), "at once");
     }
+    let (mut listed, mut signalled) = (BTreeSet::new(), 0);
     while city.app.now() <= began.plus(SPREAD + MINUTE) {
         for service in services() {
             for notice in city.app.deletion_notices(&service).unwrap() {
+                listed.insert(notice.id.clone());
                 let of = seen.entry(notice.subject.clone().unwrap()).or_default();
                 if of.is_empty() {
                     of.push((city.app.now(), notice.noted_at));
@@ -183,9 +185,15 @@ fn notices_of_one_withdrawal_come_and_end_apart(dir: &Path, url: Option<&str>) {
                 assert!(notice.due_at >= notice.noted_at.plus(30 * DAY), "whoever hears later has not less time");
             }
         }
+        for heard in hear(&city, &polled).iter().flatten() {
+            if let Happening::DeletionDue { deletion, .. } = &heard.what {
+                assert!(listed.contains(deletion), "who is told of a notice finds it");
+                signalled += 1;
+            }
+        }
         city.clock.advance(SECOND * 2);
     }
-    hear(&city, &polled);
+    assert_eq!(signalled, 20);
     let mut together = 0;
     for [one, another] in &subjects {
         let [one, another] = [one, another].map(|subject| seen[subject][0]);
