@@ -17,7 +17,7 @@ pub const SPREAD: i64 = 5 * MINUTE;
 
 /// When services hear of what happens now: chance for each of them, and one moment for all that one service is told.
 pub(crate) struct Spread {
-    salt: [u8; 32],
+    salt: [u8; 16],
     within: i64,
 }
 

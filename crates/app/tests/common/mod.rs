@@ -303,8 +303,8 @@ impl City {
             "agency": agency, "name": text("Library"), "sector": sector, "redirect_uris": ["http://localhost:8081/callback"],
             "channels": ["web", "counter"], "alternatives": [text("Ask at the counter.")], "mandates": [CARD], "help": text("Lends books."),
         });
-        let has_been = |id: &&str| self.app.register().mandates.contains_key(&id.parse().unwrap());
-        body["mandates"].as_array_mut().unwrap().extend(AWAITED.iter().filter(has_been).map(|id| json!(id)));
+        let exists = |id: &&&str| self.app.register().mandates.contains_key(&id.parse().unwrap());
+        body["mandates"].as_array_mut().unwrap().extend(AWAITED.iter().filter(exists).map(|id| json!(id)));
         change(&mut body);
         self.publish(StatementKind::Service, id, agency, body);
         self.step_service(id, agency, State::Active);
