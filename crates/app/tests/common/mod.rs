@@ -16,6 +16,7 @@ use usufruct_core::hash::sha256;
 use usufruct_core::id::{AgencyId, BlockId, MandateId, ServiceId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::{Clock, Rng};
+use usufruct_core::service::Profile;
 use usufruct_core::statement::{Signer, Statement, StatementKind};
 use usufruct_core::{Text, Time};
 
@@ -207,8 +208,12 @@ impl City {
     pub fn publish_mandate(&self, id: &str, body: Value) {
         let publication =
             self.app.mandate_publication(&id.parse().unwrap(), body, &notice(), &self.signer(LIBRARY), self.app.now()).unwrap();
+        let id: MandateId = id.parse().unwrap();
+        let is_new = !self.app.register().mandates.contains_key(&id);
         self.app.publish(&publication).unwrap();
-        self.take_up(&id.parse().unwrap());
+        if is_new {
+            self.take_up(&id);
+        }
     }
 
     /// Registers the services of these tests under a mandate that is new, where it gives their body a part.
@@ -218,11 +223,8 @@ impl City {
         for (id, entry) in &register.services {
             let agency = &entry.body.agency;
             let has_part = body.controller == *agency || body.recipients.iter().any(|recipient| recipient.agency == *agency);
-            if entry.state == State::Active
-                && has_part
-                && AWAITED.contains(&mandate.as_str())
-                && !entry.body.mandates.contains(mandate)
-            {
+            let gets_data = entry.state == State::Active && entry.body.profile == Profile::Fapi2;
+            if gets_data && has_part && AWAITED.contains(&mandate.as_str()) {
                 let mut changed = serde_json::to_value(&entry.body).unwrap();
                 changed["mandates"].as_array_mut().unwrap().push(json!(mandate));
                 self.publish(StatementKind::Service, id.as_str(), agency.as_str(), changed);
