@@ -5,7 +5,6 @@ mod common;
 use std::path::Path;
 
 use common::{City, OPERATOR, mandate, service};
-use usufruct_app::store::db::Connection;
 use usufruct_app::store::passkeys::Passkey;
 use usufruct_app::store::residents::ResidentState;
 use usufruct_app::{Approved, CardAttempt, Earlier, Error, OpenSession, Way, counter_message};
