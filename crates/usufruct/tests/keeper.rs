@@ -168,10 +168,26 @@ impl<'a> Town<'a> {
         panic!("{:#?} instead of {count} certificates", self.certificates());
     }
 
+    /// The certificates as they stand now, in the order in which they came.
     fn certificates(&self) -> Vec<Statement> {
         let city = Insider::of(&self.at("pass"));
         let statements = city.leaves.iter().filter_map(|leaf| Statement::from_leaf(leaf).ok());
-        statements.filter(|statement| statement.kind == StatementKind::Certificate).collect()
+        let mut newest: Vec<Statement> = Vec::new();
+        for statement in statements.filter(|statement| statement.kind == StatementKind::Certificate) {
+            match newest.iter_mut().find(|known| known.id == statement.id) {
+                Some(known) => *known = statement,
+                None => newest.push(statement),
+            }
+        }
+        newest
+    }
+
+    /// Who has signed the newest certificate, and what the command says about it.
+    fn newest_certificate(&self) -> (Vec<String>, String) {
+        let newest = self.certificates().pop().unwrap();
+        let signed = newest.body["keepers"].as_array().unwrap().iter();
+        let names = signed.map(|one| one["keeper"].as_str().unwrap().to_owned()).collect();
+        (names, ok(&["verify", "certificate", &newest.id, "--log", &self.at("pass")]))
     }
 
     fn officials(&self) -> [String; 4] {
@@ -302,9 +318,25 @@ fn a_keeper_that_sleeps_holds_nobody_up(store: &Store) {
     town.erase();
     town.enrol();
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    town.certified(2);
+    let (signed, said) = town.newest_certificate();
+    assert_eq!(signed, ["archive", "office"]);
+    assert!(said.contains("2 of 3 keepers have signed") && said.contains("court (court) has not signed"), "{said}");
     court.signal("CONT");
     let epoch = town.row("office")[2].clone();
     town.wait("court", |row| row[2] == epoch && row[3] == epoch);
+    // What it signs now is added to the certificate that it slept through.
+    let is_signed = || town.newest_certificate().0 == ["archive", "office", "court"];
+    for _ in 0..120 {
+        if is_signed() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(250));
+    }
+    assert!(is_signed(), "{:?}", town.newest_certificate());
+    let (_, said) = town.newest_certificate();
+    assert!(said.contains("revision 2") && !said.contains("of 3 keepers have signed"), "{said}");
+    assert!(said.contains("court (court) has signed"), "{said}");
     assert!(server.stop());
     // Also a start does not hang on it.
     court.signal("STOP");
