@@ -68,7 +68,7 @@ pub fn count(conn: &mut dyn Connection) -> Result<i64, Error> {
 
 /// Whether somebody had a pass at `at`, as far as is known now.
 pub fn lived_at(conn: &mut dyn Connection, at: Time) -> Result<bool, Error> {
-    let sql = "-- resident_lived_at\nSELECT 1 FROM residents WHERE enrolled_at < $1 AND (state <> 'erased' OR EXISTS \
+    let sql = "-- resident_lived_at\nSELECT 1 FROM residents WHERE enrolled_at <= $1 AND (state <> 'erased' OR EXISTS \
                (SELECT 1 FROM erasures WHERE erasures.resident = residents.resident AND erasures.mandate IS NULL AND requested_at >= $1)) \
                LIMIT 1";
     Ok(conn.query_one(sql, &[at.micros().into()])?.is_some())

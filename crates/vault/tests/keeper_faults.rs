@@ -381,3 +381,21 @@ fn what_upkeep_said_to_one_that_slept_does_no_harm_when_it_arrives_after_the_nex
     *town.net.down.lock().unwrap() = [false; 3];
     assert_eq!(lives(&town.open().expect("two hold the root")), [3]);
 }
+
+#[test]
+fn one_whose_answer_was_lost_is_asked_again_for_its_signature() {
+    let (town, rng) = (Town::new(), seeded(3));
+    settled(&town, &rng);
+    let tree = town.open().unwrap();
+    let calls = town.machines[1].calls.load(Ordering::SeqCst);
+    *town.machines[1].fault.lock().unwrap() = Some((calls + 1, Fault::Unanswered));
+    let erased = tree.erase(&[resident(2)], &[], &rng).unwrap();
+    assert_eq!(town.standing(1).counter, erased.after.epoch, "it has destroyed its share and signed");
+    let names = || tree.statements().unwrap().into_iter().map(|one| one.keeper).collect::<Vec<_>>();
+    assert_eq!(names(), ["archive", "city"]);
+    tree.heal().unwrap();
+    assert_eq!(names(), ["archive", "city", "court"]);
+    let calls = town.machines[1].calls.load(Ordering::SeqCst);
+    tree.heal().unwrap();
+    assert_eq!(town.machines[1].calls.load(Ordering::SeqCst), calls + 1, "whoever has signed is asked where it stands and no more");
+}
