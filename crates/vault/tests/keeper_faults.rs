@@ -57,7 +57,15 @@ const DEEDS: [Deed; 8] = [
     },
     Deed { name: "an erasure", begin: settled, act: erase, before: &[2, 3], after: &[3], needs_all: false, weak: None },
     Deed { name: "upkeep", begin: asleep, act: heal, before: &[2, 3], after: &[2, 3], needs_all: false, weak: Some(0) },
-    Deed { name: "replacing a keeper", begin: settled, act: replace, before: &[2, 3], after: &[2, 3], needs_all: false, weak: Some(2) },
+    Deed {
+        name: "replacing a keeper",
+        begin: settled,
+        act: replace,
+        before: &[2, 3],
+        after: &[2, 3],
+        needs_all: false,
+        weak: Some(2),
+    },
     Deed { name: "moving to keepers", begin: in_file, act: adopt, before: &[2, 3], after: &[2, 3], needs_all: true, weak: None },
 ];
 
@@ -397,5 +405,9 @@ fn one_whose_answer_was_lost_is_asked_again_for_its_signature() {
     assert_eq!(names(), ["archive", "city", "court"]);
     let calls = town.machines[1].calls.load(Ordering::SeqCst);
     tree.heal().unwrap();
-    assert_eq!(town.machines[1].calls.load(Ordering::SeqCst), calls + 1, "whoever has signed is asked where it stands and no more");
+    assert_eq!(
+        town.machines[1].calls.load(Ordering::SeqCst),
+        calls + 1,
+        "whoever has signed is asked where it stands and no more"
+    );
 }

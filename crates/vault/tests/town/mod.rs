@@ -344,4 +344,3 @@ pub fn insert(tree: &Tree, rng: &Seeded, numbers: std::ops::Range<u64>) -> Resul
 pub fn lives(tree: &impl KeyTree) -> Vec<u64> {
     (1..20).filter(|number| tree.get(resident(*number)).unwrap().is_some()).collect()
 }
-
