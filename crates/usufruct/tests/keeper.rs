@@ -196,6 +196,16 @@ impl<'a> Town<'a> {
     }
 }
 
+/// A page of the pass.
+fn page(url: &str, path: &str) -> String {
+    let host = url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\naccept-language: en\r\nconnection: close\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
 /// A port that stays free until it is used: the system gives those from 32,768 on to whoever asks for any.
 fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -310,7 +320,7 @@ fn losing_one_keeper_costs_nothing_and_losing_two_stops_erasures(store: &Store) 
 #[expect(clippy::disallowed_methods, reason = "how long it takes is what is tested")]
 fn a_keeper_that_sleeps_holds_nobody_up(store: &Store) {
     let town = Town::founded("keepers-slow", store);
-    let (server, _) = town.serve();
+    let (server, url) = town.serve();
     town.erase();
     let court = &town.keepers.iter().find(|(name, _)| name == "court").unwrap().1;
     court.signal("STOP");
@@ -322,6 +332,9 @@ fn a_keeper_that_sleeps_holds_nobody_up(store: &Store) {
     let (signed, said) = town.newest_certificate();
     assert_eq!(signed, ["archive", "office"]);
     assert!(said.contains("2 of 3 keepers have signed") && said.contains("court (court) has not signed"), "{said}");
+    let id = town.certificates().pop().unwrap().id;
+    let shown = page(&url, &format!("/register/certificates/{id}"));
+    assert!(shown.contains("data-testid=\"keepers-silent\"") && shown.contains("\"silent\":1"), "{shown}");
     court.signal("CONT");
     let epoch = town.row("office")[2].clone();
     town.wait("court", |row| row[2] == epoch && row[3] == epoch);
@@ -337,6 +350,8 @@ fn a_keeper_that_sleeps_holds_nobody_up(store: &Store) {
     let (_, said) = town.newest_certificate();
     assert!(said.contains("revision 2") && !said.contains("of 3 keepers have signed"), "{said}");
     assert!(said.contains("court (court) has signed"), "{said}");
+    let shown = page(&url, &format!("/register/certificates/{id}"));
+    assert!(!shown.contains("keepers-silent") && shown.contains("\"silent\":null"), "{shown}");
     assert!(server.stop());
     // Also a start does not hang on it.
     court.signal("STOP");
@@ -496,7 +511,9 @@ fn strangers_and_garbage_are_refused_and_change_nothing() {
     let keeper = Visitor::of(&town.at("office"));
     let share = json!({ "vault": ORIGIN, "epoch": epoch }).to_string();
     let nonce = json!({ "nonce": "00".repeat(16) }).to_string();
-    for (path, body) in [("/standing", "{}"), ("/share", &share), ("/keep-only", &share), ("/prepare", &share)] {
+    for (path, body) in
+        [("/standing", "{}"), ("/share", &share), ("/keep-only", &share), ("/keep-from", &share), ("/prepare", &share)]
+    {
         let (status, answer) = keeper.post(port, path, body.as_bytes()).unwrap();
         assert_eq!((status, answer["why"].is_string()), (403, true), "{path}");
     }
