@@ -13,7 +13,7 @@ use usufruct_app::{
 use usufruct_core::delegation::Power;
 use usufruct_core::hash::sha256;
 use usufruct_core::means::Means;
-use usufruct_core::time::{DAY, HOUR, MINUTE};
+use usufruct_core::time::{DAY, HOUR};
 use zeroize::Zeroizing;
 
 common::on_both!(
