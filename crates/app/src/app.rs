@@ -1,8 +1,8 @@
 //! The pass: what is open while a server runs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 
 use arc_swap::ArcSwapOption;
 use usufruct_core::Time;
@@ -82,6 +82,8 @@ pub struct App {
     pub(crate) card_door: ArcSwapOption<CardDoor>,
     publishing: Mutex<()>,
     certifying: Mutex<()>,
+    /// How far this process has sealed copies on loan again, by mandate whose key is being replaced: the last resident.
+    rotating: Mutex<BTreeMap<u64, Option<u64>>>,
     resident_locks: Vec<Mutex<()>>,
 }
 
@@ -148,6 +150,7 @@ impl App {
             card_door: ArcSwapOption::empty(),
             publishing: Mutex::new(()),
             certifying: Mutex::new(()),
+            rotating: Mutex::default(),
             resident_locks: (0..64).map(|_| Mutex::new(())).collect(),
         };
         let register = replay(&app.db)?;
@@ -158,6 +161,7 @@ impl App {
         app.set_register(register);
         app.mark_old_rows()?;
         app.ask_witnesses_at_start()?;
+        app.publish_keys()?;
         Ok(app)
     }
 
@@ -244,10 +248,29 @@ impl App {
         self.certifying.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// One replaces keys of mandates at a time. Answers how far each has come in this process.
+    pub(crate) fn rotating(&self) -> MutexGuard<'_, BTreeMap<u64, Option<u64>>> {
+        self.rotating.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same, or nothing while somebody does.
+    pub(crate) fn try_rotating(&self) -> Option<MutexGuard<'_, BTreeMap<u64, Option<u64>>>> {
+        match self.rotating.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     /// One change of a resident's keyring at a time.
     pub(crate) fn lock_resident(&self, resident: u64) -> MutexGuard<'_, ()> {
         let lock = &self.resident_locks[(resident % 64) as usize];
         lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until every change of a keyring that has begun is done.
+    pub(crate) fn wait_for_residents(&self) {
+        drop(self.lock_residents(0..self.resident_locks.len() as u64));
     }
 
     /// The same for many residents. Always taken in one order, so that two callers cannot wait for each other.

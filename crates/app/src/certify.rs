@@ -90,7 +90,7 @@ impl App {
             "ciphertext_remains_until": now.plus(terms.map_or(BACKUP_DAYS, |terms| terms.backup_days) * DAY),
             "recipients_told": told,
             "method": "cryptographic erase, AES-256-GCM, SHA-256",
-            "limits": limits(class, self.config().vault.any_disk, promise, silent),
+            "limits": limits(erasure.resident.is_some(), class, self.config().vault.any_disk, promise, silent),
         });
         let id = erasure.certificate.as_str();
         let mut statement = self.statement(StatementKind::Certificate, id, self.automation.agency(), body, now);
@@ -110,6 +110,10 @@ fn ground(cause: Cause, months: &[Month]) -> Text {
             )
         }
         Cause::Revocation => Text::new("The mandate was revoked before its last day.", "授權於期滿前遭撤銷。"),
+        Cause::Rotation => Text::new(
+            "The mandate goes on under another key, for which everything that is lent under it was sealed again.",
+            "授權繼續有效，並改用新金鑰；依該授權借出之內容均已以新金鑰重新封存。",
+        ),
         Cause::Sector => {
             Text::new("The last service that knew people by these pseudonyms closed.", "使用此代碼領域的最後一項服務已關閉。")
         }
@@ -150,7 +154,7 @@ impl Silent {
 }
 
 /// What no certificate of this class claims (erasure.md 1.5).
-fn limits(class: SlotClass, any_disk: bool, promise: Promise, silent: Option<Silent>) -> Text {
+fn limits(of_resident: bool, class: SlotClass, any_disk: bool, promise: Promise, silent: Option<Silent>) -> Text {
     let (slot, slot_zh) = match class {
         SlotClass::E0 if any_disk => (
             "about the medium: the root was overwritten at file level, and nobody checked that old roots do not stay where it lies \
@@ -186,20 +190,30 @@ fn limits(class: SlotClass, any_disk: bool, promise: Promise, silent: Option<Sil
             "根金鑰另有託管，惟託管人仍持有已屆期期別之金鑰，故不載託管日期。",
         ),
     };
+    let (keys, keys_zh) = match of_resident {
+        true => (
+            "the commitments and the roots of the set of keys, which are first published here and are our own word, belong to the keys of \
+             that data",
+            "首次公布於此且僅憑本機關陳述的承諾值與金鑰集合根值確屬該資料的金鑰",
+        ),
+        false => (
+            "the keys whose commitments the log has held since they were made, and the roots of the set of keys, are those under which that \
+             data was sealed, which is our own word",
+            "自金鑰產生時起即載於日誌的承諾值所屬金鑰，以及僅憑本機關陳述的金鑰集合根值，確係封存該資料所用",
+        ),
+    };
     let (keepers, keepers_zh) = silent.map(Silent::words).unwrap_or_default();
     Text::new(
         &format!(
             "After the date of the root no copy of our storage, of any age, opens what was erased for anyone who did not already hold \
              the key or the data, and after the date of the escrow, if one is given, not for its officers either. This does not claim \
              that the ciphertext is physically gone, that a recipient who saw the data forgot it, that nobody copied the key while it \
-             lived, that the commitments and the roots of the set of keys, which are first published here and are our own word, belong to \
-             the keys of that data, that the number and the times of what was stored are unknown, that AES-256 and SHA-256 are never broken, or \
+             lived, that {keys}, that the number and the times of what was stored are unknown, that AES-256 and SHA-256 are never broken, or \
              anything {slot}.{keepers}{escrow}"
         ),
         &format!(
             "自根金鑰銷毀之日起，任何時期的儲存副本都無法再開啟已抹除的內容，除非有人事先已持有金鑰或資料；若載有託管日期，則該日之後\
-             託管人亦無法開啟。本證明不主張密文已自實體媒體消失、看過資料的接收者已忘記、金鑰存續期間未曾遭複製、首次公布於此且僅憑本機關陳述的\
-             承諾值與金鑰集合根值確屬該資料的金鑰、儲存的筆數與時間無人知悉、\
+             託管人亦無法開啟。本證明不主張密文已自實體媒體消失、看過資料的接收者已忘記、金鑰存續期間未曾遭複製、{keys_zh}、儲存的筆數與時間無人知悉、\
              AES-256 與 SHA-256 永不遭破解，也不主張任何關於{slot_zh}。{keepers_zh}{escrow_zh}"
         ),
     )
@@ -216,7 +230,8 @@ mod tests {
 
     #[test]
     fn a_certificate_says_how_many_keepers_have_not_signed_and_what_follows() {
-        let limits = |signed, all, threshold| limits(SlotClass::E3, false, Promise::NoEscrow, Silent::of(signed, all, threshold));
+        let limits =
+            |signed, all, threshold| limits(true, SlotClass::E3, false, Promise::NoEscrow, Silent::of(signed, all, threshold));
         let all = limits(3, 3, 2);
         assert!(!all.en.contains("had signed") && !all.zh_hant.contains("已簽署"), "{}", all.en);
         let two = limits(2, 3, 2);
@@ -227,15 +242,28 @@ mod tests {
     }
 
     #[test]
+    fn what_the_log_knew_before_is_told_apart_from_what_it_did_not() {
+        let limits = |of_resident, silent| limits(of_resident, SlotClass::E0, true, Promise::Undated, silent);
+        let (hers, mandate) = (limits(true, None), limits(false, None));
+        assert!(hers.en.contains("first published here") && hers.zh_hant.contains("首次公布"), "{}", hers.en);
+        assert!(mandate.en.contains("since they were made") && !mandate.en.contains("first published"), "{}", mandate.en);
+        assert!(mandate.zh_hant.contains("自金鑰產生時起"), "{}", mandate.zh_hant);
+        for of_resident in [true, false] {
+            let longest = limits(of_resident, Silent::of(14, 16, 15));
+            assert!(longest.en.chars().count() <= 1_500 && longest.zh_hant.chars().count() <= 1_500, "{}", longest.en.len());
+        }
+    }
+
+    #[test]
     fn a_medium_that_nobody_checked_is_named_in_the_limits() {
-        let checked = limits(SlotClass::E0, false, Promise::NoEscrow, None);
-        let unchecked = limits(SlotClass::E0, true, Promise::NoEscrow, None);
+        let checked = limits(true, SlotClass::E0, false, Promise::NoEscrow, None);
+        let unchecked = limits(true, SlotClass::E0, true, Promise::NoEscrow, None);
         assert!(!checked.en.contains("not checked") && unchecked.en.contains("medium not checked"), "{}", unchecked.en);
         assert!(!checked.zh_hant.contains("未經檢查") && unchecked.zh_hant.contains("未經檢查"), "{}", unchecked.zh_hant);
         for class in [SlotClass::E1, SlotClass::E3] {
             assert_eq!(
-                limits(class, true, Promise::NoEscrow, None),
-                limits(class, false, Promise::NoEscrow, None),
+                limits(true, class, true, Promise::NoEscrow, None),
+                limits(true, class, false, Promise::NoEscrow, None),
                 "the root is not on that disk"
             );
         }
