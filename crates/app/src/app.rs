@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 
 use arc_swap::ArcSwapOption;
-use usufruct_core::Time;
 use usufruct_core::id::AgencyId;
 use usufruct_core::logged::Recorder;
 use usufruct_core::ports::{Clock, Rng, random};
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Signer, Statement, Tried};
+use usufruct_core::{Digest, Time};
 use usufruct_log::{
     Checkpoint, Cosigner, Ed25519Signer, Folder, MlDsaCosigner, Note, Objects, ReceiptSigner, Signer as LogSigner, Transport,
     VerifierKey, checkpoint,
@@ -168,6 +168,12 @@ impl App {
     /// The public facts about the key tree, and where its root is kept.
     pub fn vault_state(&self) -> (usufruct_vault::State, usufruct_vault::SlotClass) {
         (self.vault.state(), self.vault.class())
+    }
+
+    /// Whether the key with this commitment is in the key tree.
+    pub fn key_lives(&self, commitment: &Digest) -> bool {
+        let (state, proofs) = self.vault.proofs(std::slice::from_ref(commitment));
+        proofs.first().and_then(|proof| proof.check(commitment, &state.root)) == Some(true)
     }
 
     /// Gives the root back to keepers who should hold a share of it and do not. Called now and then.
