@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::MutexGuard;
 
+use serde::{Deserialize, Serialize};
 use usufruct_core::certificate::Cause;
 use usufruct_core::id::{CertificateId, MandateId};
 use usufruct_store::erasures::{self, Erasure};
@@ -13,7 +14,7 @@ use usufruct_vault::{Again, Error as VaultError};
 use crate::{App, Error, block_names};
 
 /// What came of giving a mandate another key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Rotated {
     /// The public proof that the old key is gone.
     pub certificate: CertificateId,

@@ -11,10 +11,12 @@ use usufruct_core::agency::Agency;
 use usufruct_core::certificate::{Certificate, Recipient};
 use usufruct_core::contract::Contract;
 use usufruct_core::id::{CertificateId, MandateId, ServiceId};
+use usufruct_core::key::KeyOf;
 use usufruct_core::lifecycle::State as Stage;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::service::Service;
 
+use super::keys::{self, ShownKey, Standing as KeyStanding};
 use super::{Link, open_json};
 use crate::Site;
 use crate::fault::Fault;
@@ -34,6 +36,7 @@ struct ServicePage {
     service: ShownService,
     /// Other services that know residents by the same pseudonym.
     sector: Vec<Link>,
+    keys: Vec<ShownKey>,
 }
 
 struct ShownService {
@@ -79,6 +82,8 @@ struct CertificatesPage {
 struct CertificatePage {
     page: Page,
     certificate: ShownCertificate,
+    /// The destroyed keys of a mandate or a pseudonym domain; empty for those of residents, which are published nowhere else.
+    keys: Vec<ShownKey>,
     has_keepers: bool,
     /// What the verifier in the browser checks, safe inside a script element.
     payload: String,
@@ -114,7 +119,8 @@ pub(super) async fn service(State(site): State<Arc<Site>>, page: Page, Path(id):
     let others = register.services.values().filter(|other| other.body.sector == entry.body.sector && other.id != entry.id);
     let sector = others.map(|other| Link::service(&page, other)).collect();
     let service = shown_service(&register, &page, entry);
-    Ok(show(&ServicePage { page, service, sector }))
+    let keys = keys::shown(&register, &page, |key| key.of == KeyOf::Sector(entry.body.sector.clone()));
+    Ok(show(&ServicePage { page, service, sector, keys }))
 }
 
 pub(super) async fn processors(State(site): State<Arc<Site>>, page: Page) -> Response {
@@ -155,7 +161,11 @@ pub(super) async fn certificate(State(site): State<Arc<Site>>, page: Page, Path(
     }
     let entry = find(&id).ok_or_else(|| Fault::not_found("certificate"))?;
     let certificate = shown_certificate(&register, &page, entry);
+    let keys = keys::shown(&register, &page, |key| entry.body.key_commitments.contains(&key.commitment));
+    // The terms that were in force when it was certified.
     let terms = register.vault.as_ref();
+    let in_force = terms.and_then(|terms| terms.history.iter().rfind(|step| step.index < entry.number));
+    let operator = register.operator().map(|operator| operator.history.iter().map(|step| step.index).collect::<Vec<_>>());
     let payload = json!({
         "origin": site.app.config().origin,
         "vkey": site.app.log_vkey(),
@@ -163,12 +173,16 @@ pub(super) async fn certificate(State(site): State<Arc<Site>>, page: Page, Path(
         "checkpointUrl": "/log/checkpoint",
         "id": entry.id,
         "index": entry.index,
-        "terms": terms.map(|entry| entry.index),
+        "first": entry.number,
+        "operator": operator,
+        "keys": keys.iter().map(|key| key.index).collect::<Vec<_>>(),
+        "terms": in_force.map(|step| step.index),
     });
     Ok(show(&CertificatePage {
         page,
         certificate,
-        has_keepers: terms.is_some_and(|entry| !entry.body.keepers.is_empty()),
+        keys,
+        has_keepers: in_force.is_some() && terms.is_some_and(|entry| !entry.body.keepers.is_empty()),
         payload: payload.to_string().replace('<', "\\u003c"),
         issuer: site.settings.issuer.clone(),
         vkey: site.app.log_vkey(),
