@@ -118,7 +118,7 @@ test("enrol, sign in, agree, read, verified, withdraw, refused, certificate", as
   assert.match(await page.getByTestId("cause").innerText(), /withdrew/);
   // Her browser does the sums itself, once the certificate is public.
   await page.waitForSelector('#certificate-data[data-proof="verified"]', { state: "attached", timeout: 60_000 });
-  for (const check of ["log", "before", "after"]) {
+  for (const check of ["log", "before", "after", "approved"]) {
     assert.equal(await page.locator(`#certificate-${check}`).innerText(), "Yes, checked");
   }
   assert.deepEqual(await violations(page), []);

@@ -176,6 +176,11 @@ impl App {
         proofs.first().and_then(|proof| proof.check(commitment, &state.root)) == Some(true)
     }
 
+    /// The commitment of a resident's key, for her alone: the certificate of her next withdrawal, or of her deletion, has to name it.
+    pub fn resident_key(&self, resident: u64) -> Result<Option<Digest>, Error> {
+        Ok(self.vault.resident_commitment(resident)?)
+    }
+
     /// Gives the root back to keepers who should hold a share of it and do not. Called now and then.
     pub fn heal_root(&self) -> Result<(), Error> {
         Ok(self.vault.heal_root()?)
