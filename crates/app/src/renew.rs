@@ -5,15 +5,12 @@
 //! that was withdrawn or a device that was removed must not stand again, and a line's number is never used twice. So all of
 //! that is taken from a live copy: the database that was lost, if it still opens, or its replica.
 
-use usufruct_core::certificate::{Cause, Certificate};
-use usufruct_core::register::Entry;
 use usufruct_store::db::Db;
 use usufruct_store::residents::ResidentState;
 use usufruct_store::tables::{self, Source, Table};
 use usufruct_store::{blocks, deposits, grants, keyrings, leaves, lines, log_head, residents, sessions, tokens};
 
 use crate::Error;
-use crate::app::replay;
 use crate::erase::forget_ways_in;
 
 /// What was done to a restored database.
@@ -33,7 +30,6 @@ pub struct Renewed {
 /// Brings `restored` up to date from `live`, which was compared with the log and the key tree before ([`crate::Comparison`]).
 /// Can be repeated.
 pub fn renew_keyrings(restored: &Db, live: &Db) -> Result<Renewed, Error> {
-    let rotated = rotated_since(live, restored.read(|conn| log_head::size(conn))?)?;
     bring_leaves(restored, live)?;
     let mut renewed = Renewed::default();
     let mut after = None;
@@ -61,7 +57,6 @@ pub fn renew_keyrings(restored: &Db, live: &Db) -> Result<Renewed, Error> {
             }
             renewed.lines += bring_lines(restored, live, resident)?;
             bring_grants(restored, live, resident)?;
-            bring_lent(restored, live, resident, &rotated)?;
         }
     }
     let mut after = None;
@@ -144,27 +139,6 @@ fn bring_lines(restored: &Db, live: &Db, resident: u64) -> Result<u64, Error> {
             Ok::<_, Error>(())
         })?;
     }
-}
-
-/// The numbers of the mandates whose key was replaced by a certificate from this leaf on: copies on loan from before open no more.
-fn rotated_since(live: &Db, size: u64) -> Result<Vec<u64>, Error> {
-    let register = replay(live)?;
-    let since = register.certificates.values().filter(|entry| entry.body.cause == Cause::Rotation && entry.number >= size);
-    let mandate = |entry: &Entry<Certificate>| Some(register.mandates.get(&entry.body.mandate.as_ref()?.parse().ok()?)?.number);
-    Ok(since.filter_map(mandate).collect())
-}
-
-/// Takes over what a resident lends under mandates that have another key since.
-fn bring_lent(restored: &Db, live: &Db, resident: u64, rotated: &[u64]) -> Result<(), Error> {
-    for mandate in rotated.iter().copied() {
-        let lent = live.read(|conn| blocks::lent(conn, resident, mandate))?;
-        let lent: Vec<_> = lent.into_iter().map(|(block, sealed)| (resident, mandate, block, sealed)).collect();
-        restored.transaction("bring lent blocks", move |tx| {
-            blocks::delete_lent(tx, resident, mandate)?;
-            Ok::<_, Error>(blocks::put_lent(tx, &lent)?)
-        })?;
-    }
-    Ok(())
 }
 
 /// Takes over consents given since, with what was lent under them, and ends those that have ended.

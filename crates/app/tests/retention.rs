@@ -153,7 +153,11 @@ fn what_is_deposited_is_seen_and_ends_with_its_month() {
         set(&city, "2026-02-28T16:00:00Z");
         city.app.tick().unwrap();
         let after = city.app.vault_state().0;
-        assert_eq!((after.epoch.0, after.count), (before.epoch.0 + 1, before.count), "one commit: the key of January went, after that of March had come");
+        assert_eq!(
+            (after.epoch.0, after.count),
+            (before.epoch.0 + 1, before.count),
+            "one commit: the key of January went, after that of March had come"
+        );
         let [certificate] = &certificates(&city)[..] else { panic!("one month, one certificate") };
         let body = &certificate.body;
         assert_eq!((body.cause, body.mandate.as_deref(), body.key_commitments.len()), (Cause::Retention, Some(VISITS), 1));

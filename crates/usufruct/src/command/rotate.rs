@@ -34,8 +34,8 @@ enum What {
 /// Replace the key of a mandate. Everything that is lent under it is sealed again for the new key first, and opens all the time.
 ///
 /// It takes as long as that sealing takes. Interrupted, it goes on by itself while the server runs, or when it is run again. Then the old key is
-/// destroyed and certified. Keys of months stay, since they end by themselves. What was lent opens from a backup from before only if the live
-/// database is there when it is put back.
+/// destroyed and certified. Keys of months stay, since they end by themselves. What is on loan in a
+/// backup from before is sealed again when it is put back.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   usufruct rotate mandate mdt_library-card --data-dir pass")]

@@ -53,7 +53,8 @@ fn unpublished(register: &Register, now: Time) -> Vec<Finding> {
     for (id, entry) in register.mandates.iter().filter(|(_, entry)| entry.has_key()) {
         let since = entry.history.iter().find(|step| had_key(step.to)).map(|step| step.at);
         if since.is_some_and(late) && !has_key(KeyOf::Mandate(id.clone())) {
-            let message = format!("{id} has no key that the log knows, so nothing could show that it is gone. Ask the operator for it.");
+            let message =
+                format!("{id} has no key that the log knows, so nothing could show that it is gone. Ask the operator for it.");
             findings.push(Finding::broken(Code::KeyUnpublished, message).at_leaf(entry.index).about(id.as_str()));
         }
     }
@@ -141,7 +142,10 @@ mod tests {
             findings.filter_map(|finding| finding.object).collect::<Vec<_>>()
         };
         let card = "mdt_library-card";
-        assert!(unpublished(&register, now).contains(&card.to_owned()) && unpublished(&register, now).contains(&"svc_library".to_owned()));
+        assert!(
+            unpublished(&register, now).contains(&card.to_owned())
+                && unpublished(&register, now).contains(&"svc_library".to_owned())
+        );
         let keyed = with_key(&folder, &register, card, now).unwrap_or_else(|failure| panic!("{failure}"));
         assert_eq!(unpublished(&keyed, now).len() + 1, unpublished(&register, now).len());
         assert!(!unpublished(&keyed, now).contains(&card.to_owned()));

@@ -8,8 +8,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use i18n_embed_fl::fl;
 use serde::Deserialize;
-use usufruct_core::{Digest, Time};
 use usufruct_core::id::BlockId;
+use usufruct_core::{Digest, Time};
 
 use super::see;
 use crate::Site;

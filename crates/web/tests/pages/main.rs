@@ -364,7 +364,10 @@ async fn published_keys_stand_with_what_they_belong_to_and_lead_to_their_certifi
     let certificate = pages.get(&format!("/register/certificates/{}", ended.id), "en").await.text;
     let key = register.key(&ended.body.key_commitments[0]).unwrap();
     assert!(certificate.contains("id=\"certificate-published\"") && certificate.contains("id=\"certificate-approved\""));
-    assert!(certificate.contains(&format!("\"keys\":[{}]", key.index)) && certificate.contains("\"operator\":[0]"), "{certificate}");
+    assert!(
+        certificate.contains(&format!("\"keys\":[{}]", key.index)) && certificate.contains("\"operator\":[0]"),
+        "{certificate}"
+    );
     // Of a resident's key the log knew nothing before.
     let hers = register.certificates.values().find(|entry| entry.body.mandate.is_none()).unwrap();
     let page = pages.get(&format!("/register/certificates/{}", hers.id), "en").await.text;
