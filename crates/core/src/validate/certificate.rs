@@ -135,7 +135,7 @@ fn keys(check: &mut Check<'_>, body: &Certificate) {
                 .into(),
         );
     }
-    let own_stay = living.iter().any(|key| key.body.month.is_none() && !is_named(&key));
+    let own_stay = living.iter().any(|key| key.body.month.is_none() && !is_named(key));
     let only = |is_of_month: bool| living.iter().filter(|key| is_named(key)).all(|key| key.body.month.is_some() == is_of_month);
     let problem = match body.cause {
         Cause::Retention => (!only(true)).then_some("A month ends, and this is not the key of one. Name keys of months only."),

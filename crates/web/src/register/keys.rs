@@ -6,6 +6,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
+use i18n_embed_fl::fl;
 use usufruct_core::key::{KeyOf, PublishedKey};
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::{Digest, Time};
