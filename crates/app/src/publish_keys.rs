@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use usufruct_core::Digest;
 use usufruct_core::id::{KeyId, MandateId};
-use usufruct_core::lifecycle::State;
 use usufruct_core::register::Register;
 use usufruct_core::statement::StatementKind;
 use usufruct_core::time::Month;
@@ -68,14 +67,13 @@ impl App {
     /// Makes the keys of this month for the mandates that services deposit under. They are made by the calendar and not when somebody
     /// deposits, or the log would tell when the first one of a month did.
     pub(crate) fn make_month_keys(&self, register: &Register) -> Result<(), Error> {
-        let active = register.mandates.values().filter(|entry| entry.state == State::Active && entry.body.lets_deposit());
-        let open: Vec<u64> = active.map(|entry| entry.number).collect();
-        if open.is_empty() {
+        let mut takes = register.mandates.values().filter(|entry| entry.body.lets_deposit()).peekable();
+        if takes.peek().is_none() {
             return Ok(());
         }
-        let month = Month::of(self.now());
-        for number in open {
-            self.make_key_of_month(number, month)?;
+        let now = self.now();
+        for mandate in takes.filter(|entry| entry.is_in_force(now)) {
+            self.make_key_of_month(mandate.number, Month::of(now))?;
         }
         Ok(())
     }
