@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::net::TcpListener;
+
 use common::{Folder, Server, fails, ok};
 use usufruct_app::store::db::{Db, Options};
 use usufruct_app::store::keyrings;
@@ -51,10 +53,16 @@ fn the_key_of_a_mandate_is_replaced_with_and_without_a_server_and_certified_for_
     let first = verified(&rotate());
     assert!(fails(&["rotate", "mandate", "mdt_itinerary-card", "--data-dir", &dir], 1).contains("no key"), "it is over");
     assert!(fails(&["rotate", "mandate", "mdt_nowhere", "--data-dir", &dir], 1).contains("mandate"));
-    let (server, _) =
-        Server::start(&["serve", "--data-dir", &dir, "--listen", "127.0.0.1:0", "--issuer", "http://localhost:8080"], &dir);
+    let listen = format!("127.0.0.1:{}", free_ports());
+    let (server, _) = Server::start(&["demo", "--data-dir", &dir, "--listen", &listen], &dir);
     let second = rotate();
     assert!(server.stop());
     ok(&["doctor", "--data-dir", &dir]);
     assert_ne!(verified(&second), first, "each has a key of its own");
+}
+
+/// The first of four ports in a row that are free now.
+fn free_ports() -> u16 {
+    let is_free = |first: &u16| (*first..first + 4).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
+    (24_000..60_000).step_by(17).map(|first| first + (std::process::id() % 4_000) as u16).find(is_free).unwrap()
 }

@@ -362,12 +362,12 @@ async fn published_keys_stand_with_what_they_belong_to_and_lead_to_their_certifi
         assert!(page.contains(&gone) && page.contains(&format!("/register/certificates/{}\">gone", ended.id)), "{page}");
     }
     let certificate = pages.get(&format!("/register/certificates/{}", ended.id), "en").await.text;
-    let key = register.key(&ended.body.key_commitments[0]).unwrap();
     assert!(certificate.contains("id=\"certificate-published\"") && certificate.contains("id=\"certificate-approved\""));
-    assert!(
-        certificate.contains(&format!("\"keys\":[{}]", key.index)) && certificate.contains("\"operator\":[0]"),
-        "{certificate}"
-    );
+    // Its own key, and that of the month.
+    let keys: Vec<u64> = ended.body.key_commitments.iter().map(|commitment| register.key(commitment).unwrap().index).collect();
+    let payload: Value = serde_json::from_str(between(&certificate, "id=\"certificate-data\">", "</script>")).unwrap();
+    assert_eq!((&payload["keys"], &payload["operator"], keys.len()), (&json!(keys), &json!([0]), 2));
+    assert_eq!((payload["first"].as_u64(), payload["index"].as_u64()), (Some(ended.number), Some(ended.index)));
     // Of a resident's key the log knew nothing before.
     let hers = register.certificates.values().find(|entry| entry.body.mandate.is_none()).unwrap();
     let page = pages.get(&format!("/register/certificates/{}", hers.id), "en").await.text;
