@@ -130,7 +130,7 @@ ids! {
 impl KeyId {
     /// The id of the key with this commitment: its first 16 bytes in hex, so that no key is published twice under two names.
     pub fn of(commitment: &Digest) -> Self {
-        Self(format!("{}_{}", Self::PREFIX, crate::hash::hex(&commitment.0[..16])))
+        Self(format!("{}_{}", Self::PREFIX, crate::hash::hex(&commitment.0[..16])).into())
     }
 }
 
