@@ -22,6 +22,7 @@ pub mod hash;
 pub mod id;
 pub mod jcs;
 pub mod keeper;
+pub mod key;
 pub mod lawpack;
 pub mod lifecycle;
 pub mod log_terms;
