@@ -6,6 +6,7 @@ use usufruct_core::agency::Agency;
 use usufruct_core::block::DataBlock;
 use usufruct_core::certificate::Certificate;
 use usufruct_core::contract::Contract;
+use usufruct_core::key::PublishedKey;
 use usufruct_core::mandate::Mandate;
 use usufruct_core::notice::Notice;
 use usufruct_core::service::Service;
@@ -20,6 +21,7 @@ fuzz_target!(|data: &[u8]| {
         let _ = DataBlock::read(&value);
         let _ = Certificate::read(&value);
         let _ = Contract::read(&value);
+        let _ = PublishedKey::read(&value);
         let _ = Mandate::read(&value);
         let _ = Notice::read(&value);
         let _ = Service::read(&value);

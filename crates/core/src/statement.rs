@@ -46,6 +46,7 @@ pub enum StatementKind {
     Certificate,
     Contract,
     DataBlock,
+    Key,
     Lawpack,
     Log,
     Mandate,

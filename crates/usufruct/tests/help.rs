@@ -55,6 +55,7 @@ const VERBS: &[&[&str]] = &[
     &["publish"],
     &["restore-log"],
     &["rotate"],
+    &["rotate", "mandate"],
     &["rotate", "resident"],
     &["rotate", "root"],
     &["serve"],
