@@ -66,7 +66,7 @@ export function publishMandate(run, dir, city, approved, name, line) {
 /**
  * Publishes a service of the library. With a profile of its own it works under no mandate; without a key it is a program in a browser.
  * `change` has the last word about its file.
- * @param {{name: string, redirect: string, out?: string, jwk?: JsonWebKey & {kid: string}, profile?: string, mandates?: string[], change?: (text: string) => string}} service
+ * @param {{name: string, redirect: string, out?: string, jwk?: (JsonWebKey & {kid: string}) | null, profile?: string, mandates?: string[], change?: (text: string) => string}} service
  */
 export function publishService(run, dir, city, approved, { name, redirect, out, jwk, profile, mandates, change = (text) => text }) {
   let text = readFileSync(join(EXAMPLE, "services", "library.toml"), "utf8")
@@ -77,12 +77,18 @@ export function publishService(run, dir, city, approved, { name, redirect, out, 
     text = text.replace(/^mandates = .*$/m, `profile = "${profile}"`).replace(/^sector = .*$/m, `sector = "${name}"`);
   }
   const file = join(dir, `${name}.toml`);
+  if (jwk === null) {
+    // Its keys are elsewhere, and `change` says where.
+    writeFileSync(file, change(text));
+    run("publish", "service", file, ...approved, "--data-dir", city.data);
+    return;
+  }
   if (!jwk) {
     writeFileSync(file, `auth = "none"\n${text}`);
     run("publish", "service", file, ...approved, "--data-dir", city.data);
     return;
   }
-  const members = ["kid", "kty", "crv", "x", "y", "n", "e"].filter((member) => jwk[member] !== undefined);
+  const members = ["kid", "kty", "crv", "x", "y", "n", "e", "use"].filter((member) => jwk[member] !== undefined);
   const key = `\n[[jwks]]\n${members.map((member) => `${member} = "${jwk[member]}"\n`).join("")}`;
   writeFileSync(file, change(text) + key);
   run("publish", "service", file, ...approved, "--data-dir", city.data);

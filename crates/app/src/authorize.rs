@@ -9,7 +9,7 @@ use usufruct_core::event::Kind;
 use usufruct_core::grant::GrantState;
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
 use usufruct_core::mandate::{Basis, Mandate};
-use usufruct_core::means::Means;
+use usufruct_core::means::AskedSignIn;
 use usufruct_core::ports::random;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::service::Profile;
@@ -112,12 +112,12 @@ impl App {
         Ok(mandates)
     }
 
-    /// The weakest means of signing in that the mandates of a request ask for.
-    pub fn asked_means(&self, request: &AuthorizeRequest) -> Result<Means, Error> {
+    /// What a sign-in has to be for a request: what its service and its mandates ask for.
+    pub fn asked_sign_in(&self, request: &AuthorizeRequest) -> Result<AskedSignIn, Error> {
         let (register, now) = (self.register(), self.now());
-        let mut asked = Means::Delegate;
+        let mut asked = active_service(&register, &request.service)?.body.asked_sign_in();
         for id in self.scope_mandates(&request.service, &request.scope)? {
-            asked = asked.max(in_force(&register, &id, now)?.body.means);
+            asked = asked.and(in_force(&register, &id, now)?.body.asked_sign_in());
         }
         Ok(asked)
     }
@@ -155,10 +155,10 @@ impl App {
         if !self.authorization(resident, request)?.to_ask.is_empty() {
             return Err(Error::Unpermitted(vec![usufruct_core::decide::Clause::Grant]));
         }
-        if session.means < self.asked_means(request)? {
+        if session.means < self.asked_sign_in(request)?.means {
             return Err(Error::refused(
-                "A mandate of the request asks for a stronger way of signing in.",
-                "Sign in with what the mandate names.",
+                "The service or a mandate of the request asks for a stronger way of signing in.",
+                "Sign in with what it names.",
             ));
         }
         let now = self.now();

@@ -97,7 +97,7 @@ pub use footprint::{Footprint, FootprintLine};
 pub use footprint_key::{SealedFootprint, Wrap, Wraps};
 pub use guardian::{Guardianship, guardian_message};
 pub use house::House;
-pub use introspect::{AuthorizationView, Bearing, Introspection, QUERY_SCOPE, REVOKE_SCOPE};
+pub use introspect::{AuthorizationView, Bearing, DataCaller, Introspection, Presence, QUERY_SCOPE, REVOKE_SCOPE};
 pub use key_tree::{FilePlace, KeeperSetup, RootPlace, VaultSetup};
 pub use live_copy::{Comparison, Doubt};
 pub use log_publisher::Announced;

@@ -57,6 +57,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 14, name: "delegations", sql: include_str!("../migrations/0014_delegations.sql") },
     Migration { number: 15, name: "certificate_cards", sql: include_str!("../migrations/0015_certificate_cards.sql") },
     Migration { number: 16, name: "row_marks", sql: include_str!("../migrations/0016_row_marks.sql") },
+    Migration { number: 19, name: "sign_ins", sql: include_str!("../migrations/0019_sign_ins.sql") },
     Migration { number: 20, name: "ways_in_marks", sql: include_str!("../migrations/0020_ways_in_marks.sql") },
 ];
 

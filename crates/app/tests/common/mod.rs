@@ -188,6 +188,7 @@ impl City {
             blocks: vec![(block("name"), Form::Value)],
             reason: "lending".into(),
             actor: None,
+            sign_in: None,
         }
     }
 

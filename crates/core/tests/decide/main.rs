@@ -482,6 +482,7 @@ fn asking(model: &Model, present: Digest, ask: &Ask) -> (Request, Option<Grant>,
         blocks,
         reason: "reminder".into(),
         subjects: model.bulk,
+        sign_in: None,
     };
     let mut grant = Grant {
         kind: GrantKind::Consent,
@@ -493,6 +494,7 @@ fn asking(model: &Model, present: Digest, ask: &Ask) -> (Request, Option<Grant>,
         uses: 0,
         window_start: now,
         window_uses: model.cap - 1,
+        means: None,
         resident_active: true,
     };
     let mut granted = true;
@@ -579,7 +581,8 @@ proptest! {
             let willing = Grant {
                 kind: GrantKind::Consent, state: GrantState::Given, mandate_hash: present, given_at: now, valid_until: now.plus(1),
                 blocks: request.blocks.iter().map(|(block, _)| block.clone()).collect(),
-                uses: 0, window_start: now, window_uses: 0, resident_active: true,
+                uses: 0, window_start: now, window_uses: 0, means: None,
+ resident_active: true,
             };
             let mut expected = broken(&model, present, &request, Some(&willing), now);
             expected.remove(&Clause::Notice);
@@ -692,6 +695,7 @@ fn lawful(model: &Model, city: &City) -> (Request, Option<Grant>, Time) {
         blocks: vec![("blk_name".parse().unwrap(), Form::Value)],
         reason: "reminder".into(),
         subjects: 3,
+        sign_in: None,
     };
     let grant = Some(Grant {
         kind: GrantKind::Consent,
@@ -703,6 +707,7 @@ fn lawful(model: &Model, city: &City) -> (Request, Option<Grant>, Time) {
         uses: 0,
         window_start: day(45),
         window_uses: 1,
+        means: None,
         resident_active: true,
     });
     (request, grant, day(50))

@@ -26,8 +26,8 @@ pub(crate) fn logout(site: &Site, event: &Event) -> Option<String> {
         claims["sid"] = json!(sid);
     }
     // By the algorithm of its ID tokens (OpenID Connect Back-Channel Logout 1.0, 2.6).
-    let profile = site.app.register().services.get(&event.service)?.body.profile;
-    site.provider_keys.sign_for(profile, "logout+jwt", &claims)
+    let algorithm = site.app.register().services.get(&event.service)?.body.id_token_algorithm();
+    site.provider_keys.sign_by(algorithm, "logout+jwt", &claims)
 }
 
 /// The token that tells a service what happened. It has the same `jti` however often it is sent. Its times are those at which this service might
