@@ -184,6 +184,7 @@ fn event(plan: &Plan<'_>, case: &Case) -> Event {
         detail: Some(plan.asked.to.to_string()),
         until: refused.is_none().then(|| plan.mandate.body.keep_until(plan.now)),
         other: None,
+        source: None,
     }
 }
 

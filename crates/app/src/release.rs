@@ -375,6 +375,7 @@ pub(crate) fn event(
         detail: None,
         until: refused.is_none().then(|| mandate.body.keep_until(now)),
         other: None,
+        source: None,
     }
 }
 

@@ -13,8 +13,9 @@ use crate::certificate::{Cause, Certificate};
 use crate::contract::Contract;
 use crate::draft::Problem;
 use crate::id::{
-    AgencyId, AuditId, BlockId, CertificateId, ContractId, LawpackId, MandateId, MeetingId, OrderId, ServiceId, TallyId,
+    AgencyId, AuditId, BlockId, CertificateId, ContractId, IncidentId, LawpackId, MandateId, MeetingId, OrderId, ServiceId, TallyId,
 };
+use crate::incident::Incident;
 use crate::lawpack::{Law, Lawpack};
 use crate::lifecycle::State;
 use crate::log_terms::LogTerms;
@@ -23,6 +24,7 @@ use crate::meeting::Meeting;
 use crate::notice::Notice;
 use crate::order::{Order, OrderKind};
 use crate::service::Service;
+use crate::source::Source;
 use crate::statement::{Statement, StatementKind, Tried};
 use crate::status::StatusChange;
 use crate::tally::{Day, Tally};
@@ -43,6 +45,7 @@ pub struct Register {
     pub contracts: BTreeMap<ContractId, Entry<Contract>>,
     pub audits: BTreeMap<AuditId, Entry<Audit>>,
     pub certificates: BTreeMap<CertificateId, Entry<Certificate>>,
+    pub incidents: BTreeMap<IncidentId, Entry<Incident>>,
     pub lawpacks: BTreeMap<LawpackId, Entry<Lawpack>>,
     pub meetings: BTreeMap<MeetingId, Entry<Meeting>>,
     pub orders: BTreeMap<OrderId, Entry<Order>>,
@@ -102,6 +105,7 @@ pub(crate) enum Content {
     Audit(AuditId, Audit),
     Certificate(CertificateId, Certificate),
     Contract(ContractId, Contract),
+    Incident(IncidentId, Incident),
     Lawpack(LawpackId, Lawpack),
     Log(LogTerms),
     Mandate(MandateId, Box<Mandate>),
@@ -172,6 +176,7 @@ impl Register {
                 put(&mut self.certificates, id, body, &make, State::Published);
             }
             Content::Contract(id, body) => put(&mut self.contracts, id, body, &make, State::Draft),
+            Content::Incident(id, body) => put(&mut self.incidents, id, body, &make, State::Published),
             Content::Lawpack(id, body) => put(&mut self.lawpacks, id, body, &make, State::Published),
             Content::Log(body) => put_sole(&mut self.log, body, &make),
             Content::Mandate(id, body) => {
@@ -280,6 +285,13 @@ impl Register {
         self.tallied.get(mandate).copied()
     }
 
+    /// The incident of a source under a mandate that is not over.
+    pub fn open_incident(&self, source: &Source, mandate: &MandateId) -> Option<&Entry<Incident>> {
+        self.incidents.values().find(|entry| {
+            entry.body.ended_at.is_none() && entry.body.source == *source && entry.body.mandate == *mandate
+        })
+    }
+
     /// The certificate about the end of a mandate; those of its months are others.
     pub fn certificate(&self, mandate: &MandateId) -> Option<&Entry<Certificate>> {
         let ends = |body: &Certificate| body.mandate.as_deref() == Some(mandate.as_str()) && body.cause != Cause::Retention;
@@ -301,6 +313,7 @@ impl Register {
             StatementKind::Certificate => of(&self.certificates, id),
             StatementKind::Contract => of(&self.contracts, id),
             StatementKind::DataBlock => of(&self.blocks, id),
+            StatementKind::Incident => of(&self.incidents, id),
             StatementKind::Lawpack => of(&self.lawpacks, id),
             StatementKind::Log => sole(self.log.as_ref(), id),
             StatementKind::Mandate => of(&self.mandates, id),

@@ -46,6 +46,7 @@ pub enum StatementKind {
     Certificate,
     Contract,
     DataBlock,
+    Incident,
     Lawpack,
     Log,
     Mandate,

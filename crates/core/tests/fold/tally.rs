@@ -7,8 +7,8 @@ use usufruct_core::time::DAY;
 const MACHINE: [(&str, &str); 1] = [("agc_operator", "automation")];
 
 fn body(mandate: &str, day: Day) -> Value {
-    json!({"mandate": mandate, "day": day.to_string(), "uses": "1-9", "delayed": "0", "batches": "0",
-        "refusals": [{"clause": "grant", "count": "31"}]})
+    json!({"mandate": mandate, "day": day.to_string(), "uses": "1-9", "delayed": "0", "irregular": "0",
+        "batches": "0", "residents": "1-9", "refusals": [{"clause": "grant", "count": "31"}]})
 }
 
 fn draft(city: &City, id: &str, mandate: &str, day: Day) -> Statement {
