@@ -92,6 +92,7 @@ impl App {
             return Err(error.into());
         }
         let subjects: Vec<Option<Subject>> = request.subjects.iter().map(|subject| subject.parse().ok()).collect();
+        self.brake_decision(&register, &request.service, &request.mandate, &request.reason, request.actor.as_ref())?;
         let logged = self.log_conversions(&plan, &subjects)?;
         if let Some(last) = logged.iter().filter_map(|outcome| outcome.as_ref().ok()).map(|entry| entry.logged.index()).max() {
             self.wait_for_gate(mandate.body.gate, last)?;

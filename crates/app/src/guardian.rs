@@ -12,7 +12,7 @@ use usufruct_store::delegations::{self, Delegation};
 use usufruct_store::residents::{self, ResidentState};
 
 use crate::actor::{keyring_in, seal_word};
-use crate::counter::{REQUEST_LIFE, lapsed, note_clerk};
+use crate::counter::{braked, REQUEST_LIFE, lapsed, note_clerk};
 use crate::delegate::checked_word;
 use crate::end_delegation::{End, Ending};
 use crate::{App, Approved, Error, OpenSession};
@@ -55,18 +55,21 @@ impl App {
         let request = self.db.read(|conn| counter_requests::find(conn, &id, now))?.ok_or_else(lapsed)?;
         let asked = asked(&request).ok_or_else(lapsed)?;
         let clerk = self.clerk(&self.register(), approval, &guardian_message(&self.config.origin, &id, &asked))?;
-        let (fresh, ending) = (self.fresh_delegation(), self.ending());
-        self.db.transaction("approve guardian request", move |tx| {
-            if note_clerk(tx, &id, &clerk, now)? == Approved::Once {
-                return Ok(Approved::Once);
+        let (fresh, ending, desk) = (self.fresh_delegation(), self.ending(), self.desk());
+        self.db
+            .transaction("approve guardian request", move |tx| {
+            match note_clerk(tx, &desk, &id, &clerk, now)? {
+                Some(Approved::Twice) => {}
+                other => return Ok(other),
             }
             check(tx, &asked, now)?;
             if !counter_requests::redeem(tx, &id, now)? {
                 return Err(lapsed());
             }
             apply(tx, &ending, &asked, &fresh, now)?;
-            Ok(Approved::Twice)
-        })
+            Ok::<_, Error>(Some(Approved::Twice))
+        })?
+        .ok_or_else(braked)
     }
 
     /// The guardian of a fresh session takes a guardianship up, and says how the two call each other.

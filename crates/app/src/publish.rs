@@ -78,6 +78,9 @@ impl App {
             Ok((register, indices)) => {
                 self.make_keys(&register)?;
                 self.set_register(register);
+                if publication.statements.iter().any(|statement| statement.kind == StatementKind::Order) {
+                    self.release_brakes()?;
+                }
                 Ok(indices)
             }
             Err(error) => {

@@ -103,3 +103,8 @@ CREATE TABLE brake_releases (
     -- When it was carried out, in microseconds UTC.
     released_at BIGINT NOT NULL
 );
+
+-- The day in Taipei on which the data was last used, counted from 1970; null before the first use.
+ALTER TABLE grants ADD COLUMN used_on BIGINT;
+-- How often on that day; null before the first use.
+ALTER TABLE grants ADD COLUMN used_today BIGINT;
