@@ -9,14 +9,14 @@ use std::sync::Arc;
 use common::{CARD, City, SERVICE, block, library_card, mandate, on_both, service};
 use proptest::prelude::*;
 use usufruct_app::{BatchRequest, Error, GRACE, ReportedUse, SILENCE};
-use usufruct_core::event::{Event, Form, Kind};
+use usufruct_core::event::{Event, Form, Kind, LEAF_LEN, tag};
 use usufruct_core::incident::Fault;
 use usufruct_core::recount::is_use;
 use usufruct_core::source::Source;
 use usufruct_core::tally::{Count, Day, Tally};
 use usufruct_core::time::{DAY, HOUR, SECOND};
 use usufruct_store::db::Connection;
-use usufruct_store::{sources, tallies};
+use usufruct_store::{leaves, sources, tallies};
 
 on_both!(
     a_batch_is_one_decision_and_stands_in_every_footprint,
@@ -365,7 +365,7 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let city = City::found(dir.path(), None);
         let residents = city.enrol(3);
-        let mut reported = std::collections::BTreeSet::new();
+        let (mut reported, mut batches) = (std::collections::BTreeSet::new(), 0);
         for act in acts {
             let subject = |who: usize| city.app.subject(residents[who], &service()).unwrap();
             match act {
@@ -377,6 +377,7 @@ proptest! {
                         service: service(), mandate: mandate(), subjects, blocks, reason: "lending".into(), actor: None,
                     };
                     city.app.release_batch(&request).unwrap();
+                    batches += 1;
                 }
                 Act::Refuse(who) => refused(&city, &subject(who)),
                 Act::Report(who, number) => {
@@ -407,12 +408,36 @@ proptest! {
             let of_day: Vec<&&Event> = counted.iter().filter(|event| Day::of(event.at) == Some(tally.day)).collect();
             let uses = of_day.iter().filter(|event| is_use(event.kind)).count();
             prop_assert_eq!(tally.uses, Count::of(uses as u64));
-            let batches: std::collections::BTreeSet<_> = of_day.iter().filter_map(|event| event.batch).map(|batch| batch.id).collect();
-            prop_assert_eq!(tally.batches, Count::of(batches.len() as u64));
+            let ids: std::collections::BTreeSet<_> = of_day.iter().filter_map(|event| event.batch).map(|batch| batch.id).collect();
+            prop_assert_eq!(tally.batches, Count::of(ids.len() as u64));
             let spans = city.app.db().read(|conn| tallies::spans(conn, number, tally.day.number())).unwrap();
             prop_assert_eq!(spans.iter().map(|span| span.span.lines).sum::<u64>(), of_day.len() as u64);
             lines += of_day.len();
         }
         prop_assert_eq!(lines, counted.len(), "every line lies on a day that is counted");
+        // A batch is in the footprint of everybody whom it named, once.
+        let mut named = BTreeMap::<[u8; 16], usize>::new();
+        for resident in &residents {
+            let hers: Vec<_> = events(&city, *resident).into_iter().filter_map(|event| event.batch).collect();
+            let once: std::collections::BTreeSet<_> = hers.iter().map(|batch| batch.id).collect();
+            prop_assert_eq!(hers.len(), once.len());
+            prop_assert!(hers.iter().all(|batch| batch.size == 3));
+            once.into_iter().for_each(|id| *named.entry(id).or_default() += 1);
+        }
+        prop_assert_eq!(named.values().filter(|times| **times == 3).count(), batches);
+        // Whoever counts her own marks finds each of her lines in the log, once, and none beyond them.
+        let leaves = city.app.db().read(|conn| leaves::range(conn, 0, 10_000)).unwrap();
+        for resident in &residents {
+            let footprint = city.app.footprint(*resident).unwrap();
+            let places = |n: u64| -> Vec<u64> {
+                let mark = tag(&footprint.tag_key, n);
+                leaves.iter().filter(|(_, leaf)| leaf.len() == LEAF_LEN && leaf[34..] == mark).map(|(index, _)| *index).collect()
+            };
+            for line in &footprint.lines {
+                prop_assert_eq!(places(line.n), [line.index]);
+            }
+            let beyond = footprint.lines.len() as u64;
+            prop_assert!((beyond..beyond + 8).all(|n| places(n).is_empty()));
+        }
     }
 }

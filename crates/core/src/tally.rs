@@ -17,6 +17,8 @@ use crate::decide::Clause;
 use crate::draft::{Draft, Problem};
 use crate::id::MandateId;
 
+/// Up to when days are reckoned without a calendar: the year 9000.
+const LAST: i64 = 221_845_392_000_000_000;
 /// From this number on a count is published as it is.
 pub const SMALLEST: u64 = 10;
 /// How a count below [`SMALLEST`] is written.
@@ -219,7 +221,10 @@ impl Serialize for Count {
 impl Day {
     /// The day on which `time` lies.
     pub fn of(time: Time) -> Option<Self> {
-        time.day().parse().ok()
+        use crate::time::{DAY, HOUR};
+        // Every counted line asks for its day, and Taipei has been eight hours ahead for as long as there are lines.
+        let begins = Time::from_micros((time.micros().saturating_add(8 * HOUR)).div_euclid(DAY) * DAY - 8 * HOUR);
+        if (0..LAST).contains(&time.micros()) { Some(Self(begins)) } else { time.day().parse().ok() }
     }
 
     /// Its first moment.

@@ -74,3 +74,15 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #[test]
+    fn a_day_is_the_one_that_the_calendar_says(micros in prop_oneof![0i64..253_402_207_200_000_000, 1_700_000_000_000_000i64..1_900_000_000_000_000]) {
+        let time = Time::from_micros(micros);
+        let day = Day::of(time).unwrap();
+        prop_assert_eq!(day.to_string(), time.day());
+        prop_assert!(day.begins() <= time && time < day.next().begins());
+        prop_assert_eq!(Day::from_number(day.number()), Some(day));
+        prop_assert_eq!(day.next().number(), day.number() + 1);
+    }
+}

@@ -1015,3 +1015,7 @@ footprint-incomplete = The record of { $source } under “{ $mandate }” may be
 footprint-incomplete-more = What is missing
 footprint-irregular = Against the rules
 footprint-reported = Reported by the agency’s own system; it happened on
+home-incidents = { $count ->
+    [one] 1 record of uses is incomplete.
+   *[other] { $count } records of uses are incomplete.
+}

@@ -967,3 +967,4 @@ footprint-incomplete = { $source }依「{ $mandate }」的紀錄可能不完整�
 footprint-incomplete-more = 缺漏的內容
 footprint-irregular = 違反規則
 footprint-reported = 由機關自有系統回報，發生於
+home-incidents = { $count } 個系統的使用紀錄不完整。
