@@ -1,12 +1,12 @@
 //! The burst brake: which officials it has stopped, and their release by an order of the oversight body.
 
+use usufruct_core::Digest;
 use usufruct_core::brake::{Gauge, Stratum};
 use usufruct_core::decide::Clause;
 use usufruct_core::id::{AgencyId, MandateId, OrderId, ServiceId};
 use usufruct_core::order::OrderKind;
 use usufruct_core::register::Register;
 use usufruct_core::tally::{Count, Day};
-use usufruct_core::Digest;
 use usufruct_store::brakes;
 use usufruct_vault::Vault;
 

@@ -12,7 +12,7 @@ use usufruct_store::delegations::{self, Delegation};
 use usufruct_store::residents::{self, ResidentState};
 
 use crate::actor::{keyring_in, seal_word};
-use crate::counter::{braked, REQUEST_LIFE, lapsed, note_clerk};
+use crate::counter::{REQUEST_LIFE, braked, lapsed, note_clerk};
 use crate::delegate::checked_word;
 use crate::end_delegation::{End, Ending};
 use crate::{App, Approved, Error, OpenSession};
@@ -58,18 +58,18 @@ impl App {
         let (fresh, ending, desk) = (self.fresh_delegation(), self.ending(), self.desk());
         self.db
             .transaction("approve guardian request", move |tx| {
-            match note_clerk(tx, &desk, &id, &clerk, now)? {
-                Some(Approved::Twice) => {}
-                other => return Ok(other),
-            }
-            check(tx, &asked, now)?;
-            if !counter_requests::redeem(tx, &id, now)? {
-                return Err(lapsed());
-            }
-            apply(tx, &ending, &asked, &fresh, now)?;
-            Ok::<_, Error>(Some(Approved::Twice))
-        })?
-        .ok_or_else(braked)
+                match note_clerk(tx, &desk, &id, &clerk, now)? {
+                    Some(Approved::Twice) => {}
+                    other => return Ok(other),
+                }
+                check(tx, &asked, now)?;
+                if !counter_requests::redeem(tx, &id, now)? {
+                    return Err(lapsed());
+                }
+                apply(tx, &ending, &asked, &fresh, now)?;
+                Ok::<_, Error>(Some(Approved::Twice))
+            })?
+            .ok_or_else(braked)
     }
 
     /// The guardian of a fresh session takes a guardianship up, and says how the two call each other.

@@ -84,14 +84,20 @@ fn check(register: &Register, reported: &ReportedUse, now: Time) -> Result<(), E
         return Err(Error::refused("The number is no number of a source.", "Count from 1, and one further with each use."));
     }
     if reported.happened_at > now.plus(MINUTE) {
-        return Err(Error::refused("The use has not happened yet.", "Set the clock of the system, and report what has happened."));
+        return Err(Error::refused(
+            "The use has not happened yet.",
+            "Set the clock of the system, and report what has happened.",
+        ));
     }
     let mandate = register.mandates.get(&reported.mandate).ok_or_else(|| Error::Unpermitted(vec![Clause::Mandate]))?;
     if mandate.body.reason(&reported.reason).is_none() {
         return Err(Error::refused("The reason is not one of the mandate's.", "Give one of the reason codes in the mandate."));
     }
     if reported.blocks.is_empty() || reported.blocks.iter().any(|(block, _)| mandate.body.asked(block).is_none()) {
-        return Err(Error::refused("A block is missing, or is not in the mandate.", "Name the blocks of the mandate that were used."));
+        return Err(Error::refused(
+            "A block is missing, or is not in the mandate.",
+            "Name the blocks of the mandate that were used.",
+        ));
     }
     Ok(())
 }

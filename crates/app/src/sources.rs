@@ -65,14 +65,17 @@ impl App {
         })?;
         let mut statements = Vec::new();
         for (standing, missing, is_miscounted) in standings {
-            let Some((id, entry)) = register.mandates.iter().find(|(_, entry)| entry.number == standing.mandate) else { continue };
+            let Some((id, entry)) = register.mandates.iter().find(|(_, entry)| entry.number == standing.mandate) else {
+                continue;
+            };
             let is_over = entry.state.is_over();
             let fault = if is_miscounted { Some((Fault::Miscounted, now)) } else { fault(&standing, is_over, now) };
             let open = register.open_incident(&standing.source, id);
             match (fault, open) {
                 (Some((fault, since)), None) => {
                     let missing = Count::of(missing);
-                    let incident = Incident { source: standing.source, mandate: id.clone(), fault, since, missing, ended_at: None };
+                    let incident =
+                        Incident { source: standing.source, mandate: id.clone(), fault, since, missing, ended_at: None };
                     statements.push(self.say_incident(IncidentId::fresh(now, self.rng()).as_str(), &incident, now)?);
                 }
                 (None, Some(open)) => {

@@ -121,15 +121,11 @@ fn body(due: &Due, counts: &BTreeMap<String, u64>, spans: &[StoredSpan]) -> Valu
     let refusals: Vec<Value> = counts
         .iter()
         .filter(|(_, number)| **number > 0)
-        .filter_map(|(what, number)| {
-            Some(json!({ "clause": what.strip_prefix("refusal:")?, "count": Count::of(*number) }))
-        })
+        .filter_map(|(what, number)| Some(json!({ "clause": what.strip_prefix("refusal:")?, "count": Count::of(*number) })))
         .collect();
     let sources: Vec<Value> = spans
         .iter()
-        .filter_map(|span| {
-            Some(json!({ "source": span.source, "span": span.span.commitment(&span.source, &span.salt?) }))
-        })
+        .filter_map(|span| Some(json!({ "source": span.source, "span": span.span.commitment(&span.source, &span.salt?) })))
         .collect();
     json!({
         "mandate": due.id,

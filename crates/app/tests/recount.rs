@@ -125,12 +125,7 @@ fn a_doctored_count_is_found(dir: &Path, url: Option<&str>) {
     audited.insider("-- doctor\nUPDATE tally_counts SET count = 30 WHERE what = 'use'");
     audited.city.app.run_tallies().unwrap();
     let found = audited.find(audited.first());
-    assert_eq!(
-        found,
-        [Finding::OtherCount { what: "uses".into(), tally: "30".into(), log: "12".into() }],
-        "{}",
-        found[0]
-    );
+    assert_eq!(found, [Finding::OtherCount { what: "uses".into(), tally: "30".into(), log: "12".into() }], "{}", found[0]);
     // Whoever takes refusals away is found as well.
     audited.day(1);
     audited.insider("-- doctor\nDELETE FROM tally_counts WHERE what = 'refusal:reason'");
@@ -196,7 +191,8 @@ fn a_recount_is_said_by_the_overseer_after_chance_has_spoken(dir: &Path, url: Op
     assert_eq!(refused(city.watch(StatementKind::Audit, "aud_1", body(size), &people[..1])), ["too-few"]);
     city.watch(StatementKind::Audit, "aud_1", body(size), &people).unwrap();
     // The operator does not audit itself.
-    let mut own = city.app.statement(StatementKind::Audit, "aud_2", &common::OPERATOR.parse().unwrap(), body(size), city.app.now());
+    let mut own =
+        city.app.statement(StatementKind::Audit, "aud_2", &common::OPERATOR.parse().unwrap(), body(size), city.app.now());
     for signer in city.signer(common::OPERATOR) {
         own.approve(signer).unwrap();
     }

@@ -69,7 +69,11 @@ impl Audit {
             Some(Drill::Recount) => draft.object("recount", "Say what was recounted.", recount),
             _ => {
                 if draft.optional("recount").is_some() {
-                    draft.note("recount", "other-drill", "This field belongs to a recount. Take it out, or name that one.".into());
+                    draft.note(
+                        "recount",
+                        "other-drill",
+                        "This field belongs to a recount. Take it out, or name that one.".into(),
+                    );
                 }
                 None
             }

@@ -60,9 +60,8 @@ impl Incident {
         if since.zip(ended_at).is_some_and(|(since, ended_at)| ended_at < since) {
             draft.note("ended_at", "before-start", "It would be over before it began. Correct one of the times.".into());
         }
-        let incident = (|| {
-            Some(Self { source: source?, mandate: mandate?, fault: fault?, since: since?, missing: missing?, ended_at })
-        })();
+        let incident =
+            (|| Some(Self { source: source?, mandate: mandate?, fault: fault?, since: since?, missing: missing?, ended_at }))();
         let problems = draft.finish();
         match incident {
             Some(incident) if problems.is_empty() => Ok(incident),

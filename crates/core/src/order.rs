@@ -173,7 +173,11 @@ impl FromStr for Target {
         let contract = || text.parse().ok().map(Self::Contract);
         let service = || text.parse().ok().map(Self::Service);
         let agency = || text.parse().ok().map(Self::Agency);
-        mandate.or_else(contract).or_else(service).or_else(agency).ok_or_else(|| "Name a mandate, a contract or a service.".to_owned())
+        mandate
+            .or_else(contract)
+            .or_else(service)
+            .or_else(agency)
+            .ok_or_else(|| "Name a mandate, a contract or a service.".to_owned())
     }
 }
 
@@ -302,7 +306,9 @@ impl Register {
             Standing::Lifted
         } else if now < order.effective_at() {
             Standing::Issued
-        } else if matches!(order.body.kind, OrderKind::Lift | OrderKind::Release) || !order.body.evidence.is_empty() && !order.body.kind.is_executed() {
+        } else if matches!(order.body.kind, OrderKind::Lift | OrderKind::Release)
+            || !order.body.evidence.is_empty() && !order.body.kind.is_executed()
+        {
             Standing::Complied
         } else if order.body.comply_by.is_some_and(|by| by <= now) {
             Standing::Overdue

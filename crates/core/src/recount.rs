@@ -52,12 +52,7 @@ pub fn sample(log_root: &Digest, mandate: &MandateId, from: Day, to: Day, count:
 }
 
 /// Holds the lines of a day, each of which stands in the log, against its tally. `before` are the last numbers of earlier days, by source.
-pub fn compare(
-    tally: &Tally,
-    lines: &[Event],
-    spans: &[OpenedSpan],
-    before: &BTreeMap<Source, u64>,
-) -> Vec<Finding> {
+pub fn compare(tally: &Tally, lines: &[Event], spans: &[OpenedSpan], before: &BTreeMap<Source, u64>) -> Vec<Finding> {
     let mut findings = BTreeSet::new();
     let uses = lines.iter().filter(|event| is_use(event.kind));
     let count = |number: usize| Count::of(number as u64);
@@ -99,9 +94,9 @@ pub fn compare(
     for source in told.iter().copied().chain(numbers.keys().copied()) {
         let bound = tally.sources.iter().find(|span| span.source == *source);
         let opened = spans.iter().find(|opened| opened.source == *source);
-        let log = numbers.get(source).and_then(|numbers| {
-            Some(Span { first: *numbers.first()?, last: *numbers.last()?, lines: numbers.len() as u64 })
-        });
+        let log = numbers
+            .get(source)
+            .and_then(|numbers| Some(Span { first: *numbers.first()?, last: *numbers.last()?, lines: numbers.len() as u64 }));
         let holds = bound.zip(opened).is_some_and(|(bound, opened)| {
             opened.span.commitment(source, &opened.salt) == bound.span && log == Some(opened.span)
         });

@@ -13,7 +13,8 @@ use crate::certificate::{Cause, Certificate};
 use crate::contract::Contract;
 use crate::draft::Problem;
 use crate::id::{
-    AgencyId, AuditId, BlockId, CertificateId, ContractId, IncidentId, LawpackId, MandateId, MeetingId, OrderId, ServiceId, TallyId,
+    AgencyId, AuditId, BlockId, CertificateId, ContractId, IncidentId, LawpackId, MandateId, MeetingId, OrderId, ServiceId,
+    TallyId,
 };
 use crate::incident::Incident;
 use crate::lawpack::{Law, Lawpack};
@@ -287,9 +288,9 @@ impl Register {
 
     /// The incident of a source under a mandate that is not over.
     pub fn open_incident(&self, source: &Source, mandate: &MandateId) -> Option<&Entry<Incident>> {
-        self.incidents.values().find(|entry| {
-            entry.body.ended_at.is_none() && entry.body.source == *source && entry.body.mandate == *mandate
-        })
+        self.incidents
+            .values()
+            .find(|entry| entry.body.ended_at.is_none() && entry.body.source == *source && entry.body.mandate == *mandate)
     }
 
     /// The certificate about the end of a mandate; those of its months are others.

@@ -10,12 +10,12 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::hash::sha256;
-use crate::source::Source;
-use crate::{Digest, Time};
 use crate::decide::Clause;
 use crate::draft::{Draft, Problem};
+use crate::hash::sha256;
 use crate::id::MandateId;
+use crate::source::Source;
+use crate::{Digest, Time};
 
 /// Up to when days are reckoned without a calendar: the year 9000.
 const LAST: i64 = 221_845_392_000_000_000;

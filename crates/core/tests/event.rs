@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use usufruct_core::source::SourceMark;
 use usufruct_core::event::{Batch, Event, Form, Kind, commitment, leaf, tag};
 use usufruct_core::hash::{hex, unhex};
+use usufruct_core::source::SourceMark;
 use usufruct_core::{Digest, Time};
 
 const KINDS: [Kind; 12] = [

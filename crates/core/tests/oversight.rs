@@ -316,9 +316,13 @@ fn order_bodies_spoilt_in_every_way_are_refused() {
         body["appeal_ref"] = json!("court 12/2026");
         spoil_everything(&body, &["appeal_ref"], &read);
     }
-    for (field, value) in [("blocks", json!(["blk_name"])), ("lifts", json!("ord_1")), ("comply_by", json!(day(70).to_string())),
-        ("strata", json!([sha256(b"a stratum").to_string()])), ("target", json!("agc_library"))]
-    {
+    for (field, value) in [
+        ("blocks", json!(["blk_name"])),
+        ("lifts", json!("ord_1")),
+        ("comply_by", json!(day(70).to_string())),
+        ("strata", json!([sha256(b"a stratum").to_string()])),
+        ("target", json!("agc_library")),
+    ] {
         let mut body = order_body("suspend", MEALS);
         body[field] = value;
         assert!(names(&Order::read(&body).unwrap_err(), field, "other-kind"), "{field}");

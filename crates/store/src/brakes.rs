@@ -45,7 +45,8 @@ pub fn all(conn: &mut dyn Connection) -> Result<Vec<(Stratum, Vec<DayCount>)>, E
 
 /// Notes that an order to release was carried out. False when it was before.
 pub fn release(conn: &mut dyn Connection, order: &OrderId, now: Time) -> Result<bool, Error> {
-    let sql = "-- brake_release\nINSERT INTO brake_releases (order_id, released_at) VALUES ($1, $2) ON CONFLICT (order_id) DO NOTHING";
+    let sql =
+        "-- brake_release\nINSERT INTO brake_releases (order_id, released_at) VALUES ($1, $2) ON CONFLICT (order_id) DO NOTHING";
     Ok(conn.execute(sql, &[order.as_str().into(), now.micros().into()])? == 1)
 }
 

@@ -136,9 +136,7 @@ impl Access {
     pub fn recount_days(&self, mandate: &MandateId, days: &[Day]) -> Result<Vec<RecountDay>, Failure> {
         match self {
             Self::Local { app, .. } => Ok(app.recount_days(mandate, days)?),
-            Self::Remote { console, .. } => {
-                understood(post(console, "recounts", &json!({ "mandate": mandate, "days": days }))?)
-            }
+            Self::Remote { console, .. } => understood(post(console, "recounts", &json!({ "mandate": mandate, "days": days }))?),
         }
     }
 

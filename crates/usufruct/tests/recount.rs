@@ -10,7 +10,16 @@ use common::{Folder, city, fails, ok};
 fn an_auditor_has_a_key_of_her_own_and_days_have_to_be_counted_first() {
     let folder = Folder::new("recount");
     let dir = folder.at("pass");
-    let setup = ["--origin", "pass.example.org/log", "--operator", "agc_information", "--operator-name", "City", "--operator-name-zh", "市"];
+    let setup = [
+        "--origin",
+        "pass.example.org/log",
+        "--operator",
+        "agc_information",
+        "--operator-name",
+        "City",
+        "--operator-name-zh",
+        "市",
+    ];
     ok(&[&["init", "--data-dir", &dir], setup.as_slice()].concat());
     let officials = ["head", "data-protection"].map(|office| folder.at(&format!("pass/officials/agc_information.{office}.json")));
 

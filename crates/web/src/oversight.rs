@@ -19,11 +19,11 @@ use usufruct_core::order::{Standing, Target};
 use usufruct_core::register::{Entry, Register};
 
 use crate::Site;
-use crate::site::blocking;
 use crate::fault::Fault;
 use crate::page::{Page, show};
 use crate::register::counting::{ShownBrake, ShownIncident, shown_brake, shown_incidents};
 use crate::register::oversight::{ShownMeeting, ShownOrder, shown_meetings, shown_orders};
+use crate::site::blocking;
 
 #[derive(Template)]
 #[template(path = "oversight.html")]

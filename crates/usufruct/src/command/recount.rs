@@ -130,7 +130,13 @@ impl Recount {
             found.day(&secret, &reader, &material, &tally.body);
         }
         self.say(&access, &register, &signers, (from, to), &days, &head, &found)?;
-        println!("{} days of {} recounted: {} lines stand in the log, {} findings.", days.len(), self.mandate, found.lines, found.findings.len());
+        println!(
+            "{} days of {} recounted: {} lines stand in the log, {} findings.",
+            days.len(),
+            self.mandate,
+            found.lines,
+            found.findings.len()
+        );
         found.findings.iter().for_each(|finding| println!("  {finding}"));
         Ok(if found.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
@@ -220,9 +226,9 @@ impl Found {
 }
 
 fn newest(log: &PublicLog) -> Result<Checkpoint, Failure> {
-    let key = log.own_key()?.ok_or_else(|| {
-        Failure::impossible("The log names no key.", "Check it with `usufruct verify --vkey KEY` first.")
-    })?;
+    let key = log
+        .own_key()?
+        .ok_or_else(|| Failure::impossible("The log names no key.", "Check it with `usufruct verify --vkey KEY` first."))?;
     Ok(checkpoint::fetch(log, key.name(), &[&key.verifier()?])?.0)
 }
 
@@ -230,7 +236,7 @@ fn read_key(path: &Path) -> Result<PrivateKey, Failure> {
     let bytes = std::fs::read(path).map_err(|error| Failure::file(path, &error))?;
     let secret = serde_json::from_slice::<KeyFile>(&bytes).ok().and_then(|file| URL_SAFE_NO_PAD.decode(&file.audit_secret).ok());
     let secret = secret.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-    secret.map(PrivateKey::from_bytes).ok_or_else(|| {
-        Failure::refused(format!("{} is no audit key.", path.display()), "Make one with `usufruct audit key`.")
-    })
+    secret
+        .map(PrivateKey::from_bytes)
+        .ok_or_else(|| Failure::refused(format!("{} is no audit key.", path.display()), "Make one with `usufruct audit key`."))
 }

@@ -64,7 +64,8 @@ impl ShownBrake {
 pub(super) async fn counts(State(site): State<Arc<Site>>, page: Page) -> Result<Response, Fault> {
     let brakes = blocking(&site, |app| app.brakes()).await?;
     let register = site.app.register();
-    let (open, over) = shown_incidents(&register, &page, |_| true).into_iter().partition(|shown| shown.entry.body.ended_at.is_none());
+    let (open, over) =
+        shown_incidents(&register, &page, |_| true).into_iter().partition(|shown| shown.entry.body.ended_at.is_none());
     let brakes = brakes.into_iter().map(|view| shown_brake(&register, &page, view)).collect();
     Ok(show(&CountsPage { page, open, over, brakes }))
 }

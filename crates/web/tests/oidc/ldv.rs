@@ -135,11 +135,20 @@ async fn only_a_service_with_its_token_is_heard() {
     let body = export(&[span(&line(&source.subject, 1))]);
     let wrong = source.site.api(TRACES, "no-token", &body).await;
     assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
-    for (kind, sent) in [("text/plain", "{}"), ("application/json", "{"), ("application/json", "[]"), ("application/json", "{\"resourceSpans\": 1}")] {
+    for (kind, sent) in [
+        ("text/plain", "{}"),
+        ("application/json", "{"),
+        ("application/json", "[]"),
+        ("application/json", "{\"resourceSpans\": 1}"),
+    ] {
         let answer = source.send_bytes(kind, sent.as_bytes().to_vec()).await;
         assert!(answer.status.is_client_error(), "{kind} {sent}: {}", answer.status);
     }
-    let packed = source.site.bearing("POST", TRACES, &source.token).header(CONTENT_TYPE, "application/json").header(CONTENT_ENCODING, "gzip");
+    let packed = source
+        .site
+        .bearing("POST", TRACES, &source.token)
+        .header(CONTENT_TYPE, "application/json")
+        .header(CONTENT_ENCODING, "gzip");
     let answer = source.site.send(packed.body(body.to_string().into()).unwrap()).await;
     assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     for wrong in [json!({"mandate": "mdt_nothing", "last": 1}), json!({"mandate": CARD}), json!({"mandate": CARD, "last": -1})] {
