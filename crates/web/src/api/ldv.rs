@@ -86,7 +86,9 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<(Export, bool), Fault> {
     }
     match essence.as_str() {
         "application/json" => {
-            let export = serde_json::from_slice(body);
+            // A list would be read as the fields of a message in their order.
+            let object = serde_json::from_slice(body).map(Value::Object);
+            let export = object.and_then(serde_json::from_value);
             export.map(|export| (export, false)).map_err(|_| Fault::malformed(UNREADABLE))
         }
         PROTOBUF => Export::decode(body).map(|export| (export, true)).map_err(|_| Fault::malformed(UNREADABLE)),

@@ -174,7 +174,8 @@ async fn protobuf_says_the_same() {
     // A refusal stands in the answer as a message of the protocol: one rejected, and why.
     let lacking = bytes(1, &bytes(2, &bytes(2, &bytes(5, b"lend"))));
     let answer = source.send_bytes("application/x-protobuf", lacking).await;
-    assert!(answer.text().contains("`dpl.core.processing_activity_id`"), "{}", answer.text());
+    let told = String::from_utf8_lossy(&answer.body);
+    assert!(told.contains("`dpl.core.processing_activity_id`"), "{told}");
     let broken = source.send_bytes("application/x-protobuf", vec![0x0a, 0xff, 0xff]).await;
     assert_eq!(broken.status, StatusCode::BAD_REQUEST);
 }

@@ -14,7 +14,7 @@ const WATCHED: &str = "mdt_watched";
 /// A city in which an official was stopped, a source is behind, two days are counted and one was recounted.
 fn counted() -> Pages {
     use base64::Engine;
-    let pages = Pages::new();
+    let mut pages = Pages::new();
     let city = &pages.city;
     city.publish_watch();
     let mut body = library_card();
@@ -50,6 +50,8 @@ fn counted() -> Pages {
     let recount = json!({"drill": "recount", "sampled": 1, "opened": 12, "closed": 0, "wrong": 2, "searched_bytes": 0, "recount": {
         "mandate": WATCHED, "from": "2026-01-01", "to": "2026-01-02", "log_size": size, "log_root": sha256(b"root"), "days": ["2026-01-01"]}});
     city.watch(StatementKind::Audit, "aud_recount", recount, &city.watchers()).unwrap();
+    // Her session of two days ago is over.
+    pages.cookie = format!("usufruct={}", city.app.open_session(pages.resident, "test").unwrap());
     pages
 }
 
@@ -89,7 +91,7 @@ async fn what_is_counted_stands_on_the_pages() {
     let order = json!({"body": WATCH, "kind": "release", "target": WATCHED, "reasons": text("Seen."), "strata": [mark]});
     pages.city.watch(StatementKind::Order, "ord_release", order, &pages.city.watchers()).unwrap();
     let counts = page("/register/counts").await;
-    assert!(between(&counts, "id=\"brakes\"", "</section>").contains("No entries") || !counts.contains(&mark));
+    assert!(!counts.contains(&mark), "{counts}");
     assert_eq!(pages.get("/register/orders/ord_release", "zh-Hant").await.status, StatusCode::OK);
 }
 
