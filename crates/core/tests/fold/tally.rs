@@ -1,6 +1,7 @@
 //! Tallies: day after day without a gap, by the machine, once a day is over, and final.
 
 use super::*;
+use usufruct_core::Time;
 use usufruct_core::tally::Day;
 use usufruct_core::time::DAY;
 
