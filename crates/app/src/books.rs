@@ -71,7 +71,7 @@ enum Undo {
     Batch,
     Copy(u64, u64),
     Count((DayKey, What)),
-    Gauge(Stratum, Option<Gauge>),
+    Gauge(Box<(Stratum, Option<Gauge>)>),
     Number(u64, (u64, Time)),
     Span((DayKey, Source), Option<Span>),
 }
@@ -118,11 +118,11 @@ impl Books {
                 }
                 Undo::Copy(mandate, seq) => drop(self.copies.insert(mandate, seq)),
                 Undo::Count(key) => *self.counts.entry(key).or_default() -= 1,
-                Undo::Gauge(stratum, gauge) => {
+                Undo::Gauge(before) => {
+                    let (stratum, gauge) = *before;
                     if let Some(brake) = &mut self.brake {
                         brake.put_back(&stratum, gauge);
                     }
-                    // Its row is as it was before the job unless an earlier one of this commit changed it too.
                 }
                 Undo::Number(mandate, before) => drop(self.numbers.insert(mandate, before)),
                 Undo::Span(key, Some(span)) => drop(self.spans.insert(key, span)),
@@ -257,7 +257,7 @@ impl Books {
     /// Remembers how a stratum stands, before it changes.
     fn note_gauge(&mut self, conn: &mut dyn Connection, stratum: &Stratum) -> Result<(), db::Error> {
         let before = self.open_brake(conn)?.gauge(stratum).cloned();
-        self.undo.push(Undo::Gauge(stratum.clone(), before));
+        self.undo.push(Undo::Gauge(Box::new((stratum.clone(), before))));
         self.braked.insert(stratum.clone());
         Ok(())
     }
