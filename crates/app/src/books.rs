@@ -194,10 +194,11 @@ impl Books {
 
     /// Writes everything that changed.
     pub fn write(&mut self, conn: &mut dyn Connection) -> Result<(), db::Error> {
-        for ((key, what), count) in std::mem::take(&mut self.counts) {
-            if count != 0 {
-                tallies::add(conn, key.0, key.1, &what.code(), count)?;
-            }
+        let counts = std::mem::take(&mut self.counts).into_iter().filter(|(_, count)| *count != 0);
+        let counts = counts.map(|(((mandate, day), what), more)| tallies::Counted { mandate, day, what: what.code(), more });
+        let counts: Vec<_> = counts.collect();
+        if !counts.is_empty() {
+            tallies::add(conn, &counts)?;
         }
         for ((key, source), span) in std::mem::take(&mut self.spans) {
             tallies::extend(conn, key.0, key.1, &source, span)?;

@@ -14,12 +14,28 @@ pub struct StoredSpan {
     pub salt: Option<[u8; 32]>,
 }
 
-/// Counts `more` of something.
-pub fn add(conn: &mut dyn Connection, mandate: u64, day: i64, what: &str, more: i64) -> Result<(), Error> {
+/// Something that was counted.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    /// Number of the mandate.
+    pub mandate: u64,
+    /// Day in Taipei, counted from 1970.
+    pub day: i64,
+    pub what: String,
+    /// How often more than before.
+    pub more: i64,
+}
+
+/// Adds to the counts.
+pub fn add(conn: &mut dyn Connection, counted: &[Counted]) -> Result<(), Error> {
     let sql = "-- tally_add\nINSERT INTO tally_counts (mandate, day, what, count) VALUES ($1, $2, $3, $4) \
                ON CONFLICT (mandate, day, what) DO UPDATE SET count = tally_counts.count + excluded.count";
-    conn.execute(sql, &[mandate.cast_signed().into(), day.into(), what.into(), more.into()])?;
-    Ok(())
+    let row = |counted: &Counted| {
+        let Counted { mandate, day, what, more } = counted;
+        vec![mandate.cast_signed().into(), (*day).into(), what.into(), (*more).into()]
+    };
+    let rows: Vec<Vec<Value>> = counted.iter().map(row).collect();
+    conn.execute_many(sql, &rows).map(drop)
 }
 
 /// What was counted under a mandate on a day.
