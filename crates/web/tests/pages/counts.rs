@@ -76,7 +76,7 @@ async fn what_is_counted_stands_on_the_pages() {
     assert!(between(&counts, "id=\"brakes\"", "</section>").contains("Watched card: You borrowed a book."));
     let listed = page(&tallies).await;
     assert!(listed.contains("2026-01-01") && listed.contains("2026-01-02") && listed.contains("1-9"), "{listed}");
-    assert!(listed.contains(&"was stopped"[..]), "refusals by reason");
+    assert!(listed.contains("was stopped"), "refusals by reason");
     let footprint = page("/me/footprint").await;
     let told = between(&footprint, "data-testid=\"incomplete\">", "</p>");
     assert!(told.contains("“Watched card” may be incomplete since 2026-01-0"), "{told}");
