@@ -17,7 +17,8 @@ import { attempt, verdict, worst } from "./reasons.js";
  * @typedef {object} Asked
  * @property {string} origin @property {string} vkey @property {string} [policy] @property {string} checkpointUrl
  * @property {string} id of the certificate @property {number} index of its statement
- * @property {number} [terms] index of the statement about the keepers
+ * @property {number | null} [terms] index of the statement about the keepers of that time
+ * @property {number | null} [silent] how many of them have not signed, as the page says
  */
 /** @typedef {{count: number, bucket: string[], path: string[]}} HandleProof */
 /** @typedef {{name: "log" | "before" | "after" | "keepers", state: State, code: string | null}} CertificateCheck */
@@ -54,7 +55,8 @@ export async function verifyCertificate(asked, options) {
     if (body.slot_class === "E3" || (hasKeepers && Number(asked.terms) < asked.index)) {
       await run("keepers", async () => {
         need(hasKeepers && body.slot_class === terms.slot_class, "signature");
-        await keepersHaveSigned(body, terms);
+        const silent = terms.keepers.length - (await keepersHaveSigned(body, terms));
+        need(asked.silent === undefined || (asked.silent ?? 0) === silent, "shown");
       });
     }
   }
@@ -100,7 +102,7 @@ function digest(encoded) {
   return Uint8Array.from(encoded.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 }
 
-/** So many keepers have signed that the others cannot bring the old root back. @param {any} body @param {any} terms */
+/** So many keepers have signed that the others cannot bring the old root back: how many. @param {any} body @param {any} terms */
 async function keepersHaveSigned(body, terms) {
   let signed = 0;
   for (const { name, public: key } of terms.keepers) {
@@ -109,6 +111,7 @@ async function keepersHaveSigned(body, terms) {
     signed += good.some(Boolean) ? 1 : 0;
   }
   need(signed > terms.keepers.length - terms.threshold, "signature");
+  return signed;
 }
 
 /** @param {{vault: string, keeper: string, epoch: number, at: number, signature: string}} said @param {string} key */

@@ -43,13 +43,13 @@ function certificate(bits = 3) {
 const leaf = (statement) => Buffer.concat([Buffer.of(1, 1), Buffer.from(JSON.stringify(statement))]);
 
 /** Checks a certificate that stands in a log, between other statements. */
-function check(body, { terms, id = "crt_1", index = 1, tamper } = {}) {
+function check(body, { terms, id = "crt_1", index = 1, tamper, silent } = {}) {
   const key = signer(ORIGIN);
   const leaves = [leaf({ type: "Agency", id: "agc_a", body: {} }), leaf({ type: "Certificate", id: "crt_1", body })];
   if (terms) leaves.push(leaf({ type: "Vault", id: "vlt_a", body: terms }));
   const files = publish(leaves, key, ORIGIN);
   tamper?.(files);
-  const asked = { origin: ORIGIN, vkey: key.vkey, checkpointUrl: "/log/checkpoint", id, index, terms: terms && 2 };
+  const asked = { origin: ORIGIN, vkey: key.vkey, checkpointUrl: "/log/checkpoint", id, index, terms: terms && 2, silent };
   return verifyCertificate(asked, { fetchBytes: fetchFrom(files) });
 }
 
@@ -103,7 +103,7 @@ test("enough keepers must have signed", async () => {
     const message = `usufruct/keeper/v1\nvault ${vault}\nkeeper ${name}\ndestroyed below ${epoch}\nat 1790000000\n`;
     return { vault, keeper: name, epoch, at: 1_790_000_000, signature: sign(null, Buffer.from(message), privateKey).toString("base64url") };
   };
-  const run = async (said) => codes(await check({ ...certificate(), slot_class: "E3", keepers: said }, { terms })).keepers;
+  const run = async (said, silent) => codes(await check({ ...certificate(), slot_class: "E3", keepers: said }, { terms, silent })).keepers;
   assert.equal(await run(keepers.slice(0, 2).map((keeper) => say(keeper))), null);
   assert.equal(await run(keepers.map((keeper) => say(keeper, 9))), null);
   assert.equal(await run([say(keepers[0])]), "signature");
@@ -112,6 +112,13 @@ test("enough keepers must have signed", async () => {
   assert.equal(await run([say(keepers[0]), say(keepers[1], 5, "other.example")]), "signature", "another vault");
   assert.equal(await run([say(keepers[0]), { ...say(keepers[1]), at: 1 }]), "signature", "forged");
   assert.equal(await run([say(keepers[0]), { ...say(keepers[2]), keeper: "court" }]), "signature", "by another key");
+  // What the page says of those that have not signed is counted too.
+  const two = keepers.slice(0, 2).map((keeper) => say(keeper));
+  assert.equal(await run(two, 1), null);
+  assert.equal(await run([...two, say(keepers[2], 7)], null), null, "one that slept has signed later");
+  for (const silent of [null, 0, 2]) assert.equal(await run(two, silent), "shown", `${silent} of one`);
+  assert.equal(await run([...two, say(keepers[2])], 1), "shown", "it hides that the last one has signed");
+  assert.equal(await run([...two, say(keepers[2], 4)], 0), "shown", "what is signed about an earlier epoch does not count");
 });
 
 test("keepers that are claimed must be named by terms", async () => {

@@ -11,8 +11,8 @@ use crate::{Digest, Text, Time};
 
 /// What was destroyed when, and how far the claim goes (reference: NIST SP 800-88r2, cryptographic erase).
 ///
-/// A certificate checks itself: it cannot be read unless its proofs hold. Later revisions may add what recipients answered
-/// and when the ciphertext was purged, and change nothing else.
+/// A certificate checks itself: it cannot be read unless its proofs hold. Later revisions may add what recipients answered,
+/// what keepers that slept have signed since, and when the ciphertext was purged, and change nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Certificate {
     pub cause: Cause,
@@ -38,7 +38,7 @@ pub struct Certificate {
     pub absence: Vec<HandleProof>,
     /// Class of the root's slot, as `E0`.
     pub slot_class: String,
-    /// What the keepers of the root have signed; needed for class E3.
+    /// What the keepers of the root have signed, in the order in which it came; needed for class E3.
     pub keepers: Vec<Destroyed>,
     /// When nothing could be opened any more by the running system.
     pub erased_live_at: Time,
@@ -225,11 +225,12 @@ impl Certificate {
         }
     }
 
-    /// Whether `later` is this certificate with more answers, or with its purge.
+    /// Whether `later` is this certificate with more answers, with more that keepers have signed, or with its purge.
     pub fn may_become(&self, later: &Self) -> bool {
         let core = |certificate: &Self| Self {
             recipients_told: 0,
             recipients: Vec::new(),
+            keepers: Vec::new(),
             ciphertext_purged_at: None,
             ..certificate.clone()
         };
@@ -240,6 +241,7 @@ impl Certificate {
         core(self) == core(later)
             && self.recipients_told <= later.recipients_told
             && self.recipients.iter().all(keeps)
+            && later.keepers.starts_with(&self.keepers)
             && (self.ciphertext_purged_at.is_none() || self.ciphertext_purged_at == later.ciphertext_purged_at)
     }
 }

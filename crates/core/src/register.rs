@@ -64,6 +64,8 @@ pub struct Register {
     pub(crate) lifts: BTreeMap<OrderId, OrderId>,
     /// The last day that was counted, by mandate.
     tallied: BTreeMap<MandateId, Day>,
+    /// The terms of the vault, all that ever were, each with its leaf: a certificate is judged by those of its time.
+    vault_terms: Vec<(u64, VaultTerms)>,
     /// The highest epoch that a certificate names as the one after.
     certified_epoch: i64,
     /// Commitments of destroyed keys, each with the first epoch in which it was shown to be gone.
@@ -197,7 +199,10 @@ impl Register {
                 self.tallied.insert(body.mandate.clone(), body.day);
                 put(&mut self.tallies, id, body, &make, State::Published);
             }
-            Content::Vault(body) => put_sole(&mut self.vault, body, &make),
+            Content::Vault(body) => {
+                self.vault_terms.push((index, body.clone()));
+                put_sole(&mut self.vault, body, &make);
+            }
             Content::Verifier(body) => put_sole(&mut self.verifier, body, &make),
         }
         self.last_at = statement.at;
@@ -247,6 +252,12 @@ impl Register {
     /// The highest epoch of the key tree that a certificate names: the tree was there when it was published. 0 without one.
     pub fn certified_epoch(&self) -> i64 {
         self.certified_epoch
+    }
+
+    /// The terms of the vault by which the statement in leaf `index` was judged, and their own leaf.
+    pub fn vault_terms_at(&self, index: u64) -> Option<(u64, &VaultTerms)> {
+        let later = self.vault_terms.partition_point(|(leaf, _)| *leaf < index);
+        self.vault_terms[..later].last().map(|(leaf, terms)| (*leaf, terms))
     }
 
     /// The first epoch in which a certificate shows that the key of this commitment is gone.

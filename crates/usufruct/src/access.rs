@@ -9,7 +9,7 @@ use reqwest::{Client, RequestBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use usufruct_app::log::Source;
-use usufruct_app::store::db::{Db, Options};
+use usufruct_app::store::db::Db;
 use usufruct_app::{App, Approved, AuditReport, Guardianship, NewResident, OverdueDeletion, Publication, RecountDay, Way};
 use usufruct_core::Time;
 use usufruct_core::id::{BlockId, MandateId};
@@ -106,7 +106,7 @@ impl Access {
     pub fn restore_drill(&self, database: &str, made_at: Time, sample: usize) -> Result<AuditReport, Failure> {
         match self {
             Self::Local { app, .. } => {
-                let backup = Db::open(database, &Options { readers: 1, queue: 1 }).map_err(Failure::of)?;
+                let backup = Db::open_backup(database).map_err(Failure::of)?;
                 let report = app.restore_drill(&backup, made_at, sample)?;
                 app.tick()?;
                 Ok(report)

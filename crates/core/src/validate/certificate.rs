@@ -4,7 +4,7 @@ use super::Check;
 use crate::certificate::{Cause, Certificate};
 use crate::id::{CertificateId, MandateId};
 use crate::lifecycle::State;
-use crate::register::Content;
+use crate::register::{Content, Entry, Register};
 
 pub(super) fn certificate(check: &mut Check<'_>) -> Option<Content> {
     let (register, statement) = (check.register, check.statement);
@@ -13,8 +13,11 @@ pub(super) fn certificate(check: &mut Check<'_>) -> Option<Content> {
     let id: CertificateId = statement.id.parse().ok()?;
     if let Some(old) = register.certificates.get(&id) {
         if !old.body.may_become(&body) {
-            let message = "A certificate gains the answers of recipients and the date of its purge, and nothing else changes. Publish another one.";
+            let message = "A certificate gains the answers of recipients, what more keepers have signed and the date of its purge, and nothing else changes. Publish another one.";
             check.note("rev", "final", message.into());
+        } else if !gains_signers(register, old, &body) {
+            let message = "What was added is not the signature of a keeper of that time who had not signed. Add what those keepers sign, each once.";
+            check.note("keepers", "not-signed", message.into());
         }
         return Some(Content::Certificate(id, body));
     }
@@ -63,6 +66,17 @@ pub(super) fn certificate(check: &mut Check<'_>) -> Option<Content> {
         }
     }
     Some(Content::Certificate(id, body))
+}
+
+/// Whether everything that was added to what keepers have signed is the signature of one who had not, under the terms by which the
+/// certificate was judged: who took another's place since then knows nothing of what that one holds.
+fn gains_signers(register: &Register, old: &Entry<Certificate>, later: &Certificate) -> bool {
+    let added = later.keepers.len() - old.body.keepers.len();
+    let signers = |body: &Certificate| {
+        let terms = register.vault_terms_at(old.number);
+        terms.map_or(0, |(_, terms)| terms.signers(body.epoch_after, &body.keepers).count())
+    };
+    added == 0 || signers(later) == signers(&old.body) + added
 }
 
 /// Whether the epochs go on from what other certificates say of the key tree.

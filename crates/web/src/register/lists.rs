@@ -14,6 +14,7 @@ use usufruct_core::id::{CertificateId, MandateId, ServiceId};
 use usufruct_core::lifecycle::State as Stage;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::service::Service;
+use usufruct_core::vault_terms::Silence;
 
 use super::{Link, open_json};
 use crate::Site;
@@ -80,6 +81,8 @@ struct CertificatePage {
     page: Page,
     certificate: ShownCertificate,
     has_keepers: bool,
+    /// Keepers of its time that have not signed.
+    silence: Option<Silence>,
     /// What the verifier in the browser checks, safe inside a script element.
     payload: String,
     issuer: String,
@@ -155,7 +158,10 @@ pub(super) async fn certificate(State(site): State<Arc<Site>>, page: Page, Path(
     }
     let entry = find(&id).ok_or_else(|| Fault::not_found("certificate"))?;
     let certificate = shown_certificate(&register, &page, entry);
-    let terms = register.vault.as_ref();
+    // Those of its time: who keeps the root now may not have kept it then.
+    let terms = register.vault_terms_at(entry.number);
+    let body = &entry.body;
+    let silence = terms.and_then(|(_, terms)| terms.silence(body.epoch_after, &body.keepers));
     let payload = json!({
         "origin": site.app.config().origin,
         "vkey": site.app.log_vkey(),
@@ -163,12 +169,14 @@ pub(super) async fn certificate(State(site): State<Arc<Site>>, page: Page, Path(
         "checkpointUrl": "/log/checkpoint",
         "id": entry.id,
         "index": entry.index,
-        "terms": terms.map(|entry| entry.index),
+        "terms": terms.map(|(leaf, _)| leaf),
+        "silent": silence.map(|silence| silence.all - silence.signed),
     });
     Ok(show(&CertificatePage {
         page,
         certificate,
-        has_keepers: terms.is_some_and(|entry| !entry.body.keepers.is_empty()),
+        has_keepers: terms.is_some_and(|(_, terms)| !terms.keepers.is_empty()),
+        silence,
         payload: payload.to_string().replace('<', "\\u003c"),
         issuer: site.settings.issuer.clone(),
         vkey: site.app.log_vkey(),
