@@ -8,6 +8,7 @@ use usufruct_core::block::DataBlock;
 use usufruct_core::certificate::Certificate;
 use usufruct_core::contract::Contract;
 use usufruct_core::incident::Incident;
+use usufruct_core::key::PublishedKey;
 use usufruct_core::mandate::Mandate;
 use usufruct_core::meeting::Meeting;
 use usufruct_core::notice::Notice;
@@ -27,6 +28,7 @@ fuzz_target!(|data: &[u8]| {
         let _ = Certificate::read(&value);
         let _ = Contract::read(&value);
         let _ = Incident::read(&value);
+        let _ = PublishedKey::read(&value);
         let _ = Mandate::read(&value);
         let _ = Meeting::read(&value);
         let _ = Notice::read(&value);

@@ -127,7 +127,7 @@ impl App {
             "ciphertext_remains_until": now.plus(terms.map_or(BACKUP_DAYS, |terms| terms.backup_days) * DAY),
             "recipients_told": told,
             "method": "cryptographic erase, AES-256-GCM, SHA-256",
-            "limits": limits(class, self.config().vault.any_disk, promise),
+            "limits": limits(erasure.resident.is_some(), class, self.config().vault.any_disk, promise),
         });
         let id = erasure.certificate.as_str();
         let mut statement = self.statement(StatementKind::Certificate, id, self.automation.agency(), body, now);
@@ -159,6 +159,10 @@ fn ground(cause: Cause, months: &[Month]) -> Text {
             )
         }
         Cause::Revocation => Text::new("The mandate was revoked before its last day.", "授權於期滿前遭撤銷。"),
+        Cause::Rotation => Text::new(
+            "The mandate goes on under another key, for which everything that is lent under it was sealed again.",
+            "授權繼續有效，並改用新金鑰；依該授權借出之內容均已以新金鑰重新封存。",
+        ),
         Cause::Sector => {
             Text::new("The last service that knew people by these pseudonyms closed.", "使用此代碼領域的最後一項服務已關閉。")
         }
@@ -168,7 +172,7 @@ fn ground(cause: Cause, months: &[Month]) -> Text {
 }
 
 /// What no certificate of this class claims (erasure.md 1.5).
-fn limits(class: SlotClass, any_disk: bool, promise: Promise) -> Text {
+fn limits(of_resident: bool, class: SlotClass, any_disk: bool, promise: Promise) -> Text {
     let (slot, slot_zh) = match class {
         SlotClass::E0 if any_disk => (
             "about the medium: the root was overwritten at file level, and nobody checked that old roots do not stay where it lies \
@@ -205,19 +209,29 @@ fn limits(class: SlotClass, any_disk: bool, promise: Promise) -> Text {
             "根金鑰另有託管，惟託管人仍持有已屆期期別之金鑰，故不載託管日期。",
         ),
     };
+    let (keys, keys_zh) = match of_resident {
+        true => (
+            "the commitments and the roots of the set of keys, which are first published here and are our own word, belong to the keys of \
+             that data",
+            "首次公布於此且僅憑本機關陳述的承諾值與金鑰集合根值確屬該資料的金鑰",
+        ),
+        false => (
+            "the keys whose commitments the log has held since they were made, and the roots of the set of keys, are those under which that \
+             data was sealed, which is our own word",
+            "自金鑰產生時起即載於日誌的承諾值所屬金鑰，以及僅憑本機關陳述的金鑰集合根值，確係封存該資料所用",
+        ),
+    };
     Text::new(
         &format!(
             "After the date of the root no copy of our storage, of any age, opens what was erased for anyone who did not already hold \
              the key or the data, and after the date of the escrow, if one is given, not for its officers either. This does not claim \
              that the ciphertext is physically gone, that a recipient who saw the data forgot it, that nobody copied the key while it \
-             lived, that the commitments and the roots of the set of keys, which are first published here and are our own word, belong to \
-             the keys of that data, that the number and the times of what was stored are unknown, that AES-256 and SHA-256 are never broken, or \
+             lived, that {keys}, that the number and the times of what was stored are unknown, that AES-256 and SHA-256 are never broken, or \
              anything {slot}.{escrow}"
         ),
         &format!(
             "自根金鑰銷毀之日起，任何時期的儲存副本都無法再開啟已抹除的內容，除非有人事先已持有金鑰或資料；若載有託管日期，則該日之後\
-             託管人亦無法開啟。本證明不主張密文已自實體媒體消失、看過資料的接收者已忘記、金鑰存續期間未曾遭複製、首次公布於此且僅憑本機關陳述的\
-             承諾值與金鑰集合根值確屬該資料的金鑰、儲存的筆數與時間無人知悉、\
+             託管人亦無法開啟。本證明不主張密文已自實體媒體消失、看過資料的接收者已忘記、金鑰存續期間未曾遭複製、{keys_zh}、儲存的筆數與時間無人知悉、\
              AES-256 與 SHA-256 永不遭破解，也不主張任何關於{slot_zh}。{escrow_zh}"
         ),
     )
@@ -233,15 +247,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_the_log_knew_before_is_told_apart_from_what_it_did_not() {
+        let limits = |of_resident| limits(of_resident, SlotClass::E0, true, Promise::Undated);
+        let (hers, mandate) = (limits(true), limits(false));
+        assert!(hers.en.contains("first published here") && hers.zh_hant.contains("首次公布"), "{}", hers.en);
+        assert!(mandate.en.contains("since they were made") && !mandate.en.contains("first published"), "{}", mandate.en);
+        assert!(mandate.zh_hant.contains("自金鑰產生時起"), "{}", mandate.zh_hant);
+        for longest in [hers, mandate] {
+            assert!(longest.en.chars().count() <= 1_500 && longest.zh_hant.chars().count() <= 1_500, "{}", longest.en.len());
+        }
+    }
+
+    #[test]
     fn a_medium_that_nobody_checked_is_named_in_the_limits() {
-        let checked = limits(SlotClass::E0, false, Promise::NoEscrow);
-        let unchecked = limits(SlotClass::E0, true, Promise::NoEscrow);
+        let checked = limits(true, SlotClass::E0, false, Promise::NoEscrow);
+        let unchecked = limits(true, SlotClass::E0, true, Promise::NoEscrow);
         assert!(!checked.en.contains("not checked") && unchecked.en.contains("medium not checked"), "{}", unchecked.en);
         assert!(!checked.zh_hant.contains("未經檢查") && unchecked.zh_hant.contains("未經檢查"), "{}", unchecked.zh_hant);
         for class in [SlotClass::E1, SlotClass::E3] {
             assert_eq!(
-                limits(class, true, Promise::NoEscrow),
-                limits(class, false, Promise::NoEscrow),
+                limits(true, class, true, Promise::NoEscrow),
+                limits(true, class, false, Promise::NoEscrow),
                 "the root is not on that disk"
             );
         }

@@ -23,6 +23,7 @@ pub mod id;
 pub mod incident;
 pub mod jcs;
 pub mod keeper;
+pub mod key;
 pub mod lawpack;
 pub mod lifecycle;
 pub mod log_terms;

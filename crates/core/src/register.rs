@@ -13,10 +13,11 @@ use crate::certificate::{Cause, Certificate};
 use crate::contract::Contract;
 use crate::draft::Problem;
 use crate::id::{
-    AgencyId, AuditId, BlockId, CertificateId, ContractId, IncidentId, LawpackId, MandateId, MeetingId, OrderId, ServiceId,
-    TallyId,
+    AgencyId, AuditId, BlockId, CertificateId, ContractId, IncidentId, KeyId, LawpackId, MandateId, MeetingId, OrderId,
+    ServiceId, TallyId,
 };
 use crate::incident::Incident;
+use crate::key::{KeyOf, PublishedKey};
 use crate::lawpack::{Law, Lawpack};
 use crate::lifecycle::State;
 use crate::log_terms::LogTerms;
@@ -47,6 +48,8 @@ pub struct Register {
     pub audits: BTreeMap<AuditId, Entry<Audit>>,
     pub certificates: BTreeMap<CertificateId, Entry<Certificate>>,
     pub incidents: BTreeMap<IncidentId, Entry<Incident>>,
+    /// Keys of mandates and pseudonym domains, whether they live or not.
+    pub keys: BTreeMap<KeyId, Entry<PublishedKey>>,
     pub lawpacks: BTreeMap<LawpackId, Entry<Lawpack>>,
     pub meetings: BTreeMap<MeetingId, Entry<Meeting>>,
     pub orders: BTreeMap<OrderId, Entry<Order>>,
@@ -70,6 +73,8 @@ pub struct Register {
     certified_epoch: i64,
     /// Commitments of destroyed keys, each with the first epoch in which it was shown to be gone.
     gone: BTreeMap<Digest, i64>,
+    /// Which key a commitment belongs to.
+    published: BTreeMap<Digest, KeyId>,
     operator: Option<AgencyId>,
     last_at: Time,
 }
@@ -109,6 +114,7 @@ pub(crate) enum Content {
     Certificate(CertificateId, Certificate),
     Contract(ContractId, Contract),
     Incident(IncidentId, Incident),
+    Key(KeyId, PublishedKey),
     Lawpack(LawpackId, Lawpack),
     Log(LogTerms),
     Mandate(MandateId, Box<Mandate>),
@@ -180,6 +186,10 @@ impl Register {
             }
             Content::Contract(id, body) => put(&mut self.contracts, id, body, &make, State::Draft),
             Content::Incident(id, body) => put(&mut self.incidents, id, body, &make, State::Published),
+            Content::Key(id, body) => {
+                self.published.insert(body.commitment, id.clone());
+                put(&mut self.keys, id, body, &make, State::Published);
+            }
             Content::Lawpack(id, body) => put(&mut self.lawpacks, id, body, &make, State::Published),
             Content::Log(body) => put_sole(&mut self.log, body, &make),
             Content::Mandate(id, body) => {
@@ -265,6 +275,21 @@ impl Register {
         self.gone.get(commitment).copied()
     }
 
+    /// The key that was published under this commitment.
+    pub fn key(&self, commitment: &Digest) -> Option<&Entry<PublishedKey>> {
+        self.keys.get(self.published.get(commitment)?)
+    }
+
+    /// The published keys of a mandate or a pseudonym domain, those of its months among them, that no certificate shows to be gone and
+    /// that were not lost with the root, in the order in which they were published.
+    pub fn living_keys(&self, of: &KeyOf) -> Vec<&Entry<PublishedKey>> {
+        let lost_before = self.vault.as_ref().and_then(|entry| entry.body.lost_before).unwrap_or(0);
+        let lives = |body: &PublishedKey| !self.gone.contains_key(&body.commitment) && body.epoch >= lost_before;
+        let mut keys: Vec<_> = self.keys.values().filter(|entry| entry.body.of == *of && lives(&entry.body)).collect();
+        keys.sort_by_key(|entry| entry.index);
+        keys
+    }
+
     /// The law that holds for `agency` at `at`. A body that is not in the register is under the generic one.
     pub fn law(&self, agency: &AgencyId, at: Time) -> Law<'_> {
         let jurisdiction = self.agencies.get(agency).map_or("", |entry| entry.body.jurisdiction.as_str());
@@ -304,9 +329,11 @@ impl Register {
             .find(|entry| entry.body.ended_at.is_none() && entry.body.source == *source && entry.body.mandate == *mandate)
     }
 
-    /// The certificate about the end of a mandate; those of its months are others.
+    /// The certificate about the end of a mandate; those of its months and of keys that were replaced are others.
     pub fn certificate(&self, mandate: &MandateId) -> Option<&Entry<Certificate>> {
-        let ends = |body: &Certificate| body.mandate.as_deref() == Some(mandate.as_str()) && body.cause != Cause::Retention;
+        let ends = |body: &Certificate| {
+            body.mandate.as_deref() == Some(mandate.as_str()) && !matches!(body.cause, Cause::Retention | Cause::Rotation)
+        };
         self.certificates.values().find(|entry| ends(&entry.body))
     }
 
@@ -326,6 +353,7 @@ impl Register {
             StatementKind::Contract => of(&self.contracts, id),
             StatementKind::DataBlock => of(&self.blocks, id),
             StatementKind::Incident => of(&self.incidents, id),
+            StatementKind::Key => of(&self.keys, id),
             StatementKind::Lawpack => of(&self.lawpacks, id),
             StatementKind::Log => sole(self.log.as_ref(), id),
             StatementKind::Mandate => of(&self.mandates, id),
@@ -350,6 +378,11 @@ impl<T> Entry<T> {
 }
 
 impl Entry<Mandate> {
+    /// Whether there is a key of it: from its first step after the draft on, until it is over.
+    pub fn has_key(&self) -> bool {
+        !self.state.is_over() && self.history.iter().any(|step| step.to != State::Draft)
+    }
+
     /// Whether uses are possible at `now` as far as the mandate itself goes.
     pub fn is_in_force(&self, now: Time) -> bool {
         self.state == State::Active && self.body.starts_at <= now && now < self.body.sunset_at

@@ -47,6 +47,7 @@ pub enum StatementKind {
     Contract,
     DataBlock,
     Incident,
+    Key,
     Lawpack,
     Log,
     Mandate,

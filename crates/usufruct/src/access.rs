@@ -10,7 +10,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use usufruct_app::log::Source;
 use usufruct_app::store::db::Db;
-use usufruct_app::{App, Approved, AuditReport, Guardianship, NewResident, OverdueDeletion, Publication, RecountDay, Way};
+use usufruct_app::{
+    App, Approved, AuditReport, Guardianship, NewResident, OverdueDeletion, Publication, RecountDay, Rotated, Way,
+};
 use usufruct_core::Time;
 use usufruct_core::id::{BlockId, MandateId};
 use usufruct_core::register::Register;
@@ -145,6 +147,18 @@ impl Access {
         match self {
             Self::Local { app, .. } => Ok(resident.map_or_else(|| app.rotate_root(), |resident| app.rotate_resident(resident))?),
             Self::Remote { console, .. } => post(console, "rotations", &json!({ "resident": resident })).map(drop),
+        }
+    }
+
+    /// Replaces the key of a mandate.
+    pub fn rotate_mandate(&self, mandate: &MandateId) -> Result<Rotated, Failure> {
+        match self {
+            Self::Local { app, .. } => {
+                let rotated = app.rotate_mandate(mandate)?;
+                app.tick()?;
+                Ok(rotated)
+            }
+            Self::Remote { console, .. } => understood(post(console, "rotations", &json!({ "mandate": mandate }))?),
         }
     }
 

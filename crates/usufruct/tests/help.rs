@@ -57,6 +57,7 @@ const VERBS: &[&[&str]] = &[
     &["publish"],
     &["restore-log"],
     &["rotate"],
+    &["rotate", "mandate"],
     &["rotate", "resident"],
     &["rotate", "root"],
     &["serve"],

@@ -3,6 +3,7 @@
 use super::Check;
 use crate::certificate::{Cause, Certificate};
 use crate::id::{CertificateId, MandateId};
+use crate::key::{KeyOf, PublishedKey};
 use crate::lifecycle::State;
 use crate::register::{Content, Entry, Register};
 
@@ -22,6 +23,7 @@ pub(super) fn certificate(check: &mut Check<'_>) -> Option<Content> {
         return Some(Content::Certificate(id, body));
     }
     epochs(check, &body);
+    keys(check, &body);
     if let Some(terms) = register.vault.as_ref().map(|entry| &entry.body) {
         if body.slot_class != terms.slot_class {
             check.note("slot_class", "other-class", "The root is kept in another class. Give that of the vault's terms.".into());
@@ -61,6 +63,11 @@ pub(super) fn certificate(check: &mut Check<'_>) -> Option<Content> {
         if body.cause == Cause::Retention && !was_active {
             let message = "Nothing was ever deposited under the mandate. Name one that has been active.";
             check.note("mandate", "never-active", message.into());
+        } else if body.cause == Cause::Rotation {
+            if entry.is_none_or(|entry| entry.state == State::Erased) {
+                let message = "A key is replaced while its mandate has one. Name another mandate.";
+                check.note("mandate", "no-key", message.into());
+            }
         } else if body.cause != Cause::Retention && entry.map(|entry| entry.state) != Some(State::Erasing) {
             check.note("mandate", "not-erasing", "The mandate is not being erased. End it first.".into());
         }
@@ -109,5 +116,48 @@ fn epochs(check: &mut Check<'_>, body: &Certificate) {
             "lost",
             "The root of that epoch was lost, and nobody knows what became of it. Certify keys of the new key tree only.".into(),
         );
+    }
+}
+
+/// Whether the keys are those that were published for exactly that mandate or domain and live by the register, and whether none is left
+/// out that has to go.
+fn keys(check: &mut Check<'_>, body: &Certificate) {
+    let register = check.register;
+    let of = match (&body.mandate, &body.sector) {
+        (Some(mandate), _) => mandate.parse().ok().map(KeyOf::Mandate),
+        (None, Some(sector)) => Some(KeyOf::Sector(sector.clone())),
+        (None, None) => None,
+    };
+    let Some(of) = of else {
+        // What a resident's certificate says of a mandate's key would end that key and not the mandate.
+        if body.key_commitments.iter().any(|commitment| register.key(commitment).is_some()) {
+            let message = "This key was published for a mandate or a pseudonym domain. Name it in the certificate.";
+            check.note("key_commitments", "of-another", message.into());
+        }
+        return;
+    };
+    let living = register.living_keys(&of);
+    let is_named = |key: &&Entry<PublishedKey>| body.key_commitments.contains(&key.body.commitment);
+    let named = living.iter().copied().filter(is_named).count();
+    let has_twice = (1..body.key_commitments.len()).any(|at| body.key_commitments[..at].contains(&body.key_commitments[at]));
+    if named != body.key_commitments.len() || has_twice {
+        check.note(
+            "key_commitments",
+            "not-published",
+            "A key was not published for this mandate or pseudonym domain before, or is gone already. Certify keys that the register \
+             knows, each once."
+                .into(),
+        );
+    }
+    let own_stay = living.iter().any(|key| key.body.month.is_none() && !is_named(key));
+    let only = |is_of_month: bool| living.iter().filter(|key| is_named(key)).all(|key| key.body.month.is_some() == is_of_month);
+    let problem = match body.cause {
+        Cause::Retention => (!only(true)).then_some("A month ends, and this is not the key of one. Name keys of months only."),
+        Cause::Rotation if !only(false) => Some("Only the mandate's own key is replaced. Leave those of its months out."),
+        Cause::Rotation => (!own_stay).then_some("The mandate is left without a key. Publish the new one first."),
+        _ => (named != living.len()).then_some("A key that was published for it lives on. Destroy and name them all."),
+    };
+    if let Some(message) = problem {
+        check.note("key_commitments", "not-all", message.into());
     }
 }

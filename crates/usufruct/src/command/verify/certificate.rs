@@ -22,9 +22,10 @@ use crate::public_log::PublicLog;
 /// Check the certificate of an erasure against the public log.
 ///
 /// Every leaf is read and every statement judged, so that nobody has to be believed about the keepers either: the proofs that
-/// the keys were in the tree before and are gone after, the advance of the epoch over all earlier certificates, and the signatures of
-/// the keepers. That the keys in the proofs are those that data hung on is the operator's word, and no log can show it. Exit
-/// code 0: it holds. 1: it does not. 2: it could not be checked.
+/// the keys were in the tree before and are gone after, the advance of the epoch over all earlier certificates, the signatures of
+/// the keepers, and that the keys of a mandate or a pseudonym domain were published for it before and are all that were. Keys of residents
+/// are published nowhere else. That data hung on the keys is the operator's word, and no log can show it. Exit code 0: it holds.
+/// 1: it does not. 2: it could not be checked.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usufruct verify certificate crt_0198c1f2 --log https://pass.example.org
@@ -128,7 +129,11 @@ fn describe(register: &Register, entry: &Entry<Body>) {
         body.epoch_after
     );
     for commitment in &body.key_commitments {
-        println!("              {}", hex(&commitment.0));
+        let known = match register.key(commitment) {
+            Some(key) => format!("published {} in leaf {}", key.since, key.index),
+            None => "of a resident, first published here".to_owned(),
+        };
+        println!("              {} {known}", hex(&commitment.0));
     }
     println!("live          {}", body.erased_live_at);
     println!("root          {}, class {}", body.erased_root_at, body.slot_class);
@@ -159,7 +164,9 @@ fn describe(register: &Register, entry: &Entry<Body>) {
              those that signed are enough to bring the old root back together with them"
         );
     }
-    println!(
-        "not shown     that data ever hung on these keys: commitments and roots are the operator's word, first published here"
-    );
+    let unshown = match body.mandate.is_some() || body.sector.is_some() {
+        true => "that data ever hung on these keys: that, and the roots, are the operator's word",
+        false => "that data ever hung on these keys: commitments and roots are the operator's word, first published here",
+    };
+    println!("not shown     {unshown}");
 }
