@@ -13,8 +13,10 @@ use crate::certificate::{Cause, Certificate};
 use crate::contract::Contract;
 use crate::draft::Problem;
 use crate::id::{
-    AgencyId, AuditId, BlockId, CertificateId, ContractId, KeyId, LawpackId, MandateId, MeetingId, OrderId, ServiceId, TallyId,
+    AgencyId, AuditId, BlockId, CertificateId, ContractId, IncidentId, KeyId, LawpackId, MandateId, MeetingId, OrderId,
+    ServiceId, TallyId,
 };
+use crate::incident::Incident;
 use crate::key::{KeyOf, PublishedKey};
 use crate::lawpack::{Law, Lawpack};
 use crate::lifecycle::State;
@@ -24,6 +26,7 @@ use crate::meeting::Meeting;
 use crate::notice::Notice;
 use crate::order::{Order, OrderKind};
 use crate::service::Service;
+use crate::source::Source;
 use crate::statement::{Statement, StatementKind, Tried};
 use crate::status::StatusChange;
 use crate::tally::{Day, Tally};
@@ -44,6 +47,7 @@ pub struct Register {
     pub contracts: BTreeMap<ContractId, Entry<Contract>>,
     pub audits: BTreeMap<AuditId, Entry<Audit>>,
     pub certificates: BTreeMap<CertificateId, Entry<Certificate>>,
+    pub incidents: BTreeMap<IncidentId, Entry<Incident>>,
     /// Keys of mandates and pseudonym domains, whether they live or not.
     pub keys: BTreeMap<KeyId, Entry<PublishedKey>>,
     pub lawpacks: BTreeMap<LawpackId, Entry<Lawpack>>,
@@ -109,6 +113,7 @@ pub(crate) enum Content {
     Audit(AuditId, Audit),
     Certificate(CertificateId, Certificate),
     Contract(ContractId, Contract),
+    Incident(IncidentId, Incident),
     Key(KeyId, PublishedKey),
     Lawpack(LawpackId, Lawpack),
     Log(LogTerms),
@@ -180,6 +185,7 @@ impl Register {
                 put(&mut self.certificates, id, body, &make, State::Published);
             }
             Content::Contract(id, body) => put(&mut self.contracts, id, body, &make, State::Draft),
+            Content::Incident(id, body) => put(&mut self.incidents, id, body, &make, State::Published),
             Content::Key(id, body) => {
                 self.published.insert(body.commitment, id.clone());
                 put(&mut self.keys, id, body, &make, State::Published);
@@ -316,6 +322,13 @@ impl Register {
         self.tallied.get(mandate).copied()
     }
 
+    /// The incident of a source under a mandate that is not over.
+    pub fn open_incident(&self, source: &Source, mandate: &MandateId) -> Option<&Entry<Incident>> {
+        self.incidents
+            .values()
+            .find(|entry| entry.body.ended_at.is_none() && entry.body.source == *source && entry.body.mandate == *mandate)
+    }
+
     /// The certificate about the end of a mandate; those of its months and of keys that were replaced are others.
     pub fn certificate(&self, mandate: &MandateId) -> Option<&Entry<Certificate>> {
         let ends = |body: &Certificate| {
@@ -339,6 +352,7 @@ impl Register {
             StatementKind::Certificate => of(&self.certificates, id),
             StatementKind::Contract => of(&self.contracts, id),
             StatementKind::DataBlock => of(&self.blocks, id),
+            StatementKind::Incident => of(&self.incidents, id),
             StatementKind::Key => of(&self.keys, id),
             StatementKind::Lawpack => of(&self.lawpacks, id),
             StatementKind::Log => sole(self.log.as_ref(), id),

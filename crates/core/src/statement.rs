@@ -46,6 +46,7 @@ pub enum StatementKind {
     Certificate,
     Contract,
     DataBlock,
+    Incident,
     Key,
     Lawpack,
     Log,

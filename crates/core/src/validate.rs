@@ -5,6 +5,7 @@ mod approvals;
 mod certificate;
 mod contract;
 mod house;
+mod incident;
 mod key;
 mod mandate;
 mod notice;
@@ -20,8 +21,8 @@ pub use mandate::{draft as mandate, lengths as mandate_lengths};
 use crate::Digest;
 use crate::draft::Problem;
 use crate::id::{
-    AgencyId, AuditId, BlockId, CertificateId, ContractId, KeyId, LawpackId, LogId, MandateId, MeetingId, NoticeId, OrderId,
-    ServiceId, StatusChangeId, TallyId, VaultId, VerifierId,
+    AgencyId, AuditId, BlockId, CertificateId, ContractId, IncidentId, KeyId, LawpackId, LogId, MandateId, MeetingId, NoticeId,
+    OrderId, ServiceId, StatusChangeId, TallyId, VaultId, VerifierId,
 };
 use crate::register::{Content, Register};
 use crate::statement::{Statement, StatementKind};
@@ -50,6 +51,7 @@ pub(crate) fn statement(
         StatementKind::Certificate => certificate::certificate(&mut check),
         StatementKind::Contract => contract::contract(&mut check),
         StatementKind::DataBlock => house::block(&mut check),
+        StatementKind::Incident => incident::incident(&mut check),
         StatementKind::Key => key::key(&mut check),
         StatementKind::Lawpack => house::lawpack(&mut check),
         StatementKind::Log => house::log(&mut check),
@@ -125,6 +127,7 @@ fn envelope(check: &mut Check<'_>) {
         StatementKind::Certificate => CertificateId::from_str(&statement.id).is_ok(),
         StatementKind::Contract => ContractId::from_str(&statement.id).is_ok(),
         StatementKind::DataBlock => BlockId::from_str(&statement.id).is_ok(),
+        StatementKind::Incident => IncidentId::from_str(&statement.id).is_ok(),
         StatementKind::Key => KeyId::from_str(&statement.id).is_ok(),
         StatementKind::Lawpack => LawpackId::from_str(&statement.id).is_ok(),
         StatementKind::Log => LogId::from_str(&statement.id).is_ok(),

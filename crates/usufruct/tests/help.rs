@@ -6,6 +6,8 @@ use common::{fails, ok};
 
 const VERBS: &[&[&str]] = &[
     &["audit"],
+    &["audit", "key"],
+    &["audit", "recount"],
     &["backup"],
     &["refound"],
     &["restore"],

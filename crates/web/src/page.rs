@@ -122,6 +122,7 @@ impl Page {
         match code {
             "blocks-chosen" => fl!(self.messages, "clause-blocks-chosen"),
             "blocks-in-mandate" => fl!(self.messages, "clause-blocks-in-mandate"),
+            "brake" => fl!(self.messages, "clause-brake"),
             "bulk-limit" => fl!(self.messages, "clause-bulk-limit"),
             "condition" => fl!(self.messages, "clause-condition"),
             "contract" => fl!(self.messages, "clause-contract"),

@@ -2,6 +2,7 @@
 
 #[path = "../../../app/tests/common/mod.rs"]
 mod common;
+mod counts;
 mod oversight;
 
 use std::collections::BTreeSet;
@@ -193,6 +194,8 @@ async fn every_page_in_both_languages() {
         "/register/processors",
         "/register/agencies",
         "/register/certificates",
+        "/register/counts",
+        "/register/mandates/mdt_library-card/tallies",
         "/register/keys",
         "/register/log",
         "/register/meetings",
