@@ -62,6 +62,7 @@ mod session;
 mod sign_in;
 mod stream;
 mod sunset;
+mod supervise;
 mod tag_index;
 mod token;
 mod withdraw;

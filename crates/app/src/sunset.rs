@@ -153,11 +153,12 @@ impl App {
         self.publish(&Publication { statements: vec![statement] }).map(drop)
     }
 
-    /// Runs what the clock asks for: ends of what was kept for its time, sunsets, unfinished erasures, what services answered, the log's next checkpoint.
+    /// Runs what the clock asks for: ends of what was kept for its time, sunsets, contracts and agreements that are over, unfinished erasures, what services answered, the log's next checkpoint.
     pub fn tick(self: &Arc<Self>) -> Result<(), Error> {
         self.make_late_keys()?;
         self.run_retention()?;
         self.run_sunsets()?;
+        self.run_supervision()?;
         self.finish_erasures()?;
         self.publish_answers()?;
         if self.is_publication_due()? { self.publish_log() } else { Ok(()) }

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod backup;
 pub mod card;
 pub mod completions;
+pub mod contract;
 pub mod deletions;
 pub mod demo;
 pub mod doctor;

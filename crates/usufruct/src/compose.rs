@@ -134,7 +134,7 @@ pub fn mandate(
     ])
 }
 
-/// A contract and its steps to activation.
+/// A contract, and where no law asks that it is looked at first, its steps to activation.
 pub fn contract(
     register: &Register,
     id: &str,
@@ -143,14 +143,46 @@ pub fn contract(
     at: Time,
     rng: &dyn Rng,
 ) -> Result<Vec<Statement>, Failure> {
-    let signed = Text::new("Both sides signed.", "雙方簽署。");
+    let is_supervised = register.law(&speaker(signers)?, at).supervises();
+    let first = object(register, StatementKind::Contract, id, body, signers, at)?;
+    if is_supervised {
+        return Ok(vec![first]);
+    }
+    let steps = contract_steps(id, first.hash()?, State::Draft, signers, at, rng)?;
+    Ok([vec![first], steps].concat())
+}
+
+/// The steps of a contract from the state `from` to activation.
+pub fn contract_steps(
+    id: &str,
+    revision: Digest,
+    from: State,
+    signers: &Signers<'_>,
+    at: Time,
+    rng: &dyn Rng,
+) -> Result<Vec<Statement>, Failure> {
     let steps = [
         (State::Draft, State::CheckedAgency, Text::new("The agency checked it.", "機關審查完成。")),
         (State::CheckedAgency, State::CheckedCity, Text::new("The city checked it.", "市府審查完成。")),
-        (State::CheckedCity, State::Signed, signed),
+        (State::CheckedCity, State::Signed, Text::new("Both sides signed.", "雙方簽署。")),
         (State::Signed, State::Active, Text::new("It is in force.", "契約生效。")),
     ];
-    with_steps(object(register, StatementKind::Contract, id, body, signers, at)?, &steps, signers, rng)
+    let begun = steps.iter().position(|(state, _, _)| *state == from).unwrap_or(steps.len());
+    let taken = steps.into_iter().skip(begun);
+    taken.map(|(from, to, reason)| step(&Step { object: id, revision, from, to, reason }, signers, at, rng)).collect()
+}
+
+/// The result of a check of the revision `revision`.
+pub fn check(
+    register: &Register,
+    id: &str,
+    mut body: Value,
+    revision: Digest,
+    signers: &Signers<'_>,
+    at: Time,
+) -> Result<Statement, Failure> {
+    body["revision"] = json!(revision);
+    object(register, StatementKind::Check, id, body, signers, at)
 }
 
 /// A service and, when it is new, its activation.
