@@ -65,6 +65,7 @@ mod sunset;
 mod supervise;
 mod tag_index;
 mod token;
+mod vendor;
 mod withdraw;
 
 pub use act::Acting;
@@ -114,6 +115,7 @@ pub use stream::{MANAGE_SCOPE, READ_SCOPE, StreamRequest, VERIFY_EVERY_SECONDS};
 pub use sunset::SunsetReport;
 pub use tag_index::TagSegment;
 pub use token::{ClientGrant, Exchange, Granted, Refresh, Tokens};
+pub use vendor::{VendorSession, vendor_ticket};
 pub use usufruct_core as core;
 pub use usufruct_log as log;
 pub use usufruct_store as store;

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::command::{
-    audit, backup, card, completions, contract, deletions, demo, doctor, enrol, escrow, footprint, guardian, init, invite, keeper, key,
+    agreement, audit, backup, card, completions, contract, deletions, demo, doctor, enrol, escrow, footprint, guardian, init, invite, keeper, key,
     mandate, migrate, mirror, publish, recover, refound, restore, restore_log, rotate, serve, service, verify, witness,
 };
 use crate::failure::Failure;
@@ -47,6 +47,7 @@ enum Verb {
     Mandate(mandate::Mandate),
     Publish(publish::Publish),
     Contract(contract::Contract),
+    Agreement(agreement::Agreement),
     Service(service::Service),
     Keeper(keeper::Keeper),
     Key(key::Key),
@@ -68,6 +69,7 @@ impl Cli {
     /// Does what was asked.
     pub fn run(self) -> Result<ExitCode, Failure> {
         match self.verb {
+            Verb::Agreement(verb) => verb.run(),
             Verb::Audit(verb) => verb.run(),
             Verb::Backup(verb) => verb.run(),
             Verb::Card(verb) => verb.run(),

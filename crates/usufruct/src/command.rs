@@ -1,5 +1,6 @@
 //! The verbs of the command line, one file each.
 
+pub mod agreement;
 pub mod audit;
 pub mod backup;
 pub mod card;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use usufruct_app::{App, Publication};
-use usufruct_core::id::{MandateId, NoticeId, StatusChangeId};
+use usufruct_core::agreement::Agreement;
+use usufruct_core::id::{AgreementId, MandateId, NoticeId, StatusChangeId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::Rng;
 use usufruct_core::register::Register;
@@ -132,6 +133,22 @@ pub fn mandate(
             signers,
         )?,
     ])
+}
+
+/// An agreement and its publication; where only what a review found is new, its next revision alone.
+pub fn agreement(
+    register: &Register,
+    id: &str,
+    body: Value,
+    signers: &Signers<'_>,
+    at: Time,
+    rng: &dyn Rng,
+) -> Result<Vec<Statement>, Failure> {
+    let old = id.parse().ok().and_then(|id: AgreementId| register.agreements.get(&id));
+    let is_review = old.zip(Agreement::read(&body).ok()).is_some_and(|(old, new)| old.body.agrees_as(&new));
+    let first = object(register, StatementKind::Agreement, id, body, signers, at)?;
+    let steps = [(State::Draft, State::Published, Text::new("Its parties made it public.", "當事機關公開。"))];
+    if is_review { Ok(vec![first]) } else { with_steps(first, &steps, signers, rng) }
 }
 
 /// A contract, and where no law asks that it is looked at first, its steps to activation.

@@ -4,8 +4,10 @@ use i18n_embed_fl::fl;
 use usufruct_core::Time;
 use usufruct_core::agency::AgencyKind;
 use usufruct_core::certificate::{Answer, Cause};
+use usufruct_core::check::{CheckKind, CheckOutcome};
 use usufruct_core::delegation::Power;
 use usufruct_core::event::{Form, Kind};
+use usufruct_core::late::LateDuty;
 use usufruct_core::lifecycle::State;
 use usufruct_core::mandate::{AutomatedDecision, Basis, Fetch, GateLevel, MandateKind, Mode, Operation};
 use usufruct_core::means::Means;
@@ -209,6 +211,34 @@ impl Page {
             State::Erased => fl!(self.messages, "stage-erased"),
             State::Ending => fl!(self.messages, "stage-ending"),
             State::Closed => fl!(self.messages, "stage-closed"),
+        }
+    }
+
+    /// Which look at a vendor it was.
+    pub fn check_kind(&self, kind: &CheckKind) -> String {
+        match kind {
+            CheckKind::Agency => fl!(self.messages, "check-agency"),
+            CheckKind::City => fl!(self.messages, "check-city"),
+            CheckKind::Deletion => fl!(self.messages, "check-deletion"),
+            CheckKind::Periodic => fl!(self.messages, "check-periodic"),
+        }
+    }
+
+    /// How it came out.
+    pub fn check_outcome(&self, outcome: &CheckOutcome) -> String {
+        match outcome {
+            CheckOutcome::Failed => fl!(self.messages, "check-failed"),
+            CheckOutcome::Passed => fl!(self.messages, "check-passed"),
+        }
+    }
+
+    /// What is owed.
+    pub fn late_duty(&self, duty: &LateDuty) -> String {
+        match duty {
+            LateDuty::Check => fl!(self.messages, "late-check"),
+            LateDuty::Deletion => fl!(self.messages, "late-deletion"),
+            LateDuty::Order => fl!(self.messages, "late-order"),
+            LateDuty::Review => fl!(self.messages, "late-review"),
         }
     }
 

@@ -95,7 +95,8 @@ impl Publish {
         };
         let id = format!("{prefix}_{stem}");
         let statements = match self.kind {
-            Kind::Agency | Kind::Agreement | Kind::Block | Kind::Lawpack | Kind::Log | Kind::Meeting | Kind::Order | Kind::Vault => {
+            Kind::Agreement => compose::agreement(&register, &id, body, &signers, now, &SystemRng)?,
+            Kind::Agency | Kind::Block | Kind::Lawpack | Kind::Log | Kind::Meeting | Kind::Order | Kind::Vault => {
                 vec![compose::object(&register, kind, &id, body, &signers, now)?]
             }
             Kind::Check => {

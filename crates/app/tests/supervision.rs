@@ -1,0 +1,232 @@
+//! The clock over vendors and agreements, on both databases: what is not looked at in time stops, what is over ends, and pseudonyms pass from
+//! one body to another only while an agreement between the two is in force.
+
+mod common;
+
+use std::path::Path;
+
+use common::{CARD, City, LIBRARY, OPERATOR, SERVICE, VENDOR, library_card, mandate, on_both, service, text};
+use serde_json::{Value, json};
+use usufruct_app::{ConversionBatch, Error, LifecycleStep, Publication};
+use usufruct_core::decide::Clause;
+use usufruct_core::hash::sha256;
+use usufruct_core::id::ServiceId;
+use usufruct_core::late::LateDuty;
+use usufruct_core::lawpack::SHIPPED;
+use usufruct_core::lifecycle::State;
+use usufruct_core::statement::{Signer, StatementKind};
+use usufruct_core::time::DAY;
+use usufruct_core::{Text, Time};
+
+on_both!(
+    a_vendor_that_nobody_looks_at_is_suspended_by_the_clock,
+    a_contract_ends_on_its_day_and_the_deletion_falls_due,
+    pseudonyms_pass_between_bodies_only_by_agreement,
+);
+
+const CONTRACT: &str = "ctr_cloud";
+const THEIRS: &str = "svc_theirs";
+
+fn theirs() -> ServiceId {
+    THEIRS.parse().unwrap()
+}
+
+/// A city under the law that supervises vendors, with one that prints the cards of the library.
+fn city(dir: &Path, url: Option<&str>) -> City {
+    let city = City::found(dir, url);
+    let (_, pack) = SHIPPED.iter().find(|(id, _)| *id == "law_generic-2026-12").unwrap();
+    let mut law: Value = serde_json::to_value(toml::from_str::<toml::Table>(pack).unwrap()).unwrap();
+    law["valid_from"] = json!("2025-01-01");
+    city.publish(StatementKind::Lawpack, "law_house", OPERATOR, law);
+    city.publish_agency(VENDOR, "vendor");
+    city.publish(StatementKind::Contract, CONTRACT, LIBRARY, contract(&city));
+    for (kind, by, to) in [("agency", LIBRARY, State::CheckedAgency), ("city", OPERATOR, State::CheckedCity)] {
+        check(&city, kind, by, "passed");
+        step(&city, CONTRACT, to, &city.signer(LIBRARY)).unwrap();
+    }
+    for to in [State::Signed, State::Active] {
+        step(&city, CONTRACT, to, &city.signer(LIBRARY)).unwrap();
+    }
+    let mut card = library_card();
+    card["recipients"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"agency": VENDOR, "contract": CONTRACT, "why": text("It prints the cards.")}));
+    city.publish_mandate(CARD, card);
+    city.open_service_with(THEIRS, VENDOR, "theirs", |body| body["mandates"] = json!([CARD]));
+    city
+}
+
+/// It fills every clause of the library that is in force, whatever that asks.
+fn contract(city: &City) -> Value {
+    let now = city.app.now();
+    let register = city.app.register();
+    let law = register.law(&LIBRARY.parse().unwrap(), now);
+    let clauses: Vec<Value> = law
+        .clauses()
+        .map(|clause| {
+            let filled = clause.parameters.iter().map(|parameter| {
+                let value = match parameter.kind {
+                    usufruct_core::clause::ParameterKind::Number => json!(parameter.min.unwrap_or(0).max(parameter.at_least.map_or(0, |duty| law.days(duty)))),
+                    usufruct_core::clause::ParameterKind::Text => text("As agreed"),
+                    usufruct_core::clause::ParameterKind::Day => json!("2027-01-01"),
+                };
+                (parameter.name.clone(), value)
+            });
+            json!({"clause": clause.code, "parameters": filled.collect::<serde_json::Map<_, _>>()})
+        })
+        .collect();
+    json!({
+        "controller": LIBRARY, "vendor": VENDOR, "mandates": [CARD], "scope": text("Prints cards."), "from": now.to_string(),
+        "until": now.plus(400 * DAY).to_string(),
+        "capability_evidence": [{"kind": "ISO", "issuer": "X", "expires": now.plus(400 * DAY).to_string()}],
+        "measures": [text("Locks.")], "data_locations": ["TW"], "breach_first_ping_hours": 1, "breach_report_hours": 24,
+        "check_every": "P90D", "next_check_due": now.plus(90 * DAY).to_string(), "penalty": text("A fine."), "no_own_purpose": true,
+        "delete_within_days": 7, "clauses": clauses,
+    })
+}
+
+fn check(city: &City, kind: &str, by: &str, outcome: &str) {
+    let revision = city.app.register().contracts[&CONTRACT.parse().unwrap()].hash;
+    let body = json!({"contract": CONTRACT, "revision": revision, "kind": kind, "done_at": city.app.now().to_string(), "outcome": outcome,
+        "evidence": [{"title": text("Report"), "sha256": sha256(kind.as_bytes())}]});
+    let id = format!("chk_{}", city.app.register().checks.len());
+    city.publish(StatementKind::Check, &id, by, body);
+}
+
+fn step(city: &City, object: &str, to: State, signers: &[&Signer]) -> Result<(), Error> {
+    let (register, reason) = (city.app.register(), Text::new("The next step.", "下一步。"));
+    let contract = object.parse().ok().and_then(|id| register.contracts.get(&id)).map(|entry| (entry.hash, entry.state));
+    let agreement = || object.parse().ok().and_then(|id| register.agreements.get(&id)).map(|entry| (entry.hash, entry.state));
+    let (revision, from) = contract.or_else(agreement).unwrap();
+    let step = LifecycleStep { object, revision, from, to, reason };
+    let statement = city.app.step(&step, signers[0].agency(), signers, city.app.now())?;
+    city.app.publish(&Publication { statements: vec![statement] }).map(drop)
+}
+
+fn state(city: &City) -> State {
+    city.app.register().contracts[&CONTRACT.parse().unwrap()].state
+}
+
+/// Whether residents may sign in to the vendor's service.
+fn is_open(city: &City) -> bool {
+    let scope = city.app.scope_mandates(&theirs(), &[CARD.to_owned()]);
+    let knows = city.app.knows_redirect(&theirs(), "http://localhost:8081/callback");
+    assert_eq!(scope.is_ok(), knows);
+    knows
+}
+
+fn a_vendor_that_nobody_looks_at_is_suspended_by_the_clock(dir: &Path, url: Option<&str>) {
+    let city = city(dir, url);
+    assert!(is_open(&city) && city.app.run_supervision().unwrap().is_empty());
+    city.clock.advance(95 * DAY);
+    assert_eq!((city.app.late()[0].duty, city.app.late()[0].object.as_str()), (LateDuty::Check, CONTRACT));
+    assert!(is_open(&city) && city.app.run_supervision().unwrap().is_empty(), "fourteen days of grace");
+    city.clock.advance(9 * DAY);
+    assert!(!is_open(&city), "before any job has run");
+    city.app.tick().unwrap();
+    assert_eq!(state(&city), State::Suspended);
+    assert!(city.app.run_supervision().unwrap().is_empty(), "once");
+    let resumed = step(&city, CONTRACT, State::Active, &city.signer(LIBRARY));
+    assert!(matches!(&resumed, Err(Error::Unlawful(problems)) if problems[0].rule == "check-overdue"), "{resumed:?}");
+    check(&city, "periodic", LIBRARY, "passed");
+    assert!(step(&city, CONTRACT, State::Active, &city.signer(LIBRARY)[..1]).is_err(), "one person alone");
+    step(&city, CONTRACT, State::Active, &city.signer(LIBRARY)).unwrap();
+    assert!(is_open(&city) && city.app.late().is_empty());
+    city.clock.advance(DAY);
+    check(&city, "periodic", LIBRARY, "failed");
+    assert!(!is_open(&city));
+    assert_eq!(city.app.run_supervision().unwrap(), [CONTRACT]);
+    // It holds after a restart, since it stands in the log.
+    let at = city.app.now().to_string();
+    drop(city);
+    let again = City::open(dir, url, &at, 2);
+    assert!(!is_open(&again) && state(&again) == State::Suspended);
+}
+
+fn a_contract_ends_on_its_day_and_the_deletion_falls_due(dir: &Path, url: Option<&str>) {
+    let city = city(dir, url);
+    for _ in 0..5 {
+        city.clock.advance(79 * DAY);
+        check(&city, "periodic", LIBRARY, "passed");
+    }
+    city.clock.advance(5 * DAY - 1);
+    assert!(is_open(&city) && city.app.run_supervision().unwrap().is_empty());
+    city.clock.advance(1);
+    assert!(!is_open(&city));
+    assert_eq!(city.app.run_supervision().unwrap(), [CONTRACT]);
+    assert_eq!(state(&city), State::Ending);
+    city.clock.advance(7 * DAY - 1);
+    assert!(city.app.late().is_empty());
+    city.clock.advance(1);
+    let late = city.app.late();
+    assert_eq!((late.len(), late[0].duty, late[0].agency.as_str()), (1, LateDuty::Deletion, VENDOR));
+    assert!(step(&city, CONTRACT, State::Closed, &city.signer(LIBRARY)).is_err(), "not before the vendor's own word");
+    check(&city, "deletion", VENDOR, "passed");
+    assert!(city.app.late().is_empty());
+    step(&city, CONTRACT, State::Closed, &city.signer(LIBRARY)).unwrap();
+}
+
+fn pseudonyms_pass_between_bodies_only_by_agreement(dir: &Path, url: Option<&str>) {
+    let city = City::found(dir, url);
+    // Here it is another public body, with a garden.
+    city.publish_agency(VENDOR, "agency");
+    city.open_service_with(THEIRS, VENDOR, "theirs", |body| body["mandates"] = json!(["mdt_short"]));
+    let mut body = library_card();
+    body["recipients"].as_array_mut().unwrap().push(json!({"agency": VENDOR, "why": text("It opens the garden.")}));
+    body["conversions"] = json!([{"from": SERVICE, "to": THEIRS, "why": text("Readers enter without a ticket.")}]);
+    city.publish_mandate("mdt_short", body);
+    let resident = city.enrol(1)[0];
+    city.app.consent(resident, &service(), &"mdt_short".parse().unwrap(), &[]).unwrap();
+    let subject = city.app.subject(resident, &service()).unwrap();
+    let request = ConversionBatch {
+        service: service(),
+        to: theirs(),
+        mandate: "mdt_short".parse().unwrap(),
+        subjects: vec![subject],
+        reason: "lending".into(),
+        actor: None,
+    };
+    let convert = || match city.app.convert(&request) {
+        Err(Error::Unpermitted(clauses)) => Err(clauses),
+        Err(other) => panic!("another error: {other}"),
+        Ok(mut answer) => Ok(answer.lines.remove(0).outcome.unwrap().subject),
+    };
+    assert_eq!(convert(), Err(vec![Clause::Agreement]));
+    let both = [city.signer(LIBRARY), city.signer(VENDOR)].concat();
+    let now = city.app.now();
+    let mut statement = city.app.statement(StatementKind::Agreement, "agr_garden", &LIBRARY.parse().unwrap(), agreement(now), now);
+    for signer in &both {
+        statement.approve(signer).unwrap();
+    }
+    city.app.publish(&Publication { statements: vec![statement] }).unwrap();
+    step(&city, "agr_garden", State::Published, &both).unwrap();
+    assert_eq!(convert(), Err(vec![Clause::Agreement]));
+    let early = step(&city, "agr_garden", State::Active, &both);
+    assert!(matches!(&early, Err(Error::Unlawful(problems)) if problems[0].rule == "too-soon"), "{early:?}");
+    city.clock.advance(15 * DAY);
+    assert_eq!(convert(), Err(vec![Clause::Agreement]), "nobody has put it in force");
+    step(&city, "agr_garden", State::Active, &both).unwrap();
+    assert_eq!(convert().unwrap(), city.app.subject(resident, &theirs()).unwrap());
+    // Either body closes it alone.
+    step(&city, "agr_garden", State::Suspended, &city.signer(VENDOR)[..1]).unwrap();
+    assert_eq!(convert(), Err(vec![Clause::Agreement]));
+    step(&city, "agr_garden", State::Active, &both).unwrap();
+    assert!(convert().is_ok());
+    city.clock.advance(85 * DAY);
+    assert_eq!(convert(), Err(vec![Clause::Agreement]), "its last day is over");
+    city.app.tick().unwrap();
+    assert_eq!(city.app.register().agreements[&"agr_garden".parse().unwrap()].state, State::Sunset);
+    assert!(city.app.register().mandates[&mandate()].state == State::Active);
+}
+
+fn agreement(now: Time) -> Value {
+    let day = |days: i64| now.plus(days * DAY).to_string();
+    json!({"title": text("Garden"), "parties": [LIBRARY, VENDOR], "purpose": text("Readers enter."),
+        "legal_gateway": {"instrument": text("Act"), "article": "9", "url": "https://law.example/9"}, "mandates": ["mdt_short"],
+        "blocks": ["blk_name"], "transfers": [{"from": SERVICE, "to": THEIRS, "why": text("Readers enter.")}],
+        "frequency": text("Daily"), "estimated_persons": 10, "safeguards": [text("Logged.")],
+        "due_diligence": [{"title": text("Report"), "sha256": sha256(b"report")}], "commercial_firewall": text("None."),
+        "impact_assessment": "https://example.org/dpia", "summary": text("Readers enter."), "oversight_body": "agc_oversight",
+        "in_force_from": day(15), "sunset_at": day(100), "review_due": day(60)})
+}
