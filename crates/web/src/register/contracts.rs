@@ -23,7 +23,7 @@ use crate::fault::Fault;
 use crate::page::{Page, show};
 
 #[derive(Template)]
-#[template(path = "processors.html")]
+#[template(path = "contracts.html")]
 struct ContractsPage {
     page: Page,
     contracts: Vec<ShownContract>,
