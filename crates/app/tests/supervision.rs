@@ -2,111 +2,28 @@
 //! one body to another only while an agreement between the two is in force.
 
 mod common;
+#[path = "common/vendors.rs"]
+mod vendors;
 
 use std::path::Path;
 
-use common::{CARD, City, LIBRARY, OPERATOR, SERVICE, VENDOR, library_card, mandate, on_both, service, text};
+use common::{CARD, City, LIBRARY, SERVICE, VENDOR, library_card, mandate, on_both, service, text};
 use serde_json::{Value, json};
-use usufruct_app::{ConversionBatch, Error, LifecycleStep, Publication};
+use usufruct_app::{ConversionBatch, Error, Publication};
+use usufruct_core::Time;
 use usufruct_core::decide::Clause;
 use usufruct_core::hash::sha256;
-use usufruct_core::id::ServiceId;
 use usufruct_core::late::LateDuty;
-use usufruct_core::lawpack::SHIPPED;
 use usufruct_core::lifecycle::State;
-use usufruct_core::statement::{Signer, StatementKind};
+use usufruct_core::statement::StatementKind;
 use usufruct_core::time::DAY;
-use usufruct_core::{Text, Time};
+use vendors::{CONTRACT, THEIRS, check, city, step, theirs};
 
 on_both!(
     a_vendor_that_nobody_looks_at_is_suspended_by_the_clock,
     a_contract_ends_on_its_day_and_the_deletion_falls_due,
     pseudonyms_pass_between_bodies_only_by_agreement,
 );
-
-const CONTRACT: &str = "ctr_cloud";
-const THEIRS: &str = "svc_theirs";
-
-fn theirs() -> ServiceId {
-    THEIRS.parse().unwrap()
-}
-
-/// A city under the law that supervises vendors, with one that prints the cards of the library.
-fn city(dir: &Path, url: Option<&str>) -> City {
-    let city = City::found(dir, url);
-    let (_, pack) = SHIPPED.iter().find(|(id, _)| *id == "law_generic-2026-12").unwrap();
-    let mut law: Value = serde_json::to_value(toml::from_str::<toml::Table>(pack).unwrap()).unwrap();
-    law["valid_from"] = json!("2025-01-01");
-    city.publish(StatementKind::Lawpack, "law_house", OPERATOR, law);
-    city.publish_agency(VENDOR, "vendor");
-    city.publish(StatementKind::Contract, CONTRACT, LIBRARY, contract(&city));
-    for (kind, by, to) in [("agency", LIBRARY, State::CheckedAgency), ("city", OPERATOR, State::CheckedCity)] {
-        check(&city, kind, by, "passed");
-        step(&city, CONTRACT, to, &city.signer(LIBRARY)).unwrap();
-    }
-    for to in [State::Signed, State::Active] {
-        step(&city, CONTRACT, to, &city.signer(LIBRARY)).unwrap();
-    }
-    let mut card = library_card();
-    card["recipients"]
-        .as_array_mut()
-        .unwrap()
-        .push(json!({"agency": VENDOR, "contract": CONTRACT, "why": text("It prints the cards.")}));
-    city.publish_mandate(CARD, card);
-    city.open_service_with(THEIRS, VENDOR, "theirs", |body| body["mandates"] = json!([CARD]));
-    city
-}
-
-/// It fills every clause of the library that is in force, whatever that asks.
-fn contract(city: &City) -> Value {
-    let now = city.app.now();
-    let register = city.app.register();
-    let law = register.law(&LIBRARY.parse().unwrap(), now);
-    let clauses: Vec<Value> = law
-        .clauses()
-        .map(|clause| {
-            let filled = clause.parameters.iter().map(|parameter| {
-                let value = match parameter.kind {
-                    usufruct_core::clause::ParameterKind::Number => json!(parameter.min.unwrap_or(0).max(parameter.at_least.map_or(0, |duty| law.days(duty)))),
-                    usufruct_core::clause::ParameterKind::Text => text("As agreed"),
-                    usufruct_core::clause::ParameterKind::Day => json!("2027-01-01"),
-                };
-                (parameter.name.clone(), value)
-            });
-            json!({"clause": clause.code, "parameters": filled.collect::<serde_json::Map<_, _>>()})
-        })
-        .collect();
-    json!({
-        "controller": LIBRARY, "vendor": VENDOR, "mandates": [CARD], "scope": text("Prints cards."), "from": now.to_string(),
-        "until": now.plus(400 * DAY).to_string(),
-        "capability_evidence": [{"kind": "ISO", "issuer": "X", "expires": now.plus(400 * DAY).to_string()}],
-        "measures": [text("Locks.")], "data_locations": ["TW"], "breach_first_ping_hours": 1, "breach_report_hours": 24,
-        "check_every": "P90D", "next_check_due": now.plus(90 * DAY).to_string(), "penalty": text("A fine."), "no_own_purpose": true,
-        "delete_within_days": 7, "clauses": clauses,
-    })
-}
-
-fn check(city: &City, kind: &str, by: &str, outcome: &str) {
-    let revision = city.app.register().contracts[&CONTRACT.parse().unwrap()].hash;
-    let body = json!({"contract": CONTRACT, "revision": revision, "kind": kind, "done_at": city.app.now().to_string(), "outcome": outcome,
-        "evidence": [{"title": text("Report"), "sha256": sha256(kind.as_bytes())}]});
-    let id = format!("chk_{}", city.app.register().checks.len());
-    city.publish(StatementKind::Check, &id, by, body);
-}
-
-fn step(city: &City, object: &str, to: State, signers: &[&Signer]) -> Result<(), Error> {
-    let (register, reason) = (city.app.register(), Text::new("The next step.", "下一步。"));
-    let contract = object.parse().ok().and_then(|id| register.contracts.get(&id)).map(|entry| (entry.hash, entry.state));
-    let agreement = || object.parse().ok().and_then(|id| register.agreements.get(&id)).map(|entry| (entry.hash, entry.state));
-    let (revision, from) = contract.or_else(agreement).unwrap();
-    let step = LifecycleStep { object, revision, from, to, reason };
-    let statement = city.app.step(&step, signers[0].agency(), signers, city.app.now())?;
-    city.app.publish(&Publication { statements: vec![statement] }).map(drop)
-}
-
-fn state(city: &City) -> State {
-    city.app.register().contracts[&CONTRACT.parse().unwrap()].state
-}
 
 /// Whether residents may sign in to the vendor's service.
 fn is_open(city: &City) -> bool {

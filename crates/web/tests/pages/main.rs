@@ -2,7 +2,10 @@
 
 #[path = "../../../app/tests/common/mod.rs"]
 mod common;
+mod contracts;
 mod oversight;
+#[path = "../../../app/tests/common/vendors.rs"]
+mod vendors;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
