@@ -13,9 +13,10 @@ impl App {
         let mut due = Vec::new();
         for contract in register.contracts.values() {
             let to = match contract.state {
-                State::Active | State::Suspended if contract.body.until <= now => {
-                    Some((State::Ending, Text::new("Its last day is over; the vendor has to delete.", "契約屆滿，廠商應刪除資料。")))
-                }
+                State::Active | State::Suspended if contract.body.until <= now => Some((
+                    State::Ending,
+                    Text::new("Its last day is over; the vendor has to delete.", "契約屆滿，廠商應刪除資料。"),
+                )),
                 State::Active if register.has_failed(contract) && register.is_unsupervised(contract, now) => {
                     Some((State::Suspended, Text::new("The vendor failed its check.", "廠商未通過查核。")))
                 }

@@ -71,7 +71,8 @@ impl App {
         let ticket = ticket.trim();
         let Some((_, until)) = self.read_ticket(issuer, ticket) else { return Err(bad_ticket()) };
         let hash = sha256(ticket.as_bytes());
-        let is_new = self.db.transaction("open vendor session", move |tx| Ok::<_, Error>(assertions::claim(tx, &hash, until)?))?;
+        let is_new =
+            self.db.transaction("open vendor session", move |tx| Ok::<_, Error>(assertions::claim(tx, &hash, until)?))?;
         if !is_new {
             return Err(bad_ticket());
         }
@@ -81,7 +82,8 @@ impl App {
     /// Who holds this session. The key must still stand in the register: a body that drops it ends its sessions.
     pub fn vendor_session(&self, issuer: &str, session: &str) -> Result<Option<VendorSession>, Error> {
         let Some((ticket, mark)) = session.rsplit_once('.') else { return Ok(None) };
-        if ticket.len() > LONGEST || !equal(mark.as_bytes(), self.vendor_mark(b"usufruct/vendor-session/v1", ticket)?.as_bytes()) {
+        if ticket.len() > LONGEST || !equal(mark.as_bytes(), self.vendor_mark(b"usufruct/vendor-session/v1", ticket)?.as_bytes())
+        {
             return Ok(None);
         }
         let Some((said, until)) = self.read_ticket(issuer, ticket) else { return Ok(None) };

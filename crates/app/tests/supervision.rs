@@ -112,7 +112,8 @@ fn pseudonyms_pass_between_bodies_only_by_agreement(dir: &Path, url: Option<&str
     assert_eq!(convert(), Err(vec![Clause::Agreement]));
     let both = [city.signer(LIBRARY), city.signer(VENDOR)].concat();
     let now = city.app.now();
-    let mut statement = city.app.statement(StatementKind::Agreement, "agr_garden", &LIBRARY.parse().unwrap(), agreement(now), now);
+    let mut statement =
+        city.app.statement(StatementKind::Agreement, "agr_garden", &LIBRARY.parse().unwrap(), agreement(now), now);
     for signer in &both {
         statement.approve(signer).unwrap();
     }

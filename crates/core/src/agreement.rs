@@ -89,8 +89,7 @@ impl Agreement {
             let zh = safeguard.string("zh-Hant", 300, "Write it in traditional Chinese.");
             Some(Text { en: en?, zh_hant: zh? })
         });
-        let due_diligence =
-            draft.objects("due_diligence", "Name the documents that were looked at, by their hashes.", document);
+        let due_diligence = draft.objects("due_diligence", "Name the documents that were looked at, by their hashes.", document);
         let commercial_firewall = draft.text("commercial_firewall", 400, "Say how it is kept from serving a business.");
         let impact_assessment = draft.string("impact_assessment", 300, "Say where the impact assessment is published.");
         let summary = draft.text("summary", 600, "Say in words for everybody what is shared and why.");

@@ -116,7 +116,9 @@ impl ContractClause {
                     let message = format!("This line of the clause is empty ({}). Fill it.", self.article);
                     problems.push(problem(field, "missing", message));
                 }
-                Some(filled) => problems.extend(parameter.refuses(filled, law).map(|(rule, message)| problem(field, rule, message))),
+                Some(filled) => {
+                    problems.extend(parameter.refuses(filled, law).map(|(rule, message)| problem(field, rule, message)))
+                }
             }
         }
         for name in named.parameters.keys().filter(|name| self.parameters.iter().all(|parameter| parameter.name != **name)) {
@@ -166,7 +168,8 @@ impl NamedClause {
                 Ok(None) => {}
                 _ => {
                     let shown: String = name.chars().take(60).collect();
-                    let message = "This cannot be read. Give a whole number, a day, or a text in both languages of at most 600 characters.";
+                    let message =
+                        "This cannot be read. Give a whole number, a day, or a text in both languages of at most 600 characters.";
                     draft.note(&format!("parameters.{shown}"), "malformed", message.into());
                 }
             }
@@ -180,7 +183,9 @@ impl Filled {
     fn read(value: &Value) -> Result<Option<Self>, ()> {
         match value {
             Value::Null => Ok(None),
-            Value::Number(number) => number.as_i64().filter(|number| number.abs() <= LARGEST).map(|number| Some(Self::Number(number))).ok_or(()),
+            Value::Number(number) => {
+                number.as_i64().filter(|number| number.abs() <= LARGEST).map(|number| Some(Self::Number(number))).ok_or(())
+            }
             Value::String(word) if word.trim().is_empty() => Ok(None),
             Value::String(word) if word.len() <= 60 => Ok(Some(Self::Word(word.trim().to_owned()))),
             Value::Object(members) if members.is_empty() => Ok(None),

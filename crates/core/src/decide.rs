@@ -185,7 +185,10 @@ fn receiving(
         return;
     }
     let contract = recipient.contract.as_ref().and_then(|id| register.contracts.get(id));
-    sheet.rule(Clause::Contract, contract.is_some_and(|contract| register.contract_covers(contract, &recipient.agency, mandate, now)));
+    sheet.rule(
+        Clause::Contract,
+        contract.is_some_and(|contract| register.contract_covers(contract, &recipient.agency, mandate, now)),
+    );
     // Vendors hold tokens, not people: a value leaves to a vendor only where the contract justifies it.
     let tokens_only = |contract: &Contract| {
         blocks.iter().all(|(block, form)| *form < Form::Value || contract.value_blocks.iter().any(|value| value.block == *block))

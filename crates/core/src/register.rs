@@ -15,7 +15,8 @@ use crate::check::ContractCheck;
 use crate::contract::Contract;
 use crate::draft::Problem;
 use crate::id::{
-    AgencyId, AgreementId, AuditId, BlockId, CertificateId, CheckId, ContractId, LawpackId, MandateId, MeetingId, OrderId, ServiceId, TallyId,
+    AgencyId, AgreementId, AuditId, BlockId, CertificateId, CheckId, ContractId, LawpackId, MandateId, MeetingId, OrderId,
+    ServiceId, TallyId,
 };
 use crate::lawpack::{Law, Lawpack};
 use crate::lifecycle::State;

@@ -20,8 +20,8 @@ pub use mandate::{draft as mandate, lengths as mandate_lengths};
 use crate::Digest;
 use crate::draft::Problem;
 use crate::id::{
-    AgencyId, AgreementId, AuditId, BlockId, CertificateId, CheckId, ContractId, LawpackId, LogId, MandateId, MeetingId, NoticeId, OrderId, ServiceId,
-    StatusChangeId, TallyId, VaultId, VerifierId,
+    AgencyId, AgreementId, AuditId, BlockId, CertificateId, CheckId, ContractId, LawpackId, LogId, MandateId, MeetingId,
+    NoticeId, OrderId, ServiceId, StatusChangeId, TallyId, VaultId, VerifierId,
 };
 use crate::register::{Content, Register};
 use crate::statement::{Statement, StatementKind};

@@ -26,7 +26,8 @@ fn city() -> City {
     }
     let mut body = library_card();
     body["fetch"] = json!({"when": "periodic"});
-    body["recipients"] = json!([{"agency": "agc_library", "why": text("It lends.")}, {"agency": "agc_parks", "why": text("It opens.")}]);
+    body["recipients"] =
+        json!([{"agency": "agc_library", "why": text("It lends.")}, {"agency": "agc_parks", "why": text("It opens.")}]);
     body["conversions"] = json!([{"from": "svc_library", "to": "svc_parks", "why": text("Readers enter.")}]);
     city.say(StatementKind::Mandate, JOINED, "agc_library", body);
     for id in ["svc_library", "svc_parks"] {

@@ -3,7 +3,10 @@
 
 mod common;
 
-use common::{City, activate, check_body, contract_body, day, library_card, names, service_body, supervised, text, well_said, whole_contract};
+use common::{
+    City, activate, check_body, contract_body, day, library_card, names, service_body, supervised, text, well_said,
+    whole_contract,
+};
 use serde_json::{Value, json};
 use usufruct_core::Time;
 use usufruct_core::check::ContractCheck;
@@ -191,7 +194,8 @@ fn a_check_is_told_as_it_was() {
     city.now = day(31);
     assert!(names(&problems(&city, &|body| body["done_at"] = json!(day(29).to_string())), "done_at", "goes-back"));
     let again = city.statements.last().unwrap().id.clone();
-    let statement = city.draft(StatementKind::Check, &again, "agc_library", check_body(&city, CONTRACT, "periodic", "passed"), &OWN);
+    let statement =
+        city.draft(StatementKind::Check, &again, "agc_library", check_body(&city, CONTRACT, "periodic", "passed"), &OWN);
     assert!(names(&city.register.check(&statement).unwrap_err(), "rev", "final"));
     common::walk::spoil_everything(&with_findings(&city), &["findings"], &|body| ContractCheck::read(body).map(drop));
 }
@@ -244,9 +248,7 @@ fn an_overdue_check_ends_what_the_contract_lets_the_vendor_do() {
 fn a_sub_processor_is_approved_announced_and_not_too_deep() {
     let mut city = running();
     city.now = day(10);
-    let sub = |from: Option<i64>, place: &str| {
-        json!([{"agency": "agc_parks", "location": place, "approved_by": "agc_library", "from": from.map(|at| day(at).to_string())}])
-    };
+    let sub = |from: Option<i64>, place: &str| json!([{"agency": "agc_parks", "location": place, "approved_by": "agc_library", "from": from.map(|at| day(at).to_string())}]);
     let with = |subs: Value| {
         let mut body = whole_contract();
         body["subprocessors"] = subs;
@@ -262,7 +264,9 @@ fn a_sub_processor_is_approved_announced_and_not_too_deep() {
     let mut deep = sub(Some(30), "TW");
     deep[0]["under"] = json!("agc_health");
     assert!(names(&revision(&city, with(deep.clone())), "subprocessors", "no-chain"));
-    deep.as_array_mut().unwrap().push(json!({"agency": "agc_health", "location": "TW", "approved_by": "agc_library", "from": day(30).to_string()}));
+    deep.as_array_mut()
+        .unwrap()
+        .push(json!({"agency": "agc_health", "location": "TW", "approved_by": "agc_library", "from": day(30).to_string()}));
     assert!(names(&revision(&city, with(deep.clone())), "subprocessors", "too-deep"));
     deep[1]["under"] = json!("agc_parks");
     assert!(names(&revision(&city, with(deep)), "subprocessors", "no-chain"), "a ring");

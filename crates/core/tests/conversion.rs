@@ -48,7 +48,8 @@ fn city(conversions: &Value, change: impl FnOnce(&mut Value)) -> City {
 fn agree(city: &mut City) {
     let began = city.now;
     let mut body = agreement_body(began.plus(15 * DAY), began.plus(500 * DAY));
-    let pairs = [("svc_library", "svc_parks"), ("svc_parks", "svc_library"), ("svc_cloud", "svc_parks"), ("svc_parks", "svc_cloud")];
+    let pairs =
+        [("svc_library", "svc_parks"), ("svc_parks", "svc_library"), ("svc_cloud", "svc_parks"), ("svc_parks", "svc_cloud")];
     body["transfers"] = ways(&pairs);
     city.apply(city.draft(StatementKind::Agreement, "agr_garden", "agc_library", body, &BOTH)).unwrap();
     city.apply(city.step_draft("agr_garden", State::Published, "agc_library", &BOTH)).unwrap();

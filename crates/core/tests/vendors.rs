@@ -25,11 +25,26 @@ const FOURTEEN: i64 = 14;
 #[derive(Clone, Debug)]
 enum Act {
     /// The contract anew, whole or without one of its clauses.
-    Contract { without: Option<prop::sample::Index>, until: i64 },
-    Check { kind: usize, is_passed: bool },
-    Step { of: usize, to: usize, signers: usize },
-    Agreement { from: i64, runs: i64 },
-    Wait { days: i64 },
+    Contract {
+        without: Option<prop::sample::Index>,
+        until: i64,
+    },
+    Check {
+        kind: usize,
+        is_passed: bool,
+    },
+    Step {
+        of: usize,
+        to: usize,
+        signers: usize,
+    },
+    Agreement {
+        from: i64,
+        runs: i64,
+    },
+    Wait {
+        days: i64,
+    },
 }
 
 const KINDS: [&str; 4] = ["agency", "city", "periodic", "deletion"];
@@ -140,9 +155,11 @@ fn is_supervised(city: &City) -> bool {
     let body = usufruct_core::contract::Contract::read(&told[revision].body).unwrap();
     let is_whole = clause::missing(&body.clauses, &law).is_empty();
     let checks = told.iter().filter(|statement| statement.kind == StatementKind::Check && statement.body["kind"] == "periodic");
-    let last = checks.last().map(|check| (check.body["outcome"] == "passed", check.body["done_at"].as_str().unwrap().parse().unwrap()));
+    let last =
+        checks.last().map(|check| (check.body["outcome"] == "passed", check.body["done_at"].as_str().unwrap().parse().unwrap()));
     let (is_passed, looked_at) = last.unwrap_or((true, body.from));
-    let state = told.iter().rfind(|statement| statement.kind == StatementKind::StatusChange && statement.body["object"] == CONTRACT);
+    let state =
+        told.iter().rfind(|statement| statement.kind == StatementKind::StatusChange && statement.body["object"] == CONTRACT);
     let is_active = state.is_some_and(|change| change.body["to"] == "active");
     let limit = usufruct_core::Time::plus(looked_at, (90 + FOURTEEN) * DAY);
     is_whole && is_passed && is_active && city.now < limit && body.from <= city.now && city.now < body.until

@@ -176,7 +176,8 @@ async fn answer(
 }
 
 fn own_form(session: Option<VendorSession>, token: &str) -> Result<VendorSession, Fault> {
-    let session = session.ok_or_else(|| Fault::unauthenticated("The session of this desk is over. Sign in with a new ticket."))?;
+    let session =
+        session.ok_or_else(|| Fault::unauthenticated("The session of this desk is over. Sign in with a new ticket."))?;
     if equal(session.form_token.as_bytes(), token.as_bytes()) { Ok(session) } else { Err(Fault::foreign_form()) }
 }
 

@@ -53,11 +53,11 @@ pub fn supervise(city: &City) {
 fn law() -> Value {
     let clause = |code: &str, parameters: Value| json!({"code": code, "article": "1", "text": text(&format!("It says {code}.")), "parameters": parameters});
     json!({"jurisdiction": "TW", "title": text("A law"), "status": "in_force", "valid_from": "2025-01-01",
-        "deadlines": [{"duty": "check_grace", "within": "P14D", "article": "1"}], "sources": [{"title": "A law", "url": "https://law.example"}],
-        "processors": {"data_locations": ["TW"], "clauses": [
-            clause("rights-help", json!([{"name": "within_days", "kind": "number", "min": 3, "max": 15}])),
-            clause("liability", json!([{"name": "cover", "kind": "text"}])),
-        ]}})
+    "deadlines": [{"duty": "check_grace", "within": "P14D", "article": "1"}], "sources": [{"title": "A law", "url": "https://law.example"}],
+    "processors": {"data_locations": ["TW"], "clauses": [
+        clause("rights-help", json!([{"name": "within_days", "kind": "number", "min": 3, "max": 15}])),
+        clause("liability", json!([{"name": "cover", "kind": "text"}])),
+    ]}})
 }
 
 /// It fills every clause of the library that is in force, whatever that asks.
@@ -70,7 +70,9 @@ fn contract(city: &City) -> Value {
         .map(|clause| {
             let filled = clause.parameters.iter().map(|parameter| {
                 let value = match parameter.kind {
-                    usufruct_core::clause::ParameterKind::Number => json!(parameter.min.unwrap_or(0).max(parameter.at_least.map_or(0, |duty| law.days(duty)))),
+                    usufruct_core::clause::ParameterKind::Number => {
+                        json!(parameter.min.unwrap_or(0).max(parameter.at_least.map_or(0, |duty| law.days(duty))))
+                    }
                     usufruct_core::clause::ParameterKind::Text => text("As agreed"),
                     usufruct_core::clause::ParameterKind::Day => json!("2027-01-01"),
                 };

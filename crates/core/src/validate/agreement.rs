@@ -22,7 +22,11 @@ pub(super) fn agreement(check: &mut Check<'_>) -> Option<Content> {
     references(check, &body);
     if body.sunset_at.micros() - body.in_force_from.micros() > longest(register, &body, statement.at) {
         let days = longest(register, &body, statement.at) / DAY;
-        check.note("sunset_at", "too-long", format!("The agreement runs longer than {days} days. Shorten it; what goes on is a new one."));
+        check.note(
+            "sunset_at",
+            "too-long",
+            format!("The agreement runs longer than {days} days. Shorten it; what goes on is a new one."),
+        );
     }
     if let Some((i, _)) = body.reviews.iter().enumerate().find(|(_, review)| review.at > statement.at) {
         check.note(&format!("reviews[{i}].at"), "future", "The review has not taken place. Review first, then publish.".into());
@@ -30,7 +34,11 @@ pub(super) fn agreement(check: &mut Check<'_>) -> Option<Content> {
     let id: AgreementId = statement.id.parse().ok()?;
     if let Some(old) = register.agreements.get(&id) {
         if old.body.parties != body.parties {
-            check.note("parties", "moved", "The parties of an agreement do not change. Publish a new one under another id.".into());
+            check.note(
+                "parties",
+                "moved",
+                "The parties of an agreement do not change. Publish a new one under another id.".into(),
+            );
         }
         if old.state.is_over() || statement.at >= old.body.sunset_at {
             check.note("id", "over", "This agreement has ended. Publish a new one.".into());
@@ -39,7 +47,11 @@ pub(super) fn agreement(check: &mut Check<'_>) -> Option<Content> {
             check.note("reviews", "withdrawn", "A review that was published is missing. Keep it and add to it.".into());
         }
         if old.body.agrees_as(&body) && body.review_due > old.body.review_due && body.reviews.len() == old.body.reviews.len() {
-            check.note("review_due", "prolonged", "The day of the review moves only after one. Add what it found to `reviews`.".into());
+            check.note(
+                "review_due",
+                "prolonged",
+                "The day of the review moves only after one. Add what it found to `reviews`.".into(),
+            );
         }
     }
     Some(Content::Agreement(id, Box::new(body)))
@@ -52,7 +64,11 @@ fn parties(check: &mut Check<'_>, body: &Agreement) {
         match check.register.agencies.get(party).map(|entry| entry.body.kind) {
             None => check.unknown(&field, party, "agency"),
             Some(AgencyKind::Vendor) => {
-                check.note(&field, "vendor-party", "A vendor is no party of an agreement. Name the body that commissions it.".into());
+                check.note(
+                    &field,
+                    "vendor-party",
+                    "A vendor is no party of an agreement. Name the body that commissions it.".into(),
+                );
             }
             Some(_) => {}
         }
@@ -75,7 +91,11 @@ fn references(check: &mut Check<'_>, body: &Agreement) {
         match register.mandates.get(id) {
             None => check.unknown(&field, id, "mandate"),
             Some(mandate) if !body.parties.contains(&mandate.body.controller) => {
-                check.note(&field, "not-a-party", "The body that answers for this mandate is no party. Name it in `parties`.".into());
+                check.note(
+                    &field,
+                    "not-a-party",
+                    "The body that answers for this mandate is no party. Name it in `parties`.".into(),
+                );
             }
             Some(mandate) if mandate.body.purpose.commercial => {
                 let message = "This mandate serves business, and an agreement keeps business out. Take it out of the list.";
@@ -162,12 +182,17 @@ pub(super) fn step(check: &mut Check<'_>, id: &AgreementId, change: &StatusChang
     match change.to {
         State::Published if entry.body.in_force_from < at.plus(notice) => {
             let days = notice / DAY;
-            let message = format!("The agreement would be in force less than {days} days after its publication. Give it a later first day.");
+            let message = format!(
+                "The agreement would be in force less than {days} days after its publication. Give it a later first day."
+            );
             check.note("to", "too-soon", message);
         }
         State::Active => {
             if at < entry.body.in_force_from || entry.published_at().is_none_or(|published| at < published.plus(notice)) {
-                let message = format!("The agreement has not been public for {} days, or its first day has not come. Wait for it.", notice / DAY);
+                let message = format!(
+                    "The agreement has not been public for {} days, or its first day has not come. Wait for it.",
+                    notice / DAY
+                );
                 check.note("to", "too-soon", message);
             }
             if at >= entry.body.sunset_at {

@@ -63,14 +63,16 @@ fn unannounced(register: &Register, old: &Entry<Contract>, body: &Contract, at: 
     let law = register.law(&body.controller, at);
     let days = body.number("sub-processors", "notice_days").unwrap_or(0).max(law.days(Duty::SubprocessorNotice));
     let is_known = |sub: &Subprocessor| {
-        let same = |other: &Subprocessor| other.agency == sub.agency && other.location == sub.location && other.under == sub.under;
+        let same =
+            |other: &Subprocessor| other.agency == sub.agency && other.location == sub.location && other.under == sub.under;
         old.body.subprocessors.iter().any(|other| same(other) && other.from <= sub.from)
     };
     let new = body.subprocessors.iter().enumerate().filter(|(_, sub)| !is_known(sub));
     let early = new.filter(|(_, sub)| sub.from.is_none_or(|from| from < at.plus(days * DAY)));
     early
         .map(|(i, _)| {
-            let message = format!("A new sub-processor is announced {days} days before it works. Give it a later first day in `from`.");
+            let message =
+                format!("A new sub-processor is announced {days} days before it works. Give it a later first day in `from`.");
             problem(&format!("subprocessors[{i}].from"), "too-soon", message)
         })
         .collect()
@@ -97,7 +99,8 @@ fn unlawful_chain(register: &Register, body: &Contract, at: Time) -> Vec<Problem
             problems.push(problem(&format!("subprocessors[{i}].location"), "not-allowed", message));
         }
         if sub.approved_by != body.controller {
-            let message = format!("`{}` cannot approve this sub-processor. Let `{}` approve it.", sub.approved_by, body.controller);
+            let message =
+                format!("`{}` cannot approve this sub-processor. Let `{}` approve it.", sub.approved_by, body.controller);
             problems.push(problem(&format!("subprocessors[{i}].approved_by"), "not-approved", message));
         }
     }
@@ -127,7 +130,10 @@ pub(super) fn step(check: &mut Check<'_>, id: &ContractId, change: &StatusChange
     }
     for (to, kind) in [(State::CheckedAgency, CheckKind::Agency), (State::CheckedCity, CheckKind::City)] {
         if change.to == to && !register.has_passed(entry, kind) {
-            let message = format!("Nobody has published that the vendor passed the check `{}` for this revision. Check it first.", kind.code());
+            let message = format!(
+                "Nobody has published that the vendor passed the check `{}` for this revision. Check it first.",
+                kind.code()
+            );
             check.note("to", "not-checked", message);
         }
     }
@@ -145,7 +151,8 @@ pub(super) fn step(check: &mut Check<'_>, id: &ContractId, change: &StatusChange
         }
     }
     if change.to == State::Closed && !register.is_deleted(entry) {
-        let message = "The vendor has not said that everything is returned and deleted. Let it publish its check of the kind deletion.";
+        let message =
+            "The vendor has not said that everything is returned and deleted. Let it publish its check of the kind deletion.";
         check.note("to", "not-deleted", message.into());
     }
 }

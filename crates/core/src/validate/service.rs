@@ -82,7 +82,10 @@ fn unfounded(register: &Register, service: &Service, at: Time) -> Vec<Problem> {
             problems.push(problem(&field, "no-contract", message));
         }
     }
-    if is_vendor && service.mandates.is_empty() && !register.contracts.values().any(|contract| register.contract_binds(contract, agency, at)) {
+    if is_vendor
+        && service.mandates.is_empty()
+        && !register.contracts.values().any(|contract| register.contract_binds(contract, agency, at))
+    {
         let message = "No public body has an active contract with this vendor. Sign and activate the contract first.";
         problems.push(problem("agency", "no-contract", message.into()));
     }

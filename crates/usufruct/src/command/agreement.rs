@@ -91,9 +91,10 @@ impl Step {
         let signers: Vec<&Signer> = signers.iter().collect();
         let access = Access::open(&self.data_dir)?;
         let register = access.register()?;
-        let entry = register.agreements.get(&self.id).ok_or_else(|| {
-            Failure::refused(format!("There is no agreement `{}`.", self.id), "See `usufruct agreement list`.")
-        })?;
+        let entry = register
+            .agreements
+            .get(&self.id)
+            .ok_or_else(|| Failure::refused(format!("There is no agreement `{}`.", self.id), "See `usufruct agreement list`."))?;
         let reason = Text::new(&self.reason_en, &self.reason_zh);
         let step = compose::Step { object: self.id.as_str(), revision: entry.hash, from: entry.state, to, reason };
         access.publish(vec![compose::step(&step, &signers, clock::now(), &SystemRng)?])?;

@@ -159,7 +159,13 @@ impl List {
                 Some(due) => format!("deletion due {}", due.day()),
                 None => format!("check due {}", register.check_due(entry).day()),
             };
-            println!("{:<28} {:<14} {:<24} {}  {owes}", id.as_str(), entry.state.code(), entry.body.vendor, entry.body.controller);
+            println!(
+                "{:<28} {:<14} {:<24} {}  {owes}",
+                id.as_str(),
+                entry.state.code(),
+                entry.body.vendor,
+                entry.body.controller
+            );
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -15,8 +15,8 @@ use usufruct_core::statement::Signer;
 use usufruct_core::time::HOUR;
 
 use crate::chance::SystemRng;
-use crate::{clock, data_dir};
 use crate::failure::Failure;
+use crate::{clock, data_dir};
 
 /// Make the key of an official, show its public half, or sign a ticket for the vendor desk.
 #[derive(Debug, Args)]

@@ -102,7 +102,10 @@ impl Publish {
             Kind::Check => {
                 let contract = body["contract"].as_str().and_then(|id| register.contracts.get(&id.parse::<ContractId>().ok()?));
                 let contract = contract.ok_or_else(|| {
-                    Failure::refused("The file names no contract of the register.", "Write `contract = \"ctr_…\"` as in `usufruct contract list`.")
+                    Failure::refused(
+                        "The file names no contract of the register.",
+                        "Write `contract = \"ctr_…\"` as in `usufruct contract list`.",
+                    )
                 })?;
                 vec![compose::check(&register, &id, body, contract.hash, &signers, now)?]
             }

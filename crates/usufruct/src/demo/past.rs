@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use usufruct_app::House;
-use usufruct_core::{Text, Time};
 use usufruct_core::id::{AgencyId, ContractId, MandateId};
 use usufruct_core::lawpack::SHIPPED;
 use usufruct_core::lifecycle::State;
@@ -13,6 +12,7 @@ use usufruct_core::ports::Rng;
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Signer, Statement, StatementKind};
 use usufruct_core::time::{DAY, HOUR, MINUTE};
+use usufruct_core::{Text, Time};
 
 use super::city::{City, PastConsent, PastUse};
 use crate::compose::{self, MandateDays};

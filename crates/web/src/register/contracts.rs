@@ -216,9 +216,10 @@ pub(crate) fn shown_contract(register: &Register, page: &Page, entry: &Entry<Con
 fn shown_agreement(register: &Register, page: &Page, entry: &Entry<Agreement>, now: Time) -> ShownAgreement {
     let body = &entry.body;
     let service = |id| register.services.get(id).map(|entry| Link::service(page, entry));
-    let transfers = body.transfers.iter().filter_map(|transfer| {
-        Some((service(&transfer.from)?, service(&transfer.to)?, page.text(&transfer.why).to_owned()))
-    });
+    let transfers = body
+        .transfers
+        .iter()
+        .filter_map(|transfer| Some((service(&transfer.from)?, service(&transfer.to)?, page.text(&transfer.why).to_owned())));
     let block = |id| register.blocks.get(id).map(|block| page.text(&block.body.name).to_owned());
     ShownAgreement {
         parties: body.parties.iter().map(|party| Link::agency(register, page, party)).collect(),

@@ -55,8 +55,7 @@ impl Pages {
             .header(COOKIE, cookie)
             .header("sec-fetch-site", "same-origin")
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let (parts, body) =
-            self.router.clone().oneshot(request.body(Body::from(form)).unwrap()).await.unwrap().into_parts();
+        let (parts, body) = self.router.clone().oneshot(request.body(Body::from(form)).unwrap()).await.unwrap().into_parts();
         let set = parts.headers.get(SET_COOKIE).map_or("", |value| value.to_str().unwrap());
         let cookie = set.split(';').next().unwrap().to_owned();
         assert!(set.is_empty() || set.contains("HttpOnly") && set.contains("SameSite=Strict"), "{set}");
@@ -174,10 +173,10 @@ async fn only_a_present_key_of_a_vendor_opens_the_desk_once_and_for_a_while() {
         format!("{good}.AAAA"),
         "A".repeat(5_000),
     ] {
-        assert_eq!(fails(&bad).await, StatusCode::BAD_REQUEST, "{bad}");
+        assert_eq!(fails(&bad).await, StatusCode::CONFLICT, "{bad}");
     }
     let (_, cookie) = pages.vendor("/vendor/sign-in", "", &[("ticket", &good)]).await;
-    assert_eq!(fails(&good).await, StatusCode::BAD_REQUEST, "a ticket opens one session");
+    assert_eq!(fails(&good).await, StatusCode::CONFLICT, "a ticket opens one session");
     let is_in = async |cookie: &str| pages.desk(cookie, "en").await.text.contains("/vendor/sign-out");
     assert!(is_in(&cookie).await);
     // A ticket alone is no session, and neither is one with a mark of somebody's own.
