@@ -17,7 +17,7 @@ use usufruct_core::late::LateDuty;
 use usufruct_core::lifecycle::State;
 use usufruct_core::statement::StatementKind;
 use usufruct_core::time::DAY;
-use vendors::{CONTRACT, THEIRS, check, city, step, theirs};
+use vendors::{CONTRACT, THEIRS, check, city, state, step, theirs};
 
 on_both!(
     a_vendor_that_nobody_looks_at_is_suspended_by_the_clock,

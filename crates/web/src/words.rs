@@ -5,6 +5,7 @@ use usufruct_core::Time;
 use usufruct_core::agency::AgencyKind;
 use usufruct_core::certificate::{Answer, Cause};
 use usufruct_core::check::{CheckKind, CheckOutcome};
+use usufruct_core::contract::Contract;
 use usufruct_core::delegation::Power;
 use usufruct_core::event::{Form, Kind};
 use usufruct_core::late::LateDuty;
@@ -212,6 +213,17 @@ impl Page {
             State::Ending => fl!(self.messages, "stage-ending"),
             State::Closed => fl!(self.messages, "stage-closed"),
         }
+    }
+
+    /// When a vendor calls and reports after a breach.
+    pub fn breach_hours(&self, contract: &Contract) -> String {
+        let (ping, report) = (contract.breach_first_ping_hours, contract.breach_report_hours);
+        fl!(self.messages, "processors-breach-hours", ping = ping, report = report)
+    }
+
+    /// How long a vendor has to delete everything.
+    pub fn delete_days(&self, contract: &Contract) -> String {
+        fl!(self.messages, "processors-delete-days", days = contract.delete_within_days)
     }
 
     /// Which look at a vendor it was.

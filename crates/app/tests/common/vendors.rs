@@ -109,6 +109,6 @@ pub fn step(city: &City, object: &str, to: State, signers: &[&Signer]) -> Result
     city.app.publish(&Publication { statements: vec![statement] }).map(drop)
 }
 
-fn state(city: &City) -> State {
+pub fn state(city: &City) -> State {
     city.app.register().contracts[&CONTRACT.parse().unwrap()].state
 }
