@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use smol_str::SmolStr;
 
 use crate::Time;
 use crate::ports::{Rng, random};
@@ -20,7 +21,7 @@ macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
+        pub struct $name(SmolStr);
 
         impl $name {
             /// What every id of this kind begins with, before the underscore.
@@ -33,13 +34,13 @@ macro_rules! ids {
 
             /// A fresh id: the prefix and a UUIDv7 (RFC 9562) made of `now` and `rng`.
             pub fn fresh(now: Time, rng: &dyn Rng) -> Self {
-                Self(format!("{}_{}", $prefix, uuid_v7(now, rng)))
+                Self(format!("{}_{}", $prefix, uuid_v7(now, rng)).into())
             }
 
             /// A fresh id without a time: the prefix and 128 random bits in hex. For what several parties are told of one
             /// happening, whose names would be joined by the time in them.
             pub fn random(rng: &dyn Rng) -> Self {
-                Self(format!("{}_{}", $prefix, crate::hash::hex(&random::<16>(rng))))
+                Self(format!("{}_{}", $prefix, crate::hash::hex(&random::<16>(rng))).into())
             }
         }
 
@@ -48,7 +49,7 @@ macro_rules! ids {
 
             fn from_str(text: &str) -> Result<Self, Malformed> {
                 if well_formed(text, $prefix) {
-                    Ok(Self(text.to_owned()))
+                    Ok(Self(text.into()))
                 } else {
                     Err(Malformed { text: text.chars().take(80).collect(), prefix: $prefix })
                 }
