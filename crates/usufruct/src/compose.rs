@@ -189,7 +189,7 @@ pub fn contract_steps(
     taken.map(|(from, to, reason)| step(&Step { object: id, revision, from, to, reason }, signers, at, rng)).collect()
 }
 
-/// The result of a check of the revision `revision`.
+/// The result of a check of the revision `revision`. Where its file says no day it was done just now.
 pub fn check(
     register: &Register,
     id: &str,
@@ -199,6 +199,9 @@ pub fn check(
     at: Time,
 ) -> Result<Statement, Failure> {
     body["revision"] = json!(revision);
+    if body.get("done_at").is_none() {
+        body["done_at"] = json!(at);
+    }
     object(register, StatementKind::Check, id, body, signers, at)
 }
 
