@@ -154,9 +154,11 @@ fn is_supervised(city: &City) -> bool {
     let law = city.register.law(&"agc_library".parse().unwrap(), city.now);
     let body = usufruct_core::contract::Contract::read(&told[revision].body).unwrap();
     let is_whole = clause::missing(&body.clauses, &law).is_empty();
-    let checks = told.iter().filter(|statement| statement.kind == StatementKind::Check && statement.body["kind"] == "periodic");
-    let last =
-        checks.last().map(|check| (check.body["outcome"] == "passed", check.body["done_at"].as_str().unwrap().parse().unwrap()));
+    let mut checks =
+        told.iter().filter(|statement| statement.kind == StatementKind::Check && statement.body["kind"] == "periodic");
+    let last = checks
+        .next_back()
+        .map(|check| (check.body["outcome"] == "passed", check.body["done_at"].as_str().unwrap().parse().unwrap()));
     let (is_passed, looked_at) = last.unwrap_or((true, body.from));
     let state =
         told.iter().rfind(|statement| statement.kind == StatementKind::StatusChange && statement.body["object"] == CONTRACT);
