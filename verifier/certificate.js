@@ -1,28 +1,31 @@
 // @ts-check
-// The certificate of an erasure, as it stands in the public log: were the keys in the tree before, are they gone after, and
-// who has signed that the old root is destroyed? Which leaf names the keepers the page says, and who approved that leaf is for the
-// command to check, which reads all statements. On the certificate's page it writes attributes and text only.
+// The certificate of an erasure, as it stands in the public log: were its keys published before, were they in the tree, are they gone, who has
+// signed that the old root is destroyed, and did the operator's people approve what it rests on? The page says which leaves to read. What it
+// leaves out (a later statement about keepers or keys, another key that should be gone) is for the command to find, which reads all of them. On
+// the certificate's page it writes attributes and text only.
 import { fetchBytes } from "./fetch.js";
-import { readBundle, BUNDLE } from "./bundle.js";
 import { readLog } from "./footprint.js";
-import { concat, hex, need, text, uint64, utf8 } from "./log/bytes.js";
-import { verifySignature } from "./log/checkpoint.js";
+import { concat, hex, need, uint64, utf8 } from "./log/bytes.js";
 import { sha256 } from "./log/tree.js";
 import { attempt, verdict, worst } from "./reasons.js";
+import { Operator, isSigned, readStatement } from "./statement.js";
 
 /** @import {Options} from "./footprint.js" */
 /** @import {State} from "./reasons.js" */
+/** @import {Statement} from "./statement.js" */
 
 /**
  * @typedef {object} Asked
  * @property {string} origin @property {string} vkey @property {string} [policy] @property {string} checkpointUrl
- * @property {string} id of the certificate @property {number} index of its statement
- * @property {number} [terms] index of the statement about the keepers
+ * @property {string} id of the certificate @property {number} index of its statement @property {number} first of its first revision
+ * @property {number[]} operator indices of the operator's statements about itself
+ * @property {number[]} keys indices of the statements that published its keys
+ * @property {number | null} [terms] index of the statement about the keepers of that time
+ * @property {number | null} [silent] how many of them have not signed, as the page says
  */
 /** @typedef {{count: number, bucket: string[], path: string[]}} HandleProof */
-/** @typedef {{name: "log" | "before" | "after" | "keepers", state: State, code: string | null}} CertificateCheck */
+/** @typedef {{name: "log" | "before" | "after" | "published" | "keepers" | "approved", state: State, code: string | null}} CertificateCheck */
 
-const ED25519 = 1;
 const RECHECKS = 60;
 const RECHECK_AFTER_MILLIS = 1000;
 
@@ -37,38 +40,57 @@ export async function verifyCertificate(asked, options) {
     return value;
   };
   const found = await run("log", async () => {
-    const log = await readLog(/** @type {any} */ (asked), options);
-    need(!log.checkpoint.lacks, log.checkpoint.lacks);
-    const body = await statement(log.tree, asked.index, "Certificate", asked.id);
-    return { body, terms: typeof asked.terms !== "number" ? null : await statement(log.tree, asked.terms, "Vault") };
+    const { tree, checkpoint } = await readLog(/** @type {any} */ (asked), options);
+    need(!checkpoint.lacks, checkpoint.lacks);
+    const read = async (/** @type {number} */ index, /** @type {string} */ type) => {
+      const statement = await readStatement(tree, index);
+      need(statement.type === type, "unlogged");
+      return statement;
+    };
+    const [certificate, first] = [await read(asked.index, "Certificate"), await read(asked.first, "Certificate")];
+    need(certificate.id === asked.id && first.id === asked.id && first.rev === 1, "unlogged");
+    const keys = await Promise.all(asked.keys.map((index) => read(index, "Key")));
+    return { tree, certificate, first, keys, terms: typeof asked.terms !== "number" ? null : await read(asked.terms, "Vault") };
   });
   if (found) {
-    const { body, terms } = found;
+    const { tree, certificate, first, keys, terms } = found;
+    const body = certificate.body;
     await run("before", () => prove(body.key_commitments, body.inclusion, body.tree_root_before, true));
     await run("after", async () => {
       need(body.epoch_after > body.epoch_before, "proof");
       await prove(body.key_commitments, body.absence, body.tree_root_after, false);
     });
-    const hasKeepers = terms?.keepers?.length > 0;
+    // Keys of residents are published nowhere else.
+    if (body.mandate || body.sector) await run("published", async () => published(body, first, keys));
+    const hasKeepers = terms?.body.keepers?.length > 0;
     // Keepers that are claimed have to be named, and terms with keepers bind every certificate after them, none before.
-    if (body.slot_class === "E3" || (hasKeepers && Number(asked.terms) < asked.index)) {
+    if (body.slot_class === "E3" || (hasKeepers && terms.index < first.index)) {
       await run("keepers", async () => {
-        need(hasKeepers && body.slot_class === terms.slot_class, "signature");
-        await keepersHaveSigned(body, terms);
+        need(hasKeepers && body.slot_class === terms.body.slot_class, "signature");
+        const silent = terms.body.keepers.length - (await keepersHaveSigned(body, terms.body));
+        need(asked.silent === undefined || (asked.silent ?? 0) === silent, "shown");
       });
     }
+    await run("approved", async () => {
+      const operator = await Operator.read(tree, asked.operator);
+      for (const statement of [first, certificate, ...keys]) await operator.approved(statement, 1);
+      if (terms) await operator.approved(terms, 2);
+    });
   }
-  return { state: worst(checks.map(({ state }) => state)), checks, body: found?.body ?? null };
+  return { state: worst(checks.map(({ state }) => state)), checks, body: found?.certificate.body ?? null };
 }
 
-/** The body of the statement at this leaf. @param {import("./log/tree.js").Tree} tree @param {number} index @param {string} kind @param {string} [id] */
-async function statement(tree, index, kind, id) {
-  need(index < tree.size, "unpublished");
-  const leaf = (await readBundle(tree, Math.floor(index / BUNDLE)))[index % BUNDLE];
-  need(leaf[0] === 1 && leaf[1] === 1, "unlogged");
-  const stated = JSON.parse(text(leaf.subarray(2)));
-  need(stated.type === kind && (id === undefined || stated.id === id), "unlogged");
-  return stated.body;
+/**
+ * Each key was published for exactly this mandate or pseudonym domain before anybody certified that it is gone.
+ * @param {any} body @param {Statement} first @param {Statement[]} keys
+ */
+function published(body, first, keys) {
+  need(JSON.stringify(first.body.key_commitments) === JSON.stringify(body.key_commitments), "unheard");
+  for (const commitment of body.key_commitments) {
+    const isIts = (/** @type {Statement} */ { index, body: key }) =>
+      index < first.index && key.commitment === commitment && (body.mandate ? key.mandate === body.mandate : key.sector === body.sector);
+    need(keys.some(isIts), "unheard");
+  }
 }
 
 /** Every commitment is in the set with this root, or none is. @param {string[]} handles @param {HandleProof[]} proofs @param {string} root @param {boolean} live */
@@ -100,25 +122,22 @@ function digest(encoded) {
   return Uint8Array.from(encoded.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 }
 
-/** So many keepers have signed that the others cannot bring the old root back. @param {any} body @param {any} terms */
+/** So many keepers have signed that the others cannot bring the old root back: how many. @param {any} body @param {any} terms */
 async function keepersHaveSigned(body, terms) {
   let signed = 0;
   for (const { name, public: key } of terms.keepers) {
     const own = (body.keepers ?? []).filter((/** @type {any} */ one) => one.keeper === name && one.vault === terms.vault && one.epoch >= body.epoch_after);
-    const good = await Promise.all(own.map((/** @type {any} */ one) => isSigned(one, key)));
+    const good = await Promise.all(own.map((/** @type {any} */ one) => hasSaid(one, key)));
     signed += good.some(Boolean) ? 1 : 0;
   }
   need(signed > terms.keepers.length - terms.threshold, "signature");
+  return signed;
 }
 
 /** @param {{vault: string, keeper: string, epoch: number, at: number, signature: string}} said @param {string} key */
-function isSigned({ vault, keeper, epoch, at, signature }, key) {
-  const message = utf8(`usufruct/keeper/v1\nvault ${vault}\nkeeper ${keeper}\ndestroyed below ${epoch}\nat ${at}\n`);
-  return verifySignature(/** @type {any} */ ({ type: ED25519, bytes: base64url(key) }), message, base64url(signature));
+function hasSaid({ vault, keeper, epoch, at, signature }, key) {
+  return isSigned(key, utf8(`usufruct/keeper/v1\nvault ${vault}\nkeeper ${keeper}\ndestroyed below ${epoch}\nat ${at}\n`), signature);
 }
-
-/** @param {string} encoded */
-const base64url = (encoded) => Uint8Array.from(atob(encoded.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
 
 /** @param {Document} page */
 export async function run(page) {

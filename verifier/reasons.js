@@ -28,6 +28,8 @@ export const REASONS = {
   signature: "The checkpoint is not signed with the key of the log.",
   tile: "The log contradicts its own signed checkpoint.",
   unlogged: "The log holds something else in the place of this line.",
+  unapproved: "The operator's people have not approved this, as far as the log's statements that were read say who they are.",
+  unheard: "The log did not know a key of the certificate before, or knew it as another one's.",
   unopened: "The stored line can no longer be opened; it was changed or removed.",
   vkey: "The key of the log is malformed.",
 };

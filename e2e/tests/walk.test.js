@@ -118,7 +118,7 @@ test("enrol, sign in, agree, read, verified, withdraw, refused, certificate", as
   assert.match(await page.getByTestId("cause").innerText(), /withdrew/);
   // Her browser does the sums itself, once the certificate is public.
   await page.waitForSelector('#certificate-data[data-proof="verified"]', { state: "attached", timeout: 60_000 });
-  for (const check of ["log", "before", "after"]) {
+  for (const check of ["log", "before", "after", "approved"]) {
     assert.equal(await page.locator(`#certificate-${check}`).innerText(), "Yes, checked");
   }
   assert.deepEqual(await violations(page), []);
@@ -133,6 +133,20 @@ test("enrol, sign in, agree, read, verified, withdraw, refused, certificate", as
   await page.getByRole("button", { name: "Sign out" }).click();
   await agree(page);
   assert.notEqual(await page.getByTestId("subject").innerText(), subject);
+});
+
+test("of a mandate that ended the log knew the key, and the browser follows the operator's people to the first entry", async () => {
+  const { page } = await enrolled();
+  const list = await (await page.request.get(`${city.url}/register/certificates.json`)).json();
+  const { id, body } = Object.values(list).find(({ body }) => body.cause === "sunset");
+  await page.goto(`${city.url}/register/certificates/${id}`);
+  await page.waitForSelector('#certificate-data[data-proof="verified"]', { state: "attached", timeout: 60_000 });
+  for (const check of ["log", "published", "before", "after", "approved"]) {
+    assert.equal(await page.locator(`#certificate-${check}`).innerText(), "Yes, checked");
+  }
+  assert.deepEqual(await violations(page), []);
+  await page.goto(`${city.url}/register/mandates/${body.mandate}`);
+  assert.ok((await page.getByTestId("key").allInnerTexts()).some((text) => text.includes(body.key_commitments[0])));
 });
 
 test("not now leads back without anything", async () => {

@@ -8,6 +8,7 @@ use usufruct_core::block::DataBlock;
 use usufruct_core::certificate::Certificate;
 use usufruct_core::check::ContractCheck;
 use usufruct_core::contract::Contract;
+use usufruct_core::key::PublishedKey;
 use usufruct_core::lawpack::Lawpack;
 use usufruct_core::mandate::Mandate;
 use usufruct_core::notice::Notice;
@@ -26,6 +27,7 @@ fuzz_target!(|data: &[u8]| {
         let _ = Contract::read(&value);
         let _ = ContractCheck::read(&value);
         let _ = Lawpack::read(&value);
+        let _ = PublishedKey::read(&value);
         let _ = Mandate::read(&value);
         let _ = Notice::read(&value);
         let _ = Service::read(&value);

@@ -1,8 +1,10 @@
 // A certificate in a small log of our own, and what is wrong with the ones that are false.
 import assert from "node:assert/strict";
 import { createHash, generateKeyPairSync, sign } from "node:crypto";
+import { readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";
 import { inSet, verifyCertificate } from "../certificate.js";
+import { canonical as canonicalForm } from "../statement.js";
 import { fetchFrom, publish, signer } from "./support.js";
 
 const ORIGIN = "city.example/log";
@@ -40,16 +42,44 @@ function certificate(bits = 3) {
   };
 }
 
-const leaf = (statement) => Buffer.concat([Buffer.of(1, 1), Buffer.from(JSON.stringify(statement))]);
+/** RFC 8785 for these statements, written from its description. */
+const sorted = (value) =>
+  Array.isArray(value) ? value.map(sorted) : value && typeof value === "object" ? Object.fromEntries(Object.keys(value).sort().map((key) => [key, sorted(value[key])])) : value;
+const canonical = (value) => Buffer.from(JSON.stringify(sorted(value)));
+const hashOf = ({ approvals, ...signed }) => sha(canonical(signed));
 
-/** Checks a certificate that stands in a log, between other statements. */
-function check(body, { terms, id = "crt_1", index = 1, tamper } = {}) {
+/** Offices of the operator, each with a key. */
+const offices = (...roles) => Object.fromEntries(roles.map((role) => [role, { role, ...generateKeyPairSync("ed25519") }]));
+const OFFICES = offices("head", "data-protection", "automation");
+const publicOf = ({ publicKey }) => publicKey.export({ format: "jwk" }).x;
+const signingKeys = (some) => Object.values(some).map((office) => ({ id: office.role, role: office.role, public: publicOf(office) }));
+
+/** A statement of the operator that these offices approve. */
+function say(fields, by = [OFFICES.automation]) {
+  const statement = { at: "2026-01-01T00:00:00Z", by: "agc_a", rev: 1, approvals: [], ...fields };
+  const message = Buffer.concat([Buffer.from("usufruct/approval/v1\n"), hashOf(statement)]);
+  statement.approvals = by.map(({ role, privateKey }) => ({ agency: "agc_a", key: role, algorithm: "Ed25519", signature: sign(null, message, privateKey).toString("base64url") }));
+  return statement;
+}
+
+const leaf = (statement) => Buffer.concat([Buffer.of(1, 1), canonical(statement)]);
+const PEOPLE = [OFFICES.head, OFFICES["data-protection"]];
+const operator = () => say({ type: "Agency", id: "agc_a", body: { kind: "operator", signing_keys: signingKeys(OFFICES) } }, PEOPLE);
+
+/** Checks a certificate that stands in a log, after other statements; `change` may replace any of these. */
+function check(body, { terms, id = "crt_1", at = {}, keys = [], tamper, silent, change } = {}) {
   const key = signer(ORIGIN);
-  const leaves = [leaf({ type: "Agency", id: "agc_a", body: {} }), leaf({ type: "Certificate", id: "crt_1", body })];
-  if (terms) leaves.push(leaf({ type: "Vault", id: "vlt_a", body: terms }));
-  const files = publish(leaves, key, ORIGIN);
+  const statements = [operator(), ...keys.map((body, i) => say({ type: "Key", id: `key_${i}`, body }))];
+  if (terms) statements.push(say({ type: "Vault", id: "vlt_a", body: terms }, PEOPLE));
+  statements.push(say({ type: "Certificate", id: "crt_1", body }));
+  change?.(statements);
+  const of = (type) => statements.flatMap((statement, i) => (statement.type === type ? [i] : []));
+  const files = publish(statements.map(leaf), key, ORIGIN);
   tamper?.(files);
-  const asked = { origin: ORIGIN, vkey: key.vkey, checkpointUrl: "/log/checkpoint", id, index, terms: terms && 2 };
+  const asked = {
+    origin: ORIGIN, vkey: key.vkey, checkpointUrl: "/log/checkpoint", id, operator: of("Agency"), keys: of("Key"),
+    first: of("Certificate")[0], index: of("Certificate").at(-1), terms: of("Vault").at(-1), silent, ...at,
+  };
   return verifyCertificate(asked, { fetchBytes: fetchFrom(files) });
 }
 
@@ -58,7 +88,7 @@ const codes = ({ checks }) => Object.fromEntries(checks.map(({ name, code }) => 
 test("a certificate whose proofs hold", async () => {
   for (const bits of [0, 1, 3, 9]) {
     const result = await check(certificate(bits));
-    assert.deepEqual([result.state, codes(result)], ["verified", { log: null, before: null, after: null }]);
+    assert.deepEqual([result.state, codes(result)], ["verified", { log: null, before: null, after: null, approved: null }]);
   }
 });
 
@@ -85,8 +115,9 @@ test("every proof that is false is refused", async () => {
 
 test("it must stand in the log, under its own name", async () => {
   assert.equal((await check(certificate(), { id: "crt_2" })).state, "broken");
-  assert.equal((await check(certificate(), { index: 0 })).state, "broken");
-  assert.equal((await check(certificate(), { index: 7 })).state, "pending");
+  assert.equal((await check(certificate(), { at: { index: 0 } })).state, "broken");
+  assert.equal((await check(certificate(), { at: { first: 0 } })).state, "broken");
+  assert.equal((await check(certificate(), { at: { index: 7 } })).state, "pending");
   const tamper = (files) => {
     for (const [path, bytes] of files) if (path.includes("entries")) bytes[40] ^= 1;
   };
@@ -99,19 +130,26 @@ test("enough keepers must have signed", async () => {
     vault: ORIGIN, threshold: 2, slot_class: "E3",
     keepers: keepers.map(({ name, publicKey }) => ({ name, public: publicKey.export({ format: "jwk" }).x })),
   };
-  const say = ({ name, privateKey }, epoch = 5, vault = ORIGIN) => {
+  const destroyed = ({ name, privateKey }, epoch = 5, vault = ORIGIN) => {
     const message = `usufruct/keeper/v1\nvault ${vault}\nkeeper ${name}\ndestroyed below ${epoch}\nat 1790000000\n`;
     return { vault, keeper: name, epoch, at: 1_790_000_000, signature: sign(null, Buffer.from(message), privateKey).toString("base64url") };
   };
-  const run = async (said) => codes(await check({ ...certificate(), slot_class: "E3", keepers: said }, { terms })).keepers;
-  assert.equal(await run(keepers.slice(0, 2).map((keeper) => say(keeper))), null);
-  assert.equal(await run(keepers.map((keeper) => say(keeper, 9))), null);
-  assert.equal(await run([say(keepers[0])]), "signature");
-  assert.equal(await run([say(keepers[0]), say(keepers[0])]), "signature", "one keeper twice");
-  assert.equal(await run([say(keepers[0]), say(keepers[1], 4)]), "signature", "an older epoch");
-  assert.equal(await run([say(keepers[0]), say(keepers[1], 5, "other.example")]), "signature", "another vault");
-  assert.equal(await run([say(keepers[0]), { ...say(keepers[1]), at: 1 }]), "signature", "forged");
-  assert.equal(await run([say(keepers[0]), { ...say(keepers[2]), keeper: "court" }]), "signature", "by another key");
+  const run = async (said, silent) => codes(await check({ ...certificate(), slot_class: "E3", keepers: said }, { terms, silent })).keepers;
+  assert.equal(await run(keepers.slice(0, 2).map((keeper) => destroyed(keeper))), null);
+  assert.equal(await run(keepers.map((keeper) => destroyed(keeper, 9))), null);
+  assert.equal(await run([destroyed(keepers[0])]), "signature");
+  assert.equal(await run([destroyed(keepers[0]), destroyed(keepers[0])]), "signature", "one keeper twice");
+  assert.equal(await run([destroyed(keepers[0]), destroyed(keepers[1], 4)]), "signature", "an older epoch");
+  assert.equal(await run([destroyed(keepers[0]), destroyed(keepers[1], 5, "other.example")]), "signature", "another vault");
+  assert.equal(await run([destroyed(keepers[0]), { ...destroyed(keepers[1]), at: 1 }]), "signature", "forged");
+  assert.equal(await run([destroyed(keepers[0]), { ...destroyed(keepers[2]), keeper: "court" }]), "signature", "by another key");
+  // What the page says of those that have not signed is counted too.
+  const two = keepers.slice(0, 2).map((keeper) => destroyed(keeper));
+  assert.equal(await run(two, 1), null);
+  assert.equal(await run([...two, destroyed(keepers[2], 7)], null), null, "one that slept has signed later");
+  for (const silent of [null, 0, 2]) assert.equal(await run(two, silent), "shown", `${silent} of one`);
+  assert.equal(await run([...two, destroyed(keepers[2])], 1), "shown", "it hides that the last one has signed");
+  assert.equal(await run([...two, destroyed(keepers[2], 4)], 0), "shown", "what is signed about an earlier epoch does not count");
 });
 
 test("keepers that are claimed must be named by terms", async () => {
@@ -126,4 +164,119 @@ test("keepers that are claimed must be named by terms", async () => {
 test("the bucket of a commitment is that of its first bits", async () => {
   const all = setOf(handles, 5);
   for (const handle of handles) assert.equal(await inSet(handle, all.proof(handle), all.root), true);
+});
+
+test("the keys of a mandate were published for it before", async () => {
+  const body = { ...certificate(), mandate: "mdt_card" };
+  const own = { mandate: "mdt_card", commitment: handles[0], epoch: 3 };
+  const run = async (keys, more = {}) => codes(await check(more.body ?? body, { keys, ...more })).published;
+  assert.equal(await run([own]), null);
+  assert.equal(await run([{ ...own, month: "2026-01" }]), null);
+  assert.equal(await run([]), "unheard", "invented out of nothing");
+  assert.equal(await run([{ ...own, commitment: handles[1] }]), "unheard", "another key");
+  assert.equal(await run([{ ...own, mandate: "mdt_other" }]), "unheard", "another mandate's");
+  assert.equal(await run([{ sector: "mdt_card", commitment: handles[0], epoch: 3 }]), "unheard", "a domain's");
+  const late = (statements) => statements.push(statements.splice(1, 1)[0]);
+  assert.equal(await run([own], { change: late }), "unheard", "published after it was certified to be gone");
+  const before = { type: "Certificate", id: "crt_1", body: { ...body, key_commitments: [handles[3]] } };
+  assert.equal(await run([own], { change: (statements) => statements.splice(2, 1, say(before), say({ ...before, rev: 2, body })) }), "unheard", "changed since");
+  const domain = { ...certificate(), sector: "library" };
+  assert.equal(await run([{ sector: "library", commitment: handles[0], epoch: 3 }], { body: domain }), null);
+  assert.equal(await run([own], { body: domain }), "unheard");
+});
+
+const KEEPERS = { vault: ORIGIN, threshold: 0, slot_class: "E0", keepers: [] };
+const approved = async (change, more) => codes(await check(certificate(), { terms: KEEPERS, change, ...more })).approved;
+
+test("two people of the operator must have approved who the keepers are", async () => {
+  const vault = (by) => (statements) => statements.splice(1, 1, say({ type: "Vault", id: "vlt_a", body: KEEPERS }, by));
+  const stranger = offices("head", "data-protection");
+  const namesake = { ...OFFICES.head, privateKey: stranger.head.privateKey };
+  assert.equal(await approved(vault(PEOPLE)), null);
+  assert.equal(await approved(vault([...PEOPLE, OFFICES.automation])), null);
+  for (const [what, by] of Object.entries({
+    nobody: [],
+    "one alone": [OFFICES.head],
+    "one twice": [OFFICES.head, OFFICES.head],
+    "one and the machine": [OFFICES.head, OFFICES.automation],
+    "two strangers": Object.values(stranger),
+    "a forged name beside a true one": [OFFICES["data-protection"], namesake],
+    "two and a forged third": [...PEOPLE, namesake],
+    "an office that is not there": [...PEOPLE, offices("mayor").mayor],
+  })) {
+    assert.equal(await approved(vault(by)), "unapproved", what);
+  }
+  const tampered = (field, value) => (statements) => (statements[1] = { ...statements[1], [field]: value });
+  assert.equal(await approved(tampered("body", { ...KEEPERS, threshold: 1 })), "unapproved", "changed after it was approved");
+  assert.equal(await approved(tampered("by", "agc_b")), "unapproved", "another body speaks");
+  const other = (name, value) => (statements) => statements[1].approvals.forEach((approval) => (approval[name] = value));
+  assert.equal(await approved(other("agency", "agc_b")), "unapproved");
+  assert.equal(await approved(other("algorithm", "none")), "unapproved");
+});
+
+test("the machine's word is enough for a certificate and a key, and a stranger's is not", async () => {
+  const stranger = [{ ...offices("automation").automation }];
+  const last = (statements) => statements.splice(-1, 1, say({ type: "Certificate", id: "crt_1", body: certificate() }, stranger));
+  assert.equal(await approved(() => {}), null);
+  assert.equal(await approved(last), "unapproved");
+  const body = { ...certificate(), mandate: "mdt_card" };
+  const key = { type: "Key", id: "key_0", body: { mandate: "mdt_card", commitment: handles[0], epoch: 3 } };
+  const result = await check(body, { change: (statements) => statements.splice(1, 0, say(key, stranger)) });
+  assert.deepEqual([codes(result).published, codes(result).approved], [null, "unapproved"]);
+});
+
+test("the operator's keys are followed from the first entry of the log on", async () => {
+  const NEW = offices("head", "data-protection", "automation");
+  const [old, people] = [operator(), [NEW.head, NEW["data-protection"]]];
+  const next = (fields = {}, by = PEOPLE) =>
+    say({ type: "Agency", id: "agc_a", rev: 2, prev: hashOf(old).toString("hex"), body: { kind: "operator", signing_keys: signingKeys(NEW) }, ...fields }, by);
+  const vault = say({ type: "Vault", id: "vlt_a", body: KEEPERS }, people);
+  const certified = say({ type: "Certificate", id: "crt_1", body: certificate() }, [NEW.automation]);
+  const log = (...between) => (statements) => statements.splice(0, 9, old, ...between, vault, certified);
+  assert.equal(await approved(log(next())), null);
+  assert.equal(await approved(log()), "unapproved", "keys that no statement names");
+  for (const [what, revision] of Object.entries({
+    "by its own new keys": next({}, people),
+    "by one person": next({}, [OFFICES.head]),
+    "by one person and the machine": next({}, [OFFICES.head, OFFICES.automation]),
+    "after nothing": next({ prev: undefined }),
+    "after another one": next({ prev: "00".repeat(32) }),
+    "out of turn": next({ rev: 3 }),
+    "of another body": next({ id: "agc_b" }),
+    "of no operator": next({ body: { kind: "agency", signing_keys: signingKeys(NEW) } }),
+  })) {
+    assert.equal(await approved(log(revision)), "unapproved", what);
+  }
+  // A key that was replaced speaks no more.
+  const late = say({ type: "Vault", id: "vlt_a", body: KEEPERS }, PEOPLE);
+  assert.equal(await approved((statements) => statements.splice(0, 9, old, next(), late, certified)), "unapproved");
+  // The first entry of the log, and no later one, says who the operator is.
+  const usurper = (statements) => statements.unshift(say({ type: "Block", id: "blk_a", body: {} }));
+  assert.equal(await approved(usurper), "unapproved");
+  assert.equal(await approved(log(next()), { at: { operator: [] } }), "unapproved");
+  assert.equal(await approved(log(next()), { at: { operator: [1] } }), "unapproved");
+  const unsigned = { ...old, approvals: [] };
+  assert.equal(await approved((statements) => (statements[0] = unsigned)), "unapproved");
+  const self = say({ type: "Agency", id: "agc_a", body: old.body }, people);
+  assert.equal(await approved((statements) => (statements[0] = self)), "unapproved", "by keys that it does not name");
+});
+
+test("a statement has one form, and its hash is that of what stands there", async () => {
+  const key = signer(ORIGIN);
+  const loose = Buffer.concat([Buffer.of(1, 1), Buffer.from(JSON.stringify(say({ type: "Certificate", id: "crt_1", body: certificate() })))]);
+  const files = publish([leaf(operator()), loose], key, ORIGIN);
+  const asked = { origin: ORIGIN, vkey: key.vkey, checkpointUrl: "/log/checkpoint", id: "crt_1", operator: [0], keys: [], first: 1, index: 1 };
+  assert.deepEqual(codes(await verifyCertificate(asked, { fetchBytes: fetchFrom(files) })), { log: "unlogged" });
+});
+
+test("the canonical form and the hash are those of the shared vectors", () => {
+  const folder = new URL("../../vectors/statements/", import.meta.url);
+  const names = readdirSync(folder).filter((name) => name.startsWith("accept-"));
+  assert.ok(names.length > 8);
+  for (const name of names) {
+    const { json, hash } = JSON.parse(readFileSync(new URL(name, folder), "utf8"));
+    const { approvals, ...signed } = JSON.parse(json);
+    assert.equal(canonicalForm({ approvals, ...signed }), json, name);
+    assert.equal(sha(canonicalForm(signed)).toString("hex"), hash, name);
+  }
 });

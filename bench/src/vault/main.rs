@@ -4,9 +4,11 @@
 //! key and many, bytes on disk. Then the end of a mandate with 1, 10,000 and a million grants under it. Then what people do
 //! instead: `DELETE` and `VACUUM FULL` of as many rows in PostgreSQL, if `USUFRUCT_TEST_POSTGRES` names one.
 //!
-//! With `pseudonyms` as its one argument it measures pseudonyms and nothing else.
+//! With `pseudonyms` as its one argument it measures pseudonyms and nothing else, with `keepers` a new root in a file against one with
+//! three keepers over TLS.
 
 mod grants;
+mod keepers;
 mod postgres;
 mod pseudonyms;
 mod residents;
@@ -30,6 +32,11 @@ fn main() {
     if std::env::args().nth(1).as_deref() == Some("pseudonyms") {
         println!("# Pseudonyms\n\n{cores} cores, one of them measured.\n");
         pseudonyms::print(dir.path());
+        return;
+    }
+    if std::env::args().nth(1).as_deref() == Some("keepers") {
+        println!("# Keepers\n\n{cores} cores, all programs on this machine.");
+        keepers::print(dir.path());
         return;
     }
     println!("# Key tree\n\n{cores} cores, files in {}.\n", dir.path().parent().unwrap_or(dir.path()).display());

@@ -1,16 +1,16 @@
 //! The pass: what is open while a server runs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 
 use arc_swap::ArcSwapOption;
-use usufruct_core::Time;
 use usufruct_core::id::AgencyId;
 use usufruct_core::logged::Recorder;
 use usufruct_core::ports::{Clock, Rng, random};
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Signer, Statement, Tried};
+use usufruct_core::{Digest, Time};
 use usufruct_log::{
     Checkpoint, Cosigner, Ed25519Signer, Folder, MlDsaCosigner, Note, Objects, ReceiptSigner, Signer as LogSigner, Transport,
     VerifierKey, checkpoint,
@@ -82,6 +82,8 @@ pub struct App {
     pub(crate) card_door: ArcSwapOption<CardDoor>,
     publishing: Mutex<()>,
     certifying: Mutex<()>,
+    /// How far this process has sealed copies on loan again, by mandate whose key is being replaced: the last resident.
+    rotating: Mutex<BTreeMap<u64, Option<u64>>>,
     resident_locks: Vec<Mutex<()>>,
 }
 
@@ -148,6 +150,7 @@ impl App {
             card_door: ArcSwapOption::empty(),
             publishing: Mutex::new(()),
             certifying: Mutex::new(()),
+            rotating: Mutex::default(),
             resident_locks: (0..64).map(|_| Mutex::new(())).collect(),
         };
         let register = replay(&app.db)?;
@@ -158,12 +161,24 @@ impl App {
         app.set_register(register);
         app.mark_old_rows()?;
         app.ask_witnesses_at_start()?;
+        app.publish_keys()?;
         Ok(app)
     }
 
     /// The public facts about the key tree, and where its root is kept.
     pub fn vault_state(&self) -> (usufruct_vault::State, usufruct_vault::SlotClass) {
         (self.vault.state(), self.vault.class())
+    }
+
+    /// Whether the key with this commitment is in the key tree.
+    pub fn key_lives(&self, commitment: &Digest) -> bool {
+        let (state, proofs) = self.vault.proofs(std::slice::from_ref(commitment));
+        proofs.first().and_then(|proof| proof.check(commitment, &state.root)) == Some(true)
+    }
+
+    /// The commitment of a resident's key, for her alone: the certificate of her next withdrawal, or of her deletion, has to name it.
+    pub fn resident_key(&self, resident: u64) -> Result<Option<Digest>, Error> {
+        Ok(self.vault.resident_commitment(resident)?)
     }
 
     /// Gives the root back to keepers who should hold a share of it and do not. Called now and then.
@@ -244,10 +259,29 @@ impl App {
         self.certifying.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// One replaces keys of mandates at a time. Answers how far each has come in this process.
+    pub(crate) fn rotating(&self) -> MutexGuard<'_, BTreeMap<u64, Option<u64>>> {
+        self.rotating.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same, or nothing while somebody does.
+    pub(crate) fn try_rotating(&self) -> Option<MutexGuard<'_, BTreeMap<u64, Option<u64>>>> {
+        match self.rotating.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     /// One change of a resident's keyring at a time.
     pub(crate) fn lock_resident(&self, resident: u64) -> MutexGuard<'_, ()> {
         let lock = &self.resident_locks[(resident % 64) as usize];
         lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until every change of a keyring that has begun is done.
+    pub(crate) fn wait_for_residents(&self) {
+        drop(self.lock_residents(0..self.resident_locks.len() as u64));
     }
 
     /// The same for many residents. Always taken in one order, so that two callers cannot wait for each other.

@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use usufruct_core::certificate::Cause;
+use usufruct_core::certificate::{Cause, Certificate};
 use usufruct_core::handles::HandleProof;
-use usufruct_core::register::Register;
+use usufruct_core::keeper::Destroyed;
+use usufruct_core::register::{Entry, Register};
 use usufruct_core::statement::{Statement, StatementKind};
 use usufruct_core::time::{DAY, Month};
+use usufruct_core::vault_terms::{KeeperTerms, VaultTerms};
 use usufruct_core::{Digest, Text, Time};
 use usufruct_store::deletions;
 use usufruct_store::erasures::Erasure;
@@ -53,6 +55,42 @@ impl App {
         erasures.iter().map(until).collect()
     }
 
+    /// Adds to certificates what keepers have signed that slept when they were written. Answers how many gained something; of many
+    /// some are left for the next time. For the clock.
+    pub fn publish_late_signatures(&self) -> Result<usize, Error> {
+        let register = self.register();
+        let mut due = register.certificates.values().filter_map(|entry| Some((entry, awaited(&register, entry)?))).peekable();
+        if due.peek().is_none() {
+            return Ok(0);
+        }
+        let signed = self.vault.statements()?;
+        let mut statements = Vec::new();
+        for (entry, terms) in due {
+            let body = &entry.body;
+            let is_late = |one: &&Destroyed| {
+                !body.keepers.iter().any(|known| known.keeper == one.keeper)
+                    && terms.signers(body.epoch_after, std::slice::from_ref(*one)).next().is_some()
+            };
+            let late: Vec<Destroyed> = signed.iter().filter(is_late).cloned().collect();
+            if late.is_empty() {
+                continue;
+            }
+            let body = Certificate { keepers: [body.keepers.clone(), late].concat(), ..body.clone() };
+            let mut statement =
+                self.statement(StatementKind::Certificate, &entry.id, self.automation.agency(), json!(body), self.now());
+            statement.approve(&self.automation)?;
+            statements.push(statement);
+            if statements.len() == PART {
+                break;
+            }
+        }
+        let count = statements.len();
+        if count > 0 {
+            self.publish(&Publication { statements })?;
+        }
+        Ok(count)
+    }
+
     fn certificate(&self, register: &Register, erasure: &Erasure) -> Result<Statement, Error> {
         let evidence: Evidence = serde_json::from_str(&erasure.evidence)
             .map_err(|error| Error::Corrupt { what: format!("erasures.evidence: {error}") })?;
@@ -68,7 +106,6 @@ impl App {
         let (now, class) = (self.now(), self.vault.class());
         let promise = self.escrow_promise(terms, now)?;
         let keepers = self.vault.statements()?;
-        let silent = terms.and_then(|terms| Silent::of(keepers.len(), terms.keepers.len(), terms.threshold));
         let body = json!({
             "cause": cause,
             "mandate": mandate.map(|entry| &entry.id),
@@ -90,13 +127,25 @@ impl App {
             "ciphertext_remains_until": now.plus(terms.map_or(BACKUP_DAYS, |terms| terms.backup_days) * DAY),
             "recipients_told": told,
             "method": "cryptographic erase, AES-256-GCM, SHA-256",
-            "limits": limits(class, self.config().vault.any_disk, promise, silent),
+            "limits": limits(erasure.resident.is_some(), class, self.config().vault.any_disk, promise),
         });
         let id = erasure.certificate.as_str();
         let mut statement = self.statement(StatementKind::Certificate, id, self.automation.agency(), body, now);
         statement.approve(&self.automation)?;
         Ok(statement)
     }
+}
+
+/// The terms of a certificate that lacks the signature of one of its keepers who is a keeper still. Every certificate there is gets
+/// looked at again and again, so no signature is tried here.
+fn awaited<'a>(register: &'a Register, entry: &Entry<Certificate>) -> Option<&'a VaultTerms> {
+    let (_, terms) = register.vault_terms_at(entry.number)?;
+    let (signed, present) = (&entry.body.keepers, &register.vault.as_ref()?.body.keepers);
+    let is_awaited = |keeper: &KeeperTerms| {
+        present.iter().any(|now| now.name == keeper.name && now.public == keeper.public)
+            && !signed.iter().any(|known| known.keeper == keeper.name)
+    };
+    (signed.len() < terms.keepers.len() && terms.keepers.iter().any(is_awaited)).then_some(terms)
 }
 
 fn ground(cause: Cause, months: &[Month]) -> Text {
@@ -110,6 +159,10 @@ fn ground(cause: Cause, months: &[Month]) -> Text {
             )
         }
         Cause::Revocation => Text::new("The mandate was revoked before its last day.", "授權於期滿前遭撤銷。"),
+        Cause::Rotation => Text::new(
+            "The mandate goes on under another key, for which everything that is lent under it was sealed again.",
+            "授權繼續有效，並改用新金鑰；依該授權借出之內容均已以新金鑰重新封存。",
+        ),
         Cause::Sector => {
             Text::new("The last service that knew people by these pseudonyms closed.", "使用此代碼領域的最後一項服務已關閉。")
         }
@@ -118,39 +171,8 @@ fn ground(cause: Cause, months: &[Month]) -> Text {
     }
 }
 
-/// Keepers that have not signed yet that they destroyed their share, because they slept.
-#[derive(Clone, Copy)]
-struct Silent {
-    signed: usize,
-    all: usize,
-    /// So many of those that signed have to be dishonest for the old root to come back by means of those that have not.
-    liars: usize,
-}
-
-impl Silent {
-    /// `None` when all have signed, or there are no keepers.
-    fn of(signed: usize, all: usize, threshold: i64) -> Option<Self> {
-        let liars = (usize::try_from(threshold).ok()? + signed).checked_sub(all)?;
-        (signed < all).then_some(Self { signed, all, liars })
-    }
-
-    fn words(self) -> (String, String) {
-        let Self { signed, all, liars } = self;
-        (
-            format!(
-                " When this was written {signed} of {all} keepers had signed. Until the others have destroyed their share too, \
-                 {liars} dishonest of those that signed are enough to bring the old root back together with them."
-            ),
-            format!(
-                "本證明作成時，{all}位保管者中有{signed}位已簽署；在其餘保管者亦銷毀其份額之前，已簽署者中若有{liars}位不誠實，\
-                 即足以與其餘保管者共同復原舊的根金鑰。"
-            ),
-        )
-    }
-}
-
 /// What no certificate of this class claims (erasure.md 1.5).
-fn limits(class: SlotClass, any_disk: bool, promise: Promise, silent: Option<Silent>) -> Text {
+fn limits(of_resident: bool, class: SlotClass, any_disk: bool, promise: Promise) -> Text {
     let (slot, slot_zh) = match class {
         SlotClass::E0 if any_disk => (
             "about the medium: the root was overwritten at file level, and nobody checked that old roots do not stay where it lies \
@@ -170,8 +192,9 @@ fn limits(class: SlotClass, any_disk: bool, promise: Promise, silent: Option<Sil
             "TPM 以外的事項：根金鑰已在其中覆寫（E2 級）",
         ),
         SlotClass::E3 => (
-            "should so many keepers have failed to destroy their share that together they could bring the root back (class E3)",
-            "若未銷毀份額的保管者多到足以共同復原根金鑰的情形（E3 級）",
+            "should so many keepers have failed to destroy their share that together they could bring the root back; one whose signature \
+             does not stand here may have its share still (class E3)",
+            "若未銷毀份額的保管者多到足以共同復原根金鑰的情形；未於此簽署的保管者可能仍持有其份額（E3 級）",
         ),
     };
     let (escrow, escrow_zh) = match promise {
@@ -186,21 +209,30 @@ fn limits(class: SlotClass, any_disk: bool, promise: Promise, silent: Option<Sil
             "根金鑰另有託管，惟託管人仍持有已屆期期別之金鑰，故不載託管日期。",
         ),
     };
-    let (keepers, keepers_zh) = silent.map(Silent::words).unwrap_or_default();
+    let (keys, keys_zh) = match of_resident {
+        true => (
+            "the commitments and the roots of the set of keys, which are first published here and are our own word, belong to the keys of \
+             that data",
+            "首次公布於此且僅憑本機關陳述的承諾值與金鑰集合根值確屬該資料的金鑰",
+        ),
+        false => (
+            "the keys whose commitments the log has held since they were made, and the roots of the set of keys, are those under which that \
+             data was sealed, which is our own word",
+            "自金鑰產生時起即載於日誌的承諾值所屬金鑰，以及僅憑本機關陳述的金鑰集合根值，確係封存該資料所用",
+        ),
+    };
     Text::new(
         &format!(
             "After the date of the root no copy of our storage, of any age, opens what was erased for anyone who did not already hold \
              the key or the data, and after the date of the escrow, if one is given, not for its officers either. This does not claim \
              that the ciphertext is physically gone, that a recipient who saw the data forgot it, that nobody copied the key while it \
-             lived, that the commitments and the roots of the set of keys, which are first published here and are our own word, belong to \
-             the keys of that data, that the number and the times of what was stored are unknown, that AES-256 and SHA-256 are never broken, or \
-             anything {slot}.{keepers}{escrow}"
+             lived, that {keys}, that the number and the times of what was stored are unknown, that AES-256 and SHA-256 are never broken, or \
+             anything {slot}.{escrow}"
         ),
         &format!(
             "自根金鑰銷毀之日起，任何時期的儲存副本都無法再開啟已抹除的內容，除非有人事先已持有金鑰或資料；若載有託管日期，則該日之後\
-             託管人亦無法開啟。本證明不主張密文已自實體媒體消失、看過資料的接收者已忘記、金鑰存續期間未曾遭複製、首次公布於此且僅憑本機關陳述的\
-             承諾值與金鑰集合根值確屬該資料的金鑰、儲存的筆數與時間無人知悉、\
-             AES-256 與 SHA-256 永不遭破解，也不主張任何關於{slot_zh}。{keepers_zh}{escrow_zh}"
+             託管人亦無法開啟。本證明不主張密文已自實體媒體消失、看過資料的接收者已忘記、金鑰存續期間未曾遭複製、{keys_zh}、儲存的筆數與時間無人知悉、\
+             AES-256 與 SHA-256 永不遭破解，也不主張任何關於{slot_zh}。{escrow_zh}"
         ),
     )
 }
@@ -215,27 +247,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_says_how_many_keepers_have_not_signed_and_what_follows() {
-        let limits = |signed, all, threshold| limits(SlotClass::E3, false, Promise::NoEscrow, Silent::of(signed, all, threshold));
-        let all = limits(3, 3, 2);
-        assert!(!all.en.contains("had signed") && !all.zh_hant.contains("已簽署"), "{}", all.en);
-        let two = limits(2, 3, 2);
-        assert!(two.en.contains("2 of 3 keepers had signed") && two.en.contains("1 dishonest of those"), "{}", two.en);
-        assert!(two.zh_hant.contains("3位保管者中有2位已簽署"), "{}", two.zh_hant);
-        assert!(limits(4, 5, 3).en.contains("4 of 5 keepers had signed") && limits(4, 5, 3).en.contains("2 dishonest of those"));
-        assert!(limits(0, 0, 0) == limits(3, 3, 2), "without keepers nothing is said of them");
+    fn what_the_log_knew_before_is_told_apart_from_what_it_did_not() {
+        let limits = |of_resident| limits(of_resident, SlotClass::E0, true, Promise::Undated);
+        let (hers, mandate) = (limits(true), limits(false));
+        assert!(hers.en.contains("first published here") && hers.zh_hant.contains("首次公布"), "{}", hers.en);
+        assert!(mandate.en.contains("since they were made") && !mandate.en.contains("first published"), "{}", mandate.en);
+        assert!(mandate.zh_hant.contains("自金鑰產生時起"), "{}", mandate.zh_hant);
+        for longest in [hers, mandate] {
+            assert!(longest.en.chars().count() <= 1_500 && longest.zh_hant.chars().count() <= 1_500, "{}", longest.en.len());
+        }
     }
 
     #[test]
     fn a_medium_that_nobody_checked_is_named_in_the_limits() {
-        let checked = limits(SlotClass::E0, false, Promise::NoEscrow, None);
-        let unchecked = limits(SlotClass::E0, true, Promise::NoEscrow, None);
+        let checked = limits(true, SlotClass::E0, false, Promise::NoEscrow);
+        let unchecked = limits(true, SlotClass::E0, true, Promise::NoEscrow);
         assert!(!checked.en.contains("not checked") && unchecked.en.contains("medium not checked"), "{}", unchecked.en);
         assert!(!checked.zh_hant.contains("未經檢查") && unchecked.zh_hant.contains("未經檢查"), "{}", unchecked.zh_hant);
         for class in [SlotClass::E1, SlotClass::E3] {
             assert_eq!(
-                limits(class, true, Promise::NoEscrow, None),
-                limits(class, false, Promise::NoEscrow, None),
+                limits(true, class, true, Promise::NoEscrow),
+                limits(true, class, false, Promise::NoEscrow),
                 "the root is not on that disk"
             );
         }

@@ -98,7 +98,7 @@ impl App {
         if case.clauses.is_empty() {
             event.kind = Kind::Deposit;
             let month = Month::of(now);
-            self.make_month_key(version, mandate.number, month)?;
+            self.make_month_key(version, &register, mandate.number, month)?;
             let sealed =
                 self.vault.seal_deposit(case.keyring(), mandate.number, month.0, &request.block, value.as_bytes(), self.rng());
             row = Some(Deposit {
@@ -161,19 +161,19 @@ impl App {
         Ok(released)
     }
 
-    /// Makes the key of a month unless there is one. Nothing is published meanwhile, so that no key comes into being after the
-    /// mandate has ended, when nobody would destroy it.
-    fn make_month_key(&self, version: u64, mandate: u64, month: Month) -> Result<(), Error> {
-        if self.vault.month_commitment(mandate, month.0)?.is_some() {
+    /// Makes and publishes the key of a month where the clock has not done so yet, after which it has to be decided again. Nothing else is
+    /// published meanwhile, so that no key comes into being after the mandate has ended, when nobody would destroy it.
+    fn make_month_key(&self, version: u64, register: &Register, mandate: u64, month: Month) -> Result<(), Error> {
+        if self.vault.month_commitment(mandate, month.0)?.is_some_and(|commitment| register.key(&commitment).is_some()) {
             return Ok(());
         }
         let _guard = self.publishing();
         if self.versioned_register().0 != version {
             return Err(Error::Stale);
         }
-        self.db.transaction("note month", move |tx| Ok::<_, Error>(deposits::note_month(tx, mandate, month)?))?;
-        self.vault.create_month_key(mandate, month.0, self.rng())?;
-        Ok(())
+        self.make_key_of_month(mandate, month)?;
+        self.publish_new_keys()?;
+        Err(Error::Stale)
     }
 
     /// What was deposited about the resident and has not been kept for its time yet, newest first.

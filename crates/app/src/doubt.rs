@@ -1,10 +1,10 @@
 //! What a restored database cannot know is decided on the safe side: nothing that ended comes back, and no number of a
 //! footprint line is used twice. The log says that something happened and not what, so whoever it happened to is asked again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use usufruct_core::Time;
-use usufruct_core::certificate::Certificate;
+use usufruct_core::certificate::{Cause, Certificate};
 use usufruct_core::id::MandateId;
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::Rng;
@@ -16,7 +16,7 @@ use usufruct_store::lines::Line;
 use usufruct_store::residents::{self, ResidentState};
 use usufruct_store::tables::{self, Source};
 use usufruct_store::{blocks, deposits, grants, keyrings, leaves, lines};
-use usufruct_vault::Vault;
+use usufruct_vault::{Keyring, Vault};
 
 use crate::app::replay;
 use crate::erase::forget_ways_in;
@@ -24,7 +24,7 @@ use crate::key_tree::look;
 use crate::live_copy::event_of;
 use crate::renew::forget;
 use crate::sunset::PART;
-use crate::{Config, Error, House, RootPlace};
+use crate::{Config, Error, House, RootPlace, block_names};
 
 /// What was done with residents whose state is in doubt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl Restored<'_> {
         end_mandates(db, &register)?;
         let vault = look(&self.config.vault, self.root, self.house, db, rng)?;
         note_months(db, &register, &vault, now)?;
-        let settled = settle_residents(db, &vault)?;
+        let settled = settle_residents(db, &register, &vault, rng)?;
         let of_residents = tables::ALL.iter().filter(|table| table.is_of_residents && table.source == Source::LiveOrLog);
         for table in of_residents {
             db.transaction("clear strangers", move |tx| table.clear_strangers(tx))?;
@@ -132,8 +132,9 @@ fn note_months(db: &Db, register: &Register, vault: &Vault, now: Time) -> Result
     Ok(())
 }
 
-fn settle_residents(db: &Db, vault: &Vault) -> Result<Settled, Error> {
+fn settle_residents(db: &Db, register: &Register, vault: &Vault, rng: &dyn Rng) -> Result<Settled, Error> {
     let since = events_since(db)?;
+    let rotated = rotated(register);
     let mut settled = Settled::default();
     let mut after = None;
     loop {
@@ -151,6 +152,7 @@ fn settle_residents(db: &Db, vault: &Vault) -> Result<Settled, Error> {
                 db.transaction("close", move |tx| forget(tx, resident))?;
                 continue;
             };
+            lend_again(db, register, vault, &keyring, &rotated, rng)?;
             let from = last.map_or(0, |(n, _)| n + 1);
             let lost: Vec<(Line, [u8; 32])> = (from..)
                 .map_while(|n| {
@@ -165,6 +167,43 @@ fn settle_residents(db: &Db, vault: &Vault) -> Result<Settled, Error> {
             }
         }
     }
+}
+
+/// The mandates that ever got another key, by their numbers.
+fn rotated(register: &Register) -> BTreeSet<u64> {
+    let certificates = register.certificates.values().filter(|entry| entry.body.cause == Cause::Rotation);
+    certificates.filter_map(|entry| mandate_of(register, entry)).collect()
+}
+
+/// Copies on loan that were sealed for a key of the mandate that is gone are made anew from the resident's own.
+fn lend_again(
+    db: &Db,
+    register: &Register,
+    vault: &Vault,
+    keyring: &Keyring,
+    rotated: &BTreeSet<u64>,
+    rng: &dyn Rng,
+) -> Result<(), Error> {
+    let resident = keyring.resident();
+    for mandate in rotated.iter().copied().filter(|mandate| keyring.lends(*mandate)) {
+        let lent = db.read(|conn| blocks::lent(conn, resident, mandate))?;
+        let named = |number: u64| block_names::id(register, number);
+        let is_closed = |(number, sealed): &(u64, Vec<u8>)| {
+            named(*number).is_some_and(|block| !vault.opens_lent(keyring, mandate, block, sealed))
+        };
+        let closed: Vec<u64> = lent.iter().filter(|row| is_closed(row)).map(|(number, _)| *number).collect();
+        if closed.is_empty() {
+            continue;
+        }
+        let mut rows = Vec::with_capacity(closed.len());
+        for (number, sealed) in db.read(|conn| blocks::own(conn, resident))? {
+            let Some(block) = named(number).filter(|_| closed.contains(&number)) else { continue };
+            let value = vault.open_own(keyring, block, &sealed)?;
+            rows.push((resident, mandate, number, vault.lend_block(keyring, resident, mandate, block, &value, rng)?));
+        }
+        db.transaction("lend again", move |tx| blocks::put_lent(tx, &rows))?;
+    }
+    Ok(())
 }
 
 /// Leaf number and commitment of events, by their marks.

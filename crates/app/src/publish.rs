@@ -60,9 +60,15 @@ impl App {
             self.check_pseudonym_mode(statement)?;
         }
         let _guard = self.publishing();
+        let indices = self.place_statements(publication.statements.clone())?;
+        self.publish_new_keys()?;
+        Ok(indices)
+    }
+
+    /// Puts statements into the log and the register, and makes the keys that what they say needs. For who holds the publishing lock.
+    pub(crate) fn place_statements(&self, statements: Vec<Statement>) -> Result<Vec<u64>, Error> {
         let base = self.register();
         let version = Arc::clone(&self.register_version);
-        let statements = publication.statements.clone();
         let outcome = self.db.transaction("publish statements", move |tx| {
             version.fetch_add(1, Ordering::SeqCst);
             let mut register: Register = (*base).clone();
@@ -213,10 +219,11 @@ impl App {
         for service in register.services.values().filter(|service| !service.state.is_over()) {
             self.make_sector_key(register, service)?;
         }
-        Ok(())
+        self.make_month_keys(register)
     }
 
-    /// Makes the keys of sectors whose second keeper was away when they began, or was never heard of since.
+    /// Makes the keys of sectors whose second keeper was away when they began, or was never heard of since, and those of a month that
+    /// has begun, and publishes what is not published yet.
     pub(crate) fn make_late_keys(&self) -> Result<(), Error> {
         let _guard = self.publishing();
         let register = self.register();
@@ -226,7 +233,8 @@ impl App {
                 self.make_sector_key(&register, service)?;
             }
         }
-        Ok(())
+        self.make_month_keys(&register)?;
+        self.publish_new_keys()
     }
 
     fn make_sector_key(&self, register: &Register, service: &Entry<Service>) -> Result<(), Error> {

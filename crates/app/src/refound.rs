@@ -73,11 +73,12 @@ pub fn before_refounding(config: &Config, house: &House) -> Result<(Register, u6
     Ok((register, first))
 }
 
-/// The first epoch after all that certificates name, and after an earlier loss.
+/// The first epoch after all that certificates and published keys name, and after an earlier loss.
 fn first_epoch(register: &Register) -> u64 {
     let certified = register.certificates.values().flat_map(|entry| [entry.body.epoch_before, entry.body.epoch_after]);
     let lost = register.vault.as_ref().and_then(|entry| entry.body.lost_before);
-    certified.chain(lost).max().unwrap_or(0).unsigned_abs() + 1
+    let published = register.keys.values().map(|entry| entry.body.epoch);
+    certified.chain(published).chain(lost).max().unwrap_or(0).unsigned_abs() + 1
 }
 
 fn remove(path: &std::path::Path) -> Result<(), Error> {

@@ -251,10 +251,18 @@ impl App {
                 (Form::Predicate, None) => Zeroizing::new(predicate("").to_owned()),
                 (Form::Value, None) => Zeroizing::new(String::new()),
                 (Form::Predicate | Form::Value, Some((_, sealed))) => {
-                    let bytes = self
-                        .vault
-                        .open(logged, keyring, *resident, mandate.number, mandate.hash, block, sealed)
-                        .map_err(ended)?;
+                    let open =
+                        |sealed: &[u8]| self.vault.open(logged, keyring, *resident, mandate.number, mandate.hash, block, sealed);
+                    let opened = match open(sealed) {
+                        // It may have been sealed again, for another key of the mandate, after it was read.
+                        Err(VaultError::Unreadable) => {
+                            let rows = self.db.read(|conn| blocks::lent(conn, *resident, mandate.number))?;
+                            let now = rows.iter().find(|(known, _)| *known == number);
+                            now.map_or(Err(VaultError::Unreadable), |(_, sealed)| open(sealed))
+                        }
+                        opened => opened,
+                    };
+                    let bytes = opened.map_err(ended)?;
                     let value = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
                     if *form == Form::Predicate { Zeroizing::new(predicate(&value).to_owned()) } else { value }
                 }

@@ -48,6 +48,12 @@ impl App {
         Ok(ended)
     }
 
+    /// Finishes the ends of months of one mandate that were interrupted: what its own end is certified by leaves them out.
+    pub(crate) fn finish_months_of(&self, number: u64) -> Result<(), Error> {
+        let unfinished = self.db.read(erasures::of_months)?;
+        unfinished.iter().filter(|erasure| erasure.mandate == Some(number)).try_for_each(|erasure| self.finish_months(erasure))
+    }
+
     /// Destroys the keys of months, certifies it, and frees the room. Every step can be repeated after a crash.
     fn finish_months(&self, erasure: &Erasure) -> Result<(), Error> {
         let number = erasure.mandate.ok_or_else(|| Error::Corrupt { what: "erasures.mandate".to_owned() })?;

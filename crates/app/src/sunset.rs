@@ -69,6 +69,8 @@ impl App {
         let register = self.register();
         let entry = register.mandates.get(id).ok_or(Error::Unknown { what: "mandate" })?;
         let number = entry.number;
+        self.settle_rotation(number)?;
+        self.finish_months_of(number)?;
         let cause = if entry.history.iter().any(|step| step.to == State::Revoked) { Cause::Revocation } else { Cause::Sunset };
         let Some(erasure) = self.mandate_erasure(id, number, cause)? else { return Ok(()) };
         if matches!(entry.state, State::Sunset | State::Revoked) {
@@ -114,6 +116,7 @@ impl App {
         }
         let Some(commitment) = self.vault.mandate_commitment(number)? else { return Ok(None) };
         let mut commitments = vec![commitment];
+        commitments.extend(self.vault.next_mandate_commitment(number)?);
         // Nothing is deposited any more in this state of the mandate, so these are all.
         let months = self.db.read(|conn| deposits::months_of(conn, number))?;
         for month in &months {
@@ -153,13 +156,14 @@ impl App {
         self.publish(&Publication { statements: vec![statement] }).map(drop)
     }
 
-    /// Runs what the clock asks for: ends of what was kept for its time, sunsets, contracts and agreements that are over, unfinished erasures, what services answered, the log's next checkpoint.
+    /// Runs what the clock asks for: ends of what was kept for its time, sunsets, contracts and agreements that are over, unfinished erasures and replacements of keys, what services answered, the log's next checkpoint.
     pub fn tick(self: &Arc<Self>) -> Result<(), Error> {
         self.make_late_keys()?;
         self.run_retention()?;
         self.run_sunsets()?;
         self.run_supervision()?;
         self.finish_erasures()?;
+        self.finish_rotations()?;
         self.publish_answers()?;
         if self.is_publication_due()? { self.publish_log() } else { Ok(()) }
     }

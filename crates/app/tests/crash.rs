@@ -1,7 +1,7 @@
 //! Crashes in the middle of withdrawal, deletion, sunset and the end of a month or a sector: after a restart each is finished or never happened.
 //!
-//! Every step that matters draws random bytes, so a source that gives out after the n-th draw stops the process there. The
-//! sweep does it for every n until the step completes undisturbed. On PostgreSQL the pages of the key tree are in the database.
+//! Every step that matters draws random bytes or looks at the clock, so ports that give out after the n-th call stop the process there.
+//! The sweep does it for every n until the step completes undisturbed. On PostgreSQL the pages of the key tree are in the database.
 
 mod common;
 
@@ -18,18 +18,37 @@ use serde_json::json;
 use usufruct_app::{App, Config, DepositRequest, Error, House, Open, ReleaseRequest};
 use usufruct_core::certificate::Cause;
 use usufruct_core::id::MandateId;
+use usufruct_core::key::KeyOf;
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::{Clock, Rng};
 use usufruct_core::time::DAY;
+use usufruct_core::{Digest, Text, Time};
 use usufruct_store::{blocks, deposits, erasures, keyrings};
 
-/// Gives out after so many draws.
-struct Exhausted(Arc<SeededRng>, AtomicI64);
+/// Ports that give out after so many calls.
+struct Exhausted {
+    rng: Arc<SeededRng>,
+    clock: Arc<SetClock>,
+    left: AtomicI64,
+}
+
+impl Exhausted {
+    fn count(&self) {
+        assert!(self.left.fetch_sub(1, Ordering::SeqCst) > 0, "the process stops here");
+    }
+}
 
 impl Rng for Exhausted {
     fn fill(&self, bytes: &mut [u8]) {
-        assert!(self.1.fetch_sub(1, Ordering::SeqCst) > 0, "the process stops here");
-        self.0.fill(bytes);
+        self.count();
+        self.rng.fill(bytes);
+    }
+}
+
+impl Clock for Exhausted {
+    fn now(&self) -> Time {
+        self.count();
+        self.clock.now()
     }
 }
 
@@ -119,10 +138,11 @@ fn stopped(city: &City) -> Stopped {
     }
 }
 
-/// Whether `step` was done before it had drawn so many random bytes, and not stopped there.
-fn stop_after(draws: i64, template: &Template, at: &str, step: &impl Fn(&App) -> Result<(), Error>) -> bool {
+/// Whether `step` was done before it had called so often, and not stopped there.
+fn stop_after(calls: i64, template: &Template, at: &str, step: &impl Fn(&App) -> Result<(), Error>) -> bool {
     let url = template.url();
-    let rng = Arc::new(Exhausted(SeededRng::new(1_000), AtomicI64::new(i64::MAX)));
+    let ports = Exhausted { rng: SeededRng::new(1_000), clock: SetClock::new(at), left: AtomicI64::new(i64::MAX) };
+    let ports = Arc::new(ports);
     let config = Config {
         origin: "city.test/log".into(),
         database: url.clone(),
@@ -132,26 +152,26 @@ fn stop_after(draws: i64, template: &Template, at: &str, step: &impl Fn(&App) ->
     let open = Open {
         config,
         house: House::open(template.path()).unwrap(),
-        clock: SetClock::new(at) as Arc<dyn Clock>,
-        rng: Arc::clone(&rng) as Arc<dyn Rng>,
+        clock: Arc::clone(&ports) as Arc<dyn Clock>,
+        rng: Arc::clone(&ports) as Arc<dyn Rng>,
         root: None,
         objects: None,
         second_hand: None,
         transport: None,
     };
     let app = App::open(open).unwrap();
-    rng.1.store(draws, Ordering::SeqCst);
+    ports.left.store(calls, Ordering::SeqCst);
     matches!(catch_unwind(AssertUnwindSafe(|| step(&app))), Ok(Ok(())))
 }
 
-/// Runs `step` on copies of the city in `template`, stopping it at every draw, and `check`s each after a restart. Every draw has the
+/// Runs `step` on copies of the city in `template`, stopping it at every call, and `check`s each after a restart. Every call has the
 /// same seed before it, so the step is stopped at the same places each time; they must lie on both sides of the note.
 fn sweep(template: &Template, at: &str, step: impl Fn(&App) -> Result<(), Error>, check: impl Fn(&City)) {
     let mut seen = BTreeSet::new();
-    for draws in 0_i64.. {
+    for calls in 0_i64.. {
         let copy = template.copy();
         let (dir, url) = (copy.path(), copy.url());
-        let finished = stop_after(draws, &copy, at, &step);
+        let finished = stop_after(calls, &copy, at, &step);
         let city = City::open(dir, url.as_deref(), at, 2_000);
         if !finished {
             seen.insert(stopped(&city));
@@ -263,9 +283,7 @@ fn a_sunset_is_finished_whatever_stops_it() {
                 request.mandate = id.clone();
                 assert!(city.app.release(&request).is_err());
                 assert!(city.app.release(&city.request(&subject)).is_ok());
-                assert!(
-                    city.app.end_mandate(&mandate(), &city.signer(LIBRARY), usufruct_core::Text::new("Over.", "結束。")).is_ok()
-                );
+                assert!(city.app.end_mandate(&mandate(), &city.signer(LIBRARY), Text::new("Over.", "結束。")).is_ok());
             },
         );
     });
@@ -309,7 +327,7 @@ fn the_end_of_a_month_is_finished_whatever_stops_it() {
                 assert_eq!(given, ["Annex"], "what was deposited in February, and nothing of January");
                 assert!(city.app.db().read(erasures::of_months).unwrap().is_empty());
                 let months = city.app.db().read(deposits::months).unwrap();
-                assert_eq!(months.iter().map(|(_, month)| month.to_string()).collect::<Vec<_>>(), ["2026-02"]);
+                assert_eq!(months.iter().map(|(_, month)| month.to_string()).collect::<Vec<_>>(), ["2026-02", "2026-03"]);
             },
         );
     });
@@ -372,6 +390,115 @@ fn a_new_key_of_a_resident_opens_what_the_old_one_did_and_the_old_one_nothing() 
                 };
                 put(old);
                 assert!(city.app.release(&city.request(&subject)).is_err(), "a copy of the old keyring opens nothing");
+                return;
+            }
+        }
+    });
+}
+
+/// How far the replacement of a mandate's key had come: whether it was noted, whether the new key was there, and whether the old one was gone.
+type Came = (bool, bool, bool);
+
+/// Checks that everything opens and that the log knows every key, finishes the replacement by the clock or by another command, and checks what
+/// has come of it. Answers how far it had come before.
+fn finish_replacement(city: &City, old: &Digest, readers: &[(u64, String)]) -> Came {
+    let number = city.app.register().mandates[&mandate()].number;
+    let living = || -> Vec<Digest> {
+        let register = city.app.register();
+        register.living_keys(&KeyOf::Mandate(mandate())).iter().map(|key| key.body.commitment).collect()
+    };
+    let pending = || city.app.db().read(erasures::of_rotations).unwrap().len();
+    let all_open = || readers.iter().all(|(_, subject)| city.app.release(&city.request(subject)).is_ok());
+    let certified = || city.app.register().certificates.values().filter(|entry| entry.body.cause == Cause::Rotation).count();
+    assert!(all_open(), "after the restart");
+    let before = living();
+    let came = (pending() > 0 || certified() > 0, before.iter().any(|key| key != old), !city.app.key_lives(old));
+    city.app.tick().unwrap();
+    assert!(all_open(), "after the clock went on");
+    assert_eq!(pending(), 0, "what was noted is finished");
+    if !came.0 {
+        assert_eq!((living(), certified()), (vec![*old], 0), "it never began");
+        city.app.rotate_mandate(&mandate()).unwrap();
+    }
+    assert_eq!((living().len(), certified(), pending()), (1, 1, 0));
+    assert!(!living().contains(old) && city.app.key_lives(&living()[0]) && !city.app.key_lives(old));
+    assert!(all_open(), "in the end");
+    let rows: Vec<_> =
+        readers.iter().flat_map(|(reader, _)| city.app.db().read(|conn| blocks::lent(conn, *reader, number)).unwrap()).collect();
+    assert_eq!(rows.len(), readers.len(), "no copy was lost or came to it");
+    came
+}
+
+#[test]
+fn a_new_key_of_a_mandate_opens_what_the_old_one_did_wherever_it_stops() {
+    on_both(|template| {
+        let (readers, old, number, rows) = {
+            let city = City::found(template.path(), template.url().as_deref());
+            let readers = [city.cardholder(), city.cardholder()];
+            let register = city.app.register();
+            let number = register.mandates[&mandate()].number;
+            let old = register.living_keys(&KeyOf::Mandate(mandate()))[0].body.commitment;
+            let lent = |(reader, _): &(u64, String)| {
+                let rows = city.app.db().read(|conn| blocks::lent(conn, *reader, number)).unwrap();
+                rows.into_iter().map(|(block, sealed)| (*reader, number, block, sealed)).collect::<Vec<_>>()
+            };
+            let rows: Vec<_> = readers.iter().flat_map(lent).collect();
+            (readers, old, number, rows)
+        };
+        let at = "2026-01-02T00:00:00Z";
+        let mut seen = BTreeSet::new();
+        for calls in 0_i64.. {
+            let copy = template.copy();
+            let finished = stop_after(calls, &copy, at, &|app: &App| app.rotate_mandate(&mandate()).map(drop));
+            let city = City::open(copy.path(), copy.url().as_deref(), at, 2_000);
+            seen.insert(finish_replacement(&city, &old, &readers));
+            if !finished {
+                continue;
+            }
+            let all = [(false, false, false), (true, false, false), (true, true, false), (true, true, true)];
+            assert!(all.iter().all(|came| seen.contains(came)), "stopped at {seen:?}");
+            // What was copied with the old key opens no more.
+            city.app.db().transaction("put back", move |tx| blocks::put_lent(tx, &rows)).unwrap();
+            assert!(readers.iter().all(|(_, subject)| city.app.release(&city.request(subject)).is_err()));
+            let lent = city.app.db().read(|conn| blocks::lent(conn, readers[0].0, number)).unwrap();
+            assert_eq!(lent.len(), 1);
+            city.app.end_mandate(&mandate(), &city.signer(LIBRARY), Text::new("Over.", "結束。")).unwrap();
+            assert_eq!(city.app.register().mandates[&mandate()].state, State::Erased);
+            return;
+        }
+    });
+}
+
+#[test]
+fn a_mandate_that_ends_while_its_key_is_replaced_takes_both_keys_with_it() {
+    on_both(|template| {
+        let (_, subject) = City::found(template.path(), template.url().as_deref()).cardholder();
+        let at = "2026-01-02T00:00:00Z";
+        let mut numbers = BTreeSet::new();
+        for calls in 0_i64.. {
+            let copy = template.copy();
+            let finished = stop_after(calls, &copy, at, &|app: &App| app.rotate_mandate(&mandate()).map(drop));
+            let city = City::open(copy.path(), copy.url().as_deref(), at, 2_000);
+            city.app.end_mandate(&mandate(), &city.signer(LIBRARY), Text::new("Over.", "結束。")).unwrap();
+            city.app.tick().unwrap();
+            let register = city.app.register();
+            assert_eq!(register.mandates[&mandate()].state, State::Erased);
+            assert!(register.living_keys(&KeyOf::Mandate(mandate())).is_empty());
+            assert!(city.app.db().read(erasures::of_rotations).unwrap().is_empty());
+            assert!(
+                register
+                    .keys
+                    .values()
+                    .filter(|key| key.body.of == KeyOf::Mandate(mandate()))
+                    .all(|key| !city.app.key_lives(&key.body.commitment))
+            );
+            assert!(city.app.release(&city.request(&subject)).is_err());
+            assert!(city.app.rotate_mandate(&mandate()).is_err(), "it is over");
+            let end = register.certificate(&mandate()).unwrap();
+            numbers.insert((end.body.key_commitments.len(), register.certificates.len()));
+            if finished {
+                // One key ended; both did; or the old one before and the new one now.
+                assert_eq!(numbers, BTreeSet::from([(1, 1), (2, 1), (1, 2)]));
                 return;
             }
         }

@@ -15,6 +15,7 @@ use usufruct_core::Text;
 use usufruct_core::audit::Drill;
 use usufruct_core::certificate::Cause;
 use usufruct_core::event::LEAF_PREFIX;
+use usufruct_core::time::DAY;
 
 /// Runs the test on both databases.
 fn on_both(name: &str, test: impl Fn(&Path, Option<&str>)) {
@@ -62,6 +63,38 @@ fn forget_backup(url: Option<&str>) {
         let drop = format!("-- drop\nDROP SCHEMA {schema}_b CASCADE");
         Db::open(url, &Options::default()).unwrap().transaction("drop", move |tx| tx.script(&drop)).unwrap();
     }
+}
+
+#[test]
+fn before_anybody_has_a_pass_there_is_nothing_to_drill_and_afterwards_to_find_nobody_is_a_finding() {
+    on_both("nobody", |dir, url| {
+        let city = City::found(dir, url);
+        let made_at = city.app.now();
+        let backup = backup(dir, url);
+        let drill = |made_at| {
+            let report = city.app.restore_drill(&backup, made_at, 100).unwrap();
+            (report.sampled, report.wrong)
+        };
+        assert_eq!(drill(made_at), (0, 0));
+        // Synthetic residents who came and went since then change nothing.
+        city.clock.advance(DAY);
+        city.app.canary_scan(2, &[]).unwrap();
+        assert_eq!(drill(made_at), (0, 0));
+        city.clock.advance(DAY);
+        let residents = city.enrol(2);
+        assert_eq!(drill(made_at), (0, 0), "who came later is in no backup from before");
+        city.clock.advance(DAY);
+        // A backup that says that it is of now and holds nobody.
+        let now = city.app.now();
+        assert_eq!(drill(now), (0, 1));
+        city.clock.advance(DAY);
+        residents.iter().for_each(|resident| drop(city.app.delete_resident(*resident).unwrap()));
+        assert_eq!(drill(now), (0, 1), "they have gone since, and it should hold them");
+        city.clock.advance(DAY);
+        assert_eq!(drill(city.app.now()), (0, 0));
+        drop(backup);
+        forget_backup(url);
+    });
 }
 
 #[test]

@@ -256,6 +256,34 @@ fn nothing_that_ended_comes_back_with_an_old_copy_or_with_none() {
 }
 
 #[test]
+fn what_is_lent_under_a_mandate_that_has_another_key_since_opens_after_a_restore() {
+    for has_live in [false, true] {
+        on_both(if has_live { "rotated_live" } else { "rotated" }, |dir, url| {
+            let city = City::found(dir, url);
+            let (_, subject) = city.cardholder();
+            city.app.publish_log().unwrap();
+            let (backup, restored) = (beside(dir, url, "b"), beside(dir, url, "r"));
+            let backup = copy(city.app.db(), &backup);
+            city.app.rotate_mandate(&mandate()).unwrap();
+            city.app.publish_log().unwrap();
+            let pages = copy_pages(city.app.db());
+            drop(city);
+            let db = copy(&backup, &restored);
+            if has_live {
+                renew_keyrings(&db, &open(dir, url)).unwrap();
+            }
+            let db = with_pages_owned(db, &pages);
+            assert_eq!(settle(dir, url, &restored, &db, has_live), Settled::default());
+            drop(db);
+            let city = City::open(dir, Some(&restored), LATER, 5);
+            assert_eq!(*city.app.release(&city.request(&subject)).unwrap().blocks[0].2, "Resident 0");
+            drop(city);
+            forget_beside(dir, url, &["b", "r"]);
+        });
+    }
+}
+
+#[test]
 fn a_database_that_is_older_than_the_log_does_not_start() {
     on_both("older", |dir, url| {
         let city = City::found(dir, url);

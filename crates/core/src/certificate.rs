@@ -11,8 +11,8 @@ use crate::{Digest, Text, Time};
 
 /// What was destroyed when, and how far the claim goes (reference: NIST SP 800-88r2, cryptographic erase).
 ///
-/// A certificate checks itself: it cannot be read unless its proofs hold. Later revisions may add what recipients answered
-/// and when the ciphertext was purged, and change nothing else.
+/// A certificate checks itself: it cannot be read unless its proofs hold. Later revisions may add what recipients answered,
+/// what keepers that slept have signed since, and when the ciphertext was purged, and change nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Certificate {
     pub cause: Cause,
@@ -38,7 +38,7 @@ pub struct Certificate {
     pub absence: Vec<HandleProof>,
     /// Class of the root's slot, as `E0`.
     pub slot_class: String,
-    /// What the keepers of the root have signed; needed for class E3.
+    /// What the keepers of the root have signed, in the order in which it came; needed for class E3.
     pub keepers: Vec<Destroyed>,
     /// When nothing could be opened any more by the running system.
     pub erased_live_at: Time,
@@ -81,12 +81,21 @@ pub enum Answer {
 }
 
 impl Cause {
+    pub const ALL: [Self; 7] =
+        [Self::Request, Self::Retention, Self::Revocation, Self::Rotation, Self::Sector, Self::Sunset, Self::Withdrawal];
+
+    /// Whether keys of a mandate go for it. For the others go those of a pseudonym domain or of a resident.
+    pub fn is_of_mandate(self) -> bool {
+        matches!(self, Self::Retention | Self::Revocation | Self::Rotation | Self::Sunset)
+    }
+
     /// The word for it in the store.
     pub fn code(self) -> &'static str {
         match self {
             Self::Request => "request",
             Self::Retention => "retention",
             Self::Revocation => "revocation",
+            Self::Rotation => "rotation",
             Self::Sector => "sector",
             Self::Sunset => "sunset",
             Self::Withdrawal => "withdrawal",
@@ -95,8 +104,7 @@ impl Cause {
 
     /// The cause with this word.
     pub fn from_code(code: &str) -> Option<Self> {
-        let all = [Self::Request, Self::Retention, Self::Revocation, Self::Sector, Self::Sunset, Self::Withdrawal];
-        all.into_iter().find(|cause| cause.code() == code)
+        Self::ALL.into_iter().find(|cause| cause.code() == code)
     }
 }
 
@@ -124,6 +132,8 @@ pub enum Cause {
     /// What was kept for its months is over.
     Retention,
     Revocation,
+    /// The mandate goes on under another key.
+    Rotation,
     /// The last service of a pseudonym domain closed.
     Sector,
     Sunset,
@@ -134,20 +144,17 @@ impl Certificate {
     /// Reads a certificate, or lists everything that is missing, unlawful or false.
     pub fn read(value: &Value) -> Result<Self, Vec<Problem>> {
         let mut draft = Draft::new(value);
-        let words = [
-            ("request", Cause::Request),
-            ("retention", Cause::Retention),
-            ("revocation", Cause::Revocation),
-            ("sector", Cause::Sector),
-            ("sunset", Cause::Sunset),
-            ("withdrawal", Cause::Withdrawal),
-        ];
+        let words = Cause::ALL.map(|cause| (cause.code(), cause));
         let cause = draft.word("cause", &words, "Say why the keys were destroyed.");
         let mandate = draft.optional_string("mandate", 80);
         let sector = draft.optional_string("sector", 60);
         if cause.is_some_and(|cause| (cause == Cause::Sector) != sector.is_some()) {
             let message = "The pseudonym domain and the cause `sector` belong together. Give both, or neither.";
             draft.note("sector", "other-cause", message.into());
+        }
+        if cause.is_some_and(|cause| cause.is_of_mandate() != mandate.is_some()) {
+            let message = "A mandate is named where its keys went, and nowhere else. Name it, or leave it out.";
+            draft.note("mandate", "other-cause", message.into());
         }
         let blocks = draft.optional_parses("blocks", "Name the data blocks.");
         let ground = draft.text("ground", 500, "Say on which ground the keys were destroyed.");
@@ -225,11 +232,12 @@ impl Certificate {
         }
     }
 
-    /// Whether `later` is this certificate with more answers, or with its purge.
+    /// Whether `later` is this certificate with more answers, with more that keepers have signed, or with its purge.
     pub fn may_become(&self, later: &Self) -> bool {
         let core = |certificate: &Self| Self {
             recipients_told: 0,
             recipients: Vec::new(),
+            keepers: Vec::new(),
             ciphertext_purged_at: None,
             ..certificate.clone()
         };
@@ -240,6 +248,7 @@ impl Certificate {
         core(self) == core(later)
             && self.recipients_told <= later.recipients_told
             && self.recipients.iter().all(keeps)
+            && later.keepers.starts_with(&self.keepers)
             && (self.ciphertext_purged_at.is_none() || self.ciphertext_purged_at == later.ciphertext_purged_at)
     }
 }

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use smol_str::SmolStr;
 
-use crate::Time;
 use crate::ports::{Rng, random};
+use crate::{Digest, Time};
 
 /// Why a text is not an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -103,6 +103,8 @@ ids! {
     DeletionId = "del";
     /// The permission for one resident's data under one mandate.
     GrantId = "grt";
+    /// The public commitment of a key of a mandate or a pseudonym domain.
+    KeyId = "key";
     /// What a law asks.
     LawpackId = "law";
     /// The terms of the log.
@@ -127,6 +129,13 @@ ids! {
     VaultId = "vlt";
     /// The verifier that is served to browsers.
     VerifierId = "ver";
+}
+
+impl KeyId {
+    /// The id of the key with this commitment: its first 16 bytes in hex, so that no key is published twice under two names.
+    pub fn of(commitment: &Digest) -> Self {
+        Self(format!("{}_{}", Self::PREFIX, crate::hash::hex(&commitment.0[..16])).into())
+    }
 }
 
 fn well_formed(text: &str, prefix: &str) -> bool {

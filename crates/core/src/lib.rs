@@ -25,6 +25,7 @@ pub mod hash;
 pub mod id;
 pub mod jcs;
 pub mod keeper;
+pub mod key;
 pub mod late;
 pub mod lawpack;
 pub mod lifecycle;

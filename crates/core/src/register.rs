@@ -15,9 +15,10 @@ use crate::check::ContractCheck;
 use crate::contract::Contract;
 use crate::draft::Problem;
 use crate::id::{
-    AgencyId, AgreementId, AuditId, BlockId, CertificateId, CheckId, ContractId, LawpackId, MandateId, MeetingId, OrderId,
+    AgencyId, AgreementId, AuditId, BlockId, CertificateId, CheckId, ContractId, KeyId, LawpackId, MandateId, MeetingId, OrderId,
     ServiceId, TallyId,
 };
+use crate::key::{KeyOf, PublishedKey};
 use crate::lawpack::{Law, Lawpack};
 use crate::lifecycle::State;
 use crate::log_terms::LogTerms;
@@ -48,6 +49,8 @@ pub struct Register {
     pub checks: BTreeMap<CheckId, Entry<ContractCheck>>,
     pub audits: BTreeMap<AuditId, Entry<Audit>>,
     pub certificates: BTreeMap<CertificateId, Entry<Certificate>>,
+    /// Keys of mandates and pseudonym domains, whether they live or not.
+    pub keys: BTreeMap<KeyId, Entry<PublishedKey>>,
     pub lawpacks: BTreeMap<LawpackId, Entry<Lawpack>>,
     pub meetings: BTreeMap<MeetingId, Entry<Meeting>>,
     pub orders: BTreeMap<OrderId, Entry<Order>>,
@@ -67,10 +70,14 @@ pub struct Register {
     pub(crate) lifts: BTreeMap<OrderId, OrderId>,
     /// The last day that was counted, by mandate.
     tallied: BTreeMap<MandateId, Day>,
+    /// The terms of the vault, all that ever were, each with its leaf: a certificate is judged by those of its time.
+    vault_terms: Vec<(u64, VaultTerms)>,
     /// The highest epoch that a certificate names as the one after.
     certified_epoch: i64,
     /// Commitments of destroyed keys, each with the first epoch in which it was shown to be gone.
     gone: BTreeMap<Digest, i64>,
+    /// Which key a commitment belongs to.
+    published: BTreeMap<Digest, KeyId>,
     operator: Option<AgencyId>,
     last_at: Time,
 }
@@ -111,6 +118,7 @@ pub(crate) enum Content {
     Certificate(CertificateId, Certificate),
     Check(CheckId, ContractCheck),
     Contract(ContractId, Contract),
+    Key(KeyId, PublishedKey),
     Lawpack(LawpackId, Lawpack),
     Log(LogTerms),
     Mandate(MandateId, Box<Mandate>),
@@ -180,6 +188,10 @@ impl Register {
                 let state = self.contract_state(&id, &body, statement.at);
                 put(&mut self.contracts, id, body, &make, state);
             }
+            Content::Key(id, body) => {
+                self.published.insert(body.commitment, id.clone());
+                put(&mut self.keys, id, body, &make, State::Published);
+            }
             Content::Lawpack(id, body) => put(&mut self.lawpacks, id, body, &make, State::Published),
             Content::Log(body) => put_sole(&mut self.log, body, &make),
             Content::Mandate(id, body) => {
@@ -199,7 +211,10 @@ impl Register {
                 self.tallied.insert(body.mandate.clone(), body.day);
                 put(&mut self.tallies, id, body, &make, State::Published);
             }
-            Content::Vault(body) => put_sole(&mut self.vault, body, &make),
+            Content::Vault(body) => {
+                self.vault_terms.push((index, body.clone()));
+                put_sole(&mut self.vault, body, &make);
+            }
             Content::Verifier(body) => put_sole(&mut self.verifier, body, &make),
         }
         self.last_at = statement.at;
@@ -253,9 +268,30 @@ impl Register {
         self.certified_epoch
     }
 
+    /// The terms of the vault by which the statement in leaf `index` was judged, and their own leaf.
+    pub fn vault_terms_at(&self, index: u64) -> Option<(u64, &VaultTerms)> {
+        let later = self.vault_terms.partition_point(|(leaf, _)| *leaf < index);
+        self.vault_terms[..later].last().map(|(leaf, terms)| (*leaf, terms))
+    }
+
     /// The first epoch in which a certificate shows that the key of this commitment is gone.
     pub fn gone_since(&self, commitment: &Digest) -> Option<i64> {
         self.gone.get(commitment).copied()
+    }
+
+    /// The key that was published under this commitment.
+    pub fn key(&self, commitment: &Digest) -> Option<&Entry<PublishedKey>> {
+        self.keys.get(self.published.get(commitment)?)
+    }
+
+    /// The published keys of a mandate or a pseudonym domain, those of its months among them, that no certificate shows to be gone and
+    /// that were not lost with the root, in the order in which they were published.
+    pub fn living_keys(&self, of: &KeyOf) -> Vec<&Entry<PublishedKey>> {
+        let lost_before = self.vault.as_ref().and_then(|entry| entry.body.lost_before).unwrap_or(0);
+        let lives = |body: &PublishedKey| !self.gone.contains_key(&body.commitment) && body.epoch >= lost_before;
+        let mut keys: Vec<_> = self.keys.values().filter(|entry| entry.body.of == *of && lives(&entry.body)).collect();
+        keys.sort_by_key(|entry| entry.index);
+        keys
     }
 
     /// The law that holds for `agency` at `at`. A body that is not in the register is under the generic one.
@@ -290,9 +326,11 @@ impl Register {
         self.tallied.get(mandate).copied()
     }
 
-    /// The certificate about the end of a mandate; those of its months are others.
+    /// The certificate about the end of a mandate; those of its months and of keys that were replaced are others.
     pub fn certificate(&self, mandate: &MandateId) -> Option<&Entry<Certificate>> {
-        let ends = |body: &Certificate| body.mandate.as_deref() == Some(mandate.as_str()) && body.cause != Cause::Retention;
+        let ends = |body: &Certificate| {
+            body.mandate.as_deref() == Some(mandate.as_str()) && !matches!(body.cause, Cause::Retention | Cause::Rotation)
+        };
         self.certificates.values().find(|entry| ends(&entry.body))
     }
 
@@ -313,6 +351,7 @@ impl Register {
             StatementKind::Check => of(&self.checks, id),
             StatementKind::Contract => of(&self.contracts, id),
             StatementKind::DataBlock => of(&self.blocks, id),
+            StatementKind::Key => of(&self.keys, id),
             StatementKind::Lawpack => of(&self.lawpacks, id),
             StatementKind::Log => sole(self.log.as_ref(), id),
             StatementKind::Mandate => of(&self.mandates, id),
@@ -337,6 +376,11 @@ impl<T> Entry<T> {
 }
 
 impl Entry<Mandate> {
+    /// Whether there is a key of it: from its first step after the draft on, until it is over.
+    pub fn has_key(&self) -> bool {
+        !self.state.is_over() && self.history.iter().any(|step| step.to != State::Draft)
+    }
+
     /// Whether uses are possible at `now` as far as the mandate itself goes.
     pub fn is_in_force(&self, now: Time) -> bool {
         self.state == State::Active && self.body.starts_at <= now && now < self.body.sunset_at

@@ -104,6 +104,31 @@ impl fmt::Display for Month {
     }
 }
 
+impl FromStr for Month {
+    type Err = NotMonth;
+
+    fn from_str(text: &str) -> Result<Self, NotMonth> {
+        let read = || {
+            let (year, month) = text.split_once('-')?;
+            let (year, month): (u16, u16) = (year.parse().ok()?, month.parse().ok()?);
+            let count = year.checked_sub(2020)?.checked_mul(12)?.checked_add(month.checked_sub(1)?)?;
+            Some(Self(count)).filter(|read| read.to_string() == text)
+        };
+        read().ok_or(NotMonth)
+    }
+}
+
+/// Why a text is not a month.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("This is not a month from 2020 on. Write it as `2026-11`.")]
+pub struct NotMonth;
+
+impl Serialize for Month {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.timestamp())

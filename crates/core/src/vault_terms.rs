@@ -117,16 +117,37 @@ impl VaultTerms {
         }
     }
 
-    /// Whether enough keepers have signed that they hold nothing older than `epoch`, so that the rest cannot bring it back.
-    pub fn is_destroyed(&self, epoch: i64, statements: &[Destroyed]) -> bool {
-        let has_signed = |keeper: &&KeeperTerms| {
+    /// The keepers that have signed that they hold nothing older than `epoch`, in the order of the terms.
+    pub fn signers(&self, epoch: i64, statements: &[Destroyed]) -> impl Iterator<Item = &KeeperTerms> {
+        self.keepers.iter().filter(move |keeper| {
             statements.iter().any(|statement| {
                 statement.vault == self.vault
                     && statement.keeper == keeper.name
                     && i64::try_from(statement.epoch).is_ok_and(|reached| reached >= epoch)
                     && statement.is_signed_by(&keeper.public)
             })
-        };
-        self.keepers.iter().filter(has_signed).count() as i64 > self.keepers.len() as i64 - self.threshold
+        })
     }
+
+    /// Whether enough keepers have signed that they hold nothing older than `epoch`, so that the rest cannot bring it back.
+    pub fn is_destroyed(&self, epoch: i64, statements: &[Destroyed]) -> bool {
+        self.signers(epoch, statements).count() as i64 > self.keepers.len() as i64 - self.threshold
+    }
+
+    /// Who has not signed yet, if anybody has not.
+    pub fn silence(&self, epoch: i64, statements: &[Destroyed]) -> Option<Silence> {
+        let (signed, all) = (self.signers(epoch, statements).count(), self.keepers.len());
+        let liars = usize::try_from(self.threshold).ok()? + signed;
+        (signed < all).then_some(Silence { signed, all, liars: liars.saturating_sub(all) })
+    }
+}
+
+/// Keepers that have not signed that they destroyed their share, because they sleep or are gone for good: what a certificate does
+/// not claim as long as that is so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silence {
+    pub signed: usize,
+    pub all: usize,
+    /// So many of those that signed have to be dishonest for the old root to come back by means of those that have not.
+    pub liars: usize,
 }

@@ -12,6 +12,7 @@ use usufruct_core::block::DataBlock;
 use usufruct_core::certificate::Certificate;
 use usufruct_core::contract::Contract;
 use usufruct_core::hash::sha256;
+use usufruct_core::key::PublishedKey;
 use usufruct_core::notice::Notice;
 use usufruct_core::service::{Profile, Service};
 use usufruct_core::status::StatusChange;
@@ -41,7 +42,7 @@ fn block() {
 #[test]
 fn certificate() {
     let body = certificate_body("mdt_library-card", day(0));
-    spoil_everything_but(&body, &["absence", "inclusion"], &["mandate"], &|body| Certificate::read(body).map(drop));
+    spoil_everything_but(&body, &["absence", "inclusion"], &[], &|body| Certificate::read(body).map(drop));
     let other = sha256(b"other");
     for (field, place, value) in [
         ("inclusion", "bucket", json!([])),
@@ -69,6 +70,26 @@ fn certificate() {
         body["epoch_after"] = json!(after);
         assert!(names(&Certificate::read(&body).unwrap_err(), "epoch_after", "no-progress"));
     }
+}
+
+#[test]
+fn key() {
+    let commitment = common::commitment_of("mdt_library-card");
+    let mut body = common::key_body("mdt_library-card", commitment);
+    body["month"] = json!("2026-11");
+    spoil_everything(&body, &["month"], &|body| PublishedKey::read(body).map(drop));
+    for bad in ["2026-13", "2026-00", "2019-12", "2026-1", "02026-11", "2026-11-01"] {
+        body["month"] = json!(bad);
+        assert!(names(&PublishedKey::read(&body).unwrap_err(), "month", "malformed"), "{bad}");
+    }
+    body["month"] = json!("2020-01");
+    assert!(PublishedKey::read(&body).is_ok());
+    body["sector"] = json!("library");
+    assert!(names(&PublishedKey::read(&body).unwrap_err(), "mandate", "one-of-two"));
+    body.as_object_mut().unwrap().remove("mandate");
+    assert!(names(&PublishedKey::read(&body).unwrap_err(), "month", "of-no-mandate"));
+    body.as_object_mut().unwrap().remove("month");
+    assert!(PublishedKey::read(&body).is_ok());
 }
 
 #[test]

@@ -284,6 +284,12 @@ fn a_domain_ends_with_its_last_service() {
         let statement = city.draft(StatementKind::Certificate, "crt_library", "agc_operator", body, &[("agc_operator", "head")]);
         city.register.check(&statement).err().unwrap_or_default()
     };
+    assert!(names(&certified(&city, "library"), "key_commitments", "not-published"));
+    let commitment = common::commitment_of("");
+    let body = json!({"sector": "library", "commitment": commitment, "epoch": 0});
+    let key =
+        city.draft(StatementKind::Key, &common::key_id(commitment), "agc_operator", body, &[("agc_operator", "automation")]);
+    city.apply(key).unwrap();
     city.step("svc_library", State::Closed);
     assert!(new(&city).is_empty());
     assert!(names(&certified(&city, "library"), "sector", "not-ended"));

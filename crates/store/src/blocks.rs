@@ -48,6 +48,16 @@ pub fn all_lent(conn: &mut dyn Connection, resident: u64) -> Result<Vec<(u64, u6
         .collect()
 }
 
+/// Up to `limit` residents who have copies on loan under a mandate, from the one after `after` on.
+pub fn lending(conn: &mut dyn Connection, mandate: u64, after: Option<u64>, limit: usize) -> Result<Vec<u64>, Error> {
+    let sql = "-- lent_block_residents\nSELECT DISTINCT shard, resident FROM lent_blocks WHERE mandate = $1 \
+               AND (shard, resident) > ($2, $3) ORDER BY shard, resident LIMIT $4";
+    let (from, resident) = after.map_or((Value::from(-1), Value::from(-1)), |last| (shard(last).into(), number(last).into()));
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = conn.query(sql, &[mandate.cast_signed().into(), from, resident, limit.into()])?;
+    rows.iter().map(|row| Ok(row.integer(1)?.cast_unsigned())).collect()
+}
+
 /// Sets copies on loan: resident, mandate number, block number, sealed value.
 pub fn put_lent(conn: &mut dyn Connection, blocks: &[(u64, u64, u64, Vec<u8>)]) -> Result<(), Error> {
     let rows: Vec<_> = blocks

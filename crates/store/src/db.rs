@@ -75,13 +75,27 @@ pub trait Connection {
 impl Db {
     /// Opens `sqlite:/path/file.db` (made when missing) or `postgres://user@host/name` (`postgres:///name?host=/socket/dir`).
     pub fn open(url: &str, options: &Options) -> Result<Self, Error> {
-        let (kind, (writer, readers)) = if let Some(path) = url.strip_prefix("sqlite:") {
-            (Kind::Sqlite, sqlite::open(path.strip_prefix("//").unwrap_or(path), options.readers)?)
+        let (kind, connected) = if let Some(path) = sqlite_path(url) {
+            (Kind::Sqlite, sqlite::open(path, options.readers)?)
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             (Kind::Postgres, postgres::open(url, options.readers)?)
         } else {
             return Err(Error::Url {});
         };
+        Self::start(kind, connected, options)
+    }
+
+    /// Opens a copy that nobody writes, as a backup. A file of SQLite and its folder stay byte for byte as they are, and a transaction is
+    /// refused; a copy beside which a write-ahead log lies is not whole, and is refused too. On PostgreSQL as [`Db::open`].
+    pub fn open_backup(url: &str) -> Result<Self, Error> {
+        let options = Options { readers: 1, queue: 1 };
+        match sqlite_path(url) {
+            Some(path) => Self::start(Kind::Sqlite, sqlite::open_backup(path)?, &options),
+            None => Self::open(url, &options),
+        }
+    }
+
+    fn start(kind: Kind, (writer, readers): (Connected, Vec<Connected>), options: &Options) -> Result<Self, Error> {
         let group = Arc::new(Mutex::new(None));
         let counting = Arc::new(Counting::default());
         let (queue, waiting) = mpsc::sync_channel(options.queue.max(1));
@@ -105,8 +119,8 @@ impl Db {
     /// Copies the database of SQLite behind `url` into a file, as it is at one moment and while it is in use. `false`: it is
     /// none of SQLite, and its own tools have to copy it.
     pub fn copy(url: &str, to: &std::path::Path) -> Result<bool, Error> {
-        let Some(path) = url.strip_prefix("sqlite:") else { return Ok(false) };
-        sqlite::copy(path.strip_prefix("//").unwrap_or(path), to).map(|()| true)
+        let Some(path) = sqlite_path(url) else { return Ok(false) };
+        sqlite::copy(path, to).map(|()| true)
     }
 
     pub fn kind(&self) -> Kind {
@@ -249,6 +263,12 @@ impl Drop for Inner {
             let _ = thread.join();
         }
     }
+}
+
+/// The path of a database of SQLite.
+fn sqlite_path(url: &str) -> Option<&str> {
+    let path = url.strip_prefix("sqlite:")?;
+    Some(path.strip_prefix("//").unwrap_or(path))
 }
 
 fn not_owner(table: &str) -> Error {

@@ -11,7 +11,7 @@ use crate::number;
 #[derive(Clone, Debug)]
 pub struct Erasure {
     pub certificate: CertificateId,
-    /// `withdrawal`, `request`, `sunset`, `revocation`, `retention` or `sector`.
+    /// `withdrawal`, `request`, `sunset`, `revocation`, `retention`, `rotation` or `sector`.
     pub cause: String,
     /// The resident; `None` when the key of a mandate or a sector goes.
     pub resident: Option<u64>,
@@ -88,10 +88,11 @@ pub fn withdrawals(conn: &mut dyn Connection, resident: u64) -> Result<Vec<(Stri
     rows.iter().map(|row| Ok((row.text(0)?.to_owned(), row.optional_integer(1)?.is_some()))).collect()
 }
 
-/// The destruction of a mandate's own key, done or not.
+/// The destruction of a mandate's own key at its end, done or not.
 pub fn of_mandate(conn: &mut dyn Connection, mandate: u64) -> Result<Option<Erasure>, Error> {
     let sql = format!(
-        "-- erasure_of_mandate\nSELECT {COLUMNS} FROM erasures WHERE mandate = $1 AND resident IS NULL AND cause <> 'retention'"
+        "-- erasure_of_mandate\nSELECT {COLUMNS} FROM erasures WHERE mandate = $1 AND resident IS NULL \
+         AND cause NOT IN ('retention', 'rotation')"
     );
     conn.query_one(&sql, &[mandate.cast_signed().into()])?.as_ref().map(read).transpose()
 }
@@ -100,6 +101,20 @@ pub fn of_mandate(conn: &mut dyn Connection, mandate: u64) -> Result<Option<Eras
 pub fn of_months(conn: &mut dyn Connection) -> Result<Vec<Erasure>, Error> {
     let sql = format!("-- erasure_of_months\nSELECT {COLUMNS} FROM erasures WHERE cause = 'retention' AND destroyed_at IS NULL");
     conn.query(&sql, &[])?.iter().map(read).collect()
+}
+
+/// The destructions that are not done of keys of mandates that go on under another one.
+pub fn of_rotations(conn: &mut dyn Connection) -> Result<Vec<Erasure>, Error> {
+    let sql =
+        format!("-- erasure_of_rotations\nSELECT {COLUMNS} FROM erasures WHERE cause = 'rotation' AND destroyed_at IS NULL");
+    conn.query(&sql, &[])?.iter().map(read).collect()
+}
+
+/// Takes the note of a destruction back that did not begin.
+pub fn delete(conn: &mut dyn Connection, certificate: &CertificateId) -> Result<(), Error> {
+    let sql = "-- erasure_delete\nDELETE FROM erasures WHERE certificate_id = $1 AND destroyed_at IS NULL";
+    conn.execute(sql, &[certificate.as_str().into()])?;
+    Ok(())
 }
 
 /// The destruction of a sector's key, done or not.

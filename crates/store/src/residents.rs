@@ -66,6 +66,14 @@ pub fn count(conn: &mut dyn Connection) -> Result<i64, Error> {
     row.map_or(Ok(0), |row| row.integer(0))
 }
 
+/// Whether somebody had a pass at `at`, as far as is known now.
+pub fn lived_at(conn: &mut dyn Connection, at: Time) -> Result<bool, Error> {
+    let sql = "-- resident_lived_at\nSELECT 1 FROM residents WHERE enrolled_at <= $1 AND (state <> 'erased' OR EXISTS \
+               (SELECT 1 FROM erasures WHERE erasures.resident = residents.resident AND erasures.mandate IS NULL AND requested_at >= $1)) \
+               LIMIT 1";
+    Ok(conn.query_one(sql, &[at.micros().into()])?.is_some())
+}
+
 /// Up to `limit` residents after `after`, in order of shard and number.
 pub fn list(conn: &mut dyn Connection, after: Option<u64>, limit: usize) -> Result<Vec<u64>, Error> {
     let sql = "-- resident_list\nSELECT resident FROM residents WHERE (shard, resident) > ($1, $2) AND state <> 'erased' \

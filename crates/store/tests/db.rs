@@ -641,3 +641,35 @@ mod only_postgres {
         });
     }
 }
+
+#[test]
+fn a_backup_is_read_without_a_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = |name: &str| format!("sqlite:{}", folder.path().join(name).display());
+    let db = open(&url("live.db"));
+    make(&db, "-- make\nCREATE TABLE things (name TEXT); INSERT INTO things VALUES ('cup')");
+    let set = folder.path().join("a set? 100% #1");
+    std::fs::create_dir(&set).unwrap();
+    let copy = set.join("copy.db");
+    assert!(Db::copy(&url("live.db"), &copy).unwrap());
+    let copied = format!("sqlite:{}", copy.display());
+    let contents = || {
+        let files = std::fs::read_dir(&set).unwrap().map(|entry| entry.unwrap().path());
+        files.map(|file| (file.clone(), std::fs::read(file).unwrap())).collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let before = contents();
+    assert_eq!(before.len(), 1);
+    let backup = Db::open_backup(&copied).unwrap();
+    let row = backup.snapshot(|conn| conn.query_one("-- thing\nSELECT name FROM things", &[])).unwrap().unwrap();
+    assert_eq!(row.text(0).unwrap(), "cup");
+    let outcome: Result<u64, Error> = backup.transaction("write", |tx| tx.execute("-- write\nDELETE FROM things", &[]));
+    assert!(outcome.is_err(), "nothing is written to a backup");
+    assert!(contents() == before, "{:?}", contents().keys());
+    drop(backup);
+    assert!(contents() == before, "{:?}", contents().keys());
+    // What a careless copy left in its write-ahead log would be missing.
+    std::fs::write(set.join("copy.db-wal"), [7; 32]).unwrap();
+    assert!(matches!(Db::open_backup(&copied), Err(Error::Unavailable { .. })));
+    assert!(Db::open_backup(&url("none.db")).is_err());
+    assert!(!folder.path().join("none.db").exists());
+}

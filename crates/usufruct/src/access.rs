@@ -9,10 +9,10 @@ use reqwest::{Client, RequestBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use usufruct_app::log::Source;
-use usufruct_app::store::db::{Db, Options};
-use usufruct_app::{App, Approved, AuditReport, Guardianship, NewResident, OverdueDeletion, Publication, Way};
+use usufruct_app::store::db::Db;
+use usufruct_app::{App, Approved, AuditReport, Guardianship, NewResident, OverdueDeletion, Publication, Rotated, Way};
 use usufruct_core::Time;
-use usufruct_core::id::BlockId;
+use usufruct_core::id::{BlockId, MandateId};
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Approval, Statement};
 
@@ -105,7 +105,7 @@ impl Access {
     pub fn restore_drill(&self, database: &str, made_at: Time, sample: usize) -> Result<AuditReport, Failure> {
         match self {
             Self::Local { app, .. } => {
-                let backup = Db::open(database, &Options { readers: 1, queue: 1 }).map_err(Failure::of)?;
+                let backup = Db::open_backup(database).map_err(Failure::of)?;
                 let report = app.restore_drill(&backup, made_at, sample)?;
                 app.tick()?;
                 Ok(report)
@@ -136,6 +136,18 @@ impl Access {
         match self {
             Self::Local { app, .. } => Ok(resident.map_or_else(|| app.rotate_root(), |resident| app.rotate_resident(resident))?),
             Self::Remote { console, .. } => post(console, "rotations", &json!({ "resident": resident })).map(drop),
+        }
+    }
+
+    /// Replaces the key of a mandate.
+    pub fn rotate_mandate(&self, mandate: &MandateId) -> Result<Rotated, Failure> {
+        match self {
+            Self::Local { app, .. } => {
+                let rotated = app.rotate_mandate(mandate)?;
+                app.tick()?;
+                Ok(rotated)
+            }
+            Self::Remote { console, .. } => understood(post(console, "rotations", &json!({ "mandate": mandate }))?),
         }
     }
 

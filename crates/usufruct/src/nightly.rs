@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use usufruct_app::App;
-use usufruct_app::store::db::{Db, Options};
+use usufruct_app::store::db::Db;
+use usufruct_app::{App, AuditReport};
 use usufruct_core::Time;
 use usufruct_core::time::DAY;
 
@@ -96,22 +96,23 @@ impl Nightly {
             }
             match backup::to_drill(folder, database) {
                 Ok((url, made_at)) => {
-                    let copy = Db::open(&url, &Options { readers: 1, queue: 1 }).map_err(Failure::of)?;
-                    tell("restore drill", app.restore_drill(&copy, made_at, self.sample)?.wrong);
+                    let copy = Db::open_backup(&url).map_err(Failure::of)?;
+                    tell("restore drill", &app.restore_drill(&copy, made_at, self.sample)?);
                 }
                 Err(failure) => tracing::warn!(%failure, "no restore drill; name a drill_database in [nightly]"),
             }
         }
         let places: Vec<PathBuf> = [dir.to_owned(), self.backups.clone()].into_iter().chain(self.also.iter().cloned()).collect();
-        tell("canary scan", app.canary_scan(self.canaries, &places)?.wrong);
+        tell("canary scan", &app.canary_scan(self.canaries, &places)?);
         Ok(())
     }
 }
 
-fn tell(drill: &str, wrong: i64) {
-    match wrong {
-        0 => tracing::info!(drill, "all as it must be"),
-        _ => tracing::error!(drill, wrong, "something is wrong; the result is in the log"),
+fn tell(drill: &str, report: &AuditReport) {
+    match (report.wrong, report.sampled) {
+        (0, 0) => tracing::info!(drill, "there is nothing to look at yet"),
+        (0, _) => tracing::info!(drill, "all as it must be"),
+        (wrong, _) => tracing::error!(drill, wrong, "something is wrong; the result is in the log"),
     }
 }
 

@@ -97,6 +97,31 @@ fn every_licence_is_on_the_list() {
 }
 
 #[test]
+fn what_may_be_published_lacks_nothing() {
+    let publishable = |package: &Value| package["publish"].is_null();
+    let names: BTreeSet<&str> = members().filter(|package| publishable(package)).map(|package| text(package, "name")).collect();
+    assert_eq!(names, BTreeSet::from(["usufruct-core", "usufruct-log", "usufruct-vault"]));
+    let mut wrong = Vec::new();
+    for package in members().filter(|package| publishable(package)) {
+        let name = text(package, "name");
+        for field in ["description", "license"] {
+            if package[field].as_str().is_none_or(str::is_empty) {
+                wrong.push(format!("{name} has no {field}"));
+            }
+        }
+        let own = list(package, "dependencies").filter(|dependency| !dependency["path"].is_null());
+        for dependency in own {
+            let needed = text(dependency, "name");
+            if !names.contains(needed) || text(dependency, "req") == "*" {
+                wrong.push(format!("{name} needs {needed}, which is not published or named without a version"));
+            }
+        }
+    }
+    assert_none("a crate that cannot be published", &wrong);
+    assert!(root().join("crates/vault/README.md").exists());
+}
+
+#[test]
 fn dependencies_come_from_the_registry_only() {
     let foreign = list(metadata(), "packages").filter(|package| {
         let source = package["source"].as_str();

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,12 @@ fn only(folder: &str) -> PathBuf {
     let mut all: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     all.sort();
     all.pop().unwrap()
+}
+
+/// Every file in a folder.
+fn contents(folder: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files.map(|file| (file.clone(), fs::read(file).unwrap())).collect()
 }
 
 fn restored(said: &str) -> bool {
@@ -49,8 +56,10 @@ fn a_database_comes_back_and_the_erased_do_not() {
     // Life goes on: synthetic residents come and go, each with a certificate in the log.
     let said = ok(&["audit", "canary-scan", "--data-dir", &dir, "--residents", "2", "--also", &backups]);
     assert!(said.contains("0 wrong"), "{said}");
+    let before = contents(&set);
     let said = ok(&["audit", "restore-drill", "--data-dir", &dir, "--backup", &set, "--sample", "20"]);
     assert!(said.contains("0 wrong"), "{said}");
+    assert!(contents(&set) == before, "the drill only reads: {:?}", contents(&set).keys());
     let later = count("leaves");
     assert!(later > leaves);
     ok(&["verify", &dir, "--state", &seen]);
@@ -180,6 +189,10 @@ fn the_server_drills_by_itself_where_the_set_up_asks_for_it() {
     assert_eq!(audits(), 2, "a restore drill and a canary scan");
     std::thread::sleep(std::time::Duration::from_millis(1_500));
     assert_eq!((audits(), fs::read_dir(&backups).unwrap().count()), (2, 1), "once a night");
+    let sql = "-- clean\nSELECT COUNT(*) FROM leaves WHERE INSTR(data, CAST('\"type\":\"Audit\"' AS BLOB)) > 0 \
+               AND INSTR(data, CAST('\"wrong\":0' AS BLOB)) > 0";
+    let clean = db.read(|conn| conn.query_one(sql, &[])).unwrap().unwrap().integer(0).unwrap();
+    assert_eq!(clean, 2, "nobody has a pass yet, and that is no finding");
     drop(db);
     assert!(server.stop());
 }

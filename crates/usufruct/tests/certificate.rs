@@ -30,6 +30,7 @@ fn a_false_certificate_is_refused_whoever_signs_it() {
     let commitment = honest.body["key_commitments"][0].as_str().unwrap();
     assert!(said.contains(commitment) && said.contains("class E0") && said.contains("verified"), "{said}");
     assert!(said.contains("not shown     that data ever hung on these keys"), "{said}");
+    assert!(said.contains(&format!("{commitment} published ")) && !said.contains("first published here"), "{said}");
     // What is invented out of nothing passes, and binds whoever invented it.
     let mut leaves = city.leaves.clone();
     let mut invent = |id: &str, key: &[u8], before: i64, after: i64| {
@@ -61,7 +62,7 @@ fn a_false_certificate_is_refused_whoever_signs_it() {
         (output.status.code(), out(&output))
     };
     let (code, said) = invent("crt_invented", b"one", 7_000_000, 9_000_000);
-    assert!(code == Some(0) && said.contains("not shown"), "{said}");
+    assert!(code == Some(0) && said.contains("not shown") && said.contains("first published here"), "{said}");
     for (key, before, after, why) in [
         (b"two", 1, 2, "never goes back"),
         (b"two", 7_000_000, 8_999_999, "never goes back"),
@@ -69,6 +70,23 @@ fn a_false_certificate_is_refused_whoever_signs_it() {
     ] {
         let (code, said) = invent(&format!("crt_again{after}"), key, before, after);
         assert!(code == Some(1) && said.contains("broken") && said.contains(why), "{said}");
+    }
+    // Of a mandate's end only what the log knew before can be certified, whoever signs, and all of it.
+    let invented = sha256(b"a key of nothing");
+    let own: Digest = commitment.parse().unwrap();
+    for (what, keys) in [("invented", vec![invented]), ("invented beside the true one", vec![own, invented])] {
+        let mut bucket = keys.clone();
+        bucket.sort_unstable();
+        let root = |bucket: &[Digest]| handles::set_root(0, bucket.len() as u64, &handles::leaf(bucket));
+        let proofs = |bucket: &[Digest]| vec![json!({"count": bucket.len(), "bucket": bucket, "path": []}); keys.len()];
+        let mut body = honest.body.clone();
+        (body["key_commitments"], body["inclusion"], body["absence"]) = (json!(keys), json!(proofs(&bucket)), json!(proofs(&[])));
+        (body["tree_root_before"], body["tree_root_after"]) = (json!(root(&bucket)), json!(root(&[])));
+        let mut leaves = city.leaves[..at].to_vec();
+        leaves.push(city.statement(&leaves, StatementKind::Certificate, &honest.id, body, &["automation"]));
+        city.publish(&log, &leaves, now());
+        let said = fails(&verify, 1);
+        assert!(said.contains("not published for this mandate"), "{what}: {said}");
     }
     city.publish(&log, &city.leaves, now());
     assert!(fails(&["verify", "certificate", "crt_nobody", "--log", &log], 2).contains("There is no certificate"));

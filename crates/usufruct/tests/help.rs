@@ -68,6 +68,7 @@ const VERBS: &[&[&str]] = &[
     &["publish"],
     &["restore-log"],
     &["rotate"],
+    &["rotate", "mandate"],
     &["rotate", "resident"],
     &["rotate", "root"],
     &["serve"],

@@ -168,16 +168,42 @@ impl<'a> Town<'a> {
         panic!("{:#?} instead of {count} certificates", self.certificates());
     }
 
+    /// The certificates as they stand now, in the order in which they came.
     fn certificates(&self) -> Vec<Statement> {
         let city = Insider::of(&self.at("pass"));
         let statements = city.leaves.iter().filter_map(|leaf| Statement::from_leaf(leaf).ok());
-        statements.filter(|statement| statement.kind == StatementKind::Certificate).collect()
+        let mut newest: Vec<Statement> = Vec::new();
+        for statement in statements.filter(|statement| statement.kind == StatementKind::Certificate) {
+            match newest.iter_mut().find(|known| known.id == statement.id) {
+                Some(known) => *known = statement,
+                None => newest.push(statement),
+            }
+        }
+        newest
+    }
+
+    /// Who has signed the newest certificate, and what the command says about it.
+    fn newest_certificate(&self) -> (Vec<String>, String) {
+        let newest = self.certificates().pop().unwrap();
+        let signed = newest.body["keepers"].as_array().unwrap().iter();
+        let names = signed.map(|one| one["keeper"].as_str().unwrap().to_owned()).collect();
+        (names, ok(&["verify", "certificate", &newest.id, "--log", &self.at("pass")]))
     }
 
     fn officials(&self) -> [String; 4] {
         let key = |office: &str| self.at(&format!("pass/officials/{OPERATOR}.{office}.json"));
         ["--key".to_owned(), key("head"), "--key".to_owned(), key("data-protection")]
     }
+}
+
+/// A page of the pass.
+fn page(url: &str, path: &str) -> String {
+    let host = url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\naccept-language: en\r\nconnection: close\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
 }
 
 /// A port that stays free until it is used: the system gives those from 32,768 on to whoever asks for any.
@@ -294,7 +320,7 @@ fn losing_one_keeper_costs_nothing_and_losing_two_stops_erasures(store: &Store) 
 #[expect(clippy::disallowed_methods, reason = "how long it takes is what is tested")]
 fn a_keeper_that_sleeps_holds_nobody_up(store: &Store) {
     let town = Town::founded("keepers-slow", store);
-    let (server, _) = town.serve();
+    let (server, url) = town.serve();
     town.erase();
     let court = &town.keepers.iter().find(|(name, _)| name == "court").unwrap().1;
     court.signal("STOP");
@@ -302,9 +328,30 @@ fn a_keeper_that_sleeps_holds_nobody_up(store: &Store) {
     town.erase();
     town.enrol();
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    town.certified(2);
+    let (signed, said) = town.newest_certificate();
+    assert_eq!(signed, ["archive", "office"]);
+    assert!(said.contains("2 of 3 keepers have signed") && said.contains("court (court) has not signed"), "{said}");
+    let id = town.certificates().pop().unwrap().id;
+    let shown = page(&url, &format!("/register/certificates/{id}"));
+    assert!(shown.contains("data-testid=\"keepers-silent\"") && shown.contains("\"silent\":1"), "{shown}");
     court.signal("CONT");
     let epoch = town.row("office")[2].clone();
     town.wait("court", |row| row[2] == epoch && row[3] == epoch);
+    // What it signs now is added to the certificate that it slept through.
+    let is_signed = || town.newest_certificate().0 == ["archive", "office", "court"];
+    for _ in 0..120 {
+        if is_signed() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(250));
+    }
+    assert!(is_signed(), "{:?}", town.newest_certificate());
+    let (_, said) = town.newest_certificate();
+    assert!(said.contains("revision 2") && !said.contains("of 3 keepers have signed"), "{said}");
+    assert!(said.contains("court (court) has signed"), "{said}");
+    let shown = page(&url, &format!("/register/certificates/{id}"));
+    assert!(!shown.contains("keepers-silent") && shown.contains("\"silent\":null"), "{shown}");
     assert!(server.stop());
     // Also a start does not hang on it.
     court.signal("STOP");
@@ -464,7 +511,9 @@ fn strangers_and_garbage_are_refused_and_change_nothing() {
     let keeper = Visitor::of(&town.at("office"));
     let share = json!({ "vault": ORIGIN, "epoch": epoch }).to_string();
     let nonce = json!({ "nonce": "00".repeat(16) }).to_string();
-    for (path, body) in [("/standing", "{}"), ("/share", &share), ("/keep-only", &share), ("/prepare", &share)] {
+    for (path, body) in
+        [("/standing", "{}"), ("/share", &share), ("/keep-only", &share), ("/keep-from", &share), ("/prepare", &share)]
+    {
         let (status, answer) = keeper.post(port, path, body.as_bytes()).unwrap();
         assert_eq!((status, answer["why"].is_string()), (403, true), "{path}");
     }

@@ -79,7 +79,8 @@ fn what_an_insider_writes_into_the_log_is_found() {
     let mut broken = honest[3].clone();
     broken[40] ^= 1;
     let with = |leaf: Vec<u8>| [honest.as_slice(), &[leaf]].concat();
-    let cases: [(&str, Vec<Vec<u8>>, &str); 8] = [
+    let key = city.find(StatementKind::Key, "\"mandate\":\"mdt_library-card\"");
+    let cases: [(&str, Vec<Vec<u8>>, &str); 9] = [
         ("neither statement nor event", with(b"hello".to_vec()), "leaf-unknown"),
         ("an event of 67 bytes", with([noise(1), vec![0]].concat()), "leaf-unknown"),
         ("no canonical JSON", with(b"\x01\x01{ }".to_vec()), "statement-malformed"),
@@ -87,6 +88,7 @@ fn what_an_insider_writes_into_the_log_is_found() {
         ("a byte of a statement is changed", with(broken), "statement-unlawful"),
         ("two statements change places", swapped(honest, 0, 1), "statement-unlawful"),
         ("no certificate", honest[..certificate].to_vec(), "certificate-overdue"),
+        ("a key kept back", [&honest[..key], &honest[key + 1..]].concat(), "key-unpublished"),
         ("no sunset", honest[..sunset].to_vec(), "sunset-overdue"),
     ];
     for (number, (what, leaves, code)) in cases.iter().enumerate() {

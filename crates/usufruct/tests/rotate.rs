@@ -1,6 +1,8 @@
-//! A root and the key of a resident are replaced by command, whether a server runs or not.
+//! A root, the key of a resident and the key of a mandate are replaced by command, whether a server runs or not.
 
 mod common;
+
+use std::net::TcpListener;
 
 use common::{Folder, Server, fails, ok};
 use usufruct_app::store::db::{Db, Options};
@@ -31,4 +33,36 @@ fn a_root_and_a_key_are_replaced_with_and_without_a_server() {
         Server::start(&["serve", "--data-dir", &dir, "--listen", "127.0.0.1:0", "--issuer", "http://localhost:8080"], &dir);
     rotate();
     assert!(server.stop());
+}
+
+#[test]
+fn the_key_of_a_mandate_is_replaced_with_and_without_a_server_and_certified_for_everybody() {
+    let folder = Folder::new("rotate-mandate");
+    let dir = folder.at("demo");
+    ok(&["demo", "--residents", "5", "--data-dir", &dir, "--load-only"]);
+    let rotate = || {
+        let said = ok(&["rotate", "mandate", "mdt_library-card", "--data-dir", &dir]);
+        assert!(said.contains("sealed again") && !said.contains("under no key"), "{said}");
+        said.split("certificate ").nth(1).and_then(|rest| rest.trim().strip_suffix('.')).unwrap().to_owned()
+    };
+    let verified = |id: &str| {
+        let said = ok(&["verify", "certificate", id, "--log", &dir]);
+        assert!(said.contains("1 destroyed") && said.contains("goes on under another key"), "{said}");
+        said.lines().find(|line| line.contains(" published ")).unwrap().to_owned()
+    };
+    let first = verified(&rotate());
+    assert!(fails(&["rotate", "mandate", "mdt_itinerary-card", "--data-dir", &dir], 1).contains("no key"), "it is over");
+    assert!(fails(&["rotate", "mandate", "mdt_nowhere", "--data-dir", &dir], 1).contains("mandate"));
+    let listen = format!("127.0.0.1:{}", free_ports());
+    let (server, _) = Server::start(&["demo", "--data-dir", &dir, "--listen", &listen], &dir);
+    let second = rotate();
+    assert!(server.stop());
+    ok(&["doctor", "--data-dir", &dir]);
+    assert_ne!(verified(&second), first, "each has a key of its own");
+}
+
+/// The first of four ports in a row that are free now.
+fn free_ports() -> u16 {
+    let is_free = |first: &u16| (*first..first + 4).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
+    (24_000..60_000).step_by(17).map(|first| first + (std::process::id() % 4_000) as u16).find(is_free).unwrap()
 }

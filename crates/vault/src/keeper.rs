@@ -121,6 +121,21 @@ impl Keeper {
     /// Destroys every share but that of `epoch`, raises the counter, and signs for it at `now` (seconds since 1970). The
     /// share of `epoch` itself may be missing: a keeper that slept is brought one later.
     pub fn keep_only(&self, vault: &str, epoch: Epoch, now: u64) -> Result<Destroyed> {
+        self.destroy(vault, epoch, now, |file| file.keep(|held| held == epoch, epoch))
+    }
+
+    /// The same, but leaves what it holds of a later epoch: for a message that may arrive when that one is there already.
+    pub fn keep_from(&self, vault: &str, epoch: Epoch, now: u64) -> Result<Destroyed> {
+        self.destroy(vault, epoch, now, |file| file.keep(|held| held >= epoch, epoch))
+    }
+
+    fn destroy(
+        &self,
+        vault: &str,
+        epoch: Epoch,
+        now: u64,
+        keep: impl FnOnce(&mut KeeperFile) -> Result<()>,
+    ) -> Result<Destroyed> {
         self.belongs(vault)?;
         let mut inner = self.inner();
         if epoch < inner.file.counter() {
@@ -130,7 +145,7 @@ impl Keeper {
                 epoch.0
             )));
         }
-        inner.file.keep_only(epoch)?;
+        keep(&mut inner.file)?;
         Ok(Destroyed::sign(&self.vault, &self.name, epoch.0, now, &self.pair))
     }
 
@@ -175,7 +190,8 @@ impl Keeper {
         told.sort_unstable_by(|a, b| b.cmp(a));
         let proven = self.quorum.checked_sub(1).and_then(|last| told.get(last)).copied();
         if let Some(proven) = proven.filter(|proven| *proven > inner.file.counter()) {
-            inner.file.keep_only(proven)?;
+            // The next root may be on its way already.
+            inner.file.keep(|held| held >= proven, proven)?;
         }
         Ok(good)
     }

@@ -93,4 +93,4 @@ pub use error::{Error, Result};
 pub use keyring::{FOOTPRINT_KEYS_LEN, Keyring};
 pub use pseudonym::{Seeds, Subject};
 pub use tree::{Epoch, Erased, HouseKey, Key, KeyId, KeyTree, SlotClass, State, commit_key};
-pub use vault::{Enrolled, Rotation, Vault, Way, Withdrawal};
+pub use vault::{Again, Enrolled, Vault, Way, Withdrawal};

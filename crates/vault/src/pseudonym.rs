@@ -15,7 +15,7 @@ use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use usufruct_core::hash::hmac_sha256;
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing, optimization_barrier};
 
 use crate::error::{Error, Result};
 use crate::keyring::Keyring;
@@ -26,19 +26,31 @@ use crate::tree::Key;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subject([u8; 16]);
 
-/// The 112 random bits behind all pseudonyms of one resident.
+/// The 112 random bits behind all pseudonyms of one resident, kept as the input of generation 0 so that many are gathered fast.
 #[derive(Zeroize, ZeroizeOnDrop)]
 #[cfg_attr(test, derive(PartialEq))]
-pub(crate) struct Seed([u8; 14]);
+pub(crate) struct Seed([u8; 16]);
 
 /// What the pseudonyms of many residents are made of, gathered from their keyrings once for as many sectors as it takes. Nothing
 /// can be read from it, and like a [`Keyring`] it has no `Debug`, no `Clone` and no written form; it is overwritten when it is dropped.
 pub struct Seeds {
-    /// The inputs of generation 0, in the order of the keyrings, each as a number so that it is overwritten in one go.
-    inputs: Zeroizing<Box<[u128]>>,
+    /// The inputs of generation 0, in the order of the keyrings.
+    inputs: Inputs,
     /// By sector: which of them are of a later generation there, in ascending order.
     later: BTreeMap<u64, Vec<(usize, u16)>>,
 }
+
+/// Secret blocks in a row. Overwritten in one go when they are dropped, which the compiler is kept from leaving out.
+struct Inputs(Box<[[u8; 16]]>);
+
+impl Drop for Inputs {
+    fn drop(&mut self) {
+        self.0.fill([0; 16]);
+        optimization_barrier(&*self.0);
+    }
+}
+
+impl ZeroizeOnDrop for Inputs {}
 
 /// All that makes and reads the pseudonyms of a sector: `K_s`, and where a second keeper takes part, the way to its key.
 pub(crate) struct Sector {
@@ -57,20 +69,20 @@ impl Seeds {
             for (sector, generation) in keyring.generations() {
                 later.entry(*sector).or_default().push((place, *generation));
             }
-            u128::from_ne_bytes(input(keyring.seed(), 0))
+            keyring.seed().0
         };
         // The length is known from the start: growing would leave seeds behind in freed memory.
-        Self { inputs: Zeroizing::new(keyrings.iter().enumerate().map(gather).collect()), later }
+        Self { inputs: Inputs(keyrings.iter().enumerate().map(gather).collect()), later }
     }
 
     /// How many residents it is about.
     pub fn len(&self) -> usize {
-        self.inputs.len()
+        self.inputs.0.len()
     }
 
     /// Whether it is about nobody.
     pub fn is_empty(&self) -> bool {
-        self.inputs.is_empty()
+        self.inputs.0.is_empty()
     }
 }
 
@@ -94,9 +106,9 @@ impl Sector {
         let mut later = seeds.later.get(&number).map(Vec::as_slice).unwrap_or_default();
         let mut blocks = Vec::with_capacity(seeds.len());
         // A stride at a time, so that what was just written is still near when it is permuted.
-        for stride in seeds.inputs.chunks(STRIDE) {
+        for stride in seeds.inputs.0.chunks(STRIDE) {
             let begin = blocks.len();
-            blocks.extend(stride.iter().map(|input| input.to_ne_bytes()));
+            blocks.extend_from_slice(stride);
             let (here, beyond) = later.split_at(later.partition_point(|(place, _)| *place < blocks.len()));
             for (place, generation) in here {
                 blocks[*place] = with_generation(blocks[*place], *generation);
@@ -153,13 +165,11 @@ impl Permutation {
 
 /// The name under which a resident is found by her seed (erasure.md 2.3).
 pub(crate) fn seed_index(key: &Key, seed: &Seed) -> [u8; 32] {
-    hmac_sha256(key.bytes(), &[b"usufruct/seed/v1", &seed.0])
+    hmac_sha256(key.bytes(), &[b"usufruct/seed/v1", seed.bytes()])
 }
 
 fn input(seed: &Seed, generation: u16) -> [u8; 16] {
-    let mut input = [0; 16];
-    input[..14].copy_from_slice(&seed.0);
-    with_generation(input, generation)
+    with_generation(seed.0, generation)
 }
 
 fn with_generation(mut input: [u8; 16], generation: u16) -> [u8; 16] {
@@ -168,21 +178,22 @@ fn with_generation(mut input: [u8; 16], generation: u16) -> [u8; 16] {
 }
 
 fn output(block: &[u8; 16]) -> (Seed, u16) {
-    let mut seed = Seed([0; 14]);
-    seed.0.copy_from_slice(&block[..14]);
-    (seed, u16::from_be_bytes([block[14], block[15]]))
+    (Seed(with_generation(*block, 0)), u16::from_be_bytes([block[14], block[15]]))
 }
 
 /// Blocks permuted at once: 4 kB.
 const STRIDE: usize = 256;
 
 impl Seed {
-    pub(crate) const fn from_bytes(bytes: [u8; 14]) -> Self {
-        Self(bytes)
+    pub(crate) fn from_bytes(bytes: [u8; 14]) -> Self {
+        let mut seed = Self([0; 16]);
+        seed.0[..14].copy_from_slice(&bytes);
+        seed
     }
 
-    pub(crate) const fn bytes(&self) -> &[u8; 14] {
-        &self.0
+    pub(crate) fn bytes(&self) -> &[u8; 14] {
+        // INVARIANT: 14 of 16 bytes are there.
+        self.0.first_chunk().expect("16 bytes begin with 14")
     }
 }
 
@@ -304,7 +315,7 @@ mod tests {
         let bytes = |value: &serde_json::Value| unhex(value.as_str().unwrap()).unwrap();
         for case in vectors["subjects"].as_array().unwrap() {
             let sector = sector(&Key::from_slice(&bytes(&case["sector_key"])).unwrap());
-            let seed = Seed(bytes(&case["seed"]).try_into().unwrap());
+            let seed = Seed::from_bytes(bytes(&case["seed"]).try_into().unwrap());
             let generation = u16::try_from(case["generation"].as_u64().unwrap()).unwrap();
             let subject: Subject = case["subject"].as_str().unwrap().parse().unwrap();
             assert!(one(&sector, &seed, generation) == subject, "{case}");
@@ -317,12 +328,12 @@ mod tests {
             let [first, second] = ["sector_key", "second_key"].map(|name| Key::from_slice(&bytes(&case[name])).unwrap());
             let own = Arc::new(Permutation::new(&first));
             let sector = shared(own, Permutation::new(&second));
-            let seed = Seed(bytes(&case["seed"]).try_into().unwrap());
+            let seed = Seed::from_bytes(bytes(&case["seed"]).try_into().unwrap());
             let generation = u16::try_from(case["generation"].as_u64().unwrap()).unwrap();
             let subject: Subject = case["subject"].as_str().unwrap().parse().unwrap();
             assert!(one(&sector, &seed, generation) == subject, "{case}");
             assert!(back(&sector, &subject) == (seed, generation), "{case}");
-            let seed = Seed(bytes(&case["seed"]).try_into().unwrap());
+            let seed = Seed::from_bytes(bytes(&case["seed"]).try_into().unwrap());
             let between = sector.half(&seed, generation);
             assert_eq!(hex(&between), case["between"].as_str().unwrap());
             assert!(one(&self::sector(&first), &seed, generation) == Subject(between));
@@ -337,7 +348,7 @@ mod tests {
         #[test]
         fn bijection(key in any::<[u8; 32]>(), seed in any::<[u8; 14]>(), generation in any::<u16>(), subject in any::<[u8; 16]>()) {
             let sector = sector(&Key::from_bytes(key));
-            prop_assert!(back(&sector, &one(&sector, &Seed(seed), generation)) == (Seed(seed), generation));
+            prop_assert!(back(&sector, &one(&sector, &Seed::from_bytes(seed), generation)) == (Seed::from_bytes(seed), generation));
             let (seed, generation) = back(&sector, &Subject(subject));
             prop_assert_eq!(one(&sector, &seed, generation), Subject(subject));
         }
@@ -395,6 +406,6 @@ mod tests {
             }
         }
         assert_eq!(seen.len(), 1_000_000);
-        assert!(seeds.iter().all(|seed| !seen.iter().take(1_000).any(|subject| subject.0.starts_with(&seed.0))));
+        assert!(seeds.iter().all(|seed| !seen.iter().take(1_000).any(|subject| subject.0.starts_with(seed.bytes()))));
     }
 }

@@ -59,6 +59,8 @@ pub enum KeyId {
         mandate: u64,
         month: u16,
     },
+    /// `K_m` that is to take the place of a mandate's own. Its commitment is the one it has there.
+    NextMandate(u64),
     /// `K_r`.
     Resident(u64),
     /// `K_s`.
@@ -161,7 +163,7 @@ impl KeyId {
     pub(crate) fn encode(self) -> [u8; Self::LEN] {
         let (kind, number) = match self {
             Self::Resident(number) => (1, number),
-            Self::Mandate(number) => (2, number),
+            Self::Mandate(number) | Self::NextMandate(number) => (2, number),
             Self::Sector(number) => (3, number),
             Self::House(HouseKey::SeedIndex) => (4, 1),
             Self::House(HouseKey::Session) => (4, 2),
@@ -177,7 +179,7 @@ impl KeyId {
     pub(crate) const fn noun(self) -> &'static str {
         match self {
             Self::House(_) => "house",
-            Self::Mandate(_) => "mandate",
+            Self::Mandate(_) | Self::NextMandate(_) => "mandate",
             Self::Month { .. } => "month",
             Self::Resident(_) => "resident",
             Self::Sector(_) | Self::Second(_) => "sector",

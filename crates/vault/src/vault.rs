@@ -32,7 +32,7 @@ use crate::tree::{HouseKey, Key, KeyId, KeyTree, SlotClass, State, commit_key};
 
 pub use convert::Way;
 pub use erase::Withdrawal;
-pub use rotate::Rotation;
+pub use rotate::Again;
 
 /// The key tree behind its door.
 pub struct Vault {
@@ -240,6 +240,11 @@ impl Vault {
         self.commitment(KeyId::Mandate(mandate))
     }
 
+    /// The public commitment of the key that is to take the place of a mandate's, or `None` while none is staged.
+    pub fn next_mandate_commitment(&self, mandate: u64) -> Result<Option<Digest>> {
+        self.commitment(KeyId::NextMandate(mandate))
+    }
+
     /// The public commitment of the house's key of a sector, or `None` when there is none.
     pub fn sector_commitment(&self, sector: u64) -> Result<Option<Digest>> {
         self.commitment(KeyId::Sector(sector))
@@ -329,11 +334,11 @@ impl Vault {
         if commit_key(id, &key) == keyring.opened_with() { Ok(key) } else { Err(Error::Stale) }
     }
 
-    /// Makes a key unless it is there, and answers its commitment.
     fn commitment(&self, id: KeyId) -> Result<Option<Digest>> {
         Ok(self.tree.get(id)?.map(|key| commit_key(id, &key)))
     }
 
+    /// Makes a key unless it is there, and answers its commitment.
     fn ensure(&self, id: KeyId, rng: &dyn Rng) -> Result<Digest> {
         if let Some(key) = self.tree.get(id)? {
             return Ok(commit_key(id, &key));

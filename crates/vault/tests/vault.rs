@@ -14,7 +14,7 @@ use usufruct_core::service::PseudonymMode;
 use usufruct_core::{Digest, Time};
 use usufruct_vault::keytree::{PageFile, PageTree};
 use usufruct_vault::roots::{Disk, FileRoots};
-use usufruct_vault::{Epoch, Error, KeyTree, Keyring, Seeds, SlotClass, Vault};
+use usufruct_vault::{Again, Epoch, Error, KeyTree, Keyring, Seeds, SlotClass, Vault};
 
 struct Seeded(u64, AtomicU64);
 
@@ -522,26 +522,58 @@ fn keys_of_months_end_with_their_months() {
 fn keys_are_replaced_in_one_commit_and_what_is_lent_stays_lent() {
     let mut house = memory_house(22);
     let old = house.rows.clone();
-    // A mandate: sealed again, then final.
-    let rotation = house.vault.rotate_mandate(7, &house.rng).unwrap();
-    let again: Vec<_> = old
-        .lent
-        .iter()
-        .map(|(resident, mandate, sealed)| match mandate {
-            7 => {
-                let keyring = house.keyring(*resident).unwrap();
-                (*resident, *mandate, rotation.seal_again(&keyring, &block(), sealed, &house.rng).unwrap())
-            }
-            _ => (*resident, *mandate, sealed.clone()),
-        })
-        .collect();
-    assert_eq!(house.open_all(&old), everything(), "until it is final the old copies open");
-    let (second, before) = (house.vault.rotate_mandate(7, &house.rng).unwrap(), house.vault.state().epoch.0);
-    let erased = house.vault.commit_rotation(rotation, &house.rng).unwrap();
-    assert_eq!((erased.handles.len(), erased.after.epoch.0), (1, before + 1));
-    assert!(matches!(house.vault.commit_rotation(second, &house.rng), Err(Error::Stale)), "one at a time");
+    // A mandate: a key beside its own, everything sealed again, then final.
+    let first = house.vault.mandate_commitment(7).unwrap().unwrap();
+    let next = house.vault.stage_rotation(7, &house.rng).unwrap();
+    assert_eq!(house.vault.stage_rotation(7, &house.rng).unwrap(), next, "a second time changes nothing");
+    assert_eq!(house.vault.next_mandate_commitment(7).unwrap(), Some(next));
+    let lives = |commitment| {
+        let (state, proofs) = house.vault.proofs(&[commitment]);
+        proofs[0].check(&commitment, &state.root).unwrap()
+    };
+    assert!(lives(first) && lives(next), "both keys live");
+    let again = |rows: &[(u64, u64, Vec<u8>)]| -> Vec<(u64, u64, Vec<u8>)> {
+        let seal = |(resident, mandate, sealed): &(u64, u64, Vec<u8>)| {
+            let keyring = house.keyring(*resident).unwrap();
+            let sealed = match mandate {
+                7 => match house.vault.seal_again(&keyring, 7, &block(), sealed, &house.rng).unwrap() {
+                    Again::Sealed(again) => again,
+                    Again::Already => sealed.clone(),
+                    Again::Closed => panic!("a copy that lives is closed"),
+                },
+                _ => sealed.clone(),
+            };
+            (*resident, *mandate, sealed)
+        };
+        rows.iter().map(seal).collect()
+    };
+    let mut half = old.clone();
+    half.lent = [again(&old.lent[..3]), old.lent[3..].to_vec()].concat();
+    let mut new = old.clone();
+    new.lent = again(&half.lent);
+    assert!(half.lent != old.lent && half.lent[..3] == new.lent[..3] && new.lent != half.lent, "what is done is left as it is");
+    for rows in [&old, &half, &new] {
+        assert_eq!(house.open_all(rows), everything(), "until it is final old and new copies open");
+    }
+    let fresh = house.vault.lend_block(&house.keyring(1).unwrap(), 1, 7, &block(), &plain(1, 7), &house.rng).unwrap();
+    let before = house.vault.state();
+    let erased = house.vault.commit_rotation(7, &house.rng).unwrap();
+    assert_eq!((&erased.handles[..], erased.after.epoch.0), (&[first][..], before.epoch.0 + 1));
+    assert_eq!(erased.after.count, before.count - 1);
+    assert!(!lives(first) && lives(next), "the old key is gone, the new one lives");
+    let (now, staged) = (house.vault.mandate_commitment(7).unwrap(), house.vault.next_mandate_commitment(7).unwrap());
+    assert_eq!((now, staged), (Some(next), None));
+    assert!(matches!(house.vault.commit_rotation(7, &house.rng), Err(Error::NoKey { .. })), "nothing is staged");
     assert_eq!(house.open_all(&old), [(1, 8), (2, 8), (3, 8)]);
-    house.rows.lent = again;
+    assert_eq!(house.open_all(&new), everything());
+    new.lent[0].2 = fresh;
+    assert_eq!(house.open_all(&new), everything(), "what was sealed meanwhile is sealed for the new key");
+    // A mandate that ends meanwhile takes both keys with it.
+    house.vault.stage_rotation(8, &house.rng).unwrap();
+    assert_eq!(house.vault.sunset(8, &[], &house.rng).unwrap().handles.len(), 2);
+    assert!(matches!(house.vault.stage_rotation(8, &house.rng), Err(Error::NoKey { .. })));
+    house.rows = new;
+    let everything = || everything().into_iter().filter(|(_, mandate)| *mandate != 8).collect::<Vec<_>>();
     assert_eq!(house.open_all(&house.rows), everything());
     // A resident: her old keyring is dead, what she lends is not.
     let staged = house.vault.rotate_resident(house.keyring(2).unwrap(), &house.rng).unwrap();

@@ -1,6 +1,7 @@
 //! The public register: mandates, services, contracts, agreements, agencies, certificates, who is late. No sign-in; JSON beside each page.
 
 pub(crate) mod contracts;
+mod keys;
 mod lists;
 mod log;
 mod mandates;
@@ -47,6 +48,8 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/register/late.json", get(contracts::late_json))
         .route("/register/agencies", get(lists::agencies))
         .route("/register/agencies.json", get(lists::agencies_json))
+        .route("/register/keys", get(keys::page))
+        .route("/register/keys.json", get(keys::json))
         .route("/register/vault", get(vault::page))
         .route("/register/vault.json", get(vault::json))
         .route("/register/meetings", get(oversight::meetings))

@@ -346,6 +346,7 @@ impl Page {
             Cause::Request => fl!(self.messages, "cause-request"),
             Cause::Retention => fl!(self.messages, "cause-retention"),
             Cause::Revocation => fl!(self.messages, "cause-revocation"),
+            Cause::Rotation => fl!(self.messages, "cause-rotation"),
             Cause::Sector => fl!(self.messages, "cause-sector"),
             Cause::Sunset => fl!(self.messages, "cause-sunset"),
             Cause::Withdrawal => fl!(self.messages, "cause-withdrawal"),

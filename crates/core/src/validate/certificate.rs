@@ -3,8 +3,9 @@
 use super::Check;
 use crate::certificate::{Cause, Certificate};
 use crate::id::{CertificateId, MandateId};
+use crate::key::{KeyOf, PublishedKey};
 use crate::lifecycle::State;
-use crate::register::Content;
+use crate::register::{Content, Entry, Register};
 
 pub(super) fn certificate(check: &mut Check<'_>) -> Option<Content> {
     let (register, statement) = (check.register, check.statement);
@@ -13,12 +14,16 @@ pub(super) fn certificate(check: &mut Check<'_>) -> Option<Content> {
     let id: CertificateId = statement.id.parse().ok()?;
     if let Some(old) = register.certificates.get(&id) {
         if !old.body.may_become(&body) {
-            let message = "A certificate gains the answers of recipients and the date of its purge, and nothing else changes. Publish another one.";
+            let message = "A certificate gains the answers of recipients, what more keepers have signed and the date of its purge, and nothing else changes. Publish another one.";
             check.note("rev", "final", message.into());
+        } else if !gains_signers(register, old, &body) {
+            let message = "What was added is not the signature of a keeper of that time who had not signed. Add what those keepers sign, each once.";
+            check.note("keepers", "not-signed", message.into());
         }
         return Some(Content::Certificate(id, body));
     }
     epochs(check, &body);
+    keys(check, &body);
     if let Some(terms) = register.vault.as_ref().map(|entry| &entry.body) {
         if body.slot_class != terms.slot_class {
             check.note("slot_class", "other-class", "The root is kept in another class. Give that of the vault's terms.".into());
@@ -58,11 +63,27 @@ pub(super) fn certificate(check: &mut Check<'_>) -> Option<Content> {
         if body.cause == Cause::Retention && !was_active {
             let message = "Nothing was ever deposited under the mandate. Name one that has been active.";
             check.note("mandate", "never-active", message.into());
+        } else if body.cause == Cause::Rotation {
+            if entry.is_none_or(|entry| entry.state == State::Erased) {
+                let message = "A key is replaced while its mandate has one. Name another mandate.";
+                check.note("mandate", "no-key", message.into());
+            }
         } else if body.cause != Cause::Retention && entry.map(|entry| entry.state) != Some(State::Erasing) {
             check.note("mandate", "not-erasing", "The mandate is not being erased. End it first.".into());
         }
     }
     Some(Content::Certificate(id, body))
+}
+
+/// Whether everything that was added to what keepers have signed is the signature of one who had not, under the terms by which the
+/// certificate was judged: who took another's place since then knows nothing of what that one holds.
+fn gains_signers(register: &Register, old: &Entry<Certificate>, later: &Certificate) -> bool {
+    let added = later.keepers.len() - old.body.keepers.len();
+    let signers = |body: &Certificate| {
+        let terms = register.vault_terms_at(old.number);
+        terms.map_or(0, |(_, terms)| terms.signers(body.epoch_after, &body.keepers).count())
+    };
+    added == 0 || signers(later) == signers(&old.body) + added
 }
 
 /// Whether the epochs go on from what other certificates say of the key tree.
@@ -95,5 +116,48 @@ fn epochs(check: &mut Check<'_>, body: &Certificate) {
             "lost",
             "The root of that epoch was lost, and nobody knows what became of it. Certify keys of the new key tree only.".into(),
         );
+    }
+}
+
+/// Whether the keys are those that were published for exactly that mandate or domain and live by the register, and whether none is left
+/// out that has to go.
+fn keys(check: &mut Check<'_>, body: &Certificate) {
+    let register = check.register;
+    let of = match (&body.mandate, &body.sector) {
+        (Some(mandate), _) => mandate.parse().ok().map(KeyOf::Mandate),
+        (None, Some(sector)) => Some(KeyOf::Sector(sector.clone())),
+        (None, None) => None,
+    };
+    let Some(of) = of else {
+        // What a resident's certificate says of a mandate's key would end that key and not the mandate.
+        if body.key_commitments.iter().any(|commitment| register.key(commitment).is_some()) {
+            let message = "This key was published for a mandate or a pseudonym domain. Name it in the certificate.";
+            check.note("key_commitments", "of-another", message.into());
+        }
+        return;
+    };
+    let living = register.living_keys(&of);
+    let is_named = |key: &&Entry<PublishedKey>| body.key_commitments.contains(&key.body.commitment);
+    let named = living.iter().copied().filter(is_named).count();
+    let has_twice = (1..body.key_commitments.len()).any(|at| body.key_commitments[..at].contains(&body.key_commitments[at]));
+    if named != body.key_commitments.len() || has_twice {
+        check.note(
+            "key_commitments",
+            "not-published",
+            "A key was not published for this mandate or pseudonym domain before, or is gone already. Certify keys that the register \
+             knows, each once."
+                .into(),
+        );
+    }
+    let own_stay = living.iter().any(|key| key.body.month.is_none() && !is_named(key));
+    let only = |is_of_month: bool| living.iter().filter(|key| is_named(key)).all(|key| key.body.month.is_some() == is_of_month);
+    let problem = match body.cause {
+        Cause::Retention => (!only(true)).then_some("A month ends, and this is not the key of one. Name keys of months only."),
+        Cause::Rotation if !only(false) => Some("Only the mandate's own key is replaced. Leave those of its months out."),
+        Cause::Rotation => (!own_stay).then_some("The mandate is left without a key. Publish the new one first."),
+        _ => (named != living.len()).then_some("A key that was published for it lives on. Destroy and name them all."),
+    };
+    if let Some(message) = problem {
+        check.note("key_commitments", "not-all", message.into());
     }
 }

@@ -10,6 +10,7 @@ use proptest::test_runner::Config as ProptestConfig;
 use serde_json::{Value, json};
 use usufruct_core::draft::Problem;
 use usufruct_core::hash::sha256;
+use usufruct_core::id::KeyId;
 use usufruct_core::lifecycle::State;
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Signer, Statement, StatementKind};
@@ -104,8 +105,23 @@ pub fn notice_body(mandate: &str, hash: Digest) -> Value {
         "rights": text("You may see, correct and withdraw."), "effect_of_refusal": text("Ask at the counter instead.")})
 }
 
+/// The commitment of the one key that a mandate of the tests has, or a pseudonym domain.
+pub fn commitment_of(owner: &str) -> Digest {
+    sha256(format!("key of {owner}").as_bytes())
+}
+
+/// A key of `mandate`, as it is published when it is made.
+pub fn key_body(mandate: &str, commitment: Digest) -> Value {
+    json!({"mandate": mandate, "commitment": commitment, "epoch": 2})
+}
+
+/// The id under which a key with this commitment is published.
+pub fn key_id(commitment: Digest) -> String {
+    KeyId::of(&commitment).to_string()
+}
+
 pub fn certificate_body(mandate: &str, at: Time) -> Value {
-    let key = sha256(b"key");
+    let key = commitment_of(mandate);
     let root = |bucket: &[Digest]| handles::set_root(0, bucket.len() as u64, &handles::leaf(bucket));
     let proof = |bucket: &[Digest]| json!({"count": bucket.len(), "bucket": bucket, "path": []});
     json!({"cause": "sunset", "mandate": mandate, "ground": text("It is over."), "key_commitments": [key], "epoch_before": 1, "epoch_after": 2,
@@ -147,6 +163,16 @@ impl City {
         let statement = self.draft(kind, id, by, body, &[(by, "head"), (by, "privacy")]);
         if let Err(problems) = self.apply(statement) {
             panic!("{id} is refused: {problems:#?}");
+        }
+    }
+
+    /// Publishes the key of a mandate, as the operator's machine does.
+    pub fn say_key(&mut self, mandate: &str, commitment: Digest) {
+        let body = key_body(mandate, commitment);
+        let keys = [("agc_operator", "automation")];
+        let statement = self.draft(StatementKind::Key, &key_id(commitment), "agc_operator", body, &keys);
+        if let Err(problems) = self.apply(statement) {
+            panic!("the key of {mandate} is refused: {problems:#?}");
         }
     }
 
@@ -327,6 +353,9 @@ pub fn activate(city: &mut City, mandate: &str) {
     let notice = format!("ntc_{}-{rev}", &mandate[4..]);
     city.say(StatementKind::Notice, &notice, &owner, notice_body(mandate, hash));
     city.steps(mandate, &[State::Published, State::Active]);
+    if city.register.key(&commitment_of(mandate)).is_none() {
+        city.say_key(mandate, commitment_of(mandate));
+    }
 }
 
 /// A lawful city: two mandates, a contract and a service, all active on 25 January 2026.

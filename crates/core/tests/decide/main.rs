@@ -218,6 +218,9 @@ impl Model {
                 city.steps(MANDATE, &[State::Published, State::Active]);
             }
             Path::Sunset | Path::Erased => {
+                if self.path == Path::Erased {
+                    city.say_key(MANDATE, common::commitment_of(MANDATE));
+                }
                 city.now = day(self.sunset);
                 city.step(MANDATE, State::Sunset);
                 if self.path == Path::Erased {

@@ -3,6 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use usufruct_core::keeper::Destroyed;
+use usufruct_core::vault_terms::Silence;
 use usufruct_core::{Digest, handles};
 
 const HEAD: [(&str, &str); 1] = [("agc_operator", "head")];
@@ -145,4 +150,98 @@ proptest! {
             }
         }
     }
+}
+
+// Keepers
+
+const VAULT: &str = "city.example/log";
+
+fn pair(keeper: &str) -> Ed25519KeyPair {
+    Ed25519KeyPair::from_seed_unchecked(&sha256(keeper.as_bytes()).0).unwrap()
+}
+
+fn destroyed(keeper: &str, epoch: u64) -> Value {
+    // Who takes another's place has a key of its own under the name that is before the sign.
+    let name = keeper.split('+').next().unwrap();
+    json!(Destroyed::sign(VAULT, name, epoch, 1_790_000_000, &pair(keeper)))
+}
+
+/// The terms with these keepers, of whom two bring the root back.
+fn kept_by(city: &City, keepers: &[&str], backup_days: i64) -> Statement {
+    let entry = |keeper: &&str| {
+        let public = URL_SAFE_NO_PAD.encode(pair(keeper).public_key().as_ref());
+        json!({"name": keeper.split('+').next(), "institution": text("An institution"), "public": public})
+    };
+    let keepers: Vec<Value> = keepers.iter().map(entry).collect();
+    let body = json!({"vault": VAULT, "slot_class": "E3", "threshold": 2, "keepers": keepers, "backup_days": backup_days});
+    city.draft(StatementKind::Vault, "vlt_city", "agc_operator", body, &BOTH)
+}
+
+#[test]
+fn a_certificate_gains_what_keepers_of_its_time_sign_later_and_nothing_else() {
+    let mut city = founded();
+    city.apply(kept_by(&city, &["office", "court", "archive"], 30)).unwrap();
+    let (old, new) = (BTreeSet::from([key(1), key(3)]), BTreeSet::from([key(3)]));
+    let mut first = certificate(&city, "crt_1", key(1), &look(4, &old), &look(5, &new)).body;
+    first["slot_class"] = json!("E3");
+    first["keepers"] = json!([destroyed("office", 5), destroyed("archive", 5)]);
+    let say = |city: &City, body: &Value| city.draft(StatementKind::Certificate, "crt_1", "agc_operator", body.clone(), &HEAD);
+    let with = |signed: &[Value]| {
+        let mut body = first.clone();
+        body["keepers"].as_array_mut().unwrap().extend_from_slice(signed);
+        body
+    };
+    city.apply(say(&city, &first)).unwrap();
+    let silence = |city: &City| {
+        let entry = &city.register.certificates[&"crt_1".parse().unwrap()];
+        let (_, terms) = city.register.vault_terms_at(entry.number).unwrap();
+        terms.silence(entry.body.epoch_after, &entry.body.keepers)
+    };
+    assert_eq!(silence(&city), Some(Silence { signed: 2, all: 3, liars: 1 }));
+
+    let not_signed = |body: &Value, what: &str| {
+        assert!(names(&refused(&city, say(&city, body)), "keepers", "not-signed"), "{what}");
+    };
+    not_signed(&with(&[destroyed("court", 4)]), "about an earlier epoch");
+    not_signed(&with(&[destroyed("office", 5)]), "by one who had signed");
+    not_signed(&with(&[destroyed("court", 5), destroyed("court", 6)]), "twice by one");
+    not_signed(&with(&[destroyed("stranger", 5)]), "by a stranger");
+    not_signed(&with(&[destroyed("court+2", 5)]), "under its name, by another key");
+    let mut other = destroyed("court", 5);
+    other["vault"] = json!("other.example/log");
+    not_signed(&with(&[other]), "about another tree");
+    let final_ = |body: &Value, what: &str| assert!(names(&refused(&city, say(&city, body)), "rev", "final"), "{what}");
+    let mut changed = with(&[destroyed("court", 5)]);
+    changed["keepers"].as_array_mut().unwrap().remove(0);
+    final_(&changed, "one is taken away");
+    changed["keepers"] = json!([destroyed("archive", 5), destroyed("office", 5), destroyed("court", 5)]);
+    final_(&changed, "they change places");
+    changed["keepers"] = json!([destroyed("office", 6), destroyed("archive", 5), destroyed("court", 5)]);
+    final_(&changed, "one is changed");
+    let mut reworded = with(&[destroyed("court", 5)]);
+    reworded["limits"] = text("None.");
+    final_(&reworded, "the limits change with it");
+
+    // Other days of backups change nothing about who keeps the root, and another keeper knows nothing about this one.
+    city.apply(kept_by(&city, &["office", "court", "archive"], 40)).unwrap();
+    city.apply(kept_by(&city, &["office", "court+2", "archive"], 40)).unwrap();
+    assert!(names(&refused(&city, say(&city, &with(&[destroyed("court+2", 7)]))), "keepers", "not-signed"));
+    // What is signed about a later epoch holds for all before it.
+    city.apply(say(&city, &with(&[destroyed("court", 7)]))).unwrap();
+    assert_eq!(silence(&city), None);
+    assert!(names(&refused(&city, say(&city, &first)), "rev", "final"), "it is not taken back");
+    let again = Register::replay((0..).zip(&city.statements)).unwrap();
+    assert_eq!(serde_json::to_string(&again).unwrap(), city.json());
+}
+
+#[test]
+fn without_keepers_a_certificate_gains_no_signatures() {
+    let mut city = founded();
+    let (old, new) = (BTreeSet::from([key(1), key(3)]), BTreeSet::from([key(3)]));
+    let first = certificate(&city, "crt_1", key(1), &look(4, &old), &look(5, &new));
+    city.apply(first.clone()).unwrap();
+    let mut body = first.body;
+    body["keepers"] = json!([destroyed("office", 5)]);
+    let later = city.draft(StatementKind::Certificate, "crt_1", "agc_operator", body, &HEAD);
+    assert!(names(&refused(&city, later), "keepers", "not-signed"));
 }

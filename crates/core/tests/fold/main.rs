@@ -3,6 +3,7 @@
 mod certificates;
 #[path = "../common/mod.rs"]
 mod common;
+mod keys;
 mod log;
 mod more;
 mod tally;
@@ -10,6 +11,7 @@ mod tally;
 use common::{
     City, activate, agency_body, block_body, certificate_body, contract_body, day, founded, lawful, library_card, names,
 };
+use common::{commitment_of, key_body, key_id};
 use common::{notice_body, outbreak, school_meals, service_body, signer, text, well_said};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -212,6 +214,7 @@ fn the_table_of_steps_is_the_one_in_the_design() {
 #[derive(Clone, Debug)]
 enum Act {
     Certify { mandate: usize },
+    Key { mandate: usize },
     Notify { mandate: usize },
     Revise { object: usize },
     Step { object: usize, lawful: Option<Index>, to: usize, automatic: bool },
@@ -245,7 +248,8 @@ fn acts() -> impl Strategy<Value = Act> {
         9 => (0usize..4, prop::option::weighted(0.8, any::<Index>()), 0usize..15, prop::bool::weighted(0.2))
             .prop_map(|(object, lawful, to, automatic)| Act::Step { object, lawful, to, automatic }),
         2 => (0usize..2).prop_map(|mandate| Act::Notify { mandate }),
-        1 => (0usize..2).prop_map(|mandate| Act::Certify { mandate }),
+        2 => (0usize..2).prop_map(|mandate| Act::Certify { mandate }),
+        2 => (0usize..2).prop_map(|mandate| Act::Key { mandate }),
         1 => (0usize..4).prop_map(|object| Act::Revise { object }),
         2 => prop_oneof![4 => 0i64..15, 1 => 300i64..500].prop_map(|days| Act::Wait { days }),
     ]
@@ -270,6 +274,11 @@ fn roles(keys: &[&str]) -> usize {
     roles.len()
 }
 
+/// Whether there is a statement of this kind about a mandate.
+fn said(city: &City, kind: StatementKind, mandate: &str) -> bool {
+    city.statements.iter().any(|statement| statement.kind == kind && statement.body["mandate"] == mandate)
+}
+
 /// The statement that `act` makes, and whether it is lawful as far as the prose of the design says.
 fn statement_of(city: &City, act: &Act, keys: &[&str]) -> Option<(Statement, bool)> {
     let by = |agency: &'static str| keys.iter().map(|key| (agency, *key)).collect::<Vec<_>>();
@@ -279,8 +288,22 @@ fn statement_of(city: &City, act: &Act, keys: &[&str]) -> Option<(Statement, boo
             let (_, state) = city.state(OBJECTS[*mandate])?;
             let body = certificate_body(OBJECTS[*mandate], city.now);
             let id = format!("crt_{}", city.statements.len());
-            let lawful = state == State::Erasing && roles(keys) >= 1;
+            let lawful = state == State::Erasing
+                && said(city, StatementKind::Key, OBJECTS[*mandate])
+                && !said(city, StatementKind::Certificate, OBJECTS[*mandate])
+                && roles(keys) >= 1;
             Some((city.draft(StatementKind::Certificate, &id, "agc_operator", body, &by("agc_operator")), lawful))
+        }
+        Act::Key { mandate } => {
+            let (_, state) = city.state(OBJECTS[*mandate])?;
+            let commitment = commitment_of(OBJECTS[*mandate]);
+            let left_draft = city
+                .statements
+                .iter()
+                .any(|statement| statement.kind == StatementKind::StatusChange && statement.body["object"] == OBJECTS[*mandate]);
+            let lawful = left_draft && !state.is_over() && !said(city, StatementKind::Key, OBJECTS[*mandate]) && roles(keys) >= 1;
+            let body = key_body(OBJECTS[*mandate], commitment);
+            Some((city.draft(StatementKind::Key, &key_id(commitment), "agc_operator", body, &by("agc_operator")), lawful))
         }
         Act::Notify { mandate } => {
             let (hash, _) = city.state(OBJECTS[*mandate])?;
@@ -326,9 +349,7 @@ fn statement_of(city: &City, act: &Act, keys: &[&str]) -> Option<(Statement, boo
                 State::Published if mandate => city.register.notices.contains_key(&hash),
                 State::Active if mandate => city.now < day(424),
                 State::Sunset if mandate => city.now >= day(424),
-                State::Erased if mandate => {
-                    city.statements.iter().any(|s| s.kind == StatementKind::Certificate && s.body["mandate"] == object)
-                }
+                State::Erased if mandate => said(city, StatementKind::Certificate, object),
                 _ => true,
             };
             Some((city.step_draft(object, to, speaker, &by(speaker)), approved && timely))
@@ -532,7 +553,8 @@ fn a_forged_approval_is_refused() {
     let mut padded = lawful.clone();
     padded.approvals[1].signature.push_str("==");
     let mut from_elsewhere = lawful.clone();
-    from_elsewhere.approvals[1] = city.statements.last().unwrap().approvals[1].clone();
+    let elsewhere = city.statements.iter().rev().find_map(|statement| statement.approvals.get(1));
+    from_elsewhere.approvals[1] = elsewhere.unwrap().clone();
     for forged in [other_key, borrowed, other_name, other_algorithm, empty, padded, from_elsewhere] {
         let problems = refused(&city, forged);
         assert!(names(&problems, "approvals[1]", "not-valid"), "{problems:?}");

@@ -319,16 +319,23 @@ fn the_sunset_comes_on_its_day_and_not_before() {
 #[test]
 fn a_certificate_of_months_is_lawful_while_the_mandate_goes_on_and_does_not_end_it() {
     let mut city = lawful();
-    let of_months = |city: &City, mandate: &str| {
-        let (id, mut body) = (format!("crt_{}", city.statements.len()), certificate_body(mandate, city.now));
-        body["cause"] = "retention".into();
+    let month = |number: usize| commitment_of(&format!("month {number}"));
+    let of_months = |city: &City, mandate: &str, number: usize| {
+        let id = format!("crt_{}", city.statements.len());
+        let mut body = certificate_body(&format!("month {number}"), city.now);
+        (body["cause"], body["mandate"]) = ("retention".into(), mandate.into());
         city.draft(StatementKind::Certificate, &id, "agc_operator", body, &[("agc_operator", "head")])
     };
-    assert!(names(&refused(&city, of_months(&city, "mdt_nowhere")), "mandate", "never-active"));
-    city.apply(of_months(&city, CARD)).unwrap();
+    assert!(names(&refused(&city, of_months(&city, "mdt_nowhere", 0)), "mandate", "never-active"));
+    for number in 0..2 {
+        let mut body = key_body(CARD, month(number));
+        body["month"] = json!("2026-01");
+        city.say(StatementKind::Key, &key_id(month(number)), "agc_operator", body);
+    }
+    city.apply(of_months(&city, CARD, 0)).unwrap();
     assert!(city.register.certificate(&CARD.parse().unwrap()).is_none());
     city.steps(CARD, &[State::Revoked, State::Erasing]);
-    city.apply(of_months(&city, CARD)).unwrap();
+    city.apply(of_months(&city, CARD, 1)).unwrap();
     let problems = refused(&city, city.step_draft(CARD, State::Erased, "agc_operator", &[("agc_operator", "automation")]));
     assert!(names(&problems, "to", "no-certificate"), "{problems:?}");
 }
@@ -506,6 +513,7 @@ fn unreadable_bodies_are_refused_with_words_and_change_nothing() {
         (StatementKind::Check, "chk_new", "agc_library"),
         (StatementKind::Contract, "ctr_new", "agc_library"),
         (StatementKind::DataBlock, "blk_new", "agc_operator"),
+        (StatementKind::Key, "key_new", "agc_operator"),
         (StatementKind::Mandate, "mdt_new", "agc_library"),
         (StatementKind::Meeting, "mtg_new", "agc_oversight"),
         (StatementKind::Notice, "ntc_new", "agc_library"),

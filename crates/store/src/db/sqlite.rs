@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{OpenOptions, Permissions};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -34,6 +35,30 @@ pub(super) fn open(path: &str, readers: usize) -> Result<(Connected, Vec<Connect
         .collect::<rusqlite::Result<_>>()
         .map_err(|error| unavailable(&error))?;
     Ok((Box::new(writer), readers))
+}
+
+/// Opens a file that nobody writes. SQLite neither locks it nor makes anything beside it.
+pub(super) fn open_backup(path: &str) -> Result<(Connected, Vec<Connected>), Error> {
+    let missing = |_| Error::Unavailable { detail: "there is no such file".to_owned() };
+    let path = std::fs::canonicalize(path).map_err(missing)?;
+    let mut log = path.clone().into_os_string();
+    log.push("-wal");
+    if std::fs::metadata(&log).is_ok_and(|metadata| metadata.len() > 0) {
+        return Err(Error::Unavailable { detail: "a write-ahead log lies beside it, so it is not whole".to_owned() });
+    }
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'-' | b'.' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => uri.push(char::from(*byte)),
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    let connect = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Ok(Box::new(Sqlite::connect(&uri, flags)?) as Connected)
+    };
+    connect().and_then(|writer| Ok((writer, vec![connect()?]))).map_err(|error: rusqlite::Error| unavailable(&error))
 }
 
 /// Copies a database as it is at one moment, while others read and write it. Both are paths.

@@ -83,6 +83,10 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 }
 
 fn print(report: &AuditReport) {
+    if report.sampled == 0 && report.wrong == 0 {
+        println!("There is nothing to look at yet; 0 wrong");
+        return;
+    }
     println!(
         "{} looked at: {} opened as they must, {} stayed closed as they must, {} wrong; {} bytes searched",
         report.sampled, report.opened, report.closed, report.wrong, report.searched_bytes

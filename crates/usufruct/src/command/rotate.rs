@@ -4,19 +4,21 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use usufruct_core::id::MandateId;
 
 use crate::access::Access;
 use crate::failure::Failure;
 
-/// Replace the root of the key tree, or the key of one resident. What the keys open stays as it is.
+/// Replace the root of the key tree, the key of one resident, or the key of a mandate. What the keys open stays as it is.
 ///
-/// Both work while the server runs, and destroy the old root. A copy of it opens only the pages of the key tree that were copied too, and
+/// All work while the server runs, and destroy the old root. A copy of it opens only the pages of the key tree that were copied too, and
 /// a copy of the resident's key only her keyring of that time. Who has both has the keys in them, which stay. No certificate is
-/// published: nothing was erased.
+/// published: nothing was erased. Only the key of a mandate that is replaced gets one, since the register knows that key.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usufruct rotate root --data-dir pass
-  usufruct rotate resident 4503599627370495 --data-dir pass")]
+  usufruct rotate resident 4503599627370495 --data-dir pass
+  usufruct rotate mandate mdt_library-card --data-dir pass")]
 pub struct Rotate {
     #[command(subcommand)]
     what: What,
@@ -24,8 +26,26 @@ pub struct Rotate {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    Mandate(Mandate),
     Root(Root),
     Resident(Resident),
+}
+
+/// Replace the key of a mandate. Everything that is lent under it is sealed again for the new key first, and opens all the time.
+///
+/// It takes as long as that sealing takes. Interrupted, it goes on by itself while the server runs, or when it is run again. Then the old key is
+/// destroyed and certified. Keys of months stay, since they end by themselves. What is on loan in a
+/// backup from before is sealed again when it is put back.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  usufruct rotate mandate mdt_library-card --data-dir pass")]
+struct Mandate {
+    /// Its id.
+    #[arg(value_name = "MANDATE")]
+    mandate: MandateId,
+    /// The data directory.
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
 }
 
 /// Replace the root: all keepers of it get new shares.
@@ -56,6 +76,14 @@ struct Resident {
 impl Rotate {
     pub fn run(self) -> Result<ExitCode, Failure> {
         match self.what {
+            What::Mandate(Mandate { mandate, data_dir }) => {
+                let rotated = Access::open(&data_dir)?.rotate_mandate(&mandate)?;
+                println!("{mandate} has a new key, for which {} copies on loan were sealed again.", rotated.sealed);
+                if rotated.closed > 0 {
+                    println!("{} copies opened under no key, before as after.", rotated.closed);
+                }
+                println!("The old key is destroyed; see certificate {}.", rotated.certificate);
+            }
             What::Root(root) => {
                 Access::open(&root.data_dir)?.rotate(None)?;
                 println!("The key tree has a new root, and the old one is destroyed.");

@@ -163,6 +163,10 @@ impl Link for Line {
         self.call(wire::KEEP_ONLY, &OfEpoch { vault: vault.to_owned(), epoch: epoch.0 })
     }
 
+    fn keep_from(&self, vault: &str, epoch: Epoch) -> Result<Destroyed> {
+        self.call(wire::KEEP_FROM, &OfEpoch { vault: vault.to_owned(), epoch: epoch.0 })
+    }
+
     fn share(&self, vault: &str, epoch: Epoch) -> Result<(Share, Digest)> {
         let given: Given = self.call(wire::SHARE, &OfEpoch { vault: vault.to_owned(), epoch: epoch.0 })?;
         Ok((given.share.share(given.x), given.check))

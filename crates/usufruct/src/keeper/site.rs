@@ -18,6 +18,7 @@ use usufruct_app::vault::keeper::Keeper;
 use usufruct_app::vault::second_hand::{self, SectorKeys};
 use usufruct_app::vault::{Epoch, Error, Result};
 use usufruct_core::hash::unhex;
+use usufruct_core::keeper::Destroyed;
 use usufruct_core::ports::{Clock, Rng};
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -44,6 +45,7 @@ pub fn router(site: Arc<KeeperSite>) -> Router {
         .route(wire::STANDING, post(standing))
         .route(wire::PREPARE, post(prepare))
         .route(wire::KEEP_ONLY, post(keep_only))
+        .route(wire::KEEP_FROM, post(keep_from))
         .route(wire::SHARE, post(share))
         .route(wire::COUNTER, post(counter))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
@@ -65,10 +67,23 @@ async fn prepare(State(site): Site, ConnectInfo(caller): Who, body: Bytes) -> Re
     answer(site, caller == Caller::City, body, work).await
 }
 
-async fn keep_only(State(site): Site, ConnectInfo(caller): Who, body: Bytes) -> Response {
-    let work = |site: &KeeperSite, asked: OfEpoch| {
+async fn keep_only(site: Site, who: Who, body: Bytes) -> Response {
+    destroy(site, who, body, Keeper::keep_only).await
+}
+
+async fn keep_from(site: Site, who: Who, body: Bytes) -> Response {
+    destroy(site, who, body, Keeper::keep_from).await
+}
+
+async fn destroy(
+    State(site): Site,
+    ConnectInfo(caller): Who,
+    body: Bytes,
+    keep: fn(&Keeper, &str, Epoch, u64) -> Result<Destroyed>,
+) -> Response {
+    let work = move |site: &KeeperSite, asked: OfEpoch| {
         let now = site.clock.now().micros().max(0).unsigned_abs() / 1_000_000;
-        let signed = site.keeper.keep_only(&asked.vault, Epoch(asked.epoch), now)?;
+        let signed = keep(&site.keeper, &asked.vault, Epoch(asked.epoch), now)?;
         tracing::info!(epoch = signed.epoch, "nothing of an epoch before this one is held");
         Ok(signed)
     };

@@ -1,4 +1,4 @@
-//! Giving the root back to keepers that slept, on a thread of its own: a slow keeper must hold nobody up.
+//! Giving the root back to keepers that slept, and certificates what those sign then, on a thread of its own: a slow keeper must hold nobody up.
 
 use std::sync::Arc;
 use std::thread;
@@ -15,6 +15,11 @@ pub fn start(app: Arc<App>, mut stopped: watch::Receiver<bool>) -> Result<(), Fa
         while !*stopped.borrow_and_update() {
             if let Err(error) = app.heal_root() {
                 tracing::warn!(%error, "keepers could not be given their shares, will be tried again");
+            }
+            match app.publish_late_signatures() {
+                Ok(0) => {}
+                Ok(certificates) => tracing::info!(certificates, "gained what a keeper has signed late"),
+                Err(error) => tracing::warn!(%error, "late signatures could not be published, will be tried again"),
             }
             thread::sleep(EVERY);
         }

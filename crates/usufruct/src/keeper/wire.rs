@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 pub const STANDING: &str = "/standing";
 pub const PREPARE: &str = "/prepare";
 pub const KEEP_ONLY: &str = "/keep-only";
+pub const KEEP_FROM: &str = "/keep-from";
 pub const SHARE: &str = "/share";
 pub const COUNTER: &str = "/counter";
 pub const SECTORS: &str = "/sectors";

@@ -36,6 +36,7 @@ pub enum Code {
     KeyChanged,
     KeyTrusted,
     KeyUndeclared,
+    KeyUnpublished,
     LeafUnknown,
     Leaves,
     LogForked,
@@ -224,7 +225,7 @@ impl Code {
             TagIndexWrong => Subject::Index,
             CheckpointStale | FillerShort => Subject::Pace,
             LogUnreachable => Subject::Reach,
-            CertificateMissing | CertificateOverdue | SunsetOverdue => Subject::Register,
+            CertificateMissing | CertificateOverdue | KeyUnpublished | SunsetOverdue => Subject::Register,
             TileMissing | TileWrong => Subject::Tiles,
             VerifierDiffers => Subject::Verifier,
             ClockOff | CosignatureWrong | KeyUndeclared | QuorumMissing | SignatureMissing | SignatureWrong | WitnessLate => {

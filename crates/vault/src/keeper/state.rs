@@ -75,10 +75,10 @@ impl KeeperFile {
         Ok(())
     }
 
-    /// Overwrites every share but that of `epoch`, and then raises the counter; both durable when it returns.
-    pub(super) fn keep_only(&mut self, epoch: Epoch) -> Result<()> {
+    /// Overwrites every share of an epoch that does not stay, and then raises the counter; both durable when it returns.
+    pub(super) fn keep(&mut self, stays: impl Fn(Epoch) -> bool, epoch: Epoch) -> Result<()> {
         for half in 0..2 {
-            if self.held[half].as_ref().is_none_or(|held| held.epoch != epoch) {
+            if self.held[half].as_ref().is_none_or(|held| !stays(held.epoch)) {
                 self.file.wipe(half).map_err(Error::io("overwrite its shares"))?;
                 self.held[half] = None;
             }

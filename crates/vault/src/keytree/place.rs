@@ -27,8 +27,9 @@ pub(super) fn place(id: KeyId) -> (Segment, u64) {
     match id {
         KeyId::Resident(number) => (Segment::Residents, number),
         KeyId::Mandate(number) => (Segment::Mandates, number),
-        // A mandate has room for the months of a hundred years, of which the pages that are used come into being.
-        KeyId::Month { mandate, month } => (Segment::Months, mandate * MONTHS + u64::from(month) % MONTHS),
+        // A mandate has room for the months of nearly a hundred years, of which the pages that are used come into being.
+        KeyId::Month { mandate, month } => (Segment::Months, mandate * MONTHS + u64::from(month) % NEXT),
+        KeyId::NextMandate(number) => (Segment::Months, number * MONTHS + NEXT),
         KeyId::Sector(number) => (Segment::Sectors, number),
         KeyId::House(HouseKey::SeedIndex) => (Segment::House, 0),
         KeyId::House(HouseKey::Session) => (Segment::House, 1),
@@ -41,6 +42,7 @@ pub(super) fn id_at(segment: Segment, number: u64) -> Option<KeyId> {
     Some(match segment {
         Segment::Residents => KeyId::Resident(number),
         Segment::Mandates => KeyId::Mandate(number),
+        Segment::Months if number % MONTHS == NEXT => KeyId::NextMandate(number / MONTHS),
         Segment::Months => KeyId::Month { mandate: number / MONTHS, month: (number % MONTHS) as u16 },
         Segment::Sectors => KeyId::Sector(number),
         Segment::House if number == 0 => KeyId::House(HouseKey::SeedIndex),
@@ -69,6 +71,9 @@ pub(super) fn cell_of(number: u64) -> usize {
     (number % FANOUT as u64) as usize
 }
 
+/// Places of a mandate among the months.
 const MONTHS: u64 = 1_200;
+/// The last of them, that of the key which is to follow its own.
+const NEXT: u64 = MONTHS - 1;
 /// Room for the house's own keys; what is noted of second keepers stands behind.
 const HOUSE_KEYS: u64 = 16;

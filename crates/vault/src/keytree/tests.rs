@@ -47,6 +47,7 @@ pub(super) fn some_ids() -> Vec<KeyId> {
     ids.extend([0, 5, 126, 127, 20_000].map(KeyId::Mandate));
     ids.extend([1, 130].map(KeyId::Sector));
     ids.extend([1, 130].map(KeyId::Second));
+    ids.extend([1, 6, 900].map(KeyId::NextMandate));
     ids.extend([(0, 0), (0, 70), (5, 71), (900, 1)].map(|(mandate, month)| KeyId::Month { mandate, month }));
     ids.extend([HouseKey::SeedIndex, HouseKey::Session].map(KeyId::House));
     ids

@@ -3,7 +3,7 @@
 //! Each epoch has a polynomial of its own, so shares of two epochs never fit together. A root counts once `threshold` keepers
 //! hold their share of it, and is gone once so few hold one that they cannot bring it back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -28,6 +28,9 @@ pub trait Link: Send + Sync {
     /// [`crate::keeper::Keeper::keep_only`].
     fn keep_only(&self, vault: &str, epoch: Epoch) -> Result<Destroyed>;
 
+    /// [`crate::keeper::Keeper::keep_from`].
+    fn keep_from(&self, vault: &str, epoch: Epoch) -> Result<Destroyed>;
+
     /// [`crate::keeper::Keeper::share`].
     fn share(&self, vault: &str, epoch: Epoch) -> Result<(Share, Digest)>;
 }
@@ -43,6 +46,10 @@ impl<L: Link + ?Sized> Link for Arc<L> {
 
     fn keep_only(&self, vault: &str, epoch: Epoch) -> Result<Destroyed> {
         (**self).keep_only(vault, epoch)
+    }
+
+    fn keep_from(&self, vault: &str, epoch: Epoch) -> Result<Destroyed> {
+        (**self).keep_from(vault, epoch)
     }
 
     fn share(&self, vault: &str, epoch: Epoch) -> Result<(Share, Digest)> {
@@ -61,6 +68,10 @@ impl<L: Link + ?Sized> Link for Box<L> {
 
     fn keep_only(&self, vault: &str, epoch: Epoch) -> Result<Destroyed> {
         (**self).keep_only(vault, epoch)
+    }
+
+    fn keep_from(&self, vault: &str, epoch: Epoch) -> Result<Destroyed> {
+        (**self).keep_from(vault, epoch)
     }
 
     fn share(&self, vault: &str, epoch: Epoch) -> Result<(Share, Digest)> {
@@ -93,6 +104,8 @@ struct Known {
     points: Vec<Share>,
     /// Of which epoch, and its commitment.
     of: Option<(Epoch, Digest)>,
+    /// The epoch whose root was put by this process, if no keeper can hold one of a later epoch.
+    put: Option<Epoch>,
     /// What keepers have signed last, by name.
     signed: BTreeMap<String, Destroyed>,
 }
@@ -124,12 +137,15 @@ impl<L: Link> KeeperRoots<L> {
     }
 
     /// Gives every keeper that can be reached and lacks it a share of the newest root, on the same polynomial: one that slept,
-    /// or one that took another's place. Answers how many hold one now.
+    /// or one that took another's place. Those that have not signed for the epoch are asked to. Answers how many hold a share now.
+    ///
+    /// A new root may be put meanwhile, and what is said here may arrive after it. So nothing of a later epoch is touched.
     pub fn heal(&self) -> Result<usize> {
-        let (epoch, check, points) = {
+        let (epoch, check, points, signed) = {
             let known = self.known();
             let Some((epoch, check)) = known.of else { return Ok(0) };
-            (epoch, check, known.points.iter().map(Share::copy).collect::<Vec<_>>())
+            let signed: BTreeSet<String> = known.signers(epoch).map(|signed| signed.keeper.clone()).collect();
+            (epoch, check, known.points.iter().map(Share::copy).collect::<Vec<_>>(), signed)
         };
         let healed = self.ask(|number, link| {
             let standing = link.standing()?;
@@ -138,13 +154,29 @@ impl<L: Link> KeeperRoots<L> {
             if is_missing {
                 link.prepare(&self.vault, epoch, at(&points, place(number)), check)?;
             }
-            // One that has the new share may still have slept through the end of the old one.
-            if is_missing || standing.counter < epoch {
-                link.keep_only(&self.vault, epoch)?;
-            }
-            Ok(())
+            // One that has the new share may still have slept through the end of the old one, or its answer may have been lost.
+            let is_owed = is_missing || standing.counter < epoch || !signed.contains(&self.keepers[number].name);
+            is_owed.then(|| self.signed(number, epoch, link.keep_from(&self.vault, epoch)?)).transpose()
         });
-        Ok(healed.iter().filter(|outcome| outcome.is_ok()).count())
+        let mut known = self.known();
+        let count = healed.iter().filter(|outcome| outcome.is_ok()).count();
+        for late in healed.into_iter().flatten().flatten() {
+            if known.signed.get(&late.keeper).is_none_or(|last| last.epoch < late.epoch) {
+                known.signed.insert(late.keeper.clone(), late);
+            }
+        }
+        Ok(count)
+    }
+
+    /// What a keeper answered when it was told to destroy what is older than `epoch`, if that is what it signed.
+    fn signed(&self, number: usize, epoch: Epoch, signed: Destroyed) -> Result<Destroyed> {
+        let seat = &self.keepers[number];
+        let is_right = signed.vault == self.vault
+            && signed.keeper == seat.name
+            && signed.epoch == epoch.0
+            && signed.is_signed_by(&seat.public);
+        let why = || "what it signed is not what was asked, or not by its key".to_owned();
+        is_right.then_some(signed).ok_or_else(|| Error::Keeper { name: seat.name.clone(), why: why() })
     }
 
     /// Asks all keepers at once.
@@ -236,31 +268,28 @@ impl<L: Link> RootSlots for KeeperRoots<L> {
     fn put(&self, root: &Root, rng: &dyn Rng) -> Result<()> {
         let shares = split(&root.secret, self.threshold as u8, self.keepers.len() as u8, rng);
         let check = commit_root(&self.vault, root.epoch, &root.secret);
+        self.known().put = None;
         let outcomes = self.ask(|number, link| link.prepare(&self.vault, root.epoch, shares[number].copy(), check));
         if outcomes.iter().filter(|outcome| outcome.is_ok()).count() < self.threshold {
             return Err(self.too_few("took their share of the new root", self.threshold, &outcomes));
         }
         let mut known = self.known();
         (known.points, known.of) = (shares.into_iter().take(self.threshold).collect(), Some((root.epoch, check)));
+        known.put = Some(root.epoch);
         Ok(())
     }
 
     /// Returns once so many keepers have signed that they hold nothing else that the rest cannot bring another root back.
     fn keep_only(&self, epoch: Epoch) -> Result<()> {
+        // Once the next root is put none of a later epoch can be there, so nothing newer has to go. What does not ask for that
+        // does no harm if it arrives late, when the root after this one is there.
+        let is_put = self.known().put == Some(epoch);
         let outcomes = self.ask(|number, link| {
-            let seat = &self.keepers[number];
-            let signed = link.keep_only(&self.vault, epoch)?;
-            let is_right = signed.vault == self.vault
-                && signed.keeper == seat.name
-                && signed.epoch == epoch.0
-                && signed.is_signed_by(&seat.public);
-            if is_right {
-                return Ok(signed);
-            }
-            Err(Error::Keeper {
-                name: seat.name.clone(),
-                why: "what it signed is not what was asked, or not by its key".to_owned(),
-            })
+            let signed = match is_put {
+                true => link.keep_from(&self.vault, epoch)?,
+                false => link.keep_only(&self.vault, epoch)?,
+            };
+            self.signed(number, epoch, signed)
         });
         let needed = self.keepers.len() - self.threshold + 1;
         if outcomes.iter().filter(|outcome| outcome.is_ok()).count() < needed {
@@ -273,15 +302,21 @@ impl<L: Link> RootSlots for KeeperRoots<L> {
 
     fn statements(&self, epoch: Epoch) -> Result<Vec<Destroyed>> {
         let needed = self.keepers.len() - self.threshold + 1;
-        let is_known = |known: &Known| known.signed.values().filter(|signed| signed.epoch == epoch.0).count() >= needed;
-        if !is_known(&self.known()) {
+        if self.known().signers(epoch).count() < needed {
             self.keep_only(epoch)?;
         }
-        Ok(self.known().signed.values().cloned().collect())
+        Ok(self.known().signers(epoch).cloned().collect())
     }
 
     fn heal(&self) -> Result<()> {
         Self::heal(self).map(drop)
+    }
+}
+
+impl Known {
+    /// What was signed about this epoch, by name.
+    fn signers(&self, epoch: Epoch) -> impl Iterator<Item = &Destroyed> {
+        self.signed.values().filter(move |signed| signed.epoch == epoch.0)
     }
 }
 
@@ -306,7 +341,6 @@ pub(crate) fn choices(from: usize, count: usize) -> impl Iterator<Item = Vec<usi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     #[test]
     fn every_choice_comes_once() {

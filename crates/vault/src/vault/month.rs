@@ -76,10 +76,12 @@ impl Vault {
         self.tree.erase(&months_of(mandate, months).collect::<Vec<_>>(), &[], rng)
     }
 
-    /// Destroys a mandate's key and those of its months, all in one epoch, and with them everything lent under the mandate.
+    /// Destroys a mandate's key, the one that was to follow it and those of its months, all in one epoch, and with them everything lent
+    /// under the mandate.
     pub fn sunset(&self, mandate: u64, months: &[u16], rng: &dyn Rng) -> Result<Erased> {
         let _erasing = self.erasing();
-        let ids: Vec<KeyId> = [KeyId::Mandate(mandate)].into_iter().chain(months_of(mandate, months)).collect();
+        let own = [KeyId::Mandate(mandate), KeyId::NextMandate(mandate)];
+        let ids: Vec<KeyId> = own.into_iter().chain(months_of(mandate, months)).collect();
         self.tree.erase(&ids, &[], rng)
     }
 

@@ -12,7 +12,7 @@ use super::Vault;
 use crate::error::{Error, Result};
 use crate::keyring::Keyring;
 use crate::seal::Shared;
-use crate::tree::KeyId;
+use crate::tree::{Key, KeyId};
 
 impl Vault {
     /// Seals a block so that uses under `mandate` can open it. The keyring must lend under that mandate.
@@ -26,7 +26,13 @@ impl Vault {
         rng: &dyn Rng,
     ) -> Result<Vec<u8>> {
         self.current_key(keyring)?;
-        Ok(self.shared(keyring, resident, mandate)?.seal(resident, mandate, block, plain, rng))
+        let loan = loan(keyring, resident, mandate)?;
+        let key = match self.tree.get(KeyId::NextMandate(mandate))? {
+            // The present key is about to go, and what is sealed now must not go with it.
+            Some(next) => next,
+            None => self.key(KeyId::Mandate(mandate))?,
+        };
+        Ok(Shared::of(loan, &key).seal(resident, mandate, block, plain, rng))
     }
 
     /// Opens a lent block for a use that is in the log (design.md section 3, identity-provider.md 6.5).
@@ -72,7 +78,7 @@ impl Vault {
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>> {
         self.admit(logged, keyring, mandate_hash, |(named, _)| named == block)?;
-        self.shared(keyring, resident, mandate)?.open(resident, mandate, block, sealed)
+        self.open_lent(keyring, resident, mandate, block, sealed)
     }
 
     /// Whether a logged use is about this resident, under this mandate, and names what `is_named` looks for.
@@ -101,15 +107,31 @@ impl Vault {
 
     /// Whether a copy on loan opens under this keyring and today's key of its mandate. For drills: nobody gets to see what is in it.
     pub fn opens_lent(&self, keyring: &Keyring, mandate: u64, block: &BlockId, sealed: &[u8]) -> bool {
-        self.shared(keyring, keyring.resident(), mandate)
-            .and_then(|shared| shared.open(keyring.resident(), mandate, block, sealed))
-            .is_ok()
+        self.open_lent(keyring, keyring.resident(), mandate, block, sealed).is_ok()
     }
 
-    fn shared(&self, keyring: &Keyring, resident: u64, mandate: u64) -> Result<Shared> {
-        if keyring.resident() != resident {
-            return Err(Error::OtherResident);
+    /// While the key of the mandate is being replaced, a copy opens under the old one or the new one.
+    fn open_lent(
+        &self,
+        keyring: &Keyring,
+        resident: u64,
+        mandate: u64,
+        block: &BlockId,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        let loan = loan(keyring, resident, mandate)?;
+        // In this order: if the new key takes the place of the old one in between, it is found there.
+        let next = self.tree.get(KeyId::NextMandate(mandate))?;
+        let own = self.key(KeyId::Mandate(mandate))?;
+        let open = |key: &Key| Shared::of(loan, key).open(resident, mandate, block, sealed);
+        match (open(&own), next) {
+            (Err(Error::Unreadable), Some(next)) => open(&next),
+            (opened, _) => opened,
         }
-        Ok(Shared::of(keyring.loan(mandate)?, &self.key(KeyId::Mandate(mandate))?))
     }
+}
+
+/// The half of the data keys that the resident holds, if the keyring is hers.
+fn loan(keyring: &Keyring, resident: u64, mandate: u64) -> Result<&Key> {
+    if keyring.resident() == resident { keyring.loan(mandate) } else { Err(Error::OtherResident) }
 }

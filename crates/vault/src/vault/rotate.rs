@@ -3,6 +3,7 @@
 //!
 //! Each is one commit of the tree, and so one epoch: whatever an old copy holds, the old key is gone with the old root.
 
+use usufruct_core::Digest;
 use usufruct_core::id::BlockId;
 use usufruct_core::ports::Rng;
 
@@ -10,14 +11,16 @@ use super::{Vault, Withdrawal};
 use crate::error::{Error, Result};
 use crate::keyring::Keyring;
 use crate::seal::Shared;
-use crate::tree::{Erased, Key, KeyId, commit_key};
+use crate::tree::{Erased, KeyId, commit_key};
 
-/// A mandate whose key is being replaced: everything lent under it is sealed again, and then [`Vault::commit_rotation`]
-/// makes it final. Until then the old copies open; after it the new ones.
-pub struct Rotation {
-    mandate: u64,
-    old: Key,
-    new: Key,
+/// What became of a copy on loan when it was to be sealed again for the key that is to come.
+pub enum Again {
+    /// It is sealed for that key already.
+    Already,
+    /// It opens under neither key, so nobody loses anything with the old one.
+    Closed,
+    /// To be stored in the place of the old copy.
+    Sealed(Vec<u8>),
 }
 
 impl Vault {
@@ -33,28 +36,36 @@ impl Vault {
         self.tree.erase(&[], &[], rng)
     }
 
-    /// Begins to replace the key of a mandate.
-    pub fn rotate_mandate(&self, mandate: u64, rng: &dyn Rng) -> Result<Rotation> {
-        Ok(Rotation { mandate, old: self.key(KeyId::Mandate(mandate))?, new: Key::random(rng) })
-    }
-
-    /// Makes the new key of a mandate final. What was sealed again must be stored by now, next to the old copies.
-    pub fn commit_rotation(&self, rotation: Rotation, rng: &dyn Rng) -> Result<Erased> {
+    /// Puts the key that is to follow that of a mandate beside it, unless it is there. From then on everything is sealed under the
+    /// new one, and both open. Answers its public commitment.
+    pub fn stage_rotation(&self, mandate: u64, rng: &dyn Rng) -> Result<Digest> {
         let _erasing = self.erasing();
-        let id = KeyId::Mandate(rotation.mandate);
-        if commit_key(id, &self.key(id)?) != commit_key(id, &rotation.old) {
-            return Err(Error::Stale);
-        }
-        let Rotation { new, .. } = rotation;
-        self.tree.erase(&[], &[(id, new)], rng)
+        self.key(KeyId::Mandate(mandate))?;
+        self.ensure(KeyId::NextMandate(mandate), rng)
     }
-}
 
-impl Rotation {
-    /// A lent block, sealed again for the new key. Nobody sees what is in it.
-    pub fn seal_again(&self, keyring: &Keyring, block: &BlockId, sealed: &[u8], rng: &dyn Rng) -> Result<Vec<u8>> {
-        let (loan, resident) = (keyring.loan(self.mandate)?, keyring.resident());
-        let plain = Shared::of(loan, &self.old).open(resident, self.mandate, block, sealed)?;
-        Ok(Shared::of(loan, &self.new).seal(resident, self.mandate, block, &plain, rng))
+    /// A lent block, sealed again for the key that is staged. Nobody sees what is in it.
+    pub fn seal_again(&self, keyring: &Keyring, mandate: u64, block: &BlockId, sealed: &[u8], rng: &dyn Rng) -> Result<Again> {
+        let (loan, resident) = (keyring.loan(mandate)?, keyring.resident());
+        let next = Shared::of(loan, &self.key(KeyId::NextMandate(mandate))?);
+        match next.open(resident, mandate, block, sealed) {
+            Err(Error::Unreadable) => {}
+            opened => return opened.map(|_| Again::Already),
+        }
+        match Shared::of(loan, &self.key(KeyId::Mandate(mandate))?).open(resident, mandate, block, sealed) {
+            Err(Error::Unreadable) => Ok(Again::Closed),
+            opened => Ok(Again::Sealed(next.seal(resident, mandate, block, &opened?, rng))),
+        }
+    }
+
+    /// Puts the staged key of a mandate in the place of its own, which is destroyed. Every copy on loan must be sealed for it by now.
+    pub fn commit_rotation(&self, mandate: u64, rng: &dyn Rng) -> Result<Erased> {
+        let _erasing = self.erasing();
+        let (own, staged) = (KeyId::Mandate(mandate), KeyId::NextMandate(mandate));
+        let next = self.key(staged)?;
+        let stays = commit_key(own, &next);
+        let mut erased = self.tree.erase(&[staged], &[(own, next)], rng)?;
+        erased.handles.retain(|handle| *handle != stays);
+        Ok(erased)
     }
 }

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use serde::Deserialize;
 use usufruct_app::AuditReport;
-use usufruct_app::store::db::{Db, Options};
+use usufruct_app::store::db::Db;
 use usufruct_core::Time;
 
 use super::clerk::Clerk;
@@ -41,7 +41,7 @@ pub(super) async fn restore(
     let Json(Restore { database, made_at, sample }) =
         body.map_err(|_| Fault::malformed("The body is no drill. Send {\"database\", \"made_at\", \"sample\"}."))?;
     let report = blocking(&site, move |app| {
-        let backup = Db::open(&database, &Options { readers: 1, queue: 1 })?;
+        let backup = Db::open_backup(&database)?;
         app.restore_drill(&backup, made_at, sample)
     });
     Ok(Json(report.await?))

@@ -8,8 +8,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use i18n_embed_fl::fl;
 use serde::Deserialize;
-use usufruct_core::Time;
 use usufruct_core::id::BlockId;
+use usufruct_core::{Digest, Time};
 
 use super::see;
 use crate::Site;
@@ -28,6 +28,8 @@ struct DataPage {
     corrected: Option<BlockId>,
     /// The block whose new value cannot be taken.
     wrong: Option<BlockId>,
+    /// The commitment of her key.
+    key: Option<Digest>,
 }
 
 /// Longest value, in characters.
@@ -66,7 +68,8 @@ pub(crate) async fn list(
 ) -> Result<Response, Fault> {
     let blocks = own(&site, &page, session.resident).await?;
     let deposits = deposits(&site, &page, session.resident).await?;
-    Ok(show(&DataPage { page, blocks, deposits, corrected: done.corrected, wrong: None }))
+    let key = blocking(&site, move |app| app.resident_key(session.resident)).await?;
+    Ok(show(&DataPage { page, blocks, deposits, corrected: done.corrected, wrong: None, key }))
 }
 
 async fn own(site: &Arc<Site>, page: &Page, resident: u64) -> Result<Vec<Own>, Fault> {
@@ -122,7 +125,8 @@ pub(crate) async fn correct(
         if let Some(own) = blocks.iter_mut().find(|own| own.id == block && own.is_correctable) {
             own.entered = Some(form.value);
             let deposits = deposits(&site, &page, session.resident).await?;
-            let content = DataPage { page, blocks, deposits, corrected: None, wrong: Some(block) };
+            let key = blocking(&site, move |app| app.resident_key(session.resident)).await?;
+            let content = DataPage { page, blocks, deposits, corrected: None, wrong: Some(block), key };
             return Ok(render(StatusCode::UNPROCESSABLE_ENTITY, &content));
         }
         return Err(Fault::not_found("block to correct"));

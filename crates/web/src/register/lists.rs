@@ -10,10 +10,13 @@ use serde_json::json;
 use usufruct_core::agency::Agency;
 use usufruct_core::certificate::{Certificate, Recipient};
 use usufruct_core::id::{CertificateId, MandateId, ServiceId};
+use usufruct_core::key::KeyOf;
 use usufruct_core::lifecycle::State as Stage;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::service::Service;
+use usufruct_core::vault_terms::Silence;
 
+use super::keys::{self, ShownKey, Standing as KeyStanding};
 use super::{Link, open_json};
 use crate::Site;
 use crate::fault::Fault;
@@ -33,6 +36,7 @@ struct ServicePage {
     service: ShownService,
     /// Other services that know residents by the same pseudonym.
     sector: Vec<Link>,
+    keys: Vec<ShownKey>,
 }
 
 struct ShownService {
@@ -60,7 +64,11 @@ struct CertificatesPage {
 struct CertificatePage {
     page: Page,
     certificate: ShownCertificate,
+    /// The destroyed keys of a mandate or a pseudonym domain; empty for those of residents, which are published nowhere else.
+    keys: Vec<ShownKey>,
     has_keepers: bool,
+    /// Keepers of its time that have not signed.
+    silence: Option<Silence>,
     /// What the verifier in the browser checks, safe inside a script element.
     payload: String,
     issuer: String,
@@ -95,7 +103,8 @@ pub(super) async fn service(State(site): State<Arc<Site>>, page: Page, Path(id):
     let others = register.services.values().filter(|other| other.body.sector == entry.body.sector && other.id != entry.id);
     let sector = others.map(|other| Link::service(&page, other)).collect();
     let service = shown_service(&register, &page, entry);
-    Ok(show(&ServicePage { page, service, sector }))
+    let keys = keys::shown(&register, &page, |key| key.of == KeyOf::Sector(entry.body.sector.clone()));
+    Ok(show(&ServicePage { page, service, sector, keys }))
 }
 
 pub(super) async fn agencies(State(site): State<Arc<Site>>, page: Page) -> Response {
@@ -126,7 +135,12 @@ pub(super) async fn certificate(State(site): State<Arc<Site>>, page: Page, Path(
     }
     let entry = find(&id).ok_or_else(|| Fault::not_found("certificate"))?;
     let certificate = shown_certificate(&register, &page, entry);
-    let terms = register.vault.as_ref();
+    // Those of its time: who keeps the root now may not have kept it then.
+    let terms = register.vault_terms_at(entry.number);
+    let body = &entry.body;
+    let silence = terms.and_then(|(_, terms)| terms.silence(body.epoch_after, &body.keepers));
+    let keys = keys::shown(&register, &page, |key| entry.body.key_commitments.contains(&key.commitment));
+    let operator = register.operator().map(|operator| operator.history.iter().map(|step| step.index).collect::<Vec<_>>());
     let payload = json!({
         "origin": site.app.config().origin,
         "vkey": site.app.log_vkey(),
@@ -134,12 +148,18 @@ pub(super) async fn certificate(State(site): State<Arc<Site>>, page: Page, Path(
         "checkpointUrl": "/log/checkpoint",
         "id": entry.id,
         "index": entry.index,
-        "terms": terms.map(|entry| entry.index),
+        "first": entry.number,
+        "operator": operator,
+        "keys": keys.iter().map(|key| key.index).collect::<Vec<_>>(),
+        "terms": terms.map(|(leaf, _)| leaf),
+        "silent": silence.map(|silence| silence.all - silence.signed),
     });
     Ok(show(&CertificatePage {
         page,
         certificate,
-        has_keepers: terms.is_some_and(|entry| !entry.body.keepers.is_empty()),
+        keys,
+        has_keepers: terms.is_some_and(|(_, terms)| !terms.keepers.is_empty()),
+        silence,
         payload: payload.to_string().replace('<', "\\u003c"),
         issuer: site.settings.issuer.clone(),
         vkey: site.app.log_vkey(),

@@ -13,12 +13,14 @@ use usufruct_core::condition::Condition;
 use usufruct_core::document::Document;
 use usufruct_core::event::Form;
 use usufruct_core::id::{AgencyId, MandateId};
+use usufruct_core::key::KeyOf;
 use usufruct_core::lifecycle::State as Stage;
 use usufruct_core::mandate::{Mandate, MandateKind, Necessity, Review};
 use usufruct_core::notice::Notice;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::time::DAY;
 
+use super::keys::{self, ShownKey, Standing as KeyStanding};
 use super::{Link, open_json};
 use crate::Site;
 use crate::fault::Fault;
@@ -79,6 +81,7 @@ struct MandatePage {
     /// Orders that stand against it.
     orders: Vec<String>,
     review: Option<Review>,
+    keys: Vec<ShownKey>,
 }
 
 /// The answer to one of the eight questions.
@@ -189,6 +192,7 @@ fn whole(register: &Register, page: Page, id: &MandateId, entry: &Entry<Mandate>
         eight: eight(&page, body),
         orders: register.binding(id.as_str(), now).map(|order| order.id.clone()).collect(),
         review: body.review.clone(),
+        keys: keys::shown(register, &page, |key| key.of == KeyOf::Mandate(id.clone())),
         entry: entry.clone(),
         page,
     }

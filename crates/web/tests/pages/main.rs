@@ -20,6 +20,7 @@ use tower::ServiceExt;
 use usufruct_app::{DepositRequest, NewHelper, ObjectionRequest};
 use usufruct_core::Text;
 use usufruct_core::delegation::Powers;
+use usufruct_core::key::KeyOf;
 use usufruct_core::time::{DAY, MINUTE};
 use usufruct_web::{DemoSettings, Persona, Settings, Site};
 
@@ -194,6 +195,7 @@ async fn every_page_in_both_languages() {
         "/register/processors",
         "/register/agencies",
         "/register/certificates",
+        "/register/keys",
         "/register/log",
         "/register/meetings",
         "/register/orders",
@@ -320,6 +322,7 @@ async fn json_stands_beside_each_page() {
         "/register/processors",
         "/register/agencies",
         "/register/certificates",
+        "/register/keys",
         "/register/log",
         "/register/meetings",
         "/register/orders",
@@ -329,6 +332,52 @@ async fn json_stands_beside_each_page() {
         assert!(list.is_object(), "{path}");
     }
     assert_ne!(pages.resident, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn she_sees_the_commitment_that_her_next_certificate_must_name() {
+    let pages = Pages::new();
+    let page = pages.get("/me/data", "en").await.text;
+    let shown = between(&page, "<code data-testid=\"own-key\">", "</code>").to_owned();
+    let withdrawn = pages.city.app.withdraw(pages.resident, &mandate()).unwrap();
+    let register = pages.city.app.register();
+    let named = &register.certificates[&withdrawn.certificate].body.key_commitments;
+    assert!(named.len() == 1 && named[0].to_string() == shown, "{named:?}");
+    let page = pages.get("/me/data", "en").await.text;
+    assert_ne!(between(&page, "<code data-testid=\"own-key\">", "</code>"), shown, "she has another key now");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn published_keys_stand_with_what_they_belong_to_and_lead_to_their_certificates() {
+    let pages = Pages::new();
+    pages.city.clock.advance(10 * DAY);
+    pages.city.app.tick().unwrap();
+    let register = pages.city.app.register();
+    let of = |mandate: &str| register.living_keys(&KeyOf::Mandate(mandate.parse().unwrap()));
+    let own = of(CARD)[0].body.commitment.to_string();
+    let list = pages.get("/register/keys", "en").await.text;
+    let card = pages.get(&format!("/register/mandates/{CARD}"), "en").await.text;
+    assert!(list.contains(&own) && card.contains(&own) && card.contains("lives"), "{card}");
+    let ended = register.certificate(&"mdt_short".parse().unwrap()).unwrap();
+    let gone = ended.body.key_commitments[0].to_string();
+    let short = pages.get("/register/mandates/mdt_short", "en").await.text;
+    for page in [&list, &short] {
+        assert!(page.contains(&gone) && page.contains(&format!("/register/certificates/{}\">gone", ended.id)), "{page}");
+    }
+    let certificate = pages.get(&format!("/register/certificates/{}", ended.id), "en").await.text;
+    assert!(certificate.contains("id=\"certificate-published\"") && certificate.contains("id=\"certificate-approved\""));
+    // Its own key, and that of the month.
+    let keys: Vec<u64> = ended.body.key_commitments.iter().map(|commitment| register.key(commitment).unwrap().index).collect();
+    let payload: Value = serde_json::from_str(between(&certificate, "id=\"certificate-data\">", "</script>")).unwrap();
+    assert_eq!((&payload["keys"], &payload["operator"], keys.len()), (&json!(keys), &json!([0]), 2));
+    assert_eq!((payload["first"].as_u64(), payload["index"].as_u64()), (Some(ended.number), Some(ended.index)));
+    // Of a resident's key the log knew nothing before.
+    let hers = register.certificates.values().find(|entry| entry.body.mandate.is_none()).unwrap();
+    let page = pages.get(&format!("/register/certificates/{}", hers.id), "en").await.text;
+    assert!(!page.contains("id=\"certificate-published\"") && page.contains("first published here"), "{page}");
+    let sector = pages.get(&format!("/register/services/{SERVICE}"), "en").await.text;
+    let domain = register.living_keys(&KeyOf::Sector("library".into()))[0].body.commitment.to_string();
+    assert!(sector.contains(&domain) && list.contains(&domain), "{sector}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,9 +7,9 @@ use usufruct_app::log::{Policy, Reader, Source as _, VerifierKey, checkpoint};
 use usufruct_core::certificate::Certificate as Body;
 use usufruct_core::hash::hex;
 use usufruct_core::id::CertificateId;
-use usufruct_core::keeper::Destroyed;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::statement::{LEAF_PREFIX, Statement, StatementKind};
+use usufruct_core::vault_terms::{KeeperTerms, Silence};
 
 use super::policy;
 use crate::clock;
@@ -22,9 +22,10 @@ use crate::public_log::PublicLog;
 /// Check the certificate of an erasure against the public log.
 ///
 /// Every leaf is read and every statement judged, so that nobody has to be believed about the keepers either: the proofs that
-/// the keys were in the tree before and are gone after, the advance of the epoch over all earlier certificates, and the signatures of
-/// the keepers. That the keys in the proofs are those that data hung on is the operator's word, and no log can show it. Exit
-/// code 0: it holds. 1: it does not. 2: it could not be checked.
+/// the keys were in the tree before and are gone after, the advance of the epoch over all earlier certificates, the signatures of
+/// the keepers, and that the keys of a mandate or a pseudonym domain were published for it before and are all that were. Keys of residents
+/// are published nowhere else. That data hung on the keys is the operator's word, and no log can show it. Exit code 0: it holds.
+/// 1: it does not. 2: it could not be checked.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usufruct verify certificate crt_0198c1f2 --log https://pass.example.org
@@ -128,24 +129,23 @@ fn describe(register: &Register, entry: &Entry<Body>) {
         body.epoch_after
     );
     for commitment in &body.key_commitments {
-        println!("              {}", hex(&commitment.0));
+        let known = match register.key(commitment) {
+            Some(key) => format!("published {} in leaf {}", key.since, key.index),
+            None => "of a resident, first published here".to_owned(),
+        };
+        println!("              {} {known}", hex(&commitment.0));
     }
     println!("live          {}", body.erased_live_at);
     println!("root          {}, class {}", body.erased_root_at, body.slot_class);
-    if let Some(terms) = register.vault.as_ref().map(|entry| &entry.body).filter(|terms| !terms.keepers.is_empty()) {
-        let signed = |name: &str, public: &str| {
-            // What was signed about an older epoch says nothing about this one.
-            let is_about_this =
-                |one: &Destroyed| one.keeper == name && one.vault == terms.vault && one.epoch.cast_signed() >= body.epoch_after;
-            body.keepers.iter().any(|one| is_about_this(one) && one.is_signed_by(public))
-        };
+    let terms = register.vault_terms_at(entry.number).map(|(_, terms)| terms);
+    if let Some(terms) = terms {
+        let signers: Vec<&KeeperTerms> = terms.signers(body.epoch_after, &body.keepers).collect();
         for keeper in &terms.keepers {
-            let word =
-                if signed(&keeper.name, &keeper.public) { "has signed that its share is destroyed" } else { "has not signed" };
+            let word = if signers.contains(&keeper) { "has signed that its share is destroyed" } else { "has not signed" };
             println!("keeper        {} ({}) {word}", plain(&keeper.name), plain(&keeper.institution.en));
         }
     }
-    let has_escrow = register.vault.as_ref().is_some_and(|entry| entry.body.escrow.is_some());
+    let has_escrow = terms.is_some_and(|terms| terms.escrow.is_some());
     match body.erased_escrow_at {
         Some(at) => println!("escrow        {at}{}", if at > clock::now() { ", which lies ahead" } else { "" }),
         None if has_escrow => println!("escrow        no date is promised, although the terms of the vault name an escrow"),
@@ -158,7 +158,15 @@ fn describe(register: &Register, entry: &Entry<Body>) {
     let answered = body.recipients.iter().filter(|recipient| recipient.answer.is_some()).count();
     println!("recipients    {} were told, {answered} answered in public", body.recipients_told);
     println!("not claimed   {}", plain(&body.limits.en));
-    println!(
-        "not shown     that data ever hung on these keys: commitments and roots are the operator's word, first published here"
-    );
+    if let Some(Silence { signed, all, liars }) = terms.and_then(|terms| terms.silence(body.epoch_after, &body.keepers)) {
+        println!(
+            "              {signed} of {all} keepers have signed; until the others have destroyed their share too, {liars} dishonest of \
+             those that signed are enough to bring the old root back together with them"
+        );
+    }
+    let unshown = match body.mandate.is_some() || body.sector.is_some() {
+        true => "that data ever hung on these keys: that, and the roots, are the operator's word",
+        false => "that data ever hung on these keys: commitments and roots are the operator's word, first published here",
+    };
+    println!("not shown     {unshown}");
 }
