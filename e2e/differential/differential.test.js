@@ -19,6 +19,8 @@ const PATHS = {
   par: "/oidc/par", token: "/oidc/token", userinfo: "/oidc/userinfo", introspect: "/oidc/introspect", revoke: "/oidc/revoke", authorize: "/oidc/authorize",
   discovery: "/.well-known/openid-configuration", jwks: "/oidc/jwks", end: "/oidc/end-session",
 };
+/** What one service registered beside its key. */
+const SIGNED = { id_token_signed_response_alg: "EdDSA", userinfo_signed_response_alg: "PS256" };
 /** Least number of requests. */
 const LEAST = 300;
 
@@ -40,25 +42,26 @@ before(async () => {
   };
   const key = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const approved = await foundCity(city.run, work.dir, city, key.publicKey.export({ format: "jwk" }));
-  const clients = ["library", "second", "desk", "office", "page"].map((name) => {
+  const clients = ["library", "second", "desk", "office", "page", "signed"].map((name) => {
     const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-    const kind = { library: "fapi2", second: "fapi2", desk: "oidc", office: "oidc", page: "page" }[name];
+    const kind = { library: "fapi2", second: "fapi2", desk: "oidc", office: "oidc", page: "page", signed: "fapi2" }[name];
+    const registered = name === "signed" ? SIGNED : {};
     const jwk = kind === "page" ? undefined : { ...publicKey.export({ format: "jwk" }), kid: name };
     const [redirect, out] = [`${shop}/${name}/back`, `${shop}/${name}/out`];
     const profile = kind === "fapi2" ? undefined : "oidc";
-    publishService(city.run, work.dir, city, approved, { name, redirect, out, jwk, profile });
-    return { id: `svc_${name}`, kind, redirect, out, jwk, key: privateKey, kid: name, bound: generateKeyPairSync("ec", { namedCurve: "P-256" }) };
+    publishService(city.run, work.dir, city, approved, { name, redirect, out, jwk, profile, change: (text) => Object.entries(registered).map(([member, word]) => `${member} = "${word}"\n`).join("") + text });
+    return { id: `svc_${name}`, kind, registered, redirect, out, jwk, key: privateKey, kid: name, bound: generateKeyPairSync("ec", { namedCurve: "P-256" }) };
   });
   server = await serve(["serve", "--data-dir", city.data, "--listen", `127.0.0.1:${port}`, "--issuer", city.url], city.url);
   globalThis.fetch = patient(globalThis.fetch, city.url);
   peer = await startPeer(await fourPorts(), clients);
   const own = { url: city.url, paths: PATHS };
   const [ownWalk, theirWalk] = [walker(city.url, await enrol(city, work.dir)), walker(peer.url, "")];
-  const [library, second, desk, office, page] = clients;
-  for (const [kind, client, other] of [["fapi2", library, second], ["oidc", desk, office], ["page", page, desk]]) {
+  const [library, second, desk, office, page, signed] = clients;
+  for (const [kind, client, other] of [["fapi2", library, second], ["oidc", desk, office], ["page", page, desk], ["signed", signed, second]]) {
     targets[kind] = [
-      new Target(own, client, other, ownWalk, () => walker(city.url, ""), kind),
-      new Target(peer, client, other, theirWalk, () => walker(peer.url, ""), kind),
+      new Target(own, client, other, ownWalk, () => walker(city.url, ""), client.kind),
+      new Target(peer, client, other, theirWalk, () => walker(peer.url, ""), client.kind),
     ];
   }
 });

@@ -20,17 +20,19 @@ export async function startPeer(port, clients) {
   const own = (type, options) => generateKeyPairSync(type, options).privateKey.export({ format: "jwk" });
   const of = (id) => clients.find((client) => client.id === id);
   const provider = new Provider(url, {
-    clients: clients.map(({ id, redirect, out, jwk, kind }) => ({
-      client_id: id, redirect_uris: [redirect], post_logout_redirect_uris: [out], ...KINDS[kind],
+    clients: clients.map(({ id, redirect, out, jwk, kind, registered }) => ({
+      client_id: id, redirect_uris: [redirect], post_logout_redirect_uris: [out], ...KINDS[kind], ...registered,
       ...(jwk ? { jwks: { keys: [{ ...jwk, use: "sig" }] } } : {}),
     })),
     jwks: {
       keys: [
         { ...own("ec", { namedCurve: "P-256" }), kid: "ec", alg: "ES256", use: "sig" },
         { ...own("rsa", { modulusLength: 2_048 }), kid: "rsa", alg: "RS256", use: "sig" },
+        { ...own("rsa", { modulusLength: 2_048 }), kid: "pss", alg: "PS256", use: "sig" },
+        { ...own("ed25519"), kid: "ed", alg: "EdDSA", use: "sig" },
       ],
     },
-    enabledJWA: { clientAuthSigningAlgValues: ASSERTION_ALGORITHMS, dPoPSigningAlgValues: ASSERTION_ALGORITHMS.slice(0, 3), idTokenSigningAlgValues: ["ES256", "RS256"] },
+    enabledJWA: { clientAuthSigningAlgValues: ASSERTION_ALGORITHMS, dPoPSigningAlgValues: ASSERTION_ALGORITHMS.slice(0, 3), idTokenSigningAlgValues: ["ES256", "EdDSA", "PS256", "RS256"], userinfoSigningAlgValues: ["ES256", "EdDSA", "PS256", "RS256"] },
     scopes: ["openid", "release"],
     allowOmittingSingleRegisteredRedirectUri: false,
     enableHttpPostMethods: true,
@@ -41,7 +43,7 @@ export async function startPeer(port, clients) {
     clientAuthMethods: ["private_key_jwt", "none"],
     clientBasedCORS: (_, origin, client) => new URL(client.redirectUris[0]).origin === origin && of(client.clientId)?.kind === "page",
     features: {
-      clientCredentials: { enabled: true }, devInteractions: { enabled: false }, dPoP: { enabled: true }, introspection: { enabled: true },
+      clientCredentials: { enabled: true }, devInteractions: { enabled: false }, dPoP: { enabled: true }, jwtUserinfo: { enabled: true }, introspection: { enabled: true },
       fapi: { enabled: true, profile: (_, client) => (client && of(client.clientId)?.kind === "fapi2" ? "2.0" : undefined) },
       pushedAuthorizationRequests: { enabled: true }, resourceIndicators: { enabled: false }, revocation: { enabled: true },
     },

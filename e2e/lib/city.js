@@ -2,8 +2,22 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { freshSchema } from "./server.js";
 
 const EXAMPLE = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "examples", "taipei-like");
+
+let schemas = 0;
+
+/**
+ * Where the city keeps its rows: in a schema of its own until this process ends, with USUFRUCT_E2E_DATABASE, if the test names no database.
+ * @param {string[]} asked
+ */
+function database(asked) {
+  if (!process.env.USUFRUCT_E2E_DATABASE || asked.includes("--database")) return [];
+  const schema = freshSchema(`${process.pid}_${(schemas += 1)}`);
+  process.once("exit", schema.drop);
+  return ["--database", schema.url];
+}
 
 /**
  * @param {(...args: string[]) => string} run runs the program and answers what it printed
@@ -14,7 +28,7 @@ const EXAMPLE = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "examp
  */
 export async function foundCity(run, dir, city, jwk) {
   const data = ["--data-dir", city.data];
-  run("init", ...data, "--origin", "pass.example.org/log", "--operator", "agc_information", "--operator-name", "City", "--operator-name-zh", "市", ...(city.init ?? []));
+  run("init", ...data, "--origin", "pass.example.org/log", "--operator", "agc_information", "--operator-name", "City", "--operator-name-zh", "市", ...(city.init ?? []), ...database(city.init ?? []));
   const operator = ["head", "data-protection"].flatMap((key) => ["--key", join(city.data, "officials", `agc_information.${key}.json`)]);
   const officials = (agency) =>
     ["head", "data-protection"].map((key) => {
@@ -52,7 +66,7 @@ export function publishMandate(run, dir, city, approved, name, line) {
 /**
  * Publishes a service of the library. With a profile of its own it works under no mandate; without a key it is a program in a browser.
  * `change` has the last word about its file.
- * @param {{name: string, redirect: string, out?: string, jwk?: JsonWebKey & {kid: string}, profile?: string, mandates?: string[], change?: (text: string) => string}} service
+ * @param {{name: string, redirect: string, out?: string, jwk?: (JsonWebKey & {kid: string}) | null, profile?: string, mandates?: string[], change?: (text: string) => string}} service
  */
 export function publishService(run, dir, city, approved, { name, redirect, out, jwk, profile, mandates, change = (text) => text }) {
   let text = readFileSync(join(EXAMPLE, "services", "library.toml"), "utf8")
@@ -63,12 +77,18 @@ export function publishService(run, dir, city, approved, { name, redirect, out, 
     text = text.replace(/^mandates = .*$/m, `profile = "${profile}"`).replace(/^sector = .*$/m, `sector = "${name}"`);
   }
   const file = join(dir, `${name}.toml`);
+  if (jwk === null) {
+    // Its keys are elsewhere, and `change` says where.
+    writeFileSync(file, change(text));
+    run("publish", "service", file, ...approved, "--data-dir", city.data);
+    return;
+  }
   if (!jwk) {
     writeFileSync(file, `auth = "none"\n${text}`);
     run("publish", "service", file, ...approved, "--data-dir", city.data);
     return;
   }
-  const members = ["kid", "kty", "crv", "x", "y", "n", "e"].filter((member) => jwk[member] !== undefined);
+  const members = ["kid", "kty", "crv", "x", "y", "n", "e", "use"].filter((member) => jwk[member] !== undefined);
   const key = `\n[[jwks]]\n${members.map((member) => `${member} = "${jwk[member]}"\n`).join("")}`;
   writeFileSync(file, change(text) + key);
   run("publish", "service", file, ...approved, "--data-dir", city.data);

@@ -99,7 +99,7 @@ export async function serveKeeper(args) {
   };
 }
 
-/** A schema of its own in the PostgreSQL of USUFRUCT_TEST_POSTGRES. @param {number} number */
+/** A schema of its own in the PostgreSQL of USUFRUCT_TEST_POSTGRES. @param {number | string} number */
 export function freshSchema(number) {
   const base = process.env.USUFRUCT_TEST_POSTGRES;
   if (!base) throw new Error("USUFRUCT_TEST_POSTGRES is not set. `script/postgres start` prints it.");

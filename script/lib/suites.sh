@@ -71,10 +71,11 @@ suite_e2e() {
   build_server
   say "Walks on SQLite."
   (cd e2e && node --test --test-reporter=spec --test-concurrency=1 tests/)
-  say "The main walk on PostgreSQL."
+  say "Sign-in, agreement, withdrawal, recovery, cards, delegation and deletion on PostgreSQL."
   USUFRUCT_TEST_POSTGRES="$(script/postgres start)"
   export USUFRUCT_TEST_POSTGRES
-  (cd e2e && USUFRUCT_E2E_DATABASE=postgres node --test --test-reporter=spec tests/walk.test.js)
+  (cd e2e && USUFRUCT_E2E_DATABASE=postgres node --test --test-reporter=spec --test-concurrency=1 \
+    tests/walk.test.js tests/ways-in.test.js tests/withdrawal.test.js tests/cards.test.js tests/delegations.test.js)
 }
 
 suite_kill() {

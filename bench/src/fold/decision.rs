@@ -66,6 +66,7 @@ fn request(mandate: usize) -> Request {
         blocks: ["blk_name", "blk_age"].map(|block| (block.parse().expect("a block"), Form::Value)).into(),
         reason: "reminder".to_owned(),
         subjects: 1,
+        sign_in: None,
     }
 }
 
@@ -81,6 +82,7 @@ fn grant(register: &Register, mandate: usize) -> Grant {
         uses: 0,
         window_start: register.last_at(),
         window_uses: 0,
+        means: None,
         resident_active: true,
     }
 }

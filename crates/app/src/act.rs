@@ -10,12 +10,11 @@ use usufruct_core::means::Means;
 use usufruct_core::ports::random;
 use usufruct_core::time::MINUTE;
 use usufruct_core::{Digest, Time};
-use usufruct_store::delegations;
 use usufruct_store::sessions::{self, Acts, Session};
 
 use crate::actor::{is_active, keyring_in, open_word, place_by};
 use crate::erase::plain_event;
-use crate::row_mark::{find_session, of_session};
+use crate::row_mark::{find_delegation, find_session, of_session};
 use crate::session::{close, form_token, hash, is_over};
 use crate::{Actor, App, Error, Initiator, OpenSession};
 
@@ -48,7 +47,8 @@ impl App {
         let token_hash = hash(&token);
         let (outbox, vault) = (self.outbox(), Arc::clone(&self.vault));
         self.db.transaction("begin acting", move |tx| {
-            let found = delegations::find(tx, &id)?.filter(|found| found.is_in_force(now) && found.delegate == Some(resident));
+            let found =
+                find_delegation(tx, &vault, &id)?.filter(|found| found.is_in_force(now) && found.delegate == Some(resident));
             let found = found.ok_or(Error::Unknown { what: "person for whom you may act" })?;
             if !is_active(tx, found.person)? || !is_active(tx, resident)? {
                 return Err(Error::NotGiven);
@@ -86,7 +86,7 @@ impl App {
         let found = self.db.read(|conn| {
             let Some(child) = find_session(conn, &self.vault, &token_hash)? else { return Ok::<_, Error>(None) };
             let Some(acts) = &child.acts else { return Ok(None) };
-            let Some(delegation) = delegations::find(conn, &acts.delegation)? else { return Ok(None) };
+            let Some(delegation) = find_delegation(conn, &self.vault, &acts.delegation)? else { return Ok(None) };
             let is_own = acts.parent == own.token_hash && delegation.delegate == Some(own.resident);
             if !is_own || is_over(&child, now) || !delegation.is_in_force(now) || !is_active(conn, delegation.person)? {
                 return Ok(None);

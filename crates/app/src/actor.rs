@@ -5,17 +5,18 @@ use std::sync::Arc;
 use usufruct_core::delegation::Power;
 use usufruct_core::event::{Event, Kind};
 use usufruct_core::id::BlockId;
+use usufruct_core::means::Means;
 use usufruct_core::ports::Rng;
 use usufruct_core::{Digest, Time};
 use usufruct_store::db::{Connection, Tx};
-use usufruct_store::delegations::{self, Delegation};
+use usufruct_store::delegations::Delegation;
 use usufruct_store::keyrings;
 use usufruct_store::residents::{self, ResidentState};
 use usufruct_vault::{Keyring, Vault};
 
 use crate::erase::plain_event;
 use crate::ledger::{Placed, place};
-use crate::row_mark::find_session;
+use crate::row_mark::{find_delegation, find_session};
 use crate::{Error, OpenSession};
 
 /// Reason of the line that a delegate gets for what she did.
@@ -25,6 +26,8 @@ pub(crate) const DID: &str = "did";
 #[derive(Clone, Debug)]
 pub struct Actor {
     pub(crate) resident: u64,
+    /// By what was signed in, where that is known.
+    pub(crate) means: Option<Means>,
     delegate: Option<Arc<Deputy>>,
 }
 
@@ -38,7 +41,7 @@ struct Deputy {
 impl From<u64> for Actor {
     /// The resident herself.
     fn from(resident: u64) -> Self {
-        Self { resident, delegate: None }
+        Self { resident, means: None, delegate: None }
     }
 }
 
@@ -61,9 +64,10 @@ impl OpenSession {
     /// again in the transaction of the act.
     pub fn actor(&self, powers: &[Power]) -> Result<Actor, Error> {
         match &self.acting {
-            None => Ok(self.resident.into()),
+            None => Ok(Actor { resident: self.resident, means: Some(self.means), delegate: None }),
             Some(acting) if acting.powers.have(powers) => Ok(Actor {
                 resident: acting.person,
+                means: Some(Means::Delegate),
                 delegate: Some(Arc::new(Deputy { session: self.clone(), powers: powers.to_vec() })),
             }),
             Some(_) => Err(Error::NotGiven),
@@ -84,7 +88,7 @@ impl Actor {
         else {
             return Err(Error::NotGiven);
         };
-        let delegation = delegations::find(tx, id)?.filter(|found| {
+        let delegation = find_delegation(tx, vault, id)?.filter(|found| {
             found.is_in_force(now)
                 && found.person == self.resident
                 && found.delegate == Some(delegate)

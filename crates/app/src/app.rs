@@ -1,7 +1,7 @@
 //! The pass: what is open while a server runs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 
 use arc_swap::ArcSwapOption;
@@ -23,6 +23,7 @@ use usufruct_vault::{Keyring, Vault};
 use crate::escrow::refuse_older;
 use crate::ledger::Head;
 use crate::log_publisher::{Announced, LogPublisher};
+use crate::spread::SPREAD;
 use crate::tag_index::Segments;
 use crate::{CardDoor, Error, House, RootPlace, VaultSetup, key_tree};
 
@@ -74,6 +75,8 @@ pub struct App {
     /// Where the next collection of partial tiles begins.
     pub(crate) collecting: Mutex<Option<String>>,
     pub(crate) upkeep_publishes: AtomicBool,
+    /// Within how many microseconds services hear of what happens to residents.
+    pub(crate) spread: AtomicI64,
     pub(crate) automation: Signer,
     register: RwLock<(u64, Arc<Register>)>,
     /// Counts up inside the transaction of every statement, so that a decision made before it is not acted on after it.
@@ -144,6 +147,7 @@ impl App {
             segments: Segments::default(),
             collecting: Mutex::default(),
             upkeep_publishes: AtomicBool::new(false),
+            spread: AtomicI64::new(SPREAD),
             automation,
             register: RwLock::new((0, Arc::new(Register::default()))),
             register_version: Arc::new(AtomicU64::new(0)),

@@ -9,7 +9,7 @@ use usufruct_core::event::Kind;
 use usufruct_core::grant::GrantState;
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
 use usufruct_core::mandate::{Basis, Mandate};
-use usufruct_core::means::Means;
+use usufruct_core::means::AskedSignIn;
 use usufruct_core::ports::random;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::service::Profile;
@@ -113,12 +113,12 @@ impl App {
         Ok(mandates)
     }
 
-    /// The weakest means of signing in that the mandates of a request ask for.
-    pub fn asked_means(&self, request: &AuthorizeRequest) -> Result<Means, Error> {
+    /// What a sign-in has to be for a request: what its service and its mandates ask for.
+    pub fn asked_sign_in(&self, request: &AuthorizeRequest) -> Result<AskedSignIn, Error> {
         let (register, now) = (self.register(), self.now());
-        let mut asked = Means::Delegate;
+        let mut asked = active_service(&register, &request.service)?.body.asked_sign_in();
         for id in self.scope_mandates(&request.service, &request.scope)? {
-            asked = asked.max(in_force(&register, &id, now)?.body.means);
+            asked = asked.and(in_force(&register, &id, now)?.body.asked_sign_in());
         }
         Ok(asked)
     }
@@ -156,10 +156,10 @@ impl App {
         if !self.authorization(resident, request)?.to_ask.is_empty() {
             return Err(Error::Unpermitted(vec![usufruct_core::decide::Clause::Grant]));
         }
-        if session.means < self.asked_means(request)? {
+        if session.means < self.asked_sign_in(request)?.means {
             return Err(Error::refused(
-                "A mandate of the request asks for a stronger way of signing in.",
-                "Sign in with what the mandate names.",
+                "The service or a mandate of the request asks for a stronger way of signing in.",
+                "Sign in with what it names.",
             ));
         }
         let now = self.now();
@@ -181,6 +181,7 @@ impl App {
             authorization: authorization.as_ref().map(|authorization| authorization.id.clone()),
             sid: signed_in.sid.clone(),
             means: session.means,
+            card: session.card.filter(|_| session.acting.is_none()),
             // The time of the delegate's own proof would join the person with what the delegate is elsewhere.
             auth_time: if session.acting.is_some() { now } else { session.proved_at },
             expires_at: now.plus(CODE_LIFE),

@@ -51,6 +51,7 @@ impl App {
             blocks: request.blocks.clone(),
             reason: request.reason.clone(),
             subjects: i64::try_from(request.subjects.len()).unwrap_or(i64::MAX),
+            sign_in: None,
         };
         let (mandate, sector) = find(&register, &asked)?;
         let decision = decide_without_resident(&register, &asked, now);

@@ -20,7 +20,8 @@ use crate::counter::{self, COUNTER_RECOVERY, Way};
 use crate::enrol::plain_code;
 use crate::erase::plain_event;
 use crate::ledger::place;
-use crate::session::{close, close_where};
+use crate::row_mark::{find_card, of_card};
+use crate::session::{close, end_opened};
 use crate::{App, Credential, CredentialChange, Error, Initiator, OpenSession};
 
 /// Groups of 20 random bits on a card.
@@ -59,15 +60,19 @@ impl App {
         check_pin(pin)?;
         let (now, code) = (self.now(), self.fresh_code(GROUPS));
         let secret_hash = card_hash(&code);
-        let card = Card { secret_hash, resident, pin: self.pin_hash(&secret_hash, pin)?, issued_at: now, used_at: None };
+        let pin = self.pin_hash(&secret_hash, pin)?;
+        let mut card = Card { secret_hash, resident, pin, issued_at: now, used_at: None, mark: None };
+        card.mark = Some(of_card(&self.vault, &card)?);
         let (keyring, rng, request) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng), request.map(str::to_owned));
-        let outbox = self.outbox();
+        let (outbox, vault) = (self.outbox(), Arc::clone(&self.vault));
         self.db.transaction("issue card", move |tx| {
             residents::state(tx, resident)?.ok_or(Error::Unknown { what: "resident" })?;
-            if counter::permit(tx, resident, Way::Card, request.as_deref(), now)? {
+            if counter::permit(tx, &vault, resident, Way::Card, request.as_deref(), now)? {
                 place(tx, &keyring, plain_event(Kind::Status, COUNTER_RECOVERY, None, now), rng.as_ref())?;
             }
-            cards::purge_resident(tx, resident)?;
+            if cards::purge_resident(tx, resident)? > 0 {
+                end_opened(tx, &outbox, resident, Means::Card, None, Initiator::Policy)?;
+            }
             cards::insert(tx, &card)?;
             outbox.credential_changed(tx, resident, Credential::Card, CredentialChange::Create)?;
             place(tx, &keyring, plain_event(Kind::Status, CARD_ISSUED, None, now), rng.as_ref()).map(drop)
@@ -85,7 +90,7 @@ impl App {
         device: &str,
     ) -> Result<CardSignIn, Error> {
         let secret_hash = card_hash(&attempt.code);
-        let Some(card) = self.db.read(|conn| cards::find(conn, &secret_hash))? else {
+        let Some(card) = self.db.read(|conn| find_card(conn, &self.vault, &secret_hash))? else {
             // As much work as a card that is known.
             self.pin_hash(&secret_hash, &attempt.pin)?;
             return Err(wrong_card());
@@ -95,6 +100,10 @@ impl App {
             attempt.device_mark.as_ref().is_some_and(|given| usufruct_core::hash::equal(given.as_bytes(), mark.as_bytes()));
         let key = attempt_key(&secret_hash, is_known.then_some(mark.as_str()));
         let now = self.now();
+        // While nothing is looked at, nothing is written either.
+        if self.db.read(|conn| attempts::find(conn, &key))?.is_some_and(|before| before.retry_at > now) {
+            return Err(wrong_card());
+        }
         let may_look = self.db.transaction("count PIN", move |tx| {
             let before = attempts::find(tx, &key)?.unwrap_or(Attempts { failures: 0, retry_at: Time::default() });
             if before.retry_at > now {
@@ -108,8 +117,12 @@ impl App {
             return Err(wrong_card());
         }
         let (token, session) = self.fresh_session(card.resident, device, Means::Card, None)?;
-        let (before, outbox) = (before.map(|session| session.token_hash), self.outbox());
+        let (before, outbox, vault) = (before.map(|session| session.token_hash), self.outbox(), Arc::clone(&self.vault));
         let is_open = self.db.transaction("use card", move |tx| {
+            // It may have been revoked while the PIN was looked at.
+            if find_card(tx, &vault, &secret_hash)?.is_none_or(|card| card.resident != session.resident) {
+                return Ok(false);
+            }
             attempts::delete(tx, &key)?;
             cards::touch(tx, &secret_hash, now)?;
             // A frozen pass opens to nothing but a passkey.
@@ -128,14 +141,14 @@ impl App {
         Ok(CardSignIn { token, device_mark: mark })
     }
 
-    /// Ends the cards of a resident, who lost one. Answers how many there were.
+    /// Ends the cards of a resident, who lost one, with what they opened: sessions, and what services hold by them. Answers how many there were.
     pub fn revoke_cards(&self, resident: u64) -> Result<u64, Error> {
         let (now, keyring, rng) = (self.now(), Arc::new(self.keyring(resident)?), Arc::clone(&self.rng));
         let outbox = self.outbox();
         self.db.transaction("revoke cards", move |tx| {
             let count = cards::purge_resident(tx, resident)?;
             if count > 0 {
-                close_where(tx, &outbox, resident, Initiator::User, |session| session.means == Means::Card)?;
+                end_opened(tx, &outbox, resident, Means::Card, None, Initiator::User)?;
                 outbox.credential_changed(tx, resident, Credential::Card, CredentialChange::Revoke)?;
                 place(tx, &keyring, plain_event(Kind::Status, CARD_REVOKED, None, now), rng.as_ref())?;
             }

@@ -23,7 +23,8 @@ use crate::card_issuers::time;
 use crate::devices::passkey_label;
 use crate::erase::plain_event;
 use crate::ledger::place;
-use crate::session::{close, close_where};
+use crate::row_mark::{find_certificate_card, of_certificate_card};
+use crate::session::{close, end_opened};
 use crate::{App, Credential, CredentialChange, Error, Initiator, OpenSession, ProvenCertificate};
 
 /// Cards that one resident can have.
@@ -62,7 +63,7 @@ impl App {
     pub fn add_certificate_card(&self, session: &OpenSession, proven: &ProvenCertificate, label: &str) -> Result<(), Error> {
         self.require_fresh(session)?;
         let (resident, now, marks) = (session.resident, self.now(), self.marks(proven)?);
-        let card = CertificateCard {
+        let mut card = CertificateCard {
             mark: marks.card,
             resident,
             label: passkey_label(label),
@@ -71,7 +72,9 @@ impl App {
             ends_at: midnight_after(marks.not_after),
             added_at: now,
             used_at: None,
+            row_mark: None,
         };
+        card.row_mark = Some(of_certificate_card(&self.vault, &card)?);
         let (keyring, rng, outbox) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng), self.outbox());
         self.db.transaction("add certificate card", move |tx| {
             if certificate_cards::find(tx, &card.mark)?.is_some() {
@@ -95,14 +98,14 @@ impl App {
         device: &str,
     ) -> Result<String, Error> {
         let (now, marks) = (self.now(), self.marks(proven)?);
-        let found = self.db.read(|conn| certificate_cards::find(conn, &marks.card))?.ok_or_else(unknown_card)?;
+        let found = self.db.read(|conn| find_certificate_card(conn, &self.vault, &marks.card))?.ok_or_else(unknown_card)?;
         let resident = found.resident;
         let bound = CardBound { mark: marks.card, ends_at: marks.not_after };
         let (token, session) = self.fresh_session(resident, device, Means::Certificate, Some(bound))?;
         let (keyring, rng, outbox) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng), self.outbox());
-        let before = before.map(|session| session.token_hash);
+        let (before, vault) = (before.map(|session| session.token_hash), Arc::clone(&self.vault));
         self.db.transaction("sign in with certificate", move |tx| {
-            let known = certificate_cards::find(tx, &marks.card)?.filter(|card| card.resident == resident);
+            let known = find_certificate_card(tx, &vault, &marks.card)?.filter(|card| card.resident == resident);
             let state = residents::state(tx, resident)?;
             // A frozen pass opens to nothing but a passkey.
             let (Some(known), Some(ResidentState::Active | ResidentState::Deactivated)) = (known, state) else {
@@ -110,10 +113,11 @@ impl App {
             };
             // A renewed certificate on the same key: what the old one opened could no longer be ended by its serial number.
             if known.serial != marks.serial {
-                close_where(tx, &outbox, resident, Initiator::Policy, |session| is_of(session, &marks.card))?;
+                end_opened(tx, &outbox, resident, Means::Certificate, Some(&marks.card), Initiator::Policy)?;
             }
-            let renewed =
+            let mut renewed =
                 CertificateCard { issuer: marks.issuer, serial: marks.serial, ends_at: midnight_after(marks.not_after), ..known };
+            renewed.row_mark = Some(of_certificate_card(&vault, &renewed)?);
             certificate_cards::touch(tx, &renewed, now)?;
             if let Some(before) = before {
                 close(tx, &outbox, &before, Initiator::User)?;
@@ -149,7 +153,7 @@ impl App {
         }
     }
 
-    /// Ends the cards that the issuers have revoked, and the sessions of cards whose issuer is not trusted any more. Called when the
+    /// Ends the cards that the issuers have revoked, and what cards have opened whose issuer is not trusted any more. Called when the
     /// door was opened with new lists. Answers how many cards ended.
     pub fn end_revoked_cards(&self) -> Result<usize, Error> {
         let Some(door) = self.card_door.load_full() else { return Ok(0) };
@@ -165,7 +169,7 @@ impl App {
                 if revoked.contains(&card.serial) {
                     count += usize::from(self.end_card(card, REVOKED, Initiator::Policy)?);
                 } else if !trusted.contains(&card.issuer) {
-                    self.close_sessions_of_card(card)?;
+                    self.end_opened_by_card(card)?;
                 }
             }
         }
@@ -199,17 +203,17 @@ impl App {
             if !certificate_cards::delete(tx, resident, &mark)? {
                 return Ok(false);
             }
-            close_where(tx, &outbox, resident, by, |session| is_of(session, &mark))?;
+            end_opened(tx, &outbox, resident, Means::Certificate, Some(&mark), by)?;
             outbox.credential_changed(tx, resident, Credential::Certificate, CredentialChange::Revoke)?;
             place(tx, &keyring, plain_event(Kind::Status, reason, None, now), rng.as_ref())?;
             Ok(true)
         })
     }
 
-    fn close_sessions_of_card(&self, card: &CertificateCard) -> Result<(), Error> {
+    fn end_opened_by_card(&self, card: &CertificateCard) -> Result<(), Error> {
         let (resident, mark, outbox) = (card.resident, card.mark, self.outbox());
-        self.db.transaction("close sessions of card", move |tx| {
-            close_where(tx, &outbox, resident, Initiator::Policy, |session| is_of(session, &mark))
+        self.db.transaction("end what a card opened", move |tx| {
+            end_opened(tx, &outbox, resident, Means::Certificate, Some(&mark), Initiator::Policy)
         })
     }
 
@@ -241,10 +245,6 @@ impl App {
     fn serial_mark(&self, issuer: &[u8], serial: &[u8]) -> Result<Digest, Error> {
         Ok(Digest(self.vault.session_mark(&[b"usufruct/certificate-serial/v1", issuer, serial])?))
     }
-}
-
-fn is_of(session: &sessions::Session, card: &Digest) -> bool {
-    session.card.is_some_and(|bound| bound.mark == *card)
 }
 
 /// The day is kept and not the second: together with the issuer a second would point at one card.

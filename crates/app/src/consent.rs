@@ -92,13 +92,9 @@ impl App {
             return Err(Error::Unpermitted(vec![Clause::Notice]));
         }
         let id = GrantId::fresh(now, self.rng());
-        let loan = Loan {
-            resident,
-            actor,
-            number: entry.number,
-            grant: stored(&id, resident, entry, chosen, kind, now),
-            event: event(service, entry, chosen, kind, now),
-        };
+        let mut grant = stored(&id, resident, entry, chosen, kind, now);
+        grant.grant.means = actor.means;
+        let loan = Loan { resident, actor, number: entry.number, grant, event: event(service, entry, chosen, kind, now) };
         let (vault, rng) = (Arc::clone(&self.vault), Arc::clone(&self.rng));
         let shared = Arc::clone(&register);
         let placed = self.db.transaction("lend blocks", move |tx| loan.run(tx, &vault, &shared, rng.as_ref()))?;
@@ -162,6 +158,7 @@ fn stored(id: &GrantId, resident: u64, entry: &Entry<Mandate>, chosen: &[&BlockI
             uses: 0,
             window_start: now,
             window_uses: 0,
+            means: None,
             resident_active: true,
         },
     }

@@ -9,6 +9,7 @@ use usufruct_core::event::{Batch, Event, Kind};
 use usufruct_core::id::{MandateId, ServiceId};
 use usufruct_core::logged::Logged;
 use usufruct_core::mandate::Mandate;
+use usufruct_core::means::SignIn;
 use usufruct_core::ports::random;
 use usufruct_core::register::{Entry, Register};
 use usufruct_store::db::Pending;
@@ -32,6 +33,8 @@ pub struct ConversionBatch {
     pub reason: String,
     /// Commitment to the officer who asks.
     pub actor: Option<[u8; 32]>,
+    /// The sign-in behind the token that she gave the service; `None` where it asks with its own.
+    pub sign_in: Option<SignIn>,
 }
 
 /// The answer for each subject, in the order asked.
@@ -69,6 +72,7 @@ impl App {
             mandate: request.mandate.clone(),
             reason: request.reason.clone(),
             subjects: i64::try_from(request.subjects.len()).unwrap_or(i64::MAX),
+            sign_in: request.sign_in,
         };
         let decision = decide_conversion_without_resident(&register, &asked, now);
         if decision.outcome == Outcome::Refuse {

@@ -1,5 +1,7 @@
 //! At the counter: a resident who has a pass in use gets a new way in only when two clerks agree.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use usufruct_core::hash::sha256;
@@ -11,8 +13,10 @@ use usufruct_core::{Digest, Time};
 use usufruct_store::counter_requests::{self, CounterRequest};
 use usufruct_store::db::{Connection, Tx};
 use usufruct_store::{cards, certificate_cards, passkeys, recovery_codes, residents};
+use usufruct_vault::Vault;
 
 use crate::app::AUTOMATION;
+use crate::row_mark::{find_counter_request, of_counter_request};
 use crate::{App, Error};
 
 /// How long both clerks have.
@@ -64,7 +68,9 @@ impl App {
             guardian: None,
             expires_at: self.now().plus(REQUEST_LIFE),
             clerks: Vec::new(),
+            mark: None,
         };
+        let request = self.marked(request)?;
         self.db.transaction("begin counter request", move |tx| {
             residents::state(tx, resident)?
                 .filter(|state| *state != residents::ResidentState::Erased)
@@ -74,15 +80,22 @@ impl App {
         Ok(id)
     }
 
+    /// A request with the mark of the house.
+    pub(crate) fn marked(&self, request: CounterRequest) -> Result<CounterRequest, Error> {
+        let mark = Some(of_counter_request(&self.vault, &request)?);
+        Ok(CounterRequest { mark, ..request })
+    }
+
     /// A clerk approves a request by a key of the operator that stands in the register and is a person's. The same key
     /// counts once, whatever it is called.
     pub fn approve_counter_request(&self, id: &str, approval: &Approval) -> Result<Approved, Error> {
         let (now, id) = (self.now(), id.to_owned());
-        let request = self.db.read(|conn| counter_requests::find(conn, &id, now))?.ok_or_else(lapsed)?;
+        let request = self.db.read(|conn| find_counter_request(conn, &self.vault, &id, now))?.ok_or_else(lapsed)?;
         let way = Way::from_code(&request.way).ok_or_else(lapsed)?;
         let message = counter_message(&self.config.origin, &id, request.resident, way);
         let clerk = self.clerk(&self.register(), approval, &message)?;
-        self.db.transaction("approve counter request", move |tx| note_clerk(tx, &id, &clerk, now))
+        let vault = Arc::clone(&self.vault);
+        self.db.transaction("approve counter request", move |tx| note_clerk(tx, &vault, &id, &clerk, now))
     }
 
     /// The public key of the clerk who approved, which is one person's whatever it is called.
@@ -100,8 +113,8 @@ impl App {
 }
 
 /// Notes that a clerk approved a request. The same one counts once.
-pub(crate) fn note_clerk(tx: &mut Tx<'_>, id: &str, clerk: &str, now: Time) -> Result<Approved, Error> {
-    let mut request = counter_requests::find(tx, id, now)?.ok_or_else(lapsed)?;
+pub(crate) fn note_clerk(tx: &mut Tx<'_>, vault: &Vault, id: &str, clerk: &str, now: Time) -> Result<Approved, Error> {
+    let mut request = find_counter_request(tx, vault, id, now)?.ok_or_else(lapsed)?;
     if request.clerks.iter().any(|known| known == clerk) || request.clerks.len() >= 2 {
         return Err(Error::refused(
             "This clerk has approved the request already.",
@@ -109,6 +122,7 @@ pub(crate) fn note_clerk(tx: &mut Tx<'_>, id: &str, clerk: &str, now: Time) -> R
         ));
     }
     request.clerks.push(clerk.to_owned());
+    request.mark = Some(of_counter_request(vault, &request)?);
     counter_requests::set_clerks(tx, &request)?;
     Ok(if request.clerks.len() == 2 { Approved::Twice } else { Approved::Once })
 }
@@ -120,11 +134,18 @@ pub fn counter_message(origin: &str, id: &str, resident: u64, way: Way) -> Diges
 
 /// Whether a resident may be given a way in now: the first one by any clerk (false), a further one for an approved request, which
 /// is used up (true). Nothing else.
-pub(crate) fn permit(tx: &mut Tx<'_>, resident: u64, way: Way, request: Option<&str>, now: Time) -> Result<bool, Error> {
+pub(crate) fn permit(
+    tx: &mut Tx<'_>,
+    vault: &Vault,
+    resident: u64,
+    way: Way,
+    request: Option<&str>,
+    now: Time,
+) -> Result<bool, Error> {
     let Some(id) = request else {
         return if has_way_in(tx, resident)? { Err(one_clerk()) } else { Ok(false) };
     };
-    let request = counter_requests::find(tx, id, now)?.ok_or_else(lapsed)?;
+    let request = find_counter_request(tx, vault, id, now)?.ok_or_else(lapsed)?;
     let is_approved = request.clerks.len() == 2 && request.resident == resident && request.way == way.code();
     if is_approved && counter_requests::redeem(tx, id, now)? { Ok(true) } else { Err(one_clerk()) }
 }

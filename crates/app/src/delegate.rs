@@ -11,9 +11,11 @@ use usufruct_core::time::DAY;
 use usufruct_core::{Digest, Time};
 use usufruct_store::db::Connection;
 use usufruct_store::delegations::{self, Delegation};
+use usufruct_vault::Vault;
 
 use crate::actor::{is_active, keyring_in, open_word, seal_word};
 use crate::enrol::plain_code;
+use crate::row_mark::{find_delegation, is_ours, put_delegation};
 use crate::{App, Error, OpenSession};
 
 /// How long a code works.
@@ -87,15 +89,16 @@ impl App {
             ends_at: new.ends_at,
             delegate_called: seal(&new.helper_called)?,
             person_called: seal(&new.person_called)?,
+            mark: None,
         };
-        let ending = self.ending();
+        let (ending, vault) = (self.ending(), Arc::clone(&self.vault));
         self.db.transaction("give help", move |tx| {
             require_active(tx, person)?;
             let given = delegations::of_resident(tx, person)?.iter().filter(|found| found.person == person).count();
             if given >= MOST {
                 return Err(Error::refused("You have named ten helpers.", "End one of them first."));
             }
-            delegations::put(tx, &delegation)?;
+            put_delegation(tx, &vault, &delegation)?;
             ending.tell(tx, &delegation, "given", Some(&delegation.powers.to_string()), Some(delegation.ends_at))
         })?;
         Ok(code)
@@ -106,7 +109,7 @@ impl App {
         session.require_own()?;
         self.require_fresh(session)?;
         let (now, hash) = (self.now(), code_hash(code));
-        let found = self.db.read(|conn| find_offer(conn, &hash, session.resident, now))?;
+        let found = self.db.read(|conn| find_offer(conn, &self.vault, &hash, session.resident, now))?;
         let keyring = self.keyring(found.person)?;
         Ok(Offer {
             person_called: open_word(&self.vault, &keyring, found.person_called.as_deref())?,
@@ -122,12 +125,12 @@ impl App {
         let (now, hash, delegate) = (self.now(), code_hash(code), session.resident);
         let (vault, rng, ending) = (Arc::clone(&self.vault), Arc::clone(&self.rng), self.ending());
         self.db.transaction("take up help", move |tx| {
-            let mut found = find_offer(tx, &hash, delegate, now)?;
+            let mut found = find_offer(tx, &vault, &hash, delegate, now)?;
             let (person, own) = (keyring_in(tx, &vault, found.person)?, keyring_in(tx, &vault, delegate)?);
             let called = open_word(&vault, &person, found.person_called.as_deref())?;
             found.person_called = Some(seal_word(&vault, &own, &called, rng.as_ref())?);
             (found.delegate, found.taken_at, found.code) = (Some(delegate), Some(now), None);
-            delegations::put(tx, &found)?;
+            put_delegation(tx, &vault, &found)?;
             ending.tell(tx, &found, "taken-up", Some(&found.powers.to_string()), Some(found.ends_at))
         })
     }
@@ -136,15 +139,16 @@ impl App {
     pub fn renew_help(&self, session: &OpenSession, id: &str, ends_at: Time) -> Result<(), Error> {
         session.require_own()?;
         self.require_fresh(session)?;
-        let (now, person, id, ending) = (self.now(), session.resident, id.to_owned(), self.ending());
+        let (now, person, id) = (self.now(), session.resident, id.to_owned());
+        let (ending, vault) = (self.ending(), Arc::clone(&self.vault));
         check_end(ends_at, now)?;
         self.db.transaction("renew help", move |tx| {
             require_active(tx, person)?;
-            let found = delegations::find(tx, &id)?;
+            let found = find_delegation(tx, &vault, &id)?;
             let found = found.filter(|found| found.person == person && found.role == Role::Helper && found.is_in_force(now));
             let mut found = found.ok_or(Error::Unknown { what: "helper of yours" })?;
             found.ends_at = ends_at;
-            delegations::put(tx, &found)?;
+            put_delegation(tx, &vault, &found)?;
             ending.tell(tx, &found, "renewed", Some(&found.powers.to_string()), Some(ends_at))
         })
     }
@@ -155,9 +159,14 @@ impl App {
         let (now, resident) = (self.now(), session.resident);
         let keyring = self.keyring(resident)?;
         let stored = self.db.read(|conn| delegations::of_resident(conn, resident))?;
+        let mut own = Vec::with_capacity(stored.len());
+        for found in stored {
+            if is_ours(&self.vault, &found)? {
+                own.push(found);
+            }
+        }
         let is_live = |found: &Delegation| now < found.ends_at && found.code.is_none_or(|(_, ends_at)| now < ends_at);
-        stored
-            .into_iter()
+        own.into_iter()
             .filter(is_live)
             .map(|found| {
                 let is_given = found.person == resident;
@@ -183,10 +192,20 @@ impl App {
 }
 
 /// What waits under a code, for somebody else than the one who gave it.
-fn find_offer(conn: &mut dyn Connection, code_hash: &Digest, delegate: u64, now: Time) -> Result<Delegation, Error> {
+fn find_offer(
+    conn: &mut dyn Connection,
+    vault: &Vault,
+    code_hash: &Digest,
+    delegate: u64,
+    now: Time,
+) -> Result<Delegation, Error> {
     let found = delegations::find_by_code(conn, code_hash, now)?.filter(|found| found.person != delegate);
     let found = found.ok_or_else(bad_code)?;
-    if is_active(conn, found.person)? && is_active(conn, delegate)? { Ok(found) } else { Err(bad_code()) }
+    if is_ours(vault, &found)? && is_active(conn, found.person)? && is_active(conn, delegate)? {
+        Ok(found)
+    } else {
+        Err(bad_code())
+    }
 }
 
 pub(crate) fn require_active(conn: &mut dyn Connection, resident: u64) -> Result<(), Error> {

@@ -27,7 +27,9 @@ pub struct DeletionNotice {
     pub subject: Option<String>,
     /// Under which mandate it got the data; `None` when all of it goes.
     pub mandate: Option<MandateId>,
+    /// When the service might see it first.
     pub noted_at: Time,
+    /// A midnight.
     pub due_at: Time,
 }
 
@@ -63,7 +65,7 @@ impl App {
                         .transpose()?,
                     mandate: deletion.mandate.and_then(|number| mandate_id(&register, number)),
                     id: deletion.id,
-                    noted_at: deletion.noted_at,
+                    noted_at: deletion.ready_at.unwrap_or(deletion.noted_at),
                     due_at: deletion.due_at,
                 })
             })
@@ -158,7 +160,13 @@ impl App {
             let Some(entry) = register.services.get(&service) else { continue };
             let mut notice = self.notice(&register, certificate, &service, mandates, mandate);
             match self.vault.seal_subject(register.sector(entry), keyring, notice.id.as_str(), self.rng()) {
-                Ok(sealed) => notice.sealed = Some(sealed),
+                Ok(sealed) => {
+                    notice.sealed = Some(sealed);
+                    // Neither when it comes nor when its answer is due is the same for two services.
+                    notice.ready_at = self.spread().ready_at(&service, notice.noted_at);
+                    let within = due_within(&register, &service, mandates, notice.noted_at);
+                    notice.due_at = midnight(notice.ready_at.unwrap_or(notice.noted_at).plus(within));
+                }
                 // Its pseudonyms are noise to everybody; there is no name left by which to tell it.
                 Err(VaultError::NoKey { .. }) => continue,
                 Err(error) => return Err(error.into()),
@@ -207,7 +215,8 @@ impl App {
             mandate,
             sealed: None,
             noted_at: now,
-            due_at: now.plus(due_within(register, service, mandates, now)),
+            ready_at: None,
+            due_at: midnight(now.plus(due_within(register, service, mandates, now))),
             told_at: None,
             answer: None,
             missed_at: None,
@@ -245,6 +254,11 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// The next midnight (UTC), unless it is one.
+fn midnight(time: Time) -> Time {
+    time.plus((-time.micros()).rem_euclid(DAY))
 }
 
 /// In how many microseconds a service has to answer: as its contract says, if it is a vendor's, and as its law says otherwise.

@@ -131,7 +131,7 @@ impl App {
             };
         }
         let (id, service) = (message.id.clone(), message.service.clone());
-        Ok(Opened::Event(Event { id, service, noted_at: message.noted_at, told }))
+        Ok(Opened::Event(Event { id, service, ready_at: message.ready_at.unwrap_or(message.noted_at), told }))
     }
 
     /// Tries a message later.

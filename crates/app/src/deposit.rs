@@ -9,6 +9,7 @@ use usufruct_core::event::{Form, Kind};
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
 use usufruct_core::logged::Logged;
 use usufruct_core::mandate::Mandate;
+use usufruct_core::means::SignIn;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::time::Month;
 use usufruct_store::deposits::{self, Deposit};
@@ -32,6 +33,8 @@ pub struct DepositRequest {
     pub reason: String,
     /// Commitment to the officer who acts.
     pub actor: Option<[u8; 32]>,
+    /// The sign-in behind the token that she gave the service; `None` where it asks with its own.
+    pub sign_in: Option<SignIn>,
 }
 
 /// The receipt for something that was deposited.
@@ -87,6 +90,7 @@ impl App {
             blocks: vec![(request.block.clone(), Form::Value)],
             reason: request.reason.clone(),
             subjects: 1,
+            sign_in: request.sign_in,
         };
         let (mandate, sector) = find(&register, &asked)?;
         let found = self.resolve(sector, &request.subject, mandate.number)?;

@@ -9,14 +9,15 @@ use usufruct_core::ports::Rng;
 use usufruct_store::db::Tx;
 use usufruct_store::delegations::{self, Delegation};
 use usufruct_store::residents::{self, ResidentState};
-use usufruct_store::{codes, refresh_tokens, sessions, tokens};
+use usufruct_store::sessions;
 use usufruct_vault::Vault;
 
 use crate::actor::{keyring_in, open_word};
 use crate::erase::plain_event;
 use crate::ledger::place;
 use crate::outbox::Outbox;
-use crate::session::close;
+use crate::row_mark::is_ours;
+use crate::session::{close, end_code};
 use crate::{App, Error, Initiator, OpenSession};
 
 /// Delegations ended in one run.
@@ -104,10 +105,14 @@ impl App {
 }
 
 impl Ending {
-    /// Ends one delegation.
+    /// Ends one delegation. One that the house did not write goes without a word: what stands in it is not to be believed, nor could it be opened.
     pub fn end(&self, tx: &mut Tx<'_>, delegation: &Delegation, why: End) -> Result<(), Error> {
         self.suspend(tx, delegation)?;
         delegations::delete(tx, &delegation.id)?;
+        if !is_ours(&self.vault, delegation)? {
+            tracing::error!("a delegation was written by somebody else and is dropped");
+            return Ok(());
+        }
         self.tell(tx, delegation, "ended", Some(why.code()), None)
     }
 
@@ -129,9 +134,7 @@ impl Ending {
             close(tx, &self.outbox, &session, Initiator::User)?;
         }
         for code in delegations::codes(tx, &delegation.id)? {
-            tokens::delete_of_code(tx, &code)?;
-            refresh_tokens::delete_of_code(tx, &code)?;
-            codes::delete(tx, &code)?;
+            end_code(tx, &code)?;
         }
         Ok(delegations::forget_codes(tx, &delegation.id)?)
     }

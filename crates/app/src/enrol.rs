@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use usufruct_core::Digest;
 use usufruct_core::event::Kind;
 use usufruct_core::hash::sha256;
 use usufruct_core::id::BlockId;
 use usufruct_core::means::Means;
+use usufruct_core::{Digest, Time};
 use usufruct_store::db::Tx;
+use usufruct_store::invitations::Invitation;
 use usufruct_store::passkeys::Passkey;
 use usufruct_store::{blocks, invitations, keyrings, passkeys, residents};
 use zeroize::Zeroizing;
@@ -18,7 +19,7 @@ use crate::end_delegation::End;
 use crate::erase::plain_event;
 use crate::ledger::place;
 use crate::outbox::Outbox;
-use crate::row_mark::of_passkey;
+use crate::row_mark::{find_invitation, of_invitation, of_passkey};
 use crate::session::end_all;
 use crate::{App, Credential, CredentialChange, Error, block_names};
 
@@ -77,17 +78,24 @@ impl App {
     pub fn invite(&self, resident: u64, request: Option<&str>) -> Result<String, Error> {
         let now = self.now();
         let code = self.fresh_code(3);
-        let (hash, request) = (code_hash(&code), request.map(str::to_owned));
-        let keyring = Arc::new(self.keyring(resident)?);
-        let rng = Arc::clone(&self.rng);
+        let invitation = self.invitation(&code, resident, now.plus(INVITATION_LIFE))?;
+        let (keyring, request) = (Arc::new(self.keyring(resident)?), request.map(str::to_owned));
+        let (vault, rng) = (Arc::clone(&self.vault), Arc::clone(&self.rng));
         self.db.transaction("invite", move |tx| {
             residents::state(tx, resident)?.ok_or(Error::Unknown { what: "resident" })?;
-            if counter::permit(tx, resident, Way::Passkey, request.as_deref(), now)? {
+            if counter::permit(tx, &vault, resident, Way::Passkey, request.as_deref(), now)? {
                 place(tx, &keyring, plain_event(Kind::Status, COUNTER_RECOVERY, None, now), rng.as_ref())?;
             }
-            Ok::<_, Error>(invitations::insert(tx, &hash, resident, now.plus(INVITATION_LIFE))?)
+            Ok::<_, Error>(invitations::insert(tx, &invitation)?)
         })?;
         Ok(code)
+    }
+
+    /// What is kept of an invitation code, with its mark.
+    pub(crate) fn invitation(&self, code: &str, resident: u64, expires_at: Time) -> Result<Invitation, Error> {
+        let mut invitation = Invitation { code_hash: code_hash(code), resident, expires_at, mark: None };
+        invitation.mark = Some(of_invitation(&self.vault, &invitation)?);
+        Ok(invitation)
     }
 
     /// Random letters and digits in groups of four, 20 bits each.
@@ -101,7 +109,8 @@ impl App {
     /// The resident an invitation code is for, if it still works.
     pub fn invited(&self, code: &str) -> Result<u64, Error> {
         let (hash, now) = (code_hash(code), self.now());
-        self.db.read(|conn| invitations::find(conn, &hash, now))?.ok_or_else(bad_code)
+        let found = self.db.read(|conn| find_invitation(conn, &self.vault, &hash, now))?;
+        found.map(|invitation| invitation.resident).ok_or_else(bad_code)
     }
 
     /// Uses an invitation up and stores the passkey made with it. Neither happens without the other. `earlier` says what becomes
@@ -109,10 +118,11 @@ impl App {
     pub fn redeem(&self, code: &str, passkey: &Passkey, earlier: Earlier) -> Result<(), Error> {
         let (hash, now, passkey, resident) = (code_hash(code), self.now(), passkey.clone(), passkey.resident);
         let (keyring, rng, outbox) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng), self.outbox());
-        let ending = self.ending();
+        let (ending, vault) = (self.ending(), Arc::clone(&self.vault));
         let mark = of_passkey(&self.vault, &passkey.credential, resident, &passkey.passkey)?;
         self.db.transaction("redeem invitation", move |tx| {
-            if invitations::find(tx, &hash, now)? != Some(resident) || !invitations::redeem(tx, &hash, now)? {
+            let found = find_invitation(tx, &vault, &hash, now)?;
+            if found.is_none_or(|found| found.resident != resident) || !invitations::redeem(tx, &hash, now)? {
                 return Err(bad_code());
             }
             // The first one is how a pass begins. Any further one may be somebody else's.
@@ -145,7 +155,7 @@ pub(crate) fn insert_passkey(tx: &mut Tx<'_>, outbox: &Outbox, passkey: &Passkey
 }
 
 /// Hash of an invitation code as people type it.
-pub(crate) fn code_hash(code: &str) -> Digest {
+fn code_hash(code: &str) -> Digest {
     sha256(format!("usufruct/invitation/v1\n{}", plain_code(code)).as_bytes())
 }
 

@@ -116,7 +116,7 @@ impl App {
         }
         let (resident, now) = (session.resident, self.now());
         let codes: Vec<RecoveryCode> =
-            codes.iter().map(|(hash, wrap)| RecoveryCode { hash: *hash, wrap: Some(wrap.0.clone()) }).collect();
+            codes.iter().map(|(hash, wrap)| self.kept_code(resident, *hash, Some(wrap.0.clone()))).collect::<Result<_, _>>()?;
         let (keyring, rng) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng));
         self.db.transaction("take recovery codes", move |tx| {
             recovery_codes::replace(tx, resident, &codes, now)?;

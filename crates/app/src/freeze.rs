@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use usufruct_core::event::Kind;
 use usufruct_store::db::Tx;
+use usufruct_store::grants;
 use usufruct_store::residents::{self, ResidentState};
-use usufruct_store::{grants, recovery_codes};
 
 use crate::end_delegation::End;
 use crate::erase::plain_event;
 use crate::ledger::place;
-use crate::recover::{bad_code, recovery_hash, use_up};
+use crate::recover::{recovery_hash, use_up};
 use crate::session::end_all;
 use crate::{App, Error, OpenSession};
 
@@ -27,8 +27,8 @@ impl App {
     /// As [`App::freeze`], by a recovery code, which is used up.
     pub fn freeze_by_code(&self, code: &str) -> Result<(), Error> {
         let (used, now) = (recovery_hash(code), self.now());
-        let resident = self.db.read(|conn| recovery_codes::find(conn, &used))?.ok_or_else(bad_code)?;
-        self.freeze_in(resident, move |tx| use_up(tx, &used, resident, now))
+        let (resident, vault) = (self.holder_of_code(&used)?, Arc::clone(&self.vault));
+        self.freeze_in(resident, move |tx| use_up(tx, &vault, &used, resident, now))
     }
 
     fn freeze_in(&self, resident: u64, before: impl Fn(&mut Tx<'_>) -> Result<(), Error> + Send + 'static) -> Result<(), Error> {

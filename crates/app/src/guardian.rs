@@ -10,11 +10,13 @@ use usufruct_store::counter_requests::{self, CounterRequest};
 use usufruct_store::db::{Connection, Tx};
 use usufruct_store::delegations::{self, Delegation};
 use usufruct_store::residents::{self, ResidentState};
+use usufruct_vault::Vault;
 
 use crate::actor::{keyring_in, seal_word};
 use crate::counter::{REQUEST_LIFE, lapsed, note_clerk};
 use crate::delegate::checked_word;
 use crate::end_delegation::{End, Ending};
+use crate::row_mark::{find_counter_request, find_delegation, is_ours, put_delegation};
 use crate::{App, Approved, Error, OpenSession};
 
 /// Word of these requests among those at a counter.
@@ -41,9 +43,11 @@ impl App {
             guardian: Some((asked.guardian, asked.ends_at)),
             expires_at: now.plus(REQUEST_LIFE),
             clerks: Vec::new(),
+            mark: None,
         };
+        let (request, vault) = (self.marked(request)?, Arc::clone(&self.vault));
         self.db.transaction("begin guardian request", move |tx| {
-            check(tx, &asked, now)?;
+            check(tx, &vault, &asked, now)?;
             Ok::<_, Error>(counter_requests::insert(tx, &request)?)
         })?;
         Ok(id)
@@ -52,19 +56,19 @@ impl App {
     /// A clerk approves a request about a guardianship; with the second one it is done, and stands in the footprints of both.
     pub fn approve_guardian_request(&self, id: &str, approval: &Approval) -> Result<Approved, Error> {
         let (now, id) = (self.now(), id.to_owned());
-        let request = self.db.read(|conn| counter_requests::find(conn, &id, now))?.ok_or_else(lapsed)?;
+        let request = self.db.read(|conn| find_counter_request(conn, &self.vault, &id, now))?.ok_or_else(lapsed)?;
         let asked = asked(&request).ok_or_else(lapsed)?;
         let clerk = self.clerk(&self.register(), approval, &guardian_message(&self.config.origin, &id, &asked))?;
-        let (fresh, ending) = (self.fresh_delegation(), self.ending());
+        let (fresh, ending, vault) = (self.fresh_delegation(), self.ending(), Arc::clone(&self.vault));
         self.db.transaction("approve guardian request", move |tx| {
-            if note_clerk(tx, &id, &clerk, now)? == Approved::Once {
+            if note_clerk(tx, &vault, &id, &clerk, now)? == Approved::Once {
                 return Ok(Approved::Once);
             }
-            check(tx, &asked, now)?;
+            check(tx, &vault, &asked, now)?;
             if !counter_requests::redeem(tx, &id, now)? {
                 return Err(lapsed());
             }
-            apply(tx, &ending, &asked, &fresh, now)?;
+            apply(tx, &vault, &ending, &asked, &fresh, now)?;
             Ok(Approved::Twice)
         })
     }
@@ -84,7 +88,7 @@ impl App {
             (checked_word(person_called)?.to_owned(), checked_word(guardian_called)?.to_owned());
         let (vault, rng, ending) = (Arc::clone(&self.vault), Arc::clone(&self.rng), self.ending());
         self.db.transaction("take up guardianship", move |tx| {
-            let found = delegations::find(tx, &id)?;
+            let found = find_delegation(tx, &vault, &id)?;
             let found = found.filter(|found| {
                 found.role == Role::Guardian
                     && found.delegate == Some(guardian)
@@ -96,7 +100,7 @@ impl App {
             found.delegate_called = Some(seal_word(&vault, &person, &guardian_called, rng.as_ref())?);
             found.person_called = Some(seal_word(&vault, &own, &person_called, rng.as_ref())?);
             found.taken_at = Some(now);
-            delegations::put(tx, &found)?;
+            put_delegation(tx, &vault, &found)?;
             ending.tell(tx, &found, "taken-up", Some(&found.powers.to_string()), Some(found.ends_at))
         })
     }
@@ -114,7 +118,7 @@ fn asked(request: &CounterRequest) -> Option<Guardianship> {
     Some(Guardianship { person: request.resident, guardian, ends_at })
 }
 
-fn check(conn: &mut dyn Connection, asked: &Guardianship, now: Time) -> Result<(), Error> {
+fn check(conn: &mut dyn Connection, vault: &Vault, asked: &Guardianship, now: Time) -> Result<(), Error> {
     for resident in [asked.person, asked.guardian] {
         if matches!(residents::state(conn, resident)?, None | Some(ResidentState::Erased)) {
             return Err(Error::Unknown { what: "resident" });
@@ -128,18 +132,23 @@ fn check(conn: &mut dyn Connection, asked: &Guardianship, now: Time) -> Result<(
             "The last day is over already, or more than twenty years away.",
             "Give the day of majority, or the one that the decision says.",
         )),
-        None if between(conn, asked)?.is_none() => Err(Error::Unknown { what: "guardianship between the two" }),
+        None if between(conn, vault, asked)?.is_none() => Err(Error::Unknown { what: "guardianship between the two" }),
         _ => Ok(()),
     }
 }
 
-fn between(conn: &mut dyn Connection, asked: &Guardianship) -> Result<Option<Delegation>, Error> {
-    let mut found = delegations::of_resident(conn, asked.person)?.into_iter();
-    Ok(found.find(|found| found.role == Role::Guardian && found.person == asked.person && found.delegate == Some(asked.guardian)))
+fn between(conn: &mut dyn Connection, vault: &Vault, asked: &Guardianship) -> Result<Option<Delegation>, Error> {
+    for found in delegations::of_resident(conn, asked.person)? {
+        let is_between = found.person == asked.person && found.delegate == Some(asked.guardian);
+        if found.role == Role::Guardian && is_between && is_ours(vault, &found)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
-fn apply(tx: &mut Tx<'_>, ending: &Ending, asked: &Guardianship, fresh: &str, now: Time) -> Result<(), Error> {
-    let known = between(tx, asked)?;
+fn apply(tx: &mut Tx<'_>, vault: &Vault, ending: &Ending, asked: &Guardianship, fresh: &str, now: Time) -> Result<(), Error> {
+    let known = between(tx, vault, asked)?;
     let Some(ends_at) = asked.ends_at else {
         return known.map_or(Ok(()), |known| ending.end(tx, &known, End::Counter));
     };
@@ -157,8 +166,9 @@ fn apply(tx: &mut Tx<'_>, ending: &Ending, asked: &Guardianship, fresh: &str, no
             ends_at,
             delegate_called: None,
             person_called: None,
+            mark: None,
         })
     };
-    delegations::put(tx, &delegation)?;
+    put_delegation(tx, vault, &delegation)?;
     ending.tell(tx, &delegation, "set-up", None, Some(ends_at))
 }

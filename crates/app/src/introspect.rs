@@ -1,8 +1,10 @@
 //! What a token is good for: for those who present it, and for the service it was given to.
 
 use usufruct_core::Time;
-use usufruct_core::id::{MandateId, ServiceId};
-use usufruct_core::means::Means;
+use usufruct_core::event::Form;
+use usufruct_core::id::{BlockId, MandateId, ServiceId};
+use usufruct_core::means::{AskedSignIn, Means, SignIn};
+use usufruct_core::service::Profile;
 use usufruct_store::tokens::{self, Token};
 use usufruct_store::{authorizations, refresh_tokens};
 
@@ -22,6 +24,31 @@ pub struct Bearing {
     pub access_token: String,
     /// Thumbprint and proof; `None` for a token that was sent as `Bearer`.
     pub possession: Option<(String, Presented)>,
+}
+
+/// Who calls the API for services.
+#[derive(Clone, Debug)]
+pub struct DataCaller {
+    pub service: ServiceId,
+    /// What its token says of a resident; `None` for a token of the service's own.
+    pub resident: Option<Presence>,
+}
+
+/// A resident who gave the service a token.
+#[derive(Clone, Debug)]
+pub struct Presence {
+    /// Her pseudonym at the service.
+    pub subject: String,
+    /// What the token was given for.
+    pub scope: String,
+    pub sign_in: SignIn,
+}
+
+impl Presence {
+    /// Whether the token was given for this mandate.
+    pub fn covers(&self, mandate: &MandateId) -> bool {
+        self.scope.split(' ').any(|word| word == mandate.as_str())
+    }
 }
 
 /// What a token is good for, as its own service may know it.
@@ -68,6 +95,41 @@ impl App {
     /// The service whose own token is borne, if it may call the release API.
     pub fn release_caller(&self, bearing: &Bearing) -> Result<Option<ServiceId>, Error> {
         self.caller(bearing, RELEASE_SCOPE)
+    }
+
+    /// Who calls for data: a service with its own token, or with one that a resident gave it.
+    pub fn data_caller(&self, bearing: &Bearing) -> Result<Option<DataCaller>, Error> {
+        let Some(token) = self.borne(bearing)? else { return Ok(None) };
+        if token.resident.is_none() {
+            let is_for_data = token.scope.split(' ').any(|word| word == RELEASE_SCOPE);
+            return Ok(is_for_data.then_some(DataCaller { service: token.service, resident: None }));
+        }
+        // A service that only signs residents in gets no data, whatever she gave it.
+        if active_service(&self.register(), &token.service)?.body.profile != Profile::Fapi2 {
+            return Ok(None);
+        }
+        let Some(found) = self.describe(token)? else { return Ok(None) };
+        let presence = found.subject.zip(found.auth_time).map(|(subject, at)| Presence {
+            subject,
+            scope: found.scope,
+            sign_in: SignIn { means: found.means, at },
+        });
+        Ok(presence.map(|presence| DataCaller { service: found.service, resident: Some(presence) }))
+    }
+
+    /// What a sign-in has to be for a token with this scope to be good for anything: what the service and the mandates ask for.
+    pub fn asked_of_token(&self, service: &ServiceId, scope: &str) -> AskedSignIn {
+        let register = self.register();
+        let own = register.services.get(service).map_or(AskedSignIn::NOTHING, |entry| entry.body.asked_sign_in());
+        let mandates = scope.split(' ').filter_map(|word| register.mandates.get(&word.parse::<MandateId>().ok()?));
+        mandates.fold(own, |asked, mandate| asked.and(mandate.body.asked_sign_in()))
+    }
+
+    /// What a sign-in has to be for a use of these blocks.
+    pub fn asked_of_use(&self, service: &ServiceId, mandate: &MandateId, blocks: &[(BlockId, Form)]) -> AskedSignIn {
+        let register = self.register();
+        let own = register.services.get(service).map_or(AskedSignIn::NOTHING, |entry| entry.body.asked_sign_in());
+        register.mandates.get(mandate).map_or(own, |mandate| own.and(mandate.body.asked_for(blocks)))
     }
 
     /// What a token that speaks for a resident is good for.

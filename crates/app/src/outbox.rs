@@ -25,6 +25,7 @@ use usufruct_store::streams::{self, Stream};
 use usufruct_store::{authorizations, keyrings, sessions};
 use usufruct_vault::{Error as VaultError, Keyring, Vault};
 
+use crate::spread::Spread;
 use crate::withdraw::services_under;
 use crate::{App, Error};
 
@@ -46,7 +47,8 @@ pub struct Event {
     /// Random; no other service gets the same.
     pub id: String,
     pub service: ServiceId,
-    pub noted_at: Time,
+    /// When the service might hear of it. It happened then or, where it is about a resident, up to some minutes before.
+    pub ready_at: Time,
     pub told: Told,
 }
 
@@ -163,13 +165,15 @@ pub(crate) struct Outbox {
     vault: Arc<Vault>,
     register: Arc<Register>,
     rng: Arc<dyn Rng>,
+    spread: Spread,
     now: Time,
 }
 
 impl App {
     /// The outbox as of now, to be moved into a transaction.
     pub(crate) fn outbox(&self) -> Outbox {
-        Outbox { vault: Arc::clone(&self.vault), register: self.register(), rng: Arc::clone(&self.rng), now: self.now() }
+        let (vault, rng) = (Arc::clone(&self.vault), Arc::clone(&self.rng));
+        Outbox { vault, register: self.register(), rng, spread: self.spread(), now: self.now() }
     }
 }
 
@@ -262,7 +266,8 @@ impl Outbox {
                 mandate: self.register.mandates.iter().find_map(known),
                 due_at: notice.due_at,
             };
-            self.signal(tx, &notice.service, about, happening)?;
+            // It says that there is a notice, so it comes no sooner.
+            self.signal_from(tx, &notice.service, about, happening, notice.ready_at)?;
         }
         Ok(())
     }
@@ -291,7 +296,7 @@ impl Outbox {
             return Ok(());
         }
         let happening = Happening::SessionEnded { sid: signed_in.sid.clone(), by };
-        self.put(tx, &signed_in.service, Channel::Logout, About::Subject(subject.to_owned()), happening)
+        self.put(tx, &signed_in.service, Channel::Logout, About::Subject(subject.to_owned()), happening, None)
     }
 
     /// A signal to every service that the resident has authorized, under the pseudonym that it knows her by now. Nobody else learns that
@@ -341,6 +346,18 @@ impl Outbox {
 
     /// A signal on the stream of a service, if it has one that takes such signals.
     fn signal(&self, tx: &mut Tx<'_>, service: &ServiceId, about: About, happening: Happening) -> Result<(), Error> {
+        self.signal_from(tx, service, about, happening, None)
+    }
+
+    /// As [`Outbox::signal`], and not before `earliest`.
+    fn signal_from(
+        &self,
+        tx: &mut Tx<'_>,
+        service: &ServiceId,
+        about: About,
+        happening: Happening,
+        earliest: Option<Time>,
+    ) -> Result<(), Error> {
         let Some(stream) = streams::of_service(tx, service)? else { return Ok(()) };
         let wanted = match happening.event_type() {
             None => true,
@@ -349,7 +366,7 @@ impl Outbox {
         if stream.status == streams::Status::Disabled || !wanted {
             return Ok(());
         }
-        self.put(tx, service, Channel::Signal, about, happening)
+        self.put(tx, service, Channel::Signal, about, happening, earliest)
     }
 
     fn put(
@@ -359,12 +376,26 @@ impl Outbox {
         channel: Channel,
         about: About,
         happening: Happening,
+        earliest: Option<Time>,
     ) -> Result<(), Error> {
         let Some(sector) = self.sector(service) else { return Ok(()) };
         let (id, txn) = (self.name("evt_"), self.name(""));
+        let mut ready_at = self.spread.ready_at(service, self.now).max(earliest);
+        let mut line = None;
         let (subject, awaited) = match about {
-            About::Nobody => (None, None),
-            About::Subject(subject) => (Some(subject), None),
+            About::Nobody => {
+                // What is public or asked for need not wait.
+                ready_at = None;
+                (None, None)
+            }
+            About::Subject(subject) => {
+                let named = [&b"usufruct/outbox-line/v1"[..], service.as_str().as_bytes(), subject.as_bytes()];
+                let known = Digest(self.vault.session_mark(&named)?);
+                // Word of an unfreezing must not come before word of the freeze.
+                ready_at = ready_at.max(outbox::last_of_line(tx, &known)?);
+                line = Some(known);
+                (Some(subject), None)
+            }
             About::Awaited(awaited) => (None, Some(awaited)),
         };
         let kept = Kept { told: Told { subject, txn, happening }, awaited };
@@ -384,6 +415,8 @@ impl Outbox {
             channel,
             sealed,
             noted_at: self.now,
+            ready_at,
+            line,
             due_at: self.now,
             attempts: 0,
             ends_at: self.now.plus(life),

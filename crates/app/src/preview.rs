@@ -49,6 +49,7 @@ impl App {
                 blocks: asked.iter().map(|asked| (asked.block.clone(), asked.form)).collect(),
                 reason: mandate.body.reasons.first().map(|reason| reason.code.clone()).unwrap_or_default(),
                 subjects: 1,
+                sign_in: None,
             };
             let decision = decide(&register, &request, stored.as_ref().map(|stored| &stored.grant), now);
             let blocks = asked

@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use usufruct_core::Digest;
 use usufruct_core::event::Kind;
 use usufruct_core::hash::{hmac_sha256, sha256};
 use usufruct_core::time::MINUTE;
+use usufruct_core::{Digest, Time};
 use usufruct_store::db::Tx;
 use usufruct_store::recovery_codes::RecoveryCode;
 use usufruct_store::{invitations, recovery_codes};
+use usufruct_vault::Vault;
 use zeroize::Zeroizing;
 
-use crate::enrol::{ALPHABET, code_hash, plain_code};
+use crate::enrol::{ALPHABET, plain_code};
 use crate::erase::plain_event;
 use crate::ledger::place;
+use crate::row_mark::{find_recovery_code, of_recovery_code};
 use crate::{App, Error, OpenSession};
 
 /// How many codes are made at once, and of how many groups of 20 bits.
@@ -34,13 +36,24 @@ impl App {
         self.require_fresh(session)?;
         let (resident, now) = (session.resident, self.now());
         let codes: Vec<String> = (0..CODES).map(|_| self.fresh_code(GROUPS)).collect();
-        let kept: Vec<RecoveryCode> = codes.iter().map(|code| RecoveryCode { hash: recovery_hash(code), wrap: None }).collect();
+        let kept: Vec<RecoveryCode> =
+            codes.iter().map(|code| self.kept_code(resident, recovery_hash(code), None)).collect::<Result<_, _>>()?;
         let (keyring, rng) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng));
         self.db.transaction("make recovery codes", move |tx| {
             recovery_codes::replace(tx, resident, &kept, now)?;
             place(tx, &keyring, plain_event(Kind::Status, CODES_MADE, None, now), rng.as_ref()).map(drop)
         })?;
         Ok(codes)
+    }
+
+    /// A recovery code as it is kept, with its mark.
+    pub(crate) fn kept_code(&self, resident: u64, hash: Digest, wrap: Option<Vec<u8>>) -> Result<RecoveryCode, Error> {
+        Ok(RecoveryCode { hash, wrap, mark: of_recovery_code(&self.vault, &hash, resident)? })
+    }
+
+    /// The resident an unused code is of.
+    pub(crate) fn holder_of_code(&self, code_hash: &Digest) -> Result<u64, Error> {
+        self.db.read(|conn| find_recovery_code(conn, &self.vault, code_hash))?.ok_or_else(bad_code)
     }
 
     /// How many unused codes a resident has.
@@ -51,22 +64,22 @@ impl App {
     /// Uses a code up, says so in the footprint, and answers an invitation code to make a passkey with, good for 15 minutes.
     pub fn recover(&self, code: &str) -> Result<String, Error> {
         let (used, now) = (recovery_hash(code), self.now());
-        let resident = self.db.read(|conn| recovery_codes::find(conn, &used))?.ok_or_else(bad_code)?;
-        let invitation = self.fresh_code(GROUPS);
-        let hash = code_hash(&invitation);
-        let (keyring, rng) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng));
+        let resident = self.holder_of_code(&used)?;
+        let code = self.fresh_code(GROUPS);
+        let invitation = self.invitation(&code, resident, now.plus(MAKE_LIFE))?;
+        let (keyring, rng, vault) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng), Arc::clone(&self.vault));
         self.db.transaction("recover", move |tx| {
-            use_up(tx, &used, resident, now)?;
-            invitations::insert(tx, &hash, resident, now.plus(MAKE_LIFE))?;
+            use_up(tx, &vault, &used, resident, now)?;
+            invitations::insert(tx, &invitation)?;
             place(tx, &keyring, plain_event(Kind::Status, CODE_USED, None, now), rng.as_ref()).map(drop)
         })?;
-        Ok(invitation)
+        Ok(code)
     }
 }
 
 /// Uses up the code of a resident, inside the transaction of what it is good for.
-pub(crate) fn use_up(tx: &mut Tx<'_>, code_hash: &Digest, resident: u64, now: usufruct_core::Time) -> Result<(), Error> {
-    if recovery_codes::find(tx, code_hash)? == Some(resident) && recovery_codes::redeem(tx, code_hash, now)? {
+pub(crate) fn use_up(tx: &mut Tx<'_>, vault: &Vault, code_hash: &Digest, resident: u64, now: Time) -> Result<(), Error> {
+    if find_recovery_code(tx, vault, code_hash)? == Some(resident) && recovery_codes::redeem(tx, code_hash, now)? {
         Ok(())
     } else {
         Err(bad_code())

@@ -10,6 +10,7 @@ use usufruct_core::hash::hmac_sha256;
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
 use usufruct_core::logged::Logged;
 use usufruct_core::mandate::{Basis, Fetch, GateLevel, Mandate};
+use usufruct_core::means::SignIn;
 use usufruct_core::ports::Rng;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::{Digest, Time};
@@ -41,6 +42,8 @@ pub struct ReleaseRequest {
     pub reason: String,
     /// Commitment to the officer who asks.
     pub actor: Option<[u8; 32]>,
+    /// The sign-in behind the token that she gave the service; `None` where it asks with its own.
+    pub sign_in: Option<SignIn>,
 }
 
 /// Data on loan, with the receipt that proves the log had it first.
@@ -354,6 +357,7 @@ fn asked(request: &ReleaseRequest, subjects: i64) -> Request {
         blocks: request.blocks.clone(),
         reason: request.reason.clone(),
         subjects,
+        sign_in: request.sign_in,
     }
 }
 

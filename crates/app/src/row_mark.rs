@@ -1,21 +1,19 @@
 //! Marks of the rows that let somebody in, under a key of the house that is in no database: whoever can write to the tables still
-//! opens no session and adds no passkey.
-
-use std::sync::Arc;
+//! opens no session and adds no way in.
 
 use usufruct_core::hash::equal;
 use usufruct_core::{Digest, Time};
+use usufruct_store::cards::{self, Card};
+use usufruct_store::certificate_cards::{self, CertificateCard};
+use usufruct_store::counter_requests::{self, CounterRequest};
 use usufruct_store::db::Connection;
-use usufruct_store::passkeys::{self, Passkey};
+use usufruct_store::delegations::{self, Delegation};
+use usufruct_store::invitations::{self, Invitation};
+use usufruct_store::recovery_codes;
 use usufruct_store::sessions::{self, Session};
 use usufruct_vault::Vault;
 
-use crate::{App, Error};
-
-/// Rows marked in one transaction at an upgrade.
-const PART: usize = 1_000;
-/// The file of the house that says that every row has its mark. From then on a row without one was written by somebody else.
-const ALL_MARKED: &str = "rows.marked";
+use crate::Error;
 
 /// The session with this token hash, if this house opened it as it stands there.
 pub(crate) fn find_session(conn: &mut dyn Connection, vault: &Vault, token_hash: &Digest) -> Result<Option<Session>, Error> {
@@ -26,7 +24,6 @@ pub(crate) fn find_session(conn: &mut dyn Connection, vault: &Vault, token_hash:
 
 /// The mark of a session: over whose it is, how and when she proved herself, and what it hangs on. When it was last used is not in it.
 pub(crate) fn of_session(vault: &Vault, session: &Session) -> Result<Digest, Error> {
-    let time = |time: Time| time.micros().to_be_bytes();
     let (acts, card) = (session.acts.as_ref(), session.card.as_ref());
     row_mark(
         vault,
@@ -50,6 +47,145 @@ pub(crate) fn of_passkey(vault: &Vault, credential: &[u8], resident: u64, passke
     row_mark(vault, b"usufruct/row/passkey/v1", &[credential, &resident.to_be_bytes(), passkey.as_bytes()])
 }
 
+/// The resident of an unused recovery code that this house made.
+pub(crate) fn find_recovery_code(conn: &mut dyn Connection, vault: &Vault, code_hash: &Digest) -> Result<Option<u64>, Error> {
+    let Some((resident, mark)) = recovery_codes::find(conn, code_hash)? else { return Ok(None) };
+    let is_ours = is_equal(mark, of_recovery_code(vault, code_hash, resident)?);
+    Ok(is_ours.then_some(resident))
+}
+
+/// The mark of a recovery code: over its hash and its resident.
+pub(crate) fn of_recovery_code(vault: &Vault, code_hash: &Digest, resident: u64) -> Result<Digest, Error> {
+    row_mark(vault, b"usufruct/row/recovery-code/v1", &[&code_hash.0, &resident.to_be_bytes()])
+}
+
+/// The invitation with this code that still works, if this house made it as it stands there.
+pub(crate) fn find_invitation(
+    conn: &mut dyn Connection,
+    vault: &Vault,
+    code_hash: &Digest,
+    now: Time,
+) -> Result<Option<Invitation>, Error> {
+    let Some(found) = invitations::find(conn, code_hash, now)? else { return Ok(None) };
+    let is_ours = is_equal(found.mark, of_invitation(vault, &found)?);
+    Ok(is_ours.then_some(found))
+}
+
+/// The mark of an invitation: over its hash, its resident and its end.
+pub(crate) fn of_invitation(vault: &Vault, invitation: &Invitation) -> Result<Digest, Error> {
+    let Invitation { code_hash, resident, expires_at, mark: _ } = invitation;
+    row_mark(vault, b"usufruct/row/invitation/v1", &[&code_hash.0, &resident.to_be_bytes(), &time(*expires_at)])
+}
+
+/// The printed card with this secret, if this house issued it as it stands there.
+pub(crate) fn find_card(conn: &mut dyn Connection, vault: &Vault, secret_hash: &Digest) -> Result<Option<Card>, Error> {
+    let Some(found) = cards::find(conn, secret_hash)? else { return Ok(None) };
+    let is_ours = is_equal(found.mark, of_card(vault, &found)?);
+    Ok(is_ours.then_some(found))
+}
+
+/// The mark of a printed card: over its secret, its resident, its PIN, and when it was issued. When it was last used is not in it.
+pub(crate) fn of_card(vault: &Vault, card: &Card) -> Result<Digest, Error> {
+    let Card { secret_hash, resident, pin, issued_at, used_at: _, mark: _ } = card;
+    let columns = [&secret_hash.0[..], &resident.to_be_bytes(), pin.as_bytes(), &time(*issued_at)];
+    row_mark(vault, b"usufruct/row/card/v1", &columns)
+}
+
+/// The certificate card with this mark, if this house registered it as it stands there.
+pub(crate) fn find_certificate_card(
+    conn: &mut dyn Connection,
+    vault: &Vault,
+    card: &Digest,
+) -> Result<Option<CertificateCard>, Error> {
+    let Some(found) = certificate_cards::find(conn, card)? else { return Ok(None) };
+    let is_ours = is_equal(found.row_mark, of_certificate_card(vault, &found)?);
+    Ok(is_ours.then_some(found))
+}
+
+/// The mark of the row of a certificate card: over the card, its resident and its certificate. Its name and its use are not in it.
+pub(crate) fn of_certificate_card(vault: &Vault, card: &CertificateCard) -> Result<Digest, Error> {
+    let CertificateCard { mark, resident, label: _, issuer, serial, ends_at, added_at, used_at: _, row_mark: _ } = card;
+    let columns = [&mark.0[..], &resident.to_be_bytes(), &issuer.0, &serial.0, &time(*ends_at), &time(*added_at)];
+    row_mark(vault, b"usufruct/row/certificate-card/v1", &columns)
+}
+
+/// The delegation with this id, if this house wrote it as it stands there.
+pub(crate) fn find_delegation(conn: &mut dyn Connection, vault: &Vault, id: &str) -> Result<Option<Delegation>, Error> {
+    let Some(found) = delegations::find(conn, id)? else { return Ok(None) };
+    Ok(is_ours(vault, &found)?.then_some(found))
+}
+
+/// Adds a delegation, or replaces the one with its id.
+pub(crate) fn put_delegation(conn: &mut dyn Connection, vault: &Vault, delegation: &Delegation) -> Result<(), Error> {
+    let mark = Some(of_delegation(vault, delegation)?);
+    Ok(delegations::put(conn, &Delegation { mark, ..delegation.clone() })?)
+}
+
+/// Whether this house wrote a delegation as it stands there.
+pub(crate) fn is_ours(vault: &Vault, delegation: &Delegation) -> Result<bool, Error> {
+    Ok(is_equal(delegation.mark, of_delegation(vault, delegation)?))
+}
+
+/// The mark of a delegation: over all of it.
+pub(crate) fn of_delegation(vault: &Vault, delegation: &Delegation) -> Result<Digest, Error> {
+    let Delegation {
+        id,
+        role,
+        person,
+        delegate,
+        powers,
+        code,
+        given_at,
+        taken_at,
+        ends_at,
+        delegate_called,
+        person_called,
+        mark: _,
+    } = delegation;
+    let powers = powers.to_string();
+    let columns = [
+        id.as_bytes(),
+        role.code().as_bytes(),
+        &person.to_be_bytes(),
+        &optional(delegate.map(u64::to_be_bytes)),
+        powers.as_bytes(),
+        &optional(code.map(|(hash, ends_at)| [&hash.0[..], &time(ends_at)].concat())),
+        &time(*given_at),
+        &optional(taken_at.map(time)),
+        &time(*ends_at),
+        &optional(delegate_called.as_ref()),
+        &optional(person_called.as_ref()),
+    ];
+    row_mark(vault, b"usufruct/row/delegation/v1", &columns)
+}
+
+/// The request at a counter with this id that still waits, if this house wrote it as it stands there.
+pub(crate) fn find_counter_request(
+    conn: &mut dyn Connection,
+    vault: &Vault,
+    id: &str,
+    now: Time,
+) -> Result<Option<CounterRequest>, Error> {
+    let Some(found) = counter_requests::find(conn, id, now)? else { return Ok(None) };
+    let is_ours = is_equal(found.mark, of_counter_request(vault, &found)?);
+    Ok(is_ours.then_some(found))
+}
+
+/// The mark of a request at a counter: over what is asked for and who approved.
+pub(crate) fn of_counter_request(vault: &Vault, request: &CounterRequest) -> Result<Digest, Error> {
+    let CounterRequest { id, resident, way, guardian, expires_at, clerks, mark: _ } = request;
+    let guardian = guardian.map(|(guardian, ends_at)| [&guardian.to_be_bytes()[..], &optional(ends_at.map(time))].concat());
+    let mut columns = vec![
+        id.as_bytes().to_vec(),
+        resident.to_be_bytes().to_vec(),
+        way.as_bytes().to_vec(),
+        optional(guardian),
+        time(*expires_at).to_vec(),
+    ];
+    columns.extend(clerks.iter().map(|clerk| clerk.as_bytes().to_vec()));
+    row_mark(vault, b"usufruct/row/counter-request/v1", &columns.iter().map(Vec::as_slice).collect::<Vec<_>>())
+}
+
 /// Whether a stored mark is this one. A row without a mark is nobody's.
 pub(crate) fn is_equal(stored: Option<Digest>, expected: Digest) -> bool {
     stored.is_some_and(|stored| equal(&stored.0, &expected.0))
@@ -64,37 +200,11 @@ fn row_mark(vault: &Vault, table: &[u8], columns: &[&[u8]]) -> Result<Digest, Er
     Ok(Digest(vault.session_mark(&[table, &row])?))
 }
 
-impl App {
-    /// Gives rows from before there were marks theirs, once in the life of a house.
-    pub(crate) fn mark_old_rows(&self) -> Result<(), Error> {
-        if !self.house.secrets(ALL_MARKED)?.is_empty() {
-            return Ok(());
-        }
-        let mut after = Vec::new();
-        loop {
-            let part = self.db.read(|conn| passkeys::unmarked(conn, &after, PART))?;
-            let Some(last) = part.last() else { break };
-            after = last.credential.clone();
-            let vault = Arc::clone(&self.vault);
-            self.db.transaction("mark passkeys", move |tx| {
-                part.iter().try_for_each(|Passkey { credential, resident, passkey, .. }| {
-                    let mark = of_passkey(&vault, credential, *resident, passkey)?;
-                    Ok::<_, Error>(passkeys::set_mark(tx, credential, &mark)?)
-                })
-            })?;
-        }
-        let mut after = Vec::new();
-        loop {
-            let part = self.db.read(|conn| sessions::unmarked(conn, &after, PART))?;
-            let Some(last) = part.last() else { break };
-            after = last.token_hash.0.to_vec();
-            let vault = Arc::clone(&self.vault);
-            self.db.transaction("mark sessions", move |tx| {
-                part.iter().try_for_each(|session| {
-                    Ok::<_, Error>(sessions::set_mark(tx, &session.token_hash, &of_session(&vault, session)?)?)
-                })
-            })?;
-        }
-        self.house.secret(ALL_MARKED, Vec::new).map(drop)
-    }
+fn time(time: Time) -> [u8; 8] {
+    time.micros().to_be_bytes()
+}
+
+/// A column that may be null: nothing, or a byte and the value.
+fn optional(value: Option<impl AsRef<[u8]>>) -> Vec<u8> {
+    value.map_or_else(Vec::new, |value| [&[1], value.as_ref()].concat())
 }

@@ -13,10 +13,10 @@ use usufruct_store::db::Tx;
 use usufruct_store::passkeys::{self, Passkey};
 use usufruct_store::residents::{self, ResidentState};
 use usufruct_store::sessions::{self, CardBound, Session};
-use usufruct_store::{certificate_cards, codes, refresh_tokens, tokens};
+use usufruct_store::{codes, refresh_tokens, tokens};
 
 use crate::outbox::Outbox;
-use crate::row_mark::{find_session, of_passkey, of_session};
+use crate::row_mark::{find_certificate_card, find_session, of_passkey, of_session};
 use crate::{Acting, App, Error, Initiator};
 
 /// A session ends after this long without a request, and after this long in any case.
@@ -42,6 +42,8 @@ pub struct OpenSession {
     pub means: Means,
     /// Set while she acts for another resident.
     pub acting: Option<Acting>,
+    /// The mark of the certificate card that opened it.
+    pub(crate) card: Option<Digest>,
     /// The hash of the token of her own session.
     pub(crate) token_hash: Digest,
 }
@@ -70,6 +72,19 @@ impl App {
     pub fn open_session_by(&self, resident: u64, device: &str, means: Means) -> Result<String, Error> {
         let (token, session) = self.fresh_session(resident, device, means, None)?;
         self.db.transaction("open session", move |tx| sessions::insert(tx, &session))?;
+        Ok(token)
+    }
+
+    /// Opens a session in a browser that may have one already, somebody's else perhaps: that one ends. Answers the token of the new one.
+    pub fn replace_session(&self, resident: u64, device: &str, before: Option<&OpenSession>) -> Result<String, Error> {
+        let (token, session) = self.fresh_session(resident, device, Means::Passkey, None)?;
+        let (before, outbox) = (before.map(|session| session.token_hash), self.outbox());
+        self.db.transaction("replace session", move |tx| {
+            if let Some(before) = before {
+                close(tx, &outbox, &before, Initiator::User)?;
+            }
+            Ok::<_, Error>(sessions::insert(tx, &session)?)
+        })?;
         Ok(token)
     }
 
@@ -146,7 +161,7 @@ impl App {
             };
             let state = residents::state(conn, session.resident)?;
             let card = match session.card {
-                Some(bound) => certificate_cards::find(conn, &bound.mark)?,
+                Some(bound) => find_certificate_card(conn, &self.vault, &bound.mark)?,
                 None => None,
             };
             Ok(Some((session, state, card)))
@@ -172,6 +187,7 @@ impl App {
             state,
             means: session.means,
             acting: None,
+            card: session.card.map(|bound| bound.mark),
             token_hash,
         }))
     }
@@ -288,6 +304,32 @@ pub(crate) fn close_where(
 ) -> Result<(), Error> {
     let open = sessions::open_of_resident(tx, resident, Time::default())?;
     open.iter().filter(|session| which(session)).try_for_each(|session| close(tx, outbox, &session.token_hash, by))
+}
+
+/// Ends what was opened by one of a resident's means: the sessions, and the codes and tokens that services hold by them. With the mark of a
+/// certificate card only what that card opened. Consents and authorizations stay hers, as in a freeze; without a token they are good for nothing.
+pub(crate) fn end_opened(
+    tx: &mut Tx<'_>,
+    outbox: &Outbox,
+    resident: u64,
+    means: Means,
+    card: Option<&Digest>,
+    by: Initiator,
+) -> Result<(), Error> {
+    let is_of = |session: &Session| {
+        session.means == means && card.is_none_or(|card| session.card.is_some_and(|bound| bound.mark == *card))
+    };
+    close_where(tx, outbox, resident, by, is_of)?;
+    let mut opened = codes::of_means(tx, resident, means, card)?;
+    opened.extend(refresh_tokens::codes_of_means(tx, resident, means, card)?);
+    opened.iter().try_for_each(|code| end_code(tx, code))
+}
+
+/// Kills a code and what came of it.
+pub(crate) fn end_code(tx: &mut Tx<'_>, code: &Digest) -> Result<(), Error> {
+    tokens::delete_of_code(tx, code)?;
+    refresh_tokens::delete_of_code(tx, code)?;
+    Ok(codes::delete(tx, code)?)
 }
 
 /// Closes a session, and those in which its resident acts for others.

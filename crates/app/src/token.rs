@@ -20,6 +20,7 @@ use usufruct_store::residents::{self, ResidentState};
 use usufruct_store::tokens::{self, Token};
 use usufruct_store::{assertions, authorizations, counter_requests, delegations, grants, pushed_requests};
 
+use crate::row_mark::find_delegation;
 use crate::session::hash;
 use crate::sign_in::active_service;
 use crate::{App, Error, Presented};
@@ -109,7 +110,7 @@ impl App {
             return Err(bad_code());
         }
         // What a delegate was given ends with the delegation.
-        let delegation_ends_at = self.db.read(|conn| delegations::end_of_code(conn, &code_hash))?;
+        let delegation_ends_at = self.delegation_end(&code_hash, now)?;
         let fits = self.fits(exchange, &code, now) && delegation_ends_at.is_none_or(|ends_at| now < ends_at);
         let subject = match self.subject(code.resident, &code.service) {
             // The code is still good when the second keeper is back.
@@ -139,6 +140,7 @@ impl App {
                     scope: code.scope.clone(),
                     auth_time: code.auth_time,
                     means: code.means,
+                    card: code.card,
                     sid: code.sid.clone(),
                     code_hash,
                     issued_at: now,
@@ -311,6 +313,15 @@ impl App {
                     + authorizations::end_expired(tx, now, SWEPT)?
                     + assertions::delete_expired(tx, before)?,
             )
+        })
+    }
+
+    /// When the delegation ends under which a code was given; `None` for a code that the resident got herself. One that has ended, or that the
+    /// house did not write, is over.
+    fn delegation_end(&self, code_hash: &Digest, now: Time) -> Result<Option<Time>, Error> {
+        self.db.read(|conn| {
+            let Some(id) = delegations::of_code(conn, code_hash)? else { return Ok(None) };
+            Ok(Some(find_delegation(conn, &self.vault, &id)?.map_or(now, |delegation| delegation.ends_at)))
         })
     }
 

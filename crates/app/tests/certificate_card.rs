@@ -9,6 +9,7 @@ use std::path::Path;
 
 use authority::{Authority, Held, Trust, pem};
 use common::City;
+use usufruct_app::store::db::{Connection, Error as DbError, Tx, Value};
 use usufruct_app::store::passkeys::Passkey;
 use usufruct_app::{CardIssuers, Earlier, Error, OpenSession};
 use usufruct_core::event::Kind;
@@ -17,6 +18,7 @@ use usufruct_core::time::{DAY, HOUR, MINUTE, SECOND};
 
 common::on_both!(
     a_card_is_a_way_in_below_a_passkey,
+    a_card_written_into_the_database_opens_nothing,
     a_certificate_that_ends_takes_its_session_along,
     a_list_that_is_over_stops_cards_until_there_is_a_new_one,
     a_removed_card_opens_nothing_and_neither_do_frozen_and_deleted_passes,
@@ -148,6 +150,46 @@ fn a_revoked_card_ends_with_what_it_opened(dir: &Path, url: Option<&str>) {
     let expected = ["certificate-card-added", "certificate-card-used", "certificate-card-revoked"];
     assert_eq!(statuses(&city, resident), expected);
     assert_eq!(trust.open(&city.app, &[9, 7]), 0, "once");
+}
+
+fn a_card_written_into_the_database_opens_nothing(dir: &Path, url: Option<&str>) {
+    let (city, trust) = (City::found(dir, url), Trust::default());
+    trust.open(&city.app, &[]);
+    let card = trust.state.card("thief", 7);
+    let thief = registered(&city, &trust, &card);
+    let (victim, _) = enrolled(&city);
+    let opened = sign_in(&city, &trust, &card).unwrap();
+    let number = |resident: u64| Value::from(i64::try_from(resident).unwrap());
+    let write = |city: &City, sql: &'static str, params: Vec<Value>| {
+        let write = move |tx: &mut Tx<'_>| tx.execute(sql, &params);
+        let written: Result<u64, DbError> = city.app.db().transaction("write", write);
+        assert_eq!(written.unwrap(), 1, "{sql}");
+    };
+    let is_good = |city: &City| (sign_in(city, &trust, &card).is_ok(), is_open(city, &opened));
+    // Her own card, so that its last day never comes, or made another's.
+    for (sql, back) in [
+        (
+            "UPDATE certificate_cards SET ends_at = ends_at + 1 - 0 * $1",
+            "UPDATE certificate_cards SET ends_at = ends_at - 1 - 0 * $1",
+        ),
+        ("UPDATE certificate_cards SET resident = $1", "UPDATE certificate_cards SET resident = $1"),
+    ] {
+        write(&city, sql, vec![number(victim)]);
+        assert_eq!(is_good(&city), (false, false), "{sql}");
+        write(&city, back, vec![number(thief)]);
+        assert_eq!(is_good(&city), (true, true), "{back}");
+    }
+
+    // One from before there were marks gets its own at the next start, once.
+    write(&city, "UPDATE certificate_cards SET mark = NULL", Vec::new());
+    assert!(!is_open(&city, &opened));
+    let at = city.app.now().to_string();
+    drop(city);
+    std::fs::remove_file(dir.join("keys/ways.marked")).unwrap();
+    let city = City::open(dir, url, &at, 9);
+    trust.open(&city.app, &[]);
+    assert!(is_open(&city, &opened));
+    sign_in(&city, &trust, &card).unwrap();
 }
 
 fn a_certificate_that_ends_takes_its_session_along(dir: &Path, url: Option<&str>) {

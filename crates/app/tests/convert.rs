@@ -74,6 +74,7 @@ fn batch(subjects: &[String]) -> ConversionBatch {
         subjects: subjects.to_vec(),
         reason: "lending".into(),
         actor: None,
+        sign_in: None,
     }
 }
 

@@ -304,8 +304,16 @@ fn the_end_of_a_month_is_finished_whatever_stops_it() {
                 city.clock.advance(days * DAY);
                 let (value, reason) = (place.to_owned(), "lending".to_owned());
                 let (subject, block) = (subject.clone(), common::block("name"));
-                let request =
-                    DepositRequest { service: service(), mandate: id.clone(), subject, block, value, reason, actor: None };
+                let request = DepositRequest {
+                    service: service(),
+                    mandate: id.clone(),
+                    subject,
+                    block,
+                    value,
+                    reason,
+                    actor: None,
+                    sign_in: None,
+                };
                 city.app.deposit(&request).unwrap();
             }
             (resident, subject)

@@ -224,6 +224,7 @@ fn a_crash_leaves_what_happened_and_its_messages_or_neither() {
                     second_hand: None,
                 };
                 let app = App::open(open).unwrap();
+                app.spread_word(0);
                 let resident = app.enrol(&[usufruct_app::NewResident::default()]).unwrap()[0].resident;
                 app.consent(resident, &service(), &mandate(), &[]).unwrap();
                 signed_in(&app, resident);

@@ -66,6 +66,7 @@ fn request(subject: &str, value: &str) -> DepositRequest {
         value: value.to_owned(),
         reason: "lending".into(),
         actor: None,
+        sign_in: None,
     }
 }
 

@@ -7,10 +7,11 @@ use crate::Time;
 use crate::agency::AgencyKind;
 use crate::contract::Contract;
 use crate::event::Form;
-use crate::grant::{Grant, GrantState};
+use crate::grant::{Grant, GrantKind, GrantState};
 use crate::id::{BlockId, ContractId, MandateId, ServiceId};
 use crate::lifecycle::State;
 use crate::mandate::{Basis, Fetch, Mandate};
+use crate::means::{AskedSignIn, SignIn};
 use crate::register::{Entry, Register};
 use crate::service::Service;
 
@@ -27,6 +28,8 @@ pub struct Request {
     pub reason: String,
     /// How many residents the request names.
     pub subjects: i64,
+    /// The sign-in behind the token that she gave the service; `None` where the service asks with its own.
+    pub sign_in: Option<SignIn>,
 }
 
 /// Permit or refuse, with the clauses that determined it.
@@ -84,6 +87,8 @@ pub enum Clause {
     Resident,
     /// The service is active and registered under the mandate.
     Service,
+    /// She signed in as surely and as lately as is asked.
+    SignIn,
     /// The mandate's first day has come.
     Start,
     /// The mandate's last day has not passed.
@@ -113,6 +118,8 @@ fn weigh(register: &Register, request: &Request, grant: Option<&Grant>, now: Tim
     sheet.rule(Clause::BulkLimit, (1..=mandate.body.bulk_limit).contains(&request.subjects));
     asked(register, request, &mandate.body, &mut sheet);
     granted(register, &request.blocks, mandate, grant, now, &mut sheet);
+    let wanted = mandate.body.asked_for(&request.blocks).and(service.body.asked_sign_in());
+    signed_in(wanted, request.sign_in, grant, now, &mut sheet);
     sheet
 }
 
@@ -128,7 +135,7 @@ fn without_resident(register: &Register, mandate: &MandateId, mut sheet: Sheet, 
     let fetch = register.mandates.get(mandate).map(|mandate| mandate.body.fetch);
     let too_early = matches!(fetch, Some(Fetch::OnceAfter { after }) if now < after);
     sheet.broken.retain(|clause| match clause {
-        Clause::Grant | Clause::Notice | Clause::BlocksChosen | Clause::Resident => false,
+        Clause::Grant | Clause::Notice | Clause::BlocksChosen | Clause::Resident | Clause::SignIn => false,
         Clause::Fetch => too_early,
         _ => true,
     });
@@ -240,7 +247,7 @@ fn granted(
             && grant.mandate_hash == mandate.hash
             && grant.given_at <= now
             && now < grant.valid_until
-            && (!consent || grant.kind == crate::grant::GrantKind::Consent),
+            && (!consent || grant.kind == GrantKind::Consent),
     );
     sheet.rule(Clause::Notice, notice.is_some_and(|notice| notice.since <= grant.given_at));
     sheet.rule(Clause::Resident, grant.resident_active);
@@ -254,6 +261,15 @@ fn granted(
             Fetch::Periodic => true,
         },
     );
+}
+
+/// Whether the sign-in that a use rests on is enough. That is the one behind the token that she gave the service; where the service asks with
+/// its own token, the one in which she agreed. Where nobody had to sign in, because a law asks for the use, there is nothing to compare.
+fn signed_in(wanted: AskedSignIn, sign_in: Option<SignIn>, grant: Option<&Grant>, now: Time, sheet: &mut Sheet) {
+    let consent = grant.filter(|grant| grant.kind == GrantKind::Consent);
+    let rests_on =
+        sign_in.or_else(|| consent.map(|grant| SignIn { means: grant.means.unwrap_or(wanted.means), at: grant.given_at }));
+    sheet.rule(Clause::SignIn, rests_on.is_none_or(|sign_in| wanted.is_met_by(sign_in, now)));
 }
 
 /// Uses in the rate window that is open at `now`.
@@ -289,7 +305,7 @@ impl Sheet {
 
 impl Clause {
     /// Every clause, in the order of their codes.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Agreement,
         Self::BlocksChosen,
         Self::BlocksInMandate,
@@ -309,6 +325,7 @@ impl Clause {
         Self::Recipient,
         Self::Resident,
         Self::Service,
+        Self::SignIn,
         Self::Start,
         Self::Sunset,
         Self::Suspension,
@@ -409,6 +426,11 @@ impl Clause {
                 "service",
                 "The service is not active, or not registered under this mandate.",
                 "Register the service under the mandate.",
+            ),
+            Self::SignIn => (
+                "sign-in",
+                "The resident did not sign in as surely or as lately as this use asks for.",
+                "Send her to sign in again, with the `acr_values` and `max_age` of the answer, and ask with her token.",
             ),
             Self::Start => ("start", "The mandate has not begun.", "Wait for its first day."),
             Self::Sunset => ("sunset", "The mandate has ended.", "Publish a new mandate and ask again; the old keys are gone."),

@@ -1,6 +1,7 @@
 //! Grant: the permission for one resident's data under one mandate, as the decision sees it.
 
 use crate::id::BlockId;
+use crate::means::Means;
 use crate::{Digest, Time};
 
 /// How a grant came to be.
@@ -41,6 +42,8 @@ pub struct Grant {
     /// Begin of the current rate window and uses within it.
     pub window_start: Time,
     pub window_uses: i64,
+    /// By what she had signed in when she agreed. `None` where nobody signed in for it, or it was not noted then.
+    pub means: Option<Means>,
     /// False when the resident has deactivated the pass.
     pub resident_active: bool,
 }

@@ -24,6 +24,7 @@ pub mod handles;
 pub mod hash;
 pub mod id;
 pub mod jcs;
+pub mod jwk;
 pub mod keeper;
 pub mod key;
 pub mod late;

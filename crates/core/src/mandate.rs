@@ -9,7 +9,7 @@ use crate::document::{Document, document};
 use crate::draft::{Draft, Problem};
 use crate::event::Form;
 use crate::id::{AgencyId, BlockId, ContractId, ServiceId};
-use crate::means::Means;
+use crate::means::{AskedSignIn, Means};
 use crate::time::Month;
 use crate::{Text, Time};
 
@@ -44,6 +44,9 @@ pub struct Mandate {
     /// The weakest means by which she must have signed in where a service asks under it. Anything will do unless it says so.
     #[serde(skip_serializing_if = "is_any")]
     pub means: Means,
+    /// How long ago she may have signed in for it, where a service asks or uses data under it: an ISO 8601 duration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sign_in_within: Option<String>,
     /// Codes of the reasons an official can give for a use, and what the resident reads.
     pub reasons: Vec<Reason>,
     /// Impact assessment: where it is published.
@@ -106,6 +109,9 @@ pub struct AskedBlock {
     pub form: Form,
     /// Why it is needed, in words for the resident.
     pub reason: Text,
+    /// The weakest means by which she must have signed in for its use, where that is more than the mandate asks for.
+    #[serde(skip_serializing_if = "is_any")]
+    pub means: Means,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -291,7 +297,8 @@ impl Mandate {
         let automated_decision = draft.word("automated_decision", &automated, "Say whether a machine decides.");
         let gates = [("durable", GateLevel::Durable), ("published", GateLevel::Published), ("witnessed", GateLevel::Witnessed)];
         let gate = draft.word("gate", &gates, "Say how far the log must be before data leaves.");
-        let means = draft.optional_word("means", &Means::PROOFS.map(|means| (means.code(), means))).unwrap_or(WEAKEST);
+        let means = asked_means(draft);
+        let sign_in_within = draft.optional_duration("sign_in_within").map(|(_, written)| written);
         let reasons = draft.objects("reasons", "List the reasons an official may give for a use.", |reason| {
             let code = reason.string("code", 40, "Give the reason a short code.");
             let text = reason.text("text", 140, "Say it in words the resident will read.");
@@ -335,6 +342,7 @@ impl Mandate {
             automated_decision: automated_decision?,
             gate: gate?,
             means,
+            sign_in_within,
             reasons,
             impact_assessment,
             consultation: consultation?,
@@ -425,6 +433,17 @@ impl Mandate {
         self.keep_until(month.next().begins())
     }
 
+    /// What a sign-in has to be for a service to work under it.
+    pub fn asked_sign_in(&self) -> AskedSignIn {
+        AskedSignIn { means: self.means, within: self.sign_in_within.as_deref().and_then(crate::time::parse_duration) }
+    }
+
+    /// What a sign-in has to be for a use of these blocks.
+    pub fn asked_for(&self, blocks: &[(BlockId, Form)]) -> AskedSignIn {
+        let asked = blocks.iter().filter_map(|(block, _)| self.asked(block));
+        asked.fold(self.asked_sign_in(), |all, asked| all.and(AskedSignIn { means: asked.means, within: None }))
+    }
+
     /// Length of the rate period in microseconds.
     pub fn rate_period(&self) -> i64 {
         crate::time::parse_duration(&self.rate_cap.per).unwrap_or(i64::MAX)
@@ -471,7 +490,13 @@ fn asked_block(draft: &mut Draft<'_>) -> Option<AskedBlock> {
     let necessity = draft.word("necessity", &words, "Say whether it is required or optional.");
     let form = draft.word("form", &FORMS, "Say in which form at most: token, predicate or value.");
     let reason = draft.text("reason", 140, "Say why it is needed.");
-    Some(AskedBlock { block: block?, necessity: necessity?, form: form?, reason: reason? })
+    let means = asked_means(draft);
+    Some(AskedBlock { block: block?, necessity: necessity?, form: form?, reason: reason?, means })
+}
+
+/// The weakest means of signing in that will do.
+fn asked_means(draft: &mut Draft<'_>) -> Means {
+    draft.optional_word("means", &Means::PROOFS.map(|means| (means.code(), means))).unwrap_or(WEAKEST)
 }
 
 fn fetch(draft: &mut Draft<'_>) -> Option<Fetch> {

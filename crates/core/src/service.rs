@@ -1,14 +1,13 @@
 //! Service: something residents sign in to, with the ways in that need no pass.
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Text;
 use crate::draft::{Draft, Problem};
 use crate::id::{AgencyId, MandateId};
+use crate::jwk::{Algorithm, Jwk, KeyUse};
+use crate::means::{AskedSignIn, Means};
 
 /// A relying party. Its keys are public and in the log, so there is no client secret to leak.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -28,10 +27,25 @@ pub struct Service {
     pub mandates: Vec<MandateId>,
     /// Public keys (RFC 7517) by which the service proves itself.
     pub jwks: Vec<Jwk>,
+    /// Where it publishes them instead, so that it can replace them by itself. What stands there is not in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
     pub profile: Profile,
     /// How it proves itself where it exchanges codes.
     #[serde(skip_serializing_if = "Auth::is_by_key")]
     pub auth: Auth,
+    /// How its ID tokens are signed, where it is not as the profile has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_token_signed_response_alg: Option<Algorithm>,
+    /// How userinfo is signed, if it is to come as a token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub userinfo_signed_response_alg: Option<Algorithm>,
+    /// The weakest means by which residents must have signed in to it. Anything will do unless it says so.
+    #[serde(skip_serializing_if = "is_any")]
+    pub means: Means,
+    /// How long ago they may have: an ISO 8601 duration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sign_in_within: Option<String>,
     pub post_logout_redirect_uris: Vec<String>,
     /// Where the service is told that a resident signed out (OpenID Connect Back-Channel Logout 1.0).
     pub backchannel_logout_uri: Option<String>,
@@ -49,23 +63,6 @@ pub enum PseudonymMode {
     Single,
     /// The house's and one that a second keeper holds, so that neither converts or reverses alone.
     TwoKeeper,
-}
-
-/// A public key of a service: P-256 for ES256, Ed25519 for EdDSA, RSA of 2,048 bits or more for PS256.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Jwk {
-    pub kid: String,
-    pub kty: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub crv: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub x: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub y: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub n: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub e: Option<String>,
 }
 
 /// How a service speaks to the pass.
@@ -108,6 +105,25 @@ impl Service {
         self.auth == Auth::None
     }
 
+    /// What a sign-in has to be for the service, whatever it asks for.
+    pub fn asked_sign_in(&self) -> AskedSignIn {
+        AskedSignIn { means: self.means, within: self.sign_in_within.as_deref().and_then(crate::time::parse_duration) }
+    }
+
+    /// How its ID tokens and logout tokens are signed: what it registered, or what its profile expects (OpenID Connect Dynamic Client
+    /// Registration 1.0, 2).
+    pub fn id_token_algorithm(&self) -> Algorithm {
+        self.id_token_signed_response_alg.unwrap_or(match self.profile {
+            Profile::Fapi2 => Algorithm::Es256,
+            Profile::Oidc => Algorithm::Rs256,
+        })
+    }
+
+    /// Every algorithm by which something is signed for it.
+    pub fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
+        [self.id_token_algorithm()].into_iter().chain(self.userinfo_signed_response_alg)
+    }
+
     /// Reads a service, or lists everything that is missing or unlawful.
     pub fn read(value: &Value) -> Result<Self, Vec<Problem>> {
         let mut draft = Draft::new(value);
@@ -145,10 +161,19 @@ impl Service {
             },
         );
         let mandates = draft.optional_parses("mandates", "List the mandates it works under, as `mdt_library-card`.");
-        let jwks = draft.optional_objects("jwks", jwk);
+        let jwks = draft.optional_objects("jwks", Jwk::read);
         let is_twice = |key: &Jwk| jwks.iter().filter(|other| other.kid == key.kid).count() > 1;
         if jwks.iter().any(is_twice) {
             draft.note("jwks", "twice", "Two keys have one name. Give each its own.".into());
+        }
+        let jwks_uri = draft.optional_string("jwks_uri", 500);
+        lawful_uris("jwks_uri", jwks_uri.as_slice(), draft);
+        if jwks_uri.is_some() && !jwks.is_empty() {
+            draft.note(
+                "jwks_uri",
+                "both",
+                "The keys stand here and at an address, and one of the two would be out of date. Leave one out.".into(),
+            );
         }
         let profiles = [("fapi2", Profile::Fapi2), ("oidc", Profile::Oidc)];
         let named = draft.optional("profile").is_some();
@@ -171,13 +196,24 @@ impl Service {
                     .into(),
             );
         }
-        if auth == Auth::None && !jwks.is_empty() {
+        if auth == Auth::None && (!jwks.is_empty() || jwks_uri.is_some()) {
             draft.note(
                 "jwks",
                 "unused",
                 "A service with `auth = \"none\"` proves itself by no key. Leave the keys out, or leave `auth` out.".into(),
             );
         }
+        let id_token_signed_response_alg = signed_by("id_token_signed_response_alg", profile, draft);
+        let userinfo_signed_response_alg = signed_by("userinfo_signed_response_alg", profile, draft);
+        if userinfo_signed_response_alg.is_none() && jwks.iter().any(|key| key.key_use == KeyUse::Encryption) {
+            draft.note(
+                "userinfo_signed_response_alg",
+                "missing",
+                "There is a key for encryption, and nothing that could be encrypted to it. Say how userinfo is signed, as `ES256`.".into(),
+            );
+        }
+        let means = draft.optional_word("means", &Means::PROOFS.map(|means| (means.code(), means))).unwrap_or(Means::Delegate);
+        let sign_in_within = draft.optional_duration("sign_in_within").map(|(_, written)| written);
         let post_logout_redirect_uris =
             draft.optional_parses("post_logout_redirect_uris", "List where residents return to after signing out.");
         lawful_uris("post_logout_redirect_uris", &post_logout_redirect_uris, draft);
@@ -196,8 +232,13 @@ impl Service {
             alternatives,
             mandates,
             jwks,
+            jwks_uri,
             profile,
             auth,
+            id_token_signed_response_alg,
+            userinfo_signed_response_alg,
+            means,
+            sign_in_within,
             post_logout_redirect_uris,
             backchannel_logout_uri,
             signals_uri,
@@ -206,75 +247,22 @@ impl Service {
     }
 }
 
-/// Reads a public key. Private parts and symmetric keys have no field here, so they are refused.
-fn jwk(key: &mut Draft<'_>) -> Option<Jwk> {
-    let kid = key.string("kid", 80, "Name the key.");
-    let kinds = [("EC", "EC"), ("OKP", "OKP"), ("RSA", "RSA")];
-    let kty = key.word("kty", &kinds, "Give an elliptic-curve key (EC or OKP) or an RSA key.")?;
-    let (mut crv, mut x, mut y, mut n, mut e) = (None, None, None, None, None);
-    match kty {
-        "RSA" => {
-            n = Some(number("n", "Give the modulus in base64url.", key)?);
-            e = Some(number("e", "Give the exponent in base64url.", key)?);
-            if n.as_deref().and_then(bits).is_some_and(|bits| bits < SHORTEST_MODULUS_BITS) {
-                key.note("n", "too-short", "The RSA key has fewer than 2,048 bits. Make a longer one.".into());
-            }
-        }
-        _ => {
-            x = Some(coordinate("x", "Give the x coordinate in base64url.", key)?);
-            if kty == "EC" {
-                y = Some(coordinate("y", "Give the y coordinate in base64url.", key)?);
-            }
-            let curves = if kty == "EC" { [("P-256", "P-256")] } else { [("Ed25519", "Ed25519")] };
-            crv = Some(key.word("crv", &curves, "Give P-256 for EC, Ed25519 for OKP.")?.to_owned());
-            if let (Some(x), Some(y)) = (&x, &y)
-                && !is_on_curve(x, y)
-            {
-                key.note("y", "off-curve", "The coordinates are no point of P-256. Export the public key again.".into());
-            }
-        }
+/// An algorithm by which something is to be signed for the service.
+fn signed_by(field: &'static str, profile: Profile, draft: &mut Draft<'_>) -> Option<Algorithm> {
+    let algorithm = draft.optional_word(field, &Algorithm::ALL.map(|algorithm| (algorithm.name(), algorithm)));
+    if profile == Profile::Fapi2 && algorithm == Some(Algorithm::Rs256) {
+        draft.note(
+            field,
+            "forbidden",
+            "The profile fapi2 forbids RS256. Choose ES256, EdDSA or PS256, or leave it out for ES256.".into(),
+        );
     }
-    Some(Jwk { kid: kid?, kty: kty.to_owned(), crv, x, y, n, e })
+    algorithm
 }
 
-/// Shortest modulus of an RSA key (FAPI 2.0 Security Profile 5.4.2).
-const SHORTEST_MODULUS_BITS: usize = 2_048;
-/// Bytes of a coordinate on P-256 and of an Ed25519 key.
-const COORDINATE_BYTES: usize = 32;
-
-/// A number of an RSA key, in base64url.
-fn number(name: &'static str, words: &str, key: &mut Draft<'_>) -> Option<String> {
-    let text = key.string(name, 700, words)?;
-    if bits(&text).is_none_or(|bits| bits == 0) {
-        key.note(name, "malformed", format!("This is no number. {words}"));
-    }
-    Some(text)
-}
-
-/// A coordinate of a public key, in base64url.
-fn coordinate(name: &'static str, words: &str, key: &mut Draft<'_>) -> Option<String> {
-    let text = key.string(name, 700, words)?;
-    if URL_SAFE_NO_PAD.decode(&text).ok().is_none_or(|bytes| bytes.len() != COORDINATE_BYTES) {
-        key.note(name, "malformed", format!("This is no coordinate of 32 bytes. {words}"));
-    }
-    Some(text)
-}
-
-/// Whether two coordinates are a point of P-256 (SEC 1, 2.3.4).
-fn is_on_curve(x: &str, y: &str) -> bool {
-    let (Ok(x), Ok(y)) = (URL_SAFE_NO_PAD.decode(x), URL_SAFE_NO_PAD.decode(y)) else { return false };
-    ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, [&[UNCOMPRESSED], x.as_slice(), y.as_slice()].concat()).is_ok()
-}
-
-/// First byte of a point that is written with both coordinates (SEC 1, 2.3.3).
-const UNCOMPRESSED: u8 = 4;
-
-/// How many bits a number in base64url has, leading zeros aside.
-fn bits(text: &str) -> Option<usize> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-    let first = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
-    let leading = bytes.get(first).map_or(0, |byte| byte.leading_zeros() as usize);
-    Some((bytes.len() - first) * 8 - leading)
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn is_any(means: &Means) -> bool {
+    *means == Means::Delegate
 }
 
 impl Auth {

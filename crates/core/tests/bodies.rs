@@ -114,7 +114,21 @@ fn service() {
     body["jwks"] = json!([{"kid": "one", "kty": "EC", "crv": "P-256", "x": X, "y": Y}]);
     body["backchannel_logout_uri"] = json!("https://library.example/signed-out");
     body["profile"] = json!("fapi2");
-    let optional = ["backchannel_logout_uri", "jwks", "mandates", "post_logout_redirect_uris", "profile"];
+    body["id_token_signed_response_alg"] = json!("EdDSA");
+    body["userinfo_signed_response_alg"] = json!("PS256");
+    body["means"] = json!("passkey");
+    body["sign_in_within"] = json!("PT5M");
+    let optional = [
+        "backchannel_logout_uri",
+        "id_token_signed_response_alg",
+        "jwks",
+        "mandates",
+        "means",
+        "post_logout_redirect_uris",
+        "profile",
+        "sign_in_within",
+        "userinfo_signed_response_alg",
+    ];
     spoil_everything(&body, &optional, &|body| Service::read(body).map(drop));
     for bad in [
         "http://library.example/back",
@@ -165,6 +179,7 @@ fn only_a_service_that_only_signs_in_may_have_no_key() {
     assert!(Service::read(&body).is_err(), "there are no secrets");
 }
 
+/// Nothing of a service is fetched: its keys stand in its statement, where everybody reads the same ones.
 #[test]
 fn keys_of_a_service() {
     let body = service_body("agc_library", "library", &["mdt_library-card"]);
@@ -214,10 +229,25 @@ fn keys_of_a_service() {
         key[member] = json!(broken);
         assert!(names(&with(json!([key])).unwrap_err(), &format!("jwks[0].{member}"), "malformed"), "{member} {broken}");
     }
-    // Keys stand in the log. An address could answer with another key tomorrow.
+    // What a key is for stands in it, and only a key of P-256 can be encrypted to.
+    let with_use = |key: &serde_json::Value, word: &str| {
+        let mut key = key.clone();
+        key["use"] = json!(word);
+        key
+    };
+    assert!(names(&with(json!([with_use(&ed25519, "enc")])).unwrap_err(), "jwks[0].kty", "no-agreement"));
+    assert!(names(&with(json!([with_use(&ec, "wrap")])).unwrap_err(), "jwks[0].use", "unknown-word"));
+    assert!(names(&with(json!([with_use(&ec, "enc")])).unwrap_err(), "userinfo_signed_response_alg", "missing"));
+    assert_eq!(with(json!([with_use(&ec, "sig")])).unwrap().jwks, with(json!([ec])).unwrap().jwks);
+    // Keys stand in the log or at an address of the log, never in two places.
     let mut elsewhere = body.clone();
     elsewhere["jwks_uri"] = json!("https://library.example/jwks");
-    assert!(names(&Service::read(&elsewhere).unwrap_err(), "jwks_uri", "unknown-field"));
+    assert_eq!(Service::read(&elsewhere).unwrap().jwks_uri.as_deref(), Some("https://library.example/jwks"));
+    elsewhere["jwks"] = json!([ec]);
+    assert!(names(&Service::read(&elsewhere).unwrap_err(), "jwks_uri", "both"));
+    elsewhere["jwks"] = json!([]);
+    elsewhere["jwks_uri"] = json!("http://library.example/jwks");
+    assert!(names(&Service::read(&elsewhere).unwrap_err(), "jwks_uri[0]", "not-https"));
 }
 
 #[test]

@@ -83,6 +83,7 @@ fn request(city: &City, from: &str, to: &str) -> (ConversionRequest, Grant, Time
         mandate: JOINED.parse().unwrap(),
         reason: entry.body.reasons[0].code.clone(),
         subjects: 10,
+        sign_in: None,
     };
     let now = entry.body.starts_at.max(city.now).plus(1_000);
     let grant = Grant {
@@ -95,6 +96,7 @@ fn request(city: &City, from: &str, to: &str) -> (ConversionRequest, Grant, Time
         uses: 0,
         window_start: now,
         window_uses: 0,
+        means: None,
         resident_active: true,
     };
     (request, grant, now)

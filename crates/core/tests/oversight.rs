@@ -84,6 +84,7 @@ fn request(service: &str, mandate: &str) -> Request {
         blocks: vec![("blk_name".parse().unwrap(), Form::Token)],
         reason: "reminder".into(),
         subjects: 1,
+        sign_in: None,
     }
 }
 
@@ -141,6 +142,7 @@ fn a_suspended_service_learns_no_pseudonyms_and_nobody_learns_its_own() {
             mandate: CARD.parse().unwrap(),
             reason: "reminder".into(),
             subjects: 1,
+            sign_in: None,
         };
         let decision = decide_conversion_without_resident(&city.register, &request, city.now);
         assert!(decision.because.contains(&Clause::Order), "{decision:?}");

@@ -14,18 +14,21 @@ pub struct Card {
     pub pin: String,
     pub issued_at: Time,
     pub used_at: Option<Time>,
+    /// Shows that the house issued it as it stands here.
+    pub mark: Option<Digest>,
 }
 
-const COLUMNS: &str = "secret_hash, resident, pin, issued_at, used_at";
+const COLUMNS: &str = "secret_hash, resident, pin, issued_at, used_at, mark";
 
 /// Adds a card.
 pub fn insert(conn: &mut dyn Connection, card: &Card) -> Result<(), Error> {
-    let sql = "-- card_insert\nINSERT INTO cards (secret_hash, resident, pin, issued_at) VALUES ($1, $2, $3, $4)";
+    let sql = "-- card_insert\nINSERT INTO cards (secret_hash, resident, pin, issued_at, mark) VALUES ($1, $2, $3, $4, $5)";
     let params = [
         Value::from(card.secret_hash.0.to_vec()),
         number(card.resident).into(),
         card.pin.as_str().into(),
         card.issued_at.micros().into(),
+        card.mark.map(|mark| mark.0.to_vec()).into(),
     ];
     conn.execute(sql, &params)?;
     Ok(())
@@ -41,6 +44,21 @@ pub fn find(conn: &mut dyn Connection, secret_hash: &Digest) -> Result<Option<Ca
 pub fn of_resident(conn: &mut dyn Connection, resident: u64) -> Result<Vec<Card>, Error> {
     let sql = format!("-- card_of_resident\nSELECT {COLUMNS} FROM cards WHERE resident = $1 ORDER BY issued_at");
     conn.query(&sql, &[number(resident).into()])?.iter().map(read).collect()
+}
+
+/// Up to `limit` cards without a mark whose hashes come after `after`, in their order.
+pub fn unmarked(conn: &mut dyn Connection, after: &[u8], limit: usize) -> Result<Vec<Card>, Error> {
+    let sql = format!(
+        "-- card_unmarked\nSELECT {COLUMNS} FROM cards WHERE secret_hash > $1 AND mark IS NULL ORDER BY secret_hash LIMIT $2"
+    );
+    conn.query(&sql, &[Value::from(after), i64::try_from(limit).unwrap_or(i64::MAX).into()])?.iter().map(read).collect()
+}
+
+/// Puts the mark of a card that has none.
+pub fn set_mark(conn: &mut dyn Connection, secret_hash: &Digest, mark: &Digest) -> Result<(), Error> {
+    let sql = "-- card_set_mark\nUPDATE cards SET mark = $2 WHERE secret_hash = $1 AND mark IS NULL";
+    conn.execute(sql, &[Value::from(secret_hash.0.to_vec()), mark.0.to_vec().into()])?;
+    Ok(())
 }
 
 /// Notes that a card was used.
@@ -62,5 +80,6 @@ fn read(row: &Row) -> Result<Card, Error> {
         pin: row.text(2)?.to_owned(),
         issued_at: Time::from_micros(row.integer(3)?),
         used_at: row.optional_integer(4)?.map(Time::from_micros),
+        mark: crate::mark(row, 5)?,
     })
 }

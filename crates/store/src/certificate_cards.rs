@@ -21,13 +21,15 @@ pub struct CertificateCard {
     pub ends_at: Time,
     pub added_at: Time,
     pub used_at: Option<Time>,
+    /// Shows that the house registered it as it stands here.
+    pub row_mark: Option<Digest>,
 }
 
-const COLUMNS: &str = "card_mark, resident, label, issuer_mark, serial_mark, ends_at, added_at, used_at";
+const COLUMNS: &str = "card_mark, resident, label, issuer_mark, serial_mark, ends_at, added_at, used_at, mark";
 
 /// Adds a card.
 pub fn insert(conn: &mut dyn Connection, card: &CertificateCard) -> Result<(), Error> {
-    let sql = "-- certificate_card_insert\nINSERT INTO certificate_cards (card_mark, resident, label, issuer_mark, serial_mark, ends_at, added_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let sql = "-- certificate_card_insert\nINSERT INTO certificate_cards (card_mark, resident, label, issuer_mark, serial_mark, ends_at, added_at, mark) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     let params = [
         bytes(&card.mark),
         number(card.resident).into(),
@@ -36,6 +38,7 @@ pub fn insert(conn: &mut dyn Connection, card: &CertificateCard) -> Result<(), E
         bytes(&card.serial),
         card.ends_at.micros().into(),
         card.added_at.micros().into(),
+        card.row_mark.as_ref().map(bytes).into(),
     ];
     conn.execute(sql, &params)?;
     Ok(())
@@ -69,10 +72,32 @@ pub fn ended(conn: &mut dyn Connection, now: Time, limit: i64) -> Result<Vec<Cer
     conn.query(&sql, &[now.micros().into(), limit.into()])?.iter().map(read).collect()
 }
 
+/// Up to `limit` cards without a mark of their row that come after `after`, in their order.
+pub fn unmarked(conn: &mut dyn Connection, after: &[u8], limit: usize) -> Result<Vec<CertificateCard>, Error> {
+    let sql = format!(
+        "-- certificate_card_unmarked\nSELECT {COLUMNS} FROM certificate_cards WHERE card_mark > $1 AND mark IS NULL ORDER BY card_mark LIMIT $2"
+    );
+    conn.query(&sql, &[Value::from(after), i64::try_from(limit).unwrap_or(i64::MAX).into()])?.iter().map(read).collect()
+}
+
+/// Puts the mark of a row that has none.
+pub fn set_mark(conn: &mut dyn Connection, card: &Digest, mark: &Digest) -> Result<(), Error> {
+    let sql = "-- certificate_card_set_mark\nUPDATE certificate_cards SET mark = $2 WHERE card_mark = $1 AND mark IS NULL";
+    conn.execute(sql, &[bytes(card), bytes(mark)])?;
+    Ok(())
+}
+
 /// Notes that a card was used, with the certificate that it has now.
 pub fn touch(conn: &mut dyn Connection, card: &CertificateCard, now: Time) -> Result<(), Error> {
-    let sql = "-- certificate_card_touch\nUPDATE certificate_cards SET issuer_mark = $2, serial_mark = $3, ends_at = $4, used_at = $5 WHERE card_mark = $1";
-    let params = [bytes(&card.mark), bytes(&card.issuer), bytes(&card.serial), card.ends_at.micros().into(), now.micros().into()];
+    let sql = "-- certificate_card_touch\nUPDATE certificate_cards SET issuer_mark = $2, serial_mark = $3, ends_at = $4, used_at = $5, mark = $6 WHERE card_mark = $1";
+    let params = [
+        bytes(&card.mark),
+        bytes(&card.issuer),
+        bytes(&card.serial),
+        card.ends_at.micros().into(),
+        now.micros().into(),
+        card.row_mark.as_ref().map(bytes).into(),
+    ];
     conn.execute(sql, &params)?;
     Ok(())
 }
@@ -103,5 +128,6 @@ fn read(row: &Row) -> Result<CertificateCard, Error> {
         ends_at: Time::from_micros(row.integer(5)?),
         added_at: Time::from_micros(row.integer(6)?),
         used_at: row.optional_integer(7)?.map(Time::from_micros),
+        row_mark: crate::mark(row, 8)?,
     })
 }

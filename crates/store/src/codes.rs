@@ -24,6 +24,8 @@ pub struct Code {
     /// Name of the resident's session for the service.
     pub sid: String,
     pub means: Means,
+    /// The mark of the certificate card that opened the session.
+    pub card: Option<Digest>,
     pub auth_time: Time,
     pub expires_at: Time,
     pub used_at: Option<Time>,
@@ -32,7 +34,7 @@ pub struct Code {
 /// Adds a code.
 pub fn insert(conn: &mut dyn Connection, code: &Code) -> Result<(), Error> {
     let sql = "-- code_insert\nINSERT INTO codes (code_hash, service, resident, redirect_uri, challenge, nonce, scope, auth_time, expires_at, \
-               jkt, authorization_id, sid, means) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+               jkt, authorization_id, sid, means, card_mark) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
     let params = [
         Value::from(code.code_hash.0.to_vec()),
         code.service.as_str().into(),
@@ -47,6 +49,7 @@ pub fn insert(conn: &mut dyn Connection, code: &Code) -> Result<(), Error> {
         code.authorization.clone().into(),
         code.sid.as_str().into(),
         code.means.code().into(),
+        code.card.map(|card| card.0.to_vec()).into(),
     ];
     conn.execute(sql, &params)?;
     Ok(())
@@ -55,7 +58,7 @@ pub fn insert(conn: &mut dyn Connection, code: &Code) -> Result<(), Error> {
 /// The code with this hash, used or not.
 pub fn find(conn: &mut dyn Connection, code_hash: &Digest) -> Result<Option<Code>, Error> {
     let sql = "-- code_find\nSELECT service, resident, redirect_uri, challenge, nonce, scope, auth_time, expires_at, used_at, \
-               jkt, authorization_id, sid, means FROM codes WHERE code_hash = $1";
+               jkt, authorization_id, sid, means, card_mark FROM codes WHERE code_hash = $1";
     let row = conn.query_one(sql, &[Value::from(code_hash.0.to_vec())])?;
     row.map(|row| {
         Ok(Code {
@@ -73,6 +76,7 @@ pub fn find(conn: &mut dyn Connection, code_hash: &Digest) -> Result<Option<Code
             authorization: row.optional_text(10)?.map(str::to_owned),
             sid: row.optional_text(11)?.unwrap_or_default().to_owned(),
             means: crate::sessions::means(row.optional_text(12)?)?,
+            card: crate::mark(&row, 13)?,
         })
     })
     .transpose()
@@ -88,6 +92,20 @@ pub fn redeem(conn: &mut dyn Connection, code_hash: &Digest, now: Time) -> Resul
 pub fn delete_of_resident(conn: &mut dyn Connection, resident: u64, service: Option<&ServiceId>) -> Result<u64, Error> {
     let sql = "-- code_delete_of_resident\nDELETE FROM codes WHERE resident = $1 AND (service = $2 OR $2 = '')";
     conn.execute(sql, &[number(resident).into(), service.map_or("", ServiceId::as_str).into()])
+}
+
+/// The codes of a resident that were made after she proved herself by these means; with a certificate card only by that card, and those of
+/// which it is not known by which.
+pub fn of_means(conn: &mut dyn Connection, resident: u64, means: Means, card: Option<&Digest>) -> Result<Vec<Digest>, Error> {
+    let sql = "-- code_of_means\nSELECT code_hash FROM codes WHERE resident = $1 AND means = $2 \
+               AND ($3 = 0 OR card_mark IS NULL OR card_mark = $4)";
+    let params = [
+        number(resident).into(),
+        means.code().into(),
+        i64::from(card.is_some()).into(),
+        Value::from(card.map_or([0; 32], |card| card.0).to_vec()),
+    ];
+    conn.query(sql, &params)?.iter().map(|row| Ok(Digest(row.array(0)?))).collect()
 }
 
 /// Deletes one code.

@@ -1,6 +1,6 @@
 //! Requests at a counter that two clerks have to approve.
 
-use usufruct_core::Time;
+use usufruct_core::{Digest, Time};
 
 use crate::db::{Connection, Error};
 use crate::number;
@@ -17,12 +17,14 @@ pub struct CounterRequest {
     pub expires_at: Time,
     /// Names of the keys of the clerks who approved, in their order.
     pub clerks: Vec<String>,
+    /// Shows that the house wrote it as it stands here.
+    pub mark: Option<Digest>,
 }
 
 /// Adds a request that nobody has approved.
 pub fn insert(conn: &mut dyn Connection, request: &CounterRequest) -> Result<(), Error> {
-    let sql = "-- counter_request_insert\nINSERT INTO counter_requests (request_id, resident, way, expires_at, guardian, guardian_ends_at) \
-               VALUES ($1, $2, $3, $4, $5, $6)";
+    let sql = "-- counter_request_insert\nINSERT INTO counter_requests (request_id, resident, way, expires_at, guardian, guardian_ends_at, mark) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7)";
     let params = [
         request.id.as_str().into(),
         number(request.resident).into(),
@@ -30,6 +32,7 @@ pub fn insert(conn: &mut dyn Connection, request: &CounterRequest) -> Result<(),
         request.expires_at.micros().into(),
         request.guardian.map(|(guardian, _)| number(guardian)).into(),
         request.guardian.and_then(|(_, ends_at)| ends_at).map(Time::micros).into(),
+        request.mark.map(|mark| mark.0.to_vec()).into(),
     ];
     conn.execute(sql, &params)?;
     Ok(())
@@ -37,7 +40,7 @@ pub fn insert(conn: &mut dyn Connection, request: &CounterRequest) -> Result<(),
 
 /// The request with this id, if its time is not over and nothing was handed out for it.
 pub fn find(conn: &mut dyn Connection, id: &str, now: Time) -> Result<Option<CounterRequest>, Error> {
-    let sql = "-- counter_request_find\nSELECT resident, way, expires_at, first_clerk, second_clerk, guardian, guardian_ends_at FROM counter_requests \
+    let sql = "-- counter_request_find\nSELECT resident, way, expires_at, first_clerk, second_clerk, guardian, guardian_ends_at, mark FROM counter_requests \
                WHERE request_id = $1 AND expires_at > $2 AND used_at IS NULL";
     let row = conn.query_one(sql, &[id.into(), now.micros().into()])?;
     row.map(|row| {
@@ -52,23 +55,24 @@ pub fn find(conn: &mut dyn Connection, id: &str, now: Time) -> Result<Option<Cou
             },
             expires_at: Time::from_micros(row.integer(2)?),
             clerks: clerks.into_iter().flatten().map(str::to_owned).collect(),
+            mark: crate::mark(&row, 7)?,
         })
     })
     .transpose()
 }
 
-/// Notes who approved.
+/// Notes who approved, and the mark over it.
 pub fn set_clerks(conn: &mut dyn Connection, request: &CounterRequest) -> Result<(), Error> {
-    let sql =
-        "-- counter_request_set_clerks\nUPDATE counter_requests SET first_clerk = $2, second_clerk = $3 WHERE request_id = $1";
+    let sql = "-- counter_request_set_clerks\nUPDATE counter_requests SET first_clerk = $2, second_clerk = $3, mark = $4 WHERE request_id = $1";
     let clerk = |at: usize| request.clerks.get(at).map(String::as_str).into();
-    conn.execute(sql, &[request.id.as_str().into(), clerk(0), clerk(1)])?;
+    let mark = request.mark.map(|mark| mark.0.to_vec()).into();
+    conn.execute(sql, &[request.id.as_str().into(), clerk(0), clerk(1), mark])?;
     Ok(())
 }
 
-/// Uses a request up. False when it was used before.
+/// Uses a request up, and takes its mark away. False when it was used before.
 pub fn redeem(conn: &mut dyn Connection, id: &str, now: Time) -> Result<bool, Error> {
-    let sql = "-- counter_request_redeem\nUPDATE counter_requests SET used_at = $2 WHERE request_id = $1 AND used_at IS NULL";
+    let sql = "-- counter_request_redeem\nUPDATE counter_requests SET used_at = $2, mark = NULL WHERE request_id = $1 AND used_at IS NULL";
     Ok(conn.execute(sql, &[id.into(), now.micros().into()])? == 1)
 }
 

@@ -25,6 +25,8 @@ pub struct Delegation {
     pub delegate_called: Option<Vec<u8>>,
     /// What the delegate calls the person, sealed under the delegate's own key, before it is taken up under the person's.
     pub person_called: Option<Vec<u8>>,
+    /// Shows that the house wrote it as it stands here.
+    pub mark: Option<Digest>,
 }
 
 impl Delegation {
@@ -37,11 +39,11 @@ impl Delegation {
 /// Adds a delegation, or replaces the one with its id.
 pub fn put(conn: &mut dyn Connection, delegation: &Delegation) -> Result<(), Error> {
     let sql = "-- delegation_put\nINSERT INTO delegations (delegation_id, role, person, delegate, powers, code_hash, code_ends_at, \
-               given_at, taken_at, ends_at, delegate_called, person_called) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (delegation_id) DO UPDATE SET \
+               given_at, taken_at, ends_at, delegate_called, person_called, mark) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (delegation_id) DO UPDATE SET \
                delegate = excluded.delegate, powers = excluded.powers, code_hash = excluded.code_hash, \
                code_ends_at = excluded.code_ends_at, taken_at = excluded.taken_at, ends_at = excluded.ends_at, \
-               delegate_called = excluded.delegate_called, person_called = excluded.person_called";
+               delegate_called = excluded.delegate_called, person_called = excluded.person_called, mark = excluded.mark";
     let params = [
         delegation.id.as_str().into(),
         delegation.role.code().into(),
@@ -55,13 +57,14 @@ pub fn put(conn: &mut dyn Connection, delegation: &Delegation) -> Result<(), Err
         delegation.ends_at.micros().into(),
         delegation.delegate_called.clone().into(),
         delegation.person_called.clone().into(),
+        delegation.mark.map(|mark| mark.0.to_vec()).into(),
     ];
     conn.execute(sql, &params)?;
     Ok(())
 }
 
 const COLUMNS: &str = "delegation_id, role, person, delegate, powers, code_hash, code_ends_at, given_at, taken_at, ends_at, \
-                       delegate_called, person_called";
+                       delegate_called, person_called, mark";
 
 /// The delegation with this id.
 pub fn find(conn: &mut dyn Connection, id: &str) -> Result<Option<Delegation>, Error> {
@@ -93,6 +96,21 @@ pub fn ended(conn: &mut dyn Connection, now: Time, limit: usize) -> Result<Vec<D
     conn.query(&sql, &params)?.iter().map(read).collect()
 }
 
+/// Up to `limit` delegations without a mark whose ids come after `after`, in their order.
+pub fn unmarked(conn: &mut dyn Connection, after: &str, limit: usize) -> Result<Vec<Delegation>, Error> {
+    let sql = format!(
+        "-- delegation_unmarked\nSELECT {COLUMNS} FROM delegations WHERE delegation_id > $1 AND mark IS NULL ORDER BY delegation_id LIMIT $2"
+    );
+    conn.query(&sql, &[after.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()])?.iter().map(read).collect()
+}
+
+/// Puts the mark of a delegation that has none.
+pub fn set_mark(conn: &mut dyn Connection, id: &str, mark: &Digest) -> Result<(), Error> {
+    let sql = "-- delegation_set_mark\nUPDATE delegations SET mark = $2 WHERE delegation_id = $1 AND mark IS NULL";
+    conn.execute(sql, &[id.into(), mark.0.to_vec().into()])?;
+    Ok(())
+}
+
 /// Deletes a delegation and the list of its codes. False when it was deleted before.
 pub fn delete(conn: &mut dyn Connection, id: &str) -> Result<bool, Error> {
     forget_codes(conn, id)?;
@@ -118,12 +136,11 @@ pub fn forget_codes(conn: &mut dyn Connection, id: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// When the delegation ends under which a code was given; `None` for a code that the resident got herself.
-pub fn end_of_code(conn: &mut dyn Connection, code_hash: &Digest) -> Result<Option<Time>, Error> {
-    let sql = "-- delegated_code_end\nSELECT d.ends_at FROM delegated_codes AS c JOIN delegations AS d ON d.delegation_id = c.delegation_id \
-               WHERE c.code_hash = $1";
+/// The delegation under which a code was given; `None` for a code that the resident got herself.
+pub fn of_code(conn: &mut dyn Connection, code_hash: &Digest) -> Result<Option<String>, Error> {
+    let sql = "-- delegated_code_find\nSELECT delegation_id FROM delegated_codes WHERE code_hash = $1";
     let row = conn.query_one(sql, &[Value::from(code_hash.0.to_vec())])?;
-    row.map(|row| Ok(Time::from_micros(row.integer(0)?))).transpose()
+    row.map(|row| Ok(row.text(0)?.to_owned())).transpose()
 }
 
 fn read(row: &Row) -> Result<Delegation, Error> {
@@ -143,5 +160,6 @@ fn read(row: &Row) -> Result<Delegation, Error> {
         ends_at: Time::from_micros(row.integer(9)?),
         delegate_called: row.optional_bytes(10)?.map(<[u8]>::to_vec),
         person_called: row.optional_bytes(11)?.map(<[u8]>::to_vec),
+        mark: crate::mark(row, 12)?,
     })
 }

@@ -18,6 +18,8 @@ pub struct Deletion {
     /// The sealed pseudonym; `None` when everything under the mandate goes.
     pub sealed: Option<Vec<u8>>,
     pub noted_at: Time,
+    /// Before this the service does not see it; `None` for at once.
+    pub ready_at: Option<Time>,
     pub due_at: Time,
     /// When the service first read it.
     pub told_at: Option<Time>,
@@ -40,12 +42,12 @@ pub struct Counts {
 }
 
 const COLUMNS: &str =
-    "deletion_id, certificate_id, service, mandate, sealed, noted_at, due_at, told_at, answer, answered_at, missed_at";
+    "deletion_id, certificate_id, service, mandate, sealed, noted_at, due_at, told_at, answer, answered_at, missed_at, ready_at";
 
 /// Adds notices.
 pub fn insert(conn: &mut dyn Connection, deletions: &[Deletion]) -> Result<(), Error> {
-    let sql = "-- deletion_insert\nINSERT INTO deletions (deletion_id, certificate_id, service, mandate, sealed, noted_at, due_at, published) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, 0)";
+    let sql = "-- deletion_insert\nINSERT INTO deletions (deletion_id, certificate_id, service, mandate, sealed, noted_at, due_at, ready_at, published) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)";
     let rows: Vec<_> = deletions
         .iter()
         .map(|deletion| {
@@ -57,6 +59,7 @@ pub fn insert(conn: &mut dyn Connection, deletions: &[Deletion]) -> Result<(), E
                 deletion.sealed.clone().into(),
                 deletion.noted_at.micros().into(),
                 deletion.due_at.micros().into(),
+                deletion.ready_at.map(Time::micros).into(),
             ]
         })
         .collect();
@@ -64,12 +67,14 @@ pub fn insert(conn: &mut dyn Connection, deletions: &[Deletion]) -> Result<(), E
     Ok(())
 }
 
-/// Up to `limit` notices that a service has not answered, oldest first. From now on it has been told of them.
+/// Up to `limit` notices that a service may see and has not answered, oldest first. From now on it has been told of them.
 pub fn tell(conn: &mut dyn Connection, service: &ServiceId, now: Time, limit: usize) -> Result<Vec<Deletion>, Error> {
     let sql = format!(
-        "-- deletion_open\nSELECT {COLUMNS} FROM deletions WHERE service = $1 AND answered_at IS NULL ORDER BY noted_at, deletion_id LIMIT $2"
+        "-- deletion_open\nSELECT {COLUMNS} FROM deletions WHERE service = $1 AND answered_at IS NULL AND (ready_at IS NULL OR ready_at <= $3) \
+         ORDER BY noted_at, deletion_id LIMIT $2"
     );
-    let rows = conn.query(&sql, &[service.as_str().into(), i64::try_from(limit).unwrap_or(i64::MAX).into()])?;
+    let params = [service.as_str().into(), i64::try_from(limit).unwrap_or(i64::MAX).into(), now.micros().into()];
+    let rows = conn.query(&sql, &params)?;
     let mut open: Vec<Deletion> = rows.iter().map(read).collect::<Result<_, _>>()?;
     let untold = open.iter_mut().filter(|deletion| deletion.told_at.is_none());
     let rows: Vec<Vec<Value>> = untold
@@ -100,7 +105,7 @@ pub fn find(conn: &mut dyn Connection, id: &DeletionId, service: &ServiceId) -> 
 /// The notices of the erasures of one resident's data, newest first.
 pub fn of_resident(conn: &mut dyn Connection, resident: u64) -> Result<Vec<Deletion>, Error> {
     let sql = "-- deletion_of_resident\nSELECT d.deletion_id, d.certificate_id, d.service, d.mandate, d.sealed, d.noted_at, d.due_at, d.told_at, \
-               d.answer, d.answered_at, d.missed_at FROM deletions d JOIN erasures e ON e.certificate_id = d.certificate_id WHERE e.resident = $1 \
+               d.answer, d.answered_at, d.missed_at, d.ready_at FROM deletions d JOIN erasures e ON e.certificate_id = d.certificate_id WHERE e.resident = $1 \
                ORDER BY d.noted_at DESC, d.deletion_id";
     conn.query(sql, &[number(resident).into()])?.iter().map(read).collect()
 }
@@ -202,5 +207,6 @@ fn read(row: &Row) -> Result<Deletion, Error> {
         told_at: row.optional_integer(7)?.map(Time::from_micros),
         answer,
         missed_at: row.optional_integer(10)?.map(Time::from_micros),
+        ready_at: row.optional_integer(11)?.map(Time::from_micros),
     })
 }

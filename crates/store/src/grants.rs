@@ -2,6 +2,7 @@
 
 use usufruct_core::grant::{Grant, GrantKind, GrantState};
 use usufruct_core::id::{BlockId, GrantId};
+use usufruct_core::means::Means;
 use usufruct_core::{Digest, Time};
 
 use crate::db::{Connection, Error, Row, Value};
@@ -35,7 +36,7 @@ pub struct Count {
 }
 
 const COLUMNS: &str = "g.resident, g.mandate, g.grant_id, g.kind, g.state, g.revision, g.mandate_hash, g.blocks, g.given_at, \
-                       g.valid_until, g.uses, g.window_start, g.window_uses, g.last_use_at, r.state";
+                       g.valid_until, g.uses, g.window_start, g.window_uses, g.last_use_at, r.state, g.means";
 
 /// The grant of a resident under a mandate.
 pub fn find(conn: &mut dyn Connection, resident: u64, mandate: u64) -> Result<Option<StoredGrant>, Error> {
@@ -79,11 +80,12 @@ pub fn put(conn: &mut dyn Connection, grant: &StoredGrant) -> Result<(), Error> 
 /// Sets many grants.
 pub fn put_many(conn: &mut dyn Connection, grants: &[StoredGrant]) -> Result<(), Error> {
     let sql = "-- grant_put\nINSERT INTO grants (shard, resident, mandate, grant_id, kind, state, revision, mandate_hash, blocks, \
-               given_at, valid_until, uses, window_start, window_uses) VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10, 0, $9, 0) \
+               given_at, valid_until, uses, window_start, window_uses, means) \
+               VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10, 0, $9, 0, $11) \
                ON CONFLICT (shard, resident, mandate) DO UPDATE SET grant_id = excluded.grant_id, kind = excluded.kind, \
                state = excluded.state, revision = grants.revision + 1, mandate_hash = excluded.mandate_hash, blocks = excluded.blocks, \
                given_at = excluded.given_at, valid_until = excluded.valid_until, uses = 0, window_start = excluded.window_start, \
-               window_uses = 0, last_use_at = NULL";
+               window_uses = 0, last_use_at = NULL, means = excluded.means";
     let rows: Vec<_> = grants
         .iter()
         .map(|stored| {
@@ -99,6 +101,7 @@ pub fn put_many(conn: &mut dyn Connection, grants: &[StoredGrant]) -> Result<(),
                 blocks.join(" ").into(),
                 stored.grant.given_at.micros().into(),
                 stored.grant.valid_until.micros().into(),
+                stored.grant.means.map_or(Value::Null, |means| means.code().into()),
             ]
         })
         .collect();
@@ -181,7 +184,12 @@ fn read(row: &Row) -> Result<StoredGrant, Error> {
             uses: row.integer(10)?,
             window_start: Time::from_micros(row.integer(11)?),
             window_uses: row.integer(12)?,
+            means: row.optional_text(15)?.map(means).transpose()?,
             resident_active: row.text(14)? == "active",
         },
     })
+}
+
+fn means(code: &str) -> Result<Means, Error> {
+    Means::from_code(code).ok_or_else(|| crate::inconsistent("grants.means"))
 }

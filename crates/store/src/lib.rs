@@ -36,7 +36,9 @@ pub mod streams;
 pub mod tables;
 pub mod tokens;
 
-use db::Migration;
+use usufruct_core::Digest;
+
+use db::{Migration, Row};
 
 /// The migrations, in order. Numbered, additive, never edited once released.
 pub const MIGRATIONS: &[Migration] = &[
@@ -55,6 +57,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 14, name: "delegations", sql: include_str!("../migrations/0014_delegations.sql") },
     Migration { number: 15, name: "certificate_cards", sql: include_str!("../migrations/0015_certificate_cards.sql") },
     Migration { number: 16, name: "row_marks", sql: include_str!("../migrations/0016_row_marks.sql") },
+    Migration { number: 19, name: "sign_ins", sql: include_str!("../migrations/0019_sign_ins.sql") },
+    Migration { number: 20, name: "ways_in_marks", sql: include_str!("../migrations/0020_ways_in_marks.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.
@@ -65,6 +69,11 @@ pub fn shard(resident: u64) -> i64 {
 /// A resident number as SQL holds it. Numbers stay below 2^53.
 pub(crate) fn number(resident: u64) -> i64 {
     resident.cast_signed()
+}
+
+/// The mark of the house in a column; `None` where there is none.
+pub(crate) fn mark(row: &Row, column: usize) -> Result<Option<Digest>, db::Error> {
+    row.optional_bytes(column)?.map(|_| row.array(column).map(Digest)).transpose()
 }
 
 /// A column holds a value that the code never writes.

@@ -1,7 +1,7 @@
 //! What services have to be told, until they have it.
 
-use usufruct_core::Time;
 use usufruct_core::id::ServiceId;
+use usufruct_core::{Digest, Time};
 
 use crate::db::{Connection, Error, Row, Value};
 
@@ -15,6 +15,10 @@ pub struct Message {
     /// What happened and under which pseudonym, sealed.
     pub sealed: Vec<u8>,
     pub noted_at: Time,
+    /// Before this the service is not told; `None` for at once.
+    pub ready_at: Option<Time>,
+    /// Joins the messages of a service about one resident; `None` where it is about nobody.
+    pub line: Option<Digest>,
     /// When it is tried next.
     pub due_at: Time,
     pub attempts: i64,
@@ -44,11 +48,11 @@ impl Channel {
     }
 }
 
-const COLUMNS: &str = "message_id, service, channel, sealed, noted_at, due_at, attempts, ends_at";
+const COLUMNS: &str = "message_id, service, channel, sealed, noted_at, due_at, attempts, ends_at, ready_at, line";
 
 /// Adds messages.
 pub fn insert(conn: &mut dyn Connection, messages: &[Message]) -> Result<(), Error> {
-    let sql = format!("-- outbox_insert\nINSERT INTO outbox ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)");
+    let sql = format!("-- outbox_insert\nINSERT INTO outbox ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
     let rows: Vec<Vec<Value>> = messages
         .iter()
         .map(|message| {
@@ -61,6 +65,8 @@ pub fn insert(conn: &mut dyn Connection, messages: &[Message]) -> Result<(), Err
                 message.due_at.micros().into(),
                 message.attempts.into(),
                 message.ends_at.micros().into(),
+                message.ready_at.map(Time::micros).into(),
+                message.line.map(|line| line.0.to_vec()).into(),
             ]
         })
         .collect();
@@ -72,7 +78,7 @@ pub fn insert(conn: &mut dyn Connection, messages: &[Message]) -> Result<(), Err
 /// They are due again at `until`, unless they are settled before.
 pub fn lease(conn: &mut dyn Connection, now: Time, until: Time, limit: usize) -> Result<Vec<Message>, Error> {
     let sql = format!(
-        "-- outbox_due\nSELECT {COLUMNS} FROM outbox o WHERE due_at <= $1 AND ends_at > $1 AND (channel = 'logout' OR EXISTS \
+        "-- outbox_due\nSELECT {COLUMNS} FROM outbox o WHERE due_at <= $1 AND ends_at > $1 AND (ready_at IS NULL OR ready_at <= $1) AND (channel = 'logout' OR EXISTS \
          (SELECT 1 FROM streams s WHERE s.service = o.service AND s.status = 'enabled' AND s.method = 'push')) \
          ORDER BY due_at, message_id LIMIT $2"
     );
@@ -90,14 +96,21 @@ pub fn lease(conn: &mut dyn Connection, now: Time, until: Time, limit: usize) ->
     Ok(messages)
 }
 
-/// Up to `limit` signals that wait for a service, oldest first.
+/// Up to `limit` signals that wait for a service and may be told by now, oldest first.
 pub fn waiting(conn: &mut dyn Connection, service: &ServiceId, now: Time, limit: usize) -> Result<Vec<Message>, Error> {
     let sql = format!(
         "-- outbox_waiting\nSELECT {COLUMNS} FROM outbox WHERE service = $1 AND channel = 'signal' AND ends_at > $2 \
-         ORDER BY noted_at, message_id LIMIT $3"
+         AND (ready_at IS NULL OR ready_at <= $2) ORDER BY noted_at, message_id LIMIT $3"
     );
     let params = [service.as_str().into(), now.micros().into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
     conn.query(&sql, &params)?.iter().map(read).collect()
+}
+
+/// When the last message of a line that waits is ready.
+pub fn last_of_line(conn: &mut dyn Connection, line: &Digest) -> Result<Option<Time>, Error> {
+    let sql = "-- outbox_last_of_line\nSELECT MAX(ready_at) FROM outbox WHERE line = $1";
+    let row = conn.query_one(sql, &[Value::from(line.0.to_vec())])?;
+    row.map_or(Ok(None), |row| Ok(row.optional_integer(0)?.map(Time::from_micros)))
 }
 
 /// Removes a message that its service has.
@@ -128,7 +141,7 @@ pub fn put_off_all(conn: &mut dyn Connection, service: &ServiceId, channel: Chan
     Ok(())
 }
 
-/// Makes everything due that waits for the stream of a service.
+/// Makes everything due that waits for the stream of a service. What is not ready yet waits on, or a service could ask for word of the moment.
 pub fn hasten(conn: &mut dyn Connection, service: &ServiceId, now: Time) -> Result<(), Error> {
     let sql = "-- outbox_hasten\nUPDATE outbox SET due_at = $2 WHERE service = $1 AND channel = 'signal' AND due_at > $2";
     conn.execute(sql, &[service.as_str().into(), now.micros().into()])?;
@@ -156,5 +169,7 @@ fn read(row: &Row) -> Result<Message, Error> {
         due_at: Time::from_micros(row.integer(5)?),
         attempts: row.integer(6)?,
         ends_at: Time::from_micros(row.integer(7)?),
+        ready_at: row.optional_integer(8)?.map(Time::from_micros),
+        line: crate::mark(row, 9)?,
     })
 }

@@ -39,8 +39,7 @@ pub fn insert(conn: &mut dyn Connection, passkey: &Passkey, mark: &Digest) -> Re
 pub fn find(conn: &mut dyn Connection, credential: &[u8]) -> Result<Option<(Passkey, Option<Digest>)>, Error> {
     let sql = format!("-- passkey_find\nSELECT {COLUMNS}, mark FROM passkeys WHERE credential = $1");
     let Some(row) = conn.query_one(&sql, &[Value::from(credential)])? else { return Ok(None) };
-    let mark = row.optional_bytes(6)?.map(|_| row.array(6).map(Digest)).transpose()?;
-    Ok(Some((read(&row)?, mark)))
+    Ok(Some((read(&row)?, crate::mark(&row, 6)?)))
 }
 
 /// Up to `limit` passkeys without a mark whose credential ids come after `after`, in their order.

@@ -19,6 +19,8 @@ pub struct RefreshToken {
     pub scope: String,
     pub auth_time: Time,
     pub means: Means,
+    /// The mark of the certificate card that opened the session.
+    pub card: Option<Digest>,
     /// Name of the resident's session for the service.
     pub sid: String,
     pub code_hash: Digest,
@@ -29,7 +31,7 @@ pub struct RefreshToken {
 /// Adds a refresh token.
 pub fn insert(conn: &mut dyn Connection, token: &RefreshToken) -> Result<(), Error> {
     let sql = "-- refresh_token_insert\nINSERT INTO refresh_tokens (token_hash, service, resident, authorization_id, jkt, scope, auth_time, \
-               means, sid, code_hash, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+               means, sid, code_hash, issued_at, expires_at, card_mark) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     let params = [
         Value::from(token.token_hash.0.to_vec()),
         token.service.as_str().into(),
@@ -43,6 +45,7 @@ pub fn insert(conn: &mut dyn Connection, token: &RefreshToken) -> Result<(), Err
         Value::from(token.code_hash.0.to_vec()),
         token.issued_at.micros().into(),
         token.expires_at.micros().into(),
+        token.card.map(|card| card.0.to_vec()).into(),
     ];
     conn.execute(sql, &params)?;
     Ok(())
@@ -51,7 +54,7 @@ pub fn insert(conn: &mut dyn Connection, token: &RefreshToken) -> Result<(), Err
 /// The refresh token with this hash, expired or not.
 pub fn find(conn: &mut dyn Connection, token_hash: &Digest) -> Result<Option<RefreshToken>, Error> {
     let sql = "-- refresh_token_find\nSELECT service, resident, authorization_id, jkt, scope, auth_time, means, sid, code_hash, issued_at, \
-               expires_at FROM refresh_tokens WHERE token_hash = $1";
+               expires_at, card_mark FROM refresh_tokens WHERE token_hash = $1";
     let row = conn.query_one(sql, &[Value::from(token_hash.0.to_vec())])?;
     row.map(|row| {
         Ok(RefreshToken {
@@ -67,6 +70,7 @@ pub fn find(conn: &mut dyn Connection, token_hash: &Digest) -> Result<Option<Ref
             code_hash: Digest(row.bytes(8)?.try_into().map_err(|_| crate::inconsistent("refresh_tokens.code_hash"))?),
             issued_at: Time::from_micros(row.integer(9)?),
             expires_at: Time::from_micros(row.integer(10)?),
+            card: crate::mark(&row, 11)?,
         })
     })
     .transpose()
@@ -82,6 +86,25 @@ pub fn delete(conn: &mut dyn Connection, token_hash: &Digest) -> Result<u64, Err
 pub fn delete_of_code(conn: &mut dyn Connection, code_hash: &Digest) -> Result<u64, Error> {
     let sql = "-- refresh_token_delete_of_code\nDELETE FROM refresh_tokens WHERE code_hash = $1";
     conn.execute(sql, &[Value::from(code_hash.0.to_vec())])
+}
+
+/// The codes that a resident's refresh tokens came from, where she had proved herself by these means; with a certificate card only by that
+/// card, and those of which it is not known by which.
+pub fn codes_of_means(
+    conn: &mut dyn Connection,
+    resident: u64,
+    means: Means,
+    card: Option<&Digest>,
+) -> Result<Vec<Digest>, Error> {
+    let sql = "-- refresh_token_codes_of_means\nSELECT code_hash FROM refresh_tokens WHERE resident = $1 AND means = $2 \
+               AND ($3 = 0 OR card_mark IS NULL OR card_mark = $4)";
+    let params = [
+        number(resident).into(),
+        means.code().into(),
+        i64::from(card.is_some()).into(),
+        Value::from(card.map_or([0; 32], |card| card.0).to_vec()),
+    ];
+    conn.query(sql, &params)?.iter().map(|row| Ok(Digest(row.array(0)?))).collect()
 }
 
 /// Deletes the refresh tokens that speak for a resident.

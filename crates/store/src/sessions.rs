@@ -205,7 +205,7 @@ fn read(row: &Row) -> Result<Session, Error> {
             (Some(_), Some(delegation)) => Some(Acts { parent: Digest(row.array(7)?), delegation: delegation.to_owned() }),
             _ => None,
         },
-        mark: row.optional_bytes(11)?.map(|_| row.array(11).map(Digest)).transpose()?,
+        mark: crate::mark(row, 11)?,
         card: mark.zip(ends_at).map(|(mark, ends_at)| CardBound { mark: Digest(mark), ends_at }),
     })
 }

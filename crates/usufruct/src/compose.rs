@@ -65,6 +65,13 @@ pub fn object(
     approved(Statement { kind, id: id.to_owned(), rev, prev, at, by: speaker(signers)?, body, approvals: Vec::new() }, signers)
 }
 
+/// The revision of an object after `last`, which is not in the register yet, approved.
+pub fn revision(last: &Statement, body: Value, signers: &Signers<'_>, at: Time) -> Result<Statement, Failure> {
+    let (rev, prev) = (last.rev + 1, Some(last.hash()?));
+    let (kind, id) = (last.kind, last.id.clone());
+    approved(Statement { kind, id, rev, prev, at, by: speaker(signers)?, body, approvals: Vec::new() }, signers)
+}
+
 /// One step, approved.
 pub fn step(step: &Step<'_>, signers: &Signers<'_>, at: Time, rng: &dyn Rng) -> Result<Statement, Failure> {
     let id = StatusChangeId::fresh(at, rng).to_string();

@@ -63,15 +63,18 @@ pub struct Setup {
 
 /// The table `[provider]` of the set-up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct ProviderTable {
     /// `fapi2`, and `oidc` for software off the shelf, which signs in and gets no data.
     pub profiles: Vec<Profile>,
+    /// Whether proofs of possession have to carry a nonce of the pass. They have to for a while in any case when the clock jumps.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dpop_nonce: bool,
 }
 
 impl Default for ProviderTable {
     fn default() -> Self {
-        Self { profiles: vec![Profile::Fapi2, Profile::Oidc] }
+        Self { profiles: vec![Profile::Fapi2, Profile::Oidc], dpop_nonce: false }
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Serving {
     pub dir: DataDir,
     pub app: Arc<App>,
     pub settings: Settings,
+    /// Whether proofs of possession have to carry a nonce of the pass.
+    pub dpop_nonce: bool,
     pub listener: TcpListener,
     /// Further sites in the same process: the sample relying parties of the demo.
     pub beside: Vec<(TcpListener, Router)>,
@@ -58,10 +60,14 @@ pub fn run(serving: Serving) -> Result<(), Failure> {
     let broken = |error: std::io::Error| {
         Failure::impossible(format!("The server cannot run: {error}."), "Check the limits of the system.")
     };
-    let Serving { dir, app, settings, listener, beside, mirrors, certificate_cards: cards, nightly, greeting } = serving;
+    let Serving { dir, app, settings, dpop_nonce, listener, beside, mirrors, certificate_cards: cards, nightly, greeting } =
+        serving;
     let address = listener.local_addr().map_err(broken)?;
     let outbound = Outbound::new(&settings.issuer).map_err(Failure::of)?;
     let mut site = Site::new(Arc::clone(&app), settings).map_err(Failure::of)?;
+    if dpop_nonce {
+        site = site.with_dpop_nonces();
+    }
     if let Some(table) = &cards {
         site = site.with_card_place(table.place()?);
     }
@@ -133,6 +139,7 @@ pub fn run(serving: Serving) -> Result<(), Failure> {
         }
         watch_signals(Arc::clone(&stop)).map_err(broken)?;
         let keeper = upkeep.start(Arc::clone(&stop)).map_err(broken)?;
+        tokio::spawn(clock::watch(Arc::clone(&site), stopped.clone()));
         tokio::spawn(crate::messages::run(site, outbound, stopped.clone()));
         println!("{greeting}");
         let mut stopped = stopped.clone();

@@ -19,6 +19,7 @@ fn notice(id: &str, due_at: Time) -> Deletion {
         mandate: None,
         sealed: None,
         noted_at: due_at.plus(-30 * DAY),
+        ready_at: None,
         due_at,
         told_at: None,
         answer: None,

@@ -10,12 +10,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts};
-use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use usufruct_app::Error;
-use usufruct_core::id::ServiceId;
+use usufruct_app::{DataCaller, Error};
+use usufruct_core::decide::Clause;
+use usufruct_core::id::{MandateId, ServiceId};
+use usufruct_core::means::{AskedSignIn, SignIn};
 
 use crate::Site;
 use crate::fault::Fault;
@@ -44,7 +45,10 @@ impl FromRequestParts<Arc<Site>> for Caller {
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Response> {
         let bearing = borne::read(parts, site).map_err(refuse)?;
         match attempt(site, move |app| app.release_caller(&bearing)).await {
-            Ok(Some(service)) => Ok(Self(service)),
+            Ok(Some(service)) => match site.limiters.count_call(&service) {
+                Ok(()) => Ok(Self(service)),
+                Err(seconds) => Err(Fault::too_many(seconds).into_response()),
+            },
             Ok(None) => Err(refuse(Unborne::Invalid)),
             Err(Error::Replayed { .. }) => Err(refuse(Unborne::Proof("the DPoP proof was used before"))),
             Err(error) => Err(Fault::from(error).into_response()),
@@ -52,9 +56,56 @@ impl FromRequestParts<Arc<Site>> for Caller {
     }
 }
 
+/// The service whose token the request carries, its own or one that a resident gave it. Extracted before the body is read.
+struct Asker(DataCaller);
+
+impl FromRequestParts<Arc<Site>> for Asker {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Response> {
+        let bearing = borne::read(parts, site).map_err(refuse)?;
+        match attempt(site, move |app| app.data_caller(&bearing)).await {
+            Ok(Some(caller)) => Ok(Self(caller)),
+            Ok(None) => Err(refuse(Unborne::Invalid)),
+            Err(Error::Replayed { .. }) => Err(refuse(Unborne::Proof("the DPoP proof was used before"))),
+            Err(error) => Err(Fault::from(error).into_response()),
+        }
+    }
+}
+
+impl Asker {
+    /// The service, and the sign-in behind the token if a resident gave it: then it is for her alone, and for the mandates that she gave it
+    /// for.
+    fn about(self, subjects: &[String], mandate: &MandateId) -> Result<(ServiceId, Option<SignIn>), Fault> {
+        let DataCaller { service, resident } = self.0;
+        let Some(presence) = resident else { return Ok((service, None)) };
+        if !presence.covers(mandate) {
+            let message = "The token was not given for this mandate. Ask the resident for it, with the mandate in the scope.";
+            return Err(Fault::unauthenticated(message).of_token(Unborne::Mandate));
+        }
+        if subjects.iter().any(|subject| *subject != presence.subject) {
+            return Err(Error::Unknown { what: "subject at this service" }.into());
+        }
+        Ok((service, Some(presence.sign_in)))
+    }
+}
+
+/// What came of a use. One that only wants another sign-in says which (RFC 9470 3).
+fn answered(error: Error, asked: AskedSignIn) -> Fault {
+    match error {
+        Error::Unpermitted(clauses) if clauses == [Clause::SignIn] => {
+            Fault::from(Error::Unpermitted(clauses)).of_token(Unborne::SignIn(asked))
+        }
+        other => other.into(),
+    }
+}
+
 /// What a caller is told who did not prove that it may call.
 fn refuse(unborne: Unborne) -> Response {
     let fault = Fault::unauthenticated(match unborne {
+        Unborne::Nonce => {
+            "The proof of possession lacks the nonce of the pass. Sign it again with the nonce of the header `DPoP-Nonce`."
+        }
         Unborne::Proof(_) => {
             "The proof of possession is missing or does not hold. Sign one for this request with the key of the token."
         }
@@ -62,5 +113,5 @@ fn refuse(unborne: Unborne) -> Response {
             "The access token is missing, has ended, or is not for this API. Get a token with the scope `release` and send it as `Authorization: DPoP` with a proof."
         }
     });
-    ([(WWW_AUTHENTICATE, unborne.challenge())], fault).into_response()
+    fault.of_token(unborne).into_response()
 }

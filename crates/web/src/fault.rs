@@ -1,7 +1,7 @@
 //! What went wrong, as a problem document (RFC 9457) for programs and as a page for people.
 
 use askama::Template;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use i18n_embed_fl::fl;
@@ -13,6 +13,7 @@ use usufruct_app::{Error, OpenSession};
 use usufruct_core::decide::Clause;
 
 use crate::language::Language;
+use crate::oidc::borne::{self, Unborne};
 use crate::page::{Page, render};
 
 /// Something that went wrong. Two sentences: what happened, what to do.
@@ -27,6 +28,8 @@ pub struct Fault {
     redirect: Option<String>,
     /// Seconds after which to try again.
     retry_after: Option<u64>,
+    /// What is wrong with the token that came with the request.
+    unborne: Option<Box<Unborne>>,
 }
 
 /// The page for a fault.
@@ -41,7 +44,7 @@ pub(crate) struct ErrorPage {
 
 impl Fault {
     pub fn new(status: StatusCode, kind: &'static str, message: &str) -> Self {
-        Self { status, kind, message: message.to_owned(), clauses: Vec::new(), redirect: None, retry_after: None }
+        Self { status, kind, message: message.to_owned(), clauses: Vec::new(), redirect: None, retry_after: None, unborne: None }
     }
 
     /// The request cannot be understood.
@@ -52,6 +55,12 @@ impl Fault {
     /// The caller did not prove who it is.
     pub fn unauthenticated(message: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", message)
+    }
+
+    /// The same, with what is wrong with the token: its status, and the header that says how it has to be done.
+    #[must_use]
+    pub(crate) fn of_token(self, unborne: Unborne) -> Self {
+        Self { status: unborne.status(), unborne: Some(Box::new(unborne)), ..self }
     }
 
     /// Something broke inside. Details are in the operator's log and never in the answer.
@@ -161,6 +170,12 @@ impl Fault {
                 .map(|clause| json!({ "clause": clause.code(), "what": clause.what(), "remedy": clause.remedy() }))
                 .collect();
         }
+        // Where the answers to many stand in one document they have no headers.
+        if let Some(Unborne::SignIn(asked)) = self.unborne.as_deref() {
+            let (class, age) = borne::wanted(*asked);
+            class.inspect(|class| problem["acr_values"] = json!(class));
+            age.inspect(|age| problem["max_age"] = json!(age));
+        }
         problem
     }
 }
@@ -195,6 +210,9 @@ impl IntoResponse for Fault {
         let mut response = (self.status, [(CONTENT_TYPE, "application/problem+json")], body).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(unborne) = &self.unborne {
+            response.headers_mut().insert(WWW_AUTHENTICATE, unborne.challenge());
         }
         response.extensions_mut().insert(self);
         response

@@ -75,6 +75,7 @@ pub fn router(site: Arc<Site>) -> Router {
     router
         .fallback(fault::not_found)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn_with_state(Arc::clone(&site), oidc::nonce::offer))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), limits::by_address))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), headers::secure))
         .with_state(site)

@@ -41,8 +41,10 @@ pub struct Limits {
     pub services: Limit,
     /// The API for services and their signals, per network, with a token or without: a body's services may share one.
     pub calls: Limit,
-    /// Signed requests of one service, wherever they come from.
+    /// Signed requests of one service to the provider, wherever they come from.
     pub service: Limit,
+    /// Requests of one service to the API and about its signals, wherever they come from.
+    pub call: Limit,
 }
 
 impl Default for Limits {
@@ -53,6 +55,7 @@ impl Default for Limits {
             services: Limit { per_second: 200, burst: 400 },
             calls: Limit { per_second: 500, burst: 1_000 },
             service: Limit { per_second: 50, burst: 100 },
+            call: Limit { per_second: 250, burst: 500 },
         }
     }
 }
@@ -61,7 +64,7 @@ impl Limits {
     /// So wide that nothing is turned away: for measurements.
     pub fn wide() -> Self {
         let limit = Limit { per_second: 1_000_000, burst: 1_000_000 };
-        Self { guesses: limit, ceremonies: limit, services: limit, calls: limit, service: limit }
+        Self { guesses: limit, ceremonies: limit, services: limit, calls: limit, service: limit, call: limit }
     }
 }
 
@@ -72,6 +75,7 @@ pub(crate) struct Limiters {
     services: Limiter<IpAddr>,
     calls: Limiter<IpAddr>,
     service: Limiter<ServiceId>,
+    call: Limiter<ServiceId>,
 }
 
 type Limiter<K> = RateLimiter<K, HashMapStateStore<K>, SiteClock, NoOpMiddleware<Nanos>>;
@@ -84,12 +88,18 @@ impl Limiters {
             services: limiter(limits.services, app),
             calls: limiter(limits.calls, app),
             service: limiter(limits.service, app),
+            call: limiter(limits.call, app),
         }
     }
 
     /// Counts a request that a service signed; seconds to wait when it is one too many. Nobody else can use up its share.
     pub fn count_service(&self, service: &ServiceId) -> Result<(), u64> {
         count(&self.service, service)
+    }
+
+    /// Counts a request that a service makes with a token of its own; seconds to wait when it is one too many.
+    pub fn count_call(&self, service: &ServiceId) -> Result<(), u64> {
+        count(&self.call, service)
     }
 
     fn of(&self, method: &Method, path: &str) -> Option<&Limiter<IpAddr>> {

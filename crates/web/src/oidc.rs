@@ -14,12 +14,15 @@ mod details;
 mod fields;
 mod form_post;
 mod grants;
+mod jwe;
 mod jws;
 pub(crate) mod keys;
 mod logout;
 mod metadata;
+pub(crate) mod nonce;
 mod par;
 mod possession;
+pub(crate) mod service_keys;
 mod token;
 mod userinfo;
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::redirect::Policy;
 use url::{Host, Url};
 
@@ -29,9 +29,11 @@ pub struct Outbound {
 pub enum Unsent {
     #[error("The address is not https, or leads inside. Register one that the public can reach.")]
     Forbidden,
+    #[error("The service answered with status {0}. It has to answer 200, and nobody is followed elsewhere.")]
+    Status(u16),
     #[error("The service did not answer in time. It is tried again.")]
     Unreachable,
-    #[error("The answer is larger than 64 KiB and was not read. Answer with a status and nothing else.")]
+    #[error("The answer is larger than 64 KiB and was not read. Answer with less.")]
     TooLarge,
 }
 
@@ -68,18 +70,16 @@ impl Outbound {
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
-        let mut answer = request.send().await.map_err(|error| match is_forbidden(&error) {
-            true => Unsent::Forbidden,
-            false => Unsent::Unreachable,
-        })?;
-        let mut read = 0;
-        while let Some(chunk) = answer.chunk().await.map_err(|_| Unsent::Unreachable)? {
-            read += chunk.len();
-            if read > LARGEST_ANSWER {
-                return Err(Unsent::TooLarge);
-            }
+        Ok(answer(request).await?.0)
+    }
+
+    /// What stands at an address of the register. Only 200 says that something does.
+    pub async fn get(&self, url: &str) -> Result<Vec<u8>, Unsent> {
+        let url = self.lawful(url).ok_or(Unsent::Forbidden)?;
+        match answer(self.client.get(url).header(ACCEPT, "application/json")).await? {
+            (200, body) => Ok(body),
+            (status, _) => Err(Unsent::Status(status)),
         }
-        Ok(answer.status().as_u16())
     }
 
     /// The address, if a request may go there as far as it can be told without resolving it.
@@ -95,6 +95,22 @@ impl Outbound {
         let is_plain = url.username().is_empty() && url.password().is_none();
         (scheme_fits && host_fits && is_plain).then_some(url)
     }
+}
+
+/// Sends a request, and answers status and body.
+async fn answer(request: reqwest::RequestBuilder) -> Result<(u16, Vec<u8>), Unsent> {
+    let mut answer = request.send().await.map_err(|error| match is_forbidden(&error) {
+        true => Unsent::Forbidden,
+        false => Unsent::Unreachable,
+    })?;
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|_| Unsent::Unreachable)? {
+        if body.len() + chunk.len() > LARGEST_ANSWER {
+            return Err(Unsent::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok((answer.status().as_u16(), body))
 }
 
 /// Lets names lead to public addresses only.

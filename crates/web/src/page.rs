@@ -12,7 +12,7 @@ use i18n_embed_fl::fl;
 use usufruct_app::store::residents::ResidentState;
 use usufruct_app::{Acting, OpenSession};
 use usufruct_core::delegation::Power;
-use usufruct_core::time::{DAY, HOUR, parse_duration};
+use usufruct_core::time::{DAY, HOUR, MINUTE, parse_duration};
 use usufruct_core::{Text, Time};
 
 use crate::Site;
@@ -107,11 +107,13 @@ impl Page {
     /// An ISO 8601 duration in words.
     pub fn length(&self, duration: &str) -> String {
         let Some(micros) = parse_duration(duration) else { return duration.to_owned() };
-        let (days, hours): (i64, i64) = (micros / DAY, (micros + HOUR - 1) / HOUR);
+        let (days, hours, minutes): (i64, i64, i64) = (micros / DAY, micros / HOUR, (micros + MINUTE - 1) / MINUTE);
         if micros % DAY == 0 {
             fl!(self.messages, "length-days", count = days)
-        } else {
+        } else if micros % HOUR == 0 {
             fl!(self.messages, "length-hours", count = hours)
+        } else {
+            fl!(self.messages, "length-minutes", count = minutes)
         }
     }
 
@@ -137,6 +139,7 @@ impl Page {
             "recipient" => fl!(self.messages, "clause-recipient"),
             "resident" => fl!(self.messages, "clause-resident"),
             "service" => fl!(self.messages, "clause-service"),
+            "sign-in" => fl!(self.messages, "clause-sign-in"),
             "start" => fl!(self.messages, "clause-start"),
             "sunset" => fl!(self.messages, "clause-sunset"),
             "suspension" => fl!(self.messages, "clause-suspension"),

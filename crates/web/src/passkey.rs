@@ -168,7 +168,7 @@ async fn finish_register(
     };
     let token = blocking(&site, move |app| {
         app.redeem(&code, &stored, earlier)?;
-        app.open_session(resident, &device.0)
+        app.replace_session(resident, &device.0, session.as_ref())
     })
     .await?;
     Ok(([(SET_COOKIE, cookie(&site, &token))], Json(json!({ "next": "/me" }))).into_response())
@@ -207,9 +207,18 @@ async fn finish_sign_in(
 }
 
 /// "This was not me", shown by a passkey: nobody is signed in by it.
-async fn finish_freeze(State(site): State<Arc<Site>>, Json(finish): Json<FinishSignIn>) -> Result<Response, Fault> {
+async fn finish_freeze(
+    State(site): State<Arc<Site>>,
+    MaybeResident(session): MaybeResident,
+    Json(finish): Json<FinishSignIn>,
+) -> Result<Response, Fault> {
     let (stored, _) = proven(&site, finish).await?;
-    blocking(&site, move |app| app.freeze(stored.resident)).await?;
+    blocking(&site, move |app| {
+        app.freeze(stored.resident)?;
+        // The cookie goes in any case, whoever was signed in by it.
+        session.map_or(Ok(()), |session| app.close_session(&session))
+    })
+    .await?;
     let gone = [(SET_COOKIE, cookie(&site, ""))];
     Ok((gone, Json(json!({ "next": "/freeze?done=yes" }))).into_response())
 }

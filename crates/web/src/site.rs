@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use usufruct_app::App;
-use usufruct_core::Text;
 use usufruct_core::id::ServiceId;
 use usufruct_core::service::Profile;
+use usufruct_core::{Text, Time};
 use webauthn_rs::{Webauthn, WebauthnBuilder};
 
 use crate::fault::Fault;
 use crate::limits::{Limiters, Limits};
 use crate::oidc::keys::ProviderKeys;
+use crate::oidc::nonce::Nonces;
+use crate::oidc::service_keys::ServiceKeys;
+use crate::outbound::Outbound;
 use crate::passkey::Ceremonies;
 
 /// How a site is set up.
@@ -62,7 +65,9 @@ pub struct Site {
     pub settings: Settings,
     pub(crate) webauthn: Webauthn,
     pub(crate) ceremonies: Ceremonies,
+    pub(crate) nonces: Nonces,
     pub(crate) provider_keys: ProviderKeys,
+    pub(crate) service_keys: ServiceKeys,
     pub(crate) limiters: Limiters,
     pub(crate) card_place: Option<CardPlace>,
 }
@@ -81,7 +86,18 @@ impl Site {
             .map_err(|error| format!("Passkeys cannot work at this issuer: {error:?}. Give a host name, not an address."))?;
         let provider_keys = ProviderKeys::open(&app, settings.allows_oidc).map_err(|error| error.to_string())?;
         let limiters = Limiters::new(&Limits::default(), &app);
-        Ok(Self { app, settings, webauthn, ceremonies: Ceremonies::default(), provider_keys, limiters, card_place: None })
+        let service_keys = ServiceKeys::new(Outbound::new(&settings.issuer)?);
+        Ok(Self {
+            app,
+            settings,
+            webauthn,
+            ceremonies: Ceremonies::default(),
+            nonces: Nonces::new(false),
+            provider_keys,
+            service_keys,
+            limiters,
+            card_place: None,
+        })
     }
 
     /// The site with other limits than the usual.
@@ -89,6 +105,25 @@ impl Site {
     pub fn with_limits(mut self, limits: &Limits) -> Self {
         self.limiters = Limiters::new(limits, &self.app);
         self
+    }
+
+    /// The site with nonces of its own in every proof of possession.
+    #[must_use]
+    pub fn with_dpop_nonces(mut self) -> Self {
+        self.nonces = Nonces::new(true);
+        self
+    }
+
+    /// The site with another way to the addresses of services.
+    #[must_use]
+    pub fn with_outbound(mut self, outbound: Outbound) -> Self {
+        self.service_keys = ServiceKeys::new(outbound);
+        self
+    }
+
+    /// Tells that the clock has jumped: until then proofs of possession are timed by nonces.
+    pub fn doubt_clock(&self, until: Time) {
+        self.nonces.doubt(until);
     }
 
     /// The site with certificate cards as a way in.

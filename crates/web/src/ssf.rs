@@ -69,6 +69,7 @@ async fn caller(parts: &Parts, site: &Arc<Site>, scopes: &[&'static str]) -> Res
         Err(Error::Replayed { .. }) => return Err(Unborne::Proof("the DPoP proof was used before").into_response()),
         Err(error) => return Err(Fault::from(error).into_response()),
     };
+    site.limiters.count_call(&service).map_err(|seconds| Fault::too_many(seconds).into_response())?;
     match granted.split(' ').any(|word| scopes.contains(&word)) {
         true => Ok(service),
         false => Err(Unborne::Scope(scopes[0]).into_response()),

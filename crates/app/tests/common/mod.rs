@@ -16,6 +16,7 @@ use usufruct_core::hash::sha256;
 use usufruct_core::id::{AgencyId, BlockId, MandateId, ServiceId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::{Clock, Rng};
+use usufruct_core::service::Profile;
 use usufruct_core::statement::{Signer, Statement, StatementKind};
 use usufruct_core::{Text, Time};
 
@@ -25,6 +26,8 @@ pub const LIBRARY: &str = "agc_library";
 pub const VENDOR: &str = "agc_vendor";
 pub const CARD: &str = "mdt_library-card";
 pub const SERVICE: &str = "svc_library";
+/// Mandates that the services of these tests work under as soon as they exist.
+const AWAITED: [&str; 1] = ["mdt_short"];
 /// An oversight body with keys of its own.
 pub const WATCH: &str = "agc_watch";
 
@@ -155,6 +158,8 @@ impl City {
         };
         let (clock_port, root, objects) = (Arc::clone(&clock) as Arc<dyn Clock>, None, None);
         let app = App::open(Open { config, house, clock: clock_port, rng, root, objects, second_hand, transport })?;
+        // What services are told is looked at where it happens; the test about time sets it back.
+        app.spread_word(0);
         Ok(Self { app: Arc::new(app), clock, signers })
     }
 
@@ -183,6 +188,7 @@ impl City {
             blocks: vec![(block("name"), Form::Value)],
             reason: "lending".into(),
             actor: None,
+            sign_in: None,
         }
     }
 
@@ -203,7 +209,28 @@ impl City {
     pub fn publish_mandate(&self, id: &str, body: Value) {
         let publication =
             self.app.mandate_publication(&id.parse().unwrap(), body, &notice(), &self.signer(LIBRARY), self.app.now()).unwrap();
+        let id: MandateId = id.parse().unwrap();
+        let is_new = !self.app.register().mandates.contains_key(&id);
         self.app.publish(&publication).unwrap();
+        if is_new {
+            self.take_up(&id);
+        }
+    }
+
+    /// Registers the services of these tests under a mandate that is new, where it gives their body a part.
+    fn take_up(&self, mandate: &MandateId) {
+        let register = self.app.register();
+        let body = &register.mandates[mandate].body;
+        for (id, entry) in &register.services {
+            let agency = &entry.body.agency;
+            let has_part = body.controller == *agency || body.recipients.iter().any(|recipient| recipient.agency == *agency);
+            let gets_data = entry.state == State::Active && entry.body.profile == Profile::Fapi2;
+            if gets_data && has_part && AWAITED.contains(&mandate.as_str()) {
+                let mut changed = serde_json::to_value(&entry.body).unwrap();
+                changed["mandates"].as_array_mut().unwrap().push(json!(mandate));
+                self.publish(StatementKind::Service, id.as_str(), agency.as_str(), changed);
+            }
+        }
     }
 
     fn publish_agencies(&self) {
@@ -277,8 +304,10 @@ impl City {
     pub fn open_service_with(&self, id: &str, agency: &str, sector: &str, change: impl FnOnce(&mut Value)) {
         let mut body = json!({
             "agency": agency, "name": text("Library"), "sector": sector, "redirect_uris": ["http://localhost:8081/callback"],
-            "channels": ["web", "counter"], "alternatives": [text("Ask at the counter.")], "mandates": [CARD, "mdt_short"], "help": text("Lends books."),
+            "channels": ["web", "counter"], "alternatives": [text("Ask at the counter.")], "mandates": [CARD], "help": text("Lends books."),
         });
+        let exists = |id: &&&str| self.app.register().mandates.contains_key(&id.parse().unwrap());
+        body["mandates"].as_array_mut().unwrap().extend(AWAITED.iter().filter(exists).map(|id| json!(id)));
         change(&mut body);
         self.publish(StatementKind::Service, id, agency, body);
         self.step_service(id, agency, State::Active);

@@ -1,9 +1,10 @@
 //! The decision about pseudonyms: may a service learn by which pseudonyms another one knows its people?
 
-use super::{Clause, Decision, Sheet, granted, in_force, ordered, receiving, without_resident};
+use super::{Clause, Decision, Sheet, granted, in_force, ordered, receiving, signed_in, without_resident};
 use crate::Time;
 use crate::grant::Grant;
 use crate::id::{MandateId, ServiceId};
+use crate::means::SignIn;
 use crate::register::Register;
 
 /// What a service asks for about pseudonyms that it holds.
@@ -18,6 +19,8 @@ pub struct ConversionRequest {
     pub reason: String,
     /// How many residents the request names.
     pub subjects: i64,
+    /// The sign-in behind the token that she gave the service; `None` where the service asks with its own.
+    pub sign_in: Option<SignIn>,
 }
 
 /// Decides about one resident. `grant` is what the store holds for her under the mandate. No data leaves, so blocks and
@@ -51,5 +54,7 @@ fn weigh(register: &Register, request: &ConversionRequest, grant: Option<&Grant>
     sheet.rule(Clause::Reason, mandate.body.reason(&request.reason).is_some());
     sheet.rule(Clause::BulkLimit, (1..=mandate.body.bulk_limit).contains(&request.subjects));
     granted(register, &[], mandate, grant, now, &mut sheet);
+    let wanted = mandate.body.asked_sign_in().and(from.body.asked_sign_in());
+    signed_in(wanted, request.sign_in, grant, now, &mut sheet);
     sheet
 }

@@ -48,8 +48,8 @@ pub(super) fn step(check: &mut Check<'_>, id: &ServiceId, change: &StatusChange,
     check.problems.extend(unfounded(register, &entry.body, at));
 }
 
-/// What is missing for an active service to be lawful. A public body may name mandates before they are published, because the
-/// conversions of a mandate name services.
+/// What is missing for an active service to be lawful. A draft may name mandates that are not written yet, because the conversions of a mandate
+/// name services; an active service names only what is there to be read.
 fn unfounded(register: &Register, service: &Service, at: Time) -> Vec<Problem> {
     let mut problems = Vec::new();
     let agency = &service.agency;
@@ -62,10 +62,7 @@ fn unfounded(register: &Register, service: &Service, at: Time) -> Vec<Problem> {
     for (i, id) in service.mandates.iter().enumerate() {
         let field = format!("mandates[{i}]");
         let Some(mandate) = register.mandates.get(id) else {
-            // Nobody gets anything under it. A vendor does not even sign anybody in.
-            if is_vendor {
-                problems.push(unknown(&field, id, "mandate"));
-            }
+            problems.push(unknown(&field, id, "mandate"));
             continue;
         };
         let mut own = mandate.body.recipients.iter().filter(|recipient| recipient.agency == *agency);

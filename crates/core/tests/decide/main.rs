@@ -484,6 +484,7 @@ fn asking(model: &Model, present: Digest, ask: &Ask) -> (Request, Option<Grant>,
         blocks,
         reason: "reminder".into(),
         subjects: model.bulk,
+        sign_in: None,
     };
     let mut grant = Grant {
         kind: GrantKind::Consent,
@@ -495,6 +496,7 @@ fn asking(model: &Model, present: Digest, ask: &Ask) -> (Request, Option<Grant>,
         uses: 0,
         window_start: now,
         window_uses: model.cap - 1,
+        means: None,
         resident_active: true,
     };
     let mut granted = true;
@@ -581,7 +583,8 @@ proptest! {
             let willing = Grant {
                 kind: GrantKind::Consent, state: GrantState::Given, mandate_hash: present, given_at: now, valid_until: now.plus(1),
                 blocks: request.blocks.iter().map(|(block, _)| block.clone()).collect(),
-                uses: 0, window_start: now, window_uses: 0, resident_active: true,
+                uses: 0, window_start: now, window_uses: 0, means: None,
+ resident_active: true,
             };
             let mut expected = broken(&model, present, &request, Some(&willing), now);
             expected.remove(&Clause::Notice);
@@ -694,6 +697,7 @@ fn lawful(model: &Model, city: &City) -> (Request, Option<Grant>, Time) {
         blocks: vec![("blk_name".parse().unwrap(), Form::Value)],
         reason: "reminder".into(),
         subjects: 3,
+        sign_in: None,
     };
     let grant = Some(Grant {
         kind: GrantKind::Consent,
@@ -705,6 +709,7 @@ fn lawful(model: &Model, city: &City) -> (Request, Option<Grant>, Time) {
         uses: 0,
         window_start: day(45),
         window_uses: 1,
+        means: None,
         resident_active: true,
     });
     (request, grant, day(50))

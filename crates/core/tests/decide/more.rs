@@ -1,5 +1,9 @@
 //! The second half of the suite.
 
+use usufruct_core::mandate::Basis;
+use usufruct_core::means::{Means, SignIn};
+use usufruct_core::time::MINUTE;
+
 use super::*;
 
 #[test]
@@ -56,6 +60,7 @@ fn no_richer_form_than_allowed() {
         blocks: vec![("blk_age".parse().unwrap(), Form::Value)],
         reason: "reminder".into(),
         subjects: 1,
+        sign_in: None,
     };
     let decision = decide_without_resident(&base().city().0.register, &request, day(50));
     assert_eq!(decision.because, [Clause::Form]);
@@ -199,4 +204,59 @@ fn only_a_mandate_that_says_so_takes_deposits_and_all_else_holds_as_for_a_use() 
     assert_eq!(decided(&city, &Request { reason: "gossip".into(), ..request.clone() }), refusal(&[Clause::Reason]));
     assert_eq!(decided(&city, &Request { blocks: Vec::new(), ..request.clone() }), refusal(&[Clause::BlocksInMandate]));
     assert_eq!(decided(&city, &Request { mandate: "mdt_nowhere".parse().unwrap(), ..request }), refusal(&[Clause::Mandate]));
+}
+
+#[test]
+fn the_sign_in_is_as_sure_and_as_late_as_is_asked() {
+    let model = base();
+    let (mut city, _) = model.city();
+    let (mut request, grant, now) = lawful(&model, &city);
+    let outcome = |city: &City, request: &Request, grant: &Option<Grant>| {
+        let decision = decide(&city.register, request, grant.as_ref(), now);
+        assert!(decision.outcome == Outcome::Permit || decision.because == [Clause::SignIn], "{decision:?}");
+        decision.outcome == Outcome::Permit
+    };
+    let agreed_by = |means| Some(Grant { means, ..grant.clone().unwrap() });
+    let by = |means, minutes: i64| Some(SignIn { means, at: now.plus(-minutes * MINUTE) });
+    let mandate = MANDATE.parse().unwrap();
+    let entry = city.register.mandates.get_mut(&mandate).unwrap();
+    entry.body.means = Means::Certificate;
+    // The token of the service's own stands on the sign-in in which she agreed.
+    for (means, is_enough) in [
+        (Some(Means::Delegate), false),
+        (Some(Means::Card), false),
+        (Some(Means::Certificate), true),
+        (Some(Means::Passkey), true),
+        (None, true),
+    ] {
+        assert_eq!(outcome(&city, &request, &agreed_by(means)), is_enough, "{means:?}");
+    }
+    // A token that she gave stands on its own sign-in, whatever she agreed by.
+    request.sign_in = by(Means::Card, 0);
+    assert!(!outcome(&city, &request, &agreed_by(Some(Means::Passkey))));
+    request.sign_in = by(Means::Passkey, 0);
+    assert!(outcome(&city, &request, &agreed_by(Some(Means::Card))));
+    // A block asks for itself, and the service for whatever it does.
+    let entry = city.register.mandates.get_mut(&mandate).unwrap();
+    entry.body.means = Means::Delegate;
+    entry.body.blocks.iter_mut().find(|asked| asked.block.as_str() == "blk_age").unwrap().means = Means::Passkey;
+    request.sign_in = by(Means::Card, 0);
+    assert!(outcome(&city, &request, &grant), "the name asks for nothing");
+    request.blocks = vec![("blk_age".parse().unwrap(), Form::Token)];
+    assert!(!outcome(&city, &request, &grant));
+    request.sign_in = by(Means::Passkey, 6);
+    assert!(outcome(&city, &request, &grant));
+    city.register.services.get_mut(&request.service).unwrap().body.sign_in_within = Some("PT5M".into());
+    assert!(!outcome(&city, &request, &grant));
+    request.sign_in = by(Means::Passkey, 5);
+    assert!(outcome(&city, &request, &grant));
+    // Before anybody is known nothing can be said of it.
+    request.sign_in = by(Means::Card, 60);
+    assert_eq!(decide_without_resident(&city.register, &request, now).outcome, Outcome::Permit);
+    // Where a law asks for the use nobody has to sign in; who did is held to it all the same.
+    let notified = Some(Grant { kind: GrantKind::Notified, means: None, ..grant.clone().unwrap() });
+    city.register.mandates.get_mut(&mandate).unwrap().body.legal_basis.code = Basis::PublicTask;
+    assert!(!outcome(&city, &request, &notified));
+    request.sign_in = None;
+    assert!(outcome(&city, &request, &notified));
 }

@@ -212,6 +212,25 @@ fn a_service_keeps_its_domain_and_its_state() {
 }
 
 #[test]
+fn a_public_body_serves_nobody_under_a_mandate_that_is_not_there_or_not_its_own() {
+    let officials = [("agc_library", "head"), ("agc_library", "privacy")];
+    let mut city = lawful();
+    let body = |mandates: &[&str]| service_body("agc_library", "archive", mandates);
+    let activation = |city: &City| city.step_draft("svc_archive", State::Active, "agc_library", &officials);
+    // The conversions of a mandate name services, so a draft may name what is yet to be written.
+    city.say(StatementKind::Service, "svc_archive", "agc_library", body(&[CARD, "mdt_nowhere"]));
+    assert!(names(&refused(&city, activation(&city)), "mandates[1]", "unknown"));
+    city.say(StatementKind::Service, "svc_archive", "agc_library", body(&[CARD]));
+    city.step("svc_archive", State::Active);
+    let early = city.draft(StatementKind::Service, "svc_archive", "agc_library", body(&[CARD, "mdt_nowhere"]), &officials);
+    assert!(names(&refused(&city, early), "mandates[1]", "unknown"), "nor is one added to a service that works");
+    let officials = [("agc_parks", "head"), ("agc_parks", "privacy")];
+    let foreign =
+        city.draft(StatementKind::Service, "svc_parks", "agc_parks", service_body("agc_parks", "parks", &[CARD]), &officials);
+    assert!(names(&refused(&city, foreign), "mandates[0]", "not-a-recipient"));
+}
+
+#[test]
 fn a_vendor_serves_nobody_without_a_mandate_that_names_it_and_a_contract() {
     let officials = [("agc_cloud", "head"), ("agc_cloud", "privacy")];
     let mut city = lawful();

@@ -138,6 +138,7 @@ impl Demo {
             dir,
             app,
             settings,
+            dpop_nonce: false,
             listener,
             beside: sites,
             mirrors: Vec::new(),

@@ -81,6 +81,7 @@ impl Serve {
             dir,
             app,
             settings,
+            dpop_nonce: setup.provider.dpop_nonce,
             listener,
             beside: Vec::new(),
             mirrors: setup.mirrors,

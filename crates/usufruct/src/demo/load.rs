@@ -192,6 +192,7 @@ fn use_data(app: &App, resident: u64, used: &PastUse) -> Result<(), Failure> {
         blocks: used.blocks.iter().map(|block| (block.clone(), form(block))).collect(),
         reason: used.reason.clone(),
         actor: None,
+        sign_in: None,
     };
     let name = format!("{} of {} ({} days ago)", used.reason, used.mandate, used.days_ago);
     match (app.release(&request), used.refused) {

@@ -68,7 +68,7 @@ pub fn tell(
     let mut told: Vec<(Time, Happening)> = Vec::new();
     found(city, offices, house, rng, &mut told)?;
     told.push((city.head.begins.plus(2 * HOUR), Happening::EnrolPersonas));
-    let mut starts = BTreeMap::new();
+    let (mut starts, mut lives) = (BTreeMap::new(), BTreeMap::new());
     for (id, draft) in &city.mandates {
         let mandate = Mandate::read(&draft.mandate).map_err(|problems| unlawful(id.as_str(), &problems))?;
         let signers = offices.of(&mandate.controller)?;
@@ -79,6 +79,7 @@ pub fn tell(
             told.push((mandate.sunset_at.plus(5 * MINUTE), Happening::Sunsets));
         }
         starts.insert(id.clone(), mandate.starts_at);
+        lives.insert(id.clone(), days(&mandate, now));
     }
     for (id, body) in &city.contracts {
         supervise(city, offices, rng, id, body, &mut told)?;
@@ -89,8 +90,20 @@ pub fn tell(
     for (id, body) in services {
         let agency = agency_of(id, &body["agency"])?;
         let at = opening(body, &starts, city.head.begins.plus(3 * HOUR), now);
-        let statements = compose::service(&Register::default(), id, body.clone(), &offices.of(&agency)?, at, rng)?;
+        let signers = offices.of(&agency)?;
+        let statements = compose::service(&Register::default(), id, under(body, &lives, at), &signers, at, rng)?;
+        let mut last = statements.first().cloned();
         told.push((at, Happening::Publish(statements)));
+        // It takes mandates up that were drafted after it opened, each when it begins.
+        let mut later: Vec<Time> =
+            named(body).filter_map(|id| lives.get(&id)).filter(|life| life.draft > at).map(|life| life.active).collect();
+        later.sort_unstable();
+        for at in later {
+            let Some(before) = &last else { break };
+            let next = compose::revision(before, under(body, &lives, at), &signers, at)?;
+            last = Some(next.clone());
+            told.push((at, Happening::Publish(vec![next])));
+        }
     }
     live(city, now, &mut told);
     if let Some((at, _)) = told.iter().find(|(at, _)| *at > now || *at < city.head.begins) {
@@ -224,9 +237,24 @@ fn days(mandate: &Mandate, now: Time) -> MandateDays {
 
 /// A service opens the day before the first of its mandates begins, at the latest three days ago.
 fn opening(body: &Value, starts: &BTreeMap<MandateId, Time>, begins: Time, now: Time) -> Time {
-    let mandates = body["mandates"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let first = mandates.iter().filter_map(|id| starts.get(&id.as_str()?.parse().ok()?)).min();
+    let first = named(body).filter_map(|id| starts.get(&id)).min();
     first.map_or(begins, |first| first.plus(-14 * HOUR).min(now.plus(-3 * DAY)).max(begins))
+}
+
+/// The mandates that a service names.
+fn named(body: &Value) -> impl Iterator<Item = MandateId> {
+    let mandates = body["mandates"].as_array().map(Vec::as_slice).unwrap_or_default();
+    mandates.iter().filter_map(|id| id.as_str()?.parse().ok())
+}
+
+/// A service as it was at a time: under the mandates that were drafted by then.
+fn under(body: &Value, lives: &BTreeMap<MandateId, MandateDays>, at: Time) -> Value {
+    let mut body = body.clone();
+    if let Some(mandates) = body.get_mut("mandates").and_then(Value::as_array_mut) {
+        let life = |id: &Value| lives.get(&id.as_str()?.parse().ok()?);
+        mandates.retain(|id| life(id).is_none_or(|life| life.draft <= at));
+    }
+    body
 }
 
 fn agency_of(id: &str, value: &Value) -> Result<AgencyId, Failure> {

@@ -332,6 +332,7 @@ clause-reason = The reason is not one of the mandate's.
 clause-recipient = The receiving body is not named in the mandate.
 clause-resident = The resident has deactivated the pass.
 clause-service = The service is not active, or not registered under this mandate.
+clause-sign-in = The resident did not sign in as surely or as lately as this use asks for.
 clause-start = The mandate has not begun.
 clause-sunset = The mandate has ended.
 clause-suspension = The mandate, the service or this permission is suspended.
@@ -340,6 +341,10 @@ length-days = { $count ->
     [one] one day
    *[other] { $count } days
  }
+length-minutes = { $count ->
+    [one] 1 minute
+   *[other] { $count } minutes
+}
 length-hours = { $count ->
     [one] one hour
    *[other] { $count } hours
@@ -450,6 +455,7 @@ mandate-business = Serves business?
 mandate-places = Used in
 mandate-gate = Log before release
 mandate-means = Signed in at least by
+mandate-sign-in-within = Signed in no longer ago than
 mandate-assessment = Impact assessment
 mandate-continues = Continues
 mandate-notice-lead = What people are told before their data is used.
@@ -477,6 +483,7 @@ service-shared-pseudonym = By a pseudonym it shares with:
 service-two-keepers = Two keepers make it together; neither can do it alone.
 service-returns = Returns to
 service-keys = Keys
+service-keys-elsewhere = Published by the service itself, so they are not in the log:
 service-keyless = None: it is a program in your browser, which can keep no key.
 processors-for = Works for
 processors-term = Contract
@@ -665,6 +672,12 @@ developers-try = Try it
 developers-try-lead = These sample services speak to the pass as yours would. Sign in there and read what it says.
 developers-samples = Samples
 developers-samples-lead = The tests of this project run the first two as they stand, and the third with their own paths.
+developers-terms = Terms
+developers-terms-mandate = Data is on loan: for the purpose, in the forms and until the day that the mandate names. No mandate, no data.
+developers-terms-contract = A vendor works under a published contract with a public body. A public body works under its own law.
+developers-terms-alternative = Whoever has no pass gets the same service in another way, which the register names.
+developers-terms-delete = What ended is deleted in the days that the contract names, and the answer is public in number.
+developers-terms-order = An oversight body may suspend a service. Its orders stand in the register.
 developers-errors = Errors
 developers-errors-lead = What the provider answers, and what to do.
 developers-clauses = Refusals of data
@@ -696,7 +709,7 @@ enrol-remove-hint = Choose this if somebody else may have your old device. Every
 freeze-title = This was not me
 freeze-lead = If somebody else got into your pass, stop everything at once. You lift it later with a passkey.
 freeze-sessions = Everybody is signed out, on all devices.
-freeze-services = What services hold open for you ends.
+freeze-services = What services hold open for you ends. They hear of it within five minutes.
 freeze-releases = Nothing about you is released.
 freeze-by-passkey = With your passkey
 freeze-by-code = With a recovery code

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use usufruct_app::ConversionBatch;
 use usufruct_core::id::{MandateId, ServiceId};
 
-use super::Caller;
 use super::json::Strict;
 use super::release::actor_commitment;
+use super::{Asker, answered};
 use crate::Site;
 use crate::fault::Fault;
 use crate::site::blocking;
@@ -30,9 +30,10 @@ pub(crate) struct Batch {
 /// Up to 10,000 pseudonyms of the caller: one answer each, in the order asked.
 pub(crate) async fn batch(
     State(site): State<Arc<Site>>,
-    Caller(service): Caller,
+    asker: Asker,
     Strict(body): Strict<Batch>,
 ) -> Result<Json<Value>, Fault> {
+    let (service, sign_in) = asker.about(&body.subjects, &body.mandate)?;
     let request = ConversionBatch {
         actor: body.actor.map(|actor| actor_commitment(&service, &actor)),
         service,
@@ -40,10 +41,12 @@ pub(crate) async fn batch(
         mandate: body.mandate,
         subjects: body.subjects,
         reason: body.reason,
+        sign_in,
     };
     blocking(&site, move |app| {
         let answer = app.convert(&request)?;
         let origin = &app.config().origin;
+        let asked = app.asked_of_use(&request.service, &request.mandate, &[]);
         let lines: Vec<Value> = answer
             .lines
             .into_iter()
@@ -55,7 +58,7 @@ pub(crate) async fn batch(
                     "log": { "origin": origin, "index": converted.index },
                     "receipt": converted.receipt,
                 }),
-                Err(error) => json!({ "subject": line.subject, "problem": Fault::from(error).problem() }),
+                Err(error) => json!({ "subject": line.subject, "problem": answered(error, asked).problem() }),
             })
             .collect();
         Ok(Json(json!({ "mandate": request.mandate, "to": request.to, "lines": lines })))

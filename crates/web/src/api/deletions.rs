@@ -37,14 +37,14 @@ pub(crate) async fn list(State(site): State<Arc<Site>>, Caller(service): Caller)
                 "subject": notice.subject,
                 "mandate": notice.mandate,
                 "noted_at": hour(notice.noted_at),
-                "due_at": hour(notice.due_at),
+                "due_at": notice.due_at,
             })
         })
         .collect();
     Ok(([(CACHE_CONTROL, "no-store")], Json(json!({ "deletions": notices }))).into_response())
 }
 
-/// The hour in which it lies. The exact time is the same for every service she left, and would join what they know.
+/// The hour in which it lies: nobody needs to know it better.
 fn hour(time: Time) -> Time {
     time.plus(-time.micros().rem_euclid(HOUR))
 }

@@ -7,11 +7,12 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use usufruct_app::DepositRequest;
+use usufruct_core::event::Form;
 use usufruct_core::id::{BlockId, MandateId};
 
-use super::Caller;
 use super::json::Strict;
 use super::release::actor_commitment;
+use super::{Asker, answered};
 use crate::Site;
 use crate::fault::Fault;
 use crate::site::blocking;
@@ -31,9 +32,10 @@ pub(crate) struct Deposit {
 /// Something about one resident: a receipt, or a problem document that names the clause.
 pub(crate) async fn deposit(
     State(site): State<Arc<Site>>,
-    Caller(service): Caller,
+    asker: Asker,
     Strict(body): Strict<Deposit>,
 ) -> Result<Json<Value>, Fault> {
+    let (service, sign_in) = asker.about(std::slice::from_ref(&body.subject), &body.mandate)?;
     let request = DepositRequest {
         actor: body.actor.map(|actor| actor_commitment(&service, &actor)),
         service,
@@ -42,17 +44,23 @@ pub(crate) async fn deposit(
         block: body.block,
         value: body.value,
         reason: body.reason,
+        sign_in,
     };
     blocking(&site, move |app| {
-        let deposited = app.deposit(&request)?;
-        Ok(Json(json!({
-            "subject": request.subject,
-            "mandate": request.mandate,
-            "block": request.block,
-            "until": deposited.until,
-            "log": { "origin": app.config().origin, "index": deposited.index },
-            "receipt": deposited.receipt,
-        })))
+        let blocks = [(request.block.clone(), Form::Value)];
+        Ok(app.deposit(&request).map_or_else(
+            |error| Err(answered(error, app.asked_of_use(&request.service, &request.mandate, &blocks))),
+            |deposited| {
+                Ok(Json(json!({
+                    "subject": request.subject,
+                    "mandate": request.mandate,
+                    "block": request.block,
+                    "until": deposited.until,
+                    "log": { "origin": app.config().origin, "index": deposited.index },
+                    "receipt": deposited.receipt,
+                })))
+            },
+        ))
     })
-    .await
+    .await?
 }

@@ -11,8 +11,8 @@ use usufruct_core::event::Form;
 use usufruct_core::hash::hmac_sha256;
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
 
-use super::Caller;
 use super::json::Strict;
+use super::{Asker, Caller, answered};
 use crate::Site;
 use crate::fault::Fault;
 use crate::site::blocking;
@@ -52,9 +52,10 @@ struct AskedBlock {
 /// One resident: data and receipt, or a problem document that names the clause.
 pub(crate) async fn single(
     State(site): State<Arc<Site>>,
-    Caller(service): Caller,
+    asker: Asker,
     Strict(body): Strict<Single>,
 ) -> Result<Json<Value>, Fault> {
+    let (service, sign_in) = asker.about(std::slice::from_ref(&body.subject), &body.mandate)?;
     let request = ReleaseRequest {
         actor: body.actor.map(|actor| actor_commitment(&service, &actor)),
         service,
@@ -62,14 +63,19 @@ pub(crate) async fn single(
         subject: body.subject,
         blocks: asked(body.blocks)?,
         reason: body.reason,
+        sign_in,
     };
     blocking(&site, move |app| {
-        let released = app.release(&request)?;
-        let mut answer = line(&request.subject, &released, &app.config().origin);
-        answer["mandate"] = json!(request.mandate);
-        Ok(Json(answer))
+        Ok(app.release(&request).map_or_else(
+            |error| Err(answered(error, app.asked_of_use(&request.service, &request.mandate, &request.blocks))),
+            |released| {
+                let mut answer = line(&request.subject, &released, &app.config().origin);
+                answer["mandate"] = json!(request.mandate);
+                Ok(Json(answer))
+            },
+        ))
     })
-    .await
+    .await?
 }
 
 /// Up to 10,000 residents: one answer each, in the order asked.
@@ -88,12 +94,13 @@ pub(crate) async fn batch(
     };
     blocking(&site, move |app| {
         let answer = app.release_batch(&request)?;
+        let asked = app.asked_of_use(&request.service, &request.mandate, &request.blocks);
         let lines: Vec<Value> = answer
             .lines
             .into_iter()
-            .map(|answered| match answered.outcome {
-                Ok(released) => line(&answered.subject, &released, &app.config().origin),
-                Err(error) => json!({ "subject": answered.subject, "problem": Fault::from(error).problem() }),
+            .map(|of_one| match of_one.outcome {
+                Ok(released) => line(&of_one.subject, &released, &app.config().origin),
+                Err(error) => json!({ "subject": of_one.subject, "problem": answered(error, asked).problem() }),
             })
             .collect();
         Ok(Json(json!({ "mandate": request.mandate, "lines": lines })))

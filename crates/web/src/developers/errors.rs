@@ -19,7 +19,7 @@ const fn explained(code: &'static str, en: &'static str, zh_hant: &'static str) 
 }
 
 /// In the order in which a developer meets them.
-pub(super) const OAUTH: [Explained; 21] = [
+pub(super) const OAUTH: [Explained; 23] = [
     explained(
         "invalid_client",
         "The assertion is missing, signed with another key or algorithm, too old, used before, or its aud is not the issuer as one string. Make a new one for each request.",
@@ -29,6 +29,11 @@ pub(super) const OAUTH: [Explained; 21] = [
         "invalid_dpop_proof",
         "The DPoP proof is missing, used before, for another address, method or token, or by another key. Sign one for each request.",
         "DPoP 證明缺漏、已用過，或針對其他網址、方法、權杖，或以其他金鑰簽署。每次請求請重新簽署。",
+    ),
+    explained(
+        "use_dpop_nonce",
+        "The DPoP proof has to carry the nonce of the header DPoP-Nonce. Sign it again with that nonce, and a new assertion beside it.",
+        "DPoP 證明須包含 DPoP-Nonce 標頭所列的 nonce。請以該值重新簽署，並附上新的用戶端聲明。",
     ),
     explained(
         "invalid_request",
@@ -109,6 +114,11 @@ pub(super) const OAUTH: [Explained; 21] = [
         "insufficient_scope",
         "The access token is good and lacks the scope that the challenge names. Get one with that scope.",
         "存取權杖有效，但缺少質詢所列的範圍。請取得具該範圍的權杖。",
+    ),
+    explained(
+        "insufficient_user_authentication",
+        "The sign-in behind the token is not as sure or as recent as is asked. Send the resident to sign in again, with the acr_values and max_age of the challenge.",
+        "權杖所依據的登入方式或登入時間未達要求。請依質詢所列的 acr_values 與 max_age 讓市民重新登入。",
     ),
     explained(
         "server_error",

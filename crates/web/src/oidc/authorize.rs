@@ -14,7 +14,7 @@ use usufruct_app::{AuthorizeRequest, Error, GrantManagement, OpenSession};
 use usufruct_core::Time;
 use usufruct_core::hash::equal;
 use usufruct_core::id::ServiceId;
-use usufruct_core::means::Means;
+use usufruct_core::means::{AskedSignIn, Means};
 use usufruct_core::service::Profile;
 use usufruct_core::time::{MINUTE, SECOND};
 
@@ -127,11 +127,7 @@ async fn proceed(
     if silent && prompt.len() > 1 {
         return Err(OAuthError::new("invalid_request", "prompt none stands alone").into());
     }
-    let max_age = match fields.get("max_age").map(str::parse::<u32>) {
-        Some(Err(_)) => return Err(OAuthError::new("invalid_request", "max_age is no number of seconds").into()),
-        Some(Ok(seconds)) => Some(i64::from(seconds) * SECOND),
-        None => None,
-    };
+    let named = named_sign_in(fields)?;
     if let Some(subject) = hinted(site, source)?
         && let Some(session) = &session
     {
@@ -146,15 +142,15 @@ async fn proceed(
             return Err(Fault::sign_in(&format!("/oidc/authorize?{}", way_back(site, raw)?)).into());
         }
     }
-    let wanted = wanted_means(site, fields, &request).await?;
-    let resident_of_weaker = session.as_ref().filter(|session| session.means < wanted).map(|session| session.resident);
+    let wanted = wanted_sign_in(site, named, &request).await?;
+    let resident_of_weaker = session.as_ref().filter(|session| session.means < wanted.means).map(|session| session.resident);
     let session = session.filter(|session| {
         let age = site.app.now().micros().saturating_sub(session.proved_at.micros());
-        let is_recent = !prompt.contains(&"login") && max_age.is_none_or(|longest| age <= longest);
-        // She signed in for this very request, so neither `prompt=login` nor a short `max_age` asks twice.
+        let is_recent = !prompt.contains(&"login") && wanted.within.is_none_or(|longest| age <= longest);
+        // She signed in for this very request, so neither `prompt=login` nor a short time asks twice.
         let is_made_for_it = since.is_some_and(|since| session.proved_at >= since);
         // Whether a delegate is enough is said on a page of its own.
-        is_made_for_it || (is_recent && (session.acting.is_some() || session.means >= wanted))
+        is_made_for_it || (is_recent && (session.acting.is_some() || session.means >= wanted.means))
     });
     let Some(session) = session else {
         if silent {
@@ -177,9 +173,9 @@ async fn proceed(
         }
         let raw = if since.is_some() { raw.to_owned() } else { way_back(site, raw)? };
         let asked = Asked { request, again: false, raw, locales: fields.get("ui_locales").map(str::to_owned) };
-        return delegate::page(site, page, &session, &asked, wanted).map_err(Stop::Fault);
+        return delegate::page(site, page, &session, &asked, wanted.means).map_err(Stop::Fault);
     }
-    if session.means < wanted {
+    if session.means < wanted.means {
         return Err(too_weak());
     }
     let (resident, wanted, again) = (session.resident, request.clone(), prompt.contains(&"consent"));
@@ -283,12 +279,21 @@ pub(crate) async fn origin_behind(site: &Arc<Site>, next: &str) -> Option<String
     Some(url::Url::parse(&source.redirect_uri).ok()?.origin().ascii_serialization())
 }
 
-/// The weakest means that meet both `acr_values`, where one of ours is named (OpenID Connect Core 3.1.2.1), and the mandates.
-async fn wanted_means(site: &Arc<Site>, fields: &Fields, request: &AuthorizeRequest) -> Result<Means, Stop> {
-    let named = fields.get("acr_values").unwrap_or_default().split(' ').filter_map(Means::from_acr);
-    let named = named.min().unwrap_or(Means::Delegate);
+/// What the request names: the weakest of `acr_values` that is ours, and `max_age` (OpenID Connect Core 3.1.2.1).
+fn named_sign_in(fields: &Fields) -> Result<AskedSignIn, OAuthError> {
+    let classes = fields.get("acr_values").unwrap_or_default().split(' ').filter_map(Means::from_acr);
+    let within = match fields.get("max_age").map(str::parse::<u32>) {
+        Some(Err(_)) => return Err(OAuthError::new("invalid_request", "max_age is no number of seconds")),
+        Some(Ok(seconds)) => Some(i64::from(seconds) * SECOND),
+        None => None,
+    };
+    Ok(AskedSignIn { means: classes.min().unwrap_or(Means::Delegate), within })
+}
+
+/// What meets the request, its service and its mandates.
+async fn wanted_sign_in(site: &Arc<Site>, named: AskedSignIn, request: &AuthorizeRequest) -> Result<AskedSignIn, Stop> {
     let asked = request.clone();
-    Ok(blocking(site, move |app| app.asked_means(&asked)).await?.max(named))
+    Ok(blocking(site, move |app| app.asked_sign_in(&asked)).await?.and(named))
 }
 
 /// RFC 9470 and OpenID Connect Core Error Code unmet_authentication_requirements 1.0.
@@ -359,7 +364,8 @@ fn refuse(site: &Site, way: &Way, error: &OAuthError) -> Response {
 pub(crate) async fn wanted(site: &Arc<Site>, raw: &str) -> Result<Means, Fault> {
     let source = Source::find(site, raw, true).await?;
     let request = read(site, &source).map_err(|_| Fault::bad_form())?;
-    wanted_means(site, &source.fields, &request).await.map_err(|_| Fault::bad_form())
+    let named = named_sign_in(&source.fields).map_err(|_| Fault::bad_form())?;
+    Ok(wanted_sign_in(site, named, &request).await.map_err(|_| Fault::bad_form())?.means)
 }
 
 /// Reads a request again that was shown on the consent page.

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use usufruct_app::Presented;
 use usufruct_core::Time;
 use usufruct_core::id::ServiceId;
+use usufruct_core::jwk::{Jwk, KeyUse};
 use usufruct_core::lifecycle::State;
-use usufruct_core::service::{Jwk, Profile};
+use usufruct_core::service::Profile;
 use usufruct_core::time::{MINUTE, SECOND};
 
 use super::fields::{Fields, OAuthError, Posted};
-use super::possession::{Possession, Target};
+use super::possession::{Flaw, Possession, Target};
 use super::{cross_origin, jws};
 use crate::Site;
 
@@ -94,14 +95,16 @@ impl FromService {
                 is_there.then_some((service, Profile::Oidc, None)).ok_or_else(elsewhere)?
             }
             None => {
-                let (service, profile, assertion) = authenticate(site, &fields)?;
+                let (service, profile, assertion) = authenticate(site, &fields).await?;
                 site.limiters.count_service(&service).map_err(OAuthError::too_many)?;
                 (service, profile, Some(assertion))
             }
         };
         let target = Target { method: &method, address: &address, access_token: None, now: site.app.now() };
-        let possession =
-            Possession::read(&headers, &target).map_err(|description| OAuthError::new("invalid_dpop_proof", description));
+        let possession = Possession::read(&headers, &target, site).map_err(|flaw| match flaw {
+            Flaw::Nonce => OAuthError::new("use_dpop_nonce", "sign the nonce of the header DPoP-Nonce"),
+            Flaw::Other(description) => OAuthError::new("invalid_dpop_proof", description),
+        });
         let is_named = fields.get("client_id").is_none_or(|id| id == service.as_str());
         let (possession, flaw) = match possession {
             Ok(possession) => (possession, (!is_named).then(not_proven)),
@@ -176,42 +179,42 @@ fn elsewhere() -> OAuthError {
 }
 
 /// The service that signed the request's assertion.
-fn authenticate(site: &Site, fields: &Fields) -> Result<(ServiceId, Profile, Presented), OAuthError> {
+async fn authenticate(site: &Site, fields: &Fields) -> Result<(ServiceId, Profile, Presented), OAuthError> {
     if fields.get("client_assertion_type") != Some(TYPE) {
         return Err(not_proven());
     }
     let assertion = fields.get("client_assertion").ok_or_else(not_proven)?;
-    let (service, profile, claims) = verify(site, assertion).ok_or_else(not_proven)?;
+    let header = jws::header(assertion).ok_or_else(not_proven)?;
+    // Who claims to speak says which keys to try; nothing else is believed before the signature.
+    let claimed: Claims = jws::unverified(assertion).ok_or_else(not_proven)?;
+    let service: ServiceId = claimed.iss.parse().map_err(|_| not_proven())?;
+    let register = site.app.register();
+    let entry = register.services.get(&service).filter(|entry| entry.state == State::Active && site.serves(entry.body.profile));
+    let body = &entry.ok_or_else(not_proven)?.body;
+    let algorithm = header.assertion_algorithm(body.profile).ok_or_else(not_proven)?;
+    let keys = site.service_keys.of(&service, body, header.kid.as_deref(), site.app.now()).await?;
+    let claims = keys
+        .iter()
+        .filter(|key| key.key_use == KeyUse::Signature && header.kid.as_ref().is_none_or(|kid| *kid == key.kid))
+        .find_map(|key| jws::verified::<Claims>(assertion, &decoding_key(key)?, algorithm));
+    let claims =
+        claims.filter(|claims| is_timely(site, claims) && is_whole(site, claims, body.profile)).ok_or_else(not_proven)?;
     let presented = Presented::assertion(&service, &claims.jti, Time::from_micros(claims.exp.saturating_mul(SECOND)));
-    Ok((service, profile, presented))
+    Ok((service, body.profile, presented))
 }
 
-fn verify(site: &Site, assertion: &str) -> Option<(ServiceId, Profile, Claims)> {
-    let kid = jsonwebtoken::decode_header(assertion).ok()?.kid;
-    // Who claims to speak says which keys to try; nothing else is believed before the signature.
-    let unverified: Claims = jsonwebtoken::dangerous::insecure_decode(assertion).ok()?.claims;
-    let service: ServiceId = unverified.iss.parse().ok()?;
-    let register = site.app.register();
-    let entry =
-        register.services.get(&service).filter(|entry| entry.state == State::Active && site.serves(entry.body.profile))?;
-    let profile = entry.body.profile;
-    let algorithm = jws::assertion_algorithm(assertion, profile)?;
-    let claims = entry
-        .body
-        .jwks
-        .iter()
-        .filter(|key| kid.as_ref().is_none_or(|kid| *kid == key.kid))
-        .find_map(|key| jws::verified::<Claims>(assertion, &decoding_key(key)?, algorithm))?;
+fn is_timely(site: &Site, claims: &Claims) -> bool {
     let now = site.app.now().seconds();
     let ahead = now + AHEAD / SECOND;
-    let timely = claims.exp > now
+    claims.exp > now
         // A clock that is ahead says so in iat.
         && claims.exp <= now.max(claims.iat.unwrap_or(now)) + LONGEST_LIFE / SECOND
         && claims.iat.is_none_or(|iat| iat <= ahead)
-        && claims.nbf.is_none_or(|nbf| nbf <= ahead);
-    let is_for_us = claims.aud.is_us(&site.settings.issuer, profile);
-    let whole = claims.iss == claims.sub && is_for_us && (1..=256).contains(&claims.jti.len());
-    (timely && whole).then_some((service, profile, claims))
+        && claims.nbf.is_none_or(|nbf| nbf <= ahead)
+}
+
+fn is_whole(site: &Site, claims: &Claims, profile: Profile) -> bool {
+    claims.iss == claims.sub && claims.aud.is_us(&site.settings.issuer, profile) && (1..=256).contains(&claims.jti.len())
 }
 
 fn decoding_key(key: &Jwk) -> Option<DecodingKey> {

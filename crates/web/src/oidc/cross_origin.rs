@@ -25,7 +25,7 @@ pub(super) async fn share(State(site): State<Arc<Site>>, request: Request, next:
     headers.append(VARY, HeaderValue::from_static("origin"));
     if let Some(origin) = origin.filter(|origin| is_known(&site, origin)) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("www-authenticate, retry-after"));
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("www-authenticate, retry-after, dpop-nonce"));
     }
     response
 }

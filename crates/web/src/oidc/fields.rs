@@ -91,6 +91,15 @@ impl OAuthError {
         }
     }
 
+    /// Something that is needed does not answer now.
+    pub fn later(description: &'static str) -> Self {
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            retry_after: Some(LATER),
+            ..Self::new("temporarily_unavailable", description)
+        }
+    }
+
     pub fn new(code: &'static str, description: &'static str) -> Self {
         let status = match code {
             "invalid_client" => StatusCode::UNAUTHORIZED,
@@ -113,11 +122,7 @@ impl From<Error> for OAuthError {
             }
             other if other.is_temporary() => {
                 tracing::warn!(error = %other, "a request of a service is put off");
-                Self {
-                    status: StatusCode::SERVICE_UNAVAILABLE,
-                    retry_after: Some(LATER),
-                    ..Self::new("temporarily_unavailable", "something that is needed does not answer now, try again in a moment")
-                }
+                Self::later("something that is needed does not answer now, try again in a moment")
             }
             other => {
                 tracing::error!(error = %other, "token request failed");

@@ -1,26 +1,27 @@
 //! The provider's signing keys: in the data directory, replaced every 90 days, public parts under `/oidc/jwks`.
 //!
-//! One line of P-256 keys signs everything by ES256. Where services of the profile oidc are served, a second line of RSA keys signs
-//! what their software expects by RS256, which OpenID Connect Core 1.0 (15.1) asks every provider for and the FAPI 2.0 security
-//! profile (5.4.1) forbids.
+//! There is a line of keys for each algorithm that somebody needs. ES256 signs whatever nobody asked to have otherwise. EdDSA and PS256 are for
+//! services that registered them. Where services of the profile oidc are served there is RS256, which OpenID Connect Core 1.0 (15.1) asks
+//! every provider for and the FAPI 2.0 security profile (5.4.1) forbids.
 
 mod key;
 mod line;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::{Value, json};
 use usufruct_app::{App, Error};
-use usufruct_core::service::Profile;
+use usufruct_core::jwk::Algorithm;
+use usufruct_core::lifecycle::State;
 
-use key::Kind;
 use line::Line;
 
 /// All keys there are.
 pub(crate) struct ProviderKeys {
-    es256: Line,
-    /// Where services of the profile oidc are served.
-    rs256: Option<Line>,
+    app: Arc<App>,
+    allows_oidc: bool,
+    lines: RwLock<BTreeMap<Algorithm, Arc<Line>>>,
 }
 
 /// What an ID token says that a service gives back.
@@ -32,30 +33,32 @@ pub(crate) struct Hint {
 }
 
 impl ProviderKeys {
-    /// Opens the keys of a pass, making the first ones where there are none.
+    /// Opens the keys of a pass, making the first ones where somebody needs them.
     pub fn open(app: &Arc<App>, allows_oidc: bool) -> Result<Self, Error> {
-        let rs256 = if allows_oidc { Some(Line::open(app, Kind::Rs256)?) } else { None };
-        Ok(Self { es256: Line::open(app, Kind::Es256)?, rs256 })
+        let keys = Self { app: Arc::clone(app), allows_oidc, lines: RwLock::default() };
+        for algorithm in Algorithm::ALL.into_iter().filter(|algorithm| keys.allows(*algorithm)) {
+            let is_standing = algorithm == Algorithm::Es256 || algorithm == Algorithm::Rs256;
+            if is_standing || Line::exists(app, algorithm)? || keys.needed().contains(&algorithm) {
+                keys.begin(algorithm)?;
+            }
+        }
+        Ok(keys)
     }
 
     /// A token of this type over the claims, signed by ES256 with the key of now.
     pub fn sign(&self, typ: &str, claims: &impl serde::Serialize) -> Option<String> {
-        self.es256.sign(typ, claims)
+        self.sign_by(Algorithm::Es256, typ, claims)
     }
 
-    /// A token by which a service of this profile learns who signed in or out: by RS256 for software off the shelf, which takes nothing
-    /// else unless it was told to (OpenID Connect Dynamic Client Registration 1.0, 2).
-    pub fn sign_for(&self, profile: Profile, typ: &str, claims: &impl serde::Serialize) -> Option<String> {
-        match profile {
-            Profile::Fapi2 => self.es256.sign(typ, claims),
-            Profile::Oidc => self.rs256.as_ref()?.sign(typ, claims),
-        }
+    /// As [`ProviderKeys::sign`], by the algorithm that a service registered or its profile expects.
+    pub fn sign_by(&self, algorithm: Algorithm, typ: &str, claims: &impl serde::Serialize) -> Option<String> {
+        self.line(algorithm)?.sign(typ, claims)
     }
 
     /// Whom an ID token of this provider was made for, and whom it is about. It may have expired; its signature must be ours.
     pub fn hint(&self, id_token: &str, issuer: &str) -> Option<Hint> {
         let kid = jsonwebtoken::decode_header(id_token).ok()?.kid?;
-        let key = self.lines().find_map(|line| line.find(&kid))?;
+        let key = self.lines().into_iter().find_map(|line| line.find(&kid))?;
         let mut validation = jsonwebtoken::Validation::new(key.algorithm());
         validation.validate_exp = false;
         validation.validate_aud = false;
@@ -68,16 +71,57 @@ impl ProviderKeys {
 
     /// The public key set (RFC 7517): of each line the key that signs, the one that will, and the one that did until a day ago.
     pub fn jwks(&self) -> Value {
-        let keys: Vec<Value> = self.lines().flat_map(Line::published).collect();
+        // A key is public before the first service that asks for it has anything signed.
+        for algorithm in self.needed() {
+            self.line(algorithm);
+        }
+        let keys: Vec<Value> = self.lines().iter().flat_map(|line| line.published()).collect();
         json!({ "keys": keys })
     }
 
-    fn lines(&self) -> impl Iterator<Item = &Line> {
-        [&self.es256].into_iter().chain(&self.rs256)
+    /// The algorithms that services asked for.
+    fn needed(&self) -> Vec<Algorithm> {
+        let register = self.app.register();
+        let active = register.services.values().filter(|entry| entry.state == State::Active);
+        let all: Vec<Algorithm> = active.flat_map(|entry| entry.body.algorithms().collect::<Vec<_>>()).collect();
+        Algorithm::ALL.into_iter().filter(|algorithm| self.allows(*algorithm) && all.contains(algorithm)).collect()
+    }
+
+    fn allows(&self, algorithm: Algorithm) -> bool {
+        self.allows_oidc || algorithm != Algorithm::Rs256
+    }
+
+    /// The keys of an algorithm, begun where there are none yet.
+    fn line(&self, algorithm: Algorithm) -> Option<Arc<Line>> {
+        if !self.allows(algorithm) {
+            return None;
+        }
+        let known = self.lines.read().unwrap_or_else(PoisonError::into_inner).get(&algorithm).map(Arc::clone);
+        if known.is_some() {
+            return known;
+        }
+        self.begin(algorithm).inspect_err(|error| tracing::error!(%error, "no signing key could be made")).ok()
+    }
+
+    fn begin(&self, algorithm: Algorithm) -> Result<Arc<Line>, Error> {
+        let mut lines = self.lines.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = lines.get(&algorithm) {
+            return Ok(Arc::clone(line));
+        }
+        let line = Arc::new(Line::open(&self.app, algorithm)?);
+        lines.insert(algorithm, Arc::clone(&line));
+        Ok(line)
+    }
+
+    /// All lines, the one of ES256 first.
+    fn lines(&self) -> Vec<Arc<Line>> {
+        let lines = self.lines.read().unwrap_or_else(PoisonError::into_inner);
+        let rest = lines.iter().filter(|(algorithm, _)| **algorithm != Algorithm::Es256);
+        lines.get(&Algorithm::Es256).into_iter().chain(rest.map(|(_, line)| line)).map(Arc::clone).collect()
     }
 }
 
-/// Names of the algorithms of ID tokens, for the metadata.
-pub(crate) fn id_token_algorithms(allows_oidc: bool) -> &'static [&'static str] {
-    if allows_oidc { &["ES256", "RS256"] } else { &["ES256"] }
+/// Names of the algorithms by which something can be signed for a service, for the metadata.
+pub(crate) fn algorithms(allows_oidc: bool) -> &'static [&'static str] {
+    if allows_oidc { &["ES256", "EdDSA", "PS256", "RS256"] } else { &["ES256", "EdDSA", "PS256"] }
 }

@@ -6,13 +6,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use serde::Deserialize;
-use serde_json::Value;
 use usufruct_app::Presented;
 use usufruct_core::Time;
 use usufruct_core::hash::{equal, sha256};
 use usufruct_core::time::SECOND;
 
-use super::jws;
+use super::jws::{self, Header};
+use super::nonce::{self, Asked};
+use crate::Site;
 
 /// A proof that holds for one request. It counts once it is noted.
 #[derive(Clone, Debug)]
@@ -32,6 +33,15 @@ pub(crate) struct Target<'a> {
     pub now: Time,
 }
 
+/// What is wrong with a proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// It has to carry the nonce that the answer names.
+    Nonce,
+    /// In ASCII.
+    Other(&'static str),
+}
+
 #[derive(Deserialize)]
 struct Claims {
     jti: String,
@@ -40,59 +50,70 @@ struct Claims {
     iat: i64,
     #[serde(default)]
     ath: Option<String>,
+    #[serde(default)]
+    nonce: Option<String>,
+}
+
+impl From<&'static str> for Flaw {
+    fn from(what: &'static str) -> Self {
+        Self::Other(what)
+    }
 }
 
 impl Possession {
-    /// The proof in the headers of a request; `None` where there is no such header. An error says in ASCII what is wrong.
-    pub fn read(headers: &HeaderMap, target: &Target<'_>) -> Result<Option<Self>, &'static str> {
+    /// The proof in the headers of a request; `None` where there is no such header.
+    pub fn read(headers: &HeaderMap, target: &Target<'_>, site: &Site) -> Result<Option<Self>, Flaw> {
         let mut all = headers.get_all("dpop").iter();
         let Some(proof) = all.next() else { return Ok(None) };
         if all.next().is_some() {
-            return Err("there is more than one DPoP header");
+            return Err("there is more than one DPoP header".into());
         }
         let proof = proof.to_str().map_err(|_| "the DPoP proof is not ASCII")?;
-        Self::verify(proof, target).map(Some)
+        Self::verify(proof, target, site).map(Some)
     }
 
-    fn verify(proof: &str, target: &Target<'_>) -> Result<Self, &'static str> {
-        let key = public_key(proof).ok_or("the header of the DPoP proof lacks typ dpop+jwt or a public jwk")?;
-        let algorithm = jws::algorithm(proof).ok_or("the DPoP proof is not signed with ES256, EdDSA or PS256")?;
+    fn verify(proof: &str, target: &Target<'_>, site: &Site) -> Result<Self, Flaw> {
+        let header = jws::header(proof).ok_or("the header of the DPoP proof cannot be read")?;
+        let key = public_key(&header).ok_or("the header of the DPoP proof lacks typ dpop+jwt or a public jwk")?;
+        let algorithm = header.algorithm().ok_or("the DPoP proof is not signed with ES256, EdDSA or PS256")?;
         let decoding = DecodingKey::from_jwk(&key).map_err(|_| "the key of the DPoP proof cannot be read")?;
         let claims: Claims = jws::verified(proof, &decoding, algorithm).ok_or("the DPoP proof does not hold")?;
         if claims.htm != target.method.as_str() {
-            return Err("htm is not the method of the request");
+            return Err("htm is not the method of the request".into());
         }
         if !is_same_address(&claims.htu, target.address) {
-            return Err("htu is not the address of the request");
+            return Err("htu is not the address of the request".into());
+        }
+        let asked = site.nonces.asked(target.now);
+        if asked != Asked::None && !claims.nonce.is_some_and(|nonce| nonce::holds(&site.app, &nonce, target.now)) {
+            return Err(Flaw::Nonce);
         }
         let age = target.now.seconds().saturating_sub(claims.iat);
-        if !(-AHEAD_SECONDS..=LIFE_SECONDS).contains(&age) {
-            return Err("iat is too old or too far ahead");
+        if asked != Asked::Instead && !(-AHEAD_SECONDS..=LIFE_SECONDS).contains(&age) {
+            return Err("iat is too old or too far ahead".into());
         }
         if !(1..=256).contains(&claims.jti.len()) {
-            return Err("jti is missing or longer than 256 characters");
+            return Err("jti is missing or longer than 256 characters".into());
         }
         if let Some(token) = target.access_token {
             let wanted = URL_SAFE_NO_PAD.encode(sha256(token.as_bytes()).0);
             if !claims.ath.is_some_and(|ath| equal(ath.as_bytes(), wanted.as_bytes())) {
-                return Err("ath is not the hash of the access token");
+                return Err("ath is not the hash of the access token".into());
             }
         }
         let jkt = key.thumbprint(ThumbprintHash::SHA256).map_err(|_| "the key of the DPoP proof cannot be read")?;
-        let until = target.now.plus((LIFE_SECONDS + AHEAD_SECONDS) * SECOND);
+        // As long as it could be shown again.
+        let life = if asked == Asked::Instead { nonce::LONGEST } else { (LIFE_SECONDS + AHEAD_SECONDS) * SECOND };
+        let until = target.now.plus(life);
         Ok(Self { presented: Presented::possession(&jkt, &claims.jti, until), jkt })
     }
 }
 
 /// The key in the header, if the header is that of a proof and the key has no private part.
-fn public_key(proof: &str) -> Option<Jwk> {
-    if proof.len() > jws::LONGEST {
-        return None;
-    }
-    let header: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(proof.split('.').next()?).ok()?).ok()?;
-    let key = header.get("jwk")?;
+fn public_key(header: &Header) -> Option<Jwk> {
+    let key = header.jwk.as_ref()?;
     let is_public = PRIVATE.iter().all(|member| key.get(member).is_none());
-    let is_proof = header.get("typ").and_then(Value::as_str) == Some("dpop+jwt");
+    let is_proof = header.typ.as_deref() == Some("dpop+jwt");
     if is_public && is_proof { serde_json::from_value(key.clone()).ok() } else { None }
 }
 

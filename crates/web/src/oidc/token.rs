@@ -19,7 +19,8 @@ use super::details;
 use super::fields::OAuthError;
 use crate::Site;
 
-const ID_TOKEN_LIFE_SECONDS: i64 = 120;
+/// How long what the provider says of a resident may be believed.
+pub(crate) const ID_TOKEN_LIFE_SECONDS: i64 = 120;
 /// Scopes of a service's own token.
 pub(crate) const OWN_SCOPES: [&str; 5] = ["release", QUERY_SCOPE, REVOKE_SCOPE, READ_SCOPE, MANAGE_SCOPE];
 
@@ -156,7 +157,8 @@ fn id_token(site: &Site, from: &FromService, tokens: &Tokens) -> Option<String> 
         sid: &tokens.sid,
         at_hash: URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16]),
     };
-    site.provider_keys.sign_for(from.profile, "JWT", &claims)
+    let algorithm = site.app.register().services.get(&from.service)?.body.id_token_algorithm();
+    site.provider_keys.sign_by(algorithm, "JWT", &claims)
 }
 
 /// Runs a use case for an OAuth endpoint.

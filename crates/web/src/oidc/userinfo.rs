@@ -9,12 +9,15 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use usufruct_app::Introspection;
+use usufruct_core::jwk::KeyUse;
+use usufruct_core::means::SignIn;
 
 use super::borne::{self, Unborne};
 use super::client::{FromAnyService, FromService};
 use super::details;
 use super::fields::OAuthError;
-use super::token::{answer, run};
+use super::jwe;
+use super::token::{ID_TOKEN_LIFE_SECONDS, answer, run};
 use crate::Site;
 
 /// What the token of the request is good for. It speaks for a resident.
@@ -35,12 +38,37 @@ impl FromRequestParts<Arc<Site>> for Subject {
     }
 }
 
-/// The pairwise subject, and nothing else: data goes through the release API.
-pub(crate) async fn userinfo(Subject(found): Subject) -> Response {
+/// The pairwise subject, and nothing else: data goes through the release API. The service may have registered to get it as a token
+/// (OpenID Connect Core 5.3.2).
+pub(crate) async fn userinfo(State(site): State<Arc<Site>>, Subject(found): Subject) -> Result<Response, OAuthError> {
     if !found.scope.split(' ').any(|word| word == "openid") {
-        return Unborne::Scope("openid").into_response();
+        return Ok(Unborne::Scope("openid").into_response());
     }
-    answer(json!({ "sub": found.subject }))
+    let (now, asked) = (site.app.now(), site.app.asked_of_token(&found.service, &found.scope));
+    let sign_in = found.auth_time.map(|at| SignIn { means: found.means, at });
+    if !sign_in.is_some_and(|sign_in| asked.is_met_by(sign_in, now)) {
+        return Ok(Unborne::SignIn(asked).into_response());
+    }
+    let register = site.app.register();
+    let body = register.services.get(&found.service).map(|entry| &entry.body);
+    let Some((body, algorithm)) = body.and_then(|body| Some((body, body.userinfo_signed_response_alg?))) else {
+        return Ok(answer(json!({ "sub": found.subject })));
+    };
+    let claims = json!({
+        "iss": site.settings.issuer,
+        "aud": found.service,
+        "iat": now.seconds(),
+        "exp": now.seconds() + ID_TOKEN_LIFE_SECONDS,
+        "sub": found.subject,
+    });
+    let unmade = || OAuthError::new("server_error", "the answer could not be signed or encrypted");
+    let signed = site.provider_keys.sign_by(algorithm, "JWT", &claims).ok_or_else(unmade)?;
+    let keys = site.service_keys.of(&found.service, body, None, now).await?;
+    let token = match keys.iter().find(|key| key.key_use == KeyUse::Encryption) {
+        Some(key) => jwe::encrypted(&signed, key, site.app.rng()).ok_or_else(unmade)?,
+        None => signed,
+    };
+    Ok(([(CONTENT_TYPE, "application/jwt"), (CACHE_CONTROL, "no-store")], token).into_response())
 }
 
 /// Tells a service about its own tokens. Everything else is `active: false`, without a reason.

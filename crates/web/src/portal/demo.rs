@@ -20,7 +20,7 @@ use crate::Site;
 use crate::fault::Fault;
 use crate::page::{Page, show};
 use crate::passkey::own_path;
-use crate::session::cookie;
+use crate::session::{MaybeResident, cookie};
 use crate::site::blocking;
 
 /// As long as an invitation works.
@@ -44,10 +44,15 @@ struct Next {
     next: String,
 }
 
-async fn sign_in(State(site): State<Arc<Site>>, Path(key): Path<String>, Query(next): Query<Next>) -> Result<Response, Fault> {
+async fn sign_in(
+    State(site): State<Arc<Site>>,
+    MaybeResident(before): MaybeResident,
+    Path(key): Path<String>,
+    Query(next): Query<Next>,
+) -> Result<Response, Fault> {
     let personas = site.settings.demo.iter().flat_map(|demo| &demo.personas);
     let resident = personas.into_iter().find(|persona| persona.key == key).ok_or_else(|| Fault::not_found("persona"))?.resident;
-    let token = blocking(&site, move |app| app.open_session(resident, "demo")).await?;
+    let token = blocking(&site, move |app| app.replace_session(resident, "demo", before.as_ref())).await?;
     let mut response = see(&own_path(&site, &next.next))?;
     response.headers_mut().insert(SET_COOKIE, cookie(&site, &token));
     Ok(response)

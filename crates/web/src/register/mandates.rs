@@ -16,6 +16,7 @@ use usufruct_core::id::{AgencyId, MandateId};
 use usufruct_core::key::KeyOf;
 use usufruct_core::lifecycle::State as Stage;
 use usufruct_core::mandate::{Mandate, MandateKind, Necessity, Review};
+use usufruct_core::means::Means;
 use usufruct_core::notice::Notice;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::time::DAY;
@@ -98,6 +99,8 @@ struct ShownBlock {
     is_required: bool,
     form: Form,
     reason: String,
+    /// The weakest means of signing in for its use, where that is more than the mandate asks for.
+    means: Option<Means>,
 }
 
 struct ShownConversion {
@@ -175,6 +178,7 @@ fn whole(register: &Register, page: Page, id: &MandateId, entry: &Entry<Mandate>
         is_required: asked.necessity == Necessity::Required,
         form: asked.form,
         reason: page.text(&asked.reason).to_owned(),
+        means: (asked.means > body.means).then_some(asked.means),
     });
     let services = register.services.values().filter(|service| service.body.mandates.contains(id));
     let before = body.continues.as_ref().and_then(|before| register.mandates.get(&before.parse().ok()?));

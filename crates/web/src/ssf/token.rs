@@ -26,17 +26,18 @@ pub(crate) fn logout(site: &Site, event: &Event) -> Option<String> {
         claims["sid"] = json!(sid);
     }
     // By the algorithm of its ID tokens (OpenID Connect Back-Channel Logout 1.0, 2.6).
-    let profile = site.app.register().services.get(&event.service)?.body.profile;
-    site.provider_keys.sign_for(profile, "logout+jwt", &claims)
+    let algorithm = site.app.register().services.get(&event.service)?.body.id_token_algorithm();
+    site.provider_keys.sign_by(algorithm, "logout+jwt", &claims)
 }
 
-/// The token that tells a service what happened. It has the same `jti` however often it is sent.
+/// The token that tells a service what happened. It has the same `jti` however often it is sent. Its times are those at which this service might
+/// hear of it, which no other service shares: up to some minutes after the event, so that whoever ends what began before misses nothing.
 pub(crate) fn security_event(site: &Site, event: &Event) -> Option<String> {
     let (name, content) = content(event);
     let claims = json!({
         "iss": site.settings.issuer,
         "aud": event.service,
-        "iat": event.noted_at.seconds(),
+        "iat": event.ready_at.seconds(),
         "jti": event.id,
         "txn": event.told.txn,
         "sub_id": sub_id(site, event),
@@ -67,7 +68,7 @@ fn sub_id(site: &Site, event: &Event) -> Value {
 
 /// The type of the event and what it says.
 fn content(event: &Event) -> (&'static str, Value) {
-    let at = event.noted_at.seconds();
+    let at = event.ready_at.seconds();
     let content = match &event.told.happening {
         Happening::SessionEnded { by, .. } | Happening::AllSessionsEnded { by } => {
             json!({ "event_timestamp": at, "initiating_entity": initiator(*by) })

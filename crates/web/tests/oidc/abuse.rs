@@ -10,12 +10,14 @@ use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, 
 use axum::http::{Request, StatusCode};
 use serde_json::json;
 use tower::ServiceExt;
+use usufruct_core::Text;
 use usufruct_core::event::Kind;
 use usufruct_core::time::SECOND;
-use usufruct_web::{Limit, Limits, Settings, Site};
+use usufruct_web::{DemoSettings, Limit, Limits, Persona, Settings, Site};
 
 use crate::common::{CARD, SERVICE, mandate};
 use crate::site::{Answer, CALLBACK, ISSUER, Key, LOGIN, OTHER, TestSite, encode};
+use crate::soft_passkey;
 
 #[tokio::test]
 async fn every_answer_names_the_issuer_also_by_form() {
@@ -127,6 +129,76 @@ async fn one_network_does_not_take_the_api_from_the_others() {
     }
     city.clock.advance(SECOND);
     assert_eq!(call("GET", "/api/deletions", "203.0.113.9:4000").await.0, StatusCode::UNAUTHORIZED);
+}
+
+/// The library asks too fast, from anywhere: the second service beside it in the same network is not held up.
+#[tokio::test]
+async fn one_service_does_not_take_the_api_from_the_others() {
+    let town = TestSite::new();
+    let settings = Settings { issuer: ISSUER.to_owned(), allows_oidc: true, demo: None };
+    let limits = Limits { call: Limit { per_second: 1, burst: 3 }, ..Limits::default() };
+    let site = Arc::new(Site::new(Arc::clone(&town.city.app), settings).unwrap().with_limits(&limits));
+    let router = usufruct_web::router(site);
+    let call = async |path: &str, token: &str, from: &str| {
+        let mut request = town.bearing("GET", path, token).body(Body::empty()).unwrap();
+        request.extensions_mut().insert(ConnectInfo::<SocketAddr>(from.parse().unwrap()));
+        let answer = router.clone().oneshot(request).await.unwrap();
+        let wait = answer.headers().get(RETRY_AFTER).map(|seconds| seconds.to_str().unwrap().to_owned());
+        (answer.status(), wait)
+    };
+    let fast = town.own_token(SERVICE, "release ssf.read").await;
+    let again = town.own_token(SERVICE, "release ssf.read").await;
+    let slow = town.own_token(OTHER, "release ssf.read").await;
+    for path in ["/api/deletions", "/ssf/status?stream_id=str_none", "/api/deletions"] {
+        assert_ne!(call(path, &fast, "203.0.113.7:4000").await.0, StatusCode::TOO_MANY_REQUESTS, "{path}");
+    }
+    let turned_away = (StatusCode::TOO_MANY_REQUESTS, Some("1".to_owned()));
+    for path in ["/api/deletions", "/ssf/streams"] {
+        assert_eq!(call(path, &fast, "198.51.100.1:4000").await, turned_away, "{path}, from another network");
+        assert_eq!(call(path, &again, "203.0.113.7:4000").await, turned_away, "{path}, with another token");
+        assert_ne!(call(path, &slow, "203.0.113.7:4000").await.0, StatusCode::TOO_MANY_REQUESTS, "{path}, another service");
+    }
+    // Who shows a token that is not theirs uses up nobody's share.
+    town.city.clock.advance(SECOND);
+    for _ in 0..3 {
+        assert_eq!(call("/api/deletions", "uft_stolen", "203.0.113.7:4000").await.0, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(call("/api/deletions", &fast, "203.0.113.7:4000").await.0, StatusCode::OK);
+    assert_eq!(call("/api/deletions", &fast, "203.0.113.7:4000").await, turned_away);
+}
+
+/// Whoever was signed in is signed out when somebody else begins in the same browser: a session that a stranger left there, with a service behind
+/// it perhaps, goes on in no other window.
+#[tokio::test]
+async fn a_session_that_is_left_in_a_browser_ends_when_another_begins() {
+    let site = TestSite::new();
+    let is_open = |cookie: &str| site.city.app.session(cookie.strip_prefix("usufruct=").unwrap()).unwrap().is_some();
+    let own = |answer: &Answer| answer.header(SET_COOKIE).split(';').next().unwrap().to_owned();
+    let (stranger, newcomer) = (site.city.enrol(1)[0], site.city.enrol(1)[0]);
+
+    let planted = site.sign_in(stranger);
+    let code = site.city.app.invite(newcomer, None).unwrap();
+    let send = async |path: &str, body: serde_json::Value| {
+        let request = Request::post(path).header(COOKIE, &planted).header("sec-fetch-site", "same-origin");
+        site.send(request.header(CONTENT_TYPE, "application/json").body(body.to_string().into()).unwrap()).await
+    };
+    let started = send("/webauthn/register/start", json!({ "code": code })).await.json();
+    assert!(is_open(&planted));
+    let credential = soft_passkey::create(ISSUER, started["options"]["challenge"].as_str().unwrap());
+    let done = send("/webauthn/register/finish", json!({ "ceremony": started["ceremony"], "credential": credential })).await;
+    assert_eq!(done.status, StatusCode::OK, "{}", done.text());
+    let fresh = own(&done);
+    assert_eq!(site.city.app.session(fresh.strip_prefix("usufruct=").unwrap()).unwrap().unwrap().resident, newcomer);
+    assert!(!is_open(&planted), "after an enrolment");
+
+    let persona =
+        Persona { key: "mei".into(), resident: newcomer, name: "Mei".into(), story: Text::new("A student.", "學生。") };
+    let demo = DemoSettings { personas: vec![persona], sample_urls: Vec::new(), sandbox: None };
+    let site = site.with_demo(demo);
+    let planted = site.sign_in(stranger);
+    let answer = site.get("/demo/sign-in/mei", &planted).await;
+    assert!(own(&answer).starts_with("usufruct=") && own(&answer) != planted);
+    assert!(site.city.app.session(planted.strip_prefix("usufruct=").unwrap()).unwrap().is_none(), "after a shortcut of the demo");
 }
 
 #[tokio::test]

@@ -107,6 +107,11 @@ async fn only_a_services_own_token_opens_it() {
             }
             // Who does not prove itself is told so, whatever it sends.
             let answer = site.send(request.body("{".into()).unwrap()).await;
+            // A token that a resident gave opens what is about her alone, and no batch.
+            if path == "/api/releases" && header.as_ref().is_some_and(|header| header.ends_with(&of_resident)) {
+                problem(&answer, StatusCode::BAD_REQUEST);
+                continue;
+            }
             problem(&answer, StatusCode::UNAUTHORIZED);
             assert!(answer.header("www-authenticate").starts_with("DPoP "), "{header:?}");
         }

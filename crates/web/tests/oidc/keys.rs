@@ -3,7 +3,8 @@
 use serde_json::Value;
 use usufruct_core::time::{DAY, HOUR};
 
-use crate::site::TestSite;
+use crate::common::{CARD, SERVICE};
+use crate::site::{CALLBACK, TestSite, publish_body, service_body};
 
 async fn published(site: &TestSite, algorithm: &str) -> Vec<String> {
     let keys = site.get("/oidc/jwks", "").await.json();
@@ -27,13 +28,19 @@ async fn id_token(site: &TestSite, algorithm: &str) -> (String, String) {
 
 #[tokio::test]
 async fn keys_are_replaced_and_overlap() {
-    for algorithm in ["ES256", "RS256"] {
+    for algorithm in ["ES256", "RS256", "EdDSA", "PS256"] {
         overlap(algorithm).await;
     }
 }
 
 async fn overlap(algorithm: &str) {
     let site = TestSite::new();
+    if matches!(algorithm, "EdDSA" | "PS256") {
+        assert!(published(&site, algorithm).await.is_empty(), "none where nobody asked for it");
+        let mut body = service_body(SERVICE, CALLBACK, &[site.library.jwk()], "fapi2", &[CARD]);
+        body["id_token_signed_response_alg"] = serde_json::json!(algorithm);
+        publish_body(&site.city, SERVICE, body);
+    }
     let first = published(&site, algorithm).await;
     assert_eq!(first.len(), 1);
     let (_, kid) = id_token(&site, algorithm).await;

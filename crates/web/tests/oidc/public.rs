@@ -184,6 +184,6 @@ async fn an_operator_who_serves_fapi2_alone_serves_no_pages() {
     refused(&token, StatusCode::UNAUTHORIZED, "invalid_client");
     assert_eq!(token.header("access-control-allow-origin"), "");
     let metadata = site.get("/.well-known/openid-configuration", "").await.json();
-    assert_eq!(metadata["id_token_signing_alg_values_supported"], json!(["ES256"]));
+    assert_eq!(metadata["id_token_signing_alg_values_supported"], json!(["ES256", "EdDSA", "PS256"]));
     assert_eq!(metadata["token_endpoint_auth_methods_supported"], json!(["private_key_jwt"]));
 }

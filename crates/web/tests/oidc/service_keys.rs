@@ -39,7 +39,7 @@ impl Keys {
 
     /// An assertion under the header's algorithm.
     fn assertion(&self, alg: &str, claims: &Value) -> String {
-        let kid = if alg == "EdDSA" { "ed25519" } else { "rsa" };
+        let kid = if matches!(alg, "EdDSA" | "Ed25519") { "ed25519" } else { "rsa" };
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let text = format!("{}.{}", part(&json!({ "alg": alg, "kid": kid })), part(claims));
         let by_rsa = |encoding: &'static dyn RsaEncoding| {
@@ -48,7 +48,7 @@ impl Keys {
             signature
         };
         let signature = match alg {
-            "EdDSA" => self.ed25519.sign(text.as_bytes()).as_ref().to_vec(),
+            "EdDSA" | "Ed25519" => self.ed25519.sign(text.as_bytes()).as_ref().to_vec(),
             "PS256" => by_rsa(&RSA_PSS_SHA256),
             _ => by_rsa(&RSA_PKCS1_SHA256),
         };
@@ -62,13 +62,13 @@ const OWN: [(&str, &str); 2] = [("grant_type", "client_credentials"), ("scope", 
 async fn a_service_may_sign_with_keys_of_three_kinds() {
     let (site, keys) = (TestSite::new(), Keys::new());
     publish_service(&site.city, SERVICE, CALLBACK, &keys.jwks(&site), "fapi2", &[CARD]);
-    for (alg, is_good) in [("PS256", true), ("EdDSA", true), ("RS256", false)] {
+    for (alg, is_good) in [("PS256", true), ("EdDSA", true), ("Ed25519", true), ("RS256", false)] {
         let answer = site.oauth_with(&keys.assertion(alg, &site.claims(SERVICE)), "/oidc/token", &OWN).await;
         assert_eq!(answer.status == StatusCode::OK, is_good, "{alg}: {}", answer.text());
         // A signature of one kind under the name of another.
         let assertion = keys.assertion(alg, &site.claims(SERVICE));
         let (_, rest) = assertion.split_once('.').unwrap();
-        for other in ["ES256", "PS256", "EdDSA", "RS256", "HS256", "none"].into_iter().filter(|other| *other != alg) {
+        for other in ["ES256", "PS256", "EdDSA", "Ed25519", "RS256", "HS256", "none"].into_iter().filter(|other| *other != alg) {
             for kid in ["rsa", "ed25519", "library-1"] {
                 let header = URL_SAFE_NO_PAD.encode(json!({ "alg": other, "kid": kid }).to_string());
                 let answer = site.oauth_with(&format!("{header}.{rest}"), "/oidc/token", &OWN).await;

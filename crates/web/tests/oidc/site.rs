@@ -21,7 +21,7 @@ use usufruct_core::Text;
 use usufruct_core::hash::sha256;
 use usufruct_core::lifecycle::State;
 use usufruct_core::statement::StatementKind;
-use usufruct_web::{CardPlace, Settings, Site};
+use usufruct_web::{CardPlace, DemoSettings, Outbound, Settings, Site};
 
 use crate::common::{CARD, City, LIBRARY, SERVICE, library_card};
 
@@ -222,10 +222,34 @@ impl TestSite {
         Self { site, router, ..self }
     }
 
+    /// The same site of an operator who wants nonces in proofs of possession.
+    pub fn with_dpop_nonces(self) -> Self {
+        let settings = Settings { issuer: ISSUER.to_owned(), allows_oidc: true, demo: None };
+        let site = Arc::new(Site::new(Arc::clone(&self.city.app), settings).unwrap().with_dpop_nonces());
+        let router = usufruct_web::router(Arc::clone(&site));
+        Self { site, router, ..self }
+    }
+
+    /// The same site with another way to the addresses of services.
+    pub fn with_outbound(self, outbound: Outbound) -> Self {
+        let settings = Settings { issuer: ISSUER.to_owned(), allows_oidc: true, demo: None };
+        let site = Arc::new(Site::new(Arc::clone(&self.city.app), settings).unwrap().with_outbound(outbound));
+        let router = usufruct_web::router(Arc::clone(&site));
+        Self { site, router, ..self }
+    }
+
     /// The same site of an operator who takes certificate cards.
     pub fn with_card_place(self, place: CardPlace) -> Self {
         let settings = Settings { issuer: ISSUER.to_owned(), allows_oidc: true, demo: None };
         let site = Arc::new(Site::new(Arc::clone(&self.city.app), settings).unwrap().with_card_place(place));
+        let router = usufruct_web::router(Arc::clone(&site));
+        Self { site, router, ..self }
+    }
+
+    /// The same site as a demo.
+    pub fn with_demo(self, demo: DemoSettings) -> Self {
+        let settings = Settings { issuer: ISSUER.to_owned(), allows_oidc: true, demo: Some(demo) };
+        let site = Arc::new(Site::new(Arc::clone(&self.city.app), settings).unwrap());
         let router = usufruct_web::router(Arc::clone(&site));
         Self { site, router, ..self }
     }
@@ -537,14 +561,18 @@ fn site_of(city: &City, issuer: &str, allows_oidc: bool) -> Arc<Site> {
 }
 
 pub fn publish_service(city: &City, id: &str, callback: &str, jwks: &[Value], profile: &str, mandates: &[&str]) {
+    publish_body(city, id, service_body(id, callback, jwks, profile, mandates));
+}
+
+/// A service of the library as it is written down.
+pub fn service_body(id: &str, callback: &str, jwks: &[Value], profile: &str, mandates: &[&str]) -> Value {
     let text = |en: &str| json!({ "en": en, "zh-Hant": format!("{en}（中文）") });
     let origin = callback.rsplit_once('/').unwrap().0;
-    let body = json!({
+    json!({
         "agency": LIBRARY, "name": text(id), "sector": id.trim_start_matches("svc_"), "redirect_uris": [callback], "channels": ["web", "counter"],
         "alternatives": [text("Ask at the counter.")], "mandates": mandates, "help": text("Lends books."), "jwks": jwks, "profile": profile,
         "post_logout_redirect_uris": [format!("{origin}/"), format!("{origin}/out?kept=1")],
-    });
-    publish_body(city, id, body);
+    })
 }
 
 /// Publishes a service of the library, and activates it.

@@ -71,6 +71,7 @@ impl Pages {
             value: "大廳 <script>alert(2)</script> & <Seaside>".into(),
             reason: "lending".into(),
             actor: None,
+            sign_in: None,
         };
         app.deposit(&visit).unwrap();
         let cookie = format!("usufruct={}", app.open_session(resident, "test").unwrap());

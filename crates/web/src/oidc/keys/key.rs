@@ -3,15 +3,18 @@
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding,
+};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::DecodingKey;
 use serde::Serialize;
 use serde_json::{Value, json};
 use usufruct_app::{App, Error};
 use usufruct_core::Time;
 use usufruct_core::hash::sha256;
+use usufruct_core::jwk::Algorithm;
 use usufruct_core::time::SECOND;
 
 pub(super) struct Key {
@@ -23,74 +26,74 @@ pub(super) struct Key {
     pair: Pair,
 }
 
-/// What a key signs by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Es256,
-    Rs256,
-}
-
 enum Pair {
     Ec(EcdsaKeyPair),
-    Rsa(RsaKeyPair),
+    Ed(Ed25519KeyPair),
+    /// With the way of padding: RS256 or PS256.
+    Rsa(RsaKeyPair, Algorithm),
 }
 
-impl Kind {
-    /// How the names of its files begin.
-    pub fn prefix(self) -> &'static str {
-        match self {
-            Self::Es256 => "oidc-",
-            Self::Rs256 => "rs256-",
-        }
+/// How the names of the files of an algorithm begin.
+pub(super) fn prefix(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::EdDsa => "eddsa-",
+        Algorithm::Es256 => "oidc-",
+        Algorithm::Ps256 => "ps256-",
+        Algorithm::Rs256 => "rs256-",
     }
+}
 
-    /// A new key as PKCS#8. The library draws it from the system's generator; it offers no other way to make one.
-    fn make(self) -> Vec<u8> {
-        let made = match self {
-            Self::Es256 => EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::default())
-                .map(|pkcs8| pkcs8.as_ref().to_vec()),
-            Self::Rs256 => RsaKeyPair::generate(KeySize::Rsa2048)
-                .and_then(|pair| AsDer::<Pkcs8V1Der<'static>>::as_der(&pair))
-                .map(|pkcs8| pkcs8.as_ref().to_vec()),
-        };
-        made.unwrap_or_default()
-    }
+/// A new key as PKCS#8. The library draws it from the system's generator; it offers no other way to make one.
+fn fresh(algorithm: Algorithm) -> Vec<u8> {
+    let rng = SystemRandom::default();
+    let made = match algorithm {
+        Algorithm::EdDsa => Ed25519KeyPair::generate_pkcs8(&rng).map(|pkcs8| pkcs8.as_ref().to_vec()),
+        Algorithm::Es256 => {
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &rng).map(|pkcs8| pkcs8.as_ref().to_vec())
+        }
+        Algorithm::Ps256 | Algorithm::Rs256 => RsaKeyPair::generate(KeySize::Rsa2048)
+            .and_then(|pair| AsDer::<Pkcs8V1Der<'static>>::as_der(&pair))
+            .map(|pkcs8| pkcs8.as_ref().to_vec()),
+    };
+    made.unwrap_or_default()
 }
 
 impl Key {
-    pub fn make(app: &App, kind: Kind) -> Result<Self, Error> {
-        Self::open(app, kind, format!("{}{}.p8", kind.prefix(), app.now().seconds()))
+    pub fn make(app: &App, algorithm: Algorithm) -> Result<Self, Error> {
+        Self::open(app, algorithm, format!("{}{}.p8", prefix(algorithm), app.now().seconds()))
     }
 
     /// Opens the key in a file of the folder `keys`, making it if it is not there.
-    pub fn open(app: &App, kind: Kind, name: String) -> Result<Self, Error> {
+    pub fn open(app: &App, algorithm: Algorithm, name: String) -> Result<Self, Error> {
         let refused = || Error::House { what: format!("the provider key {name} is refused") };
-        let stem = name.strip_prefix(kind.prefix()).and_then(|rest| rest.strip_suffix(".p8")).ok_or_else(refused)?;
+        let stem = name.strip_prefix(prefix(algorithm)).and_then(|rest| rest.strip_suffix(".p8")).ok_or_else(refused)?;
         let made_at = Time::from_micros(stem.parse::<i64>().map_err(|_| refused())?.saturating_mul(SECOND));
-        let pkcs8 = app.house().secret(&name, || kind.make())?;
-        let pair = Pair::open(kind, &pkcs8).ok_or_else(refused)?;
+        let pkcs8 = app.house().secret(&name, || fresh(algorithm))?;
+        let pair = Pair::open(algorithm, &pkcs8).ok_or_else(refused)?;
         let mut jwk = pair.public().ok_or_else(refused)?;
         // RFC 7638 thumbprint: the required members in lexicographic order, which is how this map is written.
         let kid = URL_SAFE_NO_PAD.encode(&sha256(jwk.to_string().as_bytes()).0[..12]);
         jwk["kid"] = json!(kid);
-        jwk["alg"] = json!(pair.algorithm_name());
+        jwk["alg"] = json!(algorithm.name());
         jwk["use"] = json!("sig");
         Ok(Self { name, made_at, kid, jwk, pair })
     }
 
     /// A compact JWS of this type over the claims (RFC 7515).
     pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Option<String> {
-        let header = json!({ "typ": typ, "alg": self.pair.algorithm_name(), "kid": self.kid });
+        let header = json!({ "typ": typ, "alg": self.pair.algorithm().name(), "kid": self.kid });
         let part = |bytes: Vec<u8>| URL_SAFE_NO_PAD.encode(bytes);
         let text = format!("{}.{}", part(serde_json::to_vec(&header).ok()?), part(serde_json::to_vec(claims).ok()?));
         let signature = self.pair.sign(text.as_bytes())?;
         Some(format!("{text}.{}", part(signature)))
     }
 
-    pub fn algorithm(&self) -> Algorithm {
-        match self.pair {
-            Pair::Ec(_) => Algorithm::ES256,
-            Pair::Rsa(_) => Algorithm::RS256,
+    pub fn algorithm(&self) -> jsonwebtoken::Algorithm {
+        match self.pair.algorithm() {
+            Algorithm::EdDsa => jsonwebtoken::Algorithm::EdDSA,
+            Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
+            Algorithm::Ps256 => jsonwebtoken::Algorithm::PS256,
+            Algorithm::Rs256 => jsonwebtoken::Algorithm::RS256,
         }
     }
 
@@ -99,23 +102,26 @@ impl Key {
         let member = |name: &str| self.jwk[name].as_str();
         match self.pair {
             Pair::Ec(_) => DecodingKey::from_ec_components(member("x")?, member("y")?).ok(),
-            Pair::Rsa(_) => DecodingKey::from_rsa_components(member("n")?, member("e")?).ok(),
+            Pair::Ed(_) => DecodingKey::from_ed_components(member("x")?).ok(),
+            Pair::Rsa(..) => DecodingKey::from_rsa_components(member("n")?, member("e")?).ok(),
         }
     }
 }
 
 impl Pair {
-    fn open(kind: Kind, pkcs8: &[u8]) -> Option<Self> {
-        match kind {
-            Kind::Es256 => EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).ok().map(Self::Ec),
-            Kind::Rs256 => RsaKeyPair::from_pkcs8(pkcs8).ok().map(Self::Rsa),
+    fn open(algorithm: Algorithm, pkcs8: &[u8]) -> Option<Self> {
+        match algorithm {
+            Algorithm::EdDsa => Ed25519KeyPair::from_pkcs8(pkcs8).ok().map(Self::Ed),
+            Algorithm::Es256 => EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).ok().map(Self::Ec),
+            Algorithm::Ps256 | Algorithm::Rs256 => RsaKeyPair::from_pkcs8(pkcs8).ok().map(|pair| Self::Rsa(pair, algorithm)),
         }
     }
 
-    fn algorithm_name(&self) -> &'static str {
+    fn algorithm(&self) -> Algorithm {
         match self {
-            Self::Ec(_) => "ES256",
-            Self::Rsa(_) => "RS256",
+            Self::Ec(_) => Algorithm::Es256,
+            Self::Ed(_) => Algorithm::EdDsa,
+            Self::Rsa(_, algorithm) => *algorithm,
         }
     }
 
@@ -123,9 +129,11 @@ impl Pair {
         // The library draws what ECDSA needs from the system's generator, whatever it is given.
         match self {
             Self::Ec(pair) => Some(pair.sign(&SystemRandom::default(), text).ok()?.as_ref().to_vec()),
-            Self::Rsa(pair) => {
+            Self::Ed(pair) => Some(pair.sign(text).as_ref().to_vec()),
+            Self::Rsa(pair, algorithm) => {
+                let padding: &dyn RsaEncoding = if *algorithm == Algorithm::Ps256 { &RSA_PSS_SHA256 } else { &RSA_PKCS1_SHA256 };
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::default(), text, &mut signature).ok()?;
+                pair.sign(padding, &SystemRandom::default(), text, &mut signature).ok()?;
                 Some(signature)
             }
         }
@@ -140,7 +148,10 @@ impl Pair {
                 let [x, y] = [point.get(1..33)?, point.get(33..65)?].map(|half| URL_SAFE_NO_PAD.encode(half));
                 Some(json!({ "crv": "P-256", "kty": "EC", "x": x, "y": y }))
             }
-            Self::Rsa(pair) => {
+            Self::Ed(pair) => {
+                Some(json!({ "crv": "Ed25519", "kty": "OKP", "x": URL_SAFE_NO_PAD.encode(pair.public_key().as_ref()) }))
+            }
+            Self::Rsa(pair, _) => {
                 let (n, e) = modulus_and_exponent(pair.public_key().as_ref())?;
                 let [n, e] = [n, e].map(|number| URL_SAFE_NO_PAD.encode(number));
                 Some(json!({ "e": e, "kty": "RSA", "n": n }))
@@ -188,19 +199,26 @@ mod tests {
 
     #[test]
     fn a_new_key_is_read_again() {
-        for kind in [Kind::Es256, Kind::Rs256] {
-            let pair = Pair::open(kind, &kind.make()).unwrap();
+        for algorithm in Algorithm::ALL {
+            let pair = Pair::open(algorithm, &fresh(algorithm)).unwrap();
+            assert_eq!(pair.algorithm(), algorithm);
             let text = b"signed";
             let jwk = pair.public().unwrap();
             let number = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
-            match kind {
-                Kind::Es256 => assert_eq!((number("x").len(), pair.sign(text).unwrap().len()), (32, 64)),
-                Kind::Rs256 => {
-                    assert_eq!((number("n").len(), number("e")), (256, vec![1, 0, 1]));
-                    let public = aws_lc_rs::rsa::PublicKeyComponents { n: number("n"), e: number("e") };
-                    let by = &aws_lc_rs::signature::RSA_PKCS1_2048_8192_SHA256;
-                    public.verify(by, text, &pair.sign(text).unwrap()).unwrap();
+            let signature = pair.sign(text).unwrap();
+            let by_rsa = |parameters| {
+                assert_eq!((number("n").len(), number("e")), (256, vec![1, 0, 1]));
+                let public = aws_lc_rs::rsa::PublicKeyComponents { n: number("n"), e: number("e") };
+                public.verify(parameters, text, &signature).unwrap();
+            };
+            match algorithm {
+                Algorithm::EdDsa => {
+                    let public = aws_lc_rs::signature::UnparsedPublicKey::new(&aws_lc_rs::signature::ED25519, number("x"));
+                    public.verify(text, &signature).unwrap();
                 }
+                Algorithm::Es256 => assert_eq!((number("x").len(), signature.len()), (32, 64)),
+                Algorithm::Ps256 => by_rsa(&aws_lc_rs::signature::RSA_PSS_2048_8192_SHA256),
+                Algorithm::Rs256 => by_rsa(&aws_lc_rs::signature::RSA_PKCS1_2048_8192_SHA256),
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Keys of one kind that follow each other.
+//! Keys of one algorithm that follow each other.
 //!
 //! A key is published a day before it first signs and stays published a day after it last did, so that nobody who keeps the key
 //! set for a while meets a signature by a key unknown to it. Hints of people who sign out are checked with older keys too.
@@ -9,29 +9,35 @@ use serde::Serialize;
 use serde_json::Value;
 use usufruct_app::{App, Error};
 use usufruct_core::Time;
+use usufruct_core::jwk::Algorithm;
 use usufruct_core::time::DAY;
 
-use super::key::{Key, Kind};
+use super::key::{Key, prefix};
 
 pub(super) struct Line {
     app: Arc<App>,
-    kind: Kind,
+    algorithm: Algorithm,
     /// Oldest first, never empty.
     keys: RwLock<Vec<Arc<Key>>>,
 }
 
 impl Line {
-    /// Opens the keys of a kind, making the first one if there is none.
-    pub fn open(app: &Arc<App>, kind: Kind) -> Result<Self, Error> {
+    /// Opens the keys of an algorithm, making the first one if there is none.
+    pub fn open(app: &Arc<App>, algorithm: Algorithm) -> Result<Self, Error> {
         let mut keys = Vec::new();
-        for name in app.house().secrets(kind.prefix())? {
-            keys.push(Arc::new(Key::open(app, kind, name)?));
+        for name in app.house().secrets(prefix(algorithm))? {
+            keys.push(Arc::new(Key::open(app, algorithm, name)?));
         }
         if keys.is_empty() {
-            keys.push(Arc::new(Key::make(app, kind)?));
+            keys.push(Arc::new(Key::make(app, algorithm)?));
         }
         keys.sort_by_key(|key| key.made_at);
-        Ok(Self { app: Arc::clone(app), kind, keys: RwLock::new(keys) })
+        Ok(Self { app: Arc::clone(app), algorithm, keys: RwLock::new(keys) })
+    }
+
+    /// Whether there are keys of an algorithm already.
+    pub fn exists(app: &App, algorithm: Algorithm) -> Result<bool, Error> {
+        Ok(!app.house().secrets(prefix(algorithm))?.is_empty())
     }
 
     /// A token of this type over the claims, signed with the key of now.
@@ -69,7 +75,7 @@ impl Line {
         }
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         if is_due(&keys) {
-            match Key::make(&self.app, self.kind) {
+            match Key::make(&self.app, self.algorithm) {
                 Ok(key) => keys.push(Arc::new(key)),
                 Err(error) => tracing::error!(%error, "no new signing key could be made, the old one goes on"),
             }

@@ -32,7 +32,7 @@ pub async fn discovery() {
     // Where the profile oidc is served as well, its software may sign by RS256.
     let strict = TestSite::new().without_oidc().get("/.well-known/openid-configuration", "").await.json();
     for name in ["token_endpoint_auth_signing_alg_values_supported", "dpop_signing_alg_values_supported"] {
-        let lawful = ["ES256", "EdDSA", "PS256"];
+        let lawful = ["ES256", "EdDSA", "Ed25519", "PS256"];
         assert!(strict[name].as_array().unwrap().iter().all(|alg| lawful.contains(&alg.as_str().unwrap())), "{name}");
     }
     for (name, wanted) in [

@@ -1,0 +1,96 @@
+//! Give rows that let somebody in their marks, once in the life of a house: those that are older than the marks.
+
+use std::sync::Arc;
+
+use usufruct_store::db::{Connection, Error as DbError, Tx};
+use usufruct_store::{cards, certificate_cards, delegations, invitations, passkeys, recovery_codes, sessions};
+use usufruct_vault::Vault;
+
+use crate::row_mark::{of_card, of_certificate_card, of_delegation, of_invitation, of_passkey, of_recovery_code, of_session};
+use crate::{App, Error};
+
+/// Rows marked in one transaction.
+const PART: usize = 1_000;
+/// The files of the house that say that every row has its mark: of sessions and passkeys, and of all other ways in. From then on a row without
+/// one was written by somebody else.
+const ROWS_MARKED: &str = "rows.marked";
+const WAYS_MARKED: &str = "ways.marked";
+
+impl App {
+    /// Gives rows from before there were marks theirs. Requests at counters get none: they live for an hour, and are begun again.
+    pub(crate) fn mark_old_rows(&self) -> Result<(), Error> {
+        if self.house.secrets(ROWS_MARKED)?.is_empty() {
+            self.mark_each(
+                "mark passkeys",
+                passkeys::unmarked,
+                |row| row.credential.clone(),
+                |tx, vault, row| {
+                    let mark = of_passkey(vault, &row.credential, row.resident, &row.passkey)?;
+                    Ok(passkeys::set_mark(tx, &row.credential, &mark)?)
+                },
+            )?;
+            self.mark_each(
+                "mark sessions",
+                sessions::unmarked,
+                |row| row.token_hash.0.to_vec(),
+                |tx, vault, row| Ok(sessions::set_mark(tx, &row.token_hash, &of_session(vault, row)?)?),
+            )?;
+            self.house.secret(ROWS_MARKED, Vec::new)?;
+        }
+        if self.house.secrets(WAYS_MARKED)?.is_empty() {
+            self.mark_each(
+                "mark recovery codes",
+                recovery_codes::unmarked,
+                |row| row.0.0.to_vec(),
+                |tx, vault, row| Ok(recovery_codes::set_mark(tx, &row.0, &of_recovery_code(vault, &row.0, row.1)?)?),
+            )?;
+            self.mark_each(
+                "mark cards",
+                cards::unmarked,
+                |row| row.secret_hash.0.to_vec(),
+                |tx, vault, row| Ok(cards::set_mark(tx, &row.secret_hash, &of_card(vault, row)?)?),
+            )?;
+            self.mark_each(
+                "mark certificate cards",
+                certificate_cards::unmarked,
+                |row| row.mark.0.to_vec(),
+                |tx, vault, row| Ok(certificate_cards::set_mark(tx, &row.mark, &of_certificate_card(vault, row)?)?),
+            )?;
+            self.mark_each(
+                "mark invitations",
+                invitations::unmarked,
+                |row| row.code_hash.0.to_vec(),
+                |tx, vault, row| Ok(invitations::set_mark(tx, &row.code_hash, &of_invitation(vault, row)?)?),
+            )?;
+            let delegations = |conn: &mut dyn Connection, after: &[u8], limit| {
+                delegations::unmarked(conn, &String::from_utf8_lossy(after), limit)
+            };
+            self.mark_each(
+                "mark delegations",
+                delegations,
+                |row| row.id.clone().into_bytes(),
+                |tx, vault, row| Ok(delegations::set_mark(tx, &row.id, &of_delegation(vault, row)?)?),
+            )?;
+            self.house.secret(WAYS_MARKED, Vec::new)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the rows of a table that have no mark, a part of them at a time in the order of their keys, and marks each.
+    fn mark_each<R: Send + 'static>(
+        &self,
+        name: &'static str,
+        unmarked: impl Fn(&mut dyn Connection, &[u8], usize) -> Result<Vec<R>, DbError>,
+        key: impl Fn(&R) -> Vec<u8>,
+        mark: fn(&mut Tx<'_>, &Vault, &R) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut after = Vec::new();
+        loop {
+            let part = self.db.read(|conn| unmarked(conn, &after, PART))?;
+            let Some(last) = part.last() else { return Ok(()) };
+            after = key(last);
+            let vault = Arc::clone(&self.vault);
+            self.db.transaction(name, move |tx| part.iter().try_for_each(|row| mark(tx, &vault, row)))?;
+        }
+    }
+}

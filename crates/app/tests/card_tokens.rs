@@ -1,0 +1,215 @@
+//! What services hold by a card ends with the card, on both databases, and nothing else does.
+
+#[path = "common/authority.rs"]
+mod authority;
+mod common;
+
+use std::path::Path;
+
+use authority::Trust;
+use common::{CARD, City, LIBRARY, OPERATOR};
+use serde_json::json;
+use usufruct_app::store::outbox::Channel;
+use usufruct_app::{
+    AuthorizeRequest, CardAttempt, Credential, CredentialChange, Error, Exchange, GrantManagement, Happening, OpenSession,
+    Refresh, StreamRequest, Tokens, Way, counter_message,
+};
+use usufruct_core::id::ServiceId;
+use usufruct_core::means::Means;
+use usufruct_core::time::MINUTE;
+use zeroize::Zeroizing;
+
+common::on_both!(
+    a_card_that_is_revoked_meanwhile_opens_nothing,
+    a_certificate_card_takes_along_what_it_opened_alone,
+    a_new_card_ends_what_the_one_before_opened,
+    a_printed_card_takes_along_what_it_opened,
+);
+
+const PIN: &str = "204817";
+const SIGNALS: &str = "https://desk.example.org/signals";
+
+fn desk() -> ServiceId {
+    "svc_desk".parse().unwrap()
+}
+
+/// A city with a service that wants to be told.
+fn city(dir: &Path, url: Option<&str>) -> City {
+    let city = City::found(dir, url);
+    city.open_service_with("svc_desk", LIBRARY, "desk", |body| {
+        body["signals_uri"] = json!(SIGNALS);
+        body["backchannel_logout_uri"] = json!("https://desk.example.org/logout");
+    });
+    let told = StreamRequest { endpoint: Some(SIGNALS.to_owned()), authorization_header: None, events: None, description: None };
+    city.app.create_stream(&desk(), told).unwrap();
+    city
+}
+
+fn resident(city: &City) -> u64 {
+    let resident = city.enrol(1)[0];
+    city.app.consent(resident, &desk(), &CARD.parse().unwrap(), &[]).unwrap();
+    resident
+}
+
+fn session(city: &City, token: &str) -> OpenSession {
+    city.app.session(token).unwrap().unwrap()
+}
+
+fn with_passkey(city: &City, resident: u64) -> OpenSession {
+    session(city, &city.app.open_session_by(resident, "test", Means::Passkey).unwrap())
+}
+
+fn attempt(code: &str) -> CardAttempt {
+    CardAttempt { code: code.to_owned(), pin: Zeroizing::new(PIN.to_owned()), device_mark: None }
+}
+
+fn with_card(city: &City, code: &str) -> OpenSession {
+    session(city, &city.app.sign_in_with_card(&attempt(code), None, "kiosk").unwrap().token)
+}
+
+fn code(city: &City, session: &OpenSession) -> String {
+    let request = AuthorizeRequest {
+        service: desk(),
+        redirect_uri: "http://localhost:8081/callback".to_owned(),
+        scope: vec!["openid".to_owned(), CARD.to_owned()],
+        details: Vec::new(),
+        state: None,
+        nonce: None,
+        challenge: None,
+        by_form: false,
+        jkt: None,
+        management: GrantManagement::Any,
+        pushed: None,
+    };
+    city.app.authorize(session, &request).unwrap()
+}
+
+fn exchange(city: &City, code: String) -> Result<Tokens, Error> {
+    let redirect_uri = "http://localhost:8081/callback".to_owned();
+    let jkt = Some("key".into());
+    city.app.exchange(&Exchange { service: desk(), code, redirect_uri, verifier: None, jkt, presented: Vec::new() })
+}
+
+fn tokens(city: &City, session: &OpenSession) -> Tokens {
+    exchange(city, code(city, session)).unwrap()
+}
+
+fn refresh(city: &City, tokens: &Tokens) -> Result<Tokens, Error> {
+    let refresh_token = tokens.refresh_token.clone().unwrap();
+    city.app.refresh(&Refresh { service: desk(), refresh_token, scope: None, jkt: Some("key".into()), presented: Vec::new() })
+}
+
+fn lives(city: &City, tokens: &Tokens) -> bool {
+    city.app.introspect(&tokens.access_token, Vec::new()).unwrap().is_some()
+}
+
+fn is_refused<T>(outcome: Result<T, Error>) -> bool {
+    matches!(outcome, Err(Error::Refused { .. }))
+}
+
+/// What the service was told since it was asked last: sessions that ended, by logout token and by signal, and cards that were revoked.
+fn told(city: &City) -> (usize, usize, usize) {
+    let all = city.app.due_messages(1_000).unwrap();
+    all.iter().for_each(|sent| city.app.message_taken(sent).unwrap());
+    let ended = |channel| {
+        let theirs = all.iter().filter(|sent| sent.channel == channel);
+        theirs.filter(|sent| matches!(sent.event.told.happening, Happening::SessionEnded { .. })).count()
+    };
+    let is_revoked = |happening: &Happening| match happening {
+        Happening::CredentialChanged { credential, change } => {
+            *credential != Credential::Passkey && *change == CredentialChange::Revoke
+        }
+        _ => false,
+    };
+    let revoked = all.iter().filter(|sent| is_revoked(&sent.event.told.happening)).count();
+    (ended(Channel::Logout), ended(Channel::Signal), revoked)
+}
+
+fn a_printed_card_takes_along_what_it_opened(dir: &Path, url: Option<&str>) {
+    let city = city(dir, url);
+    let resident = resident(&city);
+    let card = city.app.issue_card(resident, PIN, None).unwrap();
+    let passkey = with_passkey(&city, resident);
+    let (earlier, own) = (tokens(&city, &with_card(&city, &card)), tokens(&city, &passkey));
+    // That session ends by itself; what the service holds by it goes on.
+    city.clock.advance(40 * MINUTE);
+    city.app.sweep().unwrap();
+    let earlier = refresh(&city, &earlier).unwrap();
+    let open = with_card(&city, &card);
+    let (late, unused) = (tokens(&city, &open), code(&city, &open));
+    told(&city);
+
+    assert_eq!(city.app.revoke_cards(resident).unwrap(), 1);
+    assert!(!lives(&city, &earlier) && is_refused(refresh(&city, &earlier)), "of a session that was over");
+    assert!(!lives(&city, &late) && is_refused(refresh(&city, &late)), "of one that was open");
+    assert!(is_refused(exchange(&city, unused)));
+    assert_eq!(told(&city), (1, 1, 1), "one session was open, and one card is gone");
+    let own = refresh(&city, &own).unwrap();
+    assert!(lives(&city, &own), "what a passkey opened is hers");
+}
+
+fn a_new_card_ends_what_the_one_before_opened(dir: &Path, url: Option<&str>) {
+    let city = city(dir, url);
+    let resident = resident(&city);
+    let card = city.app.issue_card(resident, PIN, None).unwrap();
+    let token = city.app.sign_in_with_card(&attempt(&card), None, "kiosk").unwrap().token;
+    let held = tokens(&city, &session(&city, &token));
+    let id = city.app.begin_counter_request(resident, Way::Card).unwrap();
+    for clerk in city.signer(OPERATOR) {
+        let message = counter_message("city.test/log", &id, resident, Way::Card);
+        city.app.approve_counter_request(&id, &clerk.approve(&message)).unwrap();
+    }
+    let fresh = city.app.issue_card(resident, PIN, Some(&id)).unwrap();
+    assert!(is_refused(city.app.sign_in_with_card(&attempt(&card), None, "kiosk")));
+    assert!(city.app.session(&token).unwrap().is_none());
+    assert!(!lives(&city, &held) && is_refused(refresh(&city, &held)));
+    let held = tokens(&city, &with_card(&city, &fresh));
+    refresh(&city, &held).unwrap();
+}
+
+/// The card is revoked while its PIN is looked at.
+fn a_card_that_is_revoked_meanwhile_opens_nothing(dir: &Path, url: Option<&str>) {
+    let city = city(dir, url);
+    let resident = resident(&city);
+    let card = city.app.issue_card(resident, PIN, None).unwrap();
+    let app = std::sync::Arc::clone(&city.app);
+    // The first reading counts the attempt, the second opens the session.
+    city.clock.after(1, move || assert_eq!(app.revoke_cards(resident).unwrap(), 1));
+    assert!(is_refused(city.app.sign_in_with_card(&attempt(&card), None, "kiosk")));
+    assert_eq!(city.app.session_count(resident).unwrap(), 0);
+}
+
+fn a_certificate_card_takes_along_what_it_opened_alone(dir: &Path, url: Option<&str>) {
+    let (city, trust) = (city(dir, url), Trust::default());
+    trust.open(&city.app, &[]);
+    let resident = resident(&city);
+    let passkey = with_passkey(&city, resident);
+    let cards = [7, 8, 9].map(|serial| trust.state.card("holder", serial));
+    let open = |card| {
+        let proven = trust.proven(&city.app, card);
+        session(&city, &city.app.sign_in_with_certificate(&proven, None, "test").unwrap())
+    };
+    for card in &cards {
+        city.app.add_certificate_card(&passkey, &trust.proven(&city.app, card), "card").unwrap();
+    }
+    let held: Vec<Tokens> = cards.iter().map(|card| tokens(&city, &open(card))).collect();
+    city.clock.advance(40 * MINUTE);
+    city.app.sweep().unwrap();
+    let unused = code(&city, &open(&cards[0]));
+    told(&city);
+
+    assert_eq!(trust.open(&city.app, &[7]), 1, "the issuer revoked the first");
+    assert!(is_refused(refresh(&city, &held[0])) && is_refused(exchange(&city, unused)));
+    assert_eq!(told(&city), (1, 1, 1));
+    refresh(&city, &held[1]).unwrap();
+    // She removes another one herself.
+    let left = city.app.certificate_cards(resident).unwrap();
+    assert_eq!(left.len(), 2);
+    city.app.remove_certificate_card(resident, &left[0].name).unwrap();
+    let alive: Vec<bool> = held.iter().map(|held| refresh(&city, held).is_ok()).collect();
+    assert_eq!(alive.iter().filter(|is_alive| **is_alive).count(), 1, "{alive:?}");
+    // The issuer is trusted no more.
+    city.app.open_card_door(trust.door_for(&trust.other, trust.other.list(&[])));
+    city.app.end_revoked_cards().unwrap();
+    assert!(held.iter().all(|held| is_refused(refresh(&city, held))));
+}
