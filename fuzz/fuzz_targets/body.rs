@@ -3,12 +3,15 @@
 
 use libfuzzer_sys::fuzz_target;
 use usufruct_core::agency::Agency;
+use usufruct_core::agreement::Agreement;
 use usufruct_core::audit::Audit;
 use usufruct_core::block::DataBlock;
 use usufruct_core::certificate::Certificate;
+use usufruct_core::check::ContractCheck;
 use usufruct_core::contract::Contract;
 use usufruct_core::incident::Incident;
 use usufruct_core::key::PublishedKey;
+use usufruct_core::lawpack::Lawpack;
 use usufruct_core::mandate::Mandate;
 use usufruct_core::meeting::Meeting;
 use usufruct_core::notice::Notice;
@@ -23,11 +26,14 @@ fuzz_target!(|data: &[u8]| {
     let toml = toml::from_str::<toml::Table>(text).ok().and_then(|table| serde_json::to_value(table).ok());
     for value in json.into_iter().chain(toml) {
         let _ = Agency::read(&value);
+        let _ = Agreement::read(&value);
         let _ = Audit::read(&value);
         let _ = DataBlock::read(&value);
         let _ = Certificate::read(&value);
         let _ = Contract::read(&value);
+        let _ = ContractCheck::read(&value);
         let _ = Incident::read(&value);
+        let _ = Lawpack::read(&value);
         let _ = PublishedKey::read(&value);
         let _ = Mandate::read(&value);
         let _ = Meeting::read(&value);

@@ -23,7 +23,7 @@ use usufruct_store::{delegations, grants, pushed_requests, residents};
 use crate::actor::place_by;
 use crate::erase::plain_event;
 use crate::session::hash;
-use crate::sign_in::active_service;
+use crate::sign_in::{active_service, served_service};
 use crate::{App, Error, OpenSession};
 
 /// How long a code works (FAPI 2.0 asks for 60 seconds at most).
@@ -75,7 +75,8 @@ impl App {
     /// Whether `redirect_uri` is registered for an active service, byte for byte. Only then may anything be sent there.
     pub fn knows_redirect(&self, service: &ServiceId, redirect_uri: &str) -> bool {
         let register = self.register();
-        active_service(&register, service).is_ok_and(|entry| entry.body.redirect_uris.iter().any(|known| known == redirect_uri))
+        let served = served_service(&register, service, self.now());
+        served.is_ok_and(|entry| entry.body.redirect_uris.iter().any(|known| known == redirect_uri))
     }
 
     /// The profile of an active service.
@@ -94,7 +95,7 @@ impl App {
     /// The mandates a scope names, or why it is refused.
     pub fn scope_mandates(&self, service: &ServiceId, scope: &[String]) -> Result<Vec<MandateId>, Error> {
         let register = self.register();
-        let entry = active_service(&register, service)?;
+        let entry = served_service(&register, service, self.now())?;
         let mut mandates = Vec::new();
         for word in scope.iter().filter(|word| word.starts_with("mdt_")) {
             let id: MandateId = word.parse().map_err(|_| Error::Unknown { what: "mandate" })?;

@@ -9,7 +9,7 @@ use usufruct_store::tokens::{self, Token};
 use usufruct_store::{authorizations, refresh_tokens};
 
 use crate::session::hash;
-use crate::sign_in::active_service;
+use crate::sign_in::{active_service, served_service};
 use crate::token::{RELEASE_SCOPE, granted};
 use crate::{App, Error, Granted, Presented};
 
@@ -251,7 +251,11 @@ impl App {
         let token = self.db.read(|conn| tokens::find(conn, &token_hash))?;
         Ok(token.filter(|token| {
             token.expires_at > now
-                && active_service(&register, &token.service).is_ok()
+                && match token.resident {
+                    Some(_) => served_service(&register, &token.service, now).is_ok(),
+                    // What a vendor has to delete it is told after its contract too.
+                    None => active_service(&register, &token.service).is_ok(),
+                }
                 && token.scope.split(' ').filter_map(|word| word.parse::<MandateId>().ok()).all(|id| {
                     register.mandates.get(&id).is_some_and(|entry| entry.is_in_force(now))
                         && !register.is_suspended_by_order(id.as_str(), now)

@@ -70,9 +70,11 @@ mod sources;
 mod spread;
 mod stream;
 mod sunset;
+mod supervise;
 mod tag_index;
 mod tallies;
 mod token;
+mod vendor;
 mod withdraw;
 
 pub use act::Acting;
@@ -132,4 +134,5 @@ pub use usufruct_core as core;
 pub use usufruct_log as log;
 pub use usufruct_store as store;
 pub use usufruct_vault as vault;
+pub use vendor::{VendorSession, vendor_ticket};
 pub use withdraw::Withdrawn;

@@ -3,11 +3,12 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::clause::{ContractClause, Filled, NamedClause};
 use crate::draft::{Draft, Problem};
 use crate::id::{AgencyId, BlockId, MandateId};
 use crate::{Text, Time};
 
-/// A contract between a controller and a vendor. Every line is required; activation refuses on an empty one.
+/// A contract between a controller and a vendor. Every line is required, and every clause of the library before it is signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Contract {
     pub controller: AgencyId,
@@ -29,6 +30,9 @@ pub struct Contract {
     pub penalty: Text,
     pub no_own_purpose: bool,
     pub delete_within_days: i64,
+    /// The clauses of the library that it holds, with what it put in their places.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub clauses: Vec<NamedClause>,
     /// Blocks the vendor may receive as values instead of tokens, each with its justification.
     pub value_blocks: Vec<ValueBlock>,
 }
@@ -54,6 +58,12 @@ pub struct Subprocessor {
     pub agency: AgencyId,
     pub location: String,
     pub approved_by: AgencyId,
+    /// From when it works; without a day, as long as the contract runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Time>,
+    /// The sub-processor whose vendor it is; without one, the vendor's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub under: Option<AgencyId>,
 }
 
 impl Contract {
@@ -96,7 +106,9 @@ impl Contract {
             let agency = sub.parse("agency", "Name the sub-processor.");
             let location = sub.string("location", 40, "Give the country.");
             let approved_by = sub.parse("approved_by", "Name who approved it.");
-            Some(Subprocessor { agency: agency?, location: location?, approved_by: approved_by? })
+            let from = sub.optional_parse("from", "Say from when it works, or leave it out.");
+            let under = sub.optional_parse("under", "Name the sub-processor whose vendor it is, or leave it out.");
+            Some(Subprocessor { agency: agency?, location: location?, approved_by: approved_by?, from, under })
         });
         let ping = draft.integer("breach_first_ping_hours", 1, 72, "Give the hours until the first call after a breach.");
         let report = draft.integer("breach_report_hours", 1, 168, "Give the hours until the report after a breach.");
@@ -113,6 +125,12 @@ impl Contract {
         }
         let delete_within_days =
             draft.integer("delete_within_days", 1, 90, "Give the days until everything is deleted after the end.");
+        let clauses = draft.optional_objects("clauses", NamedClause::read);
+        let mut names: Vec<_> = clauses.iter().map(|named| &named.clause).collect();
+        names.sort_unstable();
+        if names.windows(2).any(|pair| pair[0] == pair[1]) {
+            draft.note("clauses", "duplicate", "A clause stands in the contract twice. Take one out.".into());
+        }
         let value_blocks = draft.optional_objects("value_blocks", |value| {
             let block = value.parse("block", "Name the block.");
             let why = value.text("why", 300, "Say why a token is not enough.");
@@ -137,7 +155,58 @@ impl Contract {
             penalty: penalty?,
             no_own_purpose: no_own_purpose?,
             delete_within_days: delete_within_days?,
+            clauses,
             value_blocks,
         })
+    }
+
+    /// How deep the chain of sub-processors is: 0 without any, 1 where only the vendor has some. `None` where it leads to nobody.
+    pub fn depth(&self) -> Option<usize> {
+        self.subprocessors.iter().map(|sub| self.depth_of(sub)).try_fold(0, |deepest, depth| Some(deepest.max(depth?)))
+    }
+
+    fn depth_of(&self, sub: &Subprocessor) -> Option<usize> {
+        let (mut depth, mut above) = (1, sub.under.as_ref());
+        while let Some(agency) = above {
+            depth += 1;
+            if depth > self.subprocessors.len() {
+                return None;
+            }
+            above = self.subprocessors.iter().find(|other| other.agency == *agency)?.under.as_ref();
+        }
+        Some(depth)
+    }
+
+    /// A number that one of its clauses gives.
+    pub fn number(&self, clause: &str, parameter: &str) -> Option<i64> {
+        match self.clauses.iter().find(|named| named.clause == clause)?.parameters.get(parameter)? {
+            Filled::Number(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// A clause of the library in the words of this contract. What is not filled keeps its braces.
+    pub fn words(&self, clause: &ContractClause) -> Text {
+        let own = [
+            ("breach_first_ping_hours", self.breach_first_ping_hours),
+            ("breach_report_hours", self.breach_report_hours),
+            ("delete_within_days", self.delete_within_days),
+        ];
+        let own = own.into_iter().map(|(name, number)| (name.to_owned(), Filled::Number(number)));
+        let named = self.clauses.iter().find(|named| named.clause == clause.code);
+        let given = named.into_iter().flat_map(|named| named.parameters.clone());
+        let mut words = clause.text.clone();
+        for (name, filled) in own.chain(given) {
+            let (place, filled) = (format!("{{{name}}}"), filled.words());
+            words.en = words.en.replace(&place, filled.en.trim_end_matches('.'));
+            words.zh_hant = words.zh_hant.replace(&place, filled.zh_hant.trim_end_matches('。'));
+        }
+        words
+    }
+
+    /// Whether `other` says the same but for sub-processors.
+    pub fn differs_in_subprocessors_only(&self, other: &Self) -> bool {
+        let rest = |contract: &Self| Self { subprocessors: Vec::new(), ..contract.clone() };
+        rest(self) == rest(other)
     }
 }

@@ -49,6 +49,8 @@ pub enum Outcome {
 /// A rule of design.md section 5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Clause {
+    /// An agreement in force lets the bodies of both services join what they know.
+    Agreement,
     /// Every block is one the mandate names.
     BlocksInMandate,
     /// Every block is one the resident agreed to.
@@ -192,7 +194,10 @@ fn receiving(
         return;
     }
     let contract = recipient.contract.as_ref().and_then(|id| register.contracts.get(id));
-    sheet.rule(Clause::Contract, contract.is_some_and(|contract| contract.covers(&recipient.agency, mandate, now)));
+    sheet.rule(
+        Clause::Contract,
+        contract.is_some_and(|contract| register.contract_covers(contract, &recipient.agency, mandate, now)),
+    );
     // Vendors hold tokens, not people: a value leaves to a vendor only where the contract justifies it.
     let tokens_only = |contract: &Contract| {
         blocks.iter().all(|(block, form)| *form < Form::Value || contract.value_blocks.iter().any(|value| value.block == *block))
@@ -302,7 +307,8 @@ impl Sheet {
 
 impl Clause {
     /// Every clause, in the order of their codes.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
+        Self::Agreement,
         Self::BlocksChosen,
         Self::BlocksInMandate,
         Self::Brake,
@@ -345,6 +351,11 @@ impl Clause {
 
     fn words(self) -> (&'static str, &'static str, &'static str) {
         match self {
+            Self::Agreement => (
+                "agreement",
+                "No sharing agreement in force lets the bodies of the two services join people's pseudonyms.",
+                "Publish an agreement that names both services and this mandate, and wait until it is in force.",
+            ),
             Self::BlocksChosen => {
                 ("blocks-chosen", "The resident did not agree to one of the blocks.", "Ask only for blocks she chose.")
             }

@@ -85,6 +85,8 @@ macro_rules! ids {
 ids! {
     /// A public body, a vendor, an overseer, or the operator of the pass.
     AgencyId = "agc";
+    /// That bodies may learn each other's pseudonyms.
+    AgreementId = "agr";
     /// What a drill of the vault found.
     AuditId = "aud";
     /// One piece of data that can be asked for, such as a name.
@@ -93,6 +95,8 @@ ids! {
     CaseId = "cas";
     /// The public proof that keys were destroyed.
     CertificateId = "crt";
+    /// What a body found when it looked at a vendor.
+    CheckId = "chk";
     /// What a vendor agreed to before it may process anything.
     ContractId = "ctr";
     /// What one service is told to delete.

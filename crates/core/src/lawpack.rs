@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::clause::{ContractClause, Processors};
 use crate::draft::{Draft, Problem};
 use crate::mandate::{BASES, Basis};
 use crate::time::parse_duration;
@@ -28,6 +29,9 @@ pub struct Lawpack {
     /// What a notice has to say.
     pub notice_items: Vec<Provision>,
     pub deadlines: Vec<Deadline>,
+    /// What it asks of contracts with vendors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub processors: Option<Processors>,
     pub sources: Vec<Source>,
 }
 
@@ -160,17 +164,22 @@ impl Duty {
 pub const GENERIC: &str = "generic";
 
 /// The packs that ship with the program, ready to be published: id and TOML.
-pub const SHIPPED: [(&str, &str); 5] = [
+pub const SHIPPED: [(&str, &str); 6] = [
     ("law_generic", include_str!("../lawpacks/generic.toml")),
+    ("law_generic-2026-12", include_str!("../lawpacks/generic-2026-12.toml")),
     ("law_tw", include_str!("../lawpacks/tw.toml")),
     ("law_tw-2026", include_str!("../lawpacks/tw-2026.toml")),
     ("law_eu", include_str!("../lawpacks/eu.toml")),
     ("law_cn", include_str!("../lawpacks/cn.toml")),
 ];
 
-static SHIPPED_GENERIC: LazyLock<Lawpack> = LazyLock::new(|| {
-    let body: Value = toml::from_str(SHIPPED[0].1).expect("the shipped pack is TOML");
-    Lawpack::read(&body).expect("the shipped pack is whole")
+/// Those of them that stand in, the oldest first. From their first day on they bind every register alike, so what a log says never depends
+/// on which program reads it.
+static SHIPPED_GENERIC: LazyLock<[Lawpack; 2]> = LazyLock::new(|| {
+    [SHIPPED[0].1, SHIPPED[1].1].map(|text| {
+        let body: Value = toml::from_str(text).expect("the shipped pack is TOML");
+        Lawpack::read(&body).expect("the shipped pack is whole")
+    })
 });
 
 /// The law that holds for one body: its own pack, and the generic one for what that does not say.
@@ -178,6 +187,8 @@ static SHIPPED_GENERIC: LazyLock<Lawpack> = LazyLock::new(|| {
 pub struct Law<'a> {
     own: Option<&'a Lawpack>,
     generic: &'a Lawpack,
+    /// What the house asks of contracts where neither pack says anything of them.
+    standing_in: Option<&'a Processors>,
 }
 
 impl<'a> Law<'a> {
@@ -187,7 +198,10 @@ impl<'a> Law<'a> {
             let holds = |pack: &&Lawpack| pack.jurisdiction.eq_ignore_ascii_case(jurisdiction) && pack.is_in_force(at);
             packs.clone().filter(holds).max_by_key(|pack| pack.valid_from)
         };
-        Self { own: newest(jurisdiction), generic: newest(GENERIC).unwrap_or(&SHIPPED_GENERIC) }
+        let shipped = SHIPPED_GENERIC.iter().rev().find(|pack| pack.is_in_force(at)).unwrap_or(&SHIPPED_GENERIC[0]);
+        let generic = newest(GENERIC).unwrap_or(shipped);
+        let standing_in = if generic.processors.is_none() { shipped.processors.as_ref() } else { None };
+        Self { own: newest(jurisdiction), generic, standing_in }
     }
 
     /// The deadline of a duty. The generic pack has one for each.
@@ -205,6 +219,30 @@ impl<'a> Law<'a> {
     /// Its own pack, if one is in force.
     pub fn pack(&self) -> Option<&'a Lawpack> {
         self.own
+    }
+
+    /// What it asks of contracts with vendors, its own pack's first.
+    fn processors(&self) -> impl Iterator<Item = &'a Processors> + use<'a> {
+        let own = self.own.and_then(|pack| pack.processors.as_ref());
+        own.into_iter().chain(self.generic.processors.as_ref()).chain(self.standing_in)
+    }
+
+    /// Whether it asks anything of contracts with vendors beyond their own fields: clauses, checks and notice.
+    pub fn supervises(&self) -> bool {
+        self.processors().next().is_some()
+    }
+
+    /// The clause library: every clause that a contract has to hold. A pack's own stands for one of the same code in the generic pack.
+    pub fn clauses(&self) -> impl Iterator<Item = &'a ContractClause> + use<'a> {
+        let own = self.own.and_then(|pack| pack.processors.as_ref()).map_or(&[][..], |own| &own.clauses);
+        let is_new = |clause: &&ContractClause| own.iter().all(|known| known.code != clause.code);
+        let general = self.generic.processors.as_ref().or(self.standing_in).map_or(&[][..], |general| &general.clauses);
+        own.iter().chain(general.iter().filter(is_new))
+    }
+
+    /// Countries where vendors may keep data. Where none is named, the mandates say it.
+    pub fn data_locations(&self) -> &'a [String] {
+        self.processors().map(|processors| &*processors.data_locations).find(|places| !places.is_empty()).unwrap_or_default()
     }
 
     /// A limit in days as people say it, rounded down.
@@ -267,6 +305,7 @@ impl Lawpack {
         let exceptions = draft.optional_objects("exceptions", provision);
         let notice_items = draft.optional_objects("notice_items", provision);
         let deadlines = draft.objects("deadlines", "List what the law sets a time for.", deadline);
+        let processors = draft.optional_object("processors", Processors::read);
         let sources = draft.objects("sources", "Name where it can be read.", |source| {
             let title = source.string("title", 200, "Name the text.");
             let url = source.string("url", 300, "Give its address.");
@@ -282,6 +321,7 @@ impl Lawpack {
             exceptions,
             notice_items,
             deadlines,
+            processors,
             sources,
         })
     }

@@ -4,11 +4,14 @@
 //! chance come in as arguments ([`Time`], [`ports::Rng`]). A refusal is data that names the clause it rests on.
 
 pub mod agency;
+pub mod agreement;
 pub mod audit;
 pub mod block;
 pub mod brake;
 pub mod cbor;
 pub mod certificate;
+pub mod check;
+pub mod clause;
 pub mod condition;
 pub mod contract;
 pub mod decide;
@@ -25,6 +28,7 @@ pub mod jcs;
 pub mod jwk;
 pub mod keeper;
 pub mod key;
+pub mod late;
 pub mod lawpack;
 pub mod lifecycle;
 pub mod log_terms;
@@ -41,6 +45,7 @@ pub mod service;
 pub mod source;
 pub mod statement;
 pub mod status;
+pub mod supervision;
 pub mod tally;
 pub mod text;
 pub mod time;

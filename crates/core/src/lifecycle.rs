@@ -26,6 +26,7 @@ pub enum State {
 /// A kind of object with a life of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifecycle {
+    Agreement,
     Contract,
     Mandate,
     Service,
@@ -89,6 +90,12 @@ pub fn guard(lifecycle: Lifecycle, from: State, to: State) -> Option<Guard> {
         (Lifecycle::Mandate, Sunset | Revoked, Erasing) => Some(CLOCK),
         (Lifecycle::Mandate, Erasing, Erased) => Some(CLOCK),
 
+        (Lifecycle::Agreement, Draft, Published) => Some(TWO_PEOPLE),
+        (Lifecycle::Agreement, Published | Suspended, Active) => Some(TWO_PEOPLE),
+        (Lifecycle::Agreement, Active, Suspended) => Some(CLOCK),
+        (Lifecycle::Agreement, Published | Active | Suspended, Sunset) => Some(CLOCK),
+        (Lifecycle::Agreement, Draft | Published | Active | Suspended, Revoked) => Some(ONE_PERSON),
+
         (Lifecycle::Contract, Draft, CheckedAgency) => Some(ONE_PERSON),
         (Lifecycle::Contract, CheckedAgency, CheckedCity) => Some(ONE_PERSON),
         (Lifecycle::Contract, CheckedCity, Signed) => Some(TWO_PEOPLE),
@@ -112,7 +119,7 @@ mod tests {
 
     #[test]
     fn nobody_alone_and_no_machine_gives_power() {
-        for lifecycle in [Lifecycle::Contract, Lifecycle::Mandate, Lifecycle::Service] {
+        for lifecycle in [Lifecycle::Agreement, Lifecycle::Contract, Lifecycle::Mandate, Lifecycle::Service] {
             for (_, from) in State::WORDS {
                 if let Some(guard) = guard(lifecycle, from, State::Active) {
                     assert!(guard.approvals >= 2 && !guard.automatic, "{lifecycle:?} {from:?}");
@@ -123,7 +130,7 @@ mod tests {
 
     #[test]
     fn what_is_over_stays_over() {
-        for lifecycle in [Lifecycle::Contract, Lifecycle::Mandate, Lifecycle::Service] {
+        for lifecycle in [Lifecycle::Agreement, Lifecycle::Contract, Lifecycle::Mandate, Lifecycle::Service] {
             for (_, from) in State::WORDS.into_iter().filter(|(_, state)| state.is_over()) {
                 for (_, to) in State::WORDS.into_iter().filter(|(_, state)| !state.is_over()) {
                     assert_eq!(guard(lifecycle, from, to), None, "{from:?} to {to:?}");

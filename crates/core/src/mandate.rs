@@ -524,14 +524,14 @@ fn recipient(draft: &mut Draft<'_>) -> Option<Recipient> {
     Some(Recipient { agency: agency?, contract, why: why? })
 }
 
-fn conversion(draft: &mut Draft<'_>) -> Option<Conversion> {
+pub(crate) fn conversion(draft: &mut Draft<'_>) -> Option<Conversion> {
     let from = draft.parse("from", "Name the service that holds pseudonyms, as `svc_library`.");
     let to = draft.parse("to", "Name the service whose pseudonyms it learns.");
     let why = draft.text("why", 140, "Say why the two have to be joined.");
     Some(Conversion { from: from?, to: to?, why: why? })
 }
 
-fn review(draft: &mut Draft<'_>) -> Option<Review> {
+pub(crate) fn review(draft: &mut Draft<'_>) -> Option<Review> {
     let at = draft.time("at", "Say when the review was done.");
     let finding = draft.text("finding", 1_000, "Say what the review found.");
     let documents = draft.optional_objects("documents", document);

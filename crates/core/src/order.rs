@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::document::{Document, document};
 use crate::draft::{Draft, Problem};
-use crate::id::{AgencyId, BlockId, ContractId, MandateId, OrderId, ServiceId};
+use crate::id::{AgencyId, AgreementId, BlockId, ContractId, MandateId, OrderId, ServiceId};
 use crate::register::{Entry, Register};
 use crate::{Digest, Text, Time};
 
@@ -71,6 +71,7 @@ pub enum OrderKind {
 pub enum Target {
     /// Of releases only: a body whose clerks the burst brake has stopped.
     Agency(AgencyId),
+    Agreement(AgreementId),
     Contract(ContractId),
     Mandate(MandateId),
     Service(ServiceId),
@@ -133,6 +134,7 @@ impl Target {
     pub fn as_str(&self) -> &str {
         match self {
             Self::Agency(id) => id.as_str(),
+            Self::Agreement(id) => id.as_str(),
             Self::Contract(id) => id.as_str(),
             Self::Mandate(id) => id.as_str(),
             Self::Service(id) => id.as_str(),
@@ -143,6 +145,7 @@ impl Target {
     pub fn exists(&self, register: &Register) -> bool {
         match self {
             Self::Agency(id) => register.agencies.contains_key(id),
+            Self::Agreement(id) => register.agreements.contains_key(id),
             Self::Contract(id) => register.contracts.contains_key(id),
             Self::Mandate(id) => register.mandates.contains_key(id),
             Self::Service(id) => register.services.contains_key(id),
@@ -158,6 +161,7 @@ impl Target {
                 entry.body.oversight_body == *body
                     && (entry.body.controller == *id || register.operator().is_some_and(|operator| operator.id == id.as_str()))
             }),
+            Self::Agreement(id) => register.agreements.get(id).is_some_and(|entry| entry.body.oversight_body == *body),
             Self::Contract(id) => register.contracts.get(id).is_some_and(|entry| entry.body.mandates.iter().any(by)),
             Self::Mandate(id) => by(id),
             Self::Service(id) => register.services.get(id).is_some_and(|entry| entry.body.mandates.iter().any(by)),
@@ -170,14 +174,12 @@ impl FromStr for Target {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let mandate = text.parse().ok().map(Self::Mandate);
+        let agreement = || text.parse().ok().map(Self::Agreement);
         let contract = || text.parse().ok().map(Self::Contract);
         let service = || text.parse().ok().map(Self::Service);
         let agency = || text.parse().ok().map(Self::Agency);
-        mandate
-            .or_else(contract)
-            .or_else(service)
-            .or_else(agency)
-            .ok_or_else(|| "Name a mandate, a contract or a service.".to_owned())
+        let found = mandate.or_else(contract).or_else(service).or_else(agreement).or_else(agency);
+        found.ok_or_else(|| "Name a mandate, a contract, an agreement or a service.".to_owned())
     }
 }
 
@@ -211,7 +213,7 @@ impl Order {
     fn fields(draft: &mut Draft<'_>) -> Option<Self> {
         let body = draft.parse("body", "Name the oversight body that gives the order.");
         let kind = draft.word("kind", &OrderKind::WORDS, "Say what is ordered.");
-        let target = draft.parse("target", "Name the mandate, contract or service it is about.");
+        let target = draft.parse("target", "Name the mandate, contract, agreement or service it is about.");
         let reasons = draft.text("reasons", 2_000, "Give the reasons in both languages.");
         let effective_at = draft.optional_parse("effective_at", "Say from when it binds, or leave it out: it binds at once.");
         let comply_by = match kind {
@@ -336,6 +338,17 @@ impl Register {
     /// Whether an order that is not lifted at `now` suspends an object.
     pub fn is_suspended_by_order(&self, target: &str, now: Time) -> bool {
         self.binding(target, now).any(|order| order.body.kind == OrderKind::Suspend)
+    }
+
+    /// The body that has to carry out an order about `target`.
+    pub fn target_owner(&self, target: &Target) -> Option<AgencyId> {
+        match target {
+            Target::Agency(id) => Some(id.clone()),
+            Target::Agreement(id) => self.agreements.get(id)?.body.parties.first().cloned(),
+            Target::Contract(id) => self.contracts.get(id).map(|entry| entry.body.controller.clone()),
+            Target::Mandate(id) => self.mandates.get(id).map(|entry| entry.body.controller.clone()),
+            Target::Service(id) => self.services.get(id).map(|entry| entry.body.agency.clone()),
+        }
     }
 
     /// The orders whose day has passed at `now` and about which nothing shows that they were carried out.

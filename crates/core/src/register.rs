@@ -7,14 +7,16 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::agency::{Agency, AgencyKind};
+use crate::agreement::Agreement;
 use crate::audit::Audit;
 use crate::block::DataBlock;
 use crate::certificate::{Cause, Certificate};
+use crate::check::ContractCheck;
 use crate::contract::Contract;
 use crate::draft::Problem;
 use crate::id::{
-    AgencyId, AuditId, BlockId, CertificateId, ContractId, IncidentId, KeyId, LawpackId, MandateId, MeetingId, OrderId,
-    ServiceId, TallyId,
+    AgencyId, AgreementId, AuditId, BlockId, CertificateId, CheckId, ContractId, IncidentId, KeyId, LawpackId, MandateId,
+    MeetingId, OrderId, ServiceId, TallyId,
 };
 use crate::incident::Incident;
 use crate::key::{KeyOf, PublishedKey};
@@ -45,6 +47,8 @@ pub struct Register {
     /// Notices by the hash of the mandate revision they explain.
     pub notices: BTreeMap<Digest, Entry<Notice>>,
     pub contracts: BTreeMap<ContractId, Entry<Contract>>,
+    pub agreements: BTreeMap<AgreementId, Entry<Agreement>>,
+    pub checks: BTreeMap<CheckId, Entry<ContractCheck>>,
     pub audits: BTreeMap<AuditId, Entry<Audit>>,
     pub certificates: BTreeMap<CertificateId, Entry<Certificate>>,
     pub incidents: BTreeMap<IncidentId, Entry<Incident>>,
@@ -63,6 +67,8 @@ pub struct Register {
     revisions: BTreeMap<Digest, (MandateId, u64)>,
     /// Orders that withhold something, by what they are about, in the order in which they were given.
     pub(crate) bound: BTreeMap<String, Vec<OrderId>>,
+    /// The checks of each contract, in the order in which they were published.
+    pub(crate) looked_at: BTreeMap<ContractId, Vec<CheckId>>,
     /// Which order was ended by which lift.
     pub(crate) lifts: BTreeMap<OrderId, OrderId>,
     /// The last day that was counted, by mandate.
@@ -109,9 +115,11 @@ pub struct Step {
 /// A statement whose content was read and found lawful against the register.
 pub(crate) enum Content {
     Agency(AgencyId, Agency),
+    Agreement(AgreementId, Box<Agreement>),
     Block(BlockId, DataBlock),
     Audit(AuditId, Audit),
     Certificate(CertificateId, Certificate),
+    Check(CheckId, ContractCheck),
     Contract(ContractId, Contract),
     Incident(IncidentId, Incident),
     Key(KeyId, PublishedKey),
@@ -126,20 +134,6 @@ pub(crate) enum Content {
     Tally(TallyId, Tally),
     Vault(VaultTerms),
     Verifier(VerifierRelease),
-}
-
-impl Entry<Contract> {
-    /// Whether it lets `vendor` work for a public body at `at`.
-    pub fn binds(&self, vendor: &AgencyId, at: Time) -> bool {
-        self.state == State::Active && self.body.vendor == *vendor && self.body.from <= at && at < self.body.until
-    }
-
-    /// Whether it lets `vendor` work under `mandate` at `at`.
-    pub fn covers(&self, vendor: &AgencyId, mandate: &Entry<Mandate>, at: Time) -> bool {
-        self.binds(vendor, at)
-            && self.body.controller == mandate.body.controller
-            && self.body.mandates.iter().any(|id| id.as_str() == mandate.id)
-    }
 }
 
 impl Register {
@@ -184,7 +178,20 @@ impl Register {
                 }
                 put(&mut self.certificates, id, body, &make, State::Published);
             }
-            Content::Contract(id, body) => put(&mut self.contracts, id, body, &make, State::Draft),
+            Content::Agreement(id, body) => {
+                // What was found when it was looked at changes nothing that was agreed.
+                let same = self.agreements.get(&id).filter(|old| old.body.agrees_as(&body));
+                let state = same.map_or(State::Draft, |old| old.state);
+                put(&mut self.agreements, id, *body, &make, state);
+            }
+            Content::Check(id, body) => {
+                self.looked_at.entry(body.contract.clone()).or_default().push(id.clone());
+                put(&mut self.checks, id, body, &make, State::Published);
+            }
+            Content::Contract(id, body) => {
+                let state = self.contract_state(&id, &body, statement.at);
+                put(&mut self.contracts, id, body, &make, state);
+            }
             Content::Incident(id, body) => put(&mut self.incidents, id, body, &make, State::Published),
             Content::Key(id, body) => {
                 self.published.insert(body.commitment, id.clone());
@@ -236,6 +243,8 @@ impl Register {
         } else if let Some(entry) = change.object.parse().ok().and_then(|id: ContractId| self.contracts.get_mut(&id)) {
             entry.take(step);
         } else if let Some(entry) = change.object.parse().ok().and_then(|id: ServiceId| self.services.get_mut(&id)) {
+            entry.take(step);
+        } else if let Some(entry) = change.object.parse().ok().and_then(|id: AgreementId| self.agreements.get_mut(&id)) {
             entry.take(step);
         }
     }
@@ -348,8 +357,10 @@ impl Register {
         }
         let present = match kind {
             StatementKind::Agency => of(&self.agencies, id),
+            StatementKind::Agreement => of(&self.agreements, id),
             StatementKind::Audit => of(&self.audits, id),
             StatementKind::Certificate => of(&self.certificates, id),
+            StatementKind::Check => of(&self.checks, id),
             StatementKind::Contract => of(&self.contracts, id),
             StatementKind::DataBlock => of(&self.blocks, id),
             StatementKind::Incident => of(&self.incidents, id),

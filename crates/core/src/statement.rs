@@ -42,8 +42,10 @@ pub struct Statement {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum StatementKind {
     Agency,
+    Agreement,
     Audit,
     Certificate,
+    Check,
     Contract,
     DataBlock,
     Incident,

@@ -1,6 +1,7 @@
 //! Whether a statement may join the register: who speaks, who approved, and what it refers to.
 
 mod agency;
+mod agreement;
 mod approvals;
 mod certificate;
 mod contract;
@@ -21,8 +22,8 @@ pub use mandate::{draft as mandate, lengths as mandate_lengths};
 use crate::Digest;
 use crate::draft::Problem;
 use crate::id::{
-    AgencyId, AuditId, BlockId, CertificateId, ContractId, IncidentId, KeyId, LawpackId, LogId, MandateId, MeetingId, NoticeId,
-    OrderId, ServiceId, StatusChangeId, TallyId, VaultId, VerifierId,
+    AgencyId, AgreementId, AuditId, BlockId, CertificateId, CheckId, ContractId, IncidentId, KeyId, LawpackId, LogId, MandateId,
+    MeetingId, NoticeId, OrderId, ServiceId, StatusChangeId, TallyId, VaultId, VerifierId,
 };
 use crate::register::{Content, Register};
 use crate::statement::{Statement, StatementKind};
@@ -47,8 +48,10 @@ pub(crate) fn statement(
     envelope(&mut check);
     let content = match statement.kind {
         StatementKind::Agency => agency::agency(&mut check),
+        StatementKind::Agreement => agreement::agreement(&mut check),
         StatementKind::Audit => house::audit(&mut check),
         StatementKind::Certificate => certificate::certificate(&mut check),
+        StatementKind::Check => contract::contract_check(&mut check),
         StatementKind::Contract => contract::contract(&mut check),
         StatementKind::DataBlock => house::block(&mut check),
         StatementKind::Incident => incident::incident(&mut check),
@@ -123,8 +126,10 @@ fn envelope(check: &mut Check<'_>) {
     }
     let well_formed = match statement.kind {
         StatementKind::Agency => AgencyId::from_str(&statement.id).is_ok(),
+        StatementKind::Agreement => AgreementId::from_str(&statement.id).is_ok(),
         StatementKind::Audit => AuditId::from_str(&statement.id).is_ok(),
         StatementKind::Certificate => CertificateId::from_str(&statement.id).is_ok(),
+        StatementKind::Check => CheckId::from_str(&statement.id).is_ok(),
         StatementKind::Contract => ContractId::from_str(&statement.id).is_ok(),
         StatementKind::DataBlock => BlockId::from_str(&statement.id).is_ok(),
         StatementKind::Incident => IncidentId::from_str(&statement.id).is_ok(),

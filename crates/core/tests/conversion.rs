@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{City, activate, contract_body, day, founded, library_card, names, service_body, text};
+use common::{BOTH, City, activate, agreement_body, contract_body, day, founded, library_card, names, service_body, text};
 use serde_json::{Value, json};
 use usufruct_core::Time;
 use usufruct_core::certificate::Certificate;
@@ -16,6 +16,7 @@ use usufruct_core::lifecycle::State;
 use usufruct_core::mandate::Mandate;
 use usufruct_core::service::{PseudonymMode, Service};
 use usufruct_core::statement::StatementKind;
+use usufruct_core::time::DAY;
 
 const JOINED: &str = "mdt_joined";
 
@@ -39,7 +40,21 @@ fn city(conversions: &Value, change: impl FnOnce(&mut Value)) -> City {
         city.step(id, State::Active);
     }
     activate(&mut city, JOINED);
+    agree(&mut city);
     city
+}
+
+/// The library and the parks agree that their services know readers by each other's pseudonyms.
+fn agree(city: &mut City) {
+    let began = city.now;
+    let mut body = agreement_body(began.plus(15 * DAY), began.plus(500 * DAY));
+    let pairs =
+        [("svc_library", "svc_parks"), ("svc_parks", "svc_library"), ("svc_cloud", "svc_parks"), ("svc_parks", "svc_cloud")];
+    body["transfers"] = ways(&pairs);
+    city.apply(city.draft(StatementKind::Agreement, "agr_garden", "agc_library", body, &BOTH)).unwrap();
+    city.apply(city.step_draft("agr_garden", State::Published, "agc_library", &BOTH)).unwrap();
+    city.now = began.plus(15 * DAY);
+    city.apply(city.step_draft("agr_garden", State::Active, "agc_parks", &BOTH)).unwrap();
 }
 
 fn mandate(conversions: &Value) -> Value {

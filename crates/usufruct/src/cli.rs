@@ -7,8 +7,9 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::command::{
-    audit, backup, card, completions, deletions, demo, doctor, enrol, escrow, footprint, guardian, init, invite, keeper, key,
-    mandate, migrate, mirror, publish, recover, refound, restore, restore_log, rotate, serve, service, verify, witness,
+    agreement, audit, backup, card, completions, contract, deletions, demo, doctor, enrol, escrow, footprint, guardian, init,
+    invite, keeper, key, mandate, migrate, mirror, publish, recover, refound, restore, restore_log, rotate, serve, service,
+    verify, witness,
 };
 use crate::failure::Failure;
 
@@ -46,6 +47,8 @@ enum Verb {
     Mirror(mirror::Mirror),
     Mandate(mandate::Mandate),
     Publish(publish::Publish),
+    Contract(contract::Contract),
+    Agreement(agreement::Agreement),
     Service(service::Service),
     Keeper(keeper::Keeper),
     Key(key::Key),
@@ -67,10 +70,12 @@ impl Cli {
     /// Does what was asked.
     pub fn run(self) -> Result<ExitCode, Failure> {
         match self.verb {
+            Verb::Agreement(verb) => verb.run(),
             Verb::Audit(verb) => verb.run(),
             Verb::Backup(verb) => verb.run(),
             Verb::Card(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),
+            Verb::Contract(verb) => verb.run(),
             Verb::Deletions(verb) => verb.run(),
             Verb::Demo(verb) => verb.run(),
             Verb::Doctor(verb) => verb.run(),

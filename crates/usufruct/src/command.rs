@@ -1,9 +1,11 @@
 //! The verbs of the command line, one file each.
 
+pub mod agreement;
 pub mod audit;
 pub mod backup;
 pub mod card;
 pub mod completions;
+pub mod contract;
 pub mod deletions;
 pub mod demo;
 pub mod doctor;

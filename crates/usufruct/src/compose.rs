@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use usufruct_app::{App, Publication};
-use usufruct_core::id::{MandateId, NoticeId, StatusChangeId};
+use usufruct_core::agreement::Agreement;
+use usufruct_core::id::{AgreementId, MandateId, NoticeId, StatusChangeId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::Rng;
 use usufruct_core::register::Register;
@@ -141,7 +142,23 @@ pub fn mandate(
     ])
 }
 
-/// A contract and its steps to activation.
+/// An agreement and its publication; where only what a review found is new, its next revision alone.
+pub fn agreement(
+    register: &Register,
+    id: &str,
+    body: Value,
+    signers: &Signers<'_>,
+    at: Time,
+    rng: &dyn Rng,
+) -> Result<Vec<Statement>, Failure> {
+    let old = id.parse().ok().and_then(|id: AgreementId| register.agreements.get(&id));
+    let is_review = old.zip(Agreement::read(&body).ok()).is_some_and(|(old, new)| old.body.agrees_as(&new));
+    let first = object(register, StatementKind::Agreement, id, body, signers, at)?;
+    let steps = [(State::Draft, State::Published, Text::new("Its parties made it public.", "當事機關公開。"))];
+    if is_review { Ok(vec![first]) } else { with_steps(first, &steps, signers, rng) }
+}
+
+/// A contract, and where no law asks that it is looked at first, its steps to activation.
 pub fn contract(
     register: &Register,
     id: &str,
@@ -150,14 +167,49 @@ pub fn contract(
     at: Time,
     rng: &dyn Rng,
 ) -> Result<Vec<Statement>, Failure> {
-    let signed = Text::new("Both sides signed.", "雙方簽署。");
+    let is_supervised = register.law(&speaker(signers)?, at).supervises();
+    let first = object(register, StatementKind::Contract, id, body, signers, at)?;
+    if is_supervised {
+        return Ok(vec![first]);
+    }
+    let steps = contract_steps(id, first.hash()?, State::Draft, signers, at, rng)?;
+    Ok([vec![first], steps].concat())
+}
+
+/// The steps of a contract from the state `from` to activation.
+pub fn contract_steps(
+    id: &str,
+    revision: Digest,
+    from: State,
+    signers: &Signers<'_>,
+    at: Time,
+    rng: &dyn Rng,
+) -> Result<Vec<Statement>, Failure> {
     let steps = [
         (State::Draft, State::CheckedAgency, Text::new("The agency checked it.", "機關審查完成。")),
         (State::CheckedAgency, State::CheckedCity, Text::new("The city checked it.", "市府審查完成。")),
-        (State::CheckedCity, State::Signed, signed),
+        (State::CheckedCity, State::Signed, Text::new("Both sides signed.", "雙方簽署。")),
         (State::Signed, State::Active, Text::new("It is in force.", "契約生效。")),
     ];
-    with_steps(object(register, StatementKind::Contract, id, body, signers, at)?, &steps, signers, rng)
+    let begun = steps.iter().position(|(state, _, _)| *state == from).unwrap_or(steps.len());
+    let taken = steps.into_iter().skip(begun);
+    taken.map(|(from, to, reason)| step(&Step { object: id, revision, from, to, reason }, signers, at, rng)).collect()
+}
+
+/// The result of a check of the revision `revision`. Where its file says no day it was done just now.
+pub fn check(
+    register: &Register,
+    id: &str,
+    mut body: Value,
+    revision: Digest,
+    signers: &Signers<'_>,
+    at: Time,
+) -> Result<Statement, Failure> {
+    body["revision"] = json!(revision);
+    if body.get("done_at").is_none() {
+        body["done_at"] = json!(at);
+    }
+    object(register, StatementKind::Check, id, body, signers, at)
 }
 
 /// A service and, when it is new, its activation.

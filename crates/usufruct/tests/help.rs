@@ -5,6 +5,11 @@ mod common;
 use common::{fails, ok};
 
 const VERBS: &[&[&str]] = &[
+    &["agreement"],
+    &["agreement", "begin"],
+    &["agreement", "end"],
+    &["agreement", "list"],
+    &["agreement", "suspend"],
     &["audit"],
     &["audit", "key"],
     &["audit", "recount"],
@@ -14,6 +19,13 @@ const VERBS: &[&[&str]] = &[
     &["verify", "certificate"],
     &[],
     &["completions"],
+    &["contract"],
+    &["contract", "close"],
+    &["contract", "end"],
+    &["contract", "list"],
+    &["contract", "resume"],
+    &["contract", "sign"],
+    &["contract", "suspend"],
     &["deletions"],
     &["demo"],
     &["doctor"],
@@ -51,6 +63,7 @@ const VERBS: &[&[&str]] = &[
     &["mandate", "end"],
     &["mandate", "list"],
     &["mandate", "new"],
+    &["key", "ticket"],
     &["mandate", "publish"],
     &["migrate"],
     &["mirror"],

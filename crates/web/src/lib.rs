@@ -28,6 +28,7 @@ pub mod sample;
 mod session;
 mod site;
 mod ssf;
+mod vendor;
 mod ways_in;
 mod witness;
 mod words;
@@ -66,7 +67,8 @@ pub fn router(site: Arc<Site>) -> Router {
         .merge(certificate_card::router())
         .merge(assets::router())
         .merge(console::router())
-        .merge(developers::router());
+        .merge(developers::router())
+        .merge(vendor::router());
     if site.settings.demo.is_some() {
         router = router.merge(portal::demo::router());
     }

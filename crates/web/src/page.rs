@@ -120,6 +120,7 @@ impl Page {
     /// Why a clause refused, in words.
     pub fn clause(&self, code: &str) -> String {
         match code {
+            "agreement" => fl!(self.messages, "clause-agreement"),
             "blocks-chosen" => fl!(self.messages, "clause-blocks-chosen"),
             "blocks-in-mandate" => fl!(self.messages, "clause-blocks-in-mandate"),
             "brake" => fl!(self.messages, "clause-brake"),

@@ -1,5 +1,6 @@
-//! The public register: mandates, services, processors, agencies, certificates. No sign-in; JSON beside each page.
+//! The public register: mandates, services, contracts, agreements, agencies, certificates, who is late. No sign-in; JSON beside each page.
 
+pub(crate) mod contracts;
 pub(crate) mod counting;
 mod keys;
 mod lists;
@@ -38,8 +39,18 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/register/services", get(lists::services))
         .route("/register/services.json", get(lists::services_json))
         .route("/register/services/{id}", get(lists::service))
-        .route("/register/processors", get(lists::processors))
-        .route("/register/processors.json", get(lists::processors_json))
+        .route("/register/contracts", get(contracts::contracts))
+        .route("/register/contracts.json", get(contracts::contracts_json))
+        .route("/register/contracts/{id}", get(contracts::contract))
+        .route("/register/checks.json", get(contracts::checks_json))
+        .route("/register/processors", get(contracts::processors))
+        .route("/register/processors.json", get(contracts::contracts_json))
+        .route("/register/agreements", get(contracts::agreements))
+        .route("/register/agreements.json", get(contracts::agreements_json))
+        .route("/register/agreements/{id}", get(contracts::agreement))
+        .route("/register/late", get(contracts::late))
+        .route("/register/late.csv", get(contracts::late_csv))
+        .route("/register/late.json", get(contracts::late_json))
         .route("/register/agencies", get(lists::agencies))
         .route("/register/agencies.json", get(lists::agencies_json))
         .route("/register/keys", get(keys::page))
@@ -72,7 +83,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    fn agency(register: &Register, page: &Page, id: &AgencyId) -> Self {
+    pub(crate) fn agency(register: &Register, page: &Page, id: &AgencyId) -> Self {
         let words =
             register.agencies.get(id).map_or_else(|| id.to_string(), |entry| page.text(&entry.body.legal_name).to_owned());
         Self { to: format!("/register/agencies#{id}"), words }
@@ -82,7 +93,7 @@ impl Link {
         Self { to: format!("/register/mandates/{}", entry.id), words: page.text(&entry.body.title).to_owned() }
     }
 
-    fn service(page: &Page, entry: &Entry<Service>) -> Self {
+    pub(crate) fn service(page: &Page, entry: &Entry<Service>) -> Self {
         Self { to: format!("/register/services/{}", entry.id), words: page.text(&entry.body.name).to_owned() }
     }
 }

@@ -4,9 +4,12 @@ use i18n_embed_fl::fl;
 use usufruct_core::Time;
 use usufruct_core::agency::AgencyKind;
 use usufruct_core::certificate::{Answer, Cause};
+use usufruct_core::check::{CheckKind, CheckOutcome};
+use usufruct_core::contract::Contract;
 use usufruct_core::delegation::Power;
 use usufruct_core::event::{Form, Kind};
 use usufruct_core::incident::Fault as RecordFault;
+use usufruct_core::late::LateDuty;
 use usufruct_core::lifecycle::State;
 use usufruct_core::mandate::{AutomatedDecision, Basis, Fetch, GateLevel, MandateKind, Mode, Operation};
 use usufruct_core::means::Means;
@@ -220,6 +223,45 @@ impl Page {
             State::Erased => fl!(self.messages, "stage-erased"),
             State::Ending => fl!(self.messages, "stage-ending"),
             State::Closed => fl!(self.messages, "stage-closed"),
+        }
+    }
+
+    /// When a vendor calls and reports after a breach.
+    pub fn breach_hours(&self, contract: &Contract) -> String {
+        let (ping, report) = (contract.breach_first_ping_hours, contract.breach_report_hours);
+        fl!(self.messages, "processors-breach-hours", ping = ping, report = report)
+    }
+
+    /// How long a vendor has to delete everything.
+    pub fn delete_days(&self, contract: &Contract) -> String {
+        fl!(self.messages, "processors-delete-days", days = contract.delete_within_days)
+    }
+
+    /// Which look at a vendor it was.
+    pub fn check_kind(&self, kind: &CheckKind) -> String {
+        match kind {
+            CheckKind::Agency => fl!(self.messages, "check-agency"),
+            CheckKind::City => fl!(self.messages, "check-city"),
+            CheckKind::Deletion => fl!(self.messages, "check-deletion"),
+            CheckKind::Periodic => fl!(self.messages, "check-periodic"),
+        }
+    }
+
+    /// How it came out.
+    pub fn check_outcome(&self, outcome: &CheckOutcome) -> String {
+        match outcome {
+            CheckOutcome::Failed => fl!(self.messages, "check-failed"),
+            CheckOutcome::Passed => fl!(self.messages, "check-passed"),
+        }
+    }
+
+    /// What is owed.
+    pub fn late_duty(&self, duty: &LateDuty) -> String {
+        match duty {
+            LateDuty::Check => fl!(self.messages, "late-check"),
+            LateDuty::Deletion => fl!(self.messages, "late-deletion"),
+            LateDuty::Order => fl!(self.messages, "late-order"),
+            LateDuty::Review => fl!(self.messages, "late-review"),
         }
     }
 

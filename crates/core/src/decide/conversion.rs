@@ -35,7 +35,7 @@ pub fn decide_conversion_without_resident(register: &Register, request: &Convers
 }
 
 fn weigh(register: &Register, request: &ConversionRequest, grant: Option<&Grant>, now: Time) -> Sheet {
-    let mut sheet = Sheet { held: Vec::with_capacity(16), broken: Vec::new() };
+    let mut sheet = Sheet { held: Vec::with_capacity(17), broken: Vec::new() };
     let mandate = register.mandates.get(&request.mandate);
     let services = register.services.get(&request.from).zip(register.services.get(&request.to));
     let Some((mandate, (from, to))) = mandate.zip(services) else {
@@ -46,6 +46,9 @@ fn weigh(register: &Register, request: &ConversionRequest, grant: Option<&Grant>
     in_force(mandate, &[from, to], grant, now, &mut sheet);
     ordered(register, &[], mandate, &[from, to], now, &mut sheet);
     sheet.rule(Clause::Conversion, mandate.body.conversion(&request.from, &request.to).is_some());
+    // A vendor acts for the body that commissioned it, so between the two there is a contract and no agreement.
+    let is_one_body = register.principal(from, mandate) == register.principal(to, mandate);
+    sheet.rule(Clause::Agreement, is_one_body || register.agreement(from, to, mandate, now).is_some());
     receiving(register, &[], mandate, from, now, &mut sheet);
     receiving(register, &[], mandate, to, now, &mut sheet);
     sheet.rule(Clause::Reason, mandate.body.reason(&request.reason).is_some());

@@ -72,14 +72,17 @@ fn unfounded(register: &Register, service: &Service, at: Time) -> Vec<Problem> {
         } else if is_vendor
             && !own.any(|recipient| {
                 let contract = recipient.contract.as_ref().and_then(|contract| register.contracts.get(contract));
-                contract.is_some_and(|contract| contract.covers(agency, mandate, at))
+                contract.is_some_and(|contract| register.contract_covers(contract, agency, mandate, at))
             })
         {
             let message = format!("No active contract lets this vendor work under `{id}`. Sign and activate the contract first.");
             problems.push(problem(&field, "no-contract", message));
         }
     }
-    if is_vendor && service.mandates.is_empty() && !register.contracts.values().any(|contract| contract.binds(agency, at)) {
+    if is_vendor
+        && service.mandates.is_empty()
+        && !register.contracts.values().any(|contract| register.contract_binds(contract, agency, at))
+    {
         let message = "No public body has an active contract with this vendor. Sign and activate the contract first.";
         problems.push(problem("agency", "no-contract", message.into()));
     }

@@ -1,8 +1,8 @@
 //! Status change: a step that the lifecycle has, from where the object stands, by who may take it.
 
-use super::{Check, mandate, service};
+use super::{Check, agreement, contract, mandate, service};
 use crate::Digest;
-use crate::id::{AgencyId, ContractId, MandateId, ServiceId};
+use crate::id::{AgencyId, AgreementId, ContractId, MandateId, ServiceId};
 use crate::lifecycle::{Guard, Lifecycle, State, guard};
 use crate::register::{Content, Register};
 use crate::status::StatusChange;
@@ -34,12 +34,22 @@ pub(super) fn status(check: &mut Check<'_>) -> Option<Content> {
     };
     let mandate = change.object.parse::<MandateId>().ok();
     let waiving = mandate.as_ref().filter(|_| change.to == State::Active).and_then(|id| mandate::waiving(register, id));
-    step_speaker(check, &owner, guard, waiving.as_ref());
+    let operator = register.operator().is_some_and(|operator| operator.id == statement.by.as_str());
+    match change.object.parse::<AgreementId>() {
+        Ok(id) if !(guard.automatic && operator) => agreement::step_speaker(check, &id, &change, guard),
+        _ => step_speaker(check, &owner, guard, waiving.as_ref()),
+    }
     if let Some(id) = mandate {
         mandate::step(check, &id, &change, statement.at);
     }
     if let Ok(id) = change.object.parse::<ServiceId>() {
         service::step(check, &id, &change, statement.at);
+    }
+    if let Ok(id) = change.object.parse::<ContractId>() {
+        contract::step(check, &id, &change, statement.at);
+    }
+    if let Ok(id) = change.object.parse::<AgreementId>() {
+        agreement::step(check, &id, &change, statement.at);
     }
     Some(Content::Status(change))
 }
@@ -50,6 +60,9 @@ fn object(register: &Register, id: &str) -> Option<(Lifecycle, State, Digest, Ag
     }
     if let Some(entry) = id.parse().ok().and_then(|id: ContractId| register.contracts.get(&id)) {
         return Some((Lifecycle::Contract, entry.state, entry.hash, entry.body.controller.clone()));
+    }
+    if let Some(entry) = id.parse().ok().and_then(|id: AgreementId| register.agreements.get(&id)) {
+        return Some((Lifecycle::Agreement, entry.state, entry.hash, entry.body.parties.first()?.clone()));
     }
     let entry = id.parse().ok().and_then(|id: ServiceId| register.services.get(&id))?;
     Some((Lifecycle::Service, entry.state, entry.hash, entry.body.agency.clone()))

@@ -206,7 +206,8 @@ impl City {
         let mandate = || register.mandates.get(&object.parse().ok()?).map(|entry| (entry.hash, entry.state));
         let contract = || register.contracts.get(&object.parse().ok()?).map(|entry| (entry.hash, entry.state));
         let service = || register.services.get(&object.parse().ok()?).map(|entry| (entry.hash, entry.state));
-        mandate().or_else(contract).or_else(service)
+        let agreement = || register.agreements.get(&object.parse().ok()?).map(|entry| (entry.hash, entry.state));
+        mandate().or_else(contract).or_else(service).or_else(agreement)
     }
 
     /// The body that speaks for a mandate, contract or service.
@@ -223,6 +224,95 @@ impl City {
         serde_json::to_string(&self.register).unwrap()
     }
 }
+
+/// The number of a parameter in the clauses of [`whole_contract`] that the law bounds.
+pub const NOTICE_DAYS: i64 = 20;
+
+/// A contract that fills every clause that the house and the law of Taiwan ask for.
+pub fn whole_contract() -> Value {
+    let clause = |code: &str, parameters: Value| json!({"clause": code, "parameters": parameters});
+    let mut body = contract_body();
+    body["clauses"] = json!([
+        clause("subject-matter", json!({"categories": text("Names and card numbers")})),
+        clause("instructions", json!({"office": text("The office of readers")})),
+        clause("unlawful-instruction", json!({"within_hours": 24})),
+        clause("confidentiality", json!({"training_months": 12})),
+        clause("security-measures", json!({})),
+        clause("location", json!({"sites": text("Two rooms in the city")})),
+        clause("sub-processors", json!({"max_depth": 1, "notice_days": NOTICE_DAYS})),
+        clause("rights-help", json!({"within_days": 5})),
+        clause("breach-notice", json!({})),
+        clause("audit-right", json!({})),
+        clause("penalty", json!({})),
+        clause("no-own-purpose", json!({})),
+        clause("return-and-delete", json!({"media": text("disks")})),
+        clause("liability", json!({"cover": text("Ten million")})),
+        clause("change-notice", json!({"notice_days": 14})),
+        clause("insolvency", json!({"plan": text("The library takes the servers over")})),
+        clause("tw-remedy", json!({"measures": text("Access is cut")})),
+        clause("tw-reserved-instructions", json!({"reserved": text("Any new use")})),
+    ]);
+    body
+}
+
+/// The result of a check of `contract` as it stands.
+pub fn check_body(city: &City, contract: &str, kind: &str, outcome: &str) -> Value {
+    let (revision, _) = city.state(contract).unwrap();
+    json!({"contract": contract, "revision": revision.to_string(), "kind": kind, "done_at": city.now.to_string(), "outcome": outcome,
+        "evidence": [{"title": text("Report"), "sha256": sha256(kind.as_bytes()).to_string()}]})
+}
+
+/// Bodies and blocks, and the law that supervises vendors, in force from the first day.
+pub fn supervised() -> City {
+    let mut city = founded();
+    for id in ["law_generic-2026-12", "law_tw"] {
+        let (_, pack) = usufruct_core::lawpack::SHIPPED.iter().find(|(known, _)| *known == id).unwrap();
+        let mut body: Value = toml::from_str(pack).unwrap();
+        body["valid_from"] = json!(day(0).to_string());
+        city.say(StatementKind::Lawpack, id, "agc_operator", body);
+    }
+    city
+}
+
+impl City {
+    /// Publishes a check of `contract` by whoever has to make it.
+    pub fn check(&mut self, contract: &str, kind: &str, outcome: &str) -> Result<(), Vec<Problem>> {
+        let entry = &self.register.contracts[&contract.parse().unwrap()].body;
+        let by = match kind {
+            "city" => "agc_operator".to_owned(),
+            "deletion" => entry.vendor.to_string(),
+            _ => entry.controller.to_string(),
+        };
+        let (body, id) = (check_body(self, contract, kind, outcome), format!("chk_{}", self.statements.len()));
+        self.apply(self.draft(StatementKind::Check, &id, &by, body, &[(&by, "head"), (&by, "privacy")]))
+    }
+
+    /// Takes a contract that is in the register through both checks to `active`.
+    pub fn sign(&mut self, contract: &str) {
+        for (kind, to) in [("agency", State::CheckedAgency), ("city", State::CheckedCity)] {
+            self.check(contract, kind, "passed").unwrap();
+            self.step(contract, to);
+        }
+        self.steps(contract, &[State::Signed, State::Active]);
+    }
+}
+
+/// An agreement between the library and the parks about the joined mandate of the tests.
+pub fn agreement_body(from: Time, until: Time) -> Value {
+    json!({"title": text("Readers in the garden"), "parties": ["agc_library", "agc_parks"], "purpose": text("Readers enter free."),
+        "legal_gateway": {"instrument": text("Culture ordinance"), "article": "9", "url": "https://law.example/9"},
+        "mandates": ["mdt_joined"], "blocks": ["blk_name"],
+        "transfers": [{"from": "svc_library", "to": "svc_parks", "why": text("Readers enter the garden.")}],
+        "frequency": text("Once a day"), "estimated_persons": 1000, "safeguards": [text("Both log each transfer.")],
+        "due_diligence": [{"title": text("Report"), "sha256": sha256(b"report").to_string()}],
+        "commercial_firewall": text("No company sees it."), "impact_assessment": "https://library.example/assessment",
+        "summary": text("The garden learns who is a reader."), "oversight_body": "agc_oversight",
+        "in_force_from": from.to_string(), "sunset_at": until.to_string(), "review_due": until.plus(-DAY).to_string()})
+}
+
+/// The keys of both parties.
+pub const BOTH: [(&str, &str); 4] =
+    [("agc_library", "head"), ("agc_library", "privacy"), ("agc_parks", "head"), ("agc_parks", "privacy")];
 
 /// Bodies and blocks only.
 pub fn founded() -> City {

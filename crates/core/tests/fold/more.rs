@@ -527,7 +527,9 @@ fn unreadable_bodies_are_refused_with_words_and_change_nothing() {
     let city = lawful();
     let kinds = [
         (StatementKind::Agency, "agc_new", "agc_operator"),
+        (StatementKind::Agreement, "agr_new", "agc_library"),
         (StatementKind::Certificate, "crt_new", "agc_operator"),
+        (StatementKind::Check, "chk_new", "agc_library"),
         (StatementKind::Contract, "ctr_new", "agc_library"),
         (StatementKind::DataBlock, "blk_new", "agc_operator"),
         (StatementKind::Key, "key_new", "agc_operator"),

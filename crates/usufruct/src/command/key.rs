@@ -8,19 +8,22 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use usufruct_app::vendor_ticket;
 use usufruct_core::id::AgencyId;
 use usufruct_core::ports::random;
 use usufruct_core::statement::Signer;
+use usufruct_core::time::HOUR;
 
 use crate::chance::SystemRng;
-use crate::data_dir;
 use crate::failure::Failure;
+use crate::{clock, data_dir};
 
-/// Make the key of an official, or show its public half.
+/// Make the key of an official, show its public half, or sign a ticket for the vendor desk.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usufruct key new --agency agc_library --key head --out head.json
-  usufruct key public head.json")]
+  usufruct key public head.json
+  usufruct key ticket head.json --issuer https://pass.example.org")]
 pub struct Key {
     #[command(subcommand)]
     verb: Verb,
@@ -30,6 +33,7 @@ pub struct Key {
 enum Verb {
     New(New),
     Public(Public),
+    Ticket(Ticket),
 }
 
 /// Make a new key file. Keep it off the server.
@@ -55,6 +59,23 @@ struct New {
 struct Public {
     /// The key file.
     file: PathBuf,
+}
+
+/// Sign a ticket by which one person of a vendor signs in to the vendor desk of a pass, once.
+///
+/// The key stays where it is; the ticket is pasted into the page /vendor. Whoever has it can sign in in its place until it is used or over.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  usufruct key ticket head.json --issuer https://pass.example.org --hours 4")]
+struct Ticket {
+    /// The key file.
+    file: PathBuf,
+    /// The address of the pass, as in its settings.
+    #[arg(long, value_name = "URL")]
+    issuer: String,
+    /// For how many hours the session lasts.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(i64).range(1..=12))]
+    hours: i64,
 }
 
 /// An official's secret key. It has no `Debug`, so that it cannot be printed by mistake.
@@ -85,6 +106,11 @@ impl Key {
                     path.display(),
                     table(&file.signer()?)
                 );
+            }
+            Verb::Ticket(Ticket { file, issuer, hours }) => {
+                let until = clock::now().plus(hours * HOUR);
+                let signer = KeyFile::read(&file)?.signer()?;
+                println!("{}", vendor_ticket(&signer, issuer.trim_end_matches('/'), until, &SystemRng)?);
             }
             Verb::Public(Public { file }) => print!("{}", table(&KeyFile::read(&file)?.signer()?)),
         }

@@ -1,9 +1,10 @@
-//! `usufruct publish`: agencies, data blocks, contracts, services, orders and meetings join the register.
+//! `usufruct publish`: agencies, agreements, data blocks, checks, contracts, services, orders and meetings join the register.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use usufruct_core::id::ContractId;
 use usufruct_core::statement::{Signer, StatementKind};
 
 use crate::access::Access;
@@ -13,16 +14,21 @@ use crate::failure::Failure;
 use crate::root::{self, RootKind};
 use crate::{clock, compose, data_dir, written};
 
-/// Publish an agency, a data block, a contract, a lawpack, a service, an order or the minutes of an oversight body, or the terms of the log or of
+/// Publish an agency, an agreement, a data block, a check of a vendor, a contract, a lawpack, a service, an order or the minutes of an oversight body, or the terms of the log or of
 /// the vault, or its next revision.
 ///
 /// The file is TOML as in examples/taipei-like, and its name gives the id: library.toml is agc_library. Agencies and
 /// blocks are signed by the operator, lawpacks and the terms of log and vault by two of its offices, contracts and services by two offices
-/// of the body that answers for them, orders and meetings by two offices of the oversight body.
+/// of the body that answers for them, orders and meetings by two offices of the oversight body, agreements by two offices of every party.
+/// A check is signed by two offices of whoever looked: the body that commissions, or for the kind city the operator; the vendor's own word
+/// that all is deleted by one of its own.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usufruct publish agency library.toml --key operator-head.json --data-dir pass
+  usufruct publish agreement school-readers.toml --key a1.json --key a2.json --key b1.json --key b2.json --data-dir pass
   usufruct publish block name.toml --key operator-head.json --data-dir pass
+  usufruct publish check event-3.toml --key head.json --key data-protection.json --data-dir pass
+  usufruct publish contract event.toml --key head.json --key data-protection.json --data-dir pass
   usufruct publish lawpack tw.toml --key operator-head.json --key operator-protection.json --data-dir pass
   usufruct publish log city.toml --key operator-head.json --key operator-protection.json --data-dir pass
   usufruct publish order suspend-library-card.toml --key chair.json --key member.json --data-dir pass
@@ -43,7 +49,9 @@ pub struct Publish {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Kind {
     Agency,
+    Agreement,
     Block,
+    Check,
     Contract,
     Lawpack,
     Log,
@@ -64,7 +72,9 @@ impl Publish {
         let stem = self.file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         let (prefix, kind) = match self.kind {
             Kind::Agency => ("agc", StatementKind::Agency),
+            Kind::Agreement => ("agr", StatementKind::Agreement),
             Kind::Block => ("blk", StatementKind::DataBlock),
+            Kind::Check => ("chk", StatementKind::Check),
             Kind::Contract => ("ctr", StatementKind::Contract),
             Kind::Lawpack => ("law", StatementKind::Lawpack),
             Kind::Log => ("log", StatementKind::Log),
@@ -85,8 +95,19 @@ impl Publish {
         };
         let id = format!("{prefix}_{stem}");
         let statements = match self.kind {
+            Kind::Agreement => compose::agreement(&register, &id, body, &signers, now, &SystemRng)?,
             Kind::Agency | Kind::Block | Kind::Lawpack | Kind::Log | Kind::Meeting | Kind::Order | Kind::Vault => {
                 vec![compose::object(&register, kind, &id, body, &signers, now)?]
+            }
+            Kind::Check => {
+                let contract = body["contract"].as_str().and_then(|id| register.contracts.get(&id.parse::<ContractId>().ok()?));
+                let contract = contract.ok_or_else(|| {
+                    Failure::refused(
+                        "The file names no contract of the register.",
+                        "Write `contract = \"ctr_…\"` as in `usufruct contract list`.",
+                    )
+                })?;
+                vec![compose::check(&register, &id, body, contract.hash, &signers, now)?]
             }
             Kind::Contract => compose::contract(&register, &id, body, &signers, now, &SystemRng)?,
             Kind::Service => compose::service(&register, &id, body, &signers, now, &SystemRng)?,

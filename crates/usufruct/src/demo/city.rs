@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rust_embed::RustEmbed;
 use serde::Deserialize;
 use serde_json::Value;
-use usufruct_core::id::{AgencyId, BlockId, ContractId, MandateId, ServiceId};
+use usufruct_core::id::{AgencyId, AgreementId, BlockId, CheckId, ContractId, MandateId, ServiceId};
 use usufruct_core::{Text, Time};
 
 use crate::failure::Failure;
@@ -18,6 +18,8 @@ pub struct City {
     pub agencies: Vec<(AgencyId, Body)>,
     pub blocks: Vec<(BlockId, Value)>,
     pub contracts: Vec<(ContractId, Value)>,
+    pub checks: Vec<(CheckId, Value)>,
+    pub agreements: Vec<(AgreementId, Value)>,
     pub services: Vec<(ServiceId, Value)>,
     pub mandates: Vec<(MandateId, Draft)>,
     pub personas: Vec<Persona>,
@@ -132,6 +134,8 @@ impl City {
             agencies,
             blocks: files.objects("blocks", "blk", today)?,
             contracts: files.objects("contracts", "ctr", today)?,
+            checks: files.objects("checks", "chk", today)?,
+            agreements: files.objects("agreements", "agr", today)?,
             services: files.objects("services", "svc", today)?,
             mandates,
             personas: personas.personas,
@@ -142,6 +146,9 @@ impl City {
         })
     }
 }
+
+/// Folders that a city may leave out.
+const OPTIONAL: [&str; 2] = ["agreements", "checks"];
 
 /// Where the files are.
 struct Files {
@@ -155,6 +162,8 @@ impl Files {
             None => {
                 Embedded::iter().map(|path| path.into_owned()).filter(|path| path.starts_with(&format!("{folder}/"))).collect()
             }
+            // A city may have none of these.
+            Some(root) if !root.join(folder).exists() && OPTIONAL.contains(&folder) => Vec::new(),
             Some(root) => {
                 let path = root.join(folder);
                 let entries = fs::read_dir(&path).map_err(|error| Failure::file(&path, &error))?;

@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use usufruct_app::House;
-use usufruct_core::Time;
-use usufruct_core::id::{AgencyId, MandateId};
+use usufruct_core::id::{AgencyId, ContractId, MandateId};
+use usufruct_core::lawpack::SHIPPED;
+use usufruct_core::lifecycle::State;
 use usufruct_core::mandate::Mandate;
 use usufruct_core::ports::Rng;
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Signer, Statement, StatementKind};
 use usufruct_core::time::{DAY, HOUR, MINUTE};
+use usufruct_core::{Text, Time};
 
 use super::city::{City, PastConsent, PastUse};
 use crate::compose::{self, MandateDays};
 use crate::failure::Failure;
+use crate::written;
 
 /// One thing that happened.
 pub enum Happening {
@@ -79,11 +82,10 @@ pub fn tell(
         lives.insert(id.clone(), days(&mandate, now));
     }
     for (id, body) in &city.contracts {
-        let controller = agency_of(id.as_str(), &body["controller"])?;
-        let from: Time = body["from"].as_str().and_then(|from| from.parse().ok()).unwrap_or(city.head.begins).plus(9 * HOUR);
-        let statements =
-            compose::contract(&Register::default(), id.as_str(), body.clone(), &offices.of(&controller)?, from, rng)?;
-        told.push((from, Happening::Publish(statements)));
+        supervise(city, offices, rng, id, body, &mut told)?;
+    }
+    for (id, body) in &city.agreements {
+        agree(offices, rng, id.as_str(), body.clone(), now, &mut told)?;
     }
     for (id, body) in services {
         let agency = agency_of(id, &body["agency"])?;
@@ -132,9 +134,72 @@ fn found(city: &City, offices: &Offices, house: &House, rng: &dyn Rng, told: &mu
         let statement = compose::object(&none, StatementKind::Agency, id.as_str(), body, &operator, at)?;
         told.push((at, Happening::Publish(vec![statement])));
     }
+    // The law that the city is under, so that its contracts are held to the clause library from the first day.
+    for (id, pack) in SHIPPED.iter().filter(|(id, _)| ["law_generic-2026-12", "law_tw"].contains(id)) {
+        let mut body = written::text(pack, id, at)?;
+        body["valid_from"] = at.day().into();
+        let statement = compose::object(&none, StatementKind::Lawpack, id, body, &operator, at.plus(30 * MINUTE))?;
+        told.push((at.plus(30 * MINUTE), Happening::Publish(vec![statement])));
+    }
     for (id, body) in &city.blocks {
         let statement = compose::object(&none, StatementKind::DataBlock, id.as_str(), body.clone(), &operator, at.plus(HOUR))?;
         told.push((at.plus(HOUR), Happening::Publish(vec![statement])));
+    }
+    Ok(())
+}
+
+/// A contract with the checks before its signature and those since. It is drafted twenty days before its first day.
+fn supervise(
+    city: &City,
+    offices: &Offices,
+    rng: &dyn Rng,
+    id: &ContractId,
+    body: &Value,
+    told: &mut Vec<(Time, Happening)>,
+) -> Result<(), Failure> {
+    let controller = agency_of(id.as_str(), &body["controller"])?;
+    let (own, operator) = (offices.of(&controller)?, offices.of(&city.head.operator)?);
+    let from: Time = body["from"].as_str().and_then(|from| from.parse().ok()).unwrap_or(city.head.begins).plus(9 * HOUR);
+    let drafted = from.plus(-20 * DAY);
+    let draft = compose::object(&Register::default(), StatementKind::Contract, id.as_str(), body.clone(), &own, drafted)?;
+    let revision = draft.hash()?;
+    told.push((drafted, Happening::Publish(vec![draft])));
+    for (check, found) in city.checks.iter().filter(|(_, found)| found["contract"] == id.as_str()) {
+        let at = found["done_at"].as_str().and_then(|at| at.parse::<Time>().ok()).unwrap_or(from).plus(10 * HOUR);
+        let signers = if found["kind"] == "city" { &operator } else { &own };
+        let statement = compose::check(&Register::default(), check.as_str(), found.clone(), revision, signers, at)?;
+        told.push((at, Happening::Publish(vec![statement])));
+    }
+    told.push((from, Happening::Publish(compose::contract_steps(id.as_str(), revision, State::Draft, &own, from, rng)?)));
+    Ok(())
+}
+
+/// An agreement, made public on the day that its file gives and in force from its first day, if that has come.
+fn agree(
+    offices: &Offices,
+    rng: &dyn Rng,
+    id: &str,
+    mut body: Value,
+    now: Time,
+    told: &mut Vec<(Time, Happening)>,
+) -> Result<(), Failure> {
+    let day = |value: &Value| value.as_str().and_then(|day| day.parse::<Time>().ok());
+    let mut signers = Vec::new();
+    for party in body["parties"].as_array().into_iter().flatten() {
+        signers.extend(offices.of(&agency_of(id, party)?)?);
+    }
+    let published = body.as_object_mut().and_then(|members| members.remove("published_at")).as_ref().and_then(day);
+    let published = published.unwrap_or(now.plus(-DAY)).plus(11 * HOUR);
+    let force = day(&body["in_force_from"]).unwrap_or(now).plus(11 * HOUR);
+    let draft = compose::object(&Register::default(), StatementKind::Agreement, id, body, &signers, published.plus(-DAY))?;
+    let revision = draft.hash()?;
+    told.push((published.plus(-DAY), Happening::Publish(vec![draft])));
+    let step = |from, to, reason, at| compose::step(&compose::Step { object: id, revision, from, to, reason }, &signers, at, rng);
+    let public = step(State::Draft, State::Published, Text::new("Both sides made it public.", "雙方公開。"), published)?;
+    told.push((published, Happening::Publish(vec![public])));
+    if force <= now {
+        let reason = Text::new("It has been public long enough.", "公開期滿生效。");
+        told.push((force, Happening::Publish(vec![step(State::Published, State::Active, reason, force)?])));
     }
     Ok(())
 }

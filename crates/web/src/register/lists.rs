@@ -1,4 +1,4 @@
-//! Services, processors, agencies and certificates.
+//! Services, agencies and certificates.
 
 use std::sync::Arc;
 
@@ -9,7 +9,6 @@ use i18n_embed_fl::fl;
 use serde_json::json;
 use usufruct_core::agency::Agency;
 use usufruct_core::certificate::{Certificate, Recipient};
-use usufruct_core::contract::Contract;
 use usufruct_core::id::{CertificateId, MandateId, ServiceId};
 use usufruct_core::key::KeyOf;
 use usufruct_core::lifecycle::State as Stage;
@@ -44,24 +43,6 @@ struct ShownService {
     entry: Entry<Service>,
     agency: Link,
     mandates: Vec<Link>,
-}
-
-#[derive(Template)]
-#[template(path = "processors.html")]
-struct ProcessorsPage {
-    page: Page,
-    contracts: Vec<ShownContract>,
-}
-
-struct ShownContract {
-    entry: Entry<Contract>,
-    vendor: Link,
-    controller: Link,
-    mandates: Vec<Link>,
-    /// Name and country.
-    subprocessors: Vec<(Link, String)>,
-    /// Names of blocks the vendor may receive as values, and why.
-    value_blocks: Vec<(String, String)>,
 }
 
 #[derive(Template)]
@@ -124,16 +105,6 @@ pub(super) async fn service(State(site): State<Arc<Site>>, page: Page, Path(id):
     let service = shown_service(&register, &page, entry);
     let keys = keys::shown(&register, &page, |key| key.of == KeyOf::Sector(entry.body.sector.clone()));
     Ok(show(&ServicePage { page, service, sector, keys }))
-}
-
-pub(super) async fn processors(State(site): State<Arc<Site>>, page: Page) -> Response {
-    let register = site.app.register();
-    let contracts = register.contracts.values().map(|entry| shown_contract(&register, &page, entry)).collect();
-    show(&ProcessorsPage { page, contracts })
-}
-
-pub(super) async fn processors_json(State(site): State<Arc<Site>>) -> Response {
-    open_json(&site.app.register().contracts)
 }
 
 pub(super) async fn agencies(State(site): State<Arc<Site>>, page: Page) -> Response {
@@ -199,24 +170,6 @@ fn shown_service(register: &Register, page: &Page, entry: &Entry<Service>) -> Sh
     ShownService {
         agency: Link::agency(register, page, &entry.body.agency),
         mandates: mandates(register, page, &entry.body.mandates),
-        entry: entry.clone(),
-    }
-}
-
-fn shown_contract(register: &Register, page: &Page, entry: &Entry<Contract>) -> ShownContract {
-    let body = &entry.body;
-    let subprocessors =
-        body.subprocessors.iter().map(|sub| (Link::agency(register, page, &sub.agency), page.place(&sub.location)));
-    let value_blocks = body.value_blocks.iter().filter_map(|value| {
-        let name = page.text(&register.blocks.get(&value.block)?.body.name).to_owned();
-        Some((name, page.text(&value.why).to_owned()))
-    });
-    ShownContract {
-        vendor: Link::agency(register, page, &body.vendor),
-        controller: Link::agency(register, page, &body.controller),
-        mandates: mandates(register, page, &body.mandates),
-        subprocessors: subprocessors.collect(),
-        value_blocks: value_blocks.collect(),
         entry: entry.clone(),
     }
 }

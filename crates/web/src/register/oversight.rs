@@ -176,8 +176,12 @@ fn shown_order(register: &Register, page: &Page, id: &OrderId, entry: &Entry<Ord
 fn target(register: &Register, page: &Page, target: &Target) -> Link {
     let found = match target {
         Target::Agency(id) => register.agencies.contains_key(id).then(|| Link::agency(register, page, id)),
+        Target::Agreement(id) => register
+            .agreements
+            .get(id)
+            .map(|entry| Link { to: format!("/register/agreements/{id}"), words: page.text(&entry.body.title).to_owned() }),
         Target::Contract(id) => register.contracts.get(id).map(|entry| Link {
-            to: format!("/register/processors#{id}"),
+            to: format!("/register/contracts/{id}"),
             words: Link::agency(register, page, &entry.body.vendor).words,
         }),
         Target::Mandate(id) => register.mandates.get(id).map(|entry| Link::mandate(page, entry)),

@@ -2,8 +2,11 @@
 
 #[path = "../../../app/tests/common/mod.rs"]
 mod common;
+mod contracts;
 mod counts;
 mod oversight;
+#[path = "../../../app/tests/common/vendors.rs"]
+mod vendors;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -191,7 +194,10 @@ async fn every_page_in_both_languages() {
         "/register/mandates/mdt_coming",
         "/register/services",
         "/register/services/svc_library",
-        "/register/processors",
+        "/register/contracts",
+        "/register/agreements",
+        "/register/late",
+        "/vendor",
         "/register/agencies",
         "/register/certificates",
         "/register/counts",
@@ -320,7 +326,8 @@ async fn json_stands_beside_each_page() {
     for path in [
         "/register",
         "/register/services",
-        "/register/processors",
+        "/register/agreements",
+        "/register/contracts",
         "/register/agencies",
         "/register/certificates",
         "/register/keys",

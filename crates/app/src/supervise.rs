@@ -1,0 +1,51 @@
+//! Supervise: the clock ends contracts and agreements on their last day, and suspends a contract whose vendor was not looked at in time.
+
+use usufruct_core::Text;
+use usufruct_core::late::Late;
+use usufruct_core::lifecycle::State;
+
+use crate::{App, Error, LifecycleStep, Publication};
+
+impl App {
+    /// Says in the register what the clock has brought about: nothing is permitted under any of it already. Answers what was moved.
+    pub fn run_supervision(&self) -> Result<Vec<String>, Error> {
+        let (now, register) = (self.now(), self.register());
+        let mut due = Vec::new();
+        for contract in register.contracts.values() {
+            let to = match contract.state {
+                State::Active | State::Suspended if contract.body.until <= now => Some((
+                    State::Ending,
+                    Text::new("Its last day is over; the vendor has to delete.", "契約屆滿，廠商應刪除資料。"),
+                )),
+                State::Active if register.has_failed(contract) && register.is_unsupervised(contract, now) => {
+                    Some((State::Suspended, Text::new("The vendor failed its check.", "廠商未通過查核。")))
+                }
+                State::Active if register.is_unsupervised(contract, now) => {
+                    Some((State::Suspended, Text::new("A check of the vendor is overdue.", "逾期未查核廠商。")))
+                }
+                _ => None,
+            };
+            due.extend(to.map(|(to, reason)| (contract.id.clone(), contract.hash, contract.state, to, reason)));
+        }
+        for agreement in register.agreements.values().filter(|agreement| agreement.body.sunset_at <= now) {
+            if matches!(agreement.state, State::Published | State::Active | State::Suspended) {
+                let reason = Text::new("Its last day is over.", "已逾期滿日。");
+                due.push((agreement.id.clone(), agreement.hash, agreement.state, State::Sunset, reason));
+            }
+        }
+        let by = self.automation.agency().clone();
+        let mut moved = Vec::with_capacity(due.len());
+        for (object, revision, from, to, reason) in due {
+            let step = LifecycleStep { object: &object, revision, from, to, reason };
+            let statement = self.step(&step, &by, &[&self.automation], now)?;
+            self.publish(&Publication { statements: vec![statement] })?;
+            moved.push(object);
+        }
+        Ok(moved)
+    }
+
+    /// Who owes something by a day that has passed, the longest first.
+    pub fn late(&self) -> Vec<Late> {
+        self.register().late(self.now())
+    }
+}

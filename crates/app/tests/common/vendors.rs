@@ -1,0 +1,114 @@
+//! A vendor of the library under a law that supervises vendors, with its contract, its checks and its service.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use usufruct_app::{Error, LifecycleStep, Publication};
+use usufruct_core::Text;
+use usufruct_core::hash::sha256;
+use usufruct_core::id::ServiceId;
+use usufruct_core::lifecycle::State;
+use usufruct_core::statement::{Signer, StatementKind};
+use usufruct_core::time::DAY;
+
+use crate::common::{CARD, City, LIBRARY, OPERATOR, VENDOR, library_card, text};
+
+pub const CONTRACT: &str = "ctr_cloud";
+pub const THEIRS: &str = "svc_theirs";
+
+pub fn theirs() -> ServiceId {
+    THEIRS.parse().unwrap()
+}
+
+/// A city under the law that supervises vendors, with one that prints the cards of the library.
+pub fn city(dir: &Path, url: Option<&str>) -> City {
+    let city = City::found(dir, url);
+    supervise(&city);
+    city
+}
+
+/// The law that supervises vendors, and a vendor that works for the library.
+pub fn supervise(city: &City) {
+    city.publish(StatementKind::Lawpack, "law_vendors", OPERATOR, law());
+    city.publish_agency(VENDOR, "vendor");
+    city.publish(StatementKind::Contract, CONTRACT, LIBRARY, contract(city));
+    for (kind, by, to) in [("agency", LIBRARY, State::CheckedAgency), ("city", OPERATOR, State::CheckedCity)] {
+        check(city, kind, by, "passed");
+        step(city, CONTRACT, to, &city.signer(LIBRARY)).unwrap();
+    }
+    for to in [State::Signed, State::Active] {
+        step(city, CONTRACT, to, &city.signer(LIBRARY)).unwrap();
+    }
+    let mut card = library_card();
+    card["recipients"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"agency": VENDOR, "contract": CONTRACT, "why": text("It prints the cards.")}));
+    city.publish_mandate(CARD, card);
+    city.open_service_with(THEIRS, VENDOR, "theirs", |body| body["mandates"] = json!([CARD]));
+}
+
+/// A law with two clauses of its own; core's tests are about the library that ships.
+fn law() -> Value {
+    let clause = |code: &str, parameters: Value| json!({"code": code, "article": "1", "text": text(&format!("It says {code}.")), "parameters": parameters});
+    json!({"jurisdiction": "TW", "title": text("A law"), "status": "in_force", "valid_from": "2025-01-01",
+    "deadlines": [{"duty": "check_grace", "within": "P14D", "article": "1"}], "sources": [{"title": "A law", "url": "https://law.example"}],
+    "processors": {"data_locations": ["TW"], "clauses": [
+        clause("rights-help", json!([{"name": "within_days", "kind": "number", "min": 3, "max": 15}])),
+        clause("liability", json!([{"name": "cover", "kind": "text"}])),
+    ]}})
+}
+
+/// It fills every clause of the library that is in force, whatever that asks.
+fn contract(city: &City) -> Value {
+    let now = city.app.now();
+    let register = city.app.register();
+    let law = register.law(&LIBRARY.parse().unwrap(), now);
+    let clauses: Vec<Value> = law
+        .clauses()
+        .map(|clause| {
+            let filled = clause.parameters.iter().map(|parameter| {
+                let value = match parameter.kind {
+                    usufruct_core::clause::ParameterKind::Number => {
+                        json!(parameter.min.unwrap_or(0).max(parameter.at_least.map_or(0, |duty| law.days(duty))))
+                    }
+                    usufruct_core::clause::ParameterKind::Text => text("As agreed"),
+                    usufruct_core::clause::ParameterKind::Day => json!("2027-01-01"),
+                };
+                (parameter.name.clone(), value)
+            });
+            json!({"clause": clause.code, "parameters": filled.collect::<serde_json::Map<_, _>>()})
+        })
+        .collect();
+    json!({
+        "controller": LIBRARY, "vendor": VENDOR, "mandates": [CARD], "scope": text("Prints cards."), "from": now.to_string(),
+        "until": now.plus(400 * DAY).to_string(),
+        "capability_evidence": [{"kind": "ISO", "issuer": "X", "expires": now.plus(400 * DAY).to_string()}],
+        "measures": [text("Locks.")], "data_locations": ["TW"], "breach_first_ping_hours": 1, "breach_report_hours": 24,
+        "check_every": "P90D", "next_check_due": now.plus(90 * DAY).to_string(), "penalty": text("A fine."), "no_own_purpose": true,
+        "delete_within_days": 7, "clauses": clauses,
+    })
+}
+
+pub fn check(city: &City, kind: &str, by: &str, outcome: &str) {
+    let revision = city.app.register().contracts[&CONTRACT.parse().unwrap()].hash;
+    let body = json!({"contract": CONTRACT, "revision": revision, "kind": kind, "done_at": city.app.now().to_string(), "outcome": outcome,
+        "evidence": [{"title": text("Report"), "sha256": sha256(kind.as_bytes())}]});
+    let id = format!("chk_{}", city.app.register().checks.len());
+    city.publish(StatementKind::Check, &id, by, body);
+}
+
+pub fn step(city: &City, object: &str, to: State, signers: &[&Signer]) -> Result<(), Error> {
+    let (register, reason) = (city.app.register(), Text::new("The next step.", "下一步。"));
+    let contract = object.parse().ok().and_then(|id| register.contracts.get(&id)).map(|entry| (entry.hash, entry.state));
+    let agreement = || object.parse().ok().and_then(|id| register.agreements.get(&id)).map(|entry| (entry.hash, entry.state));
+    let (revision, from) = contract.or_else(agreement).unwrap();
+    let step = LifecycleStep { object, revision, from, to, reason };
+    let statement = city.app.step(&step, signers[0].agency(), signers, city.app.now())?;
+    city.app.publish(&Publication { statements: vec![statement] }).map(drop)
+}
+
+pub fn state(city: &City) -> State {
+    city.app.register().contracts[&CONTRACT.parse().unwrap()].state
+}

@@ -1,0 +1,151 @@
+//! The clock over vendors and agreements, on both databases: what is not looked at in time stops, what is over ends, and pseudonyms pass from
+//! one body to another only while an agreement between the two is in force.
+
+mod common;
+#[path = "common/vendors.rs"]
+mod vendors;
+
+use std::path::Path;
+
+use common::{CARD, City, LIBRARY, SERVICE, VENDOR, library_card, mandate, on_both, service, text};
+use serde_json::{Value, json};
+use usufruct_app::{ConversionBatch, Error, Publication};
+use usufruct_core::Time;
+use usufruct_core::decide::Clause;
+use usufruct_core::hash::sha256;
+use usufruct_core::late::LateDuty;
+use usufruct_core::lifecycle::State;
+use usufruct_core::statement::StatementKind;
+use usufruct_core::time::DAY;
+use vendors::{CONTRACT, THEIRS, check, city, state, step, theirs};
+
+on_both!(
+    a_vendor_that_nobody_looks_at_is_suspended_by_the_clock,
+    a_contract_ends_on_its_day_and_the_deletion_falls_due,
+    pseudonyms_pass_between_bodies_only_by_agreement,
+);
+
+/// Whether residents may sign in to the vendor's service.
+fn is_open(city: &City) -> bool {
+    let scope = city.app.scope_mandates(&theirs(), &[CARD.to_owned()]);
+    let knows = city.app.knows_redirect(&theirs(), "http://localhost:8081/callback");
+    assert_eq!(scope.is_ok(), knows);
+    knows
+}
+
+fn a_vendor_that_nobody_looks_at_is_suspended_by_the_clock(dir: &Path, url: Option<&str>) {
+    let city = city(dir, url);
+    assert!(is_open(&city) && city.app.run_supervision().unwrap().is_empty());
+    city.clock.advance(95 * DAY);
+    assert_eq!((city.app.late()[0].duty, city.app.late()[0].object.as_str()), (LateDuty::Check, CONTRACT));
+    assert!(is_open(&city) && city.app.run_supervision().unwrap().is_empty(), "fourteen days of grace");
+    city.clock.advance(9 * DAY);
+    assert!(!is_open(&city), "before any job has run");
+    city.app.tick().unwrap();
+    assert_eq!(state(&city), State::Suspended);
+    assert!(city.app.run_supervision().unwrap().is_empty(), "once");
+    let resumed = step(&city, CONTRACT, State::Active, &city.signer(LIBRARY));
+    assert!(matches!(&resumed, Err(Error::Unlawful(problems)) if problems[0].rule == "check-overdue"), "{resumed:?}");
+    check(&city, "periodic", LIBRARY, "passed");
+    assert!(step(&city, CONTRACT, State::Active, &city.signer(LIBRARY)[..1]).is_err(), "one person alone");
+    step(&city, CONTRACT, State::Active, &city.signer(LIBRARY)).unwrap();
+    assert!(is_open(&city) && city.app.late().is_empty());
+    city.clock.advance(DAY);
+    check(&city, "periodic", LIBRARY, "failed");
+    assert!(!is_open(&city));
+    assert_eq!(city.app.run_supervision().unwrap(), [CONTRACT]);
+    // It holds after a restart, since it stands in the log.
+    let at = city.app.now().to_string();
+    drop(city);
+    let again = City::open(dir, url, &at, 2);
+    assert!(!is_open(&again) && state(&again) == State::Suspended);
+}
+
+fn a_contract_ends_on_its_day_and_the_deletion_falls_due(dir: &Path, url: Option<&str>) {
+    let city = city(dir, url);
+    for _ in 0..5 {
+        city.clock.advance(79 * DAY);
+        check(&city, "periodic", LIBRARY, "passed");
+    }
+    city.clock.advance(5 * DAY - 1);
+    assert!(is_open(&city) && city.app.run_supervision().unwrap().is_empty());
+    city.clock.advance(1);
+    assert!(!is_open(&city));
+    assert_eq!(city.app.run_supervision().unwrap(), [CONTRACT]);
+    assert_eq!(state(&city), State::Ending);
+    city.clock.advance(7 * DAY - 1);
+    assert!(city.app.late().is_empty());
+    city.clock.advance(1);
+    let late = city.app.late();
+    assert_eq!((late.len(), late[0].duty, late[0].agency.as_str()), (1, LateDuty::Deletion, VENDOR));
+    assert!(step(&city, CONTRACT, State::Closed, &city.signer(LIBRARY)).is_err(), "not before the vendor's own word");
+    check(&city, "deletion", VENDOR, "passed");
+    assert!(city.app.late().is_empty());
+    step(&city, CONTRACT, State::Closed, &city.signer(LIBRARY)).unwrap();
+}
+
+fn pseudonyms_pass_between_bodies_only_by_agreement(dir: &Path, url: Option<&str>) {
+    let city = City::found(dir, url);
+    // Here it is another public body, with a garden.
+    city.publish_agency(VENDOR, "agency");
+    city.open_service_with(THEIRS, VENDOR, "theirs", |body| body["mandates"] = json!(["mdt_short"]));
+    let mut body = library_card();
+    body["recipients"].as_array_mut().unwrap().push(json!({"agency": VENDOR, "why": text("It opens the garden.")}));
+    body["conversions"] = json!([{"from": SERVICE, "to": THEIRS, "why": text("Readers enter without a ticket.")}]);
+    city.publish_mandate("mdt_short", body);
+    let resident = city.enrol(1)[0];
+    city.app.consent(resident, &service(), &"mdt_short".parse().unwrap(), &[]).unwrap();
+    let subject = city.app.subject(resident, &service()).unwrap();
+    let request = ConversionBatch {
+        service: service(),
+        to: theirs(),
+        mandate: "mdt_short".parse().unwrap(),
+        subjects: vec![subject],
+        reason: "lending".into(),
+        actor: None,
+        sign_in: None,
+    };
+    let convert = || match city.app.convert(&request) {
+        Err(Error::Unpermitted(clauses)) => Err(clauses),
+        Err(other) => panic!("another error: {other}"),
+        Ok(mut answer) => Ok(answer.lines.remove(0).outcome.unwrap().subject),
+    };
+    assert_eq!(convert(), Err(vec![Clause::Agreement]));
+    let both = [city.signer(LIBRARY), city.signer(VENDOR)].concat();
+    let now = city.app.now();
+    let mut statement =
+        city.app.statement(StatementKind::Agreement, "agr_garden", &LIBRARY.parse().unwrap(), agreement(now), now);
+    for signer in &both {
+        statement.approve(signer).unwrap();
+    }
+    city.app.publish(&Publication { statements: vec![statement] }).unwrap();
+    step(&city, "agr_garden", State::Published, &both).unwrap();
+    assert_eq!(convert(), Err(vec![Clause::Agreement]));
+    let early = step(&city, "agr_garden", State::Active, &both);
+    assert!(matches!(&early, Err(Error::Unlawful(problems)) if problems[0].rule == "too-soon"), "{early:?}");
+    city.clock.advance(15 * DAY);
+    assert_eq!(convert(), Err(vec![Clause::Agreement]), "nobody has put it in force");
+    step(&city, "agr_garden", State::Active, &both).unwrap();
+    assert_eq!(convert().unwrap(), city.app.subject(resident, &theirs()).unwrap());
+    // Either body closes it alone.
+    step(&city, "agr_garden", State::Suspended, &city.signer(VENDOR)[..1]).unwrap();
+    assert_eq!(convert(), Err(vec![Clause::Agreement]));
+    step(&city, "agr_garden", State::Active, &both).unwrap();
+    assert!(convert().is_ok());
+    city.clock.advance(85 * DAY);
+    assert_eq!(convert(), Err(vec![Clause::Agreement]), "its last day is over");
+    city.app.tick().unwrap();
+    assert_eq!(city.app.register().agreements[&"agr_garden".parse().unwrap()].state, State::Sunset);
+    assert!(city.app.register().mandates[&mandate()].state == State::Active);
+}
+
+fn agreement(now: Time) -> Value {
+    let day = |days: i64| now.plus(days * DAY).to_string();
+    json!({"title": text("Garden"), "parties": [LIBRARY, VENDOR], "purpose": text("Readers enter."),
+        "legal_gateway": {"instrument": text("Act"), "article": "9", "url": "https://law.example/9"}, "mandates": ["mdt_short"],
+        "blocks": ["blk_name"], "transfers": [{"from": SERVICE, "to": THEIRS, "why": text("Readers enter.")}],
+        "frequency": text("Daily"), "estimated_persons": 10, "safeguards": [text("Logged.")],
+        "due_diligence": [{"title": text("Report"), "sha256": sha256(b"report")}], "commercial_firewall": text("None."),
+        "impact_assessment": "https://example.org/dpia", "summary": text("Readers enter."), "oversight_body": "agc_oversight",
+        "in_force_from": day(15), "sunset_at": day(100), "review_due": day(60)})
+}

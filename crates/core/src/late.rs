@@ -1,0 +1,75 @@
+//! Late: who owes something by a day that has passed. Nobody writes it down; it follows from the register and the clock.
+
+use serde::Serialize;
+
+use crate::Time;
+use crate::id::AgencyId;
+use crate::lifecycle::State;
+use crate::register::Register;
+
+/// Something that is overdue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Late {
+    pub duty: LateDuty,
+    /// Id of what it is about.
+    pub object: String,
+    /// Who owes it.
+    pub agency: AgencyId,
+    pub due_at: Time,
+}
+
+/// What is owed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LateDuty {
+    /// A body has not looked at its vendor.
+    Check,
+    /// A vendor has not said that it deleted everything.
+    Deletion,
+    /// An order was not carried out.
+    Order,
+    /// An agreement was not looked at again.
+    Review,
+}
+
+impl LateDuty {
+    /// The word for it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::Deletion => "deletion",
+            Self::Order => "order",
+            Self::Review => "review",
+        }
+    }
+}
+
+impl Register {
+    /// Everything that is overdue at `now`, the longest first.
+    pub fn late(&self, now: Time) -> Vec<Late> {
+        let mut late = Vec::new();
+        for contract in self.contracts.values().filter(|contract| matches!(contract.state, State::Active | State::Suspended)) {
+            let due_at = self.check_due(contract);
+            if due_at <= now {
+                let agency = contract.body.controller.clone();
+                late.push(Late { duty: LateDuty::Check, object: contract.id.clone(), agency, due_at });
+            }
+        }
+        for contract in self.undeleted_contracts(now) {
+            let (object, agency) = (contract.id.clone(), contract.body.vendor.clone());
+            late.extend(contract.deletion_due().map(|due_at| Late { duty: LateDuty::Deletion, object, agency, due_at }));
+        }
+        for order in self.overdue_orders(now) {
+            let agency = self.target_owner(&order.body.target).unwrap_or_else(|| order.body.body.clone());
+            let object = order.id.clone();
+            late.extend(order.body.comply_by.map(|due_at| Late { duty: LateDuty::Order, object, agency, due_at }));
+        }
+        for agreement in self.agreements.values().filter(|agreement| agreement.is_review_late(now)) {
+            let Some(agency) = agreement.body.parties.first().cloned() else { continue };
+            let (object, due_at) = (agreement.id.clone(), agreement.body.review_due);
+            late.push(Late { duty: LateDuty::Review, object, agency, due_at });
+        }
+        late.sort_by(|a, b| (a.due_at, a.duty, &a.object).cmp(&(b.due_at, b.duty, &b.object)));
+        late
+    }
+}

@@ -1,0 +1,156 @@
+//! Supervision of vendors: what a contract lets them do at a moment, when they have to be looked at next, and what they owe at the end.
+
+use crate::Time;
+use crate::agency::AgencyKind;
+use crate::agreement::Agreement;
+use crate::check::{CheckKind, CheckOutcome, ContractCheck};
+use crate::contract::Contract;
+use crate::id::{AgencyId, ContractId, ServiceId};
+use crate::lawpack::Duty;
+use crate::lifecycle::State;
+use crate::mandate::Mandate;
+use crate::register::{Entry, Register};
+use crate::service::Service;
+use crate::time::{DAY, parse_duration};
+
+impl Entry<Contract> {
+    /// When the vendor has to have deleted everything, once the contract has ended.
+    pub fn deletion_due(&self) -> Option<Time> {
+        (self.state == State::Ending).then(|| self.since.plus(self.body.delete_within_days * DAY))
+    }
+}
+
+impl Register {
+    /// Whether a contract lets `vendor` work for a public body at `at`. From the first moment after its last day, or after the grace of a
+    /// check that did not come, it does not, whether or not anybody has said so.
+    pub fn contract_binds(&self, contract: &Entry<Contract>, vendor: &AgencyId, at: Time) -> bool {
+        contract.state == State::Active
+            && contract.body.vendor == *vendor
+            && contract.body.from <= at
+            && at < contract.body.until
+            && !self.is_unsupervised(contract, at)
+    }
+
+    /// Whether it lets `vendor` work under `mandate` at `at`.
+    pub fn contract_covers(&self, contract: &Entry<Contract>, vendor: &AgencyId, mandate: &Entry<Mandate>, at: Time) -> bool {
+        self.contract_binds(contract, vendor, at)
+            && contract.body.controller == mandate.body.controller
+            && contract.body.mandates.iter().any(|id| id.as_str() == mandate.id)
+    }
+
+    /// Whether the vendor failed its last check, or one is overdue beyond the grace that the law leaves.
+    pub fn is_unsupervised(&self, contract: &Entry<Contract>, at: Time) -> bool {
+        let law = self.law(&contract.body.controller, at);
+        law.supervises() && (self.has_failed(contract) || self.check_due(contract).plus(law.within(Duty::CheckGrace)) <= at)
+    }
+
+    /// The checks of a contract, the oldest first.
+    pub fn checks_of<'a>(&'a self, contract: &str) -> impl DoubleEndedIterator<Item = &'a Entry<ContractCheck>> + use<'a> {
+        let ids = contract.parse().ok().and_then(|id: ContractId| self.looked_at.get(&id)).map_or(&[][..], Vec::as_slice);
+        ids.iter().filter_map(|id| self.checks.get(id))
+    }
+
+    /// When the vendor has to be looked at next: on the day that the contract gives, or one interval after the last time.
+    pub fn check_due(&self, contract: &Entry<Contract>) -> Time {
+        let last = self.last_check(contract).map(|check| check.body.done_at);
+        // INVARIANT: a contract is kept only with an interval that can be read.
+        let every = parse_duration(&contract.body.check_every).unwrap_or(0);
+        last.map_or(contract.body.next_check_due, |done_at| done_at.plus(every))
+    }
+
+    /// Whether the vendor failed when it was last looked at.
+    pub fn has_failed(&self, contract: &Entry<Contract>) -> bool {
+        self.last_check(contract).is_some_and(|check| check.body.outcome == CheckOutcome::Failed)
+    }
+
+    fn last_check(&self, contract: &Entry<Contract>) -> Option<&Entry<ContractCheck>> {
+        self.checks_of(&contract.id).rfind(|check| check.body.kind == CheckKind::Periodic)
+    }
+
+    /// Whether a check of this kind was passed for the present revision.
+    pub fn has_passed(&self, contract: &Entry<Contract>, kind: CheckKind) -> bool {
+        let is_it = |check: &&Entry<ContractCheck>| check.body.kind == kind && check.body.revision == contract.hash;
+        self.checks_of(&contract.id).rfind(is_it).is_some_and(|check| check.body.outcome == CheckOutcome::Passed)
+    }
+
+    /// Whether the vendor has said that all is deleted since the contract ended.
+    pub fn is_deleted(&self, contract: &Entry<Contract>) -> bool {
+        let is_word = |check: &&Entry<ContractCheck>| check.body.kind == CheckKind::Deletion;
+        let last = self.checks_of(&contract.id).rfind(is_word);
+        last.is_some_and(|check| check.since >= contract.since && check.body.outcome == CheckOutcome::Passed)
+    }
+
+    /// The contracts that have ended and whose vendor has not said in time that all is deleted: for those who look after breaches.
+    pub fn undeleted_contracts(&self, now: Time) -> impl Iterator<Item = &Entry<Contract>> {
+        self.contracts
+            .values()
+            .filter(move |contract| contract.deletion_due().is_some_and(|due| due <= now) && !self.is_deleted(contract))
+    }
+
+    /// In which state a contract is after its next revision: where it was if only sub-processors change and the law says how, and a draft
+    /// otherwise.
+    pub(crate) fn contract_state(&self, id: &ContractId, body: &Contract, at: Time) -> State {
+        let is_running = |old: &&Entry<Contract>| matches!(old.state, State::Active | State::Suspended);
+        let old = self.contracts.get(id).filter(is_running).filter(|_| self.law(&body.controller, at).supervises());
+        old.filter(|old| old.body.differs_in_subprocessors_only(body)).map_or(State::Draft, |old| old.state)
+    }
+
+    /// Whether a service may be served at `at`: it is active, and a vendor's stands on contracts that bind.
+    pub fn is_served(&self, service: &Entry<Service>, at: Time) -> bool {
+        let agency = &service.body.agency;
+        if service.state != State::Active || !self.is_vendor(agency) {
+            return service.state == State::Active;
+        }
+        let covered = |mandate: &Entry<Mandate>| {
+            let mut own = mandate.body.recipients.iter().filter(|recipient| recipient.agency == *agency);
+            own.any(|recipient| {
+                let contract = recipient.contract.as_ref().and_then(|contract| self.contracts.get(contract));
+                contract.is_some_and(|contract| self.contract_covers(contract, agency, mandate, at))
+            })
+        };
+        let mandates = service.body.mandates.iter().filter_map(|id| self.mandates.get(id));
+        // One of several mandates may be over while the others go on.
+        let mut of_mandates = mandates.map(covered);
+        if service.body.mandates.is_empty() {
+            self.contracts.values().any(|contract| self.contract_binds(contract, agency, at))
+        } else {
+            of_mandates.any(|is_covered| is_covered)
+        }
+    }
+
+    /// Whether a body is a vendor. One that is not in the register counts as one.
+    pub fn is_vendor(&self, agency: &AgencyId) -> bool {
+        self.agencies.get(agency).is_none_or(|entry| entry.body.kind == AgencyKind::Vendor)
+    }
+
+    /// The public body on whose behalf a service works under `mandate`: its own, or for a vendor the one that commissioned it.
+    pub fn principal<'a>(&'a self, service: &'a Entry<Service>, mandate: &'a Entry<Mandate>) -> &'a AgencyId {
+        let agency = &service.body.agency;
+        if !self.is_vendor(agency) {
+            return agency;
+        }
+        let recipient = mandate.body.recipients.iter().find(|recipient| recipient.agency == *agency);
+        let contract = recipient.and_then(|recipient| self.contracts.get(recipient.contract.as_ref()?));
+        contract.map_or(agency, |contract| &contract.body.controller)
+    }
+
+    /// The agreement by which `to` may learn the pseudonyms of `from` under `mandate` at `now`, where the two work for different bodies.
+    pub fn agreement(
+        &self,
+        from: &Entry<Service>,
+        to: &Entry<Service>,
+        mandate: &Entry<Mandate>,
+        now: Time,
+    ) -> Option<&Entry<Agreement>> {
+        let (one, other) = (self.principal(from, mandate), self.principal(to, mandate));
+        let (one_id, other_id): (ServiceId, ServiceId) = (from.id.parse().ok()?, to.id.parse().ok()?);
+        self.agreements.values().find(|agreement| {
+            agreement.is_in_force(now)
+                && agreement.body.parties.contains(one)
+                && agreement.body.parties.contains(other)
+                && agreement.body.mandates.iter().any(|id| id.as_str() == mandate.id)
+                && agreement.body.transfer(&one_id, &other_id).is_some()
+                && self.orders_permit(&agreement.id, std::iter::empty(), now)
+        })
+    }
+}

@@ -1,0 +1,194 @@
+//! The vendor desk: what people of a vendor have to do, by tokens alone. Nothing on it names a resident or holds a value of hers.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{FromRequestParts, State};
+use axum::http::HeaderValue;
+use axum::http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use i18n_embed_fl::fl;
+use serde::Deserialize;
+use usufruct_app::VendorSession;
+use usufruct_core::certificate::Answer;
+use usufruct_core::hash::equal;
+use usufruct_core::id::{DeletionId, ServiceId};
+use usufruct_core::lifecycle::State as Stage;
+
+use crate::Site;
+use crate::fault::Fault;
+use crate::form::Public;
+use crate::page::{Page, show};
+use crate::register::Link;
+use crate::register::contracts::{ShownContract, shown_contract};
+use crate::site::blocking;
+
+#[derive(Template)]
+#[template(path = "vendor.html")]
+struct DeskPage {
+    page: Page,
+    name: String,
+    office: String,
+    form_token: String,
+    contracts: Vec<ShownContract>,
+    services: Vec<OwnService>,
+}
+
+/// A service of the vendor and what it has to delete.
+struct OwnService {
+    link: Link,
+    id: String,
+    state: Stage,
+    is_served: bool,
+    notices: Vec<Due>,
+}
+
+/// A notice of deletion: a token, or everything under a mandate. The day alone, since the exact time would join what two services know.
+struct Due {
+    id: String,
+    subject: Option<String>,
+    mandate: Option<String>,
+    day: String,
+    is_late: bool,
+}
+
+#[derive(Template)]
+#[template(path = "vendor-sign-in.html")]
+struct SignInPage {
+    page: Page,
+    issuer: String,
+}
+
+#[derive(Deserialize)]
+struct TicketForm {
+    ticket: String,
+}
+
+#[derive(Deserialize)]
+struct SignOutForm {
+    form_token: String,
+}
+
+#[derive(Deserialize)]
+struct AnswerForm {
+    form_token: String,
+    service: ServiceId,
+    id: DeletionId,
+    answer: Answer,
+}
+
+/// Somebody of a vendor, or nobody.
+struct MaybeVendor(Option<VendorSession>);
+
+pub(crate) fn router() -> Router<Arc<Site>> {
+    Router::new()
+        .route("/vendor", get(desk))
+        .route("/vendor/sign-in", post(sign_in))
+        .route("/vendor/sign-out", post(sign_out))
+        .route("/vendor/deletions", post(answer))
+}
+
+impl FromRequestParts<Arc<Site>> for MaybeVendor {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Fault> {
+        let name = format!("{}=", cookie_name(site));
+        let cookies = parts.headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let session = cookies.flat_map(|value| value.split(';')).find_map(|pair| pair.trim().strip_prefix(&*name));
+        let Some(session) = session.map(str::to_owned) else { return Ok(Self(None)) };
+        let issuer = site.settings.issuer.clone();
+        blocking(site, move |app| app.vendor_session(&issuer, &session)).await.map(Self)
+    }
+}
+
+async fn desk(State(site): State<Arc<Site>>, MaybeVendor(session): MaybeVendor, page: Page) -> Result<Response, Fault> {
+    let Some(session) = session else {
+        let issuer = site.settings.issuer.clone();
+        return Ok(show(&SignInPage { page, issuer }));
+    };
+    let vendor = session.agency.clone();
+    let deletions = blocking(&site, move |app| app.vendor_deletions(&vendor)).await?;
+    let (register, now) = (site.app.register(), site.app.now());
+    let own = register.contracts.values().filter(|entry| entry.body.vendor == session.agency);
+    let contracts = own.map(|entry| shown_contract(&register, &page, entry, now)).collect();
+    let services = deletions
+        .into_iter()
+        .filter_map(|(id, notices)| {
+            let entry = register.services.get(&id)?;
+            let mut notices: Vec<Due> = notices
+                .into_iter()
+                .map(|notice| Due {
+                    subject: notice.subject,
+                    mandate: notice.mandate.and_then(|id| Some(page.text(&register.mandates.get(&id)?.body.title).to_owned())),
+                    day: page.day(&notice.due_at),
+                    is_late: notice.due_at <= now,
+                    id: notice.id.to_string(),
+                })
+                .collect();
+            // In an order that says nothing of the time.
+            notices.sort_by(|a, b| a.id.cmp(&b.id));
+            Some(OwnService {
+                link: Link::service(&page, entry),
+                state: entry.state,
+                is_served: register.is_served(entry, now),
+                id: id.to_string(),
+                notices,
+            })
+        })
+        .collect();
+    let name = Link::agency(&register, &page, &session.agency).words;
+    let shown = show(&DeskPage { page, name, office: session.key, form_token: session.form_token, contracts, services });
+    Ok(([(CACHE_CONTROL, "no-store")], shown).into_response())
+}
+
+async fn sign_in(State(site): State<Arc<Site>>, Public(form): Public<TicketForm>) -> Result<Response, Fault> {
+    let issuer = site.settings.issuer.clone();
+    let session = blocking(&site, move |app| app.vendor_sign_in(&issuer, &form.ticket)).await?;
+    Ok(([(SET_COOKIE, cookie(&site, &session))], Redirect::to("/vendor")).into_response())
+}
+
+async fn sign_out(
+    State(site): State<Arc<Site>>,
+    MaybeVendor(session): MaybeVendor,
+    Public(form): Public<SignOutForm>,
+) -> Result<Response, Fault> {
+    own_form(session, &form.form_token)?;
+    Ok(([(SET_COOKIE, cookie(&site, ""))], Redirect::to("/vendor")).into_response())
+}
+
+/// The vendor's word about one notice, which stands.
+async fn answer(
+    State(site): State<Arc<Site>>,
+    MaybeVendor(session): MaybeVendor,
+    Public(form): Public<AnswerForm>,
+) -> Result<Response, Fault> {
+    let session = own_form(session, &form.form_token)?;
+    let register = site.app.register();
+    let is_own = register.services.get(&form.service).is_some_and(|entry| entry.body.agency == session.agency);
+    if !is_own {
+        return Err(Fault::not_found("service"));
+    }
+    blocking(&site, move |app| app.answer_deletion(&form.service, &form.id, form.answer)).await?;
+    Ok(Redirect::to("/vendor").into_response())
+}
+
+fn own_form(session: Option<VendorSession>, token: &str) -> Result<VendorSession, Fault> {
+    let session =
+        session.ok_or_else(|| Fault::unauthenticated("The session of this desk is over. Sign in with a new ticket."))?;
+    if equal(session.form_token.as_bytes(), token.as_bytes()) { Ok(session) } else { Err(Fault::foreign_form()) }
+}
+
+fn cookie_name(site: &Site) -> &'static str {
+    if site.is_https() { "__Host-usufruct-vendor" } else { "usufruct-vendor" }
+}
+
+/// The `Set-Cookie` value of a session, or of its end when `session` is empty.
+fn cookie(site: &Site, session: &str) -> HeaderValue {
+    let secure = if site.is_https() { "; Secure" } else { "" };
+    let age = if session.is_empty() { "; Max-Age=0" } else { "" };
+    let value = format!("{}={session}; Path=/; HttpOnly; SameSite=Strict{secure}{age}", cookie_name(site));
+    HeaderValue::from_str(&value).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
