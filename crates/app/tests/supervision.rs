@@ -103,6 +103,7 @@ fn pseudonyms_pass_between_bodies_only_by_agreement(dir: &Path, url: Option<&str
         subjects: vec![subject],
         reason: "lending".into(),
         actor: None,
+        sign_in: None,
     };
     let convert = || match city.app.convert(&request) {
         Err(Error::Unpermitted(clauses)) => Err(clauses),
