@@ -293,6 +293,10 @@ def fields_of(event):
         entries.append((14, number(int(event["until_micros"]))))
     if event.get("other") is not None:
         entries.append((15, words(event["other"])))
+    if event.get("source"):
+        source = event["source"]
+        happened = [number(int(source["happened_at_micros"]))] if source["happened_at_micros"] else []
+        entries.append((16, array(words(source["source"]), number(int(source["number"])), *happened)))
     return sorted(entries)
 
 
@@ -359,6 +363,10 @@ def events():
         accept_event(f"kind-{kind}", "Every kind has its word.", event(kind=kind, **bare))
     accept_event("other", "The other person of a delegation stands in the resident's own word.",
                  event(kind="consent", reason="consent", until_micros="1798761600000000", other="我女兒"))
+    accept_event("source-pass", "The pass counts its own uses under the mandate.",
+                 event(source={"source": "pass", "number": "1", "happened_at_micros": None}))
+    accept_event("source-reported", "A system outside reports under a number of its own, and says when it happened.",
+                 event(source={"source": "svc_clinic", "number": "4711", "happened_at_micros": "1767225540000000"}))
     for n in [23, 24, 255, 256, 65535, 65536, 2**32 - 1, 2**32, 2**53, 2**64 - 1]:
         accept_event(f"number-{n}", "Whole numbers take the shortest of five forms.", event(n=str(n), **bare))
     for length in [23, 24, 255, 256]:
@@ -384,7 +392,7 @@ def events():
     refuse_event("twice", "Nothing follows the map.", whole + whole)
     refuse_event("order", "Two keys are exchanged.", encode([good[1], good[0]] + good[2:]))
     refuse_event("key-twice", "A key stands twice with the same value.", encode(good[:1] + good))
-    refuse_event("unknown-key", "Key 16 means nothing.", encode(good + [(16, number(1))]))
+    refuse_event("unknown-key", "Key 17 means nothing.", encode(good + [(17, number(1))]))
     refuse_event("negative-key", "Keys are not negative.", head(5, len(good) + 1) + whole[1:] + head(1, 0) + number(0))
     refuse_event("text-key", "Keys are numbers.", head(5, len(good) + 1) + whole[1:] + words("note") + number(0))
     for key in [0, 1, 2, 3, 4, 7, 8, 10]:
@@ -428,6 +436,14 @@ def events():
     refuse_event("batch-without-size", "A batch has its size.", encode(good + [(11, array(octets(b"\x01" * 16)))]))
     refuse_event("batch-id-of-15-bytes", "The id of a batch has 16 bytes.", encode(good + [(11, array(octets(b"\x01" * 15), number(2)))]))
     refuse_event("other-as-bytes", "The word for the other person is a text.", encode(good + [(15, octets(b"x"))]))
+    for name, why, value in [
+        ("source-without-number", "A source has its number.", array(words("pass"))),
+        ("source-with-four-parts", "A source has its number and at most a time.", array(words("pass"), number(1), number(2), number(3))),
+        ("source-unknown", "A source is the pass or a service.", array(words("agc_clinic"), number(1))),
+        ("source-as-text", "A source stands in a list with its number.", words("pass")),
+        ("source-number-as-text", "The number of a source is a number.", array(words("pass"), words("1"))),
+    ]:
+        refuse_event(name, why, encode(good + [(16, value)]))
     refuse_event("actor-of-31-bytes", "A commitment has 32 bytes.", encode(good[:-1] + [(9, octets(b"\x01" * 31))] + good[-1:]))
 
 

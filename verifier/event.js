@@ -21,6 +21,7 @@ import { Broken, concat, hex, uint64, utf8 } from "./log/bytes.js";
  * @property {string} [detail]
  * @property {number} [until] microseconds UTC
  * @property {string} [other] the other person of a delegation, as the resident calls her
+ * @property {[string, number, number?]} [source] gateway, its number of the event, and when it happened if it was reported afterwards
  */
 
 const KINDS = "use refusal sign-in consent withdrawal objection correction status erasure conversion deposit delegation".split(" ");
@@ -36,6 +37,9 @@ const isText = (value) => typeof value === "string";
 const isBytes = (length) => (value) => value instanceof Uint8Array && value.length === length;
 /** @type {Check} */
 const isBlock = (value) => Array.isArray(value) && value.length === 2 && isText(value[0]) && FORMS.includes(value[1]);
+
+/** @type {Check} */
+const isSource = (value) => isText(value) && /^(pass|svc_[a-z0-9-]{1,60})$/.test(value);
 
 /** Name, check, and whether it may be absent; the CBOR key is the position. @type {[string, Check, boolean?][]} */
 const FIELDS = [
@@ -55,6 +59,7 @@ const FIELDS = [
   ["detail", isText, true],
   ["until", isCount, true],
   ["other", isText, true],
+  ["source", (value) => Array.isArray(value) && (value.length === 2 || value.length === 3) && isSource(value[0]) && value.slice(1).every(isCount), true],
 ];
 
 /** @param {Uint8Array} bytes @returns {Event} */

@@ -153,6 +153,7 @@ impl House {
             detail: Some(to.to_string()),
             until: None,
             other: None,
+            source: None,
         };
         let record = |keyring: &Keyring| self.recorder.record(event.clone(), [7; 32], keyring.tag(0), 0);
         let logged: Vec<Logged> = self.keyrings.iter().map(record).collect();

@@ -59,6 +59,7 @@ impl App {
             return Err(Error::Unpermitted(decision.because));
         }
         each_once(&request.subjects)?;
+        self.brake_decision(&register, &request.service, &request.mandate, &request.reason, request.actor.as_ref())?;
         let plan = Plan {
             version,
             register: &register,

@@ -181,5 +181,6 @@ fn event(service: Option<&ServiceId>, entry: &Entry<Mandate>, chosen: &[&BlockId
         detail: None,
         until: Some(entry.body.sunset_at),
         other: None,
+        source: None,
     }
 }

@@ -96,6 +96,7 @@ impl App {
             return Err(error.into());
         }
         let subjects: Vec<Option<Subject>> = request.subjects.iter().map(|subject| subject.parse().ok()).collect();
+        self.brake_decision(&register, &request.service, &request.mandate, &request.reason, request.actor.as_ref())?;
         let logged = self.log_conversions(&plan, &subjects)?;
         if let Some(last) = logged.iter().filter_map(|outcome| outcome.as_ref().ok()).map(|entry| entry.logged.index()).max() {
             self.wait_for_gate(mandate.body.gate, last)?;
@@ -188,6 +189,7 @@ fn event(plan: &Plan<'_>, case: &Case) -> Event {
         detail: Some(plan.asked.to.to_string()),
         until: refused.is_none().then(|| plan.mandate.body.keep_until(plan.now)),
         other: None,
+        source: None,
     }
 }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use usufruct_core::brake::Stratum;
 use usufruct_core::hash::sha256;
+use usufruct_core::id::AgencyId;
 use usufruct_core::ports::random;
 use usufruct_core::register::Register;
 use usufruct_core::statement::Approval;
@@ -16,6 +18,9 @@ use usufruct_store::{cards, certificate_cards, passkeys, recovery_codes, residen
 use usufruct_vault::Vault;
 
 use crate::app::AUTOMATION;
+use crate::brakes::masked;
+use crate::ledger::Head;
+use crate::release::day;
 use crate::row_mark::{find_counter_request, of_counter_request};
 use crate::{App, Error};
 
@@ -94,8 +99,8 @@ impl App {
         let way = Way::from_code(&request.way).ok_or_else(lapsed)?;
         let message = counter_message(&self.config.origin, &id, request.resident, way);
         let clerk = self.clerk(&self.register(), approval, &message)?;
-        let vault = Arc::clone(&self.vault);
-        self.db.transaction("approve counter request", move |tx| note_clerk(tx, &vault, &id, &clerk, now))
+        let desk = self.desk();
+        self.db.transaction("approve counter request", move |tx| note_clerk(tx, &desk, &id, &clerk, now))?.ok_or_else(braked)
     }
 
     /// The public key of the clerk who approved, which is one person's whatever it is called.
@@ -112,19 +117,47 @@ impl App {
     }
 }
 
-/// Notes that a clerk approved a request. The same one counts once.
-pub(crate) fn note_clerk(tx: &mut Tx<'_>, vault: &Vault, id: &str, clerk: &str, now: Time) -> Result<Approved, Error> {
-    let mut request = find_counter_request(tx, vault, id, now)?.ok_or_else(lapsed)?;
+/// For whom the clerks at a counter act, and how they are masked.
+pub(crate) struct Desk {
+    operator: AgencyId,
+    pub(crate) vault: Arc<Vault>,
+}
+
+impl App {
+    pub(crate) fn desk(&self) -> Desk {
+        Desk { operator: self.config.operator.clone(), vault: Arc::clone(&self.vault) }
+    }
+}
+
+/// What clerks are told whom the brake has stopped.
+pub(crate) fn braked() -> Error {
+    Error::refused(
+        "These two clerks approve far more often than ever before, so the brake has stopped them.",
+        "Ask the oversight body to look at it; only an order of that body releases the brake.",
+    )
+}
+
+/// Notes that a clerk approved a request. The same one counts once. `None` when the brake has stopped the two, which stays noted.
+pub(crate) fn note_clerk(tx: &mut Tx<'_>, desk: &Desk, id: &str, clerk: &str, now: Time) -> Result<Option<Approved>, Error> {
+    let mut request = find_counter_request(tx, &desk.vault, id, now)?.ok_or_else(lapsed)?;
     if request.clerks.iter().any(|known| known == clerk) || request.clerks.len() >= 2 {
         return Err(Error::refused(
             "This clerk has approved the request already.",
             "Let another clerk look at the person and approve with a key of their own.",
         ));
     }
+    if let Some(first) = request.clerks.first() {
+        let pair = [masked(&desk.vault, first.as_bytes())?, masked(&desk.vault, clerk.as_bytes())?];
+        let stratum = Stratum::new(desk.operator.clone(), &format!("counter {}", request.way), pair);
+        let (head, connection) = tx.group_and_connection::<Head>()?;
+        if head.books.brake(connection, &stratum, day(now))?.is_err() {
+            return Ok(None);
+        }
+    }
     request.clerks.push(clerk.to_owned());
-    request.mark = Some(of_counter_request(vault, &request)?);
+    request.mark = Some(of_counter_request(&desk.vault, &request)?);
     counter_requests::set_clerks(tx, &request)?;
-    Ok(if request.clerks.len() == 2 { Approved::Twice } else { Approved::Once })
+    Ok(Some(if request.clerks.len() == 2 { Approved::Twice } else { Approved::Once }))
 }
 
 /// What a clerk signs. It is made from what the clerk knows, so that nobody gets a signature for something else.

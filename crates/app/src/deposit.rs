@@ -17,7 +17,7 @@ use usufruct_vault::{Error as VaultError, Keyring};
 use zeroize::Zeroizing;
 
 use crate::correct::checked;
-use crate::release::{ATTEMPTS, Case, PlaceCase, event, find, unopened};
+use crate::release::{ATTEMPTS, Case, PlaceCase, event, find, refused, unopened};
 use crate::{App, Error, block_names};
 
 /// What a service puts into the pass about one resident.
@@ -116,17 +116,18 @@ impl App {
                 sealed: sealed.map_err(moved)?,
             });
         }
-        let place_case = PlaceCase::new(self, version, &case, mandate, event, now);
+        let stratum = self.stratum(&register, &request.service, &request.mandate, &request.reason, request.actor.as_ref())?;
+        let place_case = PlaceCase::new(self, version, &case, mandate, event, now).braked(stratum);
         let placed = self.db.transaction("deposit", move |tx| {
             let placed = place_case.run(tx)?;
-            if let Some(row) = &row {
+            if let Some(row) = row.as_ref().filter(|_| placed.is_permitted()) {
                 deposits::insert(tx, &Deposit { index: placed.index(), ..row.clone() })?;
             }
             Ok::<_, Error>(placed)
         })?;
         let (logged, commit) = placed.logged(&self.recorder);
-        if !case.clauses.is_empty() {
-            return Err(Error::Unpermitted(case.clauses));
+        if let Some(clauses) = refused(&case, &logged) {
+            return Err(Error::Unpermitted(clauses));
         }
         let receipt = self.receipt(&commit, logged.index(), now)?;
         Ok(DepositReceipt { until: mandate.body.keep_until(now), index: logged.index(), receipt })

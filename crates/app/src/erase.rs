@@ -247,6 +247,7 @@ pub(crate) fn plain_event(kind: Kind, reason: &str, detail: Option<String>, now:
         detail,
         until: None,
         other: None,
+        source: None,
     }
 }
 

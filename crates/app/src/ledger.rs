@@ -4,15 +4,17 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use usufruct_core::event::{Event, commitment, leaf};
+use usufruct_core::event::{Event, Kind, commitment, leaf};
 use usufruct_core::logged::{Logged, Recorder};
 use usufruct_core::ports::{Rng, random};
+use usufruct_core::tally::Day;
 use usufruct_log::{Hash, leaf_hash};
 use usufruct_store::db::{self, Connection, Group, Tx};
-use usufruct_store::{leaves, lines, log_head};
-use usufruct_vault::Keyring;
+use usufruct_store::{audit_copies, leaves, lines, log_head};
+use usufruct_vault::{Keyring, hpke};
 
 use crate::Error;
+use crate::books::{Books, COPY_INFO, Counted};
 use crate::receipt::Commit;
 
 /// The log head while a batch of transactions runs: the next leaf number and the last event of each resident touched.
@@ -28,6 +30,8 @@ pub(crate) struct Head {
     chains: HashMap<u64, Chain>,
     /// What `chains` held before the running job, to go back to when the job fails.
     undo: Vec<(u64, Option<Chain>)>,
+    /// What is counted with the lines.
+    pub books: Books,
 }
 
 /// The end of one resident's chain of events.
@@ -60,6 +64,7 @@ impl Head {
             leaf_hashes: Vec::new(),
             chains: HashMap::new(),
             undo: Vec::new(),
+            books: Books::default(),
         }
     }
 }
@@ -75,6 +80,7 @@ impl Head {
 
 impl Group for Head {
     fn begin(&mut self, connection: &mut dyn Connection) -> Result<(), db::Error> {
+        self.books.begin();
         if self.chains.len() > MOST_CHAINS {
             self.chains.clear();
         }
@@ -82,6 +88,7 @@ impl Group for Head {
         if size != self.begin.max(self.size) {
             // Another node wrote since our last batch.
             self.chains.clear();
+            self.books.forget();
         }
         (self.begin, self.size, self.job_size) = (size, size, size);
         (self.commit, self.leaf_hashes) = (Commit::new(size), Vec::new());
@@ -92,6 +99,7 @@ impl Group for Head {
     fn savepoint(&mut self) {
         self.job_size = self.size;
         self.undo.clear();
+        self.books.savepoint();
     }
 
     fn rollback(&mut self) {
@@ -103,9 +111,11 @@ impl Group for Head {
                 None => self.chains.remove(&resident),
             };
         }
+        self.books.rollback();
     }
 
     fn before_commit(&mut self, connection: &mut dyn Connection) -> Result<(), db::Error> {
+        self.books.write(connection)?;
         self.commit.close(std::mem::take(&mut self.leaf_hashes));
         if self.size == self.begin || log_head::advance(connection, self.begin, self.size)? {
             Ok(())
@@ -120,6 +130,7 @@ impl Group for Head {
         self.size = self.begin;
         self.chains.clear();
         self.undo.clear();
+        self.books.forget();
     }
 
     fn as_any_mut(&mut self) -> &mut dyn Any {
@@ -130,7 +141,18 @@ impl Group for Head {
 /// Gives `event` its number in the resident's chain and its leaf in the log, and stores its sealed line.
 ///
 /// `n` and `prev` of the event are set here. One leaf row, one line row, four short hashes and one seal.
-pub(crate) fn place(tx: &mut Tx<'_>, keyring: &Keyring, mut event: Event, rng: &dyn Rng) -> Result<Placed, Error> {
+pub(crate) fn place(tx: &mut Tx<'_>, keyring: &Keyring, event: Event, rng: &dyn Rng) -> Result<Placed, Error> {
+    place_counted(tx, keyring, event, None, rng)
+}
+
+/// As [`place`], and counts the event under its mandate, with a number of its source and a copy for the auditor.
+pub(crate) fn place_counted(
+    tx: &mut Tx<'_>,
+    keyring: &Keyring,
+    mut event: Event,
+    counted: Option<&Counted>,
+    rng: &dyn Rng,
+) -> Result<Placed, Error> {
     let resident = keyring.resident();
     let (head, connection) = tx.group_and_connection::<Head>()?;
     let known = head.chains.get(&resident).copied();
@@ -144,12 +166,22 @@ pub(crate) fn place(tx: &mut Tx<'_>, keyring: &Keyring, mut event: Event, rng: &
     let index = head.size;
     event.n = chain.next;
     event.prev = chain.last;
+    if let Some(counted) = counted {
+        head.books.enter(connection, &mut event, counted)?;
+    }
     let encoded = event.encode();
     let opening: [u8; 32] = random(rng);
     let commitment = commitment(&opening, &encoded);
     let tag = keyring.tag(event.n);
     head.add(connection, &leaf(&commitment, &tag))?;
     let sealed = keyring.seal_line(event.n, &[&opening[..], &encoded].concat(), rng);
+    if let Some((counted, key)) = counted.and_then(|counted| Some((counted, counted.audit_key.as_ref()?)))
+        && let Some(day) = Day::of(event.at)
+    {
+        let copy = [&index.to_be_bytes()[..], &opening, &encoded].concat();
+        let seq = head.books.next_copy(connection, counted.mandate)?;
+        audit_copies::insert(connection, counted.mandate, day.number(), seq, &hpke::seal(key, COPY_INFO, &[], &copy, rng))?;
+    }
     lines::insert(connection, resident, &lines::Line { n: event.n, index, sealed }, &commitment)?;
     head.undo.push((resident, known));
     head.chains.insert(resident, Chain { next: event.n + 1, last: Some(commitment) });
@@ -173,6 +205,11 @@ pub(crate) fn forget_chain(tx: &mut Tx<'_>, resident: u64) -> Result<(), Error> 
 }
 
 impl Placed {
+    /// Whether what it is about was permitted, also by the brake.
+    pub fn is_permitted(&self) -> bool {
+        self.event.kind != Kind::Refusal
+    }
+
     /// Leaf number of the event, once its transaction is durable.
     pub fn index(&self) -> u64 {
         self.index

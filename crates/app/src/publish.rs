@@ -69,6 +69,7 @@ impl App {
     pub(crate) fn place_statements(&self, statements: Vec<Statement>) -> Result<Vec<u64>, Error> {
         let base = self.register();
         let version = Arc::clone(&self.register_version);
+        let orders = statements.iter().any(|statement| statement.kind == StatementKind::Order);
         let outcome = self.db.transaction("publish statements", move |tx| {
             version.fetch_add(1, Ordering::SeqCst);
             let mut register: Register = (*base).clone();
@@ -84,6 +85,9 @@ impl App {
             Ok((register, indices)) => {
                 self.make_keys(&register)?;
                 self.set_register(register);
+                if orders {
+                    self.release_brakes()?;
+                }
                 Ok(indices)
             }
             Err(error) => {

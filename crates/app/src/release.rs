@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use usufruct_core::brake::Stratum;
 use usufruct_core::decide::{Clause, Decision, Outcome, Request, decide, decide_without_resident};
 use usufruct_core::event::{Batch, Event, Form, Kind};
 use usufruct_core::grant::Grant;
@@ -13,15 +14,20 @@ use usufruct_core::mandate::{Basis, Fetch, GateLevel, Mandate};
 use usufruct_core::means::SignIn;
 use usufruct_core::ports::Rng;
 use usufruct_core::register::{Entry, Register};
+use usufruct_core::source::SourceMark;
+use usufruct_core::statement::public_key;
+use usufruct_core::tally::Day;
 use usufruct_core::{Digest, Time};
 use usufruct_store::db::{Connection, Tx};
 use usufruct_store::grants::{self, Count, StoredGrant};
 use usufruct_store::{blocks, keyrings, residents};
+use usufruct_vault::hpke::PublicKey;
 use usufruct_vault::{Error as VaultError, Keyring, Subject};
 use zeroize::Zeroizing;
 
+use crate::books::Counted;
 use crate::deposit::ReleasedDeposit;
-use crate::ledger::{Placed, place};
+use crate::ledger::{Head, Placed, place_counted};
 use crate::receipt::Commit;
 use crate::{App, Error, block_names};
 
@@ -128,11 +134,12 @@ impl App {
         let found = self.resolve(sector, &request.subject, mandate.number)?;
         let case = self.case(&register, &asked, mandate, found, now)?;
         let event = event(&asked, mandate, &case, request.actor, None, now);
-        let place_case = PlaceCase::new(self, version, &case, mandate, event, now);
+        let stratum = self.stratum(&register, &request.service, &request.mandate, &request.reason, request.actor.as_ref())?;
+        let place_case = PlaceCase::new(self, version, &case, mandate, event, now).braked(stratum);
         let placed = self.db.transaction("record use", move |tx| place_case.run(tx))?;
         let (logged, commit) = placed.logged(&self.recorder);
-        if !case.clauses.is_empty() {
-            return Err(Error::Unpermitted(case.clauses));
+        if let Some(clauses) = refused(&case, &logged) {
+            return Err(Error::Unpermitted(clauses));
         }
         self.wait_for_gate(mandate.body.gate, logged.index())?;
         self.open_blocks(&register, mandate, &case, (&logged, &commit), &asked, &request.subject, now)
@@ -298,6 +305,12 @@ pub(crate) fn unopened(error: VaultError, index: u64) -> Error {
     }
 }
 
+/// Why a logged request is refused, by the decision or by the brake inside its transaction.
+pub(crate) fn refused(case: &Case, logged: &Logged) -> Option<Vec<Clause>> {
+    let is_braked = case.clauses.is_empty() && logged.event().kind == Kind::Refusal;
+    if is_braked { Some(vec![Clause::Brake]) } else { (!case.clauses.is_empty()).then(|| case.clauses.clone()) }
+}
+
 /// What one resident's part of a request writes, in a form that can run again.
 pub(crate) struct PlaceCase {
     version: u64,
@@ -305,6 +318,9 @@ pub(crate) struct PlaceCase {
     count: Option<Count>,
     keyring: Arc<Keyring>,
     event: Event,
+    counted: Counted,
+    /// Who decides for which reason, where an official does.
+    stratum: Option<Stratum>,
     rng: Arc<dyn Rng>,
 }
 
@@ -318,15 +334,31 @@ impl PlaceCase {
             period: mandate.body.rate_period(),
             once: !matches!(mandate.body.fetch, Fetch::Periodic),
             now,
+            day: day(now),
         });
+        let audit_key = mandate.body.audit_key.as_deref().and_then(public_key).and_then(PublicKey::new);
         Self {
             version,
             current: Arc::clone(&app.register_version),
             count,
             keyring: Arc::clone(&case.found.keyring),
             event,
+            counted: Counted { mandate: mandate.number, reported: None, is_first: false, audit_key },
+            stratum: None,
             rng: Arc::clone(&app.rng),
         }
+    }
+
+    /// Counts it as a decision of an official, whom the brake may stop.
+    pub fn braked(mut self, stratum: Option<Stratum>) -> Self {
+        self.stratum = stratum;
+        self
+    }
+
+    /// Counts it as what another source reports under a number of its own.
+    pub fn reported(mut self, mark: SourceMark) -> Self {
+        self.counted.reported = Some(mark);
+        self
     }
 
     /// Checks that the decision still holds, counts the use and gives the event its place.
@@ -334,13 +366,28 @@ impl PlaceCase {
         if self.current.load(Ordering::SeqCst) != self.version {
             return Err(Error::Stale);
         }
-        if let Some(count) = &self.count
-            && !grants::count(tx, count)?
-        {
-            return Err(Error::Stale);
+        let (mut event, mut counted) = (self.event.clone(), self.counted.clone());
+        let is_reported = counted.reported.is_some();
+        if let Some(stratum) = self.stratum.as_ref().filter(|_| event.kind != Kind::Refusal) {
+            let (head, connection) = tx.group_and_connection::<Head>()?;
+            if head.books.brake(connection, stratum, day(event.at))?.is_err() {
+                event.clause.get_or_insert_with(|| Clause::Brake.code().to_owned());
+                if !is_reported {
+                    (event.kind, event.until) = (Kind::Refusal, None);
+                }
+            }
         }
-        place(tx, &self.keyring, self.event.clone(), self.rng.as_ref())
+        if let Some(count) = self.count.as_ref().filter(|_| event.kind != Kind::Refusal) {
+            let times = grants::count(tx, count)?.ok_or(Error::Stale)?;
+            counted.is_first = times == 1;
+        }
+        place_counted(tx, &self.keyring, event, Some(&counted), self.rng.as_ref())
     }
+}
+
+/// The day of the calendar, counted from 1970.
+pub(crate) fn day(at: Time) -> i64 {
+    Day::of(at).map(Day::number).unwrap_or_default()
 }
 
 /// The mandate of a request and the pseudonym sector of its service.
@@ -387,6 +434,7 @@ pub(crate) fn event(
         detail: None,
         until: refused.is_none().then(|| mandate.body.keep_until(now)),
         other: None,
+        source: None,
     }
 }
 

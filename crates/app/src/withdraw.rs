@@ -156,5 +156,6 @@ fn event(mandate: usufruct_core::Digest, service: Option<&ServiceId>, certificat
         detail: Some(certificate.to_string()),
         until: None,
         other: None,
+        source: None,
     }
 }

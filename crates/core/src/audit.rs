@@ -1,10 +1,12 @@
-//! Audit: what a drill of the vault found, said in public whether it pleases or not.
+//! Audit: what a drill of the vault or a recount of uses found, said in public whether it pleases or not.
 
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::Time;
 use crate::draft::{Draft, Problem};
+use crate::id::MandateId;
+use crate::tally::Day;
+use crate::{Digest, Time};
 
 /// The result of a drill (reference: erasure.md 1.5 d and e).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -12,9 +14,9 @@ pub struct Audit {
     pub drill: Drill,
     /// When the backup was made that was opened; of a restore drill only.
     pub backup_made_at: Option<Time>,
-    /// Residents of the sample, or synthetic residents.
+    /// Residents of the sample, or synthetic residents; of a recount, days.
     pub sampled: i64,
-    /// Of those who live and changed nothing since the backup, how many opened, as they must.
+    /// Of those who live and changed nothing since the backup, how many opened, as they must; of a recount, lines that stand in the log.
     pub opened: i64,
     /// Of what was erased or withdrawn, how much stayed closed, as it must.
     pub closed: i64,
@@ -22,6 +24,23 @@ pub struct Audit {
     pub wrong: i64,
     /// Bytes that were searched.
     pub searched_bytes: i64,
+    /// What was recounted, of a recount only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recount: Option<Recount>,
+}
+
+/// What an oversight body recounted, and by which chance the days were chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Recount {
+    pub mandate: MandateId,
+    /// The first and the last day that could be chosen.
+    pub from: Day,
+    pub to: Day,
+    /// The public checkpoint whose root hash chose the days: one that is later than the tallies of all of them.
+    pub log_size: i64,
+    pub log_root: Digest,
+    /// The days that were recounted.
+    pub days: Vec<Day>,
 }
 
 /// The drills there are.
@@ -30,6 +49,8 @@ pub struct Audit {
 pub enum Drill {
     /// Synthetic residents are erased, and every file is searched for their keys.
     CanaryScan,
+    /// An oversight body counts uses in the log again and holds them against the tallies.
+    Recount,
     /// An old backup is opened with today's keys.
     RestoreDrill,
 }
@@ -38,12 +59,25 @@ impl Audit {
     /// Reads the result of a drill, or lists everything that is missing or unlawful.
     pub fn read(value: &Value) -> Result<Self, Vec<Problem>> {
         let mut draft = Draft::new(value);
-        let words = [("canary_scan", Drill::CanaryScan), ("restore_drill", Drill::RestoreDrill)];
+        let words = [("canary_scan", Drill::CanaryScan), ("recount", Drill::Recount), ("restore_drill", Drill::RestoreDrill)];
         let drill = draft.word("drill", &words, "Name the drill.");
         let backup_made_at = draft.optional_parse("backup_made_at", "Say when the backup was made.");
         let mut count = |field| draft.integer(field, 0, i64::MAX >> 11, "Give the number.");
         let (sampled, opened, closed) = (count("sampled"), count("opened"), count("closed"));
         let (wrong, searched_bytes) = (count("wrong"), count("searched_bytes"));
+        let recount = match drill {
+            Some(Drill::Recount) => draft.object("recount", "Say what was recounted.", recount),
+            _ => {
+                if draft.optional("recount").is_some() {
+                    draft.note(
+                        "recount",
+                        "other-drill",
+                        "This field belongs to a recount. Take it out, or name that one.".into(),
+                    );
+                }
+                None
+            }
+        };
         let audit = (|| {
             Some(Self {
                 drill: drill?,
@@ -53,6 +87,7 @@ impl Audit {
                 closed: closed?,
                 wrong: wrong?,
                 searched_bytes: searched_bytes?,
+                recount,
             })
         })();
         let problems = draft.finish();
@@ -61,4 +96,18 @@ impl Audit {
             _ => Err(problems),
         }
     }
+}
+
+fn recount(draft: &mut Draft<'_>) -> Option<Recount> {
+    let mandate = draft.parse("mandate", "Name the mandate, as `mdt_library-card`.");
+    let from: Option<Day> = draft.parse("from", "Give the first day, as `2026-11-20`.");
+    let to: Option<Day> = draft.parse("to", "Give the last day, as `2026-11-20`.");
+    let log_size = draft.integer("log_size", 1, i64::MAX >> 11, "Give the size of the log at the checkpoint.");
+    let log_root = draft.parse("log_root", "Give the root hash of the checkpoint, in hexadecimal.");
+    let days: Vec<Day> = draft.parses("days", "List the days that were recounted.");
+    let (from, to) = (from?, to?);
+    if !days.is_sorted_by(|one, other| one < other) || days.iter().any(|day| !(from..=to).contains(day)) {
+        draft.note("days", "not-sorted", "A day is out of order, outside the time, or there twice. Sort them.".into());
+    }
+    Some(Recount { mandate: mandate?, from, to, log_size: log_size?, log_root: log_root?, days })
 }

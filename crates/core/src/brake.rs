@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::Digest;
+use crate::hash::sha256;
 use crate::id::AgencyId;
 
 /// Days that a day is held against.
@@ -83,6 +84,26 @@ impl Stratum {
         let [one, other] = officials;
         Self { body, reason: reason.to_owned(), officials: [one.min(other), one.max(other)] }
     }
+
+    pub fn body(&self) -> &AgencyId {
+        &self.body
+    }
+
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// The commitments to the two officials, the smaller one first.
+    pub fn officials(&self) -> &[Digest; 2] {
+        &self.officials
+    }
+
+    /// The name by which it is shown and released: it tells nobody who the officials are.
+    pub fn mark(&self) -> Digest {
+        let [one, other] = &self.officials;
+        let (body, reason) = (self.body.as_str().as_bytes(), self.reason.as_bytes());
+        sha256(&[b"usufruct/stratum/v1\n", &one.0[..], &other.0[..], body, b"\n", reason].concat())
+    }
 }
 
 impl Brake {
@@ -92,6 +113,24 @@ impl Brake {
             Some(gauge) => gauge.take(day),
             None => self.strata.entry(stratum.clone()).or_insert_with(|| Gauge::new(day)).take(day),
         }
+    }
+
+    /// The counts of a stratum.
+    pub fn gauge(&self, stratum: &Stratum) -> Option<&Gauge> {
+        self.strata.get(stratum)
+    }
+
+    /// Puts counts back as they were before something that did not happen after all.
+    pub fn put_back(&mut self, stratum: &Stratum, gauge: Option<Gauge>) {
+        match gauge {
+            Some(gauge) => self.strata.insert(stratum.clone(), gauge),
+            None => self.strata.remove(stratum),
+        };
+    }
+
+    /// The stratum with this mark.
+    pub fn find(&self, mark: &Digest) -> Option<&Stratum> {
+        self.strata.keys().find(|stratum| stratum.mark() == *mark)
     }
 
     /// The oversight body lets `stratum` go on. Answers whether it was stopped.

@@ -55,6 +55,8 @@ pub enum Clause {
     BlocksInMandate,
     /// Every block is one the resident agreed to.
     BlocksChosen,
+    /// The official does not decide far more often than before, or oversight has looked at it.
+    Brake,
     /// The request names no more people than the mandate allows.
     BulkLimit,
     /// Each of the eight conditions is met or waived.
@@ -305,10 +307,11 @@ impl Sheet {
 
 impl Clause {
     /// Every clause, in the order of their codes.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Agreement,
         Self::BlocksChosen,
         Self::BlocksInMandate,
+        Self::Brake,
         Self::BulkLimit,
         Self::Condition,
         Self::Contract,
@@ -359,6 +362,11 @@ impl Clause {
             Self::BlocksInMandate => {
                 ("blocks-in-mandate", "A block is not in the mandate.", "Ask only for blocks the mandate names, at least one.")
             }
+            Self::Brake => (
+                "brake",
+                "This official decides far more often than ever before, so the brake has stopped it.",
+                "Ask the oversight body of the mandate to look at it; only that body can release the brake.",
+            ),
             Self::BulkLimit => (
                 "bulk-limit",
                 "The request names more people than the mandate allows.",

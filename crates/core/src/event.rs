@@ -6,6 +6,7 @@
 use crate::cbor::{Malformed, bytes32, map, read};
 use crate::hash::hmac_sha256;
 use crate::id::{BlockId, ServiceId};
+use crate::source::{Source, SourceMark};
 use crate::{Digest, Time};
 
 /// Length of an event leaf in bytes.
@@ -83,6 +84,8 @@ pub struct Event {
     /// The other person of a delegation, as the resident calls her: who acted for the resident, or for whom she did. A word that the two chose,
     /// never a number.
     pub other: Option<String>,
+    /// Where it comes from and its number there, of what is counted under a mandate.
+    pub source: Option<SourceMark>,
 }
 
 /// One decision over several residents.
@@ -105,6 +108,7 @@ impl Event {
             self.detail.is_some(),
             self.until.is_some(),
             self.other.is_some(),
+            self.source.is_some(),
         ];
         let mut cbor = map(8 + optional.iter().filter(|set| **set).count() as u64);
         // Writing to a Vec cannot fail, so the results carry nothing.
@@ -144,6 +148,12 @@ impl Event {
             if let Some(other) = &self.other {
                 cbor.u8(15)?.str(other)?;
             }
+            if let Some(SourceMark { source, number, happened_at }) = &self.source {
+                cbor.u8(16)?.array(2 + u64::from(happened_at.is_some()))?.str(source.as_str())?.u64(*number)?;
+                if let Some(at) = happened_at {
+                    cbor.u64(at.micros().max(0).unsigned_abs())?;
+                }
+            }
             Ok::<_, minicbor::encode::Error<std::convert::Infallible>>(())
         })()
         .ok();
@@ -174,6 +184,7 @@ impl Event {
             detail: None,
             until: None,
             other: None,
+            source: None,
         };
         for _ in 0..entries {
             match read(d.u8(), "a key is no small number")? {
@@ -223,6 +234,17 @@ impl Event {
                 13 => event.detail = Some(read(d.str(), "detail")?.to_owned()),
                 14 => event.until = Some(time(read(d.u64(), "until")?)?),
                 15 => event.other = Some(read(d.str(), "other")?.to_owned()),
+                16 => {
+                    let parts = read(d.array(), "source")?;
+                    let source: Source = read(d.str(), "source")?.parse().map_err(|_| Malformed { what: "source" })?;
+                    let number = read(d.u64(), "source")?;
+                    let happened_at = match parts {
+                        Some(2) => None,
+                        Some(3) => Some(time(read(d.u64(), "source")?)?),
+                        _ => return Err(Malformed { what: "source" }),
+                    };
+                    event.source = Some(SourceMark { source, number, happened_at });
+                }
                 _ => return Err(Malformed { what: "a key is unknown" }),
             }
         }
@@ -327,12 +349,17 @@ mod tests {
         fn events()(n in any::<u64>(), prev in any::<Option<[u8; 32]>>(), at in 0i64..4_000_000_000_000_000,
             mandate in any::<Option<[u8; 32]>>(), blocks in prop::collection::vec(0usize..3, 0..5), reason in ".{0,40}",
             actor in any::<Option<[u8; 32]>>(), batch in any::<Option<([u8; 16], u64)>>(), clause in any::<Option<String>>(),
-            kind in 0usize..12, other in any::<Option<String>>()) -> Event {
+            kind in 0usize..12, other in any::<Option<String>>(), source in any::<Option<(bool, u64, Option<u32>)>>()) -> Event {
             Event {
                 kind: Kind::ALL[kind].0, n, prev, at: Time::from_micros(at), mandate: mandate.map(Digest),
                 service: Some("svc_library".parse().unwrap()),
                 blocks: blocks.into_iter().map(|form| ("blk_name".parse().unwrap(), [Form::Token, Form::Predicate, Form::Value][form])).collect(),
                 reason, actor, batch: batch.map(|(id, size)| Batch { id, size }), clause, detail: None, until: Some(Time::from_micros(at)), other,
+                source: source.map(|(is_pass, number, at)| SourceMark {
+                    source: if is_pass { Source::Pass } else { Source::Service("svc_library".parse().unwrap()) },
+                    number,
+                    happened_at: at.map(|at| Time::from_micros(at.into())),
+                }),
             }
         }
     }

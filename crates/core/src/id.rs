@@ -101,6 +101,8 @@ ids! {
     ContractId = "ctr";
     /// What one service is told to delete.
     DeletionId = "del";
+    /// A source whose uses are not all in the log.
+    IncidentId = "inc";
     /// The permission for one resident's data under one mandate.
     GrantId = "grt";
     /// The public commitment of a key of a mandate or a pseudonym domain.

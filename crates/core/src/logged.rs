@@ -119,6 +119,7 @@ mod tests {
             detail: None,
             until: None,
             other: None,
+            source: None,
         }
     }
 

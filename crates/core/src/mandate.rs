@@ -53,6 +53,9 @@ pub struct Mandate {
     pub impact_assessment: Option<String>,
     pub consultation: Consultation,
     pub oversight_body: AgencyId,
+    /// The oversight body's public key (X25519, base64url), to which a second copy of each line is sealed, so that it can recount.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit_key: Option<String>,
     pub eight_conditions: Option<EightConditions>,
     /// The mandate this one continues after its sunset.
     pub continues: Option<String>,
@@ -312,6 +315,11 @@ impl Mandate {
             Some(Consultation { from: from?, to: to?, summary: summary? })
         });
         let oversight_body = draft.parse("oversight_body", "Name the independent body that watches it.");
+        let audit_key = draft.optional_string("audit_key", 43);
+        if audit_key.as_deref().is_some_and(|key| crate::statement::public_key(key).is_none()) {
+            let message = "This is no public key: 32 bytes in base64url. Give the one that `usufruct audit key` prints.";
+            draft.note("audit_key", "malformed", message.into());
+        }
         let eight_conditions = match kind {
             Some(MandateKind::Emergency) => {
                 draft.object("eight_conditions", "An emergency mandate answers all eight conditions.", eight_conditions)
@@ -347,6 +355,7 @@ impl Mandate {
             impact_assessment,
             consultation: consultation?,
             oversight_body: oversight_body?,
+            audit_key,
             eight_conditions,
             continues,
             review,

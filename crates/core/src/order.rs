@@ -31,6 +31,9 @@ pub struct Order {
     /// Commitments of events whose actor is to be named, of a disclosure. They are noise to everybody but those concerned.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<Digest>,
+    /// Marks of what the burst brake has stopped and may go on, of a release.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub strata: Vec<Digest>,
     /// The order that this one ends, of a lift.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lifts: Option<OrderId>,
@@ -55,6 +58,8 @@ pub enum OrderKind {
     Lift,
     Notify,
     Publish,
+    /// Lets go on what the burst brake has stopped.
+    Release,
     /// Only certain blocks may still be used.
     Restrict,
     /// No use at all: keys are withheld.
@@ -64,6 +69,8 @@ pub enum OrderKind {
 /// What an order is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
+    /// Of releases only: a body whose clerks the burst brake has stopped.
+    Agency(AgencyId),
     Agreement(AgreementId),
     Contract(ContractId),
     Mandate(MandateId),
@@ -84,7 +91,7 @@ pub enum Standing {
 }
 
 impl OrderKind {
-    pub const WORDS: [(&'static str, Self); 10] = [
+    pub const WORDS: [(&'static str, Self); 11] = [
         ("audit", Self::Audit),
         ("compensate", Self::Compensate),
         ("correct", Self::Correct),
@@ -93,6 +100,7 @@ impl OrderKind {
         ("lift", Self::Lift),
         ("notify", Self::Notify),
         ("publish", Self::Publish),
+        ("release", Self::Release),
         ("restrict", Self::Restrict),
         ("suspend", Self::Suspend),
     ];
@@ -104,7 +112,7 @@ impl OrderKind {
 
     /// Whether the machine executes it by itself, so that there is nobody to wait for.
     pub fn is_executed(self) -> bool {
-        matches!(self, Self::Lift | Self::Restrict | Self::Suspend)
+        matches!(self, Self::Lift | Self::Release | Self::Restrict | Self::Suspend)
     }
 }
 
@@ -125,6 +133,7 @@ impl Target {
     /// The id of the object.
     pub fn as_str(&self) -> &str {
         match self {
+            Self::Agency(id) => id.as_str(),
             Self::Agreement(id) => id.as_str(),
             Self::Contract(id) => id.as_str(),
             Self::Mandate(id) => id.as_str(),
@@ -135,6 +144,7 @@ impl Target {
     /// Whether it stands in the register.
     pub fn exists(&self, register: &Register) -> bool {
         match self {
+            Self::Agency(id) => register.agencies.contains_key(id),
             Self::Agreement(id) => register.agreements.contains_key(id),
             Self::Contract(id) => register.contracts.contains_key(id),
             Self::Mandate(id) => register.mandates.contains_key(id),
@@ -146,6 +156,11 @@ impl Target {
     pub fn is_overseen(&self, register: &Register, body: &AgencyId) -> bool {
         let by = |id: &MandateId| register.mandates.get(id).is_some_and(|entry| entry.body.oversight_body == *body);
         match self {
+            // The operator works for every mandate.
+            Self::Agency(id) => register.mandates.values().any(|entry| {
+                entry.body.oversight_body == *body
+                    && (entry.body.controller == *id || register.operator().is_some_and(|operator| operator.id == id.as_str()))
+            }),
             Self::Agreement(id) => register.agreements.get(id).is_some_and(|entry| entry.body.oversight_body == *body),
             Self::Contract(id) => register.contracts.get(id).is_some_and(|entry| entry.body.mandates.iter().any(by)),
             Self::Mandate(id) => by(id),
@@ -162,7 +177,8 @@ impl FromStr for Target {
         let agreement = || text.parse().ok().map(Self::Agreement);
         let contract = || text.parse().ok().map(Self::Contract);
         let service = || text.parse().ok().map(Self::Service);
-        let found = mandate.or_else(contract).or_else(service).or_else(agreement);
+        let agency = || text.parse().ok().map(Self::Agency);
+        let found = mandate.or_else(contract).or_else(service).or_else(agreement).or_else(agency);
         found.ok_or_else(|| "Name a mandate, a contract, an agreement or a service.".to_owned())
     }
 }
@@ -214,6 +230,10 @@ impl Order {
             }
             _ => draft.optional_parses("events", "List the commitments of the events whose actor is to be named."),
         };
+        let strata = match kind {
+            Some(OrderKind::Release) => draft.parses("strata", "List the marks of what may go on."),
+            _ => draft.optional_parses("strata", "List the marks of what may go on."),
+        };
         let lifts = match kind {
             Some(OrderKind::Lift) => draft.parse("lifts", "Name the order that ends, as `ord_2026-4`."),
             _ => draft.optional_parse("lifts", "Name the order that ends, as `ord_2026-4`."),
@@ -229,6 +249,7 @@ impl Order {
             comply_by,
             blocks,
             events,
+            strata,
             lifts,
             evidence,
             appeal_ref,
@@ -240,6 +261,8 @@ impl Order {
             ("comply_by", self.comply_by.is_some() && self.kind.is_executed(), "an order that people carry out"),
             ("blocks", !self.blocks.is_empty() && self.kind != OrderKind::Restrict, "a restriction"),
             ("events", !self.events.is_empty() && self.kind != OrderKind::DiscloseActor, "the disclosure of an actor"),
+            ("strata", !self.strata.is_empty() && self.kind != OrderKind::Release, "a release"),
+            ("target", matches!(self.target, Target::Agency(_)) && self.kind != OrderKind::Release, "a release of clerks"),
             ("lifts", self.lifts.is_some() && self.kind != OrderKind::Lift, "a lift"),
         ];
         for (field, is_stray, what) in belongs {
@@ -285,7 +308,9 @@ impl Register {
             Standing::Lifted
         } else if now < order.effective_at() {
             Standing::Issued
-        } else if order.body.kind == OrderKind::Lift || !order.body.evidence.is_empty() && !order.body.kind.is_executed() {
+        } else if matches!(order.body.kind, OrderKind::Lift | OrderKind::Release)
+            || !order.body.evidence.is_empty() && !order.body.kind.is_executed()
+        {
             Standing::Complied
         } else if order.body.comply_by.is_some_and(|by| by <= now) {
             Standing::Overdue
@@ -318,6 +343,7 @@ impl Register {
     /// The body that has to carry out an order about `target`.
     pub fn target_owner(&self, target: &Target) -> Option<AgencyId> {
         match target {
+            Target::Agency(id) => Some(id.clone()),
             Target::Agreement(id) => self.agreements.get(id)?.body.parties.first().cloned(),
             Target::Contract(id) => self.contracts.get(id).map(|entry| entry.body.controller.clone()),
             Target::Mandate(id) => self.mandates.get(id).map(|entry| entry.body.controller.clone()),

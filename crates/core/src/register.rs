@@ -15,9 +15,10 @@ use crate::check::ContractCheck;
 use crate::contract::Contract;
 use crate::draft::Problem;
 use crate::id::{
-    AgencyId, AgreementId, AuditId, BlockId, CertificateId, CheckId, ContractId, KeyId, LawpackId, MandateId, MeetingId, OrderId,
-    ServiceId, TallyId,
+    AgencyId, AgreementId, AuditId, BlockId, CertificateId, CheckId, ContractId, IncidentId, KeyId, LawpackId, MandateId,
+    MeetingId, OrderId, ServiceId, TallyId,
 };
+use crate::incident::Incident;
 use crate::key::{KeyOf, PublishedKey};
 use crate::lawpack::{Law, Lawpack};
 use crate::lifecycle::State;
@@ -27,6 +28,7 @@ use crate::meeting::Meeting;
 use crate::notice::Notice;
 use crate::order::{Order, OrderKind};
 use crate::service::Service;
+use crate::source::Source;
 use crate::statement::{Statement, StatementKind, Tried};
 use crate::status::StatusChange;
 use crate::tally::{Day, Tally};
@@ -49,6 +51,7 @@ pub struct Register {
     pub checks: BTreeMap<CheckId, Entry<ContractCheck>>,
     pub audits: BTreeMap<AuditId, Entry<Audit>>,
     pub certificates: BTreeMap<CertificateId, Entry<Certificate>>,
+    pub incidents: BTreeMap<IncidentId, Entry<Incident>>,
     /// Keys of mandates and pseudonym domains, whether they live or not.
     pub keys: BTreeMap<KeyId, Entry<PublishedKey>>,
     pub lawpacks: BTreeMap<LawpackId, Entry<Lawpack>>,
@@ -118,6 +121,7 @@ pub(crate) enum Content {
     Certificate(CertificateId, Certificate),
     Check(CheckId, ContractCheck),
     Contract(ContractId, Contract),
+    Incident(IncidentId, Incident),
     Key(KeyId, PublishedKey),
     Lawpack(LawpackId, Lawpack),
     Log(LogTerms),
@@ -188,6 +192,7 @@ impl Register {
                 let state = self.contract_state(&id, &body, statement.at);
                 put(&mut self.contracts, id, body, &make, state);
             }
+            Content::Incident(id, body) => put(&mut self.incidents, id, body, &make, State::Published),
             Content::Key(id, body) => {
                 self.published.insert(body.commitment, id.clone());
                 put(&mut self.keys, id, body, &make, State::Published);
@@ -326,6 +331,13 @@ impl Register {
         self.tallied.get(mandate).copied()
     }
 
+    /// The incident of a source under a mandate that is not over.
+    pub fn open_incident(&self, source: &Source, mandate: &MandateId) -> Option<&Entry<Incident>> {
+        self.incidents
+            .values()
+            .find(|entry| entry.body.ended_at.is_none() && entry.body.source == *source && entry.body.mandate == *mandate)
+    }
+
     /// The certificate about the end of a mandate; those of its months and of keys that were replaced are others.
     pub fn certificate(&self, mandate: &MandateId) -> Option<&Entry<Certificate>> {
         let ends = |body: &Certificate| {
@@ -351,6 +363,7 @@ impl Register {
             StatementKind::Check => of(&self.checks, id),
             StatementKind::Contract => of(&self.contracts, id),
             StatementKind::DataBlock => of(&self.blocks, id),
+            StatementKind::Incident => of(&self.incidents, id),
             StatementKind::Key => of(&self.keys, id),
             StatementKind::Lawpack => of(&self.lawpacks, id),
             StatementKind::Log => sole(self.log.as_ref(), id),

@@ -48,6 +48,7 @@ pub enum StatementKind {
     Check,
     Contract,
     DataBlock,
+    Incident,
     Key,
     Lawpack,
     Log,

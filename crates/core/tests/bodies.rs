@@ -259,9 +259,10 @@ fn status_change() {
 
 #[test]
 fn tally() {
-    let body = json!({"mandate": "mdt_library-card", "day": "2026-03-02", "uses": "1317", "delayed": "1-9", "batches": "0",
-        "refusals": [{"clause": "grant", "count": "12"}, {"clause": "rate-cap", "count": "1-9"}]});
-    spoil_everything(&body, &["refusals"], &|body| Tally::read(body).map(drop));
+    let body = json!({"mandate": "mdt_library-card", "day": "2026-03-02", "uses": "1317", "delayed": "1-9", "irregular": "0",
+        "batches": "0", "residents": "900", "refusals": [{"clause": "grant", "count": "12"}, {"clause": "rate-cap", "count": "1-9"}],
+        "sources": [{"source": "pass", "span": "00".repeat(32)}, {"source": "svc_clinic", "span": "11".repeat(32)}]});
+    spoil_everything(&body, &["refusals", "sources"], &|body| Tally::read(body).map(drop));
     let read = Tally::read(&body).unwrap();
     assert_eq!(serde_json::to_value(&read).unwrap(), body);
     for bad in ["1", "9", "-1", "+12", "012", "00", "1-8", "ten", "99999999999999999999"] {
@@ -274,12 +275,17 @@ fn tally() {
         body["day"] = json!(bad);
         assert!(names(&Tally::read(&body).unwrap_err(), "day", "malformed"), "{bad}");
     }
-    let mut many = body.clone();
-    (many["uses"], many["delayed"]) = (json!("1-9"), json!("10"));
-    assert!(names(&Tally::read(&many).unwrap_err(), "delayed", "too-many"));
+    for field in ["delayed", "irregular", "residents"] {
+        let mut many = body.clone();
+        (many["uses"], many["residents"], many[field]) = (json!("1-9"), json!("1-9"), json!("10"));
+        assert!(names(&Tally::read(&many).unwrap_err(), field, "too-many"), "{field}");
+    }
     let mut swapped = body.clone();
     swapped["refusals"].as_array_mut().unwrap().reverse();
     assert!(names(&Tally::read(&swapped).unwrap_err(), "refusals", "not-sorted"));
+    let mut swapped = body.clone();
+    swapped["sources"].as_array_mut().unwrap().reverse();
+    assert!(names(&Tally::read(&swapped).unwrap_err(), "sources", "not-sorted"));
     let mut nothing = body.clone();
     nothing["refusals"][0]["count"] = json!("0");
     assert!(names(&Tally::read(&nothing).unwrap_err(), "refusals[0].count", "nothing"));

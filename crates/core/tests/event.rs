@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 use usufruct_core::event::{Batch, Event, Form, Kind, commitment, leaf, tag};
 use usufruct_core::hash::{hex, unhex};
+use usufruct_core::source::SourceMark;
 use usufruct_core::{Digest, Time};
 
 const KINDS: [Kind; 12] = [
@@ -71,6 +72,11 @@ fn event(fields: &Value) -> Event {
         detail: given(&fields["detail"], text),
         until: given(&fields["until_micros"], |value| Time::from_micros(number(value))),
         other: given(&fields["other"], text),
+        source: given(&fields["source"], |source| SourceMark {
+            source: text(&source["source"]).parse().unwrap(),
+            number: number(&source["number"]),
+            happened_at: given(&source["happened_at_micros"], |value| Time::from_micros(number(value))),
+        }),
     }
 }
 

@@ -43,6 +43,7 @@ fn order_body(kind: &str, target: &str) -> Value {
     let mut body = json!({"body": OVERSEER, "kind": kind, "target": target, "reasons": text("It goes beyond its purpose.")});
     match kind {
         "suspend" | "lift" => {}
+        "release" => body["strata"] = json!([sha256(b"a stratum").to_string()]),
         "restrict" => body["blocks"] = json!(["blk_name"]),
         _ => body["comply_by"] = json!(day(70).to_string()),
     }
@@ -317,8 +318,13 @@ fn order_bodies_spoilt_in_every_way_are_refused() {
         body["appeal_ref"] = json!("court 12/2026");
         spoil_everything(&body, &["appeal_ref"], &read);
     }
-    for (field, value) in [("blocks", json!(["blk_name"])), ("lifts", json!("ord_1")), ("comply_by", json!(day(70).to_string()))]
-    {
+    for (field, value) in [
+        ("blocks", json!(["blk_name"])),
+        ("lifts", json!("ord_1")),
+        ("comply_by", json!(day(70).to_string())),
+        ("strata", json!([sha256(b"a stratum").to_string()])),
+        ("target", json!("agc_library")),
+    ] {
         let mut body = order_body("suspend", MEALS);
         body[field] = value;
         assert!(names(&Order::read(&body).unwrap_err(), field, "other-kind"), "{field}");
@@ -373,7 +379,7 @@ fn acts() -> impl Strategy<Value = Act> {
     let after = || prop_oneof![3 => Just(0i64), 1 => 1i64..60];
     let alone = || prop::bool::weighted(0.2);
     prop_oneof![
-        4 => (0usize..10, 0usize..5, after(), alone()).prop_map(|(kind, target, after, alone)| Act::Order { kind, target, after, alone }),
+        4 => (0usize..11, 0usize..5, after(), alone()).prop_map(|(kind, target, after, alone)| Act::Order { kind, target, after, alone }),
         3 => (0usize..8, after(), alone()).prop_map(|(order, after, alone)| Act::Lift { order, after, alone }),
         1 => any::<bool>().prop_map(|mandate| Act::Revise { mandate }),
         2 => (0usize..5, 0usize..5).prop_map(|(object, to)| Act::Step { object, to }),
@@ -421,7 +427,7 @@ proptest! {
                     if kind == OrderKind::Restrict {
                         // It leaves what the request of this test asks for.
                         body["blocks"] = json!(["blk_name"]);
-                    } else if kind != OrderKind::Suspend {
+                    } else if !matches!(kind, OrderKind::Release | OrderKind::Suspend) {
                         body["comply_by"] = json!(from.plus(24 * HOUR).to_string());
                     }
                     let statement = city.draft(StatementKind::Order, &id, OVERSEER, body, if *alone { &TWO[..1] } else { &TWO[..] });

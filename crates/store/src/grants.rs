@@ -33,6 +33,8 @@ pub struct Count {
     /// Whether a second use is never lawful.
     pub once: bool,
     pub now: Time,
+    /// Day of the calendar, counted from 1970.
+    pub day: i64,
 }
 
 const COLUMNS: &str = "g.resident, g.mandate, g.grant_id, g.kind, g.state, g.revision, g.mandate_hash, g.blocks, g.given_at, \
@@ -145,13 +147,16 @@ pub fn revise_resident(conn: &mut dyn Connection, resident: u64) -> Result<u64, 
     conn.execute(sql, &[shard(resident).into(), number(resident).into()])
 }
 
-/// Counts one use, if the grant is still as the decision saw it and the cap is not reached. False when it is not.
-pub fn count(conn: &mut dyn Connection, count: &Count) -> Result<bool, Error> {
+/// Counts one use, if the grant is still as the decision saw it and the cap is not reached. Answers how many uses there were on this day of
+/// the calendar, itself among them; `None` when it was not counted.
+pub fn count(conn: &mut dyn Connection, count: &Count) -> Result<Option<i64>, Error> {
     let sql = "-- grant_count\nUPDATE grants SET uses = uses + 1, last_use_at = $5, \
                window_uses = CASE WHEN $5 - window_start >= $7 THEN 1 ELSE window_uses + 1 END, \
-               window_start = CASE WHEN $5 - window_start >= $7 THEN $5 ELSE window_start END \
+               window_start = CASE WHEN $5 - window_start >= $7 THEN $5 ELSE window_start END, \
+               used_today = CASE WHEN used_on = $9 THEN used_today + 1 ELSE 1 END, used_on = $9 \
                WHERE shard = $1 AND resident = $2 AND mandate = $3 AND state = 'given' AND revision = $4 \
-               AND ($5 - window_start >= $7 OR window_uses < $6) AND ($8 = 0 OR uses = 0)";
+               AND ($5 - window_start >= $7 OR window_uses < $6) AND ($8 = 0 OR uses = 0) \
+               RETURNING used_today";
     let params = [
         shard(count.resident).into(),
         number(count.resident).into(),
@@ -161,8 +166,9 @@ pub fn count(conn: &mut dyn Connection, count: &Count) -> Result<bool, Error> {
         count.cap.into(),
         count.period.into(),
         Value::from(i64::from(count.once)),
+        count.day.into(),
     ];
-    Ok(conn.execute(sql, &params)? == 1)
+    conn.query_one(sql, &params)?.map(|row| row.integer(0)).transpose()
 }
 
 fn read(row: &Row) -> Result<StoredGrant, Error> {

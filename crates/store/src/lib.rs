@@ -5,8 +5,10 @@
 
 pub mod assertions;
 pub mod attempts;
+pub mod audit_copies;
 pub mod authorizations;
 pub mod blocks;
+pub mod brakes;
 pub mod cards;
 pub mod cases;
 pub mod certificate_cards;
@@ -32,8 +34,10 @@ pub mod refresh_tokens;
 pub mod residents;
 pub mod session_services;
 pub mod sessions;
+pub mod sources;
 pub mod streams;
 pub mod tables;
+pub mod tallies;
 pub mod tokens;
 
 use usufruct_core::Digest;
@@ -59,6 +63,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 16, name: "row_marks", sql: include_str!("../migrations/0016_row_marks.sql") },
     Migration { number: 19, name: "sign_ins", sql: include_str!("../migrations/0019_sign_ins.sql") },
     Migration { number: 20, name: "ways_in_marks", sql: include_str!("../migrations/0020_ways_in_marks.sql") },
+    Migration { number: 23, name: "tallies", sql: include_str!("../migrations/0023_tallies.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

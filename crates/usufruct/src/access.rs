@@ -10,11 +10,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use usufruct_app::log::Source;
 use usufruct_app::store::db::Db;
-use usufruct_app::{App, Approved, AuditReport, Guardianship, NewResident, OverdueDeletion, Publication, Rotated, Way};
+use usufruct_app::{
+    App, Approved, AuditReport, Guardianship, NewResident, OverdueDeletion, Publication, RecountDay, Rotated, Way,
+};
 use usufruct_core::Time;
 use usufruct_core::id::{BlockId, MandateId};
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Approval, Statement};
+use usufruct_core::tally::Day;
 
 use crate::clock::SystemClock;
 use crate::compose::LogKeys;
@@ -128,6 +131,14 @@ impl Access {
             Self::Remote { console, .. } => {
                 understood(post(console, "drills/canary", &json!({ "residents": residents, "places": places }))?)
             }
+        }
+    }
+
+    /// What an oversight body needs in order to recount these days.
+    pub fn recount_days(&self, mandate: &MandateId, days: &[Day]) -> Result<Vec<RecountDay>, Failure> {
+        match self {
+            Self::Local { app, .. } => Ok(app.recount_days(mandate, days)?),
+            Self::Remote { console, .. } => understood(post(console, "recounts", &json!({ "mandate": mandate, "days": days }))?),
         }
     }
 

@@ -21,6 +21,7 @@ pub mod mandate;
 pub mod migrate;
 pub mod mirror;
 pub mod publish;
+pub mod recount;
 pub mod recover;
 pub mod refound;
 pub mod restore;

@@ -220,7 +220,7 @@ impl Upkeep {
     }
 
     fn run(&self) -> Option<String> {
-        let (mut ticked, mut swept, mut collected, mut purged) = (None, None, None, None);
+        let (mut ticked, mut swept, mut collected, mut purged, mut looked) = (None, None, None, None, None);
         while !self.stopped.load(Ordering::SeqCst) {
             let now = clock::stopwatch();
             let due = |last: Option<std::time::Instant>, every| last.is_none_or(|last| now.duration_since(last) >= every);
@@ -235,6 +235,12 @@ impl Upkeep {
                 swept = Some(now);
                 outcomes.push(("sweep", self.app.sweep().map(drop)));
                 outcomes.push(("note missed deletions", self.app.note_missed_deletions().map(drop)));
+                outcomes.push(("publish tallies", self.app.run_tallies().map(drop)));
+                outcomes.push(("release brakes", self.app.release_brakes().map(drop)));
+            }
+            if due(looked, LOOK) {
+                looked = Some(now);
+                outcomes.push(("look at sources", self.app.run_sources().map(drop)));
             }
             if due(collected, COLLECT) {
                 collected = Some(now);
@@ -309,6 +315,8 @@ fn is_fatal(error: &Error) -> bool {
 /// How long requests under way may take when the server stops.
 const PATIENCE: Duration = Duration::from_secs(10);
 const COLLECT: Duration = Duration::from_secs(60);
+/// A missing number is public within a minute: the grace of a source, this, and the time until the log is published.
+const LOOK: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(500);
 /// On PostgreSQL a purge writes whole tables anew, so it is not done for each erasure.
 const PURGE: Duration = Duration::from_secs(6 * 60 * 60);

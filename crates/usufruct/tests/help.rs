@@ -11,6 +11,8 @@ const VERBS: &[&[&str]] = &[
     &["agreement", "list"],
     &["agreement", "suspend"],
     &["audit"],
+    &["audit", "key"],
+    &["audit", "recount"],
     &["backup"],
     &["refound"],
     &["restore"],

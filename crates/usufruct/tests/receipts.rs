@@ -150,6 +150,7 @@ fn a_proof_is_checked_without_the_log() {
         detail: None,
         until: None,
         other: None,
+        source: None,
     };
     let (tag, opening, encoded) = ([5; 32], [6; 32], event.encode());
     let leaf = event::leaf(&event::commitment(&opening, &encoded), &tag).to_vec();

@@ -46,7 +46,8 @@ impl PrivateKey {
         Self(random(rng))
     }
 
-    pub(crate) const fn from_bytes(bytes: [u8; KEY]) -> Self {
+    /// The key in these bytes, as its holder keeps it.
+    pub const fn from_bytes(bytes: [u8; KEY]) -> Self {
         Self(bytes)
     }
 

@@ -91,6 +91,7 @@ impl House {
             detail: Some(self.parks.to_string()),
             until: None,
             other: None,
+            source: None,
         };
         change(&mut event);
         self.recorder.record(event, [9; 32], self.keyrings[resident].tag(7), 4)

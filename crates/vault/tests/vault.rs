@@ -84,6 +84,7 @@ fn event(mandate: u64, n: u64) -> Event {
         detail: None,
         until: None,
         other: None,
+        source: None,
     }
 }
 

@@ -4,6 +4,8 @@ mod conversion;
 mod deletions;
 mod deposit;
 pub(crate) mod json;
+mod ldv;
+mod otlp;
 mod release;
 
 use std::sync::Arc;
@@ -25,6 +27,8 @@ use crate::site::attempt;
 
 /// Longest batch, in bytes: 10,000 pseudonyms and room to spare.
 const BATCH_LIMIT: usize = 2 * 1024 * 1024;
+/// Most lines of a system outside at once, in bytes.
+const LINES_LIMIT: usize = 8 * 1024 * 1024;
 
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new()
@@ -32,6 +36,8 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/api/conversions", post(conversion::batch).layer(DefaultBodyLimit::max(BATCH_LIMIT)))
         .route("/api/deletions", get(deletions::list))
         .route("/api/deletions/{id}", post(deletions::answer))
+        .route("/api/ldv/sources", post(ldv::hear))
+        .route("/api/ldv/v1/traces", post(ldv::traces).layer(DefaultBodyLimit::max(LINES_LIMIT)))
         .route("/api/releases", post(release::single))
         .route("/api/releases/batch", post(release::batch).layer(DefaultBodyLimit::max(BATCH_LIMIT)))
 }

@@ -9,6 +9,7 @@ mod deletions;
 mod drills;
 mod guardian;
 mod publications;
+mod recounts;
 mod residents;
 mod rotations;
 
@@ -37,6 +38,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/console/api/publications", post(publications::publish))
         .route("/console/api/drills/canary", post(drills::canary))
         .route("/console/api/drills/restore", post(drills::restore))
+        .route("/console/api/recounts", post(recounts::days))
         .route("/console/api/rotations", post(rotations::rotate))
         .route("/console/api/residents", post(residents::enrol))
         .route("/console/api/invitations", post(residents::invite))

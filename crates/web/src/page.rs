@@ -123,6 +123,7 @@ impl Page {
             "agreement" => fl!(self.messages, "clause-agreement"),
             "blocks-chosen" => fl!(self.messages, "clause-blocks-chosen"),
             "blocks-in-mandate" => fl!(self.messages, "clause-blocks-in-mandate"),
+            "brake" => fl!(self.messages, "clause-brake"),
             "bulk-limit" => fl!(self.messages, "clause-bulk-limit"),
             "condition" => fl!(self.messages, "clause-condition"),
             "contract" => fl!(self.messages, "clause-contract"),

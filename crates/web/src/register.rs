@@ -1,6 +1,7 @@
 //! The public register: mandates, services, contracts, agreements, agencies, certificates, who is late. No sign-in; JSON beside each page.
 
 pub(crate) mod contracts;
+pub(crate) mod counting;
 mod keys;
 mod lists;
 mod log;
@@ -31,6 +32,10 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/register/mandates", get(mandates::list))
         .route("/register/mandates.json", get(mandates::list_json))
         .route("/register/mandates/{id}", get(mandates::one))
+        .route("/register/mandates/{id}/tallies", get(counting::tallies))
+        .route("/register/mandates/{id}/tallies.json", get(counting::tallies_json))
+        .route("/register/counts", get(counting::counts))
+        .route("/register/counts.json", get(counting::counts_json))
         .route("/register/services", get(lists::services))
         .route("/register/services.json", get(lists::services_json))
         .route("/register/services/{id}", get(lists::service))

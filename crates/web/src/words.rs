@@ -8,6 +8,7 @@ use usufruct_core::check::{CheckKind, CheckOutcome};
 use usufruct_core::contract::Contract;
 use usufruct_core::delegation::Power;
 use usufruct_core::event::{Form, Kind};
+use usufruct_core::incident::Fault as RecordFault;
 use usufruct_core::late::LateDuty;
 use usufruct_core::lifecycle::State;
 use usufruct_core::mandate::{AutomatedDecision, Basis, Fetch, GateLevel, MandateKind, Mode, Operation};
@@ -104,8 +105,18 @@ impl Page {
             OrderKind::Lift => fl!(self.messages, "order-lift"),
             OrderKind::Notify => fl!(self.messages, "order-notify"),
             OrderKind::Publish => fl!(self.messages, "order-publish"),
+            OrderKind::Release => fl!(self.messages, "order-release"),
             OrderKind::Restrict => fl!(self.messages, "order-restrict"),
             OrderKind::Suspend => fl!(self.messages, "order-suspend"),
+        }
+    }
+
+    /// What is wrong with the record of a source.
+    pub fn record_fault(&self, fault: &RecordFault) -> String {
+        match fault {
+            RecordFault::Miscounted => fl!(self.messages, "record-miscounted"),
+            RecordFault::Missing => fl!(self.messages, "record-missing"),
+            RecordFault::Silent => fl!(self.messages, "record-silent"),
         }
     }
 

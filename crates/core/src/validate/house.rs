@@ -1,7 +1,8 @@
 //! What the operator alone says: data blocks, drills, lawpacks, and the terms of the log, the vault and the verifier.
 
 use super::Check;
-use crate::audit::Audit;
+use crate::agency::AgencyKind;
+use crate::audit::{Audit, Recount};
 use crate::block::DataBlock;
 use crate::id::AuditId;
 use crate::lawpack::Lawpack;
@@ -22,12 +23,39 @@ pub(super) fn block(check: &mut Check<'_>) -> Option<Content> {
 
 pub(super) fn audit(check: &mut Check<'_>) -> Option<Content> {
     let (register, statement) = (check.register, check.statement);
-    check.operator_speaks(1);
     let id: AuditId = statement.id.parse().ok()?;
+    let body = check.keep(Audit::read(&statement.body));
+    match body.as_ref().and_then(|body| body.recount.as_ref()) {
+        Some(recount) => recounted(check, recount),
+        None => check.operator_speaks(1),
+    }
     if register.audits.contains_key(&id) {
         check.note("rev", "final", "The result of a drill is not changed. Drill again.".into());
     }
-    Some(Content::Audit(id, check.keep(Audit::read(&statement.body))?))
+    Some(Content::Audit(id, body?))
+}
+
+/// Who oversees the mandate recounts, when chance has had its say: after the last tally that could be chosen.
+fn recounted(check: &mut Check<'_>, recount: &Recount) {
+    let register = check.register;
+    let Some(mandate) = register.mandates.get(&recount.mandate) else {
+        check.unknown("recount.mandate", &recount.mandate, "mandate");
+        return;
+    };
+    let body = mandate.body.oversight_body.clone();
+    if register.agencies.get(&body).is_some_and(|entry| entry.body.kind != AgencyKind::Oversight) {
+        check.note("by", "not-oversight", "The mandate names no oversight body. Only one of those recounts.".into());
+    }
+    check.speaker(&body, 2);
+    let is_early = |entry: &crate::register::Entry<crate::tally::Tally>| {
+        entry.body.mandate == recount.mandate
+            && (recount.from..=recount.to).contains(&entry.body.day)
+            && i64::try_from(entry.index).is_ok_and(|index| recount.log_size <= index)
+    };
+    if register.last_tally(&recount.mandate).is_none_or(|last| last < recount.to) || register.tallies.values().any(is_early) {
+        let message = "The checkpoint is no later than all tallies of the time. Take a later one, or an earlier last day.";
+        check.note("recount.log_size", "not-later", message.into());
+    }
 }
 
 pub(super) fn lawpack(check: &mut Check<'_>) -> Option<Content> {

@@ -3,6 +3,7 @@
 mod certificates;
 #[path = "../common/mod.rs"]
 mod common;
+mod incident;
 mod keys;
 mod log;
 mod more;

@@ -1,14 +1,15 @@
 //! Tallies: day after day without a gap, by the machine, once a day is over, and final.
 
 use super::*;
+use usufruct_core::Time;
 use usufruct_core::tally::Day;
 use usufruct_core::time::DAY;
 
 const MACHINE: [(&str, &str); 1] = [("agc_operator", "automation")];
 
 fn body(mandate: &str, day: Day) -> Value {
-    json!({"mandate": mandate, "day": day.to_string(), "uses": "1-9", "delayed": "0", "batches": "0",
-        "refusals": [{"clause": "grant", "count": "31"}]})
+    json!({"mandate": mandate, "day": day.to_string(), "uses": "1-9", "delayed": "0", "irregular": "0",
+        "batches": "0", "residents": "1-9", "refusals": [{"clause": "grant", "count": "31"}]})
 }
 
 fn draft(city: &City, id: &str, mandate: &str, day: Day) -> Statement {
@@ -72,5 +73,17 @@ proptest! {
             days.sort_unstable();
             prop_assert!(days.windows(2).all(|pair| pair[0].next() == pair[1]));
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_day_is_the_one_that_the_calendar_says(micros in prop_oneof![0i64..253_402_207_200_000_000, 1_700_000_000_000_000i64..1_900_000_000_000_000]) {
+        let time = Time::from_micros(micros);
+        let day = Day::of(time).unwrap();
+        prop_assert_eq!(day.to_string(), time.day());
+        prop_assert!(day.begins() <= time && time < day.next().begins());
+        prop_assert_eq!(Day::from_number(day.number()), Some(day));
+        prop_assert_eq!(day.next().number(), day.number() + 1);
     }
 }

@@ -1,4 +1,4 @@
-//! `usufruct audit`: drills of the vault, whose results stand in the public log.
+//! `usufruct audit`: drills of the vault and recounts of uses, whose results stand in the public log.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,14 +7,16 @@ use clap::{Args, Subcommand};
 use usufruct_app::AuditReport;
 
 use crate::access::Access;
+use crate::command::recount::{AuditKey, Recount};
 use crate::failure::Failure;
 
-/// Drill the vault: open an old backup with today's keys, or search for the keys of the erased.
+/// Drill the vault: open an old backup with today's keys, or search for the keys of the erased. Or recount uses.
 ///
-/// Both work while the server runs, and publish what they found as a statement in the log, whether it pleases or not. Exit
+/// All work while the server runs, and publish what they found as a statement in the log, whether it pleases or not. Exit
 /// code 0: all as it must be. 1: something is wrong. 2: it could not be done.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
+  usufruct audit recount mdt_library-card --audit-key audit.json --key chair.json --key member.json --data-dir pass
   usufruct audit restore-drill --data-dir pass --backup /srv/backups/2026-11-20T02-00-00
   usufruct audit canary-scan --data-dir pass --also /srv/backups --also /var/lib/postgresql --also /var/log")]
 pub struct Audit {
@@ -26,6 +28,8 @@ pub struct Audit {
 enum Drill {
     RestoreDrill(RestoreDrill),
     CanaryScan(CanaryScan),
+    Key(AuditKey),
+    Recount(Recount),
 }
 
 /// Open a backup of any age with today's keys: the erased must stay closed, the living must open.
@@ -62,6 +66,8 @@ struct CanaryScan {
 impl Audit {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let report = match self.drill {
+            Drill::Key(key) => return key.run(),
+            Drill::Recount(recount) => return recount.run(),
             Drill::RestoreDrill(drill) => {
                 let (url, made_at) = crate::backup::to_drill(&drill.backup, drill.database.as_deref())?;
                 Access::open(&drill.data_dir)?.restore_drill(&url, made_at, drill.sample)?

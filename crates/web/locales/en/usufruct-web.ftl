@@ -1057,3 +1057,55 @@ vendor-token = Token
 vendor-all = Everything you got under a mandate
 vendor-due = Answer by
 vendor-deletion-how = Say so with a signed check of the kind deletion.
+
+# Counts, incidents, the burst brake and recounts.
+register-counts = Counts
+counts-lead = Every gateway through which data is used counts without a gap. What is missing, and whom the brake has stopped, stands here.
+incidents-open = Records that are incomplete
+incidents-over = Records that were incomplete
+incidents-lead = A number that a source gave out and that is not in the log stands here within a minute, and in the footprint of everybody concerned.
+incident-since = Since
+incident-ended = complete again
+incident-missing = numbers missing:
+record-miscounted = The counts are not those of the numbers
+record-missing = Numbers are missing
+record-silent = Nothing is heard from the source
+source-pass = The pass itself
+brakes-title = Burst brake
+brakes-lead = Officials who decide far more often in a day than in the four weeks before are stopped until the oversight body releases them. Nobody is named.
+brake-stopped = Stopped
+brake-drifted = Slow drift
+brake-last = last day
+brake-decisions = decisions
+brake-refused = refused
+brake-counter = Approvals at the counter
+tallies-title = Uses by day
+tallies-lead = Published for every day, also when nothing was done. A count of 1 to 9 is written as 1-9, so that it points at nobody.
+tally-day = Day
+tally-uses = Uses
+tally-residents = Residents
+tally-batches = Batches
+tally-refusals = Refused
+tally-irregular = Reported although a rule stood against it
+recount-title = Recounts
+recount-lead = The overseer counts days again in the log that chance chooses after their tallies were published.
+recount-fine = The tallies are what the log says.
+recount-wrong = { $count ->
+    [one] 1 thing is not as it must be.
+   *[other] { $count } things are not as they must be.
+}
+recount-counts = days { $days }, lines { $lines }
+desk-release = Draft of a release
+desk-recount = Recount the uses
+desk-recount-lead = Whoever holds the audit key of the mandate recounts with the command line. The key leaves the machine of the overseer at no time.
+order-release = Release the brake
+order-strata = What may go on
+clause-brake = The official decided far more often than ever before and was stopped.
+footprint-incomplete = The record of { $source } under “{ $mandate }” may be incomplete since
+footprint-incomplete-more = What is missing
+footprint-irregular = Against the rules
+footprint-reported = Reported by the agency’s own system; it happened on
+home-incidents = { $count ->
+    [one] 1 record of uses is incomplete.
+   *[other] { $count } records of uses are incomplete.
+}

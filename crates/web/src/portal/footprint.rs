@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use i18n_embed_fl::fl;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use usufruct_app::{Footprint, FootprintLine};
+use usufruct_app::{Footprint, FootprintLine, Incomplete};
 use usufruct_core::Time;
 use usufruct_core::delegation::Power;
 use usufruct_core::event::{Event, Form, Kind};
@@ -22,6 +22,7 @@ use super::looked;
 use crate::Site;
 use crate::fault::Fault;
 use crate::page::{Page, show};
+use crate::register::counting::source_words;
 use crate::session::{Anybody, Fresh};
 use crate::site::blocking;
 
@@ -33,10 +34,19 @@ struct FootprintPage {
     services: Vec<Shortcut>,
     chosen: Option<ServiceId>,
     months: Vec<Month>,
+    /// Sources whose record of her may be incomplete.
+    incomplete: Vec<ShownGap>,
     /// The payload for the verifier, safe inside a script element; `None` for a delegate.
     payload: Option<String>,
     issuer: String,
     vkey: String,
+}
+
+/// A source that may not have told everything.
+struct ShownGap {
+    source: String,
+    mandate: String,
+    since: Time,
 }
 
 /// One service in the footprint, and how often it was there.
@@ -78,6 +88,8 @@ pub(super) struct Row {
     pub other: String,
     /// Whether that person acted for the resident.
     pub is_by_other: bool,
+    /// When it happened, of what a system outside reported afterwards.
+    pub happened_at: Option<Time>,
 }
 
 #[derive(Deserialize)]
@@ -92,7 +104,9 @@ pub(crate) async fn page(
     Query(choice): Query<Choice>,
 ) -> Result<Response, Fault> {
     let resident = looked(&site, &session, Power::Footprint).await?;
-    let (size, footprint) = blocking(&site, move |app| Ok((app.published_size(), app.footprint(resident)?))).await?;
+    let look = move |app: &usufruct_app::App| Ok((app.published_size(), app.footprint(resident)?, app.incomplete(resident)?));
+    let (size, footprint, incomplete) = blocking(&site, look).await?;
+    let incomplete = incomplete.iter().map(|gap| shown_gap(&site.app.register(), &page, gap)).collect();
     let mut rows = rows(&site.app.register(), &page, &footprint);
     // `<` could end the script element early; in JSON it may always be written as an escape.
     // A delegate sees the lines. The key by which the log is searched for them would outlast what she was given.
@@ -102,7 +116,17 @@ pub(crate) async fn page(
         rows.retain(|row| row.service.as_ref() == Some(chosen) || row.kind.is_none());
     }
     let (issuer, vkey) = (site.settings.issuer.clone(), site.app.log_vkey());
-    Ok(show(&FootprintPage { page, total, services, chosen: choice.service, months: months(rows), payload, issuer, vkey }))
+    let (chosen, months) = (choice.service, months(rows));
+    Ok(show(&FootprintPage { page, total, services, chosen, months, incomplete, payload, issuer, vkey }))
+}
+
+fn shown_gap(register: &Register, page: &Page, gap: &Incomplete) -> ShownGap {
+    let mandate = register.mandates.get(&gap.mandate);
+    ShownGap {
+        source: source_words(register, page, &gap.source),
+        mandate: mandate.map_or_else(|| gap.mandate.to_string(), |mandate| page.text(&mandate.body.title).to_owned()),
+        since: gap.since,
+    }
 }
 
 /// The same payload as a file, for the verifier on one's own machine.
@@ -139,12 +163,14 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
         joined: None,
         other: event_other(line),
         is_by_other: false,
+        happened_at: None,
     };
     let Some(event) = &line.event else { return row };
     row.at = Some(event.at);
     row.kind = Some(event.kind);
     row.service.clone_from(&event.service);
     row.until = event.until;
+    row.happened_at = event.source.as_ref().and_then(|mark| mark.happened_at);
     row.batch = event.batch.map_or(0, |batch| batch.size);
     row.certificate = event.detail.clone().filter(|_| event.kind == Kind::Withdrawal);
     row.joined = joined(register, page, event);
@@ -206,6 +232,11 @@ impl Row {
 
     pub fn is_refusal(&self) -> bool {
         self.kind == Some(Kind::Refusal)
+    }
+
+    /// Whether a system outside did it although a clause stood against it.
+    pub fn is_irregular(&self) -> bool {
+        self.kind == Some(Kind::Use) && !self.refusal.is_empty()
     }
 
     /// The law itself notifies where no service took part.

@@ -34,6 +34,8 @@ struct HomePage {
     waivers: usize,
     /// Orders that nobody obeyed in time.
     overdue: usize,
+    /// Sources whose record is incomplete.
+    incidents: usize,
 }
 
 /// A sample relying party of the demo.
@@ -84,7 +86,8 @@ pub(crate) async fn front(State(site): State<Arc<Site>>, page: Page) -> Response
     let conditions = in_force.filter_map(|entry| entry.body.eight_conditions.as_ref());
     let waivers = conditions.map(|eight| eight.waivers().filter(|(_, waiver)| now < waiver.until).count()).sum();
     let overdue = register.overdue_orders(now).count();
-    show(&HomePage { page, personas, samples, waivers, overdue })
+    let incidents = register.incidents.values().filter(|entry| entry.body.ended_at.is_none()).count();
+    show(&HomePage { page, personas, samples, waivers, overdue, incidents })
 }
 
 pub(crate) async fn overview(State(site): State<Arc<Site>>, page: Page, Anybody(session): Anybody) -> Result<Response, Fault> {

@@ -175,6 +175,7 @@ fn shown_order(register: &Register, page: &Page, id: &OrderId, entry: &Entry<Ord
 
 fn target(register: &Register, page: &Page, target: &Target) -> Link {
     let found = match target {
+        Target::Agency(id) => register.agencies.contains_key(id).then(|| Link::agency(register, page, id)),
         Target::Agreement(id) => register
             .agreements
             .get(id)

@@ -13,6 +13,7 @@ mod endpoints;
 mod grants;
 mod join;
 mod keys;
+mod ldv;
 mod logout;
 mod means;
 mod nonce;

@@ -3,6 +3,7 @@
 #[path = "../../../app/tests/common/mod.rs"]
 mod common;
 mod contracts;
+mod counts;
 mod oversight;
 #[path = "../../../app/tests/common/vendors.rs"]
 mod vendors;
@@ -199,6 +200,8 @@ async fn every_page_in_both_languages() {
         "/vendor",
         "/register/agencies",
         "/register/certificates",
+        "/register/counts",
+        "/register/mandates/mdt_library-card/tallies",
         "/register/keys",
         "/register/log",
         "/register/meetings",

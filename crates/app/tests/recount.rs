@@ -1,0 +1,200 @@
+//! An oversight body counts again what the tallies say: an insider who doctors a count, a copy or a line is found.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use common::{City, WATCH, library_card, on_both, service};
+use serde_json::{Value, json};
+use usufruct_app::{Error, OpenedCopy, RecountDay};
+use usufruct_core::event::Event;
+use usufruct_core::hash::{hex, sha256};
+use usufruct_core::recount::{Finding, compare, sample};
+use usufruct_core::source::Source;
+use usufruct_core::statement::StatementKind;
+use usufruct_core::tally::{Day, Tally};
+use usufruct_core::time::DAY;
+use usufruct_store::db::Connection;
+use usufruct_store::leaves;
+use usufruct_vault::hpke::PrivateKey;
+
+on_both!(
+    a_doctored_count_is_found,
+    a_recount_finds_nothing_where_nothing_is_wrong,
+    a_recount_is_said_by_the_overseer_after_chance_has_spoken,
+    nobody_else_opens_a_copy,
+    what_was_left_out_for_the_auditor_is_found,
+);
+
+const SHORT: &str = "mdt_short";
+
+struct Audited {
+    city: City,
+    key: PrivateKey,
+    subjects: Vec<String>,
+}
+
+fn audited(dir: &Path, url: Option<&str>) -> Audited {
+    use base64::Engine;
+    let city = City::found(dir, url);
+    city.publish_watch();
+    let key = PrivateKey::random(city.app.rng());
+    let mut body = library_card();
+    body["oversight_body"] = json!(WATCH);
+    body["audit_key"] = json!(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(key.public().bytes()));
+    city.publish_mandate(SHORT, body);
+    let subjects = (0..3)
+        .map(|_| {
+            let resident = city.enrol(1)[0];
+            city.app.consent(resident, &service(), &SHORT.parse().unwrap(), &[]).unwrap();
+            city.app.subject(resident, &service()).unwrap()
+        })
+        .collect();
+    Audited { city, key, subjects }
+}
+
+impl Audited {
+    /// A day with so many uses, and a refusal.
+    fn day(&self, uses: usize) {
+        for n in 0..uses {
+            let mut request = self.city.request(&self.subjects[n % 3]);
+            request.mandate = SHORT.parse().unwrap();
+            self.city.app.release(&request).unwrap();
+        }
+        let mut request = self.city.request(&self.subjects[0]);
+        (request.mandate, request.reason) = (SHORT.parse().unwrap(), "curiosity".into());
+        assert!(self.city.app.release(&request).is_err());
+        self.city.clock.advance(DAY);
+    }
+
+    fn insider(&self, sql: &'static str) {
+        let changed = self.city.app.db().transaction("insider", move |tx| tx.execute(sql, &[])).unwrap();
+        assert!(changed > 0, "{sql}");
+    }
+
+    /// What the auditor finds on a day, from what the pass hands out and from the log.
+    fn find(&self, day: Day) -> Vec<Finding> {
+        let app = &self.city.app;
+        let material: RecountDay = app.recount_days(&SHORT.parse().unwrap(), &[day]).unwrap().remove(0);
+        let open = |copies: &[String]| -> Vec<OpenedCopy> {
+            copies.iter().map(|copy| OpenedCopy::open(&self.key, copy).unwrap()).collect()
+        };
+        let copies = open(&material.copies);
+        for copy in &copies {
+            let leaf = app.db().read(|conn| leaves::range(conn, copy.index, 1)).unwrap().remove(0).1;
+            assert!(copy.is_in(&leaf));
+        }
+        let mut before = BTreeMap::<Source, u64>::new();
+        for mark in open(&material.before).into_iter().filter_map(|copy| copy.event.source) {
+            let last = before.entry(mark.source).or_default();
+            *last = (*last).max(mark.number);
+        }
+        let spans: Vec<_> = material.spans.iter().filter_map(|span| span.opened()).collect();
+        let lines: Vec<Event> = copies.into_iter().map(|copy| copy.event).collect();
+        compare(&self.tally(day), &lines, &spans, &before)
+    }
+
+    fn tally(&self, day: Day) -> Tally {
+        let register = self.city.app.register();
+        let found = register.tallies.values().find(|entry| entry.body.mandate.as_str() == SHORT && entry.body.day == day);
+        found.unwrap().body.clone()
+    }
+
+    fn first(&self) -> Day {
+        Day::of("2026-01-01T00:00:00Z".parse().unwrap()).unwrap()
+    }
+}
+
+fn a_recount_finds_nothing_where_nothing_is_wrong(dir: &Path, url: Option<&str>) {
+    let audited = audited(dir, url);
+    for uses in [12, 0, 3, 25] {
+        audited.day(uses);
+    }
+    audited.city.app.run_tallies().unwrap();
+    let mut day = audited.first();
+    for _ in 0..4 {
+        assert_eq!(audited.find(day), []);
+        day = day.next();
+    }
+}
+
+fn a_doctored_count_is_found(dir: &Path, url: Option<&str>) {
+    let audited = audited(dir, url);
+    audited.day(12);
+    audited.insider("-- doctor\nUPDATE tally_counts SET count = 30 WHERE what = 'use'");
+    audited.city.app.run_tallies().unwrap();
+    let found = audited.find(audited.first());
+    assert_eq!(found, [Finding::OtherCount { what: "uses".into(), tally: "30".into(), log: "12".into() }], "{}", found[0]);
+    // Whoever takes refusals away is found as well.
+    audited.day(1);
+    audited.insider("-- doctor\nDELETE FROM tally_counts WHERE what = 'refusal:reason'");
+    audited.city.app.run_tallies().unwrap();
+    assert!(matches!(&audited.find(audited.first().next())[..], [Finding::OtherCount { what, .. }] if what == "refusals"));
+}
+
+fn what_was_left_out_for_the_auditor_is_found(dir: &Path, url: Option<&str>) {
+    let audited = audited(dir, url);
+    audited.day(12);
+    // The insider hides one use from the auditor, and makes the counts fit.
+    audited.insider("-- doctor\nUPDATE tally_counts SET count = count - 1 WHERE what = 'use'");
+    audited.insider("-- doctor\nDELETE FROM audit_copies WHERE seq = 5");
+    audited.insider("-- doctor\nUPDATE tally_spans SET lines = lines - 1");
+    audited.city.app.run_tallies().unwrap();
+    assert_eq!(audited.find(audited.first()), [Finding::Numbers { source: "pass".into() }]);
+    // Neither can the end of a day be cut off: the next day does not follow then.
+    audited.day(12);
+    audited.insider("-- doctor\nUPDATE tally_counts SET count = count - 1 WHERE what = 'use' AND count = 12");
+    audited.insider("-- doctor\nDELETE FROM audit_copies WHERE seq = 14");
+    audited.insider("-- doctor\nUPDATE tally_spans SET first = first + 1, lines = lines - 1 WHERE first > 1");
+    audited.city.app.run_tallies().unwrap();
+    assert_eq!(audited.find(audited.first().next()), [Finding::Numbers { source: "pass".into() }]);
+    // Nor can what a published tally binds be changed afterwards.
+    audited.insider("-- doctor\nUPDATE tally_spans SET last = last + 1");
+    assert!(audited.find(audited.first()).contains(&Finding::Span { source: "pass".into() }));
+}
+
+fn nobody_else_opens_a_copy(dir: &Path, url: Option<&str>) {
+    let audited = audited(dir, url);
+    audited.day(1);
+    audited.city.app.run_tallies().unwrap();
+    let day = audited.city.app.recount_days(&SHORT.parse().unwrap(), &[audited.first()]).unwrap().remove(0);
+    assert_eq!(day.copies.len(), 2);
+    let other = PrivateKey::random(audited.city.app.rng());
+    assert!(day.copies.iter().all(|copy| OpenedCopy::open(&other, copy).is_none()));
+    let opened = OpenedCopy::open(&audited.key, &day.copies[0]).unwrap();
+    assert!(!opened.is_in(&[1, 2, 3]) && !opened.is_in(&[1; 66]));
+}
+
+fn a_recount_is_said_by_the_overseer_after_chance_has_spoken(dir: &Path, url: Option<&str>) {
+    let audited = audited(dir, url);
+    for _ in 0..5 {
+        audited.day(2);
+    }
+    let city = &audited.city;
+    city.app.run_tallies().unwrap();
+    let (from, to) = (audited.first(), audited.first().next().next().next());
+    let root = sha256(b"a root");
+    let days = sample(&root, &SHORT.parse().unwrap(), from, to, 2);
+    assert_eq!(days.len(), 2);
+    let size = city.app.register().tallies.values().map(|entry| entry.index).max().unwrap() + 1;
+    let body = |size: u64| -> Value {
+        json!({"drill": "recount", "sampled": 2, "opened": 6, "closed": 0, "wrong": 0, "searched_bytes": 0, "recount": {
+            "mandate": SHORT, "from": from, "to": to, "log_size": size, "log_root": hex(&root.0), "days": days}})
+    };
+    let refused = |outcome: Result<Vec<u64>, Error>| match outcome {
+        Err(Error::Unlawful(problems)) => problems.into_iter().map(|problem| problem.rule).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    let people = city.watchers();
+    assert_eq!(refused(city.watch(StatementKind::Audit, "aud_1", body(1), &people)), ["not-later"]);
+    assert_eq!(refused(city.watch(StatementKind::Audit, "aud_1", body(size), &people[..1])), ["too-few"]);
+    city.watch(StatementKind::Audit, "aud_1", body(size), &people).unwrap();
+    // The operator does not audit itself.
+    let mut own =
+        city.app.statement(StatementKind::Audit, "aud_2", &common::OPERATOR.parse().unwrap(), body(size), city.app.now());
+    for signer in city.signer(common::OPERATOR) {
+        own.approve(signer).unwrap();
+    }
+    assert!(refused(city.app.publish(&usufruct_app::Publication { statements: vec![own] })).contains(&"not-the-owner"));
+}
