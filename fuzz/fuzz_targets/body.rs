@@ -31,8 +31,8 @@ fuzz_target!(|data: &[u8]| {
         let _ = DataBlock::read(&value);
         let _ = Certificate::read(&value);
         let _ = Contract::read(&value);
-        let _ = Incident::read(&value);
         let _ = ContractCheck::read(&value);
+        let _ = Incident::read(&value);
         let _ = Lawpack::read(&value);
         let _ = PublishedKey::read(&value);
         let _ = Mandate::read(&value);
