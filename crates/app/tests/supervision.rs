@@ -88,11 +88,14 @@ fn pseudonyms_pass_between_bodies_only_by_agreement(dir: &Path, url: Option<&str
     let city = City::found(dir, url);
     // Here it is another public body, with a garden.
     city.publish_agency(VENDOR, "agency");
-    city.open_service_with(THEIRS, VENDOR, "theirs", |body| body["mandates"] = json!(["mdt_short"]));
+    let garden = json!({"agency": VENDOR, "name": text("Garden"), "sector": "theirs", "redirect_uris": ["http://localhost:8081/callback"],
+        "channels": ["web"], "alternatives": [text("Ask at the gate.")], "mandates": ["mdt_short"], "help": text("Opens the garden.")});
+    city.publish(StatementKind::Service, THEIRS, VENDOR, garden);
     let mut body = library_card();
     body["recipients"].as_array_mut().unwrap().push(json!({"agency": VENDOR, "why": text("It opens the garden.")}));
     body["conversions"] = json!([{"from": SERVICE, "to": THEIRS, "why": text("Readers enter without a ticket.")}]);
     city.publish_mandate("mdt_short", body);
+    city.step_service(THEIRS, VENDOR, State::Active);
     let resident = city.enrol(1)[0];
     city.app.consent(resident, &service(), &"mdt_short".parse().unwrap(), &[]).unwrap();
     let subject = city.app.subject(resident, &service()).unwrap();
