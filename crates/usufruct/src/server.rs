@@ -113,6 +113,8 @@ pub fn run(serving: Serving) -> Result<(), Failure> {
         );
     }
     let outcome = runtime.block_on(async {
+        // Before anybody can know that this process serves: whoever does may end it at once.
+        watch_signals(Arc::clone(&stop)).map_err(broken)?;
         // Before anything answers: who meets a server that does must find the way to its console. Until then callers wait, for the
         // port is taken already.
         dir.open_console(&ConsoleFile { url: format!("http://{}", local(address)), token })?;
@@ -137,7 +139,6 @@ pub fn run(serving: Serving) -> Result<(), Failure> {
                 axum::serve(listener, service).with_graceful_shutdown(until).await
             });
         }
-        watch_signals(Arc::clone(&stop)).map_err(broken)?;
         let keeper = upkeep.start(Arc::clone(&stop)).map_err(broken)?;
         tokio::spawn(clock::watch(Arc::clone(&site), stopped.clone()));
         tokio::spawn(crate::messages::run(site, outbound, stopped.clone()));
