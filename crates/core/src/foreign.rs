@@ -60,6 +60,8 @@ pub enum Unreadable {
     Json(#[source] serde_json::Error),
     #[error("This is not the CSV of the pandemic measures: {0}. Fetch `public_data/tt_measures .csv` anew.")]
     Csv(#[source] csv::Error),
+    #[error("The register that ships with the program cannot be unpacked: {0}. Install the program anew.")]
+    Packed(#[source] std::io::Error),
     #[error("This file has no entries. Give a file with at least one.")]
     Empty,
 }
