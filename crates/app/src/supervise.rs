@@ -1,8 +1,9 @@
 //! Supervise: the clock ends contracts and agreements on their last day, and suspends a contract whose vendor was not looked at in time.
 
 use usufruct_core::Text;
-use usufruct_core::late::Late;
+use usufruct_core::late::{Late, LateDuty};
 use usufruct_core::lifecycle::State;
+use usufruct_store::deletions;
 
 use crate::{App, Error, LifecycleStep, Publication};
 
@@ -44,8 +45,18 @@ impl App {
         Ok(moved)
     }
 
-    /// Who owes something by a day that has passed, the longest first.
-    pub fn late(&self) -> Vec<Late> {
-        self.register().late(self.now())
+    /// Who owes something by a day that has passed, the longest first. A service that has not said what it deleted stands there once,
+    /// however many notices it has not answered.
+    pub fn late(&self) -> Result<Vec<Late>, Error> {
+        let (register, now) = (self.register(), self.now());
+        let mut late = register.late(now);
+        for (service, due_at) in self.db.read(|conn| deletions::overdue_services(conn, now))? {
+            if let Some(entry) = register.services.get(&service) {
+                let (object, agency) = (entry.id.clone(), entry.body.agency.clone());
+                late.push(Late { duty: LateDuty::Deletion, object, agency, due_at });
+            }
+        }
+        late.sort_by_key(|late| late.due_at);
+        Ok(late)
     }
 }

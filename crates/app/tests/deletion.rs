@@ -7,13 +7,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{City, LIBRARY, OPERATOR, SeededRng, SetClock, VENDOR, block, mandate, on_postgres, service};
+use common::{City, LIBRARY, OPERATOR, SERVICE, SeededRng, SetClock, VENDOR, block, mandate, on_postgres, service};
 use serde_json::json;
 use usufruct_app::store::db::Connection;
 use usufruct_app::store::deletions::Counts;
 use usufruct_app::{App, Config, Error, House, LifecycleStep, NewResident, Open, Publication, VaultSetup};
 use usufruct_core::Text;
 use usufruct_core::certificate::{Answer, Cause};
+use usufruct_core::late::LateDuty;
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::{Clock, Rng};
 use usufruct_core::time::DAY;
@@ -81,7 +82,13 @@ fn an_answer_that_did_not_come_in_time_is_noted_once_and_stays_noted() {
         city.clock.advance(30 * DAY);
         city.app.answer_deletion(&service(), &notice(prompt), Answer::Deleted).unwrap();
         assert_eq!(city.app.note_missed_deletions().unwrap(), 0, "the last moment is in time");
+        assert!(city.app.late().unwrap().is_empty());
         city.clock.advance(1);
+        let owed = city.app.late().unwrap();
+        assert_eq!(
+            owed.iter().map(|late| (late.duty, late.object.as_str())).collect::<Vec<_>>(),
+            [(LateDuty::Deletion, SERVICE)]
+        );
         assert_eq!(city.app.deletion_counts().unwrap().missed, 2, "counted before the clock has noted it");
         let found = city.app.now();
         assert_eq!(city.app.note_missed_deletions().unwrap(), 2);

@@ -37,7 +37,7 @@ fn a_vendor_that_nobody_looks_at_is_suspended_by_the_clock(dir: &Path, url: Opti
     let city = city(dir, url);
     assert!(is_open(&city) && city.app.run_supervision().unwrap().is_empty());
     city.clock.advance(95 * DAY);
-    assert_eq!((city.app.late()[0].duty, city.app.late()[0].object.as_str()), (LateDuty::Check, CONTRACT));
+    assert_eq!((city.app.late().unwrap()[0].duty, city.app.late().unwrap()[0].object.as_str()), (LateDuty::Check, CONTRACT));
     assert!(is_open(&city) && city.app.run_supervision().unwrap().is_empty(), "fourteen days of grace");
     city.clock.advance(9 * DAY);
     assert!(!is_open(&city), "before any job has run");
@@ -49,7 +49,7 @@ fn a_vendor_that_nobody_looks_at_is_suspended_by_the_clock(dir: &Path, url: Opti
     check(&city, "periodic", LIBRARY, "passed");
     assert!(step(&city, CONTRACT, State::Active, &city.signer(LIBRARY)[..1]).is_err(), "one person alone");
     step(&city, CONTRACT, State::Active, &city.signer(LIBRARY)).unwrap();
-    assert!(is_open(&city) && city.app.late().is_empty());
+    assert!(is_open(&city) && city.app.late().unwrap().is_empty());
     city.clock.advance(DAY);
     check(&city, "periodic", LIBRARY, "failed");
     assert!(!is_open(&city));
@@ -74,13 +74,13 @@ fn a_contract_ends_on_its_day_and_the_deletion_falls_due(dir: &Path, url: Option
     assert_eq!(city.app.run_supervision().unwrap(), [CONTRACT]);
     assert_eq!(state(&city), State::Ending);
     city.clock.advance(7 * DAY - 1);
-    assert!(city.app.late().is_empty());
+    assert!(city.app.late().unwrap().is_empty());
     city.clock.advance(1);
-    let late = city.app.late();
+    let late = city.app.late().unwrap();
     assert_eq!((late.len(), late[0].duty, late[0].agency.as_str()), (1, LateDuty::Deletion, VENDOR));
     assert!(step(&city, CONTRACT, State::Closed, &city.signer(LIBRARY)).is_err(), "not before the vendor's own word");
     check(&city, "deletion", VENDOR, "passed");
-    assert!(city.app.late().is_empty());
+    assert!(city.app.late().unwrap().is_empty());
     step(&city, CONTRACT, State::Closed, &city.signer(LIBRARY)).unwrap();
 }
 
@@ -88,11 +88,14 @@ fn pseudonyms_pass_between_bodies_only_by_agreement(dir: &Path, url: Option<&str
     let city = City::found(dir, url);
     // Here it is another public body, with a garden.
     city.publish_agency(VENDOR, "agency");
-    city.open_service_with(THEIRS, VENDOR, "theirs", |body| body["mandates"] = json!(["mdt_short"]));
+    let garden = json!({"agency": VENDOR, "name": text("Garden"), "sector": "theirs", "redirect_uris": ["http://localhost:8081/callback"],
+        "channels": ["web"], "alternatives": [text("Ask at the gate.")], "mandates": ["mdt_short"], "help": text("Opens the garden.")});
+    city.publish(StatementKind::Service, THEIRS, VENDOR, garden);
     let mut body = library_card();
     body["recipients"].as_array_mut().unwrap().push(json!({"agency": VENDOR, "why": text("It opens the garden.")}));
     body["conversions"] = json!([{"from": SERVICE, "to": THEIRS, "why": text("Readers enter without a ticket.")}]);
     city.publish_mandate("mdt_short", body);
+    city.step_service(THEIRS, VENDOR, State::Active);
     let resident = city.enrol(1)[0];
     city.app.consent(resident, &service(), &"mdt_short".parse().unwrap(), &[]).unwrap();
     let subject = city.app.subject(resident, &service()).unwrap();

@@ -142,6 +142,14 @@ pub fn overdue(conn: &mut dyn Connection, now: Time, limit: usize) -> Result<Vec
     conn.query(&sql, &params)?.iter().map(read).collect()
 }
 
+/// The services that have not answered in time, each with the day of the oldest notice.
+pub fn overdue_services(conn: &mut dyn Connection, now: Time) -> Result<Vec<(ServiceId, Time)>, Error> {
+    let sql = "-- deletion_overdue_services\nSELECT service, MIN(due_at) FROM deletions WHERE answered_at IS NULL AND due_at < $1 \
+               GROUP BY service ORDER BY service";
+    let service = |row: &Row| row.text(0)?.parse().map_err(|_| crate::inconsistent("deletions.service"));
+    conn.query(sql, &[now.micros().into()])?.iter().map(|row| Ok((service(row)?, Time::from_micros(row.integer(1)?)))).collect()
+}
+
 /// Notes that up to `limit` answers have not come in time, the longest overdue first, and answers whose they are. Each is noted once,
 /// however many processes ask.
 pub fn miss(conn: &mut dyn Connection, now: Time, limit: usize) -> Result<Vec<Deletion>, Error> {

@@ -75,12 +75,8 @@ pub struct Site {
 impl Site {
     /// A site over an open pass. The message says what is wrong with the settings when it cannot be made.
     pub fn new(app: Arc<App>, settings: Settings) -> Result<Self, String> {
-        let origin = url::Url::parse(&settings.issuer)
-            .map_err(|error| format!("The issuer is no URL: {error}. Give it as https://pass.example.org."))?;
+        let origin = origin(&settings.issuer)?;
         let host = origin.host_str().ok_or("The issuer names no host. Give it as https://pass.example.org.")?;
-        if settings.issuer.ends_with('/') || origin.path() != "/" && !origin.path().is_empty() {
-            return Err("The issuer has a path or a slash at its end. Give scheme, host and port only.".to_owned());
-        }
         let webauthn = WebauthnBuilder::new(host, &origin)
             .and_then(|builder| builder.rp_name("Usufruct").build())
             .map_err(|error| format!("Passkeys cannot work at this issuer: {error:?}. Give a host name, not an address."))?;
@@ -162,4 +158,54 @@ pub(crate) async fn attempt<T: Send + 'static>(
     let app = Arc::clone(&site.app);
     let joined = tokio::task::spawn_blocking(move || work(&app)).await;
     joined.unwrap_or(Err(usufruct_app::Error::Stale))
+}
+
+/// The issuer as a URL: scheme, host and port only, and https except on this machine (OpenID Connect Discovery 1.0, section 3).
+fn origin(issuer: &str) -> Result<url::Url, String> {
+    let url = url::Url::parse(issuer)
+        .map_err(|error| format!("The issuer is no URL: {error}. Give it as https://pass.example.org."))?;
+    let host = url.host_str().ok_or("The issuer names no host. Give it as https://pass.example.org.")?;
+    let has_more = url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some();
+    if issuer.ends_with('/') || url.path() != "/" && !url.path().is_empty() || has_more {
+        return Err("The issuer has a path, a slash at its end or something else. Give scheme, host and port only.".to_owned());
+    }
+    let is_here = matches!(host, "localhost" | "127.0.0.1" | "[::1]") || host.ends_with(".localhost");
+    if url.scheme() != "https" && !(url.scheme() == "http" && is_here) {
+        let message =
+            "The issuer is no https address, and only this machine may be reached without. Give it as https://pass.example.org.";
+        return Err(message.to_owned());
+    }
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::origin;
+
+    #[test]
+    fn an_issuer_is_scheme_host_and_port() {
+        for good in [
+            "https://pass.example.org",
+            "https://pass.example.org:8443",
+            "http://localhost:8080",
+            "http://127.0.0.1:1",
+            "http://[::1]:1",
+        ] {
+            assert!(origin(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "https://pass.example.org/",
+            "https://pass.example.org/a",
+            "https://pass.example.org?a=1",
+            "https://pass.example.org/?a=1",
+            "https://pass.example.org#a",
+            "https://me@pass.example.org",
+            "http://pass.example.org",
+            "ftp://localhost",
+            "pass.example.org",
+            "http://localhost.example.org",
+        ] {
+            assert!(origin(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -118,7 +118,7 @@ pub fn service_key(house: &House, service: &str) -> Result<Vec<u8>, Failure> {
 }
 
 /// The services of the city with their public keys, on the right ports.
-fn services(city: &City, house: &House, ports: &SamplePorts) -> Result<Vec<(String, Value)>, Failure> {
+pub fn services(city: &City, house: &House, ports: &SamplePorts) -> Result<Vec<(String, Value)>, Failure> {
     let mut services = Vec::with_capacity(city.services.len());
     for (id, body) in &city.services {
         let mut body = body.clone();

@@ -95,6 +95,7 @@ mod tests {
     use crate::chance::SystemRng;
     use crate::clock;
     use crate::demo::city::City;
+    use crate::demo::load::{self, SamplePorts};
     use crate::demo::past::{self, Happening, Offices};
     use crate::failure::Failure;
 
@@ -103,8 +104,9 @@ mod tests {
         let city = City::read(None, now)?;
         let house = House::open(folder)?;
         let offices = Offices::open(&city, &house, &SystemRng)?;
+        let services = load::services(&city, &house, &SamplePorts { moved: Vec::new() })?;
         let mut register = Register::default();
-        for (_, happening) in past::tell(&city, &offices, &house, &SystemRng, &[], now)? {
+        for (_, happening) in past::tell(&city, &offices, &house, &SystemRng, &services, now)? {
             if let Happening::Publish(statements) = happening {
                 for statement in statements {
                     register.apply(&statement, 0).map_err(|problems| Failure::of(format!("{problems:?}")))?;

@@ -12,7 +12,7 @@ use usufruct_core::Time;
 use usufruct_core::agreement::Agreement;
 use usufruct_core::check::ContractCheck;
 use usufruct_core::contract::Contract;
-use usufruct_core::id::{AgreementId, ContractId, MandateId, OrderId};
+use usufruct_core::id::{AgreementId, ContractId, MandateId, OrderId, ServiceId};
 use usufruct_core::late::{Late, LateDuty};
 use usufruct_core::lifecycle::State as Stage;
 use usufruct_core::register::{Entry, Register};
@@ -21,6 +21,7 @@ use super::{Link, open_json};
 use crate::Site;
 use crate::fault::Fault;
 use crate::page::{Page, show};
+use crate::site::blocking;
 
 #[derive(Template)]
 #[template(path = "contracts.html")]
@@ -155,29 +156,29 @@ pub(super) async fn agreement(State(site): State<Arc<Site>>, page: Page, Path(id
     Ok(show(&AgreementPage { page, shown }))
 }
 
-pub(super) async fn late(State(site): State<Arc<Site>>, page: Page) -> Response {
+pub(super) async fn late(State(site): State<Arc<Site>>, page: Page) -> Result<Response, Fault> {
     let register = site.app.register();
     let shown = |late: Late| ShownLate {
         agency: Link::agency(&register, &page, &late.agency),
         object: object(&register, &page, &late),
         late,
     };
-    let late = site.app.late().into_iter().map(shown).collect();
-    show(&LatePage { page, late })
+    let late = blocking(&site, |app| app.late()).await?.into_iter().map(shown).collect();
+    Ok(show(&LatePage { page, late }))
 }
 
-pub(super) async fn late_json(State(site): State<Arc<Site>>) -> Response {
-    open_json(&site.app.late())
+pub(super) async fn late_json(State(site): State<Arc<Site>>) -> Result<Response, Fault> {
+    Ok(open_json(&blocking(&site, |app| app.late()).await?))
 }
 
 /// One line for each. It has ids, words of closed lists and times only, so nothing in it needs quotes.
-pub(super) async fn late_csv(State(site): State<Arc<Site>>) -> Response {
+pub(super) async fn late_csv(State(site): State<Arc<Site>>) -> Result<Response, Fault> {
     let mut csv = String::from("duty,object,agency,due_at\r\n");
-    for late in site.app.late() {
+    for late in blocking(&site, |app| app.late()).await? {
         // Writing to a String cannot fail.
         let _ = write!(csv, "{},{},{},{}\r\n", late.duty.code(), late.object, late.agency, late.due_at);
     }
-    ([(ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (CONTENT_TYPE, "text/csv; charset=utf-8")], csv).into_response()
+    Ok(([(ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (CONTENT_TYPE, "text/csv; charset=utf-8")], csv).into_response())
 }
 
 pub(crate) fn shown_contract(register: &Register, page: &Page, entry: &Entry<Contract>, now: Time) -> ShownContract {
@@ -240,10 +241,20 @@ fn mandates(register: &Register, page: &Page, ids: &[MandateId]) -> Vec<Link> {
 /// What is late, with words where the register has some.
 fn object(register: &Register, page: &Page, late: &Late) -> Link {
     let found = match late.duty {
-        LateDuty::Check | LateDuty::Deletion => late.object.parse().ok().and_then(|id: ContractId| {
-            let vendor = &register.contracts.get(&id)?.body.vendor;
-            Some(Link { to: format!("/register/contracts/{id}"), words: Link::agency(register, page, vendor).words })
-        }),
+        LateDuty::Check | LateDuty::Deletion => late
+            .object
+            .parse()
+            .ok()
+            .and_then(|id: ContractId| {
+                let vendor = &register.contracts.get(&id)?.body.vendor;
+                Some(Link { to: format!("/register/contracts/{id}"), words: Link::agency(register, page, vendor).words })
+            })
+            .or_else(|| {
+                late.object.parse().ok().and_then(|id: ServiceId| {
+                    let name = &register.services.get(&id)?.body.name;
+                    Some(Link { to: format!("/register/services/{id}"), words: page.text(name).to_owned() })
+                })
+            }),
         LateDuty::Order => late.object.parse().ok().and_then(|id: OrderId| {
             let order = register.orders.get(&id)?;
             Some(Link { to: format!("/register/orders/{id}"), words: page.order_kind(&order.body.kind) })
