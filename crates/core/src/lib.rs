@@ -19,6 +19,7 @@ pub mod delegation;
 pub mod document;
 pub mod draft;
 pub mod event;
+pub mod foreign;
 pub mod grant;
 pub mod handles;
 pub mod hash;

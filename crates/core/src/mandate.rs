@@ -326,6 +326,17 @@ impl Mandate {
             }
             _ => draft.optional_object("eight_conditions", eight_conditions),
         };
+        let is_grave = automated_decision.is_some_and(|decision| decision != AutomatedDecision::None)
+            || kind == Some(MandateKind::Emergency)
+            || bulk_limit.is_some_and(|people| people > 1);
+        // Noted here, so that a draft that lacks more than this is told of it too.
+        if is_grave && impact_assessment.is_none() {
+            draft.note(
+                "impact_assessment",
+                "missing",
+                "This mandate decides by machine, is an emergency or names many people at once, so it needs an impact assessment. Say where it is published.".into(),
+            );
+        }
         let continues = draft.optional_string("continues", 80);
         let review = draft.optional_object("review", review);
         Some(Self {
@@ -405,15 +416,6 @@ impl Mandate {
         codes.sort_unstable();
         if codes.windows(2).any(|pair| pair[0] == pair[1]) {
             draft.note("reasons", "duplicate", "Two reasons have the same code. Give each its own.".into());
-        }
-        if (self.automated_decision != AutomatedDecision::None || self.kind == MandateKind::Emergency || self.bulk_limit > 1)
-            && self.impact_assessment.is_none()
-        {
-            draft.note(
-                "impact_assessment",
-                "missing",
-                "This mandate decides by machine, is an emergency or names many people at once, so it needs an impact assessment. Say where it is published.".into(),
-            );
         }
     }
 

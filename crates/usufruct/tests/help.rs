@@ -60,6 +60,7 @@ const VERBS: &[&[&str]] = &[
     &["key", "public"],
     &["mandate"],
     &["mandate", "check"],
+    &["mandate", "drafts"],
     &["mandate", "end"],
     &["mandate", "list"],
     &["mandate", "new"],

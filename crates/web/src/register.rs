@@ -2,6 +2,7 @@
 
 pub(crate) mod contracts;
 pub(crate) mod counting;
+mod drafts;
 mod keys;
 mod lists;
 mod log;
@@ -36,6 +37,8 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/register/mandates/{id}/tallies.json", get(counting::tallies_json))
         .route("/register/counts", get(counting::counts))
         .route("/register/counts.json", get(counting::counts_json))
+        .route("/register/drafts", get(drafts::page))
+        .route("/register/drafts.json", get(drafts::json))
         .route("/register/services", get(lists::services))
         .route("/register/services.json", get(lists::services_json))
         .route("/register/services/{id}", get(lists::service))

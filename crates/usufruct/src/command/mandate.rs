@@ -1,5 +1,7 @@
 //! `usufruct mandate`: write, check, publish, list and end mandates.
 
+mod drafts;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -40,6 +42,7 @@ pub struct Mandate {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Check(Check),
+    Drafts(drafts::Drafts),
     End(End),
     List(List),
     New(New),
@@ -133,6 +136,7 @@ impl Mandate {
     pub fn run(self) -> Result<ExitCode, Failure> {
         match self.verb {
             Verb::Check(verb) => verb.run(),
+            Verb::Drafts(verb) => verb.run(),
             Verb::End(verb) => verb.run(),
             Verb::List(verb) => verb.run(),
             Verb::New(New {}) => {

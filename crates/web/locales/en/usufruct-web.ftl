@@ -1109,3 +1109,50 @@ home-incidents = { $count ->
     [one] 1 record of uses is incomplete.
    *[other] { $count } records of uses are incomplete.
 }
+
+# Registers of elsewhere, read as drafts of mandates.
+register-drafts = Comparison
+drafts-lead = Two public registers of elsewhere, each entry read as a draft of a mandate by the same rules that every mandate here has to pass. Nothing was added to what an entry says, and no draft joins this register.
+drafts-dutch = Algorithm register of the Netherlands, 8 August 2026
+drafts-dutch-source = Data: algoritmes.overheid.nl, gathered by schellevis/algoritmeregister, CC0 1.0.
+drafts-measures = Surveillance measures of the pandemic, 2020 and 2021
+drafts-measures-source = Data: Track(ed) Together, © 2021 De Correspondent, MIT License.
+drafts-entries = { $entries } entries, of which { $complete } could stand as a mandate here.
+drafts-caption = What keeps entries from being a mandate, the commonest first
+drafts-field = What a mandate must say
+drafts-rule = What is wrong
+drafts-count = Entries
+drafts-how = `usufruct mandate drafts --entry` prints everything that one entry lacks.
+draft-field-title = a title in both languages
+draft-field-controller = a body of the register that answers for it
+draft-field-purpose-sentence = the purpose in one sentence
+draft-field-purpose-dpv = the purpose as a term of the Data Privacy Vocabulary
+draft-field-purpose-local-code = the code of the national list of purposes
+draft-field-purpose-commercial = whether it serves business
+draft-field-legal-basis = the law it rests on
+draft-field-legal-basis-code = the kind of legal basis
+draft-field-legal-basis-instrument = the name of the act
+draft-field-legal-basis-article = the article
+draft-field-legal-basis-url = where the law can be read
+draft-field-subjects = whose data it is
+draft-field-blocks = which data, and why each
+draft-field-operations = what is done with the data
+draft-field-mode = whether data is viewed, stored or queried
+draft-field-fetch = when data may be fetched
+draft-field-rate-cap = how often data about one person may be used
+draft-field-bulk-limit = how many people one request may name
+draft-field-recipients = who receives data
+draft-field-locations = the countries where data is used
+draft-field-retention = how long data is kept
+draft-field-starts-at = the first day
+draft-field-sunset-at = the last day
+draft-field-automated-decision = whether a machine decides
+draft-field-gate = how far the log must be before data leaves
+draft-field-reasons = the reasons that may be given for a use
+draft-field-impact-assessment = where the impact assessment is published
+draft-field-consultation = when people could comment, and what they said
+draft-field-oversight-body = the independent body that watches it
+draft-field-eight-conditions = the answers to the eight conditions of an emergency
+draft-rule-missing = is not said
+draft-rule-one-language = is not said in both languages of this city
+draft-rule-malformed = is said, but not so that a machine can check it

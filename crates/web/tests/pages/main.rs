@@ -4,6 +4,7 @@
 mod common;
 mod contracts;
 mod counts;
+mod drafts;
 mod oversight;
 #[path = "../../../app/tests/common/vendors.rs"]
 mod vendors;
@@ -201,6 +202,7 @@ async fn every_page_in_both_languages() {
         "/register/agencies",
         "/register/certificates",
         "/register/counts",
+        "/register/drafts",
         "/register/mandates/mdt_library-card/tallies",
         "/register/keys",
         "/register/log",

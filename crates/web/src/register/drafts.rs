@@ -1,0 +1,123 @@
+//! Two registers of elsewhere, read as drafts of mandates: how many entries could be one, and what the others lack.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use i18n_embed_fl::fl;
+use usufruct_app::{ElsewhereCount, elsewhere_counts};
+use usufruct_core::foreign::{Lack, Origin};
+
+use super::open_json;
+use crate::Site;
+use crate::fault::Fault;
+use crate::page::{Page, show};
+use crate::site::blocking;
+
+#[derive(Template)]
+#[template(path = "drafts.html")]
+struct DraftsPage {
+    page: Page,
+    registers: Vec<ShownRegister>,
+}
+
+/// A register of elsewhere as readers see it.
+struct ShownRegister {
+    /// For the anchor of its heading.
+    anchor: &'static str,
+    title: String,
+    source: String,
+    /// How many entries it has, and how many of them are complete, in words.
+    entries: String,
+    lacks: Vec<ShownLack>,
+}
+
+struct ShownLack {
+    lack: &'static Lack,
+    field: String,
+    rule: String,
+}
+
+pub(super) async fn page(State(site): State<Arc<Site>>, page: Page) -> Result<Response, Fault> {
+    let registers = counted(&site).await?.iter().map(|count| shown(&page, count)).collect();
+    Ok(show(&DraftsPage { page, registers }))
+}
+
+pub(super) async fn json(State(site): State<Arc<Site>>) -> Result<Response, Fault> {
+    Ok(open_json(&counted(&site).await?))
+}
+
+/// The counts; whoever asks first waits on a thread that may block.
+async fn counted(site: &Arc<Site>) -> Result<&'static [ElsewhereCount], Fault> {
+    let counted = blocking(site, |_| Ok(elsewhere_counts())).await?;
+    counted.map_err(|error| {
+        tracing::error!("{error}");
+        Fault::internal()
+    })
+}
+
+fn shown(page: &Page, count: &'static ElsewhereCount) -> ShownRegister {
+    let (anchor, title, source) = match count.origin {
+        Origin::DutchAlgorithms => ("dutch", fl!(page.messages, "drafts-dutch"), fl!(page.messages, "drafts-dutch-source")),
+        Origin::PandemicMeasures => {
+            ("measures", fl!(page.messages, "drafts-measures"), fl!(page.messages, "drafts-measures-source"))
+        }
+    };
+    let (entries, complete) = (count.shortfall.entries, count.shortfall.complete);
+    let lacks = count.shortfall.lacks.iter();
+    ShownRegister {
+        anchor,
+        title,
+        source,
+        entries: fl!(page.messages, "drafts-entries", entries = entries, complete = complete),
+        lacks: lacks.map(|lack| ShownLack { lack, field: field(page, &lack.field), rule: rule(page, lack.rule) }).collect(),
+    }
+}
+
+/// What a field of a mandate says; the field itself where there are no words for it.
+fn field(page: &Page, field: &str) -> String {
+    match field {
+        "title" => fl!(page.messages, "draft-field-title"),
+        "controller" => fl!(page.messages, "draft-field-controller"),
+        "purpose.sentence" => fl!(page.messages, "draft-field-purpose-sentence"),
+        "purpose.dpv" => fl!(page.messages, "draft-field-purpose-dpv"),
+        "purpose.local_code" => fl!(page.messages, "draft-field-purpose-local-code"),
+        "purpose.commercial" => fl!(page.messages, "draft-field-purpose-commercial"),
+        "legal_basis" => fl!(page.messages, "draft-field-legal-basis"),
+        "legal_basis.code" => fl!(page.messages, "draft-field-legal-basis-code"),
+        "legal_basis.instrument" => fl!(page.messages, "draft-field-legal-basis-instrument"),
+        "legal_basis.article" => fl!(page.messages, "draft-field-legal-basis-article"),
+        "legal_basis.url" => fl!(page.messages, "draft-field-legal-basis-url"),
+        "subjects" => fl!(page.messages, "draft-field-subjects"),
+        "blocks" => fl!(page.messages, "draft-field-blocks"),
+        "operations" => fl!(page.messages, "draft-field-operations"),
+        "mode" => fl!(page.messages, "draft-field-mode"),
+        "fetch" => fl!(page.messages, "draft-field-fetch"),
+        "rate_cap" => fl!(page.messages, "draft-field-rate-cap"),
+        "bulk_limit" => fl!(page.messages, "draft-field-bulk-limit"),
+        "recipients" => fl!(page.messages, "draft-field-recipients"),
+        "locations" => fl!(page.messages, "draft-field-locations"),
+        "retention" => fl!(page.messages, "draft-field-retention"),
+        "starts_at" => fl!(page.messages, "draft-field-starts-at"),
+        "sunset_at" => fl!(page.messages, "draft-field-sunset-at"),
+        "automated_decision" => fl!(page.messages, "draft-field-automated-decision"),
+        "gate" => fl!(page.messages, "draft-field-gate"),
+        "reasons" => fl!(page.messages, "draft-field-reasons"),
+        "impact_assessment" => fl!(page.messages, "draft-field-impact-assessment"),
+        "consultation" => fl!(page.messages, "draft-field-consultation"),
+        "oversight_body" => fl!(page.messages, "draft-field-oversight-body"),
+        "eight_conditions" => fl!(page.messages, "draft-field-eight-conditions"),
+        other => other.to_owned(),
+    }
+}
+
+/// What is wrong with it.
+fn rule(page: &Page, rule: &str) -> String {
+    match rule {
+        "missing" => fl!(page.messages, "draft-rule-missing"),
+        "one-language" => fl!(page.messages, "draft-rule-one-language"),
+        "malformed" => fl!(page.messages, "draft-rule-malformed"),
+        other => other.to_owned(),
+    }
+}
