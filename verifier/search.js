@@ -43,12 +43,15 @@ async function look({ origin, tagKey, lines }, { tree, old }, proven, { storage,
   const tags = await Promise.all(Array.from({ length: count }, (_, n) => tag(key, n)));
 
   const name = `searched:${origin}:${hex(await sha256(key)).slice(0, 16)}`;
-  const [size, known, began] = (storage?.get(name) ?? "0 0 0").split(" ").map(Number);
-  let [from, since] = !whole && size <= old && lastOf(lines) < known ? [size, began] : [0, 0];
+  const [size, known, began, seen = 0, lacked = 0] = (storage?.get(name) ?? "0 0 0").split(" ").map(Number);
+  // Lines that have gone since are looked for from the beginning.
+  const lacks = lastOf(lines) + 1 - proven.length;
+  const isGone = proven.length < seen || lacks > lacked;
+  let [from, since] = !whole && size <= old && lastOf(lines) < known && !isGone ? [size, began] : [0, 0];
   if (!whole && tree.size - from > most) from = since = Math.ceil((tree.size - most) / SEGMENT) * SEGMENT;
   const places = new Map(proven.map(({ n, index }) => [index, n]));
   const findings = await searchTags(tree, tags, places, { from, whole, random });
-  if (findings.strays.length + findings.lies.length === 0) storage?.set(name, `${tree.size} ${count} ${since}`);
+  if (findings.strays.length + findings.lies.length === 0) storage?.set(name, `${tree.size} ${count} ${since} ${proven.length} ${lacks}`);
   return { ...findings, since };
 }
 

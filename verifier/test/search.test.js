@@ -245,6 +245,18 @@ test("a search goes on from where the last one found nothing wrong", async () =>
   assert.deepEqual([indexOf(again.asked), bundlesOf(again.asked)], [[], [42]]);
 });
 
+test("a line that was there at the last search and is hidden since is looked for where it was", async () => {
+  const last = long.resident.footprint().lines.length - 1;
+  for (const hide of [(lines) => lines.splice(last, 1), (lines) => lines.splice(0, 1), (lines) => lines.splice(0)]) {
+    const storage = memory();
+    assert.equal((await verify(long.resident.footprint(), long.files, { storage })).search.state, "verified");
+    const footprint = long.resident.footprint();
+    const hidden = hide(footprint.lines).length;
+    const { search } = await verify(footprint, long.files, { storage });
+    assert.deepEqual([search.state, search.findings.filter(({ code }) => code === "hidden").length], ["broken", hidden]);
+  }
+});
+
 test("what was found wrong is found again", async () => {
   const storage = memory();
   const footprint = long.resident.footprint();
