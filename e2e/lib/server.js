@@ -1,6 +1,6 @@
 // Starts the program on free ports with a data directory of its own.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
@@ -49,20 +49,29 @@ export function workDir() {
  */
 export async function serve(args, base) {
   const env = { ...process.env, USUFRUCT_ANY_DISK: "1", RUST_LOG: process.env.RUST_LOG ?? "debug" };
-  const child = spawn(program(), args, { cwd: ROOT, env, stdio: ["ignore", "pipe", "pipe"] });
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
+  // A file and no pipe: nobody empties a pipe while a test waits for a command, and a server whose pipe is full stands still.
+  const { dir, clean } = workDir();
+  const file = join(dir, "output");
+  const sink = openSync(file, "a");
+  const child = spawn(program(), args, { cwd: ROOT, env, stdio: ["ignore", sink, sink] });
+  closeSync(sink);
+  let kept;
+  const output = () => kept ?? readFileSync(file, "utf8");
   const abandon = () => child.kill("SIGKILL");
   process.once("exit", abandon);
-  const ended = new Promise((resolve) => child.once("exit", resolve)).then(() => process.off("exit", abandon));
+  const ended = new Promise((resolve) => child.once("exit", resolve)).then(() => {
+    process.off("exit", abandon);
+    kept = output();
+    clean();
+  });
   for (let tries = 0; ; tries++) {
-    if (child.exitCode !== null) throw new Error(`The server ended: ${output}`);
+    if (child.exitCode !== null) throw new Error(`The server ended: ${output()}`);
     if (await fetch(`${base}/log/vkey`).then((answer) => answer.ok, () => false)) break;
-    if (tries > 600) throw new Error(`The server did not come up: ${output}`);
+    if (tries > 600) throw new Error(`The server did not come up: ${output()}`);
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
   return {
-    output: () => output,
+    output,
     stop: async () => {
       child.kill("SIGTERM");
       await ended;

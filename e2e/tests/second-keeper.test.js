@@ -74,13 +74,16 @@ function walk(database) {
     writeFileSync(setup, readFileSync(setup, "utf8").replace("[vault]\n", '[vault]\npseudonym_keeper = "court"\n'));
     // The garden is of two keepers, the library of one, and a mandate lets the library ask who of its readers is who in the garden.
     const mandates = (list) => (text) => text.replace(/^mandates = .*$/m, `mandates = ${JSON.stringify(list)}`);
-    const two = (text) => mandates([READERS])(text).replace(/^sector = .*$/m, 'sector = "garden"\npseudonym_mode = "two_keeper"');
-    publishService(run, work.dir, city, approved, { name: "garden", redirect: city.redirect, jwk, change: two });
+    const two = (list) => (text) => mandates(list)(text).replace(/^sector = .*$/m, 'sector = "garden"\npseudonym_mode = "two_keeper"');
+    const openGarden = (list) => publishService(run, work.dir, city, approved, { name: "garden", redirect: city.redirect, jwk, change: two(list) });
+    // The mandate names the garden, so the garden comes first, under what there is already.
+    openGarden([CARD]);
     const mandate = readFileSync(join(EXAMPLE, "mandates", "library-card.toml"), "utf8")
       .replace("bulk_limit = 1\n", `bulk_limit = 1\nconversions = [{ from = "svc_library", to = "svc_garden", why = ${TEXT} }]\n`)
       .replace(/^rate_cap = .*$/m, 'rate_cap = { uses = 60, per = "P30D" }');
     writeFileSync(at("garden-readers.toml"), mandate);
     run("mandate", "publish", at("garden-readers.toml"), ...approved, "--data-dir", city.data);
+    openGarden([READERS]);
     publishService(run, work.dir, city, approved, { name: "library", redirect: city.redirect, jwk, change: mandates([CARD, READERS]) });
 
     server = await serve(["serve", "--data-dir", city.data, "--listen", `127.0.0.1:${port}`, "--issuer", city.url], city.url);
