@@ -64,18 +64,18 @@ test("Go's tlog packages find what is wrong", { skip: withoutGo }, async (t) => 
   assert.match(rolledBack.output, /shrank/);
 });
 
-test("Go's tlog packages verify a running server at every size, with partials deleted", { skip: withoutGo, timeout: 600_000 }, async (t) => {
+test("Go's tlog packages verify a running server around the edge of a bundle, with partials deleted", { skip: withoutGo, timeout: 600_000 }, async (t) => {
   process.env.RUST_LOG ??= "info";
-  // The server adds filler in every beat, so that 255, 256 and 257 cannot all be sizes of one log.
-  const plans = [[255], [256], [257, ...(process.env.USUFRUCT_LOG_SIZES === "all" ? [65_536, 70_000] : [])]];
+  // The server adds filler in every beat, so that one before, at and one after the edge cannot all be sizes of one log.
+  const plans = [[-1], [0], [1, ...(process.env.USUFRUCT_LOG_SIZES === "all" ? [65_536, 70_000] : [])]];
   for (const plan of plans) {
     let reached = [];
     for (let tries = 0; reached.length < plan.length && tries < 6; tries++) reached = await grow(t, plan);
-    assert.deepEqual(reached, plan);
+    assert.equal(reached.length, plan.length);
   }
 });
 
-/** Grows a fresh server to the sizes and lets the client verify it at each; answers the sizes that it hit. */
+/** Grows a fresh server to the sizes, small ones counted from the next edge, and lets the client verify it at each; answers those that it hit. */
 async function grow(t, plan) {
   const { dir, clean } = workDir();
   const city = await uncapped(dir);
@@ -86,7 +86,8 @@ async function grow(t, plan) {
     const [persona] = await personas(city);
     const resident = await subject(city, library, persona, "openid mdt_library-card");
     const [older, reached] = [[], []];
-    for (const target of plan) {
+    const edge = Math.ceil(((await settled(city)) + 30) / 256) * 256;
+    for (const target of plan.map((size) => (size > 1 ? size : edge + size))) {
       const at = join(dir, `checkpoint.${target}`);
       const note = await reach(city, target, (count) => ask(city, library, resident, count));
       if (!note) break;
@@ -119,6 +120,15 @@ async function uncapped(dir) {
   writeFileSync(mandate, readFileSync(mandate, "utf8").replace(/rate_cap = .*/, 'rate_cap = { uses = 1000000, per = "P1D" }'));
   const server = await serve(["demo", "--residents", "1", "--city", folder, "--data-dir", data, "--listen", `127.0.0.1:${port}`], url);
   return { ...server, url, data };
+}
+
+/** The size of the log once what the machine publishes after a start is in it. */
+async function settled(city) {
+  for (let note = await currentCheckpoint(city); ; ) {
+    const next = await nextCheckpoint(city, note);
+    if (sizeOf(next) - sizeOf(note) < 20) return sizeOf(next);
+    note = next;
+  }
 }
 
 /** The checkpoint of exactly this size, or `null` when the log went past it. Every answer is one leaf, and a beat has two at least. */
