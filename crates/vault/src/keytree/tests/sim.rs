@@ -41,7 +41,7 @@ impl Default for Escrow {
 }
 
 /// What becomes of the step at which the process ends.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Tear {
     Nothing,
     Half,
