@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use usufruct_core::Time;
 use usufruct_core::audit::Drill;
+use usufruct_core::certificate::Cause;
 use usufruct_core::id::AuditId;
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::random;
@@ -111,7 +112,7 @@ impl App {
                 residents::insert_many(tx, &[seed], now)?;
                 Ok::<_, Error>(keyrings::insert_many(tx, std::slice::from_ref(&sealed))?)
             })?;
-            self.delete_resident(seed.0)?;
+            self.delete_for(seed.0, Cause::Drill)?;
         }
         let mut report = AuditReport { sampled: count as i64, closed: count as i64, ..AuditReport::default() };
         // A search that finds nothing proves nothing unless it would have found something.

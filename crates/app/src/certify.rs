@@ -150,6 +150,10 @@ fn awaited<'a>(register: &'a Register, entry: &Entry<Certificate>) -> Option<&'a
 
 fn ground(cause: Cause, months: &[Month]) -> Text {
     match cause {
+        Cause::Drill => Text::new(
+            "A synthetic resident of a drill was erased. No person is behind it.",
+            "演練所用之虛擬市民已抹除，並非真實之人。",
+        ),
         Cause::Request => Text::new("The resident deleted her pass.", "市民刪除其通行證。"),
         Cause::Retention => {
             let months: Vec<String> = months.iter().map(ToString::to_string).collect();

@@ -23,6 +23,11 @@ use crate::{App, Error};
 impl App {
     /// The resident deletes her pass: everything about her becomes noise. Answers the id of the certificate.
     pub fn delete_resident(&self, resident: u64) -> Result<CertificateId, Error> {
+        self.delete_for(resident, Cause::Request)
+    }
+
+    /// The same, for a cause of its own.
+    pub(crate) fn delete_for(&self, resident: u64, cause: Cause) -> Result<CertificateId, Error> {
         let _guard = self.lock_resident(resident);
         let now = self.now();
         // The log is public: a time in the name would stand beside those that the services know.
@@ -30,7 +35,7 @@ impl App {
         let keyring = Arc::new(self.keyring(resident)?);
         let erasure = Erasure {
             certificate: certificate.clone(),
-            cause: Cause::Request.code().to_owned(),
+            cause: cause.code().to_owned(),
             resident: Some(resident),
             mandate: None,
             sector: None,
@@ -44,7 +49,7 @@ impl App {
             self.db.read(|conn| grants::of_resident(conn, resident))?.iter().map(|stored| stored.mandate).collect();
         let notices = self.notices_of_resident(&certificate, resident, &keyring, &mandates, None)?;
         let (noted, outbox, ending) = (erasure.clone(), self.outbox(), self.ending());
-        let event = plain_event(Kind::Erasure, "request", Some(certificate.to_string()), now);
+        let event = plain_event(Kind::Erasure, cause.code(), Some(certificate.to_string()), now);
         let rng = Arc::clone(&self.rng);
         self.db.transaction("delete resident", move |tx| {
             outbox.signed_out_everywhere(tx, resident)?;

@@ -181,7 +181,7 @@ fn no_file_holds_the_keys_of_the_erased() {
         assert_eq!(city.app.resident_count().unwrap(), 0);
         let register = city.app.register();
         assert!(register.audits.values().any(|entry| entry.body.drill == Drill::CanaryScan && entry.body.wrong == 0));
-        assert_eq!(register.certificates.values().filter(|entry| entry.body.cause == Cause::Request).count(), 3);
+        assert_eq!(register.certificates.values().filter(|entry| entry.body.cause == Cause::Drill).count(), 3);
     });
 }
 

@@ -81,8 +81,16 @@ pub enum Answer {
 }
 
 impl Cause {
-    pub const ALL: [Self; 7] =
-        [Self::Request, Self::Retention, Self::Revocation, Self::Rotation, Self::Sector, Self::Sunset, Self::Withdrawal];
+    pub const ALL: [Self; 8] = [
+        Self::Drill,
+        Self::Request,
+        Self::Retention,
+        Self::Revocation,
+        Self::Rotation,
+        Self::Sector,
+        Self::Sunset,
+        Self::Withdrawal,
+    ];
 
     /// Whether keys of a mandate go for it. For the others go those of a pseudonym domain or of a resident.
     pub fn is_of_mandate(self) -> bool {
@@ -92,6 +100,7 @@ impl Cause {
     /// The word for it in the store.
     pub fn code(self) -> &'static str {
         match self {
+            Self::Drill => "drill",
             Self::Request => "request",
             Self::Retention => "retention",
             Self::Revocation => "revocation",
@@ -128,6 +137,8 @@ impl Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
+    /// A synthetic resident was erased, whose keys are searched for. No person is behind it.
+    Drill,
     Request,
     /// What was kept for its months is over.
     Retention,

@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 use indicatif::ProgressBar;
 use usufruct_app::log::{self, Checkpoint, Note, Policy, Reader, Source, VerifierKey, checkpoint};
 use usufruct_core::Time;
+use usufruct_core::certificate::Cause;
 use usufruct_core::hash::sha256;
 use usufruct_core::lifecycle::State;
 use usufruct_core::log_terms::LogTerms;
@@ -434,13 +435,14 @@ impl Monitor {
 
     fn register_in_words(&self) -> String {
         let register = &self.replay.register;
+        let drilled = register.certificates.values().filter(|entry| entry.body.cause == Cause::Drill).count();
         let ended = register.mandates.values().filter(|entry| entry.state == State::Erased).count();
         format!(
-            "{} mandates ({ended} ended), {} agencies, {} services, {} certificates",
+            "{} mandates ({ended} ended), {} agencies, {} services, {} certificates, {drilled} of drills",
             register.mandates.len(),
             register.agencies.len(),
             register.services.len(),
-            register.certificates.len()
+            register.certificates.len() - drilled
         )
     }
 

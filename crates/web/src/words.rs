@@ -354,6 +354,7 @@ impl Page {
     /// Why keys were destroyed.
     pub fn cause(&self, cause: &Cause) -> String {
         match cause {
+            Cause::Drill => fl!(self.messages, "cause-drill"),
             Cause::Request => fl!(self.messages, "cause-request"),
             Cause::Retention => fl!(self.messages, "cause-retention"),
             Cause::Revocation => fl!(self.messages, "cause-revocation"),

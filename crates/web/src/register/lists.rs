@@ -8,7 +8,7 @@ use axum::response::Response;
 use i18n_embed_fl::fl;
 use serde_json::json;
 use usufruct_core::agency::Agency;
-use usufruct_core::certificate::{Certificate, Recipient};
+use usufruct_core::certificate::{Cause, Certificate, Recipient};
 use usufruct_core::id::{CertificateId, MandateId, ServiceId};
 use usufruct_core::key::KeyOf;
 use usufruct_core::lifecycle::State as Stage;

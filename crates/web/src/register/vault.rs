@@ -9,7 +9,8 @@ use i18n_embed_fl::fl;
 use serde_json::json;
 use usufruct_app::store::deletions::Counts;
 use usufruct_core::audit::{Audit, Drill};
-use usufruct_core::register::Entry;
+use usufruct_core::certificate::Cause;
+use usufruct_core::register::{Entry, Register};
 use usufruct_core::vault_terms::KeeperTerms;
 
 use super::open_json;
@@ -26,7 +27,10 @@ struct VaultPage {
     keys: u64,
     root: String,
     class: String,
+    /// About residents, mandates and pseudonym domains.
     certificates: usize,
+    /// About synthetic residents.
+    drilled: usize,
     published: usize,
     keepers: Vec<KeeperTerms>,
     threshold: i64,
@@ -39,6 +43,7 @@ struct VaultPage {
 pub(super) async fn page(State(site): State<Arc<Site>>, page: Page) -> Result<Response, Fault> {
     let deletions = blocking(&site, |app| app.deletion_counts()).await?;
     let register = site.app.register();
+    let drilled = drilled(&register);
     let (state, class) = site.app.vault_state();
     let terms = register.vault.as_ref().map(|entry| &entry.body);
     Ok(show(&VaultPage {
@@ -47,7 +52,8 @@ pub(super) async fn page(State(site): State<Arc<Site>>, page: Page) -> Result<Re
         keys: state.count,
         root: state.root.to_string(),
         class: class.to_string(),
-        certificates: register.certificates.len(),
+        certificates: register.certificates.len() - drilled,
+        drilled,
         published: register.keys.len(),
         keepers: terms.map(|terms| terms.keepers.clone()).unwrap_or_default(),
         threshold: terms.map_or(0, |terms| terms.threshold),
@@ -68,6 +74,7 @@ pub(super) async fn json(State(site): State<Arc<Site>>) -> Result<Response, Faul
         "tree_root": state.root,
         "slot_class": class.to_string(),
         "terms": register.vault,
+        "certificates": { "of_drills": drilled(&register), "others": register.certificates.len() - drilled(&register) },
         "drills": drills(register.audits.values()),
         "deletions": {
             "noted": deletions.noted,
@@ -77,6 +84,11 @@ pub(super) async fn json(State(site): State<Arc<Site>>) -> Result<Response, Faul
             "missed": deletions.missed,
         },
     })))
+}
+
+/// How many certificates are about synthetic residents.
+fn drilled(register: &Register) -> usize {
+    register.certificates.values().filter(|entry| entry.body.cause == Cause::Drill).count()
 }
 
 /// The last drills, newest first.
