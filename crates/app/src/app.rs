@@ -20,6 +20,7 @@ use usufruct_store::{MIGRATIONS, keyrings, leaves, log_head};
 use usufruct_vault::second_hand::SecondHand;
 use usufruct_vault::{Keyring, Vault};
 
+use crate::dates::Closed;
 use crate::escrow::refuse_older;
 use crate::ledger::Head;
 use crate::log_publisher::{Announced, LogPublisher};
@@ -64,6 +65,7 @@ pub struct App {
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) db: Db,
     pub(crate) vault: Arc<Vault>,
+    pub(crate) closed: Arc<Closed>,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) receipt_signer: ReceiptSigner,
     log_key: VerifierKey,
@@ -117,7 +119,9 @@ impl App {
         }
         let (recorder, gate) = usufruct_core::logged::pair(rng.as_ref());
         let tree = key_tree::open(&config.vault, root, &house, &db, is_new, rng.as_ref())?;
-        let mut vault = Vault::new(tree, gate, rng.as_ref())?;
+        let closed = Arc::new(Closed::default());
+        let (noted, watch) = (Arc::clone(&closed), Arc::clone(&clock));
+        let mut vault = Vault::new(tree, gate, rng.as_ref())?.with_watch(move |epoch| noted.note(epoch, watch.now()));
         if let Some(hand) = second_hand {
             vault = vault.with_second_hand(hand);
         }
@@ -137,6 +141,7 @@ impl App {
             rng,
             db,
             vault: Arc::new(vault),
+            closed,
             recorder: Arc::new(recorder),
             receipt_signer,
             log_key,

@@ -104,6 +104,9 @@ impl App {
         let told = self.db.read(|conn| deletions::of_certificate(conn, &erasure.certificate))?.len();
         let terms = register.vault.as_ref().map(|entry| &entry.body);
         let (now, class) = (self.now(), self.vault.class());
+        // An erasure of which it is not known when it happened, because a crash came in between, has happened by now.
+        let live_at = erasure.live_at.unwrap_or(now);
+        let root_at = erasure.root_at.unwrap_or(now).max(live_at);
         let promise = self.escrow_promise(terms, now)?;
         let keepers = self.vault.statements()?;
         let body = json!({
@@ -121,8 +124,8 @@ impl App {
             "absence": absence,
             "slot_class": class.to_string(),
             "keepers": keepers,
-            "erased_live_at": now,
-            "erased_root_at": now,
+            "erased_live_at": live_at,
+            "erased_root_at": root_at,
             "erased_escrow_at": promise.date(),
             "ciphertext_remains_until": now.plus(terms.map_or(BACKUP_DAYS, |terms| terms.backup_days) * DAY),
             "recipients_told": told,

@@ -34,7 +34,7 @@ impl App {
 
     /// Whether the sector was finished now. Every step can be repeated after a crash.
     fn dissolve(&self, sector: u64, services: &[&Entry<Service>]) -> Result<bool, Error> {
-        let Some(erasure) = self.sector_erasure(sector)? else { return Ok(false) };
+        let Some(mut erasure) = self.sector_erasure(sector)? else { return Ok(false) };
         if !self.db.read(|conn| erasures::is_pending(conn, &erasure.certificate))? {
             return Ok(false);
         }
@@ -44,7 +44,7 @@ impl App {
                 ids.iter().try_for_each(|service| tokens::delete_of_service(tx, service).map(drop))?;
                 Ok::<_, Error>(())
             })?;
-            self.vault.dissolve_sector(sector, self.rng())?;
+            erasure = self.destroying_one(&erasure, || self.vault.dissolve_sector(sector, self.rng()))?;
         }
         let until = self.certify(&[&erasure])?.pop().ok_or(Error::Unknown { what: "certificate" })?;
         if services.iter().any(|service| service.body.pseudonym_mode == PseudonymMode::TwoKeeper) {
@@ -76,6 +76,8 @@ impl App {
             commitments: vec![commitment],
             evidence: String::new(),
             requested_at: now,
+            live_at: None,
+            root_at: None,
         });
         let noted = erasure.clone();
         self.db.transaction("note sector erasure", move |tx| Ok::<_, Error>(erasures::insert(tx, &noted)?))?;

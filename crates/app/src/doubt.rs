@@ -94,8 +94,10 @@ fn note_certificates(db: &Db, register: &Register) -> Result<(), Error> {
             commitments: body.key_commitments.clone(),
             evidence: String::new(),
             requested_at: body.erased_live_at,
+            live_at: Some(body.erased_live_at),
+            root_at: Some(body.erased_root_at),
         };
-        let (done, until) = (body.erased_live_at, body.ciphertext_remains_until);
+        let (done, until) = (body.erased_root_at, body.ciphertext_remains_until);
         db.transaction("note certificate", move |tx| {
             erasures::insert(tx, &erasure)?;
             Ok::<_, Error>(erasures::done(tx, &erasure.certificate, done, until)?)

@@ -43,6 +43,8 @@ impl App {
             commitments: self.vault.resident_commitment(resident)?.into_iter().collect(),
             evidence: String::new(),
             requested_at: now,
+            live_at: None,
+            root_at: None,
         };
         let erasure = self.with_evidence(erasure);
         let mandates: Vec<u64> =
@@ -139,16 +141,16 @@ impl App {
             true
         });
         let (withdrawals, kept) = self.store_staged(staged)?;
-        if !withdrawals.is_empty() {
-            self.vault.commit_many(withdrawals, self.rng())?;
-        }
+        let is_ended = |erasure: &&Erasure| erasure.resident.is_some_and(|resident| ended.contains_key(&resident));
+        let lent: Vec<&Erasure> = lent.into_iter().filter(is_ended).collect();
+        let mut done = match withdrawals.is_empty() {
+            true => lent.into_iter().cloned().collect(),
+            false => self.destroying(&lent, || self.vault.commit_many(withdrawals, self.rng()))?,
+        };
         if !gone.is_empty() {
-            self.vault.erase_residents(&gone, self.rng())?;
+            done.extend(self.destroying(&whole, || self.vault.erase_residents(&gone, self.rng()))?);
         }
-        let done: Vec<&Erasure> = whole
-            .into_iter()
-            .chain(lent.into_iter().filter(|erasure| erasure.resident.is_some_and(|resident| ended.contains_key(&resident))))
-            .collect();
+        let done: Vec<&Erasure> = done.iter().collect();
         let until = self.certify(&done)?;
         self.forget(&done, &kept, &until)?;
         failed.map_or(Ok(()), Err)

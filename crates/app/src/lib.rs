@@ -21,6 +21,7 @@ mod consent;
 mod convert;
 mod correct;
 mod counter;
+mod dates;
 mod delegate;
 mod deletion;
 mod deliver;

@@ -57,7 +57,7 @@ impl App {
     /// Destroys the keys of months, certifies it, and frees the room. Every step can be repeated after a crash.
     fn finish_months(&self, erasure: &Erasure) -> Result<(), Error> {
         let number = erasure.mandate.ok_or_else(|| Error::Corrupt { what: "erasures.mandate".to_owned() })?;
-        self.vault.end_months(number, &numbers(&erasure.months), self.rng())?;
+        let erasure = &self.destroying_one(erasure, || self.vault.end_months(number, &numbers(&erasure.months), self.rng()))?;
         let until = self.certify(&[erasure])?.pop().ok_or(Error::Unknown { what: "certificate" })?;
         self.forget_months(number, &erasure.months)?;
         let (certificate, now) = (erasure.certificate.clone(), self.now());
@@ -83,6 +83,8 @@ impl App {
             commitments,
             evidence: String::new(),
             requested_at: now,
+            live_at: None,
+            root_at: None,
         });
         let noted = erasure.clone();
         self.db.transaction("note erasure of months", move |tx| Ok::<_, Error>(erasures::insert(tx, &noted)?))?;

@@ -114,6 +114,8 @@ impl App {
             commitments: vec![commitment],
             evidence: String::new(),
             requested_at: now,
+            live_at: None,
+            root_at: None,
         });
         let noted = erasure.clone();
         self.db.transaction("note rotation", move |tx| Ok::<_, Error>(erasures::insert(tx, &noted)?))?;
@@ -141,7 +143,7 @@ impl App {
         };
         match self.seal_part(mandate, after, rotated)? {
             Some(last) => drop(progress.insert(mandate, Some(last))),
-            None => self.while_it_lives(mandate, || Ok(self.vault.commit_rotation(mandate, self.rng()).map(drop)?))?,
+            None => self.while_it_lives(mandate, || self.replace_key(mandate, erasure))?,
         }
         Ok(false)
     }
@@ -190,7 +192,18 @@ impl App {
         Ok(Some(last))
     }
 
+    /// Puts the new key in the place of the old one, and notes when, for the certificate that follows.
+    fn replace_key(&self, mandate: u64, erasure: &Erasure) -> Result<(), Error> {
+        let done = self.destroying_one(erasure, || self.vault.commit_rotation(mandate, self.rng()))?;
+        let Some(live_at) = done.live_at else { return Ok(()) };
+        self.db.transaction("note replaced key", move |tx| {
+            Ok::<_, Error>(erasures::note_steps(tx, &done.certificate, live_at, done.root_at)?)
+        })
+    }
+
     fn certify_rotation(&self, erasure: &Erasure) -> Result<(), Error> {
+        let noted = self.db.read(erasures::of_rotations)?.into_iter().find(|noted| noted.certificate == erasure.certificate);
+        let erasure = noted.as_ref().unwrap_or(erasure);
         let until = self.certify(&[erasure])?.pop().ok_or(Error::Unknown { what: "certificate" })?;
         let (certificate, now) = (erasure.certificate.clone(), self.now());
         self.db.transaction("note end of key", move |tx| Ok::<_, Error>(erasures::done(tx, &certificate, now, until)?))

@@ -83,7 +83,7 @@ impl App {
         })?;
         // First the key, which takes as long for one grant as for a million. Nothing is released in this state of the mandate,
         // so what the grants say may follow.
-        self.vault.sunset(number, &numbers(&erasure.months), self.rng())?;
+        let erasure = self.destroying_one(&erasure, || self.vault.sunset(number, &numbers(&erasure.months), self.rng()))?;
         let until = self.certify(&[&erasure])?.pop().ok_or(Error::Unknown { what: "certificate" })?;
         let (certificate, now) = (erasure.certificate.clone(), self.now());
         self.in_parts("end grants", move |tx| Ok(grants::end_mandate(tx, number, PART)?))?;
@@ -133,6 +133,8 @@ impl App {
             commitments,
             evidence: String::new(),
             requested_at: now,
+            live_at: None,
+            root_at: None,
         };
         let erasure = self.with_evidence(erasure);
         let (noted, notices) = (erasure.clone(), self.notices_of_mandate(&erasure.certificate, number));

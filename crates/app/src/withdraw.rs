@@ -63,6 +63,8 @@ impl App {
             commitments: self.vault.resident_commitment(resident)?.into_iter().collect(),
             evidence: String::new(),
             requested_at: now,
+            live_at: None,
+            root_at: None,
         };
         let erasure = self.with_evidence(erasure);
         let event = event(entry.hash, services.first(), &certificate, now);

@@ -11,7 +11,7 @@ use crate::number;
 #[derive(Clone, Debug)]
 pub struct Erasure {
     pub certificate: CertificateId,
-    /// `withdrawal`, `request`, `sunset`, `revocation`, `retention`, `rotation` or `sector`.
+    /// `withdrawal`, `request`, `drill`, `sunset`, `revocation`, `retention`, `rotation` or `sector`.
     pub cause: String,
     /// The resident; `None` when the key of a mandate or a sector goes.
     pub resident: Option<u64>,
@@ -26,6 +26,10 @@ pub struct Erasure {
     /// The proofs that they lived, as JSON.
     pub evidence: String,
     pub requested_at: Time,
+    /// When the running system could open nothing under the keys any more; `None` while it can, or when that was not noted.
+    pub live_at: Option<Time>,
+    /// When the root was destroyed under which they lived; `None` while it is there, or when that was not noted.
+    pub root_at: Option<Time>,
 }
 
 /// A destruction whose ciphertext may still lie in copies.
@@ -36,12 +40,13 @@ pub struct Remains {
     pub destroyed_at: Time,
 }
 
-const COLUMNS: &str = "certificate_id, cause, resident, mandate, commitments, requested_at, evidence, sector, months";
+const COLUMNS: &str =
+    "certificate_id, cause, resident, mandate, commitments, requested_at, evidence, sector, months, live_at, root_at";
 
 /// Notes that keys must be destroyed.
 pub fn insert(conn: &mut dyn Connection, erasure: &Erasure) -> Result<(), Error> {
-    let sql = "-- erasure_insert\nINSERT INTO erasures (certificate_id, cause, resident, mandate, commitments, requested_at, evidence, sector, months) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let sql = "-- erasure_insert\nINSERT INTO erasures (certificate_id, cause, resident, mandate, commitments, requested_at, evidence, sector, months, \
+               live_at, root_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     let commitments: Vec<String> = erasure.commitments.iter().map(ToString::to_string).collect();
     let months: Vec<String> = erasure.months.iter().map(|month| month.0.to_string()).collect();
     let params = [
@@ -54,6 +59,8 @@ pub fn insert(conn: &mut dyn Connection, erasure: &Erasure) -> Result<(), Error>
         erasure.evidence.as_str().into(),
         erasure.sector.map(u64::cast_signed).into(),
         (!erasure.months.is_empty()).then(|| months.join(" ")).into(),
+        erasure.live_at.map(Time::micros).into(),
+        erasure.root_at.map(Time::micros).into(),
     ];
     conn.execute(sql, &params)?;
     Ok(())
@@ -72,6 +79,13 @@ pub fn pending(conn: &mut dyn Connection, limit: usize) -> Result<Vec<Erasure>, 
 pub fn is_pending(conn: &mut dyn Connection, certificate: &CertificateId) -> Result<bool, Error> {
     let sql = "-- erasure_is_pending\nSELECT 1 FROM erasures WHERE certificate_id = $1 AND destroyed_at IS NULL";
     Ok(conn.query_one(sql, &[certificate.as_str().into()])?.is_some())
+}
+
+/// Whether a resident's own keys are still to be destroyed.
+pub fn is_resident_pending(conn: &mut dyn Connection, resident: u64) -> Result<bool, Error> {
+    let sql =
+        "-- erasure_is_resident_pending\nSELECT 1 FROM erasures WHERE resident = $1 AND mandate IS NULL AND destroyed_at IS NULL";
+    Ok(conn.query_one(sql, &[number(resident).into()])?.is_some())
 }
 
 /// Whether a destruction is known, done or not.
@@ -121,6 +135,19 @@ pub fn delete(conn: &mut dyn Connection, certificate: &CertificateId) -> Result<
 pub fn of_sector(conn: &mut dyn Connection, sector: u64) -> Result<Option<Erasure>, Error> {
     let sql = format!("-- erasure_of_sector\nSELECT {COLUMNS} FROM erasures WHERE sector = $1");
     conn.query_one(&sql, &[sector.cast_signed().into()])?.as_ref().map(read).transpose()
+}
+
+/// Notes when the keys went of a destruction that is not certified yet: a date that is known already stays.
+pub fn note_steps(
+    conn: &mut dyn Connection,
+    certificate: &CertificateId,
+    live_at: Time,
+    root_at: Option<Time>,
+) -> Result<(), Error> {
+    let sql = "-- erasure_note_steps\nUPDATE erasures SET live_at = COALESCE(live_at, $2), root_at = COALESCE(root_at, $3) \
+               WHERE certificate_id = $1";
+    conn.execute(sql, &[certificate.as_str().into(), live_at.micros().into(), root_at.map(Time::micros).into()])?;
+    Ok(())
 }
 
 /// Notes that the keys are destroyed, and until when copies of the ciphertext may exist.
@@ -183,5 +210,7 @@ fn read(row: &Row) -> Result<Erasure, Error> {
         evidence: row.optional_text(6)?.unwrap_or_default().to_owned(),
         sector: row.optional_integer(7)?.map(i64::cast_unsigned),
         months: months.map_err(|_| crate::inconsistent("erasures.months"))?,
+        live_at: row.optional_integer(9)?.map(Time::from_micros),
+        root_at: row.optional_integer(10)?.map(Time::from_micros),
     })
 }

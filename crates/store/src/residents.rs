@@ -60,17 +60,19 @@ pub fn delete_seed(conn: &mut dyn Connection, resident: u64) -> Result<(), Error
     Ok(())
 }
 
-/// How many residents have a pass that is not erased.
+/// How many residents have a pass that is not erased. Synthetic ones are nobody.
 pub fn count(conn: &mut dyn Connection) -> Result<i64, Error> {
-    let row = conn.query_one("-- resident_count\nSELECT COUNT(*) FROM residents WHERE state <> 'erased'", &[])?;
+    let sql = "-- resident_count\nSELECT COUNT(*) FROM residents WHERE state <> 'erased' \
+               AND NOT EXISTS (SELECT 1 FROM canaries WHERE canaries.resident = residents.resident)";
+    let row = conn.query_one(sql, &[])?;
     row.map_or(Ok(0), |row| row.integer(0))
 }
 
-/// Whether somebody had a pass at `at`, as far as is known now.
+/// Whether somebody had a pass at `at`, as far as is known now. Synthetic residents are nobody.
 pub fn lived_at(conn: &mut dyn Connection, at: Time) -> Result<bool, Error> {
     let sql = "-- resident_lived_at\nSELECT 1 FROM residents WHERE enrolled_at <= $1 AND (state <> 'erased' OR EXISTS \
                (SELECT 1 FROM erasures WHERE erasures.resident = residents.resident AND erasures.mandate IS NULL AND requested_at >= $1)) \
-               LIMIT 1";
+               AND NOT EXISTS (SELECT 1 FROM canaries WHERE canaries.resident = residents.resident) LIMIT 1";
     Ok(conn.query_one(sql, &[at.micros().into()])?.is_some())
 }
 

@@ -29,8 +29,9 @@ pub enum Source {
 }
 
 /// All tables but that of the migrations.
-pub const ALL: [Table; 41] = [
+pub const ALL: [Table; 42] = [
     of_residents("authorizations", Source::Live, &["authorization_id"]),
+    of_residents("canaries", Source::LiveOrLog, &["resident"]),
     of_residents("cards", Source::LiveOrLog, &["secret_hash"]),
     of_residents("cases", Source::LiveOrLog, &["shard", "resident", "case_id"]),
     of_residents("certificate_cards", Source::LiveOrLog, &["card_mark"]),

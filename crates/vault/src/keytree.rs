@@ -204,7 +204,13 @@ impl<P: Pages, R: RootSlots> KeyTree for PageTree<P, R> {
         self.pages.free(&self.apply(draft, top_id, root.epoch))
     }
 
-    fn erase(&self, ids: &[KeyId], replace: &[(KeyId, Key)], rng: &dyn Rng) -> Result<Erased> {
+    fn erase_watched(
+        &self,
+        ids: &[KeyId],
+        replace: &[(KeyId, Key)],
+        closed: &mut dyn FnMut(Epoch),
+        rng: &dyn Rng,
+    ) -> Result<Erased> {
         let mut writer = self.writer()?;
         let (mut changes, mut handles) = (Changes::new(), Vec::with_capacity(ids.len() + replace.len()));
         for (id, key) in ids.iter().map(|id| (*id, None)).chain(replace.iter().map(|(id, key)| (*id, Some(key)))) {
@@ -238,6 +244,7 @@ impl<P: Pages, R: RootSlots> KeyTree for PageTree<P, R> {
         // From here on the new epoch counts, whatever happens; an old root that is still there is owed.
         (writer.root, writer.duty) = (root, Duty::Destroy);
         let old = self.apply(draft, top_id, epoch);
+        closed(epoch);
         self.roots.keep_only(epoch)?;
         writer.duty = Duty::Nothing;
         // As long as the old root is there, so is what it opens.

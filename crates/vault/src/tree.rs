@@ -28,7 +28,19 @@ pub trait KeyTree: Send + Sync {
     ///
     /// An id in `ids` without a key is no mistake: the epoch advances all the same, so a job that crashed after the
     /// commit can run again. An id in `replace` must have a key; what was erased stays erased.
-    fn erase(&self, ids: &[KeyId], replace: &[(KeyId, Key)], rng: &dyn Rng) -> Result<Erased>;
+    fn erase(&self, ids: &[KeyId], replace: &[(KeyId, Key)], rng: &dyn Rng) -> Result<Erased> {
+        self.erase_watched(ids, replace, &mut |_| {}, rng)
+    }
+
+    /// The same, and `closed` is called when the running system opens nothing under the keys any more: the new epoch counts from then
+    /// on, and the old root is about to be destroyed. What follows may fail, and then the old root is still there.
+    fn erase_watched(
+        &self,
+        ids: &[KeyId],
+        replace: &[(KeyId, Key)],
+        closed: &mut dyn FnMut(Epoch),
+        rng: &dyn Rng,
+    ) -> Result<Erased>;
 
     /// The public facts about the tree now.
     fn state(&self) -> State;

@@ -28,7 +28,7 @@ use crate::keyring::Keyring;
 use crate::pseudonym::{Permutation, Sector, Seeds, Subject, seed_index};
 use crate::seal;
 use crate::second_hand::{self, Second, SecondHand};
-use crate::tree::{HouseKey, Key, KeyId, KeyTree, SlotClass, State, commit_key};
+use crate::tree::{Epoch, Erased, HouseKey, Key, KeyId, KeyTree, SlotClass, State, commit_key};
 
 pub use convert::Way;
 pub use erase::Withdrawal;
@@ -41,9 +41,14 @@ pub struct Vault {
     /// Held while keys are destroyed, so that what was checked before still holds at the commit.
     erasing: Mutex<()>,
     second_hand: Option<Arc<dyn SecondHand>>,
+    /// Called with each epoch from which on the keys that go in it open nothing here.
+    watch: Option<Watch>,
     /// How the pseudonyms of each sector are made. A sector that is not here has none, so that none is made in a wrong way.
     sectors: RwLock<BTreeMap<u64, KnownSector>>,
 }
+
+/// Whoever wants to know when keys are closed.
+type Watch = Box<dyn Fn(Epoch) + Send + Sync>;
 
 /// A sector since this process learned of it.
 struct KnownSector {
@@ -67,7 +72,14 @@ pub struct Enrolled {
 impl Vault {
     /// A vault over `tree` that believes the recorder `gate` belongs to. Makes the house keys if they are missing.
     pub fn new(tree: Box<dyn KeyTree>, gate: Gate, rng: &dyn Rng) -> Result<Self> {
-        let vault = Self { tree, gate, erasing: Mutex::new(()), second_hand: None, sectors: RwLock::default() };
+        let vault = Self {
+            tree,
+            gate,
+            erasing: Mutex::new(()),
+            second_hand: None,
+            watch: None,
+            sectors: RwLock::default(),
+        };
         for key in [HouseKey::SeedIndex, HouseKey::Session] {
             vault.ensure(KeyId::House(key), rng)?;
         }
@@ -77,6 +89,12 @@ impl Vault {
     /// The same vault with a second keeper for the sectors that have two.
     pub fn with_second_hand(self, hand: Arc<dyn SecondHand>) -> Self {
         Self { second_hand: Some(hand), ..self }
+    }
+
+    /// The same vault, which tells `watch` at every destruction of keys from which epoch on they open nothing here: at that moment, and
+    /// before the root is destroyed under which they lived.
+    pub fn with_watch(self, watch: impl Fn(Epoch) + Send + Sync + 'static) -> Self {
+        Self { watch: Some(Box::new(watch)), ..self }
     }
 
     /// Whether there can be sectors with two keepers.
@@ -350,6 +368,20 @@ impl Vault {
             Err(Error::Exists { .. }) => Ok(commit_key(id, &self.key(id)?)),
             outcome => outcome.map(|()| commitment),
         }
+    }
+
+    /// Destroys and replaces keys. Call it with the lock of [`Vault::erasing`].
+    fn destroy(&self, ids: &[KeyId], replace: &[(KeyId, Key)], rng: &dyn Rng) -> Result<Erased> {
+        self.destroy_and(ids, replace, &|| {}, rng)
+    }
+
+    /// The same, and `forget` drops what is ready of the keys elsewhere, at the moment from which on they open nothing here.
+    fn destroy_and(&self, ids: &[KeyId], replace: &[(KeyId, Key)], forget: &dyn Fn(), rng: &dyn Rng) -> Result<Erased> {
+        let mut closed = |epoch| {
+            forget();
+            self.watch.iter().for_each(|watch| watch(epoch));
+        };
+        self.tree.erase_watched(ids, replace, &mut closed, rng)
     }
 
     fn erasing(&self) -> MutexGuard<'_, ()> {

@@ -254,6 +254,21 @@ fn sunset_and_erasure_take_one_parent_each() {
     assert_eq!((house.vault.state().epoch, house.vault.class()), (Epoch(3), SlotClass::E0));
 }
 
+#[test]
+fn whoever_watches_hears_of_every_epoch_in_which_keys_go() {
+    use std::sync::{Arc, Mutex};
+    let (rng, heard) = (seeded(6), Arc::new(Mutex::new(Vec::new())));
+    let (_, gate) = pair(&rng);
+    let listener = Arc::clone(&heard);
+    let tree = Box::new(PageTree::in_memory(&rng).unwrap());
+    let vault = Vault::new(tree, gate, &rng).unwrap().with_watch(move |epoch| listener.lock().unwrap().push(epoch));
+    let resident = vault.enrol(&rng).unwrap().resident;
+    assert!(heard.lock().unwrap().is_empty(), "nothing was destroyed");
+    vault.erase_resident(resident, &rng).unwrap();
+    vault.rotate_root(&rng).unwrap();
+    assert_eq!(*heard.lock().unwrap(), [Epoch(1), Epoch(2)]);
+}
+
 /// The restore drill (erasure.md 1.5 d): everything as it was before, opened with today's root.
 #[test]
 fn a_backup_opens_nothing_that_ended_since() {

@@ -55,7 +55,7 @@ impl Vault {
             }
             replace.push((id, withdrawal.key));
         }
-        self.tree.erase(&[], &replace, rng)
+        self.destroy(&[], &replace, rng)
     }
 
     /// Destroys residents' keys, all in one epoch, and with them their keyrings, all their data, their footprint lines and the
@@ -63,7 +63,7 @@ impl Vault {
     pub fn erase_residents(&self, residents: &[u64], rng: &dyn Rng) -> Result<Erased> {
         let _erasing = self.erasing();
         let ids: Vec<KeyId> = residents.iter().copied().map(KeyId::Resident).collect();
-        self.tree.erase(&ids, &[], rng)
+        self.destroy(&ids, &[], rng)
     }
 
     /// Destroys one resident's key.
@@ -73,12 +73,9 @@ impl Vault {
 
     /// Destroys the house's key of a sector, and what it noted of the second one. Its pseudonyms are noise to everybody from now on.
     pub fn dissolve_sector(&self, sector: u64, rng: &dyn Rng) -> Result<Erased> {
-        let erased = {
-            let _erasing = self.erasing();
-            self.tree.erase(&[KeyId::Sector(sector), KeyId::Second(sector)], &[], rng)
-        };
-        self.forget_sector(sector);
-        erased
+        let _erasing = self.erasing();
+        // Before the old root goes, which may take a while: nobody is to be known by it meanwhile.
+        self.destroy_and(&[KeyId::Sector(sector), KeyId::Second(sector)], &[], &|| self.forget_sector(sector), rng)
     }
 
     /// Has the second keeper destroy its key of a sector. One of the two is enough; the other follows for good measure.

@@ -73,7 +73,7 @@ impl Vault {
     /// Destroys the keys of months whose time is over, all in one epoch. Months without a key are no mistake.
     pub fn end_months(&self, mandate: u64, months: &[u16], rng: &dyn Rng) -> Result<Erased> {
         let _erasing = self.erasing();
-        self.tree.erase(&months_of(mandate, months).collect::<Vec<_>>(), &[], rng)
+        self.destroy(&months_of(mandate, months).collect::<Vec<_>>(), &[], rng)
     }
 
     /// Destroys a mandate's key, the one that was to follow it and those of its months, all in one epoch, and with them everything lent
@@ -82,7 +82,7 @@ impl Vault {
         let _erasing = self.erasing();
         let own = [KeyId::Mandate(mandate), KeyId::NextMandate(mandate)];
         let ids: Vec<KeyId> = own.into_iter().chain(months_of(mandate, months)).collect();
-        self.tree.erase(&ids, &[], rng)
+        self.destroy(&ids, &[], rng)
     }
 
     fn shared_of_month(&self, keyring: &Keyring, mandate: u64, month: u16) -> Result<Shared> {

@@ -33,7 +33,7 @@ impl Vault {
     /// any more.
     pub fn rotate_root(&self, rng: &dyn Rng) -> Result<Erased> {
         let _erasing = self.erasing();
-        self.tree.erase(&[], &[], rng)
+        self.destroy(&[], &[], rng)
     }
 
     /// Puts the key that is to follow that of a mandate beside it, unless it is there. From then on everything is sealed under the
@@ -64,7 +64,7 @@ impl Vault {
         let (own, staged) = (KeyId::Mandate(mandate), KeyId::NextMandate(mandate));
         let next = self.key(staged)?;
         let stays = commit_key(own, &next);
-        let mut erased = self.tree.erase(&[staged], &[(own, next)], rng)?;
+        let mut erased = self.destroy(&[staged], &[(own, next)], rng)?;
         erased.handles.retain(|handle| *handle != stays);
         Ok(erased)
     }

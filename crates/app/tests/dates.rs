@@ -1,0 +1,154 @@
+//! The dates of a certificate are those of the steps: when nothing opened any more in the running system, and when the old root was gone.
+
+mod common;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use common::{City, OPERATOR, SeededRng, SetClock, mandate, on_postgres, vault_setup};
+use usufruct_app::vault::roots::{Root, RootSlots};
+use usufruct_app::vault::{Epoch, Error as VaultError, Result as VaultResult, SlotClass};
+use usufruct_app::{App, Config, House, Open, RootPlace};
+use usufruct_core::Time;
+use usufruct_core::certificate::Certificate;
+use usufruct_core::keeper::Destroyed;
+use usufruct_core::ports::{Clock, Rng};
+use usufruct_core::time::DAY;
+
+/// A place of the root that takes an hour to destroy an old one, and at times does not do it at all.
+struct SlowPlace {
+    file: Box<dyn RootPlace>,
+    clock: Arc<SetClock>,
+    is_away: Arc<AtomicBool>,
+}
+
+struct SlowRoots {
+    file: Box<dyn RootSlots>,
+    clock: Arc<SetClock>,
+    is_away: Arc<AtomicBool>,
+}
+
+impl RootPlace for SlowPlace {
+    fn open(&self) -> VaultResult<Option<Box<dyn RootSlots>>> {
+        Ok(self.file.open()?.map(|file| self.around(file)))
+    }
+
+    fn create(&self, first: &Root, rng: &dyn Rng) -> VaultResult<Box<dyn RootSlots>> {
+        Ok(self.around(self.file.create(first, rng)?))
+    }
+}
+
+impl SlowPlace {
+    fn around(&self, file: Box<dyn RootSlots>) -> Box<dyn RootSlots> {
+        Box::new(SlowRoots { file, clock: Arc::clone(&self.clock), is_away: Arc::clone(&self.is_away) })
+    }
+}
+
+impl RootSlots for SlowRoots {
+    fn class(&self) -> SlotClass {
+        self.file.class()
+    }
+
+    fn roots(&self) -> VaultResult<Vec<Root>> {
+        self.file.roots()
+    }
+
+    fn put(&self, root: &Root, rng: &dyn Rng) -> VaultResult<()> {
+        self.file.put(root, rng)
+    }
+
+    fn keep_only(&self, epoch: Epoch) -> VaultResult<()> {
+        if self.is_away.load(Ordering::SeqCst) {
+            return Err(VaultError::Keeper { name: "archive".into(), why: "it is away".into() });
+        }
+        self.clock.advance(HOUR);
+        self.file.keep_only(epoch)
+    }
+
+    fn statements(&self, epoch: Epoch) -> VaultResult<Vec<Destroyed>> {
+        self.file.statements(epoch)
+    }
+
+    fn heal(&self) -> VaultResult<()> {
+        self.file.heal()
+    }
+}
+
+/// The pass in `dir` over such a root, its clock, and whether the root is away.
+fn open(dir: &Path, url: Option<&str>) -> (App, Arc<SetClock>, Arc<AtomicBool>) {
+    let (clock, is_away) = (SetClock::new("2026-02-01T00:00:00Z"), Arc::new(AtomicBool::new(false)));
+    let (house, vault) = (House::open(dir).unwrap(), vault_setup(url));
+    let place = SlowPlace { file: Box::new(vault.file(&house)), clock: Arc::clone(&clock), is_away: Arc::clone(&is_away) };
+    let config =
+        Config { origin: "city.test/log".into(), database: url.map(str::to_owned), operator: OPERATOR.parse().unwrap(), vault };
+    let ports = (Arc::clone(&clock) as Arc<dyn Clock>, SeededRng::new(5));
+    let app = App::open(Open {
+        config,
+        house,
+        clock: ports.0,
+        rng: ports.1,
+        root: Some(Box::new(place)),
+        objects: None,
+        second_hand: None,
+        transport: None,
+    });
+    (app.unwrap(), clock, is_away)
+}
+
+/// The newest certificate.
+fn newest(app: &App) -> Certificate {
+    let register = app.register();
+    register.certificates.values().max_by_key(|entry| entry.index).unwrap().body.clone()
+}
+
+fn dates(app: &App) -> (Time, Time) {
+    let body = newest(app);
+    (body.erased_live_at, body.erased_root_at)
+}
+
+#[test]
+fn the_live_copy_is_closed_before_the_root_is_gone() {
+    let test = |dir: &Path, url: Option<&str>| {
+        let (first, second) = {
+            let city = City::found(dir, url);
+            (city.cardholder().0, city.enrol(1)[0])
+        };
+        let (app, clock, _) = open(dir, url);
+        let began = app.now();
+        app.withdraw(first, &mandate()).unwrap();
+        assert_eq!(dates(&app), (began, began.plus(HOUR)), "a withdrawal");
+        let began = app.now();
+        app.delete_resident(second).unwrap();
+        assert_eq!(dates(&app), (began, began.plus(HOUR)), "a deletion");
+        clock.advance(700 * DAY);
+        let began = app.now();
+        assert_eq!(app.run_sunsets().unwrap().ended, [mandate()]);
+        assert_eq!(dates(&app), (began, began.plus(HOUR)), "the end of a mandate");
+    };
+    test(tempfile::tempdir().unwrap().path(), None);
+    on_postgres("dates", test);
+}
+
+#[test]
+fn while_the_old_root_stands_nothing_is_certified_and_the_first_date_stays() {
+    let test = |dir: &Path, url: Option<&str>| {
+        let resident = City::found(dir, url).enrol(1)[0];
+        let (app, clock, is_away) = open(dir, url);
+        is_away.store(true, Ordering::SeqCst);
+        let closed = app.now();
+        assert!(app.delete_resident(resident).is_err());
+        clock.advance(DAY);
+        assert!(app.finish_erasures().is_err());
+        assert!(app.register().certificates.is_empty(), "the old root would open it");
+        clock.advance(DAY);
+        is_away.store(false, Ordering::SeqCst);
+        assert_eq!(app.finish_erasures().unwrap(), 1);
+        // The root that was owed goes first, then that of the second attempt.
+        assert_eq!(dates(&app), (closed, closed.plus(2 * DAY + 2 * HOUR)));
+    };
+    test(tempfile::tempdir().unwrap().path(), None);
+    on_postgres("dates_away", test);
+}
+
+const HOUR: i64 = DAY / 24;
