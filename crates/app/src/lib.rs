@@ -82,7 +82,7 @@ mod withdraw;
 pub use act::Acting;
 pub use actor::Actor;
 pub use app::{App, Config, Open, replay};
-pub use audit::AuditReport;
+pub use audit::{AuditReport, Canaries};
 pub use authorize::{Authorization, AuthorizeRequest, GrantManagement};
 pub use batch::{BatchAnswer, BatchLine, BatchRequest};
 pub use brakes::BrakeView;

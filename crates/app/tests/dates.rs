@@ -151,4 +151,27 @@ fn while_the_old_root_stands_nothing_is_certified_and_the_first_date_stays() {
     on_postgres("dates_away", test);
 }
 
+#[test]
+fn a_scan_that_could_not_erase_goes_on_where_it_stopped() {
+    let test = |dir: &Path, url: Option<&str>| {
+        drop(City::found(dir, url));
+        let (app, clock, is_away) = open(dir, url);
+        let mut canaries = app.enrol_canaries(2).unwrap();
+        let old = tempfile::tempdir().unwrap();
+        std::fs::copy(dir.join("vault/root"), old.path().join("root")).unwrap();
+        is_away.store(true, Ordering::SeqCst);
+        assert!(app.scan_canaries(&mut canaries, None, &[]).is_err());
+        assert!(app.scan_canaries(&mut canaries, None, &[]).is_err());
+        assert!(app.register().audits.is_empty(), "nothing is said of a drill that was not done");
+        clock.advance(DAY);
+        is_away.store(false, Ordering::SeqCst);
+        let report = app.scan_canaries(&mut canaries, None, &[old.path().to_owned()]).unwrap();
+        // The root from before the first attempt is searched for too.
+        assert_eq!((report.sampled, report.wrong), (2, 1), "{:?}", report.findings);
+        assert_eq!(app.register().certificates.len(), 2);
+    };
+    test(tempfile::tempdir().unwrap().path(), None);
+    on_postgres("dates_scan", test);
+}
+
 const HOUR: i64 = DAY / 24;

@@ -2,9 +2,12 @@
 //! backups of PostgreSQL, from before, between and after withdrawal, erasure, sunset and the end of a month. Then he takes the
 //! root of today, looks for the bytes of the keys that were destroyed, and tries every key he gets on everything he has.
 //!
+//! Some commits of the key tree are broken off, at each of their writes, and what they left behind he keeps as well.
+//!
 //! He must open what lives, and nothing else. With the roots of those days he opens all of it, which shows that he can.
 
 mod attacker;
+mod broken;
 mod cluster;
 mod common;
 
@@ -12,6 +15,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use attacker::{Key, MANDATES, MONTHS, RESIDENTS, Root, Sealed, open_all, pages_in, pages_of, plunder, roots, search};
+use broken::Tear;
 use cluster::Cluster;
 use common::{City, SeededRng, block, library_card, mandate, service};
 use serde_json::json;
@@ -51,6 +55,7 @@ fn nothing_erased_opens_from_files_of_sqlite_of_any_time() {
     let people = settle(&City::found(dir, None));
     begin_months(dir, &held, &people);
     let mut copies = vec![copy_files(dir, &kept.join("0"))];
+    copies.extend(break_off(dir, &kept.join("broken"), &held, &people));
     {
         let city = City::open(dir, None, "2026-01-02T00:00:00Z", 2);
         for (name, act) in (1..).zip(ACTS) {
@@ -134,6 +139,29 @@ fn nothing_erased_opens_from_archives_and_base_backups_of_postgresql() {
     let recovered = cluster.recover_again(&times[0].0);
     let error = City::try_open(dir, Some(&recovered.url()), "2026-01-20T00:00:00Z", 7, None).map(drop).unwrap_err();
     assert!(error.to_string().contains("older than it"), "{error}");
+}
+
+/// Whoever kept any key of a synthetic resident is found by the canary scan: the administrator takes all he can get while she lives.
+#[test]
+fn the_canary_scan_searches_for_every_key_that_opened_something() {
+    let (dir, kept, leaks) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let city = City::found(dir.path(), None);
+    let mut canaries = city.app.enrol_canaries(1).unwrap();
+    let copy = copy_files(dir.path(), &kept.path().join("0"));
+    let loot = plunder(&copy.pages, &copy.roots);
+    let opened = open_all(&copy.sealed, &loot);
+    assert_eq!((&opened.sealed, opened.sealed.lent.len()), (&copy.sealed, 1), "she lends a block, and all of hers opens");
+    let hers: BTreeSet<Key> =
+        loot.keys.iter().filter(|((segment, _), _)| *segment == RESIDENTS).flat_map(|(_, keys)| keys.clone()).collect();
+    let roots = copy.roots.iter().map(|root| root.secret);
+    let destroyed: Vec<Key> = hers.into_iter().chain(opened.inside).chain(roots).collect();
+    // K_r, three keys of her own, one of a grant, and the root.
+    assert_eq!(destroyed.len(), 6);
+    for (number, key) in destroyed.iter().enumerate() {
+        std::fs::write(leaks.path().join(number.to_string()), [&[7; 100][..], key, &[9; 100]].concat()).unwrap();
+    }
+    let report = city.app.scan_canaries(&mut canaries, None, &[dir.path().to_owned(), leaks.path().to_owned()]).unwrap();
+    assert_eq!(report.wrong, 6, "each file is a finding: {:?}", report.findings);
 }
 
 /// What happens, in order.
@@ -226,16 +254,53 @@ fn copy_files(dir: &Path, to: &Path) -> Copy {
 
 /// Something of cho is kept for two months, which the vault does without the pass around it.
 fn begin_months(dir: &Path, db: &Db, people: &People) {
-    let (vault, rng) = (open_vault(dir, 11), SeededRng::new(12));
+    let vault = open_vault(dir, 11);
+    [70, 71].iter().for_each(|month| keep_for_a_month(&vault, db, people, *month));
+}
+
+fn keep_for_a_month(vault: &Vault, db: &Db, people: &People, month: u16) {
+    let rng = SeededRng::new(12_000 + u64::from(month));
     let sealed: Vec<Vec<u8>> =
         db.read(|conn| keyrings::candidates(conn, people.cho)).unwrap().into_iter().map(|(_, sealed)| sealed).collect();
     let keyring = vault.keyring(people.cho, &sealed).unwrap();
-    for month in [70, 71] {
-        vault.create_month_key(people.card, month, rng.as_ref()).unwrap();
-        let lent = vault.seal_deposit(&keyring, people.card, month, &block("name"), b"Cho", rng.as_ref()).unwrap();
-        let row = (people.cho, people.card, 9_900 + u64::from(month), lent);
-        db.transaction("lend for a month", move |tx| blocks::put_lent(tx, std::slice::from_ref(&row))).unwrap();
+    vault.create_month_key(people.card, month, rng.as_ref()).unwrap();
+    let lent = vault.seal_deposit(&keyring, people.card, month, &block("name"), b"Cho", rng.as_ref()).unwrap();
+    let row = (people.cho, people.card, 9_900 + u64::from(month), lent);
+    db.transaction("lend for a month", move |tx| blocks::put_lent(tx, std::slice::from_ref(&row))).unwrap();
+}
+
+/// The end of a month is broken off at each write, with the page torn or whole, and finished after a start. Answers what the administrator
+/// has of the moments before and after.
+fn break_off(dir: &Path, kept: &Path, db: &Db, people: &People) -> Vec<Copy> {
+    std::fs::create_dir_all(kept).unwrap();
+    let (mut copies, mut outcomes) = (Vec::new(), BTreeSet::new());
+    for (month, tear) in (100..).zip([Tear::Half, Tear::Whole].into_iter().cycle()) {
+        let step = i64::from(month - 100) / 2 + 1;
+        keep_for_a_month(&open_vault(dir, u64::from(month)), db, people, month);
+        let copy = |name: &str| {
+            let file = kept.join(format!("{month}-{name}"));
+            std::fs::copy(dir.join("vault/pages"), &file).unwrap();
+            let slots = std::fs::read(dir.join("vault/root")).unwrap();
+            Copy { pages: pages_in(&file), sealed: Sealed::read(db), roots: roots(&slots) }
+        };
+        copies.push(copy("before"));
+        let is_whole = broken::end_month(&dir.join("vault"), people.card, month, step, tear);
+        copies.push(copy("broken"));
+        // After the start either the old epoch counts or the new one; then it is finished.
+        let (vault, rng) = (open_vault(dir, 1_000 + u64::from(month)), SeededRng::new(2_000 + u64::from(month)));
+        outcomes.insert(vault.month_commitment(people.card, month).unwrap().is_some());
+        vault.end_months(people.card, &[month], rng.as_ref()).unwrap();
+        let sql = format!("-- month_end\nDELETE FROM lent_blocks WHERE block = {}", 9_900 + u64::from(month));
+        db.transaction("end month", move |tx| tx.execute(&sql, &[])).unwrap();
+        if is_whole {
+            break;
+        }
     }
+    assert_eq!(outcomes.len(), 2, "some were broken off before they counted, some after");
+    assert!(copies.iter().any(|copy| copy.roots.len() == 2), "one was broken off between the roots");
+    let is_torn = |page: &Vec<u8>| page[..16] != [0; 16] && page[2_048..].iter().all(|byte| *byte == 0);
+    assert!(copies.iter().filter(|copy| copy.pages.iter().any(is_torn)).count() >= 3, "pages are torn");
+    copies
 }
 
 /// The first month is over: its key goes, and its row.

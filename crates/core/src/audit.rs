@@ -16,11 +16,12 @@ pub struct Audit {
     pub backup_made_at: Option<Time>,
     /// Residents of the sample, or synthetic residents; of a recount, days.
     pub sampled: i64,
-    /// Of those who live and changed nothing since the backup, how many opened, as they must; of a recount, lines that stand in the log.
+    /// Of those who live, how many opened, as they must; of a recount, lines that stand in the log.
     pub opened: i64,
-    /// Of what was erased or withdrawn, how much stayed closed, as it must.
+    /// Of residents who were erased, or whose key was replaced since the backup, how many stayed closed, as they must; of a canary scan,
+    /// sealed rows of synthetic residents that were tried after the erasure and did not open.
     pub closed: i64,
-    /// How many did otherwise than they must, or how many places held bytes of a destroyed key.
+    /// How many did otherwise than they must, or how many files held bytes of a destroyed key.
     pub wrong: i64,
     /// Bytes that were searched.
     pub searched_bytes: i64,

@@ -175,6 +175,11 @@ impl Keyring {
         &self.footprint_key
     }
 
+    /// Every key in it.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Key> {
+        [&self.own_key, &self.tag_key, &self.footprint_key].into_iter().chain(self.loans.iter().map(|loan| &*loan.key))
+    }
+
     pub(crate) fn loan(&self, mandate: u64) -> Result<&Key> {
         let place = self.loans.binary_search_by_key(&mandate, |loan| loan.mandate).map_err(|_| Error::NoLoan)?;
         Ok(&self.loans[place].key)

@@ -34,7 +34,7 @@ use usufruct_core::ports::Rng;
 use crate::error::{Error, Result};
 use crate::escrow::Appointment;
 use crate::roots::{MemoryRoots, Root, RootSlots};
-use crate::tree::{Epoch, Erased, Key, KeyId, KeyTree, SlotClass, State, commit_key};
+use crate::tree::{Epoch, Erased, Key, KeyId, KeyTree, SlotClass, State, Trace, commit_key};
 use draft::{Changes, Draft};
 use live::Live;
 use place::place;
@@ -250,6 +250,10 @@ impl<P: Pages, R: RootSlots> KeyTree for PageTree<P, R> {
         // As long as the old root is there, so is what it opens.
         self.pages.free(&old)?;
         Ok(Erased { before, after: self.state(), handles })
+    }
+
+    fn root_trace(&self) -> Trace {
+        Trace::of(&self.writer.lock().unwrap_or_else(PoisonError::into_inner).root.secret)
     }
 
     fn state(&self) -> State {

@@ -92,5 +92,5 @@ mod vault;
 pub use error::{Error, Result};
 pub use keyring::{FOOTPRINT_KEYS_LEN, Keyring};
 pub use pseudonym::{Seeds, Subject};
-pub use tree::{Epoch, Erased, HouseKey, Key, KeyId, KeyTree, SlotClass, State, commit_key};
+pub use tree::{Epoch, Erased, HouseKey, Key, KeyId, KeyTree, SlotClass, State, Trace, commit_key};
 pub use vault::{Again, Enrolled, Vault, Way, Withdrawal};

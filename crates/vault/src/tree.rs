@@ -42,6 +42,9 @@ pub trait KeyTree: Send + Sync {
         rng: &dyn Rng,
     ) -> Result<Erased>;
 
+    /// What a search for the present root looks for once it is destroyed.
+    fn root_trace(&self) -> Trace;
+
     /// The public facts about the tree now.
     fn state(&self) -> State;
 
@@ -93,6 +96,10 @@ pub enum HouseKey {
 /// 32 secret random bytes. Overwritten when dropped; has no `Debug` and no `Clone`.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Key([u8; 32]);
+
+/// The first half of a key, by which it is found wherever it was left. The other half cannot be had from it, so it opens nothing.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct Trace([u8; Self::LEN]);
 
 /// Counts erasures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -164,6 +171,22 @@ impl Key {
     /// A second copy, where the key really lives twice.
     pub(crate) const fn copy(&self) -> Self {
         Self(self.0)
+    }
+}
+
+impl Trace {
+    /// Half of a key.
+    pub const LEN: usize = 16;
+
+    pub(crate) fn of(key: &Key) -> Self {
+        let mut half = [0; Self::LEN];
+        half.copy_from_slice(&key.0[..Self::LEN]);
+        Self(half)
+    }
+
+    /// What to look for.
+    pub const fn bytes(&self) -> &[u8; Self::LEN] {
+        &self.0
     }
 }
 

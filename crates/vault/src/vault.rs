@@ -2,6 +2,7 @@
 //!
 //! The vault stores nothing but keys. Sealed keyrings, blocks and lines go in and out as bytes; the caller keeps them.
 
+mod canary;
 mod convert;
 mod erase;
 mod month;
@@ -21,6 +22,8 @@ use usufruct_core::logged::Gate;
 use usufruct_core::ports::Rng;
 use usufruct_core::service::PseudonymMode;
 use zeroize::Zeroizing;
+
+use canary::Canary;
 
 use crate::error::{Error, Result};
 use crate::escrow::Appointment;
@@ -43,6 +46,8 @@ pub struct Vault {
     second_hand: Option<Arc<dyn SecondHand>>,
     /// Called with each epoch from which on the keys that go in it open nothing here.
     watch: Option<Watch>,
+    /// Synthetic residents, of whom traces are kept while they live, to be searched for afterwards.
+    canaries: Mutex<BTreeMap<u64, Canary>>,
     /// How the pseudonyms of each sector are made. A sector that is not here has none, so that none is made in a wrong way.
     sectors: RwLock<BTreeMap<u64, KnownSector>>,
 }
@@ -78,6 +83,7 @@ impl Vault {
             erasing: Mutex::new(()),
             second_hand: None,
             watch: None,
+            canaries: Mutex::default(),
             sectors: RwLock::default(),
         };
         for key in [HouseKey::SeedIndex, HouseKey::Session] {
@@ -129,14 +135,6 @@ impl Vault {
         }
         self.tree.insert(&keys, rng)?;
         Ok(enrolled)
-    }
-
-    /// Makes the keys of a synthetic resident for a canary scan (erasure.md 1.5 e), and tells her key to the auditor, who will
-    /// look for it once it is destroyed. Of a resident who exists no key is ever told.
-    pub fn enrol_canary(&self, rng: &dyn Rng) -> Result<(Enrolled, Zeroizing<[u8; 32]>)> {
-        let enrolled = self.enrol(rng)?;
-        let key = self.key(KeyId::Resident(enrolled.resident))?;
-        Ok((enrolled, Zeroizing::new(*key.bytes())))
     }
 
     /// Opens a resident's keyring. Give all sealed ones there are, newest first: after a crash in the middle of a

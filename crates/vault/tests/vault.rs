@@ -255,6 +255,27 @@ fn sunset_and_erasure_take_one_parent_each() {
 }
 
 #[test]
+fn traces_of_a_synthetic_resident_are_given_out_once_and_when_her_keys_are_gone() {
+    let house = memory_house(5);
+    let canary = house.vault.enrol_canary(&house.rng).unwrap();
+    let mut keyring = house.vault.keyring(canary.resident, &[&canary.keyring]).unwrap();
+    keyring.lend(7, &house.rng).unwrap();
+    house.vault.note_canary(&keyring).unwrap();
+    assert!(house.vault.is_canary(canary.resident));
+    // Nothing of one who lives, and never anything of a person.
+    assert!(house.vault.take_traces(canary.resident).is_none());
+    assert!(house.vault.note_canary(&house.keyring(1).unwrap()).is_err());
+    house.vault.erase_resident(1, &house.rng).unwrap();
+    assert!(house.vault.take_traces(1).is_none() && house.vault.take_traces(canary.resident).is_none());
+    house.vault.erase_resident(canary.resident, &house.rng).unwrap();
+    // Three keys of her own, that of the loan, her key, and the root under which it was.
+    let traces = house.vault.take_traces(canary.resident).unwrap();
+    let different: std::collections::BTreeSet<_> = traces.iter().map(|trace| *trace.bytes()).collect();
+    assert_eq!((traces.len(), different.len()), (6, 6));
+    assert!(house.vault.take_traces(canary.resident).is_none() && !house.vault.is_canary(canary.resident));
+}
+
+#[test]
 fn whoever_watches_hears_of_every_epoch_in_which_keys_go() {
     use std::sync::{Arc, Mutex};
     let (rng, heard) = (seeded(6), Arc::new(Mutex::new(Vec::new())));

@@ -13,37 +13,65 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::AuditReport;
 
-/// What is searched for. Overwritten when dropped.
-#[derive(Default)]
-pub(super) struct Needles(Vec<Zeroizing<Vec<u8>>>);
+/// What is searched for: halves of keys in every form in which they are written. Overwritten when dropped.
+pub(super) struct Needles {
+    /// In order.
+    all: Zeroizing<Vec<[u8; WINDOW]>>,
+    /// Whether any begins with these two bytes, so that a look at two bytes is enough for nearly every place.
+    begins: Vec<bool>,
+}
 
 impl Needles {
-    pub(super) fn add(&mut self, key: &[u8; 32]) {
+    /// Searches for what begins with these halves of keys.
+    pub(super) fn of<'a>(halves: impl ExactSizeIterator<Item = &'a [u8; HALF]>) -> Self {
         use base64::Engine as _;
-        let mut text = hex(&key[..16]);
-        self.0.push(Zeroizing::new(key[..16].to_vec()));
-        self.0.push(Zeroizing::new(text.to_uppercase().into_bytes()));
-        self.0.push(Zeroizing::new(std::mem::take(&mut text).into_bytes()));
-        // Base64 of the same bytes looks in three ways, by where it begins.
-        for skip in 0..3 {
-            let text = base64::engine::general_purpose::STANDARD_NO_PAD.encode(&key[skip..skip + 15]);
-            self.0.push(Zeroizing::new(text.replace('+', "-").replace('/', "_").into_bytes()));
-            self.0.push(Zeroizing::new(text.into_bytes()));
+        // Large enough never to grow: growing would leave them behind in freed memory.
+        let mut all = Zeroizing::new(Vec::with_capacity(FORMS * halves.len()));
+        for half in halves {
+            let lower = Zeroizing::new(hex(half).into_bytes());
+            let upper = Zeroizing::new(lower.to_ascii_uppercase());
+            all.push(*half);
+            all.extend([&lower, &upper].map(|text| window(text)));
+            // Base64 of the same bytes looks in three ways, by where it begins.
+            for skip in 0..3 {
+                let part = &half[skip..skip + WINDOW * 3 / 4];
+                let text = Zeroizing::new(base64::engine::general_purpose::STANDARD_NO_PAD.encode(part).into_bytes());
+                let for_addresses = |sign: &u8| match sign {
+                    b'+' => b'-',
+                    b'/' => b'_',
+                    other => *other,
+                };
+                let other = Zeroizing::new(text.iter().map(for_addresses).collect::<Vec<u8>>());
+                all.extend([&text, &other].map(|text| window(text)));
+            }
         }
+        all.sort_unstable();
+        let mut begins = vec![false; 1 << 16];
+        all.iter().for_each(|needle| begins[begin(needle)] = true);
+        Self { all, begins }
     }
 
     fn is_in(&self, bytes: &[u8]) -> bool {
-        self.0.iter().any(|needle| memchr::memmem::find(bytes, needle).is_some())
+        let is_one =
+            |window: &[u8]| self.begins[begin(window)] && self.all.binary_search_by(|needle| needle[..].cmp(window)).is_ok();
+        bytes.windows(WINDOW).any(is_one)
     }
 
     /// Whether each is found in noise that holds it.
     pub(super) fn finds_itself(&self, noise: &[u8; 64]) -> bool {
-        !self.is_in(noise) && self.0.iter().all(|needle| self.is_in(&[noise, &needle[..], noise].concat()))
+        !self.is_in(noise) && self.all.iter().all(|needle| self.is_in(&[noise, &needle[..], noise].concat()))
     }
+}
 
-    fn longest(&self) -> usize {
-        self.0.iter().map(|needle| needle.len()).max().unwrap_or(0)
-    }
+/// The front of a form that is longer.
+fn window(text: &[u8]) -> [u8; WINDOW] {
+    let mut front = [0; WINDOW];
+    front.copy_from_slice(&text[..WINDOW]);
+    front
+}
+
+fn begin(window: &[u8]) -> usize {
+    usize::from(window[0]) << 8 | usize::from(window[1])
 }
 
 /// Searches a file, a disk, or everything below a folder. Links are followed. A place that is not there is a finding.
@@ -158,7 +186,7 @@ fn scan_stream(mut file: impl Read, needles: &Needles) -> std::io::Result<(i64, 
         }
         // What stands across two chunks is found in the second.
         let end = kept + read;
-        kept = end.min(needles.longest());
+        kept = end.min(WINDOW);
         buffer.copy_within(end - kept..end, 0);
     }
 }
@@ -228,6 +256,13 @@ fn inode(metadata: &Metadata) -> Inode {
     (metadata.dev(), metadata.ino())
 }
 
+/// Bytes of a half of a key.
+const HALF: usize = usufruct_vault::Trace::LEN;
+/// Bytes that are compared: half of a key as it is, a quarter of it in hexadecimal, three eighths in base64.
+const WINDOW: usize = 16;
+/// Forms in which a key may be written: as it is, in hexadecimal with small and with large letters, and in two kinds of base64, each
+/// from three places on.
+const FORMS: usize = 9;
 /// Files that are open at once at most, of those that are searched.
 const OPEN_AT_ONCE: usize = 64;
 /// Bytes read at once.
@@ -256,8 +291,7 @@ mod tests {
         use base64::Engine as _;
         let dir = tempfile::tempdir().unwrap();
         let key: [u8; 32] = std::array::from_fn(|at| (at * 37 + 5) as u8);
-        let mut needles = Needles::default();
-        needles.add(&key);
+        let needles = of(&key);
         let written = [
             key.to_vec(),
             hex(&key).into_bytes(),
@@ -299,7 +333,7 @@ mod tests {
         let mut report = AuditReport::default();
         let mut searched = Searched::default();
         let early = File::open(&places[0]).unwrap();
-        scan_below(dir.path(), &Needles::default(), &mut searched, &mut report);
+        scan_below(dir.path(), &Needles::of([].into_iter()), &mut searched, &mut report);
         // Somebody opens one after it was searched and before it is closed.
         let is_waiting = |place: &&PathBuf| {
             let wanted = inode(&std::fs::metadata(place).unwrap());
@@ -314,7 +348,7 @@ mod tests {
         }
         assert_eq!((report.searched_bytes, report.wrong), ((places.len() as i64 + 1) * 100, 0));
         // What is kept is searched again without one more.
-        scan(dir.path(), &Needles::default(), &mut report);
+        scan(dir.path(), &Needles::of([].into_iter()), &mut report);
         drop((early, opened));
         assert_eq!((descriptors(&places[0]), descriptors(late)), (1, 1));
     }
@@ -325,8 +359,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         let key: [u8; 32] = std::array::from_fn(|at| (at * 37 + 5) as u8);
-        let mut needles = Needles::default();
-        needles.add(&key);
+        let needles = of(&key);
         std::fs::create_dir_all(at("elsewhere/deep")).unwrap();
         std::fs::write(at("elsewhere/deep/file"), key).unwrap();
         for (folder, target) in [("linked folder", "elsewhere"), ("linked file", "elsewhere/deep/file"), ("nowhere", "gone")] {
@@ -359,8 +392,7 @@ mod tests {
         use std::io::Write as _;
         let dir = tempfile::tempdir().unwrap();
         let key: [u8; 32] = std::array::from_fn(|at| (at * 37 + 5) as u8);
-        let mut needles = Needles::default();
-        needles.add(&key);
+        let needles = of(&key);
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         gzip.write_all(&[&[b'x'; 100_000][..], hex(&key).as_bytes(), &[b'y'; 100_000]].concat()).unwrap();
         let gzip = gzip.finish().unwrap();
@@ -386,6 +418,10 @@ mod tests {
             assert_eq!(report.wrong, i64::from(finding.is_some()), "{name}: {:?}", report.findings);
             assert!(finding.is_none_or(|words| report.findings[0].contains(words)), "{name}: {:?}", report.findings);
         }
+    }
+
+    fn of(key: &[u8; 32]) -> Needles {
+        Needles::of([key.first_chunk().unwrap()].into_iter())
     }
 
     fn gzip_of(bytes: &[u8]) -> Vec<u8> {

@@ -63,7 +63,10 @@ impl Vault {
     pub fn erase_residents(&self, residents: &[u64], rng: &dyn Rng) -> Result<Erased> {
         let _erasing = self.erasing();
         let ids: Vec<KeyId> = residents.iter().copied().map(KeyId::Resident).collect();
-        self.destroy(&ids, &[], rng)
+        self.trace_canaries(residents)?;
+        let erased = self.destroy(&ids, &[], rng)?;
+        self.canaries_are_erased(residents);
+        Ok(erased)
     }
 
     /// Destroys one resident's key.
