@@ -129,9 +129,16 @@ pub fn list(folder: &Path) -> Vec<(PathBuf, Time)> {
     all
 }
 
-/// The database of a backup, to be opened in a drill, and when it was made. A dump must have been restored to `database`.
-pub fn to_drill(folder: &Path, database: Option<&str>) -> Result<(String, Time), Failure> {
+/// The database of a backup, to be opened in a drill of the pass `origin`, and when it was made. A dump must have been restored to
+/// `database`. Whether that is a database of this very pass its log shows, which the drill looks at.
+pub fn to_drill(folder: &Path, database: Option<&str>, origin: &str) -> Result<(String, Time), Failure> {
     let manifest = check(folder)?;
+    if manifest.origin != origin {
+        return Err(Failure::refused(
+            format!("{} is a backup of {}, and this pass is {origin}.", folder.display(), manifest.origin),
+            "Name a backup of this pass; of another one nothing can be shown with these keys.",
+        ));
+    }
     if let Some(url) = database {
         return Ok((url.to_owned(), manifest.made_at));
     }

@@ -1,5 +1,6 @@
 //! What is done each night where the set-up asks for it: a backup, the end of old ones, and both drills.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use usufruct_app::store::db::Db;
-use usufruct_app::{App, AuditReport};
+use usufruct_app::{App, AuditReport, Canaries};
 use usufruct_core::Time;
 use usufruct_core::time::DAY;
 
@@ -42,24 +43,43 @@ pub struct Nightly {
     pub sample: usize,
 }
 
+/// What of the work of a night is done. What failed is tried again, and nothing else is done twice.
+#[derive(Default)]
+struct Night {
+    /// Synthetic residents who are still to be erased and searched for.
+    canaries: Option<Canaries>,
+    backup: Option<PathBuf>,
+    /// Whether the canaries were there when the backup was made.
+    backup_holds_canaries: bool,
+    /// Backups that were opened, or of which was said why they cannot be.
+    drilled: BTreeSet<PathBuf>,
+    is_scanned: bool,
+}
+
+/// What was said already, so that every state is told once and not each minute or each night.
+#[derive(Default)]
+struct Told {
+    failure: Option<String>,
+    undrilled: BTreeSet<String>,
+}
+
 /// Starts the thread, which ends with the server.
 pub fn start(app: Arc<App>, data_dir: &Path, nightly: Nightly, stopped: watch::Receiver<bool>) -> Result<(), Failure> {
+    nightly.refuse_nobody()?;
     let dir = data_dir.to_owned();
     let work = move || {
-        let mut has_failed = false;
+        let (mut night, mut told) = (None, Told::default());
         while !*stopped.borrow() {
             let newest = backup::list(&nightly.backups).pop().map(|(_, made_at)| made_at);
             let is_due = newest.is_none_or(|newest| newest < nightly.due(clock::now()));
-            if is_due || has_failed {
-                let outcome = if is_due { nightly.back_up(&dir) } else { Ok(()) };
-                has_failed = match outcome.and_then(|()| nightly.drill(&app, &dir)) {
-                    Ok(()) => false,
-                    Err(failure) => {
-                        tracing::error!(%failure, "the nightly work was not done and will be tried again");
-                        thread::sleep(AFTER_FAILURE);
-                        true
-                    }
-                };
+            night = nightly.night(night, is_due);
+            if let Some(unfinished) = &mut night {
+                let outcome = nightly.work(&app, &dir, unfinished, &mut told);
+                told.outcome(&outcome);
+                match outcome {
+                    Ok(()) => night = None,
+                    Err(_) => thread::sleep(AFTER_FAILURE),
+                }
             }
             thread::sleep(PAUSE);
         }
@@ -72,39 +92,131 @@ pub fn start(app: Arc<App>, data_dir: &Path, nightly: Nightly, stopped: watch::R
 
 impl Nightly {
     /// The last time before `now` at which it should have begun.
-    fn due(&self, now: Time) -> Time {
+    pub fn due(&self, now: Time) -> Time {
         let begin = self.hour.clamp(0, 23) * (DAY / 24);
         Time::from_micros((now.micros() - begin).div_euclid(DAY) * DAY + begin)
     }
 
-    fn back_up(&self, dir: &Path) -> Result<(), Failure> {
+    fn refuse_nobody(&self) -> Result<(), Failure> {
+        for (name, count) in [("canaries", self.canaries), ("sample", self.sample)] {
+            if count == 0 {
+                return Err(Failure::refused(
+                    format!("[nightly] sets {name} to 0, and a drill that looks at nobody shows nothing."),
+                    "Set it to 1 or more, or leave it out.",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The night whose work goes on. Canaries that could not be erased in the last one are those of the next.
+    fn night(&self, last: Option<Night>, is_due: bool) -> Option<Night> {
+        match last {
+            // While there is no backup it stays due.
+            Some(last) if is_due && last.backup.is_some() => Some(Night { canaries: last.canaries, ..Night::default() }),
+            None if is_due => Some(Night::default()),
+            last => last,
+        }
+    }
+
+    /// Canaries come before the backup, so that it holds what is about to be erased; then they are erased, and everything is searched.
+    /// What fails holds up nothing that does not rest on it.
+    fn work(&self, app: &App, dir: &Path, night: &mut Night, told: &mut Told) -> Result<(), Failure> {
+        let enrolled = self.enrol(app, night);
+        if night.backup.is_none() {
+            night.backup = Some(self.back_up(dir)?);
+            night.backup_holds_canaries = night.canaries.is_some();
+        }
+        let drilled = self.restore_drills(app, night, told);
+        let scanned = enrolled.and_then(|()| self.scan(app, dir, night));
+        drilled.and(scanned)
+    }
+
+    fn enrol(&self, app: &App, night: &mut Night) -> Result<(), Failure> {
+        if !night.is_scanned && night.canaries.is_none() {
+            night.canaries = Some(app.enrol_canaries(self.canaries)?);
+        }
+        Ok(())
+    }
+
+    fn back_up(&self, dir: &Path) -> Result<PathBuf, Failure> {
         let made = backup::make(dir, &self.backups)?;
         tracing::info!(backup = %made.display(), "made");
         let limit = clock::now().plus(-self.keep_days * DAY);
         for (old, _) in backup::list(&self.backups).into_iter().filter(|(_, made_at)| *made_at < limit) {
             std::fs::remove_dir_all(&old).map_err(|error| Failure::file(&old, &error))?;
         }
+        Ok(made)
+    }
+
+    /// Opens the oldest backup and the newest.
+    fn restore_drills(&self, app: &App, night: &mut Night, told: &mut Told) -> Result<(), Failure> {
+        let kept = backup::list(&self.backups);
+        for (folder, _) in kept.first().into_iter().chain(kept.last().filter(|_| kept.len() > 1)) {
+            if night.drilled.contains(folder) {
+                continue;
+            }
+            if self.drill_database.is_none() && backup::is_dump(folder) {
+                told.undrilled(NO_DATABASE);
+            } else {
+                self.fill(folder)?;
+                match backup::to_drill(folder, self.database_of(folder), &app.config().origin) {
+                    Ok((url, made_at)) => {
+                        let copy = Db::open_backup(&url).map_err(Failure::of)?;
+                        tell("restore drill", &app.restore_drill(&copy, made_at, self.sample)?);
+                    }
+                    Err(failure) => told.undrilled(&failure.to_string()),
+                }
+            }
+            night.drilled.insert(folder.clone());
+        }
         Ok(())
     }
 
-    fn drill(&self, app: &App, dir: &Path) -> Result<(), Failure> {
-        let kept = backup::list(&self.backups);
-        for (folder, _) in kept.first().into_iter().chain(kept.last().filter(|_| kept.len() > 1)) {
-            let database = self.drill_database.as_deref().filter(|_| backup::is_dump(folder));
-            if let Some(database) = database {
-                backup::fill(folder, database)?;
+    fn scan(&self, app: &App, dir: &Path, night: &mut Night) -> Result<(), Failure> {
+        let Some(canaries) = &mut night.canaries else { return Ok(()) };
+        let holding = night.backup.as_ref().filter(|_| night.backup_holds_canaries);
+        let copy = match holding.filter(|folder| self.drill_database.is_some() || !backup::is_dump(folder)) {
+            None => None,
+            Some(folder) => {
+                self.fill(folder)?;
+                let (url, _) = backup::to_drill(folder, self.database_of(folder), &app.config().origin)?;
+                Some(Db::open_backup(&url).map_err(Failure::of)?)
             }
-            match backup::to_drill(folder, database) {
-                Ok((url, made_at)) => {
-                    let copy = Db::open_backup(&url).map_err(Failure::of)?;
-                    tell("restore drill", &app.restore_drill(&copy, made_at, self.sample)?);
-                }
-                Err(failure) => tracing::warn!(%failure, "no restore drill; name a drill_database in [nightly]"),
-            }
-        }
+        };
         let places: Vec<PathBuf> = [dir.to_owned(), self.backups.clone()].into_iter().chain(self.also.iter().cloned()).collect();
-        tell("canary scan", &app.canary_scan(self.canaries, &places)?);
+        tell("canary scan", &app.scan_canaries(canaries, copy.as_ref(), &places)?);
+        (night.canaries, night.is_scanned) = (None, true);
         Ok(())
+    }
+
+    /// The database into which the dump in a backup is restored.
+    fn database_of(&self, folder: &Path) -> Option<&str> {
+        self.drill_database.as_deref().filter(|_| backup::is_dump(folder))
+    }
+
+    fn fill(&self, folder: &Path) -> Result<(), Failure> {
+        self.database_of(folder).map_or(Ok(()), |database| backup::fill(folder, database))
+    }
+}
+
+impl Told {
+    fn outcome(&mut self, outcome: &Result<(), Failure>) {
+        let now = outcome.as_ref().err().map(ToString::to_string);
+        match (&self.failure, &now) {
+            (last, Some(failure)) if last.as_ref() != Some(failure) => {
+                tracing::error!(%failure, "the nightly work was not done; it is tried again each minute, and `usufruct doctor` says what is missing");
+            }
+            (Some(_), None) => tracing::info!("the nightly work that had failed is done"),
+            _ => {}
+        }
+        self.failure = now;
+    }
+
+    fn undrilled(&mut self, why: &str) {
+        if self.undrilled.insert(why.to_owned()) {
+            tracing::warn!(why, "no restore drill");
+        }
     }
 }
 
@@ -128,6 +240,9 @@ fn thousand() -> usize {
     1_000
 }
 
+/// Why a dump is not opened.
+pub const NO_DATABASE: &str =
+    "Dumps of PostgreSQL are not opened at night. Name a drill_database in [nightly] that nothing else uses.";
 const PAUSE: Duration = Duration::from_secs(1);
 const AFTER_FAILURE: Duration = Duration::from_secs(60);
 
@@ -135,9 +250,8 @@ const AFTER_FAILURE: Duration = Duration::from_secs(60);
 mod tests {
     use super::*;
 
-    #[test]
-    fn it_is_due_once_a_day_at_its_hour() {
-        let nightly = Nightly {
+    fn nightly() -> Nightly {
+        Nightly {
             backups: PathBuf::new(),
             keep_days: 1,
             hour: 18,
@@ -145,14 +259,45 @@ mod tests {
             also: Vec::new(),
             canaries: 1,
             sample: 1,
-        };
+        }
+    }
+
+    #[test]
+    fn it_is_due_once_a_day_at_its_hour() {
         let time = |text: &str| text.parse::<Time>().unwrap();
         for (now, due) in [
             ("2026-11-21T18:00:00Z", "2026-11-21T18:00:00Z"),
             ("2026-11-21T17:59:59Z", "2026-11-20T18:00:00Z"),
             ("2026-11-22T03:00:00Z", "2026-11-21T18:00:00Z"),
         ] {
-            assert_eq!(nightly.due(time(now)), time(due), "{now}");
+            assert_eq!(nightly().due(time(now)), time(due), "{now}");
+        }
+    }
+
+    #[test]
+    fn what_is_done_of_a_night_is_not_begun_again_before_the_next() {
+        let at = |name: &str| Some(PathBuf::from(name));
+        assert!(nightly().night(None, false).is_none());
+        let begun = nightly().night(None, true).unwrap();
+        assert!(begun.backup.is_none() && begun.drilled.is_empty());
+        // Its backup fails, so that it stays due; what was drilled stays drilled.
+        let stuck = Night { drilled: BTreeSet::from(["old".into()]), ..begun };
+        let stuck = nightly().night(Some(stuck), true).unwrap();
+        assert_eq!(stuck.drilled.len(), 1);
+        // The backup is made and the scan fails: it goes on.
+        let scanless = nightly().night(Some(Night { backup: at("new"), ..stuck }), false).unwrap();
+        assert_eq!((scanless.backup.clone(), scanless.drilled.len()), (at("new"), 1));
+        // The next night has everything before it.
+        let next = nightly().night(Some(scanless), true).unwrap();
+        assert!(next.backup.is_none() && next.drilled.is_empty() && !next.backup_holds_canaries);
+    }
+
+    #[test]
+    fn a_night_that_looks_at_nobody_is_refused() {
+        assert!(nightly().refuse_nobody().is_ok());
+        for nobody in [Nightly { canaries: 0, ..nightly() }, Nightly { sample: 0, ..nightly() }] {
+            let refused = nobody.refuse_nobody().unwrap_err().to_string();
+            assert!(refused.contains("looks at nobody") && refused.contains("1 or more"), "{refused}");
         }
     }
 }

@@ -56,6 +56,12 @@ fn a_database_comes_back_and_the_erased_do_not() {
     // Life goes on: synthetic residents come and go, each with a certificate in the log.
     let said = ok(&["audit", "canary-scan", "--data-dir", &dir, "--residents", "2", "--also", &backups]);
     assert!(said.contains("0 wrong"), "{said}");
+    for nobody in [
+        vec!["audit", "canary-scan", "--data-dir", &dir, "--residents", "0"],
+        vec!["audit", "restore-drill", "--data-dir", &dir, "--backup", &set, "--sample", "0"],
+    ] {
+        assert!(fails(&nobody, 1).contains("looks at nobody"));
+    }
     let before = contents(&set);
     let said = ok(&["audit", "restore-drill", "--data-dir", &dir, "--backup", &set, "--sample", "20"]);
     assert!(said.contains("0 wrong"), "{said}");
@@ -150,6 +156,7 @@ fn nothing_is_restored_from_what_is_not_whole_or_belongs_elsewhere() {
     for (from, to) in [("pass.example.org/log", "other.example.org/log"), ("usufruct/backup/v1", "usufruct/backup/v9")] {
         fs::write(&manifest, text.replace(from, to)).unwrap();
         fails(&restore, 1);
+        fails(&["audit", "restore-drill", "--data-dir", &dir, "--backup", &set], 1);
     }
     fs::write(&manifest, text.replace("\"usufruct.db\"", "\"../usufruct.db\"")).unwrap();
     assert!(fails(&restore, 1).contains("leads out of it"));
@@ -193,8 +200,29 @@ fn the_server_drills_by_itself_where_the_set_up_asks_for_it() {
                AND INSTR(data, CAST('\"wrong\":0' AS BLOB)) > 0";
     let clean = db.read(|conn| conn.query_one(sql, &[])).unwrap().unwrap().integer(0).unwrap();
     assert_eq!(clean, 2, "nobody has a pass yet, and that is no finding");
-    drop(db);
+    // The canaries were there when the backup was made, and are erased now.
+    let count = |db: &Db, what: &str| {
+        let sql = format!("-- count\nSELECT COUNT(*) FROM {what}");
+        db.read(|conn| conn.query_one(&sql, &[])).unwrap().unwrap().integer(0).unwrap()
+    };
+    let copy = folder.at("copy.db");
+    fs::copy(only(&backups).join("usufruct.db"), &copy).unwrap();
+    let copy = Db::open(&format!("sqlite:{copy}"), &Options::default()).unwrap();
+    assert_eq!((count(&copy, "keyrings"), count(&copy, "residents WHERE state <> 'erased'")), (2, 2));
+    assert_eq!((count(&db, "keyrings"), count(&db, "canaries")), (0, 2));
+    let said = ok(&["doctor", "--data-dir", &dir]);
+    assert!(said.contains("both drills found all as it must be"), "{said}");
+    drop((db, copy));
     assert!(server.stop());
+
+    // What is missing of the last night stands in the table until it is done.
+    fs::rename(&backups, folder.at("aside")).unwrap();
+    let said = ok(&["doctor", "--data-dir", &dir]);
+    assert!(said.contains("there is no backup."), "{said}");
+    // A night that looks at nobody is none.
+    let text = fs::read_to_string(&setup).unwrap();
+    fs::write(&setup, text.replace("canaries = 2", "canaries = 0")).unwrap();
+    assert!(fails(&serve, 1).contains("looks at nobody"));
 }
 
 #[test]

@@ -109,7 +109,7 @@ fn plays(folder: &Folder, database: &[&str], url: &str) {
     }
     assert!(server.stop());
     // A command on a pass that nobody serves publishes what is committed.
-    ok(&["audit", "canary-scan", "--data-dir", &dir, "--residents", "0"]);
+    ok(&["audit", "canary-scan", "--data-dir", &dir, "--residents", "1"]);
     for certificate in &all {
         let verified = ok(&["verify", "certificate", certificate["id"].as_str().unwrap(), "--log", &dir]);
         assert!(verified.contains("verified"), "{verified}");

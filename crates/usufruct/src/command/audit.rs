@@ -8,6 +8,7 @@ use usufruct_app::AuditReport;
 
 use crate::access::Access;
 use crate::command::recount::{AuditKey, Recount};
+use crate::data_dir;
 use crate::failure::Failure;
 
 /// Drill the vault: open an old backup with today's keys, or search for the keys of the erased. Or recount uses.
@@ -44,12 +45,12 @@ struct RestoreDrill {
     /// Where a dump of PostgreSQL was restored to, if the backup holds one.
     #[arg(long, value_name = "URL")]
     database: Option<String>,
-    /// At most so many residents are looked at, from a random place on.
+    /// At most so many residents are looked at, one or more, from a random place on.
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     sample: usize,
 }
 
-/// Make synthetic residents, erase them, and search files for their keys.
+/// Make synthetic residents, erase them, try what the database held of them, and search files for their keys.
 #[derive(Debug, Args)]
 struct CanaryScan {
     /// The pass. Everything in it is searched.
@@ -58,7 +59,7 @@ struct CanaryScan {
     /// Search this too: backups, the folder of the database server, logs, core files. May be given again.
     #[arg(long, value_name = "PATH")]
     also: Vec<PathBuf>,
-    /// How many synthetic residents.
+    /// How many synthetic residents, one or more.
     #[arg(long, value_name = "N", default_value_t = 3)]
     residents: usize,
 }
@@ -69,7 +70,8 @@ impl Audit {
             Drill::Key(key) => return key.run(),
             Drill::Recount(recount) => return recount.run(),
             Drill::RestoreDrill(drill) => {
-                let (url, made_at) = crate::backup::to_drill(&drill.backup, drill.database.as_deref())?;
+                let origin = data_dir::setup(&drill.data_dir)?.origin;
+                let (url, made_at) = crate::backup::to_drill(&drill.backup, drill.database.as_deref(), &origin)?;
                 Access::open(&drill.data_dir)?.restore_drill(&url, made_at, drill.sample)?
             }
             Drill::CanaryScan(scan) => {

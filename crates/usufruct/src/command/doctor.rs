@@ -1,6 +1,7 @@
 //! `usufruct doctor`: looks at a data directory and says what is wrong and what to do.
 
 mod cards;
+mod drills;
 mod escrow;
 mod root;
 
@@ -228,6 +229,7 @@ fn store(dir: &Path, setup: &Setup, now: Time) -> Vec<Line> {
     lines.push(purges(dir, &db, now));
     lines.push(answers(&db, now));
     lines.extend(escrow::terms(&db, setup));
+    lines.extend(setup.nightly.as_ref().map(|nightly| drills::line(&db, nightly, now)));
     lines.push(match log(dir, &db) {
         Ok(line) => line,
         Err(words) => Line::fail("log", words),

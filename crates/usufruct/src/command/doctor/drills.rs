@@ -1,0 +1,56 @@
+//! Whether the nightly work was done: the backup, the restore drill and the canary scan.
+
+use usufruct_app::replay;
+use usufruct_app::store::db::Db;
+use usufruct_core::Time;
+use usufruct_core::audit::{Audit, Drill};
+use usufruct_core::register::Entry;
+use usufruct_core::time::DAY;
+
+use super::Line;
+use crate::backup;
+use crate::nightly::{NO_DATABASE, Nightly};
+
+const WHAT: &str = "drills";
+
+/// The last night, as backups and the log tell it.
+pub(super) fn line(db: &Db, nightly: &Nightly, now: Time) -> Line {
+    let register = match replay(db) {
+        Ok(register) => register,
+        Err(error) => return Line::fail(WHAT, error.to_string()),
+    };
+    let newest =
+        |drill: Drill| register.audits.values().filter(|entry| entry.body.drill == drill).max_by_key(|entry| entry.index);
+    let drills = [("restore drill", newest(Drill::RestoreDrill)), ("canary scan", newest(Drill::CanaryScan))];
+    if let Some((name, entry)) = drills.iter().find_map(|(name, entry)| Some((name, entry.filter(|entry| entry.body.wrong > 0)?)))
+    {
+        return Line::fail(
+            WHAT,
+            format!(
+                "The {name} of {} found something wrong. Read the messages of the server, and tell oversight.",
+                entry.since.minute()
+            ),
+        );
+    }
+    let due = nightly.due(now.plus(-TIME_FOR_IT));
+    let kept = backup::list(&nightly.backups);
+    let is_backed_up = kept.last().is_some_and(|(_, made_at)| *made_at >= due);
+    let is_done = |entry: Option<&Entry<Audit>>| entry.is_some_and(|entry| entry.since >= due);
+    let missing: Vec<&str> = [("backup", is_backed_up)]
+        .into_iter()
+        .chain(drills.map(|(name, entry)| (name, is_done(entry))))
+        .filter_map(|(name, is_done)| (!is_done).then_some(name))
+        .collect();
+    if missing.is_empty() {
+        return Line::ok(WHAT, "The backup of the last night was made, and both drills found all as it must be.");
+    }
+    let words = format!("Of the night of {} there is no {}.", due.minute(), missing.join(", no "));
+    let is_undrilled = nightly.drill_database.is_none() && kept.last().is_some_and(|(folder, _)| backup::is_dump(folder));
+    match is_undrilled {
+        true => Line::warn(WHAT, format!("{words} {NO_DATABASE}")),
+        false => Line::warn(WHAT, format!("{words} The server tries each minute; start it, or read its messages.")),
+    }
+}
+
+/// The work of a night may take so long.
+const TIME_FOR_IT: i64 = DAY / 12;
