@@ -11,7 +11,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// What is overwritten there is not gone.
     #[error(
-        "The folder of the root is on {name}, and of that it is not known that it keeps no old copies of what is overwritten. Put it on \
+        "The file is on {name}, and of that it is not known that it keeps no old copies of what is overwritten. Put it on \
          ext4 without data=journal or on xfs, or keep the root in a token or with keepers."
     )]
     CopyOnWrite { name: String },
@@ -39,6 +39,9 @@ pub enum Error {
     /// A keeper of the root said no, or nothing.
     #[error("The keeper {name} did not do it: {why}. See its messages, and `usufruct keeper status`.")]
     Keeper { name: String, why: String },
+    /// A name that leads somewhere else.
+    #[error("{path} is a symbolic link, and what is overwritten must be the file itself. Put the file there in its place.")]
+    Link { path: String },
     /// Another process has the key store open.
     #[error("The key store is in use by another process. Stop that process first; two writers would lose keys.")]
     Locked,

@@ -269,6 +269,10 @@ impl<P: Pages, R: RootSlots> KeyTree for PageTree<P, R> {
         self.roots.escrow()
     }
 
+    fn escrow_is_there(&self) -> bool {
+        self.roots.escrow_is_there()
+    }
+
     fn heal(&self) -> Result<()> {
         self.roots.heal()
     }

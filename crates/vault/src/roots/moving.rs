@@ -57,4 +57,8 @@ impl RootSlots for MovingRoots {
     fn escrow(&self) -> Option<Appointment> {
         self.to.escrow()
     }
+
+    fn escrow_is_there(&self) -> bool {
+        self.to.escrow_is_there()
+    }
 }
