@@ -87,6 +87,12 @@ pub enum Error {
     /// The file or variable with the PIN of a token.
     #[error("The PIN of the token cannot be had from {place}: {why}. Put it there alone, where only the server can read it.")]
     Pin { place: String, why: String },
+    /// An old copy of the slots.
+    #[error(
+        "The newest root there is belongs to epoch {epoch}, and epoch {reached} was reached before: it was set back to an old copy. Bring \
+         the newest one from a live replica, or let the keepers bring it back."
+    )]
+    SetBack { epoch: u64, reached: u64 },
     /// The resident's key was replaced after the keyring was opened.
     #[error("The resident's key was replaced in the meantime. Load the keyring again and repeat.")]
     Stale,

@@ -231,6 +231,7 @@ fn store(dir: &Path, setup: &Setup, now: Time) -> Vec<Line> {
     lines.push(waiting(&db, now));
     lines.push(purges(dir, &db, now));
     lines.push(answers(&db, now));
+    lines.extend(root::set_back(dir, setup, &db));
     lines.extend(escrow::terms(&db, setup));
     lines.push(match log(dir, &db) {
         Ok(line) => line,
