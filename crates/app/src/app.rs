@@ -21,7 +21,6 @@ use usufruct_vault::second_hand::SecondHand;
 use usufruct_vault::{Keyring, Vault};
 
 use crate::dates::Closed;
-use crate::escrow::refuse_older;
 use crate::ledger::Head;
 use crate::log_publisher::{Announced, LogPublisher};
 use crate::spread::SPREAD;
@@ -118,7 +117,8 @@ impl App {
             house.require_seeds(&["log", "log-ml-dsa", "receipt", &format!("{}.{AUTOMATION}", config.operator)])?;
         }
         let (recorder, gate) = usufruct_core::logged::pair(rng.as_ref());
-        let tree = key_tree::open(&config.vault, root, &house, &db, is_new, rng.as_ref())?;
+        let register = replay(&db)?;
+        let tree = key_tree::open(&config.vault, root, &house, &db, (!is_new).then_some(&register), rng.as_ref())?;
         let closed = Arc::new(Closed::default());
         let (noted, watch) = (Arc::clone(&closed), Arc::clone(&clock));
         let mut vault = Vault::new(tree, gate, rng.as_ref())?.with_watch(move |epoch| noted.note(epoch, watch.now()));
@@ -162,11 +162,7 @@ impl App {
             rotating: Mutex::default(),
             resident_locks: (0..64).map(|_| Mutex::new(())).collect(),
         };
-        let register = replay(&app.db)?;
         app.make_keys(&register)?;
-        // A root that was set back would open what a certificate says is destroyed.
-        refuse_older(&register, app.vault.state().epoch.0)?;
-        app.check_escrow(register.vault.as_ref().map(|entry| &entry.body))?;
         app.set_register(register);
         app.mark_old_rows()?;
         app.ask_witnesses_at_start()?;

@@ -212,8 +212,9 @@ fn limits(of_resident: bool, class: SlotClass, any_disk: bool, promise: Promise)
             "託管日期為託管人依約應銷毀其金鑰之期限，本證明不主張其必將履行。",
         ),
         Promise::Undated => (
-            " The root is in escrow too, and no date is given for that: its officers still have keys of a period that is over.",
-            "根金鑰另有託管，惟託管人仍持有已屆期期別之金鑰，故不載託管日期。",
+            " The root is in escrow too, and no date is given for that: its officers still have keys of a period that is over, \
+             or what is sealed to them is not where it should be.",
+            "根金鑰另有託管，惟託管人仍持有已屆期期別之金鑰，或其託管檔案不在應在之處，故不載託管日期。",
         ),
     };
     let (keys, keys_zh) = match of_resident {

@@ -10,7 +10,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use usufruct_core::Time;
 use usufruct_core::ports::Rng;
-use usufruct_core::register::Register;
 use usufruct_core::time::DAY;
 use usufruct_core::vault_terms::{Escrow, VaultTerms};
 use usufruct_store::MIGRATIONS;
@@ -21,6 +20,7 @@ use usufruct_vault::keytree::PageTree;
 use usufruct_vault::roots::{Disk, FileRoots, Root, RootSlots};
 
 use crate::app::replay;
+use crate::key_tree::Reached;
 use crate::{App, Config, Error, House, key_tree};
 
 /// How the escrow is set up.
@@ -52,7 +52,8 @@ pub(crate) enum Promise {
     NoEscrow,
     /// The end of the period to whose keys the escrow is sealed, which is not always the present one.
     Until(Time),
-    /// The officers are late: nobody knows when they will destroy keys that they should have destroyed already.
+    /// The officers are late, and nobody knows when they will destroy keys that they should have destroyed already; or what is sealed to
+    /// them is not where it should be.
     Undated,
 }
 
@@ -84,8 +85,9 @@ impl EscrowSetup {
         serde_json::from_slice(&bytes).map(Some).map_err(|error| unusable(&path, &error))
     }
 
-    /// Appoints officers for the present period or the next one. The next start seals the root to them and to nobody else.
-    pub fn appoint(&self, entries: &[OfficerEntry], now: Time) -> Result<Appointment, Error> {
+    /// Appoints officers for the present period or the next one, as the terms of the vault say. The next start seals the root to them
+    /// and to nobody else.
+    pub fn appoint(&self, entries: &[OfficerEntry], terms: Option<&VaultTerms>, now: Time) -> Result<Appointment, Error> {
         let appointment = self.officers(entries)?.appointment();
         let present = self.period_at(now);
         if appointment.period < present {
@@ -107,6 +109,7 @@ impl EscrowSetup {
                 "Take keys for that period: those of an earlier one should be destroyed by now.",
             ));
         }
+        self.refuse_other_terms(appointment, terms)?;
         let path = self.list();
         let text = serde_json::to_vec_pretty(entries).map_err(|error| unusable(&path, &error))?;
         let write = || {
@@ -132,8 +135,14 @@ impl EscrowSetup {
         Time::from_micros((i64::from(period) + 1) * self.period_days * DAY)
     }
 
-    /// Puts an escrow around root slots.
-    pub(crate) fn around(&self, roots: Box<dyn RootSlots>, disk: Disk, rng: &dyn Rng) -> Result<Box<dyn RootSlots>, Error> {
+    /// Puts an escrow around root slots, if it is the one that the terms of the vault name. Nothing is sealed otherwise.
+    pub(crate) fn around(
+        &self,
+        roots: Box<dyn RootSlots>,
+        terms: Option<&VaultTerms>,
+        disk: Disk,
+        rng: &dyn Rng,
+    ) -> Result<Box<dyn RootSlots>, Error> {
         let entries = self.appointed()?.ok_or_else(|| {
             Error::refused(
                 "An escrow is set up, but no officers are appointed.",
@@ -141,8 +150,31 @@ impl EscrowSetup {
             )
         })?;
         let officers = self.officers(&entries)?;
+        self.refuse_other_terms(officers.appointment(), terms)?;
         let place = EscrowFile::open(&self.folder, disk)?;
         Ok(Box::new(EscrowedRoots::open(roots, Box::new(place), &self.vault, officers, rng)?))
+    }
+
+    /// Refuses an appointment that the public terms do not name as it is. A certificate that kept silent about it would be false.
+    pub fn refuse_other_terms(&self, appointed: Appointment, terms: Option<&VaultTerms>) -> Result<(), Error> {
+        let real =
+            Escrow { period_days: self.period_days, officers: appointed.officers.into(), threshold: appointed.threshold.into() };
+        if terms.and_then(|terms| terms.escrow) == Some(real) {
+            return Ok(());
+        }
+        Err(Error::refused(
+            &format!(
+                "The root would be in escrow with {} officers of whom {} are needed, for periods of {} days, and the terms of the \
+                 vault do not say so.",
+                real.officers, real.threshold, real.period_days
+            ),
+            "Publish terms that do with `usufruct publish vault`, with the escrow taken out of the set-up until then.",
+        ))
+    }
+
+    /// What the list of the appointed says, if there is one.
+    pub fn appointment(&self) -> Result<Option<Appointment>, Error> {
+        self.appointed()?.map(|entries| Ok(self.officers(&entries)?.appointment())).transpose()
     }
 
     fn officers(&self, entries: &[OfficerEntry]) -> Result<Officers, Error> {
@@ -174,27 +206,23 @@ impl App {
         self.check_escrow(terms)?;
         let (Some(setup), Some(sealed)) = (&self.config.vault.escrow, self.vault.escrow()) else { return Ok(Promise::NoEscrow) };
         let end = setup.end_of(sealed.period);
-        Ok(if end > now { Promise::Until(end) } else { Promise::Undated })
+        // What lies where nobody looks for it is not kept as the terms say, and the next start knows nothing of it.
+        Ok(if end > now && self.vault.escrow_is_there() { Promise::Until(end) } else { Promise::Undated })
     }
 
-    /// Refuses to go on with an escrow that the public terms do not name as it is. A certificate that kept silent about it
-    /// would be false.
+    /// Refuses to go on with an escrow that the public terms do not name as it is.
     pub(crate) fn check_escrow(&self, terms: Option<&VaultTerms>) -> Result<(), Error> {
         let (Some(setup), Some(sealed)) = (&self.config.vault.escrow, self.vault.escrow()) else { return Ok(()) };
-        let real =
-            Escrow { period_days: setup.period_days, officers: sealed.officers.into(), threshold: sealed.threshold.into() };
-        if terms.and_then(|terms| terms.escrow) == Some(real) {
-            return Ok(());
-        }
-        Err(Error::refused(
-            &format!(
-                "The root is in escrow with {} officers of whom {} are needed, for periods of {} days, and the terms of the vault do \
-                 not say so.",
-                real.officers, real.threshold, real.period_days
-            ),
-            "Publish terms that do with `usufruct publish vault`, with the escrow taken out of the set-up until then.",
-        ))
+        setup.refuse_other_terms(sealed, terms)
     }
+}
+
+/// The terms of the vault in the register of a pass that is not open.
+pub fn published_terms(config: &Config, house: &House) -> Result<Option<VaultTerms>, Error> {
+    let url = config.database.clone().unwrap_or_else(|| house.database_url());
+    let db = Db::open(&url, &Options::default())?;
+    db.migrate(MIGRATIONS)?;
+    Ok(replay(&db)?.vault.map(|entry| entry.body))
 }
 
 /// Puts a root that officers brought back into an empty slot of class E0. Refuses one under which the pages do not open, and one
@@ -203,23 +231,11 @@ pub fn put_root_back(config: &Config, house: &House, root: &Root) -> Result<(), 
     let url = config.database.clone().unwrap_or_else(|| house.database_url());
     let db = Db::open(&url, &Options::default())?;
     db.migrate(MIGRATIONS)?;
-    refuse_older(&replay(&db)?, root.epoch.0)?;
+    Reached::of(&replay(&db)?, &db)?.refuse_older(root.epoch.0)?;
     let pages = key_tree::pages(&config.vault, house, &db)?;
     PageTree::<_, FileRoots>::check(&pages, root)?;
     FileRoots::create(&house.vault_dir(), root, key_tree::disk(&config.vault))?;
     Ok(())
-}
-
-/// Refuses an epoch that is behind a certificate: its root would open what that certificate says is destroyed.
-pub(crate) fn refuse_older(register: &Register, epoch: u64) -> Result<(), Error> {
-    let certified = register.certified_epoch();
-    if epoch.cast_signed() >= certified {
-        return Ok(());
-    }
-    Err(Error::refused(
-        &format!("The key tree is at epoch {epoch}, but a certificate says that epoch {certified} was reached."),
-        "Its root was set back to an old copy; start from a live replica, or let the keepers bring the newest root back.",
-    ))
 }
 
 fn unusable(path: &std::path::Path, error: &dyn std::fmt::Display) -> Error {

@@ -1,17 +1,23 @@
 //! Opens the key tree of a city: its pages in a file or in the database, its root where the set-up says.
 
+mod reached;
+
 use std::path::PathBuf;
 
 use usufruct_core::keeper::Destroyed;
 use usufruct_core::logged::pair;
 use usufruct_core::ports::Rng;
+use usufruct_core::register::Register;
 use usufruct_store::db::Db;
 use usufruct_store::key_pages;
-use usufruct_vault::keytree::{PAGE, Page, PageFile, PageId, PageTree, Pages};
+use usufruct_vault::keytree::{Chosen, PAGE, Page, PageFile, PageId, PageTree, Pages};
 use usufruct_vault::roots::{Disk, FileRoots, Root, RootSlots};
 use usufruct_vault::{Epoch, Error as VaultError, KeyTree, SlotClass, Vault};
 
+use crate::app::replay;
 use crate::{Error, EscrowSetup, House};
+use reached::NotedRoots;
+pub(crate) use reached::Reached;
 
 /// Where the key tree is kept.
 #[derive(Clone, Debug, Default)]
@@ -44,27 +50,64 @@ pub trait RootPlace {
     fn create(&self, first: &Root, rng: &dyn Rng) -> usufruct_vault::Result<Box<dyn RootSlots>>;
 }
 
-/// Opens the tree, or makes it on the first start of a city.
+/// Opens the tree, or makes it on the first start of a city, which has no statements in its register.
 ///
 /// A city that has a log had a tree; if that is not there it is not made anew, since all residents' data would be lost
-/// without a word.
+/// without a word. Nothing is destroyed, and nothing put in escrow, before it is certain that the tree may be opened.
 pub(crate) fn open(
     setup: &VaultSetup,
     place: Option<Box<dyn RootPlace>>,
     house: &House,
     db: &Db,
-    is_new: bool,
+    register: Option<&Register>,
     rng: &dyn Rng,
 ) -> Result<Box<dyn KeyTree>, Error> {
     let pages = pages(setup, house, db)?;
     let place = place.unwrap_or_else(|| Box::new(setup.file(house)));
     let roots = match place.open()? {
         Some(roots) => roots,
-        None if is_new => place.create(&PageTree::<PageFile, FileRoots>::first_root(rng), rng)?,
+        None if register.is_none() => place.create(&PageTree::<PageFile, FileRoots>::first_root(rng), rng)?,
         None => return Err(no_root(house)),
     };
-    let roots = setup.escrow.iter().try_fold(roots, |roots, escrow| escrow.around(roots, disk(setup), rng))?;
-    tree(pages, roots, is_new, rng)
+    let guarded = |roots: Box<dyn RootSlots>| {
+        let terms = register.and_then(|register| register.vault.as_ref()).map(|entry| &entry.body);
+        let roots = match &setup.escrow {
+            Some(escrow) => escrow.around(roots, terms, disk(setup), rng)?,
+            None => roots,
+        };
+        Ok::<_, Error>(Box::new(NotedRoots { inner: roots, db: db.clone() }) as Box<dyn RootSlots>)
+    };
+    let Some(register) = register else {
+        // A tree with erasures behind it has pages somewhere.
+        let is_first = is_empty(&pages)? && roots.roots()?.iter().all(|root| root.epoch.0 == 0);
+        let roots = guarded(roots)?;
+        return match is_first {
+            true => Ok(Box::new(PageTree::create(pages, roots, rng)?)),
+            false => Ok(Box::new(PageTree::open(pages, roots)?)),
+        };
+    };
+    let chosen = choose(&pages, &roots, Reached::of(register, db)?)?;
+    Ok(Box::new(PageTree::start(pages, guarded(roots)?, chosen)?))
+}
+
+/// Reads the tree, and refuses one that was set back.
+fn choose<P: Pages, R: RootSlots>(pages: &P, roots: &R, reached: Reached) -> Result<Chosen, Error> {
+    PageTree::choose(pages, roots, reached.floor()).map_err(|error| match error {
+        VaultError::SetBack { epoch, .. } => reached.refuse_older(epoch).err().unwrap_or(Error::Vault(error)),
+        other => Error::Vault(other),
+    })
+}
+
+fn is_empty(pages: &dyn Pages) -> Result<bool, Error> {
+    let mut is_empty = true;
+    let seen = pages.each(&mut |_, _| {
+        is_empty = false;
+        Err(VaultError::Stopped)
+    });
+    if is_empty {
+        seen?;
+    }
+    Ok(is_empty)
 }
 
 /// The keys as they are now, to be looked at: neither the pages nor the root are changed.
@@ -76,8 +119,10 @@ pub(crate) fn look(
     rng: &dyn Rng,
 ) -> Result<Vault, Error> {
     let place = place.unwrap_or_else(|| Box::new(setup.file(house)));
-    let roots = place.open()?.ok_or_else(|| no_root(house))?;
-    let tree = PageTree::open(Untouched(pages(setup, house, db)?), Untouched(roots))?;
+    let roots = Untouched(place.open()?.ok_or_else(|| no_root(house))?);
+    let pages = Untouched(pages(setup, house, db)?);
+    let chosen = choose(&pages, &roots, Reached::of(&replay(db)?, db)?)?;
+    let tree = PageTree::start(pages, roots, chosen)?;
     // Nothing that is looked at in this way is ever released.
     let (_, gate) = pair(rng);
     Ok(Vault::new(Box::new(tree), gate, rng)?)
@@ -127,24 +172,6 @@ impl RootPlace for FilePlace {
     fn create(&self, first: &Root, _rng: &dyn Rng) -> usufruct_vault::Result<Box<dyn RootSlots>> {
         Ok(Box::new(FileRoots::create(&self.dir, first, self.disk)?))
     }
-}
-
-/// Opens a tree over pages and roots, or makes it where a city begins and there are no pages yet.
-fn tree(pages: Box<dyn Pages>, roots: Box<dyn RootSlots>, is_new: bool, rng: &dyn Rng) -> Result<Box<dyn KeyTree>, Error> {
-    let mut is_empty = true;
-    let seen = pages.each(&mut |_, _| {
-        is_empty = false;
-        Err(VaultError::Stopped)
-    });
-    if is_empty {
-        seen?;
-        // A tree with erasures behind it has pages somewhere.
-        let is_first = roots.roots()?.iter().all(|root: &Root| root.epoch.0 == 0);
-        if is_first && is_new {
-            return Ok(Box::new(PageTree::create(pages, roots, rng)?));
-        }
-    }
-    Ok(Box::new(PageTree::open(pages, roots)?))
 }
 
 /// Pages or roots that are read and left as they are.

@@ -104,7 +104,7 @@ pub use doubt::{Restored as RestoredDatabase, Settled};
 pub use elsewhere::{Elsewhere, ElsewhereCount, elsewhere, elsewhere_counts};
 pub use enrol::{Earlier, Enrolled, NewResident};
 pub use error::Error;
-pub use escrow::{EscrowSetup, OfficerEntry, put_root_back};
+pub use escrow::{EscrowSetup, OfficerEntry, published_terms, put_root_back};
 pub use footprint::{Footprint, FootprintLine};
 pub use footprint_key::{SealedFootprint, Wrap, Wraps};
 pub use guardian::{Guardianship, guardian_message};

@@ -7,7 +7,7 @@ use usufruct_core::ports::Rng;
 use usufruct_core::register::Register;
 use usufruct_store::db::{Db, Options};
 use usufruct_store::tables::{self, Source};
-use usufruct_store::{MIGRATIONS, erasures, residents};
+use usufruct_store::{MIGRATIONS, erasures, key_epochs, residents};
 use usufruct_vault::keytree::PageTree;
 use usufruct_vault::roots::{FileRoots, Root};
 use usufruct_vault::{Epoch, Key};
@@ -34,13 +34,13 @@ pub fn refound(config: &Config, house: &House, rng: &dyn Rng) -> Result<Refounde
     let (db, register) = open(config, house)?;
     let residents = db.read(|conn| residents::count(conn))?;
     db.transaction("forget what is lost", |tx| {
-        let mut lost = tables::ALL.iter().filter(|table| table.source != Source::Log && table.name != "erasures");
+        let mut lost = tables::ALL.iter().filter(|table| table.source != Source::Log && !KEPT.contains(&table.name));
         lost.try_for_each(|table| table.clear(tx).map(drop))?;
         erasures::forget_residents(tx)
     })?;
     // Freed room is overwritten, and this empties the write-ahead log beside it.
     db.checkpoint()?;
-    let first_epoch = first_epoch(&register);
+    let first_epoch = first_epoch(&db, &register)?;
     if !config.vault.pages_in_database {
         remove(&folder.join("pages"))?;
     }
@@ -68,18 +68,22 @@ fn open(config: &Config, house: &House) -> Result<(Db, Register), Error> {
 
 /// The register of a pass that cannot be opened, and the epoch that it would begin with again.
 pub fn before_refounding(config: &Config, house: &House) -> Result<(Register, u64), Error> {
-    let (_, register) = open(config, house)?;
-    let first = first_epoch(&register);
+    let (db, register) = open(config, house)?;
+    let first = first_epoch(&db, &register)?;
     Ok((register, first))
 }
 
-/// The first epoch after all that certificates and published keys name, and after an earlier loss.
-fn first_epoch(register: &Register) -> u64 {
+/// The first epoch after all that certificates and published keys name, after an earlier loss, and after what the database notes.
+fn first_epoch(db: &Db, register: &Register) -> Result<u64, Error> {
     let certified = register.certificates.values().flat_map(|entry| [entry.body.epoch_before, entry.body.epoch_after]);
     let lost = register.vault.as_ref().and_then(|entry| entry.body.lost_before);
     let published = register.keys.values().map(|entry| entry.body.epoch);
-    certified.chain(published).chain(lost).max().unwrap_or(0).unsigned_abs() + 1
+    let public = certified.chain(published).chain(lost).max().unwrap_or(0).unsigned_abs();
+    Ok(public.max(db.read(key_epochs::reached)?) + 1)
 }
+
+/// What stays beside the log: which erasures were proven, and how far the lost tree had come.
+const KEPT: [&str; 2] = ["erasures", "key_epochs"];
 
 fn remove(path: &std::path::Path) -> Result<(), Error> {
     match fs::remove_file(path) {

@@ -55,6 +55,78 @@ fn a_root_that_was_set_back_does_not_start() {
     });
 }
 
+/// The pages of a city's key tree as they were, in a file or a table of this name.
+struct OldPages(&'static str, Option<Vec<u8>>);
+
+impl OldPages {
+    fn keep(dir: &Path, url: Option<&str>, name: &'static str) -> Self {
+        Self::script(url, &format!("CREATE TABLE {name} AS SELECT * FROM key_pages"));
+        Self(name, url.is_none().then(|| std::fs::read(dir.join("vault/pages")).unwrap()))
+    }
+
+    fn put_back(&self, dir: &Path, url: Option<&str>) {
+        Self::script(url, &format!("DELETE FROM key_pages; INSERT INTO key_pages SELECT * FROM {}", self.0));
+        if let Some(pages) = &self.1 {
+            std::fs::write(dir.join("vault/pages"), pages).unwrap();
+        }
+    }
+
+    fn script(url: Option<&str>, text: &str) {
+        let Some(url) = url else { return };
+        let script = format!("-- old_pages\n{text}");
+        Db::open(url, &Options::default()).unwrap().transaction("old pages", move |tx| tx.script(&script)).unwrap();
+    }
+}
+
+#[test]
+fn a_root_that_was_set_back_is_refused_also_where_no_certificate_tells_of_it() {
+    on_both("set_back_uncertified", |dir, url| {
+        let root = dir.join("vault/root");
+        City::found(dir, url).enrol(2);
+        let city = City::open(dir, url, "2026-01-02T00:00:00Z", 2);
+        let (old, pages) = (std::fs::read(&root).unwrap(), OldPages::keep(dir, url, "old_pages"));
+        let before = city.app.vault_state().0.epoch;
+        city.app.rotate_root().unwrap();
+        drop(city);
+        let (newest, newest_pages) = (std::fs::read(&root).unwrap(), OldPages::keep(dir, url, "newest_pages"));
+        pages.put_back(dir, url);
+        std::fs::write(&root, &old).unwrap();
+        let start = |seed| City::try_open(dir, url, "2026-01-03T00:00:00Z", seed, None);
+        let error = start(3).map(drop).expect_err("what was replaced would count again").to_string();
+        assert!(error.contains(&format!("at epoch {}", before.0)) && error.contains("was set back"), "{error}");
+        assert_eq!(std::fs::read(&root).unwrap(), old, "a start that refuses changes nothing");
+        newest_pages.put_back(dir, url);
+        std::fs::write(&root, &newest).unwrap();
+        assert_eq!(start(4).unwrap().app.vault_state().0.epoch.0, before.0 + 1);
+    });
+}
+
+#[test]
+fn a_start_that_refuses_an_old_tree_leaves_the_newest_root() {
+    on_both("refused_start", |dir, url| {
+        let root = dir.join("vault/root");
+        let resident = City::found(dir, url).enrol(2)[0];
+        let (old, pages) = (std::fs::read(&root).unwrap(), OldPages::keep(dir, url, "old_pages"));
+        City::open(dir, url, "2026-01-02T00:00:00Z", 2).app.delete_resident(resident).unwrap();
+        let newest = std::fs::read(&root).unwrap();
+        let newest_pages = OldPages::keep(dir, url, "newest_pages");
+        // The root of before beside the newest one, and the pages of before: the newest opens nothing here.
+        let both: Vec<u8> = old.iter().zip(&newest).map(|(old, newest)| old | newest).collect();
+        let halves = |file: &[u8]| file.chunks(2_048).filter(|half| half.iter().any(|byte| *byte != 0)).count();
+        assert_eq!((halves(&old), halves(&newest), halves(&both)), (1, 1, 2), "each in a half of its own");
+        std::fs::write(&root, &both).unwrap();
+        pages.put_back(dir, url);
+        let start = || City::try_open(dir, url, "2026-01-03T00:00:00Z", 3, None).map(drop);
+        let error = start().expect_err("she would be back").to_string();
+        assert!(error.contains("was set back"), "{error}");
+        assert_eq!(std::fs::read(&root).unwrap(), both, "nothing is destroyed before it is known what counts");
+        // So the newest pages still open.
+        newest_pages.put_back(dir, url);
+        start().unwrap();
+        assert_eq!(std::fs::read(&root).unwrap(), newest);
+    });
+}
+
 #[test]
 fn a_tree_whose_pages_are_lost_is_not_made_anew() {
     on_both("lost_pages", |dir, url| {
@@ -95,6 +167,8 @@ fn a_pass_founded_anew_is_used_like_any_other_and_shares_no_mark_with_the_old_on
         let (resident, lost) = city.cardholder();
         city.app.release(&city.request(&lost)).unwrap();
         city.app.delete_resident(city.enrol(1)[0]).unwrap();
+        city.app.rotate_root().unwrap();
+        let newest = city.app.vault_state().0.epoch.0;
         city.app.publish_log().unwrap();
         drop(city);
         std::fs::remove_file(dir.join("vault/root")).unwrap();
@@ -107,6 +181,7 @@ fn a_pass_founded_anew_is_used_like_any_other_and_shares_no_mark_with_the_old_on
         let house = House::open(dir).unwrap();
         let rng = common::SeededRng::new(6);
         let (_, first) = before_refounding(&config, &house).unwrap();
+        assert!(first > newest, "no epoch begins twice, also none that no certificate names");
         let done = refound(&config, &house, rng.as_ref()).unwrap();
         assert_eq!(done, Refounded { residents: 1, first_epoch: first });
         let again = refound(&config, &house, rng.as_ref()).unwrap();

@@ -22,6 +22,7 @@ pub mod deposits;
 pub mod erasures;
 pub mod grants;
 pub mod invitations;
+pub mod key_epochs;
 pub mod key_pages;
 pub mod keyrings;
 pub mod leaves;
@@ -66,6 +67,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 20, name: "ways_in_marks", sql: include_str!("../migrations/0020_ways_in_marks.sql") },
     Migration { number: 23, name: "tallies", sql: include_str!("../migrations/0023_tallies.sql") },
     Migration { number: 24, name: "canaries", sql: include_str!("../migrations/0024_canaries.sql") },
+    Migration { number: 25, name: "key_epochs", sql: include_str!("../migrations/0025_key_epochs.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

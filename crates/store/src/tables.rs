@@ -62,6 +62,8 @@ pub const ALL: [Table; 42] = [
     of_nobody("deletions", Source::LiveOrLog, &["deletion_id"]),
     of_nobody("deposit_months", Source::LiveOrLog, &["mandate", "month"]),
     of_nobody("erasures", Source::LiveOrLog, &["certificate_id"]),
+    // The certificates in the log say the same with gaps, and the next start notes what it finds.
+    of_nobody("key_epochs", Source::LiveOrLog, &["id"]),
     of_nobody("key_pages", Source::LiveOrLog, &["level", "idx", "version"]),
     of_nobody("leaves", Source::Log, &["idx"]),
     of_nobody("log_head", Source::Log, &["id"]),

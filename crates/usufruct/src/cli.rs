@@ -104,9 +104,12 @@ impl Cli {
     }
 }
 
-/// Messages for operators go to standard error, as much of them as `RUST_LOG` asks for.
+/// Messages for operators go to standard error, as much of them as `RUST_LOG` asks for. The library for tokens is heard only where that
+/// names it: each mechanism of a token that it has no name for is an error to it, and what fails comes back from the call.
 pub fn start_tracing() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,tokio_postgres=warn"));
+    let asked = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|words| !words.trim().is_empty());
+    let asked = asked.and_then(|words| EnvFilter::try_new(format!("cryptoki=off,{words}")).ok());
+    let filter = asked.unwrap_or_else(|| EnvFilter::new("cryptoki=off,info,tokio_postgres=warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

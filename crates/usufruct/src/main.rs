@@ -24,6 +24,8 @@ mod nightly;
 mod progress;
 mod public_log;
 mod root;
+#[cfg(test)]
+mod samples;
 mod server;
 mod written;
 

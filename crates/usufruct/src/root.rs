@@ -157,7 +157,7 @@ impl RootPlace for MovingPlace {
         let to = link::roots(&self.to.roster, &self.to.lines)?;
         // A keeper that is not there now could have a share of a root that nobody expects.
         to.is_founded()?;
-        Ok(Some(Box::new(MovingRoots::new(from, Box::new(to)))))
+        Ok(Some(Box::new(MovingRoots::open(from, Box::new(to), &SystemRng)?)))
     }
 
     fn create(&self, _first: &Root, _rng: &dyn Rng) -> Result<Box<dyn RootSlots>> {

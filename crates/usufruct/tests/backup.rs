@@ -162,6 +162,22 @@ fn nothing_is_restored_from_what_is_not_whole_or_belongs_elsewhere() {
     assert!(fails(&restore, 1).contains("leads out of it"));
     fs::write(&manifest, &text).unwrap();
 
+    // A live copy that is none, and why.
+    let (empty, garbage) = (folder.at("empty.db"), folder.write("garbage.db", &"no database. ".repeat(1_000)));
+    fs::write(&empty, "").unwrap();
+    for (live, reason) in [
+        (format!("sqlite:{}", folder.at("typo.db")), "There is no live copy at"),
+        (dir.clone(), "is no address of a database"),
+        (format!("sqlite:{dir}"), "is a folder and no database"),
+        (format!("sqlite:{garbage}"), "cannot be read"),
+        (format!("sqlite:{empty}"), "cannot be read"),
+        ("mysql://x".to_owned(), "cannot be read"),
+    ] {
+        let said = fails(&[&restore[..], &["--live", &live]].concat(), 1);
+        assert!(said.contains(reason), "{live}: {said}");
+    }
+    assert!(!fs::exists(folder.at("typo.db")).unwrap(), "nothing is made where a path is wrong");
+
     for part in ["keys/log.seed", "vault/root"] {
         let (file, aside) = (format!("{dir}/{part}"), folder.at("aside"));
         fs::rename(&file, &aside).unwrap();

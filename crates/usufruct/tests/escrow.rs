@@ -285,8 +285,43 @@ fn officers_turn_their_keys_and_certificates_follow(store: &Store) {
         let said = fails(&words(&pass.appoint(&entries)), 1);
         assert!(said.contains(reason), "{reason}: {said}");
     }
+    let left = fs::read_dir(pass.safe()).map_or(0, Iterator::count);
+    assert_eq!(left, 0, "nobody is appointed and nothing sealed before the terms say so");
+    let doctor = fails(&["doctor", "--data-dir", dir], 1);
+    assert!(doctor.contains("No officers are appointed"), "{doctor}");
     let said = ok(&words(&pass.appoint(&entries)));
     assert!(said.contains("3 officers hold the root"), "{said}");
+    // The set-up goes another way than the terms: the doctor says so, and a start seals nothing.
+    let (setup, sealed) = (format!("{dir}/usufruct.toml"), fs::read(format!("{}/escrow", pass.safe())).unwrap());
+    let text = fs::read_to_string(&setup).unwrap();
+    fs::write(&setup, text.replace("period_days = 90", "period_days = 30")).unwrap();
+    let doctor = fails(&["doctor", "--data-dir", dir], 1);
+    assert!(doctor.contains("terms of the vault do not say so"), "{doctor}");
+    let serve = ["serve", "--data-dir", dir, "--listen", "127.0.0.1:0", "--issuer", "http://localhost:8080"];
+    assert!(fails(&serve, 1).contains("terms of the vault do not say so"));
+    assert_eq!(fs::read(format!("{}/escrow", pass.safe())).unwrap(), sealed);
+    fs::write(&setup, text).unwrap();
+    // The folder is moved under a running server: nothing is erased, no date is promised, and the doctor says it.
+    let (server, _) = Server::start(&serve, dir);
+    assert!(ok(&["doctor", "--data-dir", dir]).contains("escrow       ok"));
+    let aside = pass.folder.at("safe-aside");
+    fs::rename(pass.safe(), &aside).unwrap();
+    let rotate = ["rotate", "root", "--data-dir", dir];
+    fails(&rotate, 1);
+    assert_eq!(fs::read(format!("{aside}/escrow")).unwrap(), sealed, "nothing is written where nobody looks for it");
+    assert!(fails(&["doctor", "--data-dir", dir], 1).contains("The running server opened another file"));
+    // Nor does a copy of it in the old place count.
+    fs::create_dir(pass.safe()).unwrap();
+    for name in ["escrow", "officers.json"] {
+        fs::copy(format!("{aside}/{name}"), format!("{}/{name}", pass.safe())).unwrap();
+    }
+    fails(&rotate, 1);
+    assert!(fails(&["doctor", "--data-dir", dir], 1).contains("The running server opened another file"));
+    fs::remove_dir_all(pass.safe()).unwrap();
+    fs::rename(&aside, pass.safe()).unwrap();
+    ok(&rotate);
+    assert!(ok(&["doctor", "--data-dir", dir]).contains("escrow       ok"));
+    assert!(server.stop());
     let status = pass.status();
     assert!(status.contains("officer 1        chief") && status.contains(&format!("keys of period {}", pass.period)), "{status}");
 

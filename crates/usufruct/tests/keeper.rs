@@ -549,10 +549,23 @@ fn strangers_and_garbage_are_refused_and_change_nothing() {
     ];
     for (path, body, expected) in &garbage {
         let (status, answer) = city.post(port, path, body.as_bytes()).unwrap();
-        assert_eq!(status, *expected, "{path} {body} {answer}");
+        assert_eq!((status, answer["why"].is_string()), (*expected, true), "{path} {body} {answer}");
         assert!(!answer.to_string().contains(&secret), "a secret is never said again");
     }
-    assert_eq!(city.post(port, "/prepare", &vec![b'1'; 100_000]).map(|(status, _)| status), Some(413));
+    let (status, answer) = city.post(port, "/prepare", &vec![b'1'; 100_000]).unwrap();
+    assert_eq!((status, answer), (413, json!({ "why": "the question is too long" })));
+    let mut get = city.connect(port).unwrap();
+    get.write_all(b"GET /standing HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let mut said = String::new();
+    let _ = get.read_to_string(&mut said);
+    assert!(said.contains("405") && said.contains(r#"{"why":"every call is a POST"}"#), "{said}");
+    // Whoever has the city's key does not end the city with one word to each keeper.
+    for path in ["/keep-only", "/keep-from"] {
+        let body = json!({ "vault": ORIGIN, "epoch": 9_000_000_000_000_000_000_u64 }).to_string();
+        let (status, answer) = city.post(port, path, body.as_bytes()).unwrap();
+        assert_eq!(status, 409);
+        assert!(answer["why"].as_str().unwrap().contains("it holds no share of epoch 9000000000000000000"), "{answer}");
+    }
     assert_eq!(keeper.post(port, "/counter", br#"{"nonce":"00"}"#).unwrap().0, 400);
     assert_eq!(town.row("court"), before, "nothing was changed");
 
@@ -738,4 +751,37 @@ fn a_roster_that_does_not_fit_starts_nothing() {
     assert!(fails(&init, 1).contains("Only 2 of 3 keepers"));
     town.start("court");
     ok(&init);
+}
+
+#[test]
+fn the_key_by_which_keepers_know_the_city_is_replaced() {
+    let store = Store::sqlite();
+    let mut town = Town::founded("keepers-city-key", &store);
+    town.erase();
+    let thief = Visitor::of(&town.at("pass"));
+    assert_eq!(thief.post(town.port("court"), "/standing", b"{}").unwrap().0, 200);
+    for name in ["keeper-tls.seed", "keeper-tls.cert"] {
+        fs::rename(town.at(&format!("pass/keys/{name}")), town.at(name)).unwrap();
+    }
+    let city = ok(&["keeper", "city", "--data-dir", &town.at("pass"), "--origin", ORIGIN]);
+    town.folder.write("city.toml", &city);
+    let entries = NAMES.map(|name| town.at(&format!("{name}.toml")));
+    let [office, court, archive] = &entries;
+    let city = town.at("city.toml");
+    let roster = ["keeper", "roster", "--vault", ORIGIN, "--threshold", "2", "--city", &city, "--entry", office];
+    let roster = ok(&[&roster[..], &["--entry", court, "--entry", archive]].concat());
+    town.folder.write("keepers.toml", &roster);
+    fs::write(town.at("pass/keepers.toml"), &roster).unwrap();
+    for name in NAMES {
+        town.stop(name);
+        town.start(name);
+    }
+    for name in NAMES {
+        town.wait(name, |row| row[4] == "yes");
+        assert!(thief.post(town.port(name), "/standing", b"{}").is_none(), "{name} does not know the old key");
+    }
+    ok(&["rotate", "root", "--data-dir", &town.at("pass")]);
+    town.erase();
+    let row = town.row("court");
+    assert_eq!(row[2], row[3]);
 }

@@ -128,6 +128,15 @@ fn a_city_lives_on_a_token() {
     assert!(bench.fails(&scan, 1).contains("0 tokens called pass"));
     fs::remove_dir(bench.folder.at("tokens")).unwrap();
     fs::rename(&aside, bench.folder.at("tokens")).unwrap();
+    // A token that has lost the key says that, and nothing of what it can do besides.
+    let token = fs::read_dir(bench.folder.at("tokens")).unwrap().next().unwrap().unwrap().path();
+    let objects = || fs::read_dir(&token).unwrap().map(|entry| entry.unwrap().path());
+    let key = objects().find(|path| path.extension().is_some_and(|end| end == "object") && !path.ends_with("token.object"));
+    let key = key.expect("the key of the root is on the token");
+    fs::rename(&key, &aside).unwrap();
+    let said = bench.fails(&scan, 1);
+    assert!(said.contains("the token has no key") && said.trim().lines().count() == 1, "{said}");
+    fs::rename(&aside, &key).unwrap();
     assert!(bench.ok(&scan).contains("0 wrong"));
 }
 

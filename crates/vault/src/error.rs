@@ -11,7 +11,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// What is overwritten there is not gone.
     #[error(
-        "The folder of the root is on {name}, and of that it is not known that it keeps no old copies of what is overwritten. Put it on \
+        "The file is on {name}, and of that it is not known that it keeps no old copies of what is overwritten. Put it on \
          ext4 without data=journal or on xfs, or keep the root in a token or with keepers."
     )]
     CopyOnWrite { name: String },
@@ -39,6 +39,9 @@ pub enum Error {
     /// A keeper of the root said no, or nothing.
     #[error("The keeper {name} did not do it: {why}. See its messages, and `usufruct keeper status`.")]
     Keeper { name: String, why: String },
+    /// A name that leads somewhere else.
+    #[error("{path} is a symbolic link, and what is overwritten must be the file itself. Put the file there in its place.")]
+    Link { path: String },
     /// Another process has the key store open.
     #[error("The key store is in use by another process. Stop that process first; two writers would lose keys.")]
     Locked,
@@ -84,6 +87,12 @@ pub enum Error {
     /// The file or variable with the PIN of a token.
     #[error("The PIN of the token cannot be had from {place}: {why}. Put it there alone, where only the server can read it.")]
     Pin { place: String, why: String },
+    /// An old copy of the slots.
+    #[error(
+        "The newest root there is belongs to epoch {epoch}, and epoch {reached} was reached before: it was set back to an old copy. Bring \
+         the newest one from a live replica, or let the keepers bring it back."
+    )]
+    SetBack { epoch: u64, reached: u64 },
     /// The resident's key was replaced after the keyring was opened.
     #[error("The resident's key was replaced in the meantime. Load the keyring again and repeat.")]
     Stale,

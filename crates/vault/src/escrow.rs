@@ -155,6 +155,10 @@ impl<R: RootSlots> RootSlots for EscrowedRoots<R> {
     fn escrow(&self) -> Option<Appointment> {
         Some(self.officers.appointment())
     }
+
+    fn escrow_is_there(&self) -> bool {
+        self.place.is_there()
+    }
 }
 
 /// Where the sealed root of an epoch lies.

@@ -118,8 +118,8 @@ impl Keeper {
         inner.file.put(Held { epoch, share, check })
     }
 
-    /// Destroys every share but that of `epoch`, raises the counter, and signs for it at `now` (seconds since 1970). The
-    /// share of `epoch` itself may be missing: a keeper that slept is brought one later.
+    /// Destroys every share but that of `epoch`, raises the counter, and signs for it at `now` (seconds since 1970). Refused without
+    /// the share of `epoch` itself, so that no such order leaves a keeper with nothing: one that slept is brought its share first.
     pub fn keep_only(&self, vault: &str, epoch: Epoch, now: u64) -> Result<Destroyed> {
         self.destroy(vault, epoch, now, |file| file.keep(|held| held == epoch, epoch))
     }
@@ -144,6 +144,9 @@ impl Keeper {
                 inner.file.counter().0,
                 epoch.0
             )));
+        }
+        if !inner.file.held().any(|held| held.epoch == epoch) {
+            return Err(self.refuses(&format!("it holds no share of epoch {}, and destroys nothing for it", epoch.0)));
         }
         keep(&mut inner.file)?;
         Ok(Destroyed::sign(&self.vault, &self.name, epoch.0, now, &self.pair))

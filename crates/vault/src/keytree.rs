@@ -54,6 +54,12 @@ pub struct PageTree<P, R> {
     next: AtomicU64,
 }
 
+/// A tree that was read under the root that counts, with nothing changed yet. Nothing else may open it until it is started.
+pub struct Chosen {
+    root: Root,
+    tree: open::Found,
+}
+
 struct Writer {
     root: Root,
     version: u32,
@@ -89,9 +95,24 @@ impl<P: Pages, R: RootSlots> PageTree<P, R> {
     /// Opens a tree, and brings to an end what a crash interrupted: every root but that of the epoch is destroyed before
     /// this returns.
     pub fn open(pages: P, roots: R) -> Result<Self> {
+        let chosen = Self::choose(&pages, &roots, Epoch(0))?;
+        Self::start(pages, roots, chosen)
+    }
+
+    /// Reads a tree and decides which of the roots in the slots counts. One of an epoch before `reached` was set back, and is refused.
+    /// Nothing is changed by it, so a start that is refused has destroyed nothing.
+    pub fn choose(pages: &P, roots: &R, reached: Epoch) -> Result<Chosen> {
         let mut found = roots.roots()?;
-        let (place, tree) = open::open(&pages, &found)?;
+        let (place, tree) = open::open(pages, &found)?;
         let root = found.swap_remove(place);
+        match root.epoch < reached {
+            true => Err(Error::SetBack { epoch: root.epoch.0, reached: reached.0 }),
+            false => Ok(Chosen { root, tree }),
+        }
+    }
+
+    /// Opens the tree that was chosen from these pages and these slots.
+    pub fn start(pages: P, roots: R, Chosen { root, tree }: Chosen) -> Result<Self> {
         roots.keep_only(root.epoch)?;
         pages.free(&tree.strays)?;
         let next = AtomicU64::new(tree.live.top.next);
@@ -278,6 +299,10 @@ impl<P: Pages, R: RootSlots> KeyTree for PageTree<P, R> {
 
     fn escrow(&self) -> Option<Appointment> {
         self.roots.escrow()
+    }
+
+    fn escrow_is_there(&self) -> bool {
+        self.roots.escrow_is_there()
     }
 
     fn heal(&self) -> Result<()> {

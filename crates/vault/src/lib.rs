@@ -72,6 +72,7 @@
 //! [`Logged`]: usufruct_core::logged::Logged
 
 mod aead;
+mod disk;
 mod error;
 pub mod escrow;
 mod halves;

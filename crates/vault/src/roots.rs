@@ -13,7 +13,8 @@ use crate::escrow::Appointment;
 use crate::tree::{Epoch, Key, SlotClass};
 use usufruct_core::keeper::Destroyed;
 
-pub use file::{Disk, FileRoots, check_disk};
+pub use crate::disk::{Disk, check_disk};
+pub use file::FileRoots;
 pub(crate) use keepers::choices;
 pub use keepers::{KeeperRoots, Link, Seat};
 pub use moving::MovingRoots;
@@ -53,6 +54,12 @@ pub trait RootSlots: Send + Sync {
     fn escrow(&self) -> Option<Appointment> {
         None
     }
+
+    /// Whether the escrow is still where it was opened. Without an escrow nothing is missing.
+    fn escrow_is_there(&self) -> bool {
+        true
+    }
+
     /// Gives the newest root back to those who should hold it and do not, where others can. Called now and then.
     fn heal(&self) -> Result<()>;
 }
@@ -132,6 +139,10 @@ impl<R: RootSlots + ?Sized> RootSlots for Box<R> {
 
     fn escrow(&self) -> Option<Appointment> {
         (**self).escrow()
+    }
+
+    fn escrow_is_there(&self) -> bool {
+        (**self).escrow_is_there()
     }
 
     fn heal(&self) -> Result<()> {

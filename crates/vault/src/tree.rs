@@ -59,6 +59,10 @@ pub trait KeyTree: Send + Sync {
 
     /// Whom the root is in escrow with as well; `None` without an escrow.
     fn escrow(&self) -> Option<Appointment>;
+
+    /// Whether the escrow is still where it was opened.
+    fn escrow_is_there(&self) -> bool;
+
     /// Gives the root back to those who should hold it and do not. Called now and then.
     fn heal(&self) -> Result<()>;
 }

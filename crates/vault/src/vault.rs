@@ -291,6 +291,11 @@ impl Vault {
         self.tree.escrow()
     }
 
+    /// Whether the escrow is still where it was opened. Without an escrow nothing is missing.
+    pub fn escrow_is_there(&self) -> bool {
+        self.tree.escrow_is_there()
+    }
+
     /// Gives the root back to keepers who should hold a share of it and do not.
     pub fn heal_root(&self) -> Result<()> {
         self.tree.heal()

@@ -16,7 +16,8 @@ use usufruct_vault::keytree::{MemoryPages, PageTree};
 use usufruct_vault::roots::{Disk, FileRoots, KeeperRoots, MovingRoots, Root, RootSlots};
 use usufruct_vault::{Epoch, Error, KeyTree, Result, SlotClass};
 
-const FAULTS: [Fault; 6] = [Fault::Lost, Fault::Unanswered, Fault::Down, Fault::Late(1), Fault::Late(2), Fault::Late(100)];
+const FAULTS: [Fault; 7] =
+    [Fault::Lost, Fault::Unanswered, Fault::Down, Fault::Last, Fault::Late(1), Fault::Late(2), Fault::Late(100)];
 
 /// Something that a city does with its keepers.
 struct Deed {
@@ -150,7 +151,7 @@ fn adopt(town: &Town, rng: &Seeded) -> Result<()> {
 /// Opens the tree with the root where it is: with the keepers, or on its way to them.
 fn open(town: &Town) -> Result<PageTree<Arc<MemoryPages>, Box<dyn RootSlots>>> {
     let roots: Box<dyn RootSlots> = match FileRoots::open(town.dir.path(), Disk::Any) {
-        Ok(file) => Box::new(MovingRoots::new(Box::new(file), Box::new(town.roots()))),
+        Ok(file) => Box::new(MovingRoots::open(Box::new(file), Box::new(town.roots()), &seeded(77))?),
         Err(_) => Box::new(town.roots()),
     };
     PageTree::open(Arc::clone(&town.pages), roots)
@@ -396,11 +397,12 @@ fn one_whose_answer_was_lost_is_asked_again_for_its_signature() {
     settled(&town, &rng);
     let tree = town.open().unwrap();
     let calls = town.machines[1].calls.load(Ordering::SeqCst);
-    *town.machines[1].fault.lock().unwrap() = Some((calls + 1, Fault::Unanswered));
+    *town.machines[1].fault.lock().unwrap() = Some((calls + 1, Fault::Last));
     let erased = tree.erase(&[resident(2)], &[], &rng).unwrap();
     assert_eq!(town.standing(1).counter, erased.after.epoch, "it has destroyed its share and signed");
     let names = || tree.statements().unwrap().into_iter().map(|one| one.keeper).collect::<Vec<_>>();
     assert_eq!(names(), ["archive", "city"]);
+    *town.net.down.lock().unwrap() = [false; 3];
     tree.heal().unwrap();
     assert_eq!(names(), ["archive", "city", "court"]);
     let calls = town.machines[1].calls.load(Ordering::SeqCst);
@@ -410,4 +412,16 @@ fn one_whose_answer_was_lost_is_asked_again_for_its_signature() {
         calls + 1,
         "whoever has signed is asked where it stands and no more"
     );
+}
+
+/// Where the answer alone was lost it is asked again at once.
+#[test]
+fn one_whose_answer_was_lost_signs_with_the_others() {
+    let (town, rng) = (Town::new(), seeded(3));
+    settled(&town, &rng);
+    let tree = town.open().unwrap();
+    let calls = town.machines[1].calls.load(Ordering::SeqCst);
+    *town.machines[1].fault.lock().unwrap() = Some((calls + 1, Fault::Unanswered));
+    tree.erase(&[resident(2)], &[], &rng).unwrap();
+    assert_eq!(tree.statements().unwrap().len(), 3);
 }

@@ -8,10 +8,16 @@ use std::sync::Arc;
 
 use town::{NAMES, NOW, Town, Tree, VAULT, insert, lives, resident, seeded};
 use usufruct_core::Digest;
-use usufruct_vault::keeper::Share;
+use usufruct_vault::keeper::{Keeper, Share};
 use usufruct_vault::keytree::PageTree;
 use usufruct_vault::roots::{Disk, FileRoots, KeeperRoots, Link, MovingRoots, RootSlots, Seat};
 use usufruct_vault::{Epoch, Error, Key, KeyTree, SlotClass};
+
+/// That it was refused, and why.
+fn says<T>(outcome: usufruct_vault::Result<T>, why: &str) {
+    let error = outcome.err().expect(why).to_string();
+    assert!(error.contains(why), "{error}");
+}
 
 #[test]
 fn two_keepers_lost_stop_erasures_and_lose_nothing() {
@@ -70,9 +76,11 @@ fn a_keeper_restored_from_an_old_copy_gives_nothing_away() {
             let keeper = town.machines[*number].keeper.lock().unwrap();
             let keeper = keeper.as_ref().unwrap();
             assert_eq!(keeper.standing().counter, Epoch(3));
-            assert!(keeper.share(VAULT, Epoch(0), &[0; 16], &[]).is_err());
-            assert!(keeper.keep_only(VAULT, Epoch(2), NOW).is_err(), "its counter never goes back");
-            assert!(keeper.prepare(VAULT, Epoch(2), Share { x: 1, y: [0; 32] }, Digest([0; 32])).is_err());
+            says(keeper.share(VAULT, Epoch(0), &[0; 16], &[]), "no other keeper says where it stands");
+            says(keeper.keep_only(VAULT, Epoch(2), NOW), "it stands at epoch 3 and never goes back to 2");
+            says(keeper.keep_from(VAULT, Epoch(2), NOW), "it stands at epoch 3 and never goes back to 2");
+            let old = Share { x: 1, y: [0; 32] };
+            says(keeper.prepare(VAULT, Epoch(2), old, Digest([0; 32])), "epoch 2 is destroyed, and it stands at 3");
         }
         let tree = town.open().expect("the other two bring the root back");
         tree.roots().heal().unwrap();
@@ -193,7 +201,7 @@ fn a_root_moves_from_a_file_to_keepers() {
     tree.insert(&[(resident(1), Key::random(&rng)), (resident(2), Key::random(&rng))], &rng).unwrap();
     drop(tree);
     let moving = || {
-        let moving = MovingRoots::new(Box::new(file()), Box::new(town.roots()));
+        let moving = MovingRoots::open(Box::new(file()), Box::new(town.roots()), &rng)?;
         PageTree::open(Arc::clone(&town.pages), moving)
     };
     // Too few keepers: it stays where it is.
@@ -220,8 +228,11 @@ fn lies_are_noticed() {
     drop(tree);
     let keeper = |number: usize| town.machines[number].keeper.lock().unwrap();
     // A request for another tree.
-    assert!(keeper(0).as_ref().unwrap().keep_only("other.test/log", Epoch(0), NOW).is_err());
-    assert!(keeper(0).as_ref().unwrap().share("other.test/log", Epoch(0), &[0; 16], &[]).is_err());
+    for order in [Keeper::keep_only, Keeper::keep_from] {
+        says(order(keeper(0).as_ref().unwrap(), "other.test/log", Epoch(0), NOW), "it keeps the root of another key tree");
+    }
+    let given = keeper(0).as_ref().unwrap().share("other.test/log", Epoch(0), &[0; 16], &[]);
+    says(given, "it keeps the root of another key tree");
     // A keeper whose share was changed is left out, and the others are enough.
     let (mut share, check) = Link::share(&*town.machines[2], VAULT, Epoch(0)).unwrap();
     share.y[5] ^= 1;
@@ -385,4 +396,44 @@ fn too_few_keepers_are_no_keepers() {
         assert!(KeeperRoots::new(VAULT, threshold, seats(count).collect()).is_err(), "{threshold} of {count}");
     }
     assert!(KeeperRoots::new(VAULT, 2, seats(2).collect()).is_ok());
+}
+
+#[test]
+fn an_order_about_an_epoch_that_a_keeper_was_not_given_destroys_nothing() {
+    let (town, rng) = (Town::new(), seeded(3));
+    let tree = town.create(&rng);
+    insert(&tree, &rng, 1..10).unwrap();
+    tree.erase(&[resident(1)], &[], &rng).unwrap();
+    // Somebody has the key by which keepers know the city, and says one word to each of them.
+    for number in 0..3 {
+        let before = (town.files(number), town.standing(number));
+        for order in [Keeper::keep_only, Keeper::keep_from] {
+            for epoch in [2, 9_000_000_000_000_000_000, u64::MAX] {
+                let keeper = town.machines[number].keeper.lock().unwrap();
+                let error = order(keeper.as_ref().unwrap(), VAULT, Epoch(epoch), NOW).unwrap_err().to_string();
+                assert!(error.contains(&format!("it holds no share of epoch {epoch}")), "{error}");
+            }
+        }
+        assert_eq!((town.files(number), town.standing(number)), before, "nothing is overwritten, and no counter raised");
+    }
+    tree.erase(&[resident(2)], &[], &rng).unwrap();
+    drop(tree);
+    assert_eq!(lives(&town.open().unwrap()), (3..10).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_keeper_that_missed_its_share_gets_it_with_the_order_that_ends_the_old_one() {
+    let (town, rng) = (Town::new(), seeded(3));
+    let tree = town.create(&rng);
+    insert(&tree, &rng, 1..10).unwrap();
+    for (erased, missing) in (1..4).zip(0..3) {
+        // The share is lost on its way; the next call arrives.
+        let machine = &town.machines[missing];
+        let calls = machine.calls.load(std::sync::atomic::Ordering::SeqCst);
+        *machine.fault.lock().unwrap() = Some((calls, town::Fault::Lost));
+        let epoch = tree.erase(&[resident(erased)], &[], &rng).unwrap().after.epoch;
+        assert_eq!((town.holders(epoch), town.standing(missing).counter), (3, epoch));
+        assert_eq!(tree.statements().unwrap().len(), 3, "it has signed with the others");
+        assert_eq!(town.recoverable().into_iter().collect::<Vec<_>>(), [epoch]);
+    }
 }

@@ -12,21 +12,22 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use usufruct_core::Digest;
 use usufruct_core::hash::sha256;
 use usufruct_core::keeper::Destroyed;
-use usufruct_store::MIGRATIONS;
 use usufruct_store::db::{Connection, Options};
+use usufruct_store::{MIGRATIONS, key_epochs};
 use usufruct_vault::{Epoch, Key, KeyId, SlotClass, commit_key};
 
 use super::*;
 
 #[test]
 fn an_erasure_on_files_is_done_or_not_at_all() {
-    end_everywhere(None);
+    let dir = tempfile::tempdir().unwrap();
+    end_everywhere(&database(&format!("sqlite:{}", dir.path().join("pass.db").display())), Where::InFile);
 }
 
 #[test]
 fn an_erasure_in_sqlite_is_done_or_not_at_all() {
     let dir = tempfile::tempdir().unwrap();
-    end_everywhere(Some(&database(&format!("sqlite:{}", dir.path().join("pass.db").display()))));
+    end_everywhere(&database(&format!("sqlite:{}", dir.path().join("pass.db").display())), Where::InDatabase);
 }
 
 #[test]
@@ -40,19 +41,19 @@ fn an_erasure_in_postgresql_is_done_or_not_at_all() {
     let script = |sql: String| admin.transaction("schema", move |tx| tx.script(&sql)).unwrap();
     script(format!("-- schema_make\nCREATE SCHEMA {schema}"));
     let separator = if base.contains('?') { '&' } else { '?' };
-    end_everywhere(Some(&database(&format!("{base}{separator}options=-csearch_path%3D{schema}"))));
+    end_everywhere(&database(&format!("{base}{separator}options=-csearch_path%3D{schema}")), Where::InDatabase);
     script(format!("-- schema_drop\nDROP SCHEMA {schema} CASCADE"));
 }
 
 type Model = BTreeMap<KeyId, Digest>;
-type StoppingTree = PageTree<Stopping<Box<dyn Pages>>, Stopping<FileRoots>>;
+type Tree = PageTree<Box<dyn Pages>, Box<dyn RootSlots>>;
 
 /// Ends an erasure at every step in every way, and looks at what comes back.
-fn end_everywhere(db: Option<&Db>) {
+fn end_everywhere(db: &Db, pages: Where) {
     let (mut kept, mut done, mut two_roots) = (0, 0, 0);
     for end in 1.. {
         for tear in [Tear::Before, Tear::Half, Tear::After] {
-            let place = Place::found(db);
+            let place = Place::found(db, pages);
             let old = place.model();
             let steps = Arc::new(Steps::default());
             let tree = place.open(&steps).unwrap();
@@ -61,6 +62,11 @@ fn end_everywhere(db: Option<&Db>) {
             drop(tree);
             two_roots += usize::from(place.roots() == 2);
             let is_whole = steps.taken() < end;
+            assert!(outcome.is_err() || place.reached() == Epoch(1), "what is acknowledged is noted, {end} {tear:?}");
+            assert!(
+                place.reached() == Epoch(0) || place.roots() == 1,
+                "nothing is noted while an older root is there, {end} {tear:?}"
+            );
             // The start ends at each of its own steps too.
             for again in 1.. {
                 steps.end(again, tear);
@@ -75,6 +81,7 @@ fn end_everywhere(db: Option<&Db>) {
             new.insert(REPLACED, commit_key(REPLACED, &fresh_key(9)));
             assert!(found == old || found == new, "neither the old epoch nor the new one, {end} {tear:?}");
             assert!(outcome.is_err() || found == new, "what was acknowledged holds, {end} {tear:?}");
+            assert_eq!(place.reached(), Epoch(u64::from(found == new)), "the start notes what it found, {end} {tear:?}");
             kept += usize::from(found == old);
             done += usize::from(found == new);
             if is_whole {
@@ -86,19 +93,29 @@ fn end_everywhere(db: Option<&Db>) {
     }
 }
 
-/// A tree on a disk: its pages in files or in a database, its root in a file.
+/// Where the pages are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Where {
+    InDatabase,
+    InFile,
+}
+
+/// A tree on a disk: its pages in files or in a database, its root in a file, and in the database how far it has come.
 struct Place {
     dir: tempfile::TempDir,
-    db: Option<Db>,
+    db: Db,
+    place: Where,
 }
 
 impl Place {
     /// A fresh one, with keys.
-    fn found(db: Option<&Db>) -> Self {
-        let place = Self { dir: tempfile::tempdir().unwrap(), db: db.cloned() };
-        if let Some(db) = db {
-            db.transaction("clear", |tx| key_pages::clear(tx)).unwrap();
-        }
+    fn found(db: &Db, place: Where) -> Self {
+        let place = Self { dir: tempfile::tempdir().unwrap(), db: db.clone(), place };
+        let clear = |tx: &mut usufruct_store::db::Tx<'_>| {
+            key_pages::clear(tx)?;
+            tx.execute("-- key_epoch_clear\nDELETE FROM key_epochs", &[])
+        };
+        db.transaction("clear", clear).unwrap();
         let rng = Count::new(1);
         let first = PageTree::<PageFile, FileRoots>::first_root(&rng);
         let roots = FileRoots::create(place.dir.path(), &first, Disk::Any).unwrap();
@@ -109,22 +126,34 @@ impl Place {
     }
 
     fn pages(&self) -> Box<dyn Pages> {
-        match &self.db {
-            None => Box::new(PageFile::open(self.dir.path()).unwrap()),
-            Some(db) => Box::new(DatabasePages(db.clone())),
+        match self.place {
+            Where::InFile => Box::new(PageFile::open(self.dir.path()).unwrap()),
+            Where::InDatabase => Box::new(DatabasePages(self.db.clone())),
         }
     }
 
-    fn open(&self, steps: &Arc<Steps>) -> usufruct_vault::Result<StoppingTree> {
+    fn reached(&self) -> Epoch {
+        Epoch(self.db.read(key_epochs::reached).unwrap())
+    }
+
+    fn open(&self, steps: &Arc<Steps>) -> usufruct_vault::Result<Tree> {
         let roots = FileRoots::open(self.dir.path(), Disk::Any)?;
         let slots = self.dir.path().join("root");
-        let stopping = Stopping { inner: self.pages(), steps: Arc::clone(steps), slots: slots.clone() };
-        PageTree::open(stopping, Stopping { inner: roots, steps: Arc::clone(steps), slots })
+        let pages = Stopping { inner: self.pages(), steps: Arc::clone(steps), slots: slots.clone() };
+        self.start(Box::new(pages), Box::new(Stopping { inner: roots, steps: Arc::clone(steps), slots }))
+    }
+
+    /// As a city starts: what is older than the note is refused.
+    fn start(&self, pages: Box<dyn Pages>, roots: Box<dyn RootSlots>) -> usufruct_vault::Result<Tree> {
+        let chosen = PageTree::choose(&pages, &roots, self.reached())?;
+        let noted: Box<dyn RootSlots> = Box::new(NotedRoots { inner: roots, db: self.db.clone() });
+        PageTree::start(pages, noted, chosen)
     }
 
     /// The keys that live, by an undisturbed start.
     fn model(&self) -> Model {
-        let tree = PageTree::open(self.pages(), FileRoots::open(self.dir.path(), Disk::Any).unwrap()).unwrap();
+        let roots = FileRoots::open(self.dir.path(), Disk::Any).unwrap();
+        let tree = self.start(self.pages(), Box::new(roots)).unwrap();
         let live = ids().into_iter().filter_map(|id| Some((id, commit_key(id, &tree.get(id).unwrap()?))));
         let live: Model = live.collect();
         assert_eq!(tree.count(), live.len() as u64);

@@ -189,7 +189,10 @@ fn memory_lines(dir: &Path) -> Result<[Line; 2], Failure> {
 /// The key tree's root slots.
 fn vault(dir: &Path) -> Line {
     let root = dir.join("vault/root");
-    match fs::metadata(&root) {
+    match fs::symlink_metadata(&root) {
+        Ok(metadata) if metadata.is_symlink() => {
+            Line::fail("vault", "The root slots are a symbolic link, and no server opens them. Put the file itself there.")
+        }
         Ok(metadata) if metadata.len() == 4_096 => Line::ok("vault", "The root slots are there."),
         Ok(_) => {
             Line::fail("vault", "The root slots have not 4,096 bytes. Keep a copy of the folder and start from a live replica.")
@@ -200,7 +203,8 @@ fn vault(dir: &Path) -> Line {
 
 /// Whether overwriting in place means anything on this file system (class E0).
 fn disk(dir: &Path) -> Line {
-    match check_disk(&dir.join("vault"), Disk::InPlace) {
+    let (folder, root) = (dir.join("vault"), dir.join("vault/root"));
+    match check_disk(if root.exists() { &root } else { &folder }, Disk::InPlace) {
         Ok(()) => Line::ok("disk", "It overwrites files in place, as class E0 asks. What the disk below does, nobody claims."),
         Err(error) => Line::warn("disk", error.to_string()),
     }
@@ -228,6 +232,7 @@ fn store(dir: &Path, setup: &Setup, now: Time) -> Vec<Line> {
     lines.push(waiting(&db, now));
     lines.push(purges(dir, &db, now));
     lines.push(answers(&db, now));
+    lines.extend(root::set_back(dir, setup, &db));
     lines.extend(escrow::terms(&db, setup));
     lines.extend(setup.nightly.as_ref().map(|nightly| drills::line(&db, nightly, now)));
     lines.push(match log(dir, &db) {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use usufruct_app::vault::escrow::{EscrowFile, HandedShare, OfficerFile, Sealed, recover, sealed_roots};
 use usufruct_app::vault::hpke::PublicKey;
 use usufruct_app::vault::roots::Disk;
-use usufruct_app::{Config, EscrowSetup, House, OfficerEntry, put_root_back};
+use usufruct_app::{Config, EscrowSetup, House, OfficerEntry, published_terms, put_root_back};
 
 use crate::chance::SystemRng;
 use crate::clock::{self, SystemClock};
@@ -198,7 +198,14 @@ impl Appoint {
             )
         })?;
         let dir = DataDir::hold(&self.data_dir)?;
-        let appointed = escrow.appoint(&entries.officers, clock::now())?;
+        let config = Config {
+            origin: setup.origin.clone(),
+            database: setup.database.clone(),
+            operator: setup.operator.clone(),
+            vault: setup.vault(),
+        };
+        let terms = published_terms(&config, &House::open(&self.data_dir)?)?;
+        let appointed = escrow.appoint(&entries.officers, terms.as_ref(), clock::now())?;
         // Opening seals the root to them.
         dir.open(&setup, Arc::new(SystemClock))?;
         println!(

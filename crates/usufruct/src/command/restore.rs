@@ -36,7 +36,8 @@ pub struct Restore {
     /// The folder of the backup.
     #[arg(long, value_name = "DIR")]
     from: PathBuf,
-    /// The newest copy of the database there is, for keyrings and erasures [default: the one that is replaced, if it opens].
+    /// The newest copy of the database there is, for keyrings and erasures: sqlite:FILE or postgres://… [default: with SQLite the
+    /// database that is replaced, if it opens; with PostgreSQL none, since the restored one has to be empty].
     #[arg(long, value_name = "URL")]
     live: Option<String>,
     /// A copy of the log that has what came after the backup, such as a mirror [default: the log's own files].
@@ -54,6 +55,44 @@ pub struct Restore {
 fn has_pass(url: &str) -> bool {
     let is_there = url.strip_prefix("sqlite:").is_none_or(|path| std::path::Path::new(path.trim_start_matches("//")).exists());
     is_there && open_live(url).is_ok_and(|db| db.read(|conn| log_head::size(conn)).is_ok_and(|size| size > 0))
+}
+
+/// Says what is wrong with a copy that was named and holds no pass. Opening it would make a file that is not there.
+fn refuse_no_live_copy(url: &str) -> Result<(), Failure> {
+    let refused = |what: String, remedy: &str| Err(Failure::refused(what, remedy));
+    if !url.contains(':') {
+        return refused(
+            format!("{url} is no address of a database."),
+            "Give the live copy with --live as sqlite: and the path of its file, or as postgres://…",
+        );
+    }
+    if let Some(path) = url.strip_prefix("sqlite:").map(|path| Path::new(path.strip_prefix("//").unwrap_or(path))) {
+        match std::fs::metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return refused(format!("There is no live copy at {}.", path.display()), "Correct the path that --live names.");
+            }
+            Err(error) => return Err(Failure::file(path, &error)),
+            Ok(metadata) if metadata.is_dir() => {
+                return refused(
+                    format!("{} is a folder and no database.", path.display()),
+                    "Name the file in it with --live, such as sqlite:/srv/replica/usufruct.db.",
+                );
+            }
+            Ok(_) => {}
+        }
+    }
+    let unreadable = |error: &dyn std::fmt::Display| {
+        Failure::refused(
+            format!("The live copy cannot be read: {error}"),
+            "Check the address and the rights; a file that is no database of a pass is no live copy.",
+        )
+    };
+    let db = Db::open(url, &Options { readers: 1, queue: 1 }).map_err(|error| unreadable(&error))?;
+    match db.read(|conn| log_head::size(conn)) {
+        Ok(0) => refused(format!("The database at {url} holds no pass."), "Name the replica of this pass with --live."),
+        Ok(_) => Ok(()),
+        Err(error) => Err(unreadable(&error)),
+    }
 }
 
 fn open_live(url: &str) -> Result<Db, Failure> {
@@ -90,7 +129,10 @@ impl Restore {
         // What an interrupted restore left behind is no live copy.
         let replaced = setup.database.is_none() && !self.without_live && dir.unfinished().is_none() && has_pass(&own);
         let live = self.live.as_deref().or(replaced.then_some(own.as_str()));
-        if live.is_some_and(|url| !has_pass(url)) || live.is_none() && !self.without_live {
+        if let Some(url) = &self.live {
+            refuse_no_live_copy(url)?;
+        }
+        if live.is_none() && !self.without_live {
             return Err(Failure::refused(
                 "There is no live copy of the keyrings, so residents who did something since the backup would have to be asked again.",
                 "Name a replica with --live, or accept it with --without-live.",

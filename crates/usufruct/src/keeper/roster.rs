@@ -56,6 +56,8 @@ pub struct Certificate(pub CertificateDer<'static>);
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EntryFile {
+    /// The key tree whose root it is to keep.
+    pub vault: String,
     pub keeper: Vec<Entry>,
 }
 
@@ -63,6 +65,8 @@ pub struct EntryFile {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CityFile {
+    /// Its key tree.
+    pub vault: String,
     pub city: CityEntry,
 }
 
@@ -146,17 +150,32 @@ pub fn text(part: &impl Serialize) -> Result<String, Failure> {
         .map_err(|error| Failure::impossible(format!("The roster cannot be written: {error}."), "Report this as a defect."))
 }
 
-/// The one keeper in a file that it printed.
-pub fn read_entry(path: &Path) -> Result<Entry, Failure> {
-    match <[Entry; 1]>::try_from(read::<EntryFile>(path)?.keeper) {
+/// The one keeper in a file that it printed for this key tree.
+pub fn read_entry(path: &Path, vault: &str) -> Result<Entry, Failure> {
+    let file = read::<EntryFile>(path)?;
+    is_about(path, &file.vault, vault)?;
+    match <[Entry; 1]>::try_from(file.keeper) {
         Ok([entry]) => Ok(entry),
         Err(_) => Err(malformed(path, "it must have one [[keeper]]")),
     }
 }
 
-/// The city in a file that it printed.
-pub fn read_city(path: &Path) -> Result<CityEntry, Failure> {
-    Ok(read::<CityFile>(path)?.city)
+/// The city in a file that it printed for this key tree.
+pub fn read_city(path: &Path, vault: &str) -> Result<CityEntry, Failure> {
+    let file = read::<CityFile>(path)?;
+    is_about(path, &file.vault, vault)?;
+    Ok(file.city)
+}
+
+/// Refuses what was printed for another pass. Its keepers would wait for a city that never calls.
+fn is_about(path: &Path, printed: &str, vault: &str) -> Result<(), Failure> {
+    match printed == vault {
+        true => Ok(()),
+        false => Err(Failure::refused(
+            format!("{} is about {printed}, and the roster about {vault}.", path.display()),
+            "Give what was printed for this pass, or correct --vault.",
+        )),
+    }
 }
 
 fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, Failure> {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
-use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -164,10 +164,19 @@ async fn answer_bytes(
     }
 }
 
-/// Every call has its time, reading of the body included.
+/// Every call has its time, reading of the body included. What never came to a call is refused in the same form.
 async fn in_time(request: Request, next: Next) -> Response {
     match tokio::time::timeout(LIMIT, next.run(request)).await {
-        Ok(response) => response,
+        Ok(response) => match response.status() {
+            status @ StatusCode::NOT_FOUND => refuse(status, "there is no such call"),
+            status @ StatusCode::PAYLOAD_TOO_LARGE => refuse(status, "the question is too long"),
+            status @ StatusCode::METHOD_NOT_ALLOWED => {
+                let mut refusal = refuse(status, "every call is a POST");
+                refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+                refusal
+            }
+            _ => response,
+        },
         Err(_) => refuse(StatusCode::REQUEST_TIMEOUT, "the call took too long"),
     }
 }

@@ -16,9 +16,9 @@ use zeroize::Zeroizing;
 use super::sealed::Reader;
 use super::{HandedShare, Sealed};
 use crate::error::{Error, Result};
-use crate::halves::{Halves, refused};
+use crate::halves::Halves;
 use crate::hpke::{PrivateKey, PublicKey};
-use crate::roots::{Disk, check_disk};
+use crate::roots::Disk;
 
 /// An officer's folder, held open and locked against other processes. It has no `Debug`.
 pub struct OfficerFile {
@@ -44,16 +44,14 @@ impl OfficerFile {
         if std::fs::exists(folder.join(NAME)).map_err(Error::io("look into its folder"))? {
             return Err(Error::FolderTaken);
         }
-        check_disk(folder, disk)?;
         let held = Held { period, name: name.to_owned(), key: PrivateKey::random(rng) };
-        Halves::create(folder, NAME, 0, &encode(&held)).map_err(Error::io("make the key of the officer"))?;
+        Halves::create(folder, NAME, 0, &encode(&held), disk, "make the key of the officer")?;
         Self::open(folder, disk)
     }
 
     /// Opens the folder.
     pub fn open(folder: &Path, disk: Disk) -> Result<Self> {
-        let file = Halves::open(&folder.join(NAME)).map_err(refused("open the key of the officer"))?;
-        check_disk(folder, disk)?;
+        let file = Halves::open(&folder.join(NAME), disk, "open the key of the officer")?;
         let halves = file.read().map_err(Error::io("read the key of the officer"))?;
         let held = halves.each_ref().map(|half| decode(half));
         if held.iter().all(Option::is_none) {

@@ -17,8 +17,8 @@ use zeroize::Zeroizing;
 
 use super::Share;
 use crate::error::{Error, Result};
-use crate::halves::{Halves, refused};
-use crate::roots::{Disk, check_disk};
+use crate::halves::Halves;
+use crate::roots::Disk;
 use crate::tree::Epoch;
 
 /// A share and what it belongs to.
@@ -41,8 +41,7 @@ impl KeeperFile {
     /// Opens the state in `folder`; makes it if it is not there.
     pub fn open(folder: &Path, disk: Disk) -> Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(Error::io("make its folder"))?;
-        check_disk(folder, disk)?;
-        let file = Halves::<HALF>::open_or_touch(&folder.join(SHARES)).map_err(refused("open the shares"))?;
+        let file = Halves::<HALF>::open_or_touch(&folder.join(SHARES), disk, "open the shares")?;
         let io = || Error::io("read the shares");
         if file.len().map_err(io())? == 0 {
             file.clear(folder).map_err(Error::io("make the shares"))?;

@@ -100,14 +100,25 @@ pub struct Seat<L> {
 /// What this process knows.
 #[derive(Default)]
 struct Known {
-    /// Shares of the newest root, enough to make all others; overwritten when dropped.
-    points: Vec<Share>,
-    /// Of which epoch, and its commitment.
-    of: Option<(Epoch, Digest)>,
+    /// What makes all shares of a root, the newest root first. Once it is known which one counts, that one alone.
+    roots: Vec<Points>,
     /// The epoch whose root was put by this process, if no keeper can hold one of a later epoch.
     put: Option<Epoch>,
     /// What keepers have signed last, by name.
     signed: BTreeMap<String, Destroyed>,
+}
+
+/// Shares of a root, enough to make all others; overwritten when dropped.
+struct Points {
+    epoch: Epoch,
+    check: Digest,
+    shares: Vec<Share>,
+}
+
+impl Points {
+    fn copy(&self) -> Self {
+        Self { epoch: self.epoch, check: self.check, shares: self.shares.iter().map(Share::copy).collect() }
+    }
 }
 
 impl<L: Link> KeeperRoots<L> {
@@ -141,18 +152,19 @@ impl<L: Link> KeeperRoots<L> {
     ///
     /// A new root may be put meanwhile, and what is said here may arrive after it. So nothing of a later epoch is touched.
     pub fn heal(&self) -> Result<usize> {
-        let (epoch, check, points, signed) = {
+        let (points, signed) = {
             let known = self.known();
-            let Some((epoch, check)) = known.of else { return Ok(0) };
-            let signed: BTreeSet<String> = known.signers(epoch).map(|signed| signed.keeper.clone()).collect();
-            (epoch, check, known.points.iter().map(Share::copy).collect::<Vec<_>>(), signed)
+            let Some(points) = known.roots.first().map(Points::copy) else { return Ok(0) };
+            let signed: BTreeSet<String> = known.signers(points.epoch).map(|signed| signed.keeper.clone()).collect();
+            (points, signed)
         };
+        let epoch = points.epoch;
         let healed = self.ask(|number, link| {
             let standing = link.standing()?;
             // A call that was given up may have left a share of a root that never counted.
-            let is_missing = !standing.held.contains(&(epoch, check));
+            let is_missing = !standing.held.contains(&(epoch, points.check));
             if is_missing {
-                link.prepare(&self.vault, epoch, at(&points, place(number)), check)?;
+                self.give(number, link, &points)?;
             }
             // One that has the new share may still have slept through the end of the old one, or its answer may have been lost.
             let is_owed = is_missing || standing.counter < epoch || !signed.contains(&self.keepers[number].name);
@@ -166,6 +178,11 @@ impl<L: Link> KeeperRoots<L> {
             }
         }
         Ok(count)
+    }
+
+    /// Brings a keeper its share of a root, on the same polynomials as those of the others.
+    fn give(&self, number: usize, link: &L, points: &Points) -> Result<()> {
+        link.prepare(&self.vault, points.epoch, at(&points.shares, place(number)), points.check)
     }
 
     /// What a keeper answered when it was told to destroy what is older than `epoch`, if that is what it signed.
@@ -202,7 +219,7 @@ impl<L: Link> KeeperRoots<L> {
     }
 
     /// The root of an epoch, if enough keepers give shares that fit its commitment. Keepers whose share does not fit are left out.
-    fn root(&self, epoch: Epoch) -> Result<(Root, Digest, Vec<Share>)> {
+    fn root(&self, epoch: Epoch) -> Result<(Root, Points)> {
         let outcomes = self.ask(|_, link| link.share(&self.vault, epoch));
         let shares: Vec<(usize, &Share, Digest)> = outcomes
             .iter()
@@ -215,7 +232,7 @@ impl<L: Link> KeeperRoots<L> {
             let secret = join(&points);
             let check = commit_root(&self.vault, epoch, &secret);
             if chosen.iter().all(|number| shares[*number].2 == check) {
-                return Ok((Root { epoch, secret }, check, points));
+                return Ok((Root { epoch, secret }, Points { epoch, check, shares: points }));
             }
         }
         match shares.len() >= self.threshold {
@@ -245,15 +262,12 @@ impl<L: Link> RootSlots for KeeperRoots<L> {
             .collect();
         epochs.sort_unstable();
         epochs.dedup();
-        let (mut roots, mut last) = (Vec::new(), None);
+        let (mut roots, mut found, mut last) = (Vec::new(), Vec::new(), None);
         for epoch in epochs.into_iter().rev() {
             match self.root(epoch) {
-                Ok((root, check, points)) => {
-                    if roots.is_empty() {
-                        let mut known = self.known();
-                        (known.points, known.of) = (points, Some((epoch, check)));
-                    }
+                Ok((root, points)) => {
                     roots.push(root);
+                    found.push(points);
                 }
                 // Of an epoch that one keeper made up there is nothing to say, so the oldest one is told of.
                 Err(error) => last = Some(error),
@@ -261,7 +275,10 @@ impl<L: Link> RootSlots for KeeperRoots<L> {
         }
         match roots.is_empty() {
             true => Err(last.unwrap_or_else(|| self.too_few("answered", self.threshold, &standings))),
-            false => Ok(roots),
+            false => {
+                self.known().roots = found;
+                Ok(roots)
+            }
         }
     }
 
@@ -274,7 +291,9 @@ impl<L: Link> RootSlots for KeeperRoots<L> {
             return Err(self.too_few("took their share of the new root", self.threshold, &outcomes));
         }
         let mut known = self.known();
-        (known.points, known.of) = (shares.into_iter().take(self.threshold).collect(), Some((root.epoch, check)));
+        let shares = shares.into_iter().take(self.threshold).collect();
+        known.roots.retain(|points| points.epoch != root.epoch);
+        known.roots.insert(0, Points { epoch: root.epoch, check, shares });
         known.put = Some(root.epoch);
         Ok(())
     }
@@ -283,11 +302,24 @@ impl<L: Link> RootSlots for KeeperRoots<L> {
     fn keep_only(&self, epoch: Epoch) -> Result<()> {
         // Once the next root is put none of a later epoch can be there, so nothing newer has to go. What does not ask for that
         // does no harm if it arrives late, when the root after this one is there.
-        let is_put = self.known().put == Some(epoch);
+        let (is_put, points) = {
+            let mut known = self.known();
+            // What has to go is brought back to nobody.
+            known.roots.retain(|points| points.epoch == epoch);
+            (known.put == Some(epoch), known.roots.first().map(Points::copy))
+        };
+        let order = |link: &L| match is_put {
+            true => link.keep_from(&self.vault, epoch),
+            false => link.keep_only(&self.vault, epoch),
+        };
         let outcomes = self.ask(|number, link| {
-            let signed = match is_put {
-                true => link.keep_from(&self.vault, epoch)?,
-                false => link.keep_only(&self.vault, epoch)?,
+            let signed = match (order(link), &points) {
+                // One that slept has no share of this root, and destroys nothing before it has one.
+                (Err(refusal), Some(points)) => match self.give(number, link, points) {
+                    Ok(()) => order(link)?,
+                    Err(_) => return Err(refusal),
+                },
+                (outcome, _) => outcome?,
             };
             self.signed(number, epoch, signed)
         });

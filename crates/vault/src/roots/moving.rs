@@ -1,4 +1,5 @@
-//! A root on its way from one place to another: the next one is put into the new place, and then the old place is emptied.
+//! A root on its way from one place to another: it is put into the new place too, the next one is put there alone, and then the old place is
+//! emptied.
 
 use usufruct_core::keeper::Destroyed;
 use usufruct_core::ports::Rng;
@@ -16,8 +17,16 @@ pub struct MovingRoots {
 }
 
 impl MovingRoots {
-    pub fn new(from: Box<dyn RootSlots>, to: Box<dyn RootSlots>) -> Self {
-        Self { from, to }
+    /// Puts the newest root of the first place into the second, if that has none so new: a keeper destroys nothing by order of a city
+    /// that never gave it anything.
+    pub fn open(from: Box<dyn RootSlots>, to: Box<dyn RootSlots>, rng: &dyn Rng) -> Result<Self> {
+        let (here, there) = (from.roots().unwrap_or_default(), to.roots().unwrap_or_default());
+        if let Some(newest) = here.first()
+            && there.iter().all(|root| root.epoch < newest.epoch)
+        {
+            to.put(newest, rng)?;
+        }
+        Ok(Self { from, to })
     }
 }
 
@@ -56,5 +65,9 @@ impl RootSlots for MovingRoots {
 
     fn escrow(&self) -> Option<Appointment> {
         self.to.escrow()
+    }
+
+    fn escrow_is_there(&self) -> bool {
+        self.to.escrow_is_there()
     }
 }

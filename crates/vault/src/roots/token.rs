@@ -19,7 +19,7 @@
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -38,6 +38,7 @@ use zeroize::Zeroizing;
 
 use super::{Disk, Root, RootSlots, check_disk};
 use crate::aead;
+use crate::disk::open_in_place;
 use crate::error::{Error, Result};
 use crate::tree::{Epoch, Key, SlotClass};
 
@@ -47,6 +48,8 @@ pub struct TokenRoots {
     pin: Pin,
     class: SlotClass,
     way: Way,
+    /// Where the wrapped roots may lie; anywhere, if the token itself destroys its keys.
+    disk: Disk,
     _lock: File,
 }
 
@@ -104,11 +107,12 @@ impl TokenRoots {
                 return Err(Error::Io { action: "lock the folder of the wrapped roots", source });
             }
         }
-        let mut roots = Self { place, pin, class: SlotClass::E0, way: Way::Gcm, _lock: lock };
+        let mut roots = Self { place, pin, class: SlotClass::E0, way: Way::Gcm, disk: Disk::Any, _lock: lock };
         (roots.class, roots.way) = roots.visit(|visit| Ok((visit.class()?, visit.way()?)))?;
         if roots.class == SlotClass::E0 {
             // A token in software has its keys in files as well, so all that can be claimed is what is overwritten here.
             check_disk(&roots.place.folder, disk)?;
+            roots.disk = disk;
         }
         Ok(roots)
     }
@@ -196,22 +200,22 @@ impl TokenRoots {
 
     /// Puts the file of a wrapped root in its place, whole or not at all.
     fn write(&self, wrapped: &Wrapped) -> Result<()> {
-        let draft = self.place.folder.join("wrapped.new");
+        let (draft, action) = (self.place.folder.join("wrapped.new"), "write the wrapped root");
+        let options = &mut OpenOptions::new();
+        let file = open_in_place(&draft, options.write(true).create(true).truncate(true), self.disk, action)?;
         let write = || -> io::Result<()> {
-            let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
             file.write_all_at(&wrapped.encode(), 0)?;
             file.sync_all()?;
             std::fs::rename(&draft, self.path(wrapped.epoch))?;
             File::open(&self.place.folder)?.sync_all()
         };
-        write().map_err(Error::io("write the wrapped root"))
+        write().map_err(Error::io(action))
     }
 
     /// Overwrites the files of all other epochs, and removes them. For a token of hardware they are worthless by then; one in
     /// software keeps its keys in files that it only unlinks, and there this is what class E0 claims.
     fn wipe(&self, epoch: Epoch) -> Result<()> {
-        let wipe = |path: &Path| -> io::Result<()> {
-            let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let wipe = |path: &Path, file: &File| -> io::Result<()> {
             let zeros = vec![0; usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?];
             let mut back = vec![1; zeros.len()];
             file.write_all_at(&zeros, 0)?;
@@ -224,7 +228,9 @@ impl TokenRoots {
         };
         for (of, path) in self.files()? {
             if of != epoch {
-                wipe(&path).map_err(Error::io("overwrite an old wrapped root"))?;
+                let action = "overwrite an old wrapped root";
+                let file = open_in_place(&path, OpenOptions::new().read(true).write(true), self.disk, action)?;
+                wipe(&path, &file).map_err(Error::io(action))?;
             }
         }
         File::open(&self.place.folder).and_then(|folder| folder.sync_all()).map_err(Error::io("make its folder durable"))

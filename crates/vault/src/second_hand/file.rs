@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -18,14 +18,15 @@ use usufruct_core::ports::Rng;
 use zeroize::Zeroizing;
 
 use super::SecondHand;
+use crate::disk::{Disk, open_in_place};
 use crate::error::{Error, Result};
 use crate::pseudonym::Permutation;
-use crate::roots::{Disk, check_disk};
 use crate::tree::Key;
 
 /// The sector keys of one house with its second keeper, held open and locked against other processes.
 pub struct SectorKeys {
     folder: PathBuf,
+    disk: Disk,
     rng: Arc<dyn Rng>,
     sectors: RwLock<HashMap<u64, Standing>>,
     _lock: File,
@@ -42,15 +43,15 @@ impl SectorKeys {
     /// Opens the keys in `folder`, which is made if it is not there, and finishes destructions that a crash interrupted.
     pub fn open(folder: &Path, disk: Disk, rng: Arc<dyn Rng>) -> Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(Error::io("make its folder"))?;
-        check_disk(folder, disk)?;
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(folder.join("lock"));
-        let lock = lock.map_err(Error::io("open the lock of the sector keys"))?;
+        let options = &mut OpenOptions::new();
+        let options = options.write(true).create(true).truncate(false);
+        let lock = open_in_place(&folder.join("lock"), options, disk, "open the lock of the sector keys")?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::Locked),
             Err(TryLockError::Error(source)) => return Err(Error::Io { action: "lock the sector keys", source }),
         }
-        let keys = Self { folder: folder.to_owned(), rng, sectors: RwLock::default(), _lock: lock };
+        let keys = Self { folder: folder.to_owned(), disk, rng, sectors: RwLock::default(), _lock: lock };
         let list = || {
             let names = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
             names.collect::<io::Result<Vec<String>>>()
@@ -65,7 +66,7 @@ impl SectorKeys {
 
     fn read(&self, sector: u64) -> Result<Standing> {
         let mut bytes = Zeroizing::new([0; LEN]);
-        let file = File::open(self.path(sector)).map_err(Error::io("open a sector key"))?;
+        let file = open_in_place(&self.path(sector), OpenOptions::new().read(true), self.disk, "open a sector key")?;
         match file.read_exact_at(&mut *bytes, 0) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -80,9 +81,10 @@ impl SectorKeys {
     }
 
     fn write(&self, sector: u64, key: &Key) -> Result<()> {
+        let draft = self.folder.join("draft");
+        let options = &mut OpenOptions::new();
+        let file = open_in_place(&draft, options.write(true).create(true).truncate(true), self.disk, "write a sector key")?;
         let write = || {
-            let draft = self.folder.join("draft");
-            let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
             file.write_all_at(&*encode(sector, key), 0)?;
             file.sync_all()?;
             std::fs::rename(&draft, self.path(sector))?;
@@ -93,8 +95,9 @@ impl SectorKeys {
 
     /// Overwrites a key where it stands, and sees that it is gone.
     fn wipe(&self, sector: u64) -> Result<()> {
+        let options = &mut OpenOptions::new();
+        let file = open_in_place(&self.path(sector), options.read(true).write(true), self.disk, "overwrite a sector key")?;
         let wipe = || {
-            let file = OpenOptions::new().read(true).write(true).open(self.path(sector))?;
             file.write_all_at(&[0; LEN], 0)?;
             file.sync_data()?;
             let mut back = Zeroizing::new([1; LEN]);

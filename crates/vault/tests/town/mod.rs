@@ -48,6 +48,8 @@ pub enum Fault {
     Unanswered,
     /// This and all later calls to the same keeper are lost.
     Down,
+    /// It is done, and neither its answer arrives nor any later call.
+    Last,
     /// The keeper is slow beyond every limit: whoever called has given up, and it is done after so many further calls to the keeper.
     Late(usize),
 }
@@ -163,7 +165,14 @@ impl Machine {
         }
         let outcome = work(self.keeper.lock().unwrap().as_ref().ok_or_else(lost)?);
         self.arrive(1);
-        if fault == Some(Fault::Unanswered) { Err(lost()) } else { outcome }
+        match fault {
+            Some(Fault::Last) => {
+                self.net.down.lock().unwrap()[self.number] = true;
+                Err(lost())
+            }
+            Some(Fault::Unanswered) => Err(lost()),
+            _ => outcome,
+        }
     }
 
     /// Lets calls arrive that let no more than so many others pass.

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
+use usufruct_app::store::db::Db;
+use usufruct_app::store::key_epochs;
 use usufruct_app::vault::Error as VaultError;
 use usufruct_app::vault::keeper::Standing;
-use usufruct_app::vault::roots::Link as _;
+use usufruct_app::vault::roots::{FileRoots, Link as _};
 
 use super::{Line, disk, vault};
 use crate::compose;
@@ -31,6 +33,16 @@ pub fn lines(dir: &Path, setup: &Setup) -> Vec<Line> {
             second_keeper(dir, setup, name).unwrap_or_else(|failure| Line::fail(SECOND_KEEPER, failure.to_string()))
         }));
     lines
+}
+
+/// Whether the root in the file is older than the database notes. One in a token or with keepers tells its epoch to the server only.
+pub fn set_back(dir: &Path, setup: &Setup, db: &Db) -> Option<Line> {
+    let newest = (setup.root() == RootKind::File).then(|| FileRoots::epochs(&dir.join("vault")).ok()).flatten()?.first()?.0;
+    let reached = db.read(key_epochs::reached).ok()?;
+    (newest < reached).then(|| {
+        let words = format!("The root is of epoch {newest}, and the database notes that epoch {reached} was reached.");
+        Line::fail("vault", format!("{words} It was set back to an old copy; bring the newest one from a live replica."))
+    })
 }
 
 /// Whether the second keeper of pseudonyms answers.

@@ -27,7 +27,7 @@ pub struct City {
 impl City {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let identity = Identity::make(&House::open(&self.data_dir)?, &self.origin, &SystemRng)?;
-        print!("{}", roster::text(&CityFile { city: CityEntry { certificate: identity.certificate() } })?);
+        print!("{}", roster::text(&CityFile { vault: self.origin, city: CityEntry { certificate: identity.certificate() } })?);
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -68,9 +68,9 @@ impl Init {
         };
         entry.check().map_err(|what| Failure::refused(format!("{what}."), "Correct it and try again."))?;
         // Written last: a directory without it is no keeper yet.
-        let file = KeeperFile { name: self.name, vault: self.vault };
+        let file = KeeperFile { name: self.name, vault: self.vault.clone() };
         data_dir::write(&self.data_dir.join(FILE), roster::text(&file)?.as_bytes())?;
-        print!("{}", roster::text(&EntryFile { keeper: vec![entry] })?);
+        print!("{}", roster::text(&EntryFile { vault: self.vault, keeper: vec![entry] })?);
         Ok(ExitCode::SUCCESS)
     }
 }

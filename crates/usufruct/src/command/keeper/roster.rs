@@ -40,10 +40,11 @@ pub struct Roster {
 
 impl Roster {
     pub fn run(self) -> Result<ExitCode, Failure> {
-        let mut entries = self.entry.iter().map(|path| roster::read_entry(path)).collect::<Result<Vec<_>, _>>()?;
+        let entries = |vault: &str| self.entry.iter().map(|path| roster::read_entry(path, vault)).collect::<Result<Vec<_>, _>>();
         let roster = match (self.from, self.replace, self.city, self.vault, self.threshold) {
             (Some(from), Some(name), ..) => {
                 let mut roster = roster::Roster::read(&from)?;
+                let mut entries = entries(&roster.vault)?;
                 let place = roster.keepers.iter_mut().find(|entry| entry.name == name);
                 let (Some(place), Some(entry), true) = (place, entries.pop(), entries.is_empty()) else {
                     return Err(Failure::refused(
@@ -55,7 +56,8 @@ impl Roster {
                 roster
             }
             (_, _, Some(city), Some(vault), Some(threshold)) => {
-                roster::Roster { vault, threshold, city: roster::read_city(&city)?, keepers: entries }
+                let (city, keepers) = (roster::read_city(&city, &vault)?, entries(&vault)?);
+                roster::Roster { vault, threshold, city, keepers }
             }
             _ => {
                 return Err(Failure::impossible(
