@@ -30,7 +30,8 @@ pub enum Source {
 
 /// All tables but that of the migrations.
 pub const ALL: [Table; 41] = [
-    of_residents("authorizations", Source::Live, &["authorization_id"]),
+    // Whoever gave one, or got it back, has an event in the log.
+    of_residents("authorizations", Source::LiveOrLog, &["authorization_id"]),
     of_residents("cards", Source::LiveOrLog, &["secret_hash"]),
     of_residents("cases", Source::LiveOrLog, &["shard", "resident", "case_id"]),
     of_residents("certificate_cards", Source::LiveOrLog, &["card_mark"]),

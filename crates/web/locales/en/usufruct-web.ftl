@@ -102,6 +102,7 @@ kind-sign-in = You signed in
 kind-consent = Your data was lent
 kind-conversion = Your pseudonym was told to another service
 kind-withdrawal = You withdrew
+kind-given-back = The service gave back your authorization
 kind-objection = You objected
 kind-correction = You corrected your data
 kind-status = Your pass changed status
@@ -314,6 +315,7 @@ cause-revocation = A mandate was ended early
 cause-rotation = A mandate goes on under another key
 
 # Why a use was refused.
+clause-authorization = The resident has not authorized this service for the mandate, or the service gave that back.
 clause-blocks-chosen = The resident did not agree to one of the blocks.
 clause-blocks-in-mandate = A block is not in the mandate.
 clause-bulk-limit = The request names more people than the mandate allows.

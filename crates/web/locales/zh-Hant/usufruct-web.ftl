@@ -99,6 +99,7 @@ kind-sign-in = 您登入服務
 kind-consent = 您的資料已借出
 kind-conversion = 您的代碼已告知另一項服務
 kind-withdrawal = 您已撤回
+kind-given-back = 服務已交回您給的授權
 kind-objection = 您提出異議
 kind-correction = 您更正資料
 kind-status = 市民通狀態變更
@@ -308,6 +309,7 @@ cause-revocation = 授權令提前終止
 cause-rotation = 授權令改用新金鑰繼續有效
 
 # 拒絕使用的原因。
+clause-authorization = 市民未授權此服務依此授權令取用資料，或服務已將該授權交回。
 clause-blocks-chosen = 市民未同意提供其中一項資料。
 clause-blocks-in-mandate = 要求的資料不在授權令之內。
 clause-bulk-limit = 單次人數超過授權令上限。
