@@ -22,7 +22,7 @@ use usufruct_store::{delegations, grants, pushed_requests, residents};
 
 use crate::actor::place_by;
 use crate::erase::plain_event;
-use crate::row_mark::{authorizations_of, find_authorization, of_authorization, of_code};
+use crate::row_mark::{of_authorization, of_code, true_authorization, true_authorizations};
 use crate::session::hash;
 use crate::sign_in::{active_service, served_service};
 use crate::{App, Error, OpenSession};
@@ -247,7 +247,8 @@ impl App {
             ));
         }
         let ends_at = in_force(&register, mandate, now)?.body.sunset_at;
-        let known = self.db.read(|conn| authorizations_of(conn, &self.vault, resident, Some(service)))?;
+        let known =
+            true_authorizations(&self.vault, self.db.read(|conn| authorizations::of_resident(conn, resident, Some(service)))?)?;
         let known = known.into_iter().find(|known| known.ends_at > now);
         let scope = known.as_ref().map_or("openid", |known| known.scope.as_str());
         let is_known = scope.split(' ').any(|word| word == mandate.as_str());
@@ -258,7 +259,7 @@ impl App {
             scope: if is_known { scope.to_owned() } else { format!("{scope} {mandate}") },
             created_at: known.as_ref().map_or(now, |known| known.created_at),
             updated_at: now,
-            ends_at: known.as_ref().map_or(ends_at, |known| known.ends_at.min(ends_at)),
+            ends_at: known.as_ref().map_or(ends_at, |known| known.ends_at.max(ends_at)),
             mark: None,
         };
         next.mark = Some(of_authorization(&self.vault, &next)?);
@@ -274,11 +275,14 @@ impl App {
         let service = request.service.clone();
         let known = match &request.management {
             GrantManagement::Create => None,
-            GrantManagement::Any => {
-                self.db.read(|conn| authorizations_of(conn, &self.vault, resident, Some(&service)))?.into_iter().next()
-            }
+            GrantManagement::Any => true_authorizations(
+                &self.vault,
+                self.db.read(|conn| authorizations::of_resident(conn, resident, Some(&service)))?,
+            )?
+            .into_iter()
+            .next(),
             GrantManagement::Merge(id) | GrantManagement::Replace(id) => {
-                let found = self.db.read(|conn| find_authorization(conn, &self.vault, id))?;
+                let found = true_authorization(&self.vault, self.db.read(|conn| authorizations::find(conn, id))?)?;
                 Some(found.filter(|found| found.service == service && found.resident == resident).ok_or(Error::NoAuthorization)?)
             }
         };
@@ -297,7 +301,8 @@ impl App {
         }
         let register = self.register();
         let sunsets = scope.iter().filter_map(|word| word.parse::<MandateId>().ok()).filter_map(|id| register.mandates.get(&id));
-        let ends_at = sunsets.map(|entry| entry.body.sunset_at).min().unwrap_or(now.plus(AUTHORIZATION_LIFE));
+        // Each mandate ends by itself; the authorization goes on for those that are left.
+        let ends_at = sunsets.map(|entry| entry.body.sunset_at).max().unwrap_or(now.plus(AUTHORIZATION_LIFE));
         let mut next = Stored {
             id: known.as_ref().map_or_else(|| self.fresh_grant_id(), |known| known.id.clone()),
             service,

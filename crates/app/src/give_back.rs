@@ -10,7 +10,7 @@ use usufruct_store::authorizations;
 use crate::actor::keyring_in;
 use crate::erase::plain_event;
 use crate::ledger::place;
-use crate::row_mark::find_authorization;
+use crate::row_mark::{find_authorization, true_authorization};
 use crate::{App, Error};
 
 impl App {
@@ -21,7 +21,7 @@ impl App {
     /// One transaction, with a line in her footprint for each mandate, or one for a sign-in alone.
     pub fn give_back(&self, service: &ServiceId, id: &str) -> Result<bool, Error> {
         let of_service = |found: Option<authorizations::Authorization>| found.filter(|found| found.service == *service);
-        let found = of_service(self.db.read(|conn| find_authorization(conn, &self.vault, id))?);
+        let found = of_service(true_authorization(&self.vault, self.db.read(|conn| authorizations::find(conn, id))?)?);
         let Some(found) = found else { return Ok(false) };
         let _guard = self.lock_resident(found.resident);
         let (register, now) = (self.register(), self.now());

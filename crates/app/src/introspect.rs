@@ -5,10 +5,10 @@ use usufruct_core::event::Form;
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
 use usufruct_core::means::{AskedSignIn, Means, SignIn};
 use usufruct_core::service::Profile;
-use usufruct_store::refresh_tokens;
 use usufruct_store::tokens::{self, Token};
+use usufruct_store::{authorizations, refresh_tokens};
 
-use crate::row_mark::{find_authorization, find_token};
+use crate::row_mark::{true_authorization, true_token};
 use crate::session::hash;
 use crate::sign_in::{active_service, served_service};
 use crate::token::{RELEASE_SCOPE, granted};
@@ -173,7 +173,7 @@ impl App {
     /// What an authorization of this service is good for. `None` where there is no such one or it is another's.
     pub fn query_authorization(&self, service: &ServiceId, id: &str) -> Result<Option<AuthorizationView>, Error> {
         let (now, register) = (self.now(), self.register());
-        let found = self.db.read(|conn| find_authorization(conn, &self.vault, id))?;
+        let found = true_authorization(&self.vault, self.db.read(|conn| authorizations::find(conn, id))?)?;
         let Some(found) = found.filter(|found| found.service == *service && found.ends_at > now) else { return Ok(None) };
         let (resident, scope) = (found.resident, found.scope.clone());
         let granted = self.db.read(|conn| granted(conn, &register, resident, &scope, now))?;
@@ -233,7 +233,7 @@ impl App {
         let now = self.now();
         let token_hash = hash(access_token);
         let register = self.register();
-        let token = self.db.read(|conn| find_token(conn, &self.vault, &token_hash))?;
+        let token = true_token(&self.vault, self.db.read(|conn| tokens::find(conn, &token_hash))?)?;
         Ok(token.filter(|token| {
             token.expires_at > now
                 && match token.resident {

@@ -18,11 +18,12 @@ use usufruct_core::source::SourceMark;
 use usufruct_core::statement::public_key;
 use usufruct_core::tally::Day;
 use usufruct_core::{Digest, Time};
+use usufruct_store::authorizations::{self, Authorization};
 use usufruct_store::db::{Connection, Tx};
 use usufruct_store::grants::{self, Count, StoredGrant};
-use usufruct_store::{authorizations, blocks, keyrings, residents};
+use usufruct_store::{blocks, keyrings, residents};
 use usufruct_vault::hpke::PublicKey;
-use usufruct_vault::{Error as VaultError, Keyring, Subject, Vault};
+use usufruct_vault::{Error as VaultError, Keyring, Subject};
 use zeroize::Zeroizing;
 
 use crate::books::Counted;
@@ -120,45 +121,31 @@ impl Case {
 struct Stored {
     keyrings: Vec<(i64, Vec<u8>)>,
     grant: Option<StoredGrant>,
-    authorization: Option<(String, Digest)>,
+    /// Those that cover the mandate, true or not.
+    authorizations: Vec<Authorization>,
     lent: Vec<(u64, Vec<u8>)>,
     /// Whether every block that is asked for, and that she has and agreed to, is lent.
     is_whole: bool,
 }
 
 impl Stored {
-    fn read(conn: &mut dyn Connection, vault: &Vault, resident: u64, asking: &Asking<'_>) -> Result<Self, Error> {
+    fn read(conn: &mut dyn Connection, resident: u64, asking: &Asking<'_>) -> Result<Self, Error> {
         let mandate = asking.mandate;
-        let mut grant = grants::find(conn, resident, mandate.number)?;
-        let rests_on_consent = mandate.body.legal_basis.code == Basis::Consent;
-        let authorization = match &mut grant {
-            Some(stored) if rests_on_consent => {
-                let found = live_authorization(conn, vault, resident, asking)?;
-                stored.grant.authorized = found.is_some();
-                found
-            }
-            _ => None,
-        };
+        let grant = grants::find(conn, resident, mandate.number)?;
+        let needs_authorization = mandate.body.legal_basis.code == Basis::Consent && grant.is_some();
+        let authorizations = if needs_authorization { covering(conn, resident, asking)? } else { Vec::new() };
         let lent = blocks::lent(conn, resident, mandate.number)?;
         let is_whole = is_whole(conn, resident, asking, grant.as_ref(), &lent)?;
-        Ok(Self { keyrings: keyrings::candidates(conn, resident)?, grant, authorization, lent, is_whole })
+        Ok(Self { keyrings: keyrings::candidates(conn, resident)?, grant, authorizations, lent, is_whole })
     }
 }
 
-/// The authorization of the resident at the service that asks, if it covers the mandate, has not ended, and is the house's own.
-fn live_authorization(
-    conn: &mut dyn Connection,
-    vault: &Vault,
-    resident: u64,
-    asking: &Asking<'_>,
-) -> Result<Option<(String, Digest)>, Error> {
-    for found in authorizations::of_resident(conn, resident, Some(asking.service))? {
-        let covers = found.ends_at > asking.now && found.scope.split(' ').any(|word| word == asking.mandate.id);
-        if covers && is_true_authorization(vault, &found)? {
-            return Ok(found.mark.map(|mark| (found.id, mark)));
-        }
-    }
-    Ok(None)
+/// The authorizations of the resident at the service that asks that cover the mandate and have not ended. Their marks are looked at when the
+/// read is over, since the key of the marks may need a connection of its own.
+fn covering(conn: &mut dyn Connection, resident: u64, asking: &Asking<'_>) -> Result<Vec<Authorization>, Error> {
+    let mut found = authorizations::of_resident(conn, resident, Some(asking.service))?;
+    found.retain(|found| found.ends_at > asking.now && found.scope.split(' ').any(|word| word == asking.mandate.id));
+    Ok(found)
 }
 
 /// Whether every block that is asked for and that the grant names is lent, or is one that she does not have. The row of a grant has no mark:
@@ -250,7 +237,7 @@ impl App {
         let unknown = || Error::Unknown { what: "subject at this service" };
         let look = || {
             let stored = self.db.snapshot(|conn| match residents::by_seed(conn, seed_index)? {
-                Some(resident) => Ok::<_, Error>(Some((resident, Stored::read(conn, &self.vault, resident, asking)?))),
+                Some(resident) => Ok::<_, Error>(Some((resident, Stored::read(conn, resident, asking)?))),
                 None => Ok(None),
             })?;
             let (resident, stored) = stored.ok_or_else(unknown)?;
@@ -267,11 +254,21 @@ impl App {
         if found.keyring.generation(asking.sector) == generation { Ok(found) } else { Err(unknown()) }
     }
 
-    fn found(&self, resident: u64, stored: Stored, mandate: u64) -> Result<Found, Error> {
+    fn found(&self, resident: u64, mut stored: Stored, mandate: u64) -> Result<Found, Error> {
+        let mut authorization = None;
+        for found in stored.authorizations {
+            if is_true_authorization(&self.vault, &found)? {
+                authorization = found.mark.map(|mark| (found.id, mark));
+                break;
+            }
+        }
+        if let Some(stored) = &mut stored.grant {
+            stored.grant.authorized = authorization.is_some();
+        }
         let keyring = Arc::new(self.open_keyring(resident, &stored.keyrings)?);
         // Who lends has a key for it; a grant that was revived by a write has none.
         let fits = stored.is_whole && (stored.grant.is_none() || keyring.lends(mandate));
-        Ok(Found { resident, keyring, grant: stored.grant, authorization: stored.authorization, fits, lent: stored.lent })
+        Ok(Found { resident, keyring, grant: stored.grant, authorization, fits, lent: stored.lent })
     }
 
     /// Decides about one resident. Under a mandate that needs no consent a missing grant is made first, so that the resident
@@ -299,7 +296,7 @@ impl App {
         }
         self.notify(found.resident, id)?;
         let resident = found.resident;
-        self.found(resident, self.db.snapshot(|conn| Stored::read(conn, &self.vault, resident, asking))?, mandate.number)
+        self.found(resident, self.db.snapshot(|conn| Stored::read(conn, resident, asking))?, mandate.number)
     }
 
     pub(crate) fn wait_for_register(&self) {

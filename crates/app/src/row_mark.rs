@@ -2,20 +2,19 @@
 //! opens no session, adds no way in, and lets no service know anybody.
 
 use usufruct_core::hash::equal;
-use usufruct_core::id::ServiceId;
 use usufruct_core::{Digest, Time};
 use usufruct_store::authorizations::{self, Authorization};
 use usufruct_store::cards::{self, Card};
 use usufruct_store::certificate_cards::{self, CertificateCard};
-use usufruct_store::codes::{self, Code};
+use usufruct_store::codes::Code;
 use usufruct_store::counter_requests::{self, CounterRequest};
 use usufruct_store::db::Connection;
 use usufruct_store::delegations::{self, Delegation};
 use usufruct_store::invitations::{self, Invitation};
 use usufruct_store::recovery_codes;
-use usufruct_store::refresh_tokens::{self, RefreshToken};
+use usufruct_store::refresh_tokens::RefreshToken;
 use usufruct_store::sessions::{self, Session};
-use usufruct_store::tokens::{self, Token};
+use usufruct_store::tokens::Token;
 use usufruct_vault::Vault;
 
 use crate::Error;
@@ -197,20 +196,21 @@ pub(crate) fn find_authorization(conn: &mut dyn Connection, vault: &Vault, id: &
     Ok(is_true_authorization(vault, &found)?.then_some(found))
 }
 
-/// What a resident authorized, newest first, as far as this house wrote it; with a service only for that one.
-pub(crate) fn authorizations_of(
-    conn: &mut dyn Connection,
-    vault: &Vault,
-    resident: u64,
-    service: Option<&ServiceId>,
-) -> Result<Vec<Authorization>, Error> {
-    let mut ours = Vec::new();
-    for found in authorizations::of_resident(conn, resident, service)? {
+/// Those of the authorizations that this house wrote as they stand there; not for inside a read.
+pub(crate) fn true_authorizations(vault: &Vault, found: Vec<Authorization>) -> Result<Vec<Authorization>, Error> {
+    let mut ours = Vec::with_capacity(found.len());
+    for found in found {
         if is_true_authorization(vault, &found)? {
             ours.push(found);
         }
     }
     Ok(ours)
+}
+
+/// The authorization that was found, if this house wrote it as it stands there; not for inside a read.
+pub(crate) fn true_authorization(vault: &Vault, found: Option<Authorization>) -> Result<Option<Authorization>, Error> {
+    let Some(found) = found else { return Ok(None) };
+    Ok(is_true_authorization(vault, &found)?.then_some(found))
 }
 
 /// Whether this house wrote an authorization as it stands there.
@@ -233,9 +233,10 @@ pub(crate) fn of_authorization(vault: &Vault, authorization: &Authorization) -> 
     row_mark(vault, b"usufruct/row/authorization/v1", &columns)
 }
 
-/// The code with this hash, used or not, if this house made it as it stands there.
-pub(crate) fn find_code(conn: &mut dyn Connection, vault: &Vault, code_hash: &Digest) -> Result<Option<Code>, Error> {
-    let Some(found) = codes::find(conn, code_hash)? else { return Ok(None) };
+/// What was found, if this house made it as it stands there. Reading the key of the marks may need a connection of its own, so it is not for
+/// inside a read.
+pub(crate) fn true_code(vault: &Vault, found: Option<Code>) -> Result<Option<Code>, Error> {
+    let Some(found) = found else { return Ok(None) };
     let is_ours = is_equal(found.mark, of_code(vault, &found)?);
     Ok(is_ours.then_some(found))
 }
@@ -279,9 +280,10 @@ pub(crate) fn of_code(vault: &Vault, code: &Code) -> Result<Digest, Error> {
     row_mark(vault, b"usufruct/row/code/v1", &columns)
 }
 
-/// The access token with this hash, expired or not, if this house made it as it stands there.
-pub(crate) fn find_token(conn: &mut dyn Connection, vault: &Vault, token_hash: &Digest) -> Result<Option<Token>, Error> {
-    let Some(found) = tokens::find(conn, token_hash)? else { return Ok(None) };
+/// What was found, if this house made it as it stands there. Reading the key of the marks may need a connection of its own, so it is not for
+/// inside a read.
+pub(crate) fn true_token(vault: &Vault, found: Option<Token>) -> Result<Option<Token>, Error> {
+    let Some(found) = found else { return Ok(None) };
     let is_ours = is_equal(found.mark, of_token(vault, &found)?);
     Ok(is_ours.then_some(found))
 }
@@ -324,13 +326,10 @@ pub(crate) fn of_token(vault: &Vault, token: &Token) -> Result<Digest, Error> {
     row_mark(vault, b"usufruct/row/token/v1", &columns)
 }
 
-/// The refresh token with this hash, expired or not, if this house made it as it stands there.
-pub(crate) fn find_refresh_token(
-    conn: &mut dyn Connection,
-    vault: &Vault,
-    token_hash: &Digest,
-) -> Result<Option<RefreshToken>, Error> {
-    let Some(found) = refresh_tokens::find(conn, token_hash)? else { return Ok(None) };
+/// What was found, if this house made it as it stands there. Reading the key of the marks may need a connection of its own, so it is not for
+/// inside a read.
+pub(crate) fn true_refresh_token(vault: &Vault, found: Option<RefreshToken>) -> Result<Option<RefreshToken>, Error> {
+    let Some(found) = found else { return Ok(None) };
     let is_ours = is_equal(found.mark, of_refresh_token(vault, &found)?);
     Ok(is_ours.then_some(found))
 }

@@ -20,7 +20,7 @@ use usufruct_store::residents::{self, ResidentState};
 use usufruct_store::tokens::{self, Token};
 use usufruct_store::{assertions, authorizations, counter_requests, delegations, grants, pushed_requests};
 
-use crate::row_mark::{find_authorization, find_code, find_delegation, find_refresh_token, marked_token, of_refresh_token};
+use crate::row_mark::{find_delegation, marked_token, of_refresh_token, true_authorization, true_code, true_refresh_token};
 use crate::session::hash;
 use crate::sign_in::active_service;
 use crate::{App, Error, Presented};
@@ -105,7 +105,7 @@ impl App {
     pub fn exchange(&self, exchange: &Exchange) -> Result<Tokens, Error> {
         let now = self.now();
         let code_hash = hash(&exchange.code);
-        let code = self.db.read(|conn| find_code(conn, &self.vault, &code_hash))?.ok_or_else(bad_code)?;
+        let code = true_code(&self.vault, self.db.read(|conn| codes::find(conn, &code_hash))?)?.ok_or_else(bad_code)?;
         if code.service != exchange.service {
             return Err(bad_code());
         }
@@ -127,7 +127,9 @@ impl App {
         let expires_in_seconds = (token.expires_at.micros() - now.micros()) / SECOND;
         let register = self.register();
         let ends_at = match &code.authorization {
-            Some(id) => self.db.read(|conn| find_authorization(conn, &self.vault, id))?.map(|found| found.ends_at),
+            Some(id) => {
+                true_authorization(&self.vault, self.db.read(|conn| authorizations::find(conn, id))?)?.map(|found| found.ends_at)
+            }
             None => None,
         };
         let mut refresh =
@@ -191,7 +193,8 @@ impl App {
     pub fn refresh(&self, refresh: &Refresh) -> Result<Tokens, Error> {
         let now = self.now();
         let token_hash = hash(&refresh.refresh_token);
-        let known = self.db.read(|conn| find_refresh_token(conn, &self.vault, &token_hash))?.ok_or_else(bad_code)?;
+        let known = true_refresh_token(&self.vault, self.db.read(|conn| refresh_tokens::find(conn, &token_hash))?)?
+            .ok_or_else(bad_code)?;
         if known.service != refresh.service || known.expires_at <= now || refresh.jkt.as_ref() != Some(&known.jkt) {
             return Err(bad_code());
         }

@@ -401,7 +401,8 @@ fn deposits_are_released_under_their_own_mandate_only() {
         city.app.db().transaction("bring back", move |tx| old.iter().try_for_each(|row| deposits::insert(tx, row))).unwrap();
         city.app.consent_at_counter(resident, &gate, &other, &[]).unwrap();
         assert!(given(&other).unwrap().is_empty() && seen(&city, resident).is_empty());
-        // And with the mandate.
+        // And with the mandate. Her withdrawal ended what she had authorized the gate for, under the other mandate too.
+        city.app.consent_at_counter(resident, &gate, &visits(), &[]).unwrap();
         city.app.deposit(&DepositRequest { service: gate.clone(), ..request(&subject(), "Annex") }).unwrap();
         assert_eq!(given(&visits()).unwrap(), ["Annex"]);
         set(&city, "2026-06-30T16:00:00Z");
