@@ -53,7 +53,7 @@ fn people(city: &City) -> Vec<String> {
             .map(|part| {
                 scope.spawn(move || {
                     let agree = |resident: &u64| {
-                        city.app.consent(*resident, &service(), &mandate(), &[]).expect("consent");
+                        city.app.consent_at_counter(*resident, &service(), &mandate(), &[]).expect("consent");
                         city.app.subject(*resident, &service()).expect("subject")
                     };
                     part.iter().map(agree).collect::<Vec<_>>()

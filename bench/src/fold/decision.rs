@@ -84,5 +84,6 @@ fn grant(register: &Register, mandate: usize) -> Grant {
         window_uses: 0,
         means: None,
         resident_active: true,
+        authorized: true,
     }
 }

@@ -22,6 +22,7 @@ use usufruct_store::{delegations, grants, pushed_requests, residents};
 
 use crate::actor::place_by;
 use crate::erase::plain_event;
+use crate::row_mark::{of_authorization, of_code, true_authorization, true_authorizations};
 use crate::session::hash;
 use crate::sign_in::{active_service, served_service};
 use crate::{App, Error, OpenSession};
@@ -169,7 +170,7 @@ impl App {
         };
         let signed_in = self.signed_in(session, &request.service)?;
         let code = URL_SAFE_NO_PAD.encode(random::<32>(self.rng()));
-        let row = Code {
+        let mut row = Code {
             code_hash: hash(&code),
             service: request.service.clone(),
             resident,
@@ -186,7 +187,9 @@ impl App {
             auth_time: if session.acting.is_some() { now } else { session.proved_at },
             expires_at: now.plus(CODE_LIFE),
             used_at: None,
+            mark: None,
         };
+        row.mark = Some(of_code(&self.vault, &row)?);
         let keyring = Arc::new(self.keyring(resident)?);
         let mut event = plain_event(Kind::SignIn, "sign-in", None, now);
         event.service = Some(request.service.clone());
@@ -232,16 +235,54 @@ impl App {
         Ok(SessionService { token_hash: *session.bound_to(), service: service.clone(), sid, sealed })
     }
 
+    /// An authorization for one mandate until its end; one that she has is made wider. The service learns the id when she signs in there and it
+    /// asks for no new one.
+    pub(crate) fn counter_authorization(&self, resident: u64, service: &ServiceId, mandate: &MandateId) -> Result<Stored, Error> {
+        let (register, now) = (self.register(), self.now());
+        let entry = served_service(&register, service, now)?;
+        if entry.body.profile != Profile::Fapi2 {
+            return Err(Error::refused(
+                "This service signs residents in and gets no data.",
+                "Ask for a service under the mandate.",
+            ));
+        }
+        let ends_at = in_force(&register, mandate, now)?.body.sunset_at;
+        let known =
+            true_authorizations(&self.vault, self.db.read(|conn| authorizations::of_resident(conn, resident, Some(service)))?)?;
+        let known = known.into_iter().find(|known| known.ends_at > now);
+        let scope = known.as_ref().map_or("openid", |known| known.scope.as_str());
+        let is_known = scope.split(' ').any(|word| word == mandate.as_str());
+        let mut next = Stored {
+            id: known.as_ref().map_or_else(|| self.fresh_grant_id(), |known| known.id.clone()),
+            service: service.clone(),
+            resident,
+            scope: if is_known { scope.to_owned() } else { format!("{scope} {mandate}") },
+            created_at: known.as_ref().map_or(now, |known| known.created_at),
+            updated_at: now,
+            ends_at: known.as_ref().map_or(ends_at, |known| known.ends_at.max(ends_at)),
+            mark: None,
+        };
+        next.mark = Some(of_authorization(&self.vault, &next)?);
+        Ok(next)
+    }
+
+    fn fresh_grant_id(&self) -> String {
+        format!("ufg_{}", URL_SAFE_NO_PAD.encode(random::<32>(self.rng())))
+    }
+
     /// The authorization that the request makes, or makes wider.
     fn next_authorization(&self, resident: u64, request: &AuthorizeRequest, now: Time) -> Result<Stored, Error> {
         let service = request.service.clone();
         let known = match &request.management {
             GrantManagement::Create => None,
-            GrantManagement::Any => {
-                self.db.read(|conn| authorizations::of_resident(conn, resident, Some(&service)))?.into_iter().next()
-            }
+            GrantManagement::Any => true_authorizations(
+                &self.vault,
+                self.db.read(|conn| authorizations::of_resident(conn, resident, Some(&service)))?,
+            )?
+            .into_iter()
+            .next(),
             GrantManagement::Merge(id) | GrantManagement::Replace(id) => {
-                let found = self.db.read(|conn| authorizations::find(conn, id))?;
+                let found = true_authorization(&self.vault, self.db.read(|conn| authorizations::find(conn, id))?)?;
                 Some(found.filter(|found| found.service == service && found.resident == resident).ok_or(Error::NoAuthorization)?)
             }
         };
@@ -260,18 +301,20 @@ impl App {
         }
         let register = self.register();
         let sunsets = scope.iter().filter_map(|word| word.parse::<MandateId>().ok()).filter_map(|id| register.mandates.get(&id));
-        let ends_at = sunsets.map(|entry| entry.body.sunset_at).min().unwrap_or(now.plus(AUTHORIZATION_LIFE));
-        Ok(Stored {
-            id: known
-                .as_ref()
-                .map_or_else(|| format!("ufg_{}", URL_SAFE_NO_PAD.encode(random::<32>(self.rng()))), |known| known.id.clone()),
+        // Each mandate ends by itself; the authorization goes on for those that are left.
+        let ends_at = sunsets.map(|entry| entry.body.sunset_at).max().unwrap_or(now.plus(AUTHORIZATION_LIFE));
+        let mut next = Stored {
+            id: known.as_ref().map_or_else(|| self.fresh_grant_id(), |known| known.id.clone()),
             service,
             resident,
             scope: scope.join(" "),
             created_at: known.map_or(now, |known| known.created_at),
             updated_at: now,
             ends_at: ends_at.min(now.plus(AUTHORIZATION_LIFE)),
-        })
+            mark: None,
+        };
+        next.mark = Some(of_authorization(&self.vault, &next)?);
+        Ok(next)
     }
 }
 

@@ -10,7 +10,7 @@ use usufruct_core::register::{Entry, Register};
 use usufruct_store::db::Pending;
 
 use crate::ledger::Placed;
-use crate::release::{Case, PlaceCase, event, find};
+use crate::release::{Asking, Case, PlaceCase, event, find};
 use crate::{App, Error, Released};
 
 /// How many lines one transaction writes: enough to share a disk sync, few enough to let others in between.
@@ -90,8 +90,16 @@ impl App {
     /// meanwhile does not stop the others.
     fn submit(&self, plan: &Plan<'_>, seed: Option<&([u8; 32], u16)>) -> Result<Waiting, Error> {
         let (seed_index, generation) = seed.ok_or(Error::Unknown { what: "subject at this service" })?;
-        let found = self.find_resident(plan.sector, seed_index, *generation, plan.mandate.number)?;
-        let case = self.case(plan.register, plan.asked, plan.mandate, found, plan.now)?;
+        let asking = Asking {
+            register: plan.register,
+            service: &plan.asked.service,
+            sector: plan.sector,
+            mandate: plan.mandate,
+            blocks: &plan.asked.blocks,
+            now: plan.now,
+        };
+        let found = self.find_resident(&asking, seed_index, *generation)?;
+        let case = self.case(&asking, plan.asked, found)?;
         let event = event(plan.asked, plan.mandate, &case, plan.actor, Some(plan.batch), plan.now);
         let place_case = PlaceCase::new(self, plan.version, &case, plan.mandate, event, plan.now);
         Ok(Waiting { case, placed: self.db.submit("record batch use", move |tx| place_case.run(tx)) })

@@ -9,6 +9,7 @@ use usufruct_core::mandate::{Basis, Mandate, Necessity};
 use usufruct_core::ports::Rng;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::{Time, decide::Clause};
+use usufruct_store::authorizations::{self, Authorization};
 use usufruct_store::db::Tx;
 use usufruct_store::grants::{self, StoredGrant};
 use usufruct_store::{blocks, keyrings};
@@ -37,6 +38,30 @@ impl App {
         mandate: &MandateId,
         optional: &[BlockId],
     ) -> Result<ConsentOutcome, Error> {
+        self.agree(actor.into(), service, mandate, optional, None)
+    }
+
+    /// As [`App::consent`], at a counter of the service, where she does not sign in: the service is authorized in the same transaction, for as
+    /// long as the mandate lasts. A sign-in of hers there makes it wider.
+    pub fn consent_at_counter(
+        &self,
+        resident: u64,
+        service: &ServiceId,
+        mandate: &MandateId,
+        optional: &[BlockId],
+    ) -> Result<ConsentOutcome, Error> {
+        let authorization = self.counter_authorization(resident, service, mandate)?;
+        self.agree(resident.into(), service, mandate, optional, Some(authorization))
+    }
+
+    fn agree(
+        &self,
+        actor: Actor,
+        service: &ServiceId,
+        mandate: &MandateId,
+        optional: &[BlockId],
+        authorization: Option<Authorization>,
+    ) -> Result<ConsentOutcome, Error> {
         let register = self.register();
         let entry = register.mandates.get(mandate).ok_or(Error::Unknown { what: "mandate" })?;
         if entry.body.legal_basis.code != Basis::Consent {
@@ -55,7 +80,7 @@ impl App {
         if let Some(stranger) = optional.iter().find(|block| entry.body.asked(block).is_none()) {
             return Err(Error::refused(&format!("`{stranger}` is not in the mandate."), "Choose among the blocks on the page."));
         }
-        self.lend(actor.into(), Some(service), mandate, &chosen, GrantKind::Consent)
+        self.lend(actor, Some(service), mandate, &chosen, authorization)
     }
 
     /// Notifies the resident of a use that rests on law and not on her consent; her data is lent under the mandate.
@@ -66,7 +91,7 @@ impl App {
             return Err(Error::Unpermitted(vec![Clause::Grant]));
         }
         let all: Vec<&BlockId> = entry.body.blocks.iter().map(|asked| &asked.block).collect();
-        self.lend(resident.into(), None, mandate, &all, GrantKind::Notified)
+        self.lend(resident.into(), None, mandate, &all, None)
     }
 
     fn lend(
@@ -75,8 +100,9 @@ impl App {
         service: Option<&ServiceId>,
         mandate: &MandateId,
         chosen: &[&BlockId],
-        kind: GrantKind,
+        authorization: Option<Authorization>,
     ) -> Result<ConsentOutcome, Error> {
+        let kind = if service.is_some() { GrantKind::Consent } else { GrantKind::Notified };
         let resident = actor.resident;
         let _guard = self.lock_resident(resident);
         let register = self.register();
@@ -94,7 +120,8 @@ impl App {
         let id = GrantId::fresh(now, self.rng());
         let mut grant = stored(&id, resident, entry, chosen, kind, now);
         grant.grant.means = actor.means;
-        let loan = Loan { resident, actor, number: entry.number, grant, event: event(service, entry, chosen, kind, now) };
+        let event = event(service, entry, chosen, kind, now);
+        let loan = Loan { resident, actor, number: entry.number, grant, authorization, event };
         let (vault, rng) = (Arc::clone(&self.vault), Arc::clone(&self.rng));
         let shared = Arc::clone(&register);
         let placed = self.db.transaction("lend blocks", move |tx| loan.run(tx, &vault, &shared, rng.as_ref()))?;
@@ -108,6 +135,7 @@ struct Loan {
     actor: Actor,
     number: u64,
     grant: StoredGrant,
+    authorization: Option<Authorization>,
     event: Event,
 }
 
@@ -137,6 +165,9 @@ impl Loan {
         blocks::delete_lent(tx, self.resident, self.number)?;
         blocks::put_lent(tx, &lent)?;
         grants::put(tx, &self.grant)?;
+        if let Some(authorization) = &self.authorization {
+            authorizations::put(tx, authorization)?;
+        }
         place_by(tx, &keyring, self.event.clone(), both.as_ref(), rng)
     }
 }
@@ -160,6 +191,7 @@ fn stored(id: &GrantId, resident: u64, entry: &Entry<Mandate>, chosen: &[&BlockI
             window_uses: 0,
             means: None,
             resident_active: true,
+            authorized: false,
         },
     }
 }

@@ -18,7 +18,7 @@ use usufruct_vault::{Error as VaultError, Keyring, Subject, Way};
 use crate::batch::{CHUNK, each_once};
 use crate::ledger::Placed;
 use crate::receipt::Commit;
-use crate::release::{Case, PlaceCase};
+use crate::release::{Asking, Case, PlaceCase};
 use crate::{App, Error};
 
 /// What a service asks for about many residents.
@@ -125,10 +125,18 @@ impl App {
     }
 
     fn submit_conversion(&self, plan: &Plan<'_>, seed_index: &[u8; 32], generation: u16) -> Result<Waiting, Error> {
-        let found = self.find_resident(plan.sectors.0, seed_index, generation, plan.mandate.number)?;
+        let asking = Asking {
+            register: plan.register,
+            service: &plan.asked.from,
+            sector: plan.sectors.0,
+            mandate: plan.mandate,
+            blocks: &[],
+            now: plan.now,
+        };
+        let found = self.find_resident(&asking, seed_index, generation)?;
         let otherwise = || decide_conversion_without_resident(plan.register, plan.asked, plan.now).outcome;
-        let found = self.noticed(&plan.asked.mandate, plan.mandate, found, otherwise)?;
-        let case = Case::new(found, |grant| decide_conversion(plan.register, plan.asked, grant, plan.now));
+        let found = self.noticed(&asking, &plan.asked.mandate, found, otherwise)?;
+        let case = Case::new(found, |grant| decide_conversion(plan.register, plan.asked, grant, plan.now))?;
         let place_case = PlaceCase::new(self, plan.version, &case, plan.mandate, event(plan, &case), plan.now);
         Ok(Waiting { case, placed: self.db.submit("record conversion", move |tx| place_case.run(tx)) })
     }

@@ -16,6 +16,7 @@ use usufruct_store::authorizations;
 use usufruct_store::deletions::{self, Counts, Deletion};
 use usufruct_vault::{Error as VaultError, Keyring};
 
+use crate::row_mark::true_authorizations;
 use crate::withdraw::services_under;
 use crate::{App, Error, Publication};
 
@@ -179,7 +180,8 @@ impl App {
     /// The services that know the resident: she authorized them, agreed at them or signed in to them, they used or put data of hers, or
     /// another service was told how they know her.
     fn services_that_met(&self, resident: u64) -> Result<BTreeSet<ServiceId>, Error> {
-        let authorized = self.db.read(|conn| authorizations::of_resident(conn, resident, None))?;
+        let authorized =
+            true_authorizations(&self.vault, self.db.read(|conn| authorizations::of_resident(conn, resident, None))?)?;
         let mut met: BTreeSet<ServiceId> = authorized.into_iter().map(|authorization| authorization.service).collect();
         for event in self.footprint(resident)?.lines.into_iter().filter_map(|line| line.event) {
             if event.kind == Kind::Conversion {

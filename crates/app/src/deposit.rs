@@ -17,7 +17,7 @@ use usufruct_vault::{Error as VaultError, Keyring};
 use zeroize::Zeroizing;
 
 use crate::correct::checked;
-use crate::release::{ATTEMPTS, Case, PlaceCase, event, find, refused, unopened};
+use crate::release::{ATTEMPTS, Asking, Case, PlaceCase, event, find, refused, unopened};
 use crate::{App, Error, block_names};
 
 /// What a service puts into the pass about one resident.
@@ -93,10 +93,11 @@ impl App {
             sign_in: request.sign_in,
         };
         let (mandate, sector) = find(&register, &asked)?;
-        let found = self.resolve(sector, &request.subject, mandate.number)?;
+        let asking = Asking { register: &register, service: &request.service, sector, mandate, blocks: &[], now };
+        let found = self.resolve(&asking, &request.subject)?;
         let otherwise = || decide_deposit_without_resident(&register, &asked, now).outcome;
-        let found = self.noticed(&asked.mandate, mandate, found, otherwise)?;
-        let case = Case::new(found, |grant| decide_deposit(&register, &asked, grant, now));
+        let found = self.noticed(&asking, &asked.mandate, found, otherwise)?;
+        let case = Case::new(found, |grant| decide_deposit(&register, &asked, grant, now))?;
         let mut event = event(&asked, mandate, &case, request.actor, None, now);
         let mut row = None;
         if case.clauses.is_empty() {

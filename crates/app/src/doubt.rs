@@ -15,7 +15,7 @@ use usufruct_store::erasures::{self, Erasure};
 use usufruct_store::lines::Line;
 use usufruct_store::residents::{self, ResidentState};
 use usufruct_store::tables::{self, Source};
-use usufruct_store::{blocks, deposits, grants, keyrings, leaves, lines};
+use usufruct_store::{authorizations, blocks, deposits, grants, keyrings, leaves, lines};
 use usufruct_vault::{Keyring, Vault};
 
 use crate::app::replay;
@@ -225,7 +225,7 @@ fn events_since(db: &Db) -> Result<Events, Error> {
     }
 }
 
-/// Ends a resident's consents and ways in, lets her pass rest, and notes the numbers that are used.
+/// Ends a resident's consents, what she authorized services for, and her ways in, lets her pass rest, and notes the numbers that are used.
 fn hold(tx: &mut Tx<'_>, resident: u64, lost: &[(Line, [u8; 32])]) -> Result<(), Error> {
     for stored in grants::of_resident(tx, resident)? {
         if stored.grant.kind == usufruct_core::grant::GrantKind::Consent {
@@ -233,6 +233,9 @@ fn hold(tx: &mut Tx<'_>, resident: u64, lost: &[(Line, [u8; 32])]) -> Result<(),
         }
     }
     grants::end_consents(tx, resident)?;
+    for authorization in authorizations::of_resident(tx, resident, None)? {
+        authorizations::end(tx, &authorization.id)?;
+    }
     grants::revise_resident(tx, resident)?;
     if residents::state(tx, resident)? == Some(ResidentState::Active) {
         residents::set_state(tx, resident, ResidentState::Deactivated)?;

@@ -36,6 +36,12 @@ pub enum Error {
     )]
     Unopened { index: u64 },
 
+    #[error(
+        "What is kept of the resident's permission does not fit what she lent, so nothing was released. Tell the operator; the resident can \
+         withdraw and agree again."
+    )]
+    Altered,
+
     #[error("There is no such {what}. Check the name and try again.")]
     Unknown { what: &'static str },
 

@@ -8,6 +8,7 @@ use usufruct_core::service::Profile;
 use usufruct_store::tokens::{self, Token};
 use usufruct_store::{authorizations, refresh_tokens};
 
+use crate::row_mark::{true_authorization, true_token};
 use crate::session::hash;
 use crate::sign_in::{active_service, served_service};
 use crate::token::{RELEASE_SCOPE, granted};
@@ -32,6 +33,14 @@ pub struct DataCaller {
     pub service: ServiceId,
     /// What its token says of a resident; `None` for a token of the service's own.
     pub resident: Option<Presence>,
+}
+
+/// Whose token comes with a call for data.
+#[derive(Clone, Debug)]
+pub enum DataBearer {
+    Asks(DataCaller),
+    /// It is the service's own, and for something else.
+    LacksScope,
 }
 
 /// A resident who gave the service a token.
@@ -97,12 +106,13 @@ impl App {
         self.caller(bearing, RELEASE_SCOPE)
     }
 
-    /// Who calls for data: a service with its own token, or with one that a resident gave it.
-    pub fn data_caller(&self, bearing: &Bearing) -> Result<Option<DataCaller>, Error> {
+    /// Who calls for data: a service with its own token, or with one that a resident gave it. `None` for what is no token at all.
+    pub fn data_caller(&self, bearing: &Bearing) -> Result<Option<DataBearer>, Error> {
         let Some(token) = self.borne(bearing)? else { return Ok(None) };
         if token.resident.is_none() {
             let is_for_data = token.scope.split(' ').any(|word| word == RELEASE_SCOPE);
-            return Ok(is_for_data.then_some(DataCaller { service: token.service, resident: None }));
+            let caller = DataCaller { service: token.service, resident: None };
+            return Ok(Some(if is_for_data { DataBearer::Asks(caller) } else { DataBearer::LacksScope }));
         }
         // A service that only signs residents in gets no data, whatever she gave it.
         if active_service(&self.register(), &token.service)?.body.profile != Profile::Fapi2 {
@@ -114,7 +124,7 @@ impl App {
             scope: found.scope,
             sign_in: SignIn { means: found.means, at },
         });
-        Ok(presence.map(|presence| DataCaller { service: found.service, resident: Some(presence) }))
+        Ok(presence.map(|presence| DataBearer::Asks(DataCaller { service: found.service, resident: Some(presence) })))
     }
 
     /// What a sign-in has to be for a token with this scope to be good for anything: what the service and the mandates ask for.
@@ -163,7 +173,7 @@ impl App {
     /// What an authorization of this service is good for. `None` where there is no such one or it is another's.
     pub fn query_authorization(&self, service: &ServiceId, id: &str) -> Result<Option<AuthorizationView>, Error> {
         let (now, register) = (self.now(), self.register());
-        let found = self.db.read(|conn| authorizations::find(conn, id))?;
+        let found = true_authorization(&self.vault, self.db.read(|conn| authorizations::find(conn, id))?)?;
         let Some(found) = found.filter(|found| found.service == *service && found.ends_at > now) else { return Ok(None) };
         let (resident, scope) = (found.resident, found.scope.clone());
         let granted = self.db.read(|conn| granted(conn, &register, resident, &scope, now))?;
@@ -174,32 +184,6 @@ impl App {
             updated_at: found.updated_at,
             ends_at: found.ends_at,
         }))
-    }
-
-    /// The service gives an authorization back: it ends with its tokens, and what the resident lent under its mandates is withdrawn,
-    /// except where another service lives by the same consent. False where there is no such one or it is another's.
-    pub fn give_back(&self, service: &ServiceId, id: &str) -> Result<bool, Error> {
-        let found = self.db.read(|conn| authorizations::find(conn, id))?;
-        let Some(found) = found.filter(|found| found.service == *service) else { return Ok(false) };
-        let all = self.db.read(|conn| authorizations::of_resident(conn, found.resident, None))?;
-        let is_shared = |mandate: &MandateId| {
-            let mut others = all.iter().filter(|other| other.service != *service && other.ends_at > self.now());
-            others.any(|other| other.scope.split(' ').any(|word| word == mandate.as_str()))
-        };
-        for mandate in found.scope.split(' ').filter_map(|word| word.parse::<MandateId>().ok()) {
-            // A consent is to the mandate. No service may take it from another one that she uses.
-            if is_shared(&mandate) {
-                continue;
-            }
-            match self.withdraw(found.resident, &mandate) {
-                // Nothing lent, or lent by law: what ends here is what this service may do.
-                Ok(_) | Err(Error::Refused { .. } | Error::Unknown { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let id = id.to_owned();
-        self.db.transaction("give authorization back", move |tx| Ok::<_, Error>(authorizations::end(tx, &id)?))?;
-        Ok(true)
     }
 
     /// The live token that is borne, if it came as it must: with its key, or without where it is bound to none.
@@ -218,7 +202,8 @@ impl App {
     fn describe(&self, token: Token) -> Result<Option<Introspection>, Error> {
         let subject = token.resident.map(|resident| self.subject(resident, &token.service)).transpose()?;
         // A withdrawal may have ended the token since it was found. The pseudonym after it must not be told for a token of before.
-        if self.db.read(|conn| tokens::find(conn, &token.token_hash))?.is_none() {
+        // It is the same row as long as it has the same mark.
+        if self.db.read(|conn| tokens::find(conn, &token.token_hash))?.is_none_or(|found| found.mark != token.mark) {
             return Ok(None);
         }
         let granted = match token.resident {
@@ -248,7 +233,7 @@ impl App {
         let now = self.now();
         let token_hash = hash(access_token);
         let register = self.register();
-        let token = self.db.read(|conn| tokens::find(conn, &token_hash))?;
+        let token = true_token(&self.vault, self.db.read(|conn| tokens::find(conn, &token_hash))?)?;
         Ok(token.filter(|token| {
             token.expires_at > now
                 && match token.resident {

@@ -3,18 +3,25 @@
 use std::sync::Arc;
 
 use usufruct_store::db::{Connection, Error as DbError, Tx};
-use usufruct_store::{cards, certificate_cards, delegations, invitations, passkeys, recovery_codes, sessions};
+use usufruct_store::{
+    authorizations, cards, certificate_cards, codes, delegations, invitations, passkeys, recovery_codes, refresh_tokens,
+    sessions, tokens,
+};
 use usufruct_vault::Vault;
 
-use crate::row_mark::{of_card, of_certificate_card, of_delegation, of_invitation, of_passkey, of_recovery_code, of_session};
+use crate::row_mark::{
+    of_authorization, of_card, of_certificate_card, of_code, of_delegation, of_invitation, of_passkey, of_recovery_code,
+    of_refresh_token, of_session, of_token,
+};
 use crate::{App, Error};
 
 /// Rows marked in one transaction.
 const PART: usize = 1_000;
-/// The files of the house that say that every row has its mark: of sessions and passkeys, and of all other ways in. From then on a row without
-/// one was written by somebody else.
+/// The files of the house that say that every row has its mark: of sessions and passkeys, of all other ways in, and of what services hold.
+/// From then on a row without one was written by somebody else.
 const ROWS_MARKED: &str = "rows.marked";
 const WAYS_MARKED: &str = "ways.marked";
+const SERVICES_MARKED: &str = "services.marked";
 
 impl App {
     /// Gives rows from before there were marks theirs. Requests at counters get none: they live for an hour, and are begun again.
@@ -73,6 +80,41 @@ impl App {
             )?;
             self.house.secret(WAYS_MARKED, Vec::new)?;
         }
+        self.mark_what_services_hold()
+    }
+
+    fn mark_what_services_hold(&self) -> Result<(), Error> {
+        if !self.house.secrets(SERVICES_MARKED)?.is_empty() {
+            return Ok(());
+        }
+        let authorizations = |conn: &mut dyn Connection, after: &[u8], limit| {
+            authorizations::unmarked(conn, &String::from_utf8_lossy(after), limit)
+        };
+        self.mark_each(
+            "mark authorizations",
+            authorizations,
+            |row| row.id.clone().into_bytes(),
+            |tx, vault, row| Ok(authorizations::set_mark(tx, &row.id, &of_authorization(vault, row)?)?),
+        )?;
+        self.mark_each(
+            "mark codes",
+            codes::unmarked,
+            |row| row.code_hash.0.to_vec(),
+            |tx, vault, row| Ok(codes::set_mark(tx, &row.code_hash, &of_code(vault, row)?)?),
+        )?;
+        self.mark_each(
+            "mark tokens",
+            tokens::unmarked,
+            |row| row.token_hash.0.to_vec(),
+            |tx, vault, row| Ok(tokens::set_mark(tx, &row.token_hash, &of_token(vault, row)?)?),
+        )?;
+        self.mark_each(
+            "mark refresh tokens",
+            refresh_tokens::unmarked,
+            |row| row.token_hash.0.to_vec(),
+            |tx, vault, row| Ok(refresh_tokens::set_mark(tx, &row.token_hash, &of_refresh_token(vault, row)?)?),
+        )?;
+        self.house.secret(SERVICES_MARKED, Vec::new)?;
         Ok(())
     }
 

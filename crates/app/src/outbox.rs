@@ -25,6 +25,7 @@ use usufruct_store::streams::{self, Stream};
 use usufruct_store::{authorizations, keyrings, sessions};
 use usufruct_vault::{Error as VaultError, Keyring, Vault};
 
+use crate::row_mark::true_authorizations;
 use crate::spread::Spread;
 use crate::withdraw::services_under;
 use crate::{App, Error};
@@ -302,7 +303,7 @@ impl Outbox {
     /// A signal to every service that the resident has authorized, under the pseudonym that it knows her by now. Nobody else learns that
     /// she exists.
     fn signal_all(&self, tx: &mut Tx<'_>, resident: u64, happening: &Happening) -> Result<(), Error> {
-        let known = authorizations::of_resident(tx, resident, None)?;
+        let known = true_authorizations(&self.vault, authorizations::of_resident(tx, resident, None)?)?;
         self.signal_as(tx, resident, known.into_iter().map(|authorization| authorization.service).collect(), happening)
     }
 

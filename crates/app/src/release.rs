@@ -18,6 +18,7 @@ use usufruct_core::source::SourceMark;
 use usufruct_core::statement::public_key;
 use usufruct_core::tally::Day;
 use usufruct_core::{Digest, Time};
+use usufruct_store::authorizations::{self, Authorization};
 use usufruct_store::db::{Connection, Tx};
 use usufruct_store::grants::{self, Count, StoredGrant};
 use usufruct_store::{blocks, keyrings, residents};
@@ -29,6 +30,7 @@ use crate::books::Counted;
 use crate::deposit::ReleasedDeposit;
 use crate::ledger::{Head, Placed, place_counted};
 use crate::receipt::Commit;
+use crate::row_mark::is_true_authorization;
 use crate::{App, Error, block_names};
 
 /// How often a decision is made again when the register or the grant moved under it.
@@ -65,11 +67,29 @@ pub struct Released {
     pub receipt: String,
 }
 
+/// Which service asks for somebody, under which mandate, for what, and when.
+#[derive(Clone, Copy)]
+pub(crate) struct Asking<'a> {
+    pub register: &'a Register,
+    pub service: &'a ServiceId,
+    /// The pseudonym sector of the service.
+    pub sector: u64,
+    pub mandate: &'a Entry<Mandate>,
+    /// What is to be opened; nothing where no data leaves.
+    pub blocks: &'a [(BlockId, Form)],
+    pub now: Time,
+}
+
 /// One resident of a request.
 pub(crate) struct Found {
     resident: u64,
     keyring: Arc<Keyring>,
+    /// As the service may rely on it.
     grant: Option<StoredGrant>,
+    /// The authorization by which it may, with its mark; `None` under a mandate that needs none.
+    authorization: Option<(String, Digest)>,
+    /// Whether what is lent is what the grant says.
+    fits: bool,
     /// Sealed copies on loan under the mandate, by block number. Nothing opens them before the use is logged.
     lent: Vec<(u64, Vec<u8>)>,
 }
@@ -82,11 +102,14 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// A resident decided about by her grant.
-    pub fn new(found: Found, decide: impl FnOnce(Option<&Grant>) -> Decision) -> Self {
+    /// A resident decided about by her grant. Where all permits and her grant says something else than what she lent, somebody has changed it.
+    pub fn new(found: Found, decide: impl FnOnce(Option<&Grant>) -> Decision) -> Result<Self, Error> {
         let decision = decide(found.grant.as_ref().map(|stored| &stored.grant));
         let clauses = if decision.outcome == Outcome::Refuse { decision.because } else { Vec::new() };
-        Self { found, clauses }
+        if clauses.is_empty() && !found.fits {
+            return Err(Error::Altered);
+        }
+        Ok(Self { found, clauses })
     }
 
     pub fn keyring(&self) -> &Keyring {
@@ -98,24 +121,62 @@ impl Case {
 struct Stored {
     keyrings: Vec<(i64, Vec<u8>)>,
     grant: Option<StoredGrant>,
+    /// Those that cover the mandate, true or not.
+    authorizations: Vec<Authorization>,
     lent: Vec<(u64, Vec<u8>)>,
+    /// Whether every block that is asked for, and that she has and agreed to, is lent.
+    is_whole: bool,
 }
 
 impl Stored {
-    fn read(conn: &mut dyn Connection, resident: u64, mandate: u64) -> Result<Self, Error> {
-        Ok(Self {
-            keyrings: keyrings::candidates(conn, resident)?,
-            grant: grants::find(conn, resident, mandate)?,
-            lent: blocks::lent(conn, resident, mandate)?,
-        })
+    fn read(conn: &mut dyn Connection, resident: u64, asking: &Asking<'_>) -> Result<Self, Error> {
+        let mandate = asking.mandate;
+        let grant = grants::find(conn, resident, mandate.number)?;
+        let needs_authorization = mandate.body.legal_basis.code == Basis::Consent && grant.is_some();
+        let authorizations = if needs_authorization { covering(conn, resident, asking)? } else { Vec::new() };
+        let lent = blocks::lent(conn, resident, mandate.number)?;
+        let is_whole = is_whole(conn, resident, asking, grant.as_ref(), &lent)?;
+        Ok(Self { keyrings: keyrings::candidates(conn, resident)?, grant, authorizations, lent, is_whole })
     }
+}
+
+/// The authorizations of the resident at the service that asks that cover the mandate and have not ended. Their marks are looked at when the
+/// read is over, since the key of the marks may need a connection of its own.
+fn covering(conn: &mut dyn Connection, resident: u64, asking: &Asking<'_>) -> Result<Vec<Authorization>, Error> {
+    let mut found = authorizations::of_resident(conn, resident, Some(asking.service))?;
+    found.retain(|found| found.ends_at > asking.now && found.scope.split(' ').any(|word| word == asking.mandate.id));
+    Ok(found)
+}
+
+/// Whether every block that is asked for and that the grant names is lent, or is one that she does not have. The row of a grant has no mark:
+/// what was written into it shows by this, for she lends nothing with it.
+fn is_whole(
+    conn: &mut dyn Connection,
+    resident: u64,
+    asking: &Asking<'_>,
+    grant: Option<&StoredGrant>,
+    lent: &[(u64, Vec<u8>)],
+) -> Result<bool, Error> {
+    let Some(stored) = grant else { return Ok(true) };
+    let mut missing = Vec::new();
+    for (block, _) in asking.blocks.iter().filter(|(block, _)| stored.grant.blocks.contains(block)) {
+        let Ok(number) = block_names::number(asking.register, block) else { continue };
+        if lent.iter().all(|(known, _)| *known != number) {
+            missing.push(number);
+        }
+    }
+    if missing.is_empty() {
+        return Ok(true);
+    }
+    Ok(blocks::own(conn, resident)?.iter().all(|(number, _)| !missing.contains(number)))
 }
 
 impl App {
     /// Releases blocks of one resident, or refuses with the clauses. Refusals about a known resident are logged too.
     ///
-    /// One snapshot of four reads, one group-committed write (a grant update, a leaf and a line), one receipt signature. Under a
-    /// mandate that lets services deposit, one read more.
+    /// One snapshot of four reads, one group-committed write (a grant update, a leaf and a line), one receipt signature. Under a mandate that
+    /// rests on consent one read more, of the service's authorization, and one HMAC; the write looks at it again with the grant. Under a mandate
+    /// that lets services deposit, one read more.
     pub fn release(&self, request: &ReleaseRequest) -> Result<Released, Error> {
         for _ in 0..ATTEMPTS {
             match self.try_release(request) {
@@ -131,8 +192,9 @@ impl App {
         let now = self.now();
         let asked = asked(request, 1);
         let (mandate, sector) = find(&register, &asked)?;
-        let found = self.resolve(sector, &request.subject, mandate.number)?;
-        let case = self.case(&register, &asked, mandate, found, now)?;
+        let asking = Asking { register: &register, service: &request.service, sector, mandate, blocks: &asked.blocks, now };
+        let found = self.resolve(&asking, &request.subject)?;
+        let case = self.case(&asking, &asked, found)?;
         let event = event(&asked, mandate, &case, request.actor, None, now);
         let stratum = self.stratum(&register, &request.service, &request.mandate, &request.reason, request.actor.as_ref())?;
         let place_case = PlaceCase::new(self, version, &case, mandate, event, now).braked(stratum);
@@ -147,15 +209,15 @@ impl App {
 
     /// The resident behind a pseudonym and what the store holds about her under a mandate, as one state of the database.
     /// Foreign bytes, old generations and erased residents are all the same to the caller.
-    pub(crate) fn resolve(&self, sector: u64, subject: &str, mandate: u64) -> Result<Found, Error> {
+    pub(crate) fn resolve(&self, asking: &Asking<'_>, subject: &str) -> Result<Found, Error> {
         let unknown = || Error::Unknown { what: "subject at this service" };
         let subject: Subject = subject.parse().map_err(|_| unknown())?;
-        let (seed_index, generation) = self.vault.resolve(sector, &subject).map_err(|error| match error {
+        let (seed_index, generation) = self.vault.resolve(asking.sector, &subject).map_err(|error| match error {
             // The sector has ended, and with it everything its pseudonyms led to.
             VaultError::NoKey { noun: "sector" } => unknown(),
             other => other.into(),
         })?;
-        self.find_resident(sector, &seed_index, generation, mandate)
+        self.find_resident(asking, &seed_index, generation)
     }
 
     /// What pseudonyms of a sector lead to, in order, in one question to a second keeper. `None` for what is no pseudonym, and for all of a
@@ -171,21 +233,15 @@ impl App {
     }
 
     /// The resident behind the index of a seed, if the generation of her pseudonym is the present one.
-    pub(crate) fn find_resident(
-        &self,
-        sector: u64,
-        seed_index: &[u8; 32],
-        generation: u16,
-        mandate: u64,
-    ) -> Result<Found, Error> {
+    pub(crate) fn find_resident(&self, asking: &Asking<'_>, seed_index: &[u8; 32], generation: u16) -> Result<Found, Error> {
         let unknown = || Error::Unknown { what: "subject at this service" };
         let look = || {
             let stored = self.db.snapshot(|conn| match residents::by_seed(conn, seed_index)? {
-                Some(resident) => Ok::<_, Error>(Some((resident, Stored::read(conn, resident, mandate)?))),
+                Some(resident) => Ok::<_, Error>(Some((resident, Stored::read(conn, resident, asking)?))),
                 None => Ok(None),
             })?;
             let (resident, stored) = stored.ok_or_else(unknown)?;
-            self.found(resident, stored).map_err(|error| match error {
+            self.found(resident, stored, asking.mandate.number).map_err(|error| match error {
                 Error::Vault(VaultError::NoKey { noun: "resident" }) => unknown(),
                 other => other,
             })
@@ -195,36 +251,43 @@ impl App {
             Err(Error::Vault(VaultError::Unreadable)) => look(),
             outcome => outcome,
         }?;
-        if found.keyring.generation(sector) == generation { Ok(found) } else { Err(unknown()) }
+        if found.keyring.generation(asking.sector) == generation { Ok(found) } else { Err(unknown()) }
     }
 
-    fn found(&self, resident: u64, stored: Stored) -> Result<Found, Error> {
+    fn found(&self, resident: u64, mut stored: Stored, mandate: u64) -> Result<Found, Error> {
+        let mut authorization = None;
+        for found in stored.authorizations {
+            if is_true_authorization(&self.vault, &found)? {
+                authorization = found.mark.map(|mark| (found.id, mark));
+                break;
+            }
+        }
+        if let Some(stored) = &mut stored.grant {
+            stored.grant.authorized = authorization.is_some();
+        }
         let keyring = Arc::new(self.open_keyring(resident, &stored.keyrings)?);
-        Ok(Found { resident, keyring, grant: stored.grant, lent: stored.lent })
+        // Who lends has a key for it; a grant that was revived by a write has none.
+        let fits = stored.is_whole && (stored.grant.is_none() || keyring.lends(mandate));
+        Ok(Found { resident, keyring, grant: stored.grant, authorization, fits, lent: stored.lent })
     }
 
     /// Decides about one resident. Under a mandate that needs no consent a missing grant is made first, so that the resident
     /// is notified and the caps count.
-    pub(crate) fn case(
-        &self,
-        register: &Register,
-        request: &Request,
-        mandate: &Entry<Mandate>,
-        found: Found,
-        now: Time,
-    ) -> Result<Case, Error> {
-        let found = self.noticed(&request.mandate, mandate, found, || decide_without_resident(register, request, now).outcome)?;
-        Ok(Case::new(found, |grant| decide(register, request, grant, now)))
+    pub(crate) fn case(&self, asking: &Asking<'_>, request: &Request, found: Found) -> Result<Case, Error> {
+        let (register, now) = (asking.register, asking.now);
+        let found = self.noticed(asking, &request.mandate, found, || decide_without_resident(register, request, now).outcome)?;
+        Case::new(found, |grant| decide(register, request, grant, now))
     }
 
     /// The resident with the grant that the law gives for her, where none is needed from herself and all else permits.
     pub(crate) fn noticed(
         &self,
+        asking: &Asking<'_>,
         id: &MandateId,
-        mandate: &Entry<Mandate>,
         found: Found,
         otherwise: impl FnOnce() -> Outcome,
     ) -> Result<Found, Error> {
+        let mandate = asking.mandate;
         let needs_notice = mandate.body.legal_basis.code != Basis::Consent
             && found.grant.as_ref().is_none_or(|stored| stored.grant.mandate_hash != mandate.hash)
             && otherwise() == Outcome::Permit;
@@ -233,7 +296,7 @@ impl App {
         }
         self.notify(found.resident, id)?;
         let resident = found.resident;
-        self.found(resident, self.db.snapshot(|conn| Stored::read(conn, resident, mandate.number))?)
+        self.found(resident, self.db.snapshot(|conn| Stored::read(conn, resident, asking))?, mandate.number)
     }
 
     pub(crate) fn wait_for_register(&self) {
@@ -335,6 +398,7 @@ impl PlaceCase {
             once: !matches!(mandate.body.fetch, Fetch::Periodic),
             now,
             day: day(now),
+            authorization: case.found.authorization.clone(),
         });
         let audit_key = mandate.body.audit_key.as_deref().and_then(public_key).and_then(PublicKey::new);
         Self {

@@ -10,7 +10,7 @@ use usufruct_core::source::{Source, SourceMark};
 use usufruct_core::time::MINUTE;
 use usufruct_store::sources;
 
-use crate::release::{ATTEMPTS, PlaceCase, event, find};
+use crate::release::{ATTEMPTS, Asking, PlaceCase, event, find};
 use crate::sources::{MOST, reporting};
 use crate::{App, Error};
 
@@ -61,8 +61,10 @@ impl App {
             sign_in: None,
         };
         let (mandate, sector) = find(&register, &asked)?;
-        let found = self.resolve(sector, &reported.subject, mandate.number)?;
-        let case = self.case(&register, &asked, mandate, found, now)?;
+        // It has happened elsewhere, and nothing is opened for it.
+        let asking = Asking { register: &register, service, sector, mandate, blocks: &[], now };
+        let found = self.resolve(&asking, &reported.subject)?;
+        let case = self.case(&asking, &asked, found)?;
         let mut event = event(&asked, mandate, &case, reported.actor, None, now);
         event.kind = Kind::Use;
         let stratum = self.stratum(&register, service, &reported.mandate, &reported.reason, reported.actor.as_ref())?;

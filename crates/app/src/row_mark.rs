@@ -1,16 +1,20 @@
 //! Marks of the rows that let somebody in, under a key of the house that is in no database: whoever can write to the tables still
-//! opens no session and adds no way in.
+//! opens no session, adds no way in, and lets no service know anybody.
 
 use usufruct_core::hash::equal;
 use usufruct_core::{Digest, Time};
+use usufruct_store::authorizations::{self, Authorization};
 use usufruct_store::cards::{self, Card};
 use usufruct_store::certificate_cards::{self, CertificateCard};
+use usufruct_store::codes::Code;
 use usufruct_store::counter_requests::{self, CounterRequest};
 use usufruct_store::db::Connection;
 use usufruct_store::delegations::{self, Delegation};
 use usufruct_store::invitations::{self, Invitation};
 use usufruct_store::recovery_codes;
+use usufruct_store::refresh_tokens::RefreshToken;
 use usufruct_store::sessions::{self, Session};
+use usufruct_store::tokens::Token;
 use usufruct_vault::Vault;
 
 use crate::Error;
@@ -184,6 +188,186 @@ pub(crate) fn of_counter_request(vault: &Vault, request: &CounterRequest) -> Res
     ];
     columns.extend(clerks.iter().map(|clerk| clerk.as_bytes().to_vec()));
     row_mark(vault, b"usufruct/row/counter-request/v1", &columns.iter().map(Vec::as_slice).collect::<Vec<_>>())
+}
+
+/// The authorization with this id, if this house wrote it as it stands there.
+pub(crate) fn find_authorization(conn: &mut dyn Connection, vault: &Vault, id: &str) -> Result<Option<Authorization>, Error> {
+    let Some(found) = authorizations::find(conn, id)? else { return Ok(None) };
+    Ok(is_true_authorization(vault, &found)?.then_some(found))
+}
+
+/// Those of the authorizations that this house wrote as they stand there; not for inside a read.
+pub(crate) fn true_authorizations(vault: &Vault, found: Vec<Authorization>) -> Result<Vec<Authorization>, Error> {
+    let mut ours = Vec::with_capacity(found.len());
+    for found in found {
+        if is_true_authorization(vault, &found)? {
+            ours.push(found);
+        }
+    }
+    Ok(ours)
+}
+
+/// The authorization that was found, if this house wrote it as it stands there; not for inside a read.
+pub(crate) fn true_authorization(vault: &Vault, found: Option<Authorization>) -> Result<Option<Authorization>, Error> {
+    let Some(found) = found else { return Ok(None) };
+    Ok(is_true_authorization(vault, &found)?.then_some(found))
+}
+
+/// Whether this house wrote an authorization as it stands there.
+pub(crate) fn is_true_authorization(vault: &Vault, found: &Authorization) -> Result<bool, Error> {
+    Ok(is_equal(found.mark, of_authorization(vault, found)?))
+}
+
+/// The mark of an authorization: over all of it.
+pub(crate) fn of_authorization(vault: &Vault, authorization: &Authorization) -> Result<Digest, Error> {
+    let Authorization { id, service, resident, scope, created_at, updated_at, ends_at, mark: _ } = authorization;
+    let columns = [
+        id.as_bytes(),
+        service.as_str().as_bytes(),
+        &resident.to_be_bytes(),
+        scope.as_bytes(),
+        &time(*created_at),
+        &time(*updated_at),
+        &time(*ends_at),
+    ];
+    row_mark(vault, b"usufruct/row/authorization/v1", &columns)
+}
+
+/// What was found, if this house made it as it stands there. Reading the key of the marks may need a connection of its own, so it is not for
+/// inside a read.
+pub(crate) fn true_code(vault: &Vault, found: Option<Code>) -> Result<Option<Code>, Error> {
+    let Some(found) = found else { return Ok(None) };
+    let is_ours = is_equal(found.mark, of_code(vault, &found)?);
+    Ok(is_ours.then_some(found))
+}
+
+/// The mark of a code: over all that it was made for. Whether it was used is not in it.
+pub(crate) fn of_code(vault: &Vault, code: &Code) -> Result<Digest, Error> {
+    let Code {
+        code_hash,
+        service,
+        resident,
+        redirect_uri,
+        challenge,
+        nonce,
+        scope,
+        jkt,
+        authorization,
+        sid,
+        means,
+        card,
+        auth_time,
+        expires_at,
+        used_at: _,
+        mark: _,
+    } = code;
+    let columns = [
+        &code_hash.0[..],
+        service.as_str().as_bytes(),
+        &resident.to_be_bytes(),
+        redirect_uri.as_bytes(),
+        challenge.as_bytes(),
+        &optional(nonce.as_ref()),
+        scope.as_bytes(),
+        &optional(jkt.as_ref()),
+        &optional(authorization.as_ref()),
+        sid.as_bytes(),
+        means.code().as_bytes(),
+        &optional(card.map(|card| card.0)),
+        &time(*auth_time),
+        &time(*expires_at),
+    ];
+    row_mark(vault, b"usufruct/row/code/v1", &columns)
+}
+
+/// What was found, if this house made it as it stands there. Reading the key of the marks may need a connection of its own, so it is not for
+/// inside a read.
+pub(crate) fn true_token(vault: &Vault, found: Option<Token>) -> Result<Option<Token>, Error> {
+    let Some(found) = found else { return Ok(None) };
+    let is_ours = is_equal(found.mark, of_token(vault, &found)?);
+    Ok(is_ours.then_some(found))
+}
+
+/// An access token with its mark.
+pub(crate) fn marked_token(vault: &Vault, token: Token) -> Result<Token, Error> {
+    let mark = Some(of_token(vault, &token)?);
+    Ok(Token { mark, ..token })
+}
+
+/// The mark of an access token: over all of it.
+pub(crate) fn of_token(vault: &Vault, token: &Token) -> Result<Digest, Error> {
+    let Token {
+        token_hash,
+        service,
+        resident,
+        scope,
+        auth_time,
+        code_hash,
+        jkt,
+        authorization,
+        means,
+        issued_at,
+        expires_at,
+        mark: _,
+    } = token;
+    let columns = [
+        &token_hash.0[..],
+        service.as_str().as_bytes(),
+        &optional(resident.map(u64::to_be_bytes)),
+        scope.as_bytes(),
+        &optional(auth_time.map(time)),
+        &optional(code_hash.map(|hash| hash.0)),
+        &optional(jkt.as_ref()),
+        &optional(authorization.as_ref()),
+        means.code().as_bytes(),
+        &time(*issued_at),
+        &time(*expires_at),
+    ];
+    row_mark(vault, b"usufruct/row/token/v1", &columns)
+}
+
+/// What was found, if this house made it as it stands there. Reading the key of the marks may need a connection of its own, so it is not for
+/// inside a read.
+pub(crate) fn true_refresh_token(vault: &Vault, found: Option<RefreshToken>) -> Result<Option<RefreshToken>, Error> {
+    let Some(found) = found else { return Ok(None) };
+    let is_ours = is_equal(found.mark, of_refresh_token(vault, &found)?);
+    Ok(is_ours.then_some(found))
+}
+
+/// The mark of a refresh token: over all of it.
+pub(crate) fn of_refresh_token(vault: &Vault, token: &RefreshToken) -> Result<Digest, Error> {
+    let RefreshToken {
+        token_hash,
+        service,
+        resident,
+        authorization,
+        jkt,
+        scope,
+        auth_time,
+        means,
+        card,
+        sid,
+        code_hash,
+        issued_at,
+        expires_at,
+        mark: _,
+    } = token;
+    let columns = [
+        &token_hash.0[..],
+        service.as_str().as_bytes(),
+        &resident.to_be_bytes(),
+        authorization.as_bytes(),
+        jkt.as_bytes(),
+        scope.as_bytes(),
+        &time(*auth_time),
+        means.code().as_bytes(),
+        &optional(card.map(|card| card.0)),
+        sid.as_bytes(),
+        &code_hash.0,
+        &time(*issued_at),
+        &time(*expires_at),
+    ];
+    row_mark(vault, b"usufruct/row/refresh-token/v1", &columns)
 }
 
 /// Whether a stored mark is this one. A row without a mark is nobody's.

@@ -20,7 +20,7 @@ use usufruct_store::residents::{self, ResidentState};
 use usufruct_store::tokens::{self, Token};
 use usufruct_store::{assertions, authorizations, counter_requests, delegations, grants, pushed_requests};
 
-use crate::row_mark::find_delegation;
+use crate::row_mark::{find_delegation, marked_token, of_refresh_token, true_authorization, true_code, true_refresh_token};
 use crate::session::hash;
 use crate::sign_in::active_service;
 use crate::{App, Error, Presented};
@@ -105,7 +105,7 @@ impl App {
     pub fn exchange(&self, exchange: &Exchange) -> Result<Tokens, Error> {
         let now = self.now();
         let code_hash = hash(&exchange.code);
-        let code = self.db.read(|conn| codes::find(conn, &code_hash))?.ok_or_else(bad_code)?;
+        let code = true_code(&self.vault, self.db.read(|conn| codes::find(conn, &code_hash))?)?.ok_or_else(bad_code)?;
         if code.service != exchange.service {
             return Err(bad_code());
         }
@@ -123,13 +123,16 @@ impl App {
         let (access_token, refresh_token) = (self.fresh_token("uft_"), self.fresh_token("ufr_"));
         let mut token = self.access_token(&access_token, &code, exchange.jkt.clone(), now);
         token.expires_at = delegation_ends_at.map_or(token.expires_at, |ends_at| token.expires_at.min(ends_at));
+        let token = marked_token(&self.vault, token)?;
         let expires_in_seconds = (token.expires_at.micros() - now.micros()) / SECOND;
         let register = self.register();
         let ends_at = match &code.authorization {
-            Some(id) => self.db.read(|conn| authorizations::find(conn, id))?.map(|authorization| authorization.ends_at),
+            Some(id) => {
+                true_authorization(&self.vault, self.db.read(|conn| authorizations::find(conn, id))?)?.map(|found| found.ends_at)
+            }
             None => None,
         };
-        let refresh =
+        let mut refresh =
             ends_at.zip(exchange.jkt.clone()).zip(code.authorization.clone()).map(|((expires_at, jkt), authorization)| {
                 RefreshToken {
                     token_hash: hash(&refresh_token),
@@ -145,8 +148,12 @@ impl App {
                     code_hash,
                     issued_at: now,
                     expires_at: delegation_ends_at.map_or(expires_at, |ends_at| expires_at.min(ends_at)),
+                    mark: None,
                 }
             });
+        if let Some(refresh) = &mut refresh {
+            refresh.mark = Some(of_refresh_token(&self.vault, refresh)?);
+        }
         let has_refresh = refresh.is_some();
         let (presented, asked) = (exchange.presented.clone(), code.clone());
         let outcome = self.db.transaction("exchange code", move |tx| {
@@ -186,7 +193,8 @@ impl App {
     pub fn refresh(&self, refresh: &Refresh) -> Result<Tokens, Error> {
         let now = self.now();
         let token_hash = hash(&refresh.refresh_token);
-        let known = self.db.read(|conn| refresh_tokens::find(conn, &token_hash))?.ok_or_else(bad_code)?;
+        let known = true_refresh_token(&self.vault, self.db.read(|conn| refresh_tokens::find(conn, &token_hash))?)?
+            .ok_or_else(bad_code)?;
         if known.service != refresh.service || known.expires_at <= now || refresh.jkt.as_ref() != Some(&known.jkt) {
             return Err(bad_code());
         }
@@ -215,7 +223,9 @@ impl App {
             means: known.means,
             issued_at: now,
             expires_at: now.plus(TOKEN_LIFE).min(known.expires_at),
+            mark: None,
         };
+        let token = marked_token(&self.vault, token)?;
         let expires_in_seconds = (token.expires_at.micros() - now.micros()) / SECOND;
         let (register, presented) = (self.register(), refresh.presented.clone());
         let (resident, asked) = (known.resident, scope.clone());
@@ -278,6 +288,11 @@ impl App {
             means: Means::default(),
             issued_at: now,
             expires_at: now.plus(TOKEN_LIFE),
+            mark: None,
+        };
+        let token = match marked_token(&self.vault, token) {
+            Ok(token) => token,
+            Err(error) => return Pending::refused(error),
         };
         let grant = ClientGrant { access_token, expires_in_seconds: TOKEN_LIFE / SECOND, scope: scope.to_owned() };
         self.db.submit("make client token", move |tx| {
@@ -347,6 +362,7 @@ impl App {
             means: code.means,
             issued_at: now,
             expires_at: now.plus(TOKEN_LIFE),
+            mark: None,
         }
     }
 

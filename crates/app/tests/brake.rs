@@ -34,7 +34,7 @@ fn watched(dir: &Path, url: Option<&str>) -> (City, u64, String) {
     body["oversight_body"] = json!(WATCH);
     city.publish_mandate(SHORT, body);
     let resident = city.enrol(1)[0];
-    city.app.consent(resident, &service(), &SHORT.parse().unwrap(), &[]).unwrap();
+    city.app.consent_at_counter(resident, &service(), &SHORT.parse().unwrap(), &[]).unwrap();
     let subject = city.app.subject(resident, &service()).unwrap();
     (city, resident, subject)
 }
@@ -129,7 +129,7 @@ fn a_batch_counts_as_one_decision(dir: &Path, url: Option<&str>) {
     let (city, _, _) = watched(dir, url);
     let residents = city.enrol(30);
     for resident in &residents {
-        city.app.consent(*resident, &service(), &SHORT.parse().unwrap(), &[]).unwrap();
+        city.app.consent_at_counter(*resident, &service(), &SHORT.parse().unwrap(), &[]).unwrap();
     }
     let batch = BatchRequest {
         service: service(),

@@ -62,7 +62,7 @@ fn join(city: &City, change: impl FnOnce(&mut Value)) {
 /// A resident who agreed to be known in the garden, and her pseudonym at the library.
 fn reader(city: &City) -> (u64, String) {
     let resident = city.enrol(1)[0];
-    city.app.consent(resident, &service(), &joined(), &[]).unwrap();
+    city.app.consent_at_counter(resident, &service(), &joined(), &[]).unwrap();
     (resident, city.app.subject(resident, &service()).unwrap())
 }
 
@@ -150,7 +150,7 @@ fn outside_a_mandate_that_names_it_nothing_is_converted() {
     on_both("outside", |dir, url| {
         let city = city(dir, url, |_| {});
         let (resident, subject) = reader(&city);
-        city.app.consent(resident, &service(), &mandate(), &[]).unwrap();
+        city.app.consent_at_counter(resident, &service(), &mandate(), &[]).unwrap();
         let good = batch(std::slice::from_ref(&subject));
         // The library card knows no conversions.
         assert_eq!(refused(&city, &ConversionBatch { mandate: mandate(), ..good.clone() }), [Clause::Conversion]);
@@ -186,7 +186,7 @@ fn the_grants_of_residents_hold_for_conversions_too() {
         assert_eq!(one(&city, &subject), Err(UNKNOWN.into()));
         let fresh = city.app.subject(resident, &service()).unwrap();
         assert_eq!(one(&city, &fresh), Err("grant".into()));
-        city.app.consent(resident, &service(), &joined(), &[]).unwrap();
+        city.app.consent_at_counter(resident, &service(), &joined(), &[]).unwrap();
         let after = one(&city, &fresh).unwrap();
         assert!(after != before && after == city.app.subject(resident, &garden()).unwrap());
         // Erased: as unknown as what never was.
@@ -380,7 +380,7 @@ fn two_keepers_convert_together_and_nothing_waits_that_need_not() {
         let known = city.app.subject(resident, &garden()).unwrap();
 
         join(&city, |_| {});
-        city.app.consent(resident, &service(), &joined(), &[]).unwrap();
+        city.app.consent_at_counter(resident, &service(), &joined(), &[]).unwrap();
         let subject = city.app.subject(resident, &service()).unwrap();
         assert_eq!(one(&city, &subject).unwrap(), known);
         hand.1.store(true, Ordering::SeqCst);
@@ -415,7 +415,7 @@ fn what_happens_while_the_second_keeper_is_away_is_told_when_it_is_back() {
         let known: Vec<String> = residents
             .iter()
             .map(|resident| {
-                city.app.consent(*resident, &garden(), &mandate(), &[]).unwrap();
+                city.app.consent_at_counter(*resident, &garden(), &mandate(), &[]).unwrap();
                 let session = city.app.session(&city.app.open_session(*resident, "test").unwrap()).unwrap().unwrap();
                 let request = AuthorizeRequest {
                     service: garden(),
@@ -478,7 +478,7 @@ fn a_batch_is_one_question_to_the_second_keeper_and_all_of_it_waits() {
         open_shared_garden(&city);
         let residents = city.enrol(5);
         for resident in &residents {
-            city.app.consent(*resident, &garden(), &mandate(), &[]).unwrap();
+            city.app.consent_at_counter(*resident, &garden(), &mandate(), &[]).unwrap();
         }
         let mut subjects: Vec<String> =
             residents.iter().map(|resident| city.app.subject(*resident, &garden()).unwrap()).collect();

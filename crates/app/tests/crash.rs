@@ -224,7 +224,7 @@ fn a_withdrawal_is_whole_or_nothing() {
                     Err(_) => assert_eq!((lent.len(), certificates), (0, 1)),
                 }
                 // She can come back in any case.
-                city.app.consent(resident, &service(), &mandate(), &[]).unwrap();
+                city.app.consent_at_counter(resident, &service(), &mandate(), &[]).unwrap();
                 let fresh = city.app.subject(resident, &service()).unwrap();
                 assert!(city.app.release(&city.request(&fresh)).is_ok());
             },
@@ -264,7 +264,7 @@ fn a_sunset_is_finished_whatever_stops_it() {
             short["sunset_at"] = json!("2026-01-10T00:00:00Z");
             city.publish_mandate("mdt_short", short);
             let (resident, subject) = city.cardholder();
-            city.app.consent(resident, &service(), &id, &[]).unwrap();
+            city.app.consent_at_counter(resident, &service(), &id, &[]).unwrap();
             city.clock.advance(DAY);
             (resident, subject)
         };
@@ -299,7 +299,7 @@ fn the_end_of_a_month_is_finished_whatever_stops_it() {
             visits["operations"] = json!(["deposit"]);
             city.publish_mandate("mdt_short", visits);
             let (resident, subject) = city.cardholder();
-            city.app.consent(resident, &service(), &id, &[]).unwrap();
+            city.app.consent_at_counter(resident, &service(), &id, &[]).unwrap();
             for (days, place) in [(1, "Main hall"), (31, "Annex")] {
                 city.clock.advance(days * DAY);
                 let (value, reason) = (place.to_owned(), "lending".to_owned());

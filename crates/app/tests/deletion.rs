@@ -248,7 +248,7 @@ fn a_vendor_has_as_long_as_its_contract_says() {
     city.open_service_with("svc_vendor", VENDOR, "vendor", |body| body["mandates"] = json!([common::CARD]));
     let (reader, _) = city.cardholder();
     let vendor = "svc_vendor".parse().unwrap();
-    city.app.consent(reader, &vendor, &mandate(), &[]).unwrap();
+    city.app.consent_at_counter(reader, &vendor, &mandate(), &[]).unwrap();
     city.app.withdraw(reader, &mandate()).unwrap();
     let (theirs, own) = (city.app.deletion_notices(&vendor).unwrap(), city.app.deletion_notices(&service()).unwrap());
     assert_eq!(theirs[0].due_at, city.app.now().plus(7 * DAY));
@@ -299,7 +299,7 @@ fn erasures_that_were_interrupted_share_an_epoch() {
         let new: Vec<_> = (0..40).map(|i| NewResident { blocks: vec![(block("name"), format!("Resident {i}"))] }).collect();
         let residents: Vec<u64> = app.enrol(&new).unwrap().into_iter().map(|enrolled| enrolled.resident).collect();
         for resident in &residents {
-            app.consent(*resident, &service(), &mandate(), &[]).unwrap();
+            app.consent_at_counter(*resident, &service(), &mandate(), &[]).unwrap();
         }
         let interrupted = |work: &dyn Fn()| {
             ARMED.set(true);

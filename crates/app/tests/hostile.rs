@@ -182,7 +182,7 @@ fn settle(city: &City) -> People {
     city.enrol(10);
     let [ada, ben, cho] = [(); 3].map(|()| {
         let (resident, subject) = city.cardholder();
-        city.app.consent(resident, &service(), &short(), &[]).unwrap();
+        city.app.consent_at_counter(resident, &service(), &short(), &[]).unwrap();
         city.app.release(&city.request(&subject)).unwrap();
         resident
     });

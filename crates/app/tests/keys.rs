@@ -106,7 +106,9 @@ fn a_key_is_replaced_under_load_and_everything_opens_all_the_time(dir: &Path, ur
             }
             count
         });
-        scope.spawn(|| newcomers.iter().for_each(|resident| drop(app.consent(*resident, &service(), &mandate(), &[]).unwrap())));
+        scope.spawn(|| {
+            newcomers.iter().for_each(|resident| drop(app.consent_at_counter(*resident, &service(), &mandate(), &[]).unwrap()))
+        });
         scope.spawn(|| {
             let correct = |(resident, _): &(u64, String)| app.correct(*resident, &block("district"), "Hill").unwrap();
             readers.iter().for_each(correct);
@@ -136,7 +138,7 @@ fn a_replacement_goes_on_part_by_part(dir: &Path, url: Option<&str>) {
     let city = City::found(dir, url);
     let residents = city.enrol(430);
     for resident in &residents {
-        city.app.consent(*resident, &service(), &mandate(), &[]).unwrap();
+        city.app.consent_at_counter(*resident, &service(), &mandate(), &[]).unwrap();
     }
     let number = city.app.register().mandates[&mandate()].number;
     let row = |resident: u64| city.app.db().read(|conn| blocks::lent(conn, resident, number)).unwrap();

@@ -184,7 +184,7 @@ fn nothing_that_ended_comes_back_with_an_old_copy_or_with_none() {
             let withdrawer = city.cardholder();
             let gone = city.cardholder();
             city.publish_mandate("mdt_short", library_card());
-            city.app.consent(quiet.0, &service(), &"mdt_short".parse().unwrap(), &[]).unwrap();
+            city.app.consent_at_counter(quiet.0, &service(), &"mdt_short".parse().unwrap(), &[]).unwrap();
             city.app.publish_log().unwrap();
             let (backup, old, restored) = (beside(dir, url, "b"), beside(dir, url, "o"), beside(dir, url, "r"));
             let backup = copy(city.app.db(), &backup);
@@ -233,7 +233,7 @@ fn nothing_that_ended_comes_back_with_an_old_copy_or_with_none() {
             assert!(city.app.release(&city.request(&busy.1)).is_err());
             city.app.invite(busy.0, None).unwrap();
             city.app.set_active(busy.0, ResidentState::Active).unwrap();
-            city.app.consent(busy.0, &service(), &mandate(), &[]).unwrap();
+            city.app.consent_at_counter(busy.0, &service(), &mandate(), &[]).unwrap();
             city.app.release(&city.request(&busy.1)).unwrap();
             let footprint = city.app.footprint(busy.0).unwrap();
             assert_eq!(footprint.lines.iter().filter(|line| line.event.is_none()).count(), 2, "lost lines are shown as lost");
@@ -242,7 +242,7 @@ fn nothing_that_ended_comes_back_with_an_old_copy_or_with_none() {
             // And whoever was closed is enrolled again.
             let fresh = city.app.enrol(&[NewResident { blocks: vec![(block("name"), "Again".into())] }]).unwrap()[0].resident;
             assert!(![quiet.0, busy.0, withdrawer.0, gone.0].contains(&fresh));
-            city.app.consent(fresh, &service(), &mandate(), &[]).unwrap();
+            city.app.consent_at_counter(fresh, &service(), &mandate(), &[]).unwrap();
             let subject = city.app.subject(fresh, &service()).unwrap();
             city.app.release(&city.request(&subject)).unwrap();
 

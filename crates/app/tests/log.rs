@@ -251,7 +251,7 @@ fn a_mandate_may_wait_for_the_witnesses() {
     city.publish_mandate("mdt_short", body);
     let resident = city.enrol(1)[0];
     let short = "mdt_short".parse().unwrap();
-    city.app.consent(resident, &common::service(), &short, &[]).unwrap();
+    city.app.consent_at_counter(resident, &common::service(), &short, &[]).unwrap();
     let subject = city.app.subject(resident, &common::service()).unwrap();
     let mut request = city.request(&subject);
     request.mandate = short;

@@ -416,7 +416,8 @@ fn everything_that_happens_is_told_to_those_who_know_her() {
     on_both("all", |dir, url| {
         let city = city(dir, url);
         let (reader, _) = city.cardholder();
-        let (stranger, _) = city.cardholder();
+        let stranger = city.enrol(1)[0];
+        city.app.consent(stranger, &service(), &mandate(), &[]).unwrap();
         let app = &city.app;
         let kinds = |all: &[Outgoing]| signals(all, &archive());
         let logouts = |all: &[Outgoing]| all.iter().filter(|sent| sent.channel == Channel::Logout).count();

@@ -58,7 +58,7 @@ fn a_suspension_stops_releases_within_the_same_second_and_its_lift_lets_them_go_
         {
             let city = city(dir, url);
             let resident = city.enrol(1)[0];
-            city.app.consent(resident, &service(), &WATCHED.parse().unwrap(), &[]).unwrap();
+            city.app.consent_at_counter(resident, &service(), &WATCHED.parse().unwrap(), &[]).unwrap();
             subject = city.app.subject(resident, &service()).unwrap();
             assert_eq!(clauses(&city, &subject), []);
             let two = city.watchers();
@@ -70,7 +70,7 @@ fn a_suspension_stops_releases_within_the_same_second_and_its_lift_lets_them_go_
             order(&city, "ord_1", json!({"kind": "suspend"}), &two).unwrap();
             assert_eq!(clauses(&city, &subject), [Clause::Order]);
             let other = city.enrol(1)[0];
-            let consent = city.app.consent(other, &service(), &WATCHED.parse().unwrap(), &[]);
+            let consent = city.app.consent_at_counter(other, &service(), &WATCHED.parse().unwrap(), &[]);
             assert!(matches!(consent, Err(Error::Unpermitted(clauses)) if clauses == [Clause::Order]), "nothing new is lent");
             let batch = ConversionBatch {
                 service: service(),
@@ -106,7 +106,7 @@ fn a_restriction_leaves_what_it_names_and_duties_become_overdue_by_the_clock() {
     on_both("restricted", |dir, url| {
         let city = city(dir, url);
         let resident = city.enrol(1)[0];
-        city.app.consent(resident, &service(), &WATCHED.parse().unwrap(), &[]).unwrap();
+        city.app.consent_at_counter(resident, &service(), &WATCHED.parse().unwrap(), &[]).unwrap();
         let subject = city.app.subject(resident, &service()).unwrap();
         let two = city.watchers();
         order(&city, "ord_1", json!({"kind": "restrict", "blocks": ["blk_district"]}), &two).unwrap();

@@ -47,7 +47,7 @@ fn audited(dir: &Path, url: Option<&str>) -> Audited {
     let subjects = (0..3)
         .map(|_| {
             let resident = city.enrol(1)[0];
-            city.app.consent(resident, &service(), &SHORT.parse().unwrap(), &[]).unwrap();
+            city.app.consent_at_counter(resident, &service(), &SHORT.parse().unwrap(), &[]).unwrap();
             city.app.subject(resident, &service()).unwrap()
         })
         .collect();

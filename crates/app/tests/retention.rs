@@ -53,7 +53,7 @@ fn found(dir: &Path, url: Option<&str>, change: impl FnOnce(&mut Value)) -> City
 /// A resident who agreed to it, and her pseudonym.
 fn visitor(city: &City) -> (u64, String) {
     let resident = city.enrol(1)[0];
-    city.app.consent(resident, &service(), &visits(), &[]).unwrap();
+    city.app.consent_at_counter(resident, &service(), &visits(), &[]).unwrap();
     (resident, city.app.subject(resident, &service()).unwrap())
 }
 
@@ -234,7 +234,7 @@ fn a_withdrawal_and_a_deleted_pass_take_what_was_deposited() {
         // Even if she comes back, an old row does not.
         city.app.db().transaction("bring back", move |tx| deposits::insert(tx, &old[0])).unwrap();
         assert!(seen(&city, people[0].0).is_empty());
-        city.app.consent(people[0].0, &service(), &visits(), &[]).unwrap();
+        city.app.consent_at_counter(people[0].0, &service(), &visits(), &[]).unwrap();
         assert!(seen(&city, people[0].0).is_empty());
         assert_eq!(seen(&city, people[2].0), ["Main hall"]);
     });
@@ -302,7 +302,7 @@ fn what_may_not_be_deposited_is_refused_and_logged() {
         let last = lines().last().unwrap().event.clone().unwrap();
         assert_eq!((last.kind, last.clause.as_deref()), (Kind::Refusal, Some("blocks-in-mandate")));
         // A mandate that does not say so.
-        city.app.consent(resident, &service(), &common::mandate(), &[]).unwrap();
+        city.app.consent_at_counter(resident, &service(), &common::mandate(), &[]).unwrap();
         assert_eq!(refused(&|request| request.mandate = common::mandate()), [Clause::Operation]);
         for value in ["", "  ", "two\nlines", &"x".repeat(201)] {
             assert!(matches!(city.app.deposit(&request(&subject, value)), Err(Error::Refused { .. })), "{value:?}");
@@ -376,7 +376,7 @@ fn deposits_are_released_under_their_own_mandate_only() {
         city.open_service_with("svc_gate", LIBRARY, "gate", |body| body["mandates"] = json!([VISITS, "mdt_gate"]));
         let resident = city.enrol(1)[0];
         for mandate in [visits(), other.clone()] {
-            city.app.consent(resident, &gate, &mandate, &[]).unwrap();
+            city.app.consent_at_counter(resident, &gate, &mandate, &[]).unwrap();
         }
         let subject = || city.app.subject(resident, &gate).unwrap();
         for (mandate, value) in [(visits(), "Main hall"), (other.clone(), "North gate")] {
@@ -399,9 +399,10 @@ fn deposits_are_released_under_their_own_mandate_only() {
         city.app.withdraw(resident, &other).unwrap();
         assert!(matches!(given(&other), Err(Error::Unpermitted(clauses)) if clauses == [Clause::Grant]));
         city.app.db().transaction("bring back", move |tx| old.iter().try_for_each(|row| deposits::insert(tx, row))).unwrap();
-        city.app.consent(resident, &gate, &other, &[]).unwrap();
+        city.app.consent_at_counter(resident, &gate, &other, &[]).unwrap();
         assert!(given(&other).unwrap().is_empty() && seen(&city, resident).is_empty());
-        // And with the mandate.
+        // And with the mandate. Her withdrawal ended what she had authorized the gate for, under the other mandate too.
+        city.app.consent_at_counter(resident, &gate, &visits(), &[]).unwrap();
         city.app.deposit(&DepositRequest { service: gate.clone(), ..request(&subject(), "Annex") }).unwrap();
         assert_eq!(given(&visits()).unwrap(), ["Annex"]);
         set(&city, "2026-06-30T16:00:00Z");
@@ -443,7 +444,7 @@ fn a_release_gives_what_lives_and_nothing_else() {
                     (*subject, *living) = (None, Vec::new());
                 }
                 (_, None) => {
-                    city.app.consent(*resident, &service(), &visits(), &[]).unwrap();
+                    city.app.consent_at_counter(*resident, &service(), &visits(), &[]).unwrap();
                     *subject = Some(city.app.subject(*resident, &service()).unwrap());
                 }
                 _ => {}

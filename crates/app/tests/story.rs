@@ -123,7 +123,7 @@ fn a_batch_touches_every_footprint(dir: &Path, url: Option<&str>) {
     let city = City::found(dir, url);
     let residents = city.enrol(1_200);
     for resident in &residents {
-        city.app.consent(*resident, &service(), &mandate(), &[]).unwrap();
+        city.app.consent_at_counter(*resident, &service(), &mandate(), &[]).unwrap();
     }
     let subjects: Vec<_> = residents.iter().map(|resident| city.app.subject(*resident, &service()).unwrap()).collect();
     city.app.withdraw(residents[7], &mandate()).unwrap();
@@ -190,7 +190,7 @@ fn a_withdrawal_destroys_the_key(dir: &Path, url: Option<&str>) {
     assert!(certificate.body.epoch_after > certificate.body.epoch_before);
 
     // She can come back, and is asked again.
-    city.app.consent(resident, &service(), &mandate(), &[block("district")]).unwrap();
+    city.app.consent_at_counter(resident, &service(), &mandate(), &[block("district")]).unwrap();
     assert!(city.app.release(&city.request(&fresh)).is_ok());
     assert!(matches!(city.app.withdraw(resident, &"mdt_nothing".parse().unwrap()), Err(Error::Unknown { .. })));
 }
@@ -259,7 +259,7 @@ fn a_use_that_a_withdrawal_overtakes_opens_nothing_and_says_so(dir: &Path, url: 
     ];
     for end in ending {
         let (resident, _) = city.cardholder();
-        city.app.consent(resident, &service(), &id, &[]).unwrap();
+        city.app.consent_at_counter(resident, &service(), &id, &[]).unwrap();
         let mut request = city.request(&city.app.subject(resident, &service()).unwrap());
         request.mandate = id.clone();
         let before = city.app.footprint(resident).unwrap().lines.len();
@@ -282,7 +282,7 @@ fn a_mandate_ends_and_is_certified(dir: &Path, url: Option<&str>) {
     city.publish_mandate("mdt_short", short);
     let (resident, subject) = city.cardholder();
     let id = "mdt_short".parse().unwrap();
-    city.app.consent(resident, &service(), &id, &[]).unwrap();
+    city.app.consent_at_counter(resident, &service(), &id, &[]).unwrap();
     let mut request = city.request(&subject);
     request.mandate = id.clone();
     city.app.release(&request).unwrap();
@@ -297,7 +297,7 @@ fn a_mandate_ends_and_is_certified(dir: &Path, url: Option<&str>) {
     assert_eq!(register.mandates[&id].state, State::Erased);
     assert!(register.certificate(&id).is_some());
     assert!(city.app.run_sunsets().unwrap().ended.is_empty());
-    assert!(city.app.consent(resident, &service(), &id, &[]).is_err());
+    assert!(city.app.consent_at_counter(resident, &service(), &id, &[]).is_err());
     // The other mandate and the service live on.
     assert!(city.app.release(&city.request(&subject)).is_ok());
     assert!(
@@ -378,7 +378,7 @@ fn a_changed_line_no_longer_opens(dir: &Path, url: Option<&str>) {
 fn a_correction_reaches_the_copies_on_loan(dir: &Path, url: Option<&str>) {
     let city = City::found(dir, url);
     let resident = city.enrol(1)[0];
-    city.app.consent(resident, &service(), &mandate(), &[block("district")]).unwrap();
+    city.app.consent_at_counter(resident, &service(), &mandate(), &[block("district")]).unwrap();
     let subject = city.app.subject(resident, &service()).unwrap();
     city.app.correct(resident, &block("district"), "Riverside").unwrap();
     assert!(city.app.correct(resident, &block("name"), "Other").is_err());
@@ -430,7 +430,7 @@ fn the_rate_cap_holds_under_load(dir: &Path, url: Option<&str>) {
     city.publish_mandate("mdt_short", capped);
     let (resident, subject) = city.cardholder();
     let id = "mdt_short".parse().unwrap();
-    city.app.consent(resident, &service(), &id, &[]).unwrap();
+    city.app.consent_at_counter(resident, &service(), &id, &[]).unwrap();
     let mut request = city.request(&subject);
     request.mandate = id;
     let count = |request: &usufruct_app::ReleaseRequest| {

@@ -97,7 +97,7 @@ fn pseudonyms_pass_between_bodies_only_by_agreement(dir: &Path, url: Option<&str
     city.publish_mandate("mdt_short", body);
     city.step_service(THEIRS, VENDOR, State::Active);
     let resident = city.enrol(1)[0];
-    city.app.consent(resident, &service(), &"mdt_short".parse().unwrap(), &[]).unwrap();
+    city.app.consent_at_counter(resident, &service(), &"mdt_short".parse().unwrap(), &[]).unwrap();
     let subject = city.app.subject(resident, &service()).unwrap();
     let request = ConversionBatch {
         service: service(),

@@ -310,7 +310,7 @@ fn a_batch_is_one_decision_and_stands_in_every_footprint(dir: &Path, url: Option
     let city = City::found(dir, url);
     let residents = city.enrol(many);
     for resident in &residents {
-        city.app.consent(*resident, &service(), &mandate(), &[]).unwrap();
+        city.app.consent_at_counter(*resident, &service(), &mandate(), &[]).unwrap();
     }
     let subjects: Vec<_> = residents.iter().map(|resident| city.app.subject(*resident, &service()).unwrap()).collect();
     let batch = BatchRequest {
@@ -377,7 +377,7 @@ proptest! {
         for act in acts {
             let subject = |who: usize| city.app.subject(residents[who], &service()).unwrap();
             match act {
-                Act::Agree(who) => drop(city.app.consent(residents[who], &service(), &mandate(), &[]).unwrap()),
+                Act::Agree(who) => drop(city.app.consent_at_counter(residents[who], &service(), &mandate(), &[]).unwrap()),
                 Act::Batch => {
                     let subjects = (0..3).map(subject).collect();
                     let blocks = vec![(block("name"), Form::Value)];

@@ -233,7 +233,7 @@ fn two_clerks_let_a_resident_in_again(dir: &Path, url: Option<&str>) {
 fn a_freeze_stops_everything_until_a_passkey_lifts_it(dir: &Path, url: Option<&str>) {
     let city = City::found(dir, url);
     let (resident, session) = enrolled(&city);
-    city.app.consent(resident, &service(), &mandate(), &[]).unwrap();
+    city.app.consent_at_counter(resident, &service(), &mandate(), &[]).unwrap();
     let subject = city.app.subject(resident, &service()).unwrap();
     city.app.release(&city.request(&subject)).unwrap();
     let codes = city.app.make_recovery_codes(&session).unwrap();

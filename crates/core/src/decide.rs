@@ -51,6 +51,8 @@ pub enum Outcome {
 pub enum Clause {
     /// An agreement in force lets the bodies of both services join what they know.
     Agreement,
+    /// Where the use rests on consent: she authorized the service for it, and the service has not given that back.
+    Authorization,
     /// Every block is one the mandate names.
     BlocksInMandate,
     /// Every block is one the resident agreed to.
@@ -105,7 +107,7 @@ pub fn decide(register: &Register, request: &Request, grant: Option<&Grant>, now
 }
 
 fn weigh(register: &Register, request: &Request, grant: Option<&Grant>, now: Time) -> Sheet {
-    let mut sheet = Sheet { held: Vec::with_capacity(19), broken: Vec::new() };
+    let mut sheet = Sheet { held: Vec::with_capacity(20), broken: Vec::new() };
     let mandate = register.mandates.get(&request.mandate);
     let service = register.services.get(&request.service);
     let Some((mandate, service)) = mandate.zip(service) else {
@@ -243,14 +245,14 @@ fn granted(
         );
         return;
     };
-    sheet.rule(
-        Clause::Grant,
-        matches!(grant.state, GrantState::Given | GrantState::Paused)
-            && grant.mandate_hash == mandate.hash
-            && grant.given_at <= now
-            && now < grant.valid_until
-            && (!consent || grant.kind == GrantKind::Consent),
-    );
+    let stands = matches!(grant.state, GrantState::Given | GrantState::Paused)
+        && grant.mandate_hash == mandate.hash
+        && grant.given_at <= now
+        && now < grant.valid_until
+        && (!consent || grant.kind == GrantKind::Consent);
+    sheet.rule(Clause::Grant, stands);
+    // Without a consent there is nothing that a service could be authorized for, so that is all there is to say.
+    sheet.rule(Clause::Authorization, !consent || !stands || grant.authorized);
     sheet.rule(Clause::Notice, notice.is_some_and(|notice| notice.since <= grant.given_at));
     sheet.rule(Clause::Resident, grant.resident_active);
     sheet.rule(Clause::BlocksChosen, blocks.iter().all(|(block, _)| grant.blocks.contains(block)));
@@ -307,8 +309,9 @@ impl Sheet {
 
 impl Clause {
     /// Every clause, in the order of their codes.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Agreement,
+        Self::Authorization,
         Self::BlocksChosen,
         Self::BlocksInMandate,
         Self::Brake,
@@ -355,6 +358,11 @@ impl Clause {
                 "agreement",
                 "No sharing agreement in force lets the bodies of the two services join people's pseudonyms.",
                 "Publish an agreement that names both services and this mandate, and wait until it is in force.",
+            ),
+            Self::Authorization => (
+                "authorization",
+                "The resident has not authorized this service for the mandate, or the service gave that back.",
+                "Send the resident to sign in, with the mandate in the scope.",
             ),
             Self::BlocksChosen => {
                 ("blocks-chosen", "The resident did not agree to one of the blocks.", "Ask only for blocks she chose.")

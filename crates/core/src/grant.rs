@@ -46,6 +46,8 @@ pub struct Grant {
     pub means: Option<Means>,
     /// False when the resident has deactivated the pass.
     pub resident_active: bool,
+    /// Whether a live authorization of hers at the service that asks covers the mandate. Asked of consents alone.
+    pub authorized: bool,
 }
 
 impl GrantState {

@@ -98,6 +98,7 @@ fn request(city: &City, from: &str, to: &str) -> (ConversionRequest, Grant, Time
         window_uses: 0,
         means: None,
         resident_active: true,
+        authorized: true,
     };
     (request, grant, now)
 }
@@ -146,6 +147,7 @@ fn everything_else_holds_as_for_a_use() {
     refuses(&city, Clause::Grant, |_, grant, _| grant.as_mut().unwrap().state = GrantState::Withdrawn);
     refuses(&city, Clause::Suspension, |_, grant, _| grant.as_mut().unwrap().state = GrantState::Paused);
     refuses(&city, Clause::Resident, |_, grant, _| grant.as_mut().unwrap().resident_active = false);
+    refuses(&city, Clause::Authorization, |_, grant, _| grant.as_mut().unwrap().authorized = false);
     refuses(&city, Clause::RateCap, |_, grant, _| grant.as_mut().unwrap().window_uses = i64::MAX);
     refuses(&city, Clause::Reason, |request, _, _| request.reason = "curiosity".into());
     refuses(&city, Clause::BulkLimit, |request, _, _| request.subjects = 101);

@@ -1,9 +1,9 @@
 //! Authorizations: what a resident authorized one service for, over the life of many tokens.
 
-use usufruct_core::Time;
 use usufruct_core::id::ServiceId;
+use usufruct_core::{Digest, Time};
 
-use crate::db::{Connection, Error, Row};
+use crate::db::{Connection, Error, Row, Value};
 use crate::number;
 
 /// What a service may ask for in a resident's name, until it ends or she withdraws.
@@ -18,15 +18,17 @@ pub struct Authorization {
     pub created_at: Time,
     pub updated_at: Time,
     pub ends_at: Time,
+    /// Shows that the house wrote it as it stands here.
+    pub mark: Option<Digest>,
 }
 
-const COLUMNS: &str = "authorization_id, service, resident, scope, created_at, updated_at, ends_at";
+const COLUMNS: &str = "authorization_id, service, resident, scope, created_at, updated_at, ends_at, mark";
 
-/// Adds an authorization, or sets scope and times of the one with its id.
+/// Adds an authorization, or sets scope, times and mark of the one with its id.
 pub fn put(conn: &mut dyn Connection, authorization: &Authorization) -> Result<(), Error> {
-    let sql = "-- authorization_put\nINSERT INTO authorizations (authorization_id, service, resident, scope, created_at, updated_at, ends_at) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (authorization_id) DO UPDATE SET scope = excluded.scope, \
-               updated_at = excluded.updated_at, ends_at = excluded.ends_at";
+    let sql = "-- authorization_put\nINSERT INTO authorizations (authorization_id, service, resident, scope, created_at, updated_at, ends_at, \
+               mark) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (authorization_id) DO UPDATE SET scope = excluded.scope, \
+               updated_at = excluded.updated_at, ends_at = excluded.ends_at, mark = excluded.mark";
     let params = [
         authorization.id.as_str().into(),
         authorization.service.as_str().into(),
@@ -35,6 +37,7 @@ pub fn put(conn: &mut dyn Connection, authorization: &Authorization) -> Result<(
         authorization.created_at.micros().into(),
         authorization.updated_at.micros().into(),
         authorization.ends_at.micros().into(),
+        authorization.mark.map(|mark| mark.0.to_vec()).into(),
     ];
     conn.execute(sql, &params)?;
     Ok(())
@@ -69,6 +72,22 @@ pub fn end(conn: &mut dyn Connection, id: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Up to `limit` authorizations without a mark whose ids come after `after`, in their order.
+pub fn unmarked(conn: &mut dyn Connection, after: &str, limit: usize) -> Result<Vec<Authorization>, Error> {
+    let sql = format!(
+        "-- authorization_unmarked\nSELECT {COLUMNS} FROM authorizations WHERE authorization_id > $1 AND mark IS NULL \
+         ORDER BY authorization_id LIMIT $2"
+    );
+    conn.query(&sql, &[after.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()])?.iter().map(read).collect()
+}
+
+/// Puts the mark of an authorization that has none.
+pub fn set_mark(conn: &mut dyn Connection, id: &str, mark: &Digest) -> Result<(), Error> {
+    let sql = "-- authorization_set_mark\nUPDATE authorizations SET mark = $2 WHERE authorization_id = $1 AND mark IS NULL";
+    conn.execute(sql, &[id.into(), Value::from(mark.0.to_vec())])?;
+    Ok(())
+}
+
 /// Ends up to `limit` authorizations whose time is over.
 pub fn end_expired(conn: &mut dyn Connection, before: Time, limit: usize) -> Result<u64, Error> {
     let sql = "-- authorization_expired\nSELECT authorization_id FROM authorizations WHERE ends_at < $1 LIMIT $2";
@@ -88,5 +107,6 @@ fn read(row: &Row) -> Result<Authorization, Error> {
         created_at: Time::from_micros(row.integer(4)?),
         updated_at: Time::from_micros(row.integer(5)?),
         ends_at: Time::from_micros(row.integer(6)?),
+        mark: crate::mark(row, 7)?,
     })
 }

@@ -4,7 +4,7 @@ use usufruct_core::id::ServiceId;
 use usufruct_core::means::Means;
 use usufruct_core::{Digest, Time};
 
-use crate::db::{Connection, Error, Value};
+use crate::db::{Connection, Error, Row, Value};
 use crate::number;
 
 /// An authorization code and what it was made for.
@@ -29,12 +29,15 @@ pub struct Code {
     pub auth_time: Time,
     pub expires_at: Time,
     pub used_at: Option<Time>,
+    /// Shows that the house wrote it as it stands here.
+    pub mark: Option<Digest>,
 }
 
 /// Adds a code.
 pub fn insert(conn: &mut dyn Connection, code: &Code) -> Result<(), Error> {
     let sql = "-- code_insert\nINSERT INTO codes (code_hash, service, resident, redirect_uri, challenge, nonce, scope, auth_time, expires_at, \
-               jkt, authorization_id, sid, means, card_mark) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+               jkt, authorization_id, sid, means, card_mark, mark) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
     let params = [
         Value::from(code.code_hash.0.to_vec()),
         code.service.as_str().into(),
@@ -50,36 +53,34 @@ pub fn insert(conn: &mut dyn Connection, code: &Code) -> Result<(), Error> {
         code.sid.as_str().into(),
         code.means.code().into(),
         code.card.map(|card| card.0.to_vec()).into(),
+        code.mark.map(|mark| mark.0.to_vec()).into(),
     ];
     conn.execute(sql, &params)?;
     Ok(())
 }
 
+const COLUMNS: &str = "code_hash, service, resident, redirect_uri, challenge, nonce, scope, auth_time, expires_at, \
+                       used_at, jkt, authorization_id, sid, means, card_mark, mark";
+
 /// The code with this hash, used or not.
 pub fn find(conn: &mut dyn Connection, code_hash: &Digest) -> Result<Option<Code>, Error> {
-    let sql = "-- code_find\nSELECT service, resident, redirect_uri, challenge, nonce, scope, auth_time, expires_at, used_at, \
-               jkt, authorization_id, sid, means, card_mark FROM codes WHERE code_hash = $1";
-    let row = conn.query_one(sql, &[Value::from(code_hash.0.to_vec())])?;
-    row.map(|row| {
-        Ok(Code {
-            code_hash: *code_hash,
-            service: row.text(0)?.parse().map_err(|_| crate::inconsistent("codes.service"))?,
-            resident: row.integer(1)?.cast_unsigned(),
-            redirect_uri: row.text(2)?.to_owned(),
-            challenge: row.text(3)?.to_owned(),
-            nonce: row.optional_text(4)?.map(str::to_owned),
-            scope: row.text(5)?.to_owned(),
-            auth_time: Time::from_micros(row.integer(6)?),
-            expires_at: Time::from_micros(row.integer(7)?),
-            used_at: row.optional_integer(8)?.map(Time::from_micros),
-            jkt: row.optional_text(9)?.map(str::to_owned),
-            authorization: row.optional_text(10)?.map(str::to_owned),
-            sid: row.optional_text(11)?.unwrap_or_default().to_owned(),
-            means: crate::sessions::means(row.optional_text(12)?)?,
-            card: crate::mark(&row, 13)?,
-        })
-    })
-    .transpose()
+    let sql = format!("-- code_find\nSELECT {COLUMNS} FROM codes WHERE code_hash = $1");
+    conn.query_one(&sql, &[Value::from(code_hash.0.to_vec())])?.as_ref().map(read).transpose()
+}
+
+/// Up to `limit` codes without a mark whose hashes come after `after`, in their order.
+pub fn unmarked(conn: &mut dyn Connection, after: &[u8], limit: usize) -> Result<Vec<Code>, Error> {
+    let sql = format!(
+        "-- code_unmarked\nSELECT {COLUMNS} FROM codes WHERE code_hash > $1 AND mark IS NULL ORDER BY code_hash LIMIT $2"
+    );
+    conn.query(&sql, &[Value::from(after), i64::try_from(limit).unwrap_or(i64::MAX).into()])?.iter().map(read).collect()
+}
+
+/// Puts the mark of a code that has none.
+pub fn set_mark(conn: &mut dyn Connection, code_hash: &Digest, mark: &Digest) -> Result<(), Error> {
+    let sql = "-- code_set_mark\nUPDATE codes SET mark = $2 WHERE code_hash = $1 AND mark IS NULL";
+    conn.execute(sql, &[Value::from(code_hash.0.to_vec()), mark.0.to_vec().into()])?;
+    Ok(())
 }
 
 /// Uses a code up. False when it was used before.
@@ -117,4 +118,25 @@ pub fn delete(conn: &mut dyn Connection, code_hash: &Digest) -> Result<(), Error
 /// Deletes codes that expired before `before`.
 pub fn delete_expired(conn: &mut dyn Connection, before: Time) -> Result<u64, Error> {
     conn.execute("-- code_delete_expired\nDELETE FROM codes WHERE expires_at < $1", &[before.micros().into()])
+}
+
+fn read(row: &Row) -> Result<Code, Error> {
+    Ok(Code {
+        code_hash: Digest(row.array(0)?),
+        service: row.text(1)?.parse().map_err(|_| crate::inconsistent("codes.service"))?,
+        resident: row.integer(2)?.cast_unsigned(),
+        redirect_uri: row.text(3)?.to_owned(),
+        challenge: row.text(4)?.to_owned(),
+        nonce: row.optional_text(5)?.map(str::to_owned),
+        scope: row.text(6)?.to_owned(),
+        auth_time: Time::from_micros(row.integer(7)?),
+        expires_at: Time::from_micros(row.integer(8)?),
+        used_at: row.optional_integer(9)?.map(Time::from_micros),
+        jkt: row.optional_text(10)?.map(str::to_owned),
+        authorization: row.optional_text(11)?.map(str::to_owned),
+        sid: row.optional_text(12)?.unwrap_or_default().to_owned(),
+        means: crate::sessions::means(row.optional_text(13)?)?,
+        card: crate::mark(row, 14)?,
+        mark: crate::mark(row, 15)?,
+    })
 }

@@ -35,6 +35,8 @@ pub struct Count {
     pub now: Time,
     /// Day of the calendar, counted from 1970.
     pub day: i64,
+    /// The authorization that the decision rests on, by its id and mark; `None` where it rests on law.
+    pub authorization: Option<(String, Digest)>,
 }
 
 const COLUMNS: &str = "g.resident, g.mandate, g.grant_id, g.kind, g.state, g.revision, g.mandate_hash, g.blocks, g.given_at, \
@@ -147,8 +149,8 @@ pub fn revise_resident(conn: &mut dyn Connection, resident: u64) -> Result<u64, 
     conn.execute(sql, &[shard(resident).into(), number(resident).into()])
 }
 
-/// Counts one use, if the grant is still as the decision saw it and the cap is not reached. Answers how many uses there were on this day of
-/// the calendar, itself among them; `None` when it was not counted.
+/// Counts one use, if grant and authorization are still as the decision saw them and the cap is not reached. Answers how many uses there were on
+/// this day of the calendar, itself among them; `None` when it was not counted.
 pub fn count(conn: &mut dyn Connection, count: &Count) -> Result<Option<i64>, Error> {
     let sql = "-- grant_count\nUPDATE grants SET uses = uses + 1, last_use_at = $5, \
                window_uses = CASE WHEN $5 - window_start >= $7 THEN 1 ELSE window_uses + 1 END, \
@@ -156,6 +158,7 @@ pub fn count(conn: &mut dyn Connection, count: &Count) -> Result<Option<i64>, Er
                used_today = CASE WHEN used_on = $9 THEN used_today + 1 ELSE 1 END, used_on = $9 \
                WHERE shard = $1 AND resident = $2 AND mandate = $3 AND state = 'given' AND revision = $4 \
                AND ($5 - window_start >= $7 OR window_uses < $6) AND ($8 = 0 OR uses = 0) \
+               AND ($10 = '' OR EXISTS (SELECT 1 FROM authorizations WHERE authorization_id = $10 AND mark = $11)) \
                RETURNING used_today";
     let params = [
         shard(count.resident).into(),
@@ -167,6 +170,8 @@ pub fn count(conn: &mut dyn Connection, count: &Count) -> Result<Option<i64>, Er
         count.period.into(),
         Value::from(i64::from(count.once)),
         count.day.into(),
+        count.authorization.as_ref().map_or("", |(id, _)| id.as_str()).into(),
+        count.authorization.as_ref().map_or([0; 32], |(_, mark)| mark.0).to_vec().into(),
     ];
     conn.query_one(sql, &params)?.map(|row| row.integer(0)).transpose()
 }
@@ -192,6 +197,8 @@ fn read(row: &Row) -> Result<StoredGrant, Error> {
             window_uses: row.integer(12)?,
             means: row.optional_text(15)?.map(means).transpose()?,
             resident_active: row.text(14)? == "active",
+            // For which service it is asked is not known here.
+            authorized: false,
         },
     })
 }

@@ -68,6 +68,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 23, name: "tallies", sql: include_str!("../migrations/0023_tallies.sql") },
     Migration { number: 24, name: "canaries", sql: include_str!("../migrations/0024_canaries.sql") },
     Migration { number: 25, name: "key_epochs", sql: include_str!("../migrations/0025_key_epochs.sql") },
+    Migration { number: 26, name: "service_marks", sql: include_str!("../migrations/0026_service_marks.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

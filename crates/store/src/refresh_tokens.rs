@@ -4,7 +4,7 @@ use usufruct_core::id::ServiceId;
 use usufruct_core::means::Means;
 use usufruct_core::{Digest, Time};
 
-use crate::db::{Connection, Error, Value};
+use crate::db::{Connection, Error, Row, Value};
 use crate::number;
 
 /// A refresh token and what it may do.
@@ -26,12 +26,15 @@ pub struct RefreshToken {
     pub code_hash: Digest,
     pub issued_at: Time,
     pub expires_at: Time,
+    /// Shows that the house wrote it as it stands here.
+    pub mark: Option<Digest>,
 }
 
 /// Adds a refresh token.
 pub fn insert(conn: &mut dyn Connection, token: &RefreshToken) -> Result<(), Error> {
     let sql = "-- refresh_token_insert\nINSERT INTO refresh_tokens (token_hash, service, resident, authorization_id, jkt, scope, auth_time, \
-               means, sid, code_hash, issued_at, expires_at, card_mark) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+               means, sid, code_hash, issued_at, expires_at, card_mark, mark) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
     let params = [
         Value::from(token.token_hash.0.to_vec()),
         token.service.as_str().into(),
@@ -46,34 +49,34 @@ pub fn insert(conn: &mut dyn Connection, token: &RefreshToken) -> Result<(), Err
         token.issued_at.micros().into(),
         token.expires_at.micros().into(),
         token.card.map(|card| card.0.to_vec()).into(),
+        token.mark.map(|mark| mark.0.to_vec()).into(),
     ];
     conn.execute(sql, &params)?;
     Ok(())
 }
 
+const COLUMNS: &str = "token_hash, service, resident, authorization_id, jkt, scope, auth_time, means, sid, \
+                       code_hash, issued_at, expires_at, card_mark, mark";
+
 /// The refresh token with this hash, expired or not.
 pub fn find(conn: &mut dyn Connection, token_hash: &Digest) -> Result<Option<RefreshToken>, Error> {
-    let sql = "-- refresh_token_find\nSELECT service, resident, authorization_id, jkt, scope, auth_time, means, sid, code_hash, issued_at, \
-               expires_at, card_mark FROM refresh_tokens WHERE token_hash = $1";
-    let row = conn.query_one(sql, &[Value::from(token_hash.0.to_vec())])?;
-    row.map(|row| {
-        Ok(RefreshToken {
-            token_hash: *token_hash,
-            service: row.text(0)?.parse().map_err(|_| crate::inconsistent("refresh_tokens.service"))?,
-            resident: row.integer(1)?.cast_unsigned(),
-            authorization: row.text(2)?.to_owned(),
-            jkt: row.text(3)?.to_owned(),
-            scope: row.text(4)?.to_owned(),
-            auth_time: Time::from_micros(row.integer(5)?),
-            means: crate::sessions::means(row.optional_text(6)?)?,
-            sid: row.text(7)?.to_owned(),
-            code_hash: Digest(row.bytes(8)?.try_into().map_err(|_| crate::inconsistent("refresh_tokens.code_hash"))?),
-            issued_at: Time::from_micros(row.integer(9)?),
-            expires_at: Time::from_micros(row.integer(10)?),
-            card: crate::mark(&row, 11)?,
-        })
-    })
-    .transpose()
+    let sql = format!("-- refresh_token_find\nSELECT {COLUMNS} FROM refresh_tokens WHERE token_hash = $1");
+    conn.query_one(&sql, &[Value::from(token_hash.0.to_vec())])?.as_ref().map(read).transpose()
+}
+
+/// Up to `limit` refresh tokens without a mark whose hashes come after `after`, in their order.
+pub fn unmarked(conn: &mut dyn Connection, after: &[u8], limit: usize) -> Result<Vec<RefreshToken>, Error> {
+    let sql = format!(
+        "-- refresh_token_unmarked\nSELECT {COLUMNS} FROM refresh_tokens WHERE token_hash > $1 AND mark IS NULL ORDER BY token_hash LIMIT $2"
+    );
+    conn.query(&sql, &[Value::from(after), i64::try_from(limit).unwrap_or(i64::MAX).into()])?.iter().map(read).collect()
+}
+
+/// Puts the mark of a refresh token that has none.
+pub fn set_mark(conn: &mut dyn Connection, token_hash: &Digest, mark: &Digest) -> Result<(), Error> {
+    let sql = "-- refresh_token_set_mark\nUPDATE refresh_tokens SET mark = $2 WHERE token_hash = $1 AND mark IS NULL";
+    conn.execute(sql, &[Value::from(token_hash.0.to_vec()), mark.0.to_vec().into()])?;
+    Ok(())
 }
 
 /// Deletes one refresh token.
@@ -118,4 +121,23 @@ pub fn delete_of_resident(conn: &mut dyn Connection, resident: u64) -> Result<u6
 /// Deletes refresh tokens that expired before `before`.
 pub fn delete_expired(conn: &mut dyn Connection, before: Time) -> Result<u64, Error> {
     conn.execute("-- refresh_token_delete_expired\nDELETE FROM refresh_tokens WHERE expires_at < $1", &[before.micros().into()])
+}
+
+fn read(row: &Row) -> Result<RefreshToken, Error> {
+    Ok(RefreshToken {
+        token_hash: Digest(row.array(0)?),
+        service: row.text(1)?.parse().map_err(|_| crate::inconsistent("refresh_tokens.service"))?,
+        resident: row.integer(2)?.cast_unsigned(),
+        authorization: row.text(3)?.to_owned(),
+        jkt: row.text(4)?.to_owned(),
+        scope: row.text(5)?.to_owned(),
+        auth_time: Time::from_micros(row.integer(6)?),
+        means: crate::sessions::means(row.optional_text(7)?)?,
+        sid: row.text(8)?.to_owned(),
+        code_hash: Digest(row.array(9)?),
+        issued_at: Time::from_micros(row.integer(10)?),
+        expires_at: Time::from_micros(row.integer(11)?),
+        card: crate::mark(row, 12)?,
+        mark: crate::mark(row, 13)?,
+    })
 }

@@ -29,8 +29,9 @@ pub enum Source {
 }
 
 /// All tables but that of the migrations.
-pub const ALL: [Table; 42] = [
-    of_residents("authorizations", Source::Live, &["authorization_id"]),
+pub const ALL: [Table; 43] = [
+    // Whoever gave one, or got it back, has an event in the log.
+    of_residents("authorizations", Source::LiveOrLog, &["authorization_id"]),
     of_residents("canaries", Source::LiveOrLog, &["resident"]),
     of_residents("cards", Source::LiveOrLog, &["secret_hash"]),
     of_residents("cases", Source::LiveOrLog, &["shard", "resident", "case_id"]),

@@ -84,6 +84,17 @@ impl ProviderTable {
         self.profiles.contains(&profile)
     }
 
+    /// Refuses a list of profiles that a server cannot keep to: what residents share goes to services of the profile fapi2 alone.
+    fn check(&self, file: &Path) -> Result<(), Failure> {
+        if self.allows(Profile::Fapi2) {
+            return Ok(());
+        }
+        Err(Failure::refused(
+            format!("`profiles` in {} does not name fapi2, so no service could be served.", file.display()),
+            "Write [\"fapi2\"] or [\"fapi2\", \"oidc\"], or leave it out for both.",
+        ))
+    }
+
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -350,9 +361,11 @@ pub fn setup(path: &Path) -> Result<Setup, Failure> {
         }
         Err(error) => return Err(Failure::file(&file, &error)),
     };
-    toml::from_str(&text).map_err(|error| {
+    let setup: Setup = toml::from_str(&text).map_err(|error| {
         Failure::refused(format!("{} cannot be understood: {}.", file.display(), error.message()), "Restore it from a copy.")
-    })
+    })?;
+    setup.provider.check(&file)?;
+    Ok(setup)
 }
 
 /// The bucket of the pass in this directory; `None` when its log is in the folder `log`, or when there is no pass yet.
@@ -421,3 +434,27 @@ const LOCK: &str = "lock";
 const MEMORY: &str = "memory.json";
 const SETUP: &str = "usufruct.toml";
 const UNFINISHED: &str = "unfinished";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_profiles_that_serves_nobody_is_refused() {
+        let dir = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+        let with = |table: &str| {
+            let text = format!("origin = \"city.test/log\"\noperator = \"agc_information\"\n{table}");
+            fs::write(dir.path().join(SETUP), text).unwrap_or_else(|error| panic!("{error}"));
+            setup(dir.path())
+        };
+        for table in ["[provider]\nprofiles = []\n", "[provider]\nprofiles = [\"oidc\"]\n"] {
+            let failure = with(table).err().map(|failure| failure.to_string()).unwrap_or_default();
+            assert!(failure.contains("does not name fapi2"), "{table}: {failure}");
+        }
+        for table in
+            ["", "[provider]\n", "[provider]\nprofiles = [\"fapi2\"]\n", "[provider]\nprofiles = [\"fapi2\", \"oidc\"]\n"]
+        {
+            assert!(with(table).is_ok(), "{table}");
+        }
+    }
+}

@@ -15,7 +15,7 @@ use axum::extract::{DefaultBodyLimit, FromRequestParts};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use usufruct_app::{DataCaller, Error};
+use usufruct_app::{DataBearer, DataCaller, Error};
 use usufruct_core::decide::Clause;
 use usufruct_core::id::{MandateId, ServiceId};
 use usufruct_core::means::{AskedSignIn, SignIn};
@@ -25,6 +25,8 @@ use crate::fault::Fault;
 use crate::oidc::borne::{self, Unborne};
 use crate::site::attempt;
 
+/// Scope of a service's own token for all of it.
+const SCOPE: &str = "release";
 /// Longest batch, in bytes: 10,000 pseudonyms and room to spare.
 const BATCH_LIMIT: usize = 2 * 1024 * 1024;
 /// Most lines of a system outside at once, in bytes.
@@ -50,11 +52,14 @@ impl FromRequestParts<Arc<Site>> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Response> {
         let bearing = borne::read(parts, site).map_err(refuse)?;
-        match attempt(site, move |app| app.release_caller(&bearing)).await {
-            Ok(Some(service)) => match site.limiters.count_call(&service) {
-                Ok(()) => Ok(Self(service)),
-                Err(seconds) => Err(Fault::too_many(seconds).into_response()),
-            },
+        match attempt(site, move |app| app.own_token(&bearing)).await {
+            Ok(Some((service, scopes))) if scopes.split(' ').any(|word| word == SCOPE) => {
+                match site.limiters.count_call(&service) {
+                    Ok(()) => Ok(Self(service)),
+                    Err(seconds) => Err(Fault::too_many(seconds).into_response()),
+                }
+            }
+            Ok(Some(_)) => Err(refuse(Unborne::Scope(SCOPE))),
             Ok(None) => Err(refuse(Unborne::Invalid)),
             Err(Error::Replayed { .. }) => Err(refuse(Unborne::Proof("the DPoP proof was used before"))),
             Err(error) => Err(Fault::from(error).into_response()),
@@ -71,7 +76,8 @@ impl FromRequestParts<Arc<Site>> for Asker {
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Response> {
         let bearing = borne::read(parts, site).map_err(refuse)?;
         match attempt(site, move |app| app.data_caller(&bearing)).await {
-            Ok(Some(caller)) => Ok(Self(caller)),
+            Ok(Some(DataBearer::Asks(caller))) => Ok(Self(caller)),
+            Ok(Some(DataBearer::LacksScope)) => Err(refuse(Unborne::Scope(SCOPE))),
             Ok(None) => Err(refuse(Unborne::Invalid)),
             Err(Error::Replayed { .. }) => Err(refuse(Unborne::Proof("the DPoP proof was used before"))),
             Err(error) => Err(Fault::from(error).into_response()),
@@ -115,6 +121,7 @@ fn refuse(unborne: Unborne) -> Response {
         Unborne::Proof(_) => {
             "The proof of possession is missing or does not hold. Sign one for this request with the key of the token."
         }
+        Unborne::Scope(_) => "The access token is good for something else. Get a token with the scope `release`.",
         _ => {
             "The access token is missing, has ended, or is not for this API. Get a token with the scope `release` and send it as `Authorization: DPoP` with a proof."
         }

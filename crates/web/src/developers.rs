@@ -5,18 +5,25 @@ mod errors;
 use std::sync::Arc;
 
 use askama::Template;
-use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::header::ACCEPT;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Json, Router};
 use i18n_embed_fl::fl;
+use serde::{Deserialize, Serialize};
 use usufruct_core::decide::Clause;
+use usufruct_core::event::Form;
+use usufruct_core::id::{BlockId, ServiceId};
+use usufruct_core::mandate::Necessity;
 use usufruct_core::service::Profile;
 
 use crate::Site;
+use crate::fault::Fault;
+use crate::form::Public;
 use crate::page::{Page, render, show};
-use errors::{Explained, OAUTH};
+use errors::{Explained, OAUTH, PROBLEMS};
 
 #[derive(Template)]
 #[template(path = "developers.html")]
@@ -31,12 +38,44 @@ struct DevelopersPage {
     refused: String,
     sources: [Source; 3],
     oauth: &'static [Explained],
+    problems: &'static [Explained],
     clauses: Vec<Clause>,
 }
 
-/// A sandbox service that was just registered.
+/// A sandbox service that was just registered, and what it may ask for.
+#[derive(Serialize)]
 struct Registered {
-    id: String,
+    client_id: ServiceId,
+    /// The name of its key in the register, which goes into the header of each assertion.
+    kid: String,
+    redirect_uri: String,
+    mandate: String,
+    /// A reason of the mandate.
+    reason: String,
+    /// The blocks that the mandate cannot do without.
+    blocks: Vec<AskedFor>,
+}
+
+#[derive(Serialize)]
+struct AskedFor {
+    block: BlockId,
+    form: Form,
+}
+
+/// The page that walks the way of a service.
+#[derive(Template)]
+#[template(path = "try.html")]
+struct TryPage {
+    page: Page,
+    issuer: String,
+}
+
+/// What is registered in the sandbox.
+#[derive(Deserialize)]
+struct New {
+    #[serde(default)]
+    jwk: String,
+    #[serde(default)]
     redirect_uri: String,
 }
 
@@ -48,36 +87,61 @@ struct Source {
 }
 
 pub(crate) fn router() -> Router<Arc<Site>> {
-    Router::new().route("/developers", get(page).post(register))
+    Router::new().route("/developers", get(page).post(register)).route("/developers/try", get(walk))
 }
 
 async fn page(State(site): State<Arc<Site>>, page: Page) -> Response {
     show(&content(&site, page))
 }
 
-/// Registers a sandbox service. Only a demo has offices that would sign for strangers.
-async fn register(State(site): State<Arc<Site>>, page: Page, body: String) -> Response {
-    let field = |name: &str| {
-        url::form_urlencoded::parse(body.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.trim().to_owned())
-    };
-    let (jwk, redirect_uri) = (field("jwk").unwrap_or_default(), field("redirect_uri").unwrap_or_default());
-    let Some(sandbox) = site.settings.demo.as_ref().and_then(|demo| demo.sandbox.clone()) else {
-        return render(StatusCode::NOT_FOUND, &content(&site, page));
-    };
-    let asked = redirect_uri.clone();
-    let outcome = tokio::task::spawn_blocking(move || sandbox(&jwk, &asked)).await;
-    let mut shown = content(&site, page);
-    match outcome {
-        Ok(Ok(id)) => {
-            shown.registered = Some(Registered { id: id.to_string(), redirect_uri });
-            render(StatusCode::CREATED, &shown)
-        }
-        Ok(Err(why)) => {
-            shown.refused = why;
-            render(StatusCode::UNPROCESSABLE_ENTITY, &shown)
-        }
-        Err(_) => render(StatusCode::INTERNAL_SERVER_ERROR, &shown),
+/// Walks the way of a service in the browser. Where nobody can register one there is no such page.
+async fn walk(State(site): State<Arc<Site>>, page: Page) -> Result<Response, Fault> {
+    if site.settings.demo.as_ref().is_none_or(|demo| demo.sandbox.is_none()) {
+        return Err(Fault::not_found("page"));
     }
+    Ok(show(&TryPage { page, issuer: site.settings.issuer.clone() }))
+}
+
+/// Registers a sandbox service. Only a demo has offices that would sign for strangers. A program gets what was registered as JSON.
+async fn register(
+    State(site): State<Arc<Site>>,
+    page: Page,
+    headers: HeaderMap,
+    Public(New { jwk, redirect_uri }): Public<New>,
+) -> Result<Response, Fault> {
+    let Some(sandbox) = site.settings.demo.as_ref().and_then(|demo| demo.sandbox.clone()) else {
+        return Ok(render(StatusCode::NOT_FOUND, &content(&site, page)));
+    };
+    let (key, asked) = (jwk.trim().to_owned(), redirect_uri.trim().to_owned());
+    let outcome = tokio::task::spawn_blocking(move || sandbox(&key, &asked)).await.map_err(|_| Fault::internal())?;
+    let is_program = headers.get(ACCEPT).is_some_and(|kind| kind.as_bytes() == b"application/json");
+    match outcome {
+        Ok(id) => {
+            let registered = registered(&site, id)?;
+            if is_program {
+                return Ok((StatusCode::CREATED, Json(registered)).into_response());
+            }
+            Ok(render(StatusCode::CREATED, &DevelopersPage { registered: Some(registered), ..content(&site, page) }))
+        }
+        Err(why) if is_program => Err(Fault::unregistered(&why)),
+        Err(why) => Ok(render(StatusCode::UNPROCESSABLE_ENTITY, &DevelopersPage { refused: why, ..content(&site, page) })),
+    }
+}
+
+/// What the register says of a service, and of the mandate that it works under.
+fn registered(site: &Site, id: ServiceId) -> Result<Registered, Fault> {
+    let register = site.app.register();
+    let service = &register.services.get(&id).ok_or_else(Fault::internal)?.body;
+    let mandate = service.mandates.first().and_then(|id| register.mandates.get(id)).ok_or_else(Fault::internal)?;
+    let required = mandate.body.blocks.iter().filter(|asked| asked.necessity == Necessity::Required);
+    Ok(Registered {
+        kid: service.jwks.first().map(|key| key.kid.clone()).unwrap_or_default(),
+        redirect_uri: service.redirect_uris.first().cloned().unwrap_or_default(),
+        mandate: mandate.id.clone(),
+        reason: mandate.body.reasons.first().map(|reason| reason.code.clone()).unwrap_or_default(),
+        blocks: required.map(|asked| AskedFor { block: asked.block.clone(), form: asked.form }).collect(),
+        client_id: id,
+    })
 }
 
 fn content(site: &Site, page: Page) -> DevelopersPage {
@@ -108,6 +172,7 @@ fn content(site: &Site, page: Page) -> DevelopersPage {
             },
         ],
         oauth: &OAUTH,
+        problems: &PROBLEMS,
         clauses: Clause::ALL.to_vec(),
     }
 }

@@ -122,6 +122,11 @@ impl Fault {
         Self::malformed("A field of the form is missing or cannot be read. Go back and fill in the form again.")
     }
 
+    /// A sandbox service was not registered: `why` in two sentences.
+    pub(crate) fn unregistered(why: &str) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unregistered", why)
+    }
+
     pub(crate) fn too_large() -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is larger than accepted here. Send less at once.")
     }
@@ -231,6 +236,7 @@ impl From<Error> for Fault {
             Error::Refused { .. } => Self::new(StatusCode::CONFLICT, "refused", &error.to_string()),
             Error::TooSoon { .. } => Self::new(StatusCode::TOO_MANY_REQUESTS, "too-soon", &error.to_string()),
             Error::Unopened { .. } => Self::new(StatusCode::CONFLICT, "unopened", &error.to_string()),
+            Error::Altered => Self::new(StatusCode::CONFLICT, "altered", &error.to_string()),
             Error::Unlawful(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unlawful", &error.to_string()),
             Error::Statement(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "malformed-statement", &error.to_string()),
             Error::Replayed { .. } => Self::unauthenticated(&error.to_string()),

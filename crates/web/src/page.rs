@@ -121,6 +121,7 @@ impl Page {
     pub fn clause(&self, code: &str) -> String {
         match code {
             "agreement" => fl!(self.messages, "clause-agreement"),
+            "authorization" => fl!(self.messages, "clause-authorization"),
             "blocks-chosen" => fl!(self.messages, "clause-blocks-chosen"),
             "blocks-in-mandate" => fl!(self.messages, "clause-blocks-in-mandate"),
             "brake" => fl!(self.messages, "clause-brake"),

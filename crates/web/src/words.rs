@@ -54,6 +54,7 @@ impl Page {
     /// What happened.
     pub fn kind(&self, kind: &Kind) -> String {
         match kind {
+            Kind::AuthorizationGivenBack => fl!(self.messages, "kind-given-back"),
             Kind::Use => fl!(self.messages, "kind-use"),
             Kind::Deposit => fl!(self.messages, "kind-deposit"),
             Kind::Conversion => fl!(self.messages, "kind-conversion"),

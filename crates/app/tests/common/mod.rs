@@ -176,7 +176,7 @@ impl City {
     /// A resident who agreed to the library card, and her pseudonym there.
     pub fn cardholder(&self) -> (u64, String) {
         let resident = self.enrol(1)[0];
-        self.app.consent(resident, &service(), &mandate(), &[]).unwrap();
+        self.app.consent_at_counter(resident, &service(), &mandate(), &[]).unwrap();
         (resident, self.app.subject(resident, &service()).unwrap())
     }
 

@@ -35,7 +35,7 @@ pub fn decide_conversion_without_resident(register: &Register, request: &Convers
 }
 
 fn weigh(register: &Register, request: &ConversionRequest, grant: Option<&Grant>, now: Time) -> Sheet {
-    let mut sheet = Sheet { held: Vec::with_capacity(17), broken: Vec::new() };
+    let mut sheet = Sheet { held: Vec::with_capacity(18), broken: Vec::new() };
     let mandate = register.mandates.get(&request.mandate);
     let services = register.services.get(&request.from).zip(register.services.get(&request.to));
     let Some((mandate, (from, to))) = mandate.zip(services) else {

@@ -316,6 +316,8 @@ fn broken(model: &Model, present: Digest, request: &Request, grant: Option<&Gran
             let agreed = !consent || grant.kind == GrantKind::Consent;
             must(Clause::Grant, stands && in_time && agreed && grant.mandate_hash == present);
             must(Clause::Notice, model.notice_day().is_some_and(|notice| day(notice) <= grant.given_at));
+            let is_valid = stands && in_time && agreed && grant.mandate_hash == present;
+            must(Clause::Authorization, !(consent && is_valid) || grant.authorized);
             must(Clause::Resident, grant.resident_active);
             for (block, _) in &request.blocks {
                 must(Clause::BlocksChosen, grant.blocks.contains(block));
@@ -389,6 +391,7 @@ enum Twist {
     LongBefore,
     NoBlocks,
     NoGrant,
+    NotAuthorized,
     Notified,
     OtherService,
     OtherRevision,
@@ -419,6 +422,7 @@ fn twists() -> impl Strategy<Value = Twist> {
         LongBefore,
         NoBlocks,
         NoGrant,
+        NotAuthorized,
         Notified,
         OtherService,
         OtherRevision,
@@ -498,6 +502,7 @@ fn asking(model: &Model, present: Digest, ask: &Ask) -> (Request, Option<Grant>,
         window_uses: model.cap - 1,
         means: None,
         resident_active: true,
+        authorized: true,
     };
     let mut granted = true;
     for twist in &ask.twists {
@@ -512,6 +517,7 @@ fn asking(model: &Model, present: Digest, ask: &Ask) -> (Request, Option<Grant>,
             Twist::GrantBeforeNotice => grant.given_at = day(notice).plus(-1),
             Twist::InState(state) => grant.state = state,
             Twist::InactiveResident => grant.resident_active = false,
+            Twist::NotAuthorized => grant.authorized = false,
             Twist::JustBeforeStart => now = day(model.starts).plus(-1),
             Twist::LongAfter => now = day(model.sunset + 1 + (ask.at * 2_000.0) as i64),
             Twist::LongBefore => now = day((ask.at * 40.0) as i64),
@@ -585,6 +591,7 @@ proptest! {
                 blocks: request.blocks.iter().map(|(block, _)| block.clone()).collect(),
                 uses: 0, window_start: now, window_uses: 0, means: None,
  resident_active: true,
+ authorized: true,
             };
             let mut expected = broken(&model, present, &request, Some(&willing), now);
             expected.remove(&Clause::Notice);
@@ -610,7 +617,7 @@ fn the_generators_permit_often_and_break_every_clause() {
     let mut runner = TestRunner::deterministic();
     let (mut permitted, mut alone, mut total) = (0, BTreeSet::new(), 0);
     let (mut to_vendor, mut without_grant) = (0, 0);
-    for _ in 0..250 {
+    for _ in 0..350 {
         let model = models().new_tree(&mut runner).unwrap().current();
         let (city, _) = model.city();
         let (present, _) = city.state(MANDATE).unwrap();
@@ -633,6 +640,7 @@ fn the_generators_permit_often_and_break_every_clause() {
     assert!(to_vendor > 50 && without_grant > 20, "{to_vendor} to a vendor, {without_grant} without a grant");
     use Clause::*;
     let every = BTreeSet::from([
+        Authorization,
         BlocksInMandate,
         BlocksChosen,
         BulkLimit,
@@ -711,6 +719,7 @@ fn lawful(model: &Model, city: &City) -> (Request, Option<Grant>, Time) {
         window_uses: 1,
         means: None,
         resident_active: true,
+        authorized: true,
     });
     (request, grant, day(50))
 }

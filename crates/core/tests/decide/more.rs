@@ -173,6 +173,7 @@ fn with_a_known_reason_for_so_many_and_an_active_pass() {
     refuses(&base(), Clause::BulkLimit, |request, _, _| request.subjects = 0);
     refuses(&base(), Clause::BulkLimit, |request, _, _| request.subjects = -1);
     refuses(&base(), Clause::Resident, |_, grant, _| g(grant).resident_active = false);
+    refuses(&base(), Clause::Authorization, |_, grant, _| g(grant).authorized = false);
 }
 
 #[test]

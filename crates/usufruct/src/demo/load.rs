@@ -176,7 +176,8 @@ fn agree(app: &App, resident: u64, consent: &PastConsent) -> Result<(), Failure>
         .iter()
         .find(|(_, service)| service.body.mandates.contains(&consent.mandate))
         .ok_or_else(|| unknown(consent.mandate.as_str()))?;
-    app.consent(resident, service, &consent.mandate, &optional).map_err(|error| story(consent.mandate.as_str(), &error))?;
+    app.consent_at_counter(resident, service, &consent.mandate, &optional)
+        .map_err(|error| story(consent.mandate.as_str(), &error))?;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! The error codes of the provider, each with what it means here and what to do.
+//! The error codes of the provider and the problem types of all other answers, each with what it means here and what to do.
 
 /// One code, explained in English and traditional Chinese.
 pub(super) struct Explained {
@@ -19,7 +19,7 @@ const fn explained(code: &'static str, en: &'static str, zh_hant: &'static str) 
 }
 
 /// In the order in which a developer meets them.
-pub(super) const OAUTH: [Explained; 23] = [
+pub(super) const OAUTH: [Explained; 22] = [
     explained(
         "invalid_client",
         "The assertion is missing, signed with another key or algorithm, too old, used before, or its aud is not the issuer as one string. Make a new one for each request.",
@@ -130,10 +130,116 @@ pub(super) const OAUTH: [Explained; 23] = [
         "The log, the database or the keeper of a key does not answer now, or there were too many requests. Try again after the time that Retry-After names.",
         "日誌、資料庫或金鑰保管人暫時無法回應，或請求過多。請依 Retry-After 所示時間後再試。",
     ),
+];
+
+/// The problem types of `application/problem+json` after `urn:usufruct:problem:`, beside the clauses. In the order in which they are met.
+pub(super) const PROBLEMS: [Explained; 23] = [
+    explained(
+        "malformed",
+        "A part of the request is missing, repeated or cannot be read, or names what a form does not have. The detail says which.",
+        "請求有部分缺漏、重複或無法讀取，或使用了不存在的欄位。detail 會說明是哪一部分。",
+    ),
+    explained(
+        "not-json",
+        "The body has another content type than application/json. Send it as JSON, with that header.",
+        "內容類型不是 application/json。請以 JSON 傳送並附上該標頭。",
+    ),
+    explained(
+        "not-otlp",
+        "The lines of a system outside come as OTLP in JSON or protobuf. Send one of these, with its content type.",
+        "外部系統的紀錄須為 JSON 或 protobuf 格式的 OTLP。請以其中一種格式及對應的內容類型傳送。",
+    ),
+    explained(
+        "wrong-type",
+        "The content type is not taken at this address. Send the one that the documentation names.",
+        "此網址不接受該內容類型。請使用文件所列的類型。",
+    ),
+    explained(
+        "wrong-method",
+        "The address does not take this method. Use one that the header Allow names.",
+        "此網址不接受該方法。請使用 Allow 標頭所列的方法。",
+    ),
+    explained("too-large", "The request is larger than accepted. Send less at once.", "請求超過可接受的大小。請分次傳送。"),
+    explained(
+        "unauthenticated",
+        "The token or its proof is missing, has ended, or is not for this; WWW-Authenticate says which. Get another token, and sign a proof for each request.",
+        "權杖或其證明缺漏、已失效，或不適用於此；WWW-Authenticate 會說明原因。請取得新的權杖，並為每次請求簽署證明。",
+    ),
+    explained(
+        "step-up",
+        "The step needs a passkey that was shown in the last five minutes. Show it and come back.",
+        "此步驟需要最近五分鐘內出示的通行密鑰。請出示後再回來。",
+    ),
+    explained(
+        "not-given",
+        "Who acts for somebody else was not given this, or it has ended. Act for yourself, or ask the person for it.",
+        "代理人未獲得此項權限，或該權限已終止。請為自己辦理，或請當事人授予。",
+    ),
+    explained(
+        "foreign-form",
+        "A form did not come from a page of the pass, so nothing was done. Open the page and repeat the step.",
+        "表單並非來自市民通的頁面，因此未執行任何動作。請開啟該頁面後重新操作。",
+    ),
+    explained("not-found", "There is no such page or object. Check the address.", "沒有此頁面或物件。請檢查網址。"),
+    explained(
+        "unknown",
+        "There is nothing under this name for you: no such mandate, service, or subject at this service. A subject of before a withdrawal is unknown too.",
+        "您可見的範圍內沒有此名稱的授權令、服務或代碼。撤回之前的代碼也視為不存在。",
+    ),
+    explained(
+        "refused",
+        "What was asked contradicts what is there. The detail says what, and what to do.",
+        "請求與現有狀態衝突。detail 會說明原因與處理方式。",
+    ),
+    explained(
+        "unopened",
+        "The use is in the log and what it rested on ended before anything was opened. Nothing was released; ask again to learn why.",
+        "此次使用已載入日誌，但其依據在開啟資料前已終止，未釋出任何資料。請重新請求以得知原因。",
+    ),
+    explained(
+        "altered",
+        "What is kept of the resident's permission does not fit what she lent. Nothing was released; tell the operator.",
+        "所保存的市民同意與其借出的資料不符，未釋出任何資料。請通知營運者。",
+    ),
+    explained(
+        "unlawful",
+        "A statement breaks a rule of the register. The detail counts the problems and names the first.",
+        "聲明違反登記簿的規則。detail 列出問題數量與第一項問題。",
+    ),
+    explained(
+        "malformed-statement",
+        "A statement cannot be written as it stands. The detail says why.",
+        "聲明無法依現狀寫入。detail 會說明原因。",
+    ),
+    explained(
+        "unregistered",
+        "The sandbox does not take this key or this address. The detail says why.",
+        "沙盒不接受此金鑰或網址。detail 會說明原因。",
+    ),
+    explained(
+        "too-soon",
+        "This was asked a moment ago. Wait for as long as the detail says.",
+        "剛才已提出過此請求。請等候 detail 所列的時間。",
+    ),
     explained(
         "too-many",
-        "A problem document and no OAuth error: too many requests from one network. Wait for the time that Retry-After names.",
-        "此為問題文件而非 OAuth 錯誤：同一網路的請求過多。請等候 Retry-After 所示時間。",
+        "There were too many requests of one network or one service. Wait for the time that Retry-After names.",
+        "同一網路或同一服務的請求過多。請等候 Retry-After 所示時間。",
+    ),
+    explained(
+        "busy",
+        "The register moved, or the database, the log or a keeper does not answer now. Send the same request again after the time that Retry-After names.",
+        "登記簿正在變動，或資料庫、日誌、保管人暫時無法回應。請於 Retry-After 所示時間後重送相同請求。",
+    ),
+    explained(
+        "keepers",
+        "Too few keepers of the root answer, so no key can be made or destroyed now. Try again later; an erasure that was asked for is done by itself.",
+        "回應的根金鑰保管者不足，目前無法產生或銷毀金鑰。請稍後再試；已提出的刪除會自動完成。",
+    ),
+    explained(
+        "internal",
+        "Something broke on our side. Try again in a moment; nothing was released.",
+        "我方發生錯誤。請稍後再試；未釋出任何資料。",
     ),
 ];
 
@@ -143,8 +249,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::OAUTH;
-    use crate::fault::Fault;
+    use super::{OAUTH, PROBLEMS};
 
     /// The text of every source file in a folder.
     fn sources(folder: &Path) -> String {
@@ -162,15 +267,51 @@ mod tests {
     fn what_is_sent_is_explained_and_nothing_else() {
         let text = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/oidc"));
         let challenges = text.replace(r#"error=\""#, r#"error=""#);
-        let mut sent: BTreeSet<String> = codes(&text, "OAuthError::new(")
+        let sent: BTreeSet<String> = codes(&text, "OAuthError::new(")
             .chain(codes(&text, "Self::new("))
             .chain(codes(&challenges, "DPoP error="))
             .map(str::to_owned)
             .collect();
         assert!(sent.len() > 15, "{sent:?}");
-        let turned_away = Fault::too_many(1).problem();
-        sent.insert(turned_away["type"].as_str().unwrap().trim_start_matches("urn:usufruct:problem:").to_owned());
         let explained: BTreeSet<String> = OAUTH.iter().map(|error| error.code.to_owned()).collect();
         assert_eq!(explained, sent);
+    }
+
+    /// The problem types that a source file gives: the literal after the status of a new fault, or the one of a fault for later.
+    fn problem_types(text: &str) -> BTreeSet<String> {
+        let product = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let made = ["Fault::new(", "Self::new("].into_iter().flat_map(|mark| product.split(mark).skip(1));
+        let after_status = made.filter_map(|rest| rest.split_once(',')).map(|(_, rest)| rest);
+        let later = product.split("Self::later(").skip(1);
+        let quoted = after_status.chain(later).filter_map(|rest| rest.trim_start().strip_prefix('"'));
+        quoted.filter_map(|rest| rest.split('"').next()).map(str::to_owned).collect()
+    }
+
+    /// Every source file in a folder that makes problem documents.
+    fn files(folder: &Path, found: &mut Vec<String>) {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                files(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                if path.ends_with("fault.rs") || text.contains("Fault::new(") {
+                    found.push(text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_problem_type_is_explained_and_nothing_else() {
+        let mut found = Vec::new();
+        files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+        let given: BTreeSet<String> = found.iter().flat_map(|text| problem_types(text)).collect();
+        assert!(given.len() > 15 && given.contains("keepers") && given.contains("not-json"), "{given:?}");
+        let explained: BTreeSet<String> = PROBLEMS.iter().map(|problem| problem.code.to_owned()).collect();
+        assert_eq!(explained, given);
+        // In both languages, two sentences or a sentence and what it is about.
+        for problem in OAUTH.iter().chain(&PROBLEMS) {
+            assert!(problem.words("en").ends_with('.') && problem.words("zh-Hant").ends_with('。'), "{}", problem.code);
+        }
     }
 }

@@ -128,7 +128,7 @@ async fn proceed(
         return Err(OAuthError::new("invalid_request", "prompt none stands alone").into());
     }
     let named = named_sign_in(fields)?;
-    if let Some(subject) = hinted(site, source)?
+    if let Some(subject) = hinted(site, source)
         && let Some(session) = &session
     {
         let resident = session.acting.as_ref().map_or(session.resident, |acting| acting.person);
@@ -193,13 +193,10 @@ async fn proceed(
 }
 
 /// The subject whom the service expects (OpenID Connect Core 3.1.2.1): only a token of ours for this very service says it, expired or not.
-fn hinted(site: &Site, source: &Source) -> Result<Option<String>, OAuthError> {
-    let Some(hint) = source.fields.get("id_token_hint") else { return Ok(None) };
-    let hint = site.provider_keys.hint(hint, &site.settings.issuer);
-    let hint = hint.filter(|hint| hint.audience == source.service.as_str());
-    let hint =
-        hint.ok_or_else(|| OAuthError::new("invalid_request", "id_token_hint is no ID token of this issuer for this service"))?;
-    Ok(Some(hint.subject))
+/// Anything else is no hint.
+fn hinted(site: &Site, source: &Source) -> Option<String> {
+    let hint = site.provider_keys.hint(source.fields.get("id_token_hint")?, &site.settings.issuer)?;
+    (hint.audience == source.service.as_str()).then_some(hint.subject)
 }
 
 /// The request as the service made it: pushed over its own line, or in the address.

@@ -2,6 +2,7 @@
 //! browsers, which have no key, say who they are and no more (RFC 6749 3.2.1).
 
 use axum::extract::{FromRequest, Request};
+use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Method};
 use jsonwebtoken::DecodingKey;
 use serde::Deserialize;
@@ -14,9 +15,10 @@ use usufruct_core::lifecycle::State;
 use usufruct_core::service::Profile;
 use usufruct_core::time::{MINUTE, SECOND};
 
+use super::cross_origin;
 use super::fields::{Fields, OAuthError, Posted};
+use super::jws::{self, NumericDate};
 use super::possession::{Flaw, Possession, Target};
-use super::{cross_origin, jws};
 use crate::Site;
 
 /// A form that a service posted, with the service that signed for it. The proofs in it count once the use case notes them.
@@ -107,6 +109,7 @@ impl FromService {
         });
         let is_named = fields.get("client_id").is_none_or(|id| id == service.as_str());
         let (possession, flaw) = match possession {
+            Ok(possession) if proves_twice(&headers, &fields) => (possession, Some(twice())),
             Ok(possession) => (possession, (!is_named).then(not_proven)),
             Err(error) => (None, Some(error)),
         };
@@ -126,11 +129,11 @@ struct Claims {
     iss: String,
     sub: String,
     aud: Audience,
-    exp: i64,
+    exp: NumericDate,
     #[serde(default)]
-    iat: Option<i64>,
+    iat: Option<NumericDate>,
     #[serde(default)]
-    nbf: Option<i64>,
+    nbf: Option<NumericDate>,
     jti: String,
 }
 
@@ -174,6 +177,15 @@ fn not_proven() -> OAuthError {
     OAuthError::new("invalid_client", "the client assertion is missing or not valid")
 }
 
+/// Whether the request proves the service in another way too (RFC 6749 2.3: one at a time). No service here has a secret.
+fn proves_twice(headers: &HeaderMap, fields: &Fields) -> bool {
+    headers.contains_key(AUTHORIZATION) || fields.get("client_secret").is_some()
+}
+
+fn twice() -> OAuthError {
+    OAuthError::new("invalid_client", "send the client assertion alone, without Authorization and client_secret")
+}
+
 fn elsewhere() -> OAuthError {
     OAuthError::new("invalid_client", "a page of another origin asks in the name of this service")
 }
@@ -199,18 +211,18 @@ async fn authenticate(site: &Site, fields: &Fields) -> Result<(ServiceId, Profil
         .find_map(|key| jws::verified::<Claims>(assertion, &decoding_key(key)?, algorithm));
     let claims =
         claims.filter(|claims| is_timely(site, claims) && is_whole(site, claims, body.profile)).ok_or_else(not_proven)?;
-    let presented = Presented::assertion(&service, &claims.jti, Time::from_micros(claims.exp.saturating_mul(SECOND)));
+    let presented = Presented::assertion(&service, &claims.jti, Time::from_micros(claims.exp.0));
     Ok((service, body.profile, presented))
 }
 
 fn is_timely(site: &Site, claims: &Claims) -> bool {
-    let now = site.app.now().seconds();
-    let ahead = now + AHEAD / SECOND;
-    claims.exp > now
+    let now = site.app.now().micros();
+    let ahead = now + AHEAD;
+    claims.exp.0 > now
         // A clock that is ahead says so in iat.
-        && claims.exp <= now.max(claims.iat.unwrap_or(now)) + LONGEST_LIFE / SECOND
-        && claims.iat.is_none_or(|iat| iat <= ahead)
-        && claims.nbf.is_none_or(|nbf| nbf <= ahead)
+        && claims.exp.0 <= now.max(claims.iat.map_or(now, |iat| iat.0)) + LONGEST_LIFE
+        && claims.iat.is_none_or(|iat| iat.0 <= ahead)
+        && claims.nbf.is_none_or(|nbf| nbf.0 <= ahead)
 }
 
 fn is_whole(site: &Site, claims: &Claims, profile: Profile) -> bool {

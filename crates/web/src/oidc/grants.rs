@@ -51,7 +51,7 @@ pub(crate) async fn query(
     Ok(answer(body))
 }
 
-/// `DELETE /oidc/grants/{grant_id}`: the grant ends with all its tokens, and what was lent under it is withdrawn.
+/// `DELETE /oidc/grants/{grant_id}`: the grant ends with all its tokens, and the service gets nothing more by it.
 pub(crate) async fn revoke(
     State(site): State<Arc<Site>>,
     Path(id): Path<String>,

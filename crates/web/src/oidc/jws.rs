@@ -55,6 +55,20 @@ impl Header {
     }
 }
 
+/// A NumericDate (RFC 7519 2) in microseconds: seconds since 1970, which may have a fraction.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "f64")]
+pub(crate) struct NumericDate(pub i64);
+
+impl TryFrom<f64> for NumericDate {
+    type Error = &'static str;
+
+    fn try_from(seconds: f64) -> Result<Self, &'static str> {
+        // Up to here a double tells neighbouring microseconds apart.
+        if seconds.abs() < 4_000_000_000.0 { Ok(Self((seconds * 1e6).round() as i64)) } else { Err("no time of ours") }
+    }
+}
+
 /// The claims, if the signature is made with this key by this algorithm. Names and times are the caller's to check.
 pub(crate) fn verified<T: DeserializeOwned>(token: &str, key: &DecodingKey, algorithm: Algorithm) -> Option<T> {
     let (message, signature) = token.rsplit_once('.')?;

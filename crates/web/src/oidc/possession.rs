@@ -11,7 +11,7 @@ use usufruct_core::Time;
 use usufruct_core::hash::{equal, sha256};
 use usufruct_core::time::SECOND;
 
-use super::jws::{self, Header};
+use super::jws::{self, Header, NumericDate};
 use super::nonce::{self, Asked};
 use crate::Site;
 
@@ -47,7 +47,7 @@ struct Claims {
     jti: String,
     htm: String,
     htu: String,
-    iat: i64,
+    iat: NumericDate,
     #[serde(default)]
     ath: Option<String>,
     #[serde(default)]
@@ -88,8 +88,9 @@ impl Possession {
         if asked != Asked::None && !claims.nonce.is_some_and(|nonce| nonce::holds(&site.app, &nonce, target.now)) {
             return Err(Flaw::Nonce);
         }
-        let age = target.now.seconds().saturating_sub(claims.iat);
-        if asked != Asked::Instead && !(-AHEAD_SECONDS..=LIFE_SECONDS).contains(&age) {
+        // Most services write whole seconds, so the present one has begun for them.
+        let age = target.now.seconds() * SECOND - claims.iat.0;
+        if asked != Asked::Instead && !(-AHEAD_SECONDS * SECOND..=LIFE_SECONDS * SECOND).contains(&age) {
             return Err("iat is too old or too far ahead".into());
         }
         if !(1..=256).contains(&claims.jti.len()) {

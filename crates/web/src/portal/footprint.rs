@@ -220,9 +220,15 @@ fn joined(register: &Register, page: &Page, event: &Event) -> Option<String> {
 }
 
 impl Row {
-    /// Whether somebody asked for data, with or without getting it. Everything else the resident did herself.
+    /// Whether somebody asked for data, with or without getting it. Everything else the resident did herself, but for
+    /// what [`Row::is_given_back`] says.
     pub fn is_asked(&self) -> bool {
         matches!(self.kind, Some(Kind::Use | Kind::Deposit | Kind::Conversion | Kind::Refusal))
+    }
+
+    /// Whether a service did it about her authorization, and nobody asked for data.
+    pub fn is_given_back(&self) -> bool {
+        self.kind == Some(Kind::AuthorizationGivenBack)
     }
 
     /// Whether a service put data in, rather than getting some.

@@ -59,12 +59,15 @@ async fn the_document_says_what_the_tests_show() {
     let mut document = HEAD.to_owned();
     let mut failed = Vec::new();
     for plan in plans() {
-        write!(document, "\n## {}\n\n| module | what is checked | result |\n|---|---|---|\n", plan.title).unwrap();
+        let (mut rows, mut passed) = (String::new(), 0);
         let running: Vec<_> = plan.cases.iter().map(|case| start(&case.check)).collect();
         for (case, running) in plan.cases.iter().zip(running) {
             let result = match (&case.check, running) {
                 (Check::Run(_), Some(running)) => match running.await {
-                    Ok(()) => "passed",
+                    Ok(()) => {
+                        passed += 1;
+                        "passed"
+                    }
                     Err(_) => {
                         failed.push(case.module);
                         "failed"
@@ -72,8 +75,15 @@ async fn the_document_says_what_the_tests_show() {
                 },
                 _ => "not applicable",
             };
-            writeln!(document, "| `{}` | {} | {result} |", case.module, case.what).unwrap();
+            writeln!(rows, "| `{}` | {} | {result} |", case.module, case.what).unwrap();
         }
+        let all = plan.cases.len();
+        write!(document, "\n## {}\n\n{passed} of {all} passed", plan.title).unwrap();
+        let apart = plan.cases.iter().filter(|case| matches!(case.check, Check::NotApplicable)).count();
+        if apart > 0 {
+            write!(document, ", {apart} of {all} not applicable").unwrap();
+        }
+        write!(document, ".\n\n| module | what is checked | result |\n|---|---|---|\n{rows}").unwrap();
     }
     assert!(failed.is_empty(), "these modules failed: {failed:#?}");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/conformance.md");

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -13,7 +13,7 @@ use tower::ServiceExt;
 use usufruct_core::Text;
 use usufruct_core::event::Kind;
 use usufruct_core::time::SECOND;
-use usufruct_web::{DemoSettings, Limit, Limits, Persona, Settings, Site};
+use usufruct_web::{DemoSettings, Limit, Limits, Persona, Sandbox, Settings, Site};
 
 use crate::common::{CARD, SERVICE, mandate};
 use crate::site::{Answer, CALLBACK, ISSUER, Key, LOGIN, OTHER, TestSite, encode};
@@ -404,4 +404,40 @@ async fn nothing_is_read_after_a_withdrawal() {
     let lines = site.city.app.footprint(resident).unwrap().lines;
     let uses = lines.iter().filter(|line| line.event.as_ref().is_some_and(|event| event.kind == Kind::Use)).count();
     assert_eq!(uses, indices.len(), "every use in the log was answered, every answer is in the log");
+}
+
+#[tokio::test]
+async fn the_sandbox_takes_no_form_of_another_site() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let sandbox: Sandbox = Arc::new(move |jwk: &str, redirect_uri: &str| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        assert_eq!((jwk, redirect_uri), ("{}", "http://localhost:9000/callback"));
+        Ok(SERVICE.parse().unwrap())
+    });
+    let site = TestSite::new().with_demo(DemoSettings { personas: Vec::new(), sample_urls: Vec::new(), sandbox: Some(sandbox) });
+    let send = async |sender: &str, accept: &str| {
+        let form = encode(&[("jwk", " {}"), ("redirect_uri", "http://localhost:9000/callback ")]);
+        let request = Request::post("/developers")
+            .header(ACCEPT, accept)
+            .header("sec-fetch-site", sender)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        site.send(request.body(form.into()).unwrap()).await
+    };
+    for sender in ["cross-site", "same-site"] {
+        assert_eq!(send(sender, "text/html").await.status, StatusCode::FORBIDDEN, "{sender}");
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 0, "nothing was registered");
+    // What is needed to go on stands there, for people and for programs.
+    let page = send("same-origin", "text/html").await;
+    assert_eq!(page.status, StatusCode::CREATED);
+    assert!(page.text().contains("data-testid=\"kid\">library-1<") && page.text().contains("<code>lending</code>"));
+    let answer = send("none", "application/json").await;
+    let expected = json!({
+        "client_id": SERVICE, "kid": "library-1", "redirect_uri": CALLBACK, "mandate": CARD, "reason": "lending",
+        "blocks": [{ "block": "blk_name", "form": "value" }],
+    });
+    assert_eq!((answer.status, answer.json()), (StatusCode::CREATED, expected));
+    assert_eq!(site.get("/developers/try", "").await.status, StatusCode::OK);
+    assert_eq!(TestSite::new().get("/developers/try", "").await.status, StatusCode::NOT_FOUND, "only a demo has it");
 }

@@ -282,7 +282,7 @@ async fn pseudonyms_are_converted_one_by_one_and_the_resident_reads_it() {
     site.city.publish_mandate("mdt_short", joining(joined));
     site.join_second("mdt_short");
     let (resident, cookie) = site.resident();
-    site.city.app.consent(resident, &service(), &"mdt_short".parse().unwrap(), &[]).unwrap();
+    site.city.app.consent_at_counter(resident, &service(), &"mdt_short".parse().unwrap(), &[]).unwrap();
     let (_, subject) = site.tokens(&cookie, &[]).await;
     let token = site.client_token().await;
     let asked =
@@ -333,7 +333,7 @@ async fn what_a_service_deposits_stands_in_her_data_until_its_day() {
     site.city.publish_mandate("mdt_short", body);
     let refused = problem(&deposit(&visit).await, StatusCode::FORBIDDEN);
     assert_eq!(refused["clauses"][0]["clause"], "grant", "{refused}");
-    site.city.app.consent(resident, &service(), &"mdt_short".parse().unwrap(), &[]).unwrap();
+    site.city.app.consent_at_counter(resident, &service(), &"mdt_short".parse().unwrap(), &[]).unwrap();
     let answer = deposit(&with(visit.clone(), "actor", json!("officer 17"))).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     let body = answer.json();
@@ -384,4 +384,21 @@ async fn what_a_service_deposits_stands_in_her_data_until_its_day() {
     assert_eq!(deposits("mdt_short", "value").await, json!([]));
     let cookie = site.sign_in(resident);
     assert!(!site.get("/me/data", &cookie).await.text().contains("hall"));
+}
+
+#[tokio::test]
+async fn a_token_that_is_good_for_something_else_lacks_the_scope() {
+    let site = TestSite::new();
+    let body = json!({"subject": "AAAAAAAAAAAAAAAAAAAAAA", "mandate": CARD, "blocks": [], "reason": "lending"});
+    for scope in ["ssf.manage", "grant_management_query"] {
+        let token = site.own_token(SERVICE, scope).await;
+        for path in ["/api/releases", "/api/releases/batch", "/api/deposits", "/api/conversions"] {
+            let denied = site.api(path, &token, &body).await;
+            assert_eq!(denied.status, StatusCode::FORBIDDEN, "{scope} {path}");
+            let challenge = denied.header("www-authenticate");
+            assert!(challenge.contains("error=\"insufficient_scope\", scope=\"release\""), "{challenge}");
+        }
+    }
+    let denied = site.api("/api/releases", "uft_unknown", &body).await;
+    assert_eq!(denied.status, StatusCode::UNAUTHORIZED, "and one that nobody made is no token");
 }

@@ -97,14 +97,35 @@ async fn only_the_right_token_of_its_service_asks_about_a_grant() {
 }
 
 #[tokio::test]
-async fn a_grant_given_back_ends_what_was_lent() {
+async fn what_a_service_gives_back_it_has_no_more() {
     let site = TestSite::new();
     let (resident, cookie) = site.resident();
-    let answer = site.token_answer(&cookie, &[]).await;
+    let (own, others) = (site.token_answer(&cookie, &[]).await, site.other_token_answer(&cookie).await);
+    let subject = crate::site::claims_of(own["id_token"].as_str().unwrap())["sub"].clone();
+    let release = site.client_token().await;
+    let body =
+        json!({"subject": subject, "mandate": CARD, "blocks": [{"block": "blk_name", "form": "value"}], "reason": "lending"});
+    assert_eq!(site.api("/api/releases", &release, &body).await.status, StatusCode::OK);
+
     let token = site.own_token(SERVICE, "grant_management_revoke").await;
-    assert_eq!(site.grant("DELETE", answer["grant_id"].as_str().unwrap(), &token).await.status, StatusCode::NO_CONTENT);
-    assert_eq!(site.city.app.grants(resident).unwrap()[0].grant.state, GrantState::Withdrawn);
-    assert_eq!(site.authorize(&cookie, &[]).await.status, StatusCode::OK, "she is asked anew");
+    assert_eq!(site.grant("DELETE", own["grant_id"].as_str().unwrap(), &token).await.status, StatusCode::NO_CONTENT);
+    let denied = site.api("/api/releases", &release, &body).await;
+    assert_eq!((denied.status, denied.json()["clauses"][0]["clause"].as_str()), (StatusCode::FORBIDDEN, Some("authorization")));
+    assert_eq!(site.userinfo(own["access_token"].as_str().unwrap()).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(site.refresh(own["refresh_token"].as_str().unwrap(), &[]).await.oauth_error(), "invalid_grant");
+
+    // Nothing else ends: not what she agreed to, nor what another service holds.
+    assert_eq!(site.city.app.grants(resident).unwrap()[0].grant.state, GrantState::Given);
+    let query = site.own_token(OTHER, "grant_management_query").await;
+    assert_eq!(site.grant("GET", others["grant_id"].as_str().unwrap(), &query).await.status, StatusCode::OK);
+    let page = site.get("/me/footprint", &cookie).await;
+    assert!(page.text().contains("The service gave back your authorization") && !page.text().contains("You withdrew"));
+    assert!(site.get("/me/footprint?lang=zh-Hant", &cookie).await.text().contains("服務已交回您給的授權"));
+
+    // When she comes again it may ask again, without a question, because what she agreed to stands.
+    let again = site.token_answer(&cookie, &[("prompt", "none")]).await;
+    assert_ne!(again["grant_id"], own["grant_id"]);
+    assert_eq!(site.api("/api/releases", &release, &body).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

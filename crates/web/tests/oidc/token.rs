@@ -252,6 +252,67 @@ async fn only_es256_with_a_registered_key_proves_a_service() {
 }
 
 #[tokio::test]
+async fn a_service_proves_itself_in_one_way_at_a_time() {
+    let site = TestSite::new();
+    let send = async |path: &str, form: &[(&str, &str)], authorization: Option<&str>| {
+        let assertion = site.assertion(SERVICE);
+        let mut form = form.to_vec();
+        form.extend([("client_assertion_type", crate::site::ASSERTION_TYPE), ("client_assertion", assertion.as_str())]);
+        let mut request = Request::post(path)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header("dpop", site.proof("POST", path, None));
+        if let Some(authorization) = authorization {
+            request = request.header("authorization", authorization);
+        }
+        site.send(request.body(crate::site::encode(&form).into()).unwrap()).await
+    };
+    let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{SERVICE}:secret")));
+    for path in ["/oidc/token", "/oidc/par", "/oidc/introspect", "/oidc/revoke"] {
+        for authorization in [basic.as_str(), "basic !", "Bearer x"] {
+            let answer = send(path, &RELEASE, Some(authorization)).await;
+            assert_eq!(
+                (answer.status, answer.oauth_error().as_str()),
+                (StatusCode::UNAUTHORIZED, "invalid_client"),
+                "{path} {authorization}"
+            );
+        }
+        let answer = send(path, &[RELEASE[0], RELEASE[1], ("client_secret", "secret")], None).await;
+        assert_eq!((answer.status, answer.oauth_error().as_str()), (StatusCode::UNAUTHORIZED, "invalid_client"), "{path}");
+    }
+    assert_eq!(send("/oidc/token", &RELEASE, None).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn times_may_have_fractions_of_a_second() {
+    let site = TestSite::new();
+    let now = site.now();
+    let mut claims = site.claims(SERVICE);
+    (claims["iat"], claims["exp"], claims["nbf"]) =
+        (json!(now as f64 - 0.25), json!(now as f64 + 60.75), json!(now as f64 - 0.5));
+    let mut proof = site.proof_claims("POST", "/oidc/token");
+    proof["iat"] = json!(now as f64 + 0.125);
+    let send = async |claims: &Value, proof: &Value| {
+        let assertion = site.library.sign("ES256", claims);
+        site.oauth_proving(&assertion, "/oidc/token", &RELEASE, &[&site.bound.prove(proof)]).await
+    };
+    let answer = send(&claims, &proof).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    // A fraction makes nothing younger, and what is no time is none.
+    for (name, value) in
+        [("exp", json!(now as f64 - 0.001)), ("exp", json!(1e300)), ("exp", json!("60")), ("iat", json!(now as f64 + 60.5))]
+    {
+        let (mut claims, proof) = (site.claims(SERVICE), site.proof_claims("POST", "/oidc/token"));
+        claims[name] = value.clone();
+        assert_eq!(send(&claims, &proof).await.oauth_error(), "invalid_client", "{name} {value}");
+    }
+    for value in [json!(now as f64 - 60.5), json!(now as f64 + 30.5), json!(-1e300)] {
+        let (claims, mut proof) = (site.claims(SERVICE), site.proof_claims("POST", "/oidc/token"));
+        proof["iat"] = value.clone();
+        assert_eq!(send(&claims, &proof).await.oauth_error(), "invalid_dpop_proof", "{value}");
+    }
+}
+
+#[tokio::test]
 async fn bodies_that_cannot_be_read_get_an_oauth_error() {
     let site = TestSite::new();
     let post = |kind: &str, body: String| {

@@ -25,7 +25,7 @@ fn counted() -> Pages {
     city.publish_mandate(WATCHED, body);
     city.open_service_with("svc_watched", common::LIBRARY, "library", |body| body["mandates"] = json!([WATCHED]));
     let (service, watched) = ("svc_watched".parse().unwrap(), WATCHED.parse().unwrap());
-    city.app.consent(pages.resident, &service, &watched, &[]).unwrap();
+    city.app.consent_at_counter(pages.resident, &service, &watched, &[]).unwrap();
     let subject = city.app.subject(pages.resident, &service).unwrap();
     let mut request = city.request(&subject);
     (request.service, request.mandate, request.actor) = (service.clone(), watched.clone(), Some([9; 32]));

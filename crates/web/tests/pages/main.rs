@@ -63,8 +63,8 @@ impl Pages {
         app.correct(resident, &block("district"), "海濱 <Seaside> & co").unwrap();
         app.object(resident, &ObjectionRequest { line: 1, words: "<script>alert(1)</script>".into() }).unwrap();
         app.withdraw(resident, &mandate()).unwrap();
-        app.consent(resident, &common::service(), &mandate(), &[block("district")]).unwrap();
-        app.consent(resident, &common::service(), &"mdt_short".parse().unwrap(), &[]).unwrap();
+        app.consent_at_counter(resident, &common::service(), &mandate(), &[block("district")]).unwrap();
+        app.consent_at_counter(resident, &common::service(), &"mdt_short".parse().unwrap(), &[]).unwrap();
         let visit = DepositRequest {
             service: common::service(),
             mandate: "mdt_short".parse().unwrap(),
@@ -395,7 +395,7 @@ async fn a_delegation_that_has_ended_opens_nothing_to_a_page_from_before() {
     let mut pages = Pages::new();
     let app = Arc::clone(&pages.city.app);
     let person = pages.city.enrol(1)[0];
-    app.consent(person, &common::service(), &mandate(), &[]).unwrap();
+    app.consent_at_counter(person, &common::service(), &mandate(), &[]).unwrap();
     let session = |token: &str| app.session(token).unwrap().unwrap();
     let new = NewHelper {
         helper_called: "<b>Mei</b>".into(),
