@@ -95,7 +95,7 @@ attempt("nameless-in-public", async (t) => {
 attempt("raised-limit", async ({ refusedLine }) => {
   const assessment = 'gate = "durable"\nimpact_assessment = "https://documents.lanwan.example.org/impact/visitor-status.html"';
   const file = mandateFile("visitor-status", [[/^bulk_limit = 1$/m, "bulk_limit = 1317"], [/^gate = "durable"$/m, assessment]]);
-  publish(city, ["mandate", "publish"], "visitor-status", file, "agc_health");
+  await publish(city, ["mandate", "publish"], "visitor-status", file, "agc_health");
   const { rev, state, body } = await entry(city, "mandates", MANDATE);
   assert.deepEqual([rev, state, body.bulk_limit], [2, "active", 1_317], "the revision is public, and in force");
   const [desk] = desks;

@@ -118,7 +118,7 @@ export const STORIES = [
       service: {
         attempt: "The other company opens a service of its own under the mandate of the festival",
         outcome: "impossible",
-        ends: "Refused with `not-a-recipient` and `no-contract`.",
+        ends: "Refused with `not-a-recipient`.",
         fails: "a company that no contract names gets a service under the mandate",
       },
       token: {
@@ -130,7 +130,7 @@ export const STORIES = [
       "all-keys": {
         attempt: "The vendor passes on its keys as well, and the other company asks for names",
         outcome: "visible",
-        ends: "Values are refused with `form` and `blocks-in-mandate`; what it gets is a yes or no and a token. Each request stands in the resident's footprint as the vendor's, and is in the public log.",
+        ends: "Values are refused with `form`, and what the mandate does not name with `blocks-in-mandate`; what it gets is a yes or no and a token. Each request stands in the resident's footprint as the vendor's, and is in the public log.",
         fails: "a value leaves to a vendor, or a request leaves no line",
       },
     },
@@ -160,7 +160,7 @@ export const STORIES = [
       revived: {
         attempt: "Its officials bring the ended mandate back by a step and by a revision, and an insider gives the rows of the database back",
         outcome: "impossible",
-        ends: "The step is refused with `no-such-step`, the revision with `over`. With the old rows the answer stays a refusal, and there is no key to open them with.",
+        ends: "The step is refused with `no-such-step`, the revision with `over`. With the rows as they were, and her consent prolonged in them, the answer stays `mandate` and `sunset`; the certificate says that the key which opened them is gone.",
         fails: "an ended mandate acts again, or an old copy of the rows is read",
       },
     },
@@ -186,13 +186,13 @@ export const STORIES = [
       pseudonym: {
         attempt: "The library passes its pseudonyms to the shopping festival, which asks with them",
         outcome: "impossible",
-        ends: "Answered with `not-found`, as for a pseudonym that was invented.",
+        ends: "Answered with `unknown`, as for a pseudonym that was invented.",
         fails: "a pseudonym of one service means anything to another, or tells that it was one",
       },
       joined: {
         attempt: "The two ask the pass which of their pseudonyms are the same people",
         outcome: "impossible",
-        ends: "Refused with `agreement`, `conversion`, `recipient` and `service`; the reader sees that it was tried.",
+        ends: "Refused with `service`, `conversion`, `agreement` and `recipient`.",
         fails: "pseudonyms are joined without a mandate and an agreement that say so",
       },
     },
@@ -263,8 +263,15 @@ export const STORIES = [
       unpublished: {
         attempt: "A service asks for another body's pseudonyms under a mandate that allows it, with an agreement in a drawer",
         outcome: "impossible",
-        ends: "Refused with `agreement`. The resident sees that it was tried.",
+        ends: "Refused with `agreement`.",
         fails: "bodies join what they know without an agreement in the register",
+      },
+      tried: {
+        attempt: "The resident looks whether somebody tried",
+        outcome: "visible",
+        ends: "Not yet: a request about several people that is refused as a whole leaves no line in anybody's footprint and no count.",
+        fails: "her footprint has no refusal",
+        hole: "requests for many (batches and conversions) that fail before any resident is looked up are answered and not logged",
       },
       "one-side": {
         attempt: "One side alone publishes an agreement for both",
@@ -286,8 +293,8 @@ export const STORIES = [
       },
       "too-early": {
         attempt: "Both sides publish one properly and use it on the first day",
-        outcome: "visible",
-        ends: "It is in the register at once, as published and not in force. Its start is refused with `too-soon`, and so is every request, with `agreement`, which the resident sees.",
+        outcome: "impossible",
+        ends: "It is in the register at once, as published and not in force. Its start is refused with `too-soon`, and so is every request, with `agreement`.",
         fails: "a published agreement opens anything before its day",
       },
     },
@@ -319,12 +326,18 @@ export const STORIES = [
         ends: "She agrees and is served: the service gets a token that stands for whatever the pass can reach her by. It is a line of her footprint.",
         fails: "who has no number is refused where a mandate names the number as a token",
       },
-      complaint: {
-        attempt: "A service asks for a passkey, she is sent back, and she complains in the pass",
+      passkey: {
+        attempt: "A service asks for a passkey, and she has a card",
         outcome: "visible",
-        ends: "The register shows what the service asks for and its ways in without the pass.",
-        fails: "she finds no place to complain, since nothing about her was used",
-        hole: "an objection is about a line of the footprint, and a sign-in that a service did not accept leaves none; the complaint goes to the overseer by other ways",
+        ends: "She is sent back to it with `unmet_authentication_requirements`. The register shows to everybody what the service asks for, and its ways in without the pass.",
+        fails: "she is let in against the statement, is left standing without an answer, or the register does not show the ways in without the pass",
+      },
+      complaint: {
+        attempt: "She complains in the pass about having been turned away",
+        outcome: "visible",
+        ends: "Not yet: she finds no place for it, since nothing about her was used.",
+        fails: "her pages offer no complaint about a service, and the attempt to sign in leaves no line",
+        hole: "an objection is about a line of the footprint, and a sign-in that does not come about leaves none; a complaint goes to the overseer by other ways",
       },
     },
   },
@@ -340,7 +353,7 @@ export const STORIES = [
       batch: {
         attempt: "The nightly job runs with the list of yesterday, on which somebody stands who has withdrawn",
         outcome: "impossible",
-        ends: "The others are answered; her line is `not-found`, since the pseudonym leads to nobody any more. Nothing is added to her footprint.",
+        ends: "The others are answered; her line is `unknown`, since the pseudonym leads to nobody any more. Nothing is added to her footprint.",
         fails: "the next run gets anything about her, or is refused for everybody",
       },
       "own-token": {
@@ -352,14 +365,14 @@ export const STORIES = [
       revived: {
         attempt: "An insider sets her consent back to given in the database and the job runs again",
         outcome: "impossible",
-        ends: "`not-found`: her pseudonym is another one and the key of the loan is gone.",
+        ends: "`unknown`: her pseudonym is another one and the key of the loan is gone.",
         fails: "a row that says she agreed is enough",
       },
       told: {
         attempt: "The service keeps what it has and says it was never told",
         outcome: "visible",
-        ends: "The withdrawal is a line of her footprint and an entry of the public log with a certificate in the register; the service is told to delete, with a day, and she sees that it was.",
-        fails: "the service is not told, or she cannot see it",
+        ends: "The withdrawal is a line of her footprint and an entry of the public log with a certificate in the register; a notice to the service that it has to delete is made at once, with a day, and she sees it and whether it was read.",
+        fails: "no notice is made, no certificate is published, or she cannot see either",
       },
     },
   },
