@@ -1,48 +1,36 @@
 // Mainz, November 2021: police and the health office simulated an infection to learn who had been in a restaurant (Homeland Security News
-// Wire, 13 January 2022). Here: with the keys of the police, of the operator, of a security body and of the health department.
+// Wire, 13 January 2022). Here: with the keys of the police, of the operator and of the health department.
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
 import { client, drill, known, plain, publicSize } from "../lib/drill.js";
 import { release, signIn } from "../lib/service.js";
-import { BOTH, entry, offices, say, signer } from "../lib/statement.js";
+import { entry, offices, say } from "../lib/statement.js";
 
 const MANDATE = "mdt_venue-check-in";
-const SECURITY = "agc_state-security";
+const POLICE = "agc_police";
 
-/** The two people of a security body, which the operator has registered as what it is. */
-let agents;
-
-const { city, attempt } = drill("police", async () => {
-  agents = BOTH.map((role) => signer(SECURITY, role, randomBytes(32)));
-  const said = await say(city, { type: "Agency", id: SECURITY, body: body("security_or_intelligence") }, offices(city, "agc_information"));
-  assert.equal(said.status, 201, JSON.stringify(said));
-});
-
-const body = (kind) => ({
-  legal_name: { en: "State security office", "zh-Hant": "國家安全單位" }, kind, contact: "security.example.org", protection_officer: "Legal office",
-  security_officer: "Technical office", jurisdiction: "TW", signing_keys: agents.map((one) => ({ id: one.key, role: one.key, public: one.public })),
-});
+const { city, attempt } = drill("police");
 
 attempt("service", async ({ unlawful }) => {
   const { body: lost } = await entry(city, "services", "svc_lost-property");
   const { body: health } = await entry(city, "services", "svc_check-in");
   const own = { ...lost, profile: "fapi2", sector: "police-lookup", jwks: health.jwks, mandates: [MANDATE] };
-  const said = await say(city, { type: "Service", id: "svc_police-lookup", body: plain({ body: own }) }, offices(city, "agc_police"));
+  const said = await say(city, { type: "Service", id: "svc_police-lookup", body: plain({ body: own }) }, offices(city, POLICE));
   unlawful(said, "mandates[0] not-a-recipient");
 });
 
 attempt("emergency", async ({ unlawful }) => {
   const alert = plain(await entry(city, "mandates", "mdt_dengue-alert"));
-  const held = { ...alert, controller: SECURITY };
-  unlawful(await say(city, { type: "Mandate", id: "mdt_state-alert", body: held }, agents), "controller security-body");
-  const shared = { ...alert, recipients: [...alert.recipients, { agency: SECURITY, why: { en: "It looks too.", "zh-Hant": "一併查看。" } }] };
+  const held = { ...alert, controller: POLICE };
+  unlawful(await say(city, { type: "Mandate", id: "mdt_state-alert", body: held }, offices(city, POLICE)), "controller security-body");
+  const shared = { ...alert, recipients: [...alert.recipients, { agency: POLICE, why: { en: "It looks too.", "zh-Hant": "一併查看。" } }] };
   const said = await say(city, { type: "Mandate", id: "mdt_shared-alert", body: shared }, offices(city, "agc_health"));
   unlawful(said, "recipients[1].agency security-body");
 });
 
 attempt("relabelled", async ({ unlawful }) => {
-  const old = await entry(city, "agencies", SECURITY);
-  const said = await say(city, { type: "Agency", id: SECURITY, body: body("agency"), old }, [...offices(city, "agc_information"), agents[0]]);
+  const old = await entry(city, "agencies", POLICE);
+  const body = { ...plain(old), kind: "agency" };
+  const said = await say(city, { type: "Agency", id: POLICE, body, old }, [...offices(city, "agc_information"), ...offices(city, POLICE)]);
   unlawful(said, "kind changed");
 });
 

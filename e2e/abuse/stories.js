@@ -1,7 +1,7 @@
 // The ten stories of abuse that the drills play, each with its source, what is tried here, and how that ends.
 //
 // `outcome` is held by the test: `impossible` means that it asserted the refusal, `visible` that both the resident and the public saw it
-// within a minute. `fails` says what would make the test fail. `hole` marks what the product does not do yet.
+// within a minute. `fails` says what would make the test fail. `hole` marks what the product does not do, and why.
 
 /**
  * @typedef {object} Attempt
@@ -74,13 +74,13 @@ export const STORIES = [
         fails: "a body that the mandate does not name gets a service under it",
       },
       emergency: {
-        attempt: "A security body publishes an emergency mandate of its own, and the health department one that names it as a recipient",
+        attempt: "The police publish an emergency mandate of their own, and the health department one that names the police as a recipient",
         outcome: "impossible",
-        ends: "Both refused with `security-body`.",
+        ends: "Both refused with `security-body`, since the police are registered as a security body.",
         fails: "a security or intelligence body holds an emergency mandate or receives under it",
       },
       relabelled: {
-        attempt: "Two of the operator make an ordinary agency of the security body, so that the rule does not hold for it",
+        attempt: "Two of the operator and two of the police make an ordinary agency of the police, so that the rule does not hold for them",
         outcome: "impossible",
         ends: "Refused with `changed`: a body keeps its kind for life.",
         fails: "the kind of a body can be changed",
