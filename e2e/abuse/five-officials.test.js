@@ -1,7 +1,8 @@
 // Zhengzhou, June 2022: five officials had the health codes of 1,317 depositors turned red (Shanghai Daily and Reuters, 22 June 2022).
 // Here: five officials at five desks of the health authority, with the keys of their desks and all 1,317 depositors known to them.
 import assert from "node:assert/strict";
-import { client, depositor, DEPOSITORS, DESKS, drill, known, mandateFile, patiently, pool, publicSize, publish } from "../lib/drill.js";
+import { client, depositor, DEPOSITORS, DESKS, drill, foundCity, known, mandateFile, onDisk, patiently, pool, publicSize, publish } from "../lib/drill.js";
+import { serve } from "../lib/server.js";
 import { release, signIn } from "../lib/service.js";
 import { entry } from "../lib/statement.js";
 
@@ -67,6 +68,39 @@ attempt("one-by-one", async (t) => {
 });
 
 const isOurs = ({ body, reason, stopped_on: day }) => body === "agc_health" && reason === `${MANDATE} visit` && day;
+
+attempt("erased-counts", async (t) => {
+  const deleted = Number(onDisk(city, `print(db.execute("DELETE FROM brake_days WHERE reason = '${MANDATE} visit'").rowcount)`));
+  assert.equal(deleted, DESKS.length);
+  const began = performance.now();
+  for (const [official, desk] of desks.entries()) {
+    const { subject } = people[official];
+    await t.refused(await write(desk, status(subject, "red", { actor: `official-${official + 1}` })), 403, "brake", ["brake"]);
+  }
+  await t.public(began, async () => {
+    const { brakes } = await (await fetch(`${city.url}/register/counts.json`)).json();
+    return brakes.filter(isOurs).length === DESKS.length;
+  });
+});
+
+attempt("restarted", async (t) => {
+  const own = await foundCity(3);
+  let again;
+  try {
+    const desk = await client(own, DESKS[0]);
+    const subjects = await pool([0, 1, 2], 1, async (i) => known(own, desk, await signIn(own, depositor(i)), `openid ${MANDATE}`));
+    const decide = (i) => release(own, desk, desk.token, status(subjects[i % 3], "red", { actor: "official-1" }), "/api/deposits");
+    const statuses = await pool(Array.from({ length: 15 }, (_, i) => i), 1, async (i) => (await decide(i)).status);
+    assert.deepEqual([statuses[0], statuses.at(-1)], [200, 403], "she is stopped");
+    await own.kill();
+    onDisk(own, 'db.execute("DELETE FROM brake_days")');
+    again = await serve(own.args, own.url);
+    await t.refused(await decide(2), 403, "brake", ["brake"]);
+  } finally {
+    await again?.stop();
+    await own.stop();
+  }
+});
 
 attempt("nameless", async (t) => {
   for (const { cookie, official, subject } of people.slice(-3)) {

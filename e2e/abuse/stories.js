@@ -42,6 +42,19 @@ export const STORIES = [
         ends: "The revision is public. Nobody of the 1,317 has agreed to it, so every line is refused with `grant` and `notice`.",
         fails: "an agreement to the mandate as it was carries over to the revision",
       },
+      "erased-counts": {
+        attempt: "An insider deletes the counts of the brake from the database of the running server",
+        outcome: "impossible",
+        ends: "The server goes on from what it has counted: all five stay refused with `brake`, and the register shows five brakes again with the next refusal.",
+        fails: "a decision passes after the rows are gone, or the register goes on showing no brake",
+      },
+      restarted: {
+        attempt: "The insider deletes them and restarts the server",
+        outcome: "impossible",
+        ends: "Not yet: after a restart the official is not stopped any more.",
+        fails: "a decision passes that only the overseer may release",
+        hole: "a stop of the brake is a row of the database and no statement of the log",
+      },
       nameless: {
         attempt: "A desk writes about depositors and does not say that an official decides",
         outcome: "visible",
@@ -367,6 +380,12 @@ export const STORIES = [
         outcome: "impossible",
         ends: "`unknown`: her pseudonym is another one and the key of the loan is gone.",
         fails: "a row that says she agreed is enough",
+      },
+      "old-copy": {
+        attempt: "An insider puts all her rows back as they were before the withdrawal: consent, what she lent, and her keyring",
+        outcome: "impossible",
+        ends: "Answered with `internal`: a new key was made for her when she withdrew, and the old keyring does not open under it.",
+        fails: "anything of what she had lent is read from a copy of before",
       },
       told: {
         attempt: "The service keeps what it has and says it was never told",

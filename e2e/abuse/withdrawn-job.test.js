@@ -1,7 +1,8 @@
 // England, 2015 to 2018: 150,000 objections were stored and not passed on, and every job went on (House of Commons, 2 July 2018).
 // Here: with the key and the tokens of the health department's service, and with the operator's database.
 import assert from "node:assert/strict";
-import { client, drill, footprint, linesOf, onDisk, publicSize, resident, signedIn, withdraw } from "../lib/drill.js";
+import { join } from "node:path";
+import { client, drill, footprint, known, linesOf, onDisk, publicSize, resident, signedIn, withdraw } from "../lib/drill.js";
 import { release } from "../lib/service.js";
 
 const MANDATE = "mdt_flu-reminder";
@@ -51,6 +52,33 @@ print(db.execute("SELECT state FROM grants WHERE resident = ? AND mandate = ?", 
   impossible(rows.trim(), "given", "the row was changed");
   const { lines } = await (await job()).json();
   refusedLine(lines[1], 404, "unknown");
+});
+
+attempt("old-copy", async ({ impossible, refused }) => {
+  const library = await client(city, "svc_library");
+  const cookie = await resident(city);
+  const subject = await known(city, library, cookie, "openid mdt_library-card");
+  const wanted = { subject, mandate: "mdt_library-card", blocks: [{ block: "blk_name", form: "value" }], reason: "renewal" };
+  const ask = () => release(city, library, library.token, wanted);
+  assert.equal((await (await ask()).json()).blocks[0].value, "Test Person");
+  const old = join(city.folder, "before-withdrawal.db");
+  onDisk(city, "db.backup(sqlite3.connect(sys.argv[2]))", old);
+  await withdraw(city, cookie, "mdt_library-card");
+  await refused(await ask(), 404, "unknown");
+  const put = (from, stash) => `
+db.execute("ATTACH ? AS old", (sys.argv[2],))
+her = db.execute("SELECT resident FROM old.grants WHERE kind = 'consent' ORDER BY given_at DESC LIMIT 1").fetchone()
+for table in ["grants", "lent_blocks", "keyrings"]:
+    ${stash}
+    db.execute(f"DELETE FROM main.{table} WHERE resident = ?", her)
+    print(table, db.execute(f"INSERT INTO main.{table} SELECT * FROM old.${from}{table} WHERE resident = ?", her).rowcount > 0)`;
+  const back = onDisk(city, put("", 'db.execute(f"CREATE TABLE old.now_{table} AS SELECT * FROM main.{table} WHERE resident = ?", her)'), old);
+  impossible(back.trim().split("\n"), ["grants True", "lent_blocks True", "keyrings True"], "all rows of before are back");
+  const answer = await ask();
+  assert.ok(!(await answer.clone().text()).includes("Test Person"));
+  await refused(answer, 500, "internal");
+  onDisk(city, put("now_", "pass"), old);
+  await refused(await ask(), 404, "unknown");
 });
 
 attempt("told", async (t) => {

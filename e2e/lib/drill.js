@@ -131,13 +131,13 @@ async function open() {
   return withCommands(await foundCity());
 }
 
-/** The example city with a block, a mandate, five desks and 1,317 depositors of a bank more. */
-export async function foundCity() {
+/** The example city with a block, a mandate, five desks and 1,317 depositors of a bank more. @param {number} [depositors] */
+export async function foundCity(depositors = DEPOSITORS) {
   const folder = mkdtempSync(join(tmpdir(), "usufruct-drill-"));
   cpSync(EXAMPLE, folder, { recursive: true });
   cpSync(OWN, folder, { recursive: true });
   for (const desk of DESKS) writeFileSync(join(folder, "services", `${desk.slice(4)}.toml`), deskFile(desk.at(-1)));
-  appendFileSync(join(folder, "people", "personas.toml"), Array.from({ length: DEPOSITORS }, (_, i) => depositorFile(i)).join(""));
+  appendFileSync(join(folder, "people", "personas.toml"), Array.from({ length: depositors }, (_, i) => depositorFile(i)).join(""));
   const city = await demo({ residents: 0, city: folder });
   return {
     ...city,
