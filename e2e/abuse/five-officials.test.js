@@ -81,7 +81,7 @@ attempt("erased-counts", async (t) => {
     const { brakes } = await (await fetch(`${city.url}/register/counts.json`)).json();
     return brakes.filter(isOurs).length === DESKS.length;
   });
-});
+}, { onFile: true });
 
 attempt("restarted", async (t) => {
   const own = await foundCity(3);
@@ -100,7 +100,7 @@ attempt("restarted", async (t) => {
     await again?.stop();
     await own.stop();
   }
-});
+}, { onFile: true });
 
 attempt("nameless", async (t) => {
   for (const { cookie, official, subject } of people.slice(-3)) {

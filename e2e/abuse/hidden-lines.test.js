@@ -94,7 +94,7 @@ attempt("months", async (t) => {
     assert.deepEqual(red, [[hidden.at(-1).n + 1, "gap"]], "the line after the gap is red");
     await finds(t, await elsewhere(), hidden, began);
   });
-});
+}, { onFile: true });
 
 attempt("renumbered", async (t) => {
   const hidden = lines.filter((line) => age(line) > 25 && age(line) < 210);
@@ -116,7 +116,7 @@ for (n,) in db.execute("SELECT n FROM lines WHERE resident = ? AND n > ${after} 
     await t.hers(began, async () => true);
     await t.public(began, async () => (await verified(city, saved)).lines.every(({ state }) => state === "verified"));
   });
-});
+}, { onFile: true });
 
 attempt("newest", async (t) => {
   const hidden = lines.slice(-2);
@@ -125,4 +125,4 @@ attempt("newest", async (t) => {
     const shown = await finds(t, page, hidden, began);
     assert.ok(shown.every(({ proof }) => proof === "verified"), "the lines that are left say nothing");
   });
-});
+}, { onFile: true });

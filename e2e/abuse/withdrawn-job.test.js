@@ -52,7 +52,7 @@ print(db.execute("SELECT state FROM grants WHERE resident = ? AND mandate = ?", 
   impossible(rows.trim(), "given", "the row was changed");
   const { lines } = await (await job()).json();
   refusedLine(lines[1], 404, "unknown");
-});
+}, { onFile: true });
 
 attempt("old-copy", async ({ impossible, refused }) => {
   const library = await client(city, "svc_library");
@@ -79,7 +79,7 @@ for table in ["grants", "lent_blocks", "keyrings"]:
   await refused(answer, 500, "internal");
   onDisk(city, put("now_", "pass"), old);
   await refused(await ask(), 404, "unknown");
-});
+}, { onFile: true });
 
 attempt("told", async (t) => {
   const [line] = await t.resident(leaves.cookie, withdrawnAt, ({ kind }) => kind === "withdrawal");

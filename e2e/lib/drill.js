@@ -19,6 +19,8 @@ import { BOTH, office } from "./statement.js";
 const HERE = dirname(fileURLToPath(import.meta.url));
 const EXAMPLE = join(HERE, "..", "..", "examples", "taipei-like");
 const OWN = join(HERE, "..", "abuse", "city");
+/** Whether the city keeps its rows in a file, where an insider changes them; with USUFRUCT_E2E_DATABASE it does not. */
+export const IS_FILE = !process.env.USUFRUCT_E2E_DATABASE;
 /** How soon the resident and the public must see what could not be prevented. */
 export const SECONDS = 60;
 /** How many people the five officials of Zhengzhou turned. */
@@ -27,7 +29,8 @@ export const DEPOSITORS = 1_317;
 export const DESKS = [1, 2, 3, 4, 5].map((number) => `svc_visitor-desk-${number}`);
 
 /**
- * The tests of a story: `attempt` plays one of its attempts and holds it to the outcome that the table states. `city` is there while they run.
+ * The tests of a story: `attempt` plays one of its attempts and holds it to the outcome that the table states; `onFile` says that it needs
+ * the database as a file. `city` is there while they run.
  * @param {string} id @param {() => Promise<void>} [prepare] what comes before the first attempt
  */
 export function drill(id, prepare) {
@@ -44,11 +47,12 @@ export function drill(id, prepare) {
     await city.stop?.();
     assert.deepEqual([...played].sort(), Object.keys(story.attempts).sort(), "each attempt of the table is played");
   });
-  const attempt = (key, play) => {
+  const attempt = (key, play, { onFile = false } = {}) => {
     const told = story.attempts[key];
     assert.ok(told, `${id} has no attempt ${key}`);
     played.add(key);
-    test(`${told.attempt}: ${told.outcome}`, { todo: told.hole }, async () => {
+    const skip = onFile && !IS_FILE && "somebody writes to the database as a file";
+    test(`${told.attempt}: ${told.outcome}`, { skip, todo: told.hole }, async () => {
       const marks = new Set();
       await play(witness(city, marks));
       const needed = { impossible: ["refused"], visible: ["resident", "public"] }[told.outcome];
@@ -138,7 +142,7 @@ export async function foundCity(depositors = DEPOSITORS) {
   cpSync(OWN, folder, { recursive: true });
   for (const desk of DESKS) writeFileSync(join(folder, "services", `${desk.slice(4)}.toml`), deskFile(desk.at(-1)));
   appendFileSync(join(folder, "people", "personas.toml"), Array.from({ length: depositors }, (_, i) => depositorFile(i)).join(""));
-  const city = await demo({ residents: 0, city: folder });
+  const city = await demo({ residents: 0, city: folder, database: process.env.USUFRUCT_E2E_DATABASE });
   return {
     ...city,
     stop: async () => {
@@ -277,6 +281,7 @@ export async function signedIn(city, client, cookie, scope) {
   const code = back.searchParams.get("code");
   assert.ok(code, back.href);
   const tokens = await (await patiently(() => exchange(city, client, { code, verifier }))).json();
+  assert.ok(tokens.id_token, JSON.stringify(tokens));
   return { ...tokens, subject: JSON.parse(Buffer.from(tokens.id_token.split(".")[1], "base64url").toString()).sub };
 }
 
