@@ -33,8 +33,8 @@ export const STORIES = [
       "one-by-one": {
         attempt: "Five officials at five desks decide about all 1,317 one by one, in their own names",
         outcome: "visible",
-        ends: "The burst brake lets each official make as many decisions as it lets everybody make on a first day and refuses all others with `brake`. Each depositor whose status was written has it in her footprint, each whose was not has the refusal; the register shows five brakes that only the overseer releases.",
-        fails: "any official gets further than another or past the brake, a line is missing or not proven in the public log, or a brake is not shown",
+        ends: "The burst brake lets each official make eleven decisions, as anybody on a first day, and refuses all others with `brake`: 55 of 1,317 are turned. Each depositor whose status was written has it in her footprint, each whose was not has the refusal; the register shows five brakes that only the overseer releases.",
+        fails: "any official gets past the brake, a line is missing or not proven in the public log, or a brake is not shown",
       },
       "raised-limit": {
         attempt: "Two of them sign a revision of the mandate that allows 1,317 at once, and use it at once",
