@@ -11,8 +11,7 @@ import { STORIES } from "./stories.js";
 const HERE = dirname(fileURLToPath(import.meta.url));
 
 const asked = process.argv.slice(2);
-// The story that stops desks and revises their mandate comes last.
-const names = asked.length > 0 ? asked : ["table", ...STORIES.map(({ id }) => id).reverse()];
+const names = asked.length > 0 ? asked : ["table", ...STORIES.map(({ id }) => id)];
 const city = await foundCity();
 const folder = mkdtempSync(join(tmpdir(), "usufruct-drills-"));
 try {
