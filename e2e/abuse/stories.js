@@ -39,7 +39,7 @@ export const STORIES = [
       "raised-limit": {
         attempt: "Two of them sign a revision of the mandate that allows 1,317 at once, and use it at once",
         outcome: "impossible",
-        ends: "The revision is public. Nobody of the 1,317 has agreed to it, so every line is refused with `grant` and `notice`.",
+        ends: "The revision is public, and in force at once. Nobody of the 1,317 has agreed to it, so every line is refused with `grant` and `notice`.",
         fails: "an agreement to the mandate as it was carries over to the revision",
       },
       "erased-counts": {
@@ -69,7 +69,7 @@ export const STORIES = [
         hole: "a decision without an official has no brake, and its count is public with the tally of the day, on the next day",
       },
     },
-    limit: "An official who is given other names, or works at another service of the same body, counts as another official: who acts is the agency's word.",
+    limit: "An official who is given other names, or works at another service of the same body, counts as another official: who acts is the agency's word. So is that people could comment on a mandate before it was in force, since its statement names the days and is dated afterwards.",
   },
   {
     id: "police",
