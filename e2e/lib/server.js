@@ -121,13 +121,14 @@ export function freshSchema(number) {
   return { url: `${base}${base.includes("?") ? "&" : "?"}options=-csearch_path%3D${name}`, drop: () => run(`DROP SCHEMA ${name} CASCADE`) };
 }
 
-/** A demo city on free ports. @param {{residents?: number, database?: string}} [options] */
-export async function demo({ residents = 50, database } = {}) {
+/** A demo city on free ports; `city` is the folder of another one than the example. @param {{residents?: number, database?: string, city?: string}} [options] */
+export async function demo({ residents = 50, database, city } = {}) {
   const port = await fourPorts();
   const { dir, clean } = workDir();
   const data = join(dir, "data");
   const url = `http://localhost:${port}`;
   const args = ["demo", "--residents", `${residents}`, "--data-dir", data, "--listen", `127.0.0.1:${port}`];
+  if (city) args.push("--city", city);
   const schema = database ? freshSchema(port) : undefined;
   if (schema) args.push("--database", schema.url);
   const server = await serve(args, url);

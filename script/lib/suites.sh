@@ -78,6 +78,14 @@ suite_e2e() {
     tests/walk.test.js tests/ways-in.test.js tests/withdrawal.test.js tests/cards.test.js tests/delegations.test.js)
 }
 
+# Ten stories of abuse from elsewhere, played against one city; docs/abuse.md says how each ends.
+suite_abuse() {
+  need_build
+  need_e2e
+  build_server
+  (cd e2e && node abuse/run.js)
+}
+
 suite_kill() {
   need_build
   need_node
