@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
+use std::time::Duration;
 
 use common::{Folder, Server, err, ok, program};
 
@@ -88,7 +89,7 @@ fn a_statement_that_was_overtaken_is_made_again() {
     ok(&overtaker.iter().map(String::as_str).collect::<Vec<_>>());
     go_on.send(()).unwrap();
     // The first try came too late; the second one is another request.
-    arrivals.recv().unwrap();
+    arrivals.recv_timeout(Duration::from_secs(60)).expect("the command sends its statement again");
     go_on.send(()).unwrap();
     let done = slow.join().unwrap();
     assert!(done.status.success(), "{}", err(&done));
