@@ -19,7 +19,7 @@ use usufruct_core::register::Register;
 use usufruct_core::statement::{Approval, Statement};
 use usufruct_core::tally::Day;
 
-use crate::clock::SystemClock;
+use crate::clock::{self, SystemClock};
 use crate::compose::LogKeys;
 use crate::data_dir::{self, ConsoleFile, DataDir};
 use crate::failure::Failure;
@@ -80,8 +80,21 @@ impl Access {
         Ok(LogKeys { origin, vkeys, receipt_vkey })
     }
 
-    /// Publishes statements, all of them or none, and finishes what they set off.
-    pub fn publish(&self, statements: Vec<Statement>) -> Result<(), Failure> {
+    /// Publishes the statements that `make` makes of the register as it is and the time, all of them or none, and finishes what they set off.
+    ///
+    /// The machine publishes statements of its own, such as the tallies of a day. Where one comes between the reading of the register and the
+    /// publication, the statements are made and signed again. They are never where anything else is wrong with them.
+    pub fn publish(&self, make: impl Fn(&Register, Time) -> Result<Vec<Statement>, Failure>) -> Result<(), Failure> {
+        for _ in 1..TRIES {
+            match self.put(make(&*self.register()?, clock::now())?) {
+                Err(failure) if failure.is_overtaken() => {}
+                other => return other,
+            }
+        }
+        self.put(make(&*self.register()?, clock::now())?)
+    }
+
+    fn put(&self, statements: Vec<Statement>) -> Result<(), Failure> {
         match self {
             Self::Local { app, .. } => {
                 app.publish(&Publication { statements })?;
@@ -295,11 +308,14 @@ fn call(console: &ConsoleFile, request: impl FnOnce(&Client, &str) -> RequestBui
                 )
             };
             let lines: Vec<String> = problems.iter().map(line).collect();
-            Err(Failure::refused(
-                format!("The register does not accept this:\n{}\n", lines.join("\n")),
-                "Correct every line and try again.",
+            Err(Failure::unlawful(
+                &lines,
+                problems.iter().filter_map(|problem| problem["field"].as_str().zip(problem["rule"].as_str())),
             ))
         }
         None => Err(Failure::of(detail)),
     }
 }
+
+/// How often statements are made, when the machine keeps publishing between.
+const TRIES: usize = 20;

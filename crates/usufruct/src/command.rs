@@ -29,5 +29,6 @@ pub mod restore_log;
 pub mod rotate;
 pub mod serve;
 pub mod service;
+mod step;
 pub mod verify;
 pub mod witness;

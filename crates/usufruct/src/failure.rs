@@ -9,32 +9,46 @@ use std::path::Path;
 pub struct Failure {
     sentences: String,
     code: u8,
+    is_overtaken: bool,
 }
 
 /// Something was refused, or there are findings.
 const REFUSED: u8 = 1;
 /// It could not be tried, or not to the end.
 const IMPOSSIBLE: u8 = 2;
+/// The field and the rule of a statement that is dated before the last one of the register.
+const OVERTAKEN: (&str, &str) = ("at", "goes-back");
 
 impl Failure {
     /// `what` happened, and the `remedy`. Each a sentence with its full stop.
     pub fn refused(what: impl fmt::Display, remedy: impl fmt::Display) -> Self {
-        Self { sentences: format!("{what} {remedy}"), code: REFUSED }
+        Self { sentences: format!("{what} {remedy}"), code: REFUSED, is_overtaken: false }
     }
 
     /// The same, for what could not be tried.
     pub fn impossible(what: impl fmt::Display, remedy: impl fmt::Display) -> Self {
-        Self { sentences: format!("{what} {remedy}"), code: IMPOSSIBLE }
+        Self { sentences: format!("{what} {remedy}"), code: IMPOSSIBLE, is_overtaken: false }
     }
 
     /// An error whose text has its two sentences already.
     pub fn of(error: impl fmt::Display) -> Self {
-        Self { sentences: error.to_string(), code: REFUSED }
+        Self { sentences: error.to_string(), code: REFUSED, is_overtaken: false }
     }
 
     /// A file or folder that cannot be used.
     pub fn file(path: &Path, error: &io::Error) -> Self {
         Self::impossible(format!("{} cannot be read or written: {error}.", path.display()), "Check the path and its permissions.")
+    }
+
+    /// Statements that the register does not accept: a line for each problem, and its field and rule.
+    pub fn unlawful<'a>(lines: &[String], mut broken: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        let what = format!("The register does not accept this:\n{}\n", lines.join("\n"));
+        Self { is_overtaken: broken.any(|one| one == OVERTAKEN), ..Self::refused(what, "Correct every line and try again.") }
+    }
+
+    /// Whether somebody published something between the reading of the register and this.
+    pub fn is_overtaken(&self) -> bool {
+        self.is_overtaken
     }
 
     /// The same failure as one that kept the command from being tried.
@@ -58,10 +72,7 @@ impl From<usufruct_app::Error> for Failure {
         match error {
             usufruct_app::Error::Unlawful(problems) => {
                 let lines: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
-                Self::refused(
-                    format!("The register does not accept this:\n{}\n", lines.join("\n")),
-                    "Correct every line and try again.",
-                )
+                Self::unlawful(&lines, problems.iter().map(|problem| (problem.field.as_str(), problem.rule)))
             }
             other => Self::of(other),
         }

@@ -1,20 +1,14 @@
 //! `usufruct agreement`: list sharing agreements, put them in force, suspend and end them.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use usufruct_core::Text;
 use usufruct_core::id::AgreementId;
 use usufruct_core::lifecycle::State;
-use usufruct_core::statement::Signer;
 
-use crate::access::Access;
-use crate::chance::SystemRng;
-use crate::command::key;
 use crate::command::mandate::Place;
+use crate::command::step;
 use crate::failure::Failure;
-use crate::{clock, compose};
 
 /// List sharing agreements, put them in force once they were public long enough, suspend and end them.
 #[derive(Debug, Args)]
@@ -50,18 +44,8 @@ enum Verb {
 struct Step {
     /// The agreement's id.
     id: AgreementId,
-    /// Key file of an official of a party.
-    #[arg(long, value_name = "FILE", required = true)]
-    key: Vec<PathBuf>,
-    /// Why, in English.
-    #[arg(long, value_name = "TEXT")]
-    reason_en: String,
-    /// Why, in traditional Chinese.
-    #[arg(long, value_name = "TEXT")]
-    reason_zh: String,
-    /// The data directory.
-    #[arg(long, value_name = "DIR")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    step: step::Taken,
 }
 
 /// List the agreements of a register, each with its state, its days and its parties.
@@ -87,17 +71,10 @@ impl Agreement {
 
 impl Step {
     fn run(self, to: State) -> Result<ExitCode, Failure> {
-        let signers = key::signers(&self.key)?;
-        let signers: Vec<&Signer> = signers.iter().collect();
-        let access = Access::open(&self.data_dir)?;
-        let register = access.register()?;
-        let entry = register
-            .agreements
-            .get(&self.id)
-            .ok_or_else(|| Failure::refused(format!("There is no agreement `{}`.", self.id), "See `usufruct agreement list`."))?;
-        let reason = Text::new(&self.reason_en, &self.reason_zh);
-        let step = compose::Step { object: self.id.as_str(), revision: entry.hash, from: entry.state, to, reason };
-        access.publish(vec![compose::step(&step, &signers, clock::now(), &SystemRng)?])?;
+        self.step.take(self.id.as_str(), to, |register| {
+            let unknown = || Failure::refused(format!("There is no agreement `{}`.", self.id), "See `usufruct agreement list`.");
+            Ok(register.agreements.get(&self.id).ok_or_else(unknown)?.into())
+        })?;
         println!("{} is in the state {}.", self.id, to.code());
         Ok(ExitCode::SUCCESS)
     }

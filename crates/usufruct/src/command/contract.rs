@@ -4,17 +4,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use usufruct_core::Text;
 use usufruct_core::id::ContractId;
 use usufruct_core::lifecycle::State;
 use usufruct_core::statement::Signer;
 
 use crate::access::Access;
 use crate::chance::SystemRng;
-use crate::command::key;
 use crate::command::mandate::Place;
+use crate::command::{key, step};
+use crate::compose;
 use crate::failure::Failure;
-use crate::{clock, compose};
 
 /// List contracts with vendors, sign, suspend, resume and end them.
 ///
@@ -72,18 +71,8 @@ struct Sign {
 struct Step {
     /// The contract's id.
     id: ContractId,
-    /// Key file of an official of the body that commissions.
-    #[arg(long, value_name = "FILE", required = true)]
-    key: Vec<PathBuf>,
-    /// Why, in English.
-    #[arg(long, value_name = "TEXT")]
-    reason_en: String,
-    /// Why, in traditional Chinese.
-    #[arg(long, value_name = "TEXT")]
-    reason_zh: String,
-    /// The data directory.
-    #[arg(long, value_name = "DIR")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    step: step::Taken,
 }
 
 /// List the contracts of a register, each with its state, the day of its next check, and what it owes.
@@ -113,17 +102,17 @@ impl Sign {
     fn run(self) -> Result<ExitCode, Failure> {
         let signers = key::signers(&self.key)?;
         let signers: Vec<&Signer> = signers.iter().collect();
-        let access = Access::open(&self.data_dir)?;
-        let register = access.register()?;
-        let entry = register.contracts.get(&self.id).ok_or_else(|| unknown(&self.id))?;
-        let steps = compose::contract_steps(self.id.as_str(), entry.hash, entry.state, &signers, clock::now(), &SystemRng)?;
-        if steps.is_empty() {
-            return Err(Failure::refused(
-                format!("`{}` is in the state `{}`, past its signature.", self.id, entry.state.code()),
-                "Resume it, or publish a new contract.",
-            ));
-        }
-        access.publish(steps)?;
+        Access::open(&self.data_dir)?.publish(|register, now| {
+            let entry = register.contracts.get(&self.id).ok_or_else(|| unknown(&self.id))?;
+            let steps = compose::contract_steps(self.id.as_str(), entry.hash, entry.state, &signers, now, &SystemRng)?;
+            if steps.is_empty() {
+                return Err(Failure::refused(
+                    format!("`{}` is in the state `{}`, past its signature.", self.id, entry.state.code()),
+                    "Resume it, or publish a new contract.",
+                ));
+            }
+            Ok(steps)
+        })?;
         println!("{} is in force.", self.id);
         Ok(ExitCode::SUCCESS)
     }
@@ -131,14 +120,9 @@ impl Sign {
 
 impl Step {
     fn run(self, to: State) -> Result<ExitCode, Failure> {
-        let signers = key::signers(&self.key)?;
-        let signers: Vec<&Signer> = signers.iter().collect();
-        let access = Access::open(&self.data_dir)?;
-        let register = access.register()?;
-        let entry = register.contracts.get(&self.id).ok_or_else(|| unknown(&self.id))?;
-        let reason = Text::new(&self.reason_en, &self.reason_zh);
-        let step = compose::Step { object: self.id.as_str(), revision: entry.hash, from: entry.state, to, reason };
-        access.publish(vec![compose::step(&step, &signers, clock::now(), &SystemRng)?])?;
+        let access = self.step.take(self.id.as_str(), to, |register| {
+            Ok(register.contracts.get(&self.id).ok_or_else(|| unknown(&self.id))?.into())
+        })?;
         match access.register()?.contracts.get(&self.id).and_then(|entry| entry.deletion_due()) {
             Some(due) => println!("{} has ended; the vendor has to delete until {}.", self.id, due.day()),
             None => println!("{} is in the state {}.", self.id, to.code()),

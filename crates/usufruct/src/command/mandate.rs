@@ -15,11 +15,11 @@ use usufruct_core::notice::Notice;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::statement::Signer;
 use usufruct_core::time::DAY;
-use usufruct_core::{Text, Time, validate};
+use usufruct_core::{Time, validate};
 
 use crate::access::Access;
 use crate::chance::SystemRng;
-use crate::command::key;
+use crate::command::{key, step};
 use crate::compose::{self, MandateDays};
 use crate::failure::Failure;
 use crate::public_log::PublicLog;
@@ -96,18 +96,8 @@ struct Publish {
 struct End {
     /// The mandate's id.
     id: MandateId,
-    /// Key file of an official of the controller.
-    #[arg(long, value_name = "FILE", required = true)]
-    key: Vec<PathBuf>,
-    /// Why, in English.
-    #[arg(long, value_name = "TEXT")]
-    reason_en: String,
-    /// Why, in traditional Chinese.
-    #[arg(long, value_name = "TEXT")]
-    reason_zh: String,
-    /// The data directory.
-    #[arg(long, value_name = "DIR")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    step: step::Taken,
 }
 
 /// List the mandates of a register, each with its state and its last day.
@@ -167,24 +157,22 @@ impl Check {
 
 impl Publish {
     fn run(self) -> Result<ExitCode, Failure> {
-        let now = clock::now();
         let id: MandateId = written::id("mdt", &self.file)?;
-        let written = Written::read(&self.file, now)?;
+        let written = Written::read(&self.file, clock::now())?;
         let signers = key::signers(&self.key)?;
         let signers: Vec<&Signer> = signers.iter().collect();
-        let access = Access::open(&self.data_dir)?;
-        let register = access.register()?;
-        let problems = written.problems(Some(&register), now);
-        if !problems.is_empty() {
-            let lines: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
-            return Err(Failure::refused(
-                format!("The mandate is not lawful:\n{}\n", lines.join("\n")),
-                "Correct every line and try again.",
-            ));
-        }
-        let statements =
-            compose::mandate(&register, &id, written.mandate, &written.notice, &signers, MandateDays::all(now), &SystemRng)?;
-        access.publish(statements)?;
+        Access::open(&self.data_dir)?.publish(|register, now| {
+            let problems = written.problems(Some(register), now);
+            if !problems.is_empty() {
+                let lines: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
+                return Err(Failure::refused(
+                    format!("The mandate is not lawful:\n{}\n", lines.join("\n")),
+                    "Correct every line and try again.",
+                ));
+            }
+            let (body, days) = (written.mandate.clone(), MandateDays::all(now));
+            compose::mandate(register, &id, body, &written.notice, &signers, days, &SystemRng)
+        })?;
         println!("{id} is published with its notice, and active from its first day.");
         Ok(ExitCode::SUCCESS)
     }
@@ -192,25 +180,16 @@ impl Publish {
 
 impl End {
     fn run(self) -> Result<ExitCode, Failure> {
-        let signers = key::signers(&self.key)?;
-        let signers: Vec<&Signer> = signers.iter().collect();
-        let access = Access::open(&self.data_dir)?;
-        let register = access.register()?;
-        let entry = register
-            .mandates
-            .get(&self.id)
-            .ok_or_else(|| Failure::refused(format!("There is no mandate `{}`.", self.id), "See `usufruct mandate list`."))?;
-        if entry.state.is_over() {
-            return Err(Failure::refused(format!("`{}` is over already.", self.id), "Nothing needs to be done."));
-        }
-        let step = compose::Step {
-            object: self.id.as_str(),
-            revision: entry.hash,
-            from: entry.state,
-            to: State::Revoked,
-            reason: Text::new(&self.reason_en, &self.reason_zh),
-        };
-        access.publish(vec![compose::step(&step, &signers, clock::now(), &SystemRng)?])?;
+        let access = self.step.take(self.id.as_str(), State::Revoked, |register| {
+            let entry = register
+                .mandates
+                .get(&self.id)
+                .ok_or_else(|| Failure::refused(format!("There is no mandate `{}`.", self.id), "See `usufruct mandate list`."))?;
+            if entry.state.is_over() {
+                return Err(Failure::refused(format!("`{}` is over already.", self.id), "Nothing needs to be done."));
+            }
+            Ok(entry.into())
+        })?;
         let register = access.register()?;
         match register.certificate(&self.id) {
             Some(certificate) => {

@@ -65,10 +65,8 @@ impl Publish {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let signers = key::signers(&self.key)?;
         let signers: Vec<&Signer> = signers.iter().collect();
-        let now = clock::now();
-        let body = written::file(&self.file, now)?;
+        let body = written::file(&self.file, clock::now())?;
         let access = Access::open(&self.data_dir)?;
-        let register = access.register()?;
         let stem = self.file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         let (prefix, kind) = match self.kind {
             Kind::Agency => ("agc", StatementKind::Agency),
@@ -94,10 +92,10 @@ impl Publish {
             _ => body,
         };
         let id = format!("{prefix}_{stem}");
-        let statements = match self.kind {
-            Kind::Agreement => compose::agreement(&register, &id, body, &signers, now, &SystemRng)?,
+        access.publish(|register, now| match self.kind {
+            Kind::Agreement => compose::agreement(register, &id, body.clone(), &signers, now, &SystemRng),
             Kind::Agency | Kind::Block | Kind::Lawpack | Kind::Log | Kind::Meeting | Kind::Order | Kind::Vault => {
-                vec![compose::object(&register, kind, &id, body, &signers, now)?]
+                Ok(vec![compose::object(register, kind, &id, body.clone(), &signers, now)?])
             }
             Kind::Check => {
                 let contract = body["contract"].as_str().and_then(|id| register.contracts.get(&id.parse::<ContractId>().ok()?));
@@ -107,12 +105,11 @@ impl Publish {
                         "Write `contract = \"ctr_…\"` as in `usufruct contract list`.",
                     )
                 })?;
-                vec![compose::check(&register, &id, body, contract.hash, &signers, now)?]
+                Ok(vec![compose::check(register, &id, body.clone(), contract.hash, &signers, now)?])
             }
-            Kind::Contract => compose::contract(&register, &id, body, &signers, now, &SystemRng)?,
-            Kind::Service => compose::service(&register, &id, body, &signers, now, &SystemRng)?,
-        };
-        access.publish(statements)?;
+            Kind::Contract => compose::contract(register, &id, body.clone(), &signers, now, &SystemRng),
+            Kind::Service => compose::service(register, &id, body.clone(), &signers, now, &SystemRng),
+        })?;
         println!("{id} is in the register.");
         Ok(ExitCode::SUCCESS)
     }

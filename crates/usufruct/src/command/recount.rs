@@ -28,7 +28,7 @@ use crate::chance::SystemRng;
 use crate::command::key;
 use crate::failure::Failure;
 use crate::public_log::PublicLog;
-use crate::{clock, compose, data_dir};
+use crate::{compose, data_dir};
 
 /// Make the key to which second copies of all lines under a mandate are sealed. Keep it off the server.
 #[derive(Debug, Args)]
@@ -129,7 +129,7 @@ impl Recount {
             let Some(tally) = tally else { continue };
             found.day(&secret, &reader, &material, &tally.body);
         }
-        self.say(&access, &register, &signers, (from, to), &days, &head, &found)?;
+        self.say(&access, &signers, (from, to), &days, &head, &found)?;
         println!(
             "{} days of {} recounted: {} lines stand in the log, {} findings.",
             days.len(),
@@ -162,18 +162,15 @@ impl Recount {
         all.split_off(all.len().saturating_sub(usize::from(self.from)))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "everything the statement says, once")]
     fn say(
         &self,
         access: &Access,
-        register: &Register,
         signers: &[&Signer],
         (from, to): (Day, Day),
         days: &[Day],
         head: &Checkpoint,
         found: &Found,
     ) -> Result<(), Failure> {
-        let now = clock::now();
         let body = json!({
             "drill": "recount",
             "sampled": days.len(),
@@ -190,8 +187,10 @@ impl Recount {
                 "days": days,
             },
         });
-        let id = AuditId::fresh(now, &SystemRng);
-        access.publish(vec![compose::object(register, StatementKind::Audit, id.as_str(), body, signers, now)?])
+        access.publish(|register, now| {
+            let id = AuditId::fresh(now, &SystemRng);
+            Ok(vec![compose::object(register, StatementKind::Audit, id.as_str(), body.clone(), signers, now)?])
+        })
     }
 }
 

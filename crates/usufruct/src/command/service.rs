@@ -1,23 +1,17 @@
 //! `usufruct service`: list and close services.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use usufruct_core::Text;
 use usufruct_core::certificate::Certificate;
 use usufruct_core::id::ServiceId;
 use usufruct_core::lifecycle::State;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::service;
-use usufruct_core::statement::Signer;
 
-use crate::access::Access;
-use crate::chance::SystemRng;
-use crate::command::key;
 use crate::command::mandate::Place;
+use crate::command::step;
 use crate::failure::Failure;
-use crate::{clock, compose};
 
 /// List and close services: those to whom residents are known by pseudonyms.
 #[derive(Debug, Args)]
@@ -46,18 +40,8 @@ enum Verb {
 struct Close {
     /// The service's id.
     id: ServiceId,
-    /// Key file of an official of the body that runs the service.
-    #[arg(long, value_name = "FILE", required = true)]
-    key: Vec<PathBuf>,
-    /// Why, in English.
-    #[arg(long, value_name = "TEXT")]
-    reason_en: String,
-    /// Why, in traditional Chinese.
-    #[arg(long, value_name = "TEXT")]
-    reason_zh: String,
-    /// The data directory.
-    #[arg(long, value_name = "DIR")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    step: step::Taken,
 }
 
 /// List the services of a register, each with its state and its pseudonym domain.
@@ -81,22 +65,13 @@ impl Service {
 
 impl Close {
     fn run(self) -> Result<ExitCode, Failure> {
-        let signers = key::signers(&self.key)?;
-        let signers: Vec<&Signer> = signers.iter().collect();
-        let access = Access::open(&self.data_dir)?;
-        let register = access.register()?;
-        let entry = find(&register, &self.id)?;
-        if entry.state.is_over() {
-            return Err(Failure::refused(format!("`{}` is closed already.", self.id), "Nothing needs to be done."));
-        }
-        let step = compose::Step {
-            object: self.id.as_str(),
-            revision: entry.hash,
-            from: entry.state,
-            to: State::Closed,
-            reason: Text::new(&self.reason_en, &self.reason_zh),
-        };
-        access.publish(vec![compose::step(&step, &signers, clock::now(), &SystemRng)?])?;
+        let access = self.step.take(self.id.as_str(), State::Closed, |register| {
+            let entry = find(register, &self.id)?;
+            if entry.state.is_over() {
+                return Err(Failure::refused(format!("`{}` is closed already.", self.id), "Nothing needs to be done."));
+            }
+            Ok(entry.into())
+        })?;
         let register = access.register()?;
         let domain = &find(&register, &self.id)?.body.sector;
         let left = register.services_beside(&find(&register, &self.id)?.body).filter(|other| !other.state.is_over()).count();
