@@ -129,7 +129,7 @@ fn asked(city: &City, service: &str, mandate: &MandateId, subject: &str) -> [Res
 }
 
 fn denied() -> [Result<(), String>; 4] {
-    [const { () }; 4].map(|()| Err("authorization".to_owned()))
+    std::array::from_fn(|_| Err("authorization".to_owned()))
 }
 
 fn events(city: &City, resident: u64) -> Vec<Event> {

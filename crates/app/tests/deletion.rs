@@ -146,6 +146,7 @@ fn a_service_hears_of_nobody_whom_it_never_met() {
         city.open_service("svc_reading", LIBRARY, "reading");
         let archive = "svc_archive".parse().unwrap();
         let (stranger, known) = (city.cardholder().0, city.cardholder().0);
+        city.app.consent_at_counter(known, &archive, &mandate(), &[]).unwrap();
         let subject = city.app.subject(known, &archive).unwrap();
         city.app.release(&usufruct_app::ReleaseRequest { service: archive.clone(), ..city.request(&subject) }).unwrap();
         city.app.withdraw(stranger, &mandate()).unwrap();
