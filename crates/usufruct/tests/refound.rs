@@ -72,6 +72,8 @@ fn plays(folder: &Folder, database: &[&str], url: &str) {
     let refound = ["refound", "--data-dir", &dir, "--key", &keys[0], "--key", &keys[1]];
     let sure = [&refound[..], &["--everything-sealed-is-lost"]].concat();
     assert!(fails(&sure, 1).contains("There is a root of the key tree"), "not while there is a root");
+    let earlier = folder.at("earlier");
+    ok(&["backup", "--data-dir", &dir, "--to", &earlier]);
     fs::remove_file(format!("{dir}/vault/root")).unwrap();
     assert!(fails(&["audit", "canary-scan", "--data-dir", &dir], 1).contains("is not where the set-up says"));
     assert!(fails(&refound, 1).contains("for good"), "it has to be said");
@@ -94,6 +96,13 @@ fn plays(folder: &Folder, database: &[&str], url: &str) {
     assert!(!doctor.contains("FAIL"), "{doctor}");
     let again = fails(&sure, 1);
     assert!(again.contains("There is a root of the key tree"), "{again}");
+
+    // A backup from before holds people whose numbers others get now, and nothing in it opens.
+    if database.is_empty() {
+        let set = fs::read_dir(&earlier).unwrap().next().unwrap().unwrap().path().display().to_string();
+        let drill = ok(&["audit", "restore-drill", "--data-dir", &dir, "--backup", &set]);
+        assert!(drill.contains("3 stayed closed as they must, 0 wrong"), "{drill}");
+    }
 
     // Residents enrol, and are erased with certificates that hold, whose epochs come after all before.
     let number = enrol(folder, &dir);

@@ -66,21 +66,24 @@ struct CanaryScan {
 
 impl Audit {
     pub fn run(self) -> Result<ExitCode, Failure> {
-        let report = match self.drill {
+        let (words, report) = match self.drill {
             Drill::Key(key) => return key.run(),
             Drill::Recount(recount) => return recount.run(),
             Drill::RestoreDrill(drill) => {
                 let origin = data_dir::setup(&drill.data_dir)?.origin;
                 let (url, made_at) = crate::backup::to_drill(&drill.backup, drill.database.as_deref(), &origin)?;
-                Access::open(&drill.data_dir)?.restore_drill(&url, made_at, drill.sample)?
+                let report = Access::open(&drill.data_dir)?.restore_drill(&url, made_at, drill.sample)?;
+                (restored(&report), report)
             }
             Drill::CanaryScan(scan) => {
                 let places: Vec<PathBuf> =
                     std::iter::once(&scan.data_dir).chain(&scan.also).map(|path| absolute(path)).collect::<Result<_, _>>()?;
-                Access::open(&scan.data_dir)?.canary_scan(scan.residents, &places)?
+                let report = Access::open(&scan.data_dir)?.canary_scan(scan.residents, &places)?;
+                (scanned(&report), report)
             }
         };
-        print(&report);
+        println!("{words}");
+        report.findings.iter().for_each(|finding| println!("  {finding}"));
         Ok(if report.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
@@ -90,14 +93,17 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::fs::canonicalize(path).map_err(|error| Failure::file(path, &error))
 }
 
-fn print(report: &AuditReport) {
-    if report.sampled == 0 && report.wrong == 0 {
-        println!("There is nothing to look at yet; 0 wrong");
-        return;
+fn restored(report: &AuditReport) -> String {
+    let AuditReport { sampled, opened, closed, wrong, .. } = report;
+    match (sampled, wrong) {
+        (0, 0) => "There is nothing to look at yet; 0 wrong".to_owned(),
+        _ => format!("{sampled} looked at: {opened} opened as they must, {closed} stayed closed as they must, {wrong} wrong"),
     }
-    println!(
-        "{} looked at: {} opened as they must, {} stayed closed as they must, {} wrong; {} bytes searched",
-        report.sampled, report.opened, report.closed, report.wrong, report.searched_bytes
-    );
-    report.findings.iter().for_each(|finding| println!("  {finding}"));
+}
+
+fn scanned(report: &AuditReport) -> String {
+    let AuditReport { sampled, closed, wrong, searched_bytes, .. } = report;
+    format!(
+        "{sampled} synthetic residents erased: {closed} of their sealed rows tried and closed, {wrong} wrong; {searched_bytes} bytes searched"
+    )
 }
