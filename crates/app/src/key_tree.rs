@@ -228,7 +228,7 @@ impl Pages for DatabasePages {
     fn each(&self, show: &mut dyn FnMut(PageId, &Page) -> usufruct_vault::Result<()>) -> usufruct_vault::Result<()> {
         let mut after = None;
         loop {
-            let batch = self.0.read(|conn| key_pages::list(conn, after, BATCH)).map_err(outside)?;
+            let batch = self.0.read_aside(|conn| key_pages::list(conn, after, BATCH)).map_err(outside)?;
             let Some((last, _)) = batch.last() else { return Ok(()) };
             after = Some(*last);
             for ((level, index, version), data) in &batch {
@@ -243,7 +243,7 @@ impl Pages for DatabasePages {
     }
 
     fn read(&self, id: PageId) -> usufruct_vault::Result<Option<Box<Page>>> {
-        let data = self.0.read(|conn| key_pages::find(conn, row(id))).map_err(outside)?;
+        let data = self.0.read_aside(|conn| key_pages::find(conn, row(id))).map_err(outside)?;
         data.map(|data| <[u8; PAGE]>::try_from(data).map(Box::new).map_err(|_| wrong_length())).transpose()
     }
 

@@ -76,9 +76,9 @@ impl Db {
     /// Opens `sqlite:/path/file.db` (made when missing) or `postgres://user@host/name` (`postgres:///name?host=/socket/dir`).
     pub fn open(url: &str, options: &Options) -> Result<Self, Error> {
         let (kind, connected) = if let Some(path) = sqlite_path(url) {
-            (Kind::Sqlite, sqlite::open(path, options.readers)?)
+            (Kind::Sqlite, sqlite::open(path, options.readers.max(1) + ASIDE)?)
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            (Kind::Postgres, postgres::open(url, options.readers)?)
+            (Kind::Postgres, postgres::open(url, options.readers.max(1) + ASIDE)?)
         } else {
             return Err(Error::Url {});
         };
@@ -95,7 +95,8 @@ impl Db {
         }
     }
 
-    fn start(kind: Kind, (writer, readers): (Connected, Vec<Connected>), options: &Options) -> Result<Self, Error> {
+    fn start(kind: Kind, (writer, mut readers): (Connected, Vec<Connected>), options: &Options) -> Result<Self, Error> {
+        let aside = readers.split_off(options.readers.max(1));
         let group = Arc::new(Mutex::new(None));
         let counting = Arc::new(Counting::default());
         let (queue, waiting) = mpsc::sync_channel(options.queue.max(1));
@@ -112,6 +113,7 @@ impl Db {
             group,
             counting,
             readers: Pool::new(readers),
+            aside: Pool::new(aside),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -130,6 +132,13 @@ impl Db {
     /// Lends a connection that cannot write. Each statement sees what was committed when it started.
     pub fn read<T, E: From<Error>>(&self, work: impl FnOnce(&mut dyn Connection) -> Result<T, E>) -> Result<T, E> {
         let mut lease = self.inner.readers.take()?;
+        work(lease.connection())
+    }
+
+    /// As [`Db::read`], on a connection that is kept for what is read while another one is lent: whoever holds one of those and waited for a
+    /// second would wait for others who do the same. `work` must not read anything itself.
+    pub fn read_aside<T, E: From<Error>>(&self, work: impl FnOnce(&mut dyn Connection) -> Result<T, E>) -> Result<T, E> {
+        let mut lease = self.inner.aside.take()?;
         work(lease.connection())
     }
 
@@ -251,7 +260,11 @@ struct Inner {
     group: Arc<Mutex<Option<Box<dyn Group>>>>,
     counting: Arc<Counting>,
     readers: Pool,
+    aside: Pool,
 }
+
+/// Connections for [`Db::read_aside`].
+const ASIDE: usize = 2;
 
 impl Drop for Inner {
     fn drop(&mut self) {

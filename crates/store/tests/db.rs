@@ -42,6 +42,7 @@ suite!(
     many_rows_at_once,
     migrations_are_applied_once,
     placeholders_are_bound_by_number,
+    readers_that_read_aside_do_not_wait_for_each_other,
     reopening_finds_what_was_committed,
     the_group_counts_only_what_stays,
     values_come_back_as_they_went,
@@ -72,7 +73,7 @@ fn in_schema(name: &str, test: fn(&str)) {
 
 mod suite {
     use std::any::Any;
-    use std::sync::mpsc;
+    use std::sync::{Barrier, mpsc};
     use std::thread;
 
     use usufruct_store::db::{Connection, Db, Error, Group, Kind, Migration, Options, Pending, Tx, Value};
@@ -314,6 +315,23 @@ mod suite {
         assert_eq!(db.read(write), refused);
         assert_eq!(db.snapshot(write), refused);
         assert_eq!(count(&db), 0);
+    }
+
+    pub fn readers_that_read_aside_do_not_wait_for_each_other(url: &str) {
+        let db = open(url);
+        let all = Options::default().readers;
+        let lent = Barrier::new(all);
+        let answers: Vec<_> = thread::scope(|scope| {
+            let both = || {
+                db.read(|_| {
+                    lent.wait();
+                    db.read_aside(|conn| Ok::<_, Error>(conn.query("-- one_find\nSELECT 1", &[])?.len()))
+                })
+            };
+            let readers: Vec<_> = (0..all).map(|_| scope.spawn(both)).collect();
+            readers.into_iter().map(|reader| reader.join().unwrap()).collect()
+        });
+        assert!(answers.iter().all(|answer| matches!(answer, Ok(1))), "{answers:?}");
     }
 
     pub fn a_snapshot_sees_one_state(url: &str) {

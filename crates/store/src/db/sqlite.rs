@@ -58,7 +58,7 @@ pub(super) fn open_backup(path: &str) -> Result<(Connected, Vec<Connected>), Err
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         Ok(Box::new(Sqlite::connect(&uri, flags)?) as Connected)
     };
-    connect().and_then(|writer| Ok((writer, vec![connect()?]))).map_err(|error: rusqlite::Error| unavailable(&error))
+    connect().and_then(|writer| Ok((writer, vec![connect()?, connect()?]))).map_err(|error: rusqlite::Error| unavailable(&error))
 }
 
 /// Copies a database as it is at one moment, while others read and write it. Both are paths.
