@@ -11,6 +11,7 @@ mod footprint_key;
 mod home;
 mod objections;
 mod preview;
+mod receipt;
 mod recovery;
 
 use std::sync::Arc;
@@ -35,6 +36,8 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/me/footprint", get(footprint::page))
         .route("/me/footprint.json", get(footprint::download))
         .route("/me/footprint/sealed", get(footprint_key::sealed))
+        .route("/me/footprint/{n}/receipt", get(receipt::token))
+        .route("/me/footprint/{n}/receipt.json", get(receipt::readable))
         .route("/me/footprint/{n}/object", get(objections::form).post(objections::object))
         .route("/me/cases", get(objections::list))
         .route("/me/consents", get(consents::list))

@@ -1,8 +1,10 @@
-//! The public register: mandates, services, contracts, agreements, agencies, certificates, who is late. No sign-in; JSON beside each page.
+//! The public register: mandates, services, contracts, agreements, agencies, certificates, who is late. No sign-in; JSON beside each page, and
+//! linked data and tables for other people's machines.
 
 pub(crate) mod contracts;
 pub(crate) mod counting;
 mod drafts;
+pub(crate) mod export;
 mod keys;
 mod lists;
 mod log;
@@ -28,6 +30,7 @@ use crate::page::Page;
 
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new()
+        .merge(export::router())
         .route("/register", get(mandates::list))
         .route("/register.json", get(mandates::list_json))
         .route("/register/mandates", get(mandates::list))

@@ -123,6 +123,7 @@ footprint-joined = Your pseudonym at { $service }; no data about you
 footprint-batch = One decision about { $count } people.
 footprint-refused = Asked and refused:
 footprint-mandate = Mandate
+footprint-receipt = Receipt
 footprint-proof-file = Proof
 footprint-object = Object
 footprint-check = Check it without this page

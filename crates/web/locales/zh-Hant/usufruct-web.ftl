@@ -120,6 +120,7 @@ footprint-joined = 您在「{ $service }」的代碼；不含任何個人資料
 footprint-batch = 同一決定涉及 { $count } 人。
 footprint-refused = 提出要求但遭拒：
 footprint-mandate = 授權令
+footprint-receipt = 同意紀錄收據
 footprint-proof-file = 證明檔
 footprint-object = 提出異議
 footprint-check = 不靠本頁自行查驗

@@ -245,6 +245,11 @@ impl Row {
         self.kind == Some(Kind::Use) && !self.refusal.is_empty()
     }
 
+    /// Whether it is her word to a service, of which she gets a receipt.
+    pub fn has_receipt(&self) -> bool {
+        matches!(self.kind, Some(Kind::Consent | Kind::Withdrawal)) && self.service.is_some()
+    }
+
     /// The law itself notifies where no service took part.
     pub fn is_notified(&self) -> bool {
         self.kind == Some(Kind::Consent) && self.service.is_none()

@@ -21,6 +21,7 @@ use usufruct_core::notice::Notice;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::time::DAY;
 
+use super::export::Vocabulary;
 use super::keys::{self, ShownKey, Standing as KeyStanding};
 use super::{Link, open_json};
 use crate::Site;
@@ -165,6 +166,9 @@ pub(super) async fn one(State(site): State<Arc<Site>>, page: Page, Path(id): Pat
     let find = |id: &str| id.parse::<MandateId>().ok().and_then(|id| Some((register.mandates.get(&id)?, id)));
     if let Some((entry, _)) = id.strip_suffix(".json").and_then(find) {
         return Ok(open_json(entry));
+    }
+    if let Some((vocabulary, (entry, _))) = Vocabulary::asked(&id).and_then(|(asked, id)| Some((asked, find(id)?))) {
+        return Ok(vocabulary.answer(&site, &register, entry));
     }
     let (entry, id) = find(&id).ok_or_else(|| Fault::not_found("mandate"))?;
     Ok(show(&whole(&register, page, &id, entry, site.app.now())))

@@ -5,6 +5,7 @@ mod common;
 mod contracts;
 mod counts;
 mod drafts;
+mod exports;
 mod oversight;
 #[path = "../../../app/tests/common/vendors.rs"]
 mod vendors;

@@ -1,0 +1,189 @@
+//! Receipts of what the resident agreed to and withdrew, signed, for her alone: the fields of ISO/IEC TS 27560:2023 in the words of the Data
+//! Privacy Vocabulary.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use usufruct_app::{App, Error, Footprint, FootprintLine};
+use usufruct_core::event::{self, Event, Form, Kind};
+use usufruct_core::hash::{hex, sha256};
+use usufruct_core::id::{AgencyId, BlockId, GrantId, ServiceId};
+use usufruct_core::mandate::{Mandate, Necessity};
+use usufruct_core::register::{Entry, Register};
+
+use crate::Site;
+use crate::fault::Fault;
+use crate::page::Page;
+use crate::register::export::{basis, category, parties};
+use crate::session::Resident;
+use crate::site::blocking;
+
+/// What a receipt is made of.
+struct Facts {
+    event: Event,
+    /// Leaf number in the log.
+    index: u64,
+    /// The leaf as it stands there.
+    leaf: Vec<u8>,
+    grant: GrantId,
+    /// How the service knows her; `None` once she is known to it otherwise.
+    subject: Option<String>,
+}
+
+/// The receipt of line `n` as a token (RFC 7515) of the type `consent-receipt+jwt`, signed with a key of `/oidc/jwks`.
+pub(crate) async fn token(
+    State(site): State<Arc<Site>>,
+    page: Page,
+    Resident(session): Resident,
+    Path(n): Path<u64>,
+) -> Result<Response, Fault> {
+    let receipt = receipt(&site, &page, session.resident, n).await?;
+    let signed = site.provider_keys.sign(TYPE, &receipt).ok_or_else(Fault::internal)?;
+    let name = format!("attachment; filename=\"receipt-{n}.jwt\"");
+    let headers =
+        [(CONTENT_TYPE, "application/jwt".to_owned()), (CACHE_CONTROL, "no-store".to_owned()), (CONTENT_DISPOSITION, name)];
+    Ok((headers, signed).into_response())
+}
+
+/// The same to be read, unsigned.
+pub(crate) async fn readable(
+    State(site): State<Arc<Site>>,
+    page: Page,
+    Resident(session): Resident,
+    Path(n): Path<u64>,
+) -> Result<Response, Fault> {
+    let receipt = receipt(&site, &page, session.resident, n).await?;
+    Ok(([(CACHE_CONTROL, "no-store")], axum::Json(receipt)).into_response())
+}
+
+async fn receipt(site: &Arc<Site>, page: &Page, resident: u64, n: u64) -> Result<Value, Fault> {
+    let facts = blocking(site, move |app| facts(app, resident, n)).await?.ok_or_else(|| Fault::not_found("receipt"))?;
+    let register = site.app.register();
+    let entry = agreed_to(&register, &facts.event).ok_or_else(|| Fault::not_found("receipt"))?;
+    Ok(written(site, page, &register, entry, &facts))
+}
+
+/// What line `n` says, if it is about something that the resident decided at a service.
+fn facts(app: &App, resident: u64, n: u64) -> Result<Option<Facts>, Error> {
+    let footprint = app.footprint(resident)?;
+    let register = app.register();
+    let Some((line, event)) = footprint.lines.iter().find_map(|line| Some((line, line.event.clone()?)).filter(|_| line.n == n))
+    else {
+        return Ok(None);
+    };
+    let is_hers = matches!(event.kind, Kind::Consent | Kind::Withdrawal);
+    let (Some(service), Some(entry), true) = (&event.service, agreed_to(&register, &event), is_hers) else { return Ok(None) };
+    let Some(grant) = app.grants(resident)?.into_iter().find(|stored| stored.mandate == entry.number) else { return Ok(None) };
+    // A receipt of before a withdrawal must not say how the service knows her after it.
+    let is_same = !footprint.lines.iter().any(|later| later.n >= n && renews(&register, later, service));
+    let subject = if is_same { Some(app.subject(resident, service)?) } else { None };
+    let leaf = leaf(&footprint, line);
+    Ok(Some(Facts { index: line.index, leaf, grant: grant.id, subject, event }))
+}
+
+/// Whether the service knows her otherwise since this line, or may.
+fn renews(register: &Register, line: &FootprintLine, service: &ServiceId) -> bool {
+    let Some(event) = &line.event else { return true };
+    let sector = |id: &ServiceId| register.services.get(id).map(|entry| &entry.body.sector);
+    let is_there = event.service.as_ref().is_none_or(|other| sector(other) == sector(service));
+    event.kind == Kind::Withdrawal && is_there
+}
+
+fn leaf(footprint: &Footprint, line: &FootprintLine) -> Vec<u8> {
+    let commitment = event::commitment(&line.opening, &line.encoded);
+    event::leaf(&commitment, &event::tag(&footprint.tag_key, line.n)).to_vec()
+}
+
+/// The mandate of the event, as long as the revision that she saw is the present one: of earlier ones the register keeps the hash alone.
+fn agreed_to<'a>(register: &'a Register, event: &Event) -> Option<&'a Entry<Mandate>> {
+    let hash = event.mandate.as_ref()?;
+    register.revision(hash).map(|(entry, _)| entry).filter(|entry| entry.hash == *hash)
+}
+
+fn written(site: &Site, page: &Page, register: &Register, entry: &Entry<Mandate>, facts: &Facts) -> Value {
+    let Facts { event, index, leaf, grant, subject } = facts;
+    let issuer = &site.settings.issuer;
+    let leaf_hash = hex(&sha256(&[&[0][..], leaf].concat()).0);
+    let (state, notice) = (state(event), register.notice(entry));
+    json!({
+        "iss": issuer,
+        "iat": event.at.seconds(),
+        "schema_version": "ISO/IEC TS 27560:2023",
+        "profile": "dpv-27560:receipt-record",
+        "record_id": grant,
+        "receipt_id": format!("urn:sha256:{leaf_hash}"),
+        "pii_principal_id": subject.clone().unwrap_or_else(|| format!("urn:sha256:{leaf_hash}#principal")),
+        "processing": [{
+            "privacy_notice": format!("{issuer}/register/mandates/{}", entry.id),
+            "privacy_notice_hash": notice.map(|notice| notice.hash),
+            "language": page.language.tag(),
+            "purposes": [{
+                "purpose": page.text(&entry.body.purpose.sentence),
+                "purpose_type": entry.body.purpose.dpv,
+                "lawful_basis": basis(entry.body.legal_basis.code),
+                "lawful_basis_source": entry.body.legal_basis.url,
+                "service": event.service,
+                "pii_information": event.blocks.iter().map(|(id, form)| datum(page, register, &entry.body, id, *form)).collect::<Vec<_>>(),
+                "collection_method": "from the resident's pass, for each use logged before",
+                "processing_method": notice.map(|notice| page.text(&notice.body.manner)),
+                "storage_locations": entry.body.locations,
+                "processing_locations": entry.body.locations,
+                "retention_period": entry.body.retention.duration,
+                "retention_from": page.text(&entry.body.retention.from_event),
+                "withdrawal_method": format!("{issuer}/me/consents"),
+                "privacy_rights": notice.map(|notice| page.text(&notice.body.rights)),
+                "impact_assessment": entry.body.impact_assessment,
+                "authority_party": entry.body.oversight_body,
+                "jurisdiction": register.agencies.get(&entry.body.controller).map(|agency| &agency.body.jurisdiction),
+                "pii_controllers": [entry.body.controller],
+                "recipient_third_parties": entry.body.recipients.iter().map(|recipient| json!({
+                    "party_id": recipient.agency,
+                    "contract": recipient.contract,
+                })).collect::<Vec<_>>(),
+            }],
+        }],
+        "parties": parties(register, &entry.body).iter().filter_map(|(id, part)| party(page, register, id, part)).collect::<Vec<_>>(),
+        "event": [{
+            "event_time": event.at.to_string(),
+            "validity_duration": event.until.unwrap_or(entry.body.sunset_at).to_string(),
+            "entity_id": entry.body.controller,
+            "event_type": "dpv:ExplicitlyExpressedConsent",
+            "event_state": state,
+        }],
+        "mandate": { "id": entry.id, "revision": entry.rev, "hash": entry.hash },
+        "log": { "origin": site.app.config().origin, "index": index, "leaf_hash": leaf_hash },
+    })
+}
+
+fn state(event: &Event) -> &'static str {
+    if event.kind == Kind::Withdrawal { "dpv:ConsentWithdrawn" } else { "dpv:ConsentGiven" }
+}
+
+fn datum(page: &Page, register: &Register, mandate: &Mandate, id: &BlockId, form: Form) -> Value {
+    let asked = mandate.blocks.iter().find(|asked| asked.block == *id);
+    json!({
+        "pii_attribute_id": id,
+        "pii_name": register.blocks.get(id).map(|block| page.text(&block.body.name)),
+        "pii_type": category(register, id, form),
+        "pii_form": form,
+        "pii_optional": asked.is_some_and(|asked| asked.necessity == Necessity::Optional),
+    })
+}
+
+fn party(page: &Page, register: &Register, id: &AgencyId, part: &str) -> Option<Value> {
+    let body = &register.agencies.get(id)?.body;
+    Some(json!({
+        "party_id": id,
+        "party_name": page.text(&body.legal_name),
+        "party_type": body.kind,
+        "party_role": part,
+        "party_address": body.contact,
+        "party_contact": body.protection_officer,
+    }))
+}
+
+/// The media type of a receipt, without `application/`.
+const TYPE: &str = "consent-receipt+jwt";

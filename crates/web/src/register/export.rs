@@ -1,0 +1,68 @@
+//! The register for other people's machines: linked data in the words of the Data Privacy Vocabulary (DPV 2.3) and of ODRL 2.2, and tables.
+//!
+//! Everything here is made of the same revisions as the pages, and names their hashes.
+
+mod dpv;
+mod odrl;
+mod table;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::Value;
+use usufruct_core::mandate::Mandate;
+use usufruct_core::register::{Entry, Register};
+
+use crate::Site;
+
+pub(crate) use dpv::{basis, category, parties};
+
+/// What other machines ask for instead of the page of a mandate.
+#[derive(Clone, Copy)]
+pub(super) enum Vocabulary {
+    /// A `dpv:Process` as JSON-LD.
+    Dpv,
+    /// An offer or a set of rules as JSON-LD.
+    Odrl,
+}
+
+pub(super) fn router() -> Router<Arc<Site>> {
+    Router::new()
+        .route("/register/mandates.jsonld", get(mandates))
+        .route("/register/agencies.csv", get(table::agencies))
+        .route("/register/agreements.csv", get(table::agreements))
+        .route("/register/certificates.csv", get(table::certificates))
+        .route("/register/contracts.csv", get(table::contracts))
+        .route("/register/mandates.csv", get(table::mandates))
+        .route("/register/services.csv", get(table::services))
+}
+
+impl Vocabulary {
+    /// The vocabulary that the end of an address asks for, and what stands before it.
+    pub(super) fn asked(path: &str) -> Option<(Self, &str)> {
+        let of = |end, vocabulary| Some((vocabulary, path.strip_suffix(end)?));
+        of(".odrl.jsonld", Self::Odrl).or_else(|| of(".jsonld", Self::Dpv))
+    }
+
+    /// One mandate in it.
+    pub(super) fn answer(self, site: &Site, register: &Register, entry: &Entry<Mandate>) -> Response {
+        let issuer = &site.settings.issuer;
+        linked(&match self {
+            Self::Dpv => dpv::document(register, issuer, [entry]),
+            Self::Odrl => odrl::policy(register, issuer, entry),
+        })
+    }
+}
+
+async fn mandates(State(site): State<Arc<Site>>) -> Response {
+    let register = site.app.register();
+    linked(&dpv::document(&register, &site.settings.issuer, register.mandates.values()))
+}
+
+fn linked(document: &Value) -> Response {
+    ([(ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (CONTENT_TYPE, "application/ld+json")], document.to_string()).into_response()
+}

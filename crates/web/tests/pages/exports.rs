@@ -1,0 +1,199 @@
+//! The register for other people's machines, and receipts.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use axum::http::StatusCode;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+use crate::common::{CARD, SERVICE};
+use crate::{Pages, between};
+
+/// Terms that the vocabulary defines and that none of its lists beside this project hold.
+const ELSEWHERE: [&str; 17] = [
+    "DataController",
+    "DataProcessor",
+    "DataSubject",
+    "LegalEntity",
+    "Optional",
+    "Process",
+    "Recipient",
+    "Required",
+    "StorageDuration",
+    "hasContact",
+    "hasDataController",
+    "hasDataProcessor",
+    "hasDataSubject",
+    "hasDuration",
+    "hasLocation",
+    "hasName",
+    "hasNecessity",
+];
+
+async fn json(pages: &Pages, path: &str) -> Value {
+    let answer = pages.get(path, "en").await;
+    assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
+    serde_json::from_str(&answer.text).unwrap()
+}
+
+/// All terms of the vocabulary in it.
+fn terms(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| terms(item, found)),
+        Value::Object(fields) => fields.iter().for_each(|(name, value)| {
+            terms(&Value::String(name.clone()), found);
+            terms(value, found);
+        }),
+        Value::String(word) => found.extend(word.strip_prefix("dpv:").map(str::to_owned)),
+        _ => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mandate_in_the_words_of_the_vocabulary() {
+    let pages = Pages::new();
+    let document = json(&pages, &format!("/register/mandates/{CARD}.jsonld")).await;
+    let process = &document["@graph"][0];
+    let entry = json(&pages, &format!("/register/mandates/{CARD}.json")).await;
+    assert_eq!(process["dct:identifier"], format!("sha256:{}", entry["hash"].as_str().unwrap()));
+    assert_eq!(process["dpv:hasLegalBasis"]["@type"], "dpv:Consent");
+    assert_eq!(process["dpv:hasPersonalData"].as_array().unwrap().len(), entry["body"]["blocks"].as_array().unwrap().len());
+    let ids = |value: &Value| value["@id"].as_str().unwrap().to_owned();
+    let named: BTreeSet<String> = document["@graph"].as_array().unwrap()[1..].iter().map(ids).collect();
+    assert!(named.contains(&ids(&process["dpv:hasDataController"])), "whoever is named is described: {named:?}");
+    let all = json(&pages, "/register/mandates.jsonld").await;
+    let processes = all["@graph"].as_array().unwrap().iter().filter(|node| node["@type"] == "dpv:Process").count();
+    assert_eq!(processes, pages.city.app.register().mandates.len());
+
+    let lists = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/register/dpv-2.3");
+    let Ok(lists) = std::fs::read_dir(lists) else {
+        eprintln!("skipped: the lists of the vocabulary are not here");
+        return;
+    };
+    let mut known: BTreeSet<String> = ELSEWHERE.map(str::to_owned).into();
+    for list in lists {
+        let text = std::fs::read_to_string(list.unwrap().path()).unwrap();
+        known.extend(text.lines().filter_map(|line| Some(line.split(',').next()?.trim_matches('"').to_owned())));
+    }
+    let mut used = BTreeSet::new();
+    terms(&all, &mut used);
+    terms(&receipt(&pages, "consent").await, &mut used);
+    assert!(used.len() > 20, "{used:?}");
+    assert_eq!(used.difference(&known).collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mandate_as_rules() {
+    let pages = Pages::new();
+    let offer = json(&pages, &format!("/register/mandates/{CARD}.odrl.jsonld")).await;
+    let body = json(&pages, &format!("/register/mandates/{CARD}.json")).await["body"].clone();
+    assert_eq!(offer["@type"], "Offer");
+    let permission = &offer["permission"][0];
+    let ends = permission["constraint"].as_array().unwrap().iter().filter(|rule| rule["leftOperand"] == "dateTime");
+    let ends: Vec<_> = ends.map(|rule| (rule["operator"].clone(), rule["rightOperand"]["@value"].clone())).collect();
+    assert_eq!(ends, [("gteq".into(), body["starts_at"].clone()), ("lt".into(), body["sunset_at"].clone())]);
+    let duties: Vec<_> = permission["duty"].as_array().unwrap().iter().map(|duty| duty["action"].as_str().unwrap()).collect();
+    assert_eq!(duties, ["delete", "inform"]);
+    assert_eq!(permission["duty"][0]["constraint"][0]["rightOperand"]["@value"], body["retention"]["duration"]);
+    assert_eq!(offer["prohibition"][0]["action"], "commercialize");
+    assert_eq!(pages.get("/register/mandates/mdt_none.odrl.jsonld", "en").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_hold_a_line_for_each_object() {
+    let pages = Pages::new();
+    let register = pages.city.app.register();
+    for (name, objects) in [
+        ("agencies", register.agencies.len()),
+        ("agreements", register.agreements.len()),
+        ("certificates", register.certificates.len()),
+        ("contracts", register.contracts.len()),
+        ("mandates", register.mandates.len()),
+        ("services", register.services.len()),
+    ] {
+        let text = pages.get(&format!("/register/{name}.csv"), "en").await.text;
+        let mut table = csv::Reader::from_reader(text.as_bytes());
+        let columns = table.headers().unwrap().clone();
+        assert_eq!((&columns[0], &columns[columns.len() - 1]), ("id", "leaf"), "{name}");
+        let lines: Vec<csv::StringRecord> = table.records().map(|line| line.unwrap()).collect();
+        assert_eq!(lines.len(), objects, "{name}");
+        assert!(lines.iter().all(|line| line.len() == columns.len()), "{name}");
+    }
+    let page = pages.get("/register", "en").await.text;
+    assert!(page.contains("href=\"/register/mandates.csv\"") && page.contains("href=\"/register/mandates.jsonld\""));
+}
+
+/// The first receipt of a line of this kind, with its signature checked against nothing yet.
+async fn receipt(pages: &Pages, kind: &str) -> Value {
+    json(pages, &format!("/me/footprint/{}/receipt.json", line(pages, kind).await)).await
+}
+
+/// Number of the first line of this kind at a service.
+async fn line(pages: &Pages, kind: &str) -> u64 {
+    let footprint = pages.get("/me/footprint", "en").await.text;
+    let payload: Value = serde_json::from_str(between(&footprint, "id=\"footprint-data\">", "</script>")).unwrap();
+    let lines = payload["lines"].as_array().unwrap();
+    let line = lines.iter().find(|line| line["shown"]["kind"] == kind && !line["shown"]["service"].is_null()).unwrap();
+    line["n"].as_u64().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn her_word_has_a_receipt_that_the_house_signed() {
+    let pages = Pages::new();
+    let (resident, service) = (pages.resident, crate::common::service());
+    let n = line(&pages, "consent").await;
+    let given = receipt(&pages, "consent").await;
+    assert_eq!(given["event"][0]["event_state"], "dpv:ConsentGiven");
+    assert_eq!(given["processing"][0]["purposes"][0]["service"], SERVICE);
+    let entry = json(&pages, &format!("/register/mandates/{CARD}.json")).await;
+    assert_eq!(given["mandate"]["hash"], entry["hash"]);
+    let known_as = pages.city.app.subject(resident, &service).unwrap();
+    assert!(!given.to_string().contains(&known_as), "she withdrew since, so it does not say how she is known now");
+    let last = {
+        let footprint = pages.city.app.footprint(resident).unwrap();
+        let consents = footprint.lines.iter().filter(|line| {
+            line.event.as_ref().is_some_and(|event| event.kind == usufruct_core::event::Kind::Consent && event.service.is_some())
+        });
+        consents.last().unwrap().n
+    };
+    let again = json(&pages, &format!("/me/footprint/{last}/receipt.json")).await;
+    assert_eq!(again["pii_principal_id"], known_as);
+
+    let token = pages.get(&format!("/me/footprint/{n}/receipt"), "en").await.text;
+    let keys = json(&pages, "/oidc/jwks").await;
+    let header = jsonwebtoken::decode_header(&token).unwrap();
+    assert_eq!(header.typ.as_deref(), Some("consent-receipt+jwt"));
+    let key = keys["keys"].as_array().unwrap().iter().find(|key| key["kid"] == *header.kid.as_ref().unwrap()).unwrap();
+    let key = jsonwebtoken::DecodingKey::from_jwk(&serde_json::from_value(key.clone()).unwrap()).unwrap();
+    let mut rules = jsonwebtoken::Validation::new(header.alg);
+    rules.required_spec_claims.clear();
+    rules.validate_exp = false;
+    let signed = jsonwebtoken::decode::<Value>(&token, &key, &rules).unwrap().claims;
+    assert_eq!(signed, given);
+    let forged = [&token[..token.len() - 4], "AAAA"].concat();
+    assert!(jsonwebtoken::decode::<Value>(&forged, &key, &rules).is_err());
+
+    let leaf_hash = given["log"]["leaf_hash"].as_str().unwrap();
+    pages.city.app.publish_log().unwrap();
+    let proof = pages.get(&format!("/me/footprint/{n}/proof"), "en").await.text;
+    let extra = proof.lines().find_map(|line| line.strip_prefix("extra ")).unwrap();
+    let extra = base64::engine::general_purpose::STANDARD.decode(extra).unwrap();
+    let (tag, opening) = extra.split_first_chunk::<32>().unwrap();
+    let (r, event) = opening.split_first_chunk::<32>().unwrap();
+    let leaf = usufruct_core::event::leaf(&usufruct_core::event::commitment(r, event), tag);
+    let hash = usufruct_core::hash::sha256(&[&[0][..], &leaf].concat());
+    assert_eq!(leaf_hash, hash.to_string(), "the receipt names the leaf that the proof is of");
+    assert!(URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_withdrawal_has_a_receipt_and_a_use_has_none() {
+    let pages = Pages::new();
+    let withdrawn = receipt(&pages, "withdrawal").await;
+    assert_eq!(withdrawn["event"][0]["event_state"], "dpv:ConsentWithdrawn");
+    let used = line(&pages, "use").await;
+    assert_eq!(pages.get(&format!("/me/footprint/{used}/receipt"), "en").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(pages.get("/me/footprint/9999/receipt", "en").await.status, StatusCode::NOT_FOUND);
+}
