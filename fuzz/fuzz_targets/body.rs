@@ -6,6 +6,7 @@ use usufruct_core::agency::Agency;
 use usufruct_core::agreement::Agreement;
 use usufruct_core::audit::Audit;
 use usufruct_core::block::DataBlock;
+use usufruct_core::breach::Breach;
 use usufruct_core::certificate::Certificate;
 use usufruct_core::check::ContractCheck;
 use usufruct_core::contract::Contract;
@@ -29,6 +30,7 @@ fuzz_target!(|data: &[u8]| {
         let _ = Agreement::read(&value);
         let _ = Audit::read(&value);
         let _ = DataBlock::read(&value);
+        let _ = Breach::read(&value);
         let _ = Certificate::read(&value);
         let _ = Contract::read(&value);
         let _ = ContractCheck::read(&value);

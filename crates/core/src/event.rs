@@ -18,6 +18,8 @@ pub const LEAF_PREFIX: [u8; 2] = [1, 2];
 /// What kind of thing happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
+    /// She was told of a breach that concerns her data; the detail names it, and the blocks are hers.
+    Breach,
     /// A service was told the pseudonym of another service for its own; the detail names that other service.
     Conversion,
     /// A block was corrected by the resident.
@@ -289,7 +291,8 @@ pub fn filler_leaf(random: &[u8; 64]) -> [u8; LEAF_LEN] {
 }
 
 impl Kind {
-    const ALL: [(Self, &'static str); 12] = [
+    const ALL: [(Self, &'static str); 13] = [
+        (Self::Breach, "breach-notified"),
         (Self::Consent, "consent"),
         (Self::Conversion, "conversion"),
         (Self::Correction, "correction"),
@@ -349,7 +352,7 @@ mod tests {
         fn events()(n in any::<u64>(), prev in any::<Option<[u8; 32]>>(), at in 0i64..4_000_000_000_000_000,
             mandate in any::<Option<[u8; 32]>>(), blocks in prop::collection::vec(0usize..3, 0..5), reason in ".{0,40}",
             actor in any::<Option<[u8; 32]>>(), batch in any::<Option<([u8; 16], u64)>>(), clause in any::<Option<String>>(),
-            kind in 0usize..12, other in any::<Option<String>>(), source in any::<Option<(bool, u64, Option<u32>)>>()) -> Event {
+            kind in 0usize..13, other in any::<Option<String>>(), source in any::<Option<(bool, u64, Option<u32>)>>()) -> Event {
             Event {
                 kind: Kind::ALL[kind].0, n, prev, at: Time::from_micros(at), mandate: mandate.map(Digest),
                 service: Some("svc_library".parse().unwrap()),

@@ -8,6 +8,7 @@ pub mod agreement;
 pub mod audit;
 pub mod block;
 pub mod brake;
+pub mod breach;
 pub mod cbor;
 pub mod certificate;
 pub mod check;

@@ -10,13 +10,14 @@ use crate::agency::{Agency, AgencyKind};
 use crate::agreement::Agreement;
 use crate::audit::Audit;
 use crate::block::DataBlock;
+use crate::breach::Breach;
 use crate::certificate::{Cause, Certificate};
 use crate::check::ContractCheck;
 use crate::contract::Contract;
 use crate::draft::Problem;
 use crate::id::{
-    AgencyId, AgreementId, AuditId, BlockId, CertificateId, CheckId, ContractId, IncidentId, KeyId, LawpackId, MandateId,
-    MeetingId, OrderId, ServiceId, TallyId,
+    AgencyId, AgreementId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId, LawpackId,
+    MandateId, MeetingId, OrderId, ServiceId, TallyId,
 };
 use crate::incident::Incident;
 use crate::key::{KeyOf, PublishedKey};
@@ -50,6 +51,7 @@ pub struct Register {
     pub agreements: BTreeMap<AgreementId, Entry<Agreement>>,
     pub checks: BTreeMap<CheckId, Entry<ContractCheck>>,
     pub audits: BTreeMap<AuditId, Entry<Audit>>,
+    pub breaches: BTreeMap<BreachId, Entry<Breach>>,
     pub certificates: BTreeMap<CertificateId, Entry<Certificate>>,
     pub incidents: BTreeMap<IncidentId, Entry<Incident>>,
     /// Keys of mandates and pseudonym domains, whether they live or not.
@@ -118,6 +120,7 @@ pub(crate) enum Content {
     Agreement(AgreementId, Box<Agreement>),
     Block(BlockId, DataBlock),
     Audit(AuditId, Audit),
+    Breach(BreachId, Box<Breach>),
     Certificate(CertificateId, Certificate),
     Check(CheckId, ContractCheck),
     Contract(ContractId, Contract),
@@ -171,6 +174,7 @@ impl Register {
             }
             Content::Block(id, body) => put(&mut self.blocks, id, body, &make, State::Active),
             Content::Audit(id, body) => put(&mut self.audits, id, body, &make, State::Published),
+            Content::Breach(id, body) => put(&mut self.breaches, id, *body, &make, State::Published),
             Content::Certificate(id, body) => {
                 self.certified_epoch = self.certified_epoch.max(body.epoch_after);
                 for commitment in &body.key_commitments {
@@ -359,6 +363,7 @@ impl Register {
             StatementKind::Agency => of(&self.agencies, id),
             StatementKind::Agreement => of(&self.agreements, id),
             StatementKind::Audit => of(&self.audits, id),
+            StatementKind::Breach => of(&self.breaches, id),
             StatementKind::Certificate => of(&self.certificates, id),
             StatementKind::Check => of(&self.checks, id),
             StatementKind::Contract => of(&self.contracts, id),

@@ -44,6 +44,7 @@ pub enum StatementKind {
     Agency,
     Agreement,
     Audit,
+    Breach,
     Certificate,
     Check,
     Contract,

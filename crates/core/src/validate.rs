@@ -3,6 +3,7 @@
 mod agency;
 mod agreement;
 mod approvals;
+mod breach;
 mod certificate;
 mod contract;
 mod house;
@@ -22,8 +23,8 @@ pub use mandate::{draft as mandate, lengths as mandate_lengths};
 use crate::Digest;
 use crate::draft::Problem;
 use crate::id::{
-    AgencyId, AgreementId, AuditId, BlockId, CertificateId, CheckId, ContractId, IncidentId, KeyId, LawpackId, LogId, MandateId,
-    MeetingId, NoticeId, OrderId, ServiceId, StatusChangeId, TallyId, VaultId, VerifierId,
+    AgencyId, AgreementId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId, LawpackId, LogId,
+    MandateId, MeetingId, NoticeId, OrderId, ServiceId, StatusChangeId, TallyId, VaultId, VerifierId,
 };
 use crate::register::{Content, Register};
 use crate::statement::{Statement, StatementKind};
@@ -50,6 +51,7 @@ pub(crate) fn statement(
         StatementKind::Agency => agency::agency(&mut check),
         StatementKind::Agreement => agreement::agreement(&mut check),
         StatementKind::Audit => house::audit(&mut check),
+        StatementKind::Breach => breach::breach(&mut check),
         StatementKind::Certificate => certificate::certificate(&mut check),
         StatementKind::Check => contract::contract_check(&mut check),
         StatementKind::Contract => contract::contract(&mut check),
@@ -128,6 +130,7 @@ fn envelope(check: &mut Check<'_>) {
         StatementKind::Agency => AgencyId::from_str(&statement.id).is_ok(),
         StatementKind::Agreement => AgreementId::from_str(&statement.id).is_ok(),
         StatementKind::Audit => AuditId::from_str(&statement.id).is_ok(),
+        StatementKind::Breach => BreachId::from_str(&statement.id).is_ok(),
         StatementKind::Certificate => CertificateId::from_str(&statement.id).is_ok(),
         StatementKind::Check => CheckId::from_str(&statement.id).is_ok(),
         StatementKind::Contract => ContractId::from_str(&statement.id).is_ok(),

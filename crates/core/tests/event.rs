@@ -9,7 +9,8 @@ use usufruct_core::hash::{hex, unhex};
 use usufruct_core::source::SourceMark;
 use usufruct_core::{Digest, Time};
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 13] = [
+    Kind::Breach,
     Kind::Consent,
     Kind::Conversion,
     Kind::Correction,

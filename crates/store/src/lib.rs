@@ -9,6 +9,7 @@ pub mod audit_copies;
 pub mod authorizations;
 pub mod blocks;
 pub mod brakes;
+pub mod breaches;
 pub mod cards;
 pub mod cases;
 pub mod certificate_cards;
@@ -64,6 +65,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 19, name: "sign_ins", sql: include_str!("../migrations/0019_sign_ins.sql") },
     Migration { number: 20, name: "ways_in_marks", sql: include_str!("../migrations/0020_ways_in_marks.sql") },
     Migration { number: 23, name: "tallies", sql: include_str!("../migrations/0023_tallies.sql") },
+    Migration { number: 27, name: "breaches", sql: include_str!("../migrations/0027_breaches.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

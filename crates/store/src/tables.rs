@@ -29,8 +29,10 @@ pub enum Source {
 }
 
 /// All tables but that of the migrations.
-pub const ALL: [Table; 41] = [
+pub const ALL: [Table; 43] = [
     of_residents("authorizations", Source::Live, &["authorization_id"]),
+    // Her lines say it too; a note that is lost leads to a second line, never to none.
+    of_residents("breach_notices", Source::LiveOrLog, &["shard", "resident", "breach"]),
     of_residents("cards", Source::LiveOrLog, &["secret_hash"]),
     of_residents("cases", Source::LiveOrLog, &["shard", "resident", "case_id"]),
     of_residents("certificate_cards", Source::LiveOrLog, &["card_mark"]),
@@ -55,6 +57,7 @@ pub const ALL: [Table; 41] = [
     of_nobody("attempts", Source::LiveOrLog, &["attempt_key"]),
     of_nobody("brake_days", Source::LiveOrLog, &["body", "reason", "officials", "day"]),
     of_nobody("brake_releases", Source::LiveOrLog, &["order_id"]),
+    of_nobody("breach_walks", Source::Live, &["breach"]),
     of_nobody("delegated_codes", Source::Live, &["code_hash"]),
     // Whether one has ended stands in sealed lines, so without a live copy none counts.
     of_nobody("delegations", Source::Live, &["delegation_id"]),

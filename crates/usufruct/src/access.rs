@@ -14,6 +14,7 @@ use usufruct_app::{
     App, Approved, AuditReport, Guardianship, NewResident, OverdueDeletion, Publication, RecountDay, Rotated, Way,
 };
 use usufruct_core::Time;
+use usufruct_core::breach::Breach;
 use usufruct_core::id::{BlockId, MandateId};
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Approval, Statement};
@@ -139,6 +140,20 @@ impl Access {
         match self {
             Self::Local { app, .. } => Ok(app.recount_days(mandate, days)?),
             Self::Remote { console, .. } => understood(post(console, "recounts", &json!({ "mandate": mandate, "days": days }))?),
+        }
+    }
+
+    /// Whom a breach concerns, in numbers as they may be published, and the names of the blocks.
+    pub fn concerned(&self, breach: &Breach) -> Result<(String, Vec<BlockId>), Failure> {
+        match self {
+            Self::Local { app, .. } => {
+                let concerned = app.concerned(breach)?;
+                Ok((concerned.residents.to_string(), concerned.blocks.into_iter().collect()))
+            }
+            Self::Remote { console, .. } => {
+                let answer = post(console, "breaches/count", &json!(breach))?;
+                Ok((understood(answer["residents"].clone())?, understood(answer["blocks"].clone())?))
+            }
         }
     }
 

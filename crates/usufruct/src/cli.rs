@@ -36,6 +36,7 @@ Exit codes: 0 fine, 1 refused or findings, 2 could not be done or misused.";
 enum Verb {
     Demo(demo::Demo),
     Audit(audit::Audit),
+    Breach(breach::Breach),
     Backup(backup::Backup),
     Restore(restore::Restore),
     RestoreLog(restore_log::RestoreLog),
@@ -73,6 +74,7 @@ impl Cli {
             Verb::Agreement(verb) => verb.run(),
             Verb::Audit(verb) => verb.run(),
             Verb::Backup(verb) => verb.run(),
+            Verb::Breach(verb) => verb.run(),
             Verb::Card(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),
             Verb::Contract(verb) => verb.run(),
