@@ -17,6 +17,7 @@ use usufruct_core::mandate::Mandate;
 use usufruct_core::meeting::Meeting;
 use usufruct_core::notice::Notice;
 use usufruct_core::order::Order;
+use usufruct_core::rotation::Rotation;
 use usufruct_core::service::Service;
 use usufruct_core::status::StatusChange;
 use usufruct_core::tally::Tally;
@@ -41,6 +42,7 @@ fuzz_target!(|data: &[u8]| {
         let _ = Meeting::read(&value);
         let _ = Notice::read(&value);
         let _ = Order::read(&value);
+        let _ = Rotation::read(&value);
         let _ = Service::read(&value);
         let _ = StatusChange::read(&value);
         let _ = Tally::read(&value);

@@ -87,6 +87,8 @@ pub struct App {
     certifying: Mutex<()>,
     /// How far this process has sealed copies on loan again, by mandate whose key is being replaced: the last resident.
     rotating: Mutex<BTreeMap<u64, Option<u64>>>,
+    /// Pseudonym domains whose pseudonyms are all being replaced.
+    pub(crate) rotating_sectors: RwLock<BTreeSet<u64>>,
     resident_locks: Vec<Mutex<()>>,
 }
 
@@ -155,6 +157,7 @@ impl App {
             publishing: Mutex::new(()),
             certifying: Mutex::new(()),
             rotating: Mutex::default(),
+            rotating_sectors: RwLock::default(),
             resident_locks: (0..64).map(|_| Mutex::new(())).collect(),
         };
         let register = replay(&app.db)?;
@@ -163,6 +166,7 @@ impl App {
         refuse_older(&register, app.vault.state().epoch.0)?;
         app.check_escrow(register.vault.as_ref().map(|entry| &entry.body))?;
         app.set_register(register);
+        app.mark_rotating_sectors()?;
         app.mark_old_rows()?;
         app.ask_witnesses_at_start()?;
         app.publish_keys()?;

@@ -64,6 +64,14 @@ impl App {
         Ok(told.into_iter().filter_map(notice).collect())
     }
 
+    /// Up to a thousand residents after `after` who were told of a breach and have no passkey: for whoever posts letters. The numbers are those
+    /// under which the office files them.
+    pub fn breach_letters(&self, id: &BreachId, after: Option<u64>) -> Result<Vec<u64>, Error> {
+        let register = self.register();
+        let number = register.breaches.get(id).ok_or(Error::Unknown { what: "breach" })?.number;
+        Ok(self.db.read(|conn| breaches::by_courier(conn, number, after, LETTERS))?)
+    }
+
     /// Whom a breach concerns, whether or not anybody is told: counted in the log as it is now. Reads the lines of all residents.
     pub fn concerned(&self, breach: &Breach) -> Result<Concerned, Error> {
         let register = self.register();
@@ -264,5 +272,7 @@ fn scope(breach: &Breach) -> Digest {
 
 /// Reason of the line that tells a resident.
 const REASON: &str = "breach";
+/// Residents listed at a time for letters.
+const LETTERS: usize = 1_000;
 /// Residents looked at, and told, in one transaction.
 const PART: usize = 200;

@@ -178,6 +178,7 @@ impl App {
         generation: u16,
         mandate: u64,
     ) -> Result<Found, Error> {
+        self.check_rotating(sector)?;
         let unknown = || Error::Unknown { what: "subject at this service" };
         let look = || {
             let stored = self.db.snapshot(|conn| match residents::by_seed(conn, seed_index)? {

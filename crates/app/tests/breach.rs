@@ -93,8 +93,11 @@ fn answer_all(city: &City, id: &str) -> Value {
 }
 
 fn close(city: &City, id: &str, signers: &[&Signer]) {
+    let mut ended = json!(entry(city, id).body);
+    (ended["until"], ended["told"]) = (json!(city.app.now()), Value::Null);
+    say(city, id, &ended, signers).unwrap();
+    city.app.run_breaches().unwrap();
     let mut body = answer_all(city, id);
-    body["until"] = json!(city.app.now());
     body["closed_at"] = json!(city.app.now());
     body["lessons"] = text("Disks are sealed.");
     say(city, id, &body, signers).unwrap();
@@ -141,10 +144,13 @@ fn residents_concerned_are_told_once_and_it_is_closed(dir: &Path, url: Option<&s
         entry(city, BREACH).body.clocks.iter().any(|clock| clock.duty == Duty::TellPersons && clock.answer.is_none())
     };
     assert!(waits(&city), "one of them has no passkey and waits for a letter");
+    let id: BreachId = BREACH.parse().unwrap();
+    assert_eq!(city.app.breach_letters(&id, None).unwrap(), [other]);
+    assert!(city.app.breach_letters(&id, Some(other)).unwrap().is_empty());
 
     close(&city, BREACH, &city.signer(LIBRARY));
     city.app.run_breaches().unwrap();
-    assert_eq!((entry(&city, BREACH).rev, told(&city, reader).len()), (rev + 1, 1));
+    assert_eq!((entry(&city, BREACH).rev, told(&city, reader).len()), (rev + 3, 1), "its end, told again, closed");
     assert!(city.app.late().unwrap().is_empty());
     let standings: Vec<_> = entry(&city, BREACH).body.clocks.iter().map(|clock| clock.standing(city.app.now())).collect();
     assert!(standings.contains(&ClockStanding::MetLate) && standings.contains(&ClockStanding::Met), "{standings:?}");
@@ -200,6 +206,9 @@ fn a_wider_breach_reaches_those_who_were_not_told(dir: &Path, url: Option<&str>)
     assert_eq!((told(&city, early).len(), told(&city, late).len()), (1, 0));
     let mut wider = json!(entry(&city, BREACH).body);
     wider["until"] = Value::Null;
+    let stale = say(&city, BREACH, &wider, &city.signer(LIBRARY)).unwrap_err();
+    assert!(matches!(&stale, Error::Unlawful(problems) if problems[0].rule == "stale"), "{stale}");
+    wider["told"] = Value::Null;
     say(&city, BREACH, &wider, &city.signer(LIBRARY)).unwrap();
     city.app.run_breaches().unwrap();
     assert_eq!((told(&city, early).len(), told(&city, late).len()), (1, 1));

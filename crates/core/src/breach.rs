@@ -286,6 +286,15 @@ impl Breach {
         }
     }
 
+    /// Whether it concerns the same people: what bounds it is the same.
+    pub fn concerns_same(&self, other: &Self) -> bool {
+        self.mandates == other.mandates
+            && self.services == other.services
+            && self.blocks == other.blocks
+            && self.contract == other.contract
+            && (self.from, self.until) == (other.from, other.until)
+    }
+
     /// Whether it is over: closed by two people.
     pub fn is_closed(&self) -> bool {
         self.closed_at.is_some()

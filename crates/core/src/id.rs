@@ -121,6 +121,8 @@ ids! {
     NoticeId = "ntc";
     /// What an oversight body commands.
     OrderId = "ord";
+    /// That the pseudonyms of a domain were all replaced.
+    RotationId = "rot";
     /// Something residents sign in to.
     ServiceId = "svc";
     /// A change of an object's status.

@@ -43,6 +43,7 @@ pub mod order;
 pub mod ports;
 pub mod recount;
 pub mod register;
+pub mod rotation;
 pub mod service;
 pub mod source;
 pub mod statement;

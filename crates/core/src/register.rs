@@ -17,7 +17,7 @@ use crate::contract::Contract;
 use crate::draft::Problem;
 use crate::id::{
     AgencyId, AgreementId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId, LawpackId,
-    MandateId, MeetingId, OrderId, ServiceId, TallyId,
+    MandateId, MeetingId, OrderId, RotationId, ServiceId, TallyId,
 };
 use crate::incident::Incident;
 use crate::key::{KeyOf, PublishedKey};
@@ -28,6 +28,7 @@ use crate::mandate::Mandate;
 use crate::meeting::Meeting;
 use crate::notice::Notice;
 use crate::order::{Order, OrderKind};
+use crate::rotation::Rotation;
 use crate::service::Service;
 use crate::source::Source;
 use crate::statement::{Statement, StatementKind, Tried};
@@ -59,6 +60,7 @@ pub struct Register {
     pub lawpacks: BTreeMap<LawpackId, Entry<Lawpack>>,
     pub meetings: BTreeMap<MeetingId, Entry<Meeting>>,
     pub orders: BTreeMap<OrderId, Entry<Order>>,
+    pub rotations: BTreeMap<RotationId, Entry<Rotation>>,
     pub tallies: BTreeMap<TallyId, Entry<Tally>>,
     /// The terms of the log, once they are published.
     pub log: Option<Entry<LogTerms>>,
@@ -132,6 +134,7 @@ pub(crate) enum Content {
     Meeting(MeetingId, Box<Meeting>),
     Notice(Notice),
     Order(OrderId, Box<Order>),
+    Rotation(RotationId, Rotation),
     Service(ServiceId, Service),
     Status(StatusChange),
     Tally(TallyId, Tally),
@@ -210,6 +213,7 @@ impl Register {
             Content::Meeting(id, body) => put(&mut self.meetings, id, *body, &make, State::Published),
             Content::Order(id, body) => self.take_order(id, *body, &make),
             Content::Notice(body) => put(&mut self.notices, body.mandate_hash, body, &make, State::Published),
+            Content::Rotation(id, body) => put(&mut self.rotations, id, body, &make, State::Published),
             Content::Service(id, body) => {
                 // A service stays in its state across revisions: its statement needs the same two people as its activation.
                 let state = self.services.get(&id).map_or(State::Draft, |entry| entry.state);
@@ -375,6 +379,7 @@ impl Register {
             StatementKind::Mandate => of(&self.mandates, id),
             StatementKind::Meeting => of(&self.meetings, id),
             StatementKind::Order => of(&self.orders, id),
+            StatementKind::Rotation => of(&self.rotations, id),
             StatementKind::Service => of(&self.services, id),
             StatementKind::Tally => of(&self.tallies, id),
             StatementKind::Vault => sole(self.vault.as_ref(), id),

@@ -57,6 +57,7 @@ pub enum StatementKind {
     Meeting,
     Notice,
     Order,
+    Rotation,
     Service,
     StatusChange,
     Tally,

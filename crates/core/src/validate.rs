@@ -24,7 +24,7 @@ use crate::Digest;
 use crate::draft::Problem;
 use crate::id::{
     AgencyId, AgreementId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId, LawpackId, LogId,
-    MandateId, MeetingId, NoticeId, OrderId, ServiceId, StatusChangeId, TallyId, VaultId, VerifierId,
+    MandateId, MeetingId, NoticeId, OrderId, RotationId, ServiceId, StatusChangeId, TallyId, VaultId, VerifierId,
 };
 use crate::register::{Content, Register};
 use crate::statement::{Statement, StatementKind};
@@ -64,6 +64,7 @@ pub(crate) fn statement(
         StatementKind::Meeting => oversight::meeting(&mut check),
         StatementKind::Notice => notice::notice(&mut check),
         StatementKind::Order => oversight::order(&mut check),
+        StatementKind::Rotation => house::rotation(&mut check),
         StatementKind::Service => service::service(&mut check),
         StatementKind::StatusChange => status::status(&mut check),
         StatementKind::Tally => tally::tally(&mut check),
@@ -143,6 +144,7 @@ fn envelope(check: &mut Check<'_>) {
         StatementKind::Meeting => MeetingId::from_str(&statement.id).is_ok(),
         StatementKind::Notice => NoticeId::from_str(&statement.id).is_ok(),
         StatementKind::Order => OrderId::from_str(&statement.id).is_ok(),
+        StatementKind::Rotation => RotationId::from_str(&statement.id).is_ok(),
         StatementKind::Service => ServiceId::from_str(&statement.id).is_ok(),
         StatementKind::StatusChange => StatusChangeId::from_str(&statement.id).is_ok(),
         StatementKind::Tally => TallyId::from_str(&statement.id).is_ok(),

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::walk::spoil_everything_but;
+use common::walk::spoil_everything;
 use common::{City, agency_body, day, lawful, names, text};
 use serde_json::{Value, json};
 use usufruct_core::breach::{Breach, BreachCause, ClockStanding};
@@ -13,6 +13,7 @@ use usufruct_core::id::BreachId;
 use usufruct_core::late::LateDuty;
 use usufruct_core::lawpack::{Duty, SHIPPED};
 use usufruct_core::register::Register;
+use usufruct_core::rotation::Rotation;
 use usufruct_core::statement::{Statement, StatementKind};
 use usufruct_core::time::{DAY, HOUR};
 use usufruct_core::{Digest, Time};
@@ -99,26 +100,26 @@ fn a_breach_is_read_whole_or_not_at_all() {
     whole["closed_at"] = json!(city.now.to_string());
     whole["told"] =
         json!({"at": city.now.to_string(), "residents": "12", "by_courier": "1-9", "blocks": 1, "words": sha256(b"words")});
+    let mut one_clock = whole.clone();
+    one_clock["clocks"] = json!([whole["clocks"][0]]);
     let optional = [
-        "unreadable",
-        "measures",
-        "advice",
-        "lessons",
-        "services",
-        "contract",
-        "incident",
-        "until",
-        "closed_at",
-        "told",
-        "mandates",
         "blocks",
         "clocks",
-        "answer",
-        "proof",
-        "reason",
-        "url",
+        "clocks[0].answer",
+        "clocks[0].answer.proof",
+        "clocks[0].answer.reason",
+        "closed_at",
+        "contract",
+        "incident",
+        "lessons",
+        "mandates",
+        "measures",
+        "services",
+        "told",
+        "unreadable",
+        "until",
     ];
-    spoil_everything_but(&whole, &optional, &optional, &|body| Breach::read(body).map(drop));
+    spoil_everything(&one_clock, &optional, &|body| Breach::read(body).map(drop));
     for (field, value, rule) in [
         ("mandates", Value::Null, "nothing"),
         ("aware_at", json!(day(1).to_string()), "before-sign"),
@@ -218,6 +219,10 @@ fn two_people_open_a_breach_or_the_machine_what_it_sees() {
     let mut seen = lost.clone();
     seen["cause"] = json!("unanswered_deletion");
     let mut seen = with_clocks(&city, seen);
+    assert!(
+        names(&refused(&city, "agc_operator", &seen, &[("agc_operator", "head")]), "approvals", "too-few"),
+        "one person is no machine"
+    );
     let machine = draft(&city, "agc_operator", &seen, &MACHINE);
     assert!(city.register.check(&machine).is_ok());
     seen["advice"] = text("Ask the library.");
@@ -314,6 +319,11 @@ fn the_machine_says_whom_it_told_and_nothing_else() {
     many["told"]["by_courier"] = json!("12");
     assert!(names(&refused(&city, "agc_operator", &many, &MACHINE), "told.by_courier", "too-many"));
     say(&mut city, &told, &MACHINE);
+    let mut ended = told.clone();
+    ended["until"] = json!(city.now.to_string());
+    assert!(names(&refused(&city, LIBRARY, &ended, &TWO), "told", "stale"), "others may be concerned now");
+    ended["told"] = Value::Null;
+    assert!(city.register.check(&draft(&city, LIBRARY, &ended, &TWO)).is_ok());
     let mut taken_back = opened.clone();
     taken_back["clocks"] = told["clocks"].clone();
     assert!(names(&refused(&city, LIBRARY, &taken_back, &TWO), "advice", "taken-back"));
@@ -368,4 +378,35 @@ fn the_machine_gives_one_breach_one_name() {
     assert_eq!(id, BreachId::of("inc_1"));
     assert_ne!(id, BreachId::of("inc_2"));
     assert!(id.as_str().parse::<BreachId>().is_ok());
+}
+
+#[test]
+fn a_rotation_names_its_whole_domain_and_stands() {
+    let mut city = city();
+    let opened = body(&city);
+    say(&mut city, &opened, &TWO);
+    let sector = city.register.services[&"svc_library".parse().unwrap()].body.sector.clone();
+    let whole = json!({"sector": sector, "services": ["svc_library"], "breach": BREACH, "reason": text("A list got out.")});
+    spoil_everything(&whole, &["breach"], &|body| Rotation::read(body).map(drop));
+    let draft = |city: &City, body: &Value, approvals: &[(&str, &str)]| {
+        city.draft(StatementKind::Rotation, "rot_1", approvals[0].0, body.clone(), approvals)
+    };
+    let refused =
+        |city: &City, body: &Value, approvals: &[(&str, &str)]| city.register.check(&draft(city, body, approvals)).unwrap_err();
+    assert!(names(&refused(&city, &whole, &ONE), "by", "not-the-owner"));
+    for (field, value, rule) in [
+        ("services", json!(["svc_library", "svc_nowhere"]), "other-services"),
+        ("sector", json!("nowhere"), "other-services"),
+        ("breach", json!("brc_none"), "unknown"),
+    ] {
+        let mut other = whole.clone();
+        other[field] = value;
+        let found = refused(&city, &other, &MACHINE);
+        assert!(found.iter().any(|problem| problem.rule == rule), "{field}: {found:?}");
+    }
+    let statement = draft(&city, &whole, &MACHINE);
+    city.apply(statement).unwrap();
+    assert!(names(&refused(&city, &whole, &MACHINE), "rev", "final"));
+    let again = Register::replay((0..).zip(&city.statements)).unwrap();
+    assert_eq!(serde_json::to_string(&again).unwrap(), city.json());
 }

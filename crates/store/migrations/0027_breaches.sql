@@ -28,3 +28,15 @@ CREATE TABLE breach_walks (
     -- 0 while it goes on, 1 when all residents were looked at, 2 when the register says so.
     done BIGINT NOT NULL
 );
+
+-- How far the replacement of all pseudonyms of a domain has come. The register says that it was begun.
+CREATE TABLE sector_rotations (
+    -- Id of the rotation.
+    rotation_id TEXT NOT NULL PRIMARY KEY,
+    -- The last resident who has another pseudonym; null at the beginning.
+    after BIGINT,
+    -- How many have another one.
+    residents BIGINT NOT NULL,
+    -- When all had another one, in microseconds UTC; null before.
+    done_at BIGINT
+);

@@ -33,6 +33,7 @@ pub mod pushed_requests;
 pub mod recovery_codes;
 pub mod refresh_tokens;
 pub mod residents;
+pub mod rotations;
 pub mod session_services;
 pub mod sessions;
 pub mod sources;

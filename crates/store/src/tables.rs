@@ -29,7 +29,7 @@ pub enum Source {
 }
 
 /// All tables but that of the migrations.
-pub const ALL: [Table; 43] = [
+pub const ALL: [Table; 44] = [
     of_residents("authorizations", Source::Live, &["authorization_id"]),
     // Her lines say it too; a note that is lost leads to a second line, never to none.
     of_residents("breach_notices", Source::LiveOrLog, &["shard", "resident", "breach"]),
@@ -69,6 +69,7 @@ pub const ALL: [Table; 43] = [
     of_nobody("log_head", Source::Log, &["id"]),
     of_nobody("outbox", Source::LiveOrLog, &["message_id"]),
     of_nobody("pushed_requests", Source::Live, &["request_hash"]),
+    of_nobody("sector_rotations", Source::LiveOrLog, &["rotation_id"]),
     of_nobody("session_services", Source::Live, &["token_hash", "service", "sid"]),
     of_nobody("source_ahead", Source::LiveOrLog, &["source", "mandate", "number"]),
     of_nobody("sources", Source::LiveOrLog, &["source", "mandate"]),

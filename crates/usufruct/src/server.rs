@@ -236,13 +236,13 @@ impl Upkeep {
                 swept = Some(now);
                 outcomes.push(("sweep", self.app.sweep().map(drop)));
                 outcomes.push(("note missed deletions", self.app.note_missed_deletions().map(drop)));
-                outcomes.push(("look after breaches", self.app.run_breaches().map(drop)));
                 outcomes.push(("publish tallies", self.app.run_tallies().map(drop)));
                 outcomes.push(("release brakes", self.app.release_brakes().map(drop)));
             }
             if due(looked, LOOK) {
                 looked = Some(now);
                 outcomes.push(("look at sources", self.app.run_sources().map(drop)));
+                outcomes.push(("look after breaches", self.app.run_breaches().map(drop)));
             }
             if due(collected, COLLECT) {
                 collected = Some(now);

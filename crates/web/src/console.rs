@@ -38,6 +38,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new()
         .route("/console/api/publications", post(publications::publish))
         .route("/console/api/breaches/count", post(breaches::count))
+        .route("/console/api/breaches/letters", post(breaches::letters))
         .route("/console/api/drills/canary", post(drills::canary))
         .route("/console/api/drills/restore", post(drills::restore))
         .route("/console/api/recounts", post(recounts::days))

@@ -92,6 +92,7 @@ impl Page {
             "certificate-card-used" => fl!(self.messages, "status-certificate-card-used"),
             "certificate-card-removed" => fl!(self.messages, "status-certificate-card-removed"),
             "certificate-card-revoked" => fl!(self.messages, "status-certificate-card-revoked"),
+            "pseudonym-replaced" => fl!(self.messages, "status-pseudonym-replaced"),
             "certificate-card-expired" => fl!(self.messages, "status-certificate-card-expired"),
             _ => String::new(),
         }

@@ -29,8 +29,12 @@ pub(super) fn breach(check: &mut Check<'_>) -> Option<Content> {
 
 /// The body that answers for it speaks, or the operator: two people, but for a step, or for what the machine sees and does by itself.
 fn speaker(check: &mut Check<'_>, old: Option<&Breach>, body: &Breach) {
+    let is_seen = body.cause.is_seen_by_machine() && body.advice.is_none() && !check.has_person();
+    if old.is_none() && is_seen {
+        check.operator_speaks(1);
+        return;
+    }
     let needed = match old {
-        None if body.cause.is_seen_by_machine() && body.advice.is_none() => 1,
         None => 2,
         Some(old) if is_step(old, body) => 1,
         Some(_) => 2,
@@ -157,8 +161,14 @@ fn continued(check: &mut Check<'_>, old: &Breach, body: &Breach) {
         let message = "Something that was said to be concerned is missing. Keep it, and say in the facts if it was not.";
         check.note("mandates", "taken-back", message.into());
     }
-    if old.advice.is_some() && body.advice.is_none() || old.told.is_some() && body.told.is_none() {
-        check.note("advice", "taken-back", "People are told, or will be. Keep what they are told, or say it better.".into());
+    let is_same = old.concerns_same(body);
+    if old.advice.is_some() && body.advice.is_none() || is_same && old.told.is_some() && body.told.is_none() {
+        let message = "People are told, or will be. Keep what they are told, or say it better.";
+        check.note("advice", "taken-back", message.into());
+    }
+    if !is_same && body.told.is_some() {
+        let message = "It concerns others now, who may not be told yet. Leave this out; the machine says it again.";
+        check.note("told", "stale", message.into());
     }
 }
 

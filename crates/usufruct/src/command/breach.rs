@@ -1,5 +1,7 @@
 //! `usufruct breach`: the desk for data that got out, was lost, or is kept by somebody who has to delete it.
 
+mod drill;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -18,7 +20,7 @@ use crate::access::Access;
 use crate::command::key;
 use crate::command::mandate::Place;
 use crate::failure::Failure;
-use crate::{clock, compose, written};
+use crate::{clock, compose, data_dir, written};
 
 /// Open a breach, answer its clocks, tell the people concerned, and close it.
 ///
@@ -41,6 +43,8 @@ pub struct Breach {
 enum Verb {
     Close(Close),
     Count(Count),
+    Courier(Courier),
+    Drill(drill::Drill),
     List(List),
     Open(Open),
     Revise(Revise),
@@ -126,9 +130,6 @@ struct Close {
     /// What changes, in traditional Chinese.
     #[arg(long, value_name = "TEXT")]
     lessons_zh: String,
-    /// When it ended; without it as the register says, or just now.
-    #[arg(long, value_name = "TIME")]
-    until: Option<Time>,
     #[command(flatten)]
     signed: Signed,
 }
@@ -143,6 +144,26 @@ struct Close {
 struct Count {
     /// TOML file, or the id of a breach.
     what: PathBuf,
+    /// The data directory.
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+}
+
+/// Write what a courier needs: the letter in both languages, and the file numbers of all who were told and have no passkey to read it with.
+///
+/// The pass has no addresses to give away. The office that enrols residents has, under the same numbers.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  usufruct breach courier brc_lost-laptop --list numbers.csv --letter letter.txt --data-dir pass")]
+struct Courier {
+    /// The breach.
+    id: BreachId,
+    /// Where the file numbers go, one a line.
+    #[arg(long, value_name = "FILE")]
+    list: PathBuf,
+    /// Where the letter goes.
+    #[arg(long, value_name = "FILE")]
+    letter: PathBuf,
     /// The data directory.
     #[arg(long, value_name = "DIR")]
     data_dir: PathBuf,
@@ -174,6 +195,8 @@ impl Breach {
         match self.verb {
             Verb::Close(verb) => verb.run(),
             Verb::Count(verb) => verb.run(),
+            Verb::Courier(verb) => verb.run(),
+            Verb::Drill(verb) => verb.run(),
             Verb::List(verb) => verb.run(),
             Verb::Open(verb) => verb.run(),
             Verb::Revise(verb) => verb.run(),
@@ -204,9 +227,14 @@ impl Revise {
     fn run(self) -> Result<ExitCode, Failure> {
         let fields = written::file(&self.file, clock::now())?;
         let access = Access::open(&self.signed.data_dir)?;
-        let mut body = json!(find(&access.register()?, &self.id)?.body);
+        let present = find(&access.register()?, &self.id)?.body;
+        let mut body = json!(present);
         for (field, value) in fields.as_object().into_iter().flatten() {
             body[field] = value.clone();
+        }
+        // Whom it concerns besides is told, and then the machine says so again.
+        if Body::read(&body).is_ok_and(|next| !next.concerns_same(&present)) {
+            body["told"] = Value::Null;
         }
         let entry = self.signed.publish(&access, &self.id, body)?;
         println!("{} has its revision {}.", self.id, entry.rev);
@@ -254,8 +282,14 @@ impl Close {
         let now = clock::now();
         let access = Access::open(&self.signed.data_dir)?;
         let mut body = find(&access.register()?, &self.id)?.body;
+        if body.advice.is_some() && body.until.is_none() {
+            return Err(Failure::refused(
+                format!("Nobody has said until when {} went on, so nobody knows whether all are told.", self.id),
+                "Add `until` with `usufruct breach revise`, and close it when the machine has told everybody.",
+            ));
+        }
         body.lessons = Some(Text::new(&self.lessons_en, &self.lessons_zh));
-        body.until = self.until.or(body.until).or(Some(now));
+        body.until = body.until.or(Some(now));
         body.closed_at = Some(now);
         self.signed.publish(&access, &self.id, json!(body))?;
         println!("{} is closed.", self.id);
@@ -291,6 +325,48 @@ impl Count {
         println!(
             "Residents concerned: {residents}. Blocks of theirs: {}.",
             if blocks.is_empty() { "none".into() } else { blocks.join(" ") }
+        );
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Courier {
+    fn run(self) -> Result<ExitCode, Failure> {
+        for path in [&self.list, &self.letter] {
+            if path.exists() {
+                return Err(Failure::refused(
+                    format!("{} is there already.", path.display()),
+                    "Choose another name for the file.",
+                ));
+            }
+        }
+        let access = Access::open(&self.data_dir)?;
+        let register = access.register()?;
+        let body = find(&register, &self.id)?.body;
+        let advice = body.advice.clone().ok_or_else(|| {
+            Failure::refused("Nobody has said what people can do.", "Add `advice` with `usufruct breach revise` first.")
+        })?;
+        let agency = register.agencies.get(&body.body);
+        let name = agency.map_or_else(|| Text::new("", ""), |entry| entry.body.legal_name.clone());
+        let contact = agency.map(|entry| entry.body.contact.clone()).unwrap_or_default();
+        let residents = access.breach_letters(&self.id)?;
+        let lines: String = residents.iter().map(|resident| format!("{resident}\r\n")).collect();
+        data_dir::write(&self.list, format!("file_number\r\n{lines}").as_bytes())?;
+        let letter = format!(
+            "{}\n\n{}\n\n{}\n\n{}: {contact}\n\n----\n\n{}\n\n{}\n\n{}\n\n{}: {contact}\n",
+            body.title.zh_hant,
+            body.facts.zh_hant,
+            advice.zh_hant,
+            name.zh_hant,
+            body.title.en,
+            body.facts.en,
+            advice.en,
+            name.en
+        );
+        data_dir::write(&self.letter, letter.as_bytes())?;
+        println!(
+            "{} letters. Answer the clock with `usufruct breach step --duty tell_persons` once they are posted.",
+            residents.len()
         );
         Ok(ExitCode::SUCCESS)
     }

@@ -1228,3 +1228,7 @@ clock-met = Done in time
 clock-met-late = Done too late
 clock-running = Running
 law-generic = Rules of the house
+status-pseudonym-replaced = A service knows you by another pseudonym from now on; the old one leads to nobody
+breach-drills = Drills
+breach-drills-lead = A breach is played on a copy of the register with a clock that is moved by hand. Nobody's data is touched.
+breach-drill-line = { $clocks } clocks played, { $missed } missed

@@ -1171,3 +1171,7 @@ clock-met = 如期完成
 clock-met-late = 逾期完成
 clock-running = 進行中
 law-generic = 本平台通則
+status-pseudonym-replaced = 服務改以新代號認得您，舊代號已失效
+breach-drills = 演練
+breach-drills-lead = 於名冊副本上以手動時鐘演練事故，不觸及任何人的資料。
+breach-drill-line = 演練 { $clocks } 項時限，{ $missed } 項逾期

@@ -9,6 +9,7 @@ use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use i18n_embed_fl::fl;
 use usufruct_core::Time;
+use usufruct_core::audit::{Audit, Drill};
 use usufruct_core::breach::{Breach, ClockStanding, LegalClock};
 use usufruct_core::id::{BlockId, BreachId, MandateId, ServiceId};
 use usufruct_core::register::{Entry, Register};
@@ -24,6 +25,8 @@ struct BreachesPage {
     page: Page,
     open: Vec<ShownBreach>,
     closed: Vec<ShownBreach>,
+    /// Drills, the newest first.
+    drills: Vec<Entry<Audit>>,
 }
 
 #[derive(Template)]
@@ -56,7 +59,10 @@ pub(super) async fn breaches(State(site): State<Arc<Site>>, page: Page) -> Respo
     let mut all: Vec<_> = register.breaches.values().map(|entry| shown_breach(&register, &page, entry, now)).collect();
     all.sort_by_key(|shown| std::cmp::Reverse(shown.entry.number));
     let (closed, open) = all.into_iter().partition(|shown| shown.entry.body.is_closed());
-    show(&BreachesPage { page, open, closed })
+    let is_drill = |entry: &&Entry<Audit>| entry.body.drill == Drill::BreachDrill;
+    let mut drills: Vec<Entry<Audit>> = register.audits.values().filter(is_drill).cloned().collect();
+    drills.sort_by_key(|entry| std::cmp::Reverse(entry.number));
+    show(&BreachesPage { page, open, closed, drills })
 }
 
 pub(super) async fn breaches_json(State(site): State<Arc<Site>>) -> Response {
