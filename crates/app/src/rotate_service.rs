@@ -12,7 +12,7 @@ use usufruct_core::rotation::Rotation;
 use usufruct_core::statement::StatementKind;
 use usufruct_core::{Text, Time};
 use usufruct_store::db::Tx;
-use usufruct_store::rotations::{self, Progress};
+use usufruct_store::rotations;
 use usufruct_store::{authorizations, keyrings, residents};
 use usufruct_vault::{Error as VaultError, Vault};
 

@@ -124,6 +124,7 @@ fn residents_concerned_are_told_once_and_it_is_closed(dir: &Path, url: Option<&s
     city.clock.advance(4 * HOUR);
     assert_eq!(city.app.late().unwrap()[0].duty, LateDuty::Breach(Duty::ReportIncident));
     assert_eq!(city.app.late().unwrap()[0].object, BREACH);
+    city.clock.advance(1);
 
     let mut advised = json!(entry(&city, BREACH).body);
     advised["advice"] = text("Watch your mail.");

@@ -277,7 +277,7 @@ impl Breach {
             draft.note("until", "before-start", "It would be over before it began. Correct one of the times.".into());
         }
         if self.told.is_some() && self.advice.is_none() {
-            draft.note("told", "no-advice", "People were told without a word on what to do. Give the advice.".into());
+            draft.note("advice", "no-advice", "People were told without a word on what to do. Give the advice.".into());
         }
         for (i, clock) in self.clocks.iter().enumerate() {
             if self.clocks.iter().take(i).any(|other| other.is_same(clock)) {

@@ -132,7 +132,7 @@ fn a_breach_is_read_whole_or_not_at_all() {
     }
     let mut untold = whole.clone();
     untold["advice"] = Value::Null;
-    assert!(names(&Breach::read(&untold).unwrap_err(), "told", "no-advice"));
+    assert!(names(&Breach::read(&untold).unwrap_err(), "advice", "no-advice"));
     let mut twice = whole.clone();
     twice["clocks"] = json!([whole["clocks"][0], whole["clocks"][0]]);
     assert!(names(&Breach::read(&twice).unwrap_err(), "clocks[1]", "duplicate"));

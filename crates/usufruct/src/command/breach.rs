@@ -397,9 +397,9 @@ impl Signed {
     fn publish(&self, access: &Access, id: &BreachId, body: Value) -> Result<Entry<Body>, Failure> {
         let signers = key::signers(&self.key)?;
         let signers: Vec<&Signer> = signers.iter().collect();
-        let statement = compose::breach(&*access.register()?, id.as_str(), body, &signers, clock::now())?;
+        let statement = compose::breach(&access.register()?, id.as_str(), body, &signers, clock::now())?;
         access.publish(vec![statement])?;
-        find(&*access.register()?, id)
+        find(&access.register()?, id)
     }
 }
 
