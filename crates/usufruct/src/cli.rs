@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::command::{
-    agreement, audit, backup, card, completions, contract, deletions, demo, doctor, enrol, escrow, footprint, guardian, init,
-    invite, keeper, key, mandate, migrate, mirror, publish, recover, refound, restore, restore_log, rotate, serve, service,
+    agreement, audit, backup, breach, card, completions, contract, deletions, demo, doctor, enrol, escrow, footprint, guardian,
+    init, invite, keeper, key, mandate, migrate, mirror, publish, recover, refound, restore, restore_log, rotate, serve, service,
     verify, witness,
 };
 use crate::failure::Failure;

@@ -227,7 +227,7 @@ impl Revise {
     fn run(self) -> Result<ExitCode, Failure> {
         let fields = written::file(&self.file, clock::now())?;
         let access = Access::open(&self.signed.data_dir)?;
-        let present = find(&access.register()?, &self.id)?.body;
+        let present = find(access.register()?.as_ref(), &self.id)?.body;
         let mut body = json!(present);
         for (field, value) in fields.as_object().into_iter().flatten() {
             body[field] = value.clone();
@@ -250,7 +250,7 @@ impl Step {
         let reason = self.reason_en.as_ref().zip(self.reason_zh.as_ref()).map(|(en, zh)| Text::new(en, zh));
         let answer = ClockAnswer { at: self.at.unwrap_or(now), proof, reason };
         let access = Access::open(&self.signed.data_dir)?;
-        let mut body = find(&access.register()?, &self.id)?.body;
+        let mut body = find(access.register()?.as_ref(), &self.id)?.body;
         let is_meant = |law: &str| self.law.as_ref().is_none_or(|meant| meant == law);
         let mut count = 0;
         for clock in
@@ -281,7 +281,7 @@ impl Close {
     fn run(self) -> Result<ExitCode, Failure> {
         let now = clock::now();
         let access = Access::open(&self.signed.data_dir)?;
-        let mut body = find(&access.register()?, &self.id)?.body;
+        let mut body = find(access.register()?.as_ref(), &self.id)?.body;
         if body.advice.is_some() && body.until.is_none() {
             return Err(Failure::refused(
                 format!("Nobody has said until when {} went on, so nobody knows whether all are told.", self.id),
@@ -302,7 +302,7 @@ impl Count {
         let access = Access::open(&self.data_dir)?;
         let id: Option<BreachId> = self.what.to_str().and_then(|text| text.parse().ok());
         let breach = match id {
-            Some(id) => find(&access.register()?, &id)?.body,
+            Some(id) => find(access.register()?.as_ref(), &id)?.body,
             None => {
                 let now = clock::now();
                 let mut body = written::file(&self.what, now)?;
@@ -397,9 +397,9 @@ impl Signed {
     fn publish(&self, access: &Access, id: &BreachId, body: Value) -> Result<Entry<Body>, Failure> {
         let signers = key::signers(&self.key)?;
         let signers: Vec<&Signer> = signers.iter().collect();
-        let statement = compose::breach(&access.register()?, id.as_str(), body, &signers, clock::now())?;
+        let statement = compose::breach(access.register()?.as_ref(), id.as_str(), body, &signers, clock::now())?;
         access.publish(vec![statement])?;
-        find(&access.register()?, id)
+        find(access.register()?.as_ref(), id)
     }
 }
 
