@@ -28,6 +28,7 @@ name = { en = "Desk", zh-Hant = "服務臺" }
 sector = "desk"
 redirect_uris = ["https://desk.example.org/back"]
 channels = ["web", "counter"]
+profile = "oidc"
 alternatives = [{ en = "Come to the counter.", zh-Hant = "請洽櫃檯。" }]
 help = { en = "Asks who you are.", zh-Hant = "確認身分。" }
 "#;

@@ -29,7 +29,6 @@ fn present(pages: &Pages) -> Value {
 /// The city of the other tests with a lost laptop, of which nobody has been told.
 fn lost() -> Pages {
     let pages = Pages::new();
-    pages.city.clock.advance(HOUR);
     let now = pages.city.app.now();
     say(
         &pages,
