@@ -40,12 +40,13 @@ after(async () => {
 });
 
 /** Runs the desk with these key files. */
-function desk(args, signers) {
+async function desk(args, signers) {
   const all = ["breach", ...args, ...signers.flatMap((key) => ["--key", key]), "--data-dir", city.data];
   for (let tries = 0; ; tries += 1) {
     const done = spawnSync(program(), all, { encoding: "utf8", env: { ...process.env, USUFRUCT_ANY_DISK: "1" } });
-    // The machine may have published something after this was dated.
-    if (!/dated before the last one|not the next revision/.test(done.stderr) || tries > 9) return done;
+    // The machine may have published something after this was dated, and the log shows what was said a moment later.
+    if (!/dated before the last one|not the next revision|There is no breach|Keep it/.test(done.stderr) || tries > 19) return done;
+    await new Promise((wait) => setTimeout(wait, 300));
   }
 }
 
@@ -58,11 +59,11 @@ function written(name, text) {
 test("one person opens nothing, two do, and the clocks are public", async () => {
   const file = written("lost-laptop.toml", `body = "${BODY}"\ncause = "loss"\ntitle = { en = "Lost laptop", zh-Hant = "筆電遺失" }
 facts = { en = "A laptop was left in a train.", zh-Hant = "筆電遺留於列車上。" }\nfrom = "2020-01-01"\nmandates = ["mdt_library-card"]\nservices = ["svc_library"]\n`);
-  assert.match(desk(["count", file], []).stdout, /Residents concerned: /);
-  const alone = desk(["open", file], keys.slice(0, 1));
+  assert.match((await desk(["count", file], [])).stdout, /Residents concerned: /);
+  const alone = await desk(["open", file], keys.slice(0, 1));
   assert.notEqual(alone.status, 0);
   assert.match(alone.stderr, /roles of `agc_library` approved/);
-  const opened = desk(["open", file], keys);
+  const opened = await desk(["open", file], keys);
   assert.equal(opened.status, 0, opened.stderr);
   assert.match(opened.stdout, /report_breach .* running/);
 
@@ -81,7 +82,7 @@ facts = { en = "A laptop was left in a train.", zh-Hant = "筆電遺留於列車
 
 test("once people found the words, the resident is told, and her browser finds the line in the log", async () => {
   const advice = written("advice.toml", `advice = { en = "Watch your mail.", zh-Hant = "請留意郵件。" }\n`);
-  const revised = desk(["revise", BREACH, advice], keys);
+  const revised = await desk(["revise", BREACH, advice], keys);
   assert.equal(revised.status, 0, revised.stderr);
   const { page } = resident;
   const link = page.getByTestId("own-breach").getByRole("link");
@@ -107,21 +108,21 @@ test("one person answers the clocks, two close it, and the proofs stay public", 
   const letter = written("letter.txt", "Dear ministry");
   for (const duty of ["report_incident", "contain_incident", "report_breach", "tell_persons", "final_report"]) {
     const proof = ["--proof", letter, "--title-en", "Letter", "--title-zh", "函"];
-    const done = desk(["step", BREACH, "--duty", duty, ...proof], keys.slice(0, 1));
+    const done = await desk(["step", BREACH, "--duty", duty, ...proof], keys.slice(0, 1));
     assert.ok(done.status === 0 || /No clock/.test(done.stderr), done.stderr);
   }
   const ended = written("ended.toml", `until = "${new Date(Date.now() - 1000).toISOString().replace(/\.\d+/, "")}"\n`);
-  const revised = desk(["revise", BREACH, ended], keys);
+  const revised = await desk(["revise", BREACH, ended], keys);
   assert.equal(revised.status, 0, revised.stderr);
   for (let tries = 0; tries < 40; tries += 1) {
     const { body } = await (await fetch(`${city.url}/register/breaches/${BREACH}.json`)).json();
     if (body.told) break;
     await new Promise((done) => setTimeout(done, 500));
   }
-  const closed = desk(["close", BREACH, "--lessons-en", "Disks are sealed.", "--lessons-zh", "磁碟一律加密。"], keys);
+  const closed = await desk(["close", BREACH, "--lessons-en", "Disks are sealed.", "--lessons-zh", "磁碟一律加密。"], keys);
   assert.equal(closed.status, 0, closed.stderr);
   const page = await (await fetch(`${city.url}/register/breaches/${BREACH}`, { headers: { cookie: "lang=en" } })).text();
   assert.ok(page.includes("Disks are sealed.") && page.includes("Letter <code>"));
   assert.ok(!page.includes('data-standing="running"') && !page.includes('data-standing="late"'));
-  assert.equal(desk(["list"], []).status, 0);
+  assert.equal((await desk(["list"], [])).status, 0);
 });

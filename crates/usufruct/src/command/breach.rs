@@ -216,9 +216,9 @@ impl Open {
                 "Say what is known better with `usufruct breach revise`.",
             ));
         }
-        let entry = self.signed.publish(&access, &id, body)?;
+        let (body, _) = self.signed.publish(&access, &id, body)?;
         println!("{id} is open. Its clocks:");
-        print!("{}", clocks(&entry, clock::now()));
+        print!("{}", clocks(&body, clock::now()));
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -236,8 +236,8 @@ impl Revise {
         if Body::read(&body).is_ok_and(|next| !next.concerns_same(&present)) {
             body["told"] = Value::Null;
         }
-        let entry = self.signed.publish(&access, &self.id, body)?;
-        println!("{} has its revision {}.", self.id, entry.rev);
+        let (_, rev) = self.signed.publish(&access, &self.id, body)?;
+        println!("{} has its revision {rev}.", self.id);
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -265,8 +265,8 @@ impl Step {
                 "See `usufruct breach list` for those that do.",
             ));
         }
-        let entry = self.signed.publish(&access, &self.id, json!(body))?;
-        print!("{}", clocks(&entry, now));
+        let (body, _) = self.signed.publish(&access, &self.id, json!(body))?;
+        print!("{}", clocks(&body, now));
         Ok(ExitCode::SUCCESS)
     }
 
@@ -385,7 +385,7 @@ impl List {
             let body = &entry.body;
             let state = body.closed_at.map_or_else(|| "open".to_owned(), |at| format!("closed {}", at.day()));
             println!("{}  {}  {}  {state}  {}", entry.id, body.body, body.cause.code(), body.title.en);
-            print!("{}", clocks(entry, now));
+            print!("{}", clocks(body, now));
         }
         let is_late = register.late(now).iter().any(|late| late.object.starts_with(BreachId::PREFIX));
         Ok(if is_late { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -393,13 +393,15 @@ impl List {
 }
 
 impl Signed {
-    /// Publishes the next revision, and answers the breach as it stands then.
-    fn publish(&self, access: &Access, id: &BreachId, body: Value) -> Result<Entry<Body>, Failure> {
+    /// Publishes the next revision, and answers what it says and its number. The log may show it a moment later.
+    fn publish(&self, access: &Access, id: &BreachId, body: Value) -> Result<(Body, u64), Failure> {
         let signers = key::signers(&self.key)?;
         let signers: Vec<&Signer> = signers.iter().collect();
         let statement = compose::breach(access.register()?.as_ref(), id.as_str(), body, &signers, clock::now())?;
+        let (said, rev) = (statement.body.clone(), statement.rev);
         access.publish(vec![statement])?;
-        find(access.register()?.as_ref(), id)
+        let body = Body::read(&said).map_err(|_| Failure::impossible("What was published cannot be read.", "Report this."))?;
+        Ok((body, rev))
     }
 }
 
@@ -409,11 +411,11 @@ fn find(register: &Register, id: &BreachId) -> Result<Entry<Body>, Failure> {
 }
 
 /// One line for each clock.
-pub fn clocks(entry: &Entry<Body>, now: Time) -> String {
+fn clocks(body: &Body, now: Time) -> String {
     let line = |clock: &usufruct_core::breach::LegalClock| {
         let standing = clock.standing(now).code();
         let answered = clock.answer.as_ref().map(|answer| format!("  answered {}", answer.at.minute())).unwrap_or_default();
         format!("  {:<8} {:<16} due {}  {standing}{answered}\n", clock.law, clock.duty.code(), clock.due_at.minute())
     };
-    entry.body.clocks.iter().map(line).collect()
+    body.clocks.iter().map(line).collect()
 }
