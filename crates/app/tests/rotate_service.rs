@@ -173,6 +173,7 @@ fn other_domains_stay_as_they_are(dir: &Path, url: Option<&str>) {
 /// How long it takes for a city: run it by name, with `--run-ignored=all --no-capture`.
 #[test]
 #[ignore = "a measurement"]
+#[expect(clippy::disallowed_methods, reason = "it measures")]
 fn ten_thousand_residents() {
     let dir = tempfile::tempdir().unwrap();
     let city = city(dir.path(), None);
