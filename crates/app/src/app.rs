@@ -88,6 +88,8 @@ pub struct App {
     certifying: Mutex<()>,
     /// How far this process has sealed copies on loan again, by mandate whose key is being replaced: the last resident.
     rotating: Mutex<BTreeMap<u64, Option<u64>>>,
+    /// Pseudonym domains whose pseudonyms are all being replaced.
+    pub(crate) rotating_sectors: RwLock<BTreeSet<u64>>,
     resident_locks: Vec<Mutex<()>>,
 }
 
@@ -160,10 +162,12 @@ impl App {
             publishing: Mutex::new(()),
             certifying: Mutex::new(()),
             rotating: Mutex::default(),
+            rotating_sectors: RwLock::default(),
             resident_locks: (0..64).map(|_| Mutex::new(())).collect(),
         };
         app.make_keys(&register)?;
         app.set_register(register);
+        app.mark_rotating_sectors()?;
         app.mark_old_rows()?;
         app.ask_witnesses_at_start()?;
         app.publish_keys()?;

@@ -22,6 +22,11 @@ pub enum Error {
     #[error("The statement cannot be written. {0}")]
     Statement(#[from] usufruct_core::statement::Malformed),
 
+    #[error(
+        "The pseudonyms of this service are being replaced, and the old ones lead to nobody any more. Try again in a minute with the new one."
+    )]
+    Rotating,
+
     #[error("The register changed while the request was decided. Send the request again.")]
     Stale,
 
@@ -85,7 +90,7 @@ impl Error {
     /// Whether the same request may be granted in a moment: somebody who is needed is away, or was busy.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Stale | Self::Unpublished | Self::Log(usufruct_log::Error::Outside { .. }) => true,
+            Self::Rotating | Self::Stale | Self::Unpublished | Self::Log(usufruct_log::Error::Outside { .. }) => true,
             Self::Store(error) => matches!(error, db::Error::Busy {} | db::Error::Contended { .. }),
             Self::Vault(error) => {
                 matches!(error, usufruct_vault::Error::Keeper { .. } | usufruct_vault::Error::TooFewKeepers { .. })

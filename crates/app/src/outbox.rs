@@ -40,6 +40,7 @@ pub const EVENT_TYPES: &[&str] = &[
     ACCOUNT_FROZEN,
     ACCOUNT_UNFROZEN,
     DELETION_DUE,
+    PSEUDONYM_REPLACED,
 ];
 
 /// A message that one service has to get.
@@ -125,6 +126,10 @@ pub enum Happening {
         deletion: DeletionId,
         mandate: Option<MandateId>,
         due_at: Time,
+    },
+    /// The service knows her by another pseudonym from now on; without one it learns it when she signs in.
+    PseudonymReplaced {
+        next: Option<String>,
     },
     /// The service asked whether its stream works.
     Verification {
@@ -235,6 +240,17 @@ impl Outbox {
     ) -> Result<(), Error> {
         let happening = Happening::GrantWithdrawn { mandate: mandate.clone() };
         self.signal_as(tx, resident, services.iter().cloned().collect(), &happening)
+    }
+
+    /// These services know her by another pseudonym. Call it before she gets it.
+    pub fn pseudonym_replaced(
+        &self,
+        tx: &mut Tx<'_>,
+        resident: u64,
+        services: BTreeSet<ServiceId>,
+        next: Option<String>,
+    ) -> Result<(), Error> {
+        self.signal_as(tx, resident, services, &Happening::PseudonymReplaced { next })
     }
 
     /// A mandate ended for everybody.
@@ -473,6 +489,7 @@ impl Happening {
             Self::AccountFrozen => ACCOUNT_FROZEN,
             Self::AccountUnfrozen => ACCOUNT_UNFROZEN,
             Self::DeletionDue { .. } => DELETION_DUE,
+            Self::PseudonymReplaced { .. } => PSEUDONYM_REPLACED,
             Self::Verification { .. } => return None,
         })
     }
@@ -491,3 +508,4 @@ const MANDATE_ENDED: &str = "urn:usufruct:event:mandate-ended";
 const ACCOUNT_FROZEN: &str = "urn:usufruct:event:account-frozen";
 const ACCOUNT_UNFROZEN: &str = "urn:usufruct:event:account-unfrozen";
 const DELETION_DUE: &str = "urn:usufruct:event:deletion-due";
+const PSEUDONYM_REPLACED: &str = "urn:usufruct:event:pseudonym-replaced";

@@ -234,6 +234,7 @@ impl App {
 
     /// The resident behind the index of a seed, if the generation of her pseudonym is the present one.
     pub(crate) fn find_resident(&self, asking: &Asking<'_>, seed_index: &[u8; 32], generation: u16) -> Result<Found, Error> {
+        self.check_rotating(asking.sector)?;
         let unknown = || Error::Unknown { what: "subject at this service" };
         let look = || {
             let stored = self.db.snapshot(|conn| match residents::by_seed(conn, seed_index)? {

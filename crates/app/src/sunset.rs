@@ -166,6 +166,7 @@ impl App {
         self.run_supervision()?;
         self.finish_erasures()?;
         self.finish_rotations()?;
+        self.finish_service_rotations()?;
         self.publish_answers()?;
         if self.is_publication_due()? { self.publish_log() } else { Ok(()) }
     }

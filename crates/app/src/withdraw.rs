@@ -121,7 +121,7 @@ fn renew_pseudonyms(
 
 /// Ends everything by which a service could ask for the resident as it knows her now. What would live on under the next pseudonym, as a
 /// `grant_id` or a refresh token, would join the two.
-fn forget_pseudonym(tx: &mut usufruct_store::db::Tx<'_>, resident: u64, service: &ServiceId) -> Result<(), Error> {
+pub(crate) fn forget_pseudonym(tx: &mut usufruct_store::db::Tx<'_>, resident: u64, service: &ServiceId) -> Result<(), Error> {
     for authorization in authorizations::of_resident(tx, resident, Some(service))? {
         authorizations::end(tx, &authorization.id)?;
     }

@@ -14,9 +14,9 @@ pub struct Audit {
     pub drill: Drill,
     /// When the backup was made that was opened; of a restore drill only.
     pub backup_made_at: Option<Time>,
-    /// Residents of the sample, or synthetic residents; of a recount, days.
+    /// Residents of the sample, or synthetic residents; of a recount, days; of a breach, clocks.
     pub sampled: i64,
-    /// Of those who live, how many opened, as they must; of a recount, lines that stand in the log.
+    /// Of those who live, how many opened, as they must; of a recount, lines that stand in the log; of a breach, clocks that were met.
     pub opened: i64,
     /// Of residents who were erased, or whose key was replaced since the backup, how many stayed closed, as they must; of a canary scan,
     /// sealed rows of synthetic residents that were tried after the erasure and did not open.
@@ -48,6 +48,8 @@ pub struct Recount {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Drill {
+    /// A breach is played with the clocks of the law; counted are clocks, and wrong are those that were missed.
+    BreachDrill,
     /// Synthetic residents are erased, and every file is searched for their keys.
     CanaryScan,
     /// An oversight body counts uses in the log again and holds them against the tallies.
@@ -60,7 +62,12 @@ impl Audit {
     /// Reads the result of a drill, or lists everything that is missing or unlawful.
     pub fn read(value: &Value) -> Result<Self, Vec<Problem>> {
         let mut draft = Draft::new(value);
-        let words = [("canary_scan", Drill::CanaryScan), ("recount", Drill::Recount), ("restore_drill", Drill::RestoreDrill)];
+        let words = [
+            ("breach_drill", Drill::BreachDrill),
+            ("canary_scan", Drill::CanaryScan),
+            ("recount", Drill::Recount),
+            ("restore_drill", Drill::RestoreDrill),
+        ];
         let drill = draft.word("drill", &words, "Name the drill.");
         let backup_made_at = draft.optional_parse("backup_made_at", "Say when the backup was made.");
         let mut count = |field| draft.integer(field, 0, i64::MAX >> 11, "Give the number.");

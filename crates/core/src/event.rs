@@ -20,6 +20,8 @@ pub const LEAF_PREFIX: [u8; 2] = [1, 2];
 pub enum Kind {
     /// A service gave back what the resident had authorized it for.
     AuthorizationGivenBack,
+    /// She was told of a breach that concerns her data; the detail names it, and the blocks are hers.
+    Breach,
     /// A service was told the pseudonym of another service for its own; the detail names that other service.
     Conversion,
     /// A block was corrected by the resident.
@@ -291,8 +293,9 @@ pub fn filler_leaf(random: &[u8; 64]) -> [u8; LEAF_LEN] {
 }
 
 impl Kind {
-    const ALL: [(Self, &'static str); 13] = [
+    const ALL: [(Self, &'static str); 14] = [
         (Self::AuthorizationGivenBack, "authorization-given-back"),
+        (Self::Breach, "breach-notified"),
         (Self::Consent, "consent"),
         (Self::Conversion, "conversion"),
         (Self::Correction, "correction"),

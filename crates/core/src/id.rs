@@ -91,6 +91,8 @@ ids! {
     AuditId = "aud";
     /// One piece of data that can be asked for, such as a name.
     BlockId = "blk";
+    /// Data that got out, was lost or is kept too long.
+    BreachId = "brc";
     /// What a resident asked, demanded or objected to.
     CaseId = "cas";
     /// The public proof that keys were destroyed.
@@ -119,6 +121,8 @@ ids! {
     NoticeId = "ntc";
     /// What an oversight body commands.
     OrderId = "ord";
+    /// That the pseudonyms of a domain were all replaced.
+    RotationId = "rot";
     /// Something residents sign in to.
     ServiceId = "svc";
     /// A change of an object's status.

@@ -1,9 +1,11 @@
 //! Late: who owes something by a day that has passed. Nobody writes it down; it follows from the register and the clock.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::Time;
+use crate::breach::ClockStanding;
 use crate::id::AgencyId;
+use crate::lawpack::Duty;
 use crate::lifecycle::State;
 use crate::register::Register;
 
@@ -19,9 +21,10 @@ pub struct Late {
 }
 
 /// What is owed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LateDuty {
+    /// A law demanded something of a breach.
+    Breach(Duty),
     /// A body has not looked at its vendor.
     Check,
     /// A vendor has not said that it deleted everything.
@@ -36,11 +39,18 @@ impl LateDuty {
     /// The word for it.
     pub fn code(self) -> &'static str {
         match self {
+            Self::Breach(duty) => duty.code(),
             Self::Check => "check",
             Self::Deletion => "deletion",
             Self::Order => "order",
             Self::Review => "review",
         }
+    }
+}
+
+impl Serialize for LateDuty {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
     }
 }
 
@@ -68,6 +78,15 @@ impl Register {
             let Some(agency) = agreement.body.parties.first().cloned() else { continue };
             let (object, due_at) = (agreement.id.clone(), agreement.body.review_due);
             late.push(Late { duty: LateDuty::Review, object, agency, due_at });
+        }
+        for entry in self.open_breaches() {
+            let overdue = entry.body.clocks.iter().filter(|clock| clock.standing(now) == ClockStanding::Late);
+            late.extend(overdue.map(|clock| Late {
+                duty: LateDuty::Breach(clock.duty),
+                object: entry.id.clone(),
+                agency: entry.body.body.clone(),
+                due_at: clock.due_at,
+            }));
         }
         late.sort_by(|a, b| (a.due_at, a.duty, &a.object).cmp(&(b.due_at, b.duty, &b.object)));
         late

@@ -10,13 +10,14 @@ use crate::agency::{Agency, AgencyKind};
 use crate::agreement::Agreement;
 use crate::audit::Audit;
 use crate::block::DataBlock;
+use crate::breach::Breach;
 use crate::certificate::{Cause, Certificate};
 use crate::check::ContractCheck;
 use crate::contract::Contract;
 use crate::draft::Problem;
 use crate::id::{
-    AgencyId, AgreementId, AuditId, BlockId, CertificateId, CheckId, ContractId, IncidentId, KeyId, LawpackId, MandateId,
-    MeetingId, OrderId, ServiceId, TallyId,
+    AgencyId, AgreementId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId, LawpackId,
+    MandateId, MeetingId, OrderId, RotationId, ServiceId, TallyId,
 };
 use crate::incident::Incident;
 use crate::key::{KeyOf, PublishedKey};
@@ -27,6 +28,7 @@ use crate::mandate::Mandate;
 use crate::meeting::Meeting;
 use crate::notice::Notice;
 use crate::order::{Order, OrderKind};
+use crate::rotation::Rotation;
 use crate::service::Service;
 use crate::source::Source;
 use crate::statement::{Statement, StatementKind, Tried};
@@ -50,6 +52,7 @@ pub struct Register {
     pub agreements: BTreeMap<AgreementId, Entry<Agreement>>,
     pub checks: BTreeMap<CheckId, Entry<ContractCheck>>,
     pub audits: BTreeMap<AuditId, Entry<Audit>>,
+    pub breaches: BTreeMap<BreachId, Entry<Breach>>,
     pub certificates: BTreeMap<CertificateId, Entry<Certificate>>,
     pub incidents: BTreeMap<IncidentId, Entry<Incident>>,
     /// Keys of mandates and pseudonym domains, whether they live or not.
@@ -57,6 +60,7 @@ pub struct Register {
     pub lawpacks: BTreeMap<LawpackId, Entry<Lawpack>>,
     pub meetings: BTreeMap<MeetingId, Entry<Meeting>>,
     pub orders: BTreeMap<OrderId, Entry<Order>>,
+    pub rotations: BTreeMap<RotationId, Entry<Rotation>>,
     pub tallies: BTreeMap<TallyId, Entry<Tally>>,
     /// The terms of the log, once they are published.
     pub log: Option<Entry<LogTerms>>,
@@ -118,6 +122,7 @@ pub(crate) enum Content {
     Agreement(AgreementId, Box<Agreement>),
     Block(BlockId, DataBlock),
     Audit(AuditId, Audit),
+    Breach(BreachId, Box<Breach>),
     Certificate(CertificateId, Certificate),
     Check(CheckId, ContractCheck),
     Contract(ContractId, Contract),
@@ -129,6 +134,7 @@ pub(crate) enum Content {
     Meeting(MeetingId, Box<Meeting>),
     Notice(Notice),
     Order(OrderId, Box<Order>),
+    Rotation(RotationId, Rotation),
     Service(ServiceId, Service),
     Status(StatusChange),
     Tally(TallyId, Tally),
@@ -171,6 +177,7 @@ impl Register {
             }
             Content::Block(id, body) => put(&mut self.blocks, id, body, &make, State::Active),
             Content::Audit(id, body) => put(&mut self.audits, id, body, &make, State::Published),
+            Content::Breach(id, body) => put(&mut self.breaches, id, *body, &make, State::Published),
             Content::Certificate(id, body) => {
                 self.certified_epoch = self.certified_epoch.max(body.epoch_after);
                 for commitment in &body.key_commitments {
@@ -206,6 +213,7 @@ impl Register {
             Content::Meeting(id, body) => put(&mut self.meetings, id, *body, &make, State::Published),
             Content::Order(id, body) => self.take_order(id, *body, &make),
             Content::Notice(body) => put(&mut self.notices, body.mandate_hash, body, &make, State::Published),
+            Content::Rotation(id, body) => put(&mut self.rotations, id, body, &make, State::Published),
             Content::Service(id, body) => {
                 // A service stays in its state across revisions: its statement needs the same two people as its activation.
                 let state = self.services.get(&id).map_or(State::Draft, |entry| entry.state);
@@ -359,6 +367,7 @@ impl Register {
             StatementKind::Agency => of(&self.agencies, id),
             StatementKind::Agreement => of(&self.agreements, id),
             StatementKind::Audit => of(&self.audits, id),
+            StatementKind::Breach => of(&self.breaches, id),
             StatementKind::Certificate => of(&self.certificates, id),
             StatementKind::Check => of(&self.checks, id),
             StatementKind::Contract => of(&self.contracts, id),
@@ -370,6 +379,7 @@ impl Register {
             StatementKind::Mandate => of(&self.mandates, id),
             StatementKind::Meeting => of(&self.meetings, id),
             StatementKind::Order => of(&self.orders, id),
+            StatementKind::Rotation => of(&self.rotations, id),
             StatementKind::Service => of(&self.services, id),
             StatementKind::Tally => of(&self.tallies, id),
             StatementKind::Vault => sole(self.vault.as_ref(), id),

@@ -3,6 +3,7 @@
 mod agency;
 mod agreement;
 mod approvals;
+mod breach;
 mod certificate;
 mod contract;
 mod house;
@@ -22,8 +23,8 @@ pub use mandate::{draft as mandate, lengths as mandate_lengths};
 use crate::Digest;
 use crate::draft::Problem;
 use crate::id::{
-    AgencyId, AgreementId, AuditId, BlockId, CertificateId, CheckId, ContractId, IncidentId, KeyId, LawpackId, LogId, MandateId,
-    MeetingId, NoticeId, OrderId, ServiceId, StatusChangeId, TallyId, VaultId, VerifierId,
+    AgencyId, AgreementId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId, LawpackId, LogId,
+    MandateId, MeetingId, NoticeId, OrderId, RotationId, ServiceId, StatusChangeId, TallyId, VaultId, VerifierId,
 };
 use crate::register::{Content, Register};
 use crate::statement::{Statement, StatementKind};
@@ -50,6 +51,7 @@ pub(crate) fn statement(
         StatementKind::Agency => agency::agency(&mut check),
         StatementKind::Agreement => agreement::agreement(&mut check),
         StatementKind::Audit => house::audit(&mut check),
+        StatementKind::Breach => breach::breach(&mut check),
         StatementKind::Certificate => certificate::certificate(&mut check),
         StatementKind::Check => contract::contract_check(&mut check),
         StatementKind::Contract => contract::contract(&mut check),
@@ -62,6 +64,7 @@ pub(crate) fn statement(
         StatementKind::Meeting => oversight::meeting(&mut check),
         StatementKind::Notice => notice::notice(&mut check),
         StatementKind::Order => oversight::order(&mut check),
+        StatementKind::Rotation => house::rotation(&mut check),
         StatementKind::Service => service::service(&mut check),
         StatementKind::StatusChange => status::status(&mut check),
         StatementKind::Tally => tally::tally(&mut check),
@@ -128,6 +131,7 @@ fn envelope(check: &mut Check<'_>) {
         StatementKind::Agency => AgencyId::from_str(&statement.id).is_ok(),
         StatementKind::Agreement => AgreementId::from_str(&statement.id).is_ok(),
         StatementKind::Audit => AuditId::from_str(&statement.id).is_ok(),
+        StatementKind::Breach => BreachId::from_str(&statement.id).is_ok(),
         StatementKind::Certificate => CertificateId::from_str(&statement.id).is_ok(),
         StatementKind::Check => CheckId::from_str(&statement.id).is_ok(),
         StatementKind::Contract => ContractId::from_str(&statement.id).is_ok(),
@@ -140,6 +144,7 @@ fn envelope(check: &mut Check<'_>) {
         StatementKind::Meeting => MeetingId::from_str(&statement.id).is_ok(),
         StatementKind::Notice => NoticeId::from_str(&statement.id).is_ok(),
         StatementKind::Order => OrderId::from_str(&statement.id).is_ok(),
+        StatementKind::Rotation => RotationId::from_str(&statement.id).is_ok(),
         StatementKind::Service => ServiceId::from_str(&statement.id).is_ok(),
         StatementKind::StatusChange => StatusChangeId::from_str(&statement.id).is_ok(),
         StatementKind::Tally => TallyId::from_str(&statement.id).is_ok(),

@@ -9,8 +9,9 @@ use usufruct_core::hash::{hex, unhex};
 use usufruct_core::source::SourceMark;
 use usufruct_core::{Digest, Time};
 
-const KINDS: [Kind; 13] = [
+const KINDS: [Kind; 14] = [
     Kind::AuthorizationGivenBack,
+    Kind::Breach,
     Kind::Consent,
     Kind::Conversion,
     Kind::Correction,

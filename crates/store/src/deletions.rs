@@ -1,5 +1,7 @@
 //! What services are told to delete, and what they answer.
 
+use std::collections::BTreeSet;
+
 use usufruct_core::Time;
 use usufruct_core::certificate::Answer;
 use usufruct_core::id::{CertificateId, DeletionId, ServiceId};
@@ -27,6 +29,15 @@ pub struct Deletion {
     pub answer: Option<(Answer, Time)>,
     /// When it was found that the answer had not come in time. It stays when an answer comes late.
     pub missed_at: Option<Time>,
+}
+
+/// What a service has not answered in time.
+#[derive(Clone, Debug)]
+pub struct Overdue {
+    /// When the first answer was due.
+    pub since: Time,
+    /// Numbers of the mandates under which it got the data.
+    pub mandates: BTreeSet<u64>,
 }
 
 /// How services have answered, of all notices there are.
@@ -167,6 +178,37 @@ pub fn miss(conn: &mut dyn Connection, now: Time, limit: usize) -> Result<Vec<De
         }
     }
     Ok(missed)
+}
+
+/// What a service has not answered in time of what was due after `after`.
+pub fn overdue_after(conn: &mut dyn Connection, service: &ServiceId, after: Time, now: Time) -> Result<Option<Overdue>, Error> {
+    let sql = "-- deletion_overdue_after\nSELECT due_at, mandate FROM deletions WHERE service = $1 AND answered_at IS NULL AND due_at < $2 \
+               AND due_at > $3 ORDER BY due_at";
+    let rows = conn.query(sql, &[service.as_str().into(), now.micros().into(), after.micros().into()])?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let mut overdue = Overdue { since: Time::from_micros(first.integer(0)?), mandates: BTreeSet::new() };
+    for row in &rows {
+        overdue.mandates.extend(row.optional_integer(1)?.map(i64::cast_unsigned));
+    }
+    Ok(Some(overdue))
+}
+
+/// Whether a service did not answer in time what it was told about one resident, due between two times.
+pub fn has_missed(conn: &mut dyn Connection, resident: u64, service: &ServiceId, from: Time, until: Time) -> Result<bool, Error> {
+    let sql = "-- deletion_missed_of_resident\nSELECT 1 FROM deletions d JOIN erasures e ON e.certificate_id = d.certificate_id \
+               WHERE e.resident = $1 AND d.service = $2 AND d.due_at >= $3 AND d.due_at <= $4 \
+               AND (d.missed_at IS NOT NULL OR d.answered_at IS NULL) LIMIT 1";
+    let params = [number(resident).into(), service.as_str().into(), from.micros().into(), until.micros().into()];
+    Ok(conn.query_one(sql, &params)?.is_some())
+}
+
+/// The mandates of which a service did not say in time that it deleted all of it, due between two times.
+pub fn missed_mandates(conn: &mut dyn Connection, service: &ServiceId, from: Time, until: Time) -> Result<Vec<u64>, Error> {
+    let sql = "-- deletion_missed_mandates\nSELECT DISTINCT d.mandate FROM deletions d JOIN erasures e ON e.certificate_id = d.certificate_id \
+               WHERE e.resident IS NULL AND d.mandate IS NOT NULL AND d.service = $1 AND d.due_at >= $2 AND d.due_at <= $3 \
+               AND (d.missed_at IS NOT NULL OR d.answered_at IS NULL)";
+    let rows = conn.query(sql, &[service.as_str().into(), from.micros().into(), until.micros().into()])?;
+    rows.iter().map(|row| Ok(row.integer(0)?.cast_unsigned())).collect()
 }
 
 /// How services have answered so far.

@@ -9,6 +9,7 @@ pub mod audit_copies;
 pub mod authorizations;
 pub mod blocks;
 pub mod brakes;
+pub mod breaches;
 pub mod canaries;
 pub mod cards;
 pub mod cases;
@@ -34,6 +35,7 @@ pub mod pushed_requests;
 pub mod recovery_codes;
 pub mod refresh_tokens;
 pub mod residents;
+pub mod rotations;
 pub mod session_services;
 pub mod sessions;
 pub mod sources;
@@ -69,6 +71,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 24, name: "canaries", sql: include_str!("../migrations/0024_canaries.sql") },
     Migration { number: 25, name: "key_epochs", sql: include_str!("../migrations/0025_key_epochs.sql") },
     Migration { number: 26, name: "service_marks", sql: include_str!("../migrations/0026_service_marks.sql") },
+    Migration { number: 27, name: "breaches", sql: include_str!("../migrations/0027_breaches.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

@@ -29,9 +29,11 @@ pub enum Source {
 }
 
 /// All tables but that of the migrations.
-pub const ALL: [Table; 43] = [
+pub const ALL: [Table; 46] = [
     // Whoever gave one, or got it back, has an event in the log.
     of_residents("authorizations", Source::LiveOrLog, &["authorization_id"]),
+    // Her lines say it too; a note that is lost leads to a second line, never to none.
+    of_residents("breach_notices", Source::LiveOrLog, &["shard", "resident", "breach"]),
     of_residents("canaries", Source::LiveOrLog, &["resident"]),
     of_residents("cards", Source::LiveOrLog, &["secret_hash"]),
     of_residents("cases", Source::LiveOrLog, &["shard", "resident", "case_id"]),
@@ -57,6 +59,7 @@ pub const ALL: [Table; 43] = [
     of_nobody("attempts", Source::LiveOrLog, &["attempt_key"]),
     of_nobody("brake_days", Source::LiveOrLog, &["body", "reason", "officials", "day"]),
     of_nobody("brake_releases", Source::LiveOrLog, &["order_id"]),
+    of_nobody("breach_walks", Source::Live, &["breach"]),
     of_nobody("delegated_codes", Source::Live, &["code_hash"]),
     // Whether one has ended stands in sealed lines, so without a live copy none counts.
     of_nobody("delegations", Source::Live, &["delegation_id"]),
@@ -70,6 +73,7 @@ pub const ALL: [Table; 43] = [
     of_nobody("log_head", Source::Log, &["id"]),
     of_nobody("outbox", Source::LiveOrLog, &["message_id"]),
     of_nobody("pushed_requests", Source::Live, &["request_hash"]),
+    of_nobody("sector_rotations", Source::LiveOrLog, &["rotation_id"]),
     of_nobody("session_services", Source::Live, &["token_hash", "service", "sid"]),
     of_nobody("source_ahead", Source::LiveOrLog, &["source", "mandate", "number"]),
     of_nobody("sources", Source::LiveOrLog, &["source", "mandate"]),

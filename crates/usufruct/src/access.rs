@@ -11,13 +11,14 @@ use serde_json::{Value, json};
 use usufruct_app::log::Source;
 use usufruct_app::store::db::Db;
 use usufruct_app::{
-    App, Approved, AuditReport, Guardianship, NewResident, OverdueDeletion, Publication, RecountDay, Rotated, Way,
+    App, Approved, AuditReport, Guardianship, NewResident, OverdueDeletion, Publication, RecountDay, Rotated, ServiceRotated, Way,
 };
-use usufruct_core::Time;
-use usufruct_core::id::{BlockId, MandateId};
+use usufruct_core::breach::Breach;
+use usufruct_core::id::{BlockId, BreachId, MandateId, ServiceId};
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Approval, Statement};
 use usufruct_core::tally::Day;
+use usufruct_core::{Text, Time};
 
 use crate::clock::{self, SystemClock};
 use crate::compose::LogKeys;
@@ -98,6 +99,7 @@ impl Access {
         match self {
             Self::Local { app, .. } => {
                 app.publish(&Publication { statements })?;
+                app.run_breaches()?;
                 Ok(app.tick()?)
             }
             Self::Remote { console, .. } => post(console, "publications", &json!(statements)).map(drop),
@@ -155,11 +157,64 @@ impl Access {
         }
     }
 
+    /// Whom a breach concerns, in numbers as they may be published, and the names of the blocks.
+    pub fn concerned(&self, breach: &Breach) -> Result<(String, Vec<BlockId>), Failure> {
+        match self {
+            Self::Local { app, .. } => {
+                let concerned = app.concerned(breach)?;
+                Ok((concerned.residents.to_string(), concerned.blocks.into_iter().collect()))
+            }
+            Self::Remote { console, .. } => {
+                let answer = post(console, "breaches/count", &json!(breach))?;
+                Ok((understood(answer["residents"].clone())?, understood(answer["blocks"].clone())?))
+            }
+        }
+    }
+
+    /// The file numbers of all residents who get a letter about a breach.
+    pub fn breach_letters(&self, id: &BreachId) -> Result<Vec<u64>, Failure> {
+        let mut all: Vec<u64> = Vec::new();
+        loop {
+            let after = all.last().copied();
+            let part: Vec<u64> = match self {
+                Self::Local { app, .. } => app.breach_letters(id, after)?,
+                Self::Remote { console, .. } => {
+                    let answer = post(console, "breaches/letters", &json!({ "breach": id, "after": after }))?;
+                    understood(answer["residents"].clone())?
+                }
+            };
+            if part.is_empty() {
+                return Ok(all);
+            }
+            all.extend(part);
+        }
+    }
+
     /// Replaces the key of a resident, or with `None` the root of the key tree.
     pub fn rotate(&self, resident: Option<u64>) -> Result<(), Failure> {
         match self {
             Self::Local { app, .. } => Ok(resident.map_or_else(|| app.rotate_root(), |resident| app.rotate_resident(resident))?),
             Self::Remote { console, .. } => post(console, "rotations", &json!({ "resident": resident })).map(drop),
+        }
+    }
+
+    /// Replaces all pseudonyms of a service's domain.
+    pub fn rotate_service(
+        &self,
+        service: &ServiceId,
+        breach: Option<&BreachId>,
+        reason: &Text,
+    ) -> Result<ServiceRotated, Failure> {
+        match self {
+            Self::Local { app, .. } => {
+                let rotated = app.rotate_service(service, breach, reason)?;
+                app.tick()?;
+                Ok(rotated)
+            }
+            Self::Remote { console, .. } => {
+                let body = json!({ "service": service, "breach": breach, "reason": reason });
+                understood(post(console, "rotations", &body)?)
+            }
         }
     }
 

@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::command::{
-    agreement, audit, backup, card, completions, contract, deletions, demo, doctor, enrol, escrow, footprint, guardian, init,
-    invite, keeper, key, mandate, migrate, mirror, publish, recover, refound, restore, restore_log, rotate, serve, service,
+    agreement, audit, backup, breach, card, completions, contract, deletions, demo, doctor, enrol, escrow, footprint, guardian,
+    init, invite, keeper, key, mandate, migrate, mirror, publish, recover, refound, restore, restore_log, rotate, serve, service,
     verify, witness,
 };
 use crate::failure::Failure;
@@ -36,6 +36,7 @@ Exit codes: 0 fine, 1 refused or findings, 2 could not be done or misused.";
 enum Verb {
     Demo(demo::Demo),
     Audit(audit::Audit),
+    Breach(breach::Breach),
     Backup(backup::Backup),
     Restore(restore::Restore),
     RestoreLog(restore_log::RestoreLog),
@@ -73,6 +74,7 @@ impl Cli {
             Verb::Agreement(verb) => verb.run(),
             Verb::Audit(verb) => verb.run(),
             Verb::Backup(verb) => verb.run(),
+            Verb::Breach(verb) => verb.run(),
             Verb::Card(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),
             Verb::Contract(verb) => verb.run(),

@@ -3,6 +3,7 @@
 pub mod agreement;
 pub mod audit;
 pub mod backup;
+pub mod breach;
 pub mod card;
 pub mod completions;
 pub mod contract;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use usufruct_app::{App, Publication};
 use usufruct_core::agreement::Agreement;
+use usufruct_core::breach::Breach;
 use usufruct_core::id::{AgreementId, MandateId, NoticeId, StatusChangeId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::Rng;
@@ -156,6 +157,18 @@ pub fn agreement(
     let first = object(register, StatementKind::Agreement, id, body, signers, at)?;
     let steps = [(State::Draft, State::Published, Text::new("Its parties made it public.", "當事機關公開。"))];
     if is_review { Ok(vec![first]) } else { with_steps(first, &steps, signers, rng) }
+}
+
+/// A breach, with every clock that its laws demand. Where its file does not say when the body learned of it, that was just now.
+pub fn breach(register: &Register, id: &str, mut body: Value, signers: &Signers<'_>, at: Time) -> Result<Statement, Failure> {
+    for field in ["first_signal_at", "aware_at"] {
+        if body.get(field).is_none() {
+            body[field] = json!(at);
+        }
+    }
+    // What cannot be read is said by the register, line by line.
+    let body = Breach::read(&body).map_or(body, |breach| json!(register.with_clocks(breach)));
+    object(register, StatementKind::Breach, id, body, signers, at)
 }
 
 /// A contract, and where no law asks that it is looked at first, its steps to activation.

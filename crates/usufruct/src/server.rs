@@ -242,6 +242,7 @@ impl Upkeep {
             if due(looked, LOOK) {
                 looked = Some(now);
                 outcomes.push(("look at sources", self.app.run_sources().map(drop)));
+                outcomes.push(("look after breaches", self.app.run_breaches().map(drop)));
             }
             if due(collected, COLLECT) {
                 collected = Some(now);

@@ -3,6 +3,7 @@
 //! It exists only where the server was given a [`Console`], answers only connections from this machine, and asks for the
 //! token that only the owner of the data directory can read.
 
+mod breaches;
 mod clerk;
 mod counter;
 mod deletions;
@@ -36,6 +37,8 @@ const BODY_LIMIT: usize = 4 * 1024 * 1024;
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new()
         .route("/console/api/publications", post(publications::publish))
+        .route("/console/api/breaches/count", post(breaches::count))
+        .route("/console/api/breaches/letters", post(breaches::letters))
         .route("/console/api/drills/canary", post(drills::canary))
         .route("/console/api/drills/restore", post(drills::restore))
         .route("/console/api/recounts", post(recounts::days))

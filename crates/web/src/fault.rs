@@ -243,7 +243,7 @@ impl From<Error> for Fault {
             Error::NotFresh => Self::new(StatusCode::UNAUTHORIZED, "step-up", &error.to_string()),
             Error::NotGiven => Self::new(StatusCode::FORBIDDEN, "not-given", &error.to_string()),
             Error::NoAuthorization | Error::WiderScope | Error::ForeignAddress => Self::malformed(&error.to_string()),
-            Error::Stale | Error::Unpublished => Self::later("busy", &error.to_string()),
+            Error::Rotating | Error::Stale | Error::Unpublished => Self::later("busy", &error.to_string()),
             Error::Store(db::Error::Busy {} | db::Error::Contended { .. }) => Self::later("busy", &error.to_string()),
             Error::Log(LogError::Outside { .. }) => {
                 tracing::error!(%error, "the store of the log cannot be reached");

@@ -1,6 +1,7 @@
 //! The resident portal: what happened to my data, what I agreed to, what I can do.
 
 mod account;
+mod breaches;
 mod consents;
 mod data;
 mod delegations;
@@ -39,6 +40,8 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/me/footprint/{n}/receipt", get(receipt::token))
         .route("/me/footprint/{n}/receipt.json", get(receipt::readable))
         .route("/me/footprint/{n}/object", get(objections::form).post(objections::object))
+        .route("/me/breaches", get(breaches::list))
+        .route("/me/breaches/{id}", get(breaches::one))
         .route("/me/cases", get(objections::list))
         .route("/me/consents", get(consents::list))
         .route("/me/consents/{mandate}/withdraw", post(consents::withdraw))

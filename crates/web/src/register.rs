@@ -1,6 +1,7 @@
 //! The public register: mandates, services, contracts, agreements, agencies, certificates, who is late. No sign-in; JSON beside each page, and
 //! linked data and tables for other people's machines.
 
+pub(crate) mod breaches;
 pub(crate) mod contracts;
 pub(crate) mod counting;
 mod drafts;
@@ -40,6 +41,10 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/register/mandates/{id}/tallies.json", get(counting::tallies_json))
         .route("/register/counts", get(counting::counts))
         .route("/register/counts.json", get(counting::counts_json))
+        .route("/register/breaches", get(breaches::breaches))
+        .route("/register/breaches.csv", get(breaches::breaches_csv))
+        .route("/register/breaches.json", get(breaches::breaches_json))
+        .route("/register/breaches/{id}", get(breaches::breach))
         .route("/register/drafts", get(drafts::page))
         .route("/register/drafts.json", get(drafts::json))
         .route("/register/services", get(lists::services))
@@ -95,7 +100,7 @@ impl Link {
         Self { to: format!("/register/agencies#{id}"), words }
     }
 
-    fn mandate(page: &Page, entry: &Entry<Mandate>) -> Self {
+    pub(crate) fn mandate(page: &Page, entry: &Entry<Mandate>) -> Self {
         Self { to: format!("/register/mandates/{}", entry.id), words: page.text(&entry.body.title).to_owned() }
     }
 

@@ -3,6 +3,7 @@
 use i18n_embed_fl::fl;
 use usufruct_core::Time;
 use usufruct_core::agency::AgencyKind;
+use usufruct_core::breach::{BreachCause, ClockStanding};
 use usufruct_core::certificate::{Answer, Cause};
 use usufruct_core::check::{CheckKind, CheckOutcome};
 use usufruct_core::contract::Contract;
@@ -10,6 +11,7 @@ use usufruct_core::delegation::Power;
 use usufruct_core::event::{Form, Kind};
 use usufruct_core::incident::Fault as RecordFault;
 use usufruct_core::late::LateDuty;
+use usufruct_core::lawpack::{Duty, GENERIC};
 use usufruct_core::lifecycle::State;
 use usufruct_core::mandate::{AutomatedDecision, Basis, Fetch, GateLevel, MandateKind, Mode, Operation};
 use usufruct_core::means::Means;
@@ -55,6 +57,7 @@ impl Page {
     pub fn kind(&self, kind: &Kind) -> String {
         match kind {
             Kind::AuthorizationGivenBack => fl!(self.messages, "kind-given-back"),
+            Kind::Breach => fl!(self.messages, "kind-breach-notified"),
             Kind::Use => fl!(self.messages, "kind-use"),
             Kind::Deposit => fl!(self.messages, "kind-deposit"),
             Kind::Conversion => fl!(self.messages, "kind-conversion"),
@@ -90,6 +93,7 @@ impl Page {
             "certificate-card-used" => fl!(self.messages, "status-certificate-card-used"),
             "certificate-card-removed" => fl!(self.messages, "status-certificate-card-removed"),
             "certificate-card-revoked" => fl!(self.messages, "status-certificate-card-revoked"),
+            "pseudonym-replaced" => fl!(self.messages, "status-pseudonym-replaced"),
             "certificate-card-expired" => fl!(self.messages, "status-certificate-card-expired"),
             _ => String::new(),
         }
@@ -256,9 +260,51 @@ impl Page {
         }
     }
 
+    /// How a breach came about.
+    pub fn breach_cause(&self, cause: &BreachCause) -> String {
+        match cause {
+            BreachCause::Attack => fl!(self.messages, "breach-cause-attack"),
+            BreachCause::Counters => fl!(self.messages, "breach-cause-counters"),
+            BreachCause::Failure => fl!(self.messages, "breach-cause-failure"),
+            BreachCause::Insider => fl!(self.messages, "breach-cause-insider"),
+            BreachCause::Loss => fl!(self.messages, "breach-cause-loss"),
+            BreachCause::Mistake => fl!(self.messages, "breach-cause-mistake"),
+            BreachCause::UnansweredDeletion => fl!(self.messages, "breach-cause-unanswered-deletion"),
+        }
+    }
+
+    /// What a law demands of a breach.
+    pub fn breach_duty(&self, duty: &Duty) -> String {
+        match duty {
+            Duty::ContainIncident => fl!(self.messages, "breach-duty-contain"),
+            Duty::FinalReport => fl!(self.messages, "breach-duty-final"),
+            Duty::ReportBreach => fl!(self.messages, "breach-duty-report"),
+            Duty::ReportIncident => fl!(self.messages, "breach-duty-incident"),
+            Duty::TellPersons => fl!(self.messages, "breach-duty-tell"),
+            other => other.code().to_owned(),
+        }
+    }
+
+    /// How a clock of a breach stands.
+    pub fn clock_standing(&self, standing: &ClockStanding) -> String {
+        match standing {
+            ClockStanding::Excused => fl!(self.messages, "clock-excused"),
+            ClockStanding::Late => fl!(self.messages, "clock-late"),
+            ClockStanding::Met => fl!(self.messages, "clock-met"),
+            ClockStanding::MetLate => fl!(self.messages, "clock-met-late"),
+            ClockStanding::Running => fl!(self.messages, "clock-running"),
+        }
+    }
+
+    /// Whose law it is.
+    pub fn jurisdiction(&self, code: &str) -> String {
+        if code == GENERIC { fl!(self.messages, "law-generic") } else { code.to_owned() }
+    }
+
     /// What is owed.
     pub fn late_duty(&self, duty: &LateDuty) -> String {
         match duty {
+            LateDuty::Breach(duty) => self.breach_duty(duty),
             LateDuty::Check => fl!(self.messages, "late-check"),
             LateDuty::Deletion => fl!(self.messages, "late-deletion"),
             LateDuty::Order => fl!(self.messages, "late-order"),

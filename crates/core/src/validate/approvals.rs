@@ -70,6 +70,13 @@ impl<'a> Check<'a> {
         known || self.statement.approvals.get(i).is_some_and(|approval| approval.verifies(&self.hash, public))
     }
 
+    /// Whether a person approved, and not automata alone.
+    pub(super) fn has_person(&self) -> bool {
+        let role = |agency: &AgencyId, key: &str| Some(&self.register.agencies.get(agency)?.body.key(key)?.role);
+        let mut approvals = self.statement.approvals.iter();
+        approvals.any(|approval| role(&approval.agency, &approval.key).is_some_and(|role| role != AUTOMATION))
+    }
+
     /// Where two people are needed, an automaton is not one of them.
     pub(super) fn enough(&mut self, roles: &BTreeSet<(AgencyId, &str)>, owner: &AgencyId, needed: usize) {
         let count = roles.iter().filter(|(agency, role)| agency == owner && (needed == 1 || *role != AUTOMATION)).count();

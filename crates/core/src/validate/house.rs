@@ -4,10 +4,11 @@ use super::Check;
 use crate::agency::AgencyKind;
 use crate::audit::{Audit, Recount};
 use crate::block::DataBlock;
-use crate::id::AuditId;
+use crate::id::{AuditId, RotationId};
 use crate::lawpack::Lawpack;
 use crate::log_terms::LogTerms;
 use crate::register::Content;
+use crate::rotation::Rotation;
 use crate::vault_terms::VaultTerms;
 use crate::verifier::VerifierRelease;
 
@@ -56,6 +57,25 @@ fn recounted(check: &mut Check<'_>, recount: &Recount) {
         let message = "The checkpoint is no later than all tallies of the time. Take a later one, or an earlier last day.";
         check.note("recount.log_size", "not-later", message.into());
     }
+}
+
+pub(super) fn rotation(check: &mut Check<'_>) -> Option<Content> {
+    let (register, statement) = (check.register, check.statement);
+    check.operator_speaks(1);
+    let body = check.keep(Rotation::read(&statement.body))?;
+    let id: RotationId = statement.id.parse().ok()?;
+    if register.rotations.contains_key(&id) {
+        check.note("rev", "final", "A rotation is not changed. Begin another one.".into());
+    }
+    let inside = register.services.iter().filter(|(_, entry)| entry.body.sector == body.sector && !entry.state.is_over());
+    if body.services.is_empty() || !inside.map(|(id, _)| id).eq(&body.services) {
+        let message = "These are not the services of the domain. List all that are not closed, in the order of their ids.";
+        check.note("services", "other-services", message.into());
+    }
+    if let Some(breach) = body.breach.as_ref().filter(|id| !register.breaches.contains_key(*id)) {
+        check.unknown("breach", breach, "breach");
+    }
+    Some(Content::Rotation(id, body))
 }
 
 pub(super) fn lawpack(check: &mut Check<'_>) -> Option<Content> {

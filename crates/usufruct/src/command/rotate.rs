@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use usufruct_core::id::MandateId;
+use usufruct_core::Text;
+use usufruct_core::id::{BreachId, MandateId, ServiceId};
 
 use crate::access::Access;
 use crate::failure::Failure;
 
-/// Replace the root of the key tree, the key of one resident, or the key of a mandate. What the keys open stays as it is.
+/// Replace the root of the key tree, the key of one resident, or the key of a mandate. What the keys open stays as it is. Or replace all
+/// pseudonyms of a service.
 ///
 /// All work while the server runs, and destroy the old root. A copy of it opens only the pages of the key tree that were copied too, and
 /// a copy of the resident's key only her keyring of that time. Who has both has the keys in them, which stay. No certificate is
@@ -18,7 +20,8 @@ use crate::failure::Failure;
 #[command(after_help = "Examples:
   usufruct rotate root --data-dir pass
   usufruct rotate resident 4503599627370495 --data-dir pass
-  usufruct rotate mandate mdt_library-card --data-dir pass")]
+  usufruct rotate mandate mdt_library-card --data-dir pass
+  usufruct rotate service svc_library --data-dir pass --reason-en 'A list got out.' --reason-zh '名單外洩。'")]
 pub struct Rotate {
     #[command(subcommand)]
     what: What,
@@ -29,6 +32,7 @@ enum What {
     Mandate(Mandate),
     Root(Root),
     Resident(Resident),
+    Service(Service),
 }
 
 /// Replace the key of a mandate. Everything that is lent under it is sealed again for the new key first, and opens all the time.
@@ -43,6 +47,33 @@ struct Mandate {
     /// Its id.
     #[arg(value_name = "MANDATE")]
     mandate: MandateId,
+    /// The data directory.
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+}
+
+/// Replace every pseudonym by which a service, and the others of its domain, know residents.
+///
+/// The old ones lead to nobody from the statement on, and while the walk over all residents goes on nothing is answered about any pseudonym of
+/// the domain. Tokens, codes and authorizations there end; residents sign in again, and their consents stay. The services that they
+/// authorized are told which pseudonym takes the place of which. Interrupted, it goes on by itself while the server runs, or when it is run again.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  usufruct rotate service svc_library --breach brc_lost-laptop --data-dir pass \\
+      --reason-en 'A list got out.' --reason-zh '名單外洩。'")]
+struct Service {
+    /// Its id.
+    #[arg(value_name = "SERVICE")]
+    service: ServiceId,
+    /// The breach for which it is done.
+    #[arg(long, value_name = "BREACH")]
+    breach: Option<BreachId>,
+    /// Why, in English.
+    #[arg(long, value_name = "TEXT")]
+    reason_en: String,
+    /// Why, in traditional Chinese.
+    #[arg(long, value_name = "TEXT")]
+    reason_zh: String,
     /// The data directory.
     #[arg(long, value_name = "DIR")]
     data_dir: PathBuf,
@@ -87,6 +118,14 @@ impl Rotate {
             What::Root(root) => {
                 Access::open(&root.data_dir)?.rotate(None)?;
                 println!("The key tree has a new root, and the old one is destroyed.");
+            }
+            What::Service(service) => {
+                let reason = Text::new(&service.reason_en, &service.reason_zh);
+                let access = Access::open(&service.data_dir)?;
+                let rotated = access.rotate_service(&service.service, service.breach.as_ref(), &reason)?;
+                let services: Vec<&str> = rotated.services.iter().map(|id| id.as_str()).collect();
+                println!("{} residents have other pseudonyms at {}.", rotated.residents, services.join(", "));
+                println!("The old ones lead to nobody; see {}.", rotated.rotation);
             }
             What::Resident(Resident { resident, data_dir }) => {
                 Access::open(&data_dir)?.rotate(Some(resident))?;

@@ -15,7 +15,7 @@ use usufruct_app::{Footprint, FootprintLine, Incomplete};
 use usufruct_core::Time;
 use usufruct_core::delegation::Power;
 use usufruct_core::event::{Event, Form, Kind};
-use usufruct_core::id::ServiceId;
+use usufruct_core::id::{BreachId, ServiceId};
 use usufruct_core::register::Register;
 
 use super::looked;
@@ -82,6 +82,8 @@ pub(super) struct Row {
     pub batch: u64,
     pub refusal: String,
     pub certificate: Option<String>,
+    /// The breach of which she was told.
+    pub breach: Option<String>,
     /// The service whose pseudonym of her was asked for.
     pub joined: Option<String>,
     /// The other person of a delegation, as the resident calls her; empty where there is none.
@@ -160,6 +162,7 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
         batch: 0,
         refusal: String::new(),
         certificate: None,
+        breach: None,
         joined: None,
         other: event_other(line),
         is_by_other: false,
@@ -173,6 +176,12 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
     row.happened_at = event.source.as_ref().and_then(|mark| mark.happened_at);
     row.batch = event.batch.map_or(0, |batch| batch.size);
     row.certificate = event.detail.clone().filter(|_| event.kind == Kind::Withdrawal);
+    row.breach = event.detail.clone().filter(|_| event.kind == Kind::Breach);
+    if let Some(entry) = row.breach.as_ref().and_then(|id| register.breaches.get(&id.parse::<BreachId>().ok()?)) {
+        let agency = register.agencies.get(&entry.body.body);
+        row.who = agency.map(|agency| page.text(&agency.body.legal_name).to_owned()).unwrap_or_default();
+        row.why = page.text(&entry.body.title).to_owned();
+    }
     row.joined = joined(register, page, event);
     row.refusal = event.clause.as_deref().map(|code| page.clause(code)).unwrap_or_default();
     if let Some(id) = &event.service {

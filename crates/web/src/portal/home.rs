@@ -54,6 +54,8 @@ struct OverviewPage {
     consents: usize,
     ending: Vec<Ending>,
     cases: Vec<FiledCase>,
+    /// Breaches of which she was told and that are not closed: id and title.
+    breaches: Vec<(String, String)>,
     /// Guardians that two clerks set up, and when.
     guardians: Vec<Time>,
 }
@@ -95,12 +97,20 @@ pub(crate) async fn overview(State(site): State<Arc<Site>>, page: Page, Anybody(
         return see("/me/acting");
     }
     let resident = session.resident;
-    let (footprint, grants, cases, delegations) = blocking(&site, move |app| {
-        Ok((app.footprint(resident)?, app.grants(resident)?, app.cases(resident)?, app.delegations(&session)?))
+    let (footprint, grants, cases, delegations, notices) = blocking(&site, move |app| {
+        Ok((
+            app.footprint(resident)?,
+            app.grants(resident)?,
+            app.cases(resident)?,
+            app.delegations(&session)?,
+            app.breach_notices(resident)?,
+        ))
     })
     .await?;
     let is_guardian = |delegation: &&DelegationView| delegation.is_given && delegation.role == Role::Guardian;
     let guardians = delegations.iter().filter(is_guardian).map(|delegation| delegation.given_at).collect();
+    let open = notices.iter().filter(|notice| !notice.breach.is_closed());
+    let breaches = open.map(|notice| (notice.id.to_string(), page.text(&notice.breach.title).to_owned())).collect();
     let register = site.app.register();
     let now = site.app.now();
     let given: Vec<_> =
@@ -117,5 +127,5 @@ pub(crate) async fn overview(State(site): State<Arc<Site>>, page: Page, Anybody(
     ending.sort_by_key(|ending| ending.until);
     let recent = rows(&register, &page, &footprint).into_iter().filter(Row::is_asked).take(RECENT).collect();
     let lines = footprint.lines.len();
-    Ok(show(&OverviewPage { page, recent, lines, consents: given.len(), ending, cases, guardians }))
+    Ok(show(&OverviewPage { page, recent, lines, consents: given.len(), ending, cases, breaches, guardians }))
 }

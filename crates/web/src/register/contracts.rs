@@ -12,7 +12,7 @@ use usufruct_core::Time;
 use usufruct_core::agreement::Agreement;
 use usufruct_core::check::ContractCheck;
 use usufruct_core::contract::Contract;
-use usufruct_core::id::{AgreementId, ContractId, MandateId, OrderId, ServiceId};
+use usufruct_core::id::{AgreementId, BreachId, ContractId, MandateId, OrderId, ServiceId};
 use usufruct_core::late::{Late, LateDuty};
 use usufruct_core::lifecycle::State as Stage;
 use usufruct_core::register::{Entry, Register};
@@ -241,6 +241,10 @@ fn mandates(register: &Register, page: &Page, ids: &[MandateId]) -> Vec<Link> {
 /// What is late, with words where the register has some.
 fn object(register: &Register, page: &Page, late: &Late) -> Link {
     let found = match late.duty {
+        LateDuty::Breach(_) => late.object.parse().ok().and_then(|id: BreachId| {
+            let entry = register.breaches.get(&id)?;
+            Some(Link { to: format!("/register/breaches/{id}"), words: page.text(&entry.body.title).to_owned() })
+        }),
         LateDuty::Check | LateDuty::Deletion => late
             .object
             .parse()

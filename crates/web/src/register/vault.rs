@@ -93,7 +93,8 @@ fn drilled(register: &Register) -> usize {
 
 /// The last drills, newest first.
 fn drills<'a>(all: impl Iterator<Item = &'a Entry<Audit>>) -> Vec<Entry<Audit>> {
-    let mut all: Vec<Entry<Audit>> = all.filter(|entry| entry.body.drill != Drill::Recount).cloned().collect();
+    let mut all: Vec<Entry<Audit>> =
+        all.filter(|entry| !matches!(entry.body.drill, Drill::BreachDrill | Drill::Recount)).cloned().collect();
     all.sort_by_key(|entry| std::cmp::Reverse(entry.index));
     all.truncate(SHOWN);
     all

@@ -94,6 +94,7 @@ fn content(event: &Event) -> (&'static str, Value) {
             "mandate": mandate,
             "due_at": due_at.seconds(),
         }),
+        Happening::PseudonymReplaced { next } => json!({ "event_timestamp": at, "new_sub": next }),
         Happening::Verification { state: Some(state), .. } => json!({ "state": state }),
         Happening::Verification { state: None, .. } => json!({}),
     };

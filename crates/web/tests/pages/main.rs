@@ -1,5 +1,6 @@
 //! Every page of the portal and the register in both languages, over a small city where everything has happened once.
 
+mod breaches;
 #[path = "../../../app/tests/common/mod.rs"]
 mod common;
 mod contracts;
@@ -202,6 +203,8 @@ async fn every_page_in_both_languages() {
         "/vendor",
         "/register/agencies",
         "/register/certificates",
+        "/register/breaches",
+        "/me/breaches",
         "/register/counts",
         "/register/drafts",
         "/register/mandates/mdt_library-card/tallies",
@@ -332,6 +335,7 @@ async fn json_stands_beside_each_page() {
         "/register/agreements",
         "/register/contracts",
         "/register/agencies",
+        "/register/breaches",
         "/register/certificates",
         "/register/keys",
         "/register/log",

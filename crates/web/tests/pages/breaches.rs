@@ -1,0 +1,117 @@
+//! Breaches on the pages: clocks that run by themselves, whom it concerns in public, and what a resident is told in her own pass.
+
+use usufruct_app::Publication;
+use usufruct_core::breach::Breach;
+use usufruct_core::hash::sha256;
+use usufruct_core::statement::StatementKind;
+use usufruct_core::time::HOUR;
+
+use super::*;
+use crate::common::{LIBRARY, text};
+
+const BREACH: &str = "brc_lost-laptop";
+
+fn say(pages: &Pages, body: &Value) {
+    let city = &pages.city;
+    let breach = city.app.register().with_clocks(Breach::read(body).unwrap());
+    let by = LIBRARY.parse().unwrap();
+    let mut statement = city.app.statement(StatementKind::Breach, BREACH, &by, json!(breach), city.app.now());
+    for signer in city.signer(LIBRARY) {
+        statement.approve(signer).unwrap();
+    }
+    city.app.publish(&Publication { statements: vec![statement] }).unwrap();
+}
+
+fn present(pages: &Pages) -> Value {
+    json!(pages.city.app.register().breaches[&BREACH.parse().unwrap()].body)
+}
+
+/// The city of the other tests with a lost laptop, of which nobody has been told.
+fn lost() -> Pages {
+    let pages = Pages::new();
+    let now = pages.city.app.now();
+    say(
+        &pages,
+        &json!({"body": LIBRARY, "cause": "loss", "title": text("Lost <b>laptop"), "facts": text("Left in a <b>train."),
+        "first_signal_at": now.plus(-HOUR), "aware_at": now, "from": "2026-01-01", "mandates": [CARD]}),
+    );
+    pages
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_breach_in_both_languages_from_its_opening_to_its_end() {
+    let pages = lost();
+    let public = format!("/register/breaches/{BREACH}");
+    let own = format!("/me/breaches/{BREACH}");
+    assert_eq!(pages.get(&own, "en").await.status, StatusCode::NOT_FOUND, "she was not told");
+    assert!(pages.get(&public, "en").await.text.contains("They are not told yet."));
+    let mut body = present(&pages);
+    body["advice"] = text("Watch your <b>mail.");
+    body["unreadable"] = text("It is sealed.");
+    body["measures"] = text("We asked the railway.");
+    say(&pages, &body);
+    assert!(pages.get(&public, "en").await.text.contains("They are being told."));
+    pages.city.app.run_breaches().unwrap();
+
+    let mut body = present(&pages);
+    for clock in body["clocks"].as_array_mut().unwrap() {
+        let proof = json!({"title": text("Letter"), "sha256": sha256(b"letter").to_string()});
+        clock["answer"] = json!({"at": pages.city.app.now(), "proof": proof, "reason": text("It took <b>long.")});
+    }
+    body["clocks"][0]["answer"]["proof"] = Value::Null;
+    say(&pages, &body);
+    let mut wrong = Vec::new();
+    for path in ["/register/breaches", &public, "/me", "/me/breaches", &own, "/me/footprint", "/register/late"] {
+        for lang in ["en", "zh-Hant"] {
+            let answer = pages.get(path, lang).await;
+            assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
+            for raw in ["<b>laptop", "<b>train", "<b>mail", "<b>long"] {
+                assert!(!answer.text.contains(raw), "{path}: {raw}");
+            }
+            wrong.extend(faults(&answer.text, lang).into_iter().map(|what| format!("{path} {lang}: {what}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let page = pages.get(&public, "en").await.text;
+    assert_eq!(between(&page, "data-testid=\"residents\">", "<"), "1-9", "small counts stay small");
+    assert!(page.contains("Not done, with a reason") && page.contains("Done in time"));
+    assert!(page.contains(&sha256(b"letter").to_string()));
+    let page = pages.get(&own, "en").await.text;
+    assert!(page.contains("Watch your &#60;b&#62;mail.") && page.contains("<li>name</li>"), "{page}");
+    assert!(pages.get("/me", "en").await.text.contains(&format!("href=\"{own}\"")));
+    assert!(pages.get("/me/footprint", "en").await.text.contains(&format!("href=\"{own}\"")));
+    let csv = pages.get("/register/breaches.csv", "en").await.text;
+    assert_eq!(csv.lines().count(), 6, "{csv}");
+    assert!(csv.contains("brc_lost-laptop,agc_library,loss,\"generic\",report_breach,"), "{csv}");
+    for path in ["/register/breaches/brc_nowhere", "/me/breaches/brc_nowhere"] {
+        assert_eq!(pages.get(path, "en").await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+
+    let mut body = present(&pages);
+    (body["until"], body["told"]) = (json!(pages.city.app.now()), Value::Null);
+    say(&pages, &body);
+    pages.city.app.run_breaches().unwrap();
+    let mut body = present(&pages);
+    body["closed_at"] = json!(pages.city.app.now());
+    body["lessons"] = text("Disks are sealed.");
+    say(&pages, &body);
+    assert!(pages.get(&public, "en").await.text.contains("Disks are sealed."));
+    let home = pages.get("/me", "en").await.text;
+    assert!(!home.contains("data-testid=\"own-breach\""), "what is closed is on its own page only");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_has_run_out_is_public_at_once() {
+    let pages = lost();
+    let late = async |pages: &Pages| pages.get("/register/late", "en").await.text.contains("Report the incident");
+    assert!(!late(&pages).await);
+    pages.city.clock.advance(4 * HOUR);
+    assert!(late(&pages).await, "nobody wrote it");
+    let list = pages.get("/register/breaches", "en").await.text;
+    assert!(list.contains("One clock has run out"), "{list}");
+    let page = pages.get(&format!("/register/breaches/{BREACH}"), "en").await.text;
+    assert_eq!(page.matches("data-standing=\"late\"").count(), 1);
+    assert_eq!(page.matches("data-standing=\"running\"").count(), 4);
+    let json: Value = serde_json::from_str(&pages.get("/register/late.json", "en").await.text).unwrap();
+    assert!(json.as_array().unwrap().iter().any(|late| late["duty"] == "report_incident" && late["object"] == BREACH), "{json}");
+}
