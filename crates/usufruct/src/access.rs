@@ -85,7 +85,7 @@ impl Access {
     ///
     /// The machine publishes statements of its own, such as the tallies of a day. Where one comes between the reading of the register and the
     /// publication, the statements are made and signed again. They are never where anything else is wrong with them.
-    pub fn publish(&self, make: impl Fn(&Register, Time) -> Result<Vec<Statement>, Failure>) -> Result<(), Failure> {
+    pub fn publish(&self, mut make: impl FnMut(&Register, Time) -> Result<Vec<Statement>, Failure>) -> Result<(), Failure> {
         for _ in 1..TRIES {
             match self.put(make(&*self.register()?, clock::now())?) {
                 Err(failure) if failure.is_overtaken() => {}

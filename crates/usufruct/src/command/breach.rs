@@ -397,9 +397,12 @@ impl Signed {
     fn publish(&self, access: &Access, id: &BreachId, body: Value) -> Result<(Body, u64), Failure> {
         let signers = key::signers(&self.key)?;
         let signers: Vec<&Signer> = signers.iter().collect();
-        let statement = compose::breach(access.register()?.as_ref(), id.as_str(), body, &signers, clock::now())?;
-        let (said, rev) = (statement.body.clone(), statement.rev);
-        access.publish(vec![statement])?;
+        let (mut said, mut rev) = (Value::Null, 0);
+        access.publish(|register, now| {
+            let statement = compose::breach(register, id.as_str(), body.clone(), &signers, now)?;
+            (said, rev) = (statement.body.clone(), statement.rev);
+            Ok(vec![statement])
+        })?;
         let body = Body::read(&said).map_err(|_| Failure::impossible("What was published cannot be read.", "Report this."))?;
         Ok((body, rev))
     }

@@ -153,10 +153,10 @@ async fn her_word_has_a_receipt_that_the_house_signed() {
     assert!(!given.to_string().contains(&known_as), "she withdrew since, so it does not say how she is known now");
     let last = {
         let footprint = pages.city.app.footprint(resident).unwrap();
-        let consents = footprint.lines.iter().filter(|line| {
+        let mut consents = footprint.lines.iter().filter(|line| {
             line.event.as_ref().is_some_and(|event| event.kind == usufruct_core::event::Kind::Consent && event.service.is_some())
         });
-        consents.last().unwrap().n
+        consents.next_back().unwrap().n
     };
     let again = json(&pages, &format!("/me/footprint/{last}/receipt.json")).await;
     assert_eq!(again["pii_principal_id"], known_as);

@@ -236,8 +236,7 @@ fn hours(at: Time, from: Time) -> String {
 fn publish(access: &Access, key: &[PathBuf], clocks: usize, missed: usize) -> Result<AuditId, Failure> {
     let signers = key::signers(key)?;
     let signers: Vec<&Signer> = signers.iter().collect();
-    let now = clock::now();
-    let id = AuditId::fresh(now, &SystemRng);
+    let id = AuditId::fresh(clock::now(), &SystemRng);
     let body = json!({
         "drill": "breach_drill",
         "sampled": clocks,
@@ -246,7 +245,8 @@ fn publish(access: &Access, key: &[PathBuf], clocks: usize, missed: usize) -> Re
         "wrong": missed,
         "searched_bytes": 0,
     });
-    let register = access.register()?;
-    access.publish(vec![compose::object(&register, StatementKind::Audit, id.as_str(), body, &signers, now)?])?;
+    access.publish(|register, now| {
+        Ok(vec![compose::object(register, StatementKind::Audit, id.as_str(), body.clone(), &signers, now)?])
+    })?;
     Ok(id)
 }
