@@ -28,6 +28,10 @@ async function begun(look) {
   const visit = await openPage(browser, { baseURL: city.url, ...look });
   const [persona] = await personas(city);
   await visit.page.goto(`/demo/sign-in/${persona}`);
+  // The residents of the demo have agreed before, and whoever has is not asked again.
+  await visit.page.goto("/me/consents");
+  const agreed = visit.page.getByTestId("withdraw-mdt_library-card");
+  if (await agreed.count()) await agreed.click();
   await visit.page.goto("/developers");
   await visit.page.locator('a[href="/developers/try"]').click();
   await visit.page.locator("#try button").click();

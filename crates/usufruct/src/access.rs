@@ -57,11 +57,14 @@ impl Access {
         Ok(Self::Remote { console, log: PublicLog::in_data_dir(path)? })
     }
 
-    /// The register as it is now.
+    /// The register as it is now. Of a running server it is read from the public log, once that has caught up with what is committed.
     pub fn register(&self) -> Result<Arc<Register>, Failure> {
         match self {
             Self::Local { app, .. } => Ok(app.register()),
-            Self::Remote { log, .. } => Ok(Arc::new(log.register()?)),
+            Self::Remote { console, log } => {
+                log.await_size(understood(get(console, "log")?["size"].clone())?)?;
+                Ok(Arc::new(log.register()?))
+            }
         }
     }
 

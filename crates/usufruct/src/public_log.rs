@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use flate2::read::MultiGzDecoder;
@@ -11,7 +12,7 @@ use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, RANGE};
 use reqwest::{Client, StatusCode};
 use tokio::runtime::Runtime;
 use usufruct_app::log::witnessing::origin_hash;
-use usufruct_app::log::{self, Objects, Reader, Source, VerifierKey, checkpoint};
+use usufruct_app::log::{self, Checkpoint, Objects, Reader, Source, VerifierKey, checkpoint};
 use usufruct_core::register::Register;
 use usufruct_core::statement::Statement;
 
@@ -81,12 +82,28 @@ impl PublicLog {
         text.trim().parse().map(Some).map_err(|error| Failure::of(error).into_impossible())
     }
 
-    /// The register of the log, believed under the key it names itself. For commands that only read.
-    pub fn register(&self) -> Result<Register, Failure> {
+    /// The newest checkpoint, believed under the key that the log names itself.
+    pub fn newest(&self) -> Result<Checkpoint, Failure> {
         let key = self
             .own_key()?
             .ok_or_else(|| Failure::impossible("The log names no key.", "Check it with `usufruct verify --vkey KEY` first."))?;
-        let (head, _) = checkpoint::fetch(self, key.name(), &[&key.verifier()?])?;
+        Ok(checkpoint::fetch(self, key.name(), &[&key.verifier()?])?.0)
+    }
+
+    /// Waits until so many leaves are public, and not for long: without witnesses that may take hours, and commands have to work then too.
+    pub fn await_size(&self, size: u64) -> Result<(), Failure> {
+        for _ in 0..LOOKS {
+            if self.newest()?.size() >= size {
+                return Ok(());
+            }
+            thread::sleep(BETWEEN_LOOKS);
+        }
+        Ok(())
+    }
+
+    /// The register of the log, believed under the key it names itself. For commands that only read.
+    pub fn register(&self) -> Result<Register, Failure> {
+        let head = self.newest()?;
         let mut register = Register::default();
         Reader::new(self, head).entries(0, |index, entry| {
             if let Ok(statement) = Statement::from_leaf(entry) {
@@ -266,6 +283,9 @@ fn unreachable(error: log::Error) -> Failure {
 
 const AGENT: &str = concat!("usufruct/", env!("CARGO_PKG_VERSION"));
 const ATTEMPTS: usize = 3;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 /// A bundle of 256 entries of 64 KiB, and some.
 const LARGEST_FILE: usize = 256 * (65_536 + 2) + 1_024;
+/// How often it is looked whether the log is as long as that: five seconds in all.
+const LOOKS: usize = 50;
 const TIMEOUT: Duration = Duration::from_secs(30);

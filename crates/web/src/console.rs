@@ -9,6 +9,7 @@ mod counter;
 mod deletions;
 mod drills;
 mod guardian;
+mod log;
 mod publications;
 mod recounts;
 mod residents;
@@ -41,6 +42,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/console/api/breaches/letters", post(breaches::letters))
         .route("/console/api/drills/canary", post(drills::canary))
         .route("/console/api/drills/restore", post(drills::restore))
+        .route("/console/api/log", get(log::size))
         .route("/console/api/recounts", post(recounts::days))
         .route("/console/api/rotations", post(rotations::rotate))
         .route("/console/api/residents", post(residents::enrol))

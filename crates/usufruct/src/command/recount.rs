@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use usufruct_app::log::{Checkpoint, Reader, checkpoint};
+use usufruct_app::log::{Checkpoint, Reader};
 use usufruct_app::vault::hpke::PrivateKey;
 use usufruct_app::{OpenedCopy, RecountDay};
 use usufruct_core::Digest;
@@ -113,7 +113,7 @@ impl Recount {
         };
         let (from, to) = (first.body.day, last.body.day);
         let log = PublicLog::in_data_dir(&self.data_dir)?;
-        let head = newest(&log)?;
+        let head = log.newest()?;
         if tallies.iter().any(|entry| head.size() <= entry.index) {
             return Err(Failure::refused(
                 "The log has not published the last tallies yet, so chance has not spoken.",
@@ -222,13 +222,6 @@ impl Found {
         compare(tally, &lines, &spans, &before).iter().for_each(|finding| note(finding.to_string()));
         self.lines += lines.len();
     }
-}
-
-fn newest(log: &PublicLog) -> Result<Checkpoint, Failure> {
-    let key = log
-        .own_key()?
-        .ok_or_else(|| Failure::impossible("The log names no key.", "Check it with `usufruct verify --vkey KEY` first."))?;
-    Ok(checkpoint::fetch(log, key.name(), &[&key.verifier()?])?.0)
 }
 
 fn read_key(path: &Path) -> Result<PrivateKey, Failure> {
