@@ -10,7 +10,7 @@ use usufruct_core::grant::GrantState;
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
 use usufruct_core::mandate::{Basis, Mandate};
 use usufruct_core::means::AskedSignIn;
-use usufruct_core::ports::random;
+use usufruct_core::ports::{Rng, random};
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::service::Profile;
 use usufruct_core::time::{DAY, SECOND};
@@ -246,7 +246,8 @@ impl App {
                 "Ask for a service under the mandate.",
             ));
         }
-        let ends_at = in_force(&register, mandate, now)?.body.sunset_at;
+        // Whether it is in force is asked where data is lent under it, with the clause that stands against it.
+        let ends_at = register.mandates.get(mandate).ok_or(Error::Unknown { what: "mandate" })?.body.sunset_at;
         let known =
             true_authorizations(&self.vault, self.db.read(|conn| authorizations::of_resident(conn, resident, Some(service)))?)?;
         let known = known.into_iter().find(|known| known.ends_at > now);
@@ -267,7 +268,7 @@ impl App {
     }
 
     fn fresh_grant_id(&self) -> String {
-        format!("ufg_{}", URL_SAFE_NO_PAD.encode(random::<32>(self.rng())))
+        fresh_grant_id(self.rng())
     }
 
     /// The authorization that the request makes, or makes wider.
@@ -316,6 +317,10 @@ impl App {
         next.mark = Some(of_authorization(&self.vault, &next)?);
         Ok(next)
     }
+}
+
+pub(crate) fn fresh_grant_id(rng: &dyn Rng) -> String {
+    format!("ufg_{}", URL_SAFE_NO_PAD.encode(random::<32>(rng)))
 }
 
 pub(crate) fn in_force<'a>(register: &'a Register, id: &MandateId, now: Time) -> Result<&'a Entry<Mandate>, Error> {

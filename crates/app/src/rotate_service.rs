@@ -7,18 +7,22 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use usufruct_core::event::Kind;
 use usufruct_core::id::{BreachId, RotationId, ServiceId};
+use usufruct_core::ports::Rng;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::rotation::Rotation;
 use usufruct_core::statement::StatementKind;
 use usufruct_core::{Text, Time};
+use usufruct_store::authorizations::{self, Authorization};
 use usufruct_store::db::Tx;
 use usufruct_store::rotations;
-use usufruct_store::{authorizations, keyrings, residents};
+use usufruct_store::{keyrings, residents};
 use usufruct_vault::{Error as VaultError, Vault};
 
+use crate::authorize::fresh_grant_id;
 use crate::erase::plain_event;
 use crate::ledger::place;
 use crate::outbox::Outbox;
+use crate::row_mark::{of_authorization, true_authorizations};
 use crate::withdraw::forget_pseudonym;
 use crate::{App, Error, Publication};
 
@@ -37,7 +41,7 @@ impl App {
     /// Replaces all pseudonyms by which a service and the others of its domain know residents. One that was interrupted is finished.
     ///
     /// The statement comes first, and while the walk over all residents goes on, nothing is answered about any pseudonym of the domain. Then
-    /// each resident gets another one, her tokens, codes and authorizations there end, and the services that she authorized are told.
+    /// each resident gets another one, her tokens and codes there end, her authorizations get other names, and the services that she authorized are told.
     pub fn rotate_service(&self, service: &ServiceId, breach: Option<&BreachId>, reason: &Text) -> Result<ServiceRotated, Error> {
         let _walking = self.rotating();
         let register = self.register();
@@ -174,7 +178,7 @@ struct One {
 
 impl One {
     /// Gives a resident her next pseudonym. False where she is gone.
-    fn rotate(&self, tx: &mut Tx<'_>, resident: u64, rng: &dyn usufruct_core::ports::Rng) -> Result<bool, Error> {
+    fn rotate(&self, tx: &mut Tx<'_>, resident: u64, rng: &dyn Rng) -> Result<bool, Error> {
         let candidates = keyrings::candidates(tx, resident)?;
         let sealed: Vec<&[u8]> = candidates.iter().map(|(_, sealed)| sealed.as_slice()).collect();
         let mut keyring = match self.vault.keyring(resident, &sealed) {
@@ -198,7 +202,7 @@ impl One {
             self.outbox.pseudonym_replaced(tx, resident, met, next)?;
         }
         for service in &self.services {
-            forget_pseudonym(tx, resident, service)?;
+            self.renew_authorizations(tx, resident, service, rng)?;
         }
         let version = candidates.first().map_or(1, |(version, _)| *version);
         keyrings::put(tx, resident, version, &self.vault.seal_keyring(&keyring, rng)?)?;
@@ -208,6 +212,20 @@ impl One {
             place(tx, &keyring, event, rng)?;
         }
         Ok(true)
+    }
+}
+
+impl One {
+    /// Ends what the service holds for her, and gives each of her authorizations there another name: what she authorized stands.
+    fn renew_authorizations(&self, tx: &mut Tx<'_>, resident: u64, service: &ServiceId, rng: &dyn Rng) -> Result<(), Error> {
+        let known = authorizations::of_resident(tx, resident, Some(service))?;
+        forget_pseudonym(tx, resident, service)?;
+        for authorization in true_authorizations(&self.vault, known)?.into_iter().filter(|known| known.ends_at > self.now) {
+            let mut next = Authorization { id: fresh_grant_id(rng), ..authorization };
+            next.mark = Some(of_authorization(&self.vault, &next)?);
+            authorizations::put(tx, &next)?;
+        }
+        Ok(())
     }
 }
 

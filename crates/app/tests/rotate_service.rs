@@ -71,7 +71,8 @@ fn replaced(city: &City, resident: u64) -> usize {
 fn old_pseudonyms_are_dead_and_services_learn_the_new_ones(dir: &Path, url: Option<&str>) {
     let city = city(dir, url);
     let (reader, old) = city.cardholder();
-    let (quiet, old_quiet) = city.cardholder();
+    let quiet = city.enrol(1)[0];
+    let old_quiet = city.app.subject(quiet, &service()).unwrap();
     authorize(&city.app, reader);
     city.app.release(&city.request(&old)).unwrap();
     assert_eq!(codes(&city), 1);

@@ -12,7 +12,7 @@ use crate::common::{CARD, SERVICE};
 use crate::{Pages, between};
 
 /// Terms that the vocabulary defines and that none of its lists beside this project hold.
-const ELSEWHERE: [&str; 17] = [
+const ELSEWHERE: [&str; 19] = [
     "DataController",
     "DataProcessor",
     "DataSubject",
@@ -30,6 +30,8 @@ const ELSEWHERE: [&str; 17] = [
     "hasLocation",
     "hasName",
     "hasNecessity",
+    "hasRecipient",
+    "hasStorageCondition",
 ];
 
 async fn json(pages: &Pages, path: &str) -> Value {
