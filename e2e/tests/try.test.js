@@ -75,6 +75,17 @@ test("who says no is told so, and no block is asked for", async () => {
   await context.close();
 });
 
+test("whoever comes back in another tab is told so, and the code does not stay in the address", async () => {
+  const { page, problems, context } = await openPage(browser, { baseURL: city.url });
+  await page.goto("/developers/try?code=abc&state=def");
+  await page.getByText("This walk was begun in another tab, or is over.").waitFor();
+  assert.equal(page.url(), `${city.url}/developers/try`);
+  await page.locator("#try button").waitFor();
+  await page.locator('main a[href="/"]').waitFor();
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
 test("another site's page cannot register a service", async () => {
   const body = new URLSearchParams({ jwk: "{}", redirect_uri: "http://localhost:1/" });
   const answer = await fetch(`${city.url}/developers`, { method: "POST", body, headers: { "sec-fetch-site": "cross-site" } });

@@ -190,6 +190,13 @@ if (kept && answer.has("state")) {
   history.replaceState(null, "", "/developers/try");
   run(() => goOn(answer, JSON.parse(kept)));
 }
+if (!kept && answer.has("state")) {
+  // The key of the walk is in the tab in which it was begun.
+  history.replaceState(null, "", "/developers/try");
+  say("lost");
+}
+// Under another name of this machine the browser would come back to a page that knows nothing of the walk.
+if (location.origin !== issuer) location.replace(`${issuer}/developers/try`);
 const button = /** @type {HTMLButtonElement} */ (root.querySelector("button"));
 button.hidden = false;
 button.addEventListener("click", () => {
