@@ -28,6 +28,7 @@ common::on_both!(
     a_new_card_ends_what_the_one_before_opened,
     a_new_passkey_that_ends_all_before_it_leaves_no_way_in,
     a_printed_card_takes_along_what_it_opened,
+    a_removed_passkey_takes_along_what_it_opened,
     a_thief_without_a_passkey_is_removed_too,
 );
 
@@ -312,4 +313,29 @@ fn a_thief_without_a_passkey_is_removed_too(dir: &Path, url: Option<&str>) {
     assert!(is_refused(city.app.sign_in_with_card(&attempt(&card), None, "kiosk")));
     assert!(!lives(&city, &held) && is_refused(refresh(&city, &held)));
     assert_eq!(city.app.session_count(resident).unwrap(), 0);
+}
+
+fn a_removed_passkey_takes_along_what_it_opened(dir: &Path, url: Option<&str>) {
+    let city = city(dir, url);
+    let resident = enrolled(&city);
+    let first = with_passkey(&city, resident);
+    city.app.add_passkey(&first, &made(&city, resident, "second")).unwrap();
+    let card = city.app.issue_card(resident, PIN, Some(&approved(&city, resident, Way::Card))).unwrap();
+    let earlier = tokens(&city, &with_passkey(&city, resident));
+    let by_card = tokens(&city, &with_card(&city, &card));
+    // Those sessions end by themselves; what the service holds by them goes on.
+    city.clock.advance(40 * MINUTE);
+    city.app.sweep().unwrap();
+    let earlier = refresh(&city, &earlier).unwrap();
+    let (own, elsewhere) = (with_passkey(&city, resident), with_passkey(&city, resident));
+    let (late, unused) = (tokens(&city, &elsewhere), code(&city, &elsewhere));
+    let hers = tokens(&city, &own);
+
+    city.app.remove_passkey(&own, &made(&city, resident, "second").credential).unwrap();
+    assert!(!lives(&city, &earlier) && is_refused(refresh(&city, &earlier)), "of a session that was over");
+    assert!(!lives(&city, &late) && is_refused(refresh(&city, &late)), "of one that was open");
+    assert!(is_refused(exchange(&city, unused)));
+    assert!(lives(&city, &hers), "what the session opened in which she removes it is hers");
+    refresh(&city, &hers).unwrap();
+    refresh(&city, &by_card).unwrap();
 }
