@@ -12,9 +12,10 @@ use common::{CARD, City, LIBRARY, OPERATOR};
 use serde_json::json;
 use usufruct_app::store::outbox::Channel;
 use usufruct_app::store::passkeys::Passkey;
+use usufruct_app::store::residents::ResidentState;
 use usufruct_app::{
-    AuthorizeRequest, CardAttempt, Credential, CredentialChange, Earlier, Error, Exchange, GrantManagement, Happening,
-    OpenSession, Refresh, StreamRequest, Tokens, Way, counter_message,
+    AuthorizeRequest, Bearing, CardAttempt, Credential, CredentialChange, Earlier, Error, Exchange, GrantManagement, Happening,
+    OpenSession, Presented, Refresh, StreamRequest, Tokens, Way, counter_message,
 };
 use usufruct_core::event::Kind;
 use usufruct_core::id::ServiceId;
@@ -27,6 +28,7 @@ common::on_both!(
     a_certificate_card_takes_along_what_it_opened_alone,
     a_new_card_ends_what_the_one_before_opened,
     a_new_passkey_that_ends_all_before_it_leaves_no_way_in,
+    a_pass_that_rests_makes_its_tokens_worth_nothing,
     a_printed_card_takes_along_what_it_opened,
     a_removed_passkey_takes_along_what_it_opened,
     a_thief_without_a_passkey_is_removed_too,
@@ -338,4 +340,22 @@ fn a_removed_passkey_takes_along_what_it_opened(dir: &Path, url: Option<&str>) {
     assert!(lives(&city, &hers), "what the session opened in which she removes it is hers");
     refresh(&city, &hers).unwrap();
     refresh(&city, &by_card).unwrap();
+}
+
+fn a_pass_that_rests_makes_its_tokens_worth_nothing(dir: &Path, url: Option<&str>) {
+    let city = city(dir, url);
+    let resident = resident(&city);
+    let held = tokens(&city, &with_passkey(&city, resident));
+    let proof = |name: &str| Presented::possession("key", name, city.app.now().plus(MINUTE));
+    let borne = |name: &str| {
+        let bearing = Bearing { access_token: held.access_token.clone(), possession: Some(("key".to_owned(), proof(name))) };
+        city.app.bearer(&bearing).unwrap().is_some()
+    };
+    assert!(lives(&city, &held) && borne("before"));
+    city.app.set_active(resident, ResidentState::Deactivated).unwrap();
+    assert!(!lives(&city, &held) && !borne("at rest") && is_refused(refresh(&city, &held)));
+    city.app.set_active(resident, ResidentState::Active).unwrap();
+    assert!(lives(&city, &held) && borne("in use again"));
+    city.app.freeze(resident).unwrap();
+    assert!(!lives(&city, &held) && !borne("frozen") && is_refused(refresh(&city, &held)));
 }
