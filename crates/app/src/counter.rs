@@ -184,7 +184,7 @@ pub(crate) fn permit(
 }
 
 /// Whether the pass of a resident can be opened by anything that she holds.
-fn has_way_in(conn: &mut dyn Connection, resident: u64) -> Result<bool, Error> {
+pub(crate) fn has_way_in(conn: &mut dyn Connection, resident: u64) -> Result<bool, Error> {
     Ok(!passkeys::of_resident(conn, resident)?.is_empty()
         || !cards::of_resident(conn, resident)?.is_empty()
         || !certificate_cards::of_resident(conn, resident)?.is_empty()

@@ -11,7 +11,7 @@ use crate::enrol::insert_passkey;
 use crate::erase::plain_event;
 use crate::ledger::place;
 use crate::row_mark::{is_equal, of_passkey};
-use crate::session::close_where;
+use crate::session::{close_where, end_opened_by_passkeys};
 use crate::{App, Credential, CredentialChange, Error, Initiator, OpenSession};
 
 /// Reasons of status lines in a footprint.
@@ -57,8 +57,8 @@ impl App {
         if is_known { Ok(()) } else { Err(unknown()) }
     }
 
-    /// Removes a passkey of the resident of a fresh session, and ends her other sessions, which may have been opened with it.
-    /// The last one stays unless she has recovery codes.
+    /// Removes a passkey of the resident of a fresh session, and ends her other sessions, which may have been opened with it, with what
+    /// services hold by a passkey in them and in those that are over. The last one stays unless she has recovery codes.
     pub fn remove_passkey(&self, session: &OpenSession, credential: &[u8]) -> Result<(), Error> {
         self.require_fresh(session)?;
         let (resident, own, credential, now) = (session.resident, session.token_hash, credential.to_vec(), self.now());
@@ -75,6 +75,7 @@ impl App {
                 ));
             }
             close_where(tx, &outbox, resident, Initiator::User, |session| session.token_hash != own)?;
+            end_opened_by_passkeys(tx, resident, &own)?;
             // Whoever held it may have given herself a delegation.
             ending.end_of(tx, resident, End::Passkey)?;
             outbox.credential_changed(tx, resident, Credential::Passkey, CredentialChange::Revoke)?;

@@ -10,13 +10,13 @@ use usufruct_core::{Digest, Time};
 use usufruct_store::db::Tx;
 use usufruct_store::invitations::Invitation;
 use usufruct_store::passkeys::Passkey;
-use usufruct_store::{blocks, invitations, keyrings, passkeys, residents};
+use usufruct_store::{blocks, cards, certificate_cards, invitations, keyrings, passkeys, residents};
 use zeroize::Zeroizing;
 
-use crate::counter::{self, COUNTER_RECOVERY, Way};
+use crate::counter::{self, COUNTER_RECOVERY, Way, has_way_in};
 use crate::devices::PASSKEY_ADDED;
-use crate::end_delegation::End;
-use crate::erase::plain_event;
+use crate::end_delegation::{End, Ending};
+use crate::erase::{forget_ways_in, plain_event};
 use crate::ledger::place;
 use crate::outbox::Outbox;
 use crate::row_mark::{find_invitation, of_invitation, of_passkey};
@@ -25,6 +25,8 @@ use crate::{App, Credential, CredentialChange, Error, block_names};
 
 /// How long an invitation works, in microseconds: 14 days.
 const INVITATION_LIFE: i64 = 14 * usufruct_core::time::DAY;
+/// Reason of the status line in a footprint.
+const WAYS_REMOVED: &str = "ways-in-removed";
 /// Letters and digits that are not mistaken for each other on paper.
 pub(crate) const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 
@@ -34,7 +36,7 @@ pub struct NewResident {
     pub blocks: Vec<(BlockId, String)>,
 }
 
-/// What becomes of the passkeys that a resident had before a new one.
+/// What becomes of the ways in that a resident had before a new passkey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Earlier {
     Keep,
@@ -114,7 +116,7 @@ impl App {
     }
 
     /// Uses an invitation up and stores the passkey made with it. Neither happens without the other. `earlier` says what becomes
-    /// of passkeys she had before; if they go, all sessions end.
+    /// of what opened her pass before; if it goes, so does all that was opened by it.
     pub fn redeem(&self, code: &str, passkey: &Passkey, earlier: Earlier) -> Result<(), Error> {
         let (hash, now, passkey, resident) = (code_hash(code), self.now(), passkey.clone(), passkey.resident);
         let (keyring, rng, outbox) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng), self.outbox());
@@ -125,16 +127,18 @@ impl App {
             if found.is_none_or(|found| found.resident != resident) || !invitations::redeem(tx, &hash, now)? {
                 return Err(bad_code());
             }
+            let mut seen = Vec::new();
             // The first one is how a pass begins. Any further one may be somebody else's.
-            if !passkeys::of_resident(tx, resident)?.is_empty() {
-                if earlier == Earlier::Remove {
-                    outbox.credential_changed(tx, resident, Credential::Passkey, CredentialChange::Revoke)?;
-                    outbox.signed_out_everywhere(tx, resident)?;
-                    ending.end_of(tx, resident, End::Passkey)?;
-                    passkeys::purge_resident(tx, resident)?;
-                    end_all(tx, resident)?;
-                }
-                place(tx, &keyring, plain_event(Kind::Status, PASSKEY_ADDED, None, now), rng.as_ref())?;
+            if has_way_in(tx, resident)? {
+                seen.extend((earlier == Earlier::Remove).then_some(WAYS_REMOVED));
+                seen.push(PASSKEY_ADDED);
+            }
+            // Even where there is no way in any more, a session may be open that one has opened.
+            if earlier == Earlier::Remove {
+                end_ways_in(tx, &outbox, &ending, resident)?;
+            }
+            for reason in seen {
+                place(tx, &keyring, plain_event(Kind::Status, reason, None, now), rng.as_ref())?;
             }
             insert_passkey(tx, &outbox, &passkey, &mark)
         })
@@ -144,6 +148,23 @@ impl App {
     pub fn resident_count(&self) -> Result<i64, Error> {
         Ok(self.db.read(|conn| residents::count(conn))?)
     }
+}
+
+/// Ends every way into a pass, and all that was opened by one. Whoever had a device of hers may have made codes and cards with it, so no kind of
+/// them is left out.
+fn end_ways_in(tx: &mut Tx<'_>, outbox: &Outbox, ending: &Ending, resident: u64) -> Result<(), Error> {
+    let held = [
+        (Credential::Passkey, !passkeys::of_resident(tx, resident)?.is_empty()),
+        (Credential::Card, !cards::of_resident(tx, resident)?.is_empty()),
+        (Credential::Certificate, !certificate_cards::of_resident(tx, resident)?.is_empty()),
+    ];
+    for (credential, _) in held.into_iter().filter(|(_, is_held)| *is_held) {
+        outbox.credential_changed(tx, resident, credential, CredentialChange::Revoke)?;
+    }
+    outbox.signed_out_everywhere(tx, resident)?;
+    ending.end_of(tx, resident, End::Passkey)?;
+    forget_ways_in(tx, resident)?;
+    end_all(tx, resident).map(drop)
 }
 
 /// Adds a passkey and tells the services that know the resident. The first one makes her account a surer one.

@@ -5,6 +5,7 @@ use usufruct_core::event::Form;
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
 use usufruct_core::means::{AskedSignIn, Means, SignIn};
 use usufruct_core::service::Profile;
+use usufruct_store::residents::{self, ResidentState};
 use usufruct_store::tokens::{self, Token};
 use usufruct_store::{authorizations, refresh_tokens};
 
@@ -202,8 +203,15 @@ impl App {
     fn describe(&self, token: Token) -> Result<Option<Introspection>, Error> {
         let subject = token.resident.map(|resident| self.subject(resident, &token.service)).transpose()?;
         // A withdrawal may have ended the token since it was found. The pseudonym after it must not be told for a token of before.
-        // It is the same row as long as it has the same mark.
-        if self.db.read(|conn| tokens::find(conn, &token.token_hash))?.is_none_or(|found| found.mark != token.mark) {
+        // It is the same row as long as it has the same mark. A pass that rests tells nothing of her.
+        let is_alive = self.db.read(|conn| {
+            let is_active = match token.resident {
+                Some(resident) => residents::state(conn, resident)? == Some(ResidentState::Active),
+                None => true,
+            };
+            Ok::<_, Error>(is_active && tokens::find(conn, &token.token_hash)?.is_some_and(|found| found.mark == token.mark))
+        })?;
+        if !is_alive {
             return Ok(None);
         }
         let granted = match token.resident {

@@ -325,6 +325,14 @@ pub(crate) fn end_opened(
     opened.iter().try_for_each(|code| end_code(tx, code))
 }
 
+/// Kills what services hold by a passkey of a resident, whichever it was, except what they got in one session. Neither a session nor what it
+/// opened says which passkey it was.
+pub(crate) fn end_opened_by_passkeys(tx: &mut Tx<'_>, resident: u64, except: &Digest) -> Result<(), Error> {
+    let mut opened = codes::of_other_sessions(tx, resident, Means::Passkey, except)?;
+    opened.extend(refresh_tokens::codes_of_other_sessions(tx, resident, Means::Passkey, except)?);
+    opened.iter().try_for_each(|code| end_code(tx, code))
+}
+
 /// Kills a code and what came of it.
 pub(crate) fn end_code(tx: &mut Tx<'_>, code: &Digest) -> Result<(), Error> {
     tokens::delete_of_code(tx, code)?;

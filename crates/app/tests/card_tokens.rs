@@ -1,4 +1,5 @@
-//! What services hold by a card ends with the card, on both databases, and nothing else does.
+//! What services hold by a card or a passkey ends with it, on both databases, and nothing else does; and a pass that a resident takes back
+//! opens to nothing from before.
 
 #[path = "common/authority.rs"]
 mod authority;
@@ -10,10 +11,13 @@ use authority::Trust;
 use common::{CARD, City, LIBRARY, OPERATOR};
 use serde_json::json;
 use usufruct_app::store::outbox::Channel;
+use usufruct_app::store::passkeys::Passkey;
+use usufruct_app::store::residents::ResidentState;
 use usufruct_app::{
-    AuthorizeRequest, CardAttempt, Credential, CredentialChange, Error, Exchange, GrantManagement, Happening, OpenSession,
-    Refresh, StreamRequest, Tokens, Way, counter_message,
+    AuthorizeRequest, Bearing, CardAttempt, Credential, CredentialChange, Earlier, Error, Exchange, GrantManagement, Happening,
+    OpenSession, Presented, Refresh, StreamRequest, Tokens, Way, counter_message,
 };
+use usufruct_core::event::Kind;
 use usufruct_core::id::ServiceId;
 use usufruct_core::means::Means;
 use usufruct_core::time::MINUTE;
@@ -23,7 +27,11 @@ common::on_both!(
     a_card_that_is_revoked_meanwhile_opens_nothing,
     a_certificate_card_takes_along_what_it_opened_alone,
     a_new_card_ends_what_the_one_before_opened,
+    a_new_passkey_that_ends_all_before_it_leaves_no_way_in,
+    a_pass_that_rests_makes_its_tokens_worth_nothing,
     a_printed_card_takes_along_what_it_opened,
+    a_removed_passkey_takes_along_what_it_opened,
+    a_thief_without_a_passkey_is_removed_too,
 );
 
 const PIN: &str = "204817";
@@ -57,6 +65,41 @@ fn session(city: &City, token: &str) -> OpenSession {
 
 fn with_passkey(city: &City, resident: u64) -> OpenSession {
     session(city, &city.app.open_session_by(resident, "test", Means::Passkey).unwrap())
+}
+
+fn made(city: &City, resident: u64, name: &str) -> Passkey {
+    Passkey {
+        credential: format!("{resident}/{name}").into_bytes(),
+        resident,
+        passkey: "{}".into(),
+        label: name.into(),
+        added_at: city.app.now(),
+        used_at: None,
+    }
+}
+
+/// A resident whose pass began with a passkey.
+fn enrolled(city: &City) -> u64 {
+    let resident = resident(city);
+    let code = city.app.invite(resident, None).unwrap();
+    city.app.redeem(&code, &made(city, resident, "first"), Earlier::Keep).unwrap();
+    resident
+}
+
+/// A request at a counter that two clerks have approved.
+fn approved(city: &City, resident: u64, way: Way) -> String {
+    let id = city.app.begin_counter_request(resident, way).unwrap();
+    for clerk in city.signer(OPERATOR) {
+        let message = counter_message("city.test/log", &id, resident, way);
+        city.app.approve_counter_request(&id, &clerk.approve(&message)).unwrap();
+    }
+    id
+}
+
+/// The reasons of the status lines in a footprint, oldest first.
+fn statuses(city: &City, resident: u64) -> Vec<String> {
+    let events = city.app.footprint(resident).unwrap().lines.into_iter().filter_map(|line| line.event);
+    events.filter(|event| event.kind == Kind::Status).map(|event| event.reason).collect()
 }
 
 fn attempt(code: &str) -> CardAttempt {
@@ -154,12 +197,7 @@ fn a_new_card_ends_what_the_one_before_opened(dir: &Path, url: Option<&str>) {
     let card = city.app.issue_card(resident, PIN, None).unwrap();
     let token = city.app.sign_in_with_card(&attempt(&card), None, "kiosk").unwrap().token;
     let held = tokens(&city, &session(&city, &token));
-    let id = city.app.begin_counter_request(resident, Way::Card).unwrap();
-    for clerk in city.signer(OPERATOR) {
-        let message = counter_message("city.test/log", &id, resident, Way::Card);
-        city.app.approve_counter_request(&id, &clerk.approve(&message)).unwrap();
-    }
-    let fresh = city.app.issue_card(resident, PIN, Some(&id)).unwrap();
+    let fresh = city.app.issue_card(resident, PIN, Some(&approved(&city, resident, Way::Card))).unwrap();
     assert!(is_refused(city.app.sign_in_with_card(&attempt(&card), None, "kiosk")));
     assert!(city.app.session(&token).unwrap().is_none());
     assert!(!lives(&city, &held) && is_refused(refresh(&city, &held)));
@@ -212,4 +250,112 @@ fn a_certificate_card_takes_along_what_it_opened_alone(dir: &Path, url: Option<&
     city.app.open_card_door(trust.door_for(&trust.other, trust.other.list(&[])));
     city.app.end_revoked_cards().unwrap();
     assert!(held.iter().all(|held| is_refused(refresh(&city, held))));
+}
+
+/// Whoever held one of her devices may have made codes, used one for an invitation, and got cards with it.
+fn a_new_passkey_that_ends_all_before_it_leaves_no_way_in(dir: &Path, url: Option<&str>) {
+    let (city, trust) = (city(dir, url), Trust::default());
+    trust.open(&city.app, &[]);
+    for (is_at_counter, serial) in [(true, 7), (false, 8)] {
+        let resident = enrolled(&city);
+        let passkey = with_passkey(&city, resident);
+        let codes = city.app.make_recovery_codes(&passkey).unwrap();
+        let planted = city.app.recover(&codes[0]).unwrap();
+        let card = city.app.issue_card(resident, PIN, Some(&approved(&city, resident, Way::Card))).unwrap();
+        let certificate = trust.proven(&city.app, &trust.state.card("holder", serial));
+        city.app.add_certificate_card(&passkey, &certificate, "card").unwrap();
+        let by_certificate = session(&city, &city.app.sign_in_with_certificate(&certificate, None, "test").unwrap());
+        let open = [passkey, with_card(&city, &card), by_certificate];
+        let held: Vec<Tokens> = open.iter().map(|session| tokens(&city, session)).collect();
+        let unused = code(&city, &open[0]);
+        told(&city);
+
+        let way = if is_at_counter {
+            city.app.invite(resident, Some(&approved(&city, resident, Way::Passkey))).unwrap()
+        } else {
+            city.app.recover(&codes[1]).unwrap()
+        };
+        city.app.redeem(&way, &made(&city, resident, "new"), Earlier::Remove).unwrap();
+        let labels: Vec<String> = city.app.passkeys(resident).unwrap().into_iter().map(|passkey| passkey.label).collect();
+        assert_eq!(labels, ["new"]);
+        assert!(is_refused(city.app.recover(&codes[2])) && is_refused(city.app.freeze_by_code(&codes[2])));
+        assert_eq!(city.app.recovery_codes_left(resident).unwrap(), 0);
+        assert!(is_refused(city.app.invited(&planted)), "what was made with a code before");
+        assert!(is_refused(city.app.redeem(&planted, &made(&city, resident, "planted"), Earlier::Remove)));
+        assert!(is_refused(city.app.sign_in_with_card(&attempt(&card), None, "kiosk")));
+        assert!(is_refused(city.app.sign_in_with_certificate(&certificate, None, "test")));
+        assert!(city.app.cards(resident).unwrap().is_empty() && city.app.certificate_cards(resident).unwrap().is_empty());
+        assert_eq!(city.app.session_count(resident).unwrap(), 0);
+        assert!(held.iter().all(|held| !lives(&city, held) && is_refused(refresh(&city, held))));
+        assert!(is_refused(exchange(&city, unused)));
+        assert_eq!(told(&city).2, 2, "both cards are gone");
+        let seen = statuses(&city, resident);
+        assert_eq!(seen[seen.len() - 2..], ["ways-in-removed", "passkey-added"]);
+
+        // What she makes from now on is hers.
+        let fresh = with_passkey(&city, resident);
+        assert_eq!(city.app.make_recovery_codes(&fresh).unwrap().len(), 10);
+        refresh(&city, &tokens(&city, &fresh)).unwrap();
+    }
+    // A first passkey ends nothing, because there is nothing.
+    let newcomer = resident(&city);
+    let code = city.app.invite(newcomer, None).unwrap();
+    city.app.redeem(&code, &made(&city, newcomer, "first"), Earlier::Remove).unwrap();
+    assert!(statuses(&city, newcomer).is_empty());
+}
+
+/// Whoever got in may have removed all passkeys, and have kept a card.
+fn a_thief_without_a_passkey_is_removed_too(dir: &Path, url: Option<&str>) {
+    let city = city(dir, url);
+    let resident = resident(&city);
+    let card = city.app.issue_card(resident, PIN, None).unwrap();
+    let held = tokens(&city, &with_card(&city, &card));
+    let way = city.app.invite(resident, Some(&approved(&city, resident, Way::Passkey))).unwrap();
+    city.app.redeem(&way, &made(&city, resident, "new"), Earlier::Remove).unwrap();
+    assert!(is_refused(city.app.sign_in_with_card(&attempt(&card), None, "kiosk")));
+    assert!(!lives(&city, &held) && is_refused(refresh(&city, &held)));
+    assert_eq!(city.app.session_count(resident).unwrap(), 0);
+}
+
+fn a_removed_passkey_takes_along_what_it_opened(dir: &Path, url: Option<&str>) {
+    let city = city(dir, url);
+    let resident = enrolled(&city);
+    let first = with_passkey(&city, resident);
+    city.app.add_passkey(&first, &made(&city, resident, "second")).unwrap();
+    let card = city.app.issue_card(resident, PIN, Some(&approved(&city, resident, Way::Card))).unwrap();
+    let earlier = tokens(&city, &with_passkey(&city, resident));
+    let by_card = tokens(&city, &with_card(&city, &card));
+    // Those sessions end by themselves; what the service holds by them goes on.
+    city.clock.advance(40 * MINUTE);
+    city.app.sweep().unwrap();
+    let earlier = refresh(&city, &earlier).unwrap();
+    let (own, elsewhere) = (with_passkey(&city, resident), with_passkey(&city, resident));
+    let (late, unused) = (tokens(&city, &elsewhere), code(&city, &elsewhere));
+    let hers = tokens(&city, &own);
+
+    city.app.remove_passkey(&own, &made(&city, resident, "second").credential).unwrap();
+    assert!(!lives(&city, &earlier) && is_refused(refresh(&city, &earlier)), "of a session that was over");
+    assert!(!lives(&city, &late) && is_refused(refresh(&city, &late)), "of one that was open");
+    assert!(is_refused(exchange(&city, unused)));
+    assert!(lives(&city, &hers), "what the session opened in which she removes it is hers");
+    refresh(&city, &hers).unwrap();
+    refresh(&city, &by_card).unwrap();
+}
+
+fn a_pass_that_rests_makes_its_tokens_worth_nothing(dir: &Path, url: Option<&str>) {
+    let city = city(dir, url);
+    let resident = resident(&city);
+    let held = tokens(&city, &with_passkey(&city, resident));
+    let proof = |name: &str| Presented::possession("key", name, city.app.now().plus(MINUTE));
+    let borne = |name: &str| {
+        let bearing = Bearing { access_token: held.access_token.clone(), possession: Some(("key".to_owned(), proof(name))) };
+        city.app.bearer(&bearing).unwrap().is_some()
+    };
+    assert!(lives(&city, &held) && borne("before"));
+    city.app.set_active(resident, ResidentState::Deactivated).unwrap();
+    assert!(!lives(&city, &held) && !borne("at rest") && is_refused(refresh(&city, &held)));
+    city.app.set_active(resident, ResidentState::Active).unwrap();
+    assert!(lives(&city, &held) && borne("in use again"));
+    city.app.freeze(resident).unwrap();
+    assert!(!lives(&city, &held) && !borne("frozen") && is_refused(refresh(&city, &held)));
 }

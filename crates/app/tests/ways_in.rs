@@ -153,8 +153,14 @@ fn a_recovery_code_works_once_and_is_seen(dir: &Path, url: Option<&str>) {
     assert!(is_refused(city.app.redeem(&invitation, &passkey(&city, resident, "newer"), Earlier::Keep)));
     assert_eq!(city.app.passkeys(resident).unwrap().iter().map(|passkey| passkey.label.as_str()).collect::<Vec<_>>(), ["new"]);
     assert!(!is_open(&city, &elsewhere));
-    assert_eq!(statuses(&city, resident), ["recovery-codes-made", "recovery-codes-made", "recovery-code-used", "passkey-added"]);
+    assert_eq!(
+        statuses(&city, resident),
+        ["recovery-codes-made", "recovery-codes-made", "recovery-code-used", "ways-in-removed", "passkey-added"]
+    );
 
+    assert!(is_refused(city.app.recover(&codes[1])), "the other codes went with the passkeys");
+    let codes = city.app.make_recovery_codes(&signed_in(&city, resident)).unwrap();
+    city.app.recover(&codes[0]).unwrap();
     let late = city.app.recover(&codes[1]).unwrap();
     city.clock.advance(16 * MINUTE);
     assert!(is_refused(city.app.redeem(&late, &passkey(&city, resident, "late"), Earlier::Keep)));

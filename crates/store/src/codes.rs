@@ -109,6 +109,15 @@ pub fn of_means(conn: &mut dyn Connection, resident: u64, means: Means, card: Op
     conn.query(sql, &params)?.iter().map(|row| Ok(Digest(row.array(0)?))).collect()
 }
 
+/// The codes of a resident that were made after she proved herself by these means in any session but this one. Of rows from before
+/// sessions had names for services it is not known in which, and they count as of another.
+pub fn of_other_sessions(conn: &mut dyn Connection, resident: u64, means: Means, session: &Digest) -> Result<Vec<Digest>, Error> {
+    let sql = "-- code_of_other_sessions\nSELECT code_hash FROM codes WHERE resident = $1 AND COALESCE(means, $2) = $2 \
+               AND COALESCE(sid, '') NOT IN (SELECT sid FROM session_services WHERE token_hash = $3)";
+    let params = [number(resident).into(), means.code().into(), Value::from(session.0.to_vec())];
+    conn.query(sql, &params)?.iter().map(|row| Ok(Digest(row.array(0)?))).collect()
+}
+
 /// Deletes one code.
 pub fn delete(conn: &mut dyn Connection, code_hash: &Digest) -> Result<(), Error> {
     conn.execute("-- code_delete\nDELETE FROM codes WHERE code_hash = $1", &[Value::from(code_hash.0.to_vec())])?;

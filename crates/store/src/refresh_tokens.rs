@@ -110,6 +110,20 @@ pub fn codes_of_means(
     conn.query(sql, &params)?.iter().map(|row| Ok(Digest(row.array(0)?))).collect()
 }
 
+/// The codes that a resident's refresh tokens came from, where she had proved herself by these means in any session but this one. Of rows from before
+/// sessions had names for services it is not known in which, and they count as of another.
+pub fn codes_of_other_sessions(
+    conn: &mut dyn Connection,
+    resident: u64,
+    means: Means,
+    session: &Digest,
+) -> Result<Vec<Digest>, Error> {
+    let sql = "-- refresh_token_codes_of_other_sessions\nSELECT code_hash FROM refresh_tokens WHERE resident = $1 AND COALESCE(means, $2) = $2 \
+               AND COALESCE(sid, '') NOT IN (SELECT sid FROM session_services WHERE token_hash = $3)";
+    let params = [number(resident).into(), means.code().into(), Value::from(session.0.to_vec())];
+    conn.query(sql, &params)?.iter().map(|row| Ok(Digest(row.array(0)?))).collect()
+}
+
 /// Deletes the refresh tokens that speak for a resident.
 pub fn delete_of_resident(conn: &mut dyn Connection, resident: u64) -> Result<u64, Error> {
     conn.execute(

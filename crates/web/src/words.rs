@@ -86,6 +86,7 @@ impl Page {
             "footprint-key-dropped" => fl!(self.messages, "status-key-dropped"),
             "recovery-codes-made" => fl!(self.messages, "status-codes-made"),
             "recovery-code-used" => fl!(self.messages, "status-code-used"),
+            "ways-in-removed" => fl!(self.messages, "status-ways-in-removed"),
             "counter-recovery" => fl!(self.messages, "status-counter"),
             "card-issued" => fl!(self.messages, "status-card-issued"),
             "card-revoked" => fl!(self.messages, "status-card-revoked"),
