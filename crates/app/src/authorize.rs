@@ -106,7 +106,13 @@ impl App {
                     "Ask for a mandate of the service.",
                 ));
             }
-            in_force(&register, &id, self.now())?;
+            let mandate = in_force(&register, &id, self.now())?;
+            if !register.is_served_under(entry, mandate, self.now()) {
+                return Err(Error::refused(
+                    "No contract lets the service work under this mandate now.",
+                    "See the public register for what it works under.",
+                ));
+            }
             if !mandates.contains(&id) {
                 mandates.push(id);
             }
