@@ -14,6 +14,7 @@ import { fourPorts, program, serve, workDir } from "../lib/server.js";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const PYTHON = process.env.USUFRUCT_CLIENTS_PYTHON ?? join(HERE, "..", "..", ".local", "clients", "bin", "python3");
+const SAMPLE = join(HERE, "..", "..", "examples", "developers", "apache", "pass.conf");
 const APACHE = "/usr/sbin/apache2";
 const MODULES = "/usr/lib/apache2/modules";
 
@@ -36,7 +37,7 @@ before(async () => {
   const approved = await foundCity(city.run, work.dir, city, ec.publicKey.export({ format: "jwk" }));
   const desk = { name: "desk", redirect: city.redirect, jwk: { ...ec.publicKey.export({ format: "jwk" }), kid: "desk" }, profile: "oidc" };
   publishService(city.run, work.dir, city, approved, desk);
-  city.intranet = `http://localhost:${city.apache}/protected/back`;
+  city.intranet = `http://localhost:${city.apache}/callback`;
   const intranet = { name: "intranet", redirect: city.intranet, jwk: { ...rsa.publicKey.export({ format: "jwk" }), kid: "intranet" }, profile: "oidc" };
   publishService(city.run, work.dir, city, approved, intranet);
   server = await serve(["serve", "--data-dir", city.data, "--listen", `127.0.0.1:${port}`, "--issuer", city.url], city.url);
@@ -101,7 +102,7 @@ const withoutApache = existsSync(APACHE) && existsSync(join(MODULES, "mod_auth_o
 test("Apache with mod_auth_openidc lets her in and nobody else", { skip: withoutApache }, async (t) => {
   const apache = await startApache(t);
   const cookies = (answer) => (answer.headers["set-cookie"] ?? []).map((line) => line.split(";")[0]).filter((pair) => !pair.endsWith("=")).join("; ");
-  const first = await browse(`${apache}/protected/`);
+  const first = await browse(`${apache}/`);
   assert.equal(first.status, 302, apacheLog());
   const back = await signIn(first.headers.location);
   assert.ok(back.startsWith(city.intranet), back);
@@ -109,7 +110,7 @@ test("Apache with mod_auth_openidc lets her in and nobody else", { skip: without
   assert.ok(stolen.status >= 400, "an answer without the browser that asked");
   const entered = await browse(back, cookies(first));
   assert.equal(entered.status, 302, apacheLog());
-  const page = await browse(`${apache}/protected/`, cookies(entered));
+  const page = await browse(`${apache}/`, cookies(entered));
   assert.deepEqual([page.status, page.text.trim()], [200, "protected"]);
   assert.match(page.headers["x-subject"], /^[\w-]{22}$/);
 });
@@ -128,15 +129,19 @@ function browse(url, cookie = "") {
 
 let apacheLog = () => "";
 
-/** Starts Apache on a port of its own; answers its address. */
+/** Starts Apache on a port of its own, with the sample that developers copy as it stands; answers its address. */
 async function startApache(t) {
   const dir = work.dir;
-  mkdirSync(join(dir, "htdocs", "protected"), { recursive: true });
-  writeFileSync(join(dir, "htdocs", "protected", "index.html"), "protected\n");
+  mkdirSync(join(dir, "htdocs"), { recursive: true });
+  writeFileSync(join(dir, "htdocs", "index.html"), "protected\n");
   writeFileSync(join(dir, "intranet.pem"), rsa.privateKey.export({ format: "pem", type: "pkcs1" }));
   // Without the public key beside the private one this version of the module ends with a fault of memory.
   writeFileSync(join(dir, "intranet.pub.pem"), rsa.publicKey.export({ format: "pem", type: "spki" }));
   const loaded = ["mpm_event", "authn_core", "authz_core", "authz_user", "dir", "mime", "headers", "auth_openidc"];
+  const places = {
+    ISSUER: city.url, CLIENT_ID: "svc_intranet", KID: "intranet", CERTIFICATE: join(dir, "intranet.pub.pem"), KEY: join(dir, "intranet.pem"),
+    PORT: city.apache, PASSPHRASE: "only-for-this-test",
+  };
   const settings = `
 ServerRoot ${dir}
 ServerName localhost
@@ -147,21 +152,12 @@ ${loaded.map((name) => `LoadModule ${name}_module ${MODULES}/mod_${name}.so`).jo
 DocumentRoot ${dir}/htdocs
 DirectoryIndex index.html
 TypesConfig /etc/mime.types
-OIDCProviderMetadataURL ${city.url}/.well-known/openid-configuration
-OIDCClientID svc_intranet
-OIDCPrivateKeyFiles intranet#${dir}/intranet.pem
-OIDCPublicKeyFiles intranet#${dir}/intranet.pub.pem
-OIDCProviderTokenEndpointAuth private_key_jwt
-OIDCScope "openid"
-OIDCPKCEMethod S256
-OIDCRedirectURI ${city.intranet}
-OIDCCryptoPassphrase only-for-this-test
+${Object.entries(places).map(([name, value]) => `Define ${name} ${value}`).join("\n")}
+Include ${SAMPLE}
 OIDCCacheType file
 OIDCCacheDir ${dir}
-<Location /protected>
-  AuthType openid-connect
-  Require valid-user
-  Header set x-subject "%{OIDC_CLAIM_sub}e"
+<Location "/">
+  Header set x-subject "expr=%{REMOTE_USER}"
 </Location>
 `;
   writeFileSync(join(dir, "apache.conf"), settings);

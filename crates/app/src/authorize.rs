@@ -1,5 +1,6 @@
 //! Authorize: what a service asks of a resident, whether she must be asked, and the code that answers.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use base64::Engine;
@@ -52,6 +53,8 @@ pub struct AuthorizeRequest {
     pub management: GrantManagement,
     /// The pushed request, which is used up when it is answered.
     pub pushed: Option<Digest>,
+    /// Mandates to which she said yes on the pages of this very request.
+    pub agreed: Vec<MandateId>,
 }
 
 /// What becomes of earlier authorizations (Grant Management for OAuth 2.0).
@@ -68,8 +71,17 @@ pub enum GrantManagement {
 /// What an authorization request comes to.
 #[derive(Clone, Debug)]
 pub struct Authorization {
-    /// Mandates of the request that rest on consent and have no valid grant yet: to be shown and agreed to.
+    /// Mandates of the request that rest on consent, and to which she has not agreed or has not let this service in: to be shown and agreed to.
     pub to_ask: Vec<MandateId>,
+    /// Those of them to which she has agreed, with the blocks that she lends. She is asked about the service alone.
+    pub lent: BTreeMap<MandateId, Vec<BlockId>>,
+}
+
+impl Authorization {
+    /// Whether she lends under a mandate of the request.
+    pub fn lends(&self, mandate: &MandateId) -> bool {
+        !self.to_ask.contains(mandate) || self.lent.contains_key(mandate)
+    }
 }
 
 impl App {
@@ -106,7 +118,13 @@ impl App {
                     "Ask for a mandate of the service.",
                 ));
             }
-            in_force(&register, &id, self.now())?;
+            let mandate = in_force(&register, &id, self.now())?;
+            if !register.is_served_under(entry, mandate, self.now()) {
+                return Err(Error::refused(
+                    "No contract lets the service work under this mandate now.",
+                    "See the public register for what it works under.",
+                ));
+            }
             if !mandates.contains(&id) {
                 mandates.push(id);
             }
@@ -124,27 +142,45 @@ impl App {
         Ok(asked)
     }
 
-    /// Which mandates of a request the resident has to be asked about.
+    /// Which mandates of a request the resident has to be asked about. A consent is to a purpose and holds for every service that works for it,
+    /// but none of them gets anything by it before she has let that very service in.
     pub fn authorization(&self, resident: u64, request: &AuthorizeRequest) -> Result<Authorization, Error> {
         let register = self.register();
         let now = self.now();
-        let mut to_ask = Vec::new();
+        let let_in = self.let_in(resident, request, now)?;
+        let (mut to_ask, mut lent) = (Vec::new(), BTreeMap::new());
         for id in self.scope_mandates(&request.service, &request.scope)? {
             let entry = in_force(&register, &id, now)?;
             if entry.body.legal_basis.code != Basis::Consent {
                 continue;
             }
-            let stored = self.db.read(|conn| grants::find(conn, resident, entry.number))?;
-            let valid = stored.is_some_and(|stored| {
-                stored.grant.state == GrantState::Given
-                    && stored.grant.mandate_hash == entry.hash
-                    && now < stored.grant.valid_until
-            });
-            if !valid {
-                to_ask.push(id);
+            let stored = self.db.read(|conn| grants::find(conn, resident, entry.number))?.map(|stored| stored.grant);
+            let given = stored
+                .filter(|grant| grant.state == GrantState::Given && grant.mandate_hash == entry.hash && now < grant.valid_until);
+            match given {
+                Some(_) if let_in.contains(id.as_str()) => {}
+                Some(grant) => {
+                    lent.insert(id.clone(), grant.blocks);
+                    to_ask.push(id);
+                }
+                None => to_ask.push(id),
             }
         }
-        Ok(Authorization { to_ask })
+        Ok(Authorization { to_ask, lent })
+    }
+
+    /// The words of a scope for which she has let the service in: at a sign-in or a counter that still counts, or on the pages of this request.
+    fn let_in(&self, resident: u64, request: &AuthorizeRequest, now: Time) -> Result<BTreeSet<String>, Error> {
+        if self.profile(&request.service)? != Profile::Fapi2 {
+            // It only signs her in and gets no data, so there is nothing to let it in to.
+            return Ok(request.scope.iter().cloned().collect());
+        }
+        let known = self.db.read(|conn| authorizations::of_resident(conn, resident, Some(&request.service)))?;
+        let known = true_authorizations(&self.vault, known)?.into_iter().filter(|known| known.ends_at > now);
+        let mut words: BTreeSet<String> =
+            known.flat_map(|known| known.scope.split(' ').map(str::to_owned).collect::<Vec<_>>()).collect();
+        words.extend(request.agreed.iter().map(ToString::to_string));
+        Ok(words)
     }
 
     /// Signs the resident in to the service, or the person for whom she acts, and makes the code that the service exchanges. One transaction: the

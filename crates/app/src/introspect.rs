@@ -12,7 +12,7 @@ use usufruct_store::{authorizations, refresh_tokens};
 use crate::row_mark::{true_authorization, true_token};
 use crate::session::hash;
 use crate::sign_in::{active_service, served_service};
-use crate::token::{RELEASE_SCOPE, granted};
+use crate::token::{RELEASE_SCOPE, granted, mandates, standing};
 use crate::{App, Error, Granted, Presented};
 
 /// Scope of a service's own token that asks what an authorization is good for.
@@ -82,6 +82,7 @@ pub struct Introspection {
 /// An authorization as its service may see it.
 #[derive(Clone, Debug)]
 pub struct AuthorizationView {
+    /// What of it is good for something now; empty while the service may not be served.
     pub scope: String,
     pub granted: Vec<Granted>,
     pub created_at: Time,
@@ -176,11 +177,10 @@ impl App {
         let (now, register) = (self.now(), self.register());
         let found = true_authorization(&self.vault, self.db.read(|conn| authorizations::find(conn, id))?)?;
         let Some(found) = found.filter(|found| found.service == *service && found.ends_at > now) else { return Ok(None) };
-        let (resident, scope) = (found.resident, found.scope.clone());
-        let granted = self.db.read(|conn| granted(conn, &register, resident, &scope, now))?;
+        let standing = self.db.read(|conn| standing(conn, &register, service, found.resident, &found.scope, now))?;
         Ok(Some(AuthorizationView {
-            scope: found.scope,
-            granted: granted.unwrap_or_default(),
+            scope: standing.as_ref().map_or_else(String::new, |standing| scope_of(&found.scope, standing)),
+            granted: standing.unwrap_or_default(),
             created_at: found.created_at,
             updated_at: found.updated_at,
             ends_at: found.ends_at,
@@ -216,8 +216,8 @@ impl App {
         }
         let granted = match token.resident {
             Some(resident) => {
-                let (register, scope, now) = (self.register(), token.scope.clone(), self.now());
-                self.db.read(|conn| granted(conn, &register, resident, &scope, now))?.unwrap_or_default()
+                let (register, now) = (self.register(), self.now());
+                self.db.read(|conn| granted(conn, &register, &token.service, resident, &token.scope, now))?.unwrap_or_default()
             }
             None => Vec::new(),
         };
@@ -235,24 +235,34 @@ impl App {
         }))
     }
 
-    /// A token that has not ended, whose service is active and whose mandates are all in force. So tokens die with their
-    /// mandate at the very moment, before any job has run.
+    /// A token that has not ended, whose service may be served and whose mandates are all in force for it. So tokens die with their
+    /// mandate, with a contract and by an order at the very moment, before any job has run.
     fn live_token(&self, access_token: &str) -> Result<Option<Token>, Error> {
         let now = self.now();
         let token_hash = hash(access_token);
         let register = self.register();
         let token = true_token(&self.vault, self.db.read(|conn| tokens::find(conn, &token_hash))?)?;
         Ok(token.filter(|token| {
-            token.expires_at > now
-                && match token.resident {
-                    Some(_) => served_service(&register, &token.service, now).is_ok(),
-                    // What a vendor has to delete it is told after its contract too.
-                    None => active_service(&register, &token.service).is_ok(),
-                }
-                && token.scope.split(' ').filter_map(|word| word.parse::<MandateId>().ok()).all(|id| {
-                    register.mandates.get(&id).is_some_and(|entry| entry.is_in_force(now))
-                        && !register.is_suspended_by_order(id.as_str(), now)
-                })
+            if token.expires_at <= now {
+                return false;
+            }
+            if token.resident.is_none() {
+                // What a vendor has to delete it is told after its contract too.
+                return active_service(&register, &token.service).is_ok();
+            }
+            served_service(&register, &token.service, now).is_ok_and(|service| {
+                mandates(&token.scope)
+                    .all(|id| register.mandates.get(&id).is_some_and(|mandate| register.is_served_under(service, mandate, now)))
+            })
         }))
     }
+}
+
+/// The words of a scope that stand: those that name no mandate, and the mandates that are good for something.
+fn scope_of(scope: &str, standing: &[Granted]) -> String {
+    let stands = |word: &&str| match word.parse::<MandateId>() {
+        Ok(id) => standing.iter().any(|granted| granted.mandate == id),
+        Err(_) => true,
+    };
+    scope.split(' ').filter(stands).collect::<Vec<_>>().join(" ")
 }

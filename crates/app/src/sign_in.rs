@@ -17,7 +17,8 @@ impl App {
     }
 }
 
-/// The service with this id, if residents may sign in to it: it is active, and where it is a vendor's, a contract binds the vendor.
+/// The service with this id, if residents may sign in to it: it is active, no order suspends it, and where it is a vendor's, a contract
+/// binds the vendor.
 pub(crate) fn served_service<'a>(register: &'a Register, service: &ServiceId, now: Time) -> Result<&'a Entry<Service>, Error> {
     let entry = active_service(register, service)?;
     if register.is_served(entry, now) { Ok(entry) } else { Err(Error::Unknown { what: "active service" }) }

@@ -22,7 +22,7 @@ use usufruct_store::{assertions, authorizations, counter_requests, delegations, 
 
 use crate::row_mark::{find_delegation, marked_token, of_refresh_token, true_authorization, true_code, true_refresh_token};
 use crate::session::hash;
-use crate::sign_in::active_service;
+use crate::sign_in::{active_service, served_service};
 use crate::{App, Error, Presented};
 
 /// How long an access token works.
@@ -163,7 +163,8 @@ impl App {
                 refresh_tokens::delete_of_code(tx, &code_hash)?;
                 return Ok::<_, Error>(None);
             }
-            let Some(granted) = granted(tx, &register, asked.resident, &asked.scope, now)?.filter(|_| fits) else {
+            let Some(granted) = granted(tx, &register, &asked.service, asked.resident, &asked.scope, now)?.filter(|_| fits)
+            else {
                 return Ok(None);
             };
             tokens::insert(tx, &token)?;
@@ -228,14 +229,14 @@ impl App {
         let token = marked_token(&self.vault, token)?;
         let expires_in_seconds = (token.expires_at.micros() - now.micros()) / SECOND;
         let (register, presented) = (self.register(), refresh.presented.clone());
-        let (resident, asked) = (known.resident, scope.clone());
+        let (service, resident, asked) = (known.service.clone(), known.resident, scope.clone());
         let granted = self.db.transaction("refresh token", move |tx| {
             Presented::note(&presented, tx)?;
             // A withdrawal deletes it, and may have come in between.
             if refresh_tokens::find(tx, &token_hash)?.is_none() {
                 return Ok::<_, Error>(None);
             }
-            let Some(granted) = granted(tx, &register, resident, &asked, now)? else { return Ok(None) };
+            let Some(granted) = granted(tx, &register, &service, resident, &asked, now)? else { return Ok(None) };
             tokens::insert(tx, &token)?;
             Ok(Some(granted))
         })?;
@@ -256,7 +257,8 @@ impl App {
     }
 
     /// Makes a token by which an authenticated service calls the API: one transaction and no read, so that asynchronous code can await it
-    /// where it stands.
+    /// where it stands. One that is suspended gets it too: it opens nothing by itself, and by it the service is told what it has to delete
+    /// and which clause refuses it.
     pub fn client_token(
         &self,
         service: &ServiceId,
@@ -372,21 +374,37 @@ impl App {
     }
 }
 
-/// What the mandates of a scope are good for now; `None` when one of them is not in force, or its consent is not, or her pass is not
-/// active.
+/// What the mandates of a scope are good for now at a service; `None` when one of them is good for nothing, or the service or her pass is.
 pub(crate) fn granted(
     conn: &mut dyn Connection,
     register: &Register,
+    service: &ServiceId,
     resident: u64,
     scope: &str,
     now: Time,
 ) -> Result<Option<Vec<Granted>>, Error> {
+    let standing = standing(conn, register, service, resident, scope, now)?;
+    Ok(standing.filter(|standing| standing.len() == mandates(scope).count()))
+}
+
+/// Those mandates of a scope that are good for something now, and for what: they are in force for the service, no order suspends them, and
+/// the consent is given. `None` when the service is not served, or her pass is not active.
+pub(crate) fn standing(
+    conn: &mut dyn Connection,
+    register: &Register,
+    service: &ServiceId,
+    resident: u64,
+    scope: &str,
+    now: Time,
+) -> Result<Option<Vec<Granted>>, Error> {
+    let Ok(service) = served_service(register, service, now) else { return Ok(None) };
     if residents::state(conn, resident)? != Some(ResidentState::Active) {
         return Ok(None);
     }
     let mut all = Vec::new();
-    for id in scope.split(' ').filter_map(|word| word.parse::<MandateId>().ok()) {
-        let Some(entry) = register.mandates.get(&id).filter(|entry| entry.is_in_force(now)) else { return Ok(None) };
+    for id in mandates(scope) {
+        let entry = register.mandates.get(&id).filter(|entry| register.is_served_under(service, entry, now));
+        let Some(entry) = entry else { continue };
         let stored = grants::find(conn, resident, entry.number)?.map(|stored| stored.grant);
         let given = stored.filter(|grant| {
             grant.state == GrantState::Given
@@ -395,7 +413,7 @@ pub(crate) fn granted(
                 && grant.resident_active
         });
         if given.is_none() && entry.body.legal_basis.code == Basis::Consent {
-            return Ok(None);
+            continue;
         }
         let is_granted = |block: &BlockId| given.as_ref().is_none_or(|grant| grant.blocks.contains(block));
         let blocks = entry.body.blocks.iter().filter(|asked| is_granted(&asked.block));
@@ -407,6 +425,11 @@ pub(crate) fn granted(
         });
     }
     Ok(Some(all))
+}
+
+/// The mandates that a scope names.
+pub(crate) fn mandates(scope: &str) -> impl Iterator<Item = MandateId> {
+    scope.split(' ').filter_map(|word| word.parse().ok())
 }
 
 pub(crate) fn bad_code() -> Error {

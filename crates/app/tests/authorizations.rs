@@ -71,6 +71,7 @@ fn tokens(city: &City, session: &OpenSession, service: &str, scope: &[&str]) -> 
         jkt: None,
         management: GrantManagement::Create,
         pushed: None,
+        agreed: scope.iter().filter_map(|word| word.parse().ok()).collect(),
     };
     let code = city.app.authorize(session, &request).unwrap();
     let exchange = Exchange {
@@ -159,7 +160,7 @@ fn only_the_service_that_she_authorized_gets_anything(dir: &Path, url: Option<&s
     let release = ReleaseRequest { service: id(READING), mandate: short(), ..city.request(&here) };
     assert!(matches!(city.app.release(&release), Err(Error::Unpermitted(clauses)) if clauses[0].code() == "authorization"));
 
-    // What she agreed to stands, so she is not asked again, and from then on it gets what the mandate lets it have.
+    // What she agreed to stands. She lets the service in, and from then on it gets what the mandate lets it have.
     tokens(&city, &session, SECOND, &["openid", SHORT]);
     assert_eq!(asked(&city, SECOND, &short(), &there), [const { Ok(()) }; 4]);
 }
@@ -233,7 +234,7 @@ fn a_service_that_gives_back_ends_its_own_and_nothing_else(dir: &Path, url: Opti
     assert_eq!(back.len(), 1);
     assert_eq!((back[0].service.as_ref(), back[0].mandate), (Some(&service()), Some(hash)));
 
-    // She may come again, and is asked nothing, because what she agreed to stands.
+    // She may come again and let it in again; what she agreed to stands.
     let again = tokens(&city, &session, SERVICE, &["openid", SHORT]);
     assert!(again.subject == own.subject && again.grant_id != own.grant_id);
     assert_eq!(asked(&city, SERVICE, &short(), &again.subject), [const { Ok(()) }; 4]);

@@ -123,6 +123,7 @@ fn code(city: &City, session: &OpenSession) -> String {
         jkt: None,
         management: GrantManagement::Any,
         pushed: None,
+        agreed: vec![CARD.parse().unwrap()],
     };
     city.app.authorize(session, &request).unwrap()
 }

@@ -429,6 +429,7 @@ fn what_happens_while_the_second_keeper_is_away_is_told_when_it_is_back() {
                     jkt: None,
                     management: GrantManagement::Any,
                     pushed: None,
+                    agreed: vec![CARD.parse().unwrap()],
                 };
                 city.app.authorize(&session, &request).unwrap();
                 city.app.subject(*resident, &garden()).unwrap()

@@ -116,6 +116,7 @@ fn request() -> AuthorizeRequest {
         jkt: None,
         management: GrantManagement::Any,
         pushed: None,
+        agreed: vec![CARD.parse().unwrap()],
     }
 }
 

@@ -72,6 +72,7 @@ fn request(service: &ServiceId) -> AuthorizeRequest {
         jkt: None,
         management: GrantManagement::Any,
         pushed: None,
+        agreed: vec![CARD.parse().unwrap()],
     }
 }
 

@@ -42,6 +42,7 @@ fn request(service: &str, mandate: &str) -> AuthorizeRequest {
         jkt: None,
         management: GrantManagement::Create,
         pushed: None,
+        agreed: vec![mandate.parse().unwrap()],
     }
 }
 

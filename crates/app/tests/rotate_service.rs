@@ -53,6 +53,7 @@ fn authorize(app: &App, resident: u64) {
         jkt: None,
         management: GrantManagement::Any,
         pushed: None,
+        agreed: vec![CARD.parse().unwrap()],
     };
     app.authorize(&session, &request).unwrap();
 }

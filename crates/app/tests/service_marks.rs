@@ -57,6 +57,7 @@ fn code(city: &City, session: &OpenSession, scope: &str) -> String {
         jkt: None,
         management: GrantManagement::Create,
         pushed: None,
+        agreed: scope.split(' ').filter_map(|word| word.parse().ok()).collect(),
     };
     city.app.authorize(session, &request).unwrap()
 }

@@ -61,6 +61,7 @@ fn resident(city: &City) -> (u64, OpenSession) {
             jkt: None,
             management: GrantManagement::Any,
             pushed: None,
+            agreed: vec![CARD.parse().unwrap()],
         };
         city.app.authorize(&session, &request).unwrap();
     }

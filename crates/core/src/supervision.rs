@@ -95,27 +95,45 @@ impl Register {
         old.filter(|old| old.body.differs_in_subprocessors_only(body)).map_or(State::Draft, |old| old.state)
     }
 
-    /// Whether a service may be served at `at`: it is active, and a vendor's stands on contracts that bind.
+    /// Whether a service may be served at `at`: it is active, no order suspends it, and a vendor's stands on contracts that bind.
     pub fn is_served(&self, service: &Entry<Service>, at: Time) -> bool {
         let agency = &service.body.agency;
-        if service.state != State::Active || !self.is_vendor(agency) {
-            return service.state == State::Active;
+        if service.state != State::Active || self.is_suspended_by_order(&service.id, at) {
+            return false;
         }
-        let covered = |mandate: &Entry<Mandate>| {
-            let mut own = mandate.body.recipients.iter().filter(|recipient| recipient.agency == *agency);
-            own.any(|recipient| {
-                let contract = recipient.contract.as_ref().and_then(|contract| self.contracts.get(contract));
-                contract.is_some_and(|contract| self.contract_covers(contract, agency, mandate, at))
-            })
-        };
-        let mandates = service.body.mandates.iter().filter_map(|id| self.mandates.get(id));
-        // One of several mandates may be over while the others go on.
-        let mut of_mandates = mandates.map(covered);
+        if !self.is_vendor(agency) {
+            return true;
+        }
         if service.body.mandates.is_empty() {
-            self.contracts.values().any(|contract| self.contract_binds(contract, agency, at))
-        } else {
-            of_mandates.any(|is_covered| is_covered)
+            let mut contracts = self.contracts.values();
+            return contracts
+                .any(|contract| self.contract_binds(contract, agency, at) && !self.is_suspended_by_order(&contract.id, at));
         }
+        // One of several mandates may be over while the others go on.
+        let mut mandates = service.body.mandates.iter().filter_map(|id| self.mandates.get(id));
+        mandates.any(|mandate| self.is_commissioned(agency, mandate, at))
+    }
+
+    /// Whether a service may be served under `mandate` at `at`: it is one of its mandates, in force and not suspended by an order, and a
+    /// vendor has a contract for it.
+    pub fn is_served_under(&self, service: &Entry<Service>, mandate: &Entry<Mandate>, at: Time) -> bool {
+        let agency = &service.body.agency;
+        self.is_served(service, at)
+            && service.body.mandates.iter().any(|id| id.as_str() == mandate.id)
+            && mandate.is_in_force(at)
+            && !self.is_suspended_by_order(&mandate.id, at)
+            && (!self.is_vendor(agency) || self.is_commissioned(agency, mandate, at))
+    }
+
+    /// Whether a contract lets `vendor` work under `mandate` at `at`, and no order suspends it.
+    fn is_commissioned(&self, vendor: &AgencyId, mandate: &Entry<Mandate>, at: Time) -> bool {
+        let mut own = mandate.body.recipients.iter().filter(|recipient| recipient.agency == *vendor);
+        own.any(|recipient| {
+            let contract = recipient.contract.as_ref().and_then(|contract| self.contracts.get(contract));
+            contract.is_some_and(|contract| {
+                self.contract_covers(contract, vendor, mandate, at) && !self.is_suspended_by_order(&contract.id, at)
+            })
+        })
     }
 
     /// Whether a body is a vendor. One that is not in the register counts as one.

@@ -31,6 +31,7 @@ enrol-failed = The passkey could not be made. Check the code and try again.
 
 # Consent and signing out.
 consent-title = { $service } asks for your data
+consent-lent = You have agreed to this before. If you agree here, { $service } may use what you lend already. Nothing more is lent, and your consent stays as it is.
 consent-required = What it needs
 consent-optional = What you may add
 consent-who = Who gets it

@@ -31,6 +31,7 @@ enrol-failed = 無法建立通行金鑰。請確認代碼後再試一次。
 
 # 同意與登出。
 consent-title = { $service }想使用您的資料
+consent-lent = 您先前已同意這項用途。若您在此同意，{ $service }也可以使用您已借出的資料；不會多借出任何資料，原先的同意維持不變。
 consent-required = 必要的資料
 consent-optional = 您可以另外提供的資料
 consent-who = 誰會收到

@@ -13,7 +13,7 @@ use usufruct_app::store::pushed_requests::PushedRequest;
 use usufruct_app::{AuthorizeRequest, Error, GrantManagement, OpenSession};
 use usufruct_core::Time;
 use usufruct_core::hash::equal;
-use usufruct_core::id::ServiceId;
+use usufruct_core::id::{MandateId, ServiceId};
 use usufruct_core::means::{AskedSignIn, Means};
 use usufruct_core::service::Profile;
 use usufruct_core::time::{MINUTE, SECOND};
@@ -43,6 +43,22 @@ pub(crate) struct Asked {
     pub raw: String,
     /// Languages the service asks for, best first.
     pub locales: Option<String>,
+}
+
+impl Asked {
+    /// The same request after she said yes to a mandate on its page.
+    pub fn agreeing(mut self, site: &Site, session: &OpenSession, mandate: &MandateId) -> Result<Self, Fault> {
+        if !self.request.agreed.contains(mandate) {
+            self.request.agreed.push(mandate.clone());
+        }
+        let words: Vec<&str> = self.request.agreed.iter().map(MandateId::as_str).collect();
+        let words = words.join(" ");
+        let mark = agreed_mark(site, session, &words, &self.raw)?;
+        let kept = url::form_urlencoded::parse(self.raw.as_bytes()).filter(|(key, _)| key != AGREED);
+        let said = (Cow::from(AGREED), Cow::from(format!("{words}.{mark}")));
+        self.raw = rewrite(kept.chain([said]));
+        Ok(self)
+    }
 }
 
 pub(crate) async fn by_query(
@@ -178,9 +194,10 @@ async fn proceed(
     if session.means < wanted.means {
         return Err(too_weak());
     }
+    let request = AuthorizeRequest { agreed: agreed(site, &session, raw)?, ..request };
     let (resident, wanted, again) = (session.resident, request.clone(), prompt.contains(&"consent"));
     let to_ask = blocking(site, move |app| consent::questions(app, resident, &wanted, again)).await?;
-    let Some(mandate) = to_ask.first() else {
+    let Some(question) = to_ask.first() else {
         return complete(site, &session, request).await;
     };
     if silent {
@@ -189,7 +206,7 @@ async fn proceed(
     // She may read for longer than an unseen request waits, so the page says that it was shown in time.
     let raw = if since.is_some() { raw.to_owned() } else { way_back(site, raw)? };
     let asked = Asked { request, again, raw, locales: fields.get("ui_locales").map(str::to_owned) };
-    consent::page(site, page, &session, &asked, mandate).map_err(Stop::Fault)
+    consent::page(site, page, &session, &asked, question).map_err(Stop::Fault)
 }
 
 /// The subject whom the service expects (OpenID Connect Core 3.1.2.1): only a token of ours for this very service says it, expired or not.
@@ -366,9 +383,10 @@ pub(crate) async fn wanted(site: &Arc<Site>, raw: &str) -> Result<Means, Fault> 
 }
 
 /// Reads a request again that was shown on the consent page.
-pub(crate) async fn reread(site: &Arc<Site>, raw: &str) -> Result<Asked, Fault> {
+pub(crate) async fn reread(site: &Arc<Site>, session: &OpenSession, raw: &str) -> Result<Asked, Fault> {
     let source = Source::find(site, raw, true).await?;
     let request = read(site, &source).map_err(|_| Fault::bad_form())?;
+    let request = AuthorizeRequest { agreed: agreed(site, session, raw)?, ..request };
     let again = source.fields.get("prompt").is_some_and(|prompt| prompt.split(' ').any(|word| word == "consent"));
     Ok(Asked { request, again, raw: raw.to_owned(), locales: source.fields.get("ui_locales").map(str::to_owned) })
 }
@@ -440,6 +458,7 @@ pub(crate) fn read_fields(
         jkt: None,
         management: management(fields)?,
         pushed: None,
+        agreed: Vec::new(),
     })
 }
 
@@ -484,6 +503,23 @@ fn since(site: &Site, raw: &str) -> Option<Time> {
 /// Own parameter: since when a sign-in counts as made for this request, and the mark that we said so.
 const SINCE: &str = "usufruct_since";
 
+/// Own parameter: the mandates to which she said yes on the pages of this request, and the mark that she did.
+const AGREED: &str = "usufruct_agreed";
+
+/// The mandates to which this session said yes on the pages of this request, for the person for whom it acts.
+fn agreed(site: &Site, session: &OpenSession, raw: &str) -> Result<Vec<MandateId>, Fault> {
+    let given = url::form_urlencoded::parse(raw.as_bytes()).find(|(key, _)| key == AGREED).map(|(_, value)| value.into_owned());
+    let Some((words, mark)) = given.as_deref().and_then(|given| given.rsplit_once('.')) else { return Ok(Vec::new()) };
+    if !equal(agreed_mark(site, session, words, raw)?.as_bytes(), mark.as_bytes()) {
+        return Ok(Vec::new());
+    }
+    Ok(words.split(' ').filter_map(|word| word.parse().ok()).collect())
+}
+
+fn agreed_mark(site: &Site, session: &OpenSession, words: &str, raw: &str) -> Result<String, Fault> {
+    Ok(site.app.mark(AGREED, Some(session), &[&session.person().to_string(), words, &asked_for(raw)])?)
+}
+
 /// The request again, to be taken up after signing in.
 fn way_back(site: &Site, raw: &str) -> Result<String, Fault> {
     let since = site.app.now().micros().to_string();
@@ -494,7 +530,7 @@ fn way_back(site: &Site, raw: &str) -> Result<String, Fault> {
 
 /// What the service asked for: the request without what this site adds to it.
 fn asked_for(raw: &str) -> String {
-    rewrite(url::form_urlencoded::parse(raw.as_bytes()).filter(|(key, _)| key != SINCE && key != "lang"))
+    rewrite(url::form_urlencoded::parse(raw.as_bytes()).filter(|(key, _)| key != SINCE && key != AGREED && key != "lang"))
 }
 
 fn rewrite<'a>(pairs: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>) -> String {

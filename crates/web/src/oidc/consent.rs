@@ -14,7 +14,7 @@ use usufruct_core::delegation::Power;
 use usufruct_core::event::Form;
 use usufruct_core::hash::equal;
 use usufruct_core::id::{BlockId, MandateId};
-use usufruct_core::mandate::{Basis, Mandate, Necessity};
+use usufruct_core::mandate::{AskedBlock, Basis, Mandate, Necessity};
 use usufruct_core::notice::Notice;
 use usufruct_core::register::Register;
 use usufruct_core::{Text, Time};
@@ -37,6 +37,8 @@ struct ConsentPage {
     mandate_id: MandateId,
     mandate: Mandate,
     notice: Notice,
+    /// Whether she has agreed to it before, so that the question is about the service alone.
+    is_lent: bool,
     required: Vec<ShownBlock>,
     optional: Vec<ShownBlock>,
     recipients: Vec<ShownRecipient>,
@@ -44,6 +46,13 @@ struct ConsentPage {
     until: Time,
     raw: String,
     mark: String,
+}
+
+/// A mandate that she is asked about.
+pub(crate) struct Question {
+    mandate: MandateId,
+    /// What she lends under it already, where only the service is new to her.
+    lent: Option<Vec<BlockId>>,
 }
 
 /// A block as the page shows it.
@@ -68,27 +77,31 @@ pub(crate) fn page(
     page: Page,
     session: &OpenSession,
     asked: &Asked,
-    mandate: &MandateId,
+    question: &Question,
 ) -> Result<Response, Fault> {
+    let Question { mandate, lent } = question;
     let register = site.app.register();
     let entry = register.mandates.get(mandate).ok_or_else(|| Fault::not_found("mandate"))?;
     let notice = register.notice(entry).ok_or_else(|| Fault::not_found("notice"))?;
     let service = register.services.get(&asked.request.service).ok_or_else(|| Fault::not_found("service"))?;
     let agency = register.agencies.get(&service.body.agency).ok_or_else(|| Fault::not_found("agency"))?;
-    let blocks = |necessity: Necessity| {
-        let of = entry.body.blocks.iter().filter(|block| block.necessity == necessity);
-        let of = of.filter(|block| necessity == Necessity::Required || is_wanted(&asked.request, mandate, &block.block));
-        of.map(|asked| ShownBlock {
-            id: asked.block.clone(),
-            name: register
-                .blocks
-                .get(&asked.block)
-                .map_or_else(|| Text::new(asked.block.as_str(), asked.block.as_str()), |block| block.body.name.clone()),
-            reason: asked.reason.clone(),
-            form: asked.form,
-        })
-        .collect()
+    let shown = |block: &AskedBlock| ShownBlock {
+        id: block.block.clone(),
+        name: register
+            .blocks
+            .get(&block.block)
+            .map_or_else(|| Text::new(block.block.as_str(), block.block.as_str()), |entry| entry.body.name.clone()),
+        reason: block.reason.clone(),
+        form: block.form,
     };
+    let is_needed = |block: &AskedBlock| match lent {
+        Some(lent) => lent.contains(&block.block),
+        None => block.necessity == Necessity::Required,
+    };
+    let is_offered = |block: &AskedBlock| {
+        lent.is_none() && block.necessity == Necessity::Optional && is_wanted(&asked.request, mandate, &block.block)
+    };
+    let blocks = &entry.body.blocks;
     let content = ConsentPage {
         page: within(page, asked),
         service: service.body.name.clone(),
@@ -96,12 +109,13 @@ pub(crate) fn page(
         mandate_id: mandate.clone(),
         mandate: entry.body.clone(),
         notice: notice.body.clone(),
-        required: blocks(Necessity::Required),
-        optional: blocks(Necessity::Optional),
+        is_lent: lent.is_some(),
+        required: blocks.iter().filter(|block| is_needed(block)).map(shown).collect(),
+        optional: blocks.iter().filter(|block| is_offered(block)).map(shown).collect(),
         recipients: recipients(&register, &entry.body),
         alternatives: service.body.alternatives.clone(),
         until: entry.body.sunset_at,
-        mark: mark(site, session, mandate, &asked.raw)?,
+        mark: mark(site, session, mandate, &asked.raw, lent.is_some())?,
         raw: asked.raw.clone(),
     };
     let mut response = show(&content);
@@ -119,6 +133,9 @@ pub(crate) struct Decision {
     request: String,
     mark: String,
     decision: String,
+    /// `yes` where the page asked about the service alone.
+    #[serde(default)]
+    lent: String,
     /// Optional blocks, separated by spaces; each ticked box sends its own `optional_<block>`.
     #[serde(flatten)]
     fields: std::collections::BTreeMap<String, String>,
@@ -130,51 +147,70 @@ pub(crate) async fn decide(
     page: Page,
     CheckedOfAnybody(session, decision): CheckedOfAnybody<Decision>,
 ) -> Result<Response, Fault> {
-    if !equal(mark(&site, &session, &decision.mandate, &decision.request)?.as_bytes(), decision.mark.as_bytes()) {
+    let is_lent = decision.lent == "yes";
+    let known = mark(&site, &session, &decision.mandate, &decision.request, is_lent)?;
+    if !equal(known.as_bytes(), decision.mark.as_bytes()) {
         return Err(Fault::foreign_form());
     }
-    let asked = authorize::reread(&site, &decision.request).await?;
+    let asked = authorize::reread(&site, &session, &decision.request).await?;
     if decision.decision != "agree" {
         return authorize::deny(&site, &asked).await;
     }
     let chosen: Result<Vec<BlockId>, _> =
         decision.fields.keys().filter_map(|key| key.strip_prefix("optional_")).map(str::parse).collect();
     let chosen = chosen.map_err(|_| Fault::bad_form())?;
-    if !chosen.iter().all(|block| is_wanted(&asked.request, &decision.mandate, block)) {
+    if !chosen.iter().all(|block| !is_lent && is_wanted(&asked.request, &decision.mandate, block)) {
         return Err(Fault::bad_form());
     }
     let (resident, wanted, mandate, again) = (session.person(), asked.request.clone(), decision.mandate.clone(), asked.again);
     let actor = session.actor(&[Power::Consents, Power::SignIn])?;
-    let rest = blocking(&site, move |app| {
+    let open = blocking(&site, move |app| {
         let open = questions(app, resident, &wanted, again)?;
-        let agreed = !app.authorization(resident, &wanted)?.to_ask.contains(&mandate);
+        let lends = app.authorization(resident, &wanted)?.lends(&mandate);
+        if is_lent && !lends {
+            return Ok(Err(open));
+        }
         // What was agreed to before, here or in another window, stays as it is, with its uses counted.
-        let kept = agreed && (!again || is_as_before(app, resident, &mandate, &chosen)?);
-        if !kept && open.contains(&mandate) {
+        let kept = lends && (!again || is_as_before(app, resident, &mandate, &chosen)?);
+        if !kept && open.iter().any(|question| question.mandate == mandate) {
             app.consent(actor, &wanted.service, &mandate, &chosen)?;
         }
-        if again {
-            Ok(open.into_iter().skip_while(|id| *id != mandate).skip(1).collect())
-        } else {
-            questions(app, resident, &wanted, false)
-        }
+        Ok(Ok(open))
     })
     .await?;
+    let open = match open {
+        Ok(open) => open,
+        // She has withdrawn since, and this page did not ask her to lend anything anew.
+        Err(open) => {
+            let question = open.iter().find(|question| question.mandate == decision.mandate).ok_or_else(Fault::bad_form)?;
+            return self::page(&site, page, &session, &asked, question);
+        }
+    };
+    let asked = asked.agreeing(&site, &session, &decision.mandate)?;
+    let rest = if again {
+        open.into_iter().skip_while(|question| question.mandate != decision.mandate).skip(1).collect()
+    } else {
+        let wanted = asked.request.clone();
+        blocking(&site, move |app| questions(app, resident, &wanted, false)).await?
+    };
     match rest.first() {
         Some(next) => self::page(&site, page, &session, &asked, next),
         None => authorize::answer(&site, &session, asked.request).await,
     }
 }
 
-/// The mandates to ask about, in order: those without a valid consent, or all that rest on consent.
-pub(crate) fn questions(app: &App, resident: u64, request: &AuthorizeRequest, again: bool) -> Result<Vec<MandateId>, Error> {
+/// What to ask about, in order: mandates to which she has not agreed or has not let the service in, or all that rest on consent.
+pub(crate) fn questions(app: &App, resident: u64, request: &AuthorizeRequest, again: bool) -> Result<Vec<Question>, Error> {
     if !again {
-        return Ok(app.authorization(resident, request)?.to_ask);
+        let mut open = app.authorization(resident, request)?;
+        let question = |mandate: MandateId| Question { lent: open.lent.remove(&mandate), mandate };
+        return Ok(open.to_ask.into_iter().map(question).collect());
     }
     let register = app.register();
     let rests_on_consent =
         |id: &MandateId| register.mandates.get(id).is_some_and(|entry| entry.body.legal_basis.code == Basis::Consent);
-    Ok(app.scope_mandates(&request.service, &request.scope)?.into_iter().filter(rests_on_consent).collect())
+    let mandates = app.scope_mandates(&request.service, &request.scope)?.into_iter().filter(rests_on_consent);
+    Ok(mandates.map(|mandate| Question { mandate, lent: None }).collect())
 }
 
 /// Whether she chose the same optional blocks as in the consent she has given.
@@ -205,10 +241,11 @@ pub(crate) fn within(page: Page, asked: &Asked) -> Page {
     }
 }
 
-/// Binds the shown request and the shown revision of the mandate to the session: what is agreed to is what was shown.
-fn mark(site: &Site, session: &OpenSession, mandate: &MandateId, raw: &str) -> Result<String, Error> {
+/// Binds the shown request, the shown revision of the mandate and what was asked to the session: what is agreed to is what was shown.
+fn mark(site: &Site, session: &OpenSession, mandate: &MandateId, raw: &str, is_lent: bool) -> Result<String, Error> {
     let revision = site.app.register().mandates.get(mandate).map(|entry| entry.hash.to_string()).unwrap_or_default();
-    site.app.mark("consent", Some(session), &[mandate.as_str(), &revision, raw])
+    let what = if is_lent { "service" } else { "mandate" };
+    site.app.mark("consent", Some(session), &[mandate.as_str(), &revision, what, raw])
 }
 
 fn recipients(register: &Register, mandate: &Mandate) -> Vec<ShownRecipient> {

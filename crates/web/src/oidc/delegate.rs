@@ -86,7 +86,7 @@ pub(crate) async fn decide(
     if session.acting.is_none() || session.actor(&[Power::SignIn]).is_err() {
         return Err(Fault::not_given());
     }
-    let asked = authorize::reread(&site, &choice.request).await?;
+    let asked = authorize::reread(&site, &session, &choice.request).await?;
     if session.means < authorize::wanted(&site, &choice.request).await? {
         return Err(Fault::not_given());
     }
@@ -95,7 +95,7 @@ pub(crate) async fn decide(
     match to_ask.first() {
         None => authorize::answer(&site, &session, asked.request).await,
         Some(_) if session.actor(&[Power::Consents]).is_err() => authorize::deny_agreeing(&site, &asked).await,
-        Some(mandate) => consent::page(&site, page, &session, &asked, mandate),
+        Some(question) => consent::page(&site, page, &session, &asked, question),
     }
 }
 

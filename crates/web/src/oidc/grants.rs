@@ -36,8 +36,10 @@ pub(crate) async fn query(
     let service = caller(&site, bearing, QUERY_SCOPE).await?;
     let found = run(&site, move |app| app.query_authorization(&service, &id)).await.map_err(IntoResponse::into_response)?;
     let found = found.ok_or_else(unknown)?;
+    // While the service may not be served the grant is there, and good for nothing.
+    let scopes = if found.scope.is_empty() { json!([]) } else { json!([{ "scope": found.scope }]) };
     let body = json!({
-        "scopes": [{ "scope": found.scope }],
+        "scopes": scopes,
         "claims": ["sub"],
         "authorization_details": details::granted(&found.granted, &site.app.register(), &site.settings.issuer),
         "created_at": found.created_at,

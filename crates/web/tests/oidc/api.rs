@@ -362,7 +362,7 @@ async fn what_a_service_deposits_stands_in_her_data_until_its_day() {
         answer.json()["deposits"].clone()
     };
     let given = json!([{
-        "block": "blk_name", "value": "Main <hall>", "at": "2026-01-01T00:00:00Z", "until": "2026-01-04T00:00:00Z"
+        "block": "blk_name", "value": "Main <hall>", "at": "2026-01-01", "until": "2026-01-04"
     }]);
     assert_eq!(deposits("mdt_short", "value").await, given);
     for (mandate, form) in [("mdt_short", "predicate"), ("mdt_short", "token"), (CARD, "value")] {

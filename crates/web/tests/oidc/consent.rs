@@ -7,7 +7,7 @@ use usufruct_core::grant::GrantState;
 use usufruct_core::time::{DAY, MINUTE};
 
 use crate::common::{CARD, block, library_card, mandate};
-use crate::site::{CALLBACK, TestSite};
+use crate::site::{CALLBACK, OTHER, OTHER_CALLBACK, TestSite};
 
 #[tokio::test]
 async fn it_shows_what_is_taken_and_how_to_do_without() {
@@ -192,6 +192,76 @@ async fn prompt_consent_asks_again() {
     let page = site.authorize(&cookie, &again).await;
     assert_eq!(site.decide(&cookie, &page, &[("decision", "not-now")]).await.led_error(), "access_denied");
     assert_eq!(site.city.app.grants(resident).unwrap().len(), 2);
+}
+
+/// What the second service asks.
+fn by_other<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    [&[("client_id", OTHER), ("redirect_uri", OTHER_CALLBACK)], more].concat()
+}
+
+#[tokio::test]
+async fn another_service_is_let_in_by_her_once() {
+    let site = TestSite::new();
+    let (resident, cookie) = site.resident();
+    let page = site.authorize(&cookie, &[]).await;
+    site.decide(&cookie, &page, &[("decision", "agree"), ("optional_blk_district", "yes")]).await;
+    let before = site.city.app.grants(resident).unwrap();
+    assert_eq!(site.authorize(&cookie, &by_other(&[("prompt", "none")])).await.led_error(), "consent_required");
+    assert!(site.authorize(&cookie, &by_other(&[("prompt", "none"), ("scope", "openid")])).await.led("code").is_some());
+
+    let page = site.authorize(&cookie, &by_other(&[])).await;
+    assert_eq!(page.status, StatusCode::OK);
+    for words in
+        ["svc_second asks for your data", "You have agreed to this before", "To suggest a branch.", "It lends the books."]
+    {
+        assert!(page.text().contains(words), "the page lacks {words}");
+    }
+    assert!(!page.text().contains("optional_blk_"), "what she lends stays as it is");
+    let refused = site.decide(&cookie, &page, &[("decision", "not-now")]).await;
+    assert_eq!(refused.led_error(), "access_denied");
+
+    let page = site.authorize(&cookie, &by_other(&[("ui_locales", "zh-TW")])).await;
+    assert!(page.text().contains("您先前已同意") && page.text().contains("lang=\"zh-Hant\""));
+    let answer = site.decide(&cookie, &page, &[("decision", "agree")]).await;
+    assert!(answer.led("code").is_some(), "{}", answer.text());
+    let after = site.city.app.grants(resident).unwrap();
+    assert_eq!(after.len(), 1);
+    assert_eq!((&after[0].id, after[0].revision), (&before[0].id, before[0].revision), "her consent stands as it was");
+    assert_eq!(after[0].grant.blocks, before[0].grant.blocks);
+    assert!(site.authorize(&cookie, &by_other(&[("prompt", "none")])).await.led("code").is_some(), "asked once");
+}
+
+#[tokio::test]
+async fn what_she_said_on_one_request_lets_no_other_in() {
+    let site = TestSite::new();
+    let (_, cookie) = site.resident();
+    let scope = ("scope", "openid mdt_library-card mdt_short");
+    let first = site.authorize(&cookie, &[scope]).await;
+    let second = site.decide(&cookie, &first, &[("decision", "agree")]).await;
+    let said = second.hidden().into_iter().find(|(name, _)| name == "request").unwrap().1;
+    let said = said.split('&').find(|pair| pair.starts_with("usufruct_agreed=")).unwrap().to_owned();
+    // What she agreed to there is not agreed to here: neither by another request, nor by another name of a mandate, nor in another session.
+    let next = site.pushed(&[]).await;
+    assert_eq!(site.get(&format!("{next}&{said}"), &cookie).await.status, StatusCode::OK);
+    let other = site.pushed(&by_other(&[])).await;
+    assert_eq!(site.get(&format!("{other}&{said}"), &cookie).await.status, StatusCode::OK);
+    let end = site.decide(&cookie, &second, &[("decision", "not-now")]).await;
+    assert_eq!(end.led_error(), "access_denied");
+    assert_eq!(site.authorize(&cookie, &[("prompt", "none")]).await.led_error(), "consent_required", "she never came there");
+}
+
+#[tokio::test]
+async fn what_was_withdrawn_while_she_read_is_asked_from_the_beginning() {
+    let site = TestSite::new();
+    let (resident, cookie) = site.resident();
+    site.code(&cookie, &[]).await;
+    let page = site.authorize(&cookie, &by_other(&[])).await;
+    site.city.app.withdraw(resident, &mandate()).unwrap();
+    let again = site.decide(&cookie, &page, &[("decision", "agree")]).await;
+    assert_eq!(again.status, StatusCode::OK, "she had not been asked to lend it anew");
+    assert!(again.text().contains("optional_blk_district") && !again.text().contains("You have agreed to this before"));
+    assert!(site.city.app.grants(resident).unwrap().iter().all(|stored| stored.grant.state != GrantState::Given));
+    assert!(site.decide(&cookie, &again, &[("decision", "agree")]).await.led("code").is_some());
 }
 
 #[tokio::test]

@@ -122,8 +122,9 @@ async fn what_a_service_gives_back_it_has_no_more() {
     assert!(page.text().contains("The service gave back your authorization") && !page.text().contains("You withdrew"));
     assert!(site.get("/me/footprint?lang=zh-Hant", &cookie).await.text().contains("服務已交回您給的授權"));
 
-    // When she comes again it may ask again, without a question, because what she agreed to stands.
-    let again = site.token_answer(&cookie, &[("prompt", "none")]).await;
+    // When she comes again it is for her to let it in again, and what she agreed to stands meanwhile.
+    assert_eq!(site.authorize(&cookie, &[("prompt", "none")]).await.led_error(), "consent_required");
+    let again = site.token_answer(&cookie, &[]).await;
     assert_ne!(again["grant_id"], own["grant_id"]);
     assert_eq!(site.api("/api/releases", &release, &body).await.status, StatusCode::OK);
 }
@@ -202,7 +203,7 @@ async fn a_withdrawal_ends_the_other_grants_of_the_domain() {
     let other = site.introspect(OTHER, elsewhere["access_token"].as_str().unwrap()).await;
     assert_eq!((&other["active"], &other["sub"]), (&json!(true), &subject(&elsewhere)));
     // What she agreed to under the other mandate stands, and she is another person there.
-    let next = site.authorize(&cookie, &[create]).await;
-    let next = site.exchange(&next.led("code").expect("she is asked nothing")).await.json();
+    assert!(site.authorize(&cookie, &[create]).await.text().contains("You have agreed to this before"));
+    let next = site.token_answer(&cookie, &[create]).await;
     assert_ne!(subject(&next), subject(&card));
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use usufruct_core::Time;
 use usufruct_core::time::SECOND;
 
-use crate::common::{CARD, SERVICE, mandate};
+use crate::common::{CARD, SERVICE, library_card, mandate};
 use crate::site::{Answer, CALLBACK, OTHER, OTHER_CALLBACK, TestSite, VERIFIER, encode};
 
 /// Letters in a row that make up a value of more than 40 bits in base64url: 8 of them have 48.
@@ -80,10 +80,15 @@ impl Ear {
         assert_eq!(grant.status, StatusCode::OK);
         self.hear(&grant);
         let release = self.own_token(site, "release").await;
+        let visit =
+            json!({ "subject": subject, "mandate": CARD, "block": "blk_name", "value": "Main hall", "reason": "lending" });
+        let deposited = site.api("/api/deposits", &release, &visit).await;
+        assert_eq!(deposited.status, StatusCode::OK, "{}", deposited.text());
+        self.hear(&deposited);
         let wanted = json!({ "subject": subject, "mandate": CARD, "blocks": [{ "block": "blk_name", "form": "value" }], "reason": "lending" });
         let released = site.api("/api/releases", &release, &wanted).await;
         assert_eq!(released.status, StatusCode::OK, "{}", released.text());
-        self.hear(&released);
+        assert!(!self.hear(&released)["deposits"].as_array().unwrap().is_empty());
         let nothing = json!({ "subject": subject, "mandate": CARD, "blocks": [], "reason": "lending" });
         self.hear(&site.api("/api/releases", &release, &nothing).await);
         self.asked(site, cookie, &[("prompt", "none")]).await.unwrap();
@@ -141,11 +146,20 @@ fn shared(one: &Ear, other: &Ear) -> BTreeSet<String> {
     one.windows().intersection(&other.windows()).cloned().collect()
 }
 
+/// A city whose services also put data into the pass, and get there what the other has put in.
+fn site() -> TestSite {
+    let site = TestSite::new();
+    let mut card = library_card();
+    card["operations"] = json!(["disclose", "store", "deposit"]);
+    site.city.publish_mandate(CARD, card);
+    site
+}
+
 /// Two services hear of one resident, and one of them of somebody else too. What the services have in common about one person must
 /// not be more than what they have in common about two: that is the city itself, its keys, its mandate and its words.
 #[tokio::test]
 async fn two_services_have_nothing_in_common_about_one_resident() {
-    let site = TestSite::new();
+    let site = site();
     let (resident, cookie) = site.resident();
     site.city.clock.advance(1_234_567 * SECOND / 1_000);
     let (stranger, stranger_cookie) = site.resident();
@@ -173,7 +187,7 @@ async fn two_services_have_nothing_in_common_about_one_resident() {
 /// The measure of the test above finds a pseudonym where there is one.
 #[tokio::test]
 async fn one_service_knows_its_resident_again() {
-    let site = TestSite::new();
+    let site = site();
     let (_, cookie) = site.resident();
     let (_, stranger) = site.resident();
     let mut ears = [Ear::of(SERVICE), Ear::of(SERVICE), Ear::of(SERVICE)];

@@ -11,6 +11,7 @@ mod common;
 mod consent;
 mod endpoints;
 mod grants;
+mod issuance;
 mod join;
 mod keys;
 mod ldv;
@@ -28,3 +29,5 @@ mod site;
 mod soft_passkey;
 mod step_up;
 mod token;
+#[path = "../../../app/tests/common/vendors.rs"]
+mod vendors;
