@@ -75,6 +75,13 @@ pub fn pending(conn: &mut dyn Connection, limit: usize) -> Result<Vec<Erasure>, 
     conn.query(&sql, &[i64::try_from(limit).unwrap_or(i64::MAX).into()])?.iter().map(read).collect()
 }
 
+/// Up to `limit` destructions that are not done, of whosever keys, oldest first.
+pub fn waiting(conn: &mut dyn Connection, limit: usize) -> Result<Vec<Erasure>, Error> {
+    let sql =
+        format!("-- erasure_waiting\nSELECT {COLUMNS} FROM erasures WHERE destroyed_at IS NULL ORDER BY requested_at LIMIT $1");
+    conn.query(&sql, &[i64::try_from(limit).unwrap_or(i64::MAX).into()])?.iter().map(read).collect()
+}
+
 /// Whether a destruction is still to be done.
 pub fn is_pending(conn: &mut dyn Connection, certificate: &CertificateId) -> Result<bool, Error> {
     let sql = "-- erasure_is_pending\nSELECT 1 FROM erasures WHERE certificate_id = $1 AND destroyed_at IS NULL";
