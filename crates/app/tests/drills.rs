@@ -148,6 +148,24 @@ fn a_backup_opens_for_those_who_live_and_for_nobody_else() {
     });
 }
 
+#[test]
+fn a_drill_looks_at_everybody_who_was_erased_since_the_backup() {
+    on_both("erased_first", |dir, url| {
+        let city = City::found(dir, url);
+        let residents = city.enrol(40);
+        let made_at = city.app.now();
+        let backup = backup(dir, url);
+        city.clock.advance(DAY);
+        residents[..3].iter().for_each(|resident| drop(city.app.delete_resident(*resident).unwrap()));
+        let report = city.app.restore_drill(&backup, made_at, 2).unwrap();
+        // Two from a random place on, who may be of the three.
+        assert_eq!((report.closed, report.wrong), (3, 0), "{:?}", report.findings);
+        assert!((3..=5).contains(&report.sampled) && report.opened == report.sampled - 3, "{report:?}");
+        drop(backup);
+        forget_backup(url);
+    });
+}
+
 /// The files in a folder on which this process has locks of the kind that SQLite uses (proc_locks(5)).
 fn file_locks(dir: &Path) -> BTreeSet<String> {
     let locks = std::fs::read_to_string("/proc/locks").unwrap();

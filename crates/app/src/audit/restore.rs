@@ -21,8 +21,9 @@ use crate::{App, Error, block_names};
 
 impl App {
     /// Opens a backup of the database, of any age, with today's keys: what was erased since must stay closed, and what lives must
-    /// open: keyrings, own blocks, what is on loan, and deposits. Looks at up to `sample` residents, from a random place on; none is a
-    /// finding if anybody had a pass when the backup was made. Publishes the result. A backup of another pass is refused.
+    /// open: keyrings, own blocks, what is on loan, and deposits. Looks at those who were erased since, and at up to `sample` others, from a
+    /// random place on; nobody is a finding if anybody had a pass when the backup was made. Publishes the result. A backup of another pass
+    /// is refused.
     pub fn restore_drill(&self, backup: &Db, made_at: Time, sample: usize) -> Result<AuditReport, Error> {
         if sample == 0 {
             return Err(Error::refused(
@@ -35,7 +36,7 @@ impl App {
         let is_lost = self.is_from_before_loss(&register, backup)?;
         let drill = RestoreDrill { app: self, backup, months: self.db.read(deposits::months)?, register, is_lost };
         let mut report = AuditReport::default();
-        for resident in self.sample(backup, sample)? {
+        for resident in self.sample(backup, made_at, sample)? {
             drill.look_at(resident, &mut report)?;
         }
         // Before anybody has a pass there is nothing to show. Afterwards to look at nobody is no drill.
@@ -55,8 +56,10 @@ impl App {
         }
     }
 
-    /// Up to `sample` residents of a backup, from a random place on. Synthetic ones are no sample of anybody.
-    fn sample(&self, backup: &Db, sample: usize) -> Result<BTreeSet<u64>, Error> {
+    /// Those who were erased since the backup was made, and up to `sample` others in it, from a random place on. Synthetic ones are no
+    /// sample of anybody.
+    fn sample(&self, backup: &Db, made_at: Time, sample: usize) -> Result<BTreeSet<u64>, Error> {
+        let erased = self.erased_since(made_at)?;
         let from = u64::from_be_bytes(random(self.rng())) % self.vault.state().count.max(1);
         let mut found = BTreeSet::new();
         for begin in [Some(from), None] {
@@ -66,13 +69,28 @@ impl App {
                 let Some(last) = page.last() else { break };
                 after = Some(*last);
                 for resident in page {
-                    if found.len() < sample && !self.db.read(|conn| canaries::is_one(conn, resident))? {
+                    if found.len() < sample
+                        && !erased.contains(&resident)
+                        && !self.db.read(|conn| canaries::is_one(conn, resident))?
+                    {
                         found.insert(resident);
                     }
                 }
             }
         }
+        found.extend(erased);
         Ok(found)
+    }
+
+    /// The residents who were erased since `made_at`, from a random one on where there are too many.
+    fn erased_since(&self, made_at: Time) -> Result<BTreeSet<u64>, Error> {
+        let chance = u64::from_be_bytes(random(self.rng()));
+        self.db.snapshot(|conn| {
+            let count = erasures::count_erased_since(conn, made_at)?;
+            let spare = count.saturating_sub(ERASED) as u64;
+            let from = usize::try_from(chance % (spare + 1)).unwrap_or(0);
+            Ok(erasures::erased_since(conn, made_at, from, ERASED)?.into_iter().collect())
+        })
     }
 }
 
@@ -194,5 +212,7 @@ impl AuditReport {
     }
 }
 
+/// So many of the erased are looked at in one drill.
+const ERASED: usize = 10_000;
 /// Residents of a backup that are listed at once.
 const PAGE: usize = 500;

@@ -45,7 +45,7 @@ struct RestoreDrill {
     /// Where a dump of PostgreSQL was restored to, if the backup holds one.
     #[arg(long, value_name = "URL")]
     database: Option<String>,
-    /// At most so many residents are looked at, one or more, from a random place on.
+    /// At most so many residents are looked at, one or more, from a random place on, besides those who were erased since.
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     sample: usize,
 }
