@@ -2,12 +2,68 @@
 
 mod common;
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use common::{Folder, Server, fails, ok};
-use usufruct_app::store::db::{Db, Options};
+use usufruct_app::store::db::{Connection, Db, Options, Value};
 use usufruct_app::store::erasures::{self, Erasure};
 use usufruct_core::Time;
+use usufruct_core::hash::sha256;
+
+/// The only backup in a folder.
+fn only(folder: &str) -> String {
+    let all: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(all.len(), 1, "{all:?}");
+    all[0].display().to_string()
+}
+
+/// Writes the manifest of a backup anew, with the hashes of what lies there now, as whoever forges one does.
+fn forge(set: &str, made_at: impl Fn(Time) -> Time) {
+    let path = format!("{set}/manifest.json");
+    let mut manifest: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let time: Time = manifest["made_at"].as_str().unwrap().parse().unwrap();
+    manifest["made_at"] = made_at(time).to_string().into();
+    for file in manifest["files"].as_array_mut().unwrap() {
+        let bytes = fs::read(Path::new(set).join(file["name"].as_str().unwrap())).unwrap();
+        file["bytes"] = bytes.len().into();
+        file["sha256"] = sha256(&bytes).to_string().into();
+    }
+    fs::write(path, manifest.to_string()).unwrap();
+}
+
+fn ask_for_nights(dir: &str, table: &str) {
+    let setup = format!("{dir}/usufruct.toml");
+    let text = fs::read_to_string(&setup).unwrap();
+    fs::write(&setup, format!("{text}\n[nightly]\n{table}\n")).unwrap();
+}
 
 const SERVE: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--issuer", "http://localhost:8080"];
+
+#[test]
+fn a_finding_is_not_hidden_by_a_later_drill_of_the_same_night() {
+    let folder = Folder::new("drill-hidden");
+    let (dir, old, new) = (folder.at("pass"), folder.at("old"), folder.at("new"));
+    ok(&["demo", "--load-only", "--residents", "5", "--data-dir", &dir]);
+    ok(&["backup", "--data-dir", &dir, "--to", &old]);
+    ok(&["backup", "--data-dir", &dir, "--to", &new]);
+    let (old, set) = (only(&old), only(&new));
+    let copy = Db::open(&format!("sqlite:{old}/usufruct.db"), &Options { readers: 1, queue: 1 }).unwrap();
+    let bytes = Value::from(vec![7; 400]);
+    let sql = "-- spoil\nUPDATE keyrings SET sealed = $1";
+    assert!(copy.transaction("spoil", move |tx| tx.execute(sql, std::slice::from_ref(&bytes))).unwrap() > 0);
+    copy.checkpoint().unwrap();
+    drop(copy);
+    for end in ["-wal", "-shm"] {
+        let _ = fs::remove_file(format!("{old}/usufruct.db{end}"));
+    }
+    forge(&old, |time| time);
+    fails(&["audit", "restore-drill", "--data-dir", &dir, "--backup", &old], 1);
+    ok(&["audit", "restore-drill", "--data-dir", &dir, "--backup", &set]);
+    ask_for_nights(&dir, &format!("backups = \"{new}\""));
+    let said = fails(&["doctor", "--data-dir", &dir], 1);
+    assert!(said.contains("restore drill") && said.contains("found something wrong"), "{said}");
+}
 
 #[test]
 fn the_key_of_a_mandate_that_waits_for_its_destruction_is_seen() {
