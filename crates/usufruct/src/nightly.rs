@@ -28,8 +28,8 @@ pub struct Nightly {
     /// The hour it begins, UTC.
     #[serde(default)]
     pub hour: i64,
-    /// A database of PostgreSQL that is set aside for drills: dumps are restored into it. Without it only backups of the embedded
-    /// database are opened.
+    /// A database of PostgreSQL that is set aside for drills: dumps are restored into it. It is empty at first, and never that of the
+    /// pass. Without it only backups of the embedded database are opened.
     #[serde(default)]
     pub drill_database: Option<String>,
     /// What is searched for the keys of the erased, beside the data directory and the backups.
@@ -38,7 +38,7 @@ pub struct Nightly {
     /// How many synthetic residents are erased for that.
     #[serde(default = "three")]
     pub canaries: usize,
-    /// How many residents are looked at in each backup that is opened.
+    /// How many residents are looked at in each backup that is opened, besides those who were erased since.
     #[serde(default = "thousand")]
     pub sample: usize,
 }
@@ -156,17 +156,13 @@ impl Nightly {
             if night.drilled.contains(folder) {
                 continue;
             }
-            if self.drill_database.is_none() && backup::is_dump(folder) {
-                told.undrilled(NO_DATABASE);
-            } else {
-                self.fill(folder)?;
-                match backup::to_drill(folder, self.database_of(folder), &app.config().origin) {
-                    Ok((url, made_at)) => {
-                        let copy = Db::open_backup(&url).map_err(Failure::of)?;
-                        tell("restore drill", &app.restore_drill(&copy, made_at, self.sample)?);
-                    }
-                    Err(failure) => told.undrilled(&failure.to_string()),
+            match backup::of_pass(folder, &app.config().origin) {
+                Ok(_) if self.drill_database.is_none() && backup::is_dump(folder) => told.undrilled(NO_DATABASE),
+                Ok(made_at) => {
+                    let copy = Db::open_backup(&self.to_drill(app, folder)?).map_err(Failure::of)?;
+                    tell("restore drill", &app.restore_drill(&copy, made_at, self.sample)?);
                 }
+                Err(failure) => told.undrilled(&failure.to_string()),
             }
             night.drilled.insert(folder.clone());
         }
@@ -179,9 +175,8 @@ impl Nightly {
         let copy = match holding.filter(|folder| self.drill_database.is_some() || !backup::is_dump(folder)) {
             None => None,
             Some(folder) => {
-                self.fill(folder)?;
-                let (url, _) = backup::to_drill(folder, self.database_of(folder), &app.config().origin)?;
-                Some(Db::open_backup(&url).map_err(Failure::of)?)
+                backup::of_pass(folder, &app.config().origin)?;
+                Some(Db::open_backup(&self.to_drill(app, folder)?).map_err(Failure::of)?)
             }
         };
         let places: Vec<PathBuf> = [dir.to_owned(), self.backups.clone()].into_iter().chain(self.also.iter().cloned()).collect();
@@ -190,13 +185,11 @@ impl Nightly {
         Ok(())
     }
 
-    /// The database into which the dump in a backup is restored.
-    fn database_of(&self, folder: &Path) -> Option<&str> {
-        self.drill_database.as_deref().filter(|_| backup::is_dump(folder))
-    }
-
-    fn fill(&self, folder: &Path) -> Result<(), Failure> {
-        self.database_of(folder).map_or(Ok(()), |database| backup::fill(folder, database))
+    /// The database of a backup; a dump is restored into the one that is set aside.
+    fn to_drill(&self, app: &App, folder: &Path) -> Result<String, Failure> {
+        let database = self.drill_database.as_deref().filter(|_| backup::is_dump(folder));
+        let own = app.db().identity().map_err(Failure::of)?;
+        backup::to_drill(folder, database, own.as_ref())
     }
 }
 

@@ -4,7 +4,10 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
 
+use common::store::Store;
 use common::{Folder, Server, fails, ok};
 use usufruct_app::store::db::{Connection, Db, Options, Value};
 use usufruct_app::store::erasures::{self, Erasure};
@@ -16,6 +19,16 @@ fn only(folder: &str) -> String {
     let all: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(all.len(), 1, "{all:?}");
     all[0].display().to_string()
+}
+
+fn backups_in(folder: &str) -> Vec<String> {
+    let names = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().file_name());
+    names.map(|name| name.into_string().unwrap()).collect()
+}
+
+fn number(url: &str, sql: &str) -> i64 {
+    let db = Db::open(url, &Options { readers: 1, queue: 1 }).unwrap();
+    db.read(|conn| conn.query_one(&format!("-- number\n{sql}"), &[])).unwrap().unwrap().integer(0).unwrap()
 }
 
 /// Writes the manifest of a backup anew, with the hashes of what lies there now, as whoever forges one does.
@@ -41,6 +54,69 @@ fn ask_for_nights(dir: &str, table: &str) {
 const SERVE: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--issuer", "http://localhost:8080"];
 
 #[test]
+fn a_drill_touches_no_database_but_one_that_is_set_aside() {
+    Store::on_postgres("file", |store| {
+        let folder = Folder::new("drill-live");
+        let (dir, backups, nights) = (folder.at("pass"), folder.at("backups"), folder.at("nights"));
+        let live = store.url().unwrap();
+        ok(&["demo", "--load-only", "--residents", "3", "--data-dir", &dir, "--database", live]);
+        ok(&["backup", "--data-dir", &dir, "--to", &backups]);
+        let set = only(&backups);
+        let drill = |database: &str| {
+            ["audit", "restore-drill", "--data-dir", &dir, "--backup", &set, "--database", database].map(str::to_owned)
+        };
+        let refused = |database: &str| fails(&drill(database).each_ref().map(String::as_str), 1);
+        let table = "SELECT CAST(CAST('leaves' AS regclass) AS BIGINT)";
+        let (leaves, before) = (number(live, "SELECT COUNT(*) FROM leaves"), number(live, table));
+
+        // By whichever address it is named.
+        let alias = live.replace("127.0.0.1", "localhost");
+        for address in [live, &alias] {
+            let said = refused(address);
+            assert!(said.contains("database of this pass"), "{said}");
+        }
+        // What holds anything else is not set aside either.
+        let used = store.beside().unwrap();
+        let db = Db::open(&used.url, &Options { readers: 1, queue: 1 }).unwrap();
+        db.transaction("use it", |tx| tx.script("-- use\nCREATE TABLE ledger (entry TEXT)")).unwrap();
+        drop(db);
+        assert!(refused(&used.url).contains("not set aside"));
+        assert_eq!(number(&used.url, "SELECT COUNT(*) FROM ledger"), 0);
+        // Nor is an embedded one.
+        assert!(refused(&format!("sqlite:{}", folder.at("x.db"))).contains("PostgreSQL"));
+
+        // One that a drill filled is filled again.
+        let aside = store.beside().unwrap();
+        for _ in 0..2 {
+            let said = ok(&drill(&aside.url).each_ref().map(String::as_str));
+            assert!(said.contains(" 0 wrong"), "{said}");
+        }
+        let told = number(live, "SELECT COUNT(*) FROM leaves") - leaves;
+        assert_eq!(told, 2, "two drills, and nothing is said of the others");
+        // A dump that is none certifies nothing.
+        fs::write(format!("{set}/database.dump"), "no dump").unwrap();
+        forge(&set, |time| time);
+        assert!(fails(&drill(&aside.url).each_ref().map(String::as_str), 2).contains("pg_restore failed"));
+
+        // And at night.
+        fs::remove_file(format!("{dir}/demo.json")).unwrap();
+        ask_for_nights(&dir, &format!("backups = \"{nights}\"\ncanaries = 1\ndrill_database = \"{live}\""));
+        let (server, _) = Server::start(&[&SERVE[..], &["--data-dir", &dir]].concat(), &dir);
+        let is_made = || backups_in(&nights).iter().any(|name| !name.starts_with('.'));
+        for _ in 0..300 {
+            if is_made() {
+                break;
+            }
+            sleep(Duration::from_millis(100));
+        }
+        assert!(is_made(), "the backup of the night was made");
+        sleep(Duration::from_secs(4));
+        assert!(server.stop());
+        assert_eq!(number(live, table), before, "the tables of the pass are the same");
+    });
+}
+
+#[test]
 fn a_finding_is_not_hidden_by_a_later_drill_of_the_same_night() {
     let folder = Folder::new("drill-hidden");
     let (dir, old, new) = (folder.at("pass"), folder.at("old"), folder.at("new"));
@@ -63,6 +139,10 @@ fn a_finding_is_not_hidden_by_a_later_drill_of_the_same_night() {
     ask_for_nights(&dir, &format!("backups = \"{new}\""));
     let said = fails(&["doctor", "--data-dir", &dir], 1);
     assert!(said.contains("restore drill") && said.contains("found something wrong"), "{said}");
+    // An embedded database is opened itself.
+    let beside = format!("sqlite:{dir}/usufruct.db");
+    let said = fails(&["audit", "restore-drill", "--data-dir", &dir, "--backup", &set, "--database", &beside], 1);
+    assert!(said.contains("holds no dump"), "{said}");
 }
 
 #[test]

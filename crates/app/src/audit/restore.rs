@@ -23,7 +23,7 @@ impl App {
     /// Opens a backup of the database, of any age, with today's keys: what was erased since must stay closed, and what lives must
     /// open: keyrings, own blocks, what is on loan, and deposits. Looks at those who were erased since, and at up to `sample` others, from a
     /// random place on; nobody is a finding if anybody had a pass when the backup was made. Publishes the result. A backup of another pass
-    /// is refused.
+    /// is refused, and so are the database of this one and a time at which there can have been no backup.
     pub fn restore_drill(&self, backup: &Db, made_at: Time, sample: usize) -> Result<AuditReport, Error> {
         if sample == 0 {
             return Err(Error::refused(
@@ -31,8 +31,10 @@ impl App {
                 "Say how many are to be looked at, one or more.",
             ));
         }
+        self.refuse_live(backup)?;
         self.refuse_other_pass(backup)?;
         let register = self.register();
+        self.refuse_time(&register, made_at)?;
         let is_lost = self.is_from_before_loss(&register, backup)?;
         let drill = RestoreDrill { app: self, backup, months: self.db.read(deposits::months)?, register, is_lost };
         let mut report = AuditReport::default();
@@ -45,6 +47,27 @@ impl App {
         }
         self.publish_audit(Drill::RestoreDrill, Some(made_at), &report)?;
         Ok(report)
+    }
+
+    fn refuse_live(&self, backup: &Db) -> Result<(), Error> {
+        match self.db.identity()? {
+            Some(own) if backup.identity()? == Some(own.clone()) => Err(Error::refused(
+                "This is the database of this pass and no backup.",
+                "Name a database into which a drill restored the backup.",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn refuse_time(&self, register: &Register, made_at: Time) -> Result<(), Error> {
+        let began_at = register.agencies.values().filter_map(|entry| entry.history.first()).map(|step| step.at).min();
+        if made_at <= self.now() && began_at.is_none_or(|began_at| began_at <= made_at) {
+            return Ok(());
+        }
+        Err(Error::refused(
+            "The backup cannot have been made at the time that it names: this pass was not there yet, or that time is to come.",
+            "Look at its manifest and at the clock of the machine, or name another backup.",
+        ))
     }
 
     /// Whether the root was lost since a backup was made. Then nothing in it opens, and its numbers are those of other people now.
