@@ -130,6 +130,17 @@ pub fn list(folder: &Path) -> Vec<(PathBuf, Time)> {
     all
 }
 
+/// The backups in a folder that [`list`] leaves out because nobody can read their manifests. One that is being made has a hidden name.
+pub fn unreadable(folder: &Path) -> Vec<PathBuf> {
+    let readable: Vec<PathBuf> = list(folder).into_iter().map(|(folder, _)| folder).collect();
+    let is_hidden = |path: &Path| path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
+    let is_backup = |path: &Path| [MANIFEST, SQLITE, POSTGRES].iter().any(|name| path.join(name).exists());
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut all: Vec<PathBuf> = entries.filter(|path| !is_hidden(path) && is_backup(path) && !readable.contains(path)).collect();
+    all.sort();
+    all
+}
+
 /// Checks a backup that is to be opened in a drill of the pass `origin`, and answers when it was made.
 pub fn of_pass(folder: &Path, origin: &str) -> Result<Time, Failure> {
     let manifest = check(folder)?;

@@ -13,6 +13,7 @@ use usufruct_app::store::db::{Connection, Db, Options, Value};
 use usufruct_app::store::erasures::{self, Erasure};
 use usufruct_core::Time;
 use usufruct_core::hash::sha256;
+use usufruct_core::time::DAY;
 
 /// The only backup in a folder.
 fn only(folder: &str) -> String {
@@ -143,6 +144,53 @@ fn a_finding_is_not_hidden_by_a_later_drill_of_the_same_night() {
     let beside = format!("sqlite:{dir}/usufruct.db");
     let said = fails(&["audit", "restore-drill", "--data-dir", &dir, "--backup", &set, "--database", &beside], 1);
     assert!(said.contains("holds no dump"), "{said}");
+}
+
+#[test]
+fn a_backup_that_does_not_open_at_all_is_a_finding() {
+    let folder = Folder::new("drill-damaged");
+    let (dir, backups) = (folder.at("pass"), folder.at("backups"));
+    ok(&["demo", "--load-only", "--residents", "5", "--data-dir", &dir]);
+    let keep = folder.at("keep");
+    ok(&["backup", "--data-dir", &dir, "--to", &keep]);
+    let set = only(&keep);
+    fs::create_dir(&backups).unwrap();
+    for name in ["flipped", "unreadable", "part"] {
+        let name = if name == "part" { ".part".to_owned() } else { name.to_owned() };
+        fs::create_dir(format!("{backups}/{name}")).unwrap();
+        for file in ["manifest.json", "usufruct.db", "usufruct.toml"] {
+            fs::copy(format!("{set}/{file}"), format!("{backups}/{name}/{file}")).unwrap();
+        }
+    }
+    let flipped = format!("{backups}/flipped");
+    forge(&flipped, |time| time.plus(-DAY));
+    let mut bytes = fs::read(format!("{flipped}/usufruct.db")).unwrap();
+    bytes[5_000] ^= 1;
+    fs::write(format!("{flipped}/usufruct.db"), bytes).unwrap();
+    for name in ["unreadable", ".part"] {
+        fs::write(format!("{backups}/{name}/manifest.json"), "{").unwrap();
+    }
+    fs::remove_file(format!("{dir}/demo.json")).unwrap();
+    ask_for_nights(&dir, &format!("backups = \"{backups}\"\ncanaries = 1"));
+    let url = format!("sqlite:{dir}/usufruct.db");
+    let audits = |wrong: i64| {
+        let holds = |text: &str| format!("INSTR(data, CAST('{text}' AS BLOB)) > 0");
+        let (audit, wrong) = (holds("\"type\":\"Audit\""), holds(&format!("\"wrong\":{wrong}")));
+        number(&url, &format!("SELECT COUNT(*) FROM leaves WHERE {audit} AND {wrong}"))
+    };
+    let before = audits(0);
+    let (server, _) = Server::start(&[&SERVE[..], &["--data-dir", &dir]].concat(), &dir);
+    for _ in 0..200 {
+        if (audits(0) - before, audits(1)) == (2, 2) {
+            break;
+        }
+        sleep(Duration::from_millis(50));
+    }
+    sleep(Duration::from_millis(1_500));
+    assert_eq!((audits(0) - before, audits(1)), (2, 2), "the newest and the scan, and two that did not open");
+    assert!(server.stop());
+    let said = fails(&["doctor", "--data-dir", &dir], 1);
+    assert!(said.contains("restore drill") && said.contains("found something wrong"), "{said}");
 }
 
 #[test]

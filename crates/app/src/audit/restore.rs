@@ -49,6 +49,14 @@ impl App {
         Ok(report)
     }
 
+    /// Says in public that a backup does not open at all, for a drill that could not begin.
+    pub fn publish_unopened(&self, made_at: Option<Time>) -> Result<AuditReport, Error> {
+        let mut report = AuditReport::default();
+        report.find("A backup does not open at all.");
+        self.publish_audit(Drill::RestoreDrill, made_at, &report)?;
+        Ok(report)
+    }
+
     fn refuse_live(&self, backup: &Db) -> Result<(), Error> {
         match self.db.identity()? {
             Some(own) if backup.identity()? == Some(own.clone()) => Err(Error::refused(
