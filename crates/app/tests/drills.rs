@@ -148,6 +148,46 @@ fn a_backup_opens_for_those_who_live_and_for_nobody_else() {
     });
 }
 
+#[test]
+fn a_drill_looks_at_everybody_who_was_erased_since_the_backup() {
+    on_both("erased_first", |dir, url| {
+        let city = City::found(dir, url);
+        let residents = city.enrol(40);
+        let made_at = city.app.now();
+        let backup = backup(dir, url);
+        city.clock.advance(DAY);
+        residents[..3].iter().for_each(|resident| drop(city.app.delete_resident(*resident).unwrap()));
+        let report = city.app.restore_drill(&backup, made_at, 2).unwrap();
+        // Two from a random place on, who may be of the three.
+        assert_eq!((report.closed, report.wrong), (3, 0), "{:?}", report.findings);
+        assert!((3..=5).contains(&report.sampled) && report.opened == report.sampled - 3, "{report:?}");
+        drop(backup);
+        forget_backup(url);
+    });
+}
+
+#[test]
+fn a_backup_from_the_future_or_from_before_the_pass_is_refused() {
+    on_both("no_time", |dir, url| {
+        let city = City::found(dir, url);
+        city.enrol(1);
+        let backup = backup(dir, url);
+        for made_at in [city.app.now().plus(DAY), city.app.now().plus(-400 * DAY)] {
+            let refused = city.app.restore_drill(&backup, made_at, 10).unwrap_err().to_string();
+            assert!(refused.contains("cannot have been made"), "{refused}");
+        }
+        // The database in use is no backup.
+        if let Some(url) = url {
+            let live = Db::open_backup(url).unwrap();
+            let refused = city.app.restore_drill(&live, city.app.now(), 10).unwrap_err().to_string();
+            assert!(refused.contains("database of this pass"), "{refused}");
+        }
+        assert!(city.app.register().audits.is_empty(), "they were no drills, so nothing is said of them");
+        drop(backup);
+        forget_backup(url);
+    });
+}
+
 /// The files in a folder on which this process has locks of the kind that SQLite uses (proc_locks(5)).
 fn file_locks(dir: &Path) -> BTreeSet<String> {
     let locks = std::fs::read_to_string("/proc/locks").unwrap();

@@ -54,6 +54,16 @@ pub enum Kind {
     Sqlite,
 }
 
+/// Which database of PostgreSQL this is, as its server tells it: another address does not make it another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// When the server was started, in microseconds, which tells servers apart that are copies of one another.
+    server_since: i64,
+    /// The number of the database in it.
+    number: i64,
+    schema: Option<String>,
+}
+
 /// Something that runs statements. A statement begins with the comment `-- noun_verb`, its name in errors.
 pub trait Connection {
     /// Runs a statement and says how many rows it changed.
@@ -127,6 +137,21 @@ impl Db {
 
     pub fn kind(&self) -> Kind {
         self.inner.kind
+    }
+
+    /// Which database this is; `None` on SQLite.
+    pub fn identity(&self) -> Result<Option<Identity>, Error> {
+        if self.kind() == Kind::Sqlite {
+            return Ok(None);
+        }
+        let sql = "-- database_identity\nSELECT CAST(EXTRACT(EPOCH FROM pg_postmaster_start_time()) * 1000000 AS BIGINT), \
+                   CAST(oid AS BIGINT), CAST(current_schema() AS TEXT) FROM pg_database WHERE datname = current_database()";
+        let row = self.read(|conn| conn.query_one(sql, &[]))?;
+        row.map(|row| {
+            let schema = row.optional_text(2)?.map(str::to_owned);
+            Ok(Identity { server_since: row.integer(0)?, number: row.integer(1)?, schema })
+        })
+        .transpose()
     }
 
     /// Lends a connection that cannot write. Each statement sees what was committed when it started.
@@ -243,6 +268,13 @@ impl Db {
     /// What the writer has done since the database was opened.
     pub fn counters(&self) -> Counters {
         self.inner.counting.read()
+    }
+}
+
+impl Identity {
+    /// Whether both are in one database, be it in different schemas.
+    pub fn is_in_one_database_with(&self, other: &Self) -> bool {
+        (self.server_since, self.number) == (other.server_since, other.number)
     }
 }
 

@@ -75,6 +75,33 @@ pub fn pending(conn: &mut dyn Connection, limit: usize) -> Result<Vec<Erasure>, 
     conn.query(&sql, &[i64::try_from(limit).unwrap_or(i64::MAX).into()])?.iter().map(read).collect()
 }
 
+/// Up to `limit` destructions that are not done, of whosever keys, oldest first.
+pub fn waiting(conn: &mut dyn Connection, limit: usize) -> Result<Vec<Erasure>, Error> {
+    let sql =
+        format!("-- erasure_waiting\nSELECT {COLUMNS} FROM erasures WHERE destroyed_at IS NULL ORDER BY requested_at LIMIT $1");
+    conn.query(&sql, &[i64::try_from(limit).unwrap_or(i64::MAX).into()])?.iter().map(read).collect()
+}
+
+/// How many residents were erased since `since`. Synthetic ones are nobody.
+pub fn count_erased_since(conn: &mut dyn Connection, since: Time) -> Result<usize, Error> {
+    let sql = format!("-- erasure_count_erased_since\nSELECT COUNT(*) FROM erasures WHERE {ERASED_SINCE}");
+    let row = conn.query_one(&sql, &[since.micros().into()])?;
+    row.map_or(Ok(0), |row| Ok(usize::try_from(row.integer(0)?).unwrap_or(0)))
+}
+
+/// Up to `limit` of them, after `skipped` ones.
+pub fn erased_since(conn: &mut dyn Connection, since: Time, skipped: usize, limit: usize) -> Result<Vec<u64>, Error> {
+    let sql = format!(
+        "-- erasure_erased_since\nSELECT resident FROM erasures WHERE {ERASED_SINCE} ORDER BY certificate_id LIMIT $2 OFFSET $3"
+    );
+    let [limit, skipped] = [limit, skipped].map(|number| i64::try_from(number).unwrap_or(i64::MAX));
+    let rows = conn.query(&sql, &[since.micros().into(), limit.into(), skipped.into()])?;
+    rows.iter().map(|row| Ok(row.integer(0)?.cast_unsigned())).collect()
+}
+
+const ERASED_SINCE: &str = "resident IS NOT NULL AND mandate IS NULL AND destroyed_at >= $1 \
+                            AND NOT EXISTS (SELECT 1 FROM canaries WHERE canaries.resident = erasures.resident)";
+
 /// Whether a destruction is still to be done.
 pub fn is_pending(conn: &mut dyn Connection, certificate: &CertificateId) -> Result<bool, Error> {
     let sql = "-- erasure_is_pending\nSELECT 1 FROM erasures WHERE certificate_id = $1 AND destroyed_at IS NULL";

@@ -11,12 +11,13 @@ use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 use usufruct_app::House;
-use usufruct_app::store::db::{Db, Options};
+use usufruct_app::store::db::{Db, Identity, Options};
 use usufruct_app::store::{key_pages, log_head};
 use usufruct_core::{Digest, Time};
 
 use crate::clock;
 use crate::data_dir;
+use crate::drill_database;
 use crate::failure::Failure;
 
 /// The file `manifest.json` of a backup.
@@ -129,9 +130,19 @@ pub fn list(folder: &Path) -> Vec<(PathBuf, Time)> {
     all
 }
 
-/// The database of a backup, to be opened in a drill of the pass `origin`, and when it was made. A dump must have been restored to
-/// `database`. Whether that is a database of this very pass its log shows, which the drill looks at.
-pub fn to_drill(folder: &Path, database: Option<&str>, origin: &str) -> Result<(String, Time), Failure> {
+/// The backups in a folder that [`list`] leaves out because nobody can read their manifests. One that is being made has a hidden name.
+pub fn unreadable(folder: &Path) -> Vec<PathBuf> {
+    let readable: Vec<PathBuf> = list(folder).into_iter().map(|(folder, _)| folder).collect();
+    let is_hidden = |path: &Path| path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
+    let is_backup = |path: &Path| [MANIFEST, SQLITE, POSTGRES].iter().any(|name| path.join(name).exists());
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut all: Vec<PathBuf> = entries.filter(|path| !is_hidden(path) && is_backup(path) && !readable.contains(path)).collect();
+    all.sort();
+    all
+}
+
+/// Checks a backup that is to be opened in a drill of the pass `origin`, and answers when it was made.
+pub fn of_pass(folder: &Path, origin: &str) -> Result<Time, Failure> {
     let manifest = check(folder)?;
     if manifest.origin != origin {
         return Err(Failure::refused(
@@ -139,36 +150,36 @@ pub fn to_drill(folder: &Path, database: Option<&str>, origin: &str) -> Result<(
             "Name a backup of this pass; of another one nothing can be shown with these keys.",
         ));
     }
-    if let Some(url) = database {
-        return Ok((url.to_owned(), manifest.made_at));
+    Ok(manifest.made_at)
+}
+
+/// The address of the database in a backup, to be opened in a drill. A dump is restored for that to `database`, which is set aside for
+/// drills; `own` is the database of the pass.
+pub fn to_drill(folder: &Path, database: Option<&str>, own: Option<&Identity>) -> Result<String, Failure> {
+    if is_dump(folder) {
+        let url = database.ok_or_else(|| {
+            Failure::refused(
+                format!("{} holds a dump of PostgreSQL.", folder.display()),
+                "Make an empty database for drills and name it with --database; the dump is restored into it.",
+            )
+        })?;
+        drill_database::fill(folder, url, own)?;
+        return Ok(url.to_owned());
     }
-    let file = folder.join(SQLITE);
-    if !file.exists() {
+    if database.is_some() {
         return Err(Failure::refused(
-            format!("{} holds a dump of PostgreSQL.", folder.display()),
-            "Restore it to an empty database with pg_restore and name that with --database.",
+            format!("{} holds no dump of PostgreSQL, and its database is opened where it lies.", folder.display()),
+            "Leave --database out.",
         ));
     }
+    let file = folder.join(SQLITE);
     let file = fs::canonicalize(&file).map_err(|error| Failure::file(&file, &error))?;
-    Ok((format!("sqlite:{}", file.display()), manifest.made_at))
+    Ok(format!("sqlite:{}", file.display()))
 }
 
 /// Whether a backup holds a dump of PostgreSQL.
 pub fn is_dump(folder: &Path) -> bool {
     folder.join(POSTGRES).exists()
-}
-
-/// Puts a dump in the place of whatever a database holds that is set aside for drills.
-pub fn fill(folder: &Path, database: &str) -> Result<(), Failure> {
-    let arguments = ["--no-owner", "--no-privileges", "--clean", "--if-exists", "--single-transaction", "--dbname"];
-    match Command::new("pg_restore").args(arguments).arg(database).arg(folder.join(POSTGRES)).output() {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(Failure::impossible(
-            format!("pg_restore failed: {}.", String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default()),
-            "Set a database aside for drills, which nothing else uses, and name it as drill_database.",
-        )),
-        Err(error) => Err(Failure::impossible(format!("pg_restore cannot run: {error}."), "Install the clients of PostgreSQL.")),
-    }
 }
 
 /// A time as a name of a file.

@@ -13,6 +13,7 @@ mod command;
 mod compose;
 mod data_dir;
 mod demo;
+mod drill_database;
 mod failure;
 mod keeper;
 mod memory;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use usufruct_app::store::db::Db;
-use usufruct_app::{App, AuditReport, Canaries};
+use usufruct_app::{App, AuditReport, Canaries, Error};
 use usufruct_core::Time;
 use usufruct_core::time::DAY;
 
@@ -28,8 +28,8 @@ pub struct Nightly {
     /// The hour it begins, UTC.
     #[serde(default)]
     pub hour: i64,
-    /// A database of PostgreSQL that is set aside for drills: dumps are restored into it. Without it only backups of the embedded
-    /// database are opened.
+    /// A database of PostgreSQL that is set aside for drills: dumps are restored into it. It is empty at first, and never that of the
+    /// pass. Without it only backups of the embedded database are opened.
     #[serde(default)]
     pub drill_database: Option<String>,
     /// What is searched for the keys of the erased, beside the data directory and the backups.
@@ -38,7 +38,7 @@ pub struct Nightly {
     /// How many synthetic residents are erased for that.
     #[serde(default = "three")]
     pub canaries: usize,
-    /// How many residents are looked at in each backup that is opened.
+    /// How many residents are looked at in each backup that is opened, besides those who were erased since.
     #[serde(default = "thousand")]
     pub sample: usize,
 }
@@ -149,26 +149,54 @@ impl Nightly {
         Ok(made)
     }
 
-    /// Opens the oldest backup and the newest.
+    /// Opens the oldest backup and the newest, and says of each that nobody can read that it does not open.
     fn restore_drills(&self, app: &App, night: &mut Night, told: &mut Told) -> Result<(), Failure> {
         let kept = backup::list(&self.backups);
-        for (folder, _) in kept.first().into_iter().chain(kept.last().filter(|_| kept.len() > 1)) {
-            if night.drilled.contains(folder) {
+        let ends = kept.first().into_iter().chain(kept.last().filter(|_| kept.len() > 1));
+        let ends = ends.map(|(folder, made_at)| (folder.clone(), Some(*made_at)));
+        let unreadable = backup::unreadable(&self.backups).into_iter().map(|folder| (folder, None));
+        let mut outcome = Ok(());
+        for (folder, made_at) in ends.chain(unreadable) {
+            if night.drilled.contains(&folder) {
                 continue;
             }
-            if self.drill_database.is_none() && backup::is_dump(folder) {
-                told.undrilled(NO_DATABASE);
-            } else {
-                self.fill(folder)?;
-                match backup::to_drill(folder, self.database_of(folder), &app.config().origin) {
-                    Ok((url, made_at)) => {
-                        let copy = Db::open_backup(&url).map_err(Failure::of)?;
-                        tell("restore drill", &app.restore_drill(&copy, made_at, self.sample)?);
-                    }
-                    Err(failure) => told.undrilled(&failure.to_string()),
-                }
+            match self.restore_drill(app, &folder, made_at, told) {
+                Ok(()) => drop(night.drilled.insert(folder)),
+                Err(failure) => outcome = outcome.and(Err(failure)),
             }
-            night.drilled.insert(folder.clone());
+        }
+        outcome
+    }
+
+    fn restore_drill(&self, app: &App, folder: &Path, made_at: Option<Time>, told: &mut Told) -> Result<(), Failure> {
+        let is_dump = backup::is_dump(folder);
+        let unopened = |failure: &dyn std::fmt::Display| {
+            tracing::error!(backup = %folder.display(), %failure, "it does not open");
+            tell("restore drill", &app.publish_unopened(made_at)?);
+            Ok(())
+        };
+        let made_at = match backup::of_pass(folder, &app.config().origin) {
+            Ok(made_at) => made_at,
+            Err(failure) => return unopened(&failure),
+        };
+        if is_dump && self.drill_database.is_none() {
+            told.undrilled(NO_DATABASE);
+            return Ok(());
+        }
+        // What fails in a database of PostgreSQL may be its server, and is tried again; a file is the backup itself.
+        let url = match self.to_drill(app, folder) {
+            Err(failure) if !is_dump => return unopened(&failure),
+            url => url?,
+        };
+        let drilled = match Db::open_backup(&url) {
+            Ok(copy) => app.restore_drill(&copy, made_at, self.sample),
+            Err(error) => Err(error.into()),
+        };
+        match drilled {
+            Ok(report) => tell("restore drill", &report),
+            Err(error @ Error::Refused { .. }) => return unopened(&error),
+            Err(error @ Error::Store(_)) if !is_dump && !error.is_temporary() => return unopened(&error),
+            Err(error) => return Err(error.into()),
         }
         Ok(())
     }
@@ -179,9 +207,8 @@ impl Nightly {
         let copy = match holding.filter(|folder| self.drill_database.is_some() || !backup::is_dump(folder)) {
             None => None,
             Some(folder) => {
-                self.fill(folder)?;
-                let (url, _) = backup::to_drill(folder, self.database_of(folder), &app.config().origin)?;
-                Some(Db::open_backup(&url).map_err(Failure::of)?)
+                backup::of_pass(folder, &app.config().origin)?;
+                Some(Db::open_backup(&self.to_drill(app, folder)?).map_err(Failure::of)?)
             }
         };
         let places: Vec<PathBuf> = [dir.to_owned(), self.backups.clone()].into_iter().chain(self.also.iter().cloned()).collect();
@@ -190,13 +217,11 @@ impl Nightly {
         Ok(())
     }
 
-    /// The database into which the dump in a backup is restored.
-    fn database_of(&self, folder: &Path) -> Option<&str> {
-        self.drill_database.as_deref().filter(|_| backup::is_dump(folder))
-    }
-
-    fn fill(&self, folder: &Path) -> Result<(), Failure> {
-        self.database_of(folder).map_or(Ok(()), |database| backup::fill(folder, database))
+    /// The database of a backup; a dump is restored into the one that is set aside.
+    fn to_drill(&self, app: &App, folder: &Path) -> Result<String, Failure> {
+        let database = self.drill_database.as_deref().filter(|_| backup::is_dump(folder));
+        let own = app.db().identity().map_err(Failure::of)?;
+        backup::to_drill(folder, database, own.as_ref())
     }
 }
 

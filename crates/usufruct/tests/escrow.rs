@@ -244,8 +244,8 @@ fn a_lost_root_comes_back_and_the_erased_do_not(store: &Store) {
     assert!(!fs::exists(format!("{dir}/recovery")).unwrap(), "the key of the recovery is destroyed");
     assert!(fails(&words(&recover(&[&chief, &court])), 1).contains("There is a root"));
     let (server, _) = Server::start(&serve, dir);
-    let dump = store.filled(&format!("{set}/database.dump"));
-    let database = dump.iter().flat_map(|dump| ["--database", dump.url.as_str()]).collect::<Vec<_>>();
+    let beside = store.beside();
+    let database = beside.iter().flat_map(|beside| ["--database", beside.url.as_str()]).collect::<Vec<_>>();
     let drill = ok(&[&["audit", "restore-drill", "--data-dir", dir, "--backup", &set], &database[..]].concat());
     assert!(drill.contains("1 opened as they must, 1 stayed closed as they must, 0 wrong"), "{drill}");
     ok(&["invite", &lives, "--data-dir", dir]);

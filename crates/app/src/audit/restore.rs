@@ -21,8 +21,9 @@ use crate::{App, Error, block_names};
 
 impl App {
     /// Opens a backup of the database, of any age, with today's keys: what was erased since must stay closed, and what lives must
-    /// open: keyrings, own blocks, what is on loan, and deposits. Looks at up to `sample` residents, from a random place on; none is a
-    /// finding if anybody had a pass when the backup was made. Publishes the result. A backup of another pass is refused.
+    /// open: keyrings, own blocks, what is on loan, and deposits. Looks at those who were erased since, and at up to `sample` others, from a
+    /// random place on; nobody is a finding if anybody had a pass when the backup was made. Publishes the result. A backup of another pass
+    /// is refused, and so are the database of this one and a time at which there can have been no backup.
     pub fn restore_drill(&self, backup: &Db, made_at: Time, sample: usize) -> Result<AuditReport, Error> {
         if sample == 0 {
             return Err(Error::refused(
@@ -30,12 +31,14 @@ impl App {
                 "Say how many are to be looked at, one or more.",
             ));
         }
+        self.refuse_live(backup)?;
         self.refuse_other_pass(backup)?;
         let register = self.register();
+        self.refuse_time(&register, made_at)?;
         let is_lost = self.is_from_before_loss(&register, backup)?;
         let drill = RestoreDrill { app: self, backup, months: self.db.read(deposits::months)?, register, is_lost };
         let mut report = AuditReport::default();
-        for resident in self.sample(backup, sample)? {
+        for resident in self.sample(backup, made_at, sample)? {
             drill.look_at(resident, &mut report)?;
         }
         // Before anybody has a pass there is nothing to show. Afterwards to look at nobody is no drill.
@@ -44,6 +47,35 @@ impl App {
         }
         self.publish_audit(Drill::RestoreDrill, Some(made_at), &report)?;
         Ok(report)
+    }
+
+    /// Says in public that a backup does not open at all, for a drill that could not begin.
+    pub fn publish_unopened(&self, made_at: Option<Time>) -> Result<AuditReport, Error> {
+        let mut report = AuditReport::default();
+        report.find("A backup does not open at all.");
+        self.publish_audit(Drill::RestoreDrill, made_at, &report)?;
+        Ok(report)
+    }
+
+    fn refuse_live(&self, backup: &Db) -> Result<(), Error> {
+        match self.db.identity()? {
+            Some(own) if backup.identity()? == Some(own.clone()) => Err(Error::refused(
+                "This is the database of this pass and no backup.",
+                "Name a database into which a drill restored the backup.",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn refuse_time(&self, register: &Register, made_at: Time) -> Result<(), Error> {
+        let began_at = register.agencies.values().filter_map(|entry| entry.history.first()).map(|step| step.at).min();
+        if made_at <= self.now() && began_at.is_none_or(|began_at| began_at <= made_at) {
+            return Ok(());
+        }
+        Err(Error::refused(
+            "The backup cannot have been made at the time that it names: this pass was not there yet, or that time is to come.",
+            "Look at its manifest and at the clock of the machine, or name another backup.",
+        ))
     }
 
     /// Whether the root was lost since a backup was made. Then nothing in it opens, and its numbers are those of other people now.
@@ -55,8 +87,10 @@ impl App {
         }
     }
 
-    /// Up to `sample` residents of a backup, from a random place on. Synthetic ones are no sample of anybody.
-    fn sample(&self, backup: &Db, sample: usize) -> Result<BTreeSet<u64>, Error> {
+    /// Those who were erased since the backup was made, and up to `sample` others in it, from a random place on. Synthetic ones are no
+    /// sample of anybody.
+    fn sample(&self, backup: &Db, made_at: Time, sample: usize) -> Result<BTreeSet<u64>, Error> {
+        let erased = self.erased_since(made_at)?;
         let from = u64::from_be_bytes(random(self.rng())) % self.vault.state().count.max(1);
         let mut found = BTreeSet::new();
         for begin in [Some(from), None] {
@@ -66,13 +100,28 @@ impl App {
                 let Some(last) = page.last() else { break };
                 after = Some(*last);
                 for resident in page {
-                    if found.len() < sample && !self.db.read(|conn| canaries::is_one(conn, resident))? {
+                    if found.len() < sample
+                        && !erased.contains(&resident)
+                        && !self.db.read(|conn| canaries::is_one(conn, resident))?
+                    {
                         found.insert(resident);
                     }
                 }
             }
         }
+        found.extend(erased);
         Ok(found)
+    }
+
+    /// The residents who were erased since `made_at`, from a random one on where there are too many.
+    fn erased_since(&self, made_at: Time) -> Result<BTreeSet<u64>, Error> {
+        let chance = u64::from_be_bytes(random(self.rng()));
+        self.db.snapshot(|conn| {
+            let count = erasures::count_erased_since(conn, made_at)?;
+            let spare = count.saturating_sub(ERASED) as u64;
+            let from = usize::try_from(chance % (spare + 1)).unwrap_or(0);
+            Ok(erasures::erased_since(conn, made_at, from, ERASED)?.into_iter().collect())
+        })
     }
 }
 
@@ -194,5 +243,7 @@ impl AuditReport {
     }
 }
 
+/// So many of the erased are looked at in one drill.
+const ERASED: usize = 10_000;
 /// Residents of a backup that are listed at once.
 const PAGE: usize = 500;

@@ -5,8 +5,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use usufruct_app::AuditReport;
+use usufruct_app::store::db::{Db, Options};
 
 use crate::access::Access;
+use crate::backup;
 use crate::command::recount::{AuditKey, Recount};
 use crate::data_dir;
 use crate::failure::Failure;
@@ -42,10 +44,10 @@ struct RestoreDrill {
     /// The folder of the backup. It is only read.
     #[arg(long, value_name = "DIR")]
     backup: PathBuf,
-    /// Where a dump of PostgreSQL was restored to, if the backup holds one.
+    /// An empty database of PostgreSQL, or one that a drill filled before: a dump in the backup is restored into it.
     #[arg(long, value_name = "URL")]
     database: Option<String>,
-    /// At most so many residents are looked at, one or more, from a random place on.
+    /// At most so many residents are looked at, one or more, from a random place on, besides those who were erased since.
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     sample: usize,
 }
@@ -70,8 +72,15 @@ impl Audit {
             Drill::Key(key) => return key.run(),
             Drill::Recount(recount) => return recount.run(),
             Drill::RestoreDrill(drill) => {
-                let origin = data_dir::setup(&drill.data_dir)?.origin;
-                let (url, made_at) = crate::backup::to_drill(&drill.backup, drill.database.as_deref(), &origin)?;
+                let setup = data_dir::setup(&drill.data_dir)?;
+                let made_at = backup::of_pass(&drill.backup, &setup.origin)?;
+                let own = match &setup.database {
+                    Some(url) => {
+                        Db::open(url, &Options { readers: 1, queue: 1 }).and_then(|db| db.identity()).map_err(Failure::of)?
+                    }
+                    None => None,
+                };
+                let url = backup::to_drill(&drill.backup, drill.database.as_deref(), own.as_ref())?;
                 let report = Access::open(&drill.data_dir)?.restore_drill(&url, made_at, drill.sample)?;
                 (restored(&report), report)
             }

@@ -279,12 +279,12 @@ fn migrated(db: &Db) -> Line {
 }
 
 fn waiting(db: &Db, now: Time) -> Line {
-    match db.read(|conn| erasures::pending(conn, 1_000)) {
-        Ok(pending) => match pending.first() {
-            None => Line::ok("erasures", "No key waits for its destruction."),
-            Some(oldest) if now.micros() - oldest.requested_at.micros() < MINUTE => {
-                Line::ok("erasures", format!("{} keys are being destroyed now.", pending.len()))
-            }
+    // Every row under a mandate is sealed again before its old key goes.
+    let time_for_it = |cause: &str| if cause == "rotation" { DAY } else { MINUTE };
+    match db.read(|conn| erasures::waiting(conn, 1_000)) {
+        Ok(pending) if pending.is_empty() => Line::ok("erasures", "No key waits for its destruction."),
+        Ok(pending) => match pending.iter().find(|one| now.micros() - one.requested_at.micros() >= time_for_it(&one.cause)) {
+            None => Line::ok("erasures", format!("{} keys are being destroyed now.", pending.len())),
             Some(oldest) => Line::fail(
                 "erasures",
                 format!(

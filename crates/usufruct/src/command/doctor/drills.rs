@@ -19,11 +19,16 @@ pub(super) fn line(db: &Db, nightly: &Nightly, now: Time) -> Line {
         Ok(register) => register,
         Err(error) => return Line::fail(WHAT, error.to_string()),
     };
-    let newest =
-        |drill: Drill| register.audits.values().filter(|entry| entry.body.drill == drill).max_by_key(|entry| entry.index);
+    let of = |drill: Drill| register.audits.values().filter(move |entry| entry.body.drill == drill);
+    let newest = |drill: Drill| of(drill).max_by_key(|entry| entry.index);
+    // In one night more than one backup is opened, and what was found in the first is as true after the last.
+    let wrong = |drill: Drill| {
+        let begin = nightly.due(newest(drill)?.since);
+        of(drill).filter(|entry| entry.since >= begin && entry.body.wrong > 0).max_by_key(|entry| entry.index)
+    };
     let drills = [("restore drill", newest(Drill::RestoreDrill)), ("canary scan", newest(Drill::CanaryScan))];
-    if let Some((name, entry)) = drills.iter().find_map(|(name, entry)| Some((name, entry.filter(|entry| entry.body.wrong > 0)?)))
-    {
+    let found = [("restore drill", wrong(Drill::RestoreDrill)), ("canary scan", wrong(Drill::CanaryScan))];
+    if let Some((name, entry)) = found.into_iter().find_map(|(name, entry)| Some((name, entry?))) {
         return Line::fail(
             WHAT,
             format!(

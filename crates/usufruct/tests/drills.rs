@@ -1,0 +1,222 @@
+//! Drills as an operator has them done: they hurt nothing, and what one found stays in sight.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
+
+use common::store::Store;
+use common::{Folder, Server, fails, ok};
+use usufruct_app::store::db::{Connection, Db, Options, Value};
+use usufruct_app::store::erasures::{self, Erasure};
+use usufruct_core::Time;
+use usufruct_core::hash::sha256;
+use usufruct_core::time::DAY;
+
+/// The only backup in a folder.
+fn only(folder: &str) -> String {
+    let all: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(all.len(), 1, "{all:?}");
+    all[0].display().to_string()
+}
+
+fn backups_in(folder: &str) -> Vec<String> {
+    let names = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().file_name());
+    names.map(|name| name.into_string().unwrap()).collect()
+}
+
+fn number(url: &str, sql: &str) -> i64 {
+    let db = Db::open(url, &Options { readers: 1, queue: 1 }).unwrap();
+    db.read(|conn| conn.query_one(&format!("-- number\n{sql}"), &[])).unwrap().unwrap().integer(0).unwrap()
+}
+
+/// Writes the manifest of a backup anew, with the hashes of what lies there now, as whoever forges one does.
+fn forge(set: &str, made_at: impl Fn(Time) -> Time) {
+    let path = format!("{set}/manifest.json");
+    let mut manifest: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let time: Time = manifest["made_at"].as_str().unwrap().parse().unwrap();
+    manifest["made_at"] = made_at(time).to_string().into();
+    for file in manifest["files"].as_array_mut().unwrap() {
+        let bytes = fs::read(Path::new(set).join(file["name"].as_str().unwrap())).unwrap();
+        file["bytes"] = bytes.len().into();
+        file["sha256"] = sha256(&bytes).to_string().into();
+    }
+    fs::write(path, manifest.to_string()).unwrap();
+}
+
+fn ask_for_nights(dir: &str, table: &str) {
+    let setup = format!("{dir}/usufruct.toml");
+    let text = fs::read_to_string(&setup).unwrap();
+    fs::write(&setup, format!("{text}\n[nightly]\n{table}\n")).unwrap();
+}
+
+const SERVE: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--issuer", "http://localhost:8080"];
+
+#[test]
+fn a_drill_touches_no_database_but_one_that_is_set_aside() {
+    Store::on_postgres("file", |store| {
+        let folder = Folder::new("drill-live");
+        let (dir, backups, nights) = (folder.at("pass"), folder.at("backups"), folder.at("nights"));
+        let live = store.url().unwrap();
+        ok(&["demo", "--load-only", "--residents", "3", "--data-dir", &dir, "--database", live]);
+        ok(&["backup", "--data-dir", &dir, "--to", &backups]);
+        let set = only(&backups);
+        let drill = |database: &str| {
+            ["audit", "restore-drill", "--data-dir", &dir, "--backup", &set, "--database", database].map(str::to_owned)
+        };
+        let refused = |database: &str| fails(&drill(database).each_ref().map(String::as_str), 1);
+        let table = "SELECT CAST(CAST('leaves' AS regclass) AS BIGINT)";
+        let (leaves, before) = (number(live, "SELECT COUNT(*) FROM leaves"), number(live, table));
+
+        // By whichever address it is named.
+        let alias = live.replace("127.0.0.1", "localhost");
+        for address in [live, &alias] {
+            let said = refused(address);
+            assert!(said.contains("database of this pass"), "{said}");
+        }
+        // What holds anything else is not set aside either.
+        let used = store.beside().unwrap();
+        let db = Db::open(&used.url, &Options { readers: 1, queue: 1 }).unwrap();
+        db.transaction("use it", |tx| tx.script("-- use\nCREATE TABLE ledger (entry TEXT)")).unwrap();
+        drop(db);
+        assert!(refused(&used.url).contains("not set aside"));
+        assert_eq!(number(&used.url, "SELECT COUNT(*) FROM ledger"), 0);
+        // Nor is an embedded one.
+        assert!(refused(&format!("sqlite:{}", folder.at("x.db"))).contains("PostgreSQL"));
+
+        // One that a drill filled is filled again.
+        let aside = store.beside().unwrap();
+        for _ in 0..2 {
+            let said = ok(&drill(&aside.url).each_ref().map(String::as_str));
+            assert!(said.contains(" 0 wrong"), "{said}");
+        }
+        let told = number(live, "SELECT COUNT(*) FROM leaves") - leaves;
+        assert_eq!(told, 2, "two drills, and nothing is said of the others");
+        // A dump that is none certifies nothing.
+        fs::write(format!("{set}/database.dump"), "no dump").unwrap();
+        forge(&set, |time| time);
+        assert!(fails(&drill(&aside.url).each_ref().map(String::as_str), 2).contains("pg_restore failed"));
+
+        // And at night.
+        fs::remove_file(format!("{dir}/demo.json")).unwrap();
+        ask_for_nights(&dir, &format!("backups = \"{nights}\"\ncanaries = 1\ndrill_database = \"{live}\""));
+        let (server, _) = Server::start(&[&SERVE[..], &["--data-dir", &dir]].concat(), &dir);
+        let is_made = || backups_in(&nights).iter().any(|name| !name.starts_with('.'));
+        for _ in 0..300 {
+            if is_made() {
+                break;
+            }
+            sleep(Duration::from_millis(100));
+        }
+        assert!(is_made(), "the backup of the night was made");
+        sleep(Duration::from_secs(4));
+        assert!(server.stop());
+        assert_eq!(number(live, table), before, "the tables of the pass are the same");
+    });
+}
+
+#[test]
+fn a_finding_is_not_hidden_by_a_later_drill_of_the_same_night() {
+    let folder = Folder::new("drill-hidden");
+    let (dir, old, new) = (folder.at("pass"), folder.at("old"), folder.at("new"));
+    ok(&["demo", "--load-only", "--residents", "5", "--data-dir", &dir]);
+    ok(&["backup", "--data-dir", &dir, "--to", &old]);
+    ok(&["backup", "--data-dir", &dir, "--to", &new]);
+    let (old, set) = (only(&old), only(&new));
+    let copy = Db::open(&format!("sqlite:{old}/usufruct.db"), &Options { readers: 1, queue: 1 }).unwrap();
+    let bytes = Value::from(vec![7; 400]);
+    let sql = "-- spoil\nUPDATE keyrings SET sealed = $1";
+    assert!(copy.transaction("spoil", move |tx| tx.execute(sql, std::slice::from_ref(&bytes))).unwrap() > 0);
+    copy.checkpoint().unwrap();
+    drop(copy);
+    for end in ["-wal", "-shm"] {
+        let _ = fs::remove_file(format!("{old}/usufruct.db{end}"));
+    }
+    forge(&old, |time| time);
+    fails(&["audit", "restore-drill", "--data-dir", &dir, "--backup", &old], 1);
+    ok(&["audit", "restore-drill", "--data-dir", &dir, "--backup", &set]);
+    ask_for_nights(&dir, &format!("backups = \"{new}\""));
+    let said = fails(&["doctor", "--data-dir", &dir], 1);
+    assert!(said.contains("restore drill") && said.contains("found something wrong"), "{said}");
+    // An embedded database is opened itself.
+    let beside = format!("sqlite:{dir}/usufruct.db");
+    let said = fails(&["audit", "restore-drill", "--data-dir", &dir, "--backup", &set, "--database", &beside], 1);
+    assert!(said.contains("holds no dump"), "{said}");
+}
+
+#[test]
+fn a_backup_that_does_not_open_at_all_is_a_finding() {
+    let folder = Folder::new("drill-damaged");
+    let (dir, backups) = (folder.at("pass"), folder.at("backups"));
+    ok(&["demo", "--load-only", "--residents", "5", "--data-dir", &dir]);
+    let keep = folder.at("keep");
+    ok(&["backup", "--data-dir", &dir, "--to", &keep]);
+    let set = only(&keep);
+    fs::create_dir(&backups).unwrap();
+    for name in ["flipped", "unreadable", "part"] {
+        let name = if name == "part" { ".part".to_owned() } else { name.to_owned() };
+        fs::create_dir(format!("{backups}/{name}")).unwrap();
+        for file in ["manifest.json", "usufruct.db", "usufruct.toml"] {
+            fs::copy(format!("{set}/{file}"), format!("{backups}/{name}/{file}")).unwrap();
+        }
+    }
+    let flipped = format!("{backups}/flipped");
+    forge(&flipped, |time| time.plus(-DAY));
+    let mut bytes = fs::read(format!("{flipped}/usufruct.db")).unwrap();
+    bytes[5_000] ^= 1;
+    fs::write(format!("{flipped}/usufruct.db"), bytes).unwrap();
+    for name in ["unreadable", ".part"] {
+        fs::write(format!("{backups}/{name}/manifest.json"), "{").unwrap();
+    }
+    fs::remove_file(format!("{dir}/demo.json")).unwrap();
+    ask_for_nights(&dir, &format!("backups = \"{backups}\"\ncanaries = 1"));
+    let url = format!("sqlite:{dir}/usufruct.db");
+    let audits = |wrong: i64| {
+        let holds = |text: &str| format!("INSTR(data, CAST('{text}' AS BLOB)) > 0");
+        let (audit, wrong) = (holds("\"type\":\"Audit\""), holds(&format!("\"wrong\":{wrong}")));
+        number(&url, &format!("SELECT COUNT(*) FROM leaves WHERE {audit} AND {wrong}"))
+    };
+    let before = audits(0);
+    let (server, _) = Server::start(&[&SERVE[..], &["--data-dir", &dir]].concat(), &dir);
+    for _ in 0..200 {
+        if (audits(0) - before, audits(1)) == (2, 2) {
+            break;
+        }
+        sleep(Duration::from_millis(50));
+    }
+    sleep(Duration::from_millis(1_500));
+    assert_eq!((audits(0) - before, audits(1)), (2, 2), "the newest and the scan, and two that did not open");
+    assert!(server.stop());
+    let said = fails(&["doctor", "--data-dir", &dir], 1);
+    assert!(said.contains("restore drill") && said.contains("found something wrong"), "{said}");
+}
+
+#[test]
+fn the_key_of_a_mandate_that_waits_for_its_destruction_is_seen() {
+    let folder = Folder::new("drill-waits");
+    let dir = folder.at("pass");
+    ok(&["init", "--data-dir", &dir, "--origin", "pass.example.org/log", "--operator-name", "City", "--operator-name-zh", "市"]);
+    let (server, _) = Server::start(&[&SERVE[..], &["--data-dir", &dir]].concat(), &dir);
+    assert!(server.stop());
+    ok(&["doctor", "--data-dir", &dir]);
+    let db = Db::open(&format!("sqlite:{dir}/usufruct.db"), &Options { readers: 1, queue: 1 }).unwrap();
+    let long_ago: Time = "2026-06-01T00:00:00Z".parse().unwrap();
+    let erasure = Erasure {
+        certificate: "crt_00000000-0000-7000-8000-000000000000".parse().unwrap(),
+        cause: "sunset".to_owned(),
+        resident: None,
+        mandate: Some(7),
+        sector: None,
+        months: Vec::new(),
+        commitments: Vec::new(),
+        evidence: String::new(),
+        requested_at: long_ago,
+        live_at: None,
+        root_at: None,
+    };
+    db.transaction("ask", move |tx| erasures::insert(tx, &erasure)).unwrap();
+    let said = fails(&["doctor", "--data-dir", &dir], 1);
+    assert!(said.contains("1 keys wait for their destruction"), "{said}");
+}
