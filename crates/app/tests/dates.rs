@@ -202,6 +202,43 @@ fn the_key_of_a_mandate_goes_before_anything_that_grows_with_its_use() {
 }
 
 #[test]
+fn a_date_that_was_written_into_the_database_is_not_certified() {
+    let test = |dir: &Path, url: Option<&str>| {
+        let resident = City::found(dir, url).enrol(1)[0];
+        let (app, clock, is_away) = open(dir, url);
+        let alter = |at: Time| {
+            let sql = "-- alter_dates\nUPDATE erasures SET live_at = $1, root_at = $1 WHERE destroyed_at IS NULL";
+            let alter = move |tx: &mut Tx<'_>| tx.execute(sql, &[at.micros().into()]);
+            let altered: Result<u64, DbError> = app.db().transaction("alter dates", alter);
+            assert_eq!(altered.unwrap(), 1);
+        };
+        let is_honest = |ended: Time| {
+            let (live_at, root_at) = dates(&app);
+            assert!(ended <= live_at && live_at <= root_at && root_at <= app.now(), "{live_at} {root_at}");
+        };
+        let began = app.now();
+        is_away.store(true, Ordering::SeqCst);
+        assert!(app.delete_resident(resident).is_err());
+        alter(began.plus(5_000 * DAY));
+        clock.advance(DAY);
+        is_away.store(false, Ordering::SeqCst);
+        app.finish_erasures().unwrap();
+        is_honest(began);
+        clock.advance(700 * DAY);
+        let ended = app.now();
+        is_away.store(true, Ordering::SeqCst);
+        assert!(app.run_sunsets().is_err());
+        alter("2020-01-01T00:00:00Z".parse().unwrap());
+        clock.advance(DAY);
+        is_away.store(false, Ordering::SeqCst);
+        app.run_sunsets().unwrap();
+        is_honest(ended);
+    };
+    test(tempfile::tempdir().unwrap().path(), None);
+    on_postgres("dates_forged", test);
+}
+
+#[test]
 fn a_scan_that_could_not_erase_goes_on_where_it_stopped() {
     let test = |dir: &Path, url: Option<&str>| {
         drop(City::found(dir, url));
