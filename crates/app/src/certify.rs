@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use usufruct_core::certificate::{Cause, Certificate};
 use usufruct_core::handles::HandleProof;
+use usufruct_core::id::MandateId;
 use usufruct_core::keeper::Destroyed;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::statement::{Statement, StatementKind};
@@ -104,9 +105,14 @@ impl App {
         let told = self.db.read(|conn| deletions::of_certificate(conn, &erasure.certificate))?.len();
         let terms = register.vault.as_ref().map(|entry| &entry.body);
         let (now, class) = (self.now(), self.vault.class());
-        // An erasure of which it is not known when it happened, because a crash came in between, has happened by now.
-        let live_at = erasure.live_at.unwrap_or(now);
-        let root_at = erasure.root_at.unwrap_or(now).max(live_at);
+        // An erasure of which it is not known when it happened, because a crash came in between, has happened by now. So has one of
+        // which the row says what cannot be, because somebody wrote to it or a clock was wrong.
+        let ended: Option<MandateId> = mandate.and_then(|entry| entry.id.parse().ok());
+        let domain = sector.map(|entry| entry.body.sector.as_str());
+        let earliest = register.earliest_end(cause, ended.as_ref(), domain, &erasure.commitments).max(erasure.requested_at);
+        let earliest = earliest.min(now);
+        let live_at = erasure.live_at.filter(|at| (earliest..=now).contains(at)).unwrap_or(now);
+        let root_at = erasure.root_at.filter(|at| (live_at..=now).contains(at)).unwrap_or(now);
         let promise = self.escrow_promise(terms, now)?;
         let keepers = self.vault.statements()?;
         let body = json!({

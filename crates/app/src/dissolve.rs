@@ -8,7 +8,6 @@ use usufruct_core::id::{CertificateId, ServiceId};
 use usufruct_core::register::Entry;
 use usufruct_core::service::{PseudonymMode, Service};
 use usufruct_store::erasures::{self, Erasure};
-use usufruct_store::tokens;
 use usufruct_vault::Error as VaultError;
 
 use crate::{App, Error};
@@ -39,14 +38,12 @@ impl App {
             return Ok(false);
         }
         if !self.register().certificates.contains_key(&erasure.certificate) {
-            let ids: Vec<ServiceId> = services.iter().filter_map(|service| service.id.parse().ok()).collect();
-            self.db.transaction("end tokens", move |tx| {
-                ids.iter().try_for_each(|service| tokens::delete_of_service(tx, service).map(drop))?;
-                Ok::<_, Error>(())
-            })?;
             erasure = self.destroying_one(&erasure, || self.vault.dissolve_sector(sector, self.rng()))?;
         }
         let until = self.certify(&[&erasure])?.pop().ok_or(Error::Unknown { what: "certificate" })?;
+        // A service that closed is served with none of them.
+        let ids: Vec<ServiceId> = services.iter().filter_map(|service| service.id.parse().ok()).collect();
+        self.end_tokens(&ids, self.now())?;
         if services.iter().any(|service| service.body.pseudonym_mode == PseudonymMode::TwoKeeper) {
             match self.vault.dissolve_second(sector) {
                 // Without the house's key the other one is of no use to anybody. It is asked again until it is gone too.

@@ -49,6 +49,16 @@ impl House {
         format!("sqlite:{}", self.dir.join("usufruct.db").display())
     }
 
+    /// Databases that restorations put aside, with the rows that they had then.
+    pub fn set_aside(&self) -> Result<Vec<PathBuf>, Error> {
+        let read = || fs::read_dir(&self.dir)?.collect::<std::io::Result<Vec<_>>>();
+        let entries = read().map_err(|error| house(&self.dir, &error))?;
+        let is_aside = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with("usufruct.db.before-");
+        let mut aside: Vec<PathBuf> = entries.iter().filter(|entry| is_aside(entry)).map(fs::DirEntry::path).collect();
+        aside.sort();
+        Ok(aside)
+    }
+
     /// The data directory itself.
     pub fn dir(&self) -> &Path {
         &self.dir

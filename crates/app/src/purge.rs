@@ -12,10 +12,16 @@ impl App {
     /// database, its write-ahead log, and older copies. `oldest_copy` is when the oldest backup that is still there was made; an
     /// erasure that it is older than waits, and so does one from after which the write-ahead log of PostgreSQL goes back. Archived
     /// write-ahead logs are not seen here: they must be kept no longer than backups are. Certificates of mandates and sectors get the date; of residents none is
-    /// published. Answers how many were finished. Where the database may not or cannot write its tables anew, none is.
+    /// published. Answers how many were finished. Where the database may not or cannot write its tables anew, none is; nor while a
+    /// database lies there that a restoration put aside.
     pub fn run_purges(&self, oldest_copy: Option<Time>) -> Result<usize, Error> {
         let now = self.now();
         if self.purgeable(oldest_copy, now)?.is_empty() {
+            return Ok(0);
+        }
+        let aside = self.house.set_aside()?;
+        if let Some(first) = aside.first() {
+            tracing::warn!(file = %first.display(), "nothing is purged while a database that was put aside is there");
             return Ok(0);
         }
         let oldest_log = self.db.log_horizon()?.map(Time::from_micros);

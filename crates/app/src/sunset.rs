@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use usufruct_core::Text;
 use usufruct_core::certificate::Cause;
-use usufruct_core::id::{CertificateId, MandateId};
+use usufruct_core::id::{CertificateId, MandateId, ServiceId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::statement::Signer;
+use usufruct_core::{Text, Time};
 use usufruct_store::db::Tx;
 use usufruct_store::erasures::{self, Erasure};
 use usufruct_store::{blocks, deletions, deposits, grants, tokens};
@@ -76,16 +76,12 @@ impl App {
         if matches!(entry.state, State::Sunset | State::Revoked) {
             self.move_mandate(id, State::Erasing, &[&self.automation], Text::new("Its key is being destroyed.", "金鑰銷毀中。"))?;
         }
-        let services = services_under(&register, id);
-        self.db.transaction("end tokens", move |tx| {
-            services.iter().try_for_each(|service| tokens::delete_of_service(tx, service).map(drop))?;
-            Ok::<_, Error>(())
-        })?;
-        // First the key, which takes as long for one grant as for a million. Nothing is released in this state of the mandate,
-        // so what the grants say may follow.
+        // First the key, which takes as long for one grant or token as for a million. In this state of the mandate nothing is released
+        // and no token for it is good for anything, so what the grants say may follow, and the rows of the tokens.
         let erasure = self.destroying_one(&erasure, || self.vault.sunset(number, &numbers(&erasure.months), self.rng()))?;
         let until = self.certify(&[&erasure])?.pop().ok_or(Error::Unknown { what: "certificate" })?;
         let (certificate, now) = (erasure.certificate.clone(), self.now());
+        self.end_tokens(&services_under(&register, id), now)?;
         self.in_parts("end grants", move |tx| Ok(grants::end_mandate(tx, number, PART)?))?;
         self.in_parts("purge lent blocks", move |tx| Ok(blocks::purge_mandate(tx, number, PART)?))?;
         self.forget_months(number, &erasure.months)?;
@@ -96,6 +92,19 @@ impl App {
             &[&self.automation],
             Text::new("Its key is gone; see the certificate.", "金鑰已銷毀，見證明。"),
         )
+    }
+
+    /// Deletes the tokens of these services that speak for residents and were given by `until`.
+    pub(crate) fn end_tokens(&self, services: &[ServiceId], until: Time) -> Result<(), Error> {
+        for service in services {
+            let part = || {
+                let service = service.clone();
+                let delete = move |tx: &mut Tx<'_>| Ok::<_, Error>(tokens::delete_of_service(tx, &service, until, PART)?);
+                self.db.transaction("end tokens", delete)
+            };
+            while part()? > 0 {}
+        }
+        Ok(())
     }
 
     /// Runs a job until it finds nothing more to do, so that others have their turn in between.

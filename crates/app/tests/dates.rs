@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{City, OPERATOR, SeededRng, SetClock, mandate, on_postgres, vault_setup};
+use usufruct_app::store::db::{Connection, Error as DbError, Tx};
 use usufruct_app::vault::roots::{Root, RootSlots};
 use usufruct_app::vault::{Epoch, Error as VaultError, Result as VaultResult, SlotClass};
 use usufruct_app::{App, Config, House, Open, RootPlace};
@@ -149,6 +150,92 @@ fn while_the_old_root_stands_nothing_is_certified_and_the_first_date_stays() {
     };
     test(tempfile::tempdir().unwrap().path(), None);
     on_postgres("dates_away", test);
+}
+
+/// How many rows this query counts.
+fn count(app: &App, sql: &'static str) -> i64 {
+    let counted: Result<i64, DbError> = app.db().read(|conn| conn.query_one(sql, &[])?.expect("one row").integer(0));
+    counted.unwrap()
+}
+
+#[test]
+fn the_key_of_a_mandate_goes_before_anything_that_grows_with_its_use() {
+    let test = |dir: &Path, url: Option<&str>| {
+        drop({
+            let city = City::found(dir, url);
+            city.cardholder();
+            city
+        });
+        let (app, clock, is_away) = open(dir, url);
+        // More than one part of each, one of the service's own, and one that is given after the last day for another mandate of it.
+        let rows = format!(
+            "-- many_tokens\nWITH RECURSIVE counted(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < 5200) \
+             INSERT INTO tokens (token_hash, service, resident, scope, issued_at, expires_at) \
+             SELECT CAST('token ' || n AS {bytes}), '{service}', CASE WHEN n > 1 THEN n END, 'openid', \
+             CASE WHEN n = 2 THEN {late} ELSE 0 END, {late} FROM counted",
+            bytes = if url.is_some() { "BYTEA" } else { "BLOB" },
+            service = common::service(),
+            late = app.now().plus(1_000 * DAY).micros(),
+        );
+        let insert = move |tx: &mut Tx<'_>| tx.execute(&rows, &[]);
+        let inserted: Result<u64, DbError> = app.db().transaction("many tokens", insert);
+        assert_eq!(inserted.unwrap(), 5_200);
+        let used = || {
+            [
+                count(&app, "-- count_tokens\nSELECT count(*) FROM tokens"),
+                count(&app, "-- count_grants\nSELECT count(*) FROM grants WHERE state = 'given'"),
+                count(&app, "-- count_lent\nSELECT count(*) FROM lent_blocks"),
+            ]
+        };
+        let before = used();
+        assert!(before[1] > 0 && before[2] > 0, "{before:?}");
+        clock.advance(700 * DAY);
+        is_away.store(true, Ordering::SeqCst);
+        assert!(app.run_sunsets().is_err(), "its root is still there");
+        assert_eq!(used(), before, "nothing comes before the key");
+        is_away.store(false, Ordering::SeqCst);
+        assert_eq!(app.run_sunsets().unwrap().ended, [mandate()]);
+        assert_eq!(used(), [2, 0, 0], "its own, and the later one");
+    };
+    test(tempfile::tempdir().unwrap().path(), None);
+    on_postgres("dates_order", test);
+}
+
+#[test]
+fn a_date_that_was_written_into_the_database_is_not_certified() {
+    let test = |dir: &Path, url: Option<&str>| {
+        let resident = City::found(dir, url).enrol(1)[0];
+        let (app, clock, is_away) = open(dir, url);
+        let alter = |at: Time| {
+            let sql = "-- alter_dates\nUPDATE erasures SET live_at = $1, root_at = $1 WHERE destroyed_at IS NULL";
+            let alter = move |tx: &mut Tx<'_>| tx.execute(sql, &[at.micros().into()]);
+            let altered: Result<u64, DbError> = app.db().transaction("alter dates", alter);
+            assert_eq!(altered.unwrap(), 1);
+        };
+        let is_honest = |ended: Time| {
+            let (live_at, root_at) = dates(&app);
+            assert!(ended <= live_at && live_at <= root_at && root_at <= app.now(), "{live_at} {root_at}");
+        };
+        let began = app.now();
+        is_away.store(true, Ordering::SeqCst);
+        assert!(app.delete_resident(resident).is_err());
+        alter(began.plus(5_000 * DAY));
+        clock.advance(DAY);
+        is_away.store(false, Ordering::SeqCst);
+        app.finish_erasures().unwrap();
+        is_honest(began);
+        clock.advance(700 * DAY);
+        let ended = app.now();
+        is_away.store(true, Ordering::SeqCst);
+        assert!(app.run_sunsets().is_err());
+        alter("2020-01-01T00:00:00Z".parse().unwrap());
+        clock.advance(DAY);
+        is_away.store(false, Ordering::SeqCst);
+        app.run_sunsets().unwrap();
+        is_honest(ended);
+    };
+    test(tempfile::tempdir().unwrap().path(), None);
+    on_postgres("dates_forged", test);
 }
 
 #[test]

@@ -295,6 +295,10 @@ fn the_ciphertext_of_a_mandate_is_purged_on_its_date_and_not_before() {
         assert_eq!(city.app.run_purges(None).unwrap(), 0, "not yet");
         city.clock.advance(until.micros() - city.app.now().micros());
         assert_eq!(city.app.run_purges(Some(erased.plus(-1))).unwrap(), 0, "a copy from before is still there");
+        let aside = dir.join("usufruct.db.before-2026-01-01T00-00-00");
+        std::fs::write(&aside, "what a restoration put aside").unwrap();
+        assert_eq!(city.app.run_purges(None).unwrap(), 0, "a database that a restoration put aside is still there");
+        std::fs::remove_file(&aside).unwrap();
         assert_eq!(purged(&city, Some(until)), 1);
         assert_eq!(dates().2, Some(until));
         assert_eq!(city.app.run_purges(None).unwrap(), 0, "once");

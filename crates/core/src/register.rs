@@ -86,6 +86,7 @@ pub struct Register {
     /// Which key a commitment belongs to.
     published: BTreeMap<Digest, KeyId>,
     operator: Option<AgencyId>,
+    first_at: Option<Time>,
     last_at: Time,
 }
 
@@ -230,6 +231,7 @@ impl Register {
             }
             Content::Verifier(body) => put_sole(&mut self.verifier, body, &make),
         }
+        self.first_at.get_or_insert(statement.at);
         self.last_at = statement.at;
         Ok(())
     }
@@ -274,6 +276,20 @@ impl Register {
     /// Time of the last statement.
     pub fn last_at(&self) -> Time {
         self.last_at
+    }
+
+    /// The moment before which keys that go for this cause cannot have gone: when the last of them was published, and what they are of
+    /// had ended. Of residents' keys the log knows nothing before, and so no more than its own first statement.
+    pub fn earliest_end(&self, cause: Cause, mandate: Option<&MandateId>, sector: Option<&str>, keys: &[Digest]) -> Time {
+        let published = keys.iter().filter_map(|commitment| self.key(commitment)).map(|key| key.since);
+        let first = |history: &[Step], is_end: fn(State) -> bool| history.iter().find(|step| is_end(step.to)).map(|step| step.at);
+        let is_end = |state| matches!(state, State::Sunset | State::Revoked);
+        let has_ended = matches!(cause, Cause::Sunset | Cause::Revocation);
+        let mandate = mandate.filter(|_| has_ended).and_then(|id| self.mandates.get(id));
+        let closed = self.services.values().filter(|service| sector == Some(service.body.sector.as_str()));
+        let closed = closed.filter_map(|service| first(&service.history, State::is_over));
+        let ended = mandate.and_then(|entry| first(&entry.history, is_end));
+        published.chain(closed).chain(ended).chain(self.first_at).max().unwrap_or_default()
     }
 
     /// The highest epoch of the key tree that a certificate names: the tree was there when it was published. 0 without one.

@@ -72,6 +72,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 25, name: "key_epochs", sql: include_str!("../migrations/0025_key_epochs.sql") },
     Migration { number: 26, name: "service_marks", sql: include_str!("../migrations/0026_service_marks.sql") },
     Migration { number: 27, name: "breaches", sql: include_str!("../migrations/0027_breaches.sql") },
+    Migration { number: 29, name: "tokens_by_service", sql: include_str!("../migrations/0029_tokens_by_service.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

@@ -91,10 +91,11 @@ pub fn delete_of_resident(conn: &mut dyn Connection, resident: u64, service: Opt
     conn.execute(sql, &[number(resident).into(), service.map_or("", ServiceId::as_str).into()])
 }
 
-/// Deletes the tokens of a service that speak for residents.
-pub fn delete_of_service(conn: &mut dyn Connection, service: &ServiceId) -> Result<u64, Error> {
-    let sql = "-- token_delete_of_service\nDELETE FROM tokens WHERE service = $1 AND resident IS NOT NULL";
-    conn.execute(sql, &[service.as_str().into()])
+/// Deletes up to `limit` tokens of a service that speak for residents and were given by `until`. Answers how many.
+pub fn delete_of_service(conn: &mut dyn Connection, service: &ServiceId, until: Time, limit: usize) -> Result<u64, Error> {
+    let sql = "-- token_delete_of_service\nDELETE FROM tokens WHERE token_hash IN (SELECT token_hash FROM tokens \
+               WHERE service = $1 AND resident IS NOT NULL AND issued_at <= $2 LIMIT $3)";
+    conn.execute(sql, &[service.as_str().into(), until.micros().into(), i64::try_from(limit).unwrap_or(i64::MAX).into()])
 }
 
 /// Deletes tokens that expired before `before`.

@@ -30,6 +30,7 @@ fn a_false_certificate_is_refused_whoever_signs_it() {
     let commitment = honest.body["key_commitments"][0].as_str().unwrap();
     assert!(said.contains(commitment) && said.contains("class E0") && said.contains("verified"), "{said}");
     assert!(said.contains("not shown     that data ever hung on these keys"), "{said}");
+    assert!(said.contains("the dates of live and root lie: that is the operator's word"), "{said}");
     assert!(said.contains(&format!("{commitment} published ")) && !said.contains("first published here"), "{said}");
     // What is invented out of nothing passes, and binds whoever invented it.
     let mut leaves = city.leaves.clone();

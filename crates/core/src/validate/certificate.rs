@@ -1,4 +1,5 @@
-//! Certificate: its proofs hold, its epochs follow those of the certificates before it, and it is about something that ended.
+//! Certificate: its proofs hold, its epochs follow those of the certificates before it, its dates lie where they can, and it is about
+//! something that ended.
 
 use super::Check;
 use crate::certificate::{Cause, Certificate};
@@ -12,6 +13,7 @@ pub(super) fn certificate(check: &mut Check<'_>) -> Option<Content> {
     check.operator_speaks(1);
     let body = check.keep(Certificate::read(&statement.body))?;
     let id: CertificateId = statement.id.parse().ok()?;
+    dates(check, &body);
     if let Some(old) = register.certificates.get(&id) {
         if !old.body.may_become(&body) {
             let message = "A certificate gains the answers of recipients, what more keepers have signed and the date of its purge, and nothing else changes. Publish another one.";
@@ -84,6 +86,27 @@ fn gains_signers(register: &Register, old: &Entry<Certificate>, later: &Certific
         terms.map_or(0, |(_, terms)| terms.signers(body.epoch_after, &body.keepers).count())
     };
     added == 0 || signers(later) == signers(&old.body) + added
+}
+
+/// Whether the dates lie between what the log knows and the statement itself. Where in between they lie is the operator's word.
+fn dates(check: &mut Check<'_>, body: &Certificate) {
+    let (register, said_at) = (check.register, check.statement.at);
+    let mandate = body.mandate.as_ref().and_then(|mandate| mandate.parse().ok());
+    let earliest = register.earliest_end(body.cause, mandate.as_ref(), body.sector.as_deref(), &body.key_commitments);
+    if body.erased_live_at < earliest {
+        let message = format!(
+            "The keys cannot have gone before {earliest}, when the log first knew of them or of what ended. Give the date at which they went."
+        );
+        check.note("erased_live_at", "too-early", message);
+    }
+    if body.erased_root_at > said_at {
+        let message = "The old root is said to be gone at a time that is still to come. Destroy it first, then certify it.";
+        check.note("erased_root_at", "ahead", message.into());
+    }
+    if body.ciphertext_purged_at.is_some_and(|at| at < body.erased_live_at || at > said_at) {
+        let message = "The ciphertext is purged after its keys are gone and before that is said. Give the date of the purge.";
+        check.note("ciphertext_purged_at", "not-then", message.into());
+    }
 }
 
 /// Whether the epochs go on from what other certificates say of the key tree.

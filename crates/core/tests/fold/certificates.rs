@@ -7,8 +7,9 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use usufruct_core::keeper::Destroyed;
+use usufruct_core::time::DAY;
 use usufruct_core::vault_terms::Silence;
-use usufruct_core::{Digest, handles};
+use usufruct_core::{Digest, Time, handles};
 
 const HEAD: [(&str, &str); 1] = [("agc_operator", "head")];
 const BOTH: [(&str, &str); 2] = [("agc_operator", "head"), ("agc_operator", "privacy")];
@@ -75,6 +76,78 @@ fn the_key_tree_does_not_go_back() {
     let made = |city: &City, from: i64| certificate(city, "crt_4", key(4), &look(from, &again), &look(12, &new));
     assert!(names(&refused(&city, made(&city, 9)), "epoch_before", "lost"), "of the lost root");
     city.apply(made(&city, 10)).unwrap();
+}
+
+/// The same certificate with another date, approved anew.
+fn dated(city: &City, statement: &Statement, field: &str, at: Time) -> Statement {
+    let mut body = statement.body.clone();
+    body[field] = json!(at.to_string());
+    city.draft(StatementKind::Certificate, &statement.id, "agc_operator", body, &HEAD)
+}
+
+#[test]
+fn the_dates_of_a_residents_certificate_lie_between_the_first_statement_and_its_own() {
+    let mut city = founded();
+    let (began, now) = (city.statements[0].at, city.now.plus(30 * DAY));
+    city.now = now;
+    let (old, new) = (BTreeSet::from([key(1), key(3)]), BTreeSet::from([key(3)]));
+    let honest = certificate(&city, "crt_1", key(1), &look(7, &old), &look(9, &new));
+    assert!(city.clone().apply(honest.clone()).is_ok());
+    let first = dated(&city, &honest, "erased_live_at", began);
+    assert!(city.clone().apply(first).is_ok(), "it may have waited for a keeper since then");
+    let before = dated(&city, &honest, "erased_live_at", began.plus(-1));
+    assert!(names(&refused(&city, before), "erased_live_at", "too-early"));
+    let ahead = dated(&city, &honest, "erased_root_at", now.plus(1));
+    assert!(names(&refused(&city, ahead), "erased_root_at", "ahead"));
+    let purged = |at: Time| dated(&city, &honest, "ciphertext_purged_at", at);
+    assert!(names(&refused(&city, purged(now.plus(1))), "ciphertext_purged_at", "not-then"));
+    assert!(names(&refused(&city, purged(now.plus(-1))), "ciphertext_purged_at", "not-then"), "before the keys");
+    // Also when the purge is added later.
+    city.apply(honest.clone()).unwrap();
+    city.now = now.plus(DAY);
+    let later = |at: Time| dated(&city, &honest, "ciphertext_purged_at", at);
+    assert!(names(&refused(&city, later(city.now.plus(1))), "ciphertext_purged_at", "not-then"));
+    assert!(names(&refused(&city, later(now.plus(-1))), "ciphertext_purged_at", "not-then"));
+    assert!(city.clone().apply(later(city.now)).is_ok());
+}
+
+#[test]
+fn a_key_is_not_gone_before_it_was_published_nor_before_its_mandate_ended() {
+    let mut city = lawful();
+    let began = city.now;
+    let published = began.plus(DAY);
+    city.now = published;
+    // A second key, as one of a month is, is published later than the first.
+    let late = commitment_of("late");
+    city.say_key(CARD, late);
+    city.now = began.plus(2 * DAY);
+    let both = BTreeSet::from([commitment_of(CARD), late]);
+    let of_keys = |city: &City, cause: &str, keys: &[Digest], live_at: Time| {
+        let (before, after) = (look(3, &both), look(4, &both.iter().filter(|key| !keys.contains(key)).copied().collect()));
+        let mut body = certificate(city, "crt_card", keys[0], &before, &after).body;
+        let proofs = |proof: &Value| json!(vec![proof.clone(); keys.len()]);
+        let fields = [
+            ("cause", json!(cause)),
+            ("mandate", json!(CARD)),
+            ("key_commitments", json!(keys)),
+            ("inclusion", proofs(&before.proof)),
+            ("absence", proofs(&after.proof)),
+            ("erased_live_at", json!(live_at.to_string())),
+        ];
+        fields.into_iter().for_each(|(field, value)| body[field] = value);
+        city.draft(StatementKind::Certificate, "crt_card", "agc_operator", body, &HEAD)
+    };
+    let rotation = |live_at| of_keys(&city, "rotation", &[late], live_at);
+    assert!(names(&refused(&city, rotation(published.plus(-1))), "erased_live_at", "too-early"), "nobody knew it yet");
+    assert!(city.clone().apply(rotation(published)).is_ok());
+    city.steps(CARD, &[State::Revoked]);
+    let ended = city.now;
+    city.now = began.plus(3 * DAY);
+    city.steps(CARD, &[State::Erasing]);
+    let keys: Vec<Digest> = both.iter().copied().collect();
+    let revocation = |live_at| of_keys(&city, "revocation", &keys, live_at);
+    assert!(names(&refused(&city, revocation(ended.plus(-1))), "erased_live_at", "too-early"), "it was in force");
+    assert!(city.clone().apply(revocation(ended)).is_ok());
 }
 
 /// What can happen to a key tree and to those who want keys gone.

@@ -308,6 +308,14 @@ fn purges(dir: &Path, db: &Db, now: Time) -> Line {
     let able = db.may_purge(SEALED);
     // Nothing is purged while no server runs; one that runs does it at its start.
     let is_served = matches!(data_dir::memory(dir), Ok(Some(_)));
+    let aside = House::open(dir).ok().and_then(|house| house.set_aside().ok()).unwrap_or_default();
+    if let Some(first) = aside.first() {
+        let message = format!(
+            "{} was put aside by a restoration and still has its rows, so nothing is purged. Remove it.",
+            first.display()
+        );
+        return if late.is_empty() { Line::warn(WHAT, message) } else { Line::fail(WHAT, message) };
+    }
     match (late.len(), able) {
         (0, Ok(())) => Line::ok(WHAT, "No ciphertext is there longer than its certificate says."),
         (0, Err(error)) => Line::warn(WHAT, format!("No certificate will get the date of its purge. {error}")),

@@ -169,4 +169,8 @@ fn describe(register: &Register, entry: &Entry<Body>) {
         false => "that data ever hung on these keys: commitments and roots are the operator's word, first published here",
     };
     println!("not shown     {unshown}");
+    let mandate = body.mandate.as_ref().and_then(|mandate| mandate.parse().ok());
+    let earliest = register.earliest_end(body.cause, mandate.as_ref(), body.sector.as_deref(), &body.key_commitments);
+    let latest = entry.history.first().map_or(entry.since, |step| step.at);
+    println!("              where between {earliest} and {latest} the dates of live and root lie: that is the operator's word");
 }
