@@ -135,7 +135,9 @@ impl Insider {
         let register = self.register(leaves);
         let (rev, prev) = register.next_revision(kind, id);
         let by: AgencyId = OPERATOR.parse().unwrap();
-        let at = Time::from_micros(now() as i64 * 1_000_000).max(register.last_at());
+        // To the microsecond: what it states about the same second must not be still to come.
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let at = Time::from_micros(i64::try_from(since.as_micros()).unwrap()).max(register.last_at());
         let mut statement = Statement { kind, id: id.to_owned(), rev, prev, at, by: by.clone(), body, approvals: vec![] };
         for key in keys {
             statement.approve(&self.house.signer(&by, key, &NoChance).unwrap()).unwrap();
