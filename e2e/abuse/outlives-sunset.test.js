@@ -77,5 +77,5 @@ for table in ["grants", "lent_blocks"]:
     print(cursor.rowcount > 0)
 db.execute("UPDATE grants SET valid_until = valid_until * 2 WHERE mandate = ?", (number,))`, kept);
   impossible(rows.trim().split("\n"), [String(old.number), "True", "True"], "the rows of before are back");
-  await refused(await ask(), 403, "mandate", ["mandate", "sunset"]);
+  await refused(await ask(), 403, "mandate", ["mandate", "sunset", "authorization"]);
 }, { onFile: true });
