@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -136,8 +136,7 @@ impl Insider {
         let (rev, prev) = register.next_revision(kind, id);
         let by: AgencyId = OPERATOR.parse().unwrap();
         // To the microsecond: what it states about the same second must not be still to come.
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let at = Time::from_micros(i64::try_from(since.as_micros()).unwrap()).max(register.last_at());
+        let at = Time::from_micros(i64::try_from(since_1970().as_micros()).unwrap()).max(register.last_at());
         let mut statement = Statement { kind, id: id.to_owned(), rev, prev, at, by: by.clone(), body, approvals: vec![] };
         for key in keys {
             statement.approve(&self.house.signer(&by, key, &NoChance).unwrap()).unwrap();
@@ -195,7 +194,11 @@ pub fn noise(n: u64) -> Vec<u8> {
 }
 
 /// Seconds since 1970.
-#[expect(clippy::disallowed_methods, reason = "the program under test reads the same clock")]
 pub fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+    since_1970().as_secs()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the program under test reads the same clock")]
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
 }
