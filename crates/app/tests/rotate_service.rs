@@ -171,21 +171,3 @@ fn other_domains_stay_as_they_are(dir: &Path, url: Option<&str>) {
     assert!(city.app.register().rotations.len() == 1);
     assert!(city.app.release(&city.request(&city.app.subject(reader, &service()).unwrap())).is_ok());
 }
-
-/// How long it takes for a city: run it by name, with `--run-ignored=all --no-capture`.
-#[test]
-#[ignore = "a measurement"]
-#[expect(clippy::disallowed_methods, reason = "it measures")]
-fn ten_thousand_residents() {
-    let dir = tempfile::tempdir().unwrap();
-    let city = city(dir.path(), None);
-    let residents = city.enrol(10_000);
-    for resident in residents.iter().take(1_000) {
-        city.app.consent(*resident, &service(), &common::mandate(), &[]).unwrap();
-        authorize(&city.app, *resident);
-    }
-    let begun = std::time::Instant::now();
-    let rotated = city.app.rotate_service(&service(), None, &reason()).unwrap();
-    println!("{} residents in {:?}", rotated.residents, begun.elapsed());
-    assert_eq!(rotated.residents, 10_000);
-}
