@@ -11,6 +11,7 @@ pub(crate) use authorization::{
     find_authorization, is_true_authorization, of_authorization, true_authorization, true_authorizations,
 };
 pub(crate) use delegation::{find_delegation, is_ours, of_delegation, put_delegation};
+pub(crate) use deletion::{is_true_deletion, marked_deletion};
 pub(crate) use session::{find_session, of_session};
 pub(crate) use token::{marked_token, of_code, of_refresh_token, of_token, true_code, true_refresh_token, true_token};
 pub(crate) use way_in::{
@@ -20,6 +21,7 @@ pub(crate) use way_in::{
 
 mod authorization;
 mod delegation;
+mod deletion;
 mod session;
 mod token;
 mod way_in;
