@@ -10,7 +10,9 @@ use usufruct_app::log::Error as LogError;
 use usufruct_app::store::db;
 use usufruct_app::vault::Error as VaultError;
 use usufruct_app::{Error, OpenSession};
+use usufruct_core::Time;
 use usufruct_core::decide::Clause;
+use usufruct_core::id::ServiceId;
 
 use crate::language::Language;
 use crate::oidc::borne::{self, Unborne};
@@ -30,6 +32,8 @@ pub struct Fault {
     retry_after: Option<u64>,
     /// What is wrong with the token that came with the request.
     unborne: Option<Box<Unborne>>,
+    /// The service that is suspended, and since when.
+    suspended: Option<Box<(ServiceId, Option<Time>)>>,
 }
 
 /// The page for a fault.
@@ -40,11 +44,21 @@ pub(crate) struct ErrorPage {
     kind: &'static str,
     message: String,
     clauses: Vec<Clause>,
+    suspended: Option<Box<(ServiceId, Option<Time>)>>,
 }
 
 impl Fault {
     pub fn new(status: StatusCode, kind: &'static str, message: &str) -> Self {
-        Self { status, kind, message: message.to_owned(), clauses: Vec::new(), redirect: None, retry_after: None, unborne: None }
+        Self {
+            status,
+            kind,
+            message: message.to_owned(),
+            clauses: Vec::new(),
+            redirect: None,
+            retry_after: None,
+            unborne: None,
+            suspended: None,
+        }
     }
 
     /// The request cannot be understood.
@@ -91,6 +105,13 @@ impl Fault {
     /// Who acts for somebody else was not given this.
     pub(crate) fn not_given() -> Self {
         Error::NotGiven.into()
+    }
+
+    /// A service is suspended to which a resident was sent.
+    pub(crate) fn suspended(service: ServiceId, since: Option<Time>) -> Self {
+        let message =
+            "The service is suspended, so nobody can sign in to it. Use another way to it, which the public register names.";
+        Self { suspended: Some(Box::new((service, since))), ..Self::new(StatusCode::FORBIDDEN, "suspended", message) }
     }
 
     /// Too many requests; `seconds` until the next one is taken.
@@ -203,6 +224,7 @@ impl ErrorPage {
             kind: fault.kind,
             message: fault.message.clone(),
             clauses: fault.clauses.clone(),
+            suspended: fault.suspended.clone(),
         };
         render(fault.status, &page)
     }
