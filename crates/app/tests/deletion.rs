@@ -11,9 +11,12 @@ use common::{City, LIBRARY, OPERATOR, SERVICE, SeededRng, SetClock, VENDOR, bloc
 use serde_json::json;
 use usufruct_app::store::db::{Connection, Error as DbError, Value};
 use usufruct_app::store::deletions::{self, Counts, Deletion};
-use usufruct_app::{App, Config, Error, House, LifecycleStep, NewResident, Open, Publication, VaultSetup};
+use usufruct_app::{
+    App, AuthorizeRequest, Config, Error, GrantManagement, House, LifecycleStep, NewResident, Open, Publication, VaultSetup,
+};
 use usufruct_core::Text;
 use usufruct_core::certificate::{Answer, Cause};
+use usufruct_core::id::ServiceId;
 use usufruct_core::late::LateDuty;
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::{Clock, Rng};
@@ -161,6 +164,53 @@ fn a_service_hears_of_nobody_whom_it_never_met() {
         assert_eq!(told.iter().map(|notice| notice.subject.as_deref()).collect::<Vec<_>>(), [Some(subject.as_str())]);
         assert!(city.app.deletion_notices(&"svc_reading".parse().unwrap()).unwrap().is_empty());
         assert_eq!(city.app.deletion_notices(&service()).unwrap().len(), 2, "they agreed there");
+    });
+}
+
+/// A pseudonym is a pseudonym, also where nothing was lent by it.
+#[test]
+fn services_that_only_signed_her_in_are_told_or_named_to_her() {
+    on_both("signed_in_only", |dir, url| {
+        let city = City::found(dir, url);
+        city.open_service_with("svc_desk", LIBRARY, "desk", |body| body["mandates"] = json!([]));
+        city.open_service_with("svc_login", LIBRARY, "login", |body| {
+            body["mandates"] = json!([]);
+            body["profile"] = json!("oidc");
+        });
+        let [desk, login]: [ServiceId; 2] = ["svc_desk", "svc_login"].map(|id| id.parse().unwrap());
+        let (reader, _) = city.cardholder();
+        let session = city.app.session(&city.app.open_session(reader, "test").unwrap()).unwrap().unwrap();
+        for service in [&desk, &login] {
+            let request = AuthorizeRequest {
+                service: service.clone(),
+                redirect_uri: "http://localhost:8081/callback".to_owned(),
+                scope: vec!["openid".to_owned()],
+                details: Vec::new(),
+                state: None,
+                nonce: None,
+                challenge: None,
+                by_form: false,
+                jkt: None,
+                management: GrantManagement::Any,
+                pushed: None,
+                agreed: Vec::new(),
+            };
+            city.app.authorize(&session, &request).unwrap();
+        }
+        let subject = city.app.subject(reader, &desk).unwrap();
+        // What she lent is what a withdrawal is about, and neither got any of it.
+        city.app.withdraw(reader, &mandate()).unwrap();
+        assert!(city.app.deletion_notices(&desk).unwrap().is_empty());
+        let reached = city.app.reached_by_deletion(reader).unwrap();
+        assert_eq!((reached.told, reached.untold), (vec![desk.clone(), service()], vec![login.clone()]));
+
+        city.app.delete_resident(reader).unwrap();
+        let told = city.app.deletion_notices(&desk).unwrap();
+        assert_eq!(told.iter().map(|notice| notice.subject.clone()).collect::<Vec<_>>(), [Some(subject)]);
+        assert!(told[0].due_at > city.app.now());
+        let all = city.app.deletions_of(reader).unwrap();
+        assert!(all.iter().all(|notice| notice.service != login), "nothing is due from whoever cannot read it");
+        city.app.answer_deletion(&desk, &told[0].id, Answer::Deleted).unwrap();
     });
 }
 

@@ -261,12 +261,8 @@ impl Deletion {
 }
 
 fn read(row: &Row) -> Result<Deletion, Error> {
-    let answer = match (row.optional_text(8)?, row.optional_integer(9)?) {
-        (Some(code), Some(at)) => {
-            Some((Answer::from_code(code).ok_or_else(|| crate::inconsistent("deletions.answer"))?, Time::from_micros(at)))
-        }
-        _ => None,
-    };
+    // Another word is nobody's answer, and the mark of the row tells that somebody wrote it.
+    let answer = row.optional_text(8)?.and_then(Answer::from_code).zip(row.optional_integer(9)?.map(Time::from_micros));
     Ok(Deletion {
         id: row.text(0)?.parse().map_err(|_| crate::inconsistent("deletions.deletion_id"))?,
         certificate: row.text(1)?.parse().map_err(|_| crate::inconsistent("deletions.certificate_id"))?,

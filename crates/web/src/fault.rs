@@ -30,10 +30,16 @@ pub struct Fault {
     redirect: Option<String>,
     /// Seconds after which to try again.
     retry_after: Option<u64>,
-    /// What is wrong with the token that came with the request.
-    unborne: Option<Box<Unborne>>,
+    about: Option<Box<About>>,
+}
+
+/// What more there is to say about a fault.
+#[derive(Clone, Debug)]
+enum About {
     /// The service that is suspended, and since when.
-    suspended: Option<Box<(ServiceId, Option<Time>)>>,
+    Suspension(ServiceId, Option<Time>),
+    /// What is wrong with the token that came with the request.
+    Token(Unborne),
 }
 
 /// The page for a fault.
@@ -44,21 +50,12 @@ pub(crate) struct ErrorPage {
     kind: &'static str,
     message: String,
     clauses: Vec<Clause>,
-    suspended: Option<Box<(ServiceId, Option<Time>)>>,
+    about: Option<Box<About>>,
 }
 
 impl Fault {
     pub fn new(status: StatusCode, kind: &'static str, message: &str) -> Self {
-        Self {
-            status,
-            kind,
-            message: message.to_owned(),
-            clauses: Vec::new(),
-            redirect: None,
-            retry_after: None,
-            unborne: None,
-            suspended: None,
-        }
+        Self { status, kind, message: message.to_owned(), clauses: Vec::new(), redirect: None, retry_after: None, about: None }
     }
 
     /// The request cannot be understood.
@@ -74,7 +71,7 @@ impl Fault {
     /// The same, with what is wrong with the token: its status, and the header that says how it has to be done.
     #[must_use]
     pub(crate) fn of_token(self, unborne: Unborne) -> Self {
-        Self { status: unborne.status(), unborne: Some(Box::new(unborne)), ..self }
+        Self { status: unborne.status(), about: Some(Box::new(About::Token(unborne))), ..self }
     }
 
     /// Something broke inside. Details are in the operator's log and never in the answer.
@@ -111,7 +108,8 @@ impl Fault {
     pub(crate) fn suspended(service: ServiceId, since: Option<Time>) -> Self {
         let message =
             "The service is suspended, so nobody can sign in to it. Use another way to it, which the public register names.";
-        Self { suspended: Some(Box::new((service, since))), ..Self::new(StatusCode::FORBIDDEN, "suspended", message) }
+        let about = Some(Box::new(About::Suspension(service, since)));
+        Self { about, ..Self::new(StatusCode::FORBIDDEN, "suspended", message) }
     }
 
     /// Too many requests; `seconds` until the next one is taken.
@@ -197,7 +195,7 @@ impl Fault {
                 .collect();
         }
         // Where the answers to many stand in one document they have no headers.
-        if let Some(Unborne::SignIn(asked)) = self.unborne.as_deref() {
+        if let Some(About::Token(Unborne::SignIn(asked))) = self.about.as_deref() {
             let (class, age) = borne::wanted(*asked);
             class.inspect(|class| problem["acr_values"] = json!(class));
             age.inspect(|age| problem["max_age"] = json!(age));
@@ -224,7 +222,7 @@ impl ErrorPage {
             kind: fault.kind,
             message: fault.message.clone(),
             clauses: fault.clauses.clone(),
-            suspended: fault.suspended.clone(),
+            about: fault.about.clone(),
         };
         render(fault.status, &page)
     }
@@ -238,7 +236,7 @@ impl IntoResponse for Fault {
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(unborne) = &self.unborne {
+        if let Some(About::Token(unborne)) = self.about.as_deref() {
             response.headers_mut().insert(WWW_AUTHENTICATE, unborne.challenge());
         }
         response.extensions_mut().insert(self);
