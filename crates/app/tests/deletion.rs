@@ -172,7 +172,9 @@ fn a_service_hears_of_nobody_whom_it_never_met() {
 fn services_that_only_signed_her_in_are_told_or_named_to_her() {
     on_both("signed_in_only", |dir, url| {
         let city = City::found(dir, url);
-        city.open_service_with("svc_desk", LIBRARY, "desk", |body| body["mandates"] = json!([]));
+        // Under a mandate by which she lends nothing.
+        city.publish_mandate("mdt_short", common::library_card());
+        city.open_service_with("svc_desk", LIBRARY, "desk", |body| body["mandates"] = json!(["mdt_short"]));
         city.open_service_with("svc_login", LIBRARY, "login", |body| {
             body["mandates"] = json!([]);
             body["profile"] = json!("oidc");
@@ -337,7 +339,7 @@ fn what_somebody_else_wrote_to_a_notice_is_nobodys_answer() {
         let later = Value::from(city.app.now().plus(4_000 * DAY).micros());
         let answer = "UPDATE deletions SET answer = 'deleted', answered_at = $2 WHERE deletion_id = $1";
         write(&city, answer, vec![id(planted), now()]);
-        write(&city, "UPDATE deletions SET answer = 'deleted' WHERE deletion_id = $1", vec![id(changed)]);
+        write(&city, "UPDATE deletions SET answer = 'no word of ours' WHERE deletion_id = $1", vec![id(changed)]);
         write(&city, "UPDATE deletions SET answer = NULL, answered_at = NULL WHERE deletion_id = $1", vec![id(taken)]);
         write(&city, "UPDATE deletions SET due_at = $2 WHERE deletion_id = $1", vec![id(put_off), later]);
         write(&city, "UPDATE deletions SET mark = NULL WHERE deletion_id = $1", vec![id(spared)]);
