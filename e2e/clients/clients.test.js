@@ -112,6 +112,7 @@ test("idpyoidc under fapi2 gets a bound token", { skip: withoutPython }, async (
   const learnt = await python("idpyoidc_fapi2_client.py", LIBRARY);
   assert.match(learnt.sub, /^[\w-]{22}$/);
   assert.equal(learnt.type, "DPoP");
+  assert.equal(learnt.own_assertion, "invalid_client", "the library names one audience as a string by now: let it sign for itself");
   assert.notEqual(learnt.userinfo, "taken", "the library writes `ath` as it should by now: walk the whole way");
 });
 

@@ -1,5 +1,5 @@
-# idpyoidc as a service of the profile fapi2. The request is pushed for it, because its own add-on pushes request objects; the code is exchanged by the
-# library, with its assertion and its proof of possession.
+# idpyoidc as a service of the profile fapi2, as far as it gets. The request is pushed for it, because its own add-on pushes request objects. Its own
+# assertion is refused, because it names the audience in a list; with one that is handed to it the library exchanges the code by its proof of possession.
 import json
 import sys
 import time
@@ -79,25 +79,31 @@ back = sys.stdin.readline().strip()
 answer = {name: values[0] for name, values in parse_qs(urlparse(back).query).items()}
 relying_party = handler.get_client_from_session_key(answer["state"])
 authorized = handler.finalize_auth(relying_party, settings["issuer"], answer)
-tokens = relying_party.do_request(
-    "accesstoken",
-    state=answer["state"],
-    request_args={
-        "code": authorized["code"],
-        "grant_type": "authorization_code",
-        "redirect_uri": settings["redirect_uri"],
-        "client_id": settings["client_id"],
-        "state": answer["state"],
-    },
-    authn_method="private_key_jwt",
-    algorithm="ES256",
-    audience=settings["issuer"],
-    lifetime=60,
-)
+
+
+def exchange(**how):
+    return relying_party.do_request(
+        "accesstoken",
+        state=answer["state"],
+        request_args={
+            "code": authorized["code"],
+            "grant_type": "authorization_code",
+            "redirect_uri": settings["redirect_uri"],
+            "client_id": settings["client_id"],
+            "state": answer["state"],
+        },
+        authn_method="private_key_jwt",
+        **how,
+    )
+
+
+own = exchange(algorithm="ES256", audience=settings["issuer"], lifetime=60)
+tokens = exchange(client_assertion=assertion())
 if "error" in tokens:
     sys.exit(f"{tokens}")
 try:
     userinfo = "error" if "error" in handler.get_user_info(answer["state"], access_token=tokens["access_token"]) else "taken"
 except Exception as error:  # The library raises what it likes.
     userinfo = type(error).__name__
-print(json.dumps({"sub": tokens["__verified_id_token"]["sub"], "type": tokens["token_type"], "userinfo": userinfo}), flush=True)
+learnt = {"sub": tokens["__verified_id_token"]["sub"], "type": tokens["token_type"], "userinfo": userinfo}
+print(json.dumps({**learnt, "own_assertion": own.get("error", "taken")}), flush=True)
