@@ -31,9 +31,11 @@ impl App {
             }
             self.db.transaction("note altered deletions", move |tx| {
                 for suspect in &suspects {
-                    // It may have been answered since it was read, which is no alteration.
-                    let found = deletions::find(tx, &suspect.id, &suspect.service)?;
-                    let Some(found) = found.filter(|found| found.mark == suspect.mark) else { continue };
+                    let Some(found) = deletions::find(tx, &suspect.id, &suspect.service)? else { continue };
+                    // Another process may have noted it.
+                    if is_true_deletion(&vault, &found)? {
+                        continue;
+                    }
                     let noted = Deletion { due_at: now, missed_at: Some(now), ..doubted(found, now) };
                     deletions::set(tx, &[marked_deletion(&vault, noted)?])?;
                 }
