@@ -18,14 +18,14 @@ const provider = new Provider(`http://localhost:${port}`, {
     dpop_bound_access_tokens: true,
     grant_types: ["authorization_code", "client_credentials"],
     redirect_uris: ["http://localhost:8081/callback"],
-    application_type: "native",
     jwks: { keys: [{ ...client.publicKey.export({ format: "jwk" }), kid: "client", alg: "ES256", use: "sig" }] },
   }],
   jwks: { keys: [{ ...pair().privateKey.export({ format: "jwk" }), kid: "provider", alg: "ES256", use: "sig" }] },
   enabledJWA: { clientAuthSigningAlgValues: ["ES256"], dPoPSigningAlgValues: ["ES256"], idTokenSigningAlgValues: ["ES256"] },
   features: {
     clientCredentials: { enabled: true },
-    devInteractions: { enabled: false },
+    // Its own pages for signing in and agreeing, which take any name: they are walked before the clock starts.
+    devInteractions: { enabled: true },
     dPoP: { enabled: true },
     pushedAuthorizationRequests: { enabled: true },
   },

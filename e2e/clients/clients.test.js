@@ -1,5 +1,7 @@
 // Clients off the shelf, unmodified, sign a resident in: authlib, idpyoidc, and Apache with mod_auth_openidc, each as a service of the
-// profile oidc.
+// profile oidc; and how far the two libraries get under the profile fapi2.
+//
+// Those that USUFRUCT_CLIENTS_NEEDED names, which `script/test` sets once it has installed them, fail where they are missing and are not left out.
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
@@ -56,12 +58,16 @@ async function signIn(address) {
   return answer.headers.get("location");
 }
 
+const DESK = { client_id: "svc_desk", kid: "desk" };
+const LIBRARY = { client_id: "svc_library", kid: "test" };
+
 /** Runs a client in Python that prints where it sends the browser, reads where it came back, and prints what it learnt. */
-async function python(script) {
+async function python(script, service = DESK) {
   writeFileSync(join(work.dir, "desk.pem"), ec.privateKey.export({ format: "pem", type: "pkcs8" }));
-  const settings = { issuer: city.url, client_id: "svc_desk", redirect_uri: city.redirect, key: join(work.dir, "desk.pem"), kid: "desk" };
+  const settings = { issuer: city.url, redirect_uri: city.redirect, key: join(work.dir, "desk.pem"), ...service };
   const child = spawn(PYTHON, [join(HERE, script), JSON.stringify(settings)], { stdio: ["pipe", "pipe", "pipe"] });
   let [out, error] = ["", ""];
+  child.on("error", (cause) => (error += `${cause}`));
   child.stderr.on("data", (data) => (error += data));
   const ended = new Promise((resolve) => child.on("close", resolve));
   const lines = (async function* () {
@@ -82,7 +88,8 @@ async function python(script) {
   return JSON.parse(learnt);
 }
 
-const withoutPython = existsSync(PYTHON) ? false : "Python with e2e/clients/requirements.txt is not there";
+const needed = (process.env.USUFRUCT_CLIENTS_NEEDED ?? "").split(" ");
+const withoutPython = needed.includes("python") || existsSync(PYTHON) ? false : "Python with e2e/clients/requirements.txt is not there";
 
 test("authlib", { skip: withoutPython }, async () => {
   const learnt = await python("authlib_client.py");
@@ -97,7 +104,20 @@ test("idpyoidc", { skip: withoutPython }, async () => {
   assert.equal(learnt.userinfo, learnt.sub);
 });
 
-const withoutApache = existsSync(APACHE) && existsSync(join(MODULES, "mod_auth_openidc.so")) ? false : "Apache with mod_auth_openidc is not there";
+test("authlib under fapi2 gets as far as it can prove possession", { skip: withoutPython }, async () => {
+  assert.deepEqual(await python("authlib_fapi2_client.py", LIBRARY), { pushed: 201, outcome: "invalid_dpop_proof" });
+});
+
+test("idpyoidc under fapi2 gets a bound token", { skip: withoutPython }, async () => {
+  const learnt = await python("idpyoidc_fapi2_client.py", LIBRARY);
+  assert.match(learnt.sub, /^[\w-]{22}$/);
+  assert.equal(learnt.type, "DPoP");
+  assert.equal(learnt.own_assertion, "invalid_client", "the library names one audience as a string by now: let it sign for itself");
+  assert.notEqual(learnt.userinfo, "taken", "the library writes `ath` as it should by now: walk the whole way");
+});
+
+const hasApache = existsSync(APACHE) && existsSync(join(MODULES, "mod_auth_openidc.so"));
+const withoutApache = needed.includes("apache") || hasApache ? false : "Apache with mod_auth_openidc is not there";
 
 test("Apache with mod_auth_openidc lets her in and nobody else", { skip: withoutApache }, async (t) => {
   const apache = await startApache(t);

@@ -50,6 +50,10 @@ for (const look of [{ lang: "en" }, { lang: "zh-Hant", width: 320 }]) {
     await page.getByTestId("agree").click();
     await page.locator("[data-step=released]").waitFor();
     assert.equal(page.url(), `${city.url}/developers/try`, "the code is not left in the address");
+    const steps = await page.locator("[data-step]").evaluateAll((all) => all.map((step) => /** @type {HTMLElement} */ (step).dataset.step));
+    assert.deepEqual(steps, ["registered", "pushed", "returned", "exchanged", "known", "released"], "the whole walk, from its beginning");
+    assert.equal(JSON.parse(await came(page, "registered")).client_id, registered.client_id);
+    assert.match(await page.locator("[data-step=returned] [data-part=sent]").innerText(), /^GET \/oidc\/authorize\?client_id=/);
     const claims = JSON.parse(await came(page, "known"));
     const released = await came(page, "released");
     assert.match(released, /^200\n/);
@@ -71,6 +75,8 @@ test("who says no is told so, and no block is asked for", async () => {
   await page.getByTestId("not-now").click();
   await page.locator("[data-step=failed]").waitFor();
   assert.equal(await came(page, "failed"), "access_denied");
+  assert.ok((await page.locator("[data-step=failed] [data-part=means]").innerText()).length > 20);
+  assert.equal(await page.locator("[data-step=pushed]").count(), 1, "what came before stays");
   assert.equal(await page.locator("[data-step=released]").count(), 0);
   await context.close();
 });
@@ -84,6 +90,39 @@ test("whoever comes back in another tab is told so, and the code does not stay i
   await page.locator('main a[href="/"]').waitFor();
   assert.deepEqual(problems, []);
   await context.close();
+});
+
+test("a refusal is in the language of the page", async () => {
+  const { page, context } = await openPage(browser, { baseURL: city.url, lang: "zh-Hant" });
+  // In the place of the walk's own address one that is not on this machine.
+  await page.route("**/developers", async (route) => {
+    const body = new URLSearchParams(route.request().postData() ?? "");
+    body.set("redirect_uri", "https://elsewhere.example/");
+    await route.continue({ postData: body.toString() });
+  });
+  await page.goto("/developers/try");
+  await page.locator("#try button").click();
+  await page.locator("[data-step=failed]").waitFor();
+  assert.match(await page.locator("[data-step=failed] [data-part=means]").innerText(), /返回網址不在此電腦上/);
+  await context.close();
+});
+
+test("when the sandbox is full the oldest service goes", async () => {
+  const register = async () => {
+    const pair = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, ["sign", "verify"]);
+    const { kty, crv, x, y } = await crypto.subtle.exportKey("jwk", pair.publicKey);
+    const body = new URLSearchParams({ jwk: JSON.stringify({ kty, crv, x, y }), redirect_uri: "http://localhost:9000/callback" });
+    const answer = await fetch(`${city.url}/developers`, { method: "POST", body, headers: { accept: "application/json" } });
+    assert.equal(answer.status, 201);
+    return (await answer.json()).client_id;
+  };
+  const stateOf = async (id) => (await (await fetch(`${city.url}/register/services/${id}.json`)).json()).state;
+  const first = await register();
+  const second = await register();
+  assert.equal(await stateOf(first), "active");
+  for (let more = 0; more < 99; more += 1) await register();
+  assert.equal(await stateOf(first), "closed");
+  assert.equal(await stateOf(second), "active");
 });
 
 test("another site's page cannot register a service", async () => {

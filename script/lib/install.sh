@@ -123,7 +123,12 @@ need_python() {
 # mod_auth_openidc. USUFRUCT_CLIENTS_PYTHON names another Python.
 need_clients() {
   local own="$PWD/.local/clients"
-  if have dpkg-query && [ ! -e /usr/lib/apache2/modules/mod_auth_openidc.so ]; then need_packages apache2 libapache2-mod-auth-openidc; fi
+  # A client that is missing from here on is a failure. Where there are no packages of Debian, Apache is left out.
+  export USUFRUCT_CLIENTS_NEEDED=python
+  if have dpkg-query; then
+    [ -e /usr/lib/apache2/modules/mod_auth_openidc.so ] || need_packages apache2 libapache2-mod-auth-openidc
+    USUFRUCT_CLIENTS_NEEDED="python apache"
+  fi
   [ -z "${USUFRUCT_CLIENTS_PYTHON:-}" ] || return 0
   if [ "$own/installed" -nt e2e/clients/requirements.txt ]; then return 0; fi
   python3 -c 'import ensurepip, venv' 2>/dev/null || need_packages python3 python3-venv

@@ -35,7 +35,7 @@ pub struct Measured {
 }
 
 pub struct Client {
-    http: reqwest::Client,
+    pub http: reqwest::Client,
     key: EcdsaKeyPair,
     bound: EcdsaKeyPair,
 }
@@ -107,6 +107,13 @@ impl Client {
         Measured { what, seconds, cpu_seconds, latencies }
     }
 
+    /// Pushes one request and answers where the browser is sent with it.
+    pub async fn begun(&self, server: &Server) -> String {
+        let ready = self.ready(server, &server.push, 1, &|_| request());
+        let pushed = send(&self.http, &server.push, &ready[0], None).await;
+        authorize_url(&server.authorize, &pushed)
+    }
+
     fn ready(&self, server: &Server, url: &str, count: usize, form: &dyn Fn(usize) -> Vec<(&'static str, String)>) -> Vec<Ready> {
         let seconds = unix_seconds();
         (0..count)
@@ -149,15 +156,19 @@ impl Measured {
 
 async fn sign_in(http: &reqwest::Client, [token, push, authorize]: &[String; 3], first: &Ready, second: &Ready, cookie: &str) {
     let pushed = send(http, push, first, None).await;
-    let query = url::form_urlencoded::Serializer::new(String::new())
-        .append_pair("client_id", CLIENT)
-        .append_pair("request_uri", pushed["request_uri"].as_str().expect("a request_uri"))
-        .finish();
-    let answer = http.get(format!("{authorize}?{query}")).header("cookie", cookie).send().await.expect("an answer");
+    let answer = http.get(authorize_url(authorize, &pushed)).header("cookie", cookie).send().await.expect("an answer");
     let location = answer.headers().get("location").and_then(|to| to.to_str().ok()).expect("a way back").to_owned();
     let to = url::Url::parse(&location).expect("an address");
     let code = to.query_pairs().find(|(name, _)| name == "code").expect("a code").1.into_owned();
     send(http, token, second, Some(code)).await;
+}
+
+fn authorize_url(authorize: &str, pushed: &Value) -> String {
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("client_id", CLIENT)
+        .append_pair("request_uri", pushed["request_uri"].as_str().expect("a request_uri"))
+        .finish();
+    format!("{authorize}?{query}")
 }
 
 async fn send(http: &reqwest::Client, url: &str, ready: &Ready, code: Option<String>) -> Value {

@@ -17,7 +17,7 @@ pub struct Server {
     pub authorize: String,
     /// The client's key, PKCS #8.
     pub key: Vec<u8>,
-    /// Sessions of residents who have agreed to what is asked.
+    /// Sessions of residents who have agreed to what is asked. Where there are none yet, the pages of the server are walked for them.
     pub cookies: Vec<String>,
     child: Child,
     _dir: tempfile::TempDir,

@@ -17,6 +17,7 @@ use usufruct_vault::{Keyring, Vault};
 use crate::erase::plain_event;
 use crate::ledger::{Placed, place};
 use crate::row_mark::{find_delegation, find_session};
+use crate::session::is_over;
 use crate::{Error, OpenSession};
 
 /// Reason of the line that a delegate gets for what she did.
@@ -29,6 +30,8 @@ pub struct Actor {
     /// By what was signed in, where that is known.
     pub(crate) means: Option<Means>,
     delegate: Option<Arc<Deputy>>,
+    /// The session in which she acts herself, where she does so in one.
+    own: Option<Digest>,
 }
 
 /// Who acts, and by what.
@@ -41,7 +44,7 @@ struct Deputy {
 impl From<u64> for Actor {
     /// The resident herself.
     fn from(resident: u64) -> Self {
-        Self { resident, means: None, delegate: None }
+        Self { resident, means: None, delegate: None, own: None }
     }
 }
 
@@ -64,11 +67,12 @@ impl OpenSession {
     /// again in the transaction of the act.
     pub fn actor(&self, powers: &[Power]) -> Result<Actor, Error> {
         match &self.acting {
-            None => Ok(Actor { resident: self.resident, means: Some(self.means), delegate: None }),
+            None => Ok(Actor { resident: self.resident, means: Some(self.means), delegate: None, own: Some(self.token_hash) }),
             Some(acting) if acting.powers.have(powers) => Ok(Actor {
                 resident: acting.person,
                 means: Some(Means::Delegate),
                 delegate: Some(Arc::new(Deputy { session: self.clone(), powers: powers.to_vec() })),
+                own: None,
             }),
             Some(_) => Err(Error::NotGiven),
         }
@@ -81,8 +85,15 @@ impl Actor {
         Some(self.delegate.as_ref()?.session.acting.as_ref()?.delegation.as_str())
     }
 
-    /// Looks at the delegation as it is now. `None` where the resident acts herself.
+    /// Looks at the session and at the delegation as they are now, inside the transaction of what is done: either may have ended since the
+    /// request came. `None` where the resident acts herself.
     pub(crate) fn permit(&self, tx: &mut Tx<'_>, vault: &Vault, now: Time) -> Result<Option<Both>, Error> {
+        if let Some(own) = &self.own {
+            let open = find_session(tx, vault, own)?.filter(|open| open.resident == self.resident && !is_over(open, now));
+            if open.is_none_or(|open| self.means.is_some_and(|means| open.means != means)) {
+                return Err(Error::refused("This session has ended.", "Sign in again."));
+            }
+        }
         let Some(deputy) = &self.delegate else { return Ok(None) };
         let (Some(id), Some(delegate)) = (self.delegation(), deputy.session.acting.as_ref().map(|_| deputy.session.resident))
         else {
@@ -95,7 +106,9 @@ impl Actor {
                 && found.powers.have(&deputy.powers)
         });
         let delegation = delegation.ok_or(Error::NotGiven)?;
-        let is_open = find_session(tx, vault, deputy.session.bound_to())?.is_some();
+        let child = find_session(tx, vault, deputy.session.bound_to())?;
+        let is_open =
+            child.is_some_and(|child| !is_over(&child, now)) && find_session(tx, vault, &deputy.session.token_hash)?.is_some();
         if !is_open || !is_active(tx, self.resident)? || !is_active(tx, delegate)? {
             return Err(Error::NotGiven);
         }

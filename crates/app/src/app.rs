@@ -75,6 +75,8 @@ pub struct App {
     pub(crate) segments: Segments,
     /// Where the next collection of partial tiles begins.
     pub(crate) collecting: Mutex<Option<String>>,
+    /// The last notice to delete that was looked at for alterations.
+    pub(crate) looked_at: Mutex<String>,
     pub(crate) upkeep_publishes: AtomicBool,
     /// Within how many microseconds services hear of what happens to residents.
     pub(crate) spread: AtomicI64,
@@ -153,6 +155,7 @@ impl App {
             announcing: Condvar::new(),
             segments: Segments::default(),
             collecting: Mutex::default(),
+            looked_at: Mutex::default(),
             upkeep_publishes: AtomicBool::new(false),
             spread: AtomicI64::new(SPREAD),
             automation,

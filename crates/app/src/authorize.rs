@@ -18,6 +18,7 @@ use usufruct_core::time::{DAY, SECOND};
 use usufruct_core::{Digest, Time};
 use usufruct_store::authorizations::{self, Authorization as Stored};
 use usufruct_store::codes::{self, Code};
+use usufruct_store::db::{Connection, Error as DbError};
 use usufruct_store::session_services::{self, SessionService};
 use usufruct_store::{delegations, grants, pushed_requests, residents};
 
@@ -190,6 +191,7 @@ impl App {
         let resident = actor.resident;
         // So that no withdrawal gives her another pseudonym between here and the transaction.
         let _guard = self.lock_resident(resident);
+        let seen = self.db.read(|conn| standing_marks(conn, resident, &request.service))?;
         if !self.authorization(resident, request)?.to_ask.is_empty() {
             return Err(Error::Unpermitted(vec![usufruct_core::decide::Clause::Grant]));
         }
@@ -235,6 +237,13 @@ impl App {
             let both = actor.permit(tx, &vault, now)?;
             if residents::state(tx, resident)? != Some(residents::ResidentState::Active) {
                 return Err(Error::refused("The pass is deactivated.", "Reactivate it first."));
+            }
+            // A service may have given back meanwhile, at another process, what is widened here.
+            if standing_marks(tx, resident, &row.service)? != seen {
+                return Err(Error::refused(
+                    "What the service may ask for changed in this moment.",
+                    "Go back to the service and start again.",
+                ));
             }
             if let Some(pushed) = &pushed
                 && !pushed_requests::take(tx, pushed, now)?
@@ -353,6 +362,11 @@ impl App {
         next.mark = Some(of_authorization(&self.vault, &next)?);
         Ok(next)
     }
+}
+
+/// The marks of what a resident authorized a service for.
+fn standing_marks(conn: &mut dyn Connection, resident: u64, service: &ServiceId) -> Result<Vec<Option<Digest>>, DbError> {
+    Ok(authorizations::of_resident(conn, resident, Some(service))?.into_iter().map(|known| known.mark).collect())
 }
 
 pub(crate) fn fresh_grant_id(rng: &dyn Rng) -> String {

@@ -94,8 +94,14 @@ impl App {
         // A vendor that works for nobody any more is a matter of whoever runs the pass.
         let operator = register.operator().and_then(|operator| operator.id.parse::<AgencyId>().ok());
         let Some(body) = Some(body.clone()).filter(|body| !register.is_vendor(body)).or(operator) else { return Ok(None) };
-        let facts =
-            Text::new("A service was told to delete data and has not answered in time.", "服務受通知刪除資料，逾期未回覆。");
+        let facts = if overdue.is_altered {
+            Text::new(
+                "Somebody wrote to the record of what a service was told to delete, so it is not known what the service answered.",
+                "通知服務刪除資料之紀錄遭竄改，無從得知該服務之答覆。",
+            )
+        } else {
+            Text::new("A service was told to delete data and has not answered in time.", "服務受通知刪除資料，逾期未回覆。")
+        };
         let mut breach = unanswered(&body, facts, overdue.since, now);
         breach.services.push(id.clone());
         breach.mandates = mandates.into_iter().map(|(id, _)| id.clone()).collect();

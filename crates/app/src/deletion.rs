@@ -1,6 +1,7 @@
 //! Tell services what to delete, and take their answers: the part of an erasure that is out of our hands.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -10,13 +11,14 @@ use usufruct_core::event::Kind;
 use usufruct_core::id::{CertificateId, DeletionId, MandateId, ServiceId};
 use usufruct_core::lawpack::Duty;
 use usufruct_core::register::Register;
+use usufruct_core::service::Profile;
 use usufruct_core::statement::StatementKind;
 use usufruct_core::time::DAY;
 use usufruct_store::authorizations;
 use usufruct_store::deletions::{self, Counts, Deletion};
 use usufruct_vault::{Error as VaultError, Keyring};
 
-use crate::row_mark::true_authorizations;
+use crate::row_mark::{is_true_deletion, marked_deletion, true_authorizations};
 use crate::withdraw::services_under;
 use crate::{App, Error, Publication};
 
@@ -34,6 +36,14 @@ pub struct DeletionNotice {
     pub due_at: Time,
 }
 
+/// Whom word of the deletion of a whole pass reaches, of the services that know the resident.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reached {
+    pub told: Vec<ServiceId>,
+    /// Services of the profile oidc. They know a pseudonym, and have no token by which they could read a notice or answer it.
+    pub untold: Vec<ServiceId>,
+}
+
 /// What a service was told to delete and has not answered in time. It names nobody.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct OverdueDeletion {
@@ -47,6 +57,9 @@ pub struct OverdueDeletion {
     pub told_at: Option<Time>,
     /// When the clock noted that no answer had come.
     pub missed_at: Option<Time>,
+    /// When the clock noted that somebody else had written to the notice, so that nobody knows what was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub altered_at: Option<Time>,
 }
 
 impl App {
@@ -55,8 +68,23 @@ impl App {
         let (now, register) = (self.now(), self.register());
         let sector =
             register.services.get(service).map(|entry| register.sector(entry)).ok_or(Error::Unknown { what: "service" })?;
-        let caller = service.clone();
-        let open = self.db.transaction("tell deletions", move |tx| deletions::tell(tx, &caller, now, MOST))?;
+        let (caller, vault) = (service.clone(), Arc::clone(&self.vault));
+        let open = self.db.transaction("tell deletions", move |tx| {
+            let mut open = Vec::new();
+            let mut told = Vec::new();
+            for found in deletions::open(tx, &caller, now, MOST)? {
+                // What somebody else wrote would have the service delete what it should keep.
+                if !is_true_deletion(&vault, &found)? {
+                    continue;
+                }
+                if found.told_at.is_none() {
+                    told.push(marked_deletion(&vault, Deletion { told_at: Some(now), ..found.clone() })?);
+                }
+                open.push(found);
+            }
+            deletions::set(tx, &told)?;
+            Ok::<_, Error>(open)
+        })?;
         open.into_iter()
             .map(|deletion| {
                 let sealed = deletion.sealed.as_ref();
@@ -75,25 +103,48 @@ impl App {
 
     /// Takes a service's word for what it did. Saying the same again is fine; another word is refused.
     pub fn answer_deletion(&self, service: &ServiceId, id: &DeletionId, answer: Answer) -> Result<(), Error> {
-        let (now, caller, wanted) = (self.now(), service.clone(), id.clone());
-        let is_new = self.db.transaction("answer deletion", move |tx| deletions::answer(tx, &wanted, &caller, answer, now))?;
-        if is_new {
-            return Ok(());
-        }
-        let known = self.db.read(|conn| deletions::find(conn, id, service))?.and_then(|deletion| deletion.answer);
-        match known {
-            Some((known, _)) if known == answer => Ok(()),
-            Some(_) => Err(Error::refused(
-                "This notice has another answer already.",
-                "An answer stands; tell the operator what is wrong with it.",
-            )),
-            None => Err(Error::Unknown { what: "deletion notice for this service" }),
-        }
+        let (now, caller, wanted, vault) = (self.now(), service.clone(), id.clone(), Arc::clone(&self.vault));
+        self.db.transaction("answer deletion", move |tx| {
+            let found = deletions::find(tx, &wanted, &caller)?;
+            let found = found.ok_or(Error::Unknown { what: "deletion notice for this service" })?;
+            if found.altered_at.is_some() || !is_true_deletion(&vault, &found)? {
+                return Err(Error::refused(
+                    "Somebody wrote to this notice in the database of the pass, so it takes no answer.",
+                    "Tell the operator in writing what you deleted.",
+                ));
+            }
+            match found.answer {
+                Some((known, _)) if known == answer => return Ok(()),
+                Some(_) => {
+                    return Err(Error::refused(
+                        "This notice has another answer already.",
+                        "An answer stands; tell the operator what is wrong with it.",
+                    ));
+                }
+                None => {}
+            }
+            let answered = Deletion {
+                sealed: None,
+                told_at: found.told_at.or(Some(now)),
+                answer: Some((answer, now)),
+                missed_at: found.missed_at.or(Some(now).filter(|now| found.due_at < *now)),
+                ..found
+            };
+            Ok(deletions::set(tx, &[marked_deletion(&vault, answered)?])?)
+        })
     }
 
     /// What services were told about a resident's data, and what they answered, newest first.
     pub fn deletions_of(&self, resident: u64) -> Result<Vec<Deletion>, Error> {
-        Ok(self.db.read(|conn| deletions::of_resident(conn, resident))?)
+        self.believed(self.db.read(|conn| deletions::of_resident(conn, resident))?)
+    }
+
+    /// Which of the services that know a resident would be told if she deleted her pass now.
+    pub fn reached_by_deletion(&self, resident: u64) -> Result<Reached, Error> {
+        let (register, met) = (self.register(), self.services_that_met(resident)?);
+        let met = met.into_iter().filter(|id| register.services.contains_key(id));
+        let (told, untold) = met.partition(|id| takes_notices(&register, id));
+        Ok(Reached { told, untold })
     }
 
     /// How services have answered so far.
@@ -108,7 +159,18 @@ impl App {
         let mut count = 0;
         loop {
             let now = self.now();
-            let missed = self.db.transaction("note missed deletions", move |tx| deletions::miss(tx, now, PART))?;
+            let vault = Arc::clone(&self.vault);
+            let missed = self.db.transaction("note missed deletions", move |tx| {
+                let mut missed = Vec::new();
+                for found in deletions::unnoted(tx, now, PART)? {
+                    let noted = Deletion { missed_at: Some(now), ..found };
+                    // One that somebody wrote to is noted as missed and stays without a mark of the house.
+                    let is_ours = is_true_deletion(&vault, &Deletion { missed_at: None, ..noted.clone() })?;
+                    missed.push(if is_ours { marked_deletion(&vault, noted)? } else { noted });
+                }
+                deletions::set(tx, &missed)?;
+                Ok::<_, Error>(missed)
+            })?;
             for deletion in &missed {
                 tracing::warn!(
                     service = %deletion.service, deletion = %deletion.id, due_at = %deletion.due_at,
@@ -134,12 +196,13 @@ impl App {
             due_at: deletion.due_at,
             told_at: deletion.told_at,
             missed_at: deletion.missed_at,
+            altered_at: deletion.altered_at,
         };
         Ok(overdue.into_iter().map(described).collect())
     }
 
-    /// Notices for the services that work under these mandates and have met this resident, under the pseudonyms they know her by now.
-    /// No other service hears that she exists. Each has a random name of its own, so that no two services can find out that they speak of one person.
+    /// Notices for the services that have met this resident, under the pseudonyms they know her by now: those that work under one mandate, or all
+    /// of them where her whole pass goes, also those that only signed her in. No other service hears that she exists. Each has a random name of its own, so that no two services can find out that they speak of one person.
     pub(crate) fn notices_of_resident(
         &self,
         certificate: &CertificateId,
@@ -150,12 +213,13 @@ impl App {
     ) -> Result<Vec<Deletion>, Error> {
         let register = self.register();
         let met = self.services_that_met(resident)?;
-        let services: BTreeSet<ServiceId> = mandates
-            .iter()
-            .filter_map(|number| mandate_id(&register, *number))
-            .flat_map(|id| services_under(&register, &id))
-            .filter(|service| met.contains(service))
-            .collect();
+        let services: BTreeSet<ServiceId> = match mandate {
+            None => met.into_iter().filter(|service| takes_notices(&register, service)).collect(),
+            Some(number) => {
+                let under = mandate_id(&register, number).map(|id| services_under(&register, &id)).unwrap_or_default();
+                under.into_iter().filter(|service| met.contains(service)).collect()
+            }
+        };
         let mut notices = Vec::with_capacity(services.len());
         for service in services {
             let Some(entry) = register.services.get(&service) else { continue };
@@ -172,7 +236,7 @@ impl App {
                 Err(VaultError::NoKey { .. }) => continue,
                 Err(error) => return Err(error.into()),
             }
-            notices.push(notice);
+            notices.push(marked_deletion(&self.vault, notice)?);
         }
         Ok(notices)
     }
@@ -195,10 +259,11 @@ impl App {
     }
 
     /// Notices for the services that worked under a mandate which has ended.
-    pub(crate) fn notices_of_mandate(&self, certificate: &CertificateId, mandate: u64) -> Vec<Deletion> {
+    pub(crate) fn notices_of_mandate(&self, certificate: &CertificateId, mandate: u64) -> Result<Vec<Deletion>, Error> {
         let register = self.register();
         let services = mandate_id(&register, mandate).map(|id| services_under(&register, &id)).unwrap_or_default();
-        services.iter().map(|service| self.notice(&register, certificate, service, &[mandate], Some(mandate))).collect()
+        let notice = |service| self.notice(&register, certificate, service, &[mandate], Some(mandate));
+        services.iter().map(|service| marked_deletion(&self.vault, notice(service))).collect()
     }
 
     fn notice(
@@ -222,6 +287,8 @@ impl App {
             told_at: None,
             answer: None,
             missed_at: None,
+            altered_at: None,
+            mark: None,
         }
     }
 
@@ -229,12 +296,16 @@ impl App {
     /// nothing is added: the time of it would join her pseudonyms.
     pub(crate) fn publish_answers(&self) -> Result<(), Error> {
         for certificate in self.db.read(|conn| deletions::unpublished(conn, PART))? {
-            let notices = self.db.read(|conn| deletions::of_certificate(conn, &certificate))?;
+            let notices = self.believed(self.db.read(|conn| deletions::of_certificate(conn, &certificate))?)?;
             let register = self.register();
             let Some(entry) = register.certificates.get(&certificate) else { continue };
             let recipients: Vec<Recipient> = notices
                 .iter()
                 .filter_map(|notice| {
+                    if notice.altered_at.is_some() {
+                        // What was published before somebody wrote to it stands.
+                        return entry.body.recipients.iter().find(|said| said.service == notice.service).cloned();
+                    }
                     Some(Recipient {
                         service: notice.service.clone(),
                         told_at: notice.told_at?,
@@ -256,6 +327,11 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// Whether a service can read what it has to delete. One of the profile oidc gets no token for it.
+fn takes_notices(register: &Register, service: &ServiceId) -> bool {
+    register.services.get(service).is_some_and(|entry| entry.body.profile == Profile::Fapi2)
 }
 
 /// The next midnight (UTC), unless it is one.

@@ -105,6 +105,11 @@ impl App {
 }
 
 impl Ending {
+    /// The same, and services hear of it in the moment in which it happens.
+    pub fn at_once(self) -> Self {
+        Self { outbox: self.outbox.at_once(), ..self }
+    }
+
     /// Ends one delegation. One that the house did not write goes without a word: what stands in it is not to be believed, nor could it be opened.
     pub fn end(&self, tx: &mut Tx<'_>, delegation: &Delegation, why: End) -> Result<(), Error> {
         self.suspend(tx, delegation)?;

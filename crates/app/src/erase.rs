@@ -11,8 +11,8 @@ use usufruct_store::db::Tx;
 use usufruct_store::erasures::{self, Erasure};
 use usufruct_store::residents::{self, ResidentState};
 use usufruct_store::{
-    authorizations, blocks, breaches, cards, certificate_cards, codes, deletions, deposits, grants, invitations, keyrings, lines,
-    passkeys, recovery_codes, sessions, tokens,
+    authorizations, blocks, breaches, cards, certificate_cards, codes, counter_requests, deletions, deposits, grants,
+    invitations, keyrings, lines, passkeys, recovery_codes, sessions, tokens,
 };
 use usufruct_vault::Withdrawal;
 
@@ -213,6 +213,7 @@ pub(crate) fn forget_ways_in(tx: &mut Tx<'_>, resident: u64) -> Result<(), Error
     certificate_cards::purge_resident(tx, resident)?;
     recovery_codes::purge_resident(tx, resident)?;
     invitations::purge_resident(tx, resident)?;
+    counter_requests::purge_resident(tx, resident)?;
     Ok(())
 }
 

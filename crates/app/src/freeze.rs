@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use usufruct_core::event::Kind;
 use usufruct_store::db::Tx;
-use usufruct_store::grants;
 use usufruct_store::residents::{self, ResidentState};
+use usufruct_store::{counter_requests, grants};
 
 use crate::end_delegation::End;
 use crate::erase::plain_event;
@@ -33,7 +33,7 @@ impl App {
 
     fn freeze_in(&self, resident: u64, before: impl Fn(&mut Tx<'_>) -> Result<(), Error> + Send + 'static) -> Result<(), Error> {
         let (keyring, rng, now) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng), self.now());
-        let (outbox, ending) = (self.outbox(), self.ending());
+        let (outbox, ending) = (self.outbox().at_once(), self.ending().at_once());
         self.db.transaction("freeze", move |tx| {
             before(tx)?;
             if residents::state(tx, resident)? == Some(ResidentState::Erased) {
@@ -44,6 +44,8 @@ impl App {
             grants::revise_resident(tx, resident)?;
             outbox.account_frozen(tx, resident)?;
             end_all(tx, resident)?;
+            // Two clerks may have been deceived before she noticed; whoever it was would lift the freeze with what they hand out.
+            counter_requests::purge_resident(tx, resident)?;
             place(tx, &keyring, plain_event(Kind::Status, ResidentState::Frozen.code(), None, now), rng.as_ref()).map(drop)
         })
     }

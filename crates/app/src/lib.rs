@@ -4,6 +4,7 @@
 
 mod act;
 mod actor;
+mod altered;
 mod app;
 mod audit;
 mod authorize;
@@ -101,7 +102,7 @@ pub use convert::{ConversionAnswer, ConversionBatch, ConversionLine, Converted};
 pub use correct::OwnBlock;
 pub use counter::{Approved, Way, counter_message};
 pub use delegate::{DelegationView, NewHelper, Offer};
-pub use deletion::{DeletionNotice, OverdueDeletion};
+pub use deletion::{DeletionNotice, OverdueDeletion, Reached};
 pub use deliver::{Outgoing, PolledEvents};
 pub use deposit::{DepositReceipt, DepositRequest, OwnDeposit, ReleasedDeposit};
 pub use devices::passkey_label;
@@ -133,6 +134,7 @@ pub use restore_log::{Restored, rebuild_log, restore_log};
 pub use rotate::Rotated;
 pub use rotate_service::ServiceRotated;
 pub use session::{OpenSession, SessionView};
+pub use sign_in::Suspension;
 pub use sources::{GRACE, Incomplete, SILENCE};
 pub use spread::SPREAD;
 pub use stream::{MANAGE_SCOPE, READ_SCOPE, StreamRequest, VERIFY_EVERY_SECONDS};

@@ -4,24 +4,26 @@ use std::sync::Arc;
 
 use usufruct_store::db::{Connection, Error as DbError, Tx};
 use usufruct_store::{
-    authorizations, cards, certificate_cards, codes, delegations, invitations, passkeys, recovery_codes, refresh_tokens,
-    sessions, tokens,
+    authorizations, cards, certificate_cards, codes, delegations, deletions, invitations, passkeys, recovery_codes,
+    refresh_tokens, sessions, tokens,
 };
 use usufruct_vault::Vault;
 
 use crate::row_mark::{
-    of_authorization, of_card, of_certificate_card, of_code, of_delegation, of_invitation, of_passkey, of_recovery_code,
-    of_refresh_token, of_session, of_token,
+    marked_deletion, of_authorization, of_card, of_certificate_card, of_code, of_delegation, of_invitation, of_passkey,
+    of_recovery_code, of_refresh_token, of_session, of_token,
 };
 use crate::{App, Error};
 
 /// Rows marked in one transaction.
 const PART: usize = 1_000;
-/// The files of the house that say that every row has its mark: of sessions and passkeys, of all other ways in, and of what services hold.
+/// The files of the house that say that every row has its mark: of sessions and passkeys, of all other ways in, of what services hold, and of
+/// what they have to delete.
 /// From then on a row without one was written by somebody else.
 const ROWS_MARKED: &str = "rows.marked";
 const WAYS_MARKED: &str = "ways.marked";
 const SERVICES_MARKED: &str = "services.marked";
+const DELETIONS_MARKED: &str = "deletions.marked";
 
 impl App {
     /// Gives rows from before there were marks theirs. Requests at counters get none: they live for an hour, and are begun again.
@@ -80,7 +82,8 @@ impl App {
             )?;
             self.house.secret(WAYS_MARKED, Vec::new)?;
         }
-        self.mark_what_services_hold()
+        self.mark_what_services_hold()?;
+        self.mark_what_services_delete()
     }
 
     fn mark_what_services_hold(&self) -> Result<(), Error> {
@@ -115,6 +118,22 @@ impl App {
             |tx, vault, row| Ok(refresh_tokens::set_mark(tx, &row.token_hash, &of_refresh_token(vault, row)?)?),
         )?;
         self.house.secret(SERVICES_MARKED, Vec::new)?;
+        Ok(())
+    }
+
+    fn mark_what_services_delete(&self) -> Result<(), Error> {
+        if !self.house.secrets(DELETIONS_MARKED)?.is_empty() {
+            return Ok(());
+        }
+        let deletions =
+            |conn: &mut dyn Connection, after: &[u8], limit| deletions::unmarked(conn, &String::from_utf8_lossy(after), limit);
+        self.mark_each(
+            "mark deletions",
+            deletions,
+            |row| row.id.as_str().as_bytes().to_vec(),
+            |tx, vault, row| Ok(deletions::set(tx, &[marked_deletion(vault, row.clone())?])?),
+        )?;
+        self.house.secret(DELETIONS_MARKED, Vec::new)?;
         Ok(())
     }
 

@@ -173,17 +173,24 @@ pub(crate) struct Outbox {
     rng: Arc<dyn Rng>,
     spread: Spread,
     now: Time,
+    is_urgent: bool,
 }
 
 impl App {
     /// The outbox as of now, to be moved into a transaction.
     pub(crate) fn outbox(&self) -> Outbox {
         let (vault, rng) = (Arc::clone(&self.vault), Arc::clone(&self.rng));
-        Outbox { vault, register: self.register(), rng, spread: self.spread(), now: self.now() }
+        Outbox { vault, register: self.register(), rng, spread: self.spread(), now: self.now(), is_urgent: false }
     }
 }
 
 impl Outbox {
+    /// The same for an emergency: services hear of it in the moment in which it happens. That two of them hear of something in one moment is
+    /// worth less than that whoever uses her pass is shut out everywhere.
+    pub fn at_once(self) -> Self {
+        Self { is_urgent: true, ..self }
+    }
+
     /// A session ends. Call it before the session is deleted.
     pub fn session_closed(&self, tx: &mut Tx<'_>, token_hash: &Digest, by: Initiator) -> Result<(), Error> {
         for signed_in in session_services::take(tx, token_hash)? {
@@ -397,7 +404,7 @@ impl Outbox {
     ) -> Result<(), Error> {
         let Some(sector) = self.sector(service) else { return Ok(()) };
         let (id, txn) = (self.name("evt_"), self.name(""));
-        let mut ready_at = self.spread.ready_at(service, self.now).max(earliest);
+        let mut ready_at = if self.is_urgent { earliest } else { self.spread.ready_at(service, self.now).max(earliest) };
         let mut line = None;
         let (subject, awaited) = match about {
             About::Nobody => {
@@ -408,8 +415,13 @@ impl Outbox {
             About::Subject(subject) => {
                 let named = [&b"usufruct/outbox-line/v1"[..], service.as_str().as_bytes(), subject.as_bytes()];
                 let known = Digest(self.vault.session_mark(&named)?);
-                // Word of an unfreezing must not come before word of the freeze.
-                ready_at = ready_at.max(outbox::last_of_line(tx, &known)?);
+                if self.is_urgent {
+                    // What waits goes first, or word that she lifted a freeze before would come after this one.
+                    outbox::ready_line(tx, &known, self.now)?;
+                } else {
+                    // Word of an unfreezing must not come before word of the freeze.
+                    ready_at = ready_at.max(outbox::last_of_line(tx, &known)?);
+                }
                 line = Some(known);
                 (Some(subject), None)
             }

@@ -343,6 +343,8 @@ pub(crate) fn end_code(tx: &mut Tx<'_>, code: &Digest) -> Result<(), Error> {
 /// Closes a session, and those in which its resident acts for others.
 pub(crate) fn close(tx: &mut Tx<'_>, outbox: &Outbox, token_hash: &Digest, by: Initiator) -> Result<(), Error> {
     for session in sessions::children(tx, token_hash)?.iter().chain([token_hash]) {
+        // Whoever exchanged one now would be signed in after the service was told that the session is over.
+        codes::delete_unused_of_session(tx, session)?;
         outbox.session_closed(tx, session, by)?;
         sessions::delete(tx, session)?;
     }

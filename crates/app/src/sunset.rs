@@ -146,7 +146,7 @@ impl App {
             root_at: None,
         };
         let erasure = self.with_evidence(erasure);
-        let (noted, notices) = (erasure.clone(), self.notices_of_mandate(&erasure.certificate, number));
+        let (noted, notices) = (erasure.clone(), self.notices_of_mandate(&erasure.certificate, number)?);
         let (outbox, ended) = (self.outbox(), id.clone());
         self.db.transaction("note mandate erasure", move |tx| {
             outbox.mandate_ended(tx, &ended, cause)?;

@@ -24,6 +24,8 @@ use usufruct_core::time::MINUTE;
 use zeroize::Zeroizing;
 
 common::on_both!(
+    a_session_that_has_ended_issues_nothing_more,
+    a_freeze_ends_what_clerks_approved,
     a_card_that_is_revoked_meanwhile_opens_nothing,
     a_certificate_card_takes_along_what_it_opened_alone,
     a_new_card_ends_what_the_one_before_opened,
@@ -111,7 +113,11 @@ fn with_card(city: &City, code: &str) -> OpenSession {
 }
 
 fn code(city: &City, session: &OpenSession) -> String {
-    let request = AuthorizeRequest {
+    city.app.authorize(session, &request()).unwrap()
+}
+
+fn request() -> AuthorizeRequest {
+    AuthorizeRequest {
         service: desk(),
         redirect_uri: "http://localhost:8081/callback".to_owned(),
         scope: vec!["openid".to_owned(), CARD.to_owned()],
@@ -124,8 +130,7 @@ fn code(city: &City, session: &OpenSession) -> String {
         management: GrantManagement::Any,
         pushed: None,
         agreed: vec![CARD.parse().unwrap()],
-    };
-    city.app.authorize(session, &request).unwrap()
+    }
 }
 
 fn exchange(city: &City, code: String) -> Result<Tokens, Error> {
@@ -269,6 +274,7 @@ fn a_new_passkey_that_ends_all_before_it_leaves_no_way_in(dir: &Path, url: Optio
         let open = [passkey, with_card(&city, &card), by_certificate];
         let held: Vec<Tokens> = open.iter().map(|session| tokens(&city, session)).collect();
         let unused = code(&city, &open[0]);
+        let waiting = [Way::Passkey, Way::Card].map(|way| approved(&city, resident, way));
         told(&city);
 
         let way = if is_at_counter {
@@ -283,6 +289,8 @@ fn a_new_passkey_that_ends_all_before_it_leaves_no_way_in(dir: &Path, url: Optio
         assert_eq!(city.app.recovery_codes_left(resident).unwrap(), 0);
         assert!(is_refused(city.app.invited(&planted)), "what was made with a code before");
         assert!(is_refused(city.app.redeem(&planted, &made(&city, resident, "planted"), Earlier::Remove)));
+        assert!(is_refused(city.app.invite(resident, Some(&waiting[0]))), "what two clerks had approved before");
+        assert!(is_refused(city.app.issue_card(resident, PIN, Some(&waiting[1]))));
         assert!(is_refused(city.app.sign_in_with_card(&attempt(&card), None, "kiosk")));
         assert!(is_refused(city.app.sign_in_with_certificate(&certificate, None, "test")));
         assert!(city.app.cards(resident).unwrap().is_empty() && city.app.certificate_cards(resident).unwrap().is_empty());
@@ -303,6 +311,45 @@ fn a_new_passkey_that_ends_all_before_it_leaves_no_way_in(dir: &Path, url: Optio
     let code = city.app.invite(newcomer, None).unwrap();
     city.app.redeem(&code, &made(&city, newcomer, "first"), Earlier::Remove).unwrap();
     assert!(statuses(&city, newcomer).is_empty());
+}
+
+/// Whoever deceived two clerks would lift the freeze with what they hand out.
+fn a_freeze_ends_what_clerks_approved(dir: &Path, url: Option<&str>) {
+    let city = city(dir, url);
+    let (resident, other) = (enrolled(&city), enrolled(&city));
+    let waiting = approved(&city, resident, Way::Passkey);
+    let (begun, others) = (city.app.begin_counter_request(resident, Way::Card).unwrap(), approved(&city, other, Way::Passkey));
+    city.app.freeze(resident).unwrap();
+    assert!(is_refused(city.app.invite(resident, Some(&waiting))));
+    let message = counter_message("city.test/log", &begun, resident, Way::Card);
+    assert!(is_refused(city.app.approve_counter_request(&begun, &city.signer(OPERATOR)[0].approve(&message))));
+    // She goes to a counter herself, and nobody else is in her way.
+    city.app.invite(resident, Some(&approved(&city, resident, Way::Passkey))).unwrap();
+    city.app.invite(other, Some(&others)).unwrap();
+}
+
+/// A request that came in before the session ended, and is written after it.
+fn a_session_that_has_ended_issues_nothing_more(dir: &Path, url: Option<&str>) {
+    let city = city(dir, url);
+    let resident = enrolled(&city);
+    let request = request();
+    let ends: [&dyn Fn(&OpenSession); 4] = [
+        &|session| city.app.close_session(session).unwrap(),
+        &|_| assert!(city.app.sign_out_everywhere(resident).is_ok()),
+        &|_| city.clock.advance(40 * MINUTE),
+        &|_| city.app.freeze(resident).unwrap(),
+    ];
+    for (place, end) in ends.into_iter().enumerate() {
+        let session = with_passkey(&city, resident);
+        let unused = code(&city, &session);
+        end(&session);
+        assert!(is_refused(exchange(&city, unused)), "end {place}: a code that was not exchanged");
+        assert!(is_refused(city.app.authorize(&session, &request)), "end {place}: another code");
+        assert!(is_refused(city.app.withdraw(session.actor(&[]).unwrap(), &CARD.parse().unwrap())), "end {place}");
+    }
+    let fresh = with_passkey(&city, resident);
+    city.app.lift_freeze(&fresh).unwrap();
+    refresh(&city, &tokens(&city, &fresh)).unwrap();
 }
 
 /// Whoever got in may have removed all passkeys, and have kept a card.

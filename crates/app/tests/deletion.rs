@@ -9,11 +9,14 @@ use std::sync::Arc;
 
 use common::{City, LIBRARY, OPERATOR, SERVICE, SeededRng, SetClock, VENDOR, block, mandate, on_postgres, service};
 use serde_json::json;
-use usufruct_app::store::db::Connection;
-use usufruct_app::store::deletions::Counts;
-use usufruct_app::{App, Config, Error, House, LifecycleStep, NewResident, Open, Publication, VaultSetup};
+use usufruct_app::store::db::{Connection, Error as DbError, Value};
+use usufruct_app::store::deletions::{self, Counts, Deletion};
+use usufruct_app::{
+    App, AuthorizeRequest, Config, Error, GrantManagement, House, LifecycleStep, NewResident, Open, Publication, VaultSetup,
+};
 use usufruct_core::Text;
 use usufruct_core::certificate::{Answer, Cause};
+use usufruct_core::id::ServiceId;
 use usufruct_core::late::LateDuty;
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::{Clock, Rng};
@@ -126,8 +129,13 @@ fn what_was_missed_is_noted_by_one_process_alone() {
             let other = scope.spawn(move || {
                 let mut count = 0;
                 for _ in 0..8 {
-                    let found = second.transaction("miss", move |tx| usufruct_app::store::deletions::miss(tx, now, 5));
-                    count += found.map_or(0, |found| found.len());
+                    let noted = second.transaction("miss", move |tx| {
+                        let due = deletions::unnoted(tx, now, 5)?;
+                        let noted: Vec<_> = due.into_iter().map(|due| Deletion { missed_at: Some(now), ..due }).collect();
+                        deletions::set(tx, &noted)?;
+                        Ok::<_, DbError>(noted.len())
+                    });
+                    count += noted.unwrap_or(0);
                 }
                 count
             });
@@ -159,6 +167,55 @@ fn a_service_hears_of_nobody_whom_it_never_met() {
     });
 }
 
+/// A pseudonym is a pseudonym, also where nothing was lent by it.
+#[test]
+fn services_that_only_signed_her_in_are_told_or_named_to_her() {
+    on_both("signed_in_only", |dir, url| {
+        let city = City::found(dir, url);
+        // Under a mandate by which she lends nothing.
+        city.publish_mandate("mdt_short", common::library_card());
+        city.open_service_with("svc_desk", LIBRARY, "desk", |body| body["mandates"] = json!(["mdt_short"]));
+        city.open_service_with("svc_login", LIBRARY, "login", |body| {
+            body["mandates"] = json!([]);
+            body["profile"] = json!("oidc");
+        });
+        let [desk, login]: [ServiceId; 2] = ["svc_desk", "svc_login"].map(|id| id.parse().unwrap());
+        let (reader, _) = city.cardholder();
+        let session = city.app.session(&city.app.open_session(reader, "test").unwrap()).unwrap().unwrap();
+        for service in [&desk, &login] {
+            let request = AuthorizeRequest {
+                service: service.clone(),
+                redirect_uri: "http://localhost:8081/callback".to_owned(),
+                scope: vec!["openid".to_owned()],
+                details: Vec::new(),
+                state: None,
+                nonce: None,
+                challenge: None,
+                by_form: false,
+                jkt: None,
+                management: GrantManagement::Any,
+                pushed: None,
+                agreed: Vec::new(),
+            };
+            city.app.authorize(&session, &request).unwrap();
+        }
+        let subject = city.app.subject(reader, &desk).unwrap();
+        // What she lent is what a withdrawal is about, and neither got any of it.
+        city.app.withdraw(reader, &mandate()).unwrap();
+        assert!(city.app.deletion_notices(&desk).unwrap().is_empty());
+        let reached = city.app.reached_by_deletion(reader).unwrap();
+        assert_eq!((reached.told, reached.untold), (vec![desk.clone(), service()], vec![login.clone()]));
+
+        city.app.delete_resident(reader).unwrap();
+        let told = city.app.deletion_notices(&desk).unwrap();
+        assert_eq!(told.iter().map(|notice| notice.subject.clone()).collect::<Vec<_>>(), [Some(subject)]);
+        assert!(told[0].due_at > city.app.now());
+        let all = city.app.deletions_of(reader).unwrap();
+        assert!(all.iter().all(|notice| notice.service != login), "nothing is due from whoever cannot read it");
+        city.app.answer_deletion(&desk, &told[0].id, Answer::Deleted).unwrap();
+    });
+}
+
 #[test]
 fn whoever_deletes_her_pass_is_still_named_to_the_service() {
     on_both("told_all", |dir, url| {
@@ -184,7 +241,7 @@ fn whoever_deletes_her_pass_is_still_named_to_the_service() {
                 tx.execute(sql, &[id.as_str().into(), vec![7u8; 48].into()])
             })
             .unwrap();
-        assert!(city.app.deletion_notices(&service()).is_err());
+        assert!(city.app.deletion_notices(&service()).unwrap().is_empty());
     });
 }
 
@@ -255,6 +312,117 @@ fn a_vendor_has_as_long_as_its_contract_says() {
     assert_eq!(theirs[0].due_at, city.app.now().plus(7 * DAY));
     assert_eq!(own[0].due_at, city.app.now().plus(30 * DAY));
     assert!(theirs[0].subject != own[0].subject && theirs[0].id != own[0].id, "nothing joins the two");
+}
+
+/// Writes to the row of a notice behind the back of the house.
+fn write(city: &City, sql: &'static str, params: Vec<Value>) {
+    assert_eq!(city.app.db().transaction("insider", move |tx| tx.execute(sql, &params)).unwrap(), 1, "{sql}");
+}
+
+#[test]
+fn what_somebody_else_wrote_to_a_notice_is_nobodys_answer() {
+    on_both("altered", |dir, url| {
+        let city = City::found(dir, url);
+        let readers: Vec<u64> = (0..7).map(|_| city.cardholder().0).collect();
+        for reader in &readers {
+            city.app.withdraw(*reader, &mandate()).unwrap();
+        }
+        let notice = |reader: u64| city.app.deletions_of(reader).unwrap().remove(0);
+        let id = |reader: u64| Value::from(notice(reader).id.as_str());
+        assert_eq!(city.app.deletion_notices(&service()).unwrap().len(), 7);
+        let [planted, changed, taken, put_off, spared, unsealed, honest] = readers[..] else { panic!("seven residents") };
+        for reader in [changed, taken, spared, honest] {
+            city.app.answer_deletion(&service(), &notice(reader).id, Answer::Kept).unwrap();
+        }
+        assert_eq!(city.app.note_altered_deletions().unwrap(), 0);
+        let now = || Value::from(city.app.now().micros());
+        let later = Value::from(city.app.now().plus(4_000 * DAY).micros());
+        let answer = "UPDATE deletions SET answer = 'deleted', answered_at = $2 WHERE deletion_id = $1";
+        write(&city, answer, vec![id(planted), now()]);
+        write(&city, "UPDATE deletions SET answer = 'no word of ours' WHERE deletion_id = $1", vec![id(changed)]);
+        write(&city, "UPDATE deletions SET answer = NULL, answered_at = NULL WHERE deletion_id = $1", vec![id(taken)]);
+        write(&city, "UPDATE deletions SET due_at = $2 WHERE deletion_id = $1", vec![id(put_off), later]);
+        write(&city, "UPDATE deletions SET mark = NULL WHERE deletion_id = $1", vec![id(spared)]);
+        write(&city, "UPDATE deletions SET sealed = NULL WHERE deletion_id = $1", vec![id(unsealed)]);
+
+        // Her page says so at once, and neither does the service read it nor answer it.
+        for reader in &readers[..6] {
+            let seen = notice(*reader);
+            assert_eq!((seen.answer, seen.told_at, seen.altered_at), (None, None, Some(city.app.now())));
+            assert!(matches!(city.app.answer_deletion(&service(), &seen.id, Answer::Deleted), Err(Error::Refused { .. })));
+        }
+        assert!(city.app.deletion_notices(&service()).unwrap().is_empty(), "nobody is told to delete more than she asked for");
+        assert_eq!(notice(honest).answer, Some((Answer::Kept, city.app.now())));
+
+        // In public from when the clock has come by, once, and whoever looks after breaches gets them.
+        let found = city.app.now();
+        assert_eq!(city.app.note_altered_deletions().unwrap(), 6);
+        assert_eq!(city.app.note_altered_deletions().unwrap(), 0);
+        city.clock.advance(DAY);
+        let Counts { noted, told, answered, overdue, missed, altered } = city.app.deletion_counts().unwrap();
+        assert_eq!((noted, told, answered, overdue, missed, altered), (7, 1, 1, 6, 6, 6));
+        let listed = city.app.overdue_deletions().unwrap();
+        assert!(listed.len() == 6 && listed.iter().all(|one| one.altered_at == Some(found)));
+        assert_eq!(city.app.late().unwrap().len(), 1);
+        assert_eq!(city.app.run_breaches().unwrap(), 1);
+        let facts = city.app.register().breaches.values().next().unwrap().body.facts.en.clone();
+        assert!(facts.starts_with("Somebody wrote to the record"), "{facts}");
+        assert_eq!(notice(planted).altered_at, Some(found));
+        // Whoever writes again is found again.
+        write(
+            &city,
+            "UPDATE deletions SET altered_at = NULL, answer = 'deleted', answered_at = $2 WHERE deletion_id = $1",
+            vec![id(changed), now()],
+        );
+        assert_eq!(city.app.note_altered_deletions().unwrap(), 1);
+        assert_eq!(city.app.deletion_counts().unwrap().altered, 6);
+    });
+}
+
+#[test]
+fn the_certificate_of_a_mandate_repeats_no_answer_that_somebody_else_wrote() {
+    on_both("altered_certificate", |dir, url| {
+        let city = City::found(dir, url);
+        city.cardholder();
+        city.app.end_mandate(&mandate(), &city.signer(LIBRARY), Text::new("Over.", "結束。")).unwrap();
+        let recipients = || city.app.register().certificate(&mandate()).unwrap().body.recipients.clone();
+        city.app.tick().unwrap();
+        let notices = city.app.deletion_notices(&service()).unwrap();
+        city.app.tick().unwrap();
+        let told = recipients();
+        assert_eq!((told.len(), told[0].answer), (1, None));
+        let answer = "UPDATE deletions SET answer = 'deleted', answered_at = $2 WHERE deletion_id = $1";
+        write(&city, answer, vec![Value::from(notices[0].id.as_str()), Value::from(city.app.now().micros())]);
+        city.app.tick().unwrap();
+        city.app.note_altered_deletions().unwrap();
+        city.app.tick().unwrap();
+        assert_eq!(recipients(), told, "what was said before stands");
+    });
+}
+
+#[test]
+fn notices_from_before_the_marks_get_theirs_once() {
+    on_both("unmarked", |dir, url| {
+        let city = City::found(dir, url);
+        let reader = city.cardholder().0;
+        city.app.withdraw(reader, &mandate()).unwrap();
+        let id = city.app.deletion_notices(&service()).unwrap()[0].id.clone();
+        city.app.answer_deletion(&service(), &id, Answer::Nothing).unwrap();
+        let forget =
+            |city: &City| write(city, "UPDATE deletions SET mark = NULL WHERE deletion_id = $1", vec![Value::from(id.as_str())]);
+        let answer = |city: &City| city.app.deletions_of(reader).unwrap()[0].answer.map(|(answer, _)| answer);
+        forget(&city);
+        assert_eq!(answer(&city), None);
+        drop(city);
+        // As the house was before the upgrade.
+        std::fs::remove_file(dir.join("keys/deletions.marked")).unwrap();
+        let city = City::open(dir, url, "2026-01-02T00:01:00Z", 2);
+        assert_eq!(answer(&city), Some(Answer::Nothing));
+        forget(&city);
+        drop(city);
+        let city = City::open(dir, url, "2026-01-02T00:02:00Z", 3);
+        assert_eq!(answer(&city), None, "a row that lost its mark later was written by somebody else");
+    });
 }
 
 thread_local! {

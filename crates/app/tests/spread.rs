@@ -15,6 +15,7 @@ use usufruct_core::id::ServiceId;
 use usufruct_core::time::{DAY, MINUTE, SECOND};
 
 common::on_both!(
+    a_freeze_is_told_everywhere_in_the_moment_it_happens,
     notices_of_one_withdrawal_come_and_end_apart,
     what_is_public_or_asked_for_does_not_wait,
     word_of_one_event_comes_at_no_common_moment,
@@ -203,6 +204,36 @@ fn notices_of_one_withdrawal_come_and_end_apart(dir: &Path, url: Option<&str>) {
         together += usize::from((one.1.micros() - another.1.micros()).abs() < 10 * SECOND);
     }
     assert!(together <= 3, "{together} of 10 within ten seconds");
+}
+
+/// "This was not me": whoever uses her pass has to be shut out at the services too, and not five minutes later.
+fn a_freeze_is_told_everywhere_in_the_moment_it_happens(dir: &Path, url: Option<&str>) {
+    let (city, polled) = city(dir, url);
+    let (resident, session) = resident(&city);
+    // Word that waits is not overtaken, or what she lifted before would undo the freeze at a service.
+    for state in [ResidentState::Deactivated, ResidentState::Active] {
+        city.app.set_active(resident, state).unwrap();
+        city.clock.advance(SECOND);
+    }
+    city.app.close_session(&session).unwrap();
+    city.clock.advance(SECOND);
+    assert!(hear(&city, &polled).iter().all(Vec::is_empty), "all of that is spread");
+    let at = city.app.now();
+    city.app.freeze(resident).unwrap();
+    for heard in hear(&city, &polled) {
+        let told: Vec<bool> = heard.iter().map(|heard| matches!(heard.what, Happening::AccountFrozen)).collect();
+        assert_eq!(told.iter().filter(|is_frozen| **is_frozen).count(), 2, "{told:?}");
+        assert_eq!((told.last(), heard.last().map(|heard| heard.says)), (Some(&true), Some(at)));
+        assert!(heard.iter().all(|heard| heard.at == at));
+    }
+    city.clock.advance(2 * SPREAD);
+    assert!(hear(&city, &polled).iter().all(Vec::is_empty), "and no more of it later");
+    // What is no emergency stays spread.
+    let token = city.app.open_session(resident, "phone").unwrap();
+    city.app.lift_freeze(&city.app.session(&token).unwrap().unwrap()).unwrap();
+    assert!(hear(&city, &polled).iter().all(Vec::is_empty));
+    city.clock.advance(SPREAD);
+    assert!(hear(&city, &polled).iter().all(|heard| matches!(heard[..], [Heard { what: Happening::AccountUnfrozen, .. }])));
 }
 
 fn what_is_public_or_asked_for_does_not_wait(dir: &Path, url: Option<&str>) {

@@ -118,6 +118,13 @@ pub fn of_other_sessions(conn: &mut dyn Connection, resident: u64, means: Means,
     conn.query(sql, &params)?.iter().map(|row| Ok(Digest(row.array(0)?))).collect()
 }
 
+/// Deletes the codes that were made in a session and are not exchanged yet. Call it before the services of the session are forgotten.
+pub fn delete_unused_of_session(conn: &mut dyn Connection, session: &Digest) -> Result<u64, Error> {
+    let sql = "-- code_delete_unused_of_session\nDELETE FROM codes WHERE used_at IS NULL \
+               AND sid IN (SELECT sid FROM session_services WHERE token_hash = $1)";
+    conn.execute(sql, &[Value::from(session.0.to_vec())])
+}
+
 /// Deletes one code.
 pub fn delete(conn: &mut dyn Connection, code_hash: &Digest) -> Result<(), Error> {
     conn.execute("-- code_delete\nDELETE FROM codes WHERE code_hash = $1", &[Value::from(code_hash.0.to_vec())])?;

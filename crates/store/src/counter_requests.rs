@@ -76,6 +76,12 @@ pub fn redeem(conn: &mut dyn Connection, id: &str, now: Time) -> Result<bool, Er
     Ok(conn.execute(sql, &[id.into(), now.micros().into()])? == 1)
 }
 
+/// Deletes the requests of a resident for a way in, approved or not. Those about guardians stay.
+pub fn purge_resident(conn: &mut dyn Connection, resident: u64) -> Result<u64, Error> {
+    let sql = "-- counter_request_purge\nDELETE FROM counter_requests WHERE resident = $1 AND guardian IS NULL";
+    conn.execute(sql, &[number(resident).into()])
+}
+
 /// Deletes requests whose time was over before `before`.
 pub fn delete_expired(conn: &mut dyn Connection, before: Time) -> Result<u64, Error> {
     conn.execute(

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use usufruct_core::Time;
 use usufruct_core::certificate::Answer;
 use usufruct_core::id::{CertificateId, DeletionId, ServiceId};
+use usufruct_core::{Digest, Time};
 
 use crate::db::{Connection, Error, Row, Value};
 use crate::number;
@@ -29,6 +29,10 @@ pub struct Deletion {
     pub answer: Option<(Answer, Time)>,
     /// When it was found that the answer had not come in time. It stays when an answer comes late.
     pub missed_at: Option<Time>,
+    /// When it was found that somebody else had written to it.
+    pub altered_at: Option<Time>,
+    /// Shows that the house wrote it as it stands here.
+    pub mark: Option<Digest>,
 }
 
 /// What a service has not answered in time.
@@ -38,6 +42,8 @@ pub struct Overdue {
     pub since: Time,
     /// Numbers of the mandates under which it got the data.
     pub mandates: BTreeSet<u64>,
+    /// Whether it may have answered, because somebody else wrote to a notice of it.
+    pub is_altered: bool,
 }
 
 /// How services have answered, of all notices there are.
@@ -50,15 +56,17 @@ pub struct Counts {
     pub overdue: i64,
     /// Not answered in time, whatever came later.
     pub missed: i64,
+    /// Written to by somebody else, so that nobody knows what was answered.
+    pub altered: i64,
 }
 
-const COLUMNS: &str =
-    "deletion_id, certificate_id, service, mandate, sealed, noted_at, due_at, told_at, answer, answered_at, missed_at, ready_at";
+const COLUMNS: &str = "deletion_id, certificate_id, service, mandate, sealed, noted_at, due_at, told_at, answer, answered_at, missed_at, ready_at, \
+     altered_at, mark";
 
 /// Adds notices.
 pub fn insert(conn: &mut dyn Connection, deletions: &[Deletion]) -> Result<(), Error> {
-    let sql = "-- deletion_insert\nINSERT INTO deletions (deletion_id, certificate_id, service, mandate, sealed, noted_at, due_at, ready_at, published) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)";
+    let sql = "-- deletion_insert\nINSERT INTO deletions (deletion_id, certificate_id, service, mandate, sealed, noted_at, due_at, ready_at, mark, published) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)";
     let rows: Vec<_> = deletions
         .iter()
         .map(|deletion| {
@@ -71,6 +79,7 @@ pub fn insert(conn: &mut dyn Connection, deletions: &[Deletion]) -> Result<(), E
                 deletion.noted_at.micros().into(),
                 deletion.due_at.micros().into(),
                 deletion.ready_at.map(Time::micros).into(),
+                deletion.mark.map(|mark| mark.0.to_vec()).into(),
             ]
         })
         .collect();
@@ -78,33 +87,52 @@ pub fn insert(conn: &mut dyn Connection, deletions: &[Deletion]) -> Result<(), E
     Ok(())
 }
 
-/// Up to `limit` notices that a service may see and has not answered, oldest first. From now on it has been told of them.
-pub fn tell(conn: &mut dyn Connection, service: &ServiceId, now: Time, limit: usize) -> Result<Vec<Deletion>, Error> {
-    let sql = format!(
-        "-- deletion_open\nSELECT {COLUMNS} FROM deletions WHERE service = $1 AND answered_at IS NULL AND (ready_at IS NULL OR ready_at <= $3) \
-         ORDER BY noted_at, deletion_id LIMIT $2"
-    );
-    let params = [service.as_str().into(), i64::try_from(limit).unwrap_or(i64::MAX).into(), now.micros().into()];
-    let rows = conn.query(&sql, &params)?;
-    let mut open: Vec<Deletion> = rows.iter().map(read).collect::<Result<_, _>>()?;
-    let untold = open.iter_mut().filter(|deletion| deletion.told_at.is_none());
-    let rows: Vec<Vec<Value>> = untold
+/// Sets all of these notices that can change: what is sealed, the days, the answer and the mark.
+pub fn set(conn: &mut dyn Connection, deletions: &[Deletion]) -> Result<(), Error> {
+    let sql = "-- deletion_set\nUPDATE deletions SET sealed = $2, due_at = $3, told_at = $4, answer = $5, answered_at = $6, missed_at = $7, \
+               altered_at = $8, mark = $9 WHERE deletion_id = $1";
+    let rows: Vec<Vec<Value>> = deletions
+        .iter()
         .map(|deletion| {
-            deletion.told_at = Some(now);
-            vec![deletion.id.as_str().into(), now.micros().into()]
+            vec![
+                deletion.id.as_str().into(),
+                deletion.sealed.clone().into(),
+                deletion.due_at.micros().into(),
+                deletion.told_at.map(Time::micros).into(),
+                deletion.answer.map(|(answer, _)| answer.code()).into(),
+                deletion.answer.map(|(_, at)| at.micros()).into(),
+                deletion.missed_at.map(Time::micros).into(),
+                deletion.altered_at.map(Time::micros).into(),
+                deletion.mark.map(|mark| mark.0.to_vec()).into(),
+            ]
         })
         .collect();
-    conn.execute_many("-- deletion_tell\nUPDATE deletions SET told_at = $2 WHERE deletion_id = $1 AND told_at IS NULL", &rows)?;
-    Ok(open)
+    conn.execute_many(sql, &rows)?;
+    Ok(())
 }
 
-/// Notes a service's answer to a notice of its own. An answer is given once; false when there is one or no such notice.
-pub fn answer(conn: &mut dyn Connection, id: &DeletionId, service: &ServiceId, answer: Answer, now: Time) -> Result<bool, Error> {
-    let sql = "-- deletion_answer\nUPDATE deletions SET answer = $3, answered_at = $4, told_at = COALESCE(told_at, $4), sealed = NULL, \
-               missed_at = CASE WHEN missed_at IS NULL AND due_at < $4 THEN $4 ELSE missed_at END \
-               WHERE deletion_id = $1 AND service = $2 AND answered_at IS NULL";
-    let params = [id.as_str().into(), service.as_str().into(), answer.code().into(), now.micros().into()];
-    Ok(conn.execute(sql, &params)? == 1)
+/// Up to `limit` notices that a service may see and has not answered, oldest first.
+pub fn open(conn: &mut dyn Connection, service: &ServiceId, now: Time, limit: usize) -> Result<Vec<Deletion>, Error> {
+    let sql = format!(
+        "-- deletion_open\nSELECT {COLUMNS} FROM deletions WHERE service = $1 AND answered_at IS NULL AND altered_at IS NULL \
+         AND (ready_at IS NULL OR ready_at <= $3) ORDER BY noted_at, deletion_id LIMIT $2"
+    );
+    let params = [service.as_str().into(), count(limit), now.micros().into()];
+    conn.query(&sql, &params)?.iter().map(read).collect()
+}
+
+/// Up to `limit` notices after the one with the id `after`, in the order of their ids.
+pub fn list(conn: &mut dyn Connection, after: &str, limit: usize) -> Result<Vec<Deletion>, Error> {
+    let sql = format!("-- deletion_list\nSELECT {COLUMNS} FROM deletions WHERE deletion_id > $1 ORDER BY deletion_id LIMIT $2");
+    conn.query(&sql, &[after.into(), count(limit)])?.iter().map(read).collect()
+}
+
+/// Up to `limit` notices without a mark after the one with the id `after`, in the order of their ids.
+pub fn unmarked(conn: &mut dyn Connection, after: &str, limit: usize) -> Result<Vec<Deletion>, Error> {
+    let sql = format!(
+        "-- deletion_unmarked\nSELECT {COLUMNS} FROM deletions WHERE mark IS NULL AND deletion_id > $1 ORDER BY deletion_id LIMIT $2"
+    );
+    conn.query(&sql, &[after.into(), count(limit)])?.iter().map(read).collect()
 }
 
 /// The notice, if it is this service's.
@@ -116,7 +144,7 @@ pub fn find(conn: &mut dyn Connection, id: &DeletionId, service: &ServiceId) -> 
 /// The notices of the erasures of one resident's data, newest first.
 pub fn of_resident(conn: &mut dyn Connection, resident: u64) -> Result<Vec<Deletion>, Error> {
     let sql = "-- deletion_of_resident\nSELECT d.deletion_id, d.certificate_id, d.service, d.mandate, d.sealed, d.noted_at, d.due_at, d.told_at, \
-               d.answer, d.answered_at, d.missed_at, d.ready_at FROM deletions d JOIN erasures e ON e.certificate_id = d.certificate_id WHERE e.resident = $1 \
+               d.answer, d.answered_at, d.missed_at, d.ready_at, d.altered_at, d.mark FROM deletions d JOIN erasures e ON e.certificate_id = d.certificate_id WHERE e.resident = $1 \
                ORDER BY d.noted_at DESC, d.deletion_id";
     conn.query(sql, &[number(resident).into()])?.iter().map(read).collect()
 }
@@ -132,7 +160,7 @@ pub fn unpublished(conn: &mut dyn Connection, limit: usize) -> Result<Vec<Certif
     let sql = "-- deletion_unpublished\nSELECT DISTINCT d.certificate_id FROM deletions d \
                JOIN erasures e ON e.certificate_id = d.certificate_id WHERE e.resident IS NULL AND e.destroyed_at IS NOT NULL \
                AND d.published < CASE WHEN d.answered_at IS NOT NULL THEN 2 WHEN d.told_at IS NOT NULL THEN 1 ELSE 0 END LIMIT $1";
-    let rows = conn.query(sql, &[i64::try_from(limit).unwrap_or(i64::MAX).into()])?;
+    let rows = conn.query(sql, &[count(limit)])?;
     rows.iter().map(|row| row.text(0)?.parse().map_err(|_| crate::inconsistent("deletions.certificate_id"))).collect()
 }
 
@@ -149,7 +177,7 @@ pub fn overdue(conn: &mut dyn Connection, now: Time, limit: usize) -> Result<Vec
     let sql = format!(
         "-- deletion_overdue\nSELECT {COLUMNS} FROM deletions WHERE answered_at IS NULL AND due_at < $1 ORDER BY due_at, deletion_id LIMIT $2"
     );
-    let params = [now.micros().into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
+    let params = [now.micros().into(), count(limit)];
     conn.query(&sql, &params)?.iter().map(read).collect()
 }
 
@@ -161,33 +189,24 @@ pub fn overdue_services(conn: &mut dyn Connection, now: Time) -> Result<Vec<(Ser
     conn.query(sql, &[now.micros().into()])?.iter().map(|row| Ok((service(row)?, Time::from_micros(row.integer(1)?)))).collect()
 }
 
-/// Notes that up to `limit` answers have not come in time, the longest overdue first, and answers whose they are. Each is noted once,
-/// however many processes ask.
-pub fn miss(conn: &mut dyn Connection, now: Time, limit: usize) -> Result<Vec<Deletion>, Error> {
+/// Up to `limit` notices whose answers have not come in time, which is not noted yet, the longest overdue first.
+pub fn unnoted(conn: &mut dyn Connection, now: Time, limit: usize) -> Result<Vec<Deletion>, Error> {
     let sql = format!(
-        "-- deletion_due\nSELECT {COLUMNS} FROM deletions WHERE answered_at IS NULL AND missed_at IS NULL AND due_at < $1 \
+        "-- deletion_unnoted\nSELECT {COLUMNS} FROM deletions WHERE answered_at IS NULL AND missed_at IS NULL AND due_at < $1 \
          ORDER BY due_at, deletion_id LIMIT $2"
     );
-    let params = [now.micros().into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
-    let due: Vec<Deletion> = conn.query(&sql, &params)?.iter().map(read).collect::<Result<_, _>>()?;
-    let note = "-- deletion_miss\nUPDATE deletions SET missed_at = $2 WHERE deletion_id = $1 AND answered_at IS NULL AND missed_at IS NULL";
-    let mut missed = Vec::with_capacity(due.len());
-    for deletion in due {
-        if conn.execute(note, &[deletion.id.as_str().into(), now.micros().into()])? == 1 {
-            missed.push(Deletion { missed_at: Some(now), ..deletion });
-        }
-    }
-    Ok(missed)
+    conn.query(&sql, &[now.micros().into(), count(limit)])?.iter().map(read).collect()
 }
 
 /// What a service has not answered in time of what was due after `after`.
 pub fn overdue_after(conn: &mut dyn Connection, service: &ServiceId, after: Time, now: Time) -> Result<Option<Overdue>, Error> {
-    let sql = "-- deletion_overdue_after\nSELECT due_at, mandate FROM deletions WHERE service = $1 AND answered_at IS NULL AND due_at < $2 \
+    let sql = "-- deletion_overdue_after\nSELECT due_at, mandate, altered_at FROM deletions WHERE service = $1 AND answered_at IS NULL AND due_at < $2 \
                AND due_at > $3 ORDER BY due_at";
     let rows = conn.query(sql, &[service.as_str().into(), now.micros().into(), after.micros().into()])?;
     let Some(first) = rows.first() else { return Ok(None) };
-    let mut overdue = Overdue { since: Time::from_micros(first.integer(0)?), mandates: BTreeSet::new() };
+    let mut overdue = Overdue { since: Time::from_micros(first.integer(0)?), mandates: BTreeSet::new(), is_altered: false };
     for row in &rows {
+        overdue.is_altered |= row.optional_integer(2)?.is_some();
         overdue.mandates.extend(row.optional_integer(1)?.map(i64::cast_unsigned));
     }
     Ok(Some(overdue))
@@ -215,7 +234,8 @@ pub fn missed_mandates(conn: &mut dyn Connection, service: &ServiceId, from: Tim
 pub fn counts(conn: &mut dyn Connection, now: Time) -> Result<Counts, Error> {
     let sql = "-- deletion_counts\nSELECT COUNT(*), COUNT(told_at), COUNT(answered_at), \
                COUNT(CASE WHEN answered_at IS NULL AND due_at < $1 THEN 1 END), \
-               COUNT(CASE WHEN missed_at IS NOT NULL OR (answered_at IS NULL AND due_at < $1) THEN 1 END) FROM deletions";
+               COUNT(CASE WHEN missed_at IS NOT NULL OR (answered_at IS NULL AND due_at < $1) THEN 1 END), \
+               COUNT(altered_at) FROM deletions";
     let row = conn.query_one(sql, &[now.micros().into()])?;
     row.map_or(Ok(Counts::default()), |row| {
         Ok(Counts {
@@ -224,6 +244,7 @@ pub fn counts(conn: &mut dyn Connection, now: Time) -> Result<Counts, Error> {
             answered: row.integer(2)?,
             overdue: row.integer(3)?,
             missed: row.integer(4)?,
+            altered: row.integer(5)?,
         })
     })
 }
@@ -240,12 +261,8 @@ impl Deletion {
 }
 
 fn read(row: &Row) -> Result<Deletion, Error> {
-    let answer = match (row.optional_text(8)?, row.optional_integer(9)?) {
-        (Some(code), Some(at)) => {
-            Some((Answer::from_code(code).ok_or_else(|| crate::inconsistent("deletions.answer"))?, Time::from_micros(at)))
-        }
-        _ => None,
-    };
+    // Another word is nobody's answer, and the mark of the row tells that somebody wrote it.
+    let answer = row.optional_text(8)?.and_then(Answer::from_code).zip(row.optional_integer(9)?.map(Time::from_micros));
     Ok(Deletion {
         id: row.text(0)?.parse().map_err(|_| crate::inconsistent("deletions.deletion_id"))?,
         certificate: row.text(1)?.parse().map_err(|_| crate::inconsistent("deletions.certificate_id"))?,
@@ -258,5 +275,11 @@ fn read(row: &Row) -> Result<Deletion, Error> {
         answer,
         missed_at: row.optional_integer(10)?.map(Time::from_micros),
         ready_at: row.optional_integer(11)?.map(Time::from_micros),
+        altered_at: row.optional_integer(12)?.map(Time::from_micros),
+        mark: crate::mark(row, 13)?,
     })
+}
+
+fn count(limit: usize) -> Value {
+    i64::try_from(limit).unwrap_or(i64::MAX).into()
 }

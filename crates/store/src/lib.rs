@@ -73,6 +73,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 26, name: "service_marks", sql: include_str!("../migrations/0026_service_marks.sql") },
     Migration { number: 27, name: "breaches", sql: include_str!("../migrations/0027_breaches.sql") },
     Migration { number: 29, name: "tokens_by_service", sql: include_str!("../migrations/0029_tokens_by_service.sql") },
+    Migration { number: 30, name: "deletion_marks", sql: include_str!("../migrations/0030_deletion_marks.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

@@ -80,7 +80,7 @@ pub fn lease(conn: &mut dyn Connection, now: Time, until: Time, limit: usize) ->
     let sql = format!(
         "-- outbox_due\nSELECT {COLUMNS} FROM outbox o WHERE due_at <= $1 AND ends_at > $1 AND (ready_at IS NULL OR ready_at <= $1) AND (channel = 'logout' OR EXISTS \
          (SELECT 1 FROM streams s WHERE s.service = o.service AND s.status = 'enabled' AND s.method = 'push')) \
-         ORDER BY due_at, message_id LIMIT $2"
+         ORDER BY due_at, noted_at, message_id LIMIT $2"
     );
     let rows = conn.query(&sql, &[now.micros().into(), i64::try_from(limit).unwrap_or(i64::MAX).into()])?;
     let mut messages: Vec<Message> = rows.iter().map(read).collect::<Result<_, _>>()?;
@@ -111,6 +111,13 @@ pub fn last_of_line(conn: &mut dyn Connection, line: &Digest) -> Result<Option<T
     let sql = "-- outbox_last_of_line\nSELECT MAX(ready_at) FROM outbox WHERE line = $1";
     let row = conn.query_one(sql, &[Value::from(line.0.to_vec())])?;
     row.map_or(Ok(None), |row| Ok(row.optional_integer(0)?.map(Time::from_micros)))
+}
+
+/// Makes the messages of a line ready by `now`, in their order.
+pub fn ready_line(conn: &mut dyn Connection, line: &Digest, now: Time) -> Result<(), Error> {
+    let sql = "-- outbox_ready_line\nUPDATE outbox SET ready_at = $2 WHERE line = $1 AND ready_at > $2";
+    conn.execute(sql, &[Value::from(line.0.to_vec()), now.micros().into()])?;
+    Ok(())
 }
 
 /// Removes a message that its service has.

@@ -24,6 +24,8 @@ fn notice(id: &str, due_at: Time) -> Deletion {
         told_at: None,
         answer: None,
         missed_at: None,
+        altered_at: None,
+        mark: None,
     }
 }
 
@@ -48,6 +50,8 @@ fn what_is_late_is_listed_and_noted() {
     let notices = vec![notice("del_0123456789abcdefghij", past), notice("del_1123456789abcdefghij", future)];
     store.transaction("tell", move |tx| deletions::insert(tx, &notices)).unwrap();
     drop(store);
+    // As if they were from before rows had marks.
+    std::fs::remove_file(folder.at("pass/keys/deletions.marked")).unwrap();
     let listed = fails(&["deletions", "--data-dir", &dir], 1);
     let is_listed = |text: &str| text.contains("del_0123456789abcdefghij") && !text.contains("del_1123456789abcdefghij");
     assert!(is_listed(&listed) && listed.contains("due 2026-01-31") && listed.contains("never read"), "{listed}");

@@ -11,11 +11,16 @@
  * @property {string} verifier
  * @property {string} state
  * @property {string} nonce
+ * @property {string} address where the browser was sent to sign in
+ * @property {[string, [string, unknown][]][]} steps what was shown so far
  */
 
 const NAME = "usufruct-try";
 const EC = { name: "ECDSA", namedCurve: "P-256" };
 const ES256 = { name: "ECDSA", hash: "SHA-256" };
+
+/** What was shown, so that it stands there again when the browser comes back. @type {Walk["steps"]} */
+let steps = [];
 
 const root = /** @type {HTMLElement} */ (document.querySelector("#try"));
 const issuer = root.dataset.issuer ?? "";
@@ -66,6 +71,19 @@ function show(what, parts) {
   }
   step.dataset.step = what;
   root.querySelector("ol")?.append(step);
+  steps.push([what, parts]);
+  return step;
+}
+
+/** What an error code or a problem type means, in the language of the page. @param {string | undefined} code */
+function meaning(code) {
+  const known = [...root.querySelectorAll("dt")].find((term) => term.textContent === code);
+  return known?.nextElementSibling?.textContent ?? "";
+}
+
+/** What went wrong, by its code, and in words where there are any. @param {string} code @param {string} [words] */
+function refusal(code, words = meaning(code)) {
+  return Object.assign(new Error(code), { words });
 }
 
 /** @param {string} what */
@@ -93,7 +111,7 @@ async function post(walk, step, path, form) {
     ["proof", proven],
     ["came", `${answer.status}\n${JSON.stringify(content, null, 2)}`],
   ]);
-  if (!answer.ok) throw new Error(content.error);
+  if (!answer.ok) throw refusal(content.error);
   return content;
 }
 
@@ -109,17 +127,19 @@ async function begin() {
   const answer = await fetch("/developers", { method: "POST", headers: { accept: "application/json" }, body: form });
   const service = await answer.json();
   show("registered", [["sent", { jwk, redirect_uri: redirect }], ["came", service]]);
-  if (!answer.ok) throw new Error(service.detail);
+  // What the register says against it is in the language of the page; everything else has words here.
+  if (!answer.ok) throw refusal(service.type, answer.status === 422 ? service.detail : undefined);
   /** @type {Walk} */
-  const walk = { key, bound, service, verifier: word(), state: word(), nonce: word() };
+  const walk = { key, bound, service, verifier: word(), state: word(), nonce: word(), address: "", steps };
   const pushed = await post(walk, "pushed", "/oidc/par", {
     response_type: "code", client_id: service.client_id, redirect_uri: service.redirect_uri, scope: `openid ${service.mandate}`, state: walk.state,
     nonce: walk.nonce, code_challenge: await hash(walk.verifier), code_challenge_method: "S256",
   });
-  sessionStorage.setItem(NAME, JSON.stringify(walk));
   const query = new URLSearchParams({ client_id: service.client_id, request_uri: pushed.request_uri });
+  walk.address = `/oidc/authorize?${query}`;
+  sessionStorage.setItem(NAME, JSON.stringify(walk));
   const link = document.createElement("a");
-  link.href = `/oidc/authorize?${query}`;
+  link.href = walk.address;
   link.className = "button";
   link.dataset.testid = "go";
   link.textContent = root.dataset.go ?? "";
@@ -144,11 +164,12 @@ async function verified(token, walk) {
 
 /** @param {URLSearchParams} answer @param {Walk} walk */
 async function goOn(answer, walk) {
-  show("returned", [["came", Object.fromEntries(answer)]]);
+  walk.steps.forEach(([what, parts]) => show(what, parts));
+  show("returned", [["sent", `GET ${walk.address}`], ["came", Object.fromEntries(answer)]]).scrollIntoView();
   // An answer to another request, or of another issuer, is not for us (RFC 9207).
   if (answer.get("state") !== walk.state || answer.get("iss") !== issuer) throw new Error("state");
   const code = answer.get("code");
-  if (!code) throw new Error(answer.get("error") ?? "code");
+  if (!code) throw refusal(answer.get("error") ?? "code");
   const { service } = walk;
   const tokens = await post(walk, "exchanged", "/oidc/token", {
     grant_type: "authorization_code", code, redirect_uri: service.redirect_uri, code_verifier: walk.verifier,
@@ -167,7 +188,7 @@ async function goOn(answer, walk) {
     ["proof", proven],
     ["came", `${released.status}\n${JSON.stringify(content, null, 2)}`],
   ]);
-  if (!released.ok) throw new Error(content.type);
+  if (!released.ok) throw refusal(content.type);
   say("done");
 }
 
@@ -178,7 +199,10 @@ async function run(part) {
     await part();
   } catch (error) {
     say("failed");
-    show("failed", [["came", String(error instanceof Error ? error.message : error)]]);
+    /** @type {[string, unknown][]} */
+    const parts = [["came", String(error instanceof Error ? error.message : error)]];
+    const words = error instanceof Error && "words" in error ? error.words : "";
+    show("failed", words ? [...parts, ["means", words]] : parts);
   }
 }
 
@@ -202,5 +226,6 @@ button.hidden = false;
 button.addEventListener("click", () => {
   button.hidden = true;
   root.querySelector("ol")?.replaceChildren();
+  steps = [];
   run(begin);
 });

@@ -23,6 +23,7 @@ use crate::Site;
 use crate::fault::Fault;
 use crate::form::Public;
 use crate::page::{Page, render, show};
+use crate::site::Unregistered;
 use errors::{Explained, OAUTH, PROBLEMS};
 
 #[derive(Template)]
@@ -35,7 +36,7 @@ struct DevelopersPage {
     samples: Vec<String>,
     has_sandbox: bool,
     registered: Option<Registered>,
-    refused: String,
+    refused: Option<Refused>,
     sources: [Source; 3],
     oauth: &'static [Explained],
     problems: &'static [Explained],
@@ -56,6 +57,12 @@ struct Registered {
     blocks: Vec<AskedFor>,
 }
 
+/// Why nothing was registered, in the language of the page, and what the register says of it.
+struct Refused {
+    words: String,
+    detail: String,
+}
+
 #[derive(Serialize)]
 struct AskedFor {
     block: BlockId,
@@ -68,6 +75,9 @@ struct AskedFor {
 struct TryPage {
     page: Page,
     issuer: String,
+    oauth: &'static [Explained],
+    problems: &'static [Explained],
+    clauses: Vec<Clause>,
 }
 
 /// What is registered in the sandbox.
@@ -99,7 +109,8 @@ async fn walk(State(site): State<Arc<Site>>, page: Page) -> Result<Response, Fau
     if site.settings.demo.as_ref().is_none_or(|demo| demo.sandbox.is_none()) {
         return Err(Fault::not_found("page"));
     }
-    Ok(show(&TryPage { page, issuer: site.settings.issuer.clone() }))
+    let (issuer, clauses) = (site.settings.issuer.clone(), Clause::ALL.to_vec());
+    Ok(show(&TryPage { page, issuer, oauth: &OAUTH, problems: &PROBLEMS, clauses }))
 }
 
 /// Registers a sandbox service. Only a demo has offices that would sign for strangers. A program gets what was registered as JSON.
@@ -123,9 +134,24 @@ async fn register(
             }
             Ok(render(StatusCode::CREATED, &DevelopersPage { registered: Some(registered), ..content(&site, page) }))
         }
-        Err(why) if is_program => Err(Fault::unregistered(&why)),
-        Err(why) => Ok(render(StatusCode::UNPROCESSABLE_ENTITY, &DevelopersPage { refused: why, ..content(&site, page) })),
+        Err(why) => {
+            let refused = refused(&page, why);
+            if is_program {
+                return Err(Fault::unregistered(format!("{} {}", refused.words, refused.detail).trim_end()));
+            }
+            let page = DevelopersPage { refused: Some(refused), ..content(&site, page) };
+            Ok(render(StatusCode::UNPROCESSABLE_ENTITY, &page))
+        }
     }
+}
+
+fn refused(page: &Page, why: Unregistered) -> Refused {
+    let (words, detail) = match why {
+        Unregistered::Elsewhere => (fl!(page.messages, "developers-refused-address"), String::new()),
+        Unregistered::NoJson => (fl!(page.messages, "developers-refused-key"), String::new()),
+        Unregistered::Unlawful(detail) => (fl!(page.messages, "developers-refused-register"), detail),
+    };
+    Refused { words, detail }
 }
 
 /// What the register says of a service, and of the mandate that it works under.
@@ -153,7 +179,7 @@ fn content(site: &Site, page: Page) -> DevelopersPage {
         samples: demo.map(|demo| demo.sample_urls.clone()).unwrap_or_default(),
         has_sandbox: demo.is_some_and(|demo| demo.sandbox.is_some()),
         registered: None,
-        refused: String::new(),
+        refused: None,
         sources: [
             Source {
                 name: "Node.js, openid-client",

@@ -10,7 +10,9 @@ use usufruct_app::log::Error as LogError;
 use usufruct_app::store::db;
 use usufruct_app::vault::Error as VaultError;
 use usufruct_app::{Error, OpenSession};
+use usufruct_core::Time;
 use usufruct_core::decide::Clause;
+use usufruct_core::id::ServiceId;
 
 use crate::language::Language;
 use crate::oidc::borne::{self, Unborne};
@@ -28,8 +30,16 @@ pub struct Fault {
     redirect: Option<String>,
     /// Seconds after which to try again.
     retry_after: Option<u64>,
+    about: Option<Box<About>>,
+}
+
+/// What more there is to say about a fault.
+#[derive(Clone, Debug)]
+enum About {
+    /// The service that is suspended, and since when.
+    Suspension(ServiceId, Option<Time>),
     /// What is wrong with the token that came with the request.
-    unborne: Option<Box<Unborne>>,
+    Token(Unborne),
 }
 
 /// The page for a fault.
@@ -40,11 +50,12 @@ pub(crate) struct ErrorPage {
     kind: &'static str,
     message: String,
     clauses: Vec<Clause>,
+    about: Option<Box<About>>,
 }
 
 impl Fault {
     pub fn new(status: StatusCode, kind: &'static str, message: &str) -> Self {
-        Self { status, kind, message: message.to_owned(), clauses: Vec::new(), redirect: None, retry_after: None, unborne: None }
+        Self { status, kind, message: message.to_owned(), clauses: Vec::new(), redirect: None, retry_after: None, about: None }
     }
 
     /// The request cannot be understood.
@@ -60,7 +71,7 @@ impl Fault {
     /// The same, with what is wrong with the token: its status, and the header that says how it has to be done.
     #[must_use]
     pub(crate) fn of_token(self, unborne: Unborne) -> Self {
-        Self { status: unborne.status(), unborne: Some(Box::new(unborne)), ..self }
+        Self { status: unborne.status(), about: Some(Box::new(About::Token(unborne))), ..self }
     }
 
     /// Something broke inside. Details are in the operator's log and never in the answer.
@@ -91,6 +102,14 @@ impl Fault {
     /// Who acts for somebody else was not given this.
     pub(crate) fn not_given() -> Self {
         Error::NotGiven.into()
+    }
+
+    /// A service is suspended to which a resident was sent.
+    pub(crate) fn suspended(service: ServiceId, since: Option<Time>) -> Self {
+        let message =
+            "The service is suspended, so nobody can sign in to it. Use another way to it, which the public register names.";
+        let about = Some(Box::new(About::Suspension(service, since)));
+        Self { about, ..Self::new(StatusCode::FORBIDDEN, "suspended", message) }
     }
 
     /// Too many requests; `seconds` until the next one is taken.
@@ -176,7 +195,7 @@ impl Fault {
                 .collect();
         }
         // Where the answers to many stand in one document they have no headers.
-        if let Some(Unborne::SignIn(asked)) = self.unborne.as_deref() {
+        if let Some(About::Token(Unborne::SignIn(asked))) = self.about.as_deref() {
             let (class, age) = borne::wanted(*asked);
             class.inspect(|class| problem["acr_values"] = json!(class));
             age.inspect(|age| problem["max_age"] = json!(age));
@@ -203,6 +222,7 @@ impl ErrorPage {
             kind: fault.kind,
             message: fault.message.clone(),
             clauses: fault.clauses.clone(),
+            about: fault.about.clone(),
         };
         render(fault.status, &page)
     }
@@ -216,7 +236,7 @@ impl IntoResponse for Fault {
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(unborne) = &self.unborne {
+        if let Some(About::Token(unborne)) = self.about.as_deref() {
             response.headers_mut().insert(WWW_AUTHENTICATE, unborne.challenge());
         }
         response.extensions_mut().insert(self);

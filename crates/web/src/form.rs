@@ -41,7 +41,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Site>> for CheckedOfAnybody<T> {
 }
 
 async fn checked<T: DeserializeOwned>(site: &Arc<Site>, session: &OpenSession, request: Request) -> Result<T, Fault> {
-    require_own_page(request.headers())?;
+    require_own_page(site, request.headers())?;
     let bytes = axum::body::Bytes::from_request(request, site).await.map_err(|_| Fault::too_large())?;
     let token = url::form_urlencoded::parse(&bytes).find(|(key, _)| key == "form_token").map(|(_, value)| value.into_owned());
     if !token.is_some_and(|token| equal(token.as_bytes(), session.form_token.as_bytes())) {
@@ -71,15 +71,26 @@ impl<T: DeserializeOwned> FromRequest<Arc<Site>> for Public<T> {
     type Rejection = Fault;
 
     async fn from_request(request: Request, site: &Arc<Site>) -> Result<Self, Fault> {
-        require_own_page(request.headers())?;
+        require_own_page(site, request.headers())?;
         let bytes = axum::body::Bytes::from_request(request, site).await.map_err(|_| Fault::too_large())?;
         serde_urlencoded::from_bytes(&bytes).map(Self).map_err(|_| Fault::bad_form())
     }
 }
 
-fn require_own_page(headers: &HeaderMap) -> Result<(), Fault> {
-    let site_of_sender = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
-    if matches!(site_of_sender, None | Some("same-origin" | "none")) { Ok(()) } else { Err(Fault::foreign_form()) }
+/// Browsers say where a form was sent from; those that are too old for one header say it in the other.
+fn require_own_page(site: &Site, headers: &HeaderMap) -> Result<(), Fault> {
+    let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let is_own = match (header("sec-fetch-site"), header("origin")) {
+        (Some(sender), _) => matches!(sender, "same-origin" | "none"),
+        (None, Some(origin)) => origin == site.settings.issuer || header("host").is_some_and(|host| is_of(origin, host)),
+        (None, None) => true,
+    };
+    if is_own { Ok(()) } else { Err(Fault::foreign_form()) }
+}
+
+/// Whether an origin is the one under whose name this machine was called.
+fn is_of(origin: &str, host: &str) -> bool {
+    origin.split_once("://").is_some_and(|(_, authority)| authority == host)
 }
 
 /// A form with nothing but its token.

@@ -45,6 +45,15 @@ pub struct Limits {
     pub service: Limit,
     /// Requests of one service to the API and about its signals, wherever they come from.
     pub call: Limit,
+    /// Services registered in the sandbox of a demo, per network.
+    pub registrations: Pace,
+}
+
+/// Requests in the long run, when one a second would be too many, and at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    pub seconds_for_one: u32,
+    pub burst: u32,
 }
 
 impl Default for Limits {
@@ -56,6 +65,7 @@ impl Default for Limits {
             calls: Limit { per_second: 500, burst: 1_000 },
             service: Limit { per_second: 50, burst: 100 },
             call: Limit { per_second: 250, burst: 500 },
+            registrations: Pace { seconds_for_one: 60, burst: 10 },
         }
     }
 }
@@ -64,7 +74,8 @@ impl Limits {
     /// So wide that nothing is turned away: for measurements.
     pub fn wide() -> Self {
         let limit = Limit { per_second: 1_000_000, burst: 1_000_000 };
-        Self { guesses: limit, ceremonies: limit, services: limit, calls: limit, service: limit, call: limit }
+        let registrations = Pace { seconds_for_one: 1, burst: limit.burst };
+        Self { guesses: limit, ceremonies: limit, services: limit, calls: limit, service: limit, call: limit, registrations }
     }
 }
 
@@ -74,6 +85,7 @@ pub(crate) struct Limiters {
     ceremonies: Limiter<IpAddr>,
     services: Limiter<IpAddr>,
     calls: Limiter<IpAddr>,
+    registrations: Limiter<IpAddr>,
     service: Limiter<ServiceId>,
     call: Limiter<ServiceId>,
 }
@@ -87,6 +99,7 @@ impl Limiters {
             ceremonies: limiter(limits.ceremonies, app),
             services: limiter(limits.services, app),
             calls: limiter(limits.calls, app),
+            registrations: paced(limits.registrations, app),
             service: limiter(limits.service, app),
             call: limiter(limits.call, app),
         }
@@ -106,6 +119,7 @@ impl Limiters {
         let is_post = *method == Method::POST;
         match path {
             "/sign-in/card" | "/recover" | "/freeze" | "/webauthn/register/start" if is_post => Some(&self.guesses),
+            "/developers" if is_post => Some(&self.registrations),
             _ if path.starts_with("/webauthn/") || path.starts_with("/sign-in/certificate/") => Some(&self.ceremonies),
             _ if path.starts_with("/oidc/") => Some(&self.services),
             _ if path.starts_with("/api/") || path.starts_with("/ssf/") => Some(&self.calls),
@@ -157,9 +171,19 @@ fn seconds(wait: Duration) -> u64 {
 }
 
 fn limiter<K: Clone + Eq + std::hash::Hash>(limit: Limit, app: &Arc<App>) -> Limiter<K> {
-    let some = |number: u32| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
     let quota = Quota::per_second(some(limit.per_second)).allow_burst(some(limit.burst));
     RateLimiter::new(quota, HashMapStateStore::default(), SiteClock(Arc::clone(app)))
+}
+
+fn paced<K: Clone + Eq + std::hash::Hash>(pace: Pace, app: &Arc<App>) -> Limiter<K> {
+    let every = Duration::from_secs(some(pace.seconds_for_one).get().into());
+    // A quota of no time at all is the one that cannot be made.
+    let quota = Quota::with_period(every).unwrap_or(Quota::per_second(NonZeroU32::MIN)).allow_burst(some(pace.burst));
+    RateLimiter::new(quota, HashMapStateStore::default(), SiteClock(Arc::clone(app)))
+}
+
+fn some(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
 }
 
 /// The clock of the pass, as governor asks for one.

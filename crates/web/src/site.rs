@@ -27,8 +27,19 @@ pub struct Settings {
     pub demo: Option<DemoSettings>,
 }
 
-/// Registers a sandbox service with this public key (a JWK) and redirect URI, or says in two sentences why not.
-pub type Sandbox = Arc<dyn Fn(&str, &str) -> Result<ServiceId, String> + Send + Sync>;
+/// Registers a sandbox service with this public key (a JWK) and redirect URI, or says why not.
+pub type Sandbox = Arc<dyn Fn(&str, &str) -> Result<ServiceId, Unregistered> + Send + Sync>;
+
+/// Why a sandbox service was not registered.
+#[derive(Clone, Debug)]
+pub enum Unregistered {
+    /// The address to return to is not on the visitor's own machine.
+    Elsewhere,
+    /// The key is no JSON.
+    NoJson,
+    /// The register does not accept it; what it says, for developers and in English.
+    Unlawful(String),
+}
 
 /// The demo's shortcuts.
 #[derive(Clone)]

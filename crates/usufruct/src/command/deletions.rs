@@ -48,7 +48,8 @@ fn table(overdue: &[OverdueDeletion], now: Time) -> String {
         let days = (now.micros() - of.due_at.micros()) / DAY;
         let mandate = of.mandate.as_ref().map_or("whole pass", |mandate| mandate.as_str());
         let told = of.told_at.map_or_else(|| "never read".to_owned(), |at| format!("read {}", at.day()));
-        format!("{}  {}  {mandate}  due {}, {days} days ago  {told}\n", of.service, of.id, of.due_at.day())
+        let altered = if of.altered_at.is_some() { "  altered in the database" } else { "" };
+        format!("{}  {}  {mandate}  due {}, {days} days ago  {told}{altered}\n", of.service, of.id, of.due_at.day())
     };
     let lines: String = overdue.iter().map(line).collect();
     format!("{lines}Not answered in time: {}. Ask the service; its contract says what follows.\n", overdue.len())
@@ -69,9 +70,12 @@ mod tests {
             due_at: at("2026-01-31T00:00:00Z"),
             told_at: Some(at("2026-01-02T00:00:00Z")),
             missed_at: None,
+            altered_at: None,
         };
-        let text = table(&[of], at("2026-02-10T12:00:00Z"));
+        let text = table(std::slice::from_ref(&of), at("2026-02-10T12:00:00Z"));
         assert!(text.starts_with("svc_library  del_"), "{text}");
         assert!(text.contains("whole pass  due 2026-01-31, 10 days ago  read 2026-01-02\n"), "{text}");
+        let altered = OverdueDeletion { altered_at: Some(at("2026-02-01T00:00:00Z")), told_at: None, ..of };
+        assert!(table(&[altered], at("2026-02-10T12:00:00Z")).contains("never read  altered in the database\n"));
     }
 }

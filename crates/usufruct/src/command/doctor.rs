@@ -339,6 +339,14 @@ fn purges(dir: &Path, db: &Db, now: Time) -> Line {
 /// Whether services have said that they deleted what they had to.
 fn answers(db: &Db, now: Time) -> Line {
     match db.read(|conn| deletions::counts(conn, now)) {
+        Ok(counts) if counts.altered > 0 => Line::fail(
+            "deletions",
+            format!(
+                "Somebody wrote to {} notices to delete in the database. `usufruct deletions` lists them; ask their services what they \
+                 answered, and find out who can write to the database.",
+                counts.altered
+            ),
+        ),
         Ok(counts) if counts.overdue == 0 => Line::ok("deletions", "Every answer of a service that is due has come."),
         Ok(counts) => {
             Line::warn("deletions", format!("{} answers of services are late. `usufruct deletions` lists them.", counts.overdue))

@@ -1,48 +1,58 @@
 //! A sandbox for developers: the demo's library signs for services that run on the visitor's own machine.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use usufruct_app::{App, Publication};
+use usufruct_core::Text;
 use usufruct_core::id::ServiceId;
+use usufruct_core::lifecycle::State;
 use usufruct_core::ports::random;
-use usufruct_web::Sandbox;
+use usufruct_web::{Sandbox, Unregistered};
 
 use super::past::Offices;
 use crate::chance::SystemRng;
-use crate::compose;
+use crate::compose::{self, Signers, Step};
 use crate::failure::Failure;
 
-/// Registers services like the sample library, under its mandates.
+/// Registers services like the sample library, under its mandates. When there are as many as there may be, the oldest one is closed.
 pub fn sandbox(app: &Arc<App>, offices: Offices, library: &'static str) -> Sandbox {
-    let app = Arc::clone(app);
-    Arc::new(move |jwk, redirect_uri| register(&app, &offices, library, jwk, redirect_uri).map_err(|failure| failure.to_string()))
+    // One at a time, so that no two visitors close the same service.
+    let (app, turn) = (Arc::clone(app), Mutex::new(()));
+    Arc::new(move |jwk, redirect_uri| {
+        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = asked(jwk, redirect_uri)?;
+        let registered = register(&app, &offices, library, &asked);
+        registered.map_err(|failure| Unregistered::Unlawful(failure.to_string()))
+    })
 }
 
-fn register(app: &App, offices: &Offices, library: &str, jwk: &str, redirect_uri: &str) -> Result<ServiceId, Failure> {
+/// What a visitor registers.
+struct Asked<'a> {
+    key: Value,
+    redirect_uri: &'a str,
+}
+
+fn asked<'a>(jwk: &str, redirect_uri: &'a str) -> Result<Asked<'a>, Unregistered> {
     let local = reqwest::Url::parse(redirect_uri).ok().filter(|uri| {
         uri.scheme() == "http" && matches!(uri.host_str(), Some("localhost" | "127.0.0.1")) && uri.fragment().is_none()
     });
     if local.is_none() {
-        return Err(Failure::refused(
-            "The address to return to is not on this machine.",
-            "Give one that begins with http://localhost: and your port.",
-        ));
+        return Err(Unregistered::Elsewhere);
     }
-    let mut key: Value = serde_json::from_str(jwk).map_err(|_| {
-        Failure::refused("The key is no JSON.", "Export the public key of your pair as a JWK and paste it whole.")
-    })?;
+    let mut key: Value = serde_json::from_str(jwk).map_err(|_| Unregistered::NoJson)?;
     if let Some(members) = key.as_object_mut() {
         // What tools add to a public key and the register has no field for.
         members.retain(|name, _| !matches!(name.as_str(), "alg" | "use" | "key_ops" | "ext"));
         members.entry("kid").or_insert_with(|| json!("sandbox"));
     }
+    Ok(Asked { key, redirect_uri })
+}
+
+fn register(app: &App, offices: &Offices, library: &str, asked: &Asked<'_>) -> Result<ServiceId, Failure> {
     let register = app.register();
-    if register.services.keys().filter(|id| id.as_str().starts_with(PREFIX)).count() >= MOST {
-        return Err(Failure::refused("The sandbox is full.", "Start the demo anew with --start-over."));
-    }
     let like = library.parse().ok().and_then(|id: ServiceId| register.services.get(&id)).ok_or_else(|| {
         Failure::refused("This city has no sample library.", "Use a city that has one, as examples/taipei-like.")
     })?;
@@ -52,17 +62,42 @@ fn register(app: &App, offices: &Offices, library: &str, jwk: &str, redirect_uri
         "agency": like.body.agency,
         "name": { "en": "Sandbox", "zh-Hant": "沙盒" },
         "sector": id,
-        "redirect_uris": [redirect_uri],
+        "redirect_uris": [asked.redirect_uri],
         "channels": ["web", "counter"],
         "alternatives": like.body.alternatives,
         "mandates": like.body.mandates,
-        "jwks": [key],
+        "jwks": [asked.key],
         "help": { "en": "A service that somebody tries out on this machine.", "zh-Hant": "有人在此電腦上試用的服務。" },
     });
     let statements = compose::service(&register, &id, body, &offices.of(&like.body.agency)?, app.now(), &SystemRng)?;
     app.publish(&Publication { statements })?;
+    make_room(app, &offices.of(&like.body.agency)?)?;
     id.parse().map_err(|_| Failure::impossible("The name of the service is malformed.", "Report this as a defect."))
 }
 
+/// Closes the oldest services of the sandbox beyond those that there may be.
+fn make_room(app: &App, signers: &Signers<'_>) -> Result<(), Failure> {
+    let register = app.register();
+    let mut open: Vec<_> = register
+        .services
+        .values()
+        .filter(|entry| entry.id.starts_with(PREFIX) && matches!(entry.state, State::Active | State::Suspended))
+        .collect();
+    open.sort_by_key(|entry| entry.number);
+    for oldest in open.iter().take(open.len().saturating_sub(MOST)) {
+        let step = Step {
+            object: &oldest.id,
+            revision: oldest.hash,
+            from: oldest.state,
+            to: State::Closed,
+            reason: Text::new("Newer services of the sandbox took its place.", "沙盒中較新的服務取代了它。"),
+        };
+        let closed = compose::step(&step, signers, app.now(), &SystemRng)?;
+        app.publish(&Publication { statements: vec![closed] })?;
+    }
+    Ok(())
+}
+
 const PREFIX: &str = "svc_sandbox-";
+/// Services that are open at once.
 const MOST: usize = 100;

@@ -102,8 +102,8 @@ pub(super) const OAUTH: [Explained; 22] = [
     ),
     explained(
         "unauthorized_client",
-        "A service of the profile oidc signs residents in and gets no data. Register it as fapi2, under a mandate.",
-        "oidc 服務僅供登入，不得取得資料。請以 fapi2 登記於授權令之下。",
+        "A service of the profile oidc signs residents in and gets no data: register it as fapi2, under a mandate. A service that is suspended pushes no request; the public register says why.",
+        "oidc 服務僅供登入，不得取得資料：請以 fapi2 登記於授權令之下。已停權的服務不得推送請求；原因見公開登記簿。",
     ),
     explained(
         "invalid_token",
@@ -133,7 +133,7 @@ pub(super) const OAUTH: [Explained; 22] = [
 ];
 
 /// The problem types of `application/problem+json` after `urn:usufruct:problem:`, beside the clauses. In the order in which they are met.
-pub(super) const PROBLEMS: [Explained; 23] = [
+pub(super) const PROBLEMS: [Explained; 24] = [
     explained(
         "malformed",
         "A part of the request is missing, repeated or cannot be read, or names what a form does not have. The detail says which.",
@@ -215,6 +215,11 @@ pub(super) const PROBLEMS: [Explained; 23] = [
         "unregistered",
         "The sandbox does not take this key or this address. The detail says why.",
         "沙盒不接受此金鑰或網址。detail 會說明原因。",
+    ),
+    explained(
+        "suspended",
+        "A resident was sent to a service that is suspended, by its body, by an order, or with its contract. Nobody can sign in until that is over; the public register says since when.",
+        "市民被導向已停權的服務：由其機關、監督命令停權，或隨委託契約停權。恢復前無人可以登入；公開登記簿載明停權日期。",
     ),
     explained(
         "too-soon",

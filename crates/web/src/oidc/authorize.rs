@@ -232,6 +232,9 @@ impl Source {
     async fn find(site: &Arc<Site>, raw: &str, was_seen: bool) -> Result<Self, Fault> {
         let outer = parse(raw)?;
         let service: ServiceId = outer.get("client_id").and_then(|id| id.parse().ok()).ok_or_else(unknown_service)?;
+        if let Some(suspension) = site.app.suspension(&service) {
+            return Err(Fault::suspended(service, suspension.since));
+        }
         let profile = site.app.profile(&service).map_err(|_| unknown_service())?;
         if !site.serves(profile) {
             return Err(unknown_service());

@@ -25,6 +25,9 @@ pub(crate) async fn push(State(site): State<Arc<Site>>, from: FromService) -> Re
 }
 
 async fn keep(site: &Site, from: FromService) -> Result<Response, OAuthError> {
+    if site.app.suspension(&from.service).is_some() {
+        return Err(OAuthError::new("unauthorized_client", "the service is suspended, see the public register"));
+    }
     let redirect_uri = from.fields.required("redirect_uri", "redirect_uri is missing")?;
     if !site.app.knows_redirect(&from.service, redirect_uri) {
         return Err(OAuthError::new("invalid_request", "redirect_uri is not registered for this service"));

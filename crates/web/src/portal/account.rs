@@ -8,6 +8,7 @@ use axum::http::header::SET_COOKIE;
 use axum::response::Response;
 use i18n_embed_fl::fl;
 use usufruct_app::store::residents::ResidentState;
+use usufruct_core::id::ServiceId;
 
 use super::see;
 use crate::Site;
@@ -30,6 +31,15 @@ struct AccountPage {
 #[template(path = "delete.html")]
 struct DeletePage {
     page: Page,
+    /// Services that know her and are told to delete, and those that cannot be told.
+    told: Vec<Known>,
+    untold: Vec<Known>,
+}
+
+/// A service that knows her.
+struct Known {
+    id: ServiceId,
+    name: String,
 }
 
 pub(crate) async fn page(State(site): State<Arc<Site>>, page: Page, Resident(session): Resident) -> Result<Response, Fault> {
@@ -84,8 +94,15 @@ pub(crate) async fn lift(State(site): State<Arc<Site>>, Proven(session, Empty {}
     see("/me/account")
 }
 
-pub(crate) async fn ask_delete(page: Page, Fresh(_): Fresh) -> Response {
-    show(&DeletePage { page })
+pub(crate) async fn ask_delete(State(site): State<Arc<Site>>, page: Page, Fresh(session): Fresh) -> Result<Response, Fault> {
+    let reached = blocking(&site, move |app| app.reached_by_deletion(session.resident)).await?;
+    let register = site.app.register();
+    let known = |ids: Vec<ServiceId>| -> Vec<Known> {
+        let name = |id: &ServiceId| register.services.get(id).map(|entry| page.text(&entry.body.name).to_owned());
+        ids.into_iter().filter_map(|id| Some(Known { name: name(&id)?, id })).collect()
+    };
+    let (told, untold) = (known(reached.told), known(reached.untold));
+    Ok(show(&DeletePage { page, told, untold }))
 }
 
 pub(crate) async fn delete(State(site): State<Arc<Site>>, Proven(session, Empty {}): Proven<Empty>) -> Result<Response, Fault> {

@@ -50,6 +50,8 @@ struct Told {
     is_overdue: bool,
     /// When it was noted that no answer had come in time.
     missed_at: Option<Time>,
+    /// Whether somebody wrote to it behind the back of the house.
+    is_altered: bool,
 }
 
 struct Consent {
@@ -164,6 +166,7 @@ fn told(register: &Register, page: &Page, deletion: &Deletion, now: Time) -> Tol
         answer: deletion.answer,
         is_overdue: deletion.answer.is_none() && deletion.due_at < now,
         missed_at: deletion.missed_at,
+        is_altered: deletion.altered_at.is_some(),
     }
 }
 

@@ -82,6 +82,7 @@ pub(super) async fn json(State(site): State<Arc<Site>>) -> Result<Response, Faul
             "answered": deletions.answered,
             "overdue": deletions.overdue,
             "missed": deletions.missed,
+            "altered": deletions.altered,
         },
     })))
 }

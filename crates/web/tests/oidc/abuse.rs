@@ -407,6 +407,32 @@ async fn nothing_is_read_after_a_withdrawal() {
 }
 
 #[tokio::test]
+async fn one_network_does_not_fill_the_sandbox() {
+    let sandbox: Sandbox = Arc::new(|_: &str, _: &str| Ok(SERVICE.parse().unwrap()));
+    let demo = DemoSettings { personas: Vec::new(), sample_urls: Vec::new(), sandbox: Some(sandbox) };
+    let site = TestSite::new().with_demo(demo);
+    let register = async |address: &str| {
+        let mut request = Request::post("/developers")
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(encode(&[("jwk", "{}"), ("redirect_uri", "http://localhost:9000/")]).into())
+            .unwrap();
+        let peer: SocketAddr = format!("{address}:40000").parse().unwrap();
+        request.extensions_mut().insert(ConnectInfo(peer));
+        site.send(request).await
+    };
+    for turn in 0..10 {
+        assert_eq!(register(&format!("203.0.113.{turn}")).await.status, StatusCode::CREATED);
+    }
+    let refused = register("203.0.113.99").await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    let wait: i64 = refused.header("retry-after").parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    assert_eq!(register("198.51.100.7").await.status, StatusCode::CREATED, "another network is not held up");
+    site.city.clock.advance(wait * SECOND);
+    assert_eq!(register("203.0.113.99").await.status, StatusCode::CREATED, "as it was told");
+}
+
+#[tokio::test]
 async fn the_sandbox_takes_no_form_of_another_site() {
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
@@ -427,11 +453,24 @@ async fn the_sandbox_takes_no_form_of_another_site() {
     for sender in ["cross-site", "same-site"] {
         assert_eq!(send(sender, "text/html").await.status, StatusCode::FORBIDDEN, "{sender}");
     }
+    // A browser that is too old to say that says the origin.
+    let old = async |origin: &str| {
+        let form = encode(&[("jwk", "{}"), ("redirect_uri", "http://localhost:9000/callback")]);
+        let request = Request::post("/developers").header("origin", origin).header("host", "127.0.0.1:8080");
+        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        site.send(request.body(form.into()).unwrap()).await.status
+    };
+    for origin in ["https://elsewhere.example", "null", "http://localhost:8081", "127.0.0.1:8080"] {
+        assert_eq!(old(origin).await, StatusCode::FORBIDDEN, "{origin}");
+    }
     assert_eq!(calls.load(Ordering::SeqCst), 0, "nothing was registered");
     // What is needed to go on stands there, for people and for programs.
     let page = send("same-origin", "text/html").await;
     assert_eq!(page.status, StatusCode::CREATED);
     assert!(page.text().contains("data-testid=\"kid\">library-1<") && page.text().contains("<code>lending</code>"));
+    for origin in [ISSUER, "http://127.0.0.1:8080"] {
+        assert_eq!(old(origin).await, StatusCode::CREATED, "{origin}");
+    }
     let answer = send("none", "application/json").await;
     let expected = json!({
         "client_id": SERVICE, "kid": "library-1", "redirect_uri": CALLBACK, "mandate": CARD, "reason": "lending",

@@ -4,10 +4,11 @@ use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
+use usufruct_app::store::db::{Connection, Tx};
 use usufruct_core::time::DAY;
 
 use crate::common::{CARD, SERVICE, library_card, mandate, service, text};
-use crate::site::{Answer, OTHER, TestSite};
+use crate::site::{Answer, LOGIN, OTHER, TestSite};
 
 fn lawful(subject: &str) -> Value {
     json!({ "subject": subject, "mandate": CARD, "blocks": [{ "block": "blk_name", "form": "value" }], "reason": "lending" })
@@ -266,6 +267,51 @@ async fn an_answer_that_does_not_come_is_seen_by_her_and_by_everybody() {
     assert!(page.text().contains("Late: it was due on"), "a late answer is known as one");
     let after = counts().await;
     assert_eq!((&after["missed"], after["overdue"].as_i64()), (&told, told.as_i64().map(|told| told - 1)));
+}
+
+#[tokio::test]
+async fn an_answer_that_somebody_else_wrote_is_shown_to_her_and_to_everybody_as_altered() {
+    let site = TestSite::new();
+    let (resident, cookie) = site.resident();
+    site.tokens(&cookie, &[]).await;
+    site.city.app.withdraw(resident, &mandate()).unwrap();
+    let now = site.city.app.now().micros();
+    let sql = "UPDATE deletions SET answer = 'deleted', answered_at = $1 WHERE service = $2";
+    let write = move |tx: &mut Tx<'_>| tx.execute(sql, &[now.into(), SERVICE.into()]);
+    assert_eq!(site.city.app.db().transaction("insider", write).unwrap(), 1);
+    let cookie = site.sign_in(resident);
+    for (language, words, answer) in [("en", "Somebody wrote to this notice", "deleted"), ("zh-Hant", "遭竄改", "已刪除")] {
+        let page = site.get(&format!("/me/consents?lang={language}"), &cookie).await;
+        let shown = page.text().split("data-testid=\"told\"").find(|notice| notice.contains("data-testid=\"altered\"")).unwrap();
+        let shown = shown.split("</li>").next().unwrap();
+        assert!(shown.contains(words) && !shown.contains(answer), "{language}: {shown}");
+    }
+    site.city.app.note_altered_deletions().unwrap();
+    let counts = site.get("/register/vault.json", "").await.json()["deletions"].clone();
+    assert_eq!((&counts["altered"], &counts["answered"]), (&json!(1), &json!(0)));
+    let public = site.get("/register/vault", "").await;
+    assert!(public.text().contains("data-testid=\"altered\">1<"));
+    let token = site.client_token().await;
+    let list = site.send(site.bearing("GET", "/api/deletions", &token).body(Body::empty()).unwrap()).await.json();
+    assert!(list["deletions"].as_array().unwrap().iter().all(|notice| notice["mandate"] != CARD), "{list}");
+}
+
+#[tokio::test]
+async fn whoever_deletes_her_pass_reads_who_is_told_and_who_cannot_be() {
+    let site = TestSite::new();
+    let (_, cookie) = site.resident();
+    site.tokens(&cookie, &[]).await;
+    site.plain_token_answer(&cookie, &[]).await;
+    for language in ["en", "zh-Hant"] {
+        let page = site.get(&format!("/me/account/delete?lang={language}"), &cookie).await;
+        let list = |name: &str| {
+            let rest = page.text().split_once(&format!("data-testid=\"{name}\"")).unwrap_or_else(|| panic!("{}", page.text())).1;
+            rest.split("</ul>").next().unwrap().to_owned()
+        };
+        let of = |id: &str| format!("/register/services/{id}\"");
+        assert!(list("told").contains(&of(SERVICE)) && !list("told").contains(&of(LOGIN)), "{language}");
+        assert!(list("untold").contains(&of(LOGIN)) && !list("untold").contains(&of(SERVICE)), "{language}");
+    }
 }
 
 /// What a mandate needs so that the library learns the pseudonyms of the second service.

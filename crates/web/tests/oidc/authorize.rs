@@ -301,6 +301,9 @@ async fn she_may_read_for_longer_than_a_request_waits() {
     let answer = site.decide(&cookie, &chinese, &[("decision", "agree")]).await;
     assert_eq!((answer.led("state").as_deref(), answer.led("code").is_some()), (Some("s1"), true));
 
+    let pushed = site.push(&[]).await.json();
+    let name = pushed["request_uri"].as_str().unwrap().strip_prefix("urn:ietf:params:oauth:request_uri:").unwrap();
+    assert_eq!((name.len(), pushed["expires_in"].as_i64()), (43, Some(90)), "256 bits, for a minute and a half");
     let unseen = site.pushed(&[]).await;
     site.city.clock.advance(89 * SECOND);
     let (_, other) = site.resident();

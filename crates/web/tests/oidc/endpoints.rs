@@ -83,7 +83,8 @@ async fn userinfo_wants_a_live_token_of_a_resident() {
         }
         let answer = site.send(request.body(Body::empty()).unwrap()).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{header:?}");
-        assert!(answer.header("www-authenticate").starts_with("DPoP "), "{header:?}");
+        let challenge = answer.header("www-authenticate");
+        assert!(challenge.starts_with("DPoP ") && challenge.contains("algs=\"ES256 EdDSA"), "{header:?}: {challenge}");
     }
     let in_query = site.get(&format!("/oidc/userinfo?access_token={token}"), "").await;
     assert_eq!(in_query.status, StatusCode::UNAUTHORIZED);

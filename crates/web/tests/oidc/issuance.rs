@@ -45,6 +45,19 @@ fn nothing() -> (bool, bool, bool, String) {
     (false, false, false, String::new())
 }
 
+/// Whoever is sent there reads that the service is suspended, since when, and where else to go, in her language.
+async fn says_suspended(site: &TestSite, request: &str, cookie: &str, service: &str) {
+    let day = site.city.app.now().to_string()[..10].to_owned();
+    for (language, word, shown) in [("en", "suspended", day.as_str()), ("zh-Hant", "停權", "2026")] {
+        let page = site.get(&format!("{request}&lang={language}"), cookie).await;
+        assert_eq!(page.status, StatusCode::FORBIDDEN, "{}", page.text());
+        assert_eq!(page.led("code"), None);
+        let text = page.text();
+        assert!(text.contains(word) && text.contains(shown) && text.contains(&format!("/register/services/{service}")), "{text}");
+        assert!(!text.contains("not registered"), "{text}");
+    }
+}
+
 fn order(site: &TestSite, id: &str, target: &str, kind: Value) {
     let mut body = json!({"body": WATCH, "target": target, "reasons": text("It goes beyond its purpose.")});
     kind.as_object().unwrap().iter().for_each(|(field, value)| body[field] = value.clone());
@@ -86,8 +99,8 @@ async fn a_vendor_gets_nothing_while_its_contract_does_not_bind() {
         assert_eq!(held(&site, THEIRS, &met).await, nothing());
         let late = site.oauth_as(THEIRS, "/oidc/token", &exchange_form(&code)).await;
         assert_eq!(late.oauth_error(), "invalid_grant", "a code from before");
-        assert_eq!(site.push_error(&[("client_id", THEIRS), ("scope", "openid")]).await, "invalid_request");
-        assert_eq!(site.get(&begun, &new).await.led("code"), None, "a request from before");
+        assert_eq!(site.push_error(&[("client_id", THEIRS), ("scope", "openid")]).await, "unauthorized_client");
+        says_suspended(&site, &begun, &new, THEIRS).await;
         // It is still told what it has to delete, and by which clause it is refused.
         let own = site.own_token(THEIRS, "release").await;
         let list = site.send(site.bearing("GET", "/api/deletions", &own).body(Body::empty()).unwrap()).await;
@@ -110,7 +123,7 @@ async fn an_order_stops_a_service_and_one_about_a_mandate_that_alone() {
     short["oversight_body"] = json!(WATCH);
     site.city.publish_mandate(SHORT, short);
     let (both, card) = (format!("openid {CARD} {SHORT}"), format!("openid {CARD}"));
-    let [(_, cookie), (_, waiting)] = [(); 2].map(|()| site.resident());
+    let [(_, cookie), (_, waiting), (_, new)] = [(); 3].map(|()| site.resident());
     let lent = tokens(&site, SERVICE, &cookie, &both).await;
     let other = site.other_token_answer(&cookie).await;
 
@@ -126,10 +139,12 @@ async fn an_order_stops_a_service_and_one_about_a_mandate_that_alone() {
     assert_eq!(held(&site, SERVICE, &lent).await, all(&both));
 
     let code = site.code(&waiting, &[]).await;
+    let begun = site.pushed(&[("scope", "openid")]).await;
     order(&site, "ord_3", SERVICE, json!({"kind": "suspend"}));
     assert_eq!(held(&site, SERVICE, &lent).await, nothing());
     assert_eq!(site.exchange(&code).await.oauth_error(), "invalid_grant", "a code from before");
-    assert_eq!(site.push_error(&[("scope", "openid")]).await, "invalid_request");
+    assert_eq!(site.push_error(&[("scope", "openid")]).await, "unauthorized_client");
+    says_suspended(&site, &begun, &new, SERVICE).await;
     let elsewhere = site.introspect(crate::site::OTHER, other["access_token"].as_str().unwrap()).await;
     assert_eq!(elsewhere["active"], true, "another service goes on");
     order(&site, "ord_4", SERVICE, json!({"kind": "lift", "lifts": "ord_3"}));
