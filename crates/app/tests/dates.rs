@@ -156,7 +156,8 @@ fn the_key_of_a_mandate_goes_before_months_whose_end_was_under_way() {
         clock.advance(110 * DAY);
         is_away.store(false, Ordering::SeqCst);
         let ended = app.now();
-        Arc::new(app).tick().unwrap();
+        let app = Arc::new(app);
+        app.tick().unwrap();
         let register = app.register();
         let mut certificates: Vec<_> = register.certificates.values().collect();
         certificates.retain(|entry| entry.body.mandate.as_deref() == Some(visits.as_str()));
