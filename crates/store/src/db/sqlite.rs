@@ -21,6 +21,11 @@ const STATEMENTS: usize = 512;
 /// Pages copied in one go; a writer that comes in between makes the copy begin again.
 const COPIED_AT_ONCE: i32 = i32::MAX;
 
+/// Memory for pages that each connection keeps. The writer touches many pages in random order; what readers lack is in the
+/// memory of the operating system, which all of them share.
+const WRITER_CACHE_KIB: i64 = 12_288;
+const READER_CACHE_KIB: i64 = 2_048;
+
 /// How long to wait for another process that writes.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -56,7 +61,7 @@ pub(super) fn open_backup(path: &str) -> Result<(Connected, Vec<Connected>), Err
     uri.push_str("?immutable=1");
     let connect = || {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Ok(Box::new(Sqlite::connect(&uri, flags)?) as Connected)
+        Ok(Box::new(Sqlite::connect(&uri, flags, READER_CACHE_KIB)?) as Connected)
     };
     connect().and_then(|writer| Ok((writer, vec![connect()?, connect()?]))).map_err(|error: rusqlite::Error| unavailable(&error))
 }
@@ -97,7 +102,7 @@ struct Sqlite {
 impl Sqlite {
     fn writer(path: &str) -> rusqlite::Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let sqlite = Self::connect(path, flags)?;
+        let sqlite = Self::connect(path, flags, WRITER_CACHE_KIB)?;
         // The page size counts only before the first table, and before the journal mode is set.
         sqlite.handle.pragma_update(None, "page_size", 8_192)?;
         let mode: String = sqlite.handle.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
@@ -112,18 +117,18 @@ impl Sqlite {
     }
 
     fn reader(path: &str) -> rusqlite::Result<Self> {
-        let sqlite = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let sqlite = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX, READER_CACHE_KIB)?;
         sqlite.handle.pragma_update(None, "query_only", "ON")?;
         Ok(sqlite)
     }
 
-    fn connect(path: &str, flags: OpenFlags) -> rusqlite::Result<Self> {
+    fn connect(path: &str, flags: OpenFlags, cache_kib: i64) -> rusqlite::Result<Self> {
         let handle = Handle::open_with_flags(path, flags)?;
         handle.busy_timeout(BUSY)?;
         handle.set_prepared_statement_cache_capacity(STATEMENTS);
         // Sorting must not leave plain copies in temporary files.
         handle.pragma_update(None, "temp_store", "MEMORY")?;
-        handle.pragma_update(None, "cache_size", -16_384)?;
+        handle.pragma_update(None, "cache_size", -cache_kib)?;
         Ok(Self { handle, failure: None, columns: HashMap::new() })
     }
 
