@@ -17,10 +17,12 @@ use usufruct_core::mandate::Mandate;
 use usufruct_core::meeting::Meeting;
 use usufruct_core::notice::Notice;
 use usufruct_core::order::Order;
+use usufruct_core::purge::Purge;
 use usufruct_core::rotation::Rotation;
 use usufruct_core::service::Service;
 use usufruct_core::status::StatusChange;
 use usufruct_core::tally::Tally;
+use usufruct_core::uncertified::Uncertified;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };
@@ -42,9 +44,11 @@ fuzz_target!(|data: &[u8]| {
         let _ = Meeting::read(&value);
         let _ = Notice::read(&value);
         let _ = Order::read(&value);
+        let _ = Purge::read(&value);
         let _ = Rotation::read(&value);
         let _ = Service::read(&value);
         let _ = StatusChange::read(&value);
         let _ = Tally::read(&value);
+        let _ = Uncertified::read(&value);
     }
 });

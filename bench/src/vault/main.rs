@@ -1,17 +1,22 @@
 //! Measures the key tree and prints a table: `cargo run --release -p usufruct-bench --bin vault [-- RESIDENTS...]`.
 //!
 //! For each number of residents (100,000, 2.4 million and 23 million unless told): building, opening, looking up, destroying one
-//! key and many, bytes on disk. Then the end of a mandate with 1, 10,000 and a million grants under it. Then what people do
-//! instead: `DELETE` and `VACUUM FULL` of as many rows in PostgreSQL, if `USUFRUCT_TEST_POSTGRES` names one.
+//! key and many, bytes on disk. Then the end of a mandate with 1, 10,000 and a million grants, copies on loan and tokens under it, and
+//! another pseudonym for everybody at a service. Then what people do instead: `DELETE` and `VACUUM FULL` of as many rows in PostgreSQL,
+//! if `USUFRUCT_TEST_POSTGRES` names one.
 //!
-//! With `pseudonyms` as its one argument it measures pseudonyms and nothing else, with `keepers` a new root in a file against one with
-//! three keepers over TLS.
+//! With `pseudonyms` as its one argument it measures pseudonyms and nothing else, with `sunsets` the end of a mandate and the new
+//! pseudonyms, with `keepers` a new root in a file against one with three keepers over TLS.
 
-mod grants;
 mod keepers;
 mod postgres;
 mod pseudonyms;
 mod residents;
+mod rotations;
+mod sunsets;
+
+#[path = "../../../crates/app/tests/common/mod.rs"]
+mod city;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -34,6 +39,12 @@ fn main() {
         pseudonyms::print(dir.path());
         return;
     }
+    if std::env::args().nth(1).as_deref() == Some("sunsets") {
+        println!("# The end of a mandate\n\n{cores} cores, files in {}.", dir.path().parent().unwrap_or(dir.path()).display());
+        sunsets::print(dir.path());
+        rotations::print(dir.path());
+        return;
+    }
     if std::env::args().nth(1).as_deref() == Some("keepers") {
         println!("# Keepers\n\n{cores} cores, all programs on this machine.");
         keepers::print(dir.path());
@@ -42,7 +53,8 @@ fn main() {
     println!("# Key tree\n\n{cores} cores, files in {}.\n", dir.path().parent().unwrap_or(dir.path()).display());
     let rows: Vec<residents::Row> = sizes.iter().map(|size| residents::measure(dir.path(), *size)).collect();
     residents::print(&rows);
-    grants::print(dir.path());
+    sunsets::print(dir.path());
+    rotations::print(dir.path());
     postgres::print(&rows);
 }
 

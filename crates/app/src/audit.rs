@@ -2,6 +2,7 @@
 //! the keys of synthetic residents who were erased.
 
 mod canary;
+mod needles;
 mod restore;
 mod search;
 
@@ -15,6 +16,7 @@ use usufruct_store::db::Db;
 use usufruct_store::leaves;
 
 pub use self::canary::Canaries;
+pub use self::needles::Needles;
 use crate::{App, Error, Publication};
 
 /// What a drill found; the same as the statement it is published in.

@@ -1,16 +1,14 @@
 //! The certificate of an erasure: proofs from before and after, who destroyed the root, and what is not claimed.
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use usufruct_core::certificate::{Cause, Certificate};
-use usufruct_core::handles::HandleProof;
 use usufruct_core::id::MandateId;
 use usufruct_core::keeper::Destroyed;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::statement::{Statement, StatementKind};
 use usufruct_core::time::{DAY, Month};
 use usufruct_core::vault_terms::{KeeperTerms, VaultTerms};
-use usufruct_core::{Digest, Text, Time};
+use usufruct_core::{Text, Time};
 use usufruct_store::deletions;
 use usufruct_store::erasures::Erasure;
 use usufruct_vault::SlotClass;
@@ -18,40 +16,30 @@ use usufruct_vault::SlotClass;
 use crate::escrow::Promise;
 use crate::{App, Error, Publication};
 
-/// What shows that keys lived, taken while they do.
-#[derive(Serialize, Deserialize)]
-struct Evidence {
-    epoch: u64,
-    root: Digest,
-    proofs: Vec<HandleProof>,
-}
-
 impl App {
-    /// The note with the proofs that its keys live now.
-    pub(crate) fn with_evidence(&self, erasure: Erasure) -> Erasure {
-        let (state, proofs) = self.vault.proofs(&erasure.commitments);
-        let evidence = Evidence { epoch: state.epoch.0, root: state.root, proofs };
-        Erasure { evidence: json!(evidence).to_string(), ..erasure }
-    }
-
-    /// Publishes the certificates of erasures whose keys are destroyed, each once. Answers for each until when copies of the
-    /// ciphertext may exist.
+    /// Publishes the certificates of erasures whose keys are destroyed, each once, and of those of which nothing can be proved, that there
+    /// is none. Answers for each until when copies of the ciphertext may exist.
     pub(crate) fn certify(&self, erasures: &[&Erasure]) -> Result<Vec<Time>, Error> {
         // The epochs that certificates name stand in the log in their order.
         let _certifying = self.certifying();
         for part in erasures.chunks(PART) {
             let register = self.register();
-            let new: Vec<&&Erasure> =
-                part.iter().filter(|erasure| !register.certificates.contains_key(&erasure.certificate)).collect();
-            let statements = new.iter().map(|erasure| self.certificate(&register, erasure)).collect::<Result<Vec<_>, _>>()?;
+            let is_said = |erasure: &&&Erasure| {
+                let id = &erasure.certificate;
+                register.certificates.contains_key(id) || register.uncertified.contains_key(id)
+            };
+            let new = part.iter().filter(|erasure| !is_said(erasure));
+            let statements = new.map(|erasure| self.certificate(&register, erasure)).collect::<Result<Vec<_>, _>>()?;
             if !statements.is_empty() {
                 self.publish(&Publication { statements })?;
             }
         }
         let register = self.register();
         let until = |erasure: &&Erasure| {
-            let entry = register.certificates.get(&erasure.certificate);
-            entry.map(|entry| entry.body.ciphertext_remains_until).ok_or(Error::Unknown { what: "certificate" })
+            let certified = register.certificates.get(&erasure.certificate).map(|entry| entry.body.ciphertext_remains_until);
+            let uncertified =
+                || register.uncertified.get(&erasure.certificate).map(|entry| remains_until(&register, entry.since));
+            certified.or_else(uncertified).ok_or(Error::Unknown { what: "certificate" })
         };
         erasures.iter().map(until).collect()
     }
@@ -93,9 +81,11 @@ impl App {
     }
 
     fn certificate(&self, register: &Register, erasure: &Erasure) -> Result<Statement, Error> {
-        let evidence: Evidence = serde_json::from_str(&erasure.evidence)
-            .map_err(|error| Error::Corrupt { what: format!("erasures.evidence: {error}") })?;
-        let cause = Cause::from_code(&erasure.cause).ok_or_else(|| Error::Corrupt { what: "erasures.cause".to_owned() })?;
+        let proven = self.evidence(erasure)?.zip(Cause::from_code(&erasure.cause));
+        let Some((evidence, cause)) = proven.filter(|(_, cause)| self.names_all(register, *cause, erasure)) else {
+            tracing::error!(certificate = %erasure.certificate, "the note of an erasure is not as it was written, so it cannot be certified");
+            return self.uncertified(register, erasure);
+        };
         // Of one resident's data neither mandate nor blocks are public.
         let mandate = erasure.mandate.filter(|_| erasure.resident.is_none());
         let mandate = mandate.and_then(|number| register.mandates.values().find(|entry| entry.number == number));
@@ -133,7 +123,7 @@ impl App {
             "erased_live_at": live_at,
             "erased_root_at": root_at,
             "erased_escrow_at": promise.date(),
-            "ciphertext_remains_until": now.plus(terms.map_or(BACKUP_DAYS, |terms| terms.backup_days) * DAY),
+            "ciphertext_remains_until": remains_until(register, now),
             "recipients_told": told,
             "method": "cryptographic erase, AES-256-GCM, SHA-256",
             "limits": limits(erasure.resident.is_some(), class, self.config().vault.any_disk, promise),
@@ -155,6 +145,12 @@ fn awaited<'a>(register: &'a Register, entry: &Entry<Certificate>) -> Option<&'a
             && !signed.iter().any(|known| known.keeper == keeper.name)
     };
     (signed.len() < terms.keepers.len() && terms.keepers.iter().any(is_awaited)).then_some(terms)
+}
+
+/// Until when copies of ciphertext may exist whose keys went by `now`.
+fn remains_until(register: &Register, now: Time) -> Time {
+    let days = register.vault.as_ref().map_or(BACKUP_DAYS, |entry| entry.body.backup_days);
+    now.plus(days * DAY)
 }
 
 fn ground(cause: Cause, months: &[Month]) -> Text {

@@ -5,7 +5,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
 use usufruct_core::Time;
-use usufruct_core::id::CertificateId;
 use usufruct_store::erasures::{self, Erasure};
 use usufruct_vault::{Epoch, Erased};
 
@@ -49,17 +48,18 @@ impl App {
         erasures: &[&Erasure],
         work: impl FnOnce() -> usufruct_vault::Result<Erased>,
     ) -> Result<Vec<Erasure>, Error> {
+        let erasures: Vec<Erasure> = erasures.iter().map(|erasure| self.with_true_dates(erasure)).collect::<Result<_, _>>()?;
         let before = self.vault.state().epoch;
         match work() {
             Ok(erased) => {
                 let gone_at = self.now();
                 let closed_at = self.closed.at(erased.after.epoch).unwrap_or(gone_at);
-                let dated = |erasure: &&Erasure| Erasure {
+                let dated = |erasure: Erasure| Erasure {
                     live_at: erasure.live_at.or(Some(closed_at)),
                     root_at: erasure.root_at.or(Some(gone_at)),
-                    ..(*erasure).clone()
+                    ..erasure
                 };
-                Ok(erasures.iter().map(dated).collect())
+                Ok(erasures.into_iter().map(dated).collect())
             }
             Err(error) => {
                 // Where the new epoch does not count the keys live on.
@@ -83,10 +83,16 @@ impl App {
         Ok(self.destroying(&[erasure], work)?.remove(0))
     }
 
-    fn note_closed(&self, erasures: &[&Erasure], closed_at: Time) -> Result<(), Error> {
-        let certificates: Vec<CertificateId> = erasures.iter().map(|erasure| erasure.certificate.clone()).collect();
+    fn note_closed(&self, erasures: Vec<Erasure>, closed_at: Time) -> Result<(), Error> {
+        let dated =
+            |erasure: Erasure| self.with_marked_dates(Erasure { live_at: erasure.live_at.or(Some(closed_at)), ..erasure });
+        self.note_dates(erasures.into_iter().map(dated).collect::<Result<_, _>>()?)
+    }
+
+    /// Notes when the keys of these erasures went, as far as it is known.
+    pub(crate) fn note_dates(&self, dated: Vec<Erasure>) -> Result<(), Error> {
         self.db.transaction("note closed keys", move |tx| {
-            certificates.iter().try_for_each(|certificate| erasures::note_steps(tx, certificate, closed_at, None))?;
+            dated.iter().try_for_each(|erasure| erasures::note_steps(tx, erasure))?;
             Ok::<_, Error>(())
         })
     }

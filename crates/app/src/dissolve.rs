@@ -75,7 +75,7 @@ impl App {
             requested_at: now,
             live_at: None,
             root_at: None,
-        });
+        })?;
         let noted = erasure.clone();
         self.db.transaction("note sector erasure", move |tx| Ok::<_, Error>(erasures::insert(tx, &noted)?))?;
         Ok(Some(erasure))

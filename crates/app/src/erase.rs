@@ -46,7 +46,7 @@ impl App {
             live_at: None,
             root_at: None,
         };
-        let erasure = self.with_evidence(erasure);
+        let erasure = self.with_evidence(erasure)?;
         let mandates: Vec<u64> =
             self.db.read(|conn| grants::of_resident(conn, resident))?.iter().map(|stored| stored.mandate).collect();
         let notices = self.notices_of_resident(&certificate, resident, &keyring, &mandates, None)?;
@@ -144,7 +144,7 @@ impl App {
         let is_ended = |erasure: &&Erasure| erasure.resident.is_some_and(|resident| ended.contains_key(&resident));
         let lent: Vec<&Erasure> = lent.into_iter().filter(is_ended).collect();
         let mut done = match withdrawals.is_empty() {
-            true => lent.into_iter().cloned().collect(),
+            true => lent.into_iter().map(|erasure| self.with_true_dates(erasure)).collect::<Result<_, _>>()?,
             false => self.destroying(&lent, || self.vault.commit_many(withdrawals, self.rng()))?,
         };
         if !gone.is_empty() {

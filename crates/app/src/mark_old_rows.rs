@@ -17,13 +17,14 @@ use crate::{App, Error};
 
 /// Rows marked in one transaction.
 const PART: usize = 1_000;
-/// The files of the house that say that every row has its mark: of sessions and passkeys, of all other ways in, of what services hold, and of
-/// what they have to delete.
+/// The files of the house that say that every row has its mark: of sessions and passkeys, of all other ways in, of what services hold, of what
+/// they have to delete, and of destructions that are under way.
 /// From then on a row without one was written by somebody else.
 const ROWS_MARKED: &str = "rows.marked";
 const WAYS_MARKED: &str = "ways.marked";
 const SERVICES_MARKED: &str = "services.marked";
 const DELETIONS_MARKED: &str = "deletions.marked";
+const ERASURES_MARKED: &str = "erasures.marked";
 
 impl App {
     /// Gives rows from before there were marks theirs. Requests at counters get none: they live for an hour, and are begun again.
@@ -81,6 +82,10 @@ impl App {
                 |tx, vault, row| Ok(delegations::set_mark(tx, &row.id, &of_delegation(vault, row)?)?),
             )?;
             self.house.secret(WAYS_MARKED, Vec::new)?;
+        }
+        if self.house.secrets(ERASURES_MARKED)?.is_empty() {
+            self.mark_old_evidence()?;
+            self.house.secret(ERASURES_MARKED, Vec::new)?;
         }
         self.mark_what_services_hold()?;
         self.mark_what_services_delete()

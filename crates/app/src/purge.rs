@@ -1,6 +1,8 @@
 //! The second step of an erasure: when its date has come, no copy of the ciphertext is left either, and that is said in public.
 
+use serde_json::json;
 use usufruct_core::Time;
+use usufruct_core::id::PurgeId;
 use usufruct_core::statement::StatementKind;
 use usufruct_store::erasures::{self, Remains};
 use usufruct_store::tables::SEALED;
@@ -11,12 +13,14 @@ impl App {
     /// Finishes the purge of ciphertext whose date has come: rows went with the erasure, so what is left is room in the files of the
     /// database, its write-ahead log, and older copies. `oldest_copy` is when the oldest backup that is still there was made; an
     /// erasure that it is older than waits, and so does one from after which the write-ahead log of PostgreSQL goes back. Archived
-    /// write-ahead logs are not seen here: they must be kept no longer than backups are. Certificates of mandates and sectors get the date; of residents none is
-    /// published. Answers how many were finished. Where the database may not or cannot write its tables anew, none is; nor while a
+    /// write-ahead logs are not seen here: they must be kept no longer than backups are. Certificates of mandates and sectors get the date;
+    /// for those of residents one statement says it of all at once, so that it tells about none of them. Answers how many were finished. Where the database may not or cannot write its tables anew, none is; nor while a
     /// database lies there that a restoration put aside.
     pub fn run_purges(&self, oldest_copy: Option<Time>) -> Result<usize, Error> {
         let now = self.now();
         if self.purgeable(oldest_copy, now)?.is_empty() {
+            // A crash may have come between the note of a purge and its statement.
+            self.publish_purged(now)?;
             return Ok(0);
         }
         let aside = self.house.set_aside()?;
@@ -34,6 +38,7 @@ impl App {
         loop {
             let due = self.purgeable(oldest, now)?;
             if due.is_empty() {
+                self.publish_purged(now)?;
                 return Ok(count);
             }
             for remains in &due {
@@ -48,6 +53,27 @@ impl App {
     /// Erasures whose date has come and that no older copy keeps waiting.
     fn purgeable(&self, oldest: Option<Time>, now: Time) -> Result<Vec<Remains>, Error> {
         Ok(self.db.read(|conn| erasures::due_for_purge(conn, now, oldest, BATCH))?)
+    }
+
+    /// Says of all certificates up to the first one whose ciphertext is still there that none of theirs is, if that is news.
+    fn publish_purged(&self, now: Time) -> Result<(), Error> {
+        let register = self.register();
+        let through = self.db.read(|conn| {
+            let mut through = None;
+            for (number, certificate) in register.unpurged() {
+                if !erasures::is_purged(conn, certificate)? {
+                    break;
+                }
+                through = Some(number);
+            }
+            Ok::<_, Error>(through)
+        })?;
+        let Some(through) = through else { return Ok(()) };
+        let id = PurgeId::fresh(now, self.rng());
+        let body = json!({ "through": through, "purged_at": now });
+        let mut statement = self.statement(StatementKind::Purge, id.as_str(), self.automation.agency(), body, now);
+        statement.approve(&self.automation)?;
+        self.publish(&Publication { statements: vec![statement] }).map(drop)
     }
 
     fn publish_purge(&self, remains: &Remains, now: Time) -> Result<(), Error> {

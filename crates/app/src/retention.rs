@@ -48,6 +48,12 @@ impl App {
         Ok(ended)
     }
 
+    /// The months of a mandate whose end is under way.
+    pub(crate) fn ending_months(&self, number: u64) -> Result<Vec<Month>, Error> {
+        let unfinished = self.db.read(erasures::of_months)?;
+        Ok(unfinished.into_iter().filter(|erasure| erasure.mandate == Some(number)).flat_map(|erasure| erasure.months).collect())
+    }
+
     /// Finishes the ends of months of one mandate that were interrupted: what its own end is certified by leaves them out.
     pub(crate) fn finish_months_of(&self, number: u64) -> Result<(), Error> {
         let unfinished = self.db.read(erasures::of_months)?;
@@ -85,7 +91,7 @@ impl App {
             requested_at: now,
             live_at: None,
             root_at: None,
-        });
+        })?;
         let noted = erasure.clone();
         self.db.transaction("note erasure of months", move |tx| Ok::<_, Error>(erasures::insert(tx, &noted)?))?;
         Ok(Some(erasure))

@@ -78,12 +78,11 @@ impl App {
         Ok(())
     }
 
-    /// Settles an unfinished replacement of the key of a mandate that is over: one that was committed is certified, and of one that was not
-    /// both keys end with the mandate.
-    pub(crate) fn settle_rotation(&self, mandate: u64) -> Result<(), Error> {
+    /// Settles an unfinished replacement of the key of a mandate that is over and whose end was noted as `end`: one that was committed
+    /// before is certified, and of one that was not both keys end with the mandate.
+    pub(crate) fn settle_rotation(&self, mandate: u64, end: &Erasure) -> Result<(), Error> {
         for erasure in self.db.read(erasures::of_rotations)?.iter().filter(|erasure| erasure.mandate == Some(mandate)) {
-            let own = self.vault.mandate_commitment(mandate)?;
-            if own.is_some_and(|own| !erasure.commitments.contains(&own)) {
+            if !erasure.commitments.iter().any(|commitment| end.commitments.contains(commitment)) {
                 self.certify_rotation(erasure)?;
             } else {
                 let certificate = erasure.certificate.clone();
@@ -116,7 +115,7 @@ impl App {
             requested_at: now,
             live_at: None,
             root_at: None,
-        });
+        })?;
         let noted = erasure.clone();
         self.db.transaction("note rotation", move |tx| Ok::<_, Error>(erasures::insert(tx, &noted)?))?;
         Ok(erasure)
@@ -195,16 +194,14 @@ impl App {
     /// Puts the new key in the place of the old one, and notes when, for the certificate that follows.
     fn replace_key(&self, mandate: u64, erasure: &Erasure) -> Result<(), Error> {
         let done = self.destroying_one(erasure, || self.vault.commit_rotation(mandate, self.rng()))?;
-        let Some(live_at) = done.live_at else { return Ok(()) };
-        self.db.transaction("note replaced key", move |tx| {
-            Ok::<_, Error>(erasures::note_steps(tx, &done.certificate, live_at, done.root_at)?)
-        })
+        let done = self.with_marked_dates(done)?;
+        self.note_dates(vec![done])
     }
 
     fn certify_rotation(&self, erasure: &Erasure) -> Result<(), Error> {
         let noted = self.db.read(erasures::of_rotations)?.into_iter().find(|noted| noted.certificate == erasure.certificate);
-        let erasure = noted.as_ref().unwrap_or(erasure);
-        let until = self.certify(&[erasure])?.pop().ok_or(Error::Unknown { what: "certificate" })?;
+        let erasure = self.with_true_dates(noted.as_ref().unwrap_or(erasure))?;
+        let until = self.certify(&[&erasure])?.pop().ok_or(Error::Unknown { what: "certificate" })?;
         let (certificate, now) = (erasure.certificate.clone(), self.now());
         self.db.transaction("note end of key", move |tx| Ok::<_, Error>(erasures::done(tx, &certificate, now, until)?))
     }

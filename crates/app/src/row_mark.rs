@@ -31,7 +31,7 @@ pub(crate) fn is_equal(stored: Option<Digest>, expected: Digest) -> bool {
     stored.is_some_and(|stored| equal(&stored.0, &expected.0))
 }
 
-fn row_mark(vault: &Vault, table: &[u8], columns: &[&[u8]]) -> Result<Digest, Error> {
+pub(crate) fn row_mark(vault: &Vault, table: &[u8], columns: &[&[u8]]) -> Result<Digest, Error> {
     let mut row = Vec::new();
     for column in columns {
         row.extend_from_slice(&(column.len() as u64).to_be_bytes());
@@ -40,11 +40,11 @@ fn row_mark(vault: &Vault, table: &[u8], columns: &[&[u8]]) -> Result<Digest, Er
     Ok(Digest(vault.session_mark(&[table, &row])?))
 }
 
-fn time(time: Time) -> [u8; 8] {
+pub(crate) fn time(time: Time) -> [u8; 8] {
     time.micros().to_be_bytes()
 }
 
 /// A column that may be null: nothing, or a byte and the value.
-fn optional(value: Option<impl AsRef<[u8]>>) -> Vec<u8> {
+pub(crate) fn optional(value: Option<impl AsRef<[u8]>>) -> Vec<u8> {
     value.map_or_else(Vec::new, |value| [&[1], value.as_ref()].concat())
 }

@@ -6,6 +6,7 @@ use usufruct_core::certificate::Cause;
 use usufruct_core::id::{CertificateId, MandateId, ServiceId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::statement::Signer;
+use usufruct_core::time::Month;
 use usufruct_core::{Text, Time};
 use usufruct_store::db::Tx;
 use usufruct_store::erasures::{self, Erasure};
@@ -44,42 +45,67 @@ impl App {
             })
             .map(|(id, entry)| (id.clone(), entry.state))
             .collect();
+        // The keys of all of them go before anything that takes the longer the more they were used.
+        let (mut closed, mut failed) = (Vec::with_capacity(due.len()), None);
         for (id, state) in due {
-            if matches!(state, State::Published | State::Active | State::Suspended) {
-                self.move_mandate(&id, State::Sunset, &[&self.automation], Text::new("Its last day is over.", "已逾期滿日。"))?;
+            match self.begin_end(&id, state) {
+                Ok(erasure) => closed.extend(erasure.map(|erasure| (id, erasure))),
+                // One that cannot be ended holds up no other.
+                Err(error) => failed = failed.or(Some(error)),
             }
-            self.finish_mandate(&id)?;
+        }
+        for (id, erasure) in closed {
+            self.settle_mandate(&id, &erasure)?;
             if self.register().mandates.get(&id).is_some_and(|entry| entry.state == State::Erased) {
                 report.ended.push(id);
             }
         }
         report.dissolved = self.dissolve_sectors()?;
-        Ok(report)
+        failed.map_or(Ok(report), Err)
+    }
+
+    /// Says that the last day of a mandate is over, if nothing of its end was said yet, and destroys its keys.
+    fn begin_end(&self, id: &MandateId, state: State) -> Result<Option<Erasure>, Error> {
+        if matches!(state, State::Published | State::Active | State::Suspended) {
+            self.move_mandate(id, State::Sunset, &[&self.automation], Text::new("Its last day is over.", "已逾期滿日。"))?;
+        }
+        self.close_mandate(id)
     }
 
     /// Ends a mandate before its last day, approved by `signers` of its controller.
     pub fn end_mandate(&self, id: &MandateId, signers: &[&Signer], reason: Text) -> Result<(), Error> {
         self.move_mandate(id, State::Revoked, signers, reason)?;
-        self.finish_mandate(id)
+        match self.close_mandate(id)? {
+            Some(erasure) => self.settle_mandate(id, &erasure),
+            None => Ok(()),
+        }
     }
 
-    /// Destroys the key of a mandate that has ended, certifies it, and frees the room of what was lent. Every step can be
-    /// repeated after a crash.
-    fn finish_mandate(&self, id: &MandateId) -> Result<(), Error> {
+    /// Destroys the key of a mandate that has ended, and all of its months. It takes as long for one grant or token as for a million: in
+    /// this state of the mandate nothing is released and no token for it is good for anything, so everything else may follow. `None` when
+    /// there never was a key. Can be repeated after a crash.
+    fn close_mandate(&self, id: &MandateId) -> Result<Option<Erasure>, Error> {
         let register = self.register();
         let entry = register.mandates.get(id).ok_or(Error::Unknown { what: "mandate" })?;
         let number = entry.number;
-        self.settle_rotation(number)?;
-        self.finish_months_of(number)?;
         let cause = if entry.history.iter().any(|step| step.to == State::Revoked) { Cause::Revocation } else { Cause::Sunset };
-        let Some(erasure) = self.mandate_erasure(id, number, cause)? else { return Ok(()) };
+        let ending = self.ending_months(number)?;
+        let Some(erasure) = self.mandate_erasure(id, number, cause, &ending)? else { return Ok(None) };
         if matches!(entry.state, State::Sunset | State::Revoked) {
             self.move_mandate(id, State::Erasing, &[&self.automation], Text::new("Its key is being destroyed.", "金鑰銷毀中。"))?;
         }
-        // First the key, which takes as long for one grant or token as for a million. In this state of the mandate nothing is released
-        // and no token for it is good for anything, so what the grants say may follow, and the rows of the tokens.
-        let erasure = self.destroying_one(&erasure, || self.vault.sunset(number, &numbers(&erasure.months), self.rng()))?;
-        let until = self.certify(&[&erasure])?.pop().ok_or(Error::Unknown { what: "certificate" })?;
+        let months = numbers(&[&erasure.months[..], &ending].concat());
+        self.destroying_one(&erasure, || self.vault.sunset(number, &months, self.rng())).map(Some)
+    }
+
+    /// Certifies the end of a mandate whose keys are gone, and frees the room of what was lent and deposited. Can be repeated after a crash.
+    fn settle_mandate(&self, id: &MandateId, erasure: &Erasure) -> Result<(), Error> {
+        let register = self.register();
+        let number = register.mandates.get(id).ok_or(Error::Unknown { what: "mandate" })?.number;
+        // What was under way before has certificates of its own, and the mandate's names what was left then.
+        self.settle_rotation(number, erasure)?;
+        self.finish_months_of(number)?;
+        let until = self.certify(&[erasure])?.pop().ok_or(Error::Unknown { what: "certificate" })?;
         let (certificate, now) = (erasure.certificate.clone(), self.now());
         self.end_tokens(&services_under(&register, id), now)?;
         self.in_parts("end grants", move |tx| Ok(grants::end_mandate(tx, number, PART)?))?;
@@ -119,21 +145,32 @@ impl App {
 
     /// The note that a mandate's key must go, made while the key lives. `None` when there never was a key: a mandate revoked
     /// as a draft has nothing to destroy.
-    fn mandate_erasure(&self, id: &MandateId, number: u64, cause: Cause) -> Result<Option<Erasure>, Error> {
-        if let Some(erasure) = self.db.read(|conn| erasures::of_mandate(conn, number))? {
-            return Ok(Some(erasure));
-        }
-        let Some(commitment) = self.vault.mandate_commitment(number)? else { return Ok(None) };
+    ///
+    /// `ending` are months whose end was under way before: they are certified by themselves. A note that is not as this house wrote it is
+    /// written anew while the key lives.
+    fn mandate_erasure(&self, id: &MandateId, number: u64, cause: Cause, ending: &[Month]) -> Result<Option<Erasure>, Error> {
+        let noted = self.db.read(|conn| erasures::of_mandate(conn, number))?;
+        let commitment = self.vault.mandate_commitment(number)?;
+        let spoiled = match (noted, commitment) {
+            (Some(noted), Some(_)) if self.evidence(&noted)?.is_none() => Some(noted),
+            (Some(noted), _) => return Ok(Some(noted)),
+            (None, _) => None,
+        };
+        let Some(commitment) = commitment else { return Ok(None) };
         let mut commitments = vec![commitment];
         commitments.extend(self.vault.next_mandate_commitment(number)?);
         // Nothing is deposited any more in this state of the mandate, so these are all.
-        let months = self.db.read(|conn| deposits::months_of(conn, number))?;
+        let mut months = self.db.read(|conn| deposits::months_of(conn, number))?;
+        months.retain(|month| !ending.contains(month));
         for month in &months {
             commitments.extend(self.vault.month_commitment(number, month.0)?);
         }
         let now = self.now();
         let erasure = Erasure {
-            certificate: CertificateId::fresh(now, self.rng()),
+            certificate: match &spoiled {
+                Some(spoiled) => spoiled.certificate.clone(),
+                None => CertificateId::fresh(now, self.rng()),
+            },
             cause: cause.code().to_owned(),
             resident: None,
             mandate: Some(number),
@@ -145,7 +182,12 @@ impl App {
             live_at: None,
             root_at: None,
         };
-        let erasure = self.with_evidence(erasure);
+        let erasure = self.with_evidence(erasure)?;
+        if spoiled.is_some() {
+            let renewed = erasure.clone();
+            self.db.transaction("note mandate erasure again", move |tx| Ok::<_, Error>(erasures::renew(tx, &renewed)?))?;
+            return Ok(Some(erasure));
+        }
         let (noted, notices) = (erasure.clone(), self.notices_of_mandate(&erasure.certificate, number)?);
         let (outbox, ended) = (self.outbox(), id.clone());
         self.db.transaction("note mandate erasure", move |tx| {
@@ -167,11 +209,12 @@ impl App {
         self.publish(&Publication { statements: vec![statement] }).map(drop)
     }
 
-    /// Runs what the clock asks for: ends of what was kept for its time, sunsets, contracts and agreements that are over, unfinished erasures and replacements of keys, what services answered, the log's next checkpoint.
+    /// Runs what the clock asks for: sunsets, ends of what was kept for its time, contracts and agreements that are over, unfinished erasures and replacements of keys, what services answered, the log's next checkpoint.
     pub fn tick(self: &Arc<Self>) -> Result<(), Error> {
         self.make_late_keys()?;
-        self.run_retention()?;
+        // The key of a mandate that is over goes before rows that may be many.
         self.run_sunsets()?;
+        self.run_retention()?;
         self.run_supervision()?;
         self.finish_erasures()?;
         self.finish_rotations()?;

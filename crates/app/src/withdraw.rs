@@ -66,7 +66,7 @@ impl App {
             live_at: None,
             root_at: None,
         };
-        let erasure = self.with_evidence(erasure);
+        let erasure = self.with_evidence(erasure)?;
         let event = event(entry.hash, services.first(), &certificate, now);
         let (vault, rng, number) = (Arc::clone(&self.vault), Arc::clone(&self.rng), entry.number);
         let sectors: BTreeSet<u64> =

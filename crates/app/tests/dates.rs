@@ -1,101 +1,23 @@
 //! The dates of a certificate are those of the steps: when nothing opened any more in the running system, and when the old root was gone.
 
 mod common;
+#[path = "common/slow_root.rs"]
+mod slow_root;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use common::{City, OPERATOR, SeededRng, SetClock, mandate, on_postgres, vault_setup};
+use common::{City, library_card, mandate, on_postgres, service};
+use serde_json::json;
+use slow_root::open;
 use usufruct_app::store::db::{Connection, Error as DbError, Tx};
-use usufruct_app::vault::roots::{Root, RootSlots};
-use usufruct_app::vault::{Epoch, Error as VaultError, Result as VaultResult, SlotClass};
-use usufruct_app::{App, Config, House, Open, RootPlace};
+use usufruct_app::store::erasures;
+use usufruct_app::{App, DepositRequest};
 use usufruct_core::Time;
-use usufruct_core::certificate::Certificate;
-use usufruct_core::keeper::Destroyed;
-use usufruct_core::ports::{Clock, Rng};
-use usufruct_core::time::DAY;
-
-/// A place of the root that takes an hour to destroy an old one, and at times does not do it at all.
-struct SlowPlace {
-    file: Box<dyn RootPlace>,
-    clock: Arc<SetClock>,
-    is_away: Arc<AtomicBool>,
-}
-
-struct SlowRoots {
-    file: Box<dyn RootSlots>,
-    clock: Arc<SetClock>,
-    is_away: Arc<AtomicBool>,
-}
-
-impl RootPlace for SlowPlace {
-    fn open(&self) -> VaultResult<Option<Box<dyn RootSlots>>> {
-        Ok(self.file.open()?.map(|file| self.around(file)))
-    }
-
-    fn create(&self, first: &Root, rng: &dyn Rng) -> VaultResult<Box<dyn RootSlots>> {
-        Ok(self.around(self.file.create(first, rng)?))
-    }
-}
-
-impl SlowPlace {
-    fn around(&self, file: Box<dyn RootSlots>) -> Box<dyn RootSlots> {
-        Box::new(SlowRoots { file, clock: Arc::clone(&self.clock), is_away: Arc::clone(&self.is_away) })
-    }
-}
-
-impl RootSlots for SlowRoots {
-    fn class(&self) -> SlotClass {
-        self.file.class()
-    }
-
-    fn roots(&self) -> VaultResult<Vec<Root>> {
-        self.file.roots()
-    }
-
-    fn put(&self, root: &Root, rng: &dyn Rng) -> VaultResult<()> {
-        self.file.put(root, rng)
-    }
-
-    fn keep_only(&self, epoch: Epoch) -> VaultResult<()> {
-        if self.is_away.load(Ordering::SeqCst) {
-            return Err(VaultError::Keeper { name: "archive".into(), why: "it is away".into() });
-        }
-        self.clock.advance(HOUR);
-        self.file.keep_only(epoch)
-    }
-
-    fn statements(&self, epoch: Epoch) -> VaultResult<Vec<Destroyed>> {
-        self.file.statements(epoch)
-    }
-
-    fn heal(&self) -> VaultResult<()> {
-        self.file.heal()
-    }
-}
-
-/// The pass in `dir` over such a root, its clock, and whether the root is away.
-fn open(dir: &Path, url: Option<&str>) -> (App, Arc<SetClock>, Arc<AtomicBool>) {
-    let (clock, is_away) = (SetClock::new("2026-02-01T00:00:00Z"), Arc::new(AtomicBool::new(false)));
-    let (house, vault) = (House::open(dir).unwrap(), vault_setup(url));
-    let place = SlowPlace { file: Box::new(vault.file(&house)), clock: Arc::clone(&clock), is_away: Arc::clone(&is_away) };
-    let config =
-        Config { origin: "city.test/log".into(), database: url.map(str::to_owned), operator: OPERATOR.parse().unwrap(), vault };
-    let ports = (Arc::clone(&clock) as Arc<dyn Clock>, SeededRng::new(5));
-    let app = App::open(Open {
-        config,
-        house,
-        clock: ports.0,
-        rng: ports.1,
-        root: Some(Box::new(place)),
-        objects: None,
-        second_hand: None,
-        transport: None,
-    });
-    (app.unwrap(), clock, is_away)
-}
+use usufruct_core::certificate::{Cause, Certificate};
+use usufruct_core::id::MandateId;
+use usufruct_core::time::{DAY, HOUR};
 
 /// The newest certificate.
 fn newest(app: &App) -> Certificate {
@@ -202,6 +124,55 @@ fn the_key_of_a_mandate_goes_before_anything_that_grows_with_its_use() {
 }
 
 #[test]
+fn the_key_of_a_mandate_goes_before_months_whose_end_was_under_way() {
+    let test = |dir: &Path, url: Option<&str>| {
+        let visits: MandateId = "mdt_short".parse().unwrap();
+        {
+            let city = City::found(dir, url);
+            let mut body = library_card();
+            body["operations"] = json!(["deposit"]);
+            body["sunset_at"] = json!("2026-06-30T16:00:00Z");
+            city.publish_mandate(visits.as_str(), body);
+            let (resident, subject) = city.cardholder();
+            city.app.consent_at_counter(resident, &service(), &visits, &[]).unwrap();
+            let request = DepositRequest {
+                service: service(),
+                mandate: visits.clone(),
+                subject,
+                block: common::block("name"),
+                value: "Main hall".into(),
+                reason: "lending".into(),
+                actor: None,
+                sign_in: None,
+            };
+            city.app.deposit(&request).unwrap();
+        }
+        let (app, clock, is_away) = open(dir, url);
+        // January and what was kept of it is over; its root cannot be destroyed. Then the mandate is over too.
+        clock.advance(40 * DAY);
+        is_away.store(true, Ordering::SeqCst);
+        assert!(app.run_retention().is_err());
+        assert_eq!(app.db().read(erasures::of_months).unwrap().len(), 1, "the end of January is under way");
+        clock.advance(110 * DAY);
+        is_away.store(false, Ordering::SeqCst);
+        let ended = app.now();
+        let app = Arc::new(app);
+        app.tick().unwrap();
+        let register = app.register();
+        let mut certificates: Vec<_> = register.certificates.values().collect();
+        certificates.retain(|entry| entry.body.mandate.as_deref() == Some(visits.as_str()));
+        certificates.sort_by_key(|entry| entry.index);
+        let causes: Vec<Cause> = certificates.iter().map(|entry| entry.body.cause).collect();
+        assert_eq!(causes, [Cause::Retention, Cause::Sunset], "each by itself");
+        // The root that was owed takes its hour; nothing else comes before the mandate's key.
+        assert_eq!(certificates[1].body.erased_live_at, ended.plus(HOUR));
+        assert!(app.db().read(erasures::of_months).unwrap().is_empty());
+    };
+    test(tempfile::tempdir().unwrap().path(), None);
+    on_postgres("dates_months", test);
+}
+
+#[test]
 fn a_date_that_was_written_into_the_database_is_not_certified() {
     let test = |dir: &Path, url: Option<&str>| {
         let resident = City::found(dir, url).enrol(1)[0];
@@ -260,5 +231,3 @@ fn a_scan_that_could_not_erase_goes_on_where_it_stopped() {
     test(tempfile::tempdir().unwrap().path(), None);
     on_postgres("dates_scan", test);
 }
-
-const HOUR: i64 = DAY / 24;

@@ -308,6 +308,50 @@ fn the_ciphertext_of_a_mandate_is_purged_on_its_date_and_not_before() {
 }
 
 #[test]
+fn one_statement_says_of_all_residents_that_their_ciphertext_is_purged() {
+    on_both("purge_residents", |dir, url| {
+        let city = City::found(dir, url);
+        let (withdrawn, _) = city.cardholder();
+        let residents = city.enrol(3);
+        city.app.withdraw(withdrawn, &mandate()).unwrap();
+        city.app.delete_resident(residents[0]).unwrap();
+        city.app.end_mandate(&mandate(), &city.signer(common::LIBRARY), Text::new("Over.", "結束。")).unwrap();
+        city.app.delete_resident(residents[1]).unwrap();
+        city.clock.advance(usufruct_core::time::DAY);
+        city.app.delete_resident(residents[2]).unwrap();
+        let dates = || {
+            let register = city.app.register();
+            let mut all: Vec<_> = register.certificates.values().collect();
+            all.sort_by_key(|entry| entry.number);
+            all.into_iter().map(|entry| (register.purged_at(entry), entry.rev)).collect::<Vec<_>>()
+        };
+        let said = || city.app.register().purges.len();
+        assert_eq!(dates(), [(None, 1); 5]);
+        assert_eq!((city.app.run_purges(None).unwrap(), said()), (0, 0), "not yet");
+        // The first four are due, the last one a day later.
+        city.clock.advance(34 * usufruct_core::time::DAY);
+        let first = city.app.now();
+        assert_eq!((purged(&city, Some(first)), said()), (4, 1), "one for all of them");
+        let expected = [(Some(first), 1), (Some(first), 1), (Some(first), 2), (Some(first), 1), (None, 1)];
+        assert_eq!(dates(), expected, "only the mandate's has a date of its own");
+        let body = serde_json::to_value(&city.app.register().purges.values().next().unwrap().body).unwrap();
+        assert_eq!(body.as_object().unwrap().keys().collect::<Vec<_>>(), ["purged_at", "through"], "nobody is named");
+        assert_eq!((city.app.run_purges(None).unwrap(), said()), (0, 1), "once");
+        city.clock.advance(usufruct_core::time::DAY);
+        assert_eq!((purged(&city, None), said()), (1, 2));
+        assert_eq!(dates()[4].0, Some(city.app.now()));
+        assert_eq!(dates()[0].0, Some(first), "and the others keep theirs");
+        // A crash between the note and the statement leaves the statement to the next run.
+        city.app.delete_resident(city.enrol(1)[0]).unwrap();
+        let noted = |tx: &mut usufruct_app::store::db::Tx<'_>| {
+            tx.execute("-- note_all\nUPDATE erasures SET purged_at = 1 WHERE purged_at IS NULL", &[])
+        };
+        city.app.db().transaction("note all", noted).unwrap();
+        assert_eq!((city.app.run_purges(None).unwrap(), said()), (0, 3));
+    });
+}
+
+#[test]
 fn erasures_at_the_same_time_are_certified_in_the_order_of_the_key_tree() {
     on_both("order", |dir, url| {
         let city = City::found(dir, url);

@@ -134,6 +134,15 @@ fn nothing_erased_opens_from_archives_and_base_backups_of_postgresql() {
     live.transaction("plant", move |tx| tx.script(&plant)).unwrap();
     cluster.mark("planted");
     assert!(!search(&[cluster.archive()], &BTreeSet::from([planted])).1.is_empty(), "the search finds what is there");
+    // Nor does it hide what PostgreSQL compressed with what is around it.
+    let packed: Key = usufruct_core::hash::sha256(b"another one").0;
+    let hex = usufruct_core::hash::hex(&packed);
+    let plant = format!(
+        "-- pack\nINSERT INTO codes_planted VALUES (decode(repeat('00ff', 3000) || '{hex}' || repeat('00ff', 3000), 'hex'))"
+    );
+    live.transaction("pack", move |tx| tx.script(&plant)).unwrap();
+    let later = cluster.base_backup("packed");
+    assert!(!search(&[later.join("base")], &BTreeSet::from([packed])).1.is_empty(), "the search looks into long values");
     // The server does not start on what was brought back: its pages are older than the root.
     drop(city);
     let recovered = cluster.recover_again(&times[0].0);

@@ -121,6 +121,8 @@ ids! {
     NoticeId = "ntc";
     /// What an oversight body commands.
     OrderId = "ord";
+    /// That no ciphertext is left of what was erased.
+    PurgeId = "prg";
     /// That the pseudonyms of a domain were all replaced.
     RotationId = "rot";
     /// Something residents sign in to.

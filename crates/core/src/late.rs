@@ -25,6 +25,8 @@ pub struct Late {
 pub enum LateDuty {
     /// A law demanded something of a breach.
     Breach(Duty),
+    /// The operator destroyed keys and can prove nothing of it.
+    Certificate,
     /// A body has not looked at its vendor.
     Check,
     /// A vendor has not said that it deleted everything.
@@ -40,6 +42,7 @@ impl LateDuty {
     pub fn code(self) -> &'static str {
         match self {
             Self::Breach(duty) => duty.code(),
+            Self::Certificate => "certificate",
             Self::Check => "check",
             Self::Deletion => "deletion",
             Self::Order => "order",
@@ -87,6 +90,10 @@ impl Register {
                 agency: entry.body.body.clone(),
                 due_at: clock.due_at,
             }));
+        }
+        for (id, entry) in &self.uncertified {
+            let Some(operator) = self.operator().and_then(|operator| operator.id.parse().ok()) else { continue };
+            late.push(Late { duty: LateDuty::Certificate, object: id.to_string(), agency: operator, due_at: entry.since });
         }
         late.sort_by(|a, b| (a.due_at, a.duty, &a.object).cmp(&(b.due_at, b.duty, &b.object)));
         late

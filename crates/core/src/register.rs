@@ -17,7 +17,7 @@ use crate::contract::Contract;
 use crate::draft::Problem;
 use crate::id::{
     AgencyId, AgreementId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId, LawpackId,
-    MandateId, MeetingId, OrderId, RotationId, ServiceId, TallyId,
+    MandateId, MeetingId, OrderId, PurgeId, RotationId, ServiceId, TallyId,
 };
 use crate::incident::Incident;
 use crate::key::{KeyOf, PublishedKey};
@@ -28,12 +28,14 @@ use crate::mandate::Mandate;
 use crate::meeting::Meeting;
 use crate::notice::Notice;
 use crate::order::{Order, OrderKind};
+use crate::purge::Purge;
 use crate::rotation::Rotation;
 use crate::service::Service;
 use crate::source::Source;
 use crate::statement::{Statement, StatementKind, Tried};
 use crate::status::StatusChange;
 use crate::tally::{Day, Tally};
+use crate::uncertified::Uncertified;
 use crate::validate;
 use crate::vault_terms::VaultTerms;
 use crate::verifier::VerifierRelease;
@@ -60,8 +62,11 @@ pub struct Register {
     pub lawpacks: BTreeMap<LawpackId, Entry<Lawpack>>,
     pub meetings: BTreeMap<MeetingId, Entry<Meeting>>,
     pub orders: BTreeMap<OrderId, Entry<Order>>,
+    pub purges: BTreeMap<PurgeId, Entry<Purge>>,
     pub rotations: BTreeMap<RotationId, Entry<Rotation>>,
     pub tallies: BTreeMap<TallyId, Entry<Tally>>,
+    /// Erasures of which nothing can be proved, under the ids that their certificates would have had.
+    pub uncertified: BTreeMap<CertificateId, Entry<Uncertified>>,
     /// The terms of the log, once they are published.
     pub log: Option<Entry<LogTerms>>,
     /// The verifier that is served, once its hashes are published.
@@ -79,6 +84,10 @@ pub struct Register {
     tallied: BTreeMap<MandateId, Day>,
     /// The terms of the vault, all that ever were, each with its leaf: a certificate is judged by those of its time.
     vault_terms: Vec<(u64, VaultTerms)>,
+    /// Certificates in the order of the log, each with the latest date of a root that it or an earlier one names.
+    certified: Vec<(u64, CertificateId, Time)>,
+    /// Purges in the order of the log.
+    purged: Vec<Purge>,
     /// The highest epoch that a certificate names as the one after.
     certified_epoch: i64,
     /// Commitments of destroyed keys, each with the first epoch in which it was shown to be gone.
@@ -135,10 +144,12 @@ pub(crate) enum Content {
     Meeting(MeetingId, Box<Meeting>),
     Notice(Notice),
     Order(OrderId, Box<Order>),
+    Purge(PurgeId, Purge),
     Rotation(RotationId, Rotation),
     Service(ServiceId, Service),
     Status(StatusChange),
     Tally(TallyId, Tally),
+    Uncertified(CertificateId, Uncertified),
     Vault(VaultTerms),
     Verifier(VerifierRelease),
 }
@@ -184,6 +195,10 @@ impl Register {
                 for commitment in &body.key_commitments {
                     self.gone.entry(*commitment).or_insert(body.epoch_after);
                 }
+                if !self.certificates.contains_key(&id) {
+                    let before = self.certified.last().map_or(body.erased_root_at, |(_, _, root_at)| *root_at);
+                    self.certified.push((index, id.clone(), before.max(body.erased_root_at)));
+                }
                 put(&mut self.certificates, id, body, &make, State::Published);
             }
             Content::Agreement(id, body) => {
@@ -214,6 +229,10 @@ impl Register {
             Content::Meeting(id, body) => put(&mut self.meetings, id, *body, &make, State::Published),
             Content::Order(id, body) => self.take_order(id, *body, &make),
             Content::Notice(body) => put(&mut self.notices, body.mandate_hash, body, &make, State::Published),
+            Content::Purge(id, body) => {
+                self.purged.push(body.clone());
+                put(&mut self.purges, id, body, &make, State::Published);
+            }
             Content::Rotation(id, body) => put(&mut self.rotations, id, body, &make, State::Published),
             Content::Service(id, body) => {
                 // A service stays in its state across revisions: its statement needs the same two people as its activation.
@@ -224,6 +243,12 @@ impl Register {
             Content::Tally(id, body) => {
                 self.tallied.insert(body.mandate.clone(), body.day);
                 put(&mut self.tallies, id, body, &make, State::Published);
+            }
+            Content::Uncertified(id, body) => {
+                for commitment in &body.key_commitments {
+                    self.gone.entry(*commitment).or_insert(self.certified_epoch);
+                }
+                put(&mut self.uncertified, id, body, &make, State::Published);
             }
             Content::Vault(body) => {
                 self.vault_terms.push((index, body.clone()));
@@ -295,6 +320,29 @@ impl Register {
     /// The highest epoch of the key tree that a certificate names: the tree was there when it was published. 0 without one.
     pub fn certified_epoch(&self) -> i64 {
         self.certified_epoch
+    }
+
+    /// When no ciphertext was left of what a certificate is about: by its own word, or by that of the first purge that is about it.
+    pub fn purged_at(&self, certificate: &Entry<Certificate>) -> Option<Time> {
+        let first = self.purged.partition_point(|purge| purge.through < certificate.number);
+        certificate.body.ciphertext_purged_at.or_else(|| self.purged.get(first).map(|purge| purge.purged_at))
+    }
+
+    /// The last purge that was said.
+    pub fn last_purge(&self) -> Option<&Purge> {
+        self.purged.last()
+    }
+
+    /// The certificates after the last purge, in the order of the log, each with the leaf number of its first revision.
+    pub fn unpurged(&self) -> impl Iterator<Item = (u64, &CertificateId)> {
+        let first = self.last_purge().map_or(0, |last| self.certified.partition_point(|(number, ..)| *number <= last.through));
+        self.certified[first..].iter().map(|(number, id, _)| (*number, id))
+    }
+
+    /// The latest date of a root that any certificate names up to the one whose first revision is in leaf `number`. `None` where none is.
+    pub(crate) fn latest_root(&self, number: u64) -> Option<Time> {
+        let at = self.certified.binary_search_by_key(&number, |(number, ..)| *number).ok()?;
+        Some(self.certified[at].2)
     }
 
     /// The terms of the vault by which the statement in leaf `index` was judged, and their own leaf.
@@ -395,9 +443,11 @@ impl Register {
             StatementKind::Mandate => of(&self.mandates, id),
             StatementKind::Meeting => of(&self.meetings, id),
             StatementKind::Order => of(&self.orders, id),
+            StatementKind::Purge => of(&self.purges, id),
             StatementKind::Rotation => of(&self.rotations, id),
             StatementKind::Service => of(&self.services, id),
             StatementKind::Tally => of(&self.tallies, id),
+            StatementKind::Uncertified => of(&self.uncertified, id),
             StatementKind::Vault => sole(self.vault.as_ref(), id),
             StatementKind::Verifier => sole(self.verifier.as_ref(), id),
             StatementKind::Notice | StatementKind::StatusChange => None,

@@ -57,10 +57,12 @@ pub enum StatementKind {
     Meeting,
     Notice,
     Order,
+    Purge,
     Rotation,
     Service,
     StatusChange,
     Tally,
+    Uncertified,
     Vault,
     Verifier,
 }

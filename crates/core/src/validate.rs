@@ -24,7 +24,7 @@ use crate::Digest;
 use crate::draft::Problem;
 use crate::id::{
     AgencyId, AgreementId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId, LawpackId, LogId,
-    MandateId, MeetingId, NoticeId, OrderId, RotationId, ServiceId, StatusChangeId, TallyId, VaultId, VerifierId,
+    MandateId, MeetingId, NoticeId, OrderId, PurgeId, RotationId, ServiceId, StatusChangeId, TallyId, VaultId, VerifierId,
 };
 use crate::register::{Content, Register};
 use crate::statement::{Statement, StatementKind};
@@ -64,10 +64,12 @@ pub(crate) fn statement(
         StatementKind::Meeting => oversight::meeting(&mut check),
         StatementKind::Notice => notice::notice(&mut check),
         StatementKind::Order => oversight::order(&mut check),
+        StatementKind::Purge => certificate::purge(&mut check),
         StatementKind::Rotation => house::rotation(&mut check),
         StatementKind::Service => service::service(&mut check),
         StatementKind::StatusChange => status::status(&mut check),
         StatementKind::Tally => tally::tally(&mut check),
+        StatementKind::Uncertified => certificate::uncertified(&mut check),
         StatementKind::Vault => house::vault(&mut check),
         StatementKind::Verifier => house::verifier(&mut check),
     };
@@ -144,10 +146,12 @@ fn envelope(check: &mut Check<'_>) {
         StatementKind::Meeting => MeetingId::from_str(&statement.id).is_ok(),
         StatementKind::Notice => NoticeId::from_str(&statement.id).is_ok(),
         StatementKind::Order => OrderId::from_str(&statement.id).is_ok(),
+        StatementKind::Purge => PurgeId::from_str(&statement.id).is_ok(),
         StatementKind::Rotation => RotationId::from_str(&statement.id).is_ok(),
         StatementKind::Service => ServiceId::from_str(&statement.id).is_ok(),
         StatementKind::StatusChange => StatusChangeId::from_str(&statement.id).is_ok(),
         StatementKind::Tally => TallyId::from_str(&statement.id).is_ok(),
+        StatementKind::Uncertified => CertificateId::from_str(&statement.id).is_ok(),
         StatementKind::Vault => VaultId::from_str(&statement.id).is_ok(),
         StatementKind::Verifier => VerifierId::from_str(&statement.id).is_ok(),
     };

@@ -14,9 +14,11 @@ use usufruct_core::contract::Contract;
 use usufruct_core::hash::sha256;
 use usufruct_core::key::PublishedKey;
 use usufruct_core::notice::Notice;
+use usufruct_core::purge::Purge;
 use usufruct_core::service::{Profile, Service};
 use usufruct_core::status::StatusChange;
 use usufruct_core::tally::{Count, Tally};
+use usufruct_core::uncertified::Uncertified;
 
 /// The coordinates of the base point of P-256 (SEC 2, 2.4.2).
 const X: &str = "axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY";
@@ -37,6 +39,15 @@ fn agency() {
 #[test]
 fn block() {
     spoil_everything(&block_body("Name", "special", &["token", "value"]), &[], &|body| DataBlock::read(body).map(drop));
+}
+
+#[test]
+fn what_is_said_after_a_certificate_or_in_its_place() {
+    let purge = json!({"through": 7, "purged_at": day(1).to_string()});
+    spoil_everything(&purge, &[], &|body| Purge::read(body).map(drop));
+    let uncertified =
+        json!({"mandate": "mdt_library-card", "key_commitments": [sha256(b"key")], "reason": text("The proofs are lost.")});
+    spoil_everything(&uncertified, &["mandate", "key_commitments"], &|body| Uncertified::read(body).map(drop));
 }
 
 #[test]

@@ -250,6 +250,17 @@ impl Db {
         row.map(|row| row.integer(0)).transpose()
     }
 
+    /// Whether the server of PostgreSQL compresses its write-ahead log so that bytes of chance cannot be found in it. Other methods leave
+    /// them as they are.
+    pub fn hides_log(&self) -> Result<bool, Error> {
+        if self.kind() == Kind::Sqlite {
+            return Ok(false);
+        }
+        let sql = "-- wal_compression\nSELECT current_setting('wal_compression')";
+        let row = self.read(|conn| conn.query_one(sql, &[]))?;
+        Ok(row.map(|row| row.text(0).map(|method| method == "zstd")).transpose()?.unwrap_or(false))
+    }
+
     /// Whether a purge of these tables could succeed. For `doctor`; it changes nothing.
     pub fn may_purge(&self, tables: &[&str]) -> Result<(), Error> {
         if self.kind() == Kind::Sqlite {

@@ -72,14 +72,14 @@ pub fn pending(conn: &mut dyn Connection, limit: usize) -> Result<Vec<Erasure>, 
         "-- erasure_pending\nSELECT {COLUMNS} FROM erasures WHERE destroyed_at IS NULL AND resident IS NOT NULL \
          ORDER BY requested_at LIMIT $1"
     );
-    conn.query(&sql, &[i64::try_from(limit).unwrap_or(i64::MAX).into()])?.iter().map(read).collect()
+    read_all(&conn.query(&sql, &[i64::try_from(limit).unwrap_or(i64::MAX).into()])?)
 }
 
 /// Up to `limit` destructions that are not done, of whosever keys, oldest first.
 pub fn waiting(conn: &mut dyn Connection, limit: usize) -> Result<Vec<Erasure>, Error> {
     let sql =
         format!("-- erasure_waiting\nSELECT {COLUMNS} FROM erasures WHERE destroyed_at IS NULL ORDER BY requested_at LIMIT $1");
-    conn.query(&sql, &[i64::try_from(limit).unwrap_or(i64::MAX).into()])?.iter().map(read).collect()
+    read_all(&conn.query(&sql, &[i64::try_from(limit).unwrap_or(i64::MAX).into()])?)
 }
 
 /// How many residents were erased since `since`. Synthetic ones are nobody.
@@ -141,14 +141,14 @@ pub fn of_mandate(conn: &mut dyn Connection, mandate: u64) -> Result<Option<Eras
 /// The destructions of keys of months that are not done.
 pub fn of_months(conn: &mut dyn Connection) -> Result<Vec<Erasure>, Error> {
     let sql = format!("-- erasure_of_months\nSELECT {COLUMNS} FROM erasures WHERE cause = 'retention' AND destroyed_at IS NULL");
-    conn.query(&sql, &[])?.iter().map(read).collect()
+    read_all(&conn.query(&sql, &[])?)
 }
 
 /// The destructions that are not done of keys of mandates that go on under another one.
 pub fn of_rotations(conn: &mut dyn Connection) -> Result<Vec<Erasure>, Error> {
     let sql =
         format!("-- erasure_of_rotations\nSELECT {COLUMNS} FROM erasures WHERE cause = 'rotation' AND destroyed_at IS NULL");
-    conn.query(&sql, &[])?.iter().map(read).collect()
+    read_all(&conn.query(&sql, &[])?)
 }
 
 /// Takes the note of a destruction back that did not begin.
@@ -164,17 +164,23 @@ pub fn of_sector(conn: &mut dyn Connection, sector: u64) -> Result<Option<Erasur
     conn.query_one(&sql, &[sector.cast_signed().into()])?.as_ref().map(read).transpose()
 }
 
-/// Notes when the keys went of a destruction that is not certified yet: a date that is known already stays.
-pub fn note_steps(
-    conn: &mut dyn Connection,
-    certificate: &CertificateId,
-    live_at: Time,
-    root_at: Option<Time>,
-) -> Result<(), Error> {
-    let sql = "-- erasure_note_steps\nUPDATE erasures SET live_at = COALESCE(live_at, $2), root_at = COALESCE(root_at, $3) \
-               WHERE certificate_id = $1";
-    conn.execute(sql, &[certificate.as_str().into(), live_at.micros().into(), root_at.map(Time::micros).into()])?;
+/// Notes when the keys went of a destruction that is not certified yet, and what proves it with that.
+pub fn note_steps(conn: &mut dyn Connection, erasure: &Erasure) -> Result<(), Error> {
+    let sql = "-- erasure_note_steps\nUPDATE erasures SET live_at = $2, root_at = $3, evidence = $4 WHERE certificate_id = $1";
+    let params = [
+        erasure.certificate.as_str().into(),
+        erasure.live_at.map(Time::micros).into(),
+        erasure.root_at.map(Time::micros).into(),
+        erasure.evidence.as_str().into(),
+    ];
+    conn.execute(sql, &params)?;
     Ok(())
+}
+
+/// Writes anew what proves that the keys of a destruction lived, which is not certified yet.
+pub fn renew(conn: &mut dyn Connection, erasure: &Erasure) -> Result<(), Error> {
+    delete(conn, &erasure.certificate)?;
+    insert(conn, erasure)
 }
 
 /// Notes that the keys are destroyed, and until when copies of the ciphertext may exist.
@@ -182,6 +188,12 @@ pub fn done(conn: &mut dyn Connection, certificate: &CertificateId, now: Time, u
     let sql = "-- erasure_done\nUPDATE erasures SET destroyed_at = $2, ciphertext_until = $3 WHERE certificate_id = $1";
     conn.execute(sql, &[certificate.as_str().into(), now.micros().into(), until.micros().into()])?;
     Ok(())
+}
+
+/// Whether the ciphertext of a destruction was purged.
+pub fn is_purged(conn: &mut dyn Connection, certificate: &CertificateId) -> Result<bool, Error> {
+    let sql = "-- erasure_is_purged\nSELECT 1 FROM erasures WHERE certificate_id = $1 AND purged_at IS NOT NULL";
+    Ok(conn.query_one(sql, &[certificate.as_str().into()])?.is_some())
 }
 
 /// Up to `limit` destructions whose ciphertext has to be purged by now, the oldest first. Only those from before the oldest copy that
@@ -223,20 +235,36 @@ pub fn purged(conn: &mut dyn Connection, certificate: &CertificateId, now: Time)
     Ok(())
 }
 
+/// How many destructions that are not done have a name that is none, so that nobody finds them.
+pub fn nameless(conn: &mut dyn Connection) -> Result<usize, Error> {
+    let rows = conn.query("-- erasure_nameless\nSELECT certificate_id FROM erasures WHERE destroyed_at IS NULL", &[])?;
+    Ok(rows.iter().filter(|row| !is_named(row)).count())
+}
+
+fn is_named(row: &Row) -> bool {
+    row.text(0).is_ok_and(|id| id.parse::<CertificateId>().is_ok())
+}
+
+/// Reads all that have a name: one that somebody spoiled holds up no other.
+fn read_all(rows: &[Row]) -> Result<Vec<Erasure>, Error> {
+    rows.iter().filter(|row| is_named(row)).map(read).collect()
+}
+
+/// Reads a row. What cannot be read of its commitments and months is left out: by the mark in its evidence it is not what was written.
 fn read(row: &Row) -> Result<Erasure, Error> {
-    let commitments: Result<Vec<Digest>, _> = row.text(4)?.split_whitespace().map(str::parse).collect();
-    let months: Result<Vec<Month>, _> =
-        row.optional_text(8)?.unwrap_or_default().split_whitespace().map(|month| month.parse().map(Month)).collect();
+    let commitments = row.text(4)?.split_whitespace().filter_map(|commitment| commitment.parse().ok()).collect();
+    let months = row.optional_text(8)?.unwrap_or_default().split_whitespace();
+    let months = months.filter_map(|month| month.parse().ok().map(Month)).collect();
     Ok(Erasure {
         certificate: row.text(0)?.parse().map_err(|_| crate::inconsistent("erasures.certificate_id"))?,
         cause: row.text(1)?.to_owned(),
         resident: row.optional_integer(2)?.map(i64::cast_unsigned),
         mandate: row.optional_integer(3)?.map(i64::cast_unsigned),
-        commitments: commitments.map_err(|_| crate::inconsistent("erasures.commitments"))?,
+        commitments,
         requested_at: Time::from_micros(row.integer(5)?),
         evidence: row.optional_text(6)?.unwrap_or_default().to_owned(),
         sector: row.optional_integer(7)?.map(i64::cast_unsigned),
-        months: months.map_err(|_| crate::inconsistent("erasures.months"))?,
+        months,
         live_at: row.optional_integer(9)?.map(Time::from_micros),
         root_at: row.optional_integer(10)?.map(Time::from_micros),
     })

@@ -9,7 +9,6 @@ use reqwest::{Client, RequestBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use usufruct_app::log::Source;
-use usufruct_app::store::db::Db;
 use usufruct_app::{
     App, Approved, AuditReport, Guardianship, NewResident, OverdueDeletion, Publication, RecountDay, Rotated, ServiceRotated, Way,
 };
@@ -126,8 +125,7 @@ impl Access {
     pub fn restore_drill(&self, database: &str, made_at: Time, sample: usize) -> Result<AuditReport, Failure> {
         match self {
             Self::Local { app, .. } => {
-                let backup = Db::open_backup(database).map_err(Failure::of)?;
-                let report = app.restore_drill(&backup, made_at, sample)?;
+                let report = app.drill_backup(database, made_at, sample)?;
                 app.tick()?;
                 Ok(report)
             }
@@ -135,6 +133,18 @@ impl Access {
                 let body = json!({ "database": database, "made_at": made_at, "sample": sample });
                 understood(post(console, "drills/restore", &body)?)
             }
+        }
+    }
+
+    /// Says in public that a backup does not open at all.
+    pub fn publish_unopened(&self, made_at: Option<Time>) -> Result<AuditReport, Failure> {
+        match self {
+            Self::Local { app, .. } => {
+                let report = app.publish_unopened(made_at)?;
+                app.tick()?;
+                Ok(report)
+            }
+            Self::Remote { console, .. } => understood(post(console, "drills/unopened", &json!({ "made_at": made_at }))?),
         }
     }
 

@@ -15,6 +15,7 @@ use usufruct_app::store::db::{Db, Identity, Options};
 use usufruct_app::store::{key_pages, log_head};
 use usufruct_core::{Digest, Time};
 
+use crate::backup_mark::BackupKey;
 use crate::clock;
 use crate::data_dir;
 use crate::drill_database;
@@ -33,6 +34,9 @@ pub struct Manifest {
     #[serde(default)]
     pub leaves: u64,
     pub files: Vec<BackupFile>,
+    /// Over all of the above, under a key of the pass ([`BackupKey`]).
+    #[serde(default)]
+    pub mark: Option<Digest>,
 }
 
 /// A file of a backup.
@@ -47,6 +51,7 @@ pub struct BackupFile {
 /// Makes a backup of the pass in `dir` in a new folder of `to`, while the server runs. Answers the folder.
 pub fn make(dir: &Path, to: &Path) -> Result<PathBuf, Failure> {
     let setup = data_dir::setup(dir)?;
+    let key = BackupKey::of(&House::open(dir)?)?;
     let made_at = clock::now();
     let name = stamp(made_at);
     let (folder, draft) = (to.join(&name), to.join(format!(".{name}.part")));
@@ -83,7 +88,7 @@ pub fn make(dir: &Path, to: &Path) -> Result<PathBuf, Failure> {
         files.push(BackupFile { name: entry.file_name().to_string_lossy().into_owned(), bytes, sha256 });
     }
     files.sort_by(|one, other| one.name.cmp(&other.name));
-    let manifest = Manifest { form: FORM.to_owned(), origin: setup.origin, made_at, leaves, files };
+    let manifest = key.mark(Manifest { form: FORM.to_owned(), origin: setup.origin, made_at, leaves, files, mark: None })?;
     let text = serde_json::to_string_pretty(&manifest)
         .map_err(|error| Failure::impossible(format!("The manifest cannot be written: {error}."), "Report this as a defect."))?;
     let path = draft.join(MANIFEST);
@@ -93,8 +98,8 @@ pub fn make(dir: &Path, to: &Path) -> Result<PathBuf, Failure> {
     Ok(folder)
 }
 
-/// Reads a backup and checks every file in it.
-pub fn check(folder: &Path) -> Result<Manifest, Failure> {
+/// Reads a backup that this pass made, and checks every file in it.
+pub fn check(folder: &Path, key: &BackupKey) -> Result<Manifest, Failure> {
     let path = folder.join(MANIFEST);
     let text = fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
     let damaged = |what: &str| {
@@ -103,6 +108,9 @@ pub fn check(folder: &Path) -> Result<Manifest, Failure> {
     let manifest: Manifest = serde_json::from_str(&text).map_err(|_| damaged("its manifest cannot be read"))?;
     if manifest.form != FORM {
         return Err(damaged("it has a form that this release does not know"));
+    }
+    if !key.is_ours(&manifest) {
+        return Err(damaged("its manifest is not as this pass wrote it"));
     }
     for file in &manifest.files {
         if file.name.contains('/') || file.name.starts_with('.') {
@@ -116,41 +124,60 @@ pub fn check(folder: &Path) -> Result<Manifest, Failure> {
     Ok(manifest)
 }
 
-/// The backups in a folder, oldest first, as far as their manifests can be read.
-pub fn list(folder: &Path) -> Vec<(PathBuf, Time)> {
+/// The backups in a folder, oldest first, as far as their manifests are as this pass wrote them.
+pub fn list(folder: &Path, key: &BackupKey) -> Vec<(PathBuf, Time)> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut all: Vec<(PathBuf, Time)> = entries
         .filter_map(|entry| {
             let text = fs::read_to_string(entry.path().join(MANIFEST)).ok()?;
             let manifest: Manifest = serde_json::from_str(&text).ok()?;
-            Some((entry.path(), manifest.made_at))
+            key.is_ours(&manifest).then(|| (entry.path(), manifest.made_at))
         })
         .collect();
     all.sort_by_key(|(_, made_at)| *made_at);
     all
 }
 
-/// The backups in a folder that [`list`] leaves out because nobody can read their manifests. One that is being made has a hidden name.
-pub fn unreadable(folder: &Path) -> Vec<PathBuf> {
-    let readable: Vec<PathBuf> = list(folder).into_iter().map(|(folder, _)| folder).collect();
+/// The backups in a folder that [`list`] leaves out because their manifests cannot be read or are not as they were written. One that is being
+/// made has a hidden name.
+pub fn unreadable(folder: &Path, key: &BackupKey) -> Vec<PathBuf> {
+    let readable: Vec<PathBuf> = list(folder, key).into_iter().map(|(folder, _)| folder).collect();
     let is_hidden = |path: &Path| path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
-    let is_backup = |path: &Path| [MANIFEST, SQLITE, POSTGRES].iter().any(|name| path.join(name).exists());
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut all: Vec<PathBuf> = entries.filter(|path| !is_hidden(path) && is_backup(path) && !readable.contains(path)).collect();
     all.sort();
     all
 }
 
-/// Checks a backup that is to be opened in a drill of the pass `origin`, and answers when it was made.
-pub fn of_pass(folder: &Path, origin: &str) -> Result<Time, Failure> {
-    let manifest = check(folder)?;
-    if manifest.origin != origin {
+/// What is in a folder that is to be opened in a drill.
+pub enum Found {
+    /// A whole backup of this pass, made then.
+    Whole(Time),
+    /// A backup that does not open, why, and when it was made if that can be told.
+    Damaged(Failure, Option<Time>),
+}
+
+/// Looks at a backup that is to be opened in a drill of the pass `origin`. What is none, or one of another pass, is refused.
+pub fn of_pass(folder: &Path, origin: &str, key: &BackupKey) -> Result<Found, Failure> {
+    let manifest = fs::read_to_string(folder.join(MANIFEST)).ok().and_then(|text| serde_json::from_str::<Manifest>(&text).ok());
+    if let Some(other) = manifest.as_ref().map(|manifest| &manifest.origin).filter(|other| *other != origin) {
         return Err(Failure::refused(
-            format!("{} is a backup of {}, and this pass is {origin}.", folder.display(), manifest.origin),
+            format!("{} is a backup of {other}, and this pass is {origin}.", folder.display()),
             "Name a backup of this pass; of another one nothing can be shown with these keys.",
         ));
     }
-    Ok(manifest.made_at)
+    if !is_backup(folder) {
+        return Err(Failure::refused(
+            format!("{} holds no backup.", folder.display()),
+            "Name the folder of one, as `usufruct backup` made it.",
+        ));
+    }
+    Ok(match check(folder, key) {
+        Ok(manifest) => Found::Whole(manifest.made_at),
+        Err(failure) => {
+            Found::Damaged(failure, manifest.filter(|manifest| key.is_ours(manifest)).map(|manifest| manifest.made_at))
+        }
+    })
 }
 
 /// The address of the database in a backup, to be opened in a drill. A dump is restored for that to `database`, which is set aside for
@@ -175,6 +202,10 @@ pub fn to_drill(folder: &Path, database: Option<&str>, own: Option<&Identity>) -
     let file = folder.join(SQLITE);
     let file = fs::canonicalize(&file).map_err(|error| Failure::file(&file, &error))?;
     Ok(format!("sqlite:{}", file.display()))
+}
+
+fn is_backup(folder: &Path) -> bool {
+    [MANIFEST, SQLITE, POSTGRES].iter().any(|name| folder.join(name).exists())
 }
 
 /// Whether a backup holds a dump of PostgreSQL.

@@ -4,6 +4,7 @@
 
 mod access;
 mod backup;
+mod backup_mark;
 mod bucket;
 mod certificate_cards;
 mod chance;

@@ -13,6 +13,8 @@ use usufruct_app::{App, AuditReport, Canaries, Error};
 use usufruct_core::Time;
 use usufruct_core::time::DAY;
 
+use crate::backup::Found;
+use crate::backup_mark::BackupKey;
 use crate::failure::Failure;
 use crate::{backup, clock};
 
@@ -66,15 +68,16 @@ struct Told {
 /// Starts the thread, which ends with the server.
 pub fn start(app: Arc<App>, data_dir: &Path, nightly: Nightly, stopped: watch::Receiver<bool>) -> Result<(), Failure> {
     nightly.refuse_nobody()?;
+    let key = BackupKey::of(app.house())?;
     let dir = data_dir.to_owned();
     let work = move || {
         let (mut night, mut told) = (None, Told::default());
         while !*stopped.borrow() {
-            let newest = backup::list(&nightly.backups).pop().map(|(_, made_at)| made_at);
+            let newest = backup::list(&nightly.backups, &key).pop().map(|(_, made_at)| made_at);
             let is_due = newest.is_none_or(|newest| newest < nightly.due(clock::now()));
             night = nightly.night(night, is_due);
             if let Some(unfinished) = &mut night {
-                let outcome = nightly.work(&app, &dir, unfinished, &mut told);
+                let outcome = nightly.work(&app, (&dir, &key), unfinished, &mut told);
                 told.outcome(&outcome);
                 match outcome {
                     Ok(()) => night = None,
@@ -121,14 +124,14 @@ impl Nightly {
 
     /// Canaries come before the backup, so that it holds what is about to be erased; then they are erased, and everything is searched.
     /// What fails holds up nothing that does not rest on it.
-    fn work(&self, app: &App, dir: &Path, night: &mut Night, told: &mut Told) -> Result<(), Failure> {
+    fn work(&self, app: &App, (dir, key): (&Path, &BackupKey), night: &mut Night, told: &mut Told) -> Result<(), Failure> {
         let enrolled = self.enrol(app, night);
         if night.backup.is_none() {
-            night.backup = Some(self.back_up(dir)?);
+            night.backup = Some(self.back_up(dir, key)?);
             night.backup_holds_canaries = night.canaries.is_some();
         }
-        let drilled = self.restore_drills(app, night, told);
-        let scanned = enrolled.and_then(|()| self.scan(app, dir, night));
+        let drilled = self.restore_drills(app, key, night, told);
+        let scanned = enrolled.and_then(|()| self.scan(app, (dir, key), night));
         drilled.and(scanned)
     }
 
@@ -139,28 +142,28 @@ impl Nightly {
         Ok(())
     }
 
-    fn back_up(&self, dir: &Path) -> Result<PathBuf, Failure> {
+    fn back_up(&self, dir: &Path, key: &BackupKey) -> Result<PathBuf, Failure> {
         let made = backup::make(dir, &self.backups)?;
         tracing::info!(backup = %made.display(), "made");
         let limit = clock::now().plus(-self.keep_days * DAY);
-        for (old, _) in backup::list(&self.backups).into_iter().filter(|(_, made_at)| *made_at < limit) {
+        for (old, _) in backup::list(&self.backups, key).into_iter().filter(|(_, made_at)| *made_at < limit) {
             std::fs::remove_dir_all(&old).map_err(|error| Failure::file(&old, &error))?;
         }
         Ok(made)
     }
 
     /// Opens the oldest backup and the newest, and says of each that nobody can read that it does not open.
-    fn restore_drills(&self, app: &App, night: &mut Night, told: &mut Told) -> Result<(), Failure> {
-        let kept = backup::list(&self.backups);
+    fn restore_drills(&self, app: &App, key: &BackupKey, night: &mut Night, told: &mut Told) -> Result<(), Failure> {
+        let kept = backup::list(&self.backups, key);
         let ends = kept.first().into_iter().chain(kept.last().filter(|_| kept.len() > 1));
-        let ends = ends.map(|(folder, made_at)| (folder.clone(), Some(*made_at)));
-        let unreadable = backup::unreadable(&self.backups).into_iter().map(|folder| (folder, None));
+        let ends = ends.map(|(folder, _)| folder.clone());
+        let unreadable = backup::unreadable(&self.backups, key);
         let mut outcome = Ok(());
-        for (folder, made_at) in ends.chain(unreadable) {
+        for folder in ends.chain(unreadable) {
             if night.drilled.contains(&folder) {
                 continue;
             }
-            match self.restore_drill(app, &folder, made_at, told) {
+            match self.restore_drill(app, key, &folder, told) {
                 Ok(()) => drop(night.drilled.insert(folder)),
                 Err(failure) => outcome = outcome.and(Err(failure)),
             }
@@ -168,16 +171,17 @@ impl Nightly {
         outcome
     }
 
-    fn restore_drill(&self, app: &App, folder: &Path, made_at: Option<Time>, told: &mut Told) -> Result<(), Failure> {
+    fn restore_drill(&self, app: &App, key: &BackupKey, folder: &Path, told: &mut Told) -> Result<(), Failure> {
         let is_dump = backup::is_dump(folder);
-        let unopened = |failure: &dyn std::fmt::Display| {
+        let unopened = |failure: &dyn std::fmt::Display, made_at| {
             tracing::error!(backup = %folder.display(), %failure, "it does not open");
             tell("restore drill", &app.publish_unopened(made_at)?);
             Ok(())
         };
-        let made_at = match backup::of_pass(folder, &app.config().origin) {
-            Ok(made_at) => made_at,
-            Err(failure) => return unopened(&failure),
+        let made_at = match backup::of_pass(folder, &app.config().origin, key) {
+            Ok(Found::Whole(made_at)) => made_at,
+            Ok(Found::Damaged(failure, made_at)) => return unopened(&failure, made_at),
+            Err(failure) => return unopened(&failure, None),
         };
         if is_dump && self.drill_database.is_none() {
             told.undrilled(NO_DATABASE);
@@ -185,29 +189,24 @@ impl Nightly {
         }
         // What fails in a database of PostgreSQL may be its server, and is tried again; a file is the backup itself.
         let url = match self.to_drill(app, folder) {
-            Err(failure) if !is_dump => return unopened(&failure),
+            Err(failure) if !is_dump => return unopened(&failure, Some(made_at)),
             url => url?,
         };
-        let drilled = match Db::open_backup(&url) {
-            Ok(copy) => app.restore_drill(&copy, made_at, self.sample),
-            Err(error) => Err(error.into()),
-        };
-        match drilled {
+        match app.drill_backup(&url, made_at, self.sample) {
             Ok(report) => tell("restore drill", &report),
-            Err(error @ Error::Refused { .. }) => return unopened(&error),
-            Err(error @ Error::Store(_)) if !is_dump && !error.is_temporary() => return unopened(&error),
+            Err(error @ Error::Refused { .. }) => return unopened(&error, Some(made_at)),
             Err(error) => return Err(error.into()),
         }
         Ok(())
     }
 
-    fn scan(&self, app: &App, dir: &Path, night: &mut Night) -> Result<(), Failure> {
+    fn scan(&self, app: &App, (dir, key): (&Path, &BackupKey), night: &mut Night) -> Result<(), Failure> {
         let Some(canaries) = &mut night.canaries else { return Ok(()) };
         let holding = night.backup.as_ref().filter(|_| night.backup_holds_canaries);
         let copy = match holding.filter(|folder| self.drill_database.is_some() || !backup::is_dump(folder)) {
             None => None,
             Some(folder) => {
-                backup::of_pass(folder, &app.config().origin)?;
+                backup::check(folder, key)?;
                 Some(Db::open_backup(&self.to_drill(app, folder)?).map_err(Failure::of)?)
             }
         };

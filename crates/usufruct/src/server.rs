@@ -15,10 +15,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use usufruct_app::store::db;
 use usufruct_app::{App, Error};
+use usufruct_core::Time;
 use usufruct_core::ports::random;
 use usufruct_web::console::Console;
 use usufruct_web::{Outbound, Settings, Site};
 
+use crate::backup_mark::BackupKey;
 use crate::certificate_cards::listener::{Caller, Listener, with_caller};
 use crate::certificate_cards::{self, CertificateCards};
 use crate::data_dir::{ConsoleFile, DataDir};
@@ -73,7 +75,10 @@ pub fn run(serving: Serving) -> Result<(), Failure> {
     }
     let site = Arc::new(site);
     app.publish_verifier(&usufruct_web::verifier_files()).map_err(Failure::of)?;
-    let backups = nightly.as_ref().map(|table| table.backups.clone());
+    let backups = match &nightly {
+        Some(table) => Some((table.backups.clone(), BackupKey::of(app.house())?)),
+        None => None,
+    };
     let upkeep = Arc::new(Upkeep::new(Arc::clone(&app), backups));
     let token = URL_SAFE_NO_PAD.encode(random::<32>(app.rng()));
     let finisher = Arc::clone(&upkeep);
@@ -188,8 +193,8 @@ fn local(address: SocketAddr) -> SocketAddr {
 /// What has to be done again and again.
 struct Upkeep {
     app: Arc<App>,
-    /// Where the backups are kept that the pass makes itself.
-    backups: Option<PathBuf>,
+    /// Where the backups are kept that the pass makes itself, and the key of their marks.
+    backups: Option<(PathBuf, BackupKey)>,
     /// Endings are finished by one thread at a time.
     ticking: Mutex<()>,
     stopped: AtomicBool,
@@ -198,7 +203,7 @@ struct Upkeep {
 }
 
 impl Upkeep {
-    fn new(app: Arc<App>, backups: Option<PathBuf>) -> Self {
+    fn new(app: Arc<App>, backups: Option<(PathBuf, BackupKey)>) -> Self {
         Self {
             app,
             backups,
@@ -283,12 +288,21 @@ impl Upkeep {
 
     /// The ciphertext whose date has come. Without backups of its own the pass knows no older copy, and the date is the certificate's.
     fn purge(&self) -> Result<(), Error> {
-        let kept = self.backups.as_deref().map(backup::list).unwrap_or_default();
-        let done = self.app.run_purges(kept.first().map(|(_, made_at)| *made_at))?;
+        let done = self.app.run_purges(self.oldest_backup())?;
         if done > 0 {
             tracing::info!(erasures = done, "ciphertext purged");
         }
         Ok(())
+    }
+
+    /// When the oldest backup was made that is still there. One of which nobody can tell may be older than everything.
+    fn oldest_backup(&self) -> Option<Time> {
+        let (folder, key) = self.backups.as_ref()?;
+        if let Some(unknown) = backup::unreadable(folder, key).first() {
+            tracing::warn!(backup = %unknown.display(), "nothing is purged while nobody can tell when this backup was made");
+            return Some(Time::default());
+        }
+        backup::list(folder, key).first().map(|(_, made_at)| *made_at)
     }
 
     /// The log, when its time has come.

@@ -15,6 +15,29 @@ use usufruct_core::statement::{Statement, StatementKind};
 use usufruct_core::{Digest, handles};
 
 #[test]
+fn what_follows_a_certificate_or_stands_in_its_place_is_told() {
+    let folder = Folder::new("certificate-after");
+    let dir = folder.at("demo");
+    ok(&["demo", "--residents", "5", "--data-dir", &dir, "--load-only"]);
+    let city = Insider::of(&dir);
+    let (log, mut leaves) = (folder.at("log"), city.leaves.clone());
+    let register = city.register(&leaves);
+    let hers = register.certificates.values().find(|entry| entry.body.mandate.is_none()).expect("a withdrawal of the demo");
+    let verify = ["verify", "certificate", &hers.id, "--log", &log];
+    city.publish(&log, &leaves, now());
+    assert!(ok(&verify).contains("ciphertext    may remain in copies until"));
+    let said = json!({"through": hers.number, "purged_at": register.last_at().to_string()});
+    leaves.push(city.statement(&leaves, StatementKind::Purge, "prg_first", said, &["automation"]));
+    let said = json!({"key_commitments": [], "reason": {"en": "The proofs are lost.", "zh-Hant": "證明已佚失。"}});
+    leaves.push(city.statement(&leaves, StatementKind::Uncertified, "crt_nothing", said, &["automation"]));
+    city.publish(&log, &leaves, now());
+    let told = ok(&verify);
+    assert!(told.contains(&format!("ciphertext    purged {}", register.last_at())), "{told}");
+    let told = fails(&["verify", "certificate", "crt_nothing", "--log", &log], 1);
+    assert!(told.contains("uncertified") && told.contains("The proofs are lost."), "{told}");
+}
+
+#[test]
 fn a_false_certificate_is_refused_whoever_signs_it() {
     let folder = Folder::new("certificate");
     let dir = folder.at("demo");

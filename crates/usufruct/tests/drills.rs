@@ -12,7 +12,7 @@ use common::{Folder, Server, fails, ok};
 use usufruct_app::store::db::{Connection, Db, Options, Value};
 use usufruct_app::store::erasures::{self, Erasure};
 use usufruct_core::Time;
-use usufruct_core::hash::sha256;
+use usufruct_core::hash::{hex, hmac_sha256, sha256};
 use usufruct_core::time::DAY;
 
 /// The only backup in a folder.
@@ -32,8 +32,8 @@ fn number(url: &str, sql: &str) -> i64 {
     db.read(|conn| conn.query_one(&format!("-- number\n{sql}"), &[])).unwrap().unwrap().integer(0).unwrap()
 }
 
-/// Writes the manifest of a backup anew, with the hashes of what lies there now, as whoever forges one does.
-fn forge(set: &str, made_at: impl Fn(Time) -> Time) {
+/// Writes the manifest of a backup anew, with the hashes of what lies there now and the mark of the pass in `dir`, as whoever has its keys can.
+fn forge(dir: &str, set: &str, made_at: impl Fn(Time) -> Time) {
     let path = format!("{set}/manifest.json");
     let mut manifest: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
     let time: Time = manifest["made_at"].as_str().unwrap().parse().unwrap();
@@ -43,6 +43,23 @@ fn forge(set: &str, made_at: impl Fn(Time) -> Time) {
         file["bytes"] = bytes.len().into();
         file["sha256"] = sha256(&bytes).to_string().into();
     }
+    let seed = fs::read(format!("{dir}/keys/log.seed")).unwrap();
+    let key = hmac_sha256(&seed, &[b"usufruct/backup-key/v1"]);
+    manifest["mark"] = serde_json::Value::Null;
+    let of = |field: &str| manifest[field].to_string();
+    let file = |file: &serde_json::Value| {
+        format!("{{\"name\":{},\"bytes\":{},\"sha256\":{}}}", file["name"], file["bytes"], file["sha256"])
+    };
+    let files: Vec<String> = manifest["files"].as_array().unwrap().iter().map(file).collect();
+    let text = format!(
+        "{{\"form\":{},\"origin\":{},\"made_at\":{},\"leaves\":{},\"files\":[{}],\"mark\":null}}",
+        of("form"),
+        of("origin"),
+        of("made_at"),
+        of("leaves"),
+        files.join(",")
+    );
+    manifest["mark"] = hex(&hmac_sha256(&key, &[b"usufruct/backup-mark/v1", text.as_bytes()])).into();
     fs::write(path, manifest.to_string()).unwrap();
 }
 
@@ -96,7 +113,7 @@ fn a_drill_touches_no_database_but_one_that_is_set_aside() {
         assert_eq!(told, 2, "two drills, and nothing is said of the others");
         // A dump that is none certifies nothing.
         fs::write(format!("{set}/database.dump"), "no dump").unwrap();
-        forge(&set, |time| time);
+        forge(&dir, &set, |time| time);
         assert!(fails(&drill(&aside.url).each_ref().map(String::as_str), 2).contains("pg_restore failed"));
 
         // And at night.
@@ -134,7 +151,7 @@ fn a_finding_is_not_hidden_by_a_later_drill_of_the_same_night() {
     for end in ["-wal", "-shm"] {
         let _ = fs::remove_file(format!("{old}/usufruct.db{end}"));
     }
-    forge(&old, |time| time);
+    forge(&dir, &old, |time| time);
     fails(&["audit", "restore-drill", "--data-dir", &dir, "--backup", &old], 1);
     ok(&["audit", "restore-drill", "--data-dir", &dir, "--backup", &set]);
     ask_for_nights(&dir, &format!("backups = \"{new}\""));
@@ -163,7 +180,7 @@ fn a_backup_that_does_not_open_at_all_is_a_finding() {
         }
     }
     let flipped = format!("{backups}/flipped");
-    forge(&flipped, |time| time.plus(-DAY));
+    forge(&dir, &flipped, |time| time.plus(-DAY));
     let mut bytes = fs::read(format!("{flipped}/usufruct.db")).unwrap();
     bytes[5_000] ^= 1;
     fs::write(format!("{flipped}/usufruct.db"), bytes).unwrap();
@@ -191,6 +208,52 @@ fn a_backup_that_does_not_open_at_all_is_a_finding() {
     assert!(server.stop());
     let said = fails(&["doctor", "--data-dir", &dir], 1);
     assert!(said.contains("restore drill") && said.contains("found something wrong"), "{said}");
+}
+
+#[test]
+fn a_backup_that_was_damaged_or_dated_anew_is_a_finding_by_hand_too() {
+    let folder = Folder::new("drill-by-hand");
+    let (dir, keep) = (folder.at("pass"), folder.at("keep"));
+    ok(&["demo", "--load-only", "--residents", "5", "--data-dir", &dir]);
+    ok(&["backup", "--data-dir", &dir, "--to", &keep]);
+    let set = only(&keep);
+    let drill = ["audit", "restore-drill", "--data-dir", &dir, "--backup", &set];
+    let audits = |what: &str| {
+        let holds = |text: &str| format!("INSTR(data, CAST('{text}' AS BLOB)) > 0");
+        let (audit, what) = (holds("\"type\":\"Audit\""), holds(what));
+        number(&format!("sqlite:{dir}/usufruct.db"), &format!("SELECT COUNT(*) FROM leaves WHERE {audit} AND {what}"))
+    };
+    assert!(ok(&drill).contains(" 0 wrong"));
+    let database = format!("{set}/usufruct.db");
+    let whole = fs::read(&database).unwrap();
+    let mut flipped = whole.clone();
+    flipped[5_000] ^= 1;
+    fs::write(&database, flipped).unwrap();
+    let said = fails(&drill, 1);
+    assert!(said.contains("is not what was written") && said.contains("does not open at all"), "{said}");
+    assert_eq!((audits("\"wrong\":1"), audits("\"wrong\":0")), (1, 1), "it is said in public");
+    fs::write(&database, &whole).unwrap();
+
+    // Another time within the life of the pass, by somebody who has the folder and not the keys.
+    let manifest = format!("{set}/manifest.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let made_at: Time = serde_json::from_str::<serde_json::Value>(&text).unwrap()["made_at"].as_str().unwrap().parse().unwrap();
+    fs::write(&manifest, text.replace(&made_at.to_string(), &made_at.plus(-1_000_000).to_string())).unwrap();
+    let said = fails(&drill, 1);
+    assert!(said.contains("not as this pass wrote it"), "{said}");
+    assert_eq!((audits("\"wrong\":1"), audits("\"backup_made_at\":null,\"closed\":0")), (2, 1), "with no time");
+    let said = fails(&["restore", "--data-dir", &dir, "--from", &set, "--without-live"], 1);
+    assert!(said.contains("not as this pass wrote it"), "{said}");
+    fs::write(&manifest, &text).unwrap();
+
+    // What is no backup is a slip of the hand and no finding.
+    fs::create_dir(folder.at("empty")).unwrap();
+    for nothing in ["empty", "nowhere"] {
+        let said = fails(&["audit", "restore-drill", "--data-dir", &dir, "--backup", &folder.at(nothing)], 1);
+        assert!(said.contains("holds no backup"), "{said}");
+    }
+    assert_eq!(audits("\"wrong\":1"), 2);
+    assert!(ok(&drill).contains(" 0 wrong"));
 }
 
 #[test]

@@ -42,6 +42,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/console/api/breaches/letters", post(breaches::letters))
         .route("/console/api/drills/canary", post(drills::canary))
         .route("/console/api/drills/restore", post(drills::restore))
+        .route("/console/api/drills/unopened", post(drills::unopened))
         .route("/console/api/log", get(log::size))
         .route("/console/api/recounts", post(recounts::days))
         .route("/console/api/rotations", post(rotations::rotate))

@@ -306,6 +306,7 @@ impl Page {
     pub fn late_duty(&self, duty: &LateDuty) -> String {
         match duty {
             LateDuty::Breach(duty) => self.breach_duty(duty),
+            LateDuty::Certificate => fl!(self.messages, "late-certificate"),
             LateDuty::Check => fl!(self.messages, "late-check"),
             LateDuty::Deletion => fl!(self.messages, "late-deletion"),
             LateDuty::Order => fl!(self.messages, "late-order"),

@@ -13,7 +13,8 @@ use usufruct_store::{blocks, canaries, keyrings, lines, residents};
 use usufruct_vault::Keyring;
 
 use super::AuditReport;
-use super::search::{Needles, scan};
+use super::needles::Needles;
+use super::search::scan;
 use crate::{App, Error, block_names};
 
 /// Synthetic residents who are in the pass like any others until [`App::scan_canaries`] erases them. What is kept of them here opens
@@ -87,6 +88,11 @@ impl App {
         // A search that finds nothing proves nothing unless it would have found something.
         if !needles.finds_itself(&random(self.rng())) {
             report.find("The search does not find what is there.");
+        }
+        if self.db.hides_log()? {
+            report.find(
+                "The write-ahead log of PostgreSQL is compressed with zstd and cannot be looked into. Set wal_compression to another method.",
+            );
         }
         for place in places {
             scan(place, needles, &mut report);

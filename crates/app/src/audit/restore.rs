@@ -49,6 +49,19 @@ impl App {
         Ok(report)
     }
 
+    /// The same for the backup whose database has this address. A file that does not open is a finding; a database on a server that does
+    /// not answer may be the server's fault, and is an error.
+    pub fn drill_backup(&self, url: &str, made_at: Time, sample: usize) -> Result<AuditReport, Error> {
+        let drilled = Db::open_backup(url).map_err(Error::from).and_then(|backup| self.restore_drill(&backup, made_at, sample));
+        match drilled {
+            Err(error @ Error::Store(_)) if url.starts_with("sqlite:") && !error.is_temporary() => {
+                tracing::error!(%error, "a backup does not open");
+                self.publish_unopened(Some(made_at))
+            }
+            outcome => outcome,
+        }
+    }
+
     /// Says in public that a backup does not open at all, for a drill that could not begin.
     pub fn publish_unopened(&self, made_at: Option<Time>) -> Result<AuditReport, Error> {
         let mut report = AuditReport::default();

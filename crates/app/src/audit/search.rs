@@ -8,71 +8,10 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use flate2::read::MultiGzDecoder;
-use usufruct_core::hash::hex;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use super::AuditReport;
-
-/// What is searched for: halves of keys in every form in which they are written. Overwritten when dropped.
-pub(super) struct Needles {
-    /// In order.
-    all: Zeroizing<Vec<[u8; WINDOW]>>,
-    /// Whether any begins with these two bytes, so that a look at two bytes is enough for nearly every place.
-    begins: Vec<bool>,
-}
-
-impl Needles {
-    /// Searches for what begins with these halves of keys.
-    pub(super) fn of<'a>(halves: impl ExactSizeIterator<Item = &'a [u8; HALF]>) -> Self {
-        use base64::Engine as _;
-        // Large enough never to grow: growing would leave them behind in freed memory.
-        let mut all = Zeroizing::new(Vec::with_capacity(FORMS * halves.len()));
-        for half in halves {
-            let lower = Zeroizing::new(hex(half).into_bytes());
-            let upper = Zeroizing::new(lower.to_ascii_uppercase());
-            all.push(*half);
-            all.extend([&lower, &upper].map(|text| window(text)));
-            // Base64 of the same bytes looks in three ways, by where it begins.
-            for skip in 0..3 {
-                let part = &half[skip..skip + WINDOW * 3 / 4];
-                let text = Zeroizing::new(base64::engine::general_purpose::STANDARD_NO_PAD.encode(part).into_bytes());
-                let for_addresses = |sign: &u8| match sign {
-                    b'+' => b'-',
-                    b'/' => b'_',
-                    other => *other,
-                };
-                let other = Zeroizing::new(text.iter().map(for_addresses).collect::<Vec<u8>>());
-                all.extend([&text, &other].map(|text| window(text)));
-            }
-        }
-        all.sort_unstable();
-        let mut begins = vec![false; 1 << 16];
-        all.iter().for_each(|needle| begins[begin(needle)] = true);
-        Self { all, begins }
-    }
-
-    fn is_in(&self, bytes: &[u8]) -> bool {
-        let is_one =
-            |window: &[u8]| self.begins[begin(window)] && self.all.binary_search_by(|needle| needle[..].cmp(window)).is_ok();
-        bytes.windows(WINDOW).any(is_one)
-    }
-
-    /// Whether each is found in noise that holds it.
-    pub(super) fn finds_itself(&self, noise: &[u8; 64]) -> bool {
-        !self.is_in(noise) && self.all.iter().all(|needle| self.is_in(&[noise, &needle[..], noise].concat()))
-    }
-}
-
-/// The front of a form that is longer.
-fn window(text: &[u8]) -> [u8; WINDOW] {
-    let mut front = [0; WINDOW];
-    front.copy_from_slice(&text[..WINDOW]);
-    front
-}
-
-fn begin(window: &[u8]) -> usize {
-    usize::from(window[0]) << 8 | usize::from(window[1])
-}
+use super::needles::{Needles, WINDOW};
 
 /// Searches a file, a disk, or everything below a folder. Links are followed. A place that is not there is a finding.
 pub(super) fn scan(place: &Path, needles: &Needles, report: &mut AuditReport) {
@@ -256,13 +195,6 @@ fn inode(metadata: &Metadata) -> Inode {
     (metadata.dev(), metadata.ino())
 }
 
-/// Bytes of a half of a key.
-const HALF: usize = usufruct_vault::Trace::LEN;
-/// Bytes that are compared: half of a key as it is, a quarter of it in hexadecimal, three eighths in base64.
-const WINDOW: usize = 16;
-/// Forms in which a key may be written: as it is, in hexadecimal with small and with large letters, and in two kinds of base64, each
-/// from three places on.
-const FORMS: usize = 9;
 /// Files that are open at once at most, of those that are searched.
 const OPEN_AT_ONCE: usize = 64;
 /// Bytes read at once.
@@ -283,6 +215,8 @@ const PACKED: [&[u8]; 6] = [
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
+
+    use usufruct_core::hash::hex;
 
     use super::*;
 

@@ -3,15 +3,13 @@
 //! He is written from `docs/protocol/erasure.md`, with AES-256-GCM, HKDF and HMAC alone: nothing that the vault refuses to do
 //! stands in his way.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::{hkdf, hmac};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
+use usufruct_app::Needles;
 use usufruct_app::store::db::{Db, Row};
-use usufruct_core::hash::hex;
 
 pub type Key = [u8; 32];
 /// Everything in a page but its front and its tag.
@@ -196,21 +194,10 @@ impl Sealed {
     }
 }
 
-/// Files in which one of these keys stands: as it is, in hexadecimal, or in base64.
+/// Files in which one of these keys stands, in any form that the canary scan looks for.
 pub fn search(places: &[PathBuf], keys: &BTreeSet<Key>) -> (u64, BTreeSet<PathBuf>) {
-    let (mut needles, mut starts) = (HashSet::new(), vec![false; 1 << 16]);
-    for key in keys {
-        let text = hex(key);
-        let mut forms = vec![key[..WINDOW].to_vec(), text[..WINDOW].into(), text.to_uppercase()[..WINDOW].into()];
-        for skip in 0..3 {
-            let text = STANDARD_NO_PAD.encode(&key[skip..skip + 12]);
-            forms.extend([text.replace('+', "-").replace('/', "_").into_bytes(), text.into_bytes()]);
-        }
-        for form in forms {
-            starts[usize::from(form[0]) << 8 | usize::from(form[1])] = true;
-            needles.insert(form);
-        }
-    }
+    let halves: Vec<&[u8; 16]> = keys.iter().map(|key| key.first_chunk().unwrap()).collect();
+    let needles = Needles::of(halves.into_iter());
     let (mut bytes, mut found) = (0, BTreeSet::new());
     let mut waiting = places.to_vec();
     while let Some(place) = waiting.pop() {
@@ -221,11 +208,10 @@ pub fn search(places: &[PathBuf], keys: &BTreeSet<Key>) -> (u64, BTreeSet<PathBu
         // A server that runs may have removed it.
         let Ok(content) = std::fs::read(&place) else { continue };
         bytes += content.len() as u64;
-        let hit = |window: &[u8]| starts[usize::from(window[0]) << 8 | usize::from(window[1])] && needles.contains(window);
         // Most of a write-ahead log is room that was never used.
         let is_used = |part: &[u8]| part != &ZEROS[..part.len()];
         let parts = (0..content.len()).step_by(PART).map(|at| &content[at..content.len().min(at + PART + WINDOW - 1)]);
-        if parts.filter(|part| is_used(part)).any(|part| part.windows(WINDOW).any(hit)) {
+        if parts.filter(|part| is_used(part)).any(|part| needles.is_in(part)) {
             found.insert(place);
         }
     }
@@ -310,7 +296,7 @@ fn mac(key: &Key, message: &Key) -> Key {
 
 /// The blocks of the small city.
 const BLOCKS: [&str; 2] = ["blk_name", "blk_district"];
-/// How much of a key is looked for: half of it as bytes, a quarter in hexadecimal.
+/// How much is compared at once.
 const WINDOW: usize = 16;
 /// Bytes looked at together.
 const PART: usize = 8_192;

@@ -3,10 +3,12 @@
 
 use super::Check;
 use crate::certificate::{Cause, Certificate};
-use crate::id::{CertificateId, MandateId};
+use crate::id::{CertificateId, MandateId, PurgeId};
 use crate::key::{KeyOf, PublishedKey};
 use crate::lifecycle::State;
+use crate::purge::Purge;
 use crate::register::{Content, Entry, Register};
+use crate::uncertified::Uncertified;
 
 pub(super) fn certificate(check: &mut Check<'_>) -> Option<Content> {
     let (register, statement) = (check.register, check.statement);
@@ -23,6 +25,9 @@ pub(super) fn certificate(check: &mut Check<'_>) -> Option<Content> {
             check.note("keepers", "not-signed", message.into());
         }
         return Some(Content::Certificate(id, body));
+    }
+    if register.uncertified.contains_key(&id) {
+        check.note("id", "uncertified", "It was said in public that this cannot be certified. Leave it at that.".into());
     }
     epochs(check, &body);
     keys(check, &body);
@@ -75,6 +80,59 @@ pub(super) fn certificate(check: &mut Check<'_>) -> Option<Content> {
         }
     }
     Some(Content::Certificate(id, body))
+}
+
+/// A purge is about certificates that no earlier one was about, up to one that stands in the log.
+pub(super) fn purge(check: &mut Check<'_>) -> Option<Content> {
+    let (register, statement) = (check.register, check.statement);
+    check.operator_speaks(1);
+    let body = check.keep(Purge::read(&statement.body))?;
+    let id: PurgeId = statement.id.parse().ok()?;
+    if register.purges.contains_key(&id) {
+        check.note("rev", "final", "What was said of a purge is not changed. Publish the next one.".into());
+    }
+    let latest = register.latest_root(body.through);
+    if latest.is_none() {
+        check.note("through", "unknown", "This is not the leaf of a certificate. Give that of its first revision.".into());
+    }
+    if register.last_purge().is_some_and(|last| body.through <= last.through) {
+        check.note("through", "goes-back", "An earlier purge is about these certificates already. Name a later one.".into());
+    }
+    if body.purged_at > statement.at || latest.is_some_and(|root_at| body.purged_at < root_at) {
+        let message = "The ciphertext is purged after its keys are gone and before that is said. Give the date of the purge.";
+        check.note("purged_at", "not-then", message.into());
+    }
+    Some(Content::Purge(id, body))
+}
+
+/// Where there can be no certificate, that is said under its id, once. The published keys that went are gone by it, as by a certificate.
+pub(super) fn uncertified(check: &mut Check<'_>) -> Option<Content> {
+    let (register, statement) = (check.register, check.statement);
+    check.operator_speaks(1);
+    let body = check.keep(Uncertified::read(&statement.body))?;
+    let id: CertificateId = statement.id.parse().ok()?;
+    if register.uncertified.contains_key(&id) {
+        check.note("rev", "final", "This was said already. Nothing is added to it.".into());
+    }
+    if register.certificates.contains_key(&id) {
+        check.note("id", "certified", "There is a certificate of this. Leave it at that.".into());
+    }
+    let is_gone = |commitment| register.key(commitment).is_none() || register.gone_since(commitment).is_some();
+    if body.key_commitments.iter().any(is_gone) {
+        let message = "A key was not published before, or is gone already. Name keys that live by the register.";
+        check.note("key_commitments", "not-published", message.into());
+    }
+    if let Some(mandate) = &body.mandate {
+        if register.mandates.get(mandate).map(|entry| entry.state) != Some(State::Erasing) {
+            check.note("mandate", "not-erasing", "The mandate is not being erased. End it first.".into());
+        }
+        let of = KeyOf::Mandate(mandate.clone());
+        if register.living_keys(&of).iter().any(|key| !body.key_commitments.contains(&key.body.commitment)) {
+            let message = "A key that was published for it lives on. Destroy and name them all.";
+            check.note("key_commitments", "not-all", message.into());
+        }
+    }
+    Some(Content::Uncertified(id, body))
 }
 
 /// Whether everything that was added to what keepers have signed is the signature of one who had not, under the terms by which the

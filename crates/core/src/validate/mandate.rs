@@ -12,6 +12,7 @@ use crate::mandate::{Mandate, MandateKind};
 use crate::register::{Content, Entry, Register};
 use crate::status::StatusChange;
 use crate::time::DAY;
+use crate::uncertified::Uncertified;
 
 /// Checks a mandate draft against the register: its controller, blocks, recipients and overseer must exist and fit, and its times
 /// keep to the law that holds for the controller at `at`.
@@ -211,6 +212,7 @@ fn was_published(entry: &Entry<Mandate>) -> bool {
 pub(super) fn step(check: &mut Check<'_>, id: &MandateId, change: &StatusChange, at: Time) {
     let register = check.register;
     let Some(entry) = register.mandates.get(id) else { return };
+    let ends = |entry: &Entry<Uncertified>| entry.body.mandate.as_ref() == Some(id);
     match change.to {
         State::Consulted if entry.body.kind != MandateKind::Emergency && at < entry.body.consultation.to => {
             check.note("to", "consultation-open", "People can still comment. Wait until the comment period is over.".into());
@@ -228,8 +230,8 @@ pub(super) fn step(check: &mut Check<'_>, id: &MandateId, change: &StatusChange,
         State::Sunset if at < entry.body.sunset_at => {
             check.note("to", "before-sunset", "The mandate has not reached its last day. Revoke it to end it early.".into());
         }
-        State::Erased if register.certificate(id).is_none() => {
-            check.note("to", "no-certificate", "No certificate says that the keys are gone. Publish it first.".into());
+        State::Erased if register.certificate(id).is_none() && !register.uncertified.values().any(ends) => {
+            check.note("to", "no-certificate", "Nothing says that the keys are gone. Publish their certificate first.".into());
         }
         _ => {}
     }

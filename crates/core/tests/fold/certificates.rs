@@ -16,20 +16,20 @@ const BOTH: [(&str, &str); 2] = [("agc_operator", "head"), ("agc_operator", "pri
 
 /// What one state of a key tree shows about a commitment.
 #[derive(Clone)]
-struct Seen {
+pub(super) struct Seen {
     epoch: i64,
     root: Digest,
     proof: Value,
 }
 
-fn look(epoch: i64, live: &BTreeSet<Digest>) -> Seen {
+pub(super) fn look(epoch: i64, live: &BTreeSet<Digest>) -> Seen {
     let bucket: Vec<Digest> = live.iter().copied().collect();
     let root = handles::set_root(0, bucket.len() as u64, &handles::leaf(&bucket));
     Seen { epoch, root, proof: json!({"count": bucket.len(), "bucket": bucket, "path": []}) }
 }
 
 /// A withdrawal: of one resident's data neither mandate nor blocks are named.
-fn certificate(city: &City, id: &str, key: Digest, before: &Seen, after: &Seen) -> Statement {
+pub(super) fn certificate(city: &City, id: &str, key: Digest, before: &Seen, after: &Seen) -> Statement {
     let mut body = certificate_body(CARD, city.now);
     let fields = [
         ("cause", json!("withdrawal")),
@@ -52,7 +52,7 @@ fn terms(city: &City, lost_before: i64) -> Statement {
     city.draft(StatementKind::Vault, "vlt_city", "agc_operator", body, &BOTH)
 }
 
-fn key(number: u64) -> Digest {
+pub(super) fn key(number: u64) -> Digest {
     sha256(&number.to_be_bytes())
 }
 

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use usufruct_app::AuditReport;
 use usufruct_app::store::db::{Db, Options};
+use usufruct_app::{AuditReport, House};
 
 use crate::access::Access;
-use crate::backup;
+use crate::backup::{self, Found};
+use crate::backup_mark::BackupKey;
 use crate::command::recount::{AuditKey, Recount};
 use crate::data_dir;
 use crate::failure::Failure;
@@ -73,7 +74,15 @@ impl Audit {
             Drill::Recount(recount) => return recount.run(),
             Drill::RestoreDrill(drill) => {
                 let setup = data_dir::setup(&drill.data_dir)?;
-                let made_at = backup::of_pass(&drill.backup, &setup.origin)?;
+                let key = BackupKey::of(&House::open(&drill.data_dir)?)?;
+                let made_at = match backup::of_pass(&drill.backup, &setup.origin, &key)? {
+                    Found::Whole(made_at) => made_at,
+                    Found::Damaged(failure, made_at) => {
+                        eprintln!("{failure}");
+                        let report = Access::open(&drill.data_dir)?.publish_unopened(made_at)?;
+                        return Ok(say(&restored(&report), &report));
+                    }
+                };
                 let own = match &setup.database {
                     Some(url) => {
                         Db::open(url, &Options { readers: 1, queue: 1 }).and_then(|db| db.identity()).map_err(Failure::of)?
@@ -91,10 +100,15 @@ impl Audit {
                 (scanned(&report), report)
             }
         };
-        println!("{words}");
-        report.findings.iter().for_each(|finding| println!("  {finding}"));
-        Ok(if report.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(say(&words, &report))
     }
+}
+
+/// Prints what a drill found.
+fn say(words: &str, report: &AuditReport) -> ExitCode {
+    println!("{words}");
+    report.findings.iter().for_each(|finding| println!("  {finding}"));
+    if report.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// The server may stand elsewhere.

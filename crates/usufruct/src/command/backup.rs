@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use usufruct_app::House;
 use usufruct_core::time::DAY;
 
+use crate::backup_mark::BackupKey;
 use crate::failure::Failure;
 use crate::{backup, clock};
 
@@ -32,12 +34,13 @@ pub struct Backup {
 impl Backup {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let folder = backup::make(&self.data_dir, &self.to)?;
-        let manifest = backup::check(&folder)?;
+        let key = BackupKey::of(&House::open(&self.data_dir)?)?;
+        let manifest = backup::check(&folder, &key)?;
         let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
         println!("{}  {bytes} bytes, checked", folder.display());
         if let Some(days) = self.keep_days {
             let limit = clock::now().plus(-days * DAY);
-            for (old, _) in backup::list(&self.to).into_iter().filter(|(_, made_at)| *made_at < limit) {
+            for (old, _) in backup::list(&self.to, &key).into_iter().filter(|(_, made_at)| *made_at < limit) {
                 std::fs::remove_dir_all(&old).map_err(|error| Failure::file(&old, &error))?;
                 println!("{}  removed, older than {days} days", old.display());
             }

@@ -2,6 +2,7 @@
 
 mod cards;
 mod drills;
+mod erasures;
 mod escrow;
 mod root;
 
@@ -14,14 +15,11 @@ use clap::Args;
 use usufruct_app::House;
 use usufruct_app::log::{Checkpoint, Note, Reader, VerifierKey, checkpoint, leaf_hash};
 use usufruct_app::store::db::{Connection, Db, Error, Options};
-use usufruct_app::store::tables::SEALED;
-use usufruct_app::store::{MIGRATIONS, deletions, erasures, leaves, log_head};
+use usufruct_app::store::{MIGRATIONS, deletions, leaves, log_head};
 use usufruct_app::vault::roots::{Disk, check_disk};
 use usufruct_core::Time;
 use usufruct_core::hash::sha256;
-use usufruct_core::time::{DAY, MINUTE};
 
-use crate::backup;
 use crate::clock;
 use crate::data_dir::{self, Setup};
 use crate::failure::Failure;
@@ -98,10 +96,10 @@ fn permissions(dir: &Path, setup: &Setup) -> Line {
     let is_open = |path: &Path| fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0);
     if let Some(nightly) = setup.nightly.as_ref().filter(|nightly| is_open(&nightly.backups)) {
         // A folder that only its owner enters closes what is in it.
-        let open: Vec<String> = backup::list(&nightly.backups)
+        let open: Vec<String> = folders(&nightly.backups)
             .into_iter()
-            .filter(|(folder, _)| is_open(folder) && files(folder).iter().any(|file| is_open(file)))
-            .map(|(folder, _)| folder.display().to_string())
+            .filter(|folder| is_open(folder) && files(folder).iter().any(|file| is_open(file)))
+            .map(|folder| folder.display().to_string())
             .collect();
         if !open.is_empty() {
             return Line::fail(
@@ -229,12 +227,13 @@ fn store(dir: &Path, setup: &Setup, now: Time) -> Vec<Line> {
     if lines[0].verdict == Verdict::Fail {
         return lines;
     }
-    lines.push(waiting(&db, now));
-    lines.push(purges(dir, &db, now));
+    lines.push(erasures::waiting(&db, now));
+    lines.push(erasures::proofs(&db));
+    lines.push(erasures::purges(dir, &db, now));
     lines.push(answers(&db, now));
     lines.extend(root::set_back(dir, setup, &db));
     lines.extend(escrow::terms(&db, setup));
-    lines.extend(setup.nightly.as_ref().map(|nightly| drills::line(&db, nightly, now)));
+    lines.extend(setup.nightly.as_ref().map(|nightly| drills::line(dir, &db, nightly, now)));
     lines.push(match log(dir, &db) {
         Ok(line) => line,
         Err(words) => Line::fail("log", words),
@@ -276,64 +275,6 @@ fn migrated(db: &Db) -> Line {
         );
     }
     Line::ok("database", format!("Reachable, with all {} migrations of this release.", applied.len()))
-}
-
-fn waiting(db: &Db, now: Time) -> Line {
-    // Every row under a mandate is sealed again before its old key goes.
-    let time_for_it = |cause: &str| if cause == "rotation" { DAY } else { MINUTE };
-    match db.read(|conn| erasures::waiting(conn, 1_000)) {
-        Ok(pending) if pending.is_empty() => Line::ok("erasures", "No key waits for its destruction."),
-        Ok(pending) => match pending.iter().find(|one| now.micros() - one.requested_at.micros() >= time_for_it(&one.cause)) {
-            None => Line::ok("erasures", format!("{} keys are being destroyed now.", pending.len())),
-            Some(oldest) => Line::fail(
-                "erasures",
-                format!(
-                    "{} keys wait for their destruction since {}. Start the server and read its messages.",
-                    pending.len(),
-                    oldest.requested_at.minute()
-                ),
-            ),
-        },
-        Err(error) => Line::fail("erasures", error.to_string()),
-    }
-}
-
-/// Whether ciphertext is purged when its date has come, and could be.
-fn purges(dir: &Path, db: &Db, now: Time) -> Line {
-    const WHAT: &str = "purges";
-    let late = match db.read(|conn| erasures::due_for_purge(conn, now.plus(-PURGE_DELAY), None, 1_000)) {
-        Ok(late) => late,
-        Err(error) => return Line::fail(WHAT, error.to_string()),
-    };
-    let able = db.may_purge(SEALED);
-    // Nothing is purged while no server runs; one that runs does it at its start.
-    let is_served = matches!(data_dir::memory(dir), Ok(Some(_)));
-    let aside = House::open(dir).ok().and_then(|house| house.set_aside().ok()).unwrap_or_default();
-    if let Some(first) = aside.first() {
-        let message = format!(
-            "{} was put aside by a restoration and still has its rows, so nothing is purged. Remove it.",
-            first.display()
-        );
-        return if late.is_empty() { Line::warn(WHAT, message) } else { Line::fail(WHAT, message) };
-    }
-    match (late.len(), able) {
-        (0, Ok(())) => Line::ok(WHAT, "No ciphertext is there longer than its certificate says."),
-        (0, Err(error)) => Line::warn(WHAT, format!("No certificate will get the date of its purge. {error}")),
-        (count, Ok(())) if !is_served => Line::warn(
-            WHAT,
-            format!("The ciphertext of {count} erasures is there longer than was said. Start the server, which purges it."),
-        ),
-        (count, Ok(())) => Line::fail(
-            WHAT,
-            format!(
-                "The ciphertext of {count} erasures is there longer than was said. Read the messages of the server; remove backups \
-                 that are older, and see how far back the write-ahead log of PostgreSQL goes."
-            ),
-        ),
-        (count, Err(error)) => {
-            Line::fail(WHAT, format!("The ciphertext of {count} erasures is there longer than was said. {error}"))
-        }
-    }
 }
 
 /// Whether services have said that they deleted what they had to.
@@ -423,11 +364,13 @@ fn machine(now: Time) -> Line {
     }
 }
 
+fn folders(dir: &Path) -> Vec<PathBuf> {
+    fs::read_dir(dir).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir()).collect()
+}
+
 fn files(dir: &Path) -> Vec<PathBuf> {
     fs::read_dir(dir).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_file()).collect()
 }
 
-/// How late a purge may be: the server looks several times a day, and a backup of the last night may have to go first.
-const PURGE_DELAY: i64 = 2 * DAY;
 /// 2026-01-01: no machine runs this before.
 const BUILT_AFTER: i64 = 1_767_225_600_000_000;

@@ -10,6 +10,7 @@ use usufruct_app::store::db::{Db, Options};
 use usufruct_app::store::{MIGRATIONS, log_head};
 use usufruct_app::{Comparison, Config, House, RestoredDatabase, Settled, rebuild_log, renew_keyrings, restore_log};
 
+use crate::backup_mark::BackupKey;
 use crate::chance::SystemRng;
 use crate::clock::{self, SystemClock};
 use crate::data_dir::{self, DataDir, Setup};
@@ -101,8 +102,10 @@ fn open_live(url: &str) -> Result<Db, Failure> {
 
 impl Restore {
     pub fn run(self) -> Result<ExitCode, Failure> {
-        let manifest = backup::check(&self.from)?;
         let setup = data_dir::setup(&self.data_dir)?;
+        let house = House::open(&self.data_dir)?;
+        house.require_seeds(&["log", "log-ml-dsa", "receipt"])?;
+        let manifest = backup::check(&self.from, &BackupKey::of(&house)?)?;
         if manifest.origin != setup.origin {
             return Err(Failure::refused(
                 format!("This is a backup of {}, and {} is {}.", manifest.origin, self.data_dir.display(), setup.origin),
@@ -116,8 +119,6 @@ impl Restore {
                 "Run `usufruct refound` again first, to its end.",
             ));
         }
-        let house = House::open(dir.path())?;
-        house.require_seeds(&["log", "log-ml-dsa", "receipt"])?;
         if setup.root() == RootKind::File && !house.vault_dir().join("root").exists() {
             return Err(Failure::refused(
                 format!("The key tree is not in {}.", house.vault_dir().display()),

@@ -8,7 +8,6 @@ use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use serde::Deserialize;
 use usufruct_app::AuditReport;
-use usufruct_app::store::db::Db;
 use usufruct_core::Time;
 
 use super::clerk::Clerk;
@@ -23,6 +22,13 @@ pub(super) struct Restore {
     database: String,
     made_at: Time,
     sample: usize,
+}
+
+/// A backup that does not open, and when it was made if that can be told.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Unopened {
+    made_at: Option<Time>,
 }
 
 /// How many synthetic residents, and where to search for their keys.
@@ -40,11 +46,16 @@ pub(super) async fn restore(
 ) -> Result<Json<AuditReport>, Fault> {
     let Json(Restore { database, made_at, sample }) =
         body.map_err(|_| Fault::malformed("The body is no drill. Send {\"database\", \"made_at\", \"sample\"}."))?;
-    let report = blocking(&site, move |app| {
-        let backup = Db::open_backup(&database)?;
-        app.restore_drill(&backup, made_at, sample)
-    });
-    Ok(Json(report.await?))
+    Ok(Json(blocking(&site, move |app| app.drill_backup(&database, made_at, sample)).await?))
+}
+
+pub(super) async fn unopened(
+    State(site): State<Arc<Site>>,
+    _: Clerk,
+    body: Result<Json<Unopened>, JsonRejection>,
+) -> Result<Json<AuditReport>, Fault> {
+    let Json(Unopened { made_at }) = body.map_err(|_| Fault::malformed("The body is no drill. Send {\"made_at\"}."))?;
+    Ok(Json(blocking(&site, move |app| app.publish_unopened(made_at)).await?))
 }
 
 pub(super) async fn canary(

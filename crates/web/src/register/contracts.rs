@@ -245,6 +245,7 @@ fn object(register: &Register, page: &Page, late: &Late) -> Link {
             let entry = register.breaches.get(&id)?;
             Some(Link { to: format!("/register/breaches/{id}"), words: page.text(&entry.body.title).to_owned() })
         }),
+        LateDuty::Certificate => Some(Link { to: format!("/register/certificates/{}", late.object), words: late.object.clone() }),
         LateDuty::Check | LateDuty::Deletion => late
             .object
             .parse()

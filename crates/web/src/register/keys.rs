@@ -61,6 +61,9 @@ pub(super) fn shown(register: &Register, page: &Page, is_meant: impl Fn(&Publish
             gone.extend(certificate.body.key_commitments.iter().map(|commitment| (*commitment, certificate.id.as_str())));
         }
     }
+    for uncertified in register.uncertified.values() {
+        gone.extend(uncertified.body.key_commitments.iter().map(|commitment| (*commitment, uncertified.id.as_str())));
+    }
     let lost_before = register.vault.as_ref().and_then(|entry| entry.body.lost_before).unwrap_or(0);
     let stand = |key: &PublishedKey| match gone.get(&key.commitment) {
         Some(certificate) => Standing::Gone((*certificate).to_owned()),

@@ -7,6 +7,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use i18n_embed_fl::fl;
 use serde_json::json;
+use usufruct_core::Time;
 use usufruct_core::agency::Agency;
 use usufruct_core::certificate::{Cause, Certificate, Recipient};
 use usufruct_core::id::{CertificateId, MandateId, ServiceId};
@@ -14,6 +15,7 @@ use usufruct_core::key::KeyOf;
 use usufruct_core::lifecycle::State as Stage;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::service::Service;
+use usufruct_core::uncertified::Uncertified;
 use usufruct_core::vault_terms::Silence;
 
 use super::keys::{self, ShownKey, Standing as KeyStanding};
@@ -75,9 +77,18 @@ struct CertificatePage {
     vkey: String,
 }
 
+#[derive(Template)]
+#[template(path = "uncertified.html")]
+struct UncertifiedPage {
+    page: Page,
+    entry: Entry<Uncertified>,
+}
+
 struct ShownCertificate {
     entry: Entry<Certificate>,
     mandate: Option<Link>,
+    /// When no ciphertext was left of it, by its own word or by that of a statement about many.
+    purged_at: Option<Time>,
     /// Services that were told to delete, and what they said.
     recipients: Vec<(Link, Recipient)>,
 }
@@ -133,7 +144,7 @@ pub(super) async fn certificate(State(site): State<Arc<Site>>, page: Page, Path(
     if let Some(entry) = id.strip_suffix(".json").and_then(find) {
         return Ok(open_json(entry));
     }
-    let entry = find(&id).ok_or_else(|| Fault::not_found("certificate"))?;
+    let Some(entry) = find(&id) else { return uncertified(&register, page, &id) };
     let certificate = shown_certificate(&register, &page, entry);
     // Those of its time: who keeps the root now may not have kept it then.
     let terms = register.vault_terms_at(entry.number);
@@ -166,6 +177,16 @@ pub(super) async fn certificate(State(site): State<Arc<Site>>, page: Page, Path(
     }))
 }
 
+/// The page in the place of a certificate that there cannot be.
+fn uncertified(register: &Register, page: Page, id: &str) -> Result<Response, Fault> {
+    let find = |id: &str| id.parse::<CertificateId>().ok().and_then(|id| register.uncertified.get(&id));
+    if let Some(entry) = id.strip_suffix(".json").and_then(find) {
+        return Ok(open_json(entry));
+    }
+    let entry = find(id).ok_or_else(|| Fault::not_found("certificate"))?.clone();
+    Ok(show(&UncertifiedPage { page, entry }))
+}
+
 fn shown_service(register: &Register, page: &Page, entry: &Entry<Service>) -> ShownService {
     ShownService {
         agency: Link::agency(register, page, &entry.body.agency),
@@ -184,6 +205,7 @@ fn shown_certificate(register: &Register, page: &Page, entry: &Entry<Certificate
     ShownCertificate {
         mandate: mandate.map(|mandate| Link::mandate(page, mandate)),
         recipients: recipients.collect(),
+        purged_at: register.purged_at(entry),
         entry: entry.clone(),
     }
 }

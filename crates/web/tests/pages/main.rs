@@ -25,10 +25,11 @@ use usufruct_app::{DepositRequest, NewHelper, ObjectionRequest};
 use usufruct_core::Text;
 use usufruct_core::delegation::Powers;
 use usufruct_core::key::KeyOf;
+use usufruct_core::statement::StatementKind;
 use usufruct_core::time::{DAY, MINUTE};
 use usufruct_web::{DemoSettings, Persona, Settings, Site};
 
-use crate::common::{CARD, City, SERVICE, block, library_card, mandate};
+use crate::common::{CARD, City, OPERATOR, SERVICE, block, library_card, mandate};
 
 struct Pages {
     city: City,
@@ -393,6 +394,29 @@ async fn published_keys_stand_with_what_they_belong_to_and_lead_to_their_certifi
     let sector = pages.get(&format!("/register/services/{SERVICE}"), "en").await.text;
     let domain = register.living_keys(&KeyOf::Sector("library".into()))[0].body.commitment.to_string();
     assert!(sector.contains(&domain) && list.contains(&domain), "{sector}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_follows_a_certificate_or_stands_in_its_place_is_shown() {
+    let pages = Pages::new();
+    let withdrawn = pages.city.app.withdraw(pages.resident, &mandate()).unwrap();
+    let path = format!("/register/certificates/{}", withdrawn.certificate);
+    assert!(!pages.get(&path, "en").await.text.contains("purged on"));
+    let through = pages.city.app.register().certificates[&withdrawn.certificate].number;
+    let said = json!({"through": through, "purged_at": pages.city.app.now().to_string()});
+    pages.city.publish(StatementKind::Purge, "prg_first", OPERATOR, said);
+    for (language, words) in [("en", "purged on"), ("zh-Hant", "已清除於")] {
+        assert!(pages.get(&path, language).await.text.contains(words), "{language}");
+    }
+    let reason = json!({"en": "The proofs are <lost>.", "zh-Hant": "證明已佚失。"});
+    let said = json!({"key_commitments": [], "reason": reason});
+    pages.city.publish(StatementKind::Uncertified, "crt_nothing", OPERATOR, said);
+    let page = pages.get("/register/certificates/crt_nothing", "en").await;
+    assert!(page.text.contains("The proofs are &#60;lost&#62;.") && page.text.contains("without a certificate"), "{}", page.text);
+    assert!(pages.get("/register/certificates/crt_nothing", "zh-Hant").await.text.contains("證明已佚失。"));
+    assert!(pages.get("/register/certificates/crt_nothing.json", "en").await.text.contains("\"crt_nothing\""));
+    let late = pages.get("/register/late", "en").await.text;
+    assert!(late.contains("cannot prove it") && late.contains("/register/certificates/crt_nothing"), "{late}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

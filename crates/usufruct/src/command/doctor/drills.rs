@@ -1,7 +1,9 @@
 //! Whether the nightly work was done: the backup, the restore drill and the canary scan.
 
-use usufruct_app::replay;
+use std::path::Path;
+
 use usufruct_app::store::db::Db;
+use usufruct_app::{House, replay};
 use usufruct_core::Time;
 use usufruct_core::audit::{Audit, Drill};
 use usufruct_core::register::Entry;
@@ -9,12 +11,14 @@ use usufruct_core::time::DAY;
 
 use super::Line;
 use crate::backup;
+use crate::backup_mark::BackupKey;
+use crate::failure::Failure;
 use crate::nightly::{NO_DATABASE, Nightly};
 
 const WHAT: &str = "drills";
 
 /// The last night, as backups and the log tell it.
-pub(super) fn line(db: &Db, nightly: &Nightly, now: Time) -> Line {
+pub(super) fn line(dir: &Path, db: &Db, nightly: &Nightly, now: Time) -> Line {
     let register = match replay(db) {
         Ok(register) => register,
         Err(error) => return Line::fail(WHAT, error.to_string()),
@@ -38,7 +42,10 @@ pub(super) fn line(db: &Db, nightly: &Nightly, now: Time) -> Line {
         );
     }
     let due = nightly.due(now.plus(-TIME_FOR_IT));
-    let kept = backup::list(&nightly.backups);
+    let kept = match House::open(dir).map_err(Failure::from).and_then(|house| BackupKey::of(&house)) {
+        Ok(key) => backup::list(&nightly.backups, &key),
+        Err(failure) => return Line::fail(WHAT, failure.to_string()),
+    };
     let is_backed_up = kept.last().is_some_and(|(_, made_at)| *made_at >= due);
     let is_done = |entry: Option<&Entry<Audit>>| entry.is_some_and(|entry| entry.since >= due);
     let missing: Vec<&str> = [("backup", is_backed_up)]

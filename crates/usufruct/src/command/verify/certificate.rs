@@ -83,6 +83,11 @@ impl Certificate {
                 println!("broken        {}", plain(&why));
                 Ok(ExitCode::FAILURE)
             }
+            (None, None) if scan.register.uncertified.contains_key(&scan.id) => {
+                let said = &scan.register.uncertified[&scan.id];
+                println!("uncertified   in leaf {}: {}", said.index, plain(&said.body.reason.en));
+                Ok(ExitCode::FAILURE)
+            }
             (None, None) => Err(Failure::impossible(
                 format!("There is no certificate {} in this log.", scan.id),
                 "Check the id; a certificate of the last minute may not be public yet.",
@@ -151,7 +156,7 @@ fn describe(register: &Register, entry: &Entry<Body>) {
         None if has_escrow => println!("escrow        no date is promised, although the terms of the vault name an escrow"),
         None => {}
     }
-    match body.ciphertext_purged_at {
+    match register.purged_at(entry) {
         Some(at) => println!("ciphertext    purged {at}"),
         None => println!("ciphertext    may remain in copies until {}", body.ciphertext_remains_until),
     }
