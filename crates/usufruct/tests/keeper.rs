@@ -569,6 +569,17 @@ fn strangers_and_garbage_are_refused_and_change_nothing() {
     assert_eq!(keeper.post(port, "/counter", br#"{"nonce":"00"}"#).unwrap().0, 400);
     assert_eq!(town.row("court"), before, "nothing was changed");
 
+    // A question that is too long is answered also to one that goes on writing, wherever it goes; one without end is cut off.
+    let piece = [b'1'; 50_000];
+    for (path, expected) in [("/prepare", 413), ("/sectors", 413), ("/nothing", 413)] {
+        let answer = city.post_slowly(port, path, &[&piece[..]; 20], Duration::from_millis(20));
+        assert_eq!(answer.map(|(status, _)| status), Some(expected), "{path}");
+    }
+    let mut endless = city.connect(port).unwrap();
+    endless.write_all(b"POST /prepare HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n").unwrap();
+    let written = (0..1_000).take_while(|_| endless.write_all(&piece).is_ok()).count();
+    assert!(written < 1_000, "it is read without end");
+
     // Whoever says half of it and sleeps is cut off, and holds nobody up meanwhile.
     let mut slow = city.connect(port).unwrap();
     slow.write_all(b"POST /standing HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{").unwrap();

@@ -1,12 +1,14 @@
 //! A keeper as a server. Who calls is known by the certificate: the city may do everything but ask for the counter, other
 //! keepers may do that alone.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn};
@@ -48,8 +50,7 @@ pub fn router(site: Arc<KeeperSite>) -> Router {
         .route(wire::KEEP_FROM, post(keep_from))
         .route(wire::SHARE, post(share))
         .route(wire::COUNTER, post(counter))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .route(wire::SECTORS, post(sectors).layer(DefaultBodyLimit::max(wire::SECTORS_LIMIT)))
+        .route(wire::SECTORS, post(sectors))
         .layer(from_fn(in_time))
         .with_state(site)
 }
@@ -166,7 +167,15 @@ async fn answer_bytes(
 
 /// Every call has its time, reading of the body included. What never came to a call is refused in the same form.
 async fn in_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(LIMIT, next.run(request)).await {
+    let call = async {
+        let most = if request.uri().path() == wire::SECTORS { wire::SECTORS_LIMIT } else { BODY_LIMIT };
+        let (head, body) = request.into_parts();
+        match read(body, most).await {
+            Ok(question) => next.run(Request::from_parts(head, Body::from(question))).await,
+            Err(status) => refuse(status, "the question broke off"),
+        }
+    };
+    match tokio::time::timeout(LIMIT, call).await {
         Ok(response) => match response.status() {
             status @ StatusCode::NOT_FOUND => refuse(status, "there is no such call"),
             status @ StatusCode::PAYLOAD_TOO_LARGE => refuse(status, "the question is too long"),
@@ -179,6 +188,29 @@ async fn in_time(request: Request, next: Next) -> Response {
         },
         Err(_) => refuse(StatusCode::REQUEST_TIMEOUT, "the call took too long"),
     }
+}
+
+/// The question, if it has no more than `most` bytes. What a longer one has beyond that is read too, up to a bound, and thrown away: a
+/// line that is closed while the other side still writes breaks for it, and the answer is lost.
+async fn read(mut body: Body, most: usize) -> std::result::Result<Bytes, StatusCode> {
+    // Never moved while it grows, so that no copy of a share is left behind.
+    let mut question = Zeroizing::new(Vec::with_capacity(most));
+    let mut length = 0;
+    while length < LINGER {
+        match poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+            Some(Ok(frame)) => {
+                let Ok(bytes) = frame.into_data() else { continue };
+                length += bytes.len();
+                if length <= most {
+                    question.extend_from_slice(&bytes);
+                }
+                wipe(bytes);
+            }
+            Some(Err(_)) => return Err(StatusCode::BAD_REQUEST),
+            None => break,
+        }
+    }
+    if length > most { Err(StatusCode::PAYLOAD_TOO_LARGE) } else { Ok(Bytes::from_owner(question)) }
 }
 
 fn refuse(status: StatusCode, why: &str) -> Response {
@@ -198,4 +230,6 @@ pub fn wipe(bytes: Bytes) {
 }
 
 const BODY_LIMIT: usize = 4_096;
+/// Bytes of a question that are read, of which a call takes far fewer.
+const LINGER: usize = 1 << 20;
 const LIMIT: Duration = Duration::from_secs(5);
