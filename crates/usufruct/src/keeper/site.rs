@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use usufruct_app::vault::keeper::Keeper;
 use usufruct_app::vault::second_hand::{self, SectorKeys};
 use usufruct_app::vault::{Epoch, Error, Result};
+use usufruct_core::Digest;
 use usufruct_core::hash::unhex;
 use usufruct_core::keeper::Destroyed;
 use usufruct_core::ports::{Clock, Rng};
@@ -26,7 +27,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::listener::Caller;
 use super::peers::Peers;
-use super::wire::{self, Asked, Given, Nothing, OfEpoch, Prepare, Refusal, Secret, Stands, place};
+use super::wire::{self, Asked, Given, Nothing, OfEpoch, Order, Prepare, Refusal, Secret, Stands, place};
 
 /// What the server needs.
 pub struct KeeperSite {
@@ -62,7 +63,12 @@ async fn standing(State(site): Site, ConnectInfo(caller): Who, body: Bytes) -> R
 
 async fn prepare(State(site): Site, ConnectInfo(caller): Who, body: Bytes) -> Response {
     let work = |site: &KeeperSite, asked: Prepare| {
-        site.keeper.prepare(&asked.vault, Epoch(asked.epoch), asked.share.share(asked.x), asked.check)?;
+        let epoch = Epoch(asked.epoch);
+        if site.keeper.is_leap(epoch) {
+            let (nonce, answers) = site.peers.ask(&*site.rng);
+            site.keeper.compare(&nonce, &answers)?;
+        }
+        site.keeper.prepare(&asked.vault, epoch, asked.share.share(asked.x), asked.check)?;
         Ok(Nothing {})
     };
     answer(site, caller == Caller::City, body, work).await
@@ -80,11 +86,11 @@ async fn destroy(
     State(site): Site,
     ConnectInfo(caller): Who,
     body: Bytes,
-    keep: fn(&Keeper, &str, Epoch, u64) -> Result<Destroyed>,
+    keep: fn(&Keeper, &str, Epoch, &Digest, u64) -> Result<Destroyed>,
 ) -> Response {
-    let work = move |site: &KeeperSite, asked: OfEpoch| {
+    let work = move |site: &KeeperSite, asked: Order| {
         let now = site.clock.now().micros().max(0).unsigned_abs() / 1_000_000;
-        let signed = keep(&site.keeper, &asked.vault, Epoch(asked.epoch), now)?;
+        let signed = keep(&site.keeper, &asked.vault, Epoch(asked.epoch), &asked.check, now)?;
         tracing::info!(epoch = signed.epoch, "nothing of an epoch before this one is held");
         Ok(signed)
     };
