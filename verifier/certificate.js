@@ -1,8 +1,8 @@
 // @ts-check
-// The certificate of an erasure, as it stands in the public log: were its keys published before, were they in the tree, are they gone, who has
-// signed that the old root is destroyed, and did the operator's people approve what it rests on? The page says which leaves to read. What it
-// leaves out (a later statement about keepers or keys, another key that should be gone) is for the command to find, which reads all of them. On
-// the certificate's page it writes attributes and text only.
+// The certificate of an erasure, as it stands in the public log: were its keys published before, were they in the tree, are they gone, can its
+// dates be true, who has signed that the old root is destroyed, and did the operator's people approve what it rests on? The page says which
+// leaves to read. What it leaves out (a later statement about keepers or keys, another key that should be gone, the end of another service) is
+// for the command to find, which reads all of them. On the certificate's page it writes attributes and text only.
 import { fetchBytes } from "./fetch.js";
 import { readLog } from "./footprint.js";
 import { concat, hex, need, uint64, utf8 } from "./log/bytes.js";
@@ -20,12 +20,17 @@ import { Operator, isSigned, readStatement } from "./statement.js";
  * @property {string} id of the certificate @property {number} index of its statement @property {number} first of its first revision
  * @property {number[]} operator indices of the operator's statements about itself
  * @property {number[]} keys indices of the statements that published its keys
+ * @property {number[]} [ends] indices of the statements that ended what its keys were of
  * @property {number | null} [terms] index of the statement about the keepers of that time
  * @property {number | null} [silent] how many of them have not signed, as the page says
  */
 /** @typedef {{count: number, bucket: string[], path: string[]}} HandleProof */
-/** @typedef {{name: "log" | "before" | "after" | "published" | "keepers" | "approved", state: State, code: string | null}} CertificateCheck */
+/** @typedef {{name: "log" | "before" | "after" | "published" | "dates" | "keepers" | "approved", state: State, code: string | null}} CertificateCheck */
 
+/** States that end a mandate or a service, and the causes that are such an end. */
+const MANDATE_ENDS = ["sunset", "revoked"];
+const SERVICE_ENDS = ["sunset", "revoked", "erasing", "erased", "closed"];
+const NEEDS_END = ["sunset", "revocation", "sector"];
 const RECHECKS = 60;
 const RECHECK_AFTER_MILLIS = 1000;
 
@@ -50,10 +55,12 @@ export async function verifyCertificate(asked, options) {
     const [certificate, first] = [await read(asked.index, "Certificate"), await read(asked.first, "Certificate")];
     need(certificate.id === asked.id && first.id === asked.id && first.rev === 1, "unlogged");
     const keys = await Promise.all(asked.keys.map((index) => read(index, "Key")));
-    return { tree, certificate, first, keys, terms: typeof asked.terms !== "number" ? null : await read(asked.terms, "Vault") };
+    const ends = await Promise.all((asked.ends ?? []).map((index) => read(index, "StatusChange")));
+    const beginning = await readStatement(tree, 0);
+    return { tree, certificate, first, keys, ends, beginning, terms: typeof asked.terms !== "number" ? null : await read(asked.terms, "Vault") };
   });
   if (found) {
-    const { tree, certificate, first, keys, terms } = found;
+    const { tree, certificate, first, keys, ends, beginning, terms } = found;
     const body = certificate.body;
     await run("before", () => prove(body.key_commitments, body.inclusion, body.tree_root_before, true));
     await run("after", async () => {
@@ -62,6 +69,7 @@ export async function verifyCertificate(asked, options) {
     });
     // Keys of residents are published nowhere else.
     if (body.mandate || body.sector) await run("published", async () => published(body, first, keys));
+    await run("dates", async () => datesFit(certificate, first, beginning, keys, ends));
     const hasKeepers = terms?.body.keepers?.length > 0;
     // Keepers that are claimed have to be named, and terms with keepers bind every certificate after them, none before.
     if (body.slot_class === "E3" || (hasKeepers && terms.index < first.index)) {
@@ -91,6 +99,32 @@ function published(body, first, keys) {
       index < first.index && key.commitment === commitment && (body.mandate ? key.mandate === body.mandate : key.sector === body.sector);
     need(keys.some(isIts), "unheard");
   }
+}
+
+/**
+ * The keys went after the log knew of them and of the end of what they were of, and the old root before that was said. Where in between is the
+ * operator's word.
+ * @param {Statement} certificate @param {Statement} first @param {Statement} beginning @param {Statement[]} keys @param {Statement[]} ends
+ */
+function datesFit({ at, body }, first, beginning, keys, ends) {
+  const isEnd = (/** @type {Statement} */ { index, body: { object, to } }) =>
+    index < first.index && (body.mandate ? object === body.mandate && MANDATE_ENDS.includes(to) : SERVICE_ENDS.includes(to));
+  need(ends.every(isEnd) && (ends.length > 0 || !NEEDS_END.includes(body.cause)), "dates");
+  const known = Math.max(...[beginning, ...keys, ...ends].map((statement) => moment(statement.at)));
+  const [live, root] = [moment(body.erased_live_at), moment(body.erased_root_at)];
+  need(known <= live && live <= root && root <= moment(first.at) && live <= moment(body.ciphertext_remains_until), "dates");
+  need(!body.erased_escrow_at || root <= moment(body.erased_escrow_at), "dates");
+  const purged = body.ciphertext_purged_at && moment(body.ciphertext_purged_at);
+  need(!purged || (live <= purged && purged <= moment(at)), "dates");
+}
+
+/** Microseconds since 1970; a day alone is its first moment in Taipei. @param {string} written @returns {number} */
+export function moment(written) {
+  if (/^\d{4}-\d\d-\d\d$/.test(written)) return moment(`${written}T00:00:00+08:00`);
+  const [, whole, fraction = "", zone] = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)$/.exec(written) ?? [];
+  const millis = Date.parse(`${whole}${zone}`);
+  need(Number.isFinite(millis), "dates");
+  return 1000 * millis + Number(fraction.padEnd(6, "0").slice(0, 6));
 }
 
 /** Every commitment is in the set with this root, or none is. @param {string[]} handles @param {HandleProof[]} proofs @param {string} root @param {boolean} live */

@@ -12,6 +12,7 @@ export const REASONS = {
 
   chain: "This line does not follow from the line before it.",
   checkpoint: "The checkpoint is malformed or belongs to another log.",
+  dates: "A date lies before what the log knew then, after the statement that gives it, or before one that it follows.",
   duplicate: "Two lines carry the same number.",
   forked: "The log was forked: it no longer holds what it held when you last looked. Keep both checkpoints.",
   gap: "Lines are missing before this one.",

@@ -118,7 +118,7 @@ test("enrol, sign in, agree, read, verified, withdraw, refused, certificate", as
   assert.match(await page.getByTestId("cause").innerText(), /withdrew/);
   // Her browser does the sums itself, once the certificate is public.
   await page.waitForSelector('#certificate-data[data-proof="verified"]', { state: "attached", timeout: 60_000 });
-  for (const check of ["log", "before", "after", "approved"]) {
+  for (const check of ["log", "before", "after", "dates", "approved"]) {
     assert.equal(await page.locator(`#certificate-${check}`).innerText(), "Yes, checked");
   }
   assert.deepEqual(await violations(page), []);
@@ -141,7 +141,7 @@ test("of a mandate that ended the log knew the key, and the browser follows the 
   const { id, body } = Object.values(list).find(({ body }) => body.cause === "sunset");
   await page.goto(`${city.url}/register/certificates/${id}`);
   await page.waitForSelector('#certificate-data[data-proof="verified"]', { state: "attached", timeout: 60_000 });
-  for (const check of ["log", "published", "before", "after", "approved"]) {
+  for (const check of ["log", "published", "before", "after", "dates", "approved"]) {
     assert.equal(await page.locator(`#certificate-${check}`).innerText(), "Yes, checked");
   }
   assert.deepEqual(await violations(page), []);

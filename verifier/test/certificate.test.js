@@ -3,11 +3,12 @@ import assert from "node:assert/strict";
 import { createHash, generateKeyPairSync, sign } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";
-import { inSet, verifyCertificate } from "../certificate.js";
+import { inSet, moment, verifyCertificate } from "../certificate.js";
 import { canonical as canonicalForm } from "../statement.js";
 import { fetchFrom, publish, signer } from "./support.js";
 
 const ORIGIN = "city.example/log";
+const NEW_YEAR = "2026-01-01T00:00:00Z";
 const sha = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest();
 const bytes = (hex) => Buffer.from(hex, "hex");
 
@@ -38,7 +39,8 @@ function certificate(bits = 3) {
   return {
     epoch_before: 4, epoch_after: 5, key_commitments: [handles[0]],
     tree_root_before: before.root, tree_root_after: after.root,
-    inclusion: [before.proof(handles[0])], absence: [after.proof(handles[0])], keepers: [],
+    inclusion: [before.proof(handles[0])], absence: [after.proof(handles[0])], keepers: [], cause: "request",
+    erased_live_at: NEW_YEAR, erased_root_at: NEW_YEAR, ciphertext_remains_until: "2026-02-05T00:00:00Z",
   };
 }
 
@@ -56,7 +58,7 @@ const signingKeys = (some) => Object.values(some).map((office) => ({ id: office.
 
 /** A statement of the operator that these offices approve. */
 function say(fields, by = [OFFICES.automation]) {
-  const statement = { at: "2026-01-01T00:00:00Z", by: "agc_a", rev: 1, approvals: [], ...fields };
+  const statement = { at: NEW_YEAR, by: "agc_a", rev: 1, approvals: [], ...fields };
   const message = Buffer.concat([Buffer.from("usufruct/approval/v1\n"), hashOf(statement)]);
   statement.approvals = by.map(({ role, privateKey }) => ({ agency: "agc_a", key: role, algorithm: "Ed25519", signature: sign(null, message, privateKey).toString("base64url") }));
   return statement;
@@ -78,7 +80,7 @@ function check(body, { terms, id = "crt_1", at = {}, keys = [], tamper, silent, 
   tamper?.(files);
   const asked = {
     origin: ORIGIN, vkey: key.vkey, checkpointUrl: "/log/checkpoint", id, operator: of("Agency"), keys: of("Key"),
-    first: of("Certificate")[0], index: of("Certificate").at(-1), terms: of("Vault").at(-1), silent, ...at,
+    ends: of("StatusChange"), first: of("Certificate")[0], index: of("Certificate").at(-1), terms: of("Vault").at(-1), silent, ...at,
   };
   return verifyCertificate(asked, { fetchBytes: fetchFrom(files) });
 }
@@ -88,7 +90,7 @@ const codes = ({ checks }) => Object.fromEntries(checks.map(({ name, code }) => 
 test("a certificate whose proofs hold", async () => {
   for (const bits of [0, 1, 3, 9]) {
     const result = await check(certificate(bits));
-    assert.deepEqual([result.state, codes(result)], ["verified", { log: null, before: null, after: null, approved: null }]);
+    assert.deepEqual([result.state, codes(result)], ["verified", { log: null, before: null, after: null, dates: null, approved: null }]);
   }
 });
 
@@ -183,6 +185,69 @@ test("the keys of a mandate were published for it before", async () => {
   const domain = { ...certificate(), sector: "library" };
   assert.equal(await run([{ sector: "library", commitment: handles[0], epoch: 3 }], { body: domain }), null);
   assert.equal(await run([own], { body: domain }), "unheard");
+});
+
+/** A log in which a mandate was published on the 1st, its key on the 2nd, its end on the 3rd, and its certificate on the 5th. */
+async function dated(change = {}, { end = {}, key = {}, said = "2026-01-05T00:00:00Z", late } = {}) {
+  const at = (day) => `2026-01-0${day}T00:00:00Z`;
+  const times = { erased_live_at: at(3), erased_root_at: at(4), ciphertext_remains_until: at(9) };
+  const body = { ...certificate(), cause: "sunset", mandate: "mdt_card", ...times, ...change };
+  const statements = [
+    operator(),
+    say({ type: "Key", id: "key_0", at: at(2), body: { mandate: "mdt_card", commitment: handles[0], epoch: 3 }, ...key }),
+    ...(end ? [say({ type: "StatusChange", id: "sts_0", at: at(3), body: { object: "mdt_card", from: "active", to: "sunset", ...end } })] : []),
+    say({ type: "Certificate", id: "crt_1", at: said, body }),
+  ];
+  if (late) statements.push(say({ type: "Certificate", id: "crt_1", rev: 2, at: at(8), body: { ...body, ...late } }));
+  return codes(await check(body, { change: (all) => all.splice(0, all.length, ...statements) })).dates;
+}
+
+test("dates lie between what the log knew and the certificate", async () => {
+  const day = (text) => `2026-01-${text}`;
+  assert.equal(await dated(), null);
+  const { erased_live_at: live, erased_root_at: root } = { erased_live_at: day("03T00:00:00.000001Z"), erased_root_at: day("05T08:00:00+08:00") };
+  assert.equal(await dated({ erased_live_at: live, erased_root_at: root, erased_escrow_at: day("31") }), null);
+  for (const [what, change] of Object.entries({
+    "before the mandate ended": { erased_live_at: "2026-01-02T23:59:59.999999Z" },
+    "before its key was there": { erased_live_at: day("01T12:00:00Z") },
+    "the root before the keys": { erased_live_at: day("04T00:00:00.000001Z") },
+    "the root after the certificate": { erased_root_at: day("05T00:00:00.000001Z") },
+    "the escrow before the root": { erased_escrow_at: day("03T12:00:00Z") },
+    "copies that are gone before the keys": { ciphertext_remains_until: day("02") },
+    "purged before the keys are gone": { ciphertext_purged_at: day("02") },
+    "purged after it was said": { ciphertext_purged_at: day("06") },
+    "no moment": { erased_root_at: "soon" },
+    "no such day": { erased_root_at: day("32T00:00:00Z") },
+    "no date": { erased_live_at: undefined },
+  })) {
+    assert.equal(await dated(change), "dates", what);
+  }
+  assert.equal(await dated({}, { late: { ciphertext_purged_at: day("06") } }), null, "a later revision says that it was purged");
+  assert.equal(await dated({}, { late: { ciphertext_purged_at: day("09") } }), "dates");
+  assert.equal(await dated({}, { key: { at: day("04T00:00:00Z") } }), "dates", "the key was published after it went");
+});
+
+test("what its keys were of had ended", async () => {
+  assert.equal(await dated({}, { end: null }), "dates", "no end is named");
+  assert.equal(await dated({ cause: "rotation" }, { end: null }), null, "a mandate that goes on has none");
+  assert.equal(await dated({}, { end: { object: "mdt_other" } }), "dates", "the end of another one");
+  assert.equal(await dated({}, { end: { to: "suspended" } }), "dates", "no end");
+  assert.equal(await dated({ cause: "revocation" }, { end: { to: "revoked" } }), null);
+  const closing = say({ type: "StatusChange", id: "sts_0", body: { object: "svc_a", from: "active", to: "closed" } });
+  const domain = { ...certificate(), cause: "sector", sector: "library" };
+  const key = { sector: "library", commitment: handles[0], epoch: 3 };
+  const of = async (change) => codes(await check(domain, { keys: [key], change })).dates;
+  assert.equal(await of((statements) => statements.splice(2, 0, closing)), null);
+  assert.equal(await of((statements) => statements.push(closing)), "dates", "closed after its certificate");
+  assert.equal(await of(() => {}), "dates", "no service closed");
+});
+
+test("moments are compared to the microsecond", () => {
+  assert.equal(moment("1970-01-01T00:00:00.000001Z"), 1);
+  assert.equal(moment("2026-01-01T08:00:00.5+08:00"), moment("2026-01-01T00:00:00.500000Z"));
+  assert.equal(moment("2026-01-01"), moment("2025-12-31T16:00:00Z"));
+  assert.ok(moment("2199-12-31T23:59:59.999998Z") < moment("2199-12-31T23:59:59.999999Z"));
+  for (const wrong of ["", "2026", "2026-01-01T00:00Z", "2026-01-01T00:00:00", "2026-13-01T00:00:00Z"]) assert.throws(() => moment(wrong), wrong);
 });
 
 const KEEPERS = { vault: ORIGIN, threshold: 0, slot_class: "E0", keepers: [] };

@@ -307,14 +307,19 @@ impl Register {
     /// had ended. Of residents' keys the log knows nothing before, and so no more than its own first statement.
     pub fn earliest_end(&self, cause: Cause, mandate: Option<&MandateId>, sector: Option<&str>, keys: &[Digest]) -> Time {
         let published = keys.iter().filter_map(|commitment| self.key(commitment)).map(|key| key.since);
-        let first = |history: &[Step], is_end: fn(State) -> bool| history.iter().find(|step| is_end(step.to)).map(|step| step.at);
+        let ended = self.ends(cause, mandate, sector).into_iter().map(|step| step.at);
+        published.chain(ended).chain(self.first_at).max().unwrap_or_default()
+    }
+
+    /// The ends for which keys go: that of the mandate, where the cause is one, or those of the services of a pseudonym domain.
+    pub fn ends(&self, cause: Cause, mandate: Option<&MandateId>, sector: Option<&str>) -> Vec<&Step> {
         let is_end = |state| matches!(state, State::Sunset | State::Revoked);
         let has_ended = matches!(cause, Cause::Sunset | Cause::Revocation);
         let mandate = mandate.filter(|_| has_ended).and_then(|id| self.mandates.get(id));
         let closed = self.services.values().filter(|service| sector == Some(service.body.sector.as_str()));
-        let closed = closed.filter_map(|service| first(&service.history, State::is_over));
-        let ended = mandate.and_then(|entry| first(&entry.history, is_end));
-        published.chain(closed).chain(ended).chain(self.first_at).max().unwrap_or_default()
+        let closed = closed.filter_map(|service| service.history.iter().find(|step| step.to.is_over()));
+        let ended = mandate.and_then(|entry| entry.history.iter().find(|step| is_end(step.to)));
+        closed.chain(ended).collect()
     }
 
     /// The highest epoch of the key tree that a certificate names: the tree was there when it was published. 0 without one.

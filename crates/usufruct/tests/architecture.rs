@@ -286,6 +286,56 @@ fn both_languages_say_the_same_things() {
     assert_none("a message that the other language does not have", &wrong);
 }
 
+#[test]
+fn every_test_that_the_documents_cite_is_there() {
+    let mut files = Vec::new();
+    ["crates", "docs", "e2e/tests", "verifier"].iter().for_each(|folder| walk(&root().join(folder), &mut files));
+    let with = |extension: &'static str| files.iter().filter(move |path| path.extension().is_some_and(|own| own == extension));
+    let sources: Vec<(String, String)> = ["rs", "js"].into_iter().flat_map(with).map(|path| (short(path), read(path))).collect();
+    let words =
+        |source: &str| source.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').map(str::to_owned).collect::<Vec<_>>();
+    let known: BTreeSet<String> = sources.iter().flat_map(|(_, source)| words(source)).collect();
+    let (mut wrong, mut count) = (Vec::new(), 0);
+    for path in with("md") {
+        for cited in citations(&read(path)) {
+            count += 1;
+            let is_there = match cited.split_once(": ") {
+                Some((file, name)) => {
+                    sources.iter().any(|(path, source)| path.ends_with(file) && words(source).iter().any(|word| word == name))
+                }
+                None => known.contains(&cited),
+            };
+            if !is_there {
+                wrong.push(format!("{}: {cited}", short(path)));
+            }
+        }
+    }
+    assert!(count > 30, "only {count} citations found: the scanner is broken");
+    assert_none("a test that a document cites and nobody wrote", &wrong);
+}
+
+/// What a document has in code marks that can only be the name of a test, or of a word that is in the source as well: four words or more
+/// joined by underscores. A file before it, as in `token.rs: a_name`, is kept.
+fn citations(document: &str) -> Vec<String> {
+    let prose = document.split("```").step_by(2);
+    let marked = prose.flat_map(|text| text.split('`').skip(1).step_by(2));
+    let is_name = |name: &str| {
+        let is_word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+        name.split('_').count() >= 4 && name.split('_').all(is_word)
+    };
+    let is_file = |file: &str| file.ends_with(".rs") && !file.contains(' ');
+    marked
+        .filter(|text| text.split_once(": ").map_or(is_name(text), |(file, name)| is_file(file) && is_name(name)))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn citations_are_read_as_they_are_meant() {
+    let document = "It ends (`a_b_c_d`, `x.rs: e_f_g_h`).\n```\nserve `not_in_a_block`\n```\nSee `three_words_only` and `Some_Thing_Else_Here`, `a_b_c_d = 1`.";
+    assert_eq!(citations(document), ["a_b_c_d", "x.rs: e_f_g_h"]);
+}
+
 /// An SPDX expression.
 enum Licence {
     Name(String),

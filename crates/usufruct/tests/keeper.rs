@@ -3,14 +3,14 @@
 
 mod common;
 mod insider;
+mod town;
 mod visitor;
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,183 +18,17 @@ use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::store::Store;
-use common::{Folder, Server, fails, ok};
-use insider::{Insider, OPERATOR, now};
+use common::{fails, ok};
+use insider::{Insider, now};
 use serde_json::{Value, json};
+use town::{NAMES, ORIGIN, Town};
 use usufruct_core::statement::{Statement, StatementKind};
 use visitor::Visitor;
 
-const ORIGIN: &str = "pass.example.org/log";
-const NAMES: [&str; 3] = ["office", "court", "archive"];
 /// A service whose pseudonyms need two keepers.
 const GARDEN: &str = "agency = \"agc_information\"\nname = { en = \"Garden\", zh-Hant = \"花園\" }\nsector = \"garden\"\nprofile = \"oidc\"\n\
     pseudonym_mode = \"two_keeper\"\nredirect_uris = [\"https://garden.example/back\"]\nchannels = [\"web\"]\n\
     alternatives = [{ en = \"Come by.\", zh-Hant = \"親自前往。\" }]\nhelp = { en = \"Flowers.\", zh-Hant = \"花。\" }\n";
-
-/// A city with three keepers on this machine.
-struct Town<'a> {
-    folder: Folder,
-    store: &'a Store,
-    /// Running keepers by name.
-    keepers: Vec<(String, Server)>,
-}
-
-impl<'a> Town<'a> {
-    /// The ceremony, up to the keepers that serve.
-    fn new(name: &str, store: &'a Store) -> Self {
-        let town = Self { folder: Folder::new(name), store, keepers: Vec::new() };
-        let city = ok(&["keeper", "city", "--data-dir", &town.at("pass"), "--origin", ORIGIN]);
-        town.folder.write("city.toml", &city);
-        NAMES.iter().for_each(|name| town.enter(name));
-        let entries = NAMES.map(|name| town.at(&format!("{name}.toml")));
-        let [office, court, archive] = &entries;
-        let mut roster = vec!["keeper", "roster", "--vault", ORIGIN, "--threshold", "2"];
-        let city = town.at("city.toml");
-        roster.extend(["--city", &city, "--entry", office, "--entry", court, "--entry", archive]);
-        town.folder.write("keepers.toml", &ok(&roster));
-        let mut town = town;
-        NAMES.iter().for_each(|name| town.start(name));
-        town
-    }
-
-    fn founded(name: &str, store: &'a Store) -> Self {
-        let town = Self::new(name, store);
-        let said = town.init(&["--keepers", &town.at("keepers.toml")]);
-        assert!(said.contains("is ready"), "{said}");
-        town
-    }
-
-    fn init(&self, more: &[&str]) -> String {
-        let dir = self.at("pass");
-        let operator = ["--operator", OPERATOR, "--operator-name", "City", "--operator-name-zh", "市"];
-        ok(&[&["init", "--data-dir", &dir, "--origin", ORIGIN], &operator[..], &self.store.arguments(), more].concat())
-    }
-
-    fn at(&self, name: &str) -> String {
-        self.folder.at(name)
-    }
-
-    /// A new keeper's keys, and its entry with a port that is free.
-    fn enter(&self, name: &str) {
-        let port = free_port();
-        let (dir, url) = (self.at(name), format!("https://127.0.0.1:{port}"));
-        let entry = ok(&["keeper", "init", "--data-dir", &dir, "--name", name, "--vault", ORIGIN, "--url", &url]);
-        self.folder.write(&format!("{name}.toml"), &entry);
-    }
-
-    fn port(&self, name: &str) -> u16 {
-        let entry: toml::Table = fs::read_to_string(self.at(&format!("{name}.toml"))).unwrap().parse().unwrap();
-        entry["keeper"][0]["url"].as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap()
-    }
-
-    fn start(&mut self, name: &str) {
-        self.start_with(name, "keepers.toml");
-    }
-
-    fn start_with(&mut self, name: &str, roster: &str) {
-        let (dir, roster, listen) = (self.at(name), self.at(roster), format!("127.0.0.1:{}", self.port(name)));
-        let serve = ["keeper", "serve", "--data-dir", &dir, "--roster", &roster, "--listen", &listen];
-        let (server, _) = Server::start_printing(&serve);
-        self.keepers.push((name.to_owned(), server));
-    }
-
-    fn take(&mut self, name: &str) -> Server {
-        let place = self.keepers.iter().position(|(running, _)| running == name).unwrap();
-        self.keepers.remove(place).1
-    }
-
-    fn stop(&mut self, name: &str) {
-        assert!(self.take(name).stop(), "an orderly end");
-    }
-
-    /// Serves the pass.
-    fn serve(&self) -> (Server, String) {
-        let dir = self.at("pass");
-        Server::start(&["serve", "--data-dir", &dir, "--listen", "127.0.0.1:0", "--issuer", "http://localhost:8080"], &dir)
-    }
-
-    fn enrol(&self) {
-        let person = self.folder.write("person.toml", "[blocks]\n");
-        assert!(ok(&["enrol", &person, "--data-dir", &self.at("pass")]).contains("file number"));
-    }
-
-    /// Enrols a synthetic resident and erases her, which publishes a certificate.
-    fn scan(&self) -> [String; 6] {
-        ["audit", "canary-scan", "--data-dir", &self.at("pass"), "--residents", "1"].map(str::to_owned)
-    }
-
-    fn erase(&self) {
-        let scan = self.scan();
-        let said = ok(&scan.each_ref().map(String::as_str));
-        assert!(said.contains("0 wrong"), "{said}");
-    }
-
-    fn cannot_erase(&self) -> String {
-        let scan = self.scan();
-        fails(&scan.each_ref().map(String::as_str), 1)
-    }
-
-    fn status(&self) -> String {
-        ok(&["keeper", "status", "--data-dir", &self.at("pass")])
-    }
-
-    /// The line of the status about one keeper.
-    fn row(&self, name: &str) -> Vec<String> {
-        let output = common::run(&["keeper", "status", "--data-dir", &self.at("pass")]);
-        let said = common::out(&output);
-        let line = said.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap_or_else(|| panic!("{said}")).to_owned();
-        line.split_whitespace().map(str::to_owned).collect()
-    }
-
-    /// Waits until the line about a keeper is as it should be.
-    fn wait(&self, name: &str, is_so: impl Fn(&[String]) -> bool) {
-        for _ in 0..120 {
-            if is_so(&self.row(name)) {
-                return;
-            }
-            thread::sleep(Duration::from_millis(250));
-        }
-        panic!("{:?} {}", self.row(name), self.status());
-    }
-
-    /// Waits until so many certificates stand in the log that is published.
-    fn certified(&self, count: usize) {
-        for _ in 0..120 {
-            if self.certificates().len() == count {
-                return;
-            }
-            thread::sleep(Duration::from_millis(250));
-        }
-        panic!("{:#?} instead of {count} certificates", self.certificates());
-    }
-
-    /// The certificates as they stand now, in the order in which they came.
-    fn certificates(&self) -> Vec<Statement> {
-        let city = Insider::of(&self.at("pass"));
-        let statements = city.leaves.iter().filter_map(|leaf| Statement::from_leaf(leaf).ok());
-        let mut newest: Vec<Statement> = Vec::new();
-        for statement in statements.filter(|statement| statement.kind == StatementKind::Certificate) {
-            match newest.iter_mut().find(|known| known.id == statement.id) {
-                Some(known) => *known = statement,
-                None => newest.push(statement),
-            }
-        }
-        newest
-    }
-
-    /// Who has signed the newest certificate, and what the command says about it.
-    fn newest_certificate(&self) -> (Vec<String>, String) {
-        let newest = self.certificates().pop().unwrap();
-        let signed = newest.body["keepers"].as_array().unwrap().iter();
-        let names = signed.map(|one| one["keeper"].as_str().unwrap().to_owned()).collect();
-        (names, ok(&["verify", "certificate", &newest.id, "--log", &self.at("pass")]))
-    }
-
-    fn officials(&self) -> [String; 4] {
-        let key = |office: &str| self.at(&format!("pass/officials/{OPERATOR}.{office}.json"));
-        ["--key".to_owned(), key("head"), "--key".to_owned(), key("data-protection")]
-    }
-}
 
 /// A page of the pass.
 fn page(url: &str, path: &str) -> String {
@@ -204,17 +38,6 @@ fn page(url: &str, path: &str) -> String {
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     text
-}
-
-/// A port that stays free until it is used: the system gives those from 32,768 on to whoever asks for any.
-fn free_port() -> u16 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    let mut ports = std::iter::repeat_with(|| {
-        let number = std::process::id().wrapping_mul(37).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
-        10_000 + (number % 20_000) as u16
-    });
-    ports.find(is_free).unwrap()
 }
 
 on_every_store!(
@@ -529,7 +352,7 @@ fn strangers_and_garbage_are_refused_and_change_nothing() {
         change(&mut body);
         body.to_string()
     };
-    let garbage: [(&str, String, u16); 16] = [
+    let garbage: [(&str, String, u16); 17] = [
         ("/prepare", String::new(), 400),
         ("/prepare", "[]".to_owned(), 400),
         ("/prepare", "\u{0}\u{0}".to_owned(), 400),
@@ -542,7 +365,8 @@ fn strangers_and_garbage_are_refused_and_change_nothing() {
         ("/prepare", prepare(&|body| body["more"] = json!(1)), 400),
         ("/prepare", prepare(&|body| body["vault"] = json!("other.example/log")), 409),
         ("/prepare", prepare(&|body| body["epoch"] = json!(0)), 409),
-        ("/keep-only", json!({ "vault": ORIGIN, "epoch": 0 }).to_string(), 409),
+        ("/keep-only", json!({ "vault": ORIGIN, "epoch": 0 }).to_string(), 400),
+        ("/keep-only", json!({ "vault": ORIGIN, "epoch": 0, "check": "00".repeat(32) }).to_string(), 409),
         ("/share", json!({ "vault": ORIGIN, "epoch": epoch + 9 }).to_string(), 409),
         ("/counter", "{}".to_owned(), 403),
         ("/nothing", "{}".to_owned(), 404),
@@ -560,14 +384,37 @@ fn strangers_and_garbage_are_refused_and_change_nothing() {
     let _ = get.read_to_string(&mut said);
     assert!(said.contains("405") && said.contains(r#"{"why":"every call is a POST"}"#), "{said}");
     // Whoever has the city's key does not end the city with one word to each keeper.
+    for (change, why) in
+        [(0, "it has signed for its share"), (2, "no other keeper says that it is so far"), (1 << 62, "no other keeper")]
+    {
+        let (status, answer) =
+            city.post(port, "/prepare", prepare(&|body| body["epoch"] = json!(epoch + change)).as_bytes()).unwrap();
+        assert_eq!(status, 409);
+        assert!(answer["why"].as_str().unwrap().contains(why), "{answer}");
+    }
     for path in ["/keep-only", "/keep-from"] {
-        let body = json!({ "vault": ORIGIN, "epoch": 9_000_000_000_000_000_000_u64 }).to_string();
+        let order = json!({ "vault": ORIGIN, "epoch": epoch, "check": "00".repeat(32) }).to_string();
+        let (status, answer) = city.post(port, path, order.as_bytes()).unwrap();
+        assert_eq!(status, 409);
+        assert!(answer["why"].as_str().unwrap().contains("not of the root that the order names"), "{answer}");
+        let body = json!({ "vault": ORIGIN, "epoch": 9_000_000_000_000_000_000_u64, "check": "00".repeat(32) }).to_string();
         let (status, answer) = city.post(port, path, body.as_bytes()).unwrap();
         assert_eq!(status, 409);
         assert!(answer["why"].as_str().unwrap().contains("it holds no share of epoch 9000000000000000000"), "{answer}");
     }
     assert_eq!(keeper.post(port, "/counter", br#"{"nonce":"00"}"#).unwrap().0, 400);
     assert_eq!(town.row("court"), before, "nothing was changed");
+
+    // A question that is too long is answered also to one that goes on writing, wherever it goes; one without end is cut off.
+    let piece = [b'1'; 50_000];
+    for (path, expected) in [("/prepare", 413), ("/sectors", 413), ("/nothing", 413)] {
+        let answer = city.post_slowly(port, path, &[&piece[..]; 20], Duration::from_millis(20));
+        assert_eq!(answer.map(|(status, _)| status), Some(expected), "{path}");
+    }
+    let mut endless = city.connect(port).unwrap();
+    endless.write_all(b"POST /prepare HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n").unwrap();
+    let written = (0..1_000).take_while(|_| endless.write_all(&piece).is_ok()).count();
+    assert!(written < 1_000, "it is read without end");
 
     // Whoever says half of it and sleeps is cut off, and holds nobody up meanwhile.
     let mut slow = city.connect(port).unwrap();
@@ -784,4 +631,61 @@ fn the_key_by_which_keepers_know_the_city_is_replaced() {
     town.erase();
     let row = town.row("court");
     assert_eq!(row[2], row[3]);
+}
+
+/// Somebody has the city's key and begins an epoch of its own with every keeper. The server says so, and goes on from memory.
+#[test]
+fn a_running_city_outlives_a_thief_of_its_key() {
+    let store = Store::sqlite();
+    let mut town = Town::founded("keepers-thief", &store);
+    town.enrol();
+    town.erase();
+    let epoch: u64 = town.row("court")[2].parse().unwrap();
+    let thief = Visitor::of(&town.at("pass"));
+    let secret = URL_SAFE_NO_PAD.encode([7; 32]);
+    let check = "ab".repeat(32);
+    let share = |epoch: u64, x: usize| {
+        json!({ "vault": ORIGIN, "epoch": epoch, "x": x, "share": secret, "check": check }).to_string().into_bytes()
+    };
+    let order = |epoch: u64| json!({ "vault": ORIGIN, "epoch": epoch, "check": check }).to_string().into_bytes();
+
+    // One call to each, with the server stopped: refused, or no more than something beside what counts.
+    for (x, name) in NAMES.iter().enumerate() {
+        let port = town.port(name);
+        for (epoch, status) in [(epoch, 409), (epoch + 1, 200), (epoch + 2, 409), (u64::MAX, 409)] {
+            assert_eq!(thief.post(port, "/prepare", &share(epoch, x + 1)).unwrap().0, status, "{name} {epoch}");
+        }
+    }
+    town.erase();
+    let epoch = epoch + 1;
+    let (server, _) = town.serve();
+    for name in NAMES {
+        town.wait(name, |row| row[2] == epoch.to_string() && row[3] == row[2]);
+    }
+
+    // Two calls to each end a stopped city. This one runs.
+    for (x, name) in NAMES.iter().enumerate() {
+        let port = town.port(name);
+        assert_eq!(thief.post(port, "/prepare", &share(epoch + 1, x + 1)).unwrap().0, 200);
+        assert_eq!(thief.post(port, "/keep-from", &order(epoch + 1)).unwrap().0, 200);
+    }
+    let doctor = fails(&["doctor", "--data-dir", &town.at("pass")], 1);
+    assert!(doctor.contains("at an epoch that this pass has not reached: office, court, archive"), "{doctor}");
+    let said = town.cannot_erase();
+    assert!(said.contains("Too few keepers"), "{said}");
+    // The keepers begin again with nothing but their keys, and the server brings them their shares.
+    for name in NAMES {
+        town.stop(name);
+        fs::remove_dir_all(town.at(&format!("{name}/vault"))).unwrap();
+    }
+    NAMES.iter().for_each(|name| town.start(name));
+    for name in NAMES {
+        town.wait(name, |row| row[2] == row[3] && row[2].parse::<u64>().is_ok_and(|at| at >= epoch));
+    }
+    // What could not be erased is erased without being asked again.
+    town.certified(3);
+    let doctor = ok(&["doctor", "--data-dir", &town.at("pass")]);
+    assert!(!doctor.contains("has not reached"), "{doctor}");
+    assert!(server.stop());
+    town.erase();
 }

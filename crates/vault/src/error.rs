@@ -39,6 +39,13 @@ pub enum Error {
     /// A keeper of the root said no, or nothing.
     #[error("The keeper {name} did not do it: {why}. See its messages, and `usufruct keeper status`.")]
     Keeper { name: String, why: String },
+    /// A keeper is at an epoch that this city never began.
+    #[error(
+        "The keeper {name} says that it is at epoch {epoch}, which this process never began: it lies, or somebody else has the key by which \
+         keepers know the city. Do not stop this server, which has the root in memory; close the keepers' port to everybody else, \
+         and follow `The city's key` in docs/operations.md."
+    )]
+    Ahead { name: String, epoch: u64 },
     /// A name that leads somewhere else.
     #[error("{path} is a symbolic link, and what is overwritten must be the file itself. Put the file there in its place.")]
     Link { path: String },

@@ -6,6 +6,9 @@
 //!
 //! What one other keeper says is never enough to destroy anything: it makes this one withhold what would be over if it were
 //! true. So one that lies can keep a root from being brought back while it is heard, and can lose nobody anything.
+//!
+//! A share alone never takes the place of one that counts: what the city has ordered to keep, and this keeper has signed for, is
+//! overwritten by the order that ends it and by nothing else.
 
 pub mod shamir;
 mod state;
@@ -109,33 +112,61 @@ impl Keeper {
 
     /// Keeps a share beside the one that counts, durable when it returns. `check` is a commitment to the root, by which a
     /// wrong share is noticed. Again the same is no mistake.
+    ///
+    /// Refused are a share of another root than the one of this epoch that was signed for, and a leap: an epoch after the next, as long
+    /// as no other keeper says that it is so far. Whoever slept is told so by the others, who are to be asked before ([`Self::is_leap`]).
     pub fn prepare(&self, vault: &str, epoch: Epoch, share: Share, check: Digest) -> Result<()> {
         self.belongs(vault)?;
         let mut inner = self.inner();
-        if epoch < inner.file.counter() {
-            return Err(self.refuses(&format!("epoch {} is destroyed, and it stands at {}", epoch.0, inner.file.counter().0)));
+        let (counter, told, held) = (inner.file.counter(), inner.told(), inner.file.of(epoch));
+        if epoch < counter {
+            return Err(self.refuses(&format!("epoch {} is destroyed, and it stands at {}", epoch.0, counter.0)));
+        }
+        if epoch == counter
+            && let Some(signed) = inner.file.signed()
+        {
+            let is_same = signed == check && held.is_none_or(|held| held.share.is_same(&share));
+            if !is_same {
+                return Err(self.refuses(&format!("it has signed for its share of epoch {}, and takes no other", epoch.0)));
+            }
+            if held.is_some() {
+                return Ok(());
+            }
+        }
+        if inner.is_leap(epoch) && epoch.0 > told.0.saturating_add(1) {
+            return Err(self.refuses(&format!(
+                "epoch {} does not follow epoch {}, at which it stands, and no other keeper says that it is so far",
+                epoch.0, counter.0
+            )));
+        }
+        // The others are there already, so this share may count, and nobody has ordered yet to keep it.
+        if let Some(counts) = inner.file.overwritten_by(epoch).filter(|held| *held == told) {
+            return Err(self.refuses(&format!(
+                "its share of epoch {} would be overwritten, and another keeper says that it is at that epoch",
+                counts.0
+            )));
         }
         inner.file.put(Held { epoch, share, check })
     }
 
+    /// Whether a share of `epoch` is taken only if another keeper says that it is so far, so that they have to be asked before.
+    pub fn is_leap(&self, epoch: Epoch) -> bool {
+        self.inner().is_leap(epoch)
+    }
+
     /// Destroys every share but that of `epoch`, raises the counter, and signs for it at `now` (seconds since 1970). Refused without
-    /// the share of `epoch` itself, so that no such order leaves a keeper with nothing: one that slept is brought its share first.
-    pub fn keep_only(&self, vault: &str, epoch: Epoch, now: u64) -> Result<Destroyed> {
-        self.destroy(vault, epoch, now, |file| file.keep(|held| held == epoch, epoch))
+    /// the share of `epoch` itself, of the root with the commitment `check`, so that no such order leaves a keeper with nothing: one that
+    /// slept is brought its share first.
+    pub fn keep_only(&self, vault: &str, epoch: Epoch, check: &Digest, now: u64) -> Result<Destroyed> {
+        self.destroy(vault, epoch, check, now, |held| held == epoch)
     }
 
     /// The same, but leaves what it holds of a later epoch: for a message that may arrive when that one is there already.
-    pub fn keep_from(&self, vault: &str, epoch: Epoch, now: u64) -> Result<Destroyed> {
-        self.destroy(vault, epoch, now, |file| file.keep(|held| held >= epoch, epoch))
+    pub fn keep_from(&self, vault: &str, epoch: Epoch, check: &Digest, now: u64) -> Result<Destroyed> {
+        self.destroy(vault, epoch, check, now, |held| held >= epoch)
     }
 
-    fn destroy(
-        &self,
-        vault: &str,
-        epoch: Epoch,
-        now: u64,
-        keep: impl FnOnce(&mut KeeperFile) -> Result<()>,
-    ) -> Result<Destroyed> {
+    fn destroy(&self, vault: &str, epoch: Epoch, check: &Digest, now: u64, stays: impl Fn(Epoch) -> bool) -> Result<Destroyed> {
         self.belongs(vault)?;
         let mut inner = self.inner();
         if epoch < inner.file.counter() {
@@ -145,10 +176,18 @@ impl Keeper {
                 epoch.0
             )));
         }
-        if !inner.file.held().any(|held| held.epoch == epoch) {
-            return Err(self.refuses(&format!("it holds no share of epoch {}, and destroys nothing for it", epoch.0)));
+        match inner.file.of(epoch) {
+            Some(held) if held.check == *check => {}
+            Some(_) => {
+                let why = format!(
+                    "its share of epoch {} is not of the root that the order names, and it destroys nothing for it",
+                    epoch.0
+                );
+                return Err(self.refuses(&why));
+            }
+            None => return Err(self.refuses(&format!("it holds no share of epoch {}, and destroys nothing for it", epoch.0))),
         }
-        keep(&mut inner.file)?;
+        inner.file.keep(stays, epoch, Some(*check))?;
         Ok(Destroyed::sign(&self.vault, &self.name, epoch.0, now, &self.pair))
     }
 
@@ -163,7 +202,7 @@ impl Keeper {
         if let Some((name, told)) = inner.told.iter().find(|(_, told)| **told > epoch) {
             return Err(self.refuses(&format!("{name} says that it is at epoch {}, so epoch {} may be over", told.0, epoch.0)));
         }
-        let held = inner.file.held().find(|held| held.epoch == epoch && epoch >= inner.file.counter());
+        let held = inner.file.of(epoch).filter(|_| epoch >= inner.file.counter());
         held.map(|held| (held.share.copy(), held.check))
             .ok_or_else(|| self.refuses(&format!("it holds no share of epoch {}", epoch.0)))
     }
@@ -194,7 +233,7 @@ impl Keeper {
         let proven = self.quorum.checked_sub(1).and_then(|last| told.get(last)).copied();
         if let Some(proven) = proven.filter(|proven| *proven > inner.file.counter()) {
             // The next root may be on its way already.
-            inner.file.keep(|held| held >= proven, proven)?;
+            inner.file.keep(|held| held >= proven, proven, None)?;
         }
         Ok(good)
     }
@@ -223,6 +262,13 @@ impl Keeper {
 impl Inner {
     fn told(&self) -> Epoch {
         self.told.values().copied().max().unwrap_or(Epoch(0))
+    }
+
+    /// Whether `epoch` lies after the next one. A keeper that was never told of any begins anywhere.
+    fn is_leap(&self, epoch: Epoch) -> bool {
+        let counter = self.file.counter();
+        let is_new = counter == Epoch(0) && self.file.signed().is_none();
+        !is_new && epoch.0 > counter.0.saturating_add(1)
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use town::{NAMES, NOW, Town, Tree, VAULT, insert, lives, resident, seeded};
 use usufruct_core::Digest;
+use usufruct_core::hash::sha256;
 use usufruct_vault::keeper::{Keeper, Share};
 use usufruct_vault::keytree::PageTree;
 use usufruct_vault::roots::{Disk, FileRoots, KeeperRoots, Link, MovingRoots, RootSlots, Seat};
@@ -77,8 +78,9 @@ fn a_keeper_restored_from_an_old_copy_gives_nothing_away() {
             let keeper = keeper.as_ref().unwrap();
             assert_eq!(keeper.standing().counter, Epoch(3));
             says(keeper.share(VAULT, Epoch(0), &[0; 16], &[]), "no other keeper says where it stands");
-            says(keeper.keep_only(VAULT, Epoch(2), NOW), "it stands at epoch 3 and never goes back to 2");
-            says(keeper.keep_from(VAULT, Epoch(2), NOW), "it stands at epoch 3 and never goes back to 2");
+            let check = Digest([0; 32]);
+            says(keeper.keep_only(VAULT, Epoch(2), &check, NOW), "it stands at epoch 3 and never goes back to 2");
+            says(keeper.keep_from(VAULT, Epoch(2), &check, NOW), "it stands at epoch 3 and never goes back to 2");
             let old = Share { x: 1, y: [0; 32] };
             says(keeper.prepare(VAULT, Epoch(2), old, Digest([0; 32])), "epoch 2 is destroyed, and it stands at 3");
         }
@@ -160,11 +162,19 @@ fn a_share_of_a_root_that_never_counted_is_replaced() {
     let (town, rng) = (Town::new(), seeded(3));
     let tree = town.create(&rng);
     insert(&tree, &rng, 1..4).unwrap();
+    let late = || {
+        let share = Share { x: 3, y: [7; 32] };
+        town.machines[2].keeper.lock().unwrap().as_ref().unwrap().prepare(VAULT, Epoch(1), share, Digest([7; 32]))
+    };
+    // A call that was given up long ago arrives at last: before the order, which is then about another root than it holds.
+    town.net.down.lock().unwrap()[2] = true;
     tree.erase(&[resident(1)], &[], &rng).unwrap();
-    // A call that was given up long ago arrives at last.
-    let late = Share { x: 3, y: [7; 32] };
-    town.machines[2].keeper.lock().unwrap().as_ref().unwrap().prepare(VAULT, Epoch(1), late, Digest([7; 32])).unwrap();
+    town.net.down.lock().unwrap()[2] = false;
+    late().unwrap();
     assert_eq!(tree.roots().heal().unwrap(), 3);
+    assert_eq!(town.standing(2).counter, Epoch(1));
+    // After it, nothing is taken in the place of what was signed for.
+    says(late(), "it has signed for its share of epoch 1, and takes no other");
     drop(tree);
     town.net.down.lock().unwrap()[0] = true;
     assert_eq!(lives(&town.open().expect("the other two are enough")), [2, 3]);
@@ -229,19 +239,27 @@ fn lies_are_noticed() {
     let keeper = |number: usize| town.machines[number].keeper.lock().unwrap();
     // A request for another tree.
     for order in [Keeper::keep_only, Keeper::keep_from] {
-        says(order(keeper(0).as_ref().unwrap(), "other.test/log", Epoch(0), NOW), "it keeps the root of another key tree");
+        let check = Digest([0; 32]);
+        says(
+            order(keeper(0).as_ref().unwrap(), "other.test/log", Epoch(0), &check, NOW),
+            "it keeps the root of another key tree",
+        );
     }
     let given = keeper(0).as_ref().unwrap().share("other.test/log", Epoch(0), &[0; 16], &[]);
     says(given, "it keeps the root of another key tree");
     // A keeper whose share was changed is left out, and the others are enough.
-    let (mut share, check) = Link::share(&*town.machines[2], VAULT, Epoch(0)).unwrap();
-    share.y[5] ^= 1;
-    keeper(2).as_ref().unwrap().prepare(VAULT, Epoch(0), share, check).unwrap();
+    let change = |number: usize| {
+        let mut files = town.files(number);
+        let shares = files.get_mut("shares").unwrap();
+        shares[60] ^= 1;
+        let sum = sha256(&shares[..88]);
+        shares[88..120].copy_from_slice(&sum.0);
+        town.put_back(number, &files);
+    };
+    change(2);
     assert_eq!(lives(&town.open().unwrap()), [1, 2, 3]);
     // Two of them leave nothing that fits.
-    let (mut share, check) = Link::share(&*town.machines[1], VAULT, Epoch(0)).unwrap();
-    share.y[5] ^= 1;
-    keeper(1).as_ref().unwrap().prepare(VAULT, Epoch(0), share, check).unwrap();
+    change(1);
     assert!(town.open().err().unwrap().to_string().contains("do not fit together"));
 
     // A signature by another key.
@@ -252,6 +270,7 @@ fn lies_are_noticed() {
             link: Arc::clone(&town.machines[number]),
         })
         .collect();
+    change(1);
     let roots = KeeperRoots::new(VAULT, 2, seats).unwrap();
     let error = roots.keep_only(Epoch(0)).unwrap_err();
     assert!(error.to_string().contains("not by its key"), "{error}");
@@ -410,7 +429,8 @@ fn an_order_about_an_epoch_that_a_keeper_was_not_given_destroys_nothing() {
         for order in [Keeper::keep_only, Keeper::keep_from] {
             for epoch in [2, 9_000_000_000_000_000_000, u64::MAX] {
                 let keeper = town.machines[number].keeper.lock().unwrap();
-                let error = order(keeper.as_ref().unwrap(), VAULT, Epoch(epoch), NOW).unwrap_err().to_string();
+                let check = Digest([0; 32]);
+                let error = order(keeper.as_ref().unwrap(), VAULT, Epoch(epoch), &check, NOW).unwrap_err().to_string();
                 assert!(error.contains(&format!("it holds no share of epoch {epoch}")), "{error}");
             }
         }

@@ -232,6 +232,7 @@ fn store(dir: &Path, setup: &Setup, now: Time) -> Vec<Line> {
     lines.push(erasures::purges(dir, &db, now));
     lines.push(answers(&db, now));
     lines.extend(root::set_back(dir, setup, &db));
+    lines.extend(root::ahead(dir, setup, &db));
     lines.extend(escrow::terms(&db, setup));
     lines.extend(setup.nightly.as_ref().map(|nightly| drills::line(dir, &db, nightly, now)));
     lines.push(match log(dir, &db) {

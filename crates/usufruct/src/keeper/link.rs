@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use super::roster::{Entry, Roster};
 use super::tls::Identity;
-use super::wire::{self, Asked, Given, Nothing, OfEpoch, Prepare, Refusal, Secret, Stands, place};
+use super::wire::{self, Asked, Given, Nothing, OfEpoch, Order, Prepare, Refusal, Secret, Stands, place};
 use crate::clock;
 use crate::failure::Failure;
 use crate::monitor::outlet::plain;
@@ -159,12 +159,12 @@ impl Link for Line {
         self.call::<Nothing>(wire::PREPARE, &question).map(drop)
     }
 
-    fn keep_only(&self, vault: &str, epoch: Epoch) -> Result<Destroyed> {
-        self.call(wire::KEEP_ONLY, &OfEpoch { vault: vault.to_owned(), epoch: epoch.0 })
+    fn keep_only(&self, vault: &str, epoch: Epoch, check: &Digest) -> Result<Destroyed> {
+        self.call(wire::KEEP_ONLY, &Order { vault: vault.to_owned(), epoch: epoch.0, check: *check })
     }
 
-    fn keep_from(&self, vault: &str, epoch: Epoch) -> Result<Destroyed> {
-        self.call(wire::KEEP_FROM, &OfEpoch { vault: vault.to_owned(), epoch: epoch.0 })
+    fn keep_from(&self, vault: &str, epoch: Epoch, check: &Digest) -> Result<Destroyed> {
+        self.call(wire::KEEP_FROM, &Order { vault: vault.to_owned(), epoch: epoch.0, check: *check })
     }
 
     fn share(&self, vault: &str, epoch: Epoch) -> Result<(Share, Digest)> {

@@ -1,12 +1,14 @@
 //! A keeper as a server. Who calls is known by the certificate: the city may do everything but ask for the counter, other
 //! keepers may do that alone.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn};
@@ -17,6 +19,7 @@ use serde::de::DeserializeOwned;
 use usufruct_app::vault::keeper::Keeper;
 use usufruct_app::vault::second_hand::{self, SectorKeys};
 use usufruct_app::vault::{Epoch, Error, Result};
+use usufruct_core::Digest;
 use usufruct_core::hash::unhex;
 use usufruct_core::keeper::Destroyed;
 use usufruct_core::ports::{Clock, Rng};
@@ -24,7 +27,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::listener::Caller;
 use super::peers::Peers;
-use super::wire::{self, Asked, Given, Nothing, OfEpoch, Prepare, Refusal, Secret, Stands, place};
+use super::wire::{self, Asked, Given, Nothing, OfEpoch, Order, Prepare, Refusal, Secret, Stands, place};
 
 /// What the server needs.
 pub struct KeeperSite {
@@ -48,8 +51,7 @@ pub fn router(site: Arc<KeeperSite>) -> Router {
         .route(wire::KEEP_FROM, post(keep_from))
         .route(wire::SHARE, post(share))
         .route(wire::COUNTER, post(counter))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .route(wire::SECTORS, post(sectors).layer(DefaultBodyLimit::max(wire::SECTORS_LIMIT)))
+        .route(wire::SECTORS, post(sectors))
         .layer(from_fn(in_time))
         .with_state(site)
 }
@@ -61,7 +63,12 @@ async fn standing(State(site): Site, ConnectInfo(caller): Who, body: Bytes) -> R
 
 async fn prepare(State(site): Site, ConnectInfo(caller): Who, body: Bytes) -> Response {
     let work = |site: &KeeperSite, asked: Prepare| {
-        site.keeper.prepare(&asked.vault, Epoch(asked.epoch), asked.share.share(asked.x), asked.check)?;
+        let epoch = Epoch(asked.epoch);
+        if site.keeper.is_leap(epoch) {
+            let (nonce, answers) = site.peers.ask(&*site.rng);
+            site.keeper.compare(&nonce, &answers)?;
+        }
+        site.keeper.prepare(&asked.vault, epoch, asked.share.share(asked.x), asked.check)?;
         Ok(Nothing {})
     };
     answer(site, caller == Caller::City, body, work).await
@@ -79,11 +86,11 @@ async fn destroy(
     State(site): Site,
     ConnectInfo(caller): Who,
     body: Bytes,
-    keep: fn(&Keeper, &str, Epoch, u64) -> Result<Destroyed>,
+    keep: fn(&Keeper, &str, Epoch, &Digest, u64) -> Result<Destroyed>,
 ) -> Response {
-    let work = move |site: &KeeperSite, asked: OfEpoch| {
+    let work = move |site: &KeeperSite, asked: Order| {
         let now = site.clock.now().micros().max(0).unsigned_abs() / 1_000_000;
-        let signed = keep(&site.keeper, &asked.vault, Epoch(asked.epoch), now)?;
+        let signed = keep(&site.keeper, &asked.vault, Epoch(asked.epoch), &asked.check, now)?;
         tracing::info!(epoch = signed.epoch, "nothing of an epoch before this one is held");
         Ok(signed)
     };
@@ -166,7 +173,15 @@ async fn answer_bytes(
 
 /// Every call has its time, reading of the body included. What never came to a call is refused in the same form.
 async fn in_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(LIMIT, next.run(request)).await {
+    let call = async {
+        let most = if request.uri().path() == wire::SECTORS { wire::SECTORS_LIMIT } else { BODY_LIMIT };
+        let (head, body) = request.into_parts();
+        match read(body, most).await {
+            Ok(question) => next.run(Request::from_parts(head, Body::from(question))).await,
+            Err(status) => refuse(status, "the question broke off"),
+        }
+    };
+    match tokio::time::timeout(LIMIT, call).await {
         Ok(response) => match response.status() {
             status @ StatusCode::NOT_FOUND => refuse(status, "there is no such call"),
             status @ StatusCode::PAYLOAD_TOO_LARGE => refuse(status, "the question is too long"),
@@ -179,6 +194,29 @@ async fn in_time(request: Request, next: Next) -> Response {
         },
         Err(_) => refuse(StatusCode::REQUEST_TIMEOUT, "the call took too long"),
     }
+}
+
+/// The question, if it has no more than `most` bytes. What a longer one has beyond that is read too, up to a bound, and thrown away: a
+/// line that is closed while the other side still writes breaks for it, and the answer is lost.
+async fn read(mut body: Body, most: usize) -> std::result::Result<Bytes, StatusCode> {
+    // Never moved while it grows, so that no copy of a share is left behind.
+    let mut question = Zeroizing::new(Vec::with_capacity(most));
+    let mut length = 0;
+    while length < LINGER {
+        match poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+            Some(Ok(frame)) => {
+                let Ok(bytes) = frame.into_data() else { continue };
+                length += bytes.len();
+                if length <= most {
+                    question.extend_from_slice(&bytes);
+                }
+                wipe(bytes);
+            }
+            Some(Err(_)) => return Err(StatusCode::BAD_REQUEST),
+            None => break,
+        }
+    }
+    if length > most { Err(StatusCode::PAYLOAD_TOO_LARGE) } else { Ok(Bytes::from_owner(question)) }
 }
 
 fn refuse(status: StatusCode, why: &str) -> Response {
@@ -198,4 +236,6 @@ pub fn wipe(bytes: Bytes) {
 }
 
 const BODY_LIMIT: usize = 4_096;
+/// Bytes of a question that are read, of which a call takes far fewer.
+const LINGER: usize = 1 << 20;
 const LIMIT: Duration = Duration::from_secs(5);

@@ -61,6 +61,16 @@ pub struct Prepare {
     pub check: Digest,
 }
 
+/// Which root counts from now on: every share of an earlier one is to be destroyed.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    pub vault: String,
+    pub epoch: u64,
+    /// Commitment to the root.
+    pub check: Digest,
+}
+
 /// An epoch that a call is about.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
@@ -53,10 +54,21 @@ impl Visitor {
 
     /// Status and body; `None` if there was no answer.
     pub fn post(&self, port: u16, path: &str, body: &[u8]) -> Option<(u16, Value)> {
+        self.post_slowly(port, path, &[body], Duration::ZERO)
+    }
+
+    /// The same with a body that comes in pieces, with a pause after each.
+    pub fn post_slowly(&self, port: u16, path: &str, pieces: &[&[u8]], pause: Duration) -> Option<(u16, Value)> {
         let mut stream = self.connect(port)?;
-        let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
-        // A body that is too large is not read to its end.
-        let _ = stream.write_all(&[head.as_bytes(), body].concat());
+        let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+        let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
+        // A body that is far too large is not read to its end.
+        let mut write = |bytes: &[u8]| stream.write_all(bytes).and_then(|()| stream.flush()).is_ok();
+        let mut is_open = write(head.as_bytes());
+        for piece in pieces {
+            is_open = is_open && write(piece);
+            thread::sleep(pause);
+        }
         let mut said = Vec::new();
         let _ = stream.read_to_end(&mut said);
         let said = String::from_utf8_lossy(&said);

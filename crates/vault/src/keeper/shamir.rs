@@ -3,6 +3,7 @@
 //!
 //! The field is that of AES, x^8 + x^4 + x^3 + x + 1. The arithmetic has no table and no branch on a secret.
 
+use usufruct_core::hash::equal;
 use usufruct_core::ports::Rng;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -20,6 +21,11 @@ impl Share {
     /// A second copy, where the share really lives twice.
     pub fn copy(&self) -> Self {
         Self { x: self.x, y: self.y }
+    }
+
+    /// Whether it is the same point, compared without a hint of where they differ.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.x == other.x && equal(&self.y, &other.y)
     }
 }
 

@@ -4,7 +4,9 @@
 //! ```text
 //! half    "UFSHARE1" | epoch u64 | x u8 | zeros 7 | check 32 | share 32 | SHA-256 of all that     zeros when it is wiped
 //! ```
-//! The share of epoch e stands in half e mod 2. The counter is a file of its own, replaced whole.
+//! The share that was signed for stands in one half and is never overwritten but by an order; every other one comes into the other half.
+//! The counter is a file of its own, replaced whole: `<epoch>`, or `<epoch> signed <check>` where the city has ordered that of this epoch
+//! the root with this commitment counts.
 
 use std::fs::{DirBuilder, File};
 use std::io;
@@ -12,7 +14,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use usufruct_core::Digest;
-use usufruct_core::hash::{equal, sha256};
+use usufruct_core::hash::{equal, hex, sha256, unhex};
 use zeroize::Zeroizing;
 
 use super::Share;
@@ -35,6 +37,8 @@ pub struct KeeperFile {
     file: Halves<HALF>,
     held: [Option<Held>; 2],
     counter: Epoch,
+    /// The root of the epoch of the counter that the city has ordered to keep.
+    signed: Option<Digest>,
 }
 
 impl KeeperFile {
@@ -49,14 +53,29 @@ impl KeeperFile {
         let mut held = [None, None];
         for (half, bytes) in file.read().map_err(io())?.iter().enumerate() {
             // What does not read is what a crash tore, and belongs to no root.
-            held[half] = decode(bytes).filter(|held| held.epoch.0 % 2 == half as u64);
+            held[half] = decode(bytes);
         }
-        let counter = read_counter(&folder.join(COUNTER))?;
-        Ok(Self { folder: folder.to_owned(), file, held, counter })
+        let (counter, signed) = read_counter(&folder.join(COUNTER))?;
+        Ok(Self { folder: folder.to_owned(), file, held, counter, signed })
     }
 
     pub(super) fn counter(&self) -> Epoch {
         self.counter
+    }
+
+    /// The commitment to the root that was signed for at the epoch of the counter; `None` where other keepers alone raised it, or none was.
+    pub(super) fn signed(&self) -> Option<Digest> {
+        self.signed
+    }
+
+    /// The share of an epoch.
+    pub(super) fn of(&self, epoch: Epoch) -> Option<&Held> {
+        self.held.iter().flatten().find(|held| held.epoch == epoch)
+    }
+
+    /// The epoch whose share a new one of `epoch` would overwrite; `None` if it is none or the same epoch.
+    pub(super) fn overwritten_by(&self, epoch: Epoch) -> Option<Epoch> {
+        self.held[self.half_for(epoch)].as_ref().map(|held| held.epoch).filter(|held| *held != epoch)
     }
 
     /// The shares there are, by epoch.
@@ -68,23 +87,34 @@ impl KeeperFile {
 
     /// Keeps a share, durable when it returns.
     pub(super) fn put(&mut self, held: Held) -> Result<()> {
-        let half = (held.epoch.0 % 2) as usize;
+        let half = self.half_for(held.epoch);
         self.file.write(half, &encode(&held)).map_err(Error::io("write its shares"))?;
         self.held[half] = Some(held);
         Ok(())
     }
 
-    /// Overwrites every share of an epoch that does not stay, and then raises the counter; both durable when it returns.
-    pub(super) fn keep(&mut self, stays: impl Fn(Epoch) -> bool, epoch: Epoch) -> Result<()> {
+    /// Where a share of `epoch` comes: never into the half of the one that was signed for.
+    fn half_for(&self, epoch: Epoch) -> usize {
+        let epochs = self.held.each_ref().map(|held| held.as_ref().map(|held| held.epoch));
+        let place = |wanted: Option<Epoch>| epochs.iter().position(|held| *held == wanted);
+        let signed = self.signed.and_then(|_| place(Some(self.counter)));
+        let beside = || signed.map(|half| 1 - half);
+        // Where none was signed for, the older one is the one that can be spared.
+        place(Some(epoch)).or_else(beside).or_else(|| place(None)).unwrap_or(usize::from(epochs[1] < epochs[0]))
+    }
+
+    /// Overwrites every share of an epoch that does not stay, and then raises the counter, with what was `signed` for at it; both durable
+    /// when it returns.
+    pub(super) fn keep(&mut self, stays: impl Fn(Epoch) -> bool, epoch: Epoch, signed: Option<Digest>) -> Result<()> {
         for half in 0..2 {
             if self.held[half].as_ref().is_none_or(|held| !stays(held.epoch)) {
                 self.file.wipe(half).map_err(Error::io("overwrite its shares"))?;
                 self.held[half] = None;
             }
         }
-        if epoch > self.counter {
-            write_counter(&self.folder, epoch).map_err(Error::io("raise its counter"))?;
-            self.counter = epoch;
+        if epoch > self.counter || (epoch == self.counter && signed.is_some() && signed != self.signed) {
+            write_counter(&self.folder, epoch, signed).map_err(Error::io("raise its counter"))?;
+            (self.counter, self.signed) = (epoch, signed);
         }
         Ok(())
     }
@@ -113,19 +143,32 @@ fn decode(half: &[u8]) -> Option<Held> {
     })
 }
 
-fn read_counter(path: &Path) -> Result<Epoch> {
+fn read_counter(path: &Path) -> Result<(Epoch, Option<Digest>)> {
     match std::fs::read_to_string(path) {
-        Ok(text) => text.trim().parse().map(Epoch).map_err(|_| Error::Damaged { what: "the counter of the keeper is no number" }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Epoch(0)),
+        Ok(text) => parse_counter(&text).ok_or(Error::Damaged { what: "the counter of the keeper is no number" }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((Epoch(0), None)),
         Err(source) => Err(Error::Io { action: "read its counter", source }),
     }
 }
 
-fn write_counter(folder: &Path, epoch: Epoch) -> io::Result<()> {
+fn parse_counter(text: &str) -> Option<(Epoch, Option<Digest>)> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let epoch = Epoch(words.first()?.parse().ok()?);
+    match words[1..] {
+        [] => Some((epoch, None)),
+        ["signed", check] => Some((epoch, Some(Digest(unhex(check)?.try_into().ok()?)))),
+        _ => None,
+    }
+}
+
+fn write_counter(folder: &Path, epoch: Epoch, signed: Option<Digest>) -> io::Result<()> {
     use std::io::Write as _;
     let fresh = folder.join("counter.new");
     let mut file = File::create(&fresh)?;
-    writeln!(file, "{}", epoch.0)?;
+    match signed {
+        Some(check) => writeln!(file, "{} signed {}", epoch.0, hex(&check.0))?,
+        None => writeln!(file, "{}", epoch.0)?,
+    }
     file.sync_all()?;
     std::fs::rename(&fresh, folder.join(COUNTER))?;
     File::open(folder)?.sync_all()

@@ -26,10 +26,10 @@ pub trait Link: Send + Sync {
     fn prepare(&self, vault: &str, epoch: Epoch, share: Share, check: Digest) -> Result<()>;
 
     /// [`crate::keeper::Keeper::keep_only`].
-    fn keep_only(&self, vault: &str, epoch: Epoch) -> Result<Destroyed>;
+    fn keep_only(&self, vault: &str, epoch: Epoch, check: &Digest) -> Result<Destroyed>;
 
     /// [`crate::keeper::Keeper::keep_from`].
-    fn keep_from(&self, vault: &str, epoch: Epoch) -> Result<Destroyed>;
+    fn keep_from(&self, vault: &str, epoch: Epoch, check: &Digest) -> Result<Destroyed>;
 
     /// [`crate::keeper::Keeper::share`].
     fn share(&self, vault: &str, epoch: Epoch) -> Result<(Share, Digest)>;
@@ -44,12 +44,12 @@ impl<L: Link + ?Sized> Link for Arc<L> {
         (**self).prepare(vault, epoch, share, check)
     }
 
-    fn keep_only(&self, vault: &str, epoch: Epoch) -> Result<Destroyed> {
-        (**self).keep_only(vault, epoch)
+    fn keep_only(&self, vault: &str, epoch: Epoch, check: &Digest) -> Result<Destroyed> {
+        (**self).keep_only(vault, epoch, check)
     }
 
-    fn keep_from(&self, vault: &str, epoch: Epoch) -> Result<Destroyed> {
-        (**self).keep_from(vault, epoch)
+    fn keep_from(&self, vault: &str, epoch: Epoch, check: &Digest) -> Result<Destroyed> {
+        (**self).keep_from(vault, epoch, check)
     }
 
     fn share(&self, vault: &str, epoch: Epoch) -> Result<(Share, Digest)> {
@@ -66,12 +66,12 @@ impl<L: Link + ?Sized> Link for Box<L> {
         (**self).prepare(vault, epoch, share, check)
     }
 
-    fn keep_only(&self, vault: &str, epoch: Epoch) -> Result<Destroyed> {
-        (**self).keep_only(vault, epoch)
+    fn keep_only(&self, vault: &str, epoch: Epoch, check: &Digest) -> Result<Destroyed> {
+        (**self).keep_only(vault, epoch, check)
     }
 
-    fn keep_from(&self, vault: &str, epoch: Epoch) -> Result<Destroyed> {
-        (**self).keep_from(vault, epoch)
+    fn keep_from(&self, vault: &str, epoch: Epoch, check: &Digest) -> Result<Destroyed> {
+        (**self).keep_from(vault, epoch, check)
     }
 
     fn share(&self, vault: &str, epoch: Epoch) -> Result<(Share, Digest)> {
@@ -152,15 +152,22 @@ impl<L: Link> KeeperRoots<L> {
     ///
     /// A new root may be put meanwhile, and what is said here may arrive after it. So nothing of a later epoch is touched.
     pub fn heal(&self) -> Result<usize> {
+        self.bring_back().map(|(count, _)| count)
+    }
+
+    /// The same, and who says that it is at an epoch that this process never put: it lies, or somebody else speaks for the city.
+    fn bring_back(&self) -> Result<(usize, Vec<(String, Epoch)>)> {
         let (points, signed) = {
             let known = self.known();
-            let Some(points) = known.roots.first().map(Points::copy) else { return Ok(0) };
+            let Some(points) = known.roots.first().map(Points::copy) else { return Ok((0, Vec::new())) };
             let signed: BTreeSet<String> = known.signers(points.epoch).map(|signed| signed.keeper.clone()).collect();
             (points, signed)
         };
         let epoch = points.epoch;
+        let counters = Mutex::new(BTreeMap::new());
         let healed = self.ask(|number, link| {
             let standing = link.standing()?;
+            counters.lock().unwrap_or_else(PoisonError::into_inner).insert(number, standing.counter);
             // A call that was given up may have left a share of a root that never counted.
             let is_missing = !standing.held.contains(&(epoch, points.check));
             if is_missing {
@@ -168,7 +175,7 @@ impl<L: Link> KeeperRoots<L> {
             }
             // One that has the new share may still have slept through the end of the old one, or its answer may have been lost.
             let is_owed = is_missing || standing.counter < epoch || !signed.contains(&self.keepers[number].name);
-            is_owed.then(|| self.signed(number, epoch, link.keep_from(&self.vault, epoch)?)).transpose()
+            is_owed.then(|| self.signed(number, epoch, link.keep_from(&self.vault, epoch, &points.check)?)).transpose()
         });
         let mut known = self.known();
         let count = healed.iter().filter(|outcome| outcome.is_ok()).count();
@@ -177,7 +184,11 @@ impl<L: Link> KeeperRoots<L> {
                 known.signed.insert(late.keeper.clone(), late);
             }
         }
-        Ok(count)
+        // An erasure may have begun meanwhile.
+        let newest = known.roots.first().map(|points| points.epoch).max(known.put).unwrap_or(epoch);
+        let counters = counters.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter();
+        let ahead = counters.filter(|(_, counter)| *counter > newest);
+        Ok((count, ahead.map(|(number, counter)| (self.keepers[number].name.clone(), counter)).collect()))
     }
 
     /// Brings a keeper its share of a root, on the same polynomials as those of the others.
@@ -285,8 +296,23 @@ impl<L: Link> RootSlots for KeeperRoots<L> {
     fn put(&self, root: &Root, rng: &dyn Rng) -> Result<()> {
         let shares = split(&root.secret, self.threshold as u8, self.keepers.len() as u8, rng);
         let check = commit_root(&self.vault, root.epoch, &root.secret);
-        self.known().put = None;
-        let outcomes = self.ask(|number, link| link.prepare(&self.vault, root.epoch, shares[number].copy(), check));
+        let before = {
+            let mut known = self.known();
+            known.put = None;
+            known.roots.first().filter(|points| points.epoch < root.epoch).map(Points::copy)
+        };
+        let outcomes = self.ask(|number, link| {
+            let give = || link.prepare(&self.vault, root.epoch, shares[number].copy(), check);
+            give().or_else(|refusal| {
+                // One that slept does not take the next before it has the one that counts.
+                let Some(before) = &before else { return Err(refusal) };
+                let brought = self.give(number, link, before);
+                match brought.and_then(|()| link.keep_from(&self.vault, before.epoch, &before.check)) {
+                    Ok(_) => give(),
+                    Err(_) => Err(refusal),
+                }
+            })
+        });
         if outcomes.iter().filter(|outcome| outcome.is_ok()).count() < self.threshold {
             return Err(self.too_few("took their share of the new root", self.threshold, &outcomes));
         }
@@ -308,18 +334,20 @@ impl<L: Link> RootSlots for KeeperRoots<L> {
             known.roots.retain(|points| points.epoch == epoch);
             (known.put == Some(epoch), known.roots.first().map(Points::copy))
         };
+        // The order names the root, so whoever has not brought it back has to do so first.
+        let points = points.map_or_else(|| self.root(epoch).map(|(_, points)| points), Ok)?;
         let order = |link: &L| match is_put {
-            true => link.keep_from(&self.vault, epoch),
-            false => link.keep_only(&self.vault, epoch),
+            true => link.keep_from(&self.vault, epoch, &points.check),
+            false => link.keep_only(&self.vault, epoch, &points.check),
         };
         let outcomes = self.ask(|number, link| {
-            let signed = match (order(link), &points) {
+            let signed = match order(link) {
                 // One that slept has no share of this root, and destroys nothing before it has one.
-                (Err(refusal), Some(points)) => match self.give(number, link, points) {
+                Err(refusal) => match self.give(number, link, &points) {
                     Ok(()) => order(link)?,
                     Err(_) => return Err(refusal),
                 },
-                (outcome, _) => outcome?,
+                Ok(signed) => signed,
             };
             self.signed(number, epoch, signed)
         });
@@ -341,7 +369,11 @@ impl<L: Link> RootSlots for KeeperRoots<L> {
     }
 
     fn heal(&self) -> Result<()> {
-        Self::heal(self).map(drop)
+        let (_, ahead) = self.bring_back()?;
+        match ahead.first() {
+            None => Ok(()),
+            Some((name, epoch)) => Err(Error::Ahead { name: name.clone(), epoch: epoch.0 }),
+        }
     }
 }
 

@@ -57,6 +57,9 @@ pub enum Fault {
 /// A call that has not arrived yet.
 type Call = Box<dyn FnOnce(&Keeper) + Send>;
 
+/// A word of the city that destroys.
+pub type Order = fn(&Keeper, &str, Epoch, &Digest, u64) -> Result<Destroyed>;
+
 /// A keeper on a machine of its own, and the network to it.
 pub struct Machine {
     pub number: usize,
@@ -184,13 +187,13 @@ impl Machine {
         due.into_iter().for_each(|call| call(keeper.as_ref().expect("it runs")));
     }
 
-    fn sign(&self, what: fn(&Keeper, &str, Epoch, u64) -> Result<Destroyed>, vault: &str, epoch: Epoch) -> Result<Destroyed> {
+    fn sign(&self, what: Order, vault: &str, epoch: Epoch, check: &Digest) -> Result<Destroyed> {
         if let Some(lie) = self.is_lying() {
             return Ok(Destroyed::sign(vault, NAMES[self.number], lie, NOW, &self.pair()));
         }
-        let (vault, signed) = (vault.to_owned(), Arc::clone(&self.signed));
+        let (vault, check, signed) = (vault.to_owned(), *check, Arc::clone(&self.signed));
         self.call(move |keeper| {
-            let said = what(keeper, &vault, epoch, NOW)?;
+            let said = what(keeper, &vault, epoch, &check, NOW)?;
             signed.lock().unwrap().push(said.clone());
             Ok(said)
         })
@@ -214,16 +217,22 @@ impl Link for Machine {
         if self.is_lying().is_some() {
             return Ok(());
         }
+        let (nonce, answers) = self.ask_peers();
         let vault = vault.to_owned();
-        self.call(move |keeper| keeper.prepare(&vault, epoch, share.copy(), check))
+        self.call(move |keeper| {
+            if keeper.is_leap(epoch) {
+                keeper.compare(&nonce, &answers)?;
+            }
+            keeper.prepare(&vault, epoch, share.copy(), check)
+        })
     }
 
-    fn keep_only(&self, vault: &str, epoch: Epoch) -> Result<Destroyed> {
-        self.sign(Keeper::keep_only, vault, epoch)
+    fn keep_only(&self, vault: &str, epoch: Epoch, check: &Digest) -> Result<Destroyed> {
+        self.sign(Keeper::keep_only, vault, epoch, check)
     }
 
-    fn keep_from(&self, vault: &str, epoch: Epoch) -> Result<Destroyed> {
-        self.sign(Keeper::keep_from, vault, epoch)
+    fn keep_from(&self, vault: &str, epoch: Epoch, check: &Digest) -> Result<Destroyed> {
+        self.sign(Keeper::keep_from, vault, epoch, check)
     }
 
     fn share(&self, vault: &str, epoch: Epoch) -> Result<(Share, Digest)> {

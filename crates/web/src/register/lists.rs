@@ -151,6 +151,8 @@ pub(super) async fn certificate(State(site): State<Arc<Site>>, page: Page, Path(
     let body = &entry.body;
     let silence = terms.and_then(|(_, terms)| terms.silence(body.epoch_after, &body.keepers));
     let keys = keys::shown(&register, &page, |key| entry.body.key_commitments.contains(&key.commitment));
+    let mandate = body.mandate.as_ref().and_then(|mandate| mandate.parse().ok());
+    let ends = register.ends(body.cause, mandate.as_ref(), body.sector.as_deref());
     let operator = register.operator().map(|operator| operator.history.iter().map(|step| step.index).collect::<Vec<_>>());
     let payload = json!({
         "origin": site.app.config().origin,
@@ -162,6 +164,7 @@ pub(super) async fn certificate(State(site): State<Arc<Site>>, page: Page, Path(
         "first": entry.number,
         "operator": operator,
         "keys": keys.iter().map(|key| key.index).collect::<Vec<_>>(),
+        "ends": ends.iter().map(|step| step.index).filter(|index| *index < entry.number).collect::<Vec<_>>(),
         "terms": terms.map(|(leaf, _)| leaf),
         "silent": silence.map(|silence| silence.all - silence.signed),
     });

@@ -25,6 +25,7 @@ use usufruct_app::{DepositRequest, NewHelper, ObjectionRequest};
 use usufruct_core::Text;
 use usufruct_core::delegation::Powers;
 use usufruct_core::key::KeyOf;
+use usufruct_core::lifecycle::State;
 use usufruct_core::statement::StatementKind;
 use usufruct_core::time::{DAY, MINUTE};
 use usufruct_web::{DemoSettings, Persona, Settings, Site};
@@ -387,6 +388,8 @@ async fn published_keys_stand_with_what_they_belong_to_and_lead_to_their_certifi
     let payload: Value = serde_json::from_str(between(&certificate, "id=\"certificate-data\">", "</script>")).unwrap();
     assert_eq!((&payload["keys"], &payload["operator"], keys.len()), (&json!(keys), &json!([0]), 2));
     assert_eq!((payload["first"].as_u64(), payload["index"].as_u64()), (Some(ended.number), Some(ended.index)));
+    let end = register.mandates[&"mdt_short".parse().unwrap()].history.iter().find(|step| step.to == State::Sunset).unwrap();
+    assert_eq!((&payload["ends"], certificate.contains("id=\"certificate-dates\"")), (&json!([end.index]), true));
     // Of a resident's key the log knew nothing before.
     let hers = register.certificates.values().find(|entry| entry.body.mandate.is_none()).unwrap();
     let page = pages.get(&format!("/register/certificates/{}", hers.id), "en").await.text;

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use usufruct_app::store::db::Db;
 use usufruct_app::store::key_epochs;
@@ -45,6 +46,42 @@ pub fn set_back(dir: &Path, setup: &Setup, db: &Db) -> Option<Line> {
     })
 }
 
+/// Keepers at an epoch that the database does not note. An erasure under way has a few of them one epoch ahead; once as many are as end
+/// the old root, it is noted within a moment.
+pub fn ahead(dir: &Path, setup: &Setup, db: &Db) -> Option<Line> {
+    let (roster, standings) = (setup.root() == RootKind::Keepers).then(|| standings(dir, setup).ok()).flatten()?;
+    let names = || {
+        let reached = db.read(key_epochs::reached).ok()?;
+        let counters = standings.iter().map(|standing| standing.as_ref().map_or(0, |standing| standing.counter.0));
+        let ahead: Vec<_> = roster.keepers.iter().zip(counters).filter(|(_, counter)| *counter > reached).collect();
+        let is_far = ahead.iter().any(|(_, counter)| *counter > reached + 1);
+        let is_many = ahead.len() > roster.keepers.len() - roster.threshold;
+        (is_far || is_many).then(|| ahead.iter().map(|(entry, _)| entry.name.as_str()).collect::<Vec<_>>().join(", "))
+    };
+    names()?;
+    thread::sleep(MOMENT);
+    let words = format!("Keepers are at an epoch that this pass has not reached: {}.", names()?);
+    let why = "They lie, or somebody else has keys/keeper-tls.seed, or a server ended in the middle of an erasure, which its next start finishes.";
+    let advice =
+        "A server that runs has the root in memory: do not stop it before you have read `The city's key` in docs/operations.md.";
+    Some(Line::fail("keepers", format!("{words} {why} {advice}")))
+}
+
+/// Where the keepers of the set-up stand, in the order of the roster; `None` for those that do not answer.
+fn standings(dir: &Path, setup: &Setup) -> Result<(Roster, Vec<Option<Standing>>), Failure> {
+    let roster = root::keepers(dir, setup)?;
+    let identity = root::belongs(dir, &setup.origin, &roster)?;
+    let lines = link::lines(&roster, &identity)?;
+    let standings = thread::scope(|scope| {
+        let calls: Vec<_> = lines.iter().map(Arc::clone).map(|line| scope.spawn(move || line.standing().ok())).collect();
+        calls.into_iter().map(|call| call.join().ok().flatten()).collect()
+    });
+    Ok((roster, standings))
+}
+
+/// How long a note in the database may take.
+const MOMENT: Duration = Duration::from_secs(1);
+
 /// Whether the second keeper of pseudonyms answers.
 fn second_keeper(dir: &Path, setup: &Setup, name: &str) -> Result<Line, Failure> {
     let roster = root::keepers(dir, setup)?;
@@ -62,13 +99,7 @@ fn second_keeper(dir: &Path, setup: &Setup, name: &str) -> Result<Line, Failure>
 const SECOND_KEEPER: &str = "second keeper";
 
 fn keepers(dir: &Path, setup: &Setup) -> Result<Vec<Line>, Failure> {
-    let roster = root::keepers(dir, setup)?;
-    let identity = root::belongs(dir, &setup.origin, &roster)?;
-    let lines = link::lines(&roster, &identity)?;
-    let standings: Vec<Option<Standing>> = thread::scope(|scope| {
-        let calls: Vec<_> = lines.iter().map(Arc::clone).map(|line| scope.spawn(move || line.standing().ok())).collect();
-        calls.into_iter().map(|call| call.join().ok().flatten()).collect()
-    });
+    let (roster, standings) = standings(dir, setup)?;
     Ok(vec![counted(&roster, &standings), terms(dir, setup, &roster)])
 }
 
