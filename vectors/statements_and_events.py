@@ -121,13 +121,15 @@ def approve(statement):
     return {**statement, "approvals": statement["approvals"] + [approval]}
 
 
-def accept_statement(name, why, statement):
+def accept_statement(name, why, statement, problem=None):
     text = canonical(statement)
     case = {"expect": "accept", "why": why, "json": text, "leaf_hex": (b"\x01\x01" + text.encode()).hex(), "hash": digest(statement).hex()}
     if len(text) > 10_000:
         del case["leaf_hex"]
     if statement["approvals"]:
         case["public"] = base64url(public(SEED))
+    if problem is not None:
+        case["problem"] = problem
     save("statements", name, case)
 
 
@@ -137,6 +139,57 @@ def refuse_json(name, why, text):
 
 def refuse_leaf(name, why, leaf):
     save("statements", name, {"expect": "refuse", "why": why, "leaf_hex": leaf.hex()})
+
+
+def breaches_and_rotations():
+    """Bodies that say what went wrong: read whole, or refused for the one thing that `problem` names."""
+
+    def text(english, chinese):
+        return {"en": english, "zh-Hant": chinese}
+
+    def statement(kind, object_id, body):
+        return approve({"type": kind, "id": object_id, "rev": 1, "at": "2026-02-01T09:00:00Z", "by": "agc_operator", "body": body, "approvals": []})
+
+    def named_file(what):
+        return {"title": text("Letter", "函"), "sha256": named(what).hex()}
+
+    clock = {"law": "TW", "duty": "report_breach", "article": "12", "due_at": "2026-02-04T08:00:00Z"}
+    opened = {
+        "body": "agc_library", "cause": "loss", "title": text("Lost laptop", "遺失筆電"),
+        "facts": text("A laptop was left in a train.", "筆電遺留於列車上。"), "first_signal_at": "2026-02-01T07:30:00Z",
+        "aware_at": "2026-02-01T08:00:00Z", "from": "2026-01-31T22:00:00Z", "mandates": ["mdt_library-card"], "blocks": ["blk_name"],
+        "clocks": [clock],
+    }
+    told = {
+        **opened, "services": ["svc_library"], "contract": "ctr_cloud", "incident": "inc_1", "until": "2026-02-01T08:00:00Z",
+        "unreadable": text("The disk was encrypted.", "硬碟已加密。"), "measures": text("Its key was ended.", "已終止其金鑰。"),
+        "advice": text("You need do nothing.", "您無須處理。"), "lessons": text("Laptops stay in the office.", "筆電不得攜出。"),
+        "told": {"at": "2026-02-02T08:00:00Z", "residents": "12", "by_courier": "1-9", "blocks": 1, "words": named("words").hex()},
+        "clocks": [
+            {**clock, "answer": {"at": "2026-02-01T20:00:00Z", "proof": named_file("report")}},
+            {**clock, "duty": "tell_persons", "answer": {"at": "2026-02-05T08:00:00Z", "proof": {**named_file("letter"), "url": "https://library.example/letter"}, "reason": text("The printer was broken.", "印表機故障。")}},
+        ],
+        "closed_at": "2026-02-06T08:00:00Z",
+    }
+    for name, why, body, problem in [
+        ("breach-opened", "What is known at first, and the clock that a law sets.", opened, []),
+        ("breach-told-and-closed", "Every field there is: who was told, what was sent, and what is learned.", told, []),
+        ("breach-of-nothing", "A breach is of some mandate or service.", {key: value for key, value in opened.items() if key != "mandates"}, ["mandates", "nothing"]),
+        ("breach-known-before-its-sign", "Nobody learns of it before there was a sign.", {**opened, "aware_at": "2026-02-01T07:00:00Z"}, ["aware_at", "before-sign"]),
+        ("breach-told-without-advice", "Whoever is told is told what to do.", {key: value for key, value in told.items() if key != "advice"}, ["advice", "no-advice"]),
+        ("breach-clock-twice", "A duty of a law has one clock.", {**opened, "clocks": [clock, clock]}, ["clocks[1]", "duplicate"]),
+        ("breach-answered-with-nothing", "A clock ends with a proof or a reason.", {**opened, "clocks": [{**clock, "answer": {"at": "2026-02-01T20:00:00Z"}}]}, ["clocks[0].answer.reason", "missing"]),
+        ("breach-with-persons", "A breach never names a person.", {**opened, "persons": ["Test Person"]}, ["persons", "unknown-field"]),
+    ]:
+        accept_statement(name, why, statement("Breach", "brc_lost-laptop", body), problem)
+    rotation = {"sector": "library", "services": ["svc_library", "svc_reading-room"], "reason": text("A list got out.", "名單外洩。")}
+    for name, why, body, problem in [
+        ("rotation", "All pseudonyms of a domain end.", rotation, []),
+        ("rotation-for-a-breach", "It may name the breach for which it is done.", {**rotation, "breach": "brc_lost-laptop"}, []),
+        ("rotation-without-a-reason", "It says why, in both languages.", {key: value for key, value in rotation.items() if key != "reason"}, ["reason", "missing"]),
+        ("rotation-for-an-incident", "What it names is a breach.", {**rotation, "breach": "inc_1"}, ["breach", "malformed"]),
+    ]:
+        accept_statement(name, why, statement("Rotation", "rot_1", body), problem)
 
 
 def statements():
@@ -169,6 +222,7 @@ def statements():
     for _ in range(60):
         deep = [deep]
     accept_statement("nested-60-deep", "Sixty lists in each other.", with_body({"x": deep}))
+    breaches_and_rotations()
     room = 65_000 - len(canonical(with_body({"x": ""})).encode())
     accept_statement("longest", "65,000 bytes of canonical JSON are the most.", with_body({"x": "x" * room}))
     refuse_json("one-byte-too-long", "65,001 bytes.", canonical(with_body({"x": "x" * (room + 1)})))

@@ -40,7 +40,7 @@ export function drill(id, prepare) {
   const played = new Set();
   // One hook for both: hooks of a file run side by side.
   before(async () => {
-    Object.assign(city, await open());
+    Object.assign(city, await openCity());
     await prepare?.();
   });
   after(async () => {
@@ -128,20 +128,24 @@ export async function told(answer) {
   return { status: answer.status, type: body.type, clauses: (body.clauses ?? []).map(({ clause }) => clause), body };
 }
 
-/** The city that is running for all drills, or one of its own. @returns {Promise<Record<string, any>>} */
-async function open() {
+/** The city that is running for all tests of a folder, or one of its own. @param {() => Promise<any>} [found] @returns {Promise<Record<string, any>>} */
+export async function openCity(found = foundCity) {
   const shared = process.env.USUFRUCT_DRILL_CITY;
   if (shared) return withCommands({ ...JSON.parse(readFileSync(shared, "utf8")), stop: async () => {} });
-  return withCommands(await foundCity());
+  return withCommands(await found());
 }
 
-/** The example city with a block, a mandate, five desks and 1,317 depositors of a bank more. @param {number} [depositors] */
-export async function foundCity(depositors = DEPOSITORS) {
+/**
+ * The example city with a block, a mandate, five desks and 1,317 depositors of a bank more. `change` has the last word about its folder.
+ * @param {number} [depositors] @param {(folder: string) => void} [change]
+ */
+export async function foundCity(depositors = DEPOSITORS, change) {
   const folder = mkdtempSync(join(tmpdir(), "usufruct-drill-"));
   cpSync(EXAMPLE, folder, { recursive: true });
   cpSync(OWN, folder, { recursive: true });
   for (const desk of DESKS) writeFileSync(join(folder, "services", `${desk.slice(4)}.toml`), deskFile(desk.at(-1)));
   appendFileSync(join(folder, "people", "personas.toml"), Array.from({ length: depositors }, (_, i) => depositorFile(i)).join(""));
+  change?.(folder);
   const city = await demo({ residents: 0, city: folder, database: process.env.USUFRUCT_E2E_DATABASE });
   return {
     ...city,

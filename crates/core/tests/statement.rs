@@ -9,8 +9,11 @@ use common::{cases, day, lawful, signer};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
+use usufruct_core::breach::Breach;
+use usufruct_core::draft::Problem;
 use usufruct_core::hash::{hex, unhex};
 use usufruct_core::jcs;
+use usufruct_core::rotation::Rotation;
 use usufruct_core::statement::{LEAF_PREFIX, LONGEST, Statement, StatementKind};
 
 /// The golden files under `vectors/<folder>`, by name.
@@ -67,6 +70,35 @@ fn the_golden_statements_are_read_as_their_files_say() {
         }
     }
     assert!(accepted >= 11 && refused >= 70 && verified >= 4, "{accepted} accepted, {refused} refused, {verified} verified");
+}
+
+/// The body of a golden statement, read and written again; or what is wrong with it.
+fn body_again(statement: &Statement) -> Option<Result<Value, Vec<Problem>>> {
+    match statement.kind {
+        StatementKind::Breach => Some(Breach::read(&statement.body).map(|body| json!(body))),
+        StatementKind::Rotation => Some(Rotation::read(&statement.body).map(|body| json!(body))),
+        _ => None,
+    }
+}
+
+#[test]
+fn the_golden_breaches_and_rotations_are_read_whole_or_refused_for_what_their_files_say() {
+    let (mut read, mut refused) = (0, 0);
+    for (name, case) in vectors("statements").into_iter().filter(|(_, case)| case["problem"].is_array()) {
+        let leaf = [&LEAF_PREFIX[..], case["json"].as_str().unwrap().as_bytes()].concat();
+        let statement = Statement::from_leaf(&leaf).unwrap();
+        let result = body_again(&statement).unwrap_or_else(|| panic!("{name} is neither a breach nor a rotation"));
+        if case["problem"] == json!([]) {
+            assert_eq!(result.unwrap_or_else(|problems| panic!("{name}: {problems:?}")), statement.body, "{name}");
+            read += 1;
+        } else {
+            let problems = result.err().unwrap_or_else(|| panic!("{name} is read"));
+            assert_eq!(problems.len(), 1, "{name}: {problems:?}");
+            assert_eq!(json!([problems[0].field, problems[0].rule]), case["problem"], "{name}");
+            refused += 1;
+        }
+    }
+    assert!(read >= 4 && refused >= 8, "{read} read, {refused} refused");
 }
 
 #[test]

@@ -1,0 +1,70 @@
+//! What is said in the random histories: bodies of mandates, contracts and breaches, lawful but for what a history changes in them.
+
+use serde_json::{Value, json};
+use usufruct_core::breach::Breach;
+use usufruct_core::time::HOUR;
+
+use crate::common::{City, day, library_card, outbreak, school_meals, text, whole_contract};
+use crate::history::{BODIES, CARD, CONTRACT, LIBRARY, MEALS};
+
+/// What a revision of a mandate says otherwise than the lawful one.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    pub is_emergency: bool,
+    pub is_commercial: bool,
+    pub controller: Option<usize>,
+    pub also_receives: Option<usize>,
+    /// On which day of the tests it ends.
+    pub ends: Option<i64>,
+}
+
+pub fn contract(is_whole: bool, gives_values: bool, days: i64) -> Value {
+    let mut body = whole_contract();
+    body["until"] = json!(day(days).to_string());
+    if !gives_values {
+        body.as_object_mut().unwrap().remove("value_blocks");
+    }
+    if !is_whole {
+        body["clauses"].as_array_mut().unwrap().pop();
+    }
+    body
+}
+
+pub fn mandate(id: &str, shape: &Shape) -> Value {
+    let mut body = match id {
+        CARD => library_card(),
+        MEALS => school_meals(),
+        _ => outbreak(),
+    };
+    if shape.is_emergency {
+        body["kind"] = json!("emergency");
+        body["sunset_at"] = json!(day(119).to_string());
+        body.as_object_mut().unwrap().remove("continues");
+    }
+    body["purpose"]["commercial"] = json!(shape.is_commercial);
+    if let Some(controller) = shape.controller {
+        body["controller"] = json!(BODIES[controller]);
+    }
+    if let Some(receives) = shape.also_receives {
+        let mut recipient = json!({"agency": BODIES[receives], "why": text("It asked.")});
+        if BODIES[receives] == "agc_cloud" {
+            recipient["contract"] = json!(CONTRACT);
+        }
+        let others = body["recipients"].as_array_mut().unwrap();
+        others.retain(|other| other["agency"] != BODIES[receives]);
+        others.push(recipient);
+    }
+    if let Some(ends) = shape.ends {
+        body["sunset_at"] = json!(day(ends).to_string());
+    }
+    body
+}
+
+/// A lost laptop, with the clocks that the laws demand.
+pub fn breach(city: &City) -> Value {
+    let mut body = json!({"body": LIBRARY, "cause": "loss", "title": text("Lost laptop"),
+        "facts": text("A laptop was left in a train."), "first_signal_at": city.now.plus(-HOUR).to_string(),
+        "aware_at": city.now.to_string(), "from": day(0).to_string(), "mandates": [CARD], "blocks": ["blk_name"]});
+    body["clocks"] = Value::Null;
+    json!(city.register.with_clocks(Breach::read(&body).unwrap()))
+}

@@ -1,0 +1,382 @@
+//! Random histories: what officials, machines and strangers try to say in the register of a small city, lawful or not.
+
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use usufruct_core::hash::sha256;
+use usufruct_core::lifecycle::State;
+use usufruct_core::mandate::MandateKind;
+use usufruct_core::statement::{Statement, StatementKind};
+use usufruct_core::time::HOUR;
+
+use crate::bodies::{Shape, breach, contract, mandate};
+use crate::common::{
+    City, activate, agency_body, certificate_body, check_body, commitment_of, day, key_body, key_id, library_card, notice_body,
+    outbreak, school_meals, service_body, supervised, text,
+};
+use crate::said::Said;
+
+pub const CARD: &str = "mdt_library-card";
+pub const MEALS: &str = "mdt_school-meals";
+pub const OUTBREAK: &str = "mdt_outbreak";
+pub const CONTRACT: &str = "ctr_cloud";
+pub const SERVICE: &str = "svc_library";
+pub const CLOUD: &str = "svc_cloud";
+pub const HEALTH: &str = "svc_health";
+pub const OVERSEER: &str = "agc_oversight";
+pub const LIBRARY: &str = "agc_library";
+const OPERATOR: &str = "agc_operator";
+pub const MANDATES: [&str; 3] = [CARD, MEALS, OUTBREAK];
+pub const OBJECTS: [&str; 7] = [CARD, MEALS, OUTBREAK, CONTRACT, SERVICE, CLOUD, HEALTH];
+/// Bodies that are registered or registered anew; the last one is not there at first.
+pub const BODIES: [&str; 5] = ["agc_cloud", "agc_health", "agc_library", "agc_police", "agc_secret"];
+const KINDS: [&str; 4] = ["agency", "health_authority", "security_or_intelligence", "vendor"];
+const ORDERS: [&str; 5] = ["delete", "disclose_actor", "restrict", "suspend", "suspend"];
+
+/// One thing that somebody tries.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// What brings the object further on its way, with what that step needs before.
+    Advance {
+        object: usize,
+    },
+    Agency {
+        body: usize,
+        kind: usize,
+    },
+    Breach,
+    /// What brings a mandate or a contract nearer to its end, with what that step needs before.
+    End {
+        object: usize,
+    },
+    Contract {
+        is_whole: bool,
+        gives_values: bool,
+        days: i64,
+    },
+    Lift {
+        order: usize,
+    },
+    Mandate {
+        object: usize,
+        shape: Shape,
+    },
+    Order {
+        kind: usize,
+        target: usize,
+    },
+    Rotate,
+    Service {
+        service: usize,
+        ways_in: usize,
+    },
+    Step {
+        object: usize,
+        to: usize,
+        is_automatic: bool,
+    },
+    Wait {
+        days: i64,
+    },
+}
+
+/// Who signs.
+#[derive(Clone, Copy, Debug)]
+pub enum Signers {
+    TwoRoles,
+    SameRole,
+    OnePerson,
+    Machine,
+    PersonAndMachine,
+    Strangers,
+    Nobody,
+}
+
+/// Whether the contract gives the vendor a value at first, and what is tried.
+pub type History = (bool, Vec<(Act, Signers)>);
+
+/// What a test sees of each statement that was tried.
+pub struct Seen<'a> {
+    pub before: &'a City,
+    pub after: &'a City,
+    /// What the log says afterwards.
+    pub said: &'a Said,
+    pub statement: &'a Statement,
+    pub is_taken: bool,
+}
+
+pub fn histories() -> impl Strategy<Value = History> {
+    (any::<bool>(), prop::collection::vec((acts(), signers()), 1..60))
+}
+
+fn acts() -> impl Strategy<Value = Act> {
+    // The way of a contract is the longest.
+    let object = || prop_oneof![3 => 0usize..3, 4 => Just(3usize), 2 => 4usize..OBJECTS.len()];
+    let body = || 0usize..BODIES.len();
+    let flag = || prop::bool::weighted(0.3);
+    let ends = prop::option::weighted(0.4, prop_oneof![Just(100i64), Just(119), Just(424), Just(500)]);
+    let shape = (flag(), flag(), prop::option::weighted(0.3, body()), prop::option::weighted(0.4, body()), ends).prop_map(
+        |(is_emergency, is_commercial, controller, also_receives, ends)| Shape {
+            is_emergency,
+            is_commercial,
+            controller,
+            also_receives,
+            ends,
+        },
+    );
+    prop_oneof![
+        20 => object().prop_map(|object| Act::Advance { object }),
+        2 => (body(), 0usize..KINDS.len()).prop_map(|(body, kind)| Act::Agency { body, kind }),
+        1 => Just(Act::Breach),
+        4 => (0usize..4).prop_map(|object| Act::End { object }),
+        1 => (prop::bool::weighted(0.8), any::<bool>(), 90i64..500)
+            .prop_map(|(is_whole, gives_values, days)| Act::Contract { is_whole, gives_values, days }),
+        2 => (0usize..8).prop_map(|order| Act::Lift { order }),
+        4 => (0usize..MANDATES.len() + 1, shape).prop_map(|(object, shape)| Act::Mandate { object, shape }),
+        3 => (0usize..ORDERS.len(), 0usize..OBJECTS.len()).prop_map(|(kind, target)| Act::Order { kind, target }),
+        1 => Just(Act::Rotate),
+        3 => (0usize..4, 0usize..5).prop_map(|(service, ways_in)| Act::Service { service, ways_in }),
+        6 => (0usize..OBJECTS.len(), 0usize..State::WORDS.len(), any::<bool>())
+            .prop_map(|(object, to, is_automatic)| Act::Step { object, to, is_automatic }),
+        3 => prop_oneof![6 => 0i64..20, 1 => 60i64..120, 1 => 300i64..400].prop_map(|days| Act::Wait { days }),
+    ]
+}
+
+fn signers() -> impl Strategy<Value = Signers> {
+    use Signers::*;
+    prop_oneof![
+        14 => Just(TwoRoles), 1 => Just(SameRole), 1 => Just(OnePerson), 1 => Just(Machine), 1 => Just(PersonAndMachine),
+        1 => Just(Strangers), 1 => Just(Nobody),
+    ]
+}
+
+/// A city under supervised law: two mandates in force, an emergency in draft, a vendor under contract, three services.
+pub fn begun(gives_values: bool) -> City {
+    static CITIES: LazyLock<[City; 2]> = LazyLock::new(|| [false, true].map(made));
+    CITIES[usize::from(gives_values)].clone()
+}
+
+fn made(gives_values: bool) -> City {
+    let mut city = supervised();
+    city.now = day(1);
+    city.say(StatementKind::Mandate, CARD, LIBRARY, library_card());
+    city.say(StatementKind::Mandate, MEALS, LIBRARY, school_meals());
+    city.say(StatementKind::Mandate, OUTBREAK, "agc_health", outbreak());
+    city.say(StatementKind::Contract, CONTRACT, LIBRARY, contract(true, gives_values, 400));
+    city.say(StatementKind::Service, SERVICE, LIBRARY, service_body(LIBRARY, "library", &[CARD, MEALS]));
+    city.say(StatementKind::Service, CLOUD, "agc_cloud", service_body("agc_cloud", "cloud", &[CARD]));
+    city.say(StatementKind::Service, HEALTH, "agc_health", service_body("agc_health", "health", &[OUTBREAK]));
+    city.sign(CONTRACT);
+    city.step(SERVICE, State::Active);
+    activate(&mut city, CARD);
+    activate(&mut city, MEALS);
+    city.step(CLOUD, State::Active);
+    city.now = day(61);
+    city
+}
+
+/// Tries everything of `history`, one after the other, and lets `look` see each.
+pub fn play(history: &History, mut look: impl FnMut(&Seen<'_>) -> Result<(), TestCaseError>) -> Result<City, TestCaseError> {
+    let (gives_values, tries) = history;
+    let mut city = begun(*gives_values);
+    let mut said = Said::by(&city);
+    for (act, signers) in tries {
+        let Some(statement) = next(&mut city, act, *signers) else { continue };
+        let before = city.clone();
+        let is_taken = city.apply(statement.clone()).is_ok();
+        if is_taken {
+            said.push(&statement);
+        }
+        look(&Seen { before: &before, after: &city, said: &said, statement: &statement, is_taken })?;
+    }
+    Ok(city)
+}
+
+fn next(city: &mut City, act: &Act, signers: Signers) -> Option<Statement> {
+    let number = city.statements.len();
+    let by = |city: &City, kind, id: &str, owner: &str, body| Some(signed(city, kind, id, owner, body, signers));
+    match act {
+        Act::Advance { object } => advance(city, OBJECTS[*object], signers),
+        Act::Agency { body, kind } => {
+            by(city, StatementKind::Agency, BODIES[*body], OPERATOR, agency_body(BODIES[*body], KINDS[*kind]))
+        }
+        Act::End { object } => end(city, OBJECTS[*object], signers),
+        Act::Breach => by(city, StatementKind::Breach, &format!("brc_{number}"), LIBRARY, breach(city)),
+        Act::Contract { is_whole, gives_values, days } => {
+            by(city, StatementKind::Contract, CONTRACT, LIBRARY, contract(*is_whole, *gives_values, *days))
+        }
+        Act::Lift { order } => {
+            let given: Vec<_> = city.statements.iter().filter(|statement| statement.kind == StatementKind::Order).collect();
+            let order = given.get(order % given.len().max(1))?;
+            let body = json!({"body": OVERSEER, "kind": "lift", "target": order.body["target"], "lifts": order.id,
+                "reasons": text("It was looked into.")});
+            by(city, StatementKind::Order, &format!("ord_{number}"), OVERSEER, body)
+        }
+        Act::Mandate { object, shape } => {
+            let id = MANDATES.get(*object).copied().unwrap_or("mdt_new");
+            let body = mandate(id, shape);
+            let owner = body["controller"].as_str()?.to_owned();
+            by(city, StatementKind::Mandate, id, &owner, body)
+        }
+        Act::Order { kind, target } => {
+            let mut body = json!({"body": OVERSEER, "kind": ORDERS[*kind], "target": OBJECTS[*target],
+                "reasons": text("It goes beyond its purpose.")});
+            match ORDERS[*kind] {
+                "suspend" => {}
+                "restrict" => body["blocks"] = json!(["blk_name"]),
+                _ => body["comply_by"] = json!(city.now.plus(240 * HOUR).to_string()),
+            }
+            if ORDERS[*kind] == "disclose_actor" {
+                body["events"] = json!([sha256(b"an event").to_string()]);
+            }
+            by(city, StatementKind::Order, &format!("ord_{number}"), OVERSEER, body)
+        }
+        Act::Rotate => {
+            let body = json!({"sector": "library", "services": [SERVICE], "reason": text("A list got out.")});
+            by(city, StatementKind::Rotation, &format!("rot_{number}"), OPERATOR, body)
+        }
+        Act::Service { service, ways_in } => {
+            let (id, agency, sector, mandates) = [
+                (SERVICE, LIBRARY, "library", &[CARD, MEALS][..]),
+                (CLOUD, "agc_cloud", "cloud", &[CARD]),
+                (HEALTH, "agc_health", "health", &[OUTBREAK]),
+                ("svc_new", LIBRARY, "new", &[CARD]),
+            ][*service];
+            let mut body = service_body(agency, sector, mandates);
+            match ways_in {
+                0 => body["alternatives"] = json!([]),
+                1 => drop(body.as_object_mut()?.remove("alternatives")),
+                2 => body["alternatives"] = json!([{"en": " ", "zh-Hant": ""}]),
+                _ => {}
+            }
+            by(city, StatementKind::Service, id, agency, body)
+        }
+        Act::Step { object, to, is_automatic } => {
+            let owner = if *is_automatic { OPERATOR.to_owned() } else { city.owner(OBJECTS[*object])? };
+            Some(step(city, OBJECTS[*object], State::WORDS[*to].1, &owner, signers))
+        }
+        Act::Wait { days } => {
+            city.now = city.now.plus(days * 24 * HOUR);
+            None
+        }
+    }
+}
+
+/// The statement that the object needs next on its way from a draft to its end.
+fn advance(city: &mut City, object: &str, signers: Signers) -> Option<Statement> {
+    let (hash, state) = city.state(object)?;
+    let owner = city.owner(object)?;
+    if object.starts_with("mdt_") {
+        return advance_mandate(city, object, signers);
+    }
+    let is_contract = object.starts_with("ctr_");
+    let looked = |kind: &str| {
+        let is_it = |statement: &&Statement| statement.kind == StatementKind::Check && statement.body["kind"] == kind;
+        city.statements.iter().filter(is_it).any(|statement| statement.body["revision"] == hash.to_string())
+    };
+    let check = |by: &str, kind: &str| {
+        let id = format!("chk_{}", city.statements.len());
+        Some(signed(city, StatementKind::Check, &id, by, check_body(city, object, kind, "passed"), signers))
+    };
+    let to = match state {
+        State::Draft if is_contract && !looked("agency") => return check(&owner, "agency"),
+        State::CheckedAgency if !looked("city") => return check(OPERATOR, "city"),
+        State::Ending if !looked("deletion") => return check("agc_cloud", "deletion"),
+        State::Draft if is_contract => State::CheckedAgency,
+        State::CheckedAgency => State::CheckedCity,
+        State::CheckedCity => State::Signed,
+        State::Draft | State::Signed | State::Suspended => State::Active,
+        State::Active => State::Suspended,
+        State::Ending => State::Closed,
+        _ => return None,
+    };
+    Some(step(city, object, to, &owner, signers))
+}
+
+/// The statement that leads to the end of a mandate or a contract.
+fn end(city: &mut City, object: &str, signers: Signers) -> Option<Statement> {
+    let (_, state) = city.state(object)?;
+    let is_contract = object.starts_with("ctr_");
+    let to = match state {
+        State::Active | State::Suspended if is_contract => State::Ending,
+        _ if is_contract || state.is_over() => return advance(city, object, signers),
+        _ => State::Revoked,
+    };
+    let owner = city.owner(object)?;
+    Some(step(city, object, to, &owner, signers))
+}
+
+fn advance_mandate(city: &mut City, id: &str, signers: Signers) -> Option<Statement> {
+    let entry = city.register.mandates[&id.parse().unwrap()].clone();
+    let owner = entry.body.controller.to_string();
+    let machine = |city: &City, kind, id: &str, body| Some(signed(city, kind, id, OPERATOR, body, Signers::Machine));
+    let commitment = commitment_of(id);
+    if entry.has_key() && city.register.key(&commitment).is_none() {
+        let mut body = key_body(id, commitment);
+        body["epoch"] = json!(city.register.certified_epoch().max(2));
+        return machine(city, StatementKind::Key, &key_id(commitment), body);
+    }
+    let is_over = city.now >= entry.body.sunset_at;
+    let to = match entry.state {
+        State::Draft => {
+            if entry.body.kind != MandateKind::Emergency {
+                city.now = city.now.max(entry.body.consultation.to);
+            }
+            State::Consulted
+        }
+        State::Consulted => State::Approved,
+        State::Approved if !city.register.notices.contains_key(&entry.hash) => {
+            let notice = format!("ntc_{}", city.statements.len());
+            return Some(signed(city, StatementKind::Notice, &notice, &owner, notice_body(id, entry.hash), signers));
+        }
+        State::Approved => State::Published,
+        State::Published | State::Suspended if !is_over => State::Active,
+        State::Active if !is_over => State::Suspended,
+        State::Published | State::Active | State::Suspended => State::Sunset,
+        State::Sunset | State::Revoked => State::Erasing,
+        State::Erasing if city.register.certificate(&id.parse().unwrap()).is_none() => {
+            let mut body = certificate_body(id, city.now);
+            let ended = entry.history.iter().any(|step| step.to == State::Revoked);
+            body["cause"] = json!(if ended { "revocation" } else { "sunset" });
+            let epoch = city.register.certified_epoch().max(1);
+            (body["epoch_before"], body["epoch_after"]) = (json!(epoch), json!(epoch + 1));
+            return machine(city, StatementKind::Certificate, &format!("crt_{}", city.statements.len()), body);
+        }
+        State::Erasing => State::Erased,
+        _ => return None,
+    };
+    let is_clock = matches!(to, State::Sunset | State::Erasing | State::Erased);
+    Some(if is_clock { step(city, id, to, OPERATOR, Signers::Machine) } else { step(city, id, to, &owner, signers) })
+}
+
+fn step(city: &City, object: &str, to: State, by: &str, signers: Signers) -> Statement {
+    let mut statement = city.step_draft(object, to, by, &[]);
+    approve(&mut statement, by, signers);
+    statement
+}
+
+fn signed(city: &City, kind: StatementKind, id: &str, by: &str, body: Value, signers: Signers) -> Statement {
+    let mut statement = city.draft(kind, id, by, body, &[]);
+    approve(&mut statement, by, signers);
+    statement
+}
+
+fn approve(statement: &mut Statement, by: &str, signers: Signers) {
+    // A body that is registered anew agrees to it with one key of its own.
+    let own = [(statement.id.clone(), "head")];
+    let own = own.iter().filter(|(id, _)| statement.kind == StatementKind::Agency && id != "agc_secret");
+    let keys: &[&str] = match signers {
+        Signers::TwoRoles | Signers::Strangers => &["head", "privacy"],
+        Signers::SameRole => &["head", "deputy"],
+        Signers::OnePerson => &["head"],
+        Signers::Machine => &["automation"],
+        Signers::PersonAndMachine => &["head", "automation"],
+        Signers::Nobody => &[],
+    };
+    let by = if matches!(signers, Signers::Strangers) { "agc_parks" } else { by };
+    let all: Vec<_> = keys.iter().map(|key| (by.to_owned(), *key)).chain(own.cloned()).collect();
+    for (agency, key) in all {
+        statement.approve(&crate::common::signer(&agency, key)).unwrap();
+    }
+}

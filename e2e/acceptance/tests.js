@@ -1,0 +1,147 @@
+// The nine acceptance tests: each a failure of a system elsewhere, told as what must not happen here, with its parts.
+//
+// `done` is what the test does and `holds` what it asserts. `open` marks a part that the product cannot do yet, and why: it is played all the
+// same, fails, and is counted as not done; a run in which it suddenly holds fails, so that the mark goes.
+
+/** @typedef {{done: string, holds: string, open?: string}} Part */
+/** @typedef {{id: string, title: string, elsewhere: string, parts: Record<string, Part>}} Test */
+
+/** @type {Test[]} */
+export const TESTS = [
+  {
+    id: "silent-writer",
+    title: "A source whose log writer stands still is public within a minute, and residents read since when their list is incomplete",
+    elsewhere: "Denmark, 2015 to 2017: entries of some residents were invisible for up to 21 months, and nobody noticed.",
+    parts: {
+      gap: {
+        done: "A system of the library numbers two uses more than it sends",
+        holds: "Within 60 s the register has an incident with how many are missing, the incident is in the public log, and the resident's page says since when it may be incomplete. Once the two come, both say that it is over.",
+      },
+      silence: {
+        done: "A system of the school office is heard once and never again",
+        holds: "Within 60 s the register has an incident of a source that is silent, and the page of a resident who uses it says since when.",
+      },
+    },
+  },
+  {
+    id: "vendor-pull",
+    title: "A vendor's automatic pull is one decision, and everybody concerned sees it",
+    elsewhere: "England: a vendor's portal admitted that automatic pulls over its interface were not logged. Estonia: queries about more than about 100 people need not be logged for each.",
+    parts: {
+      everybody: {
+        done: "A vendor's program fetches the entries of everybody in the draw with one request",
+        holds: "Each of them has one line of it, with the same number of one batch and how many people it was about, and the public log is long enough to hold every line.",
+      },
+      proven: {
+        done: "Three of them check their footprints against the public log",
+        holds: "The line is proven for each.",
+      },
+    },
+  },
+  {
+    id: "changed-log",
+    title: "The browser sees by itself that an insider has changed the log",
+    elsewhere: "Estonia: the tracker's log is a plain database of the owner. Everywhere else no tamper evidence is shown at all.",
+    parts: {
+      lines: {
+        done: "Somebody with the operator's database changes what one of her lines says",
+        holds: "That line turns red in her browser, the others stay green, and the page says that they do not match.",
+      },
+      log: {
+        done: "The insider serves a log in which a bit of every part is another, to a browser that has seen nothing before",
+        holds: "No line stays green.",
+      },
+      served: {
+        done: "The server that lies is asked which program checks it",
+        holds: "The hashes of the verifier are in the log itself, and what is served is that verifier.",
+      },
+    },
+  },
+  {
+    id: "objection",
+    title: "From a line to an objection in two clicks, with a receipt, a day, and the overseer",
+    elsewhere: "Norway: print a form and send it to the hospital. Belgium, Spain and NHS England: no button at all.",
+    parts: {
+      "two-clicks": {
+        done: "A resident clicks on a line that she does not understand, and on the button that sends it",
+        holds: "She has a receipt with a number and the day on which the answer is due, which is the day that the law says.",
+      },
+      overseer: {
+        done: "The oversight desk is opened after it",
+        holds: "The desk says that an objection was filed against the mandate that it watches.",
+        open: "the oversight desk shows orders, incidents and brakes; an objection is a row of the operator's and no overseer sees it",
+      },
+    },
+  },
+  {
+    id: "reasons",
+    title: "Every line has a sentence that says why, and a link to the law",
+    elsewhere: "Belgium: who and which category, not why. Estonia: reasons that nobody can read. Denmark and Norway: free text, or none.",
+    parts: {
+      "every-line": {
+        done: "The footprints of three residents with a past of years are read in English and in Chinese",
+        holds: "Each line about a use has the sentence of its mandate for that reason, one sentence long, with a link to the mandate and one to the law that the mandate names.",
+      },
+    },
+  },
+  {
+    id: "will",
+    title: "An heir does not learn of a will",
+    elsewhere: "Estonia: rows of notaries revealed that a relative had made a will.",
+    parts: {
+      testator: {
+        done: "A notary notes a will of a resident, whose heir looks at once and searches the whole public log",
+        holds: "The testator has the line. The heir has no line more, and no entry of the log is hers that she does not see.",
+      },
+      heir: {
+        done: "The notary asks about the heir herself in the matter of the will, and says that it concerns somebody else",
+        holds: "Her line says who asked and that it was a use, and not the matter.",
+        open: "a use has no mark for a matter that concerns somebody else, and the service cannot send one: the line gives its reason at once",
+      },
+    },
+  },
+  {
+    id: "delayed",
+    title: "What may be shown late is shown on its day, though everybody has forgotten it",
+    elsewhere: "Estonia: the consumer of the data marks a query as hidden. Denmark: what was hidden stayed so until somebody looked.",
+    parts: {
+      hidden: {
+        done: "A body tries to hide a use, and two people to publish a mandate whose lines are hidden",
+        holds: "Both refused: neither a request nor a statement has a place for it. The lines of every tally that are shown late are counted in public, and there are none.",
+      },
+      "on-its-day": {
+        done: "Two people publish a mandate whose lines may be shown late, within the bounds of its law and its overseer",
+        holds: "The mandate is taken, a line under it is not shown before its day, is shown on it without anybody's doing, and is counted in public until then.",
+        open: "there is no delayed visibility: every line is shown at once, and a mandate cannot say otherwise",
+      },
+    },
+  },
+  {
+    id: "paper-card",
+    title: "Somebody with a paper card gets the same list at the counter and by post",
+    elsewhere: "Most portals show the list to those with a smartphone or an electronic identity; the Dutch one refers to a full list at the town hall.",
+    parts: {
+      counter: {
+        done: "A resident signs in at the counter with a printed card and a PIN, in a browser that is not hers, and with a passkey elsewhere",
+        holds: "Both show the same lines, checked against the public log in both; printed at the counter, the page has every line of them.",
+      },
+      post: {
+        done: "She asks that the list be sent to her by post",
+        holds: "Her account offers it to somebody who has a card only.",
+        open: "a list is opened by the resident herself; nothing makes a letter of it, and no clerk can",
+      },
+    },
+  },
+  {
+    id: "awareness",
+    title: "Whoever never looks is told, also that nothing happened",
+    elsewhere: "Denmark: 14 % know that the log exists.",
+    parts: {
+      digest: {
+        done: "A new resident looks for the weekly message among her settings",
+        holds: "She gets one each week unless she says no, also one that says that nothing happened.",
+        open: "residents are not written to: there is no weekly message, with or without news",
+      },
+    },
+  },
+];
