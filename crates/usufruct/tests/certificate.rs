@@ -22,11 +22,11 @@ fn what_follows_a_certificate_or_stands_in_its_place_is_told() {
     let city = Insider::of(&dir);
     let (log, mut leaves) = (folder.at("log"), city.leaves.clone());
     let register = city.register(&leaves);
-    let hers = register.certificates.values().find(|entry| entry.body.mandate.is_none()).expect("a withdrawal of the demo");
-    let verify = ["verify", "certificate", &hers.id, "--log", &log];
+    let known = register.certificates.values().find(|entry| entry.body.ciphertext_purged_at.is_none()).expect("one of the demo");
+    let verify = ["verify", "certificate", &known.id, "--log", &log];
     city.publish(&log, &leaves, now());
     assert!(ok(&verify).contains("ciphertext    may remain in copies until"));
-    let said = json!({"through": hers.number, "purged_at": register.last_at().to_string()});
+    let said = json!({"through": known.number, "purged_at": register.last_at().to_string()});
     leaves.push(city.statement(&leaves, StatementKind::Purge, "prg_first", said, &["automation"]));
     let said = json!({"key_commitments": [], "reason": {"en": "The proofs are lost.", "zh-Hant": "證明已佚失。"}});
     leaves.push(city.statement(&leaves, StatementKind::Uncertified, "crt_nothing", said, &["automation"]));
