@@ -1,10 +1,12 @@
 //! Marks of the rows that let somebody in, under a key of the house that is in no database: whoever can write to the tables still
 //! opens no session, adds no way in, and lets no service know anybody.
 
+use usufruct_core::case::{Finding, Remedy};
 use usufruct_core::hash::equal;
 use usufruct_core::{Digest, Time};
 use usufruct_store::authorizations::{self, Authorization};
 use usufruct_store::cards::{self, Card};
+use usufruct_store::cases::StoredCase;
 use usufruct_store::certificate_cards::{self, CertificateCard};
 use usufruct_store::codes::Code;
 use usufruct_store::counter_requests::{self, CounterRequest};
@@ -15,6 +17,7 @@ use usufruct_store::recovery_codes;
 use usufruct_store::refresh_tokens::RefreshToken;
 use usufruct_store::sessions::{self, Session};
 use usufruct_store::tokens::Token;
+use usufruct_store::wishes::StoredWishes;
 use usufruct_vault::Vault;
 
 use crate::Error;
@@ -231,6 +234,47 @@ pub(crate) fn of_authorization(vault: &Vault, authorization: &Authorization) -> 
         &time(*ends_at),
     ];
     row_mark(vault, b"usufruct/row/authorization/v1", &columns)
+}
+
+/// Whether this house wrote a case as it stands there.
+pub(crate) fn is_true_case(vault: &Vault, stored: &StoredCase) -> Result<bool, Error> {
+    Ok(is_equal(stored.mark, of_case(vault, stored)?))
+}
+
+/// The mark of a case: over all of it.
+pub(crate) fn of_case(vault: &Vault, stored: &StoredCase) -> Result<Digest, Error> {
+    let StoredCase { resident, id, line, mandate, service, agency, overseer, case, sealed, mark: _ } = stored;
+    let columns = [
+        &resident.to_be_bytes()[..],
+        id.as_str().as_bytes(),
+        &optional(line.map(u64::to_be_bytes)),
+        &optional(mandate.map(u64::to_be_bytes)),
+        &optional(service.as_ref().map(|id| id.as_str())),
+        &optional(agency.as_ref().map(|id| id.as_str())),
+        &optional(overseer.as_ref().map(|id| id.as_str())),
+        case.kind.code().as_bytes(),
+        case.state.code().as_bytes(),
+        &time(case.filed_at),
+        &time(case.due_at),
+        &optional(case.extended_at.map(time)),
+        &optional(case.answered_at.map(time)),
+        case.finding.map_or("", Finding::code).as_bytes(),
+        &optional(case.escalated_at.map(time)),
+        &optional(case.decided_at.map(time)),
+        case.decision.map_or("", Finding::code).as_bytes(),
+        case.remedy.map_or("", Remedy::code).as_bytes(),
+        &optional(case.remedy_due_at.map(time)),
+        &optional(case.remedied_at.map(time)),
+        &[u8::from(case.suspends)],
+        sealed,
+    ];
+    row_mark(vault, b"usufruct/row/case/v1", &columns)
+}
+
+/// The mark of what a resident wishes: over all of it.
+pub(crate) fn of_wishes(vault: &Vault, wishes: &StoredWishes) -> Result<Digest, Error> {
+    let StoredWishes { resident, said_at, sealed, mark: _ } = wishes;
+    row_mark(vault, b"usufruct/row/wishes/v1", &[&resident.to_be_bytes(), &time(*said_at), sealed])
 }
 
 /// What was found, if this house made it as it stands there. Reading the key of the marks may need a connection of its own, so it is not for

@@ -167,12 +167,13 @@ impl App {
         self.publish(&Publication { statements: vec![statement] }).map(drop)
     }
 
-    /// Runs what the clock asks for: ends of what was kept for its time, sunsets, contracts and agreements that are over, unfinished erasures and replacements of keys, what services answered, the log's next checkpoint.
+    /// Runs what the clock asks for: ends of what was kept for its time, sunsets, contracts and agreements that are over, cases that nobody answered, unfinished erasures and replacements of keys, what services answered, the log's next checkpoint.
     pub fn tick(self: &Arc<Self>) -> Result<(), Error> {
         self.make_late_keys()?;
         self.run_retention()?;
         self.run_sunsets()?;
         self.run_supervision()?;
+        self.run_cases()?;
         self.finish_erasures()?;
         self.finish_rotations()?;
         self.finish_service_rotations()?;
