@@ -181,7 +181,7 @@ test("object, correct, deactivate, delete", async () => {
   await page.goto(`${city.url}/me/footprint`);
   await page.getByRole("link", { name: "Object" }).first().click();
   await page.fill("#words", "I did not ask for a card.");
-  await page.getByTestId("send-objection").click();
+  await page.getByTestId("send-challenge").click();
   assert.match(await page.getByTestId("case").innerText(), /I did not ask for a card/);
   assert.deepEqual(await violations(page), []);
 
