@@ -120,6 +120,15 @@ attempt("complaint", async (t) => {
   const cookie = await cookieOf(visit);
   const page = await (await fetch(`${city.url}/me/cases`, { headers: { cookie } })).text();
   assert.ok(/<form[^>]+action="[^"]*(case|complain)/.test(page), "she can complain about something else than a line");
-  await t.resident(cookie, began, ({ service }) => service === id);
-  await t.public(began, async () => true);
+  const shown = await (await fetch(`${city.url}/me/cases/new?service=${id}`, { headers: { cookie } })).text();
+  const body = new URLSearchParams({ form_token: /name="form_token" value="([^"]+)"/.exec(shown)[1], service: id, words: "I have no phone.", kind: "complaint" });
+  const filed = await fetch(`${city.url}/me/cases/new`, { method: "POST", headers: { cookie }, body, redirect: "manual" });
+  assert.equal(filed.status, 303, await filed.text());
+  const lines = await t.hers(began, async () => {
+    const own = await checked(city, visit.page);
+    return own.every(({ proof }) => proof === "verified") && own[0].text.includes("I complain") ? own : null;
+  });
+  const cases = await (await fetch(`${city.url}/me/cases`, { headers: { cookie } })).text();
+  assert.ok(cases.includes("I have no phone.") && cases.includes('data-state="filed"'));
+  await t.public(began, async () => (await publicSize(city)) > lines.length);
 });

@@ -348,9 +348,8 @@ export const STORIES = [
       complaint: {
         attempt: "She complains in the pass about having been turned away",
         outcome: "visible",
-        ends: "Not yet: she finds no place for it, since nothing about her was used.",
-        fails: "her pages offer no complaint about a service, and the attempt to sign in leaves no line",
-        hole: "an objection is about a line of the footprint, and a sign-in that does not come about leaves none; a complaint goes to the overseer by other ways",
+        ends: "One button on the page of her cases: the body behind the service has to answer by the day of its law, and without an answer the case goes to the overseer by itself. It is a line of her footprint and an entry of the public log at once, and from the next day among the public counts of the body.",
+        fails: "her pages offer no complaint about a service, or what she files leaves no line",
       },
     },
   },

@@ -172,7 +172,7 @@ test("a token is worth nothing without its key", async () => {
 });
 
 test("odd addresses, forms and tokens break nothing", async () => {
-  for (const path of ["/nowhere", "/me/footprint/99999999999999999999/object", "/register/mandates/mdt_%00", "/register/mandates/x", "/log/tile/../../keys/log.seed", "/log/tile/0/%2e%2e/x", "/log/tile/x", "/verifier/..%2fCargo.toml", "/%ff"]) {
+  for (const path of ["/nowhere", "/me/footprint/99999999999999999999/case", "/register/mandates/mdt_%00", "/register/mandates/x", "/log/tile/../../keys/log.seed", "/log/tile/0/%2e%2e/x", "/log/tile/x", "/verifier/..%2fCargo.toml", "/%ff"]) {
     const answer = await fetch(`${city.url}${path}`, { redirect: "manual" });
     assert.ok(answer.status >= 300 && answer.status < 500, `${path}: ${answer.status}`);
   }
@@ -211,7 +211,7 @@ test("wrong methods, broken bodies and odd queries get a problem document too, a
     ["/webauthn/register/start", 413, { method: "POST", headers: json, body: "x".repeat(100_000) }],
     ["/webauthn/register/start", 415, { method: "POST", body: "{}" }],
     ["/sign-in?next=%2Fme&next=%2Fme", 400, {}],
-    ["/me/footprint/nonsense/object", 404, { headers: { cookie } }],
+    ["/me/footprint/nonsense/case", 404, { headers: { cookie } }],
     ["/me/preview?service=nonsense", 400, { headers: { cookie } }],
   ];
   const found = [];

@@ -195,7 +195,7 @@ test("what was not given is refused by address, by form and by service", async (
   const acting = await formToken(helper);
   assert.notEqual(own, acting);
 
-  const pages = ["/me/footprint", "/me/footprint/0/object", "/me/footprint/0/proof", "/me/footprint.json", "/me/consents", "/me/data", "/me/preview", "/me/account",
+  const pages = ["/me/footprint", "/me/footprint/0/case", "/me/footprint/0/proof", "/me/footprint.json", "/me/consents", "/me/data", "/me/preview", "/me/wishes", "/me/account",
     "/me/account/devices", "/me/account/devices/add", "/me/account/recovery", "/me/account/delete", "/me/delegations", "/me/delegations/give", "/me/delegations/take-up"];
   for (const path of pages) {
     const answer = await get(helper, path);
@@ -204,10 +204,10 @@ test("what was not given is refused by address, by form and by service", async (
     assert.match(html, /You act for mother\./, path);
     assert.doesNotMatch(html, /footprint-data/, path);
   }
-  const forms = ["/me/consents/mdt_library-card/withdraw", "/me/footprint/0/object", "/me/data/blk_name", "/me/account/devices/rename", "/me/account/devices/remove",
+  const forms = ["/me/consents/mdt_library-card/withdraw", "/me/footprint/0/case", "/me/wishes", "/me/data/blk_name", "/me/account/devices/rename", "/me/account/devices/remove",
     "/me/account/devices/close", "/me/account/devices/revoke-cards", "/me/account/recovery", "/me/account/freeze", "/me/account/lift", "/me/account/delete",
     "/me/account/deactivate", "/me/account/reactivate", "/me/sign-out-everywhere", "/me/delegations/give", "/me/delegations/take-up"];
-  const fields = { words: "x", value: "x", credential: "eA", label: "x", session: "x", code: "ABCD", helper: "x", person: "x", until: day(3), "power_sign-in": "yes" };
+  const fields = { kind: "question", words: "x", value: "x", credential: "eA", label: "x", session: "x", code: "ABCD", helper: "x", person: "x", until: day(3), "power_sign-in": "yes" };
   for (const path of forms) {
     for (const form_token of [acting, own]) {
       const answer = await post(helper, path, { ...fields, form_token });

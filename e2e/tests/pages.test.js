@@ -14,7 +14,7 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const OUT = join(HERE, "..", "out");
 const IMAGES = join(HERE, "..", "..", "docs", "images");
 const PUBLIC = ["/", "/sign-in", "/sign-in/card", "/recover", "/freeze", "/freeze?done=yes", "/enrol", "/register", "/register/mandates/mdt_library-card", "/register/mandates/mdt_dengue-alert", "/register/mandates/mdt_itinerary-card", "/register/mandates", "/register/services", "/register/contracts", "/register/contracts/ctr_event", "/register/agreements", "/register/agreements/agr_school-readers", "/register/late", "/vendor", "/register/agencies", "/register/certificates", "/register/vault", "/register/keys", "/register/orders", "/register/meetings", "/oversight", "/oversight/agc_oversight", "/register/log", "/developers", "/developers/try", "/demo/clerk", "/register/counts", "/register/drafts", "/register/mandates/mdt_library-card/tallies", "/nowhere"];
-const OWN = ["/me", "/me/footprint", "/me/footprint/1/object", "/me/cases", "/me/consents", "/me/data", "/me/preview?service=svc_library", "/me/account", "/me/account/devices", "/me/account/devices/add", "/me/account/recovery", "/me/account/delete"];
+const OWN = ["/me", "/me/footprint", "/me/footprint/1/case", "/me/cases", "/me/cases/new", "/me/wishes", "/me/consents", "/me/data", "/me/preview?service=svc_library", "/me/account", "/me/account/devices", "/me/account/devices/add", "/me/account/recovery", "/me/account/delete"];
 const LOOKS = [
   { name: "light", lang: "en" },
   { name: "dark", lang: "en", dark: true },

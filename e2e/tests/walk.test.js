@@ -174,14 +174,14 @@ test("the passkey signs in again, and signing out everywhere ends every session"
   await page.waitForURL("**/sign-in?next=**");
 });
 
-test("object, correct, deactivate, delete", async () => {
+test("complain, correct, deactivate, delete", async () => {
   const { page } = await enrolled();
   await agree(page);
   await read(page);
   await page.goto(`${city.url}/me/footprint`);
   await page.getByRole("link", { name: "Object" }).first().click();
   await page.fill("#words", "I did not ask for a card.");
-  await page.getByTestId("send-objection").click();
+  await page.getByTestId("send-complaint").click();
   assert.match(await page.getByTestId("case").innerText(), /I did not ask for a card/);
   assert.deepEqual(await violations(page), []);
 

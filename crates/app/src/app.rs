@@ -172,6 +172,7 @@ impl App {
         app.set_register(register);
         app.mark_rotating_sectors()?;
         app.mark_old_rows()?;
+        app.mark_old_cases()?;
         app.ask_witnesses_at_start()?;
         app.publish_keys()?;
         Ok(app)

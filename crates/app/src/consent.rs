@@ -16,6 +16,7 @@ use usufruct_store::{blocks, keyrings};
 use usufruct_vault::Vault;
 
 use crate::actor::place_by;
+use crate::case::rest_no_more;
 use crate::ledger::Placed;
 use crate::{Actor, App, Error, block_names};
 
@@ -80,6 +81,7 @@ impl App {
         if let Some(stranger) = optional.iter().find(|block| entry.body.asked(block).is_none()) {
             return Err(Error::refused(&format!("`{stranger}` is not in the mandate."), "Choose among the blocks on the page."));
         }
+        self.check_wishes(actor.resident, service, mandate, optional)?;
         self.lend(actor, Some(service), mandate, &chosen, authorization)
     }
 
@@ -165,6 +167,9 @@ impl Loan {
         blocks::delete_lent(tx, self.resident, self.number)?;
         blocks::put_lent(tx, &lent)?;
         grants::put(tx, &self.grant)?;
+        if self.grant.grant.kind == GrantKind::Consent {
+            rest_no_more(tx, vault, self.resident, self.number)?;
+        }
         if let Some(authorization) = &self.authorization {
             authorizations::put(tx, authorization)?;
         }
@@ -192,7 +197,11 @@ fn stored(id: &GrantId, resident: u64, entry: &Entry<Mandate>, chosen: &[&BlockI
             means: None,
             resident_active: true,
             authorized: false,
+            rests: false,
+            declined: false,
         },
+        has_cases: false,
+        wishes: None,
     }
 }
 

@@ -147,8 +147,10 @@ pub(crate) fn note_clerk(tx: &mut Tx<'_>, desk: &Desk, id: &str, clerk: &str, no
         ));
     }
     if let Some(first) = request.clerks.first() {
+        // What one request is about would make each a kind of its own.
+        let what = request.way.split(' ').next().unwrap_or_default();
         let pair = [masked(&desk.vault, first.as_bytes())?, masked(&desk.vault, clerk.as_bytes())?];
-        let stratum = Stratum::new(desk.operator.clone(), &format!("counter {}", request.way), pair);
+        let stratum = Stratum::new(desk.operator.clone(), &format!("counter {what}"), pair);
         let (head, connection) = tx.group_and_connection::<Head>()?;
         if head.books.brake(connection, &stratum, day(now))?.is_err() {
             return Ok(None);

@@ -11,8 +11,8 @@ use usufruct_store::db::Tx;
 use usufruct_store::erasures::{self, Erasure};
 use usufruct_store::residents::{self, ResidentState};
 use usufruct_store::{
-    authorizations, blocks, breaches, cards, certificate_cards, codes, counter_requests, deletions, deposits, grants,
-    invitations, keyrings, lines, passkeys, recovery_codes, sessions, tokens,
+    authorizations, blocks, breaches, cards, cases, certificate_cards, codes, counter_requests, deletions, deposits, grants,
+    invitations, keyrings, lines, passkeys, recovery_codes, sessions, tokens, wishes,
 };
 use usufruct_vault::Withdrawal;
 
@@ -233,6 +233,8 @@ fn forget_one(tx: &mut Tx<'_>, erasure: &Erasure, kept: Option<i64>, now: Time, 
             deposits::purge_resident(tx, resident)?;
             lines::purge_resident(tx, resident)?;
             breaches::purge_resident(tx, resident)?;
+            cases::purge_resident(tx, resident)?;
+            wishes::purge_resident(tx, resident)?;
             forget_chain(tx, resident)?;
         }
     }

@@ -19,6 +19,7 @@ use usufruct_core::statement::public_key;
 use usufruct_core::tally::Day;
 use usufruct_core::{Digest, Time};
 use usufruct_store::authorizations::{self, Authorization};
+use usufruct_store::cases::{self, StoredCase};
 use usufruct_store::db::{Connection, Tx};
 use usufruct_store::grants::{self, Count, StoredGrant};
 use usufruct_store::{blocks, keyrings, residents};
@@ -30,11 +31,15 @@ use crate::books::Counted;
 use crate::deposit::ReleasedDeposit;
 use crate::ledger::{Head, Placed, place_counted};
 use crate::receipt::Commit;
-use crate::row_mark::is_true_authorization;
+use crate::row_mark::{is_true_authorization, is_true_case};
+use crate::wishes::WISH;
 use crate::{App, Error, block_names};
 
 /// How often a decision is made again when the register or the grant moved under it.
 pub(crate) const ATTEMPTS: usize = 8;
+
+/// What stands in the detail of a refusal that a case of hers led to.
+const RESTS: &str = "case";
 
 /// Where the seed behind a pseudonym stands: its index, and the generation.
 pub(crate) type SeedPlace = ([u8; 32], u16);
@@ -112,6 +117,16 @@ impl Case {
         Ok(Self { found, clauses })
     }
 
+    /// What of her own led to a refusal under this clause, for her line: a case that is open, or a standing wish.
+    fn own_will(&self, clause: Clause) -> Option<&'static str> {
+        let grant = &self.found.grant.as_ref()?.grant;
+        match clause {
+            Clause::Suspension if grant.rests => Some(RESTS),
+            Clause::Grant if grant.declined => Some(WISH),
+            _ => None,
+        }
+    }
+
     pub fn keyring(&self) -> &Keyring {
         &self.found.keyring
     }
@@ -124,6 +139,8 @@ struct Stored {
     /// Those that cover the mandate, true or not.
     authorizations: Vec<Authorization>,
     lent: Vec<(u64, Vec<u8>)>,
+    /// Her cases about something under the mandate, true or not.
+    cases: Vec<StoredCase>,
     /// Whether every block that is asked for, and that she has and agreed to, is lent.
     is_whole: bool,
 }
@@ -136,7 +153,9 @@ impl Stored {
         let authorizations = if needs_authorization { covering(conn, resident, asking)? } else { Vec::new() };
         let lent = blocks::lent(conn, resident, mandate.number)?;
         let is_whole = is_whole(conn, resident, asking, grant.as_ref(), &lent)?;
-        Ok(Self { keyrings: keyrings::candidates(conn, resident)?, grant, authorizations, lent, is_whole })
+        let has_cases = grant.as_ref().is_some_and(|stored| stored.has_cases);
+        let cases = if has_cases { cases::under_mandate(conn, resident, mandate.number)? } else { Vec::new() };
+        Ok(Self { keyrings: keyrings::candidates(conn, resident)?, grant, authorizations, lent, cases, is_whole })
     }
 }
 
@@ -175,7 +194,8 @@ impl App {
     /// Releases blocks of one resident, or refuses with the clauses. Refusals about a known resident are logged too.
     ///
     /// One snapshot of four reads, one group-committed write (a grant update, a leaf and a line), one receipt signature. Under a mandate that
-    /// rests on consent one read more, of the service's authorization, and one HMAC; the write looks at it again with the grant. Under a mandate
+    /// rests on consent one read more, of the service's authorization, and one HMAC; the write looks at it again with the grant. Where she has cases under
+    /// it, one read more, and one HMAC for each. Under a mandate
     /// that lets services deposit, one read more.
     pub fn release(&self, request: &ReleaseRequest) -> Result<Released, Error> {
         for _ in 0..ATTEMPTS {
@@ -242,7 +262,7 @@ impl App {
                 None => Ok(None),
             })?;
             let (resident, stored) = stored.ok_or_else(unknown)?;
-            self.found(resident, stored, asking.mandate.number).map_err(|error| match error {
+            self.found(resident, stored, asking).map_err(|error| match error {
                 Error::Vault(VaultError::NoKey { noun: "resident" }) => unknown(),
                 other => other,
             })
@@ -255,7 +275,7 @@ impl App {
         if found.keyring.generation(asking.sector) == generation { Ok(found) } else { Err(unknown()) }
     }
 
-    fn found(&self, resident: u64, mut stored: Stored, mandate: u64) -> Result<Found, Error> {
+    fn found(&self, resident: u64, mut stored: Stored, asking: &Asking<'_>) -> Result<Found, Error> {
         let mut authorization = None;
         for found in stored.authorizations {
             if is_true_authorization(&self.vault, &found)? {
@@ -263,12 +283,24 @@ impl App {
                 break;
             }
         }
+        let keyring = Arc::new(self.open_keyring(resident, &stored.keyrings)?);
+        let mut rests = false;
+        for case in &stored.cases {
+            rests |= case.case.suspends;
+            if !is_true_case(&self.vault, case)? {
+                return Err(Error::Altered);
+            }
+        }
         if let Some(stored) = &mut stored.grant {
             stored.grant.authorized = authorization.is_some();
+            stored.grant.rests = rests;
+            if let Some(wished) = stored.wishes.as_ref().filter(|_| asking.mandate.body.legal_basis.code == Basis::Consent) {
+                let wished = self.open_wishes(&keyring, wished)?;
+                stored.grant.declined = wished.decline(asking.register, asking.service, Some(asking.mandate));
+            }
         }
-        let keyring = Arc::new(self.open_keyring(resident, &stored.keyrings)?);
         // Who lends has a key for it; a grant that was revived by a write has none.
-        let fits = stored.is_whole && (stored.grant.is_none() || keyring.lends(mandate));
+        let fits = stored.is_whole && (stored.grant.is_none() || keyring.lends(asking.mandate.number));
         Ok(Found { resident, keyring, grant: stored.grant, authorization, fits, lent: stored.lent })
     }
 
@@ -290,14 +322,14 @@ impl App {
     ) -> Result<Found, Error> {
         let mandate = asking.mandate;
         let needs_notice = mandate.body.legal_basis.code != Basis::Consent
-            && found.grant.as_ref().is_none_or(|stored| stored.grant.mandate_hash != mandate.hash)
+            && found.grant.as_ref().is_none_or(|stored| stored.grant.mandate_hash != mandate.hash && !stored.grant.rests)
             && otherwise() == Outcome::Permit;
         if !needs_notice {
             return Ok(found);
         }
         self.notify(found.resident, id)?;
         let resident = found.resident;
-        self.found(resident, self.db.snapshot(|conn| Stored::read(conn, resident, asking))?, mandate.number)
+        self.found(resident, self.db.snapshot(|conn| Stored::read(conn, resident, asking))?, asking)
     }
 
     pub(crate) fn wait_for_register(&self) {
@@ -496,7 +528,7 @@ pub(crate) fn event(
         actor,
         batch,
         clause: refused.map(|clause| clause.code().to_owned()),
-        detail: None,
+        detail: refused.and_then(|clause| case.own_will(*clause)).map(str::to_owned),
         until: refused.is_none().then(|| mandate.body.keep_until(now)),
         other: None,
         source: None,

@@ -10,6 +10,7 @@ use crate::Error;
 pub(crate) use authorization::{
     find_authorization, is_true_authorization, of_authorization, true_authorization, true_authorizations,
 };
+pub(crate) use case::{is_true_case, of_case, of_wishes};
 pub(crate) use delegation::{find_delegation, is_ours, of_delegation, put_delegation};
 pub(crate) use deletion::{is_true_deletion, marked_deletion};
 pub(crate) use session::{find_session, of_session};
@@ -20,6 +21,7 @@ pub(crate) use way_in::{
 };
 
 mod authorization;
+mod case;
 mod delegation;
 mod deletion;
 mod session;

@@ -209,13 +209,14 @@ impl App {
         self.publish(&Publication { statements: vec![statement] }).map(drop)
     }
 
-    /// Runs what the clock asks for: sunsets, ends of what was kept for its time, contracts and agreements that are over, unfinished erasures and replacements of keys, what services answered, the log's next checkpoint.
+    /// Runs what the clock asks for: sunsets, ends of what was kept for its time, contracts and agreements that are over, cases that nobody answered, unfinished erasures and replacements of keys, what services answered, the log's next checkpoint.
     pub fn tick(self: &Arc<Self>) -> Result<(), Error> {
         self.make_late_keys()?;
         // The key of a mandate that is over goes before rows that may be many.
         self.run_sunsets()?;
         self.run_retention()?;
         self.run_supervision()?;
+        self.run_cases()?;
         self.finish_erasures()?;
         self.finish_rotations()?;
         self.finish_service_rotations()?;

@@ -56,6 +56,7 @@ impl App {
                 late.push(Late { duty: LateDuty::Deletion, object, agency, due_at });
             }
         }
+        late.extend(self.late_cases()?);
         late.sort_by_key(|late| late.due_at);
         Ok(late)
     }

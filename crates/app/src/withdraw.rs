@@ -16,6 +16,10 @@ use usufruct_vault::Vault;
 use crate::actor::place_by;
 use crate::{Actor, App, Error};
 
+/// Reasons of the line: she withdrew, or it was decided in a case of hers.
+const WITHDRAWAL: &str = "withdrawal";
+const BY_ORDER: &str = "case";
+
 /// What came of a withdrawal.
 #[derive(Clone, Debug)]
 pub struct Withdrawn {
@@ -34,7 +38,22 @@ impl App {
     /// One transaction ends the grant, and at every service of the pseudonym domains that it touches all authorizations, tokens and codes,
     /// and notes the erasure; the key follows; a crash in between is finished at the next start.
     pub fn withdraw(&self, actor: impl Into<Actor>, mandate: &MandateId) -> Result<Withdrawn, Error> {
-        let actor = actor.into();
+        self.end_loan(actor.into(), mandate, WITHDRAWAL)
+    }
+
+    /// Ends what a resident lends under a mandate and destroys its key, because that was decided in a case of hers; under a law too. Does nothing
+    /// where she lends nothing.
+    pub(crate) fn end_loan_by_order(&self, resident: u64, mandate: &MandateId) -> Result<(), Error> {
+        let register = self.register();
+        let number = register.mandates.get(mandate).ok_or(Error::Unknown { what: "mandate" })?.number;
+        let stored = self.db.read(|conn| grants::find(conn, resident, number))?;
+        if stored.is_some_and(|stored| matches!(stored.grant.state, GrantState::Given | GrantState::Paused)) {
+            self.end_loan(resident.into(), mandate, BY_ORDER)?;
+        }
+        Ok(())
+    }
+
+    fn end_loan(&self, actor: Actor, mandate: &MandateId, reason: &'static str) -> Result<Withdrawn, Error> {
         let resident = actor.resident;
         let _guard = self.lock_resident(resident);
         let register = self.register();
@@ -44,7 +63,7 @@ impl App {
         let stored = stored
             .filter(|stored| matches!(stored.grant.state, GrantState::Given | GrantState::Paused))
             .ok_or_else(|| Error::refused("There is nothing to withdraw from here.", "See the list of your consents."))?;
-        if stored.grant.kind == GrantKind::Notified {
+        if stored.grant.kind == GrantKind::Notified && reason != BY_ORDER {
             return Err(Error::refused(
                 "This use rests on law and not on your consent, so it cannot be withdrawn.",
                 "You can object to it from your footprint.",
@@ -67,7 +86,7 @@ impl App {
             root_at: None,
         };
         let erasure = self.with_evidence(erasure)?;
-        let event = event(entry.hash, services.first(), &certificate, now);
+        let event = event(entry.hash, services.first(), &certificate, reason, now);
         let (vault, rng, number) = (Arc::clone(&self.vault), Arc::clone(&self.rng), entry.number);
         let sectors: BTreeSet<u64> =
             services.iter().filter_map(|id| register.services.get(id)).map(|service| register.sector(service)).collect();
@@ -142,7 +161,13 @@ pub(crate) fn services_under(register: &Register, mandate: &MandateId) -> Vec<Se
     under.map(|(id, _)| id.clone()).collect()
 }
 
-fn event(mandate: usufruct_core::Digest, service: Option<&ServiceId>, certificate: &CertificateId, now: Time) -> Event {
+fn event(
+    mandate: usufruct_core::Digest,
+    service: Option<&ServiceId>,
+    certificate: &CertificateId,
+    reason: &str,
+    now: Time,
+) -> Event {
     Event {
         kind: Kind::Withdrawal,
         n: 0,
@@ -151,7 +176,7 @@ fn event(mandate: usufruct_core::Digest, service: Option<&ServiceId>, certificat
         mandate: Some(mandate),
         service: service.cloned(),
         blocks: Vec::new(),
-        reason: "withdrawal".to_owned(),
+        reason: reason.to_owned(),
         actor: None,
         batch: None,
         clause: None,

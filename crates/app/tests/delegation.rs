@@ -8,10 +8,11 @@ use common::{CARD, City, OPERATOR, mandate, service};
 use usufruct_app::store::db::Connection;
 use usufruct_app::store::passkeys::Passkey;
 use usufruct_app::{
-    Approved, AuthorizeRequest, DelegationView, Earlier, Error, Exchange, GrantManagement, Guardianship, NewHelper,
-    ObjectionRequest, OpenSession, Refresh, Tokens, guardian_message,
+    About, Approved, AuthorizeRequest, CaseRequest, DelegationView, Earlier, Error, Exchange, GrantManagement, Guardianship,
+    NewHelper, OpenSession, Refresh, Tokens, guardian_message,
 };
 use usufruct_core::Time;
+use usufruct_core::case::CaseKind;
 use usufruct_core::delegation::{Power, Powers};
 use usufruct_core::event::Kind;
 use usufruct_core::means::Means;
@@ -165,8 +166,8 @@ fn a_helper_acts_on_the_persons_rights_and_both_see_it(dir: &Path, url: Option<&
     }
     city.app.consent(acting.actor(&[Power::Consents]).unwrap(), &service(), &mandate(), &[]).unwrap();
     city.app.authorize(&acting, &request()).unwrap();
-    let about = ObjectionRequest { line: 0, words: "Not so.".into() };
-    city.app.object(acting.actor(&[Power::Footprint, Power::Cases]).unwrap(), &about).unwrap();
+    let about = CaseRequest { about: About::Line(0), kind: CaseKind::Challenge, words: "Not so.".into() };
+    city.app.file_case(acting.actor(&[Power::Footprint, Power::Cases]).unwrap(), &about).unwrap();
     city.app.withdraw(acting.actor(&[Power::Consents]).unwrap(), &mandate()).unwrap();
 
     // The rights are the person's.
@@ -602,7 +603,12 @@ fn a_person_ends_a_guardianship_with_her_own_passkey(dir: &Path, url: Option<&st
     let acting = city.app.acting(&guardian, &token).unwrap().unwrap();
     city.app.consent(acting.actor(&[Power::Consents]).unwrap(), &service(), &mandate(), &[]).unwrap();
     let line = city.app.footprint(person.resident).unwrap().lines.last().unwrap().n;
-    city.app.object(person.resident, &ObjectionRequest { line, words: "I did not want that.".into() }).unwrap();
+    city.app
+        .file_case(
+            person.resident,
+            &CaseRequest { about: About::Line(line), kind: CaseKind::Challenge, words: "I did not want that.".into() },
+        )
+        .unwrap();
 
     let by_card = city.app.open_session_by(person.resident, "kiosk", Means::Card).unwrap();
     let by_card = city.app.session(&by_card).unwrap().unwrap();

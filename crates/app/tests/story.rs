@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{CARD, City, LIBRARY, block, library_card, mandate, service};
 use serde_json::json;
-use usufruct_app::{BatchRequest, Error, ObjectionRequest};
+use usufruct_app::{About, BatchRequest, CaseRequest, Error};
 use usufruct_core::Text;
+use usufruct_core::case::CaseKind;
 use usufruct_core::decide::Clause;
 use usufruct_core::event::{Form, Kind, commitment, leaf};
 use usufruct_core::id::MandateId;
@@ -394,10 +395,17 @@ fn an_objection_is_filed_and_logged(dir: &Path, url: Option<&str>) {
     let city = City::found(dir, url);
     let (resident, subject) = city.cardholder();
     city.app.release(&city.request(&subject)).unwrap();
-    let case = city.app.object(resident, &ObjectionRequest { line: 1, words: "I was not there.".into() }).unwrap();
-    assert!(case.due_at > case.filed_at.plus(29 * DAY));
-    assert_eq!(city.app.cases(resident).unwrap()[0].words, "I was not there.");
-    assert!(city.app.object(resident, &ObjectionRequest { line: 99, words: String::new() }).is_err());
+    let case = city
+        .app
+        .file_case(resident, &CaseRequest { about: About::Line(1), kind: CaseKind::Challenge, words: "I was not there.".into() })
+        .unwrap();
+    assert_eq!((case.case.due_at, case.case.suspends), (case.case.filed_at.plus(30 * DAY), false));
+    assert_eq!(city.app.cases(resident).unwrap()[0].letters[0].text, "I was not there.");
+    assert!(
+        city.app
+            .file_case(resident, &CaseRequest { about: About::Line(99), kind: CaseKind::Challenge, words: String::new() })
+            .is_err()
+    );
     let last = city.app.footprint(resident).unwrap().lines.pop().unwrap().event.unwrap();
     assert_eq!((last.kind, last.detail), (Kind::Objection, Some(case.id.to_string())));
 }

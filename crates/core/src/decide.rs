@@ -152,7 +152,7 @@ fn in_force(mandate: &Entry<Mandate>, services: &[&Entry<Service>], grant: Optio
     sheet.rule(Clause::Condition, waivers_run);
     let is_suspended = mandate.state == State::Suspended || services.iter().any(|service| service.state == State::Suspended);
     sheet.rule(Clause::Mandate, matches!(mandate.state, State::Active | State::Suspended));
-    sheet.rule(Clause::Suspension, !is_suspended && !is_paused(grant));
+    sheet.rule(Clause::Suspension, !is_suspended && !is_paused(grant) && !grant.is_some_and(|grant| grant.rests));
     sheet.rule(Clause::Start, mandate.body.starts_at <= now);
     sheet.rule(Clause::Sunset, now < mandate.body.sunset_at);
     let works = |service: &&Entry<Service>| {
@@ -249,7 +249,7 @@ fn granted(
         && grant.mandate_hash == mandate.hash
         && grant.given_at <= now
         && now < grant.valid_until
-        && (!consent || grant.kind == GrantKind::Consent);
+        && (!consent || grant.kind == GrantKind::Consent && !grant.declined);
     sheet.rule(Clause::Grant, stands);
     // Without a consent there is nothing that a service could be authorized for, so that is all there is to say.
     sheet.rule(Clause::Authorization, !consent || !stands || grant.authorized);

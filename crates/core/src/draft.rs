@@ -209,6 +209,15 @@ impl<'a> Draft<'a> {
         value.as_bool()
     }
 
+    /// An optional `true` or `false`.
+    pub fn optional_flag(&mut self, field: &'static str) -> Option<bool> {
+        let value = self.optional(field)?;
+        if value.as_bool().is_none() {
+            self.note(field, "not-a-flag", "This is neither `true` nor `false`. Write one of them, or leave it out.".into());
+        }
+        value.as_bool()
+    }
+
     /// A required word out of a closed list.
     pub fn word<T: Copy>(&mut self, field: &'static str, words: &[(&'static str, T)], remedy: &str) -> Option<T> {
         let value = self.required(field, remedy)?;

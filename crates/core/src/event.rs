@@ -24,6 +24,8 @@ pub enum Kind {
     Breach,
     /// A service was told the pseudonym of another service for its own; the detail names that other service.
     Conversion,
+    /// A case of the resident moved on, or one was filed that is no objection; the detail names it, the reason says how.
+    Case,
     /// A block was corrected by the resident.
     Correction,
     /// The resident agreed, or was notified of a duty.
@@ -293,9 +295,10 @@ pub fn filler_leaf(random: &[u8; 64]) -> [u8; LEAF_LEN] {
 }
 
 impl Kind {
-    const ALL: [(Self, &'static str); 14] = [
+    const ALL: [(Self, &'static str); 15] = [
         (Self::AuthorizationGivenBack, "authorization-given-back"),
         (Self::Breach, "breach-notified"),
+        (Self::Case, "case"),
         (Self::Consent, "consent"),
         (Self::Conversion, "conversion"),
         (Self::Correction, "correction"),
@@ -355,7 +358,7 @@ mod tests {
         fn events()(n in any::<u64>(), prev in any::<Option<[u8; 32]>>(), at in 0i64..4_000_000_000_000_000,
             mandate in any::<Option<[u8; 32]>>(), blocks in prop::collection::vec(0usize..3, 0..5), reason in ".{0,40}",
             actor in any::<Option<[u8; 32]>>(), batch in any::<Option<([u8; 16], u64)>>(), clause in any::<Option<String>>(),
-            kind in 0usize..13, other in any::<Option<String>>(), source in any::<Option<(bool, u64, Option<u32>)>>()) -> Event {
+            kind in 0usize..15, other in any::<Option<String>>(), source in any::<Option<(bool, u64, Option<u32>)>>()) -> Event {
             Event {
                 kind: Kind::ALL[kind].0, n, prev, at: Time::from_micros(at), mandate: mandate.map(Digest),
                 service: Some("svc_library".parse().unwrap()),

@@ -48,6 +48,10 @@ pub struct Grant {
     pub resident_active: bool,
     /// Whether a live authorization of hers at the service that asks covers the mandate. Asked of consents alone.
     pub authorized: bool,
+    /// Whether a case of hers is open that lets everything under the mandate rest until it is decided.
+    pub rests: bool,
+    /// Whether she has said once and for all that the office of the service that asks gets nothing by her consent.
+    pub declined: bool,
 }
 
 impl GrantState {

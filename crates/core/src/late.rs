@@ -23,16 +23,22 @@ pub struct Late {
 /// What is owed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LateDuty {
+    /// An office has not answered residents.
+    Answer,
     /// A law demanded something of a breach.
     Breach(Duty),
     /// The operator destroyed keys and can prove nothing of it.
     Certificate,
     /// A body has not looked at its vendor.
     Check,
+    /// An overseer has not decided about residents.
+    Decision,
     /// A vendor has not said that it deleted everything.
     Deletion,
     /// An order was not carried out.
     Order,
+    /// An office has not done what residents were promised, or what was ordered for them.
+    Remedy,
     /// An agreement was not looked at again.
     Review,
 }
@@ -41,11 +47,14 @@ impl LateDuty {
     /// The word for it.
     pub fn code(self) -> &'static str {
         match self {
+            Self::Answer => "answer",
             Self::Breach(duty) => duty.code(),
             Self::Certificate => "certificate",
             Self::Check => "check",
+            Self::Decision => "decision",
             Self::Deletion => "deletion",
             Self::Order => "order",
+            Self::Remedy => "remedy",
             Self::Review => "review",
         }
     }

@@ -68,6 +68,9 @@ pub struct Deadline {
     pub within: String,
     /// By how much it can be prolonged, with reasons.
     pub extension: Option<String>,
+    /// Whether what a case is about rests until it is answered or decided; of the kinds of cases only.
+    #[serde(skip_serializing_if = "is_false")]
+    pub suspends: bool,
     /// From which moment, or under which condition.
     pub when: Option<Text>,
     pub article: String,
@@ -216,6 +219,11 @@ impl<'a> Law<'a> {
         self.deadline(duty).within()
     }
 
+    /// Whether what a case is about rests until it is decided. Where no pack says so nothing does.
+    pub fn suspends(&self, duty: Duty) -> bool {
+        self.deadline(duty).suspends
+    }
+
     /// Its own pack, if one is in force.
     pub fn pack(&self) -> Option<&'a Lawpack> {
         self.own
@@ -343,6 +351,11 @@ impl Lawpack {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
 fn provision(draft: &mut Draft<'_>) -> Option<Provision> {
     let code = draft.string("code", 40, "Give it a short code.");
     let article = draft.string("article", 80, "Name the article.");
@@ -354,7 +367,15 @@ fn deadline(draft: &mut Draft<'_>) -> Option<Deadline> {
     let duty = draft.word("duty", Duty::WORDS, "Say what it is about.");
     let within = draft.duration("within", "Give the length, as `P30D`.");
     let extension = draft.optional_duration("extension");
+    let suspends = draft.optional_flag("suspends").unwrap_or(false);
     let when = draft.optional_text("when", 200);
     let article = draft.string("article", 120, "Name the article, or the rule of the house.");
-    Some(Deadline { duty: duty?, within: within?.1, extension: extension.map(|(_, text)| text), when, article: article? })
+    Some(Deadline {
+        duty: duty?,
+        within: within?.1,
+        extension: extension.map(|(_, text)| text),
+        suspends,
+        when,
+        article: article?,
+    })
 }

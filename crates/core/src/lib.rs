@@ -9,6 +9,7 @@ pub mod audit;
 pub mod block;
 pub mod brake;
 pub mod breach;
+pub mod case;
 pub mod cbor;
 pub mod certificate;
 pub mod check;

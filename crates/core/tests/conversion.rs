@@ -98,6 +98,8 @@ fn request(city: &City, from: &str, to: &str) -> (ConversionRequest, Grant, Time
         window_uses: 0,
         means: None,
         resident_active: true,
+        rests: false,
+        declined: false,
         authorized: true,
     };
     (request, grant, now)

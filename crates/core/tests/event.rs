@@ -9,9 +9,10 @@ use usufruct_core::hash::{hex, unhex};
 use usufruct_core::source::SourceMark;
 use usufruct_core::{Digest, Time};
 
-const KINDS: [Kind; 14] = [
+const KINDS: [Kind; 15] = [
     Kind::AuthorizationGivenBack,
     Kind::Breach,
+    Kind::Case,
     Kind::Consent,
     Kind::Conversion,
     Kind::Correction,

@@ -10,7 +10,7 @@ use crate::number;
 pub struct CounterRequest {
     pub id: String,
     pub resident: u64,
-    /// What she is to get: `passkey` or `card`; `guardian` for what is said in `guardian`.
+    /// What she is to get: `passkey` or `card`; `guardian` for what is said in `guardian`; `case` with the hash of a case that is to be filed.
     pub way: String,
     /// Who is to be her guardian and until when; `None` as the time where the guardianship is to end.
     pub guardian: Option<(u64, Option<Time>)>,

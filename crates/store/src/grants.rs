@@ -6,6 +6,7 @@ use usufruct_core::means::Means;
 use usufruct_core::{Digest, Time};
 
 use crate::db::{Connection, Error, Row, Value};
+use crate::wishes::StoredWishes;
 use crate::{number, shard};
 
 /// A grant with its place in the store.
@@ -18,6 +19,10 @@ pub struct StoredGrant {
     pub revision: i64,
     pub last_use_at: Option<Time>,
     pub grant: Grant,
+    /// Whether cases of hers are about something under the mandate.
+    pub has_cases: bool,
+    /// What she wishes once and for all, sealed.
+    pub wishes: Option<StoredWishes>,
 }
 
 /// What must still hold, inside the writing transaction, for a use to be counted.
@@ -40,14 +45,15 @@ pub struct Count {
 }
 
 const COLUMNS: &str = "g.resident, g.mandate, g.grant_id, g.kind, g.state, g.revision, g.mandate_hash, g.blocks, g.given_at, \
-                       g.valid_until, g.uses, g.window_start, g.window_uses, g.last_use_at, r.state, g.means";
+                       g.valid_until, g.uses, g.window_start, g.window_uses, g.last_use_at, r.state, g.means, \
+                       (SELECT COUNT(*) FROM cases c WHERE c.shard = g.shard AND c.resident = g.resident AND c.mandate = g.mandate), \
+                       w.said_at, w.sealed, w.mark";
+const TABLES: &str = "grants g JOIN residents r ON r.shard = g.shard AND r.resident = g.resident \
+                      LEFT JOIN wishes w ON w.shard = g.shard AND w.resident = g.resident";
 
 /// The grant of a resident under a mandate.
 pub fn find(conn: &mut dyn Connection, resident: u64, mandate: u64) -> Result<Option<StoredGrant>, Error> {
-    let sql = format!(
-        "-- grant_find\nSELECT {COLUMNS} FROM grants g JOIN residents r ON r.shard = g.shard AND r.resident = g.resident \
-         WHERE g.shard = $1 AND g.resident = $2 AND g.mandate = $3"
-    );
+    let sql = format!("-- grant_find\nSELECT {COLUMNS} FROM {TABLES} WHERE g.shard = $1 AND g.resident = $2 AND g.mandate = $3");
     let row = conn.query_one(&sql, &[shard(resident).into(), number(resident).into(), mandate.cast_signed().into()])?;
     row.as_ref().map(read).transpose()
 }
@@ -55,8 +61,7 @@ pub fn find(conn: &mut dyn Connection, resident: u64, mandate: u64) -> Result<Op
 /// All grants of a resident, newest first.
 pub fn of_resident(conn: &mut dyn Connection, resident: u64) -> Result<Vec<StoredGrant>, Error> {
     let sql = format!(
-        "-- grant_of_resident\nSELECT {COLUMNS} FROM grants g JOIN residents r ON r.shard = g.shard AND r.resident = g.resident \
-         WHERE g.shard = $1 AND g.resident = $2 ORDER BY g.given_at DESC, g.mandate"
+        "-- grant_of_resident\nSELECT {COLUMNS} FROM {TABLES} WHERE g.shard = $1 AND g.resident = $2 ORDER BY g.given_at DESC, g.mandate"
     );
     let rows = conn.query(&sql, &[shard(resident).into(), number(resident).into()])?;
     rows.iter().map(read).collect()
@@ -143,6 +148,12 @@ pub fn end_consents(conn: &mut dyn Connection, resident: u64) -> Result<u64, Err
     conn.execute(sql, &[shard(resident).into(), number(resident).into()])
 }
 
+/// Makes every decision that was taken on a resident's grant under one mandate before this one void, as when a case lets it rest.
+pub fn revise(conn: &mut dyn Connection, resident: u64, mandate: u64) -> Result<u64, Error> {
+    let sql = "-- grant_revise\nUPDATE grants SET revision = revision + 1 WHERE shard = $1 AND resident = $2 AND mandate = $3";
+    conn.execute(sql, &[shard(resident).into(), number(resident).into(), mandate.cast_signed().into()])
+}
+
 /// Makes every decision that was taken on a resident's grants before this one void, as when her pass stops.
 pub fn revise_resident(conn: &mut dyn Connection, resident: u64) -> Result<u64, Error> {
     let sql = "-- grant_revise_resident\nUPDATE grants SET revision = revision + 1 WHERE shard = $1 AND resident = $2";
@@ -179,8 +190,18 @@ pub fn count(conn: &mut dyn Connection, count: &Count) -> Result<Option<i64>, Er
 fn read(row: &Row) -> Result<StoredGrant, Error> {
     let hash: [u8; 32] = row.bytes(6)?.try_into().map_err(|_| crate::inconsistent("grants.mandate_hash"))?;
     let blocks: Result<Vec<BlockId>, _> = row.text(7)?.split_whitespace().map(str::parse).collect();
+    let resident = row.integer(0)?.cast_unsigned();
+    let wishes = match row.optional_integer(17)? {
+        Some(said_at) => Some(StoredWishes {
+            resident,
+            said_at: Time::from_micros(said_at),
+            sealed: row.bytes(18)?.to_vec(),
+            mark: Digest(row.array(19)?),
+        }),
+        None => None,
+    };
     Ok(StoredGrant {
-        resident: row.integer(0)?.cast_unsigned(),
+        resident,
         mandate: row.integer(1)?.cast_unsigned(),
         id: row.text(2)?.parse().map_err(|_| crate::inconsistent("grants.grant_id"))?,
         revision: row.integer(5)?,
@@ -199,7 +220,12 @@ fn read(row: &Row) -> Result<StoredGrant, Error> {
             resident_active: row.text(14)? == "active",
             // For which service it is asked is not known here.
             authorized: false,
+            // Whether a case lets it rest, and whether she has declined that service's office, is said where the marks of both are looked at.
+            rests: false,
+            declined: false,
         },
+        has_cases: row.integer(16)? > 0,
+        wishes,
     })
 }
 

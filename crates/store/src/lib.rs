@@ -43,6 +43,7 @@ pub mod streams;
 pub mod tables;
 pub mod tallies;
 pub mod tokens;
+pub mod wishes;
 
 use usufruct_core::Digest;
 
@@ -74,6 +75,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 27, name: "breaches", sql: include_str!("../migrations/0027_breaches.sql") },
     Migration { number: 29, name: "tokens_by_service", sql: include_str!("../migrations/0029_tokens_by_service.sql") },
     Migration { number: 30, name: "deletion_marks", sql: include_str!("../migrations/0030_deletion_marks.sql") },
+    Migration { number: 31, name: "cases", sql: include_str!("../migrations/0031_cases.sql") },
+    Migration { number: 32, name: "wishes", sql: include_str!("../migrations/0032_wishes.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

@@ -29,7 +29,7 @@ pub enum Source {
 }
 
 /// All tables but that of the migrations.
-pub const ALL: [Table; 46] = [
+pub const ALL: [Table; 48] = [
     // Whoever gave one, or got it back, has an event in the log.
     of_residents("authorizations", Source::LiveOrLog, &["authorization_id"]),
     // Her lines say it too; a note that is lost leads to a second line, never to none.
@@ -60,6 +60,7 @@ pub const ALL: [Table; 46] = [
     of_nobody("brake_days", Source::LiveOrLog, &["body", "reason", "officials", "day"]),
     of_nobody("brake_releases", Source::LiveOrLog, &["order_id"]),
     of_nobody("breach_walks", Source::Live, &["breach"]),
+    of_nobody("case_counts", Source::LiveOrLog, &["agency", "kind", "what", "day"]),
     of_nobody("delegated_codes", Source::Live, &["code_hash"]),
     // Whether one has ended stands in sealed lines, so without a live copy none counts.
     of_nobody("delegations", Source::Live, &["delegation_id"]),
@@ -81,11 +82,12 @@ pub const ALL: [Table; 46] = [
     of_nobody("tally_counts", Source::LiveOrLog, &["mandate", "day", "what"]),
     of_nobody("tally_spans", Source::LiveOrLog, &["mandate", "day", "source"]),
     of_residents("tokens", Source::Live, &["token_hash"]),
+    of_residents("wishes", Source::LiveOrLog, &["shard", "resident"]),
 ];
 
 /// The tables with sealed values that go with an erasure.
 pub const SEALED: &[&str] =
-    &["cases", "delegations", "deletions", "deposits", "keyrings", "lent_blocks", "lines", "outbox", "own_blocks"];
+    &["cases", "delegations", "deletions", "deposits", "keyrings", "lent_blocks", "lines", "outbox", "own_blocks", "wishes"];
 
 impl Table {
     /// Up to `limit` rows after the row with the key `after`, in the order of the key. Answers them with the key of the last.

@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use usufruct_app::log::Source;
 use usufruct_app::{
-    App, Approved, AuditReport, Guardianship, NewResident, OverdueDeletion, Publication, RecountDay, Rotated, ServiceRotated, Way,
+    About, App, Approved, AuditReport, CaseRequest, DeskCase, Guardianship, NewResident, OverdueDeletion, Publication,
+    RecountDay, Rotated, ServiceRotated, Way,
 };
 use usufruct_core::breach::Breach;
 use usufruct_core::id::{BlockId, BreachId, MandateId, ServiceId};
@@ -253,6 +254,37 @@ impl Access {
         }
     }
 
+    /// Does at the case desk what officials signed. Answers what waits for their office after it.
+    pub fn act_at_desk(&self, said: &str, approvals: &[Approval]) -> Result<Vec<DeskCase>, Failure> {
+        match self {
+            Self::Local { app, .. } => Ok(app.act_at_desk(said, approvals)?),
+            Self::Remote { console, .. } => understood(post(console, "cases", &json!({ "said": said, "approvals": approvals }))?),
+        }
+    }
+
+    /// Begins a request to file a case for a resident at a counter. Answers its id.
+    pub fn begin_counter_case(&self, resident: u64, asked: &CaseRequest) -> Result<String, Failure> {
+        match self {
+            Self::Local { app, .. } => Ok(app.begin_counter_case(resident, asked)?),
+            Self::Remote { console, .. } => {
+                let answer = post(console, "counter-cases", &json!({ "resident": resident, "case": counter_case(asked) }))?;
+                understood(answer["request"].clone())
+            }
+        }
+    }
+
+    /// A clerk approves the filing of a case; with the second one it is filed.
+    pub fn approve_counter_case(&self, id: &str, asked: &CaseRequest, approval: &Approval) -> Result<Approved, Failure> {
+        match self {
+            Self::Local { app, .. } => Ok(app.approve_counter_case(id, asked, approval)?),
+            Self::Remote { console, .. } => {
+                let body = json!({ "request": id, "case": counter_case(asked), "approval": approval });
+                let count: u64 = understood(post(console, "counter-cases/approve", &body)?["approved"].clone())?;
+                Ok(if count == 2 { Approved::Twice } else { Approved::Once })
+            }
+        }
+    }
+
     /// Begins a request that two clerks have to approve. Answers its id.
     pub fn begin_counter_request(&self, resident: u64, way: Way) -> Result<String, Failure> {
         match self {
@@ -327,6 +359,15 @@ impl Access {
             }
         }
     }
+}
+
+fn counter_case(asked: &CaseRequest) -> Value {
+    let (line, service) = match &asked.about {
+        About::Line(line) => (Some(line), None),
+        About::Service(service) => (None, Some(service)),
+        About::Pass => (None, None),
+    };
+    json!({ "kind": asked.kind, "line": line, "service": service, "words": asked.words })
 }
 
 fn read(answer: Value) -> Result<Invited, Failure> {

@@ -7,9 +7,9 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::command::{
-    agreement, audit, backup, breach, card, completions, contract, deletions, demo, doctor, enrol, escrow, footprint, guardian,
-    init, invite, keeper, key, mandate, migrate, mirror, publish, recover, refound, restore, restore_log, rotate, serve, service,
-    verify, witness,
+    agreement, audit, backup, breach, card, case, completions, contract, deletions, demo, doctor, enrol, escrow, footprint,
+    guardian, init, invite, keeper, key, mandate, migrate, mirror, publish, recover, refound, restore, restore_log, rotate,
+    serve, service, verify, witness,
 };
 use crate::failure::Failure;
 
@@ -60,6 +60,7 @@ enum Verb {
     Invite(invite::Invite),
     Recover(recover::Recover),
     Card(card::Card),
+    Case(case::Case),
     Deletions(deletions::Deletions),
     Verify(verify::Verify),
     Witness(witness::Witness),
@@ -76,6 +77,7 @@ impl Cli {
             Verb::Backup(verb) => verb.run(),
             Verb::Breach(verb) => verb.run(),
             Verb::Card(verb) => verb.run(),
+            Verb::Case(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),
             Verb::Contract(verb) => verb.run(),
             Verb::Deletions(verb) => verb.run(),

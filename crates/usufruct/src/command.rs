@@ -5,6 +5,7 @@ pub mod audit;
 pub mod backup;
 pub mod breach;
 pub mod card;
+pub mod case;
 pub mod completions;
 pub mod contract;
 pub mod deletions;

@@ -4,6 +4,7 @@
 //! token that only the owner of the data directory can read.
 
 mod breaches;
+mod cases;
 mod clerk;
 mod counter;
 mod deletions;
@@ -40,6 +41,9 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/console/api/publications", post(publications::publish))
         .route("/console/api/breaches/count", post(breaches::count))
         .route("/console/api/breaches/letters", post(breaches::letters))
+        .route("/console/api/cases", post(cases::act))
+        .route("/console/api/counter-cases", post(cases::begin))
+        .route("/console/api/counter-cases/approve", post(cases::approve))
         .route("/console/api/drills/canary", post(drills::canary))
         .route("/console/api/drills/restore", post(drills::restore))
         .route("/console/api/drills/unopened", post(drills::unopened))

@@ -5,6 +5,7 @@
 
 mod api;
 mod assets;
+mod case_words;
 mod certificate_card;
 pub mod console;
 mod deliver;

@@ -2,6 +2,7 @@
 
 mod account;
 mod breaches;
+mod cases;
 mod consents;
 mod data;
 mod delegations;
@@ -10,10 +11,10 @@ mod devices;
 mod footprint;
 mod footprint_key;
 mod home;
-mod objections;
 mod preview;
 mod receipt;
 mod recovery;
+mod wishes;
 
 use std::sync::Arc;
 
@@ -39,10 +40,12 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/me/footprint/sealed", get(footprint_key::sealed))
         .route("/me/footprint/{n}/receipt", get(receipt::token))
         .route("/me/footprint/{n}/receipt.json", get(receipt::readable))
-        .route("/me/footprint/{n}/object", get(objections::form).post(objections::object))
+        .route("/me/footprint/{n}/case", get(cases::form).post(cases::file))
         .route("/me/breaches", get(breaches::list))
         .route("/me/breaches/{id}", get(breaches::one))
-        .route("/me/cases", get(objections::list))
+        .route("/me/cases", get(cases::list))
+        .route("/me/cases/new", get(cases::ask).post(cases::file_open))
+        .route("/me/cases/{id}/complain", post(cases::complain))
         .route("/me/consents", get(consents::list))
         .route("/me/consents/{mandate}/withdraw", post(consents::withdraw))
         .route("/me/data", get(data::list))
@@ -77,6 +80,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/me/delegations/{id}/take-up", post(delegations::take_up_guardianship))
         .route("/me/acting", get(delegations::acting))
         .route("/me/acting/stop", post(delegations::stop))
+        .route("/me/wishes", get(wishes::page).post(wishes::set))
         .route("/me/sign-out", post(account::sign_out))
         .route("/me/sign-out-everywhere", post(account::sign_out_everywhere))
 }

@@ -2,6 +2,7 @@
 //! linked data and tables for other people's machines.
 
 pub(crate) mod breaches;
+mod cases;
 pub(crate) mod contracts;
 pub(crate) mod counting;
 mod drafts;
@@ -45,6 +46,8 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/register/breaches.csv", get(breaches::breaches_csv))
         .route("/register/breaches.json", get(breaches::breaches_json))
         .route("/register/breaches/{id}", get(breaches::breach))
+        .route("/register/cases", get(cases::page))
+        .route("/register/cases.json", get(cases::json))
         .route("/register/drafts", get(drafts::page))
         .route("/register/drafts.json", get(drafts::json))
         .route("/register/services", get(lists::services))

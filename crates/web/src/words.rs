@@ -58,6 +58,7 @@ impl Page {
         match kind {
             Kind::AuthorizationGivenBack => fl!(self.messages, "kind-given-back"),
             Kind::Breach => fl!(self.messages, "kind-breach-notified"),
+            Kind::Case => fl!(self.messages, "kind-case"),
             Kind::Use => fl!(self.messages, "kind-use"),
             Kind::Deposit => fl!(self.messages, "kind-deposit"),
             Kind::Conversion => fl!(self.messages, "kind-conversion"),
@@ -87,6 +88,7 @@ impl Page {
             "recovery-codes-made" => fl!(self.messages, "status-codes-made"),
             "recovery-code-used" => fl!(self.messages, "status-code-used"),
             "ways-in-removed" => fl!(self.messages, "status-ways-in-removed"),
+            "counter-case" => fl!(self.messages, "status-counter-case"),
             "counter-recovery" => fl!(self.messages, "status-counter"),
             "card-issued" => fl!(self.messages, "status-card-issued"),
             "card-revoked" => fl!(self.messages, "status-card-revoked"),
@@ -95,6 +97,7 @@ impl Page {
             "certificate-card-removed" => fl!(self.messages, "status-certificate-card-removed"),
             "certificate-card-revoked" => fl!(self.messages, "status-certificate-card-revoked"),
             "pseudonym-replaced" => fl!(self.messages, "status-pseudonym-replaced"),
+            "wishes-changed" => fl!(self.messages, "status-wishes-changed"),
             "certificate-card-expired" => fl!(self.messages, "status-certificate-card-expired"),
             _ => String::new(),
         }
@@ -191,6 +194,7 @@ impl Page {
             "consent" => fl!(self.messages, "did-consent"),
             "withdrawal" => fl!(self.messages, "did-withdrawal"),
             "objection" => fl!(self.messages, "did-objection"),
+            "case" => fl!(self.messages, "did-case"),
             "sign-in" if reason == "did" => fl!(self.messages, "did-sign-in"),
             codes if !what.is_empty() => {
                 let powers = codes.split(' ').filter_map(Power::from_code).map(|power| self.power(&power));
@@ -305,11 +309,14 @@ impl Page {
     /// What is owed.
     pub fn late_duty(&self, duty: &LateDuty) -> String {
         match duty {
+            LateDuty::Answer => fl!(self.messages, "late-answer"),
             LateDuty::Breach(duty) => self.breach_duty(duty),
             LateDuty::Certificate => fl!(self.messages, "late-certificate"),
             LateDuty::Check => fl!(self.messages, "late-check"),
+            LateDuty::Decision => fl!(self.messages, "late-decision"),
             LateDuty::Deletion => fl!(self.messages, "late-deletion"),
             LateDuty::Order => fl!(self.messages, "late-order"),
+            LateDuty::Remedy => fl!(self.messages, "late-remedy"),
             LateDuty::Review => fl!(self.messages, "late-review"),
         }
     }

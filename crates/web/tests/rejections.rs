@@ -59,7 +59,7 @@ async fn every_refusal_is_a_problem_document_or_a_page() {
     for (method, path, headers, body, status, allow) in [
         ("POST", "/register", vec![], "", 405, "GET,HEAD"),
         ("DELETE", "/oidc/token", vec![], "", 405, "POST,OPTIONS"),
-        ("PUT", "/me/footprint/3/object", vec![], "", 405, "GET,HEAD,POST"),
+        ("PUT", "/me/footprint/3/case", vec![], "", 405, "GET,HEAD,POST"),
         ("GET", "/me/sign-out", vec![], "", 405, "POST"),
         ("POST", start, vec![JSON], "{", 400, ""),
         ("POST", start, vec![JSON], "{\"code\": 3}", 422, ""),
@@ -88,7 +88,7 @@ async fn a_form_without_a_session_leads_to_the_page_it_stands_on() {
     for (form, page) in [
         ("/me/consents/mdt_library-card/withdraw", "/me/consents"),
         ("/me/data/blk_name", "/me/data"),
-        ("/me/footprint/3/object", "/me/footprint"),
+        ("/me/footprint/3/case", "/me/footprint"),
         ("/me/account/deactivate", "/me/account"),
         ("/me/account/reactivate", "/me/account"),
         ("/me/account/delete", "/me/account/delete"),

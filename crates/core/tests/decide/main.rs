@@ -502,6 +502,8 @@ fn asking(model: &Model, present: Digest, ask: &Ask) -> (Request, Option<Grant>,
         window_uses: model.cap - 1,
         means: None,
         resident_active: true,
+        rests: false,
+        declined: false,
         authorized: true,
     };
     let mut granted = true;
@@ -591,6 +593,8 @@ proptest! {
                 blocks: request.blocks.iter().map(|(block, _)| block.clone()).collect(),
                 uses: 0, window_start: now, window_uses: 0, means: None,
  resident_active: true,
+ rests: false,
+ declined: false,
  authorized: true,
             };
             let mut expected = broken(&model, present, &request, Some(&willing), now);
@@ -719,6 +723,8 @@ fn lawful(model: &Model, city: &City) -> (Request, Option<Grant>, Time) {
         window_uses: 1,
         means: None,
         resident_active: true,
+        rests: false,
+        declined: false,
         authorized: true,
     });
     (request, grant, day(50))

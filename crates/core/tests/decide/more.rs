@@ -174,6 +174,8 @@ fn with_a_known_reason_for_so_many_and_an_active_pass() {
     refuses(&base(), Clause::BulkLimit, |request, _, _| request.subjects = -1);
     refuses(&base(), Clause::Resident, |_, grant, _| g(grant).resident_active = false);
     refuses(&base(), Clause::Authorization, |_, grant, _| g(grant).authorized = false);
+    refuses(&base(), Clause::Suspension, |_, grant, _| g(grant).rests = true);
+    refuses(&base(), Clause::Grant, |_, grant, _| g(grant).declined = true);
 }
 
 #[test]

@@ -195,6 +195,14 @@ async fn proceed(
         return Err(too_weak());
     }
     let request = AuthorizeRequest { agreed: agreed(site, &session, raw)?, ..request };
+    if declines(site, session.resident, &request, silent).await? {
+        if silent {
+            // As of anybody who has not agreed.
+            return Err(OAuthError::new("consent_required", "the resident has to agree first").into());
+        }
+        let asked = Asked { request, again: false, raw: raw.to_owned(), locales: None };
+        return deny(site, &asked).await.map_err(Stop::Fault);
+    }
     let (resident, wanted, again) = (session.resident, request.clone(), prompt.contains(&"consent"));
     let to_ask = blocking(site, move |app| consent::questions(app, resident, &wanted, again)).await?;
     let Some(question) = to_ask.first() else {
@@ -361,6 +369,12 @@ pub(crate) async fn deny_agreeing(site: &Arc<Site>, asked: &Asked) -> Result<Res
     }
     let error = OAuthError::new("access_denied", "the resident has to agree herself first");
     Ok(refuse(site, &Way::of(&asked.request), &error))
+}
+
+/// Whether her standing wishes say no before she is shown anything. The service reads what it reads of any no.
+pub(crate) async fn declines(site: &Arc<Site>, resident: u64, request: &AuthorizeRequest, silent: bool) -> Result<bool, Fault> {
+    let request = request.clone();
+    blocking(site, move |app| app.declines(resident, &request, silent)).await
 }
 
 /// Leads back to the service because she said no.

@@ -53,6 +53,8 @@ pub(crate) struct Question {
     mandate: MandateId,
     /// What she lends under it already, where only the service is new to her.
     lent: Option<Vec<BlockId>>,
+    /// Whether she wishes never to be asked about optional blocks.
+    no_optional: bool,
 }
 
 /// A block as the page shows it.
@@ -79,7 +81,7 @@ pub(crate) fn page(
     asked: &Asked,
     question: &Question,
 ) -> Result<Response, Fault> {
-    let Question { mandate, lent } = question;
+    let Question { mandate, lent, no_optional } = question;
     let register = site.app.register();
     let entry = register.mandates.get(mandate).ok_or_else(|| Fault::not_found("mandate"))?;
     let notice = register.notice(entry).ok_or_else(|| Fault::not_found("notice"))?;
@@ -99,7 +101,10 @@ pub(crate) fn page(
         None => block.necessity == Necessity::Required,
     };
     let is_offered = |block: &AskedBlock| {
-        lent.is_none() && block.necessity == Necessity::Optional && is_wanted(&asked.request, mandate, &block.block)
+        lent.is_none()
+            && !no_optional
+            && block.necessity == Necessity::Optional
+            && is_wanted(&asked.request, mandate, &block.block)
     };
     let blocks = &entry.body.blocks;
     let content = ConsentPage {
@@ -201,16 +206,17 @@ pub(crate) async fn decide(
 
 /// What to ask about, in order: mandates to which she has not agreed or has not let the service in, or all that rest on consent.
 pub(crate) fn questions(app: &App, resident: u64, request: &AuthorizeRequest, again: bool) -> Result<Vec<Question>, Error> {
+    let no_optional = app.wishes(resident)?.no_optional;
     if !again {
         let mut open = app.authorization(resident, request)?;
-        let question = |mandate: MandateId| Question { lent: open.lent.remove(&mandate), mandate };
+        let question = |mandate: MandateId| Question { lent: open.lent.remove(&mandate), mandate, no_optional };
         return Ok(open.to_ask.into_iter().map(question).collect());
     }
     let register = app.register();
     let rests_on_consent =
         |id: &MandateId| register.mandates.get(id).is_some_and(|entry| entry.body.legal_basis.code == Basis::Consent);
     let mandates = app.scope_mandates(&request.service, &request.scope)?.into_iter().filter(rests_on_consent);
-    Ok(mandates.map(|mandate| Question { mandate, lent: None }).collect())
+    Ok(mandates.map(|mandate| Question { mandate, lent: None, no_optional }).collect())
 }
 
 /// Whether she chose the same optional blocks as in the consent she has given.

@@ -90,6 +90,9 @@ pub(crate) async fn decide(
     if session.means < authorize::wanted(&site, &choice.request).await? {
         return Err(Fault::not_given());
     }
+    if authorize::declines(&site, session.person(), &asked.request, false).await? {
+        return authorize::deny(&site, &asked).await;
+    }
     let (person, wanted, again) = (session.person(), asked.request.clone(), asked.again);
     let to_ask = blocking(&site, move |app| consent::questions(app, person, &wanted, again)).await?;
     match to_ask.first() {

@@ -90,6 +90,8 @@ pub(super) struct Row {
     pub other: String,
     /// Whether that person acted for the resident.
     pub is_by_other: bool,
+    /// Whether an office or the machine moved a case of hers on; who it was stands in `who`.
+    pub is_by_office: bool,
     /// When it happened, of what a system outside reported afterwards.
     pub happened_at: Option<Time>,
 }
@@ -166,6 +168,7 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
         joined: None,
         other: event_other(line),
         is_by_other: false,
+        is_by_office: false,
         happened_at: None,
     };
     let Some(event) = &line.event else { return row };
@@ -195,6 +198,19 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
         row.law = mandate.body.legal_basis.url.clone();
         let reason = mandate.body.reason(&event.reason).unwrap_or(&mandate.body.purpose.sentence);
         row.why = page.text(reason).to_owned();
+    }
+    if event.kind == Kind::Case {
+        row.why = page.case_step(&event.reason);
+        row.is_by_office = matches!(event.reason.as_str(), "extended" | "answered" | "escalated" | "decided" | "remedied");
+        if row.is_by_office && row.who.is_empty() {
+            row.who = fl!(page.messages, "footprint-office");
+        }
+    }
+    if event.kind == Kind::Refusal {
+        row.refusal = page.own_will(event.detail.as_deref().unwrap_or_default()).unwrap_or(row.refusal);
+    }
+    if event.kind == Kind::Withdrawal && event.reason == "case" {
+        row.why = fl!(page.messages, "case-deleted");
     }
     if event.kind == Kind::Status {
         row.why = page.status_reason(&event.reason);

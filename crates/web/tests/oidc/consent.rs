@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
+use usufruct_app::Wishes;
 use usufruct_core::event::Kind;
 use usufruct_core::grant::GrantState;
 use usufruct_core::time::{DAY, MINUTE};
@@ -309,4 +310,25 @@ async fn who_was_away_signs_in_and_finds_the_page_again() {
             assert!(page.text().contains("Go back to the service and start again"), "{}", page.text());
         }
     }
+}
+
+#[tokio::test]
+async fn a_standing_wish_holds_before_she_is_shown_anything() {
+    let site = TestSite::new();
+    let (resident, cookie) = site.resident();
+    let app = &site.city.app;
+    app.wish(resident, &Wishes { no_optional: true, ..Wishes::default() }).unwrap();
+    let page = site.authorize(&cookie, &[]).await;
+    assert!(page.status == StatusCode::OK && !page.text().contains("optional_blk_"));
+    app.wish(resident, &Wishes { not_offices: ["agc_library".parse().unwrap()].into(), ..Wishes::default() }).unwrap();
+    let denied = site.authorize(&cookie, &[]).await;
+    assert_eq!(denied.led_error(), "access_denied");
+    // A no of hers reads the same.
+    let (_, other) = site.resident();
+    let page = site.authorize(&other, &[]).await;
+    let no = site.decide(&other, &page, &[("decision", "not-now")]).await;
+    assert_eq!(denied.led("error_description"), no.led("error_description"));
+    assert_eq!(site.authorize(&cookie, &[("prompt", "none")]).await.led_error(), "consent_required");
+    let refusal = app.footprint(resident).unwrap().lines.pop().unwrap().event.unwrap();
+    assert_eq!((refusal.kind, refusal.detail.as_deref()), (Kind::Refusal, Some("wish")));
 }

@@ -21,8 +21,9 @@ use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
-use usufruct_app::{DepositRequest, NewHelper, ObjectionRequest};
+use usufruct_app::{About, CaseRequest, DepositRequest, NewHelper};
 use usufruct_core::Text;
+use usufruct_core::case::CaseKind;
 use usufruct_core::delegation::Powers;
 use usufruct_core::key::KeyOf;
 use usufruct_core::lifecycle::State;
@@ -65,7 +66,11 @@ impl Pages {
         wrong.blocks[0].0 = block("district");
         assert!(app.release(&wrong).is_err(), "she did not agree to this block");
         app.correct(resident, &block("district"), "海濱 <Seaside> & co").unwrap();
-        app.object(resident, &ObjectionRequest { line: 1, words: "<script>alert(1)</script>".into() }).unwrap();
+        app.file_case(
+            resident,
+            &CaseRequest { about: About::Line(1), kind: CaseKind::Challenge, words: "<script>alert(1)</script>".into() },
+        )
+        .unwrap();
         app.withdraw(resident, &mandate()).unwrap();
         app.consent_at_counter(resident, &common::service(), &mandate(), &[block("district")]).unwrap();
         app.consent_at_counter(resident, &common::service(), &"mdt_short".parse().unwrap(), &[]).unwrap();
@@ -176,8 +181,12 @@ async fn every_page_in_both_languages() {
         "/me",
         "/me/footprint",
         "/me/footprint?service=svc_library",
-        "/me/footprint/1/object",
+        "/me/footprint/1/case",
         "/me/cases",
+        "/me/cases/new",
+        "/me/cases/new?service=svc_library",
+        "/me/wishes",
+        "/me/wishes?saved=true",
         "/me/consents",
         "/me/data",
         "/me/data?corrected=blk_district",
@@ -207,6 +216,7 @@ async fn every_page_in_both_languages() {
         "/register/certificates",
         "/register/breaches",
         "/me/breaches",
+        "/register/cases",
         "/register/counts",
         "/register/drafts",
         "/register/mandates/mdt_library-card/tallies",
@@ -281,11 +291,11 @@ async fn a_wrong_field_is_named_and_nothing_is_lost() {
     assert!(answer.text.contains("href=\"#value-blk_district\"") && answer.text.contains(&long));
     assert_eq!(faults(&answer.text, "en"), Vec::<String>::new());
     let long = "x".repeat(2_001);
-    let answer = pages.post("/me/footprint/1/object", &[("words", &long)]).await;
+    let answer = pages.post("/me/footprint/1/case", &[("kind", "challenge"), ("words", &long)]).await;
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(answer.text.contains("href=\"#words\"") && answer.text.contains(&long));
     assert_eq!(faults(&answer.text, "en"), Vec::<String>::new());
-    let answer = pages.post("/me/footprint/1/object", &[("words", &"a\r\n".repeat(900))]).await;
+    let answer = pages.post("/me/footprint/1/case", &[("kind", "challenge"), ("words", &"a\r\n".repeat(900))]).await;
     assert_eq!((answer.status, answer.location.as_str()), (StatusCode::SEE_OTHER, "/me/cases"));
 }
 
@@ -455,7 +465,7 @@ async fn a_delegation_that_has_ended_opens_nothing_to_a_page_from_before() {
     }
     for (path, status) in [
         ("/me/account", StatusCode::FORBIDDEN),
-        ("/me/footprint/9999/object", StatusCode::NOT_FOUND),
+        ("/me/footprint/9999/case", StatusCode::NOT_FOUND),
         ("/nowhere", StatusCode::NOT_FOUND),
     ] {
         let page = pages.get(path, "en").await;

@@ -1,0 +1,81 @@
+//! At the counter: clerks file a case for a resident who is there and does not use the pass herself. Two of them look at her and sign what she says.
+
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use usufruct_core::Digest;
+use usufruct_core::hash::{hex, sha256};
+use usufruct_core::ports::random;
+use usufruct_core::statement::Approval;
+use usufruct_store::counter_requests::{self, CounterRequest};
+use usufruct_store::residents;
+
+use crate::case::About;
+use crate::counter::{REQUEST_LIFE, braked, lapsed, note_clerk};
+use crate::row_mark::find_counter_request;
+use crate::{App, Approved, CaseRequest, Error};
+
+/// Word of these requests among those at a counter; the hash of what is filed comes after it.
+const WAY: &str = "case";
+
+impl App {
+    /// Begins a request to file a case for a resident who is at the counter. It does nothing until two clerks approve it. Answers its id.
+    pub fn begin_counter_case(&self, resident: u64, asked: &CaseRequest) -> Result<String, Error> {
+        let id = URL_SAFE_NO_PAD.encode(random::<16>(self.rng()));
+        let request = CounterRequest {
+            id: id.clone(),
+            resident,
+            way: way(asked),
+            guardian: None,
+            expires_at: self.now().plus(REQUEST_LIFE),
+            clerks: Vec::new(),
+            mark: None,
+        };
+        let request = self.marked(request)?;
+        self.db.transaction("begin counter case", move |tx| {
+            residents::state(tx, resident)?
+                .filter(|state| *state != residents::ResidentState::Erased)
+                .ok_or(Error::Unknown { what: "resident" })?;
+            Ok::<_, Error>(counter_requests::insert(tx, &request)?)
+        })?;
+        Ok(id)
+    }
+
+    /// A clerk approves the filing of exactly this; with the second one the case is filed.
+    pub fn approve_counter_case(&self, id: &str, asked: &CaseRequest, approval: &Approval) -> Result<Approved, Error> {
+        let (now, id) = (self.now(), id.to_owned());
+        let request = self.db.read(|conn| find_counter_request(conn, &self.vault, &id, now))?.ok_or_else(lapsed)?;
+        if request.way != way(asked) {
+            return Err(lapsed());
+        }
+        let message = counter_case_message(&self.config.origin, &id, request.resident, asked);
+        let clerk = self.clerk(&self.register(), approval, &message)?;
+        let (desk, noted) = (self.desk(), id.clone());
+        let approved = self.db.transaction("approve counter case", move |tx| note_clerk(tx, &desk, &noted, &clerk, now))?;
+        let approved = approved.ok_or_else(braked)?;
+        if approved == Approved::Twice {
+            self.file_at_counter(request.resident, asked, &id)?;
+        }
+        Ok(approved)
+    }
+}
+
+/// What a clerk signs. It is made from what the clerk knows, so that nobody gets a signature for something else.
+pub fn counter_case_message(origin: &str, id: &str, resident: u64, asked: &CaseRequest) -> Digest {
+    sha256(format!("usufruct/counter-case/v1\n{origin}\n{id}\n{resident}\n{}\n", hex(&content(asked).0)).as_bytes())
+}
+
+/// What stands in the row: which case it is, but none of its words.
+fn way(asked: &CaseRequest) -> String {
+    format!("{WAY} {}", hex(&content(asked).0))
+}
+
+/// The hash of what is filed. The words come last, so that none of them is taken for anything else.
+fn content(asked: &CaseRequest) -> Digest {
+    let about = match &asked.about {
+        About::Line(n) => format!("line {n}"),
+        About::Service(service) => service.to_string(),
+        About::Pass => "pass".to_owned(),
+    };
+    sha256(format!("{}\n{about}\n{}", asked.kind.code(), asked.words.trim()).as_bytes())
+}

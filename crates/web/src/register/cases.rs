@@ -1,0 +1,57 @@
+//! How many cases residents filed with each office, and what came of them.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use i18n_embed_fl::fl;
+use serde_json::{Value, json};
+use usufruct_app::CaseTally;
+use usufruct_core::late::{Late, LateDuty};
+
+use super::{Link, open_json};
+use crate::Site;
+use crate::fault::Fault;
+use crate::page::{Page, show};
+use crate::site::blocking;
+
+#[derive(Template)]
+#[template(path = "case-counts.html")]
+struct CountsPage {
+    page: Page,
+    tallies: Vec<(Link, CaseTally)>,
+    /// Who owes residents something now.
+    late: Vec<(Link, Late)>,
+}
+
+pub(super) async fn page(State(site): State<Arc<Site>>, page: Page) -> Result<Response, Fault> {
+    let (tallies, late) = blocking(&site, |app| Ok((app.case_tallies()?, app.late()?))).await?;
+    let register = site.app.register();
+    let tallies = tallies.into_iter().map(|tally| (Link::agency(&register, &page, &tally.agency), tally)).collect();
+    let owed = |late: &Late| matches!(late.duty, LateDuty::Answer | LateDuty::Decision | LateDuty::Remedy);
+    let late = late.into_iter().filter(owed).map(|late| (Link::agency(&register, &page, &late.agency), late)).collect();
+    Ok(show(&CountsPage { page, tallies, late }))
+}
+
+pub(super) async fn json(State(site): State<Arc<Site>>) -> Result<Response, Fault> {
+    let tallies = blocking(&site, |app| app.case_tallies()).await?;
+    let tallies: Vec<Value> = tallies
+        .into_iter()
+        .map(|tally| {
+            json!({
+                "agency": tally.agency,
+                "kind": tally.kind,
+                "filed": tally.filed,
+                "in_time": tally.in_time,
+                "late": tally.late,
+                "upheld": tally.upheld,
+                "dismissed": tally.dismissed,
+                "complained": tally.complained,
+                "decided_upheld": tally.decided_upheld,
+                "decided_dismissed": tally.decided_dismissed,
+            })
+        })
+        .collect();
+    Ok(open_json(&tallies))
+}
