@@ -85,5 +85,7 @@ fn grant(register: &Register, mandate: usize) -> Grant {
         means: None,
         resident_active: true,
         authorized: true,
+        rests: false,
+        declined: false,
     }
 }
