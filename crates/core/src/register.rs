@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::agency::{Agency, AgencyKind};
 use crate::agreement::Agreement;
+use crate::amendment::Amendment;
 use crate::audit::Audit;
 use crate::block::DataBlock;
 use crate::breach::Breach;
@@ -48,6 +49,8 @@ pub struct Register {
     pub blocks: BTreeMap<BlockId, Entry<DataBlock>>,
     pub services: BTreeMap<ServiceId, Entry<Service>>,
     pub mandates: BTreeMap<MandateId, Entry<Mandate>>,
+    /// How the present revision of each mandate that was revised stands to those before it.
+    pub amendments: BTreeMap<MandateId, Amendment>,
     /// Notices by the hash of the mandate revision they explain.
     pub notices: BTreeMap<Digest, Entry<Notice>>,
     pub contracts: BTreeMap<ContractId, Entry<Contract>>,
@@ -223,6 +226,7 @@ impl Register {
             Content::Lawpack(id, body) => put(&mut self.lawpacks, id, body, &make, State::Published),
             Content::Log(body) => put_sole(&mut self.log, body, &make),
             Content::Mandate(id, body) => {
+                self.amend(&id, &body, statement);
                 self.revisions.insert(hash, (id.clone(), statement.rev));
                 put(&mut self.mandates, id, *body, &make, State::Draft);
             }
@@ -261,6 +265,13 @@ impl Register {
         Ok(())
     }
 
+    fn amend(&mut self, id: &MandateId, body: &Mandate, statement: &Statement) {
+        let Some(old) = self.mandates.get(id) else { return };
+        let law = self.law(&body.controller, statement.at);
+        let amendment = Amendment::of(&old.body, body, law, statement.rev, self.amendments.get(id));
+        self.amendments.insert(id.clone(), amendment);
+    }
+
     fn take_order(&mut self, id: OrderId, body: Order, make: &Make<'_>) {
         if let Some(lifted) = &body.lifts {
             self.lifts.insert(lifted.clone(), id.clone());
@@ -296,6 +307,11 @@ impl Register {
     /// The operator: the agency of the first statement.
     pub fn operator(&self) -> Option<&Entry<Agency>> {
         self.agencies.get(self.operator.as_ref()?)
+    }
+
+    /// Time of the first statement.
+    pub fn first_at(&self) -> Option<Time> {
+        self.first_at
     }
 
     /// Time of the last statement.
@@ -386,6 +402,15 @@ impl Register {
     pub fn revision(&self, hash: &Digest) -> Option<(&Entry<Mandate>, u64)> {
         let (id, rev) = self.revisions.get(hash)?;
         Some((self.mandates.get(id)?, *rev))
+    }
+
+    /// Whether a consent to the revision `agreed` holds for the present one of a mandate: it is that one, or no revision since asks again.
+    pub fn still_holds(&self, agreed: &Digest, mandate: &Entry<Mandate>) -> bool {
+        if *agreed == mandate.hash {
+            return true;
+        }
+        let Some((id, rev)) = self.revisions.get(agreed).filter(|(id, _)| id.as_str() == mandate.id) else { return false };
+        self.amendments.get(id).is_some_and(|amendment| *rev >= amendment.holds_since)
     }
 
     /// The notice for the present revision of a mandate.

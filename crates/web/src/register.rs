@@ -11,6 +11,7 @@ mod keys;
 mod lists;
 mod log;
 mod mandates;
+mod notices;
 pub(crate) mod oversight;
 mod vault;
 
@@ -38,6 +39,8 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/register/mandates", get(mandates::list))
         .route("/register/mandates.json", get(mandates::list_json))
         .route("/register/mandates/{id}", get(mandates::one))
+        .route("/register/mandates/{id}/notice", get(notices::page))
+        .route("/register/mandates/{id}/notice.json", get(notices::json))
         .route("/register/mandates/{id}/tallies", get(counting::tallies))
         .route("/register/mandates/{id}/tallies.json", get(counting::tallies_json))
         .route("/register/counts", get(counting::counts))

@@ -14,6 +14,7 @@ use usufruct_core::document::Document;
 use usufruct_core::event::Form;
 use usufruct_core::id::{AgencyId, MandateId};
 use usufruct_core::key::KeyOf;
+use usufruct_core::layers::Layers;
 use usufruct_core::lifecycle::State as Stage;
 use usufruct_core::mandate::{Mandate, MandateKind, Necessity, Review};
 use usufruct_core::means::Means;
@@ -71,6 +72,7 @@ struct MandatePage {
     entry: Entry<Mandate>,
     standing: Standing,
     notice: Option<Entry<Notice>>,
+    layers: Option<Layers>,
     controller: Link,
     oversight: Link,
     blocks: Vec<ShownBlock>,
@@ -197,6 +199,7 @@ fn whole(register: &Register, page: Page, id: &MandateId, entry: &Entry<Mandate>
         continues: before.map(|before| Link::mandate(&page, before)),
         certificate: register.certificate(id).cloned(),
         notice: register.notice(entry).cloned(),
+        layers: Layers::of(register, id, now),
         eight: eight(&page, body),
         orders: register.binding(id.as_str(), now).map(|order| order.id.clone()).collect(),
         review: body.review.clone(),

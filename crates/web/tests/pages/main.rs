@@ -204,6 +204,7 @@ async fn every_page_in_both_languages() {
         "/me/account/delete",
         "/register",
         "/register/mandates/mdt_library-card",
+        "/register/mandates/mdt_library-card/notice",
         "/register/mandates/mdt_short",
         "/register/mandates/mdt_coming",
         "/register/services",
