@@ -129,7 +129,7 @@ fn acts() -> impl Strategy<Value = Act> {
         20 => object().prop_map(|object| Act::Advance { object }),
         2 => (body(), 0usize..KINDS.len()).prop_map(|(body, kind)| Act::Agency { body, kind }),
         1 => Just(Act::Breach),
-        4 => (0usize..4).prop_map(|object| Act::End { object }),
+        2 => (0usize..4).prop_map(|object| Act::End { object }),
         1 => (prop::bool::weighted(0.8), any::<bool>(), 90i64..500)
             .prop_map(|(is_whole, gives_values, days)| Act::Contract { is_whole, gives_values, days }),
         2 => (0usize..8).prop_map(|order| Act::Lift { order }),
@@ -151,7 +151,8 @@ fn signers() -> impl Strategy<Value = Signers> {
     ]
 }
 
-/// A city under supervised law: two mandates in force, an emergency in draft, a vendor under contract, three services.
+/// A city under supervised law: two mandates in force, an emergency that is in force in one of two such
+/// cities and a draft in the other, a vendor under contract, three services.
 pub fn begun(gives_values: bool) -> City {
     static CITIES: LazyLock<[City; 2]> = LazyLock::new(|| [false, true].map(made));
     CITIES[usize::from(gives_values)].clone()
@@ -172,6 +173,10 @@ fn made(gives_values: bool) -> City {
     activate(&mut city, CARD);
     activate(&mut city, MEALS);
     city.step(CLOUD, State::Active);
+    if gives_values {
+        activate(&mut city, OUTBREAK);
+        city.step(HEALTH, State::Active);
+    }
     city.now = day(61);
     city
 }
