@@ -81,7 +81,7 @@ pub enum Act {
     },
 }
 
-/// Who signs.
+/// Who signs; the last two are two people who sign what is dated back, or names another revision than the present one.
 #[derive(Clone, Copy, Debug)]
 pub enum Signers {
     TwoRoles,
@@ -91,6 +91,8 @@ pub enum Signers {
     PersonAndMachine,
     Strangers,
     Nobody,
+    DatedBack,
+    OfAnotherRevision,
 }
 
 /// Whether the contract gives the vendor a value at first, and what is tried.
@@ -147,7 +149,7 @@ fn signers() -> impl Strategy<Value = Signers> {
     use Signers::*;
     prop_oneof![
         14 => Just(TwoRoles), 1 => Just(SameRole), 1 => Just(OnePerson), 1 => Just(Machine), 1 => Just(PersonAndMachine),
-        1 => Just(Strangers), 1 => Just(Nobody),
+        1 => Just(Strangers), 1 => Just(Nobody), 1 => Just(DatedBack), 1 => Just(OfAnotherRevision),
     ]
 }
 
@@ -368,11 +370,20 @@ fn signed(city: &City, kind: StatementKind, id: &str, by: &str, body: Value, sig
 }
 
 fn approve(statement: &mut Statement, by: &str, signers: Signers) {
+    match signers {
+        Signers::DatedBack => statement.at = day(20),
+        Signers::OfAnotherRevision => {
+            for field in ["revision", "mandate_hash"].into_iter().filter(|field| statement.body.get(field).is_some()) {
+                statement.body[field] = json!(sha256(b"another revision").to_string());
+            }
+        }
+        _ => {}
+    }
     // A body that is registered anew agrees to it with one key of its own.
     let own = [(statement.id.clone(), "head")];
     let own = own.iter().filter(|(id, _)| statement.kind == StatementKind::Agency && id != "agc_secret");
     let keys: &[&str] = match signers {
-        Signers::TwoRoles | Signers::Strangers => &["head", "privacy"],
+        Signers::TwoRoles | Signers::Strangers | Signers::DatedBack | Signers::OfAnotherRevision => &["head", "privacy"],
         Signers::SameRole => &["head", "deputy"],
         Signers::OnePerson => &["head"],
         Signers::Machine => &["automation"],
