@@ -373,8 +373,10 @@ fn approve(statement: &mut Statement, by: &str, signers: Signers) {
     match signers {
         Signers::DatedBack => statement.at = day(20),
         Signers::OfAnotherRevision => {
-            for field in ["revision", "mandate_hash"].into_iter().filter(|field| statement.body.get(field).is_some()) {
-                statement.body[field] = json!(sha256(b"another revision").to_string());
+            for field in ["revision", "mandate_hash"] {
+                if let Some(named) = statement.body.get_mut(field) {
+                    *named = json!(sha256(b"another revision").to_string());
+                }
             }
         }
         _ => {}
