@@ -14,6 +14,9 @@ export const DRAW = "mdt_monthly-draw";
 /** How many people enter the draw; USUFRUCT_ENTRANTS=10000 plays it with as many as a request may name. */
 export const ENTRANTS = Number(process.env.USUFRUCT_ENTRANTS ?? 1_000);
 
+/** When the first of them agreed: the demo lets seventeen minutes pass from one resident to the next. */
+const DAYS_AGO = 130;
+
 /** The word by which somebody in the draw signs in. */
 export const entrant = (i) => `entrant-${String(i + 1).padStart(5, "0")}`;
 
@@ -41,7 +44,7 @@ district = "望潮區"
 language = "zh-Hant"
 holds = "card"
 story = { en = "Entered the draw of the month.", zh-Hant = "報名每月抽獎。" }
-consents = [{ mandate = "${DRAW}", days_ago = 20 }]
+consents = [{ mandate = "${DRAW}", days_ago = ${DAYS_AGO} }]
 `;
 
 /**

@@ -81,7 +81,7 @@ pub enum Act {
     },
 }
 
-/// Who signs.
+/// Who signs; the last two are two people who sign what is dated back, or names another revision than the present one.
 #[derive(Clone, Copy, Debug)]
 pub enum Signers {
     TwoRoles,
@@ -91,6 +91,8 @@ pub enum Signers {
     PersonAndMachine,
     Strangers,
     Nobody,
+    DatedBack,
+    OfAnotherRevision,
 }
 
 /// Whether the contract gives the vendor a value at first, and what is tried.
@@ -129,7 +131,7 @@ fn acts() -> impl Strategy<Value = Act> {
         20 => object().prop_map(|object| Act::Advance { object }),
         2 => (body(), 0usize..KINDS.len()).prop_map(|(body, kind)| Act::Agency { body, kind }),
         1 => Just(Act::Breach),
-        4 => (0usize..4).prop_map(|object| Act::End { object }),
+        2 => (0usize..4).prop_map(|object| Act::End { object }),
         1 => (prop::bool::weighted(0.8), any::<bool>(), 90i64..500)
             .prop_map(|(is_whole, gives_values, days)| Act::Contract { is_whole, gives_values, days }),
         2 => (0usize..8).prop_map(|order| Act::Lift { order }),
@@ -147,11 +149,12 @@ fn signers() -> impl Strategy<Value = Signers> {
     use Signers::*;
     prop_oneof![
         14 => Just(TwoRoles), 1 => Just(SameRole), 1 => Just(OnePerson), 1 => Just(Machine), 1 => Just(PersonAndMachine),
-        1 => Just(Strangers), 1 => Just(Nobody),
+        1 => Just(Strangers), 1 => Just(Nobody), 1 => Just(DatedBack), 1 => Just(OfAnotherRevision),
     ]
 }
 
-/// A city under supervised law: two mandates in force, an emergency in draft, a vendor under contract, three services.
+/// A city under supervised law: two mandates in force, an emergency that is in force in one of two such
+/// cities and a draft in the other, a vendor under contract, three services.
 pub fn begun(gives_values: bool) -> City {
     static CITIES: LazyLock<[City; 2]> = LazyLock::new(|| [false, true].map(made));
     CITIES[usize::from(gives_values)].clone()
@@ -172,6 +175,10 @@ fn made(gives_values: bool) -> City {
     activate(&mut city, CARD);
     activate(&mut city, MEALS);
     city.step(CLOUD, State::Active);
+    if gives_values {
+        activate(&mut city, OUTBREAK);
+        city.step(HEALTH, State::Active);
+    }
     city.now = day(61);
     city
 }
@@ -363,11 +370,22 @@ fn signed(city: &City, kind: StatementKind, id: &str, by: &str, body: Value, sig
 }
 
 fn approve(statement: &mut Statement, by: &str, signers: Signers) {
+    match signers {
+        Signers::DatedBack => statement.at = day(20),
+        Signers::OfAnotherRevision => {
+            for field in ["revision", "mandate_hash"] {
+                if let Some(named) = statement.body.get_mut(field) {
+                    *named = json!(sha256(b"another revision").to_string());
+                }
+            }
+        }
+        _ => {}
+    }
     // A body that is registered anew agrees to it with one key of its own.
     let own = [(statement.id.clone(), "head")];
     let own = own.iter().filter(|(id, _)| statement.kind == StatementKind::Agency && id != "agc_secret");
     let keys: &[&str] = match signers {
-        Signers::TwoRoles | Signers::Strangers => &["head", "privacy"],
+        Signers::TwoRoles | Signers::Strangers | Signers::DatedBack | Signers::OfAnotherRevision => &["head", "privacy"],
         Signers::SameRole => &["head", "deputy"],
         Signers::OnePerson => &["head"],
         Signers::Machine => &["automation"],

@@ -58,6 +58,8 @@ pub fn whole_grant(city: &City, mandate: &str) -> Option<Grant> {
         means: None,
         resident_active: true,
         authorized: true,
+        rests: false,
+        declined: false,
     })
 }
 
