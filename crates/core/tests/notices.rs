@@ -15,6 +15,7 @@ use usufruct_core::lifecycle::State;
 use usufruct_core::mandate::Mandate;
 use usufruct_core::register::Register;
 use usufruct_core::statement::StatementKind;
+use usufruct_core::time::DAY;
 use usufruct_core::{Digest, Time};
 
 const CARD: &str = "mdt_library-card";
@@ -96,7 +97,7 @@ fn publish_law(city: &mut City, list: Option<&[&str]>) {
 fn revise(city: &mut City, change: impl FnOnce(&mut Value)) {
     let mut body = serde_json::to_value(&city.register.mandates[&CARD.parse().unwrap()].body).unwrap();
     change(&mut body);
-    city.now = city.now.plus(1);
+    city.now = city.now.max(day(26)).plus(2 * DAY);
     city.say(StatementKind::Mandate, CARD, "agc_library", body);
     activate(city, CARD);
 }
