@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::amendment::{AskedAgain, Change};
+use crate::assessment::AssessedWhen;
 use crate::clause::{ContractClause, Processors};
 use crate::draft::{Draft, Problem};
 use crate::mandate::{BASES, Basis};
@@ -33,6 +34,9 @@ pub struct Lawpack {
     /// that lists none either, every revision asks again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub asks_again: Vec<AskedAgain>,
+    /// What about a mandate asks for an impact assessment before it begins. A pack that lists nothing leaves it to the generic one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub assessed_when: Vec<AssessedWhen>,
     pub deadlines: Vec<Deadline>,
     /// What it asks of contracts with vendors.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -240,6 +244,12 @@ impl<'a> Law<'a> {
         [self.own, Some(self.generic)].into_iter().flatten().map(|pack| &*pack.asks_again).find(|list| !list.is_empty())
     }
 
+    /// What about a mandate asks for an impact assessment: by its own pack if that lists anything, else by the generic one.
+    pub fn assessed_when(&self) -> &'a [AssessedWhen] {
+        let own = self.own.map(|pack| &*pack.assessed_when).filter(|list| !list.is_empty());
+        own.unwrap_or(&self.generic.assessed_when)
+    }
+
     /// Its own pack, if one is in force.
     pub fn pack(&self) -> Option<&'a Lawpack> {
         self.own
@@ -329,6 +339,7 @@ impl Lawpack {
         let exceptions = draft.optional_objects("exceptions", provision);
         let notice_items = draft.optional_objects("notice_items", provision);
         let asks_again = draft.optional_objects("asks_again", AskedAgain::read);
+        let assessed_when = draft.optional_objects("assessed_when", AssessedWhen::read);
         let deadlines = draft.objects("deadlines", "List what the law sets a time for.", deadline);
         let processors = draft.optional_object("processors", Processors::read);
         let sources = draft.objects("sources", "Name where it can be read.", |source| {
@@ -346,6 +357,7 @@ impl Lawpack {
             exceptions,
             notice_items,
             asks_again,
+            assessed_when,
             deadlines,
             processors,
             sources,

@@ -6,6 +6,7 @@
 pub mod agency;
 pub mod agreement;
 pub mod amendment;
+pub mod assessment;
 pub mod audit;
 pub mod block;
 pub mod brake;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::agency::{Agency, AgencyKind};
 use crate::agreement::Agreement;
 use crate::amendment::Amendment;
+use crate::assessment::Assessment;
 use crate::audit::Audit;
 use crate::block::DataBlock;
 use crate::breach::Breach;
@@ -17,8 +18,8 @@ use crate::check::ContractCheck;
 use crate::contract::Contract;
 use crate::draft::Problem;
 use crate::id::{
-    AgencyId, AgreementId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId, LawpackId,
-    MandateId, MeetingId, OrderId, PurgeId, RotationId, ServiceId, TallyId,
+    AgencyId, AgreementId, AssessmentId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId,
+    LawpackId, MandateId, MeetingId, OrderId, PurgeId, RotationId, ServiceId, TallyId,
 };
 use crate::incident::Incident;
 use crate::key::{KeyOf, PublishedKey};
@@ -55,6 +56,8 @@ pub struct Register {
     pub notices: BTreeMap<Digest, Entry<Notice>>,
     pub contracts: BTreeMap<ContractId, Entry<Contract>>,
     pub agreements: BTreeMap<AgreementId, Entry<Agreement>>,
+    /// Impact assessments of mandates.
+    pub assessments: BTreeMap<AssessmentId, Entry<Assessment>>,
     pub checks: BTreeMap<CheckId, Entry<ContractCheck>>,
     pub audits: BTreeMap<AuditId, Entry<Audit>>,
     pub breaches: BTreeMap<BreachId, Entry<Breach>>,
@@ -133,6 +136,7 @@ pub struct Step {
 pub(crate) enum Content {
     Agency(AgencyId, Agency),
     Agreement(AgreementId, Box<Agreement>),
+    Assessment(AssessmentId, Box<Assessment>),
     Block(BlockId, DataBlock),
     Audit(AuditId, Audit),
     Breach(BreachId, Box<Breach>),
@@ -191,6 +195,7 @@ impl Register {
                 put(&mut self.agencies, id, body, &make, State::Active);
             }
             Content::Block(id, body) => put(&mut self.blocks, id, body, &make, State::Active),
+            Content::Assessment(id, body) => put(&mut self.assessments, id, *body, &make, State::Published),
             Content::Audit(id, body) => put(&mut self.audits, id, body, &make, State::Published),
             Content::Breach(id, body) => put(&mut self.breaches, id, *body, &make, State::Published),
             Content::Certificate(id, body) => {
@@ -460,6 +465,7 @@ impl Register {
         let present = match kind {
             StatementKind::Agency => of(&self.agencies, id),
             StatementKind::Agreement => of(&self.agreements, id),
+            StatementKind::Assessment => of(&self.assessments, id),
             StatementKind::Audit => of(&self.audits, id),
             StatementKind::Breach => of(&self.breaches, id),
             StatementKind::Certificate => of(&self.certificates, id),

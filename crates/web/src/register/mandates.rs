@@ -8,6 +8,7 @@ use axum::response::Response;
 use i18n_embed_fl::fl;
 use usufruct_core::Time;
 use usufruct_core::agency::AgencyKind;
+use usufruct_core::assessment;
 use usufruct_core::certificate::Certificate;
 use usufruct_core::condition::Condition;
 use usufruct_core::document::Document;
@@ -73,6 +74,8 @@ struct MandatePage {
     standing: Standing,
     notice: Option<Entry<Notice>>,
     layers: Option<Layers>,
+    /// Whether an impact assessment holds for it.
+    is_assessed: bool,
     controller: Link,
     oversight: Link,
     blocks: Vec<ShownBlock>,
@@ -200,6 +203,7 @@ fn whole(register: &Register, page: Page, id: &MandateId, entry: &Entry<Mandate>
         certificate: register.certificate(id).cloned(),
         notice: register.notice(entry).cloned(),
         layers: Layers::of(register, id, now),
+        is_assessed: assessment::holding(register, entry).is_some(),
         eight: eight(&page, body),
         orders: register.binding(id.as_str(), now).map(|order| order.id.clone()).collect(),
         review: body.review.clone(),

@@ -7,6 +7,7 @@ mod contracts;
 mod counts;
 mod drafts;
 mod exports;
+mod notices;
 mod oversight;
 #[path = "../../../app/tests/common/vendors.rs"]
 mod vendors;
