@@ -7,18 +7,22 @@ use std::path::Path;
 use common::{CARD, City, OPERATOR, VENDOR, library_card, mandate, service, text};
 use serde_json::{Value, json};
 use usufruct_app::{AuthorizeRequest, Error, GrantManagement};
+use usufruct_core::amendment::Change;
 use usufruct_core::decide::Clause;
 use usufruct_core::event::Kind;
-use usufruct_core::lawpack::SHIPPED;
 use usufruct_core::statement::StatementKind;
 
 common::on_both!(a_consent_holds_over_what_the_law_lets_pass_and_no_further, without_a_law_every_revision_asks_again);
 
-/// The law of Taiwan as it ships, less what it says of vendors.
+/// A law of Taiwan that asks again after everything but a new vendor.
 fn publish_law(city: &City) {
-    let (_, pack) = SHIPPED.iter().find(|(id, _)| *id == "law_tw").unwrap();
-    let mut body: Value = toml::from_str(pack).unwrap();
-    body.as_object_mut().unwrap().remove("processors");
+    let asked: Vec<Value> = Change::WORDS
+        .iter()
+        .filter(|(_, change)| *change != Change::Processor)
+        .map(|(word, _)| json!({"change": word, "article": "8"}))
+        .collect();
+    let body = json!({"jurisdiction": "TW", "title": text("A law"), "status": "in_force", "valid_from": "2020-01-01", "asks_again": asked,
+        "deadlines": [{"duty": "access", "within": "P15D", "article": "10"}], "sources": [{"title": "A law", "url": "https://law.example"}]});
     city.publish(StatementKind::Lawpack, "law_tw", OPERATOR, body);
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use i18n_embed_fl::fl;
 use usufruct_core::id::MandateId;
 use usufruct_core::layers::Layers;
 
