@@ -83,6 +83,7 @@ impl Portal {
 async fn a_portal_shows_her_what_was_done_with_her_data() {
     let portal = Portal::new().await;
     let (first, second) = (portal.use_card(), portal.use_card());
+    portal.site.city.clock.advance(MINUTE);
     let told = portal.find(&[]).await;
     let usage = |at: Time| {
         json!({
