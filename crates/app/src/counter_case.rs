@@ -1,6 +1,5 @@
 //! At the counter: clerks file a case for a resident who is there and does not use the pass herself. Two of them look at her and sign what she says.
 
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use usufruct_core::Digest;
