@@ -1330,6 +1330,7 @@ cases-decision = Decision
 cases-remedy = What is done
 cases-remedied = Done on
 cases-remedy-due = Due by
+cases-counts = How offices answer, in public
 cases-complain-words = Why do you not agree? (you may leave it empty)
 cases-complain = Take it to the overseer
 status-wishes-changed = You changed your standing wishes.

@@ -1273,6 +1273,7 @@ cases-decision = 決定
 cases-remedy = 處理方式
 cases-remedied = 完成日期
 cases-remedy-due = 期限
+cases-counts = 各機關如何答覆（公開）
 cases-complain-words = 您為何不同意？（可留空）
 cases-complain = 送請監督機關決定
 status-wishes-changed = 您變更了常設意願。
