@@ -41,7 +41,7 @@ const page = async (path) => {
 test("page, exports, receipt and lines of a mandate name one hash", async () => {
   const { hash } = await entry(city, "mandates", MANDATE);
   assert.match(hash, /^[0-9a-f]{64}$/);
-  for (const suffix of ["", ".json", ".jsonld", ".odrl.jsonld"]) {
+  for (const suffix of ["", ".json", ".jsonld", ".odrl.jsonld", "/notice", "/notice.json"]) {
     assert.ok((await page(`/register/mandates/${MANDATE}${suffix}`)).includes(hash), `${suffix || "the page"} names another revision`);
   }
   const newest = (kind) => lines.filter((line) => line.kind === kind).at(-1);

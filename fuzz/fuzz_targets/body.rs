@@ -4,6 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use usufruct_core::agency::Agency;
 use usufruct_core::agreement::Agreement;
+use usufruct_core::assessment::Assessment;
 use usufruct_core::audit::Audit;
 use usufruct_core::block::DataBlock;
 use usufruct_core::breach::Breach;
@@ -31,6 +32,7 @@ fuzz_target!(|data: &[u8]| {
     for value in json.into_iter().chain(toml) {
         let _ = Agency::read(&value);
         let _ = Agreement::read(&value);
+        let _ = Assessment::read(&value);
         let _ = Audit::read(&value);
         let _ = DataBlock::read(&value);
         let _ = Breach::read(&value);

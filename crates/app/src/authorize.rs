@@ -156,8 +156,9 @@ impl App {
                 continue;
             }
             let stored = self.db.read(|conn| grants::find(conn, resident, entry.number))?.map(|stored| stored.grant);
-            let given = stored
-                .filter(|grant| grant.state == GrantState::Given && grant.mandate_hash == entry.hash && now < grant.valid_until);
+            let given = stored.filter(|grant| {
+                grant.state == GrantState::Given && register.still_holds(&grant.mandate_hash, entry) && now < grant.valid_until
+            });
             match given {
                 Some(_) if let_in.contains(id.as_str()) => {}
                 Some(grant) => {

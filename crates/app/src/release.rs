@@ -99,6 +99,12 @@ pub(crate) struct Found {
     lent: Vec<(u64, Vec<u8>)>,
 }
 
+impl Found {
+    pub(crate) fn resident(&self) -> u64 {
+        self.resident
+    }
+}
+
 /// One resident of a request, decided about.
 pub(crate) struct Case {
     found: Found,

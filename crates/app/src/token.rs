@@ -408,7 +408,7 @@ pub(crate) fn standing(
         let stored = grants::find(conn, resident, entry.number)?.map(|stored| stored.grant);
         let given = stored.filter(|grant| {
             grant.state == GrantState::Given
-                && grant.mandate_hash == entry.hash
+                && register.still_holds(&grant.mandate_hash, entry)
                 && now < grant.valid_until
                 && grant.resident_active
         });

@@ -246,14 +246,17 @@ fn granted(
         return;
     };
     let stands = matches!(grant.state, GrantState::Given | GrantState::Paused)
-        && grant.mandate_hash == mandate.hash
+        && register.still_holds(&grant.mandate_hash, mandate)
         && grant.given_at <= now
         && now < grant.valid_until
         && (!consent || grant.kind == GrantKind::Consent && !grant.declined);
     sheet.rule(Clause::Grant, stands);
     // Without a consent there is nothing that a service could be authorized for, so that is all there is to say.
     sheet.rule(Clause::Authorization, !consent || !stands || grant.authorized);
-    sheet.rule(Clause::Notice, notice.is_some_and(|notice| notice.since <= grant.given_at));
+    // She was told before she agreed of what she agreed to, and there is a notice of what has become of it.
+    let told = register.notices.get(&grant.mandate_hash);
+    let told = if register.still_holds(&grant.mandate_hash, mandate) { told } else { notice };
+    sheet.rule(Clause::Notice, notice.is_some() && told.is_some_and(|notice| notice.since <= grant.given_at));
     sheet.rule(Clause::Resident, grant.resident_active);
     sheet.rule(Clause::BlocksChosen, blocks.iter().all(|(block, _)| grant.blocks.contains(block)));
     sheet.rule(Clause::RateCap, window_uses(grant, &mandate.body, now) < mandate.body.rate_cap.uses);

@@ -87,6 +87,8 @@ ids! {
     AgencyId = "agc";
     /// That bodies may learn each other's pseudonyms.
     AgreementId = "agr";
+    /// What a mandate could do to people, weighed.
+    AssessmentId = "dpi";
     /// What a drill of the vault found.
     AuditId = "aud";
     /// One piece of data that can be asked for, such as a name.

@@ -8,6 +8,8 @@ use std::sync::LazyLock;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::amendment::{AskedAgain, Change};
+use crate::assessment::AssessedWhen;
 use crate::clause::{ContractClause, Processors};
 use crate::draft::{Draft, Problem};
 use crate::mandate::{BASES, Basis};
@@ -28,6 +30,13 @@ pub struct Lawpack {
     pub exceptions: Vec<Provision>,
     /// What a notice has to say.
     pub notice_items: Vec<Provision>,
+    /// Changes of a mandate after which those who agreed before are asked again. A pack that lists none leaves it to the generic one; where
+    /// that lists none either, every revision asks again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub asks_again: Vec<AskedAgain>,
+    /// What about a mandate asks for an impact assessment before it begins. A pack that lists nothing leaves it to the generic one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub assessed_when: Vec<AssessedWhen>,
     pub deadlines: Vec<Deadline>,
     /// What it asks of contracts with vendors.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -224,6 +233,23 @@ impl<'a> Law<'a> {
         self.deadline(duty).suspends
     }
 
+    /// What a notice has to say: by its own pack if that says it, else by the generic one.
+    pub fn notice_items(&self) -> &'a [Provision] {
+        let own = self.own.map(|pack| &*pack.notice_items).filter(|items| !items.is_empty());
+        own.unwrap_or(&self.generic.notice_items)
+    }
+
+    /// After which changes of a mandate those who agreed before are asked again. `None` where no pack says it, and every revision asks.
+    pub fn asks_again(&self) -> Option<&'a [AskedAgain]> {
+        [self.own, Some(self.generic)].into_iter().flatten().map(|pack| &*pack.asks_again).find(|list| !list.is_empty())
+    }
+
+    /// What about a mandate asks for an impact assessment: by its own pack if that lists anything, else by the generic one.
+    pub fn assessed_when(&self) -> &'a [AssessedWhen] {
+        let own = self.own.map(|pack| &*pack.assessed_when).filter(|list| !list.is_empty());
+        own.unwrap_or(&self.generic.assessed_when)
+    }
+
     /// Its own pack, if one is in force.
     pub fn pack(&self) -> Option<&'a Lawpack> {
         self.own
@@ -312,6 +338,8 @@ impl Lawpack {
         });
         let exceptions = draft.optional_objects("exceptions", provision);
         let notice_items = draft.optional_objects("notice_items", provision);
+        let asks_again = draft.optional_objects("asks_again", AskedAgain::read);
+        let assessed_when = draft.optional_objects("assessed_when", AssessedWhen::read);
         let deadlines = draft.objects("deadlines", "List what the law sets a time for.", deadline);
         let processors = draft.optional_object("processors", Processors::read);
         let sources = draft.objects("sources", "Name where it can be read.", |source| {
@@ -328,6 +356,8 @@ impl Lawpack {
             bases,
             exceptions,
             notice_items,
+            asks_again,
+            assessed_when,
             deadlines,
             processors,
             sources,
@@ -337,6 +367,11 @@ impl Lawpack {
     fn check(&self, draft: &mut Draft<'_>) {
         if self.valid_until.is_some_and(|until| until <= self.valid_from) {
             draft.note("valid_until", "before-start", "The pack ends before it begins. Correct one of the days.".into());
+        }
+        let asks = |change: Change| self.asks_again.iter().any(|asked| asked.change == change);
+        for change in Change::ALWAYS.into_iter().filter(|change| !self.asks_again.is_empty() && !asks(*change)) {
+            let message = format!("Nobody would be asked again after a change of `{}`. Add it to the list.", change.code());
+            draft.note("asks_again", "missing", message);
         }
         for (word, duty) in Duty::WORDS {
             match self.deadlines.iter().filter(|deadline| deadline.duty == *duty).count() {

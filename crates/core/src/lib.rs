@@ -5,6 +5,8 @@
 
 pub mod agency;
 pub mod agreement;
+pub mod amendment;
+pub mod assessment;
 pub mod audit;
 pub mod block;
 pub mod brake;
@@ -33,6 +35,7 @@ pub mod keeper;
 pub mod key;
 pub mod late;
 pub mod lawpack;
+pub mod layers;
 pub mod lifecycle;
 pub mod log_terms;
 pub mod logged;

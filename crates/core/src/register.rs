@@ -8,6 +8,8 @@ use serde::Serialize;
 
 use crate::agency::{Agency, AgencyKind};
 use crate::agreement::Agreement;
+use crate::amendment::Amendment;
+use crate::assessment::Assessment;
 use crate::audit::Audit;
 use crate::block::DataBlock;
 use crate::breach::Breach;
@@ -16,8 +18,8 @@ use crate::check::ContractCheck;
 use crate::contract::Contract;
 use crate::draft::Problem;
 use crate::id::{
-    AgencyId, AgreementId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId, LawpackId,
-    MandateId, MeetingId, OrderId, PurgeId, RotationId, ServiceId, TallyId,
+    AgencyId, AgreementId, AssessmentId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId,
+    LawpackId, MandateId, MeetingId, OrderId, PurgeId, RotationId, ServiceId, TallyId,
 };
 use crate::incident::Incident;
 use crate::key::{KeyOf, PublishedKey};
@@ -48,10 +50,14 @@ pub struct Register {
     pub blocks: BTreeMap<BlockId, Entry<DataBlock>>,
     pub services: BTreeMap<ServiceId, Entry<Service>>,
     pub mandates: BTreeMap<MandateId, Entry<Mandate>>,
+    /// How the present revision of each mandate that was revised stands to those before it.
+    pub amendments: BTreeMap<MandateId, Amendment>,
     /// Notices by the hash of the mandate revision they explain.
     pub notices: BTreeMap<Digest, Entry<Notice>>,
     pub contracts: BTreeMap<ContractId, Entry<Contract>>,
     pub agreements: BTreeMap<AgreementId, Entry<Agreement>>,
+    /// Impact assessments of mandates.
+    pub assessments: BTreeMap<AssessmentId, Entry<Assessment>>,
     pub checks: BTreeMap<CheckId, Entry<ContractCheck>>,
     pub audits: BTreeMap<AuditId, Entry<Audit>>,
     pub breaches: BTreeMap<BreachId, Entry<Breach>>,
@@ -130,6 +136,7 @@ pub struct Step {
 pub(crate) enum Content {
     Agency(AgencyId, Agency),
     Agreement(AgreementId, Box<Agreement>),
+    Assessment(AssessmentId, Box<Assessment>),
     Block(BlockId, DataBlock),
     Audit(AuditId, Audit),
     Breach(BreachId, Box<Breach>),
@@ -188,6 +195,7 @@ impl Register {
                 put(&mut self.agencies, id, body, &make, State::Active);
             }
             Content::Block(id, body) => put(&mut self.blocks, id, body, &make, State::Active),
+            Content::Assessment(id, body) => put(&mut self.assessments, id, *body, &make, State::Published),
             Content::Audit(id, body) => put(&mut self.audits, id, body, &make, State::Published),
             Content::Breach(id, body) => put(&mut self.breaches, id, *body, &make, State::Published),
             Content::Certificate(id, body) => {
@@ -223,6 +231,7 @@ impl Register {
             Content::Lawpack(id, body) => put(&mut self.lawpacks, id, body, &make, State::Published),
             Content::Log(body) => put_sole(&mut self.log, body, &make),
             Content::Mandate(id, body) => {
+                self.amend(&id, &body, statement);
                 self.revisions.insert(hash, (id.clone(), statement.rev));
                 put(&mut self.mandates, id, *body, &make, State::Draft);
             }
@@ -261,6 +270,13 @@ impl Register {
         Ok(())
     }
 
+    fn amend(&mut self, id: &MandateId, body: &Mandate, statement: &Statement) {
+        let Some(old) = self.mandates.get(id) else { return };
+        let law = self.law(&body.controller, statement.at);
+        let amendment = Amendment::of(&old.body, body, law, statement.rev, self.amendments.get(id));
+        self.amendments.insert(id.clone(), amendment);
+    }
+
     fn take_order(&mut self, id: OrderId, body: Order, make: &Make<'_>) {
         if let Some(lifted) = &body.lifts {
             self.lifts.insert(lifted.clone(), id.clone());
@@ -296,6 +312,11 @@ impl Register {
     /// The operator: the agency of the first statement.
     pub fn operator(&self) -> Option<&Entry<Agency>> {
         self.agencies.get(self.operator.as_ref()?)
+    }
+
+    /// Time of the first statement.
+    pub fn first_at(&self) -> Option<Time> {
+        self.first_at
     }
 
     /// Time of the last statement.
@@ -388,6 +409,15 @@ impl Register {
         Some((self.mandates.get(id)?, *rev))
     }
 
+    /// Whether a consent to the revision `agreed` holds for the present one of a mandate: it is that one, or no revision since asks again.
+    pub fn still_holds(&self, agreed: &Digest, mandate: &Entry<Mandate>) -> bool {
+        if *agreed == mandate.hash {
+            return true;
+        }
+        let Some((id, rev)) = self.revisions.get(agreed).filter(|(id, _)| id.as_str() == mandate.id) else { return false };
+        self.amendments.get(id).is_some_and(|amendment| *rev >= amendment.holds_since)
+    }
+
     /// The notice for the present revision of a mandate.
     pub fn notice(&self, mandate: &Entry<Mandate>) -> Option<&Entry<Notice>> {
         self.notices.get(&mandate.hash)
@@ -435,6 +465,7 @@ impl Register {
         let present = match kind {
             StatementKind::Agency => of(&self.agencies, id),
             StatementKind::Agreement => of(&self.agreements, id),
+            StatementKind::Assessment => of(&self.assessments, id),
             StatementKind::Audit => of(&self.audits, id),
             StatementKind::Breach => of(&self.breaches, id),
             StatementKind::Certificate => of(&self.certificates, id),

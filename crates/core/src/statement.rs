@@ -43,6 +43,7 @@ pub struct Statement {
 pub enum StatementKind {
     Agency,
     Agreement,
+    Assessment,
     Audit,
     Breach,
     Certificate,

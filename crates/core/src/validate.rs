@@ -3,6 +3,7 @@
 mod agency;
 mod agreement;
 mod approvals;
+mod assessment;
 mod breach;
 mod certificate;
 mod contract;
@@ -23,8 +24,9 @@ pub use mandate::{draft as mandate, lengths as mandate_lengths};
 use crate::Digest;
 use crate::draft::Problem;
 use crate::id::{
-    AgencyId, AgreementId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId, LawpackId, LogId,
-    MandateId, MeetingId, NoticeId, OrderId, PurgeId, RotationId, ServiceId, StatusChangeId, TallyId, VaultId, VerifierId,
+    AgencyId, AgreementId, AssessmentId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId,
+    LawpackId, LogId, MandateId, MeetingId, NoticeId, OrderId, PurgeId, RotationId, ServiceId, StatusChangeId, TallyId, VaultId,
+    VerifierId,
 };
 use crate::register::{Content, Register};
 use crate::statement::{Statement, StatementKind};
@@ -50,6 +52,7 @@ pub(crate) fn statement(
     let content = match statement.kind {
         StatementKind::Agency => agency::agency(&mut check),
         StatementKind::Agreement => agreement::agreement(&mut check),
+        StatementKind::Assessment => assessment::assessment(&mut check),
         StatementKind::Audit => house::audit(&mut check),
         StatementKind::Breach => breach::breach(&mut check),
         StatementKind::Certificate => certificate::certificate(&mut check),
@@ -132,6 +135,7 @@ fn envelope(check: &mut Check<'_>) {
     let well_formed = match statement.kind {
         StatementKind::Agency => AgencyId::from_str(&statement.id).is_ok(),
         StatementKind::Agreement => AgreementId::from_str(&statement.id).is_ok(),
+        StatementKind::Assessment => AssessmentId::from_str(&statement.id).is_ok(),
         StatementKind::Audit => AuditId::from_str(&statement.id).is_ok(),
         StatementKind::Breach => BreachId::from_str(&statement.id).is_ok(),
         StatementKind::Certificate => CertificateId::from_str(&statement.id).is_ok(),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use usufruct_app::{App, Publication};
 use usufruct_core::agreement::Agreement;
 use usufruct_core::breach::Breach;
-use usufruct_core::id::{AgreementId, MandateId, NoticeId, StatusChangeId};
+use usufruct_core::id::{AgreementId, AssessmentId, MandateId, NoticeId, StatusChangeId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::Rng;
 use usufruct_core::register::Register;
@@ -141,6 +141,31 @@ pub fn mandate(
             signers,
         )?,
     ])
+}
+
+/// The impact assessment of a mandate whose draft is this statement. `table` is the table of its file.
+pub fn assessment(
+    register: &Register,
+    id: &MandateId,
+    draft: &Statement,
+    table: &Value,
+    signers: &Signers<'_>,
+    at: Time,
+) -> Result<Statement, Failure> {
+    let own: Vec<&Signer> = signers.iter().copied().filter(|signer| *signer.agency() == draft.by).collect();
+    let body = about(table, id.as_str(), &draft.hash()?).ok_or_else(|| {
+        Failure::refused("[assessment] is no table.", "Write the impact assessment under [assessment], one field per line.")
+    })?;
+    let slug = id.as_str().strip_prefix(MandateId::PREFIX).unwrap_or_default();
+    object(register, StatementKind::Assessment, &format!("{}{slug}", AssessmentId::PREFIX), body, &own, at)
+}
+
+/// A table with the mandate and the revision that it is about. `None` for what is no table.
+pub fn about(table: &Value, mandate: &str, revision: &Digest) -> Option<Value> {
+    let mut members = table.as_object()?.clone();
+    members.insert("mandate".to_owned(), json!(mandate));
+    members.insert("mandate_hash".to_owned(), json!(revision));
+    Some(Value::Object(members))
 }
 
 /// An agreement and its publication; where only what a review found is new, its next revision alone.

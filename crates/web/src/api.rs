@@ -7,6 +7,7 @@ pub(crate) mod json;
 mod ldv;
 mod otlp;
 mod release;
+mod usage;
 
 use std::sync::Arc;
 
@@ -40,6 +41,9 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/api/deletions/{id}", post(deletions::answer))
         .route("/api/ldv/sources", post(ldv::hear))
         .route("/api/ldv/v1/traces", post(ldv::traces).layer(DefaultBodyLimit::max(LINES_LIMIT)))
+        .route("/api/v2/findUsage", get(usage::find_usage))
+        .route("/api/v2/heartbeat", get(usage::heartbeat))
+        .route("/api/v2/usagePeriod", get(usage::usage_period))
         .route("/api/releases", post(release::single))
         .route("/api/releases/batch", post(release::batch).layer(DefaultBodyLimit::max(BATCH_LIMIT)))
 }
@@ -86,6 +90,10 @@ impl FromRequestParts<Arc<Site>> for Asker {
 }
 
 impl Asker {
+    fn service(&self) -> &ServiceId {
+        &self.0.service
+    }
+
     /// The service, and the sign-in behind the token if a resident gave it: then it is for her alone, and for the mandates that she gave it
     /// for.
     fn about(self, subjects: &[String], mandate: &MandateId) -> Result<(ServiceId, Option<SignIn>), Fault> {

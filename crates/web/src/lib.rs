@@ -17,6 +17,7 @@ mod language;
 mod limits;
 mod log;
 mod mirror;
+mod notice_words;
 mod oidc;
 mod outbound;
 mod oversight;

@@ -1,6 +1,7 @@
 //! The public register: mandates, services, contracts, agreements, agencies, certificates, who is late. No sign-in; JSON beside each page, and
 //! linked data and tables for other people's machines.
 
+mod assessments;
 pub(crate) mod breaches;
 mod cases;
 pub(crate) mod contracts;
@@ -11,6 +12,7 @@ mod keys;
 mod lists;
 mod log;
 mod mandates;
+mod notices;
 pub(crate) mod oversight;
 mod vault;
 
@@ -38,6 +40,11 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/register/mandates", get(mandates::list))
         .route("/register/mandates.json", get(mandates::list_json))
         .route("/register/mandates/{id}", get(mandates::one))
+        .route("/register/assessments.json", get(assessments::all_json))
+        .route("/register/mandates/{id}/assessment", get(assessments::page))
+        .route("/register/mandates/{id}/assessment.json", get(assessments::json))
+        .route("/register/mandates/{id}/notice", get(notices::page))
+        .route("/register/mandates/{id}/notice.json", get(notices::json))
         .route("/register/mandates/{id}/tallies", get(counting::tallies))
         .route("/register/mandates/{id}/tallies.json", get(counting::tallies_json))
         .route("/register/counts", get(counting::counts))

@@ -3,6 +3,7 @@
 use super::{Check, problem, unknown};
 use crate::Time;
 use crate::agency::AgencyKind;
+use crate::assessment::{self, Decision};
 use crate::condition::EightConditions;
 use crate::draft::Problem;
 use crate::id::{AgencyId, MandateId};
@@ -208,11 +209,43 @@ fn was_published(entry: &Entry<Mandate>) -> bool {
     entry.history.iter().any(|step| matches!(step.to, State::Published | State::Active))
 }
 
+/// What is missing of the impact assessment that the law asks of a mandate before it begins.
+fn unassessed(register: &Register, entry: &Entry<Mandate>, at: Time) -> Vec<Problem> {
+    let asked = assessment::asked_of(register, &entry.body, at);
+    if asked.is_empty() {
+        return Vec::new();
+    }
+    match assessment::holding(register, entry) {
+        None => {
+            let missing = asked.iter().map(|asked| {
+                let (trigger, article) = (asked.trigger.code(), &asked.article);
+                let message = format!(
+                    "The law asks for an impact assessment because of `{trigger}` ({article}), and none holds for this revision. Publish it first."
+                );
+                problem("assessment", "missing", message)
+            });
+            missing.collect()
+        }
+        Some(held) if held.body.decision != Decision::Continue => {
+            let message = "The impact assessment does not let this mandate begin. Change the mandate, or assess it anew.";
+            vec![problem("assessment.decision", "not-continued", message.into())]
+        }
+        Some(held) if held.body.review_due <= at => {
+            let message = "The review of the impact assessment is overdue. Assess the mandate anew.";
+            vec![problem("assessment.review_due", "past", message.into())]
+        }
+        Some(_) => Vec::new(),
+    }
+}
+
 /// What a step of a mandate needs beside its approvals.
 pub(super) fn step(check: &mut Check<'_>, id: &MandateId, change: &StatusChange, at: Time) {
     let register = check.register;
     let Some(entry) = register.mandates.get(id) else { return };
     let ends = |entry: &Entry<Uncertified>| entry.body.mandate.as_ref() == Some(id);
+    if change.to == State::Active {
+        check.problems.extend(unassessed(register, entry, at));
+    }
     match change.to {
         State::Consulted if entry.body.kind != MandateKind::Emergency && at < entry.body.consultation.to => {
             check.note("to", "consultation-open", "People can still comment. Wait until the comment period is over.".into());

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::Value;
+use usufruct_core::assessment::Assessment;
 use usufruct_core::draft::{Draft, Problem};
 use usufruct_core::id::MandateId;
 use usufruct_core::lifecycle::State;
@@ -15,7 +16,7 @@ use usufruct_core::notice::Notice;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::statement::Signer;
 use usufruct_core::time::DAY;
-use usufruct_core::{Time, validate};
+use usufruct_core::{Digest, Time, validate};
 
 use crate::access::Access;
 use crate::chance::SystemRng;
@@ -65,7 +66,7 @@ struct New {}
   usufruct mandate check library-card.toml --data-dir pass
   usufruct mandate check library-card.toml --register https://pass.example.org")]
 struct Check {
-    /// TOML file with the tables [mandate] and [notice].
+    /// TOML file with the tables [mandate] and [notice], and [assessment] where the law asks for an impact assessment.
     file: PathBuf,
     #[command(flatten)]
     place: Place,
@@ -76,7 +77,7 @@ struct Check {
 #[command(after_help = "Example:
   usufruct mandate publish library-card.toml --key head.json --key data-protection.json --data-dir pass")]
 struct Publish {
-    /// TOML file with the tables [mandate] and [notice]; its name gives the id.
+    /// TOML file with the tables [mandate] and [notice], and [assessment] where the law asks for one; its name gives the id.
     file: PathBuf,
     /// Key file of an official of the controller; two, of different offices.
     #[arg(long, value_name = "FILE", required = true)]
@@ -171,7 +172,13 @@ impl Publish {
                 ));
             }
             let (body, days) = (written.mandate.clone(), MandateDays::all(now));
-            compose::mandate(register, &id, body, &written.notice, &signers, days, &SystemRng)
+            let mut statements = compose::mandate(register, &id, body, &written.notice, &signers, days, &SystemRng)?;
+            if !written.assessment.is_null() {
+                // Before the last step, which activates.
+                let assessment = compose::assessment(register, &id, &statements[0], &written.assessment, &signers, now)?;
+                statements.insert(statements.len() - 1, assessment);
+            }
+            Ok(statements)
         })?;
         println!("{id} is published with its notice, and active from its first day.");
         Ok(ExitCode::SUCCESS)
@@ -253,13 +260,15 @@ fn last_word(register: &Register, id: &MandateId, entry: &Entry<mandate::Mandate
 struct Written {
     mandate: Value,
     notice: Value,
+    /// Nothing where the file has no impact assessment.
+    assessment: Value,
 }
 
 impl Written {
     fn read(path: &Path, now: Time) -> Result<Self, Failure> {
         let mut table = written::file(path, now)?;
         let mut part = |name: &str| table.get_mut(name).map(Value::take).unwrap_or_default();
-        Ok(Self { mandate: part("mandate"), notice: part("notice") })
+        Ok(Self { mandate: part("mandate"), notice: part("notice"), assessment: part("assessment") })
     }
 
     /// Everything that is wrong, in the file itself and, where a register is given, against that.
@@ -280,6 +289,12 @@ impl Written {
         let mut notice = Draft::new(&self.notice);
         Notice::words(&mut notice);
         problems.extend(notice.finish().into_iter().map(|problem| under("notice", problem)));
+        if !self.assessment.is_null() {
+            // What names the mandate is put in when it is published.
+            let any = compose::about(&self.assessment, "mdt_this", &Digest([0; 32]));
+            let found = any.map_or_else(|| Assessment::read(&self.assessment).err(), |whole| Assessment::read(&whole).err());
+            problems.extend(found.unwrap_or_default().into_iter().map(|problem| under("assessment", problem)));
+        }
         problems
     }
 }

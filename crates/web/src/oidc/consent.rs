@@ -14,8 +14,8 @@ use usufruct_core::delegation::Power;
 use usufruct_core::event::Form;
 use usufruct_core::hash::equal;
 use usufruct_core::id::{BlockId, MandateId};
+use usufruct_core::layers::Layers;
 use usufruct_core::mandate::{AskedBlock, Basis, Mandate, Necessity};
-use usufruct_core::notice::Notice;
 use usufruct_core::register::Register;
 use usufruct_core::{Text, Time};
 
@@ -36,7 +36,7 @@ struct ConsentPage {
     agency: Text,
     mandate_id: MandateId,
     mandate: Mandate,
-    notice: Notice,
+    layers: Layers,
     /// Whether she has agreed to it before, so that the question is about the service alone.
     is_lent: bool,
     required: Vec<ShownBlock>,
@@ -84,7 +84,7 @@ pub(crate) fn page(
     let Question { mandate, lent, no_optional } = question;
     let register = site.app.register();
     let entry = register.mandates.get(mandate).ok_or_else(|| Fault::not_found("mandate"))?;
-    let notice = register.notice(entry).ok_or_else(|| Fault::not_found("notice"))?;
+    let layers = Layers::of(&register, mandate, site.app.now()).ok_or_else(|| Fault::not_found("notice"))?;
     let service = register.services.get(&asked.request.service).ok_or_else(|| Fault::not_found("service"))?;
     let agency = register.agencies.get(&service.body.agency).ok_or_else(|| Fault::not_found("agency"))?;
     let shown = |block: &AskedBlock| ShownBlock {
@@ -113,7 +113,7 @@ pub(crate) fn page(
         agency: agency.body.legal_name.clone(),
         mandate_id: mandate.clone(),
         mandate: entry.body.clone(),
-        notice: notice.body.clone(),
+        layers,
         is_lent: lent.is_some(),
         required: blocks.iter().filter(|block| is_needed(block)).map(shown).collect(),
         optional: blocks.iter().filter(|block| is_offered(block)).map(shown).collect(),

@@ -67,6 +67,8 @@ struct Consent {
     last_use_at: Option<Time>,
     state: GrantState,
     is_consent: bool,
+    /// Whether the mandate was revised after she agreed, and if so whether her consent still holds.
+    revised: Option<bool>,
     /// What withdrawing means for her.
     effect: String,
     law: String,
@@ -148,6 +150,7 @@ fn consent(register: &Register, page: &Page, stored: &StoredGrant, now: Time) ->
         last_use_at: stored.last_use_at,
         state: if expired { GrantState::Sunset } else { stored.grant.state },
         is_consent: stored.grant.kind == GrantKind::Consent,
+        revised: (stored.grant.mandate_hash != entry.hash).then(|| register.still_holds(&stored.grant.mandate_hash, entry)),
         effect: register.notice(entry).map(|notice| page.text(&notice.body.effect_of_refusal).to_owned()).unwrap_or_default(),
         law: format!("{}, {}", page.text(&basis.instrument), basis.article),
         law_url: basis.url.clone(),

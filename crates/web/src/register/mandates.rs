@@ -8,12 +8,14 @@ use axum::response::Response;
 use i18n_embed_fl::fl;
 use usufruct_core::Time;
 use usufruct_core::agency::AgencyKind;
+use usufruct_core::assessment;
 use usufruct_core::certificate::Certificate;
 use usufruct_core::condition::Condition;
 use usufruct_core::document::Document;
 use usufruct_core::event::Form;
 use usufruct_core::id::{AgencyId, MandateId};
 use usufruct_core::key::KeyOf;
+use usufruct_core::layers::Layers;
 use usufruct_core::lifecycle::State as Stage;
 use usufruct_core::mandate::{Mandate, MandateKind, Necessity, Review};
 use usufruct_core::means::Means;
@@ -71,6 +73,9 @@ struct MandatePage {
     entry: Entry<Mandate>,
     standing: Standing,
     notice: Option<Entry<Notice>>,
+    layers: Option<Layers>,
+    /// Whether an impact assessment holds for it.
+    is_assessed: bool,
     controller: Link,
     oversight: Link,
     blocks: Vec<ShownBlock>,
@@ -197,6 +202,8 @@ fn whole(register: &Register, page: Page, id: &MandateId, entry: &Entry<Mandate>
         continues: before.map(|before| Link::mandate(&page, before)),
         certificate: register.certificate(id).cloned(),
         notice: register.notice(entry).cloned(),
+        layers: Layers::of(register, id, now),
+        is_assessed: assessment::holding(register, entry).is_some(),
         eight: eight(&page, body),
         orders: register.binding(id.as_str(), now).map(|order| order.id.clone()).collect(),
         review: body.review.clone(),

@@ -29,5 +29,6 @@ mod site;
 mod soft_passkey;
 mod step_up;
 mod token;
+mod usage;
 #[path = "../../../app/tests/common/vendors.rs"]
 mod vendors;

@@ -7,6 +7,7 @@ mod contracts;
 mod counts;
 mod drafts;
 mod exports;
+mod notices;
 mod oversight;
 #[path = "../../../app/tests/common/vendors.rs"]
 mod vendors;
@@ -204,6 +205,7 @@ async fn every_page_in_both_languages() {
         "/me/account/delete",
         "/register",
         "/register/mandates/mdt_library-card",
+        "/register/mandates/mdt_library-card/notice",
         "/register/mandates/mdt_short",
         "/register/mandates/mdt_coming",
         "/register/services",

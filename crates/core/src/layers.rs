@@ -1,0 +1,288 @@
+//! Layers: what a notice says, from pictures to the whole, made of the mandate revision it explains. Nothing in it is typed twice.
+//!
+//! The words that people wrote come with it in both languages; labels around them are the page's.
+
+use serde::Serialize;
+
+use crate::Text;
+use crate::amendment::Amendment;
+use crate::block::Sensitivity;
+use crate::contract::Subprocessor;
+use crate::event::Form;
+use crate::id::{AgencyId, BlockId, ContractId, MandateId};
+use crate::lawpack::Provision;
+use crate::mandate::{AskedBlock, AutomatedDecision, LegalBasis, Mandate, MandateKind, Necessity, Recipient, Retention};
+use crate::register::{Entry, Register};
+use crate::{Digest, Time};
+
+/// A notice in four layers: pictures, one line, two or three sentences, and everything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Layers {
+    pub mandate: MandateId,
+    pub revision: u64,
+    /// The exact revision of the mandate that it explains.
+    pub mandate_hash: Digest,
+    pub notice_hash: Digest,
+    /// Leaf number of the notice.
+    pub notice_leaf: u64,
+    pub title: Text,
+    pub icons: Vec<Icon>,
+    pub line: Text,
+    pub short: Text,
+    pub full: Full,
+    /// How the revision stands to the one before it, if there is one.
+    pub amendment: Option<Amendment>,
+    /// What the law of the controller asks a notice to say.
+    pub law: Vec<LawItem>,
+}
+
+/// A picture of the first layer. The first is of what leaves at most, the others are of what people should know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Icon {
+    /// A code stands for the person and nothing else leaves.
+    Token,
+    /// Yes or no is answered.
+    Predicate,
+    /// Data itself leaves.
+    Value,
+    /// Medical, genetic and other data that the law protects most.
+    Special,
+    Emergency,
+    /// A machine decides or helps to.
+    Machine,
+    /// A vendor works on it.
+    Vendor,
+    /// It is used abroad.
+    Abroad,
+    /// It serves business.
+    Business,
+}
+
+/// The last layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Full {
+    pub controller: Party,
+    pub purpose: Text,
+    pub basis: LegalBasis,
+    pub subjects: Text,
+    pub categories: Vec<Category>,
+    pub starts_at: Time,
+    pub ends_at: Time,
+    /// Countries where data is used.
+    pub territory: Vec<String>,
+    /// Those who receive data in their own name.
+    pub recipients: Vec<NamedRecipient>,
+    /// Vendors, and theirs.
+    pub processors: Vec<Processor>,
+    pub manner: Text,
+    pub automated_decision: AutomatedDecision,
+    pub retention: Retention,
+    pub rights: Text,
+    pub effect_of_refusal: Text,
+    pub overseer: Party,
+}
+
+/// A body with the way to reach it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Party {
+    pub agency: AgencyId,
+    pub name: Text,
+    pub contact: String,
+    pub protection_officer: String,
+}
+
+/// One kind of data, and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Category {
+    pub block: BlockId,
+    pub name: Text,
+    pub sensitivity: Option<Sensitivity>,
+    pub necessity: Necessity,
+    pub form: Form,
+    pub reason: Text,
+    /// Who keeps it.
+    pub source: Option<Party>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NamedRecipient {
+    pub party: Party,
+    pub why: Text,
+}
+
+/// A vendor and the contract under which it works.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Processor {
+    pub party: Party,
+    pub why: Text,
+    pub contract: ContractId,
+    /// What it does, where the contract is public already.
+    pub scope: Option<Text>,
+    /// Countries where it keeps data.
+    pub places: Vec<String>,
+    pub until: Option<Time>,
+    /// Until when after the end everything is deleted.
+    pub delete_within_days: Option<i64>,
+    pub behind: Vec<NamedSubprocessor>,
+}
+
+/// A vendor of a vendor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NamedSubprocessor {
+    pub party: Party,
+    pub place: String,
+    /// From when it works, where that is later than the contract.
+    pub from: Option<Time>,
+    /// The sub-processor whose vendor it is.
+    pub under: Option<Party>,
+}
+
+/// Something that the law asks a notice to say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LawItem {
+    #[serde(flatten)]
+    pub provision: Provision,
+    /// Whether a notice of the pass has a place for it.
+    pub is_answered: bool,
+}
+
+/// The items of a pack that the full layer has a place for.
+const ANSWERED: [&str; 13] = [
+    "basis",
+    "categories",
+    "controller",
+    "effect_of_refusal",
+    "manner",
+    "overseer",
+    "period",
+    "processors",
+    "purpose",
+    "recipients",
+    "rights",
+    "source",
+    "territory",
+];
+
+impl Layers {
+    /// The notice of the present revision of a mandate, with the contracts as they stand and by the law at `at`. `None` until the notice is
+    /// published.
+    pub fn of(register: &Register, mandate: &MandateId, at: Time) -> Option<Self> {
+        let entry = register.mandates.get(mandate)?;
+        let notice = register.notice(entry)?;
+        let body = &entry.body;
+        let own = body.recipients.iter().filter(|recipient| recipient.contract.is_none());
+        let full = Full {
+            controller: party(register, &body.controller),
+            purpose: body.purpose.sentence.clone(),
+            basis: body.legal_basis.clone(),
+            subjects: body.subjects.clone(),
+            categories: body.blocks.iter().map(|asked| category(register, asked)).collect(),
+            starts_at: body.starts_at,
+            ends_at: body.sunset_at,
+            territory: body.locations.clone(),
+            recipients: own
+                .map(|recipient| NamedRecipient { party: party(register, &recipient.agency), why: recipient.why.clone() })
+                .collect(),
+            processors: body.recipients.iter().filter_map(|recipient| processor(register, recipient)).collect(),
+            manner: notice.body.manner.clone(),
+            automated_decision: body.automated_decision,
+            retention: body.retention.clone(),
+            rights: notice.body.rights.clone(),
+            effect_of_refusal: notice.body.effect_of_refusal.clone(),
+            overseer: party(register, &body.oversight_body),
+        };
+        let asked = register.law(&body.controller, at).notice_items().iter();
+        let law = asked.map(|item| LawItem { is_answered: ANSWERED.contains(&item.code.as_str()), provision: item.clone() });
+        Some(Self {
+            mandate: mandate.clone(),
+            revision: entry.rev,
+            mandate_hash: entry.hash,
+            notice_hash: notice.hash,
+            notice_leaf: notice.index,
+            title: body.title.clone(),
+            icons: icons(register, entry, &full),
+            line: notice.body.line.clone(),
+            short: notice.body.short.clone(),
+            law: law.collect(),
+            full,
+            amendment: register.amendments.get(mandate).cloned(),
+        })
+    }
+}
+
+fn icons(register: &Register, entry: &Entry<Mandate>, full: &Full) -> Vec<Icon> {
+    let body = &entry.body;
+    let richest = body.blocks.iter().map(|asked| asked.form).max();
+    let form = richest.map(|form| match form {
+        Form::Token => Icon::Token,
+        Form::Predicate => Icon::Predicate,
+        Form::Value => Icon::Value,
+    });
+    let home = register.agencies.get(&body.controller).map(|agency| agency.body.jurisdiction.as_str());
+    let is_abroad = |place: &String| home.is_some_and(|home| !place.eq_ignore_ascii_case(home));
+    let vendors = &full.processors;
+    let mut places = body.locations.iter().chain(vendors.iter().flat_map(|vendor| &vendor.places));
+    let behind = vendors.iter().flat_map(|vendor| &vendor.behind);
+    let is_special = full.categories.iter().any(|category| category.sensitivity == Some(Sensitivity::Special));
+    let more = [
+        (Icon::Special, is_special),
+        (Icon::Emergency, body.kind == MandateKind::Emergency),
+        (Icon::Machine, body.automated_decision != AutomatedDecision::None),
+        (Icon::Vendor, !vendors.is_empty()),
+        (Icon::Abroad, places.any(is_abroad) || behind.map(|sub| &sub.place).any(is_abroad)),
+        (Icon::Business, body.purpose.commercial),
+    ];
+    form.into_iter().chain(more.into_iter().filter(|(_, holds)| *holds).map(|(icon, _)| icon)).collect()
+}
+
+fn party(register: &Register, id: &AgencyId) -> Party {
+    match register.agencies.get(id) {
+        Some(entry) => Party {
+            agency: id.clone(),
+            name: entry.body.legal_name.clone(),
+            contact: entry.body.contact.clone(),
+            protection_officer: entry.body.protection_officer.clone(),
+        },
+        None => Party {
+            agency: id.clone(),
+            name: Text::new(id.as_str(), id.as_str()),
+            contact: String::new(),
+            protection_officer: String::new(),
+        },
+    }
+}
+
+fn category(register: &Register, asked: &AskedBlock) -> Category {
+    let block = register.blocks.get(&asked.block).map(|entry| &entry.body);
+    Category {
+        block: asked.block.clone(),
+        name: block.map_or_else(|| Text::new(asked.block.as_str(), asked.block.as_str()), |block| block.name.clone()),
+        sensitivity: block.map(|block| block.sensitivity),
+        necessity: asked.necessity,
+        form: asked.form,
+        reason: asked.reason.clone(),
+        source: block.map(|block| party(register, &block.source_agency)),
+    }
+}
+
+fn processor(register: &Register, recipient: &Recipient) -> Option<Processor> {
+    let id = recipient.contract.as_ref()?;
+    let contract = register.contracts.get(id).map(|entry| &entry.body);
+    let behind = |sub: &Subprocessor| NamedSubprocessor {
+        party: party(register, &sub.agency),
+        place: sub.location.clone(),
+        from: sub.from,
+        under: sub.under.as_ref().map(|above| party(register, above)),
+    };
+    Some(Processor {
+        party: party(register, &recipient.agency),
+        why: recipient.why.clone(),
+        contract: id.clone(),
+        scope: contract.map(|contract| contract.scope.clone()),
+        places: contract.map(|contract| contract.data_locations.clone()).unwrap_or_default(),
+        until: contract.map(|contract| contract.until),
+        delete_within_days: contract.map(|contract| contract.delete_within_days),
+        behind: contract.iter().flat_map(|contract| &contract.subprocessors).map(behind).collect(),
+    })
+}

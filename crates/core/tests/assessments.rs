@@ -1,0 +1,164 @@
+//! Impact assessments: every question has an answer, and where the law asks for one no mandate begins without it.
+
+mod common;
+
+use common::walk::spoil_everything;
+use common::{City, commitment_of, day, founded, key_body, key_id, library_card, names, notice_body, text, well_said};
+use serde_json::{Value, json};
+use usufruct_core::Digest;
+use usufruct_core::assessment::{Assessment, Trigger, asked_of, holding};
+use usufruct_core::draft::Problem;
+use usufruct_core::hash::sha256;
+use usufruct_core::lawpack::{Lawpack, SHIPPED};
+use usufruct_core::lifecycle::State;
+use usufruct_core::register::Register;
+use usufruct_core::statement::StatementKind;
+
+const CARD: &str = "mdt_library-card";
+
+fn body(hash: Digest) -> Value {
+    let level = |likelihood: i64, severity: i64| json!({"likelihood": likelihood, "severity": severity});
+    let risk = |kind: &str| json!({"kind": kind, "what": text("It could."), "before": level(3, 4), "after": level(1, 4)});
+    let kinds = ["chilling", "discrimination", "error", "exclusion", "function_creep"];
+    json!({"mandate": CARD, "mandate_hash": hash, "summary": text("Cards for readers."), "description": text("A name is printed."),
+        "necessity": text("Books come back."),
+        "alternatives": [{"what": text("A deposit."), "rejected_because": text("The poor could not borrow.")}],
+        "people": text("Readers, many of them children."), "risks": kinds.map(risk),
+        "measures": [{"what": text("Names go after a month."), "owner": "The office of readers", "due": day(90).to_string()}],
+        "anonymity": [{"what": text("Counts of loans."), "evidence": [{"title": text("Report"), "sha256": sha256(b"report")}]}],
+        "residents": text("Forty wrote."), "advice": text("Keep it short."), "dissent": text("One member would keep nothing."),
+        "residual": text("A leak of names."), "decision": "continue", "review_due": day(300).to_string(),
+        "review_trigger": text("A breach, or another block.")})
+}
+
+/// A city under a law that asks for assessments, with the library card published and not active.
+fn published() -> City {
+    let mut city = founded();
+    let (_, pack) = SHIPPED.iter().find(|(id, _)| *id == "law_tw").unwrap();
+    let mut law: Value = toml::from_str(pack).unwrap();
+    law.as_object_mut().unwrap().remove("processors");
+    law["assessed_when"] = json!([
+        {"trigger": "automated", "article": "Rule 7"}, {"trigger": "matching", "article": "Rule 8"}, {"trigger": "special", "article": "Rule 9"},
+    ]);
+    city.say(StatementKind::Lawpack, "law_tw", "agc_operator", law);
+    city.now = day(1);
+    city.say(StatementKind::Mandate, CARD, "agc_library", library_card());
+    publish(&mut city);
+    city
+}
+
+/// Takes the present revision up to where it only has to begin.
+fn publish(city: &mut City) {
+    let (hash, rev) = (present(city), city.register.mandates[&CARD.parse().unwrap()].rev);
+    city.now = city.now.max(day(24));
+    city.steps(CARD, &[State::Consulted, State::Approved]);
+    city.say(StatementKind::Notice, &format!("ntc_card-{rev}"), "agc_library", notice_body(CARD, hash));
+    city.step(CARD, State::Published);
+}
+
+fn present(city: &City) -> Digest {
+    city.register.mandates[&CARD.parse().unwrap()].hash
+}
+
+/// What stands against the next statement about `id`, with two approvals of the library.
+fn refused(city: &City, kind: StatementKind, id: &str, body: Value) -> Vec<Problem> {
+    let statement = city.draft(kind, id, "agc_library", body, &[("agc_library", "head"), ("agc_library", "privacy")]);
+    city.register.check(&statement).unwrap_err()
+}
+
+/// What stands against the activation.
+fn begin(city: &City) -> Result<(), Vec<Problem>> {
+    let two = [("agc_library", "head"), ("agc_library", "privacy")];
+    city.register.check(&city.step_draft(CARD, State::Active, "agc_library", &two))
+}
+
+#[test]
+fn every_question_has_an_answer() {
+    spoil_everything(&body(sha256(b"")), &["dissent", "anonymity"], &|body| Assessment::read(body).map(drop));
+    let mut without = body(sha256(b""));
+    without["risks"].as_array_mut().unwrap().retain(|risk| risk["kind"] != "exclusion" && risk["kind"] != "error");
+    let problems = Assessment::read(&without).unwrap_err();
+    assert_eq!(problems.len(), 2, "{problems:#?}");
+    assert!(problems.iter().any(|problem| problem.message.contains("`exclusion`")));
+    problems.iter().for_each(|problem| well_said(problem).unwrap());
+    let mut claimed = body(sha256(b""));
+    claimed["anonymity"][0]["evidence"] = json!([]);
+    assert!(names(&Assessment::read(&claimed).unwrap_err(), "anonymity[0].evidence", "missing"));
+}
+
+#[test]
+fn a_mandate_that_needs_one_does_not_begin_without() {
+    let mut city = published();
+    let missing = begin(&city).unwrap_err();
+    assert_eq!(missing.iter().map(|problem| problem.field.as_str()).collect::<Vec<_>>(), ["assessment"; 2]);
+    // It is listed why: a machine helps to decide (Rule 7) and data is matched (Rule 8). No block is special.
+    assert!(
+        missing[0].message.contains("`automated` (Rule 7)") && missing[1].message.contains("`matching` (Rule 8)"),
+        "{missing:#?}"
+    );
+    missing.iter().for_each(|problem| well_said(problem).unwrap());
+    let mut against = body(present(&city));
+    against["decision"] = json!("prior_consultation");
+    city.say(StatementKind::Assessment, "dpi_card", "agc_library", against);
+    assert!(names(&begin(&city).unwrap_err(), "assessment.decision", "not-continued"));
+    city.say(StatementKind::Assessment, "dpi_card", "agc_library", body(present(&city)));
+    begin(&city).unwrap();
+    city.now = day(300);
+    assert!(names(&begin(&city).unwrap_err(), "assessment.review_due", "past"));
+    city.now = day(60);
+    city.step(CARD, State::Active);
+    let again = Register::replay((0..).zip(&city.statements)).unwrap();
+    assert_eq!(serde_json::to_string(&again).unwrap(), city.json());
+}
+
+#[test]
+fn an_assessment_holds_as_long_as_a_consent_would() {
+    let mut city = published();
+    city.say(StatementKind::Assessment, "dpi_card", "agc_library", body(present(&city)));
+    city.step(CARD, State::Active);
+    city.say(StatementKind::Key, &key_id(commitment_of(CARD)), "agc_operator", key_body(CARD, commitment_of(CARD)));
+    let mut revised = library_card();
+    revised["title"] = text("Card of the library");
+    city.say(StatementKind::Mandate, CARD, "agc_library", revised.clone());
+    publish(&mut city);
+    begin(&city).unwrap();
+    revised["retention"]["duration"] = json!("P60D");
+    city.say(StatementKind::Mandate, CARD, "agc_library", revised);
+    publish(&mut city);
+    assert!(names(&begin(&city).unwrap_err(), "assessment", "missing"));
+    assert!(holding(&city.register, &city.register.mandates[&CARD.parse().unwrap()]).is_none());
+    city.say(StatementKind::Assessment, "dpi_card", "agc_library", body(present(&city)));
+    begin(&city).unwrap();
+}
+
+#[test]
+fn an_assessment_is_the_controllers_and_of_the_present_revision() {
+    let city = published();
+    let other = refused(&city, StatementKind::Assessment, "dpi_card", body(sha256(b"another revision")));
+    assert!(names(&other, "mandate_hash", "other-revision"), "{other:#?}");
+    let mut late = body(present(&city));
+    late["review_due"] = json!(day(24).to_string());
+    assert!(names(&refused(&city, StatementKind::Assessment, "dpi_card", late), "review_due", "past"));
+    let mut unknown = body(present(&city));
+    unknown["mandate"] = json!("mdt_nothing");
+    assert!(names(&refused(&city, StatementKind::Assessment, "dpi_card", unknown), "mandate", "unknown"));
+    let parks = [("agc_parks", "head"), ("agc_parks", "privacy")];
+    let foreign = city.draft(StatementKind::Assessment, "dpi_card", "agc_parks", body(present(&city)), &parks);
+    assert!(names(&city.register.check(&foreign).unwrap_err(), "by", "not-the-owner"));
+    let alone =
+        city.draft(StatementKind::Assessment, "dpi_card", "agc_library", body(present(&city)), &[("agc_library", "head")]);
+    assert!(names(&city.register.check(&alone).unwrap_err(), "approvals", "too-few"));
+}
+
+#[test]
+fn where_no_pack_lists_anything_nothing_is_asked() {
+    let mut city = founded();
+    city.now = day(1);
+    city.say(StatementKind::Mandate, CARD, "agc_library", library_card());
+    publish(&mut city);
+    begin(&city).unwrap();
+    assert!(asked_of(&city.register, &city.register.mandates[&CARD.parse().unwrap()].body, city.now).is_empty());
+    let eu: Value = toml::from_str(SHIPPED.iter().find(|(id, _)| *id == "law_eu").unwrap().1).unwrap();
+    let eu = Lawpack::read(&eu).unwrap();
+    assert_eq!(eu.assessed_when.len(), Trigger::WORDS.len());
+}

@@ -1,0 +1,106 @@
+//! Notices in their layers, and impact assessments: one document for the page, the consent and the machine.
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use usufruct_core::hash::sha256;
+use usufruct_core::statement::StatementKind;
+
+use crate::common::{CARD, LIBRARY, VENDOR, library_card, mandate, text};
+use crate::{Pages, faults};
+
+fn path(rest: &str) -> String {
+    format!("/register/mandates/{CARD}{rest}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_says_the_same_to_people_and_machines() {
+    let pages = Pages::new();
+    let city = &pages.city;
+    city.publish_agency(VENDOR, "vendor");
+    let contract = json!({"controller": LIBRARY, "vendor": VENDOR, "mandates": [CARD], "scope": text("Prints <b>cards</b>."),
+        "from": "2025-12-01", "until": "2027-06-01", "capability_evidence": [{"kind": "ISO 27001", "issuer": "An auditor", "expires": "2027-01-01"}],
+        "measures": [text("Encryption.")], "data_locations": ["TW"], "breach_first_ping_hours": 1, "breach_report_hours": 24,
+        "check_every": "P90D", "next_check_due": "2026-06-01", "penalty": text("One million."), "no_own_purpose": true, "delete_within_days": 30,
+        "subprocessors": [{"agency": "agc_oversight", "location": "JP", "approved_by": LIBRARY}]});
+    city.publish(StatementKind::Contract, "ctr_printer", LIBRARY, contract);
+    city.clock.advance(1_000_000);
+    let mut body = library_card();
+    let vendor = json!({"agency": VENDOR, "contract": "ctr_printer", "why": text("Prints the cards.")});
+    body["recipients"].as_array_mut().unwrap().push(vendor);
+    city.publish_mandate(CARD, body);
+
+    let said: Value = serde_json::from_str(&pages.get(&path("/notice.json"), "en").await.text).unwrap();
+    let entry = &city.app.register().mandates[&mandate()];
+    assert_eq!(said["mandate_hash"], json!(entry.hash));
+    assert_eq!(said["icons"], json!(["value", "vendor", "abroad"]));
+    assert_eq!(said["full"]["processors"][0]["behind"][0]["place"], "JP");
+    assert_eq!(said["amendment"], json!({"changes": ["processor"], "asks_again": true, "holds_since": 2}));
+    for (lang, words) in [
+        (
+            "en",
+            [
+                "The data itself leaves",
+                "A company works on it",
+                "Used or kept abroad",
+                "Prints the cards.",
+                "A company that works on it",
+            ],
+        ),
+        ("zh-Hant", ["資料本身會提供出去", "有廠商受託處理", "在境外使用或保存", "Prints the cards.（中文）", "受託處理的廠商"]),
+    ] {
+        let page = pages.get(&path("/notice"), lang).await;
+        assert_eq!(page.status, StatusCode::OK);
+        assert_eq!(faults(&page.text, lang), Vec::<String>::new());
+        for word in words {
+            assert!(page.text.contains(word), "{lang}: {word}");
+        }
+        assert!(page.text.contains(&entry.hash.to_string()) && !page.text.contains("<b>cards"));
+        let mandate = pages.get(&path(""), lang).await.text;
+        assert!(mandate.contains(words[0]) && mandate.contains(&path("/notice")), "the page of the mandate shows its layers");
+    }
+    // She agreed before the vendor came, and no pack lets that pass here.
+    let consents = pages.get("/me/consents", "en").await.text;
+    assert!(consents.contains("Nothing is used under it until you agree again."), "{consents}");
+    for nowhere in
+        ["/register/mandates/mdt_nothing/notice", "/register/mandates/x/notice.json", "/register/mandates/mdt_nothing/assessment"]
+    {
+        assert_eq!(pages.get(nowhere, "en").await.status, StatusCode::NOT_FOUND, "{nowhere}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_assessment_is_read_from_the_page_of_its_mandate() {
+    let pages = Pages::new();
+    let city = &pages.city;
+    assert_eq!(pages.get(&path("/assessment"), "en").await.status, StatusCode::NOT_FOUND);
+    assert!(!pages.get(&path(""), "en").await.text.contains(&path("/assessment")));
+    let level = |likelihood: i64| json!({"likelihood": likelihood, "severity": 4});
+    let risk = |kind: &str| json!({"kind": kind, "what": text("It <i>could</i>."), "before": level(3), "after": level(1)});
+    let kinds = ["chilling", "discrimination", "error", "exclusion", "function_creep"];
+    let hash = city.app.register().mandates[&mandate()].hash;
+    let body = json!({"mandate": CARD, "mandate_hash": hash, "summary": text("Cards for readers."), "description": text("A name is printed."),
+        "necessity": text("Books come back."), "alternatives": [{"what": text("A deposit."), "rejected_because": text("The poor could not borrow.")}],
+        "people": text("Readers."), "risks": kinds.map(risk),
+        "measures": [{"what": text("Names go."), "owner": "The office of readers", "due": "2026-06-01"}],
+        "anonymity": [{"what": text("Counts."), "evidence": [{"title": text("Report"), "sha256": sha256(b"report")}]}],
+        "residents": text("Forty wrote."), "advice": text("Keep it short."), "dissent": text("One would keep nothing."),
+        "residual": text("A leak."), "decision": "continue", "review_due": "2027-01-01", "review_trigger": text("A breach.")});
+    city.publish(StatementKind::Assessment, "dpi_card", LIBRARY, body);
+    for (lang, words) in
+        [("en", ["The mandate may begin", "likelihood 3, severity 4"]), ("zh-Hant", ["授權令得啟用", "可能性 3，嚴重性 4"])]
+    {
+        let page = pages.get(&path("/assessment"), lang).await;
+        assert_eq!((page.status, faults(&page.text, lang)), (StatusCode::OK, Vec::new()));
+        assert!(
+            words.iter().all(|word| page.text.contains(word)) && page.text.contains("One would keep nothing."),
+            "{}",
+            page.text
+        );
+        assert!(!page.text.contains("<i>could"));
+        assert!(pages.get(&path(""), lang).await.text.contains(&path("/assessment")));
+    }
+    let said: Value = serde_json::from_str(&pages.get(&path("/assessment.json"), "en").await.text).unwrap();
+    assert_eq!(said["body"]["mandate_hash"], json!(hash));
+    let all: Value = serde_json::from_str(&pages.get("/register/assessments.json", "en").await.text).unwrap();
+    assert_eq!(all["dpi_card"]["hash"], said["hash"]);
+}
