@@ -127,6 +127,8 @@ ids! {
     RotationId = "rot";
     /// Something residents sign in to.
     ServiceId = "svc";
+    /// That the burst brake has stopped somebody.
+    StoppageId = "stp";
     /// A change of an object's status.
     StatusChangeId = "sta";
     /// What was done under a mandate on one day, in numbers.

@@ -50,6 +50,7 @@ pub mod service;
 pub mod source;
 pub mod statement;
 pub mod status;
+pub mod stoppage;
 pub mod supervision;
 pub mod tally;
 pub mod text;

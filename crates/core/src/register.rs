@@ -17,7 +17,7 @@ use crate::contract::Contract;
 use crate::draft::Problem;
 use crate::id::{
     AgencyId, AgreementId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId, LawpackId,
-    MandateId, MeetingId, OrderId, PurgeId, RotationId, ServiceId, TallyId,
+    MandateId, MeetingId, OrderId, PurgeId, RotationId, ServiceId, StoppageId, TallyId,
 };
 use crate::incident::Incident;
 use crate::key::{KeyOf, PublishedKey};
@@ -34,6 +34,7 @@ use crate::service::Service;
 use crate::source::Source;
 use crate::statement::{Statement, StatementKind, Tried};
 use crate::status::StatusChange;
+use crate::stoppage::Stoppage;
 use crate::tally::{Day, Tally};
 use crate::uncertified::Uncertified;
 use crate::validate;
@@ -64,6 +65,7 @@ pub struct Register {
     pub orders: BTreeMap<OrderId, Entry<Order>>,
     pub purges: BTreeMap<PurgeId, Entry<Purge>>,
     pub rotations: BTreeMap<RotationId, Entry<Rotation>>,
+    pub stoppages: BTreeMap<StoppageId, Entry<Stoppage>>,
     pub tallies: BTreeMap<TallyId, Entry<Tally>>,
     /// Erasures of which nothing can be proved, under the ids that their certificates would have had.
     pub uncertified: BTreeMap<CertificateId, Entry<Uncertified>>,
@@ -80,6 +82,10 @@ pub struct Register {
     pub(crate) looked_at: BTreeMap<ContractId, Vec<CheckId>>,
     /// Which order was ended by which lift.
     pub(crate) lifts: BTreeMap<OrderId, OrderId>,
+    /// The orders that release what the brake has stopped, by the marks that they name, in the order in which they were given.
+    pub(crate) releases: BTreeMap<Digest, Vec<OrderId>>,
+    /// The last stoppage of each mark.
+    pub(crate) stopped: BTreeMap<Digest, StoppageId>,
     /// The last day that was counted, by mandate.
     tallied: BTreeMap<MandateId, Day>,
     /// The terms of the vault, all that ever were, each with its leaf: a certificate is judged by those of its time.
@@ -148,6 +154,7 @@ pub(crate) enum Content {
     Rotation(RotationId, Rotation),
     Service(ServiceId, Service),
     Status(StatusChange),
+    Stoppage(StoppageId, Stoppage),
     Tally(TallyId, Tally),
     Uncertified(CertificateId, Uncertified),
     Vault(VaultTerms),
@@ -240,6 +247,10 @@ impl Register {
                 put(&mut self.services, id, body, &make, state);
             }
             Content::Status(change) => self.step(&change, statement.at, index),
+            Content::Stoppage(id, body) => {
+                self.stopped.insert(body.mark, id.clone());
+                put(&mut self.stoppages, id, body, &make, State::Published);
+            }
             Content::Tally(id, body) => {
                 self.tallied.insert(body.mandate.clone(), body.day);
                 put(&mut self.tallies, id, body, &make, State::Published);
@@ -267,6 +278,11 @@ impl Register {
         }
         if matches!(body.kind, OrderKind::Restrict | OrderKind::Suspend) && !self.orders.contains_key(&id) {
             self.bound.entry(body.target.as_str().to_owned()).or_default().push(id.clone());
+        }
+        if !self.orders.contains_key(&id) {
+            for mark in &body.strata {
+                self.releases.entry(*mark).or_default().push(id.clone());
+            }
         }
         put(&mut self.orders, id, body, make, State::Published);
     }
@@ -451,6 +467,7 @@ impl Register {
             StatementKind::Purge => of(&self.purges, id),
             StatementKind::Rotation => of(&self.rotations, id),
             StatementKind::Service => of(&self.services, id),
+            StatementKind::Stoppage => of(&self.stoppages, id),
             StatementKind::Tally => of(&self.tallies, id),
             StatementKind::Uncertified => of(&self.uncertified, id),
             StatementKind::Vault => sole(self.vault.as_ref(), id),

@@ -61,6 +61,7 @@ pub enum StatementKind {
     Rotation,
     Service,
     StatusChange,
+    Stoppage,
     Tally,
     Uncertified,
     Vault,

@@ -14,6 +14,7 @@ mod notice;
 mod oversight;
 mod service;
 mod status;
+mod stoppage;
 mod tally;
 
 use std::str::FromStr;
@@ -24,7 +25,7 @@ use crate::Digest;
 use crate::draft::Problem;
 use crate::id::{
     AgencyId, AgreementId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId, LawpackId, LogId,
-    MandateId, MeetingId, NoticeId, OrderId, PurgeId, RotationId, ServiceId, StatusChangeId, TallyId, VaultId, VerifierId,
+    MandateId, MeetingId, NoticeId, OrderId, PurgeId, RotationId, ServiceId, StatusChangeId, StoppageId, TallyId, VaultId, VerifierId,
 };
 use crate::register::{Content, Register};
 use crate::statement::{Statement, StatementKind};
@@ -68,6 +69,7 @@ pub(crate) fn statement(
         StatementKind::Rotation => house::rotation(&mut check),
         StatementKind::Service => service::service(&mut check),
         StatementKind::StatusChange => status::status(&mut check),
+        StatementKind::Stoppage => stoppage::stoppage(&mut check),
         StatementKind::Tally => tally::tally(&mut check),
         StatementKind::Uncertified => certificate::uncertified(&mut check),
         StatementKind::Vault => house::vault(&mut check),
@@ -150,6 +152,7 @@ fn envelope(check: &mut Check<'_>) {
         StatementKind::Rotation => RotationId::from_str(&statement.id).is_ok(),
         StatementKind::Service => ServiceId::from_str(&statement.id).is_ok(),
         StatementKind::StatusChange => StatusChangeId::from_str(&statement.id).is_ok(),
+        StatementKind::Stoppage => StoppageId::from_str(&statement.id).is_ok(),
         StatementKind::Tally => TallyId::from_str(&statement.id).is_ok(),
         StatementKind::Uncertified => CertificateId::from_str(&statement.id).is_ok(),
         StatementKind::Vault => VaultId::from_str(&statement.id).is_ok(),

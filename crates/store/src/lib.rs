@@ -77,6 +77,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 30, name: "deletion_marks", sql: include_str!("../migrations/0030_deletion_marks.sql") },
     Migration { number: 31, name: "cases", sql: include_str!("../migrations/0031_cases.sql") },
     Migration { number: 32, name: "wishes", sql: include_str!("../migrations/0032_wishes.sql") },
+    Migration { number: 33, name: "brake_stops", sql: include_str!("../migrations/0033_brake_stops.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

@@ -8,6 +8,7 @@ mod keys;
 mod log;
 mod more;
 mod purges;
+mod stoppage;
 mod tally;
 
 use common::{
