@@ -34,6 +34,8 @@ pub struct BrakeView {
     pub is_nobody: bool,
     /// Since which day it is stopped.
     pub stopped_on: Option<Day>,
+    /// Leaf number of the stoppage that says so.
+    pub leaf: Option<u64>,
     /// The day on which a slow drift was seen; nothing is stopped by it.
     pub drifted_on: Option<Day>,
     /// Decisions on the last day with any, and how many of them were refused.
@@ -80,6 +82,9 @@ impl App {
             register.binding_stoppages(now).filter(|entry| !known.contains(&entry.body.mark)).collect();
         views.retain(|view| held.iter().all(|entry| entry.body.mark != view.mark));
         views.extend(held.into_iter().map(|entry| held_view(entry, &brake)));
+        for view in &mut views {
+            view.leaf = register.stoppage(&view.mark, now).map(|entry| entry.index);
+        }
         views.sort_by(|one, other| (&one.body, &one.reason, one.mark.0).cmp(&(&other.body, &other.reason, other.mark.0)));
         Ok(views)
     }
@@ -88,6 +93,8 @@ impl App {
     /// the rows. Answers how many.
     pub fn say_stoppages(&self) -> Result<usize, Error> {
         let _guard = self.publishing();
+        // An order whose time has come just now is carried out first, or a stop that it has ended would be said anew.
+        self.release_brakes()?;
         let (register, now) = (self.register(), self.now());
         let mut statements = Vec::new();
         for (stratum, days) in self.db.read(brakes::stopped)? {
@@ -258,6 +265,7 @@ fn view(stratum: &Stratum, gauge: &Gauge) -> Option<BrakeView> {
         body: stratum.body().clone(),
         reason: stratum.reason().to_owned(),
         is_nobody: is_nobody(stratum.body(), stratum.reason(), &stratum.mark()),
+        leaf: None,
         stopped_on: gauge.stop().and_then(|stop| Day::from_number(stop.day)),
         drifted_on: gauge.drifted().and_then(Day::from_number),
         day: Day::from_number(today.day)?,
@@ -276,6 +284,7 @@ fn held_view(entry: &Entry<Stoppage>, brake: &Brake) -> BrakeView {
         reason: reason.clone(),
         is_nobody: is_nobody(body, reason, mark),
         stopped_on: Some(*day),
+        leaf: None,
         drifted_on: None,
         day: today.and_then(|today| Day::from_number(today.day)).unwrap_or(*day),
         decisions: Count::of(today.map_or(0, |today| today.uses.into())),

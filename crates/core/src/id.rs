@@ -121,6 +121,8 @@ ids! {
     NoticeId = "ntc";
     /// What an oversight body commands.
     OrderId = "ord";
+    /// That what an order commanded was paid.
+    PaymentId = "pay";
     /// That no ciphertext is left of what was erased.
     PurgeId = "prg";
     /// That the pseudonyms of a domain were all replaced.

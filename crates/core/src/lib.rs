@@ -41,6 +41,7 @@ pub mod means;
 pub mod meeting;
 pub mod notice;
 pub mod order;
+pub mod payment;
 pub mod ports;
 pub mod purge;
 pub mod recount;

@@ -17,17 +17,18 @@ use crate::contract::Contract;
 use crate::draft::Problem;
 use crate::id::{
     AgencyId, AgreementId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId, LawpackId,
-    MandateId, MeetingId, OrderId, PurgeId, RotationId, ServiceId, StoppageId, TallyId,
+    MandateId, MeetingId, OrderId, PaymentId, PurgeId, RotationId, ServiceId, StoppageId, TallyId,
 };
 use crate::incident::Incident;
 use crate::key::{KeyOf, PublishedKey};
-use crate::lawpack::{Law, Lawpack};
+use crate::lawpack::{Duty, Law, Lawpack};
 use crate::lifecycle::State;
 use crate::log_terms::LogTerms;
 use crate::mandate::Mandate;
 use crate::meeting::Meeting;
 use crate::notice::Notice;
 use crate::order::{Order, OrderKind};
+use crate::payment::Payment;
 use crate::purge::Purge;
 use crate::rotation::Rotation;
 use crate::service::Service;
@@ -63,6 +64,7 @@ pub struct Register {
     pub lawpacks: BTreeMap<LawpackId, Entry<Lawpack>>,
     pub meetings: BTreeMap<MeetingId, Entry<Meeting>>,
     pub orders: BTreeMap<OrderId, Entry<Order>>,
+    pub payments: BTreeMap<PaymentId, Entry<Payment>>,
     pub purges: BTreeMap<PurgeId, Entry<Purge>>,
     pub rotations: BTreeMap<RotationId, Entry<Rotation>>,
     pub stoppages: BTreeMap<StoppageId, Entry<Stoppage>>,
@@ -82,6 +84,12 @@ pub struct Register {
     pub(crate) looked_at: BTreeMap<ContractId, Vec<CheckId>>,
     /// Which order was ended by which lift.
     pub(crate) lifts: BTreeMap<OrderId, OrderId>,
+    /// The orders that name the officer of an event, by the commitment of the event, in the order in which they were given.
+    pub disclosures: BTreeMap<Digest, Vec<OrderId>>,
+    /// When what an order commands has to be done where the order does not say it, by the law of its day.
+    pub(crate) remedies: BTreeMap<OrderId, Time>,
+    /// Which order was answered by which payment.
+    pub(crate) paid: BTreeMap<OrderId, PaymentId>,
     /// The orders that release what the brake has stopped, by the marks that they name, in the order in which they were given.
     pub(crate) releases: BTreeMap<Digest, Vec<OrderId>>,
     /// The last stoppage of each mark.
@@ -150,6 +158,7 @@ pub(crate) enum Content {
     Meeting(MeetingId, Box<Meeting>),
     Notice(Notice),
     Order(OrderId, Box<Order>),
+    Payment(PaymentId, Payment),
     Purge(PurgeId, Purge),
     Rotation(RotationId, Rotation),
     Service(ServiceId, Service),
@@ -236,6 +245,10 @@ impl Register {
             Content::Meeting(id, body) => put(&mut self.meetings, id, *body, &make, State::Published),
             Content::Order(id, body) => self.take_order(id, *body, &make),
             Content::Notice(body) => put(&mut self.notices, body.mandate_hash, body, &make, State::Published),
+            Content::Payment(id, body) => {
+                self.paid.insert(body.order.clone(), id.clone());
+                put(&mut self.payments, id, body, &make, State::Published);
+            }
             Content::Purge(id, body) => {
                 self.purged.push(body.clone());
                 put(&mut self.purges, id, body, &make, State::Published);
@@ -282,6 +295,15 @@ impl Register {
         if !self.orders.contains_key(&id) {
             for mark in &body.strata {
                 self.releases.entry(*mark).or_default().push(id.clone());
+            }
+            for event in &body.events {
+                self.disclosures.entry(*event).or_default().push(id.clone());
+            }
+            if body.kind == OrderKind::Compensate && body.comply_by.is_none() {
+                let binds_from = body.effective_at.unwrap_or(make.statement.at);
+                let owner = self.target_owner(&body.target).unwrap_or_else(|| body.body.clone());
+                let within = self.law(&owner, make.statement.at).within(Duty::Remedy);
+                self.remedies.insert(id.clone(), binds_from.plus(within));
             }
         }
         put(&mut self.orders, id, body, make, State::Published);
@@ -464,6 +486,7 @@ impl Register {
             StatementKind::Mandate => of(&self.mandates, id),
             StatementKind::Meeting => of(&self.meetings, id),
             StatementKind::Order => of(&self.orders, id),
+            StatementKind::Payment => of(&self.payments, id),
             StatementKind::Purge => of(&self.purges, id),
             StatementKind::Rotation => of(&self.rotations, id),
             StatementKind::Service => of(&self.services, id),

@@ -57,6 +57,7 @@ pub enum StatementKind {
     Meeting,
     Notice,
     Order,
+    Payment,
     Purge,
     Rotation,
     Service,

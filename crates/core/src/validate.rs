@@ -12,6 +12,7 @@ mod key;
 mod mandate;
 mod notice;
 mod oversight;
+mod payment;
 mod service;
 mod status;
 mod stoppage;
@@ -25,7 +26,8 @@ use crate::Digest;
 use crate::draft::Problem;
 use crate::id::{
     AgencyId, AgreementId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId, LawpackId, LogId,
-    MandateId, MeetingId, NoticeId, OrderId, PurgeId, RotationId, ServiceId, StatusChangeId, StoppageId, TallyId, VaultId, VerifierId,
+    MandateId, MeetingId, NoticeId, OrderId, PaymentId, PurgeId, RotationId, ServiceId, StatusChangeId, StoppageId, TallyId,
+    VaultId, VerifierId,
 };
 use crate::register::{Content, Register};
 use crate::statement::{Statement, StatementKind};
@@ -65,6 +67,7 @@ pub(crate) fn statement(
         StatementKind::Meeting => oversight::meeting(&mut check),
         StatementKind::Notice => notice::notice(&mut check),
         StatementKind::Order => oversight::order(&mut check),
+        StatementKind::Payment => payment::payment(&mut check),
         StatementKind::Purge => certificate::purge(&mut check),
         StatementKind::Rotation => house::rotation(&mut check),
         StatementKind::Service => service::service(&mut check),
@@ -148,6 +151,7 @@ fn envelope(check: &mut Check<'_>) {
         StatementKind::Meeting => MeetingId::from_str(&statement.id).is_ok(),
         StatementKind::Notice => NoticeId::from_str(&statement.id).is_ok(),
         StatementKind::Order => OrderId::from_str(&statement.id).is_ok(),
+        StatementKind::Payment => PaymentId::from_str(&statement.id).is_ok(),
         StatementKind::Purge => PurgeId::from_str(&statement.id).is_ok(),
         StatementKind::Rotation => RotationId::from_str(&statement.id).is_ok(),
         StatementKind::Service => ServiceId::from_str(&statement.id).is_ok(),

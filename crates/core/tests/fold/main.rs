@@ -7,6 +7,7 @@ mod incident;
 mod keys;
 mod log;
 mod more;
+mod payment;
 mod purges;
 mod stoppage;
 mod tally;

@@ -92,6 +92,7 @@ pub(super) async fn counts_json(State(site): State<Arc<Site>>) -> Result<Respons
                 "reason": view.reason,
                 "nobody": view.is_nobody,
                 "stopped_on": view.stopped_on,
+                "leaf": view.leaf,
                 "drifted_on": view.drifted_on,
                 "day": view.day,
                 "decisions": view.decisions,
