@@ -53,8 +53,8 @@ attempt("tried", async (t) => {
   const before = linesOf(await footprint(city, cookie)).length;
   await t.refused(await ask(), 403, "agreement", ["agreement"]);
   assert.equal(linesOf(await footprint(city, cookie)).length, before + 1, "she sees that it was tried");
-  await t.resident(cookie, began, ({ kind, clause }) => kind === "refusal" && clause === "agreement");
-  await t.public(began, async () => true);
+  const [{ index }] = await t.resident(cookie, began, ({ kind, clause }) => kind === "refusal" && clause === "agreement");
+  await t.public(began, async () => (await publicSize(city)) > index);
 });
 
 attempt("one-side", async ({ unlawful }) => {

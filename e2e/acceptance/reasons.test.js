@@ -16,7 +16,7 @@ const linesOf = (html) =>
     row: plain(row),
     mandate: /href="\/register\/mandates\/([^"]+)"/.exec(row)?.[1],
     links: [...row.matchAll(/href="([^"]+)"/g)].map(([, href]) => href.replaceAll("&amp;", "&").replaceAll("&#38;", "&")),
-    isOfSomebody: row.includes("/object\""),
+    isOfSomebody: row.includes("Object or ask") || row.includes("提出異議或詢問"),
   }));
 
 part("every-line", async () => {

@@ -69,7 +69,7 @@ export const TESTS = [
       overseer: {
         done: "The oversight desk is opened after it",
         holds: "The desk says that an objection was filed against the mandate that it watches.",
-        open: "the oversight desk shows orders, incidents and brakes; an objection is a row of the operator's and no overseer sees it",
+        open: "the overseer sees with its keys what was escalated, and in public how many were filed; what an office has not answered yet it does not see one by one",
       },
     },
   },

@@ -1,6 +1,6 @@
 //! The pass: what is open while a server runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 
@@ -93,6 +93,8 @@ pub struct App {
     /// Pseudonym domains whose pseudonyms are all being replaced.
     pub(crate) rotating_sectors: RwLock<BTreeSet<u64>>,
     resident_locks: Vec<Mutex<()>>,
+    /// Commitments to officers whose words are known to be kept.
+    known_officers: Mutex<HashSet<[u8; 32]>>,
 }
 
 /// Name of the operator's key that acts by the clock: it can end and withhold power, never give it.
@@ -167,6 +169,7 @@ impl App {
             rotating: Mutex::default(),
             rotating_sectors: RwLock::default(),
             resident_locks: (0..64).map(|_| Mutex::new(())).collect(),
+            known_officers: Mutex::default(),
         };
         app.make_keys(&register)?;
         app.set_register(register);
@@ -260,6 +263,10 @@ impl App {
     pub(crate) fn keep_register(&self) {
         let mut guard = self.register.write().unwrap_or_else(PoisonError::into_inner);
         guard.0 = self.register_version.load(Ordering::SeqCst);
+    }
+
+    pub(crate) fn known_officers(&self) -> MutexGuard<'_, HashSet<[u8; 32]>> {
+        self.known_officers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One statement is published at a time.

@@ -10,6 +10,7 @@ use usufruct_core::register::{Entry, Register};
 use usufruct_store::db::Pending;
 
 use crate::ledger::Placed;
+use crate::refuse::Refusal;
 use crate::release::{Asking, Case, PlaceCase, event, find};
 use crate::{App, Error, Released};
 
@@ -41,7 +42,8 @@ pub struct BatchLine {
 
 impl App {
     /// Releases blocks of many residents. The whole request is refused when its mandate, recipient, reason, form or size is
-    /// unlawful; a single resident is refused by her own grant. Every resident decided about gets a line of her own.
+    /// unlawful; a single resident is refused by her own grant. Every resident decided about gets a line of her own, also where the whole
+    /// is refused.
     pub fn release_batch(&self, request: &BatchRequest) -> Result<BatchAnswer, Error> {
         let (version, register) = self.versioned_register();
         let now = self.now();
@@ -55,11 +57,22 @@ impl App {
         };
         let (mandate, sector) = find(&register, &asked)?;
         let decision = decide_without_resident(&register, &asked, now);
-        if decision.outcome == Outcome::Refuse {
-            return Err(Error::Unpermitted(decision.because));
+        let clauses = match decision.outcome {
+            Outcome::Refuse => decision.because,
+            Outcome::Permit => {
+                each_once(&request.subjects)?;
+                let (service, reason, actor) = (&request.service, &request.reason, request.actor.as_ref());
+                self.brake_decision(&register, service, &request.mandate, reason, actor)?
+            }
+        };
+        if !clauses.is_empty() {
+            let (service, mandate, subjects) = (&request.service, &request.mandate, &request.subjects);
+            let refusal = Refusal { service, mandate, subjects, clauses: &clauses };
+            self.refuse_all(&refusal, &|_, mandate, case, batch, now| {
+                event(&asked, mandate, case, request.actor, Some(batch), now)
+            })?;
+            return Err(Error::Unpermitted(clauses));
         }
-        each_once(&request.subjects)?;
-        self.brake_decision(&register, &request.service, &request.mandate, &request.reason, request.actor.as_ref())?;
         let plan = Plan {
             version,
             register: &register,

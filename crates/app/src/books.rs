@@ -16,6 +16,7 @@ use usufruct_store::{audit_copies, brakes, sources, tallies};
 use usufruct_vault::hpke::PublicKey;
 
 use crate::Error;
+use crate::brakes::Decider;
 
 /// For which use copies are sealed, and nothing else.
 pub const COPY_INFO: &[u8] = b"usufruct/audit-copy/v1";
@@ -174,9 +175,14 @@ impl Books {
     }
 
     /// Takes one decision of two officials, or says since when there are none.
-    pub fn brake(&mut self, conn: &mut dyn Connection, stratum: &Stratum, day: i64) -> Result<Result<(), Stop>, db::Error> {
+    pub fn brake(&mut self, conn: &mut dyn Connection, decider: &Decider, day: i64) -> Result<Result<(), Stop>, db::Error> {
+        let stratum = &decider.stratum;
         self.note_gauge(conn, stratum)?;
-        Ok(self.brake.get_or_insert_default().take(stratum, day))
+        let brake = self.brake.get_or_insert_default();
+        if let Some(since) = decider.stopped_on {
+            brake.hold(stratum, day, since);
+        }
+        Ok(brake.take(stratum, day))
     }
 
     /// Lets the stratum with this mark go on. False when there is none that is stopped.

@@ -252,7 +252,7 @@ fn compensation(register: &Register, overseer: &AgencyId, remedy: Option<Remedy>
     let found = register.orders.get(order).filter(|entry| {
         remedy == Some(Remedy::Compensate) && entry.body.kind == OrderKind::Compensate && entry.body.body == *overseer
     });
-    found.and_then(|entry| entry.body.comply_by).ok_or_else(|| {
+    found.and_then(|entry| register.due_at(order, entry)).ok_or_else(|| {
         Error::refused(
             "This is no order of the overseer to compensate, or the remedy is another one.",
             "Publish the order first with `usufruct publish order`, or leave it out.",

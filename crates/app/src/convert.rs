@@ -18,6 +18,7 @@ use usufruct_vault::{Error as VaultError, Keyring, Subject, Way};
 use crate::batch::{CHUNK, each_once};
 use crate::ledger::Placed;
 use crate::receipt::Commit;
+use crate::refuse::Refusal;
 use crate::release::{Asking, Case, PlaceCase};
 use crate::{App, Error};
 
@@ -62,7 +63,7 @@ pub struct Converted {
 
 impl App {
     /// Converts pseudonyms of many residents. The whole request is refused when its mandate, services, reason or size is
-    /// unlawful; a single resident is refused by her own grant.
+    /// unlawful, which each of them is told; a single resident is refused by her own grant.
     pub fn convert(&self, request: &ConversionBatch) -> Result<ConversionAnswer, Error> {
         let (version, register) = self.versioned_register();
         let now = self.now();
@@ -76,7 +77,7 @@ impl App {
         };
         let decision = decide_conversion_without_resident(&register, &asked, now);
         if decision.outcome == Outcome::Refuse {
-            return Err(Error::Unpermitted(decision.because));
+            return Err(self.refuse_conversion(request, decision.because)?);
         }
         each_once(&request.subjects)?;
         let service = |id| register.services.get(id).ok_or_else(|| Error::Unpermitted(vec![Clause::Service]));
@@ -96,7 +97,11 @@ impl App {
             return Err(error.into());
         }
         let subjects: Vec<Option<Subject>> = request.subjects.iter().map(|subject| subject.parse().ok()).collect();
-        self.brake_decision(&register, &request.service, &request.mandate, &request.reason, request.actor.as_ref())?;
+        let (service, reason, actor) = (&request.service, &request.reason, request.actor.as_ref());
+        let clauses = self.brake_decision(&register, service, &request.mandate, reason, actor)?;
+        if !clauses.is_empty() {
+            return Err(self.refuse_conversion(request, clauses)?);
+        }
         let logged = self.log_conversions(&plan, &subjects)?;
         if let Some(last) = logged.iter().filter_map(|outcome| outcome.as_ref().ok()).map(|entry| entry.logged.index()).max() {
             self.wait_for_gate(mandate.body.gate, last)?;
@@ -104,6 +109,19 @@ impl App {
         let outcomes = self.convert_logged(&plan, &subjects, logged)?;
         let lines = request.subjects.iter().cloned().zip(outcomes);
         Ok(ConversionAnswer { lines: lines.map(|(subject, outcome)| ConversionLine { subject, outcome }).collect() })
+    }
+
+    /// Tells everybody whom it names of a request that is refused as a whole. Answers what the service is told.
+    fn refuse_conversion(&self, request: &ConversionBatch, clauses: Vec<Clause>) -> Result<Error, Error> {
+        let (service, mandate, subjects) = (&request.service, &request.mandate, &request.subjects);
+        let refusal = Refusal { service, mandate, subjects, clauses: &clauses };
+        self.refuse_all(&refusal, &|register, mandate, case, batch, now| {
+            // Probing must not write arbitrary words into a footprint.
+            let reason = mandate.body.reason(&request.reason).map(|_| request.reason.clone()).unwrap_or_default();
+            let to = register.services.get(&request.to).map(|to| to.id.clone());
+            Event { reason, detail: to, batch: Some(batch), ..refused_event(request, mandate, case, now) }
+        })?;
+        Ok(Error::Unpermitted(clauses))
     }
 
     /// Decides about each subject and records it; one chunk is prepared while the one before it is written.
@@ -196,6 +214,27 @@ fn event(plan: &Plan<'_>, case: &Case) -> Event {
         clause: refused.map(|clause| clause.code().to_owned()),
         detail: Some(plan.asked.to.to_string()),
         until: refused.is_none().then(|| plan.mandate.body.keep_until(plan.now)),
+        other: None,
+        source: None,
+    }
+}
+
+/// What is told of a request that was refused as a whole.
+fn refused_event(request: &ConversionBatch, mandate: &Entry<Mandate>, case: &Case, now: Time) -> Event {
+    Event {
+        kind: Kind::Refusal,
+        n: 0,
+        prev: None,
+        at: now,
+        mandate: Some(mandate.hash),
+        service: Some(request.service.clone()),
+        blocks: Vec::new(),
+        reason: String::new(),
+        actor: request.actor,
+        batch: None,
+        clause: case.clauses.first().map(|clause| clause.code().to_owned()),
+        detail: None,
+        until: None,
         other: None,
         source: None,
     }

@@ -18,7 +18,7 @@ use usufruct_store::{cards, certificate_cards, passkeys, recovery_codes, residen
 use usufruct_vault::Vault;
 
 use crate::app::AUTOMATION;
-use crate::brakes::masked;
+use crate::brakes::{Decider, masked};
 use crate::ledger::Head;
 use crate::release::day;
 use crate::row_mark::{find_counter_request, of_counter_request};
@@ -100,7 +100,8 @@ impl App {
         let message = counter_message(&self.config.origin, &id, request.resident, way);
         let clerk = self.clerk(&self.register(), approval, &message)?;
         let desk = self.desk();
-        self.db.transaction("approve counter request", move |tx| note_clerk(tx, &desk, &id, &clerk, now))?.ok_or_else(braked)
+        let approved = self.db.transaction("approve counter request", move |tx| note_clerk(tx, &desk, &id, &clerk, now))?;
+        approved.map_or_else(|| Err(self.braked()?), Ok)
     }
 
     /// The public key of the clerk who approved, which is one person's whatever it is called.
@@ -121,20 +122,22 @@ impl App {
 pub(crate) struct Desk {
     operator: AgencyId,
     pub(crate) vault: Arc<Vault>,
+    register: Arc<Register>,
 }
 
 impl App {
     pub(crate) fn desk(&self) -> Desk {
-        Desk { operator: self.config.operator.clone(), vault: Arc::clone(&self.vault) }
+        Desk { operator: self.config.operator.clone(), vault: Arc::clone(&self.vault), register: self.register() }
     }
-}
 
-/// What clerks are told whom the brake has stopped.
-pub(crate) fn braked() -> Error {
-    Error::refused(
-        "These two clerks approve far more often than ever before, so the brake has stopped them.",
-        "Ask the oversight body to look at it; only an order of that body releases the brake.",
-    )
+    /// What clerks are told whom the brake has stopped, which the register says by then.
+    pub(crate) fn braked(&self) -> Result<Error, Error> {
+        self.say_stoppages()?;
+        Ok(Error::refused(
+            "These two clerks approve far more often than ever before, so the brake has stopped them.",
+            "Ask the oversight body to look at it; only an order of that body releases the brake.",
+        ))
+    }
 }
 
 /// Notes that a clerk approved a request. The same one counts once. `None` when the brake has stopped the two, which stays noted.
@@ -152,7 +155,8 @@ pub(crate) fn note_clerk(tx: &mut Tx<'_>, desk: &Desk, id: &str, clerk: &str, no
         let pair = [masked(&desk.vault, first.as_bytes())?, masked(&desk.vault, clerk.as_bytes())?];
         let stratum = Stratum::new(desk.operator.clone(), &format!("counter {what}"), pair);
         let (head, connection) = tx.group_and_connection::<Head>()?;
-        if head.books.brake(connection, &stratum, day(now))?.is_err() {
+        let decider = Decider::new(&desk.register, stratum, now);
+        if head.books.brake(connection, &decider, day(now))?.is_err() {
             return Ok(None);
         }
     }

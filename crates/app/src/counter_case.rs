@@ -10,7 +10,7 @@ use usufruct_store::counter_requests::{self, CounterRequest};
 use usufruct_store::residents;
 
 use crate::case::About;
-use crate::counter::{REQUEST_LIFE, braked, lapsed, note_clerk};
+use crate::counter::{REQUEST_LIFE, lapsed, note_clerk};
 use crate::row_mark::find_counter_request;
 use crate::{App, Approved, CaseRequest, Error};
 
@@ -51,7 +51,7 @@ impl App {
         let clerk = self.clerk(&self.register(), approval, &message)?;
         let (desk, noted) = (self.desk(), id.clone());
         let approved = self.db.transaction("approve counter case", move |tx| note_clerk(tx, &desk, &noted, &clerk, now))?;
-        let approved = approved.ok_or_else(braked)?;
+        let approved = approved.map_or_else(|| Err(self.braked()?), Ok)?;
         if approved == Approved::Twice {
             self.file_at_counter(request.resident, asked, &id)?;
         }

@@ -17,7 +17,7 @@ use usufruct_vault::{Error as VaultError, Keyring};
 use zeroize::Zeroizing;
 
 use crate::correct::checked;
-use crate::release::{ATTEMPTS, Asking, Case, PlaceCase, event, find, refused, unopened};
+use crate::release::{ATTEMPTS, Asking, Case, PlaceCase, event, find, unopened};
 use crate::{App, Error, block_names};
 
 /// What a service puts into the pass about one resident.
@@ -117,8 +117,13 @@ impl App {
                 sealed: sealed.map_err(moved)?,
             });
         }
-        let stratum = self.stratum(&register, &request.service, &request.mandate, &request.reason, request.actor.as_ref())?;
-        let place_case = PlaceCase::new(self, version, &case, mandate, event, now).braked(stratum);
+        let (service, reason, actor) = (&request.service, &request.reason, request.actor.as_ref());
+        // What is written with a token that she gave is written in her presence.
+        let decider = match request.sign_in {
+            Some(_) => self.decider(&register, service, &request.mandate, reason, actor)?,
+            None => self.writer(&register, service, &request.mandate, reason, actor)?,
+        };
+        let place_case = PlaceCase::new(self, version, &case, mandate, event, now).braked(decider.clone());
         let placed = self.db.transaction("deposit", move |tx| {
             let placed = place_case.run(tx)?;
             if let Some(row) = row.as_ref().filter(|_| placed.is_permitted()) {
@@ -127,7 +132,7 @@ impl App {
             Ok::<_, Error>(placed)
         })?;
         let (logged, commit) = placed.logged(&self.recorder);
-        if let Some(clauses) = refused(&case, &logged) {
+        if let Some(clauses) = self.refused(&case, &logged, decider.as_ref())? {
             return Err(Error::Unpermitted(clauses));
         }
         let receipt = self.receipt(&commit, logged.index(), now)?;

@@ -8,6 +8,7 @@ use usufruct_core::id::{CertificateId, ServiceId};
 use usufruct_core::register::Entry;
 use usufruct_core::service::{PseudonymMode, Service};
 use usufruct_store::erasures::{self, Erasure};
+use usufruct_store::officers;
 use usufruct_vault::Error as VaultError;
 
 use crate::{App, Error};
@@ -52,7 +53,10 @@ impl App {
             }
         }
         let (certificate, now) = (erasure.certificate, self.now());
-        self.db.transaction("note end of key", move |tx| Ok::<_, Error>(erasures::done(tx, &certificate, now, until)?))?;
+        self.db.transaction("note end of key", move |tx| {
+            officers::end_sector(tx, sector)?;
+            Ok::<_, Error>(erasures::done(tx, &certificate, now, until)?)
+        })?;
         Ok(true)
     }
 

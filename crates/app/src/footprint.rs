@@ -5,6 +5,7 @@ use usufruct_log::TlogProof;
 use usufruct_store::lines;
 use zeroize::Zeroizing;
 
+use crate::officer::NamedOfficer;
 use crate::{App, Error};
 
 /// Most lines read at once.
@@ -28,6 +29,8 @@ pub struct FootprintLine {
     /// The deterministic CBOR of the event, as stored.
     pub encoded: Vec<u8>,
     pub opening: [u8; 32],
+    /// Whom an order of the oversight body has named.
+    pub officer: Option<NamedOfficer>,
 }
 
 impl App {
@@ -35,23 +38,19 @@ impl App {
     pub fn footprint(&self, resident: u64) -> Result<Footprint, Error> {
         let published_size = self.published_size();
         let keyring = self.keyring(resident)?;
-        let lines = self
+        let mut lines: Vec<FootprintLine> = self
             .stored_lines(resident)?
             .into_iter()
             .map(|line| {
-                let damaged =
-                    || FootprintLine { n: line.n, index: line.index, event: None, encoded: Vec::new(), opening: [0; 32] };
+                let (n, index) = (line.n, line.index);
+                let damaged = || FootprintLine { n, index, event: None, encoded: Vec::new(), opening: [0; 32], officer: None };
                 let Ok(body) = keyring.open_line(line.n, &line.sealed) else { return damaged() };
                 let Some((opening, encoded)) = body.split_first_chunk::<32>() else { return damaged() };
-                FootprintLine {
-                    n: line.n,
-                    index: line.index,
-                    event: Event::decode(encoded).ok(),
-                    encoded: encoded.to_vec(),
-                    opening: *opening,
-                }
+                let event = Event::decode(encoded).ok();
+                FootprintLine { n, index, event, encoded: encoded.to_vec(), opening: *opening, officer: None }
             })
             .collect();
+        self.name_officers(&mut lines)?;
         Ok(Footprint { lines, tag_key: Zeroizing::new(*keyring.tag_key()), published_size })
     }
 

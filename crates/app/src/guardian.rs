@@ -13,7 +13,7 @@ use usufruct_store::residents::{self, ResidentState};
 use usufruct_vault::Vault;
 
 use crate::actor::{keyring_in, seal_word};
-use crate::counter::{REQUEST_LIFE, braked, lapsed, note_clerk};
+use crate::counter::{REQUEST_LIFE, lapsed, note_clerk};
 use crate::delegate::checked_word;
 use crate::end_delegation::{End, Ending};
 use crate::row_mark::{find_counter_request, find_delegation, is_ours, put_delegation};
@@ -60,20 +60,19 @@ impl App {
         let asked = asked(&request).ok_or_else(lapsed)?;
         let clerk = self.clerk(&self.register(), approval, &guardian_message(&self.config.origin, &id, &asked))?;
         let (fresh, ending, desk) = (self.fresh_delegation(), self.ending(), self.desk());
-        self.db
-            .transaction("approve guardian request", move |tx| {
-                match note_clerk(tx, &desk, &id, &clerk, now)? {
-                    Some(Approved::Twice) => {}
-                    other => return Ok(other),
-                }
-                check(tx, &desk.vault, &asked, now)?;
-                if !counter_requests::redeem(tx, &id, now)? {
-                    return Err(lapsed());
-                }
-                apply(tx, &desk.vault, &ending, &asked, &fresh, now)?;
-                Ok::<_, Error>(Some(Approved::Twice))
-            })?
-            .ok_or_else(braked)
+        let approved = self.db.transaction("approve guardian request", move |tx| {
+            match note_clerk(tx, &desk, &id, &clerk, now)? {
+                Some(Approved::Twice) => {}
+                other => return Ok(other),
+            }
+            check(tx, &desk.vault, &asked, now)?;
+            if !counter_requests::redeem(tx, &id, now)? {
+                return Err(lapsed());
+            }
+            apply(tx, &desk.vault, &ending, &asked, &fresh, now)?;
+            Ok::<_, Error>(Some(Approved::Twice))
+        })?;
+        approved.map_or_else(|| Err(self.braked()?), Ok)
     }
 
     /// The guardian of a fresh session takes a guardianship up, and says how the two call each other.

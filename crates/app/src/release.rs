@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use usufruct_core::brake::Stratum;
 use usufruct_core::decide::{Clause, Decision, Outcome, Request, decide, decide_without_resident};
 use usufruct_core::event::{Batch, Event, Form, Kind};
 use usufruct_core::grant::Grant;
@@ -28,6 +27,7 @@ use usufruct_vault::{Error as VaultError, Keyring, Subject};
 use zeroize::Zeroizing;
 
 use crate::books::Counted;
+use crate::brakes::Decider;
 use crate::deposit::ReleasedDeposit;
 use crate::ledger::{Head, Placed, place_counted};
 use crate::receipt::Commit;
@@ -113,6 +113,11 @@ pub(crate) struct Case {
 }
 
 impl Case {
+    /// A resident of a request that is refused as a whole, by these clauses.
+    pub fn refused(found: Found, clauses: Vec<Clause>) -> Self {
+        Self { found, clauses }
+    }
+
     /// A resident decided about by her grant. Where all permits and her grant says something else than what she lent, somebody has changed it.
     pub fn new(found: Found, decide: impl FnOnce(Option<&Grant>) -> Decision) -> Result<Self, Error> {
         let decision = decide(found.grant.as_ref().map(|stored| &stored.grant));
@@ -222,11 +227,11 @@ impl App {
         let found = self.resolve(&asking, &request.subject)?;
         let case = self.case(&asking, &asked, found)?;
         let event = event(&asked, mandate, &case, request.actor, None, now);
-        let stratum = self.stratum(&register, &request.service, &request.mandate, &request.reason, request.actor.as_ref())?;
-        let place_case = PlaceCase::new(self, version, &case, mandate, event, now).braked(stratum);
+        let decider = self.decider(&register, &request.service, &request.mandate, &request.reason, request.actor.as_ref())?;
+        let place_case = PlaceCase::new(self, version, &case, mandate, event, now).braked(decider.clone());
         let placed = self.db.transaction("record use", move |tx| place_case.run(tx))?;
         let (logged, commit) = placed.logged(&self.recorder);
-        if let Some(clauses) = refused(&case, &logged) {
+        if let Some(clauses) = self.refused(&case, &logged, decider.as_ref())? {
             return Err(Error::Unpermitted(clauses));
         }
         self.wait_for_gate(mandate.body.gate, logged.index())?;
@@ -338,6 +343,21 @@ impl App {
         self.found(resident, self.db.snapshot(|conn| Stored::read(conn, resident, asking))?, asking)
     }
 
+    /// Why a logged request is refused, by the decision or by the brake inside its transaction. What the brake has stopped just now is said
+    /// in the register before anybody is answered.
+    pub(crate) fn refused(&self, case: &Case, logged: &Logged, decider: Option<&Decider>) -> Result<Option<Vec<Clause>>, Error> {
+        if !case.clauses.is_empty() {
+            return Ok(Some(case.clauses.clone()));
+        }
+        if logged.event().kind != Kind::Refusal {
+            return Ok(None);
+        }
+        if let Some(decider) = decider {
+            self.say_stoppage_of(decider)?;
+        }
+        Ok(Some(vec![Clause::Brake]))
+    }
+
     pub(crate) fn wait_for_register(&self) {
         drop(self.publishing());
     }
@@ -407,12 +427,6 @@ pub(crate) fn unopened(error: VaultError, index: u64) -> Error {
     }
 }
 
-/// Why a logged request is refused, by the decision or by the brake inside its transaction.
-pub(crate) fn refused(case: &Case, logged: &Logged) -> Option<Vec<Clause>> {
-    let is_braked = case.clauses.is_empty() && logged.event().kind == Kind::Refusal;
-    if is_braked { Some(vec![Clause::Brake]) } else { (!case.clauses.is_empty()).then(|| case.clauses.clone()) }
-}
-
 /// What one resident's part of a request writes, in a form that can run again.
 pub(crate) struct PlaceCase {
     version: u64,
@@ -422,7 +436,7 @@ pub(crate) struct PlaceCase {
     event: Event,
     counted: Counted,
     /// Who decides for which reason, where an official does.
-    stratum: Option<Stratum>,
+    decider: Option<Decider>,
     rng: Arc<dyn Rng>,
 }
 
@@ -447,14 +461,14 @@ impl PlaceCase {
             keyring: Arc::clone(&case.found.keyring),
             event,
             counted: Counted { mandate: mandate.number, reported: None, is_first: false, audit_key },
-            stratum: None,
+            decider: None,
             rng: Arc::clone(&app.rng),
         }
     }
 
     /// Counts it as a decision of an official, whom the brake may stop.
-    pub fn braked(mut self, stratum: Option<Stratum>) -> Self {
-        self.stratum = stratum;
+    pub fn braked(mut self, decider: Option<Decider>) -> Self {
+        self.decider = decider;
         self
     }
 
@@ -471,9 +485,9 @@ impl PlaceCase {
         }
         let (mut event, mut counted) = (self.event.clone(), self.counted.clone());
         let is_reported = counted.reported.is_some();
-        if let Some(stratum) = self.stratum.as_ref().filter(|_| event.kind != Kind::Refusal) {
+        if let Some(decider) = self.decider.as_ref().filter(|_| event.kind != Kind::Refusal) {
             let (head, connection) = tx.group_and_connection::<Head>()?;
-            if head.books.brake(connection, stratum, day(event.at))?.is_err() {
+            if head.books.brake(connection, decider, day(event.at))?.is_err() {
                 event.clause.get_or_insert_with(|| Clause::Brake.code().to_owned());
                 if !is_reported {
                     (event.kind, event.until) = (Kind::Refusal, None);

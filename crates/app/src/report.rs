@@ -67,9 +67,9 @@ impl App {
         let case = self.case(&asking, &asked, found)?;
         let mut event = event(&asked, mandate, &case, reported.actor, None, now);
         event.kind = Kind::Use;
-        let stratum = self.stratum(&register, service, &reported.mandate, &reported.reason, reported.actor.as_ref())?;
+        let decider = self.decider(&register, service, &reported.mandate, &reported.reason, reported.actor.as_ref())?;
         let mark = SourceMark { source: source.clone(), number: reported.number, happened_at: Some(reported.happened_at) };
-        let place_case = PlaceCase::new(self, version, &case, mandate, event, now).braked(stratum).reported(mark.clone());
+        let place_case = PlaceCase::new(self, version, &case, mandate, event, now).braked(decider).reported(mark.clone());
         let mandate = mandate.number;
         let placed = self.db.transaction("record reported use", move |tx| {
             if !sources::take(tx, &source, mandate, mark.number, now)? {

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use common::{City, LIBRARY, OPERATOR, WATCH, block, library_card, on_both, service, text};
 use serde_json::json;
-use usufruct_app::{Approved, BatchRequest, BrakeView, Error, Way, counter_message};
+use usufruct_app::store::db::Connection as _;
+use usufruct_app::{Approved, BatchRequest, BrakeView, DepositRequest, Error, Way, counter_message};
 use usufruct_core::Digest;
 use usufruct_core::decide::Clause;
 use usufruct_core::event::{Form, Kind};
@@ -18,8 +19,11 @@ use usufruct_core::time::DAY;
 on_both!(
     a_batch_counts_as_one_decision,
     a_burst_of_an_official_is_stopped_until_oversight_releases_it,
+    a_mandate_that_is_used_far_more_than_before_is_shown,
     a_pair_of_clerks_is_stopped_too,
     a_stop_outlives_a_restart,
+    a_stop_outlives_the_loss_of_its_rows,
+    what_nobody_writes_is_stopped_like_what_somebody_does,
 );
 
 const SHORT: &str = "mdt_short";
@@ -123,6 +127,127 @@ fn a_stop_outlives_a_restart(dir: &Path, url: Option<&str>) {
     drop(city);
     let city = City::open(dir, url, "2026-01-01T02:00:00Z", 3);
     assert_eq!(burst(&city, &subject, "officer 18"), taken - some);
+}
+
+/// Deletes what the brake counted and which orders were carried out, as somebody with the database could.
+fn forget(city: &City) {
+    for table in ["brake_days", "brake_releases"] {
+        let sql = format!("-- forget\nDELETE FROM {table}");
+        city.app.db().transaction("forget", move |tx| tx.execute(&sql, &[])).unwrap();
+    }
+}
+
+fn a_stop_outlives_the_loss_of_its_rows(dir: &Path, url: Option<&str>) {
+    let (city, _, subject) = watched(dir, url);
+    let taken = burst(&city, &subject, "officer 17");
+    let said = |city: &City| city.app.register().stoppages.len();
+    assert_eq!(said(&city), 1, "the register says it before the official is answered, and once");
+    let mark = stopped(&city)[0].mark;
+    forget(&city);
+    drop(city);
+    let city = City::open(dir, url, "2026-01-01T01:00:00Z", 2);
+    let shown = stopped(&city);
+    assert_eq!(shown.iter().map(|view| view.mark).collect::<Vec<_>>(), [mark], "it is shown before the official asks again");
+    assert_eq!((shown[0].body.as_str(), shown[0].reason.as_str()), (LIBRARY, "mdt_short lending"));
+    assert!(matches!(decide(&city, &subject, "officer 17"), Err(Error::Unpermitted(clauses)) if clauses == [Clause::Brake]));
+    decide(&city, &subject, "officer 18").unwrap();
+    assert_eq!(stopped(&city)[0].refused, Count::of(1));
+    city.app.say_stoppages().unwrap();
+    assert_eq!(said(&city), 1);
+    // An order releases it, and is no licence for the next stop, though the row that says it was carried out is gone too.
+    release(&city, "ord_1", SHORT, &mark, 2).unwrap();
+    assert!(stopped(&city).is_empty());
+    assert_eq!(burst(&city, &subject, "officer 17"), taken);
+    assert_eq!(said(&city), 2);
+    forget(&city);
+    drop(city);
+    let city = City::open(dir, url, "2026-01-01T02:00:00Z", 3);
+    city.app.release_brakes().unwrap();
+    assert!(decide(&city, &subject, "officer 17").is_err());
+    city.app.release_brakes().unwrap();
+    assert!(decide(&city, &subject, "officer 17").is_err());
+    // An order that binds later releases by the clock, and the stop that it ends is not said anew.
+    let later = json!({"body": WATCH, "kind": "release", "target": SHORT, "reasons": text("From tomorrow on."), "strata": [mark],
+        "effective_at": city.app.now().plus(DAY).to_string()});
+    city.watch(StatementKind::Order, "ord_2", later, &city.watchers()).unwrap();
+    assert!(decide(&city, &subject, "officer 17").is_err());
+    city.clock.advance(DAY);
+    let first = decide(&city, &subject, "officer 17");
+    assert!(first.is_ok() || stopped(&city).is_empty(), "whoever asks before it is carried out is the last to be refused");
+    decide(&city, &subject, "officer 17").unwrap();
+    assert_eq!((said(&city), city.app.say_stoppages().unwrap()), (2, 0));
+}
+
+fn what_nobody_writes_is_stopped_like_what_somebody_does(dir: &Path, url: Option<&str>) {
+    let city = City::found(dir, url);
+    city.publish_watch();
+    for (id, machine) in [(SHORT, "none"), ("mdt_alone", "sole")] {
+        let mut body = library_card();
+        body["oversight_body"] = json!(WATCH);
+        body["operations"] = json!(["deposit"]);
+        body["automated_decision"] = json!(machine);
+        body["impact_assessment"] = json!("https://city.example/impact");
+        body["retention"] = json!({"from_event": text("the visit"), "duration": "P28D"});
+        city.publish_mandate(id, body);
+    }
+    city.open_service_with("svc_desk", LIBRARY, "desk", |body| body["mandates"] = json!([SHORT, "mdt_alone"]));
+    let (desk, resident) = ("svc_desk".parse().unwrap(), city.enrol(1)[0]);
+    for mandate in [SHORT, "mdt_alone"] {
+        city.app.consent_at_counter(resident, &desk, &mandate.parse().unwrap(), &[]).unwrap();
+    }
+    let subject = city.app.subject(resident, &desk).unwrap();
+    let write = |mandate: &str, actor: Option<&str>| {
+        city.app.deposit(&DepositRequest {
+            service: desk.clone(),
+            mandate: mandate.parse().unwrap(),
+            subject: subject.clone(),
+            block: block("name"),
+            value: "red".into(),
+            reason: "lending".into(),
+            actor: actor.map(|actor| sha256(actor.as_bytes()).0),
+            sign_in: None,
+        })
+    };
+    let taken = (0..BURST).filter(|_| write(SHORT, None).is_ok()).count();
+    assert!((1..15).contains(&taken), "{taken}");
+    assert!(matches!(write(SHORT, None), Err(Error::Unpermitted(clauses)) if clauses == [Clause::Brake]));
+    let shown = stopped(&city);
+    assert_eq!(shown.len(), 1);
+    assert!(shown[0].is_nobody && shown[0].reason == "mdt_short lending");
+    // Who gives a name has a count of her own, and where a machine decides by itself there is none.
+    write(SHORT, Some("officer 17")).unwrap();
+    assert!((0..BURST).all(|_| write("mdt_alone", None).is_ok()));
+    assert_eq!(stopped(&city).len(), 1);
+    release(&city, "ord_1", SHORT, &shown[0].mark, 2).unwrap();
+    write(SHORT, None).unwrap();
+    let lines = city.app.footprint(resident).unwrap().lines;
+    let refusals = lines.iter().filter_map(|line| line.event.as_ref()).filter(|event| event.kind == Kind::Refusal);
+    assert_eq!(refusals.filter(|event| event.clause.as_deref() == Some("brake")).count(), BURST - taken + 1);
+}
+
+fn a_mandate_that_is_used_far_more_than_before_is_shown(dir: &Path, url: Option<&str>) {
+    let (city, _, subject) = watched(dir, url);
+    let mut automatic = city.request(&subject);
+    automatic.mandate = SHORT.parse().unwrap();
+    let uses = |times: usize| (0..times).for_each(|_| drop(city.app.release(&automatic).unwrap()));
+    // On its first days nobody knows what is usual.
+    uses(30);
+    assert!(city.app.bursts().unwrap().is_empty());
+    for _ in 0..9 {
+        city.clock.advance(DAY);
+        uses(2);
+        assert!(city.app.bursts().unwrap().is_empty(), "as many as on the day before are no burst");
+    }
+    city.clock.advance(DAY);
+    uses(30);
+    let shown = city.app.bursts().unwrap();
+    assert_eq!(shown.len(), 1);
+    assert_eq!(
+        (shown[0].mandate.as_str(), shown[0].uses, shown[0].day.to_string().as_str()),
+        (SHORT, Count::of(30), "2026-01-11")
+    );
+    city.clock.advance(7 * DAY);
+    assert!(city.app.bursts().unwrap().is_empty(), "after a week the tally of the day says it");
 }
 
 fn a_batch_counts_as_one_decision(dir: &Path, url: Option<&str>) {

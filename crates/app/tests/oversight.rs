@@ -87,7 +87,7 @@ fn a_suspension_stops_releases_within_the_same_second_and_its_lift_lets_them_go_
             let refusals = lines.iter().filter(|line| {
                 line.event.as_ref().is_some_and(|event| event.kind == Kind::Refusal && event.clause.as_deref() == Some("order"))
             });
-            assert_eq!(refusals.count(), 1, "the refusal stands in the resident's footprint");
+            assert_eq!(refusals.count(), 2, "both refusals stand in the resident's footprint");
             order(&city, "ord_1", json!({"kind": "suspend", "appeal_ref": "court 12/2026"}), &two).unwrap();
             assert_eq!(clauses(&city, &subject), [Clause::Order]);
         }

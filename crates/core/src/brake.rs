@@ -5,6 +5,9 @@
 //! everything after it, until the oversight body releases the stratum. A CUSUM beside it finds the slow drift that no single day shows; it
 //! is a sign for the public and for the oversight body and refuses nothing, because it errs about once in a year and stratum.
 //!
+//! What is written about residents and names no official counts for a stratum of its own, that of nobody, so that leaving the name out
+//! lifts no limit. Whether a mandate as a whole is used far more than before is told by the same test ([`burst`]), and stops nothing.
+//!
 //! A use costs a look-up and an addition. The limit of a day is computed once, with additions, products and quotients only, so that every
 //! machine finds the same. Days come in as numbers, counted by the calendar of the city.
 
@@ -20,8 +23,8 @@ use crate::id::AgencyId;
 pub const WINDOW: usize = 28;
 /// How unlikely a day's count must be to stop.
 pub const PROBABILITY: f64 = 1e-4;
-/// Days of history before drift is looked for, as the EARS methods have it.
-const DRIFT_FROM: u32 = 7;
+/// Days of history before a drift, or a burst of a whole mandate, is looked for, as the EARS methods have it.
+pub const HISTORY: u32 = 7;
 /// What of a day's excess the CUSUM forgives, in standard deviations.
 const DRIFT_SLACK: f64 = 0.5;
 /// The sum above which there is drift, in standard deviations.
@@ -85,6 +88,12 @@ impl Stratum {
         Self { body, reason: reason.to_owned(), officials: [one.min(other), one.max(other)] }
     }
 
+    /// The stratum of all decisions for which no official is named, under the mandate in `reason`.
+    pub fn of_nobody(body: AgencyId, reason: &str) -> Self {
+        let nobody = sha256(b"usufruct/nobody/v1");
+        Self::new(body, reason, [nobody, nobody])
+    }
+
     pub fn body(&self) -> &AgencyId {
         &self.body
     }
@@ -138,6 +147,11 @@ impl Brake {
         self.strata.get_mut(stratum).is_some_and(|gauge| gauge.release(day))
     }
 
+    /// Stops `stratum` on `day` where it is not stopped: the register says that it has been since another, and what was counted is lost.
+    pub fn hold(&mut self, stratum: &Stratum, day: i64, since: i64) {
+        self.strata.entry(stratum.clone()).or_insert_with(|| Gauge::new(day)).hold(day, since);
+    }
+
     /// Takes over what was kept of one stratum. See [`Gauge::restore`].
     pub fn restore(&mut self, stratum: Stratum, days: &[DayCount]) {
         if let Some(gauge) = Gauge::restore(days) {
@@ -186,6 +200,15 @@ impl Gauge {
         }
         self.today.uses += 1;
         Ok(())
+    }
+
+    /// Has it stopped since another day where it is not stopped.
+    pub fn hold(&mut self, day: i64, since: i64) {
+        self.turn(day);
+        if self.stop.is_none() {
+            let stop = Stop { day: since, count: self.limit };
+            (self.stop, self.today.stop) = (Some(stop), Some(stop));
+        }
     }
 
     /// Lets it go on, and counts afresh against the day's limit, so that a release is not a licence for the rest of the day. Answers whether
@@ -241,7 +264,7 @@ impl Gauge {
 
     fn end(&mut self, day: i64, uses: u32) {
         let seen = self.seen(day);
-        if seen >= DRIFT_FROM {
+        if seen >= HISTORY {
             let mean = (self.sum as f64 + 0.5) / f64::from(seen);
             let deviation = (mean * (1.0 + 1.0 / f64::from(seen))).sqrt();
             self.drift = (self.drift + (f64::from(uses) - mean) / deviation - DRIFT_SLACK).max(0.0);
@@ -296,4 +319,10 @@ pub fn limit(sum: u64, days: u32) -> u32 {
         tail >= PROBABILITY * total
     });
     u32::try_from(mode + too_many.map_or(0, |place| place as u64) + 1).unwrap_or(u32::MAX)
+}
+
+/// Whether `uses` on a day are far more than the days before make likely: `sum` uses in `days` days. With less than [`HISTORY`] days
+/// nothing is known yet, and a mandate that has just begun is no burst.
+pub fn burst(uses: u64, sum: u64, days: u32) -> bool {
+    days >= HISTORY && uses >= u64::from(limit(sum, days))
 }

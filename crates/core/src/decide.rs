@@ -375,7 +375,7 @@ impl Clause {
             }
             Self::Brake => (
                 "brake",
-                "This official decides far more often than ever before, so the brake has stopped it.",
+                "This official decides far more often than ever before, or far more is written without an official, so the brake has stopped it.",
                 "Ask the oversight body of the mandate to look at it; only that body can release the brake.",
             ),
             Self::BulkLimit => (

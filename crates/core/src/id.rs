@@ -123,12 +123,16 @@ ids! {
     NoticeId = "ntc";
     /// What an oversight body commands.
     OrderId = "ord";
+    /// That what an order commanded was paid.
+    PaymentId = "pay";
     /// That no ciphertext is left of what was erased.
     PurgeId = "prg";
     /// That the pseudonyms of a domain were all replaced.
     RotationId = "rot";
     /// Something residents sign in to.
     ServiceId = "svc";
+    /// That the burst brake has stopped somebody.
+    StoppageId = "stp";
     /// A change of an object's status.
     StatusChangeId = "sta";
     /// What was done under a mandate on one day, in numbers.

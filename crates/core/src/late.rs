@@ -81,10 +81,10 @@ impl Register {
             let (object, agency) = (contract.id.clone(), contract.body.vendor.clone());
             late.extend(contract.deletion_due().map(|due_at| Late { duty: LateDuty::Deletion, object, agency, due_at }));
         }
-        for order in self.overdue_orders(now) {
+        for (id, order) in self.overdue(now) {
             let agency = self.target_owner(&order.body.target).unwrap_or_else(|| order.body.body.clone());
             let object = order.id.clone();
-            late.extend(order.body.comply_by.map(|due_at| Late { duty: LateDuty::Order, object, agency, due_at }));
+            late.extend(self.due_at(id, order).map(|due_at| Late { duty: LateDuty::Order, object, agency, due_at }));
         }
         for agreement in self.agreements.values().filter(|agreement| agreement.is_review_late(now)) {
             let Some(agency) = agreement.body.parties.first().cloned() else { continue };

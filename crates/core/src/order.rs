@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::document::{Document, document};
 use crate::draft::{Draft, Problem};
 use crate::id::{AgencyId, AgreementId, BlockId, ContractId, MandateId, OrderId, ServiceId};
+use crate::payment::Payment;
 use crate::register::{Entry, Register};
 use crate::{Digest, Text, Time};
 
@@ -23,7 +24,8 @@ pub struct Order {
     pub reasons: Text,
     /// From when it binds; without one, from its statement.
     pub effective_at: Option<Time>,
-    /// Until when it must be done; of suspensions, restrictions and lifts there is none to wait for.
+    /// Until when it must be done; of suspensions, restrictions and lifts there is none to wait for, and of compensations it may be left to
+    /// the law ([`Register::due_at`]).
     pub comply_by: Option<Time>,
     /// The blocks that may still be used, of a restriction.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -217,7 +219,10 @@ impl Order {
         let reasons = draft.text("reasons", 2_000, "Give the reasons in both languages.");
         let effective_at = draft.optional_parse("effective_at", "Say from when it binds, or leave it out: it binds at once.");
         let comply_by = match kind {
-            Some(kind) if !kind.is_executed() => draft.time("comply_by", "Say until when it must be done."),
+            // Compensation is due within what the law gives for a remedy, where the order does not say it.
+            Some(kind) if !kind.is_executed() && kind != OrderKind::Compensate => {
+                draft.time("comply_by", "Say until when it must be done.")
+            }
             _ => draft.optional_parse("comply_by", "Say until when it must be done, or leave it out."),
         };
         let blocks = match kind {
@@ -302,6 +307,16 @@ impl Register {
         self.orders.get(lift).map(Entry::effective_at)
     }
 
+    /// Until when an order has to be carried out: as it says, or as the law of its day does.
+    pub fn due_at(&self, id: &OrderId, order: &Entry<Order>) -> Option<Time> {
+        order.body.comply_by.or_else(|| self.remedies.get(id).copied())
+    }
+
+    /// The payment that answers an order, if its body has said that it paid.
+    pub fn payment(&self, order: &OrderId) -> Option<&Entry<Payment>> {
+        self.payments.get(self.paid.get(order)?)
+    }
+
     /// Where an order stands at `now`.
     pub fn standing(&self, id: &OrderId, order: &Entry<Order>, now: Time) -> Standing {
         if self.lifted_at(id).is_some_and(|at| at <= now) {
@@ -310,9 +325,10 @@ impl Register {
             Standing::Issued
         } else if matches!(order.body.kind, OrderKind::Lift | OrderKind::Release)
             || !order.body.evidence.is_empty() && !order.body.kind.is_executed()
+            || self.paid.contains_key(id)
         {
             Standing::Complied
-        } else if order.body.comply_by.is_some_and(|by| by <= now) {
+        } else if self.due_at(id, order).is_some_and(|by| by <= now) {
             Standing::Overdue
         } else {
             Standing::InForce
@@ -353,6 +369,10 @@ impl Register {
 
     /// The orders whose day has passed at `now` and about which nothing shows that they were carried out.
     pub fn overdue_orders(&self, now: Time) -> impl Iterator<Item = &Entry<Order>> {
-        self.orders.iter().filter(move |(id, order)| self.standing(id, order, now) == Standing::Overdue).map(|(_, order)| order)
+        self.overdue(now).map(|(_, order)| order)
+    }
+
+    pub(crate) fn overdue(&self, now: Time) -> impl Iterator<Item = (&OrderId, &Entry<Order>)> {
+        self.orders.iter().filter(move |(id, order)| self.standing(id, order, now) == Standing::Overdue)
     }
 }

@@ -19,23 +19,25 @@ use crate::contract::Contract;
 use crate::draft::Problem;
 use crate::id::{
     AgencyId, AgreementId, AssessmentId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId,
-    LawpackId, MandateId, MeetingId, OrderId, PurgeId, RotationId, ServiceId, TallyId,
+    LawpackId, MandateId, MeetingId, OrderId, PaymentId, PurgeId, RotationId, ServiceId, StoppageId, TallyId,
 };
 use crate::incident::Incident;
 use crate::key::{KeyOf, PublishedKey};
-use crate::lawpack::{Law, Lawpack};
+use crate::lawpack::{Duty, Law, Lawpack};
 use crate::lifecycle::State;
 use crate::log_terms::LogTerms;
 use crate::mandate::Mandate;
 use crate::meeting::Meeting;
 use crate::notice::Notice;
 use crate::order::{Order, OrderKind};
+use crate::payment::Payment;
 use crate::purge::Purge;
 use crate::rotation::Rotation;
 use crate::service::Service;
 use crate::source::Source;
 use crate::statement::{Statement, StatementKind, Tried};
 use crate::status::StatusChange;
+use crate::stoppage::Stoppage;
 use crate::tally::{Day, Tally};
 use crate::uncertified::Uncertified;
 use crate::validate;
@@ -68,8 +70,10 @@ pub struct Register {
     pub lawpacks: BTreeMap<LawpackId, Entry<Lawpack>>,
     pub meetings: BTreeMap<MeetingId, Entry<Meeting>>,
     pub orders: BTreeMap<OrderId, Entry<Order>>,
+    pub payments: BTreeMap<PaymentId, Entry<Payment>>,
     pub purges: BTreeMap<PurgeId, Entry<Purge>>,
     pub rotations: BTreeMap<RotationId, Entry<Rotation>>,
+    pub stoppages: BTreeMap<StoppageId, Entry<Stoppage>>,
     pub tallies: BTreeMap<TallyId, Entry<Tally>>,
     /// Erasures of which nothing can be proved, under the ids that their certificates would have had.
     pub uncertified: BTreeMap<CertificateId, Entry<Uncertified>>,
@@ -86,6 +90,16 @@ pub struct Register {
     pub(crate) looked_at: BTreeMap<ContractId, Vec<CheckId>>,
     /// Which order was ended by which lift.
     pub(crate) lifts: BTreeMap<OrderId, OrderId>,
+    /// The orders that name the officer of an event, by the commitment of the event, in the order in which they were given.
+    pub disclosures: BTreeMap<Digest, Vec<OrderId>>,
+    /// When what an order commands has to be done where the order does not say it, by the law of its day.
+    pub(crate) remedies: BTreeMap<OrderId, Time>,
+    /// Which order was answered by which payment.
+    pub(crate) paid: BTreeMap<OrderId, PaymentId>,
+    /// The orders that release what the brake has stopped, by the marks that they name, in the order in which they were given.
+    pub(crate) releases: BTreeMap<Digest, Vec<OrderId>>,
+    /// The last stoppage of each mark.
+    pub(crate) stopped: BTreeMap<Digest, StoppageId>,
     /// The last day that was counted, by mandate.
     tallied: BTreeMap<MandateId, Day>,
     /// The terms of the vault, all that ever were, each with its leaf: a certificate is judged by those of its time.
@@ -151,10 +165,12 @@ pub(crate) enum Content {
     Meeting(MeetingId, Box<Meeting>),
     Notice(Notice),
     Order(OrderId, Box<Order>),
+    Payment(PaymentId, Payment),
     Purge(PurgeId, Purge),
     Rotation(RotationId, Rotation),
     Service(ServiceId, Service),
     Status(StatusChange),
+    Stoppage(StoppageId, Stoppage),
     Tally(TallyId, Tally),
     Uncertified(CertificateId, Uncertified),
     Vault(VaultTerms),
@@ -238,6 +254,10 @@ impl Register {
             Content::Meeting(id, body) => put(&mut self.meetings, id, *body, &make, State::Published),
             Content::Order(id, body) => self.take_order(id, *body, &make),
             Content::Notice(body) => put(&mut self.notices, body.mandate_hash, body, &make, State::Published),
+            Content::Payment(id, body) => {
+                self.paid.insert(body.order.clone(), id.clone());
+                put(&mut self.payments, id, body, &make, State::Published);
+            }
             Content::Purge(id, body) => {
                 self.purged.push(body.clone());
                 put(&mut self.purges, id, body, &make, State::Published);
@@ -249,6 +269,10 @@ impl Register {
                 put(&mut self.services, id, body, &make, state);
             }
             Content::Status(change) => self.step(&change, statement.at, index),
+            Content::Stoppage(id, body) => {
+                self.stopped.insert(body.mark, id.clone());
+                put(&mut self.stoppages, id, body, &make, State::Published);
+            }
             Content::Tally(id, body) => {
                 self.tallied.insert(body.mandate.clone(), body.day);
                 put(&mut self.tallies, id, body, &make, State::Published);
@@ -283,6 +307,20 @@ impl Register {
         }
         if matches!(body.kind, OrderKind::Restrict | OrderKind::Suspend) && !self.orders.contains_key(&id) {
             self.bound.entry(body.target.as_str().to_owned()).or_default().push(id.clone());
+        }
+        if !self.orders.contains_key(&id) {
+            for mark in &body.strata {
+                self.releases.entry(*mark).or_default().push(id.clone());
+            }
+            for event in &body.events {
+                self.disclosures.entry(*event).or_default().push(id.clone());
+            }
+            if body.kind == OrderKind::Compensate && body.comply_by.is_none() {
+                let binds_from = body.effective_at.unwrap_or(make.statement.at);
+                let owner = self.target_owner(&body.target).unwrap_or_else(|| body.body.clone());
+                let within = self.law(&owner, make.statement.at).within(Duty::Remedy);
+                self.remedies.insert(id.clone(), binds_from.plus(within));
+            }
         }
         put(&mut self.orders, id, body, make, State::Published);
     }
@@ -479,9 +517,11 @@ impl Register {
             StatementKind::Mandate => of(&self.mandates, id),
             StatementKind::Meeting => of(&self.meetings, id),
             StatementKind::Order => of(&self.orders, id),
+            StatementKind::Payment => of(&self.payments, id),
             StatementKind::Purge => of(&self.purges, id),
             StatementKind::Rotation => of(&self.rotations, id),
             StatementKind::Service => of(&self.services, id),
+            StatementKind::Stoppage => of(&self.stoppages, id),
             StatementKind::Tally => of(&self.tallies, id),
             StatementKind::Uncertified => of(&self.uncertified, id),
             StatementKind::Vault => sole(self.vault.as_ref(), id),

@@ -13,8 +13,10 @@ mod key;
 mod mandate;
 mod notice;
 mod oversight;
+mod payment;
 mod service;
 mod status;
+mod stoppage;
 mod tally;
 
 use std::str::FromStr;
@@ -25,8 +27,8 @@ use crate::Digest;
 use crate::draft::Problem;
 use crate::id::{
     AgencyId, AgreementId, AssessmentId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId,
-    LawpackId, LogId, MandateId, MeetingId, NoticeId, OrderId, PurgeId, RotationId, ServiceId, StatusChangeId, TallyId, VaultId,
-    VerifierId,
+    LawpackId, LogId, MandateId, MeetingId, NoticeId, OrderId, PaymentId, PurgeId, RotationId, ServiceId, StatusChangeId,
+    StoppageId, TallyId, VaultId, VerifierId,
 };
 use crate::register::{Content, Register};
 use crate::statement::{Statement, StatementKind};
@@ -67,10 +69,12 @@ pub(crate) fn statement(
         StatementKind::Meeting => oversight::meeting(&mut check),
         StatementKind::Notice => notice::notice(&mut check),
         StatementKind::Order => oversight::order(&mut check),
+        StatementKind::Payment => payment::payment(&mut check),
         StatementKind::Purge => certificate::purge(&mut check),
         StatementKind::Rotation => house::rotation(&mut check),
         StatementKind::Service => service::service(&mut check),
         StatementKind::StatusChange => status::status(&mut check),
+        StatementKind::Stoppage => stoppage::stoppage(&mut check),
         StatementKind::Tally => tally::tally(&mut check),
         StatementKind::Uncertified => certificate::uncertified(&mut check),
         StatementKind::Vault => house::vault(&mut check),
@@ -150,10 +154,12 @@ fn envelope(check: &mut Check<'_>) {
         StatementKind::Meeting => MeetingId::from_str(&statement.id).is_ok(),
         StatementKind::Notice => NoticeId::from_str(&statement.id).is_ok(),
         StatementKind::Order => OrderId::from_str(&statement.id).is_ok(),
+        StatementKind::Payment => PaymentId::from_str(&statement.id).is_ok(),
         StatementKind::Purge => PurgeId::from_str(&statement.id).is_ok(),
         StatementKind::Rotation => RotationId::from_str(&statement.id).is_ok(),
         StatementKind::Service => ServiceId::from_str(&statement.id).is_ok(),
         StatementKind::StatusChange => StatusChangeId::from_str(&statement.id).is_ok(),
+        StatementKind::Stoppage => StoppageId::from_str(&statement.id).is_ok(),
         StatementKind::Tally => TallyId::from_str(&statement.id).is_ok(),
         StatementKind::Uncertified => CertificateId::from_str(&statement.id).is_ok(),
         StatementKind::Vault => VaultId::from_str(&statement.id).is_ok(),

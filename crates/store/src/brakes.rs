@@ -32,6 +32,18 @@ pub fn put(conn: &mut dyn Connection, stratum: &Stratum, today: &DayCount) -> Re
 pub fn all(conn: &mut dyn Connection) -> Result<Vec<(Stratum, Vec<DayCount>)>, Error> {
     let sql = "-- brake_all\nSELECT body, reason, officials, day, uses, refused, released, stop_day, stop_count FROM brake_days \
                ORDER BY body, reason, officials, day";
+    strata(conn, sql)
+}
+
+/// The strata that were ever stopped and not released on the same day, with all their days, in order.
+pub fn stopped(conn: &mut dyn Connection) -> Result<Vec<(Stratum, Vec<DayCount>)>, Error> {
+    let sql = "-- brake_stopped\nSELECT body, reason, officials, day, uses, refused, released, stop_day, stop_count FROM brake_days \
+               WHERE (body, reason, officials) IN (SELECT body, reason, officials FROM brake_days WHERE stop_day IS NOT NULL) \
+               ORDER BY body, reason, officials, day";
+    strata(conn, sql)
+}
+
+fn strata(conn: &mut dyn Connection, sql: &str) -> Result<Vec<(Stratum, Vec<DayCount>)>, Error> {
     let mut strata: Vec<(Stratum, Vec<DayCount>)> = Vec::new();
     for row in conn.query(sql, &[])? {
         let (stratum, day) = read(&row)?;

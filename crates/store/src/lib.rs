@@ -29,6 +29,7 @@ pub mod keyrings;
 pub mod leaves;
 pub mod lines;
 pub mod log_head;
+pub mod officers;
 pub mod outbox;
 pub mod passkeys;
 pub mod pushed_requests;
@@ -77,6 +78,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 30, name: "deletion_marks", sql: include_str!("../migrations/0030_deletion_marks.sql") },
     Migration { number: 31, name: "cases", sql: include_str!("../migrations/0031_cases.sql") },
     Migration { number: 32, name: "wishes", sql: include_str!("../migrations/0032_wishes.sql") },
+    Migration { number: 33, name: "stops_and_bursts", sql: include_str!("../migrations/0033_stops_and_bursts.sql") },
+    Migration { number: 34, name: "officers", sql: include_str!("../migrations/0034_officers.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

@@ -29,7 +29,7 @@ pub enum Source {
 }
 
 /// All tables but that of the migrations.
-pub const ALL: [Table; 48] = [
+pub const ALL: [Table; 49] = [
     // Whoever gave one, or got it back, has an event in the log.
     of_residents("authorizations", Source::LiveOrLog, &["authorization_id"]),
     // Her lines say it too; a note that is lost leads to a second line, never to none.
@@ -72,6 +72,7 @@ pub const ALL: [Table; 48] = [
     of_nobody("key_pages", Source::LiveOrLog, &["level", "idx", "version"]),
     of_nobody("leaves", Source::Log, &["idx"]),
     of_nobody("log_head", Source::Log, &["id"]),
+    of_nobody("officers", Source::LiveOrLog, &["actor"]),
     of_nobody("outbox", Source::LiveOrLog, &["message_id"]),
     of_nobody("pushed_requests", Source::Live, &["request_hash"]),
     of_nobody("sector_rotations", Source::LiveOrLog, &["rotation_id"]),
@@ -86,8 +87,19 @@ pub const ALL: [Table; 48] = [
 ];
 
 /// The tables with sealed values that go with an erasure.
-pub const SEALED: &[&str] =
-    &["cases", "delegations", "deletions", "deposits", "keyrings", "lent_blocks", "lines", "outbox", "own_blocks", "wishes"];
+pub const SEALED: &[&str] = &[
+    "cases",
+    "delegations",
+    "deletions",
+    "deposits",
+    "keyrings",
+    "lent_blocks",
+    "lines",
+    "officers",
+    "outbox",
+    "own_blocks",
+    "wishes",
+];
 
 impl Table {
     /// Up to `limit` rows after the row with the key `after`, in the order of the key. Answers them with the key of the last.

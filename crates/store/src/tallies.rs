@@ -1,5 +1,7 @@
 //! What was counted under each mandate on each day, before and after it is published.
 
+use std::collections::HashMap;
+
 use usufruct_core::source::Source;
 use usufruct_core::tally::Span;
 
@@ -43,6 +45,13 @@ pub fn counts(conn: &mut dyn Connection, mandate: u64, day: i64) -> Result<Vec<(
     let sql = "-- tally_counts\nSELECT what, count FROM tally_counts WHERE mandate = $1 AND day = $2 ORDER BY what";
     let rows = conn.query(sql, &[mandate.cast_signed().into(), day.into()])?;
     rows.iter().map(|row| Ok((row.text(0)?.to_owned(), row.integer(1)?.cast_unsigned()))).collect()
+}
+
+/// How many uses there were from a day on, by number of the mandate and day.
+pub fn uses_since(conn: &mut dyn Connection, day: i64) -> Result<HashMap<(u64, i64), u64>, Error> {
+    let sql = "-- tally_uses\nSELECT mandate, day, count FROM tally_counts WHERE what = 'use' AND day >= $1";
+    let rows = conn.query(sql, &[day.into()])?;
+    rows.iter().map(|row| Ok(((row.integer(0)?.cast_unsigned(), row.integer(1)?), row.integer(2)?.cast_unsigned()))).collect()
 }
 
 /// Extends the numbers of a source on a day.

@@ -247,6 +247,7 @@ impl Upkeep {
             }
             if due(looked, LOOK) {
                 looked = Some(now);
+                outcomes.push(("say what the brake stopped", self.app.say_stoppages().map(drop)));
                 outcomes.push(("look at sources", self.app.run_sources().map(drop)));
                 outcomes.push(("look after breaches", self.app.run_breaches().map(drop)));
             }

@@ -7,7 +7,9 @@ mod incident;
 mod keys;
 mod log;
 mod more;
+mod payment;
 mod purges;
+mod stoppage;
 mod tally;
 
 use common::{

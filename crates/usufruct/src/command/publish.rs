@@ -19,7 +19,7 @@ use crate::{clock, compose, data_dir, written};
 ///
 /// The file is TOML as in examples/taipei-like, and its name gives the id: library.toml is agc_library. Agencies and
 /// blocks are signed by the operator, lawpacks and the terms of log and vault by two of its offices, contracts and services by two offices
-/// of the body that answers for them, orders and meetings by two offices of the oversight body, agreements by two offices of every party.
+/// of the body that answers for them and so are payments that answer an order, orders and meetings by two offices of the oversight body, agreements by two offices of every party.
 /// A check is signed by two offices of whoever looked: the body that commissions, or for the kind city the operator; the vendor's own word
 /// that all is deleted by one of its own.
 #[derive(Debug, Args)]
@@ -32,6 +32,7 @@ use crate::{clock, compose, data_dir, written};
   usufruct publish lawpack tw.toml --key operator-head.json --key operator-protection.json --data-dir pass
   usufruct publish log city.toml --key operator-head.json --key operator-protection.json --data-dir pass
   usufruct publish order suspend-library-card.toml --key chair.json --key member.json --data-dir pass
+  usufruct publish payment 2026-4.toml --key head.json --key data-protection.json --data-dir pass
   usufruct publish service library.toml --key head.json --key data-protection.json --data-dir pass")]
 pub struct Publish {
     /// What it is.
@@ -57,6 +58,7 @@ enum Kind {
     Log,
     Meeting,
     Order,
+    Payment,
     Service,
     Vault,
 }
@@ -78,6 +80,7 @@ impl Publish {
             Kind::Log => ("log", StatementKind::Log),
             Kind::Meeting => ("mtg", StatementKind::Meeting),
             Kind::Order => ("ord", StatementKind::Order),
+            Kind::Payment => ("pay", StatementKind::Payment),
             Kind::Service => ("svc", StatementKind::Service),
             Kind::Vault => ("vlt", StatementKind::Vault),
         };
@@ -94,9 +97,14 @@ impl Publish {
         let id = format!("{prefix}_{stem}");
         access.publish(|register, now| match self.kind {
             Kind::Agreement => compose::agreement(register, &id, body.clone(), &signers, now, &SystemRng),
-            Kind::Agency | Kind::Block | Kind::Lawpack | Kind::Log | Kind::Meeting | Kind::Order | Kind::Vault => {
-                Ok(vec![compose::object(register, kind, &id, body.clone(), &signers, now)?])
-            }
+            Kind::Agency
+            | Kind::Block
+            | Kind::Lawpack
+            | Kind::Log
+            | Kind::Meeting
+            | Kind::Order
+            | Kind::Payment
+            | Kind::Vault => Ok(vec![compose::object(register, kind, &id, body.clone(), &signers, now)?]),
             Kind::Check => {
                 let contract = body["contract"].as_str().and_then(|id| register.contracts.get(&id.parse::<ContractId>().ok()?));
                 let contract = contract.ok_or_else(|| {

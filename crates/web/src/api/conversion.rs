@@ -10,7 +10,7 @@ use usufruct_app::ConversionBatch;
 use usufruct_core::id::{MandateId, ServiceId};
 
 use super::json::Strict;
-use super::release::actor_commitment;
+use super::release::officer;
 use super::{Asker, answered};
 use crate::Site;
 use crate::fault::Fault;
@@ -35,7 +35,7 @@ pub(crate) async fn batch(
 ) -> Result<Json<Value>, Fault> {
     let (service, sign_in) = asker.about(&body.subjects, &body.mandate)?;
     let request = ConversionBatch {
-        actor: body.actor.map(|actor| actor_commitment(&service, &actor)),
+        actor: officer(&site, &service, body.actor).await?,
         service,
         to: body.to,
         mandate: body.mandate,

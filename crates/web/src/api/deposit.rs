@@ -11,7 +11,7 @@ use usufruct_core::event::Form;
 use usufruct_core::id::{BlockId, MandateId};
 
 use super::json::Strict;
-use super::release::actor_commitment;
+use super::release::officer;
 use super::{Asker, answered};
 use crate::Site;
 use crate::fault::Fault;
@@ -37,7 +37,7 @@ pub(crate) async fn deposit(
 ) -> Result<Json<Value>, Fault> {
     let (service, sign_in) = asker.about(std::slice::from_ref(&body.subject), &body.mandate)?;
     let request = DepositRequest {
-        actor: body.actor.map(|actor| actor_commitment(&service, &actor)),
+        actor: officer(&site, &service, body.actor).await?,
         service,
         mandate: body.mandate,
         subject: body.subject,

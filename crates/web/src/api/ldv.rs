@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use prost::Message;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use usufruct_app::{App, Error, ReportedUse};
+use usufruct_app::{App, Error, ReportedUse, officer_commitment};
 use usufruct_core::Time;
 use usufruct_core::event::Form;
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
@@ -21,7 +21,6 @@ use usufruct_core::register::Register;
 use super::Caller;
 use super::json::Strict;
 use super::otlp::{Answer, Export, PartialSuccess, Span};
-use super::release::actor_commitment;
 use crate::Site;
 use crate::fault::Fault;
 use crate::site::blocking;
@@ -101,7 +100,10 @@ fn take(app: &App, service: &ServiceId, export: &Export) -> Result<Answer, Error
     let (mut rejected, mut told) = (0, Vec::new());
     for span in export.spans() {
         let outcome = match line(&register, service, span) {
-            Ok(reported) => app.report(service, &reported).map(drop),
+            Ok(reported) => {
+                let officer = span.text(ACTOR).map_or(Ok(()), |word| app.officer(service, word).map(drop));
+                officer.and_then(|()| app.report(service, &reported).map(drop))
+            }
             Err(what) => Err(Error::Refused { what, remedy: "Add it and send the line again.".to_owned() }),
         };
         match outcome {
@@ -156,7 +158,7 @@ fn line(register: &Register, service: &ServiceId, span: &Span) -> Result<Reporte
         subject: subject.to_owned(),
         blocks,
         reason: reason.to_owned(),
-        actor: span.text(ACTOR).map(|actor| actor_commitment(service, actor)),
+        actor: span.text(ACTOR).map(|actor| officer_commitment(service, actor)),
         happened_at: Time::from_micros(i64::try_from(span.end_time_unix_nano / 1_000).unwrap_or(i64::MAX)),
     })
 }

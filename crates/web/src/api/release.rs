@@ -8,7 +8,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use usufruct_app::{BatchRequest, ReleaseRequest, Released};
 use usufruct_core::event::Form;
-use usufruct_core::hash::hmac_sha256;
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
 
 use super::json::Strict;
@@ -57,7 +56,7 @@ pub(crate) async fn single(
 ) -> Result<Json<Value>, Fault> {
     let (service, sign_in) = asker.about(std::slice::from_ref(&body.subject), &body.mandate)?;
     let request = ReleaseRequest {
-        actor: body.actor.map(|actor| actor_commitment(&service, &actor)),
+        actor: officer(&site, &service, body.actor).await?,
         service,
         mandate: body.mandate,
         subject: body.subject,
@@ -85,7 +84,7 @@ pub(crate) async fn batch(
     Strict(body): Strict<Batch>,
 ) -> Result<Json<Value>, Fault> {
     let request = BatchRequest {
-        actor: body.actor.map(|actor| actor_commitment(&service, &actor)),
+        actor: officer(&site, &service, body.actor).await?,
         service,
         mandate: body.mandate,
         subjects: body.subjects,
@@ -139,7 +138,9 @@ fn line(subject: &str, released: &Released, origin: &str) -> Value {
     })
 }
 
-/// Commits to the officer without naming her. The service that knows its own word for her can open it.
-pub(super) fn actor_commitment(service: &ServiceId, actor: &str) -> [u8; 32] {
-    hmac_sha256(actor.as_bytes(), &[b"usufruct/actor/v1", service.as_str().as_bytes()])
+/// The commitment to the officer whom a request names. The word itself is kept sealed.
+pub(super) async fn officer(site: &Arc<Site>, service: &ServiceId, word: Option<String>) -> Result<Option<[u8; 32]>, Fault> {
+    let Some(word) = word else { return Ok(None) };
+    let service = service.clone();
+    blocking(site, move |app| app.officer(&service, &word)).await.map(Some)
 }

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use i18n_embed_fl::fl;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use usufruct_app::{Footprint, FootprintLine, Incomplete};
+use usufruct_app::{Footprint, FootprintLine, Incomplete, NamedOfficer};
 use usufruct_core::Time;
 use usufruct_core::delegation::Power;
 use usufruct_core::event::{Event, Form, Kind};
@@ -94,6 +94,8 @@ pub(super) struct Row {
     pub is_by_office: bool,
     /// When it happened, of what a system outside reported afterwards.
     pub happened_at: Option<Time>,
+    /// Whom an order of the oversight body has named.
+    pub officer: Option<NamedOfficer>,
 }
 
 #[derive(Deserialize)]
@@ -170,6 +172,7 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
         is_by_other: false,
         is_by_office: false,
         happened_at: None,
+        officer: line.officer.clone(),
     };
     let Some(event) = &line.event else { return row };
     row.at = Some(event.at);

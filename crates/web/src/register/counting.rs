@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use i18n_embed_fl::fl;
 use serde_json::{Value, json};
-use usufruct_app::BrakeView;
+use usufruct_app::{BrakeView, Burst};
 use usufruct_core::id::MandateId;
 use usufruct_core::incident::Incident;
 use usufruct_core::register::{Entry, Register};
@@ -27,6 +27,7 @@ struct CountsPage {
     open: Vec<ShownIncident>,
     over: Vec<ShownIncident>,
     brakes: Vec<ShownBrake>,
+    bursts: Vec<ShownBurst>,
 }
 
 #[derive(Template)]
@@ -46,6 +47,12 @@ pub(crate) struct ShownIncident {
     pub mandate: Link,
 }
 
+/// A mandate that was used far more than before, as readers see it.
+struct ShownBurst {
+    burst: Burst,
+    mandate: Link,
+}
+
 /// What the brake says, as readers see it.
 pub(crate) struct ShownBrake {
     pub view: BrakeView,
@@ -62,16 +69,20 @@ impl ShownBrake {
 }
 
 pub(super) async fn counts(State(site): State<Arc<Site>>, page: Page) -> Result<Response, Fault> {
-    let brakes = blocking(&site, |app| app.brakes()).await?;
+    let (brakes, bursts) = blocking(&site, |app| Ok::<_, usufruct_app::Error>((app.brakes()?, app.bursts()?))).await?;
     let register = site.app.register();
     let (open, over) =
         shown_incidents(&register, &page, |_| true).into_iter().partition(|shown| shown.entry.body.ended_at.is_none());
     let brakes = brakes.into_iter().map(|view| shown_brake(&register, &page, view)).collect();
-    Ok(show(&CountsPage { page, open, over, brakes }))
+    let shown = |burst: Burst| Some(ShownBurst { mandate: Link::mandate(&page, register.mandates.get(&burst.mandate)?), burst });
+    let bursts = bursts.into_iter().filter_map(shown).collect();
+    Ok(show(&CountsPage { page, open, over, brakes, bursts }))
 }
 
 pub(super) async fn counts_json(State(site): State<Arc<Site>>) -> Result<Response, Fault> {
-    let brakes = blocking(&site, |app| app.brakes()).await?;
+    let (brakes, bursts) = blocking(&site, |app| Ok::<_, usufruct_app::Error>((app.brakes()?, app.bursts()?))).await?;
+    let bursts: Vec<Value> =
+        bursts.into_iter().map(|burst| json!({ "mandate": burst.mandate, "day": burst.day, "uses": burst.uses })).collect();
     let brakes: Vec<Value> = brakes
         .into_iter()
         .map(|view| {
@@ -79,7 +90,9 @@ pub(super) async fn counts_json(State(site): State<Arc<Site>>) -> Result<Respons
                 "mark": view.mark,
                 "body": view.body,
                 "reason": view.reason,
+                "nobody": view.is_nobody,
                 "stopped_on": view.stopped_on,
+                "leaf": view.leaf,
                 "drifted_on": view.drifted_on,
                 "day": view.day,
                 "decisions": view.decisions,
@@ -87,7 +100,7 @@ pub(super) async fn counts_json(State(site): State<Arc<Site>>) -> Result<Respons
             })
         })
         .collect();
-    Ok(open_json(&json!({ "incidents": site.app.register().incidents, "brakes": brakes })))
+    Ok(open_json(&json!({ "incidents": site.app.register().incidents, "brakes": brakes, "bursts": bursts })))
 }
 
 pub(super) async fn tallies(State(site): State<Arc<Site>>, page: Page, Path(id): Path<String>) -> Result<Response, Fault> {

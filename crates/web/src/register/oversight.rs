@@ -59,7 +59,10 @@ pub(crate) struct ShownOrder {
     pub body: Link,
     pub target: Link,
     pub effective_at: Time,
+    pub due_at: Option<Time>,
     pub lifted_at: Option<Time>,
+    /// When its body says that it paid, of an order to compensate.
+    pub paid_at: Option<Time>,
     /// Names of the blocks that a restriction leaves.
     pub blocks: Vec<String>,
 }
@@ -105,7 +108,7 @@ pub(super) async fn orders_csv(State(site): State<Arc<Site>>) -> Response {
         let time = |time: Option<Time>| time.map(|time| time.to_string()).unwrap_or_default();
         let standing = register.standing(id, entry, now).code();
         let (body, kind, target) = (&entry.body.body, entry.body.kind.code(), &entry.body.target);
-        let (from, by, lifted) = (entry.effective_at(), time(entry.body.comply_by), time(register.lifted_at(id)));
+        let (from, by, lifted) = (entry.effective_at(), time(register.due_at(id, entry)), time(register.lifted_at(id)));
         // Writing to a String cannot fail.
         let _ = write!(csv, "{id},{body},{kind},{target},{standing},{from},{by},{lifted},{}\r\n", entry.number);
     }
@@ -167,7 +170,9 @@ fn shown_order(register: &Register, page: &Page, id: &OrderId, entry: &Entry<Ord
         body: Link::agency(register, page, &entry.body.body),
         target: target(register, page, &entry.body.target),
         effective_at: entry.effective_at(),
+        due_at: register.due_at(id, entry),
         lifted_at: register.lifted_at(id),
+        paid_at: register.payment(id).map(|payment| payment.body.paid_at),
         blocks: entry.body.blocks.iter().filter_map(name).collect(),
         entry: entry.clone(),
     }

@@ -125,3 +125,48 @@ async fn waivers_are_counted_in_front_while_they_run() {
     city.clock.advance(5 * DAY);
     assert!(pages.get("/", "en").await.text.contains("0 conditions of emergencies are waived for now."));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn her_footprint_names_an_officer_and_an_order_its_payment() {
+    let pages = watched();
+    let city = &pages.city;
+    let mut body = library_card();
+    body["oversight_body"] = json!(WATCH);
+    city.publish_mandate("mdt_named", body);
+    city.open_service_with("svc_named", LIBRARY, "library", |body| body["mandates"] = json!(["mdt_named"]));
+    let (service, mandate) = ("svc_named".parse().unwrap(), "mdt_named".parse().unwrap());
+    city.app.consent_at_counter(pages.resident, &service, &mandate, &[]).unwrap();
+    let mut request = city.request(&city.app.subject(pages.resident, &service).unwrap());
+    request.actor = Some(city.app.officer(&service, "Ms <Lin>, desk 3").unwrap());
+    (request.service, request.mandate) = (service, mandate);
+    city.app.release(&request).unwrap();
+    let line = city.app.footprint(pages.resident).unwrap().lines.pop().unwrap();
+    let event = usufruct_core::Digest(usufruct_core::event::commitment(&line.opening, &line.encoded));
+    assert!(!pages.get("/me/footprint", "en").await.text.contains("data-testid=\"officer\""));
+    let order = |kind: &str, more: Value| {
+        let mut body = json!({"body": WATCH, "kind": kind, "target": "mdt_named", "reasons": text("She objected.")});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let until = city.app.now().plus(DAY).to_string();
+    let named = order("disclose_actor", json!({"comply_by": until, "events": [event]}));
+    city.watch(StatementKind::Order, "ord_name", named, &city.watchers()).unwrap();
+    city.watch(StatementKind::Order, "ord_pay", order("compensate", json!({})), &city.watchers()).unwrap();
+    let paid = json!({"order": "ord_pay", "paid_at": city.app.now().to_string(),
+        "evidence": [{"title": text("Transfers"), "sha256": sha256(b"transfers").to_string()}]});
+    let before = pages.get("/register/orders/ord_pay", "en").await.text;
+    assert!(before.contains("To be done by") && !before.contains("Paid on"), "{before}");
+    city.publish(StatementKind::Payment, "pay_1", LIBRARY, paid);
+    for (lang, words, paid) in
+        [("en", "The oversight body has named the officer:", "Paid on"), ("zh-Hant", "監督機關已揭露承辦人：", "給付日")]
+    {
+        let footprint = pages.get("/me/footprint", lang).await.text;
+        let told = between(&footprint, "data-testid=\"officer\">", "</span>");
+        assert!(told.contains(words) && told.contains("Ms &#60;Lin&#62;, desk 3"), "{told}");
+        assert!(told.contains("href=\"/register/orders/ord_name\""), "{told}");
+        let order = pages.get("/register/orders/ord_pay", lang).await.text;
+        assert!(order.contains(paid), "{order}");
+        let wrong: Vec<String> = [faults(&footprint, lang), faults(&order, lang)].concat();
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+}
