@@ -122,15 +122,15 @@ async fn what_the_protocol_does_not_allow_is_refused() {
     let long = [code[0], ("limit", "10001")];
     let negative = [code[0], ("offset", "-1")];
     let vague = [code[0], ("periodStart", "yesterday")];
-    let cases: [(&str, Option<&str>, &[(&str, &str)], StatusCode); 8] = [
-        ("no-token", Some(subject), &code, StatusCode::UNAUTHORIZED),
-        (own, None, &code, StatusCode::BAD_REQUEST),
-        (own, Some("EE12345678901"), &code, StatusCode::BAD_REQUEST),
-        (own, Some(subject), &[], StatusCode::BAD_REQUEST),
-        (own, Some(subject), &long, StatusCode::BAD_REQUEST),
-        (own, Some(subject), &negative, StatusCode::BAD_REQUEST),
-        (own, Some(subject), &vague, StatusCode::BAD_REQUEST),
-        (own, Some("EE12345678901"), &[("userCode", "EE12345678901")], StatusCode::NOT_FOUND),
+    let cases = [
+        ("no-token", Some(subject), &code[..], StatusCode::UNAUTHORIZED),
+        (own, None, &code[..], StatusCode::BAD_REQUEST),
+        (own, Some("EE12345678901"), &code[..], StatusCode::BAD_REQUEST),
+        (own, Some(subject), &[][..], StatusCode::BAD_REQUEST),
+        (own, Some(subject), &long[..], StatusCode::BAD_REQUEST),
+        (own, Some(subject), &negative[..], StatusCode::BAD_REQUEST),
+        (own, Some(subject), &vague[..], StatusCode::BAD_REQUEST),
+        (own, Some("EE12345678901"), &[("userCode", "EE12345678901")][..], StatusCode::NOT_FOUND),
     ];
     let before = portal.site.city.app.footprint(portal.resident).unwrap().lines.len();
     for (token, user, fields, status) in cases {
