@@ -1,5 +1,7 @@
 //! Chance: the system's, and new key pairs made with it.
 
+use std::sync::Arc;
+
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use usufruct_core::ports::Rng;
@@ -16,6 +18,11 @@ impl Rng for SystemRng {
             std::process::abort();
         }
     }
+}
+
+/// The same, for those who keep it.
+pub fn chance() -> Arc<dyn Rng> {
+    Arc::new(SystemRng)
 }
 
 /// A new P-256 key pair in PKCS #8.

@@ -10,7 +10,7 @@ use usufruct_app::vault::{Error, Result};
 use usufruct_app::{FilePlace, House, KeeperSetup, RootPlace};
 use usufruct_core::ports::Rng;
 
-use crate::chance::SystemRng;
+use crate::chance::{SystemRng, chance};
 use crate::data_dir::{Setup, VaultTable};
 use crate::failure::Failure;
 use crate::keeper::link::{self, Line};
@@ -88,7 +88,7 @@ pub fn second_hand(dir: &Path, setup: &Setup) -> Result<Option<Arc<dyn SecondHan
     let Some(name) = setup.vault.as_ref().and_then(|table| table.pseudonym_keeper.as_ref()) else { return Ok(None) };
     let roster = keepers(dir, setup)?;
     let identity = belongs(dir, &setup.origin, &roster)?;
-    let line = link::lines(&roster, &identity)?.into_iter().find(|line| line.name() == name);
+    let line = link::lines(&roster, &identity, &chance())?.into_iter().find(|line| line.name() == name);
     let line = line.ok_or_else(|| no_second_keeper(name))?;
     Ok(Some(Arc::new(Remote::new(&setup.origin, line).map_err(Failure::of)?)))
 }
@@ -128,7 +128,7 @@ struct KeeperPlace {
 impl KeeperPlace {
     fn new(dir: &Path, roster: &Roster) -> Result<Self, Failure> {
         let identity = belongs(dir, &roster.vault, roster)?;
-        Ok(Self { roster: roster.clone(), lines: link::lines(roster, &identity)? })
+        Ok(Self { roster: roster.clone(), lines: link::lines(roster, &identity, &chance())? })
     }
 }
 

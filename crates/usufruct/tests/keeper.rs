@@ -6,6 +6,7 @@ mod insider;
 mod town;
 mod visitor;
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -22,6 +23,10 @@ use common::{fails, ok};
 use insider::{Insider, now};
 use serde_json::{Value, json};
 use town::{NAMES, ORIGIN, Town};
+use usufruct_app::vault::Epoch;
+use usufruct_app::vault::hpke::PrivateKey;
+use usufruct_app::vault::keeper::{Facts, SEALED, Share};
+use usufruct_core::Digest;
 use usufruct_core::statement::{Statement, StatementKind};
 use visitor::Visitor;
 
@@ -332,11 +337,19 @@ fn strangers_and_garbage_are_refused_and_change_nothing() {
 
     // Each has its questions, and no others.
     let keeper = Visitor::of(&town.at("office"));
-    let share = json!({ "vault": ORIGIN, "epoch": epoch }).to_string();
+    let own = PrivateKey::from_bytes([3; 32]);
+    let key = URL_SAFE_NO_PAD.encode(own.public().bytes());
+    let ask = |epoch: u64, key: &str| json!({ "vault": ORIGIN, "epoch": epoch, "key": key }).to_string();
+    let share = ask(epoch, &key);
     let nonce = json!({ "nonce": "00".repeat(16) }).to_string();
-    for (path, body) in
-        [("/standing", "{}"), ("/share", &share), ("/keep-only", &share), ("/keep-from", &share), ("/prepare", &share)]
-    {
+    for (path, body) in [
+        ("/standing", "{}"),
+        ("/key", "{}"),
+        ("/share", &share),
+        ("/keep-only", &share),
+        ("/keep-from", &share),
+        ("/prepare", &share),
+    ] {
         let (status, answer) = keeper.post(port, path, body.as_bytes()).unwrap();
         assert_eq!((status, answer["why"].is_string()), (403, true), "{path}");
     }
@@ -345,14 +358,16 @@ fn strangers_and_garbage_are_refused_and_change_nothing() {
     assert_eq!((status, told["counter"].as_u64().unwrap()), (200, epoch));
     let (status, given) = city.post(port, "/share", share.as_bytes()).unwrap();
     assert_eq!((status, given["x"].as_u64().unwrap()), (200, 2));
+    assert_eq!(URL_SAFE_NO_PAD.decode(given["sealed"].as_str().unwrap()).unwrap().len(), SEALED);
 
-    let secret = URL_SAFE_NO_PAD.encode([7; 32]);
+    let sealed = URL_SAFE_NO_PAD.encode([7; SEALED]);
     let prepare = |change: &dyn Fn(&mut Value)| {
-        let mut body = json!({ "vault": ORIGIN, "epoch": epoch + 1, "x": 2, "share": secret, "check": "00".repeat(32) });
+        let mut body =
+            json!({ "vault": ORIGIN, "epoch": epoch + 1, "x": 2, "key": key, "sealed": sealed, "check": "00".repeat(32) });
         change(&mut body);
         body.to_string()
     };
-    let garbage: [(&str, String, u16); 17] = [
+    let garbage: [(&str, String, u16); 20] = [
         ("/prepare", String::new(), 400),
         ("/prepare", "[]".to_owned(), 400),
         ("/prepare", "\u{0}\u{0}".to_owned(), 400),
@@ -360,22 +375,50 @@ fn strangers_and_garbage_are_refused_and_change_nothing() {
         ("/prepare", prepare(&|body| body["x"] = json!(256)), 400),
         ("/prepare", prepare(&|body| body["epoch"] = json!(-1)), 400),
         ("/prepare", prepare(&|body| body["epoch"] = json!("1")), 400),
-        ("/prepare", prepare(&|body| body["share"] = json!("AAAA")), 400),
+        ("/prepare", prepare(&|body| body["sealed"] = json!("AAAA")), 400),
+        ("/prepare", prepare(&|body| body["key"] = json!("AAAA")), 400),
+        ("/prepare", prepare(&|body| body["share"] = json!(URL_SAFE_NO_PAD.encode([7; 32]))), 400),
+        ("/key", json!({ "key": key }).to_string(), 400),
         ("/prepare", prepare(&|body| body["check"] = json!("00")), 400),
         ("/prepare", prepare(&|body| body["more"] = json!(1)), 400),
-        ("/prepare", prepare(&|body| body["vault"] = json!("other.example/log")), 409),
-        ("/prepare", prepare(&|body| body["epoch"] = json!(0)), 409),
+        ("/prepare", prepare(&|_| ()), 409),
         ("/keep-only", json!({ "vault": ORIGIN, "epoch": 0 }).to_string(), 400),
         ("/keep-only", json!({ "vault": ORIGIN, "epoch": 0, "check": "00".repeat(32) }).to_string(), 409),
-        ("/share", json!({ "vault": ORIGIN, "epoch": epoch + 9 }).to_string(), 409),
+        ("/share", ask(epoch + 9, &key), 409),
+        ("/share", ask(epoch, &URL_SAFE_NO_PAD.encode([0; 32])), 400),
         ("/counter", "{}".to_owned(), 403),
         ("/nothing", "{}".to_owned(), 404),
     ];
     for (path, body, expected) in &garbage {
         let (status, answer) = city.post(port, path, body.as_bytes()).unwrap();
         assert_eq!((status, answer["why"].is_string()), (*expected, true), "{path} {body} {answer}");
-        assert!(!answer.to_string().contains(&secret), "a secret is never said again");
+        assert!(!answer.to_string().contains(&sealed), "what was sent is never said again");
     }
+    // What is sealed to a key of the keeper is refused for what it says, and the key is gone with it.
+    let (zeros, share) = (Digest([0; 32]), Share { x: 2, y: [7; 32] });
+    let facts = |vault, epoch| Facts { vault, epoch: Epoch(epoch), x: 2, check: &zeros };
+    let put = |facts: &Facts<'_>, change: &dyn Fn(&mut Value)| {
+        let (status, answer) = city.prepare(port, &share, facts, change).unwrap();
+        (status, answer["why"].as_str().unwrap_or_default().to_owned())
+    };
+    let said = put(&facts("other.example/log", epoch + 1), &|_| ());
+    assert!(said.0 == 409 && said.1.contains("another key tree"), "{said:?}");
+    let said = put(&facts(ORIGIN, 0), &|_| ());
+    assert!(said.0 == 409 && said.1.contains("is destroyed"), "{said:?}");
+    let changes: [&dyn Fn(&mut Value); 4] = [
+        &|body| body["epoch"] = json!(epoch + 2),
+        &|body| body["x"] = json!(3),
+        &|body| body["check"] = json!("01".repeat(32)),
+        &|body| body["sealed"] = json!(sealed),
+    ];
+    for change in changes {
+        let said = put(&facts(ORIGIN, epoch + 1), change);
+        assert!(said.0 == 400 && said.1.contains("does not open with its key"), "{said:?}");
+    }
+    let kept = RefCell::new(Value::Null);
+    put(&facts(ORIGIN, 0), &|body| *kept.borrow_mut() = body.clone());
+    let (status, answer) = city.post(port, "/prepare", kept.take().to_string().as_bytes()).unwrap();
+    assert!(status == 409 && answer["why"].as_str().unwrap().contains("was used already"), "{answer}");
     let (status, answer) = city.post(port, "/prepare", &vec![b'1'; 100_000]).unwrap();
     assert_eq!((status, answer), (413, json!({ "why": "the question is too long" })));
     let mut get = city.connect(port).unwrap();
@@ -387,10 +430,9 @@ fn strangers_and_garbage_are_refused_and_change_nothing() {
     for (change, why) in
         [(0, "it has signed for its share"), (2, "no other keeper says that it is so far"), (1 << 62, "no other keeper")]
     {
-        let (status, answer) =
-            city.post(port, "/prepare", prepare(&|body| body["epoch"] = json!(epoch + change)).as_bytes()).unwrap();
+        let (status, answer) = put(&facts(ORIGIN, epoch + change), &|_| ());
         assert_eq!(status, 409);
-        assert!(answer["why"].as_str().unwrap().contains(why), "{answer}");
+        assert!(answer.contains(why), "{answer}");
     }
     for path in ["/keep-only", "/keep-from"] {
         let order = json!({ "vault": ORIGIN, "epoch": epoch, "check": "00".repeat(32) }).to_string();
@@ -642,10 +684,12 @@ fn a_running_city_outlives_a_thief_of_its_key() {
     town.erase();
     let epoch: u64 = town.row("court")[2].parse().unwrap();
     let thief = Visitor::of(&town.at("pass"));
-    let secret = URL_SAFE_NO_PAD.encode([7; 32]);
+    let digest = Digest([0xab; 32]);
     let check = "ab".repeat(32);
-    let share = |epoch: u64, x: usize| {
-        json!({ "vault": ORIGIN, "epoch": epoch, "x": x, "share": secret, "check": check }).to_string().into_bytes()
+    let prepare = |port: u16, epoch: u64, place: usize| {
+        let x = u8::try_from(place + 1).unwrap();
+        let facts = Facts { vault: ORIGIN, epoch: Epoch(epoch), x, check: &digest };
+        thief.prepare(port, &Share { x, y: [7; 32] }, &facts, &|_| ()).unwrap().0
     };
     let order = |epoch: u64| json!({ "vault": ORIGIN, "epoch": epoch, "check": check }).to_string().into_bytes();
 
@@ -653,7 +697,7 @@ fn a_running_city_outlives_a_thief_of_its_key() {
     for (x, name) in NAMES.iter().enumerate() {
         let port = town.port(name);
         for (epoch, status) in [(epoch, 409), (epoch + 1, 200), (epoch + 2, 409), (u64::MAX, 409)] {
-            assert_eq!(thief.post(port, "/prepare", &share(epoch, x + 1)).unwrap().0, status, "{name} {epoch}");
+            assert_eq!(prepare(port, epoch, x), status, "{name} {epoch}");
         }
     }
     town.erase();
@@ -666,7 +710,7 @@ fn a_running_city_outlives_a_thief_of_its_key() {
     // Two calls to each end a stopped city. This one runs.
     for (x, name) in NAMES.iter().enumerate() {
         let port = town.port(name);
-        assert_eq!(thief.post(port, "/prepare", &share(epoch + 1, x + 1)).unwrap().0, 200);
+        assert_eq!(prepare(port, epoch + 1, x), 200);
         assert_eq!(thief.post(port, "/keep-from", &order(epoch + 1)).unwrap().0, 200);
     }
     let doctor = fails(&["doctor", "--data-dir", &town.at("pass")], 1);

@@ -26,7 +26,7 @@ pub struct PublicKey([u8; KEY]);
 
 /// Seals `plain` so that only the private half of `to` opens it. Answers the encapsulated key and the ciphertext with its tag.
 pub fn seal(to: &PublicKey, info: &[u8], aad: &[u8], plain: &[u8], rng: &dyn Rng) -> Vec<u8> {
-    seal_with(&PrivateKey::random(rng), to, info, aad, plain)
+    seal_with(&PrivateKey::boxed(rng), to, info, aad, plain)
 }
 
 /// Opens what [`seal`] sealed to the public half of `key`, for the same `info` and `aad`.
@@ -44,6 +44,13 @@ impl PrivateKey {
     /// A fresh key. All 32-byte strings are keys.
     pub fn random(rng: &dyn Rng) -> Self {
         Self(random(rng))
+    }
+
+    /// A fresh key in a place of its own from the beginning, so that no copy is left where it was made.
+    pub fn boxed(rng: &dyn Rng) -> Box<Self> {
+        let mut key = Box::new(Self([0; KEY]));
+        rng.fill(&mut key.0);
+        key
     }
 
     /// The key in these bytes, as its holder keeps it.

@@ -10,6 +10,7 @@
 //! A share alone never takes the place of one that counts: what the city has ordered to keep, and this keeper has signed for, is
 //! overwritten by the order that ends it and by nothing else.
 
+mod sealed;
 pub mod shamir;
 mod state;
 
@@ -27,6 +28,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result};
 use crate::tree::Epoch;
 
+pub use sealed::{Bound, Facts, OneTimeKey, OneTimeKeys, SEALED};
 pub use shamir::Share;
 pub use state::{Held, KeeperFile};
 

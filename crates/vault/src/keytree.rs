@@ -34,6 +34,7 @@ use usufruct_core::ports::Rng;
 use crate::error::{Error, Result};
 use crate::escrow::Appointment;
 use crate::roots::{MemoryRoots, Root, RootSlots};
+use crate::scrub::scrub;
 use crate::tree::{Epoch, Erased, Key, KeyId, KeyTree, SlotClass, State, Trace, commit_key};
 use draft::{Changes, Draft};
 use live::Live;
@@ -56,12 +57,13 @@ pub struct PageTree<P, R> {
 
 /// A tree that was read under the root that counts, with nothing changed yet. Nothing else may open it until it is started.
 pub struct Chosen {
-    root: Root,
+    root: Box<Root>,
     tree: open::Found,
 }
 
 struct Writer {
-    root: Root,
+    /// In a place of its own, so that no copy stays where the tree was moved from.
+    root: Box<Root>,
     version: u32,
     duty: Duty,
 }
@@ -104,7 +106,7 @@ impl<P: Pages, R: RootSlots> PageTree<P, R> {
     pub fn choose(pages: &P, roots: &R, reached: Epoch) -> Result<Chosen> {
         let mut found = roots.roots()?;
         let (place, tree) = open::open(pages, &found)?;
-        let root = found.swap_remove(place);
+        let root = Box::new(found.swap_remove(place));
         match root.epoch < reached {
             true => Err(Error::SetBack { epoch: root.epoch.0, reached: reached.0 }),
             false => Ok(Chosen { root, tree }),
@@ -117,6 +119,7 @@ impl<P: Pages, R: RootSlots> PageTree<P, R> {
         pages.free(&tree.strays)?;
         let next = AtomicU64::new(tree.live.top.next);
         let writer = Writer { root, version: tree.version, duty: Duty::Nothing };
+        scrub();
         Ok(Self { pages, roots, live: RwLock::new(tree.live), writer: Mutex::new(writer), next })
     }
 
@@ -138,6 +141,68 @@ impl<P: Pages, R: RootSlots> PageTree<P, R> {
     /// Where the root is.
     pub fn roots(&self) -> &R {
         &self.roots
+    }
+
+    /// Adds keys. A copy of the root stays on the stack.
+    fn add(&self, keys: &[(KeyId, Key)], rng: &dyn Rng) -> Result<()> {
+        let mut writer = self.writer()?;
+        let mut changes = Changes::new();
+        for (id, key) in keys {
+            let (segment, number) = place(*id);
+            let is_new = changes.insert((segment, number), Some(key)).is_none();
+            if !is_new || self.live().key(&self.pages, segment, number)?.is_some() {
+                return Err(Error::Exists { noun: id.noun() });
+            }
+        }
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let root = writer.root.copy();
+        let (draft, top_id) = self.write(&mut writer, &changes, &root, false, rng)?;
+        self.pages.free(&self.apply(draft, top_id, root.epoch))
+    }
+
+    /// Does an erasure. Copies of both roots stay on the stack.
+    fn destroy(&self, ids: &[KeyId], replace: &[(KeyId, Key)], closed: &mut dyn FnMut(Epoch), rng: &dyn Rng) -> Result<Erased> {
+        let mut writer = self.writer()?;
+        let (mut changes, mut handles) = (Changes::new(), Vec::with_capacity(ids.len() + replace.len()));
+        for (id, key) in ids.iter().map(|id| (*id, None)).chain(replace.iter().map(|(id, key)| (*id, Some(key)))) {
+            let (segment, number) = place(id);
+            match (changes.contains_key(&(segment, number)), key) {
+                (true, None) => continue,
+                (true, Some(_)) => return Err(Error::Exists { noun: id.noun() }),
+                _ => {}
+            }
+            match self.live().key(&self.pages, segment, number)? {
+                Some(old) => handles.push(commit_key(id, &old)),
+                None if key.is_some() => return Err(Error::NoKey { noun: id.noun() }),
+                None => continue,
+            }
+            changes.insert((segment, number), key);
+        }
+        let before = self.state();
+        let root = Box::new(Root { epoch: Epoch(writer.root.epoch.0 + 1), secret: Key::random(rng) });
+        let (draft, top_id) = self.write(&mut writer, &changes, &root, true, rng)?;
+        if let Err(error) = self.roots.put(&root, rng) {
+            // Whether it arrived is not known. The epoch that is served is the old one, so the new root must go.
+            writer.duty = Duty::Destroy;
+            let ids: Vec<_> = draft.pages.iter().map(|(id, _)| *id).chain([top_id]).collect();
+            if self.roots.keep_only(writer.root.epoch).is_ok() {
+                writer.duty = Duty::Nothing;
+                self.pages.free(&ids)?;
+            }
+            return Err(error);
+        }
+        let epoch = root.epoch;
+        // From here on the new epoch counts, whatever happens; an old root that is still there is owed.
+        (writer.root, writer.duty) = (root, Duty::Destroy);
+        let old = self.apply(draft, top_id, epoch);
+        closed(epoch);
+        self.roots.keep_only(epoch)?;
+        writer.duty = Duty::Nothing;
+        // As long as the old root is there, so is what it opens.
+        self.pages.free(&old)?;
+        Ok(Erased { before, after: self.state(), handles })
     }
 
     /// Commits changes under `root`. The pages are durable when it returns, and readers see them once they are applied.
@@ -208,21 +273,9 @@ impl<P: Pages, R: RootSlots> KeyTree for PageTree<P, R> {
     }
 
     fn insert(&self, keys: &[(KeyId, Key)], rng: &dyn Rng) -> Result<()> {
-        let mut writer = self.writer()?;
-        let mut changes = Changes::new();
-        for (id, key) in keys {
-            let (segment, number) = place(*id);
-            let is_new = changes.insert((segment, number), Some(key)).is_none();
-            if !is_new || self.live().key(&self.pages, segment, number)?.is_some() {
-                return Err(Error::Exists { noun: id.noun() });
-            }
-        }
-        if changes.is_empty() {
-            return Ok(());
-        }
-        let root = writer.root.copy();
-        let (draft, top_id) = self.write(&mut writer, &changes, &root, false, rng)?;
-        self.pages.free(&self.apply(draft, top_id, root.epoch))
+        let outcome = self.add(keys, rng);
+        scrub();
+        outcome
     }
 
     fn erase_watched(
@@ -232,45 +285,9 @@ impl<P: Pages, R: RootSlots> KeyTree for PageTree<P, R> {
         closed: &mut dyn FnMut(Epoch),
         rng: &dyn Rng,
     ) -> Result<Erased> {
-        let mut writer = self.writer()?;
-        let (mut changes, mut handles) = (Changes::new(), Vec::with_capacity(ids.len() + replace.len()));
-        for (id, key) in ids.iter().map(|id| (*id, None)).chain(replace.iter().map(|(id, key)| (*id, Some(key)))) {
-            let (segment, number) = place(id);
-            match (changes.contains_key(&(segment, number)), key) {
-                (true, None) => continue,
-                (true, Some(_)) => return Err(Error::Exists { noun: id.noun() }),
-                _ => {}
-            }
-            match self.live().key(&self.pages, segment, number)? {
-                Some(old) => handles.push(commit_key(id, &old)),
-                None if key.is_some() => return Err(Error::NoKey { noun: id.noun() }),
-                None => continue,
-            }
-            changes.insert((segment, number), key);
-        }
-        let before = self.state();
-        let root = Root { epoch: Epoch(writer.root.epoch.0 + 1), secret: Key::random(rng) };
-        let (draft, top_id) = self.write(&mut writer, &changes, &root, true, rng)?;
-        if let Err(error) = self.roots.put(&root, rng) {
-            // Whether it arrived is not known. The epoch that is served is the old one, so the new root must go.
-            writer.duty = Duty::Destroy;
-            let ids: Vec<_> = draft.pages.iter().map(|(id, _)| *id).chain([top_id]).collect();
-            if self.roots.keep_only(writer.root.epoch).is_ok() {
-                writer.duty = Duty::Nothing;
-                self.pages.free(&ids)?;
-            }
-            return Err(error);
-        }
-        let epoch = root.epoch;
-        // From here on the new epoch counts, whatever happens; an old root that is still there is owed.
-        (writer.root, writer.duty) = (root, Duty::Destroy);
-        let old = self.apply(draft, top_id, epoch);
-        closed(epoch);
-        self.roots.keep_only(epoch)?;
-        writer.duty = Duty::Nothing;
-        // As long as the old root is there, so is what it opens.
-        self.pages.free(&old)?;
-        Ok(Erased { before, after: self.state(), handles })
+        let outcome = self.destroy(ids, replace, closed, rng);
+        scrub();
+        outcome
     }
 
     fn root_trace(&self) -> Trace {

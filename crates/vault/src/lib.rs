@@ -83,6 +83,7 @@ mod keyring;
 pub mod keytree;
 mod pseudonym;
 pub mod roots;
+mod scrub;
 mod seal;
 pub mod second_hand;
 #[cfg(test)]
@@ -93,5 +94,6 @@ mod vault;
 pub use error::{Error, Result};
 pub use keyring::{FOOTPRINT_KEYS_LEN, Keyring};
 pub use pseudonym::{Seeds, Subject};
+pub use scrub::scrub;
 pub use tree::{Epoch, Erased, HouseKey, Key, KeyId, KeyTree, SlotClass, State, Trace, commit_key};
 pub use vault::{Again, Enrolled, Vault, Way, Withdrawal};

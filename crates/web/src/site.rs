@@ -157,8 +157,15 @@ pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce(&App) -> Result<T, usufruct_app::Error> + Send + 'static,
 ) -> Result<T, Fault> {
     let app = Arc::clone(&site.app);
-    let joined = tokio::task::spawn_blocking(move || work(&app)).await;
+    let joined = tokio::task::spawn_blocking(move || scrubbed(|| work(&app))).await;
     joined.map_err(|_| Fault::internal())?.map_err(Fault::from)
+}
+
+/// Does something with keys in hand on a thread that may wait for long afterwards, and leaves none of them on its stack.
+pub(crate) fn scrubbed<T>(work: impl FnOnce() -> T) -> T {
+    let outcome = work();
+    usufruct_app::vault::scrub();
+    outcome
 }
 
 /// As [`blocking`], for those who tell errors apart.
@@ -167,7 +174,7 @@ pub(crate) async fn attempt<T: Send + 'static>(
     work: impl FnOnce(&App) -> Result<T, usufruct_app::Error> + Send + 'static,
 ) -> Result<T, usufruct_app::Error> {
     let app = Arc::clone(&site.app);
-    let joined = tokio::task::spawn_blocking(move || work(&app)).await;
+    let joined = tokio::task::spawn_blocking(move || scrubbed(|| work(&app))).await;
     joined.unwrap_or(Err(usufruct_app::Error::Stale))
 }
 

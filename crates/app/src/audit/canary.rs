@@ -154,7 +154,7 @@ impl App {
             let hers = self.vault.take_traces(canary.resident).ok_or(Error::Unknown { what: "synthetic resident" })?;
             traces.extend(hers);
         }
-        Ok(Needles::of(traces.iter().map(usufruct_vault::Trace::bytes)))
+        Ok(Needles::of(traces.iter().map(|trace| trace.bytes())))
     }
 
     /// Tries every sealed row of a synthetic resident under the keys of today: as the database held it, as it holds it now, and as the

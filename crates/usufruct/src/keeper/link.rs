@@ -9,18 +9,19 @@ use reqwest::redirect::Policy;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
-use usufruct_app::vault::keeper::{Share, Standing};
+use usufruct_app::vault::keeper::{Bound, Facts, OneTimeKey, Share, Standing};
 use usufruct_app::vault::roots::{KeeperRoots, Link, Seat};
 use usufruct_app::vault::second_hand::Call;
 use usufruct_app::vault::{Epoch, Error, Result};
 use usufruct_core::Digest;
 use usufruct_core::hash::hex;
 use usufruct_core::keeper::{Counter, Destroyed};
+use usufruct_core::ports::Rng;
 use zeroize::Zeroizing;
 
 use super::roster::{Entry, Roster};
 use super::tls::Identity;
-use super::wire::{self, Asked, Given, Nothing, OfEpoch, Order, Prepare, Refusal, Secret, Stands, place};
+use super::wire::{self, Asked, Fixed, Given, Nothing, OfEpoch, OneTime, Order, Prepare, Refusal, Stands, place};
 use crate::clock;
 use crate::failure::Failure;
 use crate::monitor::outlet::plain;
@@ -31,15 +32,18 @@ pub struct Line {
     url: String,
     client: Client,
     runtime: Arc<Runtime>,
+    /// For the keys under which shares travel.
+    rng: Arc<dyn Rng>,
     /// When it last let a call run out.
     silent_since: Mutex<Option<Instant>>,
 }
 
 /// The lines to all keepers of a roster, in its order.
-pub fn lines(roster: &Roster, identity: &Identity) -> Result<Vec<Arc<Line>>, Failure> {
+pub fn lines(roster: &Roster, identity: &Identity, rng: &Arc<dyn Rng>) -> Result<Vec<Arc<Line>>, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = Arc::new(runtime.map_err(|error| unconnected(&error))?);
-    roster.keepers.iter().map(|entry| Line::new(entry, identity, Arc::clone(&runtime)).map(Arc::new)).collect()
+    let line = |entry| Line::new(entry, identity, Arc::clone(&runtime), Arc::clone(rng)).map(Arc::new);
+    roster.keepers.iter().map(line).collect()
 }
 
 /// The keepers of a roster as slots of the root.
@@ -53,7 +57,7 @@ pub fn roots(roster: &Roster, lines: &[Arc<Line>]) -> Result<KeeperRoots<Arc<Lin
 }
 
 impl Line {
-    fn new(entry: &Entry, identity: &Identity, runtime: Arc<Runtime>) -> Result<Self, Failure> {
+    fn new(entry: &Entry, identity: &Identity, runtime: Arc<Runtime>, rng: Arc<dyn Rng>) -> Result<Self, Failure> {
         let client = Client::builder()
             .tls_backend_preconfigured(identity.client(&entry.certificate)?)
             .https_only(true)
@@ -64,7 +68,7 @@ impl Line {
             .user_agent(concat!("usufruct/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| unconnected(&error))?;
-        Ok(Self { name: entry.name.clone(), url: entry.url.clone(), client, runtime, silent_since: Mutex::default() })
+        Ok(Self { name: entry.name.clone(), url: entry.url.clone(), client, runtime, rng, silent_since: Mutex::default() })
     }
 
     /// Its name.
@@ -83,9 +87,8 @@ impl Line {
     }
 
     fn call_within<T: DeserializeOwned>(&self, limit: Duration, path: &str, question: &impl Serialize) -> Result<T> {
-        let mut body = Zeroizing::new(Vec::with_capacity(LARGEST));
-        serde_json::to_writer(&mut *body, question).map_err(|_| self.failed("the question could not be written"))?;
-        let bytes = self.exchange(limit, path, Bytes::from_owner(body), LARGEST)?;
+        let body = serde_json::to_vec(question).map_err(|_| self.failed("the question could not be written"))?;
+        let bytes = self.exchange(limit, path, Bytes::from(body), LARGEST)?;
         serde_json::from_slice(&bytes).map_err(|_| self.failed("its answer cannot be understood"))
     }
 
@@ -122,12 +125,11 @@ impl Line {
     ) -> reqwest::Result<(reqwest::StatusCode, Zeroizing<Vec<u8>>)> {
         let request = self.client.post(format!("{}{path}", self.url)).header("content-type", "application/json").body(body);
         let mut answer = request.timeout(limit).send().await?;
-        // Never moved while it grows, so that no copy of a share is left behind.
+        // Never moved while it grows: pseudonyms may be in it.
         let mut bytes = Zeroizing::new(Vec::with_capacity(most));
         while let Some(chunk) = answer.chunk().await? {
             let room = most - bytes.len();
             bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            super::site::wipe(chunk);
         }
         Ok((answer.status(), bytes))
     }
@@ -155,7 +157,11 @@ impl Link for Line {
 
     fn prepare(&self, vault: &str, epoch: Epoch, share: Share, check: Digest) -> Result<()> {
         let x = place(&share).ok_or_else(|| self.failed("the share for it lies where the root does"))?;
-        let question = Prepare { vault: vault.to_owned(), epoch: epoch.0, x, share: Secret::of(&share), check };
+        let key = self.call::<OneTime>(wire::KEY, &Nothing {})?.key;
+        let to = key.key().ok_or_else(|| self.failed("the key that it gave is none that a share can be sealed to"))?;
+        let facts = Facts { vault, epoch, x: share.x, check: &check };
+        let sealed = Fixed(Bound::ToKeeper.seal(&to, &facts, &share, &*self.rng));
+        let question = Prepare { vault: vault.to_owned(), epoch: epoch.0, x, key, sealed, check };
         self.call::<Nothing>(wire::PREPARE, &question).map(drop)
     }
 
@@ -168,8 +174,13 @@ impl Link for Line {
     }
 
     fn share(&self, vault: &str, epoch: Epoch) -> Result<(Share, Digest)> {
-        let given: Given = self.call(wire::SHARE, &OfEpoch { vault: vault.to_owned(), epoch: epoch.0 })?;
-        Ok((given.share.share(given.x), given.check))
+        let private = OneTimeKey::random(&*self.rng);
+        let key = Fixed(*private.public().bytes());
+        let given: Given = self.call(wire::SHARE, &OfEpoch { vault: vault.to_owned(), epoch: epoch.0, key })?;
+        let facts = Facts { vault, epoch, x: given.x.get(), check: &given.check };
+        let share = Bound::ToCity.open(private, &facts, &given.sealed.0);
+        let share = share.map_err(|_| self.failed("the share that it gave does not open with the key that was sent for it"))?;
+        Ok((share, given.check))
     }
 }
 

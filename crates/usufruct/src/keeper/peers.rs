@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use usufruct_app::vault::Result;
-use usufruct_app::vault::keeper::Keeper;
+use usufruct_app::vault::keeper::{Keeper, OneTimeKeys};
+use usufruct_app::vault::{Result, scrub};
 use usufruct_core::keeper::Counter;
 use usufruct_core::ports::{Rng, random};
 
 use super::link::Line;
+use crate::clock;
 
 /// The lines to the other keepers.
 pub struct Peers(Vec<Arc<Line>>);
@@ -30,8 +31,8 @@ impl Peers {
     }
 
     /// Asks whenever `keeper` would not know that it is an old copy of itself, as after a start, or is told that it is one.
-    /// Never returns.
-    pub fn settle(&self, keeper: &Keeper, rng: &dyn Rng) {
+    /// Keys whose time is over are forgotten meanwhile. Never returns.
+    pub fn settle(&self, keeper: &Keeper, keys: &OneTimeKeys, rng: &dyn Rng) {
         let mut pause = FIRST_PAUSE;
         loop {
             if !keeper.is_settled() {
@@ -40,6 +41,8 @@ impl Peers {
                     tracing::error!(%error, "what is over could not be destroyed, and will be tried again");
                 }
             }
+            keys.expire(clock::stopwatch());
+            scrub();
             thread::sleep(pause);
             pause = (pause * 2).min(LAST_PAUSE);
         }

@@ -16,22 +16,25 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use usufruct_app::vault::keeper::Keeper;
+use usufruct_app::vault::keeper::{Bound, Facts, Keeper, OneTimeKeys};
 use usufruct_app::vault::second_hand::{self, SectorKeys};
-use usufruct_app::vault::{Epoch, Error, Result};
+use usufruct_app::vault::{Epoch, Error, Result, scrub};
 use usufruct_core::Digest;
 use usufruct_core::hash::unhex;
 use usufruct_core::keeper::Destroyed;
 use usufruct_core::ports::{Clock, Rng};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::listener::Caller;
 use super::peers::Peers;
-use super::wire::{self, Asked, Given, Nothing, OfEpoch, Order, Prepare, Refusal, Secret, Stands, place};
+use super::wire::{self, Asked, Fixed, Given, Nothing, OfEpoch, OneTime, Order, Prepare, Refusal, Stands, place};
+use crate::clock;
 
 /// What the server needs.
 pub struct KeeperSite {
     pub keeper: Keeper,
+    /// The keys to which shares may be sealed now.
+    pub keys: OneTimeKeys,
     /// The second keys of pseudonym sectors that have two.
     pub sectors: SectorKeys,
     pub peers: Peers,
@@ -46,6 +49,7 @@ type Who = ConnectInfo<Caller>;
 pub fn router(site: Arc<KeeperSite>) -> Router {
     Router::new()
         .route(wire::STANDING, post(standing))
+        .route(wire::KEY, post(key))
         .route(wire::PREPARE, post(prepare))
         .route(wire::KEEP_ONLY, post(keep_only))
         .route(wire::KEEP_FROM, post(keep_from))
@@ -61,14 +65,26 @@ async fn standing(State(site): Site, ConnectInfo(caller): Who, body: Bytes) -> R
     answer(site, caller == Caller::City, body, work).await
 }
 
+async fn key(State(site): Site, ConnectInfo(caller): Who, body: Bytes) -> Response {
+    let work =
+        |site: &KeeperSite, _: Nothing| Ok(OneTime { key: Fixed(*site.keys.give(clock::stopwatch(), &*site.rng).bytes()) });
+    answer(site, caller == Caller::City, body, work).await
+}
+
 async fn prepare(State(site): Site, ConnectInfo(caller): Who, body: Bytes) -> Response {
     let work = |site: &KeeperSite, asked: Prepare| {
         let epoch = Epoch(asked.epoch);
+        let facts = Facts { vault: &asked.vault, epoch, x: asked.x.get(), check: &asked.check };
+        let key = asked.key.key().and_then(|public| site.keys.take(&public, clock::stopwatch()));
+        let key =
+            key.ok_or_else(|| refuses("the key of this share was used already or is too old, and another is to be asked for"))?;
+        let share = Bound::ToKeeper.open(key, &facts, &asked.sealed.0);
+        let share = share.map_err(|_| Error::Malformed { what: "the share does not open with its key" })?;
         if site.keeper.is_leap(epoch) {
             let (nonce, answers) = site.peers.ask(&*site.rng);
             site.keeper.compare(&nonce, &answers)?;
         }
-        site.keeper.prepare(&asked.vault, epoch, asked.share.share(asked.x), asked.check)?;
+        site.keeper.prepare(&asked.vault, epoch, share, asked.check)?;
         Ok(Nothing {})
     };
     answer(site, caller == Caller::City, body, work).await
@@ -99,11 +115,13 @@ async fn destroy(
 
 async fn share(State(site): Site, ConnectInfo(caller): Who, body: Bytes) -> Response {
     let work = |site: &KeeperSite, asked: OfEpoch| {
+        let to = asked.key.key().ok_or(Error::Malformed { what: "the key is none that a share can be sealed to" })?;
         let (nonce, answers) = site.peers.ask(&*site.rng);
         let (share, check) = site.keeper.share(&asked.vault, Epoch(asked.epoch), &nonce, &answers)?;
         tracing::info!(epoch = asked.epoch, "the city was given its share");
         let x = place(&share).ok_or(Error::Damaged { what: "a share lies where the root does" })?;
-        Ok(Given { x, share: Secret::of(&share), check })
+        let facts = Facts { vault: &asked.vault, epoch: Epoch(asked.epoch), x: share.x, check: &check };
+        Ok(Given { x, sealed: Fixed(Bound::ToCity.seal(&to, &facts, &share, &*site.rng)), check })
     };
     answer(site, caller == Caller::City, body, work).await
 }
@@ -124,7 +142,7 @@ async fn sectors(State(site): Site, ConnectInfo(caller): Who, body: Bytes) -> Re
     answer_bytes(site, caller == Caller::City, body, work).await
 }
 
-/// Reads the question, answers it where it may block, and overwrites what was secret in either.
+/// Reads the question, and answers it where it may block.
 async fn answer<Q: DeserializeOwned, A: Serialize>(
     site: Arc<KeeperSite>,
     is_allowed: bool,
@@ -135,10 +153,7 @@ async fn answer<Q: DeserializeOwned, A: Serialize>(
         let question = serde_json::from_slice::<Q>(body);
         let question = question.map_err(|_| Error::Malformed { what: "the body is not what this call takes" })?;
         let answer = work(site, question)?;
-        // Never moved while it grows, so that no copy of a share is left behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(BODY_LIMIT));
-        serde_json::to_writer(&mut *bytes, &answer).map_err(|_| Error::Malformed { what: "the answer" })?;
-        Ok(Bytes::from_owner(bytes))
+        serde_json::to_vec(&answer).map(Bytes::from).map_err(|_| Error::Malformed { what: "the answer" })
     };
     answer_bytes(site, is_allowed, body, work).await
 }
@@ -150,12 +165,11 @@ async fn answer_bytes(
     work: impl FnOnce(&KeeperSite, &[u8]) -> Result<Bytes> + Send + 'static,
 ) -> Response {
     if !is_allowed {
-        wipe(body);
         return refuse(StatusCode::FORBIDDEN, "this certificate may not ask that");
     }
     let outcome = tokio::task::spawn_blocking(move || {
         let answer = work(&site, &body);
-        wipe(body);
+        scrub();
         answer
     });
     match outcome.await {
@@ -199,7 +213,7 @@ async fn in_time(request: Request, next: Next) -> Response {
 /// The question, if it has no more than `most` bytes. What a longer one has beyond that is read too, up to a bound, and thrown away: a
 /// line that is closed while the other side still writes breaks for it, and the answer is lost.
 async fn read(mut body: Body, most: usize) -> std::result::Result<Bytes, StatusCode> {
-    // Never moved while it grows, so that no copy of a share is left behind.
+    // Never moved while it grows: pseudonyms may be in it.
     let mut question = Zeroizing::new(Vec::with_capacity(most));
     let mut length = 0;
     while length < LINGER {
@@ -210,13 +224,17 @@ async fn read(mut body: Body, most: usize) -> std::result::Result<Bytes, StatusC
                 if length <= most {
                     question.extend_from_slice(&bytes);
                 }
-                wipe(bytes);
             }
             Some(Err(_)) => return Err(StatusCode::BAD_REQUEST),
             None => break,
         }
     }
     if length > most { Err(StatusCode::PAYLOAD_TOO_LARGE) } else { Ok(Bytes::from_owner(question)) }
+}
+
+/// A refusal that the keeper itself does not know of.
+fn refuses(why: &str) -> Error {
+    Error::Keeper { name: String::new(), why: why.to_owned() }
 }
 
 fn refuse(status: StatusCode, why: &str) -> Response {
@@ -226,13 +244,6 @@ fn refuse(status: StatusCode, why: &str) -> Response {
 
 fn respond(status: StatusCode, body: Body) -> Response {
     (status, [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body).into_response()
-}
-
-/// Overwrites bytes from the network, if nobody else has them.
-pub fn wipe(bytes: Bytes) {
-    if let Ok(mut bytes) = bytes.try_into_mut() {
-        bytes.zeroize();
-    }
 }
 
 const BODY_LIMIT: usize = 4_096;

@@ -4,15 +4,16 @@ use std::num::NonZeroU8;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::{Unexpected, Visitor};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use usufruct_app::vault::Epoch;
-use usufruct_app::vault::keeper::{Share, Standing};
+use usufruct_app::vault::hpke::PublicKey;
+use usufruct_app::vault::keeper::{SEALED, Share, Standing};
 use usufruct_core::Digest;
-use zeroize::Zeroizing;
 
 /// Paths of the calls.
 pub const STANDING: &str = "/standing";
+pub const KEY: &str = "/key";
 pub const PREPARE: &str = "/prepare";
 pub const KEEP_ONLY: &str = "/keep-only";
 pub const KEEP_FROM: &str = "/keep-from";
@@ -48,6 +49,13 @@ pub struct HeldEpoch {
     pub check: Digest,
 }
 
+/// A key that a keeper has made for one share, which is to be sealed to it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OneTime {
+    pub key: Fixed<32>,
+}
+
 /// A share for a keeper.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,7 +64,9 @@ pub struct Prepare {
     pub epoch: u64,
     /// Where the share lies on the polynomials; the root lies at 0.
     pub x: NonZeroU8,
-    pub share: Secret,
+    /// The key that the keeper gave for it.
+    pub key: Fixed<32>,
+    pub sealed: Fixed<SEALED>,
     /// Commitment to the root.
     pub check: Digest,
 }
@@ -71,12 +81,14 @@ pub struct Order {
     pub check: Digest,
 }
 
-/// An epoch that a call is about.
+/// An epoch whose share is asked for.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OfEpoch {
     pub vault: String,
     pub epoch: u64,
+    /// A key that the city has made for this one answer.
+    pub key: Fixed<32>,
 }
 
 /// A share from a keeper.
@@ -85,7 +97,7 @@ pub struct OfEpoch {
 pub struct Given {
     /// Where the share lies on the polynomials; the root lies at 0.
     pub x: NonZeroU8,
-    pub share: Secret,
+    pub sealed: Fixed<SEALED>,
     pub check: Digest,
 }
 
@@ -104,18 +116,13 @@ pub struct Refusal {
     pub why: String,
 }
 
-/// 32 secret bytes, base64url. Overwritten when dropped; has no `Debug`.
-pub struct Secret(pub Zeroizing<[u8; 32]>);
+/// So many bytes, base64url. Nothing secret: keys are public, and shares are sealed.
+pub struct Fixed<const N: usize>(pub [u8; N]);
 
-impl Secret {
-    /// The secret half of a share.
-    pub fn of(share: &Share) -> Self {
-        Self(Zeroizing::new(share.y))
-    }
-
-    /// The share at `x`.
-    pub fn share(&self, x: NonZeroU8) -> Share {
-        Share { x: x.get(), y: *self.0 }
+impl Fixed<32> {
+    /// The key in these bytes, if it is one.
+    pub fn key(&self) -> Option<PublicKey> {
+        PublicKey::new(self.0)
     }
 }
 
@@ -138,39 +145,17 @@ impl From<Stands> for Standing {
     }
 }
 
-impl Serialize for Secret {
+impl<const N: usize> Serialize for Fixed<N> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&Zeroizing::new(URL_SAFE_NO_PAD.encode(*self.0)))
+        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(self.0))
     }
 }
 
-impl<'de> Deserialize<'de> for Secret {
+impl<'de, const N: usize> Deserialize<'de> for Fixed<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(SecretText)
-    }
-}
-
-/// Reads a secret from where it stands, without a copy as text and without a word about it in an error.
-struct SecretText;
-
-impl Visitor<'_> for SecretText {
-    type Value = Secret;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("32 bytes in base64url without padding")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Secret, E> {
-        // The decoder wants room for what it believes could come.
-        let mut bytes = Zeroizing::new([0; 33]);
-        match URL_SAFE_NO_PAD.decode_slice(text, &mut *bytes) {
-            Ok(32) => {
-                let mut secret = Zeroizing::new([0; 32]);
-                secret.copy_from_slice(&bytes[..32]);
-                Ok(Secret(secret))
-            }
-            _ => Err(E::invalid_value(Unexpected::Other("something else"), &self)),
-        }
+        let text = String::deserialize(deserializer)?;
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or_else(|| D::Error::custom(format_args!("not {N} bytes in base64url without padding")))
     }
 }
 
@@ -179,21 +164,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_reads_as_it_was_written_and_errors_keep_it() {
-        let secret = Secret(Zeroizing::new([7; 32]));
-        let text = serde_json::to_string(&secret).unwrap();
-        let back: Secret = serde_json::from_str(&text).unwrap();
-        assert_eq!(*back.0, [7; 32]);
+    fn bytes_read_as_they_were_written_and_in_no_other_number() {
+        let text = serde_json::to_string(&Fixed([7; 32])).unwrap();
+        assert_eq!(serde_json::from_str::<Fixed<32>>(&text).unwrap().0, [7; 32]);
+        assert!(serde_json::from_str::<Fixed<SEALED>>(&text).is_err());
         for wrong in [
             "\"\"".to_owned(),
             format!("\"{}\"", "B".repeat(42)),
             format!("\"{}\"", "B".repeat(44)),
             format!("\"{}=\"", "B".repeat(43)),
-            format!("\"{}\"", "B".repeat(400)),
             "7".to_owned(),
         ] {
-            let error = serde_json::from_str::<Secret>(&wrong).err().unwrap().to_string();
-            assert!(!error.contains("BBB"), "{error}");
+            assert!(serde_json::from_str::<Fixed<32>>(&wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -9,13 +9,19 @@ use std::time::Duration;
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::signature::Ed25519KeyPair;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs as provider;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned, SupportedProtocolVersion};
-use serde_json::Value;
+use serde_json::{Value, json};
+use usufruct_app::vault::hpke::PublicKey;
+use usufruct_app::vault::keeper::{Bound, Facts, Share};
+use usufruct_core::hash::hex;
+use usufruct_core::ports::Rng;
 
 /// Somebody who connects to a keeper, and believes every server.
 pub struct Visitor {
@@ -57,6 +63,20 @@ impl Visitor {
         self.post_slowly(port, path, &[body], Duration::ZERO)
     }
 
+    /// A share that is sealed to a key which the keeper gives for it, brought with `change` to the body.
+    pub fn prepare(&self, port: u16, share: &Share, facts: &Facts<'_>, change: &dyn Fn(&mut Value)) -> Option<(u16, Value)> {
+        let (_, given) = self.post(port, "/key", b"{}")?;
+        let key = URL_SAFE_NO_PAD.decode(given["key"].as_str()?).unwrap();
+        let to = PublicKey::new(key.try_into().unwrap()).unwrap();
+        let sealed = URL_SAFE_NO_PAD.encode(Bound::ToKeeper.seal(&to, facts, share, &Chance));
+        let check = hex(&facts.check.0);
+        let mut body = json!({
+            "vault": facts.vault, "epoch": facts.epoch.0, "x": facts.x, "key": given["key"], "sealed": sealed, "check": check
+        });
+        change(&mut body);
+        self.post(port, "/prepare", body.to_string().as_bytes())
+    }
+
     /// The same with a body that comes in pieces, with a pause after each.
     pub fn post_slowly(&self, port: u16, path: &str, pieces: &[&[u8]], pause: Duration) -> Option<(u16, Value)> {
         let mut stream = self.connect(port)?;
@@ -75,6 +95,15 @@ impl Visitor {
         let status = said.split(' ').nth(1)?.parse().unwrap();
         let body = said.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
         Some((status, serde_json::from_str(body).unwrap_or_default()))
+    }
+}
+
+/// Keys of the one who seals. Nobody attacks them here.
+struct Chance;
+
+impl Rng for Chance {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(0x5a);
     }
 }
 

@@ -31,7 +31,9 @@ impl Share {
 
 /// Splits a secret into shares at 1, 2, … `count`.
 pub fn split(secret: &Key, threshold: u8, count: u8, rng: &dyn Rng) -> Vec<Share> {
-    let mut points = vec![Share { x: 0, y: *secret.bytes() }];
+    // Never moved while it grows: its first point is the secret itself.
+    let mut points = Vec::with_capacity(usize::from(threshold));
+    points.push(Share { x: 0, y: *secret.bytes() });
     for x in 1..threshold {
         // Random values at the first points are as good as random coefficients.
         points.push(Share { x, y: *Key::random(rng).bytes() });

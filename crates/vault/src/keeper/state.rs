@@ -35,7 +35,8 @@ pub struct Held {
 pub struct KeeperFile {
     folder: PathBuf,
     file: Halves<HALF>,
-    held: [Option<Held>; 2],
+    /// Each in a place of its own, so that no copy of a share stays where this struct was moved from.
+    held: [Option<Box<Held>>; 2],
     counter: Epoch,
     /// The root of the epoch of the counter that the city has ordered to keep.
     signed: Option<Digest>,
@@ -53,7 +54,7 @@ impl KeeperFile {
         let mut held = [None, None];
         for (half, bytes) in file.read().map_err(io())?.iter().enumerate() {
             // What does not read is what a crash tore, and belongs to no root.
-            held[half] = decode(bytes);
+            held[half] = decode(bytes).map(Box::new);
         }
         let (counter, signed) = read_counter(&folder.join(COUNTER))?;
         Ok(Self { folder: folder.to_owned(), file, held, counter, signed })
@@ -70,7 +71,7 @@ impl KeeperFile {
 
     /// The share of an epoch.
     pub(super) fn of(&self, epoch: Epoch) -> Option<&Held> {
-        self.held.iter().flatten().find(|held| held.epoch == epoch)
+        self.held.iter().flatten().map(|held| &**held).find(|held| held.epoch == epoch)
     }
 
     /// The epoch whose share a new one of `epoch` would overwrite; `None` if it is none or the same epoch.
@@ -80,7 +81,7 @@ impl KeeperFile {
 
     /// The shares there are, by epoch.
     pub(super) fn held(&self) -> impl Iterator<Item = &Held> {
-        let mut held: Vec<&Held> = self.held.iter().flatten().collect();
+        let mut held: Vec<&Held> = self.held.iter().flatten().map(|held| &**held).collect();
         held.sort_by_key(|held| held.epoch);
         held.into_iter()
     }
@@ -89,7 +90,7 @@ impl KeeperFile {
     pub(super) fn put(&mut self, held: Held) -> Result<()> {
         let half = self.half_for(held.epoch);
         self.file.write(half, &encode(&held)).map_err(Error::io("write its shares"))?;
-        self.held[half] = Some(held);
+        self.held[half] = Some(Box::new(held));
         Ok(())
     }
 

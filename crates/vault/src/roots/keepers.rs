@@ -15,6 +15,7 @@ use super::{Root, RootSlots};
 use crate::error::{Error, Result};
 use crate::keeper::shamir::{at, join, split};
 use crate::keeper::{Share, Standing, commit_root};
+use crate::scrub::scrub;
 use crate::tree::{Epoch, SlotClass};
 
 /// The way to one keeper. Every call blocks, with a limit of its own in time, and may be repeated.
@@ -212,8 +213,12 @@ impl<L: Link> KeeperRoots<L> {
         let lost = |name: &str| Error::Keeper { name: name.to_owned(), why: "the call ended without an answer".to_owned() };
         thread::scope(|scope| {
             let work = &work;
-            let calls: Vec<_> =
-                self.keepers.iter().enumerate().map(|(number, seat)| scope.spawn(move || work(number, &seat.link))).collect();
+            let calls: Vec<_> = self
+                .keepers
+                .iter()
+                .enumerate()
+                .map(|(number, seat)| scope.spawn(move || scrubbed(|| work(number, &seat.link))))
+                .collect();
             calls
                 .into_iter()
                 .zip(&self.keepers)
@@ -294,7 +299,7 @@ impl<L: Link> RootSlots for KeeperRoots<L> {
     }
 
     fn put(&self, root: &Root, rng: &dyn Rng) -> Result<()> {
-        let shares = split(&root.secret, self.threshold as u8, self.keepers.len() as u8, rng);
+        let mut shares = split(&root.secret, self.threshold as u8, self.keepers.len() as u8, rng);
         let check = commit_root(&self.vault, root.epoch, &root.secret);
         let before = {
             let mut known = self.known();
@@ -317,7 +322,7 @@ impl<L: Link> RootSlots for KeeperRoots<L> {
             return Err(self.too_few("took their share of the new root", self.threshold, &outcomes));
         }
         let mut known = self.known();
-        let shares = shares.into_iter().take(self.threshold).collect();
+        shares.truncate(self.threshold);
         known.roots.retain(|points| points.epoch != root.epoch);
         known.roots.insert(0, Points { epoch: root.epoch, check, shares });
         known.put = Some(root.epoch);
@@ -382,6 +387,13 @@ impl Known {
     fn signers(&self, epoch: Epoch) -> impl Iterator<Item = &Destroyed> {
         self.signed.values().filter(move |signed| signed.epoch == epoch.0)
     }
+}
+
+/// Does something with shares on a thread that ends with it. Its stack is given to the next thread as it was left.
+fn scrubbed<T>(work: impl FnOnce() -> T) -> T {
+    let outcome = work();
+    scrub();
+    outcome
 }
 
 /// Where the share of a keeper lies.

@@ -17,7 +17,8 @@ use crate::tree::{Key, KeyId, Trace};
 /// A synthetic resident since this process made her.
 #[derive(Default)]
 pub(super) struct Canary {
-    traces: Vec<Trace>,
+    /// Each in a place of its own: a list that grows leaves what it held behind.
+    traces: Vec<Box<Trace>>,
     is_erased: bool,
 }
 
@@ -44,7 +45,7 @@ impl Vault {
 
     /// The traces of a synthetic resident: of her key, of those in her keyring, and of every root under which they were destroyed. Each
     /// is handed out once, and `None` while any of it is there.
-    pub fn take_traces(&self, resident: u64) -> Option<Vec<Trace>> {
+    pub fn take_traces(&self, resident: u64) -> Option<Vec<Box<Trace>>> {
         let mut canaries = self.canaries();
         canaries.get(&resident).filter(|canary| canary.is_erased)?;
         canaries.remove(&resident).map(|canary| canary.traces)
@@ -58,7 +59,7 @@ impl Vault {
             if let Some(key) = self.tree.get(KeyId::Resident(*resident))? {
                 canary.keep(&key);
             }
-            canary.traces.push(self.tree.root_trace());
+            canary.traces.push(Box::new(self.tree.root_trace()));
         }
         Ok(())
     }
@@ -79,6 +80,6 @@ impl Vault {
 
 impl Canary {
     fn keep(&mut self, key: &Key) {
-        self.traces.push(Trace::of(key));
+        self.traces.push(Box::new(Trace::of(key)));
     }
 }

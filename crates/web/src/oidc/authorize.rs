@@ -24,7 +24,7 @@ use crate::Site;
 use crate::fault::Fault;
 use crate::page::Page;
 use crate::session::MaybeResident;
-use crate::site::blocking;
+use crate::site::{blocking, scrubbed};
 
 /// Lengths that are kept unchanged, and no more.
 const LONGEST_STATE: usize = 2_048;
@@ -342,7 +342,8 @@ fn unknown_service() -> Fault {
 async fn complete(site: &Arc<Site>, session: &OpenSession, request: AuthorizeRequest) -> Result<Response, Stop> {
     let (session, wanted) = (session.clone(), request.clone());
     let app = Arc::clone(&site.app);
-    let joined = tokio::task::spawn_blocking(move || app.authorize(&session, &wanted)).await.map_err(|_| Fault::internal())?;
+    let joined = tokio::task::spawn_blocking(move || scrubbed(|| app.authorize(&session, &wanted)));
+    let joined = joined.await.map_err(|_| Fault::internal())?;
     match joined {
         Ok(code) => Ok(lead(site, &Way::of(&request), &[("code", &code)])),
         Err(Error::NoAuthorization) => Err(OAuthError::new("invalid_grant_id", "there is no such grant of this resident").into()),

@@ -18,6 +18,7 @@ use super::client::{FromAnyService, FromService};
 use super::details;
 use super::fields::OAuthError;
 use crate::Site;
+use crate::site::scrubbed;
 
 /// How long what the provider says of a resident may be believed.
 pub(crate) const ID_TOKEN_LIFE_SECONDS: i64 = 120;
@@ -167,7 +168,7 @@ pub(crate) async fn run<T: Send + 'static>(
     work: impl FnOnce(&usufruct_app::App) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, OAuthError> {
     let app = Arc::clone(&site.app);
-    let joined = tokio::task::spawn_blocking(move || work(&app)).await;
+    let joined = tokio::task::spawn_blocking(move || scrubbed(|| work(&app))).await;
     joined.map_err(|_| OAuthError::new("server_error", "something broke on our side, try again"))?.map_err(OAuthError::from)
 }
 

@@ -12,6 +12,7 @@ use usufruct_app::vault::keeper::Standing;
 use usufruct_app::vault::roots::{FileRoots, Link as _};
 
 use super::{Line, disk, vault};
+use crate::chance::chance;
 use crate::compose;
 use crate::data_dir::Setup;
 use crate::failure::Failure;
@@ -71,7 +72,7 @@ pub fn ahead(dir: &Path, setup: &Setup, db: &Db) -> Option<Line> {
 fn standings(dir: &Path, setup: &Setup) -> Result<(Roster, Vec<Option<Standing>>), Failure> {
     let roster = root::keepers(dir, setup)?;
     let identity = root::belongs(dir, &setup.origin, &roster)?;
-    let lines = link::lines(&roster, &identity)?;
+    let lines = link::lines(&roster, &identity, &chance())?;
     let standings = thread::scope(|scope| {
         let calls: Vec<_> = lines.iter().map(Arc::clone).map(|line| scope.spawn(move || line.standing().ok())).collect();
         calls.into_iter().map(|call| call.join().ok().flatten()).collect()
@@ -85,7 +86,7 @@ const MOMENT: Duration = Duration::from_secs(1);
 /// Whether the second keeper of pseudonyms answers.
 fn second_keeper(dir: &Path, setup: &Setup, name: &str) -> Result<Line, Failure> {
     let roster = root::keepers(dir, setup)?;
-    let lines = link::lines(&roster, &root::belongs(dir, &setup.origin, &roster)?)?;
+    let lines = link::lines(&roster, &root::belongs(dir, &setup.origin, &roster)?, &chance())?;
     let line = lines.iter().find(|line| line.name() == name).ok_or_else(|| root::no_second_keeper(name))?;
     Ok(match line.standing() {
         Ok(_) => Line::ok(SECOND_KEEPER, format!("{name} holds the second key of pseudonyms, and answers.")),

@@ -10,12 +10,13 @@ use std::time::Duration;
 use clap::Args;
 use tokio::sync::watch;
 use usufruct_app::House;
-use usufruct_app::vault::keeper::{Keeper, KeeperFile as State, public_of};
+use usufruct_app::vault::keeper::{Keeper, KeeperFile as State, OneTimeKeys, public_of};
 use usufruct_app::vault::roots::Disk;
+use usufruct_app::vault::scrub;
 use usufruct_app::vault::second_hand::SectorKeys;
 
 use super::{KeeperFile, SEED};
-use crate::chance::SystemRng;
+use crate::chance::{SystemRng, chance};
 use crate::clock::SystemClock;
 use crate::data_dir;
 use crate::failure::Failure;
@@ -62,9 +63,11 @@ impl Serve {
         let peers = others.map(|entry| (entry.name.clone(), entry.public.clone())).collect();
         let keeper = Keeper::new(&roster.vault, &file.name, &seed, peers, roster.threshold, state).map_err(Failure::of)?;
         let sectors = SectorKeys::open(&house.dir().join("sectors"), disk, Arc::new(SystemRng)).map_err(Failure::of)?;
-        let lines = link::lines(&roster, &identity)?.into_iter().filter(|line| line.name() != file.name).collect();
-        let (clock, rng) = (Arc::new(SystemClock), Arc::new(SystemRng));
-        let site = Arc::new(KeeperSite { keeper, sectors, peers: Peers::new(lines), clock, rng });
+        let lines = link::lines(&roster, &identity, &chance())?.into_iter().filter(|line| line.name() != file.name).collect();
+        let (keys, clock, rng) = (OneTimeKeys::default(), Arc::new(SystemClock), chance());
+        let site = Arc::new(KeeperSite { keeper, keys, sectors, peers: Peers::new(lines), clock, rng });
+        // The share that was read at the start.
+        scrub();
         serve(&file.name, &site, roster, &identity, self.listen)?;
         Ok(ExitCode::SUCCESS)
     }
@@ -93,7 +96,7 @@ fn serve(name: &str, site: &Arc<KeeperSite>, roster: Roster, identity: &Identity
     let (stop, mut stopped) = watch::channel(false);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(broken)?;
     let asking = Arc::clone(site);
-    let settle = move || asking.peers.settle(&asking.keeper, &*asking.rng);
+    let settle = move || asking.peers.settle(&asking.keeper, &asking.keys, &*asking.rng);
     thread::Builder::new().name("compare".to_owned()).spawn(settle).map_err(broken)?;
     let served = runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener).map_err(broken)?;

@@ -13,7 +13,7 @@ use usufruct_app::vault::roots::Link as _;
 use usufruct_core::ports::random;
 
 use super::KeeperFile;
-use crate::chance::SystemRng;
+use crate::chance::{SystemRng, chance};
 use crate::data_dir;
 use crate::failure::Failure;
 use crate::keeper::link::{self, Line};
@@ -59,7 +59,7 @@ impl Status {
             Some(file) => (Identity::open(&House::open(&self.data_dir)?, &file.name, &SystemRng)?, as_keeper),
             None => (of_city(&self.data_dir, &roster)?, as_city),
         };
-        let lines = link::lines(&roster, &identity)?;
+        let lines = link::lines(&roster, &identity, &chance())?;
         let rows: Vec<VaultResult<Row>> = thread::scope(|scope| {
             let call = |(entry, line): (_, &Arc<Line>)| {
                 let (line, vault) = (Arc::clone(line), &roster.vault);
