@@ -3,6 +3,9 @@
 //! Never in it: the root and the file of the key tree, and the signing keys. Old copies of the tree open nothing that was
 //! erased since, and must not be put back; signing keys belong into a sealed envelope.
 
+pub mod drafts;
+pub mod term;
+
 use std::fs::{self, File, Permissions};
 use std::io::Read;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -17,7 +20,7 @@ use usufruct_core::{Digest, Time};
 
 use crate::backup_mark::BackupKey;
 use crate::clock;
-use crate::data_dir;
+use crate::data_dir::{self, Setup};
 use crate::drill_database;
 use crate::failure::Failure;
 
@@ -48,21 +51,38 @@ pub struct BackupFile {
     pub sha256: Digest,
 }
 
-/// Makes a backup of the pass in `dir` in a new folder of `to`, while the server runs. Answers the folder.
+/// Makes a backup of the pass in `dir` in a new folder of `to`, while the server runs. Answers the folder. One is made there at a time,
+/// and what earlier ones left that were interrupted is removed.
 pub fn make(dir: &Path, to: &Path) -> Result<PathBuf, Failure> {
     let setup = data_dir::setup(dir)?;
     let key = BackupKey::of(&House::open(dir)?)?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(to).map_err(|error| Failure::file(to, &error))?;
+    let _held = drafts::hold(to)?;
     let made_at = clock::now();
     let name = stamp(made_at);
-    let (folder, draft) = (to.join(&name), to.join(format!(".{name}.part")));
+    let (folder, draft) = (to.join(&name), to.join(drafts::name(&name)));
+    let outcome = fill(&draft, dir, setup, &key, made_at).and_then(|()| {
+        // It gets its name when it is whole.
+        let named = fs::rename(&draft, &folder).and_then(|()| File::open(to)?.sync_all());
+        named.map_err(|error| Failure::file(&folder, &error))
+    });
+    if outcome.is_err() {
+        // One that cannot be removed now is removed with the next backup, and nothing is purged until then.
+        let _ = fs::remove_dir_all(&draft);
+    }
+    outcome.map(|()| folder)
+}
+
+/// Copies into the folder `draft` what belongs into a backup.
+fn fill(draft: &Path, dir: &Path, setup: Setup, key: &BackupKey, made_at: Time) -> Result<(), Failure> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |error: std::io::Error| Failure::file(&path, &error)
     };
     // Sealed as they are, the rows say how many residents there are and when something happened: nobody else reads a backup.
     let closed = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).map_err(failed(path));
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&draft).map_err(failed(&draft))?;
-    closed(&draft, 0o700)?;
+    fs::DirBuilder::new().mode(0o700).create(draft).map_err(failed(draft))?;
+    closed(draft, 0o700)?;
     let url = match &setup.database {
         Some(url) => url.clone(),
         None => House::open(dir)?.database_url(),
@@ -80,8 +100,8 @@ pub fn make(dir: &Path, to: &Path) -> Result<PathBuf, Failure> {
     }
     fs::copy(dir.join(SETUP), draft.join(SETUP)).map_err(failed(&dir.join(SETUP)))?;
     let mut files = Vec::new();
-    for entry in fs::read_dir(&draft).map_err(failed(&draft))? {
-        let entry = entry.map_err(failed(&draft))?;
+    for entry in fs::read_dir(draft).map_err(failed(draft))? {
+        let entry = entry.map_err(failed(draft))?;
         closed(&entry.path(), 0o600)?;
         let (bytes, sha256) = hash(&entry.path())?;
         File::open(entry.path()).and_then(|file| file.sync_all()).map_err(failed(&entry.path()))?;
@@ -92,13 +112,10 @@ pub fn make(dir: &Path, to: &Path) -> Result<PathBuf, Failure> {
     let text = serde_json::to_string_pretty(&manifest)
         .map_err(|error| Failure::impossible(format!("The manifest cannot be written: {error}."), "Report this as a defect."))?;
     let path = draft.join(MANIFEST);
-    data_dir::write(&path, text.as_bytes())?;
-    // It gets its name when it is whole.
-    fs::rename(&draft, &folder).and_then(|()| File::open(to)?.sync_all()).map_err(failed(&folder))?;
-    Ok(folder)
+    data_dir::write(&path, text.as_bytes())
 }
 
-/// Reads a backup that this pass made, and checks every file in it.
+/// Reads a backup that this pass made, and checks that every file in it is what was written, and that there is no other.
 pub fn check(folder: &Path, key: &BackupKey) -> Result<Manifest, Failure> {
     let path = folder.join(MANIFEST);
     let text = fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
@@ -121,16 +138,26 @@ pub fn check(folder: &Path, key: &BackupKey) -> Result<Manifest, Failure> {
             return Err(damaged(&format!("{} is not what was written", file.name)));
         }
     }
+    // A file beside the others is read with them by whoever opens the database, as a write-ahead log is.
+    for entry in fs::read_dir(folder).map_err(|error| Failure::file(folder, &error))? {
+        let name = entry.map_err(|error| Failure::file(folder, &error))?.file_name().to_string_lossy().into_owned();
+        if name != MANIFEST && manifest.files.iter().all(|file| file.name != name) {
+            return Err(Failure::refused(
+                format!("The backup {} is damaged: {name} was put into it later.", folder.display()),
+                "Find out by whom, and move that file out of it, or use another backup; nothing was changed.",
+            ));
+        }
+    }
     Ok(manifest)
 }
 
-/// The backups in a folder, oldest first, as far as their manifests are as this pass wrote them.
+/// The backups in a folder, oldest first, as far as they are whole and their manifests are as this pass wrote them.
 pub fn list(folder: &Path, key: &BackupKey) -> Vec<(PathBuf, Time)> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut all: Vec<(PathBuf, Time)> = entries
+        .filter(|entry| !is_hidden(&entry.path()))
         .filter_map(|entry| {
-            let text = fs::read_to_string(entry.path().join(MANIFEST)).ok()?;
-            let manifest: Manifest = serde_json::from_str(&text).ok()?;
+            let manifest = manifest(&entry.path())?;
             key.is_ours(&manifest).then(|| (entry.path(), manifest.made_at))
         })
         .collect();
@@ -138,11 +165,20 @@ pub fn list(folder: &Path, key: &BackupKey) -> Vec<(PathBuf, Time)> {
     all
 }
 
-/// The backups in a folder that [`list`] leaves out because their manifests cannot be read or are not as they were written. One that is being
-/// made has a hidden name.
+/// When the oldest backup was made whose ciphertext is still in a folder; `None` if there is none. One of which nobody can tell, and one
+/// that was interrupted or is being made, may be older than everything.
+pub fn oldest(folder: &Path, key: &BackupKey) -> Option<Time> {
+    if let Some(unknown) = unreadable(folder, key).into_iter().chain(drafts::all(folder)).next() {
+        tracing::warn!(backup = %unknown.display(), "nothing is purged while nobody can tell when this backup was made");
+        return Some(Time::default());
+    }
+    list(folder, key).first().map(|(_, made_at)| *made_at)
+}
+
+/// The backups in a folder that [`list`] leaves out because their manifests cannot be read or are not as they were written. Those of
+/// [`drafts::all`] are not among them.
 pub fn unreadable(folder: &Path, key: &BackupKey) -> Vec<PathBuf> {
     let readable: Vec<PathBuf> = list(folder, key).into_iter().map(|(folder, _)| folder).collect();
-    let is_hidden = |path: &Path| path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut all: Vec<PathBuf> = entries.filter(|path| !is_hidden(path) && is_backup(path) && !readable.contains(path)).collect();
     all.sort();
@@ -159,7 +195,7 @@ pub enum Found {
 
 /// Looks at a backup that is to be opened in a drill of the pass `origin`. What is none, or one of another pass, is refused.
 pub fn of_pass(folder: &Path, origin: &str, key: &BackupKey) -> Result<Found, Failure> {
-    let manifest = fs::read_to_string(folder.join(MANIFEST)).ok().and_then(|text| serde_json::from_str::<Manifest>(&text).ok());
+    let manifest = manifest(folder);
     if let Some(other) = manifest.as_ref().map(|manifest| &manifest.origin).filter(|other| *other != origin) {
         return Err(Failure::refused(
             format!("{} is a backup of {other}, and this pass is {origin}.", folder.display()),
@@ -204,13 +240,23 @@ pub fn to_drill(folder: &Path, database: Option<&str>, own: Option<&Identity>) -
     Ok(format!("sqlite:{}", file.display()))
 }
 
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'))
+}
+
 fn is_backup(folder: &Path) -> bool {
     [MANIFEST, SQLITE, POSTGRES].iter().any(|name| folder.join(name).exists())
 }
 
-/// Whether a backup holds a dump of PostgreSQL.
+/// Whether a backup holds a dump of PostgreSQL, as its manifest says and not whatever lies there.
 pub fn is_dump(folder: &Path) -> bool {
-    folder.join(POSTGRES).exists()
+    let manifest = manifest(folder);
+    manifest.is_some_and(|manifest| manifest.files.iter().any(|file| file.name == POSTGRES))
+}
+
+/// What the manifest of a backup says, whoever wrote it.
+fn manifest(folder: &Path) -> Option<Manifest> {
+    serde_json::from_str(&fs::read_to_string(folder.join(MANIFEST)).ok()?).ok()
 }
 
 /// A time as a name of a file.
@@ -256,3 +302,30 @@ pub const POSTGRES: &str = "database.dump";
 const SETUP: &str = "usufruct.toml";
 const MANIFEST: &str = "manifest.json";
 const FORM: &str = "usufruct/backup/v1";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chance::SystemRng;
+
+    #[test]
+    fn a_backup_that_was_interrupted_may_be_older_than_everything() {
+        let (dir, backups) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let house = House::open(dir.path()).unwrap();
+        house.seed("log", &SystemRng).unwrap();
+        let key = BackupKey::of(&house).unwrap();
+        assert_eq!(oldest(backups.path(), &key), None);
+        let made_at: Time = "2026-11-21T18:00:00Z".parse().unwrap();
+        let manifest = Manifest { form: FORM.into(), origin: "x".into(), made_at, leaves: 0, files: Vec::new(), mark: None };
+        let whole = backups.path().join(stamp(made_at));
+        fs::create_dir(&whole).unwrap();
+        fs::write(whole.join(MANIFEST), serde_json::to_string(&key.mark(manifest).unwrap()).unwrap()).unwrap();
+        assert_eq!(oldest(backups.path(), &key), Some(made_at));
+        let draft = backups.path().join(drafts::name("2026-11-22T18-00-00Z"));
+        fs::create_dir(&draft).unwrap();
+        fs::write(draft.join(SQLITE), "half of the rows").unwrap();
+        assert_eq!(oldest(backups.path(), &key), Some(Time::default()));
+        drop(drafts::hold(backups.path()).unwrap());
+        assert_eq!(oldest(backups.path(), &key), Some(made_at));
+    }
+}

@@ -365,6 +365,7 @@ pub fn setup(path: &Path) -> Result<Setup, Failure> {
         Failure::refused(format!("{} cannot be understood: {}.", file.display(), error.message()), "Restore it from a copy.")
     })?;
     setup.provider.check(&file)?;
+    setup.nightly.as_ref().map_or(Ok(()), Nightly::check)?;
     Ok(setup)
 }
 

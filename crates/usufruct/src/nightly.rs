@@ -11,9 +11,12 @@ use tokio::sync::watch;
 use usufruct_app::store::db::Db;
 use usufruct_app::{App, AuditReport, Canaries, Error};
 use usufruct_core::Time;
+use usufruct_core::audit::{Audit, Drill};
+use usufruct_core::register::Entry;
 use usufruct_core::time::DAY;
 
 use crate::backup::Found;
+use crate::backup::term::Term;
 use crate::backup_mark::BackupKey;
 use crate::failure::Failure;
 use crate::{backup, clock};
@@ -24,10 +27,10 @@ use crate::{backup, clock};
 pub struct Nightly {
     /// Where backups are kept.
     pub backups: PathBuf,
-    /// For how many days.
+    /// For how many days, one or more.
     #[serde(default = "thirty")]
     pub keep_days: i64,
-    /// The hour it begins, UTC.
+    /// The hour it begins, UTC, from 0 to 23.
     #[serde(default)]
     pub hour: i64,
     /// A database of PostgreSQL that is set aside for drills: dumps are restored into it. It is empty at first, and never that of the
@@ -48,6 +51,8 @@ pub struct Nightly {
 /// What of the work of a night is done. What failed is tried again, and nothing else is done twice.
 #[derive(Default)]
 struct Night {
+    /// When it should have begun.
+    due: Time,
     /// Synthetic residents who are still to be erased and searched for.
     canaries: Option<Canaries>,
     backup: Option<PathBuf>,
@@ -65,22 +70,28 @@ struct Told {
     undrilled: BTreeSet<String>,
 }
 
+/// The backups that are kept.
+struct Kept {
+    /// Oldest first.
+    whole: Vec<(PathBuf, Time)>,
+    unreadable: Vec<PathBuf>,
+}
+
 /// Starts the thread, which ends with the server.
 pub fn start(app: Arc<App>, data_dir: &Path, nightly: Nightly, stopped: watch::Receiver<bool>) -> Result<(), Failure> {
-    nightly.refuse_nobody()?;
     let key = BackupKey::of(app.house())?;
     let dir = data_dir.to_owned();
     let work = move || {
-        let (mut night, mut told) = (None, Told::default());
+        let (mut night, mut done, mut told) = (None, None, Told::default());
         while !*stopped.borrow() {
-            let newest = backup::list(&nightly.backups, &key).pop().map(|(_, made_at)| made_at);
-            let is_due = newest.is_none_or(|newest| newest < nightly.due(clock::now()));
-            night = nightly.night(night, is_due);
+            let kept = Kept::of(&nightly.backups, &key);
+            let audits = || app.register().audits.values().cloned().collect();
+            night = kept.night(night, nightly.due(clock::now()), done, audits, nightly.canaries);
             if let Some(unfinished) = &mut night {
                 let outcome = nightly.work(&app, (&dir, &key), unfinished, &mut told);
                 told.outcome(&outcome);
                 match outcome {
-                    Ok(()) => night = None,
+                    Ok(()) => (done, night) = (Some(unfinished.due), None),
                     Err(_) => thread::sleep(AFTER_FAILURE),
                 }
             }
@@ -96,11 +107,19 @@ pub fn start(app: Arc<App>, data_dir: &Path, nightly: Nightly, stopped: watch::R
 impl Nightly {
     /// The last time before `now` at which it should have begun.
     pub fn due(&self, now: Time) -> Time {
-        let begin = self.hour.clamp(0, 23) * (DAY / 24);
+        let begin = self.hour * (DAY / 24);
         Time::from_micros((now.micros() - begin).div_euclid(DAY) * DAY + begin)
     }
 
-    fn refuse_nobody(&self) -> Result<(), Failure> {
+    /// Refuses a table that would keep no backup, begin at no hour or look at nobody.
+    pub fn check(&self) -> Result<(), Failure> {
+        Term::of_days(self.keep_days)?;
+        if !(0..24).contains(&self.hour) {
+            return Err(Failure::refused(
+                format!("[nightly] sets hour to {}, and no day has that hour.", self.hour),
+                "Set it to 0 to 23, in UTC, or leave it out.",
+            ));
+        }
         for (name, count) in [("canaries", self.canaries), ("sample", self.sample)] {
             if count == 0 {
                 return Err(Failure::refused(
@@ -110,16 +129,6 @@ impl Nightly {
             }
         }
         Ok(())
-    }
-
-    /// The night whose work goes on. Canaries that could not be erased in the last one are those of the next.
-    fn night(&self, last: Option<Night>, is_due: bool) -> Option<Night> {
-        match last {
-            // While there is no backup it stays due.
-            Some(last) if is_due && last.backup.is_some() => Some(Night { canaries: last.canaries, ..Night::default() }),
-            None if is_due => Some(Night::default()),
-            last => last,
-        }
     }
 
     /// Canaries come before the backup, so that it holds what is about to be erased; then they are erased, and everything is searched.
@@ -145,21 +154,14 @@ impl Nightly {
     fn back_up(&self, dir: &Path, key: &BackupKey) -> Result<PathBuf, Failure> {
         let made = backup::make(dir, &self.backups)?;
         tracing::info!(backup = %made.display(), "made");
-        let limit = clock::now().plus(-self.keep_days * DAY);
-        for (old, _) in backup::list(&self.backups, key).into_iter().filter(|(_, made_at)| *made_at < limit) {
-            std::fs::remove_dir_all(&old).map_err(|error| Failure::file(&old, &error))?;
-        }
+        Term::of_days(self.keep_days)?.end_older(&self.backups, &made, key, clock::now())?;
         Ok(made)
     }
 
     /// Opens the oldest backup and the newest, and says of each that nobody can read that it does not open.
     fn restore_drills(&self, app: &App, key: &BackupKey, night: &mut Night, told: &mut Told) -> Result<(), Failure> {
-        let kept = backup::list(&self.backups, key);
-        let ends = kept.first().into_iter().chain(kept.last().filter(|_| kept.len() > 1));
-        let ends = ends.map(|(folder, _)| folder.clone());
-        let unreadable = backup::unreadable(&self.backups, key);
         let mut outcome = Ok(());
-        for folder in ends.chain(unreadable) {
+        for folder in Kept::of(&self.backups, key).to_drill() {
             if night.drilled.contains(&folder) {
                 continue;
             }
@@ -224,6 +226,65 @@ impl Nightly {
     }
 }
 
+impl Kept {
+    fn of(folder: &Path, key: &BackupKey) -> Self {
+        Self { whole: backup::list(folder, key), unreadable: backup::unreadable(folder, key) }
+    }
+
+    /// The oldest, the newest, and each that nobody can read.
+    fn to_drill(&self) -> Vec<PathBuf> {
+        let ends = self.whole.first().into_iter().chain(self.whole.last().filter(|_| self.whole.len() > 1));
+        ends.map(|(folder, _)| folder).chain(&self.unreadable).cloned().collect()
+    }
+
+    /// The night whose work goes on at `due`, when the last one should have begun, if that of `done` is the last that came to its end.
+    /// Canaries that could not be erased in the last one are those of the next.
+    fn night(
+        &self,
+        last: Option<Night>,
+        due: Time,
+        done: Option<Time>,
+        audits: impl FnOnce() -> Vec<Entry<Audit>>,
+        canaries: usize,
+    ) -> Option<Night> {
+        let Some((newest, _)) = self.whole.last().filter(|(_, made_at)| *made_at >= due) else {
+            return Some(match last {
+                // While there is no backup it stays due.
+                Some(last) if last.backup.is_none() => Night { due, ..last },
+                last => Night { due, canaries: last.and_then(|last| last.canaries), ..Night::default() },
+            });
+        };
+        match last {
+            Some(last) if last.due == due => Some(last),
+            None if done == Some(due) => None,
+            // A server that was killed, or a backup by hand, has done a part of it; the rest is told by the log.
+            last => {
+                let canary = last.and_then(|last| last.canaries);
+                Some(Night { canaries: canary, ..self.rest(newest, due, &audits(), canaries) })
+            }
+        }
+    }
+
+    /// What the log says of the night that was due then, of which there is a backup.
+    fn rest(&self, newest: &Path, due: Time, audits: &[Entry<Audit>], canaries: usize) -> Night {
+        let of = |drill: Drill| audits.iter().filter(move |entry| entry.since >= due && entry.body.drill == drill);
+        let times: BTreeSet<Time> = of(Drill::RestoreDrill).filter_map(|entry| entry.body.backup_made_at).collect();
+        let timeless = of(Drill::RestoreDrill).filter(|entry| entry.body.backup_made_at.is_none()).count();
+        let whole = self.whole.iter().filter(|(_, made_at)| times.contains(made_at)).map(|(folder, _)| folder);
+        Night {
+            due,
+            canaries: None,
+            backup: Some(newest.to_owned()),
+            backup_holds_canaries: false,
+            // Of those that nobody can read a result does not say which it was.
+            drilled: whole.chain(self.unreadable.iter().take(timeless)).cloned().collect(),
+            // Whoever looks at fewer by hand has not done the work of the night.
+            is_scanned: of(Drill::CanaryScan)
+                .any(|entry| usize::try_from(entry.body.sampled).is_ok_and(|count| count >= canaries)),
+        }
+    }
+}
+
 impl Told {
     fn outcome(&mut self, outcome: &Result<(), Failure>) {
         let now = outcome.as_ref().err().map(ToString::to_string);
@@ -272,6 +333,9 @@ const AFTER_FAILURE: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
+    use usufruct_core::Digest;
+    use usufruct_core::lifecycle::State;
+
     use super::*;
 
     fn nightly() -> Nightly {
@@ -288,7 +352,6 @@ mod tests {
 
     #[test]
     fn it_is_due_once_a_day_at_its_hour() {
-        let time = |text: &str| text.parse::<Time>().unwrap();
         for (now, due) in [
             ("2026-11-21T18:00:00Z", "2026-11-21T18:00:00Z"),
             ("2026-11-21T17:59:59Z", "2026-11-20T18:00:00Z"),
@@ -298,30 +361,92 @@ mod tests {
         }
     }
 
+    fn time(text: &str) -> Time {
+        text.parse().unwrap()
+    }
+
+    fn kept(times: &[&str]) -> Kept {
+        let whole = times.iter().map(|text| (PathBuf::from(text), time(text))).collect();
+        Kept { whole, unreadable: Vec::new() }
+    }
+
+    fn audit(drill: Drill, since: &str, backup: Option<&str>, sampled: i64) -> Entry<Audit> {
+        let body = Audit {
+            drill,
+            backup_made_at: backup.map(time),
+            sampled,
+            opened: 0,
+            closed: 0,
+            wrong: 0,
+            searched_bytes: 0,
+            recount: None,
+        };
+        let (state, since, hash) = (State::Published, time(since), Digest([0; 32]));
+        Entry { id: String::new(), rev: 1, hash, number: 0, index: 0, state, since, body, history: Vec::new() }
+    }
+
+    const LAST: &str = "2026-11-20T18:00:05Z";
+    const DUE: &str = "2026-11-21T18:00:00Z";
+    const MADE: &str = "2026-11-21T18:00:05Z";
+    const NEXT: &str = "2026-11-22T18:00:00Z";
+
     #[test]
     fn what_is_done_of_a_night_is_not_begun_again_before_the_next() {
-        let at = |name: &str| Some(PathBuf::from(name));
-        assert!(nightly().night(None, false).is_none());
-        let begun = nightly().night(None, true).unwrap();
-        assert!(begun.backup.is_none() && begun.drilled.is_empty());
+        let nothing = Vec::new;
+        let begun = kept(&[LAST]).night(None, time(DUE), None, nothing, 1).unwrap();
+        assert!(begun.backup.is_none() && begun.drilled.is_empty() && begun.due == time(DUE));
         // Its backup fails, so that it stays due; what was drilled stays drilled.
         let stuck = Night { drilled: BTreeSet::from(["old".into()]), ..begun };
-        let stuck = nightly().night(Some(stuck), true).unwrap();
+        let stuck = kept(&[LAST]).night(Some(stuck), time(DUE), None, nothing, 1).unwrap();
         assert_eq!(stuck.drilled.len(), 1);
         // The backup is made and the scan fails: it goes on.
-        let scanless = nightly().night(Some(Night { backup: at("new"), ..stuck }), false).unwrap();
-        assert_eq!((scanless.backup.clone(), scanless.drilled.len()), (at("new"), 1));
+        let scanless = Night { backup: Some(MADE.into()), ..stuck };
+        let scanless = kept(&[LAST, MADE]).night(Some(scanless), time(DUE), None, nothing, 1).unwrap();
+        assert_eq!((scanless.backup.clone(), scanless.drilled.len()), (Some(MADE.into()), 1));
         // The next night has everything before it.
-        let next = nightly().night(Some(scanless), true).unwrap();
+        let next = kept(&[LAST, MADE]).night(Some(scanless), time(NEXT), None, nothing, 1).unwrap();
         assert!(next.backup.is_none() && next.drilled.is_empty() && !next.backup_holds_canaries);
+        // What came to its end does not begin again.
+        assert!(kept(&[LAST, MADE]).night(None, time(DUE), Some(time(DUE)), nothing, 1).is_none());
     }
 
     #[test]
-    fn a_night_that_looks_at_nobody_is_refused() {
-        assert!(nightly().refuse_nobody().is_ok());
-        for nobody in [Nightly { canaries: 0, ..nightly() }, Nightly { sample: 0, ..nightly() }] {
-            let refused = nobody.refuse_nobody().unwrap_err().to_string();
-            assert!(refused.contains("looks at nobody") && refused.contains("1 or more"), "{refused}");
+    fn a_backup_alone_is_not_the_night() {
+        let (kept, due) = (kept(&[LAST, MADE]), time(DUE));
+        let rest = |audits: Vec<Entry<Audit>>| kept.night(None, due, None, || audits, 3).unwrap();
+        // The server was killed after the backup, or somebody made one by hand.
+        let all = rest(vec![audit(Drill::RestoreDrill, LAST, Some(LAST), 1), audit(Drill::CanaryScan, LAST, None, 3)]);
+        assert!(all.backup == Some(MADE.into()) && all.drilled.is_empty() && !all.is_scanned);
+        // One backup was opened, and the other not yet.
+        let half = rest(vec![audit(Drill::RestoreDrill, MADE, Some(LAST), 1)]);
+        assert_eq!(half.drilled, BTreeSet::from([LAST.into()]));
+        // A smaller scan by hand is not that of the night.
+        assert!(!rest(vec![audit(Drill::CanaryScan, MADE, None, 1)]).is_scanned);
+        let done = rest(vec![
+            audit(Drill::RestoreDrill, MADE, Some(LAST), 1),
+            audit(Drill::RestoreDrill, MADE, Some(MADE), 1),
+            audit(Drill::CanaryScan, MADE, None, 3),
+        ]);
+        assert!(done.is_scanned && kept.to_drill().iter().all(|folder| done.drilled.contains(folder)));
+        // A backup by hand ends no night either while the last one is not done.
+        let stuck = Night { due: time(LAST), backup: Some(LAST.into()), ..Night::default() };
+        let next = kept.night(Some(stuck), due, None, Vec::new, 3).unwrap();
+        assert!(next.due == due && next.drilled.is_empty());
+    }
+
+    #[test]
+    fn a_night_that_begins_never_or_keeps_nothing_or_looks_at_nobody_is_refused() {
+        assert!(nightly().check().is_ok());
+        for (table, words) in [
+            (Nightly { canaries: 0, ..nightly() }, "looks at nobody"),
+            (Nightly { sample: 0, ..nightly() }, "looks at nobody"),
+            (Nightly { hour: 24, ..nightly() }, "no day has that hour"),
+            (Nightly { hour: -3, ..nightly() }, "no day has that hour"),
+            (Nightly { keep_days: 0, ..nightly() }, "cannot be kept for 0 days"),
+            (Nightly { keep_days: -5, ..nightly() }, "cannot be kept for -5 days"),
+        ] {
+            let refused = table.check().unwrap_err().to_string();
+            assert!(refused.contains(words), "{refused}");
         }
     }
 }

@@ -15,7 +15,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use usufruct_app::store::db;
 use usufruct_app::{App, Error};
-use usufruct_core::Time;
 use usufruct_core::ports::random;
 use usufruct_web::console::Console;
 use usufruct_web::{Outbound, Settings, Site};
@@ -289,21 +288,12 @@ impl Upkeep {
 
     /// The ciphertext whose date has come. Without backups of its own the pass knows no older copy, and the date is the certificate's.
     fn purge(&self) -> Result<(), Error> {
-        let done = self.app.run_purges(self.oldest_backup())?;
+        let oldest = self.backups.as_ref().and_then(|(folder, key)| backup::oldest(folder, key));
+        let done = self.app.run_purges(oldest)?;
         if done > 0 {
             tracing::info!(erasures = done, "ciphertext purged");
         }
         Ok(())
-    }
-
-    /// When the oldest backup was made that is still there. One of which nobody can tell may be older than everything.
-    fn oldest_backup(&self) -> Option<Time> {
-        let (folder, key) = self.backups.as_ref()?;
-        if let Some(unknown) = backup::unreadable(folder, key).first() {
-            tracing::warn!(backup = %unknown.display(), "nothing is purged while nobody can tell when this backup was made");
-            return Some(Time::default());
-        }
-        backup::list(folder, key).first().map(|(_, made_at)| *made_at)
     }
 
     /// The log, when its time has come.

@@ -186,8 +186,12 @@ fn nothing_is_restored_from_what_is_not_whole_or_belongs_elsewhere() {
         fs::rename(&aside, &file).unwrap();
     }
     assert!(restored(&ok(&restore)));
-    let removed = ok(&["backup", "--data-dir", &dir, "--to", &backups, "--keep-days", "0"]);
-    assert!(removed.contains("removed"), "{removed}");
+    // No number of days ends the backup that was just made, and the others with it.
+    for days in ["--keep-days=0", "--keep-days=-5", "--keep-days=36501", "--keep-days=999999999999"] {
+        let said = fails(&["backup", "--data-dir", &dir, "--to", &backups, days], 1);
+        assert!(said.contains("Backups cannot be kept for") && said.contains("nothing was removed"), "{said}");
+    }
+    assert_eq!(fs::read_dir(&backups).unwrap().count(), 1, "none is made and none removed");
 }
 
 #[test]
@@ -239,6 +243,15 @@ fn the_server_drills_by_itself_where_the_set_up_asks_for_it() {
     let text = fs::read_to_string(&setup).unwrap();
     fs::write(&setup, text.replace("canaries = 2", "canaries = 0")).unwrap();
     assert!(fails(&serve, 1).contains("looks at nobody"));
+    for (line, words) in [
+        ("keep_days = 0", "cannot be kept for 0 days"),
+        ("keep_days = 999999999999", "cannot be kept for"),
+        ("hour = 99", "no day has that hour"),
+        ("hour = -3", "no day has that hour"),
+    ] {
+        fs::write(&setup, text.replace("canaries = 2", line)).unwrap();
+        assert!(fails(&serve, 1).contains(words), "{line}");
+    }
 }
 
 #[test]

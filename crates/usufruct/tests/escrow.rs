@@ -360,3 +360,23 @@ fn officers_turn_their_keys_and_certificates_follow(store: &Store) {
     assert!(late.0.is_none() && late.1.contains("no date is given"), "{late:?}");
     ok(&["doctor", "--data-dir", dir]);
 }
+
+#[test]
+fn no_slip_of_the_hand_costs_an_officer_her_key() {
+    let folder = Folder::new("escrow-slip");
+    let officer = |name: &str, period: &str| {
+        ok(&["escrow", "officer", "--officer", &folder.at(name), "--name", name, "--period", period]);
+        folder.at(name)
+    };
+    let chief = officer("chief", "227");
+    let entry = ok(&["escrow", "status", "--officer", &chief]);
+    for slip in ["2280", "282", "240", "4294967295", "22"] {
+        let said = fails(&["escrow", "turn", "--officer", &chief, "--period", slip], 1);
+        assert!(said.contains("a key is turned"), "{said}");
+        assert_eq!(ok(&["escrow", "status", "--officer", &chief]), entry, "the key is the same");
+    }
+    assert!(ok(&["escrow", "turn", "--officer", &chief, "--period", "239"]).contains("period = 239"));
+    let last = officer("last", "4294967295");
+    let said = fails(&["escrow", "turn", "--officer", &last], 1);
+    assert!(said.contains("There is no period after 4294967295"), "{said}");
+}

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use usufruct_app::House;
-use usufruct_core::time::DAY;
 
+use crate::backup::term::Term;
 use crate::backup_mark::BackupKey;
 use crate::failure::Failure;
 use crate::{backup, clock};
@@ -26,24 +26,22 @@ pub struct Backup {
     /// Where backups are kept; each gets a folder of its own.
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
-    /// Remove backups there that are older, so that ciphertext of the erased ends with them.
-    #[arg(long, value_name = "DAYS")]
+    /// Remove backups there that are older, so that ciphertext of the erased ends with them; 1 or more.
+    #[arg(long, value_name = "DAYS", allow_negative_numbers = true)]
     keep_days: Option<i64>,
 }
 
 impl Backup {
     pub fn run(self) -> Result<ExitCode, Failure> {
+        let term = self.keep_days.map(Term::of_days).transpose()?;
         let folder = backup::make(&self.data_dir, &self.to)?;
         let key = BackupKey::of(&House::open(&self.data_dir)?)?;
         let manifest = backup::check(&folder, &key)?;
         let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
         println!("{}  {bytes} bytes, checked", folder.display());
-        if let Some(days) = self.keep_days {
-            let limit = clock::now().plus(-days * DAY);
-            for (old, _) in backup::list(&self.to, &key).into_iter().filter(|(_, made_at)| *made_at < limit) {
-                std::fs::remove_dir_all(&old).map_err(|error| Failure::file(&old, &error))?;
-                println!("{}  removed, older than {days} days", old.display());
-            }
+        let ended = term.map(|term| term.end_older(&self.to, &folder, &key, clock::now())).transpose()?.unwrap_or_default();
+        for old in ended {
+            println!("{}  removed, older than {} days", old.display(), self.keep_days.unwrap_or_default());
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -234,7 +234,9 @@ fn store(dir: &Path, setup: &Setup, now: Time) -> Vec<Line> {
     lines.extend(root::set_back(dir, setup, &db));
     lines.extend(root::ahead(dir, setup, &db));
     lines.extend(escrow::terms(&db, setup));
-    lines.extend(setup.nightly.as_ref().map(|nightly| drills::line(dir, &db, nightly, now)));
+    if let Some(nightly) = &setup.nightly {
+        lines.extend([drills::line(dir, &db, nightly, now), drills::drafts(nightly)]);
+    }
     lines.push(match log(dir, &db) {
         Ok(line) => line,
         Err(words) => Line::fail("log", words),

@@ -67,7 +67,7 @@ struct Turn {
     /// The officer's folder.
     #[arg(long, value_name = "DIR")]
     officer: PathBuf,
-    /// The number of a later period [default: the one after the present key's].
+    /// The number of a later period, at most 12 on [default: the one after the present key's].
     #[arg(long, value_name = "N")]
     period: Option<u32>,
 }
@@ -179,7 +179,12 @@ impl Turn {
             officer.finish_turn().map_err(Failure::of)?;
             eprintln!("A turn that was interrupted is finished; the key of the period before is destroyed.");
         } else {
-            let next = self.period.unwrap_or(officer.period() + 1);
+            let next = self.period.or_else(|| officer.period().checked_add(1)).ok_or_else(|| {
+                Failure::refused(
+                    format!("There is no period after {}, so this key cannot be turned.", officer.period()),
+                    "Make a new officer's folder with `usufruct escrow officer` for the period of the city, and appoint her with that.",
+                )
+            })?;
             officer.turn(next, &SystemRng).map_err(Failure::of)?;
             eprintln!("The key of the period before is destroyed.");
         }

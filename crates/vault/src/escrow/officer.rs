@@ -79,7 +79,7 @@ impl OfficerFile {
         self.held.iter().all(Option::is_some)
     }
 
-    /// Makes the key of a later period, and destroys the present one: it is overwritten, and that is read back.
+    /// Makes the key of a later period, at most 12 on, and destroys the present one: it is overwritten, and that is read back.
     pub fn turn(&mut self, period: u32, rng: &dyn Rng) -> Result<()> {
         if self.is_between() {
             self.finish_turn()?;
@@ -87,6 +87,10 @@ impl OfficerFile {
         let (half, present) = self.present();
         if period <= present.period {
             return Err(Error::Escrow { what: "a key is turned to a later period only" });
+        }
+        // No key comes back from a slip of the hand.
+        if period - present.period > LEAP {
+            return Err(Error::Escrow { what: "a key is turned by at most 12 periods at once" });
         }
         let next = Held { period, name: present.name.clone(), key: PrivateKey::random(rng) };
         self.file.write(1 - half, &encode(&next)).map_err(Error::io("write the key of the officer"))?;
@@ -167,4 +171,6 @@ fn decode(half: &[u8]) -> Option<Held> {
 const NAME: &str = "key";
 const MAGIC: &[u8; 8] = b"UFOFFCR1";
 /// Length of one half.
+/// A key is turned by so many periods at most.
+pub(super) const LEAP: u32 = 12;
 const HALF: usize = 2_048;

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::officer::LEAP;
 use super::*;
 use crate::roots::{Disk, MemoryRoots};
 use crate::testing::{Folder, Seeded};
@@ -81,6 +82,10 @@ fn a_key_that_was_turned_is_gone_and_opens_the_old_escrow_no_more() {
     let has = |key: &[u8; 32]| std::fs::read(&file).unwrap().windows(32).any(|bytes| bytes == key);
     assert!(has(&old));
     assert!(officers[0].turn(3, &rng).is_err(), "never to the same period");
+    for typo in [3 + LEAP + 1, 40, u32::MAX] {
+        assert!(officers[0].turn(typo, &rng).is_err(), "nor to one far away");
+        assert!(has(&old) && officers[0].period() == 3);
+    }
     officers[0].turn(4, &rng).unwrap();
     assert!(!has(&old) && has(officers[0].key().bytes()));
     assert_eq!((officers[0].period(), officers[0].name()), (4, "officer 0"));

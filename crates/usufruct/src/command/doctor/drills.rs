@@ -10,7 +10,7 @@ use usufruct_core::register::Entry;
 use usufruct_core::time::DAY;
 
 use super::Line;
-use crate::backup;
+use crate::backup::{self, drafts};
 use crate::backup_mark::BackupKey;
 use crate::failure::Failure;
 use crate::nightly::{NO_DATABASE, Nightly};
@@ -62,6 +62,24 @@ pub(super) fn line(dir: &Path, db: &Db, nightly: &Nightly, now: Time) -> Line {
         true => Line::warn(WHAT, format!("{words} {NO_DATABASE}")),
         false => Line::warn(WHAT, format!("{words} The server tries each minute; start it, or read its messages.")),
     }
+}
+
+/// Whether an interrupted backup keeps ciphertext that nobody opens or counts.
+pub(super) fn drafts(nightly: &Nightly) -> Line {
+    const WHAT: &str = "backups";
+    let left = drafts::all(&nightly.backups);
+    let Some(first) = left.first() else { return Line::ok(WHAT, "No part of an interrupted one lies about.") };
+    if drafts::is_being_made(&nightly.backups) {
+        return Line::ok(WHAT, "One is being made now, and nothing is purged meanwhile.");
+    }
+    Line::warn(
+        WHAT,
+        format!(
+            "{} parts of backups that were interrupted still hold ciphertext, so nothing is purged: {} is one. The next backup              removes what it made itself; remove the others.",
+            left.len(),
+            first.display()
+        ),
+    )
 }
 
 /// The work of a night may take so long.
