@@ -236,11 +236,12 @@ impl<L: Link> KeeperRoots<L> {
 
     /// The root of an epoch, if enough keepers give shares that fit its commitment. Keepers whose share does not fit are left out.
     fn root(&self, epoch: Epoch) -> Result<(Root, Points)> {
-        let outcomes = self.ask(|_, link| link.share(&self.vault, epoch));
+        // What a thread answers is moved about; each share stays in the place that is overwritten.
+        let outcomes = self.ask(|_, link| link.share(&self.vault, epoch).map(|(share, check)| (Box::new(share), check)));
         let shares: Vec<(usize, &Share, Digest)> = outcomes
             .iter()
             .enumerate()
-            .filter_map(|(number, outcome)| outcome.as_ref().ok().map(|(share, check)| (number, share, *check)))
+            .filter_map(|(number, outcome)| outcome.as_ref().ok().map(|(share, check)| (number, &**share, *check)))
             .filter(|(number, share, _)| share.x == place(*number))
             .collect();
         for chosen in choices(shares.len(), self.threshold) {
