@@ -16,7 +16,7 @@ use usufruct_core::register::Entry;
 use usufruct_core::time::DAY;
 
 use crate::backup::Found;
-use crate::backup::term::Term;
+use crate::backup::term::{MOST_DAYS, Term};
 use crate::backup_mark::BackupKey;
 use crate::failure::Failure;
 use crate::{backup, clock};
@@ -113,7 +113,12 @@ impl Nightly {
 
     /// Refuses a table that would keep no backup, begin at no hour or look at nobody.
     pub fn check(&self) -> Result<(), Failure> {
-        Term::of_days(self.keep_days)?;
+        if Term::of_days(self.keep_days).is_err() {
+            return Err(Failure::refused(
+                format!("[nightly] sets keep_days to {0}, and backups cannot be kept for {0} days.", self.keep_days),
+                format!("Set it to 1 to {MOST_DAYS}, or leave it out."),
+            ));
+        }
         if !(0..24).contains(&self.hour) {
             return Err(Failure::refused(
                 format!("[nightly] sets hour to {}, and no day has that hour.", self.hour),

@@ -40,7 +40,7 @@ impl Term {
 }
 
 /// A hundred years.
-const MOST_DAYS: i64 = 36_500;
+pub const MOST_DAYS: i64 = 36_500;
 
 #[cfg(test)]
 mod tests {
