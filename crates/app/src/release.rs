@@ -33,7 +33,7 @@ use crate::ledger::{Head, Placed, place_counted};
 use crate::receipt::Commit;
 use crate::row_mark::{is_true_authorization, is_true_case};
 use crate::wishes::WISH;
-use crate::{App, Error, block_names};
+use crate::{App, Error, HeldToken, block_names};
 
 /// How often a decision is made again when the register or the grant moved under it.
 pub(crate) const ATTEMPTS: usize = 8;
@@ -198,8 +198,17 @@ impl App {
     /// it, one read more, and one HMAC for each. Under a mandate
     /// that lets services deposit, one read more.
     pub fn release(&self, request: &ReleaseRequest) -> Result<Released, Error> {
+        self.release_held(request, None)
+    }
+
+    /// As [`App::release`], by a token: one read more, inside the write.
+    pub fn release_by(&self, request: &ReleaseRequest, token: &HeldToken) -> Result<Released, Error> {
+        self.release_held(request, Some(token))
+    }
+
+    fn release_held(&self, request: &ReleaseRequest, token: Option<&HeldToken>) -> Result<Released, Error> {
         for _ in 0..ATTEMPTS {
-            match self.try_release(request) {
+            match self.try_release(request, token) {
                 Err(Error::Stale) => self.wait_for_register(),
                 outcome => return outcome,
             }
@@ -207,7 +216,7 @@ impl App {
         Err(Error::Stale)
     }
 
-    fn try_release(&self, request: &ReleaseRequest) -> Result<Released, Error> {
+    fn try_release(&self, request: &ReleaseRequest, token: Option<&HeldToken>) -> Result<Released, Error> {
         let (version, register) = self.versioned_register();
         let now = self.now();
         let asked = asked(request, 1);
@@ -217,7 +226,7 @@ impl App {
         let case = self.case(&asking, &asked, found)?;
         let event = event(&asked, mandate, &case, request.actor, None, now);
         let stratum = self.stratum(&register, &request.service, &request.mandate, &request.reason, request.actor.as_ref())?;
-        let place_case = PlaceCase::new(self, version, &case, mandate, event, now).braked(stratum);
+        let place_case = PlaceCase::new(self, version, &case, mandate, event, now).braked(stratum).held(token);
         let placed = self.db.transaction("record use", move |tx| place_case.run(tx))?;
         let (logged, commit) = placed.logged(&self.recorder);
         if let Some(clauses) = refused(&case, &logged) {
@@ -417,6 +426,8 @@ pub(crate) struct PlaceCase {
     counted: Counted,
     /// Who decides for which reason, where an official does.
     stratum: Option<Stratum>,
+    /// By what it is asked.
+    token: Option<HeldToken>,
     rng: Arc<dyn Rng>,
 }
 
@@ -442,6 +453,7 @@ impl PlaceCase {
             event,
             counted: Counted { mandate: mandate.number, reported: None, is_first: false, audit_key },
             stratum: None,
+            token: None,
             rng: Arc::clone(&app.rng),
         }
     }
@@ -449,6 +461,12 @@ impl PlaceCase {
     /// Counts it as a decision of an official, whom the brake may stop.
     pub fn braked(mut self, stratum: Option<Stratum>) -> Self {
         self.stratum = stratum;
+        self
+    }
+
+    /// Looks at the token again, by which it is asked.
+    pub fn held(mut self, token: Option<&HeldToken>) -> Self {
+        self.token = token.cloned();
         self
     }
 
@@ -462,6 +480,9 @@ impl PlaceCase {
     pub fn run(&self, tx: &mut Tx<'_>) -> Result<Placed, Error> {
         if self.current.load(Ordering::SeqCst) != self.version {
             return Err(Error::Stale);
+        }
+        if let Some(token) = &self.token {
+            token.permit(tx, self.event.at)?;
         }
         let (mut event, mut counted) = (self.event.clone(), self.counted.clone());
         let is_reported = counted.reported.is_some();
