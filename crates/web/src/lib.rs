@@ -6,6 +6,7 @@
 mod api;
 mod assets;
 mod case_words;
+mod ceremonies;
 mod certificate_card;
 pub mod console;
 mod deliver;
