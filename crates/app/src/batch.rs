@@ -12,7 +12,7 @@ use usufruct_store::db::Pending;
 use crate::ledger::Placed;
 use crate::refuse::Refusal;
 use crate::release::{Asking, Case, PlaceCase, event, find};
-use crate::{App, Error, Released};
+use crate::{App, Error, HeldToken, Released};
 
 /// How many lines one transaction writes: enough to share a disk sync, few enough to let others in between.
 pub(crate) const CHUNK: usize = 500;
@@ -45,6 +45,15 @@ impl App {
     /// unlawful; a single resident is refused by her own grant. Every resident decided about gets a line of her own, also where the whole
     /// is refused.
     pub fn release_batch(&self, request: &BatchRequest) -> Result<BatchAnswer, Error> {
+        self.release_batch_held(request, None)
+    }
+
+    /// As [`App::release_batch`], by a token, which is looked at again in the write of every line: one read more for each.
+    pub fn release_batch_by(&self, request: &BatchRequest, token: &HeldToken) -> Result<BatchAnswer, Error> {
+        self.release_batch_held(request, Some(token))
+    }
+
+    fn release_batch_held(&self, request: &BatchRequest, token: Option<&HeldToken>) -> Result<BatchAnswer, Error> {
         let (version, register) = self.versioned_register();
         let now = self.now();
         let asked = Request {
@@ -82,6 +91,7 @@ impl App {
             actor: request.actor,
             batch: Batch { id: random(self.rng()), size: request.subjects.len() as u64 },
             now,
+            token,
         };
         let seeds = self.seeds_behind(sector, &request.subjects)?;
         let mut lines = Vec::with_capacity(request.subjects.len());
@@ -114,7 +124,7 @@ impl App {
         let found = self.find_resident(&asking, seed_index, *generation)?;
         let case = self.case(&asking, plan.asked, found)?;
         let event = event(plan.asked, plan.mandate, &case, plan.actor, Some(plan.batch), plan.now);
-        let place_case = PlaceCase::new(self, plan.version, &case, plan.mandate, event, plan.now);
+        let place_case = PlaceCase::new(self, plan.version, &case, plan.mandate, event, plan.now).held(plan.token);
         Ok(Waiting { case, placed: self.db.submit("record batch use", move |tx| place_case.run(tx)) })
     }
 
@@ -154,6 +164,8 @@ struct Plan<'a> {
     actor: Option<[u8; 32]>,
     batch: Batch,
     now: Time,
+    /// By what it is asked.
+    token: Option<&'a HeldToken>,
 }
 
 /// A line that was handed to the writer.

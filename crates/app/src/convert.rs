@@ -20,7 +20,7 @@ use crate::ledger::Placed;
 use crate::receipt::Commit;
 use crate::refuse::Refusal;
 use crate::release::{Asking, Case, PlaceCase};
-use crate::{App, Error};
+use crate::{App, Error, HeldToken};
 
 /// What a service asks for about many residents.
 #[derive(Clone, Debug)]
@@ -65,6 +65,15 @@ impl App {
     /// Converts pseudonyms of many residents. The whole request is refused when its mandate, services, reason or size is
     /// unlawful, which each of them is told; a single resident is refused by her own grant.
     pub fn convert(&self, request: &ConversionBatch) -> Result<ConversionAnswer, Error> {
+        self.convert_held(request, None)
+    }
+
+    /// As [`App::convert`], by a token, which is looked at again in the write of every line: one read more for each.
+    pub fn convert_by(&self, request: &ConversionBatch, token: &HeldToken) -> Result<ConversionAnswer, Error> {
+        self.convert_held(request, Some(token))
+    }
+
+    fn convert_held(&self, request: &ConversionBatch, token: Option<&HeldToken>) -> Result<ConversionAnswer, Error> {
         let (version, register) = self.versioned_register();
         let now = self.now();
         let asked = ConversionRequest {
@@ -91,6 +100,7 @@ impl App {
             actor: request.actor,
             batch: Batch { id: random(self.rng()), size: request.subjects.len() as u64 },
             now,
+            token,
         };
         // What is logged is told to her, so it must be possible. A sector that has ended is refused like everything else that is not permitted.
         if let Err(error @ (VaultError::Keeper { .. } | VaultError::NoSecondHand)) = self.vault.stands(plan.sectors.1) {
@@ -155,7 +165,7 @@ impl App {
         let otherwise = || decide_conversion_without_resident(plan.register, plan.asked, plan.now).outcome;
         let found = self.noticed(&asking, &plan.asked.mandate, found, otherwise)?;
         let case = Case::new(found, |grant| decide_conversion(plan.register, plan.asked, grant, plan.now))?;
-        let place_case = PlaceCase::new(self, plan.version, &case, plan.mandate, event(plan, &case), plan.now);
+        let place_case = PlaceCase::new(self, plan.version, &case, plan.mandate, event(plan, &case), plan.now).held(plan.token);
         Ok(Waiting { case, placed: self.db.submit("record conversion", move |tx| place_case.run(tx)) })
     }
 
@@ -263,6 +273,8 @@ struct Plan<'a> {
     actor: Option<[u8; 32]>,
     batch: Batch,
     now: Time,
+    /// By what it is asked.
+    token: Option<&'a HeldToken>,
 }
 
 /// A line that was handed to the writer.

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::correct::checked;
 use crate::release::{ATTEMPTS, Asking, Case, PlaceCase, event, find, unopened};
-use crate::{App, Error, block_names};
+use crate::{App, Error, HeldToken, block_names};
 
 /// What a service puts into the pass about one resident.
 #[derive(Clone)]
@@ -71,9 +71,18 @@ pub struct ReleasedDeposit {
 impl App {
     /// Takes something about one resident, or refuses with the clauses. Refusals about a known resident are logged too.
     pub fn deposit(&self, request: &DepositRequest) -> Result<DepositReceipt, Error> {
+        self.deposit_held(request, None)
+    }
+
+    /// As [`App::deposit`], by a token, which is looked at again inside the write.
+    pub fn deposit_by(&self, request: &DepositRequest, token: &HeldToken) -> Result<DepositReceipt, Error> {
+        self.deposit_held(request, Some(token))
+    }
+
+    fn deposit_held(&self, request: &DepositRequest, token: Option<&HeldToken>) -> Result<DepositReceipt, Error> {
         let value = checked(&request.value)?;
         for _ in 0..ATTEMPTS {
-            match self.try_deposit(request, value) {
+            match self.try_deposit(request, value, token) {
                 Err(Error::Stale) => self.wait_for_register(),
                 outcome => return outcome,
             }
@@ -81,7 +90,7 @@ impl App {
         Err(Error::Stale)
     }
 
-    fn try_deposit(&self, request: &DepositRequest, value: &str) -> Result<DepositReceipt, Error> {
+    fn try_deposit(&self, request: &DepositRequest, value: &str, token: Option<&HeldToken>) -> Result<DepositReceipt, Error> {
         let (version, register) = self.versioned_register();
         let now = self.now();
         let asked = Request {
@@ -123,7 +132,7 @@ impl App {
             Some(_) => self.decider(&register, service, &request.mandate, reason, actor)?,
             None => self.writer(&register, service, &request.mandate, reason, actor)?,
         };
-        let place_case = PlaceCase::new(self, version, &case, mandate, event, now).braked(decider.clone());
+        let place_case = PlaceCase::new(self, version, &case, mandate, event, now).braked(decider.clone()).held(token);
         let placed = self.db.transaction("deposit", move |tx| {
             let placed = place_case.run(tx)?;
             if let Some(row) = row.as_ref().filter(|_| placed.is_permitted()) {

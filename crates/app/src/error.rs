@@ -50,6 +50,9 @@ pub enum Error {
     #[error("There is no such {what}. Check the name and try again.")]
     Unknown { what: &'static str },
 
+    #[error("The access token has ended, so nothing was done by it. Get a new one and send the request again.")]
+    Unborne,
+
     #[error("This {what} was used before. Make a new one for each request.")]
     Replayed { what: &'static str },
 

@@ -13,7 +13,7 @@ use crate::row_mark::{true_authorization, true_token};
 use crate::session::hash;
 use crate::sign_in::{active_service, served_service};
 use crate::token::{RELEASE_SCOPE, granted, mandates, standing};
-use crate::{App, Error, Granted, Presented};
+use crate::{App, Error, Granted, HeldToken, Presented};
 
 /// Scope of a service's own token that asks what an authorization is good for.
 pub const QUERY_SCOPE: &str = "grant_management_query";
@@ -32,6 +32,8 @@ pub struct Bearing {
 #[derive(Clone, Debug)]
 pub struct DataCaller {
     pub service: ServiceId,
+    /// To be given on with what is asked.
+    pub token: HeldToken,
     /// What its token says of a resident; `None` for a token of the service's own.
     pub resident: Option<Presence>,
 }
@@ -97,10 +99,21 @@ impl App {
         Ok(own.filter(|(_, scopes)| scopes.split(' ').any(|word| word == scope)).map(|(service, _)| service))
     }
 
+    /// The service whose own token is borne, the scopes of that token, and the token.
+    pub fn own_held_token(&self, bearing: &Bearing) -> Result<Option<(ServiceId, String, HeldToken)>, Error> {
+        let token = self.borne(bearing)?.filter(|token| token.resident.is_none());
+        Ok(token.map(|token| (token.service.clone(), token.scope.clone(), HeldToken::from(&token))))
+    }
+
+    /// Whether a live token is borne as it must. The proof is not used up: it is looked at again with what is asked.
+    pub fn is_borne(&self, bearing: &Bearing) -> Result<bool, Error> {
+        let token = self.live_token(&bearing.access_token)?;
+        Ok(token.is_some_and(|token| token.jkt.as_ref() == bearing.possession.as_ref().map(|(jkt, _)| jkt)))
+    }
+
     /// The service whose own token is borne, and the scopes of that token.
     pub fn own_token(&self, bearing: &Bearing) -> Result<Option<(ServiceId, String)>, Error> {
-        let token = self.borne(bearing)?.filter(|token| token.resident.is_none());
-        Ok(token.map(|token| (token.service, token.scope)))
+        Ok(self.own_held_token(bearing)?.map(|(service, scope, _)| (service, scope)))
     }
 
     /// The service whose own token is borne, if it may call the release API.
@@ -113,20 +126,22 @@ impl App {
         let Some(token) = self.borne(bearing)? else { return Ok(None) };
         if token.resident.is_none() {
             let is_for_data = token.scope.split(' ').any(|word| word == RELEASE_SCOPE);
-            let caller = DataCaller { service: token.service, resident: None };
+            let caller = DataCaller { token: HeldToken::from(&token), service: token.service, resident: None };
             return Ok(Some(if is_for_data { DataBearer::Asks(caller) } else { DataBearer::LacksScope }));
         }
         // A service that only signs residents in gets no data, whatever she gave it.
         if active_service(&self.register(), &token.service)?.body.profile != Profile::Fapi2 {
             return Ok(None);
         }
+        let held = HeldToken::from(&token);
         let Some(found) = self.describe(token)? else { return Ok(None) };
         let presence = found.subject.zip(found.auth_time).map(|(subject, at)| Presence {
             subject,
             scope: found.scope,
             sign_in: SignIn { means: found.means, at },
         });
-        Ok(presence.map(|presence| DataBearer::Asks(DataCaller { service: found.service, resident: Some(presence) })))
+        Ok(presence
+            .map(|presence| DataBearer::Asks(DataCaller { service: found.service, token: held, resident: Some(presence) })))
     }
 
     /// What a sign-in has to be for a token with this scope to be good for anything: what the service and the mandates ask for.

@@ -33,7 +33,7 @@ use crate::ledger::{Head, Placed, place_counted};
 use crate::receipt::Commit;
 use crate::row_mark::{is_true_authorization, is_true_case};
 use crate::wishes::WISH;
-use crate::{App, Error, block_names};
+use crate::{App, Error, HeldToken, block_names};
 
 /// How often a decision is made again when the register or the grant moved under it.
 pub(crate) const ATTEMPTS: usize = 8;
@@ -209,8 +209,17 @@ impl App {
     /// it, one read more, and one HMAC for each. Under a mandate
     /// that lets services deposit, one read more.
     pub fn release(&self, request: &ReleaseRequest) -> Result<Released, Error> {
+        self.release_held(request, None)
+    }
+
+    /// As [`App::release`], by a token: one read more, inside the write.
+    pub fn release_by(&self, request: &ReleaseRequest, token: &HeldToken) -> Result<Released, Error> {
+        self.release_held(request, Some(token))
+    }
+
+    fn release_held(&self, request: &ReleaseRequest, token: Option<&HeldToken>) -> Result<Released, Error> {
         for _ in 0..ATTEMPTS {
-            match self.try_release(request) {
+            match self.try_release(request, token) {
                 Err(Error::Stale) => self.wait_for_register(),
                 outcome => return outcome,
             }
@@ -218,7 +227,7 @@ impl App {
         Err(Error::Stale)
     }
 
-    fn try_release(&self, request: &ReleaseRequest) -> Result<Released, Error> {
+    fn try_release(&self, request: &ReleaseRequest, token: Option<&HeldToken>) -> Result<Released, Error> {
         let (version, register) = self.versioned_register();
         let now = self.now();
         let asked = asked(request, 1);
@@ -228,7 +237,7 @@ impl App {
         let case = self.case(&asking, &asked, found)?;
         let event = event(&asked, mandate, &case, request.actor, None, now);
         let decider = self.decider(&register, &request.service, &request.mandate, &request.reason, request.actor.as_ref())?;
-        let place_case = PlaceCase::new(self, version, &case, mandate, event, now).braked(decider.clone());
+        let place_case = PlaceCase::new(self, version, &case, mandate, event, now).braked(decider.clone()).held(token);
         let placed = self.db.transaction("record use", move |tx| place_case.run(tx))?;
         let (logged, commit) = placed.logged(&self.recorder);
         if let Some(clauses) = self.refused(&case, &logged, decider.as_ref())? {
@@ -437,6 +446,8 @@ pub(crate) struct PlaceCase {
     counted: Counted,
     /// Who decides for which reason, where an official does.
     decider: Option<Decider>,
+    /// By what it is asked.
+    token: Option<HeldToken>,
     rng: Arc<dyn Rng>,
 }
 
@@ -462,6 +473,7 @@ impl PlaceCase {
             event,
             counted: Counted { mandate: mandate.number, reported: None, is_first: false, audit_key },
             decider: None,
+            token: None,
             rng: Arc::clone(&app.rng),
         }
     }
@@ -469,6 +481,12 @@ impl PlaceCase {
     /// Counts it as a decision of an official, whom the brake may stop.
     pub fn braked(mut self, decider: Option<Decider>) -> Self {
         self.decider = decider;
+        self
+    }
+
+    /// Looks at the token again, by which it is asked.
+    pub fn held(mut self, token: Option<&HeldToken>) -> Self {
+        self.token = token.cloned();
         self
     }
 
@@ -482,6 +500,9 @@ impl PlaceCase {
     pub fn run(&self, tx: &mut Tx<'_>) -> Result<Placed, Error> {
         if self.current.load(Ordering::SeqCst) != self.version {
             return Err(Error::Stale);
+        }
+        if let Some(token) = &self.token {
+            token.permit(tx, self.event.at)?;
         }
         let (mut event, mut counted) = (self.event.clone(), self.counted.clone());
         let is_reported = counted.reported.is_some();

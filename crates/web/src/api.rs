@@ -7,6 +7,7 @@ pub(crate) mod json;
 mod ldv;
 mod otlp;
 mod release;
+mod sent;
 mod usage;
 
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use axum::extract::{DefaultBodyLimit, FromRequestParts};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use usufruct_app::{DataBearer, DataCaller, Error};
+use usufruct_app::{DataBearer, DataCaller, Error, HeldToken};
 use usufruct_core::decide::Clause;
 use usufruct_core::id::{MandateId, ServiceId};
 use usufruct_core::means::{AskedSignIn, SignIn};
@@ -48,18 +49,18 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/api/releases/batch", post(release::batch).layer(DefaultBodyLimit::max(BATCH_LIMIT)))
 }
 
-/// The service whose own token the request carries. Extracted before the body is read.
-struct Caller(ServiceId);
+/// The service whose own token the request carries, and the token.
+struct Caller(ServiceId, HeldToken);
 
 impl FromRequestParts<Arc<Site>> for Caller {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Response> {
         let bearing = borne::read(parts, site).map_err(refuse)?;
-        match attempt(site, move |app| app.own_token(&bearing)).await {
-            Ok(Some((service, scopes))) if scopes.split(' ').any(|word| word == SCOPE) => {
+        match attempt(site, move |app| app.own_held_token(&bearing)).await {
+            Ok(Some((service, scopes, token))) if scopes.split(' ').any(|word| word == SCOPE) => {
                 match site.limiters.count_call(&service) {
-                    Ok(()) => Ok(Self(service)),
+                    Ok(()) => Ok(Self(service, token)),
                     Err(seconds) => Err(Fault::too_many(seconds).into_response()),
                 }
             }
@@ -71,7 +72,7 @@ impl FromRequestParts<Arc<Site>> for Caller {
     }
 }
 
-/// The service whose token the request carries, its own or one that a resident gave it. Extracted before the body is read.
+/// The service whose token the request carries, its own or one that a resident gave it.
 struct Asker(DataCaller);
 
 impl FromRequestParts<Arc<Site>> for Asker {
@@ -94,11 +95,11 @@ impl Asker {
         &self.0.service
     }
 
-    /// The service, and the sign-in behind the token if a resident gave it: then it is for her alone, and for the mandates that she gave it
+    /// The service, its token, and the sign-in behind the token if a resident gave it: then it is for her alone, and for the mandates that she gave it
     /// for.
-    fn about(self, subjects: &[String], mandate: &MandateId) -> Result<(ServiceId, Option<SignIn>), Fault> {
-        let DataCaller { service, resident } = self.0;
-        let Some(presence) = resident else { return Ok((service, None)) };
+    fn about(self, subjects: &[String], mandate: &MandateId) -> Result<(ServiceId, HeldToken, Option<SignIn>), Fault> {
+        let DataCaller { service, token, resident } = self.0;
+        let Some(presence) = resident else { return Ok((service, token, None)) };
         if !presence.covers(mandate) {
             let message = "The token was not given for this mandate. Ask the resident for it, with the mandate in the scope.";
             return Err(Fault::unauthenticated(message).of_token(Unborne::Mandate));
@@ -106,7 +107,7 @@ impl Asker {
         if subjects.iter().any(|subject| *subject != presence.subject) {
             return Err(Error::Unknown { what: "subject at this service" }.into());
         }
-        Ok((service, Some(presence.sign_in)))
+        Ok((service, token, Some(presence.sign_in)))
     }
 }
 

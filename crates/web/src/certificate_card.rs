@@ -5,7 +5,7 @@
 //! with the ticket: so nobody is signed in by a card that somebody else was talked into showing, nor as somebody else.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use askama::Template;
@@ -26,6 +26,7 @@ use usufruct_core::hash::equal;
 use usufruct_core::ports::random;
 
 use crate::fault::{self, Fault};
+use crate::limits::Network;
 use crate::page::{Page, show};
 use crate::passkey::{Ceremony, lapsed, own_path};
 use crate::portal::see;
@@ -79,9 +80,9 @@ pub fn card_router(site: Arc<Site>) -> Router {
 }
 
 /// The address of a browser's errand: where it shows a card, for this purpose.
-pub(crate) fn errand(site: &Site, purpose: Purpose) -> Result<String, Fault> {
+pub(crate) fn errand(site: &Site, network: Option<IpAddr>, purpose: Purpose) -> Result<String, Fault> {
     let place = place(site)?;
-    let ceremony = site.ceremonies.begin(site, Ceremony::Card(CardCeremony { purpose, shown: None }))?;
+    let ceremony = site.ceremonies.begin(site, network, Ceremony::Card(CardCeremony { purpose, shown: None }));
     Ok(format!("{}{SHOW}?ceremony={ceremony}", place.origin))
 }
 
@@ -141,10 +142,10 @@ async fn page(State(site): State<Arc<Site>>, page: Page, Query(asked): Query<Ask
     Ok(show(&CertificateCardPage { page, name, next: own_path(&site, &asked.next), failure: asked.failure }))
 }
 
-async fn start(State(site): State<Arc<Site>>, Query(asked): Query<Asked>) -> Result<Response, Fault> {
+async fn start(State(site): State<Arc<Site>>, Network(network): Network, Query(asked): Query<Asked>) -> Result<Response, Fault> {
     let mark = URL_SAFE_NO_PAD.encode(random::<24>(site.app.rng()));
     let purpose = Purpose::SignIn { errand: mark.clone(), next: own_path(&site, &asked.next) };
-    let mut response = see(&errand(&site, purpose)?)?;
+    let mut response = see(&errand(&site, network, purpose)?)?;
     response.headers_mut().insert(SET_COOKIE, errand_cookie(&site, &mark));
     Ok(response)
 }

@@ -150,6 +150,15 @@ impl Fault {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is larger than accepted here. Send less at once.")
     }
 
+    /// The body did not come in time.
+    pub(crate) fn too_slow() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "too-slow",
+            "The body of the request did not come within ten seconds, so nothing was done. Send the request again.",
+        )
+    }
+
     /// The fault that an answer of the router or of an extractor means, which have no words of their own worth showing.
     fn of_plain(status: StatusCode) -> Option<Self> {
         Some(match status {
@@ -260,6 +269,7 @@ impl From<Error> for Fault {
             Error::Unlawful(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unlawful", &error.to_string()),
             Error::Statement(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "malformed-statement", &error.to_string()),
             Error::Replayed { .. } => Self::unauthenticated(&error.to_string()),
+            Error::Unborne => Self::unauthenticated(&error.to_string()).of_token(Unborne::Invalid),
             Error::NotFresh => Self::new(StatusCode::UNAUTHORIZED, "step-up", &error.to_string()),
             Error::NotGiven => Self::new(StatusCode::FORBIDDEN, "not-given", &error.to_string()),
             Error::NoAuthorization | Error::WiderScope | Error::ForeignAddress => Self::malformed(&error.to_string()),

@@ -8,7 +8,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -140,21 +141,37 @@ pub(crate) async fn by_address(State(site): State<Arc<Site>>, request: Request, 
     next.run(request).await
 }
 
+/// The network of the caller as one provider gives it to one customer, a /24 or a /48; `None` for this machine itself.
+pub(crate) struct Network(pub Option<IpAddr>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Network {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+        Ok(Self(address(peer, &parts.headers).map(|address| prefix(address, CUSTOMER))))
+    }
+}
+
 /// The network of the caller: a /24 or a /56. Behind a web server on this machine it is the last address that the server noted;
 /// what begins on this machine itself is not counted.
 fn network(peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
-    let peer = peer?.to_canonical();
-    if !peer.is_loopback() {
-        return Some(prefix(peer));
-    }
-    let noted = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
-    noted.rsplit(',').next()?.trim().parse().ok().map(|address: IpAddr| prefix(address.to_canonical()))
+    address(peer, headers).map(|address| prefix(address, SITE))
 }
 
-fn prefix(address: IpAddr) -> IpAddr {
+fn address(peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
+    let peer = peer?.to_canonical();
+    if !peer.is_loopback() {
+        return Some(peer);
+    }
+    let noted = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
+    noted.rsplit(',').next()?.trim().parse().ok().map(|address: IpAddr| address.to_canonical())
+}
+
+fn prefix(address: IpAddr, bits: u32) -> IpAddr {
     match address {
         IpAddr::V4(v4) => IpAddr::V4((v4.to_bits() & (u32::MAX << 8)).into()),
-        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & (u128::MAX << 72)).into()),
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & (u128::MAX << (128 - bits))).into()),
     }
 }
 
@@ -198,6 +215,9 @@ impl Clock for SiteClock {
     }
 }
 
+/// Leading bits of an IPv6 address that one household has, and one customer of a provider at most.
+const SITE: u32 = 56;
+const CUSTOMER: u32 = 48;
 /// Networks remembered before those that have been quiet are forgotten.
 const MOST_KEYS: usize = 100_000;
 

@@ -1,7 +1,6 @@
 //! Passkeys: enrolment with a clerk's code, sign-in without a name, both WebAuthn ceremonies.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Query, State};
@@ -9,16 +8,12 @@ use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use i18n_embed_fl::fl;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use usufruct_app::store::passkeys::Passkey as StoredPasskey;
-use usufruct_app::{Earlier, Error, ProvenCertificate, passkey_label};
-use usufruct_core::ports::random;
-use usufruct_core::time::MINUTE;
-use usufruct_core::{Text, Time};
+use usufruct_app::{Earlier, Error, passkey_label};
+use usufruct_core::Text;
 use webauthn_rs::prelude::{
     DiscoverableAuthentication, Passkey, PasskeyRegistration, PublicKeyCredential, RegisterPublicKeyCredential, Uuid,
 };
@@ -26,17 +21,10 @@ use webauthn_rs::prelude::{
 use crate::Site;
 use crate::certificate_card::CardCeremony;
 use crate::fault::Fault;
+use crate::limits::Network;
 use crate::page::{Page, show};
 use crate::session::{Device, MaybeResident, cookie};
 use crate::site::blocking;
-
-/// How long a ceremony may take, and how many may be under way at once.
-const CEREMONY_LIFE: i64 = 5 * MINUTE;
-const MOST_CEREMONIES: usize = 20_000;
-
-/// Ceremonies under way, by their random id.
-#[derive(Default)]
-pub(crate) struct Ceremonies(Mutex<HashMap<String, (Time, Ceremony)>>);
 
 pub(crate) enum Ceremony {
     Register { resident: u64, code: Option<(String, Earlier)>, state: PasskeyRegistration },
@@ -105,6 +93,7 @@ struct Started {
 async fn start_register(
     State(site): State<Arc<Site>>,
     MaybeResident(session): MaybeResident,
+    Network(network): Network,
     Json(start): Json<StartRegister>,
 ) -> Result<Json<Started>, Fault> {
     let earlier = if start.earlier.as_deref() == Some("remove") { Earlier::Remove } else { Earlier::Keep };
@@ -129,7 +118,7 @@ async fn start_register(
     options["authenticatorSelection"]["requireResidentKey"] = json!(true);
     // Some devices evaluate a PRF only for passkeys that were made for it.
     options["extensions"]["prf"] = json!({});
-    let ceremony = site.ceremonies.begin(&site, Ceremony::Register { resident, code, state })?;
+    let ceremony = site.ceremonies.begin(&site, network, Ceremony::Register { resident, code, state });
     Ok(Json(Started { ceremony, options }))
 }
 
@@ -174,11 +163,11 @@ async fn finish_register(
     Ok(([(SET_COOKIE, cookie(&site, &token))], Json(json!({ "next": "/me" }))).into_response())
 }
 
-async fn start_sign_in(State(site): State<Arc<Site>>) -> Result<Json<Started>, Fault> {
+async fn start_sign_in(State(site): State<Arc<Site>>, Network(network): Network) -> Result<Json<Started>, Fault> {
     let (challenge, state) = site.webauthn.start_discoverable_authentication().map_err(|_| Fault::internal())?;
     // The button opens the device's own dialogue, so the conditional mediation of the library is left out.
     let options = serde_json::to_value(&challenge).map_err(|_| Fault::internal())?["publicKey"].take();
-    let ceremony = site.ceremonies.begin(&site, Ceremony::SignIn(state))?;
+    let ceremony = site.ceremonies.begin(&site, network, Ceremony::SignIn(state));
     Ok(Json(Started { ceremony, options }))
 }
 
@@ -235,45 +224,6 @@ async fn proven(site: &Arc<Site>, finish: FinishSignIn) -> Result<(StoredPasskey
     passkey.update_credential(&result);
     let updated = serde_json::to_string(&passkey).map_err(|_| Fault::internal())?;
     Ok((stored, updated))
-}
-
-impl Ceremonies {
-    pub(crate) fn begin(&self, site: &Site, ceremony: Ceremony) -> Result<String, Fault> {
-        let id = URL_SAFE_NO_PAD.encode(random::<24>(site.app.rng()));
-        let now = site.app.now();
-        let mut ceremonies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if ceremonies.len() >= MOST_CEREMONIES {
-            ceremonies.retain(|_, (ends_at, _)| *ends_at > now);
-        }
-        if ceremonies.len() >= MOST_CEREMONIES {
-            return Err(Fault::new(
-                axum::http::StatusCode::SERVICE_UNAVAILABLE,
-                "busy",
-                "Too many people are signing in right now. Try again in a minute.",
-            ));
-        }
-        ceremonies.insert(id.clone(), (now.plus(CEREMONY_LIFE), ceremony));
-        Ok(id)
-    }
-
-    /// Notes the certificate card that was shown for a ceremony, once, and answers the ticket with which it is finished.
-    pub(crate) fn note_card(&self, site: &Site, id: &str, proven: Arc<ProvenCertificate>) -> Option<String> {
-        let ticket = URL_SAFE_NO_PAD.encode(random::<24>(site.app.rng()));
-        let mut ceremonies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match ceremonies.get_mut(id) {
-            Some((ends_at, Ceremony::Card(card))) if *ends_at > site.app.now() && card.shown.is_none() => {
-                card.shown = Some((ticket.clone(), proven));
-                Some(ticket)
-            }
-            _ => None,
-        }
-    }
-
-    /// Each ceremony can be finished once.
-    pub(crate) fn take(&self, site: &Site, id: &str) -> Option<Ceremony> {
-        let mut ceremonies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        ceremonies.remove(id).filter(|(ends_at, _)| *ends_at > site.app.now()).map(|(_, ceremony)| ceremony)
-    }
 }
 
 /// A path on this site, or the resident's front page. Nothing else, so that sign-in leads nowhere foreign.

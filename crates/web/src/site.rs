@@ -8,13 +8,13 @@ use usufruct_core::service::Profile;
 use usufruct_core::{Text, Time};
 use webauthn_rs::{Webauthn, WebauthnBuilder};
 
+use crate::ceremonies::Ceremonies;
 use crate::fault::Fault;
 use crate::limits::{Limiters, Limits};
 use crate::oidc::keys::ProviderKeys;
 use crate::oidc::nonce::Nonces;
 use crate::oidc::service_keys::ServiceKeys;
 use crate::outbound::Outbound;
-use crate::passkey::Ceremonies;
 
 /// How a site is set up.
 #[derive(Clone)]

@@ -11,6 +11,7 @@ use usufruct_core::id::{MandateId, ServiceId};
 
 use super::json::Strict;
 use super::release::officer;
+use super::sent::Sent;
 use super::{Asker, answered};
 use crate::Site;
 use crate::fault::Fault;
@@ -30,10 +31,9 @@ pub(crate) struct Batch {
 /// Up to 10,000 pseudonyms of the caller: one answer each, in the order asked.
 pub(crate) async fn batch(
     State(site): State<Arc<Site>>,
-    asker: Asker,
-    Strict(body): Strict<Batch>,
+    Sent(asker, Strict(body)): Sent<Asker, Strict<Batch>>,
 ) -> Result<Json<Value>, Fault> {
-    let (service, sign_in) = asker.about(&body.subjects, &body.mandate)?;
+    let (service, token, sign_in) = asker.about(&body.subjects, &body.mandate)?;
     let request = ConversionBatch {
         actor: officer(&site, &service, body.actor).await?,
         service,
@@ -44,7 +44,7 @@ pub(crate) async fn batch(
         sign_in,
     };
     blocking(&site, move |app| {
-        let answer = app.convert(&request)?;
+        let answer = app.convert_by(&request, &token)?;
         let origin = &app.config().origin;
         let asked = app.asked_of_use(&request.service, &request.mandate, &[]);
         let lines: Vec<Value> = answer

@@ -16,6 +16,7 @@ use usufruct_core::time::HOUR;
 
 use super::Caller;
 use super::json::Strict;
+use super::sent::Sent;
 use crate::Site;
 use crate::fault::Fault;
 use crate::site::blocking;
@@ -27,7 +28,7 @@ pub(crate) struct Answered {
 }
 
 /// Every notice the service has not answered, oldest first, at most 1,000. Reading it is being told.
-pub(crate) async fn list(State(site): State<Arc<Site>>, Caller(service): Caller) -> Result<Response, Fault> {
+pub(crate) async fn list(State(site): State<Arc<Site>>, Caller(service, _): Caller) -> Result<Response, Fault> {
     let notices = blocking(&site, move |app| app.deletion_notices(&service)).await?;
     let notices: Vec<Value> = notices
         .into_iter()
@@ -52,9 +53,8 @@ fn hour(time: Time) -> Time {
 /// The service's answer, which stands.
 pub(crate) async fn answer(
     State(site): State<Arc<Site>>,
-    Caller(service): Caller,
     Path(id): Path<DeletionId>,
-    Strict(body): Strict<Answered>,
+    Sent(Caller(service, _), Strict(body)): Sent<Caller, Strict<Answered>>,
 ) -> Result<StatusCode, Fault> {
     blocking(&site, move |app| app.answer_deletion(&service, &id, body.answer)).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -12,6 +12,7 @@ use usufruct_core::id::{BlockId, MandateId};
 
 use super::json::Strict;
 use super::release::officer;
+use super::sent::Sent;
 use super::{Asker, answered};
 use crate::Site;
 use crate::fault::Fault;
@@ -32,10 +33,9 @@ pub(crate) struct Deposit {
 /// Something about one resident: a receipt, or a problem document that names the clause.
 pub(crate) async fn deposit(
     State(site): State<Arc<Site>>,
-    asker: Asker,
-    Strict(body): Strict<Deposit>,
+    Sent(asker, Strict(body)): Sent<Asker, Strict<Deposit>>,
 ) -> Result<Json<Value>, Fault> {
-    let (service, sign_in) = asker.about(std::slice::from_ref(&body.subject), &body.mandate)?;
+    let (service, token, sign_in) = asker.about(std::slice::from_ref(&body.subject), &body.mandate)?;
     let request = DepositRequest {
         actor: officer(&site, &service, body.actor).await?,
         service,
@@ -48,7 +48,7 @@ pub(crate) async fn deposit(
     };
     blocking(&site, move |app| {
         let blocks = [(request.block.clone(), Form::Value)];
-        Ok(app.deposit(&request).map_or_else(
+        Ok(app.deposit_by(&request, &token).map_or_else(
             |error| Err(answered(error, app.asked_of_use(&request.service, &request.mandate, &blocks))),
             |deposited| {
                 Ok(Json(json!({

@@ -39,7 +39,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Strict<T> {
     }
 }
 
-fn unreadable(rejection: BytesRejection) -> Fault {
+/// Why a body could not be read to its end.
+pub(super) fn unreadable(rejection: BytesRejection) -> Fault {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         Fault::too_large()
     } else {

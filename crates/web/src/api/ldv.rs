@@ -21,6 +21,7 @@ use usufruct_core::register::Register;
 use super::Caller;
 use super::json::Strict;
 use super::otlp::{Answer, Export, PartialSuccess, Span};
+use super::sent::Sent;
 use crate::Site;
 use crate::fault::Fault;
 use crate::site::blocking;
@@ -52,8 +53,7 @@ pub(super) struct Heard {
 /// A source is heard; it learns up to which number everything is in the log.
 pub(super) async fn hear(
     State(site): State<Arc<Site>>,
-    Caller(service): Caller,
-    Strict(body): Strict<Heard>,
+    Sent(Caller(service, _), Strict(body)): Sent<Caller, Strict<Heard>>,
 ) -> Result<Json<Value>, Fault> {
     let received = blocking(&site, move |app| app.hear_source(&service, &body.mandate, body.last, body.ends)).await?;
     Ok(Json(json!({ "received": received })))
@@ -62,9 +62,8 @@ pub(super) async fn hear(
 /// Takes lines. What is refused is counted and told; what is taken is in the log before the answer.
 pub(super) async fn traces(
     State(site): State<Arc<Site>>,
-    Caller(service): Caller,
     headers: HeaderMap,
-    body: Bytes,
+    Sent(Caller(service, _), body): Sent<Caller, Bytes>,
 ) -> Result<Response, Fault> {
     let (export, is_binary) = read(&headers, &body)?;
     if export.spans().count() > MOST_LINES {

@@ -11,6 +11,7 @@ use usufruct_core::event::Form;
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
 
 use super::json::Strict;
+use super::sent::Sent;
 use super::{Asker, Caller, answered};
 use crate::Site;
 use crate::fault::Fault;
@@ -51,10 +52,9 @@ struct AskedBlock {
 /// One resident: data and receipt, or a problem document that names the clause.
 pub(crate) async fn single(
     State(site): State<Arc<Site>>,
-    asker: Asker,
-    Strict(body): Strict<Single>,
+    Sent(asker, Strict(body)): Sent<Asker, Strict<Single>>,
 ) -> Result<Json<Value>, Fault> {
-    let (service, sign_in) = asker.about(std::slice::from_ref(&body.subject), &body.mandate)?;
+    let (service, token, sign_in) = asker.about(std::slice::from_ref(&body.subject), &body.mandate)?;
     let request = ReleaseRequest {
         actor: officer(&site, &service, body.actor).await?,
         service,
@@ -65,7 +65,7 @@ pub(crate) async fn single(
         sign_in,
     };
     blocking(&site, move |app| {
-        Ok(app.release(&request).map_or_else(
+        Ok(app.release_by(&request, &token).map_or_else(
             |error| Err(answered(error, app.asked_of_use(&request.service, &request.mandate, &request.blocks))),
             |released| {
                 let mut answer = line(&request.subject, &released, &app.config().origin);
@@ -80,8 +80,7 @@ pub(crate) async fn single(
 /// Up to 10,000 residents: one answer each, in the order asked.
 pub(crate) async fn batch(
     State(site): State<Arc<Site>>,
-    Caller(service): Caller,
-    Strict(body): Strict<Batch>,
+    Sent(Caller(service, token), Strict(body)): Sent<Caller, Strict<Batch>>,
 ) -> Result<Json<Value>, Fault> {
     let request = BatchRequest {
         actor: officer(&site, &service, body.actor).await?,
@@ -92,7 +91,7 @@ pub(crate) async fn batch(
         reason: body.reason,
     };
     blocking(&site, move |app| {
-        let answer = app.release_batch(&request)?;
+        let answer = app.release_batch_by(&request, &token)?;
         let asked = app.asked_of_use(&request.service, &request.mandate, &request.blocks);
         let lines: Vec<Value> = answer
             .lines

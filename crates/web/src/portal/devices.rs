@@ -20,6 +20,7 @@ use crate::certificate_card::{Purpose, errand};
 use crate::fault::Fault;
 use crate::form::{Checked, Empty, Proven};
 use crate::headers::policy_with_form_target;
+use crate::limits::Network;
 use crate::page::{Page, show};
 use crate::session::{Fresh, Resident};
 use crate::site::blocking;
@@ -140,7 +141,7 @@ pub(crate) struct Named {
 
 pub(crate) async fn rename(State(site): State<Arc<Site>>, Checked(session, form): Checked<Named>) -> Result<Response, Fault> {
     let credential = credential(&form.credential)?;
-    blocking(&site, move |app| app.rename_passkey(session.resident, &credential, &form.label)).await?;
+    blocking(&site, move |app| app.rename_passkey(session.herself()?, &credential, &form.label)).await?;
     see("/me/account/devices")
 }
 
@@ -172,7 +173,7 @@ pub(crate) async fn revoke_cards(
     State(site): State<Arc<Site>>,
     Checked(session, Empty {}): Checked<Empty>,
 ) -> Result<Response, Fault> {
-    blocking(&site, move |app| app.revoke_cards(session.resident)).await?;
+    blocking(&site, move |app| app.revoke_cards(session.herself()?)).await?;
     see("/me/account/devices")
 }
 
@@ -184,10 +185,11 @@ pub(crate) struct Label {
 /// Sends her to show the card. What she shows is registered when she comes back.
 pub(crate) async fn add_certificate_card(
     State(site): State<Arc<Site>>,
+    Network(network): Network,
     Proven(session, form): Proven<Label>,
 ) -> Result<Response, Fault> {
     let purpose = Purpose::Register { form_token: session.form_token, label: form.label };
-    see(&errand(&site, purpose)?)
+    see(&errand(&site, network, purpose)?)
 }
 
 #[derive(Deserialize)]
@@ -199,7 +201,7 @@ pub(crate) async fn remove_certificate_card(
     State(site): State<Arc<Site>>,
     Checked(session, form): Checked<ChosenCard>,
 ) -> Result<Response, Fault> {
-    blocking(&site, move |app| app.remove_certificate_card(session.resident, &form.card)).await?;
+    blocking(&site, move |app| app.remove_certificate_card(session.herself()?, &form.card)).await?;
     see("/me/account/devices")
 }
 

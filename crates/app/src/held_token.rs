@@ -1,0 +1,29 @@
+//! The token by which a service asks, looked at again where something is done by it: it may have ended since the request came.
+
+use usufruct_core::{Digest, Time};
+use usufruct_store::db::Connection;
+use usufruct_store::tokens::{self, Token};
+
+use crate::Error;
+
+/// A token that was good when the request came.
+#[derive(Clone, Debug)]
+pub struct HeldToken {
+    token_hash: Digest,
+    mark: Option<Digest>,
+}
+
+impl HeldToken {
+    /// Refuses what was asked by a token that has ended, inside the transaction of what is done. One read by the key of the row; it is the
+    /// same row as long as it has the same mark.
+    pub(crate) fn permit(&self, conn: &mut dyn Connection, now: Time) -> Result<(), Error> {
+        let found = tokens::find(conn, &self.token_hash)?.filter(|found| found.mark == self.mark && now < found.expires_at);
+        found.map(drop).ok_or(Error::Unborne)
+    }
+}
+
+impl From<&Token> for HeldToken {
+    fn from(token: &Token) -> Self {
+        Self { token_hash: token.token_hash, mark: token.mark }
+    }
+}
