@@ -18,6 +18,7 @@ use crate::tree::{Key, KeyId, Trace};
 #[derive(Default)]
 pub(super) struct Canary {
     /// Each in a place of its own: a list that grows leaves what it held behind.
+    #[expect(clippy::vec_box, reason = "a list of traces would be copied as it grows")]
     traces: Vec<Box<Trace>>,
     is_erased: bool,
 }
