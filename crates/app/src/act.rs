@@ -45,8 +45,9 @@ impl App {
         let (own, resident) = (session.token_hash, session.resident);
         let token = URL_SAFE_NO_PAD.encode(random::<32>(self.rng()));
         let token_hash = hash(&token);
-        let (outbox, vault) = (self.outbox(), Arc::clone(&self.vault));
+        let (outbox, vault, actor) = (self.outbox(), Arc::clone(&self.vault), session.herself()?);
         self.db.transaction("begin acting", move |tx| {
+            actor.permit(tx, &vault, now)?;
             let found =
                 find_delegation(tx, &vault, &id)?.filter(|found| found.is_in_force(now) && found.delegate == Some(resident));
             let found = found.ok_or(Error::Unknown { what: "person for whom you may act" })?;

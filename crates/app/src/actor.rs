@@ -17,7 +17,7 @@ use usufruct_vault::{Keyring, Vault};
 use crate::erase::plain_event;
 use crate::ledger::{Placed, place};
 use crate::row_mark::{find_delegation, find_session};
-use crate::session::is_over;
+use crate::session::{STEP_UP, is_over};
 use crate::{Error, OpenSession};
 
 /// Reason of the line that a delegate gets for what she did.
@@ -32,6 +32,8 @@ pub struct Actor {
     delegate: Option<Arc<Deputy>>,
     /// The session in which she acts herself, where she does so in one.
     own: Option<Digest>,
+    /// Whether that session has to have shown a passkey lately.
+    is_proven: bool,
 }
 
 /// Who acts, and by what.
@@ -44,7 +46,7 @@ struct Deputy {
 impl From<u64> for Actor {
     /// The resident herself.
     fn from(resident: u64) -> Self {
-        Self { resident, means: None, delegate: None, own: None }
+        Self { resident, means: None, delegate: None, own: None, is_proven: false }
     }
 }
 
@@ -67,15 +69,34 @@ impl OpenSession {
     /// again in the transaction of the act.
     pub fn actor(&self, powers: &[Power]) -> Result<Actor, Error> {
         match &self.acting {
-            None => Ok(Actor { resident: self.resident, means: Some(self.means), delegate: None, own: Some(self.token_hash) }),
+            None => Ok(Actor {
+                resident: self.resident,
+                means: Some(self.means),
+                delegate: None,
+                own: Some(self.token_hash),
+                is_proven: false,
+            }),
             Some(acting) if acting.powers.have(powers) => Ok(Actor {
                 resident: acting.person,
                 means: Some(Means::Delegate),
                 delegate: Some(Arc::new(Deputy { session: self.clone(), powers: powers.to_vec() })),
                 own: None,
+                is_proven: false,
             }),
             Some(_) => Err(Error::NotGiven),
         }
+    }
+
+    /// The resident of this session in what nobody else does for her.
+    pub fn herself(&self) -> Result<Actor, Error> {
+        self.require_own()?;
+        self.actor(&[])
+    }
+
+    /// The resident of this session in steps that cannot be taken back: she has shown a passkey within five minutes. Whether the session is
+    /// still open, and she has, is looked at again in the transaction of the step.
+    pub fn proven(&self, now: Time) -> Result<Actor, Error> {
+        if self.is_fresh(now) { Ok(Actor { is_proven: true, ..self.herself()? }) } else { Err(Error::NotFresh) }
     }
 }
 
@@ -87,11 +108,13 @@ impl Actor {
 
     /// Looks at the session and at the delegation as they are now, inside the transaction of what is done: either may have ended since the
     /// request came. `None` where the resident acts herself.
-    pub(crate) fn permit(&self, tx: &mut Tx<'_>, vault: &Vault, now: Time) -> Result<Option<Both>, Error> {
+    pub(crate) fn permit(&self, tx: &mut dyn Connection, vault: &Vault, now: Time) -> Result<Option<Both>, Error> {
         if let Some(own) = &self.own {
             let open = find_session(tx, vault, own)?.filter(|open| open.resident == self.resident && !is_over(open, now));
-            if open.is_none_or(|open| self.means.is_some_and(|means| open.means != means)) {
-                return Err(Error::refused("This session has ended.", "Sign in again."));
+            let open = open.filter(|open| self.means.is_none_or(|means| open.means == means));
+            let open = open.ok_or_else(|| Error::refused("This session has ended.", "Sign in again."))?;
+            if self.is_proven && now.plus(-STEP_UP) > open.proved_at {
+                return Err(Error::NotFresh);
             }
         }
         let Some(deputy) = &self.delegate else { return Ok(None) };

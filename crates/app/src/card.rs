@@ -22,7 +22,7 @@ use crate::erase::plain_event;
 use crate::ledger::place;
 use crate::row_mark::{find_card, of_card};
 use crate::session::{close, end_opened};
-use crate::{App, Credential, CredentialChange, Error, Initiator, OpenSession};
+use crate::{Actor, App, Credential, CredentialChange, Error, Initiator, OpenSession};
 
 /// Groups of 20 random bits on a card.
 const GROUPS: usize = 7;
@@ -142,10 +142,13 @@ impl App {
     }
 
     /// Ends the cards of a resident, who lost one, with what they opened: sessions, and what services hold by them. Answers how many there were.
-    pub fn revoke_cards(&self, resident: u64) -> Result<u64, Error> {
-        let (now, keyring, rng) = (self.now(), Arc::new(self.keyring(resident)?), Arc::clone(&self.rng));
-        let outbox = self.outbox();
+    pub fn revoke_cards(&self, actor: impl Into<Actor>) -> Result<u64, Error> {
+        let (actor, now) = (actor.into(), self.now());
+        let resident = actor.resident;
+        let (keyring, rng) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng));
+        let (outbox, vault) = (self.outbox(), Arc::clone(&self.vault));
         self.db.transaction("revoke cards", move |tx| {
+            actor.permit(tx, &vault, now)?;
             let count = cards::purge_resident(tx, resident)?;
             if count > 0 {
                 end_opened(tx, &outbox, resident, Means::Card, None, Initiator::User)?;

@@ -25,7 +25,7 @@ use crate::erase::plain_event;
 use crate::ledger::place;
 use crate::row_mark::{find_certificate_card, of_certificate_card};
 use crate::session::{close, end_opened};
-use crate::{App, Credential, CredentialChange, Error, Initiator, OpenSession, ProvenCertificate};
+use crate::{Actor, App, Credential, CredentialChange, Error, Initiator, OpenSession, ProvenCertificate};
 
 /// Cards that one resident can have.
 const MOST: usize = 5;
@@ -61,8 +61,9 @@ struct Marks {
 impl App {
     /// Registers the certificate card that a handshake proved, for the resident of a fresh session. `label` is what she calls it.
     pub fn add_certificate_card(&self, session: &OpenSession, proven: &ProvenCertificate, label: &str) -> Result<(), Error> {
-        self.require_fresh(session)?;
-        let (resident, now, marks) = (session.resident, self.now(), self.marks(proven)?);
+        let now = self.now();
+        let (actor, vault) = (session.proven(now)?, Arc::clone(&self.vault));
+        let (resident, marks) = (session.resident, self.marks(proven)?);
         let mut card = CertificateCard {
             mark: marks.card,
             resident,
@@ -77,6 +78,7 @@ impl App {
         card.row_mark = Some(of_certificate_card(&self.vault, &card)?);
         let (keyring, rng, outbox) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng), self.outbox());
         self.db.transaction("add certificate card", move |tx| {
+            actor.permit(tx, &vault, now)?;
             if certificate_cards::find(tx, &card.mark)?.is_some() {
                 return Err(Error::refused("This card is registered already.", "Remove it first where it is registered."));
             }
@@ -142,11 +144,12 @@ impl App {
     }
 
     /// Removes a card of the resident by the name it has in her list, and ends what it opened.
-    pub fn remove_certificate_card(&self, resident: u64, wanted: &str) -> Result<(), Error> {
-        let cards = self.db.read(|conn| certificate_cards::of_resident(conn, resident))?;
+    pub fn remove_certificate_card(&self, actor: impl Into<Actor>, wanted: &str) -> Result<(), Error> {
+        let actor = actor.into();
+        let cards = self.db.read(|conn| certificate_cards::of_resident(conn, actor.resident))?;
         let found = cards.into_iter().find(|card| name(&card.mark) == wanted);
         let card = found.ok_or(Error::Unknown { what: "certificate card of yours" })?;
-        if self.end_card(&card, REMOVED, Initiator::User)? {
+        if self.end_card(&card, actor, REMOVED, Initiator::User)? {
             Ok(())
         } else {
             Err(Error::Unknown { what: "certificate card of yours" })
@@ -167,7 +170,7 @@ impl App {
             after = last.mark;
             for card in &cards {
                 if revoked.contains(&card.serial) {
-                    count += usize::from(self.end_card(card, REVOKED, Initiator::Policy)?);
+                    count += usize::from(self.end_card(card, card.resident.into(), REVOKED, Initiator::Policy)?);
                 } else if !trusted.contains(&card.issuer) {
                     self.end_opened_by_card(card)?;
                 }
@@ -180,7 +183,7 @@ impl App {
         let now = self.now();
         let mut count = 0;
         for card in self.db.read(|conn| certificate_cards::ended(conn, now, PART))? {
-            count += u64::from(self.end_card(&card, EXPIRED, Initiator::Policy)?);
+            count += u64::from(self.end_card(&card, card.resident.into(), EXPIRED, Initiator::Policy)?);
         }
         Ok(count)
     }
@@ -196,10 +199,12 @@ impl App {
         Ok(false)
     }
 
-    fn end_card(&self, card: &CertificateCard, reason: &'static str, by: Initiator) -> Result<bool, Error> {
+    fn end_card(&self, card: &CertificateCard, actor: Actor, reason: &'static str, by: Initiator) -> Result<bool, Error> {
         let (resident, mark, now) = (card.resident, card.mark, self.now());
         let (keyring, rng, outbox) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng), self.outbox());
+        let vault = Arc::clone(&self.vault);
         self.db.transaction("end certificate card", move |tx| {
+            actor.permit(tx, &vault, now)?;
             if !certificate_cards::delete(tx, resident, &mark)? {
                 return Ok(false);
             }

@@ -9,7 +9,7 @@ use usufruct_store::{blocks, grants};
 
 use crate::erase::plain_event;
 use crate::ledger::place;
-use crate::{App, Error, block_names};
+use crate::{Actor, App, Error, block_names};
 
 /// One of the resident's own blocks.
 #[derive(Clone)]
@@ -34,7 +34,9 @@ impl App {
     }
 
     /// Corrects a block: the own copy and every copy that is lent now.
-    pub fn correct(&self, resident: u64, block: &BlockId, value: &str) -> Result<(), Error> {
+    pub fn correct(&self, actor: impl Into<Actor>, block: &BlockId, value: &str) -> Result<(), Error> {
+        let actor = actor.into();
+        let resident = actor.resident;
         let _guard = self.lock_resident(resident);
         let register = self.register();
         let entry = register.blocks.get(block).ok_or(Error::Unknown { what: "data block" })?;
@@ -59,8 +61,9 @@ impl App {
         }
         let mut event = plain_event(Kind::Correction, "correction", None, now);
         event.blocks.push((block.clone(), Form::Value));
-        let rng = Arc::clone(&self.rng);
+        let (rng, vault) = (Arc::clone(&self.rng), Arc::clone(&self.vault));
         self.db.transaction("correct block", move |tx| {
+            actor.permit(tx, &vault, now)?;
             blocks::put_own(tx, &own, now)?;
             blocks::put_lent(tx, &lent)?;
             place(tx, &keyring, event.clone(), rng.as_ref()).map(drop)

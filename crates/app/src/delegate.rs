@@ -68,8 +68,8 @@ impl App {
     /// Gives help, for the resident of a fresh session. Answers the code that the helper types; it is shown once.
     pub fn give_help(&self, session: &OpenSession, new: &NewHelper) -> Result<String, Error> {
         session.require_own()?;
-        self.require_fresh(session)?;
-        let (now, person) = (self.now(), session.resident);
+        let now = self.now();
+        let (actor, person) = (session.proven(now)?, session.resident);
         if new.powers.is_empty() {
             return Err(Error::refused("Nothing was chosen that the helper may do.", "Choose at least one thing."));
         }
@@ -93,6 +93,7 @@ impl App {
         };
         let (ending, vault) = (self.ending(), Arc::clone(&self.vault));
         self.db.transaction("give help", move |tx| {
+            actor.permit(tx, &vault, now)?;
             require_active(tx, person)?;
             let given = delegations::of_resident(tx, person)?.iter().filter(|found| found.person == person).count();
             if given >= MOST {
@@ -107,9 +108,12 @@ impl App {
     /// What a code offers to the resident of a fresh session.
     pub fn offered_help(&self, session: &OpenSession, code: &str) -> Result<Offer, Error> {
         session.require_own()?;
-        self.require_fresh(session)?;
         let (now, hash) = (self.now(), code_hash(code));
-        let found = self.db.read(|conn| find_offer(conn, &self.vault, &hash, session.resident, now))?;
+        let actor = session.proven(now)?;
+        let found = self.db.read(|conn| {
+            actor.permit(conn, &self.vault, now)?;
+            find_offer(conn, &self.vault, &hash, session.resident, now)
+        })?;
         let keyring = self.keyring(found.person)?;
         Ok(Offer {
             person_called: open_word(&self.vault, &keyring, found.person_called.as_deref())?,
@@ -121,10 +125,11 @@ impl App {
     /// Takes help up, for the resident of a fresh session. The code is used up.
     pub fn take_up_help(&self, session: &OpenSession, code: &str) -> Result<(), Error> {
         session.require_own()?;
-        self.require_fresh(session)?;
-        let (now, hash, delegate) = (self.now(), code_hash(code), session.resident);
+        let now = self.now();
+        let (actor, hash, delegate) = (session.proven(now)?, code_hash(code), session.resident);
         let (vault, rng, ending) = (Arc::clone(&self.vault), Arc::clone(&self.rng), self.ending());
         self.db.transaction("take up help", move |tx| {
+            actor.permit(tx, &vault, now)?;
             let mut found = find_offer(tx, &vault, &hash, delegate, now)?;
             let (person, own) = (keyring_in(tx, &vault, found.person)?, keyring_in(tx, &vault, delegate)?);
             let called = open_word(&vault, &person, found.person_called.as_deref())?;
@@ -138,11 +143,12 @@ impl App {
     /// Gives help anew until another day, for the resident of a fresh session. What is given stays as it was.
     pub fn renew_help(&self, session: &OpenSession, id: &str, ends_at: Time) -> Result<(), Error> {
         session.require_own()?;
-        self.require_fresh(session)?;
-        let (now, person, id) = (self.now(), session.resident, id.to_owned());
+        let now = self.now();
+        let (actor, person, id) = (session.proven(now)?, session.resident, id.to_owned());
         let (ending, vault) = (self.ending(), Arc::clone(&self.vault));
         check_end(ends_at, now)?;
         self.db.transaction("renew help", move |tx| {
+            actor.permit(tx, &vault, now)?;
             require_active(tx, person)?;
             let found = find_delegation(tx, &vault, &id)?;
             let found = found.filter(|found| found.person == person && found.role == Role::Helper && found.is_in_force(now));

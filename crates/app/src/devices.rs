@@ -12,7 +12,7 @@ use crate::erase::plain_event;
 use crate::ledger::place;
 use crate::row_mark::{is_equal, of_passkey};
 use crate::session::{close_where, end_opened_by_passkeys};
-use crate::{App, Credential, CredentialChange, Error, Initiator, OpenSession};
+use crate::{Actor, App, Credential, CredentialChange, Error, Initiator, OpenSession};
 
 /// Reasons of status lines in a footprint.
 pub(crate) const PASSKEY_ADDED: &str = "passkey-added";
@@ -35,36 +35,41 @@ impl App {
 
     /// Adds a passkey to the resident of a fresh session.
     pub fn add_passkey(&self, session: &OpenSession, passkey: &Passkey) -> Result<(), Error> {
-        self.require_fresh(session)?;
+        let now = self.now();
+        let actor = session.proven(now)?;
         if passkey.resident != session.resident {
             return Err(Error::refused("The passkey was made for somebody else.", "Start again."));
         }
-        let (passkey, now) = (passkey.clone(), self.now());
+        let (passkey, vault) = (passkey.clone(), Arc::clone(&self.vault));
         let mark = of_passkey(&self.vault, &passkey.credential, passkey.resident, &passkey.passkey)?;
         let (keyring, rng, outbox) = (Arc::new(self.keyring(passkey.resident)?), Arc::clone(&self.rng), self.outbox());
         self.db.transaction("add passkey", move |tx| {
+            actor.permit(tx, &vault, now)?;
             insert_passkey(tx, &outbox, &passkey, &mark)?;
             place(tx, &keyring, plain_event(Kind::Status, PASSKEY_ADDED, None, now), rng.as_ref()).map(drop)
         })
     }
 
     /// Gives a passkey another name, of at most 40 characters.
-    pub fn rename_passkey(&self, resident: u64, credential: &[u8], label: &str) -> Result<(), Error> {
+    pub fn rename_passkey(&self, actor: impl Into<Actor>, credential: &[u8], label: &str) -> Result<(), Error> {
+        let (actor, now, vault) = (actor.into(), self.now(), Arc::clone(&self.vault));
         let (credential, label) = (credential.to_vec(), passkey_label(label));
-        let is_known = self
-            .db
-            .transaction("rename passkey", move |tx| passkeys::rename(tx, resident, &credential, &label).map_err(Error::from))?;
-        if is_known { Ok(()) } else { Err(unknown()) }
+        self.db.transaction("rename passkey", move |tx| {
+            actor.permit(tx, &vault, now)?;
+            if passkeys::rename(tx, actor.resident, &credential, &label)? { Ok(()) } else { Err(unknown()) }
+        })
     }
 
     /// Removes a passkey of the resident of a fresh session, and ends her other sessions, which may have been opened with it, with what
     /// services hold by a passkey in them and in those that are over. The last one stays unless she has recovery codes.
     pub fn remove_passkey(&self, session: &OpenSession, credential: &[u8]) -> Result<(), Error> {
-        self.require_fresh(session)?;
-        let (resident, own, credential, now) = (session.resident, session.token_hash, credential.to_vec(), self.now());
+        let now = self.now();
+        let (actor, vault) = (session.proven(now)?, Arc::clone(&self.vault));
+        let (resident, own, credential) = (session.resident, session.token_hash, credential.to_vec());
         let (keyring, rng, outbox) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng), self.outbox());
         let ending = self.ending();
         self.db.transaction("remove passkey", move |tx| {
+            actor.permit(tx, &vault, now)?;
             if !passkeys::delete(tx, resident, &credential)? {
                 return Err(unknown());
             }
@@ -81,11 +86,6 @@ impl App {
             outbox.credential_changed(tx, resident, Credential::Passkey, CredentialChange::Revoke)?;
             place(tx, &keyring, plain_event(Kind::Status, PASSKEY_REMOVED, None, now), rng.as_ref()).map(drop)
         })
-    }
-
-    /// Steps that cannot be taken back need a passkey that has just proven itself.
-    pub(crate) fn require_fresh(&self, session: &OpenSession) -> Result<(), Error> {
-        if session.is_fresh(self.now()) { Ok(()) } else { Err(Error::NotFresh) }
     }
 }
 

@@ -72,9 +72,11 @@ impl App {
     /// Ends a delegation at once. Either side ends help. A guardianship is ended by the person alone, when she has just shown a passkey of hers;
     /// for a guardian two clerks do it.
     pub fn end_delegation(&self, session: &OpenSession, id: &str) -> Result<(), Error> {
-        session.require_own()?;
-        let (resident, id, is_fresh, ending) = (session.resident, id.to_owned(), session.is_fresh(self.now()), self.ending());
+        let now = self.now();
+        let (actor, proven, vault) = (session.herself()?, session.proven(now), Arc::clone(&self.vault));
+        let (resident, id, ending) = (session.resident, id.to_owned(), self.ending());
         self.db.transaction("end delegation", move |tx| {
+            actor.permit(tx, &vault, now)?;
             let found = delegations::find(tx, &id)?;
             let found = found.filter(|found| found.person == resident || found.delegate == Some(resident));
             let found = found.ok_or(Error::Unknown { what: "delegation of yours" })?;
@@ -86,8 +88,10 @@ impl App {
                         "Go to a counter, where two clerks end it.",
                     ));
                 }
-                Role::Guardian if !is_fresh => return Err(Error::NotFresh),
-                Role::Guardian | Role::Helper => {}
+                Role::Guardian => {
+                    proven.as_ref().map_err(|_| Error::NotFresh)?.permit(tx, &vault, now)?;
+                }
+                Role::Helper => {}
             }
             ending.end(tx, &found, if is_person { End::Person } else { End::Delegate })
         })

@@ -18,16 +18,17 @@ use usufruct_vault::Withdrawal;
 
 use crate::end_delegation::End;
 use crate::ledger::{forget_chain, place};
-use crate::{App, Error};
+use crate::{Actor, App, Error};
 
 impl App {
     /// The resident deletes her pass: everything about her becomes noise. Answers the id of the certificate.
-    pub fn delete_resident(&self, resident: u64) -> Result<CertificateId, Error> {
-        self.delete_for(resident, Cause::Request)
+    pub fn delete_resident(&self, actor: impl Into<Actor>) -> Result<CertificateId, Error> {
+        self.delete_for(actor.into(), Cause::Request)
     }
 
     /// The same, for a cause of its own.
-    pub(crate) fn delete_for(&self, resident: u64, cause: Cause) -> Result<CertificateId, Error> {
+    pub(crate) fn delete_for(&self, actor: Actor, cause: Cause) -> Result<CertificateId, Error> {
+        let resident = actor.resident;
         let _guard = self.lock_resident(resident);
         let now = self.now();
         // The log is public: a time in the name would stand beside those that the services know.
@@ -52,8 +53,9 @@ impl App {
         let notices = self.notices_of_resident(&certificate, resident, &keyring, &mandates, None)?;
         let (noted, outbox, ending) = (erasure.clone(), self.outbox(), self.ending());
         let event = plain_event(Kind::Erasure, cause.code(), Some(certificate.to_string()), now);
-        let rng = Arc::clone(&self.rng);
+        let (rng, vault) = (Arc::clone(&self.rng), Arc::clone(&self.vault));
         self.db.transaction("delete resident", move |tx| {
+            actor.permit(tx, &vault, now)?;
             outbox.signed_out_everywhere(tx, resident)?;
             outbox.deletions_due(tx, &notices)?;
             ending.end_of(tx, resident, End::Erasure)?;
@@ -76,14 +78,17 @@ impl App {
     }
 
     /// Deactivates or reactivates a pass. Nothing is released about a resident whose pass is deactivated.
-    pub fn set_active(&self, resident: u64, state: ResidentState) -> Result<(), Error> {
+    pub fn set_active(&self, actor: impl Into<Actor>, state: ResidentState) -> Result<(), Error> {
         if !matches!(state, ResidentState::Active | ResidentState::Deactivated) {
             return Err(Error::refused("A pass is not erased or frozen this way.", "Delete it or freeze it instead."));
         }
+        let (actor, now) = (actor.into(), self.now());
+        let resident = actor.resident;
         let keyring = Arc::new(self.keyring(resident)?);
-        let event = plain_event(Kind::Status, state.code(), None, self.now());
-        let (rng, outbox) = (Arc::clone(&self.rng), self.outbox());
+        let event = plain_event(Kind::Status, state.code(), None, now);
+        let (rng, outbox, vault) = (Arc::clone(&self.rng), self.outbox(), Arc::clone(&self.vault));
         self.db.transaction("set resident state", move |tx| {
+            actor.permit(tx, &vault, now)?;
             let before = residents::state(tx, resident)?;
             if before == Some(ResidentState::Frozen) {
                 return Err(Error::refused("The pass is frozen.", "Lift the freeze with a passkey first."));

@@ -12,6 +12,7 @@ use usufruct_store::{lines, passkeys, recovery_codes};
 use usufruct_vault::FOOTPRINT_KEYS_LEN;
 use zeroize::Zeroizing;
 
+use crate::actor::keyring_in;
 use crate::erase::plain_event;
 use crate::ledger::place;
 use crate::recover::{CODES, CODES_MADE};
@@ -62,8 +63,12 @@ pub struct SealedFootprint {
 impl App {
     /// The footprint key from the vault, for the browser of a fresh session to seal.
     pub fn footprint_key(&self, session: &OpenSession) -> Result<Zeroizing<[u8; FOOTPRINT_KEYS_LEN]>, Error> {
-        self.require_fresh(session)?;
-        Ok(self.keyring(session.resident)?.footprint_keys())
+        let now = self.now();
+        let actor = session.proven(now)?;
+        self.db.read(|conn| {
+            actor.permit(conn, &self.vault, now)?;
+            Ok(keyring_in(conn, &self.vault, session.resident)?.footprint_keys())
+        })
     }
 
     /// The wraps of a resident.
@@ -93,10 +98,12 @@ impl App {
         wrap: Option<Wrap>,
         reason: &'static str,
     ) -> Result<(), Error> {
-        self.require_fresh(session)?;
-        let (resident, credential, now) = (session.resident, credential.to_vec(), self.now());
+        let now = self.now();
+        let (actor, vault) = (session.proven(now)?, Arc::clone(&self.vault));
+        let (resident, credential) = (session.resident, credential.to_vec());
         let (keyring, rng) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng));
         self.db.transaction("put footprint wrap", move |tx| {
+            actor.permit(tx, &vault, now)?;
             if !passkeys::put_wrap(tx, resident, &credential, wrap.as_ref().map(Wrap::bytes))? {
                 return Err(Error::Unknown { what: "passkey of yours" });
             }
@@ -107,18 +114,20 @@ impl App {
     /// Takes ten codes that the browser of a fresh session made, in place of all earlier ones: the hash of the part of each that
     /// signs in, and the footprint key sealed under the code. The codes themselves are never seen here.
     pub fn take_recovery_codes(&self, session: &OpenSession, codes: &[(Digest, Wrap)]) -> Result<(), Error> {
-        self.require_fresh(session)?;
+        let now = self.now();
+        let (actor, vault) = (session.proven(now)?, Arc::clone(&self.vault));
         let mut hashes: Vec<Digest> = codes.iter().map(|(hash, _)| *hash).collect();
         hashes.sort_unstable();
         hashes.dedup();
         if hashes.len() != CODES || codes.len() != CODES {
             return Err(Error::refused("Recovery codes are made by ten.", "Load the page again and repeat the step."));
         }
-        let (resident, now) = (session.resident, self.now());
+        let resident = session.resident;
         let codes: Vec<RecoveryCode> =
             codes.iter().map(|(hash, wrap)| self.kept_code(resident, *hash, Some(wrap.0.clone()))).collect::<Result<_, _>>()?;
         let (keyring, rng) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng));
         self.db.transaction("take recovery codes", move |tx| {
+            actor.permit(tx, &vault, now)?;
             recovery_codes::replace(tx, resident, &codes, now)?;
             place(tx, &keyring, plain_event(Kind::Status, CODES_MADE, None, now), rng.as_ref()).map(drop)
         })

@@ -12,7 +12,7 @@ use crate::erase::plain_event;
 use crate::ledger::place;
 use crate::recover::{recovery_hash, use_up};
 use crate::session::end_all;
-use crate::{App, Error, OpenSession};
+use crate::{Actor, App, Error, OpenSession};
 
 /// Reason of the status line in a footprint when a freeze ends.
 const LIFTED: &str = "lifted";
@@ -20,8 +20,9 @@ const LIFTED: &str = "lifted";
 impl App {
     /// Freezes a pass: every session ends, and everything that services hold for the resident, who are told;
     /// nothing is released, and help given or taken up ends.
-    pub fn freeze(&self, resident: u64) -> Result<(), Error> {
-        self.freeze_in(resident, |_| Ok(()))
+    pub fn freeze(&self, actor: impl Into<Actor>) -> Result<(), Error> {
+        let (actor, now, vault) = (actor.into(), self.now(), Arc::clone(&self.vault));
+        self.freeze_in(actor.resident, move |tx| actor.permit(tx, &vault, now).map(drop))
     }
 
     /// As [`App::freeze`], by a recovery code, which is used up.
@@ -52,10 +53,11 @@ impl App {
 
     /// Ends a freeze, for the resident of a fresh session with a passkey.
     pub fn lift_freeze(&self, session: &OpenSession) -> Result<(), Error> {
-        self.require_fresh(session)?;
-        let (resident, now) = (session.resident, self.now());
+        let now = self.now();
+        let (actor, resident, vault) = (session.proven(now)?, session.resident, Arc::clone(&self.vault));
         let (keyring, rng, outbox) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng), self.outbox());
         self.db.transaction("lift freeze", move |tx| {
+            actor.permit(tx, &vault, now)?;
             if residents::state(tx, resident)? != Some(ResidentState::Frozen) {
                 return Err(Error::refused("The pass is not frozen.", "There is nothing to lift."));
             }

@@ -85,12 +85,13 @@ impl App {
         guardian_called: &str,
     ) -> Result<(), Error> {
         session.require_own()?;
-        self.require_fresh(session)?;
-        let (now, guardian, id) = (self.now(), session.resident, id.to_owned());
+        let now = self.now();
+        let (actor, guardian, id) = (session.proven(now)?, session.resident, id.to_owned());
         let (person_called, guardian_called) =
             (checked_word(person_called)?.to_owned(), checked_word(guardian_called)?.to_owned());
         let (vault, rng, ending) = (Arc::clone(&self.vault), Arc::clone(&self.rng), self.ending());
         self.db.transaction("take up guardianship", move |tx| {
+            actor.permit(tx, &vault, now)?;
             let found = find_delegation(tx, &vault, &id)?;
             let found = found.filter(|found| {
                 found.role == Role::Guardian

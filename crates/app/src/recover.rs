@@ -33,13 +33,14 @@ impl App {
     /// Makes ten codes of 140 random bits in place of all earlier ones, for the resident of a fresh session whose browser cannot make
     /// them. They are shown once: the store keeps hashes. So many bits need no slow hash and no count of guesses.
     pub fn make_recovery_codes(&self, session: &OpenSession) -> Result<Vec<String>, Error> {
-        self.require_fresh(session)?;
-        let (resident, now) = (session.resident, self.now());
+        let now = self.now();
+        let (actor, resident, vault) = (session.proven(now)?, session.resident, Arc::clone(&self.vault));
         let codes: Vec<String> = (0..CODES).map(|_| self.fresh_code(GROUPS)).collect();
         let kept: Vec<RecoveryCode> =
             codes.iter().map(|code| self.kept_code(resident, recovery_hash(code), None)).collect::<Result<_, _>>()?;
         let (keyring, rng) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng));
         self.db.transaction("make recovery codes", move |tx| {
+            actor.permit(tx, &vault, now)?;
             recovery_codes::replace(tx, resident, &kept, now)?;
             place(tx, &keyring, plain_event(Kind::Status, CODES_MADE, None, now), rng.as_ref()).map(drop)
         })?;

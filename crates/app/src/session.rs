@@ -17,7 +17,7 @@ use usufruct_store::{codes, refresh_tokens, tokens};
 
 use crate::outbox::Outbox;
 use crate::row_mark::{find_certificate_card, find_session, of_passkey, of_session};
-use crate::{Acting, App, Error, Initiator};
+use crate::{Acting, Actor, App, Error, Initiator};
 
 /// A session ends after this long without a request, and after this long in any case.
 const IDLE: i64 = 30 * MINUTE;
@@ -26,7 +26,7 @@ const ABSOLUTE: i64 = 12 * HOUR;
 const PART: usize = 1_000;
 
 /// How long a sign-in is good for steps that cannot be taken back.
-const STEP_UP: i64 = 5 * MINUTE;
+pub(crate) const STEP_UP: i64 = 5 * MINUTE;
 
 /// A session that is open.
 #[derive(Clone, Debug)]
@@ -199,9 +199,11 @@ impl App {
     }
 
     /// Closes every session of a resident and kills the tokens that services hold for her.
-    pub fn sign_out_everywhere(&self, resident: u64) -> Result<u64, Error> {
-        let outbox = self.outbox();
+    pub fn sign_out_everywhere(&self, actor: impl Into<Actor>) -> Result<u64, Error> {
+        let (actor, now, outbox, vault) = (actor.into(), self.now(), self.outbox(), Arc::clone(&self.vault));
+        let resident = actor.resident;
         self.db.transaction("sign out everywhere", move |tx| {
+            actor.permit(tx, &vault, now)?;
             outbox.signed_out_everywhere(tx, resident)?;
             end_all(tx, resident)
         })
@@ -230,8 +232,10 @@ impl App {
 
     /// Closes one of the resident's sessions by the name it has in her list.
     pub fn close_session_named(&self, own: &OpenSession, wanted: &str) -> Result<(), Error> {
+        let (actor, now, vault) = (own.herself()?, self.now(), Arc::clone(&self.vault));
         let (resident, wanted, outbox) = (own.resident, wanted.to_owned(), self.outbox());
         self.db.transaction("close session", move |tx| {
+            actor.permit(tx, &vault, now)?;
             let open = sessions::open_of_resident(tx, resident, Time::default())?;
             let found = open.iter().find(|session| name(&session.token_hash) == wanted);
             close(tx, &outbox, &found.ok_or(Error::Unknown { what: "session" })?.token_hash, Initiator::User)

@@ -18,7 +18,7 @@ use usufruct_vault::Keyring;
 use crate::erase::plain_event;
 use crate::ledger::place;
 use crate::row_mark::of_wishes;
-use crate::{App, AuthorizeRequest, Error};
+use crate::{Actor, App, AuthorizeRequest, Error};
 
 /// Standing wishes of a resident.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,8 +51,9 @@ impl App {
     }
 
     /// Sets what a resident wishes, and says in her footprint that it changed.
-    pub fn wish(&self, resident: u64, wished: &Wishes) -> Result<(), Error> {
-        let register = self.register();
+    pub fn wish(&self, actor: impl Into<Actor>, wished: &Wishes) -> Result<(), Error> {
+        let (actor, register) = (actor.into(), self.register());
+        let resident = actor.resident;
         if wished.not_offices.len() > MOST_OFFICES || wished.not_offices.iter().any(|id| !register.agencies.contains_key(id)) {
             return Err(Error::Unknown { what: "office" });
         }
@@ -62,8 +63,9 @@ impl App {
         let mut stored = StoredWishes { resident, said_at: now, sealed, mark: usufruct_core::Digest([0; 32]) };
         stored.mark = of_wishes(&self.vault, &stored)?;
         let event = plain_event(Kind::Status, "wishes-changed", None, now);
-        let rng = Arc::clone(&self.rng);
+        let (rng, vault) = (Arc::clone(&self.rng), Arc::clone(&self.vault));
         self.db.transaction("set wishes", move |tx| {
+            actor.permit(tx, &vault, now)?;
             wishes::put(tx, &stored)?;
             // Decisions that rest on what she wished before are made anew.
             grants::revise_resident(tx, resident)?;

@@ -191,7 +191,7 @@ fn a_lost_root_comes_back_and_the_erased_do_not(store: &Store) {
     let old_escrow = pass.folder.at("old-escrow");
     fs::copy(&escrow, &old_escrow).unwrap();
     let app = pass.app(0);
-    let certificate = app.delete_resident(erased.parse().unwrap()).unwrap();
+    let certificate = app.delete_resident(erased.parse::<u64>().unwrap()).unwrap();
     let promised = app.register().certificates[&certificate].body.erased_escrow_at.unwrap();
     assert_eq!(promised.micros(), (pass.period as i64 + 1) * PERIOD_DAYS * 86_400_000_000);
     app.publish_log().unwrap();

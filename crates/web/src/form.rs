@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::HeaderMap;
+use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use usufruct_app::OpenSession;
 use usufruct_core::hash::equal;
 
 use crate::Site;
 use crate::fault::Fault;
-use crate::session::{Anybody, Fresh, Resident};
+use crate::session::{Anybody, Fresh, Resident, forget_session};
 
 /// A posted form whose `form_token` belongs to the session of a resident who acts for herself, and the session itself.
 pub(crate) struct Checked<T>(pub OpenSession, pub T);
@@ -19,9 +21,9 @@ impl<T: DeserializeOwned> FromRequest<Arc<Site>> for Checked<T> {
     type Rejection = Fault;
 
     async fn from_request(request: Request, site: &Arc<Site>) -> Result<Self, Fault> {
-        let (mut parts, body) = request.into_parts();
+        let (mut parts, bytes) = read(request, site).await?;
         let Resident(session) = Resident::from_request_parts(&mut parts, site).await?;
-        let form = checked(site, &session, Request::from_parts(parts, body)).await?;
+        let form = checked(site, &session, &parts, &bytes)?;
         Ok(Self(session, form))
     }
 }
@@ -33,21 +35,28 @@ impl<T: DeserializeOwned> FromRequest<Arc<Site>> for CheckedOfAnybody<T> {
     type Rejection = Fault;
 
     async fn from_request(request: Request, site: &Arc<Site>) -> Result<Self, Fault> {
-        let (mut parts, body) = request.into_parts();
+        let (mut parts, bytes) = read(request, site).await?;
         let Anybody(session) = Anybody::from_request_parts(&mut parts, site).await?;
-        let form = checked(site, &session, Request::from_parts(parts, body)).await?;
+        let form = checked(site, &session, &parts, &bytes)?;
         Ok(Self(session, form))
     }
 }
 
-async fn checked<T: DeserializeOwned>(site: &Arc<Site>, session: &OpenSession, request: Request) -> Result<T, Fault> {
-    require_own_page(site, request.headers())?;
-    let bytes = axum::body::Bytes::from_request(request, site).await.map_err(|_| Fault::too_large())?;
-    let token = url::form_urlencoded::parse(&bytes).find(|(key, _)| key == "form_token").map(|(_, value)| value.into_owned());
+/// Reads the whole body before anybody looks who sends it: a session may end while the body is on its way.
+async fn read(request: Request, site: &Arc<Site>) -> Result<(Parts, Bytes), Fault> {
+    let (mut parts, body) = request.into_parts();
+    let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), site).await.map_err(|_| Fault::too_large())?;
+    forget_session(&mut parts);
+    Ok((parts, bytes))
+}
+
+fn checked<T: DeserializeOwned>(site: &Site, session: &OpenSession, parts: &Parts, bytes: &[u8]) -> Result<T, Fault> {
+    require_own_page(site, &parts.headers)?;
+    let token = url::form_urlencoded::parse(bytes).find(|(key, _)| key == "form_token").map(|(_, value)| value.into_owned());
     if !token.is_some_and(|token| equal(token.as_bytes(), session.form_token.as_bytes())) {
         return Err(Fault::foreign_form());
     }
-    serde_urlencoded::from_bytes(&bytes).map_err(|_| Fault::bad_form())
+    serde_urlencoded::from_bytes(bytes).map_err(|_| Fault::bad_form())
 }
 
 /// As [`Checked`], for steps that cannot be taken back: the session has just shown its passkey.
@@ -57,9 +66,9 @@ impl<T: DeserializeOwned> FromRequest<Arc<Site>> for Proven<T> {
     type Rejection = Fault;
 
     async fn from_request(request: Request, site: &Arc<Site>) -> Result<Self, Fault> {
-        let (mut parts, body) = request.into_parts();
-        Fresh::from_request_parts(&mut parts, site).await?;
-        let Checked(session, form) = Checked::from_request(Request::from_parts(parts, body), site).await?;
+        let (mut parts, bytes) = read(request, site).await?;
+        let Fresh(session) = Fresh::from_request_parts(&mut parts, site).await?;
+        let form = checked(site, &session, &parts, &bytes)?;
         Ok(Self(session, form))
     }
 }
@@ -72,7 +81,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Site>> for Public<T> {
 
     async fn from_request(request: Request, site: &Arc<Site>) -> Result<Self, Fault> {
         require_own_page(site, request.headers())?;
-        let bytes = axum::body::Bytes::from_request(request, site).await.map_err(|_| Fault::too_large())?;
+        let bytes = Bytes::from_request(request, site).await.map_err(|_| Fault::too_large())?;
         serde_urlencoded::from_bytes(&bytes).map(Self).map_err(|_| Fault::bad_form())
     }
 }

@@ -5,6 +5,7 @@
 
 mod api;
 mod assets;
+mod body_time;
 mod case_words;
 mod ceremonies;
 mod certificate_card;
@@ -77,6 +78,7 @@ pub fn router(site: Arc<Site>) -> Router {
     router
         .fallback(fault::not_found)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn(body_time::limit))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), oidc::nonce::offer))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), limits::by_address))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), headers::secure))

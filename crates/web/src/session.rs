@@ -80,6 +80,11 @@ impl FromRequestParts<Arc<Site>> for MaybeResident {
     }
 }
 
+/// Has the session looked up anew by the next extractor.
+pub(crate) fn forget_session(parts: &mut Parts) {
+    parts.extensions.remove::<Option<OpenSession>>();
+}
+
 /// The page to come back to from a form of the portal or from signing out. Other forms are sent to addresses that are pages too.
 fn page_of_form(here: &str) -> &str {
     if here.starts_with("/oidc/end-session/") {

@@ -4,10 +4,12 @@
 mod common;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use common::City;
+use futures_util::stream;
 use tower::ServiceExt;
 use usufruct_web::{Settings, Site};
 
@@ -24,6 +26,8 @@ impl Answer {
 }
 
 struct Pass {
+    app: Arc<usufruct_app::App>,
+    resident: u64,
     router: axum::Router,
     _dir: tempfile::TempDir,
 }
@@ -33,7 +37,17 @@ impl Pass {
         let dir = tempfile::tempdir().unwrap();
         let city = City::found(dir.path(), None);
         let settings = Settings { issuer: "http://localhost:8080".into(), allows_oidc: true, demo: None };
-        Self { router: usufruct_web::router(Arc::new(Site::new(city.app, settings).unwrap())), _dir: dir }
+        let (app, resident) = (Arc::clone(&city.app), city.enrol(1)[0]);
+        Self { app, resident, router: usufruct_web::router(Arc::new(Site::new(city.app, settings).unwrap())), _dir: dir }
+    }
+
+    /// Sends a form of the resident's session by `token`, of which `body` is what comes and when.
+    async fn send(&self, path: &str, token: &str, body: Body) -> Answer {
+        let request = Request::builder().method("POST").uri(path).header("cookie", format!("usufruct={token}"));
+        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap();
+        Answer { status: parts.status, headers: parts.headers, body }
     }
 
     async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
@@ -109,4 +123,53 @@ async fn a_form_without_a_session_leads_to_the_page_it_stands_on() {
     }
     let opened = pass.ask("GET", "/me/footprint?after=3", &[HTML], "").await;
     assert_eq!(opened.header("location"), "/sign-in?next=%2Fme%2Ffootprint%3Fafter%3D3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_held_open_is_of_no_session_that_ended() {
+    let pass = Pass::new();
+    for is_cut_off in [false, true] {
+        let token = pass.app.open_session(pass.resident, "test").unwrap();
+        let form = format!("form_token={}", pass.app.session(&token).unwrap().unwrap().form_token);
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let (end, may_end) = tokio::sync::oneshot::channel();
+        let held = stream::once(async move {
+            begun.send(()).unwrap();
+            may_end.await.unwrap();
+            Ok::<_, std::io::Error>(form)
+        });
+        let (app, resident) = (Arc::clone(&pass.app), pass.resident);
+        let cut_off = async move {
+            has_begun.await.unwrap();
+            if is_cut_off {
+                tokio::task::spawn_blocking(move || app.sign_out_everywhere(resident)).await.unwrap().unwrap();
+            }
+            end.send(()).unwrap();
+        };
+        let (answer, ()) = tokio::join!(pass.send("/me/account/recovery", &token, Body::from_stream(held)), cut_off);
+        assert_eq!(answer.status.as_u16(), if is_cut_off { 401 } else { 200 }, "{}", answer.body);
+        assert_eq!(pass.app.recovery_codes_left(pass.resident).unwrap(), 10, "only those that the open session made");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_comes_within_ten_seconds_however_it_is_cut() {
+    let pass = Pass::new();
+    let token = pass.app.open_session(pass.resident, "test").unwrap();
+    let drip = || {
+        stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Some((Ok::<_, std::io::Error>("x"), ()))
+        })
+    };
+    let answers = tokio::join!(
+        pass.send("/me/account/recovery", &token, Body::from_stream(drip())),
+        pass.send("/api/releases", &token, Body::from_stream(drip())),
+        pass.send("/recover", &token, Body::from_stream(drip())),
+    );
+    for (answer, is_read) in [(answers.0, true), (answers.1, false), (answers.2, true)] {
+        // Without a token the API reads nothing that does not say how short it is.
+        assert_eq!(answer.status.as_u16(), if is_read { 408 } else { 401 }, "{}", answer.body);
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+    }
 }

@@ -57,7 +57,7 @@ impl App {
         }
         for resident in self.db.read(canaries::left)? {
             if !self.vault.is_canary(resident) {
-                self.delete_for(resident, Cause::Drill)?;
+                self.delete_for(resident.into(), Cause::Drill)?;
             }
         }
         let register = self.register();
@@ -143,7 +143,7 @@ impl App {
         }
         match self.db.read(|conn| residents::state(conn, resident))? {
             Some(ResidentState::Erased) => self.finish_erasures().map(drop),
-            _ => self.delete_for(resident, Cause::Drill).map(drop),
+            _ => self.delete_for(resident.into(), Cause::Drill).map(drop),
         }
     }
 

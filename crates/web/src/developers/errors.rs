@@ -133,7 +133,7 @@ pub(super) const OAUTH: [Explained; 22] = [
 ];
 
 /// The problem types of `application/problem+json` after `urn:usufruct:problem:`, beside the clauses. In the order in which they are met.
-pub(super) const PROBLEMS: [Explained; 24] = [
+pub(super) const PROBLEMS: [Explained; 25] = [
     explained(
         "malformed",
         "A part of the request is missing, repeated or cannot be read, or names what a form does not have. The detail says which.",
@@ -160,6 +160,11 @@ pub(super) const PROBLEMS: [Explained; 24] = [
         "此網址不接受該方法。請使用 Allow 標頭所列的方法。",
     ),
     explained("too-large", "The request is larger than accepted. Send less at once.", "請求超過可接受的大小。請分次傳送。"),
+    explained(
+        "too-slow",
+        "The body did not come within ten seconds, so nothing was done. Send the request again.",
+        "內容未在十秒內送達，因此未執行任何動作。請重新送出請求。",
+    ),
     explained(
         "unauthenticated",
         "The token or its proof is missing, has ended, or is not for this; WWW-Authenticate says which. Get another token, and sign a proof for each request.",

@@ -63,7 +63,7 @@ pub(crate) async fn sign_out_everywhere(
     State(site): State<Arc<Site>>,
     Checked(session, Empty {}): Checked<Empty>,
 ) -> Result<Response, Fault> {
-    blocking(&site, move |app| app.sign_out_everywhere(session.resident)).await?;
+    blocking(&site, move |app| app.sign_out_everywhere(session.herself()?)).await?;
     signed_out(&site, "/")
 }
 
@@ -71,7 +71,7 @@ pub(crate) async fn deactivate(
     State(site): State<Arc<Site>>,
     Checked(session, Empty {}): Checked<Empty>,
 ) -> Result<Response, Fault> {
-    blocking(&site, move |app| app.set_active(session.resident, ResidentState::Deactivated)).await?;
+    blocking(&site, move |app| app.set_active(session.herself()?, ResidentState::Deactivated)).await?;
     see("/me/account")
 }
 
@@ -79,13 +79,13 @@ pub(crate) async fn reactivate(
     State(site): State<Arc<Site>>,
     Checked(session, Empty {}): Checked<Empty>,
 ) -> Result<Response, Fault> {
-    blocking(&site, move |app| app.set_active(session.resident, ResidentState::Active)).await?;
+    blocking(&site, move |app| app.set_active(session.herself()?, ResidentState::Active)).await?;
     see("/me/account")
 }
 
 /// "This was not me". Nobody is signed in afterwards, this browser neither.
 pub(crate) async fn freeze(State(site): State<Arc<Site>>, Checked(session, Empty {}): Checked<Empty>) -> Result<Response, Fault> {
-    blocking(&site, move |app| app.freeze(session.resident)).await?;
+    blocking(&site, move |app| app.freeze(session.herself()?)).await?;
     signed_out(&site, "/freeze?done=yes")
 }
 
@@ -106,7 +106,7 @@ pub(crate) async fn ask_delete(State(site): State<Arc<Site>>, page: Page, Fresh(
 }
 
 pub(crate) async fn delete(State(site): State<Arc<Site>>, Proven(session, Empty {}): Proven<Empty>) -> Result<Response, Fault> {
-    let certificate = blocking(&site, move |app| app.delete_resident(session.resident)).await?;
+    let certificate = blocking(&site, move |app| app.delete_resident(session.proven(app.now())?)).await?;
     signed_out(&site, &format!("/register/certificates/{certificate}"))
 }
 

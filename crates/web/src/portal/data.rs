@@ -132,6 +132,6 @@ pub(crate) async fn correct(
         return Err(Fault::not_found("block to correct"));
     }
     let target = format!("/me/data?corrected={block}");
-    blocking(&site, move |app| app.correct(session.resident, &block, &form.value)).await?;
+    blocking(&site, move |app| app.correct(session.herself()?, &block, &form.value)).await?;
     see(&target)
 }

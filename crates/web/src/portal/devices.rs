@@ -141,7 +141,7 @@ pub(crate) struct Named {
 
 pub(crate) async fn rename(State(site): State<Arc<Site>>, Checked(session, form): Checked<Named>) -> Result<Response, Fault> {
     let credential = credential(&form.credential)?;
-    blocking(&site, move |app| app.rename_passkey(session.resident, &credential, &form.label)).await?;
+    blocking(&site, move |app| app.rename_passkey(session.herself()?, &credential, &form.label)).await?;
     see("/me/account/devices")
 }
 
@@ -173,7 +173,7 @@ pub(crate) async fn revoke_cards(
     State(site): State<Arc<Site>>,
     Checked(session, Empty {}): Checked<Empty>,
 ) -> Result<Response, Fault> {
-    blocking(&site, move |app| app.revoke_cards(session.resident)).await?;
+    blocking(&site, move |app| app.revoke_cards(session.herself()?)).await?;
     see("/me/account/devices")
 }
 
@@ -201,7 +201,7 @@ pub(crate) async fn remove_certificate_card(
     State(site): State<Arc<Site>>,
     Checked(session, form): Checked<ChosenCard>,
 ) -> Result<Response, Fault> {
-    blocking(&site, move |app| app.remove_certificate_card(session.resident, &form.card)).await?;
+    blocking(&site, move |app| app.remove_certificate_card(session.herself()?, &form.card)).await?;
     see("/me/account/devices")
 }
 

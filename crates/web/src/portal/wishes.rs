@@ -74,6 +74,6 @@ pub(crate) async fn set(State(site): State<Arc<Site>>, Checked(session, form): C
     let named = form.fields.keys().filter_map(|field| field.strip_prefix("not_")).map(str::parse);
     let not_offices: BTreeSet<AgencyId> = named.collect::<Result<_, _>>().map_err(|_| Fault::bad_form())?;
     let wished = Wishes { no_optional: form.fields.contains_key("no_optional"), not_offices };
-    blocking(&site, move |app| app.wish(session.resident, &wished)).await?;
+    blocking(&site, move |app| app.wish(session.herself()?, &wished)).await?;
     see("/me/wishes?saved=true")
 }

@@ -1,0 +1,361 @@
+//! What was asked while a session or a token was good, and comes to be done after it has ended, is not done; on both databases.
+
+#[path = "common/authority.rs"]
+mod authority;
+mod common;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use authority::Trust;
+use common::{City, LIBRARY, SERVICE, block, library_card, mandate, service, text};
+use serde_json::json;
+use usufruct_app::store::passkeys::Passkey;
+use usufruct_app::store::residents::ResidentState;
+use usufruct_app::vault::FOOTPRINT_KEYS_LEN;
+use usufruct_app::{
+    About, AuthorizeRequest, BatchRequest, Bearing, CaseRequest, ConversionBatch, DataBearer, DepositRequest, Earlier, Error,
+    Exchange, GrantManagement, HeldToken, NewHelper, OpenSession, Presented, ProvenCertificate, ReleaseRequest, Tokens, Wishes,
+    Wrap,
+};
+use usufruct_core::case::CaseKind;
+use usufruct_core::delegation::Power;
+use usufruct_core::event::Form;
+use usufruct_core::hash::sha256;
+use usufruct_core::id::{CaseId, MandateId, ServiceId};
+use usufruct_core::time::{DAY, HOUR, MINUTE, SECOND};
+
+common::on_both!(
+    a_passkey_shown_too_long_ago_deletes_no_pass,
+    a_session_that_ended_does_nothing_more,
+    a_token_that_ended_does_nothing_more,
+    every_call_does_its_work_in_an_open_session,
+);
+
+const CALLBACK: &str = "http://localhost:8081/callback";
+/// A service in another pseudonym domain, and a mandate under which both may deposit and convert.
+const SECOND_SERVICE: &str = "svc_second";
+const SHORT: &str = "mdt_short";
+
+/// A request that was let in, and is still on its way.
+struct Held<'a> {
+    city: &'a City,
+    session: OpenSession,
+    /// A card that is registered nowhere.
+    proven: ProvenCertificate,
+    /// The name of a card that she registered.
+    card: String,
+}
+
+type Call = fn(&Held<'_>) -> Result<(), Error>;
+/// A way in which what is held ends, for a resident and by something of hers.
+type End<'a, T> = (&'static str, &'a dyn Fn(u64, &T));
+
+/// Everything that is done by a session.
+const CALLS: [(&str, Call); 31] = [
+    ("add_certificate_card", |held| held.city.app.add_certificate_card(&held.session, &held.proven, "card")),
+    ("add_passkey", |held| held.city.app.add_passkey(&held.session, &passkey(held.city, held.session.resident, "another"))),
+    ("authorize", |held| held.city.app.authorize(&held.session, &sign_in(&[])).map(drop)),
+    ("begin_acting", |held| held.city.app.begin_acting(&held.session, "none").map(drop)),
+    ("close_session_named", |held| held.city.app.close_session_named(&held.session, "none")),
+    ("complain", |held| held.city.app.complain(held.session.herself()?, &case(held.city), "No.")),
+    ("consent", |held| held.city.app.consent(held.session.herself()?, &service(), &mandate(), &[]).map(drop)),
+    ("correct", |held| held.city.app.correct(held.session.herself()?, &block("district"), "Hill")),
+    ("delete_resident", |held| held.city.app.delete_resident(held.session.proven(held.city.app.now())?).map(drop)),
+    ("drop_footprint_wrap", |held| held.city.app.drop_footprint_wrap(&held.session, &first(&held.session))),
+    ("end_delegation", |held| held.city.app.end_delegation(&held.session, "none")),
+    ("file_case", |held| held.city.app.file_case(held.session.herself()?, &question()).map(drop)),
+    ("footprint_key", |held| held.city.app.footprint_key(&held.session).map(drop)),
+    ("freeze", |held| held.city.app.freeze(held.session.herself()?)),
+    ("give_help", |held| held.city.app.give_help(&held.session, &helper(held.city)).map(drop)),
+    ("keep_footprint_wrap", |held| held.city.app.keep_footprint_wrap(&held.session, &first(&held.session), &wrap())),
+    ("lift_freeze", |held| held.city.app.lift_freeze(&held.session)),
+    ("make_recovery_codes", |held| held.city.app.make_recovery_codes(&held.session).map(drop)),
+    ("offered_help", |held| held.city.app.offered_help(&held.session, "ABCD").map(drop)),
+    ("remove_certificate_card", |held| held.city.app.remove_certificate_card(held.session.herself()?, &held.card)),
+    ("remove_passkey", |held| held.city.app.remove_passkey(&held.session, &first(&held.session))),
+    ("rename_passkey", |held| held.city.app.rename_passkey(held.session.herself()?, &first(&held.session), "mine")),
+    ("renew_help", |held| held.city.app.renew_help(&held.session, "none", held.city.app.now().plus(DAY))),
+    ("revoke_cards", |held| held.city.app.revoke_cards(held.session.herself()?).map(drop)),
+    ("set_active", |held| held.city.app.set_active(held.session.herself()?, ResidentState::Deactivated)),
+    ("sign_out_everywhere", |held| held.city.app.sign_out_everywhere(held.session.herself()?).map(drop)),
+    ("take_recovery_codes", |held| held.city.app.take_recovery_codes(&held.session, &own_codes())),
+    ("take_up_guardianship", |held| held.city.app.take_up_guardianship(&held.session, "none", "she", "I")),
+    ("take_up_help", |held| held.city.app.take_up_help(&held.session, "ABCD")),
+    ("wish", |held| held.city.app.wish(held.session.herself()?, &Wishes { no_optional: true, ..Wishes::default() })),
+    ("withdraw", |held| held.city.app.withdraw(held.session.herself()?, &mandate()).map(drop)),
+];
+
+/// What takes a session and neither changes nor opens anything of hers: it ends the session itself, or what she asks to be shown was looked up
+/// with it, by a request that has nothing else to wait for.
+const HARMLESS: [&str; 11] = [
+    "acting",
+    "close_session",
+    "delegations",
+    "look",
+    "mark",
+    "prove_passkey",
+    "replace_session",
+    "sessions",
+    "sign_in_with_card",
+    "sign_in_with_certificate",
+    "stop_acting",
+];
+
+#[test]
+fn every_use_case_that_takes_a_session_is_among_them() {
+    let mut takers = BTreeSet::new();
+    let mut directories = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+                continue;
+            }
+            for part in std::fs::read_to_string(path).unwrap().split("pub fn ").skip(1) {
+                let arguments = part.split(" {").next().unwrap().split("->").next().unwrap();
+                if arguments.contains("OpenSession") || arguments.contains("Actor") {
+                    takers.insert(part.split(['(', '<']).next().unwrap().to_owned());
+                }
+            }
+        }
+    }
+    let known: BTreeSet<String> = CALLS.iter().map(|(name, _)| *name).chain(HARMLESS).map(str::to_owned).collect();
+    assert_eq!(takers, known);
+}
+
+fn id(service: &str) -> ServiceId {
+    service.parse().unwrap()
+}
+
+fn short() -> MandateId {
+    SHORT.parse().unwrap()
+}
+
+fn passkey(city: &City, resident: u64, name: &str) -> Passkey {
+    Passkey {
+        credential: format!("{resident}/{name}").into_bytes(),
+        resident,
+        passkey: "{}".into(),
+        label: name.into(),
+        added_at: city.app.now(),
+        used_at: None,
+    }
+}
+
+fn first(session: &OpenSession) -> Vec<u8> {
+    format!("{}/first", session.resident).into_bytes()
+}
+
+fn sign_in(scope: &[&str]) -> AuthorizeRequest {
+    AuthorizeRequest {
+        service: service(),
+        redirect_uri: CALLBACK.to_owned(),
+        scope: std::iter::once("openid").chain(scope.iter().copied()).map(str::to_owned).collect(),
+        details: Vec::new(),
+        state: None,
+        nonce: None,
+        challenge: None,
+        by_form: false,
+        jkt: None,
+        management: GrantManagement::Create,
+        pushed: None,
+        agreed: scope.iter().filter_map(|word| word.parse().ok()).collect(),
+    }
+}
+
+fn case(city: &City) -> CaseId {
+    CaseId::fresh(city.app.now(), city.app.rng())
+}
+
+fn question() -> CaseRequest {
+    CaseRequest { about: About::Service(service()), kind: CaseKind::Challenge, words: String::new() }
+}
+
+fn helper(city: &City) -> NewHelper {
+    NewHelper {
+        helper_called: "daughter".into(),
+        person_called: "mother".into(),
+        powers: [Power::Cases].into_iter().collect(),
+        ends_at: city.app.now().plus(DAY),
+    }
+}
+
+fn wrap() -> Wrap {
+    let mut bytes = [0; 1 + 12 + FOOTPRINT_KEYS_LEN + 16];
+    bytes[0] = 1;
+    Wrap::parse(&bytes).unwrap()
+}
+
+fn own_codes() -> Vec<(usufruct_core::Digest, Wrap)> {
+    (0..10_u8).map(|n| (sha256(&[n]), wrap())).collect()
+}
+
+fn session(city: &City, resident: u64) -> OpenSession {
+    city.app.session(&city.app.open_session(resident, "test").unwrap()).unwrap().unwrap()
+}
+
+/// A resident with a passkey, a certificate card, a consent, and a session just opened.
+fn held<'a>(city: &'a City, trust: &Trust, serial: u64) -> Held<'a> {
+    let resident = city.enrol(1)[0];
+    let code = city.app.invite(resident, None).unwrap();
+    city.app.redeem(&code, &passkey(city, resident, "first"), Earlier::Keep).unwrap();
+    city.app.consent(resident, &service(), &mandate(), &[]).unwrap();
+    let session = session(city, resident);
+    let registered = trust.proven(&city.app, &trust.state.card("holder", 2 * serial));
+    city.app.add_certificate_card(&session, &registered, "hers").unwrap();
+    let card = city.app.certificate_cards(resident).unwrap().remove(0).name;
+    let proven = trust.proven(&city.app, &trust.state.card("holder", 2 * serial + 1));
+    Held { city, session, proven, card }
+}
+
+fn is_ended<T>(outcome: &Result<T, Error>) -> bool {
+    matches!(outcome, Err(Error::Refused { what, .. }) if what == "This session has ended.")
+}
+
+fn every_call_does_its_work_in_an_open_session(dir: &Path, url: Option<&str>) {
+    let (city, trust) = (City::found(dir, url), Trust::default());
+    trust.open(&city.app, &[]);
+    for (serial, (name, call)) in (1..).zip(CALLS) {
+        let outcome = call(&held(&city, &trust, serial));
+        assert!(!is_ended(&outcome) && !matches!(outcome, Err(Error::NotFresh | Error::NotGiven)), "{name}: {outcome:?}");
+    }
+}
+
+fn a_session_that_ended_does_nothing_more(dir: &Path, url: Option<&str>) {
+    let (city, trust) = (City::found(dir, url), Trust::default());
+    trust.open(&city.app, &[]);
+    let freeze = |resident: u64, _: &str| city.app.freeze(resident).unwrap();
+    let sign_out = |resident: u64, _: &str| {
+        city.app.sign_out_everywhere(resident).unwrap();
+    };
+    let recover = |resident: u64, code: &str| {
+        let invitation = city.app.recover(code).unwrap();
+        city.app.redeem(&invitation, &passkey(&city, resident, "new"), Earlier::Remove).unwrap();
+    };
+    let ends: [End<'_, str>; 3] = [("frozen", &freeze), ("recovered", &recover), ("signed out", &sign_out)];
+    for (serial, (end, apply)) in (100..).zip(ends) {
+        let held = held(&city, &trust, serial);
+        let resident = held.session.resident;
+        let codes = city.app.make_recovery_codes(&held.session).unwrap();
+        apply(resident, &codes[0]);
+        let seen = || (city.app.footprint(resident).unwrap().lines.len(), city.app.passkeys(resident).unwrap().len());
+        let before = seen();
+        for (name, call) in CALLS {
+            let outcome = call(&held);
+            // The card went with the recovery, before anybody looks at a session.
+            let is_gone = name == "remove_certificate_card" && matches!(outcome, Err(Error::Unknown { .. }));
+            assert!(is_ended(&outcome) || (end == "recovered" && is_gone), "{name}, {end}: {outcome:?}");
+            assert_eq!(seen(), before, "{name}, {end}");
+        }
+    }
+}
+
+fn a_passkey_shown_too_long_ago_deletes_no_pass(dir: &Path, url: Option<&str>) {
+    let city = City::found(dir, url);
+    let session = session(&city, city.enrol(1)[0]);
+    let proven = session.proven(city.app.now()).unwrap();
+    city.clock.advance(5 * MINUTE + SECOND);
+    assert!(matches!(city.app.delete_resident(proven), Err(Error::NotFresh)));
+    assert!(matches!(session.proven(city.app.now()), Err(Error::NotFresh)));
+    city.app.correct(session.herself().unwrap(), &block("district"), "Hill").unwrap();
+}
+
+fn found(dir: &Path, url: Option<&str>) -> City {
+    let city = City::found(dir, url);
+    city.open_service(SECOND_SERVICE, LIBRARY, "second");
+    let mut body = library_card();
+    body["operations"] = json!(["disclose", "store", "deposit"]);
+    body["conversions"] = json!([{"from": SERVICE, "to": SECOND_SERVICE, "why": text("Readers enter without a ticket.")}]);
+    city.publish_mandate(SHORT, body);
+    city
+}
+
+/// She signs in to the library, which gets a token that is good for data.
+fn tokens(city: &City, resident: u64) -> Tokens {
+    let session = session(city, resident);
+    let code = city.app.authorize(&session, &sign_in(&[SHORT])).unwrap();
+    let exchange = Exchange {
+        service: service(),
+        code,
+        redirect_uri: CALLBACK.to_owned(),
+        verifier: None,
+        jkt: Some("key".to_owned()),
+        presented: Vec::new(),
+    };
+    city.app.exchange(&exchange).unwrap()
+}
+
+/// The token as it is held once the caller was looked up; the proof is called `name`.
+fn held_token(city: &City, tokens: &Tokens, name: &str) -> HeldToken {
+    let proof = Presented::possession("key", name, city.app.now().plus(HOUR));
+    let bearing = Bearing { access_token: tokens.access_token.clone(), possession: Some(("key".to_owned(), proof)) };
+    match city.app.data_caller(&bearing).unwrap() {
+        Some(DataBearer::Asks(caller)) => caller.token,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What comes of everything that can be asked about her by the token.
+fn asked(city: &City, subject: &str, token: &HeldToken) -> [Result<(), Error>; 4] {
+    let release = ReleaseRequest { mandate: short(), ..city.request(subject) };
+    let batch = BatchRequest {
+        service: service(),
+        mandate: short(),
+        subjects: vec![subject.to_owned()],
+        blocks: vec![(block("name"), Form::Value)],
+        reason: "lending".into(),
+        actor: None,
+    };
+    let deposit = DepositRequest {
+        service: service(),
+        mandate: short(),
+        subject: subject.to_owned(),
+        block: block("name"),
+        value: "A visit".into(),
+        reason: "lending".into(),
+        actor: None,
+        sign_in: None,
+    };
+    let conversion = ConversionBatch {
+        service: service(),
+        to: id(SECOND_SERVICE),
+        mandate: short(),
+        subjects: vec![subject.to_owned()],
+        reason: "lending".into(),
+        actor: None,
+        sign_in: None,
+    };
+    [
+        city.app.release_by(&release, token).map(drop),
+        city.app.release_batch_by(&batch, token).unwrap().lines.remove(0).outcome.map(drop),
+        city.app.deposit_by(&deposit, token).map(drop),
+        city.app.convert_by(&conversion, token).unwrap().lines.remove(0).outcome.map(drop),
+    ]
+}
+
+fn a_token_that_ended_does_nothing_more(dir: &Path, url: Option<&str>) {
+    let city = found(dir, url);
+    let revoke = |_: u64, tokens: &Tokens| city.app.revoke(&service(), &tokens.access_token, Vec::new()).unwrap();
+    let sign_out = |resident: u64, _: &Tokens| {
+        city.app.sign_out_everywhere(resident).unwrap();
+    };
+    let expire = |_: u64, _: &Tokens| city.clock.advance(HOUR);
+    let ends: [End<'_, Tokens>; 3] = [("revoked", &revoke), ("signed out", &sign_out), ("expired", &expire)];
+    for (end, apply) in ends {
+        let resident = city.enrol(1)[0];
+        city.app.consent(resident, &service(), &short(), &[]).unwrap();
+        let tokens = tokens(&city, resident);
+        let token = held_token(&city, &tokens, end);
+        for outcome in asked(&city, &tokens.subject, &token) {
+            outcome.unwrap();
+        }
+        apply(resident, &tokens);
+        let before = city.app.footprint(resident).unwrap().lines.len();
+        for (n, outcome) in asked(&city, &tokens.subject, &token).into_iter().enumerate() {
+            assert!(matches!(outcome, Err(Error::Unborne)), "{n}, {end}: {outcome:?}");
+        }
+        assert_eq!(city.app.footprint(resident).unwrap().lines.len(), before, "nothing was decided, {end}");
+    }
+}
