@@ -48,6 +48,8 @@ struct Held<'a> {
 }
 
 type Call = fn(&Held<'_>) -> Result<(), Error>;
+/// A way in which what is held ends, for a resident and by something of hers.
+type End<'a, T> = (&'static str, &'a dyn Fn(u64, &T));
 
 /// Everything that is done by a session.
 const CALLS: [(&str, Call); 31] = [
@@ -232,7 +234,7 @@ fn a_session_that_ended_does_nothing_more(dir: &Path, url: Option<&str>) {
         let invitation = city.app.recover(code).unwrap();
         city.app.redeem(&invitation, &passkey(&city, resident, "new"), Earlier::Remove).unwrap();
     };
-    let ends: [(&str, &dyn Fn(u64, &str)); 3] = [("frozen", &freeze), ("recovered", &recover), ("signed out", &sign_out)];
+    let ends: [End<'_, str>; 3] = [("frozen", &freeze), ("recovered", &recover), ("signed out", &sign_out)];
     for (serial, (end, apply)) in (100..).zip(ends) {
         let held = held(&city, &trust, serial);
         let resident = held.session.resident;
@@ -340,7 +342,7 @@ fn a_token_that_ended_does_nothing_more(dir: &Path, url: Option<&str>) {
         city.app.sign_out_everywhere(resident).unwrap();
     };
     let expire = |_: u64, _: &Tokens| city.clock.advance(HOUR);
-    let ends: [(&str, &dyn Fn(u64, &Tokens)); 3] = [("revoked", &revoke), ("signed out", &sign_out), ("expired", &expire)];
+    let ends: [End<'_, Tokens>; 3] = [("revoked", &revoke), ("signed out", &sign_out), ("expired", &expire)];
     for (end, apply) in ends {
         let resident = city.enrol(1)[0];
         city.app.consent(resident, &service(), &short(), &[]).unwrap();
