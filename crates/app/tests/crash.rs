@@ -7,6 +7,7 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::Command;
@@ -83,9 +84,17 @@ impl Template {
         self.database.as_ref().map(Database::url)
     }
 
+    /// What a job of the writer does last, it may do a moment after the city is gone: a copy that a file vanishes from is made again.
     fn copy(&self) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        copy(self.path(), dir.path());
+        let dir = (0..100).find_map(|_| {
+            let dir = tempfile::tempdir().unwrap();
+            match copy(self.path(), dir.path()) {
+                Ok(()) => Some(dir),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => panic!("{error}"),
+            }
+        });
+        let dir = dir.expect("a copy of a template that nobody changes");
         let database = self.database.as_ref().map(|database| Database::make(&database.base, &database.name));
         Self { dir, database }
     }
@@ -189,17 +198,18 @@ fn sweep(template: &Template, at: &str, step: impl Fn(&App) -> Result<(), Error>
     }
 }
 
-fn copy(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
         let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            fs::create_dir_all(&target).unwrap();
-            copy(&entry.path(), &target);
+        if entry.file_type()?.is_dir() {
+            fs::create_dir_all(&target)?;
+            copy(&entry.path(), &target)?;
         } else {
-            fs::copy(entry.path(), target).unwrap();
+            fs::copy(entry.path(), target)?;
         }
     }
+    Ok(())
 }
 
 #[test]
