@@ -4,12 +4,13 @@
 mod common;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use common::City;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use tower::ServiceExt;
 use usufruct_web::{Settings, Site};
 
@@ -150,6 +151,21 @@ async fn a_form_held_open_is_of_no_session_that_ended() {
         assert_eq!(answer.status.as_u16(), if is_cut_off { 401 } else { 200 }, "{}", answer.body);
         assert_eq!(pass.app.recovery_codes_left(pass.resident).unwrap(), 10, "only those that the open session made");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_refused_is_read_to_its_end_so_that_the_answer_arrives() {
+    let pass = Pass::new();
+    let token = pass.app.open_session(pass.resident, "test").unwrap();
+    let read = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&read);
+    let parts = stream::iter(0..40).map(move |_| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        Ok::<_, std::io::Error>(vec![b'x'; 65_536])
+    });
+    let answer = pass.send("/me/account/recovery", &token, Body::from_stream(parts)).await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "{}", answer.body);
+    assert_eq!(read.load(Ordering::SeqCst), 40);
 }
 
 #[tokio::test(flavor = "multi_thread")]
