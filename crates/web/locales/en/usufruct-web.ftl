@@ -444,7 +444,6 @@ error-busy = Too much is going on right now. Try again in a minute.
 error-too-large = The request is larger than accepted here.
 error-too-slow = What you sent did not arrive within ten seconds, so nothing was done. Send it again.
 error-unauthenticated = You are not signed in, or the proof did not hold.
-error-too-many = There were too many requests from your network. Wait a moment and try again.
 error-suspended = This service is suspended: nobody can sign in to it now, and it gets no data. What you lent stays yours. Use another way to the service, or try again when it is no longer suspended.
 error-suspended-since = Suspended since
 error-suspended-see = The service and its other ways in, in the public register

@@ -413,7 +413,6 @@ error-busy = 目前較為忙碌，請稍後再試。
 error-too-large = 內容超過可接受的大小。
 error-too-slow = 您送出的內容未在十秒內送達，因此未執行任何動作。請再送一次。
 error-unauthenticated = 尚未登入，或身分驗證未通過。
-error-too-many = 您的網路送出的請求過多。請稍候再試。
 error-suspended = 此服務已停權，目前無人可以登入，其亦無法取得任何資料。您同意提供的資料仍由您掌握。請改用其他管道辦理，或於恢復後再試。
 error-suspended-since = 停權日期：
 error-suspended-see = 公開登記簿中的此服務與其他辦理管道
