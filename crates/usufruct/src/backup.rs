@@ -7,7 +7,7 @@ pub mod drafts;
 pub mod term;
 
 use std::fs::{self, File, Permissions};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -168,6 +168,12 @@ pub fn list(folder: &Path, key: &BackupKey) -> Vec<(PathBuf, Time)> {
 /// When the oldest backup was made whose ciphertext is still in a folder; `None` if there is none. One of which nobody can tell, and one
 /// that was interrupted or is being made, may be older than everything.
 pub fn oldest(folder: &Path, key: &BackupKey) -> Option<Time> {
+    if let Err(error) = fs::read_dir(folder)
+        && error.kind() != ErrorKind::NotFound
+    {
+        tracing::warn!(folder = %folder.display(), %error, "nothing is purged while nobody can tell which backups are there");
+        return Some(Time::default());
+    }
     if let Some(unknown) = unreadable(folder, key).into_iter().chain(drafts::all(folder)).next() {
         tracing::warn!(backup = %unknown.display(), "nothing is purged while nobody can tell when this backup was made");
         return Some(Time::default());
@@ -244,8 +250,12 @@ fn is_hidden(path: &Path) -> bool {
     path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'))
 }
 
+/// Whether a folder holds a backup or a part of one. One that may not be looked into may hold anything.
 fn is_backup(folder: &Path) -> bool {
-    [MANIFEST, SQLITE, POSTGRES].iter().any(|name| folder.join(name).exists())
+    [MANIFEST, SQLITE, POSTGRES].iter().any(|name| match folder.join(name).try_exists() {
+        Ok(is_there) => is_there,
+        Err(error) => error.kind() != ErrorKind::NotADirectory,
+    })
 }
 
 /// Whether a backup holds a dump of PostgreSQL, as its manifest says and not whatever lies there.
@@ -327,5 +337,15 @@ mod tests {
         assert_eq!(oldest(backups.path(), &key), Some(Time::default()));
         drop(drafts::hold(backups.path()).unwrap());
         assert_eq!(oldest(backups.path(), &key), Some(made_at));
+
+        // What nobody can look into may be a backup, and so may what lies in a folder that nobody can look into.
+        fs::write(backups.path().join("notes"), "no backup").unwrap();
+        assert_eq!(oldest(backups.path(), &key), Some(made_at));
+        let closed = backups.path().join("closed");
+        std::os::unix::fs::symlink(&closed, &closed).unwrap();
+        assert_eq!(oldest(backups.path(), &key), Some(Time::default()));
+        assert_eq!(oldest(&closed, &key), Some(Time::default()));
+        assert_eq!(unreadable(backups.path(), &key), [closed]);
+        assert_eq!(oldest(&backups.path().join("never made"), &key), None);
     }
 }

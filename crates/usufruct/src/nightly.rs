@@ -252,7 +252,9 @@ impl Kept {
         audits: impl FnOnce() -> Vec<Entry<Audit>>,
         canaries: usize,
     ) -> Option<Night> {
-        let Some((newest, _)) = self.whole.last().filter(|(_, made_at)| *made_at >= due) else {
+        // One that a wrong clock dated ahead is no work of this night.
+        let tonight = |(_, made_at): &&(PathBuf, Time)| (due..due.plus(DAY)).contains(made_at);
+        let Some((newest, _)) = self.whole.iter().rev().find(tonight) else {
             return Some(match last {
                 // While there is no backup it stays due.
                 Some(last) if last.backup.is_none() => Night { due, ..last },
@@ -433,6 +435,9 @@ mod tests {
             audit(Drill::CanaryScan, MADE, None, 3),
         ]);
         assert!(done.is_scanned && kept.to_drill().iter().all(|folder| done.drilled.contains(folder)));
+        // One that a wrong clock dated ahead is not that of this night.
+        let ahead = self::kept(&[LAST, "2027-06-01T18:00:00Z"]);
+        assert!(ahead.night(None, due, None, Vec::new, 3).unwrap().backup.is_none());
         // A backup by hand ends no night either while the last one is not done.
         let stuck = Night { due: time(LAST), backup: Some(LAST.into()), ..Night::default() };
         let next = kept.night(Some(stuck), due, None, Vec::new, 3).unwrap();

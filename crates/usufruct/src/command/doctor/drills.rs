@@ -75,7 +75,8 @@ pub(super) fn drafts(nightly: &Nightly) -> Line {
     Line::warn(
         WHAT,
         format!(
-            "{} parts of backups that were interrupted still hold ciphertext, so nothing is purged: {} is one. The next backup              removes what it made itself; remove the others.",
+            "{} parts of backups that were interrupted still hold ciphertext, so nothing is purged: {} is one. The next backup \
+             removes what it made itself; remove the others.",
             left.len(),
             first.display()
         ),
