@@ -64,10 +64,10 @@ impl App {
         let mut card = Card { secret_hash, resident, pin, issued_at: now, used_at: None, mark: None };
         card.mark = Some(of_card(&self.vault, &card)?);
         let (keyring, rng, request) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng), request.map(str::to_owned));
-        let (outbox, vault) = (self.outbox(), Arc::clone(&self.vault));
+        let (outbox, desk) = (self.outbox(), self.desk());
         self.db.transaction("issue card", move |tx| {
             residents::state(tx, resident)?.ok_or(Error::Unknown { what: "resident" })?;
-            if counter::permit(tx, &vault, resident, Way::Card, request.as_deref(), now)? {
+            if counter::permit(tx, &desk, resident, Way::Card, request.as_deref(), now)? {
                 place(tx, &keyring, plain_event(Kind::Status, COUNTER_RECOVERY, None, now), rng.as_ref())?;
             }
             if cards::purge_resident(tx, resident)? > 0 {

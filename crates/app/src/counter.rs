@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use usufruct_core::agency::SigningKey;
 use usufruct_core::brake::Stratum;
 use usufruct_core::hash::sha256;
 use usufruct_core::id::AgencyId;
@@ -106,9 +107,8 @@ impl App {
 
     /// The public key of the clerk who approved, which is one person's whatever it is called.
     pub(crate) fn clerk(&self, register: &Register, approval: &Approval, message: &Digest) -> Result<String, Error> {
-        let agency = (approval.agency == self.config.operator).then(|| register.agencies.get(&approval.agency)).flatten();
-        let keys = agency.map(|entry| entry.body.signing_keys.as_slice()).unwrap_or_default();
-        let key = keys.iter().find(|key| key.id == approval.key && key.role != AUTOMATION && key.id != AUTOMATION);
+        let is_ours = approval.agency == self.config.operator;
+        let key = persons(register, &self.config.operator).find(|key| is_ours && key.id == approval.key);
         key.filter(|key| approval.verifies(message, &key.public)).map(|key| key.public.clone()).ok_or_else(|| {
             Error::refused(
                 "The request is not signed by a clerk of the operator.",
@@ -123,6 +123,19 @@ pub(crate) struct Desk {
     operator: AgencyId,
     pub(crate) vault: Arc<Vault>,
     register: Arc<Register>,
+}
+
+impl Desk {
+    /// Whether a public key is that of a person of the operator now.
+    fn has(&self, clerk: &str) -> bool {
+        persons(&self.register, &self.operator).any(|key| key.public == clerk)
+    }
+}
+
+/// The keys of a body that are a person's.
+fn persons<'a>(register: &'a Register, body: &AgencyId) -> impl Iterator<Item = &'a SigningKey> {
+    let keys = register.agencies.get(body).map(|entry| entry.body.signing_keys.as_slice()).unwrap_or_default();
+    keys.iter().filter(|key| key.role != AUTOMATION && key.id != AUTOMATION)
 }
 
 impl App {
@@ -143,6 +156,8 @@ impl App {
 /// Notes that a clerk approved a request. The same one counts once. `None` when the brake has stopped the two, which stays noted.
 pub(crate) fn note_clerk(tx: &mut Tx<'_>, desk: &Desk, id: &str, clerk: &str, now: Time) -> Result<Option<Approved>, Error> {
     let mut request = find_counter_request(tx, &desk.vault, id, now)?.ok_or_else(lapsed)?;
+    // Whoever has got another key since, or left, approves nothing by the one of before.
+    request.clerks.retain(|known| desk.has(known));
     if request.clerks.iter().any(|known| known == clerk) || request.clerks.len() >= 2 {
         return Err(Error::refused(
             "This clerk has approved the request already.",
@@ -175,7 +190,7 @@ pub fn counter_message(origin: &str, id: &str, resident: u64, way: Way) -> Diges
 /// is used up (true). Nothing else.
 pub(crate) fn permit(
     tx: &mut Tx<'_>,
-    vault: &Vault,
+    desk: &Desk,
     resident: u64,
     way: Way,
     request: Option<&str>,
@@ -184,8 +199,9 @@ pub(crate) fn permit(
     let Some(id) = request else {
         return if has_way_in(tx, resident)? { Err(one_clerk()) } else { Ok(false) };
     };
-    let request = find_counter_request(tx, vault, id, now)?.ok_or_else(lapsed)?;
-    let is_approved = request.clerks.len() == 2 && request.resident == resident && request.way == way.code();
+    let request = find_counter_request(tx, &desk.vault, id, now)?.ok_or_else(lapsed)?;
+    let stand = request.clerks.iter().filter(|clerk| desk.has(clerk)).count();
+    let is_approved = stand == 2 && request.resident == resident && request.way == way.code();
     if is_approved && counter_requests::redeem(tx, id, now)? { Ok(true) } else { Err(one_clerk()) }
 }
 

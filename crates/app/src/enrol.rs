@@ -82,10 +82,10 @@ impl App {
         let code = self.fresh_code(3);
         let invitation = self.invitation(&code, resident, now.plus(INVITATION_LIFE))?;
         let (keyring, request) = (Arc::new(self.keyring(resident)?), request.map(str::to_owned));
-        let (vault, rng) = (Arc::clone(&self.vault), Arc::clone(&self.rng));
+        let (desk, rng) = (self.desk(), Arc::clone(&self.rng));
         self.db.transaction("invite", move |tx| {
             residents::state(tx, resident)?.ok_or(Error::Unknown { what: "resident" })?;
-            if counter::permit(tx, &vault, resident, Way::Passkey, request.as_deref(), now)? {
+            if counter::permit(tx, &desk, resident, Way::Passkey, request.as_deref(), now)? {
                 place(tx, &keyring, plain_event(Kind::Status, COUNTER_RECOVERY, None, now), rng.as_ref())?;
             }
             Ok::<_, Error>(invitations::insert(tx, &invitation)?)

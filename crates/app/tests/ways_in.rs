@@ -11,6 +11,7 @@ use usufruct_app::{Approved, CardAttempt, Earlier, Error, OpenSession, Way, coun
 use usufruct_core::decide::Clause;
 use usufruct_core::event::Kind;
 use usufruct_core::means::Means;
+use usufruct_core::statement::StatementKind;
 use usufruct_core::time::{DAY, HOUR, MINUTE, SECOND};
 use zeroize::Zeroizing;
 
@@ -22,6 +23,7 @@ common::on_both!(
     a_session_is_fresh_for_five_minutes_and_again_after_a_proof,
     a_stranger_locks_nobody_out,
     one_clerk_alone_can_do_nothing,
+    a_clerk_whose_key_was_replaced_counts_once_and_one_who_left_not_at_all,
     ten_thousand_guesses_get_nowhere,
     two_clerks_let_a_resident_in_again,
     what_a_deleted_pass_leaves_opens_nothing,
@@ -172,6 +174,39 @@ fn a_recovery_code_works_once_and_is_seen(dir: &Path, url: Option<&str>) {
     let city = City::open(dir, url, "2026-01-02T00:00:00Z", 9);
     assert!(is_refused(city.app.recover(&codes[0])));
     assert_eq!(city.app.recovery_codes_left(resident).unwrap(), 8);
+}
+
+fn a_clerk_whose_key_was_replaced_counts_once_and_one_who_left_not_at_all(dir: &Path, url: Option<&str>) {
+    let city = City::found(dir, url);
+    let (resident, _) = enrolled(&city);
+    let operator: Vec<_> = city.signer(OPERATOR);
+    let begin = || {
+        let id = city.app.begin_counter_request(resident, Way::Passkey).unwrap();
+        let message = counter_message("city.test/log", &id, resident, Way::Passkey);
+        (id, message)
+    };
+    let (id, message) = begin();
+    let (whole, approved) = begin();
+    assert_eq!(city.app.approve_counter_request(&id, &operator[0].approve(&message)).unwrap(), Approved::Once);
+    for clerk in &operator[..2] {
+        city.app.approve_counter_request(&whole, &clerk.approve(&approved)).unwrap();
+    }
+
+    let fresh = city.app.house().signer(&OPERATOR.parse().unwrap(), "fresh", city.app.rng()).unwrap();
+    let mut body = serde_json::to_value(&city.app.register().agencies[&OPERATOR.parse().unwrap()].body).unwrap();
+    for key in body["signing_keys"].as_array_mut().unwrap() {
+        if key["public"] == operator[0].public() {
+            key["public"] = fresh.public().into();
+            key["id"] = fresh.key().into();
+        }
+    }
+    city.publish(StatementKind::Agency, OPERATOR, OPERATOR, body);
+
+    assert_eq!(city.app.approve_counter_request(&id, &fresh.approve(&message)).unwrap(), Approved::Once, "the same clerk");
+    assert!(is_refused(city.app.invite(resident, Some(&id))));
+    assert!(is_refused(city.app.invite(resident, Some(&whole))), "one of the two has left");
+    assert_eq!(city.app.approve_counter_request(&id, &operator[1].approve(&message)).unwrap(), Approved::Twice);
+    assert!(city.app.invite(resident, Some(&id)).is_ok());
 }
 
 fn one_clerk_alone_can_do_nothing(dir: &Path, url: Option<&str>) {
