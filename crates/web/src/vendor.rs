@@ -5,9 +5,9 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Router;
 use axum::extract::{FromRequestParts, State};
-use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use i18n_embed_fl::fl;
@@ -95,13 +95,18 @@ impl FromRequestParts<Arc<Site>> for MaybeVendor {
     type Rejection = Fault;
 
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Fault> {
-        let name = format!("{}=", cookie_name(site));
-        let cookies = parts.headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let session = cookies.flat_map(|value| value.split(';')).find_map(|pair| pair.trim().strip_prefix(&*name));
-        let Some(session) = session.map(str::to_owned) else { return Ok(Self(None)) };
-        let issuer = site.settings.issuer.clone();
-        blocking(site, move |app| app.vendor_session(&issuer, &session)).await.map(Self)
+        session(&parts.headers, site).await.map(Self)
     }
+}
+
+/// Whose session the cookie is now. A form asks when all of it has come, for the session may end while it is on its way.
+async fn session(headers: &HeaderMap, site: &Arc<Site>) -> Result<Option<VendorSession>, Fault> {
+    let name = format!("{}=", cookie_name(site));
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let session = cookies.flat_map(|value| value.split(';')).find_map(|pair| pair.trim().strip_prefix(&*name));
+    let Some(session) = session.map(str::to_owned) else { return Ok(None) };
+    let issuer = site.settings.issuer.clone();
+    blocking(site, move |app| app.vendor_session(&issuer, &session)).await
 }
 
 async fn desk(State(site): State<Arc<Site>>, MaybeVendor(session): MaybeVendor, page: Page) -> Result<Response, Fault> {
@@ -152,20 +157,16 @@ async fn sign_in(State(site): State<Arc<Site>>, Public(form): Public<TicketForm>
 
 async fn sign_out(
     State(site): State<Arc<Site>>,
-    MaybeVendor(session): MaybeVendor,
+    headers: HeaderMap,
     Public(form): Public<SignOutForm>,
 ) -> Result<Response, Fault> {
-    own_form(session, &form.form_token)?;
+    own_form(session(&headers, &site).await?, &form.form_token)?;
     Ok(([(SET_COOKIE, cookie(&site, ""))], Redirect::to("/vendor")).into_response())
 }
 
 /// The vendor's word about one notice, which stands.
-async fn answer(
-    State(site): State<Arc<Site>>,
-    MaybeVendor(session): MaybeVendor,
-    Public(form): Public<AnswerForm>,
-) -> Result<Response, Fault> {
-    let session = own_form(session, &form.form_token)?;
+async fn answer(State(site): State<Arc<Site>>, headers: HeaderMap, Public(form): Public<AnswerForm>) -> Result<Response, Fault> {
+    let session = own_form(session(&headers, &site).await?, &form.form_token)?;
     let register = site.app.register();
     let is_own = register.services.get(&form.service).is_some_and(|entry| entry.body.agency == session.agency);
     if !is_own {
