@@ -66,11 +66,16 @@ pub enum Approved {
 impl App {
     /// Begins a request of a resident. It does nothing until two clerks approve it. Answers its id.
     pub fn begin_counter_request(&self, resident: u64, way: Way) -> Result<String, Error> {
+        self.begin_request(resident, way.code().to_owned())
+    }
+
+    /// Begins a request about somebody who has a pass; `way` says for what.
+    pub(crate) fn begin_request(&self, resident: u64, way: String) -> Result<String, Error> {
         let id = URL_SAFE_NO_PAD.encode(random::<16>(self.rng()));
         let request = CounterRequest {
             id: id.clone(),
             resident,
-            way: way.code().to_owned(),
+            way,
             guardian: None,
             expires_at: self.now().plus(REQUEST_LIFE),
             clerks: Vec::new(),

@@ -1,16 +1,11 @@
 //! At the counter: clerks file a case for a resident who is there and does not use the pass herself. Two of them look at her and sign what she says.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use usufruct_core::Digest;
 use usufruct_core::hash::{hex, sha256};
-use usufruct_core::ports::random;
 use usufruct_core::statement::Approval;
-use usufruct_store::counter_requests::{self, CounterRequest};
-use usufruct_store::residents;
 
 use crate::case::About;
-use crate::counter::{REQUEST_LIFE, lapsed, note_clerk};
+use crate::counter::{lapsed, note_clerk};
 use crate::row_mark::find_counter_request;
 use crate::{App, Approved, CaseRequest, Error};
 
@@ -20,24 +15,7 @@ const WAY: &str = "case";
 impl App {
     /// Begins a request to file a case for a resident who is at the counter. It does nothing until two clerks approve it. Answers its id.
     pub fn begin_counter_case(&self, resident: u64, asked: &CaseRequest) -> Result<String, Error> {
-        let id = URL_SAFE_NO_PAD.encode(random::<16>(self.rng()));
-        let request = CounterRequest {
-            id: id.clone(),
-            resident,
-            way: way(asked),
-            guardian: None,
-            expires_at: self.now().plus(REQUEST_LIFE),
-            clerks: Vec::new(),
-            mark: None,
-        };
-        let request = self.marked(request)?;
-        self.db.transaction("begin counter case", move |tx| {
-            residents::state(tx, resident)?
-                .filter(|state| *state != residents::ResidentState::Erased)
-                .ok_or(Error::Unknown { what: "resident" })?;
-            Ok::<_, Error>(counter_requests::insert(tx, &request)?)
-        })?;
-        Ok(id)
+        self.begin_request(resident, way(asked))
     }
 
     /// A clerk approves the filing of exactly this; with the second one the case is filed.
