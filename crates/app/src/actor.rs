@@ -32,7 +32,7 @@ pub struct Actor {
     delegate: Option<Arc<Deputy>>,
     /// The session in which she acts herself, where she does so in one.
     own: Option<Digest>,
-    /// Whether that session has to have shown a passkey lately.
+    /// Whether she has to have proven herself lately in that session.
     is_proven: bool,
 }
 
@@ -97,6 +97,12 @@ impl OpenSession {
     /// still open, and she has, is looked at again in the transaction of the step.
     pub fn proven(&self, now: Time) -> Result<Actor, Error> {
         if self.is_fresh(now) { Ok(Actor { is_proven: true, ..self.herself()? }) } else { Err(Error::NotFresh) }
+    }
+
+    /// The resident of this session in what outlasts it: she has signed in or shown a passkey within five minutes. It is looked at again as
+    /// well.
+    pub fn recent(&self, now: Time) -> Result<Actor, Error> {
+        if self.is_recent(now) { Ok(Actor { is_proven: true, ..self.herself()? }) } else { Err(Error::NotFresh) }
     }
 }
 

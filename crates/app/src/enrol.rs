@@ -10,7 +10,7 @@ use usufruct_core::{Digest, Time};
 use usufruct_store::db::Tx;
 use usufruct_store::invitations::Invitation;
 use usufruct_store::passkeys::Passkey;
-use usufruct_store::{blocks, cards, certificate_cards, invitations, keyrings, passkeys, residents};
+use usufruct_store::{blocks, cards, certificate_cards, invitations, keyrings, passkeys, residents, sessions};
 use zeroize::Zeroizing;
 
 use crate::counter::{self, COUNTER_RECOVERY, Way, has_way_in};
@@ -20,8 +20,8 @@ use crate::erase::{forget_ways_in, plain_event};
 use crate::ledger::place;
 use crate::outbox::Outbox;
 use crate::row_mark::{find_invitation, of_invitation, of_passkey};
-use crate::session::end_all;
-use crate::{App, Credential, CredentialChange, Error, block_names};
+use crate::session::{close, end_all};
+use crate::{App, Credential, CredentialChange, Error, Initiator, OpenSession, block_names};
 
 /// How long an invitation works, in microseconds: 14 days.
 const INVITATION_LIFE: i64 = 14 * usufruct_core::time::DAY;
@@ -118,6 +118,37 @@ impl App {
     /// Uses an invitation up and stores the passkey made with it. Neither happens without the other. `earlier` says what becomes
     /// of what opened her pass before; if it goes, so does all that was opened by it.
     pub fn redeem(&self, code: &str, passkey: &Passkey, earlier: Earlier) -> Result<(), Error> {
+        self.redeem_with(code, passkey, earlier, |_| Ok(()))
+    }
+
+    /// The same in a browser, which is signed in by it and may have a session already: that one ends. Answers the token of the new one. It is
+    /// opened in the same transaction, so that nobody who removes all earlier ways in leaves one that opens a moment later.
+    pub fn redeem_and_sign_in(
+        &self,
+        code: &str,
+        passkey: &Passkey,
+        earlier: Earlier,
+        before: Option<&OpenSession>,
+        device: &str,
+    ) -> Result<String, Error> {
+        let (token, session) = self.fresh_session(passkey.resident, device, Means::Passkey, None)?;
+        let (before, outbox) = (before.map(|session| session.token_hash), self.outbox());
+        self.redeem_with(code, passkey, earlier, move |tx| {
+            if let Some(before) = &before {
+                close(tx, &outbox, before, Initiator::User)?;
+            }
+            Ok(sessions::insert(tx, &session)?)
+        })?;
+        Ok(token)
+    }
+
+    fn redeem_with(
+        &self,
+        code: &str,
+        passkey: &Passkey,
+        earlier: Earlier,
+        then: impl Fn(&mut Tx<'_>) -> Result<(), Error> + Send + 'static,
+    ) -> Result<(), Error> {
         let (hash, now, passkey, resident) = (code_hash(code), self.now(), passkey.clone(), passkey.resident);
         let (keyring, rng, outbox) = (Arc::new(self.keyring(resident)?), Arc::clone(&self.rng), self.outbox());
         let (ending, vault) = (self.ending(), Arc::clone(&self.vault));
@@ -140,7 +171,8 @@ impl App {
             for reason in seen {
                 place(tx, &keyring, plain_event(Kind::Status, reason, None, now), rng.as_ref())?;
             }
-            insert_passkey(tx, &outbox, &passkey, &mark)
+            insert_passkey(tx, &outbox, &passkey, &mark)?;
+            then(tx)
         })
     }
 

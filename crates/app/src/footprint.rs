@@ -3,10 +3,12 @@
 use usufruct_core::event::Event;
 use usufruct_log::TlogProof;
 use usufruct_store::lines;
+use usufruct_vault::Keyring;
 use zeroize::Zeroizing;
 
+use crate::actor::keyring_in;
 use crate::officer::NamedOfficer;
-use crate::{App, Error};
+use crate::{Actor, App, Error, OpenSession};
 
 /// Most lines read at once.
 const PAGE: usize = 5_000;
@@ -36,8 +38,30 @@ pub struct FootprintLine {
 impl App {
     /// Reads and opens a resident's lines.
     pub fn footprint(&self, resident: u64) -> Result<Footprint, Error> {
-        let published_size = self.published_size();
-        let keyring = self.keyring(resident)?;
+        self.opened(resident, self.published_size(), &self.keyring(resident)?)
+    }
+
+    /// A resident's lines and the key to search the log for more, for the page on which her browser does so: within five minutes of the
+    /// sign-in, by whatever means, since some have nothing but a card.
+    pub fn footprint_to_check(&self, session: &OpenSession) -> Result<Footprint, Error> {
+        self.footprint_of(&session.recent(self.now())?)
+    }
+
+    /// The same as a file, for a resident who has shown a passkey within five minutes.
+    pub fn exported_footprint(&self, session: &OpenSession) -> Result<Footprint, Error> {
+        self.footprint_of(&session.proven(self.now())?)
+    }
+
+    fn footprint_of(&self, actor: &Actor) -> Result<Footprint, Error> {
+        let (now, published_size) = (self.now(), self.published_size());
+        let keyring = self.db.read(|conn| {
+            actor.permit(conn, &self.vault, now)?;
+            keyring_in(conn, &self.vault, actor.resident)
+        })?;
+        self.opened(actor.resident, published_size, &keyring)
+    }
+
+    fn opened(&self, resident: u64, published_size: u64, keyring: &Keyring) -> Result<Footprint, Error> {
         let mut lines: Vec<FootprintLine> = self
             .stored_lines(resident)?
             .into_iter()

@@ -75,7 +75,8 @@ impl App {
         Ok(token)
     }
 
-    /// Opens a session in a browser that may have one already, somebody's else perhaps: that one ends. Answers the token of the new one.
+    /// Opens a session for a resident of the demo in a browser that may have one already, somebody's else perhaps: that one ends. Answers the token
+    /// of the new one. A real way in opens its session in the transaction that looks at it.
     pub fn replace_session(&self, resident: u64, device: &str, before: Option<&OpenSession>) -> Result<String, Error> {
         let (token, session) = self.fresh_session(resident, device, Means::Passkey, None)?;
         let (before, outbox) = (before.map(|session| session.token_hash), self.outbox());
@@ -274,7 +275,12 @@ impl OpenSession {
 
     /// Whether she proved herself with a passkey so lately that steps which cannot be taken back may follow.
     pub fn is_fresh(&self, now: Time) -> bool {
-        self.acting.is_none() && self.means == Means::Passkey && now.plus(-STEP_UP) <= self.proved_at
+        self.means == Means::Passkey && self.is_recent(now)
+    }
+
+    /// Whether she proved herself lately, by whatever means opened this session.
+    pub fn is_recent(&self, now: Time) -> bool {
+        self.acting.is_none() && now.plus(-STEP_UP) <= self.proved_at
     }
 
     /// Who acts for another does nothing of her own until she stops.

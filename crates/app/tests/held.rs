@@ -52,7 +52,7 @@ type Call = fn(&Held<'_>) -> Result<(), Error>;
 type End<'a, T> = (&'static str, &'a dyn Fn(u64, &T));
 
 /// Everything that is done by a session.
-const CALLS: [(&str, Call); 31] = [
+const CALLS: [(&str, Call); 33] = [
     ("add_certificate_card", |held| held.city.app.add_certificate_card(&held.session, &held.proven, "card")),
     ("add_passkey", |held| held.city.app.add_passkey(&held.session, &passkey(held.city, held.session.resident, "another"))),
     ("authorize", |held| held.city.app.authorize(&held.session, &sign_in(&[])).map(drop)),
@@ -64,8 +64,10 @@ const CALLS: [(&str, Call); 31] = [
     ("delete_resident", |held| held.city.app.delete_resident(held.session.proven(held.city.app.now())?).map(drop)),
     ("drop_footprint_wrap", |held| held.city.app.drop_footprint_wrap(&held.session, &first(&held.session))),
     ("end_delegation", |held| held.city.app.end_delegation(&held.session, "none")),
+    ("exported_footprint", |held| held.city.app.exported_footprint(&held.session).map(drop)),
     ("file_case", |held| held.city.app.file_case(held.session.herself()?, &question()).map(drop)),
     ("footprint_key", |held| held.city.app.footprint_key(&held.session).map(drop)),
+    ("footprint_to_check", |held| held.city.app.footprint_to_check(&held.session).map(drop)),
     ("freeze", |held| held.city.app.freeze(held.session.herself()?)),
     ("give_help", |held| held.city.app.give_help(&held.session, &helper(held.city)).map(drop)),
     ("keep_footprint_wrap", |held| held.city.app.keep_footprint_wrap(&held.session, &first(&held.session), &wrap())),
@@ -88,13 +90,14 @@ const CALLS: [(&str, Call); 31] = [
 
 /// What takes a session and neither changes nor opens anything of hers: it ends the session itself, or what she asks to be shown was looked up
 /// with it, by a request that has nothing else to wait for.
-const HARMLESS: [&str; 11] = [
+const HARMLESS: [&str; 12] = [
     "acting",
     "close_session",
     "delegations",
     "look",
     "mark",
     "prove_passkey",
+    "redeem_and_sign_in",
     "replace_session",
     "sessions",
     "sign_in_with_card",

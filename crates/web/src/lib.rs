@@ -32,6 +32,7 @@ pub mod sample;
 mod session;
 mod site;
 mod ssf;
+mod turns;
 mod vendor;
 mod ways_in;
 mod witness;

@@ -36,6 +36,8 @@ pub struct Limit {
 pub struct Limits {
     /// Codes and PINs, per network.
     pub guesses: Limit,
+    /// The same, per customer of a provider of IPv6, who may have as many networks as there are households in a street.
+    pub guesses_of_customer: Limit,
     /// Passkey ceremonies, per network: a mobile carrier hides many people behind one.
     pub ceremonies: Limit,
     /// Endpoints for services, per network.
@@ -61,6 +63,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             guesses: Limit { per_second: 1, burst: 30 },
+            guesses_of_customer: Limit { per_second: 4, burst: 60 },
             ceremonies: Limit { per_second: 10, burst: 100 },
             services: Limit { per_second: 200, burst: 400 },
             calls: Limit { per_second: 500, burst: 1_000 },
@@ -76,13 +79,23 @@ impl Limits {
     pub fn wide() -> Self {
         let limit = Limit { per_second: 1_000_000, burst: 1_000_000 };
         let registrations = Pace { seconds_for_one: 1, burst: limit.burst };
-        Self { guesses: limit, ceremonies: limit, services: limit, calls: limit, service: limit, call: limit, registrations }
+        Self {
+            guesses: limit,
+            guesses_of_customer: limit,
+            ceremonies: limit,
+            services: limit,
+            calls: limit,
+            service: limit,
+            call: limit,
+            registrations,
+        }
     }
 }
 
 /// The counters behind the limits.
 pub(crate) struct Limiters {
     guesses: Limiter<IpAddr>,
+    guesses_of_customer: Limiter<IpAddr>,
     ceremonies: Limiter<IpAddr>,
     services: Limiter<IpAddr>,
     calls: Limiter<IpAddr>,
@@ -97,6 +110,7 @@ impl Limiters {
     pub fn new(limits: &Limits, app: &Arc<App>) -> Self {
         Self {
             guesses: limiter(limits.guesses, app),
+            guesses_of_customer: limiter(limits.guesses_of_customer, app),
             ceremonies: limiter(limits.ceremonies, app),
             services: limiter(limits.services, app),
             calls: limiter(limits.calls, app),
@@ -119,7 +133,7 @@ impl Limiters {
     fn of(&self, method: &Method, path: &str) -> Option<&Limiter<IpAddr>> {
         let is_post = *method == Method::POST;
         match path {
-            "/sign-in/card" | "/recover" | "/freeze" | "/webauthn/register/start" if is_post => Some(&self.guesses),
+            _ if is_guess(method, path) => Some(&self.guesses),
             "/developers" if is_post => Some(&self.registrations),
             _ if path.starts_with("/webauthn/") || path.starts_with("/sign-in/certificate/") => Some(&self.ceremonies),
             _ if path.starts_with("/oidc/") => Some(&self.services),
@@ -133,12 +147,21 @@ impl Limiters {
 pub(crate) async fn by_address(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
     let limiter = site.limiters.of(request.method(), request.uri().path());
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
-    if let (Some(limiter), Some(network)) = (limiter, network(peer, request.headers()))
-        && let Err(seconds) = count(limiter, &network)
-    {
-        return Fault::too_many(seconds).into_response();
+    if let (Some(limiter), Some(address)) = (limiter, address(peer, request.headers())) {
+        let mut counted = count(limiter, &prefix(address, SITE));
+        if counted.is_ok() && address.is_ipv6() && is_guess(request.method(), request.uri().path()) {
+            counted = count(&site.limiters.guesses_of_customer, &prefix(address, CUSTOMER));
+        }
+        if let Err(seconds) = counted {
+            return Fault::too_many(seconds).into_response();
+        }
     }
     next.run(request).await
+}
+
+/// Whether a request may be a guess at a code or a PIN.
+fn is_guess(method: &Method, path: &str) -> bool {
+    *method == Method::POST && matches!(path, "/sign-in/card" | "/recover" | "/freeze" | "/webauthn/register/start")
 }
 
 /// The network of the caller as one provider gives it to one customer, a /24 or a /48; `None` for this machine itself.
@@ -153,12 +176,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Network {
     }
 }
 
-/// The network of the caller: a /24 or a /56. Behind a web server on this machine it is the last address that the server noted;
-/// what begins on this machine itself is not counted.
-fn network(peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
-    address(peer, headers).map(|address| prefix(address, SITE))
-}
-
+/// The address of the caller. Behind a web server on this machine it is the last one that the server noted; what begins on this machine
+/// itself is not counted.
 fn address(peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
     let peer = peer?.to_canonical();
     if !peer.is_loopback() {
@@ -230,7 +249,7 @@ mod tests {
         if !forwarded.is_empty() {
             headers.insert("x-forwarded-for", forwarded.parse().unwrap());
         }
-        network(Some(peer.parse().unwrap()), &headers).map(|network| network.to_string())
+        address(Some(peer.parse().unwrap()), &headers).map(|address| prefix(address, SITE).to_string())
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::oidc::keys::ProviderKeys;
 use crate::oidc::nonce::Nonces;
 use crate::oidc::service_keys::ServiceKeys;
 use crate::outbound::Outbound;
+use crate::turns::Turns;
 
 /// How a site is set up.
 #[derive(Clone)]
@@ -80,8 +81,13 @@ pub struct Site {
     pub(crate) provider_keys: ProviderKeys,
     pub(crate) service_keys: ServiceKeys,
     pub(crate) limiters: Limiters,
+    /// Turns at looking at PINs.
+    pub(crate) pins: Turns,
     pub(crate) card_place: Option<CardPlace>,
 }
+
+/// How many may wait until their PIN is looked at: some seconds' worth.
+const WAITING_PINS: usize = 64;
 
 impl Site {
     /// A site over an open pass. The message says what is wrong with the settings when it cannot be made.
@@ -103,6 +109,7 @@ impl Site {
             provider_keys,
             service_keys,
             limiters,
+            pins: Turns::new(std::thread::available_parallelism().map_or(1, usize::from), WAITING_PINS),
             card_place: None,
         })
     }

@@ -137,7 +137,10 @@ async fn card(
     let CardForm { code, pin, next } = form;
     let next = own_path(&site, &next);
     let asked = CardAttempt { code: code.clone(), pin: Zeroizing::new(pin), device_mark };
-    match attempt(&site, move |app| app.sign_in_with_card(&asked, session.as_ref(), &device.0)).await {
+    let turn = site.pins.take().await?;
+    let outcome = attempt(&site, move |app| app.sign_in_with_card(&asked, session.as_ref(), &device.0)).await;
+    drop(turn);
+    match outcome {
         Ok(signed_in) => {
             let mut response = see(&next)?;
             response.headers_mut().append(SET_COOKIE, cookie(&site, &signed_in.token));

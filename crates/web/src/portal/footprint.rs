@@ -36,7 +36,9 @@ struct FootprintPage {
     months: Vec<Month>,
     /// Sources whose record of her may be incomplete.
     incomplete: Vec<ShownGap>,
-    /// The payload for the verifier, safe inside a script element; `None` for a delegate.
+    /// Whether she looks at it herself.
+    is_own: bool,
+    /// The payload for the verifier, safe inside a script element; `None` for a delegate, and for her after a while.
     payload: Option<String>,
     issuer: String,
     vkey: String,
@@ -110,20 +112,26 @@ pub(crate) async fn page(
     Query(choice): Query<Choice>,
 ) -> Result<Response, Fault> {
     let resident = looked(&site, &session, Power::Footprint).await?;
-    let look = move |app: &usufruct_app::App| Ok((app.published_size(), app.footprint(resident)?, app.incomplete(resident)?));
+    let is_own = session.acting.is_none();
+    // A delegate sees the lines. The key by which the log is searched for them would outlast what she was given, and it would outlast a
+    // session that somebody else has got hold of.
+    let hands_out_key = session.is_recent(site.app.now());
+    let look = move |app: &usufruct_app::App| {
+        let footprint = if hands_out_key { app.footprint_to_check(&session)? } else { app.footprint(resident)? };
+        Ok((app.published_size(), footprint, app.incomplete(resident)?))
+    };
     let (size, footprint, incomplete) = blocking(&site, look).await?;
     let incomplete = incomplete.iter().map(|gap| shown_gap(&site.app.register(), &page, gap)).collect();
     let mut rows = rows(&site.app.register(), &page, &footprint);
     // `<` could end the script element early; in JSON it may always be written as an escape.
-    // A delegate sees the lines. The key by which the log is searched for them would outlast what she was given.
-    let payload = session.acting.is_none().then(|| payload(&site, &footprint, size).to_string().replace('<', "\\u003c"));
+    let payload = hands_out_key.then(|| payload(&site, &footprint, size).to_string().replace('<', "\\u003c"));
     let (total, services) = (rows.len(), shortcuts(&rows));
     if let Some(chosen) = &choice.service {
         rows.retain(|row| row.service.as_ref() == Some(chosen) || row.kind.is_none());
     }
     let (issuer, vkey) = (site.settings.issuer.clone(), site.app.log_vkey());
     let (chosen, months) = (choice.service, months(rows));
-    Ok(show(&FootprintPage { page, total, services, chosen, months, incomplete, payload, issuer, vkey }))
+    Ok(show(&FootprintPage { page, total, services, chosen, months, incomplete, is_own, payload, issuer, vkey }))
 }
 
 fn shown_gap(register: &Register, page: &Page, gap: &Incomplete) -> ShownGap {
@@ -137,7 +145,7 @@ fn shown_gap(register: &Register, page: &Page, gap: &Incomplete) -> ShownGap {
 
 /// The same payload as a file, for the verifier on one's own machine.
 pub(crate) async fn download(State(site): State<Arc<Site>>, Fresh(session): Fresh) -> Result<Response, Fault> {
-    let (size, footprint) = blocking(&site, move |app| Ok((app.published_size(), app.footprint(session.resident)?))).await?;
+    let (size, footprint) = blocking(&site, move |app| Ok((app.published_size(), app.exported_footprint(&session)?))).await?;
     let body = payload(&site, &footprint, size).to_string();
     let headers = [(CONTENT_TYPE, "application/json"), (CONTENT_DISPOSITION, "attachment; filename=\"footprint.json\"")];
     Ok((headers, body).into_response())

@@ -131,6 +131,28 @@ async fn one_network_does_not_take_the_api_from_the_others() {
     assert_eq!(call("GET", "/api/deletions", "203.0.113.9:4000").await.0, StatusCode::UNAUTHORIZED);
 }
 
+/// A customer who has all networks of a street guesses no faster by it; a neighbour's provider is not held up.
+#[tokio::test]
+async fn one_customer_does_not_guess_from_many_networks() {
+    let town = TestSite::new();
+    let settings = Settings { issuer: ISSUER.to_owned(), allows_oidc: true, demo: None };
+    let limits = Limits { guesses_of_customer: Limit { per_second: 1, burst: 3 }, ..Limits::default() };
+    let router = usufruct_web::router(Arc::new(Site::new(Arc::clone(&town.city.app), settings).unwrap().with_limits(&limits)));
+    let guess = async |from: &str| {
+        let mut request = Request::post("/sign-in/card")
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Body::from(encode(&[("code", "AAAA-AAAA"), ("pin", "204817")])))
+            .unwrap();
+        request.extensions_mut().insert(ConnectInfo::<SocketAddr>(from.parse().unwrap()));
+        router.clone().oneshot(request).await.unwrap().status()
+    };
+    for network in 1..=3 {
+        assert_eq!(guess(&format!("[2001:db8:1:{network}00::1]:4000")).await, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    assert_eq!(guess("[2001:db8:1:400::1]:4000").await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(guess("[2001:db8:2:400::1]:4000").await, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
 /// The library asks too fast, from anywhere: the second service beside it in the same network is not held up.
 #[tokio::test]
 async fn one_service_does_not_take_the_api_from_the_others() {

@@ -230,3 +230,27 @@ async fn deposits_and_conversions_ask_for_it_too() {
     assert_eq!(site.api("/api/deposits", &token, &deposit).await.status, StatusCode::OK);
     assert!(converted(&token).await["converted"].is_string());
 }
+
+/// What her browser needs to search the log outlasts her session, so the page hands it out only to whom has just signed in; the file takes a passkey.
+#[tokio::test]
+async fn the_key_to_her_lines_leaves_within_five_minutes_of_a_sign_in() {
+    let site = TestSite::new();
+    let (_, by_passkey) = site.resident();
+    let (_, by_card) = cardholder(&site);
+    for cookie in [&by_passkey, &by_card] {
+        let page = site.get("/me/footprint", cookie).await;
+        assert!(page.text().contains("\"tagKey\""), "{}", page.text());
+        assert!(!page.text().contains("prove-again"));
+    }
+    assert_eq!(site.get("/me/footprint.json", &by_passkey).await.status, StatusCode::OK);
+    assert_eq!(site.get("/me/footprint.json", &by_card).await.status, StatusCode::SEE_OTHER);
+
+    site.city.clock.advance(5 * MINUTE + SECOND);
+    for cookie in [&by_passkey, &by_card] {
+        let page = site.get("/me/footprint", cookie).await;
+        assert_eq!(page.status, StatusCode::OK);
+        assert!(page.text().contains("data-line=\"0\"") && page.text().contains("prove-again"), "{}", page.text());
+        assert!(!page.text().contains("tagKey") && !page.text().contains("footprint-data"), "{}", page.text());
+        assert_eq!(site.get("/me/footprint.json", cookie).await.status, StatusCode::SEE_OTHER);
+    }
+}
