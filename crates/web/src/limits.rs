@@ -8,8 +8,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
-use axum::http::request::Parts;
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -141,16 +140,10 @@ pub(crate) async fn by_address(State(site): State<Arc<Site>>, request: Request, 
     next.run(request).await
 }
 
-/// The network of the caller as one provider gives it to one customer, a /24 or a /48; `None` for this machine itself.
-pub(crate) struct Network(pub Option<IpAddr>);
-
-impl<S: Send + Sync> FromRequestParts<S> for Network {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
-        Ok(Self(address(peer, &parts.headers).map(|address| prefix(address, CUSTOMER))))
-    }
+/// The network of whoever connects as one provider gives it to one customer, a /24 or a /48; `None` for this machine itself.
+pub fn network_of(peer: IpAddr) -> Option<IpAddr> {
+    let peer = peer.to_canonical();
+    (!peer.is_loopback()).then(|| prefix(peer, CUSTOMER))
 }
 
 /// The network of the caller: a /24 or a /56. Behind a web server on this machine it is the last address that the server noted;

@@ -8,7 +8,6 @@ use usufruct_core::service::Profile;
 use usufruct_core::{Text, Time};
 use webauthn_rs::{Webauthn, WebauthnBuilder};
 
-use crate::ceremonies::Ceremonies;
 use crate::fault::Fault;
 use crate::limits::{Limiters, Limits};
 use crate::oidc::keys::ProviderKeys;
@@ -75,7 +74,6 @@ pub struct Site {
     pub app: Arc<App>,
     pub settings: Settings,
     pub(crate) webauthn: Webauthn,
-    pub(crate) ceremonies: Ceremonies,
     pub(crate) nonces: Nonces,
     pub(crate) provider_keys: ProviderKeys,
     pub(crate) service_keys: ServiceKeys,
@@ -94,17 +92,7 @@ impl Site {
         let provider_keys = ProviderKeys::open(&app, settings.allows_oidc).map_err(|error| error.to_string())?;
         let limiters = Limiters::new(&Limits::default(), &app);
         let service_keys = ServiceKeys::new(Outbound::new(&settings.issuer)?);
-        Ok(Self {
-            app,
-            settings,
-            webauthn,
-            ceremonies: Ceremonies::default(),
-            nonces: Nonces::new(false),
-            provider_keys,
-            service_keys,
-            limiters,
-            card_place: None,
-        })
+        Ok(Self { app, settings, webauthn, nonces: Nonces::new(false), provider_keys, service_keys, limiters, card_place: None })
     }
 
     /// The site with other limits than the usual.
