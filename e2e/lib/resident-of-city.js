@@ -12,9 +12,12 @@ export async function enrol(city, dir) {
   const code = /[A-Z2-9]{4}-[A-Z2-9]{4}-[A-Z2-9]{4}/.exec(slip)?.[0];
   assert.ok(code, slip);
   const passkey = new SoftPasskey(city.url);
+  let browser = "";
   const send = async (path, body) => {
-    const answer = await fetch(`${city.url}${path}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+    const headers = { "content-type": "application/json", cookie: browser };
+    const answer = await fetch(`${city.url}${path}`, { method: "POST", headers, body: JSON.stringify(body) });
     assert.equal(answer.status, 200, await answer.clone().text());
+    if (path.endsWith("/start")) browser = answer.headers.getSetCookie()[0].split(";")[0];
     return answer;
   };
   const start = await (await send("/webauthn/register/start", { code })).json();

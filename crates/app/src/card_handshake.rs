@@ -27,7 +27,7 @@ pub struct CardDoor {
 }
 
 /// A certificate whose key has just signed a handshake with this house, and which was good at that moment. It is made by
-/// [`CardHandshake::finish`] and nowhere else. No `Debug`: a name is in it.
+/// [`CardHandshake::finish`], and again by [`App::take_shown_card`] from what that one gave, and nowhere else. No `Debug`: a name is in it.
 pub struct ProvenCertificate {
     pub(crate) chain: Vec<CertificateDer<'static>>,
 }

@@ -18,7 +18,7 @@ use usufruct_store::db::{Connection, Pending};
 use usufruct_store::refresh_tokens::{self, RefreshToken};
 use usufruct_store::residents::{self, ResidentState};
 use usufruct_store::tokens::{self, Token};
-use usufruct_store::{assertions, authorizations, counter_requests, delegations, grants, pushed_requests};
+use usufruct_store::{assertions, authorizations, counter_requests, delegations, grants, pushed_requests, shown_cards};
 
 use crate::row_mark::{find_delegation, marked_token, of_refresh_token, true_authorization, true_code, true_refresh_token};
 use crate::session::hash;
@@ -328,7 +328,9 @@ impl App {
                     + pushed_requests::delete_expired(tx, before)?
                     + counter_requests::delete_expired(tx, before)?
                     + authorizations::end_expired(tx, now, SWEPT)?
-                    + assertions::delete_expired(tx, before)?,
+                    + assertions::delete_expired(tx, before)?
+                    // Nobody needs what was shown a moment longer.
+                    + shown_cards::delete_expired(tx, now)?,
             )
         })
     }

@@ -65,6 +65,11 @@ fn message(said: &str) -> Digest {
     sha256(format!("usufruct/vendor-ticket/v1\n{said}").as_bytes())
 }
 
+/// By what is noted that somebody signed out. Whoever reads the notes cannot make a session of one.
+fn end_of(session: &str) -> Digest {
+    sha256(format!("usufruct/vendor-session-end/v1\n{session}").as_bytes())
+}
+
 impl App {
     /// Opens a session for whoever holds a ticket that a present key of a vendor signed for this issuer. A ticket opens one session.
     pub fn vendor_sign_in(&self, issuer: &str, ticket: &str) -> Result<String, Error> {
@@ -79,6 +84,13 @@ impl App {
         Ok(format!("{ticket}.{}", self.vendor_mark(b"usufruct/vendor-session/v1", ticket)?))
     }
 
+    /// Ends the session of this cookie, on every node and in every copy, for ever: its ticket opens no other. What is no session stays none.
+    pub fn vendor_sign_out(&self, issuer: &str, session: &str) -> Result<(), Error> {
+        let Some(open) = self.vendor_session(issuer, session)? else { return Ok(()) };
+        let hash = end_of(session);
+        self.db.transaction("close vendor session", move |tx| Ok(assertions::claim(tx, &hash, open.until).map(drop)?))
+    }
+
     /// Who holds this session. The key must still stand in the register: a body that drops it ends its sessions.
     pub fn vendor_session(&self, issuer: &str, session: &str) -> Result<Option<VendorSession>, Error> {
         let Some((ticket, mark)) = session.rsplit_once('.') else { return Ok(None) };
@@ -87,6 +99,9 @@ impl App {
             return Ok(None);
         }
         let Some((said, until)) = self.read_ticket(issuer, ticket) else { return Ok(None) };
+        if self.db.read(|conn| assertions::is_claimed(conn, &end_of(session)))? {
+            return Ok(None);
+        }
         let form_token = self.vendor_mark(b"usufruct/vendor-form/v1", ticket)?;
         Ok(Some(VendorSession { agency: said.agency, key: said.key, until, form_token }))
     }

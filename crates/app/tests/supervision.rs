@@ -9,21 +9,49 @@ use std::path::Path;
 
 use common::{CARD, City, LIBRARY, SERVICE, VENDOR, library_card, mandate, on_both, service, text};
 use serde_json::{Value, json};
-use usufruct_app::{ConversionBatch, Error, Publication};
+use usufruct_app::{ConversionBatch, Error, Publication, vendor_ticket};
 use usufruct_core::Time;
 use usufruct_core::decide::Clause;
 use usufruct_core::hash::sha256;
 use usufruct_core::late::LateDuty;
 use usufruct_core::lifecycle::State;
 use usufruct_core::statement::StatementKind;
-use usufruct_core::time::DAY;
+use usufruct_core::time::{DAY, HOUR};
 use vendors::{CONTRACT, THEIRS, check, city, state, step, theirs};
 
 on_both!(
     a_vendor_that_nobody_looks_at_is_suspended_by_the_clock,
+    a_vendor_who_signed_out_is_out_on_every_node,
     a_contract_ends_on_its_day_and_the_deletion_falls_due,
     pseudonyms_pass_between_bodies_only_by_agreement,
 );
+
+fn a_vendor_who_signed_out_is_out_on_every_node(dir: &Path, url: Option<&str>) {
+    const ISSUER: &str = "https://pass.example";
+    let city = city(dir, url);
+    let ticket = |n: i64| vendor_ticket(city.signer(VENDOR)[0], ISSUER, city.app.now().plus(n * HOUR), city.app.rng()).unwrap();
+    let (ticket, other) = (ticket(8), ticket(9));
+    let session = city.app.vendor_sign_in(ISSUER, &ticket).unwrap();
+    let beside = city.app.vendor_sign_in(ISSUER, &other).unwrap();
+    let is_in = |city: &City, session: &str| city.app.vendor_session(ISSUER, session).unwrap().is_some();
+    // What is no session ends none.
+    city.app.vendor_sign_out(ISSUER, &format!("{ticket}.AAAA")).unwrap();
+    city.app.vendor_sign_out(ISSUER, "").unwrap();
+    assert!(is_in(&city, &session) && is_in(&city, &beside));
+    city.app.vendor_sign_out(ISSUER, &session).unwrap();
+    city.app.vendor_sign_out(ISSUER, &session).unwrap();
+    assert!(!is_in(&city, &session), "a copy of the cookie opens nothing");
+    assert!(is_in(&city, &beside), "a colleague's session goes on");
+    assert!(city.app.vendor_sign_in(ISSUER, &ticket).is_err(), "and the ticket opens no other");
+    // Another node over the same database, and the first after its notes were swept.
+    let at = city.app.now().to_string();
+    drop(city);
+    let next = City::open(dir, url, &at, 2);
+    assert!(!is_in(&next, &session) && is_in(&next, &beside));
+    next.clock.advance(7 * HOUR);
+    next.app.sweep().unwrap();
+    assert!(!is_in(&next, &session) && is_in(&next, &beside), "for as long as the ticket is good");
+}
 
 /// Whether residents may sign in to the vendor's service.
 fn is_open(city: &City) -> bool {

@@ -39,6 +39,7 @@ pub mod residents;
 pub mod rotations;
 pub mod session_services;
 pub mod sessions;
+pub mod shown_cards;
 pub mod sources;
 pub mod streams;
 pub mod tables;
@@ -80,6 +81,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 32, name: "wishes", sql: include_str!("../migrations/0032_wishes.sql") },
     Migration { number: 33, name: "stops_and_bursts", sql: include_str!("../migrations/0033_stops_and_bursts.sql") },
     Migration { number: 34, name: "officers", sql: include_str!("../migrations/0034_officers.sql") },
+    Migration { number: 36, name: "shown_cards", sql: include_str!("../migrations/0036_shown_cards.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

@@ -29,7 +29,7 @@ pub enum Source {
 }
 
 /// All tables but that of the migrations.
-pub const ALL: [Table; 49] = [
+pub const ALL: [Table; 50] = [
     // Whoever gave one, or got it back, has an event in the log.
     of_residents("authorizations", Source::LiveOrLog, &["authorization_id"]),
     // Her lines say it too; a note that is lost leads to a second line, never to none.
@@ -77,6 +77,7 @@ pub const ALL: [Table; 49] = [
     of_nobody("pushed_requests", Source::Live, &["request_hash"]),
     of_nobody("sector_rotations", Source::LiveOrLog, &["rotation_id"]),
     of_nobody("session_services", Source::Live, &["token_hash", "service", "sid"]),
+    of_nobody("shown_cards", Source::Live, &["ceremony_hash"]),
     of_nobody("source_ahead", Source::LiveOrLog, &["source", "mandate", "number"]),
     of_nobody("sources", Source::LiveOrLog, &["source", "mandate"]),
     of_nobody("streams", Source::LiveOrLog, &["stream_id"]),

@@ -7,7 +7,6 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use axum::middleware::from_fn;
 use axum::{Extension, Router};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,8 +19,9 @@ use usufruct_web::console::Console;
 use usufruct_web::{Outbound, Settings, Site};
 
 use crate::backup_mark::BackupKey;
-use crate::certificate_cards::listener::{Caller, Listener, with_caller};
+use crate::certificate_cards::listener::CardListener;
 use crate::certificate_cards::{self, CertificateCards};
+use crate::connections::{self, Places, Plain};
 use crate::data_dir::{ConsoleFile, DataDir};
 use crate::failure::Failure;
 use crate::memory::{self, Swap};
@@ -122,33 +122,21 @@ pub fn run(serving: Serving) -> Result<(), Failure> {
         // Before anything answers: who meets a server that does must find the way to its console. Until then callers wait, for the
         // port is taken already.
         dir.open_console(&ConsoleFile { url: format!("http://{}", local(address)), token })?;
-        let mut servers = tokio::task::JoinSet::new();
+        let (mut servers, places) = (tokio::task::JoinSet::new(), Places::of_process());
         if let Some(listener) = card_listener {
             let listener = tokio::net::TcpListener::from_std(listener).map_err(broken)?;
-            let listener = Listener::start(listener, Arc::clone(&app)).map_err(broken)?;
-            let router = usufruct_web::card_router(Arc::clone(&site)).layer(from_fn(with_caller));
-            let service = router.into_make_service_with_connect_info::<Caller>();
-            let mut stopped = stopped.clone();
-            servers.spawn(async move {
-                let until = async move { stopped.wait_for(|stopped| *stopped).await.map(drop).unwrap_or_default() };
-                axum::serve(listener, service).with_graceful_shutdown(until).await
-            });
+            let (welcome, router) = (CardListener(Arc::clone(&app)), usufruct_web::card_router(Arc::clone(&site)));
+            servers.spawn(connections::serve(listener, welcome, router, Arc::clone(&places), told(stopped.clone())));
         }
         for (listener, router) in std::iter::once((listener, router)).chain(beside) {
             let listener = tokio::net::TcpListener::from_std(listener).map_err(broken)?;
-            let mut stopped = stopped.clone();
-            let service = router.into_make_service_with_connect_info::<SocketAddr>();
-            servers.spawn(async move {
-                let until = async move { stopped.wait_for(|stopped| *stopped).await.map(drop).unwrap_or_default() };
-                axum::serve(listener, service).with_graceful_shutdown(until).await
-            });
+            servers.spawn(connections::serve(listener, Plain, router, Arc::clone(&places), told(stopped.clone())));
         }
         let keeper = upkeep.start(Arc::clone(&stop)).map_err(broken)?;
         tokio::spawn(clock::watch(Arc::clone(&site), stopped.clone()));
         tokio::spawn(crate::messages::run(site, outbound, stopped.clone()));
         println!("{greeting}");
-        let mut stopped = stopped.clone();
-        let _ = stopped.wait_for(|stopped| *stopped).await;
+        told(stopped.clone()).await;
         let orderly = async { while servers.join_next().await.is_some() {} };
         if tokio::time::timeout(PATIENCE, orderly).await.is_err() {
             tracing::warn!("requests still under way were cut off");
@@ -178,6 +166,11 @@ pub fn watch_signals(stop: Arc<watch::Sender<bool>>) -> std::io::Result<()> {
         });
     }
     Ok(())
+}
+
+/// Until the process is told to stop.
+pub async fn told(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await.map(drop);
 }
 
 /// The address by which this machine reaches a listener.

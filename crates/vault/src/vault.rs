@@ -3,6 +3,7 @@
 //! The vault stores nothing but keys. Sealed keyrings, blocks and lines go in and out as bytes; the caller keeps them.
 
 mod canary;
+mod carried;
 mod convert;
 mod erase;
 mod month;

@@ -1,11 +1,11 @@
 //! Certificate cards: from this site to the listener where a card is shown, and back.
 //!
-//! The listener makes no session. It notes what a handshake proved for the ceremony that the browser names, and sends the browser
+//! The listener makes no session. It notes what a handshake proved for the ceremony that the browser brings, and sends the browser
 //! back with a ticket. What is noted counts only in the browser that left, which has a cookie or a session to show for it, and only
 //! with the ticket: so nobody is signed in by a card that somebody else was talked into showing, nor as somebody else.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use askama::Template;
@@ -19,29 +19,22 @@ use axum::routing::get;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use i18n_embed_fl::fl;
-use serde::Deserialize;
-use usufruct_app::{Error, ProvenCertificate};
+use serde::{Deserialize, Serialize};
+use usufruct_app::{CeremonyKind, Error, OpenCeremony, ProvenCertificate};
 use usufruct_core::Text;
 use usufruct_core::hash::equal;
 use usufruct_core::ports::random;
 
 use crate::fault::{self, Fault};
-use crate::limits::Network;
 use crate::page::{Page, show};
-use crate::passkey::{Ceremony, lapsed, own_path};
+use crate::passkey::{lapsed, own_path};
 use crate::portal::see;
 use crate::session::{Device, ErrandMark, MaybeResident, cookie, errand_cookie};
 use crate::site::{CardPlace, attempt, blocking};
-use crate::{Site, headers, limits};
-
-/// A card that is to be shown.
-pub(crate) struct CardCeremony {
-    purpose: Purpose,
-    /// The ticket, and what the handshake proved.
-    pub shown: Option<(String, Arc<ProvenCertificate>)>,
-}
+use crate::{Site, ceremonies, headers, limits};
 
 /// What a card is shown for, and in which browser.
+#[derive(Serialize, Deserialize)]
 pub(crate) enum Purpose {
     SignIn { errand: String, next: String },
     Register { form_token: String, label: String },
@@ -80,9 +73,10 @@ pub fn card_router(site: Arc<Site>) -> Router {
 }
 
 /// The address of a browser's errand: where it shows a card, for this purpose.
-pub(crate) fn errand(site: &Site, network: Option<IpAddr>, purpose: Purpose) -> Result<String, Fault> {
+pub(crate) async fn errand(site: &Arc<Site>, purpose: Purpose) -> Result<String, Fault> {
     let place = place(site)?;
-    let ceremony = site.ceremonies.begin(site, network, Ceremony::Card(CardCeremony { purpose, shown: None }));
+    // The listener for cards is another host perhaps and sees no cookie of this one, so the purpose itself says which browser it is.
+    let ceremony = ceremonies::begin(site, CeremonyKind::Card, String::new(), &purpose).await?;
     Ok(format!("{}{SHOW}?ceremony={ceremony}", place.origin))
 }
 
@@ -142,10 +136,10 @@ async fn page(State(site): State<Arc<Site>>, page: Page, Query(asked): Query<Ask
     Ok(show(&CertificateCardPage { page, name, next: own_path(&site, &asked.next), failure: asked.failure }))
 }
 
-async fn start(State(site): State<Arc<Site>>, Network(network): Network, Query(asked): Query<Asked>) -> Result<Response, Fault> {
+async fn start(State(site): State<Arc<Site>>, Query(asked): Query<Asked>) -> Result<Response, Fault> {
     let mark = URL_SAFE_NO_PAD.encode(random::<24>(site.app.rng()));
     let purpose = Purpose::SignIn { errand: mark.clone(), next: own_path(&site, &asked.next) };
-    let mut response = see(&errand(&site, network, purpose)?)?;
+    let mut response = see(&errand(&site, purpose).await?)?;
     response.headers_mut().insert(SET_COOKIE, errand_cookie(&site, &mark));
     Ok(response)
 }
@@ -163,7 +157,7 @@ async fn show_card(
 ) -> Result<Response, Fault> {
     let back = match caller.proven {
         None => Failure::NoCard.page().to_owned(),
-        Some(proven) => match site.ceremonies.note_card(&site, &showing.ceremony, proven) {
+        Some(proven) => match note(&site, showing.ceremony.clone(), proven).await? {
             None => Failure::Lapsed.page().to_owned(),
             Some(ticket) => format!("/sign-in/certificate/finish?ceremony={}&ticket={ticket}", showing.ceremony),
         },
@@ -172,6 +166,21 @@ async fn show_card(
     // The card may be another the next time.
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     Ok(response)
+}
+
+/// The ticket for a card that was shown for a ceremony; `None` when there is nothing to show one for.
+async fn note(site: &Arc<Site>, ceremony: String, proven: Arc<ProvenCertificate>) -> Result<Option<String>, Fault> {
+    let Some((_, ceremony)) = opened(site, ceremony).await? else { return Ok(None) };
+    blocking(site, move |app| app.note_shown_card(&ceremony, &proven)).await
+}
+
+async fn opened(site: &Arc<Site>, ceremony: String) -> Result<Option<(Purpose, OpenCeremony)>, Fault> {
+    ceremonies::open(site, CeremonyKind::Card, String::new(), ceremony).await
+}
+
+/// The card that was shown for a ceremony, once.
+async fn shown(site: &Arc<Site>, ceremony: OpenCeremony, ticket: String) -> Result<Option<ProvenCertificate>, Fault> {
+    blocking(site, move |app| app.take_shown_card(&ceremony, &ticket)).await
 }
 
 #[derive(Deserialize)]
@@ -187,16 +196,13 @@ async fn finish(
     device: Device,
     Query(finishing): Query<Finishing>,
 ) -> Result<Response, Fault> {
-    let Some(Ceremony::Card(ceremony)) = site.ceremonies.take(&site, &finishing.ceremony) else {
-        return see(Failure::Lapsed.page());
-    };
-    let shown = ceremony.shown.filter(|(ticket, _)| equal(ticket.as_bytes(), finishing.ticket.as_bytes()));
-    let Some((_, proven)) = shown else { return see(Failure::Lapsed.page()) };
-    match ceremony.purpose {
+    let Some((purpose, ceremony)) = opened(&site, finishing.ceremony).await? else { return see(Failure::Lapsed.page()) };
+    match purpose {
         Purpose::SignIn { errand, next } => {
             if !mark.is_some_and(|mark| equal(mark.as_bytes(), errand.as_bytes())) {
                 return see(Failure::Lapsed.page());
             }
+            let Some(proven) = shown(&site, ceremony, finishing.ticket).await? else { return see(Failure::Lapsed.page()) };
             let signed_in = attempt(&site, move |app| app.sign_in_with_certificate(&proven, session.as_ref(), &device.0)).await;
             let token = match signed_in {
                 Ok(token) => token,
@@ -211,6 +217,7 @@ async fn finish(
         Purpose::Register { form_token, label } => {
             let is_hers = |token: &str| equal(token.as_bytes(), form_token.as_bytes());
             let session = session.filter(|session| is_hers(&session.form_token)).ok_or_else(lapsed)?;
+            let Some(proven) = shown(&site, ceremony, finishing.ticket).await? else { return see(Failure::Lapsed.page()) };
             blocking(&site, move |app| app.add_certificate_card(&session, &proven, &label)).await?;
             see("/me/account/devices")
         }

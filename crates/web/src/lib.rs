@@ -47,7 +47,7 @@ use axum::middleware;
 pub use assets::verifier_files;
 pub use certificate_card::{CardCaller, card_router};
 pub use deliver::deliver;
-pub use limits::{Limit, Limits};
+pub use limits::{Limit, Limits, network_of};
 pub use mirror::{MirrorSite, mirror_router};
 pub use outbound::{Outbound, Unsent};
 pub use site::{CardPlace, DemoSettings, Persona, Sandbox, Settings, Site, Unregistered};

@@ -10,7 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::middleware::map_response;
+use axum::middleware::{from_fn, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use flate2::read::MultiGzDecoder;
@@ -23,6 +23,7 @@ use usufruct_app::log::witness::{Answer, WitnessState};
 use usufruct_app::log::{Objects, Tile, checkpoint, tile::Kind};
 use usufruct_core::ports::Clock;
 
+use crate::body_time;
 use crate::log::{BINARY, File, IMMUTABLE, TEXT, any_origin, open};
 
 /// What the server needs.
@@ -74,9 +75,10 @@ impl<O: Objects + 'static, S: WitnessState + 'static> MirrorSite<O, S> {
 
 /// Everything a mirror serves.
 pub fn mirror_router<O: Objects + 'static, S: WitnessState + 'static>(site: Arc<MirrorSite<O, S>>) -> Router {
+    let checkpoint = post(add_checkpoint::<O, S>).layer(DefaultBodyLimit::max(CHECKPOINT_LIMIT)).layer(from_fn(body_time::limit));
     Router::new()
         .route("/", get(about::<O, S>))
-        .route("/add-checkpoint", post(add_checkpoint::<O, S>).layer(DefaultBodyLimit::max(CHECKPOINT_LIMIT)))
+        .route("/add-checkpoint", checkpoint)
         .route("/add-entries", post(add_entries::<O, S>).layer(DefaultBodyLimit::disable()))
         .route("/{hash}/{*path}", open(get(copy::<O, S>)))
         .layer(map_response(any_origin))

@@ -12,24 +12,28 @@ use i18n_embed_fl::fl;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use usufruct_app::store::passkeys::Passkey as StoredPasskey;
-use usufruct_app::{Earlier, Error, passkey_label};
+use usufruct_app::{CeremonyKind, Earlier, Error, OpenCeremony, passkey_label};
 use usufruct_core::Text;
 use webauthn_rs::prelude::{
     DiscoverableAuthentication, Passkey, PasskeyRegistration, PublicKeyCredential, RegisterPublicKeyCredential, Uuid,
 };
 
 use crate::Site;
-use crate::certificate_card::CardCeremony;
+use crate::ceremonies::{Browser, KnownBrowser};
 use crate::fault::Fault;
-use crate::limits::Network;
 use crate::page::{Page, show};
 use crate::session::{Device, MaybeResident, cookie};
 use crate::site::blocking;
 
-pub(crate) enum Ceremony {
-    Register { resident: u64, code: Option<(String, Earlier)>, state: PasskeyRegistration },
-    SignIn(DiscoverableAuthentication),
-    Card(CardCeremony),
+/// A passkey that is being made.
+#[derive(Serialize, Deserialize)]
+struct Registration {
+    resident: u64,
+    /// Invitation code; absent when a signed-in resident adds a device.
+    code: Option<String>,
+    /// Whether every way in from before is to go.
+    removes_earlier: bool,
+    state: PasskeyRegistration,
 }
 
 pub(crate) fn router() -> Router<Arc<Site>> {
@@ -93,14 +97,14 @@ struct Started {
 async fn start_register(
     State(site): State<Arc<Site>>,
     MaybeResident(session): MaybeResident,
-    Network(network): Network,
+    browser: Browser,
     Json(start): Json<StartRegister>,
-) -> Result<Json<Started>, Fault> {
-    let earlier = if start.earlier.as_deref() == Some("remove") { Earlier::Remove } else { Earlier::Keep };
+) -> Result<impl IntoResponse, Fault> {
+    let removes_earlier = start.earlier.as_deref() == Some("remove");
     let (resident, code) = match (start.code, session) {
         (Some(code), _) => {
             let asked = code.clone();
-            (blocking(&site, move |app| app.invited(&asked)).await?, Some((code, earlier)))
+            (blocking(&site, move |app| app.invited(&asked)).await?, Some(code))
         }
         (None, Some(session)) if session.is_fresh(site.app.now()) => (session.resident, None),
         (None, Some(_)) => return Err(Error::NotFresh.into()),
@@ -118,8 +122,9 @@ async fn start_register(
     options["authenticatorSelection"]["requireResidentKey"] = json!(true);
     // Some devices evaluate a PRF only for passkeys that were made for it.
     options["extensions"]["prf"] = json!({});
-    let ceremony = site.ceremonies.begin(&site, network, Ceremony::Register { resident, code, state });
-    Ok(Json(Started { ceremony, options }))
+    let registration = Registration { resident, code, removes_earlier, state };
+    let ceremony = browser.begin(&site, CeremonyKind::Register, &registration).await?;
+    Ok(([(SET_COOKIE, browser.cookie(&site))], Json(Started { ceremony, options })))
 }
 
 #[derive(Deserialize)]
@@ -133,13 +138,13 @@ struct FinishRegister {
 async fn finish_register(
     State(site): State<Arc<Site>>,
     MaybeResident(session): MaybeResident,
+    browser: KnownBrowser,
     device: Device,
     Json(finish): Json<FinishRegister>,
 ) -> Result<Response, Fault> {
     refuse_prf(&finish.credential)?;
-    let Some(Ceremony::Register { resident, code, state }) = site.ceremonies.take(&site, &finish.ceremony) else {
-        return Err(lapsed());
-    };
+    let opened = browser.open::<Registration>(&site, CeremonyKind::Register, finish.ceremony).await?;
+    let (Registration { resident, code, removes_earlier, state }, ceremony) = opened.ok_or_else(lapsed)?;
     let credential: RegisterPublicKeyCredential = serde_json::from_value(finish.credential).map_err(|_| failed())?;
     let passkey = site.webauthn.finish_passkey_registration(&credential, &state).map_err(|_| failed())?;
     let stored = StoredPasskey {
@@ -150,21 +155,31 @@ async fn finish_register(
         added_at: site.app.now(),
         used_at: None,
     };
-    let Some((code, earlier)) = code else {
+    spend(&site, ceremony).await?;
+    let Some(code) = code else {
         let session = session.ok_or_else(lapsed)?;
         blocking(&site, move |app| app.add_passkey(&session, &stored)).await?;
         return Ok(Json(json!({ "next": "/me/account/devices" })).into_response());
     };
+<<<<<<< HEAD
     let token = blocking(&site, move |app| app.redeem_and_sign_in(&code, &stored, earlier, session.as_ref(), &device.0)).await?;
+=======
+    let earlier = if removes_earlier { Earlier::Remove } else { Earlier::Keep };
+    let token = blocking(&site, move |app| {
+        app.redeem(&code, &stored, earlier)?;
+        app.replace_session(resident, &device.0, session.as_ref())
+    })
+    .await?;
+>>>>>>> doors
     Ok(([(SET_COOKIE, cookie(&site, &token))], Json(json!({ "next": "/me" }))).into_response())
 }
 
-async fn start_sign_in(State(site): State<Arc<Site>>, Network(network): Network) -> Result<Json<Started>, Fault> {
+async fn start_sign_in(State(site): State<Arc<Site>>, browser: Browser) -> Result<impl IntoResponse, Fault> {
     let (challenge, state) = site.webauthn.start_discoverable_authentication().map_err(|_| Fault::internal())?;
     // The button opens the device's own dialogue, so the conditional mediation of the library is left out.
     let options = serde_json::to_value(&challenge).map_err(|_| Fault::internal())?["publicKey"].take();
-    let ceremony = site.ceremonies.begin(&site, network, Ceremony::SignIn(state));
-    Ok(Json(Started { ceremony, options }))
+    let ceremony = browser.begin(&site, CeremonyKind::SignIn, &state).await?;
+    Ok(([(SET_COOKIE, browser.cookie(&site))], Json(Started { ceremony, options })))
 }
 
 #[derive(Deserialize)]
@@ -178,11 +193,12 @@ struct FinishSignIn {
 async fn finish_sign_in(
     State(site): State<Arc<Site>>,
     MaybeResident(session): MaybeResident,
+    browser: KnownBrowser,
     device: Device,
     Json(finish): Json<FinishSignIn>,
 ) -> Result<Response, Fault> {
     let next = own_path(&site, &finish.next);
-    let (stored, updated) = proven(&site, finish).await?;
+    let (stored, updated) = proven(&site, browser, finish).await?;
     let token = blocking(&site, move |app| app.prove_passkey(&stored, &updated, session.as_ref(), &device.0)).await?;
     let mut response = Json(json!({ "next": next })).into_response();
     if let Some(token) = token {
@@ -195,9 +211,10 @@ async fn finish_sign_in(
 async fn finish_freeze(
     State(site): State<Arc<Site>>,
     MaybeResident(session): MaybeResident,
+    browser: KnownBrowser,
     Json(finish): Json<FinishSignIn>,
 ) -> Result<Response, Fault> {
-    let (stored, _) = proven(&site, finish).await?;
+    let (stored, _) = proven(&site, browser, finish).await?;
     blocking(&site, move |app| {
         app.freeze(stored.resident)?;
         // The cookie goes in any case, whoever was signed in by it.
@@ -209,9 +226,10 @@ async fn finish_freeze(
 }
 
 /// The passkey that proved itself, and how it is to be kept from now on.
-async fn proven(site: &Arc<Site>, finish: FinishSignIn) -> Result<(StoredPasskey, String), Fault> {
+async fn proven(site: &Arc<Site>, browser: KnownBrowser, finish: FinishSignIn) -> Result<(StoredPasskey, String), Fault> {
     refuse_prf(&finish.credential)?;
-    let Some(Ceremony::SignIn(state)) = site.ceremonies.take(site, &finish.ceremony) else { return Err(lapsed()) };
+    let opened = browser.open::<DiscoverableAuthentication>(site, CeremonyKind::SignIn, finish.ceremony).await?;
+    let (state, ceremony) = opened.ok_or_else(lapsed)?;
     let credential: PublicKeyCredential = serde_json::from_value(finish.credential).map_err(|_| failed())?;
     let id = credential.get_credential_id().to_vec();
     let stored = blocking(site, move |app| app.passkey(&id)).await?.ok_or_else(failed)?;
@@ -219,7 +237,14 @@ async fn proven(site: &Arc<Site>, finish: FinishSignIn) -> Result<(StoredPasskey
     let result = site.webauthn.finish_discoverable_authentication_v2(&credential, state, &passkey).map_err(|_| failed())?;
     passkey.update_credential(&result);
     let updated = serde_json::to_string(&passkey).map_err(|_| Fault::internal())?;
+    spend(site, ceremony).await?;
     Ok((stored, updated))
+}
+
+/// Uses up a ceremony in which a passkey has proven itself, before anything is done by it.
+async fn spend(site: &Arc<Site>, ceremony: OpenCeremony) -> Result<(), Fault> {
+    let is_first = blocking(site, move |app| app.spend_ceremony(&ceremony)).await?;
+    if is_first { Ok(()) } else { Err(lapsed()) }
 }
 
 /// A path on this site, or the resident's front page. Nothing else, so that sign-in leads nowhere foreign.

@@ -167,6 +167,17 @@ impl FromRequestParts<Arc<Site>> for ErrandMark {
     }
 }
 
+/// The `Set-Cookie` value by which a browser that began a ceremony is known when it ends it.
+pub(crate) fn ceremony_cookie(site: &Site, mark: &str) -> HeaderValue {
+    let (name, secure) = (ceremony_cookie_name(site), if site.is_https() { "; Secure" } else { "" });
+    let value = format!("{name}={mark}; Path=/; HttpOnly; SameSite=Strict{secure}; Max-Age={ERRAND_SECONDS}");
+    HeaderValue::from_str(&value).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+pub(crate) fn ceremony_cookie_name(site: &Site) -> &'static str {
+    if site.is_https() { "__Host-usufruct-ceremony" } else { "usufruct-ceremony" }
+}
+
 fn errand_cookie_name(site: &Site) -> &'static str {
     if site.is_https() { "__Host-usufruct-errand" } else { "usufruct-errand" }
 }
@@ -206,7 +217,8 @@ fn cookie_name(site: &Site) -> &'static str {
     if site.is_https() { "__Host-usufruct" } else { "usufruct" }
 }
 
-fn token(parts: &Parts, name: &str) -> Option<String> {
+/// The value of a cookie; none where it is empty.
+pub(crate) fn token(parts: &Parts, name: &str) -> Option<String> {
     let cookies = parts.headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(known, value)| *known == name && !value.is_empty()).map(|(_, value)| value.to_owned())

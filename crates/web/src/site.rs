@@ -8,7 +8,6 @@ use usufruct_core::service::Profile;
 use usufruct_core::{Text, Time};
 use webauthn_rs::{Webauthn, WebauthnBuilder};
 
-use crate::ceremonies::Ceremonies;
 use crate::fault::Fault;
 use crate::limits::{Limiters, Limits};
 use crate::oidc::keys::ProviderKeys;
@@ -76,7 +75,6 @@ pub struct Site {
     pub app: Arc<App>,
     pub settings: Settings,
     pub(crate) webauthn: Webauthn,
-    pub(crate) ceremonies: Ceremonies,
     pub(crate) nonces: Nonces,
     pub(crate) provider_keys: ProviderKeys,
     pub(crate) service_keys: ServiceKeys,
@@ -104,7 +102,6 @@ impl Site {
             app,
             settings,
             webauthn,
-            ceremonies: Ceremonies::default(),
             nonces: Nonces::new(false),
             provider_keys,
             service_keys,

@@ -101,12 +101,16 @@ impl FromRequestParts<Arc<Site>> for MaybeVendor {
 
 /// Whose session the cookie is now. A form asks when all of it has come, for the session may end while it is on its way.
 async fn session(headers: &HeaderMap, site: &Arc<Site>) -> Result<Option<VendorSession>, Fault> {
-    let name = format!("{}=", cookie_name(site));
-    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let session = cookies.flat_map(|value| value.split(';')).find_map(|pair| pair.trim().strip_prefix(&*name));
-    let Some(session) = session.map(str::to_owned) else { return Ok(None) };
+    let Some(session) = shown(headers, site) else { return Ok(None) };
     let issuer = site.settings.issuer.clone();
     blocking(site, move |app| app.vendor_session(&issuer, &session)).await
+}
+
+/// What the cookie says.
+fn shown(headers: &HeaderMap, site: &Site) -> Option<String> {
+    let name = format!("{}=", cookie_name(site));
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    cookies.flat_map(|value| value.split(';')).find_map(|pair| pair.trim().strip_prefix(&*name)).map(str::to_owned)
 }
 
 async fn desk(State(site): State<Arc<Site>>, MaybeVendor(session): MaybeVendor, page: Page) -> Result<Response, Fault> {
@@ -161,6 +165,10 @@ async fn sign_out(
     Public(form): Public<SignOutForm>,
 ) -> Result<Response, Fault> {
     own_form(session(&headers, &site).await?, &form.form_token)?;
+    if let Some(cookie) = shown(&headers, &site) {
+        let issuer = site.settings.issuer.clone();
+        blocking(&site, move |app| app.vendor_sign_out(&issuer, &cookie)).await?;
+    }
     Ok(([(SET_COOKIE, cookie(&site, ""))], Redirect::to("/vendor")).into_response())
 }
 

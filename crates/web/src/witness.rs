@@ -8,11 +8,14 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use usufruct_app::log;
 use usufruct_app::log::witness::{Answer, Witness, WitnessState};
 use usufruct_core::ports::Clock;
+
+use crate::body_time;
 
 /// What the server needs.
 pub struct WitnessSite<S> {
@@ -62,6 +65,7 @@ pub fn witness_router<S: WitnessState + 'static>(site: Arc<WitnessSite<S>>) -> R
         .route("/sign-subtree", post(sign_subtree::<S>))
         .route("/{hash}/checkpoint", get(latest::<S>))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(from_fn(body_time::limit))
         .with_state(site)
 }
 

@@ -18,6 +18,7 @@ use usufruct_web::{MirrorSite, mirror_router};
 
 use crate::clock::SystemClock;
 use crate::command::witness::{SEEDS, cosigners, known_logs};
+use crate::connections::{self, Places, Plain};
 use crate::failure::Failure;
 use crate::public_log::PublicLog;
 use crate::server;
@@ -150,9 +151,8 @@ impl Serve {
             let address = listener.local_addr().map_err(failed)?;
             server::watch_signals(Arc::clone(&stop)).map_err(failed)?;
             println!("{} mirrors on {address}. Stop with Ctrl+C.", name.trim());
-            let mut stopped = stopped;
-            let until = async move { stopped.wait_for(|stopped| *stopped).await.map(drop).unwrap_or_default() };
-            axum::serve(listener, mirror_router(site)).with_graceful_shutdown(until).await.map_err(failed)
+            connections::serve(listener, Plain, mirror_router(site), Places::of_process(), server::told(stopped)).await;
+            Ok::<_, Failure>(())
         })?;
         let fatal = fatal.lock().unwrap_or_else(PoisonError::into_inner).take();
         fatal.map_or(Ok(ExitCode::SUCCESS), Err)

@@ -15,6 +15,7 @@ use usufruct_web::{WitnessSite, witness_router};
 
 use crate::chance::SystemRng;
 use crate::clock::SystemClock;
+use crate::connections::{self, Places, Plain};
 use crate::failure::Failure;
 use crate::server;
 
@@ -110,7 +111,7 @@ impl Serve {
         let make = || -> Result<Core<Arc<FolderState>>, Failure> {
             Ok(Core::new(known_logs(&self.logs)?, cosigners(&house, name.trim())?, Arc::clone(&state))?)
         };
-        let (stop, mut stopped) = watch::channel(false);
+        let (stop, stopped) = watch::channel(false);
         let fatal: Arc<Mutex<Option<Failure>>> = Arc::default();
         let stop = Arc::new(stop);
         let site = {
@@ -130,14 +131,13 @@ impl Serve {
             let address = listener.local_addr().map_err(broken)?;
             server::watch_signals(Arc::clone(&stop)).map_err(broken)?;
             let router = witness_router(Arc::clone(&site));
-            let until = async move { stopped.wait_for(|stopped| *stopped).await.map(drop).unwrap_or_default() };
             println!("{} witnesses on {address}. Stop with Ctrl+C.", name.trim());
             let mut hangup = signal(SignalKind::hangup()).map_err(broken)?;
-            let serving = axum::serve(listener, router).with_graceful_shutdown(until).into_future();
+            let serving = connections::serve(listener, Plain, router, Places::of_process(), server::told(stopped));
             tokio::pin!(serving);
             loop {
                 tokio::select! {
-                    outcome = &mut serving => break outcome.map_err(broken),
+                    () = &mut serving => break Ok::<_, Failure>(()),
                     _ = hangup.recv() => match make() {
                         Ok(witness) => { site.reload(witness); tracing::info!("the list of logs was read again"); }
                         Err(failure) => tracing::warn!(%failure, "the old list of logs stays"),

@@ -1,6 +1,7 @@
 //! Three witnesses for the demo. In a real city they belong to three institutions on machines of their own; here they
 //! share the process, so that everything can be seen at work on one computer.
 
+use std::future::pending;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::chance::SystemRng;
 use crate::clock::SystemClock;
 use crate::command::witness::cosigners;
 use crate::compose;
+use crate::connections::{self, Places, Plain};
 use crate::failure::Failure;
 
 /// Names of the three, after the host they share.
@@ -50,7 +52,7 @@ pub fn start(dir: &Path, log_keys: &[String], listener: TcpListener) -> Result<(
     let serve = move || {
         runtime.block_on(async {
             match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => drop(axum::serve(listener, router).await),
+                Ok(listener) => connections::serve(listener, Plain, router, Places::of_process(), pending()).await,
                 Err(error) => tracing::error!(%error, "the witnesses of the demo cannot run"),
             }
         });

@@ -20,7 +20,6 @@ use crate::certificate_card::{Purpose, errand};
 use crate::fault::Fault;
 use crate::form::{Checked, Empty, Proven};
 use crate::headers::policy_with_form_target;
-use crate::limits::Network;
 use crate::page::{Page, show};
 use crate::session::{Fresh, Resident};
 use crate::site::blocking;
@@ -185,11 +184,10 @@ pub(crate) struct Label {
 /// Sends her to show the card. What she shows is registered when she comes back.
 pub(crate) async fn add_certificate_card(
     State(site): State<Arc<Site>>,
-    Network(network): Network,
     Proven(session, form): Proven<Label>,
 ) -> Result<Response, Fault> {
     let purpose = Purpose::Register { form_token: session.form_token, label: form.label };
-    see(&errand(&site, network, purpose)?)
+    see(&errand(&site, purpose).await?)
 }
 
 #[derive(Deserialize)]

@@ -200,14 +200,16 @@ async fn a_session_that_is_left_in_a_browser_ends_when_another_begins() {
 
     let planted = site.sign_in(stranger);
     let code = site.city.app.invite(newcomer, None).unwrap();
-    let send = async |path: &str, body: serde_json::Value| {
-        let request = Request::post(path).header(COOKIE, &planted).header("sec-fetch-site", "same-origin");
+    let send = async |path: &str, cookie: &str, body: serde_json::Value| {
+        let request = Request::post(path).header(COOKIE, cookie).header("sec-fetch-site", "same-origin");
         site.send(request.header(CONTENT_TYPE, "application/json").body(body.to_string().into()).unwrap()).await
     };
-    let started = send("/webauthn/register/start", json!({ "code": code })).await.json();
+    let started = send("/webauthn/register/start", &planted, json!({ "code": code })).await;
+    let (both, started) = (format!("{planted}; {}", own(&started)), started.json());
     assert!(is_open(&planted));
     let credential = soft_passkey::create(ISSUER, started["options"]["challenge"].as_str().unwrap());
-    let done = send("/webauthn/register/finish", json!({ "ceremony": started["ceremony"], "credential": credential })).await;
+    let done =
+        send("/webauthn/register/finish", &both, json!({ "ceremony": started["ceremony"], "credential": credential })).await;
     assert_eq!(done.status, StatusCode::OK, "{}", done.text());
     let fresh = own(&done);
     assert_eq!(site.city.app.session(fresh.strip_prefix("usufruct=").unwrap()).unwrap().unwrap().resident, newcomer);

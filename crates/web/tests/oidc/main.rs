@@ -5,6 +5,7 @@ mod api;
 #[path = "../../../app/tests/common/authority.rs"]
 mod authority;
 mod authorize;
+mod ceremonies;
 mod certificate_card;
 #[path = "../../../app/tests/common/mod.rs"]
 mod common;

@@ -147,6 +147,8 @@ async fn a_vendor_sees_tokens_and_no_people_and_answers_what_it_has_to_delete() 
     assert!(!pages.desk(&cookie, "en").await.text.contains(&subject), "it is answered");
     let (_, ended) = pages.vendor("/vendor/sign-out", &cookie, &[("form_token", token)]).await;
     assert_eq!(ended, "usufruct-vendor=");
+    assert!(!pages.desk(&cookie, "en").await.text.contains("/vendor/sign-out"), "a copy of the cookie opens nothing either");
+    assert_eq!(post(&pages, &cookie, &pairs(&with_id(token))).await, StatusCode::UNAUTHORIZED, "and sends no form");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,10 +18,11 @@ use usufruct_app::vault::second_hand::SectorKeys;
 use super::{KeeperFile, SEED};
 use crate::chance::{SystemRng, chance};
 use crate::clock::SystemClock;
+use crate::connections::{self, Places};
 use crate::data_dir;
 use crate::failure::Failure;
 use crate::keeper::link;
-use crate::keeper::listener::{Caller, Listener};
+use crate::keeper::listener::KeeperListener;
 use crate::keeper::peers::Peers;
 use crate::keeper::roster::{self, Roster};
 use crate::keeper::site::{KeeperSite, router};
@@ -93,7 +94,7 @@ fn serve(name: &str, site: &Arc<KeeperSite>, roster: Roster, identity: &Identity
     let callers = roster.keepers.iter().map(|entry| entry.certificate.clone()).chain([roster.city.certificate.clone()]);
     let config = identity.server(callers)?;
     let listener = server::listen(address)?;
-    let (stop, mut stopped) = watch::channel(false);
+    let (stop, stopped) = watch::channel(false);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(broken)?;
     let asking = Arc::clone(site);
     let settle = move || asking.peers.settle(&asking.keeper, &asking.keys, &*asking.rng);
@@ -102,12 +103,10 @@ fn serve(name: &str, site: &Arc<KeeperSite>, roster: Roster, identity: &Identity
         let listener = tokio::net::TcpListener::from_std(listener).map_err(broken)?;
         let address = listener.local_addr().map_err(broken)?;
         server::watch_signals(Arc::new(stop)).map_err(broken)?;
-        let service = router(Arc::clone(site)).into_make_service_with_connect_info::<Caller>();
-        let until = async move { stopped.wait_for(|stopped| *stopped).await.map(drop).unwrap_or_default() };
         println!("{name} keeps on {address}. Stop with Ctrl+C.");
-        let serving = axum::serve(Listener::start(listener, config, roster), service).with_graceful_shutdown(until).into_future();
-        tokio::pin!(serving);
-        serving.await.map_err(broken)
+        let (welcome, router) = (KeeperListener::new(config, roster), router(Arc::clone(site)));
+        connections::serve(listener, welcome, router, Places::of_process(), server::told(stopped)).await;
+        Ok::<_, Failure>(())
     });
     runtime.shutdown_timeout(PATIENCE);
     served
