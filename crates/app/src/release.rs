@@ -347,7 +347,7 @@ impl App {
         if !needs_notice {
             return Ok(found);
         }
-        self.notify(found.resident, id)?;
+        self.notify_at(found.resident, id, asking.now)?;
         let resident = found.resident;
         self.found(resident, self.db.snapshot(|conn| Stored::read(conn, resident, asking))?, asking)
     }
