@@ -228,5 +228,6 @@ fn event(service: Option<&ServiceId>, entry: &Entry<Mandate>, chosen: &[&BlockId
         until: Some(entry.body.sunset_at),
         other: None,
         source: None,
+        closed: None,
     }
 }

@@ -149,6 +149,7 @@ fn a_batch_touches_every_footprint(dir: &Path, url: Option<&str>) {
         blocks: vec![(block("name"), Form::Value)],
         reason: "lending".into(),
         actor: None,
+        third_party: false,
     };
     let answer = city.app.release_batch(&batch).unwrap();
     assert_eq!(answer.lines.iter().filter(|line| line.outcome.is_ok()).count(), 1_199);

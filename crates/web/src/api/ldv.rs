@@ -35,6 +35,8 @@ const NUMBER: &str = "usufruct.number";
 const BLOCKS: &str = "usufruct.blocks";
 const REASON: &str = "usufruct.reason";
 const ACTOR: &str = "usufruct.actor";
+/// Whether the matter concerns somebody else: `true` or `false`, which it is where it is left out.
+const THIRD_PARTY: &str = "usufruct.third_party";
 /// Most lines in one request.
 const MOST_LINES: usize = 5_000;
 /// Refusals that are told in words.
@@ -148,6 +150,7 @@ fn line(register: &Register, service: &ServiceId, span: &Span) -> Result<Reporte
     }
     let only = entry.body.reasons.first().filter(|_| entry.body.reasons.len() == 1).map(|reason| reason.code.as_str());
     let reason = span.text(REASON).or(only).ok_or_else(|| lacks(REASON, "the code of one of the mandate's reasons"))?;
+    let third_party = span.flag(THIRD_PARTY).map_err(|()| format!("`{THIRD_PARTY}` is neither true nor false."))?;
     if span.end_time_unix_nano == 0 {
         return Err(lacks("endTimeUnixNano", "when it happened"));
     }
@@ -159,6 +162,7 @@ fn line(register: &Register, service: &ServiceId, span: &Span) -> Result<Reporte
         reason: reason.to_owned(),
         actor: span.text(ACTOR).map(|actor| officer_commitment(service, actor)),
         happened_at: Time::from_micros(i64::try_from(span.end_time_unix_nano / 1_000).unwrap_or(i64::MAX)),
+        third_party,
     })
 }
 
