@@ -1175,6 +1175,7 @@ footprint-irregular = Against the rules
 footprint-officer = The oversight body has named the officer:
 footprint-officer-unkept = The oversight body has ordered to name the officer. What the agency calls the officer is not kept here; ask the agency.
 footprint-officer-order = The order
+footprint-officer-salt = Salt of the commitment:
 footprint-reported = Reported by the agency’s own system; it happened on
 home-incidents = { $count ->
     [one] 1 record of uses is incomplete.

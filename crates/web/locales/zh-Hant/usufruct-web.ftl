@@ -1121,6 +1121,7 @@ footprint-irregular = 違反規則
 footprint-officer = 監督機關已揭露承辦人：
 footprint-officer-unkept = 監督機關已命令揭露承辦人；本平台未留存該機關對承辦人的稱呼，請向該機關查詢。
 footprint-officer-order = 命令全文
+footprint-officer-salt = 承諾值之隨機值：
 footprint-reported = 由機關自有系統回報，發生於
 home-incidents = { $count } 個系統的使用紀錄不完整。
 

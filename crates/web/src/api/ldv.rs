@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use prost::Message;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use usufruct_app::{App, Error, ReportedUse, officer_commitment};
+use usufruct_app::{App, Error, ReportedUse};
 use usufruct_core::Time;
 use usufruct_core::event::Form;
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
@@ -100,10 +100,10 @@ fn take(app: &App, service: &ServiceId, export: &Export) -> Result<Answer, Error
     let register = app.register();
     let (mut rejected, mut told) = (0, Vec::new());
     for span in export.spans() {
-        let outcome = match line(&register, service, span) {
+        let outcome = match line(&register, span) {
             Ok(reported) => {
-                let officer = span.text(ACTOR).map_or(Ok(()), |word| app.officer(service, word).map(drop));
-                officer.and_then(|()| app.report(service, &reported).map(drop))
+                let officer = span.text(ACTOR).map(|word| app.officer(service, word)).transpose();
+                officer.and_then(|actor| app.report(service, &ReportedUse { actor, ..reported }).map(drop))
             }
             Err(what) => Err(Error::Refused { what, remedy: "Add it and send the line again.".to_owned() }),
         };
@@ -125,7 +125,7 @@ fn take(app: &App, service: &ServiceId, export: &Export) -> Result<Answer, Error
 }
 
 /// The use that a line tells of, or what it lacks.
-fn line(register: &Register, service: &ServiceId, span: &Span) -> Result<ReportedUse, String> {
+fn line(register: &Register, span: &Span) -> Result<ReportedUse, String> {
     let lacks = |key: &str, what: &str| format!("The line lacks `{key}`, {what}.");
     let activity = span.text(ACTIVITY).ok_or_else(|| lacks(ACTIVITY, "the mandate under which data was processed"))?;
     let mandate: Option<MandateId> = activity.rsplit(['/', ':', '#']).next().and_then(|id| id.parse().ok());
@@ -160,7 +160,8 @@ fn line(register: &Register, service: &ServiceId, span: &Span) -> Result<Reporte
         subject: subject.to_owned(),
         blocks,
         reason: reason.to_owned(),
-        actor: span.text(ACTOR).map(|actor| officer_commitment(service, actor)),
+        // The commitment to the officer is made where her word is kept.
+        actor: None,
         happened_at: Time::from_micros(i64::try_from(span.end_time_unix_nano / 1_000).unwrap_or(i64::MAX)),
         third_party,
     })

@@ -15,6 +15,7 @@ use usufruct_app::{Footprint, FootprintLine, Incomplete, LineMatter, NamedOffice
 use usufruct_core::Time;
 use usufruct_core::delegation::Power;
 use usufruct_core::event::{Event, Form, Kind};
+use usufruct_core::hash::hex;
 use usufruct_core::id::{BreachId, ServiceId};
 use usufruct_core::register::Register;
 
@@ -260,6 +261,11 @@ fn joined(register: &Register, page: &Page, event: &Event) -> Option<String> {
 }
 
 impl Row {
+    /// With what the commitment to the officer whom an order has named can be recomputed.
+    pub fn salt(&self) -> Option<String> {
+        Some(hex(&self.officer.as_ref()?.salt?))
+    }
+
     /// Whether somebody asked for data, with or without getting it. Everything else the resident did herself, but for
     /// what [`Row::is_given_back`] says.
     pub fn is_asked(&self) -> bool {
@@ -337,6 +343,7 @@ fn payload(site: &Site, footprint: &Footprint, size: u64) -> Value {
                 "index": line.index,
                 "event": known.map(|_| STANDARD.encode(&line.encoded)),
                 "r": known.map(|_| STANDARD.encode(line.opening)),
+                "officer": line.officer.as_ref().map(|named| json!({ "order": named.order, "word": named.word, "salt": named.salt.map(|salt| hex(&salt)) })),
                 "matter": line.matter.as_ref().and_then(shown_matter),
                 "shown": known.map_or_else(|| json!({ "kind": "", "mandate": null, "service": null, "at": "0", "blocks": [] }), shown),
             })
