@@ -351,6 +351,9 @@ def fields_of(event):
         source = event["source"]
         happened = [number(int(source["happened_at_micros"]))] if source["happened_at_micros"] else []
         entries.append((16, array(words(source["source"]), number(int(source["number"])), *happened)))
+    if event.get("closed"):
+        closed = event["closed"]
+        entries.append((17, array(octets(bytes.fromhex(closed["commitment"])), number(int(closed["shown_from_micros"])))))
     return sorted(entries)
 
 
@@ -378,7 +381,7 @@ def event(**changes):
     return {**base, **changes}
 
 
-def accept_event(name, why, fields):
+def accept_event(name, why, fields, **more):
     cbor = encode(fields_of(fields))
     opening = named(f"opening of {name}")
     commitment = mac(opening, b"usufruct/event/v1", struct.pack(">I", len(cbor)), cbor)
@@ -387,8 +390,20 @@ def accept_event(name, why, fields):
         "expect": "accept", "why": why, "event": fields, "cbor_hex": cbor.hex(), "opening_hex": opening.hex(),
         "commitment_hex": commitment.hex(), "tag_key_hex": TAG_KEY.hex(), "n": fields["n"], "tag_hex": tag.hex(),
         "leaf_hex": (b"\x01\x02" + commitment + tag).hex(),
+        **more,
     })
     return commitment.hex()
+
+
+def accept_closed(name, why, reason, to, **changes):
+    """An event that closes its matter, and what opens it."""
+    matter = array(words(reason), *([] if to is None else [words(to)]))
+    opening = named(f"matter of {name}")
+    commitment = mac(opening, b"usufruct/matter/v1", struct.pack(">I", len(matter)), matter)
+    closed = {"commitment": commitment.hex(), "shown_from_micros": "1775001600000000"}
+    accept_event(name, why, event(reason="", closed=closed, **changes), matter={
+        "reason": reason, "detail": to, "cbor_hex": matter.hex(), "opening_hex": opening.hex(),
+    })
 
 
 def refuse_event(name, why, cbor):
@@ -421,6 +436,11 @@ def events():
                  event(source={"source": "pass", "number": "1", "happened_at_micros": None}))
     accept_event("source-reported", "A system outside reports under a number of its own, and says when it happened.",
                  event(source={"source": "svc_clinic", "number": "4711", "happened_at_micros": "1767225540000000"}))
+    accept_closed("closed-matter", "The matter concerns somebody else: the event binds it and does not say it.", "enquiry", None)
+    accept_closed("closed-conversion", "With the service whose pseudonyms were asked for.", "enquiry", "svc_wills", kind="conversion", blocks=[])
+    accept_closed("closed-refusal", "What of her own led to a refusal is no matter of somebody else.", "enquiry", None, kind="refusal",
+                  clause="suspension", detail="case")
+    accept_closed("closed-without-reason", "A refused request may have given no reason of the mandate.", "", None, kind="refusal", clause="reason")
     for n in [23, 24, 255, 256, 65535, 65536, 2**32 - 1, 2**32, 2**53, 2**64 - 1]:
         accept_event(f"number-{n}", "Whole numbers take the shortest of five forms.", event(n=str(n), **bare))
     for length in [23, 24, 255, 256]:
@@ -446,7 +466,7 @@ def events():
     refuse_event("twice", "Nothing follows the map.", whole + whole)
     refuse_event("order", "Two keys are exchanged.", encode([good[1], good[0]] + good[2:]))
     refuse_event("key-twice", "A key stands twice with the same value.", encode(good[:1] + good))
-    refuse_event("unknown-key", "Key 17 means nothing.", encode(good + [(17, number(1))]))
+    refuse_event("unknown-key", "Key 99 means nothing.", encode(good + [(99, number(1))]))
     refuse_event("negative-key", "Keys are not negative.", head(5, len(good) + 1) + whole[1:] + head(1, 0) + number(0))
     refuse_event("text-key", "Keys are numbers.", head(5, len(good) + 1) + whole[1:] + words("note") + number(0))
     for key in [0, 1, 2, 3, 4, 7, 8, 10]:
@@ -498,6 +518,17 @@ def events():
         ("source-number-as-text", "The number of a source is a number.", array(words("pass"), words("1"))),
     ]:
         refuse_event(name, why, encode(good + [(16, value)]))
+    silent = [(key, words("") if key == 8 else value) for key, value in good]
+    binding = octets(named("matter"))
+    for name, why, value in [
+        ("closed-of-31-bytes", "A commitment has 32 bytes.", array(octets(b"\x01" * 31), number(1))),
+        ("closed-without-day", "A closed matter has its day.", array(binding)),
+        ("closed-with-three-parts", "A closed matter has its day and nothing else.", array(binding, number(1), number(2))),
+        ("closed-as-bytes", "A closed matter stands in a list with its day.", binding),
+        ("closed-beyond-63-bits", "No such time exists.", array(binding, number(2**63))),
+    ]:
+        refuse_event(name, why, encode(silent + [(17, value)]))
+    refuse_event("closed-and-told", "Whose matter is closed does not say it.", encode(good + [(17, array(binding, number(1)))]))
     refuse_event("actor-of-31-bytes", "A commitment has 32 bytes.", encode(good[:-1] + [(9, octets(b"\x01" * 31))] + good[-1:]))
 
 

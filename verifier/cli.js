@@ -167,9 +167,11 @@ function uncheckable({ unsupported }) {
 }
 
 /** In the words of the committed event, not of the page. @param {Event} event */
-function describe({ kind, at, service, blocks, reason, clause }) {
+function describe({ kind, at, service, blocks, reason, clause, closed }) {
   const data = blocks.map(([block, form]) => `${block} as ${form}`).join(", ");
-  const parts = [kind, service, data, reason && `reason: ${reason}`, clause && `refused by: ${clause}`];
+  const day = closed && !reason && new Date(closed[1] / 1000).toISOString().slice(0, 10);
+  const matter = day ? `the matter concerns somebody else; it is shown from ${day}` : reason && `reason: ${reason}`;
+  const parts = [kind, service, data, matter, clause && `refused by: ${clause}`];
   return plain(`${new Date(at / 1000).toISOString()}  ${parts.filter(Boolean).join("; ")}`);
 }
 

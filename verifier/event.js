@@ -1,7 +1,7 @@
 // @ts-check
 // What happened to one resident's data, and the 66 bytes by which the public log knows it.
 import { decodeCbor } from "./cbor.js";
-import { Broken, concat, hex, uint64, utf8 } from "./log/bytes.js";
+import { Broken, concat, equal, hex, need, uint64, utf8 } from "./log/bytes.js";
 
 /**
  * @typedef {object} Event
@@ -21,6 +21,7 @@ import { Broken, concat, hex, uint64, utf8 } from "./log/bytes.js";
  * @property {string} [detail]
  * @property {number} [until] microseconds UTC
  * @property {string} [other] the other person of a delegation, as the resident calls her
+ * @property {[Uint8Array, number]} [closed] commitment to a matter that concerns somebody else, and from when it is shown, microseconds UTC
  * @property {[string, number, number?]} [source] gateway, its number of the event, and when it happened if it was reported afterwards
  */
 
@@ -60,6 +61,7 @@ const FIELDS = [
   ["until", isCount, true],
   ["other", isText, true],
   ["source", (value) => Array.isArray(value) && (value.length === 2 || value.length === 3) && isSource(value[0]) && value.slice(1).every(isCount), true],
+  ["closed", (value) => Array.isArray(value) && value.length === 2 && isBytes(32)(value[0]) && isCount(value[1]), true],
 ];
 
 /** @param {Uint8Array} bytes @returns {Event} */
@@ -73,12 +75,29 @@ export function decodeEvent(bytes) {
     if (value === undefined ? !optional : !check(value)) throw new Broken("malformed", { field: name });
     if (map.delete(key)) event[name] = value;
   });
-  if (map.size > 0) throw new Broken("malformed");
+  if (map.size > 0 || (event.closed && event.reason)) throw new Broken("malformed");
   return /** @type {Event} */ (/** @type {unknown} */ (event));
 }
 
 /** C: binds the event and hides it behind 32 random bytes. @param {Uint8Array} r @param {Uint8Array} event */
 export const commitment = (r, event) => hmac(r, utf8("usufruct/event/v1"), uint64(event.length).subarray(4), event);
+
+/** Binds a matter and hides it behind 32 random bytes. @param {Uint8Array} r @param {Uint8Array} matter */
+export const matterCommitment = (r, matter) => hmac(r, utf8("usufruct/matter/v1"), uint64(matter.length).subarray(4), matter);
+
+/**
+ * The event with what it is about, which is shown once its day has come: 32 random bytes, then the reason and, if there is one, the detail.
+ * @param {Event} event @param {Uint8Array} opened @returns {Promise<Event>}
+ */
+export async function withMatter(event, opened) {
+  const [r, encoded] = [opened.subarray(0, 32), opened.subarray(32)];
+  need(event.closed && r.length === 32, "matter");
+  const parts = decodeCbor(encoded);
+  need(Array.isArray(parts) && (parts.length === 1 || parts.length === 2) && parts.every(isText), "matter");
+  need(equal(await matterCommitment(r, encoded), event.closed[0]), "matter");
+  const [reason, detail] = /** @type {string[]} */ (parts);
+  return { ...event, reason, ...(detail !== undefined && { detail }) };
+}
 
 /** T: noise to all who do not hold the resident's tag key. @param {Uint8Array} key @param {number | bigint} n */
 export const tag = (key, n) => hmac(key, utf8("usufruct/tag/v1"), uint64(n));

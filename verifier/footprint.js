@@ -2,7 +2,7 @@
 // Checks a resident's whole footprint against the public log: that each line shown is the line that was committed, that
 // the lines are all there from number 0 on, that no line is in the log and not shown, and that the log still holds what it
 // held when this reader last looked.
-import { commitment, decodeEvent, eventLeaf, isCount, shownOf, tag } from "./event.js";
+import { commitment, decodeEvent, eventLeaf, isCount, shownOf, tag, withMatter } from "./event.js";
 import { Broken, base64, equal, need } from "./log/bytes.js";
 import { openLog, parseCheckpoint, parseKey, parseNote, parsePolicy } from "./log/checkpoint.js";
 import { leafHash } from "./log/tree.js";
@@ -16,7 +16,7 @@ import { searchLog } from "./search.js";
 /** @import {Search} from "./search.js" */
 /** @import {Random} from "./tags.js" */
 /** @typedef {{kind: string, mandate?: string | null, service?: string | null, at: string, blocks: string[]}} Shown */
-/** @typedef {{n: number, index: number, event: string | null, r: string | null, shown: Shown}} Line */
+/** @typedef {{n: number, index: number, event: string | null, r: string | null, matter?: string | null, shown: Shown}} Line `matter`: what opens a matter that concerns somebody else, once its day has come */
 /**
  * @typedef {object} Footprint
  * @property {string} origin
@@ -40,7 +40,7 @@ import { searchLog } from "./search.js";
  */
 /** @typedef {{get: (name: string) => string | null, set: (name: string, text: string) => void}} Storage */
 /** @typedef {Awaited<ReturnType<typeof openLog>> & {of: Key[], old: number}} Log with its witnesses, and its size when last looked at */
-/** @typedef {{event: Event, c: Uint8Array, leaf: Uint8Array}} Opened */
+/** @typedef {{event: Event, isTold: boolean, c: Uint8Array, leaf: Uint8Array}} Opened `isTold`: its matter was handed out */
 
 const PUBLISH_WITHIN_MICROS = 60_000_000;
 /** Lines looked up at the same time. */
@@ -91,7 +91,7 @@ async function examine(footprint, log, options) {
       if (opened.broken ?? log.broken) throw opened.broken ?? log.broken;
       if (!options.known?.has(line.n)) await find(log.value, line.index, opened.value, nowMillis);
     });
-    return { n: line.n, index: line.index, ...verdict(found.broken), event: opened.value?.event ?? null, c: opened.value?.c };
+    return { n: line.n, index: line.index, ...verdict(found.broken), isLate: Boolean(opened.value && isWithheld(opened.value, nowMillis)), event: opened.value?.event ?? null, c: opened.value?.c };
   };
 
   const checked = [];
@@ -101,6 +101,9 @@ async function examine(footprint, log, options) {
   const proven = checked.filter(({ state }) => state === "verified");
   followChain(checked);
   const search = log.value && (await searchLog(footprint, log.value, proven, options));
+
+  // What is not shown on its day may be shown later, and the line is in the log all the same.
+  for (const line of checked) if (line.isLate && line.state === "verified") Object.assign(line, verdict(new Broken("withheld")));
 
   const { value } = log;
   const lacks = value?.checkpoint.lacks;
@@ -116,7 +119,7 @@ async function examine(footprint, log, options) {
 }
 
 /** What a line says of itself, before the log is asked. @param {Line} line @param {string} tagKey @returns {Promise<Opened>} */
-async function open({ n, index, event: encoded, r, shown }, tagKey) {
+async function open({ n, index, event: encoded, r, matter, shown }, tagKey) {
   needCrypto();
   need(isCount(n) && isCount(index), "malformed");
   need(encoded !== null && r !== null, "unopened");
@@ -128,8 +131,13 @@ async function open({ n, index, event: encoded, r, shown }, tagKey) {
     need(JSON.stringify(shownValue) === JSON.stringify(value), "shown", { field });
   }
   const c = await commitment(base64(r), bytes);
-  return { event, c, leaf: await leafHash(eventLeaf(c, await tag(base64(tagKey), n))) };
+  const whole = matter ? await withMatter(event, base64(matter)) : event;
+  return { event: whole, isTold: Boolean(matter), c, leaf: await leafHash(eventLeaf(c, await tag(base64(tagKey), n))) };
 }
+
+/** Whether the day of a matter has come, by the clock of this reader, and nothing was handed out. @param {Opened} opened @param {number} nowMillis */
+const isWithheld = ({ event, isTold }, nowMillis) =>
+  event.closed !== undefined && !isTold && event.closed[1] + PUBLISH_WITHIN_MICROS < nowMillis * 1000;
 
 /**
  * The log as it is now, once it is known to extend what is remembered.

@@ -9,6 +9,7 @@ export const REASONS = {
   unsupported: "This program cannot check all signatures that are asked for. Use a newer one.",
   newer: "The log holds lines of yours that this footprint lacks. Load it again; if it still lacks them, they are hidden from you.",
   quorum: "Too few witnesses have co-signed this state of the log.",
+  withheld: "The day of this line has come, and what it is about is not shown. Load the footprint again; if it still lacks it, it is withheld from you.",
 
   chain: "This line does not follow from the line before it.",
   checkpoint: "The checkpoint is malformed or belongs to another log.",
@@ -19,6 +20,7 @@ export const REASONS = {
   hidden: "The log holds a line of yours that is not shown to you.",
   index: "The tag index says something else than the log it belongs to.",
   malformed: "The line is not in the one form that lines have.",
+  matter: "What is shown of the matter of this line is not what the log binds.",
   note: "The checkpoint is not a signed note.",
   number: "The stored line carries another number.",
   overdue: "The line is not in the public log, and it should be by now.",
@@ -35,7 +37,7 @@ export const REASONS = {
   vkey: "The key of the log is malformed.",
 };
 
-const PENDING = ["unpublished", "unreachable", "unsearched", "unsupported", "newer", "quorum"];
+const PENDING = ["unpublished", "unreachable", "unsearched", "unsupported", "newer", "quorum", "withheld"];
 
 /** @typedef {"verified" | "pending" | "broken"} State */
 /** @typedef {{code: keyof typeof REASONS, text: string} & Record<string, unknown>} Reason */

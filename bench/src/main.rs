@@ -106,6 +106,7 @@ fn batches(city: &City, subjects: &[String], span: Duration) -> Row {
         blocks: vec![(block("name"), Form::Value)],
         reason: "lending".into(),
         actor: None,
+        third_party: false,
     };
     let before = city.app.db().counters();
     let begin = now();

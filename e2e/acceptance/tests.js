@@ -95,8 +95,7 @@ export const TESTS = [
       },
       heir: {
         done: "The notary asks about the heir herself in the matter of the will, and says that it concerns somebody else",
-        holds: "Her line says who asked and that it was a use, and not the matter.",
-        open: "a use has no mark for a matter that concerns somebody else, and the service cannot send one: the line gives its reason at once",
+        holds: "Her line says who asked for which data and that it was a use, and not the matter, which is shown sixty days later; neither do the lines that she saves, nor those that her own key opens. Under a mandate that does not allow it the request is refused, and the refusal does not say the matter either.",
       },
     },
   },

@@ -48,7 +48,7 @@ export async function foundCity(run, dir, city, jwk) {
   const approved = agency("library");
   agency("civil-affairs");
   for (const block of ["name", "over-18", "email", "preferred-language"]) {
-    run("publish", "block", join(EXAMPLE, "blocks", `${block}.toml`), ...operator.slice(0, 2), ...data);
+    run("publish", "block", join(EXAMPLE, "blocks", `${block}.toml`), ...operator, ...data);
   }
   run("mandate", "publish", join(EXAMPLE, "mandates", "library-card.toml"), ...approved, ...data);
   publishService(run, dir, city, approved, { name: "library", redirect: city.redirect, jwk: { ...jwk, kid: "test" } });

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { createHmac, randomBytes } from "node:crypto";
 import { test } from "node:test";
 import { verifyFootprint } from "../index.js";
 import { REASONS } from "../reasons.js";
-import { City, fetchFrom, memory, publish, signer } from "./support.js";
+import { City, encodeCbor, fetchFrom, memory, publish, signer } from "./support.js";
 
 const AT = 1_760_000_000_000_000;
 const NOW_MILLIS = AT / 1000 + 1000;
@@ -273,4 +274,51 @@ test("a bad tile is not called a fork, and an unreadable memory is not held agai
   assert.equal((await verify(footprint, bad, { storage })).reason.code, "tile");
   storage.set(`checkpoint:${city.origin}`, "junk");
   assert.equal((await verify(footprint, files, { storage })).state, "verified");
+});
+
+/** A resident with one line whose matter is closed for `micros`, and what opens it. */
+function closedLine(micros, matter = ["enquiry"]) {
+  const city = new City();
+  const resident = city.resident();
+  const [r, encoded] = [randomBytes(32), encodeCbor(matter)];
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(encoded.length);
+  const commitment = createHmac("sha256", r).update("usufruct/matter/v1").update(length).update(encoded).digest();
+  resident.use(AT, new Map([[8, ""], [17, [commitment, AT + micros]]]));
+  return { files: city.publish(), footprint: resident.footprint(), opened: Buffer.concat([r, encoded]).toString("base64") };
+}
+const HOUR = 3_600_000_000;
+
+test("a matter that is closed is no fault before its day, and open on it", async () => {
+  const { files, footprint, opened } = closedLine(HOUR);
+  const before = await verify(footprint, files);
+  assert.deepEqual([before.state, before.lines[0].event.reason, before.lines[0].event.closed[1]], ["verified", "", AT + HOUR]);
+  footprint.lines[0].matter = opened;
+  const after = await verify(footprint, files, { nowMillis: (AT + 2 * HOUR) / 1000 });
+  assert.deepEqual([after.state, after.lines[0].event.reason], ["verified", "enquiry"]);
+});
+
+test("a matter that is not shown on its day is said to be withheld, and a false one is broken", async () => {
+  const { files, footprint } = closedLine(HOUR);
+  const late = await verify(footprint, files, { nowMillis: (AT + 2 * HOUR) / 1000 });
+  assert.deepEqual([late.state, late.lines[0].reason.code, late.lines[0].event.reason], ["pending", "withheld", ""]);
+  for (const matter of [closedLine(HOUR).opened, closedLine(HOUR, ["enquiry", "svc_wills"]).opened]) {
+    footprint.lines[0].matter = matter;
+    assert.deepEqual(broken(await verify(footprint, files)), [[0, "matter"]]);
+  }
+  footprint.lines[0].matter = "AAAA";
+  assert.equal((await verify(footprint, files)).state, "broken");
+});
+
+test("a line that tells its reason has no matter to open", async () => {
+  const [line] = structuredClone(shared.footprint.lines);
+  const { opened } = closedLine(HOUR);
+  const result = await changed((lines) => Object.assign(lines[0], { matter: opened }));
+  assert.deepEqual(broken(result).slice(0, 1), [[line.n, "matter"]]);
+});
+
+test("a refused request that gave no reason of the mandate is told once its empty matter is", async () => {
+  const { files, footprint, opened } = closedLine(HOUR, [""]);
+  footprint.lines[0].matter = opened;
+  assert.equal((await verify(footprint, files, { nowMillis: (AT + 2 * HOUR) / 1000 })).state, "verified");
 });

@@ -25,9 +25,9 @@ const uint64 = (n) => {
 };
 
 /** As the vault seals lines, of resident 7. */
-function seal(lineKey, n, body) {
+function seal(lineKey, n, body, part = "line") {
   const salt = randomBytes(16);
-  const key = createHmac("sha256", lineKey).update("usufruct/line/v1").update(uint64(n)).update(salt).update(Buffer.of(1)).digest();
+  const key = createHmac("sha256", lineKey).update(`usufruct/${part}/v1`).update(uint64(n)).update(salt).update(Buffer.of(1)).digest();
   const padded = Buffer.alloc(Math.ceil((4 + body.length) / 64) * 64);
   padded.writeUInt32BE(body.length);
   body.copy(padded, 4);
@@ -90,4 +90,18 @@ test("garbage in the place of a line is a line that does not open", async () => 
     assert.equal(lines[0].event, null);
   }
   await assert.rejects(openFootprint(sealed, key.subarray(1)));
+});
+
+test("a matter that is handed out opens with her own key, in the place of its own line only", async () => {
+  const { key, sealed } = resident(2);
+  const lineKey = Buffer.from(key.subarray(32));
+  const matter = randomBytes(40);
+  const part = seal(lineKey, 1, matter, "line-matter").toString("base64");
+  const lines = sealed.lines.map((line) => ({ ...line, matter: part }));
+  const opened = (await openFootprint({ ...sealed, lines }, key)).lines;
+  assert.equal(opened[1].matter, matter.toString("base64"));
+  assert.notEqual(opened[0].matter, matter.toString("base64"));
+  const body = sealed.lines.map((line) => ({ ...line, matter: line.sealed }));
+  assert.ok((await openFootprint({ ...sealed, lines: body }, key)).lines.every(({ matter }) => matter === undefined));
+  assert.ok((await openFootprint(sealed, key)).lines.every((line) => line.matter === undefined));
 });

@@ -67,6 +67,7 @@ fn request(mandate: usize) -> Request {
         reason: "reminder".to_owned(),
         subjects: 1,
         sign_in: None,
+        third_party: false,
     }
 }
 

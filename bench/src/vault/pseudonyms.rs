@@ -154,6 +154,7 @@ impl House {
             until: None,
             other: None,
             source: None,
+            closed: None,
         };
         let record = |keyring: &Keyring| self.recorder.record(event.clone(), [7; 32], keyring.tag(0), 0);
         let logged: Vec<Logged> = self.keyrings.iter().map(record).collect();

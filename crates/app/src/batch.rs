@@ -27,6 +27,8 @@ pub struct BatchRequest {
     pub blocks: Vec<(BlockId, Form)>,
     pub reason: String,
     pub actor: Option<[u8; 32]>,
+    /// Whether the matter concerns somebody else, so that it is closed to residents for a time.
+    pub third_party: bool,
 }
 
 /// The answer for each subject, in the order asked.
@@ -63,6 +65,7 @@ impl App {
             reason: request.reason.clone(),
             subjects: i64::try_from(request.subjects.len()).unwrap_or(i64::MAX),
             sign_in: None,
+            third_party: request.third_party,
         };
         let (mandate, sector) = find(&register, &asked)?;
         let decision = decide_without_resident(&register, &asked, now);
@@ -76,7 +79,7 @@ impl App {
         };
         if !clauses.is_empty() {
             let (service, mandate, subjects) = (&request.service, &request.mandate, &request.subjects);
-            let refusal = Refusal { service, mandate, subjects, clauses: &clauses };
+            let refusal = Refusal { service, mandate, subjects, clauses: &clauses, third_party: request.third_party };
             self.refuse_all(&refusal, &|_, mandate, case, batch, now| {
                 event(&asked, mandate, case, request.actor, Some(batch), now)
             })?;
@@ -124,7 +127,8 @@ impl App {
         let found = self.find_resident(&asking, seed_index, *generation)?;
         let case = self.case(&asking, plan.asked, found)?;
         let event = event(plan.asked, plan.mandate, &case, plan.actor, Some(plan.batch), plan.now);
-        let place_case = PlaceCase::new(self, plan.version, &case, plan.mandate, event, plan.now).held(plan.token);
+        let place_case = PlaceCase::new(self, plan.version, &case, plan.mandate, event, plan.now);
+        let place_case = place_case.closed_to_her(plan.asked.third_party.then_some(plan.mandate)).held(plan.token);
         Ok(Waiting { case, placed: self.db.submit("record batch use", move |tx| place_case.run(tx)) })
     }
 

@@ -20,6 +20,8 @@ use crate::brakes::Decider;
 
 /// For which use copies are sealed, and nothing else.
 pub const COPY_INFO: &[u8] = b"usufruct/audit-copy/v1";
+/// The word in the rows for lines whose matter is closed to the resident.
+pub(crate) const CLOSED: &str = "closed";
 /// Batches that are remembered, so that each counts once. Many more than run at a time.
 const BATCHES: usize = 1_024;
 
@@ -40,6 +42,8 @@ pub(crate) struct Counted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum What {
     Batch,
+    /// A line whose matter is closed to the resident.
+    Closed,
     Irregular,
     Refusal(Clause),
     Resident,
@@ -82,6 +86,7 @@ impl What {
     pub fn code(self) -> String {
         match self {
             Self::Batch => "batch".to_owned(),
+            Self::Closed => CLOSED.to_owned(),
             Self::Irregular => "irregular".to_owned(),
             Self::Refusal(clause) => format!("refusal:{}", clause.code()),
             Self::Resident => "resident".to_owned(),
@@ -153,6 +158,9 @@ impl Books {
         } else if event.kind == Kind::Refusal {
             let clause = Clause::ALL.into_iter().find(|clause| event.clause.as_deref() == Some(clause.code()));
             clause.into_iter().for_each(|clause| self.count((key, What::Refusal(clause))));
+        }
+        if event.closed.is_some() {
+            self.count((key, What::Closed));
         }
         if let Some(batch) = event.batch.filter(|batch| !self.batches.contains(&batch.id)) {
             self.batches.push_back(batch.id);

@@ -179,8 +179,8 @@ impl App {
     fn hit(&self, register: &Register, breach: &Breach, resident: u64) -> Result<Option<Vec<(BlockId, Form)>>, Error> {
         let mut found: Option<BTreeSet<(BlockId, Form)>> = None;
         let mut is_damaged = false;
-        for line in self.footprint(resident)?.lines {
-            let Some(event) = &line.event else {
+        for event in self.whole_events(resident)? {
+            let Some(event) = &event else {
                 is_damaged = true;
                 continue;
             };

@@ -82,18 +82,23 @@ impl App {
             return Err(Error::refused(&format!("`{stranger}` is not in the mandate."), "Choose among the blocks on the page."));
         }
         self.check_wishes(actor.resident, service, mandate, optional)?;
-        self.lend(actor, Some(service), mandate, &chosen, authorization)
+        self.lend(actor, Some(service), mandate, &chosen, authorization, self.now())
     }
 
     /// Notifies the resident of a use that rests on law and not on her consent; her data is lent under the mandate.
     pub fn notify(&self, resident: u64, mandate: &MandateId) -> Result<ConsentOutcome, Error> {
+        self.notify_at(resident, mandate, self.now())
+    }
+
+    /// The same at the moment of the use that is decided: it does not come before what it rests on.
+    pub(crate) fn notify_at(&self, resident: u64, mandate: &MandateId, now: Time) -> Result<ConsentOutcome, Error> {
         let register = self.register();
         let entry = register.mandates.get(mandate).ok_or(Error::Unknown { what: "mandate" })?;
         if entry.body.legal_basis.code == Basis::Consent {
             return Err(Error::Unpermitted(vec![Clause::Grant]));
         }
         let all: Vec<&BlockId> = entry.body.blocks.iter().map(|asked| &asked.block).collect();
-        self.lend(resident.into(), None, mandate, &all, None)
+        self.lend(resident.into(), None, mandate, &all, None, now)
     }
 
     fn lend(
@@ -103,12 +108,12 @@ impl App {
         mandate: &MandateId,
         chosen: &[&BlockId],
         authorization: Option<Authorization>,
+        now: Time,
     ) -> Result<ConsentOutcome, Error> {
         let kind = if service.is_some() { GrantKind::Consent } else { GrantKind::Notified };
         let resident = actor.resident;
         let _guard = self.lock_resident(resident);
         let register = self.register();
-        let now = self.now();
         let entry = register.mandates.get(mandate).ok_or(Error::Unknown { what: "mandate" })?;
         if !entry.is_in_force(now) {
             return Err(Error::Unpermitted(vec![if now >= entry.body.sunset_at { Clause::Sunset } else { Clause::Mandate }]));
@@ -223,5 +228,6 @@ fn event(service: Option<&ServiceId>, entry: &Entry<Mandate>, chosen: &[&BlockId
         until: Some(entry.body.sunset_at),
         other: None,
         source: None,
+        closed: None,
     }
 }

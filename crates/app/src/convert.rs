@@ -36,6 +36,8 @@ pub struct ConversionBatch {
     pub actor: Option<[u8; 32]>,
     /// The sign-in behind the token that she gave the service; `None` where it asks with its own.
     pub sign_in: Option<SignIn>,
+    /// Whether the matter concerns somebody else, so that it is closed to residents for a time.
+    pub third_party: bool,
 }
 
 /// The answer for each subject, in the order asked.
@@ -83,6 +85,7 @@ impl App {
             reason: request.reason.clone(),
             subjects: i64::try_from(request.subjects.len()).unwrap_or(i64::MAX),
             sign_in: request.sign_in,
+            third_party: request.third_party,
         };
         let decision = decide_conversion_without_resident(&register, &asked, now);
         if decision.outcome == Outcome::Refuse {
@@ -124,7 +127,7 @@ impl App {
     /// Tells everybody whom it names of a request that is refused as a whole. Answers what the service is told.
     fn refuse_conversion(&self, request: &ConversionBatch, clauses: Vec<Clause>) -> Result<Error, Error> {
         let (service, mandate, subjects) = (&request.service, &request.mandate, &request.subjects);
-        let refusal = Refusal { service, mandate, subjects, clauses: &clauses };
+        let refusal = Refusal { service, mandate, subjects, clauses: &clauses, third_party: request.third_party };
         self.refuse_all(&refusal, &|register, mandate, case, batch, now| {
             // Probing must not write arbitrary words into a footprint.
             let reason = mandate.body.reason(&request.reason).map(|_| request.reason.clone()).unwrap_or_default();
@@ -165,7 +168,8 @@ impl App {
         let otherwise = || decide_conversion_without_resident(plan.register, plan.asked, plan.now).outcome;
         let found = self.noticed(&asking, &plan.asked.mandate, found, otherwise)?;
         let case = Case::new(found, |grant| decide_conversion(plan.register, plan.asked, grant, plan.now))?;
-        let place_case = PlaceCase::new(self, plan.version, &case, plan.mandate, event(plan, &case), plan.now).held(plan.token);
+        let place_case = PlaceCase::new(self, plan.version, &case, plan.mandate, event(plan, &case), plan.now);
+        let place_case = place_case.closed_to_her(plan.asked.third_party.then_some(plan.mandate)).held(plan.token);
         Ok(Waiting { case, placed: self.db.submit("record conversion", move |tx| place_case.run(tx)) })
     }
 
@@ -226,6 +230,7 @@ fn event(plan: &Plan<'_>, case: &Case) -> Event {
         until: refused.is_none().then(|| plan.mandate.body.keep_until(plan.now)),
         other: None,
         source: None,
+        closed: None,
     }
 }
 
@@ -247,6 +252,7 @@ fn refused_event(request: &ConversionBatch, mandate: &Entry<Mandate>, case: &Cas
         until: None,
         other: None,
         source: None,
+        closed: None,
     }
 }
 

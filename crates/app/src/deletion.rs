@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use usufruct_core::Time;
 use usufruct_core::certificate::{Answer, Recipient};
-use usufruct_core::event::Kind;
+use usufruct_core::event::{Event, Kind};
 use usufruct_core::id::{CertificateId, DeletionId, MandateId, ServiceId};
 use usufruct_core::lawpack::Duty;
 use usufruct_core::register::Register;
@@ -134,14 +134,26 @@ impl App {
         })
     }
 
-    /// What services were told about a resident's data, and what they answered, newest first.
+    /// What services were told about a resident's data, and what they answered, newest first. A service that has met her only in a matter that is
+    /// closed to her is told like all others, and stands here from the day of that matter on.
     pub fn deletions_of(&self, resident: u64) -> Result<Vec<Deletion>, Error> {
-        self.believed(self.db.read(|conn| deletions::of_resident(conn, resident))?)
+        let told = self.believed(self.db.read(|conn| deletions::of_resident(conn, resident))?)?;
+        if told.is_empty() {
+            return Ok(told);
+        }
+        let shown = match self.services_shown(resident) {
+            // Her pass is deleted: there is no line any more, and nobody to keep a matter from.
+            Err(Error::Vault(VaultError::NoKey { noun: "resident" })) => return Ok(told),
+            shown => shown?,
+        };
+        let met = self.services_that_met(resident)?;
+        let is_closed = |service: &ServiceId| met.contains(service) && !shown.contains(service);
+        Ok(told.into_iter().filter(|deletion| !is_closed(&deletion.service)).collect())
     }
 
-    /// Which of the services that know a resident would be told if she deleted her pass now.
+    /// Which of the services that know a resident would be told if she deleted her pass now, of those that she may know of.
     pub fn reached_by_deletion(&self, resident: u64) -> Result<Reached, Error> {
-        let (register, met) = (self.register(), self.services_that_met(resident)?);
+        let (register, met) = (self.register(), self.services_shown(resident)?);
         let met = met.into_iter().filter(|id| register.services.contains_key(id));
         let (told, untold) = met.partition(|id| takes_notices(&register, id));
         Ok(Reached { told, untold })
@@ -244,10 +256,21 @@ impl App {
     /// The services that know the resident: she authorized them, agreed at them or signed in to them, they used or put data of hers, or
     /// another service was told how they know her.
     fn services_that_met(&self, resident: u64) -> Result<BTreeSet<ServiceId>, Error> {
+        let events = self.whole_events(resident)?;
+        self.services_in(resident, events.into_iter().flatten())
+    }
+
+    /// The same, without those that are closed to her still.
+    fn services_shown(&self, resident: u64) -> Result<BTreeSet<ServiceId>, Error> {
+        let lines = self.footprint(resident)?.lines;
+        self.services_in(resident, lines.into_iter().filter_map(|line| line.event))
+    }
+
+    fn services_in(&self, resident: u64, events: impl Iterator<Item = Event>) -> Result<BTreeSet<ServiceId>, Error> {
         let authorized =
             true_authorizations(&self.vault, self.db.read(|conn| authorizations::of_resident(conn, resident, None))?)?;
         let mut met: BTreeSet<ServiceId> = authorized.into_iter().map(|authorization| authorization.service).collect();
-        for event in self.footprint(resident)?.lines.into_iter().filter_map(|line| line.event) {
+        for event in events {
             if event.kind == Kind::Conversion {
                 met.extend(event.detail.as_ref().and_then(|converted| converted.parse().ok()));
             }

@@ -35,6 +35,8 @@ pub struct DepositRequest {
     pub actor: Option<[u8; 32]>,
     /// The sign-in behind the token that she gave the service; `None` where it asks with its own.
     pub sign_in: Option<SignIn>,
+    /// Whether the matter concerns somebody else, so that it is closed to the resident for a time.
+    pub third_party: bool,
 }
 
 /// The receipt for something that was deposited.
@@ -100,6 +102,7 @@ impl App {
             reason: request.reason.clone(),
             subjects: 1,
             sign_in: request.sign_in,
+            third_party: request.third_party,
         };
         let (mandate, sector) = find(&register, &asked)?;
         let asking = Asking { register: &register, service: &request.service, sector, mandate, blocks: &[], now };
@@ -132,7 +135,8 @@ impl App {
             Some(_) => self.decider(&register, service, &request.mandate, reason, actor)?,
             None => self.writer(&register, service, &request.mandate, reason, actor)?,
         };
-        let place_case = PlaceCase::new(self, version, &case, mandate, event, now).braked(decider.clone()).held(token);
+        let place_case = PlaceCase::new(self, version, &case, mandate, event, now);
+        let place_case = place_case.closed_to_her(asked.third_party.then_some(mandate)).braked(decider.clone()).held(token);
         let placed = self.db.transaction("deposit", move |tx| {
             let placed = place_case.run(tx)?;
             if let Some(row) = row.as_ref().filter(|_| placed.is_permitted()) {

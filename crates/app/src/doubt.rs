@@ -159,7 +159,7 @@ fn settle_residents(db: &Db, register: &Register, vault: &Vault, rng: &dyn Rng) 
             let lost: Vec<(Line, [u8; 32])> = (from..)
                 .map_while(|n| {
                     let (index, commitment) = since.get(&keyring.tag(n))?;
-                    Some((Line { n, index: *index, sealed: Vec::new() }, *commitment))
+                    Some((Line { n, index: *index, sealed: Vec::new(), matter: None }, *commitment))
                 })
                 .collect();
             if !lost.is_empty() {

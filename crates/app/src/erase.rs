@@ -264,6 +264,7 @@ pub(crate) fn plain_event(kind: Kind, reason: &str, detail: Option<String>, now:
         until: None,
         other: None,
         source: None,
+        closed: None,
     }
 }
 

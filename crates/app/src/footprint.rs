@@ -1,6 +1,8 @@
 //! Footprint: everything that happened to a resident's data, for her and nobody else.
 
+use usufruct_core::Time;
 use usufruct_core::event::Event;
+use usufruct_core::matter::OpenedMatter;
 use usufruct_log::TlogProof;
 use usufruct_store::lines;
 use usufruct_vault::Keyring;
@@ -28,6 +30,8 @@ pub struct FootprintLine {
     /// Leaf number.
     pub index: u64,
     pub event: Option<Event>,
+    /// What is known of the matter, where it concerns somebody else. Once it is open its reason stands in the event too.
+    pub matter: Option<LineMatter>,
     /// The deterministic CBOR of the event, as stored.
     pub encoded: Vec<u8>,
     pub opening: [u8; 32],
@@ -35,10 +39,21 @@ pub struct FootprintLine {
     pub officer: Option<NamedOfficer>,
 }
 
+/// What the resident may know of the matter of a line that concerns somebody else.
+#[derive(Clone, PartialEq, Eq)]
+pub enum LineMatter {
+    /// It is shown from then on, and she is handed nothing of it before.
+    Closed { shown_from: Time },
+    /// It should be shown and cannot: what is stored is not what the event binds.
+    Lost,
+    /// Its day has come.
+    Shown(OpenedMatter),
+}
+
 impl App {
-    /// Reads and opens a resident's lines.
+    /// Reads and opens a resident's lines, as they may be shown to her now: a matter that concerns somebody else opens by the clock alone.
     pub fn footprint(&self, resident: u64) -> Result<Footprint, Error> {
-        self.opened(resident, self.published_size(), &self.keyring(resident)?)
+        self.footprint_with(resident, self.published_size(), &self.keyring(resident)?)
     }
 
     /// A resident's lines and the key to search the log for more, for the page on which her browser does so: within five minutes of the
@@ -58,24 +73,40 @@ impl App {
             actor.permit(conn, &self.vault, now)?;
             keyring_in(conn, &self.vault, actor.resident)
         })?;
-        self.opened(actor.resident, published_size, &keyring)
+        self.footprint_with(actor.resident, published_size, &keyring)
     }
 
-    fn opened(&self, resident: u64, published_size: u64, keyring: &Keyring) -> Result<Footprint, Error> {
-        let mut lines: Vec<FootprintLine> = self
-            .stored_lines(resident)?
-            .into_iter()
-            .map(|line| {
-                let (n, index) = (line.n, line.index);
-                let damaged = || FootprintLine { n, index, event: None, encoded: Vec::new(), opening: [0; 32], officer: None };
-                let Ok(body) = keyring.open_line(line.n, &line.sealed) else { return damaged() };
-                let Some((opening, encoded)) = body.split_first_chunk::<32>() else { return damaged() };
-                let event = Event::decode(encoded).ok();
-                FootprintLine { n, index, event, encoded: encoded.to_vec(), opening: *opening, officer: None }
-            })
-            .collect();
+    fn footprint_with(&self, resident: u64, published_size: u64, keyring: &Keyring) -> Result<Footprint, Error> {
+        let (stored, now) = (self.stored_lines(resident)?, self.now());
+        let mut lines: Vec<FootprintLine> = stored.iter().map(|line| opened(keyring, line, now)).collect();
         self.name_officers(&mut lines)?;
         Ok(Footprint { lines, tag_key: Zeroizing::new(*keyring.tag_key()), published_size })
+    }
+
+    /// All that happened to a resident's data, with every matter open. For what the house owes her and does not show: to nobody else.
+    pub(crate) fn whole_events(&self, resident: u64) -> Result<Vec<Option<Event>>, Error> {
+        let keyring = self.keyring(resident)?;
+        let whole = |line: &lines::Line| {
+            let event = opened(&keyring, line, Time::default()).event?;
+            let matter = line.matter.as_deref().and_then(|sealed| open_matter(&keyring, line.n, sealed));
+            Some(matter.and_then(|matter| event.with_matter(&matter)).unwrap_or(event))
+        };
+        Ok(self.stored_lines(resident)?.iter().map(whole).collect())
+    }
+
+    /// All lines of a resident as they are stored, each with its matter only where that may be shown to her now.
+    pub(crate) fn lines_for_her(&self, resident: u64) -> Result<Vec<lines::Line>, Error> {
+        let (mut stored, now) = (self.stored_lines(resident)?, self.now());
+        if stored.iter().all(|line| line.matter.is_none()) {
+            return Ok(stored);
+        }
+        let keyring = self.keyring(resident)?;
+        for line in stored.iter_mut().filter(|line| line.matter.is_some()) {
+            if !matches!(opened(&keyring, line, now).matter, Some(LineMatter::Shown(_))) {
+                line.matter = None;
+            }
+        }
+        Ok(stored)
     }
 
     /// All lines of a resident as they are stored, oldest first.
@@ -100,4 +131,37 @@ impl App {
         let opening = keyring.open_line(n, &line.sealed)?;
         self.log_proof(line.index, Some([&keyring.tag(n)[..], &opening].concat()))
     }
+}
+
+/// A stored line as it may be shown to the resident at `now`.
+fn opened(keyring: &Keyring, line: &lines::Line, now: Time) -> FootprintLine {
+    let mut shown = FootprintLine {
+        n: line.n,
+        index: line.index,
+        event: None,
+        matter: None,
+        encoded: Vec::new(),
+        opening: [0; 32],
+        officer: None,
+    };
+    let Ok(body) = keyring.open_line(line.n, &line.sealed) else { return shown };
+    let Some((opening, encoded)) = body.split_first_chunk::<32>() else { return shown };
+    (shown.opening, shown.encoded) = (*opening, encoded.to_vec());
+    shown.event = Event::decode(encoded).ok();
+    if let Some((event, closed)) = shown.event.as_ref().and_then(|event| Some((event, event.closed?))) {
+        let sealed = line.matter.as_deref().filter(|_| closed.shown_from <= now);
+        let matter = sealed.and_then(|sealed| open_matter(keyring, line.n, sealed));
+        let whole = matter.as_ref().and_then(|matter| event.with_matter(matter));
+        shown.matter = Some(match matter.filter(|_| whole.is_some()) {
+            Some(matter) => LineMatter::Shown(matter),
+            None if now < closed.shown_from => LineMatter::Closed { shown_from: closed.shown_from },
+            None => LineMatter::Lost,
+        });
+        shown.event = whole.or(shown.event);
+    }
+    shown
+}
+
+fn open_matter(keyring: &Keyring, n: u64, sealed: &[u8]) -> Option<OpenedMatter> {
+    OpenedMatter::decode(&keyring.open_matter(n, sealed).ok()?).ok()
 }

@@ -133,9 +133,10 @@ impl App {
         })
     }
 
-    /// The lines of a resident as they are stored, oldest first.
+    /// The lines of a resident as they are stored, oldest first. Her key would open what they are about too, so of a matter that is closed to her
+    /// nothing is handed out, sealed or not.
     pub fn sealed_footprint(&self, resident: u64) -> Result<SealedFootprint, Error> {
         let published_size = self.published_size();
-        Ok(SealedFootprint { lines: self.stored_lines(resident)?, published_size })
+        Ok(SealedFootprint { lines: self.lines_for_her(resident)?, published_size })
     }
 }

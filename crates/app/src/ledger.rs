@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use usufruct_core::event::{Event, Kind, commitment, leaf};
 use usufruct_core::logged::{Logged, Recorder};
+use usufruct_core::matter::OpenedMatter;
 use usufruct_core::ports::{Rng, random};
 use usufruct_core::tally::Day;
 use usufruct_log::{Hash, leaf_hash};
@@ -47,6 +48,7 @@ const MOST_CHAINS: usize = 1_000_000;
 /// An event that got its place. It becomes [`Logged`] when its transaction is durable.
 pub(crate) struct Placed {
     event: Event,
+    matter: Option<OpenedMatter>,
     opening: [u8; 32],
     tag: [u8; 32],
     index: u64,
@@ -142,15 +144,17 @@ impl Group for Head {
 ///
 /// `n` and `prev` of the event are set here. One leaf row, one line row, four short hashes and one seal.
 pub(crate) fn place(tx: &mut Tx<'_>, keyring: &Keyring, event: Event, rng: &dyn Rng) -> Result<Placed, Error> {
-    place_counted(tx, keyring, event, None, rng)
+    place_counted(tx, keyring, event, None, None, rng)
 }
 
-/// As [`place`], and counts the event under its mandate, with a number of its source and a copy for the auditor.
+/// As [`place`], and counts the event under its mandate, with a number of its source and a copy for the auditor. What the event is about is kept
+/// with its line where the event closes that.
 pub(crate) fn place_counted(
     tx: &mut Tx<'_>,
     keyring: &Keyring,
     mut event: Event,
     counted: Option<&Counted>,
+    matter: Option<&OpenedMatter>,
     rng: &dyn Rng,
 ) -> Result<Placed, Error> {
     let resident = keyring.resident();
@@ -182,10 +186,11 @@ pub(crate) fn place_counted(
         let seq = head.books.next_copy(connection, counted.mandate)?;
         audit_copies::insert(connection, counted.mandate, day.number(), seq, &hpke::seal(key, COPY_INFO, &[], &copy, rng))?;
     }
-    lines::insert(connection, resident, &lines::Line { n: event.n, index, sealed }, &commitment)?;
+    let sealed_matter = matter.map(|matter| keyring.seal_matter(event.n, &matter.encode(), rng));
+    lines::insert(connection, resident, &lines::Line { n: event.n, index, sealed, matter: sealed_matter }, &commitment)?;
     head.undo.push((resident, known));
     head.chains.insert(resident, Chain { next: event.n + 1, last: Some(commitment) });
-    Ok(Placed { event, opening, tag, index, commit: Arc::clone(&head.commit) })
+    Ok(Placed { event, matter: matter.cloned(), opening, tag, index, commit: Arc::clone(&head.commit) })
 }
 
 /// Adds a leaf that is no resident's, a public statement or filler, and tells its number.
@@ -217,6 +222,6 @@ impl Placed {
 
     /// States that the event's transaction is durable, and hands over the commit that its receipt is made of.
     pub fn logged(self, recorder: &Arc<Recorder>) -> (Logged, Arc<Commit>) {
-        (recorder.record(self.event, self.opening, self.tag, self.index), self.commit)
+        (recorder.record(self.event, self.opening, self.tag, self.index).with_matter(self.matter), self.commit)
     }
 }

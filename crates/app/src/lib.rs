@@ -126,7 +126,7 @@ pub use elsewhere::{Elsewhere, ElsewhereCount, elsewhere, elsewhere_counts};
 pub use enrol::{Earlier, Enrolled, NewResident};
 pub use error::Error;
 pub use escrow::{EscrowSetup, OfficerEntry, published_terms, put_root_back};
-pub use footprint::{Footprint, FootprintLine};
+pub use footprint::{Footprint, FootprintLine, LineMatter};
 pub use footprint_key::{SealedFootprint, Wrap, Wraps};
 pub use guardian::{Guardianship, guardian_message};
 pub use held_token::HeldToken;

@@ -21,17 +21,32 @@ pub struct NamedOfficer {
     pub order: OrderId,
     /// The word of the service for her; `None` where it is not kept, so that the agency has to say it.
     pub word: Option<String>,
+    /// What hid her in the event beside the word: with both everybody can recompute the commitment. `None` in events from before there were
+    /// salts, in which the word alone did.
+    pub salt: Option<[u8; 32]>,
 }
 
-/// Commits to an officer without naming her. The service that knows its own word for her can open it.
-pub fn officer_commitment(service: &ServiceId, word: &str) -> [u8; 32] {
+/// Commits to an officer without naming her. Whoever guesses the word of the service for her sees nothing without the salt.
+pub fn officer_commitment(salt: &[u8; 32], service: &ServiceId, word: &str) -> [u8; 32] {
+    let service = service.as_str().as_bytes();
+    // INVARIANT: the id of a service has at most 64 characters.
+    let len = u32::try_from(service.len()).unwrap_or(u32::MAX).to_be_bytes();
+    hmac_sha256(salt, &[b"usufruct/officer/v1", &len, service, word.as_bytes()])
+}
+
+/// As events from before there were salts commit to an officer.
+fn unsalted(service: &ServiceId, word: &str) -> [u8; 32] {
     hmac_sha256(word.as_bytes(), &[b"usufruct/actor/v1", service.as_str().as_bytes()])
 }
 
 impl App {
-    /// The commitment to an officer, whose word is kept sealed from then on, so that an order can open it.
+    /// The commitment to an officer, whose word and salt are kept sealed from then on, so that an order can open them.
+    ///
+    /// The salt comes from a key of the house and not from chance, so that an officer stays who she is in the eyes of the brake also where
+    /// somebody deletes her row.
     pub fn officer(&self, service: &ServiceId, word: &str) -> Result<[u8; 32], Error> {
-        let actor = officer_commitment(service, word);
+        let salt = self.vault.session_mark(&[b"usufruct/officer-salt/v1", service.as_str().as_bytes(), &[0], word.as_bytes()])?;
+        let actor = officer_commitment(&salt, service, word);
         if self.known_officers().contains(&actor) {
             return Ok(actor);
         }
@@ -39,7 +54,8 @@ impl App {
         let Some(entry) = register.services.get(service) else { return Ok(actor) };
         let sector = register.sector(entry);
         if self.db.read(|conn| officers::find(conn, &actor))?.is_none() {
-            let sealed = match self.vault.seal_message(sector, &name(&actor), word.as_bytes(), self.rng()) {
+            let sealed = match self.vault.seal_message(sector, &name(&actor), &[&salt[..], word.as_bytes()].concat(), self.rng())
+            {
                 // The sector has ended, and with it everything that is said to its services.
                 Err(VaultError::NoKey { .. }) => return Ok(actor),
                 sealed => sealed?,
@@ -83,18 +99,31 @@ impl App {
         let disclosures = |event: &Digest| register.disclosures.get(event).map_or(&[][..], Vec::as_slice);
         let found = disclosures(&Digest(commitment(opening, encoded))).iter().find(|id| is_named(register, id, event, now));
         let Some(order) = found.cloned() else { return Ok(None) };
-        let word = match self.db.read(|conn| officers::find(conn, actor))? {
+        let kept = match self.db.read(|conn| officers::find(conn, actor))? {
             None => None,
             Some(officer) => match self.vault.open_message(officer.sector, &name(actor), &officer.sealed) {
-                Ok(word) => Some(String::from_utf8_lossy(&word).into_owned()),
+                Ok(kept) => Some(kept),
                 Err(VaultError::NoKey { .. } | VaultError::Unreadable) => None,
                 Err(other) => return Err(other.into()),
             },
         };
-        // What was planted in the place of a word is none: the commitment of the event says which it is.
-        let word = word.filter(|word| event.service.as_ref().is_some_and(|service| officer_commitment(service, word) == *actor));
-        Ok(Some(NamedOfficer { order, word }))
+        let (word, salt) = match kept.as_deref().zip(event.service.as_ref()) {
+            Some((kept, service)) => opened(kept, service, actor),
+            None => (None, None),
+        };
+        Ok(Some(NamedOfficer { order, word, salt }))
     }
+}
+
+/// The word and the salt in what was kept, if the commitment of the event is made of them: what was planted in their place is none.
+fn opened(kept: &[u8], service: &ServiceId, actor: &[u8; 32]) -> (Option<String>, Option<[u8; 32]>) {
+    let text = |word: &[u8]| String::from_utf8_lossy(word).into_owned();
+    if let Some((salt, word)) = kept.split_first_chunk::<32>().map(|(salt, word)| (*salt, text(word)))
+        && officer_commitment(&salt, service, &word) == *actor
+    {
+        return (Some(word), Some(salt));
+    }
+    (Some(text(kept)).filter(|word| unsalted(service, word) == *actor), None)
 }
 
 fn is_named(register: &Register, id: &OrderId, event: &Event, now: Time) -> bool {
@@ -110,4 +139,27 @@ fn is_named(register: &Register, id: &OrderId, event: &Event, now: Time) -> bool
 
 fn name(actor: &[u8; 32]) -> String {
     format!("officer {}", hex(actor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_kept_opens_the_commitment_that_is_made_of_it_and_no_other() {
+        let (service, other): (ServiceId, ServiceId) = ("svc_library".parse().unwrap(), "svc_parks".parse().unwrap());
+        let (salt, word) = ([7; 32], "desk 3");
+        let kept = [&salt[..], word.as_bytes()].concat();
+        let actor = officer_commitment(&salt, &service, word);
+        assert_eq!(opened(&kept, &service, &actor), (Some(word.to_owned()), Some(salt)));
+        assert_eq!(opened(&kept, &other, &actor), (None, None));
+        assert_eq!(opened(word.as_bytes(), &service, &actor), (None, None), "a word without its salt is none");
+        assert_ne!(officer_commitment(&[8; 32], &service, word), actor);
+        // From before there were salts, also where the word is longer than one.
+        for word in [word, "the officer at the third desk on the left, second floor"] {
+            let actor = unsalted(&service, word);
+            assert_eq!(opened(word.as_bytes(), &service, &actor), (Some(word.to_owned()), None));
+            assert_eq!(opened(b"desk 4", &service, &actor), (None, None));
+        }
+    }
 }

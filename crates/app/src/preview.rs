@@ -50,6 +50,7 @@ impl App {
                 reason: mandate.body.reasons.first().map(|reason| reason.code.clone()).unwrap_or_default(),
                 subjects: 1,
                 sign_in: None,
+                third_party: false,
             };
             let decision = decide(&register, &request, stored.as_ref().map(|stored| &stored.grant), now);
             let blocks = asked

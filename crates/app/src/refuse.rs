@@ -25,6 +25,8 @@ pub(crate) struct Refusal<'a> {
     /// Pseudonyms at the service.
     pub subjects: &'a [String],
     pub clauses: &'a [Clause],
+    /// Whether it was in a matter that concerns somebody else, which is closed to them also where it is refused.
+    pub third_party: bool,
 }
 
 /// What makes the event of one resident's line.
@@ -54,6 +56,7 @@ impl App {
                     let case = Case::refused(found, refusal.clauses.to_vec());
                     let event = tell(&register, mandate, &case, batch, now);
                     let place_case = PlaceCase::new(self, version, &case, mandate, event, now);
+                    let place_case = place_case.closed_to_her(refusal.third_party.then_some(mandate));
                     Ok::<_, Error>(self.db.submit("record refusal", move |tx| place_case.run(tx)))
                 };
                 let writing: Vec<_> =

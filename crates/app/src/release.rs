@@ -10,8 +10,9 @@ use usufruct_core::hash::hmac_sha256;
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
 use usufruct_core::logged::Logged;
 use usufruct_core::mandate::{Basis, Fetch, GateLevel, Mandate};
+use usufruct_core::matter::OpenedMatter;
 use usufruct_core::means::SignIn;
-use usufruct_core::ports::Rng;
+use usufruct_core::ports::{Rng, random};
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::source::SourceMark;
 use usufruct_core::statement::public_key;
@@ -57,6 +58,8 @@ pub struct ReleaseRequest {
     pub actor: Option<[u8; 32]>,
     /// The sign-in behind the token that she gave the service; `None` where it asks with its own.
     pub sign_in: Option<SignIn>,
+    /// Whether the matter concerns somebody else, so that it is closed to the resident for a time.
+    pub third_party: bool,
 }
 
 /// Data on loan, with the receipt that proves the log had it first.
@@ -237,7 +240,8 @@ impl App {
         let case = self.case(&asking, &asked, found)?;
         let event = event(&asked, mandate, &case, request.actor, None, now);
         let decider = self.decider(&register, &request.service, &request.mandate, &request.reason, request.actor.as_ref())?;
-        let place_case = PlaceCase::new(self, version, &case, mandate, event, now).braked(decider.clone()).held(token);
+        let place_case = PlaceCase::new(self, version, &case, mandate, event, now);
+        let place_case = place_case.closed_to_her(asked.third_party.then_some(mandate)).braked(decider.clone()).held(token);
         let placed = self.db.transaction("record use", move |tx| place_case.run(tx))?;
         let (logged, commit) = placed.logged(&self.recorder);
         if let Some(clauses) = self.refused(&case, &logged, decider.as_ref())? {
@@ -347,7 +351,7 @@ impl App {
         if !needs_notice {
             return Ok(found);
         }
-        self.notify(found.resident, id)?;
+        self.notify_at(found.resident, id, asking.now)?;
         let resident = found.resident;
         self.found(resident, self.db.snapshot(|conn| Stored::read(conn, resident, asking))?, asking)
     }
@@ -443,6 +447,8 @@ pub(crate) struct PlaceCase {
     count: Option<Count>,
     keyring: Arc<Keyring>,
     event: Event,
+    /// What the event is about, where it closes that.
+    matter: Option<OpenedMatter>,
     counted: Counted,
     /// Who decides for which reason, where an official does.
     decider: Option<Decider>,
@@ -471,11 +477,22 @@ impl PlaceCase {
             count,
             keyring: Arc::clone(&case.found.keyring),
             event,
+            matter: None,
             counted: Counted { mandate: mandate.number, reported: None, is_first: false, audit_key },
             decider: None,
             token: None,
             rng: Arc::clone(&app.rng),
         }
+    }
+
+    /// Closes what it is about to the resident, for as long as this mandate says: the matter concerns somebody else.
+    pub fn closed_to_her(mut self, mandate: Option<&Entry<Mandate>>) -> Self {
+        if let Some(mandate) = mandate {
+            let shown_from = mandate.body.matter_shown_from(self.event.at);
+            let (event, matter) = self.event.close(shown_from, random(self.rng.as_ref()));
+            (self.event, self.matter) = (event, Some(matter));
+        }
+        self
     }
 
     /// Counts it as a decision of an official, whom the brake may stop.
@@ -519,7 +536,7 @@ impl PlaceCase {
             let times = grants::count(tx, count)?.ok_or(Error::Stale)?;
             counted.is_first = times == 1;
         }
-        place_counted(tx, &self.keyring, event, Some(&counted), self.rng.as_ref())
+        place_counted(tx, &self.keyring, event, Some(&counted), self.matter.as_ref(), self.rng.as_ref())
     }
 }
 
@@ -543,6 +560,7 @@ fn asked(request: &ReleaseRequest, subjects: i64) -> Request {
         reason: request.reason.clone(),
         subjects,
         sign_in: request.sign_in,
+        third_party: request.third_party,
     }
 }
 
@@ -573,6 +591,7 @@ pub(crate) fn event(
         until: refused.is_none().then(|| mandate.body.keep_until(now)),
         other: None,
         source: None,
+        closed: None,
     }
 }
 

@@ -27,6 +27,8 @@ pub struct ReportedUse {
     /// Commitment to the officer who acted.
     pub actor: Option<[u8; 32]>,
     pub happened_at: Time,
+    /// Whether the matter concerns somebody else, so that it is closed to the resident for a time.
+    pub third_party: bool,
 }
 
 impl App {
@@ -59,6 +61,7 @@ impl App {
             reason: reported.reason.clone(),
             subjects: 1,
             sign_in: None,
+            third_party: reported.third_party,
         };
         let (mandate, sector) = find(&register, &asked)?;
         // It has happened elsewhere, and nothing is opened for it.
@@ -69,7 +72,8 @@ impl App {
         event.kind = Kind::Use;
         let decider = self.decider(&register, service, &reported.mandate, &reported.reason, reported.actor.as_ref())?;
         let mark = SourceMark { source: source.clone(), number: reported.number, happened_at: Some(reported.happened_at) };
-        let place_case = PlaceCase::new(self, version, &case, mandate, event, now).braked(decider).reported(mark.clone());
+        let place_case = PlaceCase::new(self, version, &case, mandate, event, now);
+        let place_case = place_case.closed_to_her(asked.third_party.then_some(mandate)).braked(decider).reported(mark.clone());
         let mandate = mandate.number;
         let placed = self.db.transaction("record reported use", move |tx| {
             if !sources::take(tx, &source, mandate, mark.number, now)? {

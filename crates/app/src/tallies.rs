@@ -13,9 +13,11 @@ use usufruct_core::ports::random;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::statement::StatementKind;
 use usufruct_core::tally::{Count, Day};
+use usufruct_core::time::Month;
 use usufruct_store::db::{Connection, Tx};
 use usufruct_store::tallies::{self, StoredSpan};
 
+use crate::books::CLOSED;
 use crate::ledger::Head;
 use crate::{App, Error, Publication};
 
@@ -53,6 +55,20 @@ impl App {
             self.publish(&Publication { statements })?;
         }
         Ok(due.len())
+    }
+
+    /// In how many lines under a mandate the matter was closed to the resident, by month and as it may be published, the last month first. A
+    /// month without any is left out, and so is one that is not over: what it grew by from one day to the next would be a count of a day.
+    pub fn closed_matters(&self, mandate: &MandateId) -> Result<Vec<(Month, Count)>, Error> {
+        let (register, running) = (self.register(), Month::of(self.now()));
+        let number = register.mandates.get(mandate).ok_or(Error::Unknown { what: "mandate" })?.number;
+        let mut months: BTreeMap<Month, u64> = BTreeMap::new();
+        for (day, count) in self.db.read(|conn| tallies::by_day(conn, number, CLOSED))? {
+            let Some(month) = Day::from_number(day).map(|day| Month::of(day.begins())) else { continue };
+            *months.entry(month).or_default() += count;
+        }
+        let over = months.into_iter().rev().filter(|(month, count)| *month < running && *count > 0);
+        Ok(over.map(|(month, count)| (month, Count::of(count))).collect())
     }
 
     /// What was counted on these days. From then on nothing more can be: a use that was decided before is decided again, and on a later day.

@@ -88,6 +88,7 @@ impl App {
             reason,
             actor: None,
             sign_in: request.sign_in,
+            third_party: false,
         })?;
         let register = self.register();
         let mandate = register.mandates.get(&request.mandate).ok_or(Error::Unknown { what: "mandate" })?;
@@ -139,11 +140,23 @@ fn usage(register: &Register, event: &Event) -> Option<Usage> {
     let agency = service.map_or(&mandate.body.controller, |service| &service.body.agency);
     let agency_name = register.agencies.get(agency).map(|entry| entry.body.legal_name.clone());
     let agency_name = agency_name.unwrap_or_else(|| Text::new(agency.as_str(), agency.as_str()));
+    let action = match event.closed.filter(|_| event.reason.is_empty()) {
+        Some(closed) => closed_words(closed.shown_from),
+        None => mandate.body.reason(&event.reason).unwrap_or(&mandate.body.purpose.sentence).clone(),
+    };
     Some(Usage {
         at: event.source.as_ref().and_then(|mark| mark.happened_at).unwrap_or(event.at),
-        action: mandate.body.reason(&event.reason).unwrap_or(&mandate.body.purpose.sentence).clone(),
+        action,
         agency: agency.clone(),
         system: service.map_or_else(|| agency_name.clone(), |service| service.body.name.clone()),
         agency_name,
     })
+}
+
+/// What a portal gets in the place of a matter that concerns somebody else, until its day.
+fn closed_words(shown_from: Time) -> Text {
+    let day = shown_from.day();
+    let (en, zh_hant) =
+        (format!("The matter concerns somebody else; it is shown from {day}."), format!("事涉他人，自 {day} 起揭露事由。"));
+    Text::new(&en, &zh_hant)
 }

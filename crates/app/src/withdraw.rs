@@ -184,5 +184,6 @@ fn event(
         until: None,
         other: None,
         source: None,
+        closed: None,
     }
 }

@@ -100,6 +100,7 @@ fn asked(city: &City, service: &str, mandate: &MandateId, subject: &str) -> [Res
         blocks,
         reason: "lending".into(),
         actor: None,
+        third_party: false,
     };
     let deposit = DepositRequest {
         service: id(service),
@@ -110,6 +111,7 @@ fn asked(city: &City, service: &str, mandate: &MandateId, subject: &str) -> [Res
         reason: "lending".into(),
         actor: None,
         sign_in: None,
+        third_party: false,
     };
     let to = if service == SERVICE { SECOND } else { SERVICE };
     let conversion = ConversionBatch {
@@ -120,6 +122,7 @@ fn asked(city: &City, service: &str, mandate: &MandateId, subject: &str) -> [Res
         reason: "lending".into(),
         actor: None,
         sign_in: None,
+        third_party: false,
     };
     [
         city.app.release(&release).map(drop).map_err(first),

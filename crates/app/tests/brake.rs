@@ -206,6 +206,7 @@ fn what_nobody_writes_is_stopped_like_what_somebody_does(dir: &Path, url: Option
             reason: "lending".into(),
             actor: actor.map(|actor| sha256(actor.as_bytes()).0),
             sign_in: None,
+            third_party: false,
         })
     };
     let taken = (0..BURST).filter(|_| write(SHORT, None).is_ok()).count();
@@ -263,6 +264,7 @@ fn a_batch_counts_as_one_decision(dir: &Path, url: Option<&str>) {
         blocks: vec![(block("name"), Form::Value)],
         reason: "lending".into(),
         actor: Some(sha256(b"officer 17").0),
+        third_party: false,
     };
     let answer = city.app.release_batch(&batch).unwrap();
     assert!(answer.lines.iter().all(|line| line.outcome.is_ok()));

@@ -75,6 +75,7 @@ fn batch(subjects: &[String]) -> ConversionBatch {
         reason: "lending".into(),
         actor: None,
         sign_in: None,
+        third_party: false,
     }
 }
 
@@ -486,8 +487,15 @@ fn a_batch_is_one_question_to_the_second_keeper_and_all_of_it_waits() {
         subjects.insert(2, "A".repeat(22));
         subjects.push("nobody".to_owned());
         let blocks = vec![(block("name"), Form::Value)];
-        let batch =
-            BatchRequest { service: garden(), mandate: mandate(), subjects, blocks, reason: "lending".into(), actor: None };
+        let batch = BatchRequest {
+            service: garden(),
+            mandate: mandate(),
+            subjects,
+            blocks,
+            reason: "lending".into(),
+            actor: None,
+            third_party: false,
+        };
         let size = || city.app.db().read(|conn| usufruct_store::log_head::size(conn)).unwrap();
         let before = size();
         hand.1.store(true, Ordering::SeqCst);

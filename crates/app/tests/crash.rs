@@ -323,6 +323,7 @@ fn the_end_of_a_month_is_finished_whatever_stops_it() {
                     reason,
                     actor: None,
                     sign_in: None,
+                    third_party: false,
                 };
                 city.app.deposit(&request).unwrap();
             }

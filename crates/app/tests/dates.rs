@@ -144,6 +144,7 @@ fn the_key_of_a_mandate_goes_before_months_whose_end_was_under_way() {
                 reason: "lending".into(),
                 actor: None,
                 sign_in: None,
+                third_party: false,
             };
             city.app.deposit(&request).unwrap();
         }

@@ -310,6 +310,7 @@ fn asked(city: &City, subject: &str, token: &HeldToken) -> [Result<(), Error>; 4
         blocks: vec![(block("name"), Form::Value)],
         reason: "lending".into(),
         actor: None,
+        third_party: false,
     };
     let deposit = DepositRequest {
         service: service(),
@@ -320,6 +321,7 @@ fn asked(city: &City, subject: &str, token: &HeldToken) -> [Result<(), Error>; 4
         reason: "lending".into(),
         actor: None,
         sign_in: None,
+        third_party: false,
     };
     let conversion = ConversionBatch {
         service: service(),
@@ -329,6 +331,7 @@ fn asked(city: &City, subject: &str, token: &HeldToken) -> [Result<(), Error>; 4
         reason: "lending".into(),
         actor: None,
         sign_in: None,
+        third_party: false,
     };
     [
         city.app.release_by(&release, token).map(drop),

@@ -194,8 +194,15 @@ impl<'a> Played<'a> {
                 let subjects = self.residents.iter().map(|resident| town.subject(*resident)).collect();
                 let blocks = vec![(block("name"), Form::Value)];
                 let (mandate, reason) = (mandate(), "lending".to_owned());
-                let asked =
-                    app.release_batch(&BatchRequest { service: service(), mandate, subjects, blocks, reason, actor: None });
+                let asked = app.release_batch(&BatchRequest {
+                    service: service(),
+                    mandate,
+                    subjects,
+                    blocks,
+                    reason,
+                    actor: None,
+                    third_party: false,
+                });
                 let Ok(answer) = asked else {
                     prop_assert!(self.order.is_some(), "a lawful batch was refused as a whole");
                     return Ok(None);

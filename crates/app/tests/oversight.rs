@@ -80,6 +80,7 @@ fn a_suspension_stops_releases_within_the_same_second_and_its_lift_lets_them_go_
                 reason: "lending".into(),
                 actor: None,
                 sign_in: None,
+                third_party: false,
             };
             let converted = city.app.convert(&batch).err().expect("a conversion is refused as well");
             assert!(matches!(converted, Error::Unpermitted(clauses) if clauses.contains(&Clause::Order)));

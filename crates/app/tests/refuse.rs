@@ -36,6 +36,7 @@ fn batch(subjects: &[String]) -> BatchRequest {
         blocks: vec![(block("name"), Form::Value)],
         reason: "lending".into(),
         actor: None,
+        third_party: false,
     }
 }
 
@@ -122,6 +123,7 @@ fn a_conversion_that_is_refused_is_a_line_too(dir: &Path, url: Option<&str>) {
         reason: "lending".into(),
         actor: None,
         sign_in: None,
+        third_party: false,
     };
     assert_eq!(refused(city.app.convert(&request)), [Clause::Conversion]);
     let nowhere = ConversionBatch {

@@ -67,6 +67,7 @@ fn request(subject: &str, value: &str) -> DepositRequest {
         reason: "lending".into(),
         actor: None,
         sign_in: None,
+        third_party: false,
     }
 }
 
@@ -344,6 +345,7 @@ fn deposits_come_with_their_block_for_one_logged_use() {
             blocks: vec![(block("name"), Form::Value)],
             reason: "lending".into(),
             actor: None,
+            third_party: false,
         };
         let lines = city.app.release_batch(&batch).unwrap().lines;
         let values: Vec<Vec<String>> = lines

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{CARD, City, LIBRARY, block, library_card, mandate, service};
 use serde_json::json;
-use usufruct_app::{About, BatchRequest, CaseRequest, Error};
+use usufruct_app::{About, BatchRequest, CaseRequest, Error, ReleaseRequest};
 use usufruct_core::Text;
 use usufruct_core::case::CaseKind;
 use usufruct_core::decide::Clause;
@@ -17,7 +17,7 @@ use usufruct_core::id::MandateId;
 use usufruct_core::lifecycle::State;
 use usufruct_core::register::Register;
 use usufruct_core::statement::Statement;
-use usufruct_core::time::{DAY, HOUR};
+use usufruct_core::time::{DAY, HOUR, SECOND};
 use usufruct_store::db::Connection;
 use usufruct_store::residents::ResidentState;
 use usufruct_store::{blocks, keyrings, leaves, lines};
@@ -58,6 +58,7 @@ on_both!(
     deactivation_refuses,
     refusals_are_logged_and_name_the_clause,
     the_rate_cap_holds_under_load,
+    the_first_use_that_a_law_allows_is_not_refused_for_the_notice_it_gives,
     the_same_number_never_means_two_events,
 );
 
@@ -87,6 +88,19 @@ fn a_block_is_released_with_a_receipt_and_a_line(dir: &Path, url: Option<&str>) 
     let stored = city.app.db().read(|conn| leaves::range(conn, line.index, 1)).unwrap();
     let tag = usufruct_core::event::tag(&footprint.tag_key, line.n);
     assert_eq!(stored[0].1, leaf(&commitment(&line.opening, &line.encoded), &tag));
+}
+
+/// Under a mandate that rests on law she is notified by the first use, and time goes on between the two.
+fn the_first_use_that_a_law_allows_is_not_refused_for_the_notice_it_gives(dir: &Path, url: Option<&str>) {
+    let city = City::found(dir, url);
+    let mut body = library_card();
+    body["legal_basis"]["code"] = json!("public_task");
+    city.publish_mandate("mdt_short", body);
+    let subject = city.app.subject(city.enrol(1)[0], &service()).unwrap();
+    let clock = Arc::clone(&city.clock);
+    city.clock.after(1, move || clock.advance(SECOND));
+    let mandate = "mdt_short".parse().unwrap();
+    city.app.release(&ReleaseRequest { mandate, ..city.request(&subject) }).unwrap();
 }
 
 fn refusals_are_logged_and_name_the_clause(dir: &Path, url: Option<&str>) {
@@ -135,6 +149,7 @@ fn a_batch_touches_every_footprint(dir: &Path, url: Option<&str>) {
         blocks: vec![(block("name"), Form::Value)],
         reason: "lending".into(),
         actor: None,
+        third_party: false,
     };
     let answer = city.app.release_batch(&batch).unwrap();
     assert_eq!(answer.lines.iter().filter(|line| line.outcome.is_ok()).count(), 1_199);

@@ -135,6 +135,7 @@ fn pseudonyms_pass_between_bodies_only_by_agreement(dir: &Path, url: Option<&str
         reason: "lending".into(),
         actor: None,
         sign_in: None,
+        third_party: false,
     };
     let convert = || match city.app.convert(&request) {
         Err(Error::Unpermitted(clauses)) => Err(clauses),

@@ -58,6 +58,7 @@ fn line(city: &City, subject: &str, number: u64) -> ReportedUse {
         reason: "lending".into(),
         actor: None,
         happened_at: city.app.now().plus(-SECOND),
+        third_party: false,
     }
 }
 
@@ -320,6 +321,7 @@ fn a_batch_is_one_decision_and_stands_in_every_footprint(dir: &Path, url: Option
         blocks: vec![(block("name"), Form::Value)],
         reason: "lending".into(),
         actor: None,
+        third_party: false,
     };
     assert!(city.app.release_batch(&batch).unwrap().lines.iter().all(|line| line.outcome.is_ok()));
     let mut ids = BTreeMap::<[u8; 16], usize>::new();
@@ -383,6 +385,7 @@ proptest! {
                     let blocks = vec![(block("name"), Form::Value)];
                     let request = BatchRequest {
                         service: service(), mandate: mandate(), subjects, blocks, reason: "lending".into(), actor: None,
+                        third_party: false,
                     };
                     city.app.release_batch(&request).unwrap();
                     batches += 1;

@@ -44,7 +44,7 @@ changes! {
     Purpose = "purpose";
     /// Somebody more who receives data in its own name.
     Recipient = "recipient";
-    /// Weaker protection: of the log, of the sign-in, by a waived condition.
+    /// Weaker protection: of the log, of the sign-in, by a waived condition, by a matter that is closed to her for longer.
     Safeguard = "safeguard";
     /// Whose data it is about.
     Subjects = "subjects";
@@ -149,10 +149,12 @@ fn is_weaker(old: &Mandate, new: &Mandate) -> bool {
         mandate.eight_conditions.iter().flat_map(EightConditions::waivers).map(|(field, _)| field).collect()
     };
     let within = |mandate: &Mandate| mandate.sign_in_within.as_deref().and_then(parse_duration).unwrap_or(i64::MAX);
+    let closed_days = |mandate: &Mandate| mandate.third_party.map_or(0, |third| third.max_days);
     let weaker_block = |asked: &AskedBlock| old.asked(&asked.block).is_some_and(|before| asked.means < before.means);
     new.gate < old.gate
         || new.means < old.means
         || within(new) > within(old)
+        || closed_days(new) > closed_days(old)
         || new.blocks.iter().any(weaker_block)
         || waived(new).iter().any(|field| !waived(old).contains(field))
         || old.eight_conditions.is_some() && new.eight_conditions.is_none()

@@ -30,6 +30,8 @@ pub struct Request {
     pub subjects: i64,
     /// The sign-in behind the token that she gave the service; `None` where the service asks with its own.
     pub sign_in: Option<SignIn>,
+    /// Whether the matter concerns somebody else, so that it is closed to her for a time.
+    pub third_party: bool,
 }
 
 /// Permit or refuse, with the clauses that determined it.
@@ -99,6 +101,8 @@ pub enum Clause {
     Sunset,
     /// Nothing suspends the mandate or the grant.
     Suspension,
+    /// The mandate lets a matter be closed to her, where the request asks for that.
+    ThirdParty,
 }
 
 /// Decides a request about one resident. `grant` is what the store holds for her under the mandate.
@@ -107,7 +111,7 @@ pub fn decide(register: &Register, request: &Request, grant: Option<&Grant>, now
 }
 
 fn weigh(register: &Register, request: &Request, grant: Option<&Grant>, now: Time) -> Sheet {
-    let mut sheet = Sheet { held: Vec::with_capacity(20), broken: Vec::new() };
+    let mut sheet = Sheet { held: Vec::with_capacity(21), broken: Vec::new() };
     let mandate = register.mandates.get(&request.mandate);
     let service = register.services.get(&request.service);
     let Some((mandate, service)) = mandate.zip(service) else {
@@ -119,6 +123,7 @@ fn weigh(register: &Register, request: &Request, grant: Option<&Grant>, now: Tim
     ordered(register, &request.blocks, mandate, &[service], now, &mut sheet);
     receiving(register, &request.blocks, mandate, service, now, &mut sheet);
     sheet.rule(Clause::Reason, mandate.body.reason(&request.reason).is_some());
+    sheet.rule(Clause::ThirdParty, !request.third_party || mandate.body.third_party.is_some());
     sheet.rule(Clause::BulkLimit, (1..=mandate.body.bulk_limit).contains(&request.subjects));
     asked(register, request, &mandate.body, &mut sheet);
     granted(register, &request.blocks, mandate, grant, now, &mut sheet);
@@ -312,7 +317,7 @@ impl Sheet {
 
 impl Clause {
     /// Every clause, in the order of their codes.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Agreement,
         Self::Authorization,
         Self::BlocksChosen,
@@ -338,6 +343,7 @@ impl Clause {
         Self::Start,
         Self::Sunset,
         Self::Suspension,
+        Self::ThirdParty,
     ];
 
     /// Stable code, as it stands in events and problem documents.
@@ -457,6 +463,11 @@ impl Clause {
                 "suspension",
                 "The mandate, the service or this permission is suspended.",
                 "Wait until the suspension is lifted.",
+            ),
+            Self::ThirdParty => (
+                "third-party",
+                "The mandate does not let a matter be closed to the resident.",
+                "Ask without `third_party`, so that she reads the reason at once, or name a mandate that has it.",
             ),
         }
     }

@@ -6,6 +6,7 @@
 use crate::cbor::{Malformed, bytes32, map, read};
 use crate::hash::hmac_sha256;
 use crate::id::{BlockId, ServiceId};
+use crate::matter::{Closed, Matter, OpenedMatter};
 use crate::source::{Source, SourceMark};
 use crate::{Digest, Time};
 
@@ -75,7 +76,7 @@ pub struct Event {
     pub mandate: Option<Digest>,
     pub service: Option<ServiceId>,
     pub blocks: Vec<(BlockId, Form)>,
-    /// Code of the reason; the words come from the mandate.
+    /// Code of the reason; the words come from the mandate. Empty while the matter is closed.
     pub reason: String,
     /// Commitment to the officer who acted, opened only by order.
     pub actor: Option<[u8; 32]>,
@@ -92,6 +93,8 @@ pub struct Event {
     pub other: Option<String>,
     /// Where it comes from and its number there, of what is counted under a mandate.
     pub source: Option<SourceMark>,
+    /// The matter, where it concerns somebody else: closed to the resident until its day.
+    pub closed: Option<Closed>,
 }
 
 /// One decision over several residents.
@@ -115,6 +118,7 @@ impl Event {
             self.until.is_some(),
             self.other.is_some(),
             self.source.is_some(),
+            self.closed.is_some(),
         ];
         let mut cbor = map(8 + optional.iter().filter(|set| **set).count() as u64);
         // Writing to a Vec cannot fail, so the results carry nothing.
@@ -160,10 +164,30 @@ impl Event {
                     cbor.u64(at.micros().max(0).unsigned_abs())?;
                 }
             }
+            if let Some(Closed { commitment, shown_from }) = &self.closed {
+                cbor.u8(17)?.array(2)?.bytes(commitment)?.u64(shown_from.micros().max(0).unsigned_abs())?;
+            }
             Ok::<_, minicbor::encode::Error<std::convert::Infallible>>(())
         })()
         .ok();
         cbor.into_writer()
+    }
+
+    /// The same event without what it is about, which `opening` hides until `shown_from`, and what opens it. Who asked, under which mandate,
+    /// for what and when stays, and so does what of the resident's own led to a refusal.
+    pub fn close(mut self, shown_from: Time, opening: [u8; 32]) -> (Self, OpenedMatter) {
+        // A detail that names a service is the one whose pseudonyms were asked for.
+        let detail = self.detail.take_if(|detail| detail.parse::<ServiceId>().is_ok());
+        let opened = OpenedMatter { opening, matter: Matter { reason: std::mem::take(&mut self.reason), detail } };
+        self.closed = Some(Closed { commitment: opened.commitment(), shown_from });
+        (self, opened)
+    }
+
+    /// The same event with what it is about. `None` where `opened` is about another one.
+    pub fn with_matter(&self, opened: &OpenedMatter) -> Option<Self> {
+        let closed = self.closed.filter(|closed| opened.opens(closed))?;
+        let Matter { reason, detail } = opened.matter.clone();
+        Some(Self { reason, detail: detail.or_else(|| self.detail.clone()), closed: Some(closed), ..self.clone() })
     }
 
     /// Reads an event; anything but its one deterministic form is refused.
@@ -191,6 +215,7 @@ impl Event {
             until: None,
             other: None,
             source: None,
+            closed: None,
         };
         for _ in 0..entries {
             match read(d.u8(), "a key is no small number")? {
@@ -251,8 +276,18 @@ impl Event {
                     };
                     event.source = Some(SourceMark { source, number, happened_at });
                 }
+                17 => {
+                    if read(d.array(), "closed matter")? != Some(2) {
+                        return Err(Malformed { what: "closed matter" });
+                    }
+                    let commitment = bytes32(&mut d, "closed matter")?;
+                    event.closed = Some(Closed { commitment, shown_from: time(read(d.u64(), "closed matter")?)? });
+                }
                 _ => return Err(Malformed { what: "a key is unknown" }),
             }
+        }
+        if event.closed.is_some() && !event.reason.is_empty() {
+            return Err(Malformed { what: "it tells its reason, and says that the matter is closed" });
         }
         Ok(event)
     }
@@ -358,17 +393,18 @@ mod tests {
         fn events()(n in any::<u64>(), prev in any::<Option<[u8; 32]>>(), at in 0i64..4_000_000_000_000_000,
             mandate in any::<Option<[u8; 32]>>(), blocks in prop::collection::vec(0usize..3, 0..5), reason in ".{0,40}",
             actor in any::<Option<[u8; 32]>>(), batch in any::<Option<([u8; 16], u64)>>(), clause in any::<Option<String>>(),
-            kind in 0usize..15, other in any::<Option<String>>(), source in any::<Option<(bool, u64, Option<u32>)>>()) -> Event {
+            kind in 0usize..15, other in any::<Option<String>>(), closed in any::<Option<([u8; 32], u32)>>(), source in any::<Option<(bool, u64, Option<u32>)>>()) -> Event {
             Event {
                 kind: Kind::ALL[kind].0, n, prev, at: Time::from_micros(at), mandate: mandate.map(Digest),
                 service: Some("svc_library".parse().unwrap()),
                 blocks: blocks.into_iter().map(|form| ("blk_name".parse().unwrap(), [Form::Token, Form::Predicate, Form::Value][form])).collect(),
-                reason, actor, batch: batch.map(|(id, size)| Batch { id, size }), clause, detail: None, until: Some(Time::from_micros(at)), other,
+                reason: if closed.is_some() { String::new() } else { reason }, actor, batch: batch.map(|(id, size)| Batch { id, size }), clause, detail: None, until: Some(Time::from_micros(at)), other,
                 source: source.map(|(is_pass, number, at)| SourceMark {
                     source: if is_pass { Source::Pass } else { Source::Service("svc_library".parse().unwrap()) },
                     number,
                     happened_at: at.map(|at| Time::from_micros(at.into())),
                 }),
+                closed: closed.map(|(commitment, from)| Closed { commitment, shown_from: Time::from_micros(from.into()) }),
             }
         }
     }
@@ -392,6 +428,27 @@ mod tests {
         #[test]
         fn garbage_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = Event::decode(&bytes);
+        }
+    }
+
+    proptest! {
+        /// Invariant 13: of what it is about nothing is left in an event that closes it, and what opens it gives all of it back.
+        #[test]
+        fn invariant_13_a_closed_event_says_nothing_of_its_matter(event in events(), opening in any::<[u8; 32]>(), service in any::<bool>(), other in ".{1,9}") {
+            let detail = if service { Some("svc_wills".to_owned()) } else { event.detail.clone() };
+            let told = Event { reason: "in-the-matter-of-a-will".into(), detail, closed: None, ..event };
+            let (closed, opened) = told.clone().close(Time::from_micros(1), opening);
+            let as_if = Event { reason: other, ..told.clone() };
+            let bytes = closed.encode();
+            for word in ["will", "svc_wills"] {
+                prop_assert!(!bytes.windows(word.len()).any(|part| part == word.as_bytes()), "{} is in it", word);
+            }
+            prop_assert_eq!(Event { closed: None, ..closed.clone() }, Event { closed: None, ..as_if.close(Time::from_micros(1), opening).0 });
+            prop_assert_eq!(Event::decode(&bytes).unwrap(), closed.clone());
+            prop_assert_eq!(Event { closed: None, ..closed.with_matter(&opened).unwrap() }, told);
+            let mut foreign = opened;
+            foreign.opening[0] ^= 1;
+            prop_assert!(closed.with_matter(&foreign).is_none());
         }
     }
 

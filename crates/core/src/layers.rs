@@ -78,6 +78,9 @@ pub struct Full {
     pub manner: Text,
     pub automated_decision: AutomatedDecision,
     pub retention: Retention,
+    /// For how many days a matter that concerns somebody else is closed to her at most, where it may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed_days: Option<i64>,
     pub rights: Text,
     pub effect_of_refusal: Text,
     pub overseer: Party,
@@ -188,6 +191,7 @@ impl Layers {
             manner: notice.body.manner.clone(),
             automated_decision: body.automated_decision,
             retention: body.retention.clone(),
+            closed_days: body.third_party.map(|third| third.max_days),
             rights: notice.body.rights.clone(),
             effect_of_refusal: notice.body.effect_of_refusal.clone(),
             overseer: party(register, &body.oversight_body),

@@ -40,6 +40,7 @@ pub mod lifecycle;
 pub mod log_terms;
 pub mod logged;
 pub mod mandate;
+pub mod matter;
 pub mod means;
 pub mod meeting;
 pub mod notice;

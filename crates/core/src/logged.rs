@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::event::{Event, commitment, leaf};
 use crate::hash::{equal, hmac_sha256};
+use crate::matter::OpenedMatter;
 use crate::ports::{Rng, random};
 
 /// The side that commits events to the log.
@@ -25,6 +26,8 @@ pub struct Logged {
     tag: [u8; 32],
     index: u64,
     mac: [u8; 32],
+    /// What it is about, where the event binds that and does not say it.
+    matter: Option<OpenedMatter>,
 }
 
 /// Why the gate stays shut.
@@ -43,7 +46,7 @@ impl Recorder {
     pub fn record(&self, event: Event, opening: [u8; 32], tag: [u8; 32], index: u64) -> Logged {
         let encoded = event.encode();
         let mac = mac(&self.0, &encoded, &opening, &tag, index);
-        Logged { event, encoded, opening, tag, index, mac }
+        Logged { event, encoded, opening, tag, index, mac, matter: None }
     }
 }
 
@@ -58,6 +61,17 @@ impl Gate {
 impl Logged {
     pub fn event(&self) -> &Event {
         &self.event
+    }
+
+    /// Adds what the event is about, if it is what the event binds.
+    pub fn with_matter(mut self, matter: Option<OpenedMatter>) -> Self {
+        self.matter = matter.filter(|matter| self.event.closed.is_some_and(|closed| matter.opens(&closed)));
+        self
+    }
+
+    /// The service whose pseudonyms were asked for, or whatever else the event refers to, also where it is closed to the resident.
+    pub fn detail(&self) -> Option<&str> {
+        self.matter.as_ref().and_then(|opened| opened.matter.detail.as_deref()).or(self.event.detail.as_deref())
     }
 
     /// The deterministic CBOR of the event.
@@ -120,6 +134,7 @@ mod tests {
             until: None,
             other: None,
             source: None,
+            closed: None,
         }
     }
 

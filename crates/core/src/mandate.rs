@@ -56,6 +56,9 @@ pub struct Mandate {
     /// The oversight body's public key (X25519, base64url), to which a second copy of each line is sealed, so that it can recount.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit_key: Option<String>,
+    /// Whether a use may be in a matter that concerns somebody else, and how long that is closed to the resident. Without it none may say so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub third_party: Option<ThirdParty>,
     pub eight_conditions: Option<EightConditions>,
     /// The mandate this one continues after its sunset.
     pub continues: Option<String>,
@@ -217,6 +220,18 @@ pub struct Reason {
     pub text: Text,
 }
 
+/// Uses in a matter that concerns somebody else: an heir, a spouse, who complained. The resident sees at once who used which data of hers and
+/// when, and what for only afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ThirdParty {
+    /// For how many days at most the matter is closed to her, 1 to [`MOST_CLOSED_DAYS`].
+    pub max_days: i64,
+}
+
+/// A matter is closed for a year at most: whoever wants to object to a use has to learn of it while those who know are there, and what has to
+/// stay closed for longer is to be noted without asking about her.
+pub const MOST_CLOSED_DAYS: i64 = 365;
+
 /// The public comment period before publication.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Consultation {
@@ -320,6 +335,10 @@ impl Mandate {
             let message = "This is no public key: 32 bytes in base64url. Give the one that `usufruct audit key` prints.";
             draft.note("audit_key", "malformed", message.into());
         }
+        let third_party = draft.optional_object("third_party", |third| {
+            let remedy = "Say for how many days at most the matter is closed to the resident, up to a year.";
+            Some(ThirdParty { max_days: third.integer("max_days", 1, MOST_CLOSED_DAYS, remedy)? })
+        });
         let eight_conditions = match kind {
             Some(MandateKind::Emergency) => {
                 draft.object("eight_conditions", "An emergency mandate answers all eight conditions.", eight_conditions)
@@ -367,6 +386,7 @@ impl Mandate {
             consultation: consultation?,
             oversight_body: oversight_body?,
             audit_key,
+            third_party,
             eight_conditions,
             continues,
             review,
@@ -417,11 +437,22 @@ impl Mandate {
         if codes.windows(2).any(|pair| pair[0] == pair[1]) {
             draft.note("reasons", "duplicate", "Two reasons have the same code. Give each its own.".into());
         }
+        if self.third_party.is_some() && codes.len() < 2 {
+            let message = "There is one reason only, so everybody knows the matter that `third_party` closes. Give two or more, or take it out.";
+            draft.note("third_party", "one-reason", message.into());
+        }
     }
 
     /// The asked block with this id.
     pub fn asked(&self, block: &BlockId) -> Option<&AskedBlock> {
         self.blocks.iter().find(|asked| asked.block == *block)
+    }
+
+    /// From when the resident is shown what a use at `now` is about, where the request says that it concerns somebody else. The matter of a
+    /// request that says so under a mandate that does not allow it is closed as long as any may be: it is refused, and told nobody by mistake.
+    pub fn matter_shown_from(&self, now: Time) -> Time {
+        let days = self.third_party.map_or(MOST_CLOSED_DAYS, |third| third.max_days);
+        now.plus(days.saturating_mul(crate::time::DAY))
     }
 
     /// The conversion of the pseudonyms of `from` into those of `to`, if it is named.

@@ -63,7 +63,8 @@ fn in_force() -> City {
 fn refusals(city: &City, at: Time) -> Vec<Clause> {
     let reason = city.register.mandates[&JOINED.parse().unwrap()].body.reasons[0].code.clone();
     let (from, to) = ("svc_library".parse().unwrap(), "svc_parks".parse().unwrap());
-    let request = ConversionRequest { from, to, mandate: JOINED.parse().unwrap(), reason, subjects: 1, sign_in: None };
+    let request =
+        ConversionRequest { from, to, mandate: JOINED.parse().unwrap(), reason, subjects: 1, sign_in: None, third_party: false };
     let decision = decide_conversion_without_resident(&city.register, &request, at);
     if decision.outcome == usufruct_core::decide::Outcome::Permit { Vec::new() } else { decision.because }
 }

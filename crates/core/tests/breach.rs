@@ -350,6 +350,7 @@ fn whose_data_is_concerned_follows_from_her_lines() {
         until: None,
         other: None,
         source: None,
+        closed: None,
     };
     let concerned = |breach: &Breach, event: &Event| city.register.concerned(breach, event).map(|blocks| blocks.len());
     let used = event(Kind::Use, day(30), "blk_name");

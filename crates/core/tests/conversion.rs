@@ -84,6 +84,7 @@ fn request(city: &City, from: &str, to: &str) -> (ConversionRequest, Grant, Time
         reason: entry.body.reasons[0].code.clone(),
         subjects: 10,
         sign_in: None,
+        third_party: false,
     };
     let now = entry.body.starts_at.max(city.now).plus(1_000);
     let grant = Grant {

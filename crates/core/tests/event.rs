@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 use usufruct_core::event::{Batch, Event, Form, Kind, commitment, leaf, tag};
 use usufruct_core::hash::{hex, unhex};
+use usufruct_core::matter::{Closed, Matter, OpenedMatter};
 use usufruct_core::source::SourceMark;
 use usufruct_core::{Digest, Time};
 
@@ -80,6 +81,10 @@ fn event(fields: &Value) -> Event {
             number: number(&source["number"]),
             happened_at: given(&source["happened_at_micros"], |value| Time::from_micros(number(value))),
         }),
+        closed: given(&fields["closed"], |closed| Closed {
+            commitment: bytes(&closed["commitment"]),
+            shown_from: Time::from_micros(number(&closed["shown_from_micros"])),
+        }),
     }
 }
 
@@ -107,6 +112,27 @@ fn the_golden_events_are_read_as_their_files_say() {
         accepted += 1;
     }
     assert!(accepted >= 25 && refused >= 55, "{accepted} accepted, {refused} refused");
+}
+
+#[test]
+fn the_golden_matters_open_what_their_events_bind() {
+    let cases: Vec<_> = vectors().into_iter().filter(|(_, case)| !case["matter"].is_null()).collect();
+    assert!(cases.len() >= 4);
+    for (name, case) in &cases {
+        let (fields, told) = (&case["event"], &case["matter"]);
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let matter = Matter { reason: text(&told["reason"]), detail: given(&told["detail"], text) };
+        assert_eq!(hex(&matter.encode()), told["cbor_hex"].as_str().unwrap(), "{name}");
+        assert_eq!(Matter::decode(&matter.encode()), Ok(matter.clone()), "{name}");
+        let opened = OpenedMatter { opening: bytes(&told["opening_hex"]), matter };
+        let closed = event(fields);
+        let whole = closed.with_matter(&opened).unwrap_or_else(|| panic!("{name}: it does not open"));
+        assert_eq!((&whole.reason, whole.closed), (&opened.matter.reason, closed.closed), "{name}");
+        assert_eq!(whole.detail, opened.matter.detail.clone().or(closed.detail.clone()), "{name}");
+        for (_, other) in cases.iter().filter(|(other, _)| other != name) {
+            assert!(event(&other["event"]).with_matter(&opened).is_none(), "{name} opens another");
+        }
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use usufruct_core::block::DataBlock;
 use usufruct_core::draft::Problem;
 use usufruct_core::event::Form;
-use usufruct_core::mandate::{Basis, Fetch, Mandate, MandateKind};
+use usufruct_core::mandate::{Basis, Fetch, MOST_CLOSED_DAYS, Mandate, MandateKind};
 use usufruct_core::means::Means;
 use usufruct_core::register::Register;
 use usufruct_core::time::DAY;
@@ -197,6 +197,27 @@ fn numbers_have_their_range() {
             refused(&changed(pointer, bad), field, "out-of-range");
         }
     }
+}
+
+#[test]
+fn a_matter_may_be_closed_for_a_year_at_most_and_not_where_there_is_one_reason() {
+    let closing = |days: Value| {
+        let mut body = library_card();
+        body["third_party"] = json!({ "max_days": days });
+        body
+    };
+    for days in [1, 30, MOST_CLOSED_DAYS] {
+        assert_eq!(Mandate::read(&closing(json!(days))).unwrap().third_party.unwrap().max_days, days);
+    }
+    for bad in [json!(0), json!(-1), json!(MOST_CLOSED_DAYS + 1), json!(1.5), json!("1")] {
+        refused(&closing(bad), "third_party.max_days", "out-of-range");
+    }
+    let mut body = closing(json!(30));
+    body["third_party"] = json!({});
+    assert_eq!(Mandate::read(&body).unwrap().third_party, None, "an empty table says nothing");
+    let mut body = closing(json!(30));
+    body["reasons"].as_array_mut().unwrap().truncate(1);
+    refused(&body, "third_party", "one-reason");
 }
 
 #[test]

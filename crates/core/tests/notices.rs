@@ -54,6 +54,19 @@ fn what_widens_a_mandate_is_seen_and_each_as_what_it_is() {
     assert_eq!(seen(|body| body["fetch"] = json!({"when": "periodic"})), [Change::Use]);
     assert_eq!(seen(|body| body["operations"] = json!(["collect", "match", "disclose"])), [Change::Use]);
     assert_eq!(seen(|body| body["automated_decision"] = json!("sole")), [Change::Use]);
+    assert_eq!(seen(|body| body["third_party"] = json!({"max_days": 1})), [Change::Safeguard]);
+    let closed = |before: i64, after: Option<i64>| {
+        let body = |days: Option<i64>| {
+            let mut body = library_card();
+            if let Some(days) = days {
+                body["third_party"] = json!({"max_days": days});
+            }
+            Mandate::read(&body).unwrap()
+        };
+        changes(&body(Some(before)), &body(after))
+    };
+    assert_eq!(closed(30, Some(31)), [Change::Safeguard], "for longer");
+    assert_eq!([closed(30, Some(30)), closed(30, Some(29)), closed(30, None)].concat(), [], "not for longer");
     let two = seen(|body| {
         body["subjects"] = text("Everybody.");
         body["locations"] = json!(["TW", "JP"]);
@@ -115,6 +128,7 @@ fn broken(register: &Register, agreed: Digest, at: Time) -> Vec<Clause> {
         reason: "reminder".into(),
         subjects: 1,
         sign_in: None,
+        third_party: false,
     };
     let grant = Grant {
         kind: GrantKind::Consent,

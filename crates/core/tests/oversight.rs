@@ -86,6 +86,7 @@ fn request(service: &str, mandate: &str) -> Request {
         reason: "reminder".into(),
         subjects: 1,
         sign_in: None,
+        third_party: false,
     }
 }
 
@@ -144,6 +145,7 @@ fn a_suspended_service_learns_no_pseudonyms_and_nobody_learns_its_own() {
             reason: "reminder".into(),
             subjects: 1,
             sign_in: None,
+            third_party: false,
         };
         let decision = decide_conversion_without_resident(&city.register, &request, city.now);
         assert!(decision.because.contains(&Clause::Order), "{decision:?}");

@@ -38,6 +38,7 @@ fn line(kind: Kind, number: u64, batch: Option<u8>) -> Event {
         until: None,
         other: None,
         source: Some(SourceMark { source: Source::Pass, number, happened_at: None }),
+        closed: None,
     }
 }
 

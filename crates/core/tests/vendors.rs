@@ -186,7 +186,8 @@ fn holds(city: &City) -> Result<(), TestCaseError> {
     }
     let reason = city.register.mandates[&JOINED.parse().unwrap()].body.reasons[0].code.clone();
     let (from, to) = ("svc_library".parse().unwrap(), "svc_parks".parse().unwrap());
-    let request = ConversionRequest { from, to, mandate: JOINED.parse().unwrap(), reason, subjects: 1, sign_in: None };
+    let request =
+        ConversionRequest { from, to, mandate: JOINED.parse().unwrap(), reason, subjects: 1, sign_in: None, third_party: false };
     let decision = decide_conversion_without_resident(&city.register, &request, city.now);
     prop_assert_eq!(decision.outcome == Outcome::Refuse && decision.because.contains(&Clause::Agreement), !is_agreed(city));
     Ok(())

@@ -10,11 +10,14 @@ pub struct Line {
     /// Leaf number.
     pub index: u64,
     pub sealed: Vec<u8>,
+    /// What the line is about, sealed by itself, where it concerns somebody else. Nobody is handed it before the day that the line names.
+    pub matter: Option<Vec<u8>>,
 }
 
 /// Adds the line of a new event.
 pub fn insert(conn: &mut dyn Connection, resident: u64, line: &Line, commitment: &[u8; 32]) -> Result<(), Error> {
-    let sql = "-- line_insert\nINSERT INTO lines (shard, resident, n, idx, commitment, sealed) VALUES ($1, $2, $3, $4, $5, $6)";
+    let sql = "-- line_insert\nINSERT INTO lines (shard, resident, n, idx, commitment, sealed, matter) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7)";
     let params = [
         shard(resident).into(),
         number(resident).into(),
@@ -22,6 +25,7 @@ pub fn insert(conn: &mut dyn Connection, resident: u64, line: &Line, commitment:
         line.index.cast_signed().into(),
         Value::from(commitment.to_vec()),
         Value::from(line.sealed.clone()),
+        line.matter.clone().map_or(Value::Null, Value::from),
     ];
     conn.execute(sql, &params)?;
     Ok(())
@@ -52,7 +56,7 @@ pub fn count(conn: &mut dyn Connection) -> Result<u64, Error> {
 
 /// All lines of a resident in order, at most `limit`, from number `from` on.
 pub fn of_resident(conn: &mut dyn Connection, resident: u64, from: u64, limit: usize) -> Result<Vec<Line>, Error> {
-    let sql = "-- line_of_resident\nSELECT n, idx, sealed FROM lines WHERE shard = $1 AND resident = $2 AND n >= $3 ORDER BY n LIMIT $4";
+    let sql = "-- line_of_resident\nSELECT n, idx, sealed, matter FROM lines WHERE shard = $1 AND resident = $2 AND n >= $3 ORDER BY n LIMIT $4";
     let params = [
         shard(resident).into(),
         number(resident).into(),
@@ -66,6 +70,7 @@ pub fn of_resident(conn: &mut dyn Connection, resident: u64, from: u64, limit: u
                 n: row.integer(0)?.cast_unsigned(),
                 index: row.integer(1)?.cast_unsigned(),
                 sealed: row.bytes(2)?.to_vec(),
+                matter: row.optional_bytes(3)?.map(<[u8]>::to_vec),
             })
         })
         .collect()
@@ -73,7 +78,7 @@ pub fn of_resident(conn: &mut dyn Connection, resident: u64, from: u64, limit: u
 
 /// Lines of a resident with their commitments, in order, at most `limit`, from number `from` on: what a copy of the table needs.
 pub fn committed(conn: &mut dyn Connection, resident: u64, from: u64, limit: usize) -> Result<Vec<(Line, [u8; 32])>, Error> {
-    let sql = "-- line_committed\nSELECT n, idx, sealed, commitment FROM lines WHERE shard = $1 AND resident = $2 AND n >= $3 \
+    let sql = "-- line_committed\nSELECT n, idx, sealed, commitment, matter FROM lines WHERE shard = $1 AND resident = $2 AND n >= $3 \
                ORDER BY n LIMIT $4";
     let params = [
         shard(resident).into(),
@@ -88,6 +93,7 @@ pub fn committed(conn: &mut dyn Connection, resident: u64, from: u64, limit: usi
                 n: row.integer(0)?.cast_unsigned(),
                 index: row.integer(1)?.cast_unsigned(),
                 sealed: row.bytes(2)?.to_vec(),
+                matter: row.optional_bytes(4)?.map(<[u8]>::to_vec),
             };
             Ok((line, row.array(3)?))
         })

@@ -54,6 +54,13 @@ pub fn uses_since(conn: &mut dyn Connection, day: i64) -> Result<HashMap<(u64, i
     rows.iter().map(|row| Ok(((row.integer(0)?.cast_unsigned(), row.integer(1)?), row.integer(2)?.cast_unsigned()))).collect()
 }
 
+/// How often something was counted under a mandate, by day in order.
+pub fn by_day(conn: &mut dyn Connection, mandate: u64, what: &str) -> Result<Vec<(i64, u64)>, Error> {
+    let sql = "-- tally_by_day\nSELECT day, count FROM tally_counts WHERE mandate = $1 AND what = $2 ORDER BY day";
+    let rows = conn.query(sql, &[mandate.cast_signed().into(), what.into()])?;
+    rows.iter().map(|row| Ok((row.integer(0)?, row.integer(1)?.cast_unsigned()))).collect()
+}
+
 /// Extends the numbers of a source on a day.
 pub fn extend(conn: &mut dyn Connection, mandate: u64, day: i64, source: &Source, span: Span) -> Result<(), Error> {
     // MIN and MAX of two values are called LEAST and GREATEST elsewhere, so neither is used.

@@ -38,7 +38,10 @@ fn a_city_begins_lends_and_ends() {
     publish_agency(&folder, &dir, "library", &[&head, &protection], &keys);
     publish_agency(&folder, &dir, "civil-affairs", &[&head, &protection], &[]);
     for block in ["name", "over-18", "email", "preferred-language"] {
-        ok(&["publish", "block", &city(&format!("blocks/{block}.toml")), "--key", &head, "--data-dir", &dir]);
+        let file = city(&format!("blocks/{block}.toml"));
+        let one_key = fails(&["publish", "block", &file, "--key", &head, "--data-dir", &dir], 1);
+        assert!(one_key.contains("1 of 2 roles"), "{one_key}");
+        ok(&["publish", "block", &file, "--key", &head, "--key", &protection, "--data-dir", &dir]);
     }
     let library = city("mandates/library-card.toml");
     let one_key = fails(&["mandate", "publish", &library, "--key", &keys[0], "--data-dir", &dir], 1);

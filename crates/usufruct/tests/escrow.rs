@@ -175,7 +175,7 @@ fn a_lost_root_comes_back_and_the_erased_do_not(store: &Store) {
     let block =
         block.lines().map(|line| if line.starts_with("source_agency") { "source_agency = \"agc_information\"" } else { line });
     let block = pass.folder.write("name.toml", &block.collect::<Vec<_>>().join("\n"));
-    ok(&["publish", "block", &block, "--key", &head[0], "--data-dir", dir]);
+    ok(&["publish", "block", &block, "--key", &head[0], "--key", &head[1], "--data-dir", dir]);
     pass.publish_terms(TERMS);
     pass.set_up(Setting::In);
     let entries = pass.make_officers(&["chief", "court", "archive"], pass.period);

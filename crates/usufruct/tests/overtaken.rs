@@ -69,10 +69,13 @@ fn a_statement_that_was_overtaken_is_made_again() {
     ok(&[&["init", "--data-dir", &dir, "--origin", "pass.example.org/log"], &operator[..]].concat());
     let (server, url) =
         Server::start(&["serve", "--data-dir", &dir, "--listen", "127.0.0.1:0", "--issuer", "http://localhost:8080"], &dir);
-    let key = folder.at("pass/officials/agc_information.head.json");
+    let keys = ["head", "data-protection"].map(|office| folder.at(&format!("pass/officials/agc_information.{office}.json")));
     let publish = |name: &str| {
         let file = folder.write(&format!("{name}.toml"), BLOCK);
-        vec!["publish".to_owned(), "block".into(), file, "--key".into(), key.clone(), "--data-dir".into(), dir.clone()]
+        let [head, protection] = keys.clone();
+        let said =
+            ["publish", "block"].map(str::to_owned).into_iter().chain([file, "--key".into(), head, "--key".into(), protection]);
+        said.chain(["--data-dir".to_owned(), dir.clone()]).collect::<Vec<_>>()
     };
     let overtaker = publish("overtaker");
 

@@ -45,7 +45,8 @@ fn an_auditor_has_a_key_of_her_own_and_days_have_to_be_counted_first() {
         ok(&["publish", "agency", &file, "--key", &officials[0], "--key", &officials[1], "--data-dir", &dir]);
     }
     for block in ["name", "over-18", "email", "preferred-language"] {
-        ok(&["publish", "block", &city(&format!("blocks/{block}.toml")), "--key", &officials[0], "--data-dir", &dir]);
+        let file = city(&format!("blocks/{block}.toml"));
+        ok(&["publish", "block", &file, "--key", &officials[0], "--key", &officials[1], "--data-dir", &dir]);
     }
     let text = fs::read_to_string(city("mandates/library-card.toml")).unwrap();
     let with_key = |key: &str| text.replacen("[mandate]\n", &format!("[mandate]\naudit_key = \"{key}\"\n"), 1);

@@ -52,7 +52,7 @@ fn plays(folder: &Folder, database: &[&str], url: &str) {
         .map(|line| if line.starts_with("source_agency") { "source_agency = \"agc_information\"" } else { line })
         .map(|line| format!("{line}\n"))
         .collect();
-    ok(&["publish", "block", &folder.write("name.toml", &block), "--key", &keys[0], "--data-dir", &dir]);
+    ok(&["publish", "block", &folder.write("name.toml", &block), "--key", &keys[0], "--key", &keys[1], "--data-dir", &dir]);
     for _ in 0..3 {
         enrol(folder, &dir);
     }

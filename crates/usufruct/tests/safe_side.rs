@@ -131,7 +131,7 @@ fn plays(folder: &Folder, place: &dyn Place) {
     }
     let text = fs::read_to_string(city("blocks/name.toml")).unwrap();
     let block = text.replace("agc_civil-affairs", "agc_information");
-    ok(&["publish", "block", &folder.write("name.toml", &block), "--key", &keys[0], "--data-dir", &dir]);
+    ok(&["publish", "block", &folder.write("name.toml", &block), "--key", &keys[0], "--key", &keys[1], "--data-dir", &dir]);
     let enrol = || -> u64 {
         let slip = ok(&["enrol", &folder.write("person.toml", "[blocks]\nblk_name = \"王小明\"\n"), "--data-dir", &dir]);
         slip.split("file number ").nth(1).and_then(|rest| rest.split('.').next()).unwrap().parse().unwrap()

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::aead::{expand, open, pad, seal, unpad};
 use crate::error::{Error, Result};
 use crate::pseudonym::Seed;
-use crate::seal::{open_line, seal_line};
+use crate::seal::{LinePart, open_line, seal_line};
 use crate::tree::{Key, KeyId, commit_key};
 
 /// The keys of one resident. Has no `Debug` and no `Clone`; everything in it is overwritten when it is dropped.
@@ -151,12 +151,22 @@ impl Keyring {
 
     /// Seals the body of the resident's footprint line number `n`.
     pub fn seal_line(&self, n: u64, body: &[u8], rng: &dyn Rng) -> Vec<u8> {
-        seal_line(self, n, body, rng)
+        seal_line(self, LinePart::Body, n, body, rng)
+    }
+
+    /// Seals what line number `n` is about, apart from the line, under the same key: the one dies with the other.
+    pub fn seal_matter(&self, n: u64, matter: &[u8], rng: &dyn Rng) -> Vec<u8> {
+        seal_line(self, LinePart::Matter, n, matter, rng)
+    }
+
+    /// Opens what a line is about. Whether it may be shown to the resident the line says.
+    pub fn open_matter(&self, n: u64, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        open_line(self, LinePart::Matter, n, sealed)
     }
 
     /// Opens a footprint line, for the resident and nobody else.
     pub fn open_line(&self, n: u64, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-        open_line(self, n, sealed)
+        open_line(self, LinePart::Body, n, sealed)
     }
 
     pub(crate) fn opened_with(&self) -> Digest {

@@ -62,15 +62,24 @@ pub(crate) fn open_own(keyring: &Keyring, block: &BlockId, sealed: &[u8]) -> Res
     unpad(&open(&own_key(keyring, block, salt), &[], sealed)?)
 }
 
-/// Seals the body of the resident's footprint line number `n`.
-pub(crate) fn seal_line(keyring: &Keyring, n: u64, body: &[u8], rng: &dyn Rng) -> Vec<u8> {
-    let salt: [u8; SALT_LEN] = random(rng);
-    seal(&line_key(keyring, n, &salt), &line_place(keyring, n), &salt, &pad(body, STEP))
+/// A part of a line that is sealed by itself.
+#[derive(Clone, Copy)]
+pub(crate) enum LinePart {
+    /// What opens its commitment, and the event.
+    Body,
+    /// What the event is about, where it does not say so itself.
+    Matter,
 }
 
-pub(crate) fn open_line(keyring: &Keyring, n: u64, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+/// Seals a part of the resident's footprint line number `n`.
+pub(crate) fn seal_line(keyring: &Keyring, part: LinePart, n: u64, body: &[u8], rng: &dyn Rng) -> Vec<u8> {
+    let salt: [u8; SALT_LEN] = random(rng);
+    seal(&line_key(keyring, part, n, &salt), &line_place(keyring, n), &salt, &pad(body, STEP))
+}
+
+pub(crate) fn open_line(keyring: &Keyring, part: LinePart, n: u64, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
     let (salt, sealed) = split(sealed)?;
-    unpad(&open(&line_key(keyring, n, salt), &line_place(keyring, n), sealed)?)
+    unpad(&open(&line_key(keyring, part, n, salt), &line_place(keyring, n), sealed)?)
 }
 
 fn own_key(keyring: &Keyring, block: &BlockId, salt: &[u8; SALT_LEN]) -> Key {
@@ -79,8 +88,12 @@ fn own_key(keyring: &Keyring, block: &BlockId, salt: &[u8; SALT_LEN]) -> Key {
     expand(keyring.own_key(), &[b"usufruct/own/v1", &resident, &length(block), block, &VERSION.to_be_bytes(), salt])
 }
 
-fn line_key(keyring: &Keyring, n: u64, salt: &[u8; SALT_LEN]) -> Key {
-    expand(keyring.footprint_key(), &[b"usufruct/line/v1", &n.to_be_bytes(), salt])
+fn line_key(keyring: &Keyring, part: LinePart, n: u64, salt: &[u8; SALT_LEN]) -> Key {
+    let label: &[u8] = match part {
+        LinePart::Body => b"usufruct/line/v1",
+        LinePart::Matter => b"usufruct/line-matter/v1",
+    };
+    expand(keyring.footprint_key(), &[label, &n.to_be_bytes(), salt])
 }
 
 fn line_place(keyring: &Keyring, n: u64) -> [u8; 16] {
@@ -133,7 +146,7 @@ mod tests {
             let shared = Shared::of(keyring.loan(mandate).unwrap(), &mandate_key);
             assert_eq!(*shared.open(resident, mandate, &name, &bytes("lent")).unwrap(), bytes("plain"));
             assert_eq!(*open_own(&keyring, &name, &bytes("own")).unwrap(), bytes("plain"));
-            assert_eq!(*open_line(&keyring, n, &bytes("line")).unwrap(), bytes("line_body"));
+            assert_eq!(*open_line(&keyring, LinePart::Body, n, &bytes("line")).unwrap(), bytes("line_body"));
             assert_eq!(keyring.tag(n)[..], bytes("event_tag"));
             let commitments = [
                 ("resident_key_commitment", commit_key(KeyId::Resident(resident), &resident_key)),
@@ -168,7 +181,7 @@ mod tests {
             let rng = Seeded::new(1);
             let keyring = Keyring::fresh(4, &Key::random(&rng), &rng);
             prop_assert!(open_own(&keyring, &block("blk_name"), &bytes).is_err());
-            prop_assert!(open_line(&keyring, 0, &bytes).is_err());
+            prop_assert!(open_line(&keyring, LinePart::Body, 0, &bytes).is_err());
         }
     }
 
@@ -181,10 +194,15 @@ mod tests {
         assert_eq!(&*open_own(&mine, &block("blk_name"), &own).unwrap(), b"Lin");
         assert!(open_own(&mine, &block("blk_address"), &own).is_err());
         assert!(open_own(&hers, &block("blk_name"), &own).is_err());
-        let line = seal_line(&mine, 7, b"looked at", &rng);
-        assert_eq!(&*open_line(&mine, 7, &line).unwrap(), b"looked at");
-        assert!(open_line(&mine, 8, &line).is_err());
-        assert!(open_line(&hers, 7, &line).is_err());
+        let line = seal_line(&mine, LinePart::Body, 7, b"looked at", &rng);
+        assert_eq!(&*open_line(&mine, LinePart::Body, 7, &line).unwrap(), b"looked at");
+        assert!(open_line(&mine, LinePart::Body, 8, &line).is_err());
+        assert!(open_line(&hers, LinePart::Body, 7, &line).is_err());
         assert!(open_own(&mine, &block("blk_name"), &line).is_err());
+        assert!(open_line(&mine, LinePart::Matter, 7, &line).is_err());
+        let matter = seal_line(&mine, LinePart::Matter, 7, b"of a will", &rng);
+        assert_eq!(&*open_line(&mine, LinePart::Matter, 7, &matter).unwrap(), b"of a will");
+        assert!(open_line(&mine, LinePart::Matter, 8, &matter).is_err());
+        assert!(open_line(&mine, LinePart::Body, 7, &matter).is_err());
     }
 }

@@ -92,6 +92,7 @@ impl House {
             until: None,
             other: None,
             source: None,
+            closed: None,
         };
         change(&mut event);
         self.recorder.record(event, [9; 32], self.keyrings[resident].tag(7), 4)

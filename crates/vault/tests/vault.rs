@@ -85,6 +85,7 @@ fn event(mandate: u64, n: u64) -> Event {
         until: None,
         other: None,
         source: None,
+        closed: None,
     }
 }
 

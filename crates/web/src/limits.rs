@@ -158,28 +158,15 @@ pub(crate) async fn by_address(State(site): State<Arc<Site>>, request: Request, 
     next.run(request).await
 }
 
-<<<<<<< HEAD
 /// Whether a request may be a guess at a code or a PIN.
 fn is_guess(method: &Method, path: &str) -> bool {
     *method == Method::POST && matches!(path, "/sign-in/card" | "/recover" | "/freeze" | "/webauthn/register/start")
 }
 
-/// The network of the caller as one provider gives it to one customer, a /24 or a /48; `None` for this machine itself.
-pub(crate) struct Network(pub Option<IpAddr>);
-
-impl<S: Send + Sync> FromRequestParts<S> for Network {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
-        Ok(Self(address(peer, &parts.headers).map(|address| prefix(address, CUSTOMER))))
-    }
-=======
 /// The network of whoever connects as one provider gives it to one customer, a /24 or a /48; `None` for this machine itself.
 pub fn network_of(peer: IpAddr) -> Option<IpAddr> {
     let peer = peer.to_canonical();
     (!peer.is_loopback()).then(|| prefix(peer, CUSTOMER))
->>>>>>> doors
 }
 
 /// The address of the caller. Behind a web server on this machine it is the last one that the server noted; what begins on this machine

@@ -145,6 +145,7 @@ impl Page {
             "start" => fl!(self.messages, "clause-start"),
             "sunset" => fl!(self.messages, "clause-sunset"),
             "suspension" => fl!(self.messages, "clause-suspension"),
+            "third-party" => fl!(self.messages, "clause-third-party"),
             _ => String::new(),
         }
     }

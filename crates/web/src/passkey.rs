@@ -161,16 +161,8 @@ async fn finish_register(
         blocking(&site, move |app| app.add_passkey(&session, &stored)).await?;
         return Ok(Json(json!({ "next": "/me/account/devices" })).into_response());
     };
-<<<<<<< HEAD
-    let token = blocking(&site, move |app| app.redeem_and_sign_in(&code, &stored, earlier, session.as_ref(), &device.0)).await?;
-=======
     let earlier = if removes_earlier { Earlier::Remove } else { Earlier::Keep };
-    let token = blocking(&site, move |app| {
-        app.redeem(&code, &stored, earlier)?;
-        app.replace_session(resident, &device.0, session.as_ref())
-    })
-    .await?;
->>>>>>> doors
+    let token = blocking(&site, move |app| app.redeem_and_sign_in(&code, &stored, earlier, session.as_ref(), &device.0)).await?;
     Ok(([(SET_COOKIE, cookie(&site, &token))], Json(json!({ "next": "/me" }))).into_response())
 }
 

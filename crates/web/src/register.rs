@@ -47,6 +47,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/register/mandates/{id}/notice.json", get(notices::json))
         .route("/register/mandates/{id}/tallies", get(counting::tallies))
         .route("/register/mandates/{id}/tallies.json", get(counting::tallies_json))
+        .route("/register/mandates/{id}/closed-matters.json", get(counting::closed_json))
         .route("/register/counts", get(counting::counts))
         .route("/register/counts.json", get(counting::counts_json))
         .route("/register/breaches", get(breaches::breaches))

@@ -452,7 +452,7 @@ impl Page {
     }
 
     /// What the verifier in the browser says about a line or the whole footprint, by its codes.
-    pub fn proof_reasons(&self) -> [(&'static str, String); 25] {
+    pub fn proof_reasons(&self) -> [(&'static str, String); 27] {
         let messages = self.messages;
         [
             ("unpublished", fl!(messages, "proof-reason-unpublished")),
@@ -469,6 +469,7 @@ impl Page {
             ("hidden", fl!(messages, "proof-reason-hidden")),
             ("index", fl!(messages, "proof-reason-index")),
             ("malformed", fl!(messages, "proof-reason-malformed")),
+            ("matter", fl!(messages, "proof-reason-matter")),
             ("note", fl!(messages, "proof-reason-note")),
             ("number", fl!(messages, "proof-reason-number")),
             ("overdue", fl!(messages, "proof-reason-overdue")),
@@ -480,6 +481,7 @@ impl Page {
             ("unlogged", fl!(messages, "proof-reason-unlogged")),
             ("unopened", fl!(messages, "proof-reason-unopened")),
             ("vkey", fl!(messages, "proof-reason-vkey")),
+            ("withheld", fl!(messages, "proof-reason-withheld")),
         ]
     }
 }

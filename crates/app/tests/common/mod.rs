@@ -189,6 +189,7 @@ impl City {
             reason: "lending".into(),
             actor: None,
             sign_in: None,
+            third_party: false,
         }
     }
 

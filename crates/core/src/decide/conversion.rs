@@ -21,6 +21,8 @@ pub struct ConversionRequest {
     pub subjects: i64,
     /// The sign-in behind the token that she gave the service; `None` where the service asks with its own.
     pub sign_in: Option<SignIn>,
+    /// Whether the matter concerns somebody else, so that it is closed to her for a time.
+    pub third_party: bool,
 }
 
 /// Decides about one resident. `grant` is what the store holds for her under the mandate. No data leaves, so blocks and
@@ -35,7 +37,7 @@ pub fn decide_conversion_without_resident(register: &Register, request: &Convers
 }
 
 fn weigh(register: &Register, request: &ConversionRequest, grant: Option<&Grant>, now: Time) -> Sheet {
-    let mut sheet = Sheet { held: Vec::with_capacity(18), broken: Vec::new() };
+    let mut sheet = Sheet { held: Vec::with_capacity(19), broken: Vec::new() };
     let mandate = register.mandates.get(&request.mandate);
     let services = register.services.get(&request.from).zip(register.services.get(&request.to));
     let Some((mandate, (from, to))) = mandate.zip(services) else {
@@ -52,6 +54,7 @@ fn weigh(register: &Register, request: &ConversionRequest, grant: Option<&Grant>
     receiving(register, &[], mandate, from, now, &mut sheet);
     receiving(register, &[], mandate, to, now, &mut sheet);
     sheet.rule(Clause::Reason, mandate.body.reason(&request.reason).is_some());
+    sheet.rule(Clause::ThirdParty, !request.third_party || mandate.body.third_party.is_some());
     sheet.rule(Clause::BulkLimit, (1..=mandate.body.bulk_limit).contains(&request.subjects));
     granted(register, &[], mandate, grant, now, &mut sheet);
     let wanted = mandate.body.asked_sign_in().and(from.body.asked_sign_in());

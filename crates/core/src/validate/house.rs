@@ -14,7 +14,8 @@ use crate::verifier::VerifierRelease;
 
 pub(super) fn block(check: &mut Check<'_>) -> Option<Content> {
     let (register, statement) = (check.register, check.statement);
-    check.operator_speaks(1);
+    // In which forms a block may leave, and how well it is protected, holds for every mandate that names it, also for those in force.
+    check.operator_speaks(2);
     let body = check.keep(DataBlock::read(&statement.body))?;
     if !register.agencies.contains_key(&body.source_agency) {
         check.unknown("source_agency", &body.source_agency, "agency");

@@ -77,6 +77,8 @@ struct Model {
     cap: i64,
     per_days: i64,
     bulk: i64,
+    /// Whether a matter may be closed to her.
+    closes: bool,
     receives: [bool; 3],
     starts: i64,
     sunset: i64,
@@ -123,6 +125,9 @@ impl Model {
         };
         body["rate_cap"] = json!({"uses": self.cap, "per": format!("P{}D", self.per_days)});
         body["bulk_limit"] = json!(self.bulk);
+        if self.closes {
+            body["third_party"] = json!({"max_days": 30});
+        }
         let recipients = SERVICES.iter().enumerate().filter(|(i, _)| self.receives[*i]).map(|(i, (_, agency))| {
             let mut recipient = json!({"agency": agency, "why": text("It needs the data.")});
             if i == VENDOR {
@@ -295,6 +300,7 @@ fn broken(model: &Model, present: Digest, request: &Request, grant: Option<&Gran
         }
     }
     must(Clause::Reason, ["new-card", "reminder"].contains(&request.reason.as_str()));
+    must(Clause::ThirdParty, !request.third_party || model.closes);
     must(Clause::BulkLimit, request.subjects >= 1 && request.subjects <= model.bulk);
     // Grant valid, or a non-consent basis; notice published before the grant; rate cap; fetch mode.
     let consent = BASES[model.basis] == "consent";
@@ -355,7 +361,7 @@ prop_compose! {
         basis in prop_oneof![2 => Just(0usize), 1 => 1usize..4],
         asked in prop::collection::vec(prop::option::weighted(0.75, forms()), 4),
         when in prop_oneof![3 => Just(When::Periodic), 1 => Just(When::Once), 1 => (20i64..90).prop_map(When::OnceAfter)],
-        cap in 1i64..5, per_days in prop::sample::select(vec![1i64, 7, 30]), bulk in prop::sample::select(vec![1i64, 3, 50]),
+        cap in 1i64..5, per_days in prop::sample::select(vec![1i64, 7, 30]), bulk in prop::sample::select(vec![1i64, 3, 50]), closes in any::<bool>(),
         receives in prop::array::uniform3(prop::bool::weighted(0.75)),
         starts in 30i64..60, length in 10i64..300, notice in 24i64..35, path in paths(),
         services in prop::array::uniform3((prop_oneof![6 => Just(1usize), 2 => 0usize..5], prop::bool::weighted(0.9))),
@@ -369,7 +375,8 @@ prop_compose! {
         if receives == [false; 3] {
             receives[0] = true;
         }
-        Model { basis, asked, when, cap, per_days, bulk, receives, starts, sunset: starts + length, notice, path, services, contract }
+        let sunset = starts + length;
+        Model { basis, asked, when, cap, per_days, bulk, closes, receives, starts, sunset, notice, path, services, contract }
     }
 }
 
@@ -380,6 +387,7 @@ enum Twist {
     AtStart,
     AtSunset,
     BlockNotChosen,
+    ClosedMatter,
     ExpiredGrant,
     ForeignBlock,
     FutureGrant,
@@ -412,6 +420,7 @@ fn twists() -> impl Strategy<Value = Twist> {
         AtStart,
         AtSunset,
         BlockNotChosen,
+        ClosedMatter,
         ExpiredGrant,
         ForeignBlock,
         FutureGrant,
@@ -489,6 +498,7 @@ fn asking(model: &Model, present: Digest, ask: &Ask) -> (Request, Option<Grant>,
         reason: "reminder".into(),
         subjects: model.bulk,
         sign_in: None,
+        third_party: false,
     };
     let mut grant = Grant {
         kind: GrantKind::Consent,
@@ -513,6 +523,7 @@ fn asking(model: &Model, present: Digest, ask: &Ask) -> (Request, Option<Grant>,
             Twist::AtStart => now = day(model.starts),
             Twist::AtSunset => now = day(model.sunset),
             Twist::BlockNotChosen => grant.blocks.truncate(ask.forms[0].index(4)),
+            Twist::ClosedMatter => request.third_party = true,
             Twist::ExpiredGrant => grant.valid_until = now,
             Twist::ForeignBlock => request.blocks.push((BLOCKS[ask.forms[1].index(4)].0.parse().unwrap(), Form::Token)),
             Twist::FutureGrant => grant.given_at = now.plus(1),
@@ -621,7 +632,7 @@ fn the_generators_permit_often_and_break_every_clause() {
     let mut runner = TestRunner::deterministic();
     let (mut permitted, mut alone, mut total) = (0, BTreeSet::new(), 0);
     let (mut to_vendor, mut without_grant) = (0, 0);
-    for _ in 0..350 {
+    for _ in 0..700 {
         let model = models().new_tree(&mut runner).unwrap().current();
         let (city, _) = model.city();
         let (present, _) = city.state(MANDATE).unwrap();
@@ -662,6 +673,7 @@ fn the_generators_permit_often_and_break_every_clause() {
         Start,
         Sunset,
         Suspension,
+        ThirdParty,
     ]);
     assert_eq!(alone, every, "clauses that never broke alone: {:?}", every.difference(&alone));
 }
@@ -676,6 +688,7 @@ fn base() -> Model {
         cap: 2,
         per_days: 30,
         bulk: 3,
+        closes: false,
         receives: [true, false, true],
         starts: 40,
         sunset: 100,
@@ -710,6 +723,7 @@ fn lawful(model: &Model, city: &City) -> (Request, Option<Grant>, Time) {
         reason: "reminder".into(),
         subjects: 3,
         sign_in: None,
+        third_party: false,
     };
     let grant = Some(Grant {
         kind: GrantKind::Consent,

@@ -61,6 +61,7 @@ fn no_richer_form_than_allowed() {
         reason: "reminder".into(),
         subjects: 1,
         sign_in: None,
+        third_party: false,
     };
     let decision = decide_without_resident(&base().city().0.register, &request, day(50));
     assert_eq!(decision.because, [Clause::Form]);
@@ -172,6 +173,8 @@ fn with_a_known_reason_for_so_many_and_an_active_pass() {
     refuses(&base(), Clause::BulkLimit, |request, _, _| request.subjects = 4);
     refuses(&base(), Clause::BulkLimit, |request, _, _| request.subjects = 0);
     refuses(&base(), Clause::BulkLimit, |request, _, _| request.subjects = -1);
+    refuses(&base(), Clause::ThirdParty, |request, _, _| request.third_party = true);
+    permits(&Model { closes: true, ..base() }, |request, _, _| request.third_party = true);
     refuses(&base(), Clause::Resident, |_, grant, _| g(grant).resident_active = false);
     refuses(&base(), Clause::Authorization, |_, grant, _| g(grant).authorized = false);
     refuses(&base(), Clause::Suspension, |_, grant, _| g(grant).rests = true);

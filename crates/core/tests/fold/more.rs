@@ -52,6 +52,18 @@ fn only_the_operator_names_bodies_and_blocks() {
     body["source_agency"] = json!("agc_nowhere");
     let block = city.draft(StatementKind::DataBlock, "blk_new", "agc_operator", body, &[("agc_operator", "head")]);
     assert!(names(&refused(&city, block), "source_agency", "unknown"));
+    // One person is not enough, and neither are two keys of one office, nor a machine beside a person; for a revision as for the first one.
+    for id in ["blk_new", "blk_name"] {
+        let body = || block_body("n", "ordinary", &["token", "value"]);
+        for keys in [&["head"][..], &["head", "deputy"], &["head", "automation"], &["automation"]] {
+            let keys: Vec<_> = keys.iter().map(|key| ("agc_operator", *key)).collect();
+            let block = city.draft(StatementKind::DataBlock, id, "agc_operator", body(), &keys);
+            assert!(names(&refused(&city, block), "approvals", "too-few"), "{id} by {keys:?}");
+        }
+        let two = [("agc_operator", "head"), ("agc_operator", "privacy")];
+        let block = city.draft(StatementKind::DataBlock, id, "agc_operator", body(), &two);
+        assert!(city.clone().apply(block).is_ok(), "{id}");
+    }
 }
 
 #[test]

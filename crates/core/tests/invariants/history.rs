@@ -12,8 +12,8 @@ use usufruct_core::time::HOUR;
 
 use crate::bodies::{Shape, breach, contract, mandate};
 use crate::common::{
-    City, activate, agency_body, certificate_body, check_body, commitment_of, day, key_body, key_id, library_card, notice_body,
-    outbreak, school_meals, service_body, supervised, text,
+    City, activate, agency_body, block_body, certificate_body, check_body, commitment_of, day, key_body, key_id, library_card,
+    notice_body, outbreak, school_meals, service_body, supervised, text,
 };
 use crate::said::Said;
 
@@ -44,6 +44,11 @@ pub enum Act {
     Agency {
         body: usize,
         kind: usize,
+    },
+    /// A block that is new, or one that mandates name already, in other forms.
+    Block {
+        is_new: bool,
+        is_source_known: bool,
     },
     Breach,
     /// What brings a mandate or a contract nearer to its end, with what that step needs before.
@@ -130,6 +135,7 @@ fn acts() -> impl Strategy<Value = Act> {
     prop_oneof![
         20 => object().prop_map(|object| Act::Advance { object }),
         2 => (body(), 0usize..KINDS.len()).prop_map(|(body, kind)| Act::Agency { body, kind }),
+        2 => (any::<bool>(), prop::bool::weighted(0.8)).prop_map(|(is_new, is_source_known)| Act::Block { is_new, is_source_known }),
         1 => Just(Act::Breach),
         2 => (0usize..4).prop_map(|object| Act::End { object }),
         1 => (prop::bool::weighted(0.8), any::<bool>(), 90i64..500)
@@ -207,6 +213,11 @@ fn next(city: &mut City, act: &Act, signers: Signers) -> Option<Statement> {
         Act::Advance { object } => advance(city, OBJECTS[*object], signers),
         Act::Agency { body, kind } => {
             by(city, StatementKind::Agency, BODIES[*body], OPERATOR, agency_body(BODIES[*body], KINDS[*kind]))
+        }
+        Act::Block { is_new, is_source_known } => {
+            let mut body = block_body("a block", "ordinary", &["token", "predicate", "value"]);
+            body["source_agency"] = json!(if *is_source_known { LIBRARY } else { "agc_nowhere" });
+            by(city, StatementKind::DataBlock, if *is_new { "blk_new" } else { "blk_name" }, OPERATOR, body)
         }
         Act::End { object } => end(city, OBJECTS[*object], signers),
         Act::Breach => by(city, StatementKind::Breach, &format!("brc_{number}"), LIBRARY, breach(city)),

@@ -141,6 +141,7 @@ impl Verify {
                 (Some(verdict), None)
             }
         };
+        lines::overdue_matters(&mut lines, now);
         lines::follow_chain(&mut lines);
         Ok(Outcome { overall, size: Some(head.size()), lines, search })
     }

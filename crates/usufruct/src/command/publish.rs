@@ -17,8 +17,8 @@ use crate::{clock, compose, data_dir, written};
 /// Publish an agency, an agreement, a data block, a check of a vendor, a contract, a lawpack, a service, an order or the minutes of an oversight body, or the terms of the log or of
 /// the vault, or its next revision.
 ///
-/// The file is TOML as in examples/taipei-like, and its name gives the id: library.toml is agc_library. Agencies and
-/// blocks are signed by the operator, lawpacks and the terms of log and vault by two of its offices, contracts and services by two offices
+/// The file is TOML as in examples/taipei-like, and its name gives the id: library.toml is agc_library. Agencies are
+/// signed by the operator, blocks, lawpacks and the terms of log and vault by two of its offices, contracts and services by two offices
 /// of the body that answers for them and so are payments that answer an order, orders and meetings by two offices of the oversight body, agreements by two offices of every party.
 /// A check is signed by two offices of whoever looked: the body that commissions, or for the kind city the operator; the vendor's own word
 /// that all is deleted by one of its own.
@@ -26,7 +26,7 @@ use crate::{clock, compose, data_dir, written};
 #[command(after_help = "Examples:
   usufruct publish agency library.toml --key operator-head.json --data-dir pass
   usufruct publish agreement school-readers.toml --key a1.json --key a2.json --key b1.json --key b2.json --data-dir pass
-  usufruct publish block name.toml --key operator-head.json --data-dir pass
+  usufruct publish block name.toml --key operator-head.json --key operator-protection.json --data-dir pass
   usufruct publish check event-3.toml --key head.json --key data-protection.json --data-dir pass
   usufruct publish contract event.toml --key head.json --key data-protection.json --data-dir pass
   usufruct publish lawpack tw.toml --key operator-head.json --key operator-protection.json --data-dir pass

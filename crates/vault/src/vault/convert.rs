@@ -84,7 +84,7 @@ impl Vault {
         if event.mandate != Some(way.mandate) {
             return Err(Error::OtherMandate);
         }
-        if event.service.as_ref() != Some(way.from.0) || event.detail.as_deref() != Some(way.to.0.as_str()) {
+        if event.service.as_ref() != Some(way.from.0) || logged.detail() != Some(way.to.0.as_str()) {
             return Err(Error::OtherServices);
         }
         if !equal(&tag(keyring.tag_key(), event.n), logged.tag()) {

@@ -26,6 +26,8 @@ pub(crate) struct Batch {
     reason: String,
     #[serde(default)]
     actor: Option<String>,
+    #[serde(default)]
+    third_party: bool,
 }
 
 /// Up to 10,000 pseudonyms of the caller: one answer each, in the order asked.
@@ -42,6 +44,7 @@ pub(crate) async fn batch(
         subjects: body.subjects,
         reason: body.reason,
         sign_in,
+        third_party: body.third_party,
     };
     blocking(&site, move |app| {
         let answer = app.convert_by(&request, &token)?;

@@ -28,6 +28,8 @@ pub(crate) struct Deposit {
     reason: String,
     #[serde(default)]
     actor: Option<String>,
+    #[serde(default)]
+    third_party: bool,
 }
 
 /// Something about one resident: a receipt, or a problem document that names the clause.
@@ -45,6 +47,7 @@ pub(crate) async fn deposit(
         value: body.value,
         reason: body.reason,
         sign_in,
+        third_party: body.third_party,
     };
     blocking(&site, move |app| {
         let blocks = [(request.block.clone(), Form::Value)];

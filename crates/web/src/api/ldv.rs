@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use prost::Message;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use usufruct_app::{App, Error, ReportedUse, officer_commitment};
+use usufruct_app::{App, Error, ReportedUse};
 use usufruct_core::Time;
 use usufruct_core::event::Form;
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
@@ -35,6 +35,8 @@ const NUMBER: &str = "usufruct.number";
 const BLOCKS: &str = "usufruct.blocks";
 const REASON: &str = "usufruct.reason";
 const ACTOR: &str = "usufruct.actor";
+/// Whether the matter concerns somebody else: `true` or `false`, which it is where it is left out.
+const THIRD_PARTY: &str = "usufruct.third_party";
 /// Most lines in one request.
 const MOST_LINES: usize = 5_000;
 /// Refusals that are told in words.
@@ -98,10 +100,10 @@ fn take(app: &App, service: &ServiceId, export: &Export) -> Result<Answer, Error
     let register = app.register();
     let (mut rejected, mut told) = (0, Vec::new());
     for span in export.spans() {
-        let outcome = match line(&register, service, span) {
+        let outcome = match line(&register, span) {
             Ok(reported) => {
-                let officer = span.text(ACTOR).map_or(Ok(()), |word| app.officer(service, word).map(drop));
-                officer.and_then(|()| app.report(service, &reported).map(drop))
+                let officer = span.text(ACTOR).map(|word| app.officer(service, word)).transpose();
+                officer.and_then(|actor| app.report(service, &ReportedUse { actor, ..reported }).map(drop))
             }
             Err(what) => Err(Error::Refused { what, remedy: "Add it and send the line again.".to_owned() }),
         };
@@ -123,7 +125,7 @@ fn take(app: &App, service: &ServiceId, export: &Export) -> Result<Answer, Error
 }
 
 /// The use that a line tells of, or what it lacks.
-fn line(register: &Register, service: &ServiceId, span: &Span) -> Result<ReportedUse, String> {
+fn line(register: &Register, span: &Span) -> Result<ReportedUse, String> {
     let lacks = |key: &str, what: &str| format!("The line lacks `{key}`, {what}.");
     let activity = span.text(ACTIVITY).ok_or_else(|| lacks(ACTIVITY, "the mandate under which data was processed"))?;
     let mandate: Option<MandateId> = activity.rsplit(['/', ':', '#']).next().and_then(|id| id.parse().ok());
@@ -148,6 +150,7 @@ fn line(register: &Register, service: &ServiceId, span: &Span) -> Result<Reporte
     }
     let only = entry.body.reasons.first().filter(|_| entry.body.reasons.len() == 1).map(|reason| reason.code.as_str());
     let reason = span.text(REASON).or(only).ok_or_else(|| lacks(REASON, "the code of one of the mandate's reasons"))?;
+    let third_party = span.flag(THIRD_PARTY).map_err(|()| format!("`{THIRD_PARTY}` is neither true nor false."))?;
     if span.end_time_unix_nano == 0 {
         return Err(lacks("endTimeUnixNano", "when it happened"));
     }
@@ -157,8 +160,10 @@ fn line(register: &Register, service: &ServiceId, span: &Span) -> Result<Reporte
         subject: subject.to_owned(),
         blocks,
         reason: reason.to_owned(),
-        actor: span.text(ACTOR).map(|actor| officer_commitment(service, actor)),
+        // The commitment to the officer is made where her word is kept.
+        actor: None,
         happened_at: Time::from_micros(i64::try_from(span.end_time_unix_nano / 1_000).unwrap_or(i64::MAX)),
+        third_party,
     })
 }
 

@@ -56,6 +56,8 @@ pub(super) struct KeyValue {
 pub(super) struct AnyValue {
     #[prost(string, optional, tag = "1")]
     pub string_value: Option<String>,
+    #[prost(bool, optional, tag = "2")]
+    pub bool_value: Option<bool>,
     #[prost(int64, optional, tag = "3")]
     #[serde(deserialize_with = "signed")]
     pub int_value: Option<i64>,
@@ -109,6 +111,13 @@ impl Span {
     /// A whole number among the attributes.
     pub fn integer(&self, key: &str) -> Option<i64> {
         self.value(key)?.int_value
+    }
+
+    /// Yes or no among the attributes; no where it is left out. A word is taken for it too, since not every library sends anything else.
+    pub fn flag(&self, key: &str) -> Result<bool, ()> {
+        let Some(value) = self.value(key) else { return Ok(false) };
+        let word = value.string_value.as_deref().and_then(|word| word.parse().ok());
+        value.bool_value.or(word).ok_or(())
     }
 
     /// The texts of a list among the attributes.

@@ -29,6 +29,8 @@ pub(crate) struct Single {
     reason: String,
     #[serde(default)]
     actor: Option<String>,
+    #[serde(default)]
+    third_party: bool,
 }
 
 #[derive(Deserialize)]
@@ -40,6 +42,8 @@ pub(crate) struct Batch {
     reason: String,
     #[serde(default)]
     actor: Option<String>,
+    #[serde(default)]
+    third_party: bool,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +67,7 @@ pub(crate) async fn single(
         blocks: asked(body.blocks)?,
         reason: body.reason,
         sign_in,
+        third_party: body.third_party,
     };
     blocking(&site, move |app| {
         Ok(app.release_by(&request, &token).map_or_else(
@@ -89,6 +94,7 @@ pub(crate) async fn batch(
         subjects: body.subjects,
         blocks: asked(body.blocks)?,
         reason: body.reason,
+        third_party: body.third_party,
     };
     blocking(&site, move |app| {
         let answer = app.release_batch_by(&request, &token)?;

@@ -11,10 +11,11 @@ use base64::engine::general_purpose::STANDARD;
 use i18n_embed_fl::fl;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use usufruct_app::{Footprint, FootprintLine, Incomplete, NamedOfficer};
+use usufruct_app::{Footprint, FootprintLine, Incomplete, LineMatter, NamedOfficer};
 use usufruct_core::Time;
 use usufruct_core::delegation::Power;
 use usufruct_core::event::{Event, Form, Kind};
+use usufruct_core::hash::hex;
 use usufruct_core::id::{BreachId, ServiceId};
 use usufruct_core::register::Register;
 
@@ -96,6 +97,8 @@ pub(super) struct Row {
     pub is_by_office: bool,
     /// When it happened, of what a system outside reported afterwards.
     pub happened_at: Option<Time>,
+    /// Whether the matter concerned somebody else and was closed to her until lately.
+    pub was_closed: bool,
     /// Whom an order of the oversight body has named.
     pub officer: Option<NamedOfficer>,
 }
@@ -180,6 +183,7 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
         is_by_other: false,
         is_by_office: false,
         happened_at: None,
+        was_closed: false,
         officer: line.officer.clone(),
     };
     let Some(event) = &line.event else { return row };
@@ -209,6 +213,15 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
         row.law = mandate.body.legal_basis.url.clone();
         let reason = mandate.body.reason(&event.reason).unwrap_or(&mandate.body.purpose.sentence);
         row.why = page.text(reason).to_owned();
+    }
+    if let Some(matter) = &line.matter {
+        match matter {
+            LineMatter::Closed { shown_from } => {
+                row.why = fl!(page.messages, "footprint-closed", day = page.day(shown_from));
+            }
+            LineMatter::Lost => row.why = fl!(page.messages, "footprint-closed-lost"),
+            LineMatter::Shown(_) => row.was_closed = true,
+        }
     }
     if event.kind == Kind::Case {
         row.why = page.case_step(&event.reason);
@@ -256,6 +269,11 @@ fn joined(register: &Register, page: &Page, event: &Event) -> Option<String> {
 }
 
 impl Row {
+    /// With what the commitment to the officer whom an order has named can be recomputed.
+    pub fn salt(&self) -> Option<String> {
+        Some(hex(&self.officer.as_ref()?.salt?))
+    }
+
     /// Whether somebody asked for data, with or without getting it. Everything else the resident did herself, but for
     /// what [`Row::is_given_back`] says.
     pub fn is_asked(&self) -> bool {
@@ -333,6 +351,8 @@ fn payload(site: &Site, footprint: &Footprint, size: u64) -> Value {
                 "index": line.index,
                 "event": known.map(|_| STANDARD.encode(&line.encoded)),
                 "r": known.map(|_| STANDARD.encode(line.opening)),
+                "officer": line.officer.as_ref().map(|named| json!({ "order": named.order, "word": named.word, "salt": named.salt.map(|salt| hex(&salt)) })),
+                "matter": line.matter.as_ref().and_then(shown_matter),
                 "shown": known.map_or_else(|| json!({ "kind": "", "mandate": null, "service": null, "at": "0", "blocks": [] }), shown),
             })
         })
@@ -346,6 +366,14 @@ fn payload(site: &Site, footprint: &Footprint, size: u64) -> Value {
         "checkpointUrl": "/log/checkpoint",
         "lines": lines,
     })
+}
+
+/// What opens the commitment to a matter, once its day has come.
+fn shown_matter(matter: &LineMatter) -> Option<String> {
+    match matter {
+        LineMatter::Shown(opened) => Some(STANDARD.encode(opened.encode())),
+        LineMatter::Closed { .. } | LineMatter::Lost => None,
+    }
 }
 
 fn shown(event: &Event) -> Value {

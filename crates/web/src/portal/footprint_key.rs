@@ -88,7 +88,14 @@ pub(crate) async fn take_codes(
 /// Her lines as they are stored, for the key that her browser has.
 pub(crate) async fn sealed(State(site): State<Arc<Site>>, Resident(session): Resident) -> Result<Json<Value>, Fault> {
     let footprint = blocking(&site, move |app| app.sealed_footprint(session.resident)).await?;
-    let line = |line: &usufruct_app::store::lines::Line| json!({ "n": line.n, "index": line.index, "sealed": STANDARD.encode(&line.sealed) });
+    let line = |line: &usufruct_app::store::lines::Line| {
+        json!({
+            "n": line.n,
+            "index": line.index,
+            "sealed": STANDARD.encode(&line.sealed),
+            "matter": line.matter.as_ref().map(|matter| STANDARD.encode(matter)),
+        })
+    };
     Ok(Json(json!({
         "origin": site.app.config().origin,
         "vkey": site.app.log_vkey(),

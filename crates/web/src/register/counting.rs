@@ -12,7 +12,8 @@ use usufruct_core::id::MandateId;
 use usufruct_core::incident::Incident;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::source::Source;
-use usufruct_core::tally::Tally;
+use usufruct_core::tally::{Count, Tally};
+use usufruct_core::time::Month;
 
 use super::{Link, open_json};
 use crate::Site;
@@ -37,6 +38,10 @@ struct TalliesPage {
     mandate: Link,
     id: String,
     tallies: Vec<Entry<Tally>>,
+    /// Whether lines under it may be in a matter that is closed to residents.
+    may_close: bool,
+    /// How many were, by month.
+    closed: Vec<(Month, Count)>,
 }
 
 /// An incident as readers see it.
@@ -107,7 +112,19 @@ pub(super) async fn tallies(State(site): State<Arc<Site>>, page: Page, Path(id):
     let register = site.app.register();
     let (id, mandate) = find(&register, &id)?;
     let tallies = of_mandate(&register, &id);
-    Ok(show(&TalliesPage { mandate: Link::mandate(&page, mandate), id: id.to_string(), page, tallies }))
+    let asked = id.clone();
+    let closed = blocking(&site, move |app| app.closed_matters(&asked)).await?;
+    let may_close = mandate.body.third_party.is_some() || !closed.is_empty();
+    let mandate = Link::mandate(&page, mandate);
+    Ok(show(&TalliesPage { mandate, id: id.to_string(), page, tallies, may_close, closed }))
+}
+
+/// In how many lines the matter was closed to residents, by month.
+pub(super) async fn closed_json(State(site): State<Arc<Site>>, Path(id): Path<String>) -> Result<Response, Fault> {
+    let (id, _) = find(&site.app.register(), &id)?;
+    let closed = blocking(&site, move |app| app.closed_matters(&id)).await?;
+    let months: Vec<Value> = closed.into_iter().map(|(month, lines)| json!({ "month": month, "lines": lines })).collect();
+    Ok(open_json(&months))
 }
 
 pub(super) async fn tallies_json(State(site): State<Arc<Site>>, Path(id): Path<String>) -> Result<Response, Fault> {

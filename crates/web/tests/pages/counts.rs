@@ -38,6 +38,7 @@ fn counted() -> Pages {
         reason: "lending".into(),
         actor: None,
         happened_at: city.app.now(),
+        third_party: false,
     };
     city.app.report(&service, &against).unwrap();
     let copies = city.app.recount_days(&watched, &[usufruct_core::tally::Day::of(city.app.now()).unwrap()]).unwrap();

@@ -7,6 +7,7 @@ mod contracts;
 mod counts;
 mod drafts;
 mod exports;
+mod matters;
 mod notices;
 mod oversight;
 #[path = "../../../app/tests/common/vendors.rs"]
@@ -84,6 +85,7 @@ impl Pages {
             reason: "lending".into(),
             actor: None,
             sign_in: None,
+            third_party: false,
         };
         app.deposit(&visit).unwrap();
         let cookie = format!("usufruct={}", app.open_session(resident, "test").unwrap());

@@ -1,5 +1,6 @@
 //! Orders, meetings and waivers on the pages: who is late is public by the clock, and a desk shows what a body oversees.
 
+use usufruct_app::officer_commitment;
 use usufruct_core::hash::sha256;
 use usufruct_core::lifecycle::State;
 use usufruct_core::statement::StatementKind;
@@ -164,6 +165,10 @@ async fn her_footprint_names_an_officer_and_an_order_its_payment() {
         let told = between(&footprint, "data-testid=\"officer\">", "</span>");
         assert!(told.contains(words) && told.contains("Ms &#60;Lin&#62;, desk 3"), "{told}");
         assert!(told.contains("href=\"/register/orders/ord_name\""), "{told}");
+        let salt = between(told, "<code>", "</code>");
+        let salt: [u8; 32] = usufruct_core::hash::unhex(salt).unwrap().try_into().unwrap();
+        let actor = officer_commitment(&salt, &"svc_named".parse().unwrap(), "Ms <Lin>, desk 3");
+        assert_eq!(line.event.as_ref().unwrap().actor, Some(actor), "everybody who has the line can recompute it");
         let order = pages.get("/register/orders/ord_pay", lang).await.text;
         assert!(order.contains(paid), "{order}");
         let wrong: Vec<String> = [faults(&footprint, lang), faults(&order, lang)].concat();

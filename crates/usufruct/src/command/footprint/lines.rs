@@ -6,6 +6,7 @@ use serde::Deserialize;
 use usufruct_app::log::{Hash, leaf_hash};
 use usufruct_core::Time;
 use usufruct_core::event::{self, Event};
+use usufruct_core::matter::OpenedMatter;
 use usufruct_core::time::MINUTE;
 
 use super::Leaves;
@@ -37,6 +38,9 @@ pub struct Line {
     /// The event in base64; `None` when the line can no longer be opened.
     pub event: Option<String>,
     pub r: Option<String>,
+    /// What opens the matter in base64, where it concerns somebody else and its day has come.
+    #[serde(default)]
+    pub matter: Option<String>,
     #[serde(default)]
     pub shown: Option<Shown>,
 }
@@ -60,6 +64,8 @@ pub struct LineResult {
     /// What is wrong with it.
     pub verdict: Option<Verdict>,
     pub event: Option<Event>,
+    /// Whether something came with it that should open its matter.
+    is_open: bool,
     commitment: Option<[u8; 32]>,
     /// The hash of the leaf that the line makes.
     pub leaf: Option<Hash>,
@@ -81,7 +87,8 @@ pub fn open(footprint: &FootprintFile) -> Vec<LineResult> {
 }
 
 fn open_one(line: &Line, tag_key: &[u8; 32]) -> LineResult {
-    let mut result = LineResult { n: line.n, index: line.index, verdict: None, event: None, commitment: None, leaf: None };
+    let mut result =
+        LineResult { n: line.n, index: line.index, verdict: None, event: None, is_open: false, commitment: None, leaf: None };
     let (Some(event), Some(opening)) = (&line.event, &line.r) else {
         result.blame(say(Code::Unopened));
         return result;
@@ -90,7 +97,7 @@ fn open_one(line: &Line, tag_key: &[u8; 32]) -> LineResult {
         result.blame(say(Code::Malformed));
         return result;
     };
-    let Ok(event) = Event::decode(&encoded) else {
+    let Ok(mut event) = Event::decode(&encoded) else {
         result.blame(say(Code::Malformed));
         return result;
     };
@@ -102,8 +109,26 @@ fn open_one(line: &Line, tag_key: &[u8; 32]) -> LineResult {
     } else if line.shown.as_ref().is_some_and(|said| *said != shown(&event)) {
         result.blame(say(Code::Shown));
     }
+    if let Some(matter) = &line.matter {
+        let opened = STANDARD.decode(matter).ok().and_then(|bytes| OpenedMatter::decode(&bytes).ok());
+        match opened.and_then(|opened| event.with_matter(&opened)) {
+            Some(whole) => event = whole,
+            None => result.blame(say(Code::Matter)),
+        }
+        result.is_open = true;
+    }
     result.event = Some(event);
     result
+}
+
+/// Lines whose day has come by `now`, and that do not say what they are about.
+pub fn overdue_matters(lines: &mut [LineResult], now: Time) {
+    for line in lines.iter_mut().filter(|line| !line.is_open) {
+        let closed = line.event.as_ref().and_then(|event| event.closed);
+        if closed.is_some_and(|closed| closed.shown_from.plus(MINUTE) < now) {
+            line.blame(say(Code::Withheld));
+        }
+    }
 }
 
 /// Compares the lines with the leaves that are in the log. `leaves` holds those at the places of all lines below `size`.

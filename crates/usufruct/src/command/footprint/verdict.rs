@@ -28,6 +28,7 @@ pub enum Code {
     Hidden,
     Index,
     Malformed,
+    Matter,
     Newer,
     Note,
     Number,
@@ -44,6 +45,7 @@ pub enum Code {
     Unreachable,
     Unsearched,
     Vkey,
+    Withheld,
 }
 
 /// A code with what it is about.
@@ -77,7 +79,9 @@ impl Verdict {
 
     pub fn state(&self) -> State {
         match self.code {
-            Code::Newer | Code::Quorum | Code::Unpublished | Code::Unreachable | Code::Unsearched => State::Pending,
+            Code::Newer | Code::Quorum | Code::Unpublished | Code::Unreachable | Code::Unsearched | Code::Withheld => {
+                State::Pending
+            }
             _ => State::Broken,
         }
     }
@@ -104,6 +108,7 @@ impl Code {
             Self::Hidden => "The log holds a line of yours that is not shown to you.",
             Self::Index => "The tag index says something else than the log it belongs to.",
             Self::Malformed => "The line is not in the one form that lines have.",
+            Self::Matter => "What is shown of the matter of this line is not what the log binds.",
             Self::Newer => {
                 "The log holds lines of yours that this footprint lacks. Load it again; if it still lacks them, they are hidden from you."
             }
@@ -122,6 +127,9 @@ impl Code {
             Self::Unreachable => "The public log does not answer. Try again later.",
             Self::Unsearched => "The tag index of the log does not answer, so the log was not searched. Try again with --whole.",
             Self::Vkey => "The key of the log is malformed.",
+            Self::Withheld => {
+                "The day of this line has come, and what it is about is not shown. Load the footprint again; if it still lacks it, it is withheld from you."
+            }
         }
     }
 }

@@ -90,6 +90,10 @@ pub fn describe(event: &Event) -> String {
         event.service.as_ref().map(ToString::to_string),
         Some(data.join(", ")).filter(|data| !data.is_empty()),
         Some(&event.reason).filter(|reason| !reason.is_empty()).map(|reason| format!("reason: {reason}")),
+        event
+            .closed
+            .filter(|_| event.reason.is_empty())
+            .map(|closed| format!("the matter concerns somebody else; it is shown from {}", closed.shown_from.day())),
         event.clause.as_ref().map(|clause| format!("refused by: {clause}")),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
