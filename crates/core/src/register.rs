@@ -6,10 +6,11 @@ mod entry;
 mod outline;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::agency::{Agency, AgencyKind};
+use crate::agency::{Agency, AgencyKind, SigningKey};
 use crate::agreement::Agreement;
 use crate::amendment::Amendment;
 use crate::assessment::Assessment;
@@ -178,7 +179,7 @@ impl Register {
         &mut self,
         statement: &Statement,
         hash: Digest,
-        valid: &[Option<String>],
+        valid: &[Option<Arc<SigningKey>>],
         index: u64,
     ) -> Result<(), Vec<Problem>> {
         let content = validate::statement(self, statement, hash, valid)?;
