@@ -235,6 +235,6 @@ mod tests {
                 }
             }
         }
-        assert!(quick > 20 && refused > 25, "{quick} {refused}");
+        assert!(quick >= 19 && refused >= 40, "{quick} {refused}");
     }
 }
