@@ -68,10 +68,10 @@ pub(super) fn answer(site: &Site, register: &Register, page: &Page, title: &str,
         let address = escape(&format!("{issuer}/register/statements/{}", step.index));
         let (title, words, about) = (escape(&title), escape(page.text(&step.reason)), escape(&format!("{issuer}{}", object.to)));
         // Writing to a String cannot fail.
-        let _ = write!(
+        let _ = writeln!(
             feed,
             "<entry><id>{address}</id><title>{title}</title><updated>{}</updated><link rel=\"alternate\" href=\"{address}\"/>\
-             <link rel=\"related\" href=\"{about}\"/><summary>{words}</summary></entry>\n",
+             <link rel=\"related\" href=\"{about}\"/><summary>{words}</summary></entry>",
             step.at
         );
     }

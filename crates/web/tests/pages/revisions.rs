@@ -139,7 +139,7 @@ async fn feeds_tell_what_changed_last() {
         assert_eq!(feed.status, StatusCode::OK, "{list}");
         let found = entries(&feed.text);
         assert!(found.is_sorted_by(|one, other| one > other), "{list}: the newest first, each once");
-        assert_eq!(feed.text.contains("<updated>"), true, "{list}");
+        assert!(feed.text.contains("<updated>"), "{list}");
         assert_eq!(found.contains(&after), list == "mandates", "{list}");
         for index in found.into_iter().take(3) {
             assert_eq!(pages.get(&format!("/register/statements/{index}"), "en").await.status, StatusCode::OK, "{list} {index}");
