@@ -9,7 +9,8 @@ use usufruct_core::id::AgencyId;
 use usufruct_core::logged::Recorder;
 use usufruct_core::ports::{Clock, Rng, random};
 use usufruct_core::register::Register;
-use usufruct_core::statement::{Signer, Statement, Tried};
+use usufruct_core::replay::{Refused, Replay, Why};
+use usufruct_core::statement::Signer;
 use usufruct_core::{Digest, Time};
 use usufruct_log::{
     Checkpoint, Cosigner, Ed25519Signer, Folder, MlDsaCosigner, Note, Objects, ReceiptSigner, Signer as LogSigner, Transport,
@@ -341,39 +342,31 @@ fn refuse_older_than_log(db: &Db, objects: &dyn Objects) -> Result<(), Error> {
 
 /// The register that the statements in a database give.
 pub fn replay(db: &Db) -> Result<Register, Error> {
-    let mut register = Register::default();
-    let mut from = 0;
+    let mut replay = Replay::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
+    let (mut from, mut size) = (0, FIRST_STATEMENTS);
     loop {
-        let batch = db.read(|conn| leaves::statements(conn, from, 1_000))?;
-        let Some((last, _)) = batch.last() else { return Ok(register) };
+        let part = db.read(|conn| leaves::statements(conn, from, size))?;
+        let Some((last, _)) = part.last() else { break };
         from = last + 1;
-        // Signatures are nearly all of the work, and each can be tried by itself.
-        let share = batch.len().div_ceil(std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
-        let keys = &register;
-        let tried: Vec<_> = std::thread::scope(|scope| {
-            let shares: Vec<_> = batch.chunks(share).map(|leaves| scope.spawn(move || try_leaves(leaves, keys))).collect();
-            shares
-                .into_iter()
-                .map(|thread| thread.join().map_err(|_| corrupt(from, "reading panicked")))
-                .collect::<Result<_, _>>()
-        })?;
-        for tried in tried {
-            for (index, tried) in tried? {
-                register
-                    .apply_tried(&tried, index)
-                    .map_err(|problems| corrupt(index, problems.first().map(ToString::to_string).unwrap_or_default()))?;
-            }
-        }
+        refuse(replay.push(&part))?;
+        size = MORE_STATEMENTS;
     }
+    let (register, refused) = replay.finish();
+    refuse(refused)?;
+    Ok(register)
 }
 
-/// Reads statements and tries their signatures under the keys of `register`.
-fn try_leaves(leaves: &[(u64, Vec<u8>)], register: &Register) -> Result<Vec<(u64, Tried)>, Error> {
-    let read = |(index, leaf): &(u64, Vec<u8>)| {
-        let tried = Statement::from_leaf(leaf).and_then(|statement| Tried::new(statement, register));
-        Ok((*index, tried.map_err(|error| corrupt(*index, error))?))
-    };
-    leaves.iter().map(read).collect()
+/// The first bodies name the keys by which all that follows is signed, so a replay begins with few statements.
+const FIRST_STATEMENTS: usize = 32;
+const MORE_STATEMENTS: usize = 2_000;
+
+/// A database that holds a statement which its register does not take is not to be trusted.
+fn refuse(refused: Vec<Refused>) -> Result<(), Error> {
+    let Some(Refused { index, why }) = refused.into_iter().next() else { return Ok(()) };
+    Err(match why {
+        Why::Malformed(error) => corrupt(index, error),
+        Why::Unlawful(problems) => corrupt(index, problems.first().map(ToString::to_string).unwrap_or_default()),
+    })
 }
 
 fn corrupt(index: u64, what: impl std::fmt::Display) -> Error {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{Text, Time};
@@ -111,7 +112,7 @@ impl<'a> Draft<'a> {
     }
 
     fn check_text(&mut self, field: &str, value: &Value, max: usize) -> Option<Text> {
-        match serde_json::from_value::<Text>(value.clone()) {
+        match Text::deserialize(value) {
             Ok(text) if text.en.trim().is_empty() || text.zh_hant.trim().is_empty() => {
                 self.note(field, "one-language", "This text is empty in one language. Write it in `en` and in `zh-Hant`.".into());
                 None

@@ -3,8 +3,12 @@
 //! Statements hold texts, whole numbers, lists and objects only, so the number rules of RFC 8785 reduce to plain
 //! decimals between -(2^53-1) and 2^53-1; anything else is refused.
 
+mod reader;
+
 use serde::Serialize;
 use serde_json::Value;
+
+pub(crate) use reader::Reader;
 
 /// Why a value has no canonical form here, or why bytes are not in it.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +38,14 @@ pub(crate) fn encode_members(members: &[(&str, &Value)]) -> Result<Vec<u8>, NotC
 
 /// Reads bytes that must already be in canonical form.
 pub fn decode(bytes: &[u8]) -> Result<Value, NotCanonical> {
+    if let Some(value) = reader::value(bytes) {
+        return Ok(value);
+    }
+    decode_slowly(bytes)
+}
+
+/// Reads them, writes them again and compares, which also says what is wrong.
+pub(crate) fn decode_slowly(bytes: &[u8]) -> Result<Value, NotCanonical> {
     let value: Value = serde_json::from_slice(bytes)?;
     let mut again = Vec::with_capacity(bytes.len());
     write(&value, &mut again)?;
@@ -141,5 +153,88 @@ mod tests {
         assert!(decode(br#"{"a":2,"a":2}"#).is_err());
         assert!(decode(b"{").is_err());
         assert!(decode(br#"{"a":2}"#).is_ok());
+    }
+
+    #[test]
+    fn one_pass_reads_what_the_long_way_reads_and_nothing_else() {
+        let deep = |n: usize| [vec![b'['; n], vec![b']'; n]].concat();
+        let texts = [
+            r#""""#,
+            r#""a\u0000b""#,
+            r#""\u001f\"\\\b\t\n\f\r""#,
+            r#""\u001F""#,
+            r#""\u000a""#,
+            r#""\u0008""#,
+            r#""\u+01f""#,
+            r#""\u00+1""#,
+            r#""\/""#,
+            r#""\u0020""#,
+            r#""\u00e9""#,
+            "\"\u{e9}\u{7f}\u{1f600}\"",
+            r#""\ud83d\ude00""#,
+            r#""open"#,
+            "\"\n\"",
+            "\"\\",
+            "\"\\u00",
+            "0",
+            "-0",
+            "00",
+            "01",
+            "-1",
+            "1.0",
+            "1e3",
+            "9007199254740991",
+            "9007199254740992",
+            "-9007199254740991",
+            "-9007199254740992",
+            "99999999999999999",
+            "-",
+            "+1",
+            "true",
+            "false",
+            "null",
+            "nul",
+            "truefalse",
+            "[]",
+            "[1]",
+            "[1,]",
+            "[,1]",
+            "[1 ]",
+            "[1,2",
+            "{}",
+            r#"{"a":1}"#,
+            r#"{"a":1,}"#,
+            r#"{"a":1,"a":1}"#,
+            r#"{"b":1,"a":1}"#,
+            r#"{"a":1,"b":[{}]}"#,
+            r#"{"a" :1}"#,
+            r#"{"a"}"#,
+            r#"{a:1}"#,
+            "{\"\u{1f600}\":1,\"\u{fb33}\":2}",
+            "{\"\u{fb33}\":2,\"\u{1f600}\":1}",
+            "{\"z\":1,\"\u{80}\":2}",
+            "",
+            " 1",
+            "1 ",
+            "1,2",
+        ];
+        let mut bytes: Vec<Vec<u8>> = texts.iter().map(|text| text.as_bytes().to_vec()).collect();
+        bytes.extend([deep(64), deep(65), deep(127), deep(129), b"\"\xff\"".to_vec()]);
+        let (mut quick, mut refused) = (0, 0);
+        for bytes in bytes {
+            let shown = String::from_utf8_lossy(&bytes).into_owned();
+            match (reader::value(&bytes), decode_slowly(&bytes)) {
+                (Some(one), Ok(other)) => {
+                    assert_eq!(one, other, "{shown}");
+                    quick += 1;
+                }
+                (None, Ok(_)) => assert!(bytes.starts_with(b"[[[["), "{shown} is read the long way only"),
+                (one, Err(error)) => {
+                    assert_eq!(one, None, "{shown}: {error}");
+                    refused += 1;
+                }
+            }
+        }
+        assert!(quick >= 19 && refused >= 40, "{quick} {refused}");
     }
 }

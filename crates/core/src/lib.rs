@@ -50,6 +50,7 @@ pub mod ports;
 pub mod purge;
 pub mod recount;
 pub mod register;
+pub mod replay;
 pub mod rotation;
 pub mod service;
 pub mod source;

@@ -2,11 +2,15 @@
 //!
 //! There is no table behind it. Replaying the statements of the log gives the same register, byte for byte.
 
+mod entry;
+mod outline;
+
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::agency::{Agency, AgencyKind};
+use crate::agency::{Agency, AgencyKind, SigningKey};
 use crate::agreement::Agreement;
 use crate::amendment::Amendment;
 use crate::assessment::Assessment;
@@ -35,7 +39,7 @@ use crate::purge::Purge;
 use crate::rotation::Rotation;
 use crate::service::Service;
 use crate::source::Source;
-use crate::statement::{Statement, StatementKind, Tried};
+use crate::statement::{Statement, Tried};
 use crate::status::StatusChange;
 use crate::stoppage::Stoppage;
 use crate::tally::{Day, Tally};
@@ -43,7 +47,11 @@ use crate::uncertified::Uncertified;
 use crate::validate;
 use crate::vault_terms::VaultTerms;
 use crate::verifier::VerifierRelease;
-use crate::{Digest, Text, Time};
+use crate::{Digest, Time};
+
+pub use entry::{Entry, Step};
+use entry::{Make, put, put_sole};
+pub use outline::Outline;
 
 /// Everything the log's statements say exists.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -119,33 +127,6 @@ pub struct Register {
     last_at: Time,
 }
 
-/// One object with its present revision, its state and how it got there.
-#[derive(Clone, Debug, Serialize)]
-pub struct Entry<T> {
-    pub id: String,
-    pub rev: u64,
-    /// Hash of the present revision.
-    pub hash: Digest,
-    /// Leaf number of the object's first revision: its short number for ever, used as a key in the store.
-    pub number: u64,
-    /// Leaf number of the present revision.
-    pub index: u64,
-    pub state: State,
-    pub since: Time,
-    pub body: T,
-    pub history: Vec<Step>,
-}
-
-/// One change of state.
-#[derive(Clone, Debug, Serialize)]
-pub struct Step {
-    pub to: State,
-    pub at: Time,
-    /// Leaf number of the statement.
-    pub index: u64,
-    pub reason: Text,
-}
-
 /// A statement whose content was read and found lawful against the register.
 pub(crate) enum Content {
     Agency(AgencyId, Agency),
@@ -198,7 +179,7 @@ impl Register {
         &mut self,
         statement: &Statement,
         hash: Digest,
-        valid: &[Option<String>],
+        valid: &[Option<Arc<SigningKey>>],
         index: u64,
     ) -> Result<(), Vec<Problem>> {
         let content = validate::statement(self, statement, hash, valid)?;
@@ -489,100 +470,5 @@ impl Register {
             body.mandate.as_deref() == Some(mandate.as_str()) && !matches!(body.cause, Cause::Retention | Cause::Rotation)
         };
         self.certificates.values().find(|entry| ends(&entry.body))
-    }
-
-    /// The next revision number and the hash it must name, for an object of this kind.
-    pub fn next_revision(&self, kind: StatementKind, id: &str) -> (u64, Option<Digest>) {
-        fn of<K: Ord + std::str::FromStr, T>(map: &BTreeMap<K, Entry<T>>, id: &str) -> Option<(u64, Digest)> {
-            let entry = map.get(&id.parse().ok()?)?;
-            Some((entry.rev, entry.hash))
-        }
-        fn sole<T>(entry: Option<&Entry<T>>, id: &str) -> Option<(u64, Digest)> {
-            entry.filter(|entry| entry.id == id).map(|entry| (entry.rev, entry.hash))
-        }
-        let present = match kind {
-            StatementKind::Agency => of(&self.agencies, id),
-            StatementKind::Agreement => of(&self.agreements, id),
-            StatementKind::Assessment => of(&self.assessments, id),
-            StatementKind::Audit => of(&self.audits, id),
-            StatementKind::Breach => of(&self.breaches, id),
-            StatementKind::Certificate => of(&self.certificates, id),
-            StatementKind::Check => of(&self.checks, id),
-            StatementKind::Contract => of(&self.contracts, id),
-            StatementKind::DataBlock => of(&self.blocks, id),
-            StatementKind::Incident => of(&self.incidents, id),
-            StatementKind::Key => of(&self.keys, id),
-            StatementKind::Lawpack => of(&self.lawpacks, id),
-            StatementKind::Log => sole(self.log.as_ref(), id),
-            StatementKind::Mandate => of(&self.mandates, id),
-            StatementKind::Meeting => of(&self.meetings, id),
-            StatementKind::Order => of(&self.orders, id),
-            StatementKind::Payment => of(&self.payments, id),
-            StatementKind::Purge => of(&self.purges, id),
-            StatementKind::Rotation => of(&self.rotations, id),
-            StatementKind::Service => of(&self.services, id),
-            StatementKind::Stoppage => of(&self.stoppages, id),
-            StatementKind::Tally => of(&self.tallies, id),
-            StatementKind::Uncertified => of(&self.uncertified, id),
-            StatementKind::Vault => sole(self.vault.as_ref(), id),
-            StatementKind::Verifier => sole(self.verifier.as_ref(), id),
-            StatementKind::Notice | StatementKind::StatusChange => None,
-        };
-        present.map_or((1, None), |(rev, hash)| (rev + 1, Some(hash)))
-    }
-}
-
-impl<T> Entry<T> {
-    fn take(&mut self, step: Step) {
-        self.state = step.to;
-        self.since = step.at;
-        self.history.push(step);
-    }
-}
-
-impl Entry<Mandate> {
-    /// Whether there is a key of it: from its first step after the draft on, until it is over.
-    pub fn has_key(&self) -> bool {
-        !self.state.is_over() && self.history.iter().any(|step| step.to != State::Draft)
-    }
-
-    /// Whether uses are possible at `now` as far as the mandate itself goes.
-    pub fn is_in_force(&self, now: Time) -> bool {
-        self.state == State::Active && self.body.starts_at <= now && now < self.body.sunset_at
-    }
-}
-
-struct Make<'a> {
-    statement: &'a Statement,
-    hash: Digest,
-    index: u64,
-}
-
-fn put<K: Ord, T>(map: &mut BTreeMap<K, Entry<T>>, id: K, body: T, make: &Make<'_>, state: State) {
-    let entry = next(map.remove(&id), body, make, state);
-    map.insert(id, entry);
-}
-
-fn put_sole<T>(place: &mut Option<Entry<T>>, body: T, make: &Make<'_>) {
-    *place = Some(next(place.take(), body, make, State::Active));
-}
-
-fn next<T>(old: Option<Entry<T>>, body: T, make: &Make<'_>, state: State) -> Entry<T> {
-    let (number, mut history) = match old {
-        Some(old) => (old.number, old.history),
-        None => (make.index, Vec::new()),
-    };
-    let reason = Text::new("A revision was published.", "發布新版本。");
-    history.push(Step { to: state, at: make.statement.at, index: make.index, reason });
-    Entry {
-        id: make.statement.id.clone(),
-        rev: make.statement.rev,
-        hash: make.hash,
-        number,
-        index: make.index,
-        state,
-        since: make.statement.at,
-        body,
-        history,
     }
 }

@@ -1,5 +1,8 @@
 //! Statement: a public log leaf in clear. Canonical JSON, approved by keys that an earlier statement names.
 
+mod read;
+mod tried;
+
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,8 +12,9 @@ use serde_json::Value;
 use crate::hash::sha256;
 use crate::id::AgencyId;
 use crate::jcs::{self, NotCanonical};
-use crate::register::Register;
 use crate::{Digest, Time};
+
+pub use tried::{SigningKeys, Tried};
 
 /// First bytes of every statement leaf.
 pub const LEAF_PREFIX: [u8; 2] = [1, 1];
@@ -105,13 +109,21 @@ impl Statement {
         if bytes.len() > LONGEST {
             return Err(Malformed::TooLong);
         }
+        match read::in_one_pass(bytes) {
+            Some((statement, _)) => Ok(statement),
+            None => Self::parse_slowly(bytes),
+        }
+    }
+
+    /// Reads it, writes it again and compares, which also says what is wrong.
+    fn parse_slowly(bytes: &[u8]) -> Result<Self, Malformed> {
         // A value that parses in more than one spelling (a time, an absent list) must still have one byte form.
         if let Ok(statement) = serde_json::from_slice::<Self>(bytes)
             && statement.canonical(true).is_ok_and(|canonical| canonical == bytes)
         {
             return Ok(statement);
         }
-        let value = jcs::decode(bytes)?;
+        let value = jcs::decode_slowly(bytes)?;
         serde_json::from_value::<Self>(value).map_err(Malformed::Shape)?;
         Err(NotCanonical::Form.into())
     }
@@ -176,33 +188,6 @@ impl Approval {
         };
         self.algorithm == "Ed25519"
             && UnparsedPublicKey::new(&ED25519, public).verify(&approval_message(hash), &signature).is_ok()
-    }
-}
-
-/// A statement with the result of trying its signatures, which is most of the work of a replay and needs nothing but the keys: many can be
-/// tried at a time before they are applied one after the other.
-pub struct Tried {
-    statement: Statement,
-    hash: Digest,
-    /// For each approval the public key under which it was found valid.
-    valid: Vec<Option<String>>,
-}
-
-impl Tried {
-    /// Tries the approvals under the keys that stand in `register`. An approval that does not hold, or that names a key which comes only
-    /// later, is tried again when the statement is applied.
-    pub fn new(statement: Statement, register: &Register) -> Result<Self, Malformed> {
-        let hash = statement.hash()?;
-        let holds = |approval: &Approval| {
-            let public = &register.agencies.get(&approval.agency)?.body.key(&approval.key)?.public;
-            approval.verifies(&hash, public).then(|| public.clone())
-        };
-        let valid = statement.approvals.iter().map(holds).collect();
-        Ok(Self { statement, hash, valid })
-    }
-
-    pub(crate) fn parts(&self) -> (&Statement, Digest, &[Option<String>]) {
-        (&self.statement, self.hash, &self.valid)
     }
 }
 

@@ -1,19 +1,28 @@
 //! The public register: mandates, services, contracts, agreements, agencies, certificates, who is late. No sign-in; JSON beside each page, and
 //! linked data and tables for other people's machines.
 
+mod agencies;
 mod assessments;
+mod blocks;
 pub(crate) mod breaches;
 mod cases;
 pub(crate) mod contracts;
 pub(crate) mod counting;
 mod drafts;
+mod ending;
 pub(crate) mod export;
+mod feed;
+mod history;
 mod keys;
+mod laws;
 mod lists;
 mod log;
 mod mandates;
 mod notices;
+mod objects;
 pub(crate) mod oversight;
+mod refusals;
+mod statements;
 mod vault;
 
 use std::sync::Arc;
@@ -35,6 +44,22 @@ use crate::page::Page;
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new()
         .merge(export::router())
+        .merge(feed::router())
+        .route("/register/statements/{leaf}", get(statements::page))
+        .route("/register/history/{id}", get(history::page))
+        .route("/register/blocks", get(blocks::list))
+        .route("/register/blocks.json", get(blocks::list_json))
+        .route("/register/blocks/{id}", get(blocks::one))
+        .route("/register/ending", get(ending::page))
+        .route("/register/ending.csv", get(ending::csv))
+        .route("/register/ending.json", get(ending::json))
+        .route("/register/laws", get(laws::list))
+        .route("/register/laws.json", get(laws::list_json))
+        .route("/register/laws/{id}", get(laws::one))
+        .route("/register/refusals", get(refusals::page))
+        .route("/register/refusals.csv", get(refusals::csv))
+        .route("/register/refusals.json", get(refusals::json))
+        .route("/register/assessments", get(assessments::list))
         .route("/register", get(mandates::list))
         .route("/register.json", get(mandates::list_json))
         .route("/register/mandates", get(mandates::list))
@@ -73,8 +98,9 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/register/late", get(contracts::late))
         .route("/register/late.csv", get(contracts::late_csv))
         .route("/register/late.json", get(contracts::late_json))
-        .route("/register/agencies", get(lists::agencies))
-        .route("/register/agencies.json", get(lists::agencies_json))
+        .route("/register/agencies", get(agencies::list))
+        .route("/register/agencies.json", get(agencies::list_json))
+        .route("/register/agencies/{id}", get(agencies::one))
         .route("/register/keys", get(keys::page))
         .route("/register/keys.json", get(keys::json))
         .route("/register/vault", get(vault::page))

@@ -24,7 +24,8 @@ use usufruct_core::draft::Problem;
 use usufruct_core::hash::sha256;
 use usufruct_core::lifecycle::{Lifecycle, State, guard};
 use usufruct_core::register::Register;
-use usufruct_core::statement::{Statement, StatementKind, Tried};
+use usufruct_core::replay::{Replay, Why};
+use usufruct_core::statement::{LEAF_PREFIX, SigningKeys, Statement, StatementKind, Tried};
 
 const CARD: &str = "mdt_library-card";
 const MEALS: &str = "mdt_school-meals";
@@ -62,7 +63,8 @@ fn replay_tried(statements: &[Statement], size: usize) -> Result<Register, (u64,
     let mut register = Register::default();
     let mut index = 0;
     for part in statements.chunks(size) {
-        let tried: Vec<_> = part.iter().map(|statement| Tried::new(statement.clone(), &register).unwrap()).collect();
+        let keys = SigningKeys::of(&register);
+        let tried: Vec<_> = part.iter().map(|statement| Tried::new(statement.clone(), &keys).unwrap()).collect();
         for tried in &tried {
             register.apply_tried(tried, index).map_err(|problems| (index, problems))?;
             index += 1;
@@ -93,11 +95,93 @@ fn signatures_tried_beforehand_change_nothing() {
     }
 }
 
+/// What a replay makes of leaves, in parts of `size`: the register, and every refusal with its leaf and its words.
+fn replay_leaves(leaves: &[Vec<u8>], size: usize, threads: usize) -> (String, Vec<(u64, String)>) {
+    let numbered: Vec<_> = (0..).zip(leaves.iter().cloned()).collect();
+    let mut replay = Replay::new(threads);
+    let mut refused: Vec<_> = numbered.chunks(size).flat_map(|part| replay.push(part)).collect();
+    let (register, rest) = replay.finish();
+    refused.extend(rest);
+    let words = |why: Why| match why {
+        Why::Malformed(error) => error.to_string(),
+        Why::Unlawful(problems) => format!("{problems:?}"),
+    };
+    (serde_json::to_string(&register).unwrap(), refused.into_iter().map(|refused| (refused.index, words(refused.why))).collect())
+}
+
+/// The same, one leaf after the other and everything the long way.
+fn fold_leaves(leaves: &[Vec<u8>]) -> (String, Vec<(u64, String)>) {
+    let (mut register, mut refused) = (Register::default(), Vec::new());
+    for (index, leaf) in (0..).zip(leaves) {
+        match read_slowly(leaf) {
+            Ok(statement) => {
+                refused.extend(register.apply(&statement, index).err().map(|problems| (index, format!("{problems:?}"))));
+            }
+            Err(words) => refused.push((index, words)),
+        }
+    }
+    (serde_json::to_string(&register).unwrap(), refused)
+}
+
+/// A statement by way of a JSON value, and the words of the one way that says what is wrong.
+fn read_slowly(leaf: &[u8]) -> Result<Statement, String> {
+    let read = leaf.strip_prefix(&LEAF_PREFIX).and_then(|json| serde_json::from_slice::<Statement>(json).ok());
+    let same = read.filter(|statement| statement.leaf().is_ok_and(|written| written == leaf));
+    same.ok_or_else(|| Statement::from_leaf(leaf).err().map_or_else(|| "read in one way only".into(), |error| error.to_string()))
+}
+
+proptest! {
+    #![proptest_config(common::cases(150))]
+
+    #[test]
+    fn damaged_logs_are_replayed_as_they_are_folded(
+        damages in prop::collection::vec((any::<Index>(), any::<Index>(), any::<u8>(), 0..6u8), 0..8),
+        size in 1..40usize,
+        threads in 0..4usize,
+    ) {
+        let mut leaves: Vec<_> = lawful().statements.iter().map(|statement| statement.leaf().unwrap()).collect();
+        for (which, place, byte, sort) in damages {
+            let (which, other) = (which.index(leaves.len()), place.index(leaves.len()));
+            match sort {
+                0 => leaves.swap(which, other),
+                1 => drop(leaves.remove(which)),
+                2 => leaves.insert(which, leaves[other].clone()),
+                3 => {
+                    let at = place.index(leaves[which].len() + 1);
+                    leaves[which].get_mut(at).into_iter().for_each(|old| *old = byte);
+                }
+                4 => {
+                    let at = place.index(leaves[which].len() + 1);
+                    leaves[which].insert(at, b' ');
+                }
+                _ => {
+                    let end = place.index(leaves[which].len() + 1);
+                    leaves[which].truncate(end);
+                }
+            }
+        }
+        prop_assert_eq!(replay_leaves(&leaves, size, threads), fold_leaves(&leaves));
+    }
+}
+
+#[test]
+fn a_replay_refuses_what_a_fold_refuses_and_says_the_same() {
+    let mut leaves: Vec<_> = lawful().statements.iter().map(|statement| statement.leaf().unwrap()).collect();
+    leaves.swap(8, 11);
+    leaves[14][40] ^= 1;
+    leaves.insert(3, b"no statement".to_vec());
+    let expected = fold_leaves(&leaves);
+    assert!(expected.1.len() > 3 && expected.1.iter().any(|(_, words)| words.contains("canonical")), "{:?}", expected.1);
+    for (size, threads) in [(1, 0), (1, 2), (5, 1), (7, 3), (1_000, 0), (1_000, 2)] {
+        assert_eq!(replay_leaves(&leaves, size, threads), expected, "{size} at a time, {threads} threads");
+    }
+}
+
 #[test]
 fn a_signature_tried_under_a_key_that_was_replaced_since_is_refused() {
     let mut city = lawful();
     let late = city.step_draft(CARD, State::Suspended, "agc_library", &[("agc_library", "head"), ("agc_library", "privacy")]);
-    let tried = Tried::new(late.clone(), &city.register).unwrap();
+    let tried = Tried::new(late.clone(), &SigningKeys::of(&city.register)).unwrap();
     assert!(city.register.clone().apply_tried(&tried, 100).is_ok());
     let mut body = agency_body("agc_library", "agency");
     for key in body["signing_keys"].as_array_mut().unwrap() {

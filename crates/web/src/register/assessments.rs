@@ -9,11 +9,29 @@ use i18n_embed_fl::fl;
 use usufruct_core::assessment::{Assessment, Decision, RiskKind, holding};
 use usufruct_core::id::MandateId;
 use usufruct_core::register::{Entry, Register};
+use usufruct_core::statement::StatementKind;
 
 use super::{Link, open_json};
 use crate::Site;
 use crate::fault::Fault;
 use crate::page::{Page, show};
+
+#[derive(Template)]
+#[template(path = "assessments.html")]
+struct AssessmentsPage {
+    page: Page,
+    assessments: Vec<ShownAssessment>,
+}
+
+/// An assessment as the list has it.
+struct ShownAssessment {
+    entry: Entry<Assessment>,
+    mandate: Link,
+    /// Whether it is the one by which its mandate is judged now.
+    holds: bool,
+    /// Whether it should have been looked at again by now.
+    is_overdue: bool,
+}
 
 #[derive(Template)]
 #[template(path = "assessment.html")]
@@ -32,6 +50,25 @@ pub(super) async fn page(State(site): State<Arc<Site>>, page: Page, Path(id): Pa
 
 pub(super) async fn json(State(site): State<Arc<Site>>, Path(id): Path<String>) -> Result<Response, Fault> {
     Ok(open_json(of(&site.app.register(), &id)?.1))
+}
+
+/// All of them: first those that hold, by the day on which they are looked at again.
+pub(super) async fn list(State(site): State<Arc<Site>>, page: Page) -> Response {
+    let (register, now) = (site.app.register(), site.app.now());
+    let shown = |entry: &Entry<Assessment>| {
+        let mandate = register.mandates.get(&entry.body.mandate).filter(|mandate| !mandate.state.is_over());
+        let held = mandate.and_then(|mandate| holding(&register, mandate));
+        let holds = held.is_some_and(|held| held.id == entry.id);
+        ShownAssessment {
+            mandate: Link::object(&register, &page, StatementKind::Mandate, entry.body.mandate.as_str()),
+            is_overdue: holds && entry.body.review_due <= now,
+            holds,
+            entry: entry.clone(),
+        }
+    };
+    let mut assessments: Vec<_> = register.assessments.values().map(shown).collect();
+    assessments.sort_by_key(|shown| (!shown.holds, shown.entry.body.review_due));
+    show(&AssessmentsPage { page, assessments })
 }
 
 pub(super) async fn all_json(State(site): State<Arc<Site>>) -> Response {

@@ -4,6 +4,7 @@
 
 mod dpv;
 mod odrl;
+mod outlines;
 mod table;
 
 use std::sync::Arc;
@@ -19,7 +20,11 @@ use usufruct_core::register::{Entry, Register};
 
 use crate::Site;
 
+use super::objects::LISTS;
+use usufruct_core::statement::StatementKind;
+
 pub(crate) use dpv::{basis, category, parties};
+pub(super) use table::csv_of;
 
 /// What other machines ask for instead of the page of a mandate.
 #[derive(Clone, Copy)]
@@ -31,12 +36,25 @@ pub(super) enum Vocabulary {
 }
 
 pub(super) fn router() -> Router<Arc<Site>> {
-    Router::new()
+    // Mandates have a vocabulary of their own.
+    let lists = LISTS.iter().filter(|(name, _)| *name != "mandates").fold(Router::new(), |router, (name, kinds)| {
+        let list = move |State(site): State<Arc<Site>>| async move { of_list(&site, kinds) };
+        router.route(&format!("/register/{name}.jsonld"), get(list))
+    });
+    lists
         .route("/register/mandates.jsonld", get(mandates))
         .route("/register/agencies.csv", get(table::agencies))
         .route("/register/agreements.csv", get(table::agreements))
+        .route("/register/assessments.csv", get(table::assessments))
+        .route("/register/blocks.csv", get(table::blocks))
+        .route("/register/cases.csv", get(table::cases))
         .route("/register/certificates.csv", get(table::certificates))
         .route("/register/contracts.csv", get(table::contracts))
+        .route("/register/counts.csv", get(table::incidents))
+        .route("/register/drafts.csv", get(table::drafts))
+        .route("/register/laws.csv", get(table::laws))
+        .route("/register/meetings.csv", get(table::meetings))
+        .route("/register/tallies.csv", get(table::tallies))
         .route("/register/mandates.csv", get(table::mandates))
         .route("/register/services.csv", get(table::services))
 }
@@ -61,6 +79,12 @@ impl Vocabulary {
 async fn mandates(State(site): State<Arc<Site>>) -> Response {
     let register = site.app.register();
     linked(&dpv::document(&register, &site.settings.issuer, register.mandates.values()))
+}
+
+fn of_list(site: &Site, kinds: &[StatementKind]) -> Response {
+    let register = site.app.register();
+    let outlines: Vec<_> = kinds.iter().flat_map(|kind| register.outlines(*kind)).collect();
+    linked(&outlines::document(&register, &site.settings.issuer, &outlines))
 }
 
 fn linked(document: &Value) -> Response {

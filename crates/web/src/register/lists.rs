@@ -1,4 +1,4 @@
-//! Services, agencies and certificates.
+//! Services and certificates.
 
 use std::sync::Arc;
 
@@ -8,7 +8,6 @@ use axum::response::Response;
 use i18n_embed_fl::fl;
 use serde_json::json;
 use usufruct_core::Time;
-use usufruct_core::agency::Agency;
 use usufruct_core::certificate::{Cause, Certificate, Recipient};
 use usufruct_core::id::{CertificateId, MandateId, ServiceId};
 use usufruct_core::key::KeyOf;
@@ -45,13 +44,6 @@ struct ShownService {
     entry: Entry<Service>,
     agency: Link,
     mandates: Vec<Link>,
-}
-
-#[derive(Template)]
-#[template(path = "agencies.html")]
-struct AgenciesPage {
-    page: Page,
-    agencies: Vec<Entry<Agency>>,
 }
 
 #[derive(Template)]
@@ -116,14 +108,6 @@ pub(super) async fn service(State(site): State<Arc<Site>>, page: Page, Path(id):
     let service = shown_service(&register, &page, entry);
     let keys = keys::shown(&register, &page, |key| key.of == KeyOf::Sector(entry.body.sector.clone()));
     Ok(show(&ServicePage { page, service, sector, keys }))
-}
-
-pub(super) async fn agencies(State(site): State<Arc<Site>>, page: Page) -> Response {
-    show(&AgenciesPage { page, agencies: site.app.register().agencies.values().cloned().collect() })
-}
-
-pub(super) async fn agencies_json(State(site): State<Arc<Site>>) -> Response {
-    open_json(&site.app.register().agencies)
 }
 
 pub(super) async fn certificates(State(site): State<Arc<Site>>, page: Page) -> Response {

@@ -110,6 +110,12 @@ async fn tables_hold_a_line_for_each_object() {
     for (name, objects) in [
         ("agencies", register.agencies.len()),
         ("agreements", register.agreements.len()),
+        ("assessments", register.assessments.len()),
+        ("blocks", register.blocks.len()),
+        ("counts", register.incidents.len()),
+        ("laws", register.lawpacks.len()),
+        ("meetings", register.meetings.len()),
+        ("tallies", register.tallies.len()),
         ("certificates", register.certificates.len()),
         ("contracts", register.contracts.len()),
         ("mandates", register.mandates.len()),

@@ -7,9 +7,11 @@ mod contracts;
 mod counts;
 mod drafts;
 mod exports;
+mod facets;
 mod matters;
 mod notices;
 mod oversight;
+mod revisions;
 #[path = "../../../app/tests/common/vendors.rs"]
 mod vendors;
 
@@ -217,6 +219,7 @@ async fn every_page_in_both_languages() {
         "/register/late",
         "/vendor",
         "/register/agencies",
+        "/register/agencies/agc_library",
         "/register/certificates",
         "/register/breaches",
         "/me/breaches",
@@ -225,6 +228,15 @@ async fn every_page_in_both_languages() {
         "/register/drafts",
         "/register/mandates/mdt_library-card/tallies",
         "/register/keys",
+        "/register/assessments",
+        "/register/blocks",
+        "/register/blocks/blk_district",
+        "/register/ending",
+        "/register/ending?quarter=2030-Q2",
+        "/register/history/mdt_library-card",
+        "/register/laws",
+        "/register/refusals",
+        "/register/statements/0",
         "/register/log",
         "/register/meetings",
         "/register/orders",
@@ -354,6 +366,12 @@ async fn json_stands_beside_each_page() {
         "/register/breaches",
         "/register/certificates",
         "/register/keys",
+        "/register/assessments",
+        "/register/blocks",
+        "/register/blocks/blk_district",
+        "/register/history/mdt_library-card",
+        "/register/laws",
+        "/register/statements/0",
         "/register/log",
         "/register/meetings",
         "/register/orders",

@@ -7,11 +7,13 @@ use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
+use usufruct_app::elsewhere_counts;
 use usufruct_core::Text;
 use usufruct_core::register::Entry;
 
 use crate::Site;
 use crate::fault::Fault;
+use crate::site::blocking;
 
 type Answer = Result<Response, Fault>;
 
@@ -26,6 +28,55 @@ pub(super) async fn agreements(State(site): State<Arc<Site>>) -> Answer {
     answer(site.app.register().agreements.values(), &["parties", "in_force_from", "sunset_at"], |body| {
         vec![list(&body.parties), body.in_force_from.to_string(), body.sunset_at.to_string()]
     })
+}
+
+pub(super) async fn assessments(State(site): State<Arc<Site>>) -> Answer {
+    let columns = ["mandate", "mandate_hash", "decision", "review_due"];
+    answer(site.app.register().assessments.values(), &columns, |body| {
+        vec![body.mandate.to_string(), body.mandate_hash.to_string(), word(&body.decision), body.review_due.to_string()]
+    })
+}
+
+pub(super) async fn blocks(State(site): State<Arc<Site>>) -> Answer {
+    let columns = ["name_en", "name_zh_hant", "category", "sensitivity", "source_agency", "forms_allowed", "correctable"];
+    answer(site.app.register().blocks.values(), &columns, |body| {
+        let [en, zh] = words(&body.name);
+        let forms = list(body.forms_allowed.iter().map(word));
+        let (sensitivity, source) = (word(&body.sensitivity), body.source_agency.to_string());
+        vec![en, zh, body.category.clone(), sensitivity, source, forms, body.correctable.to_string()]
+    })
+}
+
+/// One line for each office and kind of case.
+pub(super) async fn cases(State(site): State<Arc<Site>>) -> Answer {
+    let tallies = blocking(&site, |app| app.case_tallies()).await?;
+    let columns = [
+        "agency",
+        "kind",
+        "filed",
+        "in_time",
+        "late",
+        "upheld",
+        "dismissed",
+        "complained",
+        "decided_upheld",
+        "decided_dismissed",
+    ];
+    let lines = tallies.into_iter().map(|tally| {
+        let counts = [
+            tally.filed,
+            tally.in_time,
+            tally.late,
+            tally.upheld,
+            tally.dismissed,
+            tally.complained,
+            tally.decided_upheld,
+            tally.decided_dismissed,
+        ];
+        let first = [tally.agency.to_string(), word(&tally.kind)];
+        first.into_iter().chain(counts.map(|count| count.to_string())).collect()
+    });
+    csv_of(&columns, lines)
 }
 
 pub(super) async fn certificates(State(site): State<Arc<Site>>) -> Answer {
@@ -49,6 +100,37 @@ pub(super) async fn contracts(State(site): State<Arc<Site>>) -> Answer {
             list(body.subprocessors.iter().map(|sub| &sub.agency)),
             body.delete_within_days.to_string(),
         ]
+    })
+}
+
+/// One line for each thing that a register of elsewhere lacks.
+pub(super) async fn drafts(State(site): State<Arc<Site>>) -> Answer {
+    let counted = blocking(&site, |_| Ok(elsewhere_counts())).await?.map_err(|_| Fault::internal())?;
+    let lines = counted.iter().flat_map(|count| {
+        let lacks = count.shortfall.lacks.iter();
+        lacks.map(|lack| vec![word(&count.origin), lack.field.clone(), lack.rule.to_string(), lack.entries.to_string()])
+    });
+    csv_of(&["register", "field", "rule", "entries"], lines)
+}
+
+/// Sources whose record is incomplete.
+pub(super) async fn incidents(State(site): State<Arc<Site>>) -> Answer {
+    let columns = ["source", "mandate", "fault", "from", "missing", "ended_at"];
+    answer(site.app.register().incidents.values(), &columns, |body| {
+        let ended = body.ended_at.map(|at| at.to_string()).unwrap_or_default();
+        let (source, missing) = (body.source.as_str().to_owned(), body.missing.to_string());
+        vec![source, body.mandate.to_string(), body.fault.code().to_owned(), body.since.to_string(), missing, ended]
+    })
+}
+
+pub(super) async fn laws(State(site): State<Arc<Site>>) -> Answer {
+    let columns = ["jurisdiction", "title_en", "title_zh_hant", "status", "valid_from", "valid_until", "deadlines", "sources"];
+    answer(site.app.register().lawpacks.values(), &columns, |body| {
+        let [en, zh] = words(&body.title);
+        let until = body.valid_until.map(|until| until.to_string()).unwrap_or_default();
+        let deadlines = list(body.deadlines.iter().map(|deadline| format!("{}={}", deadline.duty.code(), deadline.within)));
+        let sources = list(body.sources.iter().map(|source| &source.url));
+        vec![body.jurisdiction.clone(), en, zh, word(&body.status), body.valid_from.to_string(), until, deadlines, sources]
     })
 }
 
@@ -109,6 +191,23 @@ pub(super) async fn mandates(State(site): State<Arc<Site>>) -> Answer {
     })
 }
 
+pub(super) async fn meetings(State(site): State<Arc<Site>>) -> Answer {
+    answer(site.app.register().meetings.values(), &["body", "title_en", "title_zh_hant", "held_at", "decisions"], |body| {
+        let [en, zh] = words(&body.title);
+        vec![body.body.to_string(), en, zh, body.held_at.to_string(), body.decisions.len().to_string()]
+    })
+}
+
+/// One line for each mandate and day.
+pub(super) async fn tallies(State(site): State<Arc<Site>>) -> Answer {
+    let columns = ["mandate", "day", "uses", "delayed", "irregular", "batches", "residents", "refusals"];
+    answer(site.app.register().tallies.values(), &columns, |body| {
+        let counts = [body.uses, body.delayed, body.irregular, body.batches, body.residents].map(|count| count.to_string());
+        let refusals = list(body.refusals.iter().map(|line| format!("{}={}", line.clause, line.count)));
+        [body.mandate.to_string(), body.day.to_string()].into_iter().chain(counts).chain([refusals]).collect()
+    })
+}
+
 pub(super) async fn services(State(site): State<Arc<Site>>) -> Answer {
     answer(
         site.app.register().services.values(),
@@ -123,13 +222,22 @@ pub(super) async fn services(State(site): State<Arc<Site>>) -> Answer {
 
 /// A table of these objects: what stands in every entry, with the cells of its body between.
 fn answer<'a, T: 'a>(entries: impl Iterator<Item = &'a Entry<T>>, columns: &[&str], cells: impl Fn(&T) -> Vec<String>) -> Answer {
-    let unwritten = |_| Fault::internal();
-    let mut table = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
-    table.write_record([&["id", "revision", "state", "since"], columns, &["hash", "leaf"]].concat()).map_err(unwritten)?;
-    for entry in entries {
+    let columns = [&["id", "revision", "state", "since"], columns, &["hash", "leaf"]].concat();
+    let lines = entries.map(|entry| {
         let first = [entry.id.clone(), entry.rev.to_string(), entry.state.code().to_owned(), entry.since.to_string()];
         let last = [entry.hash.to_string(), entry.index.to_string()];
-        table.write_record([&first[..], &cells(&entry.body), &last].concat()).map_err(unwritten)?;
+        [&first[..], &cells(&entry.body), &last].concat()
+    });
+    csv_of(&columns, lines)
+}
+
+/// A table with these lines, each with as many cells as there are columns.
+pub(in crate::register) fn csv_of(columns: &[&str], lines: impl IntoIterator<Item = Vec<String>>) -> Answer {
+    let unwritten = |_| Fault::internal();
+    let mut table = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    table.write_record(columns).map_err(unwritten)?;
+    for line in lines {
+        table.write_record(&line).map_err(unwritten)?;
     }
     let bytes = table.into_inner().map_err(|_| Fault::internal())?;
     Ok(([(ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (CONTENT_TYPE, "text/csv; charset=utf-8")], bytes).into_response())
