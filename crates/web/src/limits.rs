@@ -23,6 +23,8 @@ use usufruct_core::id::ServiceId;
 
 use crate::Site;
 use crate::fault::Fault;
+use crate::oidc;
+use crate::oidc::fields::OAuthError;
 
 /// Requests per second in the long run and at once.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +46,7 @@ pub struct Limits {
     pub calls: Limit,
     /// Signed requests of one service to the provider, wherever they come from.
     pub service: Limit,
-    /// Requests of one service to the API and about its signals, wherever they come from.
+    /// Requests of one service by a token, to the API, about its signals, its grants and its residents, wherever they come from.
     pub call: Limit,
     /// Services registered in the sandbox of a demo, per network.
     pub registrations: Pace,
@@ -111,7 +113,7 @@ impl Limiters {
         count(&self.service, service)
     }
 
-    /// Counts a request that a service makes with a token of its own; seconds to wait when it is one too many.
+    /// Counts a request that a service makes with a token; seconds to wait when it is one too many.
     pub fn count_call(&self, service: &ServiceId) -> Result<(), u64> {
         count(&self.call, service)
     }
@@ -136,7 +138,12 @@ pub(crate) async fn by_address(State(site): State<Arc<Site>>, request: Request, 
     if let (Some(limiter), Some(network)) = (limiter, network(peer, request.headers()))
         && let Err(seconds) = count(limiter, &network)
     {
-        return Fault::too_many(seconds).into_response();
+        let is_for_programs = oidc::answers_programs(request.uri().path());
+        return if is_for_programs {
+            OAuthError::too_many(seconds).into_response()
+        } else {
+            Fault::too_many(seconds).into_response()
+        };
     }
     next.run(request).await
 }

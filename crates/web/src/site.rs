@@ -15,6 +15,7 @@ use crate::oidc::keys::ProviderKeys;
 use crate::oidc::nonce::Nonces;
 use crate::oidc::service_keys::ServiceKeys;
 use crate::outbound::Outbound;
+use crate::ssf::waiting::Waiting;
 
 /// How a site is set up.
 #[derive(Clone)]
@@ -80,6 +81,7 @@ pub struct Site {
     pub(crate) provider_keys: ProviderKeys,
     pub(crate) service_keys: ServiceKeys,
     pub(crate) limiters: Limiters,
+    pub(crate) waiting: Waiting,
     pub(crate) card_place: Option<CardPlace>,
 }
 
@@ -103,6 +105,7 @@ impl Site {
             provider_keys,
             service_keys,
             limiters,
+            waiting: Waiting::default(),
             card_place: None,
         })
     }
