@@ -5,13 +5,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use usufruct_app::store::residents::ResidentState;
-use usufruct_core::time::{HOUR, MINUTE, SECOND};
+use usufruct_core::time::{DAY, HOUR, MINUTE, SECOND};
 use usufruct_web::{Outbound, Unsent};
 
-use crate::common::SERVICE;
+use crate::calls::{POLL, poll};
+use crate::common::{CARD, SERVICE, library_card, mandate};
 use crate::receiver::{Got, Street};
-use crate::site::{ISSUER, OTHER};
+use crate::site::{ISSUER, OTHER, claims_of};
 
+const MANDATE_ENDED: &str = "urn:usufruct:event:mandate-ended";
 const SESSION_REVOKED: &str = "https://schemas.openid.net/secevent/caep/event-type/session-revoked";
 
 fn members(value: &Value) -> BTreeSet<&str> {
@@ -224,61 +226,35 @@ async fn an_event_that_was_lost_comes_again_under_its_name() {
 }
 
 #[tokio::test]
-async fn the_bytes_that_two_services_get_share_nothing_that_names_her() {
+async fn a_mandate_that_ends_by_its_date_is_told_to_those_who_push_and_those_who_poll() {
     let street = Street::open("/good").await;
-    for service in [SERVICE, OTHER] {
-        street.push_stream(service).await;
-    }
-    let (reader, cookie) = street.site.resident();
-    for service in [SERVICE, OTHER] {
-        street.sign_in(&cookie, service).await;
-    }
     let app = &street.site.city.app;
-    app.set_active(reader, ResidentState::Deactivated).unwrap();
-    app.set_active(reader, ResidentState::Active).unwrap();
-    for service in [SERVICE, OTHER] {
-        street.sign_in(&cookie, service).await;
-    }
-    street.sign_out(&cookie).await;
-    app.withdraw(reader, &crate::common::mandate()).unwrap();
+    let mut card = library_card();
+    card["sunset_at"] = json!("2026-01-03T00:00:00Z");
+    street.site.city.publish_mandate(CARD, card);
+    street.push_stream(SERVICE).await;
+    let polled = street.stream(OTHER, &json!({ "delivery": { "method": POLL } })).await["stream_id"].clone();
+    let (_, cookie) = street.site.resident();
+    street.sign_in(&cookie, SERVICE).await;
+    street.site.city.clock.advance(2 * DAY);
+    assert_eq!(app.run_sunsets().unwrap().ended, [mandate()]);
     while street.deliver().await > 0 {}
-    let got = street.got();
-    let parts = |way: &str| -> BTreeSet<String> {
-        let theirs: Vec<Value> = got.iter().filter(|got| got.path.starts_with(way)).map(Got::claims).collect();
-        assert!(theirs.len() >= 7, "{}", theirs.len());
-        let text = serde_json::to_string(&theirs).unwrap();
-        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
-        // The second in which it happened is a number, and everybody has it.
-        words.filter(|word| word.parse::<i64>().is_err()).flat_map(windows).collect()
-    };
-    let known = [
-        "localhost",
-        "schemas",
-        "backchannel-logout",
-        "secevent",
-        "event-type",
-        "session-revoked",
-        "event_timestamp",
-        "initiating_entity",
-        "usufruct",
-        "account-frozen",
-        "account-unfrozen",
-        "grant-withdrawn",
-        "deletion-due",
-        "deletion",
-        "mdt_library-card",
-        "iss_sub",
-    ];
-    let public: BTreeSet<String> = known.into_iter().flat_map(windows).collect();
-    let shared: BTreeSet<String> = parts("/good").intersection(&parts("/second")).cloned().collect();
-    let strange: Vec<&String> = shared.difference(&public).collect();
-    assert!(strange.is_empty(), "{strange:?}");
-}
-
-/// Every eight letters in a row: 48 bits of base64url, or 32 of hex. Two random names do not have so many in common, and two names
-/// that begin with one time do.
-fn windows(word: &str) -> Vec<String> {
-    word.as_bytes().windows(8).map(|part| String::from_utf8_lossy(part).into_owned()).collect()
+    let token = street.token(OTHER, "ssf.read").await;
+    let polled = poll(&street, polled.as_str().unwrap(), &token, json!({ "returnImmediately": true })).await["sets"].take();
+    let pushed: Vec<String> = at(&street.got(), "/good/signals").into_iter().map(|got| got.body.clone()).collect();
+    let polled: Vec<String> = polled.as_object().unwrap().values().map(|set| set.as_str().unwrap().to_owned()).collect();
+    for (service, sets) in [(SERVICE, pushed), (OTHER, polled)] {
+        let mut ends = Vec::new();
+        for set in sets.iter().filter(|set| claims_of(set)["events"].get(MANDATE_ENDED).is_some()) {
+            assert_eq!(street.verified(set).await.typ.as_deref(), Some("secevent+jwt"));
+            ends.push(claims_of(set));
+        }
+        assert_eq!(ends.len(), 1, "{service}");
+        assert_eq!((&ends[0]["iss"], &ends[0]["aud"]), (&json!(ISSUER), &json!(service)));
+        assert_eq!(ends[0]["sub_id"], json!({ "format": "uri", "uri": format!("{ISSUER}/register/mandates/{CARD}") }));
+        let at = street.site.city.app.now().seconds();
+        assert_eq!(ends[0]["events"][MANDATE_ENDED], json!({ "event_timestamp": at, "mandate": CARD, "cause": "sunset" }));
+    }
 }
 
 #[tokio::test]
