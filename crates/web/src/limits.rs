@@ -6,6 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
@@ -93,7 +94,11 @@ pub(crate) struct Limiters {
     call: Limiter<ServiceId>,
 }
 
-type Limiter<K> = RateLimiter<K, HashMapStateStore<K>, SiteClock, NoOpMiddleware<Nanos>>;
+/// A limit on whoever has the same key.
+struct Limiter<K: Clone + Eq + std::hash::Hash> {
+    rate: RateLimiter<K, HashMapStateStore<K>, SiteClock, NoOpMiddleware<Nanos>>,
+    counted: AtomicUsize,
+}
 
 impl Limiters {
     pub fn new(limits: &Limits, app: &Arc<App>) -> Self {
@@ -183,10 +188,13 @@ fn prefix(address: IpAddr, bits: u32) -> IpAddr {
 }
 
 fn count<K: Clone + Eq + std::hash::Hash>(limiter: &Limiter<K>, key: &K) -> Result<(), u64> {
-    if limiter.len() > MOST_KEYS {
-        limiter.retain_recent();
+    let rate = &limiter.rate;
+    // Looking through all keys takes a while, so it is not done for every request of a flood.
+    let is_due = limiter.counted.fetch_add(1, Ordering::Relaxed).is_multiple_of(SWEPT_EVERY);
+    if is_due && rate.len() > MOST_KEYS {
+        rate.retain_recent();
     }
-    limiter.check_key(key).map_err(|until: NotUntil<Nanos>| seconds(until.wait_time_from(limiter.clock().now())))
+    rate.check_key(key).map_err(|until: NotUntil<Nanos>| seconds(until.wait_time_from(rate.clock().now())))
 }
 
 /// Whole seconds, rounded up, at least one.
@@ -195,15 +203,19 @@ fn seconds(wait: Duration) -> u64 {
 }
 
 fn limiter<K: Clone + Eq + std::hash::Hash>(limit: Limit, app: &Arc<App>) -> Limiter<K> {
-    let quota = Quota::per_second(some(limit.per_second)).allow_burst(some(limit.burst));
-    RateLimiter::new(quota, HashMapStateStore::default(), SiteClock(Arc::clone(app)))
+    of_quota(Quota::per_second(some(limit.per_second)).allow_burst(some(limit.burst)), app)
 }
 
 fn paced<K: Clone + Eq + std::hash::Hash>(pace: Pace, app: &Arc<App>) -> Limiter<K> {
     let every = Duration::from_secs(some(pace.seconds_for_one).get().into());
     // A quota of no time at all is the one that cannot be made.
     let quota = Quota::with_period(every).unwrap_or(Quota::per_second(NonZeroU32::MIN)).allow_burst(some(pace.burst));
-    RateLimiter::new(quota, HashMapStateStore::default(), SiteClock(Arc::clone(app)))
+    of_quota(quota, app)
+}
+
+fn of_quota<K: Clone + Eq + std::hash::Hash>(quota: Quota, app: &Arc<App>) -> Limiter<K> {
+    let rate = RateLimiter::new(quota, HashMapStateStore::default(), SiteClock(Arc::clone(app)));
+    Limiter { rate, counted: AtomicUsize::new(0) }
 }
 
 fn some(number: u32) -> NonZeroU32 {
@@ -225,8 +237,9 @@ impl Clock for SiteClock {
 /// Leading bits of an IPv6 address that one household has, and one customer of a provider at most.
 const SITE: u32 = 56;
 const CUSTOMER: u32 = 48;
-/// Networks remembered before those that have been quiet are forgotten.
+/// Networks remembered before those that have been quiet are forgotten, and after how many requests that is looked at.
 const MOST_KEYS: usize = 100_000;
+const SWEPT_EVERY: usize = 10_000;
 
 #[cfg(test)]
 mod tests {
