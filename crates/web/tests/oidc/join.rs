@@ -1,4 +1,4 @@
-//! Nothing that two services are told about one resident can be joined. What they hear by signals is in `signals/join.rs`.
+//! Nothing that two services are told about one resident can be joined. What they hear by signals is in `signals/delivery.rs`.
 
 use serde_json::json;
 use usufruct_core::time::SECOND;

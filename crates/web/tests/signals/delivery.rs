@@ -258,6 +258,64 @@ async fn a_mandate_that_ends_by_its_date_is_told_to_those_who_push_and_those_who
 }
 
 #[tokio::test]
+async fn the_bytes_that_two_services_get_share_nothing_that_names_her() {
+    let street = Street::open("/good").await;
+    for service in [SERVICE, OTHER] {
+        street.push_stream(service).await;
+    }
+    let (reader, cookie) = street.site.resident();
+    for service in [SERVICE, OTHER] {
+        street.sign_in(&cookie, service).await;
+    }
+    let app = &street.site.city.app;
+    app.set_active(reader, ResidentState::Deactivated).unwrap();
+    app.set_active(reader, ResidentState::Active).unwrap();
+    for service in [SERVICE, OTHER] {
+        street.sign_in(&cookie, service).await;
+    }
+    street.sign_out(&cookie).await;
+    app.withdraw(reader, &crate::common::mandate()).unwrap();
+    while street.deliver().await > 0 {}
+    let got = street.got();
+    let parts = |way: &str| -> BTreeSet<String> {
+        let theirs: Vec<Value> = got.iter().filter(|got| got.path.starts_with(way)).map(Got::claims).collect();
+        assert!(theirs.len() >= 7, "{}", theirs.len());
+        let text = serde_json::to_string(&theirs).unwrap();
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
+        // The second in which it happened is a number, and everybody has it.
+        words.filter(|word| word.parse::<i64>().is_err()).flat_map(windows).collect()
+    };
+    let known = [
+        "localhost",
+        "schemas",
+        "backchannel-logout",
+        "secevent",
+        "event-type",
+        "session-revoked",
+        "event_timestamp",
+        "initiating_entity",
+        "usufruct",
+        "account-frozen",
+        "account-unfrozen",
+        "grant-withdrawn",
+        "deletion-due",
+        "deletion",
+        "mdt_library-card",
+        "iss_sub",
+    ];
+    let public: BTreeSet<String> = known.into_iter().flat_map(windows).collect();
+    let shared: BTreeSet<String> = parts("/good").intersection(&parts("/second")).cloned().collect();
+    let strange: Vec<&String> = shared.difference(&public).collect();
+    assert!(strange.is_empty(), "{strange:?}");
+}
+
+/// Every eight letters in a row: 48 bits of base64url, or 32 of hex. Two random names do not have so many in common, and two names
+/// that begin with one time do.
+fn windows(word: &str) -> Vec<String> {
+    word.as_bytes().windows(8).map(|part| String::from_utf8_lossy(part).into_owned()).collect()
+}
+
+#[tokio::test]
 async fn addresses_inside_are_not_called() {
     let outside = Outbound::new("https://pass.example.org").unwrap();
     let street = Street::open("/good").await;

@@ -4,10 +4,7 @@ mod calls;
 #[path = "../../../app/tests/common/mod.rs"]
 mod common;
 mod delivery;
-#[path = "../oidc/ear.rs"]
-mod ear;
 mod held;
-mod join;
 mod receiver;
 #[path = "../oidc/site.rs"]
 mod site;
