@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use usufruct_web::{Settings, Site};
+use usufruct_web::{Limits, Settings, Site};
 
 use crate::city::{City, mandate, service};
 use crate::now;
@@ -18,7 +18,8 @@ pub fn rows(city: &City, subjects: &[String], span: Duration) -> Vec<Row> {
     runtime.block_on(async {
         let site =
             Site::new(Arc::clone(&city.app), Settings { issuer: "http://localhost:8080".into(), allows_oidc: false, demo: None })
-                .expect("a site");
+                .expect("a site")
+                .with_limits(&Limits::wide());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         tokio::spawn(async move { axum::serve(listener, usufruct_web::router(Arc::new(site))).await });

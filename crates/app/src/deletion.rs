@@ -20,7 +20,7 @@ use usufruct_vault::{Error as VaultError, Keyring};
 
 use crate::row_mark::{is_true_deletion, marked_deletion, true_authorizations};
 use crate::withdraw::services_under;
-use crate::{App, Error, Publication};
+use crate::{App, Error, OwnCaller, Publication};
 
 /// What a service has to delete.
 #[derive(Clone, Debug)]
@@ -64,15 +64,15 @@ pub struct OverdueDeletion {
 
 impl App {
     /// What a service has to delete and has not answered yet, oldest first. From now on it counts as told.
-    pub fn deletion_notices(&self, service: &ServiceId) -> Result<Vec<DeletionNotice>, Error> {
-        let (now, register) = (self.now(), self.register());
-        let sector =
-            register.services.get(service).map(|entry| register.sector(entry)).ok_or(Error::Unknown { what: "service" })?;
-        let (caller, vault) = (service.clone(), Arc::clone(&self.vault));
+    pub fn deletion_notices(&self, caller: impl Into<OwnCaller>) -> Result<Vec<DeletionNotice>, Error> {
+        let (caller, now, register) = (caller.into(), self.now(), self.register());
+        let entry = register.services.get(&caller.service).ok_or(Error::Unknown { what: "service" })?;
+        let (sector, vault) = (register.sector(entry), Arc::clone(&self.vault));
         let open = self.db.transaction("tell deletions", move |tx| {
+            caller.permit(tx, now)?;
             let mut open = Vec::new();
             let mut told = Vec::new();
-            for found in deletions::open(tx, &caller, now, MOST)? {
+            for found in deletions::open(tx, &caller.service, now, MOST)? {
                 // What somebody else wrote would have the service delete what it should keep.
                 if !is_true_deletion(&vault, &found)? {
                     continue;
@@ -102,10 +102,11 @@ impl App {
     }
 
     /// Takes a service's word for what it did. Saying the same again is fine; another word is refused.
-    pub fn answer_deletion(&self, service: &ServiceId, id: &DeletionId, answer: Answer) -> Result<(), Error> {
-        let (now, caller, wanted, vault) = (self.now(), service.clone(), id.clone(), Arc::clone(&self.vault));
+    pub fn answer_deletion(&self, caller: impl Into<OwnCaller>, id: &DeletionId, answer: Answer) -> Result<(), Error> {
+        let (now, caller, wanted, vault) = (self.now(), caller.into(), id.clone(), Arc::clone(&self.vault));
         self.db.transaction("answer deletion", move |tx| {
-            let found = deletions::find(tx, &wanted, &caller)?;
+            caller.permit(tx, now)?;
+            let found = deletions::find(tx, &wanted, &caller.service)?;
             let found = found.ok_or(Error::Unknown { what: "deletion notice for this service" })?;
             if found.altered_at.is_some() || !is_true_deletion(&vault, &found)? {
                 return Err(Error::refused(

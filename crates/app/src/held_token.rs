@@ -1,5 +1,6 @@
 //! The token by which a service asks, looked at again where something is done by it: it may have ended since the request came.
 
+use usufruct_core::id::ServiceId;
 use usufruct_core::{Digest, Time};
 use usufruct_store::db::Connection;
 use usufruct_store::tokens::{self, Token};
@@ -19,6 +20,33 @@ impl HeldToken {
     pub(crate) fn permit(&self, conn: &mut dyn Connection, now: Time) -> Result<(), Error> {
         let found = tokens::find(conn, &self.token_hash)?.filter(|found| found.mark == self.mark && now < found.expires_at);
         found.map(drop).ok_or(Error::Unborne)
+    }
+}
+
+/// A service that calls for itself, and the token of its own by which it does.
+#[derive(Clone, Debug)]
+pub struct OwnCaller {
+    pub service: ServiceId,
+    token: Option<HeldToken>,
+}
+
+impl OwnCaller {
+    /// As [`HeldToken::permit`], where the service calls by a token.
+    pub(crate) fn permit(&self, conn: &mut dyn Connection, now: Time) -> Result<(), Error> {
+        self.token.as_ref().map_or(Ok(()), |token| token.permit(conn, now))
+    }
+}
+
+impl From<&ServiceId> for OwnCaller {
+    /// The service by no token: somebody who may act for it is known otherwise.
+    fn from(service: &ServiceId) -> Self {
+        Self { service: service.clone(), token: None }
+    }
+}
+
+impl From<(ServiceId, HeldToken)> for OwnCaller {
+    fn from((service, token): (ServiceId, HeldToken)) -> Self {
+        Self { service, token: Some(token) }
     }
 }
 

@@ -95,8 +95,8 @@ pub struct AuthorizationView {
 impl App {
     /// The service whose own token is borne, if it has this scope.
     pub fn caller(&self, bearing: &Bearing, scope: &str) -> Result<Option<ServiceId>, Error> {
-        let own = self.own_token(bearing)?;
-        Ok(own.filter(|(_, scopes)| scopes.split(' ').any(|word| word == scope)).map(|(service, _)| service))
+        let own = self.own_held_token(bearing)?;
+        Ok(own.filter(|(_, scopes, _)| scopes.split(' ').any(|word| word == scope)).map(|(service, ..)| service))
     }
 
     /// The service whose own token is borne, the scopes of that token, and the token.
@@ -109,11 +109,6 @@ impl App {
     pub fn is_borne(&self, bearing: &Bearing) -> Result<bool, Error> {
         let token = self.live_token(&bearing.access_token)?;
         Ok(token.is_some_and(|token| token.jkt.as_ref() == bearing.possession.as_ref().map(|(jkt, _)| jkt)))
-    }
-
-    /// The service whose own token is borne, and the scopes of that token.
-    pub fn own_token(&self, bearing: &Bearing) -> Result<Option<(ServiceId, String)>, Error> {
-        Ok(self.own_held_token(bearing)?.map(|(service, scope, _)| (service, scope)))
     }
 
     /// The service whose own token is borne, if it may call the release API.

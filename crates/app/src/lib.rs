@@ -130,7 +130,7 @@ pub use escrow::{EscrowSetup, OfficerEntry, published_terms, put_root_back};
 pub use footprint::{Footprint, FootprintLine, LineMatter};
 pub use footprint_key::{SealedFootprint, Wrap, Wraps};
 pub use guardian::{Guardianship, guardian_message};
-pub use held_token::HeldToken;
+pub use held_token::{HeldToken, OwnCaller};
 pub use house::House;
 pub use introspect::{AuthorizationView, Bearing, DataBearer, DataCaller, Introspection, Presence, QUERY_SCOPE, REVOKE_SCOPE};
 pub use key_tree::{FilePlace, KeeperSetup, RootPlace, VaultSetup};

@@ -220,7 +220,7 @@ impl App {
         self.release_held(request, Some(token))
     }
 
-    fn release_held(&self, request: &ReleaseRequest, token: Option<&HeldToken>) -> Result<Released, Error> {
+    pub(crate) fn release_held(&self, request: &ReleaseRequest, token: Option<&HeldToken>) -> Result<Released, Error> {
         for _ in 0..ATTEMPTS {
             match self.try_release(request, token) {
                 Err(Error::Stale) => self.wait_for_register(),
@@ -502,7 +502,7 @@ impl PlaceCase {
     }
 
     /// Looks at the token again, by which it is asked.
-    pub fn held(mut self, token: Option<&HeldToken>) -> Self {
+    pub(crate) fn held(mut self, token: Option<&HeldToken>) -> Self {
         self.token = token.cloned();
         self
     }

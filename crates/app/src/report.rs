@@ -4,7 +4,7 @@
 use usufruct_core::Time;
 use usufruct_core::decide::{Clause, Request};
 use usufruct_core::event::{Form, Kind};
-use usufruct_core::id::{BlockId, MandateId, ServiceId};
+use usufruct_core::id::{BlockId, MandateId};
 use usufruct_core::register::Register;
 use usufruct_core::source::{Source, SourceMark};
 use usufruct_core::time::MINUTE;
@@ -12,7 +12,7 @@ use usufruct_store::sources;
 
 use crate::release::{ATTEMPTS, Asking, PlaceCase, event, find};
 use crate::sources::{MOST, reporting};
-use crate::{App, Error};
+use crate::{App, Error, OwnCaller};
 
 /// One use that has happened in a system outside the pass.
 #[derive(Clone, Debug)]
@@ -35,9 +35,10 @@ impl App {
     /// Takes what a system reports, each line by itself; what was taken before is taken to be said again. A line against which a clause
     /// stands is taken all the same, because it has happened: it says so, and counts as irregular. Answers the leaf number, if the line is
     /// new.
-    pub fn report(&self, service: &ServiceId, reported: &ReportedUse) -> Result<Option<u64>, Error> {
+    pub fn report(&self, caller: impl Into<OwnCaller>, reported: &ReportedUse) -> Result<Option<u64>, Error> {
+        let caller = caller.into();
         for _ in 0..ATTEMPTS {
-            match self.try_report(service, reported) {
+            match self.try_report(&caller, reported) {
                 Err(Error::Stale) => self.wait_for_register(),
                 outcome => return outcome,
             }
@@ -45,7 +46,8 @@ impl App {
         Err(Error::Stale)
     }
 
-    fn try_report(&self, service: &ServiceId, reported: &ReportedUse) -> Result<Option<u64>, Error> {
+    fn try_report(&self, caller: &OwnCaller, reported: &ReportedUse) -> Result<Option<u64>, Error> {
+        let (service, caller) = (&caller.service, caller.clone());
         let (version, register) = self.versioned_register();
         let now = self.now();
         check(&register, reported, now)?;
@@ -76,6 +78,7 @@ impl App {
         let place_case = place_case.closed_to_her(asked.third_party.then_some(mandate)).braked(decider).reported(mark.clone());
         let mandate = mandate.number;
         let placed = self.db.transaction("record reported use", move |tx| {
+            caller.permit(tx, now)?;
             if !sources::take(tx, &source, mandate, mark.number, now)? {
                 return Ok(None);
             }

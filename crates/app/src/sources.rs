@@ -13,7 +13,7 @@ use usufruct_store::db::Connection;
 use usufruct_store::sources::{self, Standing};
 use usufruct_store::{grants, tallies};
 
-use crate::{App, Error, Publication};
+use crate::{App, Error, OwnCaller, Publication};
 
 /// How long a number may be missing before it is an incident: lines overtake each other on their way.
 pub const GRACE: i64 = 20 * SECOND;
@@ -32,14 +32,15 @@ pub struct Incomplete {
 impl App {
     /// A source says that it is there, and up to which number it has come under a mandate; `ends` when it reports no more. Answers up to
     /// which number everything is in the log.
-    pub fn hear_source(&self, service: &ServiceId, mandate: &MandateId, highest: u64, ends: bool) -> Result<u64, Error> {
-        let (register, now) = (self.register(), self.now());
-        let number = reporting(&register, service, mandate)?;
+    pub fn hear_source(&self, caller: impl Into<OwnCaller>, mandate: &MandateId, highest: u64, ends: bool) -> Result<u64, Error> {
+        let (caller, register, now) = (caller.into(), self.register(), self.now());
+        let number = reporting(&register, &caller.service, mandate)?;
         if highest > MOST {
             return Err(Error::refused("No source has come so far.", "Give the last number that you gave out."));
         }
-        let source = Source::Service(service.clone());
+        let source = Source::Service(caller.service.clone());
         self.db.transaction("hear source", move |tx| {
+            caller.permit(tx, now)?;
             let standing = sources::find(tx, &source, number)?;
             let mut standing = standing.unwrap_or_else(|| Standing::begin(source.clone(), number, now));
             standing.hear(highest, now);

@@ -5,12 +5,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use usufruct_core::id::ServiceId;
 use usufruct_core::ports::random;
 use usufruct_core::time::SECOND;
+use usufruct_store::db::Connection;
 use usufruct_store::outbox;
 use usufruct_store::streams::{self, Method, Status, Stream};
 
 use crate::deliver::Opened;
 use crate::sign_in::active_service;
-use crate::{App, Error, PolledEvents};
+use crate::{App, Error, OwnCaller, PolledEvents};
 
 /// Scope of a service's own token that changes its stream.
 pub const MANAGE_SCOPE: &str = "ssf.manage";
@@ -33,11 +34,12 @@ pub struct StreamRequest {
 
 impl App {
     /// Makes the stream of a service, which has none.
-    pub fn create_stream(&self, service: &ServiceId, request: StreamRequest) -> Result<Stream, Error> {
+    pub fn create_stream(&self, caller: impl Into<OwnCaller>, request: StreamRequest) -> Result<Stream, Error> {
+        let (caller, now) = (caller.into(), self.now());
         let id = format!("str_{}", URL_SAFE_NO_PAD.encode(random::<16>(self.rng())));
         let stream = Stream {
             id,
-            service: service.clone(),
+            service: caller.service.clone(),
             status: Status::Enabled,
             reason: None,
             method: Method::Poll,
@@ -45,12 +47,13 @@ impl App {
             authorization_header: None,
             events: None,
             description: None,
-            created_at: self.now(),
+            created_at: now,
             verified_at: None,
         };
         let stream = self.filled(stream, request)?;
         let made = stream.clone();
         self.db.transaction("make stream", move |tx| {
+            caller.permit(tx, now)?;
             if streams::of_service(tx, &made.service)?.is_some() {
                 return Err(Error::refused("This service has a stream.", "Change it, or delete it first."));
             }
@@ -65,10 +68,12 @@ impl App {
     }
 
     /// Sets how a service is told from now on. What waits is told in the new way.
-    pub fn change_stream(&self, service: &ServiceId, id: &str, request: StreamRequest) -> Result<Stream, Error> {
-        let stream = self.filled(self.stream_by(service, id)?, request)?;
+    pub fn change_stream(&self, caller: impl Into<OwnCaller>, id: &str, request: StreamRequest) -> Result<Stream, Error> {
+        let caller = caller.into();
+        let stream = self.filled(self.stream_by(&caller.service, id)?, request)?;
         let (changed, now) = (stream.clone(), self.now());
         self.db.transaction("change stream", move |tx| {
+            caller.permit(tx, now)?;
             if !streams::update(tx, &changed)? {
                 return Err(Error::Unknown { what: "stream" });
             }
@@ -80,15 +85,17 @@ impl App {
     /// Lets events flow, holds them, or drops them. What was held flows at once.
     pub fn set_stream_status(
         &self,
-        service: &ServiceId,
+        caller: impl Into<OwnCaller>,
         id: &str,
         status: Status,
         reason: Option<String>,
     ) -> Result<Stream, Error> {
-        let mut stream = self.stream_by(service, id)?;
+        let caller = caller.into();
+        let mut stream = self.stream_by(&caller.service, id)?;
         (stream.status, stream.reason) = (status, reason);
         let (changed, now) = (stream.clone(), self.now());
         self.db.transaction("set stream status", move |tx| {
+            caller.permit(tx, now)?;
             if !streams::update(tx, &changed)? {
                 return Err(Error::Unknown { what: "stream" });
             }
@@ -103,18 +110,21 @@ impl App {
     }
 
     /// Deletes the stream of a service with everything that waits for it.
-    pub fn delete_stream(&self, service: &ServiceId, id: &str) -> Result<(), Error> {
-        let (service, id) = (service.clone(), id.to_owned());
-        let is_gone = self.db.transaction("delete stream", move |tx| streams::delete(tx, &id, &service))?;
+    pub fn delete_stream(&self, caller: impl Into<OwnCaller>, id: &str) -> Result<(), Error> {
+        let (caller, now, id) = (caller.into(), self.now(), id.to_owned());
+        let is_gone = self.db.transaction("delete stream", move |tx| {
+            caller.permit(tx, now)?;
+            Ok::<_, Error>(streams::delete(tx, &id, &caller.service)?)
+        })?;
         if is_gone { Ok(()) } else { Err(Error::Unknown { what: "stream" }) }
     }
 
     /// Sends a sign of life on a stream, with the word the service gave for it. A paused stream holds it, a disabled one drops it.
-    pub fn verify_stream(&self, service: &ServiceId, id: &str, state: Option<String>) -> Result<(), Error> {
-        let (now, outbox, service, id) = (self.now(), self.outbox(), service.clone(), id.to_owned());
+    pub fn verify_stream(&self, caller: impl Into<OwnCaller>, id: &str, state: Option<String>) -> Result<(), Error> {
+        let (now, outbox, caller, id) = (self.now(), self.outbox(), caller.into(), id.to_owned());
         self.db.transaction("verify stream", move |tx| {
-            let found = streams::of_service(tx, &service)?.filter(|stream| stream.id == id);
-            let mut stream = found.ok_or(Error::Unknown { what: "stream" })?;
+            caller.permit(tx, now)?;
+            let mut stream = own_stream(tx, &caller.service, &id)?;
             if stream.verified_at.is_some_and(|last| now < last.plus(VERIFY_EVERY_SECONDS * SECOND)) {
                 return Err(Error::TooSoon { seconds: VERIFY_EVERY_SECONDS });
             }
@@ -125,23 +135,30 @@ impl App {
     }
 
     /// Notes which events a service has, and which it cannot use; neither comes again.
-    pub fn acknowledge_events(&self, service: &ServiceId, id: &str, ids: Vec<String>) -> Result<(), Error> {
-        self.stream_by(service, id)?;
+    pub fn acknowledge_events(&self, caller: impl Into<OwnCaller>, id: &str, ids: Vec<String>) -> Result<(), Error> {
+        let (caller, now) = (caller.into(), self.now());
+        self.stream_by(&caller.service, id)?;
         if ids.is_empty() {
             return Ok(());
         }
-        let service = service.clone();
-        Ok(self.db.transaction("acknowledge events", move |tx| outbox::acknowledge(tx, &service, &ids))?)
+        self.db.transaction("acknowledge events", move |tx| {
+            caller.permit(tx, now)?;
+            Ok::<_, Error>(outbox::acknowledge(tx, &caller.service, &ids)?)
+        })
     }
 
-    /// Up to `limit` events that wait for a service that polls, oldest first. Each comes again until it is acknowledged.
-    pub fn waiting_events(&self, service: &ServiceId, id: &str, limit: usize) -> Result<PolledEvents, Error> {
-        let stream = self.stream_by(service, id)?;
-        if stream.status != Status::Enabled || stream.method != Method::Poll {
-            return Ok(PolledEvents::default());
-        }
-        let now = self.now();
-        let mut messages = self.db.read(|conn| outbox::waiting(conn, service, now, limit.saturating_add(1)))?;
+    /// Up to `limit` events that wait for a service that polls, oldest first. Each comes again until it is acknowledged. A service asks again
+    /// and again while nothing waits for it, so its token is looked at each time.
+    pub fn waiting_events(&self, caller: impl Into<OwnCaller>, id: &str, limit: usize) -> Result<PolledEvents, Error> {
+        let (caller, now) = (caller.into(), self.now());
+        let mut messages = self.db.read(|conn| {
+            caller.permit(conn, now)?;
+            let stream = own_stream(conn, &caller.service, id)?;
+            if stream.status != Status::Enabled || stream.method != Method::Poll {
+                return Ok(Vec::new());
+            }
+            Ok::<_, Error>(outbox::waiting(conn, &caller.service, now, limit.saturating_add(1))?)
+        })?;
         let has_more = messages.len() > limit;
         messages.truncate(limit);
         let register = self.register();
@@ -156,9 +173,8 @@ impl App {
         Ok(PolledEvents { events, has_more })
     }
 
-    /// The stream of a service, if it has this id. Another service's is not told apart from none.
     fn stream_by(&self, service: &ServiceId, id: &str) -> Result<Stream, Error> {
-        self.stream(service)?.filter(|stream| stream.id == id).ok_or(Error::Unknown { what: "stream" })
+        self.db.read(|conn| own_stream(conn, service, id))
     }
 
     /// The stream as the request wants it.
@@ -176,4 +192,10 @@ impl App {
         stream.description = request.description;
         Ok(stream)
     }
+}
+
+/// The stream of a service, if it has this id. Another service's is not told apart from none.
+fn own_stream(conn: &mut dyn Connection, service: &ServiceId, id: &str) -> Result<Stream, Error> {
+    let found = streams::of_service(conn, service)?.filter(|stream| stream.id == id);
+    found.ok_or(Error::Unknown { what: "stream" })
 }

@@ -10,7 +10,7 @@ use usufruct_core::{Text, id::BlockId};
 use usufruct_store::log_head;
 
 use crate::release::{Asking, ReleaseRequest};
-use crate::{App, Error};
+use crate::{App, Error, HeldToken};
 
 /// The block that stands for the footprint. Nobody stores it: it is read from the lines.
 pub const FOOTPRINT: &str = "blk_footprint";
@@ -76,11 +76,20 @@ impl App {
     /// Reads the uses of a resident's data for a portal, up to this reading. The reading is logged before anything is read, and refused and logged
     /// like every use.
     pub fn find_usage(&self, request: &UsageRequest) -> Result<FoundUsage, Error> {
+        self.find_usage_held(request, None)
+    }
+
+    /// As [`App::find_usage`], by a token, which is looked at again in the write of the reading.
+    pub fn find_usage_by(&self, request: &UsageRequest, token: &HeldToken) -> Result<FoundUsage, Error> {
+        self.find_usage_held(request, Some(token))
+    }
+
+    fn find_usage_held(&self, request: &UsageRequest, token: Option<&HeldToken>) -> Result<FoundUsage, Error> {
         let register = self.register();
         let mandate = register.mandates.get(&request.mandate).ok_or(Error::Unknown { what: "mandate" })?;
         let blocks = vec![(footprint()?, Form::Value)];
         let reason = mandate.body.reasons.first().map(|reason| reason.code.clone()).unwrap_or_default();
-        let released = self.release(&ReleaseRequest {
+        let reading = ReleaseRequest {
             service: request.service.clone(),
             mandate: request.mandate.clone(),
             subject: request.subject.clone(),
@@ -89,7 +98,8 @@ impl App {
             actor: None,
             sign_in: request.sign_in,
             third_party: false,
-        })?;
+        };
+        let released = self.release_held(&reading, token)?;
         let register = self.register();
         let mandate = register.mandates.get(&request.mandate).ok_or(Error::Unknown { what: "mandate" })?;
         let service = register.services.get(&request.service).ok_or(Error::Unknown { what: "service" })?;

@@ -12,21 +12,24 @@ use common::{City, LIBRARY, SERVICE, block, library_card, mandate, service, text
 use serde_json::json;
 use usufruct_app::store::passkeys::Passkey;
 use usufruct_app::store::residents::ResidentState;
+use usufruct_app::store::streams::Status;
 use usufruct_app::vault::FOOTPRINT_KEYS_LEN;
 use usufruct_app::{
     About, AuthorizeRequest, BatchRequest, Bearing, CaseRequest, ConversionBatch, DataBearer, DepositRequest, Earlier, Error,
-    Exchange, GrantManagement, HeldToken, NewHelper, OpenSession, Presented, ProvenCertificate, ReleaseRequest, Tokens, Wishes,
-    Wrap,
+    Exchange, GrantManagement, HeldToken, NewHelper, OpenSession, OwnCaller, Presented, ProvenCertificate, ReleaseRequest,
+    ReportedUse, StreamRequest, Tokens, UsageRequest, Wishes, Wrap,
 };
 use usufruct_core::case::CaseKind;
+use usufruct_core::certificate::Answer;
 use usufruct_core::delegation::Power;
 use usufruct_core::event::Form;
 use usufruct_core::hash::sha256;
-use usufruct_core::id::{CaseId, MandateId, ServiceId};
+use usufruct_core::id::{CaseId, DeletionId, MandateId, ServiceId};
 use usufruct_core::time::{DAY, HOUR, MINUTE, SECOND};
 
 common::on_both!(
     a_passkey_shown_too_long_ago_deletes_no_pass,
+    a_service_does_nothing_more_by_a_token_that_ended,
     a_session_that_ended_does_nothing_more,
     a_token_that_ended_does_nothing_more,
     every_call_does_its_work_in_an_open_session,
@@ -105,8 +108,58 @@ const HARMLESS: [&str; 12] = [
     "stop_acting",
 ];
 
+/// A service that calls for itself, and what it calls about.
+struct HeldOwn<'a> {
+    city: &'a City,
+    caller: OwnCaller,
+    stream: String,
+    /// Its name for a resident who lent it something.
+    subject: String,
+    authorization: String,
+    notice: DeletionId,
+    /// Of the next line that it reports.
+    number: u64,
+}
+
+type OwnCall = fn(&HeldOwn<'_>) -> Result<(), Error>;
+
+/// Everything that a service does for itself, in an order in which each finds what it is about.
+const OWN_CALLS: [(&str, OwnCall); 12] = [
+    ("report", |held| held.city.app.report(held.caller.clone(), &line(held)).map(drop)),
+    ("hear_source", |held| held.city.app.hear_source(held.caller.clone(), &mandate(), held.number, false).map(drop)),
+    ("deletion_notices", |held| held.city.app.deletion_notices(held.caller.clone()).map(drop)),
+    ("answer_deletion", |held| held.city.app.answer_deletion(held.caller.clone(), &held.notice, Answer::Deleted)),
+    ("give_back", |held| held.city.app.give_back(held.caller.clone(), &held.authorization).map(|is_ended| assert!(is_ended))),
+    ("change_stream", |held| held.city.app.change_stream(held.caller.clone(), &held.stream, polled()).map(drop)),
+    ("set_stream_status", |held| {
+        held.city.app.set_stream_status(held.caller.clone(), &held.stream, Status::Enabled, None).map(drop)
+    }),
+    ("verify_stream", |held| held.city.app.verify_stream(held.caller.clone(), &held.stream, None)),
+    ("waiting_events", |held| held.city.app.waiting_events(held.caller.clone(), &held.stream, 10).map(drop)),
+    ("acknowledge_events", |held| {
+        held.city.app.acknowledge_events(held.caller.clone(), &held.stream, vec!["evt_unknown".to_owned()])
+    }),
+    ("delete_stream", |held| held.city.app.delete_stream(held.caller.clone(), &held.stream)),
+    ("create_stream", |held| held.city.app.create_stream(held.caller.clone(), polled()).map(drop)),
+];
+
+/// Everything that is asked about a resident by a token.
+const ASKED_BY_TOKEN: [&str; 5] = ["convert_by", "deposit_by", "find_usage_by", "release_batch_by", "release_by"];
+
+#[test]
+fn every_use_case_that_takes_a_token_is_among_them() {
+    let known: BTreeSet<String> = OWN_CALLS.iter().map(|(name, _)| *name).chain(ASKED_BY_TOKEN).map(str::to_owned).collect();
+    assert_eq!(takers(&["HeldToken", "OwnCaller"]), known);
+}
+
 #[test]
 fn every_use_case_that_takes_a_session_is_among_them() {
+    let known: BTreeSet<String> = CALLS.iter().map(|(name, _)| *name).chain(HARMLESS).map(str::to_owned).collect();
+    assert_eq!(takers(&["OpenSession", "Actor"]), known);
+}
+
+/// The public functions that take one of these types, by what the sources say.
+fn takers(types: &[&str]) -> BTreeSet<String> {
     let mut takers = BTreeSet::new();
     let mut directories = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
     while let Some(directory) = directories.pop() {
@@ -118,14 +171,13 @@ fn every_use_case_that_takes_a_session_is_among_them() {
             }
             for part in std::fs::read_to_string(path).unwrap().split("pub fn ").skip(1) {
                 let arguments = part.split(" {").next().unwrap().split("->").next().unwrap();
-                if arguments.contains("OpenSession") || arguments.contains("Actor") {
+                if types.iter().any(|name| arguments.contains(name)) {
                     takers.insert(part.split(['(', '<']).next().unwrap().to_owned());
                 }
             }
         }
     }
-    let known: BTreeSet<String> = CALLS.iter().map(|(name, _)| *name).chain(HARMLESS).map(str::to_owned).collect();
-    assert_eq!(takers, known);
+    takers
 }
 
 fn id(service: &str) -> ServiceId {
@@ -301,7 +353,7 @@ fn held_token(city: &City, tokens: &Tokens, name: &str) -> HeldToken {
 }
 
 /// What comes of everything that can be asked about her by the token.
-fn asked(city: &City, subject: &str, token: &HeldToken) -> [Result<(), Error>; 4] {
+fn asked(city: &City, subject: &str, token: &HeldToken) -> [Result<(), Error>; 5] {
     let release = ReleaseRequest { mandate: short(), ..city.request(subject) };
     let batch = BatchRequest {
         service: service(),
@@ -333,7 +385,23 @@ fn asked(city: &City, subject: &str, token: &HeldToken) -> [Result<(), Error>; 4
         sign_in: None,
         third_party: false,
     };
+    let reading = UsageRequest {
+        service: service(),
+        mandate: short(),
+        subject: subject.to_owned(),
+        sign_in: None,
+        from: None,
+        until: None,
+        offset: 0,
+        limit: 1,
+    };
+    let read = match city.app.find_usage_by(&reading, token) {
+        // The mandate lends no footprint; that is decided, and logged, by a token that is good.
+        Err(Error::Unpermitted(_)) => Ok(()),
+        outcome => outcome.map(drop),
+    };
     [
+        read,
         city.app.release_by(&release, token).map(drop),
         city.app.release_batch_by(&batch, token).unwrap().lines.remove(0).outcome.map(drop),
         city.app.deposit_by(&deposit, token).map(drop),
@@ -363,5 +431,66 @@ fn a_token_that_ended_does_nothing_more(dir: &Path, url: Option<&str>) {
             assert!(matches!(outcome, Err(Error::Unborne)), "{n}, {end}: {outcome:?}");
         }
         assert_eq!(city.app.footprint(resident).unwrap().lines.len(), before, "nothing was decided, {end}");
+    }
+}
+
+fn polled() -> StreamRequest {
+    StreamRequest { endpoint: None, authorization_header: None, events: None, description: None }
+}
+
+fn line(held: &HeldOwn<'_>) -> ReportedUse {
+    ReportedUse {
+        mandate: mandate(),
+        number: held.number,
+        subject: held.subject.clone(),
+        blocks: vec![(block("name"), Form::Value)],
+        reason: "lending".into(),
+        actor: None,
+        happened_at: held.city.app.now(),
+    }
+}
+
+/// A fresh token of the service's own, as it is held once the caller was looked up; and the token as it is sent.
+fn own_caller(city: &City, name: &str) -> (OwnCaller, String) {
+    let grant = city.app.client_token(&service(), "release ssf.manage", Some("key".to_owned()), Vec::new()).wait().unwrap();
+    let proof = Presented::possession("key", name, city.app.now().plus(HOUR));
+    let bearing = Bearing { access_token: grant.access_token.clone(), possession: Some(("key".to_owned(), proof)) };
+    let (service, _, token) = city.app.own_held_token(&bearing).unwrap().unwrap();
+    (OwnCaller::from((service, token)), grant.access_token)
+}
+
+/// A service that can call about everything, at the `number`th time.
+fn held_own<'a>(city: &'a City, caller: OwnCaller, number: u64) -> HeldOwn<'a> {
+    let (leaver, left) = city.cardholder();
+    city.app.release(&city.request(&left)).unwrap();
+    city.app.withdraw(leaver, &mandate()).unwrap();
+    let notice = city.app.deletion_notices(&service()).unwrap().remove(0).id;
+    let (_, subject) = city.cardholder();
+    let resident = city.enrol(1)[0];
+    city.app.consent(resident, &service(), &short(), &[]).unwrap();
+    let authorization = tokens(city, resident).grant_id.unwrap();
+    let stream = city.app.stream(&service()).unwrap().unwrap().id;
+    HeldOwn { city, caller, stream, subject, authorization, notice, number }
+}
+
+fn a_service_does_nothing_more_by_a_token_that_ended(dir: &Path, url: Option<&str>) {
+    let city = found(dir, url);
+    city.app.create_stream(&service(), polled()).unwrap();
+    let revoke = |token: &str| city.app.revoke(&service(), token, Vec::new()).unwrap();
+    let expire = |_: &str| city.clock.advance(HOUR);
+    let revoke: &dyn Fn(&str) = &revoke;
+    for (number, (end, apply)) in (1..).zip([("revoked", revoke), ("expired", &expire)]) {
+        let (caller, token) = own_caller(&city, end);
+        let mut held = held_own(&city, caller, number);
+        apply(&token);
+        for (name, call) in OWN_CALLS {
+            let outcome = call(&held);
+            assert!(matches!(outcome, Err(Error::Unborne)), "{name}, {end}: {outcome:?}");
+        }
+        // Nothing of it was done: by a token that is good, all of it is still there to do.
+        held.caller = own_caller(&city, &format!("{end}, anew")).0;
+        for (name, call) in OWN_CALLS {
+            call(&held).unwrap_or_else(|error| panic!("{name}, {end}: {error}"));
+        }
     }
 }

@@ -82,6 +82,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 33, name: "stops_and_bursts", sql: include_str!("../migrations/0033_stops_and_bursts.sql") },
     Migration { number: 34, name: "officers", sql: include_str!("../migrations/0034_officers.sql") },
     Migration { number: 36, name: "shown_cards", sql: include_str!("../migrations/0036_shown_cards.sql") },
+    Migration { number: 37, name: "tokens_of_residents", sql: include_str!("../migrations/0037_tokens_of_residents.sql") },
     Migration { number: 38, name: "closed_matters", sql: include_str!("../migrations/0038_closed_matters.sql") },
 ];
 

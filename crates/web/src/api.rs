@@ -7,7 +7,7 @@ pub(crate) mod json;
 mod ldv;
 mod otlp;
 mod release;
-mod sent;
+pub(crate) mod sent;
 mod usage;
 
 use std::sync::Arc;
@@ -22,6 +22,7 @@ use usufruct_core::decide::Clause;
 use usufruct_core::id::{MandateId, ServiceId};
 use usufruct_core::means::{AskedSignIn, SignIn};
 
+use self::sent::Bearer;
 use crate::Site;
 use crate::fault::Fault;
 use crate::oidc::borne::{self, Unborne};
@@ -72,6 +73,12 @@ impl FromRequestParts<Arc<Site>> for Caller {
     }
 }
 
+impl Bearer for Caller {
+    fn refuse(unborne: Unborne) -> Response {
+        refuse(unborne)
+    }
+}
+
 /// The service whose token the request carries, its own or one that a resident gave it.
 struct Asker(DataCaller);
 
@@ -81,12 +88,21 @@ impl FromRequestParts<Arc<Site>> for Asker {
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Response> {
         let bearing = borne::read(parts, site).map_err(refuse)?;
         match attempt(site, move |app| app.data_caller(&bearing)).await {
-            Ok(Some(DataBearer::Asks(caller))) => Ok(Self(caller)),
+            Ok(Some(DataBearer::Asks(caller))) => match site.limiters.count_call(&caller.service) {
+                Ok(()) => Ok(Self(caller)),
+                Err(seconds) => Err(Fault::too_many(seconds).into_response()),
+            },
             Ok(Some(DataBearer::LacksScope)) => Err(refuse(Unborne::Scope(SCOPE))),
             Ok(None) => Err(refuse(Unborne::Invalid)),
             Err(Error::Replayed { .. }) => Err(refuse(Unborne::Proof("the DPoP proof was used before"))),
             Err(error) => Err(Fault::from(error).into_response()),
         }
+    }
+}
+
+impl Bearer for Asker {
+    fn refuse(unborne: Unborne) -> Response {
+        refuse(unborne)
     }
 }
 

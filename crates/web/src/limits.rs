@@ -6,6 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
@@ -22,6 +23,8 @@ use usufruct_core::id::ServiceId;
 
 use crate::Site;
 use crate::fault::Fault;
+use crate::oidc;
+use crate::oidc::fields::OAuthError;
 
 /// Requests per second in the long run and at once.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +48,7 @@ pub struct Limits {
     pub calls: Limit,
     /// Signed requests of one service to the provider, wherever they come from.
     pub service: Limit,
-    /// Requests of one service to the API and about its signals, wherever they come from.
+    /// Requests of one service by a token, to the API, about its signals, its grants and its residents, wherever they come from.
     pub call: Limit,
     /// Services registered in the sandbox of a demo, per network.
     pub registrations: Pace,
@@ -103,7 +106,11 @@ pub(crate) struct Limiters {
     call: Limiter<ServiceId>,
 }
 
-type Limiter<K> = RateLimiter<K, HashMapStateStore<K>, SiteClock, NoOpMiddleware<Nanos>>;
+/// A limit on whoever has the same key.
+struct Limiter<K: Clone + Eq + std::hash::Hash> {
+    rate: RateLimiter<K, HashMapStateStore<K>, SiteClock, NoOpMiddleware<Nanos>>,
+    counted: AtomicUsize,
+}
 
 impl Limiters {
     pub fn new(limits: &Limits, app: &Arc<App>) -> Self {
@@ -124,7 +131,7 @@ impl Limiters {
         count(&self.service, service)
     }
 
-    /// Counts a request that a service makes with a token of its own; seconds to wait when it is one too many.
+    /// Counts a request that a service makes with a token; seconds to wait when it is one too many.
     pub fn count_call(&self, service: &ServiceId) -> Result<(), u64> {
         count(&self.call, service)
     }
@@ -147,12 +154,18 @@ pub(crate) async fn by_address(State(site): State<Arc<Site>>, request: Request, 
     let limiter = site.limiters.of(request.method(), request.uri().path());
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
     if let (Some(limiter), Some(address)) = (limiter, address(peer, request.headers())) {
+        let path = request.uri().path();
         let mut counted = count(limiter, &prefix(address, SITE));
-        if counted.is_ok() && address.is_ipv6() && is_guess(request.method(), request.uri().path()) {
+        if counted.is_ok() && address.is_ipv6() && is_guess(request.method(), path) {
             counted = count(&site.limiters.guesses_of_customer, &prefix(address, CUSTOMER));
         }
         if let Err(seconds) = counted {
-            return Fault::too_many(seconds).into_response();
+            let is_for_programs = oidc::answers_programs(path);
+            return if is_for_programs {
+                OAuthError::too_many(seconds).into_response()
+            } else {
+                Fault::too_many(seconds).into_response()
+            };
         }
     }
     next.run(request).await
@@ -188,10 +201,13 @@ fn prefix(address: IpAddr, bits: u32) -> IpAddr {
 }
 
 fn count<K: Clone + Eq + std::hash::Hash>(limiter: &Limiter<K>, key: &K) -> Result<(), u64> {
-    if limiter.len() > MOST_KEYS {
-        limiter.retain_recent();
+    let rate = &limiter.rate;
+    // Looking through all keys takes a while, so it is not done for every request of a flood.
+    let is_due = limiter.counted.fetch_add(1, Ordering::Relaxed).is_multiple_of(SWEPT_EVERY);
+    if is_due && rate.len() > MOST_KEYS {
+        rate.retain_recent();
     }
-    limiter.check_key(key).map_err(|until: NotUntil<Nanos>| seconds(until.wait_time_from(limiter.clock().now())))
+    rate.check_key(key).map_err(|until: NotUntil<Nanos>| seconds(until.wait_time_from(rate.clock().now())))
 }
 
 /// Whole seconds, rounded up, at least one.
@@ -200,15 +216,19 @@ fn seconds(wait: Duration) -> u64 {
 }
 
 fn limiter<K: Clone + Eq + std::hash::Hash>(limit: Limit, app: &Arc<App>) -> Limiter<K> {
-    let quota = Quota::per_second(some(limit.per_second)).allow_burst(some(limit.burst));
-    RateLimiter::new(quota, HashMapStateStore::default(), SiteClock(Arc::clone(app)))
+    of_quota(Quota::per_second(some(limit.per_second)).allow_burst(some(limit.burst)), app)
 }
 
 fn paced<K: Clone + Eq + std::hash::Hash>(pace: Pace, app: &Arc<App>) -> Limiter<K> {
     let every = Duration::from_secs(some(pace.seconds_for_one).get().into());
     // A quota of no time at all is the one that cannot be made.
     let quota = Quota::with_period(every).unwrap_or(Quota::per_second(NonZeroU32::MIN)).allow_burst(some(pace.burst));
-    RateLimiter::new(quota, HashMapStateStore::default(), SiteClock(Arc::clone(app)))
+    of_quota(quota, app)
+}
+
+fn of_quota<K: Clone + Eq + std::hash::Hash>(quota: Quota, app: &Arc<App>) -> Limiter<K> {
+    let rate = RateLimiter::new(quota, HashMapStateStore::default(), SiteClock(Arc::clone(app)));
+    Limiter { rate, counted: AtomicUsize::new(0) }
 }
 
 fn some(number: u32) -> NonZeroU32 {
@@ -230,8 +250,9 @@ impl Clock for SiteClock {
 /// Leading bits of an IPv6 address that one household has, and one customer of a provider at most.
 const SITE: u32 = 56;
 const CUSTOMER: u32 = 48;
-/// Networks remembered before those that have been quiet are forgotten.
+/// Networks remembered before those that have been quiet are forgotten, and after how many requests that is looked at.
 const MOST_KEYS: usize = 100_000;
+const SWEPT_EVERY: usize = 10_000;
 
 #[cfg(test)]
 mod tests {

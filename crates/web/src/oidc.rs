@@ -11,7 +11,7 @@ mod consent;
 mod cross_origin;
 mod delegate;
 mod details;
-mod fields;
+pub(crate) mod fields;
 mod form_post;
 mod grants;
 mod jwe;
@@ -35,6 +35,12 @@ use axum::routing::{get, post};
 use crate::Site;
 pub(crate) use authorize::origin_behind;
 pub(crate) use token::OWN_SCOPES;
+
+/// Whether an error at this address is read by a program, which expects one of OAuth (RFC 6749 5.2), and by nobody in a browser.
+pub(crate) fn answers_programs(path: &str) -> bool {
+    let endpoints = ["/oidc/introspect", "/oidc/par", "/oidc/revoke", "/oidc/token", "/oidc/userinfo"];
+    endpoints.contains(&path) || path.starts_with("/oidc/grants/")
+}
 
 pub(crate) fn router(site: &Arc<Site>) -> Router<Arc<Site>> {
     // What a program in a browser calls by itself.

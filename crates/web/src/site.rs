@@ -14,6 +14,7 @@ use crate::oidc::keys::ProviderKeys;
 use crate::oidc::nonce::Nonces;
 use crate::oidc::service_keys::ServiceKeys;
 use crate::outbound::Outbound;
+use crate::ssf::waiting::Waiting;
 use crate::turns::Turns;
 
 /// How a site is set up.
@@ -81,6 +82,7 @@ pub struct Site {
     pub(crate) limiters: Limiters,
     /// Turns at looking at PINs.
     pub(crate) pins: Turns,
+    pub(crate) waiting: Waiting,
     pub(crate) card_place: Option<CardPlace>,
 }
 
@@ -107,6 +109,7 @@ impl Site {
             service_keys,
             limiters,
             pins: Turns::new(std::thread::available_parallelism().map_or(1, usize::from), WAITING_PINS),
+            waiting: Waiting::default(),
             card_place: None,
         })
     }

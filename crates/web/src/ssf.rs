@@ -9,6 +9,7 @@ mod poll;
 mod status;
 mod streams;
 pub(crate) mod token;
+pub(crate) mod waiting;
 
 use std::sync::Arc;
 
@@ -17,10 +18,10 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use usufruct_app::{Error, MANAGE_SCOPE, READ_SCOPE};
-use usufruct_core::id::ServiceId;
+use usufruct_app::{Error, MANAGE_SCOPE, OwnCaller, READ_SCOPE};
 
 use crate::Site;
+use crate::api::sent::Bearer;
 use crate::fault::Fault;
 use crate::oidc::borne::{self, Unborne};
 use crate::site::attempt;
@@ -39,10 +40,10 @@ pub(crate) fn router() -> Router<Arc<Site>> {
 }
 
 /// The service whose own token may read its stream.
-struct MayRead(ServiceId);
+struct MayRead(OwnCaller);
 
 /// The service whose own token may change its stream.
-struct MayManage(ServiceId);
+struct MayManage(OwnCaller);
 
 impl FromRequestParts<Arc<Site>> for MayRead {
     type Rejection = Response;
@@ -60,10 +61,22 @@ impl FromRequestParts<Arc<Site>> for MayManage {
     }
 }
 
+impl Bearer for MayRead {
+    fn refuse(unborne: Unborne) -> Response {
+        unborne.into_response()
+    }
+}
+
+impl Bearer for MayManage {
+    fn refuse(unborne: Unborne) -> Response {
+        unborne.into_response()
+    }
+}
+
 /// The service whose own token the request carries, if it has one of the scopes.
-async fn caller(parts: &Parts, site: &Arc<Site>, scopes: &[&'static str]) -> Result<ServiceId, Response> {
+async fn caller(parts: &Parts, site: &Arc<Site>, scopes: &[&'static str]) -> Result<OwnCaller, Response> {
     let bearing = borne::read(parts, site).map_err(IntoResponse::into_response)?;
-    let (service, granted) = match attempt(site, move |app| app.own_token(&bearing)).await {
+    let (service, granted, token) = match attempt(site, move |app| app.own_held_token(&bearing)).await {
         Ok(Some(own)) => own,
         Ok(None) => return Err(Unborne::Invalid.into_response()),
         Err(Error::Replayed { .. }) => return Err(Unborne::Proof("the DPoP proof was used before").into_response()),
@@ -71,7 +84,7 @@ async fn caller(parts: &Parts, site: &Arc<Site>, scopes: &[&'static str]) -> Res
     };
     site.limiters.count_call(&service).map_err(|seconds| Fault::too_many(seconds).into_response())?;
     match granted.split(' ').any(|word| scopes.contains(&word)) {
-        true => Ok(service),
+        true => Ok((service, token).into()),
         false => Err(Unborne::Scope(scopes[0]).into_response()),
     }
 }

@@ -28,8 +28,8 @@ pub(crate) struct Answered {
 }
 
 /// Every notice the service has not answered, oldest first, at most 1,000. Reading it is being told.
-pub(crate) async fn list(State(site): State<Arc<Site>>, Caller(service, _): Caller) -> Result<Response, Fault> {
-    let notices = blocking(&site, move |app| app.deletion_notices(&service)).await?;
+pub(crate) async fn list(State(site): State<Arc<Site>>, Caller(service, token): Caller) -> Result<Response, Fault> {
+    let notices = blocking(&site, move |app| app.deletion_notices((service, token))).await?;
     let notices: Vec<Value> = notices
         .into_iter()
         .map(|notice| {
@@ -54,8 +54,8 @@ fn hour(time: Time) -> Time {
 pub(crate) async fn answer(
     State(site): State<Arc<Site>>,
     Path(id): Path<DeletionId>,
-    Sent(Caller(service, _), Strict(body)): Sent<Caller, Strict<Answered>>,
+    Sent(Caller(service, token), Strict(body)): Sent<Caller, Strict<Answered>>,
 ) -> Result<StatusCode, Fault> {
-    blocking(&site, move |app| app.answer_deletion(&service, &id, body.answer)).await?;
+    blocking(&site, move |app| app.answer_deletion((service, token), &id, body.answer)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use prost::Message;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use usufruct_app::{App, Error, ReportedUse};
+use usufruct_app::{App, Error, OwnCaller, ReportedUse};
 use usufruct_core::Time;
 use usufruct_core::event::Form;
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
@@ -55,9 +55,9 @@ pub(super) struct Heard {
 /// A source is heard; it learns up to which number everything is in the log.
 pub(super) async fn hear(
     State(site): State<Arc<Site>>,
-    Sent(Caller(service, _), Strict(body)): Sent<Caller, Strict<Heard>>,
+    Sent(Caller(service, token), Strict(body)): Sent<Caller, Strict<Heard>>,
 ) -> Result<Json<Value>, Fault> {
-    let received = blocking(&site, move |app| app.hear_source(&service, &body.mandate, body.last, body.ends)).await?;
+    let received = blocking(&site, move |app| app.hear_source((service, token), &body.mandate, body.last, body.ends)).await?;
     Ok(Json(json!({ "received": received })))
 }
 
@@ -65,13 +65,13 @@ pub(super) async fn hear(
 pub(super) async fn traces(
     State(site): State<Arc<Site>>,
     headers: HeaderMap,
-    Sent(Caller(service, _), body): Sent<Caller, Bytes>,
+    Sent(Caller(service, token), body): Sent<Caller, Bytes>,
 ) -> Result<Response, Fault> {
     let (export, is_binary) = read(&headers, &body)?;
     if export.spans().count() > MOST_LINES {
         return Err(Fault::malformed("The request holds more than 5,000 lines. Send fewer at once."));
     }
-    let answer = blocking(&site, move |app| take(app, &service, &export)).await?;
+    let answer = blocking(&site, move |app| take(app, &(service, token).into(), &export)).await?;
     if is_binary {
         return Ok(([(CONTENT_TYPE, PROTOBUF)], answer.encode_to_vec()).into_response());
     }
@@ -96,14 +96,14 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<(Export, bool), Fault> {
     }
 }
 
-fn take(app: &App, service: &ServiceId, export: &Export) -> Result<Answer, Error> {
-    let register = app.register();
+fn take(app: &App, caller: &OwnCaller, export: &Export) -> Result<Answer, Error> {
+    let (register, service) = (app.register(), &caller.service);
     let (mut rejected, mut told) = (0, Vec::new());
     for span in export.spans() {
         let outcome = match line(&register, span) {
             Ok(reported) => {
                 let officer = span.text(ACTOR).map(|word| app.officer(service, word)).transpose();
-                officer.and_then(|actor| app.report(service, &ReportedUse { actor, ..reported }).map(drop))
+                officer.and_then(|actor| app.report(caller.clone(), &ReportedUse { actor, ..reported }).map(drop))
             }
             Err(what) => Err(Error::Refused { what, remedy: "Add it and send the line again.".to_owned() }),
         };

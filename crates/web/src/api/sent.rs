@@ -9,18 +9,23 @@ use axum::http::header::CONTENT_LENGTH;
 use axum::response::{IntoResponse, Response};
 
 use super::json::unreadable;
-use super::refuse;
 use crate::fault::Fault;
 use crate::oidc::borne::{self, Unborne};
 use crate::site::attempt;
 use crate::{BODY_LIMIT, Site};
 
 /// A caller and what it sends.
-pub(super) struct Sent<C, B>(pub C, pub B);
+pub(crate) struct Sent<C, B>(pub C, pub B);
+
+/// A caller who is known by a token.
+pub(crate) trait Bearer: FromRequestParts<Arc<Site>, Rejection = Response> + Send {
+    /// What one is told who did not prove that it may call.
+    fn refuse(unborne: Unborne) -> Response;
+}
 
 impl<C, B> FromRequest<Arc<Site>> for Sent<C, B>
 where
-    C: FromRequestParts<Arc<Site>, Rejection = Response> + Send,
+    C: Bearer,
     B: FromRequest<Arc<Site>>,
 {
     type Rejection = Response;
@@ -29,10 +34,10 @@ where
         let (mut parts, body) = request.into_parts();
         if !is_short(&parts.headers) {
             // Nobody has us keep megabytes without a token. Its proof is used up afterwards.
-            let bearing = borne::read(&parts, site).map_err(refuse)?;
+            let bearing = borne::read(&parts, site).map_err(C::refuse)?;
             let is_borne = attempt(site, move |app| app.is_borne(&bearing)).await;
             if !is_borne.map_err(|error| Fault::from(error).into_response())? {
-                return Err(refuse(Unborne::Invalid));
+                return Err(C::refuse(Unborne::Invalid));
             }
         }
         let whole = Bytes::from_request(Request::from_parts(parts.clone(), body), site).await;

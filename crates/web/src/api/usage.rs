@@ -62,11 +62,12 @@ pub(super) async fn find_usage(
     }
     let service = asker.service().clone();
     let mandate = blocking(&site, move |app| app.usage_mandate(&service)).await?;
-    let (service, _, sign_in) = asker.about(std::slice::from_ref(&subject), &mandate)?;
+    let (service, token, sign_in) = asker.about(std::slice::from_ref(&subject), &mandate)?;
     let request = UsageRequest { service, mandate, subject, sign_in, from, until, offset: asked.offset, limit };
-    let found =
-        blocking(&site, move |app| Ok(app.find_usage(&request).map_err(|error| answered(error, app.asked_of_reading(&request)))))
-            .await??;
+    let found = blocking(&site, move |app| {
+        Ok(app.find_usage_by(&request, &token).map_err(|error| answered(error, app.asked_of_reading(&request))))
+    })
+    .await??;
     let usages: Vec<Value> = found
         .usages
         .iter()

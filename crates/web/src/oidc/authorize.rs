@@ -158,7 +158,7 @@ async fn proceed(
             return Err(Fault::sign_in(&format!("/oidc/authorize?{}", way_back(site, raw)?)).into());
         }
     }
-    let wanted = wanted_sign_in(site, named, &request).await?;
+    let wanted = wanted_sign_in(site, named, &request)?;
     let resident_of_weaker = session.as_ref().filter(|session| session.means < wanted.means).map(|session| session.resident);
     let session = session.filter(|session| {
         let age = site.app.now().micros().saturating_sub(session.proved_at.micros());
@@ -195,16 +195,19 @@ async fn proceed(
         return Err(too_weak());
     }
     let request = AuthorizeRequest { agreed: agreed(site, &session, raw)?, ..request };
-    if declines(site, session.resident, &request, silent).await? {
+    let (resident, wanted, again) = (session.resident, request.clone(), prompt.contains(&"consent"));
+    let to_ask = blocking(site, move |app| match app.declines(resident, &wanted, silent)? {
+        true => Ok(None),
+        false => consent::questions(app, resident, &wanted, again).map(Some),
+    });
+    let Some(to_ask) = to_ask.await? else {
         if silent {
             // As of anybody who has not agreed.
             return Err(OAuthError::new("consent_required", "the resident has to agree first").into());
         }
         let asked = Asked { request, again: false, raw: raw.to_owned(), locales: None };
         return deny(site, &asked).await.map_err(Stop::Fault);
-    }
-    let (resident, wanted, again) = (session.resident, request.clone(), prompt.contains(&"consent"));
-    let to_ask = blocking(site, move |app| consent::questions(app, resident, &wanted, again)).await?;
+    };
     let Some(question) = to_ask.first() else {
         return complete(site, &session, request).await;
     };
@@ -316,9 +319,8 @@ fn named_sign_in(fields: &Fields) -> Result<AskedSignIn, OAuthError> {
 }
 
 /// What meets the request, its service and its mandates.
-async fn wanted_sign_in(site: &Arc<Site>, named: AskedSignIn, request: &AuthorizeRequest) -> Result<AskedSignIn, Stop> {
-    let asked = request.clone();
-    Ok(blocking(site, move |app| app.asked_sign_in(&asked)).await?.and(named))
+fn wanted_sign_in(site: &Site, named: AskedSignIn, request: &AuthorizeRequest) -> Result<AskedSignIn, Fault> {
+    Ok(site.app.asked_sign_in(request)?.and(named))
 }
 
 /// RFC 9470 and OpenID Connect Core Error Code unmet_authentication_requirements 1.0.
@@ -397,7 +399,7 @@ pub(crate) async fn wanted(site: &Arc<Site>, raw: &str) -> Result<Means, Fault> 
     let source = Source::find(site, raw, true).await?;
     let request = read(site, &source).map_err(|_| Fault::bad_form())?;
     let named = named_sign_in(&source.fields).map_err(|_| Fault::bad_form())?;
-    Ok(wanted_sign_in(site, named, &request).await.map_err(|_| Fault::bad_form())?.means)
+    Ok(wanted_sign_in(site, named, &request).map_err(|_| Fault::bad_form())?.means)
 }
 
 /// Reads a request again that was shown on the consent page.

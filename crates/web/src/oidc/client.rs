@@ -230,6 +230,10 @@ fn is_whole(site: &Site, claims: &Claims, profile: Profile) -> bool {
 }
 
 fn decoding_key(key: &Jwk) -> Option<DecodingKey> {
-    let key: jsonwebtoken::jwk::Jwk = serde_json::from_value(serde_json::to_value(key).ok()?).ok()?;
-    DecodingKey::from_jwk(&key).ok()
+    match (key.kty.as_str(), &key.x, &key.y, &key.n, &key.e) {
+        ("EC", Some(x), Some(y), ..) => DecodingKey::from_ec_components(x, y).ok(),
+        ("OKP", Some(x), ..) => DecodingKey::from_ed_components(x).ok(),
+        ("RSA", _, _, Some(n), Some(e)) => DecodingKey::from_rsa_components(n, e).ok(),
+        _ => None,
+    }
 }

@@ -82,12 +82,12 @@ pub(crate) struct OAuthError {
 }
 
 impl OAuthError {
-    /// The service asks more often than it may; `seconds` until the next request is taken.
+    /// A service or a network asks more often than it may; `seconds` until the next request is taken.
     pub fn too_many(seconds: u64) -> Self {
         Self {
             status: StatusCode::TOO_MANY_REQUESTS,
             retry_after: Some(seconds),
-            ..Self::new("temporarily_unavailable", "too many requests of this service, see Retry-After")
+            ..Self::new("temporarily_unavailable", "too many requests, see Retry-After")
         }
     }
 
@@ -116,6 +116,7 @@ impl From<Error> for OAuthError {
             Error::Replayed { what: "client assertion" } => Self::new("invalid_client", "the client assertion was used before"),
             Error::Replayed { .. } => Self::new("invalid_dpop_proof", "the DPoP proof was used before"),
             Error::WiderScope => Self::new("invalid_scope", "the scope is wider than what was granted"),
+            Error::Unborne => Self::new("invalid_token", "the token has ended"),
             Error::NoAuthorization => Self::new("invalid_grant_id", "there is no such grant of this resident"),
             Error::Refused { .. } | Error::Unknown { .. } | Error::Unpermitted(_) => {
                 Self::new("invalid_grant", "the grant is not valid")

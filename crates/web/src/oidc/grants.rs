@@ -8,11 +8,11 @@ use axum::http::header::CACHE_CONTROL;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
-use usufruct_app::{Bearing, QUERY_SCOPE, REVOKE_SCOPE};
-use usufruct_core::id::ServiceId;
+use usufruct_app::{Bearing, OwnCaller, QUERY_SCOPE, REVOKE_SCOPE};
 
 use super::borne::{self, Unborne};
 use super::details;
+use super::fields::OAuthError;
 use super::token::{answer, run};
 use crate::Site;
 
@@ -33,7 +33,7 @@ pub(crate) async fn query(
     Path(id): Path<String>,
     Borne(bearing): Borne,
 ) -> Result<Response, Response> {
-    let service = caller(&site, bearing, QUERY_SCOPE).await?;
+    let OwnCaller { service, .. } = caller(&site, bearing, QUERY_SCOPE).await?;
     let found = run(&site, move |app| app.query_authorization(&service, &id)).await.map_err(IntoResponse::into_response)?;
     let found = found.ok_or_else(unknown)?;
     // While the service may not be served the grant is there, and good for nothing.
@@ -59,19 +59,26 @@ pub(crate) async fn revoke(
     Path(id): Path<String>,
     Borne(bearing): Borne,
 ) -> Result<Response, Response> {
-    let service = caller(&site, bearing, REVOKE_SCOPE).await?;
-    let is_ended = run(&site, move |app| app.give_back(&service, &id)).await.map_err(IntoResponse::into_response)?;
-    if !is_ended {
-        return Err(unknown());
+    let caller = caller(&site, bearing, REVOKE_SCOPE).await?;
+    match run(&site, move |app| app.give_back(caller, &id)).await {
+        Ok(true) => {}
+        Ok(false) => return Err(unknown()),
+        Err(error) if error.code == "invalid_token" => return Err(Unborne::Invalid.into_response()),
+        Err(error) => return Err(error.into_response()),
     }
     Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response())
 }
 
 /// The service whose own token this is, if it has the scope.
-async fn caller(site: &Arc<Site>, bearing: Bearing, scope: &'static str) -> Result<ServiceId, Response> {
-    match run(site, move |app| app.own_token(&bearing)).await {
-        Ok(Some((service, scopes))) if scopes.split(' ').any(|word| word == scope) => Ok(service),
-        Ok(Some(_)) => Err(Unborne::Scope(scope).into_response()),
+async fn caller(site: &Arc<Site>, bearing: Bearing, scope: &'static str) -> Result<OwnCaller, Response> {
+    match run(site, move |app| app.own_held_token(&bearing)).await {
+        Ok(Some((service, scopes, token))) => {
+            site.limiters.count_call(&service).map_err(|seconds| OAuthError::too_many(seconds).into_response())?;
+            match scopes.split(' ').any(|word| word == scope) {
+                true => Ok((service, token).into()),
+                false => Err(Unborne::Scope(scope).into_response()),
+            }
+        }
         Ok(None) => Err(Unborne::Invalid.into_response()),
         Err(error) if error.code == "invalid_dpop_proof" => Err(Unborne::Proof(error.description).into_response()),
         Err(error) => Err(error.into_response()),

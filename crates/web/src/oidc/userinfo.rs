@@ -30,7 +30,10 @@ impl FromRequestParts<Arc<Site>> for Subject {
         let bearing = borne::read(parts, site).map_err(IntoResponse::into_response)?;
         let found = run(site, move |app| app.bearer(&bearing)).await;
         match found {
-            Ok(Some(found)) if found.subject.is_some() => Ok(Self(found)),
+            Ok(Some(found)) if found.subject.is_some() => match site.limiters.count_call(&found.service) {
+                Ok(()) => Ok(Self(found)),
+                Err(seconds) => Err(OAuthError::too_many(seconds).into_response()),
+            },
             Ok(_) => Err(Unborne::Invalid.into_response()),
             Err(error) if error.code == "invalid_dpop_proof" => Err(Unborne::Proof(error.description).into_response()),
             Err(error) => Err(error.into_response()),

@@ -14,6 +14,7 @@ use super::streams::answer;
 use super::{MayRead, token};
 use crate::Site;
 use crate::api::json::Strict;
+use crate::api::sent::Sent;
 use crate::fault::Fault;
 use crate::site::blocking;
 
@@ -37,9 +38,8 @@ struct SetError {
 /// `POST /ssf/poll/{stream_id}`.
 pub(super) async fn poll(
     State(site): State<Arc<Site>>,
-    MayRead(service): MayRead,
     Path(id): Path<String>,
-    Strict(poll): Strict<Poll>,
+    Sent(MayRead(caller), Strict(poll)): Sent<MayRead, Strict<Poll>>,
 ) -> Result<Response, Fault> {
     if poll.ack.len() + poll.set_errs.len() > MOST_ACKNOWLEDGED {
         return Err(Fault::malformed("More than 1,000 events are acknowledged at once. Send several requests."));
@@ -47,25 +47,29 @@ pub(super) async fn poll(
     for error in poll.set_errs.values() {
         // Its description could hold anything, and is not kept.
         let code: String = error.err.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(40).collect();
-        tracing::warn!(%service, code, "a service cannot use an event");
+        tracing::warn!(service = %caller.service, code, "a service cannot use an event");
     }
     let done: Vec<String> = poll.ack.into_iter().chain(poll.set_errs.into_keys()).collect();
     let most = poll.max_events.unwrap_or(MOST_EVENTS).min(MOST_EVENTS);
-    let (caller, stream) = (service.clone(), id.clone());
-    blocking(&site, move |app| app.acknowledge_events(&caller, &stream, done)).await?;
-    let mut waited = Duration::ZERO;
+    let (asker, stream) = (caller.clone(), id.clone());
+    blocking(&site, move |app| app.acknowledge_events(asker, &stream, done)).await?;
+    let place = (!poll.return_immediately && most > 0).then(|| site.waiting.begin(&caller.service));
+    let mut left = LONGEST_WAIT;
     loop {
-        let (caller, stream) = (service.clone(), id.clone());
-        let found = blocking(&site, move |app| app.waiting_events(&caller, &stream, most)).await?;
-        if poll.return_immediately || most == 0 || !found.events.is_empty() || waited >= LONGEST_WAIT {
+        let (asker, stream) = (caller.clone(), id.clone());
+        let found = blocking(&site, move |app| app.waiting_events(asker, &stream, most)).await?;
+        let Some(place) = place.as_ref().filter(|_| found.events.is_empty() && !left.is_zero()) else {
             let mut body = json!({ "sets": sets(&site, &found.events)? });
             if found.has_more {
                 body["moreAvailable"] = json!(true);
             }
             return Ok(answer(body));
+        };
+        // Read again and again, because most events are told some time after they happened, and another process may have noted them.
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => left = left.saturating_sub(PAUSE),
+            () = place.is_needed() => left = Duration::ZERO,
         }
-        tokio::time::sleep(PAUSE).await;
-        waited += PAUSE;
     }
 }
 

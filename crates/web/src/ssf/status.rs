@@ -13,6 +13,7 @@ use super::streams::{Named, answer, unnamed};
 use super::{MayManage, MayRead};
 use crate::Site;
 use crate::api::json::Strict;
+use crate::api::sent::Sent;
 use crate::fault::Fault;
 use crate::site::blocking;
 
@@ -32,11 +33,11 @@ pub(super) struct Verify {
 /// `GET /ssf/status`.
 pub(super) async fn read(
     State(site): State<Arc<Site>>,
-    MayRead(service): MayRead,
+    MayRead(caller): MayRead,
     Query(named): Query<Named>,
 ) -> Result<Response, Fault> {
     let id = named.stream_id.ok_or_else(unnamed)?;
-    let stream = blocking(&site, move |app| app.stream(&service)).await?;
+    let stream = blocking(&site, move |app| app.stream(&caller.service)).await?;
     let stream = stream.filter(|stream| stream.id == id).ok_or_else(|| Fault::not_found("stream"))?;
     Ok(answer(document(&stream)))
 }
@@ -44,28 +45,26 @@ pub(super) async fn read(
 /// `POST /ssf/status`.
 pub(super) async fn update(
     State(site): State<Arc<Site>>,
-    MayManage(service): MayManage,
-    Strict(new): Strict<NewStatus>,
+    Sent(MayManage(caller), Strict(new)): Sent<MayManage, Strict<NewStatus>>,
 ) -> Result<Response, Fault> {
     let status = Status::from_code(&new.status)
         .ok_or_else(|| Fault::malformed("There is no such status. Use enabled, paused or disabled."))?;
     if new.reason.as_ref().is_some_and(|reason| reason.len() > 500) {
         return Err(Fault::malformed("The reason is longer than 500 bytes. Shorten it."));
     }
-    let stream = blocking(&site, move |app| app.set_stream_status(&service, &new.stream_id, status, new.reason.clone())).await?;
+    let stream = blocking(&site, move |app| app.set_stream_status(caller, &new.stream_id, status, new.reason.clone())).await?;
     Ok(answer(document(&stream)))
 }
 
 /// `POST /ssf/verify`.
 pub(super) async fn verify(
     State(site): State<Arc<Site>>,
-    MayManage(service): MayManage,
-    Strict(verify): Strict<Verify>,
+    Sent(MayManage(caller), Strict(verify)): Sent<MayManage, Strict<Verify>>,
 ) -> Result<StatusCode, Fault> {
     if verify.state.as_ref().is_some_and(|state| state.len() > 1_000) {
         return Err(Fault::malformed("The state is longer than 1,000 bytes. Shorten it."));
     }
-    blocking(&site, move |app| app.verify_stream(&service, &verify.stream_id, verify.state.clone())).await?;
+    blocking(&site, move |app| app.verify_stream(caller, &verify.stream_id, verify.state.clone())).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -15,6 +15,7 @@ use usufruct_app::{EVENT_TYPES, StreamRequest, VERIFY_EVERY_SECONDS};
 use super::{MayManage, MayRead};
 use crate::Site;
 use crate::api::json::Strict;
+use crate::api::sent::Sent;
 use crate::fault::Fault;
 use crate::site::blocking;
 
@@ -50,11 +51,10 @@ struct Delivery {
 /// `POST /ssf/streams`.
 pub(super) async fn create(
     State(site): State<Arc<Site>>,
-    MayManage(service): MayManage,
-    Strict(asked): Strict<Asked>,
+    Sent(MayManage(caller), Strict(asked)): Sent<MayManage, Strict<Asked>>,
 ) -> Result<Response, Fault> {
     let request = asked.request(None)?;
-    let stream = blocking(&site, move |app| app.create_stream(&service, request)).await?;
+    let stream = blocking(&site, move |app| app.create_stream(caller, request)).await?;
     asked.agrees_with(&site, &stream)?;
     Ok((StatusCode::CREATED, [(CACHE_CONTROL, "no-store")], Json(document(&site, &stream))).into_response())
 }
@@ -62,10 +62,10 @@ pub(super) async fn create(
 /// `GET /ssf/streams`: the stream that is named, or a list of all there are.
 pub(super) async fn read(
     State(site): State<Arc<Site>>,
-    MayRead(service): MayRead,
+    MayRead(caller): MayRead,
     Query(named): Query<Named>,
 ) -> Result<Response, Fault> {
-    let stream = blocking(&site, move |app| app.stream(&service)).await?;
+    let stream = blocking(&site, move |app| app.stream(&caller.service)).await?;
     let body = match named.stream_id {
         Some(id) => {
             let stream = stream.filter(|stream| stream.id == id).ok_or_else(|| Fault::not_found("stream"))?;
@@ -79,46 +79,44 @@ pub(super) async fn read(
 /// `PATCH /ssf/streams`: what is left out stays as it is.
 pub(super) async fn update(
     State(site): State<Arc<Site>>,
-    MayManage(service): MayManage,
-    Strict(asked): Strict<Asked>,
+    Sent(MayManage(caller), Strict(asked)): Sent<MayManage, Strict<Asked>>,
 ) -> Result<Response, Fault> {
     let id = asked.stream_id()?.to_owned();
-    let caller = service.clone();
+    let service = caller.service.clone();
     let (stream, authorization_header) =
-        blocking(&site, move |app| Ok((app.stream(&caller)?, app.push_authorization(&caller)?))).await?;
+        blocking(&site, move |app| Ok((app.stream(&service)?, app.push_authorization(&service)?))).await?;
     let stream = stream.filter(|stream| stream.id == id).ok_or_else(|| Fault::not_found("stream"))?;
     asked.agrees_with(&site, &stream)?;
     let before =
         StreamRequest { endpoint: stream.endpoint, authorization_header, events: stream.events, description: stream.description };
     let request = asked.request(Some(before))?;
-    let stream = blocking(&site, move |app| app.change_stream(&service, &id, request)).await?;
+    let stream = blocking(&site, move |app| app.change_stream(caller, &id, request)).await?;
     Ok(answer(document(&site, &stream)))
 }
 
 /// `PUT /ssf/streams`: what is left out is gone.
 pub(super) async fn replace(
     State(site): State<Arc<Site>>,
-    MayManage(service): MayManage,
-    Strict(asked): Strict<Asked>,
+    Sent(MayManage(caller), Strict(asked)): Sent<MayManage, Strict<Asked>>,
 ) -> Result<Response, Fault> {
     let id = asked.stream_id()?.to_owned();
-    let caller = service.clone();
-    let stream = blocking(&site, move |app| app.stream(&caller)).await?;
+    let service = caller.service.clone();
+    let stream = blocking(&site, move |app| app.stream(&service)).await?;
     let stream = stream.filter(|stream| stream.id == id).ok_or_else(|| Fault::not_found("stream"))?;
     asked.agrees_with(&site, &stream)?;
     let request = asked.request(None)?;
-    let stream = blocking(&site, move |app| app.change_stream(&service, &id, request)).await?;
+    let stream = blocking(&site, move |app| app.change_stream(caller, &id, request)).await?;
     Ok(answer(document(&site, &stream)))
 }
 
 /// `DELETE /ssf/streams`.
 pub(super) async fn delete(
     State(site): State<Arc<Site>>,
-    MayManage(service): MayManage,
+    MayManage(caller): MayManage,
     Query(named): Query<Named>,
 ) -> Result<StatusCode, Fault> {
     let id = named.stream_id.ok_or_else(unnamed)?;
-    blocking(&site, move |app| app.delete_stream(&service, &id)).await?;
+    blocking(&site, move |app| app.delete_stream(caller, &id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -21,7 +21,7 @@ use usufruct_core::Text;
 use usufruct_core::hash::sha256;
 use usufruct_core::lifecycle::State;
 use usufruct_core::statement::StatementKind;
-use usufruct_web::{CardPlace, DemoSettings, Outbound, Settings, Site};
+use usufruct_web::{CardPlace, DemoSettings, Limits, Outbound, Settings, Site};
 
 use crate::common::{CARD, City, LIBRARY, SERVICE, library_card};
 
@@ -242,6 +242,14 @@ impl TestSite {
     pub fn with_card_place(self, place: CardPlace) -> Self {
         let settings = Settings { issuer: ISSUER.to_owned(), allows_oidc: true, demo: None };
         let site = Arc::new(Site::new(Arc::clone(&self.city.app), settings).unwrap().with_card_place(place));
+        let router = usufruct_web::router(Arc::clone(&site));
+        Self { site, router, ..self }
+    }
+
+    /// The same site with other limits than the usual.
+    pub fn with_limits(self, limits: &Limits) -> Self {
+        let settings = Settings { issuer: ISSUER.to_owned(), allows_oidc: true, demo: None };
+        let site = Arc::new(Site::new(Arc::clone(&self.city.app), settings).unwrap().with_limits(limits));
         let router = usufruct_web::router(Arc::clone(&site));
         Self { site, router, ..self }
     }

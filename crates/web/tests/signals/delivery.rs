@@ -5,13 +5,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use usufruct_app::store::residents::ResidentState;
-use usufruct_core::time::{HOUR, MINUTE, SECOND};
+use usufruct_core::time::{DAY, HOUR, MINUTE, SECOND};
 use usufruct_web::{Outbound, Unsent};
 
-use crate::common::SERVICE;
+use crate::calls::{POLL, poll};
+use crate::common::{CARD, SERVICE, library_card, mandate};
 use crate::receiver::{Got, Street};
-use crate::site::{ISSUER, OTHER};
+use crate::site::{ISSUER, OTHER, claims_of};
 
+const MANDATE_ENDED: &str = "urn:usufruct:event:mandate-ended";
 const SESSION_REVOKED: &str = "https://schemas.openid.net/secevent/caep/event-type/session-revoked";
 
 fn members(value: &Value) -> BTreeSet<&str> {
@@ -221,6 +223,38 @@ async fn an_event_that_was_lost_comes_again_under_its_name() {
     let again = at(&got, "/good/signals")[0];
     assert_eq!(first.claims(), again.claims());
     assert!(again.headers.get("authorization").is_none(), "the secret of another endpoint is not sent here");
+}
+
+#[tokio::test]
+async fn a_mandate_that_ends_by_its_date_is_told_to_those_who_push_and_those_who_poll() {
+    let street = Street::open("/good").await;
+    let app = &street.site.city.app;
+    let mut card = library_card();
+    card["sunset_at"] = json!("2026-01-03T00:00:00Z");
+    street.site.city.publish_mandate(CARD, card);
+    street.push_stream(SERVICE).await;
+    let polled = street.stream(OTHER, &json!({ "delivery": { "method": POLL } })).await["stream_id"].clone();
+    let (_, cookie) = street.site.resident();
+    street.sign_in(&cookie, SERVICE).await;
+    street.site.city.clock.advance(2 * DAY);
+    assert_eq!(app.run_sunsets().unwrap().ended, [mandate()]);
+    while street.deliver().await > 0 {}
+    let token = street.token(OTHER, "ssf.read").await;
+    let polled = poll(&street, polled.as_str().unwrap(), &token, json!({ "returnImmediately": true })).await["sets"].take();
+    let pushed: Vec<String> = at(&street.got(), "/good/signals").into_iter().map(|got| got.body.clone()).collect();
+    let polled: Vec<String> = polled.as_object().unwrap().values().map(|set| set.as_str().unwrap().to_owned()).collect();
+    for (service, sets) in [(SERVICE, pushed), (OTHER, polled)] {
+        let mut ends = Vec::new();
+        for set in sets.iter().filter(|set| claims_of(set)["events"].get(MANDATE_ENDED).is_some()) {
+            assert_eq!(street.verified(set).await.typ.as_deref(), Some("secevent+jwt"));
+            ends.push(claims_of(set));
+        }
+        assert_eq!(ends.len(), 1, "{service}");
+        assert_eq!((&ends[0]["iss"], &ends[0]["aud"]), (&json!(ISSUER), &json!(service)));
+        assert_eq!(ends[0]["sub_id"], json!({ "format": "uri", "uri": format!("{ISSUER}/register/mandates/{CARD}") }));
+        let at = street.site.city.app.now().seconds();
+        assert_eq!(ends[0]["events"][MANDATE_ENDED], json!({ "event_timestamp": at, "mandate": CARD, "cause": "sunset" }));
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod calls;
 #[path = "../../../app/tests/common/mod.rs"]
 mod common;
 mod delivery;
+mod held;
 mod receiver;
 #[path = "../oidc/site.rs"]
 mod site;

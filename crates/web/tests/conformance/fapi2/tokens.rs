@@ -181,9 +181,11 @@ pub async fn possession() {
         header[name] = value;
         wrong.push(site.bound.sign_with(&header, &lawful()));
     }
-    let mut private = header();
-    private["jwk"]["d"] = json!("AAAA");
-    wrong.push(site.bound.sign_with(&private, &lawful()));
+    for member in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
+        let mut private = header();
+        private["jwk"][member] = json!("AAAA");
+        wrong.push(site.bound.sign_with(&private, &lawful()));
+    }
     let other = Key::new("other");
     wrong.push(other.prove(&lawful()));
     wrong.push(other.sign_with(&header(), &lawful()));
