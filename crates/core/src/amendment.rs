@@ -149,8 +149,10 @@ fn is_weaker(old: &Mandate, new: &Mandate) -> bool {
         mandate.eight_conditions.iter().flat_map(EightConditions::waivers).map(|(field, _)| field).collect()
     };
     let within = |mandate: &Mandate| mandate.sign_in_within.as_deref().and_then(parse_duration).unwrap_or(i64::MAX);
+    let delayed = |mandate: &Mandate| mandate.visibility.delay().map_or(0, |delay| delay.max_days);
     let weaker_block = |asked: &AskedBlock| old.asked(&asked.block).is_some_and(|before| asked.means < before.means);
     new.gate < old.gate
+        || delayed(new) > delayed(old)
         || new.means < old.means
         || within(new) > within(old)
         || new.blocks.iter().any(weaker_block)
