@@ -124,7 +124,7 @@ impl App {
         let found = self.find_resident(&asking, seed_index, *generation)?;
         let case = self.case(&asking, plan.asked, found)?;
         let event = event(plan.asked, plan.mandate, &case, plan.actor, Some(plan.batch), plan.now);
-        let place_case = PlaceCase::new(self, plan.version, &case, plan.mandate, event, plan.now).held(plan.token);
+        let place_case = PlaceCase::new(self, plan.version, &case, plan.mandate, event, plan.now)?.held(plan.token);
         Ok(Waiting { case, placed: self.db.submit("record batch use", move |tx| place_case.run(tx)) })
     }
 

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use usufruct_core::Time;
 use usufruct_core::brake::{Brake, Gauge, Stop, Stratum};
 use usufruct_core::decide::Clause;
+use usufruct_core::delay::visible_from;
 use usufruct_core::event::{Event, Kind};
 use usufruct_core::recount::is_use;
 use usufruct_core::source::{Source, SourceMark};
@@ -40,6 +41,7 @@ pub(crate) struct Counted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum What {
     Batch,
+    Delayed,
     Irregular,
     Refusal(Clause),
     Resident,
@@ -82,6 +84,7 @@ impl What {
     pub fn code(self) -> String {
         match self {
             Self::Batch => "batch".to_owned(),
+            Self::Delayed => "delayed".to_owned(),
             Self::Irregular => "irregular".to_owned(),
             Self::Refusal(clause) => format!("refusal:{}", clause.code()),
             Self::Resident => "resident".to_owned(),
@@ -144,6 +147,9 @@ impl Books {
         event.source = Some(mark);
         if is_use(event.kind) {
             self.count((key, What::Use));
+            if visible_from(event.n).is_some() {
+                self.count((key, What::Delayed));
+            }
             if event.clause.is_some() {
                 self.count((key, What::Irregular));
             }

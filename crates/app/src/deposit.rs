@@ -132,7 +132,7 @@ impl App {
             Some(_) => self.decider(&register, service, &request.mandate, reason, actor)?,
             None => self.writer(&register, service, &request.mandate, reason, actor)?,
         };
-        let place_case = PlaceCase::new(self, version, &case, mandate, event, now).braked(decider.clone()).held(token);
+        let place_case = PlaceCase::new(self, version, &case, mandate, event, now)?.braked(decider.clone()).held(token);
         let placed = self.db.transaction("deposit", move |tx| {
             let placed = place_case.run(tx)?;
             if let Some(row) = row.as_ref().filter(|_| placed.is_permitted()) {

@@ -69,7 +69,7 @@ impl App {
         event.kind = Kind::Use;
         let decider = self.decider(&register, service, &reported.mandate, &reported.reason, reported.actor.as_ref())?;
         let mark = SourceMark { source: source.clone(), number: reported.number, happened_at: Some(reported.happened_at) };
-        let place_case = PlaceCase::new(self, version, &case, mandate, event, now).braked(decider).reported(mark.clone());
+        let place_case = PlaceCase::new(self, version, &case, mandate, event, now)?.braked(decider).reported(mark.clone());
         let mandate = mandate.number;
         let placed = self.db.transaction("record reported use", move |tx| {
             if !sources::take(tx, &source, mandate, mark.number, now)? {

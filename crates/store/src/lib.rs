@@ -17,6 +17,7 @@ pub mod certificate_cards;
 pub mod codes;
 pub mod counter_requests;
 pub mod db;
+pub mod delayed;
 pub mod delegations;
 pub mod deletions;
 pub mod deposits;
@@ -80,6 +81,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 32, name: "wishes", sql: include_str!("../migrations/0032_wishes.sql") },
     Migration { number: 33, name: "stops_and_bursts", sql: include_str!("../migrations/0033_stops_and_bursts.sql") },
     Migration { number: 34, name: "officers", sql: include_str!("../migrations/0034_officers.sql") },
+    Migration { number: 40, name: "delayed", sql: include_str!("../migrations/0040_delayed.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

@@ -1,0 +1,8 @@
+-- How many lines about residents who were erased had not opened, by the mandate and the month in which they were written.
+CREATE TABLE delayed_ended (
+    mandate BIGINT NOT NULL,
+    -- Month in Taipei, counted from January 2020.
+    month BIGINT NOT NULL,
+    lines BIGINT NOT NULL,
+    PRIMARY KEY (mandate, month)
+);
