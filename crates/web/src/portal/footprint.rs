@@ -11,8 +11,9 @@ use base64::engine::general_purpose::STANDARD;
 use i18n_embed_fl::fl;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use usufruct_app::{Footprint, FootprintLine, Incomplete, NamedOfficer};
+use usufruct_app::{Footprint, FootprintLine, Incomplete, NamedOfficer, OpenedWeeks};
 use usufruct_core::Time;
+use usufruct_core::delay::visible_from;
 use usufruct_core::delegation::Power;
 use usufruct_core::event::{Event, Form, Kind};
 use usufruct_core::id::{BreachId, ServiceId};
@@ -96,6 +97,8 @@ pub(super) struct Row {
     pub happened_at: Option<Time>,
     /// Whom an order of the oversight body has named.
     pub officer: Option<NamedOfficer>,
+    /// From when on it is shown, where it was kept back.
+    pub opened_at: Option<Time>,
 }
 
 #[derive(Deserialize)]
@@ -173,6 +176,7 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
         is_by_office: false,
         happened_at: None,
         officer: line.officer.clone(),
+        opened_at: visible_from(line.n),
     };
     let Some(event) = &line.event else { return row };
     row.at = Some(event.at);
@@ -335,9 +339,16 @@ fn payload(site: &Site, footprint: &Footprint, size: u64) -> Value {
         "policy": site.app.register().log.as_ref().map(|entry| format!("{}\n", entry.body.policy.trim_end())),
         "size": size,
         "tagKey": STANDARD.encode(*footprint.tag_key),
+        "delay": opened_weeks(&footprint.delay),
         "checkpointUrl": "/log/checkpoint",
         "lines": lines,
     })
+}
+
+/// What opens her delayed lines up to the week that runs, as the verifier reads it.
+pub(super) fn opened_weeks(delay: &OpenedWeeks) -> Value {
+    let seed = delay.seed.as_ref().map(|seed| STANDARD.encode(**seed));
+    json!({ "week": delay.week.0, "seed": seed })
 }
 
 fn shown(event: &Event) -> Value {
