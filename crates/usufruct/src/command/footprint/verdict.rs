@@ -20,6 +20,7 @@ pub enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Code {
+    Anchor,
     Chain,
     Checkpoint,
     Duplicate,
@@ -44,6 +45,7 @@ pub enum Code {
     Unreachable,
     Unsearched,
     Vkey,
+    Weeks,
 }
 
 /// A code with what it is about.
@@ -77,7 +79,7 @@ impl Verdict {
 
     pub fn state(&self) -> State {
         match self.code {
-            Code::Newer | Code::Quorum | Code::Unpublished | Code::Unreachable | Code::Unsearched => State::Pending,
+            Code::Newer | Code::Quorum | Code::Unpublished | Code::Unreachable | Code::Unsearched | Code::Weeks => State::Pending,
             _ => State::Broken,
         }
     }
@@ -96,6 +98,7 @@ impl State {
 impl Code {
     fn text(self) -> &'static str {
         match self {
+            Self::Anchor => "The key of the lines that are shown later is not the one that was given at the beginning.",
             Self::Chain => "This line does not follow from the line before it.",
             Self::Checkpoint => "The checkpoint is malformed or belongs to another log.",
             Self::Duplicate => "Two lines carry the same number.",
@@ -122,6 +125,9 @@ impl Code {
             Self::Unreachable => "The public log does not answer. Try again later.",
             Self::Unsearched => "The tag index of the log does not answer, so the log was not searched. Try again with --whole.",
             Self::Vkey => "The key of the log is malformed.",
+            Self::Weeks => {
+                "A week has begun since this footprint was made. Load it again; if it stays so, lines are hidden from you."
+            }
         }
     }
 }
