@@ -330,7 +330,7 @@ def fields_of(event):
         (4, number(int(event["at_micros"]))),
         (7, array(*[array(words(block), words(form)) for block, form in event["blocks"]])),
         (8, words(event["reason"])),
-        (10, words("immediate")),
+        (10, words("immediate" if int(event["n"]) < 2**32 else "delayed")),
     ]
     if event["mandate"]:
         entries.append((5, octets(bytes.fromhex(event["mandate"]))))
@@ -354,6 +354,8 @@ def fields_of(event):
     if event.get("closed"):
         closed = event["closed"]
         entries.append((17, array(octets(bytes.fromhex(closed["commitment"])), number(int(closed["shown_from_micros"])))))
+    if event.get("anchor"):
+        entries.append((18, octets(bytes.fromhex(event["anchor"]))))
     return sorted(entries)
 
 
@@ -406,6 +408,39 @@ def accept_closed(name, why, reason, to, **changes):
     })
 
 
+# 18 May 2026 is the Monday of week 2941, counted from that of 5 January 1970 in Taipei.
+WEEK = 2941
+LAST_WEEK = 5218
+
+
+def seeds():
+    """The seed of each week from the last to week 2900."""
+    seed, all_seeds = named("delay seed"), {}
+    for week in range(LAST_WEEK, 2899, -1):
+        all_seeds[week] = seed
+        seed = hashlib.sha256(b"usufruct/delay-seed/v1" + seed).digest()
+    return all_seeds
+
+
+def delay():
+    """What one resident's seeds give: chain, tag keys, tags, and keys of lines."""
+    all_seeds = seeds()
+    weeks = []
+    for week in [2900, WEEK - 1, WEEK, WEEK + 1, LAST_WEEK]:
+        seed = all_seeds[week]
+        key = mac(seed, b"usufruct/delayed-tag/v1")
+        begins = week * 7 * 86_400_000_000 + 4 * 86_400_000_000 - 8 * 3_600_000_000
+        tags = [{"n": str(n), "tag_hex": mac(key, b"usufruct/tag/v1", struct.pack(">Q", n)).hex()} for n in [week << 32, (week << 32) + 1]]
+        line = mac(named("footprint key"), b"usufruct/delayed-line/v1", seed)
+        weeks.append({"week": week, "begins_micros": str(begins), "seed_hex": seed.hex(), "tag_key_hex": key.hex(), "tags": tags, "line_key_hex": line.hex()})
+    save("delay", "weeks", {"expect": "accept", "footprint_key_hex": named("footprint key").hex(), "weeks": weeks})
+    openings = []
+    for at, days in [(1767225600000000, 30), (1767225600000000, 7), (1767539999999999, 7), (1767540000000000, 7), (1779033600000000, 180)]:
+        week = (at + days * 86_400_000_000 - 4 * 86_400_000_000 + 8 * 3_600_000_000) // (7 * 86_400_000_000)
+        openings.append({"at_micros": str(at), "max_days": days, "week": week})
+    save("delay", "openings", {"expect": "accept", "openings": openings})
+
+
 def refuse_event(name, why, cbor):
     save("events", name, {"expect": "refuse", "why": why, "cbor_hex": cbor.hex()})
 
@@ -441,6 +476,13 @@ def events():
     accept_closed("closed-refusal", "What of her own led to a refusal is no matter of somebody else.", "enquiry", None, kind="refusal",
                   clause="suspension", detail="case")
     accept_closed("closed-without-reason", "A refused request may have given no reason of the mandate.", "", None, kind="refusal", clause="reason")
+    seed = seeds()
+    delayed = str(WEEK << 32)
+    first = accept_event("delayed-0", "A number from 2^32 on is a place in the week on which the line opens, and says that it is delayed.",
+                         event(kind="consent", reason="notified", n=delayed, **{k: v for k, v in bare.items() if k != "reason"}))
+    accept_event("delayed-1", "Each week has a chain of its own.", event(n=str((WEEK << 32) + 1), prev=first))
+    accept_event("anchor", "A line binds the seeds of all weeks to come by that of its own week.",
+                 event(kind="sign-in", anchor=seed[2921].hex(), **{**bare, "reason": "sign-in"}))
     for n in [23, 24, 255, 256, 65535, 65536, 2**32 - 1, 2**32, 2**53, 2**64 - 1]:
         accept_event(f"number-{n}", "Whole numbers take the shortest of five forms.", event(n=str(n), **bare))
     for length in [23, 24, 255, 256]:
@@ -502,7 +544,10 @@ def events():
     refuse_event("unknown-form", "There are three forms.", replaced(7, array(array(words("blk_name"), words("everything")))))
     refuse_event("block-without-form", "A block has its form.", replaced(7, array(array(words("blk_name")))))
     refuse_event("block-with-three-parts", "A block has its form and nothing else.", replaced(7, array(array(words("blk_name"), words("value"), number(0)))))
-    refuse_event("delayed", "No line hides: the only disclosure class is immediate.", replaced(10, words("delayed")))
+    refuse_event("delayed", "No line in her own chain is delayed.", replaced(10, words("delayed")))
+    refuse_event("delayed-at-once", "No line that opens in a week is shown at once.", encode([(2, number(WEEK << 32)) if k == 2 else (k, v) for k, v in good]))
+    refuse_event("disclosure-unknown", "A line is immediate or delayed.", replaced(10, words("never")))
+    refuse_event("anchor-of-31-bytes", "A seed has 32 bytes.", encode(good + [(18, octets(b"\x01" * 31))]))
     refuse_event("reason-not-utf8", "0xff is no UTF-8.", replaced(8, head(3, 1) + b"\xff"))
     refuse_event("reason-as-bytes", "A reason is a text.", replaced(8, octets(b"reminder")))
     refuse_event("time-too-late", "One microsecond after the last time there is.", replaced(4, number(253402207201000000)))
@@ -533,9 +578,10 @@ def events():
 
 
 if __name__ == "__main__":
-    for folder in ["statements", "events"]:
+    for folder in ["statements", "events", "delay"]:
         (HERE / folder).mkdir(exist_ok=True)
         for old in (HERE / folder).glob("*.json"):
             old.unlink()
     statements()
     events()
+    delay()

@@ -7,9 +7,10 @@ import { Broken, concat, equal, hex, need, uint64, utf8 } from "./log/bytes.js";
  * @typedef {object} Event
  * @property {1} v
  * @property {string} kind
- * @property {number} n number in the resident's own chain, from 0
- * @property {Uint8Array} prev commitment of the event before; empty for number 0
+ * @property {number} n number in the resident's own chain, from 0; from 2^32 on a place in the week on which it opens
+ * @property {Uint8Array} prev commitment of the event before in its chain; empty for the first
  * @property {number} at microseconds UTC
+ * @property {Uint8Array} [anchor] the seed of her delayed lines for the week of this event
  * @property {Uint8Array} [mandate] hash of the mandate revision
  * @property {string} [service]
  * @property {[string, string][]} blocks data block and form
@@ -54,7 +55,7 @@ const FIELDS = [
   ["blocks", (value) => Array.isArray(value) && value.every(isBlock)],
   ["reason", isText],
   ["actor", isBytes(32), true],
-  ["disclosure", (value) => value === "immediate"],
+  ["disclosure", (value) => value === "immediate" || value === "delayed"],
   ["batch", (value) => Array.isArray(value) && value.length === 2 && isBytes(16)(value[0]) && isCount(value[1]), true],
   ["clause", isText, true],
   ["detail", isText, true],
@@ -62,6 +63,7 @@ const FIELDS = [
   ["other", isText, true],
   ["source", (value) => Array.isArray(value) && (value.length === 2 || value.length === 3) && isSource(value[0]) && value.slice(1).every(isCount), true],
   ["closed", (value) => Array.isArray(value) && value.length === 2 && isBytes(32)(value[0]) && isCount(value[1]), true],
+  ["anchor", isBytes(32), true],
 ];
 
 /** @param {Uint8Array} bytes @returns {Event} */
@@ -76,6 +78,8 @@ export function decodeEvent(bytes) {
     if (map.delete(key)) event[name] = value;
   });
   if (map.size > 0 || (event.closed && event.reason)) throw new Broken("malformed");
+  // A line is delayed by its number, and by nothing else.
+  if ((Number(event.n) < 2 ** 32) !== (event.disclosure === "immediate")) throw new Broken("malformed", { field: "disclosure" });
   return /** @type {Event} */ (/** @type {unknown} */ (event));
 }
 

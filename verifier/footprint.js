@@ -2,6 +2,7 @@
 // Checks a resident's whole footprint against the public log: that each line shown is the line that was committed, that
 // the lines are all there from number 0 on, that no line is in the log and not shown, and that the log still holds what it
 // held when this reader last looked.
+import { FIRST_NUMBER, isBehind, weekKeys, weekOf } from "./delay.js";
 import { commitment, decodeEvent, eventLeaf, isCount, shownOf, tag, withMatter } from "./event.js";
 import { Broken, base64, equal, need } from "./log/bytes.js";
 import { openLog, parseCheckpoint, parseKey, parseNote, parsePolicy } from "./log/checkpoint.js";
@@ -9,6 +10,7 @@ import { leafHash } from "./log/tree.js";
 import { attempt, verdict, worst } from "./reasons.js";
 import { searchLog } from "./search.js";
 
+/** @import {Delay} from "./delay.js" */
 /** @import {Event} from "./event.js" */
 /** @import {Key} from "./log/checkpoint.js" */
 /** @import {FetchBytes} from "./log/tree.js" */
@@ -23,6 +25,7 @@ import { searchLog } from "./search.js";
  * @property {string} vkey
  * @property {string | null} [policy] whose cosignatures the log should have (tlog-policy)
  * @property {string} tagKey base64
+ * @property {Delay} [delay] what opens her delayed lines up to the week that runs
  * @property {string} checkpointUrl
  * @property {number} [size] entries of the log that were public before the lines were read; all of them, if it is not said
  * @property {Line[]} lines
@@ -67,7 +70,7 @@ export async function verifyFootprint(footprint, options) {
   // What happened since the page was made is not hidden. What the server does not hand out even now is.
   const { value } = await attempt(options.reload);
   if (!Array.isArray(value?.lines)) return result;
-  const again = await examine({ ...footprint, lines: value.lines, size: undefined }, log, options);
+  const again = await examine({ ...footprint, lines: value.lines, delay: value.delay, size: undefined }, log, options);
   const newer = again.lines.filter(({ n }) => !footprint.lines.some((line) => line.n === n));
   if (newer.length === 0 || !again.search) return again;
   const { state, reason } = verdict(new Broken("newer", { lines: newer.length }));
@@ -81,12 +84,15 @@ const hasCode = ({ findings }, code) => findings.some((finding) => finding.code 
 
 /** @param {Footprint} footprint @param {Attempt<Log>} log @param {Options} options @returns {Promise<Result>} */
 async function examine(footprint, log, options) {
-  const { lines, tagKey } = footprint;
+  const { lines, tagKey, delay } = footprint;
   const nowMillis = options.nowMillis ?? Date.now();
+  const weeks = await attempt(() => weekKeys(delay, lines));
+  /** @param {number} n */
+  const keyOf = (n) => (weekOf(n) > 0 ? weeks.value?.get(weekOf(n)) : base64(tagKey));
 
   /** @param {Line} line */
   const check = async (line) => {
-    const opened = await attempt(() => open(line, tagKey));
+    const opened = await attempt(() => open(line, keyOf(line.n)));
     const found = await attempt(async () => {
       if (opened.broken ?? log.broken) throw opened.broken ?? log.broken;
       if (!options.known?.has(line.n)) await find(log.value, line.index, opened.value, nowMillis);
@@ -100,14 +106,15 @@ async function examine(footprint, log, options) {
   }
   const proven = checked.filter(({ state }) => state === "verified");
   followChain(checked);
-  const search = log.value && (await searchLog(footprint, log.value, proven, options));
+  const search = log.value && (await searchLog(footprint, weeks.value ?? new Map(), log.value, proven, options));
 
   // What is not shown on its day may be shown later, and the line is in the log all the same.
   for (const line of checked) if (line.isLate && line.state === "verified") Object.assign(line, verdict(new Broken("withheld")));
 
   const { value } = log;
   const lacks = value?.checkpoint.lacks;
-  const overall = verdict(log.broken ?? (lacks ? new Broken(lacks) : null));
+  const behind = isBehind(delay, nowMillis) ? new Broken("weeks") : null;
+  const overall = verdict(log.broken ?? weeks.broken ?? (lacks ? new Broken(lacks) : behind));
   return {
     state: worst([overall, search ?? overall, ...checked].map(({ state }) => state)),
     reason: overall.reason,
@@ -118,7 +125,10 @@ async function examine(footprint, log, options) {
   };
 }
 
-/** What a line says of itself, before the log is asked. @param {Line} line @param {string} tagKey @returns {Promise<Opened>} */
+/**
+ * What a line says of itself, before the log is asked.
+ * @param {Line} line @param {Uint8Array | undefined} tagKey that of its chain, if it is known @returns {Promise<Opened>}
+ */
 async function open({ n, index, event: encoded, r, matter, shown }, tagKey) {
   needCrypto();
   need(isCount(n) && isCount(index), "malformed");
@@ -130,9 +140,10 @@ async function open({ n, index, event: encoded, r, matter, shown }, tagKey) {
     const shownValue = shown[/** @type {keyof Shown} */ (field)] ?? null;
     need(JSON.stringify(shownValue) === JSON.stringify(value), "shown", { field });
   }
+  need(tagKey, "anchor");
   const c = await commitment(base64(r), bytes);
   const whole = matter ? await withMatter(event, base64(matter)) : event;
-  return { event: whole, isTold: Boolean(matter), c, leaf: await leafHash(eventLeaf(c, await tag(base64(tagKey), n))) };
+  return { event: whole, isTold: Boolean(matter), c, leaf: await leafHash(eventLeaf(c, await tag(tagKey, n))) };
 }
 
 /** Whether the day of a matter has come, by the clock of this reader, and nothing was handed out. @param {Opened} opened @param {number} nowMillis */
@@ -173,16 +184,16 @@ async function find({ tree }, index, { event, leaf }, nowMillis) {
 }
 
 /**
- * Numbers run from 0 without gap or duplicate, and each line names the commitment of the one before. A line that is
+ * Numbers run from the first of each chain without gap or duplicate, and each line names the commitment of the one before. A line that is
  * broken already is not blamed on the line after it.
  * @param {(LineResult & {c?: Uint8Array})[]} lines
  */
 function followChain(lines) {
   const chain = lines.filter(({ n }) => isCount(n)).sort((a, b) => a.n - b.n);
   chain.forEach((line, i) => {
-    const before = chain[i - 1];
-    const expected = before ? before.n + 1 : 0;
-    if (line.n < expected) {
+    const before = chain[i - 1] && weekOf(chain[i - 1].n) === weekOf(line.n) ? chain[i - 1] : undefined;
+    const expected = before ? before.n + 1 : weekOf(line.n) * FIRST_NUMBER;
+    if (before && line.n < expected) {
       Object.assign(before, verdict(new Broken("duplicate")));
       Object.assign(line, verdict(new Broken("duplicate")));
     } else if (line.n > expected) {

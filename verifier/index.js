@@ -2,6 +2,7 @@
 export * from "./bundle.js";
 export * from "./certificate.js";
 export * from "./cbor.js";
+export * from "./delay.js";
 export * from "./event.js";
 export * from "./footprint.js";
 export * from "./key.js";

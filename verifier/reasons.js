@@ -8,9 +8,11 @@ export const REASONS = {
   unsearched: "The tag index of the log does not answer, so the log was not searched. Try again later.",
   unsupported: "This program cannot check all signatures that are asked for. Use a newer one.",
   newer: "The log holds lines of yours that this footprint lacks. Load it again; if it still lacks them, they are hidden from you.",
+  weeks: "A week has begun since this footprint was made. Load it again; if it stays so, lines are hidden from you.",
   quorum: "Too few witnesses have co-signed this state of the log.",
   withheld: "The day of this line has come, and what it is about is not shown. Load the footprint again; if it still lacks it, it is withheld from you.",
 
+  anchor: "The key of the lines that are shown later is not the one that was given at the beginning.",
   chain: "This line does not follow from the line before it.",
   checkpoint: "The checkpoint is malformed or belongs to another log.",
   dates: "A date lies before what the log knew then, after the statement that gives it, or before one that it follows.",
@@ -37,7 +39,7 @@ export const REASONS = {
   vkey: "The key of the log is malformed.",
 };
 
-const PENDING = ["unpublished", "unreachable", "unsearched", "unsupported", "newer", "quorum", "withheld"];
+const PENDING = ["unpublished", "unreachable", "unsearched", "unsupported", "newer", "weeks", "quorum", "withheld"];
 
 /** @typedef {"verified" | "pending" | "broken"} State */
 /** @typedef {{code: keyof typeof REASONS, text: string} & Record<string, unknown>} Reason */

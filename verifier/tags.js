@@ -22,7 +22,7 @@ const PREFIX = 4;
 
 /**
  * @param {Tree} tree
- * @param {Uint8Array[]} tags by number
+ * @param {Map<number, Uint8Array>} tags by number
  * @param {Map<number, number>} known leaves that are proven to be the resident's, and the numbers of their tags
  * @param {{from?: number, whole?: boolean, random?: Random}} [options] `from`: an earlier search came so far and found
  *   nothing wrong; `whole`: read all leaves, and compare all of the index with them
@@ -46,7 +46,7 @@ export async function searchTags(tree, tags, known, { from = 0, whole = false, r
       const tag = tagOf(leaf);
       if (index && index(at) !== (tag ? prefix(tag) : 0)) findings.lies.push(at);
       for (const n of (tag && wanted.get(prefix(tag))) ?? []) {
-        if (tag && equal(tag, tags[n]) && known.get(at) !== n) findings.strays.push({ n, index: at });
+        if (tag && equal(tag, tags.get(n) ?? tag.subarray(1)) && known.get(at) !== n) findings.strays.push({ n, index: at });
       }
     });
   });
@@ -58,7 +58,8 @@ export async function searchTags(tree, tags, known, { from = 0, whole = false, r
     for (let at = start * BUNDLE; at < tree.size; at += 1) {
       const [mine, is] = [known.get(at), index(at)];
       if (mine !== undefined) {
-        if (is !== prefix(tags[mine])) findings.lies.push(at);
+        const expected = tags.get(mine);
+        if (!expected || is !== prefix(expected)) findings.lies.push(at);
       } else if (wanted.has(is)) found.push(Math.floor(at / BUNDLE));
     }
     return found;
@@ -89,7 +90,7 @@ function hide(bundles, start, end, random) {
   while (bundles.size < crowd) bundles.add(start + random(end - start));
 }
 
-/** @param {Uint8Array[]} tags */
+/** @param {Map<number, Uint8Array>} tags */
 function byPrefix(tags) {
   /** @type {Map<number, number[]>} */
   const wanted = new Map();

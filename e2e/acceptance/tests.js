@@ -109,9 +109,8 @@ export const TESTS = [
         holds: "Both refused: neither a request nor a statement has a place for it. The lines of every tally that are shown late are counted in public, and there are none.",
       },
       "on-its-day": {
-        done: "Two people publish a mandate whose lines may be shown late, within the bounds of its law and its overseer",
-        holds: "The mandate is taken, a line under it is not shown before its day, is shown on it without anybody's doing, and is counted in public until then.",
-        open: "there is no delayed visibility: every line is shown at once, and a mandate cannot say otherwise",
+        done: "Bailiffs look for somebody under a covert mandate: two months ago, three days ago, and now. Their office activates another one alone",
+        holds: "What happened two months ago is in her footprint and proven against the public log; nobody wrote anything on its day. What is later stands on none of her pages, and is counted in public. The office alone is refused; with two people of the overseer it is taken.",
       },
     },
   },

@@ -26,8 +26,26 @@ export const foundAcceptanceCity = () =>
     cpSync(OWN, folder, { recursive: true });
     changed(join(folder, "contracts", "event.toml"), /^mandates = \[/m, `mandates = ["${DRAW}", `);
     changed(join(folder, "services", "bear-voucher.toml"), /^mandates = \[/m, `mandates = ["${DRAW}", `);
-    appendFileSync(join(folder, "people", "personas.toml"), Array.from({ length: ENTRANTS }, (_, i) => entrantFile(i)).join(""));
+    appendFileSync(join(folder, "people", "personas.toml"), Array.from({ length: ENTRANTS }, (_, i) => entrantFile(i)).join("") + WATCHED_FILE);
   });
+
+/** Somebody whom bailiffs looked for in secret: long ago, and lately. */
+export const WATCHED = "lo-mei-hua";
+const WATCHED_FILE = `
+[[personas]]
+id = 4900
+name = { en = "Lo Mei-hua", zh-Hant = "羅美華" }
+birth_year = 1975
+district = "望潮區"
+language = "en"
+holds = "card"
+story = { en = "A court had her looked for.", zh-Hant = "法院曾裁定查訪她。" }
+consents = []
+history = [
+  { mandate = "mdt_inquiry", service = "svc_inquiry-desk", reason = "order", days_ago = 60, blocks = ["blk_name"] },
+  { mandate = "mdt_inquiry", service = "svc_inquiry-desk", reason = "order", days_ago = 3, blocks = ["blk_name"] },
+]
+`;
 
 function changed(file, from, to) {
   const text = readFileSync(file, "utf8");

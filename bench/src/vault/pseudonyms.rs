@@ -143,6 +143,7 @@ impl House {
             n: 0,
             prev: None,
             at: Time::default(),
+            anchor: None,
             mandate: Some(MANDATE),
             service: Some(from.clone()),
             blocks: Vec::new(),

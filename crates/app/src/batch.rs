@@ -127,7 +127,7 @@ impl App {
         let found = self.find_resident(&asking, seed_index, *generation)?;
         let case = self.case(&asking, plan.asked, found)?;
         let event = event(plan.asked, plan.mandate, &case, plan.actor, Some(plan.batch), plan.now);
-        let place_case = PlaceCase::new(self, plan.version, &case, plan.mandate, event, plan.now);
+        let place_case = PlaceCase::new(self, plan.version, &case, plan.mandate, event, plan.now)?;
         let place_case = place_case.closed_to_her(plan.asked.third_party.then_some(plan.mandate)).held(plan.token);
         Ok(Waiting { case, placed: self.db.submit("record batch use", move |tx| place_case.run(tx)) })
     }

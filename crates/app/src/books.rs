@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use usufruct_core::Time;
 use usufruct_core::brake::{Brake, Gauge, Stop, Stratum};
 use usufruct_core::decide::Clause;
+use usufruct_core::delay::visible_from;
 use usufruct_core::event::{Event, Kind};
 use usufruct_core::recount::is_use;
 use usufruct_core::source::{Source, SourceMark};
@@ -44,6 +45,7 @@ pub(crate) enum What {
     Batch,
     /// A line whose matter is closed to the resident.
     Closed,
+    Delayed,
     Irregular,
     Refusal(Clause),
     Resident,
@@ -87,6 +89,7 @@ impl What {
         match self {
             Self::Batch => "batch".to_owned(),
             Self::Closed => CLOSED.to_owned(),
+            Self::Delayed => "delayed".to_owned(),
             Self::Irregular => "irregular".to_owned(),
             Self::Refusal(clause) => format!("refusal:{}", clause.code()),
             Self::Resident => "resident".to_owned(),
@@ -149,6 +152,9 @@ impl Books {
         event.source = Some(mark);
         if is_use(event.kind) {
             self.count((key, What::Use));
+            if visible_from(event.n).is_some() {
+                self.count((key, What::Delayed));
+            }
             if event.clause.is_some() {
                 self.count((key, What::Irregular));
             }

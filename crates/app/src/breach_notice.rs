@@ -16,7 +16,7 @@ use usufruct_core::tally::Count;
 use usufruct_core::{Digest, Text, Time};
 use usufruct_store::breaches::{self, Channel, Done, Walk};
 use usufruct_store::db::Tx;
-use usufruct_store::{deletions, grants, passkeys, residents};
+use usufruct_store::{deletions, passkeys, residents};
 use usufruct_vault::{Error as VaultError, Vault};
 
 use crate::actor::keyring_in;
@@ -191,7 +191,7 @@ impl App {
         if is_damaged {
             let is_concerned = |id: &usufruct_core::id::MandateId| register.mandates.get(id).map(|entry| entry.number);
             let numbers: BTreeSet<u64> = breach.mandates.iter().filter_map(is_concerned).collect();
-            for stored in self.db.read(|conn| grants::of_resident(conn, resident))? {
+            for stored in self.grants(resident)? {
                 let is_then = breach.until.is_none_or(|until| stored.grant.given_at <= until);
                 if is_then && numbers.contains(&stored.mandate) {
                     let blocks = stored.grant.blocks.into_iter().map(|block| (block, Form::Value));

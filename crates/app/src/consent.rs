@@ -18,6 +18,7 @@ use usufruct_vault::Vault;
 use crate::actor::place_by;
 use crate::case::rest_no_more;
 use crate::ledger::Placed;
+use crate::release::first_number;
 use crate::{Actor, App, Error, block_names};
 
 /// What came of an agreement.
@@ -127,7 +128,8 @@ impl App {
         let id = GrantId::fresh(now, self.rng());
         let mut grant = stored(&id, resident, entry, chosen, kind, now);
         grant.grant.means = actor.means;
-        let event = event(service, entry, chosen, kind, now);
+        let mut event = event(service, entry, chosen, kind, now);
+        event.n = first_number(entry, now)?;
         let loan = Loan { resident, actor, number: entry.number, grant, authorization, event };
         let (vault, rng) = (Arc::clone(&self.vault), Arc::clone(&self.rng));
         let shared = Arc::clone(&register);
@@ -217,6 +219,7 @@ fn event(service: Option<&ServiceId>, entry: &Entry<Mandate>, chosen: &[&BlockId
         n: 0,
         prev: None,
         at: now,
+        anchor: None,
         mandate: Some(entry.hash),
         service: service.cloned(),
         blocks: chosen.iter().map(|block| ((*block).clone(), form(block))).collect(),

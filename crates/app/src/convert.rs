@@ -168,7 +168,7 @@ impl App {
         let otherwise = || decide_conversion_without_resident(plan.register, plan.asked, plan.now).outcome;
         let found = self.noticed(&asking, &plan.asked.mandate, found, otherwise)?;
         let case = Case::new(found, |grant| decide_conversion(plan.register, plan.asked, grant, plan.now))?;
-        let place_case = PlaceCase::new(self, plan.version, &case, plan.mandate, event(plan, &case), plan.now);
+        let place_case = PlaceCase::new(self, plan.version, &case, plan.mandate, event(plan, &case), plan.now)?;
         let place_case = place_case.closed_to_her(plan.asked.third_party.then_some(plan.mandate)).held(plan.token);
         Ok(Waiting { case, placed: self.db.submit("record conversion", move |tx| place_case.run(tx)) })
     }
@@ -219,6 +219,7 @@ fn event(plan: &Plan<'_>, case: &Case) -> Event {
         n: 0,
         prev: None,
         at: plan.now,
+        anchor: None,
         mandate: Some(plan.mandate.hash),
         service: Some(plan.asked.from.clone()),
         blocks: Vec::new(),
@@ -241,6 +242,7 @@ fn refused_event(request: &ConversionBatch, mandate: &Entry<Mandate>, case: &Cas
         n: 0,
         prev: None,
         at: now,
+        anchor: None,
         mandate: Some(mandate.hash),
         service: Some(request.service.clone()),
         blocks: Vec::new(),

@@ -69,11 +69,6 @@ impl App {
             place(tx, &keyring, event.clone(), rng.as_ref()).map(drop)
         })
     }
-
-    /// The grants of a resident, newest first.
-    pub fn grants(&self, resident: u64) -> Result<Vec<grants::StoredGrant>, Error> {
-        Ok(self.db.read(|conn| grants::of_resident(conn, resident))?)
-    }
 }
 
 /// The value of a block as it may be stored, without spaces around it.

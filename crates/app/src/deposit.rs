@@ -135,7 +135,7 @@ impl App {
             Some(_) => self.decider(&register, service, &request.mandate, reason, actor)?,
             None => self.writer(&register, service, &request.mandate, reason, actor)?,
         };
-        let place_case = PlaceCase::new(self, version, &case, mandate, event, now);
+        let place_case = PlaceCase::new(self, version, &case, mandate, event, now)?;
         let place_case = place_case.closed_to_her(asked.third_party.then_some(mandate)).braked(decider.clone()).held(token);
         let placed = self.db.transaction("deposit", move |tx| {
             let placed = place_case.run(tx)?;

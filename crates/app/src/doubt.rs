@@ -5,6 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use usufruct_core::Time;
 use usufruct_core::certificate::{Cause, Certificate};
+use usufruct_core::delay::Week;
+use usufruct_core::event::tag;
 use usufruct_core::id::MandateId;
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::Rng;
@@ -19,6 +21,7 @@ use usufruct_store::{authorizations, blocks, deposits, grants, keyrings, leaves,
 use usufruct_vault::{Keyring, Vault};
 
 use crate::app::replay;
+use crate::delayed::is_covert;
 use crate::erase::forget_ways_in;
 use crate::key_tree::look;
 use crate::live_copy::event_of;
@@ -64,7 +67,7 @@ impl Restored<'_> {
         end_mandates(db, &register)?;
         let vault = look(&self.config.vault, self.root, self.house, db, rng)?;
         note_months(db, &register, &vault, now)?;
-        let settled = settle_residents(db, &register, &vault, rng)?;
+        let settled = settle_residents(db, &register, &vault, now, rng)?;
         let of_residents = tables::ALL.iter().filter(|table| table.is_of_residents && table.source == Source::LiveOrLog);
         for table in of_residents {
             db.transaction("clear strangers", move |tx| table.clear_strangers(tx))?;
@@ -134,8 +137,9 @@ fn note_months(db: &Db, register: &Register, vault: &Vault, now: Time) -> Result
     Ok(())
 }
 
-fn settle_residents(db: &Db, register: &Register, vault: &Vault, rng: &dyn Rng) -> Result<Settled, Error> {
+fn settle_residents(db: &Db, register: &Register, vault: &Vault, now: Time, rng: &dyn Rng) -> Result<Settled, Error> {
     let since = events_since(db)?;
+    let may_delay = register.mandates.values().any(is_covert);
     let rotated = rotated(register);
     let mut settled = Settled::default();
     let mut after = None;
@@ -166,6 +170,9 @@ fn settle_residents(db: &Db, register: &Register, vault: &Vault, rng: &dyn Rng) 
                 settled.held += 1;
                 settled.lines += lost.len() as u64;
                 db.transaction("hold", move |tx| hold(tx, resident, &lost))?;
+            }
+            if may_delay && !since.is_empty() {
+                settled.lines += keep_delayed(db, &keyring, &since, now)?;
             }
         }
     }
@@ -207,6 +214,32 @@ fn lend_again(
     }
     Ok(())
 }
+
+/// Takes the places of delayed lines that are lost, so that none is used twice. Nothing else is done about them, since that would tell of them.
+fn keep_delayed(db: &Db, keyring: &Keyring, since: &Events, now: Time) -> Result<u64, Error> {
+    let (resident, mut lost) = (keyring.resident(), Vec::new());
+    let this = Week::of(now);
+    for (week, tag_key) in keyring.delayed_tag_keys(Week(this.0.saturating_sub(WEEKS_BACK)), Week(this.0 + WEEKS_AHEAD)) {
+        let last = db.read(|conn| lines::last_of_week(conn, resident, week))?;
+        let from = last.map_or(week.first_number(), |(n, _)| n + 1);
+        lost.extend((from..).map_while(|n| {
+            let (index, commitment) = since.get(&tag(&tag_key, n))?;
+            Some((Line { n, index: *index, sealed: Vec::new() }, *commitment))
+        }));
+    }
+    let count = lost.len() as u64;
+    if count > 0 {
+        db.transaction("keep delayed lines", move |tx| {
+            lost.iter().try_for_each(|(line, commitment)| lines::insert(tx, resident, line, commitment))?;
+            Ok::<_, Error>(())
+        })?;
+    }
+    Ok(count)
+}
+
+/// Weeks before the one that runs in which a lost line may have opened, and after it in which one may open: the most that a mandate can say.
+const WEEKS_BACK: u32 = 60;
+const WEEKS_AHEAD: u32 = 522;
 
 /// Leaf number and commitment of events, by their marks.
 type Events = HashMap<[u8; 32], (u64, [u8; 32])>;

@@ -16,6 +16,7 @@ use usufruct_store::{
 };
 use usufruct_vault::Withdrawal;
 
+use crate::delayed::note_ended;
 use crate::end_delegation::End;
 use crate::ledger::{forget_chain, place};
 use crate::{Actor, App, Error};
@@ -48,12 +49,11 @@ impl App {
             root_at: None,
         };
         let erasure = self.with_evidence(erasure)?;
-        let mandates: Vec<u64> =
-            self.db.read(|conn| grants::of_resident(conn, resident))?.iter().map(|stored| stored.mandate).collect();
+        let mandates: Vec<u64> = self.grants(resident)?.iter().map(|stored| stored.mandate).collect();
         let notices = self.notices_of_resident(&certificate, resident, &keyring, &mandates, None)?;
         let (noted, outbox, ending) = (erasure.clone(), self.outbox(), self.ending());
         let event = plain_event(Kind::Erasure, cause.code(), Some(certificate.to_string()), now);
-        let (rng, vault) = (Arc::clone(&self.rng), Arc::clone(&self.vault));
+        let (rng, vault, register) = (Arc::clone(&self.rng), Arc::clone(&self.vault), self.register());
         self.db.transaction("delete resident", move |tx| {
             actor.permit(tx, &vault, now)?;
             outbox.signed_out_everywhere(tx, resident)?;
@@ -71,6 +71,7 @@ impl App {
             residents::delete_seed(tx, resident)?;
             erasures::insert(tx, &noted)?;
             deletions::insert(tx, &notices)?;
+            note_ended(tx, &register, &keyring, now)?;
             place(tx, &keyring, event.clone(), rng.as_ref()).map(drop)
         })?;
         self.destroy(&[erasure])?;
@@ -253,6 +254,7 @@ pub(crate) fn plain_event(kind: Kind, reason: &str, detail: Option<String>, now:
         n: 0,
         prev: None,
         at: now,
+        anchor: None,
         mandate: None,
         service: None,
         blocks: Vec::new(),

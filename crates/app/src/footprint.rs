@@ -1,6 +1,7 @@
 //! Footprint: everything that happened to a resident's data, for her and nobody else.
 
 use usufruct_core::Time;
+use usufruct_core::delay::Week;
 use usufruct_core::event::Event;
 use usufruct_core::matter::OpenedMatter;
 use usufruct_log::TlogProof;
@@ -15,17 +16,29 @@ use crate::{Actor, App, Error, OpenSession};
 /// Most lines read at once.
 const PAGE: usize = 5_000;
 
-/// A resident's footprint, oldest line first.
+/// A resident's footprint, oldest line first: those of her own chain, and delayed ones whose day has come.
 pub struct Footprint {
     pub lines: Vec<FootprintLine>,
     /// The key by which her browser recomputes the marks of her events in the log.
     pub tag_key: Zeroizing<[u8; 32]>,
+    /// The seed of the week that runs, by which it recomputes those of the lines that have opened, and their keys.
+    pub delay: OpenedWeeks,
     /// How many leaves the public checkpoint covered before the lines were read: nothing below may be missing here.
     pub published_size: u64,
 }
 
+/// What opens the delayed lines of all weeks that have begun, and of no other.
+#[derive(Clone)]
+pub struct OpenedWeeks {
+    /// The last of them.
+    pub week: Week,
+    /// `None` after the last week there is.
+    pub seed: Option<Zeroizing<[u8; 32]>>,
+}
+
 /// One line. `event` is `None` when the stored line no longer opens: somebody changed it.
 pub struct FootprintLine {
+    /// In her own chain, or in that of a week.
     pub n: u64,
     /// Leaf number.
     pub index: u64,
@@ -77,10 +90,12 @@ impl App {
     }
 
     fn footprint_with(&self, resident: u64, published_size: u64, keyring: &Keyring) -> Result<Footprint, Error> {
-        let (stored, now) = (self.stored_lines(resident)?, self.now());
+        let now = self.now();
+        let stored = self.stored_lines(resident, now)?;
         let mut lines: Vec<FootprintLine> = stored.iter().map(|line| opened(keyring, line, now)).collect();
         self.name_officers(&mut lines)?;
-        Ok(Footprint { lines, tag_key: Zeroizing::new(*keyring.tag_key()), published_size })
+        let delay = opened_weeks(&keyring, now);
+        Ok(Footprint { lines, tag_key: Zeroizing::new(*keyring.tag_key()), delay, published_size })
     }
 
     /// All that happened to a resident's data, with every matter open. For what the house owes her and does not show: to nobody else.
@@ -91,12 +106,13 @@ impl App {
             let matter = line.matter.as_deref().and_then(|sealed| open_matter(&keyring, line.n, sealed));
             Some(matter.and_then(|matter| event.with_matter(&matter)).unwrap_or(event))
         };
-        Ok(self.stored_lines(resident)?.iter().map(whole).collect())
+        Ok(self.stored_lines(resident, self.now())?.iter().map(whole).collect())
     }
 
     /// All lines of a resident as they are stored, each with its matter only where that may be shown to her now.
     pub(crate) fn lines_for_her(&self, resident: u64) -> Result<Vec<lines::Line>, Error> {
-        let (mut stored, now) = (self.stored_lines(resident)?, self.now());
+        let now = self.now();
+        let mut stored = self.stored_lines(resident, now)?;
         if stored.iter().all(|line| line.matter.is_none()) {
             return Ok(stored);
         }
@@ -109,15 +125,17 @@ impl App {
         Ok(stored)
     }
 
-    /// All lines of a resident as they are stored, oldest first.
-    pub(crate) fn stored_lines(&self, resident: u64) -> Result<Vec<lines::Line>, Error> {
+    /// The lines of a resident that she may see at `now`, as they are stored, in the order of the log. A delayed line is among them from its day
+    /// on by nothing but the clock.
+    pub(crate) fn stored_lines(&self, resident: u64, now: Time) -> Result<Vec<lines::Line>, Error> {
         let mut stored = Vec::new();
         loop {
             let from = stored.last().map_or(0, |line: &lines::Line| line.n + 1);
-            let page = self.db.read(|conn| lines::of_resident(conn, resident, from, PAGE))?;
+            let page = self.db.read(|conn| lines::of_resident(conn, resident, from..hidden_from(now), PAGE))?;
             let is_last = page.len() < PAGE;
             stored.extend(page);
             if is_last {
+                stored.sort_by_key(|line| line.index);
                 return Ok(stored);
             }
         }
@@ -125,8 +143,8 @@ impl App {
 
     /// The proof of line `n` with its opening, `T || r || event`, as `extra`; `None` until a public checkpoint covers it.
     pub fn footprint_proof(&self, resident: u64, n: u64) -> Result<Option<TlogProof>, Error> {
-        let keyring = self.keyring(resident)?;
-        let line = self.db.read(|conn| lines::of_resident(conn, resident, n, 1))?.into_iter().find(|line| line.n == n);
+        let (keyring, hidden) = (self.keyring(resident)?, hidden_from(self.now()));
+        let line = self.db.read(|conn| lines::of_resident(conn, resident, n..hidden.min(n.saturating_add(1)), 1))?.pop();
         let line = line.ok_or(Error::Unknown { what: "line" })?;
         let opening = keyring.open_line(n, &line.sealed)?;
         self.log_proof(line.index, Some([&keyring.tag(n)[..], &opening].concat()))
@@ -164,4 +182,14 @@ fn opened(keyring: &Keyring, line: &lines::Line, now: Time) -> FootprintLine {
 
 fn open_matter(keyring: &Keyring, n: u64, sealed: &[u8]) -> Option<OpenedMatter> {
     OpenedMatter::decode(&keyring.open_matter(n, sealed).ok()?).ok()
+}
+
+/// The first number of a line that its resident does not see at `now`.
+pub(crate) fn hidden_from(now: Time) -> u64 {
+    Week::of(now).next().first_number()
+}
+
+pub(crate) fn opened_weeks(keyring: &Keyring, now: Time) -> OpenedWeeks {
+    let week = Week::of(now);
+    OpenedWeeks { week, seed: keyring.delay_seed(week) }
 }

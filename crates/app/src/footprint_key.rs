@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::actor::keyring_in;
 use crate::erase::plain_event;
+use crate::footprint::{OpenedWeeks, opened_weeks};
 use crate::ledger::place;
 use crate::recover::{CODES, CODES_MADE};
 use crate::{App, Error, OpenSession};
@@ -56,6 +57,8 @@ pub struct Wraps {
 /// A resident's lines as they are stored, for the browser that holds her key.
 pub struct SealedFootprint {
     pub lines: Vec<lines::Line>,
+    /// What opens delayed lines together with her key.
+    pub delay: OpenedWeeks,
     /// How many leaves the public checkpoint covered before the lines were read.
     pub published_size: u64,
 }
@@ -136,7 +139,8 @@ impl App {
     /// The lines of a resident as they are stored, oldest first. Her key would open what they are about too, so of a matter that is closed to her
     /// nothing is handed out, sealed or not.
     pub fn sealed_footprint(&self, resident: u64) -> Result<SealedFootprint, Error> {
-        let published_size = self.published_size();
-        Ok(SealedFootprint { lines: self.lines_for_her(resident)?, published_size })
+        let (published_size, now) = (self.published_size(), self.now());
+        let delay = opened_weeks(&self.keyring(resident)?, now);
+        Ok(SealedFootprint { lines: self.lines_for_her(resident)?, delay, published_size })
     }
 }

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use usufruct_core::delay::Week;
 use usufruct_core::event::{Event, Kind, commitment, leaf};
 use usufruct_core::logged::{Logged, Recorder};
 use usufruct_core::matter::OpenedMatter;
@@ -40,6 +41,8 @@ pub(crate) struct Head {
 struct Chain {
     next: u64,
     last: Option<[u8; 32]>,
+    /// Whether a line of this process has bound her delayed lines.
+    is_anchored: bool,
 }
 
 /// Chains held in memory before all of them are dropped and read again when needed: about 64 MB.
@@ -77,6 +80,26 @@ impl Head {
         self.leaf_hashes.push(leaf_hash(leaf));
         self.size += 1;
         Ok(())
+    }
+
+    /// The end of a resident's own chain.
+    fn chain(&self, connection: &mut dyn Connection, resident: u64) -> Result<Chain, db::Error> {
+        match self.chains.get(&resident) {
+            Some(chain) => Ok(*chain),
+            None => Ok(Chain::after(lines::last(connection, resident)?, 0)),
+        }
+    }
+
+    fn keep(&mut self, resident: u64, chain: Chain) {
+        let before = self.chains.insert(resident, chain);
+        self.undo.push((resident, before));
+    }
+}
+
+impl Chain {
+    /// The end of a chain with this last event, or with none and then this first number.
+    fn after(last: Option<(u64, [u8; 32])>, first: u64) -> Self {
+        Self { next: last.map_or(first, |(n, _)| n + 1), last: last.map(|(_, commitment)| commitment), is_anchored: false }
     }
 }
 
@@ -142,8 +165,22 @@ impl Group for Head {
 
 /// Gives `event` its number in the resident's chain and its leaf in the log, and stores its sealed line.
 ///
-/// `n` and `prev` of the event are set here. One leaf row, one line row, four short hashes and one seal.
-pub(crate) fn place(tx: &mut Tx<'_>, keyring: &Keyring, event: Event, rng: &dyn Rng) -> Result<Placed, Error> {
+/// `n` and `prev` of the event are set here: in her own chain, or where its `n` lies in a week, at the end of the chain of that week. One leaf
+/// row, one line row, four short hashes and one seal. The first line of hers in a process that is no notice also binds her delayed lines, for up to 2,300 short
+/// hashes more. Whether she has any has no part in that.
+pub(crate) fn place(tx: &mut Tx<'_>, keyring: &Keyring, mut event: Event, rng: &dyn Rng) -> Result<Placed, Error> {
+    // Notices go to many at once, of a breach or of a use that rests on law, and after an erasure there are no keys.
+    let is_notice = event.kind == Kind::Breach || event.kind == Kind::Consent && event.service.is_none();
+    let binds = !is_notice && event.kind != Kind::Erasure;
+    if binds && Week::of_number(event.n).is_none() {
+        let resident = keyring.resident();
+        let (head, connection) = tx.group_and_connection::<Head>()?;
+        let chain = head.chain(connection, resident)?;
+        if !chain.is_anchored {
+            event.anchor = keyring.delay_seed(Week::of(event.at)).map(|seed| *seed);
+            head.keep(resident, Chain { is_anchored: true, ..chain });
+        }
+    }
     place_counted(tx, keyring, event, None, None, rng)
 }
 
@@ -159,13 +196,10 @@ pub(crate) fn place_counted(
 ) -> Result<Placed, Error> {
     let resident = keyring.resident();
     let (head, connection) = tx.group_and_connection::<Head>()?;
-    let known = head.chains.get(&resident).copied();
-    let chain = match known {
-        Some(chain) => chain,
-        None => match lines::last(connection, resident)? {
-            Some((n, commitment)) => Chain { next: n + 1, last: Some(commitment) },
-            None => Chain { next: 0, last: None },
-        },
+    let week = Week::of_number(event.n);
+    let chain = match week {
+        Some(week) => Chain::after(lines::last_of_week(connection, resident, week)?, week.first_number()),
+        None => head.chain(connection, resident)?,
     };
     let index = head.size;
     event.n = chain.next;
@@ -188,8 +222,9 @@ pub(crate) fn place_counted(
     }
     let sealed_matter = matter.map(|matter| keyring.seal_matter(event.n, &matter.encode(), rng));
     lines::insert(connection, resident, &lines::Line { n: event.n, index, sealed, matter: sealed_matter }, &commitment)?;
-    head.undo.push((resident, known));
-    head.chains.insert(resident, Chain { next: event.n + 1, last: Some(commitment) });
+    if week.is_none() {
+        head.keep(resident, Chain { next: event.n + 1, last: Some(commitment), ..chain });
+    }
     Ok(Placed { event, matter: matter.cloned(), opening, tag, index, commit: Arc::clone(&head.commit) })
 }
 

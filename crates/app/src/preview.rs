@@ -6,6 +6,7 @@ use usufruct_core::id::{BlockId, MandateId, ServiceId};
 use usufruct_core::mandate::Necessity;
 use usufruct_store::grants;
 
+use crate::delayed::is_covert;
 use crate::release::predicate;
 use crate::{App, Error, OwnDeposit};
 
@@ -40,7 +41,9 @@ impl App {
         let mut previews = Vec::new();
         for id in &entry.body.mandates {
             let Some(mandate) = register.mandates.get(id) else { continue };
-            let stored = self.db.read(|conn| grants::find(conn, resident, mandate.number))?;
+            // How often she was asked for under a covert mandate would show in what it still permits.
+            let stored =
+                if is_covert(mandate) { None } else { self.db.read(|conn| grants::find(conn, resident, mandate.number))? };
             let chosen = |block: &BlockId| stored.as_ref().is_none_or(|stored| stored.grant.blocks.contains(block));
             let asked: Vec<_> = mandate.body.blocks.iter().filter(|asked| chosen(&asked.block)).collect();
             let request = Request {

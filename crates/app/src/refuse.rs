@@ -55,7 +55,7 @@ impl App {
                     let found = self.find_resident(&asking, seed_index, generation)?;
                     let case = Case::refused(found, refusal.clauses.to_vec());
                     let event = tell(&register, mandate, &case, batch, now);
-                    let place_case = PlaceCase::new(self, version, &case, mandate, event, now);
+                    let place_case = PlaceCase::new(self, version, &case, mandate, event, now)?;
                     let place_case = place_case.closed_to_her(refusal.third_party.then_some(mandate));
                     Ok::<_, Error>(self.db.submit("record refusal", move |tx| place_case.run(tx)))
                 };

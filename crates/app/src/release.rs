@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use usufruct_core::decide::{Clause, Decision, Outcome, Request, decide, decide_without_resident};
+use usufruct_core::delay::Week;
 use usufruct_core::event::{Batch, Event, Form, Kind};
 use usufruct_core::grant::Grant;
 use usufruct_core::hash::hmac_sha256;
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
 use usufruct_core::logged::Logged;
-use usufruct_core::mandate::{Basis, Fetch, GateLevel, Mandate};
+use usufruct_core::mandate::{Basis, Fetch, GateLevel, Mandate, TooLate};
 use usufruct_core::matter::OpenedMatter;
 use usufruct_core::means::SignIn;
 use usufruct_core::ports::{Rng, random};
@@ -240,7 +241,7 @@ impl App {
         let case = self.case(&asking, &asked, found)?;
         let event = event(&asked, mandate, &case, request.actor, None, now);
         let decider = self.decider(&register, &request.service, &request.mandate, &request.reason, request.actor.as_ref())?;
-        let place_case = PlaceCase::new(self, version, &case, mandate, event, now);
+        let place_case = PlaceCase::new(self, version, &case, mandate, event, now)?;
         let place_case = place_case.closed_to_her(asked.third_party.then_some(mandate)).braked(decider.clone()).held(token);
         let placed = self.db.transaction("record use", move |tx| place_case.run(tx))?;
         let (logged, commit) = placed.logged(&self.recorder);
@@ -458,7 +459,16 @@ pub(crate) struct PlaceCase {
 }
 
 impl PlaceCase {
-    pub fn new(app: &App, version: u64, case: &Case, mandate: &Entry<Mandate>, event: Event, now: Time) -> Self {
+    /// `event` gets its place in the resident's own chain, or in that of the week on which the mandate lets her see it.
+    pub fn new(
+        app: &App,
+        version: u64,
+        case: &Case,
+        mandate: &Entry<Mandate>,
+        mut event: Event,
+        now: Time,
+    ) -> Result<Self, Error> {
+        event.n = first_number(mandate, now)?;
         let count = case.found.grant.as_ref().filter(|_| case.clauses.is_empty()).map(|stored| Count {
             resident: case.found.resident,
             mandate: mandate.number,
@@ -471,7 +481,7 @@ impl PlaceCase {
             authorization: case.found.authorization.clone(),
         });
         let audit_key = mandate.body.audit_key.as_deref().and_then(public_key).and_then(PublicKey::new);
-        Self {
+        Ok(Self {
             version,
             current: Arc::clone(&app.register_version),
             count,
@@ -482,7 +492,7 @@ impl PlaceCase {
             decider: None,
             token: None,
             rng: Arc::clone(&app.rng),
-        }
+        })
     }
 
     /// Closes what it is about to the resident, for as long as this mandate says: the matter concerns somebody else.
@@ -540,6 +550,15 @@ impl PlaceCase {
     }
 }
 
+/// A number of the chain in which a line under a mandate stands: her own, or that of a week.
+pub(crate) fn first_number(mandate: &Entry<Mandate>, at: Time) -> Result<u64, Error> {
+    let week = mandate
+        .body
+        .opens(at)
+        .map_err(|TooLate| Error::refused("Lines cannot be delayed any more.", "Use a mandate whose lines are shown at once."))?;
+    Ok(week.map_or(0, Week::first_number))
+}
+
 /// The day of the calendar, counted from 1970.
 pub(crate) fn day(at: Time) -> i64 {
     Day::of(at).map(Day::number).unwrap_or_default()
@@ -579,6 +598,7 @@ pub(crate) fn event(
         n: 0,
         prev: None,
         at: now,
+        anchor: None,
         mandate: Some(mandate.hash),
         service: Some(request.service.clone()),
         // A refusal names no blocks that are not in the mandate: probing must not write arbitrary names into a footprint.

@@ -5,6 +5,9 @@
 //! that was withdrawn or a device that was removed must not stand again, and a line's number is never used twice. So all of
 //! that is taken from a live copy: the database that was lost, if it still opens, or its replica.
 
+use std::collections::BTreeSet;
+
+use usufruct_core::delay::FIRST_NUMBER;
 use usufruct_store::db::Db;
 use usufruct_store::residents::ResidentState;
 use usufruct_store::tables::{self, Source, Table};
@@ -129,12 +132,31 @@ fn bring_lines(restored: &Db, live: &Db, resident: u64) -> Result<u64, Error> {
     loop {
         let last = restored.read(|conn| lines::last(conn, resident))?;
         let from = last.map_or(0, |(n, _)| n + 1);
-        let newer = live.read(|conn| lines::committed(conn, resident, from, BATCH))?;
+        let newer = live.read(|conn| lines::committed(conn, resident, from..FIRST_NUMBER, BATCH))?;
         if newer.is_empty() {
-            return Ok(brought);
+            return Ok(brought + bring_delayed(restored, live, resident)?);
         }
         brought += newer.len() as u64;
         restored.transaction("bring lines", move |tx| {
+            newer.iter().try_for_each(|(line, commitment)| lines::insert(tx, resident, line, commitment))?;
+            Ok::<_, Error>(())
+        })?;
+    }
+}
+
+/// Brings delayed lines, which are new in the middle of their numbers too: each week has a chain of its own.
+fn bring_delayed(restored: &Db, live: &Db, resident: u64) -> Result<u64, Error> {
+    let (mut brought, mut from) = (0, FIRST_NUMBER);
+    loop {
+        let page = live.read(|conn| lines::committed(conn, resident, from..lines::END, BATCH))?;
+        let Some((last, _)) = page.last() else { return Ok(brought) };
+        let numbers = from..last.n + 1;
+        from = numbers.end;
+        let known = restored.read(|conn| lines::of_resident(conn, resident, numbers, BATCH))?;
+        let known: BTreeSet<u64> = known.into_iter().map(|line| line.n).collect();
+        let newer: Vec<_> = page.into_iter().filter(|(line, _)| !known.contains(&line.n)).collect();
+        brought += newer.len() as u64;
+        restored.transaction("bring delayed lines", move |tx| {
             newer.iter().try_for_each(|(line, commitment)| lines::insert(tx, resident, line, commitment))?;
             Ok::<_, Error>(())
         })?;

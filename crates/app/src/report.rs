@@ -74,7 +74,7 @@ impl App {
         event.kind = Kind::Use;
         let decider = self.decider(&register, service, &reported.mandate, &reported.reason, reported.actor.as_ref())?;
         let mark = SourceMark { source: source.clone(), number: reported.number, happened_at: Some(reported.happened_at) };
-        let place_case = PlaceCase::new(self, version, &case, mandate, event, now);
+        let place_case = PlaceCase::new(self, version, &case, mandate, event, now)?;
         let place_case = place_case.closed_to_her(asked.third_party.then_some(mandate)).braked(decider).reported(mark.clone());
         let mandate = mandate.number;
         let placed = self.db.transaction("record reported use", move |tx| {

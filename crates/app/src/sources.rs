@@ -11,7 +11,7 @@ use usufruct_core::tally::{Count, Day};
 use usufruct_core::time::{DAY, SECOND};
 use usufruct_store::db::Connection;
 use usufruct_store::sources::{self, Standing};
-use usufruct_store::{grants, tallies};
+use usufruct_store::tallies;
 
 use crate::{App, Error, OwnCaller, Publication};
 
@@ -101,7 +101,7 @@ impl App {
         if open.is_empty() {
             return Ok(Vec::new());
         }
-        let grants = self.db.read(|conn| grants::of_resident(conn, resident))?;
+        let grants = self.grants(resident)?;
         let is_hers = |id: &MandateId| {
             let number = register.mandates.get(id).map(|entry| entry.number);
             number.is_some_and(|number| grants.iter().any(|stored| stored.mandate == number))
@@ -131,7 +131,15 @@ pub(crate) fn reporting(register: &Register, service: &ServiceId, mandate: &Mand
     if !known.body.mandates.contains(mandate) {
         return Err(Error::Unknown { what: "mandate of this service" });
     }
-    Ok(register.mandates.get(mandate).ok_or(Error::Unknown { what: "mandate" })?.number)
+    let entry = register.mandates.get(mandate).ok_or(Error::Unknown { what: "mandate" })?;
+    if entry.body.visibility.delay().is_some() {
+        // The days of a delay are counted from the use, which a report is later than.
+        return Err(Error::refused(
+            "Nothing is reported afterwards under a covert mandate.",
+            "Ask the pass for the data, so that the line is in the log before it leaves.",
+        ));
+    }
+    Ok(entry.number)
 }
 
 fn fault(standing: &Standing, is_over: bool, now: Time) -> Option<(Fault, Time)> {

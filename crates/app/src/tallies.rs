@@ -147,8 +147,7 @@ fn body(due: &Due, counts: &BTreeMap<String, u64>, spans: &[StoredSpan]) -> Valu
         "mandate": due.id,
         "day": due.day,
         "uses": count("use"),
-        // No line is shown later than it is written.
-        "delayed": Count::of(0),
+        "delayed": count("delayed"),
         "irregular": count("irregular"),
         "batches": count("batch"),
         "residents": count("resident"),

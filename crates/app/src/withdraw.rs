@@ -60,8 +60,10 @@ impl App {
         let now = self.now();
         let entry = register.mandates.get(mandate).ok_or(Error::Unknown { what: "mandate" })?;
         let stored = self.db.read(|conn| grants::find(conn, resident, entry.number))?;
+        // Where she may not know of a loan, there is none.
+        let is_known = reason == BY_ORDER || self.grants(resident)?.iter().any(|known| known.mandate == entry.number);
         let stored = stored
-            .filter(|stored| matches!(stored.grant.state, GrantState::Given | GrantState::Paused))
+            .filter(|stored| is_known && matches!(stored.grant.state, GrantState::Given | GrantState::Paused))
             .ok_or_else(|| Error::refused("There is nothing to withdraw from here.", "See the list of your consents."))?;
         if stored.grant.kind == GrantKind::Notified && reason != BY_ORDER {
             return Err(Error::refused(
@@ -173,6 +175,7 @@ fn event(
         n: 0,
         prev: None,
         at: now,
+        anchor: None,
         mandate: Some(mandate),
         service: service.cloned(),
         blocks: Vec::new(),

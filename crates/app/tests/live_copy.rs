@@ -7,14 +7,17 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{City, SeededRng, block, library_card, mandate, on_postgres, service, vault_setup};
+use common::{City, SeededRng, WATCH, block, library_card, mandate, on_postgres, service, vault_setup};
+use serde_json::json;
 use usufruct_app::core::Time;
 use usufruct_app::core::event::LEAF_PREFIX;
 use usufruct_app::log::{Folder, Objects, Source};
 use usufruct_app::store::db::{Connection, Db, Options};
 use usufruct_app::store::residents::{self, ResidentState};
 use usufruct_app::store::{MIGRATIONS, erasures, keyrings, leaves, lines, tables};
-use usufruct_app::{Comparison, Config, Doubt, House, NewResident, RestoredDatabase, Settled, renew_keyrings, restore_log};
+use usufruct_app::{
+    Comparison, Config, Doubt, Error, House, NewResident, RestoredDatabase, Settled, renew_keyrings, restore_log,
+};
 
 const LATER: &str = "2026-03-01T00:00:00Z";
 
@@ -251,6 +254,56 @@ fn nothing_that_ended_comes_back_with_an_old_copy_or_with_none() {
             assert_eq!(tags.iter().collect::<BTreeSet<_>>().len(), tags.len(), "no number is used twice");
             drop(city);
             forget_beside(dir, url, &["b", "o", "r"]);
+        });
+    }
+}
+
+#[test]
+fn waiting_lines_keep_their_places_after_a_restore() {
+    for has_live in [false, true] {
+        on_both(if has_live { "waiting_live" } else { "waiting" }, |dir, url| {
+            let city = City::found(dir, url);
+            city.publish_watch();
+            let mut body = library_card();
+            (body["kind"], body["gate"]) = (json!("covert"), json!("witnessed"));
+            body["legal_basis"]["code"] = json!("public_task");
+            body["visibility"] = json!({"delayed": {"max_days": 30, "authority": WATCH}});
+            let (id, watchers) = ("mdt_inquiry".parse().unwrap(), city.watchers());
+            let signers: Vec<_> = city.signer(common::LIBRARY).into_iter().chain(&watchers).collect();
+            let publication = city.app.mandate_publication(&id, body, &common::notice(), &signers, city.app.now()).unwrap();
+            city.app.publish(&publication).unwrap();
+            city.open_service_with("svc_inquiry", common::LIBRARY, "inquiry", |body| body["mandates"] = json!([id]));
+            let (resident, _) = city.cardholder();
+            let mut request = city.request(&city.app.subject(resident, &"svc_inquiry".parse().unwrap()).unwrap());
+            (request.service, request.mandate) = ("svc_inquiry".parse().unwrap(), id);
+            // Without a witness no data leaves, and the line is written all the same.
+            let ask = |city: &City| assert!(matches!(city.app.release(&request), Err(Error::Unpublished)));
+            ask(&city);
+            city.app.publish_log().unwrap();
+            let (backup, restored) = (beside(dir, url, "b"), beside(dir, url, "r"));
+            let backup = copy(city.app.db(), &backup);
+            ask(&city);
+            city.app.publish_log().unwrap();
+            let pages = copy_pages(city.app.db());
+            drop(city);
+            let db = copy(&backup, &restored);
+            if has_live {
+                assert_eq!(renew_keyrings(&db, &open(dir, url)).unwrap().lines, 1);
+                assert_eq!(renew_keyrings(&db, &open(dir, url)).unwrap().lines, 0);
+            }
+            let db = with_pages_owned(db, &pages);
+            let lost = Settled { lines: u64::from(!has_live), ..Settled::default() };
+            assert_eq!(settle(dir, url, &restored, &db, has_live), lost, "and nothing that would tell her of it");
+            assert_eq!(settle(dir, url, &restored, &db, has_live), Settled::default());
+            drop(db);
+            let city = City::open(dir, Some(&restored), LATER, 5);
+            ask(&city);
+            let lines = city.app.footprint(resident).unwrap().lines;
+            let first = lines[1].n;
+            assert_eq!(lines.iter().map(|line| line.n).collect::<Vec<_>>(), [0, first, first + 1, first + 2]);
+            assert_eq!(lines.iter().filter(|line| line.event.is_none()).count(), usize::from(!has_live));
+            drop(city);
+            forget_beside(dir, url, &["b", "r"]);
         });
     }
 }

@@ -376,7 +376,7 @@ fn a_changed_line_no_longer_opens(dir: &Path, url: Option<&str>) {
     let (resident, subject) = city.cardholder();
     city.app.release(&city.request(&subject)).unwrap();
     // An insider with the database puts the first line's bytes in the place of the second.
-    let stored = city.app.db().read(|conn| lines::of_resident(conn, resident, 0, 10)).unwrap();
+    let stored = city.app.db().read(|conn| lines::of_resident(conn, resident, 0..lines::END, 10)).unwrap();
     let foreign = stored[0].sealed.clone();
     city.app
         .db()

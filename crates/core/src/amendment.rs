@@ -150,8 +150,10 @@ fn is_weaker(old: &Mandate, new: &Mandate) -> bool {
     };
     let within = |mandate: &Mandate| mandate.sign_in_within.as_deref().and_then(parse_duration).unwrap_or(i64::MAX);
     let closed_days = |mandate: &Mandate| mandate.third_party.map_or(0, |third| third.max_days);
+    let delayed = |mandate: &Mandate| mandate.visibility.delay().map_or(0, |delay| delay.max_days);
     let weaker_block = |asked: &AskedBlock| old.asked(&asked.block).is_some_and(|before| asked.means < before.means);
     new.gate < old.gate
+        || delayed(new) > delayed(old)
         || new.means < old.means
         || within(new) > within(old)
         || closed_days(new) > closed_days(old)

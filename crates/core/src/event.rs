@@ -4,6 +4,7 @@
 //! binds the event and hides it behind 32 random bytes, the tag `T` lets the resident find it by counting.
 
 use crate::cbor::{Malformed, bytes32, map, read};
+use crate::delay::FIRST_NUMBER;
 use crate::hash::hmac_sha256;
 use crate::id::{BlockId, ServiceId};
 use crate::matter::{Closed, Matter, OpenedMatter};
@@ -67,11 +68,14 @@ pub enum Form {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     pub kind: Kind,
-    /// Number of this event in the resident's own chain, from 0 without gaps.
+    /// Number of this event in the resident's own chain, from 0 without gaps. From [`FIRST_NUMBER`] on it is a place in the week on which a
+    /// delayed event opens ([`crate::delay`]).
     pub n: u64,
-    /// The commitment of the event before this one; `None` for number 0.
+    /// The commitment of the event before this one in its chain; `None` for the first.
     pub prev: Option<[u8; 32]>,
     pub at: Time,
+    /// The seed of her delayed lines for the week of this event, which binds those of all weeks to come.
+    pub anchor: Option<[u8; 32]>,
     /// Hash of the mandate revision the event rests on.
     pub mandate: Option<Digest>,
     pub service: Option<ServiceId>,
@@ -119,6 +123,7 @@ impl Event {
             self.other.is_some(),
             self.source.is_some(),
             self.closed.is_some(),
+            self.anchor.is_some(),
         ];
         let mut cbor = map(8 + optional.iter().filter(|set| **set).count() as u64);
         // Writing to a Vec cannot fail, so the results carry nothing.
@@ -142,7 +147,7 @@ impl Event {
             if let Some(actor) = &self.actor {
                 cbor.u8(9)?.bytes(actor)?;
             }
-            cbor.u8(10)?.str("immediate")?;
+            cbor.u8(10)?.str(if self.n < FIRST_NUMBER { "immediate" } else { "delayed" })?;
             if let Some(batch) = &self.batch {
                 cbor.u8(11)?.array(2)?.bytes(&batch.id)?.u64(batch.size)?;
             }
@@ -166,6 +171,9 @@ impl Event {
             }
             if let Some(Closed { commitment, shown_from }) = &self.closed {
                 cbor.u8(17)?.array(2)?.bytes(commitment)?.u64(shown_from.micros().max(0).unsigned_abs())?;
+            }
+            if let Some(anchor) = &self.anchor {
+                cbor.u8(18)?.bytes(anchor)?;
             }
             Ok::<_, minicbor::encode::Error<std::convert::Infallible>>(())
         })()
@@ -204,6 +212,7 @@ impl Event {
             n: 0,
             prev: None,
             at: Time::default(),
+            anchor: None,
             mandate: None,
             service: None,
             blocks: Vec::new(),
@@ -250,7 +259,8 @@ impl Event {
                 8 => event.reason = read(d.str(), "reason")?.to_owned(),
                 9 => event.actor = Some(bytes32(&mut d, "actor")?),
                 10 => {
-                    if read(d.str(), "disclosure")? != "immediate" {
+                    // Which of the two it has to be follows from the number.
+                    if !["immediate", "delayed"].contains(&read(d.str(), "disclosure")?) {
                         return Err(Malformed { what: "its disclosure class is unknown" });
                     }
                 }
@@ -283,6 +293,7 @@ impl Event {
                     let commitment = bytes32(&mut d, "closed matter")?;
                     event.closed = Some(Closed { commitment, shown_from: time(read(d.u64(), "closed matter")?)? });
                 }
+                18 => event.anchor = Some(bytes32(&mut d, "anchor")?),
                 _ => return Err(Malformed { what: "a key is unknown" }),
             }
         }
@@ -393,9 +404,9 @@ mod tests {
         fn events()(n in any::<u64>(), prev in any::<Option<[u8; 32]>>(), at in 0i64..4_000_000_000_000_000,
             mandate in any::<Option<[u8; 32]>>(), blocks in prop::collection::vec(0usize..3, 0..5), reason in ".{0,40}",
             actor in any::<Option<[u8; 32]>>(), batch in any::<Option<([u8; 16], u64)>>(), clause in any::<Option<String>>(),
-            kind in 0usize..15, other in any::<Option<String>>(), closed in any::<Option<([u8; 32], u32)>>(), source in any::<Option<(bool, u64, Option<u32>)>>()) -> Event {
+            kind in 0usize..15, anchor in any::<Option<[u8; 32]>>(), other in any::<Option<String>>(), closed in any::<Option<([u8; 32], u32)>>(), source in any::<Option<(bool, u64, Option<u32>)>>()) -> Event {
             Event {
-                kind: Kind::ALL[kind].0, n, prev, at: Time::from_micros(at), mandate: mandate.map(Digest),
+                kind: Kind::ALL[kind].0, n, prev, at: Time::from_micros(at), anchor, mandate: mandate.map(Digest),
                 service: Some("svc_library".parse().unwrap()),
                 blocks: blocks.into_iter().map(|form| ("blk_name".parse().unwrap(), [Form::Token, Form::Predicate, Form::Value][form])).collect(),
                 reason: if closed.is_some() { String::new() } else { reason }, actor, batch: batch.map(|(id, size)| Batch { id, size }), clause, detail: None, until: Some(Time::from_micros(at)), other,

@@ -49,6 +49,8 @@ pub enum Icon {
     /// Medical, genetic and other data that the law protects most.
     Special,
     Emergency,
+    /// Residents see the lines only later.
+    Delayed,
     /// A machine decides or helps to.
     Machine,
     /// A vendor works on it.
@@ -84,6 +86,16 @@ pub struct Full {
     pub rights: Text,
     pub effect_of_refusal: Text,
     pub overseer: Party,
+    /// How long lines are kept from residents, where they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay: Option<NamedDelay>,
+}
+
+/// A delay, and who answers for it beside the controller.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NamedDelay {
+    pub max_days: i64,
+    pub authority: Party,
 }
 
 /// A body with the way to reach it.
@@ -195,6 +207,10 @@ impl Layers {
             rights: notice.body.rights.clone(),
             effect_of_refusal: notice.body.effect_of_refusal.clone(),
             overseer: party(register, &body.oversight_body),
+            delay: body
+                .visibility
+                .delay()
+                .map(|delay| NamedDelay { max_days: delay.max_days, authority: party(register, &delay.authority) }),
         };
         let asked = register.law(&body.controller, at).notice_items().iter();
         let law = asked.map(|item| LawItem { is_answered: ANSWERED.contains(&item.code.as_str()), provision: item.clone() });
@@ -232,6 +248,7 @@ fn icons(register: &Register, entry: &Entry<Mandate>, full: &Full) -> Vec<Icon> 
     let more = [
         (Icon::Special, is_special),
         (Icon::Emergency, body.kind == MandateKind::Emergency),
+        (Icon::Delayed, body.visibility.delay().is_some()),
         (Icon::Machine, body.automated_decision != AutomatedDecision::None),
         (Icon::Vendor, !vendors.is_empty()),
         (Icon::Abroad, places.any(is_abroad) || behind.map(|sub| &sub.place).any(is_abroad)),

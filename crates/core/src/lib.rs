@@ -19,6 +19,7 @@ pub mod clause;
 pub mod condition;
 pub mod contract;
 pub mod decide;
+pub mod delay;
 pub mod delegation;
 pub mod document;
 pub mod draft;

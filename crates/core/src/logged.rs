@@ -123,6 +123,7 @@ mod tests {
             n: 0,
             prev: None,
             at: Time::default(),
+            anchor: None,
             mandate: None,
             service: None,
             blocks: vec![],

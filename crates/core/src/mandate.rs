@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::block::FORMS;
 use crate::condition::{EightConditions, eight_conditions};
+use crate::delay::{SHORTEST_DAYS, Week};
 use crate::document::{Document, document};
 use crate::draft::{Draft, Problem};
 use crate::event::Form;
@@ -41,6 +42,9 @@ pub struct Mandate {
     pub sunset_at: Time,
     pub automated_decision: AutomatedDecision,
     pub gate: GateLevel,
+    /// When residents see the lines under it; at once unless it says so.
+    #[serde(skip_serializing_if = "Visibility::is_immediate")]
+    pub visibility: Visibility,
     /// The weakest means by which she must have signed in where a service asks under it. Anything will do unless it says so.
     #[serde(skip_serializing_if = "is_any")]
     pub means: Means,
@@ -71,6 +75,8 @@ pub struct Mandate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MandateKind {
+    /// Its lines are shown to residents only later, on a day that the clock brings.
+    Covert,
     Emergency,
     Ordinary,
     Research,
@@ -214,6 +220,39 @@ pub enum GateLevel {
     Witnessed,
 }
 
+/// When a resident sees the lines that are written about her under a mandate. It is a property of the whole mandate; no line and no request has
+/// a place for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Visibility {
+    #[default]
+    Immediate,
+    Delayed(Delay),
+}
+
+/// How long lines are kept back, and who answers for that beside the controller.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Delay {
+    /// Within so many days after it was written a line opens, on the last Monday.
+    pub max_days: i64,
+    /// The oversight body without whose people the mandate cannot become active.
+    pub authority: AgencyId,
+}
+
+impl Visibility {
+    /// The delay, if there is one.
+    pub fn delay(&self) -> Option<&Delay> {
+        match self {
+            Self::Immediate => None,
+            Self::Delayed(delay) => Some(delay),
+        }
+    }
+
+    fn is_immediate(&self) -> bool {
+        *self == Self::Immediate
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reason {
     pub code: String,
@@ -281,11 +320,15 @@ impl Mandate {
     }
 
     fn fields(draft: &mut Draft<'_>) -> Option<Self> {
-        let kinds =
-            [("emergency", MandateKind::Emergency), ("ordinary", MandateKind::Ordinary), ("research", MandateKind::Research)];
+        let kinds = [
+            ("covert", MandateKind::Covert),
+            ("emergency", MandateKind::Emergency),
+            ("ordinary", MandateKind::Ordinary),
+            ("research", MandateKind::Research),
+        ];
         let title = draft.text("title", 60, "Give the mandate a short title in both languages.");
         let controller = draft.parse("controller", "Name the agency that answers for it, as `agc_library`.");
-        let kind = draft.word("kind", &kinds, "Say whether it is ordinary, research or emergency.");
+        let kind = draft.word("kind", &kinds, "Say whether it is ordinary, research, emergency or covert.");
         let purpose = draft.object("purpose", "State the one purpose.", purpose);
         let legal_basis = draft.object("legal_basis", "State the law it rests on; without one it cannot exist.", legal_basis);
         let subjects = draft.text("subjects", 200, "Say whose data it is about.");
@@ -315,6 +358,7 @@ impl Mandate {
         let automated_decision = draft.word("automated_decision", &automated, "Say whether a machine decides.");
         let gates = [("durable", GateLevel::Durable), ("published", GateLevel::Published), ("witnessed", GateLevel::Witnessed)];
         let gate = draft.word("gate", &gates, "Say how far the log must be before data leaves.");
+        let visibility = visibility(draft);
         let means = asked_means(draft);
         let sign_in_within = draft.optional_duration("sign_in_within").map(|(_, written)| written);
         let reasons = draft.objects("reasons", "List the reasons an official may give for a use.", |reason| {
@@ -346,14 +390,14 @@ impl Mandate {
             _ => draft.optional_object("eight_conditions", eight_conditions),
         };
         let is_grave = automated_decision.is_some_and(|decision| decision != AutomatedDecision::None)
-            || kind == Some(MandateKind::Emergency)
+            || matches!(kind, Some(MandateKind::Covert | MandateKind::Emergency))
             || bulk_limit.is_some_and(|people| people > 1);
         // Noted here, so that a draft that lacks more than this is told of it too.
         if is_grave && impact_assessment.is_none() {
             draft.note(
                 "impact_assessment",
                 "missing",
-                "This mandate decides by machine, is an emergency or names many people at once, so it needs an impact assessment. Say where it is published.".into(),
+                "This mandate decides by machine, is an emergency, is covert or names many people at once, so it needs an impact assessment. Say where it is published.".into(),
             );
         }
         let continues = draft.optional_string("continues", 80);
@@ -379,6 +423,7 @@ impl Mandate {
             sunset_at: sunset_at?,
             automated_decision: automated_decision?,
             gate: gate?,
+            visibility,
             means,
             sign_in_within,
             reasons,
@@ -419,6 +464,7 @@ impl Mandate {
                 "An emergency mandate may not serve business. Set this to `false`.".into(),
             );
         }
+        self.check_visibility(draft);
         let mut blocks: Vec<_> = self.blocks.iter().map(|asked| &asked.block).collect();
         blocks.sort_unstable();
         if blocks.windows(2).any(|pair| pair[0] == pair[1]) {
@@ -441,6 +487,78 @@ impl Mandate {
             let message = "There is one reason only, so everybody knows the matter that `third_party` closes. Give two or more, or take it out.";
             draft.note("third_party", "one-reason", message.into());
         }
+    }
+
+    /// What a delay asks of a mandate: nobody is kept from knowing by a consent, by a machine alone, in an emergency, or before a witness saw the log.
+    fn check_visibility(&self, draft: &mut Draft<'_>) {
+        let is_covert = self.kind == MandateKind::Covert;
+        match (is_covert, &self.visibility) {
+            (false, Visibility::Immediate) => return,
+            (true, Visibility::Immediate) => {
+                draft.note(
+                    "visibility",
+                    "missing",
+                    "A covert mandate says how long it keeps lines back, and who answers for that. Give `visibility.delayed`."
+                        .into(),
+                );
+            }
+            (false, Visibility::Delayed(_)) => {
+                draft.note(
+                    "visibility",
+                    "not-covert",
+                    "Only a covert mandate may show lines later. Publish one of its own for what has to be delayed.".into(),
+                );
+            }
+            (true, Visibility::Delayed(_)) => {}
+        }
+        if self.legal_basis.code == Basis::Consent {
+            draft.note(
+                "legal_basis.code",
+                "covert-consent",
+                "Nobody agrees to what is kept from her. Name the law that allows it.".into(),
+            );
+        }
+        if self.automated_decision == AutomatedDecision::Sole {
+            draft.note(
+                "automated_decision",
+                "covert-machine",
+                "A machine alone would decide what is kept from people. Let an official decide.".into(),
+            );
+        }
+        if self.gate != GateLevel::Witnessed {
+            draft.note(
+                "gate",
+                "covert-gate",
+                "Data under a covert mandate leaves once witnesses have seen the log. Set this to `witnessed`.".into(),
+            );
+        }
+        if self.lets_deposit() {
+            draft.note(
+                "operations",
+                "covert-deposit",
+                "What is deposited about somebody she sees among her data at once. Take `deposit` out.".into(),
+            );
+        }
+        if !self.conversions.is_empty() {
+            draft.note(
+                "conversions",
+                "covert-conversion",
+                "Pseudonyms are not joined under a covert mandate. Take the conversions out.".into(),
+            );
+        }
+        if self.eight_conditions.is_some() {
+            draft.note(
+                "eight_conditions",
+                "covert-conditions",
+                "The eight conditions are those of an emergency, which cannot be covert. Take them out.".into(),
+            );
+        }
+    }
+
+    /// The week on which a line opens that is written at `at`; `None` where it is shown at once. An error where the time is beyond what can be
+    /// delayed.
+    pub fn opens(&self, at: Time) -> Result<Option<Week>, TooLate> {
+        self.visibility.delay().map(|delay| Week::opening(at, delay.max_days).ok_or(TooLate)).transpose()
     }
 
     /// The asked block with this id.
@@ -496,6 +614,26 @@ impl Mandate {
         let retention = crate::time::parse_duration(&self.retention.duration).unwrap_or(0);
         now.plus(retention).min(self.sunset_at)
     }
+}
+
+/// No week is left in which a line could open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Lines cannot be delayed any more. Use a mandate whose lines are shown at once.")]
+pub struct TooLate;
+
+fn visibility(draft: &mut Draft<'_>) -> Visibility {
+    // Written as one word, or as an object with one field, which is the form in which it is published.
+    if draft.optional("visibility").and_then(Value::as_str) == Some("immediate") {
+        return Visibility::Immediate;
+    }
+    let delayed = draft.optional_object("visibility", |visibility| {
+        visibility.object("delayed", "Write `immediate`, or give `delayed`.", |delay| {
+            let max_days = delay.integer("max_days", SHORTEST_DAYS, 3_650, "Give the number of days, at least 7.");
+            let authority = delay.parse("authority", "Name the oversight body that answers for the delay.");
+            Some(Delay { max_days: max_days?, authority: authority? })
+        })
+    });
+    delayed.map_or(Visibility::Immediate, Visibility::Delayed)
 }
 
 const OPERATIONS: [(&str, Operation); 7] = [

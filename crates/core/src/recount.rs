@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::Digest;
+use crate::delay::visible_from;
 use crate::event::{Event, Kind};
 use crate::hash::sha256;
 use crate::id::MandateId;
@@ -71,6 +72,8 @@ pub fn compare(tally: &Tally, lines: &[Event], spans: &[OpenedSpan], before: &BT
     hold("uses", tally.uses.to_string(), count(uses.clone().count()).to_string());
     let irregular = uses.clone().filter(|event| event.clause.is_some()).count();
     hold("irregular", tally.irregular.to_string(), count(irregular).to_string());
+    let delayed = uses.clone().filter(|event| visible_from(event.n).is_some()).count();
+    hold("delayed", tally.delayed.to_string(), count(delayed).to_string());
     hold("batches", tally.batches.to_string(), count(batches.len()).to_string());
     hold("refusals", words(&tally.refusals), words(&found));
     if tally.residents.least() > uses.count() as u64 {

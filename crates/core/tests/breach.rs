@@ -339,6 +339,7 @@ fn whose_data_is_concerned_follows_from_her_lines() {
         n: 0,
         prev: None,
         at,
+        anchor: None,
         mandate: Some(hash),
         service: Some("svc_library".parse().unwrap()),
         blocks: vec![(block.parse().unwrap(), Form::Value)],

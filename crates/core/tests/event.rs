@@ -66,6 +66,7 @@ fn event(fields: &Value) -> Event {
         n: number(&fields["n"]),
         prev: given(&fields["prev"], bytes),
         at: Time::from_micros(number(&fields["at_micros"])),
+        anchor: given(&fields["anchor"], bytes),
         mandate: given(&fields["mandate"], |value| Digest(bytes(value))),
         service: given(&fields["service"], |value| text(value).parse().unwrap()),
         blocks: blocks.map(|block| (text(&block[0]).parse().unwrap(), Form::from_code(&text(&block[1])).unwrap())).collect(),

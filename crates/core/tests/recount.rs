@@ -27,6 +27,7 @@ fn line(kind: Kind, number: u64, batch: Option<u8>) -> Event {
         n: 0,
         prev: None,
         at: today().begins(),
+        anchor: None,
         mandate: None,
         service: None,
         blocks: vec![],

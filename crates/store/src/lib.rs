@@ -17,6 +17,7 @@ pub mod certificate_cards;
 pub mod codes;
 pub mod counter_requests;
 pub mod db;
+pub mod delayed;
 pub mod delegations;
 pub mod deletions;
 pub mod deposits;
@@ -84,6 +85,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 36, name: "shown_cards", sql: include_str!("../migrations/0036_shown_cards.sql") },
     Migration { number: 37, name: "tokens_of_residents", sql: include_str!("../migrations/0037_tokens_of_residents.sql") },
     Migration { number: 38, name: "closed_matters", sql: include_str!("../migrations/0038_closed_matters.sql") },
+    Migration { number: 40, name: "delayed", sql: include_str!("../migrations/0040_delayed.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

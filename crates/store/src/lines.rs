@@ -1,11 +1,20 @@
-//! Footprint lines: the sealed record of each event, in the order of the resident's own chain.
+//! Footprint lines: the sealed record of each event, in the order of the resident's own chain. Lines that she sees later have the numbers of the
+//! week on which they open, beyond all numbers of that chain: whoever reads for her says up to which number.
+
+use std::ops::Range;
+
+use usufruct_core::delay::{FIRST_NUMBER, Week};
 
 use crate::db::{Connection, Error, Value};
 use crate::{number, shard};
 
+/// Beyond every number that a line can have.
+pub const END: u64 = i64::MAX as u64;
+
 /// One stored line.
 #[derive(Clone, Debug)]
 pub struct Line {
+    /// In the resident's own chain, or in that of a week ([`usufruct_core::delay`]).
     pub n: u64,
     /// Leaf number.
     pub index: u64,
@@ -31,10 +40,21 @@ pub fn insert(conn: &mut dyn Connection, resident: u64, line: &Line, commitment:
     Ok(())
 }
 
-/// Number and commitment of the last event in a resident's chain.
+/// Number and commitment of the last event in a resident's own chain.
 pub fn last(conn: &mut dyn Connection, resident: u64) -> Result<Option<(u64, [u8; 32])>, Error> {
-    let sql = "-- line_last\nSELECT n, commitment FROM lines WHERE shard = $1 AND resident = $2 ORDER BY n DESC LIMIT 1";
-    let row = conn.query_one(sql, &[shard(resident).into(), number(resident).into()])?;
+    last_within(conn, resident, 0..FIRST_NUMBER)
+}
+
+/// Number and commitment of the last of a resident's events that open on `week`.
+pub fn last_of_week(conn: &mut dyn Connection, resident: u64, week: Week) -> Result<Option<(u64, [u8; 32])>, Error> {
+    last_within(conn, resident, week.first_number()..week.next().first_number())
+}
+
+fn last_within(conn: &mut dyn Connection, resident: u64, numbers: Range<u64>) -> Result<Option<(u64, [u8; 32])>, Error> {
+    let sql = "-- line_last\nSELECT n, commitment FROM lines WHERE shard = $1 AND resident = $2 AND n >= $3 AND n < $4 ORDER BY n DESC LIMIT 1";
+    let params =
+        [shard(resident).into(), number(resident).into(), numbers.start.cast_signed().into(), numbers.end.cast_signed().into()];
+    let row = conn.query_one(sql, &params)?;
     row.map(|row| {
         let commitment = row.bytes(1)?.try_into().map_err(|_| crate::inconsistent("lines.commitment"))?;
         Ok((row.integer(0)?.cast_unsigned(), commitment))
@@ -54,13 +74,15 @@ pub fn count(conn: &mut dyn Connection) -> Result<u64, Error> {
     row.map_or(Ok(0), |row| Ok(row.integer(0)?.cast_unsigned()))
 }
 
-/// All lines of a resident in order, at most `limit`, from number `from` on.
-pub fn of_resident(conn: &mut dyn Connection, resident: u64, from: u64, limit: usize) -> Result<Vec<Line>, Error> {
-    let sql = "-- line_of_resident\nSELECT n, idx, sealed, matter FROM lines WHERE shard = $1 AND resident = $2 AND n >= $3 ORDER BY n LIMIT $4";
+/// Lines of a resident with these numbers, in order, at most `limit`.
+pub fn of_resident(conn: &mut dyn Connection, resident: u64, numbers: Range<u64>, limit: usize) -> Result<Vec<Line>, Error> {
+    let sql = "-- line_of_resident\nSELECT n, idx, sealed, matter FROM lines WHERE shard = $1 AND resident = $2 AND n >= $3 AND n < $4 \
+               ORDER BY n LIMIT $5";
     let params = [
         shard(resident).into(),
         number(resident).into(),
-        from.cast_signed().into(),
+        numbers.start.cast_signed().into(),
+        numbers.end.cast_signed().into(),
         Value::from(i64::try_from(limit).unwrap_or(i64::MAX)),
     ];
     let rows = conn.query(sql, &params)?;
@@ -76,14 +98,20 @@ pub fn of_resident(conn: &mut dyn Connection, resident: u64, from: u64, limit: u
         .collect()
 }
 
-/// Lines of a resident with their commitments, in order, at most `limit`, from number `from` on: what a copy of the table needs.
-pub fn committed(conn: &mut dyn Connection, resident: u64, from: u64, limit: usize) -> Result<Vec<(Line, [u8; 32])>, Error> {
-    let sql = "-- line_committed\nSELECT n, idx, sealed, commitment, matter FROM lines WHERE shard = $1 AND resident = $2 AND n >= $3 \
-               ORDER BY n LIMIT $4";
+/// Lines of a resident with these numbers and with their commitments, in order, at most `limit`: what a copy of the table needs.
+pub fn committed(
+    conn: &mut dyn Connection,
+    resident: u64,
+    numbers: Range<u64>,
+    limit: usize,
+) -> Result<Vec<(Line, [u8; 32])>, Error> {
+    let sql = "-- line_committed\nSELECT n, idx, sealed, commitment, matter FROM lines WHERE shard = $1 AND resident = $2 AND n >= $3 AND n < $4 \
+               ORDER BY n LIMIT $5";
     let params = [
         shard(resident).into(),
         number(resident).into(),
-        from.cast_signed().into(),
+        numbers.start.cast_signed().into(),
+        numbers.end.cast_signed().into(),
         Value::from(i64::try_from(limit).unwrap_or(i64::MAX)),
     ];
     let rows = conn.query(sql, &params)?;

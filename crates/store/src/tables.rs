@@ -61,6 +61,7 @@ pub const ALL: [Table; 50] = [
     of_nobody("brake_releases", Source::LiveOrLog, &["order_id"]),
     of_nobody("breach_walks", Source::Live, &["breach"]),
     of_nobody("case_counts", Source::LiveOrLog, &["agency", "kind", "what", "day"]),
+    of_nobody("delayed_ended", Source::LiveOrLog, &["mandate", "month"]),
     of_nobody("delegated_codes", Source::Live, &["code_hash"]),
     // Whether one has ended stands in sealed lines, so without a live copy none counts.
     of_nobody("delegations", Source::Live, &["delegation_id"]),

@@ -11,7 +11,9 @@ use base64::engine::general_purpose::STANDARD;
 use common::{Folder, Server, err, ok, out, run};
 use insider::{Insider, noise, now};
 use serde_json::{Value, json};
-use usufruct_core::event;
+use usufruct_core::delay::{Week, seed_of, tag_key};
+use usufruct_core::event::{self, Event, Kind};
+use usufruct_core::time::DAY;
 
 /// A city that has stopped, and the footprint one of its residents saved before.
 struct Saved {
@@ -265,4 +267,71 @@ fn free_ports() -> u16 {
         .map(|first| first + (std::process::id() % 5_000) as u16)
         .find(|first| (*first..first + 4).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()))
         .unwrap()
+}
+
+#[test]
+fn a_delayed_line_is_proven_once_it_has_opened_and_missed_where_it_is_kept_back() {
+    let saved = Saved::new("delayed");
+    let seed: [u8; 32] = STANDARD.decode(saved.footprint["delay"]["seed"].as_str().unwrap()).unwrap().try_into().unwrap();
+    let this = Week(u32::try_from(saved.footprint["delay"]["week"].as_u64().unwrap()).unwrap());
+    let (mut leaves, mut lines) = (saved.city.leaves.clone(), Vec::new());
+    // Two lines that opened three weeks ago, by the seed of that week.
+    let week = Week(this.0 - 3);
+    let key = tag_key(&seed_of(week, this, &seed).unwrap());
+    let mut prev = None;
+    for n in week.first_number()..week.first_number() + 2 {
+        let at = week.begins().plus(-20 * DAY);
+        let event = Event {
+            kind: Kind::Use,
+            n,
+            prev,
+            at,
+            anchor: None,
+            mandate: None,
+            service: None,
+            blocks: Vec::new(),
+            reason: "order".into(),
+            actor: None,
+            batch: None,
+            clause: None,
+            detail: None,
+            until: None,
+            other: None,
+            source: None,
+        };
+        let committed = event::commitment(&[7; 32], &event.encode());
+        prev = Some(committed);
+        lines.push(
+            json!({"n": n, "index": leaves.len(), "event": STANDARD.encode(event.encode()), "r": STANDARD.encode([7; 32])}),
+        );
+        leaves.push(event::leaf(&committed, &event::tag(&key, n)).to_vec());
+    }
+    let with = |shown: &[Value]| {
+        let mut footprint = saved.footprint.clone();
+        footprint["size"] = json!(leaves.len());
+        footprint["lines"].as_array_mut().unwrap().extend_from_slice(shown);
+        footprint
+    };
+    for (exit, said) in saved.check(&with(&lines), &leaves) {
+        assert!(exit == 0 && said.contains("0 broken"), "{said}");
+    }
+    saved.finds("both are kept back", &with(&[]), &leaves, 1, "hidden");
+    saved.finds("the second is kept back", &with(&lines[..1]), &leaves, 1, "hidden");
+    saved.finds("the first is kept back", &with(&lines[1..]), &leaves, 1, "gap");
+    saved.finds("one is shown and not logged", &with(&lines), &leaves[..leaves.len() - 1], 1, "overdue");
+    let mut other = with(&lines);
+    other["delay"]["seed"] = json!(STANDARD.encode([8; 32]));
+    saved.finds("another seed than at the beginning", &other, &leaves, 1, "anchor");
+    let mut none = with(&lines);
+    none["delay"] = Value::Null;
+    saved.finds("no seed at all", &none, &leaves, 1, "anchor");
+    // A page that stands still in an older week.
+    let mut older = with(&[]);
+    let before = Week(this.0 - 4);
+    older["delay"] = json!({"week": before.0, "seed": STANDARD.encode(seed_of(before, this, &seed).unwrap())});
+    older["lines"].as_array_mut().unwrap().retain(|line| {
+        let event = Event::decode(&STANDARD.decode(line["event"].as_str().unwrap()).unwrap()).unwrap();
+        event.anchor.is_none_or(|_| Week::of(event.at) <= before)
+    });
+    saved.finds("weeks have begun since", &older, &leaves, 3, "weeks");
 }

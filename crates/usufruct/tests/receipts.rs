@@ -140,6 +140,7 @@ fn a_proof_is_checked_without_the_log() {
         n: 0,
         prev: None,
         at: "2026-01-01T00:00:00Z".parse().unwrap(),
+        anchor: None,
         mandate: None,
         service: Some("svc_library".parse().unwrap()),
         blocks: Vec::new(),

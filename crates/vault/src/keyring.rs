@@ -2,6 +2,7 @@
 //! an old copy is dead as soon as `K_r` is replaced (erasure.md 1.4).
 
 use usufruct_core::Digest;
+use usufruct_core::delay::{self, Week};
 use usufruct_core::event;
 use usufruct_core::ports::{Rng, random};
 use zeroize::Zeroizing;
@@ -131,9 +132,32 @@ impl Keyring {
         self.resident
     }
 
-    /// `T`: the mark of the resident's event number `n` in the log.
+    /// `T`: the mark of the resident's event number `n` in the log. For a number of a week that is up to 2,300 hashes more.
     pub fn tag(&self, n: u64) -> [u8; 32] {
-        event::tag(self.tag_key.bytes(), n)
+        match Week::of_number(n).and_then(|week| self.delay_seed(week)) {
+            Some(seed) => event::tag(&delay::tag_key(&seed), n),
+            None => event::tag(self.tag_key.bytes(), n),
+        }
+    }
+
+    /// The seed of the resident's delayed lines for a week: for her eyes, and only once that week has begun. `None` after the last one. It hangs on
+    /// her own key, so every keyring has it, and it dies with that.
+    pub fn delay_seed(&self, week: Week) -> Option<Zeroizing<[u8; 32]>> {
+        let last = expand(&self.own_key, &[b"usufruct/delay-chain/v1", &self.resident.to_be_bytes()]);
+        delay::seed_of(week, delay::LAST, last.bytes()).map(Zeroizing::new)
+    }
+
+    /// The keys of the marks of delayed lines, of `from` and the weeks after it up to `to`.
+    pub fn delayed_tag_keys(&self, from: Week, to: Week) -> Vec<(Week, Zeroizing<[u8; 32]>)> {
+        let to = to.min(delay::LAST);
+        let Some(mut seed) = self.delay_seed(to) else { return Vec::new() };
+        let mut keys = Vec::new();
+        for week in (from.0..=to.0).rev() {
+            keys.push((Week(week), Zeroizing::new(delay::tag_key(&seed))));
+            *seed = delay::seed_before(&seed);
+        }
+        keys.reverse();
+        keys
     }
 
     /// The key of the marks, which the resident's browser needs to find her events in the log. For her eyes only.

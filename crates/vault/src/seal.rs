@@ -3,6 +3,7 @@
 //! A lent block hangs on two parents, one that withdrawal kills and one that sunset kills (design.md section 7). Everything
 //! sealed here is a 16-byte salt in clear and then ciphertext; the salt makes the key unique, so the nonce is zero.
 
+use usufruct_core::delay::{self, Week};
 use usufruct_core::hash::hmac_sha256;
 use usufruct_core::id::BlockId;
 use usufruct_core::ports::{Rng, random};
@@ -93,7 +94,9 @@ fn line_key(keyring: &Keyring, part: LinePart, n: u64, salt: &[u8; SALT_LEN]) ->
         LinePart::Body => b"usufruct/line/v1",
         LinePart::Matter => b"usufruct/line-matter/v1",
     };
-    expand(keyring.footprint_key(), &[label, &n.to_be_bytes(), salt])
+    let delayed = Week::of_number(n).and_then(|week| keyring.delay_seed(week));
+    let delayed = delayed.map(|seed| Key::from_bytes(delay::line_key(keyring.footprint_key().bytes(), &seed)));
+    expand(delayed.as_ref().unwrap_or(keyring.footprint_key()), &[label, &n.to_be_bytes(), salt])
 }
 
 fn line_place(keyring: &Keyring, n: u64) -> [u8; 16] {

@@ -81,6 +81,7 @@ impl House {
             n: 7,
             prev: None,
             at: Time::default(),
+            anchor: None,
             mandate: Some(MANDATE),
             service: Some(self.library.clone()),
             blocks: vec![],

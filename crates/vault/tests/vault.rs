@@ -74,6 +74,7 @@ fn event(mandate: u64, n: u64) -> Event {
         n,
         prev: None,
         at: Time::default(),
+        anchor: None,
         mandate: Some(mandate_hash(mandate)),
         service: None,
         blocks: vec![("blk_address".parse().unwrap(), Form::Predicate), (block(), Form::Value)],

@@ -8,6 +8,7 @@ pub(crate) mod breaches;
 mod cases;
 pub(crate) mod contracts;
 pub(crate) mod counting;
+mod delayed;
 mod drafts;
 mod ending;
 pub(crate) mod export;
@@ -81,6 +82,9 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/register/breaches/{id}", get(breaches::breach))
         .route("/register/cases", get(cases::page))
         .route("/register/cases.json", get(cases::json))
+        .route("/register/delayed", get(delayed::page))
+        .route("/register/delayed.csv", get(delayed::csv))
+        .route("/register/delayed.json", get(delayed::json))
         .route("/register/drafts", get(drafts::page))
         .route("/register/drafts.json", get(drafts::json))
         .route("/register/services", get(lists::services))

@@ -332,6 +332,7 @@ impl Page {
 
     pub fn sort(&self, kind: &MandateKind) -> String {
         match kind {
+            MandateKind::Covert => fl!(self.messages, "sort-covert"),
             MandateKind::Emergency => fl!(self.messages, "sort-emergency"),
             MandateKind::Ordinary => fl!(self.messages, "sort-ordinary"),
             MandateKind::Research => fl!(self.messages, "sort-research"),
@@ -461,6 +462,8 @@ impl Page {
             ("unsupported", fl!(messages, "proof-reason-unsupported")),
             ("newer", fl!(messages, "proof-reason-newer")),
             ("quorum", fl!(messages, "proof-reason-quorum")),
+            ("weeks", fl!(messages, "proof-reason-weeks")),
+            ("anchor", fl!(messages, "proof-reason-anchor")),
             ("chain", fl!(messages, "proof-reason-chain")),
             ("checkpoint", fl!(messages, "proof-reason-checkpoint")),
             ("duplicate", fl!(messages, "proof-reason-duplicate")),

@@ -201,7 +201,10 @@ impl Rows {
             keyrings: keyrings::candidates(conn, resident)?.into_iter().map(|(_, sealed)| sealed).collect(),
             own: blocks::own(conn, resident)?.into_iter().collect(),
             lent: blocks::all_lent(conn, resident)?.into_iter().collect(),
-            lines: lines::of_resident(conn, resident, 0, LINES)?.into_iter().map(|line| (line.n, line.sealed)).collect(),
+            lines: lines::of_resident(conn, resident, 0..lines::END, LINES)?
+                .into_iter()
+                .map(|line| (line.n, line.sealed))
+                .collect(),
         })
     }
 

@@ -340,7 +340,7 @@ pub fn text(en: &str) -> Value {
     json!({"en": en, "zh-Hant": format!("{en}（中文）")})
 }
 
-fn notice() -> Value {
+pub fn notice() -> Value {
     json!({"line": text("Lends books."), "short": text("Lends books."), "manner": text("On a screen."), "rights": text("All five."),
         "effect_of_refusal": text("Show a paper card.")})
 }

@@ -98,10 +98,25 @@ pub fn draft(register: &Register, mandate: &Mandate, at: Time) -> Vec<Problem> {
         }
     }
     problems.extend(waivers(mandate));
+    problems.extend(delay_authority(register, mandate));
     if emergency {
         problems.extend(renewal(register, mandate, at));
     }
     problems
+}
+
+/// Who answers for a delay watches others, and not itself.
+fn delay_authority(register: &Register, mandate: &Mandate) -> Option<Problem> {
+    const FIELD: &str = "visibility.delayed.authority";
+    let authority = &mandate.visibility.delay()?.authority;
+    match register.agencies.get(authority) {
+        None => Some(unknown(FIELD, authority, "agency")),
+        Some(agency) if agency.body.kind != AgencyKind::Oversight || *authority == mandate.controller => {
+            let message = "This body cannot answer for a delay. Name an oversight body that is independent of the controller.";
+            Some(problem(FIELD, "not-oversight", message.into()))
+        }
+        Some(_) => None,
+    }
 }
 
 /// Only the body that watches a mandate can waive one of its conditions.
@@ -158,6 +173,13 @@ pub fn lengths(register: &Register, mandate: &Mandate, at: Time) -> Vec<Problem>
         let message = format!("The mandate runs longer than {} days ({}). {remedy}", law.days(duty), law.deadline(duty).article);
         problems.push(problem("sunset_at", "too-long", message));
     }
+    if let Some(delay) = mandate.visibility.delay()
+        && delay.max_days > law.days(Duty::DelayLongest)
+    {
+        let (longest, article) = (law.days(Duty::DelayLongest), &law.deadline(Duty::DelayLongest).article);
+        let message = format!("Residents would see a line later than {longest} days after it ({article}). Shorten the delay.");
+        problems.push(problem("visibility.delayed.max_days", "too-long", message));
+    }
     let commented = mandate.consultation.to.micros() - mandate.consultation.from.micros();
     if !emergency && (0..law.within(Duty::CommentShortest)).contains(&commented) {
         let (had, needed) = (commented / DAY, law.days(Duty::CommentShortest));
@@ -184,6 +206,16 @@ pub(super) fn revision(check: &mut Check<'_>) -> Option<Content> {
         if old.state.is_over() || in_force && statement.at >= old.body.sunset_at {
             check.note("id", "over", "This mandate has ended. Publish a new one that names it in `continues`.".into());
         }
+        if (old.body.kind == MandateKind::Covert) != (body.kind == MandateKind::Covert) {
+            let message = "A mandate does not become covert, nor stop being so. Publish another one under its own id.";
+            check.note("kind", "moved", message.into());
+        }
+        let delayed = |mandate: &Mandate| mandate.visibility.delay().map_or(0, |delay| delay.max_days);
+        // On what day a line opens follows in public from the day of its use and these days.
+        if (in_force || was_published(old)) && delayed(&body) != delayed(&old.body) {
+            let message = "A revision keeps the days that were published. Keep them, or publish another mandate.";
+            check.note("visibility.delayed.max_days", "moved", message.into());
+        }
         // Governance 3.2: no renewal in place. Once people were told when it ends, a revision may only end it sooner.
         if (in_force || was_published(old)) && body.sunset_at > old.body.sunset_at {
             check.note(
@@ -197,9 +229,13 @@ pub(super) fn revision(check: &mut Check<'_>) -> Option<Content> {
     Some(Content::Mandate(id, Box::new(body)))
 }
 
-/// The body whose two people have to approve that a mandate becomes active, because it waives something.
-pub(super) fn waiving(register: &Register, id: &MandateId) -> Option<AgencyId> {
+/// The body whose two people have to approve beside the controller's that a mandate becomes active: because it waives something, or answers for
+/// a delay. No mandate has both.
+pub(super) fn beside(register: &Register, id: &MandateId) -> Option<AgencyId> {
     let body = &register.mandates.get(id)?.body;
+    if let Some(delay) = body.visibility.delay() {
+        return Some(delay.authority.clone());
+    }
     let is_waived = body.eight_conditions.as_ref()?.waivers().next().is_some();
     is_waived.then(|| body.oversight_body.clone())
 }

@@ -33,11 +33,11 @@ pub(super) fn status(check: &mut Check<'_>) -> Option<Content> {
         return None;
     };
     let mandate = change.object.parse::<MandateId>().ok();
-    let waiving = mandate.as_ref().filter(|_| change.to == State::Active).and_then(|id| mandate::waiving(register, id));
+    let beside = mandate.as_ref().filter(|_| change.to == State::Active).and_then(|id| mandate::beside(register, id));
     let operator = register.operator().is_some_and(|operator| operator.id == statement.by.as_str());
     match change.object.parse::<AgreementId>() {
         Ok(id) if !(guard.automatic && operator) => agreement::step_speaker(check, &id, &change, guard),
-        _ => step_speaker(check, &owner, guard, waiving.as_ref()),
+        _ => step_speaker(check, &owner, guard, beside.as_ref()),
     }
     if let Some(id) = mandate {
         mandate::step(check, &id, &change, statement.at);
@@ -68,11 +68,11 @@ fn object(register: &Register, id: &str) -> Option<(Lifecycle, State, Digest, Ag
     Some((Lifecycle::Service, entry.state, entry.hash, entry.body.agency.clone()))
 }
 
-fn step_speaker(check: &mut Check<'_>, owner: &AgencyId, guard: Guard, waiving: Option<&AgencyId>) {
+fn step_speaker(check: &mut Check<'_>, owner: &AgencyId, guard: Guard, beside: Option<&AgencyId>) {
     let operator = check.register.operator().is_some_and(|operator| operator.id == check.statement.by.as_str());
     if guard.automatic && operator {
         check.operator_speaks(1);
     } else {
-        check.speaker_with(owner, guard.approvals, waiving);
+        check.speaker_with(owner, guard.approvals, beside);
     }
 }

@@ -3,6 +3,7 @@
 mod lines;
 mod search;
 mod verdict;
+mod weeks;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,6 +16,7 @@ use usufruct_app::log::{self, Checkpoint, Note, Policy, Reader, Source, Verifier
 use self::lines::{FootprintFile, LineResult};
 use self::search::{How, Search};
 use self::verdict::{Code, State, Verdict, say};
+use self::weeks::Weeks;
 use crate::clock;
 use crate::command::verify;
 use crate::failure::Failure;
@@ -117,7 +119,8 @@ impl Verify {
 
     fn check(&self, footprint: &FootprintFile) -> Result<Outcome, Failure> {
         let now = clock::now();
-        let mut lines = lines::open(footprint);
+        let weeks = Weeks::open(footprint, now);
+        let mut lines = lines::open(footprint, &weeks);
         let log = match self.open(footprint) {
             Ok(log) => log,
             Err(Stop::Failure(failure)) => return Err(failure),
@@ -129,12 +132,12 @@ impl Verify {
         let OpenLog { log, head, lacks } = log;
         let reader = Reader::new(&log, head.clone());
         let how = if self.prefix { How::Prefix } else { How::Whole };
-        let found = search::search(&log, &reader, footprint, &lines, how);
+        let found = search::search(&log, &reader, footprint, &weeks, &lines, how);
         let (overall, search) = match found {
             Ok(found) => {
                 lines::place(&mut lines, &found.leaves, head.size(), now);
                 let search = search::judge(footprint, &lines, found);
-                (lacks, Some(search))
+                (weeks.verdict.filter(|verdict| verdict.state() == State::Broken || lacks.is_none()).or(lacks), Some(search))
             }
             Err(verdict) => {
                 lines::unplaced(&mut lines, &verdict);

@@ -71,7 +71,10 @@ pub fn tell(
     let (mut starts, mut lives) = (BTreeMap::new(), BTreeMap::new());
     for (id, draft) in &city.mandates {
         let mandate = Mandate::read(&draft.mandate).map_err(|problems| unlawful(id.as_str(), &problems))?;
-        let signers = offices.of(&mandate.controller)?;
+        let mut signers = offices.of(&mandate.controller)?;
+        if let Some(delay) = mandate.visibility.delay() {
+            signers.extend(offices.of(&delay.authority)?);
+        }
         let statements =
             compose::mandate(&Register::default(), id, draft.mandate.clone(), &draft.notice, &signers, days(&mandate, now), rng)?;
         told.extend(statements.into_iter().map(|statement| (statement.at, Happening::Publish(vec![statement]))));

@@ -1,7 +1,7 @@
 //! Conversion: pseudonyms of one sector become those of another, for conversions that are in the log.
 
 use usufruct_core::Digest;
-use usufruct_core::event::{Kind, tag};
+use usufruct_core::event::Kind;
 use usufruct_core::hash::equal;
 use usufruct_core::id::ServiceId;
 use usufruct_core::logged::Logged;
@@ -87,7 +87,7 @@ impl Vault {
         if event.service.as_ref() != Some(way.from.0) || logged.detail() != Some(way.to.0.as_str()) {
             return Err(Error::OtherServices);
         }
-        if !equal(&tag(keyring.tag_key(), event.n), logged.tag()) {
+        if !equal(&keyring.tag(event.n), logged.tag()) {
             return Err(Error::OtherResident);
         }
         self.current_key(keyring).map(drop)

@@ -1,7 +1,7 @@
 //! Lending: seal a block so that a mandate opens it, and open it for a use that is in the log.
 
 use usufruct_core::Digest;
-use usufruct_core::event::{Form, Kind, tag};
+use usufruct_core::event::{Form, Kind};
 use usufruct_core::hash::equal;
 use usufruct_core::id::BlockId;
 use usufruct_core::logged::Logged;
@@ -99,7 +99,7 @@ impl Vault {
         if !event.blocks.iter().any(is_named) {
             return Err(Error::OtherBlock);
         }
-        if !equal(&tag(keyring.tag_key(), event.n), logged.tag()) {
+        if !equal(&keyring.tag(event.n), logged.tag()) {
             return Err(Error::OtherResident);
         }
         self.current_key(keyring).map(drop)

@@ -11,8 +11,9 @@ use base64::engine::general_purpose::STANDARD;
 use i18n_embed_fl::fl;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use usufruct_app::{Footprint, FootprintLine, Incomplete, LineMatter, NamedOfficer};
+use usufruct_app::{Footprint, FootprintLine, Incomplete, LineMatter, NamedOfficer, OpenedWeeks};
 use usufruct_core::Time;
+use usufruct_core::delay::visible_from;
 use usufruct_core::delegation::Power;
 use usufruct_core::event::{Event, Form, Kind};
 use usufruct_core::hash::hex;
@@ -101,6 +102,8 @@ pub(super) struct Row {
     pub was_closed: bool,
     /// Whom an order of the oversight body has named.
     pub officer: Option<NamedOfficer>,
+    /// From when on it is shown, where it was kept back.
+    pub opened_at: Option<Time>,
 }
 
 #[derive(Deserialize)]
@@ -185,6 +188,7 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
         happened_at: None,
         was_closed: false,
         officer: line.officer.clone(),
+        opened_at: visible_from(line.n),
     };
     let Some(event) = &line.event else { return row };
     row.at = Some(event.at);
@@ -363,6 +367,7 @@ fn payload(site: &Site, footprint: &Footprint, size: u64) -> Value {
         "policy": site.app.register().log.as_ref().map(|entry| format!("{}\n", entry.body.policy.trim_end())),
         "size": size,
         "tagKey": STANDARD.encode(*footprint.tag_key),
+        "delay": opened_weeks(&footprint.delay),
         "checkpointUrl": "/log/checkpoint",
         "lines": lines,
     })
@@ -374,6 +379,12 @@ fn shown_matter(matter: &LineMatter) -> Option<String> {
         LineMatter::Shown(opened) => Some(STANDARD.encode(opened.encode())),
         LineMatter::Closed { .. } | LineMatter::Lost => None,
     }
+}
+
+/// What opens her delayed lines up to the week that runs, as the verifier reads it.
+pub(super) fn opened_weeks(delay: &OpenedWeeks) -> Value {
+    let seed = delay.seed.as_ref().map(|seed| STANDARD.encode(**seed));
+    json!({ "week": delay.week.0, "seed": seed })
 }
 
 fn shown(event: &Event) -> Value {

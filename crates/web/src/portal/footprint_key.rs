@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use usufruct_app::{Error, Wrap};
 use usufruct_core::Digest;
 
+use super::footprint::opened_weeks;
 use super::see;
 use crate::Site;
 use crate::fault::Fault;
@@ -101,6 +102,7 @@ pub(crate) async fn sealed(State(site): State<Arc<Site>>, Resident(session): Res
         "vkey": site.app.log_vkey(),
         "policy": site.app.register().log.as_ref().map(|entry| format!("{}\n", entry.body.policy.trim_end())),
         "size": footprint.published_size,
+        "delay": opened_weeks(&footprint.delay),
         "checkpointUrl": "/log/checkpoint",
         "lines": footprint.lines.iter().map(line).collect::<Vec<_>>(),
     })))

@@ -125,7 +125,10 @@ pub(crate) async fn overview(State(site): State<Arc<Site>>, page: Page, Anybody(
         })
         .collect();
     ending.sort_by_key(|ending| ending.until);
-    let recent = rows(&register, &page, &footprint).into_iter().filter(Row::is_asked).take(RECENT).collect();
+    let mut recent: Vec<Row> = rows(&register, &page, &footprint).into_iter().filter(Row::is_asked).collect();
+    // What was kept back is news on the day on which it opens.
+    recent.sort_by_key(|row| std::cmp::Reverse(row.opened_at.or(row.at)));
+    recent.truncate(RECENT);
     let lines = footprint.lines.len();
     Ok(show(&OverviewPage { page, recent, lines, consents: given.len(), ending, cases, breaches, guardians }))
 }

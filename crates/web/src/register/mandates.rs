@@ -78,6 +78,8 @@ struct MandatePage {
     is_assessed: bool,
     controller: Link,
     oversight: Link,
+    /// Within how many days residents see its lines, where that is later, and who answers for it.
+    delay: Option<(i64, Link)>,
     blocks: Vec<ShownBlock>,
     recipients: Vec<ShownRecipient>,
     services: Vec<Link>,
@@ -195,6 +197,7 @@ fn whole(register: &Register, page: Page, id: &MandateId, entry: &Entry<Mandate>
         standing: stand(entry, now).unwrap_or(Standing::Coming),
         controller: Link::agency(register, &page, &body.controller),
         oversight: Link::agency(register, &page, &body.oversight_body),
+        delay: body.visibility.delay().map(|delay| (delay.max_days, Link::agency(register, &page, &delay.authority))),
         blocks: blocks.collect(),
         recipients: recipients(register, &page, body),
         services: services.map(|service| Link::service(&page, service)).collect(),

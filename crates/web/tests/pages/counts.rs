@@ -107,3 +107,57 @@ async fn the_same_as_json() {
     assert_eq!(tallies[1]["body"]["irregular"], "1-9");
     assert_eq!(pages.get("/register/mandates/mdt_nowhere/tallies", "en").await.status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_covert_mandate_stands_on_the_pages_and_its_lines_from_their_day_on() {
+    let mut pages = Pages::new();
+    let none = pages.get("/register/delayed", "en").await.text;
+    assert!(none.contains("Residents see every use at once."), "{none}");
+    let city = &pages.city;
+    city.publish_watch();
+    let mut body = library_card();
+    (body["kind"], body["gate"]) = (json!("covert"), json!("witnessed"));
+    body["title"] = text("Lost books");
+    body["legal_basis"]["code"] = json!("public_task");
+    body["visibility"] = json!({"delayed": {"max_days": 30, "authority": WATCH}});
+    let (id, watchers) = ("mdt_lost-books".parse().unwrap(), city.watchers());
+    let signers: Vec<_> = city.signer(common::LIBRARY).into_iter().chain(&watchers).collect();
+    let publication = city.app.mandate_publication(&id, body, &common::notice(), &signers, city.app.now()).unwrap();
+    city.app.publish(&publication).unwrap();
+    city.open_service_with("svc_lost", common::LIBRARY, "lost", |body| body["mandates"] = json!([id]));
+    let mut request = city.request(&city.app.subject(pages.resident, &"svc_lost".parse().unwrap()).unwrap());
+    (request.service, request.mandate) = ("svc_lost".parse().unwrap(), id.clone());
+    // No witness is named here, so data does not leave; the line stands in the log.
+    assert!(matches!(city.app.release(&request), Err(usufruct_app::Error::Unpublished)));
+    let paths =
+        ["/register/delayed", "/register/mandates/mdt_lost-books", "/register/mandates/mdt_lost-books/notice", "/me/footprint"];
+    let faults_of = async |pages: &Pages| {
+        let mut wrong = Vec::new();
+        for path in paths {
+            for lang in ["en", "zh-Hant"] {
+                let answer = pages.get(path, lang).await;
+                assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
+                wrong.extend(faults(&answer.text, lang).into_iter().map(|what| format!("{path} {lang}: {what}")));
+            }
+        }
+        wrong
+    };
+    assert_eq!(faults_of(&pages).await, Vec::<String>::new());
+    for path in ["/me/footprint", "/me/consents", "/me"] {
+        let text = pages.get(path, "en").await.text;
+        assert!(!text.contains("Lost books") && !text.contains("lost-books"), "{path}");
+    }
+    let mandate = pages.get("/register/mandates/mdt_lost-books", "en").await.text;
+    assert!(mandate.contains("at most 30 days after each use") && mandate.contains("Commission"), "{mandate}");
+    city.clock.advance(31 * DAY);
+    city.app.run_tallies().unwrap();
+    pages.cookie = format!("usufruct={}", pages.city.app.open_session(pages.resident, "test").unwrap());
+    assert_eq!(faults_of(&pages).await, Vec::<String>::new());
+    let footprint = pages.get("/me/footprint", "en").await.text;
+    assert!(footprint.contains("data-testid=\"opened\""), "{footprint}");
+    assert!(pages.get("/me/consents", "en").await.text.contains("Lost books"));
+    let counts: Value = serde_json::from_str(&pages.get("/register/delayed.json", "en").await.text).unwrap();
+    assert_eq!(counts["uses"][0]["opened"], "1-9");
+    let csv = pages.get("/register/delayed.csv", "en").await.text;
+    assert!(csv.contains("mdt_lost-books,2026-01,0,1-9,2026-0"), "{csv}");
+}

@@ -5,12 +5,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use usufruct_app::log::{Hash, leaf_hash};
 use usufruct_core::Time;
+use usufruct_core::delay::Week;
 use usufruct_core::event::{self, Event};
 use usufruct_core::matter::OpenedMatter;
 use usufruct_core::time::MINUTE;
 
 use super::Leaves;
 use super::verdict::{Code, State, Verdict, say};
+use super::weeks::{Delay, Weeks};
 
 /// A footprint as it is saved from the page.
 #[derive(Debug, Deserialize)]
@@ -27,6 +29,9 @@ pub struct FootprintFile {
     /// 32 bytes in base64.
     #[serde(with = "bytes32")]
     pub tag_key: [u8; 32],
+    /// What opens her delayed lines.
+    #[serde(default)]
+    pub delay: Option<Delay>,
     pub lines: Vec<Line>,
 }
 
@@ -82,11 +87,16 @@ impl LineResult {
 }
 
 /// Opens every line, before the log is asked.
-pub fn open(footprint: &FootprintFile) -> Vec<LineResult> {
-    footprint.lines.iter().map(|line| open_one(line, &footprint.tag_key)).collect()
+pub fn open(footprint: &FootprintFile, weeks: &Weeks) -> Vec<LineResult> {
+    let key = |line: &Line| match Week::of_number(line.n) {
+        Some(week) => weeks.keys.get(&week),
+        None => Some(&footprint.tag_key),
+    };
+    footprint.lines.iter().map(|line| open_one(line, key(line))).collect()
 }
 
-fn open_one(line: &Line, tag_key: &[u8; 32]) -> LineResult {
+/// `tag_key` is that of the chain of the line, if it is known.
+fn open_one(line: &Line, tag_key: Option<&[u8; 32]>) -> LineResult {
     let mut result =
         LineResult { n: line.n, index: line.index, verdict: None, event: None, is_open: false, commitment: None, leaf: None };
     let (Some(event), Some(opening)) = (&line.event, &line.r) else {
@@ -99,6 +109,10 @@ fn open_one(line: &Line, tag_key: &[u8; 32]) -> LineResult {
     };
     let Ok(mut event) = Event::decode(&encoded) else {
         result.blame(say(Code::Malformed));
+        return result;
+    };
+    let Some(tag_key) = tag_key else {
+        result.blame(say(Code::Anchor));
         return result;
     };
     let commitment = event::commitment(&opening, &encoded);
@@ -149,7 +163,7 @@ pub fn unplaced(lines: &mut [LineResult], why: &Verdict) {
     lines.iter_mut().for_each(|line| line.blame(why.clone()));
 }
 
-/// Numbers run from 0 without gap or duplicate, and each line names the commitment of the one before. A line that is broken
+/// Numbers run from the first of each chain without gap or duplicate, and each line names the commitment of the one before. A line that is broken
 /// already is not blamed on the line after it.
 pub fn follow_chain(lines: &mut [LineResult]) {
     lines.sort_by_key(|line| (line.n, line.index));
@@ -157,7 +171,9 @@ pub fn follow_chain(lines: &mut [LineResult]) {
     for at in 0..lines.len() {
         let (before, rest) = lines.split_at_mut(at);
         let (before, Some(line)) = (before.last_mut(), rest.first_mut()) else { continue };
-        let expected = before.as_ref().map_or(0, |before| before.n.saturating_add(1));
+        let week = Week::of_number(line.n);
+        let before = before.filter(|before| Week::of_number(before.n) == week);
+        let expected = before.as_ref().map_or(week.map_or(0, Week::first_number), |before| before.n.saturating_add(1));
         if line.n < expected {
             line.verdict = Some(say(Code::Duplicate));
             if let Some(before) = before {

@@ -5,12 +5,14 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use usufruct_app::log::merkle::verify_inclusion;
 use usufruct_app::log::tile::{FULL, Kind, parse_bundle};
 use usufruct_app::log::{self, Hash, HashReader, Reader, Source, Tile, TileHashes, leaf_hash, node_hash, proof};
+use usufruct_core::delay::Week;
 use usufruct_core::event::{self, LEAF_LEN, LEAF_PREFIX, tag_prefix};
 use usufruct_core::ports::random;
 
 use super::Leaves;
 use super::lines::{FootprintFile, LineResult};
 use super::verdict::{self, Code, State, Verdict, say};
+use super::weeks::Weeks;
 use crate::chance::SystemRng;
 use crate::monitor::tags::{self, PREFIX, Presence, SEGMENT, TagIndex};
 use crate::progress;
@@ -55,14 +57,14 @@ pub fn search(
     log: &PublicLog,
     reader: &Reader<'_, PublicLog>,
     footprint: &FootprintFile,
+    weeks: &Weeks,
     lines: &[LineResult],
     how: How,
 ) -> Result<FoundInLog, Verdict> {
-    let last = last_of(footprint.lines.iter().map(|line| line.n));
-    let mut count = last.min(MOST_GAPS + 2 * footprint.lines.len() as u64) + LOOK_AHEAD;
+    let mut chains = chains(footprint, weeks);
     let mut index = None;
     loop {
-        let tags = Tags::new(&footprint.tag_key, count);
+        let tags = Tags::new(&chains);
         let places: BTreeSet<u64> = lines.iter().map(|line| line.index).collect();
         let found = match how {
             How::Whole => whole(log, reader, &tags, &places)?,
@@ -74,12 +76,38 @@ pub fn search(
             }
         };
         // Whoever hid so many lines may have hidden more.
-        let highest = found.places.iter().map(|(n, _)| n + 1).max().unwrap_or_default();
-        if highest + LOOK_AHEAD <= count {
+        let mut has_grown = false;
+        for chain in &mut chains {
+            let its = found.places.iter().map(|(n, _)| *n).filter(|n| Week::of_number(*n) == chain.week);
+            let wanted = last_of(its).saturating_sub(chain.first) + chain.ahead;
+            has_grown |= wanted > chain.count;
+            chain.count = chain.count.max(wanted);
+        }
+        if !has_grown {
             return Ok(found);
         }
-        count = highest + LOOK_AHEAD;
     }
+}
+
+/// A chain of lines: the resident's own, or that of a week.
+struct Chain<'a> {
+    week: Option<Week>,
+    key: &'a [u8; 32],
+    first: u64,
+    /// So many numbers are looked for, and so many beyond the last that is found.
+    count: u64,
+    ahead: u64,
+}
+
+fn chains<'a>(footprint: &'a FootprintFile, weeks: &'a Weeks) -> Vec<Chain<'a>> {
+    let chain = |week: Option<Week>, key: &'a [u8; 32], ahead: u64| {
+        let first = week.map_or(0, Week::first_number);
+        let numbers: Vec<u64> = footprint.lines.iter().map(|line| line.n).filter(|n| Week::of_number(*n) == week).collect();
+        let known = last_of(numbers.iter().copied()).saturating_sub(first);
+        Chain { week, key, first, count: known.min(MOST_GAPS + 2 * numbers.len() as u64) + ahead, ahead }
+    };
+    let of_weeks = weeks.keys.iter().map(|(week, key)| chain(Some(*week), key, LOOK_AHEAD_IN_WEEK));
+    std::iter::once(chain(None, &footprint.tag_key, LOOK_AHEAD)).chain(of_weeks).collect()
 }
 
 /// Compares what is in the log with the lines, which have been placed.
@@ -100,12 +128,15 @@ pub fn judge(footprint: &FootprintFile, lines: &[LineResult], found: FoundInLog)
         };
         verdicts.push(verdict);
     }
-    let mut next = last_of(lines.iter().map(|line| line.n));
-    for n in strays.iter().map(|(n, _)| *n).filter(|n| *n >= next).collect::<BTreeSet<_>>() {
-        if n > next {
-            verdicts.push(say(Code::Gap).with("from", next).with("to", n - 1));
+    for week in strays.iter().map(|(n, _)| Week::of_number(*n)).collect::<BTreeSet<_>>() {
+        let is_its = |n: &u64| Week::of_number(*n) == week;
+        let mut next = last_of(lines.iter().map(|line| line.n).filter(is_its)).max(week.map_or(0, Week::first_number));
+        for n in strays.iter().map(|(n, _)| *n).filter(|n| is_its(n) && *n >= next).collect::<BTreeSet<_>>() {
+            if n > next {
+                verdicts.push(say(Code::Gap).with("from", next).with("to", n - 1));
+            }
+            next = n + 1;
         }
-        next = n + 1;
     }
     if let Some(first) = found.lies.first() {
         verdicts.push(say(Code::Index).with("index", first).with("leaves", found.lies.len()));
@@ -247,8 +278,10 @@ fn complete_root(leaves: &[Hash]) -> Hash {
 }
 
 impl Tags {
-    fn new(key: &[u8; 32], count: u64) -> Self {
-        Self { numbers: (0..count).map(|n| (event::tag(key, n), n)).collect() }
+    fn new(chains: &[Chain<'_>]) -> Self {
+        let numbers =
+            chains.iter().flat_map(|chain| (chain.first..chain.first + chain.count).map(|n| (event::tag(chain.key, n), n)));
+        Self { numbers: numbers.collect() }
     }
 }
 
@@ -275,5 +308,7 @@ fn last_of(numbers: impl Iterator<Item = u64>) -> u64 {
 const CROWD: u64 = 8;
 /// How many numbers beyond the last line are looked for.
 const LOOK_AHEAD: u64 = 64;
+/// As many beyond the last line of each week: most weeks have none at all.
+const LOOK_AHEAD_IN_WEEK: u64 = 8;
 /// So many numbers may be missing between lines, beside as many as there are lines, and are still looked for.
 const MOST_GAPS: u64 = 1_000;

@@ -20,6 +20,7 @@ pub enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Code {
+    Anchor,
     Chain,
     Checkpoint,
     Duplicate,
@@ -45,6 +46,7 @@ pub enum Code {
     Unreachable,
     Unsearched,
     Vkey,
+    Weeks,
     Withheld,
 }
 
@@ -79,9 +81,13 @@ impl Verdict {
 
     pub fn state(&self) -> State {
         match self.code {
-            Code::Newer | Code::Quorum | Code::Unpublished | Code::Unreachable | Code::Unsearched | Code::Withheld => {
-                State::Pending
-            }
+            Code::Newer
+            | Code::Quorum
+            | Code::Unpublished
+            | Code::Unreachable
+            | Code::Unsearched
+            | Code::Weeks
+            | Code::Withheld => State::Pending,
             _ => State::Broken,
         }
     }
@@ -100,6 +106,7 @@ impl State {
 impl Code {
     fn text(self) -> &'static str {
         match self {
+            Self::Anchor => "The key of the lines that are shown later is not the one that was given at the beginning.",
             Self::Chain => "This line does not follow from the line before it.",
             Self::Checkpoint => "The checkpoint is malformed or belongs to another log.",
             Self::Duplicate => "Two lines carry the same number.",
@@ -127,6 +134,9 @@ impl Code {
             Self::Unreachable => "The public log does not answer. Try again later.",
             Self::Unsearched => "The tag index of the log does not answer, so the log was not searched. Try again with --whole.",
             Self::Vkey => "The key of the log is malformed.",
+            Self::Weeks => {
+                "A week has begun since this footprint was made. Load it again; if it stays so, lines are hidden from you."
+            }
             Self::Withheld => {
                 "The day of this line has come, and what it is about is not shown. Load the footprint again; if it still lacks it, it is withheld from you."
             }
