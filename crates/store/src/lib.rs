@@ -80,6 +80,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 32, name: "wishes", sql: include_str!("../migrations/0032_wishes.sql") },
     Migration { number: 33, name: "stops_and_bursts", sql: include_str!("../migrations/0033_stops_and_bursts.sql") },
     Migration { number: 34, name: "officers", sql: include_str!("../migrations/0034_officers.sql") },
+    Migration { number: 45, name: "cases_by_overseer", sql: include_str!("../migrations/0045_cases_by_overseer.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.
