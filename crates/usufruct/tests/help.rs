@@ -34,6 +34,7 @@ const VERBS: &[&[&str]] = &[
     &["case", "file"],
     &["case", "list"],
     &["case", "remedied"],
+    &["case", "sign"],
     &["completions"],
     &["contract"],
     &["contract", "close"],
