@@ -34,7 +34,7 @@ common::on_both!(
     more_time_is_taken_once_and_with_a_reason,
     nobody_but_its_officials_speaks_for_an_office,
     optional_data_is_never_asked_for_where_she_wishes_so,
-    the_overseer_watches_what_is_not_answered_and_reads_none_of_it,
+    the_overseer_watches_and_reads_none_of_it,
     what_a_law_orders_is_stopped_by_a_case_and_not_by_a_wish,
     what_an_office_may_not_have_is_refused_without_saying_why,
     without_an_answer_the_clock_takes_it_to_the_overseer,
@@ -130,7 +130,7 @@ fn write(city: &City, sql: &'static str, params: Vec<Value>) {
     assert_eq!(written.unwrap(), 1, "{sql}");
 }
 
-fn the_overseer_watches_what_is_not_answered_and_reads_none_of_it(dir: &Path, url: Option<&str>) {
+fn the_overseer_watches_and_reads_none_of_it(dir: &Path, url: Option<&str>) {
     let city = city(dir, url);
     let (resident, subject) = reader(&city);
     let filed = file(&city, resident, &subject, CaseKind::Challenge);
