@@ -78,6 +78,7 @@ mod renew;
 mod report;
 mod restore_log;
 mod retention;
+mod revision;
 mod rotate;
 mod rotate_service;
 mod row_mark;
