@@ -12,6 +12,7 @@ mod cli;
 mod clock;
 mod command;
 mod compose;
+mod courier;
 mod data_dir;
 mod demo;
 mod drill_database;

@@ -47,6 +47,7 @@ use axum::middleware;
 
 pub use assets::verifier_files;
 pub use certificate_card::{CardCaller, card_router};
+pub use console::{SealedList, sealed_lists};
 pub use deliver::deliver;
 pub use limits::{Limit, Limits};
 pub use mirror::{MirrorSite, mirror_router};

@@ -1365,6 +1365,59 @@ wishes-offices = These offices get nothing by my consent
 wishes-offices-hint = A request of theirs is declined before you see it, and what you agreed to before is not used while the wish stands. They are not told why. What a law orders goes on; you can object to it. You can still be served in another way.
 wishes-save = Save
 wishes-saved = Saved. It stands in your footprint too.
+messages-title = My messages
+messages-lead = Each week you are told what happened to your data, also when nothing did. What is written here is counted in your own lines now; nothing of it is kept.
+messages-all = What happened
+messages-newest = Your weekly message
+messages-none = The first one comes when the week is over.
+messages-off = You wish no weekly message. Your footprint has everything all the same.
+messages-quiet = Nothing happened: nobody used your data, and nobody asked for it.
+messages-no-uses = Nobody used your data.
+messages-uses = { $count ->
+    [one] Your data was used once.
+   *[other] Your data was used { $count } times.
+}
+messages-refusals = { $count ->
+    [one] Once somebody asked and was refused.
+   *[other] { $count } times somebody asked and was refused.
+}
+messages-breaches = { $count ->
+    [one] You were told of a breach that concerns your data.
+   *[other] You were told of { $count } breaches that concern your data.
+}
+messages-steps = { $count ->
+    [one] A case of yours moved on.
+   *[other] Cases of yours moved on { $count } times.
+}
+messages-own = { $count ->
+    [one] One thing you did yourself, or somebody for you.
+   *[other] { $count } things you did yourself, or somebody for you.
+}
+messages-wish = What you wish
+messages-weekly = Send me a weekly message here
+messages-address = Mail address (you may leave it empty)
+messages-address-hint = A letter to it says that a message is there, the same to everybody, and nothing of what is in it.
+messages-address-wrong = This is no address for mail. Write it like name@example.org, or leave it empty.
+messages-account = You are told each week what happened to your data, here, by mail or by post.
+messages-account-link = Weekly message, and your list by post
+overview-messages = What happened each week, and your list by post
+post-title = Your list by post
+post-lead = All lines of your footprint on paper, sent to the address that the office has under your file number. Who prints it reads it; who carries the file to the printer cannot. You can order it at a counter too.
+post-once = Send it once by post
+post-monthly = Send it every month by post
+post-never = No more lists by post
+post-due = The next one:
+posting-once = Ordered once
+posting-monthly = Ordered for every month
+printed-title = What happened to your data
+printed-lead = All { $count } lines of your footprint on { $day }, the newest first. The list is yours; keep it where nobody else reads it.
+printed-line = Line
+printed-check = Each line is in the public log under the number of its leaf. Whoever helps you at a counter can check all of them with you, against this key:
+status-messages-changed = You changed what you wish about messages.
+status-list-ordered = You ordered your list by post.
+status-list-ended = You ended your list by post.
+status-list-posted = Your list went to the print house.
+status-counter-list = Two clerks did it for you at a counter.
 status-counter-case = Two clerks filed a case for you at a counter.
 desk-cases-lead = Officials of the body see with their keys what was escalated, and decide it by two:
 office-title = Case desk

@@ -8,6 +8,7 @@ mod counts;
 mod drafts;
 mod exports;
 mod notices;
+mod office;
 mod oversight;
 #[path = "../../../app/tests/common/vendors.rs"]
 mod vendors;
@@ -188,6 +189,8 @@ async fn every_page_in_both_languages() {
         "/me/cases/new?service=svc_library",
         "/me/wishes",
         "/me/wishes?saved=true",
+        "/me/messages",
+        "/me/messages?saved=true",
         "/me/consents",
         "/me/data",
         "/me/data?corrected=blk_district",
@@ -214,6 +217,7 @@ async fn every_page_in_both_languages() {
         "/register/agreements",
         "/register/late",
         "/vendor",
+        "/office",
         "/register/agencies",
         "/register/certificates",
         "/register/breaches",
