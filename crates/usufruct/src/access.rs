@@ -22,7 +22,6 @@ use usufruct_core::register::Register;
 use usufruct_core::statement::{Approval, Statement};
 use usufruct_core::tally::Day;
 use usufruct_core::{Text, Time};
-
 use usufruct_web::{SealedList, sealed_lists};
 
 use crate::clock::{self, SystemClock};
