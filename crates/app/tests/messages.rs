@@ -156,6 +156,7 @@ fn an_erased_resident_leaves_no_message(dir: &Path, url: Option<&str>) {
 /// Measures the messages of a week to ten thousand residents, and what opening one costs.
 #[test]
 #[ignore = "a measurement, to be run by hand"]
+#[expect(clippy::disallowed_methods, reason = "it measures")]
 fn what_ten_thousand_messages_cost() {
     let run = |dir: &Path, url: Option<&str>| {
         let name = if url.is_some() { "PostgreSQL" } else { "SQLite" };
