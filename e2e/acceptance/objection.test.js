@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { after } from "node:test";
 import { openBrowser, openPage } from "../lib/browser.js";
+import { keyFiles } from "../lib/drill.js";
 import { acceptance, read } from "../lib/acceptance.js";
+import { violations } from "../lib/axe.js";
 
 const PERSONA = "wu-chin-tsai";
 const DAY = 86_400_000;
@@ -40,6 +42,21 @@ part("two-clicks", async () => {
 });
 
 part("overseer", async () => {
-  const { html } = await read(city, "/oversight/agc_oversight");
-  assert.ok(html.includes(receipt), "the desk says nothing of it");
+  const [, key] = keyFiles(city, "agc_oversight", ["head"]);
+  const { page, problems } = await openPage(browser, { baseURL: city.url });
+  await page.goto("/office");
+  assert.ok(!(await page.content()).includes(receipt), "only with a key of the overseer");
+  await page.fill("#ticket", city.run("key", "ticket", key, "--desk", "office", "--issuer", city.url));
+  await page.getByTestId("office-sign-in").click();
+  const filed = page.getByTestId("watched-case").filter({ hasText: receipt });
+  assert.equal(await filed.count(), 1, "the desk says nothing of it");
+  const said = await filed.innerText();
+  assert.match(said, /Due by\s+\d{4}-\d{2}-\d{2}/);
+  assert.match(said, /Mandate\s+\S/);
+  assert.deepEqual(await violations(page), []);
+  assert.deepEqual(problems, []);
+  // And in public, where there is no sign-in, nobody sees a single one.
+  for (const path of ["/oversight/agc_oversight", "/register/cases", "/register/cases.json"]) {
+    assert.ok(!(await read(city, path)).html.includes(receipt), path);
+  }
 });

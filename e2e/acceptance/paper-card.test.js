@@ -1,11 +1,11 @@
 // Somebody with a printed card gets the same list as everybody, at the counter (the Dutch and Nordic portals).
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after } from "node:test";
 import { addAuthenticator, openBrowser, openPage } from "../lib/browser.js";
 import { client, known, pause } from "../lib/drill.js";
-import { acceptance, read } from "../lib/acceptance.js";
+import { acceptance } from "../lib/acceptance.js";
 import { checked } from "../lib/resident.js";
 import { release } from "../lib/service.js";
 
@@ -14,6 +14,8 @@ const CARD = "mdt_library-card";
 
 let browser;
 let counter;
+/** Her file number. */
+let number;
 
 const { city, part } = acceptance("paper-card", async () => void (browser = await openBrowser()));
 after(() => browser?.close());
@@ -27,7 +29,7 @@ part("counter", async () => {
   const person = join(city.folder, "card-holder.toml");
   writeFileSync(person, '[blocks]\nblk_name = "Test Person"\nblk_birth-date = "1950-01-01"\n');
   const slip = city.run("enrol", person, "--data-dir", city.data);
-  const [, number] = /file number (\d+)/.exec(slip);
+  [, number] = /file number (\d+)/.exec(slip);
   const [invitation] = /[A-Z2-9]{4}-[A-Z2-9]{4}-[A-Z2-9]{4}/.exec(slip);
   const out = join(city.folder, "paper-card.svg");
   const made = city.typed(`${PIN}\n`, "card", "issue", number, "--issuer", city.url, "--out", out, "--data-dir", city.data);
@@ -64,7 +66,25 @@ part("counter", async () => {
 });
 
 part("post", async () => {
-  const cookie = await cookieOf(counter);
-  const pages = await Promise.all(["/me", "/me/account", "/me/footprint"].map(async (path) => (await read(city, path, cookie)).html));
-  assert.ok(pages.some((html) => /by post/i.test(html)), "her pages offer no letter");
+  const { page } = counter;
+  await page.emulateMedia({ media: "screen" });
+  await page.goto("/me/account");
+  await page.getByRole("link", { name: /by post/ }).click();
+  await page.getByTestId("post-once").click();
+  await page.waitForURL("**/me/messages?saved=true");
+  assert.equal(await page.getByTestId("post-order").count(), 1);
+  const [house, letters] = [join(city.folder, "print-house.json"), join(city.folder, "letters")];
+  const to = city.run("letters", "key", "--out", house).trim();
+  const posted = city.run("letters", "post", "--to", to, "--folder", letters, "--data-dir", city.data);
+  assert.equal(posted, "1 lists.\n");
+  const [name] = readdirSync(letters);
+  const carried = readFileSync(join(letters, name), "utf8");
+  assert.ok(name.startsWith(number) && !/library|new-card|<t[rd]/i.test(carried));
+  const html = city.run("letters", "open", join(letters, name), "--key", house);
+  const printed = [...html.matchAll(/<tr data-line="(\d+)">/g)].map(([, n]) => n);
+  await page.goto("/me/footprint");
+  const shown = await page.locator("[data-line]").evaluateAll((rows) => rows.map((row) => row.dataset.line));
+  assert.deepEqual(printed, shown.slice(1), "each line is on it, but for the one that says that it was posted");
+  assert.match(html, /City Library/);
+  assert.equal(city.run("letters", "post", "--to", to, "--folder", letters, "--data-dir", city.data), "0 lists.\n", "once");
 });

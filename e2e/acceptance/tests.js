@@ -67,9 +67,8 @@ export const TESTS = [
         holds: "She has a receipt with a number and the day on which the answer is due, which is the day that the law says.",
       },
       overseer: {
-        done: "The oversight desk is opened after it",
-        holds: "The desk says that an objection was filed against the mandate that it watches.",
-        open: "the overseer sees with its keys what was escalated, and in public how many were filed; what an office has not answered yet it does not see one by one",
+        done: "An official of the overseer signs in to the case desk after it",
+        holds: "The desk has the number of the receipt, the mandate, the office and the day, and none of her words; nobody else sees it.",
       },
     },
   },
@@ -124,9 +123,8 @@ export const TESTS = [
         holds: "Both show the same lines, checked against the public log in both; printed at the counter, the page has every line of them.",
       },
       post: {
-        done: "She asks that the list be sent to her by post",
-        holds: "Her account offers it to somebody who has a card only.",
-        open: "a list is opened by the resident herself; nothing makes a letter of it, and no clerk can",
+        done: "Signed in with the card, she asks that the list be sent to her by post",
+        holds: "A sealed list by her file number lies in the folder for the print house, which opens it; every line is on it, and it goes once.",
       },
     },
   },
@@ -136,9 +134,8 @@ export const TESTS = [
     elsewhere: "Denmark: 14 % know that the log exists.",
     parts: {
       digest: {
-        done: "A new resident looks for the weekly message among her settings",
-        holds: "She gets one each week unless she says no, also one that says that nothing happened.",
-        open: "residents are not written to: there is no weekly message, with or without news",
+        done: "A resident who has said nothing opens the first page after the end of a week",
+        holds: "The message of that week is there and says what her lines say, also that nothing happened; saying no to it stands in her footprint.",
       },
     },
   },

@@ -21,6 +21,7 @@ use usufruct_store::{MIGRATIONS, keyrings, leaves, log_head};
 use usufruct_vault::second_hand::SecondHand;
 use usufruct_vault::{Keyring, Vault};
 
+use crate::courier::Courier;
 use crate::dates::Closed;
 use crate::ledger::Head;
 use crate::log_publisher::{Announced, LogPublisher};
@@ -87,6 +88,8 @@ pub struct App {
     pub(crate) register_version: Arc<AtomicU64>,
     /// Where certificate cards are shown; none where they are not taken.
     pub(crate) card_door: ArcSwapOption<CardDoor>,
+    /// Who brings letters out of the house; nobody where they wait.
+    pub(crate) courier: ArcSwapOption<Box<dyn Courier>>,
     publishing: Mutex<()>,
     certifying: Mutex<()>,
     /// How far this process has sealed copies on loan again, by mandate whose key is being replaced: the last resident.
@@ -165,6 +168,7 @@ impl App {
             register: RwLock::new((0, Arc::new(Register::default()))),
             register_version: Arc::new(AtomicU64::new(0)),
             card_door: ArcSwapOption::empty(),
+            courier: ArcSwapOption::empty(),
             publishing: Mutex::new(()),
             certifying: Mutex::new(()),
             rotating: Mutex::default(),

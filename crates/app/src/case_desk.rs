@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use usufruct_core::case::{CaseKind, Finding, Misstep, Remedy};
+use usufruct_core::case::{CaseKind, CaseState, Finding, Misstep, Remedy};
 use usufruct_core::hash::sha256;
 use usufruct_core::id::{AgencyId, CaseId, MandateId, OrderId, ServiceId};
 use usufruct_core::order::OrderKind;
@@ -45,14 +45,34 @@ pub enum Act {
     Remedied { case: CaseId, reasons: String },
 }
 
-/// A case as an official sees it. It holds no number of the resident: where her data was used, the name by which the service knows her.
+/// What an office has to do with a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// It answers.
+    Answer,
+    /// It decides, as the overseer.
+    Decide,
+    /// It does what was promised or ordered.
+    Remedy,
+    /// Another office answers, and this one sees to it that it does.
+    Watch,
+}
+
+/// A case as an official sees it. It holds no number of the resident: where her data was used, the name by which the service knows her. Whoever
+/// only watches learns what it is about and by when, and neither a word of hers nor a name for her.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeskCase {
     pub id: CaseId,
+    pub task: Task,
     pub kind: CaseKind,
+    /// Who has to answer.
+    pub office: AgencyId,
     pub state: String,
     pub filed_at: Time,
     pub due_at: Time,
+    /// Whether the office has taken more time.
+    pub is_extended: bool,
     pub remedy: Option<Remedy>,
     pub remedy_due_at: Option<Time>,
     pub mandate: Option<MandateId>,
@@ -189,9 +209,15 @@ impl App {
         self.step_case(&place, Step { change, letter, reason: "remedied", official, counted: Vec::new(), actor: None }).map(drop)
     }
 
-    /// What waits for an office. Cases of residents who were erased meanwhile are none any more.
-    fn waiting(&self, office: &AgencyId) -> Result<Vec<DeskCase>, Error> {
-        let (register, stored) = (self.register(), self.db.read(|conn| cases::of_office(conn, office, MOST_SHOWN))?);
+    /// What waits for an office, and then what it watches as the overseer; of each what is due first comes first. Cases of residents who were
+    /// erased meanwhile are none any more.
+    pub fn waiting(&self, office: &AgencyId) -> Result<Vec<DeskCase>, Error> {
+        let register = self.register();
+        let stored = self.db.read(|conn| {
+            let mut stored = cases::of_office(conn, office, MOST_SHOWN)?;
+            stored.extend(cases::watched(conn, office, MOST_SHOWN)?);
+            Ok::<_, Error>(stored)
+        })?;
         let mut shown = Vec::with_capacity(stored.len());
         for stored in stored {
             match self.at_desk(&register, office, stored) {
@@ -205,17 +231,21 @@ impl App {
 
     fn at_desk(&self, register: &Register, office: &AgencyId, stored: StoredCase) -> Result<DeskCase, Error> {
         require_true(&self.vault, &stored)?;
-        let letters = open(&self.vault, &self.keyring(stored.resident)?, &stored)?;
+        let (keyring, task) = (self.keyring(stored.resident)?, task(office, &stored));
+        let letters = if task == Task::Watch { Vec::new() } else { open(&self.vault, &keyring, &stored)? };
         let mandate = stored.mandate.and_then(|number| register.mandates.iter().find(|(_, entry)| entry.number == number));
         // A complaint about a service that used nothing names nobody to it.
         let known = stored.service.as_ref().filter(|_| stored.line.is_some() && stored.agency.as_ref() == Some(office));
         let subject = known.and_then(|service| self.subject(stored.resident, service).ok());
         Ok(DeskCase {
+            office: agency(&stored)?.clone(),
             id: stored.id,
+            task,
             kind: stored.case.kind,
             state: stored.case.state.code().to_owned(),
             filed_at: stored.case.filed_at,
             due_at: stored.case.due_at,
+            is_extended: stored.case.extended_at.is_some(),
             remedy: stored.case.remedy.filter(|_| stored.case.awaits_remedy()),
             remedy_due_at: stored.case.remedy_due_at.filter(|_| stored.case.awaits_remedy()),
             mandate: mandate.map(|(id, _)| id.clone()),
@@ -235,6 +265,17 @@ impl App {
     /// Who signed first, as a commitment that nobody else can open.
     fn masked_official(&self, officials: &[String]) -> Result<Option<[u8; 32]>, Error> {
         officials.first().map(|public| Ok(masked(&self.vault, public.as_bytes())?.0)).transpose()
+    }
+}
+
+/// What an office has to do with a case that waits for it, or that it watches.
+fn task(office: &AgencyId, stored: &StoredCase) -> Task {
+    let (is_own, is_overseers) = (stored.agency.as_ref() == Some(office), stored.overseer.as_ref() == Some(office));
+    match stored.case.state {
+        CaseState::Filed if is_own => Task::Answer,
+        CaseState::Escalated if is_overseers => Task::Decide,
+        _ if is_own && stored.case.awaits_remedy() => Task::Remedy,
+        _ => Task::Watch,
     }
 }
 

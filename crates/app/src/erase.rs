@@ -12,7 +12,7 @@ use usufruct_store::erasures::{self, Erasure};
 use usufruct_store::residents::{self, ResidentState};
 use usufruct_store::{
     authorizations, blocks, breaches, cards, cases, certificate_cards, codes, counter_requests, deletions, deposits, grants,
-    invitations, keyrings, lines, passkeys, recovery_codes, sessions, tokens, wishes,
+    invitations, keyrings, lines, messages, passkeys, posted_lists, recovery_codes, sessions, tokens, wishes,
 };
 use usufruct_vault::Withdrawal;
 
@@ -241,6 +241,8 @@ fn forget_one(tx: &mut Tx<'_>, erasure: &Erasure, kept: Option<i64>, now: Time, 
             breaches::purge_resident(tx, resident)?;
             cases::purge_resident(tx, resident)?;
             wishes::purge_resident(tx, resident)?;
+            messages::purge_resident(tx, resident)?;
+            posted_lists::end(tx, resident)?;
             forget_chain(tx, resident)?;
         }
     }

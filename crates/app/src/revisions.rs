@@ -1,6 +1,8 @@
 //! What statements said, read again from the log: the register keeps the hash of an old revision, and its leaf keeps the words.
 
-use usufruct_core::register::Outline;
+use usufruct_core::Digest;
+use usufruct_core::mandate::Mandate;
+use usufruct_core::register::{Entry, Outline};
 use usufruct_core::statement::{LEAF_PREFIX, Statement};
 use usufruct_store::leaves;
 
@@ -38,5 +40,22 @@ impl App {
             }
         }
         Ok(None)
+    }
+    /// The revision of a mandate with this hash; `None` where there never was one. Its state is that of the mandate now. What an earlier revision
+    /// said is read from its statement in the log, whose hash has to be this one.
+    pub fn mandate_revision(&self, hash: &Digest) -> Result<Option<Entry<Mandate>>, Error> {
+        let register = self.register();
+        let Some((present, rev)) = register.revision(hash) else { return Ok(None) };
+        if present.hash == *hash {
+            return Ok(Some(present.clone()));
+        }
+        let Some(index) = register.revision_leaf(hash) else { return Ok(None) };
+        let corrupt = |what: &str| Error::Corrupt { what: format!("leaf {index}, a mandate: {what}") };
+        let said = self.said(index)?.ok_or_else(|| corrupt("it is not there"))?;
+        if said.statement.hash().ok() != Some(*hash) {
+            return Err(corrupt("it is another one"));
+        }
+        let body = Mandate::read(&said.statement.body).map_err(|_| corrupt("it does not read"))?;
+        Ok(Some(Entry { rev, hash: *hash, index, body, ..present.clone() }))
     }
 }

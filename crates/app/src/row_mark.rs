@@ -13,6 +13,7 @@ pub(crate) use authorization::{
 pub(crate) use case::{is_true_case, of_case, of_wishes};
 pub(crate) use delegation::{find_delegation, is_ours, of_delegation, put_delegation};
 pub(crate) use deletion::{is_true_deletion, marked_deletion};
+pub(crate) use message::{of_message_wish, of_posted_list};
 pub(crate) use session::{find_session, of_session};
 pub(crate) use token::{marked_token, of_code, of_refresh_token, of_token, true_code, true_refresh_token, true_token};
 pub(crate) use way_in::{
@@ -24,6 +25,7 @@ mod authorization;
 mod case;
 mod delegation;
 mod deletion;
+mod message;
 mod session;
 mod token;
 mod way_in;

@@ -209,7 +209,7 @@ impl App {
         self.publish(&Publication { statements: vec![statement] }).map(drop)
     }
 
-    /// Runs what the clock asks for: sunsets, ends of what was kept for its time, contracts and agreements that are over, cases that nobody answered, unfinished erasures and replacements of keys, what services answered, the log's next checkpoint.
+    /// Runs what the clock asks for: sunsets, ends of what was kept for its time, contracts and agreements that are over, cases that nobody answered, messages of the week, unfinished erasures and replacements of keys, what services answered, the log's next checkpoint.
     pub fn tick(self: &Arc<Self>) -> Result<(), Error> {
         self.make_late_keys()?;
         // The key of a mandate that is over goes before rows that may be many.
@@ -217,6 +217,8 @@ impl App {
         self.run_retention()?;
         self.run_supervision()?;
         self.run_cases()?;
+        self.write_messages()?;
+        self.send_mail()?;
         self.finish_erasures()?;
         self.finish_rotations()?;
         self.finish_service_rotations()?;

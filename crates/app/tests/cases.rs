@@ -9,7 +9,7 @@ use common::{City, LIBRARY, OPERATOR, WATCH, block, library_card, mandate, servi
 use serde_json::json;
 use usufruct_app::store::db::{Connection, Error as DbError, Tx, Value};
 use usufruct_app::{
-    About, Act, Approved, CaseRequest, DeskAct, DeskCase, Error, FiledCase, ReleaseRequest, Wishes, counter_case_message,
+    About, Act, Approved, CaseRequest, DeskAct, DeskCase, Error, FiledCase, ReleaseRequest, Task, Wishes, counter_case_message,
     desk_message,
 };
 use usufruct_core::case::{CaseKind, CaseState, Finding, Remedy};
@@ -34,6 +34,7 @@ common::on_both!(
     more_time_is_taken_once_and_with_a_reason,
     nobody_but_its_officials_speaks_for_an_office,
     optional_data_is_never_asked_for_where_she_wishes_so,
+    the_overseer_watches_and_reads_none_of_it,
     what_a_law_orders_is_stopped_by_a_case_and_not_by_a_wish,
     what_an_office_may_not_have_is_refused_without_saying_why,
     without_an_answer_the_clock_takes_it_to_the_overseer,
@@ -127,6 +128,36 @@ fn write(city: &City, sql: &'static str, params: Vec<Value>) {
     let write = move |tx: &mut Tx<'_>| tx.execute(sql, &params);
     let written: Result<u64, DbError> = city.app.db().transaction("write", write);
     assert_eq!(written.unwrap(), 1, "{sql}");
+}
+
+fn the_overseer_watches_and_reads_none_of_it(dir: &Path, url: Option<&str>) {
+    let city = city(dir, url);
+    let (resident, subject) = reader(&city);
+    let filed = file(&city, resident, &subject, CaseKind::Challenge);
+    let pass = CaseRequest { about: About::Pass, kind: CaseKind::Complaint, words: "I was sent away.".into() };
+    city.app.file_case(resident, &pass).unwrap();
+    let watchers = city.watchers();
+    let watch = || act(&city, WATCH, Act::List {}, &[&watchers[0]]).unwrap();
+    let seen = watch();
+    assert_eq!(seen.len(), 1, "what another body oversees is not its own: {seen:?}");
+    let DeskCase { id, task, kind, office, mandate, due_at, letters, subject: known, .. } = seen[0].clone();
+    assert_eq!((id, task, kind), (filed.id.clone(), Task::Watch, CaseKind::Challenge));
+    assert_eq!((office.as_str(), mandate, due_at), (LIBRARY, Some(watched()), filed.case.due_at));
+    assert_eq!((letters, known), (Vec::new(), None), "neither her words nor a name for her");
+    let said = serde_json::to_string(&seen).unwrap();
+    assert!(!said.contains("I was not there") && !said.contains(&subject), "{said}");
+    let own = act(&city, LIBRARY, Act::List {}, &city.signer(LIBRARY)[..1]).unwrap();
+    assert_eq!(own.iter().map(|case| (case.task, case.letters.len())).collect::<Vec<_>>(), [(Task::Answer, 1)]);
+    // It cannot answer in the place of the office.
+    let instead =
+        Act::Answer { case: filed.id.clone(), finding: Finding::Upheld, remedy: None, reasons: "You are right.".into() };
+    assert!(act(&city, WATCH, instead, &[&watchers[0]]).is_err());
+    city.clock.advance(10 * DAY);
+    city.app.run_cases().unwrap();
+    let seen = watch();
+    assert_eq!(seen.iter().map(|case| (case.task, case.letters.len())).collect::<Vec<_>>(), [(Task::Decide, 1)]);
+    decide(&city, &filed.id, Finding::Dismissed, None).unwrap();
+    assert!(watch().is_empty());
 }
 
 fn without_an_answer_the_clock_takes_it_to_the_overseer(dir: &Path, url: Option<&str>) {

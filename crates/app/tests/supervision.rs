@@ -9,7 +9,7 @@ use std::path::Path;
 
 use common::{CARD, City, LIBRARY, SERVICE, VENDOR, library_card, mandate, on_both, service, text};
 use serde_json::{Value, json};
-use usufruct_app::{ConversionBatch, Error, Publication, vendor_ticket};
+use usufruct_app::{ConversionBatch, Error, Publication, TicketDesk, desk_ticket};
 use usufruct_core::Time;
 use usufruct_core::decide::Clause;
 use usufruct_core::hash::sha256;
@@ -29,20 +29,22 @@ on_both!(
 fn a_vendor_who_signed_out_is_out_on_every_node(dir: &Path, url: Option<&str>) {
     const ISSUER: &str = "https://pass.example";
     let city = city(dir, url);
-    let ticket = |n: i64| vendor_ticket(city.signer(VENDOR)[0], ISSUER, city.app.now().plus(n * HOUR), city.app.rng()).unwrap();
+    let ticket = |n: i64| {
+        desk_ticket(TicketDesk::Vendor, city.signer(VENDOR)[0], ISSUER, city.app.now().plus(n * HOUR), city.app.rng()).unwrap()
+    };
     let (ticket, other) = (ticket(8), ticket(9));
-    let session = city.app.vendor_sign_in(ISSUER, &ticket).unwrap();
-    let beside = city.app.vendor_sign_in(ISSUER, &other).unwrap();
-    let is_in = |city: &City, session: &str| city.app.vendor_session(ISSUER, session).unwrap().is_some();
+    let session = city.app.desk_sign_in(TicketDesk::Vendor, ISSUER, &ticket).unwrap();
+    let beside = city.app.desk_sign_in(TicketDesk::Vendor, ISSUER, &other).unwrap();
+    let is_in = |city: &City, session: &str| city.app.desk_session(TicketDesk::Vendor, ISSUER, session).unwrap().is_some();
     // What is no session ends none.
-    city.app.vendor_sign_out(ISSUER, &format!("{ticket}.AAAA")).unwrap();
-    city.app.vendor_sign_out(ISSUER, "").unwrap();
+    city.app.desk_sign_out(TicketDesk::Vendor, ISSUER, &format!("{ticket}.AAAA")).unwrap();
+    city.app.desk_sign_out(TicketDesk::Vendor, ISSUER, "").unwrap();
     assert!(is_in(&city, &session) && is_in(&city, &beside));
-    city.app.vendor_sign_out(ISSUER, &session).unwrap();
-    city.app.vendor_sign_out(ISSUER, &session).unwrap();
+    city.app.desk_sign_out(TicketDesk::Vendor, ISSUER, &session).unwrap();
+    city.app.desk_sign_out(TicketDesk::Vendor, ISSUER, &session).unwrap();
     assert!(!is_in(&city, &session), "a copy of the cookie opens nothing");
     assert!(is_in(&city, &beside), "a colleague's session goes on");
-    assert!(city.app.vendor_sign_in(ISSUER, &ticket).is_err(), "and the ticket opens no other");
+    assert!(city.app.desk_sign_in(TicketDesk::Vendor, ISSUER, &ticket).is_err(), "and the ticket opens no other");
     // Another node over the same database, and the first after its notes were swept.
     let at = city.app.now().to_string();
     drop(city);

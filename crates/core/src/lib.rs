@@ -66,6 +66,7 @@ pub mod uncertified;
 pub mod validate;
 pub mod vault_terms;
 pub mod verifier;
+pub mod week;
 
 pub use hash::Digest;
 pub use text::Text;

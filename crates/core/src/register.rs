@@ -90,8 +90,8 @@ pub struct Register {
     /// The verifier that is served, once its hashes are published.
     pub vault: Option<Entry<VaultTerms>>,
     pub verifier: Option<Entry<VerifierRelease>>,
-    /// Which mandate a revision hash belongs to, for every revision ever.
-    revisions: BTreeMap<Digest, (MandateId, u64)>,
+    /// Which mandate a revision hash belongs to, the number of the revision and its leaf number, for every revision ever.
+    revisions: BTreeMap<Digest, (MandateId, u64, u64)>,
     /// Orders that withhold something, by what they are about, in the order in which they were given.
     pub(crate) bound: BTreeMap<String, Vec<OrderId>>,
     /// The checks of each contract, in the order in which they were published.
@@ -229,7 +229,7 @@ impl Register {
             Content::Log(body) => put_sole(&mut self.log, body, &make),
             Content::Mandate(id, body) => {
                 self.amend(&id, &body, statement);
-                self.revisions.insert(hash, (id.clone(), statement.rev));
+                self.revisions.insert(hash, (id.clone(), statement.rev, index));
                 put(&mut self.mandates, id, *body, &make, State::Draft);
             }
             Content::Meeting(id, body) => put(&mut self.meetings, id, *body, &make, State::Published),
@@ -424,8 +424,13 @@ impl Register {
 
     /// The mandate a revision hash belongs to, and the number of the revision.
     pub fn revision(&self, hash: &Digest) -> Option<(&Entry<Mandate>, u64)> {
-        let (id, rev) = self.revisions.get(hash)?;
+        let (id, rev, _) = self.revisions.get(hash)?;
         Some((self.mandates.get(id)?, *rev))
+    }
+
+    /// The leaf of a mandate revision, where all of what it said can be read again.
+    pub fn revision_leaf(&self, hash: &Digest) -> Option<u64> {
+        self.revisions.get(hash).map(|(_, _, index)| *index)
     }
 
     /// Whether a consent to the revision `agreed` holds for the present one of a mandate: it is that one, or no revision since asks again.
@@ -433,7 +438,7 @@ impl Register {
         if *agreed == mandate.hash {
             return true;
         }
-        let Some((id, rev)) = self.revisions.get(agreed).filter(|(id, _)| id.as_str() == mandate.id) else { return false };
+        let Some((id, rev, _)) = self.revisions.get(agreed).filter(|(id, ..)| id.as_str() == mandate.id) else { return false };
         self.amendments.get(id).is_some_and(|amendment| *rev >= amendment.holds_since)
     }
 

@@ -137,6 +137,14 @@ pub fn of_office(conn: &mut dyn Connection, agency: &AgencyId, limit: usize) -> 
     conn.query(&sql, &[agency.as_str().into(), limited(limit)])?.iter().map(read).collect()
 }
 
+/// Up to `limit` cases that an office has not answered and that `overseer` would decide. Those that are due first come first.
+pub fn watched(conn: &mut dyn Connection, overseer: &AgencyId, limit: usize) -> Result<Vec<StoredCase>, Error> {
+    let sql = format!(
+        "-- case_watched\nSELECT {COLUMNS} FROM cases WHERE overseer = $1 AND state = 'filed' AND agency <> $1 ORDER BY due_at, case_id LIMIT $2"
+    );
+    conn.query(&sql, &[overseer.as_str().into(), limited(limit)])?.iter().map(read).collect()
+}
+
 /// The case with this id, of whoever it is, if this office has to do with it.
 pub fn at_office(conn: &mut dyn Connection, agency: &AgencyId, id: &CaseId) -> Result<Option<StoredCase>, Error> {
     let sql = format!("-- case_at_office\nSELECT {COLUMNS} FROM cases WHERE (agency = $1 OR overseer = $1) AND case_id = $2");

@@ -29,7 +29,7 @@ pub enum Source {
 }
 
 /// All tables but that of the migrations.
-pub const ALL: [Table; 51] = [
+pub const ALL: [Table; 54] = [
     // Whoever gave one, or got it back, has an event in the log.
     of_residents("authorizations", Source::LiveOrLog, &["authorization_id"]),
     // Her lines say it too; a note that is lost leads to a second line, never to none.
@@ -46,8 +46,12 @@ pub const ALL: [Table; 51] = [
     of_residents("keyrings", Source::Both, &["shard", "resident", "version"]),
     of_residents("lent_blocks", Source::Both, &["shard", "resident", "mandate", "block"]),
     of_residents("lines", Source::Both, &["shard", "resident", "n"]),
+    of_residents("message_wishes", Source::LiveOrLog, &["shard", "resident"]),
+    // A message that is lost is one that the next one speaks for.
+    of_residents("messages", Source::LiveOrLog, &["shard", "resident", "week"]),
     of_residents("own_blocks", Source::Backup, &["shard", "resident", "block"]),
     of_residents("passkeys", Source::LiveOrLog, &["credential"]),
+    of_residents("posted_lists", Source::LiveOrLog, &["shard", "resident"]),
     of_residents("recovery_codes", Source::LiveOrLog, &["code_hash"]),
     of_residents("refresh_tokens", Source::Live, &["token_hash"]),
     of_residents("residents", Source::Both, &["shard", "resident"]),
@@ -73,6 +77,7 @@ pub const ALL: [Table; 51] = [
     of_nobody("key_pages", Source::LiveOrLog, &["level", "idx", "version"]),
     of_nobody("leaves", Source::Log, &["idx"]),
     of_nobody("log_head", Source::Log, &["id"]),
+    of_nobody("message_walk", Source::LiveOrLog, &["id"]),
     of_nobody("officers", Source::LiveOrLog, &["actor"]),
     of_nobody("outbox", Source::LiveOrLog, &["message_id"]),
     of_nobody("pushed_requests", Source::Live, &["request_hash"]),
@@ -97,6 +102,7 @@ pub const SEALED: &[&str] = &[
     "keyrings",
     "lent_blocks",
     "lines",
+    "message_wishes",
     "officers",
     "outbox",
     "own_blocks",

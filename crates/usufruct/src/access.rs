@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{Client, RequestBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use usufruct_app::log::Source;
+use usufruct_app::vault::hpke::PublicKey;
 use usufruct_app::{
-    About, App, Approved, AuditReport, CaseRequest, DeskCase, Guardianship, NewResident, OverdueDeletion, Publication,
-    RecountDay, Rotated, ServiceRotated, Way,
+    About, App, Approved, AuditReport, CaseRequest, DeskCase, DueList, Guardianship, NewResident, OverdueDeletion, Posting,
+    Publication, RecountDay, Rotated, ServiceRotated, Way,
 };
 use usufruct_core::breach::Breach;
 use usufruct_core::id::{BlockId, BreachId, MandateId, ServiceId};
@@ -19,6 +22,7 @@ use usufruct_core::register::Register;
 use usufruct_core::statement::{Approval, Statement};
 use usufruct_core::tally::Day;
 use usufruct_core::{Text, Time};
+use usufruct_web::{SealedList, sealed_lists};
 
 use crate::clock::{self, SystemClock};
 use crate::compose::LogKeys;
@@ -280,6 +284,53 @@ impl Access {
             Self::Remote { console, .. } => {
                 let body = json!({ "request": id, "case": counter_case(asked), "approval": approval });
                 let count: u64 = understood(post(console, "counter-cases/approve", &body)?["approved"].clone())?;
+                Ok(if count == 2 { Approved::Twice } else { Approved::Once })
+            }
+        }
+    }
+
+    /// The next lists that residents get by post, sealed for the print house.
+    pub fn sealed_lists(&self, to: &PublicKey, after: Option<u64>) -> Result<Vec<SealedList>, Failure> {
+        match self {
+            Self::Local { app, .. } => Ok(sealed_lists(app, to, after)?),
+            Self::Remote { console, .. } => {
+                understood(post(console, "letters", &json!({ "to": URL_SAFE_NO_PAD.encode(to.bytes()), "after": after }))?)
+            }
+        }
+    }
+
+    /// Notes that a list is where the print house takes it.
+    pub fn list_posted(&self, due: &DueList) -> Result<(), Failure> {
+        match self {
+            Self::Local { app, .. } => Ok(app.list_posted(due)?),
+            Self::Remote { console, .. } => post(console, "letters/posted", &json!(due)).map(drop),
+        }
+    }
+
+    /// Begins a request to order a list for a resident at a counter. Answers its id.
+    pub fn begin_counter_list(&self, resident: u64, posting: Posting, language: &str) -> Result<String, Failure> {
+        match self {
+            Self::Local { app, .. } => Ok(app.begin_counter_list(resident, posting, language)?),
+            Self::Remote { console, .. } => {
+                let body = json!({ "resident": resident, "posting": posting.code(), "language": language });
+                understood(post(console, "letters/orders", &body)?["request"].clone())
+            }
+        }
+    }
+
+    /// A clerk approves the order of a list; with the second one it stands.
+    pub fn approve_counter_list(
+        &self,
+        id: &str,
+        posting: Posting,
+        language: &str,
+        approval: &Approval,
+    ) -> Result<Approved, Failure> {
+        match self {
+            Self::Local { app, .. } => Ok(app.approve_counter_list(id, posting, language, approval)?),
+            Self::Remote { console, .. } => {
+                let body = json!({ "request": id, "posting": posting.code(), "language": language, "approval": approval });
+                let count: u64 = understood(post(console, "letters/orders/approve", &body)?["approved"].clone())?;
                 Ok(if count == 2 { Approved::Twice } else { Approved::Once })
             }
         }

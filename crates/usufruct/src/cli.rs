@@ -8,8 +8,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::command::{
     agreement, audit, backup, breach, card, case, completions, contract, deletions, demo, doctor, enrol, escrow, footprint,
-    guardian, init, invite, keeper, key, mandate, migrate, mirror, publish, recover, refound, restore, restore_log, rotate,
-    serve, service, verify, witness,
+    guardian, init, invite, keeper, key, letters, mandate, migrate, mirror, publish, recover, refound, restore, restore_log,
+    rotate, serve, service, verify, witness,
 };
 use crate::failure::Failure;
 
@@ -53,6 +53,7 @@ enum Verb {
     Service(service::Service),
     Keeper(keeper::Keeper),
     Key(key::Key),
+    Letters(letters::Letters),
     Enrol(enrol::Enrol),
     Escrow(escrow::Escrow),
     Footprint(footprint::Footprint),
@@ -91,6 +92,7 @@ impl Cli {
             Verb::Invite(verb) => verb.run(),
             Verb::Keeper(verb) => verb.run(),
             Verb::Key(verb) => verb.run(),
+            Verb::Letters(verb) => verb.run(),
             Verb::Mandate(verb) => verb.run(),
             Verb::Migrate(verb) => verb.run(),
             Verb::Mirror(verb) => verb.run(),

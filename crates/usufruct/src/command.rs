@@ -19,6 +19,7 @@ pub mod init;
 pub mod invite;
 pub mod keeper;
 pub mod key;
+pub mod letters;
 pub mod mandate;
 pub mod migrate;
 pub mod mirror;

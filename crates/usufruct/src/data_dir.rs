@@ -18,6 +18,7 @@ use usufruct_core::service::Profile;
 use crate::bucket::{self, Bucket};
 use crate::certificate_cards::CertificateCards;
 use crate::chance::SystemRng;
+use crate::courier::MailTable;
 use crate::failure::Failure;
 use crate::memory::Protection;
 use crate::network::Network;
@@ -56,6 +57,9 @@ pub struct Setup {
     /// What is done each night; nothing without it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub nightly: Option<Nightly>,
+    /// Where letters are put that say that a message is there; none are written without it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mail: Option<MailTable>,
     /// Certificate cards as a way in; none without it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub certificate_cards: Option<CertificateCards>,

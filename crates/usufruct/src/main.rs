@@ -13,6 +13,7 @@ mod clock;
 mod command;
 mod compose;
 mod connections;
+mod courier;
 mod data_dir;
 mod demo;
 mod drill_database;

@@ -23,7 +23,7 @@ fn is_terms(sample: &str) -> bool {
 #[test]
 fn every_sample_of_the_set_up_is_one() {
     let set_ups: Vec<&str> = samples().into_iter().filter(|sample| !is_terms(sample)).collect();
-    for table in ["[certificate_cards]", "[nightly]", "[vault.escrow]", "[log]", "[provider]"] {
+    for table in ["[certificate_cards]", "[mail]", "[nightly]", "[vault.escrow]", "[log]", "[provider]"] {
         assert!(set_ups.iter().any(|sample| sample.contains(table)), "there is a sample of {table}");
     }
     for sample in set_ups {

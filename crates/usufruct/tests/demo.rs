@@ -150,6 +150,9 @@ fn the_citys_mandates_are_lawful_and_a_spoiled_one_is_not() {
     let problems = run(&["mandate", "check", &template]);
     assert_eq!(problems.status.code(), Some(1));
     assert!(!common::out(&problems).contains("No such field"), "the template has a field that does not exist");
+    let asked = common::out(&problems) + &String::from_utf8_lossy(&problems.stderr);
+    assert!(asked.contains("assessment.summary"), "it asks what the mandate could do to people: {asked}");
+    assert!(!asked.contains("Nothing is said of the risk"), "it names each of the five: {asked}");
 }
 
 /// Some file below a folder, the largest by name.

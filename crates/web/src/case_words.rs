@@ -1,7 +1,7 @@
 //! The words of cases in the language of a page.
 
 use i18n_embed_fl::fl;
-use usufruct_app::Party;
+use usufruct_app::{Party, Task};
 use usufruct_core::case::{CaseKind, CaseState, Finding, Remedy};
 
 use crate::page::Page;
@@ -47,6 +47,56 @@ impl Page {
             Remedy::Correct => fl!(self.messages, "remedy-correct"),
             Remedy::Delete => fl!(self.messages, "remedy-delete"),
             Remedy::Stop => fl!(self.messages, "remedy-stop"),
+        }
+    }
+
+    /// What an answer or a decision can come to, what she asked for first.
+    pub fn findings(&self) -> [Finding; 3] {
+        [Finding::Upheld, Finding::Partly, Finding::Dismissed]
+    }
+
+    /// What can be done about it.
+    pub fn remedies(&self) -> [Remedy; 4] {
+        [Remedy::Correct, Remedy::Stop, Remedy::Delete, Remedy::Compensate]
+    }
+
+    /// What an office has to do with a case.
+    pub fn task(&self, task: &Task) -> String {
+        match task {
+            Task::Answer => fl!(self.messages, "task-answer"),
+            Task::Decide => fl!(self.messages, "task-decide"),
+            Task::Remedy => fl!(self.messages, "task-remedy"),
+            Task::Watch => fl!(self.messages, "task-watch"),
+        }
+    }
+
+    /// The word for a task in a page's own marks.
+    pub fn task_code(&self, task: &Task) -> &'static str {
+        match task {
+            Task::Answer => "answer",
+            Task::Decide => "decide",
+            Task::Remedy => "remedy",
+            Task::Watch => "watch",
+        }
+    }
+
+    /// What officials can do in a case.
+    pub fn desk_acts(&self, task: &Task) -> &'static [&'static str] {
+        match task {
+            Task::Answer => &["answer", "extend"],
+            Task::Decide => &["decide"],
+            Task::Remedy => &["remedied"],
+            Task::Watch => &[],
+        }
+    }
+
+    /// One of them in words.
+    pub fn desk_act(&self, act: &str) -> String {
+        match act {
+            "answer" => fl!(self.messages, "task-answer"),
+            "decide" => fl!(self.messages, "task-decide"),
+            "extend" => fl!(self.messages, "act-extend"),
+            _ => fl!(self.messages, "act-remedied"),
         }
     }
 

@@ -10,11 +10,14 @@ mod counter;
 mod deletions;
 mod drills;
 mod guardian;
+mod letters;
 mod log;
 mod publications;
 mod recounts;
 mod residents;
 mod rotations;
+
+pub use letters::{SealedList, sealed_lists};
 
 use std::sync::Arc;
 
@@ -47,6 +50,10 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/console/api/drills/canary", post(drills::canary))
         .route("/console/api/drills/restore", post(drills::restore))
         .route("/console/api/drills/unopened", post(drills::unopened))
+        .route("/console/api/letters", post(letters::sealed))
+        .route("/console/api/letters/posted", post(letters::posted))
+        .route("/console/api/letters/orders", post(letters::begin))
+        .route("/console/api/letters/orders/approve", post(letters::approve))
         .route("/console/api/log", get(log::size))
         .route("/console/api/recounts", post(recounts::days))
         .route("/console/api/rotations", post(rotations::rotate))

@@ -11,6 +11,7 @@ mod ceremonies;
 mod certificate_card;
 pub mod console;
 mod deliver;
+mod desk;
 mod developers;
 mod fault;
 mod form;
@@ -20,6 +21,7 @@ mod limits;
 mod log;
 mod mirror;
 mod notice_words;
+mod office;
 mod oidc;
 mod outbound;
 mod oversight;
@@ -46,6 +48,7 @@ use axum::middleware;
 
 pub use assets::verifier_files;
 pub use certificate_card::{CardCaller, card_router};
+pub use console::{SealedList, sealed_lists};
 pub use deliver::deliver;
 pub use limits::{Limit, Limits, network_of};
 pub use mirror::{MirrorSite, mirror_router};
@@ -73,7 +76,8 @@ pub fn router(site: Arc<Site>) -> Router {
         .merge(assets::router())
         .merge(console::router())
         .merge(developers::router())
-        .merge(vendor::router());
+        .merge(vendor::router())
+        .merge(office::router());
     if site.settings.demo.is_some() {
         router = router.merge(portal::demo::router());
     }

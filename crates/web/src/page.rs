@@ -104,6 +104,11 @@ impl Page {
         }
     }
 
+    /// The day of the last moment before one.
+    pub fn day_before(&self, time: &Time) -> String {
+        self.day(&time.plus(-1))
+    }
+
     /// An ISO 8601 duration in words.
     pub fn length(&self, duration: &str) -> String {
         let Some(micros) = parse_duration(duration) else { return duration.to_owned() };

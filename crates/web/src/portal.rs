@@ -11,10 +11,14 @@ mod devices;
 mod footprint;
 mod footprint_key;
 mod home;
+mod messages;
 mod preview;
+mod printed_list;
 mod receipt;
 mod recovery;
 mod wishes;
+
+pub use printed_list::printed_list;
 
 use std::sync::Arc;
 
@@ -80,6 +84,8 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/me/delegations/{id}/take-up", post(delegations::take_up_guardianship))
         .route("/me/acting", get(delegations::acting))
         .route("/me/acting/stop", post(delegations::stop))
+        .route("/me/messages", get(messages::page).post(messages::set))
+        .route("/me/messages/post", post(messages::post))
         .route("/me/wishes", get(wishes::page).post(wishes::set))
         .route("/me/sign-out", post(account::sign_out))
         .route("/me/sign-out-everywhere", post(account::sign_out_everywhere))

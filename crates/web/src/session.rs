@@ -100,7 +100,16 @@ fn page_of_form(here: &str) -> &str {
     if here == "/me/account/recovery/own" {
         return "/me/account/recovery";
     }
-    let pages = ["/me/account/devices", "/me/account", "/me/consents", "/me/data", "/me/delegations", "/me/footprint", "/me"];
+    let pages = [
+        "/me/account/devices",
+        "/me/account",
+        "/me/consents",
+        "/me/data",
+        "/me/delegations",
+        "/me/footprint",
+        "/me/messages",
+        "/me",
+    ];
     pages.into_iter().find(|page| here.strip_prefix(page).is_some_and(|rest| rest.starts_with('/'))).unwrap_or(here)
 }
 

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Router;
 use axum::extract::{FromRequestParts, State};
-use axum::http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
+use axum::http::HeaderMap;
+use axum::http::header::CACHE_CONTROL;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use i18n_embed_fl::fl;
 use serde::Deserialize;
-use usufruct_app::VendorSession;
+use usufruct_app::{DeskSession, TicketDesk};
 use usufruct_core::certificate::Answer;
-use usufruct_core::hash::equal;
 use usufruct_core::id::{DeletionId, ServiceId};
 use usufruct_core::lifecycle::State as Stage;
 
 use crate::Site;
+use crate::desk::{SignOutForm, TicketForm, end_session, own_form, session, sign_in_cookie};
 use crate::fault::Fault;
 use crate::form::Public;
 use crate::page::{Page, show};
@@ -63,16 +63,6 @@ struct SignInPage {
 }
 
 #[derive(Deserialize)]
-struct TicketForm {
-    ticket: String,
-}
-
-#[derive(Deserialize)]
-struct SignOutForm {
-    form_token: String,
-}
-
-#[derive(Deserialize)]
 struct AnswerForm {
     form_token: String,
     service: ServiceId,
@@ -81,7 +71,7 @@ struct AnswerForm {
 }
 
 /// Somebody of a vendor, or nobody.
-struct MaybeVendor(Option<VendorSession>);
+struct MaybeVendor(Option<DeskSession>);
 
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new()
@@ -95,22 +85,8 @@ impl FromRequestParts<Arc<Site>> for MaybeVendor {
     type Rejection = Fault;
 
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Fault> {
-        session(&parts.headers, site).await.map(Self)
+        session(site, TicketDesk::Vendor, &parts.headers).await.map(Self)
     }
-}
-
-/// Whose session the cookie is now. A form asks when all of it has come, for the session may end while it is on its way.
-async fn session(headers: &HeaderMap, site: &Arc<Site>) -> Result<Option<VendorSession>, Fault> {
-    let Some(session) = shown(headers, site) else { return Ok(None) };
-    let issuer = site.settings.issuer.clone();
-    blocking(site, move |app| app.vendor_session(&issuer, &session)).await
-}
-
-/// What the cookie says.
-fn shown(headers: &HeaderMap, site: &Site) -> Option<String> {
-    let name = format!("{}=", cookie_name(site));
-    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    cookies.flat_map(|value| value.split(';')).find_map(|pair| pair.trim().strip_prefix(&*name)).map(str::to_owned)
 }
 
 async fn desk(State(site): State<Arc<Site>>, MaybeVendor(session): MaybeVendor, page: Page) -> Result<Response, Fault> {
@@ -154,9 +130,7 @@ async fn desk(State(site): State<Arc<Site>>, MaybeVendor(session): MaybeVendor, 
 }
 
 async fn sign_in(State(site): State<Arc<Site>>, Public(form): Public<TicketForm>) -> Result<Response, Fault> {
-    let issuer = site.settings.issuer.clone();
-    let session = blocking(&site, move |app| app.vendor_sign_in(&issuer, &form.ticket)).await?;
-    Ok(([(SET_COOKIE, cookie(&site, &session))], Redirect::to("/vendor")).into_response())
+    Ok((sign_in_cookie(&site, TicketDesk::Vendor, form.ticket).await?, Redirect::to("/vendor")).into_response())
 }
 
 async fn sign_out(
@@ -164,17 +138,13 @@ async fn sign_out(
     headers: HeaderMap,
     Public(form): Public<SignOutForm>,
 ) -> Result<Response, Fault> {
-    own_form(session(&headers, &site).await?, &form.form_token)?;
-    if let Some(cookie) = shown(&headers, &site) {
-        let issuer = site.settings.issuer.clone();
-        blocking(&site, move |app| app.vendor_sign_out(&issuer, &cookie)).await?;
-    }
-    Ok(([(SET_COOKIE, cookie(&site, ""))], Redirect::to("/vendor")).into_response())
+    own_form(session(&site, TicketDesk::Vendor, &headers).await?, &form.form_token)?;
+    Ok((end_session(&site, TicketDesk::Vendor, &headers).await?, Redirect::to("/vendor")).into_response())
 }
 
 /// The vendor's word about one notice, which stands.
 async fn answer(State(site): State<Arc<Site>>, headers: HeaderMap, Public(form): Public<AnswerForm>) -> Result<Response, Fault> {
-    let session = own_form(session(&headers, &site).await?, &form.form_token)?;
+    let session = own_form(session(&site, TicketDesk::Vendor, &headers).await?, &form.form_token)?;
     let register = site.app.register();
     let is_own = register.services.get(&form.service).is_some_and(|entry| entry.body.agency == session.agency);
     if !is_own {
@@ -182,22 +152,4 @@ async fn answer(State(site): State<Arc<Site>>, headers: HeaderMap, Public(form):
     }
     blocking(&site, move |app| app.answer_deletion(&form.service, &form.id, form.answer)).await?;
     Ok(Redirect::to("/vendor").into_response())
-}
-
-fn own_form(session: Option<VendorSession>, token: &str) -> Result<VendorSession, Fault> {
-    let session =
-        session.ok_or_else(|| Fault::unauthenticated("The session of this desk is over. Sign in with a new ticket."))?;
-    if equal(session.form_token.as_bytes(), token.as_bytes()) { Ok(session) } else { Err(Fault::foreign_form()) }
-}
-
-fn cookie_name(site: &Site) -> &'static str {
-    if site.is_https() { "__Host-usufruct-vendor" } else { "usufruct-vendor" }
-}
-
-/// The `Set-Cookie` value of a session, or of its end when `session` is empty.
-fn cookie(site: &Site, session: &str) -> HeaderValue {
-    let secure = if site.is_https() { "; Secure" } else { "" };
-    let age = if session.is_empty() { "; Max-Age=0" } else { "" };
-    let value = format!("{}={session}; Path=/; HttpOnly; SameSite=Strict{secure}{age}", cookie_name(site));
-    HeaderValue::from_str(&value).unwrap_or_else(|_| HeaderValue::from_static(""))
 }

@@ -1,6 +1,7 @@
 //! The words of the register (states, kinds, forms, bases) in the language of a page.
 
 use i18n_embed_fl::fl;
+use usufruct_app::Posting;
 use usufruct_core::Time;
 use usufruct_core::agency::AgencyKind;
 use usufruct_core::breach::{BreachCause, ClockStanding};
@@ -97,9 +98,23 @@ impl Page {
             "certificate-card-removed" => fl!(self.messages, "status-certificate-card-removed"),
             "certificate-card-revoked" => fl!(self.messages, "status-certificate-card-revoked"),
             "pseudonym-replaced" => fl!(self.messages, "status-pseudonym-replaced"),
+            "counter-list" => fl!(self.messages, "status-counter-list"),
+            "list-ended" => fl!(self.messages, "status-list-ended"),
+            "list-ordered" => fl!(self.messages, "status-list-ordered"),
+            "list-posted" => fl!(self.messages, "status-list-posted"),
+            "messages-changed" => fl!(self.messages, "status-messages-changed"),
             "wishes-changed" => fl!(self.messages, "status-wishes-changed"),
             "certificate-card-expired" => fl!(self.messages, "status-certificate-card-expired"),
             _ => String::new(),
+        }
+    }
+
+    /// How often a resident gets her list by post.
+    pub fn posting(&self, posting: &Posting) -> String {
+        match posting {
+            Posting::Monthly => fl!(self.messages, "posting-monthly"),
+            Posting::Never => fl!(self.messages, "post-never"),
+            Posting::Once => fl!(self.messages, "posting-once"),
         }
     }
 

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand, ValueEnum};
-use usufruct_app::{About, Act, Approved, CaseRequest, DeskAct, DeskCase, Party, counter_case_message, desk_message};
+use usufruct_app::{About, Act, Approved, CaseRequest, DeskAct, DeskCase, Party, Task, counter_case_message, desk_message};
 use usufruct_core::case::{CaseKind, Finding, Remedy};
 use usufruct_core::id::{CaseId, OrderId, ServiceId};
 use usufruct_core::statement::Approval;
@@ -49,7 +51,8 @@ enum Verb {
   usufruct case file 4503599627370495 --kind complaint --service svc_library --words 'They sent me away.' --request REQUEST \\
       --key second-clerk.json --data-dir pass")]
     File(File),
-    /// List what waits for the office: cases to answer, to decide, and remedies to do, those first that are due first.
+    /// List what waits for the office: cases to answer, to decide, and remedies to do, those first that are due first; and after them, without
+    /// their words, cases that other offices have to answer under its eyes.
     #[command(after_help = "Examples:
   usufruct case list --key head.json --data-dir pass
   usufruct case list --key head.json --data-dir pass --json")]
@@ -58,6 +61,23 @@ enum Verb {
     #[command(after_help = "Example:
   usufruct case remedied CASE --reasons 'Paid on Monday.' --key head.json --data-dir pass")]
     Remedied(Reasoned),
+    /// Sign an act that the page /office shows, on your own machine. Shows what is signed, and prints a line to paste there.
+    #[command(after_help = "Example:
+  usufruct case sign TEXT --origin pass.example.org/log --key head.json")]
+    Sign(Sign),
+}
+
+#[derive(Debug, Args)]
+struct Sign {
+    /// The act, as the page gives it for the command line.
+    #[arg(value_name = "TEXT")]
+    packed: String,
+    /// The name of the log of the pass, so that the signature is good for no other one.
+    #[arg(long, value_name = "ORIGIN")]
+    origin: String,
+    /// The key file of the official who signs.
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -164,6 +184,7 @@ impl Case {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let (desk, act, json) = match self.verb {
             Verb::File(verb) => return verb.run(),
+            Verb::Sign(verb) => return verb.run(),
             Verb::List(List { desk, json }) => (desk, Act::List {}, json),
             Verb::Extend(Reasoned { id: case, reasons, desk }) => (desk, Act::Extend { case, reasons }, false),
             Verb::Remedied(Reasoned { id: case, reasons, desk }) => (desk, Act::Remedied { case, reasons }, false),
@@ -213,6 +234,26 @@ impl File {
     }
 }
 
+impl Sign {
+    fn run(self) -> Result<ExitCode, Failure> {
+        let wrong = || Failure::refused("This is no act of the case desk.", "Copy the whole command from the page /office.");
+        let said = URL_SAFE_NO_PAD.decode(self.packed.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let said = said.ok_or_else(wrong)?;
+        let act: DeskAct = serde_json::from_str(&said).map_err(|_| wrong())?;
+        let signer = KeyFile::read(&self.key)?.signer()?;
+        if act.agency != *signer.agency() {
+            return Err(Failure::refused(
+                format!("The act is one of {}, and the key is one of {}.", act.agency, signer.agency()),
+                "Take the key by which you sign for the office.",
+            ));
+        }
+        // Beside what is printed, so that a person reads what her key signs while a shell takes the line.
+        eprintln!("{}", serde_json::to_string_pretty(&act).map_err(Failure::of)?);
+        println!("{}.{}", signer.key(), signer.approve(&desk_message(&self.origin, &said)).signature);
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
 fn kind(word: &str) -> Result<CaseKind, String> {
     let words = CaseKind::WORDS.map(|(word, _)| word).join(", ");
     CaseKind::from_code(word).ok_or_else(|| format!("There is no such kind of case. Write one of: {words}."))
@@ -237,13 +278,14 @@ fn table(waiting: &[DeskCase]) -> String {
     let one = |case: &DeskCase| {
         let about = case.service.as_ref().map_or("the pass", |service| service.as_str());
         let known = case.subject.as_ref().map_or_else(String::new, |subject| format!("  subject {subject}"));
+        let watched = if case.task == Task::Watch { format!("  watched, {} answers", case.office) } else { String::new() };
         let owed = match (case.remedy, case.remedy_due_at) {
             (Some(remedy), Some(due_at)) => format!("{} due {}", remedy.code(), due_at.day()),
             _ => format!("{} due {}", case.state, case.due_at.day()),
         };
         let rests = if case.rests { "  everything under the mandate rests" } else { "" };
         let letters: String = case.letters.iter().map(|letter| format!("  {}: {}\n", by(letter.by), letter.text)).collect();
-        format!("{}  {}  {owed}  {about}{known}{rests}\n{letters}", case.id, case.kind.code())
+        format!("{}  {}  {owed}  {about}{known}{rests}{watched}\n{letters}", case.id, case.kind.code())
     };
     let lines: String = waiting.iter().map(one).collect();
     if lines.is_empty() { "Nothing waits for this office.\n".to_owned() } else { lines }
@@ -292,6 +334,9 @@ mod tests {
         let letter = Letter { by: Party::Resident, at: at("2026-01-01T00:00:00Z"), text: "I was not there.".into() };
         let case = DeskCase {
             id: "cas_one".parse().unwrap(),
+            task: Task::Answer,
+            office: "agc_library".parse().unwrap(),
+            is_extended: false,
             kind: CaseKind::Challenge,
             state: "filed".into(),
             filed_at: at("2026-01-01T00:00:00Z"),
@@ -305,9 +350,12 @@ mod tests {
             letters: vec![letter],
         };
         let owed = DeskCase { remedy: Some(Remedy::Compensate), remedy_due_at: Some(at("2026-03-01T00:00:00Z")), ..case.clone() };
+        let watched = case.clone();
         let text = table(&[case, owed]);
         assert!(text.starts_with("cas_one  challenge  filed due 2026-01-31  svc_library  subject abc  everything"), "{text}");
         assert!(text.contains("\n  resident: I was not there.\n") && text.contains("compensate due 2026-03-01"), "{text}");
+        let watched = DeskCase { task: Task::Watch, subject: None, letters: Vec::new(), ..watched };
+        assert!(table(&[watched]).ends_with("svc_library  everything under the mandate rests  watched, agc_library answers\n"));
         assert_eq!(table(&[]), "Nothing waits for this office.\n");
     }
 }

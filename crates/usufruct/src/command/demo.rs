@@ -181,6 +181,7 @@ impl Demo {
             provider: ProviderTable::default(),
             certificate_cards: None,
             nightly: None,
+            mail: None,
             vault: Some(VaultTable { any_disk: true, ..VaultTable::of(self.database.as_deref()) }),
         };
         dir.set_up(&setup)?;

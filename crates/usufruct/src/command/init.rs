@@ -133,6 +133,7 @@ impl Init {
             log: self.log.clone(),
             provider: ProviderTable::default(),
             nightly: None,
+            mail: None,
             certificate_cards: None,
             vault: self.root.table(self.database.as_deref(), self.pages),
         };

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use usufruct_app::vendor_ticket;
+use usufruct_app::{TicketDesk, desk_ticket};
 use usufruct_core::id::AgencyId;
 use usufruct_core::ports::random;
 use usufruct_core::statement::Signer;
@@ -18,7 +18,7 @@ use crate::chance::SystemRng;
 use crate::failure::Failure;
 use crate::{clock, data_dir};
 
-/// Make the key of an official, show its public half, or sign a ticket for the vendor desk.
+/// Make the key of an official, show its public half, or sign a ticket for a desk.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usufruct key new --agency agc_library --key head --out head.json
@@ -61,21 +61,42 @@ struct Public {
     file: PathBuf,
 }
 
-/// Sign a ticket by which one person of a vendor signs in to the vendor desk of a pass, once.
+/// Sign a ticket by which one person of a body signs in to a desk of a pass, once.
 ///
-/// The key stays where it is; the ticket is pasted into the page /vendor. Whoever has it can sign in in its place until it is used or over.
+/// The key stays where it is; the ticket is pasted into the page /vendor or /office. Whoever has it can sign in in its place until it is used or
+/// over.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
-  usufruct key ticket head.json --issuer https://pass.example.org --hours 4")]
+  usufruct key ticket head.json --desk office --issuer https://pass.example.org --hours 4")]
 struct Ticket {
     /// The key file.
     file: PathBuf,
+    /// Which desk: that of vendors at /vendor, or that of offices at /office.
+    #[arg(long, value_enum, default_value = "vendor")]
+    desk: DeskWord,
     /// The address of the pass, as in its settings.
     #[arg(long, value_name = "URL")]
     issuer: String,
     /// For how many hours the session lasts.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(i64).range(1..=12))]
     hours: i64,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum DeskWord {
+    /// Cases of residents.
+    Office,
+    /// Contracts, and what a vendor has to delete.
+    Vendor,
+}
+
+impl DeskWord {
+    fn desk(self) -> TicketDesk {
+        match self {
+            Self::Office => TicketDesk::Office,
+            Self::Vendor => TicketDesk::Vendor,
+        }
+    }
 }
 
 /// An official's secret key. It has no `Debug`, so that it cannot be printed by mistake.
@@ -107,10 +128,10 @@ impl Key {
                     table(&file.signer()?)
                 );
             }
-            Verb::Ticket(Ticket { file, issuer, hours }) => {
+            Verb::Ticket(Ticket { file, desk, issuer, hours }) => {
                 let until = clock::now().plus(hours * HOUR);
                 let signer = KeyFile::read(&file)?.signer()?;
-                println!("{}", vendor_ticket(&signer, issuer.trim_end_matches('/'), until, &SystemRng)?);
+                println!("{}", desk_ticket(desk.desk(), &signer, issuer.trim_end_matches('/'), until, &SystemRng)?);
             }
             Verb::Public(Public { file }) => print!("{}", table(&KeyFile::read(&file)?.signer()?)),
         }

@@ -11,6 +11,7 @@ use usufruct_core::service::Profile;
 use usufruct_web::Settings;
 
 use crate::clock::SystemClock;
+use crate::courier::FolderCourier;
 use crate::data_dir::{self, DataDir};
 use crate::failure::Failure;
 use crate::server::{self, Serving};
@@ -75,6 +76,9 @@ impl Serve {
         let dir = DataDir::hold(&self.data_dir)?;
         let listener = server::listen(listen)?;
         let app = dir.open(&setup, Arc::new(SystemClock))?;
+        if let Some(table) = setup.mail {
+            app.set_courier(Box::new(FolderCourier::new(table, &issuer)));
+        }
         let greeting = format!("Serving {} on {listen} as {issuer}. Stop with Ctrl+C.", setup.origin);
         let settings = Settings { issuer, allows_oidc: setup.provider.allows(Profile::Oidc), demo: None };
         server::run(Serving {

@@ -1380,6 +1380,8 @@ cases-remedy-due = Due by
 cases-counts = How offices answer, in public
 cases-complain-words = Why do you not agree? (you may leave it empty)
 cases-complain = Take it to the overseer
+cases-watched = Watched by
+cases-watched-hint = It sees that you filed this and the day of the answer. It reads what was written only once the case goes to it.
 status-wishes-changed = You changed your standing wishes.
 did-case = Filed a case, or took one to the overseer.
 late-answer = Has not answered residents
@@ -1403,8 +1405,89 @@ wishes-offices = These offices get nothing by my consent
 wishes-offices-hint = A request of theirs is declined before you see it, and what you agreed to before is not used while the wish stands. They are not told why. What a law orders goes on; you can object to it. You can still be served in another way.
 wishes-save = Save
 wishes-saved = Saved. It stands in your footprint too.
+messages-title = My messages
+messages-lead = Each week you are told what happened to your data, also when nothing did. What is written here is counted in your own lines now; nothing of it is kept.
+messages-all = What happened
+messages-newest = Your weekly message
+messages-none = The first one comes when the week is over.
+messages-off = You wish no weekly message. Your footprint has everything all the same.
+messages-quiet = Nothing happened: nobody used your data, and nobody asked for it.
+messages-no-uses = Nobody used your data.
+messages-uses = { $count ->
+    [one] Your data was used once.
+   *[other] Your data was used { $count } times.
+}
+messages-refusals = { $count ->
+    [one] Once somebody asked and was refused.
+   *[other] { $count } times somebody asked and was refused.
+}
+messages-breaches = { $count ->
+    [one] You were told of a breach that concerns your data.
+   *[other] You were told of { $count } breaches that concern your data.
+}
+messages-steps = { $count ->
+    [one] A case of yours moved on.
+   *[other] Cases of yours moved on { $count } times.
+}
+messages-own = { $count ->
+    [one] One thing you did yourself, or somebody for you.
+   *[other] { $count } things you did yourself, or somebody for you.
+}
+messages-wish = What you wish
+messages-weekly = Send me a weekly message here
+messages-address = Mail address (you may leave it empty)
+messages-address-hint = A letter to it says that a message is there, the same to everybody, and nothing of what is in it.
+messages-address-wrong = This is no address for mail. Write it like name@example.org, or leave it empty.
+messages-account = You are told each week what happened to your data, here, by mail or by post.
+messages-account-link = Weekly message, and your list by post
+overview-messages = What happened each week, and your list by post
+post-title = Your list by post
+post-lead = All lines of your footprint on paper, sent to the address that the office has under your file number. Who prints it reads it; who carries the file to the printer cannot. You can order it at a counter too.
+post-once = Send it once by post
+post-monthly = Send it every month by post
+post-never = No more lists by post
+post-due = The next one:
+posting-once = Ordered once
+posting-monthly = Ordered for every month
+printed-title = What happened to your data
+printed-lead = All { $count } lines of your footprint on { $day }, the newest first. The list is yours; keep it where nobody else reads it.
+printed-line = Line
+printed-check = Each line is in the public log under the number of its leaf. Whoever helps you at a counter can check all of them with you, against this key:
+status-messages-changed = You changed what you wish about messages.
+status-list-ordered = You ordered your list by post.
+status-list-ended = You ended your list by post.
+status-list-posted = Your list went to the print house.
+status-counter-list = Two clerks did it for you at a counter.
 status-counter-case = Two clerks filed a case for you at a counter.
 desk-cases-lead = Officials of the body see with their keys what was escalated, and decide it by two:
+office-title = Case desk
+office-sign-in-lead = For officials of a body that answers residents, and of a body that oversees others. Sign a ticket with your key on your own machine and paste it here. Your key never leaves you.
+office-lead = What residents ask of your office. What is due first stands first, and what is late before it.
+office-own = For your office to do
+office-watched = For other offices to answer, under your eyes
+office-watched-lead = You see that it was filed and by when it has to be answered. What was written you read once the case goes to you.
+office-due = Due by
+office-mandate = Mandate
+office-service = Service
+office-subject = The service knows her as
+office-finding = What it comes to
+office-no-remedy = Nothing
+office-order = Public order that says what is compensated (you may leave it empty)
+office-reasons = Reasons
+office-reasons-hint = The resident reads them, and nobody else but the overseer once the case goes there. At most 2,000 characters.
+office-reasons-wrong = Write reasons, of 2,000 characters at most.
+office-sign = Sign what you have written
+office-sign-lead = Nothing has happened yet. This is signed, byte for byte, and the signature is good for an hour.
+office-sign-one = Run this on your own machine. It shows what you sign and prints a signature.
+office-sign-two = Two officials sign. Each runs this on her own machine, and you paste both signatures, one a line.
+office-signatures = Signatures
+office-send = Send
+task-answer = Answer
+task-decide = Decide
+task-remedy = Do what was promised or ordered
+task-watch = Watch
+act-extend = Take more time
+act-remedied = Say that it is done
 
 # Notices in layers.
 icon-token = A code stands for you; nothing else leaves

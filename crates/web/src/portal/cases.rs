@@ -64,6 +64,12 @@ impl ShownCase {
         matches!(self.filed.case.state, CaseState::Filed | CaseState::Escalated)
     }
 
+    /// Whether the overseer sees that it was filed, and none of its words.
+    fn is_watched(&self) -> bool {
+        let FiledCase { agency, overseer, case, .. } = &self.filed;
+        case.state == CaseState::Filed && overseer.is_some() && overseer != agency
+    }
+
     /// Whether she corrects it herself, on the page of her data.
     fn is_to_correct(&self) -> bool {
         self.filed.case.remedy == Some(Remedy::Correct) && self.filed.case.awaits_remedy()

@@ -140,6 +140,13 @@ pub(crate) async fn page(
     Ok(show(&FootprintPage { page, total, services, chosen, months, incomplete, is_own, payload, issuer, vkey }))
 }
 
+/// The same in one sentence, for paper.
+pub(super) fn gap_words(register: &Register, page: &Page, gap: &Incomplete) -> String {
+    let ShownGap { source, mandate, since } = shown_gap(register, page, gap);
+    let words = fl!(page.messages, "footprint-incomplete", source = source, mandate = mandate);
+    format!("{words} {}", page.day(&since))
+}
+
 fn shown_gap(register: &Register, page: &Page, gap: &Incomplete) -> ShownGap {
     let mandate = register.mandates.get(&gap.mandate);
     ShownGap {

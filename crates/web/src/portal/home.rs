@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use i18n_embed_fl::fl;
-use usufruct_app::{DelegationView, FiledCase};
+use usufruct_app::{DelegationView, FiledCase, WeeklyMessage};
 use usufruct_core::Time;
 use usufruct_core::delegation::Role;
 use usufruct_core::grant::GrantState;
@@ -56,6 +56,8 @@ struct OverviewPage {
     cases: Vec<FiledCase>,
     /// Breaches of which she was told and that are not closed: id and title.
     breaches: Vec<(String, String)>,
+    /// The newest weekly message.
+    message: Option<WeeklyMessage>,
     /// Guardians that two clerks set up, and when.
     guardians: Vec<Time>,
 }
@@ -97,13 +99,14 @@ pub(crate) async fn overview(State(site): State<Arc<Site>>, page: Page, Anybody(
         return see("/me/acting");
     }
     let resident = session.resident;
-    let (footprint, grants, cases, delegations, notices) = blocking(&site, move |app| {
+    let (footprint, grants, cases, delegations, notices, message) = blocking(&site, move |app| {
         Ok((
             app.footprint(resident)?,
             app.grants(resident)?,
             app.cases(resident)?,
             app.delegations(&session)?,
             app.breach_notices(resident)?,
+            app.messages(resident)?.into_iter().next(),
         ))
     })
     .await?;
@@ -130,5 +133,5 @@ pub(crate) async fn overview(State(site): State<Arc<Site>>, page: Page, Anybody(
     recent.sort_by_key(|row| std::cmp::Reverse(row.opened_at.or(row.at)));
     recent.truncate(RECENT);
     let lines = footprint.lines.len();
-    Ok(show(&OverviewPage { page, recent, lines, consents: given.len(), ending, cases, breaches, guardians }))
+    Ok(show(&OverviewPage { page, recent, lines, consents: given.len(), ending, cases, breaches, message, guardians }))
 }

@@ -29,6 +29,8 @@ struct Facts {
     /// The leaf as it stands there.
     leaf: Vec<u8>,
     grant: GrantId,
+    /// The mandate as it read when she decided.
+    agreed: Entry<Mandate>,
     /// How the service knows her; `None` once she is known to it otherwise.
     subject: Option<String>,
 }
@@ -62,8 +64,7 @@ pub(crate) async fn readable(
 async fn receipt(site: &Arc<Site>, page: &Page, resident: u64, n: u64) -> Result<Value, Fault> {
     let facts = blocking(site, move |app| facts(app, resident, n)).await?.ok_or_else(|| Fault::not_found("receipt"))?;
     let register = site.app.register();
-    let entry = agreed_to(&register, &facts.event).ok_or_else(|| Fault::not_found("receipt"))?;
-    Ok(written(site, page, &register, entry, &facts))
+    Ok(written(site, page, &register, &facts))
 }
 
 /// What line `n` says, if it is about something that the resident decided at a service.
@@ -75,13 +76,14 @@ fn facts(app: &App, resident: u64, n: u64) -> Result<Option<Facts>, Error> {
         return Ok(None);
     };
     let is_hers = matches!(event.kind, Kind::Consent | Kind::Withdrawal);
-    let (Some(service), Some(entry), true) = (&event.service, agreed_to(&register, &event), is_hers) else { return Ok(None) };
-    let Some(grant) = app.grants(resident)?.into_iter().find(|stored| stored.mandate == entry.number) else { return Ok(None) };
+    let (Some(service), Some(hash), true) = (&event.service, event.mandate, is_hers) else { return Ok(None) };
+    let Some(agreed) = app.mandate_revision(&hash)? else { return Ok(None) };
+    let Some(grant) = app.grants(resident)?.into_iter().find(|stored| stored.mandate == agreed.number) else { return Ok(None) };
     // A receipt of before a withdrawal must not say how the service knows her after it.
     let is_same = !footprint.lines.iter().any(|later| later.n >= n && renews(&register, later, service));
     let subject = if is_same { Some(app.subject(resident, service)?) } else { None };
     let leaf = leaf(&footprint, line);
-    Ok(Some(Facts { index: line.index, leaf, grant: grant.id, subject, event }))
+    Ok(Some(Facts { index: line.index, leaf, grant: grant.id, agreed, subject, event }))
 }
 
 /// Whether the service knows her otherwise since this line, or may.
@@ -97,14 +99,8 @@ fn leaf(footprint: &Footprint, line: &FootprintLine) -> Vec<u8> {
     event::leaf(&commitment, &event::tag(&footprint.tag_key, line.n)).to_vec()
 }
 
-/// The mandate of the event, as long as the revision that she saw is the present one: of earlier ones the register keeps the hash alone.
-fn agreed_to<'a>(register: &'a Register, event: &Event) -> Option<&'a Entry<Mandate>> {
-    let hash = event.mandate.as_ref()?;
-    register.revision(hash).map(|(entry, _)| entry).filter(|entry| entry.hash == *hash)
-}
-
-fn written(site: &Site, page: &Page, register: &Register, entry: &Entry<Mandate>, facts: &Facts) -> Value {
-    let Facts { event, index, leaf, grant, subject } = facts;
+fn written(site: &Site, page: &Page, register: &Register, facts: &Facts) -> Value {
+    let Facts { event, index, leaf, grant, agreed: entry, subject } = facts;
     let issuer = &site.settings.issuer;
     let leaf_hash = hex(&sha256(&[&[0][..], leaf].concat()).0);
     let (state, notice) = (state(event), register.notice(entry));

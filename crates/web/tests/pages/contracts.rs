@@ -1,7 +1,7 @@
 //! Contracts, agreements, who is late, and the desk of a vendor: pages in both languages, and nothing of a resident where a vendor reads.
 
 use axum::http::header::SET_COOKIE;
-use usufruct_app::{Publication, vendor_ticket};
+use usufruct_app::{Publication, TicketDesk, desk_ticket};
 use usufruct_core::hash::sha256;
 use usufruct_core::statement::StatementKind;
 use usufruct_core::time::HOUR;
@@ -44,7 +44,7 @@ impl Pages {
     fn ticket(&self, agency: &str, key: &str, issuer: &str, hours: i64) -> String {
         let signers = self.city.signer(agency);
         let signer = signers.into_iter().find(|signer| signer.key() == key).unwrap();
-        vendor_ticket(signer, issuer, self.city.app.now().plus(hours * HOUR), self.city.app.rng()).unwrap()
+        desk_ticket(TicketDesk::Vendor, signer, issuer, self.city.app.now().plus(hours * HOUR), self.city.app.rng()).unwrap()
     }
 
     /// What the desk answers to a form, and the cookie that it sets.

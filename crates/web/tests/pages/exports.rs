@@ -6,9 +6,9 @@ use std::path::Path;
 use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::common::{CARD, SERVICE};
+use crate::common::{CARD, SERVICE, library_card};
 use crate::{Pages, between};
 
 /// Terms that the vocabulary defines and that none of its lists beside this project hold.
@@ -194,6 +194,22 @@ async fn her_word_has_a_receipt_that_the_house_signed() {
     let hash = usufruct_core::hash::sha256(&[&[0][..], &leaf].concat());
     assert_eq!(leaf_hash, hash.to_string(), "the receipt names the leaf that the proof is of");
     assert!(URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_says_what_she_agreed_to_however_the_mandate_reads_now() {
+    let pages = Pages::new();
+    let before = receipt(&pages, "consent").await;
+    let mut changed = library_card();
+    changed["retention"]["duration"] = json!("P3D");
+    changed["purpose"]["sentence"] = crate::common::text("Counts readers.");
+    pages.city.publish_mandate(CARD, changed);
+    let entry = json(&pages, &format!("/register/mandates/{CARD}.json")).await;
+    assert_ne!(entry["hash"], before["mandate"]["hash"]);
+    let after = receipt(&pages, "consent").await;
+    assert_eq!(after, before, "not a word of it is another one");
+    let n = line(&pages, "consent").await;
+    assert_eq!(pages.get(&format!("/me/footprint/{n}/receipt"), "en").await.status, StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]

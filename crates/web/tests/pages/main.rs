@@ -10,6 +10,7 @@ mod exports;
 mod facets;
 mod matters;
 mod notices;
+mod office;
 mod oversight;
 mod revisions;
 #[path = "../../../app/tests/common/vendors.rs"]
@@ -192,6 +193,8 @@ async fn every_page_in_both_languages() {
         "/me/cases/new?service=svc_library",
         "/me/wishes",
         "/me/wishes?saved=true",
+        "/me/messages",
+        "/me/messages?saved=true",
         "/me/consents",
         "/me/data",
         "/me/data?corrected=blk_district",
@@ -218,6 +221,7 @@ async fn every_page_in_both_languages() {
         "/register/agreements",
         "/register/late",
         "/vendor",
+        "/office",
         "/register/agencies",
         "/register/agencies/agc_library",
         "/register/certificates",
