@@ -224,7 +224,7 @@ fn keep_delayed(db: &Db, keyring: &Keyring, since: &Events, now: Time) -> Result
         let from = last.map_or(week.first_number(), |(n, _)| n + 1);
         lost.extend((from..).map_while(|n| {
             let (index, commitment) = since.get(&tag(&tag_key, n))?;
-            Some((Line { n, index: *index, sealed: Vec::new() }, *commitment))
+            Some((Line { n, index: *index, sealed: Vec::new(), matter: None }, *commitment))
         }));
     }
     let count = lost.len() as u64;

@@ -83,6 +83,7 @@ fn request(city: &City, resident: u64) -> ReleaseRequest {
         reason: "lending".into(),
         actor: None,
         sign_in: None,
+        third_party: false,
     }
 }
 
@@ -216,6 +217,7 @@ fn what_opens_later_stays_out_of_all_that_she_can_ask_before(dir: &Path, url: Op
         blocks: vec![(block("name"), Form::Value)],
         reason: reason.into(),
         actor: None,
+        third_party: false,
     };
     assert!(city.app.release_batch(&batch("lending")).unwrap().lines.iter().all(|line| line.outcome.is_ok()));
     assert!(matches!(city.app.release_batch(&batch("curiosity")), Err(Error::Unpermitted(_))));
@@ -242,6 +244,7 @@ fn what_opens_later_stays_out_of_all_that_she_can_ask_before(dir: &Path, url: Op
         reason: "lending".into(),
         actor: None,
         happened_at: city.app.now(),
+        third_party: false,
     };
     assert!(matches!(city.app.report(&inquiry(), &reported), Err(Error::Refused { .. })));
     // On the day all of it is there.

@@ -447,6 +447,7 @@ fn line(held: &HeldOwn<'_>) -> ReportedUse {
         reason: "lending".into(),
         actor: None,
         happened_at: held.city.app.now(),
+        third_party: false,
     }
 }
 

@@ -468,7 +468,7 @@ impl Page {
     }
 
     /// What the verifier in the browser says about a line or the whole footprint, by its codes.
-    pub fn proof_reasons(&self) -> [(&'static str, String); 27] {
+    pub fn proof_reasons(&self) -> [(&'static str, String); 29] {
         let messages = self.messages;
         [
             ("unpublished", fl!(messages, "proof-reason-unpublished")),

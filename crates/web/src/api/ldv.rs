@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use usufruct_app::{App, Error, OwnCaller, ReportedUse};
 use usufruct_core::Time;
 use usufruct_core::event::Form;
-use usufruct_core::id::{BlockId, MandateId, ServiceId};
+use usufruct_core::id::{BlockId, MandateId};
 use usufruct_core::register::Register;
 
 use super::Caller;
