@@ -22,6 +22,7 @@ pub mod decide;
 pub mod delegation;
 pub mod document;
 pub mod draft;
+pub mod emergency;
 pub mod event;
 pub mod foreign;
 pub mod grant;

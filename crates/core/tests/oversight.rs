@@ -86,6 +86,8 @@ fn request(service: &str, mandate: &str) -> Request {
         reason: "reminder".into(),
         subjects: 1,
         sign_in: None,
+        since: None,
+        written_reason: false,
     }
 }
 

@@ -37,6 +37,8 @@ pub fn is_permitted(city: &City, asked: &Asked, grant: Option<&Grant>, at: Time)
         reason: "new-card".into(),
         subjects: 1,
         sign_in: None,
+        since: None,
+        written_reason: false,
     };
     decide(&city.register, &request, grant, at).outcome == Outcome::Permit
 }
