@@ -67,6 +67,8 @@ fn request(mandate: usize) -> Request {
         reason: "reminder".to_owned(),
         subjects: 1,
         sign_in: None,
+        since: None,
+        written_reason: false,
     }
 }
 

@@ -50,6 +50,9 @@ impl App {
                 reason: mandate.body.reasons.first().map(|reason| reason.code.clone()).unwrap_or_default(),
                 subjects: 1,
                 sign_in: None,
+                since: None,
+                // She sees what the service would get once it says why.
+                written_reason: true,
             };
             let decision = decide(&register, &request, stored.as_ref().map(|stored| &stored.grant), now);
             let blocks = asked

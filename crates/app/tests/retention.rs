@@ -35,7 +35,7 @@ fn visits() -> MandateId {
 /// A mandate whose services may deposit, and that keeps for 28 days, and ends at the end of June.
 fn visits_body() -> Value {
     let mut body = library_card();
-    body["operations"] = json!(["deposit"]);
+    body["operations"] = json!(["collect", "deposit", "match"]);
     body["retention"] = json!({"from_event": text("the visit"), "duration": "P28D"});
     body["sunset_at"] = json!("2026-06-30T16:00:00Z");
     body
@@ -466,7 +466,7 @@ fn a_release_gives_what_lives_and_nothing_else() {
 #[test]
 fn who_agreed_that_a_service_collects_did_not_agree_to_deposits() {
     on_both("collect", |dir, url| {
-        let city = found(dir, url, |body| body["operations"] = json!(["collect"]));
+        let city = found(dir, url, |body| body["operations"] = json!(["collect", "store"]));
         let (resident, subject) = visitor(&city);
         match city.app.deposit(&request(&subject, "Main hall")) {
             Err(Error::Unpermitted(clauses)) => assert_eq!(clauses, [Clause::Operation]),

@@ -194,6 +194,8 @@ fn use_data(app: &App, resident: u64, used: &PastUse) -> Result<(), Failure> {
         reason: used.reason.clone(),
         actor: None,
         sign_in: None,
+        since: None,
+        written_reason: None,
     };
     let name = format!("{} of {} ({} days ago)", used.reason, used.mandate, used.days_ago);
     match (app.release(&request), used.refused) {

@@ -202,6 +202,9 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
         let reason = mandate.body.reason(&event.reason).unwrap_or(&mandate.body.purpose.sentence);
         row.why = page.text(reason).to_owned();
     }
+    if let Some(reason) = event.detail.as_deref().filter(|_| event.kind == Kind::Use) {
+        row.why = fl!(page.messages, "footprint-in-writing", why = row.why.as_str(), reason = reason);
+    }
     if event.kind == Kind::Case {
         row.why = page.case_step(&event.reason);
         row.is_by_office = matches!(event.reason.as_str(), "extended" | "answered" | "escalated" | "decided" | "remedied");

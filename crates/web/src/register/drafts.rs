@@ -107,6 +107,7 @@ fn field(page: &Page, field: &str) -> String {
         "impact_assessment" => fl!(page.messages, "draft-field-impact-assessment"),
         "consultation" => fl!(page.messages, "draft-field-consultation"),
         "oversight_body" => fl!(page.messages, "draft-field-oversight-body"),
+        "emergency" => fl!(page.messages, "draft-field-emergency"),
         "eight_conditions" => fl!(page.messages, "draft-field-eight-conditions"),
         other => other.to_owned(),
     }

@@ -150,7 +150,7 @@ fn shared(one: &Ear, other: &Ear) -> BTreeSet<String> {
 fn site() -> TestSite {
     let site = TestSite::new();
     let mut card = library_card();
-    card["operations"] = json!(["disclose", "store", "deposit"]);
+    card["operations"] = json!(["disclose", "store", "deposit", "match"]);
     site.city.publish_mandate(CARD, card);
     site
 }
