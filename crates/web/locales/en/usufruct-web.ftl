@@ -1459,3 +1459,5 @@ late-consultation = Has not summed up what people said
 late-disparity-audit = Has not looked at whom an emergency burdens more
 draft-field-emergency = the emergency that was declared, and who looked at the mandate
 footprint-in-writing = { $why } In writing: { $reason }
+agencies-parent = Part of
+agencies-systems = Own systems, in the log whole since

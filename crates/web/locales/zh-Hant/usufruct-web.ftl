@@ -1402,3 +1402,5 @@ late-consultation = 未彙整徵詢意見
 late-disparity-audit = 未辦理緊急授權差異稽核
 draft-field-emergency = 已宣告之緊急事由與審閱者
 footprint-in-writing = { $why } 書面理由：{ $reason }
+agencies-parent = 隸屬
+agencies-systems = 自有系統（自該日起完整記錄）
