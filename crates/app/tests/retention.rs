@@ -417,7 +417,11 @@ fn deposits_are_released_under_their_own_mandate_only() {
 fn a_release_gives_what_lives_and_nothing_else() {
     on_both("histories", |dir, url| {
         // What no official writes is braked, but where a machine decides by itself.
-        let city = found(dir, url, |body| body["automated_decision"] = json!("sole"));
+        let city = found(dir, url, |body| {
+            body["automated_decision"] = json!("sole");
+            body["operations"].as_array_mut().unwrap().push(json!("decide"));
+            body["algorithm_url"] = json!("https://city.example/algorithm");
+        });
         let mut people: Vec<(u64, Option<String>, Vec<Given>)> =
             (0..2).map(|_| visitor(&city)).map(|(resident, subject)| (resident, Some(subject), Vec::new())).collect();
         let end: Time = "2026-06-30T16:00:00Z".parse().unwrap();
