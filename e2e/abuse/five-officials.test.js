@@ -1,7 +1,7 @@
 // Zhengzhou, June 2022: five officials had the health codes of 1,317 depositors turned red (Shanghai Daily and Reuters, 22 June 2022).
 // Here: five officials at five desks of the health authority, with the keys of their desks and all 1,317 depositors known to them.
 import assert from "node:assert/strict";
-import { client, depositor, DEPOSITORS, DESKS, drill, foundCity, known, mandateFile, onDisk, patiently, pool, publicSize, publish } from "../lib/drill.js";
+import { client, commentsAtOnce, depositor, DEPOSITORS, DESKS, drill, foundCity, known, mandateFile, onDisk, patiently, pool, publicSize, publish } from "../lib/drill.js";
 import { serve } from "../lib/server.js";
 import { release, signIn } from "../lib/service.js";
 import { entry } from "../lib/statement.js";
@@ -143,6 +143,7 @@ attempt("nameless-in-public", async (t) => {
 attempt("raised-limit", async ({ refusedLine }) => {
   const assessment = 'gate = "durable"\nimpact_assessment = "https://documents.lanwan.example.org/impact/visitor-status.html"';
   const file = mandateFile("visitor-status", [[/^bulk_limit = 1$/m, "bulk_limit = 1317"], [/^gate = "durable"$/m, assessment]]);
+  await commentsAtOnce(city);
   await publish(city, ["mandate", "publish"], "visitor-status", file, "agc_health");
   const { rev, state, body } = await entry(city, "mandates", MANDATE);
   assert.deepEqual([rev, state, body.bulk_limit], [2, "active", 1_317], "the revision is public, and in force");

@@ -2,7 +2,7 @@
 // Here: with the keys of the library's two offices, with its service's key and token, and with the operator's database.
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { client, drill, IS_FILE, known, mandateFile, newService, onDisk, pause, plain, publish, resident } from "../lib/drill.js";
+import { client, commentsAtOnce, drill, IS_FILE, known, mandateFile, newService, onDisk, pause, plain, publish, resident } from "../lib/drill.js";
 import { release } from "../lib/service.js";
 import { entry, offices, say, step } from "../lib/statement.js";
 
@@ -20,6 +20,7 @@ let kept;
 
 const { city, attempt } = drill("outlives-sunset", async () => {
   cookie = await resident(city);
+  await commentsAtOnce(city);
   sunset = new Date(Math.ceil(Date.now() / 1_000 + LIFE_SECONDS) * 1_000);
   const end = `sunset_at = "${sunset.toISOString().replace(".000", "")}"`;
   await publish(city, ["mandate", "publish"], NAME, mandateFile("library-card", [[/^sunset_at = .*$/m, end], [/^rate_cap = .*$/m, 'rate_cap = { uses = 100000, per = "P30D" }']]), "agc_library");

@@ -31,7 +31,7 @@ attempt("reason", async ({ refused, listed }) => {
 
 attempt("other-mandate", async ({ refused }) => {
   const wanted = { subject, mandate: "mdt_clinic-booking", blocks: [{ block: "blk_name", form: "value" }], reason: "booking" };
-  await refused(await ask(library, wanted), 403, "service", ["service", "recipient", "grant"]);
+  await refused(await ask(library, wanted), 403, "service", ["service", "recipient", "operation", "grant"]);
 });
 
 attempt("pseudonym", async ({ impossible, refused }) => {
@@ -48,5 +48,5 @@ attempt("pseudonym", async ({ impossible, refused }) => {
 
 attempt("joined", async ({ refused }) => {
   const wanted = { subjects: [subject], to: "svc_festival", mandate: MANDATE, reason: "renewal" };
-  await refused(await ask(library, wanted, "/api/conversions"), 403, "service", ["service", "conversion", "agreement", "recipient"]);
+  await refused(await ask(library, wanted, "/api/conversions"), 403, "service", ["service", "operation", "conversion", "agreement", "recipient"]);
 });

@@ -191,7 +191,7 @@ export const STORIES = [
       "other-mandate": {
         attempt: "The library asks under the mandate of another body",
         outcome: "impossible",
-        ends: "Refused with `service`, `recipient` and `grant`.",
+        ends: "Refused with `service`, `recipient`, `operation` and `grant`.",
         fails: "a service uses a mandate under which it is not registered",
       },
       pseudonym: {
@@ -203,7 +203,7 @@ export const STORIES = [
       joined: {
         attempt: "The two ask the pass which of their pseudonyms are the same people",
         outcome: "impossible",
-        ends: "Refused with `service`, `conversion`, `agreement` and `recipient`.",
+        ends: "Refused with `service`, `operation`, `conversion`, `agreement` and `recipient`.",
         fails: "pseudonyms are joined without a mandate and an agreement that say so",
       },
     },

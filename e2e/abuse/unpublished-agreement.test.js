@@ -1,7 +1,7 @@
 // London, 2015: a hospital trust and a company agreed on records of 1.6 million patients, and nobody could read the agreement (Powles and
 // Hodson, Health and Technology, 2017). Here: with the keys of both bodies, of their services, and with the operator's door.
 import assert from "node:assert/strict";
-import { client, drill, footprint, known, linesOf, mandateFile, newService, plain, publicSize, publish, resident } from "../lib/drill.js";
+import { client, commentsAtOnce, drill, footprint, known, linesOf, mandateFile, newService, plain, publicSize, publish, resident } from "../lib/drill.js";
 import { release } from "../lib/service.js";
 import { entry, offices, say, step } from "../lib/statement.js";
 
@@ -20,7 +20,9 @@ const { city, attempt } = drill("unpublished-agreement", async () => {
     await newService(city, "readers", { agency: "agc_library", mandates: ["mdt_library-card"] }),
   ];
   const text = `{ en = "${WHY.en}", zh-Hant = "${WHY["zh-Hant"]}" }`;
+  await commentsAtOnce(city);
   await publish(city, ["mandate", "publish"], "reading-help", mandateFile("school-card", [
+    [/^operations = .*$/m, 'operations = ["collect", "disclose", "match", "store"]'],
     [/^recipients = \[\n/m, `conversions = [{ from = "svc_pupils", to = "svc_readers", why = ${text} }]\nrecipients = [\n  { agency = "agc_library", why = ${text} },\n`],
   ]), "agc_education");
   for (const [id, agency] of [[own.id, "agc_education"], [other.id, "agc_library"]]) {
@@ -57,6 +59,12 @@ attempt("tried", async (t) => {
   await t.public(began, async () => (await publicSize(city)) > index);
 });
 
+/** Those concerned were heard about an agreement, so that it can be published. */
+async function heard(id) {
+  const took = await step(city, "agreements", await entry(city, "agreements", id), "consulted", both());
+  assert.equal(took.status, 201, JSON.stringify(took));
+}
+
 attempt("one-side", async ({ unlawful }) => {
   const body = await agreement(20);
   const said = await say(city, { type: "Agreement", id: "agr_one-side", body }, offices(city, "agc_education"));
@@ -66,6 +74,7 @@ attempt("one-side", async ({ unlawful }) => {
 attempt("from-tomorrow", async ({ unlawful, refused }) => {
   const said = await say(city, { type: "Agreement", id: "agr_from-tomorrow", body: await agreement(1) }, both());
   assert.equal(said.status, 201, JSON.stringify(said));
+  await heard("agr_from-tomorrow");
   unlawful(await step(city, "agreements", await entry(city, "agreements", "agr_from-tomorrow"), "published", both()), "to too-soon");
   await refused(await ask(), 403, "agreement", ["agreement"]);
 });
@@ -80,6 +89,7 @@ attempt("too-early", async (t) => {
   const id = "agr_proper";
   const said = await say(city, { type: "Agreement", id, body: await agreement(15) }, both());
   assert.equal(said.status, 201, JSON.stringify(said));
+  await heard(id);
   const took = await step(city, "agreements", await entry(city, "agreements", id), "published", both());
   const began = performance.now();
   assert.equal(took.status, 201, JSON.stringify(took));

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { lawWithoutComments } from "../lib/drill.js";
 import { demo, program } from "../lib/server.js";
 import { bearing, release, releaseToken, service, subject } from "../lib/service.js";
 
@@ -56,6 +57,7 @@ before(async () => {
   const asked = '\n[[mandate.blocks]]\nblock = "blk_footprint"\nnecessity = "required"\nform = "value"\nreason = { en = "To show it to you.", zh-Hant = "供您查看。" }\n';
   const blocks = /\n\[\[mandate\.blocks\]\][\s\S]*?(?=\n\[(?!\[mandate\.blocks\]\]))/;
   assert.match(whole, blocks);
+  publish(["publish", "lawpack"], "tw", lawWithoutComments(), "agc_information");
   publish(["mandate", "publish"], "portal", whole.replace(blocks, asked), "agc_library");
   const { body } = await (await fetch(`${city.url}/register/services/svc_library.json`)).json();
   const more = { ...body, mandates: [...body.mandates, READS] };

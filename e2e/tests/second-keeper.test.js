@@ -80,6 +80,7 @@ function walk(database) {
     openGarden([CARD]);
     const mandate = readFileSync(join(EXAMPLE, "mandates", "library-card.toml"), "utf8")
       .replace("bulk_limit = 1\n", `bulk_limit = 1\nconversions = [{ from = "svc_library", to = "svc_garden", why = ${TEXT} }]\n`)
+      .replace(/^operations = .*$/m, 'operations = ["collect", "match", "store"]')
       .replace(/^rate_cap = .*$/m, 'rate_cap = { uses = 60, per = "P30D" }');
     writeFileSync(at("garden-readers.toml"), mandate);
     run("mandate", "publish", at("garden-readers.toml"), ...approved, "--data-dir", city.data);

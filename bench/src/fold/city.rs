@@ -156,9 +156,9 @@ fn agency_body(id: &str, kind: &str) -> Value {
 fn mandate_body() -> Value {
     let asked =
         |block: &str| json!({"block": block, "necessity": "required", "form": "value", "reason": text("It is on the card.")});
-    json!({"title": text("Library card"), "controller": "agc_library", "kind": "ordinary", "operations": ["collect", "match"],
-        "mode": "query", "bulk_limit": 1, "locations": ["TW"], "starts_at": first_day().plus(30 * DAY).to_string(),
-        "sunset_at": first_day().plus(330 * DAY).to_string(), "automated_decision": "support", "gate": "durable",
+    json!({"title": text("Library card"), "controller": "agc_library", "kind": "ordinary", "operations": ["collect", "decide", "match", "store"],
+        "mode": "store", "bulk_limit": 1, "locations": ["TW"], "starts_at": first_day().plus(30 * DAY).to_string(),
+        "sunset_at": first_day().plus(330 * DAY).to_string(), "automated_decision": "support", "algorithm_url": "https://library.example/algorithm", "gate": "durable",
         "impact_assessment": "https://library.example/impact", "oversight_body": "agc_oversight",
         "purpose": {"dpv": "dpv:ServiceProvision", "local_code": "TW-095", "commercial": false,
             "sentence": text("To lend books to residents and to call them back.")},

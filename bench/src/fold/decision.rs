@@ -68,6 +68,8 @@ fn request(mandate: usize) -> Request {
         subjects: 1,
         sign_in: None,
         third_party: false,
+        since: None,
+        written_reason: false,
     }
 }
 

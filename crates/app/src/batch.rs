@@ -66,6 +66,9 @@ impl App {
             subjects: i64::try_from(request.subjects.len()).unwrap_or(i64::MAX),
             sign_in: None,
             third_party: request.third_party,
+            since: None,
+            // Each use under such an exception is reasoned by itself, so there is no batch of them.
+            written_reason: false,
         };
         let (mandate, sector) = find(&register, &asked)?;
         let decision = decide_without_resident(&register, &asked, now);

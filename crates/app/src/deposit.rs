@@ -103,6 +103,8 @@ impl App {
             subjects: 1,
             sign_in: request.sign_in,
             third_party: request.third_party,
+            since: None,
+            written_reason: false,
         };
         let (mandate, sector) = find(&register, &asked)?;
         let asking = Asking { register: &register, service: &request.service, sector, mandate, blocks: &[], now };
@@ -176,7 +178,7 @@ impl App {
         let rows = self.db.read(|conn| deposits::under_mandate(conn, resident, number, index, now))?;
         let mut released = Vec::with_capacity(rows.len());
         for row in rows {
-            let Some(block) = named.get(&row.block) else { continue };
+            let Some(block) = named.get(&row.block).filter(|_| mandate.body.reaches(row.at, now)) else { continue };
             let opened = self.vault.open_deposit(logged, keyring, number, row.month.0, mandate.hash, block, &row.sealed);
             let Some(bytes) = unless_ended(opened).map_err(|error| unopened(error, index))? else { continue };
             let value = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());

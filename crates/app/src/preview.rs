@@ -54,6 +54,9 @@ impl App {
                 subjects: 1,
                 sign_in: None,
                 third_party: false,
+                since: None,
+                // She sees what the service would get once it says why.
+                written_reason: true,
             };
             let decision = decide(&register, &request, stored.as_ref().map(|stored| &stored.grant), now);
             let blocks = asked

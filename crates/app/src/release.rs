@@ -61,7 +61,14 @@ pub struct ReleaseRequest {
     pub sign_in: Option<SignIn>,
     /// Whether the matter concerns somebody else, so that it is closed to the resident for a time.
     pub third_party: bool,
+    /// How far back it asks, where it asks for what was before now.
+    pub since: Option<Time>,
+    /// Why this use is needed, in 1 to 400 characters, where the mandate rests on an exception that asks for it. She reads it.
+    pub written_reason: Option<String>,
 }
+
+/// Longest reason in writing, in characters.
+const LONGEST_REASON: usize = 400;
 
 /// Data on loan, with the receipt that proves the log had it first.
 pub struct Released {
@@ -235,11 +242,17 @@ impl App {
         let (version, register) = self.versioned_register();
         let now = self.now();
         let asked = asked(request, 1);
+        if request.written_reason.as_deref().is_some_and(|reason| reason.chars().count() > LONGEST_REASON) {
+            return Err(Error::refused("The reason in writing has more than 400 characters.", "Shorten it."));
+        }
         let (mandate, sector) = find(&register, &asked)?;
         let asking = Asking { register: &register, service: &request.service, sector, mandate, blocks: &asked.blocks, now };
         let found = self.resolve(&asking, &request.subject)?;
         let case = self.case(&asking, &asked, found)?;
-        let event = event(&asked, mandate, &case, request.actor, None, now);
+        let mut event = event(&asked, mandate, &case, request.actor, None, now);
+        if event.kind == Kind::Use && register.asks_written_reason(mandate, now) {
+            event.detail = request.written_reason.as_deref().map(|reason| reason.trim().to_owned());
+        }
         let decider = self.decider(&register, &request.service, &request.mandate, &request.reason, request.actor.as_ref())?;
         let place_case = PlaceCase::new(self, version, &case, mandate, event, now)?;
         let place_case = place_case.closed_to_her(asked.third_party.then_some(mandate)).braked(decider.clone()).held(token);
@@ -392,7 +405,9 @@ impl App {
         let mut opened = Vec::with_capacity(request.blocks.len());
         for (block, form) in &request.blocks {
             let number = block_names::number(register, block)?;
-            let value = match (form, lent.iter().find(|(known, _)| *known == number)) {
+            // A block holds what is true now; where only deposits are in reach, it gives nothing of its own.
+            let mut lent = lent.iter().filter(|_| mandate.body.reaches(now, now));
+            let value = match (form, lent.find(|(known, _)| *known == number)) {
                 (Form::Token, _) => Zeroizing::new(token(&mandate.hash, block, subject)),
                 (Form::Predicate, None) => Zeroizing::new(predicate("").to_owned()),
                 (Form::Value, None) => Zeroizing::new(String::new()),
@@ -580,6 +595,8 @@ fn asked(request: &ReleaseRequest, subjects: i64) -> Request {
         subjects,
         sign_in: request.sign_in,
         third_party: request.third_party,
+        since: request.since,
+        written_reason: request.written_reason.as_deref().is_some_and(|reason| !reason.trim().is_empty()),
     }
 }
 

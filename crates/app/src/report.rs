@@ -64,6 +64,9 @@ impl App {
             subjects: 1,
             sign_in: None,
             third_party: reported.third_party,
+            since: None,
+            // What has happened elsewhere is told with its code; the reason in writing stays in the system that used the data.
+            written_reason: true,
         };
         let (mandate, sector) = find(&register, &asked)?;
         // It has happened elsewhere, and nothing is opened for it.

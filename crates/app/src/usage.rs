@@ -98,6 +98,8 @@ impl App {
             actor: None,
             sign_in: request.sign_in,
             third_party: false,
+            since: request.from,
+            written_reason: None,
         };
         let released = self.release_held(&reading, token)?;
         let register = self.register();
@@ -108,7 +110,12 @@ impl App {
         let resident = self.resolve(&asking, &request.subject)?.resident();
         let lines = self.footprint(resident)?.lines;
         let events = lines.into_iter().rev().filter(|line| line.index < released.index).filter_map(|line| line.event);
-        let lies_within = |at: Time| request.from.is_none_or(|from| from <= at) && request.until.is_none_or(|until| at <= until);
+        let now = self.now();
+        let lies_within = |at: Time| {
+            request.from.is_none_or(|from| from <= at)
+                && request.until.is_none_or(|until| at <= until)
+                && mandate.body.reaches(at, now)
+        };
         let found: Vec<Usage> =
             events.filter_map(|event| usage(&register, &event)).filter(|usage| lies_within(usage.at)).collect();
         Ok(FoundUsage {
@@ -130,9 +137,9 @@ impl App {
         Ok(())
     }
 
-    /// From when on the log of this house is complete: its first statement. `None` before there is one.
-    pub fn log_began_at(&self) -> Option<Time> {
-        self.register().first_at()
+    /// From when on the log of this house is complete. `None` before there is one.
+    pub fn log_complete_since(&self) -> Option<Time> {
+        self.register().log_complete_since()
     }
 }
 

@@ -44,7 +44,7 @@ fn found(dir: &Path, url: Option<&str>) -> City {
     city.open_service(SECOND, LIBRARY, "second");
     city.open_service(READING, LIBRARY, "library");
     let mut body = library_card();
-    body["operations"] = json!(["disclose", "store", "deposit"]);
+    body["operations"] = json!(["disclose", "store", "deposit", "match"]);
     body["conversions"] = json!([
         {"from": SECOND, "to": SERVICE, "why": text("Readers enter without a ticket.")},
         {"from": SERVICE, "to": SECOND, "why": text("Readers enter without a ticket.")},

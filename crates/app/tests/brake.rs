@@ -184,8 +184,9 @@ fn what_nobody_writes_is_stopped_like_what_somebody_does(dir: &Path, url: Option
     for (id, machine) in [(SHORT, "none"), ("mdt_alone", "sole")] {
         let mut body = library_card();
         body["oversight_body"] = json!(WATCH);
-        body["operations"] = json!(["deposit"]);
+        body["operations"] = json!(["collect", "decide", "deposit"]);
         body["automated_decision"] = json!(machine);
+        body["algorithm_url"] = json!("https://city.example/algorithm");
         body["impact_assessment"] = json!("https://city.example/impact");
         body["retention"] = json!({"from_event": text("the visit"), "duration": "P28D"});
         city.publish_mandate(id, body);

@@ -306,7 +306,7 @@ fn the_end_of_a_month_is_finished_whatever_stops_it() {
         let (resident, subject) = {
             let city = City::found(template.path(), template.url().as_deref());
             let mut visits = library_card();
-            visits["operations"] = json!(["deposit"]);
+            visits["operations"] = json!(["collect", "deposit", "match"]);
             city.publish_mandate("mdt_short", visits);
             let (resident, subject) = city.cardholder();
             city.app.consent_at_counter(resident, &service(), &id, &[]).unwrap();

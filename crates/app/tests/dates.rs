@@ -130,7 +130,7 @@ fn the_key_of_a_mandate_goes_before_months_whose_end_was_under_way() {
         {
             let city = City::found(dir, url);
             let mut body = library_card();
-            body["operations"] = json!(["deposit"]);
+            body["operations"] = json!(["collect", "deposit", "match"]);
             body["sunset_at"] = json!("2026-06-30T16:00:00Z");
             city.publish_mandate(visits.as_str(), body);
             let (resident, subject) = city.cardholder();

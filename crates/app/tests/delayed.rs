@@ -84,6 +84,8 @@ fn request(city: &City, resident: u64) -> ReleaseRequest {
         actor: None,
         sign_in: None,
         third_party: false,
+        since: None,
+        written_reason: None,
     }
 }
 

@@ -321,7 +321,7 @@ fn found(dir: &Path, url: Option<&str>) -> City {
     let city = City::found(dir, url);
     city.open_service(SECOND_SERVICE, LIBRARY, "second");
     let mut body = library_card();
-    body["operations"] = json!(["disclose", "store", "deposit"]);
+    body["operations"] = json!(["disclose", "store", "deposit", "match"]);
     body["conversions"] = json!([{"from": SERVICE, "to": SECOND_SERVICE, "why": text("Readers enter without a ticket.")}]);
     city.publish_mandate(SHORT, body);
     city

@@ -43,7 +43,7 @@ fn every_key_is_in_the_log_from_when_it_is_made(dir: &Path, url: Option<&str>) {
     assert_eq!(before.keys.len(), 2);
     // A mandate that services deposit under has a key for the month from its first day on, whether anybody deposits or not.
     let mut visits = library_card();
-    visits["operations"] = json!(["deposit"]);
+    visits["operations"] = json!(["collect", "deposit", "match"]);
     city.publish_mandate("mdt_short", visits);
     let short = of("mdt_short");
     let months = || keys(&city, &short).into_iter().map(|(_, month)| month).collect::<Vec<_>>();

@@ -35,7 +35,7 @@ fn visits() -> MandateId {
 /// A mandate whose services may deposit, and that keeps for 28 days, and ends at the end of June.
 fn visits_body() -> Value {
     let mut body = library_card();
-    body["operations"] = json!(["deposit"]);
+    body["operations"] = json!(["collect", "deposit", "match"]);
     body["retention"] = json!({"from_event": text("the visit"), "duration": "P28D"});
     body["sunset_at"] = json!("2026-06-30T16:00:00Z");
     body
@@ -419,7 +419,11 @@ fn deposits_are_released_under_their_own_mandate_only() {
 fn a_release_gives_what_lives_and_nothing_else() {
     on_both("histories", |dir, url| {
         // What no official writes is braked, but where a machine decides by itself.
-        let city = found(dir, url, |body| body["automated_decision"] = json!("sole"));
+        let city = found(dir, url, |body| {
+            body["automated_decision"] = json!("sole");
+            body["operations"].as_array_mut().unwrap().push(json!("decide"));
+            body["algorithm_url"] = json!("https://city.example/algorithm");
+        });
         let mut people: Vec<(u64, Option<String>, Vec<Given>)> =
             (0..2).map(|_| visitor(&city)).map(|(resident, subject)| (resident, Some(subject), Vec::new())).collect();
         let end: Time = "2026-06-30T16:00:00Z".parse().unwrap();
@@ -468,7 +472,7 @@ fn a_release_gives_what_lives_and_nothing_else() {
 #[test]
 fn who_agreed_that_a_service_collects_did_not_agree_to_deposits() {
     on_both("collect", |dir, url| {
-        let city = found(dir, url, |body| body["operations"] = json!(["collect"]));
+        let city = found(dir, url, |body| body["operations"] = json!(["collect", "store"]));
         let (resident, subject) = visitor(&city);
         match city.app.deposit(&request(&subject, "Main hall")) {
             Err(Error::Unpermitted(clauses)) => assert_eq!(clauses, [Clause::Operation]),

@@ -261,7 +261,7 @@ fn a_use_that_a_withdrawal_overtakes_opens_nothing_and_says_so(dir: &Path, url: 
     let id: MandateId = "mdt_short".parse().unwrap();
     let mut slow = library_card();
     slow["gate"] = json!("published");
-    slow["operations"] = json!(["deposit"]);
+    slow["operations"] = json!(["collect", "deposit", "match"]);
     city.publish_mandate("mdt_short", slow);
     let ending: [&dyn Fn(u64) -> Box<dyn FnOnce() + Send>; 2] = [
         &|resident| {

@@ -153,6 +153,7 @@ fn pseudonyms_pass_between_bodies_only_by_agreement(dir: &Path, url: Option<&str
         statement.approve(signer).unwrap();
     }
     city.app.publish(&Publication { statements: vec![statement] }).unwrap();
+    step(&city, "agr_garden", State::Consulted, &both).unwrap();
     step(&city, "agr_garden", State::Published, &both).unwrap();
     assert_eq!(convert(), Err(vec![Clause::Agreement]));
     let early = step(&city, "agr_garden", State::Active, &both);

@@ -3,8 +3,9 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::Text;
 use crate::draft::{Draft, Problem};
+use crate::id::AgencyId;
+use crate::{Text, Time};
 
 /// A party that can stand in the register.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -18,7 +19,21 @@ pub struct Agency {
     /// The named, trained person for data security (Taiwan Act 18).
     pub security_officer: String,
     pub jurisdiction: String,
+    /// The body that it is a part of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<AgencyId>,
+    /// Its own systems that use data, and since when each of them logs every use.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub source_systems: Vec<SourceSystem>,
     pub signing_keys: Vec<SigningKey>,
+}
+
+/// A system of a body that uses data of residents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SourceSystem {
+    pub name: Text,
+    /// From then on every use of it is in the log.
+    pub log_complete_since: Time,
 }
 
 /// What kind of body an agency is.
@@ -76,6 +91,12 @@ impl Agency {
         let protection_officer = draft.string("protection_officer", 120, "Name the office of the data protection officer.");
         let security_officer = draft.string("security_officer", 120, "Name the office responsible for data security.");
         let jurisdiction = draft.string("jurisdiction", 40, "Give the code of the law that applies, as `TW`.");
+        let parent = draft.optional_parse("parent", "Name the body that it is a part of, as `agc_city`, or leave it out.");
+        let source_systems = draft.optional_objects("source_systems", |system| {
+            let name = system.text("name", 80, "Name the system in both languages.");
+            let since = system.time("log_complete_since", "Say since when every use of it is in the log.");
+            Some(SourceSystem { name: name?, log_complete_since: since? })
+        });
         let signing_keys = draft.objects("signing_keys", "Add at least one key that may sign for this body.", |key| {
             let id = key.string("id", 60, "Give the key a short name.");
             let role = key.string("role", 60, "Say which office the key speaks for.");
@@ -111,6 +132,8 @@ impl Agency {
             protection_officer: protection_officer?,
             security_officer: security_officer?,
             jurisdiction: jurisdiction?,
+            parent,
+            source_systems,
             signing_keys,
         })
     }

@@ -7,7 +7,7 @@ use crate::Text;
 use crate::Time;
 use crate::document::{Document, document};
 use crate::draft::{Draft, Problem};
-use crate::id::{AgencyId, BlockId, MandateId, ServiceId};
+use crate::id::{AgencyId, AgreementId, BlockId, MandateId, ServiceId};
 use crate::lifecycle::State;
 use crate::mandate::{Conversion, Review, conversion, review};
 use crate::register::Entry;
@@ -44,6 +44,9 @@ pub struct Agreement {
     /// What was found when it was. Added by later revisions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reviews: Vec<Review>,
+    /// The agreement that it goes on from: a renewal is a new one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continues: Option<AgreementId>,
 }
 
 /// The law that opens the way between the parties.
@@ -98,6 +101,8 @@ impl Agreement {
         let sunset_at = draft.time("sunset_at", "Give the last day; an agreement without an end cannot exist.");
         let review_due = draft.time("review_due", "Give the day by which it is looked at again.");
         let reviews = draft.optional_objects("reviews", review);
+        let continues =
+            draft.optional_parse("continues", "Name the agreement that it goes on from, as `agr_readers`, or leave it out.");
         Some(Self {
             title: title?,
             parties,
@@ -118,6 +123,7 @@ impl Agreement {
             sunset_at: sunset_at?,
             review_due: review_due?,
             reviews,
+            continues,
         })
     }
 

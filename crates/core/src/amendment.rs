@@ -5,10 +5,11 @@
 
 use serde::Serialize;
 
+use crate::Time;
 use crate::condition::EightConditions;
 use crate::draft::Draft;
 use crate::lawpack::Law;
-use crate::mandate::{AskedBlock, AutomatedDecision, Fetch, Mandate, Necessity, Recipient};
+use crate::mandate::{AskedBlock, AutomatedDecision, DataRange, Fetch, Mandate, Necessity, Recipient};
 use crate::time::parse_duration;
 
 macro_rules! changes {
@@ -86,16 +87,27 @@ pub struct Amendment {
     pub asks_again: bool,
     /// The first revision of those to which a consent still holds.
     pub holds_since: u64,
+    /// Since when the log has said in substance what the present revision says.
+    pub open_since: Time,
 }
 
 impl Amendment {
     /// What revision `rev` does to `old`, by the law that holds for the body that answers for it. Where no pack in force lists what asks
     /// again, every revision does. `before` is how the old one stood.
-    pub fn of(old: &Mandate, new: &Mandate, law: Law<'_>, rev: u64, before: Option<&Self>) -> Self {
+    /// `open_since` is since when the log had said what the old one says, and `at` the time of the new one.
+    pub fn of(
+        old: &Mandate,
+        new: &Mandate,
+        law: Law<'_>,
+        rev: u64,
+        before: Option<&Self>,
+        (open_since, at): (Time, Time),
+    ) -> Self {
         let changes = changes(old, new);
         let asks_again = law.asks_again().is_none_or(|list| list.iter().any(|asked| changes.contains(&asked.change)));
         let holds_since = if asks_again { rev } else { before.map_or(1, |before| before.holds_since) };
-        Self { changes, asks_again, holds_since }
+        let open_since = if changes.is_empty() { open_since } else { at };
+        Self { changes, asks_again, holds_since, open_since }
     }
 }
 
@@ -105,7 +117,8 @@ pub fn changes(old: &Mandate, new: &Mandate) -> Vec<Change> {
         Change::Basis => {
             let law = |mandate: &Mandate| {
                 let basis = mandate.legal_basis.clone();
-                (basis.code, basis.article, basis.instrument)
+                let exception = mandate.exception.clone().map(|exception| exception.code);
+                (basis.code, basis.provision, basis.article, basis.instrument, exception)
             };
             law(old) != law(new)
         }
@@ -113,6 +126,9 @@ pub fn changes(old: &Mandate, new: &Mandate) -> Vec<Change> {
         Change::Conversion => new.conversions.iter().any(|way| old.conversion(&way.from, &way.to).is_none()),
         Change::Overseer => old.oversight_body != new.oversight_body || old.audit_key.is_some() && old.audit_key != new.audit_key,
         Change::Period => {
+            if is_wider_range(old.data_range.as_ref(), new.data_range.as_ref()) {
+                return true;
+            }
             let kept = |mandate: &Mandate| parse_duration(&mandate.retention.duration);
             kept(new) > kept(old)
                 || old.retention.from_event != new.retention.from_event
@@ -130,6 +146,16 @@ pub fn changes(old: &Mandate, new: &Mandate) -> Vec<Change> {
         Change::Use => is_wider_use(old, new),
     };
     Change::WORDS.iter().map(|(_, change)| *change).filter(|change| found(*change)).collect()
+}
+
+/// Whether data of a time is reached that was not.
+fn is_wider_range(old: Option<&DataRange>, new: Option<&DataRange>) -> bool {
+    let Some(old) = old else { return false };
+    let Some(new) = new else { return true };
+    let back = |range: &DataRange| range.back.as_deref().and_then(parse_duration).unwrap_or(i64::MAX);
+    let is_later = |old: Option<Time>, new: Option<Time>| old.is_some_and(|old| new.is_none_or(|new| new > old));
+    let is_earlier = |old: Option<Time>, new: Option<Time>| old.is_some_and(|old| new.is_none_or(|new| new < old));
+    back(new) > back(old) || is_earlier(old.from, new.from) || is_later(old.until, new.until)
 }
 
 fn is_more(before: &AskedBlock, now: &AskedBlock) -> bool {

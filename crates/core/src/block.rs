@@ -16,6 +16,12 @@ pub struct DataBlock {
     pub category: String,
     pub sensitivity: Sensitivity,
     pub source_agency: AgencyId,
+    /// What a value consists of, where it is more than one thing: the lines of an address.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attributes: Vec<Text>,
+    /// How often the source brings it up to date: an ISO 8601 duration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<String>,
     /// The forms in which it may leave at all.
     pub forms_allowed: Vec<Form>,
     /// Whether the resident can correct it herself.
@@ -44,6 +50,12 @@ impl DataBlock {
             [("ordinary", Sensitivity::Ordinary), ("sensitive", Sensitivity::Sensitive), ("special", Sensitivity::Special)];
         let sensitivity = draft.word("sensitivity", &words, "Say how sensitive it is.");
         let source_agency = draft.parse("source_agency", "Name the agency that keeps the source, as `agc_household`.");
+        let attributes = draft.optional_objects("attributes", |attribute| {
+            let en = attribute.string("en", 60, "Write it in English.");
+            let zh = attribute.string("zh-Hant", 60, "Write it in traditional Chinese.");
+            Some(Text { en: en?, zh_hant: zh? })
+        });
+        let refresh = draft.optional_duration("refresh").map(|(_, written)| written);
         let forms_allowed = draft.words("forms_allowed", &FORMS, "List the forms in which it may leave.");
         let correctable = draft.flag("correctable", "Say whether residents correct it themselves.");
         let block = (|| {
@@ -52,6 +64,8 @@ impl DataBlock {
                 category: category?,
                 sensitivity: sensitivity?,
                 source_agency: source_agency?,
+                attributes,
+                refresh,
                 forms_allowed,
                 correctable: correctable?,
             })

@@ -1,6 +1,7 @@
 //! The eight conditions of an emergency mandate, each of them met or waived (joint statement of civil society, 2 April 2020).
 //!
-//! What is checked is presence, dates and who answers for a waiver. Whether an answer is true, people have to judge.
+//! What is checked is presence, dates, who answers for a waiver, and that an answer names what shows it. Whether an answer is true, people
+//! have to judge.
 
 use serde::Serialize;
 
@@ -16,10 +17,20 @@ pub enum Condition {
     /// The answer, and what shows it.
     Met {
         text: Text,
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        evidence: Vec<Document>,
+        evidence: Vec<Shown>,
     },
     Waived(Waiver),
+}
+
+/// What shows that a condition is met.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Shown {
+    Document(Document),
+    /// A statement of the register, by its id: an assessment, an agreement, a contract, an audit, a meeting or a mandate.
+    Statement {
+        statement: String,
+    },
 }
 
 /// The overseer's leave to go without a condition for a while.
@@ -59,6 +70,14 @@ impl Condition {
         match self {
             Self::Met { .. } => None,
             Self::Waived(waiver) => Some(waiver),
+        }
+    }
+
+    /// What shows that it is met; nothing, where it is waived.
+    pub fn evidence(&self) -> &[Shown] {
+        match self {
+            Self::Met { evidence, .. } => evidence,
+            Self::Waived(_) => &[],
         }
     }
 }
@@ -110,12 +129,8 @@ pub(crate) fn eight_conditions(draft: &mut Draft<'_>) -> Option<EightConditions>
     })
 }
 
-/// A plain text means that the condition is met; a table says `met` or `waived`.
+/// A table says `met`, with what shows it, or `waived`. Words alone show nothing.
 fn condition(draft: &mut Draft<'_>, field: &'static str, remedy: &str) -> Option<Condition> {
-    let is_table = draft.optional(field).is_some_and(|value| value.get("met").is_some() || value.get("waived").is_some());
-    if !is_table {
-        return draft.text(field, 600, remedy).map(|text| Condition::Met { text, evidence: Vec::new() });
-    }
     draft.object(field, remedy, |draft| {
         let waived = draft.optional_object("waived", |draft| {
             let by = draft.parse("by", "Name the oversight body that waives it.");
@@ -131,8 +146,17 @@ fn condition(draft: &mut Draft<'_>, field: &'static str, remedy: &str) -> Option
         }
         draft.object("met", remedy, |draft| {
             let text = draft.text("text", 600, remedy);
-            let evidence = draft.optional_objects("evidence", document);
+            let evidence =
+                draft.objects("evidence", "Name what shows it: a document by its hash, or a statement by its id.", shown);
             Some(Condition::Met { text: text?, evidence })
         })
     })
+}
+
+fn shown(draft: &mut Draft<'_>) -> Option<Shown> {
+    if draft.optional("statement").is_some() {
+        let statement = draft.string("statement", 80, "Name the statement, as `dpi_library-card`.")?;
+        return Some(Shown::Statement { statement });
+    }
+    document(draft).map(Shown::Document)
 }

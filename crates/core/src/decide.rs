@@ -10,7 +10,7 @@ use crate::event::Form;
 use crate::grant::{Grant, GrantKind, GrantState};
 use crate::id::{BlockId, ContractId, MandateId, ServiceId};
 use crate::lifecycle::State;
-use crate::mandate::{Basis, Fetch, Mandate};
+use crate::mandate::{Basis, Fetch, Mandate, MandateKind, Operation, Recipient};
 use crate::means::{AskedSignIn, SignIn};
 use crate::register::{Entry, Register};
 use crate::service::Service;
@@ -32,6 +32,10 @@ pub struct Request {
     pub sign_in: Option<SignIn>,
     /// Whether the matter concerns somebody else, so that it is closed to her for a time.
     pub third_party: bool,
+    /// How far back it asks, where it asks for what was before now.
+    pub since: Option<Time>,
+    /// Whether the official gave a reason in writing beside its code.
+    pub written_reason: bool,
 }
 
 /// Permit or refuse, with the clauses that determined it.
@@ -65,10 +69,14 @@ pub enum Clause {
     BulkLimit,
     /// Each of the eight conditions is met or waived.
     Condition,
+    /// What people said of an emergency is summed up, or they can still say it.
+    Consultation,
     /// A vendor has an active contract that covers the mandate.
     Contract,
     /// The mandate names the conversion from the one service to the other.
     Conversion,
+    /// What is asked for is of the time that the mandate reaches.
+    DataRange,
     /// Data may be fetched at this time and this often.
     Fetch,
     /// No block leaves in a richer form than allowed.
@@ -79,7 +87,7 @@ pub enum Clause {
     Mandate,
     /// The notice was published before the grant.
     Notice,
-    /// The mandate lets its services deposit.
+    /// The mandate names what the request does: to take or give out data, to deposit, to match.
     Operation,
     /// No order of an oversight body stands against it.
     Order,
@@ -103,15 +111,24 @@ pub enum Clause {
     Suspension,
     /// The mandate lets a matter be closed to her, where the request asks for that.
     ThirdParty,
+    /// Where the law asks for it: the use has a reason in writing.
+    WrittenReason,
+}
+
+/// What a request about blocks does with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doing {
+    Deposit,
+    Use,
 }
 
 /// Decides a request about one resident. `grant` is what the store holds for her under the mandate.
 pub fn decide(register: &Register, request: &Request, grant: Option<&Grant>, now: Time) -> Decision {
-    weigh(register, request, grant, now).decision()
+    weigh(register, request, grant, Doing::Use, now).decision()
 }
 
-fn weigh(register: &Register, request: &Request, grant: Option<&Grant>, now: Time) -> Sheet {
-    let mut sheet = Sheet { held: Vec::with_capacity(21), broken: Vec::new() };
+fn weigh(register: &Register, request: &Request, grant: Option<&Grant>, doing: Doing, now: Time) -> Sheet {
+    let mut sheet = Sheet { held: Vec::with_capacity(25), broken: Vec::new() };
     let mandate = register.mandates.get(&request.mandate);
     let service = register.services.get(&request.service);
     let Some((mandate, service)) = mandate.zip(service) else {
@@ -126,6 +143,21 @@ fn weigh(register: &Register, request: &Request, grant: Option<&Grant>, now: Tim
     sheet.rule(Clause::ThirdParty, !request.third_party || mandate.body.third_party.is_some());
     sheet.rule(Clause::BulkLimit, (1..=mandate.body.bulk_limit).contains(&request.subjects));
     asked(register, request, &mandate.body, &mut sheet);
+    let does: &[Operation] = match doing {
+        Doing::Deposit => &[Operation::Deposit],
+        // What a body takes for itself it collects; what another one gets is given out to it.
+        Doing::Use if *register.principal(service, mandate) == mandate.body.controller => {
+            &[Operation::Collect, Operation::Disclose]
+        }
+        Doing::Use => &[Operation::Disclose],
+    };
+    sheet.rule(Clause::Operation, mandate.body.does(does));
+    if doing == Doing::Use {
+        // A block holds what is true now, but for what was deposited.
+        let reaches = |of| mandate.body.reaches(of, now);
+        sheet.rule(Clause::DataRange, (mandate.body.lets_deposit() || reaches(now)) && request.since.is_none_or(reaches));
+        sheet.rule(Clause::WrittenReason, request.written_reason || !register.asks_written_reason(mandate, now));
+    }
     granted(register, &request.blocks, mandate, grant, now, &mut sheet);
     let wanted = mandate.body.asked_for(&request.blocks).and(service.body.asked_sign_in());
     signed_in(wanted, request.sign_in, grant, now, &mut sheet);
@@ -135,7 +167,7 @@ fn weigh(register: &Register, request: &Request, grant: Option<&Grant>, now: Tim
 /// What a decision before any resident is known can say: everything but the grant. Used by the dry run and by batches to
 /// refuse a whole request early.
 pub fn decide_without_resident(register: &Register, request: &Request, now: Time) -> Decision {
-    let sheet = weigh(register, request, None, now);
+    let sheet = weigh(register, request, None, Doing::Use, now);
     without_resident(register, &request.mandate, sheet, now)
 }
 
@@ -155,6 +187,7 @@ fn without_resident(register: &Register, mandate: &MandateId, mut sheet: Sheet, 
 fn in_force(mandate: &Entry<Mandate>, services: &[&Entry<Service>], grant: Option<&Grant>, now: Time, sheet: &mut Sheet) {
     let waivers_run = mandate.body.eight_conditions.as_ref().is_none_or(|eight| eight.are_kept(now));
     sheet.rule(Clause::Condition, waivers_run);
+    sheet.rule(Clause::Consultation, mandate.body.summary_due().is_none_or(|due| now < due));
     let is_suspended = mandate.state == State::Suspended || services.iter().any(|service| service.state == State::Suspended);
     sheet.rule(Clause::Mandate, matches!(mandate.state, State::Active | State::Suspended));
     sheet.rule(Clause::Suspension, !is_suspended && !is_paused(grant) && !grant.is_some_and(|grant| grant.rests));
@@ -194,16 +227,21 @@ fn receiving(
     sheet: &mut Sheet,
 ) {
     let recipient = mandate.body.recipients.iter().find(|recipient| recipient.agency == service.body.agency);
-    sheet.rule(Clause::Recipient, recipient.is_some());
+    let is_emergency = mandate.body.kind == MandateKind::Emergency;
+    let has_part = |recipient: &Recipient| is_emergency && register.is_security_body(&recipient.agency);
+    sheet.rule(Clause::Recipient, recipient.is_some_and(|recipient| !has_part(recipient)));
     let Some(recipient) = recipient else { return };
     let is_vendor = register.agencies.get(&recipient.agency).is_none_or(|agency| agency.body.kind == AgencyKind::Vendor);
     if !is_vendor {
         return;
     }
     let contract = recipient.contract.as_ref().and_then(|id| register.contracts.get(id));
+    let is_kept_out = |contract: &Contract| contract.subprocessors.iter().all(|sub| !register.is_security_body(&sub.agency));
     sheet.rule(
         Clause::Contract,
-        contract.is_some_and(|contract| register.contract_covers(contract, &recipient.agency, mandate, now)),
+        contract.is_some_and(|contract| {
+            register.contract_covers(contract, &recipient.agency, mandate, now) && (!is_emergency || is_kept_out(&contract.body))
+        }),
     );
     // Vendors hold tokens, not people: a value leaves to a vendor only where the contract justifies it.
     let tokens_only = |contract: &Contract| {
@@ -317,7 +355,7 @@ impl Sheet {
 
 impl Clause {
     /// Every clause, in the order of their codes.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::Agreement,
         Self::Authorization,
         Self::BlocksChosen,
@@ -325,8 +363,10 @@ impl Clause {
         Self::Brake,
         Self::BulkLimit,
         Self::Condition,
+        Self::Consultation,
         Self::Contract,
         Self::Conversion,
+        Self::DataRange,
         Self::Fetch,
         Self::Form,
         Self::Grant,
@@ -344,6 +384,7 @@ impl Clause {
         Self::Sunset,
         Self::Suspension,
         Self::ThirdParty,
+        Self::WrittenReason,
     ];
 
     /// Stable code, as it stands in events and problem documents.
@@ -394,6 +435,11 @@ impl Clause {
                 "One of the eight conditions of the mandate is no longer waived.",
                 "Publish a revision that meets it, or one that the oversight body waives anew.",
             ),
+            Self::Consultation => (
+                "consultation",
+                "The time to comment on this emergency is over, and nobody has summed up what people said.",
+                "Publish a revision of the mandate with the summary of the comments.",
+            ),
             Self::Contract => (
                 "contract",
                 "There is no active contract between the agency and the vendor for this mandate.",
@@ -403,6 +449,11 @@ impl Clause {
                 "conversion",
                 "The mandate does not turn the pseudonyms of the one service into those of the other.",
                 "Name a mandate with this conversion, or publish one.",
+            ),
+            Self::DataRange => (
+                "data-range",
+                "The request reaches further back, or later, than the mandate does.",
+                "Ask within the `data_range` of the mandate.",
             ),
             Self::Fetch => (
                 "fetch",
@@ -429,8 +480,8 @@ impl Clause {
             ),
             Self::Operation => (
                 "operation",
-                "The mandate does not let services deposit anything.",
-                "Name a mandate with the operation `deposit`, or publish one.",
+                "The mandate does not name what the request does with the data.",
+                "Name a mandate with the operation: `collect` or `disclose` to get data, `deposit` to put it in, `match` to join pseudonyms.",
             ),
             Self::Order => (
                 "order",
@@ -468,6 +519,11 @@ impl Clause {
                 "third-party",
                 "The mandate does not let a matter be closed to the resident.",
                 "Ask without `third_party`, so that she reads the reason at once, or name a mandate that has it.",
+            ),
+            Self::WrittenReason => (
+                "written-reason",
+                "The mandate rests on an exception of the law that asks for a written reason for each use, and none was given.",
+                "Say in `written_reason` why this use is needed.",
             ),
         }
     }

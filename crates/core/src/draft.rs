@@ -270,6 +270,14 @@ impl<'a> Draft<'a> {
     }
 
     /// The same, where an absent or empty list is fine.
+    pub fn optional_strings(&mut self, field: &'static str, max: usize) -> Vec<String> {
+        if self.optional(field).is_none() {
+            return Vec::new();
+        }
+        self.strings(field, max, "Write it as a list of texts or leave it out.")
+    }
+
+    /// The same, where an absent or empty list is fine.
     pub fn optional_parses<T: FromStr>(&mut self, field: &'static str, remedy: &str) -> Vec<T>
     where
         T::Err: fmt::Display,

@@ -31,10 +31,14 @@ pub enum LateDuty {
     Certificate,
     /// A body has not looked at its vendor.
     Check,
+    /// What people said of an emergency was not summed up.
+    Consultation,
     /// An overseer has not decided about residents.
     Decision,
     /// A vendor has not said that it deleted everything.
     Deletion,
+    /// Nobody has looked at whom an emergency burdens more than others.
+    DisparityAudit,
     /// An order was not carried out.
     Order,
     /// An office has not done what residents were promised, or what was ordered for them.
@@ -51,8 +55,10 @@ impl LateDuty {
             Self::Breach(duty) => duty.code(),
             Self::Certificate => "certificate",
             Self::Check => "check",
+            Self::Consultation => "consultation",
             Self::Decision => "decision",
             Self::Deletion => "deletion",
+            Self::DisparityAudit => "disparity_audit",
             Self::Order => "order",
             Self::Remedy => "remedy",
             Self::Review => "review",
@@ -90,6 +96,15 @@ impl Register {
             let Some(agency) = agreement.body.parties.first().cloned() else { continue };
             let (object, due_at) = (agreement.id.clone(), agreement.body.review_due);
             late.push(Late { duty: LateDuty::Review, object, agency, due_at });
+        }
+        for mandate in self.mandates.values().filter(|mandate| matches!(mandate.state, State::Active | State::Suspended)) {
+            let audit = mandate.body.emergency.as_ref().filter(|emergency| emergency.disparity_audit.is_none());
+            let audit = audit.map(|emergency| (LateDuty::DisparityAudit, emergency.disparity_audit_due));
+            let summary = mandate.body.summary_due().map(|due| (LateDuty::Consultation, due));
+            for (duty, due_at) in audit.into_iter().chain(summary).filter(|(_, due)| *due <= now) {
+                let agency = mandate.body.controller.clone();
+                late.push(Late { duty, object: mandate.id.clone(), agency, due_at });
+            }
         }
         for entry in self.open_breaches() {
             let overdue = entry.body.clocks.iter().filter(|clock| clock.standing(now) == ClockStanding::Late);

@@ -26,8 +26,8 @@ pub struct Lawpack {
     pub valid_from: Time,
     pub valid_until: Option<Time>,
     pub bases: Vec<LawBasis>,
-    /// Exceptions that need a written reason for each use.
-    pub exceptions: Vec<Provision>,
+    /// Doors beside the main rule that a mandate can name.
+    pub exceptions: Vec<LawException>,
     /// What a notice has to say.
     pub notice_items: Vec<Provision>,
     /// Changes of a mandate after which those who agreed before are asked again. A pack that lists none leaves it to the generic one; where
@@ -59,6 +59,28 @@ pub struct LawBasis {
     pub basis: Basis,
     pub article: String,
     pub text: Text,
+}
+
+/// An exception of the law, and which closed door it opens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LawException {
+    pub code: String,
+    pub article: String,
+    pub text: Text,
+    pub opens: Opens,
+    /// Whether each use under it is given a reason in writing.
+    #[serde(skip_serializing_if = "is_false")]
+    pub reason_each_use: bool,
+}
+
+/// What an exception opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Opens {
+    /// Use for another purpose than that for which data was collected.
+    OtherPurpose,
+    /// Use of specially protected data.
+    Special,
 }
 
 /// Something that an article says, in words for residents.
@@ -135,6 +157,8 @@ duties! {
     EmergencyLongest = "emergency_longest";
     /// How long people can comment on a mandate at least.
     CommentShortest = "comment_shortest";
+    /// How long a draft has stood in the log before it is approved. Where no pack says so, nobody looks.
+    CommentPublic = "comment_public";
     /// How long before its force an agreement is public at least.
     AgreementNotice = "agreement_notice";
     /// How long an agreement may run.
@@ -166,6 +190,9 @@ duties! {
 }
 
 impl Duty {
+    /// Those that a generic pack can leave out.
+    pub const OPTIONAL: [Self; 1] = [Self::CommentPublic];
+
     /// The word for it.
     pub fn code(self) -> &'static str {
         Self::WORDS.iter().find(|(_, duty)| *duty == self).map_or("", |(word, _)| word)
@@ -216,7 +243,23 @@ impl<'a> Law<'a> {
         Self { own: newest(jurisdiction), generic, standing_in }
     }
 
-    /// The deadline of a duty. The generic pack has one for each.
+    /// The deadline of a duty that not every generic pack has to name.
+    pub fn deadline_if_any(&self, duty: Duty) -> Option<&'a Deadline> {
+        self.own.and_then(|pack| pack.deadline(duty)).or_else(|| self.generic.deadline(duty))
+    }
+
+    /// The bases that the body's own pack lists; where it lists none, anything is said of the provision or nothing.
+    pub fn bases(&self) -> &'a [LawBasis] {
+        self.own.map_or(&[], |pack| &pack.bases)
+    }
+
+    /// The exceptions that its own pack lists, or the generic one where that lists none.
+    pub fn exceptions(&self) -> &'a [LawException] {
+        let own = self.own.map(|pack| &*pack.exceptions).filter(|list| !list.is_empty());
+        own.unwrap_or(&self.generic.exceptions)
+    }
+
+    /// The deadline of a duty. The generic pack has one for each but those of [`Duty::OPTIONAL`].
     pub fn deadline(&self, duty: Duty) -> &'a Deadline {
         let own = self.own.and_then(|pack| pack.deadline(duty));
         // INVARIANT: `Lawpack::read` refuses a generic pack that lacks a duty.
@@ -336,7 +379,14 @@ impl Lawpack {
             let Provision { code, article, text } = provision?;
             Some(LawBasis { code, basis: kind?, article, text })
         });
-        let exceptions = draft.optional_objects("exceptions", provision);
+        let exceptions = draft.optional_objects("exceptions", |exception| {
+            let provision = provision(exception);
+            let doors = [("other_purpose", Opens::OtherPurpose), ("special", Opens::Special)];
+            let opens = exception.word("opens", &doors, "Say what it opens: specially protected data, or another purpose.");
+            let reason_each_use = exception.optional_flag("reason_each_use").unwrap_or(false);
+            let Provision { code, article, text } = provision?;
+            Some(LawException { code, article, text, opens: opens?, reason_each_use })
+        });
         let notice_items = draft.optional_objects("notice_items", provision);
         let asks_again = draft.optional_objects("asks_again", AskedAgain::read);
         let assessed_when = draft.optional_objects("assessed_when", AssessedWhen::read);
@@ -375,7 +425,7 @@ impl Lawpack {
         }
         for (word, duty) in Duty::WORDS {
             match self.deadlines.iter().filter(|deadline| deadline.duty == *duty).count() {
-                0 if self.jurisdiction == GENERIC => {
+                0 if self.jurisdiction == GENERIC && !Duty::OPTIONAL.contains(duty) => {
                     let message = format!("The generic pack says nothing of `{word}`. Give every duty a time in it.");
                     draft.note("deadlines", "missing", message);
                 }

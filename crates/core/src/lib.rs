@@ -23,6 +23,7 @@ pub mod delay;
 pub mod delegation;
 pub mod document;
 pub mod draft;
+pub mod emergency;
 pub mod event;
 pub mod foreign;
 pub mod grant;

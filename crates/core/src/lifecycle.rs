@@ -90,11 +90,12 @@ pub fn guard(lifecycle: Lifecycle, from: State, to: State) -> Option<Guard> {
         (Lifecycle::Mandate, Sunset | Revoked, Erasing) => Some(CLOCK),
         (Lifecycle::Mandate, Erasing, Erased) => Some(CLOCK),
 
-        (Lifecycle::Agreement, Draft, Published) => Some(TWO_PEOPLE),
+        (Lifecycle::Agreement, Draft, Consulted) => Some(ONE_PERSON),
+        (Lifecycle::Agreement, Consulted, Published) => Some(TWO_PEOPLE),
         (Lifecycle::Agreement, Published | Suspended, Active) => Some(TWO_PEOPLE),
         (Lifecycle::Agreement, Active, Suspended) => Some(CLOCK),
         (Lifecycle::Agreement, Published | Active | Suspended, Sunset) => Some(CLOCK),
-        (Lifecycle::Agreement, Draft | Published | Active | Suspended, Revoked) => Some(ONE_PERSON),
+        (Lifecycle::Agreement, Draft | Consulted | Published | Active | Suspended, Revoked) => Some(ONE_PERSON),
 
         (Lifecycle::Contract, Draft, CheckedAgency) => Some(ONE_PERSON),
         (Lifecycle::Contract, CheckedAgency, CheckedCity) => Some(ONE_PERSON),

@@ -8,6 +8,7 @@ use crate::condition::{EightConditions, eight_conditions};
 use crate::delay::{SHORTEST_DAYS, Week};
 use crate::document::{Document, document};
 use crate::draft::{Draft, Problem};
+use crate::emergency::{Emergency, emergency};
 use crate::event::Form;
 use crate::id::{AgencyId, BlockId, ContractId, ServiceId};
 use crate::means::{AskedSignIn, Means};
@@ -22,6 +23,9 @@ pub struct Mandate {
     pub kind: MandateKind,
     pub purpose: Purpose,
     pub legal_basis: LegalBasis,
+    /// The door that the law leaves open where its main rule is closed: to specially protected data, or to another purpose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exception: Option<Exception>,
     /// Whose data.
     pub subjects: Text,
     pub blocks: Vec<AskedBlock>,
@@ -37,10 +41,19 @@ pub struct Mandate {
     pub conversions: Vec<Conversion>,
     /// Countries where data is used, as `TW`.
     pub locations: Vec<String>,
+    /// Of those countries the ones beyond what the law of the controller allows, each with what protects the data there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub transfers: Vec<Transfer>,
+    /// How far back it reaches; without one, as far as its blocks hold anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_range: Option<DataRange>,
     pub retention: Retention,
     pub starts_at: Time,
     pub sunset_at: Time,
     pub automated_decision: AutomatedDecision,
+    /// Where the machine that decides, or helps to, is described.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub algorithm_url: Option<String>,
     pub gate: GateLevel,
     /// When residents see the lines under it; at once unless it says so.
     #[serde(skip_serializing_if = "Visibility::is_immediate")]
@@ -64,6 +77,9 @@ pub struct Mandate {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub third_party: Option<ThirdParty>,
     pub eight_conditions: Option<EightConditions>,
+    /// What an emergency rests on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub emergency: Option<Emergency>,
     /// The mandate this one continues after its sunset.
     pub continues: Option<String>,
     /// The review that an emergency mandate rests on which continues another.
@@ -91,15 +107,54 @@ pub struct Purpose {
     pub dpv: String,
     pub local_code: String,
     pub commercial: bool,
+    /// Codes of purposes that it excludes: nobody has the same block for it and for one of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub incompatible_with: Vec<String>,
 }
 
 /// Why it is lawful.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LegalBasis {
     pub code: Basis,
+    /// The provision, by the code that the law of the controller lists it under, as `TW15.2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provision: Option<String>,
     pub instrument: Text,
     pub article: String,
+    /// What the article says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quote: Option<Text>,
     pub url: String,
+}
+
+/// An exception of the law, and why it holds here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Exception {
+    /// The code under which the law lists it, as `TW6.2`.
+    pub code: String,
+    pub written_reason: Text,
+}
+
+/// A country beyond those that the law allows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Transfer {
+    /// As `JP`.
+    pub country: String,
+    /// What protects the data there.
+    pub safeguard: Text,
+}
+
+/// From which time data may be: so far back from the use, between two moments, or both.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DataRange {
+    /// ISO 8601 duration, back from the use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub back: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Time>,
+    /// The first moment that is too late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
 }
 
 /// The kinds of basis. Consent is one; the others need no grant but are notified and shown.
@@ -276,7 +331,9 @@ pub const MOST_CLOSED_DAYS: i64 = 365;
 pub struct Consultation {
     pub from: Time,
     pub to: Time,
-    pub summary: Text,
+    /// What people said. A draft can be without, a mandate that is approved not; that of an emergency until comments have ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Text>,
 }
 
 /// What was found when it was looked at whether an emergency has to go on.
@@ -331,6 +388,7 @@ impl Mandate {
         let kind = draft.word("kind", &kinds, "Say whether it is ordinary, research, emergency or covert.");
         let purpose = draft.object("purpose", "State the one purpose.", purpose);
         let legal_basis = draft.object("legal_basis", "State the law it rests on; without one it cannot exist.", legal_basis);
+        let exception = draft.optional_object("exception", exception);
         let subjects = draft.text("subjects", 200, "Say whose data it is about.");
         let blocks = draft.objects("blocks", "List the data blocks, each with its reason.", asked_block);
         let operations = draft.words("operations", &OPERATIONS, "List what is done with the data.");
@@ -346,6 +404,8 @@ impl Mandate {
         let recipients = draft.objects("recipients", "Name everyone who receives data.", recipient);
         let conversions = draft.optional_objects("conversions", conversion);
         let locations = draft.parses::<String>("locations", "List the countries where the data is used, as `TW`.");
+        let transfers = draft.optional_objects("transfers", transfer);
+        let data_range = draft.optional_object("data_range", data_range);
         let retention = draft.object("retention", "Say how long recipients keep the data.", |retention| {
             let from_event = retention.text("from_event", 120, "Say from which event the time runs.");
             let duration = retention.duration("duration", "Give the length, as `P30D`.");
@@ -356,6 +416,7 @@ impl Mandate {
         let automated =
             [("none", AutomatedDecision::None), ("sole", AutomatedDecision::Sole), ("support", AutomatedDecision::Support)];
         let automated_decision = draft.word("automated_decision", &automated, "Say whether a machine decides.");
+        let algorithm_url = draft.optional_string("algorithm_url", 300);
         let gates = [("durable", GateLevel::Durable), ("published", GateLevel::Published), ("witnessed", GateLevel::Witnessed)];
         let gate = draft.word("gate", &gates, "Say how far the log must be before data leaves.");
         let visibility = visibility(draft);
@@ -370,8 +431,8 @@ impl Mandate {
         let consultation = draft.object("consultation", "Say when people could comment and what they said.", |consultation| {
             let from = consultation.time("from", "Give the first day.");
             let to = consultation.time("to", "Give the last day.");
-            let summary = consultation.text("summary", 600, "Sum up what people said.");
-            Some(Consultation { from: from?, to: to?, summary: summary? })
+            let summary = consultation.optional_text("summary", 600);
+            Some(Consultation { from: from?, to: to?, summary })
         });
         let oversight_body = draft.parse("oversight_body", "Name the independent body that watches it.");
         let audit_key = draft.optional_string("audit_key", 43);
@@ -388,6 +449,12 @@ impl Mandate {
                 draft.object("eight_conditions", "An emergency mandate answers all eight conditions.", eight_conditions)
             }
             _ => draft.optional_object("eight_conditions", eight_conditions),
+        };
+        let emergency = match kind {
+            Some(MandateKind::Emergency) => {
+                draft.object("emergency", "An emergency mandate names the emergency that was declared.", emergency)
+            }
+            _ => draft.optional_object("emergency", emergency),
         };
         let is_grave = automated_decision.is_some_and(|decision| decision != AutomatedDecision::None)
             || matches!(kind, Some(MandateKind::Covert | MandateKind::Emergency))
@@ -408,6 +475,7 @@ impl Mandate {
             kind: kind?,
             purpose: purpose?,
             legal_basis: legal_basis?,
+            exception,
             subjects: subjects?,
             blocks,
             operations,
@@ -418,10 +486,13 @@ impl Mandate {
             recipients,
             conversions,
             locations,
+            transfers,
+            data_range,
             retention: retention?,
             starts_at: starts_at?,
             sunset_at: sunset_at?,
             automated_decision: automated_decision?,
+            algorithm_url,
             gate: gate?,
             visibility,
             means,
@@ -433,6 +504,7 @@ impl Mandate {
             audit_key,
             third_party,
             eight_conditions,
+            emergency,
             continues,
             review,
         })
@@ -465,6 +537,8 @@ impl Mandate {
             );
         }
         self.check_visibility(draft);
+        self.check_emergency(draft);
+        self.check_manner(draft);
         let mut blocks: Vec<_> = self.blocks.iter().map(|asked| &asked.block).collect();
         blocks.sort_unstable();
         if blocks.windows(2).any(|pair| pair[0] == pair[1]) {
@@ -561,6 +635,73 @@ impl Mandate {
         self.visibility.delay().map(|delay| Week::opening(at, delay.max_days).ok_or(TooLate)).transpose()
     }
 
+    fn check_emergency(&self, draft: &mut Draft<'_>) {
+        let Some(emergency) = &self.emergency else { return };
+        if self.kind != MandateKind::Emergency {
+            let message = "Only an emergency mandate rests on an emergency. Take this out, or change the kind.";
+            draft.note("emergency", "ordinary", message.into());
+        }
+        if emergency.disparity_audit_due > self.sunset_at {
+            let message = "The audit would come after the mandate has ended. Give a day before its last.";
+            draft.note("emergency.disparity_audit_due", "too-late", message.into());
+        }
+        if emergency.declared_at > self.starts_at {
+            let message = "The mandate begins before the emergency was declared. Correct one of the days.";
+            draft.note("emergency.declared_at", "after-start", message.into());
+        }
+    }
+
+    /// The mode, the operations and the machine that decides fit together.
+    fn check_manner(&self, draft: &mut Draft<'_>) {
+        let does = |operation| self.operations.contains(&operation);
+        for (i, _) in self.blocks.iter().enumerate().filter(|(_, asked)| self.mode == Mode::Query && asked.form == Form::Value) {
+            let message = "A mandate that only queries gets answers, no values. Ask for a predicate or a token, or choose the mode `view` or `store`.";
+            draft.note(&format!("blocks[{i}].form"), "value-in-query", message.into());
+        }
+        let keeps = matches!(self.mode, Mode::Store | Mode::Stream);
+        if does(Operation::Store) && !keeps {
+            let message =
+                "The mode does not let recipients keep anything. Take `store` out, or choose the mode `store` or `stream`.";
+            draft.note("operations", "not-kept", message.into());
+        }
+        if self.mode == Mode::Store && !does(Operation::Store) && !does(Operation::Deposit) {
+            let message =
+                "The mode lets data be kept, and no operation keeps any. Add `store`, or choose the mode `view` or `query`.";
+            draft.note("mode", "nothing-kept", message.into());
+        }
+        if self.mode == Mode::Stream && self.fetch != Fetch::Periodic {
+            let message = "What streams is fetched again and again. Let `fetch` be periodic, or choose another mode.";
+            draft.note("fetch", "not-periodic", message.into());
+        }
+        if !self.conversions.is_empty() && !does(Operation::Match) {
+            let message = "The mandate joins pseudonyms and does not say so. Add the operation `match`.";
+            draft.note("operations", "no-match", message.into());
+        }
+        if self.automated_decision != AutomatedDecision::None {
+            if self.algorithm_url.is_none() {
+                let message =
+                    "A machine decides, or helps to, and nobody can read how. Say in `algorithm_url` where it is described.";
+                draft.note("algorithm_url", "missing", message.into());
+            }
+            if !does(Operation::Decide) {
+                let message = "A machine decides, or helps to, and the operations do not say so. Add `decide`.";
+                draft.note("operations", "no-decide", message.into());
+            }
+        }
+        for (i, transfer) in self.transfers.iter().enumerate().filter(|(_, transfer)| !self.locations.contains(&transfer.country))
+        {
+            let message = format!(
+                "`{}` is none of the countries where the data is used. Add it to `locations` or take it out.",
+                transfer.country
+            );
+            draft.note(&format!("transfers[{i}].country"), "not-a-location", message);
+        }
+        if self.purpose.incompatible_with.contains(&self.purpose.local_code) {
+            let message = "The purpose excludes itself. Take its own code out.";
+            draft.note("purpose.incompatible_with", "own-purpose", message.into());
+        }
+    }
+
     /// The asked block with this id.
     pub fn asked(&self, block: &BlockId) -> Option<&AskedBlock> {
         self.blocks.iter().find(|asked| asked.block == *block)
@@ -586,6 +727,28 @@ impl Mandate {
     /// Whether services may put data into the pass under it.
     pub fn lets_deposit(&self) -> bool {
         self.operations.contains(&Operation::Deposit)
+    }
+
+    /// Whether it names one of these operations.
+    pub fn does(&self, operations: &[Operation]) -> bool {
+        self.operations.iter().any(|operation| operations.contains(operation))
+    }
+
+    /// Whether each of the two purposes leaves room for the other.
+    pub fn is_compatible_with(&self, other: &Self) -> bool {
+        let excludes = |one: &Self, other: &Self| one.purpose.incompatible_with.contains(&other.purpose.local_code);
+        !excludes(self, other) && !excludes(other, self)
+    }
+
+    /// Whether data of this time may be used at `now`.
+    pub fn reaches(&self, of: Time, now: Time) -> bool {
+        self.data_range.as_ref().is_none_or(|range| range.holds(of, now))
+    }
+
+    /// When what people say of an emergency has to be summed up and is not; `None` where it is, and for what is no emergency.
+    pub fn summary_due(&self) -> Option<Time> {
+        let is_open = self.kind == MandateKind::Emergency && self.consultation.summary.is_none();
+        is_open.then_some(self.consultation.to)
     }
 
     /// When the last of what was deposited in a month has been kept for its time.
@@ -636,6 +799,16 @@ fn visibility(draft: &mut Draft<'_>) -> Visibility {
     delayed.map_or(Visibility::Immediate, Visibility::Delayed)
 }
 
+impl DataRange {
+    /// Whether data of the time `of` lies in it at `now`.
+    pub fn holds(&self, of: Time, now: Time) -> bool {
+        let back = self.back.as_deref().and_then(crate::time::parse_duration);
+        back.is_none_or(|back| of >= now.plus(-back))
+            && self.from.is_none_or(|from| from <= of)
+            && self.until.is_none_or(|until| of < until)
+    }
+}
+
 const OPERATIONS: [(&str, Operation); 7] = [
     ("collect", Operation::Collect),
     ("decide", Operation::Decide),
@@ -653,15 +826,40 @@ fn purpose(draft: &mut Draft<'_>) -> Option<Purpose> {
     let dpv = draft.string("dpv", 80, "Give the term of the Data Privacy Vocabulary, as `dpv:ServiceProvision`.");
     let local_code = draft.string("local_code", 40, "Give the code of the national purpose list, as `TW-095`.");
     let commercial = draft.flag("commercial", "Say whether it serves business.");
-    Some(Purpose { sentence: sentence?, dpv: dpv?, local_code: local_code?, commercial: commercial? })
+    let incompatible_with = draft.optional_strings("incompatible_with", 40);
+    Some(Purpose { sentence: sentence?, dpv: dpv?, local_code: local_code?, commercial: commercial?, incompatible_with })
 }
 
 fn legal_basis(draft: &mut Draft<'_>) -> Option<LegalBasis> {
     let code = draft.word("code", &BASES, "Say what kind of basis it is.");
+    let provision = draft.optional_string("provision", 40);
     let instrument = draft.text("instrument", 160, "Name the act or ordinance.");
     let article = draft.string("article", 40, "Give the article.");
+    let quote = draft.optional_text("quote", 600);
     let url = draft.string("url", 300, "Say where the text can be read.");
-    Some(LegalBasis { code: code?, instrument: instrument?, article: article?, url: url? })
+    Some(LegalBasis { code: code?, provision, instrument: instrument?, article: article?, quote, url: url? })
+}
+
+fn exception(draft: &mut Draft<'_>) -> Option<Exception> {
+    let code = draft.string("code", 40, "Name the exception by the code of the law, as `TW6.2`.");
+    let written_reason = draft.text("written_reason", 600, "Say why it holds here.");
+    Some(Exception { code: code?, written_reason: written_reason? })
+}
+
+fn transfer(draft: &mut Draft<'_>) -> Option<Transfer> {
+    let country = draft.string("country", 40, "Give the country, as `JP`.");
+    let safeguard = draft.text("safeguard", 300, "Say what protects the data there.");
+    Some(Transfer { country: country?, safeguard: safeguard? })
+}
+
+fn data_range(draft: &mut Draft<'_>) -> Option<DataRange> {
+    let back = draft.optional_duration("back").map(|(_, written)| written);
+    let from = draft.optional_parse("from", "Give the first moment, or leave it out.");
+    let until = draft.optional_parse("until", "Give the first moment that is too late, or leave it out.");
+    if from.zip(until).is_some_and(|(from, until): (Time, Time)| from >= until) {
+        draft.note("until", "before-start", "The range ends before it begins. Correct one of the days.".into());
+    }
+    Some(DataRange { back, from, until })
 }
 
 fn asked_block(draft: &mut Draft<'_>) -> Option<AskedBlock> {

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::agency::{Agency, AgencyKind, SigningKey};
 use crate::agreement::Agreement;
-use crate::amendment::Amendment;
+use crate::amendment::{Amendment, changes};
 use crate::assessment::Assessment;
 use crate::audit::Audit;
 use crate::block::DataBlock;
@@ -30,7 +30,7 @@ use crate::key::{KeyOf, PublishedKey};
 use crate::lawpack::{Duty, Law, Lawpack};
 use crate::lifecycle::State;
 use crate::log_terms::LogTerms;
-use crate::mandate::Mandate;
+use crate::mandate::{Mandate, MandateKind};
 use crate::meeting::Meeting;
 use crate::notice::Notice;
 use crate::order::{Order, OrderKind};
@@ -278,7 +278,8 @@ impl Register {
     fn amend(&mut self, id: &MandateId, body: &Mandate, statement: &Statement) {
         let Some(old) = self.mandates.get(id) else { return };
         let law = self.law(&body.controller, statement.at);
-        let amendment = Amendment::of(&old.body, body, law, statement.rev, self.amendments.get(id));
+        let open = (self.open_since(old), statement.at);
+        let amendment = Amendment::of(&old.body, body, law, statement.rev, self.amendments.get(id), open);
         self.amendments.insert(id.clone(), amendment);
     }
 
@@ -336,6 +337,13 @@ impl Register {
     /// Time of the first statement.
     pub fn first_at(&self) -> Option<Time> {
         self.first_at
+    }
+
+    /// From when on every use is in the log, the pass's own and those of the systems that bodies name: the first statement, or the last day of
+    /// which a body says that one of its systems logs everything from then on.
+    pub fn log_complete_since(&self) -> Option<Time> {
+        let systems = self.agencies.values().flat_map(|agency| &agency.body.source_systems);
+        self.first_at.into_iter().chain(systems.map(|system| system.log_complete_since)).max().filter(|_| self.first_at.is_some())
     }
 
     /// Time of the last statement.
@@ -440,6 +448,37 @@ impl Register {
         }
         let Some((id, rev, _)) = self.revisions.get(agreed).filter(|(id, ..)| id.as_str() == mandate.id) else { return false };
         self.amendments.get(id).is_some_and(|amendment| *rev >= amendment.holds_since)
+    }
+
+    /// Since when the log has said in substance what the present revision of a mandate says: people can comment on it from then on.
+    pub fn open_since(&self, mandate: &Entry<Mandate>) -> Time {
+        let amended = mandate.id.parse().ok().and_then(|id: MandateId| self.amendments.get(&id));
+        let drafted = mandate.history.first().map_or(mandate.since, |step| step.at);
+        amended.map_or(drafted, |amendment| amendment.open_since)
+    }
+
+    /// Until when people can comment on a mandate before it is approved, if it says now what `body` says. `None` where the law asks for no
+    /// time, or it is over.
+    pub fn open_until(&self, id: &MandateId, body: &Mandate, now: Time) -> Option<Time> {
+        let asked = self.law(&body.controller, now).deadline_if_any(Duty::CommentPublic);
+        let within = asked.filter(|_| body.kind != MandateKind::Emergency)?.within();
+        let same = self.mandates.get(id).filter(|old| changes(&old.body, body).is_empty());
+        Some(same.map_or(now, |old| self.open_since(old)).plus(within)).filter(|until| now < *until)
+    }
+
+    /// Whether there is an assessment, an agreement, an audit, a check, a contract, a mandate or a meeting of this id: what can be named as
+    /// evidence.
+    pub fn has(&self, id: &str) -> bool {
+        fn is_in<K: Ord + std::str::FromStr, T>(map: &BTreeMap<K, Entry<T>>, id: &str) -> bool {
+            id.parse().is_ok_and(|id: K| map.contains_key(&id))
+        }
+        is_in(&self.assessments, id)
+            || is_in(&self.agreements, id)
+            || is_in(&self.audits, id)
+            || is_in(&self.checks, id)
+            || is_in(&self.contracts, id)
+            || is_in(&self.mandates, id)
+            || is_in(&self.meetings, id)
     }
 
     /// The notice for the present revision of a mandate.

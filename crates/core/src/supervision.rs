@@ -141,6 +141,18 @@ impl Register {
         self.agencies.get(agency).is_none_or(|entry| entry.body.kind == AgencyKind::Vendor)
     }
 
+    /// Whether a body is one of security or intelligence, which has no part in an emergency.
+    pub fn is_security_body(&self, agency: &AgencyId) -> bool {
+        self.agencies.get(agency).is_some_and(|entry| entry.body.kind == AgencyKind::SecurityOrIntelligence)
+    }
+
+    /// Whether the law asks for a reason in writing for each use under a mandate.
+    pub fn asks_written_reason(&self, mandate: &Entry<Mandate>, at: Time) -> bool {
+        let Some(exception) = &mandate.body.exception else { return false };
+        let law = self.law(&mandate.body.controller, at);
+        law.exceptions().iter().any(|listed| listed.code == exception.code && listed.reason_each_use)
+    }
+
     /// The public body on whose behalf a service works under `mandate`: its own, or for a vendor the one that commissioned it.
     pub fn principal<'a>(&'a self, service: &'a Entry<Service>, mandate: &'a Entry<Mandate>) -> &'a AgencyId {
         let agency = &service.body.agency;

@@ -47,6 +47,9 @@ fn publish(city: &mut City, body: Value) {
 }
 
 fn step(city: &mut City, to: State) {
+    if to == State::Published {
+        step(city, State::Consulted);
+    }
     city.apply(city.step_draft(ID, to, "agc_parks", &BOTH)).unwrap();
 }
 
@@ -77,6 +80,10 @@ fn problems(city: &City, body: Value) -> Vec<Problem> {
 }
 
 fn step_problems(city: &City, to: State, by: &str, approvals: &[(&str, &str)]) -> Vec<Problem> {
+    let mut city = city.clone();
+    if to == State::Published {
+        step(&mut city, State::Consulted);
+    }
     city.register.check(&city.step_draft(ID, to, by, approvals)).err().unwrap_or_default()
 }
 
@@ -86,7 +93,8 @@ fn every_field_of_an_agreement_is_needed() {
     body["reviews"] = json!([{"at": day(1).to_string(), "finding": text("Fine."), "documents": [{"title": text("Report"),
         "sha256": "00".repeat(32), "url": "https://library.example"}]}]);
     body["due_diligence"][0]["url"] = json!("https://library.example");
-    let optional = ["due_diligence[0].url", "reviews", "reviews[0].documents", "reviews[0].documents[0].url"];
+    body["continues"] = json!("agr_before");
+    let optional = ["continues", "due_diligence[0].url", "reviews", "reviews[0].documents", "reviews[0].documents[0].url"];
     common::walk::spoil_everything(&body, &optional, &|body| Agreement::read(body).map(drop));
     let refused = |change: &dyn Fn(&mut Value)| {
         let mut body = agreement_body(day(80), day(300));
@@ -116,6 +124,11 @@ fn an_agreement_names_what_there_is_and_belongs_to_its_parties() {
     assert!(names(&with(&|body| body["oversight_body"] = json!("agc_parks")), "oversight_body", "not-oversight"));
     assert!(names(&with(&|body| body["sunset_at"] = json!(day(80 + 731).to_string())), "sunset_at", "too-long"));
     let others = [("agc_library", "head"), ("agc_library", "privacy"), ("agc_cloud", "head"), ("agc_cloud", "privacy")];
+    assert!(names(&with(&|body| body["continues"] = json!("agr_nowhere")), "continues", "unknown"));
+    assert!(names(&with(&|body| body["continues"] = json!(ID)), "continues", "itself"));
+    let last = city.register.mandates[&JOINED.parse().unwrap()].body.sunset_at;
+    assert!(with(&|body| body["sunset_at"] = json!(last.to_string())).is_empty());
+    assert!(names(&with(&|body| body["sunset_at"] = json!(last.plus(1).to_string())), "sunset_at", "outlives-mandate"));
     let mut vendor = body();
     vendor["parties"] = json!(["agc_library", "agc_cloud"]);
     let statement = city.draft(StatementKind::Agreement, ID, "agc_library", vendor, &others);

@@ -50,7 +50,7 @@ fn published() -> City {
 /// Takes the present revision up to where it only has to begin.
 fn publish(city: &mut City) {
     let (hash, rev) = (present(city), city.register.mandates[&CARD.parse().unwrap()].rev);
-    city.now = city.now.max(day(24));
+    city.now = city.now.max(day(24)).max(common::open_long_enough(city, CARD));
     city.steps(CARD, &[State::Consulted, State::Approved]);
     city.say(StatementKind::Notice, &format!("ntc_card-{rev}"), "agc_library", notice_body(CARD, hash));
     city.step(CARD, State::Published);

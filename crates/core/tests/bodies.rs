@@ -26,7 +26,10 @@ const Y: &str = "T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU";
 
 #[test]
 fn agency() {
-    spoil_everything(&agency_body("agc_library", "agency"), &[], &|body| Agency::read(body).map(drop));
+    let mut whole = agency_body("agc_library", "agency");
+    whole["parent"] = json!("agc_city");
+    whole["source_systems"] = json!([{"name": text("Loans"), "log_complete_since": day(0).to_string()}]);
+    spoil_everything(&whole, &["parent", "source_systems"], &|body| Agency::read(body).map(drop));
     let mut body = agency_body("agc_library", "agency");
     body["signing_keys"][1]["id"] = json!("head");
     assert!(names(&Agency::read(&body).unwrap_err(), "signing_keys", "duplicate"));
@@ -38,7 +41,9 @@ fn agency() {
 
 #[test]
 fn block() {
-    spoil_everything(&block_body("Name", "special", &["token", "value"]), &[], &|body| DataBlock::read(body).map(drop));
+    let mut whole = block_body("Name", "special", &["token", "value"]);
+    (whole["attributes"], whole["refresh"]) = (json!([text("Given name"), text("Family name")]), json!("P1D"));
+    spoil_everything(&whole, &["attributes", "refresh"], &|body| DataBlock::read(body).map(drop));
 }
 
 #[test]

@@ -47,11 +47,12 @@ fn city(conversions: &Value, change: impl FnOnce(&mut Value)) -> City {
 /// The library and the parks agree that their services know readers by each other's pseudonyms.
 fn agree(city: &mut City) {
     let began = city.now;
-    let mut body = agreement_body(began.plus(15 * DAY), began.plus(500 * DAY));
+    let mut body = agreement_body(began.plus(15 * DAY), began.plus(390 * DAY));
     let pairs =
         [("svc_library", "svc_parks"), ("svc_parks", "svc_library"), ("svc_cloud", "svc_parks"), ("svc_parks", "svc_cloud")];
     body["transfers"] = ways(&pairs);
     city.apply(city.draft(StatementKind::Agreement, "agr_garden", "agc_library", body, &BOTH)).unwrap();
+    city.apply(city.step_draft("agr_garden", State::Consulted, "agc_library", &BOTH)).unwrap();
     city.apply(city.step_draft("agr_garden", State::Published, "agc_library", &BOTH)).unwrap();
     city.now = began.plus(15 * DAY);
     city.apply(city.step_draft("agr_garden", State::Active, "agc_parks", &BOTH)).unwrap();
@@ -156,10 +157,11 @@ fn everything_else_holds_as_for_a_use() {
     refuses(&city, Clause::BulkLimit, |request, _, _| request.subjects = 101);
     refuses(&city, Clause::BulkLimit, |request, _, _| request.subjects = 0);
     let sunset = city.register.mandates[&JOINED.parse().unwrap()].body.sunset_at;
-    refuses(&city, Clause::Sunset, |_, grant, now| {
-        grant.as_mut().unwrap().valid_until = sunset.plus(1);
-        *now = sunset;
-    });
+    // The agreement ends before the mandate, since it cannot outlive it.
+    let (request, mut grant, _) = request(&city, "svc_library", "svc_parks");
+    grant.valid_until = sunset.plus(1);
+    let decision = decide_conversion(&city.register, &request, Some(&grant), sunset);
+    assert_eq!(decision.because, [Clause::Sunset, Clause::Agreement]);
 }
 
 #[test]

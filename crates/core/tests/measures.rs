@@ -12,10 +12,11 @@ use usufruct_core::mandate::Mandate;
 const MEASURES: &str = include_str!("../../app/data/covid-surveillance-measures-650.csv");
 
 /// What no measure states, so that every one of them must lack it.
-const NEVER_STATED: [&str; 13] = [
+const NEVER_STATED: [&str; 14] = [
     "blocks",
     "consultation",
     "eight_conditions",
+    "emergency",
     "fetch",
     "impact_assessment",
     "legal_basis",

@@ -87,6 +87,8 @@ fn request(service: &str, mandate: &str) -> Request {
         subjects: 1,
         sign_in: None,
         third_party: false,
+        since: None,
+        written_reason: false,
     }
 }
 

@@ -135,6 +135,11 @@ fn attempt(city: &mut City, act: &Act) -> bool {
             let (object, to) = (OBJECTS[*of], STEPS[*to]);
             let owner = if object == "svc_cloud" { "agc_cloud" } else { "agc_library" };
             let both = [(owner, "head"), (owner, "privacy")];
+            if object == AGREEMENT && to == State::Published {
+                // Whether anybody was heard changes nothing of what is tried here.
+                let heard = city.step_draft(object, State::Consulted, "agc_library", &BOTH);
+                city.apply(heard).ok();
+            }
             match signers {
                 0 => city.step_draft(object, to, "agc_operator", &[("agc_operator", "automation")]),
                 1 => city.step_draft(object, to, owner, &both[..1]),
@@ -209,6 +214,7 @@ proptest! {
             let begins = city.now.plus(20 * DAY);
             let body = agreement_body(begins, begins.plus(300 * DAY));
             city.apply(city.draft(StatementKind::Agreement, AGREEMENT, "agc_library", body, &BOTH)).unwrap();
+            city.apply(city.step_draft(AGREEMENT, State::Consulted, "agc_library", &BOTH)).unwrap();
             city.apply(city.step_draft(AGREEMENT, State::Published, "agc_library", &BOTH)).unwrap();
             city.now = begins;
             city.apply(city.step_draft(AGREEMENT, State::Active, "agc_library", &BOTH)).unwrap();

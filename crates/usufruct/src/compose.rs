@@ -180,7 +180,10 @@ pub fn agreement(
     let old = id.parse().ok().and_then(|id: AgreementId| register.agreements.get(&id));
     let is_review = old.zip(Agreement::read(&body).ok()).is_some_and(|(old, new)| old.body.agrees_as(&new));
     let first = object(register, StatementKind::Agreement, id, body, signers, at)?;
-    let steps = [(State::Draft, State::Published, Text::new("Its parties made it public.", "當事機關公開。"))];
+    let steps = [
+        (State::Draft, State::Consulted, Text::new("Those concerned were heard.", "已徵詢意見。")),
+        (State::Consulted, State::Published, Text::new("Its parties made it public.", "當事機關公開。")),
+    ];
     if is_review { Ok(vec![first]) } else { with_steps(first, &steps, signers, rng) }
 }
 

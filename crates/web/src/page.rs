@@ -132,8 +132,10 @@ impl Page {
             "brake" => fl!(self.messages, "clause-brake"),
             "bulk-limit" => fl!(self.messages, "clause-bulk-limit"),
             "condition" => fl!(self.messages, "clause-condition"),
+            "consultation" => fl!(self.messages, "clause-consultation"),
             "contract" => fl!(self.messages, "clause-contract"),
             "conversion" => fl!(self.messages, "clause-conversion"),
+            "data-range" => fl!(self.messages, "clause-data-range"),
             "fetch" => fl!(self.messages, "clause-fetch"),
             "form" => fl!(self.messages, "clause-form"),
             "grant" => fl!(self.messages, "clause-grant"),
@@ -151,6 +153,7 @@ impl Page {
             "sunset" => fl!(self.messages, "clause-sunset"),
             "suspension" => fl!(self.messages, "clause-suspension"),
             "third-party" => fl!(self.messages, "clause-third-party"),
+            "written-reason" => fl!(self.messages, "clause-written-reason"),
             _ => String::new(),
         }
     }

@@ -9,12 +9,13 @@ use usufruct_core::certificate::{Answer, Cause};
 use usufruct_core::check::{CheckKind, CheckOutcome};
 use usufruct_core::contract::Contract;
 use usufruct_core::delegation::Power;
+use usufruct_core::emergency::SpeaksFor;
 use usufruct_core::event::{Form, Kind};
 use usufruct_core::incident::Fault as RecordFault;
 use usufruct_core::late::LateDuty;
 use usufruct_core::lawpack::{Duty, GENERIC};
 use usufruct_core::lifecycle::State;
-use usufruct_core::mandate::{AutomatedDecision, Basis, Fetch, GateLevel, MandateKind, Mode, Operation};
+use usufruct_core::mandate::{AutomatedDecision, Basis, DataRange, Fetch, GateLevel, MandateKind, Mode, Operation};
 use usufruct_core::means::Means;
 use usufruct_core::meeting::Part;
 use usufruct_core::order::{OrderKind, Standing};
@@ -328,8 +329,10 @@ impl Page {
             LateDuty::Breach(duty) => self.breach_duty(duty),
             LateDuty::Certificate => fl!(self.messages, "late-certificate"),
             LateDuty::Check => fl!(self.messages, "late-check"),
+            LateDuty::Consultation => fl!(self.messages, "late-consultation"),
             LateDuty::Decision => fl!(self.messages, "late-decision"),
             LateDuty::Deletion => fl!(self.messages, "late-deletion"),
+            LateDuty::DisparityAudit => fl!(self.messages, "late-disparity-audit"),
             LateDuty::Order => fl!(self.messages, "late-order"),
             LateDuty::Remedy => fl!(self.messages, "late-remedy"),
             LateDuty::Review => fl!(self.messages, "late-review"),
@@ -373,6 +376,23 @@ impl Page {
             Mode::Stream => fl!(self.messages, "mode-stream"),
             Mode::View => fl!(self.messages, "mode-view"),
         }
+    }
+
+    /// For whom somebody speaks who looked at an emergency mandate.
+    pub fn speaks_for(&self, side: &SpeaksFor) -> String {
+        match side {
+            SpeaksFor::Marginalised => fl!(self.messages, "speaks-marginalised"),
+            SpeaksFor::PublicHealth => fl!(self.messages, "speaks-public-health"),
+        }
+    }
+
+    /// How far back a mandate reaches.
+    pub fn data_range(&self, range: &DataRange) -> String {
+        let back = range.back.as_ref().map(|back| fl!(self.messages, "range-back", length = self.length(back)));
+        let from = range.from.map(|from| fl!(self.messages, "range-from", day = self.day(&from)));
+        let until = range.until.map(|until| fl!(self.messages, "range-until", day = self.day(&until)));
+        let parts: Vec<String> = [back, from, until].into_iter().flatten().collect();
+        parts.join(&fl!(self.messages, "list-comma"))
     }
 
     /// When data may be fetched.

@@ -190,6 +190,8 @@ impl City {
             actor: None,
             sign_in: None,
             third_party: false,
+            since: None,
+            written_reason: None,
         }
     }
 
@@ -264,13 +266,18 @@ impl City {
 
     /// Registers the overseer [`WATCH`].
     pub fn publish_watch(&self) {
+        self.publish_watched_over(WATCH, "oversight");
+    }
+
+    /// Registers a body whose people sign with the keys of the overseer.
+    pub fn publish_watched_over(&self, id: &str, kind: &str) {
         let key = |signer: &Signer| json!({"id": signer.key(), "role": signer.key(), "public": signer.public()});
         let keys: Vec<_> = self.watchers().iter().map(key).collect();
         let body = json!({
-            "legal_name": text("Commission"), "kind": "oversight", "contact": "1999", "protection_officer": "Office",
+            "legal_name": text("Commission"), "kind": kind, "contact": "1999", "protection_officer": "Office",
             "security_officer": "Office", "jurisdiction": "TW", "signing_keys": keys,
         });
-        self.publish(StatementKind::Agency, WATCH, OPERATOR, body);
+        self.publish(StatementKind::Agency, id, OPERATOR, body);
     }
 
     /// What the overseer says now, approved by these people; or why not.
@@ -356,7 +363,7 @@ pub fn library_card() -> Value {
             {"block": "blk_name", "necessity": "required", "form": "value", "reason": text("To print it on the card.")},
             {"block": "blk_district", "necessity": "optional", "form": "value", "reason": text("To suggest a branch.")},
         ],
-        "operations": ["disclose", "store"], "mode": "query", "fetch": {"when": "periodic"},
+        "operations": ["disclose", "match", "store"], "mode": "store", "fetch": {"when": "periodic"},
         "rate_cap": {"uses": 1_000_000, "per": "P1D"}, "bulk_limit": 10_000,
         "recipients": [{"agency": LIBRARY, "why": text("It lends the books.")}], "locations": ["TW"],
         "retention": {"from_event": text("the loan"), "duration": "P30D"},

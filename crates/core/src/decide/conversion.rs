@@ -4,6 +4,7 @@ use super::{Clause, Decision, Sheet, granted, in_force, ordered, receiving, sign
 use crate::Time;
 use crate::grant::Grant;
 use crate::id::{MandateId, ServiceId};
+use crate::mandate::Operation;
 use crate::means::SignIn;
 use crate::register::Register;
 
@@ -47,6 +48,7 @@ fn weigh(register: &Register, request: &ConversionRequest, grant: Option<&Grant>
     };
     in_force(mandate, &[from, to], grant, now, &mut sheet);
     ordered(register, &[], mandate, &[from, to], now, &mut sheet);
+    sheet.rule(Clause::Operation, mandate.body.does(&[Operation::Match]));
     sheet.rule(Clause::Conversion, mandate.body.conversion(&request.from, &request.to).is_some());
     // A vendor acts for the body that commissioned it, so between the two there is a contract and no agreement.
     let is_one_body = register.principal(from, mandate) == register.principal(to, mandate);

@@ -1,6 +1,6 @@
 //! The decision about deposits: may a service put something about a resident into the pass?
 
-use super::{Clause, Decision, Request, Sheet, without_resident};
+use super::{Decision, Doing, Request, Sheet, without_resident};
 use crate::Time;
 use crate::grant::Grant;
 use crate::register::Register;
@@ -17,9 +17,5 @@ pub fn decide_deposit_without_resident(register: &Register, request: &Request, n
 }
 
 fn weigh(register: &Register, request: &Request, grant: Option<&Grant>, now: Time) -> Sheet {
-    let mut sheet = super::weigh(register, request, grant, now);
-    if let Some(mandate) = register.mandates.get(&request.mandate) {
-        sheet.rule(Clause::Operation, mandate.body.lets_deposit());
-    }
-    sheet
+    super::weigh(register, request, grant, Doing::Deposit, now)
 }

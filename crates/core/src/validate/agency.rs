@@ -10,6 +10,23 @@ pub(super) fn agency(check: &mut Check<'_>) -> Option<Content> {
     let (register, statement, hash) = (check.register, check.statement, check.hash);
     let body = check.keep(Agency::read(&statement.body))?;
     let id: AgencyId = statement.id.parse().ok()?;
+    for (i, _) in body.source_systems.iter().enumerate().filter(|(_, system)| system.log_complete_since > statement.at) {
+        let message = "The system does not log every use yet. Name it once it does.";
+        check.note(&format!("source_systems[{i}].log_complete_since"), "future", message.into());
+    }
+    if let Some(parent) = &body.parent {
+        let above = std::iter::successors(Some(parent), |above| register.agencies.get(*above)?.body.parent.as_ref());
+        // No chain is longer than there are bodies, unless it runs in a ring.
+        if above.take(register.agencies.len() + 1).any(|above| *above == id) {
+            check.note(
+                "parent",
+                "itself",
+                "The body would be a part of itself. Name the body above it, or leave this out.".into(),
+            );
+        } else if !register.agencies.contains_key(parent) {
+            check.unknown("parent", parent, "agency");
+        }
+    }
     match register.operator() {
         None if body.kind != AgencyKind::Operator || statement.by != id => {
             check.note(

@@ -9,8 +9,8 @@ use crate::agreement::Agreement;
 use crate::id::{AgencyId, AgreementId};
 use crate::lawpack::{Duty, Law};
 use crate::lifecycle::{Guard, State};
-use crate::mandate::MandateKind;
-use crate::register::{Content, Register};
+use crate::mandate::{Mandate, MandateKind};
+use crate::register::{Content, Entry, Register};
 use crate::status::StatusChange;
 use crate::time::DAY;
 
@@ -32,6 +32,21 @@ pub(super) fn agreement(check: &mut Check<'_>) -> Option<Content> {
         check.note(&format!("reviews[{i}].at"), "future", "The review has not taken place. Review first, then publish.".into());
     }
     let id: AgreementId = statement.id.parse().ok()?;
+    if let Some(continues) = &body.continues {
+        match register.agreements.get(continues) {
+            _ if *continues == id => {
+                let message = "The agreement would go on from itself. Name the one before it, or leave this out.";
+                check.note("continues", "itself", message.into());
+            }
+            None => check.unknown("continues", continues, "agreement"),
+            Some(before) if !body.parties.iter().any(|party| before.body.parties.contains(party)) => {
+                let message =
+                    format!("None of the parties agreed in `{continues}`. Name an agreement of theirs, or leave this out.");
+                check.note("continues", "other-parties", message);
+            }
+            Some(_) => {}
+        }
+    }
     if let Some(old) = register.agreements.get(&id) {
         if old.body.parties != body.parties {
             check.note(
@@ -59,6 +74,8 @@ pub(super) fn agreement(check: &mut Check<'_>) -> Option<Content> {
 
 /// Public bodies only; a vendor acts for one of them by contract.
 fn parties(check: &mut Check<'_>, body: &Agreement) {
+    let register = check.register;
+    let is_emergency = mandates(register, body).any(|mandate| mandate.body.kind == MandateKind::Emergency);
     for (i, party) in body.parties.iter().enumerate() {
         let field = format!("parties[{i}]");
         match check.register.agencies.get(party).map(|entry| entry.body.kind) {
@@ -69,6 +86,10 @@ fn parties(check: &mut Check<'_>, body: &Agreement) {
                     "vendor-party",
                     "A vendor is no party of an agreement. Name the body that commissions it.".into(),
                 );
+            }
+            Some(AgencyKind::SecurityOrIntelligence) if is_emergency => {
+                let message = "A security or intelligence body agrees about no emergency. Take the party or the mandate out.";
+                check.note(&field, "security-body", message.into());
             }
             Some(_) => {}
         }
@@ -101,6 +122,10 @@ fn references(check: &mut Check<'_>, body: &Agreement) {
                 let message = "This mandate serves business, and an agreement keeps business out. Take it out of the list.";
                 check.note(&field, "commercial", message.into());
             }
+            Some(mandate) if mandate.body.sunset_at < body.sunset_at => {
+                let message = format!("The agreement would outlive `{id}`. End it on the last day of the mandate at the latest.");
+                check.note("sunset_at", "outlives-mandate", message);
+            }
             Some(_) => {}
         }
     }
@@ -126,6 +151,10 @@ fn references(check: &mut Check<'_>, body: &Agreement) {
     }
 }
 
+fn mandates<'a>(register: &'a Register, body: &'a Agreement) -> impl Iterator<Item = &'a Entry<Mandate>> {
+    body.mandates.iter().filter_map(|id| register.mandates.get(id))
+}
+
 /// The laws of the parties. The strictest of them holds.
 fn laws<'a>(register: &'a Register, body: &Agreement, at: Time) -> Vec<Law<'a>> {
     body.parties.iter().map(|party| register.law(party, at)).collect()
@@ -133,8 +162,7 @@ fn laws<'a>(register: &'a Register, body: &Agreement, at: Time) -> Vec<Law<'a>> 
 
 /// How long it may run, in microseconds.
 fn longest(register: &Register, body: &Agreement, at: Time) -> i64 {
-    let mandates = body.mandates.iter().filter_map(|id| register.mandates.get(id));
-    let is_emergency = mandates.clone().any(|mandate| mandate.body.kind == MandateKind::Emergency);
+    let is_emergency = mandates(register, body).any(|mandate| mandate.body.kind == MandateKind::Emergency);
     let duty = if is_emergency { Duty::EmergencyAgreementLongest } else { Duty::AgreementLongest };
     laws(register, body, at).iter().map(|law| law.within(duty)).min().unwrap_or(0)
 }

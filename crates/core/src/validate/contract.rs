@@ -33,8 +33,15 @@ pub(super) fn contract(check: &mut Check<'_>) -> Option<Content> {
         );
     }
     for (i, sub) in body.subprocessors.iter().enumerate() {
-        if !register.agencies.contains_key(&sub.agency) {
-            check.unknown(&format!("subprocessors[{i}].agency"), &sub.agency, "agency");
+        let field = format!("subprocessors[{i}].agency");
+        match register.agencies.get(&sub.agency).map(|agency| agency.body.kind) {
+            None => check.unknown(&field, &sub.agency, "agency"),
+            // Under any contract: its mandates may become emergencies later, and a kind holds for life.
+            Some(AgencyKind::SecurityOrIntelligence) => {
+                let message = "A security or intelligence body works for no vendor. Take it out.";
+                check.note(&field, "security-body", message.into());
+            }
+            Some(_) => {}
         }
     }
     let id: ContractId = statement.id.parse().ok()?;

@@ -3,11 +3,13 @@
 use super::{Check, problem, unknown};
 use crate::Time;
 use crate::agency::AgencyKind;
+use crate::agreement::Agreement;
 use crate::assessment::{self, Decision};
-use crate::condition::EightConditions;
+use crate::block::Sensitivity;
+use crate::condition::{EightConditions, Shown};
 use crate::draft::Problem;
 use crate::id::{AgencyId, MandateId};
-use crate::lawpack::Duty;
+use crate::lawpack::{Duty, Opens};
 use crate::lifecycle::State;
 use crate::mandate::{Mandate, MandateKind};
 use crate::register::{Content, Entry, Register};
@@ -99,8 +101,12 @@ pub fn draft(register: &Register, mandate: &Mandate, at: Time) -> Vec<Problem> {
     }
     problems.extend(waivers(mandate));
     problems.extend(delay_authority(register, mandate));
+    problems.extend(unshown(register, mandate));
+    problems.extend(rests_on(register, mandate, at));
+    problems.extend(beyond(register, mandate, at));
     if emergency {
         problems.extend(renewal(register, mandate, at));
+        problems.extend(found_needed(register, mandate, at));
     }
     problems
 }
@@ -117,6 +123,148 @@ fn delay_authority(register: &Register, mandate: &Mandate) -> Option<Problem> {
         }
         Some(_) => None,
     }
+}
+
+/// Statements that are named as evidence and are not there.
+fn unshown(register: &Register, mandate: &Mandate) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (field, condition) in mandate.eight_conditions.iter().flat_map(EightConditions::each) {
+        for (i, shown) in condition.evidence().iter().enumerate() {
+            let Shown::Statement { statement } = shown else { continue };
+            if !register.has(statement) {
+                let field = format!("eight_conditions.{field}.met.evidence[{i}].statement");
+                problems.push(unknown(&field, statement, "statement"));
+            }
+        }
+    }
+    problems
+}
+
+/// The provision and the exception are ones that the law of the controller lists.
+fn rests_on(register: &Register, mandate: &Mandate, at: Time) -> Vec<Problem> {
+    let law = register.law(&mandate.controller, at);
+    let mut problems = Vec::new();
+    let basis = &mandate.legal_basis;
+    let listed = |code: &str| law.bases().iter().find(|listed| listed.code == code);
+    match basis.provision.as_deref() {
+        _ if law.bases().is_empty() => {}
+        None => {
+            let fitting = law.bases().iter().filter(|listed| listed.basis == basis.code);
+            let fitting: Vec<String> = fitting.map(|listed| format!("{} ({})", listed.code, listed.article)).collect();
+            let message = format!(
+                "The law of the controller lists the provisions a mandate can rest on, and none is named. Name one of: {}.",
+                if fitting.is_empty() { "none of this kind".to_owned() } else { fitting.join(", ") }
+            );
+            problems.push(problem("legal_basis.provision", "missing", message));
+        }
+        Some(code) => match listed(code) {
+            None => {
+                let message = format!("The law of the controller lists no `{code}`. Name a provision that it lists.");
+                problems.push(problem("legal_basis.provision", "unlisted", message));
+            }
+            Some(listed) if listed.basis != basis.code => {
+                let message =
+                    format!("`{code}` ({}) is another kind of basis. Name one of this kind, or correct `code`.", listed.article);
+                problems.push(problem("legal_basis.provision", "other-basis", message));
+            }
+            Some(_) => {}
+        },
+    }
+    let special = mandate
+        .blocks
+        .iter()
+        .find(|asked| register.blocks.get(&asked.block).is_some_and(|block| block.body.sensitivity == Sensitivity::Special));
+    let doors: Vec<_> = law.exceptions().iter().filter(|listed| listed.opens == Opens::Special).collect();
+    match (&mandate.exception, special) {
+        (None, Some(asked)) => {
+            let listed: Vec<String> = doors.iter().map(|listed| format!("{} ({})", listed.code, listed.article)).collect();
+            let listed = if listed.is_empty() { String::new() } else { format!(" The law lists {}.", listed.join(", ")) };
+            let message = format!(
+                "`{}` is specially protected and no exception is named. Name one and say why it holds.{listed}",
+                asked.block
+            );
+            problems.push(problem("exception", "missing", message));
+        }
+        (Some(exception), special) => match law.exceptions().iter().find(|listed| listed.code == exception.code) {
+            None if !law.exceptions().is_empty() => {
+                let message =
+                    format!("The law of the controller lists no `{}`. Name an exception that it lists.", exception.code);
+                problems.push(problem("exception.code", "unlisted", message));
+            }
+            Some(listed) if special.is_some() && listed.opens != Opens::Special => {
+                let message = format!(
+                    "`{}` ({}) does not open specially protected data. Name an exception that does, or leave the block out.",
+                    listed.code, listed.article
+                );
+                problems.push(problem("exception.code", "not-for-special", message));
+            }
+            _ => {}
+        },
+        (None, None) => {}
+    }
+    problems
+}
+
+/// Countries beyond what the law of the controller allows, without anything that protects data there.
+fn beyond(register: &Register, mandate: &Mandate, at: Time) -> Vec<Problem> {
+    let law = register.law(&mandate.controller, at);
+    let allowed = law.data_locations();
+    let is_safe = |place: &String| {
+        allowed.is_empty() || allowed.contains(place) || mandate.transfers.iter().any(|transfer| transfer.country == *place)
+    };
+    let unsafe_places = mandate.locations.iter().enumerate().filter(|(_, place)| !is_safe(place));
+    unsafe_places
+        .map(|(i, place)| {
+            let message = format!(
+                "`{place}` lies beyond what the law allows. Name in `transfers` what protects the data there, or take it out."
+            );
+            problem(&format!("locations[{i}]"), "no-safeguard", message)
+        })
+        .collect()
+}
+
+/// A health authority found that the emergency needs the mandate.
+fn found_needed(register: &Register, mandate: &Mandate, at: Time) -> Vec<Problem> {
+    let Some(emergency) = &mandate.emergency else { return Vec::new() };
+    let mut problems = Vec::new();
+    let by = &emergency.finding.by;
+    match register.agencies.get(by).map(|agency| agency.body.kind) {
+        None => problems.push(unknown("emergency.finding.by", by, "agency")),
+        Some(AgencyKind::HealthAuthority) => {}
+        Some(_) => {
+            let message = format!("`{by}` is no health authority. Name the one that found that the mandate is needed.");
+            problems.push(problem("emergency.finding.by", "not-a-health-authority", message));
+        }
+    }
+    if emergency.finding.at > at {
+        let message = "Nothing has been found yet. Let the health authority look at it first, then publish.";
+        problems.push(problem("emergency.finding.at", "future", message.into()));
+    }
+    problems
+}
+
+/// How many mandates of an emergency this one comes after, and what the first of them says of its renewal. A chain that runs in a ring ends
+/// where it began.
+fn renewals(register: &Register, mandate: &Mandate) -> (i64, Option<i64>) {
+    let (mut count, mut first, mut seen) = (0, mandate, Vec::new());
+    while let Some(id) = first.continues.as_ref().and_then(|id| id.parse::<MandateId>().ok()) {
+        let Some(before) = register.mandates.get(&id).filter(|before| before.body.kind == MandateKind::Emergency) else { break };
+        if seen.contains(&id) {
+            break;
+        }
+        seen.push(id);
+        (count, first) = (count + 1, &before.body);
+    }
+    (count, first.emergency.as_ref().map(|emergency| emergency.renewal_limit))
+}
+
+/// Agreements about a mandate to which a security body is a party.
+fn agreed_with_security(register: &Register, id: &MandateId) -> bool {
+    let is_security = |party: &AgencyId| {
+        register.agencies.get(party).is_some_and(|agency| agency.body.kind == AgencyKind::SecurityOrIntelligence)
+    };
+    let about = |agreement: &&Entry<Agreement>| agreement.body.mandates.contains(id) && !agreement.state.is_over();
+    register.agreements.values().filter(about).any(|agreement| agreement.body.parties.iter().any(is_security))
 }
 
 /// Only the body that watches a mandate can waive one of its conditions.
@@ -155,6 +303,13 @@ fn renewal(register: &Register, mandate: &Mandate, at: Time) -> Vec<Problem> {
             "The review is older than the mandate it reviews. Review that mandate anew.".into(),
         )),
         Some(_) => {}
+    }
+    let (count, limit) = renewals(register, mandate);
+    if let Some(limit) = limit.filter(|limit| count > *limit) {
+        let message = format!(
+            "The first mandate of this emergency lets {limit} others continue it, and this one would be number {count}. Let it end, or find another basis."
+        );
+        problems.push(problem("continues", "too-often", message));
     }
     problems
 }
@@ -201,6 +356,10 @@ pub(super) fn revision(check: &mut Check<'_>) -> Option<Content> {
         if old.body.oversight_body != body.oversight_body && register.binding(id.as_str(), statement.at).next().is_some() {
             let message = "An order stands against this mandate, so its overseer stays. Obey the order, or have it lifted first.";
             check.note("oversight_body", "under-order", message.into());
+        }
+        if body.kind == MandateKind::Emergency && agreed_with_security(register, &id) {
+            let message = "A security or intelligence body agreed about this mandate, so it cannot become an emergency. End the agreement first.";
+            check.note("kind", "security-party", message.into());
         }
         let in_force = matches!(old.state, State::Published | State::Active | State::Suspended);
         if old.state.is_over() || in_force && statement.at >= old.body.sunset_at {
@@ -274,6 +433,52 @@ fn unassessed(register: &Register, entry: &Entry<Mandate>, at: Time) -> Vec<Prob
     }
 }
 
+/// What is missing of the time that people had to comment on what is approved now.
+fn unheard(register: &Register, entry: &Entry<Mandate>, at: Time) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if entry.body.kind == MandateKind::Emergency {
+        return problems;
+    }
+    if entry.body.consultation.summary.is_none() {
+        let message = "Nobody has summed up what people said. Publish a revision with `consultation.summary`.";
+        problems.push(problem("to", "no-summary", message.into()));
+    }
+    let law = register.law(&entry.body.controller, at);
+    if let Some(deadline) = law.deadline_if_any(Duty::CommentPublic)
+        && at < register.open_since(entry).plus(deadline.within())
+    {
+        let message = format!(
+            "What is approved has stood in the log for {} days, and people need {} ({}). Wait until they had them.",
+            (at.micros() - register.open_since(entry).micros()) / DAY,
+            deadline.within() / DAY,
+            deadline.article
+        );
+        problems.push(problem("to", "not-public", message));
+    }
+    problems
+}
+
+/// Bodies that would have a block under this mandate and under one whose purpose excludes it.
+fn incompatible(register: &Register, id: &MandateId, entry: &Entry<Mandate>, at: Time) -> Vec<Problem> {
+    let others = register
+        .mandates
+        .iter()
+        .filter(|(other, held)| *other != id && held.is_in_force(at) && !entry.body.is_compatible_with(&held.body));
+    let mut problems = Vec::new();
+    for (other, held) in others {
+        let receives = |agency: &AgencyId| held.body.recipients.iter().any(|recipient| recipient.agency == *agency);
+        let both = entry.body.recipients.iter().map(|recipient| &recipient.agency).find(|agency| receives(agency));
+        let block = entry.body.blocks.iter().map(|asked| &asked.block).find(|block| held.body.asked(block).is_some());
+        if let Some((agency, block)) = both.zip(block) {
+            let message = format!(
+                "`{agency}` would have `{block}` under this mandate and under `{other}`, whose purposes exclude each other. End that mandate first, or leave the block or the body out."
+            );
+            problems.push(problem("to", "incompatible-purpose", message));
+        }
+    }
+    problems
+}
+
 /// What a step of a mandate needs beside its approvals.
 pub(super) fn step(check: &mut Check<'_>, id: &MandateId, change: &StatusChange, at: Time) {
     let register = check.register;
@@ -281,6 +486,12 @@ pub(super) fn step(check: &mut Check<'_>, id: &MandateId, change: &StatusChange,
     let ends = |entry: &Entry<Uncertified>| entry.body.mandate.as_ref() == Some(id);
     if change.to == State::Active {
         check.problems.extend(unassessed(register, entry, at));
+    }
+    if change.to == State::Approved {
+        check.problems.extend(unheard(register, entry, at));
+    }
+    if change.to == State::Active {
+        check.problems.extend(incompatible(register, id, entry, at));
     }
     match change.to {
         State::Consulted if entry.body.kind != MandateKind::Emergency && at < entry.body.consultation.to => {

@@ -8,10 +8,13 @@ use std::sync::LazyLock;
 
 use proptest::test_runner::Config as ProptestConfig;
 use serde_json::{Value, json};
+use usufruct_core::decide::Request;
 use usufruct_core::draft::Problem;
 use usufruct_core::hash::sha256;
 use usufruct_core::id::KeyId;
+use usufruct_core::lawpack::Duty;
 use usufruct_core::lifecycle::State;
+use usufruct_core::mandate::MandateKind;
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Signer, Statement, StatementKind};
 use usufruct_core::time::DAY;
@@ -65,10 +68,35 @@ pub fn school_meals() -> Value {
     let mut body = library_card();
     body["title"] = text("School meals");
     body["legal_basis"]["code"] = json!("public_task");
+    body["legal_basis"]["provision"] = json!("TW15.1");
     body["fetch"] = json!({"when": "periodic"});
     body["recipients"] = json!([{"agency": "agc_library", "why": text("It pays the meals.")}]);
     body.as_object_mut().unwrap().remove("eight_conditions");
     body
+}
+
+/// What an emergency mandate of the tests rests on.
+pub fn emergency_body() -> Value {
+    let reviewer = |name: &str, speaks_for: &str| json!({"name": text(name), "speaks_for": speaks_for});
+    json!({"id": "CDC-2026-1", "declared_at": "2026-01-02T00:00:00Z", "url": "https://health.example/declared", "renewal_limit": 2,
+        "finding": {"by": "agc_health", "at": "2026-01-01T00:00:00Z", "title": text("Finding"), "sha256": sha256(b"finding").to_string(),
+            "url": "https://health.example/finding"},
+        "reviewers": [reviewer("Doctor Lin", "public_health"), reviewer("Association of migrants", "marginalised")],
+        "disparity_audit_due": "2026-04-01T00:00:00Z"})
+}
+
+/// Nothing but the defaults of a request: no token, no way back, no written reason. For what a test does not speak of.
+pub fn nothing_asked() -> Request {
+    Request {
+        service: "svc_nowhere".parse().unwrap(),
+        mandate: "mdt_nowhere".parse().unwrap(),
+        blocks: Vec::new(),
+        reason: String::new(),
+        subjects: 1,
+        sign_in: None,
+        since: None,
+        written_reason: false,
+    }
 }
 
 /// A lawful emergency mandate of the health authority.
@@ -76,6 +104,7 @@ pub fn outbreak() -> Value {
     let mut body = library_card();
     body["title"] = text("Outbreak");
     body["kind"] = json!("emergency");
+    body["emergency"] = emergency_body();
     body.as_object_mut().unwrap().remove("continues");
     body["controller"] = json!("agc_health");
     body["recipients"] = json!([{"agency": "agc_health", "why": text("It warns people.")}]);
@@ -347,7 +376,7 @@ pub fn founded() -> City {
 /// Brings a mandate draft that is in the register to `active`: comment period over, notice out.
 pub fn activate(city: &mut City, mandate: &str) {
     let entry = &city.register.mandates[&mandate.parse().unwrap()];
-    city.now = city.now.max(entry.body.consultation.to);
+    city.now = city.now.max(entry.body.consultation.to).max(open_long_enough(city, mandate));
     let (hash, rev, owner) = (entry.hash, entry.rev, entry.body.controller.to_string());
     city.steps(mandate, &[State::Consulted, State::Approved]);
     let notice = format!("ntc_{}-{rev}", &mandate[4..]);
@@ -356,6 +385,14 @@ pub fn activate(city: &mut City, mandate: &str) {
     if city.register.key(&commitment_of(mandate)).is_none() {
         city.say_key(mandate, commitment_of(mandate));
     }
+}
+
+/// When a draft that is in the register has stood there for as long as the law asks.
+pub fn open_long_enough(city: &City, mandate: &str) -> Time {
+    let entry = &city.register.mandates[&mandate.parse().unwrap()];
+    let asked = city.register.law(&entry.body.controller, city.now).deadline_if_any(Duty::CommentPublic);
+    let is_heard = entry.body.kind == MandateKind::Emergency;
+    asked.filter(|_| !is_heard).map_or(city.now, |asked| city.register.open_since(entry).plus(asked.within()))
 }
 
 /// A lawful city: two mandates, a contract and a service, all active on 25 January 2026.

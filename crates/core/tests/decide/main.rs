@@ -118,6 +118,7 @@ impl Model {
             Some(json!({"block": block, "necessity": "optional", "form": (*form)?.code(), "reason": text("It is needed.")}))
         });
         body["blocks"] = blocks.collect();
+        body["exception"] = json!({"code": "house", "written_reason": text("It is needed.")});
         body["fetch"] = match self.when {
             When::Once => json!({"when": "once"}),
             When::OnceAfter(after) => json!({"when": "once_after", "after": day(after).to_string()}),
@@ -499,6 +500,8 @@ fn asking(model: &Model, present: Digest, ask: &Ask) -> (Request, Option<Grant>,
         subjects: model.bulk,
         sign_in: None,
         third_party: false,
+        since: None,
+        written_reason: false,
     };
     let mut grant = Grant {
         kind: GrantKind::Consent,
@@ -724,6 +727,8 @@ fn lawful(model: &Model, city: &City) -> (Request, Option<Grant>, Time) {
         subjects: 3,
         sign_in: None,
         third_party: false,
+        since: None,
+        written_reason: false,
     };
     let grant = Some(Grant {
         kind: GrantKind::Consent,

@@ -62,6 +62,8 @@ fn no_richer_form_than_allowed() {
         subjects: 1,
         sign_in: None,
         third_party: false,
+        since: None,
+        written_reason: false,
     };
     let decision = decide_without_resident(&base().city().0.register, &request, day(50));
     assert_eq!(decision.because, [Clause::Form]);

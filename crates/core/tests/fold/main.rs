@@ -260,7 +260,8 @@ const SERVICE_STEPS: &[(State, State, usize, bool)] = &[
 ];
 
 const AGREEMENT_STEPS: &[(State, State, usize, bool)] = &[
-    (State::Draft, State::Published, 2, false),
+    (State::Draft, State::Consulted, 1, false),
+    (State::Consulted, State::Published, 2, false),
     (State::Published, State::Active, 2, false),
     (State::Suspended, State::Active, 2, false),
     (State::Active, State::Suspended, 1, true),
@@ -268,6 +269,7 @@ const AGREEMENT_STEPS: &[(State, State, usize, bool)] = &[
     (State::Active, State::Sunset, 1, true),
     (State::Suspended, State::Sunset, 1, true),
     (State::Draft, State::Revoked, 1, false),
+    (State::Consulted, State::Revoked, 1, false),
     (State::Published, State::Revoked, 1, false),
     (State::Active, State::Revoked, 1, false),
     (State::Suspended, State::Revoked, 1, false),

@@ -450,6 +450,7 @@ fn security_bodies_neither_hold_nor_receive_in_an_emergency() {
     city.say(StatementKind::Mandate, "mdt_outbreak", "agc_health", outbreak());
     activate(&mut city, "mdt_outbreak");
     held["kind"] = json!("ordinary");
+    held.as_object_mut().unwrap().remove("emergency");
     city.say(StatementKind::Mandate, "mdt_ordinary", "agc_police", held);
 }
 
@@ -561,4 +562,30 @@ fn unreadable_bodies_are_refused_with_words_and_change_nothing() {
     let mut statement = city.draft(StatementKind::Mandate, "mdt_new", "agc_library", json!({}), &[]);
     statement.body = body;
     assert!(names(&refused(&city, statement), "", "malformed"));
+}
+
+#[test]
+fn a_body_is_a_part_of_another_and_never_of_itself() {
+    let mut city = founded();
+    let keys = [("agc_operator", "head"), ("agc_operator", "privacy"), ("agc_library", "head")];
+    let part = |city: &City, id: &str, parent: &str, systems: Value| {
+        let mut body = agency_body(id, "agency");
+        (body["parent"], body["source_systems"]) = (json!(parent), systems);
+        let own = [keys[0], keys[1], (id, "head")];
+        city.draft(StatementKind::Agency, id, "agc_operator", body, &own)
+    };
+    let problems = city.register.check(&part(&city, "agc_library", "agc_nowhere", json!([]))).unwrap_err();
+    assert!(names(&problems, "parent", "unknown"));
+    let statement = part(&city, "agc_library", "agc_parks", json!([]));
+    city.apply(statement).unwrap();
+    for parent in ["agc_library", "agc_parks"] {
+        let problems = city.register.check(&part(&city, "agc_parks", parent, json!([]))).unwrap_err();
+        assert!(names(&problems, "parent", "itself"), "{parent}: {problems:?}");
+    }
+    let future = json!([{"name": text("Loans"), "log_complete_since": day(1).to_string()}]);
+    let problems = city.register.check(&part(&city, "agc_library", "agc_parks", future)).unwrap_err();
+    assert!(names(&problems, "source_systems[0].log_complete_since", "future"));
+    let since = json!([{"name": text("Loans"), "log_complete_since": day(0).to_string()}]);
+    city.apply(part(&city, "agc_library", "agc_parks", since)).unwrap();
+    assert_eq!(city.register.log_complete_since(), Some(day(0)));
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use usufruct_core::breach::Breach;
 use usufruct_core::time::HOUR;
 
-use crate::common::{City, day, library_card, outbreak, school_meals, text, whole_contract};
+use crate::common::{City, day, emergency_body, library_card, outbreak, school_meals, text, whole_contract};
 use crate::history::{BODIES, CARD, CONTRACT, LIBRARY, MEALS};
 
 /// What a revision of a mandate says otherwise than the lawful one.
@@ -38,6 +38,7 @@ pub fn mandate(id: &str, shape: &Shape) -> Value {
     };
     if shape.is_emergency {
         body["kind"] = json!("emergency");
+        body["emergency"] = emergency_body();
         body["sunset_at"] = json!(day(119).to_string());
         body.as_object_mut().unwrap().remove("continues");
     }

@@ -13,7 +13,7 @@ use usufruct_core::time::HOUR;
 use crate::bodies::{Shape, breach, contract, mandate};
 use crate::common::{
     City, activate, agency_body, block_body, certificate_body, check_body, commitment_of, day, key_body, key_id, library_card,
-    notice_body, outbreak, school_meals, service_body, supervised, text,
+    notice_body, open_long_enough, outbreak, school_meals, service_body, supervised, text,
 };
 use crate::said::Said;
 
@@ -59,6 +59,9 @@ pub enum Act {
         is_whole: bool,
         gives_values: bool,
         days: i64,
+        /// Who works for the vendor.
+        sub: Option<usize>,
+        is_for_all: bool,
     },
     Lift {
         order: usize,
@@ -138,8 +141,8 @@ fn acts() -> impl Strategy<Value = Act> {
         2 => (any::<bool>(), prop::bool::weighted(0.8)).prop_map(|(is_new, is_source_known)| Act::Block { is_new, is_source_known }),
         1 => Just(Act::Breach),
         2 => (0usize..4).prop_map(|object| Act::End { object }),
-        1 => (prop::bool::weighted(0.8), any::<bool>(), 90i64..500)
-            .prop_map(|(is_whole, gives_values, days)| Act::Contract { is_whole, gives_values, days }),
+        2 => (prop::bool::weighted(0.8), any::<bool>(), 90i64..500, prop::option::weighted(0.4, body()), any::<bool>())
+            .prop_map(|(is_whole, gives_values, days, sub, is_for_all)| Act::Contract { is_whole, gives_values, days, sub, is_for_all }),
         2 => (0usize..8).prop_map(|order| Act::Lift { order }),
         4 => (0usize..MANDATES.len() + 1, shape).prop_map(|(object, shape)| Act::Mandate { object, shape }),
         3 => (0usize..ORDERS.len(), 0usize..OBJECTS.len()).prop_map(|(kind, target)| Act::Order { kind, target }),
@@ -221,8 +224,16 @@ fn next(city: &mut City, act: &Act, signers: Signers) -> Option<Statement> {
         }
         Act::End { object } => end(city, OBJECTS[*object], signers),
         Act::Breach => by(city, StatementKind::Breach, &format!("brc_{number}"), LIBRARY, breach(city)),
-        Act::Contract { is_whole, gives_values, days } => {
-            by(city, StatementKind::Contract, CONTRACT, LIBRARY, contract(*is_whole, *gives_values, *days))
+        Act::Contract { is_whole, gives_values, days, sub, is_for_all } => {
+            let mut body = contract(*is_whole, *gives_values, *days);
+            if let Some(sub) = sub {
+                body["subprocessors"] = json!([{"agency": BODIES[*sub], "location": "TW", "approved_by": LIBRARY,
+                    "from": city.now.plus(30 * 24 * HOUR).to_string()}]);
+            }
+            if *is_for_all {
+                body["mandates"] = json!(MANDATES);
+            }
+            by(city, StatementKind::Contract, CONTRACT, LIBRARY, body)
         }
         Act::Lift { order } => {
             let given: Vec<_> = city.statements.iter().filter(|statement| statement.kind == StatementKind::Order).collect();
@@ -341,6 +352,7 @@ fn advance_mandate(city: &mut City, id: &str, signers: Signers) -> Option<Statem
             if entry.body.kind != MandateKind::Emergency {
                 city.now = city.now.max(entry.body.consultation.to);
             }
+            city.now = city.now.max(open_long_enough(city, id));
             State::Consulted
         }
         State::Consulted => State::Approved,

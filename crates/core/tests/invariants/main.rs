@@ -110,6 +110,12 @@ proptest! {
             }
             prop_assert_eq!(&body["purpose"]["commercial"], false);
         }
+        // By no contract either, since what it is about may become an emergency at any time.
+        for (contract, _) in said.all("Contract") {
+            for sub in contract["body"]["subprocessors"].as_array().map_or(&[][..], Vec::as_slice) {
+                prop_assert_ne!(said.kind_of(&sub["agency"]), "security_or_intelligence", "{} works under {}", sub, contract["id"]);
+            }
+        }
     }
 
     #[test]

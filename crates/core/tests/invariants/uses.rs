@@ -38,6 +38,8 @@ pub fn is_permitted(city: &City, asked: &Asked, grant: Option<&Grant>, at: Time)
         subjects: 1,
         sign_in: None,
         third_party: false,
+        since: None,
+        written_reason: false,
     };
     decide(&city.register, &request, grant, at).outcome == Outcome::Permit
 }

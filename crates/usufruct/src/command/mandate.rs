@@ -14,7 +14,7 @@ use usufruct_core::lifecycle::State;
 use usufruct_core::mandate;
 use usufruct_core::notice::Notice;
 use usufruct_core::register::{Entry, Register};
-use usufruct_core::statement::Signer;
+use usufruct_core::statement::{Signer, StatementKind};
 use usufruct_core::time::DAY;
 use usufruct_core::{Digest, Time, validate};
 
@@ -73,6 +73,9 @@ struct Check {
 }
 
 /// Publish a mandate with its notice and make it active, signed by two officials of its controller.
+///
+/// Where the law of the controller wants people to comment first, the first call makes the draft public and says until when; the same call
+/// after that day, with what people said under `consultation.summary`, does the rest. What is changed in between starts the time anew.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   usufruct mandate publish library-card.toml --key head.json --key data-protection.json --data-dir pass")]
@@ -162,6 +165,7 @@ impl Publish {
         let written = Written::read(&self.file, clock::now())?;
         let signers = key::signers(&self.key)?;
         let signers: Vec<&Signer> = signers.iter().collect();
+        let mut comments_until = None;
         Access::open(&self.data_dir)?.publish(|register, now| {
             let problems = written.problems(Some(register), now);
             if !problems.is_empty() {
@@ -170,6 +174,19 @@ impl Publish {
                     format!("The mandate is not lawful:\n{}\n", lines.join("\n")),
                     "Correct every line and try again.",
                 ));
+            }
+            comments_until = mandate::Mandate::read(&written.mandate).ok().and_then(|body| register.open_until(&id, &body, now));
+            if comments_until.is_some() {
+                let by = signers.first().map(|signer| signer.agency().clone());
+                let own: Vec<&Signer> = signers.iter().copied().filter(|signer| Some(signer.agency()) == by.as_ref()).collect();
+                return Ok(vec![compose::object(
+                    register,
+                    StatementKind::Mandate,
+                    id.as_str(),
+                    written.mandate.clone(),
+                    &own,
+                    now,
+                )?]);
             }
             let (body, days) = (written.mandate.clone(), MandateDays::all(now));
             let mut statements = compose::mandate(register, &id, body, &written.notice, &signers, days, &SystemRng)?;
@@ -180,7 +197,12 @@ impl Publish {
             }
             Ok(statements)
         })?;
-        println!("{id} is published with its notice, and active from its first day.");
+        match comments_until {
+            Some(until) => println!(
+                "{id} is public as a draft. People can comment until {until}; sum up what they say, and publish the file again then."
+            ),
+            None => println!("{id} is published with its notice, and active from its first day."),
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

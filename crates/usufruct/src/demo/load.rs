@@ -195,6 +195,8 @@ fn use_data(app: &App, resident: u64, used: &PastUse) -> Result<(), Failure> {
         actor: None,
         sign_in: None,
         third_party: false,
+        since: None,
+        written_reason: None,
     };
     let name = format!("{} of {} ({} days ago)", used.reason, used.mandate, used.days_ago);
     match (app.release(&request), used.refused) {

@@ -198,8 +198,9 @@ fn agree(
     let revision = draft.hash()?;
     told.push((published.plus(-DAY), Happening::Publish(vec![draft])));
     let step = |from, to, reason, at| compose::step(&compose::Step { object: id, revision, from, to, reason }, &signers, at, rng);
-    let public = step(State::Draft, State::Published, Text::new("Both sides made it public.", "雙方公開。"), published)?;
-    told.push((published, Happening::Publish(vec![public])));
+    let heard = step(State::Draft, State::Consulted, Text::new("Those concerned were heard.", "已徵詢意見。"), published)?;
+    let public = step(State::Consulted, State::Published, Text::new("Both sides made it public.", "雙方公開。"), published)?;
+    told.push((published, Happening::Publish(vec![heard, public])));
     if force <= now {
         let reason = Text::new("It has been public long enough.", "公開期滿生效。");
         told.push((force, Happening::Publish(vec![step(State::Published, State::Active, reason, force)?])));

@@ -7,6 +7,7 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use usufruct_app::{BatchRequest, ReleaseRequest, Released};
+use usufruct_core::Time;
 use usufruct_core::event::Form;
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
 
@@ -31,6 +32,11 @@ pub(crate) struct Single {
     actor: Option<String>,
     #[serde(default)]
     third_party: bool,
+    /// How far back it asks.
+    #[serde(default)]
+    since: Option<Time>,
+    #[serde(default)]
+    written_reason: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +74,8 @@ pub(crate) async fn single(
         reason: body.reason,
         sign_in,
         third_party: body.third_party,
+        since: body.since,
+        written_reason: body.written_reason,
     };
     blocking(&site, move |app| {
         Ok(app.release_by(&request, &token).map_or_else(

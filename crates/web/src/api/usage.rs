@@ -86,7 +86,7 @@ pub(super) async fn find_usage(
 
 /// From when on uses can be asked for. They can be up to now, so no end is named.
 pub(super) async fn usage_period(State(site): State<Arc<Site>>) -> Result<Json<Value>, Fault> {
-    let began_at = site.app.log_began_at().ok_or_else(|| Fault::not_found("log"))?;
+    let began_at = site.app.log_complete_since().ok_or_else(|| Fault::not_found("log"))?;
     Ok(Json(json!({ "periodStart": began_at })))
 }
 

@@ -225,6 +225,9 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
         let reason = mandate.body.reason(&event.reason).unwrap_or(&mandate.body.purpose.sentence);
         row.why = page.text(reason).to_owned();
     }
+    if let Some(reason) = event.detail.as_deref().filter(|_| event.kind == Kind::Use) {
+        row.why = fl!(page.messages, "footprint-in-writing", why = row.why.as_str(), reason = reason);
+    }
     if let Some(matter) = &line.matter {
         match matter {
             LineMatter::Closed { shown_from } => {

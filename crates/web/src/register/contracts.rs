@@ -263,6 +263,9 @@ fn object(register: &Register, page: &Page, late: &Late) -> Link {
                     Some(Link { to: format!("/register/services/{id}"), words: page.text(name).to_owned() })
                 })
             }),
+        LateDuty::Consultation | LateDuty::DisparityAudit => {
+            late.object.parse().ok().and_then(|id: MandateId| Some(Link::mandate(page, register.mandates.get(&id)?)))
+        }
         LateDuty::Order => late.object.parse().ok().and_then(|id: OrderId| {
             let order = register.orders.get(&id)?;
             Some(Link { to: format!("/register/orders/{id}"), words: page.order_kind(&order.body.kind) })

@@ -108,6 +108,7 @@ fn field(page: &Page, field: &str) -> String {
         "consultation" => fl!(page.messages, "draft-field-consultation"),
         "oversight_body" => fl!(page.messages, "draft-field-oversight-body"),
         "third_party" | "third_party.max_days" => fl!(page.messages, "draft-field-third-party"),
+        "emergency" => fl!(page.messages, "draft-field-emergency"),
         "eight_conditions" => fl!(page.messages, "draft-field-eight-conditions"),
         other => other.to_owned(),
     }

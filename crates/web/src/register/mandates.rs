@@ -10,8 +10,7 @@ use usufruct_core::Time;
 use usufruct_core::agency::AgencyKind;
 use usufruct_core::assessment;
 use usufruct_core::certificate::Certificate;
-use usufruct_core::condition::Condition;
-use usufruct_core::document::Document;
+use usufruct_core::condition::{Condition, Shown as Evidence};
 use usufruct_core::event::Form;
 use usufruct_core::id::{AgencyId, MandateId};
 use usufruct_core::key::KeyOf;
@@ -48,6 +47,8 @@ struct Group {
 /// Where a mandate stands for a reader of the register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
+    /// People can comment on it.
+    Open,
     Active,
     EndingSoon,
     Coming,
@@ -64,6 +65,8 @@ struct Shown {
     is_emergency: bool,
     is_suspended: bool,
     certificate: Option<String>,
+    /// Until when people can comment on it, and where they write to.
+    comments: Option<(Time, String)>,
 }
 
 #[derive(Template)]
@@ -91,6 +94,13 @@ struct MandatePage {
     orders: Vec<String>,
     review: Option<Review>,
     keys: Vec<ShownKey>,
+    /// Until when people can comment on it, and where they write to.
+    comments: Option<(Time, String)>,
+    /// The health authority that found an emergency mandate needed.
+    finder: Option<Link>,
+    /// The provision of the law of the controller that it rests on, with its article and its words.
+    provision: Option<(String, String)>,
+    exception: Option<(String, String)>,
 }
 
 /// The answer to one of the eight questions.
@@ -99,7 +109,16 @@ struct ShownCondition {
     words: String,
     /// Until when it is waived, if it is not met.
     waived_until: Option<Time>,
-    evidence: Vec<Document>,
+    evidence: Vec<ShownEvidence>,
+}
+
+/// What shows that a condition is met: a document, or a statement of the register.
+struct ShownEvidence {
+    words: String,
+    /// Where it can be read; empty where that is not said.
+    to: String,
+    /// SHA-256 of a document; empty for a statement.
+    hash: String,
 }
 
 struct ShownBlock {
@@ -127,11 +146,12 @@ struct ShownRecipient {
 }
 
 impl Standing {
-    const ALL: [Self; 4] = [Self::Active, Self::EndingSoon, Self::Coming, Self::Ended];
+    const ALL: [Self; 5] = [Self::Open, Self::Active, Self::EndingSoon, Self::Coming, Self::Ended];
 
     /// Word in addresses and styles.
     fn code(self) -> &'static str {
         match self {
+            Self::Open => "open",
             Self::Active => "active",
             Self::EndingSoon => "ending-soon",
             Self::Coming => "coming",
@@ -141,6 +161,7 @@ impl Standing {
 
     fn words(self, page: &Page) -> String {
         match self {
+            Self::Open => fl!(page.messages, "register-open"),
             Self::Active => fl!(page.messages, "register-active"),
             Self::EndingSoon => fl!(page.messages, "register-ending"),
             Self::Coming => fl!(page.messages, "register-coming"),
@@ -183,6 +204,7 @@ pub(super) async fn one(State(site): State<Arc<Site>>, page: Page, Path(id): Pat
 
 fn whole(register: &Register, page: Page, id: &MandateId, entry: &Entry<Mandate>, now: Time) -> MandatePage {
     let body = &entry.body;
+    let law = register.law(&body.controller, now);
     let name = |id| register.blocks.get(id).map(|block| page.text(&block.body.name).to_owned());
     let blocks = body.blocks.iter().map(|asked| ShownBlock {
         name: name(&asked.block).unwrap_or_else(|| asked.block.to_string()),
@@ -210,10 +232,37 @@ fn whole(register: &Register, page: Page, id: &MandateId, entry: &Entry<Mandate>
         eight: eight(&page, body),
         orders: register.binding(id.as_str(), now).map(|order| order.id.clone()).collect(),
         review: body.review.clone(),
+        comments: comments(register, id, entry, now),
+        finder: body.emergency.as_ref().map(|emergency| Link::agency(register, &page, &emergency.finding.by)),
+        provision: law
+            .bases()
+            .iter()
+            .find(|listed| Some(&listed.code) == body.legal_basis.provision.as_ref())
+            .map(|listed| (listed.article.clone(), page.text(&listed.text).to_owned())),
+        exception: body.exception.as_ref().map(|exception| {
+            let listed = law.exceptions().iter().find(|listed| listed.code == exception.code);
+            let article = listed.map_or_else(|| exception.code.clone(), |listed| listed.article.clone());
+            (article, listed.map(|listed| page.text(&listed.text).to_owned()).unwrap_or_default())
+        }),
         keys: keys::shown(register, &page, |key| key.of == KeyOf::Mandate(id.clone())),
         entry: entry.clone(),
         page,
     }
+}
+
+/// Until when people can comment: by the day in the mandate, or by the law if that comes later. Of an emergency, while comments are not
+/// summed up.
+fn comments(register: &Register, id: &MandateId, entry: &Entry<Mandate>, now: Time) -> Option<(Time, String)> {
+    let body = &entry.body;
+    let until = match entry.state {
+        Stage::Draft | Stage::Consulted => {
+            register.open_until(id, body, now).into_iter().chain([body.consultation.to]).max().filter(|until| now < *until)
+        }
+        Stage::Published | Stage::Active | Stage::Suspended => body.summary_due().filter(|until| now < *until),
+        _ => None,
+    };
+    let contact = register.agencies.get(&body.controller).map(|agency| agency.body.contact.clone());
+    until.zip(contact)
 }
 
 fn recipients(register: &Register, page: &Page, mandate: &Mandate) -> Vec<ShownRecipient> {
@@ -258,7 +307,8 @@ fn eight(page: &Page, mandate: &Mandate) -> Vec<(String, ShownCondition)> {
     ];
     let shown = |condition: &Condition| match condition {
         Condition::Met { text, evidence } => {
-            ShownCondition { words: page.text(text).to_owned(), waived_until: None, evidence: evidence.clone() }
+            let evidence = evidence.iter().map(|shown| evidence_of(page, shown)).collect();
+            ShownCondition { words: page.text(text).to_owned(), waived_until: None, evidence }
         }
         Condition::Waived(waiver) => {
             ShownCondition { words: page.text(&waiver.reason).to_owned(), waived_until: Some(waiver.until), evidence: Vec::new() }
@@ -267,7 +317,23 @@ fn eight(page: &Page, mandate: &Mandate) -> Vec<(String, ShownCondition)> {
     answers.into_iter().map(|(question, answer)| (question, shown(answer))).collect()
 }
 
-/// Where a mandate stands on the page. What is not published yet does not stand there.
+fn evidence_of(page: &Page, evidence: &Evidence) -> ShownEvidence {
+    match evidence {
+        Evidence::Document(document) => ShownEvidence {
+            words: page.text(&document.title).to_owned(),
+            to: document.url.clone().unwrap_or_default(),
+            hash: document.sha256.to_string(),
+        },
+        Evidence::Statement { statement } => {
+            let pages = [("agr_", "agreements"), ("ctr_", "contracts"), ("mdt_", "mandates")];
+            let page = pages.into_iter().find(|(prefix, _)| statement.starts_with(prefix));
+            let to = page.map(|(_, page)| format!("/register/{page}/{statement}")).unwrap_or_default();
+            ShownEvidence { words: statement.clone(), to, hash: String::new() }
+        }
+    }
+}
+
+/// Where a mandate stands on the page. What was approved and is not published yet does not stand there.
 fn stand(entry: &Entry<Mandate>, now: Time) -> Option<Standing> {
     match entry.state {
         Stage::Sunset | Stage::Revoked | Stage::Erasing | Stage::Erased => Some(Standing::Ended),
@@ -276,6 +342,7 @@ fn stand(entry: &Entry<Mandate>, now: Time) -> Option<Standing> {
         Stage::Active | Stage::Suspended if entry.body.starts_at > now => Some(Standing::Coming),
         Stage::Active | Stage::Suspended if entry.body.sunset_at < now.plus(SOON) => Some(Standing::EndingSoon),
         Stage::Active | Stage::Suspended => Some(Standing::Active),
+        Stage::Draft | Stage::Consulted => Some(Standing::Open),
         _ => None,
     }
 }
@@ -291,5 +358,6 @@ fn shown(register: &Register, page: &Page, id: &MandateId, entry: &Entry<Mandate
         is_emergency: entry.body.kind == MandateKind::Emergency,
         is_suspended: entry.state == Stage::Suspended || register.is_suspended_by_order(&entry.id, now),
         certificate: register.certificate(id).map(|certificate| certificate.id.clone()),
+        comments: comments(register, id, entry, now),
     }
 }

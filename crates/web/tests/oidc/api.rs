@@ -374,7 +374,7 @@ async fn what_a_service_deposits_stands_in_her_data_until_its_day() {
     assert_eq!(refused["clauses"][0]["clause"], "operation", "{refused}");
     let mut body = library_card();
     body["sunset_at"] = json!("2026-01-10T00:00:00Z");
-    body["operations"] = json!(["deposit"]);
+    body["operations"] = json!(["collect", "deposit", "match"]);
     body["retention"]["duration"] = json!("P3D");
     site.city.publish_mandate("mdt_short", body);
     let refused = problem(&deposit(&visit).await, StatusCode::FORBIDDEN);

@@ -11,7 +11,7 @@ use crate::site::{OTHER, TestSite};
 fn site() -> TestSite {
     let site = TestSite::new();
     let mut card = library_card();
-    card["operations"] = json!(["disclose", "store", "deposit"]);
+    card["operations"] = json!(["disclose", "store", "deposit", "match"]);
     site.city.publish_mandate(CARD, card);
     site
 }

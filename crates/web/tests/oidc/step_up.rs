@@ -206,7 +206,7 @@ async fn deposits_and_conversions_ask_for_it_too() {
     let site = TestSite::new();
     let mut careful = library_card();
     within_five_minutes(&mut careful);
-    careful["operations"] = json!(["collect", "deposit"]);
+    careful["operations"] = json!(["collect", "deposit", "match"]);
     careful["conversions"] =
         json!([{ "from": SERVICE, "to": OTHER, "why": { "en": "They share a desk.", "zh-Hant": "共用櫃台。" } }]);
     site.city.publish_mandate(CAREFUL, careful);

@@ -25,10 +25,11 @@ const NOBODY_SAYS: [&str; 18] = [
 ];
 
 /// What a register lacks beside that, as empty and filled cells of its own columns have it.
-const MEASURES: [(&str, &str, u64); 10] = [
+const MEASURES: [(&str, &str, u64); 11] = [
     ("controller", "malformed", 471),
     ("controller", "missing", 179),
     ("eight_conditions", "missing", 650),
+    ("emergency", "missing", 650),
     ("impact_assessment", "missing", 650),
     ("legal_basis", "missing", 650),
     ("purpose.sentence", "missing", 5),

@@ -1,6 +1,7 @@
 //! Every page of the portal and the register in both languages, over a small city where everything has happened once.
 
 mod breaches;
+mod comments;
 #[path = "../../../app/tests/common/mod.rs"]
 mod common;
 mod contracts;
@@ -59,7 +60,7 @@ impl Pages {
         let city = City::found(dir.path(), None);
         let mut short = library_card();
         short["sunset_at"] = json!("2026-01-10T00:00:00Z");
-        short["operations"] = json!(["deposit"]);
+        short["operations"] = json!(["collect", "deposit", "match"]);
         city.publish_mandate("mdt_short", short);
         let mut coming = library_card();
         coming["starts_at"] = json!("2026-02-01T00:00:00Z");

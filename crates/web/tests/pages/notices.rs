@@ -34,7 +34,10 @@ async fn a_notice_says_the_same_to_people_and_machines() {
     assert_eq!(said["mandate_hash"], json!(entry.hash));
     assert_eq!(said["icons"], json!(["value", "vendor", "abroad"]));
     assert_eq!(said["full"]["processors"][0]["behind"][0]["place"], "JP");
-    assert_eq!(said["amendment"], json!({"changes": ["processor"], "asks_again": true, "holds_since": 2}));
+    assert_eq!(
+        said["amendment"],
+        json!({"changes": ["processor"], "asks_again": true, "holds_since": 2, "open_since": entry.since.to_string()})
+    );
     for (lang, words) in [
         (
             "en",

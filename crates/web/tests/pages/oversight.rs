@@ -102,7 +102,13 @@ async fn waivers_are_counted_in_front_while_they_run() {
     body["oversight_body"] = json!(WATCH);
     body["kind"] = json!("emergency");
     body["sunset_at"] = json!("2026-02-01T00:00:00Z");
-    let met = text("It is met.");
+    city.publish_watched_over("agc_health", "health_authority");
+    let reviewer = |speaks_for: &str| json!({"name": text("A group"), "speaks_for": speaks_for});
+    body["emergency"] = json!({"id": "CDC-1", "declared_at": "2025-11-01T00:00:00Z", "url": "https://health.example.org/1",
+        "renewal_limit": 1, "reviewers": [reviewer("public_health"), reviewer("marginalised")],
+        "disparity_audit_due": "2026-01-20T00:00:00Z", "finding": {"by": "agc_health", "at": "2025-11-01T00:00:00Z",
+            "title": text("Finding"), "sha256": "00".repeat(32)}});
+    let met = json!({"met": {"text": text("It is met."), "evidence": [{"title": text("Report"), "sha256": "00".repeat(32)}]}});
     body["eight_conditions"] = json!({"necessity": met, "time_bound": met, "scope_lock": met, "security": met, "fairness": met,
         "sharing": met, "remedy": met, "participation": {"waived": {"by": WATCH, "until": "2026-01-05T00:00:00Z",
             "reason": text("There was no time to ask.")}}});
@@ -122,9 +128,12 @@ async fn waivers_are_counted_in_front_while_they_run() {
     assert!(pages.get("/", "en").await.text.contains("1 condition of an emergency is waived for now."));
     let page = pages.get("/register/mandates/mdt_alert", "en").await.text;
     assert!(page.contains("There was no time to ask.") && page.contains("Waived"), "{page}");
+    assert!(page.contains("CDC-1") && page.contains("for marginalised people") && page.contains("Report"), "{page}");
     assert_eq!(faults(&page, "en"), Vec::<String>::new());
     city.clock.advance(5 * DAY);
     assert!(pages.get("/", "en").await.text.contains("0 conditions of emergencies are waived for now."));
+    city.clock.advance(15 * DAY);
+    assert!(pages.get("/register/late", "en").await.text.contains("Has not looked at whom an emergency burdens more"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
