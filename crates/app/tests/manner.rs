@@ -45,6 +45,7 @@ fn deposits_out_of_reach_are_not_handed_out(dir: &Path, url: Option<&str>) {
             reason: "lending".into(),
             actor: None,
             sign_in: None,
+            third_party: false,
         };
         city.app.deposit(&deposit).unwrap();
         city.clock.advance(8 * DAY);

@@ -94,6 +94,7 @@ pub fn nothing_asked() -> Request {
         reason: String::new(),
         subjects: 1,
         sign_in: None,
+        third_party: false,
         since: None,
         written_reason: false,
     }
