@@ -94,7 +94,7 @@ impl App {
         let stored = self.stored_lines(resident, now)?;
         let mut lines: Vec<FootprintLine> = stored.iter().map(|line| opened(keyring, line, now)).collect();
         self.name_officers(&mut lines)?;
-        let delay = opened_weeks(&keyring, now);
+        let delay = opened_weeks(keyring, now);
         Ok(Footprint { lines, tag_key: Zeroizing::new(*keyring.tag_key()), delay, published_size })
     }
 

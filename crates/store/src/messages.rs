@@ -42,7 +42,7 @@ pub struct MessageWalk {
 const WISH_COLUMNS: &str = "resident, is_off, address, said_at, mark";
 
 /// Who gets a message, from when on it tells, and whether a letter says so. What one resident has, each of them gets once.
-const WRITE: &str = "INSERT INTO messages (shard, resident, week, begins_at, ends_at, written_at, mail_due) \
+const WRITE: &str = "-- message_write\nINSERT INTO messages (shard, resident, week, begins_at, ends_at, written_at, mail_due) \
      SELECT r.shard, r.resident, CAST($1 AS BIGINT), COALESCE((SELECT MAX(m.ends_at) FROM messages m WHERE m.shard = r.shard \
      AND m.resident = r.resident), CASE WHEN r.enrolled_at > $2 THEN r.enrolled_at ELSE CAST($2 AS BIGINT) END), CAST($3 AS BIGINT), \
      CAST($4 AS BIGINT), CASE WHEN EXISTS (SELECT 1 FROM message_wishes a WHERE a.shard = r.shard AND a.resident = r.resident \
@@ -53,7 +53,7 @@ const WRITE: &str = "INSERT INTO messages (shard, resident, week, begins_at, end
 /// none. Who has hers already gets no second one. Answers how many were written.
 pub fn write(conn: &mut dyn Connection, walk: &MessageWalk, last: u64, now: Time) -> Result<u64, Error> {
     let sql = format!(
-        "-- message_write\n{WRITE} AND (r.shard, r.resident) > ($5, $6) AND (r.shard, r.resident) <= ($7, $8) \
+        "{WRITE} AND (r.shard, r.resident) > ($5, $6) AND (r.shard, r.resident) <= ($7, $8) \
          AND NOT EXISTS (SELECT 1 FROM message_wishes w WHERE w.shard = r.shard AND w.resident = r.resident AND w.is_off = 1) \
          ON CONFLICT (shard, resident, week) DO NOTHING"
     );
@@ -64,9 +64,7 @@ pub fn write(conn: &mut dyn Connection, walk: &MessageWalk, last: u64, now: Time
 
 /// Writes the message of a week to one resident, whatever she wishes.
 pub fn write_to(conn: &mut dyn Connection, walk: &MessageWalk, resident: u64, now: Time) -> Result<u64, Error> {
-    let sql = format!(
-        "-- message_write_to\n{WRITE} AND r.shard = $5 AND r.resident = $6 ON CONFLICT (shard, resident, week) DO NOTHING"
-    );
+    let sql = format!("{WRITE} AND r.shard = $5 AND r.resident = $6 ON CONFLICT (shard, resident, week) DO NOTHING");
     let params = about(walk, now).into_iter().chain([shard(resident).into(), number(resident).into()]);
     conn.execute(&sql, &params.collect::<Vec<_>>())
 }
