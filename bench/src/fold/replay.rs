@@ -83,8 +83,8 @@ impl Spent {
         let begin = now();
         for (statement, hash) in read.iter().zip(&hashes) {
             for approval in &statement.approvals {
-                let public = serial.agencies[&approval.agency].body.key(&approval.key).map(|key| key.public.as_str());
-                assert!(approval.verifies(hash, public.unwrap_or_default()));
+                let key = serial.agencies[&approval.agency].body.key(&approval.key);
+                assert!(key.is_some_and(|key| approval.verifies(hash, key)));
             }
         }
         self.signatures += begin.elapsed();

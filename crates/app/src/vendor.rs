@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use usufruct_core::agency::AgencyKind;
+use usufruct_core::agency::{AgencyKind, SigningKey};
 use usufruct_core::hash::{equal, sha256};
 use usufruct_core::id::{AgencyId, ServiceId};
 use usufruct_core::ports::{Rng, random};
@@ -103,14 +103,17 @@ impl App {
         let read: Ticket = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(said).ok()?).ok()?;
         let (now, until) = (self.now(), Time::from_micros(read.until.checked_mul(SECOND)?));
         let is_timely = now < until && until <= now.plus(TICKET_LIFE);
-        let public = vendor_key(&self.register(), &read.agency, &read.key)?;
+        let key = vendor_key(&self.register(), &read.agency, &read.key)?;
         let approval = Approval {
             agency: read.agency.clone(),
             key: read.key.clone(),
             algorithm: "Ed25519".to_owned(),
             signature: signature.to_owned(),
+            authenticator_data: None,
+            client_data: None,
+            among: Vec::new(),
         };
-        (is_timely && read.issuer == issuer && approval.verifies(&message(said), &public)).then_some((read, until))
+        (is_timely && read.issuer == issuer && approval.verifies(&message(said), &key)).then_some((read, until))
     }
 
     fn vendor_mark(&self, domain: &[u8], ticket: &str) -> Result<String, Error> {
@@ -118,10 +121,10 @@ impl App {
     }
 }
 
-/// The public key of a person of a vendor. Public bodies and automata have no business at this desk.
-fn vendor_key(register: &Register, agency: &AgencyId, key: &str) -> Option<String> {
+/// The key of a person of a vendor. Public bodies and automata have no business at this desk.
+fn vendor_key(register: &Register, agency: &AgencyId, key: &str) -> Option<SigningKey> {
     let entry = register.agencies.get(agency).filter(|entry| entry.body.kind == AgencyKind::Vendor)?;
-    entry.body.key(key).filter(|key| key.role != AUTOMATION).map(|key| key.public.clone())
+    entry.body.key(key).filter(|key| key.role != AUTOMATION).cloned()
 }
 
 fn bad_ticket() -> Error {

@@ -63,6 +63,7 @@ pub mod uncertified;
 pub mod validate;
 pub mod vault_terms;
 pub mod verifier;
+pub mod webauthn;
 
 pub use hash::Digest;
 pub use text::Text;

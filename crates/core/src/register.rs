@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::agency::{Agency, AgencyKind};
+use crate::agency::{Agency, AgencyKind, SigningKey};
 use crate::agreement::Agreement;
 use crate::amendment::Amendment;
 use crate::assessment::Assessment;
@@ -198,7 +198,7 @@ impl Register {
         &mut self,
         statement: &Statement,
         hash: Digest,
-        valid: &[Option<String>],
+        valid: &[Option<SigningKey>],
         index: u64,
     ) -> Result<(), Vec<Problem>> {
         let content = validate::statement(self, statement, hash, valid)?;
@@ -493,14 +493,19 @@ impl Register {
 
     /// The next revision number and the hash it must name, for an object of this kind.
     pub fn next_revision(&self, kind: StatementKind, id: &str) -> (u64, Option<Digest>) {
-        fn of<K: Ord + std::str::FromStr, T>(map: &BTreeMap<K, Entry<T>>, id: &str) -> Option<(u64, Digest)> {
+        self.present_revision(kind, id).map_or((1, None), |(rev, hash, _)| (rev + 1, Some(hash)))
+    }
+
+    /// Number, hash and leaf of the present revision of an object of this kind.
+    pub fn present_revision(&self, kind: StatementKind, id: &str) -> Option<(u64, Digest, u64)> {
+        fn of<K: Ord + std::str::FromStr, T>(map: &BTreeMap<K, Entry<T>>, id: &str) -> Option<(u64, Digest, u64)> {
             let entry = map.get(&id.parse().ok()?)?;
-            Some((entry.rev, entry.hash))
+            Some((entry.rev, entry.hash, entry.index))
         }
-        fn sole<T>(entry: Option<&Entry<T>>, id: &str) -> Option<(u64, Digest)> {
-            entry.filter(|entry| entry.id == id).map(|entry| (entry.rev, entry.hash))
+        fn sole<T>(entry: Option<&Entry<T>>, id: &str) -> Option<(u64, Digest, u64)> {
+            entry.filter(|entry| entry.id == id).map(|entry| (entry.rev, entry.hash, entry.index))
         }
-        let present = match kind {
+        match kind {
             StatementKind::Agency => of(&self.agencies, id),
             StatementKind::Agreement => of(&self.agreements, id),
             StatementKind::Assessment => of(&self.assessments, id),
@@ -527,8 +532,7 @@ impl Register {
             StatementKind::Vault => sole(self.vault.as_ref(), id),
             StatementKind::Verifier => sole(self.verifier.as_ref(), id),
             StatementKind::Notice | StatementKind::StatusChange => None,
-        };
-        present.map_or((1, None), |(rev, hash)| (rev + 1, Some(hash)))
+        }
     }
 }
 

@@ -24,6 +24,7 @@ use std::str::FromStr;
 pub use mandate::{draft as mandate, lengths as mandate_lengths};
 
 use crate::Digest;
+use crate::agency::SigningKey;
 use crate::draft::Problem;
 use crate::id::{
     AgencyId, AgreementId, AssessmentId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId,
@@ -44,7 +45,7 @@ pub(crate) fn statement(
     register: &Register,
     statement: &Statement,
     hash: Digest,
-    valid: &[Option<String>],
+    valid: &[Option<SigningKey>],
 ) -> Result<Content, Vec<Problem>> {
     let mut check = Check { register, statement, hash, valid, problems: Vec::new() };
     if statement.at < register.last_at() {
@@ -93,7 +94,7 @@ struct Check<'a> {
     /// Hash of the statement: what its approvals sign.
     hash: Digest,
     /// For each approval the key under which it is known to be valid.
-    valid: &'a [Option<String>],
+    valid: &'a [Option<SigningKey>],
     problems: Vec<Problem>,
 }
 

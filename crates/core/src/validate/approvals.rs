@@ -3,10 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::Check;
+use crate::agency::{AUTOMATION, SigningKey};
 use crate::id::AgencyId;
-
-/// The role of keys that no person holds. They can end and withhold power, never give it.
-const AUTOMATION: &str = "automation";
 
 impl<'a> Check<'a> {
     /// The operator must be the one who speaks, with `needed` roles.
@@ -50,7 +48,7 @@ impl<'a> Check<'a> {
             let is_allowed = allowed.contains(&&approval.agency);
             let agency = self.register.agencies.get(&approval.agency).filter(|_| is_allowed);
             match agency.and_then(|agency| agency.body.key(&approval.key)) {
-                Some(key) if self.is_valid(i, &key.public) => {
+                Some(key) if self.is_valid(i, key) => {
                     roles.insert((approval.agency.clone(), key.role.as_str()));
                 }
                 _ => self.note(
@@ -64,10 +62,10 @@ impl<'a> Check<'a> {
         roles
     }
 
-    /// Whether approval `i` is a signature by the key `public`.
-    fn is_valid(&self, i: usize, public: &str) -> bool {
-        let known = self.valid.get(i).and_then(Option::as_deref) == Some(public);
-        known || self.statement.approvals.get(i).is_some_and(|approval| approval.verifies(&self.hash, public))
+    /// Whether approval `i` is a signature by this key.
+    fn is_valid(&self, i: usize, key: &SigningKey) -> bool {
+        let known = self.valid.get(i).and_then(Option::as_ref) == Some(key);
+        known || self.statement.approvals.get(i).is_some_and(|approval| approval.verifies(&self.hash, key))
     }
 
     /// Whether a person approved, and not automata alone.
