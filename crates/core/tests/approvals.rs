@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::slice::from_ref;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::passkey::SoftPasskey;
@@ -118,10 +120,10 @@ fn two_offices_approve_by_passkeys_by_files_or_by_one_of_each() {
         officer.approve("agc_library", "officer", &hash),
     );
     assert_eq!(by(&[head.clone(), protection.clone()], &[]), None);
-    assert_eq!(by(&[head.clone()], &["privacy"]), None);
-    assert_eq!(by(&[protection.clone()], &["deputy"]), None);
+    assert_eq!(by(from_ref(&head), &["privacy"]), None);
+    assert_eq!(by(from_ref(&protection), &["deputy"]), None);
     let too_few = |found: Option<Vec<Problem>>| found.is_some_and(|found| names(&found, "approvals", "too-few"));
-    assert!(too_few(by(&[head.clone()], &[])), "one official alone");
+    assert!(too_few(by(from_ref(&head), &[])), "one official alone");
     assert!(too_few(by(&[head.clone(), second.clone()], &[])), "one person with two passkeys");
     assert!(too_few(by(&[head.clone(), second], &["head"])), "one office by three keys");
     let invalid =

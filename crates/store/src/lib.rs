@@ -32,6 +32,7 @@ pub mod log_head;
 pub mod officers;
 pub mod outbox;
 pub mod passkeys;
+pub mod proposals;
 pub mod pushed_requests;
 pub mod recovery_codes;
 pub mod refresh_tokens;
@@ -80,6 +81,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 32, name: "wishes", sql: include_str!("../migrations/0032_wishes.sql") },
     Migration { number: 33, name: "stops_and_bursts", sql: include_str!("../migrations/0033_stops_and_bursts.sql") },
     Migration { number: 34, name: "officers", sql: include_str!("../migrations/0034_officers.sql") },
+    Migration { number: 42, name: "proposals", sql: include_str!("../migrations/0042_proposals.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

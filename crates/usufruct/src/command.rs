@@ -22,6 +22,7 @@ pub mod key;
 pub mod mandate;
 pub mod migrate;
 pub mod mirror;
+pub mod proposal;
 pub mod publish;
 pub mod recount;
 pub mod recover;

@@ -11,6 +11,7 @@ mod deletions;
 mod drills;
 mod guardian;
 mod log;
+mod proposals;
 mod publications;
 mod recounts;
 mod residents;
@@ -48,6 +49,9 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/console/api/drills/restore", post(drills::restore))
         .route("/console/api/drills/unopened", post(drills::unopened))
         .route("/console/api/log", get(log::size))
+        .route("/console/api/proposals", get(proposals::list).post(proposals::propose))
+        .route("/console/api/proposals/approve", post(proposals::approve))
+        .route("/console/api/proposals/withdraw", post(proposals::withdraw))
         .route("/console/api/recounts", post(recounts::days))
         .route("/console/api/rotations", post(rotations::rotate))
         .route("/console/api/residents", post(residents::enrol))

@@ -14,7 +14,7 @@ use usufruct_core::lifecycle::State;
 use usufruct_core::mandate;
 use usufruct_core::notice::Notice;
 use usufruct_core::register::{Entry, Register};
-use usufruct_core::statement::Signer;
+use usufruct_core::statement::{Signer, Statement};
 use usufruct_core::time::DAY;
 use usufruct_core::{Digest, Time, validate};
 
@@ -162,24 +162,7 @@ impl Publish {
         let written = Written::read(&self.file, clock::now())?;
         let signers = key::signers(&self.key)?;
         let signers: Vec<&Signer> = signers.iter().collect();
-        Access::open(&self.data_dir)?.publish(|register, now| {
-            let problems = written.problems(Some(register), now);
-            if !problems.is_empty() {
-                let lines: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
-                return Err(Failure::refused(
-                    format!("The mandate is not lawful:\n{}\n", lines.join("\n")),
-                    "Correct every line and try again.",
-                ));
-            }
-            let (body, days) = (written.mandate.clone(), MandateDays::all(now));
-            let mut statements = compose::mandate(register, &id, body, &written.notice, &signers, days, &SystemRng)?;
-            if !written.assessment.is_null() {
-                // Before the last step, which activates.
-                let assessment = compose::assessment(register, &id, &statements[0], &written.assessment, &signers, now)?;
-                statements.insert(statements.len() - 1, assessment);
-            }
-            Ok(statements)
-        })?;
+        Access::open(&self.data_dir)?.publish(|register, now| written.statements(&id, register, &signers, now))?;
         println!("{id} is published with its notice, and active from its first day.");
         Ok(ExitCode::SUCCESS)
     }
@@ -257,7 +240,7 @@ fn last_word(register: &Register, id: &MandateId, entry: &Entry<mandate::Mandate
 }
 
 /// A mandate file.
-struct Written {
+pub(super) struct Written {
     mandate: Value,
     notice: Value,
     /// Nothing where the file has no impact assessment.
@@ -265,10 +248,36 @@ struct Written {
 }
 
 impl Written {
-    fn read(path: &Path, now: Time) -> Result<Self, Failure> {
+    pub(super) fn read(path: &Path, now: Time) -> Result<Self, Failure> {
         let mut table = written::file(path, now)?;
         let mut part = |name: &str| table.get_mut(name).map(Value::take).unwrap_or_default();
         Ok(Self { mandate: part("mandate"), notice: part("notice"), assessment: part("assessment") })
+    }
+
+    /// The statements that publish the mandate and make it active, signed.
+    pub(super) fn statements(
+        &self,
+        id: &MandateId,
+        register: &Register,
+        signers: &[&Signer],
+        now: Time,
+    ) -> Result<Vec<Statement>, Failure> {
+        let problems = self.problems(Some(register), now);
+        if !problems.is_empty() {
+            let lines: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
+            return Err(Failure::refused(
+                format!("The mandate is not lawful:\n{}\n", lines.join("\n")),
+                "Correct every line and try again.",
+            ));
+        }
+        let (body, days) = (self.mandate.clone(), MandateDays::all(now));
+        let mut statements = compose::mandate(register, id, body, &self.notice, signers, days, &SystemRng)?;
+        if !self.assessment.is_null() {
+            // Before the last step, which activates.
+            let assessment = compose::assessment(register, id, &statements[0], &self.assessment, signers, now)?;
+            statements.insert(statements.len() - 1, assessment);
+        }
+        Ok(statements)
     }
 
     /// Everything that is wrong, in the file itself and, where a register is given, against that.
