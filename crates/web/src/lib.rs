@@ -20,6 +20,7 @@ mod limits;
 mod log;
 mod mirror;
 mod notice_words;
+mod officials;
 mod oidc;
 mod outbound;
 mod oversight;
@@ -72,6 +73,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .merge(assets::router())
         .merge(console::router())
         .merge(developers::router())
+        .merge(officials::router())
         .merge(vendor::router());
     if site.settings.demo.is_some() {
         router = router.merge(portal::demo::router());

@@ -27,7 +27,13 @@ use crate::session::{Device, MaybeResident, cookie};
 use crate::site::blocking;
 
 pub(crate) enum Ceremony {
-    Register { resident: u64, code: Option<(String, Earlier)>, state: PasskeyRegistration },
+    Register {
+        resident: u64,
+        code: Option<(String, Earlier)>,
+        state: PasskeyRegistration,
+    },
+    /// What an official's passkey was asked.
+    Official(Vec<u8>),
     SignIn(DiscoverableAuthentication),
     Card(CardCeremony),
 }

@@ -91,7 +91,12 @@ impl Pages {
             Persona {
                 key: "reader".into(), resident, name: "讀者 Reader".into(), story: Text::new("Reads a lot.", "愛讀書。")
             };
-        let demo = DemoSettings { personas: vec![persona], sample_urls: vec!["http://localhost:8081".into()], sandbox: None };
+        let demo = DemoSettings {
+            personas: vec![persona],
+            sample_urls: vec!["http://localhost:8081".into()],
+            sandbox: None,
+            desk: None,
+        };
         let settings = Settings { issuer: "http://localhost:8080".into(), allows_oidc: true, demo: Some(demo) };
         let router = usufruct_web::router(Arc::new(Site::new(Arc::clone(app), settings).unwrap()));
         Self { city, router, resident, cookie, _dir: dir }
@@ -214,6 +219,8 @@ async fn every_page_in_both_languages() {
         "/register/agreements",
         "/register/late",
         "/vendor",
+        "/officials",
+        "/officials/key",
         "/register/agencies",
         "/register/certificates",
         "/register/breaches",
