@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { overflow, violations } from "../lib/axe.js";
 import { addAuthenticator, openBrowser, openPage } from "../lib/browser.js";
 import { foundCity } from "../lib/city.js";
-import { fourPorts, program, serve, workDir } from "../lib/server.js";
+import { demo, fourPorts, program, serve, workDir } from "../lib/server.js";
 
 const LIBRARY = "agc_library";
 const OPERATOR = "agc_information";
@@ -299,4 +299,42 @@ test("without scripts the page says what to do instead", async () => {
   const { page } = await openPage(browser, { baseURL: city.url, javaScript: false });
   await page.goto("/officials");
   assert.match(await page.locator("main").innerText(), /Passkeys need JavaScript[^]*usufruct proposal approve/);
+});
+
+test("a visitor of the demo becomes an official by clicking", async () => {
+  const sample = await demo({ residents: 5 });
+  try {
+    for (const [i, role] of ["head", "data-protection"].entries()) {
+      const { page, problems } = await openPage(browser, { baseURL: sample.url });
+      await addAuthenticator(page);
+      await page.goto("/demo/officials");
+      assert.deepEqual(await faults(page), []);
+      await page.getByRole("link", { name: "Make a passkey for an office" }).click();
+      assert.equal(await page.locator("#agency").inputValue(), LIBRARY);
+      await page.fill("#role", role);
+      await page.fill("#name", `visitor-${i}`);
+      await page.getByTestId("official-key").click();
+      await page.getByTestId("entry").waitFor();
+      const said = await page.getByTestId("entry").innerText();
+      await page.goto("/demo/officials");
+      await page.fill("#entry", said);
+      await page.getByTestId("enter").click();
+      await page.getByTestId("entered").waitFor();
+      await page.goto("/officials");
+      await page.getByTestId("official-sign-in").click();
+      await page.getByRole("heading", { name: "Waiting for approvals" }).waitFor();
+      if (i === 0) {
+        await page.goto("/demo/officials");
+        await page.getByTestId("propose").click();
+      } else {
+        await page.getByTestId("proposal").click();
+      }
+      await page.getByTestId("approve").click();
+      await page.getByText("There is nothing for you to approve here").waitFor();
+      assert.match(await page.getByTestId("standing").innerText(), i === 0 ? /Approvals are missing/ : /Everybody has approved/);
+      assert.deepEqual(problems, []);
+    }
+  } finally {
+    await sample.stop();
+  }
 });

@@ -50,7 +50,7 @@ pub use deliver::deliver;
 pub use limits::{Limit, Limits};
 pub use mirror::{MirrorSite, mirror_router};
 pub use outbound::{Outbound, Unsent};
-pub use site::{CardPlace, DemoSettings, Persona, Sandbox, Settings, Site, Unregistered};
+pub use site::{CardPlace, DemoDesk, DemoSettings, Persona, Sandbox, Settings, Site, Unregistered};
 pub use witness::{WitnessSite, witness_router};
 
 /// Longest request body but for batches, in bytes.
