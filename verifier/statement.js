@@ -5,12 +5,17 @@ import { readBundle, BUNDLE } from "./bundle.js";
 import { concat, equal, hex, need, text, utf8 } from "./log/bytes.js";
 import { verifySignature } from "./log/checkpoint.js";
 import { sha256 } from "./log/tree.js";
+import { base64url, verifyPasskey } from "./webauthn.js";
 
 /** @import {Tree} from "./log/tree.js" */
-/** @typedef {{agency: string, key: string, algorithm: string, signature: string}} Approval */
+/** @import {Passkey} from "./webauthn.js" */
+/**
+ * @typedef {{agency: string, key: string, algorithm: string, signature: string, authenticator_data?: string, client_data?: string, among?: string[]}} Approval
+ *   the last three of a passkey alone
+ */
 /** @typedef {{type: string, id: string, rev: number, prev?: string, at: string, by: string, body: any, approvals: Approval[]}} Written */
 /** @typedef {Written & {index: number, hash: Uint8Array}} Statement as it stands in a leaf, with what its approvals sign */
-/** @typedef {{id: string, role: string, public: string}} SigningKey */
+/** @typedef {{id: string, role: string, public: string, webauthn?: Passkey}} SigningKey */
 
 const ED25519 = 1;
 /** The role of keys that no person holds. */
@@ -76,25 +81,24 @@ export class Operator {
 
 /** The offices that approved. Every approval must be a signature by one of these keys. @param {Statement} statement @param {SigningKey[]} keys */
 async function roles({ by, hash, approvals }, keys) {
-  const message = concat(utf8("usufruct/approval/v1\n"), hash);
   const found = new Set();
-  for (const { agency, key: name, algorithm, signature } of approvals) {
-    const key = keys.find(({ id }) => id === name);
-    need(key && agency === by && algorithm === "Ed25519" && (await isSigned(key.public, message, signature)), "unapproved");
+  for (const approval of approvals) {
+    const key = keys.find(({ id }) => id === approval.key);
+    need(key && approval.agency === by && (await isApproved(approval, key, hash)), "unapproved");
     found.add(key.role);
   }
   return found;
 }
 
+/** Whether an approval is by this key; a key of one kind makes no approval of the other. @param {Approval} approval @param {SigningKey} key @param {Uint8Array} hash */
+export async function isApproved(approval, key, hash) {
+  if (key.webauthn) return verifyPasskey(approval, key, hash).then(() => true, () => false);
+  const { algorithm, signature, authenticator_data, client_data, among } = approval;
+  const isPlain = algorithm === "Ed25519" && !authenticator_data && !client_data && !among;
+  return isPlain && (await isSigned(key.public, concat(utf8("usufruct/approval/v1\n"), hash), signature));
+}
+
 /** @param {string} key base64url @param {Uint8Array<ArrayBuffer>} message @param {string} signature base64url */
 export function isSigned(key, message, signature) {
   return verifySignature(/** @type {any} */ ({ type: ED25519, bytes: base64url(key) }), message, base64url(signature));
-}
-
-/** Unpadded and strict. @param {string} encoded */
-function base64url(encoded) {
-  const binary = atob(encoded.replace(/-/g, "+").replace(/_/g, "/"));
-  const bytes = Uint8Array.from(binary, (c) => c.charCodeAt(0));
-  need(btoa(binary).replace(/\+/g, "-").replace(/\//g, "_").replace(/=/g, "") === encoded, "unapproved");
-  return bytes;
 }

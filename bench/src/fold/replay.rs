@@ -97,8 +97,8 @@ impl Spent {
         timed(&mut self.signatures, || {
             for (statement, hash) in hashed() {
                 for approval in &statement.approvals {
-                    let public = register.agencies[&approval.agency].body.key(&approval.key).map(|key| key.public.as_str());
-                    assert!(approval.verifies(hash, public.unwrap_or_default()));
+                    let key = register.agencies[&approval.agency].body.key(&approval.key);
+                    assert!(key.is_some_and(|key| approval.verifies(hash, key)));
                 }
             }
         });

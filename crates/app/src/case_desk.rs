@@ -117,7 +117,7 @@ impl App {
         self.waiting(&act.agency)
     }
 
-    /// The public keys of those who signed, each person once. One at least.
+    /// Those who signed, each person once: her public key, or the holder of all her keys. One at least.
     fn officials(&self, office: &AgencyId, said: &str, approvals: &[Approval]) -> Result<Vec<String>, Error> {
         let register = self.register();
         let message = desk_message(&self.config.origin, said);
@@ -125,8 +125,8 @@ impl App {
         let mut officials = BTreeSet::new();
         for approval in approvals {
             let key = keys.iter().find(|key| key.id == approval.key && key.role != AUTOMATION && key.id != AUTOMATION);
-            let key = key.filter(|key| approval.agency == *office && approval.verifies(&message, &key.public));
-            officials.insert(key.ok_or_else(not_an_official)?.public.clone());
+            let key = key.filter(|key| approval.agency == *office && approval.verifies(&message, key));
+            officials.insert(key.ok_or_else(not_an_official)?.person().to_owned());
         }
         if officials.is_empty() { Err(not_an_official()) } else { Ok(officials.into_iter().collect()) }
     }

@@ -24,6 +24,8 @@ const LIFE: i64 = 5 * MINUTE;
 pub enum CeremonyKind {
     /// Showing a certificate card.
     Card,
+    /// Signing in as an official.
+    Official,
     /// Making a passkey.
     Register,
     /// Proving oneself with a passkey.
@@ -42,6 +44,7 @@ impl CeremonyKind {
     fn name(self) -> &'static str {
         match self {
             Self::Card => "card",
+            Self::Official => "official",
             Self::Register => "register",
             Self::SignIn => "sign-in",
         }

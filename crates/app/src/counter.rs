@@ -97,8 +97,8 @@ impl App {
         Ok(CounterRequest { mark, ..request })
     }
 
-    /// A clerk approves a request by a key of the operator that stands in the register and is a person's. The same key
-    /// counts once, whatever it is called.
+    /// A clerk approves a request by a key of the operator that stands in the register and is a person's. The same person
+    /// counts once, whichever of her keys it is and whatever that is called.
     pub fn approve_counter_request(&self, id: &str, approval: &Approval) -> Result<Approved, Error> {
         let (now, id) = (self.now(), id.to_owned());
         let request = self.db.read(|conn| find_counter_request(conn, &self.vault, &id, now))?.ok_or_else(lapsed)?;
@@ -110,11 +110,11 @@ impl App {
         approved.map_or_else(|| Err(self.braked()?), Ok)
     }
 
-    /// The public key of the clerk who approved, which is one person's whatever it is called.
+    /// The clerk who approved: her public key, or the holder of all her keys.
     pub(crate) fn clerk(&self, register: &Register, approval: &Approval, message: &Digest) -> Result<String, Error> {
         let is_ours = approval.agency == self.config.operator;
         let key = persons(register, &self.config.operator).find(|key| is_ours && key.id == approval.key);
-        key.filter(|key| approval.verifies(message, &key.public)).map(|key| key.public.clone()).ok_or_else(|| {
+        key.filter(|key| approval.verifies(message, key)).map(|key| key.person().to_owned()).ok_or_else(|| {
             Error::refused(
                 "The request is not signed by a clerk of the operator.",
                 "Sign with the key of a person that stands in the operator's entry of the register.",
@@ -131,9 +131,9 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    /// Whether a public key is that of a person of the operator now.
+    /// Whether this is a person of the operator now.
     fn has(&self, clerk: &str) -> bool {
-        persons(&self.register, &self.operator).any(|key| key.public == clerk)
+        persons(&self.register, &self.operator).any(|key| key.person() == clerk)
     }
 }
 

@@ -211,6 +211,8 @@ impl App {
 
     /// Runs what the clock asks for: sunsets, ends of what was kept for its time, contracts and agreements that are over, cases that nobody answered, messages of the week, unfinished erasures and replacements of keys, what services answered, the log's next checkpoint.
     pub fn tick(self: &Arc<Self>) -> Result<(), Error> {
+        // Before anything that the machine says with a later date.
+        self.publish_proposals()?;
         self.make_late_keys()?;
         // The key of a mandate that is over goes before rows that may be many.
         self.run_sunsets()?;

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use usufruct_core::agency::AgencyKind;
+use usufruct_core::agency::{AgencyKind, SigningKey};
 use usufruct_core::hash::{equal, sha256};
 use usufruct_core::id::AgencyId;
 use usufruct_core::ports::{Rng, random};
@@ -63,11 +63,11 @@ impl TicketDesk {
         }
     }
 
-    /// The public key of a person of a body who has business at this desk. Automata have none at any, and public bodies none at that of vendors.
-    fn key(self, register: &Register, agency: &AgencyId, key: &str) -> Option<String> {
+    /// The key of a person of a body who has business at this desk. Automata have none at any, and public bodies none at that of vendors.
+    fn key(self, register: &Register, agency: &AgencyId, key: &str) -> Option<SigningKey> {
         let is_admitted = |kind: AgencyKind| self == Self::Office || kind == AgencyKind::Vendor;
         let entry = register.agencies.get(agency).filter(|entry| is_admitted(entry.body.kind))?;
-        entry.body.key(key).filter(|key| key.role != AUTOMATION && key.id != AUTOMATION).map(|key| key.public.clone())
+        entry.body.key(key).filter(|key| key.role != AUTOMATION && key.id != AUTOMATION).cloned()
     }
 
     /// What the key signs: no statement and no request at a counter begins with these words.
@@ -130,14 +130,17 @@ impl App {
         let read: Ticket = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(said).ok()?).ok()?;
         let (now, until) = (self.now(), Time::from_micros(read.until.checked_mul(SECOND)?));
         let is_timely = now < until && until <= now.plus(TICKET_LIFE);
-        let public = desk.key(&self.register(), &read.agency, &read.key)?;
+        let key = desk.key(&self.register(), &read.agency, &read.key)?;
         let approval = Approval {
             agency: read.agency.clone(),
             key: read.key.clone(),
             algorithm: "Ed25519".to_owned(),
             signature: signature.to_owned(),
+            authenticator_data: None,
+            client_data: None,
+            among: Vec::new(),
         };
-        (is_timely && read.issuer == issuer && approval.verifies(&desk.message(said), &public)).then_some((read, until))
+        (is_timely && read.issuer == issuer && approval.verifies(&desk.message(said), &key)).then_some((read, until))
     }
 
     fn ticket_mark(&self, desk: TicketDesk, what: &str, ticket: &str) -> Result<String, Error> {

@@ -18,8 +18,11 @@ use usufruct_store::db::{Connection, Pending};
 use usufruct_store::refresh_tokens::{self, RefreshToken};
 use usufruct_store::residents::{self, ResidentState};
 use usufruct_store::tokens::{self, Token};
-use usufruct_store::{assertions, authorizations, counter_requests, delegations, grants, pushed_requests, shown_cards};
+use usufruct_store::{
+    assertions, authorizations, counter_requests, delegations, grants, proposals, pushed_requests, shown_cards,
+};
 
+use crate::proposal::PROPOSALS_KEPT;
 use crate::row_mark::{find_delegation, marked_token, of_refresh_token, true_authorization, true_code, true_refresh_token};
 use crate::session::hash;
 use crate::sign_in::{active_service, served_service};
@@ -327,6 +330,7 @@ impl App {
                     + refresh_tokens::delete_expired(tx, before)?
                     + pushed_requests::delete_expired(tx, before)?
                     + counter_requests::delete_expired(tx, before)?
+                    + proposals::delete_expired(tx, now.plus(-PROPOSALS_KEPT))?
                     + authorizations::end_expired(tx, now, SWEPT)?
                     + assertions::delete_expired(tx, before)?
                     // Nobody needs what was shown a moment longer.

@@ -16,8 +16,8 @@ use usufruct_app::store::streams::Status;
 use usufruct_app::vault::FOOTPRINT_KEYS_LEN;
 use usufruct_app::{
     About, AuthorizeRequest, BatchRequest, Bearing, CaseRequest, ConversionBatch, DataBearer, DepositRequest, Earlier, Error,
-    Exchange, GrantManagement, HeldToken, NewHelper, OpenSession, OwnCaller, Presented, ProvenCertificate, ReleaseRequest,
-    ReportedUse, StreamRequest, Tokens, UsageRequest, Wishes, Wrap,
+    Exchange, GrantManagement, HeldToken, MessageWish, NewHelper, OpenSession, OwnCaller, Posting, Presented, ProvenCertificate,
+    ReleaseRequest, ReportedUse, StreamRequest, Tokens, UsageRequest, Wishes, Wrap,
 };
 use usufruct_core::case::CaseKind;
 use usufruct_core::certificate::Answer;
@@ -55,7 +55,7 @@ type Call = fn(&Held<'_>) -> Result<(), Error>;
 type End<'a, T> = (&'static str, &'a dyn Fn(u64, &T));
 
 /// Everything that is done by a session.
-const CALLS: [(&str, Call); 33] = [
+const CALLS: [(&str, Call); 35] = [
     ("add_certificate_card", |held| held.city.app.add_certificate_card(&held.session, &held.proven, "card")),
     ("add_passkey", |held| held.city.app.add_passkey(&held.session, &passkey(held.city, held.session.resident, "another"))),
     ("authorize", |held| held.city.app.authorize(&held.session, &sign_in(&[])).map(drop)),
@@ -77,6 +77,7 @@ const CALLS: [(&str, Call); 33] = [
     ("lift_freeze", |held| held.city.app.lift_freeze(&held.session)),
     ("make_recovery_codes", |held| held.city.app.make_recovery_codes(&held.session).map(drop)),
     ("offered_help", |held| held.city.app.offered_help(&held.session, "ABCD").map(drop)),
+    ("order_list", |held| held.city.app.order_list(held.session.herself()?, Posting::Once, "en")),
     ("remove_certificate_card", |held| held.city.app.remove_certificate_card(held.session.herself()?, &held.card)),
     ("remove_passkey", |held| held.city.app.remove_passkey(&held.session, &first(&held.session))),
     ("rename_passkey", |held| held.city.app.rename_passkey(held.session.herself()?, &first(&held.session), "mine")),
@@ -88,6 +89,9 @@ const CALLS: [(&str, Call); 33] = [
     ("take_up_guardianship", |held| held.city.app.take_up_guardianship(&held.session, "none", "she", "I")),
     ("take_up_help", |held| held.city.app.take_up_help(&held.session, "ABCD")),
     ("wish", |held| held.city.app.wish(held.session.herself()?, &Wishes { no_optional: true, ..Wishes::default() })),
+    ("wish_messages", |held| {
+        held.city.app.wish_messages(held.session.herself()?, &MessageWish { is_weekly: false, address: None })
+    }),
     ("withdraw", |held| held.city.app.withdraw(held.session.herself()?, &mandate()).map(drop)),
 ];
 

@@ -1,10 +1,13 @@
 //! Agency: a public body, vendor, overseer or the operator; who may sign for it.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::draft::{Draft, Problem};
 use crate::id::AgencyId;
+use crate::webauthn::Passkey;
 use crate::{Text, Time};
 
 /// A party that can stand in the register.
@@ -56,8 +59,24 @@ pub struct SigningKey {
     pub id: String,
     /// The office it speaks for, as `head`, `data-protection`, `automation`.
     pub role: String,
-    /// Raw Ed25519 public key, base64url without padding.
+    /// Raw Ed25519 public key, base64url without padding; of a passkey what its algorithm says.
     pub public: String,
+    /// A word for the person, where she has more than one key: a passkey on each of two devices, say. Keys of one holder are one person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holder: Option<String>,
+    /// Set where the key is a passkey and not a key file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webauthn: Option<Passkey>,
+}
+
+/// The role of keys that no person holds. They can end and withhold power, never give it.
+pub const AUTOMATION: &str = "automation";
+
+impl SigningKey {
+    /// What tells the person who holds it from others of the same body: all her keys have it in common.
+    pub fn person(&self) -> &str {
+        self.holder.as_deref().unwrap_or(&self.public)
+    }
 }
 
 impl AgencyKind {
@@ -100,8 +119,11 @@ impl Agency {
         let signing_keys = draft.objects("signing_keys", "Add at least one key that may sign for this body.", |key| {
             let id = key.string("id", 60, "Give the key a short name.");
             let role = key.string("role", 60, "Say which office the key speaks for.");
-            let public = key.string("public", 60, "Give the raw Ed25519 public key in base64url.");
-            if public.as_deref().is_some_and(|public| crate::statement::public_key(public).is_none()) {
+            let public = key.string("public", 90, "Give the raw Ed25519 public key in base64url.");
+            let holder = key.optional_string("holder", 60);
+            let is_passkey = key.optional("webauthn").is_some();
+            let webauthn = key.optional_object("webauthn", |draft| Passkey::read(draft, public.as_deref()));
+            if !is_passkey && public.as_deref().is_some_and(|public| crate::statement::public_key(public).is_none()) {
                 key.note(
                     "public",
                     "malformed",
@@ -109,7 +131,13 @@ impl Agency {
                 );
                 return None;
             }
-            Some(SigningKey { id: id?, role: role?, public: public? })
+            if is_passkey && role.as_deref() == Some(AUTOMATION) {
+                let message =
+                    "A passkey is touched by a person, and this role is a machine's. Give it a key file, or another role.";
+                key.note("webauthn", "automation", message.into());
+            }
+            (webauthn.is_some() == is_passkey).then_some(())?;
+            Some(SigningKey { id: id?, role: role?, public: public?, holder, webauthn })
         });
         let mut ids: Vec<_> = signing_keys.iter().map(|key| &key.id).collect();
         ids.sort_unstable();
@@ -124,6 +152,13 @@ impl Agency {
                 "duplicate",
                 "One public key stands under two names, so one person could speak for two roles. Give each person a key.".into(),
             );
+        }
+        let holders = |key: &SigningKey| key.holder.clone().map(|holder| (holder, key.role.clone()));
+        let held: BTreeSet<_> = signing_keys.iter().filter_map(holders).collect();
+        let mut named = held.iter().map(|(holder, _)| holder);
+        if named.any(|holder| held.iter().filter(|(other, _)| other == holder).count() > 1) {
+            let message = "The keys of one holder speak for two roles, so one person could be two. Give them one role.";
+            draft.note("signing_keys", "two-roles", message.into());
         }
         Some(Self {
             legal_name: legal_name?,

@@ -67,6 +67,7 @@ pub mod uncertified;
 pub mod validate;
 pub mod vault_terms;
 pub mod verifier;
+pub mod webauthn;
 pub mod week;
 
 pub use hash::Digest;

@@ -9,9 +9,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::agency::SigningKey;
 use crate::hash::sha256;
 use crate::id::AgencyId;
 use crate::jcs::{self, NotCanonical};
+use crate::webauthn::{Assertion, Flaw};
 use crate::{Digest, Time};
 
 pub use tried::{SigningKeys, Tried};
@@ -20,6 +22,8 @@ pub use tried::{SigningKeys, Tried};
 pub const LEAF_PREFIX: [u8; 2] = [1, 1];
 /// Longest statement, in bytes of canonical JSON.
 pub const LONGEST: usize = 65_000;
+/// Statements that one touch of a passkey approves at most.
+pub const MOST_AT_ONCE: usize = 32;
 
 /// A statement as it stands in the log: `{type, id, rev, prev, at, by, body, approvals}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,10 +86,19 @@ pub struct Approval {
     pub agency: AgencyId,
     /// Which key of that agency.
     pub key: String,
-    /// `Ed25519`; WebAuthn assertions join later under a name of their own.
+    /// `Ed25519` of a key file, `webauthn` of a passkey.
     pub algorithm: String,
-    /// base64url without padding.
+    /// base64url without padding, as all that follows.
     pub signature: String,
+    /// Of a passkey: what the device signed, 37 bytes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub authenticator_data: Option<String>,
+    /// Of a passkey: what the browser wrote.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub client_data: Option<String>,
+    /// Of a passkey: the hashes of all statements that were approved by the same touch, in order, where they are more than one.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub among: Vec<Digest>,
 }
 
 /// Why bytes are not a statement.
@@ -181,13 +194,46 @@ impl Statement {
 }
 
 impl Approval {
-    /// Whether this approval is a signature over `hash` by the key `public` (base64url).
-    pub fn verifies(&self, hash: &Digest, public: &str) -> bool {
-        let (Some(public), Ok(signature)) = (public_key(public), URL_SAFE_NO_PAD.decode(&self.signature)) else {
-            return false;
-        };
-        self.algorithm == "Ed25519"
-            && UnparsedPublicKey::new(&ED25519, public).verify(&approval_message(hash), &signature).is_ok()
+    /// Whether this approval is a signature over `hash` by this key.
+    pub fn verifies(&self, hash: &Digest, key: &SigningKey) -> bool {
+        self.check(hash, key).is_ok()
+    }
+
+    /// The same, with what is wrong. A key of one kind makes no approval of the other.
+    pub fn check(&self, hash: &Digest, key: &SigningKey) -> Result<(), Flaw> {
+        let decoded = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| Flaw::Signature);
+        match (&key.webauthn, &*self.algorithm, &self.authenticator_data, &self.client_data) {
+            (None, "Ed25519", None, None) if self.among.is_empty() => {
+                let public = public_key(&key.public).ok_or(Flaw::Algorithm)?;
+                let verified =
+                    UnparsedPublicKey::new(&ED25519, public).verify(&approval_message(hash), &decoded(&self.signature)?);
+                verified.map_err(|_| Flaw::Signature)
+            }
+            (Some(passkey), "webauthn", Some(authenticator_data), Some(client_data)) => {
+                let hashes = if self.among.is_empty() { std::slice::from_ref(hash) } else { &self.among };
+                let is_among = hashes.contains(hash) && hashes.len() <= MOST_AT_ONCE && (self.among.len() != 1);
+                let challenge = approval_challenge(hashes).filter(|_| is_among).ok_or(Flaw::Challenge)?;
+                let (authenticator_data, client_data) = (decoded(authenticator_data)?, decoded(client_data)?);
+                let signature = decoded(&self.signature)?;
+                let assertion =
+                    Assertion { authenticator_data: &authenticator_data, client_data: &client_data, signature: &signature };
+                passkey.verify(&key.public, &challenge, assertion)
+            }
+            _ => Err(Flaw::Algorithm),
+        }
+    }
+}
+
+/// What a passkey is asked when its owner approves the statements with these hashes by one touch: of one statement it is what a key file
+/// signs. It begins with words and is longer than 32 bytes, so that no sign-in asks the same. `None` for no statement.
+pub fn approval_challenge(hashes: &[Digest]) -> Option<Vec<u8>> {
+    match hashes {
+        [] => None,
+        [hash] => Some(approval_message(hash)),
+        several => {
+            let joined: Vec<u8> = several.iter().flat_map(|hash| hash.0).collect();
+            Some([&b"usufruct/approvals/v1\n"[..], &sha256(&joined).0].concat())
+        }
     }
 }
 
@@ -212,6 +258,9 @@ impl Signer {
             key: self.key.clone(),
             algorithm: "Ed25519".to_owned(),
             signature: URL_SAFE_NO_PAD.encode(self.pair.sign(&approval_message(hash))),
+            authenticator_data: None,
+            client_data: None,
+            among: Vec::new(),
         }
     }
 

@@ -35,6 +35,7 @@ pub mod officers;
 pub mod outbox;
 pub mod passkeys;
 pub mod posted_lists;
+pub mod proposals;
 pub mod pushed_requests;
 pub mod recovery_codes;
 pub mod refresh_tokens;
@@ -88,6 +89,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 37, name: "tokens_of_residents", sql: include_str!("../migrations/0037_tokens_of_residents.sql") },
     Migration { number: 38, name: "closed_matters", sql: include_str!("../migrations/0038_closed_matters.sql") },
     Migration { number: 40, name: "delayed", sql: include_str!("../migrations/0040_delayed.sql") },
+    Migration { number: 42, name: "proposals", sql: include_str!("../migrations/0042_proposals.sql") },
     Migration { number: 45, name: "cases_by_overseer", sql: include_str!("../migrations/0045_cases_by_overseer.sql") },
     Migration { number: 46, name: "messages", sql: include_str!("../migrations/0046_messages.sql") },
     Migration { number: 47, name: "posted_lists", sql: include_str!("../migrations/0047_posted_lists.sql") },

@@ -29,7 +29,7 @@ pub enum Source {
 }
 
 /// All tables but that of the migrations.
-pub const ALL: [Table; 55] = [
+pub const ALL: [Table; 56] = [
     // Whoever gave one, or got it back, has an event in the log.
     of_residents("authorizations", Source::LiveOrLog, &["authorization_id"]),
     // Her lines say it too; a note that is lost leads to a second line, never to none.
@@ -80,6 +80,8 @@ pub const ALL: [Table; 55] = [
     of_nobody("message_walk", Source::LiveOrLog, &["id"]),
     of_nobody("officers", Source::LiveOrLog, &["actor"]),
     of_nobody("outbox", Source::LiveOrLog, &["message_id"]),
+    // One that was withdrawn since the backup must not come back with its approvals.
+    of_nobody("proposals", Source::Live, &["proposal_id"]),
     of_nobody("pushed_requests", Source::Live, &["request_hash"]),
     of_nobody("sector_rotations", Source::LiveOrLog, &["rotation_id"]),
     of_nobody("session_services", Source::Live, &["token_hash", "service", "sid"]),

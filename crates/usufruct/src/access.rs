@@ -14,12 +14,12 @@ use usufruct_app::log::Source;
 use usufruct_app::vault::hpke::PublicKey;
 use usufruct_app::{
     About, App, Approved, AuditReport, CaseRequest, DeskCase, DueList, Guardianship, NewResident, OverdueDeletion, Posting,
-    Publication, RecountDay, Rotated, ServiceRotated, Way,
+    ProposalView, Proposed, Publication, RecountDay, Rotated, ServiceRotated, Way,
 };
 use usufruct_core::breach::Breach;
-use usufruct_core::id::{BlockId, BreachId, MandateId, ServiceId};
+use usufruct_core::id::{AgencyId, BlockId, BreachId, MandateId, ServiceId};
 use usufruct_core::register::Register;
-use usufruct_core::statement::{Approval, Statement};
+use usufruct_core::statement::{Approval, Signer, Statement};
 use usufruct_core::tally::Day;
 use usufruct_core::{Text, Time};
 use usufruct_web::{SealedList, sealed_lists};
@@ -110,6 +110,47 @@ impl Access {
                 Ok(app.tick()?)
             }
             Self::Remote { console, .. } => post(console, "publications", &json!(statements)).map(drop),
+        }
+    }
+
+    /// Keeps statements until officials have approved them. Answers the id under which they are found.
+    pub fn propose(&self, statements: &[Proposed]) -> Result<String, Failure> {
+        match self {
+            Self::Local { app, .. } => Ok(app.propose(statements.to_vec())?),
+            Self::Remote { console, .. } => understood(post(console, "proposals", &json!(statements))?["proposal"].clone()),
+        }
+    }
+
+    /// What waits for approvals, each with how far it has come.
+    pub fn proposals(&self) -> Result<Vec<ProposalView>, Failure> {
+        match self {
+            Self::Local { app, .. } => Ok(app.proposals(None)?.iter().map(|proposal| ProposalView::of(app, proposal)).collect()),
+            Self::Remote { console, .. } => understood(get(console, "proposals")?),
+        }
+    }
+
+    /// Adds approvals of one key. Answers whether the proposal was published with them.
+    pub fn approve_proposal(&self, id: &str, signer: &Signer, approvals: Vec<Approval>) -> Result<bool, Failure> {
+        match self {
+            Self::Local { app, .. } => {
+                let is_published = app.approve_proposal(id, signer.agency(), signer.key(), approvals)?;
+                app.tick()?;
+                Ok(is_published)
+            }
+            Self::Remote { console, .. } => {
+                let body = json!({ "proposal": id, "agency": signer.agency(), "key": signer.key(), "approvals": approvals });
+                understood(post(console, "proposals/approve", &body)?["published"].clone())
+            }
+        }
+    }
+
+    /// Takes a proposal back for a body that had to approve it.
+    pub fn withdraw_proposal(&self, id: &str, body: &AgencyId) -> Result<(), Failure> {
+        match self {
+            Self::Local { app, .. } => Ok(app.withdraw_proposal(id, body)?),
+            Self::Remote { console, .. } => {
+                post(console, "proposals/withdraw", &json!({ "proposal": id, "agency": body })).map(drop)
+            }
         }
     }
 

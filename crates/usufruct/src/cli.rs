@@ -8,8 +8,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::command::{
     agreement, audit, backup, breach, card, case, completions, contract, deletions, demo, doctor, enrol, escrow, footprint,
-    guardian, init, invite, keeper, key, letters, mandate, migrate, mirror, publish, recover, refound, restore, restore_log,
-    rotate, serve, service, verify, witness,
+    guardian, init, invite, keeper, key, letters, mandate, migrate, mirror, proposal, publish, recover, refound, restore,
+    restore_log, rotate, serve, service, verify, witness,
 };
 use crate::failure::Failure;
 
@@ -47,6 +47,7 @@ enum Verb {
     Migrate(migrate::Migrate),
     Mirror(mirror::Mirror),
     Mandate(mandate::Mandate),
+    Proposal(proposal::Proposal),
     Publish(publish::Publish),
     Contract(contract::Contract),
     Agreement(agreement::Agreement),
@@ -96,6 +97,7 @@ impl Cli {
             Verb::Mandate(verb) => verb.run(),
             Verb::Migrate(verb) => verb.run(),
             Verb::Mirror(verb) => verb.run(),
+            Verb::Proposal(verb) => verb.run(),
             Verb::Publish(verb) => verb.run(),
             Verb::Recover(verb) => verb.run(),
             Verb::Refound(verb) => verb.run(),

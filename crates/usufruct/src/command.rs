@@ -23,6 +23,7 @@ pub mod letters;
 pub mod mandate;
 pub mod migrate;
 pub mod mirror;
+pub mod proposal;
 pub mod publish;
 pub mod recount;
 pub mod recover;

@@ -1,14 +1,14 @@
 //! Statements ready to be published: the next revision of an object, its steps, and the signatures under them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use usufruct_app::{App, Publication};
+use usufruct_app::{App, Proposed, Publication};
 use usufruct_core::agreement::Agreement;
 use usufruct_core::breach::Breach;
-use usufruct_core::id::{AgreementId, AssessmentId, MandateId, NoticeId, StatusChangeId};
+use usufruct_core::id::{AgencyId, AgreementId, AssessmentId, MandateId, NoticeId, StatusChangeId};
 use usufruct_core::lifecycle::State;
-use usufruct_core::ports::Rng;
+use usufruct_core::ports::{Rng, random};
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Signer, Statement, StatementKind};
 use usufruct_core::vault_terms::{KeeperTerms, VaultTerms};
@@ -336,6 +336,20 @@ pub fn publish_vault_terms(app: &App, roster: &Roster, signers: &Signers<'_>) ->
     Ok(app.publish(&Publication { statements: vec![statement] }).map(drop)?)
 }
 
+/// A signer for a body whose people approve later. Its signatures are thrown away by [`proposed`]: what it signed is what the body has to
+/// approve.
+pub fn stand_in(body: &AgencyId, rng: &dyn Rng) -> Result<Signer, Failure> {
+    let signer = Signer::new(body.clone(), STAND_IN, &random::<32>(rng));
+    signer.ok_or_else(|| Failure::refused("The seed of a stand-in was refused.", "Try again."))
+}
+
+/// A statement without the signatures of stand-ins, and the bodies that signed it.
+pub fn proposed(mut statement: Statement) -> Proposed {
+    let bodies: BTreeSet<AgencyId> = statement.approvals.iter().map(|approval| approval.agency.clone()).collect();
+    statement.approvals.retain(|approval| approval.key != STAND_IN);
+    Proposed { statement, bodies: bodies.into_iter().collect() }
+}
+
 fn with_steps(
     first: Statement,
     steps: &[(State, State, Text)],
@@ -351,7 +365,7 @@ fn with_steps(
     Ok(statements)
 }
 
-fn speaker(signers: &Signers<'_>) -> Result<usufruct_core::id::AgencyId, Failure> {
+fn speaker(signers: &Signers<'_>) -> Result<AgencyId, Failure> {
     let first = signers.first().ok_or_else(|| {
         Failure::refused("Nobody signs this.", "Name a key file with --key, twice for what two people must sign.")
     })?;
@@ -365,5 +379,7 @@ fn approved(mut statement: Statement, signers: &Signers<'_>) -> Result<Statement
     Ok(statement)
 }
 
+/// The key of nobody. An official whose key is called so approves after the proposal is made.
+const STAND_IN: &str = "proposed";
 /// For how many days copies are kept where no terms say so.
 const BACKUP_DAYS: i64 = 35;

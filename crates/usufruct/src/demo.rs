@@ -2,6 +2,7 @@
 
 pub mod city;
 pub mod load;
+pub mod official;
 pub mod past;
 pub mod people;
 pub mod sandbox;

@@ -12,6 +12,7 @@ mod drills;
 mod guardian;
 mod letters;
 mod log;
+mod proposals;
 mod publications;
 mod recounts;
 mod residents;
@@ -55,6 +56,9 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/console/api/letters/orders", post(letters::begin))
         .route("/console/api/letters/orders/approve", post(letters::approve))
         .route("/console/api/log", get(log::size))
+        .route("/console/api/proposals", get(proposals::list).post(proposals::propose))
+        .route("/console/api/proposals/approve", post(proposals::approve))
+        .route("/console/api/proposals/withdraw", post(proposals::withdraw))
         .route("/console/api/recounts", post(recounts::days))
         .route("/console/api/rotations", post(rotations::rotate))
         .route("/console/api/residents", post(residents::enrol))

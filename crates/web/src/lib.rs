@@ -22,6 +22,7 @@ mod log;
 mod mirror;
 mod notice_words;
 mod office;
+mod officials;
 mod oidc;
 mod outbound;
 mod oversight;
@@ -53,7 +54,7 @@ pub use deliver::deliver;
 pub use limits::{Limit, Limits, network_of};
 pub use mirror::{MirrorSite, mirror_router};
 pub use outbound::{Outbound, Unsent};
-pub use site::{CardPlace, DemoSettings, Persona, Sandbox, Settings, Site, Unregistered};
+pub use site::{CardPlace, DemoDesk, DemoSettings, Persona, Sandbox, Settings, Site, Unregistered};
 pub use witness::{WitnessSite, witness_router};
 
 /// Longest request body but for batches, in bytes.
@@ -76,8 +77,9 @@ pub fn router(site: Arc<Site>) -> Router {
         .merge(assets::router())
         .merge(console::router())
         .merge(developers::router())
-        .merge(vendor::router())
-        .merge(office::router());
+        .merge(officials::router())
+        .merge(office::router())
+        .merge(vendor::router());
     if site.settings.demo.is_some() {
         router = router.merge(portal::demo::router());
     }

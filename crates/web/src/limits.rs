@@ -141,7 +141,9 @@ impl Limiters {
         match path {
             _ if is_guess(method, path) => Some(&self.guesses),
             "/developers" if is_post => Some(&self.registrations),
-            _ if path.starts_with("/webauthn/") || path.starts_with("/sign-in/certificate/") => Some(&self.ceremonies),
+            _ if ["/webauthn/", "/sign-in/certificate/", "/officials/sign-in/"].iter().any(|front| path.starts_with(front)) => {
+                Some(&self.ceremonies)
+            }
             _ if path.starts_with("/oidc/") => Some(&self.services),
             _ if path.starts_with("/api/") || path.starts_with("/ssf/") => Some(&self.calls),
             _ => None,

@@ -208,6 +208,9 @@ async fn act(State(site): State<Arc<Site>>, headers: HeaderMap, Public(form): Pu
             key: key.to_owned(),
             algorithm: "Ed25519".to_owned(),
             signature: signature.to_owned(),
+            authenticator_data: None,
+            client_data: None,
+            among: Vec::new(),
         })
         .collect();
     blocking(&site, move |app| app.act_at_desk(&said, &approvals)).await?;

@@ -234,7 +234,7 @@ async fn proven(site: &Arc<Site>, browser: KnownBrowser, finish: FinishSignIn) -
 }
 
 /// Uses up a ceremony in which a passkey has proven itself, before anything is done by it.
-async fn spend(site: &Arc<Site>, ceremony: OpenCeremony) -> Result<(), Fault> {
+pub(crate) async fn spend(site: &Arc<Site>, ceremony: OpenCeremony) -> Result<(), Fault> {
     let is_first = blocking(site, move |app| app.spend_ceremony(&ceremony)).await?;
     if is_first { Ok(()) } else { Err(lapsed()) }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use usufruct_app::App;
-use usufruct_core::id::ServiceId;
+use usufruct_core::id::{AgencyId, ServiceId};
 use usufruct_core::service::Profile;
 use usufruct_core::{Text, Time};
 use webauthn_rs::{Webauthn, WebauthnBuilder};
@@ -50,6 +50,20 @@ pub struct DemoSettings {
     pub sample_urls: Vec<String>,
     /// How a developer's own service is registered.
     pub sandbox: Option<Sandbox>,
+    /// The body that a visitor can be an official of.
+    pub desk: Option<DemoDesk>,
+}
+
+/// Publishes the next revision of the body with this entry of a key, as the page of officials shows it.
+pub type EnterKey = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
+
+/// A body whose entry takes the passkeys of visitors. What goes wrong is said in two sentences, in English.
+#[derive(Clone)]
+pub struct DemoDesk {
+    pub body: AgencyId,
+    pub enter: EnterKey,
+    /// Proposes a mandate and answers the id of the proposal.
+    pub propose: Arc<dyn Fn() -> Result<String, String> + Send + Sync>,
 }
 
 /// Somebody a visitor can sign in as.

@@ -103,11 +103,16 @@ impl Register {
         }
     }
 
-    /// The next revision number and the hash it must name, for an object of this kind.
-    pub fn next_revision(&self, kind: StatementKind, id: &str) -> (u64, Option<Digest>) {
+    /// Number, hash and leaf of the present revision of an object of this kind.
+    pub fn present_revision(&self, kind: StatementKind, id: &str) -> Option<(u64, Digest, u64)> {
         // A notice of a later revision of its mandate is another one, even under the same id.
         let present = if kind == StatementKind::Notice { None } else { self.outline(kind, id) };
-        present.map_or((1, None), |present| (present.rev + 1, Some(present.hash)))
+        present.map(|present| (present.rev, present.hash, present.index))
+    }
+
+    /// The next revision number and the hash it must name, for an object of this kind.
+    pub fn next_revision(&self, kind: StatementKind, id: &str) -> (u64, Option<Digest>) {
+        self.present_revision(kind, id).map_or((1, None), |(rev, hash, _)| (rev + 1, Some(hash)))
     }
 }
 

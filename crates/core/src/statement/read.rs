@@ -60,7 +60,8 @@ fn approvals(reader: &mut Reader<'_>) -> Option<Vec<Approval>> {
         reader.literal(",\"signature\":")?;
         let signature = reader.string()?.into_owned();
         reader.literal("}")?;
-        approvals.push(Approval { agency, key, algorithm, signature });
+        let (authenticator_data, client_data, among) = (None, None, Vec::new());
+        approvals.push(Approval { agency, key, algorithm, signature, authenticator_data, client_data, among });
         if reader.is_next("]") {
             return Some(approvals);
         }

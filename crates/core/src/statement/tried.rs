@@ -57,7 +57,7 @@ impl Tried {
         let approvals = statement.approvals.iter();
         let valid = approvals.map(|approval| {
             let key = keys.key(&approval.agency, &approval.key)?;
-            approval.verifies(&hash, &key.public).then(|| Arc::clone(key))
+            approval.verifies(&hash, key).then(|| Arc::clone(key))
         });
         Self { valid: valid.collect(), statement, hash }
     }

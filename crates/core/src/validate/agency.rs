@@ -38,7 +38,7 @@ pub(super) fn agency(check: &mut Check<'_>) -> Option<Content> {
         None => {
             // The root of trust: the operator's first statement is approved by keys it names itself.
             let own = |approval: &Approval| {
-                approval.agency == id && body.key(&approval.key).is_some_and(|key| approval.verifies(&hash, &key.public))
+                approval.agency == id && body.key(&approval.key).is_some_and(|key| approval.verifies(&hash, key))
             };
             if statement.approvals.is_empty() || !statement.approvals.iter().all(own) {
                 check.note(

@@ -3,11 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::Check;
-use crate::agency::SigningKey;
+use crate::agency::{AUTOMATION, SigningKey};
 use crate::id::AgencyId;
-
-/// The role of keys that no person holds. They can end and withhold power, never give it.
-const AUTOMATION: &str = "automation";
 
 impl<'a> Check<'a> {
     /// The operator must be the one who speaks, with `needed` roles.
@@ -68,7 +65,7 @@ impl<'a> Check<'a> {
     /// Whether approval `i` is a signature by this key.
     fn is_valid(&self, i: usize, key: &SigningKey) -> bool {
         let known = self.valid.get(i).and_then(Option::as_deref) == Some(key);
-        known || self.statement.approvals.get(i).is_some_and(|approval| approval.verifies(&self.hash, &key.public))
+        known || self.statement.approvals.get(i).is_some_and(|approval| approval.verifies(&self.hash, key))
     }
 
     /// Whether a person approved, and not automata alone.

@@ -2,12 +2,16 @@
 //! the register by signed statements with fixed seeds and fixed times.
 #![allow(dead_code, reason = "every test file compiles this module and uses a part of it")]
 
+pub mod passkey;
 pub mod walk;
 
+use std::fs;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use proptest::test_runner::Config as ProptestConfig;
 use serde_json::{Value, json};
+use usufruct_core::agency::SigningKey;
 use usufruct_core::decide::Request;
 use usufruct_core::draft::Problem;
 use usufruct_core::hash::sha256;
@@ -36,6 +40,27 @@ pub const KEYS: [(&str, &str); 4] =
 pub fn signer(agency: &str, key: &str) -> Signer {
     let seed = sha256(format!("seed of {agency}/{key}").as_bytes());
     Signer::new(agency.parse().unwrap(), key, &seed.0).unwrap()
+}
+
+/// The entry of a key file.
+pub fn file_key(public: &str) -> SigningKey {
+    SigningKey { id: "head".into(), role: "head".into(), public: public.into(), holder: None, webauthn: None }
+}
+
+/// The golden files under `vectors/<folder>`, by name.
+pub fn vectors(folder: &str) -> Vec<(String, Value)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors").join(folder);
+    let mut found: Vec<_> = fs::read_dir(path)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            (name, serde_json::from_slice(&fs::read(path).unwrap()).unwrap())
+        })
+        .collect();
+    found.sort_by(|(a, _), (b, _)| a.cmp(b));
+    found
 }
 
 pub fn text(en: &str) -> Value {

@@ -20,7 +20,7 @@ use crate::data_dir::{self, DataDir, DemoFile, ProviderTable, Setup, Stage, Vaul
 use crate::demo::city::City;
 use crate::demo::load::{self, SamplePorts};
 use crate::demo::past::Offices;
-use crate::demo::{sandbox, witnesses};
+use crate::demo::{official, sandbox, witnesses};
 use crate::failure::Failure;
 use crate::server::{self, Serving};
 
@@ -129,10 +129,19 @@ impl Demo {
         }
         let offices = Offices::open(&city, app.house(), &SystemRng)?;
         let sandbox = sandbox::sandbox(&app, offices, SAMPLES[0]);
+        let library =
+            SAMPLES[0].parse().ok().and_then(|id: ServiceId| Some(app.register().services.get(&id)?.body.agency.clone()));
+        let offices = Offices::open(&city, app.house(), &SystemRng)?;
+        let desk = library.map(|library| official::desk(&app, offices, &library));
         let settings = Settings {
             issuer,
             allows_oidc: true,
-            demo: Some(DemoSettings { personas: personas(&city, &demo), sample_urls: urls.to_vec(), sandbox: Some(sandbox) }),
+            demo: Some(DemoSettings {
+                personas: personas(&city, &demo),
+                sample_urls: urls.to_vec(),
+                sandbox: Some(sandbox),
+                desk,
+            }),
         };
         server::run(Serving {
             dir,

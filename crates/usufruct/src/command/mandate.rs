@@ -14,7 +14,7 @@ use usufruct_core::lifecycle::State;
 use usufruct_core::mandate;
 use usufruct_core::notice::Notice;
 use usufruct_core::register::{Entry, Register};
-use usufruct_core::statement::{Signer, StatementKind};
+use usufruct_core::statement::{Signer, Statement, StatementKind};
 use usufruct_core::time::DAY;
 use usufruct_core::{Digest, Time, validate};
 
@@ -167,35 +167,8 @@ impl Publish {
         let signers: Vec<&Signer> = signers.iter().collect();
         let mut comments_until = None;
         Access::open(&self.data_dir)?.publish(|register, now| {
-            let problems = written.problems(Some(register), now);
-            if !problems.is_empty() {
-                let lines: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
-                return Err(Failure::refused(
-                    format!("The mandate is not lawful:\n{}\n", lines.join("\n")),
-                    "Correct every line and try again.",
-                ));
-            }
-            comments_until = mandate::Mandate::read(&written.mandate).ok().and_then(|body| register.open_until(&id, &body, now));
-            if comments_until.is_some() {
-                let by = signers.first().map(|signer| signer.agency().clone());
-                let own: Vec<&Signer> = signers.iter().copied().filter(|signer| Some(signer.agency()) == by.as_ref()).collect();
-                return Ok(vec![compose::object(
-                    register,
-                    StatementKind::Mandate,
-                    id.as_str(),
-                    written.mandate.clone(),
-                    &own,
-                    now,
-                )?]);
-            }
-            let (body, days) = (written.mandate.clone(), MandateDays::all(now));
-            let mut statements = compose::mandate(register, &id, body, &written.notice, &signers, days, &SystemRng)?;
-            if !written.assessment.is_null() {
-                // Before the last step, which activates.
-                let assessment = compose::assessment(register, &id, &statements[0], &written.assessment, &signers, now)?;
-                statements.insert(statements.len() - 1, assessment);
-            }
-            Ok(statements)
+            comments_until = written.open_until(&id, register, now);
+            written.statements(&id, register, &signers, now)
         })?;
         match comments_until {
             Some(until) => println!(
@@ -279,7 +252,7 @@ fn last_word(register: &Register, id: &MandateId, entry: &Entry<mandate::Mandate
 }
 
 /// A mandate file.
-struct Written {
+pub(super) struct Written {
     mandate: Value,
     notice: Value,
     /// Nothing where the file has no impact assessment.
@@ -287,10 +260,48 @@ struct Written {
 }
 
 impl Written {
-    fn read(path: &Path, now: Time) -> Result<Self, Failure> {
+    pub(super) fn read(path: &Path, now: Time) -> Result<Self, Failure> {
         let mut table = written::file(path, now)?;
         let mut part = |name: &str| table.get_mut(name).map(Value::take).unwrap_or_default();
         Ok(Self { mandate: part("mandate"), notice: part("notice"), assessment: part("assessment") })
+    }
+
+    /// Until when people can comment on it, where that has not been long enough yet.
+    fn open_until(&self, id: &MandateId, register: &Register, now: Time) -> Option<Time> {
+        let body = mandate::Mandate::read(&self.mandate).ok()?;
+        register.open_until(id, &body, now)
+    }
+
+    /// The statements that publish the mandate and make it active, signed; the draft alone where people can still comment on it.
+    pub(super) fn statements(
+        &self,
+        id: &MandateId,
+        register: &Register,
+        signers: &[&Signer],
+        now: Time,
+    ) -> Result<Vec<Statement>, Failure> {
+        let problems = self.problems(Some(register), now);
+        if !problems.is_empty() {
+            let lines: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
+            return Err(Failure::refused(
+                format!("The mandate is not lawful:\n{}\n", lines.join("\n")),
+                "Correct every line and try again.",
+            ));
+        }
+        if self.open_until(id, register, now).is_some() {
+            let by = signers.first().map(|signer| signer.agency());
+            let own: Vec<&Signer> = signers.iter().copied().filter(|signer| Some(signer.agency()) == by).collect();
+            let body = self.mandate.clone();
+            return Ok(vec![compose::object(register, StatementKind::Mandate, id.as_str(), body, &own, now)?]);
+        }
+        let (body, days) = (self.mandate.clone(), MandateDays::all(now));
+        let mut statements = compose::mandate(register, id, body, &self.notice, signers, days, &SystemRng)?;
+        if !self.assessment.is_null() {
+            // Before the last step, which activates.
+            let assessment = compose::assessment(register, id, &statements[0], &self.assessment, signers, now)?;
+            statements.insert(statements.len() - 1, assessment);
+        }
+        Ok(statements)
     }
 
     /// Everything that is wrong, in the file itself and, where a register is given, against that.

@@ -1,11 +1,14 @@
 //! `usufruct publish`: agencies, agreements, data blocks, checks, contracts, services, orders and meetings join the register.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use serde_json::Value;
+use usufruct_core::Time;
 use usufruct_core::id::ContractId;
-use usufruct_core::statement::{Signer, StatementKind};
+use usufruct_core::register::Register;
+use usufruct_core::statement::{Signer, Statement, StatementKind};
 
 use crate::access::Access;
 use crate::chance::SystemRng;
@@ -47,8 +50,9 @@ pub struct Publish {
     data_dir: PathBuf,
 }
 
+/// What a file can be about.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Kind {
+pub(super) enum Kind {
     Agency,
     Agreement,
     Block,
@@ -67,36 +71,62 @@ impl Publish {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let signers = key::signers(&self.key)?;
         let signers: Vec<&Signer> = signers.iter().collect();
-        let body = written::file(&self.file, clock::now())?;
         let access = Access::open(&self.data_dir)?;
-        let stem = self.file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        let (prefix, kind) = match self.kind {
-            Kind::Agency => ("agc", StatementKind::Agency),
-            Kind::Agreement => ("agr", StatementKind::Agreement),
-            Kind::Block => ("blk", StatementKind::DataBlock),
-            Kind::Check => ("chk", StatementKind::Check),
-            Kind::Contract => ("ctr", StatementKind::Contract),
-            Kind::Lawpack => ("law", StatementKind::Lawpack),
-            Kind::Log => ("log", StatementKind::Log),
-            Kind::Meeting => ("mtg", StatementKind::Meeting),
-            Kind::Order => ("ord", StatementKind::Order),
-            Kind::Payment => ("pay", StatementKind::Payment),
-            Kind::Service => ("svc", StatementKind::Service),
-            Kind::Vault => ("vlt", StatementKind::Vault),
-        };
+        let written = Written::read(self.kind, &self.file, &access, &self.data_dir)?;
+        access.publish(|register, now| written.statements(register, &signers, now))?;
+        println!("{} is in the register.", written.id);
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Kind {
+    fn named(self) -> (&'static str, StatementKind) {
+        match self {
+            Self::Agency => ("agc", StatementKind::Agency),
+            Self::Agreement => ("agr", StatementKind::Agreement),
+            Self::Block => ("blk", StatementKind::DataBlock),
+            Self::Check => ("chk", StatementKind::Check),
+            Self::Contract => ("ctr", StatementKind::Contract),
+            Self::Lawpack => ("law", StatementKind::Lawpack),
+            Self::Log => ("log", StatementKind::Log),
+            Self::Meeting => ("mtg", StatementKind::Meeting),
+            Self::Order => ("ord", StatementKind::Order),
+            Self::Payment => ("pay", StatementKind::Payment),
+            Self::Service => ("svc", StatementKind::Service),
+            Self::Vault => ("vlt", StatementKind::Vault),
+        }
+    }
+}
+
+/// A file as it was read, with the id that its name gives.
+pub(super) struct Written {
+    kind: Kind,
+    pub(super) id: String,
+    body: Value,
+}
+
+impl Written {
+    pub(super) fn read(kind: Kind, file: &Path, access: &Access, data_dir: &Path) -> Result<Self, Failure> {
+        let body = written::file(file, clock::now())?;
+        let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         let body = match kind {
-            StatementKind::Log => compose::log_terms(body, &access.log_keys()?),
-            StatementKind::Vault => {
-                let setup = data_dir::setup(&self.data_dir)?;
+            Kind::Log => compose::log_terms(body, &access.log_keys()?),
+            Kind::Vault => {
+                let setup = data_dir::setup(data_dir)?;
                 let is_kept = setup.root() == RootKind::Keepers;
-                let roster = is_kept.then(|| root::keepers(&self.data_dir, &setup)).transpose()?;
+                let roster = is_kept.then(|| root::keepers(data_dir, &setup)).transpose()?;
                 compose::vault_terms(body, &setup.origin, roster.as_ref())
             }
             _ => body,
         };
-        let id = format!("{prefix}_{stem}");
-        access.publish(|register, now| match self.kind {
-            Kind::Agreement => compose::agreement(register, &id, body.clone(), &signers, now, &SystemRng),
+        Ok(Self { kind, id: format!("{}_{stem}", kind.named().0), body })
+    }
+
+    /// The statements that bring it into the register as it is, signed.
+    pub(super) fn statements(&self, register: &Register, signers: &[&Signer], now: Time) -> Result<Vec<Statement>, Failure> {
+        let (id, body) = (&*self.id, self.body.clone());
+        match self.kind {
+            Kind::Agreement => compose::agreement(register, id, body, signers, now, &SystemRng),
             Kind::Agency
             | Kind::Block
             | Kind::Lawpack
@@ -104,7 +134,7 @@ impl Publish {
             | Kind::Meeting
             | Kind::Order
             | Kind::Payment
-            | Kind::Vault => Ok(vec![compose::object(register, kind, &id, body.clone(), &signers, now)?]),
+            | Kind::Vault => Ok(vec![compose::object(register, self.kind.named().1, id, body, signers, now)?]),
             Kind::Check => {
                 let contract = body["contract"].as_str().and_then(|id| register.contracts.get(&id.parse::<ContractId>().ok()?));
                 let contract = contract.ok_or_else(|| {
@@ -113,12 +143,10 @@ impl Publish {
                         "Write `contract = \"ctr_…\"` as in `usufruct contract list`.",
                     )
                 })?;
-                Ok(vec![compose::check(register, &id, body.clone(), contract.hash, &signers, now)?])
+                Ok(vec![compose::check(register, id, body, contract.hash, signers, now)?])
             }
-            Kind::Contract => compose::contract(register, &id, body.clone(), &signers, now, &SystemRng),
-            Kind::Service => compose::service(register, &id, body.clone(), &signers, now, &SystemRng),
-        })?;
-        println!("{id} is in the register.");
-        Ok(ExitCode::SUCCESS)
+            Kind::Contract => compose::contract(register, id, body, signers, now, &SystemRng),
+            Kind::Service => compose::service(register, id, body, signers, now, &SystemRng),
+        }
     }
 }

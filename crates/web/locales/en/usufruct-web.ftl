@@ -1112,6 +1112,90 @@ late-deletion = Has not said that everything is deleted
 late-order = Has not carried out an order
 late-review = Has not reviewed an agreement
 clause-agreement = No sharing agreement in force lets the two bodies join tokens.
+officials-title = Desk of officials
+officials-sign-in-lead = For people of a body that stands in the public register. Sign in with the passkey that your body's entry names, and approve what your body is about to say.
+officials-no-script = Passkeys need JavaScript. Without it, approve with a key file at the command line: usufruct proposal approve.
+officials-failed = The passkey did not work, and nothing was done.
+officials-without = Without a passkey
+officials-without-how = An official who holds a key file approves the same proposals at the command line, where the pass runs.
+officials-lead = What your body is about to say, and needs your approval for. Nothing is said before enough offices have approved it.
+officials-waiting = Waiting for approvals
+officials-key-title = Make a passkey for an office
+officials-key-lead = Your device makes a key that never leaves it. The page shows what to enter into the statement of your body. Until that is published the key is worth nothing.
+officials-body = Body
+officials-office = Office
+officials-office-hint = As in the register, as head or data-protection.
+officials-key-name = Name of the key
+officials-key-name-hint = As head-phone. No other key of your body has it.
+officials-holder = Word for you, if you have more than one key
+officials-holder-hint = The same word at each of your keys. They count as one person.
+officials-entry = Entry for the register
+officials-entry-how = Two offices of the operator and one of your body publish it: add it to the file of your body and run usufruct publish agency, or propose it.
+statement-kind = { $kind ->
+    [Agency] Body
+    [Agreement] Agreement
+    [Assessment] Impact assessment
+    [Audit] Audit
+    [Breach] Breach
+    [Certificate] Certificate
+    [Check] Check of a vendor
+    [Contract] Contract
+    [DataBlock] Data block
+    [Incident] Incident
+    [Key] Key
+    [Lawpack] Lawpack
+    [Log] Terms of the log
+    [Mandate] Mandate
+    [Meeting] Meeting
+    [Notice] Notice
+    [Order] Order
+    [Payment] Payment
+    [Purge] Purge
+    [Rotation] Rotation
+    [Service] Service
+    [StatusChange] Change of state
+    [Stoppage] Stoppage
+    [Tally] Tally
+    [Uncertified] Erasure without a certificate
+    [Vault] Terms of the vault
+    [Verifier] Verifier
+   *[other] Statement
+}
+proposal-due = Published at (time in Taipei)
+proposal-approved = Everybody has approved. It is published at its date.
+proposal-waiting = Approvals are missing.
+proposal-unlawful = It cannot be published as it stands. If something else was published since, propose it again.
+proposal-speaker = Who says it
+proposal-revision = Revision
+proposal-step = State
+proposal-hash = Hash that is approved
+proposal-approvals = Approved by
+proposal-by-passkey = passkey
+proposal-changes = What is another than in the revision before
+proposal-field = Field
+proposal-before = Before
+proposal-after = From now on
+proposal-more = There are more changes. The JSON below has all of them.
+proposal-json = The whole statement as JSON
+proposal-approve = Approve
+proposal-approve-how = Your browser computes the hashes of the { $count } statements above from the JSON that you see, and your passkey signs these. One touch approves all of them. An approval stands in the public log for ever and cannot be taken back once it is published.
+proposal-approve-button = Approve with my passkey
+proposal-approved-by-you = There is nothing for you to approve here: you have done so already.
+proposal-other-hash = What is shown has another hash than the one beside it, so nothing was signed. Tell the operator and keep this page.
+proposal-download = Download the statements as JSON
+proposal-withdraw = Take the proposal back
+proposal-gone = This proposal is closed
+proposal-gone-how = It was published, or somebody took it back. What was published stands in the public register.
+proposal-hand-in = Hand in a proposal
+proposal-hand-in-how = Write the statements at the command line and paste the file here.
+proposal-statements = Statements as JSON
+demo-officials = Be an official
+demo-officials-lead = Make a passkey for an office of { $body }, have it entered in the register, and approve a mandate with it. Two offices are needed: make one for head and one for data-protection, in two browsers or on two devices.
+demo-officials-key = Choose the body and the office there, and copy the entry.
+demo-officials-enter = Enter it in the register
+demo-officials-entered = The key stands in the register now. Sign in with it at the desk of officials.
+demo-officials-how = A copy of a mandate of the body, dated two minutes ahead. Once two offices have approved it, it becomes active at its date.
+demo-officials-propose = Propose a mandate
 vendor-title = Vendor desk
 vendor-sign-in-lead = For people of a company that works for the city. Sign a ticket with your key on your own machine and paste it here. Your key never leaves you.
 vendor-ticket = Ticket

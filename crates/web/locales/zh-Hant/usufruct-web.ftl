@@ -1061,6 +1061,90 @@ late-deletion = 未聲明刪除完成
 late-order = 未執行命令
 late-review = 未檢討協議
 clause-agreement = 兩機關間無生效中的資料共享協議，不得轉換代碼。
+officials-title = 承辦人專區
+officials-sign-in-lead = 供公開登記簿所載機關人員使用。請以機關登記的通行金鑰登入，核可機關即將發布的內容。
+officials-no-script = 通行金鑰需要 JavaScript；若未啟用，請於命令列以金鑰檔核可：usufruct proposal approve。
+officials-failed = 通行金鑰無法使用，未進行任何動作。
+officials-without = 沒有通行金鑰時
+officials-without-how = 持有金鑰檔的承辦人，可於系統所在主機的命令列核可相同的提案。
+officials-lead = 貴機關即將發布、需要您核可的內容。核可單位不足前，不會發布。
+officials-waiting = 等待核可
+officials-key-title = 為職務建立通行金鑰
+officials-key-lead = 您的裝置會產生一把不會離開裝置的金鑰。本頁將顯示應登載於貴機關聲明的內容；發布前該金鑰不具任何效力。
+officials-body = 機關
+officials-office = 職務
+officials-office-hint = 與登記簿一致，例如 head 或 data-protection。
+officials-key-name = 金鑰名稱
+officials-key-name-hint = 例如 head-phone；同機關內不得重複。
+officials-holder = 代表您的代號（持有多把金鑰時填寫）
+officials-holder-hint = 您的每把金鑰填相同代號，視為同一人。
+officials-entry = 登記內容
+officials-entry-how = 由營運者兩個單位及貴機關一個單位共同發布：加入貴機關的檔案後執行 usufruct publish agency，或提出提案。
+statement-kind = { $kind ->
+    [Agency] 機關
+    [Agreement] 協議
+    [Assessment] 影響評估
+    [Audit] 稽核
+    [Breach] 個資事故
+    [Certificate] 證明書
+    [Check] 廠商查核
+    [Contract] 契約
+    [DataBlock] 資料欄位
+    [Incident] 異常事件
+    [Key] 金鑰
+    [Lawpack] 法規套件
+    [Log] 日誌條款
+    [Mandate] 授權令
+    [Meeting] 會議
+    [Notice] 告知書
+    [Order] 命令
+    [Payment] 給付
+    [Purge] 清除
+    [Rotation] 更換
+    [Service] 服務
+    [StatusChange] 狀態變更
+    [Stoppage] 停止
+    [Tally] 統計
+    [Uncertified] 無證明之刪除
+    [Vault] 金庫條款
+    [Verifier] 驗證程式
+   *[other] 聲明
+}
+proposal-due = 發布時間（臺北時間）
+proposal-approved = 已全數核可，將於指定時間發布。
+proposal-waiting = 尚缺核可。
+proposal-unlawful = 以目前內容無法發布。若此後已有其他聲明發布，請重新提案。
+proposal-speaker = 發布者
+proposal-revision = 版次
+proposal-step = 狀態
+proposal-hash = 核可的雜湊值
+proposal-approvals = 已核可
+proposal-by-passkey = 通行金鑰
+proposal-changes = 與前一版不同之處
+proposal-field = 欄位
+proposal-before = 原內容
+proposal-after = 新內容
+proposal-more = 尚有其他變更，完整內容請見下方 JSON。
+proposal-json = 聲明全文（JSON）
+proposal-approve = 核可
+proposal-approve-how = 瀏覽器會依您看到的 JSON 自行計算上列 { $count } 則聲明的雜湊值，再由通行金鑰簽署；觸碰一次即核可全部。核可將永久載於公開日誌，發布後無法撤回。
+proposal-approve-button = 以通行金鑰核可
+proposal-approved-by-you = 此處沒有需要您核可的內容：您已經核可。
+proposal-other-hash = 顯示內容的雜湊值與旁邊所列不符，未簽署任何內容。請通知營運者並保留此頁。
+proposal-download = 下載聲明（JSON）
+proposal-withdraw = 撤回提案
+proposal-gone = 此提案已結束
+proposal-gone-how = 已發布或已被撤回。已發布的內容載於公開登記簿。
+proposal-hand-in = 提出提案
+proposal-hand-in-how = 於命令列撰寫聲明後，將檔案內容貼於此處。
+proposal-statements = 聲明（JSON）
+demo-officials = 擔任承辦人
+demo-officials-lead = 為 { $body } 的職務建立通行金鑰、登入登記簿，並以其核可授權令。需要兩個職務：請以兩個瀏覽器或兩部裝置，分別為 head 與 data-protection 建立。
+demo-officials-key = 於該頁選擇機關與職務，並複製登記內容。
+demo-officials-enter = 登載於登記簿
+demo-officials-entered = 金鑰已載於登記簿，請至承辦人專區登入。
+demo-officials-how = 複製該機關的一項授權令，日期為兩分鐘後；經兩個職務核可後，於指定時間生效。
+demo-officials-propose = 提出授權令
 vendor-title = 廠商專區
 vendor-sign-in-lead = 供受託廠商人員使用。請於自己的電腦以金鑰簽發票證後貼上；金鑰不會離開您手中。
 vendor-ticket = 票證

@@ -39,7 +39,7 @@ pub(super) async fn publish(
 }
 
 /// The problem document with every reason, not only the first.
-fn unlawful(problems: &[Problem]) -> Response {
+pub(super) fn unlawful(problems: &[Problem]) -> Response {
     let fault = Fault::from(Error::Unlawful(problems.to_vec()));
     let mut document = fault.problem();
     document["problems"] = problems

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::header::SET_COOKIE;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use i18n_embed_fl::fl;
 use serde::Deserialize;
 use usufruct_app::NewResident;
@@ -18,10 +18,12 @@ use usufruct_core::time::DAY;
 use super::see;
 use crate::Site;
 use crate::fault::Fault;
+use crate::form::{Empty, Public};
 use crate::page::{Page, show};
 use crate::passkey::own_path;
+use crate::register::Link;
 use crate::session::{MaybeResident, cookie};
-use crate::site::blocking;
+use crate::site::{DemoDesk, blocking};
 
 /// As long as an invitation works.
 const INVITATION_LIFE: i64 = 14 * DAY;
@@ -35,7 +37,29 @@ struct ClerkPage {
 }
 
 pub(crate) fn router() -> Router<Arc<Site>> {
-    Router::new().route("/demo/sign-in/{key}", get(sign_in)).route("/demo/clerk", get(ask).post(enrol))
+    Router::new()
+        .route("/demo/sign-in/{key}", get(sign_in))
+        .route("/demo/clerk", get(ask).post(enrol))
+        .route("/demo/officials", get(desk).post(enter))
+        .route("/demo/officials/proposal", post(propose))
+}
+
+/// How a visitor becomes an official of the sample body.
+#[derive(Template)]
+#[template(path = "demo-officials.html")]
+struct OfficialsPage {
+    page: Page,
+    body: String,
+    name: String,
+    /// Whether a key was entered just now.
+    is_entered: bool,
+    /// What went wrong, in English.
+    fault: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    entry: String,
 }
 
 #[derive(Deserialize)]
@@ -84,4 +108,35 @@ async fn enrol(State(site): State<Arc<Site>>, page: Page) -> Result<Response, Fa
     .await?;
     let until = site.app.now().plus(INVITATION_LIFE);
     Ok(show(&ClerkPage { page, slip: Some((code, until)) }))
+}
+
+fn officials_page(site: &Site, page: Page, done: Result<bool, String>) -> Result<Response, Fault> {
+    let desk = the_desk(site)?;
+    let name = Link::agency(&site.app.register(), &page, &desk.body).words;
+    let (is_entered, fault) = done.map_or_else(|fault| (false, Some(fault)), |is_entered| (is_entered, None));
+    Ok(show(&OfficialsPage { page, body: desk.body.to_string(), name, is_entered, fault }))
+}
+
+async fn desk(State(site): State<Arc<Site>>, page: Page) -> Result<Response, Fault> {
+    officials_page(&site, page, Ok(false))
+}
+
+/// The entry of a visitor's passkey joins that of the body.
+async fn enter(State(site): State<Arc<Site>>, page: Page, Public(form): Public<Entry>) -> Result<Response, Fault> {
+    let desk = the_desk(&site)?.clone();
+    let done = tokio::task::spawn_blocking(move || (desk.enter)(&form.entry)).await.map_err(|_| Fault::internal())?;
+    officials_page(&site, page, done.map(|()| true))
+}
+
+/// Something for the officials to approve.
+async fn propose(State(site): State<Arc<Site>>, page: Page, Public(_): Public<Empty>) -> Result<Response, Fault> {
+    let desk = the_desk(&site)?.clone();
+    match tokio::task::spawn_blocking(move || (desk.propose)()).await.map_err(|_| Fault::internal())? {
+        Ok(id) => see(&format!("/officials/proposals/{id}")),
+        Err(fault) => officials_page(&site, page, Err(fault)),
+    }
+}
+
+fn the_desk(site: &Site) -> Result<&DemoDesk, Fault> {
+    site.settings.demo.as_ref().and_then(|demo| demo.desk.as_ref()).ok_or_else(|| Fault::not_found("page"))
 }

@@ -217,7 +217,7 @@ async fn a_session_that_is_left_in_a_browser_ends_when_another_begins() {
 
     let persona =
         Persona { key: "mei".into(), resident: newcomer, name: "Mei".into(), story: Text::new("A student.", "學生。") };
-    let demo = DemoSettings { personas: vec![persona], sample_urls: Vec::new(), sandbox: None };
+    let demo = DemoSettings { personas: vec![persona], sample_urls: Vec::new(), sandbox: None, desk: None };
     let site = site.with_demo(demo);
     let planted = site.sign_in(stranger);
     let answer = site.get("/demo/sign-in/mei", &planted).await;
@@ -433,7 +433,7 @@ async fn nothing_is_read_after_a_withdrawal() {
 #[tokio::test]
 async fn one_network_does_not_fill_the_sandbox() {
     let sandbox: Sandbox = Arc::new(|_: &str, _: &str| Ok(SERVICE.parse().unwrap()));
-    let demo = DemoSettings { personas: Vec::new(), sample_urls: Vec::new(), sandbox: Some(sandbox) };
+    let demo = DemoSettings { personas: Vec::new(), sample_urls: Vec::new(), sandbox: Some(sandbox), desk: None };
     let site = TestSite::new().with_demo(demo);
     let register = async |address: &str| {
         let mut request = Request::post("/developers")
@@ -465,7 +465,12 @@ async fn the_sandbox_takes_no_form_of_another_site() {
         assert_eq!((jwk, redirect_uri), ("{}", "http://localhost:9000/callback"));
         Ok(SERVICE.parse().unwrap())
     });
-    let site = TestSite::new().with_demo(DemoSettings { personas: Vec::new(), sample_urls: Vec::new(), sandbox: Some(sandbox) });
+    let site = TestSite::new().with_demo(DemoSettings {
+        personas: Vec::new(),
+        sample_urls: Vec::new(),
+        sandbox: Some(sandbox),
+        desk: None,
+    });
     let send = async |sender: &str, accept: &str| {
         let form = encode(&[("jwk", " {}"), ("redirect_uri", "http://localhost:9000/callback ")]);
         let request = Request::post("/developers")

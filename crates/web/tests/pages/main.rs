@@ -97,7 +97,12 @@ impl Pages {
             Persona {
                 key: "reader".into(), resident, name: "讀者 Reader".into(), story: Text::new("Reads a lot.", "愛讀書。")
             };
-        let demo = DemoSettings { personas: vec![persona], sample_urls: vec!["http://localhost:8081".into()], sandbox: None };
+        let demo = DemoSettings {
+            personas: vec![persona],
+            sample_urls: vec!["http://localhost:8081".into()],
+            sandbox: None,
+            desk: None,
+        };
         let settings = Settings { issuer: "http://localhost:8080".into(), allows_oidc: true, demo: Some(demo) };
         let router = usufruct_web::router(Arc::new(Site::new(Arc::clone(app), settings).unwrap()));
         Self { city, router, resident, cookie, _dir: dir }
@@ -223,6 +228,8 @@ async fn every_page_in_both_languages() {
         "/register/late",
         "/vendor",
         "/office",
+        "/officials",
+        "/officials/key",
         "/register/agencies",
         "/register/agencies/agc_library",
         "/register/certificates",

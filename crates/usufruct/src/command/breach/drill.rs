@@ -127,7 +127,8 @@ impl Play {
         let machine = signer(&operator, "automation")?;
         for (key, role) in [(&people[0], "drill-head"), (&people[1], "drill-protection"), (&machine, "automation")] {
             let entry = register.agencies.get_mut(key.agency()).ok_or_else(unknown)?;
-            let key = usufruct_core::agency::SigningKey { id: key.key().to_owned(), role: role.to_owned(), public: key.public() };
+            let (id, role, public) = (key.key().to_owned(), role.to_owned(), key.public());
+            let key = usufruct_core::agency::SigningKey { id, role, public, holder: None, webauthn: None };
             entry.body.signing_keys.push(key);
         }
         let id = BreachId::fresh(now, &SystemRng);
