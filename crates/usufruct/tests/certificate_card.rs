@@ -344,3 +344,20 @@ fn a_section_that_does_not_fit_is_named_before_anybody_is_served() {
     town.revoke(&town.trust.state.list_until(&[], (LATE, 1, 1)));
     until("the new list", || town.sign_in(&town.trust.state.card("holder", 7)).is_ok());
 }
+
+#[test]
+fn whoever_shakes_hands_and_says_nothing_is_let_go() {
+    let town = Town::new("card-silence");
+    let card = town.trust.state.card("holder", 7);
+    let config = Arc::new(town.trust.servers.client(Some(&card)));
+    let mut client = ClientConnection::new(config, "localhost".try_into().unwrap()).unwrap();
+    let mut tcp = TcpStream::connect(("127.0.0.1", town.port)).unwrap();
+    tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    while client.is_handshaking() || client.wants_write() {
+        client.complete_io(&mut tcp).unwrap();
+    }
+    let ended = StreamOwned::new(client, tcp).read(&mut [0]);
+    let waits = |error: &io::Error| matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut);
+    assert!(!ended.as_ref().is_err_and(waits), "the place is held still: {ended:?}");
+    assert!(town.sign_in(&card).unwrap().is_none(), "whoever comes next is heard");
+}
