@@ -52,7 +52,7 @@ fn found(dir: &Path, url: Option<&str>) -> City {
     city.open_service(GARDEN, LIBRARY, "garden");
     let mut body = library_card();
     body["third_party"] = json!({ "max_days": CLOSED_DAYS });
-    body["operations"] = json!(["disclose", "store", "deposit"]);
+    body["operations"] = json!(["disclose", "store", "deposit", "match"]);
     body["conversions"] = json!([{"from": SERVICE, "to": GARDEN, "why": text("Books are handed out in the garden.")}]);
     body["reasons"] = json!([
         {"code": "lending", "text": text("You borrowed a book.")},
