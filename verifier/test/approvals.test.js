@@ -8,7 +8,7 @@ import { verifyPasskey } from "../webauthn.js";
 import { fromHex } from "./support.js";
 
 const FOLDER = new URL("../../vectors/approvals/", import.meta.url);
-const cases = readdirSync(FOLDER).map((name) => [name, JSON.parse(readFileSync(new URL(name, FOLDER), "utf8"))]);
+const cases = readdirSync(FOLDER).filter((name) => name.endsWith(".json")).map((name) => [name, JSON.parse(readFileSync(new URL(name, FOLDER), "utf8"))]);
 
 for (const [name, { expect, why, hash, key, approval, flaw }] of cases) {
   test(`${name}: ${why}`, async () => {

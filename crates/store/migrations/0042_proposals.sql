@@ -1,5 +1,6 @@
 -- Statements that wait for approvals of officials. Nothing rests on a row: each approval is a signature over what is to be published.
 CREATE TABLE proposals (
+    -- A random name, which opens nothing by itself.
     proposal_id TEXT NOT NULL PRIMARY KEY,
     -- The body that speaks in the first statement.
     agency TEXT NOT NULL,

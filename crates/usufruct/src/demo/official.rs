@@ -15,7 +15,7 @@ use usufruct_web::DemoDesk;
 
 use super::past::Offices;
 use crate::chance::SystemRng;
-use crate::compose::{self, MandateDays};
+use crate::compose;
 use crate::failure::Failure;
 
 /// What visitors can have done for them: the operator and the body sign with the demo's own keys.
@@ -65,20 +65,14 @@ fn enter(app: &App, offices: &Offices, body: &AgencyId, entry: &str) -> Result<(
     Ok(())
 }
 
-/// Proposes an active mandate of the body once more under a name of its own, two minutes ahead. Answers the id of the proposal.
+/// Proposes the draft of a mandate like an active one of the body, under a name of its own and two minutes ahead: what becomes active has been
+/// open for comments first. Answers the id of the proposal.
 fn propose(app: &App, body: &AgencyId) -> Result<String, Failure> {
     let register = app.register();
-    let like = register
-        .mandates
-        .values()
-        .find(|entry| entry.body.controller == *body && entry.state == State::Active && register.notice(entry).is_some());
-    let none =
-        || Failure::refused("The body has no active mandate to copy.", "Use a city that has one, as examples/taipei-like.");
-    let like = like.ok_or_else(none)?;
-    let mut notice = json!(register.notice(like).ok_or_else(none)?.body);
-    if let Some(members) = notice.as_object_mut() {
-        members.retain(|name, _| !matches!(name.as_str(), "mandate" | "mandate_hash"));
-    }
+    let like = register.mandates.values().find(|entry| entry.body.controller == *body && entry.state == State::Active);
+    let like = like.ok_or_else(|| {
+        Failure::refused("The body has no active mandate to copy.", "Use a city that has one, as examples/taipei-like.")
+    })?;
     let mut text = json!(like.body);
     text["title"]["en"] = json!(format!("{} (demo)", like.body.title.en));
     let name = URL_SAFE_NO_PAD.encode(random::<6>(&SystemRng)).to_lowercase().replace(['-', '_'], "0");
@@ -87,8 +81,8 @@ fn propose(app: &App, body: &AgencyId) -> Result<String, Failure> {
         .map_err(|_| Failure::impossible("The name of the mandate is malformed.", "Report this as a defect."))?;
     let stand_in = compose::stand_in(body, &SystemRng)?;
     let at = app.now().plus(2 * MINUTE);
-    let statements = compose::mandate(&register, &id, text, &notice, &[&stand_in], MandateDays::all(at), &SystemRng)?;
-    Ok(app.propose(statements.into_iter().map(compose::proposed).collect())?)
+    let draft = compose::object(&register, StatementKind::Mandate, id.as_str(), text, &[&stand_in], at)?;
+    Ok(app.propose(vec![compose::proposed(draft)])?)
 }
 
 /// Passkeys of visitors in the entry at once.
