@@ -86,9 +86,14 @@ pub(crate) async fn take_codes(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Her lines as they are stored, for the key that her browser has.
+/// Her lines as they are stored, for the key that her browser has. What finds those that were delayed goes with them and outlasts the session, so
+/// she has signed in or shown a passkey within five minutes.
 pub(crate) async fn sealed(State(site): State<Arc<Site>>, Resident(session): Resident) -> Result<Json<Value>, Fault> {
-    let footprint = blocking(&site, move |app| app.sealed_footprint(session.resident)).await?;
+    let footprint = blocking(&site, move |app| {
+        session.recent(app.now())?;
+        app.sealed_footprint(session.resident)
+    });
+    let footprint = footprint.await?;
     let line = |line: &usufruct_app::store::lines::Line| {
         json!({
             "n": line.n,

@@ -241,6 +241,7 @@ async fn the_key_to_her_lines_leaves_within_five_minutes_of_a_sign_in() {
         let page = site.get("/me/footprint", cookie).await;
         assert!(page.text().contains("\"tagKey\""), "{}", page.text());
         assert!(!page.text().contains("prove-again"));
+        assert!(site.get("/me/footprint/sealed", cookie).await.text().contains("\"seed\""));
     }
     assert_eq!(site.get("/me/footprint.json", &by_passkey).await.status, StatusCode::OK);
     assert_eq!(site.get("/me/footprint.json", &by_card).await.status, StatusCode::SEE_OTHER);
@@ -252,5 +253,7 @@ async fn the_key_to_her_lines_leaves_within_five_minutes_of_a_sign_in() {
         assert!(page.text().contains("data-line=\"0\"") && page.text().contains("prove-again"), "{}", page.text());
         assert!(!page.text().contains("tagKey") && !page.text().contains("footprint-data"), "{}", page.text());
         assert_eq!(site.get("/me/footprint.json", cookie).await.status, StatusCode::SEE_OTHER);
+        let sealed = site.get("/me/footprint/sealed", cookie).await;
+        assert!(sealed.status != StatusCode::OK && !sealed.text().contains("seed"), "{}", sealed.text());
     }
 }
