@@ -26,7 +26,7 @@ export const foundAcceptanceCity = () =>
     cpSync(OWN, folder, { recursive: true });
     changed(join(folder, "contracts", "event.toml"), /^mandates = \[/m, `mandates = ["${DRAW}", `);
     changed(join(folder, "services", "bear-voucher.toml"), /^mandates = \[/m, `mandates = ["${DRAW}", `);
-    appendFileSync(join(folder, "people", "personas.toml"), Array.from({ length: ENTRANTS }, (_, i) => entrantFile(i)).join("") + WATCHED_FILE);
+    appendFileSync(join(folder, "people", "personas.toml"), WATCHED_FILE + Array.from({ length: ENTRANTS }, (_, i) => entrantFile(i)).join(""));
   });
 
 /** Somebody whom bailiffs looked for in secret: long ago, and lately. */

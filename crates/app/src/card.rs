@@ -80,9 +80,10 @@ impl App {
         Ok(code)
     }
 
-    /// Opens a session with a card and its PIN. A session that the browser had before ends. Whatever is wrong, the answer is the same
-    /// and costs one Argon2id: 19 MiB and some tens of milliseconds, so the caller bounds how many are asked at once. The count of wrong PINs is stored before a PIN is looked at, so neither a restart nor many requests at
-    /// once win a guess.
+    /// Opens a session with a card and its PIN. A session that the browser had before ends. Whatever is wrong, the answer is the same. A look at
+    /// a PIN costs one Argon2id, 19 MiB and some tens of milliseconds, so the caller bounds how many are asked at once; an unknown card costs
+    /// the same, and one that is paused nothing, which tells no more than that the card is known to whoever has its 140 bits. The count of wrong
+    /// PINs is stored before a PIN is looked at, so neither a restart nor many requests at once win a guess.
     pub fn sign_in_with_card(
         &self,
         attempt: &CardAttempt,
@@ -101,23 +102,19 @@ impl App {
         let key = attempt_key(&secret_hash, is_known.then_some(mark.as_str()));
         let now = self.now();
         // While nothing is looked at, nothing is written either.
-        let is_paused = self.db.read(|conn| attempts::find(conn, &key))?.is_some_and(|before| before.retry_at > now);
-        let may_look = !is_paused
-            && self.db.transaction("count PIN", move |tx| {
-                let before = attempts::find(tx, &key)?.unwrap_or(Attempts { failures: 0, retry_at: Time::default() });
-                if before.retry_at > now {
-                    return Ok(false);
-                }
-                let failures = before.failures.saturating_add(1);
-                attempts::put(tx, &key, Attempts { failures, retry_at: now.plus(pause(failures)) })?;
-                Ok::<_, Error>(true)
-            })?;
-        if !may_look {
-            // As long as if it were looked at, and nobody learns from it what it was.
-            self.pin_hash(&secret_hash, &attempt.pin)?;
+        if self.db.read(|conn| attempts::find(conn, &key))?.is_some_and(|before| before.retry_at > now) {
             return Err(wrong_card());
         }
-        if !self.is_pin(&secret_hash, &attempt.pin, &card.pin) {
+        let may_look = self.db.transaction("count PIN", move |tx| {
+            let before = attempts::find(tx, &key)?.unwrap_or(Attempts { failures: 0, retry_at: Time::default() });
+            if before.retry_at > now {
+                return Ok(false);
+            }
+            let failures = before.failures.saturating_add(1);
+            attempts::put(tx, &key, Attempts { failures, retry_at: now.plus(pause(failures)) })?;
+            Ok::<_, Error>(true)
+        })?;
+        if !may_look || !self.is_pin(&secret_hash, &attempt.pin, &card.pin) {
             return Err(wrong_card());
         }
         let (token, session) = self.fresh_session(card.resident, device, Means::Card, None)?;

@@ -42,7 +42,7 @@ CREATE TABLE message_walk (
     -- The week whose messages are written.
     week BIGINT NOT NULL,
     -- The last resident who has been looked at; null before the first.
-    resident BIGINT,
+    after_resident BIGINT,
     -- 1 once all have been.
     is_done BIGINT NOT NULL,
     -- First moment that any message is about, in microseconds UTC.

@@ -107,7 +107,7 @@ pub fn mailed(conn: &mut dyn Connection, resident: u64, week: Week) -> Result<u6
 
 /// How far the writing has come; `None` before the first week.
 pub fn walk(conn: &mut dyn Connection) -> Result<Option<MessageWalk>, Error> {
-    let row = conn.query_one("-- message_walk\nSELECT week, resident, is_done, began_at FROM message_walk WHERE id = 1", &[])?;
+    let row = conn.query_one("-- message_walk\nSELECT week, after_resident, is_done, began_at FROM message_walk WHERE id = 1", &[])?;
     row.map(|row| {
         Ok(MessageWalk {
             week: Week(row.integer(0)?),
@@ -121,8 +121,8 @@ pub fn walk(conn: &mut dyn Connection) -> Result<Option<MessageWalk>, Error> {
 
 /// Notes how far the writing has come.
 pub fn put_walk(conn: &mut dyn Connection, walk: &MessageWalk) -> Result<(), Error> {
-    let sql = "-- message_walk_put\nINSERT INTO message_walk (id, week, resident, is_done, began_at) VALUES (1, $1, $2, $3, $4) \
-               ON CONFLICT (id) DO UPDATE SET week = excluded.week, resident = excluded.resident, is_done = excluded.is_done, \
+    let sql = "-- message_walk_put\nINSERT INTO message_walk (id, week, after_resident, is_done, began_at) VALUES (1, $1, $2, $3, $4) \
+               ON CONFLICT (id) DO UPDATE SET week = excluded.week, after_resident = excluded.after_resident, is_done = excluded.is_done, \
                began_at = excluded.began_at";
     let params =
         [walk.week.0.into(), walk.after.map(number).into(), i64::from(walk.is_done).into(), walk.began_at.micros().into()];
