@@ -107,7 +107,8 @@ pub fn mailed(conn: &mut dyn Connection, resident: u64, week: Week) -> Result<u6
 
 /// How far the writing has come; `None` before the first week.
 pub fn walk(conn: &mut dyn Connection) -> Result<Option<MessageWalk>, Error> {
-    let row = conn.query_one("-- message_walk\nSELECT week, after_resident, is_done, began_at FROM message_walk WHERE id = 1", &[])?;
+    let row =
+        conn.query_one("-- message_walk\nSELECT week, after_resident, is_done, began_at FROM message_walk WHERE id = 1", &[])?;
     row.map(|row| {
         Ok(MessageWalk {
             week: Week(row.integer(0)?),

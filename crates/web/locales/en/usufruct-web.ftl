@@ -1773,6 +1773,7 @@ duty-escalated = Decision of the overseer
 duty-remedy = Do what was decided
 duty-mandate-longest = Longest time of a mandate
 duty-emergency-longest = Longest time of an emergency mandate
+duty-comment-public = How long a draft stands in the log before it is approved
 duty-comment-shortest = Shortest time for comments
 duty-agreement-notice = How long an agreement is public before it holds
 duty-agreement-longest = Longest time of an agreement

@@ -1697,6 +1697,7 @@ duty-escalated = 監督機關作成決定
 duty-remedy = 完成補救
 duty-mandate-longest = 授權令最長期間
 duty-emergency-longest = 緊急授權令最長期間
+duty-comment-public = 草案核准前在日誌中公開的期間
 duty-comment-shortest = 意見徵詢最短期間
 duty-agreement-notice = 協議生效前公開期間
 duty-agreement-longest = 協議最長期間

@@ -138,6 +138,7 @@ impl Page {
             Duty::Remedy => fl!(self.messages, "duty-remedy"),
             Duty::MandateLongest => fl!(self.messages, "duty-mandate-longest"),
             Duty::EmergencyLongest => fl!(self.messages, "duty-emergency-longest"),
+            Duty::CommentPublic => fl!(self.messages, "duty-comment-public"),
             Duty::CommentShortest => fl!(self.messages, "duty-comment-shortest"),
             Duty::AgreementNotice => fl!(self.messages, "duty-agreement-notice"),
             Duty::AgreementLongest => fl!(self.messages, "duty-agreement-longest"),
