@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { hex } from "../../verifier/log/bytes.js";
 import { WATCHED, acceptance, read, soon } from "../lib/acceptance.js";
-import { client, footprint, known, linesOf, plain, publicSize, verified } from "../lib/drill.js";
+import { client, commentsAtOnce, footprint, known, linesOf, plain, publicSize, verified } from "../lib/drill.js";
 import { release, signIn } from "../lib/service.js";
 import { entry, offices, say, step } from "../lib/statement.js";
 
@@ -63,6 +63,8 @@ part("on-its-day", async () => {
   const { html } = await read(city, "/me/footprint", hers);
   assert.ok(html.includes("Kept from you under this mandate until"), "the line says that it was kept back");
 
+  // Their office drafts another mandate today, and people have said what they think of it.
+  await commentsAtOnce(city);
   const bailiffs = await client(city, "svc_inquiry-desk");
   const at = await known(city, bailiffs, hers, "openid");
   const wanted = { subject: at, mandate: INQUIRY, blocks: [{ block: "blk_name", form: "value" }], reason: "order" };
