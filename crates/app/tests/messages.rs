@@ -153,29 +153,6 @@ fn an_erased_resident_leaves_no_message(dir: &Path, url: Option<&str>) {
     assert_eq!(all(), [0, 0, 0]);
 }
 
-/// Measures the messages of a week to ten thousand residents, and what opening one costs.
-#[test]
-#[ignore = "a measurement, to be run by hand"]
-#[expect(clippy::disallowed_methods, reason = "it measures")]
-fn what_ten_thousand_messages_cost() {
-    let run = |dir: &Path, url: Option<&str>| {
-        let name = if url.is_some() { "PostgreSQL" } else { "SQLite" };
-        let city = city(dir, url);
-        let residents = city.enrol(10_000);
-        for week in 1..=3 {
-            city.clock.advance(7 * DAY);
-            let begun = std::time::Instant::now();
-            assert_eq!(city.app.write_messages().unwrap(), 10_000);
-            println!("{name}, week {week}: {:?} for 10,000 messages", begun.elapsed());
-        }
-        let begun = std::time::Instant::now();
-        residents.iter().take(1_000).for_each(|resident| assert_eq!(messages(&city, *resident).len(), 3));
-        println!("{name}: {:?} for each of 1,000 pages", begun.elapsed() / 1_000);
-    };
-    run(tempfile::tempdir().unwrap().path(), None);
-    common::on_postgres("messages_measured", run);
-}
-
 /// A courier who remembers, and loses heart after so many letters.
 #[derive(Clone, Default)]
 struct Bag(Arc<Mutex<(Vec<Mail>, usize)>>);
