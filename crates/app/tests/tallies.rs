@@ -4,6 +4,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use common::{CARD, City, SERVICE, block, library_card, mandate, on_both, service};
 use proptest::prelude::*;
@@ -24,6 +25,7 @@ on_both!(
     a_missing_number_is_public_and_told_to_those_concerned,
     a_restart_goes_on_counting,
     a_silent_source_is_public_until_it_is_heard_again,
+    a_use_decided_before_midnight_is_not_counted_after_its_day_was_closed,
     counts_that_somebody_changed_are_an_incident,
     numbers_have_no_gap_under_load,
     what_is_reported_against_a_rule_is_told_as_that,
@@ -109,6 +111,35 @@ fn a_mandate_is_counted_to_its_last_day(dir: &Path, url: Option<&str>) {
     city.app.run_tallies().unwrap();
     assert_eq!(published(&city, "mdt_short").len(), 3, "1, 2 and 3 January, on which it ended");
     assert_eq!(published(&city, CARD).len(), 12);
+}
+
+fn a_use_decided_before_midnight_is_not_counted_after_its_day_was_closed(dir: &Path, url: Option<&str>) {
+    const SHORT: &str = "mdt_short";
+    let city = City::found(dir, url);
+    let mut body = library_card();
+    body["legal_basis"]["code"] = serde_json::json!("public_task");
+    city.publish_mandate(SHORT, body);
+    let (resident, subject) = city.cardholder();
+    let midnight = Day::of(city.app.now()).unwrap().next().begins();
+    city.clock.advance(midnight.micros() - city.app.now().micros() - 1);
+    // The decision has its time, and draws the id of the notice to her: now the day ends and is counted.
+    let (app, clock) = (Arc::clone(&city.app), Arc::clone(&city.clock));
+    let (done, is_done) = std::sync::mpsc::channel();
+    city.rng.before_next(move || {
+        clock.advance(SECOND);
+        assert_eq!(app.run_tallies().unwrap(), 2);
+        done.send(()).unwrap();
+    });
+    let mut request = city.request(&subject);
+    request.mandate = SHORT.parse().unwrap();
+    city.app.release(&request).unwrap();
+    is_done.try_recv().expect("it was counted while the decision was under way");
+    let used = events(&city, resident).into_iter().find(|event| event.kind == Kind::Use).unwrap();
+    assert_eq!(Day::of(used.at), Day::of(midnight), "it was decided again");
+    city.clock.advance(DAY);
+    city.app.run_tallies().unwrap();
+    let counted = published(&city, SHORT);
+    assert_eq!(counted.iter().map(|tally| tally.uses).collect::<Vec<_>>(), [Count::Exact(0), Count::Few]);
 }
 
 /// The numbers of the pass in the footprints of these residents, in order.

@@ -70,16 +70,23 @@ impl Clock for SetClock {
 }
 
 /// Repeatable random bytes: SHA-256 over a seed and a counter.
-pub struct SeededRng(u64, AtomicU64);
+pub struct SeededRng(u64, AtomicU64, Mutex<Option<Step>>);
 
 impl SeededRng {
     pub fn new(seed: u64) -> Arc<Self> {
-        Arc::new(Self(seed, AtomicU64::new(0)))
+        Arc::new(Self(seed, AtomicU64::new(0), Mutex::default()))
+    }
+
+    /// Has `step` happen when bytes are drawn next, before they are.
+    pub fn before_next(&self, step: impl FnOnce() + Send + 'static) {
+        *self.2.lock().unwrap() = Some(Box::new(step));
     }
 }
 
 impl Rng for SeededRng {
     fn fill(&self, bytes: &mut [u8]) {
+        let waiting = self.2.lock().unwrap().take();
+        waiting.into_iter().for_each(|step| step());
         for chunk in bytes.chunks_mut(32) {
             let n = self.1.fetch_add(1, Ordering::SeqCst);
             let block = sha256(&[self.0.to_be_bytes(), n.to_be_bytes()].concat());
@@ -96,6 +103,7 @@ pub fn vault_setup(url: Option<&str>) -> VaultSetup {
 pub struct City {
     pub app: Arc<App>,
     pub clock: Arc<SetClock>,
+    pub rng: Arc<SeededRng>,
     signers: Vec<Signer>,
 }
 
@@ -157,10 +165,11 @@ impl City {
             vault: vault_setup(url),
         };
         let (clock_port, root, objects) = (Arc::clone(&clock) as Arc<dyn Clock>, None, None);
-        let app = App::open(Open { config, house, clock: clock_port, rng, root, objects, second_hand, transport })?;
+        let rng_port = Arc::clone(&rng) as Arc<dyn Rng>;
+        let app = App::open(Open { config, house, clock: clock_port, rng: rng_port, root, objects, second_hand, transport })?;
         // What services are told is looked at where it happens; the test about time sets it back.
         app.spread_word(0);
-        Ok(Self { app: Arc::new(app), clock, signers })
+        Ok(Self { app: Arc::new(app), clock, rng, signers })
     }
 
     /// Residents with a name and a district.
