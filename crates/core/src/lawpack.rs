@@ -13,7 +13,7 @@ use crate::assessment::AssessedWhen;
 use crate::clause::{ContractClause, Processors};
 use crate::draft::{Draft, Problem};
 use crate::mandate::{BASES, Basis};
-use crate::time::parse_duration;
+use crate::time::{DAY, parse_duration};
 use crate::{Text, Time};
 
 /// One revision of a lawpack.
@@ -201,6 +201,9 @@ impl Duty {
 
 /// The jurisdiction of the pack that holds where no other says anything.
 pub const GENERIC: &str = "generic";
+
+/// No emergency runs longer, whatever a pack says: the second of the eight conditions.
+const LONGEST_EMERGENCY: i64 = 90 * DAY;
 
 /// The packs that ship with the program, ready to be published: id and TOML.
 pub const SHIPPED: [(&str, &str); 6] = [
@@ -422,6 +425,12 @@ impl Lawpack {
         for change in Change::ALWAYS.into_iter().filter(|change| !self.asks_again.is_empty() && !asks(*change)) {
             let message = format!("Nobody would be asked again after a change of `{}`. Add it to the list.", change.code());
             draft.note("asks_again", "missing", message);
+        }
+        let is_too_long = |deadline: &Deadline| deadline.duty == Duty::EmergencyLongest && deadline.within() > LONGEST_EMERGENCY;
+        if self.deadlines.iter().any(is_too_long) {
+            let message =
+                "No pack lets an emergency run longer than 90 days. Shorten it; what goes on is a new mandate after a review.";
+            draft.note("deadlines", "too-long", message.into());
         }
         for (word, duty) in Duty::WORDS {
             match self.deadlines.iter().filter(|deadline| deadline.duty == *duty).count() {

@@ -54,6 +54,15 @@ fn what_ships_can_be_published() {
     assert_eq!(serde_json::to_string(&again).unwrap(), city.json());
 }
 
+#[test]
+fn no_pack_lets_an_emergency_last() {
+    let longest = |within: &str| Lawpack::read(&pack("TW", "in_force", 1, "emergency_longest", within));
+    assert!(longest("P90D").is_ok());
+    let problems = longest("P91D").unwrap_err();
+    assert!(names(&problems, "deadlines", "too-long"), "{problems:?}");
+    problems.iter().for_each(|problem| well_said(problem).unwrap());
+}
+
 /// Logs were made under it: it changes by a statement and never by a release of the program.
 #[test]
 fn the_generic_pack_that_ships_is_never_changed() {
