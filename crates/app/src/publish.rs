@@ -214,10 +214,10 @@ impl App {
         if problems.is_empty() { Ok(()) } else { Err(Error::Unlawful(problems)) }
     }
 
-    /// Makes the keys that active mandates and services need. Never before publication, and again at start-up, so that a
+    /// Makes the keys that public mandates and services need. Never before publication, and again at start-up, so that a
     /// crash in between only delays them.
     pub(crate) fn make_keys(&self, register: &Register) -> Result<(), Error> {
-        for mandate in register.mandates.values().filter(|mandate| !mandate.state.is_over() && mandate.state != State::Draft) {
+        for mandate in register.mandates.values().filter(|mandate| mandate.has_key()) {
             self.vault.create_mandate_key(mandate.number, self.rng())?;
         }
         for service in register.services.values().filter(|service| !service.state.is_over()) {

@@ -45,9 +45,9 @@ impl<T> Entry<T> {
 }
 
 impl Entry<Mandate> {
-    /// Whether there is a key of it: from its first step after the draft on, until it is over.
+    /// Whether there is a key of it: from its first publication on, until it is over. A revision of it is a draft again, and the key stays.
     pub fn has_key(&self) -> bool {
-        !self.state.is_over() && self.history.iter().any(|step| step.to != State::Draft)
+        !self.state.is_over() && self.history.iter().any(|step| matches!(step.to, State::Published | State::Active))
     }
 
     /// Whether uses are possible at `now` as far as the mandate itself goes.

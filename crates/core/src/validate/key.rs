@@ -34,7 +34,7 @@ pub(super) fn key(check: &mut Check<'_>) -> Option<Content> {
                 check.note(
                     "mandate",
                     "no-key",
-                    "A draft has no key yet, and what is over gets none. Name another mandate.".into(),
+                    "What was never published has no key, and what is over gets none. Name another mandate.".into(),
                 );
             }
             Some(_) => {}

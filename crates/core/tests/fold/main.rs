@@ -387,11 +387,10 @@ fn statement_of(city: &City, act: &Act, keys: &[&str]) -> Option<(Statement, boo
         Act::Key { mandate } => {
             let (_, state) = city.state(OBJECTS[*mandate])?;
             let commitment = commitment_of(OBJECTS[*mandate]);
-            let left_draft = city
-                .statements
-                .iter()
-                .any(|statement| statement.kind == StatementKind::StatusChange && statement.body["object"] == OBJECTS[*mandate]);
-            let lawful = left_draft && !state.is_over() && !said(city, StatementKind::Key, OBJECTS[*mandate]) && roles(keys) >= 1;
+            let publishes = |body: &Value| body["object"] == OBJECTS[*mandate] && body["to"] == "published";
+            let mut steps = city.statements.iter().filter(|statement| statement.kind == StatementKind::StatusChange);
+            let was_public = steps.any(|statement| publishes(&statement.body));
+            let lawful = was_public && !state.is_over() && !said(city, StatementKind::Key, OBJECTS[*mandate]) && roles(keys) >= 1;
             let body = key_body(OBJECTS[*mandate], commitment);
             Some((city.draft(StatementKind::Key, &key_id(commitment), "agc_operator", body, &by("agc_operator")), lawful))
         }
