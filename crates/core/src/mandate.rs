@@ -378,6 +378,13 @@ impl Mandate {
         }
     }
 
+    /// The body whose two people approve beside the controller's that it becomes active: the overseer of an emergency, or who answers for a
+    /// delay. No mandate has both.
+    pub fn countersigner(&self) -> Option<&AgencyId> {
+        let delay = self.visibility.delay().map(|delay| &delay.authority);
+        delay.or_else(|| (self.kind == MandateKind::Emergency).then_some(&self.oversight_body))
+    }
+
     fn fields(draft: &mut Draft<'_>) -> Option<Self> {
         let kinds = [
             ("covert", MandateKind::Covert),

@@ -7,6 +7,7 @@ mod assessment;
 mod breach;
 mod certificate;
 mod contract;
+mod emergency;
 mod house;
 mod incident;
 mod key;

@@ -178,6 +178,58 @@ fn an_emergency_is_renewed_as_often_as_its_first_mandate_says() {
 }
 
 #[test]
+fn what_goes_on_longer_says_that_it_continues() {
+    let mut city = city();
+    let next = |days: i64| {
+        let mut body = outbreak();
+        (body["starts_at"], body["sunset_at"]) = (json!(day(90).to_string()), json!(day(days).to_string()));
+        body["emergency"]["disparity_audit_due"] = body["sunset_at"].clone();
+        body
+    };
+    let of = |body: Value, city: &City| check(city, StatementKind::Mandate, "mdt_second", body, &HEALTH);
+    let end = city.register.mandates[&"mdt_outbreak".parse().unwrap()].body.sunset_at;
+    // A draft binds nobody, and is prolonged by nothing.
+    assert!(of(next(170), &city).is_empty(), "{:?}", of(next(170), &city));
+    common::activate(&mut city, "mdt_outbreak");
+    let problems = of(next(170), &city);
+    assert!(names(&problems, "continues", "not-continued"), "{problems:?}");
+    // Nor does another number help while the first could last.
+    let mut other = next(170);
+    other["emergency"]["id"] = json!("Another number");
+    assert!(names(&of(other, &city), "continues", "not-continued"));
+    // What ends no later prolongs nothing, and neither does what has other data.
+    let mut beside = outbreak();
+    beside["sunset_at"] = json!(end.to_string());
+    assert!(of(beside, &city).is_empty());
+    city.now = day(70);
+    let mut continued = next(170);
+    continued["continues"] = json!("mdt_outbreak");
+    assert!(names(&of(continued.clone(), &city), "review", "missing"));
+    continued["review"] = json!({"at": city.now.to_string(), "finding": text("It goes on.")});
+    assert!(of(continued.clone(), &city).is_empty(), "{:?}", of(continued, &city));
+}
+
+#[test]
+fn no_part_of_a_security_body_has_another_kind() {
+    let city = city();
+    let operator = [("agc_operator", "head"), ("agc_operator", "privacy")];
+    let part = |kind: &str| {
+        let mut body = common::agency_body("agc_unit", kind);
+        body["parent"] = json!("agc_police");
+        check(&city, StatementKind::Agency, "agc_unit", body, &operator)
+    };
+    for kind in ["agency", "health_authority", "vendor"] {
+        assert!(names(&part(kind), "parent", "security-body"), "{kind}");
+    }
+    assert!(part("security_or_intelligence").is_empty());
+    // Nor does one that is there already come under it.
+    let mut body = common::agency_body("agc_health", "health_authority");
+    body["parent"] = json!("agc_police");
+    let approvals = [operator[0], operator[1], HEALTH[0]];
+    assert!(names(&check(&city, StatementKind::Agency, "agc_health", body, &approvals), "parent", "security-body"));
+}
+
+#[test]
 fn a_disparity_audit_that_did_not_come_is_late() {
     let mut city = city();
     common::activate(&mut city, "mdt_outbreak");

@@ -106,7 +106,7 @@ pub fn mandate(
     days: MandateDays,
     rng: &dyn Rng,
 ) -> Result<Vec<Statement>, Failure> {
-    // Who waives a condition signs the activation alone; all else is the controller's to say.
+    // Who countersigns signs the activation alone; all else is the controller's to say.
     let by = speaker(signers)?;
     let own: Vec<&Signer> = signers.iter().copied().filter(|signer| *signer.agency() == by).collect();
     let draft = object(register, StatementKind::Mandate, id.as_str(), body, &own, days.draft)?;

@@ -25,6 +25,11 @@ pub(super) fn agency(check: &mut Check<'_>) -> Option<Content> {
             );
         } else if !register.agencies.contains_key(parent) {
             check.unknown("parent", parent, "agency");
+        } else if body.kind != AgencyKind::SecurityOrIntelligence && register.is_security_body(parent) {
+            // What such a body may not do, no part of it may do under another name.
+            let message =
+                "A part of a security or intelligence body is one itself. Register it as that, or name another body above it.";
+            check.note("parent", "security-body", message.into());
         }
     }
     match register.operator() {

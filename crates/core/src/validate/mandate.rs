@@ -1,12 +1,11 @@
 //! Mandate: its parties and blocks exist and fit, and its steps come in time.
 
+use super::emergency::{agreed_with_security, found_needed, not_continued, renewal, unshown, waivers};
 use super::{Check, problem, unknown};
 use crate::Time;
 use crate::agency::AgencyKind;
-use crate::agreement::Agreement;
 use crate::assessment::{self, Decision};
 use crate::block::Sensitivity;
-use crate::condition::{EightConditions, Shown};
 use crate::draft::Problem;
 use crate::id::{AgencyId, MandateId};
 use crate::lawpack::{Duty, Opens};
@@ -125,21 +124,6 @@ fn delay_authority(register: &Register, mandate: &Mandate) -> Option<Problem> {
     }
 }
 
-/// Statements that are named as evidence and are not there.
-fn unshown(register: &Register, mandate: &Mandate) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for (field, condition) in mandate.eight_conditions.iter().flat_map(EightConditions::each) {
-        for (i, shown) in condition.evidence().iter().enumerate() {
-            let Shown::Statement { statement } = shown else { continue };
-            if !register.has(statement) {
-                let field = format!("eight_conditions.{field}.met.evidence[{i}].statement");
-                problems.push(unknown(&field, statement, "statement"));
-            }
-        }
-    }
-    problems
-}
-
 /// The provision and the exception are ones that the law of the controller lists.
 fn rests_on(register: &Register, mandate: &Mandate, at: Time) -> Vec<Problem> {
     let law = register.law(&mandate.controller, at);
@@ -223,97 +207,6 @@ fn beyond(register: &Register, mandate: &Mandate, at: Time) -> Vec<Problem> {
         .collect()
 }
 
-/// A health authority found that the emergency needs the mandate.
-fn found_needed(register: &Register, mandate: &Mandate, at: Time) -> Vec<Problem> {
-    let Some(emergency) = &mandate.emergency else { return Vec::new() };
-    let mut problems = Vec::new();
-    let by = &emergency.finding.by;
-    match register.agencies.get(by).map(|agency| agency.body.kind) {
-        None => problems.push(unknown("emergency.finding.by", by, "agency")),
-        Some(AgencyKind::HealthAuthority) => {}
-        Some(_) => {
-            let message = format!("`{by}` is no health authority. Name the one that found that the mandate is needed.");
-            problems.push(problem("emergency.finding.by", "not-a-health-authority", message));
-        }
-    }
-    if emergency.finding.at > at {
-        let message = "Nothing has been found yet. Let the health authority look at it first, then publish.";
-        problems.push(problem("emergency.finding.at", "future", message.into()));
-    }
-    problems
-}
-
-/// How many mandates of an emergency this one comes after, and what the first of them says of its renewal. A chain that runs in a ring ends
-/// where it began.
-fn renewals(register: &Register, mandate: &Mandate) -> (i64, Option<i64>) {
-    let (mut count, mut first, mut seen) = (0, mandate, Vec::new());
-    while let Some(id) = first.continues.as_ref().and_then(|id| id.parse::<MandateId>().ok()) {
-        let Some(before) = register.mandates.get(&id).filter(|before| before.body.kind == MandateKind::Emergency) else { break };
-        if seen.contains(&id) {
-            break;
-        }
-        seen.push(id);
-        (count, first) = (count + 1, &before.body);
-    }
-    (count, first.emergency.as_ref().map(|emergency| emergency.renewal_limit))
-}
-
-/// Agreements about a mandate to which a security body is a party.
-fn agreed_with_security(register: &Register, id: &MandateId) -> bool {
-    let is_security = |party: &AgencyId| {
-        register.agencies.get(party).is_some_and(|agency| agency.body.kind == AgencyKind::SecurityOrIntelligence)
-    };
-    let about = |agreement: &&Entry<Agreement>| agreement.body.mandates.contains(id) && !agreement.state.is_over();
-    register.agreements.values().filter(about).any(|agreement| agreement.body.parties.iter().any(is_security))
-}
-
-/// Only the body that watches a mandate can waive one of its conditions.
-fn waivers(mandate: &Mandate) -> Vec<Problem> {
-    let eight = mandate.eight_conditions.iter();
-    let foreign = eight.flat_map(EightConditions::waivers).filter(|(_, waiver)| waiver.by != mandate.oversight_body);
-    foreign
-        .map(|(field, waiver)| {
-            let field = format!("eight_conditions.{field}.waived.by");
-            let message = format!("`{}` does not watch this mandate. Name its oversight body.", waiver.by);
-            problem(&field, "not-the-overseer", message)
-        })
-        .collect()
-}
-
-/// An emergency goes on only after a new look at it, which cannot be older than what it looks at.
-fn renewal(register: &Register, mandate: &Mandate, at: Time) -> Vec<Problem> {
-    let Some(continues) = &mandate.continues else { return Vec::new() };
-    let mut problems = Vec::new();
-    let old = continues.parse().ok().and_then(|id: MandateId| register.mandates.get(&id));
-    if old.is_none() {
-        problems.push(unknown("continues", continues, "mandate"));
-    }
-    match &mandate.review {
-        None => problems.push(problem(
-            "review",
-            "missing",
-            "This mandate continues an emergency without a new review. Say when it was reviewed and what was found.".into(),
-        )),
-        Some(review) if review.at > at => {
-            problems.push(problem("review.at", "future", "The review has not taken place. Review first, then publish.".into()))
-        }
-        Some(review) if old.is_some_and(|old| review.at <= old.body.starts_at) => problems.push(problem(
-            "review.at",
-            "old-review",
-            "The review is older than the mandate it reviews. Review that mandate anew.".into(),
-        )),
-        Some(_) => {}
-    }
-    let (count, limit) = renewals(register, mandate);
-    if let Some(limit) = limit.filter(|limit| count > *limit) {
-        let message = format!(
-            "The first mandate of this emergency lets {limit} others continue it, and this one would be number {count}. Let it end, or find another basis."
-        );
-        problems.push(problem("continues", "too-often", message));
-    }
-    problems
-}
-
 /// What the controller's law says of the length of a mandate and of the time to comment on it. Without a register it is the generic law.
 pub fn lengths(register: &Register, mandate: &Mandate, at: Time) -> Vec<Problem> {
     let law = register.law(&mandate.controller, at);
@@ -351,6 +244,7 @@ pub(super) fn revision(check: &mut Check<'_>) -> Option<Content> {
     check.speaker(&body.controller, 2);
     check.problems.extend(draft(register, &body, statement.at));
     let id: MandateId = statement.id.parse().ok()?;
+    check.problems.extend(not_continued(register, &id, &body, statement.at));
     if let Some(old) = register.mandates.get(&id) {
         check.same_owner("controller", &old.body.controller, &body.controller);
         if old.body.oversight_body != body.oversight_body && register.binding(id.as_str(), statement.at).next().is_some() {
@@ -388,19 +282,8 @@ pub(super) fn revision(check: &mut Check<'_>) -> Option<Content> {
     Some(Content::Mandate(id, Box::new(body)))
 }
 
-/// The body whose two people have to approve beside the controller's that a mandate becomes active: because it waives something, or answers for
-/// a delay. No mandate has both.
-pub(super) fn beside(register: &Register, id: &MandateId) -> Option<AgencyId> {
-    let body = &register.mandates.get(id)?.body;
-    if let Some(delay) = body.visibility.delay() {
-        return Some(delay.authority.clone());
-    }
-    let is_waived = body.eight_conditions.as_ref()?.waivers().next().is_some();
-    is_waived.then(|| body.oversight_body.clone())
-}
-
 /// Whether any revision of it was public before, so that people may have agreed to its end.
-fn was_published(entry: &Entry<Mandate>) -> bool {
+pub(super) fn was_published(entry: &Entry<Mandate>) -> bool {
     entry.history.iter().any(|step| matches!(step.to, State::Published | State::Active))
 }
 

@@ -33,11 +33,12 @@ pub(super) fn status(check: &mut Check<'_>) -> Option<Content> {
         return None;
     };
     let mandate = change.object.parse::<MandateId>().ok();
-    let beside = mandate.as_ref().filter(|_| change.to == State::Active).and_then(|id| mandate::beside(register, id));
+    let beside =
+        mandate.as_ref().filter(|_| change.to == State::Active).and_then(|id| register.mandates.get(id)?.body.countersigner());
     let operator = register.operator().is_some_and(|operator| operator.id == statement.by.as_str());
     match change.object.parse::<AgreementId>() {
         Ok(id) if !(guard.automatic && operator) => agreement::step_speaker(check, &id, &change, guard),
-        _ => step_speaker(check, &owner, guard, beside.as_ref()),
+        _ => step_speaker(check, &owner, guard, beside),
     }
     if let Some(id) = mandate {
         mandate::step(check, &id, &change, statement.at);

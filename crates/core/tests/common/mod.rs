@@ -240,13 +240,24 @@ impl City {
         self.draft(StatementKind::StatusChange, &id, by, body, approvals)
     }
 
-    /// Takes the step with two approvals of the owner; panics with the problems when it is refused.
+    /// Takes the step with two approvals of the owner, and of the overseer where an emergency begins; panics with the problems when it is
+    /// refused.
     pub fn step(&mut self, object: &str, to: State) {
         let owner = self.owner(object).unwrap();
-        let statement = self.step_draft(object, to, &owner, &[(&owner, "head"), (&owner, "privacy")]);
+        let overseer = self.begins_emergency(object, to);
+        let bodies = std::iter::once(&owner).chain(&overseer);
+        let approvals: Vec<_> = bodies.flat_map(|body| [(body.as_str(), "head"), (body.as_str(), "privacy")]).collect();
+        let statement = self.step_draft(object, to, &owner, &approvals);
         if let Err(problems) = self.apply(statement) {
             panic!("the step of {object} to {to:?} is refused: {problems:#?}");
         }
+    }
+
+    /// The overseer whose two people approve a step as well, where an emergency begins with it.
+    pub fn begins_emergency(&self, object: &str, to: State) -> Option<String> {
+        let entry = self.register.mandates.get(&object.parse().ok()?)?;
+        let begins = to == State::Active && entry.body.kind == MandateKind::Emergency;
+        begins.then(|| entry.body.oversight_body.to_string())
     }
 
     pub fn steps(&mut self, object: &str, path: &[State]) {

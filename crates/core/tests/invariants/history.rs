@@ -383,6 +383,11 @@ fn advance_mandate(city: &mut City, id: &str, signers: Signers) -> Option<Statem
 fn step(city: &City, object: &str, to: State, by: &str, signers: Signers) -> Statement {
     let mut statement = city.step_draft(object, to, by, &[]);
     approve(&mut statement, by, signers);
+    if let Some(overseer) = city.begins_emergency(object, to)
+        && matches!(signers, Signers::TwoRoles)
+    {
+        approve(&mut statement, &overseer, signers);
+    }
     statement
 }
 

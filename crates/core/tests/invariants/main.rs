@@ -10,7 +10,7 @@ mod said;
 mod uses;
 
 use common::cases;
-use history::{CONTRACT, MANDATES, OBJECTS, Seen, begun, histories, play};
+use history::{CONTRACT, MANDATES, OBJECTS, OVERSEER, Seen, begun, histories, play};
 use proptest::prelude::*;
 use said::{Said, people};
 use serde_json::Value;
@@ -42,6 +42,13 @@ fn given_power(seen: &Seen<'_>) -> Vec<&'static str> {
         after.is_some_and(|(_, state)| state == State::Active) && before != after
     };
     OBJECTS.into_iter().filter(stands).collect()
+}
+
+fn is_emergency(said: &Said, mandate: &str) -> bool {
+    said.all("Mandate")
+        .filter(|(said, _)| said["id"] == mandate)
+        .last()
+        .is_some_and(|(said, _)| said["body"]["kind"] == "emergency")
 }
 
 proptest! {
@@ -94,6 +101,10 @@ proptest! {
             if seen.is_taken && (needs_two || !gives.is_empty()) {
                 prop_assert!(people(seen.statement) >= 2, "{:?} by {:?}", gives, seen.statement);
             }
+            // An emergency begins with two people of its overseer.
+            let begins = seen.is_taken && gives.iter().any(|id| is_emergency(seen.said, id));
+            let overseers = seen.statement.approvals.iter().filter(|approval| approval.agency.as_str() == OVERSEER);
+            prop_assert!(!begins || overseers.count() >= 2, "{:?} by {:?}", gives, seen.statement);
             Ok(())
         })?;
     }

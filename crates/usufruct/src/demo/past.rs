@@ -72,8 +72,8 @@ pub fn tell(
     for (id, draft) in &city.mandates {
         let mandate = Mandate::read(&draft.mandate).map_err(|problems| unlawful(id.as_str(), &problems))?;
         let mut signers = offices.of(&mandate.controller)?;
-        if let Some(delay) = mandate.visibility.delay() {
-            signers.extend(offices.of(&delay.authority)?);
+        if let Some(countersigner) = mandate.countersigner() {
+            signers.extend(offices.of(countersigner)?);
         }
         let statements =
             compose::mandate(&Register::default(), id, draft.mandate.clone(), &draft.notice, &signers, days(&mandate, now), rng)?;
