@@ -9,9 +9,12 @@ use crate::amendment::Amendment;
 use crate::block::Sensitivity;
 use crate::contract::Subprocessor;
 use crate::event::Form;
-use crate::id::{AgencyId, BlockId, ContractId, MandateId};
-use crate::lawpack::Provision;
-use crate::mandate::{AskedBlock, AutomatedDecision, LegalBasis, Mandate, MandateKind, Necessity, Recipient, Retention};
+use crate::id::{AgencyId, BlockId, ContractId, MandateId, ServiceId};
+use crate::lawpack::{Law, Provision};
+use crate::mandate::{
+    AskedBlock, AutomatedDecision, Conversion, DataRange, Exception, LegalBasis, Mandate, MandateKind, Necessity, Recipient,
+    Retention, Transfer,
+};
 use crate::register::{Entry, Register};
 use crate::{Digest, Time};
 
@@ -53,6 +56,8 @@ pub enum Icon {
     Delayed,
     /// A machine decides or helps to.
     Machine,
+    /// Two services may learn that they know the same person.
+    Joined,
     /// A vendor works on it.
     Vendor,
     /// It is used abroad.
@@ -67,18 +72,33 @@ pub struct Full {
     pub controller: Party,
     pub purpose: Text,
     pub basis: LegalBasis,
+    /// Why specially protected data may be used, or data for another purpose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exception: Option<NamedException>,
     pub subjects: Text,
     pub categories: Vec<Category>,
     pub starts_at: Time,
     pub ends_at: Time,
+    /// From which time data may be, where not all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_range: Option<DataRange>,
     /// Countries where data is used.
     pub territory: Vec<String>,
+    /// What protects data beyond the countries that the law allows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub transfers: Vec<Transfer>,
     /// Those who receive data in their own name.
     pub recipients: Vec<NamedRecipient>,
+    /// Services that may learn by which pseudonym another one knows her.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub joins: Vec<NamedJoin>,
     /// Vendors, and theirs.
     pub processors: Vec<Processor>,
     pub manner: Text,
     pub automated_decision: AutomatedDecision,
+    /// Where it is said how the machine works.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub algorithm_url: Option<String>,
     pub retention: Retention,
     /// For how many days a matter that concerns somebody else is closed to her at most, where it may be.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,6 +109,26 @@ pub struct Full {
     /// How long lines are kept from residents, where they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delay: Option<NamedDelay>,
+}
+
+/// An exception of the law and the reason why it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NamedException {
+    /// Its article, or its code where the law does not list it.
+    pub article: String,
+    /// What the law says, where it lists it.
+    pub words: Option<Text>,
+    pub written_reason: Text,
+}
+
+/// One service that learns the pseudonyms of another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NamedJoin {
+    pub from: ServiceId,
+    pub from_name: Text,
+    pub to: ServiceId,
+    pub to_name: Text,
+    pub why: Text,
 }
 
 /// A delay, and who answers for it beside the controller.
@@ -186,22 +226,28 @@ impl Layers {
         let entry = register.mandates.get(mandate)?;
         let notice = register.notice(entry)?;
         let body = &entry.body;
+        let law = register.law(&body.controller, at);
         let own = body.recipients.iter().filter(|recipient| recipient.contract.is_none());
         let full = Full {
             controller: party(register, &body.controller),
             purpose: body.purpose.sentence.clone(),
             basis: body.legal_basis.clone(),
+            exception: body.exception.as_ref().map(|exception| named_exception(&law, exception)),
             subjects: body.subjects.clone(),
             categories: body.blocks.iter().map(|asked| category(register, asked)).collect(),
             starts_at: body.starts_at,
             ends_at: body.sunset_at,
+            data_range: body.data_range.clone(),
             territory: body.locations.clone(),
+            transfers: body.transfers.clone(),
             recipients: own
                 .map(|recipient| NamedRecipient { party: party(register, &recipient.agency), why: recipient.why.clone() })
                 .collect(),
+            joins: body.conversions.iter().map(|conversion| join(register, conversion)).collect(),
             processors: body.recipients.iter().filter_map(|recipient| processor(register, recipient)).collect(),
             manner: notice.body.manner.clone(),
             automated_decision: body.automated_decision,
+            algorithm_url: body.algorithm_url.clone(),
             retention: body.retention.clone(),
             closed_days: body.third_party.map(|third| third.max_days),
             rights: notice.body.rights.clone(),
@@ -212,8 +258,7 @@ impl Layers {
                 .delay()
                 .map(|delay| NamedDelay { max_days: delay.max_days, authority: party(register, &delay.authority) }),
         };
-        let asked = register.law(&body.controller, at).notice_items().iter();
-        let law = asked.map(|item| LawItem { is_answered: ANSWERED.contains(&item.code.as_str()), provision: item.clone() });
+        let items = law.notice_items().iter().map(|item| LawItem { is_answered: ANSWERED.contains(&item.code.as_str()), provision: item.clone() });
         Some(Self {
             mandate: mandate.clone(),
             revision: entry.rev,
@@ -224,7 +269,7 @@ impl Layers {
             icons: icons(register, entry, &full),
             line: notice.body.line.clone(),
             short: notice.body.short.clone(),
-            law: law.collect(),
+            law: items.collect(),
             full,
             amendment: register.amendments.get(mandate).cloned(),
         })
@@ -250,6 +295,7 @@ fn icons(register: &Register, entry: &Entry<Mandate>, full: &Full) -> Vec<Icon> 
         (Icon::Emergency, body.kind == MandateKind::Emergency),
         (Icon::Delayed, body.visibility.delay().is_some()),
         (Icon::Machine, body.automated_decision != AutomatedDecision::None),
+        (Icon::Joined, !full.joins.is_empty()),
         (Icon::Vendor, !vendors.is_empty()),
         (Icon::Abroad, places.any(is_abroad) || behind.map(|sub| &sub.place).any(is_abroad)),
         (Icon::Business, body.purpose.commercial),
@@ -272,6 +318,24 @@ fn party(register: &Register, id: &AgencyId) -> Party {
             protection_officer: String::new(),
         },
     }
+}
+
+fn named_exception(law: &Law<'_>, exception: &Exception) -> NamedException {
+    let listed = law.exceptions().iter().find(|listed| listed.code == exception.code);
+    NamedException {
+        article: listed.map_or_else(|| exception.code.clone(), |listed| listed.article.clone()),
+        words: listed.map(|listed| listed.text.clone()),
+        written_reason: exception.written_reason.clone(),
+    }
+}
+
+fn join(register: &Register, conversion: &Conversion) -> NamedJoin {
+    let name = |id: &ServiceId| match register.services.get(id) {
+        Some(entry) => entry.body.name.clone(),
+        None => Text::new(id.as_str(), id.as_str()),
+    };
+    let Conversion { from, to, why } = conversion;
+    NamedJoin { from: from.clone(), from_name: name(from), to: to.clone(), to_name: name(to), why: why.clone() }
 }
 
 fn category(register: &Register, asked: &AskedBlock) -> Category {

@@ -267,3 +267,35 @@ fn a_notice_names_everybody_who_works_on_the_data() {
     assert_eq!(said["full"]["processors"][0]["behind"][0]["party"]["name"], text("agc_post"));
     assert_eq!(said["law"][0]["code"], "controller");
 }
+
+#[test]
+fn a_notice_says_what_is_joined_and_on_which_exception_it_rests() {
+    let mut city = founded();
+    city.now = day(1);
+    for (id, agency, sector) in [("svc_library", "agc_library", "library"), ("svc_parks", "agc_parks", "parks")] {
+        city.say(StatementKind::Service, id, agency, common::service_body(agency, sector, &[]));
+    }
+    let mut body = library_card();
+    body["operations"] = json!(["collect", "match", "decide"]);
+    body["recipients"] = json!([
+        {"agency": "agc_library", "why": text("Prints the card.")}, {"agency": "agc_parks", "why": text("Lets readers in.")},
+    ]);
+    body["conversions"] = json!([{"from": "svc_library", "to": "svc_parks", "why": text("Readers enter.")}]);
+    body["exception"] = json!({"code": "TW16.6", "written_reason": text("Readers asked for it.")});
+    body["data_range"] = json!({"back": "P30D"});
+    city.say(StatementKind::Mandate, CARD, "agc_library", body);
+    activate(&mut city, CARD);
+    let layers = Layers::of(&city.register, &CARD.parse().unwrap(), city.now).unwrap();
+    assert!(layers.icons.contains(&Icon::Joined), "{:?}", layers.icons);
+    let [join] = &layers.full.joins[..] else { panic!("{:?}", layers.full.joins) };
+    assert_eq!((join.from.as_str(), join.to.as_str(), join.why.en.as_str()), ("svc_library", "svc_parks", "Readers enter."));
+    assert_eq!(join.to_name, city.register.services[&join.to].body.name);
+    let exception = layers.full.exception.as_ref().unwrap();
+    assert_eq!(exception.written_reason.en, "Readers asked for it.");
+    assert_eq!(layers.full.data_range.as_ref().unwrap().back.as_deref(), Some("P30D"));
+    // What is not there is not spoken of.
+    let said = serde_json::to_value(Layers::of(&lawful().register, &CARD.parse().unwrap(), day(40)).unwrap()).unwrap();
+    for field in ["joins", "exception", "data_range", "transfers"] {
+        assert!(said["full"].get(field).is_none(), "{field}");
+    }
+}

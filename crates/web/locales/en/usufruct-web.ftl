@@ -1581,6 +1581,7 @@ icon-special = Data that the law protects most
 icon-emergency = Emergency
 icon-delayed = You see uses only later
 icon-machine = A machine decides or helps to
+icon-joined = Services learn that they know the same person
 icon-vendor = A company works on it
 icon-abroad = Used or kept abroad
 icon-business = Serves business

@@ -1506,6 +1506,7 @@ icon-special = 法律特別保護的資料
 icon-emergency = 緊急措施
 icon-delayed = 您日後才看得到使用紀錄
 icon-machine = 由機器決定或輔助決定
+icon-joined = 服務之間可得知為同一人
 icon-vendor = 有廠商受託處理
 icon-abroad = 在境外使用或保存
 icon-business = 供商業使用
