@@ -204,6 +204,13 @@ impl City {
         }
     }
 
+    /// Gives a body that has nobody yet its two people, so that it can be published and speak.
+    pub fn staff(&mut self, agency: &str) {
+        let id: AgencyId = agency.parse().unwrap();
+        let people = ["head", "data-protection"].map(|key| self.app.house().signer(&id, key, self.app.rng()).unwrap());
+        self.signers.extend(people);
+    }
+
     pub fn signer(&self, agency: &str) -> Vec<&Signer> {
         self.signers.iter().filter(|signer| signer.agency().as_str() == agency).collect()
     }

@@ -31,15 +31,7 @@ pub fn city(dir: &Path, url: Option<&str>) -> City {
 /// The law that supervises vendors, and a vendor that works for the library.
 pub fn supervise(city: &City) {
     city.publish(StatementKind::Lawpack, "law_vendors", OPERATOR, law());
-    city.publish_agency(VENDOR, "vendor");
-    city.publish(StatementKind::Contract, CONTRACT, LIBRARY, contract(city));
-    for (kind, by, to) in [("agency", LIBRARY, State::CheckedAgency), ("city", OPERATOR, State::CheckedCity)] {
-        check(city, kind, by, "passed");
-        step(city, CONTRACT, to, &city.signer(LIBRARY)).unwrap();
-    }
-    for to in [State::Signed, State::Active] {
-        step(city, CONTRACT, to, &city.signer(LIBRARY)).unwrap();
-    }
+    bind(city, VENDOR, CONTRACT, &[CARD], &[]);
     let mut card = library_card();
     card["recipients"]
         .as_array_mut()
@@ -49,8 +41,21 @@ pub fn supervise(city: &City) {
     city.open_service_with(THEIRS, VENDOR, "theirs", |body| body["mandates"] = json!([CARD]));
 }
 
+/// A vendor and its contract with the library about these mandates, which binds and lets it have these blocks as values. The law stands already.
+pub fn bind(city: &City, vendor: &str, contract: &str, mandates: &[&str], values: &[&str]) {
+    city.publish_agency(vendor, "vendor");
+    city.publish(StatementKind::Contract, contract, LIBRARY, contract_body(city, vendor, mandates, values));
+    for (kind, by, to) in [("agency", LIBRARY, State::CheckedAgency), ("city", OPERATOR, State::CheckedCity)] {
+        check_of(city, contract, kind, by, "passed");
+        step(city, contract, to, &city.signer(LIBRARY)).unwrap();
+    }
+    for to in [State::Signed, State::Active] {
+        step(city, contract, to, &city.signer(LIBRARY)).unwrap();
+    }
+}
+
 /// A law with two clauses of its own; core's tests are about the library that ships.
-fn law() -> Value {
+pub fn law() -> Value {
     let clause = |code: &str, parameters: Value| json!({"code": code, "article": "1", "text": text(&format!("It says {code}.")), "parameters": parameters});
     json!({"jurisdiction": "TW", "title": text("A law"), "status": "in_force", "valid_from": "2025-01-01",
     "deadlines": [{"duty": "check_grace", "within": "P14D", "article": "1"}], "sources": [{"title": "A law", "url": "https://law.example"}],
@@ -61,7 +66,8 @@ fn law() -> Value {
 }
 
 /// It fills every clause of the library that is in force, whatever that asks.
-fn contract(city: &City) -> Value {
+fn contract_body(city: &City, vendor: &str, mandates: &[&str], values: &[&str]) -> Value {
+    let values: Vec<Value> = values.iter().map(|block| json!({"block": block, "why": text("It cannot do without.")})).collect();
     let now = city.app.now();
     let register = city.app.register();
     let law = register.law(&LIBRARY.parse().unwrap(), now);
@@ -82,18 +88,22 @@ fn contract(city: &City) -> Value {
         })
         .collect();
     json!({
-        "controller": LIBRARY, "vendor": VENDOR, "mandates": [CARD], "scope": text("Prints cards."), "from": now.to_string(),
+        "controller": LIBRARY, "vendor": vendor, "mandates": mandates, "scope": text("Prints cards."), "from": now.to_string(),
         "until": now.plus(400 * DAY).to_string(),
         "capability_evidence": [{"kind": "ISO", "issuer": "X", "expires": now.plus(400 * DAY).to_string()}],
         "measures": [text("Locks.")], "data_locations": ["TW"], "breach_first_ping_hours": 1, "breach_report_hours": 24,
         "check_every": "P90D", "next_check_due": now.plus(90 * DAY).to_string(), "penalty": text("A fine."), "no_own_purpose": true,
-        "delete_within_days": 7, "clauses": clauses,
+        "delete_within_days": 7, "clauses": clauses, "value_blocks": values,
     })
 }
 
 pub fn check(city: &City, kind: &str, by: &str, outcome: &str) {
-    let revision = city.app.register().contracts[&CONTRACT.parse().unwrap()].hash;
-    let body = json!({"contract": CONTRACT, "revision": revision, "kind": kind, "done_at": city.app.now().to_string(), "outcome": outcome,
+    check_of(city, CONTRACT, kind, by, outcome);
+}
+
+fn check_of(city: &City, contract: &str, kind: &str, by: &str, outcome: &str) {
+    let revision = city.app.register().contracts[&contract.parse().unwrap()].hash;
+    let body = json!({"contract": contract, "revision": revision, "kind": kind, "done_at": city.app.now().to_string(), "outcome": outcome,
         "evidence": [{"title": text("Report"), "sha256": sha256(kind.as_bytes())}]});
     let id = format!("chk_{}", city.app.register().checks.len());
     city.publish(StatementKind::Check, &id, by, body);

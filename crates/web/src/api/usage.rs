@@ -73,7 +73,7 @@ pub(super) async fn find_usage(
         .iter()
         .map(|usage| {
             json!({
-                "logtime": usage.at,
+                "logtime": day(usage.at),
                 "action": usage.action.within(language),
                 "receiverCode": usage.agency,
                 "receiverName": usage.agency_name.within(language),
@@ -107,6 +107,12 @@ pub(super) async fn heartbeat(State(site): State<Arc<Site>>) -> Json<Value> {
         Ok(sources) if sources.is_empty() => Json(json!({ "status": "OK" })),
         Ok(sources) => fail(format!("The record of these sources is incomplete: {}. See /register/counts.", sources.join(", "))),
     }
+}
+
+/// The day of a use in Taipei, as the moment with which it begins. The receiver knows the moment itself, and by it would find in its own records
+/// whom the portal shows this to.
+fn day(at: Time) -> String {
+    format!("{}T00:00:00+08:00", at.day())
 }
 
 /// A moment of the protocol. One without an offset, as its examples have it, is in UTC.

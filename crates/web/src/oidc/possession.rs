@@ -126,7 +126,7 @@ fn is_same_address(given: &str, own: &str) -> bool {
         url.set_fragment(None);
         Some(url)
     };
-    normal(given).is_some_and(|given| normal(own) == Some(given))
+    given == own || normal(given).is_some_and(|given| normal(own) == Some(given))
 }
 
 /// How old a proof may be.

@@ -10,11 +10,9 @@ mod certificate_card;
 #[path = "../../../app/tests/common/mod.rs"]
 mod common;
 mod consent;
-mod ear;
 mod endpoints;
 mod grants;
 mod issuance;
-mod join;
 mod keys;
 mod ldv;
 mod limits;

@@ -191,7 +191,9 @@ pub struct TestSite {
     pub site: Arc<Site>,
     router: Router,
     jti: std::sync::atomic::AtomicU64,
-    _dir: TempDir,
+    /// Where it listens, if requests go over a connection.
+    listens: Option<(reqwest::Client, String)>,
+    _dir: Option<TempDir>,
 }
 
 impl TestSite {
@@ -212,7 +214,22 @@ impl TestSite {
         publish_service(&city, LOGIN, LOGIN_CALLBACK, &[login.jwk()], "oidc", &[]);
         let site = site_of(&city, issuer, true);
         let router = usufruct_web::router(Arc::clone(&site));
-        Self { city, library, second, login, bound: Key::new("bound"), site, router, jti: Default::default(), _dir: dir }
+        let bound = Key::new("bound");
+        Self { city, library, second, login, bound, site, router, jti: Default::default(), listens: None, _dir: Some(dir) }
+    }
+
+    /// A site over this city, which has services of its own. It listens at a port, and every request goes there.
+    pub async fn listening(city: City) -> Self {
+        let site = site_of(&city, ISSUER, true);
+        let router = usufruct_web::router(Arc::clone(&site));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let served = router.clone();
+        tokio::spawn(async move { axum::serve(listener, served).await.unwrap() });
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let [library, second, login, bound] = ["library-1", "second-1", "login-1", "bound"].map(Key::new);
+        let listens = Some((client, base));
+        Self { city, library, second, login, bound, site, router, jti: Default::default(), listens, _dir: None }
     }
 
     /// The same site of an operator who serves the profile fapi2 alone.
@@ -272,6 +289,9 @@ impl TestSite {
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
+        if let Some((client, base)) = &self.listens {
+            return over_connection(client, base, request).await;
+        }
         let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         Answer { status: parts.status, headers: parts.headers, body: to_bytes(body, usize::MAX).await.unwrap().to_vec() }
     }
@@ -546,6 +566,16 @@ impl TestSite {
         let request = self.bearing("POST", path, token).header(CONTENT_TYPE, "application/json");
         self.send(request.body(body.to_string().into()).unwrap()).await
     }
+}
+
+/// Sends a request to the site that listens at `base`.
+async fn over_connection(client: &reqwest::Client, base: &str, request: Request<Body>) -> Answer {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    let request = client.request(parts.method, format!("{base}{}", parts.uri)).headers(parts.headers).body(body);
+    let answer = request.send().await.unwrap();
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    Answer { status, headers, body: answer.bytes().await.unwrap().to_vec() }
 }
 
 pub fn exchange_form(code: &str) -> [(&str, &str); 4] {

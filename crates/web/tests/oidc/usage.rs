@@ -87,7 +87,7 @@ async fn a_portal_shows_her_what_was_done_with_her_data() {
     let told = portal.find(&[]).await;
     let usage = |at: Time| {
         json!({
-            "logtime": at, "action": "You borrowed a book.", "receiverCode": LIBRARY, "receiverName": "Body",
+            "logtime": format!("{}T00:00:00+08:00", at.day()), "action": "You borrowed a book.", "receiverCode": LIBRARY, "receiverName": "Body",
             "receiverSystem": portal.site.city.app.register().services[&service()].body.name.en,
         })
     };
