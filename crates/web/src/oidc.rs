@@ -6,6 +6,7 @@
 
 mod authorize;
 pub(crate) mod borne;
+mod claims;
 mod client;
 mod consent;
 pub(crate) mod cross_origin;
