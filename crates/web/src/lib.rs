@@ -17,6 +17,7 @@ mod fault;
 mod form;
 mod headers;
 mod language;
+mod limit_keys;
 mod limits;
 mod log;
 mod mirror;
