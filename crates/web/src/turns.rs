@@ -1,8 +1,10 @@
 //! Turns at work that fills memory and a core for as long as it lasts: a few at once, some who wait, and a word to the others to come back.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use usufruct_core::Digest;
 
 use crate::fault::Fault;
 
@@ -37,9 +39,85 @@ impl Turns {
     }
 }
 
+/// Turns at looking at PINs. Browsers in which a card was used before have some of their own, so that strangers cannot take them, however
+/// many they are; a card has one of these at a time, so that its holder cannot take those of the others.
+pub(crate) struct PinTurns {
+    strangers: Turns,
+    known: Turns,
+    /// Cards that have one or wait for it.
+    cards: Arc<Mutex<HashSet<Digest>>>,
+}
+
+/// A turn at looking at a PIN, until it is dropped.
+pub(crate) struct PinTurn {
+    _turn: Turn,
+    _card: Option<CardTurn>,
+}
+
+/// The place of a card among those that have a turn.
+struct CardTurn {
+    cards: Arc<Mutex<HashSet<Digest>>>,
+    card: Digest,
+}
+
+impl PinTurns {
+    /// So many at once and so many who wait, of strangers, and as many again of browsers that are known.
+    pub fn new(at_once: usize, waiting: usize) -> Self {
+        Self { strangers: Turns::new(at_once, waiting), known: Turns::new(at_once, waiting), cards: Arc::default() }
+    }
+
+    /// As [`Turns::take`]; `card` is the name of a card in a browser where it was used before.
+    pub async fn take(&self, card: Option<Digest>) -> Result<PinTurn, Fault> {
+        let Some(card) = card else { return Ok(PinTurn { _turn: self.strangers.take().await?, _card: None }) };
+        if !locked(&self.cards).insert(card) {
+            return Err(Fault::too_many(LATER));
+        }
+        let card = CardTurn { cards: Arc::clone(&self.cards), card };
+        Ok(PinTurn { _turn: self.known.take().await?, _card: Some(card) })
+    }
+}
+
+impl Drop for CardTurn {
+    fn drop(&mut self) {
+        locked(&self.cards).remove(&self.card);
+    }
+}
+
+fn locked(cards: &Mutex<HashSet<Digest>>) -> MutexGuard<'_, HashSet<Digest>> {
+    cards.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    const HERS: Digest = Digest([1; 32]);
+
+    #[tokio::test]
+    async fn strangers_do_not_take_the_turns_of_a_browser_that_is_known() {
+        let turns = PinTurns::new(1, 0);
+        let stranger = turns.take(None).await.ok().unwrap();
+        assert!(turns.take(None).await.is_err(), "another stranger comes back later");
+        let hers = turns.take(Some(HERS)).await.ok().unwrap();
+        drop((stranger, hers));
+        assert!(turns.take(Some(HERS)).await.is_ok() && turns.take(None).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_card_has_one_turn_at_a_time_and_gives_it_back() {
+        let turns = PinTurns::new(2, 1);
+        let hers = turns.take(Some(HERS)).await.ok().unwrap();
+        assert!(turns.take(Some(HERS)).await.is_err());
+        let other = turns.take(Some(Digest([2; 32]))).await.ok().unwrap();
+        drop(hers);
+        // Whoever goes away while she waits leaves no place taken.
+        let hers = turns.take(Some(HERS)).await.ok().unwrap();
+        assert!(tokio::time::timeout(Duration::from_millis(10), turns.take(Some(Digest([3; 32])))).await.is_err());
+        drop((hers, other));
+        assert!(locked(&turns.cards).is_empty());
+    }
 
     #[tokio::test]
     async fn a_turn_comes_when_another_ends_and_whoever_is_too_many_is_told() {
