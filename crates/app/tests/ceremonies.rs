@@ -17,6 +17,7 @@ use usufruct_core::time::MINUTE;
 
 common::on_both!(
     a_ceremony_counts_once,
+    a_ceremony_counts_once_over_two_nodes_that_run,
     a_ceremony_is_of_one_kind_one_browser_and_five_minutes,
     a_ceremony_that_one_node_began_ends_on_another,
     a_shown_card_is_for_one_ceremony_and_one_ticket,
