@@ -115,7 +115,7 @@ test("what the field offers is begun anew before it lapses", async () => {
   const finished = page.waitForRequest("**/webauthn/sign-in/finish");
   await page.goto("/sign-in?next=/me/data");
   await page.waitForFunction(() => performance.getEntriesByType("resource").filter(({ name }) => name.endsWith("/sign-in/start")).length >= 3);
-  seconds = 60;
+  seconds = 5;
   await page.waitForResponse("**/webauthn/sign-in/start");
   await choose(true);
   await page.waitForURL("**/me/data");

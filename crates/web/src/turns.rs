@@ -1,6 +1,6 @@
 //! Turns at work that fills memory and a core for as long as it lasts: a few at once, some who wait, and a word to the others to come back.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -10,6 +10,8 @@ use crate::fault::Fault;
 
 /// After so many seconds somebody who was not let in comes back.
 const LATER: u64 = 2;
+/// Turns of one card, at work or waiting.
+const MOST_OF_CARD: usize = 2;
 
 /// Turns at one kind of work.
 pub(crate) struct Turns {
@@ -40,12 +42,12 @@ impl Turns {
 }
 
 /// Turns at looking at PINs. Browsers in which a card was used before have some of their own, so that strangers cannot take them, however
-/// many they are; a card has one of these at a time, so that its holder cannot take those of the others.
+/// many they are; a card has two of these at a time (somebody presses a button twice), so that its holder cannot take those of the others.
 pub(crate) struct PinTurns {
     strangers: Turns,
     known: Turns,
-    /// Cards that have one or wait for it.
-    cards: Arc<Mutex<HashSet<Digest>>>,
+    /// How many each card has or waits for.
+    cards: Arc<Mutex<HashMap<Digest, usize>>>,
 }
 
 /// A turn at looking at a PIN, until it is dropped.
@@ -56,7 +58,7 @@ pub(crate) struct PinTurn {
 
 /// The place of a card among those that have a turn.
 struct CardTurn {
-    cards: Arc<Mutex<HashSet<Digest>>>,
+    cards: Arc<Mutex<HashMap<Digest, usize>>>,
     card: Digest,
 }
 
@@ -69,21 +71,36 @@ impl PinTurns {
     /// As [`Turns::take`]; `card` is the name of a card in a browser where it was used before.
     pub async fn take(&self, card: Option<Digest>) -> Result<PinTurn, Fault> {
         let Some(card) = card else { return Ok(PinTurn { _turn: self.strangers.take().await?, _card: None }) };
-        if !locked(&self.cards).insert(card) {
+        let card = CardTurn::begin(&self.cards, card)?;
+        Ok(PinTurn { _turn: self.known.take().await?, _card: Some(card) })
+    }
+}
+
+impl CardTurn {
+    fn begin(cards: &Arc<Mutex<HashMap<Digest, usize>>>, card: Digest) -> Result<Self, Fault> {
+        let mut counts = locked(cards);
+        let count = counts.entry(card).or_default();
+        if *count >= MOST_OF_CARD {
             return Err(Fault::too_many(LATER));
         }
-        let card = CardTurn { cards: Arc::clone(&self.cards), card };
-        Ok(PinTurn { _turn: self.known.take().await?, _card: Some(card) })
+        *count += 1;
+        Ok(Self { cards: Arc::clone(cards), card })
     }
 }
 
 impl Drop for CardTurn {
     fn drop(&mut self) {
-        locked(&self.cards).remove(&self.card);
+        let mut counts = locked(&self.cards);
+        if let Some(count) = counts.get_mut(&self.card) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.card);
+            }
+        }
     }
 }
 
-fn locked(cards: &Mutex<HashSet<Digest>>) -> MutexGuard<'_, HashSet<Digest>> {
+fn locked(cards: &Mutex<HashMap<Digest, usize>>) -> MutexGuard<'_, HashMap<Digest, usize>> {
     cards.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -106,14 +123,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_card_has_one_turn_at_a_time_and_gives_it_back() {
-        let turns = PinTurns::new(2, 1);
-        let hers = turns.take(Some(HERS)).await.ok().unwrap();
+    async fn a_card_has_two_turns_at_a_time_and_gives_them_back() {
+        let turns = PinTurns::new(3, 1);
+        let hers = (turns.take(Some(HERS)).await.ok().unwrap(), turns.take(Some(HERS)).await.ok().unwrap());
         assert!(turns.take(Some(HERS)).await.is_err());
         let other = turns.take(Some(Digest([2; 32]))).await.ok().unwrap();
         drop(hers);
         // Whoever goes away while she waits leaves no place taken.
-        let hers = turns.take(Some(HERS)).await.ok().unwrap();
+        let hers = (turns.take(Some(HERS)).await.ok().unwrap(), turns.take(Some(HERS)).await.ok().unwrap());
         assert!(tokio::time::timeout(Duration::from_millis(10), turns.take(Some(Digest([3; 32])))).await.is_err());
         drop((hers, other));
         assert!(locked(&turns.cards).is_empty());
