@@ -156,10 +156,13 @@ impl City {
         Self::over(dir, url, SetClock::new(at), seed, Outside { transport, second_hand, objects: None })
     }
 
-    /// Another node of the pass, while this one runs on: over the same database and the same files of the log, by the same clock.
-    pub fn beside(&self, dir: &Path, url: Option<&str>, seed: u64) -> Self {
+    /// Another node of the pass in `dir`, while this one runs on: over the same database and the same files of the log, by the same clock, with a
+    /// copy of this one's data directory `own`.
+    pub fn beside(&self, own: &Path, dir: &Path, url: &str, seed: u64) -> Self {
+        let copied = std::process::Command::new("cp").arg("-a").arg(own.join(".")).arg(dir).status();
+        assert!(copied.unwrap().success());
         let objects = Some(Arc::clone(self.app.log_objects()));
-        Self::over(dir, url, Arc::clone(&self.clock), seed, Outside { objects, ..Outside::default() }).unwrap()
+        Self::over(dir, Some(url), Arc::clone(&self.clock), seed, Outside { objects, ..Outside::default() }).unwrap()
     }
 
     fn over(dir: &Path, url: Option<&str>, clock: Arc<SetClock>, seed: u64, outside: Outside) -> Result<Self, Error> {
