@@ -12,7 +12,6 @@ use axum::http::header::EXPECT;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt as _, stream};
-use tokio::time::Instant;
 
 use crate::fault::Fault;
 use crate::oidc;
@@ -30,7 +29,8 @@ pub(crate) async fn limit(request: Request, next: Next) -> Response {
     if request.body().is_end_stream() {
         return next.run(request).await;
     }
-    let over = Instant::now() + BODY_TIME;
+    let clock = tokio::time::sleep(BODY_TIME);
+    let over = clock.deadline();
     let is_for_programs = oidc::answers_programs(request.uri().path());
     let is_late = Arc::new(AtomicBool::new(false));
     // Who waits to be told to go on is not made to send what was refused.
@@ -39,7 +39,7 @@ pub(crate) async fn limit(request: Request, next: Next) -> Response {
     let body = Arc::new(Mutex::new(body.into_data_stream()));
     let late = Arc::clone(&is_late);
     let broken_off = stream::once(async move {
-        tokio::time::sleep_until(over).await;
+        clock.await;
         late.store(true, Ordering::SeqCst);
         Err(axum::Error::new(std::io::Error::from(std::io::ErrorKind::TimedOut)))
     });

@@ -138,7 +138,7 @@ mod tests {
         let guesser = "203.0.113.0";
         assert!(is_let_in(guesser) && is_let_in(guesser) && !is_let_in(guesser));
         for n in 0..10_000_u32 {
-            let _ = limiter.check_key(&IpAddr::V4((0x0a00_0000 + (n % 256 << 8)).into()));
+            let _ = limiter.check_key(&IpAddr::V4((0x0a00_0000 + ((n % 256) << 8)).into()));
             let _ = limiter.check_key(&IpAddr::V6((0x2001_0db8_u128 << 96 | u128::from(n) << 72).into()));
         }
         assert!(!is_let_in(guesser), "who was over the limit is over it still");

@@ -169,6 +169,7 @@ async fn a_body_that_is_refused_is_read_to_its_end_so_that_the_answer_arrives() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::disallowed_methods, reason = "the time that a request takes is measured")]
 async fn a_body_comes_within_ten_seconds_however_it_is_cut() {
     let pass = Pass::new();
     let token = pass.app.open_session(pass.resident, "test").unwrap();
@@ -198,6 +199,7 @@ async fn a_body_comes_within_ten_seconds_however_it_is_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::disallowed_methods, reason = "the time that a request takes is measured")]
 async fn a_program_is_told_by_an_error_of_oauth_that_its_body_did_not_come() {
     let pass = Pass::new();
     let ask = async |path: &'static str| {
