@@ -483,7 +483,7 @@ pub(crate) fn read_fields(
         nonce: nonce.map(str::to_owned),
         challenge: challenge(fields, may_omit_challenge)?,
         by_form: fields.get("response_mode") == Some("form_post"),
-        jkt: None,
+        jkt: named_key(fields)?,
         management: management(fields)?,
         pushed: None,
         agreed: Vec::new(),
@@ -501,10 +501,23 @@ fn challenge(fields: &Fields, may_be_omitted: bool) -> Result<Option<String>, OA
     if fields.get("code_challenge_method") != Some("S256") {
         return Err(OAuthError::new("invalid_request", "only the code challenge method S256 is supported"));
     }
-    if challenge.len() != 43 || !challenge.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
+    if !is_hash(challenge) {
         return Err(OAuthError::new("invalid_request", "code_challenge is malformed"));
     }
     Ok(Some(challenge.to_owned()))
+}
+
+/// The key that the code is to be bound to, by its thumbprint (RFC 9449 10).
+fn named_key(fields: &Fields) -> Result<Option<String>, OAuthError> {
+    match fields.get("dpop_jkt") {
+        Some(named) if !is_hash(named) => Err(OAuthError::new("invalid_request", "dpop_jkt is no thumbprint of a key")),
+        named => Ok(named.map(str::to_owned)),
+    }
+}
+
+/// Whether a text may be SHA-256 in base64url.
+fn is_hash(text: &str) -> bool {
+    text.len() == 43 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 fn management(fields: &Fields) -> Result<GrantManagement, OAuthError> {
