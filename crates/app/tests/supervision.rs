@@ -57,6 +57,9 @@ fn a_vendor_who_signed_out_is_out_on_every_node(dir: &Path, url: Option<&str>) {
     assert!(!is_in(&next, &session) && is_in(&next, &beside), "for as long as the ticket is good");
 }
 
+/// A way in which a session ends.
+type End<'a> = (&'static str, &'a dyn Fn(&str));
+
 /// Her request was let in and is still on its way when she signs out, her session runs out, or the register changes, so that her key may be gone.
 fn a_vendor_whose_session_ended_is_told_and_answers_nothing_more(dir: &Path, url: Option<&str>) {
     const ISSUER: &str = "https://pass.example";
@@ -76,8 +79,8 @@ fn a_vendor_whose_session_ended_is_told_and_answers_nothing_more(dir: &Path, url
     };
     let sign_out = |session: &str| city.app.desk_sign_out(TicketDesk::Vendor, ISSUER, session).unwrap();
     let run_out = |_: &str| city.clock.advance(HOUR);
-    let publish = |_: &str| drop(city.publish_mandate("mdt_other", library_card()));
-    let ends: [(&str, &dyn Fn(&str)); 3] = [("signed out", &sign_out), ("over", &run_out), ("a new register", &publish)];
+    let publish = |_: &str| city.publish_mandate("mdt_other", library_card());
+    let ends: [End<'_>; 3] = [("signed out", &sign_out), ("over", &run_out), ("a new register", &publish)];
     for (end, apply) in ends {
         let (desk, session) = held(1);
         let id = city.app.deletions_of(reader).unwrap().into_iter().find(|deletion| deletion.service == theirs()).unwrap().id;
