@@ -43,7 +43,7 @@ export async function startPeer(port, clients) {
     clientAuthMethods: ["private_key_jwt", "none"],
     clientBasedCORS: (_, origin, client) => new URL(client.redirectUris[0]).origin === origin && of(client.clientId)?.kind === "page",
     features: {
-      clientCredentials: { enabled: true }, devInteractions: { enabled: false }, dPoP: { enabled: true }, jwtUserinfo: { enabled: true }, introspection: { enabled: true },
+      claimsParameter: { enabled: true }, clientCredentials: { enabled: true }, devInteractions: { enabled: false }, dPoP: { enabled: true }, jwtUserinfo: { enabled: true }, introspection: { enabled: true },
       fapi: { enabled: true, profile: (_, client) => (client && of(client.clientId)?.kind === "fapi2" ? "2.0" : undefined) },
       pushedAuthorizationRequests: { enabled: true }, resourceIndicators: { enabled: false }, revocation: { enabled: true },
     },

@@ -83,6 +83,64 @@ test("the browser offers the passkey by itself, without the button", async () =>
   await page.waitForURL("**/me/data");
 });
 
+/** A resident whose browser offers her passkey in the field of the page to sign in, and who has no session. */
+async function offeredOne() {
+  const { page, problems } = await openPage(browser, { baseURL: city.url });
+  const { cdp, authenticatorId } = await addAuthenticator(page, { offers: true });
+  await page.goto("/demo/clerk");
+  await page.getByTestId("print-code").click();
+  const code = await page.getByTestId("invitation-code").innerText();
+  await page.goto("/enrol");
+  await page.fill("#code", code);
+  await page.getByTestId("make-passkey").click();
+  await page.waitForURL("**/me");
+  await page.context().clearCookies();
+  const choose = (enabled) => cdp.send("WebAuthn.setAutomaticPresenceSimulation", { authenticatorId, enabled });
+  return { page, problems, choose };
+}
+
+test("what the field offers is begun anew before it lapses", async () => {
+  const { page, problems, choose } = await offeredOne();
+  await choose(false);
+  const begun = [];
+  let seconds = 1;
+  await page.route("**/webauthn/sign-in/start", async (route) => {
+    const response = await route.fetch();
+    const start = await response.json();
+    assert.equal(start.seconds, 300, "as long as the pass gives");
+    begun.push(start.ceremony);
+    // Short-lived for the page, until there is time for an answer.
+    await route.fulfill({ response, json: { ...start, seconds } });
+  });
+  const finished = page.waitForRequest("**/webauthn/sign-in/finish");
+  await page.goto("/sign-in?next=/me/data");
+  await page.waitForFunction(() => performance.getEntriesByType("resource").filter(({ name }) => name.endsWith("/sign-in/start")).length >= 3);
+  seconds = 5;
+  await page.waitForResponse("**/webauthn/sign-in/start");
+  await choose(true);
+  await page.waitForURL("**/me/data");
+  const { ceremony } = (await finished).postDataJSON();
+  assert.ok(begun.length >= 4 && new Set(begun).size === begun.length, `${begun.length} ceremonies`);
+  assert.ok(begun.indexOf(ceremony) >= 2, "by a later one than the first");
+  assert.deepEqual(problems, []);
+});
+
+test("a sign-in from the field that fails says so", async () => {
+  const { page } = await offeredOne();
+  await page.route("**/webauthn/sign-in/start", async (route) => {
+    const response = await route.fetch();
+    const start = await response.json();
+    await route.fulfill({ response, json: { ...start, ceremony: `A${start.ceremony}` } });
+  });
+  await page.goto("/sign-in");
+  await page.waitForFunction(() => document.querySelector("[data-status]")?.textContent?.includes("This attempt has lapsed"));
+  assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("data-testid")), "passkey", "the button is at hand");
+  assert.deepEqual(await faults(page), []);
+  await page.unroute("**/webauthn/sign-in/start");
+  await page.getByTestId("passkey").click();
+  await page.waitForURL("**/me");
+});
+
 test("a list of sign-ins, and one of them is closed", async () => {
   const { page } = await enrolled(browser, city);
   await page.goto("/me/account");

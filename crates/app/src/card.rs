@@ -5,7 +5,7 @@ use std::sync::Arc;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
 use usufruct_core::event::Kind;
-use usufruct_core::hash::sha256;
+use usufruct_core::hash::{equal, sha256};
 use usufruct_core::means::Means;
 use usufruct_core::ports::random;
 use usufruct_core::time::{DAY, MINUTE};
@@ -97,8 +97,7 @@ impl App {
             return Err(wrong_card());
         };
         let mark = self.card_mark(&secret_hash)?;
-        let is_known =
-            attempt.device_mark.as_ref().is_some_and(|given| usufruct_core::hash::equal(given.as_bytes(), mark.as_bytes()));
+        let is_known = attempt.device_mark.as_ref().is_some_and(|given| equal(given.as_bytes(), mark.as_bytes()));
         let key = attempt_key(&secret_hash, is_known.then_some(mark.as_str()));
         let now = self.now();
         // While nothing is looked at, nothing is written either.
@@ -140,6 +139,20 @@ impl App {
             return Err(wrong_card());
         }
         Ok(CardSignIn { token, device_mark: mark })
+    }
+
+    /// A name for the card of an attempt in a browser where it was used before, and for no other attempt: by it, such browsers are told from
+    /// strangers before anything costly is done. It says nothing about the PIN.
+    pub fn known_card(&self, attempt: &CardAttempt) -> Result<Option<Digest>, Error> {
+        let Some(given) = &attempt.device_mark else { return Ok(None) };
+        let secret_hash = card_hash(&attempt.code);
+        let mark = self.card_mark(&secret_hash)?;
+        if !equal(given.as_bytes(), mark.as_bytes()) {
+            return Ok(None);
+        }
+        // One that was revoked is a stranger's again.
+        let card = self.db.read(|conn| find_card(conn, &self.vault, &secret_hash))?;
+        Ok(card.map(|_| attempt_key(&secret_hash, Some(&mark))))
     }
 
     /// Ends the cards of a resident, who lost one, with what they opened: sessions, and what services hold by them. Answers how many there were.

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls::pki_types::CertificateDer;
 use usufruct_core::hash::sha256;
 use usufruct_core::ports::random;
-use usufruct_core::time::MINUTE;
+use usufruct_core::time::{MINUTE, SECOND};
 use usufruct_core::{Digest, Time};
 use usufruct_store::{assertions, shown_cards};
 use zeroize::Zeroizing;
@@ -18,17 +18,21 @@ use crate::{App, Error, ProvenCertificate};
 
 /// How long a ceremony may take.
 const LIFE: i64 = 5 * MINUTE;
+/// The same in seconds, for whoever has to end one in time.
+pub const CEREMONY_SECONDS: i64 = LIFE / SECOND;
 
 /// What a ceremony is for. One of a kind is none of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CeremonyKind {
     /// Showing a certificate card.
     Card,
+    /// Freezing a pass with a passkey.
+    Freeze,
     /// Signing in as an official.
     Official,
     /// Making a passkey.
     Register,
-    /// Proving oneself with a passkey.
+    /// Signing in with a passkey.
     SignIn,
 }
 
@@ -44,6 +48,7 @@ impl CeremonyKind {
     fn name(self) -> &'static str {
         match self {
             Self::Card => "card",
+            Self::Freeze => "freeze",
             Self::Official => "official",
             Self::Register => "register",
             Self::SignIn => "sign-in",

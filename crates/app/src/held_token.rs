@@ -1,4 +1,5 @@
-//! The token by which a service asks, looked at again where something is done by it: it may have ended since the request came.
+//! The token by which a service asks, looked at again where something is done by it: it may have ended since the request came. So may the session
+//! of somebody of its vendor.
 
 use usufruct_core::id::ServiceId;
 use usufruct_core::{Digest, Time};
@@ -6,6 +7,7 @@ use usufruct_store::db::Connection;
 use usufruct_store::tokens::{self, Token};
 
 use crate::Error;
+use crate::ticket::HeldDesk;
 
 /// A token that was good when the request came.
 #[derive(Clone, Debug)]
@@ -23,30 +25,45 @@ impl HeldToken {
     }
 }
 
-/// A service that calls for itself, and the token of its own by which it does.
+/// A service that calls for itself, and by what it does: a token of its own, or the session of somebody of its vendor at a desk.
 #[derive(Clone, Debug)]
 pub struct OwnCaller {
     pub service: ServiceId,
-    token: Option<HeldToken>,
+    held: Option<Held>,
+}
+
+#[derive(Clone, Debug)]
+enum Held {
+    Desk(HeldDesk),
+    Token(HeldToken),
 }
 
 impl OwnCaller {
-    /// As [`HeldToken::permit`], where the service calls by a token.
+    /// The service by the session of somebody at a desk, which was good when the request came.
+    pub(crate) fn at_desk(service: &ServiceId, desk: HeldDesk) -> Self {
+        Self { service: service.clone(), held: Some(Held::Desk(desk)) }
+    }
+
+    /// Refuses what was asked by what has ended, inside the transaction of what is done.
     pub(crate) fn permit(&self, conn: &mut dyn Connection, now: Time) -> Result<(), Error> {
-        self.token.as_ref().map_or(Ok(()), |token| token.permit(conn, now))
+        match &self.held {
+            Some(Held::Desk(desk)) => desk.permit(conn, now),
+            Some(Held::Token(token)) => token.permit(conn, now),
+            None => Ok(()),
+        }
     }
 }
 
 impl From<&ServiceId> for OwnCaller {
     /// The service by no token: somebody who may act for it is known otherwise.
     fn from(service: &ServiceId) -> Self {
-        Self { service: service.clone(), token: None }
+        Self { service: service.clone(), held: None }
     }
 }
 
 impl From<(ServiceId, HeldToken)> for OwnCaller {
     fn from((service, token): (ServiceId, HeldToken)) -> Self {
-        Self { service, token: Some(token) }
+        Self { service, held: Some(Held::Token(token)) }
     }
 }
 

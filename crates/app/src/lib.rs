@@ -117,7 +117,7 @@ pub use card_issuers::CardIssuers;
 pub use case::{About, CaseRequest, CaseTerm, FiledCase, Letter, Party};
 pub use case_clock::CaseTally;
 pub use case_desk::{Act, DeskAct, DeskCase, Task, desk_message};
-pub use ceremony::{CeremonyKind, OpenCeremony};
+pub use ceremony::{CEREMONY_SECONDS, CeremonyKind, OpenCeremony};
 pub use certificate_card::CertificateCardView;
 pub use consent::ConsentOutcome;
 pub use convert::{ConversionAnswer, ConversionBatch, ConversionLine, Converted};

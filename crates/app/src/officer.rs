@@ -10,7 +10,7 @@ use usufruct_store::officers::{self, Officer};
 use usufruct_vault::Error as VaultError;
 
 use crate::footprint::FootprintLine;
-use crate::{App, Error};
+use crate::{App, Error, OwnCaller};
 
 /// Commitments whose words are known to be kept, before all of them are looked up anew.
 const KNOWN: usize = 10_000;
@@ -43,8 +43,10 @@ impl App {
     /// The commitment to an officer, whose word and salt are kept sealed from then on, so that an order can open them.
     ///
     /// The salt comes from a key of the house and not from chance, so that an officer stays who she is in the eyes of the brake also where
-    /// somebody deletes her row.
-    pub fn officer(&self, service: &ServiceId, word: &str) -> Result<[u8; 32], Error> {
+    /// somebody deletes her row. Nothing is kept for a caller whose token has ended meanwhile.
+    pub fn officer(&self, caller: impl Into<OwnCaller>, word: &str) -> Result<[u8; 32], Error> {
+        let (caller, now) = (caller.into(), self.now());
+        let service = &caller.service;
         let salt = self.vault.session_mark(&[b"usufruct/officer-salt/v1", service.as_str().as_bytes(), &[0], word.as_bytes()])?;
         let actor = officer_commitment(&salt, service, word);
         if self.known_officers().contains(&actor) {
@@ -60,7 +62,9 @@ impl App {
                 Err(VaultError::NoKey { .. }) => return Ok(actor),
                 sealed => sealed?,
             };
+            let caller = caller.clone();
             self.db.transaction("keep officer", move |tx| {
+                caller.permit(tx, now)?;
                 Ok::<_, Error>(officers::put(tx, &actor, &Officer { sector, sealed: sealed.clone() })?)
             })?;
         }

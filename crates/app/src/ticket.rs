@@ -1,5 +1,8 @@
 //! Ticket: a person of a body signs in to a desk with the key by which she signs for that body, and without anything about herself.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -12,6 +15,7 @@ use usufruct_core::statement::{Approval, Signer};
 use usufruct_core::time::{HOUR, SECOND};
 use usufruct_core::{Digest, Time};
 use usufruct_store::assertions;
+use usufruct_store::db::Connection;
 
 use crate::app::AUTOMATION;
 use crate::{App, Error};
@@ -47,6 +51,34 @@ pub struct DeskSession {
     pub until: Time,
     /// For forms of this session.
     pub form_token: String,
+    /// By what is noted that she signed out.
+    end: Digest,
+    /// The version of the register in which the key stands.
+    version: u64,
+}
+
+/// A session at a desk that was good when the request came.
+#[derive(Clone, Debug)]
+pub(crate) struct HeldDesk {
+    end: Digest,
+    until: Time,
+    version: u64,
+    /// The version of the register now.
+    current: Arc<AtomicU64>,
+}
+
+impl HeldDesk {
+    /// Refuses what was asked in a session that has ended, inside the transaction of what is done. Whether her key still stands is for the next
+    /// look at the session to say, where the register has changed since.
+    pub fn permit(&self, conn: &mut dyn Connection, now: Time) -> Result<(), Error> {
+        if now >= self.until || assertions::is_claimed(conn, &self.end)? {
+            return Err(Error::refused("The session of this desk is over, so nothing was done.", "Sign in with a new ticket."));
+        }
+        if self.current.load(Ordering::SeqCst) != self.version {
+            return Err(Error::Stale);
+        }
+        Ok(())
+    }
 }
 
 /// The longest life of a ticket and of the session that it opens.
@@ -95,7 +127,7 @@ impl App {
     /// Opens a session for whoever holds a ticket that a present key of a body signed for this issuer and desk. A ticket opens one session.
     pub fn desk_sign_in(&self, desk: TicketDesk, issuer: &str, ticket: &str) -> Result<String, Error> {
         let ticket = ticket.trim();
-        let Some((_, until)) = self.read_ticket(desk, issuer, ticket) else { return Err(bad_ticket(desk)) };
+        let Some((_, until)) = self.read_ticket(&self.register(), desk, issuer, ticket) else { return Err(bad_ticket(desk)) };
         let hash = sha256(ticket.as_bytes());
         let is_new = self.db.transaction("open desk session", move |tx| Ok::<_, Error>(assertions::claim(tx, &hash, until)?))?;
         if !is_new {
@@ -117,20 +149,28 @@ impl App {
         if ticket.len() > LONGEST || !equal(mark.as_bytes(), self.ticket_mark(desk, "session", ticket)?.as_bytes()) {
             return Ok(None);
         }
-        let Some((said, until)) = self.read_ticket(desk, issuer, ticket) else { return Ok(None) };
-        if self.db.read(|conn| assertions::is_claimed(conn, &end_of(session)))? {
+        let (version, register) = self.versioned_register();
+        let Some((said, until)) = self.read_ticket(&register, desk, issuer, ticket) else { return Ok(None) };
+        let end = end_of(session);
+        if self.db.read(|conn| assertions::is_claimed(conn, &end))? {
             return Ok(None);
         }
         let form_token = self.ticket_mark(desk, "form", ticket)?;
-        Ok(Some(DeskSession { agency: said.agency, key: said.key, until, form_token }))
+        Ok(Some(DeskSession { agency: said.agency, key: said.key, until, form_token, end, version }))
     }
 
-    fn read_ticket(&self, desk: TicketDesk, issuer: &str, ticket: &str) -> Option<(Ticket, Time)> {
+    /// The session, to be looked at again where something is done in it.
+    pub(crate) fn held_desk(&self, session: &DeskSession) -> HeldDesk {
+        let DeskSession { end, until, version, .. } = *session;
+        HeldDesk { end, until, version, current: Arc::clone(&self.register_version) }
+    }
+
+    fn read_ticket(&self, register: &Register, desk: TicketDesk, issuer: &str, ticket: &str) -> Option<(Ticket, Time)> {
         let (said, signature) = ticket.split_once('.').filter(|_| ticket.len() <= LONGEST)?;
         let read: Ticket = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(said).ok()?).ok()?;
         let (now, until) = (self.now(), Time::from_micros(read.until.checked_mul(SECOND)?));
         let is_timely = now < until && until <= now.plus(TICKET_LIFE);
-        let key = desk.key(&self.register(), &read.agency, &read.key)?;
+        let key = desk.key(register, &read.agency, &read.key)?;
         let approval = Approval {
             agency: read.agency.clone(),
             key: read.key.clone(),

@@ -87,6 +87,8 @@ fn a_ceremony_is_of_one_kind_one_browser_and_five_minutes(dir: &Path, url: Optio
         (CeremonyKind::SignIn, "another browser"),
         (CeremonyKind::SignIn, ""),
         (CeremonyKind::Register, HERS),
+        (CeremonyKind::Freeze, HERS),
+        (CeremonyKind::Official, HERS),
         (CeremonyKind::Card, HERS),
     ] {
         assert!(!opens(kind, browser, &ceremony), "{kind:?} {browser}");
@@ -117,6 +119,43 @@ fn a_ceremony_that_one_node_began_ends_on_another(dir: &Path, url: Option<&str>)
     let next = City::open(dir, url, &at, 2);
     assert!(next.app.spend_ceremony(&open(&next, &ceremony).unwrap()).unwrap());
     assert!(!next.app.spend_ceremony(&open(&next, &used).unwrap()).unwrap(), "what was used there is used here");
+}
+
+/// While two nodes of a pass run, the later one is the one that writes, and whatever the earlier one still does counts for nothing. Only on
+/// PostgreSQL are there two: the embedded database has one data directory.
+#[test]
+fn a_ceremony_counts_once_over_two_nodes_that_run() {
+    common::on_postgres("two_nodes", |dir, url| ended_on_two_nodes(dir, url.unwrap()));
+}
+
+fn ended_on_two_nodes(dir: &Path, url: &str) {
+    let first = City::found(dir, Some(url));
+    let (begun, ended) = (begin(&first), begin(&first));
+    assert!(first.app.spend_ceremony(&open(&first, &ended).unwrap()).unwrap());
+    let place = tempfile::tempdir().unwrap();
+    let second = first.beside(dir, place.path(), url, 2);
+    let begun_beside = begin(&second);
+    assert!(!second.app.spend_ceremony(&open(&second, &ended).unwrap()).unwrap(), "what counted on the one counts on the other");
+    for (ceremony, at_once) in [(begun, 10), (begun_beside, 10)] {
+        let start = Arc::new(Barrier::new(2 * at_once));
+        let tries: Vec<_> = [&first, &second]
+            .into_iter()
+            .flat_map(|node| std::iter::repeat_n(Arc::clone(&node.app), at_once))
+            .map(|app| {
+                let (start, ceremony) = (Arc::clone(&start), ceremony.clone());
+                thread::spawn(move || {
+                    let open = app.open_ceremony(CeremonyKind::SignIn, HERS, &ceremony).unwrap().unwrap();
+                    start.wait();
+                    app.spend_ceremony(&open).is_ok_and(|is_first| is_first)
+                })
+            })
+            .collect();
+        let counted = tries.into_iter().map(|one| one.join().unwrap()).filter(|counted| *counted).count();
+        assert_eq!(counted, 1, "of twenty at once, half of them on each node");
+        let again = open(&second, &ceremony).unwrap();
+        assert!(!second.app.spend_ceremony(&again).unwrap());
+        assert!(!first.app.spend_ceremony(&again).is_ok_and(|is_first| is_first));
+    }
 }
 
 fn a_shown_card_is_for_one_ceremony_and_one_ticket(dir: &Path, url: Option<&str>) {

@@ -128,7 +128,8 @@ struct HeldOwn<'a> {
 type OwnCall = fn(&HeldOwn<'_>) -> Result<(), Error>;
 
 /// Everything that a service does for itself, in an order in which each finds what it is about.
-const OWN_CALLS: [(&str, OwnCall); 12] = [
+const OWN_CALLS: [(&str, OwnCall); 13] = [
+    ("officer", |held| held.city.app.officer(held.caller.clone(), &format!("desk {}", held.number)).map(drop)),
     ("report", |held| held.city.app.report(held.caller.clone(), &line(held)).map(drop)),
     ("hear_source", |held| held.city.app.hear_source(held.caller.clone(), &mandate(), held.number, false).map(drop)),
     ("deletion_notices", |held| held.city.app.deletion_notices(held.caller.clone()).map(drop)),
@@ -160,6 +161,13 @@ fn every_use_case_that_takes_a_token_is_among_them() {
 fn every_use_case_that_takes_a_session_is_among_them() {
     let known: BTreeSet<String> = CALLS.iter().map(|(name, _)| *name).chain(HARMLESS).map(str::to_owned).collect();
     assert_eq!(takers(&["OpenSession", "Actor"]), known);
+}
+
+/// What they do is in `supervision.rs`, where there is a vendor.
+#[test]
+fn every_use_case_that_takes_a_session_at_a_desk_is_known() {
+    let known: BTreeSet<String> = ["answer_vendor_deletion", "vendor_deletions"].map(str::to_owned).into();
+    assert_eq!(takers(&["DeskSession"]), known);
 }
 
 /// The public functions that take one of these types, by what the sources say.

@@ -11,6 +11,7 @@ use common::{CARD, City, LIBRARY, SERVICE, VENDOR, library_card, mandate, on_bot
 use serde_json::{Value, json};
 use usufruct_app::{ConversionBatch, Error, Publication, TicketDesk, desk_ticket};
 use usufruct_core::Time;
+use usufruct_core::certificate::Answer;
 use usufruct_core::decide::Clause;
 use usufruct_core::hash::sha256;
 use usufruct_core::late::LateDuty;
@@ -22,6 +23,7 @@ use vendors::{CONTRACT, THEIRS, check, city, state, step, theirs};
 on_both!(
     a_vendor_that_nobody_looks_at_is_suspended_by_the_clock,
     a_vendor_who_signed_out_is_out_on_every_node,
+    a_vendor_whose_session_ended_is_told_and_answers_nothing_more,
     a_contract_ends_on_its_day_and_the_deletion_falls_due,
     pseudonyms_pass_between_bodies_only_by_agreement,
 );
@@ -53,6 +55,48 @@ fn a_vendor_who_signed_out_is_out_on_every_node(dir: &Path, url: Option<&str>) {
     next.clock.advance(7 * HOUR);
     next.app.sweep().unwrap();
     assert!(!is_in(&next, &session) && is_in(&next, &beside), "for as long as the ticket is good");
+}
+
+/// A way in which a session ends.
+type End<'a> = (&'static str, &'a dyn Fn(&str));
+
+/// Her request was let in and is still on its way when she signs out, her session runs out, or the register changes, so that her key may be gone.
+fn a_vendor_whose_session_ended_is_told_and_answers_nothing_more(dir: &Path, url: Option<&str>) {
+    const ISSUER: &str = "https://pass.example";
+    let city = city(dir, url);
+    let held = |hours: i64| {
+        let until = city.app.now().plus(hours * HOUR);
+        let ticket = desk_ticket(TicketDesk::Vendor, city.signer(VENDOR)[0], ISSUER, until, city.app.rng()).unwrap();
+        let session = city.app.desk_sign_in(TicketDesk::Vendor, ISSUER, &ticket).unwrap();
+        (city.app.desk_session(TicketDesk::Vendor, ISSUER, &session).unwrap().unwrap(), session)
+    };
+    let (reader, _) = city.cardholder();
+    city.app.consent_at_counter(reader, &theirs(), &mandate(), &[]).unwrap();
+    city.app.withdraw(reader, &mandate()).unwrap();
+    let told_at = || {
+        let told = city.app.deletions_of(reader).unwrap();
+        told.into_iter().find(|deletion| deletion.service == theirs()).unwrap().told_at
+    };
+    let sign_out = |session: &str| city.app.desk_sign_out(TicketDesk::Vendor, ISSUER, session).unwrap();
+    let run_out = |_: &str| city.clock.advance(HOUR);
+    let publish = |_: &str| city.publish_mandate("mdt_other", library_card());
+    let ends: [End<'_>; 3] = [("signed out", &sign_out), ("over", &run_out), ("a new register", &publish)];
+    for (end, apply) in ends {
+        let (desk, session) = held(1);
+        let id = city.app.deletions_of(reader).unwrap().into_iter().find(|deletion| deletion.service == theirs()).unwrap().id;
+        apply(&session);
+        let is_refused = |outcome: Result<(), Error>| matches!(outcome, Err(Error::Refused { .. } | Error::Stale));
+        assert!(is_refused(city.app.vendor_deletions(&desk).map(drop)), "{end}");
+        assert!(is_refused(city.app.answer_vendor_deletion(&desk, &theirs(), &id, Answer::Deleted)), "{end}");
+        assert_eq!(told_at(), None, "{end}");
+    }
+    let (desk, _) = held(1);
+    let notices = city.app.vendor_deletions(&desk).unwrap();
+    let (_, theirs_to_do) = notices.iter().find(|(id, _)| *id == theirs()).unwrap();
+    let foreign = city.app.answer_vendor_deletion(&desk, &service(), &theirs_to_do[0].id, Answer::Deleted);
+    assert!(matches!(foreign, Err(Error::Unknown { .. })), "another body's service");
+    city.app.answer_vendor_deletion(&desk, &theirs(), &theirs_to_do[0].id, Answer::Deleted).unwrap();
+    assert!(told_at().is_some());
 }
 
 /// Whether residents may sign in to the vendor's service.

@@ -16,6 +16,7 @@ use usufruct_core::time::{DAY, HOUR, MINUTE, SECOND};
 use zeroize::Zeroizing;
 
 common::on_both!(
+    a_card_is_known_where_it_was_used,
     a_card_opens_little_and_ends_when_it_is_lost,
     a_freeze_stops_everything_until_a_passkey_lifts_it,
     a_lost_device_is_removed_and_the_last_one_stays,
@@ -366,6 +367,23 @@ fn ten_thousand_guesses_get_nowhere(dir: &Path, url: Option<&str>) {
     // She has the card and the PIN, and waits a day.
     city.clock.advance(DAY);
     city.app.sign_in_with_card(&attempt(&code, PIN, None), None, "kiosk").unwrap();
+}
+
+/// By its mark a browser is known for the card that was used in it, and for no other; a revoked card is nobody's.
+fn a_card_is_known_where_it_was_used(dir: &Path, url: Option<&str>) {
+    let city = City::found(dir, url);
+    let ((resident, code), (_, other)) = (with_card(&city), with_card(&city));
+    let sign_in = |code: &str| city.app.sign_in_with_card(&attempt(code, PIN, None), None, "library").unwrap().device_mark;
+    let (mark, other_mark) = (sign_in(&code), sign_in(&other));
+    let known = |code: &str, mark: Option<&str>| city.app.known_card(&attempt(code, "", mark)).unwrap();
+    let name = known(&code, Some(&mark)).unwrap();
+    assert_eq!(known(&code, Some(&mark)), Some(name));
+    assert_ne!(known(&other, Some(&other_mark)), Some(name));
+    for wrong in [None, Some(""), Some("a mark that nobody made"), Some(other_mark.as_str()), Some(&mark[1..])] {
+        assert_eq!(known(&code, wrong), None, "{wrong:?}");
+    }
+    city.app.revoke_cards(resident).unwrap();
+    assert_eq!(known(&code, Some(&mark)), None);
 }
 
 /// Who has a picture of her card guesses without end. Where she has been before she gets in all the while, and elsewhere after a day.

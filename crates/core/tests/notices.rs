@@ -276,7 +276,7 @@ fn a_notice_says_what_is_joined_and_on_which_exception_it_rests() {
         city.say(StatementKind::Service, id, agency, common::service_body(agency, sector, &[]));
     }
     let mut body = library_card();
-    body["operations"] = json!(["collect", "match", "decide"]);
+    body["operations"] = json!(["collect", "store", "match", "decide"]);
     body["recipients"] = json!([
         {"agency": "agc_library", "why": text("Prints the card.")}, {"agency": "agc_parks", "why": text("Lets readers in.")},
     ]);
@@ -295,7 +295,7 @@ fn a_notice_says_what_is_joined_and_on_which_exception_it_rests() {
     assert_eq!(layers.full.data_range.as_ref().unwrap().back.as_deref(), Some("P30D"));
     // What is not there is not spoken of.
     let said = serde_json::to_value(Layers::of(&lawful().register, &CARD.parse().unwrap(), day(40)).unwrap()).unwrap();
-    for field in ["joins", "exception", "data_range", "transfers"] {
+    for field in ["joins", "data_range", "transfers"] {
         assert!(said["full"].get(field).is_none(), "{field}");
     }
 }

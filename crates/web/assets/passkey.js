@@ -40,32 +40,75 @@ async function enrol(form) {
   });
 }
 
-/** @type {AbortController | undefined} */
-let waiting;
+/** @param {HTMLFormElement} form */
+const begin = (form) => post(`/webauthn/${form.dataset.passkey}/start`, {});
 
-/** @param {HTMLFormElement} form @param {"conditional" | "optional"} mediation */
-async function prove(form, mediation = "optional") {
-  const start = await post("/webauthn/sign-in/start", {});
+/** @param {HTMLFormElement} form @param {any} start @param {CredentialRequestOptions} [how] */
+async function chosen(form, start, how) {
   const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(start.options);
-  waiting?.abort();
-  waiting = new AbortController();
-  const credential = await navigator.credentials.get({ publicKey, mediation, signal: waiting.signal });
-  return post(`/webauthn/${form.dataset.passkey}/finish`, {
-    ceremony: start.ceremony,
-    credential: withoutSecrets(credential),
-    next: form.dataset.next ?? "",
-  });
+  const credential = await navigator.credentials.get({ publicKey, ...how });
+  return { ceremony: start.ceremony, credential: withoutSecrets(credential), next: form.dataset.next ?? "" };
 }
 
-/** The browser offers passkeys in the field itself. Whatever goes wrong here, the button is still there. @param {HTMLFormElement} form */
+/** @param {HTMLFormElement} form @param {unknown} proof */
+const finish = (form, proof) => post(`/webauthn/${form.dataset.passkey}/finish`, proof);
+
+/** By the button. What the field offers ends, since a browser asks for one thing at a time. @param {HTMLFormElement} form */
+async function prove(form) {
+  offer.abort();
+  return finish(form, await chosen(form, await begin(form)));
+}
+
+/** Ends what the field offers. */
+const offer = new AbortController();
+
+/**
+ * The browser offers passkeys in the field itself, for as long as the page is looked at: before a ceremony lapses another one takes its
+ * place. Until she chooses one, whatever goes wrong is nothing to her, since the button is still there. @param {HTMLFormElement} form
+ */
 async function offerInField(form) {
   if (!form.querySelector("[autocomplete~=webauthn]")) return;
   if (!(await globalThis.PublicKeyCredential?.isConditionalMediationAvailable?.())) return;
-  try {
-    location.assign((await prove(form, "conditional")).next);
-  } catch {
-    // Chosen by the button instead, or not at all.
+  while (!offer.signal.aborted) {
+    await lookedAt();
+    const proof = await offered(form);
+    if (!proof) continue;
+    try {
+      location.assign((await finish(form, proof)).next);
+    } catch (error) {
+      tellFailure(form, error);
+    }
+    return;
   }
+}
+
+/** What she chose in the field; nothing when it is time for another ceremony. @param {HTMLFormElement} form */
+async function offered(form) {
+  try {
+    const start = await begin(form);
+    const lapsing = AbortSignal.timeout(start.seconds * LAPSING_AFTER);
+    return await chosen(form, start, { mediation: "conditional", signal: AbortSignal.any([offer.signal, lapsing]) });
+  } catch (error) {
+    const isOver = error instanceof DOMException && (error.name === "AbortError" || error.name === "TimeoutError");
+    if (!isOver) await new Promise((resolve) => setTimeout(resolve, PAUSE));
+  }
+}
+
+/** Milliseconds for each second that a ceremony may take: the rest is for her to choose and for the answer to arrive. */
+const LAPSING_AFTER = 800;
+/** Milliseconds until passkeys are offered again after that was not possible. */
+const PAUSE = 60_000;
+
+/** Until the page is in front. */
+async function lookedAt() {
+  while (document.hidden) await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
+}
+
+/** @param {HTMLFormElement} form @param {unknown} error */
+function tellFailure(form, error) {
+  const status = /** @type {HTMLElement} */ (form.querySelector("[data-status]"));
+  status.textContent = `${form.dataset.failed} ${error instanceof TypeError || !(error instanceof Error) ? "" : error.message}`;
+  form.querySelector("button")?.focus();
 }
 
 /** After a removal the device is told which passkeys still open the pass (WebAuthn 3, Signal API). */
@@ -92,9 +135,8 @@ for (const form of /** @type {NodeListOf<HTMLFormElement>} */ (document.querySel
       const { next } = await (form.dataset.passkey === "enrol" ? enrol(form) : prove(form));
       location.assign(next);
     } catch (error) {
-      status.textContent = `${form.dataset.failed} ${error instanceof TypeError || !(error instanceof Error) ? "" : error.message}`;
       button.disabled = false;
-      button.focus();
+      tellFailure(form, error);
     }
   });
 }

@@ -14,6 +14,8 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt as _, stream};
 
 use crate::fault::Fault;
+use crate::oidc;
+use crate::oidc::fields::OAuthError;
 
 /// For all of it, however it is cut.
 const BODY_TIME: Duration = Duration::from_secs(10);
@@ -21,31 +23,39 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 /// Bytes that are read of a body that was refused already.
 const MOST_DRAINED: usize = 16 * 1024 * 1024;
 
-/// Breaks off a body that takes too long, and answers 408 whatever was made of the part that came.
+/// Breaks off a body that takes too long, and answers 408 whatever was made of the part that came. What is read of one that is refused is
+/// read within the same time.
 pub(crate) async fn limit(request: Request, next: Next) -> Response {
     if request.body().is_end_stream() {
         return next.run(request).await;
     }
+    let clock = tokio::time::sleep(BODY_TIME);
+    let over = clock.deadline();
+    let is_for_programs = oidc::answers_programs(request.uri().path());
     let is_late = Arc::new(AtomicBool::new(false));
     // Who waits to be told to go on is not made to send what was refused.
     let is_waiting = request.headers().contains_key(EXPECT);
     let (parts, body) = request.into_parts();
     let body = Arc::new(Mutex::new(body.into_data_stream()));
-    let (late, clock) = (Arc::clone(&is_late), tokio::time::sleep(BODY_TIME));
-    let over = stream::once(async move {
+    let late = Arc::clone(&is_late);
+    let broken_off = stream::once(async move {
         clock.await;
         late.store(true, Ordering::SeqCst);
         Err(axum::Error::new(std::io::Error::from(std::io::ErrorKind::TimedOut)))
     });
     // The end of the body ends the stream, and not the clock beside it.
     let parts_in_time = coming(Arc::clone(&body)).map(Some).chain(stream::once(async { None }));
-    let timed = stream::select(parts_in_time, over.map(Some)).take_while(|part| std::future::ready(part.is_some()));
+    let timed = stream::select(parts_in_time, broken_off.map(Some)).take_while(|part| std::future::ready(part.is_some()));
     let timed = Body::from_stream(timed.filter_map(std::future::ready));
     let response = next.run(Request::from_parts(parts, timed)).await;
     if response.status().is_client_error() && !is_waiting {
-        let _ = tokio::time::timeout(BODY_TIME, drain(coming(body))).await;
+        let _ = tokio::time::timeout_at(over, drain(coming(body))).await;
     }
-    if is_late.load(Ordering::SeqCst) { Fault::too_slow().into_response() } else { response }
+    match is_late.load(Ordering::SeqCst) {
+        true if is_for_programs => OAuthError::too_slow().into_response(),
+        true => Fault::too_slow().into_response(),
+        false => response,
+    }
 }
 
 /// The parts of a body that has two readers, one after the other.

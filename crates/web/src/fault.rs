@@ -263,7 +263,10 @@ impl From<Error> for Fault {
             }
             Error::Unknown { .. } => Self::new(StatusCode::NOT_FOUND, "unknown", &error.to_string()),
             Error::Refused { .. } => Self::new(StatusCode::CONFLICT, "refused", &error.to_string()),
-            Error::TooSoon { .. } => Self::new(StatusCode::TOO_MANY_REQUESTS, "too-soon", &error.to_string()),
+            Error::TooSoon { seconds } => Self {
+                retry_after: Some(seconds.unsigned_abs()),
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too-soon", &error.to_string())
+            },
             Error::Unopened { .. } => Self::new(StatusCode::CONFLICT, "unopened", &error.to_string()),
             Error::Altered => Self::new(StatusCode::CONFLICT, "altered", &error.to_string()),
             Error::Unlawful(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unlawful", &error.to_string()),

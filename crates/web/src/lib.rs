@@ -17,6 +17,7 @@ mod fault;
 mod form;
 mod headers;
 mod language;
+mod limit_keys;
 mod limits;
 mod log;
 mod mirror;
@@ -66,7 +67,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .merge(portal::router())
         .merge(register::router())
         .merge(oversight::router())
-        .merge(oidc::router(&site))
+        .merge(oidc::router())
         .merge(api::router())
         .merge(ssf::router())
         .merge(log::router())
@@ -89,6 +90,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .layer(middleware::from_fn(body_time::limit))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), oidc::nonce::offer))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), limits::by_address))
+        .layer(middleware::from_fn_with_state(Arc::clone(&site), oidc::cross_origin::share))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), headers::secure))
         .with_state(site)
 }

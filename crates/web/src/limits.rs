@@ -6,7 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
@@ -16,13 +16,13 @@ use axum::response::{IntoResponse, Response};
 use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
-use governor::state::keyed::HashMapStateStore;
 use governor::{NotUntil, Quota, RateLimiter};
 use usufruct_app::App;
 use usufruct_core::id::ServiceId;
 
 use crate::Site;
 use crate::fault::Fault;
+use crate::limit_keys::{Countable, Keys};
 use crate::oidc;
 use crate::oidc::fields::OAuthError;
 
@@ -107,9 +107,10 @@ pub(crate) struct Limiters {
 }
 
 /// A limit on whoever has the same key.
-struct Limiter<K: Clone + Eq + std::hash::Hash> {
-    rate: RateLimiter<K, HashMapStateStore<K>, SiteClock, NoOpMiddleware<Nanos>>,
-    counted: AtomicUsize,
+struct Limiter<K: Countable> {
+    rate: RateLimiter<K, Keys<K>, SiteClock, NoOpMiddleware<Nanos>>,
+    /// When those who have been quiet were last forgotten, in nanoseconds.
+    swept_at: AtomicU64,
 }
 
 impl Limiters {
@@ -202,14 +203,20 @@ fn prefix(address: IpAddr, bits: u32) -> IpAddr {
     }
 }
 
-fn count<K: Clone + Eq + std::hash::Hash>(limiter: &Limiter<K>, key: &K) -> Result<(), u64> {
+fn count<K: Countable>(limiter: &Limiter<K>, key: &K) -> Result<(), u64> {
     let rate = &limiter.rate;
-    // Looking through all keys takes a while, so it is not done for every request of a flood.
-    let is_due = limiter.counted.fetch_add(1, Ordering::Relaxed).is_multiple_of(SWEPT_EVERY);
-    if is_due && rate.len() > MOST_KEYS {
+    let now = rate.clock().now();
+    if rate.len() >= MOST_KEYS && is_due(&limiter.swept_at, now) {
         rate.retain_recent();
     }
-    rate.check_key(key).map_err(|until: NotUntil<Nanos>| seconds(until.wait_time_from(rate.clock().now())))
+    rate.check_key(key).map_err(|until: NotUntil<Nanos>| seconds(until.wait_time_from(now)))
+}
+
+/// Whether to look through all keys, which takes a while, so that it is not done for every request of a flood. Of those who ask at once one
+/// is told yes.
+fn is_due(swept_at: &AtomicU64, now: Nanos) -> bool {
+    let (last, now) = (swept_at.load(Ordering::Relaxed), now.as_u64());
+    now.abs_diff(last) >= SWEPT_EVERY && swept_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
 }
 
 /// Whole seconds, rounded up, at least one.
@@ -217,20 +224,20 @@ fn seconds(wait: Duration) -> u64 {
     (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
-fn limiter<K: Clone + Eq + std::hash::Hash>(limit: Limit, app: &Arc<App>) -> Limiter<K> {
+fn limiter<K: Countable>(limit: Limit, app: &Arc<App>) -> Limiter<K> {
     of_quota(Quota::per_second(some(limit.per_second)).allow_burst(some(limit.burst)), app)
 }
 
-fn paced<K: Clone + Eq + std::hash::Hash>(pace: Pace, app: &Arc<App>) -> Limiter<K> {
+fn paced<K: Countable>(pace: Pace, app: &Arc<App>) -> Limiter<K> {
     let every = Duration::from_secs(some(pace.seconds_for_one).get().into());
     // A quota of no time at all is the one that cannot be made.
     let quota = Quota::with_period(every).unwrap_or(Quota::per_second(NonZeroU32::MIN)).allow_burst(some(pace.burst));
     of_quota(quota, app)
 }
 
-fn of_quota<K: Clone + Eq + std::hash::Hash>(quota: Quota, app: &Arc<App>) -> Limiter<K> {
-    let rate = RateLimiter::new(quota, HashMapStateStore::default(), SiteClock(Arc::clone(app)));
-    Limiter { rate, counted: AtomicUsize::new(0) }
+fn of_quota<K: Countable>(quota: Quota, app: &Arc<App>) -> Limiter<K> {
+    let rate = RateLimiter::new(quota, Keys::new(MOST_KEYS, MOST_NEIGHBOURHOODS), SiteClock(Arc::clone(app)));
+    Limiter { rate, swept_at: AtomicU64::new(0) }
 }
 
 fn some(number: u32) -> NonZeroU32 {
@@ -252,9 +259,11 @@ impl Clock for SiteClock {
 /// Leading bits of an IPv6 address that one household has, and one customer of a provider at most.
 const SITE: u32 = 56;
 const CUSTOMER: u32 = 48;
-/// Networks remembered before those that have been quiet are forgotten, and after how many requests that is looked at.
+/// Networks that are told apart, and neighbourhoods of those that come when so many are counted already: some megabytes.
 const MOST_KEYS: usize = 100_000;
-const SWEPT_EVERY: usize = 10_000;
+const MOST_NEIGHBOURHOODS: usize = 20_000;
+/// Nanoseconds between two times that those who have been quiet are forgotten.
+const SWEPT_EVERY: u64 = 1_000_000_000;
 
 #[cfg(test)]
 mod tests {

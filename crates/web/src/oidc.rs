@@ -6,9 +6,10 @@
 
 mod authorize;
 pub(crate) mod borne;
+mod claims;
 mod client;
 mod consent;
-mod cross_origin;
+pub(crate) mod cross_origin;
 mod delegate;
 mod details;
 pub(crate) mod fields;
@@ -29,7 +30,6 @@ mod userinfo;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::Site;
@@ -42,15 +42,11 @@ pub(crate) fn answers_programs(path: &str) -> bool {
     endpoints.contains(&path) || path.starts_with("/oidc/grants/")
 }
 
-pub(crate) fn router(site: &Arc<Site>) -> Router<Arc<Site>> {
-    // What a program in a browser calls by itself.
-    let called = Router::new()
+pub(crate) fn router() -> Router<Arc<Site>> {
+    Router::new()
         .route("/oidc/token", post(token::token).options(cross_origin::preflight))
         .route("/oidc/userinfo", get(userinfo::userinfo).post(userinfo::userinfo).options(cross_origin::preflight))
         .route("/oidc/revoke", post(userinfo::revoke).options(cross_origin::preflight))
-        .layer(from_fn_with_state(Arc::clone(site), cross_origin::share));
-    Router::new()
-        .merge(called)
         .route("/.well-known/openid-configuration", get(metadata::configuration))
         .route("/.well-known/oauth-authorization-server", get(metadata::configuration))
         .route("/oidc/jwks", get(metadata::jwks))

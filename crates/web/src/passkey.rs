@@ -12,7 +12,7 @@ use i18n_embed_fl::fl;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use usufruct_app::store::passkeys::Passkey as StoredPasskey;
-use usufruct_app::{CeremonyKind, Earlier, Error, OpenCeremony, passkey_label};
+use usufruct_app::{CEREMONY_SECONDS, CeremonyKind, Earlier, Error, OpenCeremony, passkey_label};
 use usufruct_core::Text;
 use webauthn_rs::prelude::{
     DiscoverableAuthentication, Passkey, PasskeyRegistration, PublicKeyCredential, RegisterPublicKeyCredential, Uuid,
@@ -44,6 +44,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/webauthn/register/finish", post(finish_register))
         .route("/webauthn/sign-in/start", post(start_sign_in))
         .route("/webauthn/sign-in/finish", post(finish_sign_in))
+        .route("/webauthn/freeze/start", post(start_freeze))
         .route("/webauthn/freeze/finish", post(finish_freeze))
 }
 
@@ -92,6 +93,8 @@ struct StartRegister {
 struct Started {
     ceremony: String,
     options: Value,
+    /// How long it may take.
+    seconds: i64,
 }
 
 async fn start_register(
@@ -124,7 +127,7 @@ async fn start_register(
     options["extensions"]["prf"] = json!({});
     let registration = Registration { resident, code, removes_earlier, state };
     let ceremony = browser.begin(&site, CeremonyKind::Register, &registration).await?;
-    Ok(([(SET_COOKIE, browser.cookie(&site))], Json(Started { ceremony, options })))
+    Ok(([(SET_COOKIE, browser.cookie(&site))], Json(Started { ceremony, options, seconds: CEREMONY_SECONDS })))
 }
 
 #[derive(Deserialize)]
@@ -167,11 +170,20 @@ async fn finish_register(
 }
 
 async fn start_sign_in(State(site): State<Arc<Site>>, browser: Browser) -> Result<impl IntoResponse, Fault> {
+    start_proof(&site, &browser, CeremonyKind::SignIn).await
+}
+
+async fn start_freeze(State(site): State<Arc<Site>>, browser: Browser) -> Result<impl IntoResponse, Fault> {
+    start_proof(&site, &browser, CeremonyKind::Freeze).await
+}
+
+/// Asks for whichever passkey the device has, for this and nothing else.
+async fn start_proof(site: &Arc<Site>, browser: &Browser, kind: CeremonyKind) -> Result<impl IntoResponse + use<>, Fault> {
     let (challenge, state) = site.webauthn.start_discoverable_authentication().map_err(|_| Fault::internal())?;
-    // The button opens the device's own dialogue, so the conditional mediation of the library is left out.
+    // The page says whether its button or its field asks, so the mediation of the library is left out.
     let options = serde_json::to_value(&challenge).map_err(|_| Fault::internal())?["publicKey"].take();
-    let ceremony = browser.begin(&site, CeremonyKind::SignIn, &state).await?;
-    Ok(([(SET_COOKIE, browser.cookie(&site))], Json(Started { ceremony, options })))
+    let ceremony = browser.begin(site, kind, &state).await?;
+    Ok(([(SET_COOKIE, browser.cookie(site))], Json(Started { ceremony, options, seconds: CEREMONY_SECONDS })))
 }
 
 #[derive(Deserialize)]
@@ -190,7 +202,7 @@ async fn finish_sign_in(
     Json(finish): Json<FinishSignIn>,
 ) -> Result<Response, Fault> {
     let next = own_path(&site, &finish.next);
-    let (stored, updated) = proven(&site, browser, finish).await?;
+    let (stored, updated) = proven(&site, browser, CeremonyKind::SignIn, finish).await?;
     let token = blocking(&site, move |app| app.prove_passkey(&stored, &updated, session.as_ref(), &device.0)).await?;
     let mut response = Json(json!({ "next": next })).into_response();
     if let Some(token) = token {
@@ -206,7 +218,7 @@ async fn finish_freeze(
     browser: KnownBrowser,
     Json(finish): Json<FinishSignIn>,
 ) -> Result<Response, Fault> {
-    let (stored, _) = proven(&site, browser, finish).await?;
+    let (stored, _) = proven(&site, browser, CeremonyKind::Freeze, finish).await?;
     blocking(&site, move |app| {
         app.freeze(stored.resident)?;
         // The cookie goes in any case, whoever was signed in by it.
@@ -218,9 +230,14 @@ async fn finish_freeze(
 }
 
 /// The passkey that proved itself, and how it is to be kept from now on.
-async fn proven(site: &Arc<Site>, browser: KnownBrowser, finish: FinishSignIn) -> Result<(StoredPasskey, String), Fault> {
+async fn proven(
+    site: &Arc<Site>,
+    browser: KnownBrowser,
+    kind: CeremonyKind,
+    finish: FinishSignIn,
+) -> Result<(StoredPasskey, String), Fault> {
     refuse_prf(&finish.credential)?;
-    let opened = browser.open::<DiscoverableAuthentication>(site, CeremonyKind::SignIn, finish.ceremony).await?;
+    let opened = browser.open::<DiscoverableAuthentication>(site, kind, finish.ceremony).await?;
     let (state, ceremony) = opened.ok_or_else(lapsed)?;
     let credential: PublicKeyCredential = serde_json::from_value(finish.credential).map_err(|_| failed())?;
     let id = credential.get_credential_id().to_vec();

@@ -15,7 +15,7 @@ use crate::oidc::nonce::Nonces;
 use crate::oidc::service_keys::ServiceKeys;
 use crate::outbound::Outbound;
 use crate::ssf::waiting::Waiting;
-use crate::turns::Turns;
+use crate::turns::PinTurns;
 
 /// How a site is set up.
 #[derive(Clone)]
@@ -95,12 +95,12 @@ pub struct Site {
     pub(crate) service_keys: ServiceKeys,
     pub(crate) limiters: Limiters,
     /// Turns at looking at PINs.
-    pub(crate) pins: Turns,
+    pub(crate) pins: PinTurns,
     pub(crate) waiting: Waiting,
     pub(crate) card_place: Option<CardPlace>,
 }
 
-/// How many may wait until their PIN is looked at: some seconds' worth.
+/// How many may wait until their PIN is looked at, of strangers and of browsers that are known: some seconds' worth.
 const WAITING_PINS: usize = 64;
 
 impl Site {
@@ -122,7 +122,7 @@ impl Site {
             provider_keys,
             service_keys,
             limiters,
-            pins: Turns::new(std::thread::available_parallelism().map_or(1, usize::from), WAITING_PINS),
+            pins: PinTurns::new(std::thread::available_parallelism().map_or(1, usize::from), WAITING_PINS),
             waiting: Waiting::default(),
             card_place: None,
         })

@@ -94,8 +94,8 @@ async fn desk(State(site): State<Arc<Site>>, MaybeVendor(session): MaybeVendor, 
         let issuer = site.settings.issuer.clone();
         return Ok(show(&SignInPage { page, issuer }));
     };
-    let vendor = session.agency.clone();
-    let deletions = blocking(&site, move |app| app.vendor_deletions(&vendor)).await?;
+    let asked = session.clone();
+    let deletions = blocking(&site, move |app| app.vendor_deletions(&asked)).await?;
     let (register, now) = (site.app.register(), site.app.now());
     let own = register.contracts.values().filter(|entry| entry.body.vendor == session.agency);
     let contracts = own.map(|entry| shown_contract(&register, &page, entry, now)).collect();
@@ -145,11 +145,6 @@ async fn sign_out(
 /// The vendor's word about one notice, which stands.
 async fn answer(State(site): State<Arc<Site>>, headers: HeaderMap, Public(form): Public<AnswerForm>) -> Result<Response, Fault> {
     let session = own_form(session(&site, TicketDesk::Vendor, &headers).await?, &form.form_token)?;
-    let register = site.app.register();
-    let is_own = register.services.get(&form.service).is_some_and(|entry| entry.body.agency == session.agency);
-    if !is_own {
-        return Err(Fault::not_found("service"));
-    }
-    blocking(&site, move |app| app.answer_deletion(&form.service, &form.id, form.answer)).await?;
+    blocking(&site, move |app| app.answer_vendor_deletion(&session, &form.service, &form.id, form.answer)).await?;
     Ok(Redirect::to("/vendor").into_response())
 }

@@ -23,7 +23,7 @@ use crate::page::{Page, render, show};
 use crate::passkey::own_path;
 use crate::portal::see;
 use crate::session::{CardMark, Device, MaybeResident, card_cookie, cookie};
-use crate::site::attempt;
+use crate::site::{attempt, blocking};
 
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new()
@@ -136,8 +136,10 @@ async fn card(
 ) -> Result<Response, Fault> {
     let CardForm { code, pin, next } = form;
     let next = own_path(&site, &next);
-    let asked = CardAttempt { code: code.clone(), pin: Zeroizing::new(pin), device_mark };
-    let turn = site.pins.take().await?;
+    let asked = Arc::new(CardAttempt { code: code.clone(), pin: Zeroizing::new(pin), device_mark });
+    let known = Arc::clone(&asked);
+    let card = blocking(&site, move |app| app.known_card(&known)).await?;
+    let turn = site.pins.take(card).await?;
     let outcome = attempt(&site, move |app| app.sign_in_with_card(&asked, session.as_ref(), &device.0)).await;
     drop(turn);
     match outcome {

@@ -5,7 +5,7 @@ mod common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -169,6 +169,7 @@ async fn a_body_that_is_refused_is_read_to_its_end_so_that_the_answer_arrives() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::disallowed_methods, reason = "the time that a request takes is measured")]
 async fn a_body_comes_within_ten_seconds_however_it_is_cut() {
     let pass = Pass::new();
     let token = pass.app.open_session(pass.resident, "test").unwrap();
@@ -178,14 +179,42 @@ async fn a_body_comes_within_ten_seconds_however_it_is_cut() {
             Some((Ok::<_, std::io::Error>("x"), ()))
         })
     };
+    let began = Instant::now();
     let answers = tokio::join!(
         pass.send("/me/account/recovery", &token, Body::from_stream(drip())),
         pass.send("/api/releases", &token, Body::from_stream(drip())),
         pass.send("/recover", &token, Body::from_stream(drip())),
+        pass.send("/recover", &token, Body::from_stream(stream::pending::<Result<&str, std::io::Error>>())),
     );
-    for (answer, is_read) in [(answers.0, true), (answers.1, false), (answers.2, true)] {
+    assert!(
+        began.elapsed() < Duration::from_secs(15),
+        "nobody waits a second time for what does not come: {:?}",
+        began.elapsed()
+    );
+    for (answer, is_read) in [(answers.0, true), (answers.1, false), (answers.2, true), (answers.3, true)] {
         // Without a token the API reads nothing that does not say how short it is.
         assert_eq!(answer.status.as_u16(), if is_read { 408 } else { 401 }, "{}", answer.body);
         assert_eq!(answer.header("content-type"), "application/problem+json");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::disallowed_methods, reason = "the time that a request takes is measured")]
+async fn a_program_is_told_by_an_error_of_oauth_that_its_body_did_not_come() {
+    let pass = Pass::new();
+    let ask = async |path: &'static str| {
+        let silent = Body::from_stream(stream::pending::<Result<&str, std::io::Error>>());
+        let request = Request::post(path).header("content-type", "application/x-www-form-urlencoded").body(silent).unwrap();
+        let began = Instant::now();
+        let answer = pass.router.clone().oneshot(request).await.unwrap();
+        assert!(began.elapsed() < Duration::from_secs(15), "{path}: {:?}", began.elapsed());
+        assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT, "{path}");
+        assert_eq!(answer.headers()["content-type"], "application/json", "{path}");
+        assert_eq!(answer.headers()["cache-control"], "no-store", "{path}");
+        let body: serde_json::Value = serde_json::from_slice(&to_bytes(answer.into_body(), usize::MAX).await.unwrap()).unwrap();
+        assert_eq!(body["error"], "invalid_request", "{path}");
+        let description = body["error_description"].as_str().unwrap();
+        assert!(description.matches(". ").count() == 1 && description.ends_with('.'), "two sentences: {description}");
+    };
+    tokio::join!(ask("/oidc/introspect"), ask("/oidc/par"), ask("/oidc/revoke"), ask("/oidc/token"));
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use usufruct_app::log::Transport;
+use usufruct_app::log::{Objects, Transport};
 use usufruct_app::store::db::{Connection, Db, Options};
 use usufruct_app::vault::second_hand::SecondHand;
 use usufruct_app::{App, Config, Error, House, LifecycleStep, NewResident, Open, Publication, ReleaseRequest, VaultSetup};
@@ -100,6 +100,15 @@ pub fn vault_setup(url: Option<&str>) -> VaultSetup {
     VaultSetup { pages_in_database: url.is_some_and(|url| url.starts_with("postgres")), any_disk: true, ..VaultSetup::default() }
 }
 
+/// What a city has to do with outside itself.
+#[derive(Default)]
+struct Outside {
+    transport: Option<Arc<dyn Transport>>,
+    second_hand: Option<Arc<dyn SecondHand>>,
+    /// The files of the log, where another node holds them.
+    objects: Option<Arc<dyn Objects>>,
+}
+
 pub struct City {
     pub app: Arc<App>,
     pub clock: Arc<SetClock>,
@@ -152,7 +161,20 @@ impl City {
         transport: Option<Arc<dyn Transport>>,
         second_hand: Option<Arc<dyn SecondHand>>,
     ) -> Result<Self, Error> {
-        let clock = SetClock::new(at);
+        Self::over(dir, url, SetClock::new(at), seed, Outside { transport, second_hand, objects: None })
+    }
+
+    /// Another node of the pass in `dir`, while this one runs on: over the same database and the same files of the log, by the same clock, with a
+    /// copy of this one's data directory `own`.
+    pub fn beside(&self, own: &Path, dir: &Path, url: &str, seed: u64) -> Self {
+        let copied = std::process::Command::new("cp").arg("-a").arg(own.join(".")).arg(dir).status();
+        assert!(copied.unwrap().success());
+        let objects = Some(Arc::clone(self.app.log_objects()));
+        Self::over(dir, Some(url), Arc::clone(&self.clock), seed, Outside { objects, ..Outside::default() }).unwrap()
+    }
+
+    fn over(dir: &Path, url: Option<&str>, clock: Arc<SetClock>, seed: u64, outside: Outside) -> Result<Self, Error> {
+        let Outside { transport, second_hand, objects } = outside;
         let rng = SeededRng::new(seed);
         let house = House::open(dir).unwrap();
         let people = [OPERATOR, LIBRARY, VENDOR].map(|agency| [(agency, "head"), (agency, "data-protection")]);
@@ -164,7 +186,7 @@ impl City {
             operator: OPERATOR.parse().unwrap(),
             vault: vault_setup(url),
         };
-        let (clock_port, root, objects) = (Arc::clone(&clock) as Arc<dyn Clock>, None, None);
+        let (clock_port, root) = (Arc::clone(&clock) as Arc<dyn Clock>, None);
         let rng_port = Arc::clone(&rng) as Arc<dyn Rng>;
         let app = App::open(Open { config, house, clock: clock_port, rng: rng_port, root, objects, second_hand, transport })?;
         // What services are told is looked at where it happens; the test about time sets it back.

@@ -97,12 +97,12 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<(Export, bool), Fault> {
 }
 
 fn take(app: &App, caller: &OwnCaller, export: &Export) -> Result<Answer, Error> {
-    let (register, service) = (app.register(), &caller.service);
+    let register = app.register();
     let (mut rejected, mut told) = (0, Vec::new());
     for span in export.spans() {
         let outcome = match line(&register, span) {
             Ok(reported) => {
-                let officer = span.text(ACTOR).map(|word| app.officer(service, word)).transpose();
+                let officer = span.text(ACTOR).map(|word| app.officer(caller.clone(), word)).transpose();
                 officer.and_then(|actor| app.report(caller.clone(), &ReportedUse { actor, ..reported }).map(drop))
             }
             Err(what) => Err(Error::Refused { what, remedy: "Add it and send the line again.".to_owned() }),

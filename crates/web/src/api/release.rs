@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use usufruct_app::{BatchRequest, ReleaseRequest, Released};
+use usufruct_app::{BatchRequest, HeldToken, OwnCaller, ReleaseRequest, Released};
 use usufruct_core::Time;
 use usufruct_core::event::Form;
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
@@ -66,7 +66,7 @@ pub(crate) async fn single(
 ) -> Result<Json<Value>, Fault> {
     let (service, token, sign_in) = asker.about(std::slice::from_ref(&body.subject), &body.mandate)?;
     let request = ReleaseRequest {
-        actor: officer(&site, &service, body.actor).await?,
+        actor: officer(&site, &service, &token, body.actor).await?,
         service,
         mandate: body.mandate,
         subject: body.subject,
@@ -96,7 +96,7 @@ pub(crate) async fn batch(
     Sent(Caller(service, token), Strict(body)): Sent<Caller, Strict<Batch>>,
 ) -> Result<Json<Value>, Fault> {
     let request = BatchRequest {
-        actor: officer(&site, &service, body.actor).await?,
+        actor: officer(&site, &service, &token, body.actor).await?,
         service,
         mandate: body.mandate,
         subjects: body.subjects,
@@ -151,9 +151,14 @@ fn line(subject: &str, released: &Released, origin: &str) -> Value {
     })
 }
 
-/// The commitment to the officer whom a request names. The word itself is kept sealed.
-pub(super) async fn officer(site: &Arc<Site>, service: &ServiceId, word: Option<String>) -> Result<Option<[u8; 32]>, Fault> {
+/// The commitment to the officer whom a request by this token names. The word itself is kept sealed.
+pub(super) async fn officer(
+    site: &Arc<Site>,
+    service: &ServiceId,
+    token: &HeldToken,
+    word: Option<String>,
+) -> Result<Option<[u8; 32]>, Fault> {
     let Some(word) = word else { return Ok(None) };
-    let service = service.clone();
-    blocking(site, move |app| app.officer(&service, &word)).await.map(Some)
+    let caller = OwnCaller::from((service.clone(), token.clone()));
+    blocking(site, move |app| app.officer(caller, &word)).await.map(Some)
 }

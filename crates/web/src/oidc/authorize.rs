@@ -18,6 +18,7 @@ use usufruct_core::means::{AskedSignIn, Means};
 use usufruct_core::service::Profile;
 use usufruct_core::time::{MINUTE, SECOND};
 
+use super::claims::Demanded;
 use super::fields::{Fields, OAuthError};
 use super::{consent, delegate, details, form_post};
 use crate::Site;
@@ -143,17 +144,22 @@ async fn proceed(
     if silent && prompt.len() > 1 {
         return Err(OAuthError::new("invalid_request", "prompt none stands alone").into());
     }
-    let named = named_sign_in(fields)?;
-    if let Some(subject) = hinted(site, source)
+    let demanded = Demanded::read(fields)?;
+    let named = named_sign_in(fields, &demanded)?;
+    if !demanded.can_be_met() {
+        return Err(too_weak());
+    }
+    let expected: Vec<String> = demanded.subject.clone().into_iter().chain(hinted(site, source)).collect();
+    if !expected.is_empty()
         && let Some(session) = &session
     {
         let resident = session.acting.as_ref().map_or(session.resident, |acting| acting.person);
         let service = source.service.clone();
         let own = blocking(site, move |app| app.subject(resident, &service)).await?;
-        if !equal(own.as_bytes(), subject.as_bytes()) {
+        if expected.iter().any(|subject| !equal(own.as_bytes(), subject.as_bytes())) {
             // Whoever signed in for this very request and is still another is not asked for ever.
             if silent || since.is_some_and(|since| session.proved_at >= since) {
-                return Err(OAuthError::new("login_required", "another resident is signed in than the hint is about").into());
+                return Err(OAuthError::new("login_required", "another resident is signed in than the request is about").into());
             }
             return Err(Fault::sign_in(&format!("/oidc/authorize?{}", way_back(site, raw)?)).into());
         }
@@ -165,8 +171,9 @@ async fn proceed(
         let is_recent = !prompt.contains(&"login") && wanted.within.is_none_or(|longest| age <= longest);
         // She signed in for this very request, so neither `prompt=login` nor a short time asks twice.
         let is_made_for_it = since.is_some_and(|since| session.proved_at >= since);
+        let is_enough = session.means >= wanted.means && demanded.takes(session.means);
         // Whether a delegate is enough is said on a page of its own.
-        is_made_for_it || (is_recent && (session.acting.is_some() || session.means >= wanted.means))
+        is_made_for_it || (is_recent && (session.acting.is_some() || is_enough))
     });
     let Some(session) = session else {
         if silent {
@@ -191,7 +198,7 @@ async fn proceed(
         let asked = Asked { request, again: false, raw, locales: fields.get("ui_locales").map(str::to_owned) };
         return delegate::page(site, page, &session, &asked, wanted.means).map_err(Stop::Fault);
     }
-    if session.means < wanted.means {
+    if session.means < wanted.means || !demanded.takes(session.means) {
         return Err(too_weak());
     }
     let request = AuthorizeRequest { agreed: agreed(site, &session, raw)?, ..request };
@@ -307,15 +314,15 @@ pub(crate) async fn origin_behind(site: &Arc<Site>, next: &str) -> Option<String
     Some(url::Url::parse(&source.redirect_uri).ok()?.origin().ascii_serialization())
 }
 
-/// What the request names: the weakest of `acr_values` that is ours, and `max_age` (OpenID Connect Core 3.1.2.1).
-fn named_sign_in(fields: &Fields) -> Result<AskedSignIn, OAuthError> {
+/// What the request names: the weakest of `acr_values` that is ours, what it demands by `claims`, and `max_age` (OpenID Connect Core 3.1.2.1).
+fn named_sign_in(fields: &Fields, demanded: &Demanded) -> Result<AskedSignIn, OAuthError> {
     let classes = fields.get("acr_values").unwrap_or_default().split(' ').filter_map(Means::from_acr);
     let within = match fields.get("max_age").map(str::parse::<u32>) {
         Some(Err(_)) => return Err(OAuthError::new("invalid_request", "max_age is no number of seconds")),
         Some(Ok(seconds)) => Some(i64::from(seconds) * SECOND),
         None => None,
     };
-    Ok(AskedSignIn { means: classes.min().unwrap_or(Means::Delegate), within })
+    Ok(AskedSignIn { means: classes.min().unwrap_or(Means::Delegate).max(demanded.weakest()), within })
 }
 
 /// What meets the request, its service and its mandates.
@@ -398,7 +405,8 @@ fn refuse(site: &Site, way: &Way, error: &OAuthError) -> Response {
 pub(crate) async fn wanted(site: &Arc<Site>, raw: &str) -> Result<Means, Fault> {
     let source = Source::find(site, raw, true).await?;
     let request = read(site, &source).map_err(|_| Fault::bad_form())?;
-    let named = named_sign_in(&source.fields).map_err(|_| Fault::bad_form())?;
+    let demanded = Demanded::read(&source.fields).map_err(|_| Fault::bad_form())?;
+    let named = named_sign_in(&source.fields, &demanded).map_err(|_| Fault::bad_form())?;
     Ok(wanted_sign_in(site, named, &request).map_err(|_| Fault::bad_form())?.means)
 }
 
@@ -475,7 +483,7 @@ pub(crate) fn read_fields(
         nonce: nonce.map(str::to_owned),
         challenge: challenge(fields, may_omit_challenge)?,
         by_form: fields.get("response_mode") == Some("form_post"),
-        jkt: None,
+        jkt: named_key(fields)?,
         management: management(fields)?,
         pushed: None,
         agreed: Vec::new(),
@@ -493,10 +501,23 @@ fn challenge(fields: &Fields, may_be_omitted: bool) -> Result<Option<String>, OA
     if fields.get("code_challenge_method") != Some("S256") {
         return Err(OAuthError::new("invalid_request", "only the code challenge method S256 is supported"));
     }
-    if challenge.len() != 43 || !challenge.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
+    if !is_hash(challenge) {
         return Err(OAuthError::new("invalid_request", "code_challenge is malformed"));
     }
     Ok(Some(challenge.to_owned()))
+}
+
+/// The key that the code is to be bound to, by its thumbprint (RFC 9449 10).
+fn named_key(fields: &Fields) -> Result<Option<String>, OAuthError> {
+    match fields.get("dpop_jkt") {
+        Some(named) if !is_hash(named) => Err(OAuthError::new("invalid_request", "dpop_jkt is no thumbprint of a key")),
+        named => Ok(named.map(str::to_owned)),
+    }
+}
+
+/// Whether a text may be SHA-256 in base64url.
+fn is_hash(text: &str) -> bool {
+    text.len() == 43 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 fn management(fields: &Fields) -> Result<GrantManagement, OAuthError> {

@@ -2,8 +2,8 @@
 //! browsers, which have no key, say who they are and no more (RFC 6749 3.2.1).
 
 use axum::extract::{FromRequest, Request};
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderMap, Method};
 use jsonwebtoken::DecodingKey;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -87,13 +87,18 @@ impl FromRequest<Arc<Site>> for FromAnyService {
 
 impl FromService {
     async fn read(request: Request, site: &Arc<Site>, takes_public: bool) -> Result<Self, OAuthError> {
-        let (headers, method): (HeaderMap, Method) = (request.headers().clone(), request.method().clone());
+        let headers = request.headers().clone();
+        Self::proven(request, &headers, site, takes_public).await.map_err(|error| error.to(&headers))
+    }
+
+    async fn proven(request: Request, headers: &HeaderMap, site: &Arc<Site>, takes_public: bool) -> Result<Self, OAuthError> {
+        let method = request.method().clone();
         let address = format!("{}{}", site.settings.issuer, request.uri().path());
         let Posted(fields) = Posted::from_request(request, site).await?;
         let (service, profile, assertion) = match public(site, &fields).filter(|_| takes_public) {
             // Nobody signed for it, so it is counted by network alone: a stranger could use up the share of the service.
             Some(service) => {
-                let is_there = cross_origin::is_origin_of(site, &service, &headers);
+                let is_there = cross_origin::is_origin_of(site, &service, headers);
                 is_there.then_some((service, Profile::Oidc, None)).ok_or_else(elsewhere)?
             }
             None => {
@@ -103,13 +108,13 @@ impl FromService {
             }
         };
         let target = Target { method: &method, address: &address, access_token: None, now: site.app.now() };
-        let possession = Possession::read(&headers, &target, site).map_err(|flaw| match flaw {
+        let possession = Possession::read(headers, &target, site).map_err(|flaw| match flaw {
             Flaw::Nonce => OAuthError::new("use_dpop_nonce", "sign the nonce of the header DPoP-Nonce"),
             Flaw::Other(description) => OAuthError::new("invalid_dpop_proof", description),
         });
         let is_named = fields.get("client_id").is_none_or(|id| id == service.as_str());
         let (possession, flaw) = match possession {
-            Ok(possession) if proves_twice(&headers, &fields) => (possession, Some(twice())),
+            Ok(possession) if proves_twice(headers, &fields) => (possession, Some(twice())),
             Ok(possession) => (possession, (!is_named).then(not_proven)),
             Err(error) => (None, Some(error)),
         };

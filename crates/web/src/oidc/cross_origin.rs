@@ -17,8 +17,15 @@ use usufruct_core::service::Service;
 
 use crate::Site;
 
-/// Lets the pages of services without a key read the answer.
-pub(super) async fn share(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+/// What a program in a browser calls by itself.
+const CALLED: [&str; 3] = ["/oidc/revoke", "/oidc/token", "/oidc/userinfo"];
+
+/// Lets the pages of services without a key read the answer, also where the request came too slowly or was one too many: they learn from
+/// it when to come back.
+pub(crate) async fn share(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    if !CALLED.contains(&request.uri().path()) {
+        return next.run(request).await;
+    }
     let origin = request.headers().get(ORIGIN).cloned();
     let mut response = next.run(request).await;
     let headers = response.headers_mut();

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use usufruct_app::Error;
@@ -79,9 +79,23 @@ pub(crate) struct OAuthError {
     status: StatusCode,
     /// Seconds after which to try again.
     retry_after: Option<u64>,
+    /// By which scheme of `Authorization` the service tried to prove itself.
+    tried: Option<&'static str>,
 }
 
+/// Schemes of `Authorization` by which software tries to prove a service. None of them works here.
+const SCHEMES: [&str; 3] = ["Basic", "Bearer", "DPoP"];
+
 impl OAuthError {
+    /// The same to a request with these headers: whoever tried by `Authorization` is challenged by the same scheme, and nobody else by any
+    /// (RFC 6749 5.2).
+    #[must_use]
+    pub fn to(self, headers: &HeaderMap) -> Self {
+        let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let scheme = given.split(' ').next().unwrap_or_default();
+        Self { tried: SCHEMES.into_iter().find(|known| known.eq_ignore_ascii_case(scheme)), ..self }
+    }
+
     /// A service or a network asks more often than it may; `seconds` until the next request is taken.
     pub fn too_many(seconds: u64) -> Self {
         Self {
@@ -89,6 +103,12 @@ impl OAuthError {
             retry_after: Some(seconds),
             ..Self::new("temporarily_unavailable", "too many requests, see Retry-After")
         }
+    }
+
+    /// The body did not come in time.
+    pub fn too_slow() -> Self {
+        let description = "The body of the request did not come within ten seconds, so nothing was done. Send the request again.";
+        Self { status: StatusCode::REQUEST_TIMEOUT, ..Self::new("invalid_request", description) }
     }
 
     /// Something that is needed does not answer now.
@@ -106,7 +126,7 @@ impl OAuthError {
             "server_error" => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
         };
-        Self { code, description, status, retry_after: None }
+        Self { code, description, status, retry_after: None, tried: None }
     }
 }
 
@@ -138,10 +158,12 @@ impl IntoResponse for OAuthError {
         let body = Json(json!({ "error": self.code, "error_description": self.description }));
         let mut response = (self.status, [(CACHE_CONTROL, "no-store"), (CONTENT_TYPE, "application/json")], body).into_response();
         if let Some(seconds) = self.retry_after {
-            response.headers_mut().insert(RETRY_AFTER, axum::http::HeaderValue::from(seconds));
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if self.status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(WWW_AUTHENTICATE, axum::http::HeaderValue::from_static("Bearer"));
+        if self.status == StatusCode::UNAUTHORIZED
+            && let Some(scheme) = self.tried.and_then(|scheme| HeaderValue::try_from(format!("{scheme} realm=\"usufruct\"")).ok())
+        {
+            response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
         }
         response
     }

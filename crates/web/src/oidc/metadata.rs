@@ -92,7 +92,7 @@ fn abilities(settings: &Settings) -> Map<String, Value> {
         ("authorization_response_iss_parameter_supported", json!(true)),
         ("request_parameter_supported", json!(false)),
         ("request_uri_parameter_supported", json!(false)),
-        ("claims_parameter_supported", json!(false)),
+        ("claims_parameter_supported", json!(true)),
         ("claims_supported", json!(["iss", "sub", "aud", "exp", "iat", "nonce", "auth_time", "acr", "amr", "sid", "at_hash"])),
         ("acr_values_supported", json!([Means::Passkey.acr(), Means::Certificate.acr(), Means::Card.acr()])),
         ("prompt_values_supported", json!(["none", "login", "consent"])),

@@ -12,6 +12,7 @@ use usufruct_app::PUSHED_LIFE_SECONDS;
 use usufruct_core::service::Profile;
 
 use super::authorize::{lawful, read_fields};
+use super::claims::Demanded;
 use super::client::FromService;
 use super::fields::OAuthError;
 use crate::Site;
@@ -34,6 +35,7 @@ async fn keep(site: &Site, from: FromService) -> Result<Response, OAuthError> {
     }
     let request = read_fields(site, &from.fields, &from.service, from.profile == Profile::Oidc)?;
     lawful(site, &request)?;
+    Demanded::read(&from.fields)?;
     // The code is bound to the key that is proven here, or to the one that is named (RFC 9449 10).
     let jkt = match (from.jkt(), from.fields.get("dpop_jkt")) {
         (Some(proven), Some(named)) if proven != named => {

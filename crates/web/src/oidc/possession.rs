@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use serde::Deserialize;
+use serde_json::Value;
 use usufruct_app::Presented;
 use usufruct_core::Time;
 use usufruct_core::hash::{equal, sha256};
@@ -74,7 +75,7 @@ impl Possession {
 
     fn verify(proof: &str, target: &Target<'_>, site: &Site) -> Result<Self, Flaw> {
         let header = jws::header(proof).ok_or("the header of the DPoP proof cannot be read")?;
-        let key = public_key(&header).ok_or("the header of the DPoP proof lacks typ dpop+jwt or a public jwk")?;
+        let key = public_key(&header).ok_or("the header of the DPoP proof lacks typ dpop+jwt or a public jwk for signatures")?;
         let algorithm = header.algorithm().ok_or("the DPoP proof is not signed with ES256, EdDSA or PS256")?;
         let decoding = DecodingKey::from_jwk(&key).map_err(|_| "the key of the DPoP proof cannot be read")?;
         let claims: Claims = jws::verified(proof, &decoding, algorithm).ok_or("the DPoP proof does not hold")?;
@@ -110,12 +111,19 @@ impl Possession {
     }
 }
 
-/// The key in the header, if the header is that of a proof and the key has no private part.
+/// The key in the header, if the header is that of a proof, and the key has no private part and is meant for signatures.
 fn public_key(header: &Header) -> Option<Jwk> {
     let key = header.jwk.as_ref()?;
     let is_public = PRIVATE.iter().all(|member| key.get(member).is_none());
     let is_proof = header.typ.as_deref() == Some("dpop+jwt");
-    if is_public && is_proof { serde_json::from_value(key.clone()).ok() } else { None }
+    if is_public && is_proof && verifies(key) { serde_json::from_value(key.clone()).ok() } else { None }
+}
+
+/// Whether nothing in a key says that it is for something else than checking signatures (RFC 7517 4.2 and 4.3).
+fn verifies(key: &Value) -> bool {
+    let has_verify = |operations: &Vec<Value>| operations.iter().any(|operation| operation == "verify");
+    key.get("use").is_none_or(|purpose| purpose == "sig")
+        && key.get("key_ops").is_none_or(|ops| ops.as_array().is_some_and(has_verify))
 }
 
 /// Whether two addresses are the same after the normalisation of RFC 3986 6.2.2 and 6.2.3, without query and fragment (RFC 9449 4.3).

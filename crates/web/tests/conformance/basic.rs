@@ -52,7 +52,7 @@ pub fn cases() -> Vec<Case> {
         not_applicable("oidcc-server-client-secret-post", "There are no client secrets."),
         case!("oidcc-request-uri-unsigned-supported-correctly-or-rejected-as-unsupported", "A request_uri that was not pushed here is refused, and nothing is fetched.", request_uri),
         case!("oidcc-unsigned-request-object-supported-correctly-or-rejected-as-unsupported", "Request objects are refused with request_not_supported.", request_object),
-        case!("oidcc-claims-essential", "The claims parameter is not supported and does no harm.", claims_essential),
+        case!("oidcc-claims-essential", "There is no such claim to ask for, and asking does no harm.", claims_essential),
         case!("oidcc-ensure-request-object-with-redirect-uri", "A redirect_uri in a request object counts for nothing.", request_object_with_redirect),
         case!("oidcc-refresh-token", "None is given to a service that only signs in, and none is taken.", no_refresh_token),
         case!("oidcc-ensure-request-with-valid-pkce-succeeds", "A challenge is honoured where it is sent.", pkce),

@@ -19,7 +19,7 @@ pub fn cases() -> Vec<Case> {
         case!("fapi2-security-profile-final-ensure-authorization-request-without-nonce-success", "No nonce is sent, none stands in the ID token.", requests::without_nonce),
         case!("fapi2-security-profile-final-ensure-authorization-request-with-64-char-nonce-success", "A nonce of 64 characters comes back.", requests::nonce_of_64),
         case!("fapi2-security-profile-final-ensure-other-scope-order-succeeds", "The order of the scope does not matter.", requests::scope_order),
-        case!("fapi2-security-profile-final-test-claims-parameter-identity-claims", "The claims parameter is not supported and does no harm; no attribute is released.", requests::claims_parameter),
+        case!("fapi2-security-profile-final-test-claims-parameter-identity-claims", "There is no attribute to ask for by the claims parameter; asking does no harm, and none is released.", requests::claims_parameter),
         case!("fapi2-security-profile-final-access-token-type-header-case-sensitivity", "The scheme of the header in any case.", tokens::scheme_in_any_case),
         case!("fapi2-security-profile-final-check-dpop-proof-nbf-exp", "Proofs may also carry nbf and exp.", tokens::proof_with_nbf_and_exp),
         case!("fapi2-security-profile-final-ensure-dpopproof-with-iat-10seconds-before-succeeds", "A proof of ten seconds ago.", tokens::proof_of_before),

@@ -1,8 +1,9 @@
 //! What a hostile page, a hostile service and a thief try.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -151,6 +152,60 @@ async fn one_customer_does_not_guess_from_many_networks() {
     }
     assert_eq!(guess("[2001:db8:1:400::1]:4000").await, StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(guess("[2001:db8:2:400::1]:4000").await, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+/// Somebody in the network of this number types the code of a card and a PIN.
+async fn show_card(site: &TestSite, code: &str, network: u32, cookie: &str) -> Answer {
+    let mut request = Request::post("/sign-in/card")
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header("sec-fetch-site", "same-origin")
+        .header(COOKIE, cookie)
+        .body(Body::from(encode(&[("code", code), ("pin", "204817")])))
+        .unwrap();
+    let from = Ipv4Addr::from(0x0a00_0000 + (network << 8));
+    request.extensions_mut().insert(ConnectInfo(SocketAddr::from((from, 4000))));
+    site.send(request).await
+}
+
+/// Strangers guess from more networks than there are turns. Where her card was used before she gets in all the while; elsewhere she is told to
+/// come back.
+#[tokio::test(flavor = "multi_thread")]
+async fn guessing_from_many_networks_holds_up_no_browser_that_is_known() {
+    let site = Arc::new(TestSite::new());
+    let resident = site.city.enrol(1)[0];
+    let code = site.city.app.issue_card(resident, "204817", None).unwrap();
+    let first = show_card(&site, &code, 0, "").await;
+    let kept = first.headers.get_all(SET_COOKIE).iter().filter_map(|cookie| cookie.to_str().ok());
+    let mark = kept.filter_map(|cookie| cookie.split(';').next()).find(|cookie| cookie.starts_with("usufruct-card=")).unwrap();
+
+    let (is_over, turned_away) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let mut strangers = tokio::task::JoinSet::new();
+    for network in 1..=150 {
+        let (site, is_over, turned_away) = (Arc::clone(&site), Arc::clone(&is_over), Arc::clone(&turned_away));
+        strangers.spawn(async move {
+            for _ in 0..30 {
+                if is_over.load(Ordering::SeqCst) {
+                    return;
+                }
+                let answer = show_card(&site, "ABCD-EFGH-JKLM-NPQR-STUV-WXYZ-2345", network, "").await;
+                if answer.status == StatusCode::TOO_MANY_REQUESTS {
+                    turned_away.fetch_add(1, Ordering::SeqCst);
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
+        });
+    }
+    while turned_away.load(Ordering::SeqCst) < 30 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let elsewhere = show_card(&site, &code, 1_000, "").await;
+    assert_eq!((elsewhere.status, elsewhere.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, "2"));
+    for _ in 0..3 {
+        let hers = show_card(&site, &code, 1_001, mark).await;
+        assert_eq!(hers.status, StatusCode::SEE_OTHER, "{}", hers.text());
+    }
+    is_over.store(true, Ordering::SeqCst);
+    strangers.join_all().await;
 }
 
 /// The library asks too fast, from anywhere: the second service beside it in the same network is not held up.
@@ -414,7 +469,7 @@ async fn nothing_is_read_after_a_withdrawal() {
             }
         })
     };
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
     let app = Arc::clone(&site.city.app);
     let withdrawn = tokio::task::spawn_blocking(move || app.withdraw(resident, &mandate()).unwrap()).await.unwrap();
     is_withdrawn.store(true, Ordering::SeqCst);

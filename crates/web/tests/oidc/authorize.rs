@@ -3,12 +3,13 @@
 use axum::body::Body;
 use axum::http::header::{ACCEPT, CONTENT_TYPE, COOKIE, LOCATION};
 use axum::http::{Request, StatusCode};
+use serde_json::json;
 use usufruct_app::store::residents::ResidentState;
 use usufruct_core::time::{MINUTE, SECOND};
 
 use crate::common::SERVICE;
 use crate::site::{
-    Answer, CALLBACK, LOGIN, LOGIN_CALLBACK, OTHER, OTHER_CALLBACK, TestSite, claims_of, encode, plain_exchange_form,
+    Answer, CALLBACK, Key, LOGIN, LOGIN_CALLBACK, OTHER, OTHER_CALLBACK, TestSite, claims_of, encode, plain_exchange_form,
 };
 
 fn leads_nowhere(answer: &Answer, why: &str) {
@@ -392,4 +393,24 @@ async fn who_asks_for_the_headers_alone_makes_no_code() {
     let answer = site.send(request.body(Body::empty()).unwrap()).await;
     assert_eq!((answer.status, answer.header(LOCATION)), (StatusCode::METHOD_NOT_ALLOWED, ""));
     assert!(site.get(&path, &cookie).await.led("code").is_some(), "the request is still there to be answered");
+}
+
+/// Also where nothing is pushed: a code that was asked for with a key is worth nothing without it.
+#[tokio::test]
+async fn a_code_is_bound_to_the_key_that_a_plain_request_names() {
+    let site = TestSite::new();
+    let (_, cookie) = site.resident();
+    let jkt = site.bound.thumbprint();
+    let exchange = async |proofs: &[&str]| {
+        let code = site.plain(&cookie, &[("dpop_jkt", &jkt)]).await.led("code").unwrap();
+        site.oauth_proving(&site.assertion(LOGIN), "/oidc/token", &plain_exchange_form(&code), proofs).await
+    };
+    assert_eq!(exchange(&[]).await.oauth_error(), "invalid_grant");
+    let other = Key::new("other").prove(&site.proof_claims("POST", "/oidc/token"));
+    assert_eq!(exchange(&[&other]).await.oauth_error(), "invalid_grant");
+    let answer = exchange(&[&site.proof("POST", "/oidc/token", None)]).await;
+    assert_eq!((answer.status, &answer.json()["token_type"]), (StatusCode::OK, &json!("DPoP")));
+    for broken in ["short", "not base64url, and forty-three characters!!"] {
+        assert_eq!(site.plain(&cookie, &[("dpop_jkt", broken)]).await.led_error(), "invalid_request", "{broken}");
+    }
 }

@@ -15,6 +15,7 @@ use crate::soft_passkey::{self, Held};
 
 const REGISTER: &str = "/webauthn/register";
 const SIGN_IN: &str = "/webauthn/sign-in";
+const FREEZE: &str = "/webauthn/freeze";
 const HERE: &str = "203.0.113.7:4000";
 
 /// What a browser has of a ceremony that it began.
@@ -152,4 +153,26 @@ async fn a_ceremony_is_of_its_browser_its_kind_and_its_time() {
     site.city.clock.advance(5 * MINUTE);
     let late = finish(&site, SIGN_IN, &second.cookie, &second.ceremony, &passkey.get(ISSUER, &second.challenge)).await;
     assert_eq!(late.status, StatusCode::BAD_REQUEST, "its time is over");
+}
+
+/// Freezing and signing in ask for the same passkey, so a page that begins the one gets no answer that does the other.
+#[tokio::test]
+async fn what_was_shown_to_freeze_signs_nobody_in_and_the_other_way_round() {
+    let site = TestSite::new();
+    let passkey = enrolled(&site).await;
+    let here = HERE.parse().unwrap();
+    for (asked, used) in [(FREEZE, SIGN_IN), (SIGN_IN, FREEZE)] {
+        let begun = begin(&site, asked, here, "", &json!({})).await;
+        let proof = passkey.get(ISSUER, &begun.challenge);
+        let answer = finish(&site, used, &begun.cookie, &begun.ceremony, &proof).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{asked} as {used}: {}", answer.text());
+        assert!(!opened(&answer), "{asked} as {used}");
+    }
+    let begun = sign_in(&site).await;
+    let proof = passkey.get(ISSUER, &begun.challenge);
+    assert!(opened(&finish(&site, SIGN_IN, &begun.cookie, &begun.ceremony, &proof).await), "nothing was frozen");
+    let begun = begin(&site, FREEZE, here, "", &json!({})).await;
+    let proof = passkey.get(ISSUER, &begun.challenge);
+    let frozen = finish(&site, FREEZE, &begun.cookie, &begun.ceremony, &proof).await;
+    assert_eq!((frozen.status, &frozen.json()["next"]), (StatusCode::OK, &json!("/freeze?done=yes")));
 }

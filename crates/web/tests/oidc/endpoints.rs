@@ -29,7 +29,7 @@ async fn metadata_says_what_is_so() {
         ("code_challenge_methods_supported", json!(["S256"])),
         ("authorization_response_iss_parameter_supported", json!(true)),
         ("request_uri_parameter_supported", json!(false)),
-        ("claims_parameter_supported", json!(false)),
+        ("claims_parameter_supported", json!(true)),
         (
             "scopes_supported",
             json!(["openid", "release", "grant_management_query", "grant_management_revoke", "ssf.read", "ssf.manage"]),

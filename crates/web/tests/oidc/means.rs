@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_SECURITY_POLICY, LOCATION, SET_COOKIE};
-use serde_json::json;
+use serde_json::{Value, json};
 use usufruct_app::CardAttempt;
 use usufruct_app::store::passkeys::{self, Passkey};
 use usufruct_core::Digest;
@@ -132,4 +132,72 @@ async fn the_form_of_the_card_may_lead_on_to_the_service_that_waits_and_nowhere_
     let again = site.post("/sign-in/card", "", &[("code", "ABCD"), ("pin", "204818"), ("next", &next)]).await;
     assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(again.header(CONTENT_SECURITY_POLICY).contains("form-action 'self' http://localhost:8081;"));
+}
+
+/// The parameter `claims` with this about the class of the sign-in.
+fn class(acr: Value) -> String {
+    json!({ "id_token": { "acr": acr } }).to_string()
+}
+
+#[tokio::test]
+async fn an_essential_class_is_met_or_the_service_hears_that_it_is_not() {
+    let site = site();
+    let (resident, by_card) = cardholder(&site);
+    let essential = |acr: &str| class(json!({ "essential": true, "value": acr }));
+    let (card, passkey) = ("urn:usufruct:acr:card", "urn:usufruct:acr:passkey");
+    for (claims, more) in [
+        (essential(passkey), vec![]),
+        (essential("urn:elsewhere"), vec![]),
+        (class(json!({ "essential": true, "values": [] })), vec![]),
+        (essential(card), vec![("acr_values", passkey)]),
+    ] {
+        let asked = [more, vec![("claims", claims.as_str())]].concat();
+        assert_eq!(ask(&site, &by_card, "openid", &asked).await.led_error(), "unmet_authentication_requirements", "{claims}");
+        let silent = [asked, vec![("prompt", "none")]].concat();
+        let error = ask(&site, &by_card, "openid", &silent).await.led_error();
+        assert!(["login_required", "unmet_authentication_requirements"].contains(&&*error), "{claims}: {error}");
+    }
+    let acr = async |cookie: &str, claims: &str| {
+        let answer = site.token_answer(cookie, &[("scope", "openid"), ("claims", claims)]).await;
+        claims_of(answer["id_token"].as_str().unwrap())["acr"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(acr(&by_card, &essential(card)).await, card);
+    assert_eq!(acr(&by_card, &class(json!({ "essential": true }))).await, card, "any will do");
+    assert_eq!(acr(&by_card, &class(json!({ "essential": true, "values": [passkey, card] }))).await, card);
+    // With a passkey at hand she is asked for it, and the token has the class that was asked for.
+    add_passkey(&site, resident);
+    let step = ask(&site, &by_card, "openid", &[("claims", &essential(passkey))]).await;
+    assert!(step.header(LOCATION).starts_with("/sign-in?next="), "{}", step.header(LOCATION));
+    let by_passkey = site.sign_in(resident);
+    assert_eq!(acr(&by_passkey, &essential(passkey)).await, passkey);
+    // Stronger is another class than the one that is essential: she may sign in again by what is, and no token says anything else.
+    let asked = site.pushed(&[("scope", "openid"), ("claims", &essential(card))]).await;
+    let step = site.get(&asked, &by_passkey).await;
+    assert!(step.header(LOCATION).starts_with("/sign-in?next="), "{}", step.header(LOCATION));
+    let query = step.header(LOCATION).split_once('?').unwrap().1.to_owned();
+    let back = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "next").unwrap().1.into_owned();
+    assert_eq!(site.get(&back, &site.sign_in(resident)).await.led_error(), "unmet_authentication_requirements");
+}
+
+#[tokio::test]
+async fn only_the_resident_whom_claims_name_answers() {
+    let site = site();
+    let ((_, hers), (_, others)) = (site.resident(), site.resident());
+    let (_, subject) = site.tokens(&hers, &[("scope", "openid")]).await;
+    let named = json!({ "id_token": { "sub": { "value": subject } } }).to_string();
+    let asked = [("claims", named.as_str()), ("prompt", "none")];
+    assert!(ask(&site, &hers, "openid", &asked).await.led("code").is_some());
+    assert_eq!(ask(&site, &others, "openid", &asked).await.led_error(), "login_required");
+    let step = ask(&site, &others, "openid", &asked[..1]).await;
+    assert!(step.header(LOCATION).starts_with("/sign-in?next="), "{}", step.header(LOCATION));
+}
+
+#[tokio::test]
+async fn claims_that_cannot_be_read_are_refused() {
+    let site = site();
+    let (_, cookie) = site.resident();
+    for broken in ["{", "7", "[]", r#"{"id_token":{"acr":"card"}}"#, r#"{"id_token":{"acr":{"essential":1,"value":"a"}}}"#] {
+        assert_eq!(site.push_error(&[("claims", broken)]).await, "invalid_request", "{broken}");
+        assert_eq!(site.plain(&cookie, &[("claims", broken)]).await.led_error(), "invalid_request", "{broken}");
+    }
 }

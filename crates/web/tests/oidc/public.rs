@@ -1,9 +1,14 @@
 //! Services without a key: programs in browsers, which sign residents in and nothing more.
 
+use std::net::SocketAddr;
+
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, ORIGIN};
 use axum::http::{Request, StatusCode};
+use futures_util::stream;
 use serde_json::json;
+use usufruct_web::{Limit, Limits};
 
 use crate::common::{CARD, LIBRARY, SERVICE};
 use crate::site::{Answer, LOGIN, TestSite, VERIFIER, claims_of, encode, publish_body};
@@ -171,6 +176,38 @@ async fn only_pages_of_registered_origins_may_call() {
     for path in ["/.well-known/openid-configuration", "/oidc/jwks"] {
         assert_eq!(site.get(path, "").await.header("access-control-allow-origin"), "*", "{path} is for everybody");
     }
+}
+
+#[tokio::test]
+async fn a_page_reads_that_it_asks_too_often_and_when_to_come_back() {
+    let site = site().with_limits(&Limits { services: Limit { per_second: 1, burst: 1 }, ..Limits::default() });
+    for (n, (path, method)) in
+        [("/oidc/token", "POST"), ("/oidc/userinfo", "GET"), ("/oidc/revoke", "POST")].into_iter().enumerate()
+    {
+        let call = async |origin: &str| {
+            let mut request = Request::builder().method(method).uri(path).header(ORIGIN, origin).body(Body::empty()).unwrap();
+            let peer = SocketAddr::from(([203, 0, n as u8, 7], 4000));
+            request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
+            site.send(request).await
+        };
+        assert_ne!(call(PAGE_ORIGIN).await.status, StatusCode::TOO_MANY_REQUESTS, "{path}");
+        let answer = call(PAGE_ORIGIN).await;
+        assert_eq!((answer.status, answer.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, "1"), "{path}");
+        assert_eq!(answer.header("access-control-allow-origin"), PAGE_ORIGIN, "{path}");
+        assert!(answer.header("access-control-expose-headers").contains("retry-after"), "{path}");
+        assert_eq!(call("https://evil.example").await.header("access-control-allow-origin"), "", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_reads_that_its_request_came_too_slowly() {
+    let site = site();
+    let silent = stream::pending::<Result<Vec<u8>, std::io::Error>>();
+    let request = Request::post("/oidc/token").header(ORIGIN, PAGE_ORIGIN);
+    let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(Body::from_stream(silent)).unwrap();
+    let answer = site.send(request).await;
+    refused(&answer, StatusCode::REQUEST_TIMEOUT, "invalid_request");
+    assert_eq!(answer.header("access-control-allow-origin"), PAGE_ORIGIN);
 }
 
 #[tokio::test]

@@ -275,9 +275,13 @@ async fn a_service_proves_itself_in_one_way_at_a_time() {
                 (StatusCode::UNAUTHORIZED, "invalid_client"),
                 "{path} {authorization}"
             );
+            let challenge =
+                if authorization.starts_with("Bearer") { "Bearer realm=\"usufruct\"" } else { "Basic realm=\"usufruct\"" };
+            assert_eq!(answer.header("www-authenticate"), challenge, "the scheme that was tried: {path} {authorization}");
         }
         let answer = send(path, &[RELEASE[0], RELEASE[1], ("client_secret", "secret")], None).await;
         assert_eq!((answer.status, answer.oauth_error().as_str()), (StatusCode::UNAUTHORIZED, "invalid_client"), "{path}");
+        assert_eq!(answer.header("www-authenticate"), "", "no scheme was tried");
     }
     assert_eq!(send("/oidc/token", &RELEASE, None).await.status, StatusCode::OK);
 }

@@ -152,7 +152,8 @@ async fn openid_ssf_stream_control_error_path() {
     // Often is too often.
     verify(&street, id, &token, "a").await;
     let again = json!({ "stream_id": id }).to_string();
-    assert_eq!(street.call("POST", "/ssf/verify", &token, Some(&again)).await.status, StatusCode::TOO_MANY_REQUESTS);
+    let often = street.call("POST", "/ssf/verify", &token, Some(&again)).await;
+    assert_eq!((often.status, often.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, "10"));
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ pub async fn discovery() {
         ("authorization_response_iss_parameter_supported", true),
         ("request_uri_parameter_supported", false),
         ("request_parameter_supported", false),
-        ("claims_parameter_supported", false),
+        ("claims_parameter_supported", true),
         ("grant_management_action_required", false),
     ] {
         assert_eq!(metadata[name], wanted, "{name}");

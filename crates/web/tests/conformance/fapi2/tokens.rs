@@ -186,6 +186,23 @@ pub async fn possession() {
         private["jwk"][member] = json!("AAAA");
         wrong.push(site.bound.sign_with(&private, &lawful()));
     }
+    for (name, value) in [
+        ("use", json!("enc")),
+        ("use", json!(7)),
+        ("key_ops", json!(["encrypt"])),
+        ("key_ops", json!(["sign"])),
+        ("key_ops", json!([])),
+        ("key_ops", json!("verify")),
+        ("kty", json!("oct")),
+    ] {
+        let mut other_use = header();
+        other_use["jwk"][name] = value;
+        wrong.push(site.bound.sign_with(&other_use, &lawful()));
+    }
+    for alg in ["HS256", "ES256"] {
+        let symmetric = json!({ "typ": "dpop+jwt", "alg": alg, "jwk": { "kty": "oct", "k": "AAAAAAAAAAAAAAAAAAAAAA" } });
+        wrong.push(site.bound.sign_with(&symmetric, &lawful()));
+    }
     let other = Key::new("other");
     wrong.push(other.prove(&lawful()));
     wrong.push(other.sign_with(&header(), &lawful()));
@@ -206,6 +223,7 @@ pub async fn possession() {
     }
     let mut more = header();
     more["kid"] = json!("any");
+    (more["jwk"]["use"], more["jwk"]["key_ops"], more["jwk"]["ext"]) = (json!("sig"), json!(["verify"]), json!(true));
     assert_eq!(site.userinfo_with(&scheme, &[&site.bound.sign_with(&more, &lawful())]).await.status, StatusCode::OK);
     let request = Request::get("/oidc/userinfo").header(AUTHORIZATION, &scheme).header("DPOP", site.bound.prove(&lawful()));
     assert_eq!(site.send(request.body(Body::empty()).unwrap()).await.status, StatusCode::OK);
