@@ -12,7 +12,8 @@ use crate::lifecycle::State;
 use crate::mandate::{Conversion, Review, conversion, review};
 use crate::register::Entry;
 
-/// One revision of an agreement. Data passes between its parties by conversion of pseudonyms and in no other way.
+/// One revision of an agreement. Between its parties pass pseudonyms, by conversion, and what one of them deposited in the pass of the blocks
+/// that it names. Without an agreement neither does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Agreement {
     pub title: Text,
@@ -23,7 +24,7 @@ pub struct Agreement {
     pub legal_gateway: LegalGateway,
     /// Under which mandates.
     pub mandates: Vec<MandateId>,
-    /// What the receiving services may go on to ask for about the people they learn of.
+    /// What a party may get under the mandates that another one deposited.
     pub blocks: Vec<BlockId>,
     /// Which service learns which other one's pseudonyms.
     pub transfers: Vec<Conversion>,

@@ -5,7 +5,7 @@ use crate::agency::AgencyKind;
 use crate::agreement::Agreement;
 use crate::check::{CheckKind, CheckOutcome, ContractCheck};
 use crate::contract::Contract;
-use crate::id::{AgencyId, ContractId, ServiceId};
+use crate::id::{AgencyId, BlockId, ContractId, ServiceId};
 use crate::lawpack::Duty;
 use crate::lifecycle::State;
 use crate::mandate::Mandate;
@@ -172,15 +172,34 @@ impl Register {
         mandate: &Entry<Mandate>,
         now: Time,
     ) -> Option<&Entry<Agreement>> {
-        let (one, other) = (self.principal(from, mandate), self.principal(to, mandate));
-        let (one_id, other_id): (ServiceId, ServiceId) = (from.id.parse().ok()?, to.id.parse().ok()?);
-        self.agreements.values().find(|agreement| {
+        let bodies = (self.principal(from, mandate), self.principal(to, mandate));
+        let (one, other): (ServiceId, ServiceId) = (from.id.parse().ok()?, to.id.parse().ok()?);
+        self.agreements_between(bodies, mandate, now).find(|agreement| {
+            agreement.body.transfer(&one, &other).is_some() && self.orders_permit(&agreement.id, std::iter::empty(), now)
+        })
+    }
+
+    /// Whether what the body `from` put into the pass under `mandate` may be handed to `to` at `now`: it is its own, or an agreement between
+    /// the two names the block.
+    pub fn hands_over(&self, from: &AgencyId, to: &AgencyId, mandate: &Entry<Mandate>, block: &BlockId, now: Time) -> bool {
+        from == to
+            || self.agreements_between((from, to), mandate, now).any(|agreement| {
+                agreement.body.blocks.contains(block) && self.orders_permit(&agreement.id, std::iter::once(block), now)
+            })
+    }
+
+    /// The agreements in force at `now` between two bodies about a mandate.
+    fn agreements_between<'a>(
+        &'a self,
+        (one, other): (&AgencyId, &AgencyId),
+        mandate: &Entry<Mandate>,
+        now: Time,
+    ) -> impl Iterator<Item = &'a Entry<Agreement>> {
+        self.agreements.values().filter(move |agreement| {
             agreement.is_in_force(now)
                 && agreement.body.parties.contains(one)
                 && agreement.body.parties.contains(other)
                 && agreement.body.mandates.iter().any(|id| id.as_str() == mandate.id)
-                && agreement.body.transfer(&one_id, &other_id).is_some()
-                && self.orders_permit(&agreement.id, std::iter::empty(), now)
         })
     }
 }
