@@ -10,7 +10,7 @@ use crate::draft::{Draft, Problem};
 use crate::id::{AgencyId, AgreementId, BlockId, MandateId, ServiceId};
 use crate::lifecycle::State;
 use crate::mandate::{Conversion, Review, conversion, review};
-use crate::register::Entry;
+use crate::register::{Entry, Step};
 
 /// One revision of an agreement. Between its parties pass pseudonyms, by conversion, and what one of them deposited in the pass of the blocks
 /// that it names. Without an agreement neither does.
@@ -24,7 +24,8 @@ pub struct Agreement {
     pub legal_gateway: LegalGateway,
     /// Under which mandates.
     pub mandates: Vec<MandateId>,
-    /// What a party may get under the mandates that another one deposited.
+    /// What a party may ask for under the mandates: of what another one deposited, and where a transfer is between it and the body that
+    /// answers for the mandate.
     pub blocks: Vec<BlockId>,
     /// Which service learns which other one's pseudonyms.
     pub transfers: Vec<Conversion>,
@@ -173,8 +174,13 @@ impl Entry<Agreement> {
 
     /// When its present terms were made public.
     pub fn published_at(&self) -> Option<Time> {
+        self.publication().map(|step| step.at)
+    }
+
+    /// The step by which its present terms were made public.
+    pub(crate) fn publication(&self) -> Option<&Step> {
         let drafted = self.history.iter().rposition(|step| step.to == State::Draft).unwrap_or(0);
-        self.history.iter().skip(drafted).find(|step| step.to == State::Published).map(|step| step.at)
+        self.history.iter().skip(drafted).find(|step| step.to == State::Published)
     }
 
     /// Whether its review is late at `now`.

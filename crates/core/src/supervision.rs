@@ -5,11 +5,11 @@ use crate::agency::AgencyKind;
 use crate::agreement::Agreement;
 use crate::check::{CheckKind, CheckOutcome, ContractCheck};
 use crate::contract::Contract;
-use crate::id::{AgencyId, BlockId, ContractId, ServiceId};
+use crate::id::{AgencyId, BlockId, ContractId, MandateId, ServiceId};
 use crate::lawpack::Duty;
 use crate::lifecycle::State;
 use crate::mandate::Mandate;
-use crate::register::{Entry, Register};
+use crate::register::{Entry, Register, Step};
 use crate::service::Service;
 use crate::time::{DAY, parse_duration};
 
@@ -179,8 +179,8 @@ impl Register {
         })
     }
 
-    /// Whether what the body `from` put into the pass under `mandate` may be handed to `to` at `now`: it is its own, or an agreement between
-    /// the two names the block.
+    /// Whether `to` may have a block under `mandate` at `now` that is the body `from`'s to give: it is its own, or an agreement between the two
+    /// names the block.
     pub fn hands_over(&self, from: &AgencyId, to: &AgencyId, mandate: &Entry<Mandate>, block: &BlockId, now: Time) -> bool {
         from == to
             || self.agreements_between((from, to), mandate, now).any(|agreement| {
@@ -200,6 +200,27 @@ impl Register {
                 && agreement.body.parties.contains(one)
                 && agreement.body.parties.contains(other)
                 && agreement.body.mandates.iter().any(|id| id.as_str() == mandate.id)
+                && self.is_as_agreed(agreement, mandate)
+        })
+    }
+
+    /// Whether a mandate still is what the parties of an agreement agreed about: it serves no business, and no revision since the agreement
+    /// was published asks people again. What they are asked about again, the parties have to publish again.
+    pub fn is_as_agreed(&self, agreement: &Entry<Agreement>, mandate: &Entry<Mandate>) -> bool {
+        let widened = mandate.id.parse().ok().and_then(|id: MandateId| self.widened.get(&id));
+        let is_older = |step: &Step| widened.is_none_or(|index| *index < step.index);
+        !mandate.body.purpose.commercial && agreement.publication().is_some_and(is_older)
+    }
+
+    /// Whether a service of `body` takes part in a transfer under `mandate` with a service of another body.
+    pub fn is_joined(&self, service: &Entry<Service>, body: &AgencyId, mandate: &Entry<Mandate>) -> bool {
+        mandate.body.conversions.iter().any(|way| {
+            let beside = match service.id.as_str() {
+                id if id == way.from.as_str() => &way.to,
+                id if id == way.to.as_str() => &way.from,
+                _ => return false,
+            };
+            self.services.get(beside).is_some_and(|beside| self.principal(beside, mandate) != body)
         })
     }
 }

@@ -90,6 +90,8 @@ struct ShownAgreement {
     oversight_body: Link,
     published_at: Option<Time>,
     is_in_force: bool,
+    /// Mandates that say more than what was agreed about, so that it opens nothing under them.
+    outgrown: Vec<Link>,
 }
 
 #[derive(Template)]
@@ -230,8 +232,14 @@ fn shown_agreement(register: &Register, page: &Page, entry: &Entry<Agreement>, n
         oversight_body: Link::agency(register, page, &body.oversight_body),
         published_at: entry.published_at(),
         is_in_force: entry.is_in_force(now),
+        outgrown: if entry.is_in_force(now) { outgrown(register, page, entry) } else { Vec::new() },
         entry: entry.clone(),
     }
+}
+
+fn outgrown(register: &Register, page: &Page, entry: &Entry<Agreement>) -> Vec<Link> {
+    let named = entry.body.mandates.iter().filter_map(|id| register.mandates.get(id));
+    named.filter(|mandate| !register.is_as_agreed(entry, mandate)).map(|mandate| Link::mandate(page, mandate)).collect()
 }
 
 fn mandates(register: &Register, page: &Page, ids: &[MandateId]) -> Vec<Link> {
