@@ -227,11 +227,13 @@ impl App {
         for row in rows {
             let mandate = register.mandates.iter().find(|(_, entry)| entry.number == row.mandate);
             let Some(((mandate, _), block)) = mandate.zip(block_names::id(&register, row.block)) else { continue };
-            let value = match self.vault.open_own_deposit(&keyring, row.mandate, row.month.0, block, row.depositor.as_ref(), &row.sealed) {
-                // She does not lend under the mandate any more.
-                Err(VaultError::NoLoan) => continue,
-                opened => unless_ended(opened)?,
-            };
+            let value =
+                match self.vault.open_own_deposit(&keyring, row.mandate, row.month.0, block, row.depositor.as_ref(), &row.sealed)
+                {
+                    // She does not lend under the mandate any more.
+                    Err(VaultError::NoLoan) => continue,
+                    opened => unless_ended(opened)?,
+                };
             let Some(value) = value.map(|value| String::from_utf8_lossy(&value).into_owned()) else { continue };
             blocks.push(OwnDeposit { mandate: mandate.clone(), block: block.clone(), value, at: row.at, until: row.until });
         }

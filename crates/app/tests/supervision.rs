@@ -199,7 +199,8 @@ fn what_a_body_deposits_is_anothers_only_by_agreement(dir: &Path, url: Option<&s
         let request = ReleaseRequest { service, mandate: mandate.clone(), blocks, ..city.request(&subject) };
         city.app.release(&request).unwrap().deposits.into_iter().map(|deposit| deposit.value.to_string()).collect()
     };
-    let own = || assert_eq!((given(service()), given(theirs())), (vec!["North".into(), "Main hall".into()], vec!["Rose bed".into()]));
+    let own =
+        || assert_eq!((given(service()), given(theirs())), (vec!["North".into(), "Main hall".into()], vec!["Rose bed".into()]));
     own();
     let both = agree(&city);
     city.clock.advance(15 * DAY);

@@ -8,7 +8,9 @@ use common::{
 use serde_json::{Value, json};
 use usufruct_core::Time;
 use usufruct_core::agreement::Agreement;
-use usufruct_core::decide::{Clause, ConversionRequest, Outcome, Request, decide_conversion_without_resident, decide_without_resident};
+use usufruct_core::decide::{
+    Clause, ConversionRequest, Outcome, Request, decide_conversion_without_resident, decide_without_resident,
+};
 use usufruct_core::draft::Problem;
 use usufruct_core::event::Form;
 use usufruct_core::late::LateDuty;
@@ -267,7 +269,8 @@ fn a_body_that_is_joined_asks_for_what_the_agreement_names_and_no_more() {
     assert_eq!(asked(&city, "svc_parks", other, city.now), [Clause::Agreement]);
     assert_eq!(asked(&city, "svc_parks", name, day(300)), [Clause::Agreement], "its last day is over");
     // An order that leaves other blocks withholds this one.
-    let order = json!({"body": "agc_oversight", "kind": "restrict", "target": ID, "reasons": text("No names."), "blocks": [other]});
+    let order =
+        json!({"body": "agc_oversight", "kind": "restrict", "target": ID, "reasons": text("No names."), "blocks": [other]});
     city.say(StatementKind::Order, "ord_1", "agc_oversight", order);
     assert_eq!(asked(&city, "svc_parks", name, city.now), [Clause::Agreement]);
 }
@@ -275,8 +278,7 @@ fn a_body_that_is_joined_asks_for_what_the_agreement_names_and_no_more() {
 #[test]
 fn what_is_handed_over_is_in_an_agreement_of_both_bodies() {
     let city = in_force();
-    let (library, parks, health) =
-        ("agc_library".parse().unwrap(), "agc_parks".parse().unwrap(), "agc_health".parse().unwrap());
+    let (library, parks, health) = ("agc_library".parse().unwrap(), "agc_parks".parse().unwrap(), "agc_health".parse().unwrap());
     let (name, address) = ("blk_name".parse().unwrap(), "blk_address".parse().unwrap());
     let mandate = &city.register.mandates[&JOINED.parse().unwrap()];
     let hands = |from, to, block, at| city.register.hands_over(from, to, mandate, block, at);

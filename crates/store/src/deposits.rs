@@ -139,7 +139,10 @@ fn deposit(row: &Row, resident: u64) -> Result<Deposit, Error> {
         at: Time::from_micros(row.integer(4)?),
         until: Time::from_micros(row.integer(5)?),
         sealed: row.bytes(6)?.to_vec(),
-        depositor: row.optional_text(7)?.map(|depositor| depositor.parse().map_err(|_| crate::inconsistent("a body"))).transpose()?,
+        depositor: row
+            .optional_text(7)?
+            .map(|depositor| depositor.parse().map_err(|_| crate::inconsistent("a body")))
+            .transpose()?,
     })
 }
 

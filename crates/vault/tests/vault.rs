@@ -534,7 +534,10 @@ fn keys_of_months_end_with_their_months() {
         let keyring = house.keyring(1).unwrap();
         let logged = logged(&house.recorder, &keyring, event(7, 5));
         let sealed = &sealed[usize::from(month) - 70];
-        house.vault.open_deposit(&logged, &keyring, 7, month, mandate_hash(7), &block(), Some(&library), sealed).map(|plain| plain.to_vec())
+        house
+            .vault
+            .open_deposit(&logged, &keyring, 7, month, mandate_hash(7), &block(), Some(&library), sealed)
+            .map(|plain| plain.to_vec())
     };
     assert_eq!(opens(71).unwrap(), b"was here");
     // Under another body's name it is nobody's, and under none.
