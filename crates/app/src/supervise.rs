@@ -28,6 +28,10 @@ impl App {
             };
             due.extend(to.map(|(to, reason)| (contract.id.clone(), contract.hash, contract.state, to, reason)));
         }
+                State::Ending if register.is_undeleted(contract, now) => Some((
+                    State::Breached,
+                    Text::new("The vendor has not said in time that all is deleted.", "廠商逾期未申報已全數刪除。"),
+                )),
         for agreement in register.agreements.values().filter(|agreement| agreement.body.sunset_at <= now) {
             if matches!(agreement.state, State::Published | State::Active | State::Suspended) {
                 let reason = Text::new("Its last day is over.", "已逾期滿日。");

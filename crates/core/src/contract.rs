@@ -165,7 +165,8 @@ impl Contract {
         self.subprocessors.iter().map(|sub| self.depth_of(sub)).try_fold(0, |deepest, depth| Some(deepest.max(depth?)))
     }
 
-    fn depth_of(&self, sub: &Subprocessor) -> Option<usize> {
+    /// How deep a sub-processor of it is: 1 for the vendor's own.
+    pub fn depth_of(&self, sub: &Subprocessor) -> Option<usize> {
         let (mut depth, mut above) = (1, sub.under.as_ref());
         while let Some(agency) = above {
             depth += 1;

@@ -4,7 +4,7 @@ use crate::Time;
 use crate::agency::AgencyKind;
 use crate::agreement::Agreement;
 use crate::check::{CheckKind, CheckOutcome, ContractCheck};
-use crate::contract::Contract;
+use crate::contract::{Contract, Subprocessor};
 use crate::id::{AgencyId, BlockId, ContractId, MandateId, ServiceId};
 use crate::lawpack::Duty;
 use crate::lifecycle::State;
@@ -16,7 +16,13 @@ use crate::time::{DAY, parse_duration};
 impl Entry<Contract> {
     /// When the vendor has to have deleted everything, once the contract has ended.
     pub fn deletion_due(&self) -> Option<Time> {
-        (self.state == State::Ending).then(|| self.since.plus(self.body.delete_within_days * DAY))
+        let owes = matches!(self.state, State::Ending | State::Breached);
+        Some(self.ended_at()?.plus(self.body.delete_within_days * DAY)).filter(|_| owes)
+    }
+
+    /// When the contract ended.
+    fn ended_at(&self) -> Option<Time> {
+        self.history.iter().rfind(|step| step.to == State::Ending).map(|step| step.at)
     }
 }
 
@@ -77,14 +83,28 @@ impl Register {
     pub fn is_deleted(&self, contract: &Entry<Contract>) -> bool {
         let is_word = |check: &&Entry<ContractCheck>| check.body.kind == CheckKind::Deletion;
         let last = self.checks_of(&contract.id).rfind(is_word);
-        last.is_some_and(|check| check.since >= contract.since && check.body.outcome == CheckOutcome::Passed)
+        let is_later = |check: &Entry<ContractCheck>| contract.ended_at().is_some_and(|ended| check.since >= ended);
+        last.is_some_and(|check| is_later(check) && check.body.outcome == CheckOutcome::Passed)
     }
 
     /// The contracts that have ended and whose vendor has not said in time that all is deleted: for those who look after breaches.
     pub fn undeleted_contracts(&self, now: Time) -> impl Iterator<Item = &Entry<Contract>> {
-        self.contracts
-            .values()
-            .filter(move |contract| contract.deletion_due().is_some_and(|due| due <= now) && !self.is_deleted(contract))
+        self.contracts.values().filter(move |contract| self.is_undeleted(contract, now))
+    }
+
+    /// Whether a contract has ended and its vendor has not said in time that all is deleted.
+    pub fn is_undeleted(&self, contract: &Entry<Contract>, now: Time) -> bool {
+        contract.deletion_due().is_some_and(|due| due <= now) && !self.is_deleted(contract)
+    }
+
+    /// The sub-processors of a contract that work under it, or will: those against whom nobody has objected in time.
+    pub fn subprocessors<'a>(&'a self, contract: &'a Entry<Contract>) -> impl Iterator<Item = &'a Subprocessor> {
+        contract.body.subprocessors.iter().filter(|sub| self.objection(&contract.id, &sub.agency).is_none())
+    }
+
+    /// The objection against a sub-processor of a contract. It stands for as long as the contract does.
+    pub fn objection(&self, contract: &str, agency: &AgencyId) -> Option<&Entry<ContractCheck>> {
+        self.checks_of(contract).find(|check| check.body.subprocessor.as_ref() == Some(agency))
     }
 
     /// In which state a contract is after its next revision: where it was if only sub-processors change and the law says how, and a draft

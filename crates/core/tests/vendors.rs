@@ -60,6 +60,7 @@ const STEPS: [State; 10] = [
     State::Published,
     State::Sunset,
     State::Revoked,
+    State::Breached,
 ];
 
 fn acts() -> impl Strategy<Value = Act> {

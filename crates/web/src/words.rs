@@ -248,6 +248,7 @@ impl Page {
             State::Erasing => fl!(self.messages, "stage-erasing"),
             State::Erased => fl!(self.messages, "stage-erased"),
             State::Ending => fl!(self.messages, "stage-ending"),
+            State::Breached => fl!(self.messages, "stage-breached"),
             State::Closed => fl!(self.messages, "stage-closed"),
         }
     }
@@ -269,6 +270,7 @@ impl Page {
             CheckKind::Agency => fl!(self.messages, "check-agency"),
             CheckKind::City => fl!(self.messages, "check-city"),
             CheckKind::Deletion => fl!(self.messages, "check-deletion"),
+            CheckKind::Objection => fl!(self.messages, "check-objection"),
             CheckKind::Periodic => fl!(self.messages, "check-periodic"),
         }
     }

@@ -562,6 +562,7 @@ stage-revoked = Revoked
 stage-erasing = Keys being destroyed
 stage-erased = Keys destroyed
 stage-ending = Ending
+stage-breached = Ended, and not deleted in time
 stage-closed = Closed
 basis-consent = Consent
 basis-legal-obligation = Legal duty
@@ -1068,6 +1069,7 @@ home-overdue = { $count ->
    *[other] { $count } orders are overdue.
 }
 contract-title = Contract
+contract-objected = somebody objected; it never begins
 contract-from = from
 contract-clauses = What the vendor agreed to
 contract-checks = Checks of the vendor
@@ -1076,6 +1078,7 @@ contract-deleted = The vendor has said that everything is returned and deleted.
 check-agency = Before the signature, by the agency
 check-city = Before the signature, by the city's security office
 check-deletion = The vendor's word on deletion
+check-objection = Objection to a sub-processor
 check-periodic = Regular check
 check-failed = failed
 check-passed = passed

@@ -64,6 +64,8 @@ pub(crate) struct ShownSubprocessor {
     /// Whether it has not begun.
     pub is_coming: bool,
 }
+    /// Whether somebody objected, so that it never begins.
+    pub is_objected: bool,
 
 #[derive(Template)]
 #[template(path = "agreements.html")]
@@ -191,6 +193,7 @@ pub(crate) fn shown_contract(register: &Register, page: &Page, entry: &Entry<Con
         from: sub.from,
         is_coming: sub.from.is_some_and(|from| now < from),
     });
+        is_objected: register.objection(&entry.id, &sub.agency).is_some(),
     let value_blocks = body.value_blocks.iter().filter_map(|value| {
         let name = page.text(&register.blocks.get(&value.block)?.body.name).to_owned();
         Some((name, page.text(&value.why).to_owned()))
