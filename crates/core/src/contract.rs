@@ -28,6 +28,9 @@ pub struct Contract {
     pub check_every: String,
     pub next_check_due: Time,
     pub penalty: Text,
+    /// The same line by line: what costs the vendor how much.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub penalties: Vec<Penalty>,
     pub no_own_purpose: bool,
     pub delete_within_days: i64,
     /// The clauses of the library that it holds, with what it put in their places.
@@ -42,6 +45,14 @@ pub struct Contract {
 pub struct ValueBlock {
     pub block: BlockId,
     pub why: Text,
+}
+
+/// What the vendor pays for one kind of fault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Penalty {
+    pub trigger: Text,
+    /// With its currency, as `TWD 1,000,000`.
+    pub amount: String,
 }
 
 /// Proof of a capability, with an end.
@@ -119,6 +130,11 @@ impl Contract {
         if no_own_purpose == Some(false) {
             draft.note(
                 "no_own_purpose",
+        let penalties = draft.optional_objects("penalties", |penalty| {
+            let trigger = penalty.text("trigger", 200, "Say what it is paid for.");
+            let amount = penalty.string("amount", 60, "Say how much, with the currency.");
+            Some(Penalty { trigger: trigger?, amount: amount? })
+        });
                 "own-purpose",
                 "A vendor may not use the data for itself. Set this to `true` or find another vendor.".into(),
             );
@@ -157,6 +173,7 @@ impl Contract {
             delete_within_days: delete_within_days?,
             clauses,
             value_blocks,
+            penalties,
         })
     }
 

@@ -8,8 +8,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
 use usufruct_app::elsewhere_counts;
-use usufruct_core::Text;
+use usufruct_core::id::AgencyId;
 use usufruct_core::register::Entry;
+use usufruct_core::{Text, Time};
 
 use crate::Site;
 use crate::fault::Fault;
@@ -103,7 +104,6 @@ pub(super) async fn contracts(State(site): State<Arc<Site>>) -> Answer {
     })
 }
 
-/// One line for each thing that a register of elsewhere lacks.
 /// One line for each vendor of a contract and each vendor behind it: where it works, how deep, and from when.
 pub(super) async fn processors(State(site): State<Arc<Site>>) -> Answer {
     let register = site.app.register();
@@ -143,6 +143,7 @@ pub(super) async fn processors(State(site): State<Arc<Site>>) -> Answer {
     csv_of(&columns, lines)
 }
 
+/// One line for each thing that a register of elsewhere lacks.
 pub(super) async fn drafts(State(site): State<Arc<Site>>) -> Answer {
     let counted = blocking(&site, |_| Ok(elsewhere_counts())).await?.map_err(|_| Fault::internal())?;
     let lines = counted.iter().flat_map(|count| {
