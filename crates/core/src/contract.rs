@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::clause::{ContractClause, Filled, NamedClause};
 use crate::draft::{Draft, Problem};
 use crate::id::{AgencyId, BlockId, MandateId};
-use crate::{Text, Time};
+use crate::{Digest, Text, Time};
 
 /// A contract between a controller and a vendor. Every line is required, and every clause of the library before it is signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -61,6 +61,9 @@ pub struct Evidence {
     pub kind: String,
     pub issuer: String,
     pub expires: Time,
+    /// SHA-256 of the certificate or report, so that nobody can put another one in its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Digest>,
 }
 
 /// A vendor of the vendor.
@@ -104,7 +107,8 @@ impl Contract {
                 let kind = evidence.string("kind", 80, "Name the certificate or audit.");
                 let issuer = evidence.string("issuer", 120, "Name who issued it.");
                 let expires = evidence.time("expires", "Give the day it ends.");
-                Some(Evidence { kind: kind?, issuer: issuer?, expires: expires? })
+                let sha256 = evidence.optional_parse("sha256", "Give the SHA-256 of the document in hexadecimal digits.");
+                Some(Evidence { kind: kind?, issuer: issuer?, expires: expires?, sha256 })
             });
         let measures: Vec<Text> = draft.objects("measures", "List the security measures.", |measure| {
             let en = measure.string("en", 300, "Write it in English.");
@@ -126,15 +130,15 @@ impl Contract {
         let check_every = draft.duration("check_every", "Give how often the vendor is checked, as `P90D`.");
         let next_check_due = draft.time("next_check_due", "Give the day of the next check.");
         let penalty = draft.text("penalty", 400, "Say what a breach costs the vendor.");
-        let no_own_purpose = draft.flag("no_own_purpose", "State that the vendor has no purpose of its own.");
-        if no_own_purpose == Some(false) {
-            draft.note(
-                "no_own_purpose",
         let penalties = draft.optional_objects("penalties", |penalty| {
             let trigger = penalty.text("trigger", 200, "Say what it is paid for.");
             let amount = penalty.string("amount", 60, "Say how much, with the currency.");
             Some(Penalty { trigger: trigger?, amount: amount? })
         });
+        let no_own_purpose = draft.flag("no_own_purpose", "State that the vendor has no purpose of its own.");
+        if no_own_purpose == Some(false) {
+            draft.note(
+                "no_own_purpose",
                 "own-purpose",
                 "A vendor may not use the data for itself. Set this to `true` or find another vendor.".into(),
             );
@@ -169,11 +173,11 @@ impl Contract {
             check_every: check_every?.1,
             next_check_due: next_check_due?,
             penalty: penalty?,
+            penalties,
             no_own_purpose: no_own_purpose?,
             delete_within_days: delete_within_days?,
             clauses,
             value_blocks,
-            penalties,
         })
     }
 
@@ -193,6 +197,11 @@ impl Contract {
             above = self.subprocessors.iter().find(|other| other.agency == *agency)?.under.as_ref();
         }
         Some(depth)
+    }
+
+    /// Until when something shows that the vendor is able to do what it does: the day of the last evidence. `None` without any.
+    pub fn proven_until(&self) -> Option<Time> {
+        self.capability_evidence.iter().map(|evidence| evidence.expires).max()
     }
 
     /// A number that one of its clauses gives.

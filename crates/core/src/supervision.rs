@@ -14,7 +14,7 @@ use crate::service::Service;
 use crate::time::{DAY, parse_duration};
 
 impl Entry<Contract> {
-    /// When the vendor has to have deleted everything, once the contract has ended.
+    /// When the vendor has to have deleted everything, once the contract has ended and until it is closed.
     pub fn deletion_due(&self) -> Option<Time> {
         let owes = matches!(self.state, State::Ending | State::Breached);
         Some(self.ended_at()?.plus(self.body.delete_within_days * DAY)).filter(|_| owes)
@@ -44,10 +44,15 @@ impl Register {
             && contract.body.mandates.iter().any(|id| id.as_str() == mandate.id)
     }
 
-    /// Whether the vendor failed its last check, or one is overdue beyond the grace that the law leaves.
+    /// Whether the vendor failed its last check, or one is overdue, or all evidence of what it is able to do has ended, beyond the grace that
+    /// the law leaves.
     pub fn is_unsupervised(&self, contract: &Entry<Contract>, at: Time) -> bool {
         let law = self.law(&contract.body.controller, at);
-        law.supervises() && (self.has_failed(contract) || self.check_due(contract).plus(law.within(Duty::CheckGrace)) <= at)
+        let grace = law.within(Duty::CheckGrace);
+        law.supervises()
+            && (self.has_failed(contract)
+                || self.check_due(contract).plus(grace) <= at
+                || contract.body.proven_until().is_none_or(|until| until.plus(grace) <= at))
     }
 
     /// The checks of a contract, the oldest first.
