@@ -133,10 +133,14 @@ fn unlawful_chain(register: &Register, body: &Contract, at: Time) -> Vec<Problem
     problems
 }
 
-/// What a step of a contract needs beside its approvals, where the law supervises vendors.
+/// What a step of a contract needs beside its approvals; most of it only where the law supervises vendors.
 pub(super) fn step(check: &mut Check<'_>, id: &ContractId, change: &StatusChange, at: Time) {
     let register = check.register;
     let Some(entry) = register.contracts.get(id) else { return };
+    if change.to == State::Breached && !register.is_undeleted(entry, at) {
+        let message = "The vendor still has time, or has said that all is deleted. Wait for its day.";
+        check.note("to", "not-due", message.into());
+    }
     let law = register.law(&entry.body.controller, at);
     if !law.supervises() {
         return;
@@ -162,10 +166,6 @@ pub(super) fn step(check: &mut Check<'_>, id: &ContractId, change: &StatusChange
         } else if register.check_due(entry) <= at {
             check.note("to", "check-overdue", "The vendor is due for a check. Check it and publish the result first.".into());
         }
-    }
-    if change.to == State::Breached && !register.is_undeleted(entry, at) {
-        let message = "The vendor still has time, or has said that all is deleted. Wait for its day.";
-        check.note("to", "not-due", message.into());
     }
     if change.to == State::Closed && !register.is_deleted(entry) {
         let message =
