@@ -307,6 +307,12 @@ export const STORIES = [
         ends: "It is in the register at once, as published and not in force. Its start is refused with `too-soon`, and so is every request, with `agreement`.",
         fails: "a published agreement opens anything before its day",
       },
+      deposited: {
+        attempt: "The school writes about a pupil into the pass, and the library asks for it under the same mandate",
+        outcome: "impossible",
+        ends: "Refused with `agreement`: what a body puts in is its own, and what another one may ask for stands in an agreement.",
+        fails: "a body gets what another one put into the pass without an agreement that names it",
+      },
     },
   },
   {

@@ -11,6 +11,7 @@ const DAY = 86_400_000;
 
 let cookie;
 let pupils;
+let readers;
 let subject;
 
 /** Two bodies, a service of each, and a mandate that lets the one learn the pseudonyms of the other. Only an agreement is missing. */
@@ -22,7 +23,7 @@ const { city, attempt } = drill("unpublished-agreement", async () => {
   const text = `{ en = "${WHY.en}", zh-Hant = "${WHY["zh-Hant"]}" }`;
   await commentsAtOnce(city);
   await publish(city, ["mandate", "publish"], "reading-help", mandateFile("school-card", [
-    [/^operations = .*$/m, 'operations = ["collect", "disclose", "match", "store"]'],
+    [/^operations = .*$/m, 'operations = ["collect", "deposit", "disclose", "match", "store"]'],
     [/^recipients = \[\n/m, `conversions = [{ from = "svc_pupils", to = "svc_readers", why = ${text} }]\nrecipients = [\n  { agency = "agc_library", why = ${text} },\n`],
   ]), "agc_education");
   for (const [id, agency] of [[own.id, "agc_education"], [other.id, "agc_library"]]) {
@@ -31,7 +32,7 @@ const { city, attempt } = drill("unpublished-agreement", async () => {
     assert.equal(said.status, 201, JSON.stringify(said));
   }
   cookie = await resident(city);
-  pupils = await client(city, own);
+  [pupils, readers] = [await client(city, own), await client(city, other)];
   subject = await known(city, pupils, cookie, `openid ${MANDATE}`);
 });
 
@@ -100,4 +101,14 @@ attempt("too-early", async (t) => {
     const { state, index } = await entry(city, "agreements", id);
     return page.status === 200 && state === "published" && (await publicSize(city)) > index;
   });
+});
+
+attempt("deposited", async ({ refused }) => {
+  const what = { mandate: MANDATE, reason: "term-start" };
+  const note = { ...what, subject, block: "blk_name", value: "Reads little" };
+  const taken = await release(city, pupils, pupils.token, note, "/api/deposits");
+  assert.equal(taken.status, 200, await taken.clone().text());
+  const reader = await known(city, readers, cookie, `openid ${MANDATE}`);
+  const wanted = { ...what, subject: reader, blocks: [{ block: "blk_name", form: "value" }] };
+  await refused(await release(city, readers, readers.token, wanted), 403, "agreement", ["agreement"]);
 });

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use usufruct_core::Time;
-use usufruct_core::decide::{Request, decide_deposit, decide_deposit_without_resident};
+use usufruct_core::decide::{Clause, Request, decide_deposit, decide_deposit_without_resident};
 use usufruct_core::event::{Form, Kind};
-use usufruct_core::id::{BlockId, MandateId, ServiceId};
+use usufruct_core::id::{AgencyId, BlockId, MandateId, ServiceId};
 use usufruct_core::logged::Logged;
 use usufruct_core::mandate::Mandate;
 use usufruct_core::means::SignIn;
@@ -118,14 +118,23 @@ impl App {
             event.kind = Kind::Deposit;
             let month = Month::of(now);
             self.make_month_key(version, &register, mandate.number, month)?;
-            let sealed =
-                self.vault.seal_deposit(case.keyring(), mandate.number, month.0, &request.block, value.as_bytes(), self.rng());
+            let depositor = depositor(&register, &request.service, mandate)?;
+            let sealed = self.vault.seal_deposit(
+                case.keyring(),
+                mandate.number,
+                month.0,
+                &request.block,
+                depositor,
+                value.as_bytes(),
+                self.rng(),
+            );
             row = Some(Deposit {
                 resident: case.keyring().resident(),
                 index: 0,
                 mandate: mandate.number,
                 month,
                 block: block_names::number(&register, &request.block)?,
+                depositor: Some(depositor.clone()),
                 at: now,
                 until: mandate.body.keep_until(now),
                 sealed: sealed.map_err(moved)?,
@@ -155,7 +164,8 @@ impl App {
     }
 
     /// Opens the deposits that go with a logged use: those under its mandate about its resident, of the blocks it names as values,
-    /// that were in the pass before it and are within their time. Newest first.
+    /// that were in the pass before it and are within their time, and that its own body put in, or one with which an agreement lets it share
+    /// them. Newest first.
     pub(crate) fn open_deposits(
         &self,
         register: &Register,
@@ -176,10 +186,16 @@ impl App {
         }
         let (resident, number, index) = (keyring.resident(), mandate.number, logged.index());
         let rows = self.db.read(|conn| deposits::under_mandate(conn, resident, number, index, now))?;
+        let receiver = depositor(register, &request.service, mandate)?;
         let mut released = Vec::with_capacity(rows.len());
         for row in rows {
             let Some(block) = named.get(&row.block).filter(|_| mandate.body.reaches(row.at, now)) else { continue };
-            let opened = self.vault.open_deposit(logged, keyring, number, row.month.0, mandate.hash, block, &row.sealed);
+            let by = row.depositor.as_ref();
+            // Of what was put in before it was kept who did, the body that answers for it is the only safe reading.
+            if !register.hands_over(by.unwrap_or(&mandate.body.controller), receiver, mandate, block, now) {
+                continue;
+            }
+            let opened = self.vault.open_deposit(logged, keyring, number, row.month.0, mandate.hash, block, by, &row.sealed);
             let Some(bytes) = unless_ended(opened).map_err(|error| unopened(error, index))? else { continue };
             let value = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
             released.push(ReleasedDeposit { block: (*block).clone(), value, at: row.at, until: row.until });
@@ -211,16 +227,24 @@ impl App {
         for row in rows {
             let mandate = register.mandates.iter().find(|(_, entry)| entry.number == row.mandate);
             let Some(((mandate, _), block)) = mandate.zip(block_names::id(&register, row.block)) else { continue };
-            let value = match self.vault.open_own_deposit(&keyring, row.mandate, row.month.0, block, &row.sealed) {
-                // She does not lend under the mandate any more.
-                Err(VaultError::NoLoan) => continue,
-                opened => unless_ended(opened)?,
-            };
+            let value =
+                match self.vault.open_own_deposit(&keyring, row.mandate, row.month.0, block, row.depositor.as_ref(), &row.sealed)
+                {
+                    // She does not lend under the mandate any more.
+                    Err(VaultError::NoLoan) => continue,
+                    opened => unless_ended(opened)?,
+                };
             let Some(value) = value.map(|value| String::from_utf8_lossy(&value).into_owned()) else { continue };
             blocks.push(OwnDeposit { mandate: mandate.clone(), block: block.clone(), value, at: row.at, until: row.until });
         }
         Ok(blocks)
     }
+}
+
+/// The body on whose behalf a service puts in what it deposits, and gets what it asks for.
+fn depositor<'a>(register: &'a Register, service: &ServiceId, mandate: &'a Entry<Mandate>) -> Result<&'a AgencyId, Error> {
+    let service = register.services.get(service).ok_or_else(|| Error::Unpermitted(vec![Clause::Service]))?;
+    Ok(register.principal(service, mandate))
 }
 
 /// What a deposit held, or `None` when its key is gone: the row of a month that has ended, which goes next, or of an earlier loan,

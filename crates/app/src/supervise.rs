@@ -21,9 +21,17 @@ impl App {
                 State::Active if register.has_failed(contract) && register.is_unsupervised(contract, now) => {
                     Some((State::Suspended, Text::new("The vendor failed its check.", "廠商未通過查核。")))
                 }
+                State::Active if register.is_unsupervised(contract, now) && now < register.check_due(contract) => Some((
+                    State::Suspended,
+                    Text::new("All evidence of what the vendor is able to do has ended.", "廠商能力證明均已逾期。"),
+                )),
                 State::Active if register.is_unsupervised(contract, now) => {
                     Some((State::Suspended, Text::new("A check of the vendor is overdue.", "逾期未查核廠商。")))
                 }
+                State::Ending if register.is_undeleted(contract, now) => Some((
+                    State::Breached,
+                    Text::new("The vendor has not said in time that all is deleted.", "廠商逾期未申報已全數刪除。"),
+                )),
                 _ => None,
             };
             due.extend(to.map(|(to, reason)| (contract.id.clone(), contract.hash, contract.state, to, reason)));

@@ -273,7 +273,9 @@ fn keep_for_a_month(vault: &Vault, db: &Db, people: &People, month: u16) {
         db.read(|conn| keyrings::candidates(conn, people.cho)).unwrap().into_iter().map(|(_, sealed)| sealed).collect();
     let keyring = vault.keyring(people.cho, &sealed).unwrap();
     vault.create_month_key(people.card, month, rng.as_ref()).unwrap();
-    let lent = vault.seal_deposit(&keyring, people.card, month, &block("name"), b"Cho", rng.as_ref()).unwrap();
+    let lent = vault
+        .seal_deposit(&keyring, people.card, month, &block("name"), &common::LIBRARY.parse().unwrap(), b"Cho", rng.as_ref())
+        .unwrap();
     let row = (people.cho, people.card, 9_900 + u64::from(month), lent);
     db.transaction("lend for a month", move |tx| blocks::put_lent(tx, std::slice::from_ref(&row))).unwrap();
 }

@@ -7,16 +7,19 @@ mod vendors;
 
 use std::path::Path;
 
-use common::{CARD, City, LIBRARY, SERVICE, VENDOR, library_card, mandate, on_both, service, text};
+use common::{CARD, City, LIBRARY, SERVICE, VENDOR, block, library_card, mandate, on_both, service, text};
 use serde_json::{Value, json};
-use usufruct_app::{ConversionBatch, Error, Publication, TicketDesk, desk_ticket};
+use usufruct_app::store::db::Connection as _;
+use usufruct_app::{ConversionBatch, DepositRequest, Error, Publication, ReleaseRequest, TicketDesk, desk_ticket};
 use usufruct_core::Time;
 use usufruct_core::certificate::Answer;
 use usufruct_core::decide::Clause;
+use usufruct_core::event::Form;
 use usufruct_core::hash::sha256;
+use usufruct_core::id::{MandateId, ServiceId};
 use usufruct_core::late::LateDuty;
 use usufruct_core::lifecycle::State;
-use usufruct_core::statement::StatementKind;
+use usufruct_core::statement::{Signer, StatementKind};
 use usufruct_core::time::{DAY, HOUR};
 use vendors::{CONTRACT, THEIRS, check, city, state, step, theirs};
 
@@ -26,6 +29,7 @@ on_both!(
     a_vendor_whose_session_ended_is_told_and_answers_nothing_more,
     a_contract_ends_on_its_day_and_the_deletion_falls_due,
     pseudonyms_pass_between_bodies_only_by_agreement,
+    what_a_body_deposits_is_anothers_only_by_agreement,
 );
 
 fn a_vendor_who_signed_out_is_out_on_every_node(dir: &Path, url: Option<&str>) {
@@ -190,15 +194,7 @@ fn pseudonyms_pass_between_bodies_only_by_agreement(dir: &Path, url: Option<&str
     };
     assert_eq!(convert(), Err(vec![Clause::Agreement]));
     let both = [city.signer(LIBRARY), city.signer(VENDOR)].concat();
-    let now = city.app.now();
-    let mut statement =
-        city.app.statement(StatementKind::Agreement, "agr_garden", &LIBRARY.parse().unwrap(), agreement(now), now);
-    for signer in &both {
-        statement.approve(signer).unwrap();
-    }
-    city.app.publish(&Publication { statements: vec![statement] }).unwrap();
-    step(&city, "agr_garden", State::Consulted, &both).unwrap();
-    step(&city, "agr_garden", State::Published, &both).unwrap();
+    agree(&city);
     assert_eq!(convert(), Err(vec![Clause::Agreement]));
     let early = step(&city, "agr_garden", State::Active, &both);
     assert!(matches!(&early, Err(Error::Unlawful(problems)) if problems[0].rule == "too-soon"), "{early:?}");
@@ -216,6 +212,68 @@ fn pseudonyms_pass_between_bodies_only_by_agreement(dir: &Path, url: Option<&str
     city.app.tick().unwrap();
     assert_eq!(city.app.register().agreements[&"agr_garden".parse().unwrap()].state, State::Sunset);
     assert!(city.app.register().mandates[&mandate()].state == State::Active);
+}
+
+fn what_a_body_deposits_is_anothers_only_by_agreement(dir: &Path, url: Option<&str>) {
+    let city = City::found(dir, url);
+    city.publish_agency(VENDOR, "agency");
+    let mut body = library_card();
+    body["operations"] = json!(["collect", "deposit", "disclose"]);
+    body["recipients"].as_array_mut().unwrap().push(json!({"agency": VENDOR, "why": text("It opens the garden.")}));
+    city.publish_mandate("mdt_short", body);
+    city.open_service_with(THEIRS, VENDOR, "theirs", |body| body["mandates"] = json!(["mdt_short"]));
+    let resident = city.enrol(1)[0];
+    let mandate: MandateId = "mdt_short".parse().unwrap();
+    for service in [service(), theirs()] {
+        city.app.consent_at_counter(resident, &service, &mandate, &[block("district")]).unwrap();
+    }
+    let deposit = |service: ServiceId, name: &str, value: &str| {
+        let subject = city.app.subject(resident, &service).unwrap();
+        let (mandate, block, value, reason) = (mandate.clone(), block(name), value.into(), "lending".into());
+        let request =
+            DepositRequest { service, mandate, subject, block, value, reason, actor: None, sign_in: None, third_party: false };
+        city.app.deposit(&request).unwrap();
+    };
+    deposit(service(), "name", "Main hall");
+    deposit(service(), "district", "North");
+    deposit(theirs(), "name", "Rose bed");
+    let given = |service: ServiceId| -> Vec<String> {
+        let subject = city.app.subject(resident, &service).unwrap();
+        let blocks = ["name", "district"].map(|name| (block(name), Form::Value)).into();
+        let request = ReleaseRequest { service, mandate: mandate.clone(), blocks, ..city.request(&subject) };
+        city.app.release(&request).unwrap().deposits.into_iter().map(|deposit| deposit.value.to_string()).collect()
+    };
+    let own =
+        || assert_eq!((given(service()), given(theirs())), (vec!["North".into(), "Main hall".into()], vec!["Rose bed".into()]));
+    own();
+    let both = agree(&city);
+    city.clock.advance(15 * DAY);
+    own();
+    step(&city, "agr_garden", State::Active, &both).unwrap();
+    // The agreement names the name and no district.
+    assert_eq!(given(theirs()), ["Rose bed", "Main hall"]);
+    assert_eq!(given(service()), ["Rose bed", "North", "Main hall"]);
+    step(&city, "agr_garden", State::Suspended, &city.signer(VENDOR)[..1]).unwrap();
+    own();
+    // Whoever writes another body's name into the row makes it nobody's.
+    let sql = "-- insider_rename\nUPDATE deposits SET depositor = $1";
+    city.app.db().transaction("rename", |tx| tx.execute(sql, &[VENDOR.to_owned().into()])).unwrap();
+    assert_eq!((given(service()), given(theirs())), (vec![], vec!["Rose bed".into()]));
+}
+
+/// The library and the garden publish their agreement; nobody has put it in force. Answers the people of both.
+fn agree(city: &City) -> Vec<&Signer> {
+    let both = [city.signer(LIBRARY), city.signer(VENDOR)].concat();
+    let now = city.app.now();
+    let mut statement =
+        city.app.statement(StatementKind::Agreement, "agr_garden", &LIBRARY.parse().unwrap(), agreement(now), now);
+    for signer in &both {
+        statement.approve(signer).unwrap();
+    }
+    city.app.publish(&Publication { statements: vec![statement] }).unwrap();
+    step(city, "agr_garden", State::Consulted, &both).unwrap();
+    step(city, "agr_garden", State::Published, &both).unwrap();
+    both
 }
 
 fn agreement(now: Time) -> Value {

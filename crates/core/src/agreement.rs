@@ -10,9 +10,10 @@ use crate::draft::{Draft, Problem};
 use crate::id::{AgencyId, AgreementId, BlockId, MandateId, ServiceId};
 use crate::lifecycle::State;
 use crate::mandate::{Conversion, Review, conversion, review};
-use crate::register::Entry;
+use crate::register::{Entry, Step};
 
-/// One revision of an agreement. Data passes between its parties by conversion of pseudonyms and in no other way.
+/// One revision of an agreement. Between its parties pass pseudonyms, by conversion, and what one of them deposited in the pass of the blocks
+/// that it names. Without an agreement neither does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Agreement {
     pub title: Text,
@@ -23,7 +24,8 @@ pub struct Agreement {
     pub legal_gateway: LegalGateway,
     /// Under which mandates.
     pub mandates: Vec<MandateId>,
-    /// What the receiving services may go on to ask for about the people they learn of.
+    /// What a party may ask for under the mandates: of what another one deposited, and where a transfer is between it and the body that
+    /// answers for the mandate.
     pub blocks: Vec<BlockId>,
     /// Which service learns which other one's pseudonyms.
     pub transfers: Vec<Conversion>,
@@ -172,8 +174,13 @@ impl Entry<Agreement> {
 
     /// When its present terms were made public.
     pub fn published_at(&self) -> Option<Time> {
+        self.publication().map(|step| step.at)
+    }
+
+    /// The step by which its present terms were made public.
+    pub(crate) fn publication(&self) -> Option<&Step> {
         let drafted = self.history.iter().rposition(|step| step.to == State::Draft).unwrap_or(0);
-        self.history.iter().skip(drafted).find(|step| step.to == State::Published).map(|step| step.at)
+        self.history.iter().skip(drafted).find(|step| step.to == State::Published)
     }
 
     /// Whether its review is late at `now`.

@@ -94,6 +94,9 @@ pub struct Measure {
     /// The office that answers for it.
     pub owner: String,
     pub due: Time,
+    /// When it was done. Added by a later revision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub done_at: Option<Time>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -232,7 +235,8 @@ impl Assessment {
             let what = measure.text("what", 400, "Say what is done.");
             let owner = measure.string("owner", 120, "Name the office that answers for it.");
             let due = measure.time("due", "Say by when it is done.");
-            Some(Measure { what: what?, owner: owner?, due: due? })
+            let done_at = measure.optional_parse("done_at", "Say when it was done, or leave it out.");
+            Some(Measure { what: what?, owner: owner?, due: due?, done_at })
         });
         let anonymity = draft.optional_objects("anonymity", |claim| {
             let what = claim.text("what", 300, "Say which data names nobody.");

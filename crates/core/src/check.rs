@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::document::{Document, document};
 use crate::draft::{Draft, Problem};
-use crate::id::ContractId;
+use crate::id::{AgencyId, ContractId};
 use crate::{Digest, Text, Time};
 
 /// The result of looking at a vendor under one contract, with what shows it. It is said once and never revised.
@@ -17,6 +17,9 @@ pub struct ContractCheck {
     pub kind: CheckKind,
     pub done_at: Time,
     pub outcome: CheckOutcome,
+    /// Against whom an objection is; nothing else names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subprocessor: Option<AgencyId>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
     pub evidence: Vec<Document>,
@@ -32,6 +35,8 @@ pub enum CheckKind {
     City,
     /// After the end, by the vendor itself: all is returned and deleted.
     Deletion,
+    /// Against a sub-processor that was announced and has not begun, by the body that commissions or an overseer of its mandates.
+    Objection,
     /// While the contract runs, by the body that commissions.
     Periodic,
 }
@@ -51,8 +56,13 @@ pub struct Finding {
 }
 
 impl CheckKind {
-    pub const WORDS: [(&'static str, Self); 4] =
-        [("agency", Self::Agency), ("city", Self::City), ("deletion", Self::Deletion), ("periodic", Self::Periodic)];
+    pub const WORDS: [(&'static str, Self); 5] = [
+        ("agency", Self::Agency),
+        ("city", Self::City),
+        ("deletion", Self::Deletion),
+        ("objection", Self::Objection),
+        ("periodic", Self::Periodic),
+    ];
 
     /// The word for it.
     pub fn code(self) -> &'static str {
@@ -66,10 +76,19 @@ impl ContractCheck {
         let mut draft = Draft::new(value);
         let contract = draft.parse("contract", "Name the contract, as `ctr_cloud`.");
         let revision = draft.parse("revision", "Give the hash of the revision that was looked at.");
-        let kind = draft.word("kind", &CheckKind::WORDS, "Say which check it is: agency, city, deletion or periodic.");
+        let kind = draft.word("kind", &CheckKind::WORDS, "Say which check it is: agency, city, deletion, objection or periodic.");
         let done_at = draft.time("done_at", "Say when it was done.");
         let outcomes = [("failed", CheckOutcome::Failed), ("passed", CheckOutcome::Passed)];
         let outcome = draft.word("outcome", &outcomes, "Say whether the vendor passed or failed.");
+        let subprocessor =
+            draft.optional_parse("subprocessor", "Name the sub-processor against whom the objection is, or leave it out.");
+        if kind.is_some_and(|kind| (kind == CheckKind::Objection) != subprocessor.is_some()) {
+            let message = "An objection names a sub-processor, and nothing else does. Name it, or leave it out.";
+            draft.note("subprocessor", "not-the-kind", message.into());
+        }
+        if kind == Some(CheckKind::Objection) && outcome == Some(CheckOutcome::Passed) {
+            draft.note("outcome", "no-objection", "Nobody objects to what passed. Say `failed`, or leave it be.".into());
+        }
         let findings = draft.optional_objects("findings", |finding| {
             let text = finding.text("text", 400, "Say what was found.");
             let due = finding.time("due", "Say until when it has to be mended.");
@@ -83,6 +102,7 @@ impl ContractCheck {
                 kind: kind?,
                 done_at: done_at?,
                 outcome: outcome?,
+                subprocessor,
                 findings,
                 evidence,
             })

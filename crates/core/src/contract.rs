@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::clause::{ContractClause, Filled, NamedClause};
 use crate::draft::{Draft, Problem};
 use crate::id::{AgencyId, BlockId, MandateId};
-use crate::{Text, Time};
+use crate::{Digest, Text, Time};
 
 /// A contract between a controller and a vendor. Every line is required, and every clause of the library before it is signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -28,6 +28,9 @@ pub struct Contract {
     pub check_every: String,
     pub next_check_due: Time,
     pub penalty: Text,
+    /// The same line by line: what costs the vendor how much.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub penalties: Vec<Penalty>,
     pub no_own_purpose: bool,
     pub delete_within_days: i64,
     /// The clauses of the library that it holds, with what it put in their places.
@@ -44,12 +47,23 @@ pub struct ValueBlock {
     pub why: Text,
 }
 
+/// What the vendor pays for one kind of fault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Penalty {
+    pub trigger: Text,
+    /// With its currency, as `TWD 1,000,000`.
+    pub amount: String,
+}
+
 /// Proof of a capability, with an end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Evidence {
     pub kind: String,
     pub issuer: String,
     pub expires: Time,
+    /// SHA-256 of the certificate or report, so that nobody can put another one in its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Digest>,
 }
 
 /// A vendor of the vendor.
@@ -93,7 +107,8 @@ impl Contract {
                 let kind = evidence.string("kind", 80, "Name the certificate or audit.");
                 let issuer = evidence.string("issuer", 120, "Name who issued it.");
                 let expires = evidence.time("expires", "Give the day it ends.");
-                Some(Evidence { kind: kind?, issuer: issuer?, expires: expires? })
+                let sha256 = evidence.optional_parse("sha256", "Give the SHA-256 of the document in hexadecimal digits.");
+                Some(Evidence { kind: kind?, issuer: issuer?, expires: expires?, sha256 })
             });
         let measures: Vec<Text> = draft.objects("measures", "List the security measures.", |measure| {
             let en = measure.string("en", 300, "Write it in English.");
@@ -115,6 +130,11 @@ impl Contract {
         let check_every = draft.duration("check_every", "Give how often the vendor is checked, as `P90D`.");
         let next_check_due = draft.time("next_check_due", "Give the day of the next check.");
         let penalty = draft.text("penalty", 400, "Say what a breach costs the vendor.");
+        let penalties = draft.optional_objects("penalties", |penalty| {
+            let trigger = penalty.text("trigger", 200, "Say what it is paid for.");
+            let amount = penalty.string("amount", 60, "Say how much, with the currency.");
+            Some(Penalty { trigger: trigger?, amount: amount? })
+        });
         let no_own_purpose = draft.flag("no_own_purpose", "State that the vendor has no purpose of its own.");
         if no_own_purpose == Some(false) {
             draft.note(
@@ -153,6 +173,7 @@ impl Contract {
             check_every: check_every?.1,
             next_check_due: next_check_due?,
             penalty: penalty?,
+            penalties,
             no_own_purpose: no_own_purpose?,
             delete_within_days: delete_within_days?,
             clauses,
@@ -165,7 +186,8 @@ impl Contract {
         self.subprocessors.iter().map(|sub| self.depth_of(sub)).try_fold(0, |deepest, depth| Some(deepest.max(depth?)))
     }
 
-    fn depth_of(&self, sub: &Subprocessor) -> Option<usize> {
+    /// How deep a sub-processor of it is: 1 for the vendor's own.
+    pub fn depth_of(&self, sub: &Subprocessor) -> Option<usize> {
         let (mut depth, mut above) = (1, sub.under.as_ref());
         while let Some(agency) = above {
             depth += 1;
@@ -175,6 +197,11 @@ impl Contract {
             above = self.subprocessors.iter().find(|other| other.agency == *agency)?.under.as_ref();
         }
         Some(depth)
+    }
+
+    /// Until when something shows that the vendor is able to do what it does: the day of the last evidence. `None` without any.
+    pub fn proven_until(&self) -> Option<Time> {
+        self.capability_evidence.iter().map(|evidence| evidence.expires).max()
     }
 
     /// A number that one of its clauses gives.

@@ -55,7 +55,7 @@ pub enum Outcome {
 /// A rule of design.md section 5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Clause {
-    /// An agreement in force lets the bodies of both services join what they know.
+    /// An agreement in force lets the bodies of both services join what they know, and the other one have the block.
     Agreement,
     /// Where the use rests on consent: she authorized the service for it, and the service has not given that back.
     Authorization,
@@ -143,16 +143,20 @@ fn weigh(register: &Register, request: &Request, grant: Option<&Grant>, doing: D
     sheet.rule(Clause::ThirdParty, !request.third_party || mandate.body.third_party.is_some());
     sheet.rule(Clause::BulkLimit, (1..=mandate.body.bulk_limit).contains(&request.subjects));
     asked(register, request, &mandate.body, &mut sheet);
+    let (body, controller) = (register.principal(service, mandate), &mandate.body.controller);
     let does: &[Operation] = match doing {
         Doing::Deposit => &[Operation::Deposit],
         // What a body takes for itself it collects; what another one gets is given out to it.
-        Doing::Use if *register.principal(service, mandate) == mandate.body.controller => {
-            &[Operation::Collect, Operation::Disclose]
-        }
+        Doing::Use if body == controller => &[Operation::Collect, Operation::Disclose],
         Doing::Use => &[Operation::Disclose],
     };
     sheet.rule(Clause::Operation, mandate.body.does(does));
     if doing == Doing::Use {
+        // Whose people are joined with those of the controller asks about them no further than the two agreed in public.
+        if body != controller && register.is_joined(service, body, mandate) {
+            let mut asked = request.blocks.iter();
+            sheet.rule(Clause::Agreement, asked.all(|(block, _)| register.hands_over(controller, body, mandate, block, now)));
+        }
         // A block holds what is true now, but for what was deposited.
         let reaches = |of| mandate.body.reaches(of, now);
         sheet.rule(Clause::DataRange, (mandate.body.lets_deposit() || reaches(now)) && request.since.is_none_or(reaches));
@@ -406,8 +410,8 @@ impl Clause {
         match self {
             Self::Agreement => (
                 "agreement",
-                "No sharing agreement in force lets the bodies of the two services join people's pseudonyms.",
-                "Publish an agreement that names both services and this mandate, and wait until it is in force.",
+                "No sharing agreement in force lets the two bodies join people's pseudonyms, or the one have this block of the other.",
+                "Publish an agreement that names both bodies, this mandate and the transfer or the block, and wait until it is in force.",
             ),
             Self::Authorization => (
                 "authorization",

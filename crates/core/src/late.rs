@@ -3,7 +3,10 @@
 use serde::{Serialize, Serializer};
 
 use crate::Time;
+use crate::assessment::holding;
 use crate::breach::ClockStanding;
+use crate::check::{CheckKind, ContractCheck};
+use crate::condition::EightConditions;
 use crate::id::AgencyId;
 use crate::lawpack::Duty;
 use crate::lifecycle::State;
@@ -25,6 +28,8 @@ pub struct Late {
 pub enum LateDuty {
     /// An office has not answered residents.
     Answer,
+    /// An impact assessment was not looked at again.
+    Assessment,
     /// A law demanded something of a breach.
     Breach(Duty),
     /// The operator destroyed keys and can prove nothing of it.
@@ -39,12 +44,20 @@ pub enum LateDuty {
     Deletion,
     /// Nobody has looked at whom an emergency burdens more than others.
     DisparityAudit,
+    /// A vendor shows nothing valid of what it is able to do.
+    Evidence,
+    /// A vendor has not mended what a check found.
+    Finding,
+    /// A body has not done what an impact assessment says against a risk.
+    Measure,
     /// An order was not carried out.
     Order,
     /// An office has not done what residents were promised, or what was ordered for them.
     Remedy,
     /// An agreement was not looked at again.
     Review,
+    /// A condition of an emergency was waived until a day, and is not met.
+    Waiver,
 }
 
 impl LateDuty {
@@ -52,6 +65,7 @@ impl LateDuty {
     pub fn code(self) -> &'static str {
         match self {
             Self::Answer => "answer",
+            Self::Assessment => "assessment",
             Self::Breach(duty) => duty.code(),
             Self::Certificate => "certificate",
             Self::Check => "check",
@@ -59,9 +73,13 @@ impl LateDuty {
             Self::Decision => "decision",
             Self::Deletion => "deletion",
             Self::DisparityAudit => "disparity_audit",
+            Self::Evidence => "evidence",
+            Self::Finding => "finding",
+            Self::Measure => "measure",
             Self::Order => "order",
             Self::Remedy => "remedy",
             Self::Review => "review",
+            Self::Waiver => "waiver",
         }
     }
 }
@@ -119,7 +137,48 @@ impl Register {
             let Some(operator) = self.operator().and_then(|operator| operator.id.parse().ok()) else { continue };
             late.push(Late { duty: LateDuty::Certificate, object: id.to_string(), agency: operator, due_at: entry.since });
         }
+        self.late_vendors(now, &mut late);
+        self.late_mandates(now, &mut late);
         late.sort_by(|a, b| (a.due_at, a.duty, &a.object).cmp(&(b.due_at, b.duty, &b.object)));
         late
+    }
+
+    /// Vendors at work that show nothing valid of what they are able to do, or have not mended in time what a check found. Whoever looks at a
+    /// vendor again says anew what is to be mended.
+    fn late_vendors(&self, now: Time, late: &mut Vec<Late>) {
+        for contract in self.contracts.values().filter(|contract| matches!(contract.state, State::Active | State::Suspended)) {
+            let mut found: Vec<&ContractCheck> = Vec::new();
+            for check in self.checks_of(&contract.id).map(|check| &check.body) {
+                match check.kind {
+                    CheckKind::Periodic => found = vec![check],
+                    CheckKind::Agency | CheckKind::City => found.push(check),
+                    CheckKind::Deletion | CheckKind::Objection => {}
+                }
+            }
+            let findings = found.into_iter().flat_map(|check| &check.findings).map(|finding| (LateDuty::Finding, finding.due));
+            let evidence = contract.body.proven_until().map(|until| (LateDuty::Evidence, until));
+            for (duty, due_at) in findings.chain(evidence).filter(|(_, due)| *due <= now) {
+                late.push(Late { duty, object: contract.id.clone(), agency: contract.body.vendor.clone(), due_at });
+            }
+        }
+    }
+
+    /// Mandates in force whose impact assessment was not looked at again, or has measures that were not taken, or whose waived conditions are
+    /// not met.
+    fn late_mandates(&self, now: Time, late: &mut Vec<Late>) {
+        for mandate in self.mandates.values().filter(|mandate| matches!(mandate.state, State::Active | State::Suspended)) {
+            let mut owes = |duty, object: &str, due_at: Time| {
+                if due_at <= now {
+                    late.push(Late { duty, object: object.to_owned(), agency: mandate.body.controller.clone(), due_at });
+                }
+            };
+            if let Some(assessment) = holding(self, mandate) {
+                owes(LateDuty::Assessment, &assessment.id, assessment.body.review_due);
+                let open = assessment.body.measures.iter().filter(|measure| measure.done_at.is_none());
+                open.for_each(|measure| owes(LateDuty::Measure, &assessment.id, measure.due));
+            }
+            let waivers = mandate.body.eight_conditions.iter().flat_map(EightConditions::waivers);
+            waivers.for_each(|(_, waiver)| owes(LateDuty::Waiver, &mandate.id, waiver.until));
+        }
     }
 }

@@ -353,7 +353,8 @@ fn category(register: &Register, asked: &AskedBlock) -> Category {
 
 fn processor(register: &Register, recipient: &Recipient) -> Option<Processor> {
     let id = recipient.contract.as_ref()?;
-    let contract = register.contracts.get(id).map(|entry| &entry.body);
+    let entry = register.contracts.get(id);
+    let contract = entry.map(|entry| &entry.body);
     let behind = |sub: &Subprocessor| NamedSubprocessor {
         party: party(register, &sub.agency),
         place: sub.location.clone(),
@@ -368,6 +369,6 @@ fn processor(register: &Register, recipient: &Recipient) -> Option<Processor> {
         places: contract.map(|contract| contract.data_locations.clone()).unwrap_or_default(),
         until: contract.map(|contract| contract.until),
         delete_within_days: contract.map(|contract| contract.delete_within_days),
-        behind: contract.iter().flat_map(|contract| &contract.subprocessors).map(behind).collect(),
+        behind: entry.iter().flat_map(|entry| register.subprocessors(entry)).map(behind).collect(),
     })
 }

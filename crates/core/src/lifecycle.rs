@@ -20,6 +20,7 @@ pub enum State {
     Erasing,
     Erased,
     Ending,
+    Breached,
     Closed,
 }
 
@@ -46,7 +47,7 @@ const ONE_PERSON: Guard = Guard { approvals: 1, automatic: false };
 const CLOCK: Guard = Guard { approvals: 1, automatic: true };
 
 impl State {
-    pub const WORDS: [(&'static str, Self); 15] = [
+    pub const WORDS: [(&'static str, Self); 16] = [
         ("draft", Self::Draft),
         ("consulted", Self::Consulted),
         ("approved", Self::Approved),
@@ -61,6 +62,7 @@ impl State {
         ("erasing", Self::Erasing),
         ("erased", Self::Erased),
         ("ending", Self::Ending),
+        ("breached", Self::Breached),
         ("closed", Self::Closed),
     ];
 
@@ -104,7 +106,8 @@ pub fn guard(lifecycle: Lifecycle, from: State, to: State) -> Option<Guard> {
         (Lifecycle::Contract, Suspended, Active) => Some(TWO_PEOPLE),
         (Lifecycle::Contract, Active, Suspended) => Some(CLOCK),
         (Lifecycle::Contract, Active | Suspended, Ending) => Some(CLOCK),
-        (Lifecycle::Contract, Ending, Closed) => Some(ONE_PERSON),
+        (Lifecycle::Contract, Ending, Breached) => Some(CLOCK),
+        (Lifecycle::Contract, Ending | Breached, Closed) => Some(ONE_PERSON),
 
         (Lifecycle::Service, Draft, Active) => Some(TWO_PEOPLE),
         (Lifecycle::Service, Suspended, Active) => Some(TWO_PEOPLE),

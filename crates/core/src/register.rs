@@ -62,6 +62,8 @@ pub struct Register {
     pub mandates: BTreeMap<MandateId, Entry<Mandate>>,
     /// How the present revision of each mandate that was revised stands to those before it.
     pub amendments: BTreeMap<MandateId, Amendment>,
+    /// The leaf of the last revision of each mandate that asks people again.
+    pub(crate) widened: BTreeMap<MandateId, u64>,
     /// Notices by the hash of the mandate revision they explain.
     pub notices: BTreeMap<Digest, Entry<Notice>>,
     pub contracts: BTreeMap<ContractId, Entry<Contract>>,
@@ -228,7 +230,7 @@ impl Register {
             Content::Lawpack(id, body) => put(&mut self.lawpacks, id, body, &make, State::Published),
             Content::Log(body) => put_sole(&mut self.log, body, &make),
             Content::Mandate(id, body) => {
-                self.amend(&id, &body, statement);
+                self.amend(&id, &body, statement, index);
                 self.revisions.insert(hash, (id.clone(), statement.rev, index));
                 put(&mut self.mandates, id, *body, &make, State::Draft);
             }
@@ -275,11 +277,14 @@ impl Register {
         Ok(())
     }
 
-    fn amend(&mut self, id: &MandateId, body: &Mandate, statement: &Statement) {
+    fn amend(&mut self, id: &MandateId, body: &Mandate, statement: &Statement, index: u64) {
         let Some(old) = self.mandates.get(id) else { return };
         let law = self.law(&body.controller, statement.at);
         let open = (self.open_since(old), statement.at);
         let amendment = Amendment::of(&old.body, body, law, statement.rev, self.amendments.get(id), open);
+        if amendment.asks_again {
+            self.widened.insert(id.clone(), index);
+        }
         self.amendments.insert(id.clone(), amendment);
     }
 

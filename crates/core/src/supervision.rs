@@ -4,19 +4,25 @@ use crate::Time;
 use crate::agency::AgencyKind;
 use crate::agreement::Agreement;
 use crate::check::{CheckKind, CheckOutcome, ContractCheck};
-use crate::contract::Contract;
-use crate::id::{AgencyId, ContractId, ServiceId};
+use crate::contract::{Contract, Subprocessor};
+use crate::id::{AgencyId, BlockId, ContractId, MandateId, ServiceId};
 use crate::lawpack::Duty;
 use crate::lifecycle::State;
 use crate::mandate::Mandate;
-use crate::register::{Entry, Register};
+use crate::register::{Entry, Register, Step};
 use crate::service::Service;
 use crate::time::{DAY, parse_duration};
 
 impl Entry<Contract> {
-    /// When the vendor has to have deleted everything, once the contract has ended.
+    /// When the vendor has to have deleted everything, once the contract has ended and until it is closed.
     pub fn deletion_due(&self) -> Option<Time> {
-        (self.state == State::Ending).then(|| self.since.plus(self.body.delete_within_days * DAY))
+        let owes = matches!(self.state, State::Ending | State::Breached);
+        Some(self.ended_at()?.plus(self.body.delete_within_days * DAY)).filter(|_| owes)
+    }
+
+    /// When the contract ended.
+    fn ended_at(&self) -> Option<Time> {
+        self.history.iter().rfind(|step| step.to == State::Ending).map(|step| step.at)
     }
 }
 
@@ -38,10 +44,15 @@ impl Register {
             && contract.body.mandates.iter().any(|id| id.as_str() == mandate.id)
     }
 
-    /// Whether the vendor failed its last check, or one is overdue beyond the grace that the law leaves.
+    /// Whether the vendor failed its last check, or one is overdue, or all evidence of what it is able to do has ended, beyond the grace that
+    /// the law leaves.
     pub fn is_unsupervised(&self, contract: &Entry<Contract>, at: Time) -> bool {
         let law = self.law(&contract.body.controller, at);
-        law.supervises() && (self.has_failed(contract) || self.check_due(contract).plus(law.within(Duty::CheckGrace)) <= at)
+        let grace = law.within(Duty::CheckGrace);
+        law.supervises()
+            && (self.has_failed(contract)
+                || self.check_due(contract).plus(grace) <= at
+                || contract.body.proven_until().is_none_or(|until| until.plus(grace) <= at))
     }
 
     /// The checks of a contract, the oldest first.
@@ -77,14 +88,28 @@ impl Register {
     pub fn is_deleted(&self, contract: &Entry<Contract>) -> bool {
         let is_word = |check: &&Entry<ContractCheck>| check.body.kind == CheckKind::Deletion;
         let last = self.checks_of(&contract.id).rfind(is_word);
-        last.is_some_and(|check| check.since >= contract.since && check.body.outcome == CheckOutcome::Passed)
+        let is_later = |check: &Entry<ContractCheck>| contract.ended_at().is_some_and(|ended| check.since >= ended);
+        last.is_some_and(|check| is_later(check) && check.body.outcome == CheckOutcome::Passed)
     }
 
     /// The contracts that have ended and whose vendor has not said in time that all is deleted: for those who look after breaches.
     pub fn undeleted_contracts(&self, now: Time) -> impl Iterator<Item = &Entry<Contract>> {
-        self.contracts
-            .values()
-            .filter(move |contract| contract.deletion_due().is_some_and(|due| due <= now) && !self.is_deleted(contract))
+        self.contracts.values().filter(move |contract| self.is_undeleted(contract, now))
+    }
+
+    /// Whether a contract has ended and its vendor has not said in time that all is deleted.
+    pub fn is_undeleted(&self, contract: &Entry<Contract>, now: Time) -> bool {
+        contract.deletion_due().is_some_and(|due| due <= now) && !self.is_deleted(contract)
+    }
+
+    /// The sub-processors of a contract that work under it, or will: those against whom nobody has objected in time.
+    pub fn subprocessors<'a>(&'a self, contract: &'a Entry<Contract>) -> impl Iterator<Item = &'a Subprocessor> {
+        contract.body.subprocessors.iter().filter(|sub| self.objection(&contract.id, &sub.agency).is_none())
+    }
+
+    /// The objection against a sub-processor of a contract. It stands for as long as the contract does.
+    pub fn objection(&self, contract: &str, agency: &AgencyId) -> Option<&Entry<ContractCheck>> {
+        self.checks_of(contract).find(|check| check.body.subprocessor.as_ref() == Some(agency))
     }
 
     /// In which state a contract is after its next revision: where it was if only sub-processors change and the law says how, and a draft
@@ -172,15 +197,55 @@ impl Register {
         mandate: &Entry<Mandate>,
         now: Time,
     ) -> Option<&Entry<Agreement>> {
-        let (one, other) = (self.principal(from, mandate), self.principal(to, mandate));
-        let (one_id, other_id): (ServiceId, ServiceId) = (from.id.parse().ok()?, to.id.parse().ok()?);
-        self.agreements.values().find(|agreement| {
+        let bodies = (self.principal(from, mandate), self.principal(to, mandate));
+        let (one, other): (ServiceId, ServiceId) = (from.id.parse().ok()?, to.id.parse().ok()?);
+        self.agreements_between(bodies, mandate, now).find(|agreement| {
+            agreement.body.transfer(&one, &other).is_some() && self.orders_permit(&agreement.id, std::iter::empty(), now)
+        })
+    }
+
+    /// Whether `to` may have a block under `mandate` at `now` that is the body `from`'s to give: it is its own, or an agreement between the two
+    /// names the block.
+    pub fn hands_over(&self, from: &AgencyId, to: &AgencyId, mandate: &Entry<Mandate>, block: &BlockId, now: Time) -> bool {
+        from == to
+            || self.agreements_between((from, to), mandate, now).any(|agreement| {
+                agreement.body.blocks.contains(block) && self.orders_permit(&agreement.id, std::iter::once(block), now)
+            })
+    }
+
+    /// The agreements in force at `now` between two bodies about a mandate.
+    fn agreements_between<'a>(
+        &'a self,
+        (one, other): (&AgencyId, &AgencyId),
+        mandate: &Entry<Mandate>,
+        now: Time,
+    ) -> impl Iterator<Item = &'a Entry<Agreement>> {
+        self.agreements.values().filter(move |agreement| {
             agreement.is_in_force(now)
                 && agreement.body.parties.contains(one)
                 && agreement.body.parties.contains(other)
                 && agreement.body.mandates.iter().any(|id| id.as_str() == mandate.id)
-                && agreement.body.transfer(&one_id, &other_id).is_some()
-                && self.orders_permit(&agreement.id, std::iter::empty(), now)
+                && self.is_as_agreed(agreement, mandate)
+        })
+    }
+
+    /// Whether a mandate still is what the parties of an agreement agreed about: it serves no business, and no revision since the agreement
+    /// was published asks people again. What they are asked about again, the parties have to publish again.
+    pub fn is_as_agreed(&self, agreement: &Entry<Agreement>, mandate: &Entry<Mandate>) -> bool {
+        let widened = mandate.id.parse().ok().and_then(|id: MandateId| self.widened.get(&id));
+        let is_older = |step: &Step| widened.is_none_or(|index| *index < step.index);
+        !mandate.body.purpose.commercial && agreement.publication().is_some_and(is_older)
+    }
+
+    /// Whether a service of `body` takes part in a transfer under `mandate` with a service of another body.
+    pub fn is_joined(&self, service: &Entry<Service>, body: &AgencyId, mandate: &Entry<Mandate>) -> bool {
+        mandate.body.conversions.iter().any(|way| {
+            let beside = match service.id.as_str() {
+                id if id == way.from.as_str() => &way.to,
+                id if id == way.to.as_str() => &way.from,
+                _ => return false,
+            };
+            self.services.get(beside).is_some_and(|beside| self.principal(beside, mandate) != body)
         })
     }
 }

@@ -2,12 +2,17 @@
 
 mod common;
 
-use common::{BOTH, City, activate, agreement_body, day, founded, library_card, names, service_body, text, well_said};
+use common::{
+    BOTH, City, activate, agreement_body, day, founded, library_card, names, nothing_asked, service_body, text, well_said,
+};
 use serde_json::{Value, json};
 use usufruct_core::Time;
 use usufruct_core::agreement::Agreement;
-use usufruct_core::decide::{Clause, ConversionRequest, decide_conversion_without_resident};
+use usufruct_core::decide::{
+    Clause, ConversionRequest, Outcome, Request, decide_conversion_without_resident, decide_without_resident,
+};
 use usufruct_core::draft::Problem;
+use usufruct_core::event::Form;
 use usufruct_core::late::LateDuty;
 use usufruct_core::lifecycle::State;
 use usufruct_core::register::Register;
@@ -24,18 +29,22 @@ fn city() -> City {
     for (id, agency, sector) in [("svc_library", "agc_library", "library"), ("svc_parks", "agc_parks", "parks")] {
         city.say(StatementKind::Service, id, agency, service_body(agency, sector, &[JOINED]));
     }
-    let mut body = library_card();
-    body["fetch"] = json!({"when": "periodic"});
-    body["recipients"] =
-        json!([{"agency": "agc_library", "why": text("It lends.")}, {"agency": "agc_parks", "why": text("It opens.")}]);
-    body["conversions"] = json!([{"from": "svc_library", "to": "svc_parks", "why": text("Readers enter.")}]);
-    city.say(StatementKind::Mandate, JOINED, "agc_library", body);
+    city.say(StatementKind::Mandate, JOINED, "agc_library", joined());
     for id in ["svc_library", "svc_parks"] {
         city.step(id, State::Active);
     }
     activate(&mut city, JOINED);
     city.now = day(59);
     city
+}
+
+fn joined() -> Value {
+    let mut body = library_card();
+    body["fetch"] = json!({"when": "periodic"});
+    body["recipients"] =
+        json!([{"agency": "agc_library", "why": text("It lends.")}, {"agency": "agc_parks", "why": text("It opens.")}]);
+    body["conversions"] = json!([{"from": "svc_library", "to": "svc_parks", "why": text("Readers enter.")}]);
+    body
 }
 
 fn body() -> Value {
@@ -69,7 +78,17 @@ fn refusals(city: &City, at: Time) -> Vec<Clause> {
     let request =
         ConversionRequest { from, to, mandate: JOINED.parse().unwrap(), reason, subjects: 1, sign_in: None, third_party: false };
     let decision = decide_conversion_without_resident(&city.register, &request, at);
-    if decision.outcome == usufruct_core::decide::Outcome::Permit { Vec::new() } else { decision.because }
+    if decision.outcome == Outcome::Permit { Vec::new() } else { decision.because }
+}
+
+/// Why a service gets a block under the joined mandate, or does not.
+fn asked(city: &City, service: &str, block: &str, at: Time) -> Vec<Clause> {
+    let mandate = &city.register.mandates[&JOINED.parse().unwrap()].body;
+    let blocks = vec![(block.parse().unwrap(), Form::Token)];
+    let (service, reason) = (service.parse().unwrap(), mandate.reasons[0].code.clone());
+    let request = Request { service, mandate: JOINED.parse().unwrap(), blocks, reason, ..nothing_asked() };
+    let decision = decide_without_resident(&city.register, &request, at);
+    if decision.outcome == Outcome::Permit { Vec::new() } else { decision.because }
 }
 
 fn problems(city: &City, body: Value) -> Vec<Problem> {
@@ -230,4 +249,92 @@ fn the_overseer_of_an_agreement_suspends_it() {
     city.say(StatementKind::Order, "ord_1", "agc_oversight", order);
     assert_eq!(refusals(&city, city.now), [Clause::Agreement]);
     assert!(refusals(&city, city.now.plus(-DAY)).contains(&Clause::Agreement), "not in force the day before");
+}
+
+#[test]
+fn a_body_that_is_joined_asks_for_what_the_agreement_names_and_no_more() {
+    let mut city = city();
+    let blocks: Vec<String> =
+        city.register.mandates[&JOINED.parse().unwrap()].body.blocks.iter().map(|asked| asked.block.to_string()).collect();
+    let (name, other) = ("blk_name", blocks.iter().find(|block| *block != "blk_name").unwrap());
+    for block in &blocks {
+        assert_eq!(asked(&city, "svc_parks", block, city.now), [Clause::Agreement], "nothing is agreed about {block}");
+        assert!(asked(&city, "svc_library", block, city.now).is_empty(), "who answers for the mandate needs nobody else");
+    }
+    publish(&mut city, body());
+    step(&mut city, State::Published);
+    city.now = day(80);
+    step(&mut city, State::Active);
+    assert!(asked(&city, "svc_parks", name, city.now).is_empty());
+    assert_eq!(asked(&city, "svc_parks", other, city.now), [Clause::Agreement]);
+    assert_eq!(asked(&city, "svc_parks", name, day(300)), [Clause::Agreement], "its last day is over");
+    // An order that leaves other blocks withholds this one.
+    let order =
+        json!({"body": "agc_oversight", "kind": "restrict", "target": ID, "reasons": text("No names."), "blocks": [other]});
+    city.say(StatementKind::Order, "ord_1", "agc_oversight", order);
+    assert_eq!(asked(&city, "svc_parks", name, city.now), [Clause::Agreement]);
+}
+
+#[test]
+fn what_is_handed_over_is_in_an_agreement_of_both_bodies() {
+    let city = in_force();
+    let (library, parks, health) = ("agc_library".parse().unwrap(), "agc_parks".parse().unwrap(), "agc_health".parse().unwrap());
+    let (name, address) = ("blk_name".parse().unwrap(), "blk_address".parse().unwrap());
+    let mandate = &city.register.mandates[&JOINED.parse().unwrap()];
+    let hands = |from, to, block, at| city.register.hands_over(from, to, mandate, block, at);
+    assert!(hands(&library, &library, &address, day(1)), "its own");
+    assert!(hands(&library, &parks, &name, day(80)) && hands(&parks, &library, &name, day(80)));
+    assert!(!hands(&library, &parks, &address, day(80)), "the agreement names another block");
+    assert!(!hands(&library, &health, &name, day(80)), "no party");
+    assert!(!hands(&library, &parks, &name, day(80).plus(-1)) && !hands(&library, &parks, &name, day(300)));
+}
+
+/// The mandate with something else in it, in force.
+fn revise(city: &mut City, change: impl FnOnce(&mut Value)) {
+    let mut body = joined();
+    change(&mut body);
+    city.say(StatementKind::Mandate, JOINED, "agc_library", body);
+    activate(city, JOINED);
+}
+
+#[test]
+fn a_mandate_that_is_widened_is_not_the_one_that_was_agreed_about() {
+    let mut city = in_force();
+    revise(&mut city, |body| body["bulk_limit"] = json!(body["bulk_limit"].as_i64().unwrap() + 1));
+    assert_eq!(refusals(&city, city.now), [Clause::Agreement]);
+    assert_eq!(asked(&city, "svc_parks", "blk_name", city.now), [Clause::Agreement]);
+    // A review is no publication.
+    let mut later = body();
+    later["review_due"] = json!(day(300).to_string());
+    later["reviews"] = json!([{"at": day(79).to_string(), "finding": text("It works.")}]);
+    publish(&mut city, later.clone());
+    assert_eq!(refusals(&city, city.now), [Clause::Agreement]);
+    // The parties say in public that they agree about it as it is now, and it waits its fourteen days again.
+    later["summary"] = text("The garden learns who is a reader, of more readers at once.");
+    later["in_force_from"] = json!(city.now.plus(14 * DAY).to_string());
+    publish(&mut city, later);
+    step(&mut city, State::Published);
+    city.now = city.now.plus(14 * DAY);
+    step(&mut city, State::Active);
+    assert!(refusals(&city, city.now).is_empty());
+    let again = Register::replay((0..).zip(&city.statements)).unwrap();
+    assert_eq!(serde_json::to_string(&again).unwrap(), city.json());
+}
+
+#[test]
+fn a_mandate_that_comes_to_serve_business_leaves_its_agreement() {
+    // Before the agreement is published, and while it is in force.
+    for is_published in [true, false] {
+        let mut city = if is_published { in_force() } else { city() };
+        if !is_published {
+            publish(&mut city, body());
+        }
+        revise(&mut city, |body| body["purpose"]["commercial"] = json!(true));
+        if !is_published {
+            step(&mut city, State::Published);
+            city.now = day(80);
+            step(&mut city, State::Active);
+        }
+        assert_eq!(refusals(&city, city.now), [Clause::Agreement]);
+    }
 }

@@ -9,6 +9,7 @@ use usufruct_core::Digest;
 use usufruct_core::assessment::{Assessment, Trigger, asked_of, holding};
 use usufruct_core::draft::Problem;
 use usufruct_core::hash::sha256;
+use usufruct_core::late::LateDuty;
 use usufruct_core::lawpack::{Lawpack, SHIPPED};
 use usufruct_core::lifecycle::State;
 use usufruct_core::register::Register;
@@ -74,7 +75,9 @@ fn begin(city: &City) -> Result<(), Vec<Problem>> {
 
 #[test]
 fn every_question_has_an_answer() {
-    spoil_everything(&body(sha256(b"")), &["dissent", "anonymity"], &|body| Assessment::read(body).map(drop));
+    let mut whole = body(sha256(b""));
+    whole["measures"][0]["done_at"] = json!(day(80).to_string());
+    spoil_everything(&whole, &["dissent", "anonymity", "measures[0].done_at"], &|body| Assessment::read(body).map(drop));
     let mut without = body(sha256(b""));
     without["risks"].as_array_mut().unwrap().retain(|risk| risk["kind"] != "exclusion" && risk["kind"] != "error");
     let problems = Assessment::read(&without).unwrap_err();
@@ -161,4 +164,25 @@ fn where_no_pack_lists_anything_nothing_is_asked() {
     let eu: Value = toml::from_str(SHIPPED.iter().find(|(id, _)| *id == "law_eu").unwrap().1).unwrap();
     let eu = Lawpack::read(&eu).unwrap();
     assert_eq!(eu.assessed_when.len(), Trigger::WORDS.len());
+}
+
+#[test]
+fn measures_that_are_not_taken_and_reviews_that_do_not_come_are_late() {
+    let mut city = published();
+    let first = body(present(&city));
+    city.say(StatementKind::Assessment, "dpi_card", "agc_library", first);
+    city.step(CARD, State::Active);
+    let late = |city: &City, at| {
+        city.register.late(at).into_iter().map(|late| (late.duty, late.object, late.agency)).collect::<Vec<_>>()
+    };
+    let owes = |duty| (duty, "dpi_card".to_owned(), "agc_library".parse().unwrap());
+    assert!(late(&city, day(90).plus(-1)).is_empty());
+    assert_eq!(late(&city, day(90)), [owes(LateDuty::Measure)]);
+    let mut done = body(present(&city));
+    done["measures"][0]["done_at"] = json!(city.now.plus(1).to_string());
+    assert!(names(&refused(&city, StatementKind::Assessment, "dpi_card", done.clone()), "measures[0].done_at", "future"));
+    done["measures"][0]["done_at"] = json!(city.now.to_string());
+    city.say(StatementKind::Assessment, "dpi_card", "agc_library", done);
+    assert!(late(&city, day(300).plus(-1)).is_empty());
+    assert_eq!(late(&city, day(300)), [owes(LateDuty::Assessment)]);
 }

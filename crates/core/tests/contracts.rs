@@ -361,3 +361,109 @@ fn where_no_law_supervises_vendors_contracts_are_as_before() {
     assert!(city.register.law(&"agc_library".parse().unwrap(), day(334)).supervises());
     assert!(!binds(&city, day(334)));
 }
+
+#[test]
+fn evidence_that_has_ended_ends_what_the_contract_lets_the_vendor_do() {
+    let mut body = whole_contract();
+    body["capability_evidence"][0]["expires"] = json!(day(60).to_string());
+    let mut city = city(body);
+    city.sign(CONTRACT);
+    assert!(binds(&city, day(60)) && binds(&city, day(74).plus(-1)), "within the grace of a check");
+    assert!(!binds(&city, day(74)), "nobody had to say so");
+    assert!(city.register.late(day(60).plus(-1)).is_empty());
+    let late = city.register.late(day(60));
+    assert_eq!((late.len(), late[0].duty, late[0].agency.as_str()), (1, LateDuty::Evidence, "agc_cloud"));
+    // One that is still valid is enough.
+    let mut more = whole_contract();
+    more["capability_evidence"][0]["expires"] = json!(day(60).to_string());
+    let valid = json!({"kind": "ISO 27701", "issuer": "An auditor", "expires": day(300).to_string(), "sha256": "11".repeat(32)});
+    more["capability_evidence"].as_array_mut().unwrap().push(valid);
+    city.say(StatementKind::Contract, CONTRACT, "agc_library", more);
+    city.sign(CONTRACT);
+    assert!(binds(&city, day(80)) && city.register.late(day(80)).is_empty());
+}
+
+#[test]
+fn what_a_check_found_is_owed_until_somebody_looks_again() {
+    let mut city = running();
+    city.now = day(20);
+    let own = |city: &City, body: Value, id: &str| city.draft(StatementKind::Check, id, "agc_library", body, &OWN);
+    city.apply(own(&city, with_findings(&city), "chk_found")).unwrap();
+    assert!(city.register.late(day(60).plus(-1)).is_empty());
+    let late = city.register.late(day(60));
+    assert_eq!((late.len(), late[0].duty, late[0].agency.as_str()), (1, LateDuty::Finding, "agc_cloud"));
+    city.now = day(61);
+    city.check(CONTRACT, "periodic", "passed").unwrap();
+    assert!(city.register.late(city.now).is_empty());
+}
+
+#[test]
+fn a_contract_is_breached_by_the_clock_and_closed_after_the_vendors_word() {
+    let mut city = running();
+    city.now = day(50);
+    city.step(CONTRACT, State::Ending);
+    let clock = [("agc_operator", "automation")];
+    let breach = |city: &City| city.step_draft(CONTRACT, State::Breached, "agc_operator", &clock);
+    city.now = day(80).plus(-1);
+    assert!(names(&city.register.check(&breach(&city)).unwrap_err(), "to", "not-due"));
+    city.now = day(80);
+    city.apply(breach(&city)).unwrap();
+    assert_eq!((contract(&city).state, contract(&city).deletion_due()), (State::Breached, Some(day(80))));
+    assert_eq!(city.register.undeleted_contracts(city.now).count(), 1, "it is owed as before");
+    assert_eq!(city.register.late(city.now)[0].duty, LateDuty::Deletion);
+    assert!(names(&revision(&city, whole_contract()), "id", "over"));
+    assert!(names(&refused(&city, State::Closed), "to", "not-deleted"));
+    assert!(!refused(&city, State::Active).is_empty() && !refused(&city, State::Ending).is_empty());
+    city.check(CONTRACT, "deletion", "passed").unwrap();
+    assert!(city.register.late(city.now).is_empty());
+    city.step(CONTRACT, State::Closed);
+    let again = Register::replay((0..).zip(&city.statements)).unwrap();
+    assert_eq!(serde_json::to_string(&again).unwrap(), city.json());
+}
+
+#[test]
+fn a_sub_processor_to_which_somebody_objects_in_time_never_begins() {
+    let mut city = running();
+    city.say(StatementKind::Mandate, "mdt_library-card", "agc_library", library_card());
+    city.now = day(10);
+    let mut body = whole_contract();
+    let announced = |agency: &str, from: i64| json!({"agency": agency, "location": "TW", "approved_by": "agc_library", "from": day(from).to_string()});
+    body["subprocessors"] = json!([announced("agc_parks", 30), announced("agc_health", 40)]);
+    city.say(StatementKind::Contract, CONTRACT, "agc_library", body.clone());
+    let objection = |city: &City, against: &str, by: &str| {
+        let mut body = check_body(city, CONTRACT, "objection", "failed");
+        body["subprocessor"] = json!(against);
+        city.draft(StatementKind::Check, &format!("chk_no-{}", &against[4..]), by, body, &[(by, "head"), (by, "privacy")])
+    };
+    let problems = |city: &City, statement| city.register.check(&statement).err().unwrap_or_default();
+    // By the body that commissions or the overseer of the mandate, against somebody who was announced, before the first day.
+    for by in ["agc_library", "agc_oversight"] {
+        assert!(problems(&city, objection(&city, "agc_parks", by)).is_empty(), "{by}");
+    }
+    assert!(names(&problems(&city, objection(&city, "agc_parks", "agc_cloud")), "by", "not-the-owner"), "not by the vendor");
+    assert!(names(&problems(&city, objection(&city, "agc_police", "agc_library")), "subprocessor", "not-announced"));
+    let mut late = city.clone();
+    late.now = day(30);
+    assert!(
+        names(&problems(&late, objection(&late, "agc_parks", "agc_library")), "subprocessor", "not-announced"),
+        "it has begun"
+    );
+    for (kind, outcome, against) in
+        [("objection", "failed", None), ("periodic", "failed", Some("agc_parks")), ("objection", "passed", Some("agc_parks"))]
+    {
+        let mut wrong = check_body(&city, CONTRACT, kind, outcome);
+        wrong["subprocessor"] = json!(against);
+        assert!(ContractCheck::read(&wrong).is_err(), "{kind} {outcome} {against:?}");
+    }
+    city.apply(objection(&city, "agc_parks", "agc_oversight")).unwrap();
+    let works = |city: &City| city.register.subprocessors(contract(city)).map(|sub| sub.agency.to_string()).collect::<Vec<_>>();
+    assert_eq!(works(&city), ["agc_health"]);
+    city.now = day(50);
+    assert_eq!(works(&city), ["agc_health"]);
+    assert!(binds(&city, city.now), "the vendor itself works on");
+    assert!(names(&revision(&city, body.clone()), "subprocessors[0].agency", "objected"));
+    body["subprocessors"].as_array_mut().unwrap().remove(0);
+    city.say(StatementKind::Contract, CONTRACT, "agc_library", body);
+    let again = Register::replay((0..).zip(&city.statements)).unwrap();
+    assert_eq!(serde_json::to_string(&again).unwrap(), city.json());
+}

@@ -555,6 +555,8 @@ fn a_waiver_ends_by_the_clock() {
     };
     assert!(!broken(day(80).plus(-1)));
     assert!(broken(day(80)));
+    let is_late = |at| city.register.late(at).iter().any(|late| late.duty.code() == "waiver" && late.object == "mdt_outbreak");
+    assert!(!is_late(day(80).plus(-1)) && is_late(day(80)));
     let mut late = published(waived(80));
     late.now = day(80);
     assert!(names(&late.register.check(&activation(&late, &TWO)).unwrap_err(), "to", "waiver-over"));

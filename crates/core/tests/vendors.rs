@@ -28,6 +28,8 @@ enum Act {
     Contract {
         without: Option<prop::sample::Index>,
         until: i64,
+        /// When its evidence ends.
+        proven: i64,
     },
     Check {
         kind: usize,
@@ -42,6 +44,8 @@ enum Act {
         from: i64,
         runs: i64,
     },
+    /// A revision of the joined mandate that asks everybody again.
+    Widen,
     Wait {
         days: i64,
     },
@@ -49,13 +53,14 @@ enum Act {
 
 const KINDS: [&str; 4] = ["agency", "city", "periodic", "deletion"];
 const OBJECTS: [&str; 3] = [CONTRACT, AGREEMENT, "svc_cloud"];
-const STEPS: [State; 10] = [
+const STEPS: [State; 11] = [
     State::CheckedAgency,
     State::CheckedCity,
     State::Signed,
     State::Active,
     State::Suspended,
     State::Ending,
+    State::Breached,
     State::Closed,
     State::Published,
     State::Sunset,
@@ -65,8 +70,9 @@ const STEPS: [State; 10] = [
 fn acts() -> impl Strategy<Value = Act> {
     // The way to an active contract is long; without these few steps as one most histories would never see one.
     prop_oneof![
-        1 => (prop::option::weighted(0.3, any::<prop::sample::Index>()), 100i64..500)
-            .prop_map(|(without, until)| Act::Contract { without, until }),
+        1 => (prop::option::weighted(0.3, any::<prop::sample::Index>()), 100i64..500, 60i64..500)
+            .prop_map(|(without, until, proven)| Act::Contract { without, until, proven }),
+        1 => Just(Act::Widen),
         6 => (0usize..KINDS.len(), prop::bool::weighted(0.9)).prop_map(|(kind, is_passed)| Act::Check { kind, is_passed }),
         10 => (0usize..OBJECTS.len(), 0usize..STEPS.len(), 0usize..4).prop_map(|(of, to, signers)| Act::Step { of, to, signers }),
         2 => (0i64..40, 1i64..400).prop_map(|(from, runs)| Act::Agreement { from, runs }),
@@ -82,16 +88,8 @@ fn start() -> City {
         for (id, agency) in services {
             city.say(StatementKind::Service, id, agency, service_body(agency, id, &[JOINED]));
         }
-        city.say(StatementKind::Contract, CONTRACT, "agc_library", contract(None, 300));
-        let mut body = library_card();
-        body["fetch"] = json!({"when": "periodic"});
-        body["recipients"] = json!([
-            {"agency": "agc_library", "why": text("It lends.")},
-            {"agency": "agc_parks", "why": text("It opens the garden.")},
-            {"agency": "agc_cloud", "contract": CONTRACT, "why": text("It sends letters.")},
-        ]);
-        body["conversions"] = json!([{"from": "svc_library", "to": "svc_parks", "why": text("Readers enter.")}]);
-        city.say(StatementKind::Mandate, JOINED, "agc_library", body);
+        city.say(StatementKind::Contract, CONTRACT, "agc_library", contract(None, 300, 150));
+        city.say(StatementKind::Mandate, JOINED, "agc_library", joined(1));
         city.step("svc_library", State::Active);
         city.step("svc_parks", State::Active);
         activate(&mut city, JOINED);
@@ -101,10 +99,24 @@ fn start() -> City {
     CITY.clone()
 }
 
-fn contract(without: Option<&prop::sample::Index>, until: i64) -> Value {
+fn joined(bulk_limit: i64) -> Value {
+    let mut body = library_card();
+    body["bulk_limit"] = json!(bulk_limit);
+    body["fetch"] = json!({"when": "periodic"});
+    body["recipients"] = json!([
+        {"agency": "agc_library", "why": text("It lends.")},
+        {"agency": "agc_parks", "why": text("It opens the garden.")},
+        {"agency": "agc_cloud", "contract": CONTRACT, "why": text("It sends letters.")},
+    ]);
+    body["conversions"] = json!([{"from": "svc_library", "to": "svc_parks", "why": text("Readers enter.")}]);
+    body
+}
+
+fn contract(without: Option<&prop::sample::Index>, until: i64, proven: i64) -> Value {
     let mut body = whole_contract();
     body["mandates"] = json!([JOINED]);
     body["until"] = json!(day(until).to_string());
+    body["capability_evidence"][0]["expires"] = json!(day(proven).to_string());
     if let Some(index) = without {
         let clauses = body["clauses"].as_array_mut().unwrap();
         clauses.remove(index.index(clauses.len()));
@@ -119,9 +131,14 @@ fn attempt(city: &mut City, act: &Act) -> bool {
             city.now = city.now.plus(days * DAY);
             return true;
         }
-        Act::Contract { without, until } => {
+        Act::Widen => {
+            let body = joined(city.register.mandates[&JOINED.parse().unwrap()].body.bulk_limit + 1);
             let own = [("agc_library", "head"), ("agc_library", "privacy")];
-            city.draft(StatementKind::Contract, CONTRACT, "agc_library", contract(without.as_ref(), *until), &own)
+            city.draft(StatementKind::Mandate, JOINED, "agc_library", body, &own)
+        }
+        Act::Contract { without, until, proven } => {
+            let own = [("agc_library", "head"), ("agc_library", "privacy")];
+            city.draft(StatementKind::Contract, CONTRACT, "agc_library", contract(without.as_ref(), *until, *proven), &own)
         }
         Act::Check { kind, is_passed } => {
             return city.check(CONTRACT, KINDS[*kind], if *is_passed { "passed" } else { "failed" }).is_ok();
@@ -169,10 +186,13 @@ fn is_supervised(city: &City) -> bool {
         told.iter().rfind(|statement| statement.kind == StatementKind::StatusChange && statement.body["object"] == CONTRACT);
     let is_active = state.is_some_and(|change| change.body["to"] == "active");
     let limit = usufruct_core::Time::plus(looked_at, (90 + FOURTEEN) * DAY);
+    let proven = body.capability_evidence.iter().map(|evidence| evidence.expires).max().unwrap();
+    let limit = limit.min(proven.plus(FOURTEEN * DAY));
     is_whole && is_passed && is_active && city.now < limit && body.from <= city.now && city.now < body.until
 }
 
-/// Whether the agreement was public for fourteen days before now, and is not over, suspended or revoked, read off the list.
+/// Whether the agreement was public for fourteen days before now and its mandate is what it was then, and is not over, suspended or revoked,
+/// read off the list.
 fn is_agreed(city: &City) -> bool {
     let told = &city.statements;
     let Some(text) = told.iter().rposition(|statement| statement.kind == StatementKind::Agreement) else { return false };
@@ -181,7 +201,10 @@ fn is_agreed(city: &City) -> bool {
     let is_active = steps.last().is_some_and(|step| step.body["to"] == "active");
     let time = |field: &str| told[text].body[field].as_str().unwrap().parse::<usufruct_core::Time>().unwrap();
     let is_public = published.is_some_and(|at| at.plus(FOURTEEN * DAY) <= city.now);
-    is_active && is_public && time("in_force_from") <= city.now && city.now < time("sunset_at")
+    let is_it = |step: &usufruct_core::statement::Statement| step.body["object"] == AGREEMENT && step.body["to"] == "published";
+    let public = told.iter().rposition(is_it);
+    let is_same = public > told.iter().rposition(|statement| statement.kind == StatementKind::Mandate);
+    is_active && is_public && is_same && time("in_force_from") <= city.now && city.now < time("sunset_at")
 }
 
 fn holds(city: &City) -> Result<(), TestCaseError> {

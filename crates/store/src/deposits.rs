@@ -1,6 +1,7 @@
 //! What services put into the pass about residents, sealed by month, and which months have a key.
 
 use usufruct_core::Time;
+use usufruct_core::id::AgencyId;
 use usufruct_core::time::Month;
 
 use crate::db::{Connection, Error, Row, Value};
@@ -17,6 +18,8 @@ pub struct Deposit {
     pub month: Month,
     /// Number of the data block.
     pub block: u64,
+    /// On whose behalf it was put in; `None` for what was put in before this was kept.
+    pub depositor: Option<AgencyId>,
     pub at: Time,
     /// When its time is over.
     pub until: Time,
@@ -25,8 +28,8 @@ pub struct Deposit {
 
 /// Adds something that was deposited.
 pub fn insert(conn: &mut dyn Connection, deposit: &Deposit) -> Result<(), Error> {
-    let sql = "-- deposit_insert\nINSERT INTO deposits (shard, resident, idx, mandate, month, block, deposited_at, keep_until, sealed) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let sql = "-- deposit_insert\nINSERT INTO deposits (shard, resident, idx, mandate, month, block, deposited_at, keep_until, sealed, \
+               depositor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     let params = [
         shard(deposit.resident).into(),
         number(deposit.resident).into(),
@@ -37,6 +40,7 @@ pub fn insert(conn: &mut dyn Connection, deposit: &Deposit) -> Result<(), Error>
         deposit.at.micros().into(),
         deposit.until.micros().into(),
         Value::from(deposit.sealed.clone()),
+        deposit.depositor.as_ref().map(|depositor| depositor.as_str().to_owned()).into(),
     ];
     conn.execute(sql, &params)?;
     Ok(())
@@ -44,7 +48,7 @@ pub fn insert(conn: &mut dyn Connection, deposit: &Deposit) -> Result<(), Error>
 
 /// What was deposited about a resident and is still within its time, newest first.
 pub fn of_resident(conn: &mut dyn Connection, resident: u64, now: Time) -> Result<Vec<Deposit>, Error> {
-    let sql = "-- deposit_list\nSELECT idx, mandate, month, block, deposited_at, keep_until, sealed FROM deposits \
+    let sql = "-- deposit_list\nSELECT idx, mandate, month, block, deposited_at, keep_until, sealed, depositor FROM deposits \
                WHERE shard = $1 AND resident = $2 AND keep_until > $3 ORDER BY idx DESC";
     let rows = conn.query(sql, &[shard(resident).into(), number(resident).into(), now.micros().into()])?;
     rows.iter().map(|row| deposit(row, resident)).collect()
@@ -58,7 +62,7 @@ pub fn under_mandate(
     index: u64,
     now: Time,
 ) -> Result<Vec<Deposit>, Error> {
-    let sql = "-- deposit_list_under\nSELECT idx, mandate, month, block, deposited_at, keep_until, sealed FROM deposits \
+    let sql = "-- deposit_list_under\nSELECT idx, mandate, month, block, deposited_at, keep_until, sealed, depositor FROM deposits \
                WHERE shard = $1 AND resident = $2 AND mandate = $3 AND idx < $4 AND keep_until > $5 ORDER BY idx DESC";
     let params = [
         shard(resident).into(),
@@ -135,6 +139,10 @@ fn deposit(row: &Row, resident: u64) -> Result<Deposit, Error> {
         at: Time::from_micros(row.integer(4)?),
         until: Time::from_micros(row.integer(5)?),
         sealed: row.bytes(6)?.to_vec(),
+        depositor: row
+            .optional_text(7)?
+            .map(|depositor| depositor.parse().map_err(|_| crate::inconsistent("a body")))
+            .transpose()?,
     })
 }
 

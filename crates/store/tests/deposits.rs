@@ -33,7 +33,9 @@ fn check(db: &Db) {
         let found = db.read(|conn| deposits::under_mandate(conn, 5, mandate, index, Time::from_micros(at))).unwrap();
         found.iter().map(|deposit| deposit.index).collect::<Vec<_>>()
     };
-    let second = deposits::Deposit { index: 9, until: Time::from_micros(3_000), ..deposit.clone() };
+    assert_eq!(deposit.depositor, None, "nobody wrote down who put it in");
+    let library = "agc_library".parse().ok();
+    let second = deposits::Deposit { index: 9, depositor: library.clone(), until: Time::from_micros(3_000), ..deposit.clone() };
     let foreign = deposits::Deposit { index: 8, mandate: 4, ..deposit.clone() };
     db.transaction("insert", move |tx| {
         deposits::insert(tx, &second)?;
@@ -41,6 +43,8 @@ fn check(db: &Db) {
     })
     .unwrap();
     assert_eq!((under(3, 10, 1_999), under(3, 9, 1_999), under(3, 10, 2_000)), (vec![9, 7], vec![7], vec![9]));
+    let found = db.read(|conn| deposits::of_resident(conn, 5, Time::from_micros(1_000))).unwrap();
+    assert_eq!(found.iter().map(|deposit| deposit.depositor.clone()).collect::<Vec<_>>(), [library, None, None]);
     assert_eq!((under(4, 10, 1_999), under(5, 10, 1_999)), (vec![8], vec![]));
 }
 

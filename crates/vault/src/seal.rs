@@ -25,13 +25,37 @@ impl Shared {
     }
 
     pub(crate) fn seal(&self, resident: u64, mandate: u64, block: &BlockId, plain: &[u8], rng: &dyn Rng) -> Vec<u8> {
-        let salt: [u8; SALT_LEN] = random(rng);
-        seal(&self.dek(resident, mandate, block, &salt), &[], &salt, &pad(plain, STEP))
+        self.seal_by(&[], resident, mandate, block, plain, rng)
     }
 
     pub(crate) fn open(&self, resident: u64, mandate: u64, block: &BlockId, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        self.open_by(&[], resident, mandate, block, sealed)
+    }
+
+    /// Seals what somebody else gave than the resident, so that it opens only where the same name stands beside it.
+    pub(crate) fn seal_by(
+        &self,
+        giver: &[u8],
+        resident: u64,
+        mandate: u64,
+        block: &BlockId,
+        plain: &[u8],
+        rng: &dyn Rng,
+    ) -> Vec<u8> {
+        let salt: [u8; SALT_LEN] = random(rng);
+        seal(&self.dek(resident, mandate, block, &salt), giver, &salt, &pad(plain, STEP))
+    }
+
+    pub(crate) fn open_by(
+        &self,
+        giver: &[u8],
+        resident: u64,
+        mandate: u64,
+        block: &BlockId,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>> {
         let (salt, sealed) = split(sealed)?;
-        unpad(&open(&self.dek(resident, mandate, block, salt), &[], sealed)?)
+        unpad(&open(&self.dek(resident, mandate, block, salt), giver, sealed)?)
     }
 
     /// The data key of one sealed block: everything it belongs to goes into it, so a block opens in its own place only.
@@ -177,6 +201,11 @@ mod tests {
             prop_assert!(Shared::of(&Key::random(&rng), &key).open(r, m, &name, &sealed).is_err());
             prop_assert!(Shared::of(&loan, &Key::random(&rng)).open(r, m, &name, &sealed).is_err());
             prop_assert!(shared.seal(r, m, &name, &plain, &rng) != sealed);
+            prop_assert!(shared.open_by(b"agc_parks", r, m, &name, &sealed).is_err());
+            let given = shared.seal_by(b"agc_library", r, m, &name, &plain, &rng);
+            prop_assert_eq!(&*shared.open_by(b"agc_library", r, m, &name, &given).unwrap(), &plain);
+            prop_assert!(shared.open_by(b"agc_parks", r, m, &name, &given).is_err());
+            prop_assert!(shared.open(r, m, &name, &given).is_err());
         }
 
         #[test]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use proptest::prelude::*;
 use usufruct_core::event::{Event, Form, Kind, tag};
 use usufruct_core::hash::sha256;
-use usufruct_core::id::BlockId;
+use usufruct_core::id::{AgencyId, BlockId};
 use usufruct_core::logged::{Logged, Recorder, pair};
 use usufruct_core::ports::Rng;
 use usufruct_core::service::PseudonymMode;
@@ -523,23 +523,33 @@ proptest! {
 fn keys_of_months_end_with_their_months() {
     let house = memory_house(21);
     let keyring = house.keyring(1).unwrap();
+    let library: AgencyId = "agc_library".parse().unwrap();
     for month in [70, 71, 72] {
         house.vault.create_month_key(7, month, &house.rng).unwrap();
     }
-    let seal = |month| house.vault.seal_deposit(&keyring, 7, month, &block(), b"was here", &house.rng);
+    let seal = |month| house.vault.seal_deposit(&keyring, 7, month, &block(), &library, b"was here", &house.rng);
     let sealed: Vec<_> = [70, 71, 72].map(|month| seal(month).unwrap()).into();
     assert!(matches!(seal(73), Err(Error::NoKey { .. })));
     let opens = |month: u16| {
         let keyring = house.keyring(1).unwrap();
         let logged = logged(&house.recorder, &keyring, event(7, 5));
         let sealed = &sealed[usize::from(month) - 70];
-        house.vault.open_deposit(&logged, &keyring, 7, month, mandate_hash(7), &block(), sealed).map(|plain| plain.to_vec())
+        house
+            .vault
+            .open_deposit(&logged, &keyring, 7, month, mandate_hash(7), &block(), Some(&library), sealed)
+            .map(|plain| plain.to_vec())
     };
     assert_eq!(opens(71).unwrap(), b"was here");
+    // Under another body's name it is nobody's, and under none.
+    let parks: AgencyId = "agc_parks".parse().unwrap();
+    for name in [Some(&library), Some(&parks), None] {
+        let opened = house.vault.open_own_deposit(&keyring, 7, 71, &block(), name, &sealed[1]);
+        assert_eq!(opened.is_ok(), name == Some(&library), "{name:?}");
+    }
     // A use that names the block in a poorer form tells nothing of what was deposited.
     for form in [Form::Predicate, Form::Token] {
         let poorer = logged(&house.recorder, &keyring, Event { blocks: vec![(block(), form)], ..event(7, 4) });
-        let opened = house.vault.open_deposit(&poorer, &keyring, 7, 71, mandate_hash(7), &block(), &sealed[1]);
+        let opened = house.vault.open_deposit(&poorer, &keyring, 7, 71, mandate_hash(7), &block(), Some(&library), &sealed[1]);
         assert!(matches!(opened, Err(Error::OtherBlock)));
     }
     let before = house.vault.state().epoch.0;
@@ -553,7 +563,7 @@ fn keys_of_months_end_with_their_months() {
     house.vault.commit(staged, &house.rng).unwrap();
     let keyring = house.vault.keyring(1, &[&renewed]).unwrap();
     let logged = logged(&house.recorder, &keyring, event(7, 6));
-    let opened = house.vault.open_deposit(&logged, &keyring, 7, 72, mandate_hash(7), &block(), &sealed[2]);
+    let opened = house.vault.open_deposit(&logged, &keyring, 7, 72, mandate_hash(7), &block(), Some(&library), &sealed[2]);
     assert!(matches!(opened, Err(Error::NoLoan)));
 }
 

@@ -248,6 +248,7 @@ impl Page {
             State::Erasing => fl!(self.messages, "stage-erasing"),
             State::Erased => fl!(self.messages, "stage-erased"),
             State::Ending => fl!(self.messages, "stage-ending"),
+            State::Breached => fl!(self.messages, "stage-breached"),
             State::Closed => fl!(self.messages, "stage-closed"),
         }
     }
@@ -269,6 +270,7 @@ impl Page {
             CheckKind::Agency => fl!(self.messages, "check-agency"),
             CheckKind::City => fl!(self.messages, "check-city"),
             CheckKind::Deletion => fl!(self.messages, "check-deletion"),
+            CheckKind::Objection => fl!(self.messages, "check-objection"),
             CheckKind::Periodic => fl!(self.messages, "check-periodic"),
         }
     }
@@ -326,6 +328,7 @@ impl Page {
     pub fn late_duty(&self, duty: &LateDuty) -> String {
         match duty {
             LateDuty::Answer => fl!(self.messages, "late-answer"),
+            LateDuty::Assessment => fl!(self.messages, "late-assessment"),
             LateDuty::Breach(duty) => self.breach_duty(duty),
             LateDuty::Certificate => fl!(self.messages, "late-certificate"),
             LateDuty::Check => fl!(self.messages, "late-check"),
@@ -333,9 +336,13 @@ impl Page {
             LateDuty::Decision => fl!(self.messages, "late-decision"),
             LateDuty::Deletion => fl!(self.messages, "late-deletion"),
             LateDuty::DisparityAudit => fl!(self.messages, "late-disparity-audit"),
+            LateDuty::Evidence => fl!(self.messages, "late-evidence"),
+            LateDuty::Finding => fl!(self.messages, "late-finding"),
+            LateDuty::Measure => fl!(self.messages, "late-measure"),
             LateDuty::Order => fl!(self.messages, "late-order"),
             LateDuty::Remedy => fl!(self.messages, "late-remedy"),
             LateDuty::Review => fl!(self.messages, "late-review"),
+            LateDuty::Waiver => fl!(self.messages, "late-waiver"),
         }
     }
 

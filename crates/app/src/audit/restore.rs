@@ -207,8 +207,9 @@ impl RestoreDrill<'_> {
         for row in &old.deposits {
             let ended = !self.months.contains(&(row.mandate, row.month));
             let block = block_names::id(register, row.block);
-            let opens =
-                block.is_some_and(|block| vault.open_own_deposit(keyring, row.mandate, row.month.0, block, &row.sealed).is_ok());
+            let by = row.depositor.as_ref();
+            let opens = block
+                .is_some_and(|block| vault.open_own_deposit(keyring, row.mandate, row.month.0, block, by, &row.sealed).is_ok());
             report.judge_lent(opens, ended, now.deposits.iter().any(|live| live.sealed == row.sealed));
         }
     }

@@ -24,5 +24,10 @@ pub(super) fn assessment(check: &mut Check<'_>) -> Option<Content> {
     if body.review_due <= statement.at {
         check.note("review_due", "past", "The review is due before the assessment is public. Give a later day.".into());
     }
+    for (i, measure) in body.measures.iter().enumerate() {
+        if measure.done_at.is_some_and(|done_at| done_at > statement.at) {
+            check.note(&format!("measures[{i}].done_at"), "future", "It has not been done. Do it first, then publish.".into());
+        }
+    }
     Some(Content::Assessment(id, Box::new(body)))
 }

@@ -45,10 +45,16 @@ pub(super) fn contract(check: &mut Check<'_>) -> Option<Content> {
         }
     }
     let id: ContractId = statement.id.parse().ok()?;
+    for (i, sub) in body.subprocessors.iter().enumerate() {
+        if register.objection(id.as_str(), &sub.agency).is_some() {
+            let message = format!("There is an objection against `{}` under this contract. Take it out.", sub.agency);
+            check.note(&format!("subprocessors[{i}].agency"), "objected", message);
+        }
+    }
     if let Some(old) = register.contracts.get(&id) {
         check.same_owner("controller", &old.body.controller, &body.controller);
         // A contract that is ending still owes the deletion of what the vendor holds.
-        if old.state == State::Ending || old.state.is_over() {
+        if matches!(old.state, State::Ending | State::Breached) || old.state.is_over() {
             check.note("id", "over", "This contract has ended. Sign a new one.".into());
         }
         if register.law(&body.controller, statement.at).supervises() {
@@ -127,10 +133,14 @@ fn unlawful_chain(register: &Register, body: &Contract, at: Time) -> Vec<Problem
     problems
 }
 
-/// What a step of a contract needs beside its approvals, where the law supervises vendors.
+/// What a step of a contract needs beside its approvals; most of it only where the law supervises vendors.
 pub(super) fn step(check: &mut Check<'_>, id: &ContractId, change: &StatusChange, at: Time) {
     let register = check.register;
     let Some(entry) = register.contracts.get(id) else { return };
+    if change.to == State::Breached && !register.is_undeleted(entry, at) {
+        let message = "The vendor still has time, or has said that all is deleted. Wait for its day.";
+        check.note("to", "not-due", message.into());
+    }
     let law = register.law(&entry.body.controller, at);
     if !law.supervises() {
         return;
@@ -187,6 +197,14 @@ fn unready(register: &Register, entry: &Entry<Contract>, at: Time) -> Vec<Proble
     problems
 }
 
+/// Who objects to a sub-processor: the body that commissions, or whoever oversees one of its mandates.
+fn objector(check: &mut Check<'_>, contract: &Entry<Contract>) {
+    let (register, by) = (check.register, &check.statement.by);
+    let mut mandates = contract.body.mandates.iter().filter_map(|id| register.mandates.get(id));
+    let oversees = mandates.any(|mandate| mandate.body.oversight_body == *by);
+    check.speaker(if oversees { by } else { &contract.body.controller }, 2);
+}
+
 /// A check: by two people of whoever looks, about the contract as it stands, and said once.
 pub(super) fn contract_check(check: &mut Check<'_>) -> Option<Content> {
     let (register, statement) = (check.register, check.statement);
@@ -203,6 +221,14 @@ pub(super) fn contract_check(check: &mut Check<'_>) -> Option<Content> {
         CheckKind::Agency | CheckKind::Periodic => check.speaker(&contract.body.controller, 2),
         CheckKind::City => check.operator_speaks(2),
         CheckKind::Deletion => check.speaker(&contract.body.vendor, 1),
+        CheckKind::Objection => objector(check, contract),
+    }
+    if let Some(agency) = &body.subprocessor {
+        let is_announced = |sub: &Subprocessor| sub.agency == *agency && sub.from.is_some_and(|from| statement.at < from);
+        if !contract.body.subprocessors.iter().any(is_announced) {
+            let message = format!("`{agency}` is no sub-processor that is announced and has not begun. Name one that is.");
+            check.note("subprocessor", "not-announced", message);
+        }
     }
     if body.revision != contract.hash {
         check.note("revision", "other-revision", "The check names another revision. Name the present one.".into());
@@ -216,8 +242,8 @@ pub(super) fn contract_check(check: &mut Check<'_>) -> Option<Content> {
     }
     let fits = match body.kind {
         CheckKind::Agency | CheckKind::City => matches!(contract.state, State::Draft | State::CheckedAgency | State::CheckedCity),
-        CheckKind::Periodic => matches!(contract.state, State::Active | State::Suspended),
-        CheckKind::Deletion => contract.state == State::Ending,
+        CheckKind::Objection | CheckKind::Periodic => matches!(contract.state, State::Active | State::Suspended),
+        CheckKind::Deletion => matches!(contract.state, State::Ending | State::Breached),
     };
     if !fits {
         let (kind, state) = (body.kind.code(), contract.state.code());

@@ -20,6 +20,7 @@ use common::{notice_body, outbreak, school_meals, service_body, signer, text, we
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
+use usufruct_core::Time;
 use usufruct_core::draft::Problem;
 use usufruct_core::hash::sha256;
 use usufruct_core::lifecycle::{Lifecycle, State, guard};
@@ -247,7 +248,9 @@ const CONTRACT_STEPS: &[(State, State, usize, bool)] = &[
     (State::Suspended, State::Active, 2, false),
     (State::Active, State::Ending, 1, true),
     (State::Suspended, State::Ending, 1, true),
+    (State::Ending, State::Breached, 1, true),
     (State::Ending, State::Closed, 1, false),
+    (State::Breached, State::Closed, 1, false),
 ];
 
 const SERVICE_STEPS: &[(State, State, usize, bool)] = &[
@@ -335,7 +338,7 @@ const DAMAGES: [Damage; 7] = [
 
 fn acts() -> impl Strategy<Value = Act> {
     prop_oneof![
-        9 => (0usize..4, prop::option::weighted(0.8, any::<Index>()), 0usize..15, prop::bool::weighted(0.2))
+        9 => (0usize..4, prop::option::weighted(0.8, any::<Index>()), 0usize..16, prop::bool::weighted(0.2))
             .prop_map(|(object, lawful, to, automatic)| Act::Step { object, lawful, to, automatic }),
         2 => (0usize..2).prop_map(|mandate| Act::Notify { mandate }),
         2 => (0usize..2).prop_map(|mandate| Act::Certify { mandate }),
@@ -412,8 +415,7 @@ fn statement_of(city: &City, act: &Act, keys: &[&str]) -> Option<(Statement, boo
             let in_force = matches!(state, State::Published | State::Active | State::Suspended);
             let past = kind == StatementKind::Mandate && in_force && city.now >= day(424)
                 || kind == StatementKind::Contract && city.now >= day(400);
-            let over =
-                matches!(state, State::Sunset | State::Revoked | State::Erasing | State::Erased | State::Ending | State::Closed);
+            let over = state.is_over() || matches!(state, State::Ending | State::Breached);
             let lawful = !past && !over && roles(keys) >= 2;
             Some((city.draft(kind, OBJECTS[*object], "agc_library", body, &by("agc_library")), lawful))
         }
@@ -434,6 +436,9 @@ fn statement_of(city: &City, act: &Act, keys: &[&str]) -> Option<(Statement, boo
             let bare = object.starts_with("ctr_") && city.now >= day(SUPERVISED);
             let timely = match to {
                 State::CheckedAgency | State::CheckedCity | State::Signed | State::Active | State::Closed if bare => false,
+                State::Breached => {
+                    ended_at(city, object).is_some_and(|ended| ended.plus(30 * usufruct_core::time::DAY) <= city.now)
+                }
                 State::Consulted if mandate => city.now >= day(24),
                 State::Published if mandate => city.register.notices.contains_key(&hash),
                 State::Active if mandate => city.now < day(424),
@@ -444,6 +449,12 @@ fn statement_of(city: &City, act: &Act, keys: &[&str]) -> Option<(Statement, boo
             Some((city.step_draft(object, to, speaker, &by(speaker)), approved && timely))
         }
     }
+}
+
+/// When a contract ended, as the statements say.
+fn ended_at(city: &City, object: &str) -> Option<Time> {
+    let mut told = city.statements.iter().filter(|statement| statement.kind == StatementKind::StatusChange);
+    told.rfind(|statement| statement.body["object"] == object && statement.body["to"] == "ending").map(|statement| statement.at)
 }
 
 /// Spoils `statement`; false when this damage does not change it.

@@ -6,7 +6,7 @@
 
 use usufruct_core::Digest;
 use usufruct_core::event::Form;
-use usufruct_core::id::BlockId;
+use usufruct_core::id::{AgencyId, BlockId};
 use usufruct_core::logged::Logged;
 use usufruct_core::ports::Rng;
 use zeroize::Zeroizing;
@@ -28,21 +28,26 @@ impl Vault {
         self.commitment(KeyId::Month { mandate, month })
     }
 
-    /// Seals something that was deposited so that it opens until the end of its month's retention, and no longer than the loan.
+    /// Seals something that was deposited so that it opens until the end of its month's retention, and no longer than the loan, and only
+    /// as what the body `depositor` put in.
+    #[expect(clippy::too_many_arguments, reason = "each goes into the data key or is bound to what it seals")]
     pub fn seal_deposit(
         &self,
         keyring: &Keyring,
         mandate: u64,
         month: u16,
         block: &BlockId,
+        depositor: &AgencyId,
         plain: &[u8],
         rng: &dyn Rng,
     ) -> Result<Vec<u8>> {
         self.current_key(keyring)?;
-        Ok(self.shared_of_month(keyring, mandate, month)?.seal(keyring.resident(), mandate, block, plain, rng))
+        let shared = self.shared_of_month(keyring, mandate, month)?;
+        Ok(shared.seal_by(name(Some(depositor)), keyring.resident(), mandate, block, plain, rng))
     }
 
-    /// As [`Vault::open`], for a deposit: the use must name the block as a value, for a poorer form tells nothing of deposits.
+    /// As [`Vault::open`], for a deposit: the use must name the block as a value, for a poorer form tells nothing of deposits. `depositor` is
+    /// `None` for what was put in before it was kept who did.
     #[expect(clippy::too_many_arguments, reason = "each is compared with the logged use or goes into the data key")]
     pub fn open_deposit(
         &self,
@@ -52,10 +57,11 @@ impl Vault {
         month: u16,
         mandate_hash: Digest,
         block: &BlockId,
+        depositor: Option<&AgencyId>,
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>> {
         self.admit(logged, keyring, mandate_hash, |(named, form)| named == block && *form == Form::Value)?;
-        self.shared_of_month(keyring, mandate, month)?.open(keyring.resident(), mandate, block, sealed)
+        self.shared_of_month(keyring, mandate, month)?.open_by(name(depositor), keyring.resident(), mandate, block, sealed)
     }
 
     /// Opens what was deposited about the resident, for her and nobody else.
@@ -65,9 +71,10 @@ impl Vault {
         mandate: u64,
         month: u16,
         block: &BlockId,
+        depositor: Option<&AgencyId>,
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>> {
-        self.shared_of_month(keyring, mandate, month)?.open(keyring.resident(), mandate, block, sealed)
+        self.shared_of_month(keyring, mandate, month)?.open_by(name(depositor), keyring.resident(), mandate, block, sealed)
     }
 
     /// Destroys the keys of months whose time is over, all in one epoch. Months without a key are no mistake.
@@ -88,6 +95,11 @@ impl Vault {
     fn shared_of_month(&self, keyring: &Keyring, mandate: u64, month: u16) -> Result<Shared> {
         Ok(Shared::of(keyring.loan(mandate)?, &self.key(KeyId::Month { mandate, month })?))
     }
+}
+
+/// What a deposit is bound to.
+fn name(depositor: Option<&AgencyId>) -> &[u8] {
+    depositor.map_or(&[], |depositor| depositor.as_str().as_bytes())
 }
 
 fn months_of(mandate: u64, months: &[u16]) -> impl Iterator<Item = KeyId> {

@@ -266,7 +266,7 @@ fn recipients(register: &Register, mandate: &Mandate) -> Vec<ShownRecipient> {
             is_processor: recipient.contract.is_some(),
             locations,
         });
-        for sub in contract.iter().flat_map(|contract| &contract.body.subprocessors) {
+        for sub in contract.iter().flat_map(|contract| register.subprocessors(contract)) {
             let why = contract.map_or_else(|| recipient.why.clone(), |contract| contract.body.scope.clone());
             shown.push(ShownRecipient { name: name(&sub.agency), why, is_processor: true, locations: sub.location.clone() });
         }

@@ -176,7 +176,7 @@ fn told(register: &Register, page: &Page, deletion: &Deletion, now: Time) -> Tol
 /// Names of the public bodies that receive, and of the vendors that work for them.
 fn receivers(register: &Register, page: &Page, mandate: &Mandate) -> (Vec<String>, Vec<String>) {
     let contracts = mandate.recipients.iter().filter_map(|recipient| register.contracts.get(recipient.contract.as_ref()?));
-    let behind = contracts.flat_map(|contract| &contract.body.subprocessors).map(|sub| &sub.agency);
+    let behind = contracts.flat_map(|contract| register.subprocessors(contract)).map(|sub| &sub.agency);
     let named = mandate.recipients.iter().map(|recipient| &recipient.agency);
     let is_vendor = |id: &AgencyId| register.agencies.get(id).is_some_and(|agency| agency.body.kind == AgencyKind::Vendor);
     let (mut recipients, mut processors) = (Vec::new(), Vec::new());

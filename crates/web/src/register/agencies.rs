@@ -73,7 +73,7 @@ fn parts(register: &Register, page: &Page, id: &AgencyId) -> Vec<Part> {
         body.controller != *id && body.recipients.iter().any(|recipient| recipient.agency == *id)
     };
     let contracts = || register.contracts.values();
-    let behind = |entry: &&Entry<usufruct_core::contract::Contract>| entry.body.subprocessors.iter().any(|sub| sub.agency == *id);
+    let behind = |entry: &&Entry<usufruct_core::contract::Contract>| register.subprocessors(entry).any(|sub| sub.agency == *id);
     let messages = page.messages;
     let (mandate, contract) = (StatementKind::Mandate, StatementKind::Contract);
     let all = [

@@ -142,7 +142,7 @@ fn under(register: &Register, id: &MandateId, entry: &Entry<Mandate>, now: Time)
             let covers = contract.is_some_and(|contract| register.contract_covers(contract, vendor, entry, now));
             let listed = contract.iter().flat_map(|contract| &contract.body.value_blocks).any(|value| value.block == asked.block);
             note(vendor, Part::Processor, named, !listed, covers);
-            for sub in contract.iter().flat_map(|contract| &contract.body.subprocessors) {
+            for sub in contract.iter().flat_map(|contract| register.subprocessors(contract)) {
                 let has_begun = sub.from.is_none_or(|from| from <= now);
                 note(&sub.agency, Part::Subprocessor, named, !listed, covers && has_begun);
             }

@@ -16,6 +16,7 @@ use usufruct_core::id::{AgreementId, BreachId, ContractId, MandateId, OrderId, S
 use usufruct_core::late::{Late, LateDuty};
 use usufruct_core::lifecycle::State as Stage;
 use usufruct_core::register::{Entry, Register};
+use usufruct_core::statement::StatementKind;
 
 use super::{Link, open_json};
 use crate::Site;
@@ -63,6 +64,8 @@ pub(crate) struct ShownSubprocessor {
     pub from: Option<Time>,
     /// Whether it has not begun.
     pub is_coming: bool,
+    /// Whether somebody objected, so that it never begins.
+    pub is_objected: bool,
 }
 
 #[derive(Template)]
@@ -90,6 +93,8 @@ struct ShownAgreement {
     oversight_body: Link,
     published_at: Option<Time>,
     is_in_force: bool,
+    /// Mandates that say more than what was agreed about, so that it opens nothing under them.
+    outgrown: Vec<Link>,
 }
 
 #[derive(Template)]
@@ -188,6 +193,7 @@ pub(crate) fn shown_contract(register: &Register, page: &Page, entry: &Entry<Con
         place: page.place(&sub.location),
         from: sub.from,
         is_coming: sub.from.is_some_and(|from| now < from),
+        is_objected: register.objection(&entry.id, &sub.agency).is_some(),
     });
     let value_blocks = body.value_blocks.iter().filter_map(|value| {
         let name = page.text(&register.blocks.get(&value.block)?.body.name).to_owned();
@@ -230,8 +236,14 @@ fn shown_agreement(register: &Register, page: &Page, entry: &Entry<Agreement>, n
         oversight_body: Link::agency(register, page, &body.oversight_body),
         published_at: entry.published_at(),
         is_in_force: entry.is_in_force(now),
+        outgrown: if entry.is_in_force(now) { outgrown(register, page, entry) } else { Vec::new() },
         entry: entry.clone(),
     }
+}
+
+fn outgrown(register: &Register, page: &Page, entry: &Entry<Agreement>) -> Vec<Link> {
+    let named = entry.body.mandates.iter().filter_map(|id| register.mandates.get(id));
+    named.filter(|mandate| !register.is_as_agreed(entry, mandate)).map(|mandate| Link::mandate(page, mandate)).collect()
 }
 
 fn mandates(register: &Register, page: &Page, ids: &[MandateId]) -> Vec<Link> {
@@ -249,7 +261,8 @@ fn object(register: &Register, page: &Page, late: &Late) -> Link {
             Some(Link { to: format!("/register/breaches/{id}"), words: page.text(&entry.body.title).to_owned() })
         }),
         LateDuty::Certificate => Some(Link { to: format!("/register/certificates/{}", late.object), words: late.object.clone() }),
-        LateDuty::Check | LateDuty::Deletion => late
+        LateDuty::Assessment | LateDuty::Measure => Some(Link::object(register, page, StatementKind::Assessment, &late.object)),
+        LateDuty::Check | LateDuty::Deletion | LateDuty::Evidence | LateDuty::Finding => late
             .object
             .parse()
             .ok()
@@ -263,7 +276,7 @@ fn object(register: &Register, page: &Page, late: &Late) -> Link {
                     Some(Link { to: format!("/register/services/{id}"), words: page.text(name).to_owned() })
                 })
             }),
-        LateDuty::Consultation | LateDuty::DisparityAudit => {
+        LateDuty::Consultation | LateDuty::DisparityAudit | LateDuty::Waiver => {
             late.object.parse().ok().and_then(|id: MandateId| Some(Link::mandate(page, register.mandates.get(&id)?)))
         }
         LateDuty::Order => late.object.parse().ok().and_then(|id: OrderId| {

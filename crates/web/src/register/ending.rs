@@ -69,6 +69,8 @@ enum What {
     Waiver,
     /// A vendor is looked at again.
     Check,
+    /// The last evidence of what a vendor is able to do ends.
+    Evidence,
 }
 
 impl Quarter {
@@ -106,6 +108,7 @@ impl What {
             Self::Review => "review",
             Self::Waiver => "waiver",
             Self::Check => "check",
+            Self::Evidence => "evidence",
         }
     }
 
@@ -115,6 +118,7 @@ impl What {
             Self::Review => fl!(page.messages, "ending-review"),
             Self::Waiver => fl!(page.messages, "ending-waiver"),
             Self::Check => fl!(page.messages, "ending-check"),
+            Self::Evidence => fl!(page.messages, "ending-evidence"),
         }
     }
 }
@@ -185,6 +189,9 @@ fn ends(register: &Register, quarter: Quarter) -> Vec<End> {
         note(entry.body.until, What::End, StatementKind::Contract, &entry.id, controller);
         if matches!(entry.state, Stage::Active | Stage::Suspended) {
             note(register.check_due(entry), What::Check, StatementKind::Contract, &entry.id, controller);
+            if let Some(until) = entry.body.proven_until() {
+                note(until, What::Evidence, StatementKind::Contract, &entry.id, controller);
+            }
         }
     }
     for entry in register.assessments.values() {

@@ -55,6 +55,7 @@ pub(super) fn router() -> Router<Arc<Site>> {
         .route("/register/laws.csv", get(table::laws))
         .route("/register/meetings.csv", get(table::meetings))
         .route("/register/tallies.csv", get(table::tallies))
+        .route("/register/processors.csv", get(table::processors))
         .route("/register/mandates.csv", get(table::mandates))
         .route("/register/services.csv", get(table::services))
 }

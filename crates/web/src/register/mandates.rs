@@ -269,7 +269,7 @@ fn recipients(register: &Register, page: &Page, mandate: &Mandate) -> Vec<ShownR
     let is_vendor = |id: &AgencyId| register.agencies.get(id).is_some_and(|agency| agency.body.kind == AgencyKind::Vendor);
     let shown = mandate.recipients.iter().map(|recipient| {
         let contract = recipient.contract.as_ref().and_then(|id| register.contracts.get(id));
-        let behind = contract.iter().flat_map(|contract| &contract.body.subprocessors);
+        let behind = contract.iter().flat_map(|contract| register.subprocessors(contract));
         ShownRecipient {
             agency: Link::agency(register, page, &recipient.agency),
             why: page.text(&recipient.why).to_owned(),

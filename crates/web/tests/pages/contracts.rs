@@ -95,6 +95,8 @@ async fn contracts_agreements_and_who_is_late_in_both_languages() {
         let answer = pages.get(path, "en").await;
         assert!(serde_json::from_str::<Value>(&answer.text).is_ok_and(|json| json != json!({}) && json != json!([])), "{path}");
     }
+    let csv = pages.get("/register/processors.csv", "en").await.text;
+    assert!(csv.contains(&format!("{CONTRACT},active,{LIBRARY},{VENDOR},0,,TW,")), "{csv}");
     assert_eq!(pages.get("/register/processors", "en").await.location, "/register/contracts");
     for missing in ["/register/contracts/ctr_nowhere", "/register/agreements/agr_nowhere"] {
         assert_eq!(pages.get(missing, "en").await.status, StatusCode::NOT_FOUND);

@@ -8,8 +8,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
 use usufruct_app::elsewhere_counts;
-use usufruct_core::Text;
+use usufruct_core::id::AgencyId;
 use usufruct_core::register::Entry;
+use usufruct_core::{Text, Time};
 
 use crate::Site;
 use crate::fault::Fault;
@@ -101,6 +102,45 @@ pub(super) async fn contracts(State(site): State<Arc<Site>>) -> Answer {
             body.delete_within_days.to_string(),
         ]
     })
+}
+
+/// One line for each vendor of a contract and each vendor behind it: where it works, how deep, and from when.
+pub(super) async fn processors(State(site): State<Arc<Site>>) -> Answer {
+    let register = site.app.register();
+    let columns = [
+        "contract",
+        "state",
+        "controller",
+        "processor",
+        "depth",
+        "under",
+        "locations",
+        "from",
+        "until",
+        "objection",
+        "hash",
+        "leaf",
+    ];
+    let lines = register.contracts.values().flat_map(|entry| {
+        let body = &entry.body;
+        let line = |processor: &AgencyId, depth: usize, under: &str, places: String, from: Time, objection: &str| {
+            let (contract, state, hash) = (entry.id.clone(), entry.state.code().to_owned(), entry.hash.to_string());
+            let (controller, until, leaf) = (body.controller.to_string(), body.until.to_string(), entry.index.to_string());
+            let (processor, depth, from) = (processor.to_string(), depth.to_string(), from.to_string());
+            let (under, objection) = (under.to_owned(), objection.to_owned());
+            vec![contract, state, controller, processor, depth, under, places, from, until, objection, hash, leaf]
+        };
+        let own = line(&body.vendor, 0, "", list(&body.data_locations), body.from, "");
+        let behind = body.subprocessors.iter().map(|sub| {
+            let under = sub.under.as_ref().unwrap_or(&body.vendor);
+            let objection = register.objection(&entry.id, &sub.agency).map_or("", |check| check.id.as_str());
+            // A chain that leads to nobody has no depth; nobody signs such a contract.
+            let depth = body.depth_of(sub).unwrap_or_default();
+            line(&sub.agency, depth, under.as_str(), sub.location.clone(), sub.from.unwrap_or(body.from), objection)
+        });
+        std::iter::once(own).chain(behind).collect::<Vec<_>>()
+    });
+    csv_of(&columns, lines)
 }
 
 /// One line for each thing that a register of elsewhere lacks.
