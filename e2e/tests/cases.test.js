@@ -79,10 +79,14 @@ test("the office sees it without her number, answers by its own key, and she goe
   assert.equal(own.kind, "challenge");
   assert.ok(own.subject && !("resident" in own));
   assert.equal(desk(keys(OVERSEER).slice(0, 1), "answer", own.id, "--finding", "upheld", "--reasons", "So.").status, 1);
+  const { page } = resident;
+  assert.equal(desk(office.slice(0, 1), "acknowledge", own.id).status, 0);
+  await page.goto(`${city.url}/me/cases`);
+  assert.equal(await page.getByTestId("case").first().getAttribute("data-state"), "acknowledged");
+  assert.deepEqual(await violations(page), []);
   const answered = desk(office.slice(0, 1), "answer", own.id, "--finding", "dismissed", "--reasons", "You were at the desk.");
   assert.equal(answered.status, 0, answered.stderr);
 
-  const { page } = resident;
   await page.goto(`${city.url}/me/cases`);
   await page.getByText("You were at the desk.").waitFor();
   await page.getByTestId("case").first().locator("textarea").fill("I was not.");
@@ -95,7 +99,7 @@ test("the office sees it without her number, answers by its own key, and she goe
   const decided = desk(overseer, ...decide);
   assert.equal(decided.status, 0, decided.stderr);
   await page.goto(`${city.url}/me/cases`);
-  assert.equal(await page.getByTestId("case").first().getAttribute("data-state"), "decided");
+  assert.equal(await page.getByTestId("case").first().getAttribute("data-state"), "closed", "the machine has stopped it");
   await page.getByText("Nobody saw her.").waitFor();
   assert.deepEqual(await violations(page), []);
 });

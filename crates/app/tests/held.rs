@@ -229,7 +229,7 @@ fn case(city: &City) -> CaseId {
 }
 
 fn question() -> CaseRequest {
-    CaseRequest { about: About::Service(service()), kind: CaseKind::Challenge, words: String::new() }
+    CaseRequest::new(About::Service(service()), CaseKind::Challenge, "")
 }
 
 fn helper(city: &City) -> NewHelper {

@@ -410,17 +410,10 @@ fn an_objection_is_filed_and_logged(dir: &Path, url: Option<&str>) {
     let city = City::found(dir, url);
     let (resident, subject) = city.cardholder();
     city.app.release(&city.request(&subject)).unwrap();
-    let case = city
-        .app
-        .file_case(resident, &CaseRequest { about: About::Line(1), kind: CaseKind::Challenge, words: "I was not there.".into() })
-        .unwrap();
+    let case = city.app.file_case(resident, &CaseRequest::new(About::Line(1), CaseKind::Challenge, "I was not there.")).unwrap();
     assert_eq!((case.case.due_at, case.case.suspends), (case.case.filed_at.plus(30 * DAY), false));
     assert_eq!(city.app.cases(resident).unwrap()[0].letters[0].text, "I was not there.");
-    assert!(
-        city.app
-            .file_case(resident, &CaseRequest { about: About::Line(99), kind: CaseKind::Challenge, words: String::new() })
-            .is_err()
-    );
+    assert!(city.app.file_case(resident, &CaseRequest::new(About::Line(99), CaseKind::Challenge, "")).is_err());
     let last = city.app.footprint(resident).unwrap().lines.pop().unwrap().event.unwrap();
     assert_eq!((last.kind, last.detail), (Kind::Objection, Some(case.id.to_string())));
 }

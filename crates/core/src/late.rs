@@ -23,6 +23,8 @@ pub struct Late {
 /// What is owed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LateDuty {
+    /// An office has not said that it has what residents filed.
+    Acknowledgement,
     /// An office has not answered residents.
     Answer,
     /// A law demanded something of a breach.
@@ -51,6 +53,7 @@ impl LateDuty {
     /// The word for it.
     pub fn code(self) -> &'static str {
         match self {
+            Self::Acknowledgement => "acknowledgement",
             Self::Answer => "answer",
             Self::Breach(duty) => duty.code(),
             Self::Certificate => "certificate",

@@ -6,6 +6,7 @@ use common::walk::spoil_everything;
 use common::{City, agency_body, day, founded, lawful, library_card, names, outbreak, school_meals, service_body, text};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use usufruct_core::case::CaseKind;
 use usufruct_core::decide::{
     Clause, ConversionRequest, Decision, Outcome, Request, decide, decide_conversion_without_resident, decide_deposit,
     decide_without_resident,

@@ -338,6 +338,7 @@ impl Page {
             LateDuty::Review => fl!(self.messages, "late-review"),
         }
     }
+            LateDuty::Acknowledgement => fl!(self.messages, "late-acknowledgement"),
 
     pub fn basis(&self, basis: &Basis) -> String {
         match basis {

@@ -129,7 +129,7 @@ impl<'a> Outline<'a> {
 
 impl StatementKind {
     /// The kinds of which there are objects, in the order of their names.
-    pub const OBJECTS: [Self; 26] = [
+    pub const OBJECTS: [Self; 27] = [
         Self::Agency,
         Self::Agreement,
         Self::Assessment,

@@ -9,7 +9,7 @@ use super::Link;
 use crate::page::Page;
 
 /// The lists of the register by the last part of their addresses, each with the kinds of objects that it tells about.
-pub(super) static LISTS: [(&str, &[StatementKind]); 15] = [
+pub(super) static LISTS: [(&str, &[StatementKind]); 16] = [
     ("agencies", &[StatementKind::Agency]),
     ("agreements", &[StatementKind::Agreement]),
     ("assessments", &[StatementKind::Assessment]),

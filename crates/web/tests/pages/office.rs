@@ -35,7 +35,7 @@ fn objected() -> (Pages, CaseId, String) {
     request.mandate = "mdt_watched".parse().unwrap();
     city.app.release(&request).unwrap();
     let line = city.app.footprint(resident).unwrap().lines.last().unwrap().n;
-    let asked = CaseRequest { about: About::Line(line), kind: CaseKind::Challenge, words: WORDS.into() };
+    let asked = CaseRequest::new(About::Line(line), CaseKind::Challenge, WORDS);
     let filed = city.app.file_case(resident, &asked).unwrap();
     (pages, filed.id, subject)
 }
@@ -140,6 +140,27 @@ async fn an_official_answers_in_forms_and_by_her_own_key() {
     assert_eq!((done.status, done.location.as_str()), (StatusCode::SEE_OTHER, "/office"), "{}", done.text);
     assert!(case().is_none(), "answered, and the machine has stopped it");
     assert_eq!(act(&line(signer, &packed)).await.status, StatusCode::CONFLICT, "once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_official_says_by_her_own_key_that_the_office_has_it() {
+    let (pages, id, _) = objected();
+    let signer = pages.city.signer(LIBRARY)[0];
+    let cookie = pages.signed_in(signer).await;
+    let one = format!("/office/cases/{id}");
+    let page = pages.office(&cookie, &one, "en").await.text;
+    assert!(page.contains("data-testid=\"draft-acknowledge\""), "{page}");
+    let token = between(&page, "name=\"form_token\" value=\"", "\"");
+    let drafted = pages.office_form(&one, &cookie, &[("form_token", token), ("act", "acknowledge")]).await.0;
+    assert_eq!(drafted.status, StatusCode::OK, "without reasons: {}", drafted.text);
+    let packed = between(&drafted.text, "name=\"packed\" value=\"", "\"");
+    let signed = line(signer, packed);
+    let fields = [("form_token", token), ("packed", packed), ("signatures", signed.as_str())];
+    assert_eq!(pages.office_form("/office/acts", &cookie, &fields).await.0.status, StatusCode::SEE_OTHER);
+    let page = pages.office(&cookie, &one, "en").await.text;
+    assert!(!page.contains("draft-acknowledge") && page.contains("draft-answer"), "{page}");
+    let hers = pages.get("/me/cases", "en").await.text;
+    assert!(hers.contains("data-state=\"acknowledged\""), "{hers}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
