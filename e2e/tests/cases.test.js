@@ -137,6 +137,40 @@ test("what nobody answers goes to the overseer by itself, and who is late is pub
   assert.ok(Array.isArray(await (await fetch(`${city.url}/register/cases.json`)).json()));
 });
 
+test("she says why and what she wants, accepts the answer, and an overseer publishes what it decided", async () => {
+  const { page } = resident;
+  await page.goto(`${city.url}/me/cases/new`);
+  await page.selectOption("#service", "svc_library");
+  await page.selectOption("#ground", "no_other_way");
+  await page.selectOption("#relief", "explanation");
+  await page.getByTestId("send-delete").click();
+  await page.locator("#ground-wrong").waitFor();
+  assert.deepEqual(await violations(page), []);
+  await page.getByTestId("send-complaint").click();
+  await page.waitForURL("**/me/cases");
+  const newest = page.getByTestId("case").first();
+  assert.equal(await newest.getByTestId("relief").innerText(), "An explanation");
+  const id = await newest.locator("code").innerText();
+  const answered = desk(keys(OFFICE).slice(0, 1), "answer", id, "--finding", "upheld", "--reasons", "We were wrong.");
+  assert.equal(answered.status, 0, answered.stderr);
+  await page.reload();
+  assert.deepEqual(await violations(page), []);
+  await newest.getByTestId("settle").click();
+  await page.waitForURL("**/me/cases");
+  assert.equal(await newest.getAttribute("data-state"), "settled");
+  assert.equal(await newest.getByTestId("complain").count(), 0);
+
+  const ruling = join(folder, "doors.toml");
+  writeFileSync(ruling, `body = "${OVERSEER}"\noffice = "${OFFICE}"\nkind = "complaint"\nfinding = "upheld"
+text = { en = "There has to be another way in.", zh-Hant = "應提供其他方式。" }\n`);
+  assert.equal(run("publish", "ruling", ruling, ...signed(keys(OVERSEER).slice(0, 1))).status, 1, "one person alone");
+  const published = run("publish", "ruling", ruling, ...signed(keys(OVERSEER)));
+  assert.equal(published.status, 0, published.stderr);
+  await page.goto(`${city.url}/register/cases`);
+  await page.getByText("There has to be another way in.").waitFor();
+  assert.deepEqual(await violations(page), []);
+});
+
 test("a case about no line, and a standing wish that declines an office before it asks", async () => {
   const { page } = resident;
   await page.goto(`${city.url}/me/cases`);

@@ -55,6 +55,7 @@ pub mod register;
 pub mod replay;
 pub mod rotation;
 pub mod service;
+pub mod ruling;
 pub mod source;
 pub mod statement;
 pub mod status;

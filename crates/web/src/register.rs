@@ -82,6 +82,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/register/breaches/{id}", get(breaches::breach))
         .route("/register/cases", get(cases::page))
         .route("/register/cases.json", get(cases::json))
+        .route("/register/rulings.json", get(cases::rulings_json))
         .route("/register/delayed", get(delayed::page))
         .route("/register/delayed.csv", get(delayed::csv))
         .route("/register/delayed.json", get(delayed::json))
