@@ -45,6 +45,7 @@ mod erase;
 mod error;
 mod escrow;
 mod evidence;
+mod failed_use;
 mod footprint;
 mod footprint_key;
 mod freeze;

@@ -287,7 +287,12 @@ fn a_use_that_a_withdrawal_overtakes_opens_nothing_and_says_so(dir: &Path, url: 
         let Ok(footprint) = city.app.footprint(resident) else { continue };
         let kinds: Vec<(u64, Kind)> =
             footprint.lines[before..].iter().map(|line| (line.index, line.event.as_ref().unwrap().kind)).collect();
-        assert_eq!(kinds, [(index, Kind::Use), (index + 1, Kind::Withdrawal)]);
+        assert_eq!(kinds, [(index, Kind::Use), (index + 1, Kind::Withdrawal), (index + 2, Kind::Status)]);
+        let used = &footprint.lines[before];
+        let failed = footprint.lines[before + 2].event.as_ref().unwrap();
+        assert_eq!((failed.reason.as_str(), failed.detail.clone()), ("use-failed", Some(used.n.to_string())));
+        let used = used.event.as_ref().unwrap();
+        assert_eq!((failed.mandate, &failed.service), (used.mandate, &used.service), "it says which use");
     }
 }
 

@@ -105,6 +105,7 @@ impl Page {
             "list-posted" => fl!(self.messages, "status-list-posted"),
             "messages-changed" => fl!(self.messages, "status-messages-changed"),
             "wishes-changed" => fl!(self.messages, "status-wishes-changed"),
+            "use-failed" => fl!(self.messages, "status-use-failed"),
             "certificate-card-expired" => fl!(self.messages, "status-certificate-card-expired"),
             _ => String::new(),
         }

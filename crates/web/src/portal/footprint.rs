@@ -253,6 +253,9 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
     }
     if event.kind == Kind::Status {
         row.why = page.status_reason(&event.reason);
+        if let Some(n) = event.detail.as_deref().filter(|_| event.reason == "use-failed") {
+            row.why = fl!(page.messages, "footprint-failed", why = row.why.as_str(), line = n);
+        }
     }
     if event.kind == Kind::Delegation {
         row.why = page.delegation_reason(&event.reason, event.detail.as_deref().unwrap_or_default());
