@@ -15,6 +15,7 @@ use usufruct_app::{
 };
 use usufruct_core::case::{CaseKind, CaseState, Finding, Ground, Relief, Remedy};
 use usufruct_core::decide::Clause;
+use usufruct_core::erasure::ErasureState;
 use usufruct_core::event::{Event, Kind};
 use usufruct_core::grant::GrantState;
 use usufruct_core::id::{CaseId, MandateId};
@@ -29,9 +30,9 @@ common::on_both!(
     a_deletion_that_was_decided_is_carried_out,
     a_remedy_that_people_owe_goes_late_in_public,
     an_answer_ends_the_rest_and_a_complaint_begins_it_again,
-    an_erasure_ends_cases_and_wishes,
     an_answer_that_she_accepts_stands_and_what_it_promises_is_owed,
     an_office_says_that_it_has_a_case_or_is_late_in_public,
+    an_erasure_ends_cases_and_wishes,
     cases_from_before_the_marks_get_theirs_once,
     clerks_file_what_she_says_at_the_counter_and_nothing_else,
     more_time_is_taken_once_and_with_a_reason,
@@ -40,9 +41,9 @@ common::on_both!(
     the_overseer_watches_and_reads_none_of_it,
     what_a_law_orders_is_stopped_by_a_case_and_not_by_a_wish,
     what_an_office_may_not_have_is_refused_without_saying_why,
-    without_an_answer_the_clock_takes_it_to_the_overseer,
     where_the_law_sets_a_time_the_clock_settles,
     why_she_files_it_and_what_she_wants_is_read_by_whoever_answers,
+    without_an_answer_the_clock_takes_it_to_the_overseer,
 );
 
 const WATCHED: &str = "mdt_short";
@@ -255,7 +256,6 @@ fn an_answer_ends_the_rest_and_a_complaint_begins_it_again(dir: &Path, url: Opti
     assert!(city.app.complain(resident, &filed.id, "Again.").is_err());
     city.clock.advance(DAY);
     let tally = city.app.case_tallies().unwrap().remove(0);
-    assert_eq!(
     let counted = [
         Counted::Filed,
         Counted::Acknowledged,
@@ -274,6 +274,7 @@ fn an_office_says_that_it_has_a_case_or_is_late_in_public(dir: &Path, url: Optio
     let city = city(dir, url);
     let (resident, subject) = reader(&city);
     let filed = file(&city, resident, &subject, CaseKind::Challenge);
+    assert_eq!(
         filed.case.acknowledge_due_at,
         Some(filed.case.filed_at.plus(3 * DAY)),
         "the rule of the house, where the law says none"
@@ -445,6 +446,13 @@ fn a_deletion_that_was_decided_is_carried_out(dir: &Path, url: Option<&str>) {
     let certificate = ended.detail.as_ref().unwrap().parse().unwrap();
     assert!(city.app.register().certificates.contains_key(&certificate), "the destruction is certified");
     assert!(!city.app.deletion_notices(&service()).unwrap().is_empty(), "the service is told to delete");
+    let own = city.app.own_erasures(resident).unwrap();
+    assert_eq!((own.len(), &own[0].certificate, own[0].mandate.as_ref()), (1, &certificate, Some(&watched())));
+    let days = own[0].erasure.steps().map(|(_, at)| at.unwrap());
+    assert!(days.is_sorted() && days[0] <= city.app.now(), "{days:?}");
+    assert_eq!(own[0].erasure.state(city.app.now()), ErasureState::EscrowFinal, "there is no escrow here");
+    let public = city.app.register().erasure(&city.app.register().certificates[&certificate]);
+    assert_eq!(public.scheduled_at, None, "when she asked is hers to know");
     assert!(city.app.release(&request(&city, &subject)).is_err());
 
     // What a crash left undone is done later, once.
@@ -530,14 +538,6 @@ fn a_changed_row_moves_nothing_and_holds_up_no_other(dir: &Path, url: Option<&st
     assert_eq!(case(&city, other).case.state(), CaseState::Escalated);
     let sql = "-- case_mend\nUPDATE cases SET agency = 'agc_library' WHERE case_id = $1";
     write(&city, sql, vec![filed.id.as_str().into()]);
-    assert_eq!(city.app.run_cases().unwrap(), 1);
-}
-
-fn an_erasure_ends_cases_and_wishes(dir: &Path, url: Option<&str>) {
-    let city = city(dir, url);
-    let (resident, subject) = reader(&city);
-    file(&city, resident, &subject, CaseKind::Challenge);
-    city.app.wish(resident, &Wishes { no_optional: true, ..Wishes::default() }).unwrap();
     // Neither the word by which cases are found nor a later time can be changed unseen.
     for (change, mend) in [
         (
@@ -554,6 +554,14 @@ fn an_erasure_ends_cases_and_wishes(dir: &Path, url: Option<&str>) {
         write(&city, mend, vec![filed.id.as_str().into()]);
         assert!(city.app.cases(resident).is_ok());
     }
+    assert_eq!(city.app.run_cases().unwrap(), 1);
+}
+
+fn an_erasure_ends_cases_and_wishes(dir: &Path, url: Option<&str>) {
+    let city = city(dir, url);
+    let (resident, subject) = reader(&city);
+    file(&city, resident, &subject, CaseKind::Challenge);
+    city.app.wish(resident, &Wishes { no_optional: true, ..Wishes::default() }).unwrap();
     city.app.delete_resident(resident).unwrap();
     for sql in ["-- case_left\nSELECT COUNT(*) FROM cases", "-- wishes_left\nSELECT COUNT(*) FROM wishes"] {
         let left = city.app.db().read(|conn| conn.query_one(sql, &[])).unwrap().unwrap().integer(0).unwrap();

@@ -119,6 +119,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/register/orders/{id}", get(oversight::order))
         .route("/register/log", get(log::page))
         .route("/register/log.json", get(log::json))
+        .route("/register/erasures.json", get(lists::erasures_json))
         .route("/register/certificates", get(lists::certificates))
         .route("/register/certificates.json", get(lists::certificates_json))
         .route("/register/certificates/{id}", get(lists::certificate))

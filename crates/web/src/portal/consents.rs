@@ -7,12 +7,14 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use i18n_embed_fl::fl;
 use serde::Deserialize;
+use usufruct_app::OwnErasure;
 use usufruct_app::store::deletions::Deletion;
 use usufruct_app::store::grants::StoredGrant;
 use usufruct_core::Time;
 use usufruct_core::agency::AgencyKind;
 use usufruct_core::certificate::Answer;
 use usufruct_core::delegation::Power;
+use usufruct_core::erasure::ErasureState;
 use usufruct_core::grant::{GrantKind, GrantState};
 use usufruct_core::id::{AgencyId, CertificateId, MandateId};
 use usufruct_core::mandate::Mandate;
@@ -35,7 +37,19 @@ struct ConsentsPage {
     ended: Vec<Consent>,
     /// A withdrawal that just happened.
     withdrawn: Option<Done>,
+    erasures: Vec<ShownErasure>,
     told: Vec<Told>,
+}
+
+/// A deletion of hers.
+struct ShownErasure {
+    certificate: CertificateId,
+    /// Title of the mandate; empty when that is gone.
+    mandate: String,
+    state: ErasureState,
+    steps: [(ErasureState, Option<Time>); 5],
+    is_certified: bool,
+    is_uncertified: bool,
 }
 
 /// A service that has to delete what it received.
@@ -97,9 +111,9 @@ pub(crate) async fn list(
 ) -> Result<Response, Fault> {
     let resident = looked(&site, &session, Power::Consents).await?;
     let has_withdrawn = after.withdrawn.is_some();
-    let (grants, footprint, deletions) = blocking(&site, move |app| {
+    let (grants, footprint, deletions, erasures) = blocking(&site, move |app| {
         let footprint = if has_withdrawn { Some(app.footprint(resident)?) } else { None };
-        Ok((app.grants(resident)?, footprint, app.deletions_of(resident)?))
+        Ok((app.grants(resident)?, footprint, app.deletions_of(resident)?, app.own_erasures(resident)?))
     })
     .await?;
     let register = site.app.register();
@@ -117,7 +131,20 @@ pub(crate) async fn list(
         Some(Done { title: page.text(&mandate.body.title).to_owned(), row, certificate })
     });
     let told = deletions.iter().map(|deletion| told(&register, &page, deletion, now)).collect();
-    Ok(show(&ConsentsPage { page, current, ended, withdrawn, told }))
+    let erasures = erasures.into_iter().map(|own| shown_erasure(&register, &page, own, now)).collect();
+    Ok(show(&ConsentsPage { page, current, ended, withdrawn, erasures, told }))
+}
+
+fn shown_erasure(register: &Register, page: &Page, own: OwnErasure, now: Time) -> ShownErasure {
+    let mandate = own.mandate.as_ref().and_then(|id| register.mandates.get(id));
+    ShownErasure {
+        mandate: mandate.map(|entry| page.text(&entry.body.title).to_owned()).unwrap_or_default(),
+        state: own.erasure.state(now),
+        steps: own.erasure.steps(),
+        is_certified: own.erasure.certified_at.is_some(),
+        is_uncertified: own.is_uncertified,
+        certificate: own.certificate,
+    }
 }
 
 /// One step: the button is the withdrawal.
