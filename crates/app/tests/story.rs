@@ -285,9 +285,10 @@ fn a_use_that_a_withdrawal_overtakes_opens_nothing_and_says_so(dir: &Path, url: 
         assert!(city.app.published_size() > index, "it is in the log");
         assert!(matches!(city.app.release(&request), Err(Error::Unknown { .. })));
         let Ok(footprint) = city.app.footprint(resident) else { continue };
-        let kinds: Vec<(u64, Kind)> =
-            footprint.lines[before..].iter().map(|line| (line.index, line.event.as_ref().unwrap().kind)).collect();
-        assert_eq!(kinds, [(index, Kind::Use), (index + 1, Kind::Withdrawal), (index + 2, Kind::Status)]);
+        let lines = &footprint.lines[before..];
+        let kinds: Vec<Kind> = lines.iter().map(|line| line.event.as_ref().unwrap().kind).collect();
+        assert_eq!(kinds, [Kind::Use, Kind::Withdrawal, Kind::Status]);
+        assert_eq!((lines[0].index, lines[1].index), (index, index + 1));
         let used = &footprint.lines[before];
         let failed = footprint.lines[before + 2].event.as_ref().unwrap();
         assert_eq!((failed.reason.as_str(), failed.detail.clone()), ("use-failed", Some(used.n.to_string())));

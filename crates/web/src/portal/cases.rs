@@ -19,7 +19,7 @@ use super::footprint::{Row, describe, rows};
 use super::{looked, see};
 use crate::Site;
 use crate::fault::Fault;
-use crate::form::CheckedOfAnybody;
+use crate::form::{CheckedOfAnybody, Empty};
 use crate::page::{Page, render, show};
 use crate::session::Anybody;
 use crate::site::blocking;
@@ -214,15 +214,11 @@ pub(crate) async fn complain(
     see("/me/cases")
 }
 
-/// Nothing but the press of a button.
-#[derive(Deserialize)]
-pub(crate) struct Pressed {}
-
 /// She accepts an answer.
 pub(crate) async fn settle(
     State(site): State<Arc<Site>>,
     Path(id): Path<CaseId>,
-    CheckedOfAnybody(session, _): CheckedOfAnybody<Pressed>,
+    CheckedOfAnybody(session, Empty {}): CheckedOfAnybody<Empty>,
 ) -> Result<Response, Fault> {
     let actor = session.actor(&[Power::Cases])?;
     blocking(&site, move |app| app.settle(actor, &id)).await?;
