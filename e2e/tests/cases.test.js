@@ -79,10 +79,14 @@ test("the office sees it without her number, answers by its own key, and she goe
   assert.equal(own.kind, "challenge");
   assert.ok(own.subject && !("resident" in own));
   assert.equal(desk(keys(OVERSEER).slice(0, 1), "answer", own.id, "--finding", "upheld", "--reasons", "So.").status, 1);
+  const { page } = resident;
+  assert.equal(desk(office.slice(0, 1), "acknowledge", own.id).status, 0);
+  await page.goto(`${city.url}/me/cases`);
+  assert.equal(await page.getByTestId("case").first().getAttribute("data-state"), "acknowledged");
+  assert.deepEqual(await violations(page), []);
   const answered = desk(office.slice(0, 1), "answer", own.id, "--finding", "dismissed", "--reasons", "You were at the desk.");
   assert.equal(answered.status, 0, answered.stderr);
 
-  const { page } = resident;
   await page.goto(`${city.url}/me/cases`);
   await page.getByText("You were at the desk.").waitFor();
   await page.getByTestId("case").first().locator("textarea").fill("I was not.");
@@ -95,7 +99,7 @@ test("the office sees it without her number, answers by its own key, and she goe
   const decided = desk(overseer, ...decide);
   assert.equal(decided.status, 0, decided.stderr);
   await page.goto(`${city.url}/me/cases`);
-  assert.equal(await page.getByTestId("case").first().getAttribute("data-state"), "decided");
+  assert.equal(await page.getByTestId("case").first().getAttribute("data-state"), "closed", "the machine has stopped it");
   await page.getByText("Nobody saw her.").waitFor();
   assert.deepEqual(await violations(page), []);
 });
@@ -131,6 +135,40 @@ test("what nobody answers goes to the overseer by itself, and who is late is pub
     await visit.context.close();
   }
   assert.ok(Array.isArray(await (await fetch(`${city.url}/register/cases.json`)).json()));
+});
+
+test("she says why and what she wants, accepts the answer, and an overseer publishes what it decided", async () => {
+  const { page } = resident;
+  await page.goto(`${city.url}/me/cases/new`);
+  await page.selectOption("#service", "svc_library");
+  await page.selectOption("#ground", "no_other_way");
+  await page.selectOption("#relief", "explanation");
+  await page.getByTestId("send-delete").click();
+  await page.locator("#ground-wrong").waitFor();
+  assert.deepEqual(await violations(page), []);
+  await page.getByTestId("send-complaint").click();
+  await page.waitForURL("**/me/cases");
+  const newest = page.getByTestId("case").first();
+  assert.equal(await newest.getByTestId("relief").innerText(), "An explanation");
+  const id = await newest.locator("code").innerText();
+  const answered = desk(keys(OFFICE).slice(0, 1), "answer", id, "--finding", "upheld", "--reasons", "We were wrong.");
+  assert.equal(answered.status, 0, answered.stderr);
+  await page.reload();
+  assert.deepEqual(await violations(page), []);
+  await newest.getByTestId("settle").click();
+  await page.waitForURL("**/me/cases");
+  assert.equal(await newest.getAttribute("data-state"), "settled");
+  assert.equal(await newest.getByTestId("complain").count(), 0);
+
+  const ruling = join(folder, "doors.toml");
+  writeFileSync(ruling, `body = "${OVERSEER}"\noffice = "${OFFICE}"\nkind = "complaint"\nfinding = "upheld"
+text = { en = "There has to be another way in.", zh-Hant = "應提供其他方式。" }\n`);
+  assert.equal(run("publish", "ruling", ruling, ...signed(keys(OVERSEER).slice(0, 1))).status, 1, "one person alone");
+  const published = run("publish", "ruling", ruling, ...signed(keys(OVERSEER)));
+  assert.equal(published.status, 0, published.stderr);
+  await page.goto(`${city.url}/register/cases`);
+  await page.getByText("There has to be another way in.").waitFor();
+  assert.deepEqual(await violations(page), []);
 });
 
 test("a case about no line, and a standing wish that declines an office before it asks", async () => {

@@ -141,7 +141,9 @@ impl App {
             if !case.clauses.is_empty() {
                 return Err(Error::Unpermitted(case.clauses));
             }
-            self.open_blocks(plan.register, plan.mandate, &case, (&logged, &commit), plan.asked, subject, plan.now)
+            let resident = case.resident();
+            let opened = self.open_blocks(plan.register, plan.mandate, &case, (&logged, &commit), plan.asked, subject, plan.now);
+            opened.map_err(|error| self.failed(resident, &logged, error))
         });
         // A decision that no longer holds is refused here: the caller asks again for that subject alone.
         let outcome = outcome.map_err(|error| match error {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use usufruct_core::case::{Case, CaseKind, CaseState, Misstep};
+use usufruct_core::case::{Case, CaseKind, Ground, Misstep, Relief};
 use usufruct_core::event::{Event, Kind};
 use usufruct_core::id::{AgencyId, BlockId, BreachId, CaseId, ServiceId};
 use usufruct_core::ports::Rng;
@@ -30,6 +30,10 @@ pub struct CaseRequest {
     pub kind: CaseKind,
     /// In her own words; may be empty.
     pub words: String,
+    /// Why, by a word of the list, where she says so.
+    pub ground: Option<Ground>,
+    /// What she wants to come of it, where she says so.
+    pub relief: Option<Relief>,
 }
 
 /// What a case is about.
@@ -73,6 +77,12 @@ pub struct Letter {
     pub by: Party,
     pub at: Time,
     pub text: String,
+    /// Why she files it; in the letter by which she does, if at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ground: Option<Ground>,
+    /// What she wants to come of it; there too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relief: Option<Relief>,
 }
 
 /// Who wrote.
@@ -92,15 +102,15 @@ pub(crate) struct Place {
     pub id: CaseId,
 }
 
-/// One step of a case: what it changes, who wrote what, what the footprint says, and what is counted.
+/// One step of a case: what it changes, who wrote what, and what the footprint says.
 pub(crate) struct Step<C> {
+    /// Changes the case, and answers what the public counts of that.
     pub change: C,
     pub letter: Option<Letter>,
     /// The reason of the line.
     pub reason: &'static str,
     /// Commitment to the official who did it.
     pub official: Option<[u8; 32]>,
-    pub counted: Vec<Counted>,
     pub actor: Option<Actor>,
 }
 
@@ -112,6 +122,34 @@ const MOST_OPEN: usize = 50;
 const COUNTER_CASE: &str = "counter-case";
 /// The file of the house that says that every case has its mark.
 const CASES_MARKED: &str = "cases.marked";
+
+impl CaseRequest {
+    /// A case in her own words alone.
+    pub fn new(about: About, kind: CaseKind, words: impl Into<String>) -> Self {
+        Self { about, kind, words: words.into(), ground: None, relief: None }
+    }
+
+    /// Why, and what she wants to come of it, each where she says so.
+    #[must_use]
+    pub fn asking(self, ground: Option<Ground>, relief: Option<Relief>) -> Self {
+        Self { ground, relief, ..self }
+    }
+
+    /// What is kept of it, under her own key.
+    fn letters(&self, at: Time) -> Result<Vec<Letter>, Error> {
+        let letter =
+            Letter { ground: self.ground, relief: self.relief, ..Letter::new(Party::Resident, at, checked(&self.words)?) };
+        let is_empty = letter.text.is_empty() && letter.ground.is_none() && letter.relief.is_none();
+        Ok(if is_empty { Vec::new() } else { vec![letter] })
+    }
+}
+
+impl Letter {
+    /// Words alone.
+    pub fn new(by: Party, at: Time, text: impl Into<String>) -> Self {
+        Self { by, at, text: text.into(), ground: None, relief: None }
+    }
+}
 
 impl App {
     /// Files a case, by the resident or by a delegate for her.
@@ -126,7 +164,9 @@ impl App {
 
     fn file(&self, actor: Actor, request: &CaseRequest, approved: Option<String>) -> Result<FiledCase, Error> {
         let resident = actor.resident;
-        let words = checked(&request.words)?.to_owned();
+        if let Some(ground) = request.ground {
+            ground.require_for(request.kind)?;
+        }
         let (register, now) = (self.register(), self.now());
         let event = match request.about {
             About::Line(n) => Some(self.line_event(resident, n)?),
@@ -134,7 +174,7 @@ impl App {
         };
         let target = Target::of(&register, &request.about, event.flatten().as_ref())?;
         let law = register.law(&target.agency, now);
-        let letters = if words.is_empty() { Vec::new() } else { vec![Letter { by: Party::Resident, at: now, text: words }] };
+        let letters = request.letters(now)?;
         let keyring = Arc::new(self.keyring(resident)?);
         let stored = StoredCase {
             resident,
@@ -163,7 +203,7 @@ impl App {
                 }
                 place(tx, &keyring, plain_event(Kind::Status, COUNTER_CASE, None, now), rng.as_ref())?;
             }
-            let open = cases::of_resident(tx, resident)?.into_iter().filter(|stored| is_open(&stored.case)).count();
+            let open = cases::of_resident(tx, resident)?.into_iter().filter(|stored| stored.case.is_open()).count();
             if open >= MOST_OPEN {
                 return Err(Error::refused("Fifty cases of yours are open.", "Wait for an answer before you file another one."));
             }
@@ -197,7 +237,7 @@ impl App {
         let (actor, now) = (actor.into(), self.now());
         let text = checked(words)?.to_owned();
         let place = Place { resident: actor.resident, id: id.clone() };
-        let letter = (!text.is_empty()).then_some(Letter { by: Party::Resident, at: now, text });
+        let letter = (!text.is_empty()).then(|| Letter::new(Party::Resident, now, text));
         let change = move |stored: &mut StoredCase, register: &Register| {
             if stored.overseer.is_none() {
                 return Err(Error::refused(
@@ -206,11 +246,21 @@ impl App {
                 ));
             }
             let law = register.law(agency(stored)?, now);
-            Ok(stored.case.complain(&law, stored.mandate.is_some(), now)?)
+            stored.case.complain(&law, stored.mandate.is_some(), now)?;
+            Ok(vec![Counted::Complained, Counted::Escalated])
         };
-        let counted = vec![Counted::Complained];
-        self.step_case(&place, Step { change, letter, reason: "complained", official: None, counted, actor: Some(actor) })
-            .map(drop)
+        self.step_case(&place, Step { change, letter, reason: "complained", official: None, actor: Some(actor) }).map(drop)
+    }
+
+    /// The resident, or a delegate for her, accepts an answer. What it promises is still owed.
+    pub fn settle(&self, actor: impl Into<Actor>, id: &CaseId) -> Result<(), Error> {
+        let (actor, now) = (actor.into(), self.now());
+        let place = Place { resident: actor.resident, id: id.clone() };
+        let change = move |stored: &mut StoredCase, _: &Register| {
+            stored.case.settle(now)?;
+            Ok(vec![Counted::Settled])
+        };
+        self.step_case(&place, Step { change, letter: None, reason: "settled", official: None, actor: Some(actor) }).map(drop)
     }
 
     /// The cases of a resident, newest first.
@@ -230,7 +280,7 @@ impl App {
     /// Takes one step of a case in one transaction: the row, its line, what rests, and the counts.
     pub(crate) fn step_case<C>(&self, place: &Place, step: Step<C>) -> Result<StoredCase, Error>
     where
-        C: Fn(&mut StoredCase, &Register) -> Result<(), Error> + Send + 'static,
+        C: Fn(&mut StoredCase, &Register) -> Result<Vec<Counted>, Error> + Send + 'static,
     {
         let (now, register, place) = (self.now(), self.register(), place.clone());
         let (vault, rng) = (Arc::clone(&self.vault), Arc::clone(&self.rng));
@@ -238,7 +288,7 @@ impl App {
             let both = step.actor.as_ref().map(|actor| actor.permit(tx, &vault, now)).transpose()?.flatten();
             let mut stored = cases::find(tx, place.resident, &place.id)?.ok_or(Error::Unknown { what: "case" })?;
             require_true(&vault, &stored)?;
-            (step.change)(&mut stored, &register)?;
+            let counted = (step.change)(&mut stored, &register)?;
             let keyring = keyring_in(tx, &vault, place.resident)?;
             if let Some(letter) = &step.letter {
                 let mut letters = open(&vault, &keyring, &stored)?;
@@ -248,7 +298,7 @@ impl App {
             let stored = marked(&vault, stored)?;
             cases::put(tx, &stored)?;
             rest(tx, &stored)?;
-            step.counted.iter().try_for_each(|what| note(tx, &stored, *what, now))?;
+            counted.into_iter().try_for_each(|what| note(tx, &stored, what, now))?;
             let mut event = event(Kind::Case, step.reason, &stored, mandate_hash(&register, &stored), now);
             event.actor = step.official;
             place_by(tx, &keyring, event, both.as_ref(), rng.as_ref())?;
@@ -358,17 +408,13 @@ fn rest(tx: &mut dyn Connection, stored: &StoredCase) -> Result<(), Error> {
 /// What was stopped for good goes on where she herself agrees anew.
 pub(crate) fn rest_no_more(tx: &mut Tx<'_>, vault: &Vault, resident: u64, mandate: u64) -> Result<(), Error> {
     for mut stored in cases::of_resident(tx, resident)? {
-        if stored.mandate == Some(mandate) && stored.case.suspends && !is_open(&stored.case) {
+        if stored.mandate == Some(mandate) && stored.case.suspends && !stored.case.is_open() {
             require_true(vault, &stored)?;
             stored.case.suspends = false;
             cases::put(tx, &marked(vault, stored)?)?;
         }
     }
     Ok(())
-}
-
-fn is_open(case: &Case) -> bool {
-    matches!(case.state, CaseState::Filed | CaseState::Escalated)
 }
 
 /// Counts something for the public.
@@ -442,7 +488,7 @@ pub(crate) fn open(vault: &Vault, keyring: &Keyring, stored: &StoredCase) -> Res
 fn letters(opened: &[u8], filed_at: Time) -> Vec<Letter> {
     serde_json::from_slice(opened).unwrap_or_else(|_| {
         let text = String::from_utf8_lossy(opened).into_owned();
-        if text.is_empty() { Vec::new() } else { vec![Letter { by: Party::Resident, at: filed_at, text }] }
+        if text.is_empty() { Vec::new() } else { vec![Letter::new(Party::Resident, filed_at, text)] }
     })
 }
 
@@ -469,7 +515,7 @@ mod tests {
     #[test]
     fn words_from_before_there_were_answers_are_a_letter_of_hers() {
         let at = Time::from_micros(1);
-        let letter = |text: &str| Letter { by: Party::Resident, at, text: text.to_owned() };
+        let letter = |text: &str| Letter::new(Party::Resident, at, text);
         assert_eq!(letters(b"[] I was not there.", at), [letter("[] I was not there.")]);
         assert_eq!(letters(b"", at), []);
         let both = vec![letter("One."), Letter { by: Party::Office, ..letter("Two.") }];

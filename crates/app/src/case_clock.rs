@@ -1,6 +1,8 @@
 //! The clock over cases: what no office answers in time goes to the overseer by itself, what was ordered of the machine is done, and who is late
 //! stands in public.
 
+use std::collections::BTreeMap;
+
 use usufruct_core::case::{CaseKind, Remedy};
 use usufruct_core::id::{AgencyId, MandateId};
 use usufruct_core::late::{Late, LateDuty};
@@ -18,27 +20,17 @@ use crate::{App, Error};
 pub struct CaseTally {
     pub agency: AgencyId,
     pub kind: CaseKind,
-    pub filed: Count,
-    /// Answered by the office before the day.
-    pub in_time: Count,
-    /// Not answered by the day.
-    pub late: Count,
-    /// Of the answers of the office: she was right, or partly; she was not.
-    pub upheld: Count,
-    pub dismissed: Count,
-    /// Taken to the overseer by the resident.
-    pub complained: Count,
-    /// Of the decisions of the overseer.
-    pub decided_upheld: Count,
-    pub decided_dismissed: Count,
+    counts: BTreeMap<Counted, Count>,
 }
 
 impl App {
-    /// Takes to the overseer what no office has answered in time, and does what was ordered of the machine. Answers how many cases moved.
+    /// Takes to the overseer what no office has answered in time, settles answers against which the law gives no more time, and does what was
+    /// ordered of the machine. Answers how many cases moved.
     pub fn run_cases(&self) -> Result<usize, Error> {
         let now = self.now();
         let late = self.each_case(|conn, after| cases::unanswered(conn, now, after, PART), |stored| self.escalate(stored))?;
-        Ok(late + self.each_case(|conn, after| cases::unremedied(conn, after, PART), |stored| self.carry_out(stored))?)
+        let lapsed = self.each_case(|conn, after| cases::unsettled(conn, now, after, PART), |stored| self.lapse(stored))?;
+        Ok(late + lapsed + self.each_case(|conn, after| cases::unremedied(conn, after, PART), |stored| self.carry_out(stored))?)
     }
 
     /// Does something with each case of a list that is read in parts. Answers with how many it was done.
@@ -63,10 +55,22 @@ impl App {
         let place = Place { resident: stored.resident, id: stored.id.clone() };
         let change = move |stored: &mut StoredCase, register: &Register| {
             let law = register.law(agency(stored)?, now);
-            Ok(stored.case.escalate(&law, now)?)
+            stored.case.escalate(&law, now)?;
+            let silent = stored.case.acknowledged_at.is_none() && stored.case.is_acknowledged_late(now);
+            let counted = [Counted::Late, Counted::Escalated].into_iter();
+            Ok(counted.chain(silent.then_some(Counted::AcknowledgedLate)).collect())
         };
-        let counted = vec![Counted::Late];
-        self.step_case(&place, Step { change, letter: None, reason: "escalated", official: None, counted, actor: None }).map(drop)
+        self.step_case(&place, Step { change, letter: None, reason: "escalated", official: None, actor: None }).map(drop)
+    }
+
+    fn lapse(&self, stored: &StoredCase) -> Result<(), Error> {
+        let now = self.now();
+        let place = Place { resident: stored.resident, id: stored.id.clone() };
+        let change = move |stored: &mut StoredCase, _: &Register| {
+            stored.case.lapse(now)?;
+            Ok(vec![Counted::Settled])
+        };
+        self.step_case(&place, Step { change, letter: None, reason: "lapsed", official: None, actor: None }).map(drop)
     }
 
     /// Does what an answer or a decision ordered of the machine. After a crash it is done again.
@@ -82,17 +86,21 @@ impl App {
             self.end_loan_by_order(stored.resident, &mandate)?;
         }
         let (now, place) = (self.now(), Place { resident: stored.resident, id: stored.id.clone() });
-        let change = move |stored: &mut StoredCase, _: &Register| Ok(stored.case.remedied(now)?);
-        let step = Step { change, letter: None, reason: "remedied", official: None, counted: Vec::new(), actor: None };
+        let change = move |stored: &mut StoredCase, _: &Register| {
+            stored.case.remedied(now)?;
+            Ok(vec![Counted::Closed])
+        };
+        let step = Step { change, letter: None, reason: "remedied", official: None, actor: None };
         self.step_case(&place, step).map(drop)
     }
 
-    /// Offices that owe answers, decisions or remedies, each once and by the day of the oldest, so that no case can be told by it.
+    /// Offices that owe acknowledgements, answers, decisions or remedies, each once and by the day of the oldest, so that no case can be told by it.
     pub(crate) fn late_cases(&self) -> Result<Vec<Late>, Error> {
         let now = self.now();
         let overdue = self.db.read(|conn| cases::overdue(conn, now))?;
         let late = overdue.into_iter().map(|(what, office, since)| Late {
             duty: match what.as_str() {
+                "acknowledgement" => LateDuty::Acknowledgement,
                 "answer" => LateDuty::Answer,
                 "decision" => LateDuty::Decision,
                 _ => LateDuty::Remedy,
@@ -111,10 +119,10 @@ impl App {
         for count in self.db.read(|conn| cases::counts(conn, today))? {
             let is_same = tallies.last().is_some_and(|last| last.agency == count.agency && last.kind == count.kind);
             if !is_same {
-                tallies.push(CaseTally::none(count.agency, count.kind));
+                tallies.push(CaseTally { agency: count.agency, kind: count.kind, counts: BTreeMap::new() });
             }
             if let Some(tally) = tallies.last_mut() {
-                *tally.place(count.what) = Count::of(count.number);
+                tally.counts.insert(count.what, Count::of(count.number));
             }
         }
         Ok(tallies)
@@ -122,33 +130,14 @@ impl App {
 }
 
 impl CaseTally {
-    fn none(agency: AgencyId, kind: CaseKind) -> Self {
-        let none = Count::of(0);
-        Self {
-            agency,
-            kind,
-            filed: none,
-            in_time: none,
-            late: none,
-            upheld: none,
-            dismissed: none,
-            complained: none,
-            decided_upheld: none,
-            decided_dismissed: none,
-        }
+    /// How many there were of one thing.
+    pub fn of(&self, what: Counted) -> Count {
+        self.counts.get(&what).copied().unwrap_or(Count::of(0))
     }
 
-    fn place(&mut self, what: Counted) -> &mut Count {
-        match what {
-            Counted::Filed => &mut self.filed,
-            Counted::InTime => &mut self.in_time,
-            Counted::Late => &mut self.late,
-            Counted::Upheld => &mut self.upheld,
-            Counted::Dismissed => &mut self.dismissed,
-            Counted::Complained => &mut self.complained,
-            Counted::DecidedUpheld => &mut self.decided_upheld,
-            Counted::DecidedDismissed => &mut self.decided_dismissed,
-        }
+    /// All of them, in the order in which they are shown, each with its word.
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, Counted, Count)> {
+        Counted::WORDS.into_iter().map(|(word, what)| (word, what, self.of(what)))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use usufruct_core::case::{CaseKind, CaseState, Finding, Misstep, Remedy};
+use usufruct_core::case::{Case, CaseKind, CaseState, Finding, Misstep, Remedy};
 use usufruct_core::hash::sha256;
 use usufruct_core::id::{AgencyId, CaseId, MandateId, OrderId, ServiceId};
 use usufruct_core::order::OrderKind;
@@ -35,6 +35,8 @@ pub struct DeskAct {
 pub enum Act {
     /// See what waits.
     List {},
+    /// Say, as the office, that it has the case.
+    Acknowledge { case: CaseId },
     /// Take more time, once and with a reason.
     Extend { case: CaseId, reasons: String },
     /// Answer, as the office.
@@ -70,6 +72,8 @@ pub struct DeskCase {
     pub office: AgencyId,
     pub state: String,
     pub filed_at: Time,
+    /// By when the office says that it has it; `None` once it has.
+    pub acknowledge_due_at: Option<Time>,
     pub due_at: Time,
     /// Whether the office has taken more time.
     pub is_extended: bool,
@@ -105,6 +109,7 @@ impl App {
         let officials = self.officials(&act.agency, said, approvals)?;
         match act.act {
             Act::List {} => {}
+            Act::Acknowledge { case } => self.acknowledge_case(&act.agency, &case, &officials)?,
             Act::Extend { case, reasons } => self.extend_case(&act.agency, &case, &reasons, &officials)?,
             Act::Answer { case, finding, remedy, reasons } => {
                 self.answer_case(&act.agency, &case, (finding, remedy), &reasons, &officials)?;
@@ -131,15 +136,29 @@ impl App {
         if officials.is_empty() { Err(not_an_official()) } else { Ok(officials.into_iter().collect()) }
     }
 
+    fn acknowledge_case(&self, office: &AgencyId, id: &CaseId, officials: &[String]) -> Result<(), Error> {
+        let (place, now, office) = (self.place_of(office, id)?, self.now(), office.clone());
+        let change = move |stored: &mut StoredCase, _: &Register| {
+            answers(stored, &office)?;
+            let before = stored.case.clone();
+            stored.case.acknowledge(stored.overseer.is_some(), now)?;
+            Ok(acknowledgement(&before, &stored.case, now).into_iter().collect())
+        };
+        let official = self.masked_official(officials)?;
+        self.step_case(&place, Step { change, letter: None, reason: "acknowledged", official, actor: None }).map(drop)
+    }
+
     fn extend_case(&self, office: &AgencyId, id: &CaseId, reasons: &str, officials: &[String]) -> Result<(), Error> {
         let (place, now, office) = (self.place_of(office, id)?, self.now(), office.clone());
         let change = move |stored: &mut StoredCase, register: &Register| {
             answers(stored, &office)?;
-            Ok(stored.case.extend(&register.law(&office, now), now)?)
+            let before = stored.case.clone();
+            stored.case.extend(&register.law(&office, now), now)?;
+            Ok(acknowledgement(&before, &stored.case, now).into_iter().collect())
         };
         let letter = Some(written(Party::Office, reasons, now)?);
         let official = self.masked_official(officials)?;
-        self.step_case(&place, Step { change, letter, reason: "extended", official, counted: Vec::new(), actor: None }).map(drop)
+        self.step_case(&place, Step { change, letter, reason: "extended", official, actor: None }).map(drop)
     }
 
     fn answer_case(
@@ -154,15 +173,16 @@ impl App {
         let change = move |stored: &mut StoredCase, register: &Register| {
             answers(stored, &office)?;
             possible(stored, remedy)?;
-            let is_overseen = stored.overseer.is_some();
-            Ok(stored.case.answer(finding, remedy, is_overseen, &register.law(&office, now), now)?)
+            let (before, is_overseen) = (stored.case.clone(), stored.overseer.is_some());
+            stored.case.answer(finding, remedy, is_overseen, &register.law(&office, now), now)?;
+            let when = if before.is_late(now) { Counted::Late } else { Counted::InTime };
+            let right = if finding == Finding::Dismissed { Counted::Dismissed } else { Counted::Upheld };
+            let owed = remedy.map(|_| Counted::RemedyDue);
+            Ok([when, right].into_iter().chain(owed).chain(acknowledgement(&before, &stored.case, now)).collect())
         };
         let letter = Some(written(Party::Office, reasons, now)?);
-        let right = if finding == Finding::Dismissed { Counted::Dismissed } else { Counted::Upheld };
-        let found = self.db.read(|conn| cases::find(conn, place.resident, &place.id))?;
-        let when = if found.is_some_and(|stored| stored.case.is_late(now)) { Counted::Late } else { Counted::InTime };
-        let (official, counted) = (self.masked_official(officials)?, vec![when, right]);
-        let stored = self.step_case(&place, Step { change, letter, reason: "answered", official, counted, actor: None })?;
+        let official = self.masked_official(officials)?;
+        let stored = self.step_case(&place, Step { change, letter, reason: "answered", official, actor: None })?;
         self.carry_out(&stored)
     }
 
@@ -189,12 +209,17 @@ impl App {
             if let Some(due_at) = due_at {
                 stored.case.remedy_due_at = Some(due_at);
             }
-            Ok(())
+            let right = match finding {
+                Finding::Dismissed => Counted::DecidedDismissed,
+                Finding::Partly | Finding::Upheld => Counted::DecidedUpheld,
+                Finding::Settled => Counted::DecidedSettled,
+            };
+            let owed = remedy.filter(|_| stored.case.awaits_remedy()).map(|_| Counted::RemedyDue);
+            Ok([right].into_iter().chain(owed).collect())
         };
         let letter = Some(written(Party::Overseer, reasons, now)?);
-        let right = if finding == Finding::Dismissed { Counted::DecidedDismissed } else { Counted::DecidedUpheld };
-        let (official, counted) = (self.masked_official(officials)?, vec![right]);
-        let stored = self.step_case(&place, Step { change, letter, reason: "decided", official, counted, actor: None })?;
+        let official = self.masked_official(officials)?;
+        let stored = self.step_case(&place, Step { change, letter, reason: "decided", official, actor: None })?;
         self.carry_out(&stored)
     }
 
@@ -202,11 +227,12 @@ impl App {
         let (place, now, office) = (self.place_of(office, id)?, self.now(), office.clone());
         let change = move |stored: &mut StoredCase, _: &Register| {
             answers(stored, &office)?;
-            Ok(stored.case.remedied(now)?)
+            stored.case.remedied(now)?;
+            Ok(vec![Counted::Closed])
         };
         let letter = Some(written(Party::Office, reasons, now)?);
         let official = self.masked_official(officials)?;
-        self.step_case(&place, Step { change, letter, reason: "remedied", official, counted: Vec::new(), actor: None }).map(drop)
+        self.step_case(&place, Step { change, letter, reason: "remedied", official, actor: None }).map(drop)
     }
 
     /// What waits for an office, and then what it watches as the overseer; of each what is due first comes first. Cases of residents who were
@@ -242,8 +268,9 @@ impl App {
             id: stored.id,
             task,
             kind: stored.case.kind,
-            state: stored.case.state.code().to_owned(),
+            state: stored.case.state().code().to_owned(),
             filed_at: stored.case.filed_at,
+            acknowledge_due_at: stored.case.acknowledge_due_at.filter(|_| stored.case.state() == CaseState::Filed),
             due_at: stored.case.due_at,
             is_extended: stored.case.extended_at.is_some(),
             remedy: stored.case.remedy.filter(|_| stored.case.awaits_remedy()),
@@ -271,12 +298,18 @@ impl App {
 /// What an office has to do with a case that waits for it, or that it watches.
 fn task(office: &AgencyId, stored: &StoredCase) -> Task {
     let (is_own, is_overseers) = (stored.agency.as_ref() == Some(office), stored.overseer.as_ref() == Some(office));
-    match stored.case.state {
-        CaseState::Filed if is_own => Task::Answer,
+    match stored.case.state() {
+        CaseState::Filed | CaseState::Acknowledged if is_own => Task::Answer,
         CaseState::Escalated if is_overseers => Task::Decide,
         _ if is_own && stored.case.awaits_remedy() => Task::Remedy,
         _ => Task::Watch,
     }
+}
+
+/// What is counted when the office does something for the first time; nothing where it had done so before, or nobody asked for it.
+fn acknowledgement(before: &Case, after: &Case, now: Time) -> Option<Counted> {
+    let is_first = before.acknowledged_at.is_none() && after.acknowledge_due_at.is_some();
+    is_first.then(|| if after.is_acknowledged_late(now) { Counted::AcknowledgedLate } else { Counted::Acknowledged })
 }
 
 fn answers(stored: &StoredCase, office: &AgencyId) -> Result<(), Error> {
@@ -306,7 +339,7 @@ fn written(by: Party, reasons: &str, at: Time) -> Result<Letter, Error> {
     if text.is_empty() {
         return Err(Error::refused("There are no reasons.", "Give them in words that the resident understands."));
     }
-    Ok(Letter { by, at, text })
+    Ok(Letter::new(by, at, text))
 }
 
 fn not_an_official() -> Error {

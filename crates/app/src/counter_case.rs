@@ -1,6 +1,7 @@
 //! At the counter: clerks file a case for a resident who is there and does not use the pass herself. Two of them look at her and sign what she says.
 
 use usufruct_core::Digest;
+use usufruct_core::case::{Ground, Relief};
 use usufruct_core::hash::{hex, sha256};
 use usufruct_core::statement::Approval;
 
@@ -54,5 +55,6 @@ fn content(asked: &CaseRequest) -> Digest {
         About::Service(service) => service.to_string(),
         About::Pass => "pass".to_owned(),
     };
-    sha256(format!("{}\n{about}\n{}", asked.kind.code(), asked.words.trim()).as_bytes())
+    let (ground, relief) = (asked.ground.map_or("-", Ground::code), asked.relief.map_or("-", Relief::code));
+    sha256(format!("{} {ground} {relief}\n{about}\n{}", asked.kind.code(), asked.words.trim()).as_bytes())
 }

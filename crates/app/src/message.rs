@@ -7,6 +7,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use usufruct_core::Time;
+use usufruct_core::case::STEPS_OF_OTHERS;
 use usufruct_core::event::{Event, Kind};
 use usufruct_core::hash::equal;
 use usufruct_core::id::BlockId;
@@ -87,9 +88,7 @@ impl WeeklyMessage {
         match event.kind {
             Kind::Use | Kind::Deposit | Kind::Conversion => &mut self.uses,
             Kind::Refusal => &mut self.refusals,
-            Kind::Case if matches!(event.reason.as_str(), "extended" | "answered" | "escalated" | "decided" | "remedied") => {
-                &mut self.steps
-            }
+            Kind::Case if STEPS_OF_OTHERS.contains(&event.reason.as_str()) => &mut self.steps,
             Kind::Breach => &mut self.breaches,
             _ => &mut self.own,
         }

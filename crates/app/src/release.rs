@@ -149,6 +149,10 @@ impl Case {
         }
     }
 
+    pub(crate) fn resident(&self) -> u64 {
+        self.found.resident
+    }
+
     pub fn keyring(&self) -> &Keyring {
         &self.found.keyring
     }
@@ -261,8 +265,10 @@ impl App {
         if let Some(clauses) = self.refused(&case, &logged, decider.as_ref())? {
             return Err(Error::Unpermitted(clauses));
         }
-        self.wait_for_gate(mandate.body.gate, logged.index())?;
-        self.open_blocks(&register, mandate, &case, (&logged, &commit), &asked, &request.subject, now)
+        let released = self
+            .wait_for_gate(mandate.body.gate, logged.index())
+            .and_then(|()| self.open_blocks(&register, mandate, &case, (&logged, &commit), &asked, &request.subject, now));
+        released.map_err(|error| self.failed(case.resident(), &logged, error))
     }
 
     /// The resident behind a pseudonym and what the store holds about her under a mandate, as one state of the database.

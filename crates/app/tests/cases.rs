@@ -7,13 +7,15 @@ use std::path::Path;
 
 use common::{City, LIBRARY, OPERATOR, WATCH, block, library_card, mandate, service, text};
 use serde_json::json;
+use usufruct_app::store::cases::Counted;
 use usufruct_app::store::db::{Connection, Error as DbError, Tx, Value};
 use usufruct_app::{
     About, Act, Approved, CaseRequest, DeskAct, DeskCase, Error, FiledCase, ReleaseRequest, Task, Wishes, counter_case_message,
     desk_message,
 };
-use usufruct_core::case::{CaseKind, CaseState, Finding, Remedy};
+use usufruct_core::case::{CaseKind, CaseState, Finding, Ground, Relief, Remedy};
 use usufruct_core::decide::Clause;
+use usufruct_core::erasure::ErasureState;
 use usufruct_core::event::{Event, Kind};
 use usufruct_core::grant::GrantState;
 use usufruct_core::id::{CaseId, MandateId};
@@ -28,6 +30,8 @@ common::on_both!(
     a_deletion_that_was_decided_is_carried_out,
     a_remedy_that_people_owe_goes_late_in_public,
     an_answer_ends_the_rest_and_a_complaint_begins_it_again,
+    an_answer_that_she_accepts_stands_and_what_it_promises_is_owed,
+    an_office_says_that_it_has_a_case_or_is_late_in_public,
     an_erasure_ends_cases_and_wishes,
     cases_from_before_the_marks_get_theirs_once,
     clerks_file_what_she_says_at_the_counter_and_nothing_else,
@@ -37,6 +41,8 @@ common::on_both!(
     the_overseer_watches_and_reads_none_of_it,
     what_a_law_orders_is_stopped_by_a_case_and_not_by_a_wish,
     what_an_office_may_not_have_is_refused_without_saying_why,
+    where_the_law_sets_a_time_the_clock_settles,
+    why_she_files_it_and_what_she_wants_is_read_by_whoever_answers,
     without_an_answer_the_clock_takes_it_to_the_overseer,
 );
 
@@ -91,7 +97,7 @@ fn file(city: &City, resident: u64, subject: &str, kind: CaseKind) -> FiledCase 
     city.app.release(&request(city, subject)).unwrap();
     let line = city.app.footprint(resident).unwrap().lines.last().unwrap().n;
     let words = "I was not there.".to_owned();
-    city.app.file_case(resident, &CaseRequest { about: About::Line(line), kind, words }).unwrap()
+    city.app.file_case(resident, &CaseRequest::new(About::Line(line), kind, words)).unwrap()
 }
 
 fn last(city: &City, resident: u64) -> Event {
@@ -134,7 +140,7 @@ fn the_overseer_watches_and_reads_none_of_it(dir: &Path, url: Option<&str>) {
     let city = city(dir, url);
     let (resident, subject) = reader(&city);
     let filed = file(&city, resident, &subject, CaseKind::Challenge);
-    let pass = CaseRequest { about: About::Pass, kind: CaseKind::Complaint, words: "I was sent away.".into() };
+    let pass = CaseRequest::new(About::Pass, CaseKind::Complaint, "I was sent away.");
     city.app.file_case(resident, &pass).unwrap();
     let watchers = city.watchers();
     let watch = || act(&city, WATCH, Act::List {}, &[&watchers[0]]).unwrap();
@@ -180,7 +186,7 @@ fn without_an_answer_the_clock_takes_it_to_the_overseer(dir: &Path, url: Option<
     let escalated = last(&city, resident);
     assert_eq!((escalated.kind, escalated.reason.as_str()), (Kind::Case, "escalated"));
     assert_eq!(escalated.detail.as_deref(), Some(filed.id.as_str()));
-    assert_eq!(case(&city, resident).case.state, CaseState::Escalated);
+    assert_eq!(case(&city, resident).case.state(), CaseState::Escalated);
     assert_eq!(clauses(&city, &request(&city, &subject)), [Clause::Suspension]);
     assert!(is_late(&city, LateDuty::Answer) && !is_late(&city, LateDuty::Decision), "the office still owes it");
     city.clock.advance(20 * DAY);
@@ -195,7 +201,7 @@ fn without_an_answer_the_clock_takes_it_to_the_overseer(dir: &Path, url: Option<
     assert!(act(&city, WATCH, alone, &[&watchers[0]]).is_err(), "one person alone");
     decide(&city, &filed.id, Finding::Upheld, Some(Remedy::Stop)).unwrap();
     let decided = case(&city, resident);
-    assert_eq!((decided.case.state, decided.case.decision), (CaseState::Decided, Some(Finding::Upheld)));
+    assert_eq!((decided.case.state(), decided.case.decision), (CaseState::Closed, Some(Finding::Upheld)));
     assert!(decided.case.remedied_at.is_some() && !is_late(&city, LateDuty::Decision) && !is_late(&city, LateDuty::Answer));
     assert_eq!(decided.letters.len(), 2);
     assert_eq!(clauses(&city, &request(&city, &subject)), [Clause::Suspension], "for good");
@@ -212,8 +218,18 @@ fn without_an_answer_the_clock_takes_it_to_the_overseer(dir: &Path, url: Option<
     let again = City::open(dir, url, &at, 2);
     let tally = again.app.case_tallies().unwrap().remove(0);
     assert_eq!((tally.agency.as_str(), tally.kind), (LIBRARY, CaseKind::Challenge));
-    assert_eq!((tally.filed, tally.late, tally.decided_upheld), (Count::Few, Count::Few, Count::Few));
-    assert_eq!((tally.in_time, tally.upheld, tally.complained), (Count::Exact(0), Count::Exact(0), Count::Exact(0)));
+    let counted = [
+        Counted::Filed,
+        Counted::AcknowledgedLate,
+        Counted::Late,
+        Counted::Escalated,
+        Counted::DecidedUpheld,
+        Counted::RemedyDue,
+        Counted::Closed,
+    ];
+    for (word, what, count) in tally.all() {
+        assert_eq!(count, if counted.contains(&what) { Count::Few } else { Count::Exact(0) }, "{word}");
+    }
 }
 
 fn an_answer_ends_the_rest_and_a_complaint_begins_it_again(dir: &Path, url: Option<&str>) {
@@ -240,11 +256,132 @@ fn an_answer_ends_the_rest_and_a_complaint_begins_it_again(dir: &Path, url: Opti
     assert!(city.app.complain(resident, &filed.id, "Again.").is_err());
     city.clock.advance(DAY);
     let tally = city.app.case_tallies().unwrap().remove(0);
+    let counted = [
+        Counted::Filed,
+        Counted::Acknowledged,
+        Counted::InTime,
+        Counted::Dismissed,
+        Counted::Complained,
+        Counted::Escalated,
+        Counted::DecidedDismissed,
+    ];
+    for (word, what, count) in tally.all() {
+        assert_eq!(count, if counted.contains(&what) { Count::Few } else { Count::Exact(0) }, "{word}");
+    }
+}
+
+fn an_office_says_that_it_has_a_case_or_is_late_in_public(dir: &Path, url: Option<&str>) {
+    let city = city(dir, url);
+    let (resident, subject) = reader(&city);
+    let filed = file(&city, resident, &subject, CaseKind::Challenge);
     assert_eq!(
-        (tally.in_time, tally.dismissed, tally.complained, tally.decided_dismissed),
-        (Count::Few, Count::Few, Count::Few, Count::Few)
+        filed.case.acknowledge_due_at,
+        Some(filed.case.filed_at.plus(3 * DAY)),
+        "the rule of the house, where the law says none"
     );
-    assert_eq!((tally.late, tally.upheld), (Count::Exact(0), Count::Exact(0)));
+    let acknowledge =
+        |id: &CaseId, office: &str, signer: &Signer| act(&city, office, Act::Acknowledge { case: id.clone() }, &[signer]);
+    let library = city.signer(LIBRARY)[0];
+    let watchers = city.watchers();
+    assert!(acknowledge(&filed.id, WATCH, &watchers[0]).is_err(), "the overseer does not speak for the office");
+    city.clock.advance(3 * DAY - 1);
+    assert!(!is_late(&city, LateDuty::Acknowledgement));
+    city.clock.advance(1);
+    assert!(is_late(&city, LateDuty::Acknowledgement) && !is_late(&city, LateDuty::Answer));
+    let waiting = acknowledge(&filed.id, LIBRARY, library).unwrap();
+    assert_eq!((waiting[0].task, waiting[0].state.as_str(), waiting[0].acknowledge_due_at), (Task::Answer, "acknowledged", None));
+    let line = last(&city, resident);
+    assert_eq!((line.kind, line.reason.as_str(), line.actor.is_some()), (Kind::Case, "acknowledged", true));
+    assert!(!is_late(&city, LateDuty::Acknowledgement));
+    assert!(acknowledge(&filed.id, LIBRARY, library).is_err(), "once");
+    assert_eq!(case(&city, resident).case.state(), CaseState::Acknowledged);
+    assert_eq!(clauses(&city, &request(&city, &subject)), [Clause::Suspension], "it rests on");
+    answer(&city, &filed.id, Finding::Upheld, None).unwrap();
+
+    // An answer at once says as much, and is counted once.
+    let (other, subject) = reader(&city);
+    let prompt = file(&city, other, &subject, CaseKind::Access);
+    answer(&city, &prompt.id, Finding::Upheld, None).unwrap();
+    assert!(case(&city, other).case.acknowledged_at.is_some());
+    city.clock.advance(DAY);
+    let tallies = city.app.case_tallies().unwrap();
+    let of = |kind: CaseKind, what: Counted| tallies.iter().find(|tally| tally.kind == kind).unwrap().of(what);
+    assert_eq!(of(CaseKind::Challenge, Counted::AcknowledgedLate), Count::Few);
+    assert_eq!(of(CaseKind::Challenge, Counted::Acknowledged), Count::Exact(0));
+    assert_eq!(of(CaseKind::Access, Counted::Acknowledged), Count::Few);
+    assert_eq!(of(CaseKind::Access, Counted::AcknowledgedLate), Count::Exact(0));
+}
+
+fn an_answer_that_she_accepts_stands_and_what_it_promises_is_owed(dir: &Path, url: Option<&str>) {
+    let city = city(dir, url);
+    let (resident, subject) = reader(&city);
+    let filed = file(&city, resident, &subject, CaseKind::Complaint);
+    assert!(city.app.settle(resident, &filed.id).is_err(), "there is no answer");
+    answer(&city, &filed.id, Finding::Upheld, Some(Remedy::Correct)).unwrap();
+    city.app.settle(resident, &filed.id).unwrap();
+    let line = last(&city, resident);
+    assert_eq!((line.kind, line.reason.as_str()), (Kind::Case, "settled"));
+    assert_eq!(case(&city, resident).case.state(), CaseState::RemedyDue);
+    assert!(city.app.settle(resident, &filed.id).is_err() && city.app.complain(resident, &filed.id, "After all.").is_err());
+    city.clock.advance(99 * DAY);
+    assert_eq!(city.app.run_cases().unwrap(), 0, "it goes nowhere any more");
+    assert!(is_late(&city, LateDuty::Remedy));
+    let done = Act::Remedied { case: filed.id, reasons: "It is put right.".into() };
+    act(&city, LIBRARY, done, &city.signer(LIBRARY)[..1]).unwrap();
+    assert_eq!(case(&city, resident).case.state(), CaseState::Closed);
+    city.clock.advance(DAY);
+    let tally = city.app.case_tallies().unwrap().remove(0);
+    let counts = [Counted::Settled, Counted::RemedyDue, Counted::Closed].map(|what| tally.of(what));
+    assert_eq!(counts, [Count::Few, Count::Few, Count::Few]);
+    assert!(city.app.settle(city.enrol(1)[0], &case(&city, resident).id).is_err(), "it is nobody else's");
+}
+
+fn where_the_law_sets_a_time_the_clock_settles(dir: &Path, url: Option<&str>) {
+    let city = city(dir, url);
+    let body = json!({"jurisdiction": "TW", "title": text("A law with an end"), "status": "in_force", "valid_from": "2025-01-02",
+        "deadlines": [{"duty": "complain", "within": "P30D", "article": "14"}],
+        "sources": [{"title": "A law", "url": "https://law.example"}]});
+    city.publish(StatementKind::Lawpack, "law_tw-end", OPERATOR, body);
+    let (resident, subject) = reader(&city);
+    let filed = file(&city, resident, &subject, CaseKind::Question);
+    answer(&city, &filed.id, Finding::Dismissed, None).unwrap();
+    let until = case(&city, resident).case.complain_until.unwrap();
+    assert_eq!(until, city.app.now().plus(30 * DAY));
+    city.clock.advance(30 * DAY - 1);
+    assert_eq!(city.app.run_cases().unwrap(), 0);
+    city.clock.advance(1);
+    assert!(city.app.complain(resident, &filed.id, "Now.").is_err(), "its time is over before any job has run");
+    assert_eq!((city.app.run_cases().unwrap(), city.app.run_cases().unwrap()), (1, 0));
+    assert_eq!(case(&city, resident).case.state(), CaseState::Settled);
+    assert_eq!(last(&city, resident).reason, "lapsed");
+}
+
+fn why_she_files_it_and_what_she_wants_is_read_by_whoever_answers(dir: &Path, url: Option<&str>) {
+    let city = city(dir, url);
+    let (resident, subject) = reader(&city);
+    city.app.release(&request(&city, &subject)).unwrap();
+    let line = city.app.footprint(resident).unwrap().lines.last().unwrap().n;
+    let asked = |kind: CaseKind, ground: Ground| {
+        CaseRequest::new(About::Line(line), kind, "").asking(Some(ground), Some(Relief::Explanation))
+    };
+    assert!(
+        city.app.file_case(resident, &asked(CaseKind::Access, Ground::Unlawful)).is_err(),
+        "the law asks for no ground there"
+    );
+    let filed = city.app.file_case(resident, &asked(CaseKind::Challenge, Ground::OtherPurpose)).unwrap();
+    let said = |letter: &usufruct_app::Letter| (letter.ground, letter.relief, letter.text.clone());
+    let expected = (Some(Ground::OtherPurpose), Some(Relief::Explanation), String::new());
+    assert_eq!(case(&city, resident).letters.iter().map(said).collect::<Vec<_>>(), std::slice::from_ref(&expected));
+    let waiting = act(&city, LIBRARY, Act::List {}, &city.signer(LIBRARY)[..1]).unwrap();
+    assert_eq!(waiting[0].letters.iter().map(said).collect::<Vec<_>>(), [expected]);
+    let watchers = city.watchers();
+    let watched = serde_json::to_string(&act(&city, WATCH, Act::List {}, &[&watchers[0]]).unwrap()).unwrap();
+    assert!(!watched.contains("other_purpose") && !watched.contains("explanation"), "{watched}");
+    let sql = "-- case_sealed\nSELECT sealed FROM cases";
+    let rows = city.app.db().read(|conn| conn.query(sql, &[])).unwrap();
+    assert!(!rows[0].bytes(0).unwrap().windows(13).any(|part| part == b"other_purpose"), "it goes with her key");
+    answer(&city, &filed.id, Finding::Upheld, None).unwrap();
+    assert_eq!(case(&city, resident).letters.len(), 2);
 }
 
 fn nobody_but_its_officials_speaks_for_an_office(dir: &Path, url: Option<&str>) {
@@ -270,7 +407,7 @@ fn nobody_but_its_officials_speaks_for_an_office(dir: &Path, url: Option<&str>) 
     assert!(city.app.act_at_desk(&said, &[library.approve(&desk_message("town.test/log", &said))]).is_err());
     city.clock.advance(2 * DAY);
     assert!(city.app.act_at_desk(&said, &[approval]).is_err());
-    assert_eq!(case(&city, resident).case.state, CaseState::Filed);
+    assert_eq!(case(&city, resident).case.state(), CaseState::Filed);
     let empty = Act::Answer { case: filed.id, finding: Finding::Upheld, remedy: None, reasons: "  ".into() };
     assert!(act(&city, LIBRARY, empty, &[library]).is_err(), "reasons are given");
 }
@@ -309,6 +446,13 @@ fn a_deletion_that_was_decided_is_carried_out(dir: &Path, url: Option<&str>) {
     let certificate = ended.detail.as_ref().unwrap().parse().unwrap();
     assert!(city.app.register().certificates.contains_key(&certificate), "the destruction is certified");
     assert!(!city.app.deletion_notices(&service()).unwrap().is_empty(), "the service is told to delete");
+    let own = city.app.own_erasures(resident).unwrap();
+    assert_eq!((own.len(), &own[0].certificate, own[0].mandate.as_ref()), (1, &certificate, Some(&watched())));
+    let days = own[0].erasure.steps().map(|(_, at)| at.unwrap());
+    assert!(days.is_sorted() && days[0] <= city.app.now(), "{days:?}");
+    assert_eq!(own[0].erasure.state(city.app.now()), ErasureState::EscrowFinal, "there is no escrow here");
+    let public = city.app.register().erasure(&city.app.register().certificates[&certificate]);
+    assert_eq!(public.scheduled_at, None, "when she asked is hers to know");
     assert!(city.app.release(&request(&city, &subject)).is_err());
 
     // What a crash left undone is done later, once.
@@ -353,7 +497,7 @@ fn a_case_about_no_line_names_nobody_to_the_office(dir: &Path, url: Option<&str>
     let resident = city.enrol(1)[0];
     let words = "They turned me away, since I have no telephone.".to_owned();
     let about = About::Service(service());
-    let filed = city.app.file_case(resident, &CaseRequest { about, kind: CaseKind::Complaint, words: words.clone() }).unwrap();
+    let filed = city.app.file_case(resident, &CaseRequest::new(about, CaseKind::Complaint, words.clone())).unwrap();
     assert_eq!((filed.line, filed.case.suspends), (None, false));
     assert_eq!((filed.agency.unwrap().as_str(), filed.overseer.is_some()), (LIBRARY, true));
     let waiting = act(&city, LIBRARY, Act::List {}, &city.signer(LIBRARY)[..1]).unwrap();
@@ -363,7 +507,7 @@ fn a_case_about_no_line_names_nobody_to_the_office(dir: &Path, url: Option<&str>
         "there is nothing that the machine could delete"
     );
     answer(&city, &filed.id, Finding::Upheld, None).unwrap();
-    let about_pass = CaseRequest { about: About::Pass, kind: CaseKind::Question, words: String::new() };
+    let about_pass = CaseRequest::new(About::Pass, CaseKind::Question, "");
     assert_eq!(city.app.file_case(resident, &about_pass).unwrap().agency.unwrap().as_str(), OPERATOR);
     // Neither the log nor the database has her words.
     let rows = city.app.db().read(|conn| conn.query("-- case_sealed\nSELECT sealed FROM cases", &[])).unwrap();
@@ -391,9 +535,25 @@ fn a_changed_row_moves_nothing_and_holds_up_no_other(dir: &Path, url: Option<&st
     assert!(act(&city, OPERATOR, Act::List {}, &city.signer(OPERATOR)[..1]).is_err(), "nobody reads what was given to them so");
     city.clock.advance(10 * DAY);
     assert_eq!(city.app.run_cases().unwrap(), 1);
-    assert_eq!(case(&city, other).case.state, CaseState::Escalated);
+    assert_eq!(case(&city, other).case.state(), CaseState::Escalated);
     let sql = "-- case_mend\nUPDATE cases SET agency = 'agc_library' WHERE case_id = $1";
     write(&city, sql, vec![filed.id.as_str().into()]);
+    // Neither the word by which cases are found nor a later time can be changed unseen.
+    for (change, mend) in [
+        (
+            "-- case_word\nUPDATE cases SET state = 'closed' WHERE case_id = $1",
+            "-- case_word_mend\nUPDATE cases SET state = 'filed' WHERE case_id = $1",
+        ),
+        (
+            "-- case_due\nUPDATE cases SET acknowledge_due_at = acknowledge_due_at + 1 WHERE case_id = $1",
+            "-- case_due_mend\nUPDATE cases SET acknowledge_due_at = acknowledge_due_at - 1 WHERE case_id = $1",
+        ),
+    ] {
+        write(&city, change, vec![filed.id.as_str().into()]);
+        assert!(city.app.cases(resident).is_err() && city.app.cases(other).is_ok(), "{change}");
+        write(&city, mend, vec![filed.id.as_str().into()]);
+        assert!(city.app.cases(resident).is_ok());
+    }
     assert_eq!(city.app.run_cases().unwrap(), 1);
 }
 
@@ -410,7 +570,7 @@ fn an_erasure_ends_cases_and_wishes(dir: &Path, url: Option<&str>) {
     city.clock.advance(11 * DAY);
     assert_eq!(city.app.run_cases().unwrap(), 0);
     assert!(!is_late(&city, LateDuty::Answer));
-    assert_eq!(city.app.case_tallies().unwrap()[0].filed, Count::Few, "what was counted stays");
+    assert_eq!(city.app.case_tallies().unwrap()[0].of(Counted::Filed), Count::Few, "what was counted stays");
 }
 
 /// As the house was before: no office, no mandate and no mark in the row.
@@ -498,7 +658,7 @@ fn what_a_law_orders_is_stopped_by_a_case_and_not_by_a_wish(dir: &Path, url: Opt
 fn clerks_file_what_she_says_at_the_counter_and_nothing_else(dir: &Path, url: Option<&str>) {
     let city = city(dir, url);
     let resident = city.enrol(1)[0];
-    let said = |words: &str| CaseRequest { about: About::Service(service()), kind: CaseKind::Complaint, words: words.to_owned() };
+    let said = |words: &str| CaseRequest::new(About::Service(service()), CaseKind::Complaint, words);
     let asked = said("They sent me away.");
     let id = city.app.begin_counter_case(resident, &asked).unwrap();
     let clerks = city.signer(OPERATOR);

@@ -185,7 +185,7 @@ fn a_line_opens_on_its_day_though_everybody_has_forgotten_it(dir: &Path, url: Op
     let number = city.app.register().mandates[&covert()].number;
     let grant = grants.iter().find(|stored| stored.mandate == number).unwrap();
     assert_eq!((grant.grant.uses, grant.last_use_at, grant.grant.given_at), (1, Some(at), at));
-    let request = CaseRequest { about: About::Line(first + 1), kind: CaseKind::Challenge, words: String::new() };
+    let request = CaseRequest::new(About::Line(first + 1), CaseKind::Challenge, "");
     let case = city.app.file_case(resident, &request).unwrap();
     assert_eq!(case.agency.unwrap().as_str(), LIBRARY);
 }
@@ -230,7 +230,7 @@ fn what_opens_later_stays_out_of_all_that_she_can_ask_before(dir: &Path, url: Op
         matches!(city.app.footprint_proof(resident, hidden + 1_000), Err(Error::Unknown { .. })),
         "as for one that is not there"
     );
-    let about = CaseRequest { about: About::Line(hidden), kind: CaseKind::Challenge, words: String::new() };
+    let about = CaseRequest::new(About::Line(hidden), CaseKind::Challenge, "");
     assert!(matches!(city.app.file_case(resident, &about), Err(Error::Unknown { .. })));
     // Her own chain goes on as if nothing had been.
     city.app.release(&city.request(&city.app.subject(resident, &common::service()).unwrap())).unwrap();

@@ -166,7 +166,7 @@ fn a_helper_acts_on_the_persons_rights_and_both_see_it(dir: &Path, url: Option<&
     }
     city.app.consent(acting.actor(&[Power::Consents]).unwrap(), &service(), &mandate(), &[]).unwrap();
     city.app.authorize(&acting, &request()).unwrap();
-    let about = CaseRequest { about: About::Line(0), kind: CaseKind::Challenge, words: "Not so.".into() };
+    let about = CaseRequest::new(About::Line(0), CaseKind::Challenge, "Not so.");
     city.app.file_case(acting.actor(&[Power::Footprint, Power::Cases]).unwrap(), &about).unwrap();
     city.app.withdraw(acting.actor(&[Power::Consents]).unwrap(), &mandate()).unwrap();
 
@@ -604,10 +604,7 @@ fn a_person_ends_a_guardianship_with_her_own_passkey(dir: &Path, url: Option<&st
     city.app.consent(acting.actor(&[Power::Consents]).unwrap(), &service(), &mandate(), &[]).unwrap();
     let line = city.app.footprint(person.resident).unwrap().lines.last().unwrap().n;
     city.app
-        .file_case(
-            person.resident,
-            &CaseRequest { about: About::Line(line), kind: CaseKind::Challenge, words: "I did not want that.".into() },
-        )
+        .file_case(person.resident, &CaseRequest::new(About::Line(line), CaseKind::Challenge, "I did not want that."))
         .unwrap();
 
     let by_card = city.app.open_session_by(person.resident, "kiosk", Means::Card).unwrap();

@@ -55,7 +55,7 @@ type Call = fn(&Held<'_>) -> Result<(), Error>;
 type End<'a, T> = (&'static str, &'a dyn Fn(u64, &T));
 
 /// Everything that is done by a session.
-const CALLS: [(&str, Call); 35] = [
+const CALLS: [(&str, Call); 36] = [
     ("add_certificate_card", |held| held.city.app.add_certificate_card(&held.session, &held.proven, "card")),
     ("add_passkey", |held| held.city.app.add_passkey(&held.session, &passkey(held.city, held.session.resident, "another"))),
     ("authorize", |held| held.city.app.authorize(&held.session, &sign_in(&[])).map(drop)),
@@ -84,6 +84,7 @@ const CALLS: [(&str, Call); 35] = [
     ("renew_help", |held| held.city.app.renew_help(&held.session, "none", held.city.app.now().plus(DAY))),
     ("revoke_cards", |held| held.city.app.revoke_cards(held.session.herself()?).map(drop)),
     ("set_active", |held| held.city.app.set_active(held.session.herself()?, ResidentState::Deactivated)),
+    ("settle", |held| held.city.app.settle(held.session.herself()?, &case(held.city))),
     ("sign_out_everywhere", |held| held.city.app.sign_out_everywhere(held.session.herself()?).map(drop)),
     ("take_recovery_codes", |held| held.city.app.take_recovery_codes(&held.session, &own_codes())),
     ("take_up_guardianship", |held| held.city.app.take_up_guardianship(&held.session, "none", "she", "I")),
@@ -237,7 +238,7 @@ fn case(city: &City) -> CaseId {
 }
 
 fn question() -> CaseRequest {
-    CaseRequest { about: About::Service(service()), kind: CaseKind::Challenge, words: String::new() }
+    CaseRequest::new(About::Service(service()), CaseKind::Challenge, "")
 }
 
 fn helper(city: &City) -> NewHelper {

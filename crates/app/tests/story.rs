@@ -285,9 +285,15 @@ fn a_use_that_a_withdrawal_overtakes_opens_nothing_and_says_so(dir: &Path, url: 
         assert!(city.app.published_size() > index, "it is in the log");
         assert!(matches!(city.app.release(&request), Err(Error::Unknown { .. })));
         let Ok(footprint) = city.app.footprint(resident) else { continue };
-        let kinds: Vec<(u64, Kind)> =
-            footprint.lines[before..].iter().map(|line| (line.index, line.event.as_ref().unwrap().kind)).collect();
-        assert_eq!(kinds, [(index, Kind::Use), (index + 1, Kind::Withdrawal)]);
+        let lines = &footprint.lines[before..];
+        let kinds: Vec<Kind> = lines.iter().map(|line| line.event.as_ref().unwrap().kind).collect();
+        assert_eq!(kinds, [Kind::Use, Kind::Withdrawal, Kind::Status]);
+        assert_eq!((lines[0].index, lines[1].index), (index, index + 1));
+        let used = &footprint.lines[before];
+        let failed = footprint.lines[before + 2].event.as_ref().unwrap();
+        assert_eq!((failed.reason.as_str(), failed.detail.clone()), ("use-failed", Some(used.n.to_string())));
+        let used = used.event.as_ref().unwrap();
+        assert_eq!((failed.mandate, &failed.service), (used.mandate, &used.service), "it says which use");
     }
 }
 
@@ -410,17 +416,10 @@ fn an_objection_is_filed_and_logged(dir: &Path, url: Option<&str>) {
     let city = City::found(dir, url);
     let (resident, subject) = city.cardholder();
     city.app.release(&city.request(&subject)).unwrap();
-    let case = city
-        .app
-        .file_case(resident, &CaseRequest { about: About::Line(1), kind: CaseKind::Challenge, words: "I was not there.".into() })
-        .unwrap();
+    let case = city.app.file_case(resident, &CaseRequest::new(About::Line(1), CaseKind::Challenge, "I was not there.")).unwrap();
     assert_eq!((case.case.due_at, case.case.suspends), (case.case.filed_at.plus(30 * DAY), false));
     assert_eq!(city.app.cases(resident).unwrap()[0].letters[0].text, "I was not there.");
-    assert!(
-        city.app
-            .file_case(resident, &CaseRequest { about: About::Line(99), kind: CaseKind::Challenge, words: String::new() })
-            .is_err()
-    );
+    assert!(city.app.file_case(resident, &CaseRequest::new(About::Line(99), CaseKind::Challenge, "")).is_err());
     let last = city.app.footprint(resident).unwrap().lines.pop().unwrap().event.unwrap();
     assert_eq!((last.kind, last.detail), (Kind::Objection, Some(case.id.to_string())));
 }

@@ -1,8 +1,14 @@
 //! Case: what a resident asks of the office that has her data, how it is answered, and by when.
 //!
-//! The clock is the law's: how long an answer may take, how long it may be put off, and whether what the case is about rests until it is
-//! decided stand in the lawpack of the office (see [`crate::lawpack`]). Who speaks for an office is for others to say; here is what may follow
-//! what.
+//! The clock is the law's: by when it is acknowledged, how long an answer may take, how long it may be put off, and whether what the case is
+//! about rests until it is decided stand in the lawpack of the office (see [`crate::lawpack`]). Where a case stands is nowhere written down: it
+//! follows from what happened and when. Who speaks for an office is for others to say; here is what may follow what.
+
+mod ground;
+mod words;
+
+pub use ground::{Ground, Relief};
+pub use words::STEPS_OF_OTHERS;
 
 use serde::{Deserialize, Serialize};
 
@@ -33,14 +39,22 @@ pub enum CaseKind {
 /// Who has to do something, or that nobody has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CaseState {
-    /// The office has to answer.
+    /// The office has to say that it has it, and to answer.
     Filed,
-    /// The office has answered. The resident may take it to the overseer.
+    /// The office has said that it has it, and has to answer.
+    Acknowledged,
+    /// The office has answered. The resident may accept that, or take it to the overseer.
     Answered,
+    /// She has accepted the answer, or let the time go by that the law gives her, and nothing is owed.
+    Settled,
     /// The overseer has to decide.
     Escalated,
-    /// The overseer has decided.
+    /// The overseer has decided, and has ordered nothing.
     Decided,
+    /// What was ordered, or promised in an answer that she accepted, is not done.
+    RemedyDue,
+    /// What was ordered or promised is done.
+    Closed,
 }
 
 /// What an answer or a decision comes to.
@@ -50,6 +64,8 @@ pub enum Finding {
     /// She is not right, or cannot have it.
     Dismissed,
     Partly,
+    /// Both sides agreed before the overseer decided; an office's own answer is never this.
+    Settled,
     Upheld,
 }
 
@@ -71,13 +87,20 @@ pub enum Remedy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
     pub kind: CaseKind,
-    pub state: CaseState,
     pub filed_at: Time,
+    /// By when the office says that it has it; `None` for cases from before that was asked.
+    pub acknowledge_due_at: Option<Time>,
+    /// When the office did something for the first time: said that it has it, took more time, or answered.
+    pub acknowledged_at: Option<Time>,
     /// When the answer is due, or the decision once it is escalated.
     pub due_at: Time,
     pub extended_at: Option<Time>,
     pub answered_at: Option<Time>,
     pub finding: Option<Finding>,
+    /// Until when she can take the answer to the overseer; `None` before there is one, and where the law sets no time.
+    pub complain_until: Option<Time>,
+    /// When she accepted the answer, or the time to go against it was over.
+    pub settled_at: Option<Time>,
     pub escalated_at: Option<Time>,
     pub decided_at: Option<Time>,
     pub decision: Option<Finding>,
@@ -93,12 +116,24 @@ pub struct Case {
 pub enum Misstep {
     #[error("The office has answered, or its time is over. Look at where the case stands.")]
     NotOpen,
+    #[error("The office has said before that it has the case. Answer it by the day that stands there.")]
+    AlreadyAcknowledged,
     #[error("The case does not lie with the overseer. Wait until it is escalated.")]
     NotEscalated,
     #[error("Its time was prolonged before, or the law does not allow it. Answer by the day that stands there.")]
     NotProlonged,
-    #[error("There is no answer to go against. Wait for it: without one the case goes to the overseer by itself.")]
+    #[error("There is no answer to accept or to go against. Wait for it: without one the case goes to the overseer by itself.")]
     NotAnswered,
+    #[error("The time in which an answer can be taken to the overseer is over. File another case about what happened since.")]
+    TooLate,
+    #[error(
+        "The time in which an answer can be taken to the overseer is not over, or the law sets none. Leave it to the resident."
+    )]
+    NotLapsed,
+    #[error("The ground does not go with what is asked for. Choose another one, or leave it out.")]
+    OtherGround,
+    #[error("An office answers whether she is right, and does not settle with itself. Say upheld, partly or dismissed.")]
+    NotAnAnswer,
     #[error("The time for the answer is not over. It runs until the day that stands there.")]
     NotDue,
     #[error("A case that is dismissed has no remedy, and none is open. Leave the remedy out.")]
@@ -114,12 +149,15 @@ impl Case {
     pub fn filed(kind: CaseKind, law: &Law<'_>, is_under_mandate: bool, now: Time) -> Self {
         Self {
             kind,
-            state: CaseState::Filed,
             filed_at: now,
+            acknowledge_due_at: Some(now.plus(law.within(Duty::Acknowledge))),
+            acknowledged_at: None,
             due_at: now.plus(law.within(kind.duty())),
             extended_at: None,
             answered_at: None,
             finding: None,
+            complain_until: None,
+            settled_at: None,
             escalated_at: None,
             decided_at: None,
             decision: None,
@@ -130,6 +168,48 @@ impl Case {
         }
     }
 
+    /// Where it stands, as it follows from what happened.
+    pub fn state(&self) -> CaseState {
+        let ended = |otherwise| match self.remedy {
+            None => otherwise,
+            Some(_) if self.awaits_remedy() => CaseState::RemedyDue,
+            Some(_) => CaseState::Closed,
+        };
+        match self {
+            Self { decided_at: Some(_), .. } => ended(CaseState::Decided),
+            Self { escalated_at: Some(_), .. } => CaseState::Escalated,
+            Self { settled_at: Some(_), .. } => ended(CaseState::Settled),
+            Self { answered_at: Some(_), .. } => CaseState::Answered,
+            Self { acknowledged_at: Some(_), .. } => CaseState::Acknowledged,
+            _ => CaseState::Filed,
+        }
+    }
+
+    /// Whether the office or the overseer has to say something.
+    pub fn is_open(&self) -> bool {
+        self.is_with_office() || self.state() == CaseState::Escalated
+    }
+
+    /// Whether the office has to answer.
+    pub fn is_with_office(&self) -> bool {
+        matches!(self.state(), CaseState::Filed | CaseState::Acknowledged)
+    }
+
+    /// The office says that it has it.
+    pub fn acknowledge(&mut self, is_overseen: bool, now: Time) -> Result<(), Misstep> {
+        self.require_open(is_overseen, now)?;
+        if self.acknowledged_at.is_some() {
+            return Err(Misstep::AlreadyAcknowledged);
+        }
+        self.acknowledged_at = Some(now);
+        Ok(())
+    }
+
+    /// Whether the office has not said in time that it has it: it has not at `now`, or did so after the day.
+    pub fn is_acknowledged_late(&self, now: Time) -> bool {
+        self.acknowledge_due_at.is_some_and(|due_at| due_at <= self.acknowledged_at.or(self.escalated_at).unwrap_or(now))
+    }
+
     /// The office takes more time, once and where the law allows it.
     pub fn extend(&mut self, law: &Law<'_>, now: Time) -> Result<(), Misstep> {
         self.require_open(true, now)?;
@@ -138,6 +218,7 @@ impl Case {
             return Err(Misstep::NotProlonged);
         }
         (self.extended_at, self.due_at) = (Some(now), self.due_at.plus(more));
+        self.acknowledged_at.get_or_insert(now);
         Ok(())
     }
 
@@ -151,14 +232,36 @@ impl Case {
         now: Time,
     ) -> Result<(), Misstep> {
         self.require_open(is_overseen, now)?;
+        if finding == Finding::Settled {
+            return Err(Misstep::NotAnAnswer);
+        }
         self.find(finding, remedy, law, now)?;
-        (self.state, self.answered_at, self.finding) = (CaseState::Answered, Some(now), Some(finding));
+        (self.answered_at, self.finding) = (Some(now), Some(finding));
+        self.acknowledged_at.get_or_insert(now);
+        self.complain_until = law.deadline_if_any(Duty::Complain).map(|deadline| now.plus(deadline.within()));
         Ok(())
+    }
+
+    /// The resident accepts the answer.
+    pub fn settle(&mut self, now: Time) -> Result<(), Misstep> {
+        if self.state() != CaseState::Answered {
+            return Err(Misstep::NotAnswered);
+        }
+        self.settled_at = Some(now);
+        Ok(())
+    }
+
+    /// The clock settles it: the time is over in which she could take the answer to the overseer.
+    pub fn lapse(&mut self, now: Time) -> Result<(), Misstep> {
+        if self.complain_until.is_none_or(|until| now < until) {
+            return Err(Misstep::NotLapsed);
+        }
+        self.settle(now)
     }
 
     /// The clock takes it to the overseer: nobody has answered.
     pub fn escalate(&mut self, law: &Law<'_>, now: Time) -> Result<(), Misstep> {
-        if self.state != CaseState::Filed {
+        if !self.is_with_office() {
             return Err(Misstep::NotOpen);
         }
         if now < self.due_at {
@@ -170,8 +273,12 @@ impl Case {
 
     /// The resident takes it to the overseer: she does not agree with the answer. What rested rests again.
     pub fn complain(&mut self, law: &Law<'_>, is_under_mandate: bool, now: Time) -> Result<(), Misstep> {
-        if self.state != CaseState::Answered {
+        if self.state() != CaseState::Answered {
             return Err(Misstep::NotAnswered);
+        }
+        // From its day on the answer stands, before any job has said so.
+        if self.complain_until.is_some_and(|until| until <= now) {
+            return Err(Misstep::TooLate);
         }
         self.suspends |= is_under_mandate && law.suspends(self.kind.duty());
         self.hand_over(law, now);
@@ -180,11 +287,11 @@ impl Case {
 
     /// The overseer decides.
     pub fn decide(&mut self, finding: Finding, remedy: Option<Remedy>, law: &Law<'_>, now: Time) -> Result<(), Misstep> {
-        if self.state != CaseState::Escalated {
+        if self.state() != CaseState::Escalated {
             return Err(Misstep::NotEscalated);
         }
         self.find(finding, remedy, law, now)?;
-        (self.state, self.decided_at, self.decision) = (CaseState::Decided, Some(now), Some(finding));
+        (self.decided_at, self.decision) = (Some(now), Some(finding));
         Ok(())
     }
 
@@ -204,7 +311,7 @@ impl Case {
 
     /// Whether nobody has answered, or decided, by the day.
     pub fn is_late(&self, now: Time) -> bool {
-        matches!(self.state, CaseState::Filed | CaseState::Escalated) && self.due_at <= now
+        self.is_open() && self.due_at <= now
     }
 
     /// Whether a remedy is not done by its day.
@@ -215,7 +322,7 @@ impl Case {
     fn require_open(&self, is_overseen: bool, now: Time) -> Result<(), Misstep> {
         // From its day on it is the overseer's, before any job has said so.
         let is_in_time = now < self.due_at || !is_overseen;
-        if self.state == CaseState::Filed && is_in_time { Ok(()) } else { Err(Misstep::NotOpen) }
+        if self.is_with_office() && is_in_time { Ok(()) } else { Err(Misstep::NotOpen) }
     }
 
     fn find(&mut self, finding: Finding, remedy: Option<Remedy>, law: &Law<'_>, now: Time) -> Result<(), Misstep> {
@@ -235,7 +342,7 @@ impl Case {
     }
 
     fn hand_over(&mut self, law: &Law<'_>, now: Time) {
-        (self.state, self.escalated_at) = (CaseState::Escalated, Some(now));
+        self.escalated_at = Some(now);
         self.due_at = now.plus(law.within(Duty::Escalated));
     }
 }
@@ -247,102 +354,6 @@ impl Register {
         let first = own.min_by_key(|entry| entry.number).map(|entry| entry.body.oversight_body.clone());
         first.filter(|id| self.agencies.contains_key(id))
     }
-}
-
-impl CaseKind {
-    /// In the order in which pages offer them.
-    pub const WORDS: [(&'static str, Self); 8] = [
-        ("question", Self::Question),
-        ("access", Self::Access),
-        ("copy", Self::Copy),
-        ("correct", Self::Correct),
-        ("challenge", Self::Challenge),
-        ("stop", Self::Stop),
-        ("delete", Self::Delete),
-        ("complaint", Self::Complaint),
-    ];
-
-    /// The word for it.
-    pub fn code(self) -> &'static str {
-        code(&Self::WORDS, self)
-    }
-
-    /// The kind for a word.
-    pub fn from_code(code: &str) -> Option<Self> {
-        from_code(&Self::WORDS, code)
-    }
-
-    /// What the law sets a time for.
-    pub fn duty(self) -> Duty {
-        match self {
-            Self::Access => Duty::Access,
-            Self::Challenge => Duty::Challenge,
-            Self::Complaint => Duty::Complaint,
-            Self::Copy => Duty::Copy,
-            Self::Correct => Duty::Correct,
-            Self::Delete => Duty::Delete,
-            Self::Question => Duty::Question,
-            Self::Stop => Duty::Stop,
-        }
-    }
-}
-
-impl CaseState {
-    const WORDS: [(&'static str, Self); 4] =
-        [("filed", Self::Filed), ("answered", Self::Answered), ("escalated", Self::Escalated), ("decided", Self::Decided)];
-
-    /// The word for it.
-    pub fn code(self) -> &'static str {
-        code(&Self::WORDS, self)
-    }
-
-    /// The state for a word.
-    pub fn from_code(code: &str) -> Option<Self> {
-        from_code(&Self::WORDS, code)
-    }
-}
-
-impl Finding {
-    pub const WORDS: [(&'static str, Self); 3] =
-        [("dismissed", Self::Dismissed), ("partly", Self::Partly), ("upheld", Self::Upheld)];
-
-    /// The word for it.
-    pub fn code(self) -> &'static str {
-        code(&Self::WORDS, self)
-    }
-
-    /// The finding for a word.
-    pub fn from_code(code: &str) -> Option<Self> {
-        from_code(&Self::WORDS, code)
-    }
-}
-
-impl Remedy {
-    pub const WORDS: [(&'static str, Self); 4] =
-        [("compensate", Self::Compensate), ("correct", Self::Correct), ("delete", Self::Delete), ("stop", Self::Stop)];
-
-    /// The word for it.
-    pub fn code(self) -> &'static str {
-        code(&Self::WORDS, self)
-    }
-
-    /// The remedy for a word.
-    pub fn from_code(code: &str) -> Option<Self> {
-        from_code(&Self::WORDS, code)
-    }
-
-    /// Whether the machine does it by itself.
-    pub fn is_by_machine(self) -> bool {
-        matches!(self, Self::Delete | Self::Stop)
-    }
-}
-
-fn code<T: Copy + PartialEq>(words: &[(&'static str, T)], it: T) -> &'static str {
-    words.iter().find(|(_, known)| *known == it).map_or("", |(word, _)| word)
-}
-
-fn from_code<T: Copy>(words: &[(&'static str, T)], code: &str) -> Option<T> {
-    words.iter().find(|(word, _)| *word == code).map(|(_, it)| *it)
 }
 
 #[cfg(test)]
@@ -412,7 +423,7 @@ mod tests {
             assert_eq!(case.answer(Finding::Upheld, None, true, law, day(10)), Err(Misstep::NotOpen), "before any job has run");
             assert_eq!(case.clone().answer(Finding::Upheld, None, false, law, day(10)), Ok(()), "it has nowhere else to go");
             case.escalate(law, day(10)).unwrap();
-            assert_eq!((case.state, case.due_at, case.suspends), (CaseState::Escalated, day(30), true));
+            assert_eq!((case.state(), case.due_at, case.suspends), (CaseState::Escalated, day(30), true));
             assert_eq!(case.escalate(law, day(40)), Err(Misstep::NotOpen));
             assert_eq!(case.answer(Finding::Upheld, None, true, law, day(11)), Err(Misstep::NotOpen));
             assert!(!case.is_late(day(29)) && case.is_late(day(30)));
@@ -462,6 +473,90 @@ mod tests {
                 case.decide(finding, next, law, day(2)).unwrap();
                 assert!(case.suspends, "{next:?}");
             }
+        });
+    }
+
+    #[test]
+    fn the_office_says_within_days_that_it_has_it_or_is_late() {
+        with_law(|law| {
+            let case = filed(law, CaseKind::Challenge);
+            assert_eq!(
+                (case.state(), case.acknowledge_due_at),
+                (CaseState::Filed, Some(day(3))),
+                "the house's, where the pack is silent"
+            );
+            assert!(!case.is_acknowledged_late(day(3).plus(-1)) && case.is_acknowledged_late(day(3)));
+            let mut told = case.clone();
+            told.acknowledge(true, day(2)).unwrap();
+            assert_eq!((told.state(), told.is_acknowledged_late(day(9))), (CaseState::Acknowledged, false));
+            assert_eq!(told.acknowledge(true, day(2)), Err(Misstep::AlreadyAcknowledged));
+            assert!(told.is_late(day(10)) && told.is_with_office(), "it still has to answer");
+            assert_eq!(case.clone().acknowledge(true, day(10)), Err(Misstep::NotOpen), "it is the overseer's");
+            let mut late = case.clone();
+            late.acknowledge(true, day(4)).unwrap();
+            assert!(late.is_acknowledged_late(day(4)));
+            // Whatever the office does first says as much.
+            let (mut answered, mut extended, mut escalated) = (case.clone(), case.clone(), case.clone());
+            answered.answer(Finding::Upheld, None, true, law, day(1)).unwrap();
+            extended.extend(law, day(1)).unwrap();
+            assert_eq!((answered.acknowledged_at, extended.state()), (Some(day(1)), CaseState::Acknowledged));
+            escalated.escalate(law, day(10)).unwrap();
+            assert!(escalated.is_acknowledged_late(day(99)) && escalated.acknowledged_at.is_none());
+            let before = Case { acknowledge_due_at: None, ..case };
+            assert!(!before.is_acknowledged_late(day(99)), "nobody was asked for it");
+        });
+    }
+
+    #[test]
+    fn an_answer_that_she_accepts_is_settled_and_what_it_promises_is_owed() {
+        with_law(|law| {
+            let mut case = filed(law, CaseKind::Question);
+            assert_eq!(case.settle(day(1)), Err(Misstep::NotAnswered));
+            assert_eq!(case.answer(Finding::Settled, None, true, law, day(1)), Err(Misstep::NotAnAnswer));
+            case.answer(Finding::Upheld, None, true, law, day(1)).unwrap();
+            assert_eq!((case.state(), case.complain_until), (CaseState::Answered, None));
+            assert_eq!(case.lapse(day(999)), Err(Misstep::NotLapsed), "the law sets no time");
+            let mut promised = case.clone();
+            case.settle(day(2)).unwrap();
+            assert_eq!((case.state(), case.settle(day(3))), (CaseState::Settled, Err(Misstep::NotAnswered)));
+            assert_eq!(case.complain(law, true, day(3)), Err(Misstep::NotAnswered));
+            promised.remedy = Some(Remedy::Correct);
+            promised.settle(day(2)).unwrap();
+            assert_eq!(promised.state(), CaseState::RemedyDue);
+            promised.remedied(day(3)).unwrap();
+            assert_eq!(promised.state(), CaseState::Closed);
+        });
+    }
+
+    #[test]
+    fn where_the_law_sets_a_time_the_answer_stands_when_it_is_over() {
+        let mut packs = [pack()];
+        let complain = json!({"jurisdiction": "TW", "title": {"en": "A law", "zh-Hant": "法律"}, "status": "in_force", "valid_from": "2020-01-01",
+            "deadlines": [{"duty": "complain", "within": "P30D", "article": "14"}], "sources": [{"title": "A law", "url": "https://law.example"}]});
+        packs[0].deadlines.extend(Lawpack::read(&complain).unwrap().deadlines);
+        let law = Law::of(packs.iter(), "TW", day(0));
+        let mut case = filed(&law, CaseKind::Question);
+        case.answer(Finding::Dismissed, None, true, &law, day(1)).unwrap();
+        assert_eq!(case.complain_until, Some(day(31)));
+        assert_eq!(case.clone().complain(&law, true, day(31)), Err(Misstep::TooLate), "before any job has run");
+        case.clone().complain(&law, true, day(31).plus(-1)).unwrap();
+        assert_eq!(case.lapse(day(31).plus(-1)), Err(Misstep::NotLapsed));
+        case.lapse(day(31)).unwrap();
+        assert_eq!((case.state(), case.settled_at), (CaseState::Settled, Some(day(31))));
+    }
+
+    #[test]
+    fn a_decision_stands_or_leaves_something_to_do_until_it_is_done() {
+        with_law(|law| {
+            let mut case = filed(law, CaseKind::Challenge);
+            case.escalate(law, day(10)).unwrap();
+            let (mut agreed, mut nothing) = (case.clone(), case.clone());
+            nothing.decide(Finding::Dismissed, None, law, day(11)).unwrap();
+            assert_eq!(nothing.state(), CaseState::Decided);
+            agreed.decide(Finding::Settled, Some(Remedy::Compensate), law, day(11)).unwrap();
+            assert_eq!((agreed.state(), agreed.is_open()), (CaseState::RemedyDue, false));
+            agreed.remedied(day(12)).unwrap();
+            assert_eq!((agreed.state(), agreed.decision), (CaseState::Closed, Some(Finding::Settled)));
         });
     }
 

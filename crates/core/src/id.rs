@@ -129,6 +129,8 @@ ids! {
     PurgeId = "prg";
     /// That the pseudonyms of a domain were all replaced.
     RotationId = "rot";
+    /// What an overseer publishes of a decision.
+    RulingId = "rul";
     /// Something residents sign in to.
     ServiceId = "svc";
     /// That the burst brake has stopped somebody.

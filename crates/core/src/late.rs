@@ -26,6 +26,8 @@ pub struct Late {
 /// What is owed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LateDuty {
+    /// An office has not said that it has what residents filed.
+    Acknowledgement,
     /// An office has not answered residents.
     Answer,
     /// An impact assessment was not looked at again.
@@ -64,6 +66,7 @@ impl LateDuty {
     /// The word for it.
     pub fn code(self) -> &'static str {
         match self {
+            Self::Acknowledgement => "acknowledgement",
             Self::Answer => "answer",
             Self::Assessment => "assessment",
             Self::Breach(duty) => duty.code(),

@@ -147,6 +147,8 @@ duties! {
     Complaint = "complaint";
     /// Until a question is answered.
     Question = "question";
+    /// How long an answer can be taken to the overseer, after which it stands. Where no pack says so, for ever.
+    Complain = "complain";
     /// Until the overseer decides what was escalated.
     Escalated = "escalated";
     /// Until a remedy is done.
@@ -191,7 +193,7 @@ duties! {
 
 impl Duty {
     /// Those that a generic pack can leave out.
-    pub const OPTIONAL: [Self; 1] = [Self::CommentPublic];
+    pub const OPTIONAL: [Self; 2] = [Self::CommentPublic, Self::Complain];
 
     /// The word for it.
     pub fn code(self) -> &'static str {

@@ -23,7 +23,7 @@ use crate::contract::Contract;
 use crate::draft::Problem;
 use crate::id::{
     AgencyId, AgreementId, AssessmentId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId,
-    LawpackId, MandateId, MeetingId, OrderId, PaymentId, PurgeId, RotationId, ServiceId, StoppageId, TallyId,
+    LawpackId, MandateId, MeetingId, OrderId, PaymentId, PurgeId, RotationId, RulingId, ServiceId, StoppageId, TallyId,
 };
 use crate::incident::Incident;
 use crate::key::{KeyOf, PublishedKey};
@@ -37,6 +37,7 @@ use crate::order::{Order, OrderKind};
 use crate::payment::Payment;
 use crate::purge::Purge;
 use crate::rotation::Rotation;
+use crate::ruling::Ruling;
 use crate::service::Service;
 use crate::source::Source;
 use crate::statement::{Statement, Tried};
@@ -83,6 +84,7 @@ pub struct Register {
     pub payments: BTreeMap<PaymentId, Entry<Payment>>,
     pub purges: BTreeMap<PurgeId, Entry<Purge>>,
     pub rotations: BTreeMap<RotationId, Entry<Rotation>>,
+    pub rulings: BTreeMap<RulingId, Entry<Ruling>>,
     pub stoppages: BTreeMap<StoppageId, Entry<Stoppage>>,
     pub tallies: BTreeMap<TallyId, Entry<Tally>>,
     /// Erasures of which nothing can be proved, under the ids that their certificates would have had.
@@ -151,6 +153,7 @@ pub(crate) enum Content {
     Payment(PaymentId, Payment),
     Purge(PurgeId, Purge),
     Rotation(RotationId, Rotation),
+    Ruling(RulingId, Ruling),
     Service(ServiceId, Service),
     Status(StatusChange),
     Stoppage(StoppageId, Stoppage),
@@ -246,6 +249,7 @@ impl Register {
                 put(&mut self.purges, id, body, &make, State::Published);
             }
             Content::Rotation(id, body) => put(&mut self.rotations, id, body, &make, State::Published),
+            Content::Ruling(id, body) => put(&mut self.rulings, id, body, &make, State::Published),
             Content::Service(id, body) => {
                 // A service stays in its state across revisions: its statement needs the same two people as its activation.
                 let state = self.services.get(&id).map_or(State::Draft, |entry| entry.state);

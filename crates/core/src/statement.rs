@@ -69,6 +69,7 @@ pub enum StatementKind {
     Payment,
     Purge,
     Rotation,
+    Ruling,
     Service,
     StatusChange,
     Stoppage,

@@ -30,8 +30,8 @@ use crate::agency::SigningKey;
 use crate::draft::Problem;
 use crate::id::{
     AgencyId, AgreementId, AssessmentId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId,
-    LawpackId, LogId, MandateId, MeetingId, NoticeId, OrderId, PaymentId, PurgeId, RotationId, ServiceId, StatusChangeId,
-    StoppageId, TallyId, VaultId, VerifierId,
+    LawpackId, LogId, MandateId, MeetingId, NoticeId, OrderId, PaymentId, PurgeId, RotationId, RulingId, ServiceId,
+    StatusChangeId, StoppageId, TallyId, VaultId, VerifierId,
 };
 use crate::register::{Content, Register};
 use crate::statement::{Statement, StatementKind};
@@ -75,6 +75,7 @@ pub(crate) fn statement(
         StatementKind::Payment => payment::payment(&mut check),
         StatementKind::Purge => certificate::purge(&mut check),
         StatementKind::Rotation => house::rotation(&mut check),
+        StatementKind::Ruling => oversight::ruling(&mut check),
         StatementKind::Service => service::service(&mut check),
         StatementKind::StatusChange => status::status(&mut check),
         StatementKind::Stoppage => stoppage::stoppage(&mut check),
@@ -160,6 +161,7 @@ fn envelope(check: &mut Check<'_>) {
         StatementKind::Payment => PaymentId::from_str(&statement.id).is_ok(),
         StatementKind::Purge => PurgeId::from_str(&statement.id).is_ok(),
         StatementKind::Rotation => RotationId::from_str(&statement.id).is_ok(),
+        StatementKind::Ruling => RulingId::from_str(&statement.id).is_ok(),
         StatementKind::Service => ServiceId::from_str(&statement.id).is_ok(),
         StatementKind::StatusChange => StatusChangeId::from_str(&statement.id).is_ok(),
         StatementKind::Stoppage => StoppageId::from_str(&statement.id).is_ok(),

@@ -6,6 +6,7 @@ use common::walk::spoil_everything;
 use common::{City, agency_body, day, founded, lawful, library_card, names, outbreak, school_meals, service_body, text};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use usufruct_core::case::CaseKind;
 use usufruct_core::decide::{
     Clause, ConversionRequest, Decision, Outcome, Request, decide, decide_conversion_without_resident, decide_deposit,
     decide_without_resident,
@@ -17,6 +18,7 @@ use usufruct_core::lifecycle::State;
 use usufruct_core::meeting::Meeting;
 use usufruct_core::order::{Order, OrderKind, Standing};
 use usufruct_core::register::Register;
+use usufruct_core::ruling::Ruling;
 use usufruct_core::statement::{Statement, StatementKind};
 use usufruct_core::time::HOUR;
 use usufruct_core::{Time, id};
@@ -365,6 +367,47 @@ fn minutes_name_orders_of_the_body_that_met() {
     city.say(StatementKind::Meeting, "mtg_7", OVERSEER, meeting_body());
     let id: id::MeetingId = "mtg_7".parse().unwrap();
     assert_eq!(city.register.meetings[&id].body.decisions[0].dissent.len(), 1);
+}
+
+fn ruling_body() -> Value {
+    json!({"body": OVERSEER, "office": "agc_library", "mandate": CARD, "kind": "challenge", "finding": "upheld", "remedy": "stop",
+        "text": text("The library looked at a loan for another purpose.")})
+}
+
+#[test]
+fn rulings_spoilt_in_every_way_are_refused() {
+    spoil_everything(&ruling_body(), &["mandate", "remedy"], &|body| Ruling::read(body).map(drop));
+    let mut body = ruling_body();
+    body["finding"] = json!("dismissed");
+    assert!(names(&Ruling::read(&body).unwrap_err(), "remedy", "dismissed"));
+}
+
+#[test]
+fn two_people_of_the_body_that_decided_publish_a_ruling_and_nobody_else() {
+    let mut city = city();
+    let check = |city: &City, body: Value, by: &str, approvals: &[(&str, &str)]| {
+        city.register.check(&city.draft(StatementKind::Ruling, "rul_1", by, body, approvals))
+    };
+    assert!(names(&check(&city, ruling_body(), OVERSEER, &TWO[..1]).unwrap_err(), "approvals", "too-few"));
+    let with = |field: &str, value: &str| {
+        let mut body = ruling_body();
+        body[field] = json!(value);
+        body
+    };
+    let library = [("agc_library", "head"), ("agc_library", "privacy")];
+    assert!(names(&check(&city, with("body", "agc_library"), "agc_library", &library).unwrap_err(), "body", "not-oversight"));
+    let other = [("agc_other", "head"), ("agc_other", "privacy")];
+    assert!(names(&check(&city, with("body", "agc_other"), "agc_other", &other).unwrap_err(), "mandate", "not-overseen"));
+    let mut without = with("body", "agc_other");
+    without.as_object_mut().unwrap().remove("mandate");
+    assert!(names(&check(&city, without, "agc_other", &other).unwrap_err(), "office", "not-overseen"));
+    assert!(names(&check(&city, with("office", "agc_nobody"), OVERSEER, &TWO).unwrap_err(), "office", "unknown"));
+    assert!(names(&check(&city, with("mandate", "mdt_none"), OVERSEER, &TWO).unwrap_err(), "mandate", "unknown"));
+    city.say(StatementKind::Ruling, "rul_1", OVERSEER, ruling_body());
+    assert!(names(&check(&city, with("body", "agc_other"), "agc_other", &other).unwrap_err(), "body", "moved"));
+    city.say(StatementKind::Ruling, "rul_1", OVERSEER, with("kind", "stop"));
+    let id: id::RulingId = "rul_1".parse().unwrap();
+    assert_eq!((city.register.rulings[&id].rev, city.register.rulings[&id].body.kind), (2, CaseKind::Stop));
 }
 
 // Any history

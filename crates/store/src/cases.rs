@@ -1,6 +1,6 @@
 //! Cases: what residents ask of offices, where each stands, and how many there were.
 
-use usufruct_core::case::{Case, CaseKind, CaseState, Finding, Remedy};
+use usufruct_core::case::{Case, CaseKind, Finding, Remedy};
 use usufruct_core::id::{AgencyId, CaseId, ServiceId};
 use usufruct_core::{Digest, Time};
 
@@ -27,24 +27,38 @@ pub struct StoredCase {
     pub mark: Option<Digest>,
 }
 
-/// What is counted for the public, each with its word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What is counted for the public: how many cases came to each state and how, each with its word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Counted {
     Filed,
+    /// The office said by the day that it has it.
+    Acknowledged,
+    /// The office had not said so by the day.
+    AcknowledgedLate,
     /// Answered by the office before the day.
     InTime,
-    /// Not answered by the day, and taken to the overseer by the clock.
+    /// Not answered by the day.
     Late,
     /// Answered by the office: she was right, or partly.
     Upheld,
     /// Answered by the office: she was not.
     Dismissed,
+    /// The resident accepted the answer, or let the time to go against it go by.
+    Settled,
+    /// Taken to the overseer, by the clock or by the resident.
+    Escalated,
     /// Taken to the overseer by the resident.
     Complained,
     /// Decided by the overseer: she was right, or partly.
     DecidedUpheld,
     /// Decided by the overseer: she was not.
     DecidedDismissed,
+    /// The overseer found that both sides had agreed.
+    DecidedSettled,
+    /// A remedy was promised or ordered.
+    RemedyDue,
+    /// What was promised or ordered was done.
+    Closed,
 }
 
 /// One of the public counts.
@@ -61,20 +75,23 @@ const NO_LINE: i64 = -1;
 
 const COLUMNS: &str = "resident, case_id, kind, line, state, filed_at, due_at, sealed, mandate, service, agency, overseer, \
                        extended_at, answered_at, finding, escalated_at, decided_at, decision, remedy, remedy_due_at, remedied_at, \
-                       suspends, mark";
+                       suspends, mark, acknowledge_due_at, acknowledged_at, complain_until, settled_at";
+/// Where a case waits for the answer of the office.
+const WITH_OFFICE: &str = "state IN ('filed', 'acknowledged')";
 
 /// Adds a case, or replaces the one with its id.
 pub fn put(conn: &mut dyn Connection, stored: &StoredCase) -> Result<(), Error> {
     let sql = "-- case_put\nINSERT INTO cases (shard, resident, case_id, kind, line, state, filed_at, due_at, sealed, mandate, service, \
                agency, overseer, extended_at, answered_at, finding, escalated_at, decided_at, decision, remedy, remedy_due_at, \
-               remedied_at, suspends, mark) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
-               $19, $20, $21, $22, $23, $24) ON CONFLICT (shard, resident, case_id) DO UPDATE SET state = excluded.state, \
+               remedied_at, suspends, mark, acknowledge_due_at, acknowledged_at, complain_until, settled_at) VALUES ($1, $2, $3, $4, \
+               $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28) ON CONFLICT (shard, resident, case_id) DO UPDATE SET state = excluded.state, \
                due_at = excluded.due_at, sealed = excluded.sealed, mandate = excluded.mandate, service = excluded.service, \
                agency = excluded.agency, overseer = excluded.overseer, extended_at = excluded.extended_at, \
                answered_at = excluded.answered_at, finding = excluded.finding, escalated_at = excluded.escalated_at, \
                decided_at = excluded.decided_at, decision = excluded.decision, remedy = excluded.remedy, \
                remedy_due_at = excluded.remedy_due_at, remedied_at = excluded.remedied_at, suspends = excluded.suspends, \
-               mark = excluded.mark";
+               mark = excluded.mark, acknowledged_at = excluded.acknowledged_at, complain_until = excluded.complain_until, \
+               settled_at = excluded.settled_at";
     let case = &stored.case;
     let params = [
         shard(stored.resident).into(),
@@ -82,7 +99,7 @@ pub fn put(conn: &mut dyn Connection, stored: &StoredCase) -> Result<(), Error> 
         stored.id.as_str().into(),
         case.kind.code().into(),
         stored.line.map_or(NO_LINE, u64::cast_signed).into(),
-        case.state.code().into(),
+        case.state().code().into(),
         case.filed_at.micros().into(),
         case.due_at.micros().into(),
         Value::from(stored.sealed.clone()),
@@ -101,6 +118,10 @@ pub fn put(conn: &mut dyn Connection, stored: &StoredCase) -> Result<(), Error> 
         micros(case.remedied_at),
         i64::from(case.suspends).into(),
         stored.mark.map_or(Value::Null, |mark| Value::from(mark.0.to_vec())),
+        micros(case.acknowledge_due_at),
+        micros(case.acknowledged_at),
+        micros(case.complain_until),
+        micros(case.settled_at),
     ];
     conn.execute(sql, &params)?;
     Ok(())
@@ -131,7 +152,7 @@ pub fn under_mandate(conn: &mut dyn Connection, resident: u64, mandate: u64) -> 
 /// come first.
 pub fn of_office(conn: &mut dyn Connection, agency: &AgencyId, limit: usize) -> Result<Vec<StoredCase>, Error> {
     let sql = format!(
-        "-- case_of_office\nSELECT {COLUMNS} FROM cases WHERE (agency = $1 AND state = 'filed') OR (overseer = $1 AND state = 'escalated') \
+        "-- case_of_office\nSELECT {COLUMNS} FROM cases WHERE (agency = $1 AND {WITH_OFFICE}) OR (overseer = $1 AND state = 'escalated') \
          OR (agency = $1 AND remedy IS NOT NULL AND remedied_at IS NULL) ORDER BY due_at, case_id LIMIT $2"
     );
     conn.query(&sql, &[agency.as_str().into(), limited(limit)])?.iter().map(read).collect()
@@ -140,7 +161,8 @@ pub fn of_office(conn: &mut dyn Connection, agency: &AgencyId, limit: usize) -> 
 /// Up to `limit` cases that an office has not answered and that `overseer` would decide. Those that are due first come first.
 pub fn watched(conn: &mut dyn Connection, overseer: &AgencyId, limit: usize) -> Result<Vec<StoredCase>, Error> {
     let sql = format!(
-        "-- case_watched\nSELECT {COLUMNS} FROM cases WHERE overseer = $1 AND state = 'filed' AND agency <> $1 ORDER BY due_at, case_id LIMIT $2"
+        "-- case_watched\nSELECT {COLUMNS} FROM cases WHERE overseer = $1 AND {WITH_OFFICE} AND agency <> $1 \
+         ORDER BY due_at, case_id LIMIT $2"
     );
     conn.query(&sql, &[overseer.as_str().into(), limited(limit)])?.iter().map(read).collect()
 }
@@ -155,8 +177,17 @@ pub fn at_office(conn: &mut dyn Connection, agency: &AgencyId, id: &CaseId) -> R
 /// their ids.
 pub fn unanswered(conn: &mut dyn Connection, now: Time, after: &str, limit: usize) -> Result<Vec<StoredCase>, Error> {
     let sql = format!(
-        "-- case_unanswered\nSELECT {COLUMNS} FROM cases WHERE state = 'filed' AND due_at <= $1 AND overseer IS NOT NULL \
+        "-- case_unanswered\nSELECT {COLUMNS} FROM cases WHERE {WITH_OFFICE} AND due_at <= $1 AND overseer IS NOT NULL \
          AND case_id > $2 ORDER BY case_id LIMIT $3"
+    );
+    conn.query(&sql, &[now.micros().into(), after.into(), limited(limit)])?.iter().map(read).collect()
+}
+
+/// Up to `limit` cases after the one with the id `after` whose answer nobody can take to an overseer any more at `now`, in the order of their ids.
+pub fn unsettled(conn: &mut dyn Connection, now: Time, after: &str, limit: usize) -> Result<Vec<StoredCase>, Error> {
+    let sql = format!(
+        "-- case_unsettled\nSELECT {COLUMNS} FROM cases WHERE state = 'answered' AND complain_until <= $1 AND case_id > $2 \
+         ORDER BY case_id LIMIT $3"
     );
     conn.query(&sql, &[now.micros().into(), after.into(), limited(limit)])?.iter().map(read).collect()
 }
@@ -170,16 +201,20 @@ pub fn unremedied(conn: &mut dyn Connection, after: &str, limit: usize) -> Resul
     conn.query(&sql, &[after.into(), limited(limit)])?.iter().map(read).collect()
 }
 
-/// Who owes an answer, a decision or a remedy at `now`, as code of what is owed and office, and since when. An office that has not answered owes
+/// Who owes a word that it has a case, an answer, a decision or a remedy at `now`, as code of what is owed and office, and since when. An office that has not answered owes
 /// it until the overseer decides.
 pub fn overdue(conn: &mut dyn Connection, now: Time) -> Result<Vec<(String, AgencyId, Time)>, Error> {
-    let sql = "-- case_overdue\nSELECT what, office, MIN(due) FROM (\
-               SELECT 'answer' AS what, agency AS office, due_at AS due FROM cases WHERE state = 'filed' AND due_at <= $1 \
+    let sql = format!(
+        "-- case_overdue\nSELECT what, office, MIN(due) FROM (\
+               SELECT 'answer' AS what, agency AS office, due_at AS due FROM cases WHERE {WITH_OFFICE} AND due_at <= $1 \
+               UNION ALL SELECT 'acknowledgement', agency, acknowledge_due_at FROM cases WHERE state = 'filed' \
+               AND acknowledge_due_at <= $1 \
                UNION ALL SELECT 'answer', agency, escalated_at FROM cases WHERE state = 'escalated' AND answered_at IS NULL \
                UNION ALL SELECT 'decision', overseer, due_at FROM cases WHERE state = 'escalated' AND due_at <= $1 \
                UNION ALL SELECT 'remedy', agency, remedy_due_at FROM cases WHERE remedy IS NOT NULL AND remedied_at IS NULL \
-               AND remedy_due_at <= $1) AS owed WHERE office <> '' GROUP BY what, office ORDER BY 3, 1, 2";
-    let rows = conn.query(sql, &[now.micros().into()])?;
+               AND remedy_due_at <= $1) AS owed WHERE office <> '' GROUP BY what, office ORDER BY 3, 1, 2"
+    );
+    let rows = conn.query(&sql, &[now.micros().into()])?;
     rows.iter()
         .map(|row| {
             let office = row.text(1)?.parse().map_err(|_| crate::inconsistent("cases.agency"))?;
@@ -226,15 +261,23 @@ pub fn counts(conn: &mut dyn Connection, day: i64) -> Result<Vec<CaseCount>, Err
 }
 
 impl Counted {
-    const WORDS: [(&'static str, Self); 8] = [
+    /// In the order in which pages and files show them.
+    pub const WORDS: [(&'static str, Self); 15] = [
         ("filed", Self::Filed),
+        ("acknowledged", Self::Acknowledged),
+        ("acknowledged_late", Self::AcknowledgedLate),
         ("in_time", Self::InTime),
         ("late", Self::Late),
         ("upheld", Self::Upheld),
         ("dismissed", Self::Dismissed),
+        ("settled", Self::Settled),
+        ("escalated", Self::Escalated),
         ("complained", Self::Complained),
         ("decided_upheld", Self::DecidedUpheld),
         ("decided_dismissed", Self::DecidedDismissed),
+        ("decided_settled", Self::DecidedSettled),
+        ("remedy_due", Self::RemedyDue),
+        ("closed", Self::Closed),
     ];
 
     /// The word for it.
@@ -255,6 +298,27 @@ fn read(row: &Row) -> Result<StoredCase, Error> {
     let line = row.integer(3)?;
     let remedy = row.optional_text(18)?;
     let agency = row.text(10)?;
+    let case = Case {
+        kind: CaseKind::from_code(row.text(2)?).ok_or_else(|| crate::inconsistent("cases.kind"))?,
+        filed_at: Time::from_micros(row.integer(5)?),
+        acknowledge_due_at: time(23)?,
+        acknowledged_at: time(24)?,
+        due_at: Time::from_micros(row.integer(6)?),
+        extended_at: time(12)?,
+        answered_at: time(13)?,
+        finding: finding(14, "cases.finding")?,
+        complain_until: time(25)?,
+        settled_at: time(26)?,
+        escalated_at: time(15)?,
+        decided_at: time(16)?,
+        decision: finding(17, "cases.decision")?,
+        remedy: remedy.map(|code| Remedy::from_code(code).ok_or_else(|| crate::inconsistent("cases.remedy"))).transpose()?,
+        remedy_due_at: time(19)?,
+        remedied_at: time(20)?,
+        suspends: row.integer(21)? == 1,
+    };
+    // Cases are found by the word, so one that says something else than the times was written by somebody else, as one with a wrong mark.
+    let says_so = row.text(4)? == case.state().code();
     Ok(StoredCase {
         resident: row.integer(0)?.cast_unsigned(),
         id: row.text(1)?.parse().map_err(|_| crate::inconsistent("cases.case_id"))?,
@@ -263,24 +327,9 @@ fn read(row: &Row) -> Result<StoredCase, Error> {
         service: row.optional_text(9)?.map(str::parse).transpose().map_err(|_| crate::inconsistent("cases.service"))?,
         agency: (!agency.is_empty()).then(|| agency.parse()).transpose().map_err(|_| crate::inconsistent("cases.agency"))?,
         overseer: row.optional_text(11)?.map(str::parse).transpose().map_err(|_| crate::inconsistent("cases.overseer"))?,
-        case: Case {
-            kind: CaseKind::from_code(row.text(2)?).ok_or_else(|| crate::inconsistent("cases.kind"))?,
-            state: CaseState::from_code(row.text(4)?).ok_or_else(|| crate::inconsistent("cases.state"))?,
-            filed_at: Time::from_micros(row.integer(5)?),
-            due_at: Time::from_micros(row.integer(6)?),
-            extended_at: time(12)?,
-            answered_at: time(13)?,
-            finding: finding(14, "cases.finding")?,
-            escalated_at: time(15)?,
-            decided_at: time(16)?,
-            decision: finding(17, "cases.decision")?,
-            remedy: remedy.map(|code| Remedy::from_code(code).ok_or_else(|| crate::inconsistent("cases.remedy"))).transpose()?,
-            remedy_due_at: time(19)?,
-            remedied_at: time(20)?,
-            suspends: row.integer(21)? == 1,
-        },
+        case,
         sealed: row.bytes(7)?.to_vec(),
-        mark: mark(row, 22)?,
+        mark: mark(row, 22)?.filter(|_| says_so),
     })
 }
 

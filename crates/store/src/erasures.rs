@@ -129,6 +129,15 @@ pub fn withdrawals(conn: &mut dyn Connection, resident: u64) -> Result<Vec<(Stri
     rows.iter().map(|row| Ok((row.text(0)?.to_owned(), row.optional_integer(1)?.is_some()))).collect()
 }
 
+/// The destructions of what a resident lent, done or not, the newest first.
+pub fn of_resident(conn: &mut dyn Connection, resident: u64) -> Result<Vec<Erasure>, Error> {
+    let sql = format!(
+        "-- erasure_of_resident\nSELECT {COLUMNS} FROM erasures WHERE resident = $1 AND mandate IS NOT NULL \
+         ORDER BY requested_at DESC, certificate_id DESC"
+    );
+    read_all(&conn.query(&sql, &[number(resident).into()])?)
+}
+
 /// The destruction of a mandate's own key at its end, done or not.
 pub fn of_mandate(conn: &mut dyn Connection, mandate: u64) -> Result<Option<Erasure>, Error> {
     let sql = format!(

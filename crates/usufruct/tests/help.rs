@@ -28,6 +28,7 @@ const VERBS: &[&[&str]] = &[
     &["breach", "revise"],
     &["breach", "step"],
     &["case"],
+    &["case", "acknowledge"],
     &["case", "answer"],
     &["case", "decide"],
     &["case", "extend"],

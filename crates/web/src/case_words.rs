@@ -1,8 +1,9 @@
 //! The words of cases in the language of a page.
 
 use i18n_embed_fl::fl;
+use usufruct_app::store::cases::Counted;
 use usufruct_app::{Party, Task};
-use usufruct_core::case::{CaseKind, CaseState, Finding, Remedy};
+use usufruct_core::case::{CaseKind, CaseState, Finding, Ground, Relief, Remedy};
 
 use crate::page::Page;
 
@@ -24,10 +25,14 @@ impl Page {
     /// Where a case stands.
     pub fn case_state(&self, state: &CaseState) -> String {
         match state {
+            CaseState::Acknowledged => fl!(self.messages, "case-acknowledged"),
             CaseState::Answered => fl!(self.messages, "case-answered"),
+            CaseState::Closed => fl!(self.messages, "case-closed"),
             CaseState::Decided => fl!(self.messages, "case-decided"),
             CaseState::Escalated => fl!(self.messages, "case-escalated"),
             CaseState::Filed => fl!(self.messages, "case-filed"),
+            CaseState::RemedyDue => fl!(self.messages, "case-remedy-due"),
+            CaseState::Settled => fl!(self.messages, "case-settled"),
         }
     }
 
@@ -36,6 +41,7 @@ impl Page {
         match finding {
             Finding::Dismissed => fl!(self.messages, "finding-dismissed"),
             Finding::Partly => fl!(self.messages, "finding-partly"),
+            Finding::Settled => fl!(self.messages, "finding-settled"),
             Finding::Upheld => fl!(self.messages, "finding-upheld"),
         }
     }
@@ -51,8 +57,61 @@ impl Page {
     }
 
     /// What an answer or a decision can come to, what she asked for first.
-    pub fn findings(&self) -> [Finding; 3] {
-        [Finding::Upheld, Finding::Partly, Finding::Dismissed]
+    pub fn findings(&self, act: &str) -> &'static [Finding] {
+        match act {
+            "decide" => &[Finding::Upheld, Finding::Partly, Finding::Dismissed, Finding::Settled],
+            _ => &[Finding::Upheld, Finding::Partly, Finding::Dismissed],
+        }
+    }
+
+    /// Why a case is filed.
+    pub fn ground(&self, ground: &Ground) -> String {
+        match ground {
+            Ground::ConsentWithdrawn => fl!(self.messages, "ground-consent-withdrawn"),
+            Ground::Inaccurate => fl!(self.messages, "ground-inaccurate"),
+            Ground::Incomplete => fl!(self.messages, "ground-incomplete"),
+            Ground::NoAnswer => fl!(self.messages, "ground-no-answer"),
+            Ground::NoOtherWay => fl!(self.messages, "ground-no-other-way"),
+            Ground::NotMine => fl!(self.messages, "ground-not-mine"),
+            Ground::NotTold => fl!(self.messages, "ground-not-told"),
+            Ground::OtherPurpose => fl!(self.messages, "ground-other-purpose"),
+            Ground::OwnSituation => fl!(self.messages, "ground-own-situation"),
+            Ground::PurposeOver => fl!(self.messages, "ground-purpose-over"),
+            Ground::TooMuch => fl!(self.messages, "ground-too-much"),
+            Ground::Unlawful => fl!(self.messages, "ground-unlawful"),
+        }
+    }
+
+    /// What she wants to come of it.
+    pub fn relief(&self, relief: &Relief) -> String {
+        match relief {
+            Relief::Compensation => fl!(self.messages, "relief-compensation"),
+            Relief::Correct => fl!(self.messages, "relief-correct"),
+            Relief::Delete => fl!(self.messages, "relief-delete"),
+            Relief::Explanation => fl!(self.messages, "relief-explanation"),
+            Relief::Stop => fl!(self.messages, "relief-stop"),
+        }
+    }
+
+    /// What is counted of cases in public.
+    pub fn counted(&self, what: &Counted) -> String {
+        match what {
+            Counted::Acknowledged => fl!(self.messages, "register-cases-acknowledged"),
+            Counted::AcknowledgedLate => fl!(self.messages, "register-cases-acknowledged-late"),
+            Counted::Closed => fl!(self.messages, "register-cases-closed"),
+            Counted::Complained => fl!(self.messages, "register-cases-complained"),
+            Counted::DecidedDismissed => fl!(self.messages, "register-cases-decided-dismissed"),
+            Counted::DecidedSettled => fl!(self.messages, "register-cases-decided-settled"),
+            Counted::DecidedUpheld => fl!(self.messages, "register-cases-decided-upheld"),
+            Counted::Dismissed => fl!(self.messages, "register-cases-dismissed"),
+            Counted::Escalated => fl!(self.messages, "register-cases-escalated"),
+            Counted::Filed => fl!(self.messages, "register-cases-filed"),
+            Counted::InTime => fl!(self.messages, "register-cases-in-time"),
+            Counted::Late => fl!(self.messages, "register-cases-late"),
+            Counted::RemedyDue => fl!(self.messages, "register-cases-remedy-due"),
+            Counted::Settled => fl!(self.messages, "register-cases-settled"),
+            Counted::Upheld => fl!(self.messages, "register-cases-upheld"),
+        }
     }
 
     /// What can be done about it.
@@ -80,10 +139,11 @@ impl Page {
         }
     }
 
-    /// What officials can do in a case.
-    pub fn desk_acts(&self, task: &Task) -> &'static [&'static str] {
+    /// What officials can do in a case, whether or not the office has said that it has it.
+    pub fn desk_acts(&self, task: &Task, is_acknowledged: bool) -> &'static [&'static str] {
         match task {
-            Task::Answer => &["answer", "extend"],
+            Task::Answer if is_acknowledged => &["answer", "extend"],
+            Task::Answer => &["acknowledge", "answer", "extend"],
             Task::Decide => &["decide"],
             Task::Remedy => &["remedied"],
             Task::Watch => &[],
@@ -93,6 +153,7 @@ impl Page {
     /// One of them in words.
     pub fn desk_act(&self, act: &str) -> String {
         match act {
+            "acknowledge" => fl!(self.messages, "act-acknowledge"),
             "answer" => fl!(self.messages, "task-answer"),
             "decide" => fl!(self.messages, "task-decide"),
             "extend" => fl!(self.messages, "act-extend"),
@@ -112,12 +173,15 @@ impl Page {
     /// What a line says about a case: how it moved on, or what was asked for in it.
     pub fn case_step(&self, reason: &str) -> String {
         match reason {
+            "acknowledged" => fl!(self.messages, "step-acknowledged"),
             "answered" => fl!(self.messages, "step-answered"),
             "complained" => fl!(self.messages, "step-complained"),
             "decided" => fl!(self.messages, "step-decided"),
             "escalated" => fl!(self.messages, "step-escalated"),
             "extended" => fl!(self.messages, "step-extended"),
+            "lapsed" => fl!(self.messages, "step-lapsed"),
             "remedied" => fl!(self.messages, "step-remedied"),
+            "settled" => fl!(self.messages, "step-settled"),
             kind => CaseKind::from_code(kind).map(|kind| self.case_kind(&kind)).unwrap_or_default(),
         }
     }

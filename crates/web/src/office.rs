@@ -90,11 +90,19 @@ struct Shown {
     is_late: bool,
 }
 
+impl Shown {
+    /// Whether the office has said that it has it.
+    fn is_acknowledged(&self) -> bool {
+        self.case.acknowledge_due_at.is_none()
+    }
+}
+
 /// What is to be done in a case.
 #[derive(Deserialize)]
 struct DraftForm {
     form_token: String,
     act: String,
+    #[serde(default)]
     reasons: String,
     #[serde(default)]
     finding: String,
@@ -166,9 +174,10 @@ async fn draft(
     let shown = find(&site, &page, &session, &id).await?;
     let reasons = form.reasons.replace("\r\n", "\n").trim().to_owned();
     let form_token = session.form_token.clone();
-    let acts = ["answer", "decide", "extend", "remedied"];
+    let acts = ["acknowledge", "answer", "decide", "extend", "remedied"];
     let name = acts.into_iter().find(|act| *act == form.act).ok_or_else(Fault::bad_form)?;
-    if reasons.is_empty() || reasons.chars().count() > MOST_CHARACTERS {
+    let needs_reasons = name != "acknowledge";
+    if needs_reasons && reasons.is_empty() || reasons.chars().count() > MOST_CHARACTERS {
         let content = CasePage { page, form_token, shown, wrong: Some(name), reasons };
         return Ok(unkept(render(StatusCode::UNPROCESSABLE_ENTITY, &content)));
     }
@@ -178,6 +187,7 @@ async fn draft(
         code => Remedy::from_code(code).map(Some).ok_or_else(Fault::bad_form),
     };
     let act = match name {
+        "acknowledge" => Act::Acknowledge { case: id },
         "answer" => Act::Answer { case: id, finding: finding()?, remedy: remedy()?, reasons },
         "decide" => {
             let order = match form.order.trim() {

@@ -50,6 +50,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/me/cases", get(cases::list))
         .route("/me/cases/new", get(cases::ask).post(cases::file_open))
         .route("/me/cases/{id}/complain", post(cases::complain))
+        .route("/me/cases/{id}/settle", post(cases::settle))
         .route("/me/consents", get(consents::list))
         .route("/me/consents/{mandate}/withdraw", post(consents::withdraw))
         .route("/me/data", get(data::list))

@@ -10,6 +10,7 @@ use usufruct_core::check::{CheckKind, CheckOutcome};
 use usufruct_core::contract::Contract;
 use usufruct_core::delegation::Power;
 use usufruct_core::emergency::SpeaksFor;
+use usufruct_core::erasure::ErasureState;
 use usufruct_core::event::{Form, Kind};
 use usufruct_core::incident::Fault as RecordFault;
 use usufruct_core::late::LateDuty;
@@ -104,6 +105,7 @@ impl Page {
             "list-ordered" => fl!(self.messages, "status-list-ordered"),
             "list-posted" => fl!(self.messages, "status-list-posted"),
             "messages-changed" => fl!(self.messages, "status-messages-changed"),
+            "use-failed" => fl!(self.messages, "status-use-failed"),
             "wishes-changed" => fl!(self.messages, "status-wishes-changed"),
             "certificate-card-expired" => fl!(self.messages, "status-certificate-card-expired"),
             _ => String::new(),
@@ -324,9 +326,21 @@ impl Page {
         if code == GENERIC { fl!(self.messages, "law-generic") } else { code.to_owned() }
     }
 
+    /// How far an erasure has come.
+    pub fn erasure_state(&self, state: &ErasureState) -> String {
+        match state {
+            ErasureState::Scheduled => fl!(self.messages, "erasure-scheduled"),
+            ErasureState::KeysDestroyed => fl!(self.messages, "erasure-keys-destroyed"),
+            ErasureState::ReplicasConfirmed => fl!(self.messages, "erasure-replicas-confirmed"),
+            ErasureState::Certified => fl!(self.messages, "erasure-certified"),
+            ErasureState::EscrowFinal => fl!(self.messages, "erasure-escrow-final"),
+        }
+    }
+
     /// What is owed.
     pub fn late_duty(&self, duty: &LateDuty) -> String {
         match duty {
+            LateDuty::Acknowledgement => fl!(self.messages, "late-acknowledgement"),
             LateDuty::Answer => fl!(self.messages, "late-answer"),
             LateDuty::Assessment => fl!(self.messages, "late-assessment"),
             LateDuty::Breach(duty) => self.breach_duty(duty),

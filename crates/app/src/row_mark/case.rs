@@ -1,7 +1,7 @@
 //! Marks of cases, and of what residents wish.
 
 use usufruct_core::Digest;
-use usufruct_core::case::{Finding, Remedy};
+use usufruct_core::case::{Case, Finding, Remedy};
 use usufruct_store::cases::StoredCase;
 use usufruct_store::wishes::StoredWishes;
 use usufruct_vault::Vault;
@@ -26,7 +26,7 @@ pub(crate) fn of_case(vault: &Vault, stored: &StoredCase) -> Result<Digest, Erro
         &optional(agency.as_ref().map(|id| id.as_str())),
         &optional(overseer.as_ref().map(|id| id.as_str())),
         case.kind.code().as_bytes(),
-        case.state.code().as_bytes(),
+        stage(case).as_bytes(),
         &time(case.filed_at),
         &time(case.due_at),
         &optional(case.extended_at.map(time)),
@@ -41,7 +41,22 @@ pub(crate) fn of_case(vault: &Vault, stored: &StoredCase) -> Result<Digest, Erro
         &[u8::from(case.suspends)],
         sealed,
     ];
-    row_mark(vault, b"usufruct/row/case/v1", &columns)
+    let later = [case.acknowledge_due_at, case.acknowledged_at, case.complain_until, case.settled_at];
+    let later = later.map(|at| optional(at.map(time)));
+    // A row from before there were these times has the mark that it had.
+    let has_later = later.iter().any(|column| !column.is_empty());
+    let all: Vec<&[u8]> = columns.into_iter().chain(later.iter().map(Vec::as_slice).filter(|_| has_later)).collect();
+    row_mark(vault, b"usufruct/row/case/v1", &all)
+}
+
+/// Where a case stands, by the words that marks hold. The times, which are all in the mark, tell the rest.
+fn stage(case: &Case) -> &'static str {
+    match case {
+        Case { decided_at: Some(_), .. } => "decided",
+        Case { escalated_at: Some(_), .. } => "escalated",
+        Case { answered_at: Some(_), .. } => "answered",
+        _ => "filed",
+    }
 }
 
 /// The mark of what a resident wishes: over all of it.

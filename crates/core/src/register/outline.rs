@@ -6,8 +6,8 @@ use std::str::FromStr;
 use super::{Entry, Register, Step};
 use crate::id::{
     AgencyId, AgreementId, AssessmentId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId,
-    LawpackId, LogId, MandateId, MeetingId, NoticeId, OrderId, PaymentId, PurgeId, RotationId, ServiceId, StoppageId, TallyId,
-    VaultId, VerifierId,
+    LawpackId, LogId, MandateId, MeetingId, NoticeId, OrderId, PaymentId, PurgeId, RotationId, RulingId, ServiceId, StoppageId,
+    TallyId, VaultId, VerifierId,
 };
 use crate::lifecycle::State;
 use crate::statement::StatementKind;
@@ -57,6 +57,7 @@ impl Register {
             StatementKind::Payment => of(kind, &self.payments, id),
             StatementKind::Purge => of(kind, &self.purges, id),
             StatementKind::Rotation => of(kind, &self.rotations, id),
+            StatementKind::Ruling => of(kind, &self.rulings, id),
             StatementKind::Service => of(kind, &self.services, id),
             StatementKind::StatusChange => None,
             StatementKind::Stoppage => of(kind, &self.stoppages, id),
@@ -93,6 +94,7 @@ impl Register {
             StatementKind::Payment => all(kind, &self.payments),
             StatementKind::Purge => all(kind, &self.purges),
             StatementKind::Rotation => all(kind, &self.rotations),
+            StatementKind::Ruling => all(kind, &self.rulings),
             StatementKind::Service => all(kind, &self.services),
             StatementKind::StatusChange => Vec::new(),
             StatementKind::Stoppage => all(kind, &self.stoppages),
@@ -129,7 +131,7 @@ impl<'a> Outline<'a> {
 
 impl StatementKind {
     /// The kinds of which there are objects, in the order of their names.
-    pub const OBJECTS: [Self; 26] = [
+    pub const OBJECTS: [Self; 27] = [
         Self::Agency,
         Self::Agreement,
         Self::Assessment,
@@ -150,6 +152,7 @@ impl StatementKind {
         Self::Payment,
         Self::Purge,
         Self::Rotation,
+        Self::Ruling,
         Self::Service,
         Self::Stoppage,
         Self::Tally,
@@ -181,6 +184,7 @@ impl StatementKind {
             PaymentId::PREFIX => Self::Payment,
             PurgeId::PREFIX => Self::Purge,
             RotationId::PREFIX => Self::Rotation,
+            RulingId::PREFIX => Self::Ruling,
             ServiceId::PREFIX => Self::Service,
             StoppageId::PREFIX => Self::Stoppage,
             TallyId::PREFIX => Self::Tally,

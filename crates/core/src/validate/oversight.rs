@@ -1,11 +1,12 @@
-//! Orders and meetings: spoken by two people of an oversight body, about what that body oversees.
+//! Orders, meetings and rulings: spoken by two people of an oversight body, about what that body oversees.
 
 use super::Check;
 use crate::agency::AgencyKind;
-use crate::id::{AgencyId, MeetingId, OrderId};
+use crate::id::{AgencyId, MeetingId, OrderId, RulingId};
 use crate::meeting::Meeting;
 use crate::order::{Order, OrderKind};
 use crate::register::Content;
+use crate::ruling::Ruling;
 
 pub(super) fn order(check: &mut Check<'_>) -> Option<Content> {
     let (register, statement) = (check.register, check.statement);
@@ -104,6 +105,40 @@ pub(super) fn meeting(check: &mut Check<'_>) -> Option<Content> {
         }
     }
     Some(Content::Meeting(id, Box::new(body)))
+}
+
+/// Cases stand in no log, so that one was decided so is the word of the two who say it.
+pub(super) fn ruling(check: &mut Check<'_>) -> Option<Content> {
+    let (register, statement) = (check.register, check.statement);
+    let body = check.keep(Ruling::read(&statement.body))?;
+    overseer(check, &body.body);
+    let id: RulingId = statement.id.parse().ok()?;
+    if let Some(old) = register.rulings.get(&id) {
+        check.same_owner("body", &old.body.body, &body.body);
+    }
+    if !register.agencies.contains_key(&body.office) {
+        check.unknown("office", &body.office, "body");
+        return None;
+    }
+    let own = register.mandates.values().filter(|entry| entry.body.controller == body.office);
+    let mut overseen = own.filter(|entry| entry.body.oversight_body == body.body);
+    match &body.mandate {
+        Some(mandate) if !register.mandates.contains_key(mandate) => check.unknown("mandate", mandate, "mandate"),
+        Some(mandate) if overseen.all(|entry| entry.id != mandate.as_str()) => {
+            let message = format!(
+                "`{mandate}` is no mandate of `{}` that `{}` oversees. Name the one that the case was about.",
+                body.office, body.body
+            );
+            check.note("mandate", "not-overseen", message);
+        }
+        None if overseen.next().is_none() => {
+            let message =
+                format!("`{}` oversees no mandate of `{}`. Let the body that decided publish it.", body.body, body.office);
+            check.note("office", "not-overseen", message);
+        }
+        _ => {}
+    }
+    Some(Content::Ruling(id, body))
 }
 
 /// Two people of an oversight body in two roles speak.

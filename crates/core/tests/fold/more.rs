@@ -550,6 +550,7 @@ fn unreadable_bodies_are_refused_with_words_and_change_nothing() {
         (StatementKind::Meeting, "mtg_new", "agc_oversight"),
         (StatementKind::Notice, "ntc_new", "agc_library"),
         (StatementKind::Order, "ord_new", "agc_oversight"),
+        (StatementKind::Ruling, "rul_new", "agc_oversight"),
         (StatementKind::Service, "svc_new", "agc_library"),
         (StatementKind::StatusChange, "sta_new", "agc_library"),
     ];

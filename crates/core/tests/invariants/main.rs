@@ -97,7 +97,7 @@ proptest! {
     fn invariant_06_no_single_person_gives_power_or_lifts_an_order(history in histories()) {
         play(&history, |seen| {
             let gives = given_power(seen);
-            let needs_two = matches!(seen.statement.kind, StatementKind::DataBlock | StatementKind::Order | StatementKind::Meeting);
+            let needs_two = matches!(seen.statement.kind, StatementKind::DataBlock | StatementKind::Order | StatementKind::Meeting | StatementKind::Ruling);
             if seen.is_taken && (needs_two || !gives.is_empty()) {
                 prop_assert!(people(seen.statement) >= 2, "{:?} by {:?}", gives, seen.statement);
             }

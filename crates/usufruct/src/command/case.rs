@@ -6,8 +6,10 @@ use std::process::ExitCode;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand, ValueEnum};
-use usufruct_app::{About, Act, Approved, CaseRequest, DeskAct, DeskCase, Party, Task, counter_case_message, desk_message};
-use usufruct_core::case::{CaseKind, Finding, Remedy};
+use usufruct_app::{
+    About, Act, Approved, CaseRequest, DeskAct, DeskCase, Letter, Party, Task, counter_case_message, desk_message,
+};
+use usufruct_core::case::{CaseKind, Finding, Ground, Relief, Remedy};
 use usufruct_core::id::{CaseId, OrderId, ServiceId};
 use usufruct_core::statement::Approval;
 
@@ -32,6 +34,10 @@ pub struct Case {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Say, as the office that it is about, that you have it. Any other word of yours says as much.
+    #[command(after_help = "Example:
+  usufruct case acknowledge CASE --key head.json --data-dir pass")]
+    Acknowledge(Named),
     /// Answer a case, as the office that it is about.
     #[command(after_help = "Example:
   usufruct case answer CASE --finding partly --remedy correct --reasons 'The date was wrong.' --key head.json --data-dir pass")]
@@ -90,6 +96,14 @@ struct List {
 }
 
 #[derive(Debug, Args)]
+struct Named {
+    /// The case.
+    id: CaseId,
+    #[command(flatten)]
+    desk: Desk,
+}
+
+#[derive(Debug, Args)]
 struct Reasoned {
     /// The case.
     id: CaseId,
@@ -138,6 +152,12 @@ struct File {
     /// What she says.
     #[arg(long, value_name = "TEXT")]
     words: String,
+    /// Why, by a word of the list, if she says so.
+    #[arg(long, value_parser = ground)]
+    ground: Option<Ground>,
+    /// What she wants to come of it, if she says so.
+    #[arg(long, value_parser = relief)]
+    relief: Option<Relief>,
     /// The request that the first clerk began.
     #[arg(long, value_name = "ID")]
     request: Option<String>,
@@ -165,6 +185,8 @@ enum FindingWord {
     /// She is not right, or cannot have it.
     Dismissed,
     Partly,
+    /// Both sides agreed; for an overseer's decision only.
+    Settled,
     Upheld,
 }
 
@@ -185,6 +207,7 @@ impl Case {
         let (desk, act, json) = match self.verb {
             Verb::File(verb) => return verb.run(),
             Verb::Sign(verb) => return verb.run(),
+            Verb::Acknowledge(Named { id: case, desk }) => (desk, Act::Acknowledge { case }, false),
             Verb::List(List { desk, json }) => (desk, Act::List {}, json),
             Verb::Extend(Reasoned { id: case, reasons, desk }) => (desk, Act::Extend { case, reasons }, false),
             Verb::Remedied(Reasoned { id: case, reasons, desk }) => (desk, Act::Remedied { case, reasons }, false),
@@ -215,7 +238,7 @@ impl File {
             (None, Some(service)) => About::Service(service),
             (None, None) => About::Pass,
         };
-        let asked = CaseRequest { about, kind: self.kind, words: self.words };
+        let asked = CaseRequest::new(about, self.kind, self.words).asking(self.ground, self.relief);
         let access = Access::open(&self.data_dir)?;
         let origin = access.log_keys()?.origin;
         let id = match self.request {
@@ -259,6 +282,16 @@ fn kind(word: &str) -> Result<CaseKind, String> {
     CaseKind::from_code(word).ok_or_else(|| format!("There is no such kind of case. Write one of: {words}."))
 }
 
+fn ground(word: &str) -> Result<Ground, String> {
+    let words = Ground::WORDS.map(|(word, _)| word).join(", ");
+    Ground::from_code(word).ok_or_else(|| format!("There is no such ground. Write one of: {words}."))
+}
+
+fn relief(word: &str) -> Result<Relief, String> {
+    let words = Relief::WORDS.map(|(word, _)| word).join(", ");
+    Relief::from_code(word).ok_or_else(|| format!("There is no such relief. Write one of: {words}."))
+}
+
 impl Desk {
     /// Signs and sends an act. Answers what waits after it.
     fn act(&self, act: Act) -> Result<Vec<DeskCase>, Failure> {
@@ -284,11 +317,18 @@ fn table(waiting: &[DeskCase]) -> String {
             _ => format!("{} due {}", case.state, case.due_at.day()),
         };
         let rests = if case.rests { "  everything under the mandate rests" } else { "" };
-        let letters: String = case.letters.iter().map(|letter| format!("  {}: {}\n", by(letter.by), letter.text)).collect();
+        let letters: String = case.letters.iter().map(written).collect();
         format!("{}  {}  {owed}  {about}{known}{rests}{watched}\n{letters}", case.id, case.kind.code())
     };
     let lines: String = waiting.iter().map(one).collect();
     if lines.is_empty() { "Nothing waits for this office.\n".to_owned() } else { lines }
+}
+
+/// One letter: who wrote it, the words of the lists in it, and the text.
+fn written(letter: &Letter) -> String {
+    let ground = letter.ground.map_or_else(String::new, |ground| format!("[ground {}] ", ground.code()));
+    let relief = letter.relief.map_or_else(String::new, |relief| format!("[wants {}] ", relief.code()));
+    format!("  {}: {ground}{relief}{}\n", by(letter.by), letter.text)
 }
 
 fn by(party: Party) -> &'static str {
@@ -304,6 +344,7 @@ impl FindingWord {
         match self {
             Self::Dismissed => Finding::Dismissed,
             Self::Partly => Finding::Partly,
+            Self::Settled => Finding::Settled,
             Self::Upheld => Finding::Upheld,
         }
     }
@@ -322,7 +363,6 @@ impl RemedyWord {
 
 #[cfg(test)]
 mod tests {
-    use usufruct_app::Letter;
     use usufruct_core::Time;
     use usufruct_core::case::CaseKind;
 
@@ -331,7 +371,7 @@ mod tests {
     #[test]
     fn a_line_says_what_is_owed_and_what_was_written() {
         let at = |text: &str| text.parse::<Time>().unwrap();
-        let letter = Letter { by: Party::Resident, at: at("2026-01-01T00:00:00Z"), text: "I was not there.".into() };
+        let letter = Letter::new(Party::Resident, at("2026-01-01T00:00:00Z"), "I was not there.");
         let case = DeskCase {
             id: "cas_one".parse().unwrap(),
             task: Task::Answer,
@@ -340,6 +380,7 @@ mod tests {
             kind: CaseKind::Challenge,
             state: "filed".into(),
             filed_at: at("2026-01-01T00:00:00Z"),
+            acknowledge_due_at: None,
             due_at: at("2026-01-31T00:00:00Z"),
             remedy: None,
             remedy_due_at: None,
@@ -356,6 +397,8 @@ mod tests {
         assert!(text.contains("\n  resident: I was not there.\n") && text.contains("compensate due 2026-03-01"), "{text}");
         let watched = DeskCase { task: Task::Watch, subject: None, letters: Vec::new(), ..watched };
         assert!(table(&[watched]).ends_with("svc_library  everything under the mandate rests  watched, agc_library answers\n"));
+        let letter = Letter { relief: Some(Relief::Stop), ..Letter::new(Party::Resident, Time::default(), "") };
+        assert_eq!(written(&Letter { ground: Some(Ground::NotMine), ..letter }), "  resident: [ground not_mine] [wants stop] \n");
         assert_eq!(table(&[]), "Nothing waits for this office.\n");
     }
 }

@@ -132,6 +132,7 @@ impl ValueEnum for What {
             Self::Of(Kind::Meeting),
             Self::Of(Kind::Order),
             Self::Of(Kind::Payment),
+            Self::Of(Kind::Ruling),
             Self::Of(Kind::Service),
             Self::Of(Kind::Vault),
         ]

@@ -63,6 +63,7 @@ pub(super) enum Kind {
     Meeting,
     Order,
     Payment,
+    Ruling,
     Service,
     Vault,
 }
@@ -92,6 +93,7 @@ impl Kind {
             Self::Meeting => ("mtg", StatementKind::Meeting),
             Self::Order => ("ord", StatementKind::Order),
             Self::Payment => ("pay", StatementKind::Payment),
+            Self::Ruling => ("rul", StatementKind::Ruling),
             Self::Service => ("svc", StatementKind::Service),
             Self::Vault => ("vlt", StatementKind::Vault),
         }
@@ -134,6 +136,7 @@ impl Written {
             | Kind::Meeting
             | Kind::Order
             | Kind::Payment
+            | Kind::Ruling
             | Kind::Vault => Ok(vec![compose::object(register, self.kind.named().1, id, body, signers, now)?]),
             Kind::Check => {
                 let contract = body["contract"].as_str().and_then(|id| register.contracts.get(&id.parse::<ContractId>().ok()?));

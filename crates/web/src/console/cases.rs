@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use usufruct_app::{About, Approved, CaseRequest, DeskCase};
-use usufruct_core::case::CaseKind;
+use usufruct_core::case::{CaseKind, Ground, Relief};
 use usufruct_core::id::ServiceId;
 use usufruct_core::statement::Approval;
 
@@ -44,6 +44,10 @@ struct Asked {
     line: Option<u64>,
     service: Option<ServiceId>,
     words: String,
+    #[serde(default)]
+    ground: Option<Ground>,
+    #[serde(default)]
+    relief: Option<Relief>,
 }
 
 /// For whom.
@@ -70,7 +74,7 @@ impl Asked {
             (None, Some(service)) => About::Service(service),
             (None, None) => About::Pass,
         };
-        CaseRequest { about, kind: self.kind, words: self.words }
+        CaseRequest::new(about, self.kind, self.words).asking(self.ground, self.relief)
     }
 }
 

@@ -9,10 +9,13 @@ use i18n_embed_fl::fl;
 use serde::Deserialize;
 use usufruct_app::store::deletions::Deletion;
 use usufruct_app::store::grants::StoredGrant;
+use usufruct_app::{FiledCase, OwnErasure};
 use usufruct_core::Time;
 use usufruct_core::agency::AgencyKind;
+use usufruct_core::case::{CaseKind, Finding};
 use usufruct_core::certificate::Answer;
 use usufruct_core::delegation::Power;
+use usufruct_core::erasure::ErasureState;
 use usufruct_core::grant::{GrantKind, GrantState};
 use usufruct_core::id::{AgencyId, CertificateId, MandateId};
 use usufruct_core::mandate::Mandate;
@@ -35,7 +38,28 @@ struct ConsentsPage {
     ended: Vec<Consent>,
     /// A withdrawal that just happened.
     withdrawn: Option<Done>,
+    erasures: Vec<ShownErasure>,
+    exempt: Vec<Exempt>,
     told: Vec<Told>,
+}
+
+/// What she asked to be deleted in a case, and an office or an overseer found that it is kept.
+struct Exempt {
+    /// Who keeps it.
+    office: String,
+    /// When that was found.
+    at: Time,
+}
+
+/// A deletion of hers.
+struct ShownErasure {
+    certificate: CertificateId,
+    /// Title of the mandate; empty when that is gone.
+    mandate: String,
+    state: ErasureState,
+    steps: [(ErasureState, Option<Time>); 5],
+    is_certified: bool,
+    is_uncertified: bool,
 }
 
 /// A service that has to delete what it received.
@@ -97,9 +121,12 @@ pub(crate) async fn list(
 ) -> Result<Response, Fault> {
     let resident = looked(&site, &session, Power::Consents).await?;
     let has_withdrawn = after.withdrawn.is_some();
-    let (grants, footprint, deletions) = blocking(&site, move |app| {
+    // A helper who was given consents alone reads nothing of her cases.
+    let may_see_cases = session.actor(&[Power::Cases]).is_ok();
+    let (grants, footprint, deletions, erasures, cases) = blocking(&site, move |app| {
         let footprint = if has_withdrawn { Some(app.footprint(resident)?) } else { None };
-        Ok((app.grants(resident)?, footprint, app.deletions_of(resident)?))
+        let cases = if may_see_cases { app.cases(resident)? } else { Vec::new() };
+        Ok((app.grants(resident)?, footprint, app.deletions_of(resident)?, app.own_erasures(resident)?, cases))
     })
     .await?;
     let register = site.app.register();
@@ -117,7 +144,30 @@ pub(crate) async fn list(
         Some(Done { title: page.text(&mandate.body.title).to_owned(), row, certificate })
     });
     let told = deletions.iter().map(|deletion| told(&register, &page, deletion, now)).collect();
-    Ok(show(&ConsentsPage { page, current, ended, withdrawn, told }))
+    let erasures = erasures.into_iter().map(|own| shown_erasure(&register, &page, own, now)).collect();
+    let exempt = cases.iter().filter_map(|filed| exempt(&register, &page, filed)).collect();
+    Ok(show(&ConsentsPage { page, current, ended, withdrawn, erasures, exempt, told }))
+}
+
+/// A case in which it was found last that what she wants deleted is kept.
+fn exempt(register: &Register, page: &Page, filed: &FiledCase) -> Option<Exempt> {
+    let case = &filed.case;
+    let (found, at) = case.decision.zip(case.decided_at).or_else(|| case.finding.zip(case.answered_at))?;
+    let is_kept = case.kind == CaseKind::Delete && found == Finding::Dismissed && !case.is_open();
+    let office = filed.agency.as_ref().and_then(|id| register.agencies.get(id));
+    is_kept.then(|| Exempt { office: office.map(|entry| page.text(&entry.body.legal_name).to_owned()).unwrap_or_default(), at })
+}
+
+fn shown_erasure(register: &Register, page: &Page, own: OwnErasure, now: Time) -> ShownErasure {
+    let mandate = own.mandate.as_ref().and_then(|id| register.mandates.get(id));
+    ShownErasure {
+        mandate: mandate.map(|entry| page.text(&entry.body.title).to_owned()).unwrap_or_default(),
+        state: own.erasure.state(now),
+        steps: own.erasure.steps(),
+        is_certified: own.erasure.certified_at.is_some(),
+        is_uncertified: own.is_uncertified,
+        certificate: own.certificate,
+    }
 }
 
 /// One step: the button is the withdrawal.

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use usufruct_app::{Footprint, FootprintLine, Incomplete, LineMatter, NamedOfficer, OpenedWeeks};
 use usufruct_core::Time;
+use usufruct_core::case::STEPS_OF_OTHERS;
 use usufruct_core::delay::visible_from;
 use usufruct_core::delegation::Power;
 use usufruct_core::event::{Event, Form, Kind};
@@ -239,7 +240,7 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
     }
     if event.kind == Kind::Case {
         row.why = page.case_step(&event.reason);
-        row.is_by_office = matches!(event.reason.as_str(), "extended" | "answered" | "escalated" | "decided" | "remedied");
+        row.is_by_office = STEPS_OF_OTHERS.contains(&event.reason.as_str());
         if row.is_by_office && row.who.is_empty() {
             row.who = fl!(page.messages, "footprint-office");
         }
@@ -252,6 +253,9 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
     }
     if event.kind == Kind::Status {
         row.why = page.status_reason(&event.reason);
+        if let Some(n) = event.detail.as_deref().filter(|_| event.reason == "use-failed") {
+            row.why = fl!(page.messages, "footprint-failed", why = row.why.as_str(), line = n);
+        }
     }
     if event.kind == Kind::Delegation {
         row.why = page.delegation_reason(&event.reason, event.detail.as_deref().unwrap_or_default());

@@ -1,4 +1,4 @@
-//! How many cases residents filed with each office, and what came of them.
+//! How many cases residents filed with each office, what came of them, and what overseers publish of their decisions.
 
 use std::sync::Arc;
 
@@ -6,9 +6,11 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use i18n_embed_fl::fl;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use usufruct_app::CaseTally;
 use usufruct_core::late::{Late, LateDuty};
+use usufruct_core::register::{Entry, Register};
+use usufruct_core::ruling::Ruling;
 
 use super::{Link, open_json};
 use crate::Site;
@@ -23,15 +25,43 @@ struct CountsPage {
     tallies: Vec<(Link, CaseTally)>,
     /// Who owes residents something now.
     late: Vec<(Link, Late)>,
+    /// The newest first.
+    rulings: Vec<ShownRuling>,
+}
+
+/// What an overseer published of a decision, with words for what it names.
+struct ShownRuling {
+    entry: Entry<Ruling>,
+    body: Link,
+    office: Link,
+    mandate: Option<Link>,
 }
 
 pub(super) async fn page(State(site): State<Arc<Site>>, page: Page) -> Result<Response, Fault> {
     let (tallies, late) = blocking(&site, |app| Ok((app.case_tallies()?, app.late()?))).await?;
     let register = site.app.register();
     let tallies = tallies.into_iter().map(|tally| (Link::agency(&register, &page, &tally.agency), tally)).collect();
-    let owed = |late: &Late| matches!(late.duty, LateDuty::Answer | LateDuty::Decision | LateDuty::Remedy);
+    let owed =
+        |late: &Late| matches!(late.duty, LateDuty::Acknowledgement | LateDuty::Answer | LateDuty::Decision | LateDuty::Remedy);
     let late = late.into_iter().filter(owed).map(|late| (Link::agency(&register, &page, &late.agency), late)).collect();
-    Ok(show(&CountsPage { page, tallies, late }))
+    let mut rulings: Vec<_> = register.rulings.values().map(|entry| shown_ruling(&register, &page, entry)).collect();
+    rulings.sort_by_key(|shown| std::cmp::Reverse(shown.entry.index));
+    Ok(show(&CountsPage { page, tallies, late, rulings }))
+}
+
+/// What overseers published of their decisions.
+pub(super) async fn rulings_json(State(site): State<Arc<Site>>) -> Response {
+    open_json(&site.app.register().rulings)
+}
+
+fn shown_ruling(register: &Register, page: &Page, entry: &Entry<Ruling>) -> ShownRuling {
+    let mandate = entry.body.mandate.as_ref().and_then(|id| register.mandates.get(id));
+    ShownRuling {
+        body: Link::agency(register, page, &entry.body.body),
+        office: Link::agency(register, page, &entry.body.office),
+        mandate: mandate.map(|mandate| Link::mandate(page, mandate)),
+        entry: entry.clone(),
+    }
 }
 
 pub(super) async fn json(State(site): State<Arc<Site>>) -> Result<Response, Fault> {
@@ -39,18 +69,11 @@ pub(super) async fn json(State(site): State<Arc<Site>>) -> Result<Response, Faul
     let tallies: Vec<Value> = tallies
         .into_iter()
         .map(|tally| {
-            json!({
-                "agency": tally.agency,
-                "kind": tally.kind,
-                "filed": tally.filed,
-                "in_time": tally.in_time,
-                "late": tally.late,
-                "upheld": tally.upheld,
-                "dismissed": tally.dismissed,
-                "complained": tally.complained,
-                "decided_upheld": tally.decided_upheld,
-                "decided_dismissed": tally.decided_dismissed,
-            })
+            let counts = tally.all().map(|(word, _, count)| (word.to_owned(), json!(count)));
+            let mut all: Map<String, Value> = counts.collect();
+            all.insert("agency".to_owned(), json!(tally.agency));
+            all.insert("kind".to_owned(), json!(tally.kind));
+            Value::Object(all)
         })
         .collect();
     Ok(open_json(&tallies))

@@ -253,7 +253,7 @@ fn mandates(register: &Register, page: &Page, ids: &[MandateId]) -> Vec<Link> {
 /// What is late, with words where the register has some.
 fn object(register: &Register, page: &Page, late: &Late) -> Link {
     let found = match late.duty {
-        LateDuty::Answer | LateDuty::Decision | LateDuty::Remedy => {
+        LateDuty::Acknowledgement | LateDuty::Answer | LateDuty::Decision | LateDuty::Remedy => {
             Some(Link { to: "/register/cases".to_owned(), words: fl!(page.messages, "register-cases") })
         }
         LateDuty::Breach(_) => late.object.parse().ok().and_then(|id: BreachId| {

@@ -132,6 +132,7 @@ impl Page {
             Duty::Stop => fl!(self.messages, "duty-stop"),
             Duty::Delete => fl!(self.messages, "duty-delete"),
             Duty::Challenge => fl!(self.messages, "duty-challenge"),
+            Duty::Complain => fl!(self.messages, "duty-complain"),
             Duty::Complaint => fl!(self.messages, "duty-complaint"),
             Duty::Question => fl!(self.messages, "duty-question"),
             Duty::Escalated => fl!(self.messages, "duty-escalated"),

@@ -9,6 +9,7 @@ use i18n_embed_fl::fl;
 use serde_json::json;
 use usufruct_core::Time;
 use usufruct_core::certificate::{Cause, Certificate, Recipient};
+use usufruct_core::erasure::ErasureState;
 use usufruct_core::id::{CertificateId, MandateId, ServiceId};
 use usufruct_core::key::KeyOf;
 use usufruct_core::lifecycle::State as Stage;
@@ -81,6 +82,9 @@ struct ShownCertificate {
     mandate: Option<Link>,
     /// When no ciphertext was left of it, by its own word or by that of a statement about many.
     purged_at: Option<Time>,
+    /// How far the erasure has come, and when.
+    state: ErasureState,
+    steps: [(ErasureState, Option<Time>); 5],
     /// Services that were told to delete, and what they said.
     recipients: Vec<(Link, Recipient)>,
 }
@@ -113,13 +117,23 @@ pub(super) async fn service(State(site): State<Arc<Site>>, page: Page, Path(id):
 pub(super) async fn certificates(State(site): State<Arc<Site>>, page: Page) -> Response {
     let register = site.app.register();
     let mut certificates: Vec<_> =
-        register.certificates.values().map(|entry| shown_certificate(&register, &page, entry)).collect();
+        register.certificates.values().map(|entry| shown_certificate(&register, &page, entry, site.app.now())).collect();
     certificates.sort_by_key(|certificate| std::cmp::Reverse(certificate.entry.index));
     show(&CertificatesPage { page, certificates })
 }
 
 pub(super) async fn certificates_json(State(site): State<Arc<Site>>) -> Response {
     open_json(&site.app.register().certificates)
+}
+
+/// How far each erasure has come that is certified, with the day of each step.
+pub(super) async fn erasures_json(State(site): State<Arc<Site>>) -> Response {
+    let (register, now) = (site.app.register(), site.app.now());
+    let erasures = register.certificates.values().map(|entry| {
+        let erasure = register.erasure(entry);
+        json!({ "certificate": entry.id, "state": erasure.state(now), "steps": erasure, "purged_at": register.purged_at(entry) })
+    });
+    open_json(&erasures.collect::<Vec<_>>())
 }
 
 pub(super) async fn certificate(State(site): State<Arc<Site>>, page: Page, Path(id): Path<String>) -> Result<Response, Fault> {
@@ -129,7 +143,7 @@ pub(super) async fn certificate(State(site): State<Arc<Site>>, page: Page, Path(
         return Ok(open_json(entry));
     }
     let Some(entry) = find(&id) else { return uncertified(&register, page, &id) };
-    let certificate = shown_certificate(&register, &page, entry);
+    let certificate = shown_certificate(&register, &page, entry, site.app.now());
     // Those of its time: who keeps the root now may not have kept it then.
     let terms = register.vault_terms_at(entry.number);
     let body = &entry.body;
@@ -182,7 +196,8 @@ fn shown_service(register: &Register, page: &Page, entry: &Entry<Service>) -> Sh
     }
 }
 
-fn shown_certificate(register: &Register, page: &Page, entry: &Entry<Certificate>) -> ShownCertificate {
+fn shown_certificate(register: &Register, page: &Page, entry: &Entry<Certificate>, now: Time) -> ShownCertificate {
+    let erasure = register.erasure(entry);
     let mandate = entry.body.mandate.as_ref().and_then(|id| register.mandates.get(&id.parse().ok()?));
     let recipients = entry
         .body
@@ -193,6 +208,8 @@ fn shown_certificate(register: &Register, page: &Page, entry: &Entry<Certificate
         mandate: mandate.map(|mandate| Link::mandate(page, mandate)),
         recipients: recipients.collect(),
         purged_at: register.purged_at(entry),
+        state: erasure.state(now),
+        steps: erasure.steps(),
         entry: entry.clone(),
     }
 }

@@ -9,12 +9,13 @@ use super::Link;
 use crate::page::Page;
 
 /// The lists of the register by the last part of their addresses, each with the kinds of objects that it tells about.
-pub(super) static LISTS: [(&str, &[StatementKind]); 15] = [
+pub(super) static LISTS: [(&str, &[StatementKind]); 16] = [
     ("agencies", &[StatementKind::Agency]),
     ("agreements", &[StatementKind::Agreement]),
     ("assessments", &[StatementKind::Assessment]),
     ("blocks", &[StatementKind::DataBlock]),
     ("breaches", &[StatementKind::Breach]),
+    ("cases", &[StatementKind::Ruling]),
     ("certificates", &[StatementKind::Certificate, StatementKind::Uncertified]),
     ("contracts", &[StatementKind::Contract, StatementKind::Check]),
     ("counts", &[StatementKind::Incident, StatementKind::Stoppage]),
@@ -91,6 +92,11 @@ impl Link {
                 .ok()
                 .and_then(|key| register.orders.get(&key))
                 .map(|entry| Self { to: format!("/register/orders/{id}"), words: page.order_kind(&entry.body.kind) }),
+            StatementKind::Ruling => id
+                .parse()
+                .ok()
+                .and_then(|key| register.rulings.get(&key))
+                .map(|entry| Self { to: format!("/register/cases#{id}"), words: page.case_kind(&entry.body.kind) }),
             StatementKind::Service => {
                 id.parse().ok().and_then(|key| register.services.get(&key)).map(|entry| Self::service(page, entry))
             }
@@ -133,6 +139,7 @@ impl Page {
             StatementKind::Payment => fl!(self.messages, "thing-payment"),
             StatementKind::Purge => fl!(self.messages, "thing-purge"),
             StatementKind::Rotation => fl!(self.messages, "thing-rotation"),
+            StatementKind::Ruling => fl!(self.messages, "thing-ruling"),
             StatementKind::Service => fl!(self.messages, "thing-service"),
             StatementKind::StatusChange => fl!(self.messages, "thing-status-change"),
             StatementKind::Stoppage => fl!(self.messages, "thing-stoppage"),

@@ -72,11 +72,7 @@ impl Pages {
         wrong.blocks[0].0 = block("district");
         assert!(app.release(&wrong).is_err(), "she did not agree to this block");
         app.correct(resident, &block("district"), "海濱 <Seaside> & co").unwrap();
-        app.file_case(
-            resident,
-            &CaseRequest { about: About::Line(1), kind: CaseKind::Challenge, words: "<script>alert(1)</script>".into() },
-        )
-        .unwrap();
+        app.file_case(resident, &CaseRequest::new(About::Line(1), CaseKind::Challenge, "<script>alert(1)</script>")).unwrap();
         app.withdraw(resident, &mandate()).unwrap();
         app.consent_at_counter(resident, &common::service(), &mandate(), &[block("district")]).unwrap();
         app.consent_at_counter(resident, &common::service(), &"mdt_short".parse().unwrap(), &[]).unwrap();

@@ -4,8 +4,8 @@
 use axum::http::header::{ACCEPT, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use usufruct_app::{TicketDesk, desk_message, desk_ticket};
-use usufruct_core::case::CaseState;
+use usufruct_app::{Act, DeskAct, TicketDesk, desk_message, desk_ticket};
+use usufruct_core::case::{CaseState, Finding};
 use usufruct_core::id::CaseId;
 use usufruct_core::statement::Signer;
 use usufruct_core::time::HOUR;
@@ -35,7 +35,7 @@ fn objected() -> (Pages, CaseId, String) {
     request.mandate = "mdt_watched".parse().unwrap();
     city.app.release(&request).unwrap();
     let line = city.app.footprint(resident).unwrap().lines.last().unwrap().n;
-    let asked = CaseRequest { about: About::Line(line), kind: CaseKind::Challenge, words: WORDS.into() };
+    let asked = CaseRequest::new(About::Line(line), CaseKind::Challenge, WORDS);
     let filed = city.app.file_case(resident, &asked).unwrap();
     (pages, filed.id, subject)
 }
@@ -140,6 +140,50 @@ async fn an_official_answers_in_forms_and_by_her_own_key() {
     assert_eq!((done.status, done.location.as_str()), (StatusCode::SEE_OTHER, "/office"), "{}", done.text);
     assert!(case().is_none(), "answered, and the machine has stopped it");
     assert_eq!(act(&line(signer, &packed)).await.status, StatusCode::CONFLICT, "once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_official_says_by_her_own_key_that_the_office_has_it() {
+    let (pages, id, _) = objected();
+    let signer = pages.city.signer(LIBRARY)[0];
+    let cookie = pages.signed_in(signer).await;
+    let one = format!("/office/cases/{id}");
+    let page = pages.office(&cookie, &one, "en").await.text;
+    assert!(page.contains("data-testid=\"draft-acknowledge\""), "{page}");
+    let token = between(&page, "name=\"form_token\" value=\"", "\"");
+    let drafted = pages.office_form(&one, &cookie, &[("form_token", token), ("act", "acknowledge")]).await.0;
+    assert_eq!(drafted.status, StatusCode::OK, "without reasons: {}", drafted.text);
+    let packed = between(&drafted.text, "name=\"packed\" value=\"", "\"");
+    let signed = line(signer, packed);
+    let fields = [("form_token", token), ("packed", packed), ("signatures", signed.as_str())];
+    assert_eq!(pages.office_form("/office/acts", &cookie, &fields).await.0.status, StatusCode::SEE_OTHER);
+    let page = pages.office(&cookie, &one, "en").await.text;
+    assert!(!page.contains("draft-acknowledge") && page.contains("draft-answer"), "{page}");
+    let waiting = pages.city.app.waiting(&LIBRARY.parse().unwrap()).unwrap();
+    assert_eq!(waiting.iter().find(|case| case.id == id).unwrap().state, CaseState::Acknowledged.code());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_office_keeps_stands_as_exempt_and_an_answer_is_accepted_by_a_press() {
+    let pages = Pages::new();
+    let app = &pages.city.app;
+    let filed = app.file_case(pages.resident, &CaseRequest::new(About::Line(1), CaseKind::Delete, "Delete it.")).unwrap();
+    assert!(!pages.get("/me/consents", "en").await.text.contains("data-testid=\"exempt\""));
+    let (case, reasons) = (filed.id.clone(), "The law keeps it for five years.".to_owned());
+    let act = Act::Answer { case, finding: Finding::Dismissed, remedy: None, reasons };
+    let said = serde_json::to_string(&DeskAct { agency: LIBRARY.parse().unwrap(), at: app.now(), act }).unwrap();
+    let signer = pages.city.signer(LIBRARY)[0];
+    app.act_at_desk(&said, &[signer.approve(&desk_message("city.test/log", &said))]).unwrap();
+    for lang in ["en", "zh-Hant"] {
+        let page = pages.get("/me/consents", lang).await.text;
+        let wrong = faults(&page, lang);
+        assert!(wrong.is_empty(), "{lang}: {wrong:?}");
+        assert!(page.contains("data-testid=\"exempt\"") && page.contains("data-state=\"escrow_final\""), "{page}");
+    }
+    let settle = format!("/me/cases/{}/settle", filed.id);
+    assert_eq!(pages.post(&settle, &[]).await.status, StatusCode::SEE_OTHER);
+    assert!(pages.get("/me/cases", "en").await.text.contains("data-state=\"settled\""));
+    assert_eq!(pages.post(&settle, &[]).await.status, StatusCode::CONFLICT, "once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

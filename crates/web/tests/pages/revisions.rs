@@ -124,6 +124,7 @@ async fn feeds_tell_what_changed_last() {
         "assessments",
         "blocks",
         "breaches",
+        "cases",
         "certificates",
         "contracts",
         "counts",

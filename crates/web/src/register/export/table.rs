@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
 use usufruct_app::elsewhere_counts;
+use usufruct_app::store::cases::Counted;
 use usufruct_core::id::AgencyId;
 use usufruct_core::register::Entry;
 use usufruct_core::{Text, Time};
@@ -51,31 +52,10 @@ pub(super) async fn blocks(State(site): State<Arc<Site>>) -> Answer {
 /// One line for each office and kind of case.
 pub(super) async fn cases(State(site): State<Arc<Site>>) -> Answer {
     let tallies = blocking(&site, |app| app.case_tallies()).await?;
-    let columns = [
-        "agency",
-        "kind",
-        "filed",
-        "in_time",
-        "late",
-        "upheld",
-        "dismissed",
-        "complained",
-        "decided_upheld",
-        "decided_dismissed",
-    ];
+    let columns: Vec<&str> = ["agency", "kind"].into_iter().chain(Counted::WORDS.map(|(word, _)| word)).collect();
     let lines = tallies.into_iter().map(|tally| {
-        let counts = [
-            tally.filed,
-            tally.in_time,
-            tally.late,
-            tally.upheld,
-            tally.dismissed,
-            tally.complained,
-            tally.decided_upheld,
-            tally.decided_dismissed,
-        ];
-        let first = [tally.agency.to_string(), word(&tally.kind)];
-        first.into_iter().chain(counts.map(|count| count.to_string())).collect()
+        let counts = tally.all().map(|(_, _, count)| count.to_string());
+        [tally.agency.to_string(), word(&tally.kind)].into_iter().chain(counts).collect()
     });
     csv_of(&columns, lines)
 }
