@@ -57,7 +57,7 @@ function written(name, text) {
 }
 
 test("one person opens nothing, two do, and the clocks are public", async () => {
-  const file = written("lost-laptop.toml", `body = "${BODY}"\ncause = "loss"\ntitle = { en = "Lost laptop", zh-Hant = "筆電遺失" }
+  const file = written("lost-laptop.toml", `body = "${BODY}"\ncause = "loss"\nkinds = ["confidentiality"]\nthreat_actor = "nobody"\nreporter = "staff"\ntitle = { en = "Lost laptop", zh-Hant = "筆電遺失" }
 facts = { en = "A laptop was left in a train.", zh-Hant = "筆電遺留於列車上。" }\nfrom = "2020-01-01"\nmandates = ["mdt_library-card"]\nservices = ["svc_library"]\n`);
   assert.match((await desk(["count", file], [])).stdout, /Residents concerned: /);
   const alone = await desk(["open", file], keys.slice(0, 1));

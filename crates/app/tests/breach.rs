@@ -40,14 +40,14 @@ on_both!(
 
 /// A lost laptop with everything that the service of the library used under the card.
 fn lost(city: &City) -> Value {
-    json!({"body": LIBRARY, "cause": "loss", "title": text("Lost laptop"), "facts": text("A laptop was left in a train."),
+    json!({"body": LIBRARY, "cause": "loss", "state": "detected", "kinds": ["confidentiality"], "threat_actor": "nobody", "reporter": "staff", "title": text("Lost laptop"), "facts": text("A laptop was left in a train."),
         "first_signal_at": city.app.now().plus(-HOUR), "aware_at": city.app.now(), "from": "2026-01-01", "mandates": [CARD],
         "services": [SERVICE]})
 }
 
 /// Publishes the next revision of the breach with its clocks, signed by these people.
 fn say(city: &City, id: &str, body: &Value, signers: &[&Signer]) -> Result<(), Error> {
-    let breach = city.app.register().with_clocks(Breach::read(body).unwrap());
+    let breach = city.app.register().with_clocks(Breach::read(body).unwrap(), city.app.now());
     let mut statement = city.app.statement(StatementKind::Breach, id, signers[0].agency(), json!(breach), city.app.now());
     for signer in signers {
         statement.approve(signer).unwrap();

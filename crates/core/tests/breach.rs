@@ -42,7 +42,7 @@ fn publish_law(city: &mut City, id: &str) {
 
 /// A lost laptop with the names of the library card, with the clocks that the laws demand.
 fn body(city: &City) -> Value {
-    let body = json!({"body": LIBRARY, "cause": "loss", "title": text("Lost laptop"), "facts": text("A laptop was left in a train."),
+    let body = json!({"body": LIBRARY, "cause": "loss", "state": "detected", "kinds": ["confidentiality"], "threat_actor": "nobody", "reporter": "staff", "title": text("Lost laptop"), "facts": text("A laptop was left in a train."),
         "first_signal_at": city.now.plus(-HOUR).to_string(), "aware_at": city.now.to_string(), "from": day(0).to_string(),
         "mandates": [CARD], "blocks": ["blk_name"]});
     with_clocks(city, body)
@@ -50,7 +50,7 @@ fn body(city: &City) -> Value {
 
 fn with_clocks(city: &City, mut body: Value) -> Value {
     body["clocks"] = Value::Null;
-    json!(city.register.with_clocks(Breach::read(&body).unwrap()))
+    json!(city.register.with_clocks(Breach::read(&body).unwrap(), city.now))
 }
 
 fn draft(city: &City, by: &str, body: &Value, approvals: &[(&str, &str)]) -> Statement {
@@ -248,7 +248,7 @@ fn what_is_answered_stands_and_it_is_closed_when_all_is() {
     assert!(names(&refused(&city, LIBRARY, &opened, &ONE), "clocks", "taken-back"));
     let mut wider = step.clone();
     wider["services"] = json!(["svc_library"]);
-    let wider = json!(city.register.with_clocks(Breach::read(&wider).unwrap()));
+    let wider = json!(city.register.with_clocks(Breach::read(&wider).unwrap(), city.now));
     assert!(names(&refused(&city, LIBRARY, &wider, &ONE), "approvals", "too-few"), "one person changes no facts");
     say(&mut city, &wider, &TWO);
     assert!(names(&refused(&city, LIBRARY, &step, &TWO), "mandates", "taken-back"));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use usufruct_app::{App, Proposed, Publication};
 use usufruct_core::agreement::Agreement;
-use usufruct_core::breach::Breach;
+use usufruct_core::breach::{Breach, BreachState};
 use usufruct_core::id::{AgencyId, AgreementId, AssessmentId, MandateId, NoticeId, StatusChangeId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::{Rng, random};
@@ -187,16 +187,30 @@ pub fn agreement(
     if is_review { Ok(vec![first]) } else { with_steps(first, &steps, signers, rng) }
 }
 
-/// A breach, with every clock that its laws demand. Where its file does not say when the body learned of it, that was just now.
-pub fn breach(register: &Register, id: &str, mut body: Value, signers: &Signers<'_>, at: Time) -> Result<Statement, Failure> {
-    for field in ["first_signal_at", "aware_at"] {
-        if body.get(field).is_none() {
-            body[field] = json!(at);
-        }
-    }
+/// A breach, with every clock that its laws and contracts demand. Where its file does not say how far it has come it was detected, and where it
+/// does not say when the body learned of it, that was just now.
+pub fn breach(register: &Register, id: &str, body: Value, signers: &Signers<'_>, at: Time) -> Result<Statement, Failure> {
+    let body = breach_body(body, at);
     // What cannot be read is said by the register, line by line.
-    let body = Breach::read(&body).map_or(body, |breach| json!(register.with_clocks(breach)));
+    let body = Breach::read(&body).map_or(body, |breach| json!(register.with_clocks(breach, at)));
     object(register, StatementKind::Breach, id, body, signers, at)
+}
+
+/// The body of a breach with what its file may leave out.
+pub fn breach_body(mut body: Value, at: Time) -> Value {
+    let is_missing = |body: &Value, field: &str| body.get(field).is_none_or(Value::is_null);
+    if is_missing(&body, "state") {
+        body["state"] = json!(BreachState::Detected);
+    }
+    if is_missing(&body, "first_signal_at") {
+        body["first_signal_at"] = json!(at);
+    }
+    let is_unknown = ["suspected", "near_miss"].iter().any(|state| body["state"] == *state);
+    let is_closed = body["state"] == "closed";
+    if is_missing(&body, "aware_at") && !is_unknown && !is_closed {
+        body["aware_at"] = json!(at);
+    }
+    body
 }
 
 /// A contract, and where no law asks that it is looked at first, its steps to activation.

@@ -35,6 +35,9 @@ help = { en = "Asks who you are.", zh-Hant = "確認身分。" }
 
 const LOST: &str = r#"body = "agc_information"
 cause = "loss"
+kinds = ["confidentiality"]
+threat_actor = "nobody"
+reporter = "staff"
 title = { en = "Lost laptop", zh-Hant = "筆電遺失" }
 facts = { en = "A laptop was left in a train.", zh-Hant = "筆電遺留於列車上。" }
 from = "2026-01-01"

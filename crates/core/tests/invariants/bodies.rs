@@ -63,9 +63,9 @@ pub fn mandate(id: &str, shape: &Shape) -> Value {
 
 /// A lost laptop, with the clocks that the laws demand.
 pub fn breach(city: &City) -> Value {
-    let mut body = json!({"body": LIBRARY, "cause": "loss", "title": text("Lost laptop"),
+    let mut body = json!({"body": LIBRARY, "cause": "loss", "state": "detected", "kinds": ["confidentiality"], "threat_actor": "nobody", "reporter": "staff", "title": text("Lost laptop"),
         "facts": text("A laptop was left in a train."), "first_signal_at": city.now.plus(-HOUR).to_string(),
         "aware_at": city.now.to_string(), "from": day(0).to_string(), "mandates": [CARD], "blocks": ["blk_name"]});
     body["clocks"] = Value::Null;
-    json!(city.register.with_clocks(Breach::read(&body).unwrap()))
+    json!(city.register.with_clocks(Breach::read(&body).unwrap(), city.now))
 }

@@ -13,7 +13,7 @@ const BREACH: &str = "brc_lost-laptop";
 
 fn say(pages: &Pages, body: &Value) {
     let city = &pages.city;
-    let breach = city.app.register().with_clocks(Breach::read(body).unwrap());
+    let breach = city.app.register().with_clocks(Breach::read(body).unwrap(), pages.city.app.now());
     let by = LIBRARY.parse().unwrap();
     let mut statement = city.app.statement(StatementKind::Breach, BREACH, &by, json!(breach), city.app.now());
     for signer in city.signer(LIBRARY) {
@@ -32,7 +32,7 @@ fn lost() -> Pages {
     let now = pages.city.app.now();
     say(
         &pages,
-        &json!({"body": LIBRARY, "cause": "loss", "title": text("Lost <b>laptop"), "facts": text("Left in a <b>train."),
+        &json!({"body": LIBRARY, "cause": "loss", "state": "detected", "kinds": ["confidentiality"], "threat_actor": "nobody", "reporter": "staff", "title": text("Lost <b>laptop"), "facts": text("Left in a <b>train."),
         "first_signal_at": now.plus(-HOUR), "aware_at": now, "from": "2026-01-01", "mandates": [CARD]}),
     );
     pages
