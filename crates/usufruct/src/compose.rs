@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use usufruct_app::{App, Proposed, Publication};
 use usufruct_core::agreement::Agreement;
 use usufruct_core::breach::{Breach, BreachState};
-use usufruct_core::id::{AgencyId, AgreementId, AssessmentId, MandateId, NoticeId, StatusChangeId};
+use usufruct_core::id::{AgencyId, AgreementId, AssessmentId, BreachId, MandateId, NoticeId, StatusChangeId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::{Rng, random};
 use usufruct_core::register::Register;
@@ -34,6 +34,8 @@ pub struct Step<'a> {
     pub from: State,
     pub to: State,
     pub reason: Text,
+    /// The breach for which it is suspended.
+    pub breach: Option<BreachId>,
 }
 
 /// When the steps of a mandate are taken.
@@ -76,13 +78,16 @@ pub fn revision(last: &Statement, body: Value, signers: &Signers<'_>, at: Time) 
 /// One step, approved.
 pub fn step(step: &Step<'_>, signers: &Signers<'_>, at: Time, rng: &dyn Rng) -> Result<Statement, Failure> {
     let id = StatusChangeId::fresh(at, rng).to_string();
-    let body = json!({
+    let mut body = json!({
         "object": step.object,
         "revision": step.revision,
         "from": step.from,
         "to": step.to,
         "reason": step.reason,
     });
+    if let Some(breach) = &step.breach {
+        body["breach"] = json!(breach);
+    }
     let statement = Statement {
         kind: StatementKind::StatusChange,
         id,
@@ -119,7 +124,7 @@ pub fn mandate(
     let notice_id = NoticeId::fresh(days.published, rng);
     let notice = object(register, StatementKind::Notice, notice_id.as_str(), json!(words), &own, days.published)?;
     let by_all = |from, to, reason, at, signers: &Signers<'_>| {
-        step(&Step { object: id.as_str(), revision: hash, from, to, reason }, signers, at, rng)
+        step(&Step { object: id.as_str(), revision: hash, from, to, reason, breach: None }, signers, at, rng)
     };
     let take = |from, to, reason, at| by_all(from, to, reason, at, &own);
     Ok(vec![
@@ -248,7 +253,7 @@ pub fn contract_steps(
     ];
     let begun = steps.iter().position(|(state, _, _)| *state == from).unwrap_or(steps.len());
     let taken = steps.into_iter().skip(begun);
-    taken.map(|(from, to, reason)| step(&Step { object: id, revision, from, to, reason }, signers, at, rng)).collect()
+    taken.map(|(from, to, reason)| step(&Step { object: id, revision, from, to, reason, breach: None }, signers, at, rng)).collect()
 }
 
 /// The result of a check of the revision `revision`. Where its file says no day it was done just now.
@@ -373,7 +378,7 @@ fn with_steps(
     let (object, at, revision) = (first.id.clone(), first.at, first.hash()?);
     let mut statements = vec![first];
     for (from, to, reason) in steps {
-        let taken = Step { object: &object, revision, from: *from, to: *to, reason: reason.clone() };
+        let taken = Step { object: &object, revision, from: *from, to: *to, reason: reason.clone(), breach: None };
         statements.push(step(&taken, signers, at, rng)?);
     }
     Ok(statements)

@@ -130,9 +130,10 @@ impl Register {
     /// at `now`.
     pub fn with_clocks(&self, mut breach: Breach, now: Time) -> Breach {
         for clock in self.breach_clocks(&breach) {
+            let moves = self.has_levels(&breach, clock.duty);
             match breach.clocks.iter_mut().find(|known| known.is_same(&clock)) {
                 None => breach.clocks.push(clock),
-                Some(known) if known.moves_with_level(now) && self.has_levels(&breach, known.duty) => {
+                Some(known) if moves && known.moves_with_level(now) => {
                     (known.due_at, known.article) = (clock.due_at, clock.article);
                 }
                 Some(_) => {}
@@ -155,7 +156,7 @@ impl Register {
 
     /// The laws that apply, and when the body learned of it. None while nobody knows that data is concerned.
     fn laws_of<'a>(&'a self, breach: &'a Breach) -> impl Iterator<Item = (Law<'a>, Time)> {
-        breach.aware_at.into_iter().flat_map(|at| self.agencies_of(breach).map(move |agency| (self.law(agency, at), at)))
+        breach.aware_at.into_iter().flat_map(move |at| self.agencies_of(breach).map(move |agency| (self.law(agency, at), at)))
     }
 
     /// The body, every controller and every service concerned, and the vendor.

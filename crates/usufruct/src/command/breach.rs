@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use usufruct_core::breach::{Breach as Body, BreachState, ClockAnswer};
 use usufruct_core::document::Document;
 use usufruct_core::hash::sha256;
-use usufruct_core::id::BreachId;
+use usufruct_core::id::{BreachId, ContractId, MandateId, ServiceId};
 use usufruct_core::lawpack::Duty;
+use usufruct_core::lifecycle::State;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::statement::Signer;
 use usufruct_core::{Text, Time};
@@ -19,6 +20,7 @@ use usufruct_core::{Text, Time};
 use crate::access::Access;
 use crate::command::key;
 use crate::command::mandate::Place;
+use crate::command::step::{Standing, Taken};
 use crate::failure::Failure;
 use crate::{clock, compose, data_dir, written};
 
@@ -50,6 +52,7 @@ enum Verb {
     Open(Open),
     Revise(Revise),
     Step(Step),
+    Suspend(Suspend),
 }
 
 /// Open a breach. Two offices of the body that answers for it sign, or two of the operator.
@@ -142,6 +145,20 @@ struct Move {
     signed: Signed,
 }
 
+/// Suspend a mandate, a service or a contract that the breach names, until the breach is contained and two offices bring it back.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  usufruct breach suspend brc_lost-laptop mdt_library-card --key head.json --data-dir pass \\
+      --reason-en 'The list is out there.' --reason-zh '名單已外流。'")]
+struct Suspend {
+    /// The breach.
+    id: BreachId,
+    /// The mandate, service or contract.
+    object: String,
+    #[command(flatten)]
+    taken: Taken,
+}
+
 /// Close a breach whose clocks are all answered, once it is mitigated, or a near miss. Two offices sign.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
@@ -228,6 +245,7 @@ impl Breach {
             Verb::Open(verb) => verb.run(),
             Verb::Revise(verb) => verb.run(),
             Verb::Step(verb) => verb.run(),
+            Verb::Suspend(verb) => verb.run(),
         }
     }
 }
@@ -317,6 +335,25 @@ impl Step {
         let bytes = std::fs::read(path).map_err(|error| Failure::file(path, &error))?;
         let (en, zh) = (self.title_en.as_deref().unwrap_or_default(), self.title_zh.as_deref().unwrap_or_default());
         Ok(Document { title: Text::new(en, zh), sha256: sha256(&bytes), url: None })
+    }
+}
+
+impl Suspend {
+    fn run(self) -> Result<ExitCode, Failure> {
+        let standing = |register: &Register| {
+            let mandate = self.object.parse().ok().and_then(|id: MandateId| register.mandates.get(&id)).map(Standing::from);
+            let service = || self.object.parse().ok().and_then(|id: ServiceId| register.services.get(&id)).map(Standing::from);
+            let contract = || self.object.parse().ok().and_then(|id: ContractId| register.contracts.get(&id)).map(Standing::from);
+            mandate.or_else(service).or_else(contract).ok_or_else(|| {
+                Failure::refused(
+                    format!("There is no mandate, service or contract `{}`.", self.object),
+                    "Name one that the breach names.",
+                )
+            })
+        };
+        self.taken.take_for(Some(&self.id), &self.object, State::Suspended, standing)?;
+        println!("{} is suspended until {} is contained and two offices bring it back.", self.object, self.id);
+        Ok(ExitCode::SUCCESS)
     }
 }
 
