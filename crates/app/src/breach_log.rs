@@ -3,14 +3,14 @@
 use usufruct_core::Digest;
 use usufruct_core::breach::{Breach, BreachState, LogCheck};
 use usufruct_core::register::{Entry, Register};
-use usufruct_log::merkle::{Frontier, verify_consistency};
-use usufruct_log::{Checkpoint, HashReader, Note, TileHashes, checkpoint, leaf_hash, proof};
+use usufruct_log::merkle::verify_consistency;
+use usufruct_log::{Checkpoint, Frontier, HashReader, Note, TileHashes, checkpoint, leaf_hash, proof};
 use usufruct_store::leaves;
 
 use crate::{App, Error, Publication};
 
 /// Leaves read at once.
-const BATCH: u64 = 10_000;
+const BATCH: usize = 10_000;
 
 impl App {
     /// Looks at the log once for each breach that is contained, and says in the register what it found.
@@ -45,8 +45,9 @@ impl App {
         let mut grown = frontier(&tiles, from_size)?;
         let from_root = grown.root();
         while grown.size() < to_size {
-            let (size, limit) = (grown.size(), BATCH.min(to_size - grown.size()));
-            let part = self.db.read(|conn| leaves::range(conn, size, limit as usize))?;
+            let size = grown.size();
+            let limit = usize::try_from(to_size - size).unwrap_or(BATCH).min(BATCH);
+            let part = self.db.read(|conn| leaves::range(conn, size, limit))?;
             if part.is_empty() {
                 break;
             }
@@ -76,7 +77,7 @@ impl App {
 /// The frontier of the tree with `size` leaves, out of its tiles.
 fn frontier(tiles: &impl HashReader, size: u64) -> Result<Frontier, Error> {
     let (mut nodes, mut start) = (Vec::new(), 0);
-    for level in (0..u64::BITS).rev().filter(|level| size >> level & 1 == 1) {
+    for level in (0..u64::BITS).rev().filter(|level| (size >> level) & 1 == 1) {
         nodes.push(tiles.read(level, start >> level)?);
         start += 1 << level;
     }

@@ -163,7 +163,8 @@ impl App {
                 clock.answer = Some(answer.clone());
             }
         }
-        let is_said = breach.told.as_ref().is_some_and(|before| Told { at: before.at, words: before.words, ..told.clone() } == *before);
+        let is_said =
+            breach.told.as_ref().is_some_and(|before| Told { at: before.at, words: before.words, ..told.clone() } == *before);
         if !is_said {
             breach.told = Some(told);
             let statement = self.say_breach(&entry.id, &breach, now)?;
@@ -287,9 +288,8 @@ fn tell(
 
 /// Whether lines of a breach can open after `week` has begun: one of the mandates concerned delays what residents see, or all mandates are.
 fn opens_after(register: &Register, breach: &Breach, week: Week) -> bool {
-    let is_concerned = |entry: &Entry<Mandate>| {
-        breach.mandates.is_empty() || breach.mandates.iter().any(|id| id.as_str() == entry.id)
-    };
+    let is_concerned =
+        |entry: &Entry<Mandate>| breach.mandates.is_empty() || breach.mandates.iter().any(|id| id.as_str() == entry.id);
     let covert = register.mandates.values().filter(|entry| is_covert(entry) && is_concerned(entry));
     // A mandate may have delayed longer before its present revision, but never longer than the law lets it.
     let longest = covert.map(|entry| register.law(&entry.body.controller, entry.since).within(Duty::DelayLongest)).max();

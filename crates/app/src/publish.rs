@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 use usufruct_core::draft::Problem;
-use usufruct_core::id::{AgencyId, MandateId, NoticeId, StatusChangeId};
+use usufruct_core::id::{AgencyId, BreachId, MandateId, NoticeId, StatusChangeId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::log_terms::LogTerms;
 use usufruct_core::register::{Entry, Register};

@@ -58,11 +58,9 @@ impl App {
 fn due_step<'a>(register: &Register, contract: &'a Entry<Contract>, now: Time) -> Option<LifecycleStep<'a>> {
     let breach = register.breach_at_vendor(contract).and_then(|entry| entry.id.parse::<BreachId>().ok());
     let (to, reason, breach) = match contract.state {
-        State::Active | State::Suspended if contract.body.until <= now => (
-            State::Ending,
-            Text::new("Its last day is over; the vendor has to delete.", "契約屆滿，廠商應刪除資料。"),
-            None,
-        ),
+        State::Active | State::Suspended if contract.body.until <= now => {
+            (State::Ending, Text::new("Its last day is over; the vendor has to delete.", "契約屆滿，廠商應刪除資料。"), None)
+        }
         State::Active if register.has_failed(contract) && register.is_unsupervised(contract, now) => {
             (State::Suspended, Text::new("The vendor failed its check.", "廠商未通過查核。"), None)
         }

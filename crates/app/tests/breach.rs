@@ -175,7 +175,11 @@ fn residents_concerned_are_told_once_and_it_is_closed(dir: &Path, url: Option<&s
 
     close(&city, BREACH, &city.signer(LIBRARY));
     city.app.run_breaches().unwrap();
-    assert_eq!((entry(&city, BREACH).rev, told(&city, reader).len()), (rev + 6, 1), "stopped, its end, told again, the log, made good, closed");
+    assert_eq!(
+        (entry(&city, BREACH).rev, told(&city, reader).len()),
+        (rev + 6, 1),
+        "stopped, its end, told again, the log, made good, closed"
+    );
     let found = entry(&city, BREACH).body.log_check.unwrap();
     assert!(found.is_whole() && found.from_size < found.to_size, "{found:?}");
     assert!(city.app.late().unwrap().is_empty());
@@ -433,7 +437,7 @@ fn a_changed_leaf_is_found_by_the_look_at_the_log(dir: &Path, url: Option<&str>)
     city.app
         .db()
         .transaction("change leaf", move |tx| {
-            let params = [vec![1_u8, 2].into(), index.cast_signed().into()];
+            let params: [usufruct_app::store::db::Value; 2] = [vec![1_u8, 2].into(), index.cast_signed().into()];
             tx.execute("-- change_leaf\nUPDATE leaves SET data = $1 WHERE idx = $2", &params).map(drop)
         })
         .unwrap();

@@ -517,7 +517,8 @@ impl Lawpack {
             let mut levels: Vec<i64> = said.iter().flat_map(|deadline| &deadline.levels).copied().collect();
             levels.sort_unstable();
             if !levels.is_empty() && (!Duty::OF_BREACHES.contains(duty) || levels != (1..=Breach::WORST).collect::<Vec<i64>>()) {
-                let message = format!("`{word}` does not say for each level of a breach, once, how long it takes. Name all or none.");
+                let message =
+                    format!("`{word}` does not say for each level of a breach, once, how long it takes. Name all or none.");
                 draft.note("deadlines", "levels", message);
             }
             match said.iter().filter(|deadline| deadline.levels.is_empty()).count() + usize::from(!levels.is_empty()) {

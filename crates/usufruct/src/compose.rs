@@ -253,7 +253,9 @@ pub fn contract_steps(
     ];
     let begun = steps.iter().position(|(state, _, _)| *state == from).unwrap_or(steps.len());
     let taken = steps.into_iter().skip(begun);
-    taken.map(|(from, to, reason)| step(&Step { object: id, revision, from, to, reason, breach: None }, signers, at, rng)).collect()
+    taken
+        .map(|(from, to, reason)| step(&Step { object: id, revision, from, to, reason, breach: None }, signers, at, rng))
+        .collect()
 }
 
 /// The result of a check of the revision `revision`. Where its file says no day it was done just now.

@@ -4,7 +4,9 @@ use i18n_embed_fl::fl;
 use usufruct_app::Posting;
 use usufruct_core::Time;
 use usufruct_core::agency::AgencyKind;
-use usufruct_core::breach::{Audience, BreachCause, BreachKind, BreachState, ClockStanding, NoticeChannel, Reporter, ThreatActor};
+use usufruct_core::breach::{
+    Audience, BreachCause, BreachKind, BreachState, ClockStanding, NoticeChannel, Reporter, ThreatActor,
+};
 use usufruct_core::certificate::{Answer, Cause};
 use usufruct_core::check::{CheckKind, CheckOutcome};
 use usufruct_core::contract::Contract;

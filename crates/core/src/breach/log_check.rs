@@ -44,7 +44,8 @@ impl Register {
     pub fn log_range(&self, breach: &Breach) -> (i64, Option<i64>) {
         let until = breach.until;
         let before = self.dated_leaves().filter(|step| step.at < breach.from).map(|step| size(step.index)).max();
-        let after = self.dated_leaves().filter(|step| until.is_some_and(|until| until < step.at)).map(|step| size(step.index)).min();
+        let after =
+            self.dated_leaves().filter(|step| until.is_some_and(|until| until < step.at)).map(|step| size(step.index)).min();
         (before.unwrap_or(0), after)
     }
 

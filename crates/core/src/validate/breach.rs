@@ -183,7 +183,8 @@ fn log(check: &mut Check<'_>, old: Option<&Breach>, body: &Breach) {
 
 fn opened(check: &mut Check<'_>, body: &Breach) {
     if !body.state.opens() {
-        let message = "A breach begins with a suspicion, with what was detected, or as a near miss. Say what came after in steps.";
+        let message =
+            "A breach begins with a suspicion, with what was detected, or as a near miss. Say what came after in steps.";
         check.note("state", "not-open", message.into());
     }
     if body.is_closed() {

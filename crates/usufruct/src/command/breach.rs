@@ -452,7 +452,8 @@ impl List {
         entries.sort_by_key(|entry| entry.number);
         for entry in entries {
             let body = &entry.body;
-            let kept = register.breach_records_until(entry).map(|until| format!(", kept until {}", until.day())).unwrap_or_default();
+            let kept =
+                register.breach_records_until(entry).map(|until| format!(", kept until {}", until.day())).unwrap_or_default();
             let closed = body.closed_at.map(|at| format!(" {}{kept}", at.day())).unwrap_or_default();
             let state = format!("{}{closed}", body.state.code());
             println!("{}  {}  {}  {state}  {}", entry.id, body.body, body.cause.code(), body.title.en);

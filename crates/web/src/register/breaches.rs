@@ -87,7 +87,8 @@ pub(super) async fn breaches_json(State(site): State<Arc<Site>>) -> Response {
 /// One line for each clock. Articles are quoted; all else is ids, words of closed lists and times.
 pub(super) async fn breaches_csv(State(site): State<Arc<Site>>) -> Response {
     let (register, now) = (site.app.register(), site.app.now());
-    let mut csv = String::from("breach,body,state,severity,special,cause,law,duty,article,owed_by,due_at,standing,answered_at\r\n");
+    let mut csv =
+        String::from("breach,body,state,severity,special,cause,law,duty,article,owed_by,due_at,standing,answered_at\r\n");
     for (id, entry) in &register.breaches {
         let (state, special) = (entry.body.state.code(), register.is_special(&entry.body));
         let severity = entry.body.severity.map(|level| level.to_string()).unwrap_or_default();

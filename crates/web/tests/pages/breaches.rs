@@ -88,7 +88,10 @@ async fn a_breach_in_both_languages_from_its_opening_to_its_end() {
     assert!(pages.get("/me/footprint", "en").await.text.contains(&format!("href=\"{own}\"")));
     let csv = pages.get("/register/breaches.csv", "en").await.text;
     assert_eq!(csv.lines().count(), 6, "{csv}");
-    assert!(csv.contains("brc_lost-laptop,agc_library,detected,2,false,loss,\"generic\",report_breach,\"house 8\",agc_library,"), "{csv}");
+    assert!(
+        csv.contains("brc_lost-laptop,agc_library,detected,2,false,loss,\"generic\",report_breach,\"house 8\",agc_library,"),
+        "{csv}"
+    );
     for path in ["/register/breaches/brc_nowhere", "/me/breaches/brc_nowhere"] {
         assert_eq!(pages.get(path, "en").await.status, StatusCode::NOT_FOUND, "{path}");
     }
