@@ -22,7 +22,7 @@ impl App {
         for entry in register.open_breaches().iter().filter(|entry| is_due(entry)) {
             let Some(found) = self.check_breach_log(&register, entry)? else { continue };
             if !found.is_whole() {
-                tracing::warn!(breach = entry.id, "the log of this breach is not whole, see its page in the register");
+                tracing::warn!(breach = %entry.id, "the log of this breach is not whole, see its page in the register");
             }
             let at = found.at;
             let breach = Breach { log_check: Some(found), ..entry.body.clone() };
@@ -76,7 +76,7 @@ impl App {
 
 /// The frontier of the tree with `size` leaves, out of its tiles.
 fn frontier(tiles: &impl HashReader, size: u64) -> Result<Frontier, Error> {
-    let (mut nodes, mut start) = (Vec::new(), 0);
+    let (mut nodes, mut start) = (Vec::new(), 0_u64);
     for level in (0..u64::BITS).rev().filter(|level| (size >> level) & 1 == 1) {
         nodes.push(tiles.read(level, start >> level)?);
         start += 1 << level;
