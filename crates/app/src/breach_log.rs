@@ -38,7 +38,8 @@ impl App {
         let public: Checkpoint = Note::parse(&note)?.text().parse()?;
         let (from, to) = register.log_range(&entry.body);
         let (from_size, to_size) = (from.unsigned_abs(), to.map_or(public.size(), i64::unsigned_abs));
-        if public.size() <= entry.index || public.size() < to_size {
+        // Where nothing after its end is known, all up to its present revision is looked at.
+        if public.size() < to.map_or(entry.index + 1, i64::unsigned_abs) {
             return Ok(None);
         }
         let tiles = TileHashes::new(&self.objects, public.size());
