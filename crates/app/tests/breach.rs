@@ -109,8 +109,8 @@ fn mitigate(city: &City, id: &str, signers: &[&Signer]) {
     body["state"] = json!("halted");
     say(city, id, &body, signers).unwrap();
     (body["state"], body["until"], body["told"]) = (json!("contained"), json!(city.app.now()), Value::Null);
-    say(city, id, &body, signers).unwrap();
     city.clock.advance(1);
+    say(city, id, &body, signers).unwrap();
     city.app.tick().unwrap();
     city.app.run_breaches().unwrap();
     let mut body = json!(entry(city, id).body);

@@ -100,8 +100,8 @@ async fn a_breach_in_both_languages_from_its_opening_to_its_end() {
     body["state"] = json!("halted");
     say(&pages, &body);
     (body["state"], body["until"], body["told"]) = (json!("contained"), json!(pages.city.app.now()), Value::Null);
-    say(&pages, &body);
     pages.city.clock.advance(1);
+    say(&pages, &body);
     pages.city.app.tick().unwrap();
     pages.city.app.run_breaches().unwrap();
     let page = pages.get(&public, "en").await;
