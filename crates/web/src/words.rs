@@ -310,6 +310,12 @@ impl Page {
         }
     }
 
+    /// How grave a breach is.
+    pub fn breach_level(&self, level: &i64) -> String {
+        let level = *level;
+        fl!(self.messages, "breach-level", level = level)
+    }
+
     /// What a breach took from the data.
     pub fn breach_kind(&self, kind: &BreachKind) -> String {
         match kind {
