@@ -14,6 +14,7 @@ use common::{
     CARD, City, LIBRARY, OPERATOR, SERVICE, VENDOR, WATCH, block, library_card, mandate, notice, on_both, service, text,
 };
 use serde_json::{Value, json};
+use usufruct_app::store::db::{Connection, Value as Column};
 use usufruct_app::store::lines;
 use usufruct_app::store::passkeys::{self, Passkey};
 use usufruct_app::{Error, Publication, ReleaseRequest};
@@ -437,7 +438,7 @@ fn a_changed_leaf_is_found_by_the_look_at_the_log(dir: &Path, url: Option<&str>)
     city.app
         .db()
         .transaction("change leaf", move |tx| {
-            let params: [usufruct_app::store::db::Value; 2] = [vec![1_u8, 2].into(), index.cast_signed().into()];
+            let params: [Column; 2] = [vec![1_u8, 2].into(), index.cast_signed().into()];
             tx.execute("-- change_leaf\nUPDATE leaves SET data = $1 WHERE idx = $2", &params).map(drop)
         })
         .unwrap();
