@@ -155,13 +155,15 @@ def breaches_and_rotations():
 
     clock = {"law": "TW", "duty": "report_breach", "article": "12", "due_at": "2026-02-04T08:00:00Z"}
     opened = {
-        "body": "agc_library", "cause": "loss", "title": text("Lost laptop", "遺失筆電"),
+        "body": "agc_library", "state": "detected", "cause": "loss", "kinds": ["confidentiality"], "threat_actor": "nobody",
+        "reporter": "staff", "title": text("Lost laptop", "遺失筆電"),
         "facts": text("A laptop was left in a train.", "筆電遺留於列車上。"), "first_signal_at": "2026-02-01T07:30:00Z",
         "aware_at": "2026-02-01T08:00:00Z", "from": "2026-01-31T22:00:00Z", "mandates": ["mdt_library-card"], "blocks": ["blk_name"],
         "clocks": [clock],
     }
     told = {
-        **opened, "services": ["svc_library"], "contract": "ctr_cloud", "incident": "inc_1", "until": "2026-02-01T08:00:00Z",
+        **opened, "state": "closed", "severity": 2, "kinds": ["availability", "confidentiality"], "persons_estimate": 12,
+        "records_estimate": 30, "consequences": text("Somebody may call.", "可能接獲來電。"), "services": ["svc_library"], "contract": "ctr_cloud", "incident": "inc_1", "until": "2026-02-01T08:00:00Z",
         "unreadable": text("The disk was encrypted.", "硬碟已加密。"), "measures": text("Its key was ended.", "已終止其金鑰。"),
         "advice": text("You need do nothing.", "您無須處理。"), "lessons": text("Laptops stay in the office.", "筆電不得攜出。"),
         "told": {"at": "2026-02-02T08:00:00Z", "residents": "12", "by_courier": "1-9", "blocks": 1, "words": named("words").hex()},
@@ -169,11 +171,24 @@ def breaches_and_rotations():
             {**clock, "answer": {"at": "2026-02-01T20:00:00Z", "proof": named_file("report")}},
             {**clock, "duty": "tell_persons", "answer": {"at": "2026-02-05T08:00:00Z", "proof": {**named_file("letter"), "url": "https://library.example/letter"}, "reason": text("The printer was broken.", "印表機故障。")}},
         ],
+        "notices": [{"audience": "police", "channel": "phone", "count": 1, "at": "2026-02-01T09:00:00Z", "text": named_file("call")}],
+        "log_check": {
+            "at": "2026-02-02T08:00:00Z", "from_size": 10, "to_size": 20, "from_root": named("ten").hex(), "to_root": named("twenty").hex(),
+            "consistent": True, "gaps": ["inc_1"],
+        },
         "closed_at": "2026-02-06T08:00:00Z",
     }
+    vendors = {**clock, "law": "ctr_cloud", "duty": "vendor_call", "article": "breach_first_ping_hours", "owed_by": "agc_cloud"}
+    suspected = {**{key: value for key, value in opened.items() if key not in ["aware_at", "clocks"]}, "state": "suspected", "clocks": []}
     for name, why, body, problem in [
         ("breach-opened", "What is known at first, and the clock that a law sets.", opened, []),
         ("breach-told-and-closed", "Every field there is: who was told, what was sent, and what is learned.", told, []),
+        ("breach-suspected", "Nobody has learned anything yet, so no law has a clock.", suspected, []),
+        ("breach-suspected-and-known", "What the body has learned is no suspicion.", {**suspected, "aware_at": "2026-02-01T08:00:00Z"}, ["aware_at", "not-known"]),
+        ("breach-with-a-vendor", "A clock of a contract says who owes it.", {**opened, "contract": "ctr_cloud", "clocks": [clock, vendors]}, []),
+        ("breach-contained-without-an-end", "What is contained has an end.", {**opened, "state": "contained"}, ["until", "missing"]),
+        ("breach-of-no-kind", "It took something from the data.", {**opened, "kinds": []}, ["kinds", "missing"]),
+        ("breach-log-with-one-root", "Two trees of different sizes have different roots.", {**told, "log_check": {**told["log_check"], "to_root": named("ten").hex()}}, ["log_check.to_root", "same-root"]),
         ("breach-of-nothing", "A breach is of some mandate or service.", {key: value for key, value in opened.items() if key != "mandates"}, ["mandates", "nothing"]),
         ("breach-known-before-its-sign", "Nobody learns of it before there was a sign.", {**opened, "aware_at": "2026-02-01T07:00:00Z"}, ["aware_at", "before-sign"]),
         ("breach-told-without-advice", "Whoever is told is told what to do.", {key: value for key, value in told.items() if key != "advice"}, ["advice", "no-advice"]),

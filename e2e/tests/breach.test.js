@@ -57,7 +57,7 @@ function written(name, text) {
 }
 
 test("one person opens nothing, two do, and the clocks are public", async () => {
-  const file = written("lost-laptop.toml", `body = "${BODY}"\ncause = "loss"\ntitle = { en = "Lost laptop", zh-Hant = "筆電遺失" }
+  const file = written("lost-laptop.toml", `body = "${BODY}"\ncause = "loss"\nkinds = ["confidentiality"]\nthreat_actor = "nobody"\nreporter = "staff"\ntitle = { en = "Lost laptop", zh-Hant = "筆電遺失" }
 facts = { en = "A laptop was left in a train.", zh-Hant = "筆電遺留於列車上。" }\nfrom = "2020-01-01"\nmandates = ["mdt_library-card"]\nservices = ["svc_library"]\n`);
   assert.match((await desk(["count", file], [])).stdout, /Residents concerned: /);
   const alone = await desk(["open", file], keys.slice(0, 1));
@@ -75,6 +75,7 @@ facts = { en = "A laptop was left in a train.", zh-Hant = "筆電遺留於列車
       assert.equal(await overflow(page), 0, path);
     }
     assert.ok((await page.getByTestId("clock").count()) >= 5);
+    assert.equal(await page.getByTestId("breach-state").getAttribute("data-state"), "detected");
     assert.deepEqual(problems, []);
     await context.close();
   }
@@ -111,17 +112,27 @@ test("one person answers the clocks, two close it, and the proofs stay public", 
     const done = await desk(["step", BREACH, "--duty", duty, ...proof], keys.slice(0, 1));
     assert.ok(done.status === 0 || /No clock/.test(done.stderr), done.stderr);
   }
-  const ended = written("ended.toml", `until = "${new Date(Date.now() - 1000).toISOString().replace(/\.\d+/, "")}"\n`);
-  const revised = await desk(["revise", BREACH, ended], keys);
-  assert.equal(revised.status, 0, revised.stderr);
-  for (let tries = 0; tries < 40; tries += 1) {
-    const { body } = await (await fetch(`${city.url}/register/breaches/${BREACH}.json`)).json();
-    if (body.told) break;
+  const until = new Date(Date.now() - 1000).toISOString().replace(/\.\d+/, "");
+  for (const step of [["halted"], ["contained", "--until", until]]) {
+    const moved = await desk(["move", BREACH, "--to", ...step], keys);
+    assert.equal(moved.status, 0, moved.stderr);
+  }
+  let present;
+  for (let tries = 0; tries < 60; tries += 1) {
+    present = (await (await fetch(`${city.url}/register/breaches/${BREACH}.json`)).json()).body;
+    if (present.told && present.log_check) break;
     await new Promise((done) => setTimeout(done, 500));
+  }
+  assert.equal(present.log_check.consistent, true, JSON.stringify(present.log_check));
+  const measures = written("measures.toml", `measures = { en = "It was erased.", zh-Hant = "已抹除。" }\n`);
+  for (const args of [["revise", BREACH, measures], ["move", BREACH, "--to", "mitigated"]]) {
+    const done = await desk(args, keys);
+    assert.equal(done.status, 0, done.stderr);
   }
   const closed = await desk(["close", BREACH, "--lessons-en", "Disks are sealed.", "--lessons-zh", "磁碟一律加密。"], keys);
   assert.equal(closed.status, 0, closed.stderr);
   const page = await (await fetch(`${city.url}/register/breaches/${BREACH}`, { headers: { cookie: "lang=en" } })).text();
+  assert.ok(page.includes("Nothing is missing, nothing was changed") && page.includes("Records are kept until at least"));
   assert.ok(page.includes("Disks are sealed.") && page.includes("Letter <code>"));
   assert.ok(!page.includes('data-standing="running"') && !page.includes('data-standing="late"'));
   assert.equal((await desk(["list"], [])).status, 0);

@@ -2,7 +2,7 @@
 //! agree. What follows from it is for people to say.
 
 use serde_json::json;
-use usufruct_core::breach::{Breach, BreachCause};
+use usufruct_core::breach::{Breach, BreachCause, BreachKind, BreachState, Reporter, ThreatActor};
 use usufruct_core::id::{AgencyId, BreachId, MandateId, ServiceId};
 use usufruct_core::incident::{Fault, Incident};
 use usufruct_core::register::{Entry, Register};
@@ -10,17 +10,17 @@ use usufruct_core::service::Service;
 use usufruct_core::source::Source;
 use usufruct_core::statement::{Statement, StatementKind};
 use usufruct_core::{Text, Time};
-use usufruct_store::deletions;
+use usufruct_store::{breaches, deletions};
 
 use crate::{App, Error, Publication};
 
 impl App {
-    /// Opens breaches that the machine sees, and tells residents of those for which people have found the words. Answers how many breaches
-    /// were opened.
+    /// Opens breaches that the machine sees, tells residents of those for which people have found the words, looks at the log of those that are
+    /// contained, and forgets who was told once the law no longer asks for it. Answers how many breaches were opened.
     pub fn run_breaches(&self) -> Result<usize, Error> {
         let seen = self.seen_breaches()?;
         for (id, breach) in &seen {
-            let statement = self.say_breach(id.as_str(), breach, breach.aware_at)?;
+            let statement = self.say_breach(id.as_str(), breach, breach.aware_at.unwrap_or_else(|| self.now()))?;
             match self.publish(&Publication { statements: vec![statement] }) {
                 Ok(_) => {
                     tracing::warn!(breach = %id, cause = breach.cause.code(), "a breach was opened, see `usufruct breach list`");
@@ -31,7 +31,23 @@ impl App {
             }
         }
         self.tell_breaches()?;
+        self.check_breach_logs()?;
+        self.forget_breaches()?;
         Ok(seen.len())
+    }
+
+    /// Deletes who was told of breaches whose records no law wants kept any longer. What is public of them stays.
+    fn forget_breaches(&self) -> Result<(), Error> {
+        let (register, now) = (self.register(), self.now());
+        let is_old = |entry: &&Entry<Breach>| register.breach_records_until(entry).is_some_and(|until| until <= now);
+        let old: Vec<u64> = register.breaches.values().filter(is_old).map(|entry| entry.number).collect();
+        if old.is_empty() {
+            return Ok(());
+        }
+        self.db.transaction("forget who was told of breaches", move |tx| {
+            old.iter().try_for_each(|number| breaches::purge(tx, *number).map(drop))?;
+            Ok::<_, Error>(())
+        })
     }
 
     /// What is to be seen and has not been said.
@@ -65,7 +81,7 @@ impl App {
                 seen.extend(miscounted(&register, entry, now).map(|breach| (breach_id, breach)));
             }
         }
-        Ok(seen.into_iter().map(|(id, breach)| (id, register.with_clocks(breach))).collect())
+        Ok(seen.into_iter().map(|(id, breach)| (id, register.with_clocks(breach, now))).collect())
     }
 
     /// What a service has not answered and no breach has been opened for.
@@ -119,23 +135,33 @@ impl App {
 fn unanswered(body: &AgencyId, facts: Text, due_at: Time, now: Time) -> Breach {
     Breach {
         body: body.clone(),
+        state: BreachState::Detected,
         cause: BreachCause::UnansweredDeletion,
+        kinds: vec![BreachKind::Confidentiality],
+        threat_actor: ThreatActor::Unknown,
+        reporter: Reporter::Machine,
+        severity: None,
         title: Text::new("Deletion not confirmed", "未確認刪除"),
         facts,
         first_signal_at: due_at,
-        aware_at: now,
+        aware_at: Some(now),
         from: due_at,
         until: None,
         mandates: Vec::new(),
         services: Vec::new(),
         blocks: Vec::new(),
+        persons_estimate: None,
+        records_estimate: None,
         contract: None,
         incident: None,
         unreadable: None,
+        consequences: None,
         measures: None,
         advice: None,
         clocks: Vec::new(),
         told: None,
+        notices: Vec::new(),
+        log_check: None,
         lessons: None,
         closed_at: None,
     }
@@ -149,7 +175,7 @@ fn miscounted(register: &Register, entry: &Entry<Incident>, now: Time) -> Option
         "計數顯示某授權令之使用紀錄不完整，使用情形查明中。",
     );
     let mut breach = unanswered(body, facts, incident.since, now);
-    breach.cause = BreachCause::Counters;
+    (breach.cause, breach.kinds) = (BreachCause::Counters, vec![BreachKind::Integrity]);
     breach.title = Text::new("Record of uses not whole", "使用紀錄不完整");
     breach.mandates.push(incident.mandate.clone());
     breach.incident = entry.id.parse().ok();

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use serde_json::json;
 use usufruct_core::breach::{Breach, BreachCause, ClockAnswer, Told};
+use usufruct_core::delay::Week;
 use usufruct_core::document::Document;
 use usufruct_core::event::{Event, Form, Kind};
 use usufruct_core::hash::sha256;
 use usufruct_core::id::{BlockId, BreachId};
 use usufruct_core::lawpack::Duty;
+use usufruct_core::mandate::Mandate;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::tally::Count;
 use usufruct_core::{Digest, Text, Time};
@@ -20,6 +22,7 @@ use usufruct_store::{deletions, passkeys, residents};
 use usufruct_vault::{Error as VaultError, Vault};
 
 use crate::actor::keyring_in;
+use crate::delayed::is_covert;
 use crate::erase::plain_event;
 use crate::ledger::place;
 use crate::{App, Error, Publication};
@@ -88,14 +91,21 @@ impl App {
         Ok(Concerned { residents: Count::of(count), blocks })
     }
 
-    /// Goes on with telling residents of all open breaches for which people have found the words, and says in the register when a walk is done.
+    /// Goes on with telling residents of breaches for which people have found the words, and says in the register when a walk is done. A line that
+    /// opens later is looked at when it opens, also when the breach is closed by then.
     pub(crate) fn tell_breaches(&self) -> Result<(), Error> {
-        let register = self.register();
-        for entry in register.open_breaches().into_iter().filter(|entry| entry.body.advice.is_some()) {
-            let scope = scope(&entry.body);
-            let number = entry.number;
-            let known = self.db.read(|conn| breaches::walk(conn, number))?.filter(|walk| walk.scope == scope);
-            let begin = || Walk { breach: number, scope, after: None, blocks: BTreeSet::new(), done: Done::GoesOn };
+        let (register, week) = (self.register(), Week::of(self.now()));
+        for entry in register.breaches.values().filter(|entry| entry.body.advice.is_some()) {
+            let (scope, number) = (scope(&entry.body), entry.number);
+            let known = self.db.read(|conn| breaches::walk(conn, number))?;
+            let walked = known.as_ref().map(|walk| walk.week);
+            let goes_on = !entry.body.is_closed() || walked.is_some_and(|walked| opens_after(&register, &entry.body, walked));
+            if !goes_on {
+                continue;
+            }
+            let is_new_week = walked.is_some_and(|walked| walked < week && opens_after(&register, &entry.body, walked));
+            let known = known.filter(|walk| walk.scope == scope && !is_new_week);
+            let begin = || Walk { breach: number, scope, after: None, blocks: BTreeSet::new(), done: Done::GoesOn, week };
             let mut walk = known.unwrap_or_else(begin);
             while walk.done == Done::GoesOn {
                 walk = self.tell_part(&register, entry, walk)?;
@@ -132,6 +142,10 @@ impl App {
     /// Says how many were told. Where all of them have a passkey they are told by it, and the clocks that ask for that are answered.
     fn say_told(&self, entry: &Entry<Breach>, walk: Walk) -> Result<(), Error> {
         let now = self.now();
+        // Of a closed breach no more is said: who is told later is not counted.
+        if entry.body.is_closed() {
+            return self.note_said(walk);
+        }
         let (residents, by_courier) = self.db.read(|conn| breaches::told(conn, walk.breach))?;
         let blocks = i64::try_from(walk.blocks.len()).unwrap_or(i64::MAX);
         let told =
@@ -149,9 +163,17 @@ impl App {
                 clock.answer = Some(answer.clone());
             }
         }
-        breach.told = Some(told);
-        let statement = self.say_breach(&entry.id, &breach, now)?;
-        self.publish(&Publication { statements: vec![statement] })?;
+        let is_said =
+            breach.told.as_ref().is_some_and(|before| Told { at: before.at, words: before.words, ..told.clone() } == *before);
+        if !is_said {
+            breach.told = Some(told);
+            let statement = self.say_breach(&entry.id, &breach, now)?;
+            self.publish(&Publication { statements: vec![statement] })?;
+        }
+        self.note_said(walk)
+    }
+
+    fn note_said(&self, walk: Walk) -> Result<(), Error> {
         let said = Walk { done: Done::Said, ..walk };
         self.db.transaction("note that all are told", move |tx| Ok::<_, Error>(breaches::put_walk(tx, &said)?))
     }
@@ -262,6 +284,16 @@ fn tell(
         place(tx, &keyring, event, rng)?;
     }
     Ok(())
+}
+
+/// Whether lines of a breach can open after `week` has begun: one of the mandates concerned delays what residents see, or all mandates are.
+fn opens_after(register: &Register, breach: &Breach, week: Week) -> bool {
+    let is_concerned =
+        |entry: &Entry<Mandate>| breach.mandates.is_empty() || breach.mandates.iter().any(|id| id.as_str() == entry.id);
+    let covert = register.mandates.values().filter(|entry| is_covert(entry) && is_concerned(entry));
+    // A mandate may have delayed longer before its present revision, but never longer than the law lets it.
+    let longest = covert.map(|entry| register.law(&entry.body.controller, entry.since).within(Duty::DelayLongest)).max();
+    longest.is_some_and(|longest| breach.until.is_none_or(|until| week.begins() <= until.plus(longest)))
 }
 
 /// What decides whom a breach concerns.

@@ -13,6 +13,7 @@ mod block_names;
 mod books;
 mod brakes;
 mod breach;
+mod breach_log;
 mod breach_notice;
 mod card;
 mod card_handshake;

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 use usufruct_core::draft::Problem;
-use usufruct_core::id::{AgencyId, MandateId, NoticeId, StatusChangeId};
+use usufruct_core::id::{AgencyId, BreachId, MandateId, NoticeId, StatusChangeId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::log_terms::LogTerms;
 use usufruct_core::register::{Entry, Register};
@@ -34,6 +34,8 @@ pub struct LifecycleStep<'a> {
     pub from: State,
     pub to: State,
     pub reason: Text,
+    /// The breach for which it is suspended.
+    pub breach: Option<BreachId>,
 }
 
 impl App {
@@ -117,13 +119,16 @@ impl App {
     /// The statement of one step, approved by `signers`.
     pub fn step(&self, step: &LifecycleStep<'_>, by: &AgencyId, signers: &[&Signer], at: Time) -> Result<Statement, Error> {
         let id = StatusChangeId::fresh(at, self.rng());
-        let body = json!({
+        let mut body = json!({
             "object": step.object,
             "revision": step.revision,
             "from": step.from,
             "to": step.to,
             "reason": step.reason,
         });
+        if let Some(breach) = &step.breach {
+            body["breach"] = json!(breach);
+        }
         let mut statement = Statement {
             kind: StatementKind::StatusChange,
             id: id.to_string(),
@@ -178,7 +183,7 @@ impl App {
             (State::Published, State::Active, Text::new("Two offices activated it.", "經兩個單位啟用。")),
         ];
         for (from, to, reason) in steps {
-            let step = LifecycleStep { object: id.as_str(), revision: hash, from, to, reason };
+            let step = LifecycleStep { object: id.as_str(), revision: hash, from, to, reason, breach: None };
             let signers = if to == State::Active { signers } else { &own };
             statements.push(self.step(&step, &by, signers, at)?);
         }

@@ -204,7 +204,7 @@ impl App {
         let register = self.register();
         let entry = register.mandates.get(id).ok_or(Error::Unknown { what: "mandate" })?;
         let by = signers.first().map(|signer| signer.agency().clone()).ok_or(Error::Unknown { what: "signer" })?;
-        let step = LifecycleStep { object: id.as_str(), revision: entry.hash, from: entry.state, to, reason };
+        let step = LifecycleStep { object: id.as_str(), revision: entry.hash, from: entry.state, to, reason, breach: None };
         let statement = self.step(&step, &by, signers, self.now())?;
         self.publish(&Publication { statements: vec![statement] }).map(drop)
     }

@@ -1,8 +1,12 @@
-//! Supervise: the clock ends contracts and agreements on their last day, and suspends a contract whose vendor was not looked at in time.
+//! Supervise: the clock ends contracts and agreements on their last day, suspends a contract whose vendor was not looked at in time, or at
+//! whose vendor there was a grave breach, and says that one is breached whose vendor does not delete.
 
-use usufruct_core::Text;
+use usufruct_core::contract::Contract;
+use usufruct_core::id::BreachId;
 use usufruct_core::late::{Late, LateDuty};
 use usufruct_core::lifecycle::State;
+use usufruct_core::register::{Entry, Register};
+use usufruct_core::{Text, Time};
 use usufruct_store::deletions;
 
 use crate::{App, Error, LifecycleStep, Publication};
@@ -11,44 +15,24 @@ impl App {
     /// Says in the register what the clock has brought about: nothing is permitted under any of it already. Answers what was moved.
     pub fn run_supervision(&self) -> Result<Vec<String>, Error> {
         let (now, register) = (self.now(), self.register());
-        let mut due = Vec::new();
-        for contract in register.contracts.values() {
-            let to = match contract.state {
-                State::Active | State::Suspended if contract.body.until <= now => Some((
-                    State::Ending,
-                    Text::new("Its last day is over; the vendor has to delete.", "契約屆滿，廠商應刪除資料。"),
-                )),
-                State::Active if register.has_failed(contract) && register.is_unsupervised(contract, now) => {
-                    Some((State::Suspended, Text::new("The vendor failed its check.", "廠商未通過查核。")))
-                }
-                State::Active if register.is_unsupervised(contract, now) && now < register.check_due(contract) => Some((
-                    State::Suspended,
-                    Text::new("All evidence of what the vendor is able to do has ended.", "廠商能力證明均已逾期。"),
-                )),
-                State::Active if register.is_unsupervised(contract, now) => {
-                    Some((State::Suspended, Text::new("A check of the vendor is overdue.", "逾期未查核廠商。")))
-                }
-                State::Ending if register.is_undeleted(contract, now) => Some((
-                    State::Breached,
-                    Text::new("The vendor has not said in time that all is deleted.", "廠商逾期未申報已全數刪除。"),
-                )),
-                _ => None,
-            };
-            due.extend(to.map(|(to, reason)| (contract.id.clone(), contract.hash, contract.state, to, reason)));
-        }
-        for agreement in register.agreements.values().filter(|agreement| agreement.body.sunset_at <= now) {
-            if matches!(agreement.state, State::Published | State::Active | State::Suspended) {
-                let reason = Text::new("Its last day is over.", "已逾期滿日。");
-                due.push((agreement.id.clone(), agreement.hash, agreement.state, State::Sunset, reason));
-            }
-        }
+        let contracts = register.contracts.values().filter_map(|contract| due_step(&register, contract, now));
+        let agreements = register.agreements.values().filter(|agreement| {
+            agreement.body.sunset_at <= now && matches!(agreement.state, State::Published | State::Active | State::Suspended)
+        });
+        let agreements = agreements.map(|agreement| LifecycleStep {
+            object: &agreement.id,
+            revision: agreement.hash,
+            from: agreement.state,
+            to: State::Sunset,
+            reason: Text::new("Its last day is over.", "已逾期滿日。"),
+            breach: None,
+        });
         let by = self.automation.agency().clone();
-        let mut moved = Vec::with_capacity(due.len());
-        for (object, revision, from, to, reason) in due {
-            let step = LifecycleStep { object: &object, revision, from, to, reason };
+        let mut moved = Vec::new();
+        for step in contracts.chain(agreements) {
             let statement = self.step(&step, &by, &[&self.automation], now)?;
             self.publish(&Publication { statements: vec![statement] })?;
-            moved.push(object);
+            moved.push(step.object.to_owned());
         }
         Ok(moved)
     }
@@ -68,4 +52,33 @@ impl App {
         late.sort_by_key(|late| late.due_at);
         Ok(late)
     }
+}
+
+/// The step that a contract is due for: to its end, or to rest.
+fn due_step<'a>(register: &Register, contract: &'a Entry<Contract>, now: Time) -> Option<LifecycleStep<'a>> {
+    let breach = register.breach_at_vendor(contract).and_then(|entry| entry.id.parse::<BreachId>().ok());
+    let (to, reason, breach) = match contract.state {
+        State::Active | State::Suspended if contract.body.until <= now => {
+            (State::Ending, Text::new("Its last day is over; the vendor has to delete.", "契約屆滿，廠商應刪除資料。"), None)
+        }
+        State::Active if register.has_failed(contract) && register.is_unsupervised(contract, now) => {
+            (State::Suspended, Text::new("The vendor failed its check.", "廠商未通過查核。"), None)
+        }
+        State::Active if register.is_unsupervised(contract, now) && now < register.check_due(contract) => {
+            let reason = Text::new("All evidence of what the vendor is able to do has ended.", "廠商能力證明均已逾期。");
+            (State::Suspended, reason, None)
+        }
+        State::Active if register.is_unsupervised(contract, now) => {
+            (State::Suspended, Text::new("A check of the vendor is overdue.", "逾期未查核廠商。"), None)
+        }
+        State::Active if breach.is_some() => {
+            (State::Suspended, Text::new("There is a breach at the vendor.", "廠商發生侵害事故。"), breach)
+        }
+        State::Ending if register.is_undeleted(contract, now) => {
+            let reason = Text::new("The vendor has not said in time that all is deleted.", "廠商逾期未申報已全數刪除。");
+            (State::Breached, reason, None)
+        }
+        _ => return None,
+    };
+    Some(LifecycleStep { object: &contract.id, revision: contract.hash, from: contract.state, to, reason, breach })
 }

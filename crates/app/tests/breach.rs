@@ -4,19 +4,26 @@
 mod common;
 #[path = "common/vendors.rs"]
 mod vendors;
+#[path = "common/witness.rs"]
+mod witness;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use common::{CARD, City, LIBRARY, OPERATOR, SERVICE, block, mandate, on_both, service, text};
+use common::{
+    CARD, City, LIBRARY, OPERATOR, SERVICE, VENDOR, WATCH, block, library_card, mandate, notice, on_both, service, text,
+};
 use serde_json::{Value, json};
+use usufruct_app::store::db::{Connection, Value as Column};
+use usufruct_app::store::lines;
 use usufruct_app::store::passkeys::{self, Passkey};
-use usufruct_app::{Error, Publication};
+use usufruct_app::{Error, Publication, ReleaseRequest};
 use usufruct_core::breach::{Breach, BreachCause, ClockStanding};
 use usufruct_core::certificate::Answer;
-use usufruct_core::event::{Event, Kind};
+use usufruct_core::delay::FIRST_NUMBER;
+use usufruct_core::event::{Event, Form, Kind};
 use usufruct_core::hash::sha256;
-use usufruct_core::id::BreachId;
+use usufruct_core::id::{BreachId, MandateId, ServiceId};
 use usufruct_core::late::LateDuty;
 use usufruct_core::lawpack::Duty;
 use usufruct_core::lifecycle::State;
@@ -25,6 +32,7 @@ use usufruct_core::statement::{Signer, StatementKind};
 use usufruct_core::tally::Count;
 use usufruct_core::time::{DAY, HOUR};
 use vendors::{CONTRACT, THEIRS};
+use witness::Witness;
 
 const BREACH: &str = "brc_lost-laptop";
 
@@ -36,18 +44,22 @@ on_both!(
     a_vendor_that_does_not_confirm_the_end_of_its_contract_is_a_breach,
     counters_that_do_not_agree_are_a_breach,
     whoever_is_erased_is_neither_told_nor_kept,
+    a_grave_breach_at_a_vendor_stops_it_before_any_job_has_run,
+    a_line_that_opens_later_is_told_when_it_opens_and_not_before,
+    a_changed_leaf_is_found_by_the_look_at_the_log,
+    who_was_told_is_forgotten_when_no_law_wants_it_kept,
 );
 
 /// A lost laptop with everything that the service of the library used under the card.
 fn lost(city: &City) -> Value {
-    json!({"body": LIBRARY, "cause": "loss", "title": text("Lost laptop"), "facts": text("A laptop was left in a train."),
+    json!({"body": LIBRARY, "cause": "loss", "state": "detected", "kinds": ["confidentiality"], "threat_actor": "nobody", "reporter": "staff", "title": text("Lost laptop"), "facts": text("A laptop was left in a train."),
         "first_signal_at": city.app.now().plus(-HOUR), "aware_at": city.app.now(), "from": "2026-01-01", "mandates": [CARD],
         "services": [SERVICE]})
 }
 
 /// Publishes the next revision of the breach with its clocks, signed by these people.
 fn say(city: &City, id: &str, body: &Value, signers: &[&Signer]) -> Result<(), Error> {
-    let breach = city.app.register().with_clocks(Breach::read(body).unwrap());
+    let breach = city.app.register().with_clocks(Breach::read(body).unwrap(), city.app.now());
     let mut statement = city.app.statement(StatementKind::Breach, id, signers[0].agency(), json!(breach), city.app.now());
     for signer in signers {
         statement.approve(signer).unwrap();
@@ -92,12 +104,25 @@ fn answer_all(city: &City, id: &str) -> Value {
     body
 }
 
-fn close(city: &City, id: &str, signers: &[&Signer]) {
-    let mut ended = json!(entry(city, id).body);
-    (ended["until"], ended["told"]) = (json!(city.app.now()), Value::Null);
-    say(city, id, &ended, signers).unwrap();
+/// Says that it has stopped, until now, and what was done: it is told again, and the machine looks at the log.
+fn mitigate(city: &City, id: &str, signers: &[&Signer]) {
+    let mut body = json!(entry(city, id).body);
+    body["state"] = json!("halted");
+    say(city, id, &body, signers).unwrap();
+    (body["state"], body["until"], body["told"]) = (json!("contained"), json!(city.app.now()), Value::Null);
+    city.clock.advance(1);
+    say(city, id, &body, signers).unwrap();
+    city.app.tick().unwrap();
     city.app.run_breaches().unwrap();
+    let mut body = json!(entry(city, id).body);
+    (body["state"], body["measures"]) = (json!("mitigated"), text("All was done."));
+    say(city, id, &body, signers).unwrap();
+}
+
+fn close(city: &City, id: &str, signers: &[&Signer]) {
+    mitigate(city, id, signers);
     let mut body = answer_all(city, id);
+    body["state"] = json!("closed");
     body["closed_at"] = json!(city.app.now());
     body["lessons"] = text("Disks are sealed.");
     say(city, id, &body, signers).unwrap();
@@ -151,7 +176,13 @@ fn residents_concerned_are_told_once_and_it_is_closed(dir: &Path, url: Option<&s
 
     close(&city, BREACH, &city.signer(LIBRARY));
     city.app.run_breaches().unwrap();
-    assert_eq!((entry(&city, BREACH).rev, told(&city, reader).len()), (rev + 3, 1), "its end, told again, closed");
+    assert_eq!(
+        (entry(&city, BREACH).rev, told(&city, reader).len()),
+        (rev + 6, 1),
+        "stopped, its end, told again, the log, made good, closed"
+    );
+    let found = entry(&city, BREACH).body.log_check.unwrap();
+    assert!(found.is_whole() && found.from_size < found.to_size, "{found:?}");
     assert!(city.app.late().unwrap().is_empty());
     let standings: Vec<_> = entry(&city, BREACH).body.clocks.iter().map(|clock| clock.standing(city.app.now())).collect();
     assert!(standings.contains(&ClockStanding::MetLate) && standings.contains(&ClockStanding::Met), "{standings:?}");
@@ -311,4 +342,127 @@ fn whoever_is_erased_is_neither_told_nor_kept(dir: &Path, url: Option<&str>) {
     let number = entry(&city, BREACH).number;
     let left = city.app.db().read(|conn| usufruct_app::store::breaches::told(conn, number)).unwrap();
     assert_eq!(left, (0, 0), "whom a breach concerned goes with her");
+}
+
+fn a_grave_breach_at_a_vendor_stops_it_before_any_job_has_run(dir: &Path, url: Option<&str>) {
+    let city = vendors::city(dir, url);
+    let is_open = |city: &City| city.app.knows_redirect(&vendors::theirs(), "http://localhost:8081/callback");
+    let mut body = lost(&city);
+    (body["contract"], body["severity"], body["services"]) = (json!(CONTRACT), json!(2), json!([THEIRS]));
+    open(&city, &body);
+    assert!(is_open(&city) && city.app.run_supervision().unwrap().is_empty(), "a light one");
+    // The vendor's own clocks: it calls within an hour of the first sign.
+    let late = city.app.late().unwrap();
+    assert_eq!((late[0].duty, late[0].agency.as_str()), (LateDuty::Breach(Duty::VendorCall), VENDOR));
+    let mut graver = json!(entry(&city, BREACH).body);
+    graver["severity"] = json!(3);
+    say(&city, BREACH, &graver, &city.signer(LIBRARY)).unwrap();
+    assert!(!is_open(&city), "before any job has run");
+    assert_eq!(city.app.run_supervision().unwrap(), [CONTRACT]);
+    assert_eq!(vendors::state(&city), State::Suspended);
+    assert!(city.app.run_supervision().unwrap().is_empty(), "once");
+    let back = vendors::step(&city, CONTRACT, State::Active, &city.signer(LIBRARY));
+    assert!(matches!(&back, Err(Error::Unlawful(problems)) if problems[0].rule == "breach"), "{back:?}");
+    mitigate(&city, BREACH, &city.signer(LIBRARY));
+    vendors::step(&city, CONTRACT, State::Active, &city.signer(LIBRARY)).unwrap();
+    assert!(is_open(&city));
+}
+
+fn a_line_that_opens_later_is_told_when_it_opens_and_not_before(dir: &Path, url: Option<&str>) {
+    const COVERT: &str = "mdt_inquiry";
+    const INQUIRY: &str = "svc_inquiry";
+    let witness = Witness::new();
+    let city = City::found_with(dir, url, Some(witness.clone()));
+    witness.name_in(&city);
+    city.publish_watch();
+    let mut covert = library_card();
+    covert["kind"] = json!("covert");
+    covert["legal_basis"]["code"] = json!("public_task");
+    covert["gate"] = json!("witnessed");
+    covert["visibility"] = json!({"delayed": {"max_days": 30, "authority": WATCH}});
+    let watching = city.watchers();
+    let mut signers = city.signer(LIBRARY);
+    signers.extend(&watching[..2]);
+    let id: MandateId = COVERT.parse().unwrap();
+    let published = city.app.mandate_publication(&id, covert, &notice(), &signers, city.app.now()).unwrap();
+    city.app.publish(&published).unwrap();
+    city.open_service_with(INQUIRY, LIBRARY, "inquiry", |body| body["mandates"] = json!([CARD, COVERT]));
+    let inquiry: ServiceId = INQUIRY.parse().unwrap();
+    let (reader, _) = city.cardholder();
+    let request = ReleaseRequest {
+        service: inquiry.clone(),
+        mandate: id,
+        subject: city.app.subject(reader, &inquiry).unwrap(),
+        blocks: vec![(block("name"), Form::Value)],
+        reason: "lending".into(),
+        actor: None,
+        sign_in: None,
+        third_party: false,
+        since: None,
+        written_reason: None,
+    };
+    city.app.release(&request).unwrap();
+    city.clock.advance(1);
+    let mut body = lost(&city);
+    (body["mandates"], body["services"], body["advice"]) = (json!([COVERT]), json!([]), text("Watch your mail."));
+    open(&city, &body);
+    city.app.run_breaches().unwrap();
+    assert!(told(&city, reader).is_empty(), "it would tell her of the line");
+    close(&city, BREACH, &city.signer(LIBRARY));
+    let (rev, said) = (entry(&city, BREACH).rev, entry(&city, BREACH).body.told.unwrap());
+    assert_eq!(said.residents, Count::of(0));
+    // Every day until the line has opened, and a week more.
+    let mut told_on = None;
+    for day in 0..40 {
+        let has_opened = !city.app.footprint(reader).unwrap().lines.iter().all(|line| line.n < FIRST_NUMBER);
+        city.app.run_breaches().unwrap();
+        assert_eq!(told(&city, reader).len(), usize::from(has_opened), "on day {day}");
+        told_on = told_on.or(has_opened.then_some(day));
+        city.clock.advance(DAY);
+    }
+    assert!(told_on.is_some_and(|day| 20 < day), "{told_on:?}");
+    assert_eq!(entry(&city, BREACH).rev, rev, "nothing more is said of a closed breach");
+}
+
+fn a_changed_leaf_is_found_by_the_look_at_the_log(dir: &Path, url: Option<&str>) {
+    let city = City::found(dir, url);
+    let (_, subject) = city.cardholder();
+    let body = lost(&city);
+    open(&city, &body);
+    let used = city.app.release(&city.request(&subject));
+    assert!(used.is_ok());
+    city.clock.advance(HOUR);
+    city.app.tick().unwrap();
+    // Somebody with the database writes another use in the place of one.
+    let index = city.app.db().read(lines::last_index).unwrap().unwrap();
+    city.app
+        .db()
+        .transaction("change leaf", move |tx| {
+            let params: [Column; 2] = [vec![1_u8, 2].into(), index.cast_signed().into()];
+            tx.execute("-- change_leaf\nUPDATE leaves SET data = $1 WHERE idx = $2", &params).map(drop)
+        })
+        .unwrap();
+    mitigate(&city, BREACH, &city.signer(LIBRARY));
+    let found = entry(&city, BREACH).body.log_check.unwrap();
+    assert!(!found.consistent && found.gaps.is_empty(), "{found:?}");
+}
+
+fn who_was_told_is_forgotten_when_no_law_wants_it_kept(dir: &Path, url: Option<&str>) {
+    let city = City::found(dir, url);
+    let (reader, _) = city.cardholder();
+    let mut body = lost(&city);
+    body["advice"] = text("Watch your mail.");
+    open(&city, &body);
+    city.app.run_breaches().unwrap();
+    close(&city, BREACH, &city.signer(LIBRARY));
+    let until = city.app.register().breach_records_until(&entry(&city, BREACH)).unwrap();
+    city.clock.advance(until.micros() - city.app.now().micros() - 1);
+    city.app.run_breaches().unwrap();
+    let letters = |city: &City| city.app.breach_letters(&BREACH.parse().unwrap(), None).unwrap();
+    assert_eq!(letters(&city), [reader], "the last moment");
+    city.clock.advance(1);
+    city.app.run_breaches().unwrap();
+    assert!(letters(&city).is_empty());
+    city.app.run_breaches().unwrap();
+    assert_eq!(told(&city, reader).len(), 1, "her own line stays, and she is not told again");
 }

@@ -1,34 +1,50 @@
 //! Breach: data that got out, was lost, or is kept by somebody who has to delete it. What is known of it, what every law demands by when,
 //! and what shows that it was done. It names mandates, services and blocks, never persons.
 
-use std::collections::BTreeMap;
+mod clock;
+mod log_check;
+mod people;
+mod state;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::document::{Document, document};
+pub use clock::{ClockAnswer, ClockStanding, LegalClock};
+pub use log_check::LogCheck;
+pub use people::{Audience, NoticeChannel, OutsideNotice, Told};
+pub use state::{BreachState, breach_guard};
+
+use crate::block::Sensitivity;
 use crate::draft::{Draft, Problem};
-use crate::event::{Event, Form, Kind};
 use crate::hash::{hex, sha256};
 use crate::id::{AgencyId, BlockId, BreachId, ContractId, IncidentId, MandateId, ServiceId};
-use crate::lawpack::{Duty, GENERIC};
 use crate::register::{Entry, Register};
-use crate::tally::Count;
-use crate::{Digest, Text, Time};
+use crate::{Text, Time};
 
 /// One revision of a breach. Each says all that is known, and nothing that was promised or answered before is taken back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Breach {
     /// Who answers for it: a public body or the operator, also where it happened at a vendor's.
     pub body: AgencyId,
+    /// How far it has come. Which state may follow which is a table: see [`breach_guard`].
+    pub state: BreachState,
     pub cause: BreachCause,
+    /// What it took from the data: one or more.
+    pub kinds: Vec<BreachKind>,
+    pub threat_actor: ThreatActor,
+    /// Who saw it first: what they are, never who.
+    pub reporter: Reporter,
+    /// Its level, from 1 to 4, where 4 is the worst; what a level means and changes stands in the lawpack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<i64>,
     pub title: Text,
     /// What happened, as far as it is known.
     pub facts: Text,
-    /// When there was the first sign of it.
+    /// When there was the first sign of it. From here the clocks of a vendor's contract run.
     pub first_signal_at: Time,
-    /// When the body learned of it: from here all clocks run.
-    pub aware_at: Time,
+    /// When the body learned of it: from here all clocks of the laws run. Nobody has while it is a suspicion, or a near miss.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aware_at: Option<Time>,
     /// From when data was concerned.
     pub from: Time,
     /// Until when; without a time it goes on.
@@ -42,6 +58,12 @@ pub struct Breach {
     /// The blocks concerned; without any, all that were used.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub blocks: Vec<BlockId>,
+    /// How many people are concerned by the body's own estimate, where more than the log shows, as people on a list on paper.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub persons_estimate: Option<i64>,
+    /// How many records are concerned by the body's own estimate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub records_estimate: Option<i64>,
     /// The contract of the vendor at which it happened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contract: Option<ContractId>,
@@ -51,6 +73,9 @@ pub struct Breach {
     /// Why nobody can read what got out, where that is so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<Text>,
+    /// What may follow from it for the people concerned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consequences: Option<Text>,
     /// What was done about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measures: Option<Text>,
@@ -61,6 +86,12 @@ pub struct Breach {
     /// Said by the machine when it has told everybody.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub told: Option<Told>,
+    /// Whom people told besides, in the order in which they did.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<OutsideNotice>,
+    /// Said by the machine once it is known until when it went on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_check: Option<LogCheck>,
     /// What is learned from it; needed to close it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lessons: Option<Text>,
@@ -88,63 +119,46 @@ pub enum BreachCause {
     UnansweredDeletion,
 }
 
-/// What one law demands by when, and what was done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LegalClock {
-    /// Jurisdiction of the pack that demands it.
-    pub law: String,
-    pub duty: Duty,
-    pub article: String,
-    pub due_at: Time,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub answer: Option<ClockAnswer>,
-}
-
-/// What ends a clock: something that was sent, named by its hash, or the reason why nothing was.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ClockAnswer {
-    pub at: Time,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub proof: Option<Document>,
-    /// Why it was late, or why it was not done at all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Text>,
-}
-
-/// Whom the machine has told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Told {
-    pub at: Time,
-    /// Residents concerned, by the rule of small counts.
-    pub residents: Count,
-    /// Of them those with no passkey, who get a letter.
-    pub by_courier: Count,
-    /// How many different blocks of theirs.
-    pub blocks: i64,
-    /// Hash of the revision whose words they read.
-    pub words: Digest,
-}
-
-/// How a clock stands.
+/// What it took from the data (GDPR 4(12) in the words of security).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ClockStanding {
-    /// Nothing was sent, and it is said why.
-    Excused,
-    /// Not answered, and due in the past.
-    Late,
-    /// In time.
-    Met,
-    /// Done, but too late.
-    MetLate,
-    /// Not answered and not due.
-    Running,
+pub enum BreachKind {
+    /// It was lost, or nobody can get at it.
+    Availability,
+    /// Somebody saw it who may not.
+    Confidentiality,
+    /// It was changed.
+    Integrity,
 }
 
-/// What every law demands of every breach.
-const DUTIES: [Duty; 2] = [Duty::ReportBreach, Duty::TellPersons];
-/// What it demands besides where a system is concerned.
-const INCIDENT_DUTIES: [Duty; 3] = [Duty::ReportIncident, Duty::ContainIncident, Duty::FinalReport];
+/// From whom the harm came, as far as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ThreatActor {
+    Criminal,
+    /// Somebody who works for the body.
+    Insider,
+    /// Nobody meant it: an error, a failure, fire or water.
+    Nobody,
+    /// A state, or who works for one.
+    State,
+    Unknown,
+    /// A vendor, or somebody who works for one.
+    Vendor,
+}
+
+/// Who saw it first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reporter {
+    Machine,
+    /// Somebody else, as a researcher or a newspaper.
+    Outside,
+    Resident,
+    /// Somebody who works for the body or the operator.
+    Staff,
+    Vendor,
+}
 
 impl BreachCause {
     pub const WORDS: [(&'static str, Self); 7] = [
@@ -162,50 +176,42 @@ impl BreachCause {
         Self::WORDS.iter().find(|(_, cause)| *cause == self).map_or("", |(word, _)| word)
     }
 
-    /// What laws demand of it. Data that is kept too long is no incident of a system.
-    pub fn duties(self) -> impl Iterator<Item = Duty> {
-        let of_systems = if self == Self::UnansweredDeletion { &[][..] } else { &INCIDENT_DUTIES };
-        DUTIES.into_iter().chain(of_systems.iter().copied())
-    }
-
     /// Whether the machine sees it by itself and opens it.
     pub fn is_seen_by_machine(self) -> bool {
         matches!(self, Self::Counters | Self::UnansweredDeletion)
     }
 }
 
-impl ClockStanding {
-    /// The word for it.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Excused => "excused",
-            Self::Late => "late",
-            Self::Met => "met",
-            Self::MetLate => "met_late",
-            Self::Running => "running",
-        }
-    }
+impl BreachKind {
+    pub const WORDS: [(&'static str, Self); 3] =
+        [("availability", Self::Availability), ("confidentiality", Self::Confidentiality), ("integrity", Self::Integrity)];
 }
 
-impl LegalClock {
-    /// How it stands at `now`. Nobody writes it down.
-    pub fn standing(&self, now: Time) -> ClockStanding {
-        match &self.answer {
-            None if self.due_at <= now => ClockStanding::Late,
-            None => ClockStanding::Running,
-            Some(ClockAnswer { proof: None, .. }) => ClockStanding::Excused,
-            Some(answer) if answer.at <= self.due_at => ClockStanding::Met,
-            Some(_) => ClockStanding::MetLate,
-        }
-    }
+impl ThreatActor {
+    pub const WORDS: [(&'static str, Self); 6] = [
+        ("criminal", Self::Criminal),
+        ("insider", Self::Insider),
+        ("nobody", Self::Nobody),
+        ("state", Self::State),
+        ("unknown", Self::Unknown),
+        ("vendor", Self::Vendor),
+    ];
+}
 
-    /// Whether it is the same demand, whatever was answered.
-    pub fn is_same(&self, other: &Self) -> bool {
-        self.law == other.law && self.duty == other.duty
-    }
+impl Reporter {
+    pub const WORDS: [(&'static str, Self); 5] = [
+        ("machine", Self::Machine),
+        ("outside", Self::Outside),
+        ("resident", Self::Resident),
+        ("staff", Self::Staff),
+        ("vendor", Self::Vendor),
+    ];
 }
 
 impl Breach {
+    /// The worst level.
+    pub const WORST: i64 = 4;
+
     /// Reads a breach, or lists everything that is missing or wrong.
     pub fn read(value: &Value) -> Result<Self, Vec<Problem>> {
         let mut draft = Draft::new(value);
@@ -222,54 +228,78 @@ impl Breach {
 
     fn fields(draft: &mut Draft<'_>) -> Option<Self> {
         let body = draft.parse("body", "Name the body that answers for it, as `agc_library`.");
+        let state = draft.word("state", &BreachState::WORDS, "Say how far it has come, as `detected`.");
         let cause = draft.word("cause", &BreachCause::WORDS, "Say how it came about.");
+        let kinds = draft.words("kinds", &BreachKind::WORDS, "Say what it took from the data, one kind at least.");
+        let threat_actor = draft.word("threat_actor", &ThreatActor::WORDS, "Say from whom it came, or `unknown`.");
+        let reporter = draft.word("reporter", &Reporter::WORDS, "Say what they are who saw it first, without a name.");
+        let severity = optional_integer(draft, "severity", 1, Self::WORST);
         let title = draft.text("title", 120, "Give it a title in both languages.");
         let facts = draft.text("facts", 2_000, "Say what happened, without naming persons.");
         let first_signal_at = draft.time("first_signal_at", "Say when there was the first sign of it.");
-        let aware_at = draft.time("aware_at", "Say when the body learned of it.");
+        let aware_at = draft.optional_parse("aware_at", "Say when the body learned of it.");
         let from = draft.time("from", "Say from when data was concerned.");
         let until = draft.optional_parse("until", "Say until when, or leave it out while it goes on.");
         let mandates = draft.optional_parses("mandates", "List the mandates, as `mdt_library-card`.");
         let services = draft.optional_parses("services", "List the services, as `svc_library`.");
         let blocks = draft.optional_parses("blocks", "List the blocks, as `blk_name`, or leave them out for all.");
+        let persons_estimate = optional_integer(draft, "persons_estimate", 1, 10_000_000_000);
+        let records_estimate = optional_integer(draft, "records_estimate", 1, 1_000_000_000_000);
         let contract = draft.optional_parse("contract", "Name the contract of the vendor, as `ctr_cloud`.");
         let incident = draft.optional_parse("incident", "Name the incident of the counters.");
         let unreadable = draft.optional_text("unreadable", 600);
+        let consequences = draft.optional_text("consequences", 2_000);
         let measures = draft.optional_text("measures", 2_000);
         let advice = draft.optional_text("advice", 2_000);
-        let clocks = draft.optional_objects("clocks", clock);
-        let told = draft.optional_object("told", told);
+        let clocks = draft.optional_objects("clocks", clock::clock);
+        let told = draft.optional_object("told", people::told);
+        let notices = draft.optional_objects("notices", people::outside_notice);
+        let log_check = draft.optional_object("log_check", log_check::log_check);
         let lessons = draft.optional_text("lessons", 2_000);
         let closed_at = draft.optional_parse("closed_at", "Say when it was closed, or leave it out.");
         Some(Self {
             body: body?,
+            state: state?,
             cause: cause?,
+            kinds,
+            threat_actor: threat_actor?,
+            reporter: reporter?,
+            severity,
             title: title?,
             facts: facts?,
             first_signal_at: first_signal_at?,
-            aware_at: aware_at?,
+            aware_at,
             from: from?,
             until,
             mandates,
             services,
             blocks,
+            persons_estimate,
+            records_estimate,
             contract,
             incident,
             unreadable,
+            consequences,
             measures,
             advice,
             clocks,
             told,
+            notices,
+            log_check,
             lessons,
             closed_at,
         })
     }
 
     fn check(&self, draft: &mut Draft<'_>) {
+        self.check_state(draft);
+        for (i, _) in self.kinds.iter().enumerate().filter(|(i, kind)| self.kinds.iter().take(*i).any(|other| other == *kind)) {
+            draft.note(&format!("kinds[{i}]"), "duplicate", "This kind is there twice. Keep one.".into());
+        }
         if self.mandates.is_empty() && self.services.is_empty() {
             draft.note("mandates", "nothing", "Neither a mandate nor a service is concerned. Name one at least.".into());
         }
-        if self.aware_at < self.first_signal_at {
+        if self.aware_at.is_some_and(|aware_at| aware_at < self.first_signal_at) {
             let message = "The body would have learned of it before there was a sign. Correct one of the times.";
             draft.note("aware_at", "before-sign", message.into());
         }
@@ -295,16 +325,45 @@ impl Breach {
             && (self.from, self.until) == (other.from, other.until)
     }
 
+    /// What a state asks of the fields: it is refused with all that is missing.
+    fn check_state(&self, draft: &mut Draft<'_>) {
+        if self.kinds.is_empty() {
+            draft.note("kinds", "missing", "Nobody has said what it took from the data. Name one kind at least.".into());
+        }
+        if self.state.is_known() && self.aware_at.is_none() {
+            let message = "Data is concerned, and it is not said when the body learned of it. Say it.";
+            draft.note("aware_at", "missing", message.into());
+        }
+        if matches!(self.state, BreachState::Suspected | BreachState::NearMiss) && self.aware_at.is_some() {
+            let message = "Nobody knows of data that is concerned. Say `detected`, or leave out when the body learned of it.";
+            draft.note("aware_at", "not-known", message.into());
+        }
+        if self.is_near_miss() && self.advice.is_some() {
+            let message = "No data was concerned, so there is nobody to be told. Leave the advice out.";
+            draft.note("advice", "near-miss", message.into());
+        }
+        let is_closed = self.state == BreachState::Closed && !self.is_near_miss();
+        let is_mitigated = self.state == BreachState::Mitigated || is_closed;
+        if (self.state == BreachState::Contained || is_mitigated) && self.until.is_none() {
+            draft.note("until", "missing", "It is contained, and it is not said until when it went on. Say it.".into());
+        }
+        if is_mitigated && self.measures.is_none() {
+            draft.note("measures", "missing", "What followed is made good, and it is not said how. Say what was done.".into());
+        }
+        if (self.state == BreachState::Closed) != self.closed_at.is_some() {
+            let message = "The state `closed` and the time of the closing go together. Give both or neither.";
+            draft.note("closed_at", "other-state", message.into());
+        }
+    }
+
+    /// Whether it nearly happened, closed or not: no data was concerned.
+    pub fn is_near_miss(&self) -> bool {
+        self.state == BreachState::NearMiss || self.is_closed() && self.aware_at.is_none()
+    }
+
     /// Whether it is over: closed by two people.
     pub fn is_closed(&self) -> bool {
         self.closed_at.is_some()
-    }
-}
-
-impl Told {
-    /// Whether nobody waits for a letter.
-    pub fn is_all_in_pass(&self) -> bool {
-        self.by_courier == Count::of(0)
     }
 }
 
@@ -318,101 +377,24 @@ impl BreachId {
 }
 
 impl Register {
-    /// What the laws demand of a breach: those of the body that answers for it, of every controller and every service concerned, and of the
-    /// vendor, as they stood when the body learned of it. The first that is due comes first.
-    pub fn breach_clocks(&self, breach: &Breach) -> Vec<LegalClock> {
-        let controllers = breach.mandates.iter().filter_map(|id| Some(&self.mandates.get(id)?.body.controller));
-        let services = breach.services.iter().filter_map(|id| Some(&self.services.get(id)?.body.agency));
-        let vendor = breach.contract.iter().filter_map(|id| Some(&self.contracts.get(id)?.body.vendor));
-        let mut clocks = BTreeMap::new();
-        for agency in std::iter::once(&breach.body).chain(controllers).chain(services).chain(vendor) {
-            let law = self.law(agency, breach.aware_at);
-            for duty in breach.cause.duties() {
-                let own = law.pack().filter(|pack| pack.deadline(duty).is_some());
-                let name = own.map_or(GENERIC, |pack| &pack.jurisdiction).to_owned();
-                let deadline = law.deadline(duty);
-                let due_at = breach.aware_at.plus(deadline.within());
-                let clock = LegalClock { law: name.clone(), duty, article: deadline.article.clone(), due_at, answer: None };
-                clocks.entry((name, duty)).or_insert(clock);
-            }
-        }
-        let mut clocks: Vec<LegalClock> = clocks.into_values().collect();
-        clocks.sort_by(|one, other| (one.due_at, &one.law, one.duty).cmp(&(other.due_at, &other.law, other.duty)));
-        clocks
-    }
-
-    /// The same breach with every clock that its laws demand; what was demanded or answered before stays.
-    pub fn with_clocks(&self, mut breach: Breach) -> Breach {
-        for clock in self.breach_clocks(&breach) {
-            if !breach.clocks.iter().any(|known| known.is_same(&clock)) {
-                breach.clocks.push(clock);
-            }
-        }
-        breach
-    }
-
-    /// The blocks of an event of a resident that a breach concerns, or nothing where it does not. What is said to be concerned bounds it, and
-    /// what is not said bounds nothing.
-    pub fn concerned<'a>(&self, breach: &Breach, event: &'a Event) -> Option<Vec<&'a (BlockId, Form)>> {
-        let tells = matches!(event.kind, Kind::Consent | Kind::Conversion | Kind::Deposit | Kind::SignIn | Kind::Use);
-        let is_then = breach.from <= event.at && breach.until.is_none_or(|until| event.at <= until);
-        if !tells || !is_then {
-            return None;
-        }
-        let mandate = event.mandate.and_then(|hash| self.revision(&hash)).map(|(mandate, _)| mandate.id.as_str());
-        let is_under = |id: &MandateId| mandate == Some(id.as_str());
-        if !breach.mandates.is_empty() && !breach.mandates.iter().any(is_under) {
-            return None;
-        }
-        // What was lent waits for every service of its mandate; all else went to one.
-        let services = [event.service.as_ref().map(ServiceId::as_str), event.detail.as_deref()];
-        let went_to = |id: &ServiceId| services.contains(&Some(id.as_str()));
-        let is_lent = event.kind == Kind::Consent && !breach.mandates.is_empty();
-        if !breach.services.is_empty() && !is_lent && !breach.services.iter().any(went_to) {
-            return None;
-        }
-        let blocks: Vec<_> =
-            event.blocks.iter().filter(|(block, _)| breach.blocks.is_empty() || breach.blocks.contains(block)).collect();
-        // Who lost a token of hers is concerned too, unless only certain blocks are.
-        (!blocks.is_empty() || breach.blocks.is_empty()).then_some(blocks)
-    }
-
-    /// Breaches that are not closed, in the order in which they were opened.
+    /// Breaches and suspicions that are not closed, in the order in which they were opened.
     pub fn open_breaches(&self) -> Vec<&Entry<Breach>> {
         let mut open: Vec<_> = self.breaches.values().filter(|entry| !entry.body.is_closed()).collect();
         open.sort_by_key(|entry| entry.number);
         open
     }
-}
 
-fn clock(draft: &mut Draft<'_>) -> Option<LegalClock> {
-    let law = draft.string("law", 40, "Name the jurisdiction of the pack.");
-    let duty = draft.word("duty", Duty::WORDS, "Say what is demanded.");
-    let article = draft.string("article", 120, "Name the article.");
-    let due_at = draft.time("due_at", "Say until when.");
-    let answer = draft.optional_object("answer", |answer| {
-        let at = answer.time("at", "Say when it was done.");
-        let proof = answer.optional_object("proof", document);
-        let reason = answer.optional_text("reason", 600);
-        let is_late = due_at.zip(at).is_some_and(|(due_at, at)| due_at < at);
-        if reason.is_none() && (is_late || proof.is_none()) {
-            let message = "It was late, or nothing shows that it was done. Give the proof, or the reason.";
-            answer.note("reason", "missing", message.into());
-        }
-        Some(ClockAnswer { at: at?, proof, reason })
-    });
-    Some(LegalClock { law: law?, duty: duty?, article: article?, due_at: due_at?, answer })
-}
-
-fn told(draft: &mut Draft<'_>) -> Option<Told> {
-    const REMEDY: &str = "Write 0, `1-9`, or a number from 10 on, as a text.";
-    let at = draft.time("at", "Say when the last of them was told.");
-    let residents: Option<Count> = draft.parse("residents", REMEDY);
-    let by_courier: Option<Count> = draft.parse("by_courier", REMEDY);
-    let blocks = draft.integer("blocks", 0, 1_000, "Give the number of blocks.");
-    let words = draft.parse("words", "Give the hash of the revision that they read.");
-    if residents.zip(by_courier).is_some_and(|(all, some)| some.least() > all.most()) {
-        draft.note("by_courier", "too-many", "There are more of them than residents. Count them among the residents.".into());
+    /// Whether specially protected data is concerned: one of the blocks that are named, or where none is, of those of the mandates.
+    pub fn is_special(&self, breach: &Breach) -> bool {
+        let of_mandates = breach.mandates.iter().filter_map(|id| self.mandates.get(id)).flat_map(|entry| &entry.body.blocks);
+        let of_mandates: Vec<&BlockId> = of_mandates.map(|asked| &asked.block).collect();
+        let blocks = if breach.blocks.is_empty() { of_mandates } else { breach.blocks.iter().collect() };
+        let is_special = |id: &&BlockId| self.blocks.get(id).is_some_and(|entry| entry.body.sensitivity == Sensitivity::Special);
+        blocks.iter().any(is_special)
     }
-    Some(Told { at: at?, residents: residents?, by_courier: by_courier?, blocks: blocks?, words: words? })
+}
+
+fn optional_integer(draft: &mut Draft<'_>, field: &'static str, min: i64, max: i64) -> Option<i64> {
+    draft.optional(field)?;
+    draft.integer(field, min, max, "Correct the number, or leave it out.")
 }

@@ -95,6 +95,10 @@ impl ContractClause {
             let mut bound = |field| parameter.optional(field).map(|_| parameter.integer(field, 0, 1_000_000, "Give a number."));
             let (min, max) = (bound("min").flatten(), bound("max").flatten());
             let at_least = parameter.optional_word("at_least", Duty::WORDS);
+            if at_least.is_some_and(|duty| Duty::OPTIONAL.contains(&duty)) {
+                let message = "Not every law sets a time for this. Name another duty, or give the least number in `min`.";
+                parameter.note("at_least", "not-everywhere", message.into());
+            }
             Some(Parameter { name: name?, kind: kind?, min, max, at_least })
         });
         Some(Self { code: code?, article: article?, text: text?, parameters })

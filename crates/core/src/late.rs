@@ -32,7 +32,7 @@ pub enum LateDuty {
     Answer,
     /// An impact assessment was not looked at again.
     Assessment,
-    /// A law demanded something of a breach.
+    /// A law or a contract demanded something of a breach.
     Breach(Duty),
     /// The operator destroyed keys and can prove nothing of it.
     Certificate,
@@ -132,7 +132,7 @@ impl Register {
             late.extend(overdue.map(|clock| Late {
                 duty: LateDuty::Breach(clock.duty),
                 object: entry.id.clone(),
-                agency: entry.body.body.clone(),
+                agency: clock.owed_by.clone().unwrap_or_else(|| entry.body.body.clone()),
                 due_at: clock.due_at,
             }));
         }

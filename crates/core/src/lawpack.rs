@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::amendment::{AskedAgain, Change};
 use crate::assessment::AssessedWhen;
+use crate::breach::{Breach, BreachCause};
 use crate::clause::{ContractClause, Processors};
 use crate::draft::{Draft, Problem};
 use crate::mandate::{BASES, Basis};
@@ -38,6 +39,12 @@ pub struct Lawpack {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub assessed_when: Vec<AssessedWhen>,
     pub deadlines: Vec<Deadline>,
+    /// What the levels of a breach mean, the lightest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub breach_levels: Vec<BreachLevel>,
+    /// When a contract rests because of a breach at the vendor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vendor_suspension: Option<VendorSuspension>,
     /// What it asks of contracts with vendors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub processors: Option<Processors>,
@@ -104,6 +111,27 @@ pub struct Deadline {
     pub suspends: bool,
     /// From which moment, or under which condition.
     pub when: Option<Text>,
+    /// The levels of a breach for which it holds; of duties of breaches only. Without any, all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<i64>,
+    pub article: String,
+}
+
+/// What a level of a breach means.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BreachLevel {
+    pub level: i64,
+    pub text: Text,
+    pub article: String,
+}
+
+/// At which breaches the contract of the vendor rests until they are contained, whether or not anybody has said so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct VendorSuspension {
+    /// Breaches at the vendor of this level or a worse one.
+    pub from_level: i64,
+    /// Breaches that came about so, whatever their level.
+    pub causes: Vec<BreachCause>,
     pub article: String,
 }
 
@@ -189,11 +217,20 @@ duties! {
     FinalReport = "final_report";
     /// How long the records of a breach are kept at least.
     KeepBreachRecords = "keep_breach_records";
+    /// Until a vendor calls after the first sign of a breach; of contracts only.
+    VendorCall = "vendor_call";
+    /// Until a vendor reports a breach in writing; of contracts only.
+    VendorReport = "vendor_report";
 }
 
 impl Duty {
     /// Those that a generic pack can leave out.
-    pub const OPTIONAL: [Self; 2] = [Self::CommentPublic, Self::Complain];
+    pub const OPTIONAL: [Self; 4] = [Self::CommentPublic, Self::Complain, Self::VendorCall, Self::VendorReport];
+    /// Those whose length each contract says, and no pack.
+    pub const OF_CONTRACTS: [Self; 2] = [Self::VendorCall, Self::VendorReport];
+    /// Those that can have another length for another level of a breach.
+    pub const OF_BREACHES: [Self; 5] =
+        [Self::ReportBreach, Self::TellPersons, Self::ReportIncident, Self::ContainIncident, Self::FinalReport];
 
     /// The word for it.
     pub fn code(self) -> &'static str {
@@ -224,6 +261,13 @@ static SHIPPED_GENERIC: LazyLock<[Lawpack; 2]> = LazyLock::new(|| {
         let body: Value = toml::from_str(text).expect("the shipped pack is TOML");
         Lawpack::read(&body).expect("the shipped pack is whole")
     })
+});
+
+/// What holds of vendors at whom there was a breach where no pack says anything: the packs that ship are never changed.
+static HOUSE_SUSPENSION: LazyLock<VendorSuspension> = LazyLock::new(|| VendorSuspension {
+    from_level: 3,
+    causes: vec![BreachCause::UnansweredDeletion],
+    article: "house 8".to_owned(),
 });
 
 /// The law that holds for one body: its own pack, and the generic one for what that does not say.
@@ -269,6 +313,30 @@ impl<'a> Law<'a> {
         let own = self.own.and_then(|pack| pack.deadline(duty));
         // INVARIANT: `Lawpack::read` refuses a generic pack that lacks a duty.
         own.or_else(|| self.generic.deadline(duty)).expect("the generic pack is whole")
+    }
+
+    /// The deadline of a duty for a breach of `level`. Where the level is not known, the strictest.
+    pub fn deadline_at(&self, duty: Duty, level: Option<i64>) -> &'a Deadline {
+        let own = self.own.and_then(|pack| pack.deadline_at(duty, level));
+        own.unwrap_or_else(|| self.generic.deadline_at(duty, level).unwrap_or_else(|| self.deadline(duty)))
+    }
+
+    /// Whether a duty has another length for another level of a breach.
+    pub fn has_levels(&self, duty: Duty) -> bool {
+        let pack = self.own.filter(|pack| pack.deadline(duty).is_some()).unwrap_or(self.generic);
+        pack.deadlines.iter().any(|deadline| deadline.duty == duty && !deadline.levels.is_empty())
+    }
+
+    /// What a level of a breach means, where a pack says it.
+    pub fn breach_level(&self, level: i64) -> Option<&'a BreachLevel> {
+        let own = self.own.map(|pack| &*pack.breach_levels).filter(|levels| !levels.is_empty());
+        own.unwrap_or(&self.generic.breach_levels).iter().find(|known| known.level == level)
+    }
+
+    /// At which breaches the contract of a vendor rests: by its own pack, the generic one, or the rule of the house.
+    pub fn vendor_suspension(&self) -> &'a VendorSuspension {
+        let said = self.own.and_then(|pack| pack.vendor_suspension.as_ref()).or(self.generic.vendor_suspension.as_ref());
+        said.unwrap_or(&HOUSE_SUSPENSION)
     }
 
     /// Microseconds within which a duty is due.
@@ -352,9 +420,17 @@ impl Lawpack {
         self.status == LawStatus::InForce && self.valid_from <= at && self.valid_until.is_none_or(|until| at < until)
     }
 
-    /// What it says of a duty.
+    /// What it says of a duty: the strictest, where that depends on the level of a breach.
     pub fn deadline(&self, duty: Duty) -> Option<&Deadline> {
-        self.deadlines.iter().find(|deadline| deadline.duty == duty)
+        self.deadline_at(duty, None)
+    }
+
+    /// What it says of a duty for a breach of `level`, or where that is not known, the strictest.
+    pub fn deadline_at(&self, duty: Duty, level: Option<i64>) -> Option<&Deadline> {
+        let holds = |deadline: &&Deadline| {
+            deadline.duty == duty && level.is_none_or(|level| deadline.levels.is_empty() || deadline.levels.contains(&level))
+        };
+        self.deadlines.iter().filter(holds).min_by_key(|deadline| deadline.within())
     }
 
     /// Reads a pack, or lists everything that is missing or wrong.
@@ -396,6 +472,8 @@ impl Lawpack {
         let asks_again = draft.optional_objects("asks_again", AskedAgain::read);
         let assessed_when = draft.optional_objects("assessed_when", AssessedWhen::read);
         let deadlines = draft.objects("deadlines", "List what the law sets a time for.", deadline);
+        let breach_levels = draft.optional_objects("breach_levels", breach_level);
+        let vendor_suspension = draft.optional_object("vendor_suspension", vendor_suspension);
         let processors = draft.optional_object("processors", Processors::read);
         let sources = draft.objects("sources", "Name where it can be read.", |source| {
             let title = source.string("title", 200, "Name the text.");
@@ -414,6 +492,8 @@ impl Lawpack {
             asks_again,
             assessed_when,
             deadlines,
+            breach_levels,
+            vendor_suspension,
             processors,
             sources,
         })
@@ -434,8 +514,25 @@ impl Lawpack {
                 "No pack lets an emergency run longer than 90 days. Shorten it; what goes on is a new mandate after a review.";
             draft.note("deadlines", "too-long", message.into());
         }
+        for (i, level) in self.breach_levels.iter().enumerate() {
+            if self.breach_levels.iter().take(i).any(|other| other.level >= level.level) {
+                let message = "The levels are not in order, the lightest first. Sort them, each once.";
+                draft.note(&format!("breach_levels[{i}]"), "not-sorted", message.into());
+            }
+        }
         for (word, duty) in Duty::WORDS {
-            match self.deadlines.iter().filter(|deadline| deadline.duty == *duty).count() {
+            let said: Vec<&Deadline> = self.deadlines.iter().filter(|deadline| deadline.duty == *duty).collect();
+            if !said.is_empty() && Duty::OF_CONTRACTS.contains(duty) {
+                draft.note("deadlines", "of-contracts", format!("Each contract says how long `{word}` takes. Take it out."));
+            }
+            let mut levels: Vec<i64> = said.iter().flat_map(|deadline| &deadline.levels).copied().collect();
+            levels.sort_unstable();
+            if !levels.is_empty() && (!Duty::OF_BREACHES.contains(duty) || levels != (1..=Breach::WORST).collect::<Vec<i64>>()) {
+                let message =
+                    format!("`{word}` does not say for each level of a breach, once, how long it takes. Name all or none.");
+                draft.note("deadlines", "levels", message);
+            }
+            match said.iter().filter(|deadline| deadline.levels.is_empty()).count() + usize::from(!levels.is_empty()) {
                 0 if self.jurisdiction == GENERIC && !Duty::OPTIONAL.contains(duty) => {
                     let message = format!("The generic pack says nothing of `{word}`. Give every duty a time in it.");
                     draft.note("deadlines", "missing", message);
@@ -465,6 +562,7 @@ fn deadline(draft: &mut Draft<'_>) -> Option<Deadline> {
     let extension = draft.optional_duration("extension");
     let suspends = draft.optional_flag("suspends").unwrap_or(false);
     let when = draft.optional_text("when", 200);
+    let levels = levels(draft);
     let article = draft.string("article", 120, "Name the article, or the rule of the house.");
     Some(Deadline {
         duty: duty?,
@@ -472,6 +570,34 @@ fn deadline(draft: &mut Draft<'_>) -> Option<Deadline> {
         extension: extension.map(|(_, text)| text),
         suspends,
         when,
+        levels,
         article: article?,
     })
+}
+
+/// The levels for which a deadline holds, written `[1, 2]`.
+fn levels(draft: &mut Draft<'_>) -> Vec<i64> {
+    let Some(value) = draft.optional("levels") else { return Vec::new() };
+    let is_level = |level: &i64| (1..=Breach::WORST).contains(level);
+    let levels: Option<Vec<i64>> =
+        value.as_array().and_then(|items| items.iter().map(|item| item.as_i64().filter(is_level)).collect());
+    if levels.is_none() {
+        let message = format!("This is no list of levels from 1 to {}. Write it as `[1, 2]`, or leave it out.", Breach::WORST);
+        draft.note("levels", "not-levels", message);
+    }
+    levels.unwrap_or_default()
+}
+
+fn breach_level(draft: &mut Draft<'_>) -> Option<BreachLevel> {
+    let level = draft.integer("level", 1, Breach::WORST, "Number it, the lightest 1.");
+    let text = draft.text("text", 400, "Say what it means.");
+    let article = draft.string("article", 120, "Name the article.");
+    Some(BreachLevel { level: level?, text: text?, article: article? })
+}
+
+fn vendor_suspension(draft: &mut Draft<'_>) -> Option<VendorSuspension> {
+    let from_level = draft.integer("from_level", 1, Breach::WORST, "Say from which level on.");
+    let causes = draft.words("causes", &BreachCause::WORDS, "List the causes, or an empty list.");
+    let article = draft.string("article", 120, "Name the article, or the rule of the house.");
+    Some(VendorSuspension { from_level: from_level?, causes, article: article? })
 }

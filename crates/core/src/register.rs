@@ -5,7 +5,7 @@
 mod entry;
 mod outline;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -96,6 +96,8 @@ pub struct Register {
     pub verifier: Option<Entry<VerifierRelease>>,
     /// Which mandate a revision hash belongs to, the number of the revision and its leaf number, for every revision ever.
     revisions: BTreeMap<Digest, (MandateId, u64, u64)>,
+    /// Breaches that can still do harm.
+    pub(crate) harmful: BTreeSet<BreachId>,
     /// Orders that withhold something, by what they are about, in the order in which they were given.
     pub(crate) bound: BTreeMap<String, Vec<OrderId>>,
     /// The checks of each contract, in the order in which they were published.
@@ -199,7 +201,14 @@ impl Register {
             Content::Block(id, body) => put(&mut self.blocks, id, body, &make, State::Active),
             Content::Assessment(id, body) => put(&mut self.assessments, id, *body, &make, State::Published),
             Content::Audit(id, body) => put(&mut self.audits, id, body, &make, State::Published),
-            Content::Breach(id, body) => put(&mut self.breaches, id, *body, &make, State::Published),
+            Content::Breach(id, body) => {
+                if body.state.does_harm() {
+                    self.harmful.insert(id.clone());
+                } else {
+                    self.harmful.remove(&id);
+                }
+                put(&mut self.breaches, id, *body, &make, State::Published);
+            }
             Content::Certificate(id, body) => {
                 self.certified_epoch = self.certified_epoch.max(body.epoch_after);
                 for commitment in &body.key_commitments {

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::draft::{Draft, Problem};
+use crate::id::BreachId;
 use crate::lifecycle::State;
 use crate::{Digest, Text};
 
@@ -17,6 +18,9 @@ pub struct StatusChange {
     pub from: State,
     pub to: State,
     pub reason: Text,
+    /// The breach for which it is suspended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub breach: Option<BreachId>,
 }
 
 impl StatusChange {
@@ -28,7 +32,8 @@ impl StatusChange {
         let from = draft.word("from", &State::WORDS, "Give the present state.");
         let to = draft.word("to", &State::WORDS, "Give the next state.");
         let reason = draft.text("reason", 400, "Say why, in both languages.");
-        let change = (|| Some(Self { object: object?, revision: revision?, from: from?, to: to?, reason: reason? }))();
+        let breach = draft.optional_parse("breach", "Name the breach, as `brc_…`, or leave it out.");
+        let change = (|| Some(Self { object: object?, revision: revision?, from: from?, to: to?, reason: reason?, breach }))();
         let problems = draft.finish();
         match change {
             Some(change) if problems.is_empty() => Ok(change),

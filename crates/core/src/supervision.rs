@@ -3,6 +3,7 @@
 use crate::Time;
 use crate::agency::AgencyKind;
 use crate::agreement::Agreement;
+use crate::breach::{Breach, BreachCause};
 use crate::check::{CheckKind, CheckOutcome, ContractCheck};
 use crate::contract::{Contract, Subprocessor};
 use crate::id::{AgencyId, BlockId, ContractId, MandateId, ServiceId};
@@ -27,14 +28,15 @@ impl Entry<Contract> {
 }
 
 impl Register {
-    /// Whether a contract lets `vendor` work for a public body at `at`. From the first moment after its last day, or after the grace of a
-    /// check that did not come, it does not, whether or not anybody has said so.
+    /// Whether a contract lets `vendor` work for a public body at `at`. From the first moment after its last day, after the grace of a
+    /// check that did not come, or of a grave breach at the vendor, it does not, whether or not anybody has said so.
     pub fn contract_binds(&self, contract: &Entry<Contract>, vendor: &AgencyId, at: Time) -> bool {
         contract.state == State::Active
             && contract.body.vendor == *vendor
             && contract.body.from <= at
             && at < contract.body.until
             && !self.is_unsupervised(contract, at)
+            && self.breach_at_vendor(contract).is_none()
     }
 
     /// Whether it lets `vendor` work under `mandate` at `at`.
@@ -53,6 +55,46 @@ impl Register {
             && (self.has_failed(contract)
                 || self.check_due(contract).plus(grace) <= at
                 || contract.body.proven_until().is_none_or(|until| until.plus(grace) <= at))
+    }
+
+    /// The breach for which a contract rests, by the law of the body that commissions: one at this vendor that is grave or came about by its
+    /// own silence, until it is contained.
+    pub fn breach_at_vendor(&self, contract: &Entry<Contract>) -> Option<&Entry<Breach>> {
+        self.harmful().find(|entry| {
+            let law = self.law(&contract.body.controller, entry.since);
+            let (rule, breach) = (law.vendor_suspension(), &entry.body);
+            let is_grave = breach.severity.is_some_and(|level| rule.from_level <= level);
+            let is_listed = rule.causes.contains(&breach.cause);
+            let is_named = breach.contract.as_ref().is_some_and(|id| id.as_str() == contract.id);
+            is_named && (is_grave || is_listed) || is_listed && self.is_silent_under(breach, contract)
+        })
+    }
+
+    /// Whether a service of the vendor under this contract has not said in time that it deleted.
+    fn is_silent_under(&self, breach: &Breach, contract: &Entry<Contract>) -> bool {
+        let is_its = |id: &ServiceId| self.services.get(id).is_some_and(|entry| entry.body.agency == contract.body.vendor);
+        breach.cause == BreachCause::UnansweredDeletion
+            && breach.contract.is_none()
+            && breach.mandates.iter().any(|id| contract.body.mandates.contains(id))
+            && breach.services.iter().any(is_its)
+    }
+
+    /// Breaches that can still do harm and name this mandate, this service or this contract, or for which the contract rests.
+    pub fn harmful_to<'a>(&'a self, object: &str) -> impl Iterator<Item = &'a Entry<Breach>> {
+        let at_vendor = object.parse().ok().and_then(|id: ContractId| self.contracts.get(&id));
+        let at_vendor = at_vendor.and_then(|contract| self.breach_at_vendor(contract)).map(|entry| entry.number);
+        let object = object.to_owned();
+        self.harmful().filter(move |entry| {
+            let breach = &entry.body;
+            let contract = breach.contract.as_ref().map(ContractId::as_str);
+            let mandates = breach.mandates.iter().map(MandateId::as_str);
+            let mut named = mandates.chain(breach.services.iter().map(ServiceId::as_str)).chain(contract);
+            named.any(|id| id == object) || at_vendor == Some(entry.number)
+        })
+    }
+
+    fn harmful(&self) -> impl Iterator<Item = &Entry<Breach>> {
+        self.harmful.iter().filter_map(|id| self.breaches.get(id))
     }
 
     /// The checks of a contract, the oldest first.

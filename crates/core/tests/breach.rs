@@ -5,14 +5,15 @@ mod common;
 use common::walk::spoil_everything;
 use common::{City, agency_body, day, lawful, names, text};
 use serde_json::{Value, json};
-use usufruct_core::breach::{Breach, BreachCause, ClockStanding};
+use usufruct_core::breach::{Breach, BreachCause, BreachState, ClockStanding};
 use usufruct_core::draft::Problem;
 use usufruct_core::event::{Event, Form, Kind};
 use usufruct_core::hash::sha256;
 use usufruct_core::id::BreachId;
 use usufruct_core::late::LateDuty;
 use usufruct_core::lawpack::{Duty, SHIPPED};
-use usufruct_core::register::Register;
+use usufruct_core::lifecycle::State;
+use usufruct_core::register::{Entry, Register};
 use usufruct_core::rotation::Rotation;
 use usufruct_core::statement::{Statement, StatementKind};
 use usufruct_core::time::{DAY, HOUR};
@@ -42,7 +43,7 @@ fn publish_law(city: &mut City, id: &str) {
 
 /// A lost laptop with the names of the library card, with the clocks that the laws demand.
 fn body(city: &City) -> Value {
-    let body = json!({"body": LIBRARY, "cause": "loss", "title": text("Lost laptop"), "facts": text("A laptop was left in a train."),
+    let body = json!({"body": LIBRARY, "cause": "loss", "state": "detected", "kinds": ["confidentiality"], "threat_actor": "nobody", "reporter": "staff", "title": text("Lost laptop"), "facts": text("A laptop was left in a train."),
         "first_signal_at": city.now.plus(-HOUR).to_string(), "aware_at": city.now.to_string(), "from": day(0).to_string(),
         "mandates": [CARD], "blocks": ["blk_name"]});
     with_clocks(city, body)
@@ -50,7 +51,7 @@ fn body(city: &City) -> Value {
 
 fn with_clocks(city: &City, mut body: Value) -> Value {
     body["clocks"] = Value::Null;
-    json!(city.register.with_clocks(Breach::read(&body).unwrap()))
+    json!(city.register.with_clocks(Breach::read(&body).unwrap(), city.now))
 }
 
 fn draft(city: &City, by: &str, body: &Value, approvals: &[(&str, &str)]) -> Statement {
@@ -79,6 +80,30 @@ fn proof(at: Time) -> Value {
     json!({"at": at.to_string(), "proof": {"title": text("Letter"), "sha256": sha256(b"letter").to_string()}})
 }
 
+fn notice(at: Time) -> Value {
+    json!({"audience": "press", "channel": "web", "count": 1, "at": at.to_string(),
+        "text": {"title": text("To the papers"), "sha256": sha256(b"papers").to_string()}})
+}
+
+fn entry(city: &City) -> &Entry<Breach> {
+    &city.register.breaches[&BREACH.parse::<BreachId>().unwrap()]
+}
+
+/// Takes a step of the breach as it stands, with what changes besides.
+fn moved(city: &City, to: &str, change: Value) -> Value {
+    let mut body = json!(entry(city).body);
+    body["state"] = json!(to);
+    for (field, value) in change.as_object().unwrap() {
+        body[field] = value.clone();
+    }
+    json!(city.register.with_clocks(Breach::read(&body).unwrap(), city.now))
+}
+
+fn move_to(city: &mut City, to: &str, change: Value) {
+    let body = moved(city, to, change);
+    say(city, &body, &TWO);
+}
+
 fn duties(body: &Value) -> Vec<(String, String, Time)> {
     let clocks = Breach::read(body).unwrap().clocks;
     clocks.into_iter().map(|clock| (clock.law, clock.duty.code().to_owned(), clock.due_at)).collect()
@@ -90,14 +115,20 @@ fn a_breach_is_read_whole_or_not_at_all() {
     let mut whole = body(&city);
     answer_all(&city, &mut whole);
     whole["clocks"][0]["answer"]["reason"] = text("It took long.");
-    for field in ["unreadable", "measures", "advice", "lessons"] {
+    for field in ["unreadable", "consequences", "measures", "advice", "lessons"] {
         whole[field] = text("Words.");
     }
+    for field in ["severity", "persons_estimate", "records_estimate"] {
+        whole[field] = json!(3);
+    }
+    whole["clocks"][0]["owed_by"] = json!("agc_cloud");
+    whole["notices"] = json!([notice(city.now)]);
+    whole["log_check"] = json!({"at": city.now.to_string(), "from_size": 1, "to_size": 9, "from_root": sha256(b"one"), "to_root": sha256(b"nine"),
+        "consistent": true, "gaps": ["inc_1"]});
     whole["services"] = json!(["svc_library"]);
     whole["contract"] = json!("ctr_cloud");
     whole["incident"] = json!("inc_1");
     whole["until"] = json!(city.now.to_string());
-    whole["closed_at"] = json!(city.now.to_string());
     whole["told"] =
         json!({"at": city.now.to_string(), "residents": "12", "by_courier": "1-9", "blocks": 1, "words": sha256(b"words")});
     let mut one_clock = whole.clone();
@@ -108,13 +139,20 @@ fn a_breach_is_read_whole_or_not_at_all() {
         "clocks[0].answer",
         "clocks[0].answer.proof",
         "clocks[0].answer.reason",
-        "closed_at",
+        "clocks[0].owed_by",
+        "consequences",
         "contract",
         "incident",
         "lessons",
+        "log_check",
+        "log_check.gaps",
         "mandates",
         "measures",
+        "notices",
+        "persons_estimate",
+        "records_estimate",
         "services",
+        "severity",
         "told",
         "unreadable",
         "until",
@@ -248,7 +286,7 @@ fn what_is_answered_stands_and_it_is_closed_when_all_is() {
     assert!(names(&refused(&city, LIBRARY, &opened, &ONE), "clocks", "taken-back"));
     let mut wider = step.clone();
     wider["services"] = json!(["svc_library"]);
-    let wider = json!(city.register.with_clocks(Breach::read(&wider).unwrap()));
+    let wider = json!(city.register.with_clocks(Breach::read(&wider).unwrap(), city.now));
     assert!(names(&refused(&city, LIBRARY, &wider, &ONE), "approvals", "too-few"), "one person changes no facts");
     say(&mut city, &wider, &TWO);
     assert!(names(&refused(&city, LIBRARY, &step, &TWO), "mandates", "taken-back"));
@@ -263,13 +301,14 @@ fn what_is_answered_stands_and_it_is_closed_when_all_is() {
     city.now = aware_at.plus(36 * HOUR);
     assert_eq!(late(&city), [LateDuty::Breach(Duty::ContainIncident)], "by the clock, and nobody wrote it");
     assert_eq!(LateDuty::Breach(Duty::ContainIncident).code(), "contain_incident");
-    let mut closing = wider.clone();
-    closing["closed_at"] = json!(city.now.to_string());
+    move_to(&mut city, "halted", json!({}));
+    move_to(&mut city, "contained", json!({"until": aware_at.to_string()}));
+    move_to(&mut city, "mitigated", json!({"measures": text("The disk was erased from afar.")}));
+    let mut closing = moved(&city, "closed", json!({"closed_at": city.now.to_string()}));
     let open = refused(&city, LIBRARY, &closing, &TWO);
-    for (field, rule) in [("clocks", "unanswered"), ("until", "missing"), ("lessons", "missing")] {
+    for (field, rule) in [("clocks", "unanswered"), ("lessons", "missing")] {
         assert!(names(&open, field, rule), "{field}: {open:?}");
     }
-    closing["until"] = json!(aware_at.to_string());
     closing["lessons"] = text("Disks are sealed.");
     city.now = city.now.plus(HOUR);
     answer_all(&city, &mut closing);
@@ -287,6 +326,293 @@ fn what_is_answered_stands_and_it_is_closed_when_all_is() {
     assert!(names(&refused(&city, LIBRARY, &closing, &TWO), "rev", "final"));
     let again = Register::replay((0..).zip(&city.statements)).unwrap();
     assert_eq!(serde_json::to_string(&again).unwrap(), city.json());
+}
+
+#[test]
+fn a_state_follows_another_only_by_a_step_and_says_what_it_needs() {
+    let mut city = city();
+    let opened = body(&city);
+    for state in ["halted", "contained", "mitigated"] {
+        let mut later = opened.clone();
+        (later["state"], later["until"], later["measures"]) = (json!(state), json!(city.now.to_string()), text("Done."));
+        assert!(names(&refused(&city, LIBRARY, &later, &TWO), "state", "not-open"), "{state}");
+    }
+    for (state, field) in [("contained", "until"), ("mitigated", "measures"), ("closed", "closed_at")] {
+        let mut bare = opened.clone();
+        bare["state"] = json!(state);
+        let found = Breach::read(&bare).unwrap_err();
+        assert!(found.iter().any(|problem| problem.field == field), "{state}: {found:?}");
+    }
+    let mut unknown = opened.clone();
+    unknown["aware_at"] = Value::Null;
+    assert!(names(&Breach::read(&unknown).unwrap_err(), "aware_at", "missing"));
+    say(&mut city, &opened, &TWO);
+    // Whoever skips a state is told which can follow.
+    let skipped = moved(&city, "contained", json!({"until": city.now.to_string()}));
+    let found = refused(&city, LIBRARY, &skipped, &TWO);
+    assert!(names(&found, "state", "no-such-step") && found[0].message.contains("ongoing, halted"), "{found:?}");
+    // What is worse one person says, what is better two.
+    let worse = moved(&city, "ongoing", json!({}));
+    assert!(names(&refused(&city, "agc_operator", &worse, &MACHINE), "approvals", "no-person"), "no machine judges");
+    say(&mut city, &worse, &ONE);
+    let better = moved(&city, "halted", json!({}));
+    assert!(names(&refused(&city, LIBRARY, &better, &ONE), "approvals", "too-few"));
+    say(&mut city, &better, &TWO);
+    move_to(&mut city, "ongoing", json!({}));
+    move_to(&mut city, "halted", json!({}));
+    let until = city.now;
+    move_to(&mut city, "contained", json!({"until": until.to_string()}));
+    let back = moved(&city, "ongoing", json!({}));
+    assert!(names(&refused(&city, LIBRARY, &back, &TWO), "state", "no-such-step"));
+    let states: Vec<BreachState> = city
+        .statements
+        .iter()
+        .filter(|statement| statement.id == BREACH)
+        .map(|statement| Breach::read(&statement.body).unwrap().state)
+        .collect();
+    let words: Vec<&str> = states.into_iter().map(BreachState::code).collect();
+    assert_eq!(words, ["detected", "ongoing", "halted", "ongoing", "halted", "contained"], "the log says all of them");
+    let again = Register::replay((0..).zip(&city.statements)).unwrap();
+    assert_eq!(serde_json::to_string(&again).unwrap(), city.json());
+}
+
+#[test]
+fn no_law_has_a_clock_before_somebody_knows() {
+    let mut city = city();
+    let mut suspected = body(&city);
+    (suspected["state"], suspected["aware_at"]) = (json!("suspected"), Value::Null);
+    let suspected = with_clocks(&city, suspected);
+    assert!(duties(&suspected).is_empty());
+    say(&mut city, &suspected, &TWO);
+    city.now = city.now.plus(10 * DAY);
+    assert!(city.register.late(city.now).is_empty(), "ten days of looking");
+    let mut without = moved(&city, "suspected", json!({}));
+    without["state"] = json!("detected");
+    assert!(names(&Breach::read(&without).unwrap_err(), "aware_at", "missing"));
+    let detected = moved(&city, "detected", json!({"aware_at": city.now.to_string()}));
+    assert_eq!(duties(&detected).len(), 5, "from now on");
+    assert!(duties(&detected).iter().all(|(.., due_at)| city.now < *due_at));
+    let mut none = detected.clone();
+    none["clocks"] = json!([]);
+    assert!(names(&refused(&city, LIBRARY, &none, &ONE), "clocks", "other-clock"));
+    let mut near = json!(entry(&city).body);
+    (near["state"], near["advice"]) = (json!("near_miss"), text("Watch your mail."));
+    assert!(names(&Breach::read(&near).unwrap_err(), "advice", "near-miss"), "there is nobody to be told");
+    let mut other = city.clone();
+    say(&mut city, &detected, &ONE);
+    assert!(names(&refused(&city, LIBRARY, &suspected, &TWO), "state", "no-such-step"));
+    // Or it was nothing: two people say so, and close it with what they learned.
+    let near = moved(&other, "near_miss", json!({}));
+    assert!(names(&refused(&other, LIBRARY, &near, &ONE), "approvals", "too-few"));
+    say(&mut other, &near, &TWO);
+    let mut closing = moved(&other, "closed", json!({"closed_at": other.now.to_string()}));
+    assert!(names(&refused(&other, LIBRARY, &closing, &TWO), "lessons", "missing"));
+    closing["lessons"] = text("The lock was changed.");
+    say(&mut other, &closing, &TWO);
+    assert!(entry(&other).body.is_closed() && entry(&other).body.is_near_miss() && duties(&closing).is_empty());
+}
+
+#[test]
+fn a_level_has_the_days_of_its_law_and_moves_what_has_not_run_out() {
+    let mut city = city();
+    let now = city.now;
+    let contained = |body: &Value| {
+        let all = duties(body).into_iter();
+        all.filter(|(_, duty, _)| duty == "contain_incident").map(|(.., due_at)| due_at).next().unwrap()
+    };
+    let unknown = body(&city);
+    assert_eq!(contained(&unknown), now.plus(36 * HOUR), "the strictest while nobody has said it");
+    for (level, hours) in [(1, 72), (2, 72), (3, 36), (4, 36)] {
+        let mut body = unknown.clone();
+        body["severity"] = json!(level);
+        assert_eq!(contained(&with_clocks(&city, body)), now.plus(hours * HOUR), "level {level}");
+    }
+    say(&mut city, &unknown, &TWO);
+    city.now = now.plus(HOUR);
+    let lighter = moved(&city, "detected", json!({"severity": 1}));
+    assert_eq!(contained(&lighter), now.plus(72 * HOUR));
+    let mut kept = json!(entry(&city).body);
+    kept["severity"] = json!(1);
+    assert!(names(&refused(&city, LIBRARY, &kept, &TWO), "clocks", "other-clock"), "the day of another level");
+    assert!(names(&refused(&city, LIBRARY, &lighter, &ONE), "approvals", "too-few"));
+    say(&mut city, &lighter, &TWO);
+    let mut silent = lighter.clone();
+    silent["severity"] = Value::Null;
+    let found = refused(&city, LIBRARY, &silent, &TWO);
+    assert!(names(&found, "severity", "taken-back"), "{found:?}");
+    let graver = moved(&city, "detected", json!({"severity": 4}));
+    assert_eq!(contained(&graver), now.plus(36 * HOUR));
+    say(&mut city, &graver, &TWO);
+    // What has run out is not put off by a lighter level.
+    city.now = now.plus(36 * HOUR);
+    let excused = moved(&city, "detected", json!({"severity": 1}));
+    assert_eq!(contained(&excused), now.plus(36 * HOUR));
+    let mut put_off = excused.clone();
+    put_off["clocks"] = lighter["clocks"].clone();
+    assert!(names(&refused(&city, LIBRARY, &put_off, &TWO), "clocks", "other-clock"));
+    say(&mut city, &excused, &TWO);
+    let law = city.register.law(&LIBRARY.parse().unwrap(), now);
+    assert!((1..=4).all(|level| law.breach_level(level).is_some()) && law.breach_level(5).is_none());
+}
+
+#[test]
+fn a_vendor_owes_a_call_and_a_report_under_its_contract() {
+    let mut city = city();
+    let mut at_vendor = body(&city);
+    (at_vendor["contract"], at_vendor["state"], at_vendor["aware_at"]) = (json!("ctr_cloud"), json!("suspected"), Value::Null);
+    let at_vendor = with_clocks(&city, at_vendor);
+    let sign = city.now.plus(-HOUR);
+    let of_vendor = [
+        ("ctr_cloud".to_owned(), "vendor_call".to_owned(), sign.plus(HOUR)),
+        ("ctr_cloud".to_owned(), "vendor_report".to_owned(), sign.plus(72 * HOUR)),
+    ];
+    assert_eq!(duties(&at_vendor), of_vendor, "from the first sign on, though nobody knows");
+    let mut taken_over = at_vendor.clone();
+    taken_over["clocks"][0]["owed_by"] = Value::Null;
+    assert!(names(&refused(&city, LIBRARY, &taken_over, &TWO), "clocks", "other-clock"), "the vendor owes it");
+    say(&mut city, &at_vendor, &TWO);
+    let late = city.register.late(city.now);
+    assert_eq!((late[0].duty, late[0].agency.as_str()), (LateDuty::Breach(Duty::VendorCall), "agc_cloud"));
+    let mut called = moved(&city, "suspected", json!({}));
+    called["clocks"][0]["answer"] = proof(sign.plus(HOUR / 2));
+    say(&mut city, &called, &ONE);
+    assert!(city.register.late(city.now).is_empty());
+    // That it has not deleted is itself the breach.
+    let mut silent = body(&city);
+    (silent["contract"], silent["cause"]) = (json!("ctr_cloud"), json!("unanswered_deletion"));
+    assert!(duties(&with_clocks(&city, silent)).iter().all(|(law, ..)| law != "ctr_cloud"));
+    let mut pack: Value = toml::from_str(SHIPPED[2].1).unwrap();
+    pack["deadlines"][0]["duty"] = json!("vendor_call");
+    assert!(names(&usufruct_core::lawpack::Lawpack::read(&pack).unwrap_err(), "deadlines", "of-contracts"));
+}
+
+#[test]
+fn what_a_breach_is_about_rests_until_it_is_contained() {
+    let mut city = city();
+    let vendor = "agc_cloud".parse().unwrap();
+    let binds = |city: &City| {
+        let contract = &city.register.contracts[&"ctr_cloud".parse().unwrap()];
+        city.register.contract_binds(contract, &vendor, city.now)
+    };
+    assert!(binds(&city));
+    let mut at_vendor = body(&city);
+    (at_vendor["contract"], at_vendor["severity"]) = (json!("ctr_cloud"), json!(2));
+    let at_vendor = with_clocks(&city, at_vendor);
+    say(&mut city, &at_vendor, &TWO);
+    assert!(binds(&city), "a light one");
+    let graver = moved(&city, "detected", json!({"severity": 3}));
+    say(&mut city, &graver, &TWO);
+    assert!(!binds(&city), "before anybody has said so");
+    let with_breach = |city: &City, object: &str, to: State, approvals: &[(&str, &str)]| {
+        let mut step = city.step_draft(object, to, LIBRARY, approvals);
+        step.body["breach"] = json!(BREACH);
+        city.draft(StatementKind::StatusChange, &step.id, LIBRARY, step.body.clone(), approvals)
+    };
+    let other = with_breach(&city, "mdt_school-meals", State::Suspended, &TWO);
+    let other = city.register.check(&other).unwrap_err();
+    assert!(other.iter().any(|problem| problem.field == "breach" || problem.field == "object"), "{other:?}");
+    for object in [CARD, "ctr_cloud"] {
+        let step = with_breach(&city, object, State::Suspended, &ONE);
+        city.apply(step).unwrap();
+        let back = city.register.check(&city.step_draft(object, State::Active, LIBRARY, &TWO)).unwrap_err();
+        assert!(names(&back, "to", "breach"), "{object}: {back:?}");
+    }
+    move_to(&mut city, "halted", json!({}));
+    assert!(city.register.check(&city.step_draft(CARD, State::Active, LIBRARY, &TWO)).is_err(), "it may begin again");
+    let until = city.now;
+    move_to(&mut city, "contained", json!({"until": until.to_string()}));
+    for object in [CARD, "ctr_cloud"] {
+        let back = city.register.check(&city.step_draft(object, State::Active, LIBRARY, &TWO)).err().unwrap_or_default();
+        assert!(!names(&back, "to", "breach"), "{object}: {back:?}");
+    }
+    let again = Register::replay((0..).zip(&city.statements)).unwrap();
+    assert_eq!(serde_json::to_string(&again).unwrap(), city.json());
+}
+
+#[test]
+fn the_machine_says_what_is_in_the_log_and_the_register_looks() {
+    let mut city = city();
+    let opened = body(&city);
+    say(&mut city, &opened, &TWO);
+    city.now = city.now.plus(HOUR);
+    move_to(&mut city, "halted", json!({}));
+    let until = city.now;
+    city.now = city.now.plus(HOUR);
+    move_to(&mut city, "contained", json!({"until": until.to_string()}));
+    let (before, after) = city.register.log_range(&entry(&city).body);
+    let after = after.expect("its containing was logged after its end");
+    assert!(before < after, "{before} {after}");
+    let found = json!({"at": city.now.to_string(), "from_size": before, "to_size": after, "from_root": sha256(b"before"), "to_root": sha256(b"after"),
+        "consistent": true});
+    let with = |found: &Value| {
+        let mut body = json!(entry(&city).body);
+        body["log_check"] = found.clone();
+        body
+    };
+    assert!(names(&refused(&city, LIBRARY, &with(&found), &TWO), "log_check", "not-machine"));
+    for (field, value) in [("from_size", json!(before + 1)), ("to_size", json!(after - 1))] {
+        let mut short = found.clone();
+        short[field] = value;
+        assert!(names(&refused(&city, "agc_operator", &with(&short), &MACHINE), "log_check", "too-short"), "{field}");
+    }
+    let mut made_up = found.clone();
+    made_up["gaps"] = json!(["inc_1"]);
+    assert!(names(&refused(&city, "agc_operator", &with(&made_up), &MACHINE), "log_check", "other-gaps"));
+    let mut more = with(&found);
+    more["facts"] = text("It was stolen.");
+    assert!(names(&refused(&city, "agc_operator", &more, &MACHINE), "approvals", "too-few"));
+    let checked = with(&found);
+    say(&mut city, &checked, &MACHINE);
+    let mut gone = checked.clone();
+    gone["log_check"] = Value::Null;
+    assert!(names(&refused(&city, LIBRARY, &gone, &TWO), "log_check", "taken-back"));
+    let mut wider = checked.clone();
+    wider["from"] = json!(day(1).to_string());
+    assert!(names(&refused(&city, LIBRARY, &wider, &TWO), "log_check", "stale"));
+    // The same tree has no other root in another breach.
+    let other = "brc_other";
+    let mut rewritten = checked.clone();
+    rewritten["log_check"]["to_root"] = json!(sha256(b"rewritten"));
+    let opening = with_clocks(&city, body(&city));
+    let statement = city.draft(StatementKind::Breach, other, LIBRARY, opening, &TWO);
+    city.apply(statement).unwrap();
+    let mut body = json!(city.register.breaches[&other.parse::<BreachId>().unwrap()].body);
+    (body["until"], body["log_check"]) = (json!(until.to_string()), rewritten["log_check"].clone());
+    let statement = city.draft(StatementKind::Breach, other, "agc_operator", body, &MACHINE);
+    let found = city.register.check(&statement).unwrap_err();
+    assert!(names(&found, "log_check.to_root", "other-root"), "{found:?}");
+}
+
+#[test]
+fn notices_to_others_only_grow_and_one_person_says_them() {
+    let mut city = city();
+    let opened = body(&city);
+    say(&mut city, &opened, &TWO);
+    let told = moved(&city, "detected", json!({"notices": [notice(city.now)]}));
+    say(&mut city, &told, &ONE);
+    let fewer = moved(&city, "detected", json!({"notices": []}));
+    assert!(names(&refused(&city, LIBRARY, &fewer, &TWO), "notices", "taken-back"));
+    let ahead = moved(&city, "detected", json!({"notices": [notice(city.now), notice(city.now.plus(1))]}));
+    assert!(names(&refused(&city, LIBRARY, &ahead, &ONE), "notices", "future"));
+}
+
+#[test]
+fn records_are_kept_for_as_long_as_the_strictest_law_says() {
+    let mut city = city();
+    let opened = body(&city);
+    assert!(!city.register.is_special(&Breach::read(&opened).unwrap()));
+    say(&mut city, &opened, &TWO);
+    assert_eq!(city.register.breach_records_until(entry(&city)), None, "it is open");
+    move_to(&mut city, "halted", json!({}));
+    let until = city.now;
+    move_to(&mut city, "contained", json!({"until": until.to_string()}));
+    move_to(&mut city, "mitigated", json!({"measures": text("Done.")}));
+    let mut closing = moved(&city, "closed", json!({"closed_at": city.now.to_string(), "lessons": text("Learned.")}));
+    answer_all(&city, &mut closing);
+    say(&mut city, &closing, &TWO);
+    let generic = city.register.law(&LIBRARY.parse().unwrap(), city.now).within(Duty::KeepBreachRecords);
+    assert_eq!(city.register.breach_records_until(entry(&city)), Some(city.now.plus(generic)));
+    assert!(5 * 365 * DAY <= generic);
 }
 
 #[test]

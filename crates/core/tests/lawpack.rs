@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use usufruct_core::draft::Problem;
 use usufruct_core::hash::sha256;
-use usufruct_core::lawpack::{Duty, GENERIC, LawStatus, Lawpack, SHIPPED};
+use usufruct_core::lawpack::{Duty, GENERIC, Law, LawStatus, Lawpack, SHIPPED};
 use usufruct_core::mandate::Mandate;
 use usufruct_core::register::Register;
 use usufruct_core::statement::StatementKind;
@@ -174,5 +174,48 @@ proptest! {
         let expected = newest.map_or(15 * DAY, |pack| pack.deadlines[0].within());
         prop_assert_eq!(law.within(Duty::Access), expected);
         prop_assert!(packs.iter().all(|pack| pack.jurisdiction != GENERIC));
+    }
+}
+
+#[test]
+fn a_deadline_for_levels_names_each_level_once_and_only_for_breaches() {
+    let whole = shipped("law_tw");
+    let place = |duty: &str| {
+        let deadlines = whole["deadlines"].as_array().unwrap();
+        deadlines.iter().position(|deadline| deadline["duty"] == duty).unwrap()
+    };
+    let contain = place("contain_incident");
+    let refused = |change: &dyn Fn(&mut Value)| {
+        let mut pack = whole.clone();
+        change(&mut pack);
+        Lawpack::read(&pack).unwrap_err()
+    };
+    for levels in [json!([1]), json!([1, 2, 3]), json!([1, 1, 2])] {
+        let found = refused(&|pack| pack["deadlines"][contain]["levels"] = levels.clone());
+        assert!(names(&found, "deadlines", "levels"), "{levels}: {found:?}");
+    }
+    let found = refused(&|pack| pack["deadlines"][contain]["levels"] = json!([0, 5]));
+    assert!(names(&found, &format!("deadlines[{contain}].levels"), "not-levels"), "{found:?}");
+    let found = refused(&|pack| pack["deadlines"][place("delete")]["levels"] = json!([1, 2, 3, 4]));
+    assert!(names(&found, "deadlines", "levels"), "no case has a level: {found:?}");
+    let found = refused(&|pack| pack["breach_levels"][1]["level"] = json!(1));
+    assert!(names(&found, "breach_levels[1]", "not-sorted"), "{found:?}");
+    let found = refused(&|pack| pack["vendor_suspension"]["from_level"] = json!(5));
+    assert!(names(&found, "vendor_suspension.from_level", "out-of-range"), "{found:?}");
+    // Where no pack says when the contract of a vendor rests, the house does.
+    let generic = Lawpack::read(&shipped("law_generic-2026-12")).unwrap();
+    assert!(generic.vendor_suspension.is_none());
+    let law = Law::of(std::iter::once(&generic), "XX", "2026-12-01T00:00:00Z".parse().unwrap());
+    assert_eq!((law.vendor_suspension().from_level, law.vendor_suspension().causes.len()), (3, 1));
+}
+
+#[test]
+fn a_clause_is_bounded_only_by_what_every_law_sets() {
+    for duty in Duty::OPTIONAL {
+        let mut pack = shipped("law_tw");
+        let parameters = json!([{"name": "days", "kind": "number", "at_least": duty.code()}]);
+        pack["processors"]["clauses"][0]["parameters"] = parameters;
+        let found = Lawpack::read(&pack).unwrap_err();
+        assert!(names(&found, "processors.clauses[0].parameters[0].at_least", "not-everywhere"), "{found:?}");
     }
 }

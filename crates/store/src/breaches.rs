@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use usufruct_core::delay::Week;
 use usufruct_core::id::BlockId;
 use usufruct_core::{Digest, Time};
 
@@ -28,6 +29,8 @@ pub struct Walk {
     /// The blocks of those told so far.
     pub blocks: BTreeSet<BlockId>,
     pub done: Done,
+    /// The week in which it began: lines that open in a later one it has not seen.
+    pub week: Week,
 }
 
 /// How a walk stands.
@@ -42,7 +45,7 @@ pub enum Done {
 
 /// The walk of a breach.
 pub fn walk(conn: &mut dyn Connection, breach: u64) -> Result<Option<Walk>, Error> {
-    let sql = "-- breach_walk_find\nSELECT scope, after, blocks, done FROM breach_walks WHERE breach = $1";
+    let sql = "-- breach_walk_find\nSELECT scope, after, blocks, done, week FROM breach_walks WHERE breach = $1";
     let Some(row) = conn.query_one(sql, &[breach.cast_signed().into()])? else { return Ok(None) };
     let blocks: Result<BTreeSet<BlockId>, _> = row.text(2)?.split_whitespace().map(str::parse).collect();
     Ok(Some(Walk {
@@ -51,14 +54,15 @@ pub fn walk(conn: &mut dyn Connection, breach: u64) -> Result<Option<Walk>, Erro
         after: row.optional_integer(1)?.map(i64::cast_unsigned),
         blocks: blocks.map_err(|_| crate::inconsistent("breach_walks.blocks"))?,
         done: Done::from_code(row.integer(3)?).ok_or_else(|| crate::inconsistent("breach_walks.done"))?,
+        week: Week(u32::try_from(row.integer(4)?).map_err(|_| crate::inconsistent("breach_walks.week"))?),
     }))
 }
 
 /// Sets how far a walk has come.
 pub fn put_walk(conn: &mut dyn Connection, walk: &Walk) -> Result<(), Error> {
-    let sql = "-- breach_walk_put\nINSERT INTO breach_walks (breach, scope, after, blocks, done) VALUES ($1, $2, $3, $4, $5) \
+    let sql = "-- breach_walk_put\nINSERT INTO breach_walks (breach, scope, after, blocks, done, week) VALUES ($1, $2, $3, $4, $5, $6) \
                ON CONFLICT (breach) DO UPDATE SET scope = excluded.scope, after = excluded.after, blocks = excluded.blocks, \
-               done = excluded.done";
+               done = excluded.done, week = excluded.week";
     let blocks: Vec<&str> = walk.blocks.iter().map(BlockId::as_str).collect();
     let params = [
         walk.breach.cast_signed().into(),
@@ -66,6 +70,7 @@ pub fn put_walk(conn: &mut dyn Connection, walk: &Walk) -> Result<(), Error> {
         walk.after.map(number).into(),
         blocks.join(" ").into(),
         walk.done.code().into(),
+        i64::from(walk.week.0).into(),
     ];
     conn.execute(sql, &params)?;
     Ok(())
@@ -117,6 +122,13 @@ pub fn by_courier(conn: &mut dyn Connection, breach: u64, after: Option<u64>, li
 pub fn purge_resident(conn: &mut dyn Connection, resident: u64) -> Result<u64, Error> {
     let sql = "-- breach_notice_purge_resident\nDELETE FROM breach_notices WHERE shard = $1 AND resident = $2";
     conn.execute(sql, &[shard(resident).into(), number(resident).into()])
+}
+
+/// Deletes who was told of a breach, and how far the walk had come.
+pub fn purge(conn: &mut dyn Connection, breach: u64) -> Result<u64, Error> {
+    let params = [breach.cast_signed().into()];
+    conn.execute("-- breach_walk_purge\nDELETE FROM breach_walks WHERE breach = $1", &params)?;
+    conn.execute("-- breach_notice_purge\nDELETE FROM breach_notices WHERE breach = $1", &params)
 }
 
 impl Channel {

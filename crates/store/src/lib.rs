@@ -93,6 +93,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 45, name: "cases_by_overseer", sql: include_str!("../migrations/0045_cases_by_overseer.sql") },
     Migration { number: 46, name: "messages", sql: include_str!("../migrations/0046_messages.sql") },
     Migration { number: 47, name: "posted_lists", sql: include_str!("../migrations/0047_posted_lists.sql") },
+    Migration { number: 63, name: "breach_weeks", sql: include_str!("../migrations/0063_breach_weeks.sql") },
     Migration { number: 70, name: "case_states", sql: include_str!("../migrations/0070_case_states.sql") },
     Migration { number: 73, name: "depositors", sql: include_str!("../migrations/0073_depositors.sql") },
 ];

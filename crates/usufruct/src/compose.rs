@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use usufruct_app::{App, Proposed, Publication};
 use usufruct_core::agreement::Agreement;
-use usufruct_core::breach::Breach;
-use usufruct_core::id::{AgencyId, AgreementId, AssessmentId, MandateId, NoticeId, StatusChangeId};
+use usufruct_core::breach::{Breach, BreachState};
+use usufruct_core::id::{AgencyId, AgreementId, AssessmentId, BreachId, MandateId, NoticeId, StatusChangeId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::{Rng, random};
 use usufruct_core::register::Register;
@@ -34,6 +34,8 @@ pub struct Step<'a> {
     pub from: State,
     pub to: State,
     pub reason: Text,
+    /// The breach for which it is suspended.
+    pub breach: Option<BreachId>,
 }
 
 /// When the steps of a mandate are taken.
@@ -76,13 +78,16 @@ pub fn revision(last: &Statement, body: Value, signers: &Signers<'_>, at: Time) 
 /// One step, approved.
 pub fn step(step: &Step<'_>, signers: &Signers<'_>, at: Time, rng: &dyn Rng) -> Result<Statement, Failure> {
     let id = StatusChangeId::fresh(at, rng).to_string();
-    let body = json!({
+    let mut body = json!({
         "object": step.object,
         "revision": step.revision,
         "from": step.from,
         "to": step.to,
         "reason": step.reason,
     });
+    if let Some(breach) = &step.breach {
+        body["breach"] = json!(breach);
+    }
     let statement = Statement {
         kind: StatementKind::StatusChange,
         id,
@@ -119,7 +124,7 @@ pub fn mandate(
     let notice_id = NoticeId::fresh(days.published, rng);
     let notice = object(register, StatementKind::Notice, notice_id.as_str(), json!(words), &own, days.published)?;
     let by_all = |from, to, reason, at, signers: &Signers<'_>| {
-        step(&Step { object: id.as_str(), revision: hash, from, to, reason }, signers, at, rng)
+        step(&Step { object: id.as_str(), revision: hash, from, to, reason, breach: None }, signers, at, rng)
     };
     let take = |from, to, reason, at| by_all(from, to, reason, at, &own);
     Ok(vec![
@@ -187,16 +192,30 @@ pub fn agreement(
     if is_review { Ok(vec![first]) } else { with_steps(first, &steps, signers, rng) }
 }
 
-/// A breach, with every clock that its laws demand. Where its file does not say when the body learned of it, that was just now.
-pub fn breach(register: &Register, id: &str, mut body: Value, signers: &Signers<'_>, at: Time) -> Result<Statement, Failure> {
-    for field in ["first_signal_at", "aware_at"] {
-        if body.get(field).is_none() {
-            body[field] = json!(at);
-        }
-    }
+/// A breach, with every clock that its laws and contracts demand. Where its file does not say how far it has come it was detected, and where it
+/// does not say when the body learned of it, that was just now.
+pub fn breach(register: &Register, id: &str, body: Value, signers: &Signers<'_>, at: Time) -> Result<Statement, Failure> {
+    let body = breach_body(body, at);
     // What cannot be read is said by the register, line by line.
-    let body = Breach::read(&body).map_or(body, |breach| json!(register.with_clocks(breach)));
+    let body = Breach::read(&body).map_or(body, |breach| json!(register.with_clocks(breach, at)));
     object(register, StatementKind::Breach, id, body, signers, at)
+}
+
+/// The body of a breach with what its file may leave out.
+pub fn breach_body(mut body: Value, at: Time) -> Value {
+    let is_missing = |body: &Value, field: &str| body.get(field).is_none_or(Value::is_null);
+    if is_missing(&body, "state") {
+        body["state"] = json!(BreachState::Detected);
+    }
+    if is_missing(&body, "first_signal_at") {
+        body["first_signal_at"] = json!(at);
+    }
+    let is_unknown = ["suspected", "near_miss"].iter().any(|state| body["state"] == *state);
+    let is_closed = body["state"] == "closed";
+    if is_missing(&body, "aware_at") && !is_unknown && !is_closed {
+        body["aware_at"] = json!(at);
+    }
+    body
 }
 
 /// A contract, and where no law asks that it is looked at first, its steps to activation.
@@ -234,7 +253,9 @@ pub fn contract_steps(
     ];
     let begun = steps.iter().position(|(state, _, _)| *state == from).unwrap_or(steps.len());
     let taken = steps.into_iter().skip(begun);
-    taken.map(|(from, to, reason)| step(&Step { object: id, revision, from, to, reason }, signers, at, rng)).collect()
+    taken
+        .map(|(from, to, reason)| step(&Step { object: id, revision, from, to, reason, breach: None }, signers, at, rng))
+        .collect()
 }
 
 /// The result of a check of the revision `revision`. Where its file says no day it was done just now.
@@ -359,7 +380,7 @@ fn with_steps(
     let (object, at, revision) = (first.id.clone(), first.at, first.hash()?);
     let mut statements = vec![first];
     for (from, to, reason) in steps {
-        let taken = Step { object: &object, revision, from: *from, to: *to, reason: reason.clone() };
+        let taken = Step { object: &object, revision, from: *from, to: *to, reason: reason.clone(), breach: None };
         statements.push(step(&taken, signers, at, rng)?);
     }
     Ok(statements)

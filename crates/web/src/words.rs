@@ -4,7 +4,9 @@ use i18n_embed_fl::fl;
 use usufruct_app::Posting;
 use usufruct_core::Time;
 use usufruct_core::agency::AgencyKind;
-use usufruct_core::breach::{BreachCause, ClockStanding};
+use usufruct_core::breach::{
+    Audience, BreachCause, BreachKind, BreachState, ClockStanding, NoticeChannel, Reporter, ThreatActor,
+};
 use usufruct_core::certificate::{Answer, Cause};
 use usufruct_core::check::{CheckKind, CheckOutcome};
 use usufruct_core::contract::Contract;
@@ -298,7 +300,83 @@ impl Page {
         }
     }
 
-    /// What a law demands of a breach.
+    /// How far a breach has come.
+    pub fn breach_state(&self, state: &BreachState) -> String {
+        match state {
+            BreachState::Suspected => fl!(self.messages, "breach-state-suspected"),
+            BreachState::Detected => fl!(self.messages, "breach-state-detected"),
+            BreachState::Ongoing => fl!(self.messages, "breach-state-ongoing"),
+            BreachState::Halted => fl!(self.messages, "breach-state-halted"),
+            BreachState::Contained => fl!(self.messages, "breach-state-contained"),
+            BreachState::Mitigated => fl!(self.messages, "breach-state-mitigated"),
+            BreachState::Closed => fl!(self.messages, "breach-state-closed"),
+            BreachState::NearMiss => fl!(self.messages, "breach-state-near-miss"),
+        }
+    }
+
+    /// How grave a breach is.
+    pub fn breach_level(&self, level: &i64) -> String {
+        let level = *level;
+        fl!(self.messages, "breach-level", level = level)
+    }
+
+    /// What a breach took from the data.
+    pub fn breach_kind(&self, kind: &BreachKind) -> String {
+        match kind {
+            BreachKind::Availability => fl!(self.messages, "breach-kind-availability"),
+            BreachKind::Confidentiality => fl!(self.messages, "breach-kind-confidentiality"),
+            BreachKind::Integrity => fl!(self.messages, "breach-kind-integrity"),
+        }
+    }
+
+    /// From whom a breach came.
+    pub fn threat_actor(&self, actor: &ThreatActor) -> String {
+        match actor {
+            ThreatActor::Criminal => fl!(self.messages, "threat-actor-criminal"),
+            ThreatActor::Insider => fl!(self.messages, "threat-actor-insider"),
+            ThreatActor::Nobody => fl!(self.messages, "threat-actor-nobody"),
+            ThreatActor::State => fl!(self.messages, "threat-actor-state"),
+            ThreatActor::Unknown => fl!(self.messages, "threat-actor-unknown"),
+            ThreatActor::Vendor => fl!(self.messages, "threat-actor-vendor"),
+        }
+    }
+
+    /// Who saw a breach first.
+    pub fn reporter(&self, reporter: &Reporter) -> String {
+        match reporter {
+            Reporter::Machine => fl!(self.messages, "reporter-machine"),
+            Reporter::Outside => fl!(self.messages, "reporter-outside"),
+            Reporter::Resident => fl!(self.messages, "reporter-resident"),
+            Reporter::Staff => fl!(self.messages, "reporter-staff"),
+            Reporter::Vendor => fl!(self.messages, "reporter-vendor"),
+        }
+    }
+
+    /// To whom a notice of a breach went.
+    pub fn audience(&self, audience: &Audience) -> String {
+        match audience {
+            Audience::Authority => fl!(self.messages, "audience-authority"),
+            Audience::Body => fl!(self.messages, "audience-body"),
+            Audience::Police => fl!(self.messages, "audience-police"),
+            Audience::Press => fl!(self.messages, "audience-press"),
+            Audience::Public => fl!(self.messages, "audience-public"),
+            Audience::Vendor => fl!(self.messages, "audience-vendor"),
+        }
+    }
+
+    /// By which way a notice of a breach went.
+    pub fn notice_channel(&self, channel: &NoticeChannel) -> String {
+        match channel {
+            NoticeChannel::Form => fl!(self.messages, "notice-channel-form"),
+            NoticeChannel::Letter => fl!(self.messages, "notice-channel-letter"),
+            NoticeChannel::Mail => fl!(self.messages, "notice-channel-mail"),
+            NoticeChannel::Phone => fl!(self.messages, "notice-channel-phone"),
+            NoticeChannel::Press => fl!(self.messages, "notice-channel-press"),
+            NoticeChannel::Web => fl!(self.messages, "notice-channel-web"),
+        }
+    }
+
+    /// What a law or a contract demands of a breach.
     pub fn breach_duty(&self, duty: &Duty) -> String {
         match duty {
             Duty::ContainIncident => fl!(self.messages, "breach-duty-contain"),
@@ -306,6 +384,8 @@ impl Page {
             Duty::ReportBreach => fl!(self.messages, "breach-duty-report"),
             Duty::ReportIncident => fl!(self.messages, "breach-duty-incident"),
             Duty::TellPersons => fl!(self.messages, "breach-duty-tell"),
+            Duty::VendorCall => fl!(self.messages, "breach-duty-vendor-call"),
+            Duty::VendorReport => fl!(self.messages, "breach-duty-vendor-report"),
             other => other.code().to_owned(),
         }
     }

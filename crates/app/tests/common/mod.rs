@@ -363,7 +363,7 @@ impl City {
     pub fn step_service(&self, id: &str, agency: &str, to: State) {
         let entry = self.app.register().services[&id.parse().unwrap()].clone();
         let reason = Text::new("The next step.", "下一步。");
-        let step = LifecycleStep { object: id, revision: entry.hash, from: entry.state, to, reason };
+        let step = LifecycleStep { object: id, revision: entry.hash, from: entry.state, to, reason, breach: None };
         let statement = self.app.step(&step, &agency.parse().unwrap(), &self.signer(agency), self.app.now()).unwrap();
         self.app.publish(&Publication { statements: vec![statement] }).unwrap();
     }

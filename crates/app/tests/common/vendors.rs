@@ -114,7 +114,7 @@ pub fn step(city: &City, object: &str, to: State, signers: &[&Signer]) -> Result
     let contract = object.parse().ok().and_then(|id| register.contracts.get(&id)).map(|entry| (entry.hash, entry.state));
     let agreement = || object.parse().ok().and_then(|id| register.agreements.get(&id)).map(|entry| (entry.hash, entry.state));
     let (revision, from) = contract.or_else(agreement).unwrap();
-    let step = LifecycleStep { object, revision, from, to, reason };
+    let step = LifecycleStep { object, revision, from, to, reason, breach: None };
     let statement = city.app.step(&step, signers[0].agency(), signers, city.app.now())?;
     city.app.publish(&Publication { statements: vec![statement] }).map(drop)
 }

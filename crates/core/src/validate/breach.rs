@@ -3,7 +3,7 @@
 use super::Check;
 use crate::Time;
 use crate::agency::AgencyKind;
-use crate::breach::{Breach, ClockStanding, LegalClock};
+use crate::breach::{Breach, BreachState, ClockStanding, LegalClock, breach_guard};
 use crate::id::BreachId;
 use crate::lawpack::Duty;
 use crate::register::Content;
@@ -17,6 +17,7 @@ pub(super) fn breach(check: &mut Check<'_>) -> Option<Content> {
     things(check, &body);
     times(check, &body);
     clocks(check, old, &body);
+    log(check, old, &body);
     match old {
         Some(old) => continued(check, old, &body),
         None => opened(check, &body),
@@ -35,9 +36,8 @@ fn speaker(check: &mut Check<'_>, old: Option<&Breach>, body: &Breach) {
         return;
     }
     let needed = match old {
-        None => 2,
-        Some(old) if is_step(old, body) => 1,
-        Some(_) => 2,
+        Some(old) if is_step(old, body) => breach_guard(old.state, body.state).map_or(1, |guard| guard.approvals),
+        _ => 2,
     };
     if check.statement.by == body.body {
         check.speaker(&body.body, needed);
@@ -50,21 +50,27 @@ fn speaker(check: &mut Check<'_>, old: Option<&Breach>, body: &Breach) {
     }
 }
 
-/// Whether a revision only adds answers to clocks, measures, or who was told.
+/// Whether a revision only takes a step and adds answers to clocks, measures, or who was told. Which clocks a step brings the laws say.
 fn is_step(old: &Breach, new: &Breach) -> bool {
-    let rest = |breach: &Breach| {
-        let clocks = breach.clocks.iter().map(|clock| LegalClock { answer: None, ..clock.clone() }).collect();
-        Breach { clocks, told: None, measures: None, ..breach.clone() }
+    let rest = |breach: &Breach| Breach {
+        state: new.state,
+        aware_at: breach.aware_at.or(new.aware_at),
+        clocks: Vec::new(),
+        told: None,
+        notices: Vec::new(),
+        log_check: None,
+        measures: None,
+        ..breach.clone()
     };
     rest(old) == rest(new)
 }
 
-/// Whether it only says who was told, and that the people therefore are.
+/// Whether it only says who was told, that the people therefore are, or what the machine found in the log.
 fn is_telling(old: &Breach, new: &Breach) -> bool {
     let rest = |breach: &Breach| {
         let is_of_persons = |clock: &&LegalClock| clock.duty != Duty::TellPersons;
         let clocks = breach.clocks.iter().filter(is_of_persons).cloned().collect();
-        Breach { clocks, told: None, ..breach.clone() }
+        Breach { clocks, told: None, log_check: None, ..breach.clone() }
     };
     rest(old) == rest(new)
 }
@@ -100,8 +106,11 @@ fn things(check: &mut Check<'_>, body: &Breach) {
 fn times(check: &mut Check<'_>, body: &Breach) {
     let answers = body.clocks.iter().filter_map(|clock| clock.answer.as_ref()).map(|answer| Some(answer.at));
     let told = body.told.as_ref().map(|told| told.at);
-    let times = [("aware_at", Some(body.aware_at)), ("from", Some(body.from)), ("until", body.until), ("told", told)];
-    let times = times.into_iter().chain([("closed_at", body.closed_at)]).chain(answers.map(|at| ("clocks", at)));
+    let log_check = body.log_check.as_ref().map(|found| found.at);
+    let times = [("aware_at", body.aware_at), ("from", Some(body.from)), ("until", body.until), ("told", told)];
+    let times = times.into_iter().chain([("closed_at", body.closed_at), ("log_check", log_check)]);
+    let times = times.chain(body.notices.iter().map(|notice| ("notices", Some(notice.at))));
+    let times = times.chain(answers.map(|at| ("clocks", at)));
     let late: Vec<&str> =
         times.filter(|(_, at)| at.is_some_and(|at: Time| at > check.statement.at)).map(|(name, _)| name).collect();
     for field in late {
@@ -117,16 +126,25 @@ fn clocks(check: &mut Check<'_>, old: Option<&Breach>, body: &Breach) {
     let known = old.map_or(&[][..], |old| &old.clocks);
     let is_there = |wanted: &LegalClock| {
         let mut found = body.clocks.iter().filter(|clock| clock.is_same(wanted));
-        found.any(|clock| clock.due_at == wanted.due_at && clock.article == wanted.article)
+        found.any(|clock| LegalClock { answer: wanted.answer.clone(), ..clock.clone() } == *wanted)
     };
-    // What was demanded once stays as it was said, though a law may have changed since.
     let demanded: Vec<LegalClock> = check.register.breach_clocks(body);
+    // What was demanded once stays as it was said, though a law may have changed since. Only another level moves what has not run out.
+    let is_unanswered = |known: &LegalClock| body.clocks.iter().any(|clock| clock.is_same(known) && clock.answer.is_none());
+    let moves = |known: &LegalClock| {
+        known.moves_with_level(check.statement.at) && is_unanswered(known) && check.register.has_levels(body, known.duty)
+    };
+    let as_demanded = |known: &LegalClock| demanded.iter().find(|clock| clock.is_same(known)).cloned();
+    let known: Vec<LegalClock> = known
+        .iter()
+        .map(|clock| Some(clock).filter(|clock| moves(clock)).and_then(as_demanded).unwrap_or_else(|| clock.clone()))
+        .collect();
     let new = demanded.iter().filter(|clock| !known.iter().any(|old| old.is_same(clock)));
     for clock in known.iter().chain(new).filter(|clock| !is_there(clock)) {
         let message = format!("The law `{}` demands `{}` until {}. List it so.", clock.law, clock.duty.code(), clock.due_at);
         check.note("clocks", "other-clock", message);
     }
-    let is_demanded = |clock: &&LegalClock| demanded.iter().chain(known).any(|other| other.is_same(clock));
+    let is_demanded = |clock: &&LegalClock| demanded.iter().chain(&known).any(|other| other.is_same(clock));
     if let Some(clock) = body.clocks.iter().find(|clock| !is_demanded(clock)) {
         let message = format!("No law that applies demands `{}` under `{}`. Take it out.", clock.duty.code(), clock.law);
         check.note("clocks", "not-demanded", message);
@@ -137,7 +155,38 @@ fn clocks(check: &mut Check<'_>, old: Option<&Breach>, body: &Breach) {
     }
 }
 
+/// What the machine found in the log, as far as the register can look: the incidents of the counters, the leaves whose times it knows, and the
+/// roots that were said before.
+fn log(check: &mut Check<'_>, old: Option<&Breach>, body: &Breach) {
+    let register = check.register;
+    let Some(found) = body.log_check.as_ref().filter(|_| old.is_none_or(|old| old.log_check != body.log_check)) else { return };
+    if check.has_person() {
+        check.note("log_check", "not-machine", "What is in the log the machine says, not people. Leave it out.".into());
+    }
+    if body.until.is_none() {
+        check.note("log_check", "goes-on", "It is not known until when to look. Say `until` first.".into());
+    }
+    if found.gaps != register.gaps_of(body, found.at) {
+        check.note("log_check", "other-gaps", "The register knows of other incidents in that time. List those.".into());
+    }
+    let (before, after) = register.log_range(body);
+    if before < found.from_size || after.is_some_and(|after| found.to_size < after) {
+        check.note("log_check", "too-short", "It leaves out leaves of that time. Look at all of them.".into());
+    }
+    for (field, size, root) in [("from_root", found.from_size, found.from_root), ("to_root", found.to_size, found.to_root)] {
+        if register.checked_root(size).is_some_and(|known| known != root) {
+            let message = "A log of this size had another root in an earlier check. Look who rewrote the log.";
+            check.note(&format!("log_check.{field}"), "other-root", message.into());
+        }
+    }
+}
+
 fn opened(check: &mut Check<'_>, body: &Breach) {
+    if !body.state.opens() {
+        let message =
+            "A breach begins with a suspicion, with what was detected, or as a near miss. Say what came after in steps.";
+        check.note("state", "not-open", message.into());
+    }
     if body.is_closed() {
         check.note("closed_at", "not-open", "The breach was not opened. Open it first.".into());
     }
@@ -151,7 +200,20 @@ fn continued(check: &mut Check<'_>, old: &Breach, body: &Breach) {
         check.note("rev", "final", "A closed breach is not changed. Open another one.".into());
     }
     check.same_owner("body", &old.body, &body.body);
-    if old.cause != body.cause || old.aware_at != body.aware_at || old.incident != body.incident {
+    if old.state != body.state && breach_guard(old.state, body.state).is_none() {
+        let next: Vec<&str> = old.state.next().map(BreachState::code).collect();
+        let (from, to) = (old.state.code(), body.state.code());
+        let next = if next.is_empty() { "nothing".to_owned() } else { next.join(", ") };
+        check.note("state", "no-such-step", format!("No step leads from `{from}` to `{to}`. What can follow: {next}."));
+    }
+    if !body.notices.starts_with(&old.notices) {
+        check.note("notices", "taken-back", "A notice that was said is missing or another. Add new ones behind it.".into());
+    }
+    if old.severity.is_some() && body.severity.is_none() {
+        check.note("severity", "taken-back", "The level was said. Keep it, or say another one.".into());
+    }
+    let is_other_time = old.aware_at.is_some() && old.aware_at != body.aware_at;
+    if old.cause != body.cause || is_other_time || old.incident != body.incident {
         let message = "How it came about and when the body learned of it stand. Say in the facts what is known better.";
         check.note("aware_at", "changed", message.into());
     }
@@ -165,6 +227,13 @@ fn continued(check: &mut Check<'_>, old: &Breach, body: &Breach) {
     if old.advice.is_some() && body.advice.is_none() || is_same && old.told.is_some() && body.told.is_none() {
         let message = "People are told, or will be. Keep what they are told, or say it better.";
         check.note("advice", "taken-back", message.into());
+    }
+    if is_same && old.log_check.is_some() && body.log_check.is_none() {
+        check.note("log_check", "taken-back", "What the machine found in the log is missing. Keep it.".into());
+    }
+    if !is_same && body.log_check.is_some() && old.log_check == body.log_check {
+        let message = "It is about another time or other data now. Leave this out; the machine looks again.";
+        check.note("log_check", "stale", message.into());
     }
     if !is_same && body.told.is_some() {
         let message = "It concerns others now, who may not be told yet. Leave this out; the machine says it again.";
@@ -183,9 +252,6 @@ fn closed(check: &mut Check<'_>, body: &Breach) {
     }
     if body.advice.is_some() && body.told.is_none() {
         check.note("told", "missing", "The people concerned are not all told yet. Wait for the machine.".into());
-    }
-    if body.until.is_none() {
-        check.note("until", "missing", "It goes on, or nobody has said that it ended. Say until when.".into());
     }
     if body.lessons.is_none() {
         check.note("lessons", "missing", "Nothing was learned from it. Say what changes.".into());

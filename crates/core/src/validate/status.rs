@@ -32,6 +32,7 @@ pub(super) fn status(check: &mut Check<'_>) -> Option<Content> {
         check.note("to", "no-such-step", message);
         return None;
     };
+    breach(check, &change);
     let mandate = change.object.parse::<MandateId>().ok();
     let beside =
         mandate.as_ref().filter(|_| change.to == State::Active).and_then(|id| register.mandates.get(id)?.body.countersigner());
@@ -53,6 +54,27 @@ pub(super) fn status(check: &mut Check<'_>) -> Option<Content> {
         agreement::step(check, &id, &change, statement.at);
     }
     Some(Content::Status(change))
+}
+
+/// A breach suspends only what it is about, and nothing comes back while it can do harm.
+fn breach(check: &mut Check<'_>, change: &StatusChange) {
+    let register = check.register;
+    if let Some(id) = &change.breach {
+        let harms = register.harmful_to(&change.object).any(|entry| entry.id == id.as_str());
+        if change.to != State::Suspended || !harms {
+            let message = format!(
+                "`{id}` is no breach that goes on and names `{}`. Name one that is not contained, in a step to `suspended`.",
+                change.object
+            );
+            check.note("breach", "not-concerned", message);
+        }
+    }
+    if (change.from, change.to) == (State::Suspended, State::Active)
+        && let Some(entry) = register.harmful_to(&change.object).next()
+    {
+        let message = format!("The breach `{}` is not contained. Contain it, and say so in the register first.", entry.id);
+        check.note("to", "breach", message);
+    }
 }
 
 fn object(register: &Register, id: &str) -> Option<(Lifecycle, State, Digest, AgencyId)> {

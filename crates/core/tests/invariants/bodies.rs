@@ -1,7 +1,8 @@
 //! What is said in the random histories: bodies of mandates, contracts and breaches, lawful but for what a history changes in them.
 
 use serde_json::{Value, json};
-use usufruct_core::breach::Breach;
+use usufruct_core::Text;
+use usufruct_core::breach::{Breach, BreachState, ClockAnswer};
 use usufruct_core::time::HOUR;
 
 use crate::common::{City, day, emergency_body, library_card, outbreak, school_meals, text, whole_contract};
@@ -61,11 +62,31 @@ pub fn mandate(id: &str, shape: &Shape) -> Value {
     body
 }
 
-/// A lost laptop, with the clocks that the laws demand.
-pub fn breach(city: &City) -> Value {
-    let mut body = json!({"body": LIBRARY, "cause": "loss", "title": text("Lost laptop"),
-        "facts": text("A laptop was left in a train."), "first_signal_at": city.now.plus(-HOUR).to_string(),
-        "aware_at": city.now.to_string(), "from": day(0).to_string(), "mandates": [CARD], "blocks": ["blk_name"]});
-    body["clocks"] = Value::Null;
-    json!(city.register.with_clocks(Breach::read(&body).unwrap()))
+/// A lost laptop, at the vendor where it has a level, with the clocks that the laws and the contract demand.
+pub fn breach(city: &City, severity: Option<i64>) -> Value {
+    let mut body = json!({"body": LIBRARY, "state": "detected", "cause": "loss", "kinds": ["confidentiality"], "threat_actor": "nobody",
+        "reporter": "staff", "title": text("Lost laptop"), "facts": text("A laptop was left in a train."),
+        "first_signal_at": city.now.plus(-HOUR).to_string(), "aware_at": city.now.to_string(), "from": day(0).to_string(),
+        "mandates": [CARD], "blocks": ["blk_name"]});
+    if let Some(severity) = severity {
+        (body["severity"], body["contract"]) = (json!(severity), json!(CONTRACT));
+    }
+    json!(city.register.with_clocks(Breach::read(&body).unwrap(), city.now))
+}
+
+/// The breach after its next step: where several can follow, the first or the last of them. What the step needs is said with it.
+pub fn next_of_breach(city: &City, mut breach: Breach, is_worse: bool) -> Value {
+    let next = if is_worse { breach.state.next().next() } else { breach.state.next().last() };
+    breach.state = next.unwrap_or(breach.state);
+    breach.until = breach.until.or((!breach.state.does_harm()).then_some(city.now));
+    if breach.state == BreachState::Mitigated {
+        breach.measures = Some(Text::new("It was erased.", "已抹除。"));
+    }
+    if breach.state == BreachState::Closed {
+        (breach.closed_at, breach.lessons) = (Some(city.now), Some(Text::new("Learned.", "已改進。")));
+        let reason = Some(Text::new("It was not needed.", "無須辦理。"));
+        let answer = ClockAnswer { at: city.now, proof: None, reason };
+        breach.clocks.iter_mut().for_each(|clock| clock.answer = Some(clock.answer.clone().unwrap_or_else(|| answer.clone())));
+    }
+    json!(city.register.with_clocks(breach, city.now))
 }

@@ -10,7 +10,7 @@ use usufruct_core::mandate::MandateKind;
 use usufruct_core::statement::{Statement, StatementKind};
 use usufruct_core::time::HOUR;
 
-use crate::bodies::{Shape, breach, contract, mandate};
+use crate::bodies::{Shape, breach, contract, mandate, next_of_breach};
 use crate::common::{
     City, activate, agency_body, block_body, certificate_body, check_body, commitment_of, day, key_body, key_id, library_card,
     notice_body, open_long_enough, outbreak, school_meals, service_body, supervised, text,
@@ -50,7 +50,12 @@ pub enum Act {
         is_new: bool,
         is_source_known: bool,
     },
-    Breach,
+    /// A breach, or the next step of one that is open: the first that can follow, or the last.
+    Breach {
+        is_new: bool,
+        is_worse: bool,
+        severity: Option<i64>,
+    },
     /// What brings a mandate or a contract nearer to its end, with what that step needs before.
     End {
         object: usize,
@@ -139,7 +144,8 @@ fn acts() -> impl Strategy<Value = Act> {
         20 => object().prop_map(|object| Act::Advance { object }),
         2 => (body(), 0usize..KINDS.len()).prop_map(|(body, kind)| Act::Agency { body, kind }),
         2 => (any::<bool>(), prop::bool::weighted(0.8)).prop_map(|(is_new, is_source_known)| Act::Block { is_new, is_source_known }),
-        1 => Just(Act::Breach),
+        2 => (prop::bool::weighted(0.4), any::<bool>(), prop::option::of(1i64..5))
+            .prop_map(|(is_new, is_worse, severity)| Act::Breach { is_new, is_worse, severity }),
         2 => (0usize..4).prop_map(|object| Act::End { object }),
         2 => (prop::bool::weighted(0.8), any::<bool>(), 90i64..500, prop::option::weighted(0.4, body()), any::<bool>())
             .prop_map(|(is_whole, gives_values, days, sub, is_for_all)| Act::Contract { is_whole, gives_values, days, sub, is_for_all }),
@@ -223,7 +229,13 @@ fn next(city: &mut City, act: &Act, signers: Signers) -> Option<Statement> {
             by(city, StatementKind::DataBlock, if *is_new { "blk_new" } else { "blk_name" }, OPERATOR, body)
         }
         Act::End { object } => end(city, OBJECTS[*object], signers),
-        Act::Breach => by(city, StatementKind::Breach, &format!("brc_{number}"), LIBRARY, breach(city)),
+        Act::Breach { is_new, is_worse, severity } => {
+            let open = city.register.open_breaches().last().map(|entry| (entry.id.clone(), entry.body.clone()));
+            match open.filter(|_| !is_new) {
+                Some((id, open)) => by(city, StatementKind::Breach, &id, LIBRARY, next_of_breach(city, open, *is_worse)),
+                None => by(city, StatementKind::Breach, &format!("brc_{number}"), LIBRARY, breach(city, *severity)),
+            }
+        }
         Act::Contract { is_whole, gives_values, days, sub, is_for_all } => {
             let mut body = contract(*is_whole, *gives_values, *days);
             if let Some(sub) = sub {

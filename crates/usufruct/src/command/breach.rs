@@ -7,11 +7,12 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use usufruct_core::breach::{Breach as Body, ClockAnswer};
+use usufruct_core::breach::{Breach as Body, BreachState, ClockAnswer};
 use usufruct_core::document::Document;
 use usufruct_core::hash::sha256;
-use usufruct_core::id::BreachId;
+use usufruct_core::id::{BreachId, ContractId, MandateId, ServiceId};
 use usufruct_core::lawpack::Duty;
+use usufruct_core::lifecycle::State;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::statement::Signer;
 use usufruct_core::{Text, Time};
@@ -19,6 +20,7 @@ use usufruct_core::{Text, Time};
 use crate::access::Access;
 use crate::command::key;
 use crate::command::mandate::Place;
+use crate::command::step::{Standing, Taken};
 use crate::failure::Failure;
 use crate::{clock, compose, data_dir, written};
 
@@ -46,9 +48,11 @@ enum Verb {
     Courier(Courier),
     Drill(drill::Drill),
     List(List),
+    Move(Move),
     Open(Open),
     Revise(Revise),
     Step(Step),
+    Suspend(Suspend),
 }
 
 /// Open a breach. Two offices of the body that answers for it sign, or two of the operator.
@@ -116,7 +120,46 @@ struct Step {
     signed: Signed,
 }
 
-/// Close a breach whose clocks are all answered. Two offices sign.
+/// Take the next step: from `suspected` to `detected`, `ongoing`, `halted`, `contained`, `mitigated`. Two offices sign, or one where it gets worse.
+///
+/// `contained` needs `until`, which is given here or said before; `mitigated` needs `measures`. From `suspected` to `detected` the clocks of the
+/// laws begin to run.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  usufruct breach move brc_lost-laptop --to halted --key head.json --key data-protection.json --data-dir pass
+  usufruct breach move brc_lost-laptop --to contained --until 2026-11-20T09:00:00Z --key head.json --key data-protection.json \\
+      --data-dir pass")]
+struct Move {
+    /// The breach.
+    id: BreachId,
+    /// The state that it comes to.
+    #[arg(long, value_name = "STATE")]
+    to: String,
+    /// Until when data was concerned.
+    #[arg(long, value_name = "TIME")]
+    until: Option<Time>,
+    /// When the body learned of it, for the step to `detected`; without it, just now.
+    #[arg(long, value_name = "TIME")]
+    aware_at: Option<Time>,
+    #[command(flatten)]
+    signed: Signed,
+}
+
+/// Suspend a mandate, a service or a contract that the breach names, until the breach is contained and two offices bring it back.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  usufruct breach suspend brc_lost-laptop mdt_library-card --key head.json --data-dir pass \\
+      --reason-en 'The list is out there.' --reason-zh '名單已外流。'")]
+struct Suspend {
+    /// The breach.
+    id: BreachId,
+    /// The mandate, service or contract.
+    object: String,
+    #[command(flatten)]
+    taken: Taken,
+}
+
+/// Close a breach whose clocks are all answered, once it is mitigated, or a near miss. Two offices sign.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   usufruct breach close brc_lost-laptop --key head.json --key data-protection.json --data-dir pass \\
@@ -198,9 +241,11 @@ impl Breach {
             Verb::Courier(verb) => verb.run(),
             Verb::Drill(verb) => verb.run(),
             Verb::List(verb) => verb.run(),
+            Verb::Move(verb) => verb.run(),
             Verb::Open(verb) => verb.run(),
             Verb::Revise(verb) => verb.run(),
             Verb::Step(verb) => verb.run(),
+            Verb::Suspend(verb) => verb.run(),
         }
     }
 }
@@ -232,12 +277,28 @@ impl Revise {
         for (field, value) in fields.as_object().into_iter().flatten() {
             body[field] = value.clone();
         }
-        // Whom it concerns besides is told, and then the machine says so again.
-        if Body::read(&body).is_ok_and(|next| !next.concerns_same(&present)) {
-            body["told"] = Value::Null;
-        }
+        let body = as_others(body, &present);
         let (_, rev) = self.signed.publish(&access, &self.id, body)?;
         println!("{} has its revision {rev}.", self.id);
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Move {
+    fn run(self) -> Result<ExitCode, Failure> {
+        let access = Access::open(&self.signed.data_dir)?;
+        let present = find(access.register()?.as_ref(), &self.id)?.body;
+        let mut body = json!(present);
+        body["state"] = json!(self.to);
+        if let Some(until) = self.until {
+            body["until"] = json!(until);
+        }
+        if let Some(aware_at) = self.aware_at {
+            body["aware_at"] = json!(aware_at);
+        }
+        let (body, _) = self.signed.publish(&access, &self.id, as_others(body, &present))?;
+        println!("{} is {}.", self.id, body.state.code());
+        print!("{}", clocks(&body, clock::now()));
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -277,19 +338,32 @@ impl Step {
     }
 }
 
+impl Suspend {
+    fn run(self) -> Result<ExitCode, Failure> {
+        let standing = |register: &Register| {
+            let mandate = self.object.parse().ok().and_then(|id: MandateId| register.mandates.get(&id)).map(Standing::from);
+            let service = || self.object.parse().ok().and_then(|id: ServiceId| register.services.get(&id)).map(Standing::from);
+            let contract = || self.object.parse().ok().and_then(|id: ContractId| register.contracts.get(&id)).map(Standing::from);
+            mandate.or_else(service).or_else(contract).ok_or_else(|| {
+                Failure::refused(
+                    format!("There is no mandate, service or contract `{}`.", self.object),
+                    "Name one that the breach names.",
+                )
+            })
+        };
+        self.taken.take_for(Some(&self.id), &self.object, State::Suspended, standing)?;
+        println!("{} is suspended until {} is contained and two offices bring it back.", self.object, self.id);
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
 impl Close {
     fn run(self) -> Result<ExitCode, Failure> {
         let now = clock::now();
         let access = Access::open(&self.signed.data_dir)?;
         let mut body = find(access.register()?.as_ref(), &self.id)?.body;
-        if body.advice.is_some() && body.until.is_none() {
-            return Err(Failure::refused(
-                format!("Nobody has said until when {} went on, so nobody knows whether all are told.", self.id),
-                "Add `until` with `usufruct breach revise`, and close it when the machine has told everybody.",
-            ));
-        }
         body.lessons = Some(Text::new(&self.lessons_en, &self.lessons_zh));
-        body.until = body.until.or(Some(now));
+        body.state = BreachState::Closed;
         body.closed_at = Some(now);
         self.signed.publish(&access, &self.id, json!(body))?;
         println!("{} is closed.", self.id);
@@ -305,12 +379,7 @@ impl Count {
             Some(id) => find(access.register()?.as_ref(), &id)?.body,
             None => {
                 let now = clock::now();
-                let mut body = written::file(&self.what, now)?;
-                for field in ["first_signal_at", "aware_at"] {
-                    if body.get(field).is_none() {
-                        body[field] = json!(now);
-                    }
-                }
+                let body = compose::breach_body(written::file(&self.what, now)?, now);
                 Body::read(&body).map_err(|problems| {
                     let lines: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
                     Failure::refused(
@@ -383,7 +452,10 @@ impl List {
         entries.sort_by_key(|entry| entry.number);
         for entry in entries {
             let body = &entry.body;
-            let state = body.closed_at.map_or_else(|| "open".to_owned(), |at| format!("closed {}", at.day()));
+            let kept =
+                register.breach_records_until(entry).map(|until| format!(", kept until {}", until.day())).unwrap_or_default();
+            let closed = body.closed_at.map(|at| format!(" {}{kept}", at.day())).unwrap_or_default();
+            let state = format!("{}{closed}", body.state.code());
             println!("{}  {}  {}  {state}  {}", entry.id, body.body, body.cause.code(), body.title.en);
             print!("{}", clocks(body, now));
         }
@@ -406,6 +478,17 @@ impl Signed {
         let body = Body::read(&said).map_err(|_| Failure::impossible("What was published cannot be read.", "Report this."))?;
         Ok((body, rev))
     }
+}
+
+/// A body of which others may be concerned than before: whom it concerns besides is told and what is in the log of that time is looked at, and
+/// then the machine says so again.
+fn as_others(mut body: Value, before: &Body) -> Value {
+    if Body::read(&body).is_ok_and(|next| !next.concerns_same(before)) {
+        for field in ["told", "log_check"] {
+            body[field] = Value::Null;
+        }
+    }
+    body
 }
 
 fn find(register: &Register, id: &BreachId) -> Result<Entry<Body>, Failure> {

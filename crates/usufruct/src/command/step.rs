@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use usufruct_core::id::BreachId;
 use usufruct_core::lifecycle::State;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::statement::Signer;
@@ -45,13 +46,24 @@ impl Taken {
         to: State,
         standing: impl Fn(&Register) -> Result<Standing, Failure>,
     ) -> Result<Access, Failure> {
+        self.take_for(None, id, to, standing)
+    }
+
+    /// The same, for a breach.
+    pub(super) fn take_for(
+        &self,
+        breach: Option<&BreachId>,
+        id: &str,
+        to: State,
+        standing: impl Fn(&Register) -> Result<Standing, Failure>,
+    ) -> Result<Access, Failure> {
         let signers = key::signers(&self.key)?;
         let signers: Vec<&Signer> = signers.iter().collect();
         let access = Access::open(&self.data_dir)?;
         access.publish(|register, now| {
             let Standing { revision, state: from } = standing(register)?;
             let reason = Text::new(&self.reason_en, &self.reason_zh);
-            let step = compose::Step { object: id, revision, from, to, reason };
+            let step = compose::Step { object: id, revision, from, to, reason, breach: breach.cloned() };
             Ok(vec![compose::step(&step, &signers, now, &SystemRng)?])
         })?;
         Ok(access)

@@ -197,7 +197,9 @@ fn agree(
     let draft = compose::object(&Register::default(), StatementKind::Agreement, id, body, &signers, published.plus(-DAY))?;
     let revision = draft.hash()?;
     told.push((published.plus(-DAY), Happening::Publish(vec![draft])));
-    let step = |from, to, reason, at| compose::step(&compose::Step { object: id, revision, from, to, reason }, &signers, at, rng);
+    let step = |from, to, reason, at| {
+        compose::step(&compose::Step { object: id, revision, from, to, reason, breach: None }, &signers, at, rng)
+    };
     let heard = step(State::Draft, State::Consulted, Text::new("Those concerned were heard.", "已徵詢意見。"), published)?;
     let public = step(State::Consulted, State::Published, Text::new("Both sides made it public.", "雙方公開。"), published)?;
     told.push((published, Happening::Publish(vec![heard, public])));

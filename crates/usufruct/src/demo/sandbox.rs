@@ -91,6 +91,7 @@ fn make_room(app: &App, signers: &Signers<'_>) -> Result<(), Failure> {
             from: oldest.state,
             to: State::Closed,
             reason: Text::new("Newer services of the sandbox took its place.", "沙盒中較新的服務取代了它。"),
+            breach: None,
         };
         let closed = compose::step(&step, signers, app.now(), &SystemRng)?;
         app.publish(&Publication { statements: vec![closed] })?;

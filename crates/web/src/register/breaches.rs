@@ -1,5 +1,6 @@
 //! Breaches: what happened, how many people it concerns, and whether what each law demands was done in time.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use i18n_embed_fl::fl;
 use usufruct_core::Time;
 use usufruct_core::audit::{Audit, Drill};
 use usufruct_core::breach::{Breach, ClockStanding, LegalClock};
-use usufruct_core::id::{BlockId, BreachId, MandateId, ServiceId};
+use usufruct_core::id::{AgencyId, BlockId, BreachId, MandateId, ServiceId};
 use usufruct_core::register::{Entry, Register};
 
 use super::{Link, open_json};
@@ -45,12 +46,26 @@ pub(crate) struct ShownBreach {
     /// Names of the blocks, where not all are concerned.
     pub blocks: Vec<String>,
     pub clocks: Vec<(LegalClock, ClockStanding)>,
+    /// The vendors who owe some of them, by their ids.
+    pub vendors: Vec<(AgencyId, Link)>,
+    /// What its level means, and the article that says so.
+    pub level: Option<(String, String)>,
+    /// Whether specially protected data is concerned.
+    pub is_special: bool,
+    /// Until when the law wants its records kept, once it is closed.
+    pub records_until: Option<Time>,
 }
 
 impl ShownBreach {
     /// How many of its clocks have run out without an answer.
     pub fn late(&self) -> usize {
         self.clocks.iter().filter(|(_, standing)| *standing == ClockStanding::Late).count()
+    }
+
+    /// The vendor who owes a clock, where it is not the body.
+    fn owed_by(&self, clock: &LegalClock) -> Option<&Link> {
+        let vendor = clock.owed_by.as_ref()?;
+        self.vendors.iter().find(|(id, _)| id == vendor).map(|(_, link)| link)
     }
 }
 
@@ -72,14 +87,19 @@ pub(super) async fn breaches_json(State(site): State<Arc<Site>>) -> Response {
 /// One line for each clock. Articles are quoted; all else is ids, words of closed lists and times.
 pub(super) async fn breaches_csv(State(site): State<Arc<Site>>) -> Response {
     let (register, now) = (site.app.register(), site.app.now());
-    let mut csv = String::from("breach,body,cause,law,duty,article,due_at,standing,answered_at\r\n");
+    let mut csv =
+        String::from("breach,body,state,severity,special,cause,law,duty,article,owed_by,due_at,standing,answered_at\r\n");
     for (id, entry) in &register.breaches {
+        let (state, special) = (entry.body.state.code(), register.is_special(&entry.body));
+        let severity = entry.body.severity.map(|level| level.to_string()).unwrap_or_default();
         for clock in &entry.body.clocks {
             let (body, cause, article) = (&entry.body.body, entry.body.cause.code(), clock.article.replace('"', "\"\""));
             let answered = clock.answer.as_ref().map(|answer| answer.at.to_string()).unwrap_or_default();
             let (law, duty, standing) = (clock.law.replace('"', "\"\""), clock.duty.code(), clock.standing(now).code());
+            let owed_by = clock.owed_by.as_ref().unwrap_or(body);
             // Writing to a String cannot fail.
-            let _ = write!(csv, "{id},{body},{cause},\"{law}\",{duty},\"{article}\",{},{standing},{answered}\r\n", clock.due_at);
+            let _ = write!(csv, "{id},{body},{state},{severity},{special},{cause},\"{law}\",{duty},\"{article}\",{owed_by},");
+            let _ = write!(csv, "{},{standing},{answered}\r\n", clock.due_at);
         }
     }
     ([(ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (CONTENT_TYPE, "text/csv; charset=utf-8")], csv).into_response()
@@ -102,7 +122,14 @@ pub(crate) fn shown_breach(register: &Register, page: &Page, entry: &Entry<Breac
     let service = |id: &ServiceId| register.services.get(id).map(|entry| Link::service(page, entry));
     let mut clocks: Vec<_> = body.clocks.iter().map(|clock| (clock.clone(), clock.standing(now))).collect();
     clocks.sort_by_key(|(clock, _)| clock.due_at);
+    let law = register.law(&body.body, body.aware_at.unwrap_or(body.first_signal_at));
+    let level = body.severity.and_then(|level| law.breach_level(level));
+    let vendors: BTreeSet<&AgencyId> = body.clocks.iter().filter_map(|clock| clock.owed_by.as_ref()).collect();
     ShownBreach {
+        vendors: vendors.into_iter().map(|id| (id.clone(), Link::agency(register, page, id))).collect(),
+        level: level.map(|level| (page.text(&level.text).to_owned(), level.article.clone())),
+        is_special: register.is_special(body),
+        records_until: register.breach_records_until(entry),
         body: Link::agency(register, page, &body.body),
         mandates: body.mandates.iter().filter_map(mandate).collect(),
         services: body.services.iter().filter_map(service).collect(),

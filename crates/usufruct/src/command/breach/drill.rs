@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use clap::Args;
 use serde_json::json;
-use usufruct_core::breach::{Breach, ClockAnswer, ClockStanding, LegalClock, Told};
+use usufruct_core::breach::{Breach, BreachState, ClockAnswer, ClockStanding, LegalClock, Told};
 use usufruct_core::document::Document;
 use usufruct_core::hash::sha256;
 use usufruct_core::id::{AgencyId, AuditId, BreachId};
@@ -74,9 +74,10 @@ impl Drill {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let aware_at = clock::now();
         let mut body = written::file(&self.file, aware_at)?;
-        for field in ["first_signal_at", "aware_at"] {
-            body[field] = json!(aware_at);
-        }
+        body["first_signal_at"] = json!(aware_at);
+        // A drill plays what is known; a suspicion has no clocks to play.
+        body["state"] = json!(BreachState::Detected);
+        body["aware_at"] = json!(aware_at);
         if body.get("from").is_none() {
             body["from"] = json!(aware_at);
         }
@@ -139,8 +140,8 @@ impl Play {
 
     /// Opens the breach, answers each clock when its people have done it, and closes it. Answers how it stands at the end.
     fn play(&mut self, breach: Breach, takes: &BTreeMap<Duty, i64>) -> Result<Breach, Failure> {
-        let breach = self.register.with_clocks(breach);
-        let aware_at = breach.aware_at;
+        let breach = self.register.with_clocks(breach, self.now);
+        let aware_at = self.now;
         let done_at =
             |clock: &LegalClock| takes.get(&clock.duty).map_or(clock.due_at.plus(-MINUTE), |micros| aware_at.plus(*micros));
         let mut steps: Vec<(Time, usize)> = breach.clocks.iter().map(done_at).enumerate().map(|(i, at)| (at, i)).collect();
@@ -158,18 +159,35 @@ impl Play {
             self.say(&next, 1)?;
         }
         let mut last = self.present()?;
-        if last.advice.is_some() {
-            let words = sha256(json!(last).to_string().as_bytes());
-            let nobody = Count::of(0);
-            last.told = Some(Told { at: self.now, residents: nobody, by_courier: nobody, blocks: 0, words });
-            self.say(&last, 0)?;
+        last.state = BreachState::Halted;
+        self.say(&last, 2)?;
+        last.state = BreachState::Contained;
+        if last.until.is_none() {
+            last.until = Some(self.now);
+            last.told = None;
         }
-        last.until = last.until.or(Some(self.now));
+        self.say(&last, 2)?;
+        last.state = BreachState::Mitigated;
+        last.measures = last.measures.or_else(|| Some(Text::new("What the drill did.", "演練處置。")));
+        self.say(&last, 2)?;
+        self.tell_nobody(&mut last)?;
+        last.state = BreachState::Closed;
         last.lessons = Some(Text::new("It was a drill.", "此為演練。"));
         last.closed_at = Some(self.now);
         self.say(&last, 2)?;
         println!("{}  closed.", self.now.minute());
         Ok(last)
+    }
+
+    /// Says that everybody is told, who are nobody: no line of anybody is read.
+    fn tell_nobody(&mut self, breach: &mut Breach) -> Result<(), Failure> {
+        if breach.advice.is_none() {
+            return Ok(());
+        }
+        let words = sha256(json!(breach).to_string().as_bytes());
+        let nobody = Count::of(0);
+        breach.told = Some(Told { at: self.now, residents: nobody, by_courier: nobody, blocks: 0, words });
+        self.say(breach, 0)
     }
 
     /// What a reader of the public list would see now.
