@@ -1,4 +1,5 @@
-//! Supervise: the clock ends contracts and agreements on their last day, and suspends a contract whose vendor was not looked at in time.
+//! Supervise: the clock ends contracts, agreements and permits of cameras on their last day, suspends a contract whose vendor was not looked at
+//! in time, and withholds the pictures of a camera at which nobody looked.
 
 use usufruct_core::Text;
 use usufruct_core::late::{Late, LateDuty};
@@ -33,6 +34,21 @@ impl App {
                 let reason = Text::new("Its last day is over.", "已逾期滿日。");
                 due.push((agreement.id.clone(), agreement.hash, agreement.state, State::Sunset, reason));
             }
+        }
+        for camera in register.cameras.values() {
+            let to = match camera.state {
+                State::Permitted | State::Active | State::Withheld
+                    if camera.body.permit_until.is_some_and(|until| until <= now) =>
+                {
+                    Some((State::PermitExpired, Text::new("Its permit has ended.", "許可期限屆滿。")))
+                }
+                State::Active if register.is_unchecked(&camera.body, now) => Some((
+                    State::Withheld,
+                    Text::new("Nobody has looked at the camera in time.", "逾期未檢查攝影機，停止提供影像。"),
+                )),
+                _ => None,
+            };
+            due.extend(to.map(|(to, reason)| (camera.id.clone(), camera.hash, camera.state, to, reason)));
         }
         let by = self.automation.agency().clone();
         let mut moved = Vec::with_capacity(due.len());

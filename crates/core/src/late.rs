@@ -27,6 +27,8 @@ pub enum LateDuty {
     Answer,
     /// A law demanded something of a breach.
     Breach(Duty),
+    /// Nobody has looked at a camera for too long.
+    CameraCheck,
     /// The operator destroyed keys and can prove nothing of it.
     Certificate,
     /// A body has not looked at its vendor.
@@ -39,6 +41,10 @@ pub enum LateDuty {
     Deletion,
     /// Nobody has looked at whom an emergency burdens more than others.
     DisparityAudit,
+    /// What an auditor found was not mended by its day.
+    Finding,
+    /// A body was not audited again.
+    NextAudit,
     /// An order was not carried out.
     Order,
     /// An office has not done what residents were promised, or what was ordered for them.
@@ -53,12 +59,15 @@ impl LateDuty {
         match self {
             Self::Answer => "answer",
             Self::Breach(duty) => duty.code(),
+            Self::CameraCheck => "camera_check",
             Self::Certificate => "certificate",
             Self::Check => "check",
             Self::Consultation => "consultation",
             Self::Decision => "decision",
             Self::Deletion => "deletion",
             Self::DisparityAudit => "disparity_audit",
+            Self::Finding => "finding",
+            Self::NextAudit => "next_audit",
             Self::Order => "order",
             Self::Remedy => "remedy",
             Self::Review => "review",
@@ -106,6 +115,12 @@ impl Register {
                 late.push(Late { duty, object: mandate.id.clone(), agency, due_at });
             }
         }
+        self.late_audits(now, &mut late);
+        for camera in self.cameras.values().filter(|camera| matches!(camera.state, State::Active | State::Withheld)) {
+            let due_at = self.camera_check_due(&camera.body, now).filter(|due| *due <= now);
+            let (object, agency) = (camera.id.clone(), camera.body.authority.clone());
+            late.extend(due_at.map(|due_at| Late { duty: LateDuty::CameraCheck, object, agency, due_at }));
+        }
         for entry in self.open_breaches() {
             let overdue = entry.body.clocks.iter().filter(|clock| clock.standing(now) == ClockStanding::Late);
             late.extend(overdue.map(|clock| Late {
@@ -121,5 +136,23 @@ impl Register {
         }
         late.sort_by(|a, b| (a.due_at, a.duty, &a.object).cmp(&(b.due_at, b.duty, &b.object)));
         late
+    }
+
+    /// What was found and not mended, and bodies that were not audited again.
+    fn late_audits(&self, now: Time, late: &mut Vec<Late>) {
+        for (object, body) in self.body_audits.values().map(|audit| (&audit.id, &audit.body)) {
+            late.extend(body.late_findings(now).map(|finding| Late {
+                duty: LateDuty::Finding,
+                object: object.clone(),
+                agency: body.audited.clone(),
+                due_at: finding.due,
+            }));
+        }
+        late.extend(self.overdue_audits(now).map(|audit| Late {
+            duty: LateDuty::NextAudit,
+            object: audit.id.clone(),
+            agency: audit.body.auditor.clone(),
+            due_at: audit.body.next_due,
+        }));
     }
 }

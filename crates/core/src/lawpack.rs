@@ -37,6 +37,9 @@ pub struct Lawpack {
     /// What about a mandate asks for an impact assessment before it begins. A pack that lists nothing leaves it to the generic one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub assessed_when: Vec<AssessedWhen>,
+    /// What cameras may be for. A pack that lists nothing leaves it to the generic one, and where that lists nothing, what ships with the program.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub camera_purposes: Vec<Provision>,
     pub deadlines: Vec<Deadline>,
     /// What it asks of contracts with vendors.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -169,6 +172,8 @@ duties! {
     SubprocessorNotice = "subprocessor_notice";
     /// How long a check of a processor may be overdue before the contract is suspended.
     CheckGrace = "check_grace";
+    /// How old the last look at a camera may be before its pictures are withheld.
+    CameraCheck = "camera_check";
     /// Until a service has answered a request to delete, where no contract says it.
     DeletionAnswer = "deletion_answer";
     /// How long a mandate may delay what residents see.
@@ -191,7 +196,7 @@ duties! {
 
 impl Duty {
     /// Those that a generic pack can leave out.
-    pub const OPTIONAL: [Self; 1] = [Self::CommentPublic];
+    pub const OPTIONAL: [Self; 2] = [Self::CameraCheck, Self::CommentPublic];
 
     /// The word for it.
     pub fn code(self) -> &'static str {
@@ -220,6 +225,31 @@ static SHIPPED_GENERIC: LazyLock<[Lawpack; 2]> = LazyLock::new(|| {
         Lawpack::read(&body).expect("the shipped pack is whole")
     })
 });
+
+/// What holds for cameras where no published pack says anything of them.
+const CAMERAS: &str = include_str!("../lawpacks/cameras.toml");
+
+/// The same, read.
+static CAMERA_TERMS: LazyLock<CameraTerms> = LazyLock::new(|| {
+    let body: Value = toml::from_str(CAMERAS).expect("the shipped terms are TOML");
+    CameraTerms::read(&body).expect("the shipped terms are whole")
+});
+
+/// What a law says of cameras.
+struct CameraTerms {
+    purposes: Vec<Provision>,
+    check: Deadline,
+}
+
+impl CameraTerms {
+    fn read(value: &Value) -> Option<Self> {
+        let mut draft = Draft::new(value);
+        let purposes = draft.objects("camera_purposes", "List what cameras may be for.", provision);
+        let deadlines = draft.objects("deadlines", "Say how old the last look may be.", deadline);
+        let check = deadlines.into_iter().find(|deadline| deadline.duty == Duty::CameraCheck);
+        check.filter(|_| draft.finish().is_empty()).map(|check| Self { purposes, check })
+    }
+}
 
 /// The law that holds for one body: its own pack, and the generic one for what that does not say.
 #[derive(Clone, Copy, Debug)]
@@ -291,6 +321,18 @@ impl<'a> Law<'a> {
     pub fn assessed_when(&self) -> &'a [AssessedWhen] {
         let own = self.own.map(|pack| &*pack.assessed_when).filter(|list| !list.is_empty());
         own.unwrap_or(&self.generic.assessed_when)
+    }
+
+    /// What cameras may be for: by its own pack if that lists anything, else by the generic one or what ships with the program.
+    pub fn camera_purposes(&self) -> &'a [Provision] {
+        let listed = [self.own, Some(self.generic)].into_iter().flatten().map(|pack| &*pack.camera_purposes);
+        let mut listed = listed.filter(|list| !list.is_empty());
+        listed.next().unwrap_or(&CAMERA_TERMS.purposes)
+    }
+
+    /// How old the last look at a camera may be, in microseconds.
+    pub fn camera_check(&self) -> i64 {
+        self.deadline_if_any(Duty::CameraCheck).unwrap_or(&CAMERA_TERMS.check).within()
     }
 
     /// Its own pack, if one is in force.
@@ -390,6 +432,7 @@ impl Lawpack {
         let notice_items = draft.optional_objects("notice_items", provision);
         let asks_again = draft.optional_objects("asks_again", AskedAgain::read);
         let assessed_when = draft.optional_objects("assessed_when", AssessedWhen::read);
+        let camera_purposes = draft.optional_objects("camera_purposes", provision);
         let deadlines = draft.objects("deadlines", "List what the law sets a time for.", deadline);
         let processors = draft.optional_object("processors", Processors::read);
         let sources = draft.objects("sources", "Name where it can be read.", |source| {
@@ -408,6 +451,7 @@ impl Lawpack {
             notice_items,
             asks_again,
             assessed_when,
+            camera_purposes,
             deadlines,
             processors,
             sources,
