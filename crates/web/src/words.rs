@@ -249,6 +249,11 @@ impl Page {
             State::Erased => fl!(self.messages, "stage-erased"),
             State::Ending => fl!(self.messages, "stage-ending"),
             State::Closed => fl!(self.messages, "stage-closed"),
+            State::Proposed => fl!(self.messages, "stage-proposed"),
+            State::Permitted => fl!(self.messages, "stage-permitted"),
+            State::Withheld => fl!(self.messages, "stage-withheld"),
+            State::PermitExpired => fl!(self.messages, "stage-permit-expired"),
+            State::Removed => fl!(self.messages, "stage-removed"),
         }
     }
 
@@ -327,12 +332,15 @@ impl Page {
         match duty {
             LateDuty::Answer => fl!(self.messages, "late-answer"),
             LateDuty::Breach(duty) => self.breach_duty(duty),
+            LateDuty::CameraCheck => fl!(self.messages, "late-camera-check"),
             LateDuty::Certificate => fl!(self.messages, "late-certificate"),
             LateDuty::Check => fl!(self.messages, "late-check"),
             LateDuty::Consultation => fl!(self.messages, "late-consultation"),
             LateDuty::Decision => fl!(self.messages, "late-decision"),
             LateDuty::Deletion => fl!(self.messages, "late-deletion"),
             LateDuty::DisparityAudit => fl!(self.messages, "late-disparity-audit"),
+            LateDuty::Finding => fl!(self.messages, "late-finding"),
+            LateDuty::NextAudit => fl!(self.messages, "late-next-audit"),
             LateDuty::Order => fl!(self.messages, "late-order"),
             LateDuty::Remedy => fl!(self.messages, "late-remedy"),
             LateDuty::Review => fl!(self.messages, "late-review"),

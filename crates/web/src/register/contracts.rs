@@ -16,6 +16,7 @@ use usufruct_core::id::{AgreementId, BreachId, ContractId, MandateId, OrderId, S
 use usufruct_core::late::{Late, LateDuty};
 use usufruct_core::lifecycle::State as Stage;
 use usufruct_core::register::{Entry, Register};
+use usufruct_core::statement::StatementKind;
 
 use super::{Link, open_json};
 use crate::Site;
@@ -244,6 +245,8 @@ fn object(register: &Register, page: &Page, late: &Late) -> Link {
         LateDuty::Answer | LateDuty::Decision | LateDuty::Remedy => {
             Some(Link { to: "/register/cases".to_owned(), words: fl!(page.messages, "register-cases") })
         }
+        LateDuty::CameraCheck => Some(Link::object(register, page, StatementKind::Camera, &late.object)),
+        LateDuty::Finding | LateDuty::NextAudit => Some(Link::object(register, page, StatementKind::BodyAudit, &late.object)),
         LateDuty::Breach(_) => late.object.parse().ok().and_then(|id: BreachId| {
             let entry = register.breaches.get(&id)?;
             Some(Link { to: format!("/register/breaches/{id}"), words: page.text(&entry.body.title).to_owned() })

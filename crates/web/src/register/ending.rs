@@ -69,6 +69,8 @@ enum What {
     Waiver,
     /// A vendor is looked at again.
     Check,
+    /// A body is audited again.
+    Audit,
 }
 
 impl Quarter {
@@ -106,6 +108,7 @@ impl What {
             Self::Review => "review",
             Self::Waiver => "waiver",
             Self::Check => "check",
+            Self::Audit => "audit",
         }
     }
 
@@ -115,6 +118,7 @@ impl What {
             Self::Review => fl!(page.messages, "ending-review"),
             Self::Waiver => fl!(page.messages, "ending-waiver"),
             Self::Check => fl!(page.messages, "ending-check"),
+            Self::Audit => fl!(page.messages, "ending-audit"),
         }
     }
 }
@@ -193,6 +197,14 @@ fn ends(register: &Register, quarter: Quarter) -> Vec<End> {
         if let Some(mandate) = open {
             let controller = Some(&mandate.body.controller);
             note(entry.body.review_due, What::Review, StatementKind::Assessment, &entry.id, controller);
+        }
+    }
+    for (id, entry) in register.body_audits.iter().filter(|(id, entry)| register.is_latest_audit(id, entry)) {
+        note(entry.body.next_due, What::Audit, StatementKind::BodyAudit, id.as_str(), Some(&entry.body.auditor));
+    }
+    for entry in register.cameras.values().filter(|entry| !entry.state.is_over()) {
+        if let Some(until) = entry.body.permit_until {
+            note(until, What::End, StatementKind::Camera, &entry.id, Some(&entry.body.authority));
         }
     }
     for entry in register.lawpacks.values() {
