@@ -1290,7 +1290,7 @@ home-incidents = { $count ->
 
 # Registers of elsewhere, read as drafts of mandates.
 register-drafts = Comparison
-drafts-lead = Two public registers of elsewhere, each entry read as a draft of a mandate by the same rules that every mandate here has to pass. Nothing was added to what an entry says, and no draft joins this register.
+drafts-lead = Public registers of elsewhere, each entry read as a draft of a mandate or of a camera by the same rules that all have to pass here. Nothing was added to what an entry says, and no draft joins this register.
 drafts-dutch = Algorithm register of the Netherlands, 8 August 2026
 drafts-dutch-source = Data: algoritmes.overheid.nl, gathered by schellevis/algoritmeregister, CC0 1.0.
 drafts-measures = Surveillance measures of the pandemic, 2020 and 2021
@@ -1906,3 +1906,14 @@ stage-removed = Removed
 late-camera-check = Has not looked at a camera
 duty-camera-check = How old the last look at a camera may be
 law-cameras = What cameras may be for
+drafts-cameras = Cameras of the council of Trafford, March 2024
+drafts-cameras-source = Data: Trafford Council, traffordDataLab/council_open_data. Contains public sector information licensed under the Open Government Licence v3.0.
+drafts-cameras-entries = { $entries } cameras, of which { $complete } could be proposed here.
+drafts-cameras-caption = What keeps them from being proposed, the commonest first
+drafts-cameras-field = What a camera must say
+draft-field-precision = Within how many metres it stands there
+draft-field-direction = Whither it looks
+draft-field-view = What is in its picture
+draft-field-audio = That it hears nothing
+draft-field-face-recognition = That it recognises no faces
+draft-field-joined = That its pictures are joined with no personal data

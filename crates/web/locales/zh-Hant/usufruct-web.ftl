@@ -1233,7 +1233,7 @@ home-incidents = { $count } 個系統的使用紀錄不完整。
 
 # 他地登記冊作為授權草案。
 register-drafts = 對照
-drafts-lead = 兩份他地的公開登記冊，每筆都當作授權草案，依本市所有授權須通過的同一套規則檢查。內容未經增補，草案亦不列入本登記冊。
+drafts-lead = 他地的公開登記冊，每筆都當作授權或攝影機草案，依本市同一套規則檢查。內容未經增補，草案亦不列入本登記冊。
 drafts-dutch = 荷蘭演算法登記冊（2026 年 8 月 8 日）
 drafts-dutch-source = 資料：algoritmes.overheid.nl，由 schellevis/algoritmeregister 彙集，CC0 1.0。
 drafts-measures = 疫情期間監控措施（2020 至 2021 年）
@@ -1827,3 +1827,14 @@ stage-removed = 已拆除
 late-camera-check = 未檢查攝影機
 duty-camera-check = 攝影機最近檢查的有效期間
 law-cameras = 攝影機的設置目的
+drafts-cameras = 特拉福德議會攝影機（2024 年 3 月）
+drafts-cameras-source = 資料：Trafford Council，traffordDataLab/council_open_data，依 Open Government Licence v3.0 授權之公部門資訊。
+drafts-cameras-entries = 共 { $entries } 支，其中 { $complete } 支可在本市提出申請。
+drafts-cameras-caption = 不能提出申請的原因，依支數排列
+drafts-cameras-field = 攝影機須載明事項
+draft-field-precision = 位置誤差範圍
+draft-field-direction = 拍攝方向
+draft-field-view = 拍攝範圍
+draft-field-audio = 不錄音
+draft-field-face-recognition = 不辨識人臉
+draft-field-joined = 影像不與個人資料結合
