@@ -1,8 +1,8 @@
-//! The counts of two registers of elsewhere: every number, in the JSON and on the page.
+//! The counts of the registers of elsewhere: every number, in the JSON and on the page.
 
 use super::*;
 
-/// What every entry of both lacks, since neither register asks for it.
+/// What every entry of the first two lacks, since neither register asks for it.
 const NOBODY_SAYS: [&str; 18] = [
     "automated_decision",
     "blocks",
