@@ -189,9 +189,8 @@ impl Register {
 
     /// The audits after which the next one is overdue at `now`.
     pub fn overdue_audits(&self, now: Time) -> impl Iterator<Item = &Entry<BodyAudit>> {
-        let is_due = move |(id, entry): &(&BodyAuditId, &Entry<BodyAudit>)| {
-            entry.body.next_due <= now && self.is_latest_audit(id, entry)
-        };
+        let is_due =
+            move |(id, entry): &(&BodyAuditId, &Entry<BodyAudit>)| entry.body.next_due <= now && self.is_latest_audit(id, entry);
         self.body_audits.iter().filter(is_due).map(|(_, entry)| entry)
     }
 }

@@ -143,7 +143,8 @@ impl FromStr for Coordinate {
     fn from_str(text: &str) -> Result<Self, NoCoordinate> {
         let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
         let (whole, part) = digits.split_once('.').unwrap_or((digits, "0"));
-        let is_number = |text: &str, longest| (1..=longest).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        let is_number =
+            |text: &str, longest| (1..=longest).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
         if !is_number(whole, 3) || !is_number(part, 6) {
             return Err(NoCoordinate);
         }
@@ -310,7 +311,9 @@ mod tests {
 
     #[test]
     fn coordinates_have_one_form() {
-        for (text, shown) in [("25.033964", "25.033964"), ("-2.284777", "-2.284777"), ("121", "121.000000"), ("-0.5", "-0.500000")] {
+        for (text, shown) in
+            [("25.033964", "25.033964"), ("-2.284777", "-2.284777"), ("121", "121.000000"), ("-0.5", "-0.500000")]
+        {
             assert_eq!(text.parse::<Coordinate>().unwrap().to_string(), shown);
         }
         for bad in ["", "-", "25.", ".5", "25.0339640", "1e3", "+25", "1234", "25,03", "二五"] {
@@ -320,6 +323,9 @@ mod tests {
 
     #[test]
     fn directions_go_clockwise() {
-        assert_eq!((Direction::North.degrees(), Direction::SouthWest.degrees(), Direction::Around.degrees()), (Some(0), Some(225), None));
+        assert_eq!(
+            (Direction::North.degrees(), Direction::SouthWest.degrees(), Direction::Around.degrees()),
+            (Some(0), Some(225), None)
+        );
     }
 }

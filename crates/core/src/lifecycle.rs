@@ -85,13 +85,7 @@ impl State {
     pub fn is_over(self) -> bool {
         matches!(
             self,
-            Self::Sunset
-                | Self::Revoked
-                | Self::Erasing
-                | Self::Erased
-                | Self::Closed
-                | Self::PermitExpired
-                | Self::Removed
+            Self::Sunset | Self::Revoked | Self::Erasing | Self::Erased | Self::Closed | Self::PermitExpired | Self::Removed
         )
     }
 }

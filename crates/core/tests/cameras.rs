@@ -77,9 +77,7 @@ fn every_field_of_a_camera_is_needed() {
 fn who_asks_proposes_and_who_permits_is_another() {
     let city = founded();
     assert!(problems(&city, &proposal(&city, camera_body())).is_empty());
-    let by = |by: &str, keys: &[(&str, &str)]| {
-        problems(&city, &city.draft(StatementKind::Camera, ID, by, camera_body(), keys))
-    };
+    let by = |by: &str, keys: &[(&str, &str)]| problems(&city, &city.draft(StatementKind::Camera, ID, by, camera_body(), keys));
     assert!(by(POLICE, &[(POLICE, "head"), (POLICE, "privacy")]).is_empty(), "the authority can write it down as well");
     assert!(names(&by(POLICE, &[(POLICE, "head")]), "approvals", "too-few"));
     assert!(names(&by("agc_cloud", &[("agc_cloud", "head"), ("agc_cloud", "privacy")]), "by", "not-the-owner"));
@@ -168,7 +166,8 @@ fn a_permit_ends_by_the_clock_and_never_before_its_day() {
     let mut city = active();
     city.now = day(150);
     city.say(StatementKind::Camera, ID, POLICE, changed(|body| body["last_check"] = json!(day(150).to_string())));
-    let ends = |city: &City, by: &str, keys: &[(&str, &str)]| problems(city, &city.step_draft(ID, State::PermitExpired, by, keys));
+    let ends =
+        |city: &City, by: &str, keys: &[(&str, &str)]| problems(city, &city.step_draft(ID, State::PermitExpired, by, keys));
     city.now = day(300).plus(-1);
     assert!(names(&ends(&city, "agc_operator", &CLOCK), "to", "before-end"));
     assert!(may_see(&city, 299));
@@ -197,7 +196,11 @@ fn the_law_lists_the_purposes_and_says_how_often_somebody_looks() {
     let mut body: Value = toml::from_str(pack).unwrap();
     city.say(StatementKind::Lawpack, "law_tw", "agc_operator", body.clone());
     assert_eq!(law(&city), ("public-safety social-order crime-prevention crime-investigation".to_owned(), 180));
-    assert!(names(&problems(&city, &proposal(&city, changed(|body| body["purpose_code"] = json!("traffic")))), "purpose_code", "unknown-purpose"));
+    assert!(names(
+        &problems(&city, &proposal(&city, changed(|body| body["purpose_code"] = json!("traffic")))),
+        "purpose_code",
+        "unknown-purpose"
+    ));
     body["camera_purposes"] = json!([{"code": "traffic", "article": "9", "text": text("To see jams.")}]);
     let mut deadlines = body["deadlines"].as_array().unwrap().clone();
     deadlines.push(json!({"duty": "camera_check", "within": "P10D", "article": "9"}));

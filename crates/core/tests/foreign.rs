@@ -47,14 +47,16 @@ fn a_measure_keeps_its_day_and_has_to_say_where_its_assessment_is() {
 
 #[test]
 fn a_camera_keeps_its_place_and_lacks_who_permits_it_and_what_it_does_not_do() {
-    let table = "camera_id,location,area_name,area_code,lon,lat\n1001,Trafford Wharf Road,Gorse Hill,E05015247,-2.284777,53.464515\n";
+    let table =
+        "camera_id,location,area_name,area_code,lon,lat\n1001,Trafford Wharf Road,Gorse Hill,E05015247,-2.284777,53.464515\n";
     let (origin, entries) = foreign::read(table).unwrap();
     assert_eq!((origin, entries[0].of, entries[0].id.as_str()), (Origin::TraffordCameras, DraftOf::Camera, "1001"));
     let problems = entries[0].problems(day(0));
     let said: Vec<_> = problems.iter().map(|problem| problem.field.as_str()).filter(|field| field.contains("tude")).collect();
     assert_eq!(said, [""; 0], "where it stands is said: {problems:#?}");
     assert!(names(&problems, "location.place", "one-language"), "{problems:#?}");
-    for field in ["authority", "direction", "purpose_code", "recording", "audio", "face_recognition", "joined_with_personal_data"] {
+    for field in ["authority", "direction", "purpose_code", "recording", "audio", "face_recognition", "joined_with_personal_data"]
+    {
         assert!(names(&problems, field, "missing"), "{field}: {problems:#?}");
     }
 }

@@ -56,7 +56,8 @@ fn same_findings(check: &mut Check<'_>, old: &BodyAudit, new: &BodyAudit) {
             let message = "The finding says something else than before. Keep its words, and add another finding.";
             check.note(&format!("findings[{position}].text"), "rewritten", message.into());
         }
-        if finding.is_eased(before) && finding.eased_because.as_ref().is_none_or(|why| before.eased_because.as_ref() == Some(why)) {
+        if finding.is_eased(before) && finding.eased_because.as_ref().is_none_or(|why| before.eased_because.as_ref() == Some(why))
+        {
             let message = "The finding weighs less or has more time than before. Say why in `eased_because`.";
             check.note(&format!("findings[{position}].eased_because"), "missing", message.into());
         }

@@ -12,8 +12,8 @@ use usufruct_core::time::HOUR;
 
 use crate::bodies::{Shape, breach, contract, mandate};
 use crate::common::{
-    City, activate, agency_body, block_body, camera_body, certificate_body, check_body, commitment_of, day, key_body, key_id, library_card,
-    notice_body, open_long_enough, outbreak, school_meals, service_body, supervised, text,
+    City, activate, agency_body, block_body, camera_body, certificate_body, check_body, commitment_of, day, key_body, key_id,
+    library_card, notice_body, open_long_enough, outbreak, school_meals, service_body, supervised, text,
 };
 use crate::said::Said;
 

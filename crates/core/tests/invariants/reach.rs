@@ -49,8 +49,19 @@ fn the_random_histories_reach_what_the_invariants_speak_of() {
     let times = |what: &str| met.get(what).copied().unwrap_or(0);
     let (taken, refused) = (times("taken"), times("refused"));
     assert!(taken * 4 > refused && refused * 4 > taken, "{taken} taken, {refused} refused");
-    for kind in ["Agency", "Breach", "Camera", "Check", "Contract", "DataBlock", "Mandate", "Order", "Rotation", "Service", "StatusChange"]
-    {
+    for kind in [
+        "Agency",
+        "Breach",
+        "Camera",
+        "Check",
+        "Contract",
+        "DataBlock",
+        "Mandate",
+        "Order",
+        "Rotation",
+        "Service",
+        "StatusChange",
+    ] {
         for said in ["taken", "refused"] {
             assert!(times(&format!("{kind} {said}")) > 0, "no {kind} was {said}: {met:#?}");
         }

@@ -14,9 +14,10 @@ use crate::failure::Failure;
 pub fn tell(offices: &Offices, id: &str, mut body: Value, told: &mut Vec<(Time, Happening)>) -> Result<(), Failure> {
     let signers = offices.of(&agency_of(id, &body["auditor"])?)?;
     let revised = take_day(&mut body, "revised_at");
-    let done: Time = body["done_at"].as_str().and_then(|day| day.parse().ok()).ok_or_else(|| {
-        Failure::refused(format!("`{id}` does not say when it was done."), "Write `done_at` as a day.")
-    })?;
+    let done: Time = body["done_at"]
+        .as_str()
+        .and_then(|day| day.parse().ok())
+        .ok_or_else(|| Failure::refused(format!("`{id}` does not say when it was done."), "Write `done_at` as a day."))?;
     let published = done.plus(7 * DAY + 9 * HOUR);
     let first = if revised.is_some() { all_open(&body) } else { body.clone() };
     let first = compose::object(&Register::default(), StatementKind::BodyAudit, id, first, &signers, published)?;

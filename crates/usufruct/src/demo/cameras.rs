@@ -59,13 +59,21 @@ impl Past<'_> {
             }
         }
         if let Some(at) = withheld {
-            let reason = Text::new("A storm has turned it; nothing is shown until it is set right.", "颱風吹偏鏡頭，調整前不提供影像。");
+            let reason =
+                Text::new("A storm has turned it; nothing is shown until it is set right.", "颱風吹偏鏡頭，調整前不提供影像。");
             say(self.step(id, revision.hash()?, (state, State::Withheld), reason, &authority[..1], at.plus(8 * HOUR))?);
             state = State::Withheld;
         }
         if let Some(until) = until.filter(|_| state != State::Proposed) {
             let (operator, reason) = (self.offices.of(self.operator)?, Text::new("Its permit has ended.", "許可期限屆滿。"));
-            say(self.step(id, revision.hash()?, (state, State::PermitExpired), reason, &operator[..1], until.plus(5 * MINUTE))?);
+            say(self.step(
+                id,
+                revision.hash()?,
+                (state, State::PermitExpired),
+                reason,
+                &operator[..1],
+                until.plus(5 * MINUTE),
+            )?);
             state = State::PermitExpired;
         }
         if let Some(at) = removed {

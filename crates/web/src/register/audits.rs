@@ -37,8 +37,8 @@ struct ShownAudit {
     audited: Link,
     /// The heaviest first, each with whether its day has passed.
     findings: Vec<(Finding, bool)>,
-    /// How many of them are open.
-    open: usize,
+    /// How many there are, and how many of them are open, in words.
+    counted: String,
     /// Whether no later audit stands in for it.
     is_latest: bool,
     /// Whether the next one should have been done by now.
@@ -71,12 +71,14 @@ pub(super) async fn one(State(site): State<Arc<Site>>, page: Page, Path(id): Pat
 fn shown(register: &Register, page: &Page, id: &BodyAuditId, entry: &Entry<BodyAudit>, now: Time) -> ShownAudit {
     let body = &entry.body;
     let mut findings: Vec<_> = body.findings.iter().map(|finding| (finding.clone(), finding.is_late(now))).collect();
-    findings.sort_by_key(|(finding, _)| (finding.status != FindingStatus::Open, std::cmp::Reverse(finding.severity), finding.due));
+    findings
+        .sort_by_key(|(finding, _)| (finding.status != FindingStatus::Open, std::cmp::Reverse(finding.severity), finding.due));
+    let open = body.findings.iter().filter(|finding| finding.status == FindingStatus::Open).count();
     let is_latest = register.is_latest_audit(id, entry);
     ShownAudit {
         auditor: Link::agency(register, page, &body.auditor),
         audited: Link::agency(register, page, &body.audited),
-        open: body.findings.iter().filter(|finding| finding.status == FindingStatus::Open).count(),
+        counted: fl!(page.messages, "audit-findings-count", all = body.findings.len(), open = open),
         findings,
         is_latest,
         is_next_late: is_latest && body.next_due <= now,

@@ -40,8 +40,7 @@ pub(super) struct Dot {
 impl CameraMap {
     /// Those that are not gone, each with its number. `own` is the one that the page is about.
     pub(super) fn of<'a>(cameras: impl Iterator<Item = (usize, &'a Entry<Camera>)>, own: Option<&str>) -> Self {
-        let standing: Vec<_> =
-            cameras.filter(|(_, entry)| !entry.state.is_over() || own == Some(entry.id.as_str())).collect();
+        let standing: Vec<_> = cameras.filter(|(_, entry)| !entry.state.is_over() || own == Some(entry.id.as_str())).collect();
         let degrees = |entry: &Entry<Camera>| {
             let location = &entry.body.location;
             (location.longitude.micro() as f64 / 1e6, location.latitude.micro() as f64 / 1e6)

@@ -141,10 +141,11 @@ impl Page {
 
     /// How long the bar of a map is in nature.
     pub fn bar(&self, metres: &i64) -> String {
-        if *metres < 1_000 {
-            fl!(self.messages, "camera-map-metres", metres = *metres)
+        let (metres, kilometres) = (*metres, *metres / 1_000);
+        if kilometres == 0 {
+            fl!(self.messages, "camera-map-metres", metres = metres)
         } else {
-            fl!(self.messages, "camera-map-kilometres", kilometres = *metres / 1_000)
+            fl!(self.messages, "camera-map-kilometres", kilometres = kilometres)
         }
     }
 }

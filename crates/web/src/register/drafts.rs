@@ -66,9 +66,7 @@ fn shown(page: &Page, count: &'static ElsewhereCount) -> ShownRegister {
         Origin::PandemicMeasures => {
             ("measures", fl!(page.messages, "drafts-measures"), fl!(page.messages, "drafts-measures-source"))
         }
-        Origin::TraffordCameras => {
-            ("cameras", fl!(page.messages, "drafts-cameras"), fl!(page.messages, "drafts-cameras-source"))
-        }
+        Origin::TraffordCameras => ("cameras", fl!(page.messages, "drafts-cameras"), fl!(page.messages, "drafts-cameras-source")),
     };
     let is_camera = count.origin == Origin::TraffordCameras;
     let (entries, complete) = (count.shortfall.entries, count.shortfall.complete);

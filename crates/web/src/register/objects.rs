@@ -50,9 +50,11 @@ impl Link {
                 to: format!("/register/assessments#{id}"),
                 words: mandate_title(register, page, &entry.body.mandate),
             }),
-            StatementKind::BodyAudit => {
-                id.parse().ok().and_then(|key| register.body_audits.get(&key)).map(|entry| Self::body_audit(register, page, entry))
-            }
+            StatementKind::BodyAudit => id
+                .parse()
+                .ok()
+                .and_then(|key| register.body_audits.get(&key))
+                .map(|entry| Self::body_audit(register, page, entry)),
             StatementKind::Breach => id
                 .parse()
                 .ok()

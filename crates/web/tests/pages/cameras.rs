@@ -29,7 +29,10 @@ async fn a_camera_stands_on_the_map_and_in_the_list_and_goes_dark_by_the_clock()
     let list = pages.get("/register/cameras", "en").await.text;
     let map = between(&list, "<svg aria-hidden=\"true\"", "</svg>");
     assert_eq!((map.matches("<circle").count(), map.matches("class=\"view\"").count()), (2, 1), "one sees all around: {map}");
-    assert!(map.contains("dot-active") && map.contains("dot-proposed") && !map.contains("http"), "nothing comes from elsewhere: {map}");
+    assert!(
+        map.contains("dot-active") && map.contains("dot-proposed") && !map.contains("http"),
+        "nothing comes from elsewhere: {map}"
+    );
     // The other one stands a hundredth of a degree to the north, which is a kilometre, on the same meridian.
     let spots: Vec<_> = map.split("<circle cx=\"").skip(1).map(|spot| spot.split('"').collect::<Vec<_>>()).collect();
     let (door, roof) = ((spots[0][0], spots[0][2].parse::<i64>().unwrap()), (spots[1][0], spots[1][2].parse::<i64>().unwrap()));
@@ -38,14 +41,25 @@ async fn a_camera_stands_on_the_map_and_in_the_list_and_goes_dark_by_the_clock()
     assert!(list.contains("1. Door") && list.contains("2. Door"), "the list has the same numbers");
 
     let page = pages.get(DOOR, "en").await.text;
-    for said in ["25.033964, 121.564468", "to within 5 m", "North", "It hears nothing", "Nothing is kept", "https://library.example/view", "Nobody"] {
+    for said in [
+        "25.033964, 121.564468",
+        "to within 5 m",
+        "North",
+        "It hears nothing",
+        "Nothing is kept",
+        "https://library.example/view",
+        "Nobody",
+    ] {
         assert!(page.contains(said), "{said}: {page}");
     }
     assert!(page.contains("To protect a public building") && page.contains("house 12"), "the words of the law");
     let entry: Value = serde_json::from_str(&pages.get(&format!("{DOOR}.json"), "en").await.text).unwrap();
     assert!(page.contains(entry["hash"].as_str().unwrap()) && entry["body"]["audio"] == false);
     let table = pages.get("/register/cameras.csv", "en").await.text;
-    assert!(table.lines().nth(1).unwrap().starts_with("cam_door,1,active,") && table.contains(",25.033964,121.564468,5,north,"), "{table}");
+    assert!(
+        table.lines().nth(1).unwrap().starts_with("cam_door,1,active,") && table.contains(",25.033964,121.564468,5,north,"),
+        "{table}"
+    );
     assert!(pages.get("/register/cameras.jsonld", "en").await.text.contains(DOOR));
 
     city.clock.advance(180 * DAY);
