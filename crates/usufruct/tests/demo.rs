@@ -27,6 +27,11 @@ fn the_loaded_city_shows_every_state_and_its_log_verifies() {
     let ended = list.lines().find(|line| line.contains(" ended ")).unwrap();
     assert!(ended.contains("certificate crt_"), "{ended}");
 
+    let cameras = ok(&["camera", "list", "--data-dir", &dir]);
+    for state in [" proposed ", " permitted ", " active ", " withheld ", " permit_expired ", " removed "] {
+        assert!(cameras.contains(state), "no camera is{state}in\n{cameras}");
+    }
+
     let state = folder.at("seen.json");
     let first = ok(&["verify", &dir, "--state", &state]);
     assert!(first.contains("trusted on first use"), "{first}");
