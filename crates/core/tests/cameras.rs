@@ -82,7 +82,8 @@ fn who_asks_proposes_and_who_permits_is_another() {
     assert!(names(&by(POLICE, &[(POLICE, "head")]), "approvals", "too-few"));
     assert!(names(&by("agc_cloud", &[("agc_cloud", "head"), ("agc_cloud", "privacy")]), "by", "not-the-owner"));
     let with = |change: &dyn Fn(&mut Value)| problems(&city, &proposal(&city, changed(change)));
-    assert!(names(&with(&|body| body["authority"] = json!("agc_cloud")), "authority", "vendor"));
+    let vendor = |body: &mut Value| (body["authority"], body["installer"]) = (json!("agc_cloud"), json!("agc_health"));
+    assert!(names(&with(&vendor), "authority", "vendor"));
     assert!(names(&with(&|body| body["installer"] = json!("agc_nowhere")), "installer", "unknown"));
     assert!(names(&with(&|body| body["purpose_code"] = json!("curiosity")), "purpose_code", "unknown-purpose"));
     assert!(names(&with(&|body| body["last_check"] = json!(day(2).to_string())), "last_check", "future"));
