@@ -130,6 +130,7 @@ fn camera_field(page: &Page, field: &str) -> String {
         "authority" => fl!(page.messages, "camera-authority"),
         "installer" => fl!(page.messages, "camera-installer"),
         "applicant" => fl!(page.messages, "camera-applicant"),
+        "location.latitude" | "location.longitude" => fl!(page.messages, "camera-coordinates"),
         "location.place" => fl!(page.messages, "camera-place"),
         "location.precision_m" => fl!(page.messages, "draft-field-precision"),
         "direction" => fl!(page.messages, "draft-field-direction"),

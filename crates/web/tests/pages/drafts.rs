@@ -52,8 +52,8 @@ const ALGORITHMS: [(&str, &str, u64); 11] = [
     ("title", "one-language", 1_530),
 ];
 
-/// What all cameras of Trafford lack.
-const CAMERAS: [(&str, &str, u64); 14] = [
+/// What all cameras of Trafford lack, and one whose longitude has sixteen decimals.
+const CAMERAS: [(&str, &str, u64); 15] = [
     ("applicant", "missing", 163),
     ("audio", "missing", 163),
     ("authority", "missing", 163),
@@ -62,6 +62,7 @@ const CAMERAS: [(&str, &str, u64); 14] = [
     ("field", "missing", 163),
     ("installer", "missing", 163),
     ("joined_with_personal_data", "missing", 163),
+    ("location.longitude", "malformed", 1),
     ("location.place", "one-language", 163),
     ("location.precision_m", "missing", 163),
     ("purpose_code", "missing", 163),
