@@ -93,7 +93,6 @@ fn view(x: i64, y: i64, degrees: i64) -> String {
 }
 
 /// Whole units: no picture is so large that a half of one shows.
-#[expect(clippy::cast_possible_truncation, reason = "pictures are a thousand units wide")]
 fn units(length: f64) -> i64 {
     length.round() as i64
 }
