@@ -1,4 +1,4 @@
-//! The two registers of elsewhere that ship with the program, and what their entries lack. They do not change, so they are read once.
+//! The registers of elsewhere that ship with the program, and what their entries lack. They do not change, so they are read once.
 
 use std::io::Read;
 use std::sync::LazyLock;
@@ -12,6 +12,7 @@ use usufruct_core::foreign::{self, ForeignEntry, Origin, Shortfall, Unreadable};
 const READ_AT_MICROS: i64 = 1_786_147_200_000_000;
 
 const MEASURES: &str = include_str!("../data/covid-surveillance-measures-650.csv");
+const CAMERAS: &str = include_str!("../data/trafford-cctv-cameras-163.csv");
 const ALGORITHMS: &[u8] = include_bytes!("../data/nl-algorithm-register-2026-08-08.json.gz");
 
 /// A register that ships with the program.
@@ -29,17 +30,17 @@ pub struct ElsewhereCount {
     pub shortfall: Shortfall,
 }
 
-/// Both registers with all their entries, for those who look at one of them.
+/// All registers with all their entries, for those who look at one of them.
 pub fn elsewhere() -> Result<Vec<Elsewhere>, Unreadable> {
     let mut algorithms = String::new();
     GzDecoder::new(ALGORITHMS).read_to_string(&mut algorithms).map_err(Unreadable::Packed)?;
-    [MEASURES, &algorithms]
+    [MEASURES, &algorithms, CAMERAS]
         .into_iter()
         .map(|text| foreign::read(text).map(|(origin, entries)| Elsewhere { origin, entries }))
         .collect()
 }
 
-/// How the entries of both fare as mandates, for the public register. The first call takes a moment.
+/// How the entries of each fare as mandates or as cameras, for the public register. The first call takes a moment.
 pub fn elsewhere_counts() -> Result<&'static [ElsewhereCount], &'static Unreadable> {
     static COUNTS: LazyLock<Result<Vec<ElsewhereCount>, Unreadable>> = LazyLock::new(|| {
         let at = Time::from_micros(READ_AT_MICROS);

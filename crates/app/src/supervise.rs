@@ -1,6 +1,8 @@
-//! Supervise: the clock ends contracts and agreements on their last day, suspends a contract whose vendor was not looked at in time, or at
-//! whose vendor there was a grave breach, and says that one is breached whose vendor does not delete.
+//! Supervise: the clock ends contracts, agreements and permits of cameras on their last day, suspends a contract whose vendor was not looked at
+//! in time, or at whose vendor there was a grave breach, says that one is breached whose vendor does not delete, and withholds the pictures of a
+//! camera at which nobody looked.
 
+use usufruct_core::camera::Camera;
 use usufruct_core::contract::Contract;
 use usufruct_core::id::BreachId;
 use usufruct_core::late::{Late, LateDuty};
@@ -27,9 +29,10 @@ impl App {
             reason: Text::new("Its last day is over.", "已逾期滿日。"),
             breach: None,
         });
+        let cameras = register.cameras.values().filter_map(|camera| due_step_of_camera(&register, camera, now));
         let by = self.automation.agency().clone();
         let mut moved = Vec::new();
-        for step in contracts.chain(agreements) {
+        for step in contracts.chain(agreements).chain(cameras) {
             let statement = self.step(&step, &by, &[&self.automation], now)?;
             self.publish(&Publication { statements: vec![statement] })?;
             moved.push(step.object.to_owned());
@@ -81,4 +84,18 @@ fn due_step<'a>(register: &Register, contract: &'a Entry<Contract>, now: Time) -
         _ => return None,
     };
     Some(LifecycleStep { object: &contract.id, revision: contract.hash, from: contract.state, to, reason, breach })
+}
+
+/// The step that a camera is due for: its permit ends, or nobody has looked at it.
+fn due_step_of_camera<'a>(register: &Register, camera: &'a Entry<Camera>, now: Time) -> Option<LifecycleStep<'a>> {
+    let (to, reason) = match camera.state {
+        State::Permitted | State::Active | State::Withheld if camera.body.permit_until.is_some_and(|until| until <= now) => {
+            (State::PermitExpired, Text::new("Its permit has ended.", "許可期限屆滿。"))
+        }
+        State::Active if register.is_unchecked(&camera.body, now) => {
+            (State::Withheld, Text::new("Nobody has looked at the camera in time.", "逾期未檢查攝影機，停止提供影像。"))
+        }
+        _ => return None,
+    };
+    Some(LifecycleStep { object: &camera.id, revision: camera.hash, from: camera.state, to, reason, breach: None })
 }

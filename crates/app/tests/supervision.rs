@@ -21,11 +21,12 @@ use usufruct_core::late::LateDuty;
 use usufruct_core::lifecycle::State;
 use usufruct_core::statement::{Signer, StatementKind};
 use usufruct_core::time::{DAY, HOUR};
-use vendors::{CONTRACT, THEIRS, check, city, state, step, theirs};
+use vendors::{CONTRACT, THEIRS, camera, check, city, state, step, theirs};
 
 on_both!(
     a_vendor_that_nobody_looks_at_is_suspended_by_the_clock,
     a_vendor_who_signed_out_is_out_on_every_node,
+    a_camera_that_nobody_looks_at_is_withheld_by_the_clock_and_its_permit_ends_on_its_day,
     a_vendor_whose_session_ended_is_told_and_answers_nothing_more,
     a_contract_ends_on_its_day_and_the_deletion_falls_due,
     pseudonyms_pass_between_bodies_only_by_agreement,
@@ -137,6 +138,42 @@ fn a_vendor_that_nobody_looks_at_is_suspended_by_the_clock(dir: &Path, url: Opti
     drop(city);
     let again = City::open(dir, url, &at, 2);
     assert!(!is_open(&again) && state(&again) == State::Suspended);
+}
+
+fn a_camera_that_nobody_looks_at_is_withheld_by_the_clock_and_its_permit_ends_on_its_day(dir: &Path, url: Option<&str>) {
+    let city = City::found(dir, url);
+    city.publish_agency(VENDOR, "vendor");
+    let body = camera(&city, 200);
+    city.publish(StatementKind::Camera, "cam_door", LIBRARY, body.clone());
+    for to in [State::Permitted, State::Active] {
+        step(&city, "cam_door", to, &city.signer(LIBRARY)).unwrap();
+    }
+    let id = "cam_door".parse().unwrap();
+    let stands = |city: &City| {
+        let register = city.app.register();
+        (register.cameras[&id].state, register.camera_may_see(&register.cameras[&id], city.app.now()))
+    };
+    city.clock.advance(180 * DAY - 1);
+    assert_eq!((city.app.run_supervision().unwrap(), stands(&city)), (vec![], (State::Active, true)));
+    city.clock.advance(1);
+    assert_eq!(stands(&city), (State::Active, false), "before any job has run");
+    assert_eq!(city.app.late().unwrap()[0].duty, LateDuty::CameraCheck);
+    city.app.tick().unwrap();
+    assert_eq!(stands(&city), (State::Withheld, false));
+    assert!(city.app.run_supervision().unwrap().is_empty(), "once");
+    let mut checked = body;
+    checked["last_check"] = json!(city.app.now().to_string());
+    city.publish(StatementKind::Camera, "cam_door", LIBRARY, checked);
+    assert!(step(&city, "cam_door", State::Active, &city.signer(LIBRARY)[..1]).is_err(), "one person alone");
+    step(&city, "cam_door", State::Active, &city.signer(LIBRARY)).unwrap();
+    assert_eq!(stands(&city), (State::Active, true));
+    city.clock.advance(20 * DAY);
+    assert_eq!(stands(&city), (State::Active, false));
+    assert_eq!(city.app.run_supervision().unwrap(), ["cam_door"]);
+    let at = city.app.now().to_string();
+    drop(city);
+    let again = City::open(dir, url, &at, 2);
+    assert_eq!(stands(&again), (State::PermitExpired, false), "it holds after a restart, since it stands in the log");
 }
 
 fn a_contract_ends_on_its_day_and_the_deletion_falls_due(dir: &Path, url: Option<&str>) {

@@ -91,10 +91,14 @@ ids! {
     AssessmentId = "dpi";
     /// What a drill of the vault found.
     AuditId = "aud";
+    /// What an auditor found at a body.
+    BodyAuditId = "bau";
     /// One piece of data that can be asked for, such as a name.
     BlockId = "blk";
     /// Data that got out, was lost or is kept too long.
     BreachId = "brc";
+    /// A camera in a public place.
+    CameraId = "cam";
     /// What a resident asked, demanded or objected to.
     CaseId = "cas";
     /// The public proof that keys were destroyed.

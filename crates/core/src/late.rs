@@ -34,6 +34,8 @@ pub enum LateDuty {
     Assessment,
     /// A law or a contract demanded something of a breach.
     Breach(Duty),
+    /// Nobody has looked at a camera for too long.
+    CameraCheck,
     /// The operator destroyed keys and can prove nothing of it.
     Certificate,
     /// A body has not looked at its vendor.
@@ -48,10 +50,12 @@ pub enum LateDuty {
     DisparityAudit,
     /// A vendor shows nothing valid of what it is able to do.
     Evidence,
-    /// A vendor has not mended what a check found.
+    /// What a check of a vendor or an audit of a body found was not mended by its day.
     Finding,
     /// A body has not done what an impact assessment says against a risk.
     Measure,
+    /// A body was not audited again.
+    NextAudit,
     /// An order was not carried out.
     Order,
     /// An office has not done what residents were promised, or what was ordered for them.
@@ -70,6 +74,7 @@ impl LateDuty {
             Self::Answer => "answer",
             Self::Assessment => "assessment",
             Self::Breach(duty) => duty.code(),
+            Self::CameraCheck => "camera_check",
             Self::Certificate => "certificate",
             Self::Check => "check",
             Self::Consultation => "consultation",
@@ -79,6 +84,7 @@ impl LateDuty {
             Self::Evidence => "evidence",
             Self::Finding => "finding",
             Self::Measure => "measure",
+            Self::NextAudit => "next_audit",
             Self::Order => "order",
             Self::Remedy => "remedy",
             Self::Review => "review",
@@ -126,6 +132,12 @@ impl Register {
                 let agency = mandate.body.controller.clone();
                 late.push(Late { duty, object: mandate.id.clone(), agency, due_at });
             }
+        }
+        self.late_audits(now, &mut late);
+        for camera in self.cameras.values().filter(|camera| matches!(camera.state, State::Active | State::Withheld)) {
+            let due_at = self.camera_check_due(&camera.body, now).filter(|due| *due <= now);
+            let (object, agency) = (camera.id.clone(), camera.body.authority.clone());
+            late.extend(due_at.map(|due_at| Late { duty: LateDuty::CameraCheck, object, agency, due_at }));
         }
         for entry in self.open_breaches() {
             let overdue = entry.body.clocks.iter().filter(|clock| clock.standing(now) == ClockStanding::Late);
@@ -183,5 +195,23 @@ impl Register {
             let waivers = mandate.body.eight_conditions.iter().flat_map(EightConditions::waivers);
             waivers.for_each(|(_, waiver)| owes(LateDuty::Waiver, &mandate.id, waiver.until));
         }
+    }
+
+    /// What was found and not mended, and bodies that were not audited again.
+    fn late_audits(&self, now: Time, late: &mut Vec<Late>) {
+        for (object, body) in self.body_audits.values().map(|audit| (&audit.id, &audit.body)) {
+            late.extend(body.late_findings(now).map(|finding| Late {
+                duty: LateDuty::Finding,
+                object: object.clone(),
+                agency: body.audited.clone(),
+                due_at: finding.due,
+            }));
+        }
+        late.extend(self.overdue_audits(now).map(|audit| Late {
+            duty: LateDuty::NextAudit,
+            object: audit.id.clone(),
+            agency: audit.body.auditor.clone(),
+            due_at: audit.body.next_due,
+        }));
     }
 }

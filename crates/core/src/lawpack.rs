@@ -38,6 +38,9 @@ pub struct Lawpack {
     /// What about a mandate asks for an impact assessment before it begins. A pack that lists nothing leaves it to the generic one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub assessed_when: Vec<AssessedWhen>,
+    /// What cameras may be for. A pack that lists nothing leaves it to the generic one, and where that lists nothing, what ships with the program.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub camera_purposes: Vec<Provision>,
     pub deadlines: Vec<Deadline>,
     /// What the levels of a breach mean, the lightest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -199,6 +202,8 @@ duties! {
     SubprocessorNotice = "subprocessor_notice";
     /// How long a check of a processor may be overdue before the contract is suspended.
     CheckGrace = "check_grace";
+    /// How old the last look at a camera may be before its pictures are withheld.
+    CameraCheck = "camera_check";
     /// Until a service has answered a request to delete, where no contract says it.
     DeletionAnswer = "deletion_answer";
     /// How long a mandate may delay what residents see.
@@ -225,7 +230,8 @@ duties! {
 
 impl Duty {
     /// Those that a generic pack can leave out.
-    pub const OPTIONAL: [Self; 4] = [Self::CommentPublic, Self::Complain, Self::VendorCall, Self::VendorReport];
+    pub const OPTIONAL: [Self; 5] =
+        [Self::CameraCheck, Self::CommentPublic, Self::Complain, Self::VendorCall, Self::VendorReport];
     /// Those whose length each contract says, and no pack.
     pub const OF_CONTRACTS: [Self; 2] = [Self::VendorCall, Self::VendorReport];
     /// Those that can have another length for another level of a breach.
@@ -269,6 +275,31 @@ static HOUSE_SUSPENSION: LazyLock<VendorSuspension> = LazyLock::new(|| VendorSus
     causes: vec![BreachCause::UnansweredDeletion],
     article: "house 8".to_owned(),
 });
+
+/// What holds for cameras where no published pack says anything of them.
+const CAMERAS: &str = include_str!("../lawpacks/cameras.toml");
+
+/// The same, read.
+static CAMERA_TERMS: LazyLock<CameraTerms> = LazyLock::new(|| {
+    let body: Value = toml::from_str(CAMERAS).expect("the shipped terms are TOML");
+    CameraTerms::read(&body).expect("the shipped terms are whole")
+});
+
+/// What a law says of cameras.
+struct CameraTerms {
+    purposes: Vec<Provision>,
+    check: Deadline,
+}
+
+impl CameraTerms {
+    fn read(value: &Value) -> Option<Self> {
+        let mut draft = Draft::new(value);
+        let purposes = draft.objects("camera_purposes", "List what cameras may be for.", provision);
+        let deadlines = draft.objects("deadlines", "Say how old the last look may be.", deadline);
+        let check = deadlines.into_iter().find(|deadline| deadline.duty == Duty::CameraCheck);
+        check.filter(|_| draft.finish().is_empty()).map(|check| Self { purposes, check })
+    }
+}
 
 /// The law that holds for one body: its own pack, and the generic one for what that does not say.
 #[derive(Clone, Copy, Debug)]
@@ -364,6 +395,18 @@ impl<'a> Law<'a> {
     pub fn assessed_when(&self) -> &'a [AssessedWhen] {
         let own = self.own.map(|pack| &*pack.assessed_when).filter(|list| !list.is_empty());
         own.unwrap_or(&self.generic.assessed_when)
+    }
+
+    /// What cameras may be for: by its own pack if that lists anything, else by the generic one or what ships with the program.
+    pub fn camera_purposes(&self) -> &'a [Provision] {
+        let listed = [self.own, Some(self.generic)].into_iter().flatten().map(|pack| &*pack.camera_purposes);
+        let mut listed = listed.filter(|list| !list.is_empty());
+        listed.next().unwrap_or(&CAMERA_TERMS.purposes)
+    }
+
+    /// How old the last look at a camera may be, in microseconds.
+    pub fn camera_check(&self) -> i64 {
+        self.deadline_if_any(Duty::CameraCheck).unwrap_or(&CAMERA_TERMS.check).within()
     }
 
     /// Its own pack, if one is in force.
@@ -471,6 +514,7 @@ impl Lawpack {
         let notice_items = draft.optional_objects("notice_items", provision);
         let asks_again = draft.optional_objects("asks_again", AskedAgain::read);
         let assessed_when = draft.optional_objects("assessed_when", AssessedWhen::read);
+        let camera_purposes = draft.optional_objects("camera_purposes", provision);
         let deadlines = draft.objects("deadlines", "List what the law sets a time for.", deadline);
         let breach_levels = draft.optional_objects("breach_levels", breach_level);
         let vendor_suspension = draft.optional_object("vendor_suspension", vendor_suspension);
@@ -491,6 +535,7 @@ impl Lawpack {
             notice_items,
             asks_again,
             assessed_when,
+            camera_purposes,
             deadlines,
             breach_levels,
             vendor_suspension,

@@ -22,12 +22,19 @@ pub enum State {
     Ending,
     Breached,
     Closed,
+    Proposed,
+    Permitted,
+    /// Nothing of it is shown or kept, until people let it see again.
+    Withheld,
+    PermitExpired,
+    Removed,
 }
 
 /// A kind of object with a life of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifecycle {
     Agreement,
+    Camera,
     Contract,
     Mandate,
     Service,
@@ -47,7 +54,7 @@ const ONE_PERSON: Guard = Guard { approvals: 1, automatic: false };
 const CLOCK: Guard = Guard { approvals: 1, automatic: true };
 
 impl State {
-    pub const WORDS: [(&'static str, Self); 16] = [
+    pub const WORDS: [(&'static str, Self); 21] = [
         ("draft", Self::Draft),
         ("consulted", Self::Consulted),
         ("approved", Self::Approved),
@@ -64,6 +71,11 @@ impl State {
         ("ending", Self::Ending),
         ("breached", Self::Breached),
         ("closed", Self::Closed),
+        ("proposed", Self::Proposed),
+        ("permitted", Self::Permitted),
+        ("withheld", Self::Withheld),
+        ("permit_expired", Self::PermitExpired),
+        ("removed", Self::Removed),
     ];
 
     /// The word for this state.
@@ -73,7 +85,10 @@ impl State {
 
     /// Whether the object can never act again.
     pub fn is_over(self) -> bool {
-        matches!(self, Self::Sunset | Self::Revoked | Self::Erasing | Self::Erased | Self::Closed)
+        matches!(
+            self,
+            Self::Sunset | Self::Revoked | Self::Erasing | Self::Erased | Self::Closed | Self::PermitExpired | Self::Removed
+        )
     }
 }
 
@@ -99,6 +114,12 @@ pub fn guard(lifecycle: Lifecycle, from: State, to: State) -> Option<Guard> {
         (Lifecycle::Agreement, Published | Active | Suspended, Sunset) => Some(CLOCK),
         (Lifecycle::Agreement, Draft | Consulted | Published | Active | Suspended, Revoked) => Some(ONE_PERSON),
 
+        (Lifecycle::Camera, Proposed, Permitted) => Some(TWO_PEOPLE),
+        (Lifecycle::Camera, Permitted | Withheld, Active) => Some(TWO_PEOPLE),
+        (Lifecycle::Camera, Active, Withheld) => Some(CLOCK),
+        (Lifecycle::Camera, Permitted | Active | Withheld, PermitExpired) => Some(CLOCK),
+        (Lifecycle::Camera, Proposed | Permitted | Active | Withheld | PermitExpired, Removed) => Some(ONE_PERSON),
+
         (Lifecycle::Contract, Draft, CheckedAgency) => Some(ONE_PERSON),
         (Lifecycle::Contract, CheckedAgency, CheckedCity) => Some(ONE_PERSON),
         (Lifecycle::Contract, CheckedCity, Signed) => Some(TWO_PEOPLE),
@@ -121,9 +142,12 @@ pub fn guard(lifecycle: Lifecycle, from: State, to: State) -> Option<Guard> {
 mod tests {
     use super::*;
 
+    const ALL: [Lifecycle; 5] =
+        [Lifecycle::Agreement, Lifecycle::Camera, Lifecycle::Contract, Lifecycle::Mandate, Lifecycle::Service];
+
     #[test]
     fn nobody_alone_and_no_machine_gives_power() {
-        for lifecycle in [Lifecycle::Agreement, Lifecycle::Contract, Lifecycle::Mandate, Lifecycle::Service] {
+        for lifecycle in ALL {
             for (_, from) in State::WORDS {
                 if let Some(guard) = guard(lifecycle, from, State::Active) {
                     assert!(guard.approvals >= 2 && !guard.automatic, "{lifecycle:?} {from:?}");
@@ -134,7 +158,7 @@ mod tests {
 
     #[test]
     fn what_is_over_stays_over() {
-        for lifecycle in [Lifecycle::Agreement, Lifecycle::Contract, Lifecycle::Mandate, Lifecycle::Service] {
+        for lifecycle in ALL {
             for (_, from) in State::WORDS.into_iter().filter(|(_, state)| state.is_over()) {
                 for (_, to) in State::WORDS.into_iter().filter(|(_, state)| !state.is_over()) {
                     assert_eq!(guard(lifecycle, from, to), None, "{from:?} to {to:?}");

@@ -16,14 +16,17 @@ use crate::amendment::{Amendment, changes};
 use crate::assessment::Assessment;
 use crate::audit::Audit;
 use crate::block::DataBlock;
+use crate::body_audit::BodyAudit;
 use crate::breach::Breach;
+use crate::camera::Camera;
 use crate::certificate::{Cause, Certificate};
 use crate::check::ContractCheck;
 use crate::contract::Contract;
 use crate::draft::Problem;
 use crate::id::{
-    AgencyId, AgreementId, AssessmentId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId,
-    LawpackId, MandateId, MeetingId, OrderId, PaymentId, PurgeId, RotationId, RulingId, ServiceId, StoppageId, TallyId,
+    AgencyId, AgreementId, AssessmentId, AuditId, BlockId, BodyAuditId, BreachId, CameraId, CertificateId, CheckId, ContractId,
+    IncidentId, KeyId, LawpackId, MandateId, MeetingId, OrderId, PaymentId, PurgeId, RotationId, RulingId, ServiceId, StoppageId,
+    TallyId,
 };
 use crate::incident::Incident;
 use crate::key::{KeyOf, PublishedKey};
@@ -73,7 +76,10 @@ pub struct Register {
     pub assessments: BTreeMap<AssessmentId, Entry<Assessment>>,
     pub checks: BTreeMap<CheckId, Entry<ContractCheck>>,
     pub audits: BTreeMap<AuditId, Entry<Audit>>,
+    /// What auditors found at bodies.
+    pub body_audits: BTreeMap<BodyAuditId, Entry<BodyAudit>>,
     pub breaches: BTreeMap<BreachId, Entry<Breach>>,
+    pub cameras: BTreeMap<CameraId, Entry<Camera>>,
     pub certificates: BTreeMap<CertificateId, Entry<Certificate>>,
     pub incidents: BTreeMap<IncidentId, Entry<Incident>>,
     /// Keys of mandates and pseudonym domains, whether they live or not.
@@ -140,7 +146,9 @@ pub(crate) enum Content {
     Assessment(AssessmentId, Box<Assessment>),
     Block(BlockId, DataBlock),
     Audit(AuditId, Audit),
+    BodyAudit(BodyAuditId, Box<BodyAudit>),
     Breach(BreachId, Box<Breach>),
+    Camera(CameraId, Box<Camera>),
     Certificate(CertificateId, Certificate),
     Check(CheckId, ContractCheck),
     Contract(ContractId, Contract),
@@ -201,6 +209,7 @@ impl Register {
             Content::Block(id, body) => put(&mut self.blocks, id, body, &make, State::Active),
             Content::Assessment(id, body) => put(&mut self.assessments, id, *body, &make, State::Published),
             Content::Audit(id, body) => put(&mut self.audits, id, body, &make, State::Published),
+            Content::BodyAudit(id, body) => put(&mut self.body_audits, id, *body, &make, State::Published),
             Content::Breach(id, body) => {
                 if body.state.does_harm() {
                     self.harmful.insert(id.clone());
@@ -208,6 +217,12 @@ impl Register {
                     self.harmful.remove(&id);
                 }
                 put(&mut self.breaches, id, *body, &make, State::Published);
+            }
+            Content::Camera(id, body) => {
+                // That somebody looked at it changes nothing that was permitted.
+                let same = self.cameras.get(&id).filter(|old| body.is_permitted_as(&old.body));
+                let state = same.map_or(State::Proposed, |old| old.state);
+                put(&mut self.cameras, id, *body, &make, state);
             }
             Content::Certificate(id, body) => {
                 self.certified_epoch = self.certified_epoch.max(body.epoch_after);
@@ -334,6 +349,8 @@ impl Register {
         } else if let Some(entry) = change.object.parse().ok().and_then(|id: ServiceId| self.services.get_mut(&id)) {
             entry.take(step);
         } else if let Some(entry) = change.object.parse().ok().and_then(|id: AgreementId| self.agreements.get_mut(&id)) {
+            entry.take(step);
+        } else if let Some(entry) = change.object.parse().ok().and_then(|id: CameraId| self.cameras.get_mut(&id)) {
             entry.take(step);
         }
     }
@@ -484,7 +501,7 @@ impl Register {
         Some(same.map_or(now, |old| self.open_since(old)).plus(within)).filter(|until| now < *until)
     }
 
-    /// Whether there is an assessment, an agreement, an audit, a check, a contract, a mandate or a meeting of this id: what can be named as
+    /// Whether there is an assessment, an agreement, an audit of the vault or of a body, a check, a contract, a mandate or a meeting of this id: what can be named as
     /// evidence.
     pub fn has(&self, id: &str) -> bool {
         fn is_in<K: Ord + std::str::FromStr, T>(map: &BTreeMap<K, Entry<T>>, id: &str) -> bool {
@@ -493,6 +510,7 @@ impl Register {
         is_in(&self.assessments, id)
             || is_in(&self.agreements, id)
             || is_in(&self.audits, id)
+            || is_in(&self.body_audits, id)
             || is_in(&self.checks, id)
             || is_in(&self.contracts, id)
             || is_in(&self.mandates, id)

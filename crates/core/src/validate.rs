@@ -4,7 +4,9 @@ mod agency;
 mod agreement;
 mod approvals;
 mod assessment;
+mod body_audit;
 mod breach;
+mod camera;
 mod certificate;
 mod contract;
 mod emergency;
@@ -29,8 +31,8 @@ use crate::Digest;
 use crate::agency::SigningKey;
 use crate::draft::Problem;
 use crate::id::{
-    AgencyId, AgreementId, AssessmentId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId,
-    LawpackId, LogId, MandateId, MeetingId, NoticeId, OrderId, PaymentId, PurgeId, RotationId, RulingId, ServiceId,
+    AgencyId, AgreementId, AssessmentId, AuditId, BlockId, BodyAuditId, BreachId, CameraId, CertificateId, CheckId, ContractId,
+    IncidentId, KeyId, LawpackId, LogId, MandateId, MeetingId, NoticeId, OrderId, PaymentId, PurgeId, RotationId, RulingId, ServiceId,
     StatusChangeId, StoppageId, TallyId, VaultId, VerifierId,
 };
 use crate::register::{Content, Register};
@@ -59,7 +61,9 @@ pub(crate) fn statement(
         StatementKind::Agreement => agreement::agreement(&mut check),
         StatementKind::Assessment => assessment::assessment(&mut check),
         StatementKind::Audit => house::audit(&mut check),
+        StatementKind::BodyAudit => body_audit::body_audit(&mut check),
         StatementKind::Breach => breach::breach(&mut check),
+        StatementKind::Camera => camera::camera(&mut check),
         StatementKind::Certificate => certificate::certificate(&mut check),
         StatementKind::Check => contract::contract_check(&mut check),
         StatementKind::Contract => contract::contract(&mut check),
@@ -145,7 +149,9 @@ fn envelope(check: &mut Check<'_>) {
         StatementKind::Agreement => AgreementId::from_str(&statement.id).is_ok(),
         StatementKind::Assessment => AssessmentId::from_str(&statement.id).is_ok(),
         StatementKind::Audit => AuditId::from_str(&statement.id).is_ok(),
+        StatementKind::BodyAudit => BodyAuditId::from_str(&statement.id).is_ok(),
         StatementKind::Breach => BreachId::from_str(&statement.id).is_ok(),
+        StatementKind::Camera => CameraId::from_str(&statement.id).is_ok(),
         StatementKind::Certificate => CertificateId::from_str(&statement.id).is_ok(),
         StatementKind::Check => CheckId::from_str(&statement.id).is_ok(),
         StatementKind::Contract => ContractId::from_str(&statement.id).is_ok(),

@@ -4,7 +4,7 @@ mod common;
 
 use common::{day, library_card, names, well_said};
 use serde_json::json;
-use usufruct_core::foreign::{self, ForeignEntry, Lack, Origin, Shortfall};
+use usufruct_core::foreign::{self, DraftOf, ForeignEntry, Lack, Origin, Shortfall};
 
 fn register(basis: &str) -> String {
     json!({"algoritmes": [{"id": "1", "title": "Meldingen", "organisatie": "Gemeente Delft", "doel": "Meldingen verdelen.",
@@ -46,8 +46,24 @@ fn a_measure_keeps_its_day_and_has_to_say_where_its_assessment_is() {
 }
 
 #[test]
+fn a_camera_keeps_its_place_and_lacks_who_permits_it_and_what_it_does_not_do() {
+    let table =
+        "camera_id,location,area_name,area_code,lon,lat\n1001,Trafford Wharf Road,Gorse Hill,E05015247,-2.284777,53.464515\n";
+    let (origin, entries) = foreign::read(table).unwrap();
+    assert_eq!((origin, entries[0].of, entries[0].id.as_str()), (Origin::TraffordCameras, DraftOf::Camera, "1001"));
+    let problems = entries[0].problems(day(0));
+    let said: Vec<_> = problems.iter().map(|problem| problem.field.as_str()).filter(|field| field.contains("tude")).collect();
+    assert_eq!(said, [""; 0], "where it stands is said: {problems:#?}");
+    assert!(names(&problems, "location.place", "one-language"), "{problems:#?}");
+    for field in ["authority", "direction", "purpose_code", "recording", "audio", "face_recognition", "joined_with_personal_data"]
+    {
+        assert!(names(&problems, field, "missing"), "{field}: {problems:#?}");
+    }
+}
+
+#[test]
 fn a_whole_mandate_counts_as_complete_and_one_too_long_does_not() {
-    let entry = |draft| ForeignEntry { id: "x".into(), title: "Library card".into(), draft };
+    let entry = |draft| ForeignEntry { id: "x".into(), title: "Library card".into(), of: DraftOf::Mandate, draft };
     let mut long = library_card();
     long["sunset_at"] = json!("2090-01-01T00:00:00Z");
     let found = Shortfall::of(&[entry(library_card()), entry(long)], day(0));
@@ -61,6 +77,7 @@ fn a_file_of_another_kind_is_refused_in_two_sentences() {
         ("{\"algoritmes\": 3}", "This is not the JSON of the Dutch algorithm register: "),
         ("{", "This is not the JSON of the Dutch algorithm register: "),
         ("name,age\nA,3\n", "This is not the CSV of the pandemic measures: "),
+        ("camera_id,location\n1,here\n", "This is not the CSV of the cameras of Trafford: "),
         ("{\"algoritmes\": []}", "This file has no entries. "),
         ("", "This file has no entries. "),
     ] {

@@ -7,9 +7,9 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::command::{
-    agreement, audit, backup, breach, card, case, completions, contract, deletions, demo, doctor, enrol, escrow, footprint,
-    guardian, init, invite, keeper, key, letters, mandate, migrate, mirror, proposal, publish, recover, refound, restore,
-    restore_log, rotate, serve, service, verify, witness,
+    agreement, audit, backup, breach, camera, card, case, completions, contract, deletions, demo, doctor, enrol, escrow,
+    footprint, guardian, init, invite, keeper, key, letters, mandate, migrate, mirror, proposal, publish, recover, refound,
+    restore, restore_log, rotate, serve, service, verify, witness,
 };
 use crate::failure::Failure;
 
@@ -51,6 +51,7 @@ enum Verb {
     Publish(publish::Publish),
     Contract(contract::Contract),
     Agreement(agreement::Agreement),
+    Camera(camera::Camera),
     Service(service::Service),
     Keeper(keeper::Keeper),
     Key(key::Key),
@@ -78,6 +79,7 @@ impl Cli {
             Verb::Audit(verb) => verb.run(),
             Verb::Backup(verb) => verb.run(),
             Verb::Breach(verb) => verb.run(),
+            Verb::Camera(verb) => verb.run(),
             Verb::Card(verb) => verb.run(),
             Verb::Case(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),

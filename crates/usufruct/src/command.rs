@@ -4,6 +4,7 @@ pub mod agreement;
 pub mod audit;
 pub mod backup;
 pub mod breach;
+pub mod camera;
 pub mod card;
 pub mod case;
 pub mod completions;

@@ -1,5 +1,7 @@
 //! The demo city: its content, its invented residents, and its past.
 
+mod audits;
+mod cameras;
 pub mod city;
 pub mod load;
 pub mod official;

@@ -27,6 +27,11 @@ fn the_loaded_city_shows_every_state_and_its_log_verifies() {
     let ended = list.lines().find(|line| line.contains(" ended ")).unwrap();
     assert!(ended.contains("certificate crt_"), "{ended}");
 
+    let cameras = ok(&["camera", "list", "--data-dir", &dir]);
+    for state in [" proposed ", " permitted ", " active ", " withheld ", " permit_expired ", " removed "] {
+        assert!(cameras.contains(state), "no camera is{state}in\n{cameras}");
+    }
+
     let state = folder.at("seen.json");
     let first = ok(&["verify", &dir, "--state", &state]);
     assert!(first.contains("trusted on first use"), "{first}");
@@ -158,7 +163,8 @@ fn the_citys_mandates_are_lawful_and_a_spoiled_one_is_not() {
 /// Some file below a folder, the largest by name.
 fn newest(folder: &Path) -> PathBuf {
     let mut entries: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    entries.sort();
+    // Tiles that are not full are named by their width, which has no zeros before it.
+    entries.sort_by_key(|path| (path.as_os_str().len(), path.clone()));
     let last = entries.pop().unwrap();
     if last.is_dir() { newest(&last) } else { last }
 }

@@ -3,8 +3,11 @@
 
 mod agencies;
 mod assessments;
+mod audits;
 mod blocks;
 pub(crate) mod breaches;
+mod camera_map;
+mod cameras;
 mod cases;
 pub(crate) mod contracts;
 pub(crate) mod counting;
@@ -61,6 +64,12 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/register/refusals.csv", get(refusals::csv))
         .route("/register/refusals.json", get(refusals::json))
         .route("/register/assessments", get(assessments::list))
+        .route("/register/audits", get(audits::list))
+        .route("/register/audits.json", get(audits::list_json))
+        .route("/register/audits/{id}", get(audits::one))
+        .route("/register/cameras", get(cameras::list))
+        .route("/register/cameras.json", get(cameras::list_json))
+        .route("/register/cameras/{id}", get(cameras::one))
         .route("/register", get(mandates::list))
         .route("/register.json", get(mandates::list_json))
         .route("/register/mandates", get(mandates::list))

@@ -254,6 +254,11 @@ impl Page {
             State::Ending => fl!(self.messages, "stage-ending"),
             State::Breached => fl!(self.messages, "stage-breached"),
             State::Closed => fl!(self.messages, "stage-closed"),
+            State::Proposed => fl!(self.messages, "stage-proposed"),
+            State::Permitted => fl!(self.messages, "stage-permitted"),
+            State::Withheld => fl!(self.messages, "stage-withheld"),
+            State::PermitExpired => fl!(self.messages, "stage-permit-expired"),
+            State::Removed => fl!(self.messages, "stage-removed"),
         }
     }
 
@@ -424,6 +429,7 @@ impl Page {
             LateDuty::Answer => fl!(self.messages, "late-answer"),
             LateDuty::Assessment => fl!(self.messages, "late-assessment"),
             LateDuty::Breach(duty) => self.breach_duty(duty),
+            LateDuty::CameraCheck => fl!(self.messages, "late-camera-check"),
             LateDuty::Certificate => fl!(self.messages, "late-certificate"),
             LateDuty::Check => fl!(self.messages, "late-check"),
             LateDuty::Consultation => fl!(self.messages, "late-consultation"),
@@ -433,6 +439,7 @@ impl Page {
             LateDuty::Evidence => fl!(self.messages, "late-evidence"),
             LateDuty::Finding => fl!(self.messages, "late-finding"),
             LateDuty::Measure => fl!(self.messages, "late-measure"),
+            LateDuty::NextAudit => fl!(self.messages, "late-next-audit"),
             LateDuty::Order => fl!(self.messages, "late-order"),
             LateDuty::Remedy => fl!(self.messages, "late-remedy"),
             LateDuty::Review => fl!(self.messages, "late-review"),

@@ -113,10 +113,21 @@ pub fn step(city: &City, object: &str, to: State, signers: &[&Signer]) -> Result
     let (register, reason) = (city.app.register(), Text::new("The next step.", "下一步。"));
     let contract = object.parse().ok().and_then(|id| register.contracts.get(&id)).map(|entry| (entry.hash, entry.state));
     let agreement = || object.parse().ok().and_then(|id| register.agreements.get(&id)).map(|entry| (entry.hash, entry.state));
-    let (revision, from) = contract.or_else(agreement).unwrap();
+    let camera = || object.parse().ok().and_then(|id| register.cameras.get(&id)).map(|entry| (entry.hash, entry.state));
+    let (revision, from) = contract.or_else(agreement).or_else(camera).unwrap();
     let step = LifecycleStep { object, revision, from, to, reason, breach: None };
     let statement = city.app.step(&step, signers[0].agency(), signers, city.app.now())?;
     city.app.publish(&Publication { statements: vec![statement] }).map(drop)
+}
+
+/// A camera that the library permits until so many days from now, looked at just now.
+pub fn camera(city: &City, days: i64) -> Value {
+    let now = city.app.now();
+    json!({"authority": LIBRARY, "installer": VENDOR, "applicant": OPERATOR, "permit_no": "1", "permit_until": now.plus(days * DAY).to_string(),
+        "location": {"place": text("Door"), "latitude": "25.033964", "longitude": "121.564468", "precision_m": 5}, "direction": "north",
+        "field": text("The door."), "purpose_code": "premises", "px_per_m": 40, "recording": {"kept": false}, "audio": false,
+        "face_recognition": false, "joined_with_personal_data": false, "view_request_url": "https://library.example/view",
+        "last_check": now.to_string()})
 }
 
 pub fn state(city: &City) -> State {

@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use super::{Entry, Register, Step};
 use crate::id::{
-    AgencyId, AgreementId, AssessmentId, AuditId, BlockId, BreachId, CertificateId, CheckId, ContractId, IncidentId, KeyId,
-    LawpackId, LogId, MandateId, MeetingId, NoticeId, OrderId, PaymentId, PurgeId, RotationId, RulingId, ServiceId, StoppageId,
-    TallyId, VaultId, VerifierId,
+    AgencyId, AgreementId, AssessmentId, AuditId, BlockId, BodyAuditId, BreachId, CameraId, CertificateId, CheckId, ContractId,
+    IncidentId, KeyId, LawpackId, LogId, MandateId, MeetingId, NoticeId, OrderId, PaymentId, PurgeId, RotationId, RulingId,
+    ServiceId, StoppageId, TallyId, VaultId, VerifierId,
 };
 use crate::lifecycle::State;
 use crate::statement::StatementKind;
@@ -41,7 +41,9 @@ impl Register {
             StatementKind::Agreement => of(kind, &self.agreements, id),
             StatementKind::Assessment => of(kind, &self.assessments, id),
             StatementKind::Audit => of(kind, &self.audits, id),
+            StatementKind::BodyAudit => of(kind, &self.body_audits, id),
             StatementKind::Breach => of(kind, &self.breaches, id),
+            StatementKind::Camera => of(kind, &self.cameras, id),
             StatementKind::Certificate => of(kind, &self.certificates, id),
             StatementKind::Check => of(kind, &self.checks, id),
             StatementKind::Contract => of(kind, &self.contracts, id),
@@ -78,7 +80,9 @@ impl Register {
             StatementKind::Agreement => all(kind, &self.agreements),
             StatementKind::Assessment => all(kind, &self.assessments),
             StatementKind::Audit => all(kind, &self.audits),
+            StatementKind::BodyAudit => all(kind, &self.body_audits),
             StatementKind::Breach => all(kind, &self.breaches),
+            StatementKind::Camera => all(kind, &self.cameras),
             StatementKind::Certificate => all(kind, &self.certificates),
             StatementKind::Check => all(kind, &self.checks),
             StatementKind::Contract => all(kind, &self.contracts),
@@ -131,12 +135,14 @@ impl<'a> Outline<'a> {
 
 impl StatementKind {
     /// The kinds of which there are objects, in the order of their names.
-    pub const OBJECTS: [Self; 27] = [
+    pub const OBJECTS: [Self; 29] = [
         Self::Agency,
         Self::Agreement,
         Self::Assessment,
         Self::Audit,
+        Self::BodyAudit,
         Self::Breach,
+        Self::Camera,
         Self::Certificate,
         Self::Check,
         Self::Contract,
@@ -168,7 +174,9 @@ impl StatementKind {
             AgreementId::PREFIX => Self::Agreement,
             AssessmentId::PREFIX => Self::Assessment,
             AuditId::PREFIX => Self::Audit,
+            BodyAuditId::PREFIX => Self::BodyAudit,
             BreachId::PREFIX => Self::Breach,
+            CameraId::PREFIX => Self::Camera,
             CertificateId::PREFIX => Self::Certificate,
             CheckId::PREFIX => Self::Check,
             ContractId::PREFIX => Self::Contract,

@@ -1,8 +1,8 @@
 //! Status change: a step that the lifecycle has, from where the object stands, by who may take it.
 
-use super::{Check, agreement, contract, mandate, service};
+use super::{Check, agreement, camera, contract, mandate, service};
 use crate::Digest;
-use crate::id::{AgencyId, AgreementId, ContractId, MandateId, ServiceId};
+use crate::id::{AgencyId, AgreementId, CameraId, ContractId, MandateId, ServiceId};
 use crate::lifecycle::{Guard, Lifecycle, State, guard};
 use crate::register::{Content, Register};
 use crate::status::StatusChange;
@@ -53,6 +53,9 @@ pub(super) fn status(check: &mut Check<'_>) -> Option<Content> {
     if let Ok(id) = change.object.parse::<AgreementId>() {
         agreement::step(check, &id, &change, statement.at);
     }
+    if let Ok(id) = change.object.parse::<CameraId>() {
+        camera::step(check, &id, &change, statement.at);
+    }
     Some(Content::Status(change))
 }
 
@@ -86,6 +89,9 @@ fn object(register: &Register, id: &str) -> Option<(Lifecycle, State, Digest, Ag
     }
     if let Some(entry) = id.parse().ok().and_then(|id: AgreementId| register.agreements.get(&id)) {
         return Some((Lifecycle::Agreement, entry.state, entry.hash, entry.body.parties.first()?.clone()));
+    }
+    if let Some(entry) = id.parse().ok().and_then(|id: CameraId| register.cameras.get(&id)) {
+        return Some((Lifecycle::Camera, entry.state, entry.hash, entry.body.authority.clone()));
     }
     let entry = id.parse().ok().and_then(|id: ServiceId| register.services.get(&id))?;
     Some((Lifecycle::Service, entry.state, entry.hash, entry.body.agency.clone()))

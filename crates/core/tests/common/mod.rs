@@ -273,7 +273,8 @@ impl City {
         let contract = || register.contracts.get(&object.parse().ok()?).map(|entry| (entry.hash, entry.state));
         let service = || register.services.get(&object.parse().ok()?).map(|entry| (entry.hash, entry.state));
         let agreement = || register.agreements.get(&object.parse().ok()?).map(|entry| (entry.hash, entry.state));
-        mandate().or_else(contract).or_else(service).or_else(agreement)
+        let camera = || register.cameras.get(&object.parse().ok()?).map(|entry| (entry.hash, entry.state));
+        mandate().or_else(contract).or_else(service).or_else(agreement).or_else(camera)
     }
 
     /// The body that speaks for a mandate, contract or service.
@@ -282,7 +283,8 @@ impl City {
         let mandate = || register.mandates.get(&object.parse().ok()?).map(|entry| entry.body.controller.to_string());
         let contract = || register.contracts.get(&object.parse().ok()?).map(|entry| entry.body.controller.to_string());
         let service = || register.services.get(&object.parse().ok()?).map(|entry| entry.body.agency.to_string());
-        mandate().or_else(contract).or_else(service)
+        let camera = || register.cameras.get(&object.parse().ok()?).map(|entry| entry.body.authority.to_string());
+        mandate().or_else(contract).or_else(service).or_else(camera)
     }
 
     /// The register as JSON text.
@@ -319,6 +321,26 @@ pub fn whole_contract() -> Value {
         clause("tw-reserved-instructions", json!({"reserved": text("Any new use")})),
     ]);
     body
+}
+
+/// A camera that the police permit until day 300, the parks asked for and the vendor put up. Somebody looked at it on day 0.
+pub fn camera_body() -> Value {
+    json!({"authority": "agc_police", "installer": "agc_cloud", "applicant": "agc_parks", "permit_no": "2026-17",
+        "permit_until": day(300).to_string(),
+        "location": {"place": text("North gate"), "latitude": "25.033964", "longitude": "121.564468", "precision_m": 5},
+        "direction": "south_west", "field": text("The gate and ten metres of the path."), "purpose_code": "public-safety",
+        "px_per_m": 60, "recording": {"kept": true, "days": 30}, "audio": false, "face_recognition": false,
+        "joined_with_personal_data": false, "live_view": {"roles": ["duty officer"], "plate_hash": sha256(b"plate").to_string()},
+        "view_request_url": "https://police.example/view", "last_check": day(0).to_string()})
+}
+
+/// An audit of the library by the overseer on day 0, with one open finding.
+pub fn body_audit_body() -> Value {
+    json!({"auditor": "agc_oversight", "audited": "agc_library", "scope": text("Who may see loans."), "standard": "ISO/IEC 27001:2022",
+        "done_at": day(0).to_string(), "next_due": day(365).to_string(),
+        "findings": [{"id": "access-rights", "severity": "high", "text": text("Former staff can sign in."),
+            "due": day(60).to_string(), "status": "open"}],
+        "report": {"title": text("Report"), "sha256": sha256(b"report").to_string(), "url": "https://oversight.example/report"}})
 }
 
 /// The result of a check of `contract` as it stands.

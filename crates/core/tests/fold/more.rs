@@ -541,6 +541,8 @@ fn unreadable_bodies_are_refused_with_words_and_change_nothing() {
     let kinds = [
         (StatementKind::Agency, "agc_new", "agc_operator"),
         (StatementKind::Agreement, "agr_new", "agc_library"),
+        (StatementKind::BodyAudit, "bau_new", "agc_oversight"),
+        (StatementKind::Camera, "cam_new", "agc_police"),
         (StatementKind::Certificate, "crt_new", "agc_operator"),
         (StatementKind::Check, "chk_new", "agc_library"),
         (StatementKind::Contract, "ctr_new", "agc_library"),

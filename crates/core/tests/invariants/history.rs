@@ -12,8 +12,8 @@ use usufruct_core::time::HOUR;
 
 use crate::bodies::{Shape, breach, contract, mandate, next_of_breach};
 use crate::common::{
-    City, activate, agency_body, block_body, certificate_body, check_body, commitment_of, day, key_body, key_id, library_card,
-    notice_body, open_long_enough, outbreak, school_meals, service_body, supervised, text,
+    City, activate, agency_body, block_body, camera_body, certificate_body, check_body, commitment_of, day, key_body, key_id,
+    library_card, notice_body, open_long_enough, outbreak, school_meals, service_body, supervised, text,
 };
 use crate::said::Said;
 
@@ -24,11 +24,14 @@ pub const CONTRACT: &str = "ctr_cloud";
 pub const SERVICE: &str = "svc_library";
 pub const CLOUD: &str = "svc_cloud";
 pub const HEALTH: &str = "svc_health";
+/// A camera that the police permit and the parks asked for.
+pub const CAMERA: &str = "cam_gate";
 pub const OVERSEER: &str = "agc_oversight";
 pub const LIBRARY: &str = "agc_library";
 const OPERATOR: &str = "agc_operator";
+const POLICE: &str = "agc_police";
 pub const MANDATES: [&str; 3] = [CARD, MEALS, OUTBREAK];
-pub const OBJECTS: [&str; 7] = [CARD, MEALS, OUTBREAK, CONTRACT, SERVICE, CLOUD, HEALTH];
+pub const OBJECTS: [&str; 8] = [CARD, MEALS, OUTBREAK, CONTRACT, SERVICE, CLOUD, HEALTH, CAMERA];
 /// Bodies that are registered or registered anew; the last one is not there at first.
 pub const BODIES: [&str; 5] = ["agc_cloud", "agc_health", "agc_library", "agc_police", "agc_secret"];
 const KINDS: [&str; 4] = ["agency", "health_authority", "security_or_intelligence", "vendor"];
@@ -56,7 +59,11 @@ pub enum Act {
         is_worse: bool,
         severity: Option<i64>,
     },
-    /// What brings a mandate or a contract nearer to its end, with what that step needs before.
+    /// The camera again, as it was looked at now, or turned to another side.
+    Camera {
+        is_turned: bool,
+    },
+    /// What brings a mandate, a contract or the camera nearer to its end, with what that step needs before.
     End {
         object: usize,
     },
@@ -127,7 +134,7 @@ pub fn histories() -> impl Strategy<Value = History> {
 
 fn acts() -> impl Strategy<Value = Act> {
     // The way of a contract is the longest.
-    let object = || prop_oneof![3 => 0usize..3, 4 => Just(3usize), 2 => 4usize..OBJECTS.len()];
+    let object = || prop_oneof![3 => 0usize..3, 4 => Just(3usize), 3 => 4usize..OBJECTS.len()];
     let body = || 0usize..BODIES.len();
     let flag = || prop::bool::weighted(0.3);
     let ends = prop::option::weighted(0.4, prop_oneof![Just(100i64), Just(119), Just(424), Just(500)]);
@@ -146,7 +153,8 @@ fn acts() -> impl Strategy<Value = Act> {
         2 => (any::<bool>(), prop::bool::weighted(0.8)).prop_map(|(is_new, is_source_known)| Act::Block { is_new, is_source_known }),
         2 => (prop::bool::weighted(0.4), any::<bool>(), prop::option::of(1i64..5))
             .prop_map(|(is_new, is_worse, severity)| Act::Breach { is_new, is_worse, severity }),
-        2 => (0usize..4).prop_map(|object| Act::End { object }),
+        1 => prop::bool::weighted(0.3).prop_map(|is_turned| Act::Camera { is_turned }),
+        2 => prop_oneof![4 => 0usize..4, 1 => Just(OBJECTS.len() - 1)].prop_map(|object| Act::End { object }),
         2 => (prop::bool::weighted(0.8), any::<bool>(), 90i64..500, prop::option::weighted(0.4, body()), any::<bool>())
             .prop_map(|(is_whole, gives_values, days, sub, is_for_all)| Act::Contract { is_whole, gives_values, days, sub, is_for_all }),
         2 => (0usize..8).prop_map(|order| Act::Lift { order }),
@@ -185,6 +193,7 @@ fn made(gives_values: bool) -> City {
     city.say(StatementKind::Service, SERVICE, LIBRARY, service_body(LIBRARY, "library", &[CARD, MEALS]));
     city.say(StatementKind::Service, CLOUD, "agc_cloud", service_body("agc_cloud", "cloud", &[CARD]));
     city.say(StatementKind::Service, HEALTH, "agc_health", service_body("agc_health", "health", &[OUTBREAK]));
+    city.say(StatementKind::Camera, CAMERA, POLICE, camera_body());
     city.sign(CONTRACT);
     city.step(SERVICE, State::Active);
     activate(&mut city, CARD);
@@ -236,6 +245,7 @@ fn next(city: &mut City, act: &Act, signers: Signers) -> Option<Statement> {
                 None => by(city, StatementKind::Breach, &format!("brc_{number}"), LIBRARY, breach(city, *severity)),
             }
         }
+        Act::Camera { is_turned } => Some(look_at_camera(city, *is_turned, signers)),
         Act::Contract { is_whole, gives_values, days, sub, is_for_all } => {
             let mut body = contract(*is_whole, *gives_values, *days);
             if let Some(sub) = sub {
@@ -311,6 +321,9 @@ fn advance(city: &mut City, object: &str, signers: Signers) -> Option<Statement>
     if object.starts_with("mdt_") {
         return advance_mandate(city, object, signers);
     }
+    if object == CAMERA {
+        return advance_camera(city, signers);
+    }
     let is_contract = object.starts_with("ctr_");
     let looked = |kind: &str| {
         let is_it = |statement: &&Statement| statement.kind == StatementKind::Check && statement.body["kind"] == kind;
@@ -335,12 +348,43 @@ fn advance(city: &mut City, object: &str, signers: Signers) -> Option<Statement>
     Some(step(city, object, to, &owner, signers))
 }
 
-/// The statement that leads to the end of a mandate or a contract.
+/// The camera as it stands, looked at now; turned to another side if asked.
+fn look_at_camera(city: &City, is_turned: bool, signers: Signers) -> Statement {
+    let mut body = serde_json::to_value(&city.register.cameras[&CAMERA.parse().unwrap()].body).unwrap();
+    body["last_check"] = json!(city.now.to_string());
+    if is_turned {
+        body["direction"] = json!(if body["direction"] == "north" { "south" } else { "north" });
+    }
+    signed(city, StatementKind::Camera, CAMERA, POLICE, body, signers)
+}
+
+fn advance_camera(city: &City, signers: Signers) -> Option<Statement> {
+    let camera = &city.register.cameras[&CAMERA.parse().unwrap()];
+    let is_over = camera.body.permit_until.is_some_and(|until| until <= city.now);
+    let to = match camera.state {
+        State::Permitted | State::Active | State::Withheld if is_over => {
+            return Some(step(city, CAMERA, State::PermitExpired, OPERATOR, Signers::Machine));
+        }
+        State::Proposed if is_over => State::Removed,
+        State::Proposed => State::Permitted,
+        State::Permitted | State::Withheld if city.register.is_unchecked(&camera.body, city.now) => {
+            return Some(look_at_camera(city, false, signers));
+        }
+        State::Permitted | State::Withheld => State::Active,
+        State::Active => State::Withheld,
+        State::PermitExpired => State::Removed,
+        _ => return None,
+    };
+    Some(step(city, CAMERA, to, POLICE, signers))
+}
+
+/// The statement that leads to the end of a mandate, a contract or the camera.
 fn end(city: &mut City, object: &str, signers: Signers) -> Option<Statement> {
     let (_, state) = city.state(object)?;
     let is_contract = object.starts_with("ctr_");
     let to = match state {
         State::Active | State::Suspended if is_contract => State::Ending,
+        _ if object == CAMERA && !state.is_over() => State::Removed,
         _ if is_contract || state.is_over() => return advance(city, object, signers),
         _ => State::Revoked,
     };

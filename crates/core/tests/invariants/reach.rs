@@ -49,8 +49,19 @@ fn the_random_histories_reach_what_the_invariants_speak_of() {
     let times = |what: &str| met.get(what).copied().unwrap_or(0);
     let (taken, refused) = (times("taken"), times("refused"));
     assert!(taken * 4 > refused && refused * 4 > taken, "{taken} taken, {refused} refused");
-    for kind in ["Agency", "Breach", "Check", "Contract", "DataBlock", "Mandate", "Order", "Rotation", "Service", "StatusChange"]
-    {
+    for kind in [
+        "Agency",
+        "Breach",
+        "Camera",
+        "Check",
+        "Contract",
+        "DataBlock",
+        "Mandate",
+        "Order",
+        "Rotation",
+        "Service",
+        "StatusChange",
+    ] {
         for said in ["taken", "refused"] {
             assert!(times(&format!("{kind} {said}")) > 0, "no {kind} was {said}: {met:#?}");
         }
@@ -73,6 +84,7 @@ fn the_random_histories_reach_what_the_invariants_speak_of() {
         ),
         ("ctr", &["draft", "checked_agency", "checked_city", "signed", "active", "suspended", "ending", "closed"]),
         ("svc", &["draft", "active", "suspended", "closed"]),
+        ("cam", &["proposed", "permitted", "active", "withheld", "permit_expired", "removed"]),
     ] {
         for state in states {
             assert!(State::WORDS.iter().any(|(word, _)| word == state));

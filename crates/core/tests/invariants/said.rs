@@ -37,14 +37,14 @@ impl Said {
         self.all(kind).find(|(said, _)| said["id"] == id).map(|(said, hash)| (&said["body"], hash.as_str()))
     }
 
-    /// Where an object stands: after its last step, or as a draft after a revision, where `reverts` says that a revision makes it one.
+    /// Where an object stands: after its last step, or as a draft or a proposal after a revision, where `reverts` says that a revision makes it one.
     pub fn state(&self, id: &str, reverts: bool) -> Option<&str> {
         for (said, _) in self.0.iter().rev() {
             if said["type"] == "StatusChange" && said["body"]["object"] == id {
                 return said["body"]["to"].as_str();
             }
             if said["id"] == id && (reverts || said["rev"] == 1) {
-                return Some("draft");
+                return Some(if said["type"] == "Camera" { "proposed" } else { "draft" });
             }
         }
         None

@@ -1,4 +1,4 @@
-//! `usufruct publish`: agencies, agreements, data blocks, checks, contracts, services, orders and meetings join the register.
+//! `usufruct publish`: agencies, agreements, audits, data blocks, cameras, checks, contracts, services, orders and meetings join the register.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,19 +17,22 @@ use crate::failure::Failure;
 use crate::root::{self, RootKind};
 use crate::{clock, compose, data_dir, written};
 
-/// Publish an agency, an agreement, a data block, a check of a vendor, a contract, a lawpack, a service, an order or the minutes of an oversight body, or the terms of the log or of
+/// Publish an agency, an agreement, an audit of a body, a data block, a camera, a check of a vendor, a contract, a lawpack, a service, an order or the minutes of an oversight body, or the terms of the log or of
 /// the vault, or its next revision.
 ///
 /// The file is TOML as in examples/taipei-like, and its name gives the id: library.toml is agc_library. Agencies are
 /// signed by the operator, blocks, lawpacks and the terms of log and vault by two of its offices, contracts and services by two offices
 /// of the body that answers for them and so are payments that answer an order, orders and meetings by two offices of the oversight body, agreements by two offices of every party.
 /// A check is signed by two offices of whoever looked: the body that commissions, or for the kind city the operator; the vendor's own word
-/// that all is deleted by one of its own.
+/// that all is deleted by one of its own. An audit is signed by two offices of the auditor, a camera by one of the body that asks for it, and by two of
+/// the authority where somebody has looked at it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usufruct publish agency library.toml --key operator-head.json --data-dir pass
   usufruct publish agreement school-readers.toml --key a1.json --key a2.json --key b1.json --key b2.json --data-dir pass
+  usufruct publish audit library-2026.toml --key chair.json --key member.json --data-dir pass
   usufruct publish block name.toml --key operator-head.json --key operator-protection.json --data-dir pass
+  usufruct publish camera north-gate.toml --key parks-head.json --data-dir pass
   usufruct publish check event-3.toml --key head.json --key data-protection.json --data-dir pass
   usufruct publish contract event.toml --key head.json --key data-protection.json --data-dir pass
   usufruct publish lawpack tw.toml --key operator-head.json --key operator-protection.json --data-dir pass
@@ -55,7 +58,9 @@ pub struct Publish {
 pub(super) enum Kind {
     Agency,
     Agreement,
+    Audit,
     Block,
+    Camera,
     Check,
     Contract,
     Lawpack,
@@ -85,7 +90,9 @@ impl Kind {
         match self {
             Self::Agency => ("agc", StatementKind::Agency),
             Self::Agreement => ("agr", StatementKind::Agreement),
+            Self::Audit => ("bau", StatementKind::BodyAudit),
             Self::Block => ("blk", StatementKind::DataBlock),
+            Self::Camera => ("cam", StatementKind::Camera),
             Self::Check => ("chk", StatementKind::Check),
             Self::Contract => ("ctr", StatementKind::Contract),
             Self::Lawpack => ("law", StatementKind::Lawpack),
@@ -130,7 +137,9 @@ impl Written {
         match self.kind {
             Kind::Agreement => compose::agreement(register, id, body, signers, now, &SystemRng),
             Kind::Agency
+            | Kind::Audit
             | Kind::Block
+            | Kind::Camera
             | Kind::Lawpack
             | Kind::Log
             | Kind::Meeting

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rust_embed::RustEmbed;
 use serde::Deserialize;
 use serde_json::Value;
-use usufruct_core::id::{AgencyId, AgreementId, BlockId, CheckId, ContractId, MandateId, ServiceId};
+use usufruct_core::id::{AgencyId, AgreementId, BlockId, BodyAuditId, CameraId, CheckId, ContractId, MandateId, ServiceId};
 use usufruct_core::{Text, Time};
 
 use crate::failure::Failure;
@@ -20,6 +20,8 @@ pub struct City {
     pub contracts: Vec<(ContractId, Value)>,
     pub checks: Vec<(CheckId, Value)>,
     pub agreements: Vec<(AgreementId, Value)>,
+    pub audits: Vec<(BodyAuditId, Value)>,
+    pub cameras: Vec<(CameraId, Value)>,
     pub services: Vec<(ServiceId, Value)>,
     pub mandates: Vec<(MandateId, Draft)>,
     pub personas: Vec<Persona>,
@@ -136,6 +138,8 @@ impl City {
             contracts: files.objects("contracts", "ctr", today)?,
             checks: files.objects("checks", "chk", today)?,
             agreements: files.objects("agreements", "agr", today)?,
+            audits: files.objects("audits", "bau", today)?,
+            cameras: files.objects("cameras", "cam", today)?,
             services: files.objects("services", "svc", today)?,
             mandates,
             personas: personas.personas,
@@ -148,7 +152,7 @@ impl City {
 }
 
 /// Folders that a city may leave out.
-const OPTIONAL: [&str; 2] = ["agreements", "checks"];
+const OPTIONAL: [&str; 4] = ["agreements", "audits", "cameras", "checks"];
 
 /// Where the files are.
 struct Files {

@@ -15,6 +15,7 @@ use usufruct_core::time::{DAY, HOUR, MINUTE};
 use usufruct_core::{Text, Time};
 
 use super::city::{City, PastConsent, PastUse};
+use super::{audits, cameras};
 use crate::compose::{self, MandateDays};
 use crate::failure::Failure;
 use crate::written;
@@ -89,6 +90,12 @@ pub fn tell(
     }
     for (id, body) in &city.agreements {
         agree(offices, rng, id.as_str(), body.clone(), now, &mut told)?;
+    }
+    for (id, body) in &city.audits {
+        audits::tell(offices, id.as_str(), body.clone(), &mut told)?;
+    }
+    for (id, body) in &city.cameras {
+        cameras::Past { offices, rng, operator: &city.head.operator, now }.tell(id.as_str(), body.clone(), &mut told)?;
     }
     for (id, body) in services {
         let agency = agency_of(id, &body["agency"])?;
@@ -263,7 +270,12 @@ fn under(body: &Value, lives: &BTreeMap<MandateId, MandateDays>, at: Time) -> Va
     body
 }
 
-fn agency_of(id: &str, value: &Value) -> Result<AgencyId, Failure> {
+/// A day that a file says for the demo alone, taken out of it.
+pub(super) fn take_day(body: &mut Value, field: &str) -> Option<Time> {
+    body.as_object_mut()?.remove(field)?.as_str()?.parse().ok()
+}
+
+pub(super) fn agency_of(id: &str, value: &Value) -> Result<AgencyId, Failure> {
     let named = value.as_str().and_then(|text| text.parse().ok());
     named.ok_or_else(|| Failure::refused(format!("`{id}` names no body that answers for it."), "Write one as `agc_library`."))
 }

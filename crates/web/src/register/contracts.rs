@@ -256,6 +256,8 @@ fn object(register: &Register, page: &Page, late: &Late) -> Link {
         LateDuty::Acknowledgement | LateDuty::Answer | LateDuty::Decision | LateDuty::Remedy => {
             Some(Link { to: "/register/cases".to_owned(), words: fl!(page.messages, "register-cases") })
         }
+        LateDuty::CameraCheck => Some(Link::object(register, page, StatementKind::Camera, &late.object)),
+        LateDuty::Finding | LateDuty::NextAudit => Some(Link::object(register, page, StatementKind::BodyAudit, &late.object)),
         LateDuty::Breach(_) => late.object.parse().ok().and_then(|id: BreachId| {
             let entry = register.breaches.get(&id)?;
             Some(Link { to: format!("/register/breaches/{id}"), words: page.text(&entry.body.title).to_owned() })

@@ -1,4 +1,4 @@
-//! Two registers of elsewhere, read as drafts of mandates: how many entries could be one, and what the others lack.
+//! Registers of elsewhere, read as drafts of mandates and of cameras: how many entries could be one, and what the others lack.
 
 use std::sync::Arc;
 
@@ -30,6 +30,9 @@ struct ShownRegister {
     source: String,
     /// How many entries it has, and how many of them are complete, in words.
     entries: String,
+    /// What the table of lacks is about, and what stands in its first column.
+    caption: String,
+    asked: String,
     lacks: Vec<ShownLack>,
 }
 
@@ -63,19 +66,27 @@ fn shown(page: &Page, count: &'static ElsewhereCount) -> ShownRegister {
         Origin::PandemicMeasures => {
             ("measures", fl!(page.messages, "drafts-measures"), fl!(page.messages, "drafts-measures-source"))
         }
+        Origin::TraffordCameras => ("cameras", fl!(page.messages, "drafts-cameras"), fl!(page.messages, "drafts-cameras-source")),
     };
+    let is_camera = count.origin == Origin::TraffordCameras;
     let (entries, complete) = (count.shortfall.entries, count.shortfall.complete);
     let lacks = count.shortfall.lacks.iter();
     ShownRegister {
         anchor,
         title,
         source,
-        entries: fl!(page.messages, "drafts-entries", entries = entries, complete = complete),
+        entries: if is_camera {
+            fl!(page.messages, "drafts-cameras-entries", entries = entries, complete = complete)
+        } else {
+            fl!(page.messages, "drafts-entries", entries = entries, complete = complete)
+        },
+        caption: if is_camera { fl!(page.messages, "drafts-cameras-caption") } else { fl!(page.messages, "drafts-caption") },
+        asked: if is_camera { fl!(page.messages, "drafts-cameras-field") } else { fl!(page.messages, "drafts-field") },
         lacks: lacks.map(|lack| ShownLack { lack, field: field(page, &lack.field), rule: rule(page, lack.rule) }).collect(),
     }
 }
 
-/// What a field of a mandate says; the field itself where there are no words for it.
+/// What a field of a mandate or a camera says; the field itself where there are no words for it.
 fn field(page: &Page, field: &str) -> String {
     match field {
         "title" => fl!(page.messages, "draft-field-title"),
@@ -110,6 +121,27 @@ fn field(page: &Page, field: &str) -> String {
         "third_party" | "third_party.max_days" => fl!(page.messages, "draft-field-third-party"),
         "emergency" => fl!(page.messages, "draft-field-emergency"),
         "eight_conditions" => fl!(page.messages, "draft-field-eight-conditions"),
+        other => camera_field(page, other),
+    }
+}
+
+fn camera_field(page: &Page, field: &str) -> String {
+    match field {
+        "authority" => fl!(page.messages, "camera-authority"),
+        "installer" => fl!(page.messages, "camera-installer"),
+        "applicant" => fl!(page.messages, "camera-applicant"),
+        "location.latitude" | "location.longitude" => fl!(page.messages, "camera-coordinates"),
+        "location.place" => fl!(page.messages, "camera-place"),
+        "location.precision_m" => fl!(page.messages, "draft-field-precision"),
+        "direction" => fl!(page.messages, "draft-field-direction"),
+        "field" => fl!(page.messages, "draft-field-view"),
+        "purpose_code" => fl!(page.messages, "camera-purpose"),
+        "px_per_m" => fl!(page.messages, "camera-fineness"),
+        "recording" => fl!(page.messages, "camera-recording"),
+        "audio" => fl!(page.messages, "draft-field-audio"),
+        "face_recognition" => fl!(page.messages, "draft-field-face-recognition"),
+        "joined_with_personal_data" => fl!(page.messages, "draft-field-joined"),
+        "view_request_url" => fl!(page.messages, "camera-ask"),
         other => other.to_owned(),
     }
 }

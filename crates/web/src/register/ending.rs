@@ -71,6 +71,8 @@ enum What {
     Check,
     /// The last evidence of what a vendor is able to do ends.
     Evidence,
+    /// A body is audited again.
+    Audit,
 }
 
 impl Quarter {
@@ -109,6 +111,7 @@ impl What {
             Self::Waiver => "waiver",
             Self::Check => "check",
             Self::Evidence => "evidence",
+            Self::Audit => "audit",
         }
     }
 
@@ -119,6 +122,7 @@ impl What {
             Self::Waiver => fl!(page.messages, "ending-waiver"),
             Self::Check => fl!(page.messages, "ending-check"),
             Self::Evidence => fl!(page.messages, "ending-evidence"),
+            Self::Audit => fl!(page.messages, "ending-audit"),
         }
     }
 }
@@ -200,6 +204,14 @@ fn ends(register: &Register, quarter: Quarter) -> Vec<End> {
         if let Some(mandate) = open {
             let controller = Some(&mandate.body.controller);
             note(entry.body.review_due, What::Review, StatementKind::Assessment, &entry.id, controller);
+        }
+    }
+    for (id, entry) in register.body_audits.iter().filter(|(id, entry)| register.is_latest_audit(id, entry)) {
+        note(entry.body.next_due, What::Audit, StatementKind::BodyAudit, id.as_str(), Some(&entry.body.auditor));
+    }
+    for entry in register.cameras.values().filter(|entry| !entry.state.is_over()) {
+        if let Some(until) = entry.body.permit_until {
+            note(until, What::End, StatementKind::Camera, &entry.id, Some(&entry.body.authority));
         }
     }
     for entry in register.lawpacks.values() {

@@ -145,6 +145,7 @@ impl Page {
             Duty::AgreementLongest => fl!(self.messages, "duty-agreement-longest"),
             Duty::EmergencyAgreementLongest => fl!(self.messages, "duty-emergency-agreement-longest"),
             Duty::SubprocessorNotice => fl!(self.messages, "duty-subprocessor-notice"),
+            Duty::CameraCheck => fl!(self.messages, "duty-camera-check"),
             Duty::CheckGrace => fl!(self.messages, "duty-check-grace"),
             Duty::DeletionAnswer => fl!(self.messages, "duty-deletion-answer"),
             Duty::DelayLongest => fl!(self.messages, "duty-delay-longest"),

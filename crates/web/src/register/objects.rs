@@ -9,12 +9,14 @@ use super::Link;
 use crate::page::Page;
 
 /// The lists of the register by the last part of their addresses, each with the kinds of objects that it tells about.
-pub(super) static LISTS: [(&str, &[StatementKind]); 16] = [
+pub(super) static LISTS: [(&str, &[StatementKind]); 18] = [
     ("agencies", &[StatementKind::Agency]),
     ("agreements", &[StatementKind::Agreement]),
     ("assessments", &[StatementKind::Assessment]),
+    ("audits", &[StatementKind::BodyAudit]),
     ("blocks", &[StatementKind::DataBlock]),
     ("breaches", &[StatementKind::Breach]),
+    ("cameras", &[StatementKind::Camera]),
     ("cases", &[StatementKind::Ruling]),
     ("certificates", &[StatementKind::Certificate, StatementKind::Uncertified]),
     ("contracts", &[StatementKind::Contract, StatementKind::Check]),
@@ -49,11 +51,19 @@ impl Link {
                 to: format!("/register/assessments#{id}"),
                 words: mandate_title(register, page, &entry.body.mandate),
             }),
+            StatementKind::BodyAudit => id
+                .parse()
+                .ok()
+                .and_then(|key| register.body_audits.get(&key))
+                .map(|entry| Self::body_audit(register, page, entry)),
             StatementKind::Breach => id
                 .parse()
                 .ok()
                 .and_then(|key| register.breaches.get(&key))
                 .map(|entry| Self { to: format!("/register/breaches/{id}"), words: page.text(&entry.body.title).to_owned() }),
+            StatementKind::Camera => {
+                id.parse().ok().and_then(|key| register.cameras.get(&key)).map(|entry| Self::camera(page, entry))
+            }
             StatementKind::Certificate => id.parse().ok().and_then(|key| register.certificates.get(&key)).map(|entry| {
                 let about = entry.body.mandate.as_ref().and_then(|mandate| mandate.parse().ok());
                 let about = about.map(|mandate| mandate_title(register, page, &mandate));
@@ -123,7 +133,9 @@ impl Page {
             StatementKind::Agreement => fl!(self.messages, "thing-agreement"),
             StatementKind::Assessment => fl!(self.messages, "thing-assessment"),
             StatementKind::Audit => fl!(self.messages, "thing-audit"),
+            StatementKind::BodyAudit => fl!(self.messages, "thing-body-audit"),
             StatementKind::Breach => fl!(self.messages, "thing-breach"),
+            StatementKind::Camera => fl!(self.messages, "thing-camera"),
             StatementKind::Certificate => fl!(self.messages, "thing-certificate"),
             StatementKind::Check => fl!(self.messages, "thing-check"),
             StatementKind::Contract => fl!(self.messages, "thing-contract"),

@@ -1,6 +1,8 @@
 //! Every page of the portal and the register in both languages, over a small city where everything has happened once.
 
+mod audits;
 mod breaches;
+mod cameras;
 mod comments;
 #[path = "../../../app/tests/common/mod.rs"]
 mod common;
@@ -237,6 +239,8 @@ async fn every_page_in_both_languages() {
         "/register/mandates/mdt_library-card/tallies",
         "/register/keys",
         "/register/assessments",
+        "/register/audits",
+        "/register/cameras",
         "/register/blocks",
         "/register/blocks/blk_district",
         "/register/ending",
@@ -375,6 +379,8 @@ async fn json_stands_beside_each_page() {
         "/register/certificates",
         "/register/keys",
         "/register/assessments",
+        "/register/audits",
+        "/register/cameras",
         "/register/blocks",
         "/register/blocks/blk_district",
         "/register/history/mdt_library-card",

@@ -1,4 +1,4 @@
-//! `usufruct mandate drafts`: read registers of elsewhere as drafts of mandates and say what they lack.
+//! `usufruct mandate drafts`: read registers of elsewhere as drafts of mandates and cameras and say what they lack.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,17 +12,17 @@ use usufruct_core::foreign::{self, Origin, Shortfall};
 use crate::clock;
 use crate::failure::Failure;
 
-/// Read registers of elsewhere as drafts of mandates, and count what keeps their entries from being one.
+/// Read registers of elsewhere as drafts of mandates and of cameras, and count what keeps their entries from being one.
 ///
-/// Without a file it reads the two that ship with the program: the surveillance measures of the pandemic that De Correspondent gathered
-/// (CSV), and the algorithm register of the Netherlands (JSON). Nothing is published.
+/// Without a file it reads those that ship with the program: the surveillance measures of the pandemic that De Correspondent gathered
+/// (CSV), the algorithm register of the Netherlands (JSON), and the cameras of Trafford (CSV). Nothing is published.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usufruct mandate drafts
   usufruct mandate drafts algoritmes.json
   usufruct mandate drafts --entry 11136893")]
 pub struct Drafts {
-    /// A newer file of either register.
+    /// A newer file of one of the registers.
     files: Vec<PathBuf>,
     /// Print everything that the entry with this id lacks.
     #[arg(long, value_name = "ID")]
@@ -59,6 +59,7 @@ fn counts(registers: &[Elsewhere], now: Time) -> ExitCode {
         let name = match register.origin {
             Origin::DutchAlgorithms => "Algorithm register of the Netherlands (CC0 1.0)",
             Origin::PandemicMeasures => "Surveillance measures of the pandemic (MIT, (c) 2021 De Correspondent)",
+            Origin::TraffordCameras => "Cameras of the council of Trafford (Open Government Licence v3.0)",
         };
         let found = Shortfall::of(&register.entries, now);
         println!("{name}: {} entries, {} complete", found.entries, found.complete);

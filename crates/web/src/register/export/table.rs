@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use usufruct_app::elsewhere_counts;
 use usufruct_app::store::cases::Counted;
+use usufruct_core::body_audit::FindingStatus;
 use usufruct_core::id::AgencyId;
 use usufruct_core::register::Entry;
 use usufruct_core::{Text, Time};
@@ -39,6 +40,18 @@ pub(super) async fn assessments(State(site): State<Arc<Site>>) -> Answer {
     })
 }
 
+pub(super) async fn audits(State(site): State<Arc<Site>>) -> Answer {
+    let columns = ["auditor", "audited", "standard", "done_at", "next_due", "findings", "open", "report"];
+    answer(site.app.register().body_audits.values(), &columns, |body| {
+        let open = body.findings.iter().filter(|finding| finding.status == FindingStatus::Open).count();
+        let (auditor, audited) = (body.auditor.to_string(), body.audited.to_string());
+        let (done_at, next_due) = (body.done_at.to_string(), body.next_due.to_string());
+        let report = body.report.url.clone().unwrap_or_default();
+        let counts = [body.findings.len(), open].map(|count| count.to_string());
+        [&[auditor, audited, body.standard.clone(), done_at, next_due], &counts[..], &[report]].concat()
+    })
+}
+
 pub(super) async fn blocks(State(site): State<Arc<Site>>) -> Answer {
     let columns = ["name_en", "name_zh_hant", "category", "sensitivity", "source_agency", "forms_allowed", "correctable"];
     answer(site.app.register().blocks.values(), &columns, |body| {
@@ -46,6 +59,49 @@ pub(super) async fn blocks(State(site): State<Arc<Site>>) -> Answer {
         let forms = list(body.forms_allowed.iter().map(word));
         let (sensitivity, source) = (word(&body.sensitivity), body.source_agency.to_string());
         vec![en, zh, body.category.clone(), sensitivity, source, forms, body.correctable.to_string()]
+    })
+}
+
+pub(super) async fn cameras(State(site): State<Arc<Site>>) -> Answer {
+    let columns = [
+        "place_en",
+        "place_zh_hant",
+        "latitude",
+        "longitude",
+        "precision_m",
+        "direction",
+        "authority",
+        "installer",
+        "applicant",
+        "purpose_code",
+        "permit_no",
+        "permit_until",
+        "px_per_m",
+        "recording_days",
+        "live_view_roles",
+        "last_check",
+    ];
+    answer(site.app.register().cameras.values(), &columns, |body| {
+        let [en, zh] = words(&body.location.place);
+        let moment = |at: Option<Time>| at.map(|at| at.to_string()).unwrap_or_default();
+        vec![
+            en,
+            zh,
+            body.location.latitude.to_string(),
+            body.location.longitude.to_string(),
+            body.location.precision_m.to_string(),
+            word(&body.direction),
+            body.authority.to_string(),
+            body.installer.to_string(),
+            body.applicant.to_string(),
+            body.purpose_code.clone(),
+            body.permit_no.clone().unwrap_or_default(),
+            moment(body.permit_until),
+            body.px_per_m.to_string(),
+            body.recording.days.unwrap_or(0).to_string(),
+            body.live_view.as_ref().map(|view| view.roles.join("; ")).unwrap_or_default(),
+            moment(body.last_check),
+        ]
     })
 }
 
