@@ -1,7 +1,7 @@
 //! The clock over cases: what no office answers in time goes to the overseer by itself, what was ordered of the machine is done, and who is late
 //! stands in public.
 
-use usufruct_core::case::{CaseKind, Remedy};
+use usufruct_core::case::{CaseKind, CaseState, Remedy};
 use usufruct_core::id::{AgencyId, MandateId};
 use usufruct_core::late::{Late, LateDuty};
 use usufruct_core::register::Register;
@@ -79,7 +79,7 @@ impl App {
         let of_number = |number| register.mandates.iter().find(|(_, entry)| entry.number == number).map(|(id, _)| id.clone());
         let mandate: Option<MandateId> = stored.mandate.and_then(of_number);
         if let Some(mandate) = mandate.filter(|_| remedy == Remedy::Delete) {
-            self.end_loan_by_order(stored.resident, &mandate)?;
+            self.end_loan_by_order(stored.resident, &mandate, stored.case.state == CaseState::Answered)?;
         }
         let (now, place) = (self.now(), Place { resident: stored.resident, id: stored.id.clone() });
         let change = move |stored: &mut StoredCase, _: &Register| Ok(stored.case.remedied(now)?);

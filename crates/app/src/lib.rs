@@ -17,6 +17,7 @@ mod breach_notice;
 mod card;
 mod card_handshake;
 mod card_issuers;
+mod carry_out;
 mod case;
 mod case_clock;
 mod case_desk;

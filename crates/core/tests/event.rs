@@ -20,6 +20,7 @@ const KINDS: [Kind; 15] = [
     Kind::Delegation,
     Kind::Deposit,
     Kind::Erasure,
+    Kind::Grant,
     Kind::Objection,
     Kind::Refusal,
     Kind::SignIn,

@@ -93,6 +93,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 45, name: "cases_by_overseer", sql: include_str!("../migrations/0045_cases_by_overseer.sql") },
     Migration { number: 46, name: "messages", sql: include_str!("../migrations/0046_messages.sql") },
     Migration { number: 47, name: "posted_lists", sql: include_str!("../migrations/0047_posted_lists.sql") },
+    Migration { number: 65, name: "reaffirmed", sql: include_str!("../migrations/0065_reaffirmed.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

@@ -90,6 +90,6 @@ impl Vault {
     }
 }
 
-fn months_of(mandate: u64, months: &[u16]) -> impl Iterator<Item = KeyId> {
+pub(super) fn months_of(mandate: u64, months: &[u16]) -> impl Iterator<Item = KeyId> {
     months.iter().map(move |month| KeyId::Month { mandate, month: *month })
 }
