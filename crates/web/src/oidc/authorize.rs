@@ -196,9 +196,11 @@ async fn proceed(
     }
     let request = AuthorizeRequest { agreed: agreed(site, &session, raw)?, ..request };
     let (resident, wanted, again) = (session.resident, request.clone(), prompt.contains(&"consent"));
-    let to_ask = blocking(site, move |app| match app.declines(resident, &wanted, silent)? {
-        true => Ok(None),
-        false => consent::questions(app, resident, &wanted, again).map(Some),
+    let to_ask = blocking(site, move |app| {
+        match app.declines(resident, &wanted, silent)? || !again && app.has_refused(resident, &wanted)? {
+            true => Ok(None),
+            false => consent::questions(app, resident, &wanted, again).map(Some),
+        }
     });
     let Some(to_ask) = to_ask.await? else {
         if silent {

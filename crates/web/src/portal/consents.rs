@@ -33,6 +33,8 @@ struct ConsentsPage {
     page: Page,
     current: Vec<Consent>,
     ended: Vec<Consent>,
+    /// What she was asked for and did not agree to.
+    declined: Vec<Consent>,
     /// A withdrawal that just happened.
     withdrawn: Option<Done>,
     told: Vec<Told>,
@@ -65,6 +67,7 @@ struct Consent {
     until: Time,
     uses: i64,
     last_use_at: Option<Time>,
+    reaffirmed_at: Option<Time>,
     state: GrantState,
     is_consent: bool,
     /// Whether the mandate was revised after she agreed, and if so whether her consent still holds.
@@ -104,12 +107,14 @@ pub(crate) async fn list(
     .await?;
     let register = site.app.register();
     let now = site.app.now();
-    let (current, ended): (Vec<_>, Vec<_>) = grants.iter().partition(|stored| {
+    let is_declined = |stored: &&StoredGrant| matches!(stored.grant.state, GrantState::Deferred | GrantState::Refused);
+    let (declined, grants): (Vec<_>, Vec<_>) = grants.iter().partition(is_declined);
+    let (current, ended): (Vec<_>, Vec<_>) = grants.into_iter().partition(|stored| {
         matches!(stored.grant.state, GrantState::Given | GrantState::Paused) && stored.grant.valid_until > now
     });
     let describe =
         |stored: Vec<&StoredGrant>| stored.into_iter().filter_map(|stored| consent(&register, &page, stored, now)).collect();
-    let (current, ended) = (describe(current), describe(ended));
+    let (current, ended, declined) = (describe(current), describe(ended), describe(declined));
     let withdrawn = after.withdrawn.and_then(|certificate| {
         let mut rows = footprint.iter().flat_map(|footprint| rows(&register, &page, footprint));
         let row = rows.find(|row| row.certificate.as_deref() == Some(certificate.as_str()))?;
@@ -117,7 +122,7 @@ pub(crate) async fn list(
         Some(Done { title: page.text(&mandate.body.title).to_owned(), row, certificate })
     });
     let told = deletions.iter().map(|deletion| told(&register, &page, deletion, now)).collect();
-    Ok(show(&ConsentsPage { page, current, ended, withdrawn, told }))
+    Ok(show(&ConsentsPage { page, current, ended, declined, withdrawn, told }))
 }
 
 /// One step: the button is the withdrawal.
@@ -129,6 +134,39 @@ pub(crate) async fn withdraw(
     let actor = session.actor(&[Power::Consents])?;
     let withdrawn = blocking(&site, move |app| app.withdraw(actor, &mandate)).await?;
     see(&format!("/me/consents?withdrawn={}", withdrawn.certificate))
+}
+
+/// One step: she holds back what she lends.
+pub(crate) async fn pause(
+    State(site): State<Arc<Site>>,
+    Path(mandate): Path<MandateId>,
+    CheckedOfAnybody(session, Empty {}): CheckedOfAnybody<Empty>,
+) -> Result<Response, Fault> {
+    let actor = session.actor(&[Power::Consents])?;
+    blocking(&site, move |app| app.pause(actor, &mandate)).await?;
+    see("/me/consents")
+}
+
+/// One step: she lets herself be asked again about what she refused.
+pub(crate) async fn ask_again(
+    State(site): State<Arc<Site>>,
+    Path(mandate): Path<MandateId>,
+    CheckedOfAnybody(session, Empty {}): CheckedOfAnybody<Empty>,
+) -> Result<Response, Fault> {
+    let actor = session.actor(&[Power::Consents])?;
+    blocking(&site, move |app| app.ask_again(actor, &mandate)).await?;
+    see("/me/consents")
+}
+
+/// One step: she lets it go on.
+pub(crate) async fn resume(
+    State(site): State<Arc<Site>>,
+    Path(mandate): Path<MandateId>,
+    CheckedOfAnybody(session, Empty {}): CheckedOfAnybody<Empty>,
+) -> Result<Response, Fault> {
+    let actor = session.actor(&[Power::Consents])?;
+    blocking(&site, move |app| app.resume(actor, &mandate)).await?;
+    see("/me/consents")
 }
 
 fn consent(register: &Register, page: &Page, stored: &StoredGrant, now: Time) -> Option<Consent> {
@@ -148,6 +186,7 @@ fn consent(register: &Register, page: &Page, stored: &StoredGrant, now: Time) ->
         until: stored.grant.valid_until,
         uses: stored.grant.uses,
         last_use_at: stored.last_use_at,
+        reaffirmed_at: stored.reaffirmed_at,
         state: if expired { GrantState::Sunset } else { stored.grant.state },
         is_consent: stored.grant.kind == GrantKind::Consent,
         revised: (stored.grant.mandate_hash != entry.hash).then(|| register.still_holds(&stored.grant.mandate_hash, entry)),
