@@ -123,13 +123,12 @@ impl App {
         let (register, now) = (self.register(), self.now());
         let entry = register.mandates.get(id).ok_or(Error::Unknown { what: "mandate" })?;
         let number = entry.number;
-        let bound = register.orders.get(order).ok_or(Error::Unknown { what: "order" })?.effective_at();
         let mut commitments: Vec<_> = self.vault.mandate_commitment(number)?.into_iter().collect();
         let months = self.db.read(|conn| deposits::months_of(conn, number))?;
         for month in &months {
             commitments.extend(self.vault.month_commitment(number, month.0)?);
         }
-        let stood = self.db.read(|conn| grants::count_standing(conn, number, bound))?;
+        let stood = self.db.read(|conn| grants::count_standing(conn, number, now))?;
         let erasure = Erasure {
             certificate: CertificateId::fresh(now, self.rng()),
             cause: Cause::Order.code().to_owned(),
@@ -178,7 +177,7 @@ impl App {
         let entry = register.mandates.values().find(|entry| entry.number == number).ok_or(Error::Unknown { what: "mandate" })?;
         // Whoever was lending when the order came has done so by now.
         self.wait_for_residents();
-        self.end_grants(entry, &erasure.certificate, erasure.requested_at)?;
+        self.end_grants(entry, &erasure.certificate, self.now())?;
         self.forget_months(number, &erasure.months)?;
         let noted = self.db.read(erasures::of_orders)?.into_iter().find(|noted| noted.certificate == erasure.certificate);
         let erasure = self.with_true_dates(noted.as_ref().unwrap_or(erasure))?;
