@@ -3,6 +3,7 @@
 use super::*;
 use usufruct_core::key::KeyOf;
 use usufruct_core::order::Standing;
+use usufruct_core::time::DAY;
 use usufruct_core::{Digest, handles};
 
 const MACHINE: [(&str, &str); 1] = [("agc_operator", "automation")];
