@@ -537,7 +537,7 @@ fn an_order_to_delete_is_carried_out_once_wherever_it_stops() {
                 assert_eq!(events.filter(|event| event.kind == Kind::Withdrawal).count(), 1, "one line for one end");
                 assert!(city.app.db().read(|conn| blocks::lent(conn, *reader, number)).unwrap().is_empty());
             }
-            assert_eq!(city.app.deletion_notices(service()).unwrap().len(), 1);
+            assert_eq!(city.app.deletion_notices(&service()).unwrap().len(), 1);
             city.app.consent_at_counter(readers[0], &service(), &watched, &[]).unwrap();
             assert!(!refused(readers[0]), "who agrees anew lends anew");
             if finished {

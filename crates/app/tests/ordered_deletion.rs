@@ -22,7 +22,7 @@ use usufruct_store::{authorizations, blocks, grants};
 on_both!(
     what_is_ordered_to_be_deleted_is_gone_and_everybody_learns_of_it,
     an_order_waits_for_its_day_and_a_mandate_that_ends_takes_it_along,
-    a_key_that_is_being_replaced_is_replaced_first,
+    a_mandate_whose_key_was_replaced_gets_another_one,
     what_a_restored_database_brings_back_ends_again,
 );
 
@@ -116,7 +116,7 @@ fn what_is_ordered_to_be_deleted_is_gone_and_everybody_learns_of_it(dir: &Path, 
     }
     assert_eq!(city.app.footprint(people[0]).unwrap().lines.len(), before + 2, "the refusal and the end");
     assert!(subjects.iter().all(|subject| clauses(&city, subject).contains(&Clause::Grant)));
-    let notices = city.app.deletion_notices(service()).unwrap();
+    let notices = city.app.deletion_notices(&service()).unwrap();
     let told: Vec<_> = notices.iter().map(|notice| (notice.mandate.clone(), notice.subject.clone())).collect();
     assert_eq!(told, [(Some(mandate()), None)], "{SERVICE} has to delete all that it got under the mandate");
     assert!(city.app.release(&city.request(&card_subject)).is_err(), "the authorization went with it");
@@ -158,7 +158,7 @@ fn an_order_waits_for_its_day_and_a_mandate_that_ends_takes_it_along(dir: &Path,
     assert_eq!(state(&city, resident), GrantState::Terminated, "what was revoked was given up by the controller");
 }
 
-fn a_key_that_is_being_replaced_is_replaced_first(dir: &Path, url: Option<&str>) {
+fn a_mandate_whose_key_was_replaced_gets_another_one(dir: &Path, url: Option<&str>) {
     let city = city(dir, url);
     let resident = city.enrol(1)[0];
     agree(&city, resident).unwrap();
