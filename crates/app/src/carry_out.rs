@@ -58,24 +58,38 @@ impl App {
     /// certified. One that cannot be carried out holds up no other.
     pub fn run_orders(&self) -> Result<Vec<OrderId>, Error> {
         let (register, now) = (self.register(), self.now());
-        let (mut done, mut failed) = (Vec::new(), None);
-        for (id, entry) in register.mandates.iter().filter(|(_, entry)| entry.has_key()) {
+        let mut failed = self.finish_orders().err();
+        let (mut waited, mandates) = (Vec::new(), register.mandates.iter().filter(|(_, entry)| entry.has_key()));
+        for (id, entry) in mandates {
             for (order, binding) in register.deletions(id.as_str(), now) {
-                let outcome = match register.carried_out(order) {
-                    None => self.delete_by_order(id, order).map(|()| done.push(order.clone())),
+                let is_new = register.carried_out(order).is_none();
+                waited.extend(is_new.then(|| order.clone()));
+                let outcome = match self.register().carried_out(order) {
+                    None => self.delete_by_order(id, order),
+                    Some(_) if is_new => Ok(()),
                     // What a database that was put back brought with it.
-                    Some(certificate) => certificate
-                        .id
-                        .parse()
-                        .map_err(|_| Error::Unknown { what: "certificate" })
-                        .and_then(|certificate| self.end_grants(entry, &certificate, binding.effective_at())),
+                    Some(certificate) => self.end_grants(entry, &certificate_id(&certificate.id)?, binding.effective_at()),
                 };
-                if let Err(error) = outcome {
-                    failed = failed.or(Some(error));
-                }
+                failed = failed.or(outcome.err());
             }
         }
-        failed.map_or(Ok(done), Err)
+        let register = self.register();
+        waited.retain(|order| register.carried_out(order).is_some());
+        failed.map_or(Ok(waited), Err)
+    }
+
+    /// Finishes what was noted, also where the order was lifted meanwhile: what was begun does not stop half-way.
+    fn finish_orders(&self) -> Result<(), Error> {
+        let register = self.register();
+        for erasure in self.db.read(erasures::of_orders)? {
+            // The end of a mandate settles it.
+            let goes_on = register.mandates.values().find(|entry| Some(entry.number) == erasure.mandate && entry.has_key());
+            let Some(entry) = goes_on else { continue };
+            let _rotating = self.rotating();
+            self.destroy_ordered(entry.number, &erasure)?;
+            self.settle_order(entry.number, &erasure)?;
+        }
+        Ok(())
     }
 
     /// Carries out one order. The note of the erasure comes first, then a new key beside the old one, then the one commit of the key tree,
@@ -92,10 +106,7 @@ impl App {
             self.rotate_mandate(id)?;
         };
         self.finish_months_of(number)?;
-        let erasure = match self.db.read(erasures::of_orders)?.into_iter().find(|begun| begun.mandate == Some(number)) {
-            Some(begun) => begun,
-            None => self.note_order(id, order)?,
-        };
+        let erasure = self.note_order(id, order)?;
         self.destroy_ordered(number, &erasure)?;
         self.settle_order(number, &erasure)
     }
@@ -237,6 +248,10 @@ impl App {
             place(tx, &keyring, event, rng.as_ref()).map(drop)
         })
     }
+}
+
+fn certificate_id(id: &str) -> Result<CertificateId, Error> {
+    id.parse().map_err(|_| Error::Unknown { what: "certificate" })
 }
 
 /// Ends every authorization of a resident that covers a mandate, with its tokens and codes. Answers of which services.

@@ -192,7 +192,7 @@ fn an_appeal_ends_nothing_and_evidence_ends_no_suspension() {
     body["evidence"] = json!([{"title": text("Report"), "sha256": sha256(b"report").to_string()}]);
     give(&mut city, "ord_1", body);
     assert!(is_ordered(&city.register, SERVICE, MEALS, city.now));
-    assert_eq!(standing(&city, "ord_1"), Standing::InForce);
+    assert_eq!(standing(&city, "ord_1"), Standing::Appealed);
 }
 
 #[test]
