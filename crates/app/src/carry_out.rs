@@ -105,6 +105,10 @@ impl App {
             drop(rotating);
             self.rotate_mandate(id)?;
         };
+        // What was begun and could not be finished just now comes first.
+        if self.db.read(erasures::of_orders)?.iter().any(|begun| begun.mandate == Some(number)) {
+            return Ok(());
+        }
         self.finish_months_of(number)?;
         let erasure = self.note_order(id, order)?;
         self.destroy_ordered(number, &erasure)?;
@@ -119,13 +123,18 @@ impl App {
                 self.settle_order(mandate, erasure)?;
                 continue;
             }
-            let certificate = erasure.certificate.clone();
-            self.db.transaction("forget order", move |tx| {
-                deletions::forget(tx, &certificate)?;
-                Ok::<_, Error>(erasures::delete(tx, &certificate)?)
-            })?;
+            self.forget_note(erasure)?;
         }
         Ok(())
+    }
+
+    /// Takes back the note of an order that is carried out, or ends, by another one.
+    fn forget_note(&self, erasure: &Erasure) -> Result<(), Error> {
+        let certificate = erasure.certificate.clone();
+        self.db.transaction("forget order", move |tx| {
+            deletions::forget(tx, &certificate)?;
+            Ok::<_, Error>(erasures::delete(tx, &certificate)?)
+        })
     }
 
     /// The note that what was lent and deposited must go, made while its keys live, and what services are told of it.
@@ -192,6 +201,13 @@ impl App {
         self.forget_months(number, &erasure.months)?;
         let noted = self.db.read(erasures::of_orders)?.into_iter().find(|noted| noted.certificate == erasure.certificate);
         let erasure = self.with_true_dates(noted.as_ref().unwrap_or(erasure))?;
+        let carried = self.evidence(&erasure)?.and_then(|evidence| evidence.carried);
+        let register = self.register();
+        let said = carried.and_then(|carried| register.carried_out(&carried.order));
+        // Two processes that serve one pass may both have noted it.
+        if said.is_some_and(|said| said.id != erasure.certificate.as_str()) {
+            return self.forget_note(&erasure);
+        }
         let until = self.certify(&[&erasure])?.pop().ok_or(Error::Unknown { what: "certificate" })?;
         let (certificate, now) = (erasure.certificate.clone(), self.now());
         self.db.transaction("note end of order", move |tx| Ok::<_, Error>(erasures::done(tx, &certificate, now, until)?))
