@@ -478,7 +478,7 @@ def events():
     everything = dict(actor=named("actor").hex(), batch={"id": named("batch")[:16].hex(), "size": "10000"}, clause="form",
                       detail="cas_1", until_micros="1769904000000001", prev=named("prev").hex(), n="7")
     accept_event("everything", "Every field there is.", event(**everything))
-    for kind in ["authorization-given-back", "breach-notified", "case", "conversion", "correction", "delegation", "deposit", "erasure", "objection", "sign-in", "status"]:
+    for kind in ["authorization-given-back", "breach-notified", "case", "conversion", "correction", "delegation", "deposit", "erasure", "grant", "objection", "sign-in", "status"]:
         accept_event(f"kind-{kind}", "Every kind has its word.", event(kind=kind, **bare))
     accept_event("other", "The other person of a delegation stands in the resident's own word.",
                  event(kind="consent", reason="consent", until_micros="1798761600000000", other="我女兒"))

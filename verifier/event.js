@@ -26,7 +26,7 @@ import { Broken, concat, equal, hex, need, uint64, utf8 } from "./log/bytes.js";
  * @property {[string, number, number?]} [source] gateway, its number of the event, and when it happened if it was reported afterwards
  */
 
-const KINDS = "use refusal sign-in consent withdrawal objection correction status erasure conversion deposit delegation authorization-given-back breach-notified case".split(" ");
+const KINDS = "use refusal sign-in consent withdrawal objection grant correction status erasure conversion deposit delegation authorization-given-back breach-notified case".split(" ");
 const FORMS = ["token", "predicate", "value"];
 
 /** @param {unknown} n @returns {n is number} */

@@ -83,7 +83,7 @@ impl App {
         let of_number = |number| register.mandates.iter().find(|(_, entry)| entry.number == number).map(|(id, _)| id.clone());
         let mandate: Option<MandateId> = stored.mandate.and_then(of_number);
         if let Some(mandate) = mandate.filter(|_| remedy == Remedy::Delete) {
-            self.end_loan_by_order(stored.resident, &mandate)?;
+            self.end_loan_by_order(stored.resident, &mandate, stored.case.decided_at.is_none())?;
         }
         let (now, place) = (self.now(), Place { resident: stored.resident, id: stored.id.clone() });
         let change = move |stored: &mut StoredCase, _: &Register| {

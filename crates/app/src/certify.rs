@@ -13,6 +13,7 @@ use usufruct_store::deletions;
 use usufruct_store::erasures::Erasure;
 use usufruct_vault::SlotClass;
 
+use crate::carry_out::Carried;
 use crate::escrow::Promise;
 use crate::{App, Error, Publication};
 
@@ -109,6 +110,8 @@ impl App {
             "cause": cause,
             "mandate": mandate.map(|entry| &entry.id),
             "sector": sector.map(|entry| &entry.body.sector),
+            "order": evidence.carried.as_ref().map(|carried| &carried.order),
+            "grants": evidence.carried.as_ref().map(Carried::count),
             "blocks": blocks.unwrap_or_default(),
             "ground": ground(cause, &erasure.months),
             "key_commitments": erasure.commitments,
@@ -158,6 +161,10 @@ fn ground(cause: Cause, months: &[Month]) -> Text {
         Cause::Drill => Text::new(
             "A synthetic resident of a drill was erased. No person is behind it.",
             "演練所用之虛擬市民已抹除，並非真實之人。",
+        ),
+        Cause::Order => Text::new(
+            "An oversight body ordered to delete what is lent and deposited under the mandate.",
+            "監督機關命令刪除依該授權借出及存入之資料。",
         ),
         Cause::Request => Text::new("The resident deleted her pass.", "市民刪除其通行證。"),
         Cause::Retention => {

@@ -119,7 +119,7 @@ impl App {
         if !entry.is_in_force(now) {
             return Err(Error::Unpermitted(vec![if now >= entry.body.sunset_at { Clause::Sunset } else { Clause::Mandate }]));
         }
-        if register.is_suspended_by_order(mandate.as_str(), now) {
+        if register.is_suspended_by_order(mandate.as_str(), now) || register.awaits_deletion(mandate.as_str(), now) {
             return Err(Error::Unpermitted(vec![Clause::Order]));
         }
         if register.notice(entry).is_none_or(|notice| notice.since > now) {
@@ -184,13 +184,21 @@ impl Loan {
     }
 }
 
-fn stored(id: &GrantId, resident: u64, entry: &Entry<Mandate>, chosen: &[&BlockId], kind: GrantKind, now: Time) -> StoredGrant {
+pub(crate) fn stored(
+    id: &GrantId,
+    resident: u64,
+    entry: &Entry<Mandate>,
+    chosen: &[&BlockId],
+    kind: GrantKind,
+    now: Time,
+) -> StoredGrant {
     StoredGrant {
         id: id.clone(),
         resident,
         mandate: entry.number,
         revision: 1,
         last_use_at: None,
+        reaffirmed_at: None,
         grant: Grant {
             kind,
             state: GrantState::Given,

@@ -7,6 +7,7 @@ use usufruct_core::Time;
 use usufruct_core::certificate::{Cause, Certificate};
 use usufruct_core::delay::Week;
 use usufruct_core::event::tag;
+use usufruct_core::grant::GrantState;
 use usufruct_core::id::MandateId;
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::Rng;
@@ -118,7 +119,9 @@ fn mandate_of(register: &Register, certificate: &Entry<Certificate>) -> Option<u
 fn end_mandates(db: &Db, register: &Register) -> Result<(), Error> {
     for mandate in register.mandates.values().filter(|mandate| mandate.state == State::Erased) {
         let number = mandate.number;
-        while db.transaction("end grants", move |tx| grants::end_mandate(tx, number, PART))? > 0 {}
+        let was_revoked = mandate.history.iter().any(|step| step.to == State::Revoked);
+        let ended_as = if was_revoked { GrantState::Terminated } else { GrantState::Sunset };
+        while db.transaction("end grants", move |tx| grants::end_mandate(tx, number, ended_as, PART))? > 0 {}
         while db.transaction("purge lent blocks", move |tx| blocks::purge_mandate(tx, number, PART))? > 0 {}
     }
     Ok(())

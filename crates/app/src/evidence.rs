@@ -7,6 +7,7 @@ use usufruct_core::handles::HandleProof;
 use usufruct_core::{Digest, Time};
 use usufruct_store::erasures::{self, Erasure};
 
+use crate::carry_out::Carried;
 use crate::row_mark::{is_equal, optional, row_mark, time};
 use crate::{App, Error};
 
@@ -16,6 +17,9 @@ pub(crate) struct Evidence {
     pub epoch: u64,
     pub root: Digest,
     pub proofs: Vec<HandleProof>,
+    /// The order that is carried out, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried: Option<Carried>,
     /// Over whose keys go and why, and over all of the above.
     mark: Option<Digest>,
     /// Over when it was asked for, and when the keys went as far as that is noted.
@@ -31,8 +35,17 @@ struct Dates {
 impl App {
     /// The note with the proofs that its keys live now.
     pub(crate) fn with_evidence(&self, erasure: Erasure) -> Result<Erasure, Error> {
+        self.proven(erasure, None)
+    }
+
+    /// The same, for an order that is carried out.
+    pub(crate) fn with_evidence_of(&self, erasure: Erasure, carried: Carried) -> Result<Erasure, Error> {
+        self.proven(erasure, Some(carried))
+    }
+
+    fn proven(&self, erasure: Erasure, carried: Option<Carried>) -> Result<Erasure, Error> {
         let (state, proofs) = self.vault.proofs(&erasure.commitments);
-        let evidence = Evidence { epoch: state.epoch.0, root: state.root, proofs, mark: None, dates: None };
+        let evidence = Evidence { epoch: state.epoch.0, root: state.root, proofs, carried, mark: None, dates: None };
         self.mark_note(erasure, evidence)
     }
 
@@ -97,22 +110,27 @@ impl App {
             live_at: _,
             root_at: _,
         } = erasure;
-        let Evidence { epoch, root, proofs, mark: _, dates: _ } = evidence;
+        let Evidence { epoch, root, proofs, carried, mark: _, dates: _ } = evidence;
+        let carried = carried.as_ref().map(|carried| json!(carried).to_string());
         let months: Vec<u8> = months.iter().flat_map(|month| month.0.to_be_bytes()).collect();
         let proofs = json!(proofs).to_string();
         let commitments: Vec<u8> = commitments.iter().flat_map(|commitment| commitment.0).collect();
-        let columns = [
+        let [resident, mandate, sector] = [resident, mandate, sector].map(|number| optional(number.map(u64::to_be_bytes)));
+        let epoch = epoch.to_be_bytes();
+        let mut columns = vec![
             certificate.as_str().as_bytes(),
             cause.as_bytes(),
-            &optional(resident.map(u64::to_be_bytes)),
-            &optional(mandate.map(u64::to_be_bytes)),
-            &optional(sector.map(u64::to_be_bytes)),
+            &resident,
+            &mandate,
+            &sector,
             &months,
             &commitments,
-            &epoch.to_be_bytes(),
+            &epoch,
             &root.0,
             proofs.as_bytes(),
         ];
+        // Notes of other causes have no such column.
+        columns.extend(carried.as_ref().map(String::as_bytes));
         row_mark(&self.vault, b"usufruct/row/erasure/v1", &columns)
     }
 

@@ -101,6 +101,12 @@ impl App {
         if let Some(begun) = self.db.read(erasures::of_rotations)?.into_iter().find(|begun| begun.mandate == Some(number)) {
             return Ok(begun);
         }
+        if self.db.read(erasures::of_orders)?.iter().any(|begun| begun.mandate == Some(number)) {
+            return Err(Error::refused(
+                "What is lent under the mandate is being deleted by an order.",
+                "Replace the key when the order was carried out.",
+            ));
+        }
         let commitment = self.vault.mandate_commitment(number)?.filter(|_| entry.has_key()).ok_or_else(no_key)?;
         let now = self.now();
         let erasure = self.with_evidence(Erasure {

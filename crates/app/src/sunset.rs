@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use usufruct_core::certificate::Cause;
+use usufruct_core::grant::GrantState;
 use usufruct_core::id::{CertificateId, MandateId, ServiceId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::statement::Signer;
@@ -104,11 +105,13 @@ impl App {
         let number = register.mandates.get(id).ok_or(Error::Unknown { what: "mandate" })?.number;
         // What was under way before has certificates of its own, and the mandate's names what was left then.
         self.settle_rotation(number, erasure)?;
+        self.settle_orders(number, erasure)?;
         self.finish_months_of(number)?;
         let until = self.certify(&[erasure])?.pop().ok_or(Error::Unknown { what: "certificate" })?;
+        let ended_as = if erasure.cause == Cause::Revocation.code() { GrantState::Terminated } else { GrantState::Sunset };
         let (certificate, now) = (erasure.certificate.clone(), self.now());
         self.end_tokens(&services_under(&register, id), now)?;
-        self.in_parts("end grants", move |tx| Ok(grants::end_mandate(tx, number, PART)?))?;
+        self.in_parts("end grants", move |tx| Ok(grants::end_mandate(tx, number, ended_as, PART)?))?;
         self.in_parts("purge lent blocks", move |tx| Ok(blocks::purge_mandate(tx, number, PART)?))?;
         self.forget_months(number, &erasure.months)?;
         self.db.transaction("note end of key", move |tx| Ok::<_, Error>(erasures::done(tx, &certificate, now, until)?))?;
@@ -209,13 +212,14 @@ impl App {
         self.publish(&Publication { statements: vec![statement] }).map(drop)
     }
 
-    /// Runs what the clock asks for: sunsets, ends of what was kept for its time, contracts and agreements that are over, cases that nobody answered, messages of the week, unfinished erasures and replacements of keys, what services answered, the log's next checkpoint.
+    /// Runs what the clock asks for: sunsets, orders to delete, ends of what was kept for its time, contracts and agreements that are over, cases that nobody answered, messages of the week, unfinished erasures and replacements of keys, what services answered, the log's next checkpoint.
     pub fn tick(self: &Arc<Self>) -> Result<(), Error> {
         // Before anything that the machine says with a later date.
         self.publish_proposals()?;
         self.make_late_keys()?;
         // The key of a mandate that is over goes before rows that may be many.
         self.run_sunsets()?;
+        self.run_orders()?;
         self.run_retention()?;
         self.run_supervision()?;
         self.run_cases()?;

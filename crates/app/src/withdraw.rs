@@ -38,22 +38,25 @@ impl App {
     /// One transaction ends the grant, and at every service of the pseudonym domains that it touches all authorizations, tokens and codes,
     /// and notes the erasure; the key follows; a crash in between is finished at the next start.
     pub fn withdraw(&self, actor: impl Into<Actor>, mandate: &MandateId) -> Result<Withdrawn, Error> {
-        self.end_loan(actor.into(), mandate, WITHDRAWAL)
+        self.end_loan(actor.into(), mandate, WITHDRAWAL, GrantState::Withdrawn)
     }
 
     /// Ends what a resident lends under a mandate and destroys its key, because that was decided in a case of hers; under a law too. Does nothing
     /// where she lends nothing.
-    pub(crate) fn end_loan_by_order(&self, resident: u64, mandate: &MandateId) -> Result<(), Error> {
+    ///
+    /// The grant is terminated where the office that answers gave it up, and invalidated where an overseer decided it.
+    pub(crate) fn end_loan_by_order(&self, resident: u64, mandate: &MandateId, is_given_up: bool) -> Result<(), Error> {
         let register = self.register();
         let number = register.mandates.get(mandate).ok_or(Error::Unknown { what: "mandate" })?.number;
         let stored = self.db.read(|conn| grants::find(conn, resident, number))?;
         if stored.is_some_and(|stored| matches!(stored.grant.state, GrantState::Given | GrantState::Paused)) {
-            self.end_loan(resident.into(), mandate, BY_ORDER)?;
+            let state = if is_given_up { GrantState::Terminated } else { GrantState::Invalidated };
+            self.end_loan(resident.into(), mandate, BY_ORDER, state)?;
         }
         Ok(())
     }
 
-    fn end_loan(&self, actor: Actor, mandate: &MandateId, reason: &'static str) -> Result<Withdrawn, Error> {
+    fn end_loan(&self, actor: Actor, mandate: &MandateId, reason: &'static str, state: GrantState) -> Result<Withdrawn, Error> {
         let resident = actor.resident;
         let _guard = self.lock_resident(resident);
         let register = self.register();
@@ -100,7 +103,7 @@ impl App {
         let (noted, ended, outbox) = (erasure.clone(), mandate.clone(), self.outbox());
         let placed = self.db.transaction("withdraw", move |tx| {
             let both = actor.permit(tx, &vault, now)?;
-            if !grants::set_state(tx, resident, number, GrantState::Withdrawn)? {
+            if !grants::set_state(tx, resident, number, state)? {
                 return Err(Error::Stale);
             }
             // Under the pseudonym that she leaves behind, before she has another one.

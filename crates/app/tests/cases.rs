@@ -439,7 +439,7 @@ fn a_deletion_that_was_decided_is_carried_out(dir: &Path, url: Option<&str>) {
     answer(&city, &filed.id, Finding::Upheld, Some(Remedy::Delete)).unwrap();
     let done = case(&city, resident);
     assert!(done.case.remedied_at.is_some() && done.case.remedy == Some(Remedy::Delete));
-    assert_eq!(city.app.grants(resident).unwrap()[0].grant.state, GrantState::Withdrawn);
+    assert_eq!(city.app.grants(resident).unwrap()[0].grant.state, GrantState::Terminated, "the office gave it up");
     let events: Vec<_> = city.app.footprint(resident).unwrap().lines.into_iter().filter_map(|line| line.event).collect();
     let ended = events.iter().find(|event| event.kind == Kind::Withdrawal).unwrap();
     assert_eq!(ended.reason, "case");
@@ -460,6 +460,13 @@ fn a_deletion_that_was_decided_is_carried_out(dir: &Path, url: Option<&str>) {
     let filed = file(&city, other, &subject, CaseKind::Delete);
     answer(&city, &filed.id, Finding::Upheld, Some(Remedy::Correct)).unwrap();
     assert_eq!(city.app.run_cases().unwrap(), 0, "that is for people");
+
+    let (third, subject) = reader(&city);
+    let filed = file(&city, third, &subject, CaseKind::Delete);
+    answer(&city, &filed.id, Finding::Dismissed, None).unwrap();
+    city.app.complain(third, &filed.id, "It is still there.").unwrap();
+    decide(&city, &filed.id, Finding::Upheld, Some(Remedy::Delete)).unwrap();
+    assert_eq!(city.app.grants(third).unwrap()[0].grant.state, GrantState::Invalidated, "the overseer decided it");
 }
 
 fn a_remedy_that_people_owe_goes_late_in_public(dir: &Path, url: Option<&str>) {

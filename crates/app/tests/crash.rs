@@ -14,17 +14,19 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use common::{City, LIBRARY, OPERATOR, SeededRng, SetClock, library_card, mandate, service, vault_setup};
+use common::{City, LIBRARY, OPERATOR, SeededRng, SetClock, WATCH, library_card, mandate, service, vault_setup};
 use serde_json::json;
 use usufruct_app::{App, Config, DepositRequest, Error, House, Open, ReleaseRequest};
 use usufruct_core::certificate::Cause;
+use usufruct_core::event::Kind;
 use usufruct_core::id::MandateId;
 use usufruct_core::key::KeyOf;
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::{Clock, Rng};
+use usufruct_core::statement::StatementKind;
 use usufruct_core::time::DAY;
 use usufruct_core::{Digest, Text, Time};
-use usufruct_store::{blocks, deposits, erasures, keyrings};
+use usufruct_store::{blocks, deposits, erasures, grants, keyrings};
 
 /// Ports that give out after so many calls.
 struct Exhausted {
@@ -484,6 +486,66 @@ fn a_new_key_of_a_mandate_opens_what_the_old_one_did_wherever_it_stops() {
             city.app.end_mandate(&mandate(), &city.signer(LIBRARY), Text::new("Over.", "結束。")).unwrap();
             assert_eq!(city.app.register().mandates[&mandate()].state, State::Erased);
             return;
+        }
+    });
+}
+
+#[test]
+fn an_order_to_delete_is_carried_out_once_wherever_it_stops() {
+    on_both(|template| {
+        let watched: MandateId = "mdt_short".parse().unwrap();
+        let (readers, old, number) = {
+            let city = City::found(template.path(), template.url().as_deref());
+            city.publish_watch();
+            let mut body = library_card();
+            body["oversight_body"] = json!(WATCH);
+            city.publish_mandate(watched.as_str(), body);
+            let readers = city.enrol(2);
+            for reader in &readers {
+                city.app.consent_at_counter(*reader, &service(), &watched, &[]).unwrap();
+            }
+            let order = json!({"body": WATCH, "kind": "delete", "target": watched, "reasons": common::text("It was looked into."),
+                "comply_by": "2026-03-01T00:00:00Z"});
+            city.watch(StatementKind::Order, "ord_1", order, &city.watchers()).unwrap();
+            let register = city.app.register();
+            let old = register.living_keys(&KeyOf::Mandate(watched.clone()))[0].body.commitment;
+            (readers, old, register.mandates[&watched].number)
+        };
+        let at = "2026-01-02T00:00:00Z";
+        // Whether it was noted, whether the old key was gone, and how many grants still stood when it stopped.
+        let mut seen = BTreeSet::new();
+        for calls in 0_i64.. {
+            let copy = template.copy();
+            let finished = stop_after(calls, &copy, at, &|app: &App| app.run_orders().map(drop));
+            let city = City::open(copy.path(), copy.url().as_deref(), at, 2_000);
+            let pending = || city.app.db().read(erasures::of_orders).unwrap().len();
+            let standing = || city.app.db().read(|conn| grants::count_standing(conn, number, city.app.now())).unwrap();
+            let refused = |reader: u64| {
+                let subject = city.app.subject(reader, &service()).unwrap();
+                city.app.release(&ReleaseRequest { mandate: watched.clone(), ..city.request(&subject) }).is_err()
+            };
+            seen.insert((pending() > 0, !city.app.key_lives(&old), standing()));
+            assert!(readers.iter().all(|reader| refused(*reader)), "nothing is opened at any step");
+            city.app.tick().unwrap();
+            let register = city.app.register();
+            let certificates = || register.certificates.values().filter(|entry| entry.body.cause == Cause::Order);
+            assert_eq!((pending(), standing(), certificates().count()), (0, 0, 1), "after a stop at call {calls}");
+            assert_eq!(certificates().next().unwrap().body.grants.map(|grants| grants.to_string()).as_deref(), Some("1-9"));
+            assert!(!city.app.key_lives(&old));
+            for reader in &readers {
+                let events = city.app.footprint(*reader).unwrap().lines.into_iter().filter_map(|line| line.event);
+                assert_eq!(events.filter(|event| event.kind == Kind::Withdrawal).count(), 1, "one line for one end");
+                assert!(city.app.db().read(|conn| blocks::lent(conn, *reader, number)).unwrap().is_empty());
+            }
+            assert_eq!(city.app.deletion_notices(&service()).unwrap().len(), 1);
+            city.app.consent_at_counter(readers[0], &service(), &watched, &[]).unwrap();
+            assert!(!refused(readers[0]), "who agrees anew lends anew");
+            if finished {
+                for came in [(false, false, 2), (true, false, 2), (true, true, 2), (true, true, 1), (true, true, 0)] {
+                    assert!(seen.contains(&came), "{came:?} is not among {seen:?}");
+                }
+                return;
+            }
         }
     });
 }

@@ -37,9 +37,15 @@ const PEOPLE: usize = 2;
 enum Act {
     Agree(usize),
     Batch,
+    /// The machine carries out what was ordered to be deleted.
+    CarryOut,
     Deactivate(usize),
+    /// An order to delete what is lent under the mandate.
+    Delete,
     Lift,
+    Pause(usize),
     Reactivate(usize),
+    Resume(usize),
     Suspend,
     Use(usize),
     Wait(i64),
@@ -54,9 +60,13 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     let one = prop_oneof![
         4 => who().prop_map(Act::Agree),
         2 => Just(Act::Batch),
+        2 => Just(Act::CarryOut),
         1 => who().prop_map(Act::Deactivate),
+        1 => Just(Act::Delete),
         3 => Just(Act::Lift),
+        1 => who().prop_map(Act::Pause),
         2 => who().prop_map(Act::Reactivate),
+        2 => who().prop_map(Act::Resume),
         1 => Just(Act::Suspend),
         6 => who().prop_map(Act::Use),
         1 => (1i64..30).prop_map(Act::Wait),
@@ -80,10 +90,13 @@ struct Played<'a> {
     town: &'a Town,
     residents: Vec<u64>,
     agreed: [bool; PEOPLE],
+    paused: [bool; PEOPLE],
     active: [bool; PEOPLE],
     old_names: [Option<String>; PEOPLE],
     /// The order that stands.
     order: Option<String>,
+    /// Whether an order to delete waits for the machine.
+    awaits: bool,
 }
 
 /// One request, and what stood before it.
@@ -127,6 +140,7 @@ impl Town {
                 }
                 // The next history begins with nothing withheld.
                 played.act(&Act::Lift)?;
+                played.act(&Act::CarryOut)?;
                 end(&played)
             });
             result.unwrap_or_else(|error| panic!("{error}"));
@@ -162,11 +176,20 @@ impl<'a> Played<'a> {
     fn begin(town: &'a Town) -> Self {
         let residents = town.city.enrol(PEOPLE);
         town.all.borrow_mut().extend(&residents);
-        Self { town, residents, agreed: [false; PEOPLE], active: [true; PEOPLE], old_names: Default::default(), order: None }
+        Self {
+            town,
+            residents,
+            agreed: [false; PEOPLE],
+            paused: [false; PEOPLE],
+            active: [true; PEOPLE],
+            old_names: Default::default(),
+            order: None,
+            awaits: false,
+        }
     }
 
     fn is_lawful(&self, who: usize) -> bool {
-        self.agreed[who] && self.active[who] && self.order.is_none()
+        self.agreed[who] && !self.paused[who] && self.active[who] && self.order.is_none() && !self.awaits
     }
 
     /// Asks for the name of `who`, by this pseudonym and for this reason.
@@ -188,7 +211,9 @@ impl<'a> Played<'a> {
         let app = &town.city.app;
         match *act {
             Act::Agree(who) => {
-                self.agreed[who] |= app.consent_at_counter(self.residents[who], &service(), &mandate(), &[]).is_ok();
+                if app.consent_at_counter(self.residents[who], &service(), &mandate(), &[]).is_ok() {
+                    (self.agreed[who], self.paused[who]) = (true, false);
+                }
             }
             Act::Batch => {
                 let subjects = self.residents.iter().map(|resident| town.subject(*resident)).collect();
@@ -204,7 +229,7 @@ impl<'a> Played<'a> {
                     third_party: false,
                 });
                 let Ok(answer) = asked else {
-                    prop_assert!(self.order.is_some(), "a lawful batch was refused as a whole");
+                    prop_assert!(self.order.is_some() || self.awaits, "a lawful batch was refused as a whole");
                     return Ok(None);
                 };
                 for (who, line) in answer.lines.iter().enumerate() {
@@ -218,6 +243,28 @@ impl<'a> Played<'a> {
             Act::Reactivate(who) => {
                 app.set_active(self.residents[who], ResidentState::Active).unwrap();
                 self.active[who] = true;
+            }
+            Act::Pause(who) => {
+                let is_paused = app.pause(self.residents[who], &mandate()).is_ok();
+                prop_assert_eq!(is_paused, self.agreed[who] && !self.paused[who]);
+                self.paused[who] |= is_paused;
+            }
+            Act::Resume(who) => {
+                let is_resumed = app.resume(self.residents[who], &mandate()).is_ok();
+                prop_assert_eq!(is_resumed, self.paused[who]);
+                self.paused[who] = false;
+            }
+            Act::Delete => {
+                self.order("delete", None);
+                self.awaits = true;
+            }
+            Act::CarryOut => {
+                app.run_orders().unwrap();
+                if std::mem::take(&mut self.awaits) {
+                    (self.agreed, self.paused) = ([false; PEOPLE], [false; PEOPLE]);
+                }
+                // Who agrees after it does not do so in the moment of the order.
+                town.city.clock.advance(1);
             }
             Act::Suspend => {
                 if self.order.is_none() {
@@ -242,7 +289,7 @@ impl<'a> Played<'a> {
             Act::Withdraw(who) => {
                 let name = town.subject(self.residents[who]);
                 if app.withdraw(self.residents[who], &mandate()).is_ok() {
-                    self.agreed[who] = false;
+                    (self.agreed[who], self.paused[who]) = (false, false);
                     self.old_names[who] = Some(name);
                 }
             }
@@ -256,6 +303,9 @@ impl<'a> Played<'a> {
         town.orders.set(town.orders.get() + 1);
         let id = format!("ord_{}", town.orders.get());
         let mut body = json!({"body": WATCH, "kind": kind, "target": WATCHED, "reasons": text("It was looked into.")});
+        if kind == "delete" {
+            body["comply_by"] = json!(town.city.app.now().plus(24 * HOUR).to_string());
+        }
         if let Some(lifts) = lifts {
             body["lifts"] = json!(lifts);
         }

@@ -229,7 +229,7 @@ fn nothing_that_ended_comes_back_with_an_old_copy_or_with_none() {
             let state = |resident| city.app.db().read(|conn| residents::state(conn, resident)).unwrap();
             assert_eq!([withdrawer.0, gone.0].map(state), [Some(ResidentState::Erased); 2]);
             let short = city.app.grants(quiet.0).unwrap();
-            assert_eq!(short.iter().filter(|grant| grant.grant.state == GrantState::Sunset).count(), 1, "{short:?}");
+            assert_eq!(short.iter().filter(|grant| grant.grant.state == GrantState::Terminated).count(), 1, "{short:?}");
 
             // Whom something happened to is asked again, and then is as good as new.
             assert_eq!((state(busy.0), grant(busy.0)), (Some(ResidentState::Deactivated), GrantState::Invalidated));

@@ -5,8 +5,9 @@ use serde_json::Value;
 
 use crate::draft::{Draft, Problem};
 use crate::handles::HandleProof;
-use crate::id::{BlockId, ServiceId};
+use crate::id::{BlockId, OrderId, ServiceId};
 use crate::keeper::Destroyed;
+use crate::tally::Count;
 use crate::{Digest, Text, Time};
 
 /// What was destroyed when, and how far the claim goes (reference: NIST SP 800-88r2, cryptographic erase).
@@ -21,6 +22,12 @@ pub struct Certificate {
     /// The pseudonym domain whose key was destroyed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sector: Option<String>,
+    /// The order to delete that was carried out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<OrderId>,
+    /// How many grants ended with the keys, of an order to delete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grants: Option<Count>,
     /// What the keys opened; empty when that would tell something about one resident.
     pub blocks: Vec<BlockId>,
     /// Why the law asks for it or allows it.
@@ -81,8 +88,9 @@ pub enum Answer {
 }
 
 impl Cause {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Drill,
+        Self::Order,
         Self::Request,
         Self::Retention,
         Self::Revocation,
@@ -92,15 +100,21 @@ impl Cause {
         Self::Withdrawal,
     ];
 
+    /// Whether the mandate goes on after it, with a key of its own or under another one.
+    pub fn is_survived(self) -> bool {
+        matches!(self, Self::Order | Self::Retention | Self::Rotation)
+    }
+
     /// Whether keys of a mandate go for it. For the others go those of a pseudonym domain or of a resident.
     pub fn is_of_mandate(self) -> bool {
-        matches!(self, Self::Retention | Self::Revocation | Self::Rotation | Self::Sunset)
+        matches!(self, Self::Order | Self::Retention | Self::Revocation | Self::Rotation | Self::Sunset)
     }
 
     /// The word for it in the store.
     pub fn code(self) -> &'static str {
         match self {
             Self::Drill => "drill",
+            Self::Order => "order",
             Self::Request => "request",
             Self::Retention => "retention",
             Self::Revocation => "revocation",
@@ -139,6 +153,8 @@ impl Answer {
 pub enum Cause {
     /// A synthetic resident was erased, whose keys are searched for. No person is behind it.
     Drill,
+    /// An overseer ordered to delete what is lent and deposited under the mandate, which goes on under another key.
+    Order,
     Request,
     /// What was kept for its months is over.
     Retention,
@@ -166,6 +182,13 @@ impl Certificate {
         if cause.is_some_and(|cause| cause.is_of_mandate() != mandate.is_some()) {
             let message = "A mandate is named where its keys went, and nowhere else. Name it, or leave it out.";
             draft.note("mandate", "other-cause", message.into());
+        }
+        let order = draft.optional_parse("order", "Name the order to delete, as `ord_2026-4`.");
+        let grants = draft.optional_parse("grants", "Say how many grants ended: 0, `1-9`, or a number from 10 on, as a text.");
+        if cause.is_some_and(|cause| (cause == Cause::Order) != order.is_some() || order.is_some() != grants.is_some()) {
+            let message =
+                "An order, how many grants ended by it, and the cause `order` belong together. Give all three, or none.";
+            draft.note("order", "other-cause", message.into());
         }
         let blocks = draft.optional_parses("blocks", "Name the data blocks.");
         let ground = draft.text("ground", 500, "Say on which ground the keys were destroyed.");
@@ -214,6 +237,8 @@ impl Certificate {
                 cause: cause?,
                 mandate,
                 sector,
+                order,
+                grants,
                 blocks,
                 ground: ground?,
                 key_commitments,

@@ -128,6 +128,7 @@ pub fn decide(register: &Register, request: &Request, grant: Option<&Grant>, now
 }
 
 fn weigh(register: &Register, request: &Request, grant: Option<&Grant>, doing: Doing, now: Time) -> Sheet {
+    let grant = grant.filter(|grant| grant.was_given());
     let mut sheet = Sheet { held: Vec::with_capacity(25), broken: Vec::new() };
     let mandate = register.mandates.get(&request.mandate);
     let service = register.services.get(&request.service);
@@ -219,7 +220,8 @@ fn ordered(
     });
     let targets = services.iter().map(|service| service.id.as_str()).chain(contracts).chain([mandate.id.as_str()]);
     let asked = blocks.iter().map(|(block, _)| block);
-    sheet.rule(Clause::Order, targets.into_iter().all(|target| register.orders_permit(target, asked.clone(), now)));
+    let permit = targets.into_iter().all(|target| register.orders_permit(target, asked.clone(), now));
+    sheet.rule(Clause::Order, permit && !register.awaits_deletion(&mandate.id, now));
 }
 
 fn receiving(
@@ -298,6 +300,8 @@ fn granted(
         && now < grant.valid_until
         && (!consent || grant.kind == GrantKind::Consent && !grant.declined);
     sheet.rule(Clause::Grant, stands);
+    let is_deleted = register.is_deleted_by_order(&mandate.id, grant.given_at, now);
+    sheet.rule(Clause::Order, grant.state == GrantState::Invalidated || !is_deleted);
     // Without a consent there is nothing that a service could be authorized for, so that is all there is to say.
     sheet.rule(Clause::Authorization, !consent || !stands || grant.authorized);
     // She was told before she agreed of what she agreed to, and there is a notice of what has become of it.

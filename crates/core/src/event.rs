@@ -38,6 +38,9 @@ pub enum Kind {
     Deposit,
     /// The resident's keys were destroyed.
     Erasure,
+    /// Something became of a grant other than its beginning and its end: it was paused, resumed or reaffirmed, or she was asked for one and did
+    /// not give it. The reason says what.
+    Grant,
     /// The resident objected to a line.
     Objection,
     /// A use was asked for and refused.
@@ -341,7 +344,7 @@ pub fn filler_leaf(random: &[u8; 64]) -> [u8; LEAF_LEN] {
 }
 
 impl Kind {
-    const ALL: [(Self, &'static str); 15] = [
+    const ALL: [(Self, &'static str); 16] = [
         (Self::AuthorizationGivenBack, "authorization-given-back"),
         (Self::Breach, "breach-notified"),
         (Self::Case, "case"),
@@ -351,6 +354,7 @@ impl Kind {
         (Self::Delegation, "delegation"),
         (Self::Deposit, "deposit"),
         (Self::Erasure, "erasure"),
+        (Self::Grant, "grant"),
         (Self::Objection, "objection"),
         (Self::Refusal, "refusal"),
         (Self::SignIn, "sign-in"),

@@ -16,13 +16,19 @@ pub enum GrantKind {
 /// Where a grant stands. Presumed consent does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GrantState {
+    /// She was asked and answered: not now. Nothing is lent.
+    Deferred,
     Given,
     /// Ended by an order or an erased resident.
     Invalidated,
     /// Held back by the resident or by a case, until it is resumed.
     Paused,
-    /// Ended with its mandate.
+    /// She was asked and said no. Nothing is lent.
+    Refused,
+    /// Ended with its mandate, on its last day.
     Sunset,
+    /// Given up by the controller before its end: by the answer to a case of hers, or with its mandate, which was revoked.
+    Terminated,
     Withdrawn,
 }
 
@@ -54,12 +60,22 @@ pub struct Grant {
     pub declined: bool,
 }
 
+impl Grant {
+    /// Whether there ever was a grant. Where she only said no, a decision is the same as where nobody asked her, so that no service learns of it.
+    pub fn was_given(&self) -> bool {
+        !matches!(self.state, GrantState::Deferred | GrantState::Refused)
+    }
+}
+
 impl GrantState {
-    const ALL: [(Self, &'static str); 5] = [
+    const ALL: [(Self, &'static str); 8] = [
+        (Self::Deferred, "deferred"),
         (Self::Given, "given"),
         (Self::Invalidated, "invalidated"),
         (Self::Paused, "paused"),
+        (Self::Refused, "refused"),
         (Self::Sunset, "sunset"),
+        (Self::Terminated, "terminated"),
         (Self::Withdrawn, "withdrawn"),
     ];
 

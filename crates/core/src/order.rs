@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use crate::certificate::Certificate;
 use crate::document::{Document, document};
 use crate::draft::{Draft, Problem};
 use crate::id::{AgencyId, AgreementId, BlockId, ContractId, MandateId, OrderId, ServiceId};
@@ -42,6 +43,9 @@ pub struct Order {
     /// What shows that it was done. Added by a later revision.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Document>,
+    /// What shows that it was done by compulsion after its day had passed. Added by a later revision.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub compulsion: Vec<Document>,
     /// Where an appeal against it is pending. An appeal ends nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub appeal_ref: Option<String>,
@@ -86,9 +90,13 @@ pub enum Standing {
     /// It does not bind yet.
     Issued,
     InForce,
+    /// It is in force, and an appeal against it is pending.
+    Appealed,
     /// Its day has passed and nothing shows that it was done.
     Overdue,
     Complied,
+    /// It was done without those whom it binds: by the machine, or by compulsion after its day had passed.
+    Enforced,
     Lifted,
 }
 
@@ -124,8 +132,10 @@ impl Standing {
         match self {
             Self::Issued => "issued",
             Self::InForce => "in_force",
+            Self::Appealed => "appealed",
             Self::Overdue => "overdue",
             Self::Complied => "complied",
+            Self::Enforced => "enforced",
             Self::Lifted => "lifted",
         }
     }
@@ -244,6 +254,7 @@ impl Order {
             _ => draft.optional_parse("lifts", "Name the order that ends, as `ord_2026-4`."),
         };
         let evidence = draft.optional_objects("evidence", document);
+        let compulsion = draft.optional_objects("compulsion", document);
         let appeal_ref = draft.optional_string("appeal_ref", 120);
         Some(Self {
             body: body?,
@@ -257,6 +268,7 @@ impl Order {
             strata,
             lifts,
             evidence,
+            compulsion,
             appeal_ref,
         })
     }
@@ -264,6 +276,7 @@ impl Order {
     fn check(&self, draft: &mut Draft<'_>) {
         let belongs = [
             ("comply_by", self.comply_by.is_some() && self.kind.is_executed(), "an order that people carry out"),
+            ("compulsion", !self.compulsion.is_empty() && self.kind.is_executed(), "an order that people carry out"),
             ("blocks", !self.blocks.is_empty() && self.kind != OrderKind::Restrict, "a restriction"),
             ("events", !self.events.is_empty() && self.kind != OrderKind::DiscloseActor, "the disclosure of an actor"),
             ("strata", !self.strata.is_empty() && self.kind != OrderKind::Release, "a release"),
@@ -285,9 +298,17 @@ impl Order {
         }
     }
 
+    /// The mandate under which the machine deletes what is lent and deposited, of an order that says so.
+    pub fn deletes_under(&self) -> Option<&MandateId> {
+        match (&self.target, self.kind) {
+            (Target::Mandate(id), OrderKind::Delete) => Some(id),
+            _ => None,
+        }
+    }
+
     /// Whether `other` commands the same: only what was done about it may differ.
     pub fn commands_as(&self, other: &Self) -> bool {
-        let command = |order: &Self| Self { evidence: Vec::new(), appeal_ref: None, ..order.clone() };
+        let command = |order: &Self| Self { evidence: Vec::new(), compulsion: Vec::new(), appeal_ref: None, ..order.clone() };
         command(self) == command(other)
     }
 }
@@ -328,11 +349,40 @@ impl Register {
             || self.paid.contains_key(id)
         {
             Standing::Complied
+        } else if self.carried_out.contains_key(id) || !order.body.compulsion.is_empty() {
+            Standing::Enforced
         } else if self.due_at(id, order).is_some_and(|by| by <= now) {
             Standing::Overdue
+        } else if order.body.appeal_ref.is_some() {
+            Standing::Appealed
         } else {
             Standing::InForce
         }
+    }
+
+    /// The certificate that an order to delete was carried out by the machine, if it was.
+    pub fn carried_out(&self, order: &OrderId) -> Option<&Entry<Certificate>> {
+        self.certificates.get(self.carried_out.get(order)?)
+    }
+
+    /// The orders that bind at `now` to delete what is lent and deposited under a mandate, in the order in which they were given.
+    pub fn deletions<'a>(&'a self, mandate: &str, now: Time) -> impl Iterator<Item = (&'a OrderId, &'a Entry<Order>)> + use<'a> {
+        let about = self.deletions.get(mandate).map_or(&[][..], Vec::as_slice);
+        about.iter().filter_map(move |id| {
+            let is_over = self.lifted_at(id).is_some_and(|at| at <= now);
+            self.orders.get(id).filter(|order| order.effective_at() <= now && !is_over).map(|order| (id, order))
+        })
+    }
+
+    /// Whether an order to delete was about what was lent under a mandate at `given_at`. It is refused from the order's first moment on, also
+    /// while its keys are still being destroyed.
+    pub fn is_deleted_by_order(&self, mandate: &str, given_at: Time, now: Time) -> bool {
+        self.deletions(mandate, now).any(|(_, order)| given_at <= order.effective_at())
+    }
+
+    /// Whether an order to delete waits for the machine. Until it was carried out nothing new is lent under the mandate.
+    pub fn awaits_deletion(&self, mandate: &str, now: Time) -> bool {
+        self.deletions(mandate, now).any(|(id, _)| !self.carried_out.contains_key(id))
     }
 
     /// The orders about an object that bind the machine at `now`.

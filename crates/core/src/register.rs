@@ -106,6 +106,10 @@ pub struct Register {
     pub(crate) harmful: BTreeSet<BreachId>,
     /// Orders that withhold something, by what they are about, in the order in which they were given.
     pub(crate) bound: BTreeMap<String, Vec<OrderId>>,
+    /// Orders to delete what is lent and deposited under a mandate, by the mandate, in the order in which they were given.
+    pub(crate) deletions: BTreeMap<String, Vec<OrderId>>,
+    /// Which order to delete was carried out by which certificate.
+    pub(crate) carried_out: BTreeMap<OrderId, CertificateId>,
     /// The checks of each contract, in the order in which they were published.
     pub(crate) looked_at: BTreeMap<ContractId, Vec<CheckId>>,
     /// Which order was ended by which lift.
@@ -230,6 +234,9 @@ impl Register {
                     self.gone.entry(*commitment).or_insert(body.epoch_after);
                 }
                 if !self.certificates.contains_key(&id) {
+                    if let Some(order) = &body.order {
+                        self.carried_out.insert(order.clone(), id.clone());
+                    }
                     let before = self.certified.last().map_or(body.erased_root_at, |(_, _, root_at)| *root_at);
                     self.certified.push((index, id.clone(), before.max(body.erased_root_at)));
                 }
@@ -324,6 +331,9 @@ impl Register {
             self.bound.entry(body.target.as_str().to_owned()).or_default().push(id.clone());
         }
         if !self.orders.contains_key(&id) {
+            if let Some(mandate) = body.deletes_under() {
+                self.deletions.entry(mandate.to_string()).or_default().push(id.clone());
+            }
             for mark in &body.strata {
                 self.releases.entry(*mark).or_default().push(id.clone());
             }
@@ -546,9 +556,7 @@ impl Register {
 
     /// The certificate about the end of a mandate; those of its months and of keys that were replaced are others.
     pub fn certificate(&self, mandate: &MandateId) -> Option<&Entry<Certificate>> {
-        let ends = |body: &Certificate| {
-            body.mandate.as_deref() == Some(mandate.as_str()) && !matches!(body.cause, Cause::Retention | Cause::Rotation)
-        };
+        let ends = |body: &Certificate| body.mandate.as_deref() == Some(mandate.as_str()) && !body.cause.is_survived();
         self.certificates.values().find(|entry| ends(&entry.body))
     }
 }

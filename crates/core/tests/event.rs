@@ -10,7 +10,7 @@ use usufruct_core::matter::{Closed, Matter, OpenedMatter};
 use usufruct_core::source::SourceMark;
 use usufruct_core::{Digest, Time};
 
-const KINDS: [Kind; 15] = [
+const KINDS: [Kind; 16] = [
     Kind::AuthorizationGivenBack,
     Kind::Breach,
     Kind::Case,
@@ -20,6 +20,7 @@ const KINDS: [Kind; 15] = [
     Kind::Delegation,
     Kind::Deposit,
     Kind::Erasure,
+    Kind::Grant,
     Kind::Objection,
     Kind::Refusal,
     Kind::SignIn,

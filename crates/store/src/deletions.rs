@@ -155,6 +155,12 @@ pub fn of_certificate(conn: &mut dyn Connection, certificate: &CertificateId) ->
     conn.query(&sql, &[certificate.as_str().into()])?.iter().map(read).collect()
 }
 
+/// Takes the notices back of an erasure that did not begin.
+pub fn forget(conn: &mut dyn Connection, certificate: &CertificateId) -> Result<(), Error> {
+    conn.execute("-- deletion_forget\nDELETE FROM deletions WHERE certificate_id = $1", &[certificate.as_str().into()])?;
+    Ok(())
+}
+
 /// Up to `limit` certificates of mandates that do not say yet what their services did.
 pub fn unpublished(conn: &mut dyn Connection, limit: usize) -> Result<Vec<CertificateId>, Error> {
     let sql = "-- deletion_unpublished\nSELECT DISTINCT d.certificate_id FROM deletions d \

@@ -11,7 +11,7 @@ use crate::number;
 #[derive(Clone, Debug)]
 pub struct Erasure {
     pub certificate: CertificateId,
-    /// `withdrawal`, `request`, `drill`, `sunset`, `revocation`, `retention`, `rotation` or `sector`.
+    /// `withdrawal`, `request`, `drill`, `order`, `sunset`, `revocation`, `retention`, `rotation` or `sector`.
     pub cause: String,
     /// The resident; `None` when the key of a mandate or a sector goes.
     pub resident: Option<u64>,
@@ -142,7 +142,7 @@ pub fn of_resident(conn: &mut dyn Connection, resident: u64) -> Result<Vec<Erasu
 pub fn of_mandate(conn: &mut dyn Connection, mandate: u64) -> Result<Option<Erasure>, Error> {
     let sql = format!(
         "-- erasure_of_mandate\nSELECT {COLUMNS} FROM erasures WHERE mandate = $1 AND resident IS NULL \
-         AND cause NOT IN ('retention', 'rotation')"
+         AND cause NOT IN ('order', 'retention', 'rotation')"
     );
     conn.query_one(&sql, &[mandate.cast_signed().into()])?.as_ref().map(read).transpose()
 }
@@ -157,6 +157,12 @@ pub fn of_months(conn: &mut dyn Connection) -> Result<Vec<Erasure>, Error> {
 pub fn of_rotations(conn: &mut dyn Connection) -> Result<Vec<Erasure>, Error> {
     let sql =
         format!("-- erasure_of_rotations\nSELECT {COLUMNS} FROM erasures WHERE cause = 'rotation' AND destroyed_at IS NULL");
+    read_all(&conn.query(&sql, &[])?)
+}
+
+/// The destructions that are not done of what an overseer ordered to delete under a mandate.
+pub fn of_orders(conn: &mut dyn Connection) -> Result<Vec<Erasure>, Error> {
+    let sql = format!("-- erasure_of_orders\nSELECT {COLUMNS} FROM erasures WHERE cause = 'order' AND destroyed_at IS NULL");
     read_all(&conn.query(&sql, &[])?)
 }
 

@@ -18,6 +18,8 @@ pub struct StoredGrant {
     pub mandate: u64,
     pub revision: i64,
     pub last_use_at: Option<Time>,
+    /// When she last said yes again, if she was asked again.
+    pub reaffirmed_at: Option<Time>,
     pub grant: Grant,
     /// Whether cases of hers are about something under the mandate.
     pub has_cases: bool,
@@ -47,7 +49,7 @@ pub struct Count {
 const COLUMNS: &str = "g.resident, g.mandate, g.grant_id, g.kind, g.state, g.revision, g.mandate_hash, g.blocks, g.given_at, \
                        g.valid_until, g.uses, g.window_start, g.window_uses, g.last_use_at, r.state, g.means, \
                        (SELECT COUNT(*) FROM cases c WHERE c.shard = g.shard AND c.resident = g.resident AND c.mandate = g.mandate), \
-                       w.said_at, w.sealed, w.mark";
+                       w.said_at, w.sealed, w.mark, g.reaffirmed_at";
 const TABLES: &str = "grants g JOIN residents r ON r.shard = g.shard AND r.resident = g.resident \
                       LEFT JOIN wishes w ON w.shard = g.shard AND w.resident = g.resident";
 
@@ -81,6 +83,28 @@ pub fn residents_of_mandate(
     conn.query(sql, &params)?.iter().map(|row| Ok(row.integer(0)?.cast_unsigned())).collect()
 }
 
+/// Residents whose grant under a mandate stands and was given by `until`, up to `limit` after `after`.
+pub fn standing(
+    conn: &mut dyn Connection,
+    mandate: u64,
+    until: Time,
+    after: Option<u64>,
+    limit: usize,
+) -> Result<Vec<u64>, Error> {
+    let sql = "-- grant_standing\nSELECT resident FROM grants WHERE mandate = $1 AND state IN ('given', 'paused') AND given_at <= $2 \
+               AND resident > $3 ORDER BY resident LIMIT $4";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let params = [mandate.cast_signed().into(), until.micros().into(), after.map_or(-1, number).into(), limit.into()];
+    conn.query(sql, &params)?.iter().map(|row| Ok(row.integer(0)?.cast_unsigned())).collect()
+}
+
+/// How many grants under a mandate stand that were given by `until`.
+pub fn count_standing(conn: &mut dyn Connection, mandate: u64, until: Time) -> Result<u64, Error> {
+    let sql = "-- grant_count_standing\nSELECT COUNT(*) FROM grants WHERE mandate = $1 AND state IN ('given', 'paused') AND given_at <= $2";
+    let row = conn.query_one(sql, &[mandate.cast_signed().into(), until.micros().into()])?;
+    row.map_or(Ok(0), |row| Ok(row.integer(0)?.cast_unsigned()))
+}
+
 /// Sets the grant of a resident under a mandate anew: counters start from zero, the revision counts up.
 pub fn put(conn: &mut dyn Connection, grant: &StoredGrant) -> Result<(), Error> {
     put_many(conn, std::slice::from_ref(grant))
@@ -94,7 +118,7 @@ pub fn put_many(conn: &mut dyn Connection, grants: &[StoredGrant]) -> Result<(),
                ON CONFLICT (shard, resident, mandate) DO UPDATE SET grant_id = excluded.grant_id, kind = excluded.kind, \
                state = excluded.state, revision = grants.revision + 1, mandate_hash = excluded.mandate_hash, blocks = excluded.blocks, \
                given_at = excluded.given_at, valid_until = excluded.valid_until, uses = 0, window_start = excluded.window_start, \
-               window_uses = 0, last_use_at = NULL, means = excluded.means";
+               window_uses = 0, last_use_at = NULL, means = excluded.means, reaffirmed_at = NULL";
     let rows: Vec<_> = grants
         .iter()
         .map(|stored| {
@@ -126,12 +150,30 @@ pub fn set_state(conn: &mut dyn Connection, resident: u64, mandate: u64, state: 
     Ok(conn.execute(sql, &params)? == 1)
 }
 
-/// Moves up to `limit` grants of a mandate that are given or paused to state sunset.
-pub fn end_mandate(conn: &mut dyn Connection, mandate: u64, limit: usize) -> Result<u64, Error> {
-    let sql = "-- grant_end_mandate\nUPDATE grants SET state = 'sunset', revision = revision + 1 \
+/// Moves a grant from one state to another, and makes every decision that was taken on it before void. False when it was not in state `from`.
+pub fn turn(conn: &mut dyn Connection, resident: u64, mandate: u64, from: GrantState, to: GrantState) -> Result<bool, Error> {
+    let sql = "-- grant_turn\nUPDATE grants SET state = $5, revision = revision + 1 \
+               WHERE shard = $1 AND resident = $2 AND mandate = $3 AND state = $4";
+    let params =
+        [shard(resident).into(), number(resident).into(), mandate.cast_signed().into(), from.code().into(), to.code().into()];
+    Ok(conn.execute(sql, &params)? == 1)
+}
+
+/// Notes that a resident said yes again. False when the grant is not given any more.
+pub fn reaffirm(conn: &mut dyn Connection, resident: u64, mandate: u64, now: Time) -> Result<bool, Error> {
+    let sql = "-- grant_reaffirm\nUPDATE grants SET reaffirmed_at = $4 \
+               WHERE shard = $1 AND resident = $2 AND mandate = $3 AND state = 'given'";
+    let params = [shard(resident).into(), number(resident).into(), mandate.cast_signed().into(), now.micros().into()];
+    Ok(conn.execute(sql, &params)? == 1)
+}
+
+/// Moves up to `limit` grants of a mandate that are given or paused to `state`.
+pub fn end_mandate(conn: &mut dyn Connection, mandate: u64, state: GrantState, limit: usize) -> Result<u64, Error> {
+    let sql = "-- grant_end_mandate\nUPDATE grants SET state = $3, revision = revision + 1 \
                WHERE mandate = $1 AND (shard, resident) IN (SELECT shard, resident FROM grants \
                WHERE mandate = $1 AND state IN ('given', 'paused') LIMIT $2)";
-    conn.execute(sql, &[mandate.cast_signed().into(), i64::try_from(limit).unwrap_or(i64::MAX).into()])
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    conn.execute(sql, &[mandate.cast_signed().into(), limit.into(), state.code().into()])
 }
 
 /// Moves every grant of a resident that is given or paused to state invalidated.
@@ -206,6 +248,7 @@ fn read(row: &Row) -> Result<StoredGrant, Error> {
         id: row.text(2)?.parse().map_err(|_| crate::inconsistent("grants.grant_id"))?,
         revision: row.integer(5)?,
         last_use_at: row.optional_integer(13)?.map(Time::from_micros),
+        reaffirmed_at: row.optional_integer(20)?.map(Time::from_micros),
         grant: Grant {
             kind: GrantKind::from_code(row.text(3)?).ok_or_else(|| crate::inconsistent("grants.kind"))?,
             state: GrantState::from_code(row.text(4)?).ok_or_else(|| crate::inconsistent("grants.state"))?,

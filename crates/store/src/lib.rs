@@ -94,6 +94,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 46, name: "messages", sql: include_str!("../migrations/0046_messages.sql") },
     Migration { number: 47, name: "posted_lists", sql: include_str!("../migrations/0047_posted_lists.sql") },
     Migration { number: 63, name: "breach_weeks", sql: include_str!("../migrations/0063_breach_weeks.sql") },
+    Migration { number: 65, name: "reaffirmed", sql: include_str!("../migrations/0065_reaffirmed.sql") },
     Migration { number: 70, name: "case_states", sql: include_str!("../migrations/0070_case_states.sql") },
     Migration { number: 73, name: "depositors", sql: include_str!("../migrations/0073_depositors.sql") },
 ];

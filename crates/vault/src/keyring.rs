@@ -86,8 +86,9 @@ impl Keyring {
         Ok(generation)
     }
 
-    /// Ends the loan under `mandate`; whether there was one. Takes effect when the vault replaces the resident's key.
-    pub(crate) fn withdraw(&mut self, mandate: u64) -> bool {
+    /// Ends the loan under `mandate`; whether there was one. The loan is gone for whoever reads what is sealed from then on; old copies lose it
+    /// when the vault replaces the resident's key.
+    pub fn withdraw(&mut self, mandate: u64) -> bool {
         match self.loans.binary_search_by_key(&mandate, |loan| loan.mandate) {
             Ok(place) => {
                 self.loans.remove(place);

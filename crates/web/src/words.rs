@@ -71,11 +71,35 @@ impl Page {
             Kind::SignIn => fl!(self.messages, "kind-sign-in"),
             Kind::Consent => fl!(self.messages, "kind-consent"),
             Kind::Withdrawal => fl!(self.messages, "kind-withdrawal"),
+            Kind::Grant => fl!(self.messages, "kind-grant"),
             Kind::Objection => fl!(self.messages, "kind-objection"),
             Kind::Correction => fl!(self.messages, "kind-correction"),
             Kind::Delegation => fl!(self.messages, "kind-delegation"),
             Kind::Status => fl!(self.messages, "kind-status"),
             Kind::Erasure => fl!(self.messages, "kind-erasure"),
+        }
+    }
+
+    /// Why a grant ended that she did not end herself.
+    pub fn end_of_grant(&self, reason: &str) -> Option<String> {
+        match reason {
+            "case" => Some(fl!(self.messages, "case-deleted")),
+            "order" => Some(fl!(self.messages, "grant-ended-by-order")),
+            "terminated" => Some(fl!(self.messages, "grant-terminated")),
+            _ => None,
+        }
+    }
+
+    /// What became of a grant.
+    pub fn grant_reason(&self, reason: &str) -> String {
+        match reason {
+            "paused" => fl!(self.messages, "grant-paused"),
+            "resumed" => fl!(self.messages, "grant-resumed"),
+            "reaffirmed" => fl!(self.messages, "grant-reaffirmed"),
+            "refused" => fl!(self.messages, "grant-refused"),
+            "deferred" => fl!(self.messages, "grant-deferred"),
+            "asked-again" => fl!(self.messages, "grant-asked-again"),
+            _ => String::new(),
         }
     }
 
@@ -154,7 +178,9 @@ impl Page {
         match standing {
             Standing::Issued => fl!(self.messages, "standing-issued"),
             Standing::InForce => fl!(self.messages, "standing-in-force"),
+            Standing::Appealed => fl!(self.messages, "standing-appealed"),
             Standing::Overdue => fl!(self.messages, "standing-overdue"),
+            Standing::Enforced => fl!(self.messages, "standing-enforced"),
             Standing::Complied => fl!(self.messages, "standing-complied"),
             Standing::Lifted => fl!(self.messages, "standing-lifted"),
         }
@@ -558,6 +584,7 @@ impl Page {
             Cause::Request => fl!(self.messages, "cause-request"),
             Cause::Retention => fl!(self.messages, "cause-retention"),
             Cause::Revocation => fl!(self.messages, "cause-revocation"),
+            Cause::Order => fl!(self.messages, "cause-order"),
             Cause::Rotation => fl!(self.messages, "cause-rotation"),
             Cause::Sector => fl!(self.messages, "cause-sector"),
             Cause::Sunset => fl!(self.messages, "cause-sunset"),

@@ -38,6 +38,7 @@ pub fn decide_conversion_without_resident(register: &Register, request: &Convers
 }
 
 fn weigh(register: &Register, request: &ConversionRequest, grant: Option<&Grant>, now: Time) -> Sheet {
+    let grant = grant.filter(|grant| grant.was_given());
     let mut sheet = Sheet { held: Vec::with_capacity(19), broken: Vec::new() };
     let mandate = register.mandates.get(&request.mandate);
     let services = register.services.get(&request.from).zip(register.services.get(&request.to));

@@ -31,6 +31,7 @@ pub(super) fn certificate(check: &mut Check<'_>) -> Option<Content> {
     }
     epochs(check, &body);
     keys(check, &body);
+    ordered(check, &body);
     if let Some(terms) = register.vault.as_ref().map(|entry| &entry.body) {
         if body.slot_class != terms.slot_class {
             check.note("slot_class", "other-class", "The root is kept in another class. Give that of the vault's terms.".into());
@@ -70,12 +71,12 @@ pub(super) fn certificate(check: &mut Check<'_>) -> Option<Content> {
         if body.cause == Cause::Retention && !was_active {
             let message = "Nothing was ever deposited under the mandate. Name one that has been active.";
             check.note("mandate", "never-active", message.into());
-        } else if body.cause == Cause::Rotation {
+        } else if matches!(body.cause, Cause::Order | Cause::Rotation) {
             if entry.is_none_or(|entry| entry.state == State::Erased) {
                 let message = "A key is replaced while its mandate has one. Name another mandate.";
                 check.note("mandate", "no-key", message.into());
             }
-        } else if body.cause != Cause::Retention && entry.map(|entry| entry.state) != Some(State::Erasing) {
+        } else if !body.cause.is_survived() && entry.map(|entry| entry.state) != Some(State::Erasing) {
             check.note("mandate", "not-erasing", "The mandate is not being erased. End it first.".into());
         }
     }
@@ -133,6 +134,34 @@ pub(super) fn uncertified(check: &mut Check<'_>) -> Option<Content> {
         }
     }
     Some(Content::Uncertified(id, body))
+}
+
+/// Whether a key was first published when the order that was carried out bound already: nothing that was to be deleted opens with it.
+fn follows(register: &Register, body: &Certificate, key: &Entry<PublishedKey>) -> bool {
+    let order = body.order.as_ref().and_then(|order| register.orders.get(order));
+    order.is_some_and(|order| key.number > order.number && key.since >= order.effective_at())
+}
+
+/// Whether the order that was carried out commands to delete under this mandate, bound when the keys went, and was not carried out before.
+fn ordered(check: &mut Check<'_>, body: &Certificate) {
+    let register = check.register;
+    let Some(id) = &body.order else { return };
+    let Some(order) = register.orders.get(id) else {
+        check.unknown("order", id, "order");
+        return;
+    };
+    if order.body.deletes_under().map(MandateId::as_str) != body.mandate.as_deref() {
+        let message = "This is no order to delete under this mandate. Name the order that was carried out.";
+        check.note("order", "other-order", message.into());
+    }
+    if body.erased_live_at < order.effective_at() {
+        let message = "The keys are said to have gone before the order bound. Give the date at which they went.";
+        check.note("erased_live_at", "too-early", message.into());
+    }
+    if register.carried_out.contains_key(id) {
+        let message = "Another certificate says that this order was carried out. An order is carried out once.";
+        check.note("order", "carried-out", message.into());
+    }
 }
 
 /// Whether everything that was added to what keepers have signed is the signature of one who had not, under the terms by which the
@@ -235,7 +264,10 @@ fn keys(check: &mut Check<'_>, body: &Certificate) {
     let problem = match body.cause {
         Cause::Retention => (!only(true)).then_some("A month ends, and this is not the key of one. Name keys of months only."),
         Cause::Rotation if !only(false) => Some("Only the mandate's own key is replaced. Leave those of its months out."),
-        Cause::Rotation => (!own_stay).then_some("The mandate is left without a key. Publish the new one first."),
+        Cause::Order if living.iter().any(|key| !is_named(key) && !follows(register, body, key)) => {
+            Some("A key under which something was lent or deposited lives on. Destroy and name them all.")
+        }
+        Cause::Order | Cause::Rotation => (!own_stay).then_some("The mandate is left without a key. Publish the new one first."),
         _ => (named != living.len()).then_some("A key that was published for it lives on. Destroy and name them all."),
     };
     if let Some(message) = problem {

@@ -4,7 +4,7 @@ use super::Check;
 use crate::agency::AgencyKind;
 use crate::id::{AgencyId, MeetingId, OrderId, RulingId};
 use crate::meeting::Meeting;
-use crate::order::{Order, OrderKind};
+use crate::order::{Order, OrderKind, Standing};
 use crate::register::Content;
 use crate::ruling::Ruling;
 
@@ -20,6 +20,16 @@ pub(super) fn order(check: &mut Check<'_>) -> Option<Content> {
                 let message = "An order is not changed. Lift it and give another; a revision adds evidence or an appeal only.";
                 check.note("rev", "final", message.into());
             }
+            if !old.body.compulsion.iter().all(|document| body.compulsion.contains(document)) {
+                check.note("compulsion", "withdrawn", "What was published is missing. Keep it and add to it.".into());
+            }
+            if body.compulsion != old.body.compulsion
+                && register.standing(&id, old, statement.at) != Standing::Overdue
+                && old.body.compulsion.is_empty()
+            {
+                let message = "The order is not overdue, so nobody is compelled. Publish what was done as evidence.";
+                check.note("compulsion", "not-overdue", message.into());
+            }
             if !old.body.evidence.iter().all(|document| body.evidence.contains(document)) {
                 check.note("evidence", "withdrawn", "Evidence that was published is missing. Keep it and add to it.".into());
             }
@@ -32,6 +42,10 @@ pub(super) fn order(check: &mut Check<'_>) -> Option<Content> {
 /// What holds for an order that is given now.
 fn first(check: &mut Check<'_>, id: &OrderId, body: &Order) {
     let (register, statement) = (check.register, check.statement);
+    if !body.compulsion.is_empty() {
+        let message = "Nobody can be compelled before the order is overdue. Add this by a later revision.";
+        check.note("compulsion", "not-overdue", message.into());
+    }
     if body.effective_at.is_some_and(|at| at < statement.at) {
         let message = "The order would bind before it was given. Date it later, or leave the time out: it binds at once.";
         check.note("effective_at", "goes-back", message.into());

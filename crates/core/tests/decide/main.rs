@@ -444,7 +444,7 @@ fn twists() -> impl Strategy<Value = Twist> {
         UsedBefore,
         ZeroSubjects,
     ];
-    let states = [GrantState::Invalidated, GrantState::Paused, GrantState::Sunset, GrantState::Withdrawn];
+    let states = [GrantState::Invalidated, GrantState::Paused, GrantState::Sunset, GrantState::Terminated, GrantState::Withdrawn];
     prop_oneof![
         20 => prop::sample::select(plain.to_vec()),
         2 => prop::sample::select(states.to_vec()).prop_map(InState),

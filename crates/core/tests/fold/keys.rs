@@ -2,6 +2,8 @@
 
 use super::*;
 use usufruct_core::key::KeyOf;
+use usufruct_core::order::Standing;
+use usufruct_core::time::DAY;
 use usufruct_core::{Digest, handles};
 
 const MACHINE: [(&str, &str); 1] = [("agc_operator", "automation")];
@@ -117,6 +119,55 @@ fn a_key_is_replaced_by_one_that_is_published_before() {
     city.steps(CARD, &[State::Revoked, State::Erasing]);
     assert!(names(&refused(&city, certificate(&city, "revocation", &[own, january])), "key_commitments", "not-published"));
     city.apply(certificate(&city, "revocation", &[next, january])).unwrap();
+}
+
+#[test]
+fn an_order_to_delete_is_certified_once_and_by_all_keys_that_were_there_before_it() {
+    let mut city = lawful();
+    let (own, next, later) = (commitment_of(CARD), commitment_of("next"), commitment_of("later"));
+    let january = month_key(&mut city, "2026-01");
+    let two = [("agc_oversight", "head"), ("agc_oversight", "privacy")];
+    let give = |city: &mut City, id: &str, kind: &str, target: &str| {
+        let body = json!({"body": "agc_oversight", "kind": kind, "target": target, "reasons": text("It goes beyond its purpose."),
+            "comply_by": city.now.plus(DAY).to_string()});
+        city.apply(city.draft(StatementKind::Order, id, "agc_oversight", body, &two)).unwrap();
+    };
+    let certified = |city: &City, keys: &[Digest], order: &str, grants: &Value| {
+        let mut body = certificate(city, "order", keys).body;
+        (body["order"], body["grants"]) = (json!(order), grants.clone());
+        city.draft(StatementKind::Certificate, &format!("crt_{}", city.statements.len()), "agc_operator", body, &MACHINE)
+    };
+    let few = json!("1-9");
+    assert!(names(&refused(&city, certified(&city, &[own], "ord_1", &few)), "order", "unknown"));
+    give(&mut city, "ord_1", "delete", CARD);
+    give(&mut city, "ord_2", "audit", CARD);
+    give(&mut city, "ord_3", "delete", MEALS);
+    assert!(city.register.awaits_deletion(CARD, city.now));
+    city.say_key(CARD, next);
+    city.say_key(CARD, later);
+    for (what, keys, order, grants, field, rule) in [
+        ("no count", vec![own, january], "ord_1", Value::Null, "order", "other-cause"),
+        ("how few they were", vec![own, january], "ord_1", json!("3"), "grants", "malformed"),
+        ("another command", vec![own, january], "ord_2", few.clone(), "order", "other-order"),
+        ("another mandate", vec![own, january], "ord_3", few.clone(), "order", "other-order"),
+        ("the month lives on", vec![own], "ord_1", few.clone(), "key_commitments", "not-all"),
+        ("none is left", vec![own, january, next, later], "ord_1", few.clone(), "key_commitments", "not-all"),
+    ] {
+        let problems = refused(&city, certified(&city, &keys, order, &grants));
+        assert!(names(&problems, field, rule), "{what}: {problems:?}");
+    }
+    let withdrawn = certified(&city, &[own, january], "ord_1", &few);
+    let mut body = withdrawn.body.clone();
+    body["cause"] = json!("rotation");
+    let of_rotation = city.draft(StatementKind::Certificate, &withdrawn.id, "agc_operator", body, &MACHINE);
+    assert!(names(&refused(&city, of_rotation), "order", "other-cause"));
+    city.apply(withdrawn).unwrap();
+    assert!(!city.register.awaits_deletion(CARD, city.now) && city.register.is_deleted_by_order(CARD, city.now, city.now));
+    assert!(!city.register.is_deleted_by_order(CARD, city.now.plus(1), city.now.plus(1)), "what is lent after it");
+    assert!(city.register.certificate(&CARD.parse().unwrap()).is_none(), "the mandate goes on");
+    let (id, entry) = city.register.orders.first_key_value().unwrap();
+    assert_eq!(city.register.standing(id, entry, city.now.plus(2 * DAY)), Standing::Enforced, "nobody is late");
+    assert!(names(&refused(&city, certified(&city, &[next], "ord_1", &few)), "order", "carried-out"));
 }
 
 #[test]

@@ -56,14 +56,16 @@ impl Said {
             .any(|(said, _)| said["body"]["object"] == id && said["body"]["to"].as_str().is_some_and(|to| states.contains(&to)))
     }
 
-    /// Whether an order to suspend one of `targets` stands, or one to restrict them to other blocks.
+    /// Whether an order to suspend or empty one of `targets` stands, or one to restrict them to other blocks.
     pub fn is_withheld(&self, targets: &[&str], blocks: &[&str]) -> bool {
         let lifted = |id: &Value| self.all("Order").any(|(said, _)| said["body"]["lifts"] == *id);
         self.all("Order").any(|(said, _)| {
             let body = &said["body"];
             let concerns = targets.iter().any(|target| body["target"] == *target);
             let leaves = |block: &&str| body["blocks"].as_array().is_some_and(|list| list.iter().any(|one| one == block));
-            let withholds = body["kind"] == "suspend" || body["kind"] == "restrict" && !blocks.iter().all(leaves);
+            // Nothing carries it out here, and until then everything under the mandate is withheld.
+            let deletes = body["kind"] == "delete" && body["target"].as_str().is_some_and(|target| target.starts_with("mdt_"));
+            let withholds = body["kind"] == "suspend" || deletes || body["kind"] == "restrict" && !blocks.iter().all(leaves);
             concerns && withholds && !lifted(&said["id"])
         })
     }

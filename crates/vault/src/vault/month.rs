@@ -102,6 +102,6 @@ fn name(depositor: Option<&AgencyId>) -> &[u8] {
     depositor.map_or(&[], |depositor| depositor.as_str().as_bytes())
 }
 
-fn months_of(mandate: u64, months: &[u16]) -> impl Iterator<Item = KeyId> {
+pub(super) fn months_of(mandate: u64, months: &[u16]) -> impl Iterator<Item = KeyId> {
     months.iter().map(move |month| KeyId::Month { mandate, month: *month })
 }

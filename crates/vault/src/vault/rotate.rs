@@ -7,6 +7,7 @@ use usufruct_core::Digest;
 use usufruct_core::id::BlockId;
 use usufruct_core::ports::Rng;
 
+use super::month::months_of;
 use super::{Vault, Withdrawal};
 use crate::error::{Error, Result};
 use crate::keyring::Keyring;
@@ -56,6 +57,19 @@ impl Vault {
             Err(Error::Unreadable) => Ok(Again::Closed),
             opened => Ok(Again::Sealed(next.seal(resident, mandate, block, &opened?, rng))),
         }
+    }
+
+    /// Puts the staged key of a mandate in the place of its own, which is destroyed with those of its months, all in one epoch. Nothing that
+    /// was lent or deposited under the mandate opens any more, and the mandate goes on.
+    pub fn empty_mandate(&self, mandate: u64, months: &[u16], rng: &dyn Rng) -> Result<Erased> {
+        let _erasing = self.erasing();
+        let (own, staged) = (KeyId::Mandate(mandate), KeyId::NextMandate(mandate));
+        let next = self.key(staged)?;
+        let stays = commit_key(own, &next);
+        let gone: Vec<KeyId> = months_of(mandate, months).chain([staged]).collect();
+        let mut erased = self.destroy(&gone, &[(own, next)], rng)?;
+        erased.handles.retain(|handle| *handle != stays);
+        Ok(erased)
     }
 
     /// Puts the staged key of a mandate in the place of its own, which is destroyed. Every copy on loan must be sealed for it by now.

@@ -203,9 +203,11 @@ async fn proceed(
     }
     let request = AuthorizeRequest { agreed: agreed(site, &session, raw)?, ..request };
     let (resident, wanted, again) = (session.resident, request.clone(), prompt.contains(&"consent"));
-    let to_ask = blocking(site, move |app| match app.declines(resident, &wanted, silent)? {
-        true => Ok(None),
-        false => consent::questions(app, resident, &wanted, again).map(Some),
+    let to_ask = blocking(site, move |app| {
+        match app.declines(resident, &wanted, silent)? || !again && app.has_refused(resident, &wanted)? {
+            true => Ok(None),
+            false => consent::questions(app, resident, &wanted, again).map(Some),
+        }
     });
     let Some(to_ask) = to_ask.await? else {
         if silent {
@@ -381,10 +383,11 @@ pub(crate) async fn deny_agreeing(site: &Arc<Site>, asked: &Asked) -> Result<Res
     Ok(refuse(site, &Way::of(&asked.request), &error))
 }
 
-/// Whether her standing wishes say no before she is shown anything. The service reads what it reads of any no.
-pub(crate) async fn declines(site: &Arc<Site>, resident: u64, request: &AuthorizeRequest, silent: bool) -> Result<bool, Fault> {
-    let request = request.clone();
-    blocking(site, move |app| app.declines(resident, &request, silent)).await
+/// Whether her standing wishes, or what she refused before, say no before she is shown anything. The service reads what it reads of any no.
+pub(crate) async fn declines(site: &Arc<Site>, resident: u64, asked: &Asked) -> Result<bool, Fault> {
+    let (request, again) = (asked.request.clone(), asked.again);
+    blocking(site, move |app| Ok(app.declines(resident, &request, false)? || !again && app.has_refused(resident, &request)?))
+        .await
 }
 
 /// Leads back to the service because she said no.

@@ -9,7 +9,7 @@ use axum::http::header::CONTENT_SECURITY_POLICY;
 use axum::response::Response;
 use i18n_embed_fl::fl;
 use serde::Deserialize;
-use usufruct_app::{App, AuthorizeRequest, Error, OpenSession};
+use usufruct_app::{App, AuthorizeRequest, Decline, Error, OpenSession};
 use usufruct_core::delegation::Power;
 use usufruct_core::event::Form;
 use usufruct_core::hash::equal;
@@ -146,7 +146,7 @@ pub(crate) struct Decision {
     fields: std::collections::BTreeMap<String, String>,
 }
 
-/// "Agree" lends the data and goes on; "Not now" leads back with `access_denied`.
+/// "Agree" lends the data and goes on; "No" and "Not now" lead back with `access_denied`, and she is asked again only after the latter.
 pub(crate) async fn decide(
     State(site): State<Arc<Site>>,
     page: Page,
@@ -159,6 +159,17 @@ pub(crate) async fn decide(
     }
     let asked = authorize::reread(&site, &session, &decision.request).await?;
     if decision.decision != "agree" {
+        let declined = match decision.decision.as_str() {
+            "refuse" => Some(Decline::Refused),
+            "not-now" => Some(Decline::Deferred),
+            _ => None,
+        };
+        // Who may not decide for her says nothing in her name.
+        let actor = session.actor(&[Power::Consents]).ok().filter(|_| !is_lent);
+        if let (Some(actor), Some(declined)) = (actor, declined) {
+            let (service, mandate) = (asked.request.service.clone(), decision.mandate.clone());
+            blocking(&site, move |app| app.decline(actor, &service, &mandate, declined)).await?;
+        }
         return authorize::deny(&site, &asked).await;
     }
     let chosen: Result<Vec<BlockId>, _> =
@@ -177,7 +188,9 @@ pub(crate) async fn decide(
         }
         // What was agreed to before, here or in another window, stays as it is, with its uses counted.
         let kept = lends && (!again || is_as_before(app, resident, &mandate, &chosen)?);
-        if !kept && open.iter().any(|question| question.mandate == mandate) {
+        if kept && again {
+            app.reaffirm(actor, &wanted.service, &mandate)?;
+        } else if !kept && open.iter().any(|question| question.mandate == mandate) {
             app.consent(actor, &wanted.service, &mandate, &chosen)?;
         }
         Ok(Ok(open))

@@ -90,7 +90,7 @@ pub(crate) async fn decide(
     if session.means < authorize::wanted(&site, &choice.request).await? {
         return Err(Fault::not_given());
     }
-    if authorize::declines(&site, session.person(), &asked.request, false).await? {
+    if authorize::declines(&site, session.person(), &asked).await? {
         return authorize::deny(&site, &asked).await;
     }
     let (person, wanted, again) = (session.person(), asked.request.clone(), asked.again);

@@ -36,6 +36,8 @@ struct ConsentsPage {
     page: Page,
     current: Vec<Consent>,
     ended: Vec<Consent>,
+    /// What she was asked for and did not agree to.
+    declined: Vec<Consent>,
     /// A withdrawal that just happened.
     withdrawn: Option<Done>,
     erasures: Vec<ShownErasure>,
@@ -89,6 +91,7 @@ struct Consent {
     until: Time,
     uses: i64,
     last_use_at: Option<Time>,
+    reaffirmed_at: Option<Time>,
     state: GrantState,
     is_consent: bool,
     /// Whether the mandate was revised after she agreed, and if so whether her consent still holds.
@@ -131,12 +134,14 @@ pub(crate) async fn list(
     .await?;
     let register = site.app.register();
     let now = site.app.now();
-    let (current, ended): (Vec<_>, Vec<_>) = grants.iter().partition(|stored| {
+    let is_declined = |stored: &&StoredGrant| matches!(stored.grant.state, GrantState::Deferred | GrantState::Refused);
+    let (declined, grants): (Vec<_>, Vec<_>) = grants.iter().partition(is_declined);
+    let (current, ended): (Vec<_>, Vec<_>) = grants.into_iter().partition(|stored| {
         matches!(stored.grant.state, GrantState::Given | GrantState::Paused) && stored.grant.valid_until > now
     });
     let describe =
         |stored: Vec<&StoredGrant>| stored.into_iter().filter_map(|stored| consent(&register, &page, stored, now)).collect();
-    let (current, ended) = (describe(current), describe(ended));
+    let (current, ended, declined) = (describe(current), describe(ended), describe(declined));
     let withdrawn = after.withdrawn.and_then(|certificate| {
         let mut rows = footprint.iter().flat_map(|footprint| rows(&register, &page, footprint));
         let row = rows.find(|row| row.certificate.as_deref() == Some(certificate.as_str()))?;
@@ -146,7 +151,7 @@ pub(crate) async fn list(
     let told = deletions.iter().map(|deletion| told(&register, &page, deletion, now)).collect();
     let erasures = erasures.into_iter().map(|own| shown_erasure(&register, &page, own, now)).collect();
     let exempt = cases.iter().filter_map(|filed| exempt(&register, &page, filed)).collect();
-    Ok(show(&ConsentsPage { page, current, ended, withdrawn, erasures, exempt, told }))
+    Ok(show(&ConsentsPage { page, current, ended, declined, withdrawn, erasures, exempt, told }))
 }
 
 /// A case in which it was found last that what she wants deleted is kept.
@@ -181,6 +186,39 @@ pub(crate) async fn withdraw(
     see(&format!("/me/consents?withdrawn={}", withdrawn.certificate))
 }
 
+/// One step: she holds back what she lends.
+pub(crate) async fn pause(
+    State(site): State<Arc<Site>>,
+    Path(mandate): Path<MandateId>,
+    CheckedOfAnybody(session, Empty {}): CheckedOfAnybody<Empty>,
+) -> Result<Response, Fault> {
+    let actor = session.actor(&[Power::Consents])?;
+    blocking(&site, move |app| app.pause(actor, &mandate)).await?;
+    see("/me/consents")
+}
+
+/// One step: she lets herself be asked again about what she refused.
+pub(crate) async fn ask_again(
+    State(site): State<Arc<Site>>,
+    Path(mandate): Path<MandateId>,
+    CheckedOfAnybody(session, Empty {}): CheckedOfAnybody<Empty>,
+) -> Result<Response, Fault> {
+    let actor = session.actor(&[Power::Consents])?;
+    blocking(&site, move |app| app.ask_again(actor, &mandate)).await?;
+    see("/me/consents")
+}
+
+/// One step: she lets it go on.
+pub(crate) async fn resume(
+    State(site): State<Arc<Site>>,
+    Path(mandate): Path<MandateId>,
+    CheckedOfAnybody(session, Empty {}): CheckedOfAnybody<Empty>,
+) -> Result<Response, Fault> {
+    let actor = session.actor(&[Power::Consents])?;
+    blocking(&site, move |app| app.resume(actor, &mandate)).await?;
+    see("/me/consents")
+}
+
 fn consent(register: &Register, page: &Page, stored: &StoredGrant, now: Time) -> Option<Consent> {
     let entry = register.mandates.values().find(|entry| entry.number == stored.mandate)?;
     let name = |id| register.blocks.get(id).map(|block| page.text(&block.body.name).to_owned());
@@ -198,6 +236,7 @@ fn consent(register: &Register, page: &Page, stored: &StoredGrant, now: Time) ->
         until: stored.grant.valid_until,
         uses: stored.grant.uses,
         last_use_at: stored.last_use_at,
+        reaffirmed_at: stored.reaffirmed_at,
         state: if expired { GrantState::Sunset } else { stored.grant.state },
         is_consent: stored.grant.kind == GrantKind::Consent,
         revised: (stored.grant.mandate_hash != entry.hash).then(|| register.still_holds(&stored.grant.mandate_hash, entry)),

@@ -18,7 +18,7 @@ use usufruct_core::delay::visible_from;
 use usufruct_core::delegation::Power;
 use usufruct_core::event::{Event, Form, Kind};
 use usufruct_core::hash::hex;
-use usufruct_core::id::{BreachId, ServiceId};
+use usufruct_core::id::{BreachId, CertificateId, ServiceId};
 use usufruct_core::register::Register;
 
 use super::looked;
@@ -248,8 +248,14 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
     if event.kind == Kind::Refusal {
         row.refusal = page.own_will(event.detail.as_deref().unwrap_or_default()).unwrap_or(row.refusal);
     }
-    if event.kind == Kind::Withdrawal && event.reason == "case" {
-        row.why = fl!(page.messages, "case-deleted");
+    if event.kind == Kind::Withdrawal {
+        row.why = page.end_of_grant(&event.reason).unwrap_or(row.why);
+        if let Some(overseer) = row.certificate.as_ref().and_then(|id| orderer(register, page, id)) {
+            (row.who, row.is_by_office) = (overseer, true);
+        }
+    }
+    if event.kind == Kind::Grant {
+        row.why = page.grant_reason(&event.reason);
     }
     if event.kind == Kind::Status {
         row.why = page.status_reason(&event.reason);
@@ -272,6 +278,14 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
         })
         .collect();
     row
+}
+
+/// The overseer by whose order it ended, which the certificate names.
+fn orderer(register: &Register, page: &Page, certificate: &str) -> Option<String> {
+    let certificate = register.certificates.get(&certificate.parse::<CertificateId>().ok()?)?;
+    let order = register.orders.get(certificate.body.order.as_ref()?)?;
+    let overseer = register.agencies.get(&order.body.body)?;
+    Some(page.text(&overseer.body.legal_name).to_owned())
 }
 
 fn event_other(line: &FootprintLine) -> String {
@@ -320,6 +334,11 @@ impl Row {
     /// Whether it is her word to a service, of which she gets a receipt.
     pub fn has_receipt(&self) -> bool {
         matches!(self.kind, Some(Kind::Consent | Kind::Withdrawal)) && self.service.is_some()
+    }
+
+    /// Whether somebody else ended what she lent.
+    pub fn is_ended(&self) -> bool {
+        self.kind == Some(Kind::Withdrawal) && self.is_by_office
     }
 
     /// The law itself notifies where no service took part.

@@ -63,6 +63,8 @@ pub(crate) struct ShownOrder {
     pub lifted_at: Option<Time>,
     /// When its body says that it paid, of an order to compensate.
     pub paid_at: Option<Time>,
+    /// The certificate by which the machine carried it out, and how many grants ended, of an order to delete.
+    pub deleted: Option<(String, String)>,
     /// Names of the blocks that a restriction leaves.
     pub blocks: Vec<String>,
 }
@@ -80,7 +82,15 @@ impl Group {
 }
 
 /// In which order readers meet them: who is late comes first.
-const STANDINGS: [Standing; 5] = [Standing::Overdue, Standing::InForce, Standing::Issued, Standing::Complied, Standing::Lifted];
+const STANDINGS: [Standing; 7] = [
+    Standing::Overdue,
+    Standing::InForce,
+    Standing::Appealed,
+    Standing::Issued,
+    Standing::Enforced,
+    Standing::Complied,
+    Standing::Lifted,
+];
 
 pub(super) async fn orders(State(site): State<Arc<Site>>, page: Page) -> Response {
     let register = site.app.register();
@@ -173,6 +183,9 @@ fn shown_order(register: &Register, page: &Page, id: &OrderId, entry: &Entry<Ord
         due_at: register.due_at(id, entry),
         lifted_at: register.lifted_at(id),
         paid_at: register.payment(id).map(|payment| payment.body.paid_at),
+        deleted: register.carried_out(id).map(|certificate| {
+            (certificate.id.clone(), certificate.body.grants.map(|grants| grants.to_string()).unwrap_or_default())
+        }),
         blocks: entry.body.blocks.iter().filter_map(name).collect(),
         entry: entry.clone(),
     }

@@ -41,10 +41,11 @@ async fn it_shows_what_is_taken_and_how_to_do_without() {
     assert!(!html.contains("optional_blk_name"));
     assert!(html.contains("name=\"optional_blk_district\""));
     assert!(!html.contains("checked"));
-    // Both buttons weigh the same.
+    // All buttons weigh the same.
     let button = |id: &str| html.split("<button").find(|part| part.contains(id)).unwrap().split('>').next().unwrap().to_owned();
     let weight = |id: &str, value: &str| button(id).replace(value, "");
     assert_eq!(weight("data-testid=\"agree\"", "agree"), weight("data-testid=\"not-now\"", "not-now"));
+    assert_eq!(weight("data-testid=\"agree\"", "agree"), weight("data-testid=\"refuse\"", "refuse"));
     assert!(!button("agree").contains("class") && !html.contains("autofocus"));
 
     let policy = page.header("content-security-policy");
@@ -88,8 +89,37 @@ async fn not_now_leads_back_and_lends_nothing() {
         let after = site.decide(&cookie, &page, &[("decision", "agree")]).await;
         assert_eq!((after.status, after.header(LOCATION)), (StatusCode::BAD_REQUEST, ""), "she has said no");
     }
-    assert!(site.city.app.grants(resident).unwrap().is_empty());
-    assert!(site.city.app.footprint(resident).unwrap().lines.is_empty());
+    let [stored] = &site.city.app.grants(resident).unwrap()[..] else { panic!("one question") };
+    assert_eq!((stored.grant.state, stored.grant.blocks.len()), (GrantState::Deferred, 0));
+    let reasons = site.city.app.footprint(resident).unwrap().lines.into_iter().map(|line| line.event.unwrap().reason);
+    assert_eq!(reasons.collect::<Vec<_>>(), ["deferred"], "what the form does not offer says nothing in her name");
+}
+
+#[tokio::test]
+async fn who_refused_is_asked_again_only_when_the_service_asks_for_consent_or_she_lets_it() {
+    let site = TestSite::new();
+    let (resident, cookie) = site.resident();
+    let page = site.authorize(&cookie, &[]).await;
+    let deferred = site.decide(&cookie, &page, &[("decision", "not-now")]).await;
+    let page = site.authorize(&cookie, &[]).await;
+    assert_eq!(page.status, StatusCode::OK, "who said not now is asked the next time");
+    let refused = site.decide(&cookie, &page, &[("decision", "refuse")]).await;
+    let told = |answer: &crate::site::Answer| ["error", "error_description", "state", "iss"].map(|name| answer.led(name));
+    assert_eq!(told(&refused), told(&deferred), "the service reads the same");
+    assert_eq!(told(&site.authorize(&cookie, &[]).await), told(&deferred), "and the next time without her being asked");
+    assert_eq!(site.authorize(&cookie, &[("prompt", "none")]).await.led_error(), "consent_required");
+    assert_eq!(site.authorize(&cookie, &by_other(&[])).await.led_error(), "access_denied", "the mandate is what she refused");
+    assert_eq!(site.authorize(&cookie, &[("prompt", "consent")]).await.status, StatusCode::OK);
+    site.city.app.ask_again(resident, &mandate()).unwrap();
+    let page = site.authorize(&cookie, &[]).await;
+    assert!(site.decide(&cookie, &page, &[("decision", "agree")]).await.led("code").is_some());
+    // Asked again, she says yes again: nothing is lent anew, and it is written down.
+    let page = site.authorize(&cookie, &[("prompt", "consent")]).await;
+    site.decide(&cookie, &page, &[("decision", "agree")]).await;
+    assert!(site.city.app.grants(resident).unwrap()[0].reaffirmed_at.is_some());
+    let events = site.city.app.footprint(resident).unwrap().lines.into_iter().map(|line| line.event.unwrap());
+    let reasons: Vec<_> = events.filter(|event| event.kind == Kind::Grant).map(|event| event.reason).collect();
+    assert_eq!(reasons, ["deferred", "refused", "asked-again", "reaffirmed"]);
 }
 
 #[tokio::test]

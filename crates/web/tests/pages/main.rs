@@ -311,6 +311,25 @@ async fn one_step_withdraws_and_says_what_came_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_step_pauses_and_one_resumes() {
+    let pages = Pages::new();
+    let (pause, resume) = (format!("/me/consents/{CARD}/pause"), format!("/me/consents/{CARD}/resume"));
+    let before = pages.get("/me/consents", "en").await.text;
+    assert!(before.contains(&format!("action=\"{pause}\"")) && !before.contains(&resume));
+    let answer = pages.post(&pause, &[]).await;
+    assert_eq!((answer.status, answer.location.as_str()), (StatusCode::SEE_OTHER, "/me/consents"));
+    for (language, words) in [("en", "You have paused it"), ("zh-Hant", "您已暫停")] {
+        let paused = pages.get("/me/consents", language).await.text;
+        assert!(paused.contains(words) && paused.contains(&format!("action=\"{resume}\"")) && !paused.contains(&pause));
+        assert_eq!(faults(&paused, language), Vec::<String>::new());
+    }
+    assert!(pages.get("/me/footprint", "en").await.text.contains("You paused what you lend."));
+    assert_eq!(pages.post(&resume, &[]).await.status, StatusCode::SEE_OTHER);
+    assert!(pages.get("/me/footprint", "zh-Hant").await.text.contains("您已恢復提供資料"));
+    assert!(pages.get("/me/consents", "en").await.text.contains(&pause));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_field_is_named_and_nothing_is_lost() {
     let pages = Pages::new();
     let long = "長".repeat(201);

@@ -92,6 +92,22 @@ async fn who_is_late_is_public_by_the_clock() {
     assert_eq!(line.split(',').count(), csv.lines().next().unwrap().split(',').count());
     let list: Value = serde_json::from_str(&pages.get("/register/orders.json", "en").await.text).unwrap();
     assert_eq!(list["ord_stop"]["body"]["kind"], "suspend");
+
+    // The machine has its turn, and what it did is public.
+    pages.city.app.run_orders().unwrap();
+    let enforced = group("enforced").await;
+    assert!(enforced.contains("ord_delete") && enforced.contains("data-testid=\"grants-ended\">0<"), "{enforced}");
+    assert!(pages.get("/", "en").await.text.contains("0 orders are overdue."));
+    let id = pages.city.app.register().carried_out(&"ord_delete".parse().unwrap()).unwrap().id.clone();
+    for lang in ["en", "zh-Hant"] {
+        for path in ["/register/orders/ord_delete", &format!("/register/certificates/{id}")] {
+            let page = pages.get(path, lang).await;
+            assert!(
+                page.text.contains("/register/orders/ord_delete") || page.text.contains(&format!("/register/certificates/{id}"))
+            );
+            assert_eq!(faults(&page.text, lang), Vec::<String>::new(), "{path} {lang}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

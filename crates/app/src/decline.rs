@@ -1,0 +1,107 @@
+//! Decline: what a resident said who was asked for her consent and did not give it. Nothing of hers is lent by it, and the service learns that she
+//! did not agree, and nothing more.
+
+use std::sync::Arc;
+
+use usufruct_core::event::Event;
+use usufruct_core::grant::{GrantKind, GrantState};
+use usufruct_core::id::{GrantId, MandateId, ServiceId};
+use usufruct_core::mandate::Basis;
+use usufruct_store::grants::{self, StoredGrant};
+
+use crate::actor::place_by;
+use crate::authorize::AuthorizeRequest;
+use crate::consent::stored;
+use crate::pause::event;
+use crate::release::first_number;
+use crate::{Actor, App, Error};
+
+/// How she said no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decline {
+    /// Not now: she is asked again the next time.
+    Deferred,
+    /// No: a service is told so without her being asked again, until it asks for her consent anew or she lets it.
+    Refused,
+}
+
+impl App {
+    /// The resident, or a delegate for her, does not agree. What she lends already stays lent, for nobody takes it back by not answering.
+    pub fn decline(
+        &self,
+        actor: impl Into<Actor>,
+        service: &ServiceId,
+        mandate: &MandateId,
+        decline: Decline,
+    ) -> Result<(), Error> {
+        let actor = actor.into();
+        let resident = actor.resident;
+        let _guard = self.lock_resident(resident);
+        let (register, now) = (self.register(), self.now());
+        let entry = register.mandates.get(mandate).ok_or(Error::Unknown { what: "mandate" })?;
+        if entry.body.legal_basis.code != Basis::Consent {
+            return Err(Error::refused(
+                "This mandate does not rest on consent.",
+                "There is nothing to refuse; see your footprint.",
+            ));
+        }
+        let found = self.db.read(|conn| grants::find(conn, resident, entry.number))?;
+        if found.is_some_and(|found| lends(&found)) {
+            return Ok(());
+        }
+        let id = GrantId::fresh(now, self.rng());
+        let mut declined = stored(&id, resident, entry, &[], GrantKind::Consent, now);
+        (declined.grant.state, declined.grant.means) = (decline.state(), actor.means);
+        let event = Event {
+            n: first_number(entry, now)?,
+            service: Some(service.clone()),
+            ..event(&declined, decline.state().code(), now)
+        };
+        let (vault, rng, keyring) = (Arc::clone(&self.vault), Arc::clone(&self.rng), self.keyring(resident)?);
+        self.db.transaction("decline", move |tx| {
+            let both = actor.permit(tx, &vault, now)?;
+            if grants::find(tx, resident, declined.mandate)?.is_some_and(|found| lends(&found)) {
+                return Err(Error::Stale);
+            }
+            grants::put(tx, &declined)?;
+            place_by(tx, &keyring, event.clone(), both.as_ref(), rng.as_ref()).map(drop)
+        })
+    }
+
+    /// She lets herself be asked again about what she refused.
+    pub fn ask_again(&self, actor: impl Into<Actor>, mandate: &MandateId) -> Result<(), Error> {
+        self.turn(actor.into(), mandate, (GrantState::Refused, GrantState::Deferred), ASKED_AGAIN)
+    }
+
+    /// Whether she has refused a mandate of a request, in the revision that is asked for now or one that asks for the same.
+    pub fn has_refused(&self, resident: u64, request: &AuthorizeRequest) -> Result<bool, Error> {
+        let register = self.register();
+        for id in self.authorization(resident, request)?.to_ask {
+            let Some(entry) = register.mandates.get(&id) else { continue };
+            let found = self.db.read(|conn| grants::find(conn, resident, entry.number))?;
+            let is_refused = |found: &StoredGrant| {
+                found.grant.state == GrantState::Refused && register.still_holds(&found.grant.mandate_hash, entry)
+            };
+            if found.as_ref().is_some_and(is_refused) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Decline {
+    fn state(self) -> GrantState {
+        match self {
+            Self::Deferred => GrantState::Deferred,
+            Self::Refused => GrantState::Refused,
+        }
+    }
+}
+
+fn lends(found: &StoredGrant) -> bool {
+    matches!(found.grant.state, GrantState::Given | GrantState::Paused)
+}
+
+/// Reason of the line.
+const ASKED_AGAIN: &str = "asked-again";
