@@ -258,7 +258,10 @@ impl Layers {
                 .delay()
                 .map(|delay| NamedDelay { max_days: delay.max_days, authority: party(register, &delay.authority) }),
         };
-        let items = law.notice_items().iter().map(|item| LawItem { is_answered: ANSWERED.contains(&item.code.as_str()), provision: item.clone() });
+        let items = law
+            .notice_items()
+            .iter()
+            .map(|item| LawItem { is_answered: ANSWERED.contains(&item.code.as_str()), provision: item.clone() });
         Some(Self {
             mandate: mandate.clone(),
             revision: entry.rev,

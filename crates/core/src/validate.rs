@@ -32,8 +32,8 @@ use crate::agency::SigningKey;
 use crate::draft::Problem;
 use crate::id::{
     AgencyId, AgreementId, AssessmentId, AuditId, BlockId, BodyAuditId, BreachId, CameraId, CertificateId, CheckId, ContractId,
-    IncidentId, KeyId, LawpackId, LogId, MandateId, MeetingId, NoticeId, OrderId, PaymentId, PurgeId, RotationId, RulingId, ServiceId,
-    StatusChangeId, StoppageId, TallyId, VaultId, VerifierId,
+    IncidentId, KeyId, LawpackId, LogId, MandateId, MeetingId, NoticeId, OrderId, PaymentId, PurgeId, RotationId, RulingId,
+    ServiceId, StatusChangeId, StoppageId, TallyId, VaultId, VerifierId,
 };
 use crate::register::{Content, Register};
 use crate::statement::{Statement, StatementKind};

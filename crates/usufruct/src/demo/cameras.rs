@@ -92,6 +92,6 @@ impl Past<'_> {
         signers: &[&Signer],
         at: Time,
     ) -> Result<Statement, Failure> {
-        compose::step(&compose::Step { object, revision, from, to, reason }, signers, at, self.rng)
+        compose::step(&compose::Step { object, revision, from, to, reason, breach: None }, signers, at, self.rng)
     }
 }

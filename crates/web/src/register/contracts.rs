@@ -12,7 +12,7 @@ use usufruct_core::Time;
 use usufruct_core::agreement::Agreement;
 use usufruct_core::check::ContractCheck;
 use usufruct_core::contract::Contract;
-use usufruct_core::id::{AgreementId, BreachId, ContractId, MandateId, OrderId, ServiceId};
+use usufruct_core::id::{AgreementId, BodyAuditId, BreachId, ContractId, MandateId, OrderId, ServiceId};
 use usufruct_core::late::{Late, LateDuty};
 use usufruct_core::lifecycle::State as Stage;
 use usufruct_core::register::{Entry, Register};
@@ -257,14 +257,16 @@ fn object(register: &Register, page: &Page, late: &Late) -> Link {
             Some(Link { to: "/register/cases".to_owned(), words: fl!(page.messages, "register-cases") })
         }
         LateDuty::CameraCheck => Some(Link::object(register, page, StatementKind::Camera, &late.object)),
-        LateDuty::Finding | LateDuty::NextAudit => Some(Link::object(register, page, StatementKind::BodyAudit, &late.object)),
+        LateDuty::Finding | LateDuty::NextAudit if late.object.starts_with(BodyAuditId::PREFIX) => {
+            Some(Link::object(register, page, StatementKind::BodyAudit, &late.object))
+        }
         LateDuty::Breach(_) => late.object.parse().ok().and_then(|id: BreachId| {
             let entry = register.breaches.get(&id)?;
             Some(Link { to: format!("/register/breaches/{id}"), words: page.text(&entry.body.title).to_owned() })
         }),
         LateDuty::Certificate => Some(Link { to: format!("/register/certificates/{}", late.object), words: late.object.clone() }),
         LateDuty::Assessment | LateDuty::Measure => Some(Link::object(register, page, StatementKind::Assessment, &late.object)),
-        LateDuty::Check | LateDuty::Deletion | LateDuty::Evidence | LateDuty::Finding => late
+        LateDuty::Check | LateDuty::Deletion | LateDuty::Evidence | LateDuty::Finding | LateDuty::NextAudit => late
             .object
             .parse()
             .ok()

@@ -170,7 +170,7 @@ fn piece(run: &[u8]) -> Option<String> {
 /// The bytes that a run stands for, if it does not look like words.
 fn bytes_of(run: &str, found: &mut BTreeSet<String>) {
     let plain = run.replace('-', "");
-    let is_hex = plain.len() % 2 == 0 && plain.bytes().all(|letter| matches!(letter, b'0'..=b'9' | b'a'..=b'f'));
+    let is_hex = plain.len().is_multiple_of(2) && plain.bytes().all(|letter| matches!(letter, b'0'..=b'9' | b'a'..=b'f'));
     let bytes = if is_hex {
         plain.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
     } else if run.bytes().all(|letter| letter.is_ascii_lowercase() || b"_-".contains(&letter)) {

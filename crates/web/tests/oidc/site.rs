@@ -625,6 +625,7 @@ pub fn publish_body(city: &City, id: &str, body: Value) {
         from: State::Draft,
         to: State::Active,
         reason: Text::new("Ready.", "就緒。"),
+        breach: None,
     };
     let statement = city.app.step(&step, &LIBRARY.parse().unwrap(), &city.signer(LIBRARY), city.app.now()).unwrap();
     city.app.publish(&Publication { statements: vec![statement] }).unwrap();
