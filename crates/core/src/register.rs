@@ -3,6 +3,7 @@
 //! There is no table behind it. Replaying the statements of the log gives the same register, byte for byte.
 
 mod entry;
+mod life;
 mod outline;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,6 +56,7 @@ use crate::{Digest, Time};
 
 pub use entry::{Entry, Step};
 use entry::{Make, put, put_sole};
+pub use life::Life;
 pub use outline::Outline;
 
 /// Everything the log's statements say exists.

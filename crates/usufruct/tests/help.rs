@@ -103,6 +103,7 @@ const VERBS: &[&[&str]] = &[
     &["proposal", "approve"],
     &["proposal", "list"],
     &["proposal", "new"],
+    &["proposal", "step"],
     &["proposal", "withdraw"],
     &["publish"],
     &["restore-log"],

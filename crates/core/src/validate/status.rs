@@ -1,10 +1,9 @@
 //! Status change: a step that the lifecycle has, from where the object stands, by who may take it.
 
 use super::{Check, agreement, camera, contract, mandate, service};
-use crate::Digest;
 use crate::id::{AgencyId, AgreementId, CameraId, ContractId, MandateId, ServiceId};
-use crate::lifecycle::{Guard, Lifecycle, State, guard};
-use crate::register::{Content, Register};
+use crate::lifecycle::{Guard, State, guard};
+use crate::register::{Content, Life};
 use crate::status::StatusChange;
 
 pub(super) fn status(check: &mut Check<'_>) -> Option<Content> {
@@ -13,7 +12,7 @@ pub(super) fn status(check: &mut Check<'_>) -> Option<Content> {
     if statement.rev != 1 {
         check.note("rev", "final", "A status change cannot be revised. Publish another one.".into());
     }
-    let Some((lifecycle, state, revision, owner)) = object(register, &change.object) else {
+    let Some(Life { lifecycle, state, revision, owner }) = register.life(&change.object) else {
         check.unknown("object", &change.object, "object");
         return None;
     };
@@ -78,23 +77,6 @@ fn breach(check: &mut Check<'_>, change: &StatusChange) {
         let message = format!("The breach `{}` is not contained. Contain it, and say so in the register first.", entry.id);
         check.note("to", "breach", message);
     }
-}
-
-fn object(register: &Register, id: &str) -> Option<(Lifecycle, State, Digest, AgencyId)> {
-    if let Some(entry) = id.parse().ok().and_then(|id: MandateId| register.mandates.get(&id)) {
-        return Some((Lifecycle::Mandate, entry.state, entry.hash, entry.body.controller.clone()));
-    }
-    if let Some(entry) = id.parse().ok().and_then(|id: ContractId| register.contracts.get(&id)) {
-        return Some((Lifecycle::Contract, entry.state, entry.hash, entry.body.controller.clone()));
-    }
-    if let Some(entry) = id.parse().ok().and_then(|id: AgreementId| register.agreements.get(&id)) {
-        return Some((Lifecycle::Agreement, entry.state, entry.hash, entry.body.parties.first()?.clone()));
-    }
-    if let Some(entry) = id.parse().ok().and_then(|id: CameraId| register.cameras.get(&id)) {
-        return Some((Lifecycle::Camera, entry.state, entry.hash, entry.body.authority.clone()));
-    }
-    let entry = id.parse().ok().and_then(|id: ServiceId| register.services.get(&id))?;
-    Some((Lifecycle::Service, entry.state, entry.hash, entry.body.agency.clone()))
 }
 
 fn step_speaker(check: &mut Check<'_>, owner: &AgencyId, guard: Guard, beside: Option<&AgencyId>) {

@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use clap::builder::PossibleValue;
 use clap::{Args, Subcommand, ValueEnum};
 use usufruct_app::{ProposalView, Proposed};
-use usufruct_core::Time;
 use usufruct_core::id::{AgencyId, MandateId};
-use usufruct_core::register::Register;
+use usufruct_core::lifecycle::State;
+use usufruct_core::register::{Life, Register};
 use usufruct_core::statement::{Signer, Statement};
 use usufruct_core::time::parse_duration;
+use usufruct_core::{Text, Time};
 
 use crate::access::Access;
 use crate::chance::SystemRng;
@@ -39,6 +40,7 @@ enum Verb {
     Approve(Approve),
     List(List),
     New(New),
+    Step(Step),
     Withdraw(Withdraw),
 }
 
@@ -79,6 +81,33 @@ struct New {
     kind: What,
     /// TOML file.
     file: PathBuf,
+    #[command(flatten)]
+    made: Made,
+}
+
+/// Propose that an object of the register goes from the state it is in to another one, as suspended, active or revoked.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  usufruct proposal step mdt_library-card suspended --by agc_library --reason-en Looked-at-again --reason-zh 重新檢視 --data-dir pass")]
+struct Step {
+    /// The mandate, contract, agreement, service or camera.
+    object: String,
+    /// The state to which it is to go.
+    #[arg(value_parser = state)]
+    to: State,
+    /// Why, in English.
+    #[arg(long, value_name = "TEXT")]
+    reason_en: String,
+    /// Why, in traditional Chinese.
+    #[arg(long, value_name = "TEXT")]
+    reason_zh: String,
+    #[command(flatten)]
+    made: Made,
+}
+
+/// Who approves a proposal, when it is published, and where.
+#[derive(Debug, Args)]
+struct Made {
     /// The body whose officials approve it later; the first one speaks. May be given again.
     #[arg(long, value_name = "ID", required = true)]
     by: Vec<AgencyId>,
@@ -152,6 +181,7 @@ impl Proposal {
             Verb::Approve(verb) => verb.run(),
             Verb::List(verb) => verb.run(),
             Verb::New(verb) => verb.run(),
+            Verb::Step(verb) => verb.run(),
             Verb::Withdraw(verb) => {
                 Access::open(&verb.data_dir)?.withdraw_proposal(&verb.id, &verb.by)?;
                 println!("The proposal is taken back.");
@@ -163,13 +193,47 @@ impl Proposal {
 
 impl New {
     fn run(self) -> Result<ExitCode, Failure> {
+        self.made.propose(|access, register, signers, at| match self.kind {
+            What::Mandate => {
+                let id: MandateId = written::id("mdt", &self.file)?;
+                mandate::Written::read(&self.file, clock::now())?.statements(&id, register, signers, at)
+            }
+            What::Of(kind) => {
+                publish::Written::read(kind, &self.file, access, &self.made.data_dir)?.statements(register, signers, at)
+            }
+        })
+    }
+}
+
+impl Step {
+    fn run(self) -> Result<ExitCode, Failure> {
+        self.made.propose(|_, register, signers, at| {
+            let Some(Life { revision, state: from, .. }) = register.life(&self.object) else {
+                return Err(Failure::refused(
+                    format!("Nothing in the register is called `{}` and has states.", self.object),
+                    "Name a mandate, contract, agreement, service or camera.",
+                ));
+            };
+            let reason = Text::new(&self.reason_en, &self.reason_zh);
+            let step = compose::Step { object: &self.object, revision, from, to: self.to, reason, breach: None };
+            Ok(vec![compose::step(&step, signers, at, &SystemRng)?])
+        })
+    }
+}
+
+impl Made {
+    /// Proposes what `statements` makes for its signers and its date, or writes it to the file that was named.
+    fn propose(
+        &self,
+        statements: impl FnOnce(&Access, &Register, &[&Signer], Time) -> Result<Vec<Statement>, Failure>,
+    ) -> Result<ExitCode, Failure> {
         let access = Access::open(&self.data_dir)?;
         let stand_ins = self.by.iter().map(|body| compose::stand_in(body, &SystemRng)).collect::<Result<Vec<_>, _>>()?;
         let present = key::signers(&self.key)?;
         let signers: Vec<&Signer> = stand_ins.iter().chain(&present).collect();
         let register = access.register()?;
         let at = clock::now().plus(self.wait).max(register.last_at());
-        let statements = self.statements(&access, &register, &signers, at)?;
+        let statements = statements(&access, &register, &signers, at)?;
         let proposed: Vec<Proposed> = statements.into_iter().map(compose::proposed).collect();
         if let Some(out) = &self.out {
             let text = serde_json::to_string_pretty(&proposed).map_err(Failure::of)?;
@@ -180,16 +244,6 @@ impl New {
         println!("{}", access.propose(&proposed)?);
         eprintln!("It waits for approvals on the page /officials, and is published at {at}.");
         Ok(ExitCode::SUCCESS)
-    }
-
-    fn statements(&self, access: &Access, register: &Register, signers: &[&Signer], at: Time) -> Result<Vec<Statement>, Failure> {
-        match self.kind {
-            What::Mandate => {
-                let id: MandateId = written::id("mdt", &self.file)?;
-                mandate::Written::read(&self.file, clock::now())?.statements(&id, register, signers, at)
-            }
-            What::Of(kind) => publish::Written::read(kind, &self.file, access, &self.data_dir)?.statements(register, signers, at),
-        }
     }
 }
 
@@ -234,6 +288,11 @@ impl Approve {
 /// A statement in a line.
 fn told(statement: &Statement) -> Result<String, Failure> {
     Ok(format!("{:?} {} revision {}, hash {}", statement.kind, statement.id, statement.rev, statement.hash()?))
+}
+
+fn state(text: &str) -> Result<State, String> {
+    let known = State::WORDS.iter().find(|(word, _)| *word == text).map(|(_, state)| *state);
+    known.ok_or_else(|| "There is no such state. Write one as active, suspended or revoked.".to_owned())
 }
 
 fn length(text: &str) -> Result<i64, String> {
