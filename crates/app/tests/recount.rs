@@ -9,8 +9,9 @@ use common::{City, WATCH, library_card, on_both, service};
 use serde_json::{Value, json};
 use usufruct_app::{Error, OpenedCopy, RecountDay};
 use usufruct_core::event::Event;
-use usufruct_core::hash::{hex, sha256};
-use usufruct_core::recount::{Finding, compare, sample};
+use usufruct_core::hash::sha256;
+use usufruct_core::order::Standing;
+use usufruct_core::recount::{Finding, compare, sample, seed};
 use usufruct_core::source::Source;
 use usufruct_core::statement::StatementKind;
 use usufruct_core::tally::{Day, Tally};
@@ -174,22 +175,46 @@ fn a_recount_is_said_by_the_overseer_after_chance_has_spoken(dir: &Path, url: Op
     let city = &audited.city;
     city.app.run_tallies().unwrap();
     let (from, to) = (audited.first(), audited.first().next().next().next());
-    let root = sha256(b"a root");
-    let days = sample(&root, &SHORT.parse().unwrap(), from, to, 2);
-    assert_eq!(days.len(), 2);
-    let size = city.app.register().tallies.values().map(|entry| entry.index).max().unwrap() + 1;
-    let body = |size: u64| -> Value {
-        json!({"drill": "recount", "sampled": 2, "opened": 6, "closed": 0, "wrong": 0, "searched_bytes": 0, "recount": {
-            "mandate": SHORT, "from": from, "to": to, "log_size": size, "log_root": hex(&root.0), "days": days}})
+    let (root, secret) = (sha256(b"a root"), sha256(b"a secret"));
+    let order = |to: Day| -> Value {
+        json!({"body": common::WATCH, "kind": "audit", "target": SHORT, "reasons": common::text("Count again."),
+            "comply_by": city.app.now().plus(30 * DAY), "draw": {"from": from, "to": to, "days": 2, "chance": sha256(&secret.0)}})
     };
     let refused = |outcome: Result<Vec<u64>, Error>| match outcome {
         Err(Error::Unlawful(problems)) => problems.into_iter().map(|problem| problem.rule).collect::<Vec<_>>(),
         other => panic!("{other:?}"),
     };
     let people = city.watchers();
-    assert_eq!(refused(city.watch(StatementKind::Audit, "aud_1", body(1), &people)), ["not-later"]);
+    // What is not counted yet could be made to be chosen, or not to be.
+    let today = Day::of(city.app.now()).unwrap();
+    assert_eq!(refused(city.watch(StatementKind::Order, "ord_1", order(today), &people)), ["not-counted"]);
+    city.watch(StatementKind::Order, "ord_1", order(to), &people).unwrap();
+    let id = "ord_1".parse().unwrap();
+    let standing = || {
+        let register = city.app.register();
+        register.standing(&id, &register.orders[&id], city.app.now())
+    };
+    assert_eq!(standing(), Standing::InForce);
+    let size = city.app.register().orders[&id].given_in() + 1;
+    let days = sample(&seed(&root, &secret), &SHORT.parse().unwrap(), from, to, 2);
+    assert_eq!(days.len(), 2);
+    let with = |field: &str, value: Value| -> Value {
+        let mut recount = json!({"mandate": SHORT, "order": "ord_1", "secret": secret, "from": from, "to": to, "log_size": size,
+            "log_root": root, "days": days});
+        recount[field] = value;
+        json!({"drill": "recount", "sampled": 2, "opened": 6, "closed": 0, "wrong": 0, "searched_bytes": 0, "recount": recount})
+    };
+    let body = |size: u64| with("log_size", json!(size));
+    let says = |body: Value| refused(city.watch(StatementKind::Audit, "aud_1", body, &people));
+    assert_eq!(says(body(1)), ["other-size"]);
+    assert_eq!(says(with("order", json!("ord_2"))), ["no-draw"]);
+    assert_eq!(says(with("secret", json!(root))), ["other-secret", "other-days"]);
+    assert_eq!(says(with("from", json!(from.next()))), ["other-draw"]);
+    let other = sample(&sha256(b"as it pleases"), &SHORT.parse().unwrap(), from, to, 1);
+    assert_eq!(says(with("days", json!(other))), ["other-days"]);
     assert_eq!(refused(city.watch(StatementKind::Audit, "aud_1", body(size), &people[..1])), ["too-few"]);
     city.watch(StatementKind::Audit, "aud_1", body(size), &people).unwrap();
+    assert_eq!(standing(), Standing::Complied);
     // The operator does not audit itself.
     let mut own =
         city.app.statement(StatementKind::Audit, "aud_2", &common::OPERATOR.parse().unwrap(), body(size), city.app.now());

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::draft::{Draft, Problem};
-use crate::id::MandateId;
+use crate::id::{MandateId, OrderId};
 use crate::tally::Day;
 use crate::{Digest, Time};
 
@@ -34,10 +34,14 @@ pub struct Audit {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Recount {
     pub mandate: MandateId,
+    /// The order that bound the overseer to a secret.
+    pub order: OrderId,
+    /// That secret.
+    pub secret: Digest,
     /// The first and the last day that could be chosen.
     pub from: Day,
     pub to: Day,
-    /// The public checkpoint whose root hash chose the days: one that is later than the tallies of all of them.
+    /// The log as it stood with the order, whose root hash chose the days together with the secret.
     pub log_size: i64,
     pub log_root: Digest,
     /// The days that were recounted.
@@ -108,14 +112,16 @@ impl Audit {
 
 fn recount(draft: &mut Draft<'_>) -> Option<Recount> {
     let mandate = draft.parse("mandate", "Name the mandate, as `mdt_library-card`.");
+    let order = draft.parse("order", "Name the order that bound the overseer to a secret, as `ord_2026-4`.");
+    let secret = draft.parse("secret", "Give the secret of the draw, in hexadecimal.");
     let from: Option<Day> = draft.parse("from", "Give the first day, as `2026-11-20`.");
     let to: Option<Day> = draft.parse("to", "Give the last day, as `2026-11-20`.");
-    let log_size = draft.integer("log_size", 1, i64::MAX >> 11, "Give the size of the log at the checkpoint.");
-    let log_root = draft.parse("log_root", "Give the root hash of the checkpoint, in hexadecimal.");
+    let log_size = draft.integer("log_size", 1, i64::MAX >> 11, "Give the size of the log with the order.");
+    let log_root = draft.parse("log_root", "Give the root hash of the log of that size, in hexadecimal.");
     let days: Vec<Day> = draft.parses("days", "List the days that were recounted.");
     let (from, to) = (from?, to?);
     if !days.is_sorted_by(|one, other| one < other) || days.iter().any(|day| !(from..=to).contains(day)) {
         draft.note("days", "not-sorted", "A day is out of order, outside the time, or there twice. Sort them.".into());
     }
-    Some(Recount { mandate: mandate?, from, to, log_size: log_size?, log_root: log_root?, days })
+    Some(Recount { mandate: mandate?, order: order?, secret: secret?, from, to, log_size: log_size?, log_root: log_root?, days })
 }

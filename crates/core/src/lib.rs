@@ -25,6 +25,7 @@ pub mod delay;
 pub mod delegation;
 pub mod document;
 pub mod draft;
+pub mod draw;
 pub mod emergency;
 pub mod erasure;
 pub mod event;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::certificate::Certificate;
 use crate::document::{Document, document};
 use crate::draft::{Draft, Problem};
+use crate::draw::Draw;
 use crate::id::{AgencyId, AgreementId, BlockId, ContractId, MandateId, OrderId, ServiceId};
 use crate::payment::Payment;
 use crate::register::{Entry, Register};
@@ -37,6 +38,9 @@ pub struct Order {
     /// Marks of what the burst brake has stopped and may go on, of a release.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub strata: Vec<Digest>,
+    /// From which days chance chooses those that are recounted, of the audit of a mandate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub draw: Option<Draw>,
     /// The order that this one ends, of a lift.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lifts: Option<OrderId>,
@@ -253,6 +257,7 @@ impl Order {
             Some(OrderKind::Lift) => draft.parse("lifts", "Name the order that ends, as `ord_2026-4`."),
             _ => draft.optional_parse("lifts", "Name the order that ends, as `ord_2026-4`."),
         };
+        let draw = draft.optional_object("draw", Draw::read);
         let evidence = draft.optional_objects("evidence", document);
         let compulsion = draft.optional_objects("compulsion", document);
         let appeal_ref = draft.optional_string("appeal_ref", 120);
@@ -266,6 +271,7 @@ impl Order {
             blocks,
             events,
             strata,
+            draw,
             lifts,
             evidence,
             compulsion,
@@ -281,6 +287,7 @@ impl Order {
             ("events", !self.events.is_empty() && self.kind != OrderKind::DiscloseActor, "the disclosure of an actor"),
             ("strata", !self.strata.is_empty() && self.kind != OrderKind::Release, "a release"),
             ("target", matches!(self.target, Target::Agency(_)) && self.kind != OrderKind::Release, "a release of clerks"),
+            ("draw", self.draw.is_some() && !self.is_audit_of_mandate(), "the audit of a mandate"),
             ("lifts", self.lifts.is_some() && self.kind != OrderKind::Lift, "a lift"),
         ];
         for (field, is_stray, what) in belongs {
@@ -296,6 +303,10 @@ impl Order {
         if blocks.windows(2).any(|pair| pair[0] == pair[1]) {
             draft.note("blocks", "duplicate", "A block stands in the list twice. Take one out.".into());
         }
+    }
+
+    fn is_audit_of_mandate(&self) -> bool {
+        matches!((&self.target, self.kind), (Target::Mandate(_), OrderKind::Audit))
     }
 
     /// The mandate under which the machine deletes what is lent and deposited, of an order that says so.
@@ -314,6 +325,11 @@ impl Order {
 }
 
 impl Entry<Order> {
+    /// Leaf number of the statement that gave it.
+    pub fn given_in(&self) -> u64 {
+        self.history.first().map_or(self.index, |step| step.index)
+    }
+
     /// From when it binds.
     pub fn effective_at(&self) -> Time {
         let given_at = self.history.first().map_or(self.since, |step| step.at);
@@ -347,6 +363,7 @@ impl Register {
         } else if matches!(order.body.kind, OrderKind::Lift | OrderKind::Release)
             || !order.body.evidence.is_empty() && !order.body.kind.is_executed()
             || self.paid.contains_key(id)
+            || self.recounted.contains_key(id)
         {
             Standing::Complied
         } else if self.carried_out.contains_key(id) || !order.body.compulsion.is_empty() {

@@ -40,11 +40,16 @@ pub struct OpenedSpan {
     pub salt: [u8; 32],
 }
 
-/// The days to recount: `count` of `from` to `to`, those whose hash with the root of the checkpoint is smallest. In order. Nobody who
-/// published the tallies before the checkpoint could know them.
-pub fn sample(log_root: &Digest, mandate: &MandateId, from: Day, to: Day, count: usize) -> Vec<Day> {
+/// What chooses the days: the root hash of the log as it stood with the order, and the secret to which the order bound the overseer. Neither
+/// the operator nor the overseer can try until it likes the days.
+pub fn seed(log_root: &Digest, secret: &Digest) -> Digest {
+    sha256(&[&b"usufruct/draw/v1\n"[..], &log_root.0, &secret.0].concat())
+}
+
+/// The days to recount: `count` of `from` to `to`, those whose hash with the seed is smallest. In order.
+pub fn sample(seed: &Digest, mandate: &MandateId, from: Day, to: Day, count: usize) -> Vec<Day> {
     let days = std::iter::successors(Some(from), |day| Some(day.next())).take_while(|day| *day <= to);
-    let rank = |day: &Day| sha256(&[&log_root.0[..], mandate.as_str().as_bytes(), day.to_string().as_bytes()].concat());
+    let rank = |day: &Day| sha256(&[&seed.0[..], mandate.as_str().as_bytes(), day.to_string().as_bytes()].concat());
     let mut ranked: Vec<(Digest, Day)> = days.map(|day| (rank(&day), day)).collect();
     ranked.sort_unstable();
     let mut chosen: Vec<Day> = ranked.into_iter().take(count).map(|(_, day)| day).collect();

@@ -122,6 +122,8 @@ pub struct Register {
     pub(crate) remedies: BTreeMap<OrderId, Time>,
     /// Which order was answered by which payment.
     pub(crate) paid: BTreeMap<OrderId, PaymentId>,
+    /// The recount that an order asked for, for each that was published.
+    pub(crate) recounted: BTreeMap<OrderId, AuditId>,
     /// The orders that release what the brake has stopped, by the marks that they name, in the order in which they were given.
     pub(crate) releases: BTreeMap<Digest, Vec<OrderId>>,
     /// The last stoppage of each mark.
@@ -214,7 +216,12 @@ impl Register {
             }
             Content::Block(id, body) => put(&mut self.blocks, id, body, &make, State::Active),
             Content::Assessment(id, body) => put(&mut self.assessments, id, *body, &make, State::Published),
-            Content::Audit(id, body) => put(&mut self.audits, id, body, &make, State::Published),
+            Content::Audit(id, body) => {
+                if let Some(recount) = &body.recount {
+                    self.recounted.insert(recount.order.clone(), id.clone());
+                }
+                put(&mut self.audits, id, body, &make, State::Published);
+            }
             Content::BodyAudit(id, body) => put(&mut self.body_audits, id, *body, &make, State::Published),
             Content::Breach(id, body) => {
                 if body.state.does_harm() {

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use usufruct_core::event::{Batch, Event, Kind};
 use usufruct_core::hash::sha256;
 use usufruct_core::id::MandateId;
-use usufruct_core::recount::{Finding, OpenedSpan, compare, sample};
+use usufruct_core::recount::{Finding, OpenedSpan, compare, sample, seed};
 use usufruct_core::source::{Source, SourceMark};
 use usufruct_core::tally::{Count, Day, Refusals, SourceSpan, Span, Tally};
 
@@ -79,6 +79,10 @@ fn chance_chooses_and_everybody_can_follow_it() {
     assert_eq!(chosen, sample(&sha256(b"one root"), &mandate(), from, to, 3), "the same for everybody");
     assert_ne!(chosen, sample(&sha256(b"another root"), &mandate(), from, to, 3));
     assert_ne!(chosen, sample(&sha256(b"one root"), &"mdt_other".parse().unwrap(), from, to, 3));
+    // Neither the log alone nor the secret alone chooses.
+    let (root, secret) = (sha256(b"one root"), sha256(b"one secret"));
+    assert_ne!(seed(&root, &secret), seed(&sha256(b"another root"), &secret));
+    assert_ne!(seed(&root, &secret), seed(&root, &sha256(b"another secret")));
     assert_eq!(sample(&sha256(b"one root"), &mandate(), from, from, 3), [from]);
     assert_eq!(sample(&sha256(b"one root"), &mandate(), from, to, 99).len(), 30);
     // Each day has its chance.

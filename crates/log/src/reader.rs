@@ -89,6 +89,14 @@ impl<'a, S: Source + ?Sized> Reader<'a, S> {
         Ok(proof)
     }
 
+    /// The root of the first `size` leaves, which is the one that led to this checkpoint.
+    pub fn root_at(&self, size: u64) -> Result<Hash> {
+        let root = proof::root(&self.hashes(), size)?;
+        let older = Checkpoint::new(self.checkpoint.origin(), size, root)?;
+        self.consistency(&older)?;
+        Ok(root)
+    }
+
     /// The hashes of the log as its tiles state them, not verified.
     pub fn hashes(&self) -> TileHashes<'a, S> {
         TileHashes::new(self.source, self.checkpoint.size())

@@ -12,6 +12,7 @@ pub mod contract;
 pub mod deletions;
 pub mod demo;
 pub mod doctor;
+pub mod draw;
 pub mod enrol;
 pub mod escrow;
 pub mod footprint;

@@ -18,6 +18,7 @@ const VERBS: &[&[&str]] = &[
     &["camera", "withhold"],
     &["audit"],
     &["audit", "key"],
+    &["audit", "draw"],
     &["audit", "recount"],
     &["backup"],
     &["refound"],

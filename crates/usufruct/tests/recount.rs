@@ -28,8 +28,6 @@ fn an_auditor_has_a_key_of_her_own_and_days_have_to_be_counted_first() {
     let public = said.split("audit_key = \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned();
     assert!(!fs::read_to_string(&key).unwrap().contains(&public));
     assert!(fails(&["audit", "key", "--out", &key], 1).contains("is there already"));
-    let other = folder.at("other.json");
-    ok(&["audit", "key", "--out", &other]);
 
     for (agency, offices) in
         [("library", &["head", "data-protection"][..]), ("oversight", &["chair", "member"]), ("civil-affairs", &["head"])]
@@ -62,13 +60,21 @@ fn an_auditor_has_a_key_of_her_own_and_days_have_to_be_counted_first() {
     let publish_good = publish(&good);
     ok(&publish_good.iter().map(String::as_str).collect::<Vec<_>>());
 
+    let out = folder.at("draw.json");
     let watchers = ["chair", "member"].map(|office| folder.at(&format!("oversight.{office}.json")));
-    let recount = |audit_key: &str, mandate: &str| {
-        let keys = ["--key", &watchers[0], "--key", &watchers[1], "--data-dir", &dir];
-        fails(&[&["audit", "recount", mandate, "--audit-key", audit_key], keys.as_slice()].concat(), 1)
+    let keys = ["--key", &watchers[0], "--key", &watchers[1], "--data-dir", &dir];
+    let draw = |mandate: &str| {
+        let named = ["audit", "draw", mandate, "--until", "2099-01-01T00:00:00Z", "--out", &out];
+        fails(&[&named[..], &keys].concat(), 1)
     };
-    assert!(recount(&key, "mdt_library-card").contains("No day of this mandate has been counted"));
-    assert!(recount(&other, "mdt_library-card").contains("is not the audit key of mdt_library-card"));
-    assert!(recount(&key, "mdt_nothing").contains("There is no mandate"));
-    assert!(recount(&watchers[0], "mdt_library-card").contains("is no audit key"));
+    assert!(draw("mdt_library-card").contains("No day of this mandate has been counted"));
+    assert!(draw("mdt_nothing").contains("There is no mandate"));
+    assert!(!std::path::Path::new(&out).exists(), "nothing was ordered");
+    let recount = |audit_key: &str, draw: &str| {
+        fails(&[&["audit", "recount", "--draw", draw, "--audit-key", audit_key], &keys[..]].concat(), 1)
+    };
+    let unknown = folder.write("unknown.json", &format!("{{\"order\":\"ord_1\",\"secret\":\"{}\"}}", "0".repeat(64)));
+    assert!(recount(&key, &unknown).contains("No order ord_1 in the register draws days"));
+    assert!(recount(&key, &key).contains("is no draw"));
+    assert!(recount(&watchers[0], &unknown).contains("is no audit key"));
 }

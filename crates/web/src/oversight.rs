@@ -123,7 +123,10 @@ async fn desk(State(site): State<Arc<Site>>, page: Page, Path(id): Path<String>)
                 ),
                 command: format!("usufruct publish order {file} --key FIRST --key SECOND --data-dir DIR"),
                 recount: mandate.body.audit_key.as_ref().map(|_| {
-                    format!("usufruct audit recount {} --audit-key FILE --key FIRST --key SECOND --data-dir DIR", mandate.id)
+                    format!(
+                        "usufruct audit draw {} --until TIME --out DRAW --key FIRST --key SECOND --data-dir DIR\nusufruct audit recount --draw DRAW --audit-key FILE --key FIRST --key SECOND --data-dir DIR",
+                        mandate.id
+                    )
                 }),
                 id: mandate.id.clone(),
             }

@@ -8,6 +8,7 @@ use crate::id::{AuditId, RotationId};
 use crate::lawpack::Lawpack;
 use crate::log_terms::LogTerms;
 use crate::register::Content;
+use crate::recount::{sample, seed};
 use crate::rotation::Rotation;
 use crate::vault_terms::VaultTerms;
 use crate::verifier::VerifierRelease;
@@ -37,7 +38,7 @@ pub(super) fn audit(check: &mut Check<'_>) -> Option<Content> {
     Some(Content::Audit(id, body?))
 }
 
-/// Who oversees the mandate recounts, when chance has had its say: after the last tally that could be chosen.
+/// Who oversees the mandate recounts the days that chance chose: the log as it stood with its order, and the secret that it named there.
 fn recounted(check: &mut Check<'_>, recount: &Recount) {
     let register = check.register;
     let Some(mandate) = register.mandates.get(&recount.mandate) else {
@@ -49,14 +50,26 @@ fn recounted(check: &mut Check<'_>, recount: &Recount) {
         check.note("by", "not-oversight", "The mandate names no oversight body. Only one of those recounts.".into());
     }
     check.speaker(&body, 2);
-    let is_early = |entry: &crate::register::Entry<crate::tally::Tally>| {
-        entry.body.mandate == recount.mandate
-            && (recount.from..=recount.to).contains(&entry.body.day)
-            && i64::try_from(entry.index).is_ok_and(|index| recount.log_size <= index)
+    let order = register.orders.get(&recount.order).filter(|order| order.body.target.as_str() == recount.mandate.as_str());
+    let Some((order, draw)) = order.and_then(|order| Some((order, order.body.draw.as_ref()?))) else {
+        let message = "That order draws no days of this mandate. Name the one that bound the overseer to a secret.";
+        check.note("recount.order", "no-draw", message.into());
+        return;
     };
-    if register.last_tally(&recount.mandate).is_none_or(|last| last < recount.to) || register.tallies.values().any(is_early) {
-        let message = "The checkpoint is no later than all tallies of the time. Take a later one, or an earlier last day.";
-        check.note("recount.log_size", "not-later", message.into());
+    if !draw.binds(&recount.secret) {
+        check.note("recount.secret", "other-secret", "The order bound the overseer to another secret. Give that one.".into());
+    }
+    if (recount.from, recount.to) != (draw.from, draw.to) {
+        check.note("recount.from", "other-draw", "The order draws from other days. Give those of the order.".into());
+    }
+    if i64::try_from(order.given_in() + 1) != Ok(recount.log_size) {
+        let message = "The days are chosen by the log as it stood with the order. Give the number of its leaf and one more.";
+        check.note("recount.log_size", "other-size", message.into());
+    }
+    let count = usize::try_from(draw.days).unwrap_or(usize::MAX);
+    let chosen = sample(&seed(&recount.log_root, &recount.secret), &recount.mandate, draw.from, draw.to, count);
+    if recount.days != chosen {
+        check.note("recount.days", "other-days", "Chance chose other days. Recount those.".into());
     }
 }
 

@@ -4,7 +4,7 @@ use super::Check;
 use crate::agency::AgencyKind;
 use crate::id::{AgencyId, MeetingId, OrderId, RulingId};
 use crate::meeting::Meeting;
-use crate::order::{Order, OrderKind, Standing};
+use crate::order::{Order, OrderKind, Standing, Target};
 use crate::register::Content;
 use crate::ruling::Ruling;
 
@@ -56,6 +56,12 @@ fn first(check: &mut Check<'_>, id: &OrderId, body: &Order) {
     if !body.target.exists(register) {
         check.unknown("target", &body.target, "object");
         return;
+    }
+    if let (Some(draw), Target::Mandate(mandate)) = (&body.draw, &body.target)
+        && register.last_tally(mandate).is_none_or(|last| last < draw.to)
+    {
+        let message = "Not all of these days are counted, so they could be chosen by whoever counts them. Draw from days whose tallies are public.";
+        check.note("draw.to", "not-counted", message.into());
     }
     if body.kind == OrderKind::Lift {
         lift(check, id, body);

@@ -10,6 +10,7 @@ use usufruct_app::{AuditReport, House};
 use crate::access::Access;
 use crate::backup::{self, Found};
 use crate::backup_mark::BackupKey;
+use crate::command::draw::Draw;
 use crate::command::recount::{AuditKey, Recount};
 use crate::data_dir;
 use crate::failure::Failure;
@@ -20,7 +21,8 @@ use crate::failure::Failure;
 /// code 0: all as it must be. 1: something is wrong. 2: it could not be done.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  usufruct audit recount mdt_library-card --audit-key audit.json --key chair.json --key member.json --data-dir pass
+  usufruct audit draw mdt_library-card --until 2026-12-31T16:00:00Z --key chair.json --key member.json --out draw.json --data-dir pass
+  usufruct audit recount --draw draw.json --audit-key audit.json --key chair.json --key member.json --data-dir pass
   usufruct audit restore-drill --data-dir pass --backup /srv/backups/2026-11-20T02-00-00
   usufruct audit canary-scan --data-dir pass --also /srv/backups --also /var/lib/postgresql --also /var/log")]
 pub struct Audit {
@@ -32,6 +34,7 @@ pub struct Audit {
 enum Drill {
     RestoreDrill(RestoreDrill),
     CanaryScan(CanaryScan),
+    Draw(Draw),
     Key(AuditKey),
     Recount(Recount),
 }
@@ -70,6 +73,7 @@ struct CanaryScan {
 impl Audit {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let (words, report) = match self.drill {
+            Drill::Draw(draw) => return draw.run(),
             Drill::Key(key) => return key.run(),
             Drill::Recount(recount) => return recount.run(),
             Drill::RestoreDrill(drill) => {

@@ -8,23 +8,23 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use usufruct_app::log::{Checkpoint, Reader};
+use serde_json::{Value, json};
+use usufruct_app::log::Reader;
 use usufruct_app::vault::hpke::PrivateKey;
 use usufruct_app::{OpenedCopy, RecountDay};
-use usufruct_core::Digest;
 use usufruct_core::event::Event;
-use usufruct_core::hash::hex;
+use usufruct_core::Digest;
 use usufruct_core::id::{AuditId, MandateId};
 use usufruct_core::ports::random;
-use usufruct_core::recount::{compare, sample};
-use usufruct_core::register::{Entry, Register};
+use usufruct_core::recount::{compare, sample, seed};
+use usufruct_core::register::Register;
 use usufruct_core::source::Source;
 use usufruct_core::statement::{Signer, StatementKind};
 use usufruct_core::tally::{Day, Tally};
 
 use crate::access::Access;
 use crate::chance::SystemRng;
+use crate::command::draw::{drawn, find, read_draw};
 use crate::command::key;
 use crate::failure::Failure;
 use crate::public_log::PublicLog;
@@ -41,28 +41,23 @@ pub struct AuditKey {
     out: PathBuf,
 }
 
-/// Count uses again in the log, on days that the newest checkpoint chooses, and publish what was found.
+/// Count uses again in the log, on the days that were drawn, and publish what was found.
 ///
 /// Whoever holds the audit key opens the copies of the lines of those days. Each must stand in the log, their numbers must be one run, and
 /// their counts must be those of the published tallies. Two people of the oversight body sign the result, whether it pleases or not.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
-  usufruct audit recount mdt_library-card --audit-key audit.json --key chair.json --key member.json --data-dir pass")]
+  usufruct audit recount --draw draw.json --audit-key audit.json --key chair.json --key member.json --data-dir pass")]
 pub struct Recount {
-    /// The mandate.
-    mandate: MandateId,
+    /// What `usufruct audit draw` wrote.
+    #[arg(long, value_name = "FILE")]
+    draw: PathBuf,
     /// The audit key of the mandate.
     #[arg(long, value_name = "FILE")]
     audit_key: PathBuf,
     /// Key file of an official of the oversight body; twice.
     #[arg(long, value_name = "FILE", required = true)]
     key: Vec<PathBuf>,
-    /// From how many of the last days that were counted chance chooses.
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..))]
-    from: u16,
-    /// How many days it chooses.
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
-    days: u16,
     /// The data directory.
     #[arg(long, value_name = "DIR")]
     data_dir: PathBuf,
@@ -102,38 +97,46 @@ impl AuditKey {
 impl Recount {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let secret = read_key(&self.audit_key)?;
+        let file = read_draw(&self.draw)?;
         let signers = key::signers(&self.key)?;
         let signers: Vec<&Signer> = signers.iter().collect();
         let access = Access::open(&self.data_dir)?;
         let register = access.register()?;
-        self.check_key(&register, &secret)?;
-        let tallies = self.tallies(&register);
-        let (Some(first), Some(last)) = (tallies.first(), tallies.last()) else {
-            return Err(Failure::refused("No day of this mandate has been counted.", "Wait until the first day is over."));
-        };
-        let (from, to) = (first.body.day, last.body.day);
+        let (order, mandate, draw) = drawn(&register, &file)?;
+        self.check_key(&register, mandate, &secret)?;
         let log = PublicLog::in_data_dir(&self.data_dir)?;
         let head = log.newest()?;
-        if tallies.iter().any(|entry| head.size() <= entry.index) {
+        let size = order.given_in() + 1;
+        if head.size() < size {
             return Err(Failure::refused(
-                "The log has not published the last tallies yet, so chance has not spoken.",
+                "The log has not published the order yet, so chance has not spoken.",
                 "Wait a moment and try again.",
             ));
         }
-        let root = Digest(head.root().0);
-        let days = sample(&root, &self.mandate, from, to, usize::from(self.days));
+        let reader = Reader::new(&log, head);
+        let root = Digest(reader.root_at(size).map_err(Failure::of)?.0);
+        let count = usize::try_from(draw.days).unwrap_or(usize::MAX);
+        let days = sample(&seed(&root, &file.secret), mandate, draw.from, draw.to, count);
         let mut found = Found::default();
-        let reader = Reader::new(&log, head.clone());
-        for material in access.recount_days(&self.mandate, &days)? {
-            let tally = tallies.iter().find(|entry| entry.body.day.to_string() == material.day);
-            let Some(tally) = tally else { continue };
+        for material in access.recount_days(mandate, &days)? {
+            let of_day = |entry: &&Entry<Tally>| entry.body.mandate == *mandate && entry.body.day.to_string() == material.day;
+            let Some(tally) = register.tallies.values().find(of_day) else { continue };
             found.day(&secret, &reader, &material, &tally.body);
         }
-        self.say(&access, &signers, (from, to), &days, &head, &found)?;
+        let recount = json!({
+            "mandate": mandate,
+            "order": file.order,
+            "secret": file.secret,
+            "from": draw.from,
+            "to": draw.to,
+            "log_size": size,
+            "log_root": root,
+            "days": days,
+        });
+        say(&access, &signers, &recount, days.len(), &found)?;
         println!(
-            "{} days of {} recounted: {} lines stand in the log, {} findings.",
+            "{} days of {mandate} recounted: {} lines stand in the log, {} findings.",
             days.len(),
-            self.mandate,
             found.lines,
             found.findings.len()
         );
@@ -141,56 +144,15 @@ impl Recount {
         Ok(if found.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    fn check_key(&self, register: &Register, secret: &PrivateKey) -> Result<(), Failure> {
-        let mandate = register.mandates.get(&self.mandate).ok_or_else(|| {
-            Failure::refused(format!("There is no mandate {} in the register.", self.mandate), "Name one of the register.")
-        })?;
+    fn check_key(&self, register: &Register, mandate: &MandateId, secret: &PrivateKey) -> Result<(), Failure> {
         let public = URL_SAFE_NO_PAD.encode(secret.public().bytes());
-        if mandate.body.audit_key.as_ref() == Some(&public) {
+        if find(register, mandate)?.body.audit_key.as_ref() == Some(&public) {
             return Ok(());
         }
         Err(Failure::refused(
-            format!("{} is not the audit key of {}.", self.audit_key.display(), self.mandate),
+            format!("{} is not the audit key of {mandate}.", self.audit_key.display()),
             "Give the one whose public half the mandate names.",
         ))
-    }
-
-    /// The last tallies, oldest first.
-    fn tallies(&self, register: &Register) -> Vec<Entry<Tally>> {
-        let mut all: Vec<_> = register.tallies.values().filter(|entry| entry.body.mandate == self.mandate).cloned().collect();
-        all.sort_by_key(|entry| entry.body.day);
-        all.split_off(all.len().saturating_sub(usize::from(self.from)))
-    }
-
-    fn say(
-        &self,
-        access: &Access,
-        signers: &[&Signer],
-        (from, to): (Day, Day),
-        days: &[Day],
-        head: &Checkpoint,
-        found: &Found,
-    ) -> Result<(), Failure> {
-        let body = json!({
-            "drill": "recount",
-            "sampled": days.len(),
-            "opened": found.lines,
-            "closed": 0,
-            "wrong": found.findings.len(),
-            "searched_bytes": 0,
-            "recount": {
-                "mandate": self.mandate,
-                "from": from,
-                "to": to,
-                "log_size": head.size(),
-                "log_root": hex(&head.root().0),
-                "days": days,
-            },
-        });
-        access.publish(|register, now| {
-            let id = AuditId::fresh(now, &SystemRng);
-            Ok(vec![compose::object(register, StatementKind::Audit, id.as_str(), body.clone(), signers, now)?])
-        })
     }
 }
 
@@ -222,6 +184,22 @@ impl Found {
         compare(tally, &lines, &spans, &before).iter().for_each(|finding| note(finding.to_string()));
         self.lines += lines.len();
     }
+}
+
+fn say(access: &Access, signers: &[&Signer], recount: &Value, days: usize, found: &Found) -> Result<(), Failure> {
+    let body = json!({
+        "drill": "recount",
+        "sampled": days,
+        "opened": found.lines,
+        "closed": 0,
+        "wrong": found.findings.len(),
+        "searched_bytes": 0,
+        "recount": recount,
+    });
+    access.publish(|register, now| {
+        let id = AuditId::fresh(now, &SystemRng);
+        Ok(vec![compose::object(register, StatementKind::Audit, id.as_str(), body.clone(), signers, now)?])
+    })
 }
 
 fn read_key(path: &Path) -> Result<PrivateKey, Failure> {

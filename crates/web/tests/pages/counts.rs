@@ -47,9 +47,14 @@ fn counted() -> Pages {
     city.app.run_sources().unwrap();
     city.clock.advance(2 * DAY);
     city.app.run_tallies().unwrap();
-    let size = city.app.register().tallies.values().map(|entry| entry.index).max().unwrap() + 1;
+    let secret = sha256(b"secret");
+    let order = json!({"body": WATCH, "kind": "audit", "target": WATCHED, "reasons": text("Count again."),
+        "comply_by": city.app.now().plus(DAY), "draw": {"from": "2026-01-01", "to": "2026-01-01", "days": 1, "chance": sha256(&secret.0)}});
+    city.watch(StatementKind::Order, "ord_recount", order, &city.watchers()).unwrap();
+    let size = city.app.register().orders[&"ord_recount".parse().unwrap()].given_in() + 1;
     let recount = json!({"drill": "recount", "sampled": 1, "opened": 12, "closed": 0, "wrong": 2, "searched_bytes": 0, "recount": {
-        "mandate": WATCHED, "from": "2026-01-01", "to": "2026-01-02", "log_size": size, "log_root": sha256(b"root"), "days": ["2026-01-01"]}});
+        "mandate": WATCHED, "order": "ord_recount", "secret": secret, "from": "2026-01-01", "to": "2026-01-01", "log_size": size,
+        "log_root": sha256(b"root"), "days": ["2026-01-01"]}});
     city.watch(StatementKind::Audit, "aud_recount", recount, &city.watchers()).unwrap();
     // Her session of two days ago is over.
     pages.cookie = format!("usufruct={}", city.app.open_session(pages.resident, "test").unwrap());
