@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use usufruct_app::store::passkeys::Passkey as StoredPasskey;
 use usufruct_app::{CEREMONY_SECONDS, CeremonyKind, Earlier, Error, OpenCeremony, passkey_label};
 use usufruct_core::Text;
+use usufruct_core::id::ServiceId;
 use webauthn_rs::prelude::{
     DiscoverableAuthentication, Passkey, PasskeyRegistration, PublicKeyCredential, RegisterPublicKeyCredential, Uuid,
 };
@@ -48,6 +49,9 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/webauthn/freeze/finish", post(finish_freeze))
 }
 
+/// Where requests of services wait for a sign-in.
+const AUTHORIZE: &str = "/oidc/authorize?";
+
 #[derive(Template)]
 #[template(path = "sign-in.html")]
 struct SignInPage {
@@ -55,6 +59,8 @@ struct SignInPage {
     next: String,
     /// Whether a service waits behind it.
     is_for_service: bool,
+    /// How to do without the pass there; empty where no service waits that the register knows.
+    alternatives: Vec<Text>,
     /// What certificate cards are called here; none where they are not taken.
     certificate_card: Option<Text>,
 }
@@ -74,7 +80,18 @@ struct Next {
 async fn sign_in_page(State(site): State<Arc<Site>>, page: Page, Query(next): Query<Next>) -> Response {
     let next = own_path(&site, &next.next);
     let certificate_card = site.card_place.as_ref().map(|place| place.name.clone());
-    show(&SignInPage { page, is_for_service: next.starts_with("/oidc/authorize?"), next, certificate_card })
+    let alternatives = waiting_service(&next).and_then(|id| {
+        let register = site.app.register();
+        register.services.get(&id).map(|entry| entry.body.alternatives.clone())
+    });
+    let is_for_service = next.starts_with(AUTHORIZE);
+    show(&SignInPage { page, is_for_service, alternatives: alternatives.unwrap_or_default(), next, certificate_card })
+}
+
+/// The service whose request waits at this path.
+fn waiting_service(next: &str) -> Option<ServiceId> {
+    let query = next.strip_prefix(AUTHORIZE)?;
+    url::form_urlencoded::parse(query.as_bytes()).find(|(field, _)| field == "client_id")?.1.parse().ok()
 }
 
 async fn enrol_page(page: Page) -> Response {

@@ -268,6 +268,15 @@ async fn prompt_login_and_max_age_ask_for_a_new_sign_in() {
 }
 
 #[tokio::test]
+async fn before_she_signs_in_she_reads_how_the_service_is_used_without_the_pass() {
+    let site = TestSite::new();
+    let led = site.authorize("", &[]).await;
+    let page = site.get(&led.header(LOCATION), "").await.text();
+    assert!(page.contains("Ask at the counter.") && page.contains("data-testid=\"alternatives\""), "{page}");
+    assert!(!site.get("/sign-in?next=/me", "").await.text().contains("Ask at the counter."));
+}
+
+#[tokio::test]
 async fn a_service_cannot_make_up_that_she_has_just_signed_in() {
     let site = TestSite::new();
     let real = back_from_sign_in(&site.authorize("", &[]).await);
