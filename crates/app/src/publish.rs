@@ -6,12 +6,13 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 use usufruct_core::draft::Problem;
-use usufruct_core::id::{AgencyId, BreachId, MandateId, NoticeId, StatusChangeId};
+use usufruct_core::id::{AgencyId, MandateId, NoticeId, StatusChangeId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::log_terms::LogTerms;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::service::{PseudonymMode, Service};
 use usufruct_core::statement::{Signer, Statement, StatementKind};
+use usufruct_core::status::{Grounds, StatusChange};
 use usufruct_core::time::MINUTE;
 use usufruct_core::vault_terms::VaultTerms;
 use usufruct_core::{Digest, Text, Time};
@@ -34,8 +35,7 @@ pub struct LifecycleStep<'a> {
     pub from: State,
     pub to: State,
     pub reason: Text,
-    /// The breach for which it is suspended.
-    pub breach: Option<BreachId>,
+    pub grounds: Grounds,
 }
 
 impl App {
@@ -119,16 +119,14 @@ impl App {
     /// The statement of one step, approved by `signers`.
     pub fn step(&self, step: &LifecycleStep<'_>, by: &AgencyId, signers: &[&Signer], at: Time) -> Result<Statement, Error> {
         let id = StatusChangeId::fresh(at, self.rng());
-        let mut body = json!({
-            "object": step.object,
-            "revision": step.revision,
-            "from": step.from,
-            "to": step.to,
-            "reason": step.reason,
-        });
-        if let Some(breach) = &step.breach {
-            body["breach"] = json!(breach);
-        }
+        let change = StatusChange {
+            object: step.object.to_owned(),
+            revision: step.revision,
+            from: step.from,
+            to: step.to,
+            reason: step.reason.clone(),
+            grounds: step.grounds.clone(),
+        };
         let mut statement = Statement {
             kind: StatementKind::StatusChange,
             id: id.to_string(),
@@ -136,7 +134,7 @@ impl App {
             prev: None,
             at,
             by: by.clone(),
-            body,
+            body: json!(change),
             approvals: vec![],
         };
         for signer in signers {
@@ -183,7 +181,7 @@ impl App {
             (State::Published, State::Active, Text::new("Two offices activated it.", "經兩個單位啟用。")),
         ];
         for (from, to, reason) in steps {
-            let step = LifecycleStep { object: id.as_str(), revision: hash, from, to, reason, breach: None };
+            let step = LifecycleStep { object: id.as_str(), revision: hash, from, to, reason, grounds: Grounds::default() };
             let signers = if to == State::Active { signers } else { &own };
             statements.push(self.step(&step, &by, signers, at)?);
         }

@@ -7,6 +7,7 @@ use usufruct_core::grant::GrantState;
 use usufruct_core::id::{CertificateId, MandateId, ServiceId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::statement::Signer;
+use usufruct_core::status::Grounds;
 use usufruct_core::time::Month;
 use usufruct_core::{Text, Time};
 use usufruct_store::db::Tx;
@@ -207,7 +208,7 @@ impl App {
         let register = self.register();
         let entry = register.mandates.get(id).ok_or(Error::Unknown { what: "mandate" })?;
         let by = signers.first().map(|signer| signer.agency().clone()).ok_or(Error::Unknown { what: "signer" })?;
-        let step = LifecycleStep { object: id.as_str(), revision: entry.hash, from: entry.state, to, reason, breach: None };
+        let step = LifecycleStep { object: id.as_str(), revision: entry.hash, from: entry.state, to, reason, grounds: Grounds::default() };
         let statement = self.step(&step, &by, signers, self.now())?;
         self.publish(&Publication { statements: vec![statement] }).map(drop)
     }

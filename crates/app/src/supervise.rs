@@ -8,6 +8,7 @@ use usufruct_core::id::BreachId;
 use usufruct_core::late::{Late, LateDuty};
 use usufruct_core::lifecycle::State;
 use usufruct_core::register::{Entry, Register};
+use usufruct_core::status::Grounds;
 use usufruct_core::{Text, Time};
 use usufruct_store::deletions;
 
@@ -27,7 +28,7 @@ impl App {
             from: agreement.state,
             to: State::Sunset,
             reason: Text::new("Its last day is over.", "已逾期滿日。"),
-            breach: None,
+            grounds: Grounds::default(),
         });
         let cameras = register.cameras.values().filter_map(|camera| due_step_of_camera(&register, camera, now));
         let by = self.automation.agency().clone();
@@ -83,7 +84,8 @@ fn due_step<'a>(register: &Register, contract: &'a Entry<Contract>, now: Time) -
         }
         _ => return None,
     };
-    Some(LifecycleStep { object: &contract.id, revision: contract.hash, from: contract.state, to, reason, breach })
+    let grounds = Grounds { breach, ..Grounds::default() };
+    Some(LifecycleStep { object: &contract.id, revision: contract.hash, from: contract.state, to, reason, grounds })
 }
 
 /// The step that a camera is due for: its permit ends, or nobody has looked at it.
@@ -97,5 +99,5 @@ fn due_step_of_camera<'a>(register: &Register, camera: &'a Entry<Camera>, now: T
         }
         _ => return None,
     };
-    Some(LifecycleStep { object: &camera.id, revision: camera.hash, from: camera.state, to, reason, breach: None })
+    Some(LifecycleStep { object: &camera.id, revision: camera.hash, from: camera.state, to, reason, grounds: Grounds::default() })
 }

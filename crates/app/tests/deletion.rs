@@ -20,6 +20,7 @@ use usufruct_core::id::ServiceId;
 use usufruct_core::late::LateDuty;
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::{Clock, Rng};
+use usufruct_core::status::Grounds;
 use usufruct_core::time::DAY;
 
 /// Runs the test on both databases.
@@ -295,7 +296,7 @@ fn a_vendor_has_as_long_as_its_contract_says() {
     for to in [State::CheckedAgency, State::CheckedCity, State::Signed, State::Active] {
         let entry = city.app.register().contracts[&"ctr_library".parse().unwrap()].clone();
         let reason = Text::new("The next step.", "下一步。");
-        let step = LifecycleStep { object: "ctr_library", revision: entry.hash, from: entry.state, to, reason, breach: None };
+        let step = LifecycleStep { object: "ctr_library", revision: entry.hash, from: entry.state, to, reason, grounds: Grounds::default() };
         let step = city.app.step(&step, &LIBRARY.parse().unwrap(), &city.signer(LIBRARY), city.app.now()).unwrap();
         city.app.publish(&Publication { statements: vec![step] }).unwrap();
     }

@@ -360,7 +360,8 @@ impl Register {
     }
 
     fn step(&mut self, change: &StatusChange, at: Time, index: u64) {
-        let step = Step { to: change.to, at, index, reason: change.reason.clone() };
+        let (reason, grounds) = (change.reason.clone(), change.grounds.clone());
+        let step = Step { to: change.to, at, index, reason, grounds };
         if let Some(entry) = change.object.parse().ok().and_then(|id: MandateId| self.mandates.get_mut(&id)) {
             entry.take(step);
         } else if let Some(entry) = change.object.parse().ok().and_then(|id: ContractId| self.contracts.get_mut(&id)) {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::document::{Document, document};
 use crate::draft::{Draft, Problem};
 use crate::id::BreachId;
 use crate::lifecycle::State;
@@ -18,9 +19,22 @@ pub struct StatusChange {
     pub from: State,
     pub to: State,
     pub reason: Text,
-    /// The breach for which it is suspended.
+    #[serde(flatten)]
+    pub grounds: Grounds,
+}
+
+/// On what a step rests, beside its reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Grounds {
+    /// The breach for which something is suspended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub breach: Option<BreachId>,
+    /// The article that asks for the step or allows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub law: Option<String>,
+    /// What shows that the reason is so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Document>,
 }
 
 impl StatusChange {
@@ -32,8 +46,12 @@ impl StatusChange {
         let from = draft.word("from", &State::WORDS, "Give the present state.");
         let to = draft.word("to", &State::WORDS, "Give the next state.");
         let reason = draft.text("reason", 400, "Say why, in both languages.");
-        let breach = draft.optional_parse("breach", "Name the breach, as `brc_…`, or leave it out.");
-        let change = (|| Some(Self { object: object?, revision: revision?, from: from?, to: to?, reason: reason?, breach }))();
+        let grounds = Grounds {
+            breach: draft.optional_parse("breach", "Name the breach, as `brc_…`, or leave it out."),
+            law: draft.optional_string("law", 120),
+            evidence: draft.optional_objects("evidence", document),
+        };
+        let change = (|| Some(Self { object: object?, revision: revision?, from: from?, to: to?, reason: reason?, grounds }))();
         let problems = draft.finish();
         match change {
             Some(change) if problems.is_empty() => Ok(change),

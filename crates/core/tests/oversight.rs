@@ -679,3 +679,25 @@ fn a_renewal_is_a_new_mandate_with_a_new_review() {
     assert!(names(&check(Some(101), "mdt_outbreak").unwrap_err(), "review.at", "future"));
     assert!(names(&check(Some(90), "mdt_nowhere").unwrap_err(), "continues", "unknown"));
 }
+
+// Steps
+
+#[test]
+fn a_step_says_on_which_article_and_on_which_documents_it_rests() {
+    let mut city = common::lawful();
+    let own = [("agc_library", "head"), ("agc_library", "privacy")];
+    let mut step = city.step_draft("mdt_library-card", State::Suspended, "agc_library", &own);
+    let report = json!({"title": text("Report"), "sha256": sha256(b"report").to_string()});
+    step.body["law"] = json!("Act 27");
+    step.body["evidence"] = json!([report]);
+    let step = city.draft(StatementKind::StatusChange, &step.id, "agc_library", step.body.clone(), &own);
+    city.apply(step).unwrap();
+    let entry = &city.register.mandates[&"mdt_library-card".parse().unwrap()];
+    let last = entry.history.last().unwrap();
+    assert_eq!(last.grounds.law.as_deref(), Some("Act 27"));
+    assert_eq!(last.grounds.evidence[0].sha256, sha256(b"report"));
+    let shown = serde_json::to_value(last).unwrap();
+    assert_eq!((&shown["law"], &shown["evidence"][0]["title"]["en"]), (&json!("Act 27"), &json!("Report")));
+    // A step that says no more has no more.
+    assert!(serde_json::to_value(&entry.history[0]).unwrap().get("law").is_none());
+}

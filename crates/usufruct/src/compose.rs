@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 use usufruct_app::{App, Proposed, Publication};
 use usufruct_core::agreement::Agreement;
 use usufruct_core::breach::{Breach, BreachState};
-use usufruct_core::id::{AgencyId, AgreementId, AssessmentId, BreachId, MandateId, NoticeId, StatusChangeId};
+use usufruct_core::id::{AgencyId, AgreementId, AssessmentId, MandateId, NoticeId, StatusChangeId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::{Rng, random};
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Signer, Statement, StatementKind};
+use usufruct_core::status::{Grounds, StatusChange};
 use usufruct_core::vault_terms::{KeeperTerms, VaultTerms};
 use usufruct_core::{Digest, Text, Time};
 
@@ -34,8 +35,7 @@ pub struct Step<'a> {
     pub from: State,
     pub to: State,
     pub reason: Text,
-    /// The breach for which it is suspended.
-    pub breach: Option<BreachId>,
+    pub grounds: Grounds,
 }
 
 /// When the steps of a mandate are taken.
@@ -78,16 +78,14 @@ pub fn revision(last: &Statement, body: Value, signers: &Signers<'_>, at: Time) 
 /// One step, approved.
 pub fn step(step: &Step<'_>, signers: &Signers<'_>, at: Time, rng: &dyn Rng) -> Result<Statement, Failure> {
     let id = StatusChangeId::fresh(at, rng).to_string();
-    let mut body = json!({
-        "object": step.object,
-        "revision": step.revision,
-        "from": step.from,
-        "to": step.to,
-        "reason": step.reason,
-    });
-    if let Some(breach) = &step.breach {
-        body["breach"] = json!(breach);
-    }
+    let change = StatusChange {
+        object: step.object.to_owned(),
+        revision: step.revision,
+        from: step.from,
+        to: step.to,
+        reason: step.reason.clone(),
+        grounds: step.grounds.clone(),
+    };
     let statement = Statement {
         kind: StatementKind::StatusChange,
         id,
@@ -95,7 +93,7 @@ pub fn step(step: &Step<'_>, signers: &Signers<'_>, at: Time, rng: &dyn Rng) -> 
         prev: None,
         at,
         by: speaker(signers)?,
-        body,
+        body: json!(change),
         approvals: Vec::new(),
     };
     approved(statement, signers)
@@ -124,7 +122,7 @@ pub fn mandate(
     let notice_id = NoticeId::fresh(days.published, rng);
     let notice = object(register, StatementKind::Notice, notice_id.as_str(), json!(words), &own, days.published)?;
     let by_all = |from, to, reason, at, signers: &Signers<'_>| {
-        step(&Step { object: id.as_str(), revision: hash, from, to, reason, breach: None }, signers, at, rng)
+        step(&Step { object: id.as_str(), revision: hash, from, to, reason, grounds: Grounds::default() }, signers, at, rng)
     };
     let take = |from, to, reason, at| by_all(from, to, reason, at, &own);
     Ok(vec![
@@ -254,7 +252,7 @@ pub fn contract_steps(
     let begun = steps.iter().position(|(state, _, _)| *state == from).unwrap_or(steps.len());
     let taken = steps.into_iter().skip(begun);
     taken
-        .map(|(from, to, reason)| step(&Step { object: id, revision, from, to, reason, breach: None }, signers, at, rng))
+        .map(|(from, to, reason)| step(&Step { object: id, revision, from, to, reason, grounds: Grounds::default() }, signers, at, rng))
         .collect()
 }
 
@@ -380,7 +378,7 @@ fn with_steps(
     let (object, at, revision) = (first.id.clone(), first.at, first.hash()?);
     let mut statements = vec![first];
     for (from, to, reason) in steps {
-        let taken = Step { object: &object, revision, from: *from, to: *to, reason: reason.clone(), breach: None };
+        let taken = Step { object: &object, revision, from: *from, to: *to, reason: reason.clone(), grounds: Grounds::default() };
         statements.push(step(&taken, signers, at, rng)?);
     }
     Ok(statements)

@@ -18,6 +18,7 @@ use usufruct_core::lifecycle::State;
 use usufruct_core::ports::{Clock, Rng};
 use usufruct_core::service::Profile;
 use usufruct_core::statement::{Signer, Statement, StatementKind};
+use usufruct_core::status::Grounds;
 use usufruct_core::{Text, Time};
 
 pub const OPERATOR: &str = "agc_information";
@@ -363,7 +364,7 @@ impl City {
     pub fn step_service(&self, id: &str, agency: &str, to: State) {
         let entry = self.app.register().services[&id.parse().unwrap()].clone();
         let reason = Text::new("The next step.", "下一步。");
-        let step = LifecycleStep { object: id, revision: entry.hash, from: entry.state, to, reason, breach: None };
+        let step = LifecycleStep { object: id, revision: entry.hash, from: entry.state, to, reason, grounds: Grounds::default() };
         let statement = self.app.step(&step, &agency.parse().unwrap(), &self.signer(agency), self.app.now()).unwrap();
         self.app.publish(&Publication { statements: vec![statement] }).unwrap();
     }

@@ -10,6 +10,7 @@ use usufruct_core::hash::sha256;
 use usufruct_core::id::ServiceId;
 use usufruct_core::lifecycle::State;
 use usufruct_core::statement::{Signer, StatementKind};
+use usufruct_core::status::Grounds;
 use usufruct_core::time::DAY;
 
 use crate::common::{CARD, City, LIBRARY, OPERATOR, VENDOR, library_card, text};
@@ -115,7 +116,7 @@ pub fn step(city: &City, object: &str, to: State, signers: &[&Signer]) -> Result
     let agreement = || object.parse().ok().and_then(|id| register.agreements.get(&id)).map(|entry| (entry.hash, entry.state));
     let camera = || object.parse().ok().and_then(|id| register.cameras.get(&id)).map(|entry| (entry.hash, entry.state));
     let (revision, from) = contract.or_else(agreement).or_else(camera).unwrap();
-    let step = LifecycleStep { object, revision, from, to, reason, breach: None };
+    let step = LifecycleStep { object, revision, from, to, reason, grounds: Grounds::default() };
     let statement = city.app.step(&step, signers[0].agency(), signers, city.app.now())?;
     city.app.publish(&Publication { statements: vec![statement] }).map(drop)
 }

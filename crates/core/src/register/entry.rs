@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::lifecycle::State;
 use crate::mandate::Mandate;
 use crate::statement::Statement;
+use crate::status::Grounds;
 use crate::{Digest, Text, Time};
 
 /// One object with its present revision, its state and how it got there.
@@ -34,6 +35,8 @@ pub struct Step {
     /// Leaf number of the statement.
     pub index: u64,
     pub reason: Text,
+    #[serde(flatten)]
+    pub grounds: Grounds,
 }
 
 impl<T> Entry<T> {
@@ -78,7 +81,7 @@ fn next<T>(old: Option<Entry<T>>, body: T, make: &Make<'_>, state: State) -> Ent
         None => (make.index, Vec::new()),
     };
     let reason = Text::new("A revision was published.", "發布新版本。");
-    history.push(Step { to: state, at: make.statement.at, index: make.index, reason });
+    history.push(Step { to: state, at: make.statement.at, index: make.index, reason, grounds: Grounds::default() });
     Entry {
         id: make.statement.id.clone(),
         rev: make.statement.rev,

@@ -61,7 +61,7 @@ pub(super) fn status(check: &mut Check<'_>) -> Option<Content> {
 /// A breach suspends only what it is about, and nothing comes back while it can do harm.
 fn breach(check: &mut Check<'_>, change: &StatusChange) {
     let register = check.register;
-    if let Some(id) = &change.breach {
+    if let Some(id) = &change.grounds.breach {
         let harms = register.harmful_to(&change.object).any(|entry| entry.id == id.as_str());
         if change.to != State::Suspended || !harms {
             let message = format!(

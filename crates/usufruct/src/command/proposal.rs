@@ -10,6 +10,7 @@ use usufruct_core::id::{AgencyId, MandateId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::register::{Life, Register};
 use usufruct_core::statement::{Signer, Statement};
+use usufruct_core::status::Grounds;
 use usufruct_core::time::parse_duration;
 use usufruct_core::{Text, Time};
 
@@ -215,7 +216,7 @@ impl Step {
                 ));
             };
             let reason = Text::new(&self.reason_en, &self.reason_zh);
-            let step = compose::Step { object: &self.object, revision, from, to: self.to, reason, breach: None };
+            let step = compose::Step { object: &self.object, revision, from, to: self.to, reason, grounds: Grounds::default() };
             Ok(vec![compose::step(&step, signers, at, &SystemRng)?])
         })
     }

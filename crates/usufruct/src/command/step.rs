@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use usufruct_core::document::Document;
+use usufruct_core::hash::sha256;
 use usufruct_core::id::BreachId;
 use usufruct_core::lifecycle::State;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::statement::Signer;
+use usufruct_core::status::Grounds;
 use usufruct_core::{Digest, Text};
 
 use crate::access::Access;
@@ -27,6 +30,12 @@ pub(super) struct Taken {
     /// Why, in traditional Chinese.
     #[arg(long, value_name = "TEXT")]
     reason_zh: String,
+    /// The article that asks for the step or allows it.
+    #[arg(long, value_name = "TEXT")]
+    law: Option<String>,
+    /// A file that shows that the reason is so; may be given again. Its name and hash become public, and nothing else of it.
+    #[arg(long, value_name = "FILE")]
+    evidence: Vec<PathBuf>,
     /// The data directory.
     #[arg(long, value_name = "DIR")]
     data_dir: PathBuf,
@@ -63,10 +72,21 @@ impl Taken {
         access.publish(|register, now| {
             let Standing { revision, state: from } = standing(register)?;
             let reason = Text::new(&self.reason_en, &self.reason_zh);
-            let step = compose::Step { object: id, revision, from, to, reason, breach: breach.cloned() };
+            let grounds = self.grounds(breach)?;
+            let step = compose::Step { object: id, revision, from, to, reason, grounds };
             Ok(vec![compose::step(&step, &signers, now, &SystemRng)?])
         })?;
         Ok(access)
+    }
+
+    fn grounds(&self, breach: Option<&BreachId>) -> Result<Grounds, Failure> {
+        let document = |path: &PathBuf| {
+            let bytes = std::fs::read(path).map_err(|error| Failure::file(path, &error))?;
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            Ok(Document { title: Text::new(&name, &name), sha256: sha256(&bytes), url: None })
+        };
+        let evidence = self.evidence.iter().map(document).collect::<Result<_, Failure>>()?;
+        Ok(Grounds { breach: breach.cloned(), law: self.law.clone(), evidence })
     }
 }
 

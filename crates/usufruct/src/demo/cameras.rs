@@ -6,6 +6,7 @@ use usufruct_core::lifecycle::State;
 use usufruct_core::ports::Rng;
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Signer, Statement, StatementKind};
+use usufruct_core::status::Grounds;
 use usufruct_core::time::{DAY, HOUR, MINUTE};
 use usufruct_core::{Digest, Text, Time};
 
@@ -92,6 +93,6 @@ impl Past<'_> {
         signers: &[&Signer],
         at: Time,
     ) -> Result<Statement, Failure> {
-        compose::step(&compose::Step { object, revision, from, to, reason, breach: None }, signers, at, self.rng)
+        compose::step(&compose::Step { object, revision, from, to, reason, grounds: Grounds::default() }, signers, at, self.rng)
     }
 }

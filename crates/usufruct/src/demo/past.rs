@@ -11,6 +11,7 @@ use usufruct_core::mandate::Mandate;
 use usufruct_core::ports::Rng;
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Signer, Statement, StatementKind};
+use usufruct_core::status::Grounds;
 use usufruct_core::time::{DAY, HOUR, MINUTE};
 use usufruct_core::{Text, Time};
 
@@ -205,7 +206,7 @@ fn agree(
     let revision = draft.hash()?;
     told.push((published.plus(-DAY), Happening::Publish(vec![draft])));
     let step = |from, to, reason, at| {
-        compose::step(&compose::Step { object: id, revision, from, to, reason, breach: None }, &signers, at, rng)
+        compose::step(&compose::Step { object: id, revision, from, to, reason, grounds: Grounds::default() }, &signers, at, rng)
     };
     let heard = step(State::Draft, State::Consulted, Text::new("Those concerned were heard.", "已徵詢意見。"), published)?;
     let public = step(State::Consulted, State::Published, Text::new("Both sides made it public.", "雙方公開。"), published)?;

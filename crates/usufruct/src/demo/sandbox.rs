@@ -10,6 +10,7 @@ use usufruct_core::Text;
 use usufruct_core::id::ServiceId;
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::random;
+use usufruct_core::status::Grounds;
 use usufruct_web::{Sandbox, Unregistered};
 
 use super::past::Offices;
@@ -91,7 +92,7 @@ fn make_room(app: &App, signers: &Signers<'_>) -> Result<(), Failure> {
             from: oldest.state,
             to: State::Closed,
             reason: Text::new("Newer services of the sandbox took its place.", "沙盒中較新的服務取代了它。"),
-            breach: None,
+            grounds: Grounds::default(),
         };
         let closed = compose::step(&step, signers, app.now(), &SystemRng)?;
         app.publish(&Publication { statements: vec![closed] })?;

@@ -21,6 +21,7 @@ use usufruct_core::Text;
 use usufruct_core::hash::sha256;
 use usufruct_core::lifecycle::State;
 use usufruct_core::statement::StatementKind;
+use usufruct_core::status::Grounds;
 use usufruct_web::{CardPlace, DemoSettings, Limits, Outbound, Settings, Site};
 
 use crate::common::{CARD, City, LIBRARY, SERVICE, library_card};
@@ -625,7 +626,7 @@ pub fn publish_body(city: &City, id: &str, body: Value) {
         from: State::Draft,
         to: State::Active,
         reason: Text::new("Ready.", "就緒。"),
-        breach: None,
+        grounds: Grounds::default(),
     };
     let statement = city.app.step(&step, &LIBRARY.parse().unwrap(), &city.signer(LIBRARY), city.app.now()).unwrap();
     city.app.publish(&Publication { statements: vec![statement] }).unwrap();
