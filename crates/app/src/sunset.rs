@@ -208,7 +208,14 @@ impl App {
         let register = self.register();
         let entry = register.mandates.get(id).ok_or(Error::Unknown { what: "mandate" })?;
         let by = signers.first().map(|signer| signer.agency().clone()).ok_or(Error::Unknown { what: "signer" })?;
-        let step = LifecycleStep { object: id.as_str(), revision: entry.hash, from: entry.state, to, reason, grounds: Grounds::default() };
+        let step = LifecycleStep {
+            object: id.as_str(),
+            revision: entry.hash,
+            from: entry.state,
+            to,
+            reason,
+            grounds: Grounds::default(),
+        };
         let statement = self.step(&step, &by, signers, self.now())?;
         self.publish(&Publication { statements: vec![statement] }).map(drop)
     }

@@ -296,7 +296,14 @@ fn a_vendor_has_as_long_as_its_contract_says() {
     for to in [State::CheckedAgency, State::CheckedCity, State::Signed, State::Active] {
         let entry = city.app.register().contracts[&"ctr_library".parse().unwrap()].clone();
         let reason = Text::new("The next step.", "下一步。");
-        let step = LifecycleStep { object: "ctr_library", revision: entry.hash, from: entry.state, to, reason, grounds: Grounds::default() };
+        let step = LifecycleStep {
+            object: "ctr_library",
+            revision: entry.hash,
+            from: entry.state,
+            to,
+            reason,
+            grounds: Grounds::default(),
+        };
         let step = city.app.step(&step, &LIBRARY.parse().unwrap(), &city.signer(LIBRARY), city.app.now()).unwrap();
         city.app.publish(&Publication { statements: vec![step] }).unwrap();
     }

@@ -252,7 +252,9 @@ pub fn contract_steps(
     let begun = steps.iter().position(|(state, _, _)| *state == from).unwrap_or(steps.len());
     let taken = steps.into_iter().skip(begun);
     taken
-        .map(|(from, to, reason)| step(&Step { object: id, revision, from, to, reason, grounds: Grounds::default() }, signers, at, rng))
+        .map(|(from, to, reason)| {
+            step(&Step { object: id, revision, from, to, reason, grounds: Grounds::default() }, signers, at, rng)
+        })
         .collect()
 }
 

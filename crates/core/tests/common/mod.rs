@@ -432,15 +432,21 @@ pub fn founded() -> City {
     CITY.clone()
 }
 
-/// Brings a mandate draft that is in the register to `active`: comment period over, notice out.
-pub fn activate(city: &mut City, mandate: &str) {
+/// Takes a draft to its publication, with its notice.
+pub fn announce(city: &mut City, mandate: &str) {
     let entry = &city.register.mandates[&mandate.parse().unwrap()];
     city.now = city.now.max(entry.body.consultation.to).max(open_long_enough(city, mandate));
     let (hash, rev, owner) = (entry.hash, entry.rev, entry.body.controller.to_string());
     city.steps(mandate, &[State::Consulted, State::Approved]);
     let notice = format!("ntc_{}-{rev}", &mandate[4..]);
     city.say(StatementKind::Notice, &notice, &owner, notice_body(mandate, hash));
-    city.steps(mandate, &[State::Published, State::Active]);
+    city.step(mandate, State::Published);
+}
+
+/// Brings a mandate draft that is in the register to `active`: comment period over, notice out.
+pub fn activate(city: &mut City, mandate: &str) {
+    announce(city, mandate);
+    city.step(mandate, State::Active);
     if city.register.key(&commitment_of(mandate)).is_none() {
         city.say_key(mandate, commitment_of(mandate));
     }

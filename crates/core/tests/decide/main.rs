@@ -167,8 +167,9 @@ impl Model {
             body["mandates"] = json!([if contract.covers { MANDATE } else { "mdt_other" }]);
             body["from"] = json!(day(contract.from).to_string());
             body["until"] = json!(day(contract.until).to_string());
-            // Far ahead: tests/contracts.rs is about checks that are late.
+            // Far ahead: tests/contracts.rs is about checks that are late and evidence that has ended.
             body["next_check_due"] = json!(day(contract.from + 3_650).to_string());
+            body["capability_evidence"][0]["expires"] = json!(day(contract.from + 3_650).to_string());
             let values = BLOCKS.iter().zip(&contract.values).filter(|(_, value)| **value);
             body["value_blocks"] = values.map(|((block, _, _), _)| json!({"block": block, "why": text("Needed.")})).collect();
             city.say(StatementKind::Contract, "ctr_cloud", controller, body);

@@ -12,8 +12,8 @@ use usufruct_core::time::HOUR;
 
 use crate::bodies::{Shape, breach, contract, mandate, next_of_breach};
 use crate::common::{
-    City, activate, agency_body, block_body, camera_body, certificate_body, check_body, commitment_of, day, key_body, key_id,
-    library_card, notice_body, open_long_enough, outbreak, school_meals, service_body, supervised, text,
+    City, activate, agency_body, announce, block_body, camera_body, certificate_body, check_body, commitment_of, day, key_body,
+    key_id, library_card, notice_body, open_long_enough, outbreak, school_meals, service_body, supervised, text,
 };
 use crate::said::Said;
 
@@ -202,6 +202,9 @@ fn made(gives_values: bool) -> City {
     if gives_values {
         activate(&mut city, OUTBREAK);
         city.step(HEALTH, State::Active);
+    } else {
+        // Public, and the machine has its key still to make.
+        announce(&mut city, OUTBREAK);
     }
     city.now = day(61);
     city

@@ -119,9 +119,10 @@ pub(super) fn read_draw(path: &Path) -> Result<DrawFile, Failure> {
 }
 
 pub(super) fn find<'a>(register: &'a Register, mandate: &MandateId) -> Result<&'a Entry<Mandate>, Failure> {
-    register.mandates.get(mandate).ok_or_else(|| {
-        Failure::refused(format!("There is no mandate {mandate} in the register."), "Name one of the register.")
-    })
+    register
+        .mandates
+        .get(mandate)
+        .ok_or_else(|| Failure::refused(format!("There is no mandate {mandate} in the register."), "Name one of the register."))
 }
 
 /// The last tallies of a mandate, oldest first.

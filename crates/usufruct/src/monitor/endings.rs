@@ -21,7 +21,7 @@ pub fn judge(register: &Register, now: Time) -> Vec<Finding> {
                 let message = format!("{id} should have ended on {day} and has not. Ask its controller why.");
                 Finding::broken(Code::SunsetOverdue, message)
             }
-                // A mandate that was dropped before it was public never had a key.
+            // A mandate that was dropped before it was public never had a key.
             State::Sunset | State::Revoked | State::Erasing
                 if late(entry.since) && entry.history.iter().any(|step| had_key(step.to)) =>
             {
