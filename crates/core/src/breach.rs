@@ -327,9 +327,6 @@ impl Breach {
 
     /// What a state asks of the fields: it is refused with all that is missing.
     fn check_state(&self, draft: &mut Draft<'_>) {
-        if self.kinds.is_empty() {
-            draft.note("kinds", "missing", "Nobody has said what it took from the data. Name one kind at least.".into());
-        }
         if self.state.is_known() && self.aware_at.is_none() {
             let message = "Data is concerned, and it is not said when the body learned of it. Say it.";
             draft.note("aware_at", "missing", message.into());

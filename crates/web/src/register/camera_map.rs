@@ -83,13 +83,13 @@ fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
 
 /// A sector of sixty degrees around the direction.
 fn view(x: i64, y: i64, degrees: i64) -> String {
-    const LENGTH: f64 = 55.0;
+    const LENGTH: f64 = 56.0;
     let corner = |turned: i64| {
         let angle = (degrees + turned) as f64 * PI / 180.0;
         (x + units(LENGTH * angle.sin()), y - units(LENGTH * angle.cos()))
     };
     let ((left_x, left_y), (right_x, right_y)) = (corner(-30), corner(30));
-    format!("M{x} {y} L{left_x} {left_y} A55 55 0 0 1 {right_x} {right_y}Z")
+    format!("M{x} {y} L{left_x} {left_y} A56 56 0 0 1 {right_x} {right_y}Z")
 }
 
 /// Whole units: no picture is so large that a half of one shows.
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_view_opens_to_where_the_camera_looks() {
-        assert_eq!(view(100, 100, 0), "M100 100 L72 52 A55 55 0 0 1 128 52Z", "north is up");
-        assert_eq!(view(100, 100, 90), "M100 100 L148 72 A55 55 0 0 1 148 128Z", "east is right");
+        assert_eq!(view(100, 100, 0), "M100 100 L72 52 A56 56 0 0 1 128 52Z", "north is up");
+        assert_eq!(view(100, 100, 90), "M100 100 L148 72 A56 56 0 0 1 148 128Z", "east is right");
     }
 }
