@@ -55,7 +55,9 @@ impl App {
         let (register, now) = (self.register(), self.now());
         let mut seen = Vec::new();
         for entry in register.undeleted_contracts(now) {
-            let id = BreachId::of(&format!("contract {} {}", entry.id, entry.since));
+            // Of its end there is one breach, before and after the clock says that the contract is breached.
+            let Some(ended_at) = entry.ended_at() else { continue };
+            let id = BreachId::of(&format!("contract {} {ended_at}", entry.id));
             let Some(due_at) = entry.deletion_due().filter(|_| !register.breaches.contains_key(&id)) else { continue };
             let facts = Text::new(
                 "A contract with a vendor has ended, and the vendor has not said in time that it deleted everything.",

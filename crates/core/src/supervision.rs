@@ -21,8 +21,8 @@ impl Entry<Contract> {
         Some(self.ended_at()?.plus(self.body.delete_within_days * DAY)).filter(|_| owes)
     }
 
-    /// When the contract ended.
-    fn ended_at(&self) -> Option<Time> {
+    /// When the contract ended: the same whatever was said of it since.
+    pub fn ended_at(&self) -> Option<Time> {
         self.history.iter().rfind(|step| step.to == State::Ending).map(|step| step.at)
     }
 }
