@@ -3,7 +3,7 @@
 mod common;
 
 use common::walk::spoil_everything;
-use common::{City, agency_body, day, lawful, names, text};
+use common::{City, agency_body, day, lawful, library_card, names, text};
 use serde_json::{Value, json};
 use usufruct_core::breach::{Breach, BreachCause, BreachState, ClockStanding};
 use usufruct_core::draft::Problem;
@@ -517,6 +517,14 @@ fn what_a_breach_is_about_rests_until_it_is_contained() {
         let back = city.register.check(&city.step_draft(object, State::Active, LIBRARY, &TWO)).unwrap_err();
         assert!(names(&back, "to", "breach"), "{object}: {back:?}");
     }
+    // A revision is no way around it.
+    let mut revised = city.clone();
+    let mut body = library_card();
+    body["title"] = text("Library card, again");
+    revised.say(StatementKind::Mandate, CARD, LIBRARY, body);
+    revised.steps(CARD, &[State::Consulted, State::Approved, State::Published]);
+    let back = revised.register.check(&revised.step_draft(CARD, State::Active, LIBRARY, &TWO)).unwrap_err();
+    assert!(names(&back, "to", "breach"), "{back:?}");
     move_to(&mut city, "halted", json!({}));
     assert!(city.register.check(&city.step_draft(CARD, State::Active, LIBRARY, &TWO)).is_err(), "it may begin again");
     let until = city.now;
