@@ -30,9 +30,9 @@ impl App {
                 Err(error) => return Err(error),
             }
         }
-        self.tell_breaches()?;
-        self.check_breach_logs()?;
-        self.forget_breaches()?;
+        // Each is done though another fails.
+        let outcomes = [self.tell_breaches(), self.check_breach_logs(), self.forget_breaches()];
+        outcomes.into_iter().collect::<Result<(), _>>()?;
         Ok(seen.len())
     }
 

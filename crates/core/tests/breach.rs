@@ -586,9 +586,17 @@ fn the_machine_says_what_is_in_the_log_and_the_register_looks() {
     city.apply(statement).unwrap();
     let mut body = json!(city.register.breaches[&other.parse::<BreachId>().unwrap()].body);
     (body["until"], body["log_check"]) = (json!(until.to_string()), rewritten["log_check"].clone());
-    let statement = city.draft(StatementKind::Breach, other, "agc_operator", body, &MACHINE);
+    let statement = city.draft(StatementKind::Breach, other, "agc_operator", body.clone(), &MACHINE);
     let found = city.register.check(&statement).unwrap_err();
     assert!(names(&found, "log_check.to_root", "other-root"), "{found:?}");
+    // That the log was rewritten is said in public, and binds no later check.
+    body["log_check"]["consistent"] = json!(false);
+    let statement = city.draft(StatementKind::Breach, other, "agc_operator", body.clone(), &MACHINE);
+    city.apply(statement).unwrap();
+    assert_eq!(city.register.checked_root(after), Some(sha256(b"after")));
+    body["log_check"] = checked["log_check"].clone();
+    let statement = city.draft(StatementKind::Breach, other, "agc_operator", body, &MACHINE);
+    assert!(city.register.check(&statement).is_ok(), "the log was put right");
 }
 
 #[test]

@@ -174,8 +174,8 @@ fn log(check: &mut Check<'_>, old: Option<&Breach>, body: &Breach) {
         check.note("log_check", "too-short", "It leaves out leaves of that time. Look at all of them.".into());
     }
     for (field, size, root) in [("from_root", found.from_size, found.from_root), ("to_root", found.to_size, found.to_root)] {
-        if register.checked_root(size).is_some_and(|known| known != root) {
-            let message = "A log of this size had another root in an earlier check. Look who rewrote the log.";
+        if found.consistent && register.checked_root(size).is_some_and(|known| known != root) {
+            let message = "A log of this size had another root in an earlier check, so it is not consistent. Say so, and look who rewrote it.";
             check.note(&format!("log_check.{field}"), "other-root", message.into());
         }
     }
