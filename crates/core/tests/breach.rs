@@ -398,6 +398,8 @@ fn no_law_has_a_clock_before_somebody_knows() {
     let mut near = json!(entry(&city).body);
     (near["state"], near["advice"]) = (json!("near_miss"), text("Watch your mail."));
     assert!(names(&Breach::read(&near).unwrap_err(), "advice", "near-miss"), "there is nobody to be told");
+    near["state"] = json!("suspected");
+    assert!(names(&Breach::read(&near).unwrap_err(), "advice", "not-known"), "what is told is never taken back");
     let mut other = city.clone();
     say(&mut city, &detected, &ONE);
     assert!(names(&refused(&city, LIBRARY, &suspected, &TWO), "state", "no-such-step"));
