@@ -41,6 +41,11 @@ impl App {
         let (register, now) = (self.register(), self.now());
         let is_old = |entry: &&Entry<Breach>| register.breach_records_until(entry).is_some_and(|until| until <= now);
         let old: Vec<u64> = register.breaches.values().filter(is_old).map(|entry| entry.number).collect();
+        let old: Vec<u64> = self.db.read(|conn| {
+            let kept = old.into_iter().map(|number| Ok((number, breaches::is_recorded(conn, number)?)));
+            let kept: Result<Vec<_>, Error> = kept.collect();
+            Ok::<_, Error>(kept?.into_iter().filter(|(_, is_recorded)| *is_recorded).map(|(number, _)| number).collect())
+        })?;
         if old.is_empty() {
             return Ok(());
         }
