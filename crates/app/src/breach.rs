@@ -88,7 +88,7 @@ impl App {
                 seen.extend(miscounted(&register, entry, now).map(|breach| (breach_id, breach)));
             }
         }
-        Ok(seen.into_iter().map(|(id, breach)| (id, register.with_clocks(breach, now))).collect())
+        Ok(seen.into_iter().map(|(id, breach)| (id, register.with_clocks(breach, None, now))).collect())
     }
 
     /// What a service has not answered and no breach has been opened for.

@@ -59,7 +59,9 @@ fn lost(city: &City) -> Value {
 
 /// Publishes the next revision of the breach with its clocks, signed by these people.
 fn say(city: &City, id: &str, body: &Value, signers: &[&Signer]) -> Result<(), Error> {
-    let breach = city.app.register().with_clocks(Breach::read(body).unwrap(), city.app.now());
+    let register = city.app.register();
+    let old = register.breaches.get(&id.parse().unwrap()).map(|entry| &entry.body);
+    let breach = register.with_clocks(Breach::read(body).unwrap(), old, city.app.now());
     let mut statement = city.app.statement(StatementKind::Breach, id, signers[0].agency(), json!(breach), city.app.now());
     for signer in signers {
         statement.approve(signer).unwrap();

@@ -51,7 +51,7 @@ fn body(city: &City) -> Value {
 
 fn with_clocks(city: &City, mut body: Value) -> Value {
     body["clocks"] = Value::Null;
-    json!(city.register.with_clocks(Breach::read(&body).unwrap(), city.now))
+    json!(city.register.with_clocks(Breach::read(&body).unwrap(), None, city.now))
 }
 
 fn draft(city: &City, by: &str, body: &Value, approvals: &[(&str, &str)]) -> Statement {
@@ -96,7 +96,7 @@ fn moved(city: &City, to: &str, change: Value) -> Value {
     for (field, value) in change.as_object().unwrap() {
         body[field] = value.clone();
     }
-    json!(city.register.with_clocks(Breach::read(&body).unwrap(), city.now))
+    json!(city.register.with_clocks(Breach::read(&body).unwrap(), Some(&entry(city).body), city.now))
 }
 
 fn move_to(city: &mut City, to: &str, change: Value) {
@@ -286,7 +286,7 @@ fn what_is_answered_stands_and_it_is_closed_when_all_is() {
     assert!(names(&refused(&city, LIBRARY, &opened, &ONE), "clocks", "taken-back"));
     let mut wider = step.clone();
     wider["services"] = json!(["svc_library"]);
-    let wider = json!(city.register.with_clocks(Breach::read(&wider).unwrap(), city.now));
+    let wider = json!(city.register.with_clocks(Breach::read(&wider).unwrap(), None, city.now));
     assert!(names(&refused(&city, LIBRARY, &wider, &ONE), "approvals", "too-few"), "one person changes no facts");
     say(&mut city, &wider, &TWO);
     assert!(names(&refused(&city, LIBRARY, &step, &TWO), "mandates", "taken-back"));
@@ -455,6 +455,26 @@ fn a_level_has_the_days_of_its_law_and_moves_what_has_not_run_out() {
     say(&mut city, &excused, &TWO);
     let law = city.register.law(&LIBRARY.parse().unwrap(), now);
     assert!((1..=4).all(|level| law.breach_level(level).is_some()) && law.breach_level(5).is_none());
+}
+
+#[test]
+fn a_law_that_is_published_later_moves_no_clock() {
+    let mut city = city();
+    let opened = body(&city);
+    say(&mut city, &opened, &TWO);
+    // In force since before the body learned of it, and stricter.
+    let (_, text) = SHIPPED.iter().find(|(known, _)| *known == "law_tw").unwrap();
+    let mut law: Value = toml::from_str(&text.replace("PT36H", "PT24H")).unwrap();
+    (law["status"], law["valid_from"]) = (json!("in_force"), json!(day(1).to_string()));
+    city.say(StatementKind::Lawpack, "law_tw-later", "agc_operator", law);
+    assert_ne!(duties(&body(&city)), duties(&opened), "another breach has its days");
+    let named = moved(&city, "detected", json!({"measures": common::text("Searched.")}));
+    assert_eq!(duties(&named), duties(&opened));
+    say(&mut city, &named, &ONE);
+    let lighter = moved(&city, "detected", json!({"severity": 1}));
+    say(&mut city, &lighter, &TWO);
+    let again = Register::replay((0..).zip(&city.statements)).unwrap();
+    assert_eq!(serde_json::to_string(&again).unwrap(), city.json());
 }
 
 #[test]
