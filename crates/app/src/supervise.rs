@@ -14,7 +14,8 @@ use usufruct_store::deletions;
 use crate::{App, Error, LifecycleStep, Publication};
 
 impl App {
-    /// Says in the register what the clock has brought about: nothing is permitted under any of it already. Answers what was moved.
+    /// Says in the register what the clock has brought about: nothing is permitted under any of it already. Answers what was moved, or the first
+    /// error, once all the rest is said.
     pub fn run_supervision(&self) -> Result<Vec<String>, Error> {
         let (now, register) = (self.now(), self.register());
         let contracts = register.contracts.values().filter_map(|contract| due_step(&register, contract, now));
@@ -31,13 +32,15 @@ impl App {
         });
         let cameras = register.cameras.values().filter_map(|camera| due_step_of_camera(&register, camera, now));
         let by = self.automation.agency().clone();
-        let mut moved = Vec::new();
+        let (mut moved, mut failed) = (Vec::new(), None);
         for step in contracts.chain(agreements).chain(cameras) {
-            let statement = self.step(&step, &by, &[&self.automation], now)?;
-            self.publish(&Publication { statements: vec![statement] })?;
-            moved.push(step.object.to_owned());
+            let statement = self.step(&step, &by, &[&self.automation], now);
+            match statement.and_then(|statement| self.publish(&Publication { statements: vec![statement] })) {
+                Ok(_) => moved.push(step.object.to_owned()),
+                Err(error) => failed = failed.or(Some(error)),
+            }
         }
-        Ok(moved)
+        failed.map_or(Ok(moved), Err)
     }
 
     /// Who owes something by a day that has passed, the longest first. A service that has not said what it deleted stands there once,
