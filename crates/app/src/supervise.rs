@@ -6,6 +6,7 @@ use usufruct_core::camera::Camera;
 use usufruct_core::contract::Contract;
 use usufruct_core::id::BreachId;
 use usufruct_core::late::{Late, LateDuty};
+use usufruct_core::lawpack::Duty;
 use usufruct_core::lifecycle::State;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::{Text, Time};
@@ -70,7 +71,7 @@ fn due_step<'a>(register: &Register, contract: &'a Entry<Contract>, now: Time) -
         State::Active if register.has_failed(contract) && register.is_unsupervised(contract, now) => {
             (State::Suspended, Text::new("The vendor failed its check.", "廠商未通過查核。"), None)
         }
-        State::Active if register.is_unsupervised(contract, now) && now < register.check_due(contract) => {
+        State::Active if register.is_unsupervised(contract, now) && is_unproven(register, contract, now) => {
             let reason = Text::new("All evidence of what the vendor is able to do has ended.", "廠商能力證明均已逾期。");
             (State::Suspended, reason, None)
         }
@@ -87,6 +88,12 @@ fn due_step<'a>(register: &Register, contract: &'a Entry<Contract>, now: Time) -
         _ => return None,
     };
     Some(LifecycleStep { object: &contract.id, revision: contract.hash, from: contract.state, to, reason, breach })
+}
+
+/// Whether the last evidence of what the vendor is able to do ended longer ago than the grace of the law.
+fn is_unproven(register: &Register, contract: &Entry<Contract>, now: Time) -> bool {
+    let grace = register.law(&contract.body.controller, now).within(Duty::CheckGrace);
+    contract.body.proven_until().is_none_or(|until| until.plus(grace) <= now)
 }
 
 /// The step that a camera is due for: its permit ends, or nobody has looked at it.
