@@ -163,9 +163,7 @@ impl App {
                 clock.answer = Some(answer.clone());
             }
         }
-        let is_said =
-            breach.told.as_ref().is_some_and(|before| Told { at: before.at, words: before.words, ..told.clone() } == *before);
-        if !is_said {
+        if !breach.told.as_ref().is_some_and(|before| hides(before, &told)) {
             breach.told = Some(told);
             let statement = self.say_breach(&entry.id, &breach, now)?;
             self.publish(&Publication { statements: vec![statement] })?;
@@ -262,6 +260,12 @@ impl App {
         }
         if whole.mandates.is_empty() { Ok(None) } else { self.hit(register, whole, resident) }
     }
+}
+
+/// Whether saying `told` after `before` would tell apart how many lines have opened in between, fewer than a count that may be published.
+fn hides(before: &Told, told: &Told) -> bool {
+    let (before, now) = (before.residents, told.residents);
+    now == before || now != Count::Few && now.least().saturating_sub(before.most()) <= Count::Few.most()
 }
 
 /// Notes that a resident is told, and places the line that tells her, unless she was told before or is gone.
