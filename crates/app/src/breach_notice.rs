@@ -312,3 +312,31 @@ const REASON: &str = "breach";
 const LETTERS: usize = 1_000;
 /// Residents looked at, and told, in one transaction.
 const PART: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_said_again_only_when_it_has_grown_by_ten() {
+        let told = |residents: u64| Told {
+            at: Time::default(),
+            residents: Count::of(residents),
+            by_courier: Count::of(0),
+            blocks: 1,
+            words: sha256(b"words"),
+        };
+        for (before, now, is_hidden) in [
+            (57, 57, true),
+            (57, 58, true),
+            (57, 66, true),
+            (57, 67, false),
+            (0, 1, false),
+            (3, 5, true),
+            (3, 10, true),
+            (3, 19, false),
+        ] {
+            assert_eq!(hides(&told(before), &told(now)), is_hidden, "{before} to {now}");
+        }
+    }
+}
