@@ -3,7 +3,7 @@
 mod common;
 
 use common::walk::spoil_everything;
-use common::{City, agency_body, day, lawful, library_card, names, text};
+use common::{City, agency_body, day, lawful, library_card, names, notice_body, text};
 use serde_json::{Value, json};
 use usufruct_core::breach::{Breach, BreachCause, BreachState, ClockStanding};
 use usufruct_core::draft::Problem;
@@ -544,7 +544,10 @@ fn what_a_breach_is_about_rests_until_it_is_contained() {
     let mut body = library_card();
     body["title"] = text("Library card, again");
     revised.say(StatementKind::Mandate, CARD, LIBRARY, body);
-    revised.steps(CARD, &[State::Consulted, State::Approved, State::Published]);
+    revised.steps(CARD, &[State::Consulted, State::Approved]);
+    let (hash, _) = revised.state(CARD).unwrap();
+    revised.say(StatementKind::Notice, "ntc_card-again", LIBRARY, notice_body(CARD, hash));
+    revised.step(CARD, State::Published);
     let back = revised.register.check(&revised.step_draft(CARD, State::Active, LIBRARY, &TWO)).unwrap_err();
     assert!(names(&back, "to", "breach"), "{back:?}");
     move_to(&mut city, "halted", json!({}));
@@ -612,6 +615,10 @@ fn the_machine_says_what_is_in_the_log_and_the_register_looks() {
     let found = city.register.check(&statement).unwrap_err();
     assert!(names(&found, "log_check.to_root", "other-root"), "{found:?}");
     // That the log was rewritten is said in public, and binds no later check.
+    let found = std::mem::take(&mut body["log_check"]);
+    let statement = city.draft(StatementKind::Breach, other, LIBRARY, body.clone(), &TWO);
+    city.apply(statement).unwrap();
+    body["log_check"] = found;
     body["log_check"]["consistent"] = json!(false);
     let statement = city.draft(StatementKind::Breach, other, "agc_operator", body.clone(), &MACHINE);
     city.apply(statement).unwrap();
