@@ -30,9 +30,9 @@ impl App {
                 Err(error) => return Err(error),
             }
         }
-        self.tell_breaches()?;
-        self.check_breach_logs()?;
-        self.forget_breaches()?;
+        // Each is done though another fails.
+        let outcomes = [self.tell_breaches(), self.check_breach_logs(), self.forget_breaches()];
+        outcomes.into_iter().collect::<Result<(), _>>()?;
         Ok(seen.len())
     }
 
@@ -41,6 +41,11 @@ impl App {
         let (register, now) = (self.register(), self.now());
         let is_old = |entry: &&Entry<Breach>| register.breach_records_until(entry).is_some_and(|until| until <= now);
         let old: Vec<u64> = register.breaches.values().filter(is_old).map(|entry| entry.number).collect();
+        let old: Vec<u64> = self.db.read(|conn| {
+            let kept = old.into_iter().map(|number| Ok((number, breaches::is_recorded(conn, number)?)));
+            let kept: Result<Vec<_>, Error> = kept.collect();
+            Ok::<_, Error>(kept?.into_iter().filter(|(_, is_recorded)| *is_recorded).map(|(number, _)| number).collect())
+        })?;
         if old.is_empty() {
             return Ok(());
         }
@@ -55,7 +60,9 @@ impl App {
         let (register, now) = (self.register(), self.now());
         let mut seen = Vec::new();
         for entry in register.undeleted_contracts(now) {
-            let id = BreachId::of(&format!("contract {} {}", entry.id, entry.since));
+            // Of its end there is one breach, before and after the clock says that the contract is breached.
+            let Some(ended_at) = entry.ended_at() else { continue };
+            let id = BreachId::of(&format!("contract {} {ended_at}", entry.id));
             let Some(due_at) = entry.deletion_due().filter(|_| !register.breaches.contains_key(&id)) else { continue };
             let facts = Text::new(
                 "A contract with a vendor has ended, and the vendor has not said in time that it deleted everything.",
@@ -81,7 +88,7 @@ impl App {
                 seen.extend(miscounted(&register, entry, now).map(|breach| (breach_id, breach)));
             }
         }
-        Ok(seen.into_iter().map(|(id, breach)| (id, register.with_clocks(breach, now))).collect())
+        Ok(seen.into_iter().map(|(id, breach)| (id, register.with_clocks(breach, None, now))).collect())
     }
 
     /// What a service has not answered and no breach has been opened for.

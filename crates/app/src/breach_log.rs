@@ -13,23 +13,28 @@ use crate::{App, Error, Publication};
 const BATCH: usize = 10_000;
 
 impl App {
-    /// Looks at the log once for each breach that is contained, and says in the register what it found.
+    /// Looks at the log once for each breach that is contained, and says in the register what it found. What fails for one holds up no other.
     pub(crate) fn check_breach_logs(&self) -> Result<(), Error> {
         let register = self.register();
+        let mut outcome = Ok(());
         let is_due = |entry: &&Entry<Breach>| {
             matches!(entry.body.state, BreachState::Contained | BreachState::Mitigated) && entry.body.log_check.is_none()
         };
         for entry in register.open_breaches().iter().filter(|entry| is_due(entry)) {
-            let Some(found) = self.check_breach_log(&register, entry)? else { continue };
-            if !found.is_whole() {
-                tracing::warn!(breach = %entry.id, "the log of this breach is not whole, see its page in the register");
-            }
-            let at = found.at;
-            let breach = Breach { log_check: Some(found), ..entry.body.clone() };
-            let statement = self.say_breach(&entry.id, &breach, at)?;
-            self.publish(&Publication { statements: vec![statement] })?;
+            outcome = outcome.and(self.say_breach_log(&register, entry));
         }
-        Ok(())
+        outcome
+    }
+
+    fn say_breach_log(&self, register: &Register, entry: &Entry<Breach>) -> Result<(), Error> {
+        let Some(found) = self.check_breach_log(register, entry)? else { return Ok(()) };
+        if !found.is_whole() {
+            tracing::warn!(breach = %entry.id, "the log of this breach is not whole, see its page in the register");
+        }
+        let at = found.at;
+        let breach = Breach { log_check: Some(found), ..entry.body.clone() };
+        let statement = self.say_breach(&entry.id, &breach, at)?;
+        self.publish(&Publication { statements: vec![statement] }).map(drop)
     }
 
     /// What is in the log over the time of a breach; `None` until all of that time is public.
@@ -62,14 +67,16 @@ impl App {
                 verify_consistency(size, public.size(), &steps, &to_root, public.root()).is_ok()
             }
         };
+        let ends = [(signed(from_size), Digest(from_root.0)), (signed(to_size), Digest(to_root.0))];
+        let is_as_before = ends.iter().all(|(size, root)| register.checked_root(*size).is_none_or(|known| known == *root));
         let now = self.now();
         Ok(Some(LogCheck {
             at: now,
-            from_size: signed(from_size),
-            to_size: signed(to_size),
-            from_root: Digest(from_root.0),
-            to_root: Digest(to_root.0),
-            consistent: continues && grown.size() == to_size && grown.root() == to_root,
+            from_size: ends[0].0,
+            to_size: ends[1].0,
+            from_root: ends[0].1,
+            to_root: ends[1].1,
+            consistent: is_as_before && continues && grown.size() == to_size && grown.root() == to_root,
             gaps: register.gaps_of(&entry.body, now),
         }))
     }

@@ -163,9 +163,7 @@ impl App {
                 clock.answer = Some(answer.clone());
             }
         }
-        let is_said =
-            breach.told.as_ref().is_some_and(|before| Told { at: before.at, words: before.words, ..told.clone() } == *before);
-        if !is_said {
+        if !breach.told.as_ref().is_some_and(|before| hides(before, &told)) {
             breach.told = Some(told);
             let statement = self.say_breach(&entry.id, &breach, now)?;
             self.publish(&Publication { statements: vec![statement] })?;
@@ -264,6 +262,12 @@ impl App {
     }
 }
 
+/// Whether saying `told` after `before` would tell apart how many lines have opened in between, fewer than a count that may be published.
+fn hides(before: &Told, told: &Told) -> bool {
+    let (before, now) = (before.residents, told.residents);
+    now == before || now != Count::Few && now.least().saturating_sub(before.most()) <= Count::Few.most()
+}
+
 /// Notes that a resident is told, and places the line that tells her, unless she was told before or is gone.
 fn tell(
     tx: &mut Tx<'_>,
@@ -308,3 +312,31 @@ const REASON: &str = "breach";
 const LETTERS: usize = 1_000;
 /// Residents looked at, and told, in one transaction.
 const PART: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_said_again_only_when_it_has_grown_by_ten() {
+        let told = |residents: u64| Told {
+            at: Time::default(),
+            residents: Count::of(residents),
+            by_courier: Count::of(0),
+            blocks: 1,
+            words: sha256(b"words"),
+        };
+        for (before, now, is_hidden) in [
+            (57, 57, true),
+            (57, 58, true),
+            (57, 66, true),
+            (57, 67, false),
+            (0, 1, false),
+            (3, 5, true),
+            (3, 10, true),
+            (3, 19, false),
+        ] {
+            assert_eq!(hides(&told(before), &told(now)), is_hidden, "{before} to {now}");
+        }
+    }
+}

@@ -6,6 +6,7 @@ use usufruct_core::camera::Camera;
 use usufruct_core::contract::Contract;
 use usufruct_core::id::BreachId;
 use usufruct_core::late::{Late, LateDuty};
+use usufruct_core::lawpack::Duty;
 use usufruct_core::lifecycle::State;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::status::Grounds;
@@ -15,7 +16,8 @@ use usufruct_store::deletions;
 use crate::{App, Error, LifecycleStep, Publication};
 
 impl App {
-    /// Says in the register what the clock has brought about: nothing is permitted under any of it already. Answers what was moved.
+    /// Says in the register what the clock has brought about: nothing is permitted under any of it already. Answers what was moved, or the first
+    /// error, once all the rest is said.
     pub fn run_supervision(&self) -> Result<Vec<String>, Error> {
         let (now, register) = (self.now(), self.register());
         let contracts = register.contracts.values().filter_map(|contract| due_step(&register, contract, now));
@@ -32,13 +34,15 @@ impl App {
         });
         let cameras = register.cameras.values().filter_map(|camera| due_step_of_camera(&register, camera, now));
         let by = self.automation.agency().clone();
-        let mut moved = Vec::new();
+        let (mut moved, mut failed) = (Vec::new(), None);
         for step in contracts.chain(agreements).chain(cameras) {
-            let statement = self.step(&step, &by, &[&self.automation], now)?;
-            self.publish(&Publication { statements: vec![statement] })?;
-            moved.push(step.object.to_owned());
+            let statement = self.step(&step, &by, &[&self.automation], now);
+            match statement.and_then(|statement| self.publish(&Publication { statements: vec![statement] })) {
+                Ok(_) => moved.push(step.object.to_owned()),
+                Err(error) => failed = failed.or(Some(error)),
+            }
         }
-        Ok(moved)
+        failed.map_or(Ok(moved), Err)
     }
 
     /// Who owes something by a day that has passed, the longest first. A service that has not said what it deleted stands there once,
@@ -68,7 +72,7 @@ fn due_step<'a>(register: &Register, contract: &'a Entry<Contract>, now: Time) -
         State::Active if register.has_failed(contract) && register.is_unsupervised(contract, now) => {
             (State::Suspended, Text::new("The vendor failed its check.", "廠商未通過查核。"), None)
         }
-        State::Active if register.is_unsupervised(contract, now) && now < register.check_due(contract) => {
+        State::Active if register.is_unsupervised(contract, now) && is_unproven(register, contract, now) => {
             let reason = Text::new("All evidence of what the vendor is able to do has ended.", "廠商能力證明均已逾期。");
             (State::Suspended, reason, None)
         }
@@ -86,6 +90,12 @@ fn due_step<'a>(register: &Register, contract: &'a Entry<Contract>, now: Time) -
     };
     let grounds = Grounds { breach, ..Grounds::default() };
     Some(LifecycleStep { object: &contract.id, revision: contract.hash, from: contract.state, to, reason, grounds })
+}
+
+/// Whether the last evidence of what the vendor is able to do ended longer ago than the grace of the law.
+fn is_unproven(register: &Register, contract: &Entry<Contract>, now: Time) -> bool {
+    let grace = register.law(&contract.body.controller, now).within(Duty::CheckGrace);
+    contract.body.proven_until().is_none_or(|until| until.plus(grace) <= now)
 }
 
 /// The step that a camera is due for: its permit ends, or nobody has looked at it.

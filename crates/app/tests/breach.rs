@@ -59,7 +59,9 @@ fn lost(city: &City) -> Value {
 
 /// Publishes the next revision of the breach with its clocks, signed by these people.
 fn say(city: &City, id: &str, body: &Value, signers: &[&Signer]) -> Result<(), Error> {
-    let breach = city.app.register().with_clocks(Breach::read(body).unwrap(), city.app.now());
+    let register = city.app.register();
+    let old = register.breaches.get(&id.parse().unwrap()).map(|entry| &entry.body);
+    let breach = register.with_clocks(Breach::read(body).unwrap(), old, city.app.now());
     let mut statement = city.app.statement(StatementKind::Breach, id, signers[0].agency(), json!(breach), city.app.now());
     for signer in signers {
         statement.approve(signer).unwrap();
@@ -294,11 +296,14 @@ fn a_vendor_that_does_not_confirm_the_end_of_its_contract_is_a_breach(dir: &Path
     city.clock.advance(7 * DAY);
     assert_eq!(city.app.run_breaches().unwrap(), 1);
     assert_eq!(city.app.run_breaches().unwrap(), 0, "once");
+    city.clock.advance(1);
+    assert_eq!(city.app.run_supervision().unwrap(), [CONTRACT]);
+    assert_eq!((vendors::state(&city), city.app.run_breaches().unwrap()), (State::Breached, 0), "the same silence");
     let register = city.app.register();
     let body = &register.open_breaches()[0].body;
     assert_eq!((body.body.as_str(), body.contract.as_ref().unwrap().as_str()), (LIBRARY, CONTRACT), "who commissioned answers");
     assert_eq!((body.services[0].as_str(), body.mandates.as_slice()), (THEIRS, &[mandate()][..]));
-    assert_eq!(body.first_signal_at, city.app.now());
+    assert_eq!(body.first_signal_at, city.app.now().plus(-1));
     assert_eq!(city.app.concerned(body).unwrap().residents, Count::Few, "what she lent was there for the vendor");
     let _ = reader;
 }

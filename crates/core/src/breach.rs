@@ -335,6 +335,11 @@ impl Breach {
             let message = "Nobody knows of data that is concerned. Say `detected`, or leave out when the body learned of it.";
             draft.note("aware_at", "not-known", message.into());
         }
+        if self.state == BreachState::Suspected && self.advice.is_some() {
+            let message =
+                "Nobody knows of data that is concerned, so nobody is told yet. Say `detected`, or leave the advice out.";
+            draft.note("advice", "not-known", message.into());
+        }
         if self.is_near_miss() && self.advice.is_some() {
             let message = "No data was concerned, so there is nobody to be told. Leave the advice out.";
             draft.note("advice", "near-miss", message.into());

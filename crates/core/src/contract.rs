@@ -199,6 +199,16 @@ impl Contract {
         Some(depth)
     }
 
+    /// A sub-processor of it and those whose vendor it is, one above the other, up to the vendor's own.
+    pub fn chain_of<'a>(&'a self, sub: &'a Subprocessor) -> impl Iterator<Item = &'a Subprocessor> {
+        let above = |sub: &&'a Subprocessor| {
+            let above = sub.under.as_ref()?;
+            self.subprocessors.iter().find(|other| other.agency == *above)
+        };
+        // A contract may be kept whose chain runs in a circle; nobody signs it.
+        std::iter::successors(Some(sub), above).take(self.subprocessors.len())
+    }
+
     /// Until when something shows that the vendor is able to do what it does: the day of the last evidence. `None` without any.
     pub fn proven_until(&self) -> Option<Time> {
         self.capability_evidence.iter().map(|evidence| evidence.expires).max()

@@ -21,8 +21,8 @@ impl Entry<Contract> {
         Some(self.ended_at()?.plus(self.body.delete_within_days * DAY)).filter(|_| owes)
     }
 
-    /// When the contract ended.
-    fn ended_at(&self) -> Option<Time> {
+    /// When the contract ended: the same whatever was said of it since.
+    pub fn ended_at(&self) -> Option<Time> {
         self.history.iter().rfind(|step| step.to == State::Ending).map(|step| step.at)
     }
 }
@@ -144,9 +144,15 @@ impl Register {
         contract.deletion_due().is_some_and(|due| due <= now) && !self.is_deleted(contract)
     }
 
-    /// The sub-processors of a contract that work under it, or will: those against whom nobody has objected in time.
+    /// The sub-processors of a contract that work under it, or will: those against whom nobody has objected in time, nor against one whose
+    /// vendor they are.
     pub fn subprocessors<'a>(&'a self, contract: &'a Entry<Contract>) -> impl Iterator<Item = &'a Subprocessor> {
-        contract.body.subprocessors.iter().filter(|sub| self.objection(&contract.id, &sub.agency).is_none())
+        contract.body.subprocessors.iter().filter(|sub| self.objection_above(contract, sub).is_none())
+    }
+
+    /// The objection that keeps a sub-processor from work under a contract: against itself, or against one whose vendor it is.
+    pub fn objection_above<'a>(&'a self, contract: &Entry<Contract>, sub: &Subprocessor) -> Option<&'a Entry<ContractCheck>> {
+        contract.body.chain_of(sub).find_map(|sub| self.objection(&contract.id, &sub.agency))
     }
 
     /// The objection against a sub-processor of a contract. It stands for as long as the contract does.

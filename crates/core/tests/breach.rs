@@ -3,7 +3,7 @@
 mod common;
 
 use common::walk::spoil_everything;
-use common::{City, agency_body, day, lawful, names, text};
+use common::{City, agency_body, day, lawful, library_card, names, notice_body, text};
 use serde_json::{Value, json};
 use usufruct_core::breach::{Breach, BreachCause, BreachState, ClockStanding};
 use usufruct_core::draft::Problem;
@@ -51,7 +51,7 @@ fn body(city: &City) -> Value {
 
 fn with_clocks(city: &City, mut body: Value) -> Value {
     body["clocks"] = Value::Null;
-    json!(city.register.with_clocks(Breach::read(&body).unwrap(), city.now))
+    json!(city.register.with_clocks(Breach::read(&body).unwrap(), None, city.now))
 }
 
 fn draft(city: &City, by: &str, body: &Value, approvals: &[(&str, &str)]) -> Statement {
@@ -96,7 +96,7 @@ fn moved(city: &City, to: &str, change: Value) -> Value {
     for (field, value) in change.as_object().unwrap() {
         body[field] = value.clone();
     }
-    json!(city.register.with_clocks(Breach::read(&body).unwrap(), city.now))
+    json!(city.register.with_clocks(Breach::read(&body).unwrap(), Some(&entry(city).body), city.now))
 }
 
 fn move_to(city: &mut City, to: &str, change: Value) {
@@ -286,7 +286,7 @@ fn what_is_answered_stands_and_it_is_closed_when_all_is() {
     assert!(names(&refused(&city, LIBRARY, &opened, &ONE), "clocks", "taken-back"));
     let mut wider = step.clone();
     wider["services"] = json!(["svc_library"]);
-    let wider = json!(city.register.with_clocks(Breach::read(&wider).unwrap(), city.now));
+    let wider = json!(city.register.with_clocks(Breach::read(&wider).unwrap(), None, city.now));
     assert!(names(&refused(&city, LIBRARY, &wider, &ONE), "approvals", "too-few"), "one person changes no facts");
     say(&mut city, &wider, &TWO);
     assert!(names(&refused(&city, LIBRARY, &step, &TWO), "mandates", "taken-back"));
@@ -398,6 +398,8 @@ fn no_law_has_a_clock_before_somebody_knows() {
     let mut near = json!(entry(&city).body);
     (near["state"], near["advice"]) = (json!("near_miss"), text("Watch your mail."));
     assert!(names(&Breach::read(&near).unwrap_err(), "advice", "near-miss"), "there is nobody to be told");
+    near["state"] = json!("suspected");
+    assert!(names(&Breach::read(&near).unwrap_err(), "advice", "not-known"), "what is told is never taken back");
     let mut other = city.clone();
     say(&mut city, &detected, &ONE);
     assert!(names(&refused(&city, LIBRARY, &suspected, &TWO), "state", "no-such-step"));
@@ -453,6 +455,26 @@ fn a_level_has_the_days_of_its_law_and_moves_what_has_not_run_out() {
     say(&mut city, &excused, &TWO);
     let law = city.register.law(&LIBRARY.parse().unwrap(), now);
     assert!((1..=4).all(|level| law.breach_level(level).is_some()) && law.breach_level(5).is_none());
+}
+
+#[test]
+fn a_law_that_is_published_later_moves_no_clock() {
+    let mut city = city();
+    let opened = body(&city);
+    say(&mut city, &opened, &TWO);
+    // In force since before the body learned of it, and stricter.
+    let (_, text) = SHIPPED.iter().find(|(known, _)| *known == "law_tw").unwrap();
+    let mut law: Value = toml::from_str(&text.replace("PT36H", "PT24H")).unwrap();
+    (law["status"], law["valid_from"]) = (json!("in_force"), json!(day(1).to_string()));
+    city.say(StatementKind::Lawpack, "law_tw-later", "agc_operator", law);
+    assert_ne!(duties(&body(&city)), duties(&opened), "another breach has its days");
+    let named = moved(&city, "detected", json!({"measures": common::text("Searched.")}));
+    assert_eq!(duties(&named), duties(&opened));
+    say(&mut city, &named, &ONE);
+    let lighter = moved(&city, "detected", json!({"severity": 1}));
+    say(&mut city, &lighter, &TWO);
+    let again = Register::replay((0..).zip(&city.statements)).unwrap();
+    assert_eq!(serde_json::to_string(&again).unwrap(), city.json());
 }
 
 #[test]
@@ -517,6 +539,17 @@ fn what_a_breach_is_about_rests_until_it_is_contained() {
         let back = city.register.check(&city.step_draft(object, State::Active, LIBRARY, &TWO)).unwrap_err();
         assert!(names(&back, "to", "breach"), "{object}: {back:?}");
     }
+    // A revision is no way around it.
+    let mut revised = city.clone();
+    let mut body = library_card();
+    body["title"] = text("Library card, again");
+    revised.say(StatementKind::Mandate, CARD, LIBRARY, body);
+    revised.steps(CARD, &[State::Consulted, State::Approved]);
+    let (hash, _) = revised.state(CARD).unwrap();
+    revised.say(StatementKind::Notice, "ntc_card-again", LIBRARY, notice_body(CARD, hash));
+    revised.step(CARD, State::Published);
+    let back = revised.register.check(&revised.step_draft(CARD, State::Active, LIBRARY, &TWO)).unwrap_err();
+    assert!(names(&back, "to", "breach"), "{back:?}");
     move_to(&mut city, "halted", json!({}));
     assert!(city.register.check(&city.step_draft(CARD, State::Active, LIBRARY, &TWO)).is_err(), "it may begin again");
     let until = city.now;
@@ -578,9 +611,21 @@ fn the_machine_says_what_is_in_the_log_and_the_register_looks() {
     city.apply(statement).unwrap();
     let mut body = json!(city.register.breaches[&other.parse::<BreachId>().unwrap()].body);
     (body["until"], body["log_check"]) = (json!(until.to_string()), rewritten["log_check"].clone());
-    let statement = city.draft(StatementKind::Breach, other, "agc_operator", body, &MACHINE);
+    let statement = city.draft(StatementKind::Breach, other, "agc_operator", body.clone(), &MACHINE);
     let found = city.register.check(&statement).unwrap_err();
     assert!(names(&found, "log_check.to_root", "other-root"), "{found:?}");
+    // That the log was rewritten is said in public, and binds no later check.
+    let found = std::mem::take(&mut body["log_check"]);
+    let statement = city.draft(StatementKind::Breach, other, LIBRARY, body.clone(), &TWO);
+    city.apply(statement).unwrap();
+    body["log_check"] = found;
+    body["log_check"]["consistent"] = json!(false);
+    let statement = city.draft(StatementKind::Breach, other, "agc_operator", body.clone(), &MACHINE);
+    city.apply(statement).unwrap();
+    assert_eq!(city.register.checked_root(after), Some(sha256(b"after")));
+    body["log_check"] = checked["log_check"].clone();
+    let statement = city.draft(StatementKind::Breach, other, "agc_operator", body, &MACHINE);
+    assert!(city.register.check(&statement).is_ok(), "the log was put right");
 }
 
 #[test]

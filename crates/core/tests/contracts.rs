@@ -458,6 +458,10 @@ fn a_sub_processor_to_which_somebody_objects_in_time_never_begins() {
     city.apply(objection(&city, "agc_parks", "agc_oversight")).unwrap();
     let works = |city: &City| city.register.subprocessors(contract(city)).map(|sub| sub.agency.to_string()).collect::<Vec<_>>();
     assert_eq!(works(&city), ["agc_health"]);
+    // Nor does a vendor of that vendor.
+    let mut chained = contract(&city).clone();
+    chained.body.subprocessors[1].under = chained.body.subprocessors.first().map(|sub| sub.agency.clone());
+    assert_eq!(city.register.subprocessors(&chained).count(), 0);
     city.now = day(50);
     assert_eq!(works(&city), ["agc_health"]);
     assert!(binds(&city, city.now), "the vendor itself works on");

@@ -195,7 +195,8 @@ pub fn agreement(
 pub fn breach(register: &Register, id: &str, body: Value, signers: &Signers<'_>, at: Time) -> Result<Statement, Failure> {
     let body = breach_body(body, at);
     // What cannot be read is said by the register, line by line.
-    let body = Breach::read(&body).map_or(body, |breach| json!(register.with_clocks(breach, at)));
+    let old = id.parse().ok().and_then(|id: BreachId| register.breaches.get(&id)).map(|entry| &entry.body);
+    let body = Breach::read(&body).map_or(body, |breach| json!(register.with_clocks(breach, old, at)));
     object(register, StatementKind::Breach, id, body, signers, at)
 }
 

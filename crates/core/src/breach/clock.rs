@@ -126,11 +126,12 @@ impl Register {
         clocks
     }
 
-    /// The same breach with every clock that is demanded of it; what was demanded or answered before stays, but for what another level moves
-    /// at `now`.
-    pub fn with_clocks(&self, mut breach: Breach, now: Time) -> Breach {
+    /// The same breach with every clock that is demanded of it; what was demanded or answered before stays, but for what another level than that
+    /// of the revision before, `old`, moves at `now`.
+    pub fn with_clocks(&self, mut breach: Breach, old: Option<&Breach>, now: Time) -> Breach {
+        let has_other_level = old.is_some_and(|old| old.severity != breach.severity);
         for clock in self.breach_clocks(&breach) {
-            let moves = self.has_levels(&breach, clock.duty);
+            let moves = has_other_level && self.has_levels(&breach, clock.duty);
             match breach.clocks.iter_mut().find(|known| known.is_same(&clock)) {
                 None => breach.clocks.push(clock),
                 Some(known) if moves && known.moves_with_level(now) => {

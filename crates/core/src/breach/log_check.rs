@@ -24,7 +24,8 @@ pub struct LogCheck {
     pub from_root: Digest,
     /// Root of the tree with `to_size` leaves.
     pub to_root: Digest,
-    /// Whether the leaves that are kept give the second root out of the first, and the public checkpoint continues it.
+    /// Whether the leaves that are kept give the second root out of the first, the public checkpoint continues it, and no earlier check that was
+    /// consistent found another root.
     pub consistent: bool,
     /// Incidents of the counters in that time under what is concerned: there the numbers of uses had a gap, or were not heard of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -63,9 +64,9 @@ impl Register {
         self.incidents.iter().filter(|(_, entry)| is_its(&entry.body)).map(|(id, _)| id.clone()).collect()
     }
 
-    /// What other checks say of the root at a size of the log.
-    pub(crate) fn checked_root(&self, size: i64) -> Option<Digest> {
-        let checks = self.breaches.values().filter_map(|entry| entry.body.log_check.as_ref());
+    /// The root at a size of the log, by the checks that found the log consistent.
+    pub fn checked_root(&self, size: i64) -> Option<Digest> {
+        let checks = self.breaches.values().filter_map(|entry| entry.body.log_check.as_ref()).filter(|check| check.consistent);
         let mut ends = checks.flat_map(|check| [(check.from_size, check.from_root), (check.to_size, check.to_root)]);
         ends.find(|(known, _)| *known == size).map(|(_, root)| root)
     }

@@ -131,8 +131,12 @@ fn clocks(check: &mut Check<'_>, old: Option<&Breach>, body: &Breach) {
     let demanded: Vec<LegalClock> = check.register.breach_clocks(body);
     // What was demanded once stays as it was said, though a law may have changed since. Only another level moves what has not run out.
     let is_unanswered = |known: &LegalClock| body.clocks.iter().any(|clock| clock.is_same(known) && clock.answer.is_none());
+    let has_other_level = old.is_some_and(|old| old.severity != body.severity);
     let moves = |known: &LegalClock| {
-        known.moves_with_level(check.statement.at) && is_unanswered(known) && check.register.has_levels(body, known.duty)
+        has_other_level
+            && known.moves_with_level(check.statement.at)
+            && is_unanswered(known)
+            && check.register.has_levels(body, known.duty)
     };
     let as_demanded = |known: &LegalClock| demanded.iter().find(|clock| clock.is_same(known)).cloned();
     let known: Vec<LegalClock> = known
@@ -174,8 +178,8 @@ fn log(check: &mut Check<'_>, old: Option<&Breach>, body: &Breach) {
         check.note("log_check", "too-short", "It leaves out leaves of that time. Look at all of them.".into());
     }
     for (field, size, root) in [("from_root", found.from_size, found.from_root), ("to_root", found.to_size, found.to_root)] {
-        if register.checked_root(size).is_some_and(|known| known != root) {
-            let message = "A log of this size had another root in an earlier check. Look who rewrote the log.";
+        if found.consistent && register.checked_root(size).is_some_and(|known| known != root) {
+            let message = "A log of this size had another root in an earlier check, so it is not consistent. Say so, and look who rewrote it.";
             check.note(&format!("log_check.{field}"), "other-root", message.into());
         }
     }

@@ -71,7 +71,8 @@ fn breach(check: &mut Check<'_>, change: &StatusChange) {
             check.note("breach", "not-concerned", message);
         }
     }
-    if (change.from, change.to) == (State::Suspended, State::Active)
+    // Whatever it comes from: a revision of what is suspended is a draft, and does not lead around the breach.
+    if change.to == State::Active
         && let Some(entry) = register.harmful_to(&change.object).next()
     {
         let message = format!("The breach `{}` is not contained. Contain it, and say so in the register first.", entry.id);

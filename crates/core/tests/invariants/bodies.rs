@@ -71,7 +71,7 @@ pub fn breach(city: &City, severity: Option<i64>) -> Value {
     if let Some(severity) = severity {
         (body["severity"], body["contract"]) = (json!(severity), json!(CONTRACT));
     }
-    json!(city.register.with_clocks(Breach::read(&body).unwrap(), city.now))
+    json!(city.register.with_clocks(Breach::read(&body).unwrap(), None, city.now))
 }
 
 /// The breach after its next step: where several can follow, the first or the last of them. What the step needs is said with it.
@@ -88,5 +88,5 @@ pub fn next_of_breach(city: &City, mut breach: Breach, is_worse: bool) -> Value 
         let answer = ClockAnswer { at: city.now, proof: None, reason };
         breach.clocks.iter_mut().for_each(|clock| clock.answer = Some(clock.answer.clone().unwrap_or_else(|| answer.clone())));
     }
-    json!(city.register.with_clocks(breach, city.now))
+    json!(city.register.with_clocks(breach, None, city.now))
 }

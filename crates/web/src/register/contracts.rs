@@ -193,7 +193,7 @@ pub(crate) fn shown_contract(register: &Register, page: &Page, entry: &Entry<Con
         place: page.place(&sub.location),
         from: sub.from,
         is_coming: sub.from.is_some_and(|from| now < from),
-        is_objected: register.objection(&entry.id, &sub.agency).is_some(),
+        is_objected: register.objection_above(entry, sub).is_some(),
     });
     let value_blocks = body.value_blocks.iter().filter_map(|value| {
         let name = page.text(&register.blocks.get(&value.block)?.body.name).to_owned();

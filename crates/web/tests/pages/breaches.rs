@@ -13,7 +13,9 @@ const BREACH: &str = "brc_lost-laptop";
 
 fn say(pages: &Pages, body: &Value) {
     let city = &pages.city;
-    let breach = city.app.register().with_clocks(Breach::read(body).unwrap(), pages.city.app.now());
+    let register = city.app.register();
+    let old = register.breaches.get(&BREACH.parse().unwrap()).map(|entry| &entry.body);
+    let breach = register.with_clocks(Breach::read(body).unwrap(), old, pages.city.app.now());
     let by = LIBRARY.parse().unwrap();
     let mut statement = city.app.statement(StatementKind::Breach, BREACH, &by, json!(breach), city.app.now());
     for signer in city.signer(LIBRARY) {

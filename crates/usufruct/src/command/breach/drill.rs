@@ -140,7 +140,7 @@ impl Play {
 
     /// Opens the breach, answers each clock when its people have done it, and closes it. Answers how it stands at the end.
     fn play(&mut self, breach: Breach, takes: &BTreeMap<Duty, i64>) -> Result<Breach, Failure> {
-        let breach = self.register.with_clocks(breach, self.now);
+        let breach = self.register.with_clocks(breach, None, self.now);
         let aware_at = self.now;
         let done_at =
             |clock: &LegalClock| takes.get(&clock.duty).map_or(clock.due_at.plus(-MINUTE), |micros| aware_at.plus(*micros));

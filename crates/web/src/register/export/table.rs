@@ -126,7 +126,9 @@ pub(super) async fn certificates(State(site): State<Arc<Site>>) -> Answer {
 
 pub(super) async fn contracts(State(site): State<Arc<Site>>) -> Answer {
     let columns = ["controller", "vendor", "mandates", "from", "until", "data_locations", "subprocessors", "delete_within_days"];
-    answer(site.app.register().contracts.values(), &columns, |body| {
+    let register = site.app.register();
+    answer_of(register.contracts.values(), &columns, |entry| {
+        let body = &entry.body;
         vec![
             body.controller.to_string(),
             body.vendor.to_string(),
@@ -134,7 +136,7 @@ pub(super) async fn contracts(State(site): State<Arc<Site>>) -> Answer {
             body.from.to_string(),
             body.until.to_string(),
             list(&body.data_locations),
-            list(body.subprocessors.iter().map(|sub| &sub.agency)),
+            list(register.subprocessors(entry).map(|sub| &sub.agency)),
             body.delete_within_days.to_string(),
         ]
     })
@@ -169,7 +171,7 @@ pub(super) async fn processors(State(site): State<Arc<Site>>) -> Answer {
         let own = line(&body.vendor, 0, "", list(&body.data_locations), body.from, "");
         let behind = body.subprocessors.iter().map(|sub| {
             let under = sub.under.as_ref().unwrap_or(&body.vendor);
-            let objection = register.objection(&entry.id, &sub.agency).map_or("", |check| check.id.as_str());
+            let objection = register.objection_above(entry, sub).map_or("", |check| check.id.as_str());
             // A chain that leads to nobody has no depth; nobody signs such a contract.
             let depth = body.depth_of(sub).unwrap_or_default();
             line(&sub.agency, depth, under.as_str(), sub.location.clone(), sub.from.unwrap_or(body.from), objection)
@@ -298,11 +300,19 @@ pub(super) async fn services(State(site): State<Arc<Site>>) -> Answer {
 
 /// A table of these objects: what stands in every entry, with the cells of its body between.
 fn answer<'a, T: 'a>(entries: impl Iterator<Item = &'a Entry<T>>, columns: &[&str], cells: impl Fn(&T) -> Vec<String>) -> Answer {
+    answer_of(entries, columns, |entry| cells(&entry.body))
+}
+
+fn answer_of<'a, T: 'a>(
+    entries: impl Iterator<Item = &'a Entry<T>>,
+    columns: &[&str],
+    cells: impl Fn(&'a Entry<T>) -> Vec<String>,
+) -> Answer {
     let columns = [&["id", "revision", "state", "since"], columns, &["hash", "leaf"]].concat();
     let lines = entries.map(|entry| {
         let first = [entry.id.clone(), entry.rev.to_string(), entry.state.code().to_owned(), entry.since.to_string()];
         let last = [entry.hash.to_string(), entry.index.to_string()];
-        [&first[..], &cells(&entry.body), &last].concat()
+        [&first[..], &cells(entry), &last].concat()
     });
     csv_of(&columns, lines)
 }
