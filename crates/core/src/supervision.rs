@@ -12,7 +12,7 @@ use crate::lifecycle::State;
 use crate::mandate::Mandate;
 use crate::register::{Entry, Register, Step};
 use crate::service::Service;
-use crate::time::{DAY, parse_duration};
+use crate::time::DAY;
 
 impl Entry<Contract> {
     /// When the vendor has to have deleted everything, once the contract has ended and until it is closed.
@@ -50,11 +50,13 @@ impl Register {
     /// the law leaves.
     pub fn is_unsupervised(&self, contract: &Entry<Contract>, at: Time) -> bool {
         let law = self.law(&contract.body.controller, at);
+        if !law.supervises() {
+            return false;
+        }
         let grace = law.within(Duty::CheckGrace);
-        law.supervises()
-            && (self.has_failed(contract)
-                || self.check_due(contract).plus(grace) <= at
-                || contract.body.proven_until().is_none_or(|until| until.plus(grace) <= at))
+        self.has_failed(contract)
+            || self.check_due(contract).plus(grace) <= at
+            || contract.body.proven_until().is_none_or(|until| until.plus(grace) <= at)
     }
 
     /// The breach for which a contract rests, by the law of the body that commissions: one at this vendor that is grave or came about by its
@@ -106,9 +108,7 @@ impl Register {
     /// When the vendor has to be looked at next: on the day that the contract gives, or one interval after the last time.
     pub fn check_due(&self, contract: &Entry<Contract>) -> Time {
         let last = self.last_check(contract).map(|check| check.body.done_at);
-        // INVARIANT: a contract is kept only with an interval that can be read.
-        let every = parse_duration(&contract.body.check_every).unwrap_or(0);
-        last.map_or(contract.body.next_check_due, |done_at| done_at.plus(every))
+        last.map_or(contract.body.next_check_due, |done_at| done_at.plus(contract.body.check_every.micros()))
     }
 
     /// Whether the vendor failed when it was last looked at.
