@@ -63,12 +63,15 @@ impl Register {
     /// own silence, until it is contained.
     pub fn breach_at_vendor(&self, contract: &Entry<Contract>) -> Option<&Entry<Breach>> {
         self.harmful().find(|entry| {
-            let law = self.law(&contract.body.controller, entry.since);
-            let (rule, breach) = (law.vendor_suspension(), &entry.body);
-            let is_grave = breach.severity.is_some_and(|level| rule.from_level <= level);
-            let is_listed = rule.causes.contains(&breach.cause);
+            let breach = &entry.body;
             let is_named = breach.contract.as_ref().is_some_and(|id| id.as_str() == contract.id);
-            is_named && (is_grave || is_listed) || is_listed && self.is_silent_under(breach, contract)
+            // Most breaches are about somebody else, and the law is looked up among all packs.
+            if !is_named && !self.is_silent_under(breach, contract) {
+                return false;
+            }
+            let rule = self.law(&contract.body.controller, entry.since).vendor_suspension();
+            let is_grave = breach.severity.is_some_and(|level| rule.from_level <= level);
+            rule.causes.contains(&breach.cause) || is_named && is_grave
         })
     }
 
