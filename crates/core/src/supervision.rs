@@ -265,11 +265,11 @@ impl Register {
         mandate: &Entry<Mandate>,
         now: Time,
     ) -> impl Iterator<Item = &'a Entry<Agreement>> {
-        self.agreements.values().filter(move |agreement| {
+        let agreed = self.agreed.get(&mandate.id).into_iter().flatten().filter_map(|id| self.agreements.get(id));
+        agreed.filter(move |agreement| {
             agreement.is_in_force(now)
                 && agreement.body.parties.contains(one)
                 && agreement.body.parties.contains(other)
-                && agreement.body.mandates.iter().any(|id| id.as_str() == mandate.id)
                 && self.is_as_agreed(agreement, mandate)
         })
     }
@@ -277,7 +277,7 @@ impl Register {
     /// Whether a mandate still is what the parties of an agreement agreed about: it serves no business, and no revision since the agreement
     /// was published asks people again. What they are asked about again, the parties have to publish again.
     pub fn is_as_agreed(&self, agreement: &Entry<Agreement>, mandate: &Entry<Mandate>) -> bool {
-        let widened = mandate.id.parse().ok().and_then(|id: MandateId| self.widened.get(&id));
+        let widened = self.widened.get(&mandate.id);
         let is_older = |step: &Step| widened.is_none_or(|index| *index < step.index);
         !mandate.body.purpose.commercial && agreement.publication().is_some_and(is_older)
     }
