@@ -86,13 +86,20 @@ fn a_vendor_whose_session_ended_is_told_and_answers_nothing_more(dir: &Path, url
     let sign_out = |session: &str| city.app.desk_sign_out(TicketDesk::Vendor, ISSUER, session).unwrap();
     let run_out = |_: &str| city.clock.advance(HOUR);
     let vendor = serde_json::to_value(&city.app.register().agencies[&VENDOR.parse().unwrap()].body).unwrap();
+    let publish = |body: Value| {
+        let mut statement = city.app.statement(StatementKind::Agency, VENDOR, &OPERATOR.parse().unwrap(), body, city.app.now());
+        for signer in city.signer(OPERATOR).into_iter().chain([city.signer(VENDOR)[1]]) {
+            statement.approve(signer).unwrap();
+        }
+        city.app.publish(&Publication { statements: vec![statement] }).unwrap();
+    };
     let replace_key = |_: &str| {
         let (held, other) =
             (city.signer(VENDOR)[0], city.app.house().signer(&VENDOR.parse().unwrap(), "other", city.app.rng()).unwrap());
         let mut body = vendor.clone();
         let key = body["signing_keys"].as_array_mut().unwrap().iter_mut().find(|key| key["id"] == held.key()).unwrap();
         key["public"] = json!(other.public());
-        city.publish(StatementKind::Agency, VENDOR, OPERATOR, body);
+        publish(body);
     };
     let ends: [End<'_>; 3] = [("signed out", &sign_out), ("over", &run_out), ("another key", &replace_key)];
     for (end, apply) in ends {
@@ -104,7 +111,7 @@ fn a_vendor_whose_session_ended_is_told_and_answers_nothing_more(dir: &Path, url
         assert!(is_refused(city.app.answer_vendor_deletion(&desk, &theirs(), &id, Answer::Deleted)), "{end}");
         assert_eq!(told_at(), None, "{end}");
     }
-    city.publish(StatementKind::Agency, VENDOR, OPERATOR, vendor);
+    publish(vendor.clone());
     let (desk, _) = held(1);
     city.publish_mandate("mdt_other", library_card());
     let notices = city.app.vendor_deletions(&desk).unwrap();
