@@ -10,10 +10,16 @@ use usufruct_core::{Digest, Time};
 
 /// Mandates that one service works under.
 pub const MANDATES_A_SERVICE: usize = 10;
-const AGENCIES: [(&str, &str); 3] = [("agc_operator", "operator"), ("agc_oversight", "oversight"), ("agc_library", "agency")];
+const AGENCIES: [(&str, &str); 5] = [
+    ("agc_operator", "operator"),
+    ("agc_oversight", "oversight"),
+    ("agc_library", "agency"),
+    ("agc_parks", "agency"),
+    ("agc_cloud", "vendor"),
+];
 const KEYS: [(&str, &str); 3] = [("head", "head"), ("privacy", "data-protection"), ("automation", "automation")];
 /// The steps that bring a mandate into force.
-const STEPS: [(&str, &str); 4] =
+pub const STEPS: [(&str, &str); 4] =
     [("draft", "consulted"), ("consulted", "approved"), ("approved", "published"), ("published", "active")];
 
 /// Makes the statements of the city in their order.
@@ -67,9 +73,7 @@ impl Maker {
         }
         let hash = self.hashes[mandate];
         if stage == 1 {
-            let body = json!({"mandate": id, "mandate_hash": hash.to_string(), "line": text("For your library card"),
-                "short": text("We print a card. We call books back."), "manner": text("By computer."),
-                "rights": text("You may see, correct and withdraw."), "effect_of_refusal": text("Ask at the counter instead.")});
+            let body = notice_body(&id, hash);
             return signed(StatementKind::Notice, &format!("ntc_n{mandate}"), "agc_library", body, n, &["head"]);
         }
         step(n, &id, hash, STEPS[stage - 2], "agc_library", &["head", "privacy"])
@@ -79,9 +83,7 @@ impl Maker {
         let id = service_id(service);
         let first = service * MANDATES_A_SERVICE;
         let mandates: Vec<_> = (first..self.mandates.min(first + MANDATES_A_SERVICE)).map(mandate_id).collect();
-        let body = json!({"agency": "agc_library", "name": text("Loans"), "sector": format!("loans-{service}"),
-            "redirect_uris": ["https://library.example/back"], "channels": ["web", "counter"],
-            "alternatives": [text("Come to the counter.")], "mandates": mandates, "help": text("Borrow books.")});
+        let body = service_body("agc_library", &format!("loans-{service}"), &mandates);
         if !is_activation {
             return signed(StatementKind::Service, &id, "agc_library", body, n, &["head", "privacy"]);
         }
@@ -135,7 +137,7 @@ fn signed(kind: StatementKind, id: &str, by: &str, body: Value, n: usize, keys: 
     statement
 }
 
-fn signer(agency: &str, key: &str) -> &'static Signer {
+pub fn signer(agency: &str, key: &str) -> &'static Signer {
     static SIGNERS: LazyLock<Vec<Signer>> = LazyLock::new(|| {
         let made = |agency: &str, key: &str| {
             let seed = sha256(format!("seed of {agency}/{key}").as_bytes());
@@ -153,7 +155,19 @@ fn agency_body(id: &str, kind: &str) -> Value {
         "security_officer": "security office", "jurisdiction": "TW", "signing_keys": keys})
 }
 
-fn mandate_body() -> Value {
+pub fn notice_body(mandate: &str, hash: Digest) -> Value {
+    json!({"mandate": mandate, "mandate_hash": hash.to_string(), "line": text("For your library card"),
+        "short": text("We print a card. We call books back."), "manner": text("By computer."),
+        "rights": text("You may see, correct and withdraw."), "effect_of_refusal": text("Ask at the counter instead.")})
+}
+
+pub fn service_body(agency: &str, sector: &str, mandates: &[String]) -> Value {
+    json!({"agency": agency, "name": text("Loans"), "sector": sector, "redirect_uris": ["https://library.example/back"],
+        "channels": ["web", "counter"], "alternatives": [text("Come to the counter.")], "mandates": mandates,
+        "help": text("Borrow books.")})
+}
+
+pub fn mandate_body() -> Value {
     let asked =
         |block: &str| json!({"block": block, "necessity": "required", "form": "value", "reason": text("It is on the card.")});
     json!({"title": text("Library card"), "controller": "agc_library", "kind": "ordinary", "operations": ["collect", "decide", "match", "store"],
@@ -173,6 +187,6 @@ fn mandate_body() -> Value {
             "summary": text("Forty people wrote. Most wanted shorter retention, and got it.")}})
 }
 
-fn text(en: &str) -> Value {
+pub fn text(en: &str) -> Value {
     json!({"en": en, "zh-Hant": format!("{en}（中文）")})
 }

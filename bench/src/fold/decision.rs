@@ -10,6 +10,7 @@ use usufruct_core::register::Register;
 use usufruct_core::time::DAY;
 
 use crate::city::{MANDATES_A_SERVICE, first_day, mandate_id, service_id};
+use crate::neighbours::{BREACHES, Neighbours, OF_THE_PARK, OF_THE_VENDOR, SHARED};
 use crate::now;
 
 const DECISIONS: u32 = 2_000_000;
@@ -38,6 +39,26 @@ pub fn rows(register: &Register, mandates: usize) {
     fresh(register, &requests, now_at);
 }
 
+/// Measures and prints what stands beside a mandate: for another body the agreements, for a vendor the breaches.
+pub fn neighbour_rows(register: Register, mandates: usize) {
+    let mut beside = Neighbours::new(register);
+    beside.agree(mandates);
+    again(&format!("another body, with {} agreements", mandates + 1), &beside.register, OF_THE_PARK);
+    beside.breach(mandates);
+    again(&format!("a vendor, with {BREACHES} harmful breaches"), &beside.register, OF_THE_VENDOR);
+}
+
+/// One request under the shared mandate, again and again.
+fn again(name: &str, register: &Register, service: &str) {
+    let request = request_of(service, SHARED);
+    let (grant, now_at, mut permits) = (grant_under(register, SHARED), register.last_at(), 0u32);
+    let begin = now();
+    for _ in 0..DECISIONS {
+        permits += u32::from(decide(register, &request, Some(&grant), now_at).outcome == Outcome::Permit);
+    }
+    row(name, begin.elapsed(), permits);
+}
+
 /// Requests and grants are made just before, as a server reads them from the network and its store; only the register is cold.
 fn fresh(register: &Register, requests: &[(Request, Grant)], now_at: Time) {
     let (mut at, mut permits, mut spent) = (0, 0u32, Duration::ZERO);
@@ -60,9 +81,13 @@ fn row(name: &str, spent: Duration, permits: u32) {
 }
 
 fn request(mandate: usize) -> Request {
+    request_of(&service_id(mandate / MANDATES_A_SERVICE), &mandate_id(mandate))
+}
+
+fn request_of(service: &str, mandate: &str) -> Request {
     Request {
-        service: service_id(mandate / MANDATES_A_SERVICE).parse().expect("a service"),
-        mandate: mandate_id(mandate).parse().expect("a mandate"),
+        service: service.parse().expect("a service"),
+        mandate: mandate.parse().expect("a mandate"),
         blocks: ["blk_name", "blk_age"].map(|block| (block.parse().expect("a block"), Form::Value)).into(),
         reason: "reminder".to_owned(),
         subjects: 1,
@@ -74,7 +99,11 @@ fn request(mandate: usize) -> Request {
 }
 
 fn grant(register: &Register, mandate: usize) -> Grant {
-    let entry = &register.mandates[&mandate_id(mandate).parse().expect("a mandate")];
+    grant_under(register, &mandate_id(mandate))
+}
+
+fn grant_under(register: &Register, mandate: &str) -> Grant {
+    let entry = &register.mandates[&mandate.parse().expect("a mandate")];
     Grant {
         kind: GrantKind::Consent,
         state: GrantState::Given,

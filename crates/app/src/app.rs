@@ -83,7 +83,7 @@ pub struct App {
     /// Within how many microseconds services hear of what happens to residents.
     pub(crate) spread: AtomicI64,
     pub(crate) automation: Signer,
-    register: RwLock<(u64, Arc<Register>)>,
+    pub(crate) register: Arc<RwLock<(u64, Arc<Register>)>>,
     /// Counts up inside the transaction of every statement, so that a decision made before it is not acted on after it.
     pub(crate) register_version: Arc<AtomicU64>,
     /// Where certificate cards are shown; none where they are not taken.
@@ -165,7 +165,7 @@ impl App {
             upkeep_publishes: AtomicBool::new(false),
             spread: AtomicI64::new(SPREAD),
             automation,
-            register: RwLock::new((0, Arc::new(Register::default()))),
+            register: Arc::new(RwLock::new((0, Arc::new(Register::default())))),
             register_version: Arc::new(AtomicU64::new(0)),
             card_door: ArcSwapOption::empty(),
             courier: ArcSwapOption::empty(),

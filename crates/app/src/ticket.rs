@@ -1,7 +1,7 @@
 //! Ticket: a person of a body signs in to a desk with the key by which she signs for that body, and without anything about herself.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -53,29 +53,31 @@ pub struct DeskSession {
     pub form_token: String,
     /// By what is noted that she signed out.
     end: Digest,
-    /// The version of the register in which the key stands.
-    version: u64,
+    desk: TicketDesk,
+    signed_by: SigningKey,
 }
 
 /// A session at a desk that was good when the request came.
 #[derive(Clone, Debug)]
 pub(crate) struct HeldDesk {
-    end: Digest,
-    until: Time,
-    version: u64,
-    /// The version of the register now.
-    current: Arc<AtomicU64>,
+    session: DeskSession,
+    /// The present register, and the version that it has once what is being published is in it.
+    register: Arc<RwLock<(u64, Arc<Register>)>>,
+    version: Arc<AtomicU64>,
 }
 
 impl HeldDesk {
-    /// Refuses what was asked in a session that has ended, inside the transaction of what is done. Whether her key still stands is for the next
-    /// look at the session to say, where the register has changed since.
+    /// Refuses what was asked in a session that has ended, or by a key that stands in the register no more, inside the transaction of what is
+    /// done. While a statement is on its way into the register, nobody can say whether the key stands.
     pub fn permit(&self, conn: &mut dyn Connection, now: Time) -> Result<(), Error> {
-        if now >= self.until || assertions::is_claimed(conn, &self.end)? {
-            return Err(Error::refused("The session of this desk is over, so nothing was done.", "Sign in with a new ticket."));
-        }
-        if self.current.load(Ordering::SeqCst) != self.version {
+        let (version, register) = self.register.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if self.version.load(Ordering::SeqCst) != version {
             return Err(Error::Stale);
+        }
+        let DeskSession { agency, key, until, end, desk, signed_by, .. } = &self.session;
+        let stands = desk.key(&register, agency, key).is_some_and(|present| present.public == signed_by.public);
+        if now >= *until || !stands || assertions::is_claimed(conn, end)? {
+            return Err(Error::refused("The session of this desk is over, so nothing was done.", "Sign in with a new ticket."));
         }
         Ok(())
     }
@@ -127,7 +129,7 @@ impl App {
     /// Opens a session for whoever holds a ticket that a present key of a body signed for this issuer and desk. A ticket opens one session.
     pub fn desk_sign_in(&self, desk: TicketDesk, issuer: &str, ticket: &str) -> Result<String, Error> {
         let ticket = ticket.trim();
-        let Some((_, until)) = self.read_ticket(&self.register(), desk, issuer, ticket) else { return Err(bad_ticket(desk)) };
+        let Some((_, until, _)) = self.read_ticket(&self.register(), desk, issuer, ticket) else { return Err(bad_ticket(desk)) };
         let hash = sha256(ticket.as_bytes());
         let is_new = self.db.transaction("open desk session", move |tx| Ok::<_, Error>(assertions::claim(tx, &hash, until)?))?;
         if !is_new {
@@ -149,23 +151,27 @@ impl App {
         if ticket.len() > LONGEST || !equal(mark.as_bytes(), self.ticket_mark(desk, "session", ticket)?.as_bytes()) {
             return Ok(None);
         }
-        let (version, register) = self.versioned_register();
-        let Some((said, until)) = self.read_ticket(&register, desk, issuer, ticket) else { return Ok(None) };
+        let Some((said, until, signed_by)) = self.read_ticket(&self.register(), desk, issuer, ticket) else { return Ok(None) };
         let end = end_of(session);
         if self.db.read(|conn| assertions::is_claimed(conn, &end))? {
             return Ok(None);
         }
         let form_token = self.ticket_mark(desk, "form", ticket)?;
-        Ok(Some(DeskSession { agency: said.agency, key: said.key, until, form_token, end, version }))
+        Ok(Some(DeskSession { agency: said.agency, key: said.key, until, form_token, end, desk, signed_by }))
     }
 
     /// The session, to be looked at again where something is done in it.
     pub(crate) fn held_desk(&self, session: &DeskSession) -> HeldDesk {
-        let DeskSession { end, until, version, .. } = *session;
-        HeldDesk { end, until, version, current: Arc::clone(&self.register_version) }
+        HeldDesk { session: session.clone(), register: Arc::clone(&self.register), version: Arc::clone(&self.register_version) }
     }
 
-    fn read_ticket(&self, register: &Register, desk: TicketDesk, issuer: &str, ticket: &str) -> Option<(Ticket, Time)> {
+    fn read_ticket(
+        &self,
+        register: &Register,
+        desk: TicketDesk,
+        issuer: &str,
+        ticket: &str,
+    ) -> Option<(Ticket, Time, SigningKey)> {
         let (said, signature) = ticket.split_once('.').filter(|_| ticket.len() <= LONGEST)?;
         let read: Ticket = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(said).ok()?).ok()?;
         let (now, until) = (self.now(), Time::from_micros(read.until.checked_mul(SECOND)?));
@@ -180,7 +186,7 @@ impl App {
             client_data: None,
             among: Vec::new(),
         };
-        (is_timely && read.issuer == issuer && approval.verifies(&desk.message(said), &key)).then_some((read, until))
+        (is_timely && read.issuer == issuer && approval.verifies(&desk.message(said), &key)).then_some((read, until, key))
     }
 
     fn ticket_mark(&self, desk: TicketDesk, what: &str, ticket: &str) -> Result<String, Error> {

@@ -6,6 +6,7 @@ use usufruct_core::event::{Event, Form, Kind};
 use usufruct_core::id::{AgencyId, MandateId, ServiceId};
 use usufruct_core::means::{AskedSignIn, SignIn};
 use usufruct_core::register::Register;
+use usufruct_core::tally::Day;
 use usufruct_core::{Text, id::BlockId};
 use usufruct_store::log_head;
 
@@ -24,7 +25,7 @@ pub struct UsageRequest {
     pub subject: String,
     /// The sign-in behind the token that she gave the portal; `None` where it asks with its own.
     pub sign_in: Option<SignIn>,
-    /// Only what happened from then on, and until then.
+    /// Only what happened on the day in Taipei of the first and later, and on that of the second and before.
     pub from: Option<Time>,
     pub until: Option<Time>,
     /// How many of the newest to leave out, and how many to tell at most.
@@ -112,8 +113,8 @@ impl App {
         let events = lines.into_iter().rev().filter(|line| line.index < released.index).filter_map(|line| line.event);
         let now = self.now();
         let lies_within = |at: Time| {
-            request.from.is_none_or(|from| from <= at)
-                && request.until.is_none_or(|until| at <= until)
+            request.from.is_none_or(|from| Day::of(from) <= Day::of(at))
+                && request.until.is_none_or(|until| Day::of(at) <= Day::of(until))
                 && mandate.body.reaches(at, now)
         };
         let found: Vec<Usage> =

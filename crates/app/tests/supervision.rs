@@ -7,7 +7,7 @@ mod vendors;
 
 use std::path::Path;
 
-use common::{CARD, City, LIBRARY, SERVICE, VENDOR, block, library_card, mandate, on_both, service, text};
+use common::{CARD, City, LIBRARY, OPERATOR, SERVICE, VENDOR, block, library_card, mandate, on_both, service, text};
 use serde_json::{Value, json};
 use usufruct_app::store::db::Connection as _;
 use usufruct_app::{ConversionBatch, DepositRequest, Error, Publication, ReleaseRequest, TicketDesk, desk_ticket};
@@ -65,7 +65,8 @@ fn a_vendor_who_signed_out_is_out_on_every_node(dir: &Path, url: Option<&str>) {
 /// A way in which a session ends.
 type End<'a> = (&'static str, &'a dyn Fn(&str));
 
-/// Her request was let in and is still on its way when she signs out, her session runs out, or the register changes, so that her key may be gone.
+/// Her request was let in and is still on its way when she signs out, her session runs out, or her key is replaced. What else changes in the register
+/// is no end of it.
 fn a_vendor_whose_session_ended_is_told_and_answers_nothing_more(dir: &Path, url: Option<&str>) {
     const ISSUER: &str = "https://pass.example";
     let city = city(dir, url);
@@ -84,18 +85,35 @@ fn a_vendor_whose_session_ended_is_told_and_answers_nothing_more(dir: &Path, url
     };
     let sign_out = |session: &str| city.app.desk_sign_out(TicketDesk::Vendor, ISSUER, session).unwrap();
     let run_out = |_: &str| city.clock.advance(HOUR);
-    let publish = |_: &str| city.publish_mandate("mdt_other", library_card());
-    let ends: [End<'_>; 3] = [("signed out", &sign_out), ("over", &run_out), ("a new register", &publish)];
+    let vendor = serde_json::to_value(&city.app.register().agencies[&VENDOR.parse().unwrap()].body).unwrap();
+    let publish = |body: Value| {
+        let mut statement = city.app.statement(StatementKind::Agency, VENDOR, &OPERATOR.parse().unwrap(), body, city.app.now());
+        for signer in city.signer(OPERATOR).into_iter().chain([city.signer(VENDOR)[1]]) {
+            statement.approve(signer).unwrap();
+        }
+        city.app.publish(&Publication { statements: vec![statement] }).unwrap();
+    };
+    let replace_key = |_: &str| {
+        let (held, other) =
+            (city.signer(VENDOR)[0], city.app.house().signer(&VENDOR.parse().unwrap(), "other", city.app.rng()).unwrap());
+        let mut body = vendor.clone();
+        let key = body["signing_keys"].as_array_mut().unwrap().iter_mut().find(|key| key["id"] == held.key()).unwrap();
+        key["public"] = json!(other.public());
+        publish(body);
+    };
+    let ends: [End<'_>; 3] = [("signed out", &sign_out), ("over", &run_out), ("another key", &replace_key)];
     for (end, apply) in ends {
         let (desk, session) = held(1);
         let id = city.app.deletions_of(reader).unwrap().into_iter().find(|deletion| deletion.service == theirs()).unwrap().id;
         apply(&session);
-        let is_refused = |outcome: Result<(), Error>| matches!(outcome, Err(Error::Refused { .. } | Error::Stale));
+        let is_refused = |outcome: Result<(), Error>| matches!(outcome, Err(Error::Refused { .. }));
         assert!(is_refused(city.app.vendor_deletions(&desk).map(drop)), "{end}");
         assert!(is_refused(city.app.answer_vendor_deletion(&desk, &theirs(), &id, Answer::Deleted)), "{end}");
         assert_eq!(told_at(), None, "{end}");
     }
+    publish(vendor.clone());
     let (desk, _) = held(1);
+    city.publish_mandate("mdt_other", library_card());
     let notices = city.app.vendor_deletions(&desk).unwrap();
     let (_, theirs_to_do) = notices.iter().find(|(id, _)| *id == theirs()).unwrap();
     let foreign = city.app.answer_vendor_deletion(&desk, &service(), &theirs_to_do[0].id, Answer::Deleted);

@@ -55,7 +55,7 @@ impl DataBlock {
             let zh = attribute.string("zh-Hant", 60, "Write it in traditional Chinese.");
             Some(Text { en: en?, zh_hant: zh? })
         });
-        let refresh = draft.optional_duration("refresh").map(|(_, written)| written);
+        let refresh = draft.optional_duration("refresh").map(|length| length.to_string());
         let forms_allowed = draft.words("forms_allowed", &FORMS, "List the forms in which it may leave.");
         let correctable = draft.flag("correctable", "Say whether residents correct it themselves.");
         let block = (|| {

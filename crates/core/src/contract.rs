@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::clause::{ContractClause, Filled, NamedClause};
 use crate::draft::{Draft, Problem};
 use crate::id::{AgencyId, BlockId, MandateId};
+use crate::time::Length;
 use crate::{Digest, Text, Time};
 
 /// A contract between a controller and a vendor. Every line is required, and every clause of the library before it is signed.
@@ -25,7 +26,7 @@ pub struct Contract {
     pub subprocessors: Vec<Subprocessor>,
     pub breach_first_ping_hours: i64,
     pub breach_report_hours: i64,
-    pub check_every: String,
+    pub check_every: Length,
     pub next_check_due: Time,
     pub penalty: Text,
     /// The same line by line: what costs the vendor how much.
@@ -170,7 +171,7 @@ impl Contract {
             subprocessors,
             breach_first_ping_hours: ping?,
             breach_report_hours: report?,
-            check_every: check_every?.1,
+            check_every: check_every?,
             next_check_due: next_check_due?,
             penalty: penalty?,
             penalties,

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::time::Length;
 use crate::{Text, Time};
 
 /// One thing that is missing or unlawful in a draft: which field, what is wrong, what to do.
@@ -171,20 +172,18 @@ impl<'a> Draft<'a> {
         self.parse(field, remedy)
     }
 
-    /// A required ISO 8601 duration, in microseconds and as written.
-    pub fn duration(&mut self, field: &'static str, remedy: &str) -> Option<(i64, String)> {
+    /// A required ISO 8601 duration.
+    pub fn duration(&mut self, field: &'static str, remedy: &str) -> Option<Length> {
         let text = self.string(field, 20, remedy)?;
-        match crate::time::parse_duration(&text) {
-            Some(micros) => Some((micros, text)),
-            None => {
-                self.note(field, "malformed", format!("`{text}` is not a length of time. {remedy}"));
-                None
-            }
+        let length = Length::read(text.clone());
+        if length.is_none() {
+            self.note(field, "malformed", format!("`{text}` is not a length of time. {remedy}"));
         }
+        length
     }
 
-    /// An optional ISO 8601 duration, in microseconds and as written.
-    pub fn optional_duration(&mut self, field: &'static str) -> Option<(i64, String)> {
+    /// An optional ISO 8601 duration.
+    pub fn optional_duration(&mut self, field: &'static str) -> Option<Length> {
         self.optional(field)?;
         self.duration(field, "Write it as `P30D` or leave it out.")
     }

@@ -14,7 +14,7 @@ use crate::breach::{Breach, BreachCause};
 use crate::clause::{ContractClause, Processors};
 use crate::draft::{Draft, Problem};
 use crate::mandate::{BASES, Basis};
-use crate::time::{DAY, parse_duration};
+use crate::time::{DAY, Length};
 use crate::{Text, Time};
 
 /// One revision of a lawpack.
@@ -105,10 +105,9 @@ pub struct Provision {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Deadline {
     pub duty: Duty,
-    /// ISO 8601 duration.
-    pub within: String,
+    pub within: Length,
     /// By how much it can be prolonged, with reasons.
-    pub extension: Option<String>,
+    pub extension: Option<Length>,
     /// Whether what a case is about rests until it is answered or decided; of the kinds of cases only.
     #[serde(skip_serializing_if = "is_false")]
     pub suspends: bool,
@@ -447,13 +446,12 @@ impl<'a> Law<'a> {
 impl Deadline {
     /// In microseconds.
     pub fn within(&self) -> i64 {
-        // INVARIANT: `Lawpack::read` keeps durations that can be read.
-        parse_duration(&self.within).unwrap_or(0)
+        self.within.micros()
     }
 
     /// The prolongation in microseconds; 0 where there is none.
     pub fn extension(&self) -> i64 {
-        self.extension.as_deref().and_then(parse_duration).unwrap_or(0)
+        self.extension.as_ref().map_or(0, Length::micros)
     }
 }
 
@@ -609,15 +607,7 @@ fn deadline(draft: &mut Draft<'_>) -> Option<Deadline> {
     let when = draft.optional_text("when", 200);
     let levels = levels(draft);
     let article = draft.string("article", 120, "Name the article, or the rule of the house.");
-    Some(Deadline {
-        duty: duty?,
-        within: within?.1,
-        extension: extension.map(|(_, text)| text),
-        suspends,
-        when,
-        levels,
-        article: article?,
-    })
+    Some(Deadline { duty: duty?, within: within?, extension, suspends, when, levels, article: article? })
 }
 
 /// The levels for which a deadline holds, written `[1, 2]`.

@@ -406,7 +406,7 @@ impl Mandate {
         let rate_cap = draft.object("rate_cap", "Say how often data about one person may be used at most.", |cap| {
             let uses = cap.integer("uses", 1, 1_000_000, "Give the number of uses.");
             let per = cap.duration("per", "Give the period, as `P30D`.");
-            Some(RateCap { uses: uses?, per: per?.1 })
+            Some(RateCap { uses: uses?, per: per?.to_string() })
         });
         let bulk_limit =
             draft.integer("bulk_limit", 1, 10_000, "Say how many people one request may name; 1 means one at a time.");
@@ -418,7 +418,7 @@ impl Mandate {
         let retention = draft.object("retention", "Say how long recipients keep the data.", |retention| {
             let from_event = retention.text("from_event", 120, "Say from which event the time runs.");
             let duration = retention.duration("duration", "Give the length, as `P30D`.");
-            Some(Retention { from_event: from_event?, duration: duration?.1 })
+            Some(Retention { from_event: from_event?, duration: duration?.to_string() })
         });
         let starts_at = draft.time("starts_at", "Give the first day.");
         let sunset_at = draft.time("sunset_at", "Give the last day; a mandate without an end cannot exist.");
@@ -430,7 +430,7 @@ impl Mandate {
         let gate = draft.word("gate", &gates, "Say how far the log must be before data leaves.");
         let visibility = visibility(draft);
         let means = asked_means(draft);
-        let sign_in_within = draft.optional_duration("sign_in_within").map(|(_, written)| written);
+        let sign_in_within = draft.optional_duration("sign_in_within").map(|length| length.to_string());
         let reasons = draft.objects("reasons", "List the reasons an official may give for a use.", |reason| {
             let code = reason.string("code", 40, "Give the reason a short code.");
             let text = reason.text("text", 140, "Say it in words the resident will read.");
@@ -676,7 +676,7 @@ fn transfer(draft: &mut Draft<'_>) -> Option<Transfer> {
 }
 
 fn data_range(draft: &mut Draft<'_>) -> Option<DataRange> {
-    let back = draft.optional_duration("back").map(|(_, written)| written);
+    let back = draft.optional_duration("back").map(|length| length.to_string());
     let from = draft.optional_parse("from", "Give the first moment, or leave it out.");
     let until = draft.optional_parse("until", "Give the first moment that is too late, or leave it out.");
     if from.zip(until).is_some_and(|(from, until): (Time, Time)| from >= until) {

@@ -69,7 +69,7 @@ pub struct Register {
     /// How the present revision of each mandate that was revised stands to those before it.
     pub amendments: BTreeMap<MandateId, Amendment>,
     /// The leaf of the last revision of each mandate that asks people again.
-    pub(crate) widened: BTreeMap<MandateId, u64>,
+    pub(crate) widened: BTreeMap<String, u64>,
     /// Notices by the hash of the mandate revision they explain.
     pub notices: BTreeMap<Digest, Entry<Notice>>,
     pub contracts: BTreeMap<ContractId, Entry<Contract>>,
@@ -112,6 +112,8 @@ pub struct Register {
     pub(crate) deletions: BTreeMap<String, Vec<OrderId>>,
     /// Which order to delete was carried out by which certificate.
     pub(crate) carried_out: BTreeMap<OrderId, CertificateId>,
+    /// The agreements that name a mandate in their present revision, by the mandate.
+    pub(crate) agreed: BTreeMap<String, BTreeSet<AgreementId>>,
     /// The checks of each contract, in the order in which they were published.
     pub(crate) looked_at: BTreeMap<ContractId, Vec<CheckId>>,
     /// Which order was ended by which lift.
@@ -255,6 +257,7 @@ impl Register {
                 // What was found when it was looked at changes nothing that was agreed.
                 let same = self.agreements.get(&id).filter(|old| old.body.agrees_as(&body));
                 let state = same.map_or(State::Draft, |old| old.state);
+                self.index_agreement(&id, &body);
                 put(&mut self.agreements, id, *body, &make, state);
             }
             Content::Check(id, body) => {
@@ -327,9 +330,20 @@ impl Register {
         let open = (self.open_since(old), statement.at);
         let amendment = Amendment::of(&old.body, body, law, statement.rev, self.amendments.get(id), open);
         if amendment.asks_again {
-            self.widened.insert(id.clone(), index);
+            self.widened.insert(id.to_string(), index);
         }
         self.amendments.insert(id.clone(), amendment);
+    }
+
+    fn index_agreement(&mut self, id: &AgreementId, body: &Agreement) {
+        for mandate in self.agreements.get(id).into_iter().flat_map(|old| &old.body.mandates) {
+            if let Some(agreed) = self.agreed.get_mut(mandate.as_str()) {
+                agreed.remove(id);
+            }
+        }
+        for mandate in &body.mandates {
+            self.agreed.entry(mandate.to_string()).or_default().insert(id.clone());
+        }
     }
 
     fn take_order(&mut self, id: OrderId, body: Order, make: &Make<'_>) {

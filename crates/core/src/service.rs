@@ -213,7 +213,7 @@ impl Service {
             );
         }
         let means = draft.optional_word("means", &Means::PROOFS.map(|means| (means.code(), means))).unwrap_or(Means::Delegate);
-        let sign_in_within = draft.optional_duration("sign_in_within").map(|(_, written)| written);
+        let sign_in_within = draft.optional_duration("sign_in_within").map(|length| length.to_string());
         let post_logout_redirect_uris =
             draft.optional_parses("post_logout_redirect_uris", "List where residents return to after signing out.");
         lawful_uris("post_logout_redirect_uris", &post_logout_redirect_uris, draft);

@@ -12,7 +12,7 @@ use crate::lifecycle::State;
 use crate::mandate::Mandate;
 use crate::register::{Entry, Register, Step};
 use crate::service::Service;
-use crate::time::{DAY, parse_duration};
+use crate::time::DAY;
 
 impl Entry<Contract> {
     /// When the vendor has to have deleted everything, once the contract has ended and until it is closed.
@@ -50,23 +50,28 @@ impl Register {
     /// the law leaves.
     pub fn is_unsupervised(&self, contract: &Entry<Contract>, at: Time) -> bool {
         let law = self.law(&contract.body.controller, at);
+        if !law.supervises() {
+            return false;
+        }
         let grace = law.within(Duty::CheckGrace);
-        law.supervises()
-            && (self.has_failed(contract)
-                || self.check_due(contract).plus(grace) <= at
-                || contract.body.proven_until().is_none_or(|until| until.plus(grace) <= at))
+        self.has_failed(contract)
+            || self.check_due(contract).plus(grace) <= at
+            || contract.body.proven_until().is_none_or(|until| until.plus(grace) <= at)
     }
 
     /// The breach for which a contract rests, by the law of the body that commissions: one at this vendor that is grave or came about by its
     /// own silence, until it is contained.
     pub fn breach_at_vendor(&self, contract: &Entry<Contract>) -> Option<&Entry<Breach>> {
         self.harmful().find(|entry| {
-            let law = self.law(&contract.body.controller, entry.since);
-            let (rule, breach) = (law.vendor_suspension(), &entry.body);
-            let is_grave = breach.severity.is_some_and(|level| rule.from_level <= level);
-            let is_listed = rule.causes.contains(&breach.cause);
+            let breach = &entry.body;
             let is_named = breach.contract.as_ref().is_some_and(|id| id.as_str() == contract.id);
-            is_named && (is_grave || is_listed) || is_listed && self.is_silent_under(breach, contract)
+            // Most breaches are about somebody else, and the law is looked up among all packs.
+            if !is_named && !self.is_silent_under(breach, contract) {
+                return false;
+            }
+            let rule = self.law(&contract.body.controller, entry.since).vendor_suspension();
+            let is_grave = breach.severity.is_some_and(|level| rule.from_level <= level);
+            rule.causes.contains(&breach.cause) || is_named && is_grave
         })
     }
 
@@ -106,9 +111,7 @@ impl Register {
     /// When the vendor has to be looked at next: on the day that the contract gives, or one interval after the last time.
     pub fn check_due(&self, contract: &Entry<Contract>) -> Time {
         let last = self.last_check(contract).map(|check| check.body.done_at);
-        // INVARIANT: a contract is kept only with an interval that can be read.
-        let every = parse_duration(&contract.body.check_every).unwrap_or(0);
-        last.map_or(contract.body.next_check_due, |done_at| done_at.plus(every))
+        last.map_or(contract.body.next_check_due, |done_at| done_at.plus(contract.body.check_every.micros()))
     }
 
     /// Whether the vendor failed when it was last looked at.
@@ -268,11 +271,11 @@ impl Register {
         mandate: &Entry<Mandate>,
         now: Time,
     ) -> impl Iterator<Item = &'a Entry<Agreement>> {
-        self.agreements.values().filter(move |agreement| {
+        let agreed = self.agreed.get(&mandate.id).into_iter().flatten().filter_map(|id| self.agreements.get(id));
+        agreed.filter(move |agreement| {
             agreement.is_in_force(now)
                 && agreement.body.parties.contains(one)
                 && agreement.body.parties.contains(other)
-                && agreement.body.mandates.iter().any(|id| id.as_str() == mandate.id)
                 && self.is_as_agreed(agreement, mandate)
         })
     }
@@ -280,7 +283,7 @@ impl Register {
     /// Whether a mandate still is what the parties of an agreement agreed about: it serves no business, and no revision since the agreement
     /// was published asks people again. What they are asked about again, the parties have to publish again.
     pub fn is_as_agreed(&self, agreement: &Entry<Agreement>, mandate: &Entry<Mandate>) -> bool {
-        let widened = mandate.id.parse().ok().and_then(|id: MandateId| self.widened.get(&id));
+        let widened = self.widened.get(&mandate.id);
         let is_older = |step: &Step| widened.is_none_or(|index| *index < step.index);
         !mandate.body.purpose.commercial && agreement.publication().is_some_and(is_older)
     }

@@ -10,6 +10,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Time(i64);
 
+/// A length of time, read once and kept as it was written: in statements it is an ISO 8601 duration.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Length {
+    micros: i64,
+    text: String,
+}
+
 /// A calendar month in Taipei, counted from January 2020.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Month(pub u16);
@@ -167,6 +174,35 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
+impl Length {
+    /// Reads what [`parse_duration`] reads.
+    pub fn read(text: String) -> Option<Self> {
+        Some(Self { micros: parse_duration(&text)?, text })
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// How long it is, in microseconds.
+    pub const fn micros(&self) -> i64 {
+        self.micros
+    }
+}
+
+impl fmt::Display for Length {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Serialize for Length {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
 /// Reads an ISO 8601 duration of days, hours, minutes and seconds (`P30D`, `PT4H`) or of years and months, which count
 /// as 365 and 30 days. The answer is in microseconds. Negative and empty durations are refused.
 pub fn parse_duration(text: &str) -> Option<i64> {
@@ -222,5 +258,8 @@ mod tests {
         assert_eq!(parse_duration("-P1D"), None);
         assert_eq!(parse_duration("a month"), None);
         assert_eq!(parse_duration("30 days"), None);
+        let length = Length::read("P1M".to_owned()).unwrap();
+        assert_eq!((length.micros(), length.to_string()), (30 * DAY, "P1M".to_owned()));
+        assert_eq!(serde_json::to_string(&length).unwrap(), "\"P1M\"", "as it was written");
     }
 }

@@ -289,6 +289,31 @@ fn what_is_handed_over_is_in_an_agreement_of_both_bodies() {
     assert!(!hands(&library, &parks, &name, day(80).plus(-1)) && !hands(&library, &parks, &name, day(300)));
 }
 
+#[test]
+fn an_agreement_opens_the_mandates_of_its_present_revision_and_no_other() {
+    const BESIDE: &str = "mdt_beside";
+    let mut city = city();
+    city.say(StatementKind::Mandate, BESIDE, "agc_library", joined());
+    let open = |city: &City| {
+        let (library, parks, name) = ("agc_library".parse().unwrap(), "agc_parks".parse().unwrap(), "blk_name".parse().unwrap());
+        let hands = |id: &&str| {
+            let mandate = &city.register.mandates[&id.parse().unwrap()];
+            city.register.hands_over(&library, &parks, mandate, &name, city.now)
+        };
+        [JOINED, BESIDE].into_iter().filter(hands).collect::<Vec<_>>()
+    };
+    for (begins, mandates) in [(80, vec![JOINED, BESIDE]), (100, vec![BESIDE]), (120, vec![JOINED])] {
+        let mut body = agreement_body(day(begins), day(300));
+        body["mandates"] = json!(mandates);
+        publish(&mut city, body);
+        assert!(open(&city).is_empty(), "a revision is a draft");
+        step(&mut city, State::Published);
+        city.now = day(begins);
+        step(&mut city, State::Active);
+        assert_eq!(open(&city), mandates);
+    }
+}
+
 /// The mandate with something else in it, in force.
 fn revise(city: &mut City, change: impl FnOnce(&mut Value)) {
     let mut body = joined();

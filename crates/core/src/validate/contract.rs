@@ -12,7 +12,7 @@ use crate::lawpack::Duty;
 use crate::lifecycle::State;
 use crate::register::{Content, Entry, Register};
 use crate::status::StatusChange;
-use crate::time::{DAY, parse_duration};
+use crate::time::DAY;
 
 pub(super) fn contract(check: &mut Check<'_>) -> Option<Content> {
     let (register, statement) = (check.register, check.statement);
@@ -189,8 +189,7 @@ fn unready(register: &Register, entry: &Entry<Contract>, at: Time) -> Vec<Proble
         let message = "All evidence of the vendor's capability has ended. Attach evidence that is still valid.";
         problems.push(problem("capability_evidence", "expired", message.into()));
     }
-    let every = parse_duration(&body.check_every).unwrap_or(0);
-    if body.next_check_due > body.from.plus(every) {
+    if body.next_check_due > body.from.plus(body.check_every.micros()) {
         let message = "The first check comes later than one interval after the first day. Give an earlier day.";
         problems.push(problem("next_check_due", "too-late", message.into()));
     }

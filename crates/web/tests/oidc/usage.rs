@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use usufruct_app::FOOTPRINT;
 use usufruct_core::Time;
 use usufruct_core::statement::StatementKind;
-use usufruct_core::time::{MINUTE, SECOND};
+use usufruct_core::time::{DAY, MINUTE, SECOND};
 
 use crate::common::{CARD, LIBRARY, OPERATOR, SERVICE, library_card, mandate, service, text};
 use crate::site::{Answer, TestSite, encode};
@@ -95,12 +95,15 @@ async fn a_portal_shows_her_what_was_done_with_her_data() {
     let lines = portal.site.city.app.footprint(portal.resident).unwrap().lines;
     let reading = lines.last().unwrap().event.clone().unwrap();
     assert_eq!((reading.reason.as_str(), reading.blocks[0].0.as_str()), ("shown", FOOTPRINT), "each reading is a line of hers");
-    // The total says how many there are, whatever is told of them; a moment without an offset is in UTC.
+    // The total says how many there are, whatever is told of them; a moment without an offset is in UTC. The reading before is one of that day.
     let until = second.to_string();
-    let page = portal.find(&[("periodEnd", until.trim_end_matches('Z')), ("offset", "1"), ("limit", "1")]).await;
-    assert_eq!(page, json!({ "totalUsages": 2, "usages": [usage(first)] }));
-    let later = portal.find(&[("periodStart", &until), ("periodEnd", &until)]).await;
-    assert_eq!(later, json!({ "totalUsages": 1, "usages": [usage(second)] }));
+    let page = portal.find(&[("periodEnd", until.trim_end_matches('Z')), ("offset", "2"), ("limit", "1")]).await;
+    assert_eq!(page, json!({ "totalUsages": 3, "usages": [usage(first)] }));
+    // Of a moment counts the day alone, at both ends.
+    let later = portal.find(&[("periodStart", &until), ("periodEnd", &first.to_string()), ("offset", "2")]).await;
+    assert_eq!(later, json!({ "totalUsages": 4, "usages": [usage(second), usage(first)] }));
+    let before = portal.find(&[("periodEnd", &first.plus(-DAY).to_string())]).await;
+    assert_eq!(before, json!({ "totalUsages": 0, "usages": [] }));
     // The token that she gave the portal reads hers, and nobody else's.
     let fields = [("userCode", portal.subject.as_str())];
     let given = portal.ask(&portal.given, Some(&portal.subject), &fields).await;
