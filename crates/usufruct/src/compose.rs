@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use usufruct_app::{App, Proposed, Publication};
 use usufruct_core::agreement::Agreement;
 use usufruct_core::breach::{Breach, BreachState};
-use usufruct_core::id::{AgencyId, AgreementId, AssessmentId, MandateId, NoticeId, StatusChangeId};
+use usufruct_core::id::{AgencyId, AgreementId, AssessmentId, BreachId, MandateId, NoticeId, StatusChangeId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::{Rng, random};
 use usufruct_core::register::Register;
