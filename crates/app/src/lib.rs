@@ -69,6 +69,7 @@ mod official;
 mod outbox;
 mod own_erasures;
 mod pause;
+mod pin_memory;
 mod posted_list;
 mod presented;
 mod preview;
