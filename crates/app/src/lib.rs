@@ -115,7 +115,7 @@ pub use act::Acting;
 pub use actor::Actor;
 pub use app::{App, Config, Open, replay};
 pub use audit::{AuditReport, Canaries, Needles};
-pub use authorize::{Authorization, AuthorizeRequest, GrantManagement};
+pub use authorize::{Authorization, AuthorizeRequest, GrantManagement, Lending};
 pub use batch::{BatchAnswer, BatchLine, BatchRequest};
 pub use brakes::{BrakeView, Burst};
 pub use breach_notice::{BreachNotice, Concerned};
