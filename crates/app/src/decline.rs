@@ -3,10 +3,12 @@
 
 use std::sync::Arc;
 
+use usufruct_core::Time;
 use usufruct_core::event::Event;
 use usufruct_core::grant::{GrantKind, GrantState};
 use usufruct_core::id::{GrantId, MandateId, ServiceId};
-use usufruct_core::mandate::Basis;
+use usufruct_core::mandate::{Basis, Mandate};
+use usufruct_core::register::{Entry, Register};
 use usufruct_store::grants::{self, StoredGrant};
 
 use crate::actor::place_by;
@@ -27,7 +29,7 @@ pub enum Decline {
 
 impl App {
     /// The resident, or a delegate for her, does not agree. What she lends already stays lent or paused, for nobody takes it back by not
-    /// answering; an answer about a revision that asks for more than she agreed to is noted.
+    /// answering; that she refuses a revision that asks for more than she agreed to is noted.
     pub fn decline(
         &self,
         actor: impl Into<Actor>,
@@ -47,7 +49,7 @@ impl App {
             ));
         }
         let found = self.db.read(|conn| grants::find(conn, resident, entry.number))?;
-        if found.is_some_and(|found| lending(&register, entry, found.grant, now).is_some()) {
+        if found.is_some_and(|found| decline.leaves(&register, entry, found, now)) {
             return Ok(());
         }
         let id = GrantId::fresh(now, self.rng());
@@ -63,7 +65,7 @@ impl App {
         self.db.transaction("decline", move |tx| {
             let both = actor.permit(tx, &vault, now)?;
             let found = grants::find(tx, resident, declined.mandate)?;
-            if found.is_some_and(|found| lending(&shared, &asked, found.grant, now).is_some()) {
+            if found.is_some_and(|found| decline.leaves(&shared, &asked, found, now)) {
                 return Err(Error::Stale);
             }
             grants::put(tx, &declined)?;
@@ -99,6 +101,12 @@ impl Decline {
             Self::Deferred => GrantState::Deferred,
             Self::Refused => GrantState::Refused,
         }
+    }
+
+    /// Whether what she agreed to stays as it is: while it is lent, and where she will be asked again anyway.
+    fn leaves(self, register: &Register, entry: &Entry<Mandate>, found: StoredGrant, now: Time) -> bool {
+        let is_hers_to_end = matches!(found.grant.state, GrantState::Given | GrantState::Paused);
+        is_hers_to_end && (self == Self::Deferred || lending(register, entry, found.grant, now).is_some())
     }
 }
 

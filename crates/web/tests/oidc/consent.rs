@@ -170,6 +170,9 @@ async fn a_no_to_a_revision_that_asks_for_more_is_noted() {
     site.city.clock.advance(SECOND);
     let page = site.authorize(&cookie, &[]).await;
     assert!(page.text().contains("To count readers.") && page.text().contains("value=\"refuse\""));
+    assert_eq!(site.decide(&cookie, &page, &[("decision", "not-now")]).await.led_error(), "access_denied");
+    assert_eq!(site.city.app.grants(resident).unwrap()[0].grant.state, GrantState::Given, "she can still withdraw it");
+    let page = site.authorize(&cookie, &[]).await;
     assert_eq!(site.decide(&cookie, &page, &[("decision", "refuse")]).await.led_error(), "access_denied");
     assert_eq!(site.authorize(&cookie, &[]).await.led_error(), "access_denied", "she is not asked again");
     let events = site.city.app.footprint(resident).unwrap().lines.into_iter().map(|line| line.event.unwrap());
