@@ -195,8 +195,8 @@ impl App {
         })
     }
 
-    /// Makes another access token for what still holds of an authorization, and says for what. The refresh token stays as it is (FAPI 2.0
-    /// 5.3.2.1, 9).
+    /// Makes another access token for an authorization that still holds, without what she has paused, and says for what. The refresh token
+    /// stays as it is (FAPI 2.0 5.3.2.1, 9).
     pub fn refresh(&self, refresh: &Refresh) -> Result<Tokens, Error> {
         let now = self.now();
         let token_hash = hash(&refresh.refresh_token);
@@ -244,8 +244,10 @@ impl App {
             }
             let Some(granted) = standing(tx, &register, &service, resident, &asked, now)? else { return Ok(None) };
             // What she has paused comes back when she resumes it, and holds up nothing else meanwhile.
-            if granted.is_empty() && mandates(&asked).next().is_some() && !pauses(tx, &register, resident, &asked, now)? {
-                return Ok(None);
+            for missing in mandates(&asked).filter(|id| granted.iter().all(|granted| granted.mandate != *id)) {
+                if !is_paused(tx, &register, resident, &missing, now)? {
+                    return Ok(None);
+                }
             }
             let scope = scope_of(&asked, &granted);
             if scope.is_empty() {
@@ -445,15 +447,17 @@ pub(crate) fn standing(
     Ok(Some(all))
 }
 
-/// Whether she has paused what she agreed to under a mandate of a scope.
-fn pauses(conn: &mut dyn Connection, register: &Register, resident: u64, scope: &str, now: Time) -> Result<bool, Error> {
-    for entry in mandates(scope).filter_map(|id| register.mandates.get(&id)) {
-        let found = grants::find(conn, resident, entry.number)?;
-        if found.is_some_and(|found| found.grant.state == GrantState::Paused && now < found.grant.valid_until) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+/// Whether she has paused what she agreed to under a mandate.
+fn is_paused(
+    conn: &mut dyn Connection,
+    register: &Register,
+    resident: u64,
+    mandate: &MandateId,
+    now: Time,
+) -> Result<bool, Error> {
+    let Some(entry) = register.mandates.get(mandate) else { return Ok(false) };
+    let found = grants::find(conn, resident, entry.number)?;
+    Ok(found.is_some_and(|found| found.grant.state == GrantState::Paused && now < found.grant.valid_until))
 }
 
 /// The words of a scope that stand: those that name no mandate, and the mandates that are good for something.
