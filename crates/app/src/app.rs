@@ -25,6 +25,7 @@ use crate::courier::Courier;
 use crate::dates::Closed;
 use crate::ledger::Head;
 use crate::log_publisher::{Announced, LogPublisher};
+use crate::pin_memory::PinMemory;
 use crate::spread::SPREAD;
 use crate::tag_index::Segments;
 use crate::{CardDoor, Error, House, RootPlace, VaultSetup, key_tree};
@@ -97,6 +98,7 @@ pub struct App {
     /// Pseudonym domains whose pseudonyms are all being replaced.
     pub(crate) rotating_sectors: RwLock<BTreeSet<u64>>,
     resident_locks: Vec<Mutex<()>>,
+    pub(crate) pin_memory: PinMemory,
     /// Commitments to officers whose words are known to be kept.
     known_officers: Mutex<HashSet<[u8; 32]>>,
 }
@@ -174,6 +176,7 @@ impl App {
             rotating: Mutex::default(),
             rotating_sectors: RwLock::default(),
             resident_locks: (0..64).map(|_| Mutex::new(())).collect(),
+            pin_memory: PinMemory::new(),
             known_officers: Mutex::default(),
         };
         app.make_keys(&register)?;

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use usufruct_core::delegation::Power;
 use usufruct_core::event::Kind;
-use usufruct_core::grant::GrantState;
+use usufruct_core::grant::{Grant, GrantState};
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
 use usufruct_core::mandate::{Basis, Mandate};
 use usufruct_core::means::AskedSignIn;
@@ -76,6 +76,14 @@ pub struct Authorization {
     pub to_ask: Vec<MandateId>,
     /// Those of them to which she has agreed, with the blocks that she lends. She is asked about the service alone.
     pub lent: BTreeMap<MandateId, Vec<BlockId>>,
+}
+
+/// What a resident lends under a mandate, whose present revision asks for what she agreed to.
+#[derive(Clone, Debug)]
+pub struct Lending {
+    pub blocks: Vec<BlockId>,
+    /// Whether she holds it back until she resumes it.
+    pub is_paused: bool,
 }
 
 impl Authorization {
@@ -155,20 +163,28 @@ impl App {
             if entry.body.legal_basis.code != Basis::Consent {
                 continue;
             }
-            let stored = self.db.read(|conn| grants::find(conn, resident, entry.number))?.map(|stored| stored.grant);
-            let given = stored.filter(|grant| {
-                grant.state == GrantState::Given && register.still_holds(&grant.mandate_hash, entry) && now < grant.valid_until
-            });
-            match given {
-                Some(_) if let_in.contains(id.as_str()) => {}
-                Some(grant) => {
-                    lent.insert(id.clone(), grant.blocks);
+            match self.lending_under(resident, entry, now)? {
+                Some(lending) if !lending.is_paused && let_in.contains(id.as_str()) => {}
+                Some(lending) if !lending.is_paused => {
+                    lent.insert(id.clone(), lending.blocks);
                     to_ask.push(id);
                 }
-                None => to_ask.push(id),
+                _ => to_ask.push(id),
             }
         }
         Ok(Authorization { to_ask, lent })
+    }
+
+    /// What the resident lends under a mandate that rests on consent; `None` also where she agreed to a revision that does not hold any more.
+    pub fn lending(&self, resident: u64, mandate: &MandateId) -> Result<Option<Lending>, Error> {
+        let register = self.register();
+        let entry = register.mandates.get(mandate).ok_or(Error::Unknown { what: "mandate" })?;
+        self.lending_under(resident, entry, self.now())
+    }
+
+    fn lending_under(&self, resident: u64, entry: &Entry<Mandate>, now: Time) -> Result<Option<Lending>, Error> {
+        let found = self.db.read(|conn| grants::find(conn, resident, entry.number))?;
+        Ok(found.and_then(|found| lending(&self.register(), entry, found.grant, now)))
     }
 
     /// The words of a scope for which she has let the service in: at a sign-in or a counter that still counts, or on the pages of this request.
@@ -363,6 +379,15 @@ impl App {
         next.mark = Some(of_authorization(&self.vault, &next)?);
         Ok(next)
     }
+}
+
+/// What is lent by a grant now; `None` where it has ended, was not given or is to a revision that does not hold any more.
+pub(crate) fn lending(register: &Register, entry: &Entry<Mandate>, grant: Grant, now: Time) -> Option<Lending> {
+    let is_paused = grant.state == GrantState::Paused;
+    let lends = (is_paused || grant.state == GrantState::Given)
+        && register.still_holds(&grant.mandate_hash, entry)
+        && now < grant.valid_until;
+    lends.then_some(Lending { blocks: grant.blocks, is_paused })
 }
 
 /// The marks of what a resident authorized a service for.

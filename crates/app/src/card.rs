@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use argon2::password_hash::{Output, ParamsString, PasswordHash, Salt, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
 use usufruct_core::event::Kind;
 use usufruct_core::hash::{equal, sha256};
@@ -181,17 +181,32 @@ impl App {
 
     /// Argon2id over the PIN under a key of the house: who steals the store alone cannot try PINs on it.
     fn pin_hash(&self, secret_hash: &Digest, pin: &str) -> Result<String, Error> {
-        let broken = |_| Error::House { what: "a PIN could not be hashed".to_owned() };
-        let salt = SaltString::encode_b64(&random::<16>(self.rng())).map_err(broken)?;
-        Ok(hasher()?.hash_password(&self.peppered(secret_hash, pin)?, &salt).map_err(broken)?.to_string())
+        let broken = |_: argon2::password_hash::Error| Error::House { what: "a PIN could not be hashed".to_owned() };
+        let (hasher, salt) = (hasher()?, random::<16>(self.rng()));
+        let mut out = [0; Params::DEFAULT_OUTPUT_LEN];
+        self.pin_memory
+            .digest(&hasher, &self.peppered(secret_hash, pin)?, &salt, &mut out)
+            .map_err(|error| broken(error.into()))?;
+        let salt = SaltString::encode_b64(&salt).map_err(broken)?;
+        let hash = PasswordHash {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(hasher.params()).map_err(broken)?,
+            salt: Some(salt.as_salt()),
+            hash: Some(Output::new(&out).map_err(broken)?),
+        };
+        Ok(hash.to_string())
     }
 
     fn is_pin(&self, secret_hash: &Digest, pin: &str, stored: &str) -> bool {
-        let (Ok(stored), Ok(hasher), Ok(peppered)) = (PasswordHash::new(stored), hasher(), self.peppered(secret_hash, pin))
-        else {
+        let (Ok(stored), Ok(peppered)) = (PasswordHash::new(stored), self.peppered(secret_hash, pin)) else { return false };
+        let (Ok(params), Some(salt), Some(expected)) = (Params::try_from(&stored), stored.salt, stored.hash) else {
             return false;
         };
-        hasher.verify_password(&peppered, &stored).is_ok()
+        let (mut bytes, mut out) = ([0; Salt::MAX_LENGTH], vec![0; expected.len()]);
+        let Ok(salt) = salt.decode_b64(&mut bytes) else { return false };
+        let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        self.pin_memory.digest(&hasher, &peppered, salt, &mut out).is_ok() && equal(&out, expected.as_bytes())
     }
 
     fn peppered(&self, secret_hash: &Digest, pin: &str) -> Result<[u8; 32], Error> {

@@ -3,14 +3,16 @@
 
 use std::sync::Arc;
 
+use usufruct_core::Time;
 use usufruct_core::event::Event;
 use usufruct_core::grant::{GrantKind, GrantState};
 use usufruct_core::id::{GrantId, MandateId, ServiceId};
-use usufruct_core::mandate::Basis;
+use usufruct_core::mandate::{Basis, Mandate};
+use usufruct_core::register::{Entry, Register};
 use usufruct_store::grants::{self, StoredGrant};
 
 use crate::actor::place_by;
-use crate::authorize::AuthorizeRequest;
+use crate::authorize::{AuthorizeRequest, lending};
 use crate::consent::stored;
 use crate::pause::event;
 use crate::release::first_number;
@@ -26,7 +28,8 @@ pub enum Decline {
 }
 
 impl App {
-    /// The resident, or a delegate for her, does not agree. What she lends already stays lent, for nobody takes it back by not answering.
+    /// The resident, or a delegate for her, does not agree. What she lends already stays lent or paused, for nobody takes it back by not
+    /// answering; that she refuses a revision that asks for more than she agreed to is noted.
     pub fn decline(
         &self,
         actor: impl Into<Actor>,
@@ -46,7 +49,7 @@ impl App {
             ));
         }
         let found = self.db.read(|conn| grants::find(conn, resident, entry.number))?;
-        if found.is_some_and(|found| lends(&found)) {
+        if found.is_some_and(|found| decline.leaves(&register, entry, found, now)) {
             return Ok(());
         }
         let id = GrantId::fresh(now, self.rng());
@@ -58,9 +61,11 @@ impl App {
             ..event(&declined, decline.state().code(), now)
         };
         let (vault, rng, keyring) = (Arc::clone(&self.vault), Arc::clone(&self.rng), self.keyring(resident)?);
+        let (shared, asked) = (Arc::clone(&register), entry.clone());
         self.db.transaction("decline", move |tx| {
             let both = actor.permit(tx, &vault, now)?;
-            if grants::find(tx, resident, declined.mandate)?.is_some_and(|found| lends(&found)) {
+            let found = grants::find(tx, resident, declined.mandate)?;
+            if found.is_some_and(|found| decline.leaves(&shared, &asked, found, now)) {
                 return Err(Error::Stale);
             }
             grants::put(tx, &declined)?;
@@ -97,10 +102,12 @@ impl Decline {
             Self::Refused => GrantState::Refused,
         }
     }
-}
 
-fn lends(found: &StoredGrant) -> bool {
-    matches!(found.grant.state, GrantState::Given | GrantState::Paused)
+    /// Whether what she agreed to stays as it is: while it is lent, and where she will be asked again anyway.
+    fn leaves(self, register: &Register, entry: &Entry<Mandate>, found: StoredGrant, now: Time) -> bool {
+        let is_hers_to_end = matches!(found.grant.state, GrantState::Given | GrantState::Paused);
+        is_hers_to_end && (self == Self::Deferred || lending(register, entry, found.grant, now).is_some())
+    }
 }
 
 /// Reason of the line.

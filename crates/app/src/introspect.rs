@@ -12,7 +12,7 @@ use usufruct_store::{authorizations, refresh_tokens};
 use crate::row_mark::{true_authorization, true_token};
 use crate::session::hash;
 use crate::sign_in::{active_service, served_service};
-use crate::token::{RELEASE_SCOPE, granted, mandates, standing};
+use crate::token::{RELEASE_SCOPE, mandates, scope_of, standing};
 use crate::{App, Error, Granted, HeldToken, Presented};
 
 /// Scope of a service's own token that asks what an authorization is good for.
@@ -69,6 +69,7 @@ pub struct Introspection {
     pub service: ServiceId,
     /// Pairwise subject; `None` for a service's own token.
     pub subject: Option<String>,
+    /// What it was given for; as told to its service, what of it stands.
     pub scope: String,
     pub issued_at: Time,
     pub expires_at: Time,
@@ -76,6 +77,7 @@ pub struct Introspection {
     pub means: Means,
     /// Thumbprint of the key that it is bound to.
     pub jkt: Option<String>,
+    /// What of it is good for something now.
     pub granted: Vec<Granted>,
     /// Id of its authorization.
     pub grant_id: Option<String>,
@@ -160,11 +162,13 @@ impl App {
         self.describe(token)
     }
 
-    /// What a live token is good for. `None` for everything else, without a reason. The proofs of the caller are noted.
+    /// What a live token is good for, with those words of its scope that stand. `None` for everything else, without a reason. The proofs of
+    /// the caller are noted.
     pub fn introspect(&self, access_token: &str, presented: Vec<Presented>) -> Result<Option<Introspection>, Error> {
         self.note(presented)?;
         let Some(token) = self.live_token(access_token)? else { return Ok(None) };
-        self.describe(token)
+        let found = self.describe(token)?;
+        Ok(found.map(|found| Introspection { scope: scope_of(&found.scope, &found.granted), ..found }))
     }
 
     /// Revokes a token of an authenticated service, and with a refresh token everything that came from its code. Unknown tokens
@@ -227,7 +231,7 @@ impl App {
         let granted = match token.resident {
             Some(resident) => {
                 let (register, now) = (self.register(), self.now());
-                self.db.read(|conn| granted(conn, &register, &token.service, resident, &token.scope, now))?.unwrap_or_default()
+                self.db.read(|conn| standing(conn, &register, &token.service, resident, &token.scope, now))?.unwrap_or_default()
             }
             None => Vec::new(),
         };
@@ -266,13 +270,4 @@ impl App {
             })
         }))
     }
-}
-
-/// The words of a scope that stand: those that name no mandate, and the mandates that are good for something.
-fn scope_of(scope: &str, standing: &[Granted]) -> String {
-    let stands = |word: &&str| match word.parse::<MandateId>() {
-        Ok(id) => standing.iter().any(|granted| granted.mandate == id),
-        Err(_) => true,
-    };
-    scope.split(' ').filter(stands).collect::<Vec<_>>().join(" ")
 }

@@ -1,5 +1,7 @@
 //! Tokens: opaque, short, stored as hashes, bound to a key, and worth nothing once their mandate or grant is gone.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use usufruct_core::event::Form;
@@ -193,7 +195,8 @@ impl App {
         })
     }
 
-    /// Makes another access token for an authorization that still holds. The refresh token stays as it is (FAPI 2.0 5.3.2.1, 9).
+    /// Makes another access token for an authorization that still holds, without what she has paused, and says for what. The refresh token
+    /// stays as it is (FAPI 2.0 5.3.2.1, 9).
     pub fn refresh(&self, refresh: &Refresh) -> Result<Tokens, Error> {
         let now = self.now();
         let token_hash = hash(&refresh.refresh_token);
@@ -219,7 +222,8 @@ impl App {
             token_hash: hash(&access_token),
             service: known.service.clone(),
             resident: Some(known.resident),
-            scope: scope.clone(),
+            // Said where it is known what of it stands.
+            scope: String::new(),
             auth_time: Some(known.auth_time),
             code_hash: Some(known.code_hash),
             jkt: refresh.jkt.clone(),
@@ -229,25 +233,35 @@ impl App {
             expires_at: now.plus(TOKEN_LIFE).min(known.expires_at),
             mark: None,
         };
-        let token = marked_token(&self.vault, token)?;
         let expires_in_seconds = (token.expires_at.micros() - now.micros()) / SECOND;
-        let (register, presented) = (self.register(), refresh.presented.clone());
-        let (service, resident, asked) = (known.service.clone(), known.resident, scope.clone());
+        let (register, presented, vault) = (self.register(), refresh.presented.clone(), Arc::clone(&self.vault));
+        let (service, resident, asked) = (known.service.clone(), known.resident, scope);
         let granted = self.db.transaction("refresh token", move |tx| {
             Presented::note(&presented, tx)?;
             // A withdrawal deletes it, and may have come in between.
             if refresh_tokens::find(tx, &token_hash)?.is_none() {
                 return Ok::<_, Error>(None);
             }
-            let Some(granted) = granted(tx, &register, &service, resident, &asked, now)? else { return Ok(None) };
-            tokens::insert(tx, &token)?;
-            Ok(Some(granted))
+            let Some(granted) = standing(tx, &register, &service, resident, &asked, now)? else { return Ok(None) };
+            // What she has paused comes back when she resumes it, and holds up nothing else meanwhile.
+            for missing in mandates(&asked).filter(|id| granted.iter().all(|granted| granted.mandate != *id)) {
+                if !is_paused(tx, &register, resident, &missing, now)? {
+                    return Ok(None);
+                }
+            }
+            let scope = scope_of(&asked, &granted);
+            if scope.is_empty() {
+                return Err(Error::WiderScope);
+            }
+            tokens::insert(tx, &marked_token(&vault, Token { scope: scope.clone(), ..token.clone() })?)?;
+            Ok(Some((scope, granted)))
         })?;
+        let (scope, granted) = granted.ok_or_else(bad_code)?;
         Ok(Tokens {
             access_token,
             expires_in_seconds,
             scope,
-            granted: granted.ok_or_else(bad_code)?,
+            granted,
             subject: subject?,
             auth_time: known.auth_time,
             means: known.means,
@@ -431,6 +445,28 @@ pub(crate) fn standing(
         });
     }
     Ok(Some(all))
+}
+
+/// Whether she has paused what she agreed to under a mandate.
+fn is_paused(
+    conn: &mut dyn Connection,
+    register: &Register,
+    resident: u64,
+    mandate: &MandateId,
+    now: Time,
+) -> Result<bool, Error> {
+    let Some(entry) = register.mandates.get(mandate) else { return Ok(false) };
+    let found = grants::find(conn, resident, entry.number)?;
+    Ok(found.is_some_and(|found| found.grant.state == GrantState::Paused && now < found.grant.valid_until))
+}
+
+/// The words of a scope that stand: those that name no mandate, and the mandates that are good for something.
+pub(crate) fn scope_of(scope: &str, standing: &[Granted]) -> String {
+    let stands = |word: &&str| match word.parse::<MandateId>() {
+        Ok(id) => standing.iter().any(|granted| granted.mandate == id),
+        Err(_) => true,
+    };
+    scope.split(' ').filter(stands).collect::<Vec<_>>().join(" ")
 }
 
 /// The mandates that a scope names.

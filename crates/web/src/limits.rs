@@ -140,6 +140,8 @@ impl Limiters {
     fn of(&self, method: &Method, path: &str) -> Option<&Limiter<IpAddr>> {
         let is_post = *method == Method::POST;
         match path {
+            // A preflight does nothing, and a page whose preflight is refused never reads that it asked too often.
+            _ if *method == Method::OPTIONS && oidc::cross_origin::is_called(path) => None,
             _ if is_guess(method, path) => Some(&self.guesses),
             "/developers" if is_post => Some(&self.registrations),
             _ if ["/webauthn/", "/sign-in/certificate/", "/officials/sign-in/"].iter().any(|front| path.starts_with(front)) => {

@@ -140,8 +140,12 @@ async fn card(
     let known = Arc::clone(&asked);
     let card = blocking(&site, move |app| app.known_card(&known)).await?;
     let turn = site.pins.take(card).await?;
-    let outcome = attempt(&site, move |app| app.sign_in_with_card(&asked, session.as_ref(), &device.0)).await;
-    drop(turn);
+    let outcome = attempt(&site, move |app| {
+        // The work goes on when the browser hangs up, and so does its turn.
+        let _turn = turn;
+        app.sign_in_with_card(&asked, session.as_ref(), &device.0)
+    })
+    .await;
     match outcome {
         Ok(signed_in) => {
             let mut response = see(&next)?;

@@ -32,6 +32,9 @@ enrol-failed = The passkey could not be made. Check the code and try again.
 # Consent and signing out.
 consent-title = { $service } asks for your data
 consent-lent = You have agreed to this before. If you agree here, { $service } may use what you lend already. Nothing more is lent, and your consent stays as it is.
+consent-lending = You lend this already. If you agree, you say yes to it again. If you choose “Not now”, it stays lent.
+consent-paused = You have agreed to this before and paused it. If you agree here, it goes on as before, and { $service } may use it. Nothing more is lent. If you choose “Not now”, it stays paused.
+consent-change = Withdraw, pause or resume it under “Consents”
 consent-required = What it needs
 consent-optional = What you may add
 consent-who = Who gets it

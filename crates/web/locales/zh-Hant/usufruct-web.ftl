@@ -32,6 +32,9 @@ enrol-failed = 無法建立通行金鑰。請確認代碼後再試一次。
 # 同意與登出。
 consent-title = { $service }想使用您的資料
 consent-lent = 您先前已同意這項用途。若您在此同意，{ $service }也可以使用您已借出的資料；不會多借出任何資料，原先的同意維持不變。
+consent-lending = 您目前已借出這些資料。若您同意，即再次確認；若選擇「先不要」，資料仍維持借出。
+consent-paused = 您先前已同意這項用途，目前由您暫停。若您在此同意，將依原先的同意恢復，{ $service }也可以使用，不會多借出任何資料；若選擇「先不要」，則維持暫停。
+consent-change = 在「同意紀錄」撤回、暫停或恢復
 consent-required = 必要的資料
 consent-optional = 您可以另外提供的資料
 consent-who = 誰會收到

@@ -125,9 +125,11 @@ impl FromService {
 }
 
 const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-/// Longest life of an assertion, and how far a client's clock may be ahead.
+/// Longest life of an assertion, and how far a client's clock may be ahead, as its own times say (FAPI 2.0 Security Profile 5.3.2.1, 13):
+/// that makes no assertion live longer, beyond the ten seconds that have to be borne.
 const LONGEST_LIFE: i64 = 5 * MINUTE;
 const AHEAD: i64 = 60 * SECOND;
+const BORNE: i64 = 10 * SECOND;
 
 #[derive(Deserialize)]
 struct Claims {
@@ -225,7 +227,7 @@ fn is_timely(site: &Site, claims: &Claims) -> bool {
     let ahead = now + AHEAD;
     claims.exp.0 > now
         // A clock that is ahead says so in iat.
-        && claims.exp.0 <= now.max(claims.iat.map_or(now, |iat| iat.0)) + LONGEST_LIFE
+        && claims.exp.0 <= claims.iat.map_or(now, |iat| iat.0.clamp(now, now + BORNE)) + LONGEST_LIFE
         && claims.iat.is_none_or(|iat| iat.0 <= ahead)
         && claims.nbf.is_none_or(|nbf| nbf.0 <= ahead)
 }

@@ -9,7 +9,7 @@ use axum::http::header::CONTENT_SECURITY_POLICY;
 use axum::response::Response;
 use i18n_embed_fl::fl;
 use serde::Deserialize;
-use usufruct_app::{App, AuthorizeRequest, Decline, Error, OpenSession};
+use usufruct_app::{App, AuthorizeRequest, Decline, Error, Lending, OpenSession};
 use usufruct_core::delegation::Power;
 use usufruct_core::event::Form;
 use usufruct_core::hash::equal;
@@ -37,8 +37,9 @@ struct ConsentPage {
     mandate_id: MandateId,
     mandate: Mandate,
     layers: Layers,
-    /// Whether she has agreed to it before, so that the question is about the service alone.
-    is_lent: bool,
+    asks: Asks,
+    /// Whether she lends under it or has paused it, so that a "No" could take nothing back.
+    is_lending: bool,
     required: Vec<ShownBlock>,
     optional: Vec<ShownBlock>,
     recipients: Vec<ShownRecipient>,
@@ -51,10 +52,47 @@ struct ConsentPage {
 /// A mandate that she is asked about.
 pub(crate) struct Question {
     mandate: MandateId,
-    /// What she lends under it already, where only the service is new to her.
-    lent: Option<Vec<BlockId>>,
+    asks: Asks,
+    /// What she lends under it already, or has paused.
+    lending: Option<Lending>,
     /// Whether she wishes never to be asked about optional blocks.
     no_optional: bool,
+}
+
+/// What she is asked about a mandate. What the last two show is what she lends already, as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Asks {
+    /// To lend under it.
+    #[default]
+    Consent,
+    /// To let a service use what she lends already.
+    Service,
+    /// To resume what she has paused, and let the service use it.
+    Resumption,
+}
+
+impl Asks {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Consent => "consent",
+            Self::Service => "service",
+            Self::Resumption => "resumption",
+        }
+    }
+}
+
+impl Question {
+    /// `again` where she is asked also about what she agreed to before, with all that she may choose.
+    fn new(app: &App, resident: u64, mandate: MandateId, no_optional: bool, again: bool) -> Result<Self, Error> {
+        let lending = app.lending(resident, &mandate)?;
+        let asks = match &lending {
+            Some(lending) if lending.is_paused => Asks::Resumption,
+            Some(_) if !again => Asks::Service,
+            _ => Asks::Consent,
+        };
+        Ok(Self { mandate, asks, lending, no_optional })
+    }
 }
 
 /// A block as the page shows it.
@@ -81,7 +119,8 @@ pub(crate) fn page(
     asked: &Asked,
     question: &Question,
 ) -> Result<Response, Fault> {
-    let Question { mandate, lent, no_optional } = question;
+    let Question { mandate, asks, lending, no_optional } = question;
+    let kept = lending.as_ref().filter(|_| *asks != Asks::Consent);
     let register = site.app.register();
     let entry = register.mandates.get(mandate).ok_or_else(|| Fault::not_found("mandate"))?;
     let layers = Layers::of(&register, mandate, site.app.now()).ok_or_else(|| Fault::not_found("notice"))?;
@@ -96,12 +135,12 @@ pub(crate) fn page(
         reason: block.reason.clone(),
         form: block.form,
     };
-    let is_needed = |block: &AskedBlock| match lent {
-        Some(lent) => lent.contains(&block.block),
+    let is_needed = |block: &AskedBlock| match kept {
+        Some(kept) => kept.blocks.contains(&block.block),
         None => block.necessity == Necessity::Required,
     };
     let is_offered = |block: &AskedBlock| {
-        lent.is_none()
+        kept.is_none()
             && !no_optional
             && block.necessity == Necessity::Optional
             && is_wanted(&asked.request, mandate, &block.block)
@@ -114,13 +153,14 @@ pub(crate) fn page(
         mandate_id: mandate.clone(),
         mandate: entry.body.clone(),
         layers,
-        is_lent: lent.is_some(),
+        asks: *asks,
+        is_lending: lending.is_some(),
         required: blocks.iter().filter(|block| is_needed(block)).map(shown).collect(),
         optional: blocks.iter().filter(|block| is_offered(block)).map(shown).collect(),
         recipients: recipients(&register, &entry.body),
         alternatives: service.body.alternatives.clone(),
         until: entry.body.sunset_at,
-        mark: mark(site, session, mandate, &asked.raw, lent.is_some())?,
+        mark: mark(site, session, mandate, &asked.raw, *asks)?,
         raw: asked.raw.clone(),
     };
     let mut response = show(&content);
@@ -138,9 +178,9 @@ pub(crate) struct Decision {
     request: String,
     mark: String,
     decision: String,
-    /// `yes` where the page asked about the service alone.
+    /// What the page asked.
     #[serde(default)]
-    lent: String,
+    asks: Asks,
     /// Optional blocks, separated by spaces; each ticked box sends its own `optional_<block>`.
     #[serde(flatten)]
     fields: std::collections::BTreeMap<String, String>,
@@ -152,8 +192,8 @@ pub(crate) async fn decide(
     page: Page,
     CheckedOfAnybody(session, decision): CheckedOfAnybody<Decision>,
 ) -> Result<Response, Fault> {
-    let is_lent = decision.lent == "yes";
-    let known = mark(&site, &session, &decision.mandate, &decision.request, is_lent)?;
+    let asks = decision.asks;
+    let known = mark(&site, &session, &decision.mandate, &decision.request, asks)?;
     if !equal(known.as_bytes(), decision.mark.as_bytes()) {
         return Err(Fault::foreign_form());
     }
@@ -165,7 +205,7 @@ pub(crate) async fn decide(
             _ => None,
         };
         // Who may not decide for her says nothing in her name.
-        let actor = session.actor(&[Power::Consents]).ok().filter(|_| !is_lent);
+        let actor = session.actor(&[Power::Consents]).ok().filter(|_| asks == Asks::Consent);
         if let (Some(actor), Some(declined)) = (actor, declined) {
             let (service, mandate) = (asked.request.service.clone(), decision.mandate.clone());
             blocking(&site, move |app| app.decline(actor, &service, &mandate, declined)).await?;
@@ -175,7 +215,7 @@ pub(crate) async fn decide(
     let chosen: Result<Vec<BlockId>, _> =
         decision.fields.keys().filter_map(|key| key.strip_prefix("optional_")).map(str::parse).collect();
     let chosen = chosen.map_err(|_| Fault::bad_form())?;
-    if !chosen.iter().all(|block| !is_lent && is_wanted(&asked.request, &decision.mandate, block)) {
+    if !chosen.iter().all(|block| asks == Asks::Consent && is_wanted(&asked.request, &decision.mandate, block)) {
         return Err(Fault::bad_form());
     }
     let (resident, wanted, mandate, again) = (session.person(), asked.request.clone(), decision.mandate.clone(), asked.again);
@@ -183,12 +223,15 @@ pub(crate) async fn decide(
     let open = blocking(&site, move |app| {
         let open = questions(app, resident, &wanted, again)?;
         let lends = app.authorization(resident, &wanted)?.lends(&mandate);
-        if is_lent && !lends {
+        let is_paused = open.iter().any(|question| question.mandate == mandate && question.asks == Asks::Resumption);
+        if !lends && (asks == Asks::Service || is_paused != (asks == Asks::Resumption)) {
             return Ok(Err(open));
         }
         // What was agreed to before, here or in another window, stays as it is, with its uses counted.
         let kept = lends && (!again || is_as_before(app, resident, &mandate, &chosen)?);
-        if kept && again {
+        if is_paused {
+            app.resume(actor, &mandate)?;
+        } else if kept && again {
             app.reaffirm(actor, &wanted.service, &mandate)?;
         } else if !kept && open.iter().any(|question| question.mandate == mandate) {
             app.consent(actor, &wanted.service, &mandate, &chosen)?;
@@ -198,7 +241,7 @@ pub(crate) async fn decide(
     .await?;
     let open = match open {
         Ok(open) => open,
-        // She has withdrawn since, and this page did not ask her to lend anything anew.
+        // She has withdrawn, paused or resumed since, and this page did not ask her what is to be asked now.
         Err(open) => {
             let question = open.iter().find(|question| question.mandate == decision.mandate).ok_or_else(Fault::bad_form)?;
             return self::page(&site, page, &session, &asked, question);
@@ -221,15 +264,14 @@ pub(crate) async fn decide(
 pub(crate) fn questions(app: &App, resident: u64, request: &AuthorizeRequest, again: bool) -> Result<Vec<Question>, Error> {
     let no_optional = app.wishes(resident)?.no_optional;
     if !again {
-        let mut open = app.authorization(resident, request)?;
-        let question = |mandate: MandateId| Question { lent: open.lent.remove(&mandate), mandate, no_optional };
-        return Ok(open.to_ask.into_iter().map(question).collect());
+        let open = app.authorization(resident, request)?.to_ask.into_iter();
+        return open.map(|mandate| Question::new(app, resident, mandate, no_optional, false)).collect();
     }
     let register = app.register();
     let rests_on_consent =
         |id: &MandateId| register.mandates.get(id).is_some_and(|entry| entry.body.legal_basis.code == Basis::Consent);
     let mandates = app.scope_mandates(&request.service, &request.scope)?.into_iter().filter(rests_on_consent);
-    Ok(mandates.map(|mandate| Question { mandate, lent: None, no_optional }).collect())
+    mandates.map(|mandate| Question::new(app, resident, mandate, no_optional, true)).collect()
 }
 
 /// Whether she chose the same optional blocks as in the consent she has given.
@@ -261,10 +303,9 @@ pub(crate) fn within(page: Page, asked: &Asked) -> Page {
 }
 
 /// Binds the shown request, the shown revision of the mandate and what was asked to the session: what is agreed to is what was shown.
-fn mark(site: &Site, session: &OpenSession, mandate: &MandateId, raw: &str, is_lent: bool) -> Result<String, Error> {
+fn mark(site: &Site, session: &OpenSession, mandate: &MandateId, raw: &str, asks: Asks) -> Result<String, Error> {
     let revision = site.app.register().mandates.get(mandate).map(|entry| entry.hash.to_string()).unwrap_or_default();
-    let what = if is_lent { "service" } else { "mandate" };
-    site.app.mark("consent", Some(session), &[mandate.as_str(), &revision, what, raw])
+    site.app.mark("consent", Some(session), &[mandate.as_str(), &revision, asks.code(), raw])
 }
 
 fn recipients(register: &Register, mandate: &Mandate) -> Vec<ShownRecipient> {

@@ -23,7 +23,7 @@ const CALLED: [&str; 3] = ["/oidc/revoke", "/oidc/token", "/oidc/userinfo"];
 /// Lets the pages of services without a key read the answer, also where the request came too slowly or was one too many: they learn from
 /// it when to come back.
 pub(crate) async fn share(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
-    if !CALLED.contains(&request.uri().path()) {
+    if !is_called(request.uri().path()) {
         return next.run(request).await;
     }
     let origin = request.headers().get(ORIGIN).cloned();
@@ -35,6 +35,11 @@ pub(crate) async fn share(State(site): State<Arc<Site>>, request: Request, next:
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("www-authenticate, retry-after, dpop-nonce"));
     }
     response
+}
+
+/// Whether pages call this address.
+pub(crate) fn is_called(path: &str) -> bool {
+    CALLED.contains(&path)
 }
 
 /// What such a page may send. Who may is said by [`share`].

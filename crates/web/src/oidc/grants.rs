@@ -47,7 +47,7 @@ pub(crate) async fn query(
         "last_updated": found.updated_at,
         "last_updated_at": found.updated_at,
         "expires_at": found.ends_at,
-        // What the resident ends is gone, so what is left was last changed by a request of the service.
+        // What the resident ends is gone and what she pauses changes nothing of it, so it was last changed by a request of the service.
         "updated_by": "client",
     });
     Ok(answer(body))

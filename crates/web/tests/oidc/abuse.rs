@@ -167,6 +167,52 @@ async fn show_card(site: &TestSite, code: &str, network: u32, cookie: &str) -> A
     site.send(request).await
 }
 
+/// The cookie by which a browser is known where a card was used.
+fn card_mark(answer: &Answer) -> &str {
+    let kept = answer.headers.get_all(SET_COOKIE).iter().filter_map(|cookie| cookie.to_str().ok());
+    kept.filter_map(|cookie| cookie.split(';').next()).find(|cookie| cookie.starts_with("usufruct-card=")).unwrap()
+}
+
+/// Whoever hangs up while a PIN is looked at leaves the turn taken for as long as the looking goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn hanging_up_gives_no_turn_back_before_the_work_is_done() {
+    let site = TestSite::new();
+    let resident = site.city.enrol(1)[0];
+    let code = site.city.app.issue_card(resident, "204817", None).unwrap();
+    let first = show_card(&site, &code, 0, "").await;
+    let mark = card_mark(&first);
+    // Every guess is counted in the store first, so none is done while somebody else writes there.
+    let may_end = Arc::new(AtomicBool::new(false));
+    let writer = std::thread::spawn({
+        let (app, may_end) = (Arc::clone(&site.city.app), Arc::clone(&may_end));
+        move || {
+            app.db().transaction("write for long", move |_| {
+                while !may_end.load(Ordering::Relaxed) {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Ok::<_, usufruct_app::Error>(())
+            })
+        }
+    });
+    for network in 1..=2 {
+        let guess = show_card(&site, &code, network, mark);
+        assert!(tokio::time::timeout(Duration::from_millis(500), guess).await.is_err(), "it hangs up unanswered");
+    }
+    let third = tokio::time::timeout(Duration::from_secs(5), show_card(&site, &code, 3, mark)).await;
+    may_end.store(true, Ordering::Relaxed);
+    writer.join().unwrap().unwrap();
+    assert_eq!(third.expect("it waits for no turn").status, StatusCode::TOO_MANY_REQUESTS);
+    let mut status = StatusCode::TOO_MANY_REQUESTS;
+    for network in 4..=100 {
+        status = show_card(&site, &code, network, mark).await.status;
+        if status != StatusCode::TOO_MANY_REQUESTS {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(status, StatusCode::SEE_OTHER, "both turns came back with the end of the work");
+}
+
 /// Strangers guess from more networks than there are turns. Where her card was used before she gets in all the while; elsewhere she is told to
 /// come back.
 #[tokio::test(flavor = "multi_thread")]
@@ -175,8 +221,7 @@ async fn guessing_from_many_networks_holds_up_no_browser_that_is_known() {
     let resident = site.city.enrol(1)[0];
     let code = site.city.app.issue_card(resident, "204817", None).unwrap();
     let first = show_card(&site, &code, 0, "").await;
-    let kept = first.headers.get_all(SET_COOKIE).iter().filter_map(|cookie| cookie.to_str().ok());
-    let mark = kept.filter_map(|cookie| cookie.split(';').next()).find(|cookie| cookie.starts_with("usufruct-card=")).unwrap();
+    let mark = card_mark(&first);
 
     let (is_over, turned_away) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let mut strangers = tokio::task::JoinSet::new();

@@ -4,8 +4,8 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use usufruct_app::Wishes;
 use usufruct_core::event::Kind;
-use usufruct_core::grant::GrantState;
-use usufruct_core::time::{DAY, MINUTE};
+use usufruct_core::grant::{Grant, GrantState};
+use usufruct_core::time::{DAY, MINUTE, SECOND};
 
 use crate::common::{CARD, block, library_card, mandate};
 use crate::site::{CALLBACK, OTHER, OTHER_CALLBACK, TestSite};
@@ -120,6 +120,63 @@ async fn who_refused_is_asked_again_only_when_the_service_asks_for_consent_or_sh
     let events = site.city.app.footprint(resident).unwrap().lines.into_iter().map(|line| line.event.unwrap());
     let reasons: Vec<_> = events.filter(|event| event.kind == Kind::Grant).map(|event| event.reason).collect();
     assert_eq!(reasons, ["deferred", "refused", "asked-again", "reaffirmed"]);
+}
+
+#[tokio::test]
+async fn what_she_has_paused_goes_on_by_agreeing_and_stays_paused_by_not_now() {
+    let site = TestSite::new();
+    let (resident, cookie) = site.resident();
+    let (_, subject) = site.tokens(&cookie, &[]).await;
+    site.city.app.release(&site.city.request(&subject)).unwrap();
+    let grant = || site.city.app.grants(resident).unwrap().remove(0);
+    let old = site.authorize(&cookie, &[("prompt", "consent")]).await;
+    assert!(old.text().contains("You lend this already") && !old.text().contains("value=\"refuse\""));
+    assert!(old.text().contains("href=\"/me/consents\""), "she can withdraw there");
+    let denied = site.decide(&cookie, &site.authorize(&cookie, &[("prompt", "consent")]).await, &[("decision", "not-now")]).await;
+    assert_eq!((denied.led_error().as_str(), grant().grant.state), ("access_denied", GrantState::Given));
+
+    site.city.app.pause(resident, &mandate()).unwrap();
+    let before = grant();
+    assert_eq!(before.grant.uses, 1);
+    for changes in [&[][..], &[("prompt", "consent")]] {
+        let page = site.authorize(&cookie, changes).await;
+        assert!(page.text().contains("paused it") && page.text().contains("href=\"/me/consents\""));
+        assert!(!page.text().contains("value=\"refuse\"") && !page.text().contains("optional_blk_"));
+        assert_eq!(site.decide(&cookie, &page, &[("decision", "not-now")]).await.led_error(), "access_denied");
+        assert_eq!((grant().grant, grant().revision), (before.grant.clone(), before.revision));
+    }
+    // Whoever opened the page before she paused agrees to nothing that she was not asked.
+    let page = site.decide(&cookie, &old, &[("decision", "agree")]).await;
+    assert!(page.status == StatusCode::OK && page.text().contains("paused it"));
+    let answer = site.decide(&cookie, &page, &[("decision", "agree")]).await;
+    assert!(answer.led("code").is_some(), "{}", answer.text());
+    let after = grant();
+    let resumed = Grant { state: GrantState::Given, ..before.grant };
+    assert_eq!((after.id, after.grant, after.last_use_at), (before.id, resumed, before.last_use_at), "its uses are counted on");
+    let events = site.city.app.footprint(resident).unwrap().lines.into_iter().map(|line| line.event.unwrap());
+    let reasons: Vec<_> = events.filter(|event| event.kind == Kind::Grant).map(|event| event.reason).collect();
+    assert_eq!(reasons, ["paused", "resumed"]);
+}
+
+#[tokio::test]
+async fn a_no_to_a_revision_that_asks_for_more_is_noted() {
+    let site = TestSite::new();
+    let (resident, cookie) = site.resident();
+    site.code(&cookie, &[]).await;
+    let mut body = library_card();
+    body["purpose"]["sentence"]["en"] = "To count readers.".into();
+    site.city.clock.advance(SECOND);
+    site.city.publish_mandate(CARD, body);
+    site.city.clock.advance(SECOND);
+    let page = site.authorize(&cookie, &[]).await;
+    assert!(page.text().contains("To count readers.") && page.text().contains("value=\"refuse\""));
+    assert_eq!(site.decide(&cookie, &page, &[("decision", "not-now")]).await.led_error(), "access_denied");
+    assert_eq!(site.city.app.grants(resident).unwrap()[0].grant.state, GrantState::Given, "she can still withdraw it");
+    let page = site.authorize(&cookie, &[]).await;
+    assert_eq!(site.decide(&cookie, &page, &[("decision", "refuse")]).await.led_error(), "access_denied");
+    assert_eq!(site.authorize(&cookie, &[]).await.led_error(), "access_denied", "she is not asked again");
+    let events = site.city.app.footprint(resident).unwrap().lines.into_iter().map(|line| line.event.unwrap());
+    assert!(events.into_iter().any(|event| event.kind == Kind::Grant && event.reason == "refused"));
 }
 
 #[tokio::test]

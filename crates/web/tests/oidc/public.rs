@@ -184,11 +184,20 @@ async fn a_page_reads_that_it_asks_too_often_and_when_to_come_back() {
     for (n, (path, method)) in
         [("/oidc/token", "POST"), ("/oidc/userinfo", "GET"), ("/oidc/revoke", "POST")].into_iter().enumerate()
     {
-        let call = async |origin: &str| {
+        let send = async |method: &str, origin: &str| {
             let mut request = Request::builder().method(method).uri(path).header(ORIGIN, origin).body(Body::empty()).unwrap();
             let peer = SocketAddr::from(([203, 0, n as u8, 7], 4000));
             request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
             site.send(request).await
+        };
+        let call = async |origin: &str| {
+            let preflight = send("OPTIONS", origin).await;
+            assert_eq!(
+                preflight.status,
+                StatusCode::NO_CONTENT,
+                "a browser makes its call only after a preflight that went well: {path}"
+            );
+            send(method, origin).await
         };
         assert_ne!(call(PAGE_ORIGIN).await.status, StatusCode::TOO_MANY_REQUESTS, "{path}");
         let answer = call(PAGE_ORIGIN).await;

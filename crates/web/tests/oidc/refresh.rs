@@ -87,6 +87,40 @@ async fn it_ends_with_what_she_agreed_to() {
 }
 
 #[tokio::test]
+async fn what_she_pauses_is_left_out_until_she_resumes_it() {
+    let site = TestSite::new();
+    let (resident, cookie) = site.resident();
+    let both = "openid mdt_library-card mdt_short";
+    let answer = site.token_answer(&cookie, &[("scope", both)]).await;
+    let (token, access) = (answer["refresh_token"].as_str().unwrap(), answer["access_token"].as_str().unwrap());
+    let told = |answer: &Value| {
+        let details = answer["authorization_details"].as_array().map_or(0, Vec::len);
+        (answer["scope"].as_str().unwrap().to_owned(), details)
+    };
+    assert_eq!(told(&site.introspect(SERVICE, access).await), (both.to_owned(), 2));
+    site.city.app.pause(resident, &mandate()).unwrap();
+    let rest = ("openid mdt_short".to_owned(), 1);
+    assert_eq!(told(&site.introspect(SERVICE, access).await), rest);
+    let narrow = site.refresh(token, &[]).await;
+    assert_eq!(narrow.status, StatusCode::OK, "{}", narrow.text());
+    assert_eq!(told(&narrow.json()), rest);
+    let narrow = narrow.json()["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(told(&site.introspect(SERVICE, &narrow).await), rest);
+    assert_eq!(site.userinfo(&narrow).await.status, StatusCode::OK);
+    let alone = site.refresh(token, &[("scope", "openid mdt_library-card")]).await.json();
+    assert_eq!(told(&alone), ("openid".to_owned(), 0));
+    assert_eq!(
+        site.refresh(token, &[("scope", "mdt_library-card")]).await.oauth_error(),
+        "invalid_scope",
+        "nothing is left of it"
+    );
+    site.city.app.resume(resident, &mandate()).unwrap();
+    assert_eq!(told(&site.introspect(SERVICE, &narrow).await), rest, "a token is good for no more than it was given for");
+    assert_eq!(told(&site.introspect(SERVICE, access).await), (both.to_owned(), 2));
+    assert_eq!(told(&site.refresh(token, &[]).await.json()), (both.to_owned(), 2));
+}
+
+#[tokio::test]
 async fn it_ends_with_its_mandate() {
     let site = TestSite::new();
     let (_, cookie) = site.resident();
