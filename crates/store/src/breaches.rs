@@ -124,6 +124,13 @@ pub fn purge_resident(conn: &mut dyn Connection, resident: u64) -> Result<u64, E
     conn.execute(sql, &[shard(resident).into(), number(resident).into()])
 }
 
+/// Whether anything is kept of who was told of a breach.
+pub fn is_kept(conn: &mut dyn Connection, breach: u64) -> Result<bool, Error> {
+    let sql = "-- breach_is_kept\nSELECT 1 WHERE EXISTS (SELECT 1 FROM breach_walks WHERE breach = $1) \
+               OR EXISTS (SELECT 1 FROM breach_notices WHERE breach = $1)";
+    Ok(conn.query_one(sql, &[breach.cast_signed().into()])?.is_some())
+}
+
 /// Deletes who was told of a breach, and how far the walk had come.
 pub fn purge(conn: &mut dyn Connection, breach: u64) -> Result<u64, Error> {
     let params = [breach.cast_signed().into()];
