@@ -40,12 +40,12 @@ impl App {
     fn forget_breaches(&self) -> Result<(), Error> {
         let (register, now) = (self.register(), self.now());
         let is_old = |entry: &&Entry<Breach>| register.breach_records_until(entry).is_some_and(|until| until <= now);
-        let old: Vec<u64> = register.breaches.values().filter(is_old).map(|entry| entry.number).collect();
-        let old: Vec<u64> = self.db.read(|conn| {
-            let kept = old.into_iter().map(|number| Ok((number, breaches::is_recorded(conn, number)?)));
-            let kept: Result<Vec<_>, Error> = kept.collect();
-            Ok::<_, Error>(kept?.into_iter().filter(|(_, is_recorded)| *is_recorded).map(|(number, _)| number).collect())
-        })?;
+        let mut old: Vec<u64> = Vec::new();
+        for entry in register.breaches.values().filter(is_old) {
+            if self.db.read(|conn| breaches::is_kept(conn, entry.number))? {
+                old.push(entry.number);
+            }
+        }
         if old.is_empty() {
             return Ok(());
         }

@@ -211,7 +211,7 @@ impl App {
         if is_damaged {
             let is_concerned = |id: &usufruct_core::id::MandateId| register.mandates.get(id).map(|entry| entry.number);
             let numbers: BTreeSet<u64> = breach.mandates.iter().filter_map(is_concerned).collect();
-            for stored in self.grants(resident)? {
+            for stored in self.grants(resident)?.into_iter().filter(|stored| stored.grant.was_given()) {
                 let is_then = breach.until.is_none_or(|until| stored.grant.given_at <= until);
                 if is_then && numbers.contains(&stored.mandate) {
                     let blocks = stored.grant.blocks.into_iter().map(|block| (block, Form::Value));

@@ -1,7 +1,7 @@
 //! Carry out an order to delete: what is lent and deposited under its mandate ends with the mandate's key and those of its months, in one epoch,
 //! and the mandate goes on under another key. From the first moment of the order nothing of it is opened, whether or not this has run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -55,7 +55,7 @@ struct Ended {
 
 impl App {
     /// Carries out every order to delete that binds and was not carried out, and finishes what a crash interrupted. Answers which orders it
-    /// certified. One that cannot be carried out holds up no other.
+    /// certified. One that cannot be carried out holds up no other, and of one under which many lend a part is done each time.
     pub fn run_orders(&self) -> Result<Vec<OrderId>, Error> {
         let (register, now) = (self.register(), self.now());
         let mut failed = self.finish_orders().err();
@@ -68,7 +68,7 @@ impl App {
                     None => self.delete_by_order(id, order),
                     Some(_) if is_new => Ok(()),
                     // What a database that was put back brought with it.
-                    Some(certificate) => self.end_grants(entry, &certificate_id(&certificate.id)?, binding.effective_at()),
+                    Some(certificate) => self.end_restored(entry, &certificate_id(&certificate.id)?, binding.effective_at()),
                 };
                 failed = failed.or(outcome.err());
             }
@@ -80,16 +80,23 @@ impl App {
 
     /// Finishes what was noted, also where the order was lifted meanwhile: what was begun does not stop half-way.
     fn finish_orders(&self) -> Result<(), Error> {
-        let register = self.register();
+        let (register, mut failed) = (self.register(), None);
         for erasure in self.db.read(erasures::of_orders)? {
             // The end of a mandate settles it.
             let goes_on = register.mandates.values().find(|entry| Some(entry.number) == erasure.mandate && entry.has_key());
             let Some(entry) = goes_on else { continue };
-            let _rotating = self.rotating();
-            self.destroy_ordered(entry.number, &erasure)?;
-            self.settle_order(entry.number, &erasure)?;
+            let mut progress = self.rotating();
+            let outcome = self.destroy_ordered(entry.number, &erasure);
+            let outcome = outcome.and_then(|()| self.settle_part(&mut progress, entry.number, &erasure));
+            failed = failed.or(outcome.err());
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Ends what a database that was put back brought with it of an order that is carried out.
+    fn end_restored(&self, entry: &Entry<Mandate>, certificate: &CertificateId, until: Time) -> Result<(), Error> {
+        let (_, failed) = self.end_grants(entry, certificate, until, &mut None)?;
+        failed.map_or(Ok(()), Err)
     }
 
     /// Carries out one order. The note of the erasure comes first, then a new key beside the old one, then the one commit of the key tree,
@@ -97,7 +104,7 @@ impl App {
     fn delete_by_order(&self, id: &MandateId, order: &OrderId) -> Result<(), Error> {
         let number = self.register().mandates.get(id).ok_or(Error::Unknown { what: "mandate" })?.number;
         // What is staged for a replacement of the key would take its place here.
-        let _rotating = loop {
+        let mut progress = loop {
             let rotating = self.rotating();
             if !self.db.read(erasures::of_rotations)?.iter().any(|begun| begun.mandate == Some(number)) {
                 break rotating;
@@ -112,7 +119,16 @@ impl App {
         self.finish_months_of(number)?;
         let erasure = self.note_order(id, order)?;
         self.destroy_ordered(number, &erasure)?;
-        self.settle_order(number, &erasure)
+        self.settle_part(&mut progress, number, &erasure)
+    }
+
+    /// Settles an order as far as one call may take, and notes how far it came.
+    fn settle_part(&self, progress: &mut BTreeMap<u64, Option<u64>>, number: u64, erasure: &Erasure) -> Result<(), Error> {
+        let mut after = progress.remove(&number).flatten();
+        if !self.settle_order(number, erasure, &mut after)? {
+            progress.insert(number, after);
+        }
+        Ok(())
     }
 
     /// Settles what was begun for an order about a mandate that is over meanwhile and whose end was noted as `end`: what went before is
@@ -120,7 +136,8 @@ impl App {
     pub(crate) fn settle_orders(&self, mandate: u64, end: &Erasure) -> Result<(), Error> {
         for erasure in self.db.read(erasures::of_orders)?.iter().filter(|erasure| erasure.mandate == Some(mandate)) {
             if !erasure.commitments.iter().any(|commitment| end.commitments.contains(commitment)) {
-                self.settle_order(mandate, erasure)?;
+                let mut after = None;
+                while !self.settle_order(mandate, erasure, &mut after)? {}
                 continue;
             }
             self.forget_note(erasure)?;
@@ -191,30 +208,50 @@ impl App {
         self.note_dates(vec![done])
     }
 
-    /// Ends the grants whose keys are gone, frees the room, and certifies it.
-    fn settle_order(&self, number: u64, erasure: &Erasure) -> Result<(), Error> {
-        let register = self.register();
-        let entry = register.mandates.values().find(|entry| entry.number == number).ok_or(Error::Unknown { what: "mandate" })?;
-        // Whoever was lending when the order came has done so by now.
-        self.wait_for_residents();
-        self.end_grants(entry, &erasure.certificate, self.now())?;
-        self.forget_months(number, &erasure.months)?;
+    /// Ends the grants whose keys are gone, frees the room, and certifies it. Goes on behind the resident `after`, and answers whether it is done:
+    /// of very many grants one call ends a part.
+    fn settle_order(&self, number: u64, erasure: &Erasure, after: &mut Option<u64>) -> Result<bool, Error> {
         let noted = self.db.read(erasures::of_orders)?.into_iter().find(|noted| noted.certificate == erasure.certificate);
-        let erasure = self.with_true_dates(noted.as_ref().unwrap_or(erasure))?;
-        let carried = self.evidence(&erasure)?.and_then(|evidence| evidence.carried);
+        let erasure = noted.as_ref().unwrap_or(erasure);
+        let carried = self.evidence(erasure)?.and_then(|evidence| evidence.carried);
         let register = self.register();
         let said = carried.and_then(|carried| register.carried_out(&carried.order));
         // Two processes that serve one pass may both have noted it.
         if said.is_some_and(|said| said.id != erasure.certificate.as_str()) {
-            return self.forget_note(&erasure);
+            self.forget_note(erasure)?;
+            return Ok(true);
         }
+        let mut failed = None;
+        // From the certificate on people lend anew, and that is not what was ordered to be deleted.
+        if said.is_none() {
+            let entry = register.mandates.values().find(|entry| entry.number == number);
+            let entry = entry.ok_or(Error::Unknown { what: "mandate" })?;
+            // Whoever was lending when the order came has done so by now.
+            self.wait_for_residents();
+            let (is_done, error) = self.end_grants(entry, &erasure.certificate, self.now(), after)?;
+            if !is_done {
+                return Ok(false);
+            }
+            failed = error;
+            self.forget_months(number, &erasure.months)?;
+        }
+        let erasure = self.with_true_dates(erasure)?;
         let until = self.certify(&[&erasure])?.pop().ok_or(Error::Unknown { what: "certificate" })?;
         let (certificate, now) = (erasure.certificate.clone(), self.now());
-        self.db.transaction("note end of order", move |tx| Ok::<_, Error>(erasures::done(tx, &certificate, now, until)?))
+        self.db.transaction("note end of order", move |tx| Ok::<_, Error>(erasures::done(tx, &certificate, now, until)?))?;
+        // The keys of what could not be ended are gone too, and every pass tries it again.
+        failed.map_or(Ok(true), Err)
     }
 
-    /// Ends the grants under a mandate that were given by `until`, with a line for each resident. One that cannot be ended holds up no other.
-    fn end_grants(&self, entry: &Entry<Mandate>, certificate: &CertificateId, until: Time) -> Result<(), Error> {
+    /// Ends the grants under a mandate that were given by `until`, with a line for each resident, from behind the resident `after` on. Answers
+    /// whether it came to the last one, and the first error: one that cannot be ended holds up no other.
+    fn end_grants(
+        &self,
+        entry: &Entry<Mandate>,
+        certificate: &CertificateId,
+        until: Time,
+        after: &mut Option<u64>,
+    ) -> Result<(bool, Option<Error>), Error> {
         let (number, now) = (entry.number, self.now());
         let mandate: MandateId = entry.id.parse().map_err(|_| Error::Unknown { what: "mandate" })?;
         let ended = Ended {
@@ -226,20 +263,20 @@ impl App {
             outbox: Arc::new(self.outbox()),
             now,
         };
-        let (mut after, mut failed) = (None, None);
-        loop {
-            let residents = self.db.read(|conn| grants::standing(conn, number, until, after, PART))?;
-            let Some(last) = residents.last().copied() else { break };
-            let _guards = self.lock_residents(residents.iter().copied());
+        let mut failed = None;
+        for _ in 0..PARTS {
+            let residents = self.db.read(|conn| grants::standing(conn, number, until, *after, PART))?;
+            let Some(last) = residents.last().copied() else { return Ok((true, failed)) };
             for resident in residents {
+                let _guard = self.lock_resident(resident);
                 match self.end_grant(resident, ended.clone()) {
                     Ok(()) | Err(Error::Vault(VaultError::NoKey { .. })) => {}
                     Err(error) => failed = failed.or(Some(error)),
                 }
             }
-            after = Some(last);
+            *after = Some(last);
         }
-        failed.map_or(Ok(()), Err)
+        Ok((false, failed))
     }
 
     /// Ends what one resident lends: the loan in her keyring, the copies, what was deposited, and all by which a service could ask for it.
@@ -285,6 +322,8 @@ pub(crate) fn end_authorizations(tx: &mut Tx<'_>, resident: u64, mandate: &Manda
 }
 
 /// Reason of the line.
-const BY_ORDER: &str = "order";
+pub(crate) const BY_ORDER: &str = "order";
 /// Residents whose grants are looked up at once.
-const PART: usize = 500;
+const PART: usize = 100;
+/// Parts that end in one call. Each grant is a transaction of its own, and everything else that the clock asks for waits for them.
+const PARTS: usize = 10;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use usufruct_core::case::{Case, CaseKind, Ground, Misstep, Relief};
+use usufruct_core::case::{Case, CaseKind, CaseState, Ground, Misstep, Relief};
 use usufruct_core::event::{Event, Kind};
 use usufruct_core::id::{AgencyId, BlockId, BreachId, CaseId, ServiceId};
 use usufruct_core::ports::Rng;
@@ -288,7 +288,9 @@ impl App {
             let both = step.actor.as_ref().map(|actor| actor.permit(tx, &vault, now)).transpose()?.flatten();
             let mut stored = cases::find(tx, place.resident, &place.id)?.ok_or(Error::Unknown { what: "case" })?;
             require_true(&vault, &stored)?;
+            let before = stored.case.state();
             let counted = (step.change)(&mut stored, &register)?;
+            let came = Some(stored.case.state()).filter(|state| *state != before).and_then(counted_as);
             let keyring = keyring_in(tx, &vault, place.resident)?;
             if let Some(letter) = &step.letter {
                 let mut letters = open(&vault, &keyring, &stored)?;
@@ -298,7 +300,7 @@ impl App {
             let stored = marked(&vault, stored)?;
             cases::put(tx, &stored)?;
             rest(tx, &stored)?;
-            counted.into_iter().try_for_each(|what| note(tx, &stored, what, now))?;
+            counted.into_iter().chain(came).try_for_each(|what| note(tx, &stored, what, now))?;
             let mut event = event(Kind::Case, step.reason, &stored, mandate_hash(&register, &stored), now);
             event.actor = step.official;
             place_by(tx, &keyring, event, both.as_ref(), rng.as_ref())?;
@@ -520,5 +522,14 @@ mod tests {
         assert_eq!(letters(b"", at), []);
         let both = vec![letter("One."), Letter { by: Party::Office, ..letter("Two.") }];
         assert_eq!(letters(&serde_json::to_vec(&both).unwrap(), Time::default()), both);
+    }
+}
+
+/// What is counted of a case that came to a state of what was promised or ordered.
+fn counted_as(state: CaseState) -> Option<Counted> {
+    match state {
+        CaseState::RemedyDue => Some(Counted::RemedyDue),
+        CaseState::Closed => Some(Counted::Closed),
+        _ => None,
     }
 }

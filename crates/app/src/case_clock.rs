@@ -88,7 +88,7 @@ impl App {
         let (now, place) = (self.now(), Place { resident: stored.resident, id: stored.id.clone() });
         let change = move |stored: &mut StoredCase, _: &Register| {
             stored.case.remedied(now)?;
-            Ok(vec![Counted::Closed])
+            Ok(Vec::new())
         };
         let step = Step { change, letter: None, reason: "remedied", official: None, actor: None };
         self.step_case(&place, step).map(drop)

@@ -177,8 +177,7 @@ impl App {
             stored.case.answer(finding, remedy, is_overseen, &register.law(&office, now), now)?;
             let when = if before.is_late(now) { Counted::Late } else { Counted::InTime };
             let right = if finding == Finding::Dismissed { Counted::Dismissed } else { Counted::Upheld };
-            let owed = remedy.map(|_| Counted::RemedyDue);
-            Ok([when, right].into_iter().chain(owed).chain(acknowledgement(&before, &stored.case, now)).collect())
+            Ok([when, right].into_iter().chain(acknowledgement(&before, &stored.case, now)).collect())
         };
         let letter = Some(written(Party::Office, reasons, now)?);
         let official = self.masked_official(officials)?;
@@ -214,8 +213,7 @@ impl App {
                 Finding::Partly | Finding::Upheld => Counted::DecidedUpheld,
                 Finding::Settled => Counted::DecidedSettled,
             };
-            let owed = remedy.filter(|_| stored.case.awaits_remedy()).map(|_| Counted::RemedyDue);
-            Ok([right].into_iter().chain(owed).collect())
+            Ok(vec![right])
         };
         let letter = Some(written(Party::Overseer, reasons, now)?);
         let official = self.masked_official(officials)?;
@@ -228,7 +226,7 @@ impl App {
         let change = move |stored: &mut StoredCase, _: &Register| {
             answers(stored, &office)?;
             stored.case.remedied(now)?;
-            Ok(vec![Counted::Closed])
+            Ok(Vec::new())
         };
         let letter = Some(written(Party::Office, reasons, now)?);
         let official = self.masked_official(officials)?;

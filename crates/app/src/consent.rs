@@ -199,6 +199,7 @@ pub(crate) fn stored(
         revision: 1,
         last_use_at: None,
         reaffirmed_at: None,
+        refused: None,
         grant: Grant {
             kind,
             state: GrantState::Given,

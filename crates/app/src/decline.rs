@@ -65,17 +65,48 @@ impl App {
         self.db.transaction("decline", move |tx| {
             let both = actor.permit(tx, &vault, now)?;
             let found = grants::find(tx, resident, declined.mandate)?;
-            if found.is_some_and(|found| decline.leaves(&shared, &asked, found, now)) {
+            if found.clone().is_some_and(|found| decline.leaves(&shared, &asked, found, now)) {
                 return Err(Error::Stale);
             }
-            grants::put(tx, &declined)?;
+            // What she lent once stays as it was.
+            if found.is_some_and(|found| found.grant.was_given()) {
+                let refused = (declined.grant.state == GrantState::Refused).then_some(declined.grant.mandate_hash);
+                grants::refuse(tx, resident, declined.mandate, refused)?;
+            } else {
+                grants::put(tx, &declined)?;
+            }
             place_by(tx, &keyring, event.clone(), both.as_ref(), rng.as_ref()).map(drop)
         })
     }
 
     /// She lets herself be asked again about what she refused.
     pub fn ask_again(&self, actor: impl Into<Actor>, mandate: &MandateId) -> Result<(), Error> {
-        self.turn(actor.into(), mandate, (GrantState::Refused, GrantState::Deferred), ASKED_AGAIN)
+        let actor = actor.into();
+        let register = self.register();
+        let number = register.mandates.get(mandate).ok_or(Error::Unknown { what: "mandate" })?.number;
+        let found = self.db.read(|conn| grants::find(conn, actor.resident, number))?;
+        match found.filter(|found| found.refused.is_some()) {
+            Some(refused) => self.forget_refusal(actor, mandate, &refused),
+            None => self.turn(actor, mandate, (GrantState::Refused, GrantState::Deferred), ASKED_AGAIN),
+        }
+    }
+
+    /// The same where what she refused is what she had lent before.
+    fn forget_refusal(&self, actor: Actor, mandate: &MandateId, refused: &StoredGrant) -> Result<(), Error> {
+        let resident = actor.resident;
+        let _guard = self.lock_resident(resident);
+        let (register, now) = (self.register(), self.now());
+        let entry = register.mandates.get(mandate).ok_or(Error::Unknown { what: "mandate" })?;
+        let event = Event { n: first_number(entry, now)?, mandate: refused.refused, ..event(refused, ASKED_AGAIN, now) };
+        let (vault, rng, number) = (Arc::clone(&self.vault), Arc::clone(&self.rng), entry.number);
+        let keyring = self.keyring(resident)?;
+        self.db.transaction("ask again", move |tx| {
+            let both = actor.permit(tx, &vault, now)?;
+            if !grants::refuse(tx, resident, number, None)? {
+                return Err(Error::Stale);
+            }
+            place_by(tx, &keyring, event.clone(), both.as_ref(), rng.as_ref()).map(drop)
+        })
     }
 
     /// Whether she has refused a mandate of a request, in the revision that is asked for now or one that asks for the same.
@@ -84,10 +115,11 @@ impl App {
         for id in self.authorization(resident, request)?.to_ask {
             let Some(entry) = register.mandates.get(&id) else { continue };
             let found = self.db.read(|conn| grants::find(conn, resident, entry.number))?;
-            let is_refused = |found: &StoredGrant| {
-                found.grant.state == GrantState::Refused && register.still_holds(&found.grant.mandate_hash, entry)
+            let refused = |found: StoredGrant| match found.grant.state {
+                GrantState::Refused => Some(found.grant.mandate_hash),
+                _ => found.refused,
             };
-            if found.as_ref().is_some_and(is_refused) {
+            if found.and_then(refused).is_some_and(|hash| register.still_holds(&hash, entry)) {
                 return Ok(true);
             }
         }

@@ -12,7 +12,7 @@ use crate::ledger::place;
 use crate::{App, Error};
 
 /// Reason of the line that says so.
-const USE_FAILED: &str = "use-failed";
+pub(crate) const USE_FAILED: &str = "use-failed";
 
 impl App {
     /// Says in a resident's footprint that a use in the log failed with `error`, and hands the error on: whoever asked gets that and nothing else.

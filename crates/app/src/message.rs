@@ -18,6 +18,7 @@ use usufruct_vault::{Error as VaultError, Vault};
 
 use crate::courier::Mail;
 use crate::erase::plain_event;
+use crate::failed_use::USE_FAILED;
 use crate::ledger::place;
 use crate::row_mark::of_message_wish;
 use crate::{Actor, App, Error};
@@ -39,9 +40,9 @@ pub struct WeeklyMessage {
     pub ends_at: Time,
     /// How often her data was used, or something put in or asked for.
     pub uses: usize,
-    /// How often it was refused.
+    /// How often it was refused, or failed.
     pub refusals: usize,
-    /// Steps that an office, the overseer or the clock took in cases of hers.
+    /// Steps that an office, the overseer or the clock took in cases of hers, and ends of what she lends that were ordered.
     pub steps: usize,
     /// Breaches of which she was told.
     pub breaches: usize,
@@ -57,6 +58,8 @@ const PART: usize = 500;
 const PARTS: usize = 20;
 /// Letters handed over in one go.
 const LETTERS: usize = 200;
+/// Reasons of ends of what she lends that she did not say herself.
+const BY_OTHERS: [&str; 2] = [crate::carry_out::BY_ORDER, crate::withdraw::BY_ORDER];
 /// Weeks for which a message is kept: half a year.
 const KEPT: i64 = 26;
 /// Characters of an address at most (RFC 5321, 4.5.3.1.3).
@@ -89,6 +92,8 @@ impl WeeklyMessage {
             Kind::Use | Kind::Deposit | Kind::Conversion => &mut self.uses,
             Kind::Refusal => &mut self.refusals,
             Kind::Case if STEPS_OF_OTHERS.contains(&event.reason.as_str()) => &mut self.steps,
+            Kind::Withdrawal if BY_OTHERS.contains(&event.reason.as_str()) => &mut self.steps,
+            Kind::Status if event.reason == USE_FAILED => &mut self.refusals,
             Kind::Breach => &mut self.breaches,
             _ => &mut self.own,
         }

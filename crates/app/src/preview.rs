@@ -44,6 +44,8 @@ impl App {
             // How often she was asked for under a covert mandate would show in what it still permits.
             let stored =
                 if is_covert(mandate) { None } else { self.db.read(|conn| grants::find(conn, resident, mandate.number))? };
+            // Where she only said no, nobody has chosen anything.
+            let stored = stored.filter(|stored| stored.grant.was_given());
             let chosen = |block: &BlockId| stored.as_ref().is_none_or(|stored| stored.grant.blocks.contains(block));
             let asked: Vec<_> = mandate.body.blocks.iter().filter(|asked| chosen(&asked.block)).collect();
             let request = Request {

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use usufruct_core::delay::FIRST_NUMBER;
 use usufruct_store::db::Db;
+use usufruct_store::grants::StoredGrant;
 use usufruct_store::residents::ResidentState;
 use usufruct_store::tables::{self, Source, Table};
 use usufruct_store::{blocks, deposits, grants, keyrings, leaves, lines, log_head, residents, sessions, tokens};
@@ -168,7 +169,8 @@ fn bring_grants(restored: &Db, live: &Db, resident: u64) -> Result<(), Error> {
     let old = restored.read(|conn| grants::of_resident(conn, resident))?;
     for stored in live.read(|conn| grants::of_resident(conn, resident))? {
         let known = old.iter().find(|old| old.mandate == stored.mandate);
-        if known.is_some_and(|known| known.id == stored.id && known.grant.state == stored.grant.state) {
+        let is_known = known.is_some_and(|known| known.id == stored.id);
+        if is_known && known.is_some_and(|known| is_as(known, &stored)) {
             continue;
         }
         let mandate = stored.mandate;
@@ -176,11 +178,22 @@ fn bring_grants(restored: &Db, live: &Db, resident: u64) -> Result<(), Error> {
         let lent: Vec<_> = lent.into_iter().map(|(block, sealed)| (resident, mandate, block, sealed)).collect();
         restored.transaction("bring grant", move |tx| {
             blocks::delete_lent(tx, resident, mandate)?;
-            grants::put(tx, &stored)?;
+            if !is_known {
+                grants::put(tx, &stored)?;
+            }
+            grants::bring(tx, &stored)?;
             Ok::<_, Error>(blocks::put_lent(tx, &lent)?)
         })?;
     }
     Ok(())
+}
+
+/// Whether nothing became of a grant between two copies of it.
+fn is_as(old: &StoredGrant, new: &StoredGrant) -> bool {
+    let said = |stored: &StoredGrant| (stored.grant.state, stored.reaffirmed_at, stored.refused);
+    let used =
+        |stored: &StoredGrant| (stored.grant.uses, stored.grant.window_start, stored.grant.window_uses, stored.last_use_at);
+    said(old) == said(new) && used(old) == used(new)
 }
 
 /// Removes everything about a resident who is erased, or of whom nothing opens any more.

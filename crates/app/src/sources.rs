@@ -104,7 +104,7 @@ impl App {
         let grants = self.grants(resident)?;
         let is_hers = |id: &MandateId| {
             let number = register.mandates.get(id).map(|entry| entry.number);
-            number.is_some_and(|number| grants.iter().any(|stored| stored.mandate == number))
+            number.is_some_and(|number| grants.iter().any(|stored| stored.mandate == number && stored.grant.was_given()))
         };
         let hers = open.into_iter().map(|entry| &entry.body).filter(|body| is_hers(&body.mandate));
         Ok(hers

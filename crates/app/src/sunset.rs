@@ -220,23 +220,32 @@ impl App {
         self.publish(&Publication { statements: vec![statement] }).map(drop)
     }
 
-    /// Runs what the clock asks for: sunsets, orders to delete, ends of what was kept for its time, contracts and agreements that are over, cases that nobody answered, messages of the week, unfinished erasures and replacements of keys, what services answered, the log's next checkpoint.
+    /// Runs what the clock asks for: sunsets, orders to delete, ends of what was kept for its time, contracts and agreements that are over, cases
+    /// that nobody answered, messages of the week, unfinished erasures and replacements of keys, what services answered, the log's next
+    /// checkpoint. A step that fails holds up no other; answers the first error.
     pub fn tick(self: &Arc<Self>) -> Result<(), Error> {
-        // Before anything that the machine says with a later date.
-        self.publish_proposals()?;
-        self.make_late_keys()?;
-        // The key of a mandate that is over goes before rows that may be many.
-        self.run_sunsets()?;
-        self.run_orders()?;
-        self.run_retention()?;
-        self.run_supervision()?;
-        self.run_cases()?;
-        self.write_messages()?;
-        self.send_mail()?;
-        self.finish_erasures()?;
-        self.finish_rotations()?;
-        self.finish_service_rotations()?;
-        self.publish_answers()?;
-        if self.is_publication_due()? { self.publish_log() } else { Ok(()) }
+        let steps: [fn(&Arc<Self>) -> Result<(), Error>; 14] = [
+            // Before anything that the machine says with a later date.
+            |app| app.publish_proposals().map(drop),
+            |app| app.make_late_keys().map(drop),
+            // The key of a mandate that is over goes before rows that may be many.
+            |app| app.run_sunsets().map(drop),
+            |app| app.run_orders().map(drop),
+            |app| app.run_retention().map(drop),
+            |app| app.run_supervision().map(drop),
+            |app| app.run_cases().map(drop),
+            |app| app.write_messages().map(drop),
+            |app| app.send_mail().map(drop),
+            |app| app.finish_erasures().map(drop),
+            |app| app.finish_rotations().map(drop),
+            |app| app.finish_service_rotations().map(drop),
+            |app| app.publish_answers().map(drop),
+            |app| if app.is_publication_due()? { app.publish_log().map(drop) } else { Ok(()) },
+        ];
+        let mut failed = None;
+        for step in steps {
+            failed = failed.or(step(self).err());
+        }
+        failed.map_or(Ok(()), Err)
     }
 }

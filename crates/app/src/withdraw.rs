@@ -18,7 +18,7 @@ use crate::{Actor, App, Error};
 
 /// Reasons of the line: she withdrew, or it was decided in a case of hers.
 const WITHDRAWAL: &str = "withdrawal";
-const BY_ORDER: &str = "case";
+pub(crate) const BY_ORDER: &str = "case";
 
 /// What came of a withdrawal.
 #[derive(Clone, Debug)]

@@ -526,16 +526,20 @@ fn an_order_to_delete_is_carried_out_once_wherever_it_stops() {
             };
             seen.insert((pending() > 0, !city.app.key_lives(&old), standing()));
             assert!(readers.iter().all(|reader| refused(*reader)), "nothing is opened at any step");
+            // Once the certificate is published people lend anew, also before the machine has noted that it is done.
+            let is_anew = city.app.consent_at_counter(readers[1], &service(), &watched, &[]).is_ok();
             city.app.tick().unwrap();
             let register = city.app.register();
             let certificates = || register.certificates.values().filter(|entry| entry.body.cause == Cause::Order);
-            assert_eq!((pending(), standing(), certificates().count()), (0, 0, 1), "after a stop at call {calls}");
+            let stands = u64::from(is_anew);
+            assert_eq!((pending(), standing(), certificates().count()), (0, stands, 1), "after a stop at call {calls}");
             assert_eq!(certificates().next().unwrap().body.grants.map(|grants| grants.to_string()).as_deref(), Some("1-9"));
             assert!(!city.app.key_lives(&old));
             for reader in &readers {
                 let events = city.app.footprint(*reader).unwrap().lines.into_iter().filter_map(|line| line.event);
                 assert_eq!(events.filter(|event| event.kind == Kind::Withdrawal).count(), 1, "one line for one end");
-                assert!(city.app.db().read(|conn| blocks::lent(conn, *reader, number)).unwrap().is_empty());
+                let lends = is_anew && *reader == readers[1];
+                assert_eq!(city.app.db().read(|conn| blocks::lent(conn, *reader, number)).unwrap().is_empty(), !lends);
             }
             assert_eq!(city.app.deletion_notices(&service()).unwrap().len(), 1);
             city.app.consent_at_counter(readers[0], &service(), &watched, &[]).unwrap();

@@ -10,19 +10,21 @@ use std::path::Path;
 use authority::Trust;
 use common::{City, LIBRARY, SERVICE, block, library_card, mandate, service, text};
 use serde_json::json;
+use usufruct_app::store::grants;
 use usufruct_app::store::passkeys::Passkey;
 use usufruct_app::store::residents::ResidentState;
 use usufruct_app::store::streams::Status;
 use usufruct_app::vault::FOOTPRINT_KEYS_LEN;
 use usufruct_app::{
-    About, AuthorizeRequest, BatchRequest, Bearing, CaseRequest, ConversionBatch, DataBearer, DepositRequest, Earlier, Error,
-    Exchange, GrantManagement, HeldToken, MessageWish, NewHelper, OpenSession, OwnCaller, Posting, Presented, ProvenCertificate,
-    ReleaseRequest, ReportedUse, StreamRequest, Tokens, UsageRequest, Wishes, Wrap,
+    About, AuthorizeRequest, BatchRequest, Bearing, CaseRequest, ConversionBatch, DataBearer, Decline, DepositRequest, Earlier,
+    Error, Exchange, GrantManagement, HeldToken, MessageWish, NewHelper, OpenSession, OwnCaller, Posting, Presented,
+    ProvenCertificate, ReleaseRequest, ReportedUse, StreamRequest, Tokens, UsageRequest, Wishes, Wrap,
 };
 use usufruct_core::case::CaseKind;
 use usufruct_core::certificate::Answer;
 use usufruct_core::delegation::Power;
 use usufruct_core::event::Form;
+use usufruct_core::grant::GrantState;
 use usufruct_core::hash::sha256;
 use usufruct_core::id::{CaseId, DeletionId, MandateId, ServiceId};
 use usufruct_core::time::{DAY, HOUR, MINUTE, SECOND};
@@ -55,15 +57,20 @@ type Call = fn(&Held<'_>) -> Result<(), Error>;
 type End<'a, T> = (&'static str, &'a dyn Fn(u64, &T));
 
 /// Everything that is done by a session.
-const CALLS: [(&str, Call); 36] = [
+const CALLS: [(&str, Call); 41] = [
     ("add_certificate_card", |held| held.city.app.add_certificate_card(&held.session, &held.proven, "card")),
     ("add_passkey", |held| held.city.app.add_passkey(&held.session, &passkey(held.city, held.session.resident, "another"))),
+    ("ask_again", |held| in_state(held, GrantState::Refused).app.ask_again(held.session.herself()?, &mandate())),
     ("authorize", |held| held.city.app.authorize(&held.session, &sign_in(&[])).map(drop)),
     ("begin_acting", |held| held.city.app.begin_acting(&held.session, "none").map(drop)),
     ("close_session_named", |held| held.city.app.close_session_named(&held.session, "none")),
     ("complain", |held| held.city.app.complain(held.session.herself()?, &case(held.city), "No.")),
     ("consent", |held| held.city.app.consent(held.session.herself()?, &service(), &mandate(), &[]).map(drop)),
     ("correct", |held| held.city.app.correct(held.session.herself()?, &block("district"), "Hill")),
+    ("decline", |held| {
+        let city = in_state(held, GrantState::Withdrawn);
+        city.app.decline(held.session.herself()?, &service(), &mandate(), Decline::Refused)
+    }),
     ("delete_resident", |held| held.city.app.delete_resident(held.session.proven(held.city.app.now())?).map(drop)),
     ("drop_footprint_wrap", |held| held.city.app.drop_footprint_wrap(&held.session, &first(&held.session))),
     ("end_delegation", |held| held.city.app.end_delegation(&held.session, "none")),
@@ -78,10 +85,13 @@ const CALLS: [(&str, Call); 36] = [
     ("make_recovery_codes", |held| held.city.app.make_recovery_codes(&held.session).map(drop)),
     ("offered_help", |held| held.city.app.offered_help(&held.session, "ABCD").map(drop)),
     ("order_list", |held| held.city.app.order_list(held.session.herself()?, Posting::Once, "en")),
+    ("pause", |held| in_state(held, GrantState::Given).app.pause(held.session.herself()?, &mandate())),
+    ("reaffirm", |held| in_state(held, GrantState::Given).app.reaffirm(held.session.herself()?, &service(), &mandate())),
     ("remove_certificate_card", |held| held.city.app.remove_certificate_card(held.session.herself()?, &held.card)),
     ("remove_passkey", |held| held.city.app.remove_passkey(&held.session, &first(&held.session))),
     ("rename_passkey", |held| held.city.app.rename_passkey(held.session.herself()?, &first(&held.session), "mine")),
     ("renew_help", |held| held.city.app.renew_help(&held.session, "none", held.city.app.now().plus(DAY))),
+    ("resume", |held| in_state(held, GrantState::Paused).app.resume(held.session.herself()?, &mandate())),
     ("revoke_cards", |held| held.city.app.revoke_cards(held.session.herself()?).map(drop)),
     ("set_active", |held| held.city.app.set_active(held.session.herself()?, ResidentState::Deactivated)),
     ("settle", |held| held.city.app.settle(held.session.herself()?, &case(held.city))),
@@ -239,6 +249,15 @@ fn case(city: &City) -> CaseId {
 
 fn question() -> CaseRequest {
     CaseRequest::new(About::Service(service()), CaseKind::Challenge, "")
+}
+
+/// The city once what she said under the mandate stands in this state.
+fn in_state<'a>(held: &Held<'a>, state: GrantState) -> &'a City {
+    let (db, number) = (held.city.app.db(), held.city.app.register().mandates[&mandate()].number);
+    let mut stored = db.read(|conn| grants::find(conn, held.session.resident, number)).unwrap().unwrap();
+    stored.grant.state = state;
+    db.transaction("put in state", move |tx| grants::put(tx, &stored)).unwrap();
+    held.city
 }
 
 fn helper(city: &City) -> NewHelper {

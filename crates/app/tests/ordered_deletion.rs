@@ -17,13 +17,14 @@ use usufruct_core::order::Standing;
 use usufruct_core::statement::StatementKind;
 use usufruct_core::time::DAY;
 use usufruct_core::{Digest, Text};
-use usufruct_store::{authorizations, blocks, grants};
+use usufruct_store::{authorizations, blocks, grants, keyrings};
 
 on_both!(
     what_is_ordered_to_be_deleted_is_gone_and_everybody_learns_of_it,
     an_order_waits_for_its_day_and_a_mandate_that_ends_takes_it_along,
     a_mandate_whose_key_was_replaced_gets_another_one,
     what_a_restored_database_brings_back_ends_again,
+    a_grant_that_cannot_be_ended_holds_up_nothing,
 );
 
 const WATCHED: &str = "mdt_short";
@@ -156,6 +157,8 @@ fn an_order_waits_for_its_day_and_a_mandate_that_ends_takes_it_along(dir: &Path,
     city.app.tick().unwrap();
     assert_eq!(city.app.register().mandates[&mandate()].state, State::Erased);
     assert_eq!(state(&city, resident), GrantState::Terminated, "what was revoked was given up by the controller");
+    city.clock.advance(40 * DAY);
+    assert_eq!(standing(&city, &"ord_3".parse().unwrap()), Standing::Enforced, "what it was about is gone, so it is not late");
 }
 
 fn a_mandate_whose_key_was_replaced_gets_another_one(dir: &Path, url: Option<&str>) {
@@ -189,4 +192,21 @@ fn what_a_restored_database_brings_back_ends_again(dir: &Path, url: Option<&str>
     assert!(clauses(&city, &subject).contains(&Clause::Order), "the row is from before the order");
     city.app.tick().unwrap();
     assert_eq!(state(&city, resident), GrantState::Invalidated);
+}
+
+fn a_grant_that_cannot_be_ended_holds_up_nothing(dir: &Path, url: Option<&str>) {
+    let city = city(dir, url);
+    let people = [city.enrol(1)[0], city.enrol(1)[0]];
+    let subjects = people.map(|resident| agree(&city, resident).unwrap());
+    city.clock.advance(1);
+    let id = order(&city, "ord_1", json!({}));
+    city.app.db().transaction("damage", move |tx| keyrings::put(tx, people[0], 1, &[0; 64])).unwrap();
+    assert!(city.app.tick().is_err(), "somebody has to look at it");
+    assert!(city.app.register().carried_out(&id).is_some());
+    assert_eq!(people.map(|resident| state(&city, resident)), [GrantState::Given, GrantState::Invalidated]);
+    let request = |subject| ReleaseRequest { mandate: mandate(), ..city.request(subject) };
+    assert!(subjects.iter().all(|subject| city.app.release(&request(subject)).is_err()), "its keys are gone too");
+    agree(&city, people[1]).unwrap();
+    assert!(city.app.tick().is_err());
+    assert_eq!(state(&city, people[1]), GrantState::Given, "what was lent after the certificate stays");
 }

@@ -15,6 +15,7 @@ on_both!(
     a_paused_consent_opens_nothing_and_a_resumed_one_everything,
     a_no_is_hers_alone_and_lends_nothing,
     saying_yes_again_moves_nothing,
+    a_no_after_an_end_leaves_what_was_lent_as_it_was,
 );
 
 fn clauses(city: &City, subject: &str) -> Vec<Clause> {
@@ -68,6 +69,28 @@ fn a_no_is_hers_alone_and_lends_nothing(dir: &Path, url: Option<&str>) {
     assert_eq!(clauses(&city, &subject), []);
     city.app.decline(resident, &service(), &mandate(), Decline::Refused).unwrap();
     assert_eq!(state(), Some(GrantState::Given), "what she lends she takes back by withdrawing");
+}
+
+fn a_no_after_an_end_leaves_what_was_lent_as_it_was(dir: &Path, url: Option<&str>) {
+    let city = City::found(dir, url);
+    let (resident, subject) = city.cardholder();
+    assert_eq!(clauses(&city, &subject), []);
+    city.app.withdraw(resident, &mandate()).unwrap();
+    let entry = city.app.register().mandates[&mandate()].clone();
+    let found = || city.app.db().read(|conn| grants::find(conn, resident, entry.number)).unwrap().unwrap();
+    let before = found();
+    city.clock.advance(1_000_000);
+    city.app.decline(resident, &service(), &mandate(), Decline::Refused).unwrap();
+    let after = found();
+    assert_eq!((after.id, after.grant, after.last_use_at), (before.id, before.grant, before.last_use_at));
+    assert_eq!(after.refused, Some(entry.hash));
+    city.app.ask_again(resident, &mandate()).unwrap();
+    assert_eq!((found().refused, found().grant.state), (None, GrantState::Withdrawn));
+    assert!(city.app.ask_again(resident, &mandate()).is_err());
+    assert_eq!(reasons(&city, resident), ["refused", "asked-again"]);
+    city.app.decline(resident, &service(), &mandate(), Decline::Refused).unwrap();
+    city.app.consent_at_counter(resident, &service(), &mandate(), &[]).unwrap();
+    assert_eq!((found().refused, found().grant.state), (None, GrantState::Given));
 }
 
 fn saying_yes_again_moves_nothing(dir: &Path, url: Option<&str>) {

@@ -408,7 +408,7 @@ mod tests {
         fn events()(n in any::<u64>(), prev in any::<Option<[u8; 32]>>(), at in 0i64..4_000_000_000_000_000,
             mandate in any::<Option<[u8; 32]>>(), blocks in prop::collection::vec(0usize..3, 0..5), reason in ".{0,40}",
             actor in any::<Option<[u8; 32]>>(), batch in any::<Option<([u8; 16], u64)>>(), clause in any::<Option<String>>(),
-            kind in 0usize..15, anchor in any::<Option<[u8; 32]>>(), other in any::<Option<String>>(), closed in any::<Option<([u8; 32], u32)>>(), source in any::<Option<(bool, u64, Option<u32>)>>()) -> Event {
+            kind in 0..Kind::ALL.len(), anchor in any::<Option<[u8; 32]>>(), other in any::<Option<String>>(), closed in any::<Option<([u8; 32], u32)>>(), source in any::<Option<(bool, u64, Option<u32>)>>()) -> Event {
             Event {
                 kind: Kind::ALL[kind].0, n, prev, at: Time::from_micros(at), anchor, mandate: mandate.map(Digest),
                 service: Some("svc_library".parse().unwrap()),

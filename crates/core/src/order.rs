@@ -11,6 +11,7 @@ use crate::document::{Document, document};
 use crate::draft::{Draft, Problem};
 use crate::draw::Draw;
 use crate::id::{AgencyId, AgreementId, BlockId, ContractId, MandateId, OrderId, ServiceId};
+use crate::lifecycle::State;
 use crate::payment::Payment;
 use crate::register::{Entry, Register};
 use crate::{Digest, Text, Time};
@@ -366,7 +367,7 @@ impl Register {
             || self.recounted.contains_key(id)
         {
             Standing::Complied
-        } else if self.carried_out.contains_key(id) || !order.body.compulsion.is_empty() {
+        } else if self.carried_out.contains_key(id) || !order.body.compulsion.is_empty() || self.is_over(&order.body) {
             Standing::Enforced
         } else if self.due_at(id, order).is_some_and(|by| by <= now) {
             Standing::Overdue
@@ -375,6 +376,12 @@ impl Register {
         } else {
             Standing::InForce
         }
+    }
+
+    /// Whether what was ordered to be deleted has gone with its mandate, which ended first.
+    fn is_over(&self, order: &Order) -> bool {
+        let mandate = order.deletes_under().and_then(|id| self.mandates.get(id));
+        mandate.is_some_and(|mandate| mandate.state == State::Erased)
     }
 
     /// The certificate that an order to delete was carried out by the machine, if it was.

@@ -535,8 +535,8 @@ impl Register {
         Some(same.map_or(now, |old| self.open_since(old)).plus(within)).filter(|until| now < *until)
     }
 
-    /// Whether there is an assessment, an agreement, an audit of the vault or of a body, a check, a contract, a mandate or a meeting of this id: what can be named as
-    /// evidence.
+    /// Whether there is an assessment, an agreement, an audit of the vault or of a body, a check, a contract, a mandate or a meeting of this id:
+    /// what can be named as evidence.
     pub fn has(&self, id: &str) -> bool {
         fn is_in<K: Ord + std::str::FromStr, T>(map: &BTreeMap<K, Entry<T>>, id: &str) -> bool {
             id.parse().is_ok_and(|id: K| map.contains_key(&id))

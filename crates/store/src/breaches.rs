@@ -124,12 +124,11 @@ pub fn purge_resident(conn: &mut dyn Connection, resident: u64) -> Result<u64, E
     conn.execute(sql, &[shard(resident).into(), number(resident).into()])
 }
 
-/// Whether anything is kept of who was told of a breach: a walk is noted before anybody is told.
-pub fn is_recorded(conn: &mut dyn Connection, breach: u64) -> Result<bool, Error> {
-    let params = [breach.cast_signed().into()];
-    let walk = "-- breach_walk_is_there\nSELECT 1 FROM breach_walks WHERE breach = $1";
-    let notice = "-- breach_notice_is_there\nSELECT 1 FROM breach_notices WHERE breach = $1 LIMIT 1";
-    Ok(conn.query_one(walk, &params)?.is_some() || conn.query_one(notice, &params)?.is_some())
+/// Whether anything is kept of who was told of a breach.
+pub fn is_kept(conn: &mut dyn Connection, breach: u64) -> Result<bool, Error> {
+    let sql = "-- breach_is_kept\nSELECT 1 WHERE EXISTS (SELECT 1 FROM breach_walks WHERE breach = $1) \
+               OR EXISTS (SELECT 1 FROM breach_notices WHERE breach = $1)";
+    Ok(conn.query_one(sql, &[breach.cast_signed().into()])?.is_some())
 }
 
 /// Deletes who was told of a breach, and how far the walk had come.

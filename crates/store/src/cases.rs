@@ -1,6 +1,6 @@
 //! Cases: what residents ask of offices, where each stands, and how many there were.
 
-use usufruct_core::case::{Case, CaseKind, Finding, Remedy};
+use usufruct_core::case::{Case, CaseKind, CaseState, Finding, Remedy};
 use usufruct_core::id::{AgencyId, CaseId, ServiceId};
 use usufruct_core::{Digest, Time};
 
@@ -84,7 +84,8 @@ pub fn put(conn: &mut dyn Connection, stored: &StoredCase) -> Result<(), Error> 
     let sql = "-- case_put\nINSERT INTO cases (shard, resident, case_id, kind, line, state, filed_at, due_at, sealed, mandate, service, \
                agency, overseer, extended_at, answered_at, finding, escalated_at, decided_at, decision, remedy, remedy_due_at, \
                remedied_at, suspends, mark, acknowledge_due_at, acknowledged_at, complain_until, settled_at) VALUES ($1, $2, $3, $4, \
-               $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28) ON CONFLICT (shard, resident, case_id) DO UPDATE SET state = excluded.state, \
+               $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28) \
+               ON CONFLICT (shard, resident, case_id) DO UPDATE SET state = excluded.state, \
                due_at = excluded.due_at, sealed = excluded.sealed, mandate = excluded.mandate, service = excluded.service, \
                agency = excluded.agency, overseer = excluded.overseer, extended_at = excluded.extended_at, \
                answered_at = excluded.answered_at, finding = excluded.finding, escalated_at = excluded.escalated_at, \
@@ -201,8 +202,8 @@ pub fn unremedied(conn: &mut dyn Connection, after: &str, limit: usize) -> Resul
     conn.query(&sql, &[after.into(), limited(limit)])?.iter().map(read).collect()
 }
 
-/// Who owes a word that it has a case, an answer, a decision or a remedy at `now`, as code of what is owed and office, and since when. An office that has not answered owes
-/// it until the overseer decides.
+/// Who owes a word that it has a case, an answer, a decision or a remedy at `now`, as code of what is owed and office, and since when. An office
+/// that has not answered owes it until the overseer decides.
 pub fn overdue(conn: &mut dyn Connection, now: Time) -> Result<Vec<(String, AgencyId, Time)>, Error> {
     let sql = format!(
         "-- case_overdue\nSELECT what, office, MIN(due) FROM (\
@@ -318,7 +319,12 @@ fn read(row: &Row) -> Result<StoredCase, Error> {
         suspends: row.integer(21)? == 1,
     };
     // Cases are found by the word, so one that says something else than the times was written by somebody else, as one with a wrong mark.
-    let says_so = row.text(4)? == case.state().code();
+    let (word, state) = (row.text(4)?, case.state());
+    // The release before has one word for all that came after a decision, and its nodes may still write.
+    let is_older = word == CaseState::Decided.code()
+        && case.decided_at.is_some()
+        && matches!(state, CaseState::RemedyDue | CaseState::Closed);
+    let says_so = word == state.code() || is_older;
     Ok(StoredCase {
         resident: row.integer(0)?.cast_unsigned(),
         id: row.text(1)?.parse().map_err(|_| crate::inconsistent("cases.case_id"))?,

@@ -7,7 +7,7 @@ use usufruct_core::{Digest, Time};
 
 use crate::db::{Connection, Error, Row, Value};
 use crate::wishes::StoredWishes;
-use crate::{number, shard};
+use crate::{mark, number, shard};
 
 /// A grant with its place in the store.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct StoredGrant {
     pub last_use_at: Option<Time>,
     /// When she last said yes again, if she was asked again.
     pub reaffirmed_at: Option<Time>,
+    /// The revision that she refused after the grant had ended.
+    pub refused: Option<Digest>,
     pub grant: Grant,
     /// Whether cases of hers are about something under the mandate.
     pub has_cases: bool,
@@ -49,7 +51,7 @@ pub struct Count {
 const COLUMNS: &str = "g.resident, g.mandate, g.grant_id, g.kind, g.state, g.revision, g.mandate_hash, g.blocks, g.given_at, \
                        g.valid_until, g.uses, g.window_start, g.window_uses, g.last_use_at, r.state, g.means, \
                        (SELECT COUNT(*) FROM cases c WHERE c.shard = g.shard AND c.resident = g.resident AND c.mandate = g.mandate), \
-                       w.said_at, w.sealed, w.mark, g.reaffirmed_at";
+                       w.said_at, w.sealed, w.mark, g.reaffirmed_at, g.refused_hash";
 const TABLES: &str = "grants g JOIN residents r ON r.shard = g.shard AND r.resident = g.resident \
                       LEFT JOIN wishes w ON w.shard = g.shard AND w.resident = g.resident";
 
@@ -67,20 +69,6 @@ pub fn of_resident(conn: &mut dyn Connection, resident: u64) -> Result<Vec<Store
     );
     let rows = conn.query(&sql, &[shard(resident).into(), number(resident).into()])?;
     rows.iter().map(read).collect()
-}
-
-/// Residents with a given grant under a mandate, up to `limit` after `after`.
-pub fn residents_of_mandate(
-    conn: &mut dyn Connection,
-    mandate: u64,
-    after: Option<u64>,
-    limit: usize,
-) -> Result<Vec<u64>, Error> {
-    let sql = "-- grant_residents_of_mandate\nSELECT resident FROM grants WHERE mandate = $1 AND state = 'given' AND resident > $2 \
-               ORDER BY resident LIMIT $3";
-    let params =
-        [mandate.cast_signed().into(), after.map_or(-1, number).into(), Value::from(i64::try_from(limit).unwrap_or(i64::MAX))];
-    conn.query(sql, &params)?.iter().map(|row| Ok(row.integer(0)?.cast_unsigned())).collect()
 }
 
 /// Residents whose grant under a mandate stands and was given by `until`, up to `limit` after `after`.
@@ -118,7 +106,7 @@ pub fn put_many(conn: &mut dyn Connection, grants: &[StoredGrant]) -> Result<(),
                ON CONFLICT (shard, resident, mandate) DO UPDATE SET grant_id = excluded.grant_id, kind = excluded.kind, \
                state = excluded.state, revision = grants.revision + 1, mandate_hash = excluded.mandate_hash, blocks = excluded.blocks, \
                given_at = excluded.given_at, valid_until = excluded.valid_until, uses = 0, window_start = excluded.window_start, \
-               window_uses = 0, last_use_at = NULL, means = excluded.means, reaffirmed_at = NULL";
+               window_uses = 0, last_use_at = NULL, means = excluded.means, reaffirmed_at = NULL, refused_hash = NULL";
     let rows: Vec<_> = grants
         .iter()
         .map(|stored| {
@@ -165,6 +153,35 @@ pub fn reaffirm(conn: &mut dyn Connection, resident: u64, mandate: u64, now: Tim
                WHERE shard = $1 AND resident = $2 AND mandate = $3 AND state = 'given'";
     let params = [shard(resident).into(), number(resident).into(), mandate.cast_signed().into(), now.micros().into()];
     Ok(conn.execute(sql, &params)? == 1)
+}
+
+/// Notes which revision a resident refused after her grant had ended, or that she lets herself be asked again. False while it stands.
+pub fn refuse(conn: &mut dyn Connection, resident: u64, mandate: u64, refused: Option<Digest>) -> Result<bool, Error> {
+    let sql = "-- grant_refuse\nUPDATE grants SET refused_hash = $4 \
+               WHERE shard = $1 AND resident = $2 AND mandate = $3 AND state NOT IN ('given', 'paused')";
+    let params = [shard(resident).into(), number(resident).into(), mandate.cast_signed().into(), hash(refused)];
+    Ok(conn.execute(sql, &params)? == 1)
+}
+
+/// Brings a grant to where it stands in another database: its state, what was used of it, and what she said of it since it was given.
+pub fn bring(conn: &mut dyn Connection, stored: &StoredGrant) -> Result<(), Error> {
+    let sql = "-- grant_bring\nUPDATE grants SET state = $4, uses = $5, window_start = $6, window_uses = $7, last_use_at = $8, \
+               reaffirmed_at = $9, refused_hash = $10, revision = revision + 1 WHERE shard = $1 AND resident = $2 AND mandate = $3";
+    let time = |time: Option<Time>| time.map_or(Value::Null, |time| time.micros().into());
+    let params = [
+        shard(stored.resident).into(),
+        number(stored.resident).into(),
+        stored.mandate.cast_signed().into(),
+        stored.grant.state.code().into(),
+        stored.grant.uses.into(),
+        stored.grant.window_start.micros().into(),
+        stored.grant.window_uses.into(),
+        time(stored.last_use_at),
+        time(stored.reaffirmed_at),
+        hash(stored.refused),
+    ];
+    conn.execute(sql, &params)?;
+    Ok(())
 }
 
 /// Moves up to `limit` grants of a mandate that are given or paused to `state`.
@@ -249,6 +266,7 @@ fn read(row: &Row) -> Result<StoredGrant, Error> {
         revision: row.integer(5)?,
         last_use_at: row.optional_integer(13)?.map(Time::from_micros),
         reaffirmed_at: row.optional_integer(20)?.map(Time::from_micros),
+        refused: mark(row, 21)?,
         grant: Grant {
             kind: GrantKind::from_code(row.text(3)?).ok_or_else(|| crate::inconsistent("grants.kind"))?,
             state: GrantState::from_code(row.text(4)?).ok_or_else(|| crate::inconsistent("grants.state"))?,
@@ -270,6 +288,10 @@ fn read(row: &Row) -> Result<StoredGrant, Error> {
         has_cases: row.integer(16)? > 0,
         wishes,
     })
+}
+
+fn hash(hash: Option<Digest>) -> Value {
+    hash.map_or(Value::Null, |hash| Value::from(hash.0.to_vec()))
 }
 
 fn means(code: &str) -> Result<Means, Error> {

@@ -85,7 +85,6 @@ impl Page {
         match reason {
             "case" => Some(fl!(self.messages, "case-deleted")),
             "order" => Some(fl!(self.messages, "grant-ended-by-order")),
-            "terminated" => Some(fl!(self.messages, "grant-terminated")),
             _ => None,
         }
     }

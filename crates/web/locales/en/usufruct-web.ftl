@@ -1541,7 +1541,6 @@ case-question = I have a question
 case-stop = Stop using my data
 case-deleted = It was decided in a case of yours.
 grant-ended-by-order = An oversight body ordered to delete it.
-grant-terminated = The office gave it up before its last day.
 grant-paused = You paused what you lend. Every use is refused until you resume it.
 grant-resumed = You let it go on.
 grant-reaffirmed = You were asked again and said yes again.
@@ -1684,8 +1683,8 @@ messages-breaches = { $count ->
    *[other] You were told of { $count } breaches that concern your data.
 }
 messages-steps = { $count ->
-    [one] A case of yours moved on.
-   *[other] Cases of yours moved on { $count } times.
+    [one] Once a case of yours moved on, or something that you lent was ended.
+   *[other] { $count } times a case of yours moved on, or something that you lent was ended.
 }
 messages-own = { $count ->
     [one] One thing you did yourself, or somebody for you.

@@ -141,6 +141,9 @@ pub(crate) async fn list(
     });
     let describe =
         |stored: Vec<&StoredGrant>| stored.into_iter().filter_map(|stored| consent(&register, &page, stored, now)).collect();
+    // What she lent before and refuses now stands in both lists.
+    let anew: Vec<_> = ended.iter().filter(|stored| stored.refused.is_some()).map(|stored| refused(stored)).collect();
+    let declined = declined.into_iter().chain(&anew).collect();
     let (current, ended, declined) = (describe(current), describe(ended), describe(declined));
     let withdrawn = after.withdrawn.and_then(|certificate| {
         let mut rows = footprint.iter().flat_map(|footprint| rows(&register, &page, footprint));
@@ -152,6 +155,12 @@ pub(crate) async fn list(
     let erasures = erasures.into_iter().map(|own| shown_erasure(&register, &page, own, now)).collect();
     let exempt = cases.iter().filter_map(|filed| exempt(&register, &page, filed)).collect();
     Ok(show(&ConsentsPage { page, current, ended, declined, withdrawn, erasures, exempt, told }))
+}
+
+fn refused(stored: &StoredGrant) -> StoredGrant {
+    let mut refused = stored.clone();
+    refused.grant.state = GrantState::Refused;
+    refused
 }
 
 /// A case in which it was found last that what she wants deleted is kept.
@@ -222,7 +231,7 @@ pub(crate) async fn resume(
 fn consent(register: &Register, page: &Page, stored: &StoredGrant, now: Time) -> Option<Consent> {
     let entry = register.mandates.values().find(|entry| entry.number == stored.mandate)?;
     let name = |id| register.blocks.get(id).map(|block| page.text(&block.body.name).to_owned());
-    let expired = stored.grant.valid_until <= now && stored.grant.state == GrantState::Given;
+    let expired = stored.grant.valid_until <= now && matches!(stored.grant.state, GrantState::Given | GrantState::Paused);
     let (recipients, processors) = receivers(register, page, &entry.body);
     let basis = &entry.body.legal_basis;
     Some(Consent {

@@ -116,8 +116,10 @@ pub(crate) async fn overview(State(site): State<Arc<Site>>, page: Page, Anybody(
     let breaches = open.map(|notice| (notice.id.to_string(), page.text(&notice.breach.title).to_owned())).collect();
     let register = site.app.register();
     let now = site.app.now();
-    let given: Vec<_> =
-        grants.into_iter().filter(|stored| stored.grant.state == GrantState::Given && stored.grant.valid_until > now).collect();
+    let given: Vec<_> = grants
+        .into_iter()
+        .filter(|stored| matches!(stored.grant.state, GrantState::Given | GrantState::Paused) && stored.grant.valid_until > now)
+        .collect();
     let mut ending: Vec<_> = given
         .iter()
         .filter(|stored| stored.grant.valid_until < now.plus(SOON))

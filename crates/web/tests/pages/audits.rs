@@ -44,7 +44,10 @@ async fn an_audit_says_what_was_found_and_the_late_list_what_was_not_mended() {
 
     pages.city.clock.advance(11 * DAY);
     let late = pages.get("/register/late", "en").await.text;
-    assert!(late.contains(&format!("href=\"{path}\"")) && late.contains("Has not mended what a check or an audit found"), "{late}");
+    assert!(
+        late.contains(&format!("href=\"{path}\"")) && late.contains("Has not mended what a check or an audit found"),
+        "{late}"
+    );
     let finding = between(&pages.get(path, "en").await.text, "data-status=\"open\"", "</li>").to_owned();
     assert!(finding.contains("A door stood open.") && finding.contains("tag-overdue"), "the heaviest first: {finding}");
     let mut mended = body;
