@@ -228,7 +228,9 @@ impl App {
             let entry = entry.ok_or(Error::Unknown { what: "mandate" })?;
             // Whoever was lending when the order came has done so by now.
             self.wait_for_residents();
-            let (is_done, error) = self.end_grants(entry, &erasure.certificate, self.now(), after)?;
+            // What was lent after its keys went lies under new ones: the order may have been lifted since.
+            let until = erasure.live_at.unwrap_or_else(|| self.now());
+            let (is_done, error) = self.end_grants(entry, &erasure.certificate, until, after)?;
             if !is_done {
                 return Ok(false);
             }
@@ -269,7 +271,7 @@ impl App {
             let Some(last) = residents.last().copied() else { return Ok((true, failed)) };
             for resident in residents {
                 let _guard = self.lock_resident(resident);
-                match self.end_grant(resident, ended.clone()) {
+                match self.end_grant(resident, until, ended.clone()) {
                     Ok(()) | Err(Error::Vault(VaultError::NoKey { .. })) => {}
                     Err(error) => failed = failed.or(Some(error)),
                 }
@@ -280,13 +282,15 @@ impl App {
     }
 
     /// Ends what one resident lends: the loan in her keyring, the copies, what was deposited, and all by which a service could ask for it.
-    fn end_grant(&self, resident: u64, ended: Ended) -> Result<(), Error> {
+    fn end_grant(&self, resident: u64, until: Time, ended: Ended) -> Result<(), Error> {
         let (vault, rng) = (Arc::clone(&self.vault), Arc::clone(&self.rng));
         self.db.transaction("end grant by order", move |tx| {
+            // She may have withdrawn and agreed anew since the list was read.
+            let is_meant = grants::find(tx, resident, ended.number)?.is_some_and(|found| found.grant.given_at <= until);
             let candidates = keyrings::candidates(tx, resident)?;
             let sealed: Vec<&[u8]> = candidates.iter().map(|(_, sealed)| sealed.as_slice()).collect();
             let mut keyring = vault.keyring(resident, &sealed)?;
-            if !grants::set_state(tx, resident, ended.number, GrantState::Invalidated)? {
+            if !is_meant || !grants::set_state(tx, resident, ended.number, GrantState::Invalidated)? {
                 return Ok(());
             }
             keyring.withdraw(ended.number);

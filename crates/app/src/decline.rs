@@ -71,7 +71,9 @@ impl App {
             // What she lent once stays as it was.
             if found.is_some_and(|found| found.grant.was_given()) {
                 let refused = (declined.grant.state == GrantState::Refused).then_some(declined.grant.mandate_hash);
-                grants::refuse(tx, resident, declined.mandate, refused)?;
+                if !grants::refuse(tx, resident, declined.mandate, refused)? {
+                    return Err(Error::Stale);
+                }
             } else {
                 grants::put(tx, &declined)?;
             }
@@ -102,22 +104,24 @@ impl App {
         let keyring = self.keyring(resident)?;
         self.db.transaction("ask again", move |tx| {
             let both = actor.permit(tx, &vault, now)?;
-            if !grants::refuse(tx, resident, number, None)? {
+            let stands = grants::find(tx, resident, number)?.is_some_and(|found| found.refused.is_some());
+            if !stands || !grants::refuse(tx, resident, number, None)? {
                 return Err(Error::Stale);
             }
             place_by(tx, &keyring, event.clone(), both.as_ref(), rng.as_ref()).map(drop)
         })
     }
 
-    /// Whether she has refused a mandate of a request, in the revision that is asked for now or one that asks for the same.
+    /// Whether she has refused a mandate of a request, in the revision that is asked for now or one that asks for the same. What she lends now is
+    /// not refused, whatever she said of a revision in between.
     pub fn has_refused(&self, resident: u64, request: &AuthorizeRequest) -> Result<bool, Error> {
-        let register = self.register();
+        let (register, now) = (self.register(), self.now());
         for id in self.authorization(resident, request)?.to_ask {
             let Some(entry) = register.mandates.get(&id) else { continue };
             let found = self.db.read(|conn| grants::find(conn, resident, entry.number))?;
             let refused = |found: StoredGrant| match found.grant.state {
                 GrantState::Refused => Some(found.grant.mandate_hash),
-                _ => found.refused,
+                _ => found.refused.filter(|_| lending(&register, entry, found.grant, now).is_none()),
             };
             if found.and_then(refused).is_some_and(|hash| register.still_holds(&hash, entry)) {
                 return Ok(true);

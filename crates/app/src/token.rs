@@ -245,7 +245,7 @@ impl App {
             let Some(granted) = standing(tx, &register, &service, resident, &asked, now)? else { return Ok(None) };
             // What she has paused comes back when she resumes it, and holds up nothing else meanwhile.
             for missing in mandates(&asked).filter(|id| granted.iter().all(|granted| granted.mandate != *id)) {
-                if !is_paused(tx, &register, resident, &missing, now)? {
+                if !is_paused(tx, &register, &service, resident, &missing, now)? {
                     return Ok(None);
                 }
             }
@@ -447,17 +447,24 @@ pub(crate) fn standing(
     Ok(Some(all))
 }
 
-/// Whether she has paused what she agreed to under a mandate.
+/// Whether all that stands against a mandate of a scope is that she has paused it.
 fn is_paused(
     conn: &mut dyn Connection,
     register: &Register,
+    service: &ServiceId,
     resident: u64,
     mandate: &MandateId,
     now: Time,
 ) -> Result<bool, Error> {
-    let Some(entry) = register.mandates.get(mandate) else { return Ok(false) };
+    let Ok(service) = served_service(register, service, now) else { return Ok(false) };
+    let served = register.mandates.get(mandate).filter(|entry| register.is_served_under(service, entry, now));
+    let Some(entry) = served else { return Ok(false) };
     let found = grants::find(conn, resident, entry.number)?;
-    Ok(found.is_some_and(|found| found.grant.state == GrantState::Paused && now < found.grant.valid_until))
+    Ok(found.is_some_and(|found| {
+        found.grant.state == GrantState::Paused
+            && now < found.grant.valid_until
+            && register.still_holds(&found.grant.mandate_hash, entry)
+    }))
 }
 
 /// The words of a scope that stand: those that name no mandate, and the mandates that are good for something.

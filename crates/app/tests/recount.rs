@@ -195,6 +195,11 @@ fn a_recount_is_said_by_the_overseer_after_chance_has_spoken(dir: &Path, url: Op
         register.standing(&id, &register.orders[&id], city.app.now())
     };
     assert_eq!(standing(), Standing::InForce);
+    // Its own word that it looked is no recount.
+    let mut looked = order(to);
+    looked["evidence"] = json!([{"title": common::text("We looked."), "sha256": sha256(b"nothing")}]);
+    city.watch(StatementKind::Order, "ord_1", looked, &people).unwrap();
+    assert_eq!(standing(), Standing::InForce);
     let size = city.app.register().orders[&id].given_in() + 1;
     let days = sample(&seed(&root, &secret), &SHORT.parse().unwrap(), from, to, 2);
     assert_eq!(days.len(), 2);

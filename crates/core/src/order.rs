@@ -362,7 +362,8 @@ impl Register {
         } else if now < order.effective_at() {
             Standing::Issued
         } else if matches!(order.body.kind, OrderKind::Lift | OrderKind::Release)
-            || !order.body.evidence.is_empty() && !order.body.kind.is_executed()
+            // Days that were drawn are recounted; no other word answers that.
+            || !order.body.evidence.is_empty() && !order.body.kind.is_executed() && order.body.draw.is_none()
             || self.paid.contains_key(id)
             || self.recounted.contains_key(id)
         {

@@ -210,6 +210,21 @@ fn what_goes_on_longer_says_that_it_continues() {
 }
 
 #[test]
+fn two_drafts_of_one_day_are_no_way_around_it() {
+    let mut city = city();
+    let mut second = outbreak();
+    (second["starts_at"], second["sunset_at"]) = (json!(day(90).to_string()), json!(day(170).to_string()));
+    second["emergency"]["disparity_audit_due"] = second["sunset_at"].clone();
+    city.say(StatementKind::Mandate, "mdt_second", "agc_health", second);
+    common::activate(&mut city, "mdt_outbreak");
+    let (hash, _) = city.state("mdt_second").unwrap();
+    city.steps("mdt_second", &[State::Consulted, State::Approved]);
+    city.say(StatementKind::Notice, "ntc_second", "agc_health", common::notice_body("mdt_second", hash));
+    let problems = city.register.check(&city.step_draft("mdt_second", State::Published, "agc_health", &HEALTH)).unwrap_err();
+    assert!(names(&problems, "continues", "not-continued"), "{problems:?}");
+}
+
+#[test]
 fn no_part_of_a_security_body_has_another_kind() {
     let city = city();
     let operator = [("agc_operator", "head"), ("agc_operator", "privacy")];

@@ -155,10 +155,10 @@ pub fn reaffirm(conn: &mut dyn Connection, resident: u64, mandate: u64, now: Tim
     Ok(conn.execute(sql, &params)? == 1)
 }
 
-/// Notes which revision a resident refused after her grant had ended, or that she lets herself be asked again. False while it stands.
+/// Notes which revision a resident refused who lends or lent under another one, or that she lets herself be asked again. False where there is
+/// no such row.
 pub fn refuse(conn: &mut dyn Connection, resident: u64, mandate: u64, refused: Option<Digest>) -> Result<bool, Error> {
-    let sql = "-- grant_refuse\nUPDATE grants SET refused_hash = $4 \
-               WHERE shard = $1 AND resident = $2 AND mandate = $3 AND state NOT IN ('given', 'paused')";
+    let sql = "-- grant_refuse\nUPDATE grants SET refused_hash = $4 WHERE shard = $1 AND resident = $2 AND mandate = $3";
     let params = [shard(resident).into(), number(resident).into(), mandate.cast_signed().into(), hash(refused)];
     Ok(conn.execute(sql, &params)? == 1)
 }

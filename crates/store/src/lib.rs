@@ -95,10 +95,10 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 47, name: "posted_lists", sql: include_str!("../migrations/0047_posted_lists.sql") },
     Migration { number: 63, name: "breach_weeks", sql: include_str!("../migrations/0063_breach_weeks.sql") },
     Migration { number: 65, name: "reaffirmed", sql: include_str!("../migrations/0065_reaffirmed.sql") },
-    Migration { number: 66, name: "refusals", sql: include_str!("../migrations/0066_refusals.sql") },
     Migration { number: 70, name: "case_states", sql: include_str!("../migrations/0070_case_states.sql") },
     Migration { number: 73, name: "depositors", sql: include_str!("../migrations/0073_depositors.sql") },
     Migration { number: 74, name: "cases_by_complaint", sql: include_str!("../migrations/0074_cases_by_complaint.sql") },
+    Migration { number: 75, name: "refusals", sql: include_str!("../migrations/0075_refusals.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

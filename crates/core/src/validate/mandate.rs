@@ -376,6 +376,10 @@ pub(super) fn step(check: &mut Check<'_>, id: &MandateId, change: &StatusChange,
     if change.to == State::Active {
         check.problems.extend(incompatible(register, id, entry, at));
     }
+    // What was published since the draft counts too.
+    if matches!(change.to, State::Published | State::Active) {
+        check.problems.extend(not_continued(register, id, &entry.body, at));
+    }
     match change.to {
         State::Consulted if entry.body.kind != MandateKind::Emergency && at < entry.body.consultation.to => {
             check.note("to", "consultation-open", "People can still comment. Wait until the comment period is over.".into());

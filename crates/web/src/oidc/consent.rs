@@ -228,7 +228,7 @@ pub(crate) async fn decide(
             return Ok(Err(open));
         }
         // What was agreed to before, here or in another window, stays as it is, with its uses counted.
-        let kept = lends && (!again || is_as_before(app, resident, &mandate, &chosen)?);
+        let kept = lends && (asks != Asks::Consent || !again || is_as_before(app, resident, &mandate, &chosen)?);
         if is_paused {
             app.resume(actor, &mandate)?;
         } else if kept && again {

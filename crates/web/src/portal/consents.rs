@@ -141,8 +141,9 @@ pub(crate) async fn list(
     });
     let describe =
         |stored: Vec<&StoredGrant>| stored.into_iter().filter_map(|stored| consent(&register, &page, stored, now)).collect();
-    // What she lent before and refuses now stands in both lists.
-    let anew: Vec<_> = ended.iter().filter(|stored| stored.refused.is_some()).map(|stored| refused(stored)).collect();
+    // What she lends or lent and refuses in another revision stands in both lists.
+    let both = current.iter().chain(&ended);
+    let anew: Vec<_> = both.filter(|stored| stored.refused.is_some()).map(|stored| refused(stored)).collect();
     let declined = declined.into_iter().chain(&anew).collect();
     let (current, ended, declined) = (describe(current), describe(ended), describe(declined));
     let withdrawn = after.withdrawn.and_then(|certificate| {
