@@ -206,6 +206,7 @@ fn a_grant_that_cannot_be_ended_holds_up_nothing(dir: &Path, url: Option<&str>) 
     assert_eq!(people.map(|resident| state(&city, resident)), [GrantState::Given, GrantState::Invalidated]);
     let request = |subject| ReleaseRequest { mandate: mandate(), ..city.request(subject) };
     assert!(subjects.iter().all(|subject| city.app.release(&request(subject)).is_err()), "its keys are gone too");
+    city.clock.advance(1);
     agree(&city, people[1]).unwrap();
     assert!(city.app.tick().is_err());
     assert_eq!(state(&city, people[1]), GrantState::Given, "what was lent after the certificate stays");
