@@ -150,14 +150,16 @@ test("of a mandate that ended the log knew the key, and the browser follows the 
   assert.ok((await page.getByTestId("key").allInnerTexts()).some((text) => text.includes(body.key_commitments[0])));
 });
 
-test("not now leads back without anything", async () => {
+test("not now leads back without anything, and she reads what she said", async () => {
   const { page } = await enrolled();
   await page.goto(city.sampleFestival);
   await page.getByTestId("sign-in").click();
   await page.getByTestId("not-now").click();
   await page.getByTestId("denied").waitFor();
   await page.goto(`${city.url}/me/footprint`);
-  assert.equal(await page.locator("[data-line]").count(), 0);
+  const lines = page.locator("[data-line]");
+  assert.equal(await lines.count(), 1);
+  assert.match(await lines.innerText(), /not now/);
 });
 
 test("the passkey signs in again, and signing out everywhere ends every session", async () => {
