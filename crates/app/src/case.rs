@@ -507,6 +507,15 @@ impl From<Misstep> for Error {
     }
 }
 
+/// What is counted of a case that came to a state of what was promised or ordered.
+fn counted_as(state: CaseState) -> Option<Counted> {
+    match state {
+        CaseState::RemedyDue => Some(Counted::RemedyDue),
+        CaseState::Closed => Some(Counted::Closed),
+        _ => None,
+    }
+}
+
 /// Old cases handled in one transaction.
 const PART: usize = 500;
 
@@ -522,14 +531,5 @@ mod tests {
         assert_eq!(letters(b"", at), []);
         let both = vec![letter("One."), Letter { by: Party::Office, ..letter("Two.") }];
         assert_eq!(letters(&serde_json::to_vec(&both).unwrap(), Time::default()), both);
-    }
-}
-
-/// What is counted of a case that came to a state of what was promised or ordered.
-fn counted_as(state: CaseState) -> Option<Counted> {
-    match state {
-        CaseState::RemedyDue => Some(Counted::RemedyDue),
-        CaseState::Closed => Some(Counted::Closed),
-        _ => None,
     }
 }

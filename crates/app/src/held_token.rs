@@ -34,14 +34,14 @@ pub struct OwnCaller {
 
 #[derive(Clone, Debug)]
 enum Held {
-    Desk(HeldDesk),
+    Desk(Box<HeldDesk>),
     Token(HeldToken),
 }
 
 impl OwnCaller {
     /// The service by the session of somebody at a desk, which was good when the request came.
     pub(crate) fn at_desk(service: &ServiceId, desk: HeldDesk) -> Self {
-        Self { service: service.clone(), held: Some(Held::Desk(desk)) }
+        Self { service: service.clone(), held: Some(Held::Desk(Box::new(desk))) }
     }
 
     /// Refuses what was asked by what has ended, inside the transaction of what is done.

@@ -224,7 +224,7 @@ impl App {
     /// that nobody answered, messages of the week, unfinished erasures and replacements of keys, what services answered, the log's next
     /// checkpoint. A step that fails holds up no other; answers the first error.
     pub fn tick(self: &Arc<Self>) -> Result<(), Error> {
-        let steps: [fn(&Arc<Self>) -> Result<(), Error>; 14] = [
+        let steps: [Step; 14] = [
             // Before anything that the machine says with a later date.
             |app| app.publish_proposals().map(drop),
             |app| app.make_late_keys().map(drop),
@@ -249,3 +249,6 @@ impl App {
         failed.map_or(Ok(()), Err)
     }
 }
+
+/// One thing that the clock asks for.
+type Step = fn(&Arc<App>) -> Result<(), Error>;

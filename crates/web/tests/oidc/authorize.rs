@@ -271,7 +271,7 @@ async fn prompt_login_and_max_age_ask_for_a_new_sign_in() {
 async fn before_she_signs_in_she_reads_how_the_service_is_used_without_the_pass() {
     let site = TestSite::new();
     let led = site.authorize("", &[]).await;
-    let page = site.get(&led.header(LOCATION), "").await;
+    let page = site.get(led.header(LOCATION), "").await;
     let page = page.text();
     assert!(page.contains("Ask at the counter.") && page.contains("data-testid=\"alternatives\""), "{page}");
     assert!(!site.get("/sign-in?next=/me", "").await.text().contains("Ask at the counter."));

@@ -91,7 +91,7 @@ async fn what_is_counted_stands_on_the_pages() {
     let draft = between(&desk, "kind = &#34;release&#34;", "</pre>");
     let mark = pages.city.app.brakes().unwrap()[0].mark.to_string();
     assert!(draft.contains(&mark) && draft.contains("mdt_watched"), "{draft}");
-    assert!(desk.contains("usufruct audit recount mdt_watched"), "{desk}");
+    assert!(desk.contains("usufruct audit draw mdt_watched") && desk.contains("usufruct audit recount"), "{desk}");
     assert!(between(&desk, "id=\"recounts\"", "</section>").contains("2 things are not as they must be."));
     // The draft, once reasons are written and two have signed, releases; and the page says so.
     let order = json!({"body": WATCH, "kind": "release", "target": WATCHED, "reasons": text("Seen."), "strata": [mark]});
