@@ -526,8 +526,11 @@ async fn nothing_is_read_after_a_withdrawal() {
     assert!(!indices.is_empty(), "somebody read before");
     assert!(indices.iter().all(|index| *index < withdrawn.index), "a use stands after the withdrawal in the log");
     let lines = site.city.app.footprint(resident).unwrap().lines;
-    let uses = lines.iter().filter(|line| line.event.as_ref().is_some_and(|event| event.kind == Kind::Use)).count();
-    assert_eq!(uses, indices.len(), "every use in the log was answered, every answer is in the log");
+    let events = || lines.iter().filter_map(|line| line.event.as_ref());
+    let uses = events().filter(|event| event.kind == Kind::Use).count();
+    // One that the withdrawal overtook behind its line in the log was not answered, and her footprint says so.
+    let overtaken = events().filter(|event| event.reason == "use-failed").count();
+    assert_eq!(uses, indices.len() + overtaken, "every use in the log was answered or failed, every answer is in the log");
 }
 
 #[tokio::test]
