@@ -8,7 +8,8 @@ use crate::hash::sha256;
 use crate::tally::Day;
 
 /// The days that can be chosen, how many, and a secret. The log as it stands with the order and the secret choose them: the operator, who makes
-/// the log, does not know the secret, and the overseer, who knows it, is bound to it before the log is there.
+/// the log, does not know the secret, and the overseer, who knows it, is bound to it before the log is there. Where no other leaf comes between
+/// the last tally and the order, an overseer can reckon the log ahead and try secrets (`docs/protocol/counting.md`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Draw {
     /// The first and the last day that can be chosen. All are counted when the order is given.

@@ -25,7 +25,7 @@ use crate::{clock, compose, data_dir};
 /// Order a recount of days that chance chooses, and keep the secret that chooses them together with the log.
 ///
 /// The order binds the overseer to the secret before the log is there that chooses with it, and the operator, who makes the log, learns the
-/// secret with the result. So neither can try until it likes the days.
+/// secret with the result. So the operator cannot try until it likes the days; nor can the overseer, where another leaf comes between.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   usufruct audit draw mdt_library-card --until 2026-12-31T16:00:00Z --key chair.json --key member.json --out draw.json --data-dir pass")]
