@@ -152,7 +152,7 @@ fn a_backup_that_does_not_open_at_all_is_a_finding() {
     };
     let before = audits(0);
     let (server, _) = Server::start(&[&SERVE[..], &["--data-dir", &dir]].concat(), &dir);
-    for _ in 0..200 {
+    for _ in 0..1_200 {
         if (audits(0) - before, audits(1)) == (2, 2) {
             break;
         }
