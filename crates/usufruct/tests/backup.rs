@@ -207,7 +207,7 @@ fn the_server_drills_by_itself_where_the_set_up_asks_for_it() {
     let db = Db::open(&format!("sqlite:{dir}/usufruct.db"), &Options::default()).unwrap();
     let sql = "-- audits\nSELECT COUNT(*) FROM leaves WHERE INSTR(data, CAST('\"type\":\"Audit\"' AS BLOB)) > 0";
     let audits = || db.read(|conn| conn.query_one(sql, &[])).unwrap().unwrap().integer(0).unwrap();
-    for _ in 0..200 {
+    for _ in 0..1_200 {
         if audits() == 2 {
             break;
         }

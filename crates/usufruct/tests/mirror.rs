@@ -147,7 +147,7 @@ fn a_footprint_saved_before_holds_after_the_log_came_back() {
     let (_server, url) = Server::start(&demo, &city);
     // Its witnesses sign the restored checkpoint once more, after a moment.
     let verify = ["footprint", "verify", &saved, "--log", &url, "--whole"];
-    for _ in 0..100 {
+    for _ in 0..600 {
         if run(&verify).status.success() {
             break;
         }
@@ -249,7 +249,7 @@ fn as_resident(url: &str, path: &str) -> String {
         let signed_in = client.get(format!("{url}/demo/sign-in/chou-yi-ching")).send().await.unwrap();
         let cookies = signed_in.headers().get_all("set-cookie").iter();
         let cookies: Vec<&str> = cookies.filter_map(|cookie| cookie.to_str().unwrap().split(';').next()).collect();
-        for _ in 0..100 {
+        for _ in 0..600 {
             let request = client.get(format!("{url}/me/{path}")).header("cookie", cookies.join("; "));
             let answer = request.send().await.unwrap();
             if answer.status() == 200 {
@@ -269,7 +269,7 @@ fn free_ports() -> u16 {
 
 fn wait_for(url: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    for _ in 0..200 {
+    for _ in 0..1_200 {
         if runtime.block_on(reqwest::get(url)).is_ok_and(|answer| answer.status() == 200) {
             return;
         }

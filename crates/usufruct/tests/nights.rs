@@ -75,7 +75,7 @@ impl<'a> Pass<'a> {
 
     /// Waits until there were so many, and a while for more than that.
     fn await_drills(&self, count: [usize; 2]) {
-        for _ in 0..200 {
+        for _ in 0..600 {
             if self.drills() == count {
                 break;
             }

@@ -49,7 +49,7 @@ fn the_last_service_of_a_domain_ends_its_pseudonyms() {
     let certificate = said.split("certificate is ").nth(1).unwrap_or_else(|| panic!("{said}")).trim().trim_end_matches('.');
     // It is public after the next beat of the log.
     let verify = ["verify", "certificate", certificate, "--log", &url];
-    for _ in 0..100 {
+    for _ in 0..600 {
         if run(&verify).status.success() {
             break;
         }

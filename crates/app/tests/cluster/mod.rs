@@ -60,7 +60,7 @@ impl Cluster {
         };
         ask(format!("-- mark\nSELECT pg_create_restore_point('{name}')::text"));
         let file = ask("-- file\nSELECT pg_walfile_name(pg_switch_wal())".to_owned());
-        for _ in 0..200 {
+        for _ in 0..1_200 {
             if self.archive().join(&file).exists() {
                 return;
             }
@@ -82,7 +82,7 @@ impl Cluster {
         recovered.start();
         let sql = "-- recovering\nSELECT pg_is_in_recovery()::int::bigint";
         let is_over = |db: &Db| db.read(|conn| conn.query_one(sql, &[])).unwrap().unwrap().integer(0).unwrap() == 0;
-        for _ in 0..200 {
+        for _ in 0..1_200 {
             if Db::open(&recovered.url(), &Options { readers: 1, queue: 1 }).as_ref().is_ok_and(is_over) {
                 return recovered;
             }
