@@ -1,9 +1,14 @@
 //! What several modules check alike.
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
+use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding};
 use axum::http::StatusCode;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::site::{Answer, ISSUER, LOGIN, TestSite};
 
@@ -27,6 +32,33 @@ pub async fn verified(site: &TestSite, id_token: &str, client: &str) -> Value {
 /// As [`verified`], for a token answer.
 pub async fn claims(site: &TestSite, answer: &Value, client: &str) -> Value {
     verified(site, answer["id_token"].as_str().unwrap(), client).await
+}
+
+/// A key that signs by PS256, which is lawful, and by RS256, which is not.
+pub struct RsaKey(RsaKeyPair);
+
+impl RsaKey {
+    pub fn new() -> Self {
+        Self(RsaKeyPair::generate(KeySize::Rsa2048).unwrap())
+    }
+
+    pub fn jwk(&self) -> Value {
+        let public = self.0.public_key();
+        let (n, e) = (public.modulus(), public.exponent());
+        let [n, e] =
+            [n.big_endian_without_leading_zero(), e.big_endian_without_leading_zero()].map(|n| URL_SAFE_NO_PAD.encode(n));
+        json!({ "kty": "RSA", "n": n, "e": e })
+    }
+
+    /// A JWS by the algorithm that the header names.
+    pub fn sign(&self, header: &Value, claims: &Value) -> String {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let text = format!("{}.{}", part(header), part(claims));
+        let encoding: &'static dyn RsaEncoding = if header["alg"] == "PS256" { &RSA_PSS_SHA256 } else { &RSA_PKCS1_SHA256 };
+        let mut signature = vec![0; self.0.public_modulus_len()];
+        self.0.sign(encoding, &SystemRandom::default(), text.as_bytes(), &mut signature).unwrap();
+        format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
 }
 
 /// A page of ours and no way to the service.

@@ -3,9 +3,9 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::checks::refused;
-use crate::common::SERVICE;
-use crate::site::{ISSUER, OTHER, TestSite, exchange_form};
+use crate::checks::{RsaKey, refused};
+use crate::common::{CARD, SERVICE};
+use crate::site::{CALLBACK, ISSUER, OTHER, TestSite, exchange_form, publish_service};
 
 pub async fn other_client_id() {
     let site = TestSite::new();
@@ -39,9 +39,15 @@ async fn refuses_claim(name: &'static str, value: impl Fn(&TestSite) -> Value) {
     .await;
 }
 
+/// The same key is good by PS256.
 pub async fn assertion_by_rs256() {
-    let site = TestSite::new();
-    refuses(&site, |site| site.library.sign("RS256", &site.claims(SERVICE))).await;
+    let (site, key) = (TestSite::new(), RsaKey::new());
+    let mut jwk = key.jwk();
+    jwk["kid"] = json!("rsa");
+    publish_service(&site.city, SERVICE, CALLBACK, &[site.library.jwk(), jwk], "fapi2", &[CARD]);
+    let by = |alg: &str, site: &TestSite| key.sign(&json!({ "alg": alg, "kid": "rsa" }), &site.claims(SERVICE));
+    assert_eq!(site.oauth_with(&by("PS256", &site), "/oidc/introspect", &[("token", "x")]).await.status, StatusCode::OK);
+    refuses(&site, |site| by("RS256", site)).await;
 }
 
 pub async fn without_assertion() {

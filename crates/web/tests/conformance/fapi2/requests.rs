@@ -54,6 +54,7 @@ pub async fn discovery() {
         kids.push(key["kid"].as_str().unwrap().to_owned());
     }
     let count = kids.len();
+    kids.sort_unstable();
     kids.dedup();
     assert!(count > 0 && kids.len() == count);
     let strict = site.without_oidc().get("/.well-known/openid-configuration", "").await.json();

@@ -6,7 +6,7 @@ use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
 use usufruct_core::time::SECOND;
 
-use crate::checks::{claims, refused};
+use crate::checks::{RsaKey, claims, refused};
 use crate::common::SERVICE;
 use crate::site::{Answer, ISSUER, Key, OTHER, TestSite, claims_of, encode, exchange_form};
 
@@ -225,6 +225,15 @@ pub async fn possession() {
     more["kid"] = json!("any");
     (more["jwk"]["use"], more["jwk"]["key_ops"], more["jwk"]["ext"]) = (json!("sig"), json!(["verify"]), json!(true));
     assert_eq!(site.userinfo_with(&scheme, &[&site.bound.sign_with(&more, &lawful())]).await.status, StatusCode::OK);
+    // A signature by RS256 is one, and no proof.
+    let rsa = RsaKey::new();
+    for (alg, status) in [("PS256", StatusCode::OK), ("RS256", StatusCode::BAD_REQUEST)] {
+        let header = json!({ "typ": "dpop+jwt", "alg": alg, "jwk": rsa.jwk() });
+        let proof = rsa.sign(&header, &site.proof_claims("POST", "/oidc/token"));
+        let form = [("grant_type", "client_credentials"), ("scope", "release")];
+        let answer = site.oauth_proving(&site.assertion(SERVICE), "/oidc/token", &form, &[&proof]).await;
+        assert_eq!(answer.status, status, "{alg}: {}", answer.text());
+    }
     let request = Request::get("/oidc/userinfo").header(AUTHORIZATION, &scheme).header("DPOP", site.bound.prove(&lawful()));
     assert_eq!(site.send(request.body(Body::empty()).unwrap()).await.status, StatusCode::OK);
 }
