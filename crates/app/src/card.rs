@@ -185,7 +185,7 @@ impl App {
         let (hasher, salt) = (hasher()?, random::<16>(self.rng()));
         let mut out = [0; Params::DEFAULT_OUTPUT_LEN];
         self.pin_memory
-            .digest(&hasher, &self.peppered(secret_hash, pin)?, &salt, &mut out)
+            .digest(&hasher, &self.peppered(secret_hash, pin)?, &salt, &mut out, self.now())
             .map_err(|error| broken(error.into()))?;
         let salt = SaltString::encode_b64(&salt).map_err(broken)?;
         let hash = PasswordHash {
@@ -206,7 +206,7 @@ impl App {
         let (mut bytes, mut out) = ([0; Salt::MAX_LENGTH], vec![0; expected.len()]);
         let Ok(salt) = salt.decode_b64(&mut bytes) else { return false };
         let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        self.pin_memory.digest(&hasher, &peppered, salt, &mut out).is_ok() && equal(&out, expected.as_bytes())
+        self.pin_memory.digest(&hasher, &peppered, salt, &mut out, self.now()).is_ok() && equal(&out, expected.as_bytes())
     }
 
     fn peppered(&self, secret_hash: &Digest, pin: &str) -> Result<[u8; 32], Error> {

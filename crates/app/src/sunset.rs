@@ -222,9 +222,9 @@ impl App {
 
     /// Runs what the clock asks for: sunsets, orders to delete, ends of what was kept for its time, contracts and agreements that are over, cases
     /// that nobody answered, messages of the week, unfinished erasures and replacements of keys, what services answered, the log's next
-    /// checkpoint. A step that fails holds up no other; answers the first error.
+    /// checkpoint, memory that nobody uses. A step that fails holds up no other; answers the first error.
     pub fn tick(self: &Arc<Self>) -> Result<(), Error> {
-        let steps: [Step; 14] = [
+        let steps: [Step; 15] = [
             // Before anything that the machine says with a later date.
             |app| app.publish_proposals().map(drop),
             |app| app.make_late_keys().map(drop),
@@ -241,6 +241,10 @@ impl App {
             |app| app.finish_service_rotations().map(drop),
             |app| app.publish_answers().map(drop),
             |app| if app.is_publication_due()? { app.publish_log().map(drop) } else { Ok(()) },
+            |app| {
+                app.pin_memory.rest(app.now());
+                Ok(())
+            },
         ];
         let mut failed = None;
         for step in steps {
