@@ -13,6 +13,7 @@ pub mod console;
 mod deliver;
 mod desk;
 mod developers;
+mod fair_turns;
 mod fault;
 mod form;
 mod headers;

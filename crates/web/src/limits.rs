@@ -3,13 +3,15 @@
 //! Guesses at PINs are counted in the store besides (`usufruct_app::App::sign_in_with_card`); this only keeps one caller from
 //! taking what the machine can do from all others.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -185,6 +187,18 @@ fn is_guess(method: &Method, path: &str) -> bool {
 pub fn network_of(peer: IpAddr) -> Option<IpAddr> {
     let peer = peer.to_canonical();
     (!peer.is_loopback()).then(|| prefix(peer, CUSTOMER))
+}
+
+/// The network of whoever sends a request, as [`network_of`] says it, also behind a web server on this machine.
+pub(crate) struct Caller(pub Option<IpAddr>);
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+        Ok(Self(address(peer, &parts.headers).map(|address| prefix(address, CUSTOMER))))
+    }
 }
 
 /// The address of the caller. Behind a web server on this machine it is the last one that the server noted; what begins on this machine

@@ -1,15 +1,17 @@
 //! Turns at work that fills memory and a core for as long as it lasts: a few at once, some who wait, and a word to the others to come back.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use usufruct_core::Digest;
 
+use crate::fair_turns::{FairTurn, FairTurns};
 use crate::fault::Fault;
 
 /// After so many seconds somebody who was not let in comes back.
-const LATER: u64 = 2;
+pub(crate) const LATER: u64 = 2;
 /// Turns of one card, at work or waiting.
 const MOST_OF_CARD: usize = 2;
 
@@ -43,21 +45,22 @@ impl Turns {
 
 /// Turns at looking at PINs. Browsers in which a card was used before have some of their own, so that strangers cannot take them, however
 /// many they are; a card has two of these at a time (somebody presses a button twice), so that its holder cannot take those of the others.
+/// Strangers share theirs by networks.
 pub(crate) struct PinTurns {
-    strangers: Turns,
+    strangers: FairTurns,
     known: Turns,
     /// How many each card has or waits for.
     cards: Arc<Mutex<HashMap<Digest, usize>>>,
 }
 
 /// A turn at looking at a PIN, until it is dropped.
-pub(crate) struct PinTurn {
-    _turn: Turn,
-    _card: Option<CardTurn>,
+pub(crate) enum PinTurn {
+    Known { _turn: Turn, _card: CardTurn },
+    Stranger { _turn: FairTurn },
 }
 
 /// The place of a card among those that have a turn.
-struct CardTurn {
+pub(crate) struct CardTurn {
     cards: Arc<Mutex<HashMap<Digest, usize>>>,
     card: Digest,
 }
@@ -65,14 +68,14 @@ struct CardTurn {
 impl PinTurns {
     /// So many at once and so many who wait, of strangers, and as many again of browsers that are known.
     pub fn new(at_once: usize, waiting: usize) -> Self {
-        Self { strangers: Turns::new(at_once, waiting), known: Turns::new(at_once, waiting), cards: Arc::default() }
+        Self { strangers: FairTurns::new(at_once, waiting), known: Turns::new(at_once, waiting), cards: Arc::default() }
     }
 
-    /// As [`Turns::take`]; `card` is the name of a card in a browser where it was used before.
-    pub async fn take(&self, card: Option<Digest>) -> Result<PinTurn, Fault> {
-        let Some(card) = card else { return Ok(PinTurn { _turn: self.strangers.take().await?, _card: None }) };
+    /// As [`Turns::take`]; `card` is the name of a card in a browser where it was used before, and `network` where the browser is.
+    pub async fn take(&self, card: Option<Digest>, network: Option<IpAddr>) -> Result<PinTurn, Fault> {
+        let Some(card) = card else { return Ok(PinTurn::Stranger { _turn: self.strangers.take(network).await? }) };
         let card = CardTurn::begin(&self.cards, card)?;
-        Ok(PinTurn { _turn: self.known.take().await?, _card: Some(card) })
+        Ok(PinTurn::Known { _turn: self.known.take().await?, _card: card })
     }
 }
 
@@ -115,23 +118,23 @@ mod tests {
     #[tokio::test]
     async fn strangers_do_not_take_the_turns_of_a_browser_that_is_known() {
         let turns = PinTurns::new(1, 0);
-        let stranger = turns.take(None).await.ok().unwrap();
-        assert!(turns.take(None).await.is_err(), "another stranger comes back later");
-        let hers = turns.take(Some(HERS)).await.ok().unwrap();
+        let stranger = turns.take(None, None).await.ok().unwrap();
+        assert!(turns.take(None, None).await.is_err(), "another stranger comes back later");
+        let hers = turns.take(Some(HERS), None).await.ok().unwrap();
         drop((stranger, hers));
-        assert!(turns.take(Some(HERS)).await.is_ok() && turns.take(None).await.is_ok());
+        assert!(turns.take(Some(HERS), None).await.is_ok() && turns.take(None, None).await.is_ok());
     }
 
     #[tokio::test]
     async fn a_card_has_two_turns_at_a_time_and_gives_them_back() {
         let turns = PinTurns::new(3, 1);
-        let hers = (turns.take(Some(HERS)).await.ok().unwrap(), turns.take(Some(HERS)).await.ok().unwrap());
-        assert!(turns.take(Some(HERS)).await.is_err());
-        let other = turns.take(Some(Digest([2; 32]))).await.ok().unwrap();
+        let hers = (turns.take(Some(HERS), None).await.ok().unwrap(), turns.take(Some(HERS), None).await.ok().unwrap());
+        assert!(turns.take(Some(HERS), None).await.is_err());
+        let other = turns.take(Some(Digest([2; 32])), None).await.ok().unwrap();
         drop(hers);
         // Whoever goes away while she waits leaves no place taken.
-        let hers = (turns.take(Some(HERS)).await.ok().unwrap(), turns.take(Some(HERS)).await.ok().unwrap());
-        assert!(tokio::time::timeout(Duration::from_millis(10), turns.take(Some(Digest([3; 32])))).await.is_err());
+        let hers = (turns.take(Some(HERS), None).await.ok().unwrap(), turns.take(Some(HERS), None).await.ok().unwrap());
+        assert!(tokio::time::timeout(Duration::from_millis(10), turns.take(Some(Digest([3; 32])), None)).await.is_err());
         drop((hers, other));
         assert!(locked(&turns.cards).is_empty());
     }

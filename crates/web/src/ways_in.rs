@@ -18,6 +18,7 @@ use crate::Site;
 use crate::fault::Fault;
 use crate::form::Public;
 use crate::headers::policy_with_form_target;
+use crate::limits::Caller;
 use crate::oidc::origin_behind;
 use crate::page::{Page, render, show};
 use crate::passkey::own_path;
@@ -132,6 +133,7 @@ async fn card(
     MaybeResident(session): MaybeResident,
     device: Device,
     CardMark(device_mark): CardMark,
+    Caller(network): Caller,
     Public(form): Public<CardForm>,
 ) -> Result<Response, Fault> {
     let CardForm { code, pin, next } = form;
@@ -139,7 +141,7 @@ async fn card(
     let asked = Arc::new(CardAttempt { code: code.clone(), pin: Zeroizing::new(pin), device_mark });
     let known = Arc::clone(&asked);
     let card = blocking(&site, move |app| app.known_card(&known)).await?;
-    let turn = site.pins.take(card).await?;
+    let turn = site.pins.take(card, network).await?;
     let outcome = attempt(&site, move |app| {
         // The work goes on when the browser hangs up, and so does its turn.
         let _turn = turn;
