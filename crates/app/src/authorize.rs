@@ -18,7 +18,7 @@ use usufruct_core::time::{DAY, SECOND};
 use usufruct_core::{Digest, Time};
 use usufruct_store::authorizations::{self, Authorization as Stored};
 use usufruct_store::codes::{self, Code};
-use usufruct_store::db::{Connection, Error as DbError};
+use usufruct_store::db::{Connection, Error as DbError, Tx};
 use usufruct_store::session_services::{self, SessionService};
 use usufruct_store::{delegations, grants, pushed_requests, residents};
 
@@ -299,7 +299,12 @@ impl App {
 
     /// An authorization for one mandate until its end; one that she has is made wider. The service learns the id when she signs in there and it
     /// asks for no new one.
-    pub(crate) fn counter_authorization(&self, resident: u64, service: &ServiceId, mandate: &MandateId) -> Result<Stored, Error> {
+    pub(crate) fn counter_authorization(
+        &self,
+        resident: u64,
+        service: &ServiceId,
+        mandate: &MandateId,
+    ) -> Result<CounterAuthorization, Error> {
         let (register, now) = (self.register(), self.now());
         let entry = served_service(&register, service, now)?;
         if entry.body.profile != Profile::Fapi2 {
@@ -310,9 +315,9 @@ impl App {
         }
         // Whether it is in force is asked where data is lent under it, with the clause that stands against it.
         let ends_at = register.mandates.get(mandate).ok_or(Error::Unknown { what: "mandate" })?.body.sunset_at;
-        let known =
-            true_authorizations(&self.vault, self.db.read(|conn| authorizations::of_resident(conn, resident, Some(service)))?)?;
-        let known = known.into_iter().find(|known| known.ends_at > now);
+        let known = self.db.read(|conn| authorizations::of_resident(conn, resident, Some(service)))?;
+        let seen = known.iter().map(|known| known.mark).collect();
+        let known = true_authorizations(&self.vault, known)?.into_iter().find(|known| known.ends_at > now);
         let scope = known.as_ref().map_or("openid", |known| known.scope.as_str());
         let is_known = scope.split(' ').any(|word| word == mandate.as_str());
         let mut next = Stored {
@@ -326,7 +331,7 @@ impl App {
             mark: None,
         };
         next.mark = Some(of_authorization(&self.vault, &next)?);
-        Ok(next)
+        Ok(CounterAuthorization { next, seen })
     }
 
     fn fresh_grant_id(&self) -> String {
@@ -378,6 +383,24 @@ impl App {
         };
         next.mark = Some(of_authorization(&self.vault, &next)?);
         Ok(next)
+    }
+}
+
+/// What a consent at a counter authorizes its service for.
+#[derive(Clone, Debug)]
+pub(crate) struct CounterAuthorization {
+    next: Stored,
+    /// The marks of what she had authorized the service for when it was made.
+    seen: Vec<Option<Digest>>,
+}
+
+impl CounterAuthorization {
+    /// Puts it in the place of what was seen. What was given back or withdrawn meanwhile does not come to life again by it.
+    pub fn put(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        if standing_marks(tx, self.next.resident, &self.next.service)? != self.seen {
+            return Err(Error::Stale);
+        }
+        Ok(authorizations::put(tx, &self.next)?)
     }
 }
 

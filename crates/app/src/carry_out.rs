@@ -117,7 +117,7 @@ impl App {
             return Ok(());
         }
         self.finish_months_of(number)?;
-        let erasure = self.note_order(id, order)?;
+        let Some(erasure) = self.note_order(id, order)? else { return Ok(()) };
         self.destroy_ordered(number, &erasure)?;
         self.settle_part(&mut progress, number, &erasure)
     }
@@ -154,10 +154,15 @@ impl App {
         })
     }
 
-    /// The note that what was lent and deposited must go, made while its keys live, and what services are told of it.
-    fn note_order(&self, id: &MandateId, order: &OrderId) -> Result<Erasure, Error> {
+    /// The note that what was lent and deposited must go, made while its keys live, and what services are told of it. `None` where the order
+    /// does not bind any more: it was lifted, or carried out, since it was found.
+    fn note_order(&self, id: &MandateId, order: &OrderId) -> Result<Option<Erasure>, Error> {
         let _guard = self.publishing();
         let (register, now) = (self.register(), self.now());
+        let binds = register.deletions(id.as_str(), now).any(|(known, _)| known == order);
+        if !binds || register.carried_out(order).is_some() {
+            return Ok(None);
+        }
         let entry = register.mandates.get(id).ok_or(Error::Unknown { what: "mandate" })?;
         let number = entry.number;
         let mut commitments: Vec<_> = self.vault.mandate_commitment(number)?.into_iter().collect();
@@ -187,7 +192,7 @@ impl App {
             erasures::insert(tx, &noted)?;
             Ok::<_, Error>(deletions::insert(tx, &notices)?)
         })?;
-        Ok(erasure)
+        Ok(Some(erasure))
     }
 
     /// Puts a new key in the place of the mandate's own and destroys that, and those of its months, unless they are gone.

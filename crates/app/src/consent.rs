@@ -1,6 +1,7 @@
 //! Consent, and its sibling notification: a resident's data is lent under a mandate.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use usufruct_core::event::{Event, Form, Kind};
 use usufruct_core::grant::{Grant, GrantKind, GrantState};
@@ -9,13 +10,13 @@ use usufruct_core::mandate::{Basis, Mandate, Necessity};
 use usufruct_core::ports::Rng;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::{Time, decide::Clause};
-use usufruct_store::authorizations::{self, Authorization};
 use usufruct_store::db::Tx;
 use usufruct_store::grants::{self, StoredGrant};
 use usufruct_store::{blocks, keyrings};
 use usufruct_vault::Vault;
 
 use crate::actor::place_by;
+use crate::authorize::{CounterAuthorization, lending};
 use crate::case::rest_no_more;
 use crate::ledger::Placed;
 use crate::release::first_number;
@@ -40,11 +41,12 @@ impl App {
         mandate: &MandateId,
         optional: &[BlockId],
     ) -> Result<ConsentOutcome, Error> {
-        self.agree(actor.into(), service, mandate, optional, None)
+        let actor = actor.into();
+        self.while_stale(|| self.agree(actor.clone(), service, mandate, optional, None))
     }
 
     /// As [`App::consent`], at a counter of the service, where she does not sign in: the service is authorized in the same transaction, for as
-    /// long as the mandate lasts. A sign-in of hers there makes it wider.
+    /// long as the mandate lasts. A sign-in of hers there makes it wider. What she has paused nobody resumes at a counter.
     pub fn consent_at_counter(
         &self,
         resident: u64,
@@ -52,8 +54,10 @@ impl App {
         mandate: &MandateId,
         optional: &[BlockId],
     ) -> Result<ConsentOutcome, Error> {
-        let authorization = self.counter_authorization(resident, service, mandate)?;
-        self.agree(resident.into(), service, mandate, optional, Some(authorization))
+        self.while_stale(|| {
+            let authorization = self.counter_authorization(resident, service, mandate)?;
+            self.agree(resident.into(), service, mandate, optional, Some(authorization))
+        })
     }
 
     fn agree(
@@ -62,7 +66,7 @@ impl App {
         service: &ServiceId,
         mandate: &MandateId,
         optional: &[BlockId],
-        authorization: Option<Authorization>,
+        authorization: Option<CounterAuthorization>,
     ) -> Result<ConsentOutcome, Error> {
         let register = self.register();
         let entry = register.mandates.get(mandate).ok_or(Error::Unknown { what: "mandate" })?;
@@ -88,10 +92,10 @@ impl App {
 
     /// Notifies the resident of a use that rests on law and not on her consent; her data is lent under the mandate.
     pub fn notify(&self, resident: u64, mandate: &MandateId) -> Result<ConsentOutcome, Error> {
-        self.notify_at(resident, mandate, self.now())
+        self.while_stale(|| self.notify_at(resident, mandate, self.now()))
     }
 
-    /// The same at the moment of the use that is decided: it does not come before what it rests on.
+    /// The same at the moment of the use that is decided: it does not come before what it rests on. Once.
     pub(crate) fn notify_at(&self, resident: u64, mandate: &MandateId, now: Time) -> Result<ConsentOutcome, Error> {
         let register = self.register();
         let entry = register.mandates.get(mandate).ok_or(Error::Unknown { what: "mandate" })?;
@@ -108,13 +112,13 @@ impl App {
         service: Option<&ServiceId>,
         mandate: &MandateId,
         chosen: &[&BlockId],
-        authorization: Option<Authorization>,
+        authorization: Option<CounterAuthorization>,
         now: Time,
     ) -> Result<ConsentOutcome, Error> {
         let kind = if service.is_some() { GrantKind::Consent } else { GrantKind::Notified };
         let resident = actor.resident;
         let _guard = self.lock_resident(resident);
-        let register = self.register();
+        let (version, register) = self.versioned_register();
         let entry = register.mandates.get(mandate).ok_or(Error::Unknown { what: "mandate" })?;
         if !entry.is_in_force(now) {
             return Err(Error::Unpermitted(vec![if now >= entry.body.sunset_at { Clause::Sunset } else { Clause::Mandate }]));
@@ -130,7 +134,9 @@ impl App {
         grant.grant.means = actor.means;
         let mut event = event(service, entry, chosen, kind, now);
         event.n = first_number(entry, now)?;
-        let loan = Loan { resident, actor, number: entry.number, grant, authorization, event };
+        let current = Arc::clone(&self.register_version);
+        let (mandate, number) = (mandate.clone(), entry.number);
+        let loan = Loan { version, current, resident, actor, mandate, number, grant, authorization, event };
         let (vault, rng) = (Arc::clone(&self.vault), Arc::clone(&self.rng));
         let shared = Arc::clone(&register);
         let placed = self.db.transaction("lend blocks", move |tx| loan.run(tx, &vault, &shared, rng.as_ref()))?;
@@ -140,18 +146,31 @@ impl App {
 }
 
 struct Loan {
+    /// The register by which it was found lawful, and the one that there is.
+    version: u64,
+    current: Arc<AtomicU64>,
     resident: u64,
     actor: Actor,
+    mandate: MandateId,
     number: u64,
     grant: StoredGrant,
-    authorization: Option<Authorization>,
+    authorization: Option<CounterAuthorization>,
     event: Event,
 }
 
 impl Loan {
     /// Adds the grant key to the keyring, seals the lent copies under it, and stores grant and event.
     fn run(&self, tx: &mut Tx<'_>, vault: &Vault, register: &Register, rng: &dyn Rng) -> Result<Placed, Error> {
+        if self.current.load(Ordering::SeqCst) != self.version {
+            return Err(Error::Stale);
+        }
         let both = self.actor.permit(tx, vault, self.event.at)?;
+        if self.is_paused(tx, register)? {
+            return Err(Error::refused(
+                "What was lent under this mandate is paused.",
+                "Whoever paused it resumes it on the page of consents.",
+            ));
+        }
         let candidates = keyrings::candidates(tx, self.resident)?;
         let sealed: Vec<&[u8]> = candidates.iter().map(|(_, sealed)| sealed.as_slice()).collect();
         let mut keyring = vault.keyring(self.resident, &sealed)?;
@@ -178,9 +197,18 @@ impl Loan {
             rest_no_more(tx, vault, self.resident, self.number)?;
         }
         if let Some(authorization) = &self.authorization {
-            authorizations::put(tx, authorization)?;
+            authorization.put(tx)?;
         }
         place_by(tx, &keyring, self.event.clone(), both.as_ref(), rng)
+    }
+
+    /// Whether this would lend what she holds back. A revision that asks for more than she agreed to is agreed to anew, and nothing of that is paused.
+    fn is_paused(&self, tx: &mut Tx<'_>, register: &Register) -> Result<bool, Error> {
+        let entry = register.mandates.get(&self.mandate).filter(|_| self.grant.grant.kind == GrantKind::Consent);
+        let Some(entry) = entry else { return Ok(false) };
+        let found = grants::find(tx, self.resident, self.number)?;
+        let lending = found.and_then(|found| lending(register, entry, found.grant, self.event.at));
+        Ok(lending.is_some_and(|lending| lending.is_paused))
     }
 }
 

@@ -233,8 +233,13 @@ impl App {
     }
 
     pub(crate) fn release_held(&self, request: &ReleaseRequest, token: Option<&HeldToken>) -> Result<Released, Error> {
+        self.while_stale(|| self.try_release(request, token))
+    }
+
+    /// Decides again where something moved under the decision.
+    pub(crate) fn while_stale<T>(&self, attempt: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
         for _ in 0..ATTEMPTS {
-            match self.try_release(request, token) {
+            match attempt() {
                 Err(Error::Stale) => self.wait_for_register(),
                 outcome => return outcome,
             }
@@ -267,6 +272,7 @@ impl App {
         }
         let released = self
             .wait_for_gate(mandate.body.gate, logged.index())
+            .and_then(|()| self.check_still_permitted(version, &asked, &case, &logged))
             .and_then(|()| self.open_blocks(&register, mandate, &case, (&logged, &commit), &asked, &request.subject, now));
         released.map_err(|error| self.failed(case.resident(), &logged, error))
     }
@@ -393,6 +399,16 @@ impl App {
 
     pub(crate) fn wait_for_register(&self) {
         drop(self.publishing());
+    }
+
+    /// Refuses to open what a statement forbids that came between the log and here, as an order does while a use waits for its checkpoint.
+    fn check_still_permitted(&self, version: u64, asked: &Request, case: &Case, logged: &Logged) -> Result<(), Error> {
+        let (current, register) = self.versioned_register();
+        let grant = case.found.grant.as_ref().map(|stored| &stored.grant);
+        if current == version || decide(&register, asked, grant, self.now()).outcome == Outcome::Permit {
+            return Ok(());
+        }
+        Err(Error::Unopened { index: logged.index() })
     }
 
     #[expect(clippy::too_many_arguments, reason = "everything the decision rested on, once")]

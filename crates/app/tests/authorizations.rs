@@ -3,6 +3,7 @@
 mod common;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use common::{CARD, City, LIBRARY, SERVICE, block, library_card, mandate, service, text};
 use serde_json::json;
@@ -14,8 +15,10 @@ use usufruct_core::decide::Clause;
 use usufruct_core::event::{Event, Form, Kind};
 use usufruct_core::grant::GrantState;
 use usufruct_core::id::{MandateId, ServiceId};
+use usufruct_store::authorizations;
 
 common::on_both!(
+    a_consent_at_a_counter_revives_nothing_that_ended_meanwhile,
     a_service_that_gives_back_ends_its_own_and_nothing_else,
     a_use_that_the_law_asks_for_needs_no_authorization,
     only_the_service_that_she_authorized_gets_anything,
@@ -283,4 +286,26 @@ fn what_ends_while_it_is_decided_is_refused(dir: &Path, url: Option<&str>) {
         given = tokens(&city, &session, SERVICE, &["openid", CARD]).grant_id.unwrap();
     }
     assert!(Clause::ALL.iter().any(|clause| clause.code() == "authorization"));
+}
+
+fn a_consent_at_a_counter_revives_nothing_that_ended_meanwhile(dir: &Path, url: Option<&str>) {
+    let city = found(dir, url);
+    let resident = city.enrol(1)[0];
+    let session = session(&city, resident);
+    let known = || city.app.db().read(|conn| authorizations::of_resident(conn, resident, Some(&service()))).unwrap();
+    for withdraws in [false, true] {
+        city.app.consent(resident, &service(), &mandate(), &[]).unwrap();
+        let given = tokens(&city, &session, SERVICE, &["openid", CARD]).grant_id.unwrap();
+        let (app, id) = (Arc::clone(&city.app), given.clone());
+        // After what she had authorized was looked at, and before it is made wider.
+        city.clock.after(1, move || match withdraws {
+            true => drop(app.withdraw(resident, &mandate()).unwrap()),
+            false => assert!(app.give_back(&service(), &id).unwrap()),
+        });
+        city.app.consent_at_counter(resident, &service(), &short(), &[]).unwrap();
+        let [only] = &known()[..] else { panic!("one authorization, for what was agreed to at the counter") };
+        assert_ne!(only.id, given, "the service knows no pseudonym of hers by it");
+        assert_eq!(only.scope, format!("openid {SHORT}"));
+        assert!(city.app.give_back(&service(), &only.id).unwrap());
+    }
 }

@@ -3,6 +3,7 @@
 mod common;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use common::{City, SERVICE, WATCH, library_card, on_both, service, text};
 use serde_json::json;
@@ -22,6 +23,7 @@ use usufruct_store::{authorizations, blocks, grants, keyrings};
 on_both!(
     what_is_ordered_to_be_deleted_is_gone_and_everybody_learns_of_it,
     an_order_waits_for_its_day_and_a_mandate_that_ends_takes_it_along,
+    an_order_that_is_lifted_when_the_machine_begins_destroys_nothing,
     a_mandate_whose_key_was_replaced_gets_another_one,
     what_a_restored_database_brings_back_ends_again,
     a_grant_that_cannot_be_ended_holds_up_nothing,
@@ -159,6 +161,26 @@ fn an_order_waits_for_its_day_and_a_mandate_that_ends_takes_it_along(dir: &Path,
     assert_eq!(state(&city, resident), GrantState::Terminated, "what was revoked was given up by the controller");
     city.clock.advance(40 * DAY);
     assert_eq!(standing(&city, &"ord_3".parse().unwrap()), Standing::Enforced, "what it was about is gone, so it is not late");
+}
+
+fn an_order_that_is_lifted_when_the_machine_begins_destroys_nothing(dir: &Path, url: Option<&str>) {
+    let city = city(dir, url);
+    let resident = city.enrol(1)[0];
+    let subject = agree(&city, resident).unwrap();
+    let id = order(&city, "ord_1", json!({}));
+    city.clock.advance(1);
+    let body = json!({"body": WATCH, "target": WATCHED, "kind": "lift", "lifts": "ord_1", "reasons": text("It was a mistake.")});
+    let lift = city.said_by_watch(StatementKind::Order, "ord_2", body);
+    // After the list of what is to be done was made, and before anything of it is.
+    let app = Arc::clone(&city.app);
+    city.clock.after(0, move || drop(app.publish(&lift).unwrap()));
+    assert_eq!(city.app.run_orders().unwrap(), []);
+    assert_eq!(standing(&city, &id), Standing::Lifted);
+    assert!(city.app.register().carried_out(&id).is_none() && city.app.register().certificates.is_empty());
+    assert_eq!((state(&city, resident), clauses(&city, &subject)), (GrantState::Given, vec![]));
+    assert!(city.app.deletion_notices(&service()).unwrap().is_empty(), "no service was told to delete anything");
+    city.app.tick().unwrap();
+    assert_eq!(state(&city, resident), GrantState::Given);
 }
 
 fn a_mandate_whose_key_was_replaced_gets_another_one(dir: &Path, url: Option<&str>) {

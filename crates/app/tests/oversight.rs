@@ -3,10 +3,11 @@
 mod common;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use common::{City, WATCH, library_card, on_postgres, service, text};
 use serde_json::{Value, json};
-use usufruct_app::{ConversionBatch, Error, ReleaseRequest};
+use usufruct_app::{ConversionBatch, Error, Publication, ReleaseRequest};
 use usufruct_core::decide::Clause;
 use usufruct_core::event::Kind;
 use usufruct_core::statement::{Signer, StatementKind};
@@ -100,6 +101,91 @@ fn a_suspension_stops_releases_within_the_same_second_and_its_lift_lets_them_go_
         order(&city, "ord_2", json!({"kind": "lift", "lifts": "ord_1"}), &two).unwrap();
         assert_eq!(clauses(&city, &subject), []);
     });
+}
+
+/// The events about uses and refusals in a footprint.
+fn uses(city: &City, resident: u64) -> Vec<Kind> {
+    let lines = city.app.footprint(resident).unwrap().lines.into_iter().filter_map(|line| line.event);
+    lines.map(|event| event.kind).filter(|kind| matches!(kind, Kind::Use | Kind::Refusal)).collect()
+}
+
+#[test]
+fn an_order_that_comes_or_goes_while_a_use_is_decided_holds_for_that_use() {
+    on_both("between", |dir, url| {
+        let city = city(dir, url);
+        let resident = city.enrol(1)[0];
+        city.app.consent_at_counter(resident, &service(), &WATCHED.parse().unwrap(), &[]).unwrap();
+        let subject = city.app.subject(resident, &service()).unwrap();
+        let mut expected = Vec::new();
+        for (number, change) in
+            [json!({"kind": "suspend"}), json!({"kind": "restrict", "blocks": ["blk_district"]})].into_iter().enumerate()
+        {
+            let (order, lift) = (format!("ord_{number}"), format!("ord_lift-{number}"));
+            let comes = said(&city, &order, change);
+            let goes = said(&city, &lift, json!({"kind": "lift", "lifts": order}));
+            // After the register was looked at, and before the use is written.
+            between(&city, 0, comes);
+            assert_eq!(clauses(&city, &subject), [Clause::Order]);
+            between(&city, 0, goes);
+            assert_eq!(clauses(&city, &subject), [], "what was lifted refuses nothing");
+            expected.extend([Kind::Refusal, Kind::Use]);
+        }
+        assert_eq!(uses(&city, resident), expected, "each is there once, as it came out");
+    });
+}
+
+#[test]
+fn an_order_that_comes_while_a_use_waits_for_its_checkpoint_opens_nothing() {
+    on_both("gated", |dir, url| {
+        let city = city(dir, url);
+        let mut gated = library_card();
+        gated["oversight_body"] = json!(WATCH);
+        gated["gate"] = json!("published");
+        city.clock.advance(1);
+        city.publish_mandate(WATCHED, gated);
+        let resident = city.enrol(1)[0];
+        city.app.consent_at_counter(resident, &service(), &WATCHED.parse().unwrap(), &[]).unwrap();
+        let subject = city.app.subject(resident, &service()).unwrap();
+        assert_eq!(clauses(&city, &subject), []);
+        between(&city, 1, said(&city, "ord_1", json!({"kind": "suspend"})));
+        let outcome = city.app.release(&request(&city, &subject)).err().expect("nothing is opened");
+        assert!(matches!(outcome, Error::Unopened { .. }), "{outcome}");
+        assert_eq!(uses(&city, resident), [Kind::Use, Kind::Use], "the log had it before the order");
+        let lines = city.app.footprint(resident).unwrap().lines.into_iter().filter_map(|line| line.event);
+        assert_eq!(lines.last().map(|event| event.reason).as_deref(), Some("use-failed"), "and her footprint says how it ended");
+        assert_eq!(clauses(&city, &subject), [Clause::Order]);
+    });
+}
+
+#[test]
+fn an_order_that_comes_while_she_agrees_lets_nothing_be_lent() {
+    on_both("agreeing", |dir, url| {
+        let city = city(dir, url);
+        let resident = city.enrol(1)[0];
+        let (app, comes) = (Arc::clone(&city.app), said(&city, "ord_1", json!({"kind": "suspend"})));
+        city.rng.before_next(move || drop(app.publish(&comes).unwrap()));
+        let consent = city.app.consent(resident, &service(), &WATCHED.parse().unwrap(), &[]);
+        assert!(matches!(&consent, Err(Error::Unpermitted(clauses)) if *clauses == [Clause::Order]), "{consent:?}");
+        assert!(city.app.grants(resident).unwrap().is_empty());
+        assert!(
+            city.app.footprint(resident).unwrap().lines.iter().all(|line| line.event.as_ref().unwrap().kind != Kind::Consent)
+        );
+    });
+}
+
+/// What all people of the overseer have signed and nobody has published.
+fn said(city: &City, id: &str, change: Value) -> Publication {
+    let mut body = json!({"body": WATCH, "target": WATCHED, "reasons": text("It goes beyond its purpose.")});
+    for (field, value) in change.as_object().unwrap() {
+        body[field] = value.clone();
+    }
+    city.said_by_watch(StatementKind::Order, id, body)
+}
+
+/// Publishes it once the clock has been read so many times more.
+fn between(city: &City, readings: usize, publication: Publication) {
+    let app = Arc::clone(&city.app);
+    city.clock.after(readings, move || drop(app.publish(&publication).unwrap()));
 }
 
 #[test]

@@ -3,16 +3,19 @@
 mod common;
 
 use std::path::Path;
+use std::sync::Arc;
 
-use common::{City, mandate, on_both, service};
+use common::{CARD, City, block, library_card, mandate, on_both, service};
 use usufruct_app::{Decline, Error};
 use usufruct_core::decide::Clause;
 use usufruct_core::event::Kind;
 use usufruct_core::grant::GrantState;
+use usufruct_core::time::SECOND;
 use usufruct_store::{blocks, grants};
 
 on_both!(
     a_paused_consent_opens_nothing_and_a_resumed_one_everything,
+    no_other_consent_lends_what_is_paused,
     a_no_is_hers_alone_and_lends_nothing,
     saying_yes_again_moves_nothing,
     a_no_after_an_end_leaves_what_was_lent_as_it_was,
@@ -44,6 +47,52 @@ fn a_paused_consent_opens_nothing_and_a_resumed_one_everything(dir: &Path, url: 
     city.app.pause(resident, &mandate()).unwrap();
     city.app.withdraw(resident, &mandate()).unwrap();
     assert!(city.app.resume(resident, &mandate()).is_err(), "what is withdrawn does not come back");
+}
+
+fn no_other_consent_lends_what_is_paused(dir: &Path, url: Option<&str>) {
+    let city = City::found(dir, url);
+    let (resident, subject) = city.cardholder();
+    assert_eq!(clauses(&city, &subject), []);
+    city.app.pause(resident, &mandate()).unwrap();
+    let number = city.app.register().mandates[&mandate()].number;
+    let found = || city.app.db().read(|conn| grants::find(conn, resident, number)).unwrap().unwrap();
+    let lines = || city.app.footprint(resident).unwrap().lines.len();
+    let (before, written) = (found(), lines());
+    city.clock.advance(SECOND);
+    let district = [block("district")];
+    let refused = [
+        city.app.consent_at_counter(resident, &service(), &mandate(), &[]),
+        city.app.consent_at_counter(resident, &service(), &mandate(), &district),
+        city.app.consent(resident, &service(), &mandate(), &[]),
+    ];
+    for outcome in refused {
+        assert!(matches!(outcome, Err(Error::Refused { .. })), "{outcome:?}");
+    }
+    let after = found();
+    assert_eq!((after.id, after.revision, after.grant), (before.id, before.revision, before.grant), "its uses are counted on");
+    assert_eq!(lines(), written);
+    assert_eq!(clauses(&city, &subject), [Clause::Suspension]);
+    city.app.resume(resident, &mandate()).unwrap();
+    assert_eq!(clauses(&city, &subject), []);
+
+    // She pauses in the moment in which she agrees elsewhere.
+    let app = Arc::clone(&city.app);
+    city.clock.after(0, move || app.pause(resident, &mandate()).unwrap());
+    assert!(city.app.consent(resident, &service(), &mandate(), &[]).is_err());
+    assert_eq!(found().grant.state, GrantState::Paused);
+
+    // A revision that asks for more is agreed to anew, and so it is with what has ended.
+    let mut wider = library_card();
+    wider["purpose"]["sentence"]["en"] = "To count readers.".into();
+    city.clock.advance(SECOND);
+    city.publish_mandate(CARD, wider);
+    city.clock.advance(SECOND);
+    city.app.consent_at_counter(resident, &service(), &mandate(), &[]).unwrap();
+    assert_eq!(clauses(&city, &subject), []);
+    city.app.pause(resident, &mandate()).unwrap();
+    city.app.withdraw(resident, &mandate()).unwrap();
+    city.app.consent_at_counter(resident, &service(), &mandate(), &[]).unwrap();
+    assert_eq!(found().grant.state, GrantState::Given);
 }
 
 fn a_no_is_hers_alone_and_lends_nothing(dir: &Path, url: Option<&str>) {

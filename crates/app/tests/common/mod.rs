@@ -321,11 +321,20 @@ impl City {
 
     /// What the overseer says now, approved by these people; or why not.
     pub fn watch(&self, kind: StatementKind, id: &str, body: Value, signers: &[Signer]) -> Result<Vec<u64>, Error> {
+        self.app.publish(&self.publication_of_watch(kind, id, body, signers))
+    }
+
+    /// What all people of the overseer have signed now and nobody has published yet.
+    pub fn said_by_watch(&self, kind: StatementKind, id: &str, body: Value) -> Publication {
+        self.publication_of_watch(kind, id, body, &self.watchers())
+    }
+
+    fn publication_of_watch(&self, kind: StatementKind, id: &str, body: Value, signers: &[Signer]) -> Publication {
         let mut statement = self.app.statement(kind, id, &WATCH.parse().unwrap(), body, self.app.now());
         for signer in signers {
             statement.approve(signer).unwrap();
         }
-        self.app.publish(&Publication { statements: vec![statement] })
+        Publication { statements: vec![statement] }
     }
 
     fn publish_blocks(&self) {

@@ -9,7 +9,7 @@ use axum::http::header::CONTENT_SECURITY_POLICY;
 use axum::response::Response;
 use i18n_embed_fl::fl;
 use serde::Deserialize;
-use usufruct_app::{App, AuthorizeRequest, Decline, Error, Lending, OpenSession};
+use usufruct_app::{Actor, App, AuthorizeRequest, Decline, Error, Lending, OpenSession};
 use usufruct_core::delegation::Power;
 use usufruct_core::event::Form;
 use usufruct_core::hash::equal;
@@ -230,7 +230,7 @@ pub(crate) async fn decide(
         // What was agreed to before, here or in another window, stays as it is, with its uses counted.
         let kept = lends && (asks != Asks::Consent || !again || is_as_before(app, resident, &mandate, &chosen)?);
         if is_paused {
-            app.resume(actor, &mandate)?;
+            resume(app, actor, resident, &mandate)?;
         } else if kept && again {
             app.reaffirm(actor, &wanted.service, &mandate)?;
         } else if !kept && open.iter().any(|question| question.mandate == mandate) {
@@ -257,6 +257,18 @@ pub(crate) async fn decide(
     match rest.first() {
         Some(next) => self::page(&site, page, &session, &asked, next),
         None => authorize::answer(&site, &session, asked.request).await,
+    }
+}
+
+/// Resumes what she has paused, unless she has done so in another browser in this very moment.
+fn resume(app: &App, actor: Actor, resident: u64, mandate: &MandateId) -> Result<(), Error> {
+    match app.resume(actor, mandate) {
+        Err(Error::Refused { .. } | Error::Stale)
+            if app.lending(resident, mandate)?.is_some_and(|lending| !lending.is_paused) =>
+        {
+            Ok(())
+        }
+        outcome => outcome,
     }
 }
 

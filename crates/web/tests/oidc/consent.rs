@@ -1,5 +1,8 @@
 //! The consent page.
 
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use usufruct_app::Wishes;
@@ -156,6 +159,55 @@ async fn what_she_has_paused_goes_on_by_agreeing_and_stays_paused_by_not_now() {
     let events = site.city.app.footprint(resident).unwrap().lines.into_iter().map(|line| line.event.unwrap());
     let reasons: Vec<_> = events.filter(|event| event.kind == Kind::Grant).map(|event| event.reason).collect();
     assert_eq!(reasons, ["paused", "resumed"]);
+}
+
+#[tokio::test]
+async fn what_was_resumed_in_another_browser_goes_on_by_agreeing_too() {
+    for changes in [&[][..], &[("prompt", "consent")]] {
+        let site = TestSite::new();
+        let (resident, cookie) = site.resident();
+        let (_, subject) = site.tokens(&cookie, &[]).await;
+        site.city.app.release(&site.city.request(&subject)).unwrap();
+        site.city.app.pause(resident, &mandate()).unwrap();
+        let page = site.authorize(&cookie, changes).await;
+        assert!(page.text().contains("paused it"));
+        site.city.app.resume(resident, &mandate()).unwrap();
+        let before = site.city.app.grants(resident).unwrap().remove(0);
+        let answer = site.decide(&cookie, &page, &[("decision", "agree")]).await;
+        assert!(answer.led("code").is_some(), "{}", answer.text());
+        let after = site.city.app.grants(resident).unwrap().remove(0);
+        assert_eq!((after.id, after.revision, after.grant), (before.id, before.revision, before.grant), "nothing is lent anew");
+        assert_eq!(turns_of_grants(&site, resident)[..2], ["paused", "resumed"]);
+        assert!(!turns_of_grants(&site, resident)[2..].contains(&"resumed".to_owned()), "it was resumed once");
+    }
+}
+
+/// Wherever between the answer to her form and the end of the work the other browser is.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_browsers_resume_at_once_and_both_go_on() {
+    for readings in 0..12 {
+        let site = TestSite::new();
+        let (resident, cookie) = site.resident();
+        site.tokens(&cookie, &[]).await;
+        site.city.app.pause(resident, &mandate()).unwrap();
+        let page = site.authorize(&cookie, &[]).await;
+        let app = Arc::clone(&site.city.app);
+        site.city.clock.after(readings, move || {
+            let (done, is_done) = mpsc::channel();
+            std::thread::spawn(move || done.send(app.resume(resident, &mandate()).is_ok()));
+            // Where this one holds what the other waits for, that comes second.
+            let _ = is_done.recv_timeout(Duration::from_millis(200));
+        });
+        let answer = site.decide(&cookie, &page, &[("decision", "agree")]).await;
+        assert!(answer.led("code").is_some(), "after {readings} readings: {}", answer.text());
+        assert_eq!(turns_of_grants(&site, resident), ["paused", "resumed"], "after {readings} readings");
+    }
+}
+
+/// What has become of her grants, in words.
+fn turns_of_grants(site: &TestSite, resident: u64) -> Vec<String> {
+    let events = site.city.app.footprint(resident).unwrap().lines.into_iter().map(|line| line.event.unwrap());
+    events.filter(|event| event.kind == Kind::Grant).map(|event| event.reason).collect()
 }
 
 #[tokio::test]
