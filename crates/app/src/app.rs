@@ -184,6 +184,7 @@ impl App {
         app.mark_rotating_sectors()?;
         app.mark_old_rows()?;
         app.mark_old_cases()?;
+        app.date_orders()?;
         app.ask_witnesses_at_start()?;
         app.publish_keys()?;
         Ok(app)

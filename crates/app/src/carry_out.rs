@@ -93,6 +93,21 @@ impl App {
         failed.map_or(Ok(()), Err)
     }
 
+    /// Dates the end of keys that a crash cut off from the note of it, before anybody lends again: what is lent from then on lies under the
+    /// next key, also where the order was lifted meanwhile.
+    pub(crate) fn date_orders(&self) -> Result<(), Error> {
+        let mut dated = Vec::new();
+        for erasure in self.db.read(erasures::of_orders)? {
+            let own = erasure.mandate.map(|number| self.vault.mandate_commitment(number)).transpose()?.flatten();
+            let is_gone = own.is_none_or(|own| !erasure.commitments.contains(&own));
+            let erasure = self.with_true_dates(&erasure)?;
+            if is_gone && erasure.live_at.is_none() {
+                dated.push(self.with_marked_dates(Erasure { live_at: Some(self.now()), ..erasure })?);
+            }
+        }
+        if dated.is_empty() { Ok(()) } else { self.note_dates(dated) }
+    }
+
     /// Ends what a database that was put back brought with it of an order that is carried out.
     fn end_restored(&self, entry: &Entry<Mandate>, certificate: &CertificateId, until: Time) -> Result<(), Error> {
         let (_, failed) = self.end_grants(entry, certificate, until, &mut None)?;
