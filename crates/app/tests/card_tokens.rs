@@ -217,7 +217,7 @@ fn a_card_that_is_revoked_meanwhile_opens_nothing(dir: &Path, url: Option<&str>)
     let resident = resident(&city);
     let card = city.app.issue_card(resident, PIN, None).unwrap();
     let app = std::sync::Arc::clone(&city.app);
-    // The first reading counts the attempt, the second opens the session.
+    // The first reading counts the attempt, the second looks at the PIN.
     city.clock.after(1, move || assert_eq!(app.revoke_cards(resident).unwrap(), 1));
     assert!(is_refused(city.app.sign_in_with_card(&attempt(&card), None, "kiosk")));
     assert_eq!(city.app.session_count(resident).unwrap(), 0);
