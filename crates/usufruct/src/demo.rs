@@ -2,9 +2,11 @@
 
 mod audits;
 mod cameras;
+mod cases;
 pub mod city;
 pub mod load;
 pub mod official;
+mod oversight;
 pub mod past;
 pub mod people;
 pub mod sandbox;

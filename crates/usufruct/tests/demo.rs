@@ -8,6 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use common::{Folder, city, fails, ok, run};
+use usufruct_app::store::db::{Db, Options};
+use usufruct_core::order::Standing;
 
 fn load(folder: &Folder) -> String {
     let dir = folder.at("demo");
@@ -31,6 +33,21 @@ fn the_loaded_city_shows_every_state_and_its_log_verifies() {
     for state in [" proposed ", " permitted ", " active ", " withheld ", " permit_expired ", " removed "] {
         assert!(cameras.contains(state), "no camera is{state}in\n{cameras}");
     }
+
+    // What the overseer did, in every standing that needs no deadline missed, and cases with an answer and without.
+    let db = Db::open(&format!("sqlite:{dir}/usufruct.db"), &Options { readers: 1, queue: 1 }).unwrap();
+    let register = usufruct_app::replay(&db).unwrap();
+    let now = register.orders.values().map(|entry| entry.since).max().unwrap();
+    let standing = |id: &str| {
+        let id = id.parse().unwrap();
+        register.standing(&id, &register.orders[&id], now)
+    };
+    let orders = ["ord_suspend-festival", "ord_count-reminders", "ord_notify-venues"].map(standing);
+    assert_eq!(orders, [Standing::Lifted, Standing::Complied, Standing::InForce]);
+    assert_eq!((register.meetings.len(), register.rulings.len()), (2, 1));
+    let sql = "-- cases\nSELECT COUNT(*) FROM cases";
+    assert_eq!(db.read(|conn| conn.query_one(sql, &[])).unwrap().unwrap().integer(0).unwrap(), 4, "cases of the personas");
+    drop(db);
 
     let state = folder.at("seen.json");
     let first = ok(&["verify", &dir, "--state", &state]);

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use rust_embed::RustEmbed;
 use serde::Deserialize;
 use serde_json::Value;
+use usufruct_core::case::{CaseKind, Finding};
 use usufruct_core::id::{AgencyId, AgreementId, BlockId, BodyAuditId, CameraId, CheckId, ContractId, MandateId, ServiceId};
+use usufruct_core::id::{MeetingId, OrderId, RulingId};
 use usufruct_core::{Text, Time};
 
 use crate::failure::Failure;
@@ -22,6 +24,9 @@ pub struct City {
     pub agreements: Vec<(AgreementId, Value)>,
     pub audits: Vec<(BodyAuditId, Value)>,
     pub cameras: Vec<(CameraId, Value)>,
+    pub orders: Vec<(OrderId, Value)>,
+    pub meetings: Vec<(MeetingId, Value)>,
+    pub rulings: Vec<(RulingId, Value)>,
     pub services: Vec<(ServiceId, Value)>,
     pub mandates: Vec<(MandateId, Draft)>,
     pub personas: Vec<Persona>,
@@ -73,6 +78,8 @@ pub struct Persona {
     pub consents: Vec<PastConsent>,
     #[serde(default)]
     pub history: Vec<PastUse>,
+    #[serde(default)]
+    pub cases: Vec<PastCase>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -92,6 +99,26 @@ pub struct PastUse {
     pub blocks: Vec<BlockId>,
     #[serde(default)]
     pub refused: bool,
+}
+
+/// What a resident asked or complained about: her latest line under a mandate.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PastCase {
+    pub mandate: MandateId,
+    pub kind: CaseKind,
+    pub words: String,
+    pub days_ago: i64,
+    pub answer: Option<PastAnswer>,
+}
+
+/// What the office said to it.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PastAnswer {
+    pub days_ago: i64,
+    pub finding: Finding,
+    pub reasons: String,
 }
 
 #[derive(Deserialize)]
@@ -140,6 +167,9 @@ impl City {
             agreements: files.objects("agreements", "agr", today)?,
             audits: files.objects("audits", "bau", today)?,
             cameras: files.objects("cameras", "cam", today)?,
+            orders: files.objects("orders", "ord", today)?,
+            meetings: files.objects("meetings", "mtg", today)?,
+            rulings: files.objects("rulings", "rul", today)?,
             services: files.objects("services", "svc", today)?,
             mandates,
             personas: personas.personas,
@@ -152,7 +182,7 @@ impl City {
 }
 
 /// Folders that a city may leave out.
-const OPTIONAL: [&str; 4] = ["agreements", "audits", "cameras", "checks"];
+const OPTIONAL: [&str; 7] = ["agreements", "audits", "cameras", "checks", "meetings", "orders", "rulings"];
 
 /// Where the files are.
 struct Files {

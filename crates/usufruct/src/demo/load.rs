@@ -19,7 +19,7 @@ use usufruct_core::mandate::{GateLevel, Necessity};
 
 use super::city::{City, PastConsent, PastUse};
 use super::past::{self, Happening, Offices};
-use super::people;
+use super::{cases, people};
 use crate::chance::{SystemRng, p256_pkcs8};
 use crate::clock::{self, DemoClock};
 use crate::failure::Failure;
@@ -45,6 +45,10 @@ pub fn past(app: &App, city: &City, clock: &DemoClock, ports: &SamplePorts, now:
     for (at, happening) in &told {
         clock.forward(*at);
         match happening {
+            Happening::Answer { persona, mandate, answer } => {
+                cases::answer(app, (&offices, &city.head.log.origin), personas[*persona], mandate, answer)?;
+            }
+            Happening::Case { persona, case } => cases::file(app, personas[*persona], case)?,
             Happening::Consent { persona, consent } => agree(app, personas[*persona], consent)?,
             Happening::EnrolPersonas => {
                 let new: Vec<_> = city.personas.iter().map(|persona| people::persona(city, persona, now)).collect();

@@ -15,14 +15,16 @@ use usufruct_core::status::Grounds;
 use usufruct_core::time::{DAY, HOUR, MINUTE};
 use usufruct_core::{Text, Time};
 
-use super::city::{City, PastConsent, PastUse};
-use super::{audits, cameras};
+use super::city::{City, PastAnswer, PastCase, PastConsent, PastUse};
+use super::{audits, cameras, oversight};
 use crate::compose::{self, MandateDays};
 use crate::failure::Failure;
 use crate::written;
 
 /// One thing that happened.
 pub enum Happening {
+    Answer { persona: usize, mandate: MandateId, answer: PastAnswer },
+    Case { persona: usize, case: PastCase },
     Consent { persona: usize, consent: PastConsent },
     EnrolPersonas,
     Publish(Vec<Statement>),
@@ -97,6 +99,15 @@ pub fn tell(
     }
     for (id, body) in &city.cameras {
         cameras::Past { offices, rng, operator: &city.head.operator, now }.tell(id.as_str(), body.clone(), &mut told)?;
+    }
+    for (id, body) in &city.orders {
+        oversight::tell(offices, StatementKind::Order, id.as_str(), body.clone(), &mut told)?;
+    }
+    for (id, body) in &city.meetings {
+        oversight::tell(offices, StatementKind::Meeting, id.as_str(), body.clone(), &mut told)?;
+    }
+    for (id, body) in &city.rulings {
+        oversight::tell(offices, StatementKind::Ruling, id.as_str(), body.clone(), &mut told)?;
     }
     for (id, body) in services {
         let agency = agency_of(id, &body["agency"])?;
@@ -218,7 +229,7 @@ fn agree(
     Ok(())
 }
 
-/// What the personas agreed to and what happened to their data.
+/// What the personas agreed to, what happened to their data, and what they asked about it.
 fn live(city: &City, now: Time, told: &mut Vec<(Time, Happening)>) {
     let today: Time = now.day().parse().unwrap_or(now);
     for (persona, person) in city.personas.iter().enumerate() {
@@ -231,6 +242,14 @@ fn live(city: &City, now: Time, told: &mut Vec<(Time, Happening)>) {
         for (number, used) in person.history.iter().enumerate() {
             let at = today.plus(10 * HOUR + minutes + (number as i64 * 37 % 360) * MINUTE - used.days_ago * DAY);
             told.push((at, Happening::Use { persona, used: used.clone() }));
+        }
+        for case in &person.cases {
+            let at = |days_ago| today.plus(17 * HOUR + minutes - days_ago * DAY);
+            told.push((at(case.days_ago), Happening::Case { persona, case: case.clone() }));
+            if let Some(answer) = &case.answer {
+                let happening = Happening::Answer { persona, mandate: case.mandate.clone(), answer: answer.clone() };
+                told.push((at(answer.days_ago), happening));
+            }
         }
     }
 }
