@@ -24,7 +24,7 @@ const COPIED_AT_ONCE: i32 = i32::MAX;
 
 /// Memory for pages that each connection keeps. The writer touches many pages in random order; what readers lack is in the
 /// memory of the operating system, which all of them share.
-const WRITER_CACHE_KIB: i64 = 12_288;
+const WRITER_CACHE_KIB: i64 = 6_144;
 const READER_CACHE_KIB: i64 = 1_024;
 
 /// How long to wait for another process that writes.
