@@ -1,5 +1,5 @@
-//! Receipts of what the resident agreed to and withdrew, and of what she was told where she has no choice, signed, for her alone: the fields of ISO/IEC TS 27560:2023 in the words of the Data
-//! Privacy Vocabulary.
+//! Receipts of what the resident agreed to and withdrew, and of what she was told where she has no choice, signed, for her alone: the fields of
+//! ISO/IEC TS 27560:2023 in the words of the Data Privacy Vocabulary.
 
 use std::sync::Arc;
 
