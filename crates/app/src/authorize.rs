@@ -31,7 +31,8 @@ use crate::{App, Error, OpenSession};
 
 /// How long a code works (FAPI 2.0 asks for 60 seconds at most).
 const CODE_LIFE: i64 = 30 * SECOND;
-/// How long an authorization lasts, if no mandate of it ends before.
+/// How long an authorization lasts, if no mandate of it ends before. The house's own and no law: it bounds a token that was forgotten, and a sign-in
+/// makes another.
 const AUTHORIZATION_LIFE: i64 = 365 * DAY;
 
 /// An authorization request whose client and redirect URI were found in the register.

@@ -254,7 +254,7 @@ fn limits(of_resident: bool, class: SlotClass, any_disk: bool, promise: Promise)
     )
 }
 
-/// For how many days copies are kept where no terms say so.
+/// For how many days copies are kept where no terms say so. A promise of whoever runs the house (`backup_days` of its published terms) and no law.
 const BACKUP_DAYS: i64 = 35;
 /// Certificates published in one transaction.
 const PART: usize = 200;

@@ -115,11 +115,16 @@ impl App {
         authorization: Option<CounterAuthorization>,
         now: Time,
     ) -> Result<ConsentOutcome, Error> {
-        let kind = if service.is_some() { GrantKind::Consent } else { GrantKind::Notified };
         let resident = actor.resident;
         let _guard = self.lock_resident(resident);
         let (version, register) = self.versioned_register();
         let entry = register.mandates.get(mandate).ok_or(Error::Unknown { what: "mandate" })?;
+        let kind = match service {
+            Some(_) => GrantKind::Consent,
+            // Who ordered it is in the mandate: it could not have begun without, and stays what it was if the law changes.
+            None if entry.body.legal_basis.order.is_some() => GrantKind::Ordered,
+            None => GrantKind::Notified,
+        };
         if !entry.is_in_force(now) {
             return Err(Error::Unpermitted(vec![if now >= entry.body.sunset_at { Clause::Sunset } else { Clause::Mandate }]));
         }

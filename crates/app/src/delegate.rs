@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use usufruct_core::delegation::{LONGEST_HELP, Powers, Role};
+use usufruct_core::delegation::{Powers, Role};
 use usufruct_core::hash::sha256;
+use usufruct_core::lawpack::Duty;
 use usufruct_core::ports::random;
 use usufruct_core::time::DAY;
 use usufruct_core::{Digest, Time};
@@ -18,7 +19,7 @@ use crate::enrol::plain_code;
 use crate::row_mark::{find_delegation, is_ours, put_delegation};
 use crate::{App, Error, OpenSession};
 
-/// How long a code works.
+/// How long a code works. The house's own: it guards a secret on a slip of paper, and no law speaks of it.
 const CODE_LIFE: i64 = 7 * DAY;
 /// Groups of 20 random bits in a code.
 const GROUPS: usize = 5;
@@ -73,7 +74,7 @@ impl App {
         if new.powers.is_empty() {
             return Err(Error::refused("Nothing was chosen that the helper may do.", "Choose at least one thing."));
         }
-        check_end(new.ends_at, now)?;
+        self.check_end(new.ends_at, now)?;
         let keyring = self.keyring(person)?;
         let seal = |word: &str| seal_word(&self.vault, &keyring, checked_word(word)?, self.rng()).map(Some);
         let code = self.fresh_code(GROUPS);
@@ -140,13 +141,29 @@ impl App {
         })
     }
 
+    /// Until when help that is given now may last, by the law that the house is under.
+    pub fn latest_help(&self, now: Time) -> Time {
+        now.plus(self.register().house_law(now).within(Duty::HelpLongest))
+    }
+
+    fn check_end(&self, ends_at: Time, now: Time) -> Result<(), Error> {
+        let latest = self.latest_help(now);
+        if ends_at > now && ends_at <= latest {
+            return Ok(());
+        }
+        Err(Error::refused(
+            &format!("The last day is over already, or after {}, the last one that the law allows.", latest.day()),
+            "Choose a day before that.",
+        ))
+    }
+
     /// Gives help anew until another day, for the resident of a fresh session. What is given stays as it was.
     pub fn renew_help(&self, session: &OpenSession, id: &str, ends_at: Time) -> Result<(), Error> {
         session.require_own()?;
         let now = self.now();
         let (actor, person, id) = (session.proven(now)?, session.resident, id.to_owned());
         let (ending, vault) = (self.ending(), Arc::clone(&self.vault));
-        check_end(ends_at, now)?;
+        self.check_end(ends_at, now)?;
         self.db.transaction("renew help", move |tx| {
             actor.permit(tx, &vault, now)?;
             require_active(tx, person)?;
@@ -232,14 +249,6 @@ pub(crate) fn checked_word(word: &str) -> Result<&str, Error> {
         ));
     }
     Ok(word)
-}
-
-fn check_end(ends_at: Time, now: Time) -> Result<(), Error> {
-    if ends_at > now && ends_at <= now.plus(LONGEST_HELP) {
-        Ok(())
-    } else {
-        Err(Error::refused("The last day is over already, or more than a year away.", "Choose a day within a year."))
-    }
 }
 
 fn code_hash(code: &str) -> Digest {

@@ -23,7 +23,7 @@ use crate::row_mark::{find_invitation, of_invitation, of_passkey};
 use crate::session::{close, end_all};
 use crate::{App, Credential, CredentialChange, Error, Initiator, OpenSession, block_names};
 
-/// How long an invitation works, in microseconds: 14 days.
+/// How long an invitation works, in microseconds: 14 days. The house's own: time for a letter to come, and no law speaks of it.
 const INVITATION_LIFE: i64 = 14 * usufruct_core::time::DAY;
 /// Reason of the status line in a footprint.
 const WAYS_REMOVED: &str = "ways-in-removed";

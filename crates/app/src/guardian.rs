@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use usufruct_core::delegation::{LONGEST_GUARDIANSHIP, Powers, Role};
+use usufruct_core::delegation::{Powers, Role};
 use usufruct_core::hash::sha256;
+use usufruct_core::lawpack::Duty;
 use usufruct_core::statement::Approval;
 use usufruct_core::{Digest, Time};
 use usufruct_store::counter_requests::{self, CounterRequest};
@@ -45,9 +46,9 @@ impl App {
             clerks: Vec::new(),
             mark: None,
         };
-        let (request, vault) = (self.marked(request)?, Arc::clone(&self.vault));
+        let (request, vault, latest) = (self.marked(request)?, Arc::clone(&self.vault), self.latest_guardianship(now));
         self.db.transaction("begin guardian request", move |tx| {
-            check(tx, &vault, &asked, now)?;
+            check(tx, &vault, &asked, now, latest)?;
             Ok::<_, Error>(counter_requests::insert(tx, &request)?)
         })?;
         Ok(id)
@@ -60,12 +61,13 @@ impl App {
         let asked = asked(&request).ok_or_else(lapsed)?;
         let clerk = self.clerk(&self.register(), approval, &guardian_message(&self.config.origin, &id, &asked))?;
         let (fresh, ending, desk) = (self.fresh_delegation(), self.ending(), self.desk());
+        let latest = self.latest_guardianship(now);
         let approved = self.db.transaction("approve guardian request", move |tx| {
             match note_clerk(tx, &desk, &id, &clerk, now)? {
                 Some(Approved::Twice) => {}
                 other => return Ok(other),
             }
-            check(tx, &desk.vault, &asked, now)?;
+            check(tx, &desk.vault, &asked, now, latest)?;
             if !counter_requests::redeem(tx, &id, now)? {
                 return Err(lapsed());
             }
@@ -73,6 +75,11 @@ impl App {
             Ok::<_, Error>(Some(Approved::Twice))
         })?;
         approved.map_or_else(|| Err(self.braked()?), Ok)
+    }
+
+    /// Until when a guardianship that begins now may last.
+    fn latest_guardianship(&self, now: Time) -> Time {
+        now.plus(self.register().house_law(now).within(Duty::GuardianshipLongest))
     }
 
     /// The guardian of a fresh session takes a guardianship up, and says how the two call each other.
@@ -121,7 +128,7 @@ fn asked(request: &CounterRequest) -> Option<Guardianship> {
     Some(Guardianship { person: request.resident, guardian, ends_at })
 }
 
-fn check(conn: &mut dyn Connection, vault: &Vault, asked: &Guardianship, now: Time) -> Result<(), Error> {
+fn check(conn: &mut dyn Connection, vault: &Vault, asked: &Guardianship, now: Time, latest: Time) -> Result<(), Error> {
     for resident in [asked.person, asked.guardian] {
         if matches!(residents::state(conn, resident)?, None | Some(ResidentState::Erased)) {
             return Err(Error::Unknown { what: "resident" });
@@ -131,8 +138,8 @@ fn check(conn: &mut dyn Connection, vault: &Vault, asked: &Guardianship, now: Ti
         return Err(Error::refused("Nobody is her own guardian.", "Check both numbers."));
     }
     match asked.ends_at {
-        Some(ends_at) if ends_at <= now || ends_at > now.plus(LONGEST_GUARDIANSHIP) => Err(Error::refused(
-            "The last day is over already, or more than twenty years away.",
+        Some(ends_at) if ends_at <= now || ends_at > latest => Err(Error::refused(
+            &format!("The last day is over already, or after {}, the last one that the law allows.", latest.day()),
             "Give the day of majority, or the one that the decision says.",
         )),
         None if between(conn, vault, asked)?.is_none() => Err(Error::Unknown { what: "guardianship between the two" }),

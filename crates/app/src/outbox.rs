@@ -509,7 +509,7 @@ impl Happening {
 
 /// How long a logout token is tried.
 const LOGOUT_LIFE: i64 = DAY;
-/// How long a signal is tried or waits to be fetched.
+/// How long a signal is tried or waits to be fetched. The protocol's own: by then a service has asked for its keys anew, and no law speaks of it.
 const SIGNAL_LIFE: i64 = 7 * DAY;
 
 const SESSION_REVOKED: &str = "https://schemas.openid.net/secevent/caep/event-type/session-revoked";

@@ -81,7 +81,8 @@ impl ProposalView {
 const MOST_OF_A_BODY: i64 = 100;
 /// Proposals looked at together.
 const MOST: i64 = 1_000;
-/// How far ahead a proposal is dated at most.
+/// How far ahead a proposal is dated at most. The three are the house's own, so that working papers do not gather; what law sets is checked when
+/// the statement is published.
 const FARTHEST: i64 = 60 * DAY;
 /// How long after its date a proposal can still be approved, if nothing newer stands in the register.
 const LATEST: i64 = DAY;

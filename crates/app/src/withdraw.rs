@@ -68,9 +68,9 @@ impl App {
         let stored = stored
             .filter(|stored| is_known && matches!(stored.grant.state, GrantState::Given | GrantState::Paused))
             .ok_or_else(|| Error::refused("There is nothing to withdraw from here.", "See the list of your consents."))?;
-        if stored.grant.kind == GrantKind::Notified && reason != BY_ORDER {
+        if stored.grant.kind != GrantKind::Consent && reason != BY_ORDER {
             return Err(Error::refused(
-                "This use rests on law and not on your consent, so it cannot be withdrawn.",
+                "This use rests on law or on an order and not on your consent, so it cannot be withdrawn.",
                 "You can object to it from your footprint.",
             ));
         }

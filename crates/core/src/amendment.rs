@@ -9,7 +9,7 @@ use crate::Time;
 use crate::condition::EightConditions;
 use crate::draft::Draft;
 use crate::lawpack::Law;
-use crate::mandate::{AskedBlock, AutomatedDecision, DataRange, Fetch, Mandate, Necessity, Recipient};
+use crate::mandate::{AskedBlock, AutomatedDecision, Concerns, DataRange, Fetch, Mandate, Necessity, Recipient};
 use crate::time::parse_duration;
 
 macro_rules! changes {
@@ -118,7 +118,8 @@ pub fn changes(old: &Mandate, new: &Mandate) -> Vec<Change> {
             let law = |mandate: &Mandate| {
                 let basis = mandate.legal_basis.clone();
                 let exception = mandate.exception.clone().map(|exception| exception.code);
-                (basis.code, basis.provision, basis.article, basis.instrument, exception)
+                let order = basis.order.map(|order| order.reference);
+                (basis.code, basis.provision, basis.article, basis.instrument, order, exception)
             };
             law(old) != law(new)
         }
@@ -142,7 +143,7 @@ pub fn changes(old: &Mandate, new: &Mandate) -> Vec<Change> {
         }
         Change::Recipient => new_recipients(old, new).any(|recipient| recipient.contract.is_none()),
         Change::Safeguard => is_weaker(old, new),
-        Change::Subjects => old.subjects != new.subjects,
+        Change::Subjects => old.subjects != new.subjects || concerns_more(old, new),
         Change::Use => is_wider_use(old, new),
     };
     Change::WORDS.iter().map(|(_, change)| *change).filter(|change| found(*change)).collect()
@@ -156,6 +157,13 @@ fn is_wider_range(old: Option<&DataRange>, new: Option<&DataRange>) -> bool {
     let is_later = |old: Option<Time>, new: Option<Time>| old.is_some_and(|old| new.is_none_or(|new| new > old));
     let is_earlier = |old: Option<Time>, new: Option<Time>| old.is_some_and(|old| new.is_none_or(|new| new < old));
     back(new) > back(old) || is_earlier(old.from, new.from) || is_later(old.until, new.until)
+}
+
+/// Whether it is about more people than it said, or about children or pictures of cameras where it said that it is not.
+fn concerns_more(old: &Mandate, new: &Mandate) -> bool {
+    let (Some(old), Some(new)) = (old.concerns, new.concerns) else { return old.concerns.is_some() };
+    let persons = |concerns: Concerns| concerns.persons.unwrap_or(i64::MAX);
+    persons(new) > persons(old) || new.children && !old.children || new.cameras && !old.cameras
 }
 
 fn is_more(before: &AskedBlock, now: &AskedBlock) -> bool {

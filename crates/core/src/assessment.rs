@@ -11,7 +11,7 @@ use crate::block::Sensitivity;
 use crate::document::{Document, document};
 use crate::draft::{Draft, Problem};
 use crate::id::MandateId;
-use crate::mandate::{AutomatedDecision, Mandate, MandateKind, Operation};
+use crate::mandate::{AutomatedDecision, MOST_PERSONS, Mandate, MandateKind, Operation};
 use crate::register::{Entry, Register};
 use crate::{Digest, Text, Time};
 
@@ -123,11 +123,32 @@ pub enum Trigger {
     Automated,
     /// One request names many people.
     Bulk,
+    /// Pictures of cameras are used.
+    Cameras,
+    /// Children are among the people.
+    Children,
+    /// Residents see its lines only later.
+    Covert,
     Emergency,
+    /// It is about more people than the law says, or does not say about how many.
+    Many,
     /// Data of two bodies is matched, or pseudonyms are joined.
     Matching,
+    /// A machine decides alone.
+    Sole,
     /// A block of specially protected data.
     Special,
+}
+
+/// The first step of a mandate that an assessment has to come before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Before {
+    /// That it begins. What a pack says that names no step.
+    #[default]
+    Active,
+    /// That two people approve it, and every step after that.
+    Approved,
 }
 
 impl RiskKind {
@@ -146,11 +167,16 @@ impl RiskKind {
 }
 
 impl Trigger {
-    pub const WORDS: [(&'static str, Self); 5] = [
+    pub const WORDS: [(&'static str, Self); 10] = [
         ("automated", Self::Automated),
         ("bulk", Self::Bulk),
+        ("cameras", Self::Cameras),
+        ("children", Self::Children),
+        ("covert", Self::Covert),
         ("emergency", Self::Emergency),
+        ("many", Self::Many),
         ("matching", Self::Matching),
+        ("sole", Self::Sole),
         ("special", Self::Special),
     ];
 
@@ -158,38 +184,72 @@ impl Trigger {
     pub fn code(self) -> &'static str {
         Self::WORDS.iter().find(|(_, trigger)| *trigger == self).map_or("", |(word, _)| word)
     }
-
-    fn holds(self, register: &Register, mandate: &Mandate) -> bool {
-        let is_special = |id| register.blocks.get(id).is_some_and(|entry| entry.body.sensitivity == Sensitivity::Special);
-        match self {
-            Self::Automated => mandate.automated_decision != AutomatedDecision::None,
-            Self::Bulk => mandate.bulk_limit > 1,
-            Self::Emergency => mandate.kind == MandateKind::Emergency,
-            Self::Matching => mandate.operations.contains(&Operation::Match) || !mandate.conversions.is_empty(),
-            Self::Special => mandate.blocks.iter().any(|asked| is_special(&asked.block)),
-        }
-    }
 }
 
 /// Something that by a law asks for an assessment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AssessedWhen {
     pub trigger: Trigger,
+    /// Of `many` only: more people than this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more_than: Option<i64>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub before: Before,
     pub article: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_default(before: &Before) -> bool {
+    *before == Before::default()
 }
 
 impl AssessedWhen {
     pub(crate) fn read(draft: &mut Draft<'_>) -> Option<Self> {
         let trigger = draft.word("trigger", &Trigger::WORDS, "Say what asks for an assessment.");
+        let more_than = match trigger {
+            Some(Trigger::Many) => draft.integer("more_than", 1, MOST_PERSONS, "Say above how many people it is asked for."),
+            _ => None,
+        };
+        let steps = [("active", Before::Active), ("approved", Before::Approved)];
+        let before = draft.optional_word("before", &steps).unwrap_or_default();
         let article = draft.string("article", 120, "Name the article, or the rule of the house.");
-        Some(Self { trigger: trigger?, article: article? })
+        Some(Self { trigger: trigger?, more_than, before, article: article? })
+    }
+
+    fn holds(&self, register: &Register, mandate: &Mandate) -> bool {
+        let is_special = |id| register.blocks.get(id).is_some_and(|entry| entry.body.sensitivity == Sensitivity::Special);
+        let concerns = mandate.concerns.unwrap_or_default();
+        match self.trigger {
+            Trigger::Automated => mandate.automated_decision != AutomatedDecision::None,
+            Trigger::Bulk => mandate.bulk_limit > 1,
+            Trigger::Cameras => concerns.cameras,
+            Trigger::Children => concerns.children,
+            Trigger::Covert => mandate.kind == MandateKind::Covert || mandate.visibility.delay().is_some(),
+            Trigger::Emergency => mandate.kind == MandateKind::Emergency,
+            // Who leaves the number out does not get around the question.
+            Trigger::Many => concerns.persons.is_none_or(|persons| self.more_than.is_none_or(|most| persons > most)),
+            Trigger::Matching => mandate.operations.contains(&Operation::Match) || !mandate.conversions.is_empty(),
+            Trigger::Sole => mandate.automated_decision == AutomatedDecision::Sole,
+            Trigger::Special => mandate.blocks.iter().any(|asked| is_special(&asked.block)),
+        }
+    }
+
+    /// What about the mandate it is that asks, in words for its author.
+    pub fn why(&self, mandate: &Mandate) -> String {
+        match (self.trigger, self.more_than) {
+            (Trigger::Many, Some(most)) if mandate.concerns.unwrap_or_default().persons.is_none() => {
+                format!("`many`: it does not say in `concerns.persons` that it is about {most} people or fewer")
+            }
+            (Trigger::Many, Some(most)) => format!("`many`: it is about more than {most} people"),
+            (trigger, _) => format!("`{}`", trigger.code()),
+        }
     }
 }
 
 /// What of a mandate asks for an assessment by the law that holds for its controller at `at`.
 pub fn asked_of<'a>(register: &'a Register, mandate: &Mandate, at: Time) -> Vec<&'a AssessedWhen> {
     let listed = register.law(&mandate.controller, at).assessed_when();
-    listed.iter().filter(|asked| asked.trigger.holds(register, mandate)).collect()
+    listed.iter().filter(|asked| asked.holds(register, mandate)).collect()
 }
 
 /// The assessment that holds for the present revision of a mandate: the last one of it that is about this revision, or about an earlier one

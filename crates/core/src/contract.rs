@@ -81,6 +81,11 @@ pub struct Subprocessor {
     pub under: Option<AgencyId>,
 }
 
+/// A year, which no contract reaches.
+const MOST_HOURS: i64 = 366 * 24;
+/// Ten years, which no contract reaches.
+const MOST_DAYS: i64 = 3_660;
+
 impl Contract {
     /// Reads a contract, or lists everything that is missing or unlawful.
     pub fn read(value: &Value) -> Result<Self, Vec<Problem>> {
@@ -126,8 +131,9 @@ impl Contract {
             let under = sub.optional_parse("under", "Name the sub-processor whose vendor it is, or leave it out.");
             Some(Subprocessor { agency: agency?, location: location?, approved_by: approved_by?, from, under })
         });
-        let ping = draft.integer("breach_first_ping_hours", 1, 72, "Give the hours until the first call after a breach.");
-        let report = draft.integer("breach_report_hours", 1, 168, "Give the hours until the report after a breach.");
+        // How much time a contract may give is law; here is what a number of hours or days can be at all.
+        let ping = draft.integer("breach_first_ping_hours", 1, MOST_HOURS, "Give the hours until the first call after a breach.");
+        let report = draft.integer("breach_report_hours", 1, MOST_HOURS, "Give the hours until the report after a breach.");
         let check_every = draft.duration("check_every", "Give how often the vendor is checked, as `P90D`.");
         let next_check_due = draft.time("next_check_due", "Give the day of the next check.");
         let penalty = draft.text("penalty", 400, "Say what a breach costs the vendor.");
@@ -145,7 +151,7 @@ impl Contract {
             );
         }
         let delete_within_days =
-            draft.integer("delete_within_days", 1, 90, "Give the days until everything is deleted after the end.");
+            draft.integer("delete_within_days", 1, MOST_DAYS, "Give the days until everything is deleted after the end.");
         let clauses = draft.optional_objects("clauses", NamedClause::read);
         let mut names: Vec<_> = clauses.iter().map(|named| &named.clause).collect();
         names.sort_unstable();

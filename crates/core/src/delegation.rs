@@ -3,13 +3,6 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::time::DAY;
-
-/// The longest that a helper may act before the resident gives it anew, in microseconds.
-pub const LONGEST_HELP: i64 = 365 * DAY;
-/// The longest guardianship, in microseconds: for a child from birth to majority, with room for leap days.
-pub const LONGEST_GUARDIANSHIP: i64 = 20 * 366 * DAY;
-
 /// Why one resident may act for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {

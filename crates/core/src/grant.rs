@@ -11,6 +11,8 @@ pub enum GrantKind {
     Consent,
     /// The law asks for the use; the resident was told and has no choice, and sees why.
     Notified,
+    /// A court or an overseer ordered the use; the resident was told and has no choice, and sees who ordered it.
+    Ordered,
 }
 
 /// Where a grant stands. Presumed consent does not exist.
@@ -96,11 +98,12 @@ impl GrantKind {
         match self {
             Self::Consent => "consent",
             Self::Notified => "notified",
+            Self::Ordered => "ordered",
         }
     }
 
     /// The kind for a word.
     pub fn from_code(code: &str) -> Option<Self> {
-        [Self::Consent, Self::Notified].into_iter().find(|kind| kind.code() == code)
+        [Self::Consent, Self::Notified, Self::Ordered].into_iter().find(|kind| kind.code() == code)
     }
 }

@@ -13,7 +13,7 @@ use crate::assessment::AssessedWhen;
 use crate::breach::{Breach, BreachCause};
 use crate::clause::{ContractClause, Processors};
 use crate::draft::{Draft, Problem};
-use crate::mandate::{BASES, Basis};
+use crate::mandate::{BASES, Basis, LegalBasis};
 use crate::time::{DAY, Length};
 use crate::{Text, Time};
 
@@ -69,6 +69,9 @@ pub struct LawBasis {
     pub basis: Basis,
     pub article: String,
     pub text: Text,
+    /// Whether it is what a court or an overseer ordered. What rests on it is told as that.
+    #[serde(skip_serializing_if = "is_false")]
+    pub is_order: bool,
 }
 
 /// An exception of the law, and which closed door it opens.
@@ -207,6 +210,12 @@ duties! {
     DeletionAnswer = "deletion_answer";
     /// How long a mandate may delay what residents see.
     DelayLongest = "delay_longest";
+    /// How long the matter of a use that concerns somebody else may be closed to the resident.
+    ClosedLongest = "closed_longest";
+    /// How long a guardian may act before a clerk has to set her up anew.
+    GuardianshipLongest = "guardianship_longest";
+    /// How long a helper may act before the resident gives it anew.
+    HelpLongest = "help_longest";
     /// How long after its making or change a register entry is public.
     PublishRegister = "publish_register";
     /// Until the authority has the report of a breach.
@@ -225,12 +234,29 @@ duties! {
     VendorCall = "vendor_call";
     /// Until a vendor reports a breach in writing; of contracts only.
     VendorReport = "vendor_report";
+    /// How long a contract may give a vendor for its first call.
+    VendorCallLongest = "vendor_call_longest";
+    /// How long a contract may give a vendor for its written report.
+    VendorReportLongest = "vendor_report_longest";
+    /// How long a contract may give a vendor to delete everything after its end.
+    VendorDeletionLongest = "vendor_deletion_longest";
 }
 
 impl Duty {
     /// Those that a generic pack can leave out.
-    pub const OPTIONAL: [Self; 5] =
-        [Self::CameraCheck, Self::CommentPublic, Self::Complain, Self::VendorCall, Self::VendorReport];
+    pub const OPTIONAL: [Self; 11] = [
+        Self::CameraCheck,
+        Self::ClosedLongest,
+        Self::CommentPublic,
+        Self::Complain,
+        Self::GuardianshipLongest,
+        Self::HelpLongest,
+        Self::VendorCall,
+        Self::VendorCallLongest,
+        Self::VendorDeletionLongest,
+        Self::VendorReport,
+        Self::VendorReportLongest,
+    ];
     /// Those whose length each contract says, and no pack.
     pub const OF_CONTRACTS: [Self; 2] = [Self::VendorCall, Self::VendorReport];
     /// Those that can have another length for another level of a breach.
@@ -246,7 +272,7 @@ impl Duty {
 /// The jurisdiction of the pack that holds where no other says anything.
 pub const GENERIC: &str = "generic";
 
-/// No emergency runs longer, whatever a pack says: the second of the eight conditions.
+/// No emergency runs longer, whatever a pack says: the second of the eight conditions, which no law of a body can waive.
 const LONGEST_EMERGENCY: i64 = 90 * DAY;
 
 /// The packs that ship with the program, ready to be published: id and TOML.
@@ -273,6 +299,15 @@ static HOUSE_SUSPENSION: LazyLock<VendorSuspension> = LazyLock::new(|| VendorSus
     from_level: 3,
     causes: vec![BreachCause::UnansweredDeletion],
     article: "house 8".to_owned(),
+});
+
+/// What holds of some duties where no published pack names them.
+static HOUSE: LazyLock<Vec<Deadline>> = LazyLock::new(|| {
+    let body: Value = toml::from_str(include_str!("../lawpacks/house.toml")).expect("the shipped deadlines are TOML");
+    let mut draft = Draft::new(&body);
+    let deadlines = draft.objects("deadlines", "List them.", deadline);
+    assert!(draft.finish().is_empty(), "the shipped deadlines are whole");
+    deadlines
 });
 
 /// What holds for cameras where no published pack says anything of them.
@@ -327,6 +362,11 @@ impl<'a> Law<'a> {
         self.own.and_then(|pack| pack.deadline(duty)).or_else(|| self.generic.deadline(duty))
     }
 
+    /// Whether a mandate on this basis rests on the order of a court or an overseer: the body's own pack lists its provision as one.
+    pub fn is_order(&self, basis: &LegalBasis) -> bool {
+        self.bases().iter().any(|listed| listed.is_order && basis.provision.as_ref() == Some(&listed.code))
+    }
+
     /// The bases that the body's own pack lists; where it lists none, anything is said of the provision or nothing.
     pub fn bases(&self) -> &'a [LawBasis] {
         self.own.map_or(&[], |pack| &pack.bases)
@@ -338,11 +378,11 @@ impl<'a> Law<'a> {
         own.unwrap_or(&self.generic.exceptions)
     }
 
-    /// The deadline of a duty. The generic pack has one for each but those of [`Duty::OPTIONAL`].
+    /// The deadline of a duty. The generic pack has one for each but those of [`Duty::OPTIONAL`], and of those `house.toml` has some.
     pub fn deadline(&self, duty: Duty) -> &'a Deadline {
-        let own = self.own.and_then(|pack| pack.deadline(duty));
+        let own = self.own.and_then(|pack| pack.deadline(duty)).or_else(|| self.generic.deadline(duty));
         // INVARIANT: `Lawpack::read` refuses a generic pack that lacks a duty.
-        own.or_else(|| self.generic.deadline(duty)).expect("the generic pack is whole")
+        own.or_else(|| HOUSE.iter().find(|deadline| deadline.duty == duty)).expect("the generic pack is whole")
     }
 
     /// The deadline of a duty for a breach of `level`. Where the level is not known, the strictest.
@@ -498,8 +538,12 @@ impl Lawpack {
         let bases = draft.optional_objects("bases", |basis| {
             let provision = provision(basis);
             let kind = basis.word("basis", &BASES, "Say which kind of basis it is.");
+            let is_order = basis.optional_flag("is_order").unwrap_or(false);
+            if is_order && kind == Some(Basis::Consent) {
+                basis.note("is_order", "consent", "Nobody agrees to an order. Take one of the two out.".into());
+            }
             let Provision { code, article, text } = provision?;
-            Some(LawBasis { code, basis: kind?, article, text })
+            Some(LawBasis { code, basis: kind?, article, text, is_order })
         });
         let exceptions = draft.optional_objects("exceptions", |exception| {
             let provision = provision(exception);

@@ -15,7 +15,9 @@ use crate::mandate::{
     AskedBlock, AutomatedDecision, Conversion, DataRange, Exception, LegalBasis, Mandate, MandateKind, Necessity, Recipient,
     Retention, Transfer,
 };
+use crate::notice::Notice;
 use crate::register::{Entry, Register};
+use crate::wording::{ReadingLevel, Wording};
 use crate::{Digest, Time};
 
 /// A notice in four layers: pictures, one line, two or three sentences, and everything.
@@ -26,6 +28,10 @@ pub struct Layers {
     /// The exact revision of the mandate that it explains.
     pub mandate_hash: Digest,
     pub notice_hash: Digest,
+    /// [`Wording::hash`] of `text`.
+    pub text_hash: Digest,
+    /// How easily it reads.
+    pub reading_level: ReadingLevel,
     /// Leaf number of the notice.
     pub notice_leaf: u64,
     pub title: Text,
@@ -33,10 +39,12 @@ pub struct Layers {
     pub line: Text,
     pub short: Text,
     pub full: Full,
-    /// How the revision stands to the one before it, if there is one.
+    /// How the present revision stands to the one before it, if there is one.
     pub amendment: Option<Amendment>,
     /// What the law of the controller asks a notice to say.
     pub law: Vec<LawItem>,
+    /// Every word of it in every language.
+    pub text: Wording,
 }
 
 /// A picture of the first layer. The first is of what leaves at most, the others are of what people should know.
@@ -224,7 +232,11 @@ impl Layers {
     /// published.
     pub fn of(register: &Register, mandate: &MandateId, at: Time) -> Option<Self> {
         let entry = register.mandates.get(mandate)?;
-        let notice = register.notice(entry)?;
+        Some(Self::explain(register, entry, register.notice(entry)?, at))
+    }
+
+    /// The notice of any revision of a mandate, with bodies and contracts as they stand and by the law at `at`.
+    pub fn explain(register: &Register, entry: &Entry<Mandate>, notice: &Entry<Notice>, at: Time) -> Self {
         let body = &entry.body;
         let law = register.law(&body.controller, at);
         let own = body.recipients.iter().filter(|recipient| recipient.contract.is_none());
@@ -262,11 +274,15 @@ impl Layers {
             .notice_items()
             .iter()
             .map(|item| LawItem { is_answered: ANSWERED.contains(&item.code.as_str()), provision: item.clone() });
-        Some(Self {
-            mandate: mandate.clone(),
+        let text = Wording::of(body, &notice.body);
+        let present = register.mandates.get(&notice.body.mandate).filter(|present| present.hash == entry.hash);
+        Self {
+            mandate: notice.body.mandate.clone(),
             revision: entry.rev,
             mandate_hash: entry.hash,
             notice_hash: notice.hash,
+            text_hash: text.hash(),
+            reading_level: text.reading_level(),
             notice_leaf: notice.index,
             title: body.title.clone(),
             icons: icons(register, entry, &full),
@@ -274,8 +290,9 @@ impl Layers {
             short: notice.body.short.clone(),
             law: items.collect(),
             full,
-            amendment: register.amendments.get(mandate).cloned(),
-        })
+            amendment: present.and_then(|_| register.amendments.get(&notice.body.mandate).cloned()),
+            text,
+        }
     }
 }
 

@@ -50,6 +50,7 @@ pub mod matter;
 pub mod means;
 pub mod meeting;
 pub mod notice;
+pub mod notice_life;
 pub mod order;
 pub mod payment;
 pub mod ports;
@@ -74,6 +75,7 @@ pub mod vault_terms;
 pub mod verifier;
 pub mod webauthn;
 pub mod week;
+pub mod wording;
 
 pub use hash::Digest;
 pub use text::Text;

@@ -30,6 +30,9 @@ pub struct Mandate {
     pub exception: Option<Exception>,
     /// Whose data.
     pub subjects: Text,
+    /// About whom it is, in so far as the law asks for an assessment because of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concerns: Option<Concerns>,
     pub blocks: Vec<AskedBlock>,
     pub operations: Vec<Operation>,
     pub mode: Mode,
@@ -127,6 +130,9 @@ pub struct LegalBasis {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quote: Option<Text>,
     pub url: String,
+    /// The order, where the law lists the provision as one that rests on an order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<Ordered>,
 }
 
 /// An exception of the law, and why it holds here.
@@ -158,6 +164,34 @@ pub struct DataRange {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
 }
+
+/// How many people it is about at most, and what about them or their data the law looks at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Concerns {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub persons: Option<i64>,
+    /// Whether children are among them.
+    #[serde(skip_serializing_if = "is_false")]
+    pub children: bool,
+    /// Whether pictures of cameras are used.
+    #[serde(skip_serializing_if = "is_false")]
+    pub cameras: bool,
+}
+
+/// A court's or an overseer's order that asks for the use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Ordered {
+    /// Who gave it.
+    pub by: Text,
+    /// Its number or file reference, as whoever gave it writes it.
+    pub reference: String,
+    pub at: Time,
+    /// What it asks for, in words for the resident.
+    pub why: Text,
+}
+
+/// No mandate is about more people: more than there are.
+pub(crate) const MOST_PERSONS: i64 = 10_000_000_000;
 
 /// The kinds of basis. Consent is one; the others need no grant but are notified and shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -324,8 +358,9 @@ pub struct ThirdParty {
     pub max_days: i64,
 }
 
-/// A matter is closed for a year at most: whoever wants to object to a use has to learn of it while those who know are there, and what has to
-/// stay closed for longer is to be noted without asking about her.
+/// A matter is closed for a year at most, whatever a law says, and a law can say less (`closed_longest`). It bounds what is promised of a request
+/// that no mandate allows, before any law is known. Whoever wants to object to a use has to learn of it while those who know are there, and what
+/// has to stay closed for longer is to be noted without asking about her.
 pub const MOST_CLOSED_DAYS: i64 = 365;
 
 /// The public comment period before publication.
@@ -360,6 +395,11 @@ const WEAKEST: Means = Means::Delegate;
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
 fn is_any(means: &Means) -> bool {
     *means == WEAKEST
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl Mandate {
@@ -399,6 +439,15 @@ impl Mandate {
         let legal_basis = draft.object("legal_basis", "State the law it rests on; without one it cannot exist.", legal_basis);
         let exception = draft.optional_object("exception", exception);
         let subjects = draft.text("subjects", 200, "Say whose data it is about.");
+        let concerns = draft.optional_object("concerns", |concerns| {
+            let persons = match concerns.optional("persons") {
+                Some(_) => concerns.integer("persons", 1, MOST_PERSONS, "Say about how many people it is at most."),
+                None => None,
+            };
+            let children = concerns.optional_flag("children").unwrap_or(false);
+            let cameras = concerns.optional_flag("cameras").unwrap_or(false);
+            Some(Concerns { persons, children, cameras })
+        });
         let blocks = draft.objects("blocks", "List the data blocks, each with its reason.", asked_block);
         let operations = draft.words("operations", &OPERATIONS, "List what is done with the data.");
         let mode = draft.word("mode", &MODES, "Say whether data is viewed, stored, queried or streamed.");
@@ -486,6 +535,7 @@ impl Mandate {
             legal_basis: legal_basis?,
             exception,
             subjects: subjects?,
+            concerns,
             blocks,
             operations,
             mode: mode?,
@@ -660,7 +710,14 @@ fn legal_basis(draft: &mut Draft<'_>) -> Option<LegalBasis> {
     let article = draft.string("article", 40, "Give the article.");
     let quote = draft.optional_text("quote", 600);
     let url = draft.string("url", 300, "Say where the text can be read.");
-    Some(LegalBasis { code: code?, provision, instrument: instrument?, article: article?, quote, url: url? })
+    let order = draft.optional_object("order", |order| {
+        let by = order.text("by", 120, "Name the court or the overseer.");
+        let reference = order.string("reference", 80, "Give the number of the order.");
+        let at = order.time("at", "Give its day.");
+        let why = order.text("why", 300, "Say what it asks for.");
+        Some(Ordered { by: by?, reference: reference?, at: at?, why: why? })
+    });
+    Some(LegalBasis { code: code?, provision, instrument: instrument?, article: article?, quote, url: url?, order })
 }
 
 fn exception(draft: &mut Draft<'_>) -> Option<Exception> {

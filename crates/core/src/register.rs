@@ -499,6 +499,12 @@ impl Register {
         Law::of(self.lawpacks.values().map(|entry| &entry.body), jurisdiction, at)
     }
 
+    /// The law that the house itself is under: that of its operator.
+    pub fn house_law(&self, at: Time) -> Law<'_> {
+        let jurisdiction = self.operator().map_or("", |operator| operator.body.jurisdiction.as_str());
+        Law::of(self.lawpacks.values().map(|entry| &entry.body), jurisdiction, at)
+    }
+
     /// The mandate a revision hash belongs to, and the number of the revision.
     pub fn revision(&self, hash: &Digest) -> Option<(&Entry<Mandate>, u64)> {
         let (id, rev, _) = self.revisions.get(hash)?;

@@ -6,12 +6,13 @@ use common::walk::spoil_everything;
 use common::{City, commitment_of, day, founded, key_body, key_id, library_card, names, notice_body, text, well_said};
 use serde_json::{Value, json};
 use usufruct_core::Digest;
-use usufruct_core::assessment::{Assessment, Trigger, asked_of, holding};
+use usufruct_core::assessment::{Assessment, Before, Trigger, asked_of, holding};
 use usufruct_core::draft::Problem;
 use usufruct_core::hash::sha256;
 use usufruct_core::late::LateDuty;
 use usufruct_core::lawpack::{Lawpack, SHIPPED};
 use usufruct_core::lifecycle::State;
+use usufruct_core::mandate::{Delay, Mandate, MandateKind, Visibility};
 use usufruct_core::register::Register;
 use usufruct_core::statement::StatementKind;
 
@@ -161,9 +162,152 @@ fn where_no_pack_lists_anything_nothing_is_asked() {
     publish(&mut city);
     begin(&city).unwrap();
     assert!(asked_of(&city.register, &city.register.mandates[&CARD.parse().unwrap()].body, city.now).is_empty());
-    let eu: Value = toml::from_str(SHIPPED.iter().find(|(id, _)| *id == "law_eu").unwrap().1).unwrap();
-    let eu = Lawpack::read(&eu).unwrap();
+}
+
+fn shipped(id: &str) -> Value {
+    toml::from_str(SHIPPED.iter().find(|(known, _)| *known == id).unwrap().1).unwrap()
+}
+
+#[test]
+fn the_packs_name_what_is_weighed_before_two_people_approve() {
+    let eu = Lawpack::read(&shipped("law_eu")).unwrap();
     assert_eq!(eu.assessed_when.len(), Trigger::WORDS.len());
+    let tw = Lawpack::read(&shipped("law_tw")).unwrap();
+    use Trigger::*;
+    let named: Vec<Trigger> = tw.assessed_when.iter().map(|asked| asked.trigger).collect();
+    assert_eq!(named, [Cameras, Children, Covert, Emergency, Many, Matching, Sole, Special]);
+    for asked in eu.assessed_when.iter().chain(&tw.assessed_when) {
+        assert_eq!((asked.before, asked.more_than), (Before::Approved, (asked.trigger == Many).then_some(10_000)), "{asked:?}");
+    }
+    // A number belongs to `many`, and it has to have one.
+    let with = |asked: Value| {
+        let mut pack = shipped("law_tw");
+        pack["assessed_when"] = json!([asked]);
+        Lawpack::read(&pack).unwrap_err()
+    };
+    assert!(names(&with(json!({"trigger": "many", "article": "1"})), "assessed_when[0].more_than", "missing"));
+    let found = with(json!({"trigger": "sole", "more_than": 5, "article": "1"}));
+    assert!(found.iter().any(|problem| problem.field == "assessed_when[0].more_than"), "{found:?}");
+    found.iter().for_each(|problem| well_said(problem).unwrap());
+}
+
+/// A city under the triggers that the pack of Taiwan ships, with this mandate drafted and heard.
+fn heard(body: Value) -> City {
+    let mut city = founded();
+    let mut law = shipped("law_tw");
+    law.as_object_mut().unwrap().remove("processors");
+    city.say(StatementKind::Lawpack, "law_tw", "agc_operator", law);
+    city.now = day(1);
+    city.say(StatementKind::Mandate, CARD, "agc_library", body);
+    city.now = day(24).max(common::open_long_enough(&city, CARD));
+    city.step(CARD, State::Consulted);
+    city
+}
+
+/// The triggers that stand against a step.
+fn asks(city: &City, to: State) -> Vec<String> {
+    let two = [("agc_library", "head"), ("agc_library", "privacy")];
+    let problems = city.register.check(&city.step_draft(CARD, to, "agc_library", &two)).err().unwrap_or_default();
+    problems.iter().for_each(|problem| well_said(problem).unwrap());
+    let because = |problem: &Problem| Some(problem.message.split_once("because of `")?.1.split_once('`')?.0.to_owned());
+    problems.iter().filter(|problem| problem.field == "assessment").filter_map(because).collect()
+}
+
+/// A mandate that nothing asks to assess.
+fn plain() -> Value {
+    let mut body = library_card();
+    body["operations"] = json!(["collect", "store"]);
+    body["automated_decision"] = json!("none");
+    body.as_object_mut().unwrap().remove("algorithm_url");
+    body["concerns"] = json!({"persons": 10_000});
+    body
+}
+
+#[test]
+fn each_trigger_asks_before_two_people_approve_and_says_which_it_is() {
+    assert_eq!(asks(&heard(plain()), State::Approved), Vec::<String>::new());
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut body = plain();
+        change(&mut body);
+        asks(&heard(body), State::Approved)
+    };
+    assert_eq!(with(&|body| body["concerns"]["cameras"] = json!(true)), ["cameras"]);
+    assert_eq!(with(&|body| body["concerns"]["children"] = json!(true)), ["children"]);
+    assert_eq!(with(&|body| body["concerns"]["persons"] = json!(10_001)), ["many"]);
+    assert_eq!(with(&|body| drop(body.as_object_mut().unwrap().remove("concerns"))), ["many"], "who does not say it is asked");
+    assert_eq!(with(&|body| body["operations"] = json!(["collect", "match", "store"])), ["matching"]);
+    let machine = |kind: &'static str| {
+        move |body: &mut Value| {
+            body["operations"] = json!(["collect", "decide", "store"]);
+            body["automated_decision"] = json!(kind);
+            body["algorithm_url"] = json!("https://library.example/algorithm");
+        }
+    };
+    assert_eq!(with(&machine("sole")), ["sole"]);
+    assert_eq!(with(&machine("support")), Vec::<String>::new(), "an official decides");
+    let ill = |body: &mut Value| {
+        body["blocks"][0] = json!({"block": "blk_illness", "necessity": "required", "form": "token", "reason": text("Why.")});
+    };
+    assert_eq!(with(&ill), ["special"]);
+    assert_eq!(
+        with(&|body| {
+            ill(body);
+            body["concerns"] = json!({"persons": 20_000, "children": true});
+        }),
+        ["children", "many", "special"]
+    );
+}
+
+#[test]
+fn what_is_covert_and_an_emergency_is_weighed_too() {
+    let city = heard(plain());
+    let triggers = |change: &dyn Fn(&mut Mandate)| {
+        let mut mandate = Mandate::read(&plain()).unwrap();
+        change(&mut mandate);
+        asked_of(&city.register, &mandate, city.now).iter().map(|asked| asked.trigger).collect::<Vec<_>>()
+    };
+    assert_eq!(triggers(&|_| {}), []);
+    assert_eq!(triggers(&|mandate| mandate.kind = MandateKind::Covert), [Trigger::Covert]);
+    assert_eq!(triggers(&|mandate| mandate.kind = MandateKind::Emergency), [Trigger::Emergency]);
+    let delay = Delay { max_days: 30, authority: "agc_oversight".parse().unwrap() };
+    assert_eq!(triggers(&|mandate| mandate.visibility = Visibility::Delayed(delay.clone())), [Trigger::Covert]);
+}
+
+#[test]
+fn no_step_from_the_approval_on_is_taken_without_and_each_is_with_it() {
+    let mut body = plain();
+    body["concerns"]["children"] = json!(true);
+    let mut city = heard(body);
+    assert_eq!(asks(&city, State::Approved), ["children"]);
+    city.say(StatementKind::Assessment, "dpi_card", "agc_library", self::body(present(&city)));
+    city.step(CARD, State::Approved);
+    let hash = present(&city);
+    city.say(StatementKind::Notice, "ntc_card", "agc_library", notice_body(CARD, hash));
+    city.steps(CARD, &[State::Published, State::Active]);
+    let again = Register::replay((0..).zip(&city.statements)).unwrap();
+    assert_eq!(serde_json::to_string(&again).unwrap(), city.json());
+}
+
+/// A law binds from when it is in the log: what was approved before stays approved, and the next step asks.
+#[test]
+fn a_law_asks_nothing_of_the_steps_before_it() {
+    let mut city = founded();
+    city.now = day(1);
+    let mut body = plain();
+    body["concerns"]["children"] = json!(true);
+    city.say(StatementKind::Mandate, CARD, "agc_library", body);
+    city.now = day(24);
+    city.steps(CARD, &[State::Consulted, State::Approved]);
+    let mut law = shipped("law_tw");
+    law.as_object_mut().unwrap().remove("processors");
+    city.say(StatementKind::Lawpack, "law_tw", "agc_operator", law);
+    let hash = present(&city);
+    city.say(StatementKind::Notice, "ntc_card", "agc_library", notice_body(CARD, hash));
+    assert_eq!(asks(&city, State::Published), ["children"]);
+    city.say(StatementKind::Assessment, "dpi_card", "agc_library", self::body(present(&city)));
+    city.steps(CARD, &[State::Published, State::Active]);
+    let again = Register::replay((0..).zip(&city.statements)).unwrap();
+    assert_eq!(serde_json::to_string(&again).unwrap(), city.json());
 }
 
 #[test]

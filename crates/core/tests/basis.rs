@@ -94,3 +94,39 @@ fn an_exception_is_written_in_full() {
         assert!(names(&Mandate::read(&body).unwrap_err(), &format!("exception.{field}"), "missing"));
     }
 }
+
+#[test]
+fn an_order_is_named_where_the_law_lists_the_provision_as_one_and_nowhere_else() {
+    let city = city();
+    let order = json!({"by": text("District court"), "reference": "115-civ-12", "at": "2025-12-20T00:00:00Z", "why": text("It names heirs.")});
+    let ordered = |provision: &str, order: Option<Value>| {
+        let mut body = without_exception();
+        body["legal_basis"]["code"] = json!("legal_obligation");
+        body["legal_basis"]["provision"] = json!(provision);
+        if let Some(order) = order {
+            body["legal_basis"]["order"] = order;
+        }
+        problems(&city, body)
+    };
+    assert!(ordered("TW16.1-order", Some(order.clone())).is_empty(), "{:?}", ordered("TW16.1-order", Some(order.clone())));
+    assert!(names(&ordered("TW16.1-order", None), "legal_basis.order", "missing"));
+    assert!(names(&ordered("TW16.1", Some(order.clone())), "legal_basis.order", "no-order"));
+    assert!(ordered("TW16.1", None).is_empty());
+    // Where no pack lists anything nothing is an order, whatever a file calls it.
+    let mut free = common::founded();
+    free.now = day(1);
+    let mut body = without_exception();
+    body["legal_basis"]["order"] = order.clone();
+    assert!(names(&problems(&free, body), "legal_basis.order", "no-order"));
+    // Every part of it is said.
+    for part in ["by", "reference", "at", "why"] {
+        let mut partly = order.clone();
+        partly.as_object_mut().unwrap().remove(part);
+        assert!(names(&ordered("TW16.1-order", Some(partly)), &format!("legal_basis.order.{part}"), "missing"), "{part}");
+    }
+    // Nobody agrees to an order.
+    let mut pack: Value =
+        toml::from_str(usufruct_core::lawpack::SHIPPED.iter().find(|(id, _)| *id == "law_tw").unwrap().1).unwrap();
+    pack["bases"][1]["is_order"] = json!(true);
+    assert!(names(&usufruct_core::lawpack::Lawpack::read(&pack).unwrap_err(), "bases[1].is_order", "consent"));
+}

@@ -142,6 +142,33 @@ fn a_clause_says_what_the_law_lets_it_say() {
 }
 
 #[test]
+fn a_vendor_gets_no_more_time_than_the_law_lets_it_have() {
+    let too_long = |city: &City, field: &str, value: i64| {
+        let mut body = whole_contract();
+        body[field] = json!(value);
+        let keys = [("agc_library", "head"), ("agc_library", "privacy")];
+        let draft = city.draft(StatementKind::Contract, "ctr_slow", "agc_library", body, &keys);
+        let problems = city.register.check(&draft).err().unwrap_or_default();
+        problems.iter().for_each(|problem| well_said(problem).unwrap());
+        names(&problems, field, "too-long")
+    };
+    let mut city = common::supervised();
+    city.now = day(1);
+    for (field, most) in [("breach_first_ping_hours", 72), ("breach_report_hours", 168), ("delete_within_days", 90)] {
+        assert!(
+            !too_long(&city, field, most) && too_long(&city, field, most + 1),
+            "{field}: as it was before packs could say it"
+        );
+    }
+    let mut law: Value =
+        toml::from_str(usufruct_core::lawpack::SHIPPED.iter().find(|(id, _)| *id == "law_tw").unwrap().1).unwrap();
+    let shorter = json!({"duty": "vendor_call_longest", "within": "PT1H", "article": "12"});
+    law["deadlines"].as_array_mut().unwrap().push(shorter);
+    city.say(StatementKind::Lawpack, "law_tw", "agc_operator", law);
+    assert!(!too_long(&city, "breach_first_ping_hours", 1) && too_long(&city, "breach_first_ping_hours", 2));
+}
+
+#[test]
 fn two_bodies_look_before_anybody_signs() {
     let mut city = city(whole_contract());
     assert!(names(&refused(&city, State::CheckedAgency), "to", "not-checked"));

@@ -92,6 +92,45 @@ fn every_duty_has_a_time_in_the_generic_pack() {
     }
 }
 
+/// What the program had as numbers, before packs could say it. Registers were made under these.
+#[test]
+fn what_no_pack_names_is_what_it_always_was() {
+    let register = Register::default();
+    let law = register.law(&"agc_nobody".parse().unwrap(), day(0));
+    let longest = [
+        (Duty::ClosedLongest, 365 * DAY),
+        (Duty::GuardianshipLongest, 20 * 366 * DAY),
+        (Duty::HelpLongest, 365 * DAY),
+        (Duty::VendorCallLongest, 3 * DAY),
+        (Duty::VendorReportLongest, 7 * DAY),
+        (Duty::VendorDeletionLongest, 90 * DAY),
+    ];
+    for (duty, within) in longest {
+        assert_eq!(law.within(duty), within, "{}", duty.code());
+    }
+    let mut city = founded();
+    publish(&mut city, "law_tw", pack("TW", "in_force", 0, "help_longest", "P30D"));
+    assert_eq!(city.register.house_law(day(1)).within(Duty::HelpLongest), 30 * DAY);
+    assert_eq!(city.register.house_law(day(1)).within(Duty::ClosedLongest), 365 * DAY);
+}
+
+#[test]
+fn a_pack_can_close_matters_for_a_shorter_time() {
+    let mut city = founded();
+    city.now = day(1);
+    let mut body = library_card();
+    body["third_party"] = json!({"max_days": 60});
+    publish(&mut city, "law_tw", pack("TW", "in_force", 0, "closed_longest", "P60D"));
+    let problems = |city: &City| {
+        let keys = [("agc_library", "head"), ("agc_library", "privacy")];
+        let draft = city.draft(StatementKind::Mandate, "mdt_closed", "agc_library", body.clone(), &keys);
+        city.register.check(&draft).err().unwrap_or_default()
+    };
+    assert!(!names(&problems(&city), "third_party.max_days", "too-long"));
+    publish(&mut city, "law_tw", pack("TW", "in_force", 0, "closed_longest", "P59D"));
+    assert!(names(&problems(&city), "third_party.max_days", "too-long"));
+}
+
 #[test]
 fn a_pack_in_force_sets_the_time_and_a_draft_does_not() {
     let mut city = founded();

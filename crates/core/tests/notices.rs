@@ -48,6 +48,13 @@ fn what_widens_a_mandate_is_seen_and_each_as_what_it_is() {
     let waived = json!({"waived": {"by": "agc_oversight", "until": "2026-06-01T00:00:00Z", "reason": text("Later.")}});
     assert_eq!(seen(|body| body["eight_conditions"]["fairness"] = waived), [Change::Safeguard]);
     assert_eq!(seen(|body| body["subjects"] = text("Everybody.")), [Change::Subjects]);
+    let more: [fn(&mut Value); 4] = [
+        |body| body["concerns"]["persons"] = json!(9_001),
+        |body| body["concerns"]["cameras"] = json!(true),
+        |body| drop(body["concerns"].as_object_mut().unwrap().remove("persons")),
+        |body| drop(body.as_object_mut().unwrap().remove("concerns")),
+    ];
+    more.into_iter().for_each(|change| assert_eq!(seen(change), [Change::Subjects]));
     assert_eq!(seen(|body| body["rate_cap"]["uses"] = json!(4)), [Change::Use]);
     assert_eq!(seen(|body| body["rate_cap"]["per"] = json!("P29D")), [Change::Use]);
     assert_eq!(seen(|body| body["bulk_limit"] = json!(2)), [Change::Use]);
@@ -76,7 +83,8 @@ fn what_widens_a_mandate_is_seen_and_each_as_what_it_is() {
 
 #[test]
 fn what_narrows_a_mandate_or_only_words_it_is_no_change() {
-    let none: [fn(&mut Value); 12] = [
+    let none: [fn(&mut Value); 13] = [
+        |body| body["concerns"] = json!({"persons": 8_999}),
         |body| body["title"] = text("Card of the library"),
         |body| body["blocks"][0]["reason"] = text("Printed on it."),
         |body| body["blocks"] = json!([body["blocks"][0]]),
@@ -100,6 +108,8 @@ fn publish_law(city: &mut City, list: Option<&[&str]>) {
     let (_, pack) = SHIPPED.iter().find(|(id, _)| *id == "law_tw").unwrap();
     let mut body: Value = toml::from_str(pack).unwrap();
     body.as_object_mut().unwrap().remove("processors");
+    // tests/assessments.rs is about what has to be weighed first.
+    body.as_object_mut().unwrap().remove("assessed_when");
     // tests/consultation.rs is about the time to comment.
     body["deadlines"].as_array_mut().unwrap().retain(|deadline| deadline["duty"] != "comment_public");
     if let Some(list) = list {

@@ -99,12 +99,18 @@ pub fn step(step: &Step<'_>, signers: &Signers<'_>, at: Time, rng: &dyn Rng) -> 
     approved(statement, signers)
 }
 
-/// Everything from the draft of a mandate to its activation. `body` and `notice` are the tables of its file.
+/// The tables of a mandate's file.
+pub struct MandateParts<'a> {
+    pub body: Value,
+    pub notice: &'a Value,
+    pub assessment: Option<&'a Value>,
+}
+
+/// Everything from the draft of a mandate to its activation.
 pub fn mandate(
     register: &Register,
     id: &MandateId,
-    body: Value,
-    notice: &Value,
+    parts: MandateParts<'_>,
     signers: &Signers<'_>,
     days: MandateDays,
     rng: &dyn Rng,
@@ -112,7 +118,10 @@ pub fn mandate(
     // Who countersigns signs the activation alone; all else is the controller's to say.
     let by = speaker(signers)?;
     let own: Vec<&Signer> = signers.iter().copied().filter(|signer| *signer.agency() == by).collect();
+    let MandateParts { body, notice, assessment: table } = parts;
     let draft = object(register, StatementKind::Mandate, id.as_str(), body, &own, days.draft)?;
+    // What the law asks to be weighed is weighed before anybody approves.
+    let assessment = table.map(|table| assessment(register, id, &draft, table, &own, days.approved)).transpose()?;
     let hash = draft.hash()?;
     let mut words: BTreeMap<String, Value> = serde_json::from_value(notice.clone()).map_err(|_| {
         Failure::refused("The [notice] table is missing or no table.", "Write the layers of the notice under [notice].")
@@ -125,9 +134,8 @@ pub fn mandate(
         step(&Step { object: id.as_str(), revision: hash, from, to, reason, grounds: Grounds::default() }, signers, at, rng)
     };
     let take = |from, to, reason, at| by_all(from, to, reason, at, &own);
-    Ok(vec![
-        draft,
-        take(State::Draft, State::Consulted, Text::new("The comment period is over.", "意見徵詢期滿。"), days.consulted)?,
+    let heard = take(State::Draft, State::Consulted, Text::new("The comment period is over.", "意見徵詢期滿。"), days.consulted)?;
+    let rest = [
         take(State::Consulted, State::Approved, Text::new("Two offices approved it.", "經兩個單位核可。"), days.approved)?,
         notice,
         take(
@@ -143,11 +151,12 @@ pub fn mandate(
             days.active,
             signers,
         )?,
-    ])
+    ];
+    Ok([draft, heard].into_iter().chain(assessment).chain(rest).collect())
 }
 
 /// The impact assessment of a mandate whose draft is this statement. `table` is the table of its file.
-pub fn assessment(
+fn assessment(
     register: &Register,
     id: &MandateId,
     draft: &Statement,

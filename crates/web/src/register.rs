@@ -80,6 +80,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/register/mandates/{id}/assessment.json", get(assessments::json))
         .route("/register/mandates/{id}/notice", get(notices::page))
         .route("/register/mandates/{id}/notice.json", get(notices::json))
+        .route("/register/mandates/{id}/notices/{revision}", get(notices::one))
         .route("/register/mandates/{id}/tallies", get(counting::tallies))
         .route("/register/mandates/{id}/tallies.json", get(counting::tallies_json))
         .route("/register/mandates/{id}/closed-matters.json", get(counting::closed_json))

@@ -18,7 +18,9 @@ use usufruct_core::incident::Fault as RecordFault;
 use usufruct_core::late::LateDuty;
 use usufruct_core::lawpack::{Duty, GENERIC};
 use usufruct_core::lifecycle::State;
-use usufruct_core::mandate::{AutomatedDecision, Basis, DataRange, Fetch, GateLevel, MandateKind, Mode, Operation};
+use usufruct_core::mandate::{
+    AutomatedDecision, Basis, Concerns, DataRange, Fetch, GateLevel, MandateKind, Mode, Operation, Ordered,
+};
 use usufruct_core::means::Means;
 use usufruct_core::meeting::Part;
 use usufruct_core::order::{OrderKind, Standing};
@@ -517,6 +519,21 @@ impl Page {
             SpeaksFor::Marginalised => fl!(self.messages, "speaks-marginalised"),
             SpeaksFor::PublicHealth => fl!(self.messages, "speaks-public-health"),
         }
+    }
+
+    /// About how many people a mandate is, and whether children or pictures of cameras are among it.
+    pub fn concerns(&self, concerns: &Concerns) -> String {
+        let persons = concerns.persons.map(|persons| fl!(self.messages, "concerns-persons", persons = persons));
+        let children = concerns.children.then(|| fl!(self.messages, "concerns-children"));
+        let cameras = concerns.cameras.then(|| fl!(self.messages, "concerns-cameras"));
+        let parts: Vec<String> = [persons, children, cameras].into_iter().flatten().collect();
+        parts.join(&fl!(self.messages, "list-comma"))
+    }
+
+    /// Who ordered a use, under which number and when.
+    pub fn order(&self, order: &Ordered) -> String {
+        let (by, day) = (self.text(&order.by), self.day(&order.at));
+        fl!(self.messages, "order-of", by = by, reference = order.reference.as_str(), day = day)
     }
 
     /// How far back a mandate reaches.

@@ -12,12 +12,13 @@ use crate::lawpack::Duty;
 use crate::lifecycle::State;
 use crate::register::{Content, Entry, Register};
 use crate::status::StatusChange;
-use crate::time::DAY;
+use crate::time::{DAY, HOUR};
 
 pub(super) fn contract(check: &mut Check<'_>) -> Option<Content> {
     let (register, statement) = (check.register, check.statement);
     let body = check.keep(Contract::read(&statement.body))?;
     check.speaker(&body.controller, 2);
+    check.problems.extend(too_slow(register, &body, statement.at));
     match register.agencies.get(&body.vendor) {
         None => check.unknown("vendor", &body.vendor, "agency"),
         Some(vendor) if vendor.body.kind != AgencyKind::Vendor => {
@@ -66,6 +67,27 @@ pub(super) fn contract(check: &mut Check<'_>) -> Option<Content> {
         }
     }
     Some(Content::Contract(id, body))
+}
+
+/// More time than the law of the controller lets a contract give its vendor.
+fn too_slow(register: &Register, body: &Contract, at: Time) -> Vec<Problem> {
+    let law = register.law(&body.controller, at);
+    let given = [
+        ("breach_first_ping_hours", body.breach_first_ping_hours * HOUR, Duty::VendorCallLongest),
+        ("breach_report_hours", body.breach_report_hours * HOUR, Duty::VendorReportLongest),
+        ("delete_within_days", body.delete_within_days * DAY, Duty::VendorDeletionLongest),
+    ];
+    let slow = given.into_iter().filter(|(_, given, duty)| *given > law.within(*duty));
+    slow.map(|(field, _, duty)| {
+        let deadline = law.deadline(duty);
+        let message = format!(
+            "The vendor would have longer than `{}` for this ({}). Agree on a shorter time.",
+            deadline.within.as_str(),
+            deadline.article
+        );
+        problem(field, "too-long", message)
+    })
+    .collect()
 }
 
 /// Sub-processors that would come into a contract that people were told of, before the notice that the law asks for is over.

@@ -4,11 +4,11 @@ use super::emergency::{agreed_with_security, found_needed, not_continued, renewa
 use super::{Check, problem, unknown};
 use crate::Time;
 use crate::agency::AgencyKind;
-use crate::assessment::{self, Decision};
+use crate::assessment::{self, Before, Decision};
 use crate::block::Sensitivity;
 use crate::draft::Problem;
 use crate::id::{AgencyId, MandateId};
-use crate::lawpack::{Duty, Opens};
+use crate::lawpack::{Duty, Law, Opens};
 use crate::lifecycle::State;
 use crate::mandate::{Mandate, MandateKind};
 use crate::register::{Content, Entry, Register};
@@ -154,6 +154,7 @@ fn rests_on(register: &Register, mandate: &Mandate, at: Time) -> Vec<Problem> {
             Some(_) => {}
         },
     }
+    problems.extend(unordered(law, mandate));
     let special = mandate
         .blocks
         .iter()
@@ -187,6 +188,23 @@ fn rests_on(register: &Register, mandate: &Mandate, at: Time) -> Vec<Problem> {
         (None, None) => {}
     }
     problems
+}
+
+/// A provision that rests on an order names it, and no other does: what nobody ordered is not shown as an order.
+fn unordered(law: Law<'_>, mandate: &Mandate) -> Option<Problem> {
+    let basis = &mandate.legal_basis;
+    match (&basis.order, law.is_order(basis)) {
+        (None, true) => {
+            let message =
+                "The provision rests on an order of a court or an overseer, and none is named. Give `legal_basis.order`.";
+            Some(problem("legal_basis.order", "missing", message.into()))
+        }
+        (Some(_), false) => {
+            let message = "The law of the controller does not list this provision as one that rests on an order. Name one that does, or take the order out.";
+            Some(problem("legal_basis.order", "no-order", message.into()))
+        }
+        _ => None,
+    }
 }
 
 /// Countries beyond what the law of the controller allows, without anything that protects data there.
@@ -227,6 +245,13 @@ pub fn lengths(register: &Register, mandate: &Mandate, at: Time) -> Vec<Problem>
         let (longest, article) = (law.days(Duty::DelayLongest), &law.deadline(Duty::DelayLongest).article);
         let message = format!("Residents would see a line later than {longest} days after it ({article}). Shorten the delay.");
         problems.push(problem("visibility.delayed.max_days", "too-long", message));
+    }
+    if let Some(third) = mandate.third_party
+        && third.max_days > law.days(Duty::ClosedLongest)
+    {
+        let (longest, article) = (law.days(Duty::ClosedLongest), &law.deadline(Duty::ClosedLongest).article);
+        let message = format!("A matter would be closed to the resident for longer than {longest} days ({article}). Shorten it.");
+        problems.push(problem("third_party.max_days", "too-long", message));
     }
     let commented = mandate.consultation.to.micros() - mandate.consultation.from.micros();
     if !emergency && (0..law.within(Duty::CommentShortest)).contains(&commented) {
@@ -287,18 +312,23 @@ pub(super) fn was_published(entry: &Entry<Mandate>) -> bool {
     entry.history.iter().any(|step| matches!(step.to, State::Published | State::Active))
 }
 
-/// What is missing of the impact assessment that the law asks of a mandate before it begins.
-fn unassessed(register: &Register, entry: &Entry<Mandate>, at: Time) -> Vec<Problem> {
-    let asked = assessment::asked_of(register, &entry.body, at);
+/// What is missing of the impact assessment that the law asks of a mandate before its step to `to`.
+fn unassessed(register: &Register, entry: &Entry<Mandate>, to: State, at: Time) -> Vec<Problem> {
+    let mut asked = assessment::asked_of(register, &entry.body, at);
+    asked.retain(|asked| match to {
+        State::Active => true,
+        State::Approved | State::Published => asked.before == Before::Approved,
+        _ => false,
+    });
     if asked.is_empty() {
         return Vec::new();
     }
     match assessment::holding(register, entry) {
         None => {
             let missing = asked.iter().map(|asked| {
-                let (trigger, article) = (asked.trigger.code(), &asked.article);
+                let (why, article) = (asked.why(&entry.body), &asked.article);
                 let message = format!(
-                    "The law asks for an impact assessment because of `{trigger}` ({article}), and none holds for this revision. Publish it first."
+                    "The law asks for an impact assessment because of {why} ({article}), and none holds for this revision. Publish it first."
                 );
                 problem("assessment", "missing", message)
             });
@@ -367,9 +397,7 @@ pub(super) fn step(check: &mut Check<'_>, id: &MandateId, change: &StatusChange,
     let register = check.register;
     let Some(entry) = register.mandates.get(id) else { return };
     let ends = |entry: &Entry<Uncertified>| entry.body.mandate.as_ref() == Some(id);
-    if change.to == State::Active {
-        check.problems.extend(unassessed(register, entry, at));
-    }
+    check.problems.extend(unassessed(register, entry, change.to, at));
     if change.to == State::Approved {
         check.problems.extend(unheard(register, entry, at));
     }

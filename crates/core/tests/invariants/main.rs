@@ -15,6 +15,7 @@ use proptest::prelude::*;
 use said::{Said, people};
 use serde_json::Value;
 use usufruct_core::lifecycle::State;
+use usufruct_core::notice_life::NoticeState;
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Statement, StatementKind};
 
@@ -179,6 +180,27 @@ proptest! {
             prop_assert_eq!(named.as_str(), latest, "{}", object);
             let shown = seen.after.state(object).map(|(hash, _)| hash.to_string());
             prop_assert_eq!(shown.as_deref(), latest);
+            Ok(())
+        })?;
+    }
+
+    /// What a reader is shown as the notice is the last one that was published; all before it say which one stands in their place.
+    #[test]
+    fn invariant_11_of_the_notices_of_a_mandate_the_last_published_one_stands(history in histories()) {
+        play(&history, |seen| {
+            let register = &seen.after.register;
+            for id in register.mandates.keys() {
+                let lives = register.notices_of(id);
+                let standing = lives.iter().filter(|life| life.state == NoticeState::Published).count();
+                let published = lives.iter().filter(|life| life.published_at.is_some()).count();
+                prop_assert_eq!(standing, published.min(1), "{}", id);
+                for (i, life) in lives.iter().enumerate() {
+                    let next = lives[i + 1..].iter().find(|later| later.published_at.is_some());
+                    prop_assert_eq!(life.superseded_by, next.map(|next| next.revision));
+                    prop_assert_eq!(life.state == NoticeState::Superseded, next.is_some());
+                    prop_assert_eq!(register.revision(&life.mandate_hash).map(|(_, rev)| rev), Some(life.revision));
+                }
+            }
             Ok(())
         })?;
     }

@@ -294,14 +294,12 @@ impl Written {
             let body = self.mandate.clone();
             return Ok(vec![compose::object(register, StatementKind::Mandate, id.as_str(), body, &own, now)?]);
         }
-        let (body, days) = (self.mandate.clone(), MandateDays::all(now));
-        let mut statements = compose::mandate(register, id, body, &self.notice, signers, days, &SystemRng)?;
-        if !self.assessment.is_null() {
-            // Before the last step, which activates.
-            let assessment = compose::assessment(register, id, &statements[0], &self.assessment, signers, now)?;
-            statements.insert(statements.len() - 1, assessment);
-        }
-        Ok(statements)
+        let parts = compose::MandateParts {
+            body: self.mandate.clone(),
+            notice: &self.notice,
+            assessment: Some(&self.assessment).filter(|table| !table.is_null()),
+        };
+        compose::mandate(register, id, parts, signers, MandateDays::all(now), &SystemRng)
     }
 
     /// Everything that is wrong, in the file itself and, where a register is given, against that.

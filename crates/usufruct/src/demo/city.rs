@@ -56,10 +56,12 @@ pub struct Body {
     pub roles: Vec<String>,
 }
 
-/// The two tables of a mandate file.
+/// The tables of a mandate file.
 pub struct Draft {
     pub mandate: Value,
     pub notice: Value,
+    /// Nothing where the file has no impact assessment.
+    pub assessment: Value,
 }
 
 /// One of the residents a visitor can sign in as.
@@ -154,7 +156,8 @@ impl City {
         let mut mandates = Vec::new();
         for path in files.list("mandates")? {
             let mut table = toml(&path)?;
-            let draft = Draft { mandate: table["mandate"].take(), notice: table["notice"].take() };
+            let mut part = |name: &str| table.get_mut(name).map(Value::take).unwrap_or_default();
+            let draft = Draft { mandate: part("mandate"), notice: part("notice"), assessment: part("assessment") };
             mandates.push((written::id("mdt", Path::new(&path))?, draft));
         }
         let personas: Personas = typed("people/personas.toml", toml("people/personas.toml")?)?;

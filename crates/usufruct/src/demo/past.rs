@@ -79,8 +79,12 @@ pub fn tell(
         if let Some(countersigner) = mandate.countersigner() {
             signers.extend(offices.of(countersigner)?);
         }
-        let statements =
-            compose::mandate(&Register::default(), id, draft.mandate.clone(), &draft.notice, &signers, days(&mandate, now), rng)?;
+        let parts = compose::MandateParts {
+            body: draft.mandate.clone(),
+            notice: &draft.notice,
+            assessment: Some(&draft.assessment).filter(|table| !table.is_null()),
+        };
+        let statements = compose::mandate(&Register::default(), id, parts, &signers, days(&mandate, now), rng)?;
         told.extend(statements.into_iter().map(|statement| (statement.at, Happening::Publish(vec![statement]))));
         if mandate.sunset_at < now {
             told.push((mandate.sunset_at.plus(5 * MINUTE), Happening::Sunsets));

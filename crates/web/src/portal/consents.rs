@@ -94,6 +94,8 @@ struct Consent {
     reaffirmed_at: Option<Time>,
     state: GrantState,
     is_consent: bool,
+    /// Whose order it rests on, with its number and day, and what that asks for; where it rests on one.
+    order: Option<(String, String)>,
     /// Whether the mandate was revised after she agreed, and if so whether her consent still holds.
     revised: Option<bool>,
     /// What withdrawing means for her.
@@ -249,6 +251,11 @@ fn consent(register: &Register, page: &Page, stored: &StoredGrant, now: Time) ->
         reaffirmed_at: stored.reaffirmed_at,
         state: if expired { GrantState::Sunset } else { stored.grant.state },
         is_consent: stored.grant.kind == GrantKind::Consent,
+        order: basis
+            .order
+            .as_ref()
+            .filter(|_| stored.grant.kind == GrantKind::Ordered)
+            .map(|order| (page.order(order), page.text(&order.why).to_owned())),
         revised: (stored.grant.mandate_hash != entry.hash).then(|| register.still_holds(&stored.grant.mandate_hash, entry)),
         effect: register.notice(entry).map(|notice| page.text(&notice.body.effect_of_refusal).to_owned()).unwrap_or_default(),
         law: format!("{}, {}", page.text(&basis.instrument), basis.article),

@@ -11,7 +11,7 @@ use i18n_embed_fl::fl;
 use serde::Deserialize;
 use usufruct_app::{DelegationView, Error, NewHelper, Offer};
 use usufruct_core::Time;
-use usufruct_core::delegation::{LONGEST_HELP, Power, Powers, Role};
+use usufruct_core::delegation::{Power, Powers, Role};
 
 use super::see;
 use crate::Site;
@@ -73,7 +73,7 @@ pub(crate) async fn page(
 ) -> Result<Response, Fault> {
     let all = blocking(&site, move |app| app.delegations(&session)).await?;
     let (given, received) = all.into_iter().partition(|delegation| delegation.is_given);
-    let (first, last) = days(site.app.now());
+    let (first, last) = days(&site);
     Ok(show(&DelegationsPage { page, given, received, has_ended: after.ended.is_some(), first, last }))
 }
 
@@ -101,7 +101,7 @@ impl Given {
 }
 
 pub(crate) async fn ask_give(State(site): State<Arc<Site>>, page: Page, Fresh(_): Fresh) -> Response {
-    let (first, last) = days(site.app.now());
+    let (first, last) = days(&site);
     show(&GivePage { page, form: Given::default(), first, last, is_wrong: false, code: None })
 }
 
@@ -110,9 +110,9 @@ pub(crate) async fn give(
     page: Page,
     Proven(session, form): Proven<Given>,
 ) -> Result<Response, Fault> {
-    let (first, last) = days(site.app.now());
+    let (first, last) = days(&site);
     let content = |code, is_wrong| GivePage { page, form: form.clone(), first, last, is_wrong, code };
-    let Some(ends_at) = end_within(&form.until, site.app.now()) else {
+    let Some(ends_at) = end_within(&form.until, &site) else {
         return Ok(render(StatusCode::UNPROCESSABLE_ENTITY, &content(None, true)));
     };
     let new =
@@ -166,7 +166,7 @@ pub(crate) async fn renew(
     Path(id): Path<String>,
     Proven(session, form): Proven<Until>,
 ) -> Result<Response, Fault> {
-    let ends_at = end_within(&form.until, site.app.now()).ok_or_else(Fault::bad_form)?;
+    let ends_at = end_within(&form.until, &site).ok_or_else(Fault::bad_form)?;
     blocking(&site, move |app| app.renew_help(&session, &id, ends_at)).await?;
     see("/me/delegations")
 }
@@ -233,13 +233,14 @@ pub(crate) async fn stop(
     Ok(response)
 }
 
-/// The last moment of a day as a date field sends it, Taipei time; on the last day that there is, no later than a year from now.
-fn end_within(day: &str, now: Time) -> Option<Time> {
+/// The last moment of a day as a date field sends it, Taipei time; on the last day that there is, no later than help may last from now.
+fn end_within(day: &str, site: &Site) -> Option<Time> {
     let ends_at: Time = format!("{day}T23:59:59+08:00").parse().ok()?;
-    (day <= days(now).1.as_str()).then(|| ends_at.min(now.plus(LONGEST_HELP)))
+    (day <= days(site).1.as_str()).then(|| ends_at.min(site.app.latest_help(site.app.now())))
 }
 
 /// The first and the last day that help can last to, as a date field wants them.
-fn days(now: Time) -> (String, String) {
-    (now.day(), now.plus(LONGEST_HELP).day())
+fn days(site: &Site) -> (String, String) {
+    let now = site.app.now();
+    (now.day(), site.app.latest_help(now).day())
 }

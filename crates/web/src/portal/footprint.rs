@@ -17,6 +17,7 @@ use usufruct_core::case::STEPS_OF_OTHERS;
 use usufruct_core::delay::visible_from;
 use usufruct_core::delegation::Power;
 use usufruct_core::event::{Event, Form, Kind};
+use usufruct_core::grant::GrantKind;
 use usufruct_core::hash::hex;
 use usufruct_core::id::{BreachId, CertificateId, ServiceId};
 use usufruct_core::register::Register;
@@ -79,6 +80,8 @@ pub(super) struct Row {
     pub who: String,
     pub agency: String,
     pub why: String,
+    /// Whose order asked for it, with its number and day, where the line says that there was one.
+    pub order: String,
     pub blocks: Vec<(String, Form)>,
     pub until: Option<Time>,
     pub mandate: String,
@@ -93,6 +96,8 @@ pub(super) struct Row {
     pub joined: Option<String>,
     /// The other person of a delegation, as the resident calls her; empty where there is none.
     pub other: String,
+    /// Whether it is what a court or an overseer ordered.
+    pub is_ordered: bool,
     /// Whether that person acted for the resident.
     pub is_by_other: bool,
     /// Whether an office or the machine moved a case of hers on; who it was stands in `who`.
@@ -181,6 +186,7 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
         who: String::new(),
         agency: String::new(),
         why: String::new(),
+        order: String::new(),
         blocks: Vec::new(),
         until: None,
         mandate: String::new(),
@@ -191,6 +197,7 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
         breach: None,
         joined: None,
         other: event_other(line),
+        is_ordered: false,
         is_by_other: false,
         is_by_office: false,
         happened_at: None,
@@ -225,7 +232,11 @@ pub(super) fn describe(register: &Register, page: &Page, line: &FootprintLine) -
         row.law = mandate.body.legal_basis.url.clone();
         let reason = mandate.body.reason(&event.reason).unwrap_or(&mandate.body.purpose.sentence);
         row.why = page.text(reason).to_owned();
+        // A later revision may rest on another order.
+        let order = mandate.body.legal_basis.order.as_ref().filter(|_| event.mandate == Some(mandate.hash));
+        row.order = order.map(|order| page.order(order)).unwrap_or_default();
     }
+    row.is_ordered = event.kind == Kind::Consent && event.reason == GrantKind::Ordered.code();
     if let Some(reason) = event.detail.as_deref().filter(|_| event.kind == Kind::Use) {
         row.why = fl!(page.messages, "footprint-in-writing", why = row.why.as_str(), reason = reason);
     }
@@ -331,9 +342,9 @@ impl Row {
         self.kind == Some(Kind::Use) && !self.refusal.is_empty()
     }
 
-    /// Whether it is her word to a service, of which she gets a receipt.
+    /// Whether it is her word to a service, or what she was told of a use in which she has no choice: of both she gets a receipt.
     pub fn has_receipt(&self) -> bool {
-        matches!(self.kind, Some(Kind::Consent | Kind::Withdrawal)) && self.service.is_some()
+        matches!(self.kind, Some(Kind::Consent)) || self.kind == Some(Kind::Withdrawal) && self.service.is_some()
     }
 
     /// Whether somebody else ended what she lent.

@@ -1,5 +1,5 @@
-//! Receipts of what the resident agreed to and withdrew, signed, for her alone: the fields of ISO/IEC TS 27560:2023 in the words of the Data
-//! Privacy Vocabulary.
+//! Receipts of what the resident agreed to and withdrew, and of what she was told where she has no choice, signed, for her alone: the fields of
+//! ISO/IEC TS 27560:2023 in the words of the Data Privacy Vocabulary.
 
 use std::sync::Arc;
 
@@ -9,10 +9,12 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use usufruct_app::{App, Error, Footprint, FootprintLine};
 use usufruct_core::event::{self, Event, Form, Kind};
+use usufruct_core::grant::GrantKind;
 use usufruct_core::hash::{hex, sha256};
 use usufruct_core::id::{AgencyId, BlockId, GrantId, ServiceId};
 use usufruct_core::mandate::{Mandate, Necessity};
 use usufruct_core::register::{Entry, Register};
+use usufruct_core::wording::Wording;
 
 use crate::Site;
 use crate::fault::Fault;
@@ -31,7 +33,7 @@ struct Facts {
     grant: GrantId,
     /// The mandate as it read when she decided.
     agreed: Entry<Mandate>,
-    /// How the service knows her; `None` once she is known to it otherwise.
+    /// How the service knows her; `None` once she is known to it otherwise, and where no service took part.
     subject: Option<String>,
 }
 
@@ -67,7 +69,7 @@ async fn receipt(site: &Arc<Site>, page: &Page, resident: u64, n: u64) -> Result
     Ok(written(site, page, &register, &facts))
 }
 
-/// What line `n` says, if it is about something that the resident decided at a service.
+/// What line `n` says, if it is about something that the resident decided at a service, or was told because a law or an order asks for it.
 fn facts(app: &App, resident: u64, n: u64) -> Result<Option<Facts>, Error> {
     let footprint = app.footprint(resident)?;
     let register = app.register();
@@ -75,13 +77,20 @@ fn facts(app: &App, resident: u64, n: u64) -> Result<Option<Facts>, Error> {
     else {
         return Ok(None);
     };
-    let is_hers = matches!(event.kind, Kind::Consent | Kind::Withdrawal);
-    let (Some(service), Some(hash), true) = (&event.service, event.mandate, is_hers) else { return Ok(None) };
+    let is_hers = match event.kind {
+        Kind::Consent => true,
+        Kind::Withdrawal => event.service.is_some(),
+        _ => false,
+    };
+    let (Some(hash), true) = (event.mandate, is_hers) else { return Ok(None) };
     let Some(agreed) = app.mandate_revision(&hash)? else { return Ok(None) };
     let Some(grant) = app.grants(resident)?.into_iter().find(|stored| stored.mandate == agreed.number) else { return Ok(None) };
     // A receipt of before a withdrawal must not say how the service knows her after it.
-    let is_same = !footprint.lines.iter().any(|later| later.n >= n && renews(&register, later, service));
-    let subject = if is_same { Some(app.subject(resident, service)?) } else { None };
+    let is_renewed = |service: &ServiceId| footprint.lines.iter().any(|later| later.n >= n && renews(&register, later, service));
+    let subject = match &event.service {
+        Some(service) if !is_renewed(service) => Some(app.subject(resident, service)?),
+        _ => None,
+    };
     let leaf = leaf(&footprint, line);
     Ok(Some(Facts { index: line.index, leaf, grant: grant.id, agreed, subject, event }))
 }
@@ -103,7 +112,9 @@ fn written(site: &Site, page: &Page, register: &Register, facts: &Facts) -> Valu
     let Facts { event, index, leaf, grant, agreed: entry, subject } = facts;
     let issuer = &site.settings.issuer;
     let leaf_hash = hex(&sha256(&[&[0][..], leaf].concat()).0);
-    let (state, notice) = (state(event), register.notice(entry));
+    let notice = register.notice(entry);
+    let (kind, state) = decided(event);
+    let order = entry.body.legal_basis.order.as_ref().filter(|_| event.reason == GrantKind::Ordered.code());
     json!({
         "iss": issuer,
         "iat": event.at.seconds(),
@@ -114,7 +125,9 @@ fn written(site: &Site, page: &Page, register: &Register, facts: &Facts) -> Valu
         "pii_principal_id": subject.clone().unwrap_or_else(|| format!("urn:sha256:{leaf_hash}#principal")),
         "processing": [{
             "privacy_notice": format!("{issuer}/register/mandates/{}", entry.id),
+            "privacy_notice_permanent": format!("{issuer}/register/mandates/{}/notices/{}", entry.id, entry.rev),
             "privacy_notice_hash": notice.map(|notice| notice.hash),
+            "privacy_notice_text_hash": notice.map(|notice| Wording::of(&entry.body, &notice.body).hash()),
             "language": page.language.tag(),
             "purposes": [{
                 "purpose": page.text(&entry.body.purpose.sentence),
@@ -129,7 +142,13 @@ fn written(site: &Site, page: &Page, register: &Register, facts: &Facts) -> Valu
                 "processing_locations": entry.body.locations,
                 "retention_period": entry.body.retention.duration,
                 "retention_from": page.text(&entry.body.retention.from_event),
-                "withdrawal_method": format!("{issuer}/me/consents"),
+                "withdrawal_method": event.service.is_some().then(|| format!("{issuer}/me/consents")),
+                "order": order.map(|order| json!({
+                    "by": page.text(&order.by),
+                    "reference": order.reference,
+                    "at": order.at.to_string(),
+                    "why": page.text(&order.why),
+                })),
                 "privacy_rights": notice.map(|notice| page.text(&notice.body.rights)),
                 "impact_assessment": entry.body.impact_assessment,
                 "authority_party": entry.body.oversight_body,
@@ -146,7 +165,7 @@ fn written(site: &Site, page: &Page, register: &Register, facts: &Facts) -> Valu
             "event_time": event.at.to_string(),
             "validity_duration": event.until.unwrap_or(entry.body.sunset_at).to_string(),
             "entity_id": entry.body.controller,
-            "event_type": "dpv:ExplicitlyExpressedConsent",
+            "event_type": kind,
             "event_state": state,
         }],
         "mandate": { "id": entry.id, "revision": entry.rev, "hash": entry.hash },
@@ -154,8 +173,14 @@ fn written(site: &Site, page: &Page, register: &Register, facts: &Facts) -> Valu
     })
 }
 
-fn state(event: &Event) -> &'static str {
-    if event.kind == Kind::Withdrawal { "dpv:ConsentWithdrawn" } else { "dpv:ConsentGiven" }
+/// What sort of decision it was and what came of it. The vocabulary has words for consents alone, so what nobody asked her has words of ours.
+fn decided(event: &Event) -> (&'static str, &'static str) {
+    match GrantKind::from_code(&event.reason) {
+        Some(GrantKind::Notified) => ("urn:usufruct:grant:notified", "urn:usufruct:grant:no-choice"),
+        Some(GrantKind::Ordered) => ("urn:usufruct:grant:ordered", "urn:usufruct:grant:no-choice"),
+        _ if event.kind == Kind::Withdrawal => ("dpv:ExplicitlyExpressedConsent", "dpv:ConsentWithdrawn"),
+        _ => ("dpv:ExplicitlyExpressedConsent", "dpv:ConsentGiven"),
+    }
 }
 
 fn datum(page: &Page, register: &Register, mandate: &Mandate, id: &BlockId, form: Form) -> Value {

@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use i18n_embed_fl::fl;
 use usufruct_core::Time;
-use usufruct_core::assessment::Trigger;
+use usufruct_core::assessment::{AssessedWhen, Trigger};
 use usufruct_core::id::LawpackId;
 use usufruct_core::lawpack::{Duty, LawStatus, Lawpack};
 use usufruct_core::register::{Entry, Register};
@@ -148,6 +148,12 @@ impl Page {
             Duty::CameraCheck => fl!(self.messages, "duty-camera-check"),
             Duty::CheckGrace => fl!(self.messages, "duty-check-grace"),
             Duty::DeletionAnswer => fl!(self.messages, "duty-deletion-answer"),
+            Duty::ClosedLongest => fl!(self.messages, "duty-closed-longest"),
+            Duty::GuardianshipLongest => fl!(self.messages, "duty-guardianship-longest"),
+            Duty::HelpLongest => fl!(self.messages, "duty-help-longest"),
+            Duty::VendorCallLongest => fl!(self.messages, "duty-vendor-call-longest"),
+            Duty::VendorReportLongest => fl!(self.messages, "duty-vendor-report-longest"),
+            Duty::VendorDeletionLongest => fl!(self.messages, "duty-vendor-deletion-longest"),
             Duty::DelayLongest => fl!(self.messages, "duty-delay-longest"),
             Duty::PublishRegister => fl!(self.messages, "duty-publish-register"),
             Duty::KeepBreachRecords => fl!(self.messages, "duty-keep-breach-records"),
@@ -156,12 +162,17 @@ impl Page {
     }
 
     /// What about a mandate asks for an impact assessment.
-    pub fn trigger(&self, trigger: &Trigger) -> String {
-        match trigger {
+    pub fn trigger(&self, asked: &AssessedWhen) -> String {
+        match asked.trigger {
             Trigger::Automated => fl!(self.messages, "trigger-automated"),
             Trigger::Bulk => fl!(self.messages, "trigger-bulk"),
+            Trigger::Cameras => fl!(self.messages, "trigger-cameras"),
+            Trigger::Children => fl!(self.messages, "trigger-children"),
+            Trigger::Covert => fl!(self.messages, "trigger-covert"),
             Trigger::Emergency => fl!(self.messages, "trigger-emergency"),
+            Trigger::Many => fl!(self.messages, "trigger-many", most = asked.more_than.unwrap_or_default()),
             Trigger::Matching => fl!(self.messages, "trigger-matching"),
+            Trigger::Sole => fl!(self.messages, "trigger-sole"),
             Trigger::Special => fl!(self.messages, "trigger-special"),
         }
     }

@@ -19,6 +19,7 @@ use usufruct_core::lifecycle::State as Stage;
 use usufruct_core::mandate::{Mandate, MandateKind, Necessity, Review};
 use usufruct_core::means::Means;
 use usufruct_core::notice::Notice;
+use usufruct_core::notice_life::NoticeLife;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::time::DAY;
 
@@ -64,6 +65,8 @@ struct Shown {
     sunset_at: Time,
     is_emergency: bool,
     is_suspended: bool,
+    /// When two people of two offices approved it, while it is not published.
+    approved_at: Option<Time>,
     certificate: Option<String>,
     /// Until when people can comment on it, and where they write to.
     comments: Option<(Time, String)>,
@@ -77,6 +80,8 @@ struct MandatePage {
     standing: Standing,
     notice: Option<Entry<Notice>>,
     layers: Option<Layers>,
+    /// The notices of all its revisions, the oldest first.
+    notices: Vec<NoticeLife>,
     /// Whether an impact assessment holds for it.
     is_assessed: bool,
     controller: Link,
@@ -228,6 +233,7 @@ fn whole(register: &Register, page: Page, id: &MandateId, entry: &Entry<Mandate>
         certificate: register.certificate(id).cloned(),
         notice: register.notice(entry).cloned(),
         layers: Layers::of(register, id, now),
+        notices: register.notices_of(id),
         is_assessed: assessment::holding(register, entry).is_some(),
         eight: eight(&page, body),
         orders: register.binding(id.as_str(), now).map(|order| order.id.clone()).collect(),
@@ -333,12 +339,12 @@ fn evidence_of(page: &Page, evidence: &Evidence) -> ShownEvidence {
     }
 }
 
-/// Where a mandate stands on the page. What was approved and is not published yet does not stand there.
+/// Where a mandate stands on the page.
 fn stand(entry: &Entry<Mandate>, now: Time) -> Option<Standing> {
     match entry.state {
         Stage::Sunset | Stage::Revoked | Stage::Erasing | Stage::Erased => Some(Standing::Ended),
         Stage::Published | Stage::Active | Stage::Suspended if entry.body.sunset_at <= now => Some(Standing::Ended),
-        Stage::Published => Some(Standing::Coming),
+        Stage::Approved | Stage::Published => Some(Standing::Coming),
         Stage::Active | Stage::Suspended if entry.body.starts_at > now => Some(Standing::Coming),
         Stage::Active | Stage::Suspended if entry.body.sunset_at < now.plus(SOON) => Some(Standing::EndingSoon),
         Stage::Active | Stage::Suspended => Some(Standing::Active),
@@ -357,6 +363,7 @@ fn shown(register: &Register, page: &Page, id: &MandateId, entry: &Entry<Mandate
         sunset_at: entry.body.sunset_at,
         is_emergency: entry.body.kind == MandateKind::Emergency,
         is_suspended: entry.state == Stage::Suspended || register.is_suspended_by_order(&entry.id, now),
+        approved_at: (entry.state == Stage::Approved).then_some(entry.since),
         certificate: register.certificate(id).map(|certificate| certificate.id.clone()),
         comments: comments(register, id, entry, now),
     }

@@ -159,6 +159,8 @@ async fn her_word_has_a_receipt_that_the_house_signed() {
     assert_eq!(given["processing"][0]["purposes"][0]["service"], SERVICE);
     let entry = json(&pages, &format!("/register/mandates/{CARD}.json")).await;
     assert_eq!(given["mandate"]["hash"], entry["hash"]);
+    let notice = json(&pages, &format!("/register/mandates/{CARD}/notice.json")).await;
+    assert_eq!(given["processing"][0]["privacy_notice_text_hash"], notice["text_hash"], "the same text, and the same hash of it");
     let known_as = pages.city.app.subject(resident, &service).unwrap();
     assert!(!given.to_string().contains(&known_as), "she withdrew since, so it does not say how she is known now");
     let last = {

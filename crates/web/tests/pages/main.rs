@@ -14,6 +14,7 @@ mod facets;
 mod matters;
 mod notices;
 mod office;
+mod ordered;
 mod oversight;
 mod revisions;
 #[path = "../../../app/tests/common/vendors.rs"]
@@ -217,6 +218,7 @@ async fn every_page_in_both_languages() {
         "/register",
         "/register/mandates/mdt_library-card",
         "/register/mandates/mdt_library-card/notice",
+        "/register/mandates/mdt_library-card/notices/1",
         "/register/mandates/mdt_short",
         "/register/mandates/mdt_coming",
         "/register/services",

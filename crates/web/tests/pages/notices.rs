@@ -6,7 +6,7 @@ use usufruct_core::hash::sha256;
 use usufruct_core::statement::StatementKind;
 
 use crate::common::{CARD, LIBRARY, VENDOR, library_card, mandate, text};
-use crate::{Pages, faults};
+use crate::{Pages, between, common, faults};
 
 fn path(rest: &str) -> String {
     format!("/register/mandates/{CARD}{rest}")
@@ -106,4 +106,83 @@ async fn an_assessment_is_read_from_the_page_of_its_mandate() {
     assert_eq!(said["body"]["mandate_hash"], json!(hash));
     let all: Value = serde_json::from_str(&pages.get("/register/assessments.json", "en").await.text).unwrap();
     assert_eq!(all["dpi_card"]["hash"], said["hash"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_notice_keeps_its_address_and_says_what_stands_in_its_place() {
+    let pages = Pages::new();
+    let city = &pages.city;
+    let get = async |rest: &str| -> Value { serde_json::from_str(&pages.get(&path(rest), "en").await.text).unwrap() };
+    let before = get("/notice.json").await;
+    assert_eq!((&before["life"]["state"], &before["notices"].as_array().unwrap().len()), (&json!("published"), &1));
+    city.clock.advance(1_000_000);
+    let mut body = library_card();
+    body["subjects"] = text("Readers of <every> age.");
+    city.publish_mandate(CARD, body);
+    let (old, new) = (get("/notices/1.json").await, get("/notice.json").await);
+    assert_eq!(old["text_hash"], before["text_hash"], "not a word of it is another one");
+    assert_eq!(old["mandate_hash"], before["mandate_hash"]);
+    assert_eq!((&old["life"]["state"], &old["life"]["superseded_by"]), (&json!("superseded"), &json!(2)));
+    assert_eq!((&new["life"]["state"], &new["revision"], &new["before"]), (&json!("published"), &json!(2), &json!(1)));
+    assert_ne!(new["text_hash"], old["text_hash"]);
+    let differences = new["differences"].as_array().unwrap();
+    assert_eq!((differences.len(), &differences[0]["place"]), (1, &json!("subjects")));
+    for (lang, words) in [("en", ["Replaced", "Published", "LIX"]), ("zh-Hant", ["已被取代", "已公開", "LIX"])] {
+        let page = pages.get(&path("/notices/1"), lang).await;
+        assert_eq!((page.status, faults(&page.text, lang)), (StatusCode::OK, Vec::new()));
+        assert!(page.text.contains(words[0]) && page.text.contains(words[2]));
+        let link = between(&page.text, "<a href=\"", "data-testid=\"superseded-by\"");
+        assert!(link.ends_with(&format!("{}\" ", path("/notices/2"))), "{link}");
+        assert!(page.text.contains(old["text_hash"].as_str().unwrap()));
+        let page = pages.get(&path("/notice"), lang).await;
+        assert_eq!((page.status, faults(&page.text, lang)), (StatusCode::OK, Vec::new()));
+        assert!(page.text.contains(words[1]) && page.text.contains(&format!("href=\"{}\"", path("/notices/1"))));
+        let changes = between(&page.text, "id=\"differences\"", "</section>");
+        assert!(changes.contains("<code>subjects</code>") && changes.contains("Readers of &#60;every&#62; age."), "{changes}");
+        let mandate = pages.get(&path(""), lang).await.text;
+        let hash = new["text_hash"].as_str().unwrap();
+        assert!(page.text.contains(hash) && mandate.contains(hash), "the same hash on both");
+        assert!(mandate.contains(&format!("href=\"{}\"", path("/notices/1"))));
+    }
+    for nowhere in ["/notices/0", "/notices/3", "/notices/x", "/notices/3.json"] {
+        assert_eq!(pages.get(&path(nowhere), "en").await.status, StatusCode::NOT_FOUND, "{nowhere}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_revision_has_no_notice_the_last_one_is_shown() {
+    let pages = Pages::new();
+    let city = &pages.city;
+    let mut body = library_card();
+    body["subjects"] = text("Readers of every age.");
+    city.publish(StatementKind::Mandate, CARD, LIBRARY, body);
+    let page = pages.get(&path("/notice"), "en").await;
+    assert_eq!((page.status, faults(&page.text, "en")), (StatusCode::OK, Vec::new()));
+    assert!(between(&page.text, "data-testid=\"notice-state\">", "</strong>").contains("Published"));
+    let mandate = pages.get(&path(""), "en").await.text;
+    assert!(mandate.contains(&format!("href=\"{}\" data-testid=\"notice\"", path("/notices/1"))), "{mandate}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_two_people_approved_stands_among_what_is_coming() {
+    let pages = Pages::new();
+    let city = &pages.city;
+    let id = "mdt_approved".parse().unwrap();
+    let mut body = library_card();
+    body["title"] = text("Card of the archive");
+    let publication = city.app.mandate_publication(&id, body, &common::notice(), &city.signer(LIBRARY), city.app.now()).unwrap();
+    let all = publication.statements;
+    let last = all.iter().position(|statement| statement.body["to"] == "approved").unwrap();
+    let statements = all[..=last].to_vec();
+    city.app.publish(&usufruct_app::Publication { statements }).unwrap();
+    assert_eq!(city.app.register().mandates[&id].state.code(), "approved");
+    for (lang, words) in [("en", "Approved by two people of two offices on"), ("zh-Hant", "經兩個單位的兩人核可")] {
+        let page = pages.get("/register", lang).await.text;
+        assert_eq!(faults(&page, lang), Vec::<String>::new());
+        let coming = between(&page, "<h2 id=\"coming\">", "</section>");
+        assert!(coming.contains("Card of the archive") && coming.contains(words), "{coming}");
+        assert!(coming.contains("href=\"/register/history/mdt_approved\""), "who approved it is a step away");
+        let own = pages.get("/register/mandates/mdt_approved", lang).await.text;
+        assert!(own.contains(words) && faults(&own, lang).is_empty());
+    }
 }
