@@ -15,6 +15,7 @@ mod matters;
 mod notices;
 mod office;
 mod oversight;
+mod reckoned;
 mod revisions;
 #[path = "../../../app/tests/common/vendors.rs"]
 mod vendors;
@@ -233,7 +234,11 @@ async fn every_page_in_both_languages() {
         "/register/certificates",
         "/register/breaches",
         "/me/breaches",
+        "/register/algorithms",
         "/register/cases",
+        "/register/delayed",
+        "/register/notices",
+        "/register/statistics",
         "/register/counts",
         "/register/drafts",
         "/register/mandates/mdt_library-card/tallies",
