@@ -21,6 +21,7 @@ use usufruct_store::{MIGRATIONS, keyrings, leaves, log_head};
 use usufruct_vault::second_hand::SecondHand;
 use usufruct_vault::{Keyring, Vault};
 
+use crate::case_tallies::CasesOpen;
 use crate::courier::Courier;
 use crate::dates::Closed;
 use crate::ledger::Head;
@@ -87,6 +88,8 @@ pub struct App {
     pub(crate) register: Arc<RwLock<(u64, Arc<Register>)>>,
     /// Counts up inside the transaction of every statement, so that a decision made before it is not acted on after it.
     pub(crate) register_version: Arc<AtomicU64>,
+    /// From which day on cases are counted.
+    pub(crate) cases_open: Arc<CasesOpen>,
     /// Where certificate cards are shown; none where they are not taken.
     pub(crate) card_door: ArcSwapOption<CardDoor>,
     /// Who brings letters out of the house; nobody where they wait.
@@ -169,6 +172,7 @@ impl App {
             automation,
             register: Arc::new(RwLock::new((0, Arc::new(Register::default())))),
             register_version: Arc::new(AtomicU64::new(0)),
+            cases_open: Arc::new(CasesOpen::new()),
             card_door: ArcSwapOption::empty(),
             courier: ArcSwapOption::empty(),
             publishing: Mutex::new(()),

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use usufruct_core::case::{Case, CaseKind, CaseState, Ground, Misstep, Relief};
+use usufruct_core::case_tally::Counted;
 use usufruct_core::event::{Event, Kind};
 use usufruct_core::id::{AgencyId, BlockId, BreachId, CaseId, ServiceId};
 use usufruct_core::ports::Rng;
 use usufruct_core::register::Register;
 use usufruct_core::{Digest, Time};
-use usufruct_store::cases::{self, Counted, StoredCase};
+use usufruct_store::cases::{self, StoredCase};
 use usufruct_store::db::{Connection, Tx};
 use usufruct_store::{counter_requests, grants};
 use usufruct_vault::{Keyring, Vault};
@@ -194,7 +195,7 @@ impl App {
         let stored = marked(&self.vault, stored)?;
         let event = filed_event(&stored, target.mandate.map(|(_, hash)| hash), now);
         let filed = shown(stored.clone(), letters);
-        let (rng, vault) = (Arc::clone(&self.rng), Arc::clone(&self.vault));
+        let (rng, vault, counting) = (Arc::clone(&self.rng), Arc::clone(&self.vault), Arc::clone(&self.cases_open));
         self.db.transaction("file case", move |tx| {
             let both = actor.permit(tx, &vault, now)?;
             if let Some(id) = &approved {
@@ -209,7 +210,7 @@ impl App {
             }
             cases::put(tx, &stored)?;
             rest(tx, &stored)?;
-            note(tx, &stored, Counted::Filed, now)?;
+            note(tx, &stored, Counted::Filed, counting.day(day(now)))?;
             place_by(tx, &keyring, event.clone(), both.as_ref(), rng.as_ref()).map(drop)
         })?;
         Ok(filed)
@@ -283,7 +284,7 @@ impl App {
         C: Fn(&mut StoredCase, &Register) -> Result<Vec<Counted>, Error> + Send + 'static,
     {
         let (now, register, place) = (self.now(), self.register(), place.clone());
-        let (vault, rng) = (Arc::clone(&self.vault), Arc::clone(&self.rng));
+        let (vault, rng, counting) = (Arc::clone(&self.vault), Arc::clone(&self.rng), Arc::clone(&self.cases_open));
         self.db.transaction("step case", move |tx| {
             let both = step.actor.as_ref().map(|actor| actor.permit(tx, &vault, now)).transpose()?.flatten();
             let mut stored = cases::find(tx, place.resident, &place.id)?.ok_or(Error::Unknown { what: "case" })?;
@@ -300,7 +301,7 @@ impl App {
             let stored = marked(&vault, stored)?;
             cases::put(tx, &stored)?;
             rest(tx, &stored)?;
-            counted.into_iter().chain(came).try_for_each(|what| note(tx, &stored, what, now))?;
+            counted.into_iter().chain(came).try_for_each(|what| note(tx, &stored, what, counting.day(day(now))))?;
             let mut event = event(Kind::Case, step.reason, &stored, mandate_hash(&register, &stored), now);
             event.actor = step.official;
             place_by(tx, &keyring, event, both.as_ref(), rng.as_ref())?;
@@ -419,9 +420,9 @@ pub(crate) fn rest_no_more(tx: &mut Tx<'_>, vault: &Vault, resident: u64, mandat
     Ok(())
 }
 
-/// Counts something for the public.
-fn note(conn: &mut dyn Connection, stored: &StoredCase, what: Counted, now: Time) -> Result<(), Error> {
-    Ok(cases::count(conn, agency(stored)?, stored.case.kind, what, day(now))?)
+/// Counts something for the public, on a day counted from 1970.
+fn note(conn: &mut dyn Connection, stored: &StoredCase, what: Counted, day: i64) -> Result<(), Error> {
+    Ok(cases::count(conn, agency(stored)?, stored.case.kind, what, day)?)
 }
 
 /// The office that has to answer.

@@ -1,27 +1,18 @@
 //! The clock over cases: what no office answers in time goes to the overseer by itself, what was ordered of the machine is done, and who is late
 //! stands in public.
 
-use std::collections::BTreeMap;
-
-use usufruct_core::case::{CaseKind, Remedy};
-use usufruct_core::id::{AgencyId, MandateId};
+use usufruct_core::case::Remedy;
+use usufruct_core::case_tally::Counted;
+use usufruct_core::id::MandateId;
 use usufruct_core::late::{Late, LateDuty};
 use usufruct_core::register::Register;
-use usufruct_core::tally::{Count, Day};
-use usufruct_store::cases::{self, Counted, StoredCase};
+use usufruct_core::tally::Day;
+use usufruct_store::cases::{self, StoredCase};
 use usufruct_store::db::{Connection, Error as DbError};
 use usufruct_vault::Error as VaultError;
 
 use crate::case::{Place, Step, agency, require_true};
 use crate::{App, Error};
-
-/// How many cases of one kind an office had, as it may be published.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CaseTally {
-    pub agency: AgencyId,
-    pub kind: CaseKind,
-    counts: BTreeMap<Counted, Count>,
-}
 
 impl App {
     /// Takes to the overseer what no office has answered in time, settles answers against which the law gives no more time, and does what was
@@ -110,34 +101,6 @@ impl App {
             due_at: Day::of(since).map_or(since, Day::begins),
         });
         Ok(late.collect())
-    }
-
-    /// How many cases each office had of each kind up to yesterday, by the small-count rule of the tallies.
-    pub fn case_tallies(&self) -> Result<Vec<CaseTally>, Error> {
-        let today = crate::release::day(self.now());
-        let mut tallies: Vec<CaseTally> = Vec::new();
-        for count in self.db.read(|conn| cases::counts(conn, today))? {
-            let is_same = tallies.last().is_some_and(|last| last.agency == count.agency && last.kind == count.kind);
-            if !is_same {
-                tallies.push(CaseTally { agency: count.agency, kind: count.kind, counts: BTreeMap::new() });
-            }
-            if let Some(tally) = tallies.last_mut() {
-                tally.counts.insert(count.what, Count::of(count.number));
-            }
-        }
-        Ok(tallies)
-    }
-}
-
-impl CaseTally {
-    /// How many there were of one thing.
-    pub fn of(&self, what: Counted) -> Count {
-        self.counts.get(&what).copied().unwrap_or(Count::of(0))
-    }
-
-    /// All of them, in the order in which they are shown, each with its word.
-    pub fn all(&self) -> impl Iterator<Item = (&'static str, Counted, Count)> {
-        Counted::WORDS.into_iter().map(|(word, what)| (word, what, self.of(what)))
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use usufruct_core::case::{Case, CaseKind, CaseState, Finding, Misstep, Remedy};
+use usufruct_core::case_tally::Counted;
 use usufruct_core::hash::sha256;
 use usufruct_core::id::{AgencyId, CaseId, MandateId, OrderId, ServiceId};
 use usufruct_core::order::OrderKind;
@@ -11,7 +12,7 @@ use usufruct_core::register::Register;
 use usufruct_core::statement::Approval;
 use usufruct_core::time::HOUR;
 use usufruct_core::{Digest, Time};
-use usufruct_store::cases::{self, Counted, StoredCase};
+use usufruct_store::cases::{self, StoredCase};
 use usufruct_vault::Error as VaultError;
 
 use crate::app::AUTOMATION;

@@ -190,6 +190,12 @@ impl App {
         Ok(self.db.read(|conn| log_head::size(conn))?)
     }
 
+    /// The public checkpoint; `None` before there is one.
+    pub fn public_checkpoint(&self) -> Result<Option<Checkpoint>, Error> {
+        let Some(note) = self.objects.fetch(checkpoint::PATH)? else { return Ok(None) };
+        Ok(Some(Note::parse(&note)?.text().parse()?))
+    }
+
     /// The proof of leaf `index` under the public checkpoint (C2SP tlog-proof), or `None` until one covers it.
     pub fn log_proof(&self, index: u64, extra: Option<Vec<u8>>) -> Result<Option<TlogProof>, Error> {
         let Some(note) = self.objects.fetch(checkpoint::PATH)? else { return Ok(None) };

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use usufruct_core::draft::Problem;
 use usufruct_core::id::AgencyId;
+use usufruct_core::link;
 use usufruct_core::ports::random;
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Approval, MOST_AT_ONCE, Statement};
@@ -162,6 +163,10 @@ impl App {
     pub fn standing(&self, proposal: &Proposal) -> Standing {
         let mut register = (*self.register()).clone();
         for (Proposed { statement, .. }, index) in proposal.statements.iter().zip(BEHIND..) {
+            let wrong = link::problems(statement);
+            if !wrong.is_empty() {
+                return Standing::Unlawful(wrong);
+            }
             if let Err(problems) = register.apply(statement, index) {
                 let is_waiting = problems.iter().all(|problem| problem.field == "approvals");
                 return if is_waiting { Standing::Waiting(problems) } else { Standing::Unlawful(problems) };

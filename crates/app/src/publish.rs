@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use usufruct_core::draft::Problem;
 use usufruct_core::id::{AgencyId, MandateId, NoticeId, StatusChangeId};
 use usufruct_core::lifecycle::State;
+use usufruct_core::link;
 use usufruct_core::log_terms::LogTerms;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::service::{PseudonymMode, Service};
@@ -60,6 +61,10 @@ impl App {
         }
         for statement in publication.statements.iter().filter(|statement| statement.kind == StatementKind::Service) {
             self.check_pseudonym_mode(statement)?;
+        }
+        let wrong: Vec<Problem> = publication.statements.iter().flat_map(link::problems).collect();
+        if !wrong.is_empty() {
+            return Err(Error::Unlawful(wrong));
         }
         let _guard = self.publishing();
         let indices = self.place_statements(publication.statements.clone())?;

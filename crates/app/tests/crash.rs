@@ -16,7 +16,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use common::{City, LIBRARY, OPERATOR, SeededRng, SetClock, WATCH, library_card, mandate, service, vault_setup};
 use serde_json::json;
-use usufruct_app::{App, Config, DepositRequest, Error, House, Open, ReleaseRequest};
+use usufruct_app::{About, App, CaseRequest, Config, DepositRequest, Error, House, Open, ReleaseRequest};
+use usufruct_core::case::CaseKind;
 use usufruct_core::certificate::Cause;
 use usufruct_core::event::Kind;
 use usufruct_core::id::MandateId;
@@ -351,6 +352,35 @@ fn the_end_of_a_month_is_finished_whatever_stops_it() {
                 assert_eq!(months.iter().map(|(_, month)| month.to_string()).collect::<Vec<_>>(), ["2026-02", "2026-03"]);
             },
         );
+    });
+}
+
+#[test]
+fn a_month_of_cases_is_published_once_wherever_it_stops() {
+    on_both(|template| {
+        {
+            let city = City::found(template.path(), template.url().as_deref());
+            let resident = city.enrol(1)[0];
+            for about in [About::Service(service()), About::Pass] {
+                city.app.file_case(resident, &CaseRequest::new(about, CaseKind::Question, "Why?")).unwrap();
+            }
+        }
+        let at = "2026-03-02T00:00:00Z";
+        let mut seen = BTreeSet::new();
+        for calls in 0_i64.. {
+            let copy = template.copy();
+            let finished = stop_after(calls, &copy, at, &|app| app.run_case_tallies().map(drop));
+            let city = City::open(copy.path(), copy.url().as_deref(), at, 2_000);
+            seen.insert(city.app.register().case_tallies.len());
+            city.app.run_case_tallies().unwrap();
+            let register = city.app.register();
+            let told: BTreeSet<_> = register.case_tallies.values().map(|entry| (&entry.body.agency, entry.body.month)).collect();
+            assert_eq!((told.len(), register.case_tallies.len()), (4, 4), "two bodies and two months, each once");
+            if finished {
+                break;
+            }
+        }
+        assert_eq!(seen, BTreeSet::from([0, 4]), "all or nothing, and it was stopped before");
     });
 }
 

@@ -101,6 +101,8 @@ ids! {
     CameraId = "cam";
     /// What a resident asked, demanded or objected to.
     CaseId = "cas";
+    /// How many cases a body had in one month, in numbers.
+    CaseTallyId = "cst";
     /// The public proof that keys were destroyed.
     CertificateId = "crt";
     /// What a body found when it looked at a vendor.

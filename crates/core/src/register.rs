@@ -20,14 +20,15 @@ use crate::block::DataBlock;
 use crate::body_audit::BodyAudit;
 use crate::breach::Breach;
 use crate::camera::Camera;
+use crate::case_tally::CaseTally;
 use crate::certificate::{Cause, Certificate};
 use crate::check::ContractCheck;
 use crate::contract::Contract;
 use crate::draft::Problem;
 use crate::id::{
-    AgencyId, AgreementId, AssessmentId, AuditId, BlockId, BodyAuditId, BreachId, CameraId, CertificateId, CheckId, ContractId,
-    IncidentId, KeyId, LawpackId, MandateId, MeetingId, OrderId, PaymentId, PurgeId, RotationId, RulingId, ServiceId, StoppageId,
-    TallyId,
+    AgencyId, AgreementId, AssessmentId, AuditId, BlockId, BodyAuditId, BreachId, CameraId, CaseTallyId, CertificateId, CheckId,
+    ContractId, IncidentId, KeyId, LawpackId, MandateId, MeetingId, OrderId, PaymentId, PurgeId, RotationId, RulingId, ServiceId,
+    StoppageId, TallyId,
 };
 use crate::incident::Incident;
 use crate::key::{KeyOf, PublishedKey};
@@ -48,6 +49,7 @@ use crate::statement::{Statement, Tried};
 use crate::status::StatusChange;
 use crate::stoppage::Stoppage;
 use crate::tally::{Day, Tally};
+use crate::time::Month;
 use crate::uncertified::Uncertified;
 use crate::validate;
 use crate::vault_terms::VaultTerms;
@@ -82,6 +84,8 @@ pub struct Register {
     pub body_audits: BTreeMap<BodyAuditId, Entry<BodyAudit>>,
     pub breaches: BTreeMap<BreachId, Entry<Breach>>,
     pub cameras: BTreeMap<CameraId, Entry<Camera>>,
+    /// How many cases each body had in each month.
+    pub case_tallies: BTreeMap<CaseTallyId, Entry<CaseTally>>,
     pub certificates: BTreeMap<CertificateId, Entry<Certificate>>,
     pub incidents: BTreeMap<IncidentId, Entry<Incident>>,
     /// Keys of mandates and pseudonym domains, whether they live or not.
@@ -132,6 +136,8 @@ pub struct Register {
     pub(crate) stopped: BTreeMap<Digest, StoppageId>,
     /// The last day that was counted, by mandate.
     tallied: BTreeMap<MandateId, Day>,
+    /// The last month whose cases were counted, by body.
+    cases_tallied: BTreeMap<AgencyId, Month>,
     /// The terms of the vault, all that ever were, each with its leaf: a certificate is judged by those of its time.
     vault_terms: Vec<(u64, VaultTerms)>,
     /// Certificates in the order of the log, each with the latest date of a root that it or an earlier one names.
@@ -147,6 +153,8 @@ pub struct Register {
     operator: Option<AgencyId>,
     first_at: Option<Time>,
     last_at: Time,
+    /// Leaf of the last statement.
+    last_index: Option<u64>,
 }
 
 /// A statement whose content was read and found lawful against the register.
@@ -159,6 +167,7 @@ pub(crate) enum Content {
     BodyAudit(BodyAuditId, Box<BodyAudit>),
     Breach(BreachId, Box<Breach>),
     Camera(CameraId, Box<Camera>),
+    CaseTally(CaseTallyId, CaseTally),
     Certificate(CertificateId, Certificate),
     Check(CheckId, ContractCheck),
     Contract(ContractId, Contract),
@@ -238,6 +247,10 @@ impl Register {
                 let same = self.cameras.get(&id).filter(|old| body.is_permitted_as(&old.body));
                 let state = same.map_or(State::Proposed, |old| old.state);
                 put(&mut self.cameras, id, *body, &make, state);
+            }
+            Content::CaseTally(id, body) => {
+                self.cases_tallied.insert(body.agency.clone(), body.month);
+                put(&mut self.case_tallies, id, body, &make, State::Published);
             }
             Content::Certificate(id, body) => {
                 self.certified_epoch = self.certified_epoch.max(body.epoch_after);
@@ -321,6 +334,7 @@ impl Register {
         }
         self.first_at.get_or_insert(statement.at);
         self.last_at = statement.at;
+        self.last_index = Some(index);
         Ok(())
     }
 
@@ -570,6 +584,16 @@ impl Register {
     /// The services of the sector that a service works in, itself among them.
     pub fn services_beside<'a>(&'a self, service: &'a Service) -> impl Iterator<Item = &'a Entry<Service>> {
         self.services.values().filter(|other| other.body.sector == service.sector)
+    }
+
+    /// Leaf of the last statement.
+    pub fn last_index(&self) -> Option<u64> {
+        self.last_index
+    }
+
+    /// The last month of a body whose cases were counted.
+    pub fn last_case_tally(&self, agency: &AgencyId) -> Option<Month> {
+        self.cases_tallied.get(agency).copied()
     }
 
     /// The last day of a mandate that was counted.

@@ -56,6 +56,7 @@ pub enum StatementKind {
     BodyAudit,
     Breach,
     Camera,
+    CaseTally,
     Certificate,
     Check,
     Contract,

@@ -7,6 +7,7 @@ mod assessment;
 mod body_audit;
 mod breach;
 mod camera;
+mod case_tally;
 mod certificate;
 mod contract;
 mod emergency;
@@ -31,9 +32,9 @@ use crate::Digest;
 use crate::agency::SigningKey;
 use crate::draft::Problem;
 use crate::id::{
-    AgencyId, AgreementId, AssessmentId, AuditId, BlockId, BodyAuditId, BreachId, CameraId, CertificateId, CheckId, ContractId,
-    IncidentId, KeyId, LawpackId, LogId, MandateId, MeetingId, NoticeId, OrderId, PaymentId, PurgeId, RotationId, RulingId,
-    ServiceId, StatusChangeId, StoppageId, TallyId, VaultId, VerifierId,
+    AgencyId, AgreementId, AssessmentId, AuditId, BlockId, BodyAuditId, BreachId, CameraId, CaseTallyId, CertificateId, CheckId,
+    ContractId, IncidentId, KeyId, LawpackId, LogId, MandateId, MeetingId, NoticeId, OrderId, PaymentId, PurgeId, RotationId,
+    RulingId, ServiceId, StatusChangeId, StoppageId, TallyId, VaultId, VerifierId,
 };
 use crate::register::{Content, Register};
 use crate::statement::{Statement, StatementKind};
@@ -64,6 +65,7 @@ pub(crate) fn statement(
         StatementKind::BodyAudit => body_audit::body_audit(&mut check),
         StatementKind::Breach => breach::breach(&mut check),
         StatementKind::Camera => camera::camera(&mut check),
+        StatementKind::CaseTally => case_tally::case_tally(&mut check),
         StatementKind::Certificate => certificate::certificate(&mut check),
         StatementKind::Check => contract::contract_check(&mut check),
         StatementKind::Contract => contract::contract(&mut check),
@@ -152,6 +154,7 @@ fn envelope(check: &mut Check<'_>) {
         StatementKind::BodyAudit => BodyAuditId::from_str(&statement.id).is_ok(),
         StatementKind::Breach => BreachId::from_str(&statement.id).is_ok(),
         StatementKind::Camera => CameraId::from_str(&statement.id).is_ok(),
+        StatementKind::CaseTally => CaseTallyId::from_str(&statement.id).is_ok(),
         StatementKind::Certificate => CertificateId::from_str(&statement.id).is_ok(),
         StatementKind::Check => CheckId::from_str(&statement.id).is_ok(),
         StatementKind::Contract => ContractId::from_str(&statement.id).is_ok(),

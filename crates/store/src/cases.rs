@@ -1,6 +1,7 @@
 //! Cases: what residents ask of offices, where each stands, and how many there were.
 
 use usufruct_core::case::{Case, CaseKind, CaseState, Finding, Remedy};
+use usufruct_core::case_tally::Counted;
 use usufruct_core::id::{AgencyId, CaseId, ServiceId};
 use usufruct_core::{Digest, Time};
 
@@ -27,44 +28,9 @@ pub struct StoredCase {
     pub mark: Option<Digest>,
 }
 
-/// What is counted for the public: how many cases came to each state and how, each with its word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Counted {
-    Filed,
-    /// The office said by the day that it has it.
-    Acknowledged,
-    /// The office had not said so by the day.
-    AcknowledgedLate,
-    /// Answered by the office before the day.
-    InTime,
-    /// Not answered by the day.
-    Late,
-    /// Answered by the office: she was right, or partly.
-    Upheld,
-    /// Answered by the office: she was not.
-    Dismissed,
-    /// The resident accepted the answer, or let the time to go against it go by.
-    Settled,
-    /// Taken to the overseer, by the clock or by the resident.
-    Escalated,
-    /// Taken to the overseer by the resident.
-    Complained,
-    /// Decided by the overseer: she was right, or partly.
-    DecidedUpheld,
-    /// Decided by the overseer: she was not.
-    DecidedDismissed,
-    /// The overseer found that both sides had agreed.
-    DecidedSettled,
-    /// A remedy was promised or ordered.
-    RemedyDue,
-    /// What was promised or ordered was done.
-    Closed,
-}
-
-/// One of the public counts.
+/// How many cases of one kind came to one thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaseCount {
-    pub agency: AgencyId,
     pub kind: CaseKind,
     pub what: Counted,
     pub number: u64,
@@ -244,51 +210,31 @@ pub fn count(conn: &mut dyn Connection, agency: &AgencyId, kind: CaseKind, what:
     Ok(())
 }
 
-/// What was counted on the days before `day`.
-pub fn counts(conn: &mut dyn Connection, day: i64) -> Result<Vec<CaseCount>, Error> {
-    let sql = "-- case_counts\nSELECT agency, kind, what, CAST(SUM(number) AS BIGINT) FROM case_counts WHERE day < $1 \
-               GROUP BY agency, kind, what ORDER BY agency, kind, what";
-    let rows = conn.query(sql, &[day.into()])?;
+/// What was counted of an office from day `from` on and before day `until`.
+pub fn counts(conn: &mut dyn Connection, agency: &AgencyId, from: i64, until: i64) -> Result<Vec<CaseCount>, Error> {
+    let sql = "-- case_counts\nSELECT kind, what, CAST(SUM(number) AS BIGINT) FROM case_counts WHERE agency = $1 AND day >= $2 \
+               AND day < $3 GROUP BY kind, what ORDER BY kind, what";
+    let rows = conn.query(sql, &[agency.as_str().into(), from.into(), until.into()])?;
     rows.iter()
         .map(|row| {
             Ok(CaseCount {
-                agency: row.text(0)?.parse().map_err(|_| crate::inconsistent("case_counts.agency"))?,
-                kind: CaseKind::from_code(row.text(1)?).ok_or_else(|| crate::inconsistent("case_counts.kind"))?,
-                what: Counted::from_code(row.text(2)?).ok_or_else(|| crate::inconsistent("case_counts.what"))?,
-                number: row.integer(3)?.cast_unsigned(),
+                kind: CaseKind::from_code(row.text(0)?).ok_or_else(|| crate::inconsistent("case_counts.kind"))?,
+                what: Counted::from_code(row.text(1)?).ok_or_else(|| crate::inconsistent("case_counts.what"))?,
+                number: row.integer(2)?.cast_unsigned(),
             })
         })
         .collect()
 }
 
-impl Counted {
-    /// In the order in which pages and files show them.
-    pub const WORDS: [(&'static str, Self); 15] = [
-        ("filed", Self::Filed),
-        ("acknowledged", Self::Acknowledged),
-        ("acknowledged_late", Self::AcknowledgedLate),
-        ("in_time", Self::InTime),
-        ("late", Self::Late),
-        ("upheld", Self::Upheld),
-        ("dismissed", Self::Dismissed),
-        ("settled", Self::Settled),
-        ("escalated", Self::Escalated),
-        ("complained", Self::Complained),
-        ("decided_upheld", Self::DecidedUpheld),
-        ("decided_dismissed", Self::DecidedDismissed),
-        ("decided_settled", Self::DecidedSettled),
-        ("remedy_due", Self::RemedyDue),
-        ("closed", Self::Closed),
-    ];
-
-    /// The word for it.
-    pub fn code(self) -> &'static str {
-        Self::WORDS.iter().find(|(_, known)| *known == self).map_or("", |(word, _)| word)
-    }
-
-    fn from_code(code: &str) -> Option<Self> {
-        Self::WORDS.iter().find(|(word, _)| *word == code).map(|(_, known)| *known)
-    }
+/// The first day on which something was counted of each office.
+pub fn first_counts(conn: &mut dyn Connection) -> Result<Vec<(AgencyId, i64)>, Error> {
+    let sql = "-- case_first_counts\nSELECT agency, MIN(day) FROM case_counts GROUP BY agency ORDER BY agency";
+    let rows = conn.query(sql, &[])?;
+    let read = |row: &Row| {
+        let agency = row.text(0)?.parse().map_err(|_| crate::inconsistent("case_counts.agency"))?;
+        Ok((agency, row.integer(1)?))
+    };
+    rows.iter().map(read).collect()
 }
 
 fn read(row: &Row) -> Result<StoredCase, Error> {

@@ -235,6 +235,7 @@ impl Upkeep {
                 outcomes.push(("note altered deletions", self.app.note_altered_deletions().map(drop)));
                 outcomes.push(("note missed deletions", self.app.note_missed_deletions().map(drop)));
                 outcomes.push(("publish tallies", self.app.run_tallies().map(drop)));
+                outcomes.push(("publish tallies of cases", self.app.run_case_tallies().map(drop)));
                 outcomes.push(("release brakes", self.app.release_brakes().map(drop)));
             }
             if due(looked, LOOK) {

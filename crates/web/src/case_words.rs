@@ -1,9 +1,9 @@
 //! The words of cases in the language of a page.
 
 use i18n_embed_fl::fl;
-use usufruct_app::store::cases::Counted;
 use usufruct_app::{Party, Task};
 use usufruct_core::case::{CaseKind, CaseState, Finding, Ground, Relief, Remedy};
+use usufruct_core::case_tally::Counted;
 
 use crate::page::Page;
 

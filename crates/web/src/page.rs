@@ -96,6 +96,11 @@ impl Page {
         text.within(self.language)
     }
 
+    /// Whether an address that a statement gives is shown as a link. Statements from before there was a rule may hold anything.
+    pub fn is_link(&self, url: &str) -> bool {
+        usufruct_core::link::is_lawful(url)
+    }
+
     /// A day in the page's language: Gregorian, and the Minguo year beside it in Chinese.
     pub fn day(&self, time: &Time) -> String {
         match self.language {

@@ -2,6 +2,7 @@
 //! linked data and tables for other people's machines.
 
 mod agencies;
+mod algorithms;
 mod assessments;
 mod audits;
 mod blocks;
@@ -12,6 +13,7 @@ mod cases;
 pub(crate) mod contracts;
 pub(crate) mod counting;
 mod delayed;
+pub(crate) mod derived;
 mod drafts;
 mod ending;
 pub(crate) mod export;
@@ -27,6 +29,7 @@ mod objects;
 pub(crate) mod oversight;
 mod refusals;
 mod statements;
+mod statistics;
 mod vault;
 
 use std::sync::Arc;
@@ -47,6 +50,7 @@ use crate::page::Page;
 
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new()
+        .merge(derived::router())
         .merge(export::router())
         .merge(feed::router())
         .route("/register/statements/{leaf}", get(statements::page))
@@ -91,6 +95,8 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/register/breaches.json", get(breaches::breaches_json))
         .route("/register/breaches/{id}", get(breaches::breach))
         .route("/register/cases", get(cases::page))
+        .route("/register/case-tallies.json", get(cases::tallies_json))
+        .route("/register/cases.csv", get(cases::csv))
         .route("/register/cases.json", get(cases::json))
         .route("/register/rulings.json", get(cases::rulings_json))
         .route("/register/delayed", get(delayed::page))
@@ -98,6 +104,14 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/register/delayed.json", get(delayed::json))
         .route("/register/drafts", get(drafts::page))
         .route("/register/drafts.json", get(drafts::json))
+        .route("/register/algorithms", get(algorithms::page))
+        .route("/register/algorithms.csv", get(algorithms::csv))
+        .route("/register/algorithms.json", get(algorithms::json))
+        .route("/register/notices", get(notices::list))
+        .route("/register/notices.json", get(notices::list_json))
+        .route("/register/statistics", get(statistics::page))
+        .route("/register/statistics.csv", get(statistics::csv))
+        .route("/register/statistics.json", get(statistics::json))
         .route("/register/services", get(lists::services))
         .route("/register/services.json", get(lists::services_json))
         .route("/register/services/{id}", get(lists::service))

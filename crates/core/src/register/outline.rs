@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use super::{Entry, Register, Step};
 use crate::id::{
-    AgencyId, AgreementId, AssessmentId, AuditId, BlockId, BodyAuditId, BreachId, CameraId, CertificateId, CheckId, ContractId,
-    IncidentId, KeyId, LawpackId, LogId, MandateId, MeetingId, NoticeId, OrderId, PaymentId, PurgeId, RotationId, RulingId,
-    ServiceId, StoppageId, TallyId, VaultId, VerifierId,
+    AgencyId, AgreementId, AssessmentId, AuditId, BlockId, BodyAuditId, BreachId, CameraId, CaseTallyId, CertificateId, CheckId,
+    ContractId, IncidentId, KeyId, LawpackId, LogId, MandateId, MeetingId, NoticeId, OrderId, PaymentId, PurgeId, RotationId,
+    RulingId, ServiceId, StoppageId, TallyId, VaultId, VerifierId,
 };
 use crate::lifecycle::State;
 use crate::statement::StatementKind;
@@ -44,6 +44,7 @@ impl Register {
             StatementKind::BodyAudit => of(kind, &self.body_audits, id),
             StatementKind::Breach => of(kind, &self.breaches, id),
             StatementKind::Camera => of(kind, &self.cameras, id),
+            StatementKind::CaseTally => of(kind, &self.case_tallies, id),
             StatementKind::Certificate => of(kind, &self.certificates, id),
             StatementKind::Check => of(kind, &self.checks, id),
             StatementKind::Contract => of(kind, &self.contracts, id),
@@ -83,6 +84,7 @@ impl Register {
             StatementKind::BodyAudit => all(kind, &self.body_audits),
             StatementKind::Breach => all(kind, &self.breaches),
             StatementKind::Camera => all(kind, &self.cameras),
+            StatementKind::CaseTally => all(kind, &self.case_tallies),
             StatementKind::Certificate => all(kind, &self.certificates),
             StatementKind::Check => all(kind, &self.checks),
             StatementKind::Contract => all(kind, &self.contracts),
@@ -135,7 +137,7 @@ impl<'a> Outline<'a> {
 
 impl StatementKind {
     /// The kinds of which there are objects, in the order of their names.
-    pub const OBJECTS: [Self; 29] = [
+    pub const OBJECTS: [Self; 30] = [
         Self::Agency,
         Self::Agreement,
         Self::Assessment,
@@ -143,6 +145,7 @@ impl StatementKind {
         Self::BodyAudit,
         Self::Breach,
         Self::Camera,
+        Self::CaseTally,
         Self::Certificate,
         Self::Check,
         Self::Contract,
@@ -177,6 +180,7 @@ impl StatementKind {
             BodyAuditId::PREFIX => Self::BodyAudit,
             BreachId::PREFIX => Self::Breach,
             CameraId::PREFIX => Self::Camera,
+            CaseTallyId::PREFIX => Self::CaseTally,
             CertificateId::PREFIX => Self::Certificate,
             CheckId::PREFIX => Self::Check,
             ContractId::PREFIX => Self::Contract,

@@ -1,5 +1,6 @@
 //! The register as a fold over statements: what it accepts, what it refuses, and that replay gives the same bytes.
 
+mod case_tally;
 mod certificates;
 #[path = "../common/mod.rs"]
 mod common;

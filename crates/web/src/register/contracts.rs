@@ -1,13 +1,12 @@
 //! Contracts with vendors, their clauses and checks; agreements between bodies; and who is late.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{Redirect, Response};
 use i18n_embed_fl::fl;
+use serde_json::{Value, json};
 use usufruct_core::Time;
 use usufruct_core::agreement::Agreement;
 use usufruct_core::check::ContractCheck;
@@ -18,7 +17,9 @@ use usufruct_core::lifecycle::State as Stage;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::statement::StatementKind;
 
-use super::{Link, open_json};
+use super::derived::{Basis, Row};
+use super::export::csv_of;
+use super::{Link, objects, open_json};
 use crate::Site;
 use crate::fault::Fault;
 use crate::page::{Page, show};
@@ -101,6 +102,7 @@ struct ShownAgreement {
 #[template(path = "late.html")]
 struct LatePage {
     page: Page,
+    basis: Basis,
     late: Vec<ShownLate>,
 }
 
@@ -108,6 +110,8 @@ struct ShownLate {
     late: Late,
     agency: Link,
     object: Link,
+    /// Leaf of the present revision of what it is about.
+    leaf: Option<u64>,
 }
 
 pub(super) async fn contracts(State(site): State<Arc<Site>>, page: Page) -> Response {
@@ -162,28 +166,65 @@ pub(super) async fn agreement(State(site): State<Arc<Site>>, page: Page, Path(id
 }
 
 pub(super) async fn late(State(site): State<Arc<Site>>, page: Page) -> Result<Response, Fault> {
-    let register = site.app.register();
+    let late = blocking(&site, |app| app.late()).await?;
+    let (basis, register) = Basis::now(&site).await?;
     let shown = |late: Late| ShownLate {
         agency: Link::agency(&register, &page, &late.agency),
         object: object(&register, &page, &late),
+        leaf: late_leaf(&register, &late),
         late,
     };
-    let late = blocking(&site, |app| app.late()).await?.into_iter().map(shown).collect();
-    Ok(show(&LatePage { page, late }))
+    let late = late.into_iter().map(shown).collect();
+    Ok(show(&LatePage { page, basis, late }))
 }
 
 pub(super) async fn late_json(State(site): State<Arc<Site>>) -> Result<Response, Fault> {
-    Ok(open_json(&blocking(&site, |app| app.late()).await?))
+    let late = blocking(&site, |app| app.late()).await?;
+    let register = site.app.register();
+    let line = |late: &Late| {
+        let mut line = json!(late);
+        line["leaf"] = json!(late_leaf(&register, late));
+        line
+    };
+    Ok(open_json(&late.iter().map(line).collect::<Vec<Value>>()))
 }
 
-/// One line for each. It has ids, words of closed lists and times only, so nothing in it needs quotes.
 pub(super) async fn late_csv(State(site): State<Arc<Site>>) -> Result<Response, Fault> {
-    let mut csv = String::from("duty,object,agency,due_at\r\n");
-    for late in blocking(&site, |app| app.late()).await? {
-        // Writing to a String cannot fail.
-        let _ = write!(csv, "{},{},{},{}\r\n", late.duty.code(), late.object, late.agency, late.due_at);
-    }
-    Ok(([(ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (CONTENT_TYPE, "text/csv; charset=utf-8")], csv).into_response())
+    let late = blocking(&site, |app| app.late()).await?;
+    let register = site.app.register();
+    let lines = late.into_iter().map(|late| {
+        let leaf = late_leaf(&register, &late).map(|leaf| leaf.to_string()).unwrap_or_default();
+        vec![late.duty.code().to_owned(), late.object, late.agency.to_string(), late.due_at.to_string(), leaf]
+    });
+    csv_of(&["duty", "object", "agency", "due_at", "leaf"], lines)
+}
+
+pub(super) async fn late_rows(site: &Arc<Site>, page: &Page) -> Result<Vec<Row>, Fault> {
+    let late = blocking(site, |app| app.late()).await?;
+    let register = site.app.register();
+    let row = |late: Late| {
+        let (object, agency) = (object(&register, page, &late), Link::agency(&register, page, &late.agency));
+        let (duty, day) = (late.duty.code(), late.due_at.day());
+        Row {
+            id: format!("{duty}-{}-{day}", late.object),
+            title: format!("{}: {}", agency.words, page.late_duty(&late.duty)),
+            summary: format!("{}, {} {}", object.words, fl!(page.messages, "late-since"), page.day(&late.due_at)),
+            at: late.due_at,
+            about: object.to,
+            leaves: late_leaf(&register, &late).into_iter().collect(),
+            cells: vec![
+                ("duty", json!(duty)),
+                ("object", json!(late.object)),
+                ("agency", json!(late.agency)),
+                ("due_at", json!(late.due_at)),
+            ],
+        }
+    };
+    Ok(late.into_iter().map(row).collect())
+}
+
+fn late_leaf(register: &Register, late: &Late) -> Option<u64> {
+    objects::find(register, &late.object).map(|outline| outline.index)
 }
 
 pub(crate) fn shown_contract(register: &Register, page: &Page, entry: &Entry<Contract>, now: Time) -> ShownContract {

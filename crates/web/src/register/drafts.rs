@@ -6,9 +6,11 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use i18n_embed_fl::fl;
+use serde_json::json;
 use usufruct_app::{ElsewhereCount, elsewhere_counts};
 use usufruct_core::foreign::{Lack, Origin};
 
+use super::derived::Row;
 use super::open_json;
 use crate::Site;
 use crate::fault::Fault;
@@ -58,6 +60,24 @@ async fn counted(site: &Arc<Site>) -> Result<&'static [ElsewhereCount], Fault> {
         tracing::error!("{error}");
         Fault::internal()
     })
+}
+
+/// One row for each register of elsewhere. They come with the program, so they are as old as the register here.
+pub(super) async fn rows(site: &Arc<Site>, page: &Page) -> Result<Vec<Row>, Fault> {
+    let at = site.app.register().first_at().unwrap_or_default();
+    let row = |count: &'static ElsewhereCount| {
+        let register = shown(page, count);
+        Row {
+            id: register.anchor.to_owned(),
+            title: register.title,
+            summary: register.entries,
+            at,
+            about: format!("/register/drafts#{}", register.anchor),
+            leaves: Vec::new(),
+            cells: vec![("entries", json!(count.shortfall.entries)), ("complete", json!(count.shortfall.complete))],
+        }
+    };
+    Ok(counted(site).await?.iter().map(row).collect())
 }
 
 fn shown(page: &Page, count: &'static ElsewhereCount) -> ShownRegister {

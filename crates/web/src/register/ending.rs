@@ -15,6 +15,7 @@ use usufruct_core::register::Register;
 use usufruct_core::statement::StatementKind;
 use usufruct_core::time::Month;
 
+use super::derived::{Basis, Row};
 use super::export::csv_of;
 use super::{Link, open_json};
 use crate::Site;
@@ -29,6 +30,7 @@ struct Quarter(u16);
 #[template(path = "ending.html")]
 struct EndingPage {
     page: Page,
+    basis: Basis,
     /// As `2026-Q4`.
     quarter: String,
     before: Option<String>,
@@ -55,6 +57,8 @@ struct End {
     id: String,
     /// Who answers for it.
     agency: Option<AgencyId>,
+    /// Leaf of the revision that says so.
+    leaf: Option<u64>,
 }
 
 /// What happens on the day.
@@ -128,14 +132,15 @@ impl What {
 }
 
 pub(super) async fn page(State(site): State<Arc<Site>>, page: Page, Query(asked): Query<Asked>) -> Result<Response, Fault> {
-    let register = site.app.register();
-    let quarter = quarter(&site, &asked)?;
+    let (basis, register) = Basis::now(&site).await?;
+    let quarter = quarter(&site, asked.quarter.as_deref())?;
     let link = |end: End| {
         let agency = end.agency.as_ref().map(|agency| Link::agency(&register, &page, agency));
         (end.clone(), Link::object(&register, &page, end.kind, &end.id), agency)
     };
     let ends = ends(&register, quarter).into_iter().map(link).collect();
     Ok(show(&EndingPage {
+        basis,
         quarter: quarter.to_string(),
         before: quarter.0.checked_sub(1).map(|before| Quarter(before).to_string()),
         after: quarter.next().to_string(),
@@ -147,22 +152,53 @@ pub(super) async fn page(State(site): State<Arc<Site>>, page: Page, Query(asked)
 }
 
 pub(super) async fn json(State(site): State<Arc<Site>>, Query(asked): Query<Asked>) -> Result<Response, Fault> {
-    let quarter = quarter(&site, &asked)?;
+    let quarter = quarter(&site, asked.quarter.as_deref())?;
     Ok(open_json(&json!({ "quarter": quarter.to_string(), "ends": ends(&site.app.register(), quarter) })))
 }
 
 pub(super) async fn csv(State(site): State<Arc<Site>>, Query(asked): Query<Asked>) -> Result<Response, Fault> {
-    let quarter = quarter(&site, &asked)?;
+    let quarter = quarter(&site, asked.quarter.as_deref())?;
     let lines = ends(&site.app.register(), quarter).into_iter().map(|end| {
         let agency = end.agency.map(|agency| agency.to_string()).unwrap_or_default();
-        vec![end.at.to_string(), end.what.code().to_owned(), end.id, agency]
+        vec![
+            end.at.to_string(),
+            end.what.code().to_owned(),
+            end.id,
+            agency,
+            end.leaf.map(|leaf| leaf.to_string()).unwrap_or_default(),
+        ]
     });
-    csv_of(&["at", "what", "id", "agency"], lines)
+    csv_of(&["at", "what", "id", "agency", "leaf"], lines)
+}
+
+/// One row for each end, which is as old as the revision that says so.
+pub(super) fn rows(site: &Site, page: &Page, asked: Option<&str>) -> Result<Vec<Row>, Fault> {
+    let (register, quarter) = (site.app.register(), quarter(site, asked)?);
+    let row = |end: End| {
+        let object = Link::object(&register, page, end.kind, &end.id);
+        let since = register.outline(end.kind, &end.id).and_then(|outline| outline.history.last()).map(|step| step.at);
+        Row {
+            id: format!("{}-{}-{}", end.id, end.what.code(), end.at.day()),
+            title: format!("{}: {}", page.thing(&end.kind), object.words),
+            summary: format!("{}: {}", end.what.words(page), page.day(&end.at)),
+            at: since.unwrap_or(end.at),
+            about: object.to,
+            leaves: end.leaf.into_iter().collect(),
+            cells: vec![
+                ("at", json!(end.at)),
+                ("what", json!(end.what)),
+                ("type", json!(end.kind)),
+                ("id", json!(end.id)),
+                ("agency", json!(end.agency)),
+            ],
+        }
+    };
+    Ok(ends(&register, quarter).into_iter().map(row).collect())
 }
 
 /// The quarter that is asked for; this one where none is.
-fn quarter(site: &Site, asked: &Asked) -> Result<Quarter, Fault> {
-    match asked.quarter.as_deref() {
+fn quarter(site: &Site, asked: Option<&str>) -> Result<Quarter, Fault> {
+    match asked {
         None => Ok(Quarter::of(site.app.now())),
         Some(text) => Quarter::read(text).ok_or_else(|| Fault::not_found("quarter")),
     }
@@ -173,7 +209,8 @@ fn ends(register: &Register, quarter: Quarter) -> Vec<End> {
     let mut all = Vec::new();
     let mut note = |at: Time, what, kind, id: &str, agency: Option<&AgencyId>| {
         if (quarter.begins()..quarter.next().begins()).contains(&at) {
-            all.push(End { at, what, kind, id: id.to_owned(), agency: agency.cloned() });
+            let leaf = register.outline(kind, id).map(|outline| outline.index);
+            all.push(End { at, what, kind, id: id.to_owned(), agency: agency.cloned(), leaf });
         }
     };
     for entry in register.mandates.values().filter(|entry| entry.state != Stage::Revoked) {

@@ -24,7 +24,8 @@ use super::objects::LISTS;
 use usufruct_core::statement::StatementKind;
 
 pub(crate) use dpv::{basis, category, parties};
-pub(super) use table::csv_of;
+pub(super) use dpv::{moment, words};
+pub(super) use table::{csv_of, word};
 
 /// What other machines ask for instead of the page of a mandate.
 #[derive(Clone, Copy)]
@@ -49,13 +50,15 @@ pub(super) fn router() -> Router<Arc<Site>> {
         .route("/register/audits.csv", get(table::audits))
         .route("/register/blocks.csv", get(table::blocks))
         .route("/register/cameras.csv", get(table::cameras))
-        .route("/register/cases.csv", get(table::cases))
         .route("/register/certificates.csv", get(table::certificates))
         .route("/register/contracts.csv", get(table::contracts))
         .route("/register/counts.csv", get(table::incidents))
         .route("/register/drafts.csv", get(table::drafts))
+        .route("/register/keys.csv", get(table::keys))
         .route("/register/laws.csv", get(table::laws))
+        .route("/register/log.csv", get(table::log))
         .route("/register/meetings.csv", get(table::meetings))
+        .route("/register/notices.csv", get(table::notices))
         .route("/register/tallies.csv", get(table::tallies))
         .route("/register/processors.csv", get(table::processors))
         .route("/register/mandates.csv", get(table::mandates))

@@ -9,10 +9,12 @@ use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use i18n_embed_fl::fl;
+use usufruct_core::Time;
 use usufruct_core::register::{Outline, Register, Step};
 use usufruct_core::statement::StatementKind;
 
 use super::Link;
+use super::derived::Row;
 use super::objects::LISTS;
 use crate::Site;
 use crate::page::Page;
@@ -52,16 +54,7 @@ pub(super) fn answer(site: &Site, register: &Register, page: &Page, title: &str,
     steps.truncate(LONGEST);
     let issuer = &site.settings.issuer;
     let updated = steps.first().map(|(_, step)| step.at).or(register.first_at()).unwrap_or_default();
-    let author = register.operator().map_or_else(String::new, |operator| page.text(&operator.body.legal_name).to_owned());
-    let mut feed = format!(
-        "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<feed xmlns=\"http://www.w3.org/2005/Atom\" xml:lang=\"{}\">\n<id>{}</id>\n\
-         <title>{}</title>\n<updated>{updated}</updated>\n<author><name>{}</name></author>\n<link rel=\"alternate\" href=\"{}\"/>\n",
-        page.tag(),
-        escape(&format!("{issuer}{to}")),
-        escape(title),
-        escape(&author),
-        escape(&format!("{issuer}{to}")),
-    );
+    let mut feed = begin(site, register, page, (title, to), updated);
     for (outline, step) in steps {
         let object = Link::object(register, page, outline.kind, outline.id);
         let title = format!("{}: {} ({})", page.thing(&outline.kind), object.words, page.stage(&step.to));
@@ -75,6 +68,48 @@ pub(super) fn answer(site: &Site, register: &Register, page: &Page, title: &str,
             step.at
         );
     }
+    end(feed)
+}
+
+/// Rows of a page that is reckoned, in this order. `to` is the page that the feed is of.
+pub(super) fn of_rows(site: &Site, register: &Register, page: &Page, title: &str, to: &str, rows: &[Row]) -> Response {
+    let issuer = &site.settings.issuer;
+    let updated = rows.first().map(|row| row.at).or(register.first_at()).unwrap_or_default();
+    let mut feed = begin(site, register, page, (title, to), updated);
+    for row in rows.iter().take(LONGEST) {
+        let address = escape(&format!("{issuer}{to}#{}", row.id));
+        let (title, words, about) = (escape(&row.title), escape(&row.summary), escape(&format!("{issuer}{}", row.about)));
+        let mut sources = String::new();
+        // Writing to a String cannot fail.
+        for leaf in &row.leaves {
+            let _ = write!(sources, "<link rel=\"via\" href=\"{}/register/statements/{leaf}\"/>", escape(issuer));
+        }
+        let _ = writeln!(
+            feed,
+            "<entry><id>{address}</id><title>{title}</title><updated>{}</updated><link rel=\"alternate\" href=\"{about}\"/>{sources}\
+             <summary>{words}</summary></entry>",
+            row.at
+        );
+    }
+    end(feed)
+}
+
+/// What stands before the entries. `to` is the page that the feed is of.
+fn begin(site: &Site, register: &Register, page: &Page, (title, to): (&str, &str), updated: Time) -> String {
+    let issuer = &site.settings.issuer;
+    let author = register.operator().map_or_else(String::new, |operator| page.text(&operator.body.legal_name).to_owned());
+    format!(
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<feed xmlns=\"http://www.w3.org/2005/Atom\" xml:lang=\"{}\">\n<id>{}</id>\n\
+         <title>{}</title>\n<updated>{updated}</updated>\n<author><name>{}</name></author>\n<link rel=\"alternate\" href=\"{}\"/>\n",
+        page.tag(),
+        escape(&format!("{issuer}{to}")),
+        escape(title),
+        escape(&author),
+        escape(&format!("{issuer}{to}")),
+    )
+}
+
+fn end(mut feed: String) -> Response {
     feed.push_str("</feed>\n");
     ([(ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (CONTENT_TYPE, "application/atom+xml; charset=utf-8")], feed).into_response()
 }

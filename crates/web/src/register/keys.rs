@@ -55,15 +55,7 @@ pub(super) async fn json(State(site): State<Arc<Site>>) -> Response {
 
 /// The published keys that `is_meant`, in the order of the log.
 pub(super) fn shown(register: &Register, page: &Page, is_meant: impl Fn(&PublishedKey) -> bool) -> Vec<ShownKey> {
-    let mut gone: BTreeMap<Digest, &str> = BTreeMap::new();
-    for certificate in register.certificates.values() {
-        if certificate.body.mandate.is_some() || certificate.body.sector.is_some() {
-            gone.extend(certificate.body.key_commitments.iter().map(|commitment| (*commitment, certificate.id.as_str())));
-        }
-    }
-    for uncertified in register.uncertified.values() {
-        gone.extend(uncertified.body.key_commitments.iter().map(|commitment| (*commitment, uncertified.id.as_str())));
-    }
+    let gone = destroyed(register);
     let lost_before = register.vault.as_ref().and_then(|entry| entry.body.lost_before).unwrap_or(0);
     let stand = |key: &PublishedKey| match gone.get(&key.commitment) {
         Some(certificate) => Standing::Gone((*certificate).to_owned()),
@@ -81,6 +73,20 @@ pub(super) fn shown(register: &Register, page: &Page, is_meant: impl Fn(&Publish
         standing: stand(&entry.body),
     };
     entries.into_iter().map(show).collect()
+}
+
+/// The keys that are gone, each with the id of what says so.
+pub(super) fn destroyed(register: &Register) -> BTreeMap<Digest, &str> {
+    let mut gone: BTreeMap<Digest, &str> = BTreeMap::new();
+    for certificate in register.certificates.values() {
+        if certificate.body.mandate.is_some() || certificate.body.sector.is_some() {
+            gone.extend(certificate.body.key_commitments.iter().map(|commitment| (*commitment, certificate.id.as_str())));
+        }
+    }
+    for uncertified in register.uncertified.values() {
+        gone.extend(uncertified.body.key_commitments.iter().map(|commitment| (*commitment, uncertified.id.as_str())));
+    }
+    gone
 }
 
 fn owner(register: &Register, page: &Page, of: &KeyOf) -> Option<Link> {

@@ -11,14 +11,31 @@ use usufruct_app::{App, Error};
 use usufruct_core::id::MandateId;
 use usufruct_core::layers::Layers;
 use usufruct_core::notice_life::{NoticeLife, NoticeState};
-use usufruct_core::register::Register;
+use usufruct_core::notice::Notice;
+use usufruct_core::register::{Entry, Register};
+use usufruct_core::statement::StatementKind;
 use usufruct_core::wording::{Difference, Ease, ReadingLevel};
 
-use super::open_json;
+use super::{Link, open_json};
 use crate::Site;
 use crate::fault::Fault;
 use crate::page::{Page, show};
 use crate::site::blocking;
+
+#[derive(Template)]
+#[template(path = "notices.html")]
+struct NoticesPage {
+    page: Page,
+    notices: Vec<ShownNotice>,
+}
+
+/// A notice as the list has it.
+struct ShownNotice {
+    entry: Entry<Notice>,
+    mandate: Link,
+    /// Whether it explains the present revision of its mandate.
+    holds: bool,
+}
 
 #[derive(Template)]
 #[template(path = "notice.html")]
@@ -38,6 +55,26 @@ struct Shown {
     /// The revision whose notice came before, and what this one says otherwise.
     before: Option<u64>,
     differences: Vec<Difference>,
+}
+
+/// All of them: first those that hold, the newest first.
+pub(super) async fn list(State(site): State<Arc<Site>>, page: Page) -> Response {
+    let register = site.app.register();
+    let shown = |entry: &Entry<Notice>| {
+        let mandate = register.mandates.get(&entry.body.mandate);
+        ShownNotice {
+            mandate: Link::object(&register, &page, StatementKind::Mandate, entry.body.mandate.as_str()),
+            holds: mandate.is_some_and(|mandate| mandate.hash == entry.body.mandate_hash),
+            entry: entry.clone(),
+        }
+    };
+    let mut notices: Vec<_> = register.notices.values().map(shown).collect();
+    notices.sort_by_key(|shown| (!shown.holds, std::cmp::Reverse(shown.entry.index)));
+    show(&NoticesPage { page, notices })
+}
+
+pub(super) async fn list_json(State(site): State<Arc<Site>>) -> Response {
+    open_json(&site.app.register().notices.values().collect::<Vec<_>>())
 }
 
 pub(super) async fn page(State(site): State<Arc<Site>>, page: Page, Path(id): Path<String>) -> Result<Response, Fault> {

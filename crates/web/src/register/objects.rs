@@ -9,7 +9,7 @@ use super::Link;
 use crate::page::Page;
 
 /// The lists of the register by the last part of their addresses, each with the kinds of objects that it tells about.
-pub(super) static LISTS: [(&str, &[StatementKind]); 18] = [
+pub(super) static LISTS: [(&str, &[StatementKind]); 19] = [
     ("agencies", &[StatementKind::Agency]),
     ("agreements", &[StatementKind::Agreement]),
     ("assessments", &[StatementKind::Assessment]),
@@ -17,7 +17,7 @@ pub(super) static LISTS: [(&str, &[StatementKind]); 18] = [
     ("blocks", &[StatementKind::DataBlock]),
     ("breaches", &[StatementKind::Breach]),
     ("cameras", &[StatementKind::Camera]),
-    ("cases", &[StatementKind::Ruling]),
+    ("cases", &[StatementKind::CaseTally, StatementKind::Ruling]),
     ("certificates", &[StatementKind::Certificate, StatementKind::Uncertified]),
     ("contracts", &[StatementKind::Contract, StatementKind::Check]),
     ("counts", &[StatementKind::Incident, StatementKind::Stoppage]),
@@ -26,6 +26,7 @@ pub(super) static LISTS: [(&str, &[StatementKind]); 18] = [
     ("log", &[StatementKind::Log, StatementKind::Verifier]),
     ("mandates", &[StatementKind::Mandate, StatementKind::Notice]),
     ("meetings", &[StatementKind::Meeting]),
+    ("notices", &[StatementKind::Notice]),
     ("orders", &[StatementKind::Order, StatementKind::Payment]),
     ("services", &[StatementKind::Service]),
 ];
@@ -64,6 +65,10 @@ impl Link {
             StatementKind::Camera => {
                 id.parse().ok().and_then(|key| register.cameras.get(&key)).map(|entry| Self::camera(page, entry))
             }
+            StatementKind::CaseTally => id.parse().ok().and_then(|key| register.case_tallies.get(&key)).map(|entry| Self {
+                to: format!("/register/cases#{id}"),
+                words: format!("{}, {}", Self::agency(register, page, &entry.body.agency).words, entry.body.month),
+            }),
             StatementKind::Certificate => id.parse().ok().and_then(|key| register.certificates.get(&key)).map(|entry| {
                 let about = entry.body.mandate.as_ref().and_then(|mandate| mandate.parse().ok());
                 let about = about.map(|mandate| mandate_title(register, page, &mandate));
@@ -136,6 +141,7 @@ impl Page {
             StatementKind::BodyAudit => fl!(self.messages, "thing-body-audit"),
             StatementKind::Breach => fl!(self.messages, "thing-breach"),
             StatementKind::Camera => fl!(self.messages, "thing-camera"),
+            StatementKind::CaseTally => fl!(self.messages, "thing-case-tally"),
             StatementKind::Certificate => fl!(self.messages, "thing-certificate"),
             StatementKind::Check => fl!(self.messages, "thing-check"),
             StatementKind::Contract => fl!(self.messages, "thing-contract"),

@@ -8,11 +8,13 @@ use axum::extract::State;
 use axum::response::Response;
 use i18n_embed_fl::fl;
 use serde::Serialize;
+use serde_json::json;
 use usufruct_core::id::MandateId;
 use usufruct_core::register::Register;
 use usufruct_core::statement::StatementKind;
 use usufruct_core::tally::Day;
 
+use super::derived::{Basis, Row};
 use super::export::csv_of;
 use super::{Link, open_json};
 use crate::Site;
@@ -23,6 +25,7 @@ use crate::page::{Page, show};
 #[template(path = "refusals.html")]
 struct RefusalsPage {
     page: Page,
+    basis: Basis,
     lines: Vec<(Refused, Link)>,
 }
 
@@ -36,6 +39,8 @@ struct Refused {
     /// Days on which it refused.
     days: u64,
     last_day: Day,
+    /// The leaf of the tally of each of these days, in the order of the log.
+    leaves: Vec<u64>,
 }
 
 impl Refused {
@@ -45,14 +50,14 @@ impl Refused {
     }
 }
 
-pub(super) async fn page(State(site): State<Arc<Site>>, page: Page) -> Response {
-    let register = site.app.register();
+pub(super) async fn page(State(site): State<Arc<Site>>, page: Page) -> Result<Response, Fault> {
+    let (basis, register) = Basis::now(&site).await?;
     let link = |line: Refused| {
         let mandate = Link::object(&register, &page, StatementKind::Mandate, line.mandate.as_str());
         (line, Link { to: format!("{}/tallies", mandate.to), words: mandate.words })
     };
     let lines = refused(&register).into_iter().map(link).collect();
-    show(&RefusalsPage { page, lines })
+    Ok(show(&RefusalsPage { page, basis, lines }))
 }
 
 pub(super) async fn json(State(site): State<Arc<Site>>) -> Response {
@@ -62,15 +67,43 @@ pub(super) async fn json(State(site): State<Arc<Site>>) -> Response {
 pub(super) async fn csv(State(site): State<Arc<Site>>) -> Result<Response, Fault> {
     let lines = refused(&site.app.register()).into_iter().map(|line| {
         let [least, most, days] = [line.at_least, line.at_most, line.days].map(|number| number.to_string());
-        vec![line.mandate.to_string(), line.clause, least, most, days, line.last_day.to_string()]
+        vec![line.mandate.to_string(), line.clause, least, most, days, line.last_day.to_string(), joined(&line.leaves)]
     });
-    csv_of(&["mandate", "clause", "at_least", "at_most", "days", "last_day"], lines)
+    csv_of(&["mandate", "clause", "at_least", "at_most", "days", "last_day", "leaves"], lines)
+}
+
+/// One row for each mandate and clause, which is as old as its last day.
+pub(super) fn rows(register: &Register, page: &Page) -> Vec<Row> {
+    let row = |line: Refused| {
+        let mandate = Link::object(register, page, StatementKind::Mandate, line.mandate.as_str());
+        Row {
+            id: format!("{}-{}", line.mandate, line.clause),
+            title: format!("{}: {}", mandate.words, page.clause(&line.clause)),
+            summary: format!("{}: {}", fl!(page.messages, "refusals-count"), line.sum()),
+            at: line.last_day.next().begins(),
+            about: format!("{}/tallies", mandate.to),
+            cells: vec![
+                ("mandate", json!(line.mandate)),
+                ("clause", json!(line.clause)),
+                ("at_least", json!(line.at_least)),
+                ("at_most", json!(line.at_most)),
+                ("days", json!(line.days)),
+                ("last_day", json!(line.last_day)),
+            ],
+            leaves: line.leaves,
+        }
+    };
+    refused(register).into_iter().map(row).collect()
+}
+
+fn joined(leaves: &[u64]) -> String {
+    leaves.iter().map(u64::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// The sums, the most refused first.
 fn refused(register: &Register) -> Vec<Refused> {
     let mut sums: BTreeMap<(&MandateId, &str), Refused> = BTreeMap::new();
-    for tally in register.tallies.values().map(|entry| &entry.body) {
+    for (tally, leaf) in register.tallies.values().map(|entry| (&entry.body, entry.index)) {
         for line in &tally.refusals {
             let sum = sums.entry((&tally.mandate, &line.clause)).or_insert_with(|| Refused {
                 mandate: tally.mandate.clone(),
@@ -79,14 +112,17 @@ fn refused(register: &Register) -> Vec<Refused> {
                 at_most: 0,
                 days: 0,
                 last_day: tally.day,
+                leaves: Vec::new(),
             });
             sum.at_least += line.count.least();
             sum.at_most += line.count.most();
             sum.days += 1;
             sum.last_day = sum.last_day.max(tally.day);
+            sum.leaves.push(leaf);
         }
     }
     let mut lines: Vec<Refused> = sums.into_values().collect();
+    lines.iter_mut().for_each(|line| line.leaves.sort_unstable());
     lines.sort_by(|one, other| other.at_most.cmp(&one.at_most).then_with(|| one.mandate.cmp(&other.mandate)));
     lines
 }

@@ -16,6 +16,7 @@ mod notices;
 mod office;
 mod ordered;
 mod oversight;
+mod reckoned;
 mod revisions;
 #[path = "../../../app/tests/common/vendors.rs"]
 mod vendors;
@@ -235,7 +236,11 @@ async fn every_page_in_both_languages() {
         "/register/certificates",
         "/register/breaches",
         "/me/breaches",
+        "/register/algorithms",
         "/register/cases",
+        "/register/delayed",
+        "/register/notices",
+        "/register/statistics",
         "/register/counts",
         "/register/drafts",
         "/register/mandates/mdt_library-card/tallies",

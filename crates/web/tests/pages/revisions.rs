@@ -135,6 +135,7 @@ async fn feeds_tell_what_changed_last() {
         "log",
         "mandates",
         "meetings",
+        "notices",
         "orders",
         "services",
     ] {

@@ -125,11 +125,11 @@ pub(super) fn party(issuer: &str, id: &AgencyId) -> Value {
 }
 
 /// A text in both languages.
-pub(super) fn words(text: &Text) -> Value {
+pub(in crate::register) fn words(text: &Text) -> Value {
     json!([{ "@value": text.en, "@language": "en" }, { "@value": text.zh_hant, "@language": "zh-Hant" }])
 }
 
-pub(super) fn moment(time: &str) -> Value {
+pub(in crate::register) fn moment(time: &str) -> Value {
     json!({ "@value": time, "@type": "xsd:dateTime" })
 }
 

@@ -8,14 +8,16 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
 use usufruct_app::elsewhere_counts;
-use usufruct_app::store::cases::Counted;
 use usufruct_core::body_audit::FindingStatus;
 use usufruct_core::id::AgencyId;
+use usufruct_core::key::KeyOf;
 use usufruct_core::register::Entry;
+use usufruct_core::statement::StatementKind;
 use usufruct_core::{Text, Time};
 
 use crate::Site;
 use crate::fault::Fault;
+use crate::register::keys::destroyed;
 use crate::site::blocking;
 
 type Answer = Result<Response, Fault>;
@@ -105,17 +107,6 @@ pub(super) async fn cameras(State(site): State<Arc<Site>>) -> Answer {
     })
 }
 
-/// One line for each office and kind of case.
-pub(super) async fn cases(State(site): State<Arc<Site>>) -> Answer {
-    let tallies = blocking(&site, |app| app.case_tallies()).await?;
-    let columns: Vec<&str> = ["agency", "kind"].into_iter().chain(Counted::WORDS.map(|(word, _)| word)).collect();
-    let lines = tallies.into_iter().map(|tally| {
-        let counts = tally.all().map(|(_, _, count)| count.to_string());
-        [tally.agency.to_string(), word(&tally.kind)].into_iter().chain(counts).collect()
-    });
-    csv_of(&columns, lines)
-}
-
 pub(super) async fn certificates(State(site): State<Arc<Site>>) -> Answer {
     let columns = ["cause", "mandate", "epoch_before", "epoch_after"];
     answer(site.app.register().certificates.values(), &columns, |body| {
@@ -201,6 +192,21 @@ pub(super) async fn incidents(State(site): State<Arc<Site>>) -> Answer {
     })
 }
 
+/// One line for each published key of a mandate or a pseudonym domain, with the certificate that says that it is gone.
+pub(super) async fn keys(State(site): State<Arc<Site>>) -> Answer {
+    let register = site.app.register();
+    let gone = destroyed(&register);
+    answer(register.keys.values(), &["of", "month", "commitment", "epoch", "gone_by"], |body| {
+        let month = body.month.map(|month| month.to_string()).unwrap_or_default();
+        let gone = gone.get(&body.commitment).map(|certificate| (*certificate).to_owned()).unwrap_or_default();
+        let of = match &body.of {
+            KeyOf::Mandate(mandate) => mandate.to_string(),
+            KeyOf::Sector(sector) => sector.clone(),
+        };
+        vec![of, month, body.commitment.to_string(), body.epoch.to_string(), gone]
+    })
+}
+
 pub(super) async fn laws(State(site): State<Arc<Site>>) -> Answer {
     let columns = ["jurisdiction", "title_en", "title_zh_hant", "status", "valid_from", "valid_until", "deadlines", "sources"];
     answer(site.app.register().lawpacks.values(), &columns, |body| {
@@ -210,6 +216,25 @@ pub(super) async fn laws(State(site): State<Arc<Site>>) -> Answer {
         let sources = list(body.sources.iter().map(|source| &source.url));
         vec![body.jurisdiction.clone(), en, zh, word(&body.status), body.valid_from.to_string(), until, deadlines, sources]
     })
+}
+
+/// The terms of the log and the verifier that is served, each in its present revision.
+pub(super) async fn log(State(site): State<Arc<Site>>) -> Answer {
+    let register = site.app.register();
+    let outlines = [StatementKind::Log, StatementKind::Verifier].into_iter().flat_map(|kind| register.outlines(kind));
+    let lines = outlines.map(|outline| {
+        let (rev, hash, leaf) = (outline.rev.to_string(), outline.hash.to_string(), outline.index.to_string());
+        vec![
+            outline.id.to_owned(),
+            rev,
+            outline.state.code().to_owned(),
+            outline.since.to_string(),
+            word(&outline.kind),
+            hash,
+            leaf,
+        ]
+    });
+    csv_of(&["id", "revision", "state", "since", "type", "hash", "leaf"], lines)
 }
 
 pub(super) async fn mandates(State(site): State<Arc<Site>>) -> Answer {
@@ -276,6 +301,15 @@ pub(super) async fn meetings(State(site): State<Arc<Site>>) -> Answer {
     })
 }
 
+/// The notices of all revisions of mandates.
+pub(super) async fn notices(State(site): State<Arc<Site>>) -> Answer {
+    let columns = ["mandate", "mandate_hash", "line_en", "line_zh_hant"];
+    answer(site.app.register().notices.values(), &columns, |body| {
+        let [en, zh] = words(&body.line);
+        vec![body.mandate.to_string(), body.mandate_hash.to_string(), en, zh]
+    })
+}
+
 /// One line for each mandate and day.
 pub(super) async fn tallies(State(site): State<Arc<Site>>) -> Answer {
     let columns = ["mandate", "day", "uses", "delayed", "irregular", "batches", "residents", "refusals"];
@@ -338,7 +372,7 @@ fn list(items: impl IntoIterator<Item = impl ToString>) -> String {
 }
 
 /// The word for it in statements.
-fn word(value: &impl Serialize) -> String {
+pub(in crate::register) fn word(value: &impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(Value::String(word)) => word,
         _ => String::new(),

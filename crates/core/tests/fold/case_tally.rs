@@ -1,0 +1,54 @@
+//! Case tallies: month after month without a gap, by the machine, once a month is over, and final.
+
+use super::*;
+use usufruct_core::time::{DAY, Month};
+
+const MACHINE: [(&str, &str); 1] = [("agc_operator", "automation")];
+
+fn body(agency: &str, month: Month) -> Value {
+    json!({"agency": agency, "month": month.to_string(), "counts": [
+        {"kind": "access", "what": "filed", "count": "31"}, {"kind": "access", "what": "in_time", "count": "1-9"}]})
+}
+
+fn draft(city: &City, id: &str, agency: &str, month: Month) -> Statement {
+    city.draft(StatementKind::CaseTally, id, "agc_operator", body(agency, month), &MACHINE)
+}
+
+#[test]
+fn the_machine_counts_each_month_of_a_body_once_it_is_over() {
+    const LIBRARY: &str = "agc_library";
+    let mut city = lawful();
+    let month = Month::of(city.now);
+    assert!(names(&refused(&city, draft(&city, "cst_1", LIBRARY, month)), "month", "not-over"));
+    city.now = month.next().begins();
+    let library = [("agc_library", "head"), ("agc_library", "privacy")];
+    let other = city.draft(StatementKind::CaseTally, "cst_1", LIBRARY, body(LIBRARY, month), &library);
+    assert!(names(&refused(&city, other), "by", "not-the-owner"), "nobody counts his own cases");
+    assert!(names(&refused(&city, draft(&city, "tly_1", LIBRARY, month)), "id", "malformed"));
+    assert!(names(&refused(&city, draft(&city, "cst_1", "agc_nobody", month)), "agency", "unknown"));
+    assert!(names(&refused(&city, draft(&city, "cst_1", LIBRARY, Month(0))), "month", "too-early"));
+    for (field, value, rule) in
+        [("count", json!("12"), "subtractable"), ("count", json!("0"), "nothing"), ("what", json!("filed"), "not-sorted")]
+    {
+        let mut counts = body(LIBRARY, month);
+        counts["counts"][1][field] = value;
+        counts["counts"].as_array_mut().unwrap().push(json!({"kind": "access", "what": "upheld", "count": "1-9"}));
+        let found = refused(&city, city.draft(StatementKind::CaseTally, "cst_1", "agc_operator", counts, &MACHINE));
+        assert!(found.iter().any(|problem| problem.rule == rule), "{rule}: {found:?}");
+    }
+    let first = draft(&city, "cst_1", LIBRARY, month);
+    city.apply(first).unwrap();
+    assert_eq!(city.register.last_case_tally(&LIBRARY.parse().unwrap()), Some(month));
+    assert_eq!(city.register.last_case_tally(&"agc_operator".parse().unwrap()), None);
+    // It is neither revised nor said again under another name, and no month is left out.
+    assert!(names(&refused(&city, draft(&city, "cst_1", LIBRARY, month)), "rev", "final"));
+    assert!(names(&refused(&city, draft(&city, "cst_2", LIBRARY, month)), "month", "not-next"));
+    city.now = city.now.plus(70 * DAY);
+    assert!(names(&refused(&city, draft(&city, "cst_2", LIBRARY, month.next().next())), "month", "not-next"));
+    for (id, month) in [("cst_2", month.next()), ("cst_3", month.next().next())] {
+        let next = draft(&city, id, LIBRARY, month);
+        city.apply(next).unwrap();
+    }
+    let again = Register::replay((0..).zip(&city.statements)).unwrap();
+    assert_eq!(serde_json::to_string(&again).unwrap(), city.json());
+}
