@@ -207,6 +207,127 @@ def breaches_and_rotations():
         accept_statement(name, why, statement("Rotation", "rot_1", body), problem)
 
 
+def watched_things():
+    """Bodies of cameras, agreements and what those say who watch: read whole, or refused for the one thing that `problem` names."""
+
+    def text(english, chinese):
+        return {"en": english, "zh-Hant": chinese}
+
+    def statement(kind, object_id, body):
+        return approve({"type": kind, "id": object_id, "rev": 1, "at": "2026-02-01T09:00:00Z", "by": "agc_operator", "body": body, "approvals": []})
+
+    def document(what):
+        return {"title": text("Report", "報告"), "sha256": named(what).hex(), "url": f"https://pass.example/{what}"}
+
+    def without(body, *fields):
+        return {key: value for key, value in body.items() if key not in fields}
+
+    camera = {
+        "authority": "agc_police", "installer": "agc_cloud", "applicant": "agc_parks", "permit_no": "2026-17",
+        "permit_until": "2027-02-01T00:00:00Z",
+        "location": {"place": text("North gate", "北門"), "latitude": "25.033964", "longitude": "121.564468", "precision_m": 5},
+        "direction": "south_west", "field": text("The gate.", "大門。"), "purpose_code": "public-safety", "px_per_m": 60,
+        "recording": {"kept": True, "days": 30}, "audio": False, "face_recognition": False, "joined_with_personal_data": False,
+        "live_view": {"roles": ["duty officer"], "plate_hash": named("plate").hex()},
+        "view_request_url": "https://police.example/view", "last_check": "2026-01-31T00:00:00Z",
+    }
+    asked_for = without(camera, "permit_no", "permit_until", "live_view", "last_check")
+    finding = {
+        "id": "access-rights", "severity": "high", "text": text("Former staff can sign in.", "離職人員仍可登入。"),
+        "due": "2026-04-01T00:00:00Z", "status": "open",
+    }
+    eased = {**finding, "severity": "low", "status": "mended", "answer": text("The accounts were closed.", "帳號已關閉。"),
+             "eased_because": text("They opened nothing.", "該帳號無任何權限。")}
+    audit = {
+        "auditor": "agc_oversight", "audited": "agc_library", "scope": text("Who may see loans.", "誰可查閱借閱紀錄。"),
+        "standard": "ISO/IEC 27001:2022", "done_at": "2026-01-20T00:00:00Z", "next_due": "2027-01-20T00:00:00Z",
+        "findings": [finding], "report": document("audit"),
+    }
+    ruling = {
+        "body": "agc_oversight", "office": "agc_library", "mandate": "mdt_library-card", "kind": "stop", "finding": "partly",
+        "remedy": "delete", "text": text("Reminders end with the last loan.", "最後一次借閱後即停止提醒。"),
+    }
+
+    def risk(kind):
+        return {"kind": kind, "what": text("It could.", "有此可能。"), "before": {"likelihood": 3, "severity": 4}, "after": {"likelihood": 1, "severity": 4}}
+
+    measure = {"what": text("Names go after a month.", "姓名一個月後刪除。"), "owner": "The office of readers", "due": "2026-03-01T00:00:00Z"}
+    assessment = {
+        "mandate": "mdt_library-card", "mandate_hash": named("mandate").hex(), "summary": text("Cards for readers.", "讀者證。"),
+        "description": text("A name is printed.", "印製姓名。"), "necessity": text("Books come back.", "圖書得以歸還。"),
+        "alternatives": [{"what": text("A deposit.", "押金。"), "rejected_because": text("The poor could not borrow.", "經濟弱勢者無法借閱。")}],
+        "people": text("Readers, many of them children.", "讀者，多為兒童。"),
+        "risks": [risk(kind) for kind in ["chilling", "discrimination", "error", "exclusion", "function_creep"]],
+        "measures": [measure, {**measure, "done_at": "2026-01-31T00:00:00Z"}],
+        "anonymity": [{"what": text("Counts of loans.", "借閱統計。"), "evidence": [document("counts")]}],
+        "residents": text("Forty wrote.", "四十人來函。"), "advice": text("Keep it short.", "從簡。"),
+        "dissent": text("One member would keep nothing.", "一名委員主張不留存。"), "residual": text("A leak of names.", "姓名外洩。"),
+        "decision": "continue", "review_due": "2026-12-01T00:00:00Z", "review_trigger": text("A breach.", "個資事故。"),
+    }
+    agreement = {
+        "title": text("Readers in the garden", "讀者入園"), "parties": ["agc_library", "agc_parks"],
+        "purpose": text("Readers enter free.", "讀者免費入園。"),
+        "legal_gateway": {"instrument": text("Culture ordinance", "文化自治條例"), "article": "9", "url": "https://law.example/9"},
+        "mandates": ["mdt_joined"], "blocks": ["blk_name"],
+        "transfers": [{"from": "svc_library", "to": "svc_parks", "why": text("Readers enter the garden.", "讀者入園。")}],
+        "frequency": text("Once a day", "每日一次"), "estimated_persons": 1000,
+        "safeguards": [text("Both log each transfer.", "雙方逐筆記錄。")], "due_diligence": [document("diligence")],
+        "commercial_firewall": text("No company sees it.", "公司不得接觸。"), "impact_assessment": "https://library.example/assessment",
+        "summary": text("The garden learns who is a reader.", "園方得知誰是讀者。"), "oversight_body": "agc_oversight",
+        "in_force_from": "2026-03-01T00:00:00Z", "sunset_at": "2027-03-01T00:00:00Z", "review_due": "2027-02-01T00:00:00Z",
+    }
+    reviewed = {**agreement, "continues": "agr_garden-2025", "reviews": [
+        {"at": "2026-01-31T00:00:00Z", "finding": text("It works.", "運作正常。"), "documents": [document("review")]}]}
+    order = {"body": "agc_oversight", "kind": "suspend", "target": "mdt_library-card", "reasons": text("Too much is asked.", "蒐集過多。")}
+    draw = {"from": "2026-01-01", "to": "2026-01-31", "days": 3, "chance": hashlib.sha256(named("secret")).hexdigest()}
+    recount = {**order, "kind": "audit", "comply_by": "2026-03-01T00:00:00Z", "draw": draw}
+    compelled = {
+        **order, "kind": "correct", "effective_at": "2026-02-02T00:00:00Z", "comply_by": "2026-03-01T00:00:00Z",
+        "evidence": [document("done")], "compulsion": [document("compelled")], "appeal_ref": "Court 2026-4",
+    }
+    step = {
+        "object": "mdt_library-card", "revision": named("mandate").hex(), "from": "active", "to": "suspended",
+        "reason": text("A laptop was lost.", "筆電遺失。"),
+    }
+    grounds = {**step, "breach": "brc_lost-laptop", "law": "Act 12", "evidence": [document("report")]}
+    for kind, object_id, name, why, body, problem in [
+        ("Camera", "cam_north-gate", "camera", "Every field of a camera there is.", camera, []),
+        ("Camera", "cam_north-gate", "camera-asked-for", "Who asks for it knows no permit yet.", asked_for, []),
+        ("Camera", "cam_north-gate", "camera-that-hears", "No camera hears.", {**camera, "audio": True}, ["audio", "forbidden"]),
+        ("Camera", "cam_north-gate", "camera-of-its-own-applicant", "Who permits it is another body than who asks for it.", {**camera, "applicant": "agc_police"}, ["applicant", "itself"]),
+        ("Camera", "cam_north-gate", "camera-with-an-altitude", "A place has four fields.", {**camera, "location": {**camera["location"], "altitude": "7"}}, ["location.altitude", "unknown-field"]),
+        ("BodyAudit", "bau_library", "body-audit", "What an auditor found at a body.", audit, []),
+        ("BodyAudit", "bau_library", "body-audit-eased", "A finding that was mended, and why it weighs less.", {**audit, "findings": [eased]}, []),
+        ("BodyAudit", "bau_library", "body-audit-of-itself", "No body audits itself.", {**audit, "auditor": "agc_library"}, ["auditor", "itself"]),
+        ("BodyAudit", "bau_library", "body-audit-accepted-in-silence", "Who does nothing about a finding says why.", {**audit, "findings": [{**finding, "status": "accepted"}]}, ["findings[0].answer", "missing"]),
+        ("Ruling", "rul_1", "ruling", "What a decision came to, in words that name nobody.", ruling, []),
+        ("Ruling", "rul_1", "ruling-dismissed", "A case of no mandate that came to nothing.", {**without(ruling, "mandate", "remedy"), "finding": "dismissed"}, []),
+        ("Ruling", "rul_1", "ruling-dismissed-with-a-remedy", "Nothing is ordered where nothing was found.", {**ruling, "finding": "dismissed"}, ["remedy", "dismissed"]),
+        ("Ruling", "rul_1", "ruling-with-a-case", "A ruling does not say whose case it was.", {**ruling, "case": "cas_7"}, ["case", "unknown-field"]),
+        ("Assessment", "dpi_library-card", "assessment", "Every question there is, with its answer.", assessment, []),
+        ("Assessment", "dpi_library-card", "assessment-without-what-may-be-left-out", "Nobody dissents and nothing is claimed to name nobody.", {**without(assessment, "dissent", "anonymity"), "decision": "prior_consultation"}, []),
+        ("Assessment", "dpi_library-card", "assessment-silent-of-a-risk", "Each of the five risks is weighed.", {**assessment, "risks": assessment["risks"][:-1]}, ["risks", "missing"]),
+        ("Agreement", "agr_garden", "agreement", "What two bodies agree on.", agreement, []),
+        ("Agreement", "agr_garden", "agreement-reviewed", "It goes on from another one, and was looked at.", reviewed, []),
+        ("Agreement", "agr_garden", "agreement-with-itself", "One body agrees with nobody.", {**agreement, "parties": ["agc_library"]}, ["parties", "alone"]),
+        ("Agreement", "agr_garden", "agreement-that-is-looked-at-too-late", "It is looked at before it ends.", {**agreement, "review_due": "2027-03-02T00:00:00Z"}, ["review_due", "outside"]),
+        ("Order", "ord_1", "order", "An order that the machine carries out.", order, []),
+        ("Order", "ord_1", "order-to-restrict", "Only these blocks may still be used.", {**order, "kind": "restrict", "blocks": ["blk_name"]}, []),
+        ("Order", "ord_1", "order-to-name", "An officer is named by the commitment of the event.", {**order, "kind": "disclose_actor", "comply_by": "2026-03-01T00:00:00Z", "events": [named("event").hex()]}, []),
+        ("Order", "ord_1", "order-to-recount", "From these days chance chooses, by a secret that the order binds.", recount, []),
+        ("Order", "ord_1", "order-appealed-and-enforced", "What was done about it is added by later revisions.", compelled, []),
+        ("Order", "ord_1", "order-to-lift", "It ends another order.", {**order, "kind": "lift", "lifts": "ord_0"}, []),
+        ("Order", "ord_1", "order-draw-backwards", "The first day comes before the last.", {**recount, "draw": {**draw, "to": "2025-12-31"}}, ["draw.to", "before-start"]),
+        ("Order", "ord_1", "order-draw-with-its-secret", "The secret is told afterwards.", {**recount, "draw": {**draw, "secret": named("secret").hex()}}, ["draw.secret", "unknown-field"]),
+        ("Order", "ord_1", "order-draw-of-a-suspension", "Only the audit of a mandate draws days.", {**order, "draw": draw}, ["draw", "other-kind"]),
+        ("StatusChange", "sta_1", "step", "A step with its reason alone.", step, []),
+        ("StatusChange", "sta_1", "step-with-grounds", "The breach, the article and the document on which it rests.", grounds, []),
+        ("StatusChange", "sta_1", "step-for-an-incident", "What it rests on is a breach.", {**grounds, "breach": "inc_1"}, ["breach", "malformed"]),
+        ("StatusChange", "sta_1", "step-with-a-bare-hash", "A document has a title.", {**grounds, "evidence": [without(document("report"), "title")]}, ["evidence[0].title", "missing"]),
+    ]:
+        accept_statement(name, why, statement(kind, object_id, body), problem)
+
+
 def statements():
     plain = operator()
     text = canonical(plain)
@@ -238,6 +359,7 @@ def statements():
         deep = [deep]
     accept_statement("nested-60-deep", "Sixty lists in each other.", with_body({"x": deep}))
     breaches_and_rotations()
+    watched_things()
     room = 65_000 - len(canonical(with_body({"x": ""})).encode())
     accept_statement("longest", "65,000 bytes of canonical JSON are the most.", with_body({"x": "x" * room}))
     refuse_json("one-byte-too-long", "65,001 bytes.", canonical(with_body({"x": "x" * (room + 1)})))

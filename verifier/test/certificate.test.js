@@ -4,8 +4,8 @@ import { createHash, generateKeyPairSync, sign } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";
 import { inSet, moment, verifyCertificate } from "../certificate.js";
-import { canonical as canonicalForm } from "../statement.js";
-import { fetchFrom, publish, signer } from "./support.js";
+import { canonical as canonicalForm, isApproved } from "../statement.js";
+import { fetchFrom, fromHex, publish, signer } from "./support.js";
 
 const ORIGIN = "city.example/log";
 const NEW_YEAR = "2026-01-01T00:00:00Z";
@@ -334,14 +334,22 @@ test("a statement has one form, and its hash is that of what stands there", asyn
   assert.deepEqual(codes(await verifyCertificate(asked, { fetchBytes: fetchFrom(files) })), { log: "unlogged" });
 });
 
-test("the canonical form and the hash are those of the shared vectors", () => {
+test("the canonical form, the hash and the signatures are those of the shared vectors", async () => {
   const folder = new URL("../../vectors/statements/", import.meta.url);
   const names = readdirSync(folder).filter((name) => name.startsWith("accept-"));
-  assert.ok(names.length > 8);
+  assert.ok(names.length > 50);
+  let signed_by = 0;
   for (const name of names) {
-    const { json, hash } = JSON.parse(readFileSync(new URL(name, folder), "utf8"));
+    const { json, hash, public: key } = JSON.parse(readFileSync(new URL(name, folder), "utf8"));
     const { approvals, ...signed } = JSON.parse(json);
     assert.equal(canonicalForm({ approvals, ...signed }), json, name);
     assert.equal(sha(canonicalForm(signed)).toString("hex"), hash, name);
+    if (!key) continue;
+    for (const approval of approvals) {
+      assert.equal(await isApproved(approval, { public: key }, fromHex(hash)), true, name);
+      assert.equal(await isApproved(approval, { public: key }, fromHex(hash).reverse()), false, name);
+      signed_by += 1;
+    }
   }
+  assert.ok(signed_by > 50);
 });
