@@ -110,6 +110,7 @@ mod usage;
 mod vendor;
 mod wishes;
 mod withdraw;
+mod withhold;
 
 pub use act::Acting;
 pub use actor::Actor;
