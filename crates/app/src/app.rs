@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 
 use arc_swap::ArcSwapOption;
-use usufruct_core::id::AgencyId;
+use usufruct_core::id::{AgencyId, CertificateId};
 use usufruct_core::logged::Recorder;
 use usufruct_core::ports::{Clock, Rng, random};
 use usufruct_core::register::Register;
@@ -29,6 +29,7 @@ use crate::log_publisher::{Announced, LogPublisher};
 use crate::pin_memory::PinMemory;
 use crate::spread::SPREAD;
 use crate::tag_index::Segments;
+use crate::withhold::withheld;
 use crate::{CardDoor, Error, House, RootPlace, VaultSetup, key_tree};
 
 /// How a pass is set up.
@@ -96,8 +97,9 @@ pub struct App {
     pub(crate) courier: ArcSwapOption<Box<dyn Courier>>,
     publishing: Mutex<()>,
     certifying: Mutex<()>,
-    /// How far this process has sealed copies on loan again, by mandate whose key is being replaced: the last resident.
-    rotating: Mutex<BTreeMap<u64, Option<u64>>>,
+    /// How far this process has come with the replacement of a mandate's key, or with what follows its destruction, by the certificate of the
+    /// erasure: the last resident. Not by mandate, or what one erasure came to would count for the next, if another process finished the first.
+    rotating: Mutex<BTreeMap<CertificateId, Option<u64>>>,
     /// Pseudonym domains whose pseudonyms are all being replaced.
     pub(crate) rotating_sectors: RwLock<BTreeSet<u64>>,
     resident_locks: Vec<Mutex<()>>,
@@ -268,6 +270,8 @@ impl App {
 
     /// Puts a new register in place of the old. Call it with the publishing lock held, or before anything runs.
     pub(crate) fn set_register(&self, register: Register) {
+        // First, so that nobody decides by a register that the vault does not follow yet.
+        self.vault.withhold(withheld(&register));
         let mut guard = self.register.write().unwrap_or_else(PoisonError::into_inner);
         *guard = (self.register_version.load(Ordering::SeqCst), Arc::new(register));
     }
@@ -293,12 +297,12 @@ impl App {
     }
 
     /// One replaces keys of mandates at a time. Answers how far each has come in this process.
-    pub(crate) fn rotating(&self) -> MutexGuard<'_, BTreeMap<u64, Option<u64>>> {
+    pub(crate) fn rotating(&self) -> MutexGuard<'_, BTreeMap<CertificateId, Option<u64>>> {
         self.rotating.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The same, or nothing while somebody does.
-    pub(crate) fn try_rotating(&self) -> Option<MutexGuard<'_, BTreeMap<u64, Option<u64>>>> {
+    pub(crate) fn try_rotating(&self) -> Option<MutexGuard<'_, BTreeMap<CertificateId, Option<u64>>>> {
         match self.rotating.try_lock() {
             Ok(guard) => Some(guard),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),

@@ -138,10 +138,15 @@ impl App {
     }
 
     /// Settles an order as far as one call may take, and notes how far it came.
-    fn settle_part(&self, progress: &mut BTreeMap<u64, Option<u64>>, number: u64, erasure: &Erasure) -> Result<(), Error> {
-        let mut after = progress.remove(&number).flatten();
+    fn settle_part(
+        &self,
+        progress: &mut BTreeMap<CertificateId, Option<u64>>,
+        number: u64,
+        erasure: &Erasure,
+    ) -> Result<(), Error> {
+        let mut after = progress.remove(&erasure.certificate).flatten();
         if !self.settle_order(number, erasure, &mut after)? {
-            progress.insert(number, after);
+            progress.insert(erasure.certificate.clone(), after);
         }
         Ok(())
     }

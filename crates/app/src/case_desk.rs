@@ -18,6 +18,7 @@ use usufruct_vault::Error as VaultError;
 use crate::app::AUTOMATION;
 use crate::brakes::masked;
 use crate::case::{Letter, Party, Place, Step, agency, checked, open, require_true};
+use crate::counter::needs_passkey;
 use crate::{App, Error};
 
 /// What officials of an office do at the desk. They sign its JSON, byte for byte.
@@ -132,7 +133,11 @@ impl App {
         for approval in approvals {
             let key = keys.iter().find(|key| key.id == approval.key && key.role != AUTOMATION && key.id != AUTOMATION);
             let key = key.filter(|key| approval.agency == *office && approval.verifies(&message, key));
-            officials.insert(key.ok_or_else(not_an_official)?.person().to_owned());
+            let key = key.ok_or_else(not_an_official)?;
+            if register.refuses_key(office, key, self.now()).is_some() {
+                return Err(needs_passkey());
+            }
+            officials.insert(key.person().to_owned());
         }
         if officials.is_empty() { Err(not_an_official()) } else { Ok(officials.into_iter().collect()) }
     }

@@ -114,13 +114,22 @@ impl App {
     pub(crate) fn clerk(&self, register: &Register, approval: &Approval, message: &Digest) -> Result<String, Error> {
         let is_ours = approval.agency == self.config.operator;
         let key = persons(register, &self.config.operator).find(|key| is_ours && key.id == approval.key);
-        key.filter(|key| approval.verifies(message, key)).map(|key| key.person().to_owned()).ok_or_else(|| {
+        let key = key.filter(|key| approval.verifies(message, key)).ok_or_else(|| {
             Error::refused(
                 "The request is not signed by a clerk of the operator.",
                 "Sign with the key of a person that stands in the operator's entry of the register.",
             )
-        })
+        })?;
+        if register.refuses_key(&self.config.operator, key, self.now()).is_some() {
+            return Err(needs_passkey());
+        }
+        Ok(key.person().to_owned())
     }
+}
+
+/// A person's key file approves nothing for a body of which the city demands passkeys.
+pub(crate) fn needs_passkey() -> Error {
+    Error::refused("The city takes passkeys alone of people of this body.", "Approve with your passkey.")
 }
 
 /// For whom the clerks at a counter act, and how they are masked.

@@ -111,6 +111,7 @@ mod usage;
 mod vendor;
 mod wishes;
 mod withdraw;
+mod withhold;
 
 pub use act::Acting;
 pub use actor::Actor;

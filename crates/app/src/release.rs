@@ -470,10 +470,10 @@ impl App {
     }
 }
 
-/// Why a logged use opened nothing: the resident withdrew or the mandate ended between the two.
+/// Why a logged use opened nothing: the resident withdrew, or the mandate ended or was suspended between the two.
 pub(crate) fn unopened(error: VaultError, index: u64) -> Error {
     match error {
-        VaultError::NoKey { .. } | VaultError::NoLoan | VaultError::Stale => Error::Unopened { index },
+        VaultError::NoKey { .. } | VaultError::NoLoan | VaultError::Stale | VaultError::Withheld => Error::Unopened { index },
         other => other.into(),
     }
 }

@@ -24,8 +24,8 @@ pub struct Rotated {
     pub closed: u64,
 }
 
-/// How far each mandate whose key is being replaced has come in this process.
-type Progress<'a> = MutexGuard<'a, BTreeMap<u64, Option<u64>>>;
+/// How far each erasure has come in this process, by its certificate: up to which resident, and `None` where it has only begun.
+type Progress<'a> = MutexGuard<'a, BTreeMap<CertificateId, Option<u64>>>;
 
 impl App {
     /// Puts a fresh root in the place of the present one: what anybody holds of the old one fits nothing any more.
@@ -132,22 +132,22 @@ impl App {
         let mandate = erasure.mandate.ok_or_else(|| Error::Corrupt { what: "erasures.mandate".to_owned() })?;
         let own = self.vault.mandate_commitment(mandate)?.ok_or_else(no_key)?;
         if !erasure.commitments.contains(&own) {
-            progress.remove(&mandate);
+            progress.remove(&erasure.certificate);
             self.certify_rotation(erasure)?;
             return Ok(true);
         }
-        let Some(after) = progress.get(&mandate).copied() else {
+        let Some(after) = progress.get(&erasure.certificate).copied() else {
             self.while_it_lives(mandate, || {
                 self.vault.stage_rotation(mandate, self.rng())?;
                 self.publish_new_keys()
             })?;
             // Whoever saw no new key when she sealed something has stored it by then.
             self.wait_for_residents();
-            progress.insert(mandate, None);
+            progress.insert(erasure.certificate.clone(), None);
             return Ok(false);
         };
         match self.seal_part(mandate, after, rotated)? {
-            Some(last) => drop(progress.insert(mandate, Some(last))),
+            Some(last) => drop(progress.insert(erasure.certificate.clone(), Some(last))),
             None => self.while_it_lives(mandate, || self.replace_key(mandate, erasure))?,
         }
         Ok(false)

@@ -188,6 +188,57 @@ fn between(city: &City, readings: usize, publication: Publication) {
     city.clock.after(readings, move || drop(app.publish(&publication).unwrap()));
 }
 
+/// What was decided and logged before an order opens nothing after it: the vault refuses by itself, whatever was decided.
+#[test]
+fn the_vault_withholds_the_key_of_what_was_suspended_meanwhile() {
+    on_both("withheld", |dir, url| {
+        let city = City::found(dir, url);
+        city.publish_watch();
+        let mut watched = library_card();
+        watched["oversight_body"] = json!(WATCH);
+        // Such a use waits for a checkpoint between the log and the vault, and reads the clock meanwhile.
+        watched["gate"] = json!("published");
+        city.publish_mandate(WATCHED, watched);
+        let resident = city.enrol(1)[0];
+        city.app.consent_at_counter(resident, &service(), &WATCHED.parse().unwrap(), &[]).unwrap();
+        let subject = city.app.subject(resident, &service()).unwrap();
+        let two = city.watchers();
+        let mut withheld = 0;
+        for readings in 0.. {
+            let (id, lift) = (format!("ord_s{readings}"), format!("ord_l{readings}"));
+            let body =
+                json!({"body": WATCH, "kind": "suspend", "target": WATCHED, "reasons": text("It goes beyond its purpose.")});
+            let mut statement = city.app.statement(StatementKind::Order, &id, &WATCH.parse().unwrap(), body, city.app.now());
+            two.iter().for_each(|signer| statement.approve(signer).unwrap());
+            let app = std::sync::Arc::clone(&city.app);
+            city.clock.after(readings, move || drop(app.publish(&Publication { statements: vec![statement] }).unwrap()));
+            let outcome = city.app.release(&request(&city, &subject));
+            city.clock.after(usize::MAX, || {});
+            let is_suspended = city.app.register().orders.contains_key(&id.parse().unwrap());
+            match outcome {
+                Ok(_) if !is_suspended => break,
+                // The order came when everything was handed out already.
+                Ok(_) => {}
+                Err(Error::Unpermitted(clauses)) => assert_eq!(clauses, [Clause::Order]),
+                Err(Error::Unopened { .. }) => {
+                    withheld += 1;
+                    let lines = city.app.footprint(resident).unwrap().lines;
+                    let last: Vec<_> = lines.iter().rev().take(2).map(|line| line.event.as_ref().unwrap()).collect();
+                    assert_eq!(
+                        (last[1].kind, last[0].reason.as_str()),
+                        (Kind::Use, "use-failed"),
+                        "she reads that nothing was handed out"
+                    );
+                }
+                Err(other) => panic!("another error: {other}"),
+            }
+            order(&city, &lift, json!({"kind": "lift", "lifts": id}), &two).unwrap();
+            assert_eq!(clauses(&city, &subject), [], "with the lift it opens again");
+        }
+        assert!(withheld > 0, "no order came between the log and the vault");
+    });
+}
+
 #[test]
 fn a_restriction_leaves_what_it_names_and_duties_become_overdue_by_the_clock() {
     on_both("restricted", |dir, url| {

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::draft::{Draft, Problem};
 use crate::id::AgencyId;
+use crate::register::Register;
 use crate::webauthn::Passkey;
 use crate::{Text, Time};
 
@@ -29,6 +30,16 @@ pub struct Agency {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub source_systems: Vec<SourceSystem>,
     pub signing_keys: Vec<SigningKey>,
+    /// Of the operator: of which bodies people approve by passkeys alone, and from when on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub passkeys_from: Vec<PasskeysFrom>,
+}
+
+/// From this moment on key files of people approve nothing for a body. Those of machines go on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PasskeysFrom {
+    pub body: AgencyId,
+    pub from: Time,
 }
 
 /// A system of a body that uses data of residents.
@@ -139,6 +150,19 @@ impl Agency {
             (webauthn.is_some() == is_passkey).then_some(())?;
             Some(SigningKey { id: id?, role: role?, public: public?, holder, webauthn })
         });
+        let passkeys_from: Vec<PasskeysFrom> = draft.optional_objects("passkeys_from", |demand| {
+            let body = demand.parse("body", "Name the body, as `agc_library`.");
+            let from = demand.time("from", "Say from when on its people approve by passkeys alone.");
+            Some(PasskeysFrom { body: body?, from: from? })
+        });
+        if !passkeys_from.is_empty() && kind != Some(AgencyKind::Operator) {
+            let message = "Only the operator says who approves by passkeys alone. Take this out.";
+            draft.note("passkeys_from", "not-the-operator", message.into());
+        }
+        let demanded: BTreeSet<_> = passkeys_from.iter().map(|demand| &demand.body).collect();
+        if demanded.len() != passkeys_from.len() {
+            draft.note("passkeys_from", "twice", "A body is there twice. Name each once.".into());
+        }
         let mut ids: Vec<_> = signing_keys.iter().map(|key| &key.id).collect();
         ids.sort_unstable();
         if ids.windows(2).any(|pair| pair[0] == pair[1]) {
@@ -170,11 +194,31 @@ impl Agency {
             parent,
             source_systems,
             signing_keys,
+            passkeys_from,
         })
+    }
+
+    /// Whether people in two roles hold passkeys, so that the body can go on without key files.
+    pub fn has_passkeys(&self) -> bool {
+        let roles = self.signing_keys.iter().filter(|key| key.webauthn.is_some()).map(|key| &key.role);
+        roles.collect::<BTreeSet<_>>().len() > 1
     }
 
     /// The signing key with this name.
     pub fn key(&self, id: &str) -> Option<&SigningKey> {
         self.signing_keys.iter().find(|key| key.id == id)
+    }
+}
+
+impl Register {
+    /// Since when people of a body approve by passkeys alone, if they have to at `at`.
+    pub fn passkeys_since(&self, body: &AgencyId, at: Time) -> Option<Time> {
+        let demands = self.operator().map_or(&[][..], |operator| &operator.body.passkeys_from);
+        demands.iter().find(|demand| demand.body == *body && demand.from <= at).map(|demand| demand.from)
+    }
+
+    /// Since when a key of a body approves nothing, because it is a person's key file and the city demands passkeys of that body.
+    pub fn refuses_key(&self, body: &AgencyId, key: &SigningKey, at: Time) -> Option<Time> {
+        if key.webauthn.is_some() || key.role == AUTOMATION { None } else { self.passkeys_since(body, at) }
     }
 }

@@ -426,6 +426,20 @@ impl Register {
             .all(|order| order.body.kind != OrderKind::Suspend && blocks.clone().all(|block| order.body.blocks.contains(block)))
     }
 
+    /// The orders that suspend an object and are not lifted at once, each with the later day on which it binds and that on which it is lifted, where
+    /// there is one.
+    pub fn suspensions(&self, target: &str) -> impl Iterator<Item = (Option<Time>, Option<Time>)> {
+        let about = self.bound.get(target).map_or(&[][..], Vec::as_slice);
+        about.iter().filter_map(|id| {
+            let order = self.orders.get(id).filter(|order| order.body.kind == OrderKind::Suspend)?;
+            let until = match self.lifts.get(id).and_then(|lift| self.orders.get(lift)) {
+                Some(lift) => Some(lift.body.effective_at?),
+                None => None,
+            };
+            Some((order.body.effective_at, until))
+        })
+    }
+
     /// Whether an order that is not lifted at `now` suspends an object.
     pub fn is_suspended_by_order(&self, target: &str, now: Time) -> bool {
         self.binding(target, now).any(|order| order.body.kind == OrderKind::Suspend)

@@ -12,10 +12,12 @@ use common::{City, agency_body, cases, lawful, library_card, names, vectors};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
+use usufruct_core::Time;
 use usufruct_core::agency::{Agency, SigningKey};
 use usufruct_core::draft::Problem;
 use usufruct_core::hash::sha256;
 use usufruct_core::statement::{Approval, SigningKeys, Statement, StatementKind, Tried};
+use usufruct_core::time::DAY;
 use usufruct_core::webauthn::{Member, client_data_members};
 
 /// A key as an agency's statement names it.
@@ -193,6 +195,68 @@ fn an_approval_tried_before_the_key_lost_its_page_is_tried_again() {
     city.apply(city.draft(StatementKind::Agency, "agc_library", "agc_operator", body, &approvals)).unwrap();
     let problems = city.register.apply_tried(&tried, 100).unwrap_err();
     assert!(names(&problems, "approvals[0]", "not-valid"), "{problems:?}");
+}
+
+/// A city that demands passkeys of the people of a body: key files of people approve nothing for it from that day on, those of machines do.
+#[test]
+fn from_its_day_on_the_city_takes_passkeys_alone() {
+    let (mut city, phone, _, officer) = city();
+    let operator = |city: &City, change: &dyn Fn(&mut Value)| {
+        let mut body = json!(city.register.agencies[&"agc_operator".parse().unwrap()].body);
+        change(&mut body);
+        city.draft(
+            StatementKind::Agency,
+            "agc_operator",
+            "agc_operator",
+            body,
+            &[("agc_operator", "head"), ("agc_operator", "privacy")],
+        )
+    };
+    let now = draft(&city, "mdt_other").at;
+    let demand = |body: &str, from: Time| json!([{"body": body, "from": from}]);
+    let refused = |city: &City, demand: Value| {
+        let statement = operator(city, &|body| body["passkeys_from"] = demand.clone());
+        city.register.check(&statement).unwrap_err()
+    };
+    assert!(names(&refused(&city, demand("agc_parks", now)), "passkeys_from[0].body", "no-passkeys"), "nobody is locked out");
+    assert!(names(&refused(&city, demand("agc_operator", now)), "passkeys_from[0].body", "no-passkeys"));
+    assert!(!refused(&city, demand("agc_nobody", now)).is_empty());
+    assert!(names(&refused(&city, demand("agc_library", now.plus(-DAY))), "passkeys_from[0].from", "past"));
+    // Only the operator says so.
+    let mut own = json!(city.register.agencies[&"agc_library".parse().unwrap()].body);
+    own["passkeys_from"] = demand("agc_library", now);
+    assert!(names(&Agency::read(&own).unwrap_err(), "passkeys_from", "not-the-operator"));
+
+    let files = |city: &City, at: Time| {
+        let mut statement = draft(city, "mdt_other");
+        statement.at = at;
+        for key in ["head", "privacy"] {
+            statement.approve(&common::signer("agc_library", key)).unwrap();
+        }
+        city.register.check(&statement)
+    };
+    let from = now.plus(DAY);
+    let statement = operator(&city, &|body| body["passkeys_from"] = demand("agc_library", from));
+    city.apply(statement).unwrap();
+    assert!(files(&city, from.plus(-1)).is_ok(), "its day has not come");
+    let problems = files(&city, from).unwrap_err();
+    assert!(names(&problems, "approvals[0]", "key-file") && names(&problems, "approvals", "too-few"), "{problems:?}");
+    assert!(problems.iter().any(|problem| problem.message.contains(&from.to_string())), "it says since when");
+    let mut statement = draft(&city, "mdt_other");
+    statement.at = from;
+    let hash = [statement.hash().unwrap()];
+    statement.approvals = vec![phone.approve("agc_library", "phone", &hash), officer.approve("agc_library", "officer", &hash)];
+    assert!(city.register.check(&statement).is_ok());
+    // The body cannot come to be without passkeys, and others go on as before.
+    let mut without = json!(city.register.agencies[&"agc_library".parse().unwrap()].body);
+    without["signing_keys"].as_array_mut().unwrap().truncate(4);
+    let approvals = [("agc_operator", "head"), ("agc_operator", "privacy"), ("agc_library", "head")];
+    let statement = city.draft(StatementKind::Agency, "agc_library", "agc_operator", without, &approvals);
+    assert!(names(&city.register.check(&statement).unwrap_err(), "signing_keys", "no-passkeys"));
+    // What the operator demanded it can take back.
+    let statement = operator(&city, &|body| drop(body.as_object_mut().unwrap().remove("passkeys_from")));
+    city.apply(statement).unwrap();
+    assert!(files(&city, from).is_ok());
 }
 
 /// `text` in base64url with one bit of what it means turned over.

@@ -142,6 +142,9 @@ pub enum Error {
     /// Fewer officers than the escrow asks for.
     #[error("There are {given} officers, and {needed} are needed. Ask more of them.")]
     TooFewOfficers { given: usize, needed: usize },
+    /// The mandate is suspended, so its key opens nothing.
+    #[error("The key of the mandate is withheld while the mandate is suspended. Nothing opens until the suspension is lifted.")]
+    Withheld,
     /// The seal does not open under the keys there are.
     #[error("The seal does not open. The keys were destroyed, or the bytes were changed or belong elsewhere.")]
     Unreadable,

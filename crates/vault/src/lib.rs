@@ -96,4 +96,4 @@ pub use keyring::{FOOTPRINT_KEYS_LEN, Keyring};
 pub use pseudonym::{Seeds, Subject};
 pub use scrub::scrub;
 pub use tree::{Epoch, Erased, HouseKey, Key, KeyId, KeyTree, SlotClass, State, Trace, commit_key};
-pub use vault::{Again, Enrolled, Vault, Way, Withdrawal};
+pub use vault::{Again, Enrolled, Vault, Way, Withdrawal, Withheld};

@@ -10,6 +10,7 @@ mod month;
 mod notice;
 mod open;
 mod rotate;
+mod withhold;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -37,6 +38,7 @@ use crate::tree::{Epoch, Erased, HouseKey, Key, KeyId, KeyTree, SlotClass, State
 pub use convert::Way;
 pub use erase::Withdrawal;
 pub use rotate::Again;
+pub use withhold::Withheld;
 
 /// The key tree behind its door.
 pub struct Vault {
@@ -51,6 +53,8 @@ pub struct Vault {
     canaries: Mutex<BTreeMap<u64, Canary>>,
     /// How the pseudonyms of each sector are made. A sector that is not here has none, so that none is made in a wrong way.
     sectors: RwLock<BTreeMap<u64, KnownSector>>,
+    /// When the keys of which mandates open nothing. `None` until the vault was told.
+    withheld: RwLock<Option<BTreeMap<u64, Vec<Withheld>>>>,
 }
 
 /// Whoever wants to know when keys are closed.
@@ -76,7 +80,8 @@ pub struct Enrolled {
 }
 
 impl Vault {
-    /// A vault over `tree` that believes the recorder `gate` belongs to. Makes the house keys if they are missing.
+    /// A vault over `tree` that believes the recorder `gate` belongs to. Makes the house keys if they are missing. Nothing that is lent opens before
+    /// [`Vault::withhold`] was called.
     pub fn new(tree: Box<dyn KeyTree>, gate: Gate, rng: &dyn Rng) -> Result<Self> {
         let vault = Self {
             tree,
@@ -86,6 +91,7 @@ impl Vault {
             watch: None,
             canaries: Mutex::default(),
             sectors: RwLock::default(),
+            withheld: RwLock::default(),
         };
         for key in [HouseKey::SeedIndex, HouseKey::Session] {
             vault.ensure(KeyId::House(key), rng)?;

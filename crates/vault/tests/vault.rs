@@ -1,5 +1,6 @@
 //! The promises of the vault, through its public face and with its keys on disk.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +15,7 @@ use usufruct_core::service::PseudonymMode;
 use usufruct_core::{Digest, Time};
 use usufruct_vault::keytree::{PageFile, PageTree};
 use usufruct_vault::roots::{Disk, FileRoots};
-use usufruct_vault::{Again, Epoch, Error, KeyTree, Keyring, Seeds, SlotClass, Vault};
+use usufruct_vault::{Again, Epoch, Error, KeyTree, Keyring, Seeds, SlotClass, Vault, Withheld};
 
 struct Seeded(u64, AtomicU64);
 
@@ -118,6 +119,7 @@ impl House {
         let rng = seeded(seed);
         let (recorder, gate) = pair(&rng);
         let vault = Vault::new(tree, gate, &rng).unwrap();
+        vault.withhold(BTreeMap::new());
         let mut house = Self { vault, recorder, rng, rows: Rows::default() };
         let enrolled = house.vault.enrol_many(RESIDENTS.len(), &house.rng).unwrap();
         for mandate in MANDATES {
@@ -340,7 +342,63 @@ fn rows_that_open(folder: &Folder, rows: &Rows) -> Vec<(u64, u64)> {
     let rng = seeded(7);
     let (recorder, gate) = pair(&rng);
     let vault = Vault::new(tree_in(&folder.0), gate, &rng).unwrap();
+    vault.withhold(BTreeMap::new());
     House { vault, recorder, rng, rows: Rows::default() }.open_all(rows)
+}
+
+/// Whoever asks, and whatever the register says elsewhere: a use that is in the log opens nothing of a mandate that is suspended.
+#[test]
+fn the_key_of_a_suspended_mandate_is_withheld() {
+    let house = memory_house(1);
+    let keyring = house.keyring(1).unwrap();
+    let month = 72;
+    house.vault.create_month_key(7, month, &house.rng).unwrap();
+    let library: AgencyId = "agc_library".parse().unwrap();
+    let deposit = house.vault.seal_deposit(&keyring, 7, month, &block(), &library, b"a loan", &house.rng).unwrap();
+    let at = |seconds: i64| Time::from_micros(seconds * 1_000_000);
+    let open = |mandate: u64, at: Time| {
+        let logged = logged(&house.recorder, &keyring, Event { at, ..event(mandate, 0) });
+        let sealed = &house.rows.lent.iter().find(|(resident, of, _)| (*resident, *of) == (1, mandate)).unwrap().2;
+        house.vault.open(&logged, &keyring, 1, mandate, mandate_hash(mandate), &block(), sealed).map(|plain| plain.to_vec())
+    };
+    let open_deposit = |at: Time| {
+        let logged = logged(&house.recorder, &keyring, Event { at, ..event(7, 0) });
+        house
+            .vault
+            .open_deposit(&logged, &keyring, 7, month, mandate_hash(7), &block(), Some(&library), &deposit)
+            .map(|plain| plain.to_vec())
+    };
+    assert_eq!((open(7, at(5)).unwrap(), open_deposit(at(5)).unwrap()), (plain(1, 7), b"a loan".to_vec()));
+
+    house.vault.withhold(BTreeMap::from([(7, vec![Withheld { from: None, until: None }])]));
+    for time in [at(0), at(5), at(1_000_000_000)] {
+        assert!(matches!(open(7, time), Err(Error::Withheld)), "whatever time the use names");
+        assert!(matches!(open_deposit(time), Err(Error::Withheld)));
+    }
+    assert_eq!(open(8, at(5)).unwrap(), plain(1, 8), "another mandate goes on");
+    // What is hers she reads, what is corrected is sealed again, and nothing is lost by it.
+    assert!(house.vault.open_own_deposit(&keyring, 7, month, &block(), Some(&library), &deposit).is_ok());
+    assert!(house.vault.lend_block(&keyring, 1, 7, &block(), b"new", &house.rng).is_ok());
+
+    // An order of a later day, and a lift of a day after that.
+    house.vault.withhold(BTreeMap::from([(7, vec![Withheld { from: Some(at(10)), until: Some(at(20)) }])]));
+    assert!(open(7, at(9)).is_ok() && open(7, at(20)).is_ok());
+    assert!(matches!(open(7, at(10)), Err(Error::Withheld)) && matches!(open(7, at(19)), Err(Error::Withheld)));
+    house.vault.withhold(BTreeMap::new());
+    assert_eq!(open(7, at(15)).unwrap(), plain(1, 7));
+}
+
+/// After a start nobody knows yet what is suspended.
+#[test]
+fn a_vault_that_was_told_nothing_opens_nothing() {
+    let folder = Folder::new();
+    let rows = House::new(tree_in(&folder.0), 3).rows;
+    let rng = seeded(7);
+    let (recorder, gate) = pair(&rng);
+    let house = House { vault: Vault::new(tree_in(&folder.0), gate, &rng).unwrap(), recorder, rng, rows: Rows::default() };
+    assert_eq!(house.open_all(&rows), []);
+    house.vault.withhold(BTreeMap::new());
+    assert_eq!(house.open_all(&rows).len(), rows.lent.len());
 }
 
 /// The crash story of a withdrawal: both keyrings are stored, and one of them opens whenever the crash comes.

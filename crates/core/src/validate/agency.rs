@@ -32,6 +32,7 @@ pub(super) fn agency(check: &mut Check<'_>) -> Option<Content> {
             check.note("parent", "security-body", message.into());
         }
     }
+    passkeys(check, &id, &body);
     match register.operator() {
         None if body.kind != AgencyKind::Operator || statement.by != id => {
             check.note(
@@ -79,4 +80,36 @@ pub(super) fn agency(check: &mut Check<'_>) -> Option<Content> {
         }
     }
     Some(Content::Agency(id, body))
+}
+
+/// Passkeys are demanded of bodies that have them and from a day that is not over, and a body of which they are demanded keeps them: nobody is locked
+/// out.
+fn passkeys(check: &mut Check<'_>, id: &AgencyId, body: &Agency) {
+    let (register, at) = (check.register, check.statement.at);
+    let operator = register.operator();
+    for (i, demand) in body.passkeys_from.iter().enumerate() {
+        let stands = operator.is_some_and(|operator| operator.body.passkeys_from.contains(demand));
+        let agency = if demand.body == *id { Some(body) } else { register.agencies.get(&demand.body).map(|entry| &entry.body) };
+        match agency {
+            None => check.unknown(&format!("passkeys_from[{i}].body"), &demand.body, "agency"),
+            Some(agency) if !agency.has_passkeys() => {
+                let message = format!(
+                    "No two offices of `{}` have passkeys, so nobody could approve for it any more. Put passkeys into its entry first.",
+                    demand.body
+                );
+                check.note(&format!("passkeys_from[{i}].body"), "no-passkeys", message);
+            }
+            Some(_) => {}
+        }
+        if !stands && demand.from < at {
+            let message =
+                "That day is over, and what was approved since then stands. Name the day of this statement or a later one.";
+            check.note(&format!("passkeys_from[{i}].from"), "past", message.into());
+        }
+    }
+    let is_demanded = operator.is_some_and(|operator| operator.body.passkeys_from.iter().any(|demand| demand.body == *id));
+    if is_demanded && operator.is_some_and(|operator| operator.id != id.as_str()) && !body.has_passkeys() {
+        let message = "The city takes passkeys alone of this body, and no two offices would have one. Keep passkeys of people in two roles.";
+        check.note("signing_keys", "no-passkeys", message.into());
+    }
 }

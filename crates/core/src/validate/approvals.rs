@@ -48,9 +48,19 @@ impl<'a> Check<'a> {
             let is_allowed = allowed.contains(&&approval.agency);
             let agency = self.register.agencies.get(&approval.agency).filter(|_| is_allowed);
             match agency.and_then(|agency| agency.body.key(&approval.key)) {
-                Some(key) if self.is_valid(i, key) => {
-                    roles.insert((approval.agency.clone(), key.role.as_str()));
-                }
+                Some(key) if self.is_valid(i, key) => match self.register.refuses_key(&approval.agency, key, self.statement.at) {
+                    Some(since) => {
+                        let message = format!(
+                            "This is the approval of a person by a key file, and since {since} the city takes passkeys alone of people of `{}`. \
+                             Let her approve with her passkey.",
+                            approval.agency
+                        );
+                        self.note(&format!("approvals[{i}]"), "key-file", message);
+                    }
+                    None => {
+                        roles.insert((approval.agency.clone(), key.role.as_str()));
+                    }
+                },
                 _ => self.note(
                     &format!("approvals[{i}]"),
                     "not-valid",

@@ -60,7 +60,7 @@ impl Vault {
         depositor: Option<&AgencyId>,
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>> {
-        self.admit(logged, keyring, mandate_hash, |(named, form)| named == block && *form == Form::Value)?;
+        self.admit(logged, keyring, (mandate, mandate_hash), |(named, form)| named == block && *form == Form::Value)?;
         self.shared_of_month(keyring, mandate, month)?.open_by(name(depositor), keyring.resident(), mandate, block, sealed)
     }
 

@@ -38,7 +38,7 @@ impl Vault {
     /// Opens a lent block for a use that is in the log (design.md section 3, identity-provider.md 6.5).
     ///
     /// No other function opens one. The use must be a use, rest on the mandate revision `mandate_hash`, name the block, and be
-    /// about the resident of the keyring: its tag is recomputed. Deposits have doors of their own,
+    /// about the resident of the keyring: its tag is recomputed. The mandate must not be suspended ([`Vault::withhold`]). Deposits have doors of their own,
     /// [`Vault::open_deposit`] for uses and [`Vault::open_own_deposit`] for the resident.
     ///
     /// Without a logged use the call does not type-check:
@@ -77,16 +77,16 @@ impl Vault {
         block: &BlockId,
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>> {
-        self.admit(logged, keyring, mandate_hash, |(named, _)| named == block)?;
+        self.admit(logged, keyring, (mandate, mandate_hash), |(named, _)| named == block)?;
         self.open_lent(keyring, resident, mandate, block, sealed)
     }
 
-    /// Whether a logged use is about this resident, under this mandate, and names what `is_named` looks for.
+    /// Whether a logged use is about this resident, under this mandate, which is not suspended, and names what `is_named` looks for.
     pub(super) fn admit(
         &self,
         logged: &Logged,
         keyring: &Keyring,
-        mandate_hash: Digest,
+        (mandate, mandate_hash): (u64, Digest),
         is_named: impl Fn(&(BlockId, Form)) -> bool,
     ) -> Result<()> {
         let event = self.gate.admit(logged)?;
@@ -96,6 +96,7 @@ impl Vault {
         if event.mandate != Some(mandate_hash) {
             return Err(Error::OtherMandate);
         }
+        self.refuse_withheld(mandate, event.at)?;
         if !event.blocks.iter().any(is_named) {
             return Err(Error::OtherBlock);
         }
