@@ -61,6 +61,9 @@ impl App {
         for statement in publication.statements.iter().filter(|statement| statement.kind == StatementKind::Service) {
             self.check_pseudonym_mode(statement)?;
         }
+        for statement in &publication.statements {
+            self.check_draw(statement)?;
+        }
         let _guard = self.publishing();
         let indices = self.place_statements(publication.statements.clone())?;
         self.publish_new_keys()?;

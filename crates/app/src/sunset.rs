@@ -224,7 +224,7 @@ impl App {
     /// that nobody answered, messages of the week, unfinished erasures and replacements of keys, what services answered, the log's next
     /// checkpoint. A step that fails holds up no other; answers the first error.
     pub fn tick(self: &Arc<Self>) -> Result<(), Error> {
-        let steps: [Step; 14] = [
+        let steps: [Step; 15] = [
             // Before anything that the machine says with a later date.
             |app| app.publish_proposals().map(drop),
             |app| app.make_late_keys().map(drop),
@@ -239,6 +239,7 @@ impl App {
             |app| app.finish_erasures().map(drop),
             |app| app.finish_rotations().map(drop),
             |app| app.finish_service_rotations().map(drop),
+            |app| app.forget_operations(),
             |app| app.publish_answers().map(drop),
             |app| if app.is_publication_due()? { app.publish_log().map(drop) } else { Ok(()) },
         ];

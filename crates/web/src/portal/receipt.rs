@@ -1,5 +1,5 @@
 //! Receipts of what the resident agreed to and withdrew, signed, for her alone: the fields of ISO/IEC TS 27560:2023 in the words of the Data
-//! Privacy Vocabulary.
+//! Privacy Vocabulary. What she agreed to is there in the words of ODRL too.
 
 use std::sync::Arc;
 
@@ -11,13 +11,14 @@ use usufruct_app::{App, Error, Footprint, FootprintLine};
 use usufruct_core::event::{self, Event, Form, Kind};
 use usufruct_core::hash::{hex, sha256};
 use usufruct_core::id::{AgencyId, BlockId, GrantId, ServiceId};
-use usufruct_core::mandate::{Mandate, Necessity};
+use usufruct_core::mandate::{Basis, Mandate, Necessity};
 use usufruct_core::register::{Entry, Register};
+use usufruct_core::time::duration_between;
 
 use crate::Site;
 use crate::fault::Fault;
 use crate::page::Page;
-use crate::register::export::{basis, category, parties};
+use crate::register::export::{Agreed, agreement, basis, category, parties};
 use crate::session::Resident;
 use crate::site::blocking;
 
@@ -61,6 +62,42 @@ pub(crate) async fn readable(
     Ok(([(CACHE_CONTROL, "no-store")], axum::Json(receipt)).into_response())
 }
 
+/// What she agreed to on line `n`, as an ODRL agreement, for her alone. Of anything but an agreement there is none.
+pub(crate) async fn agreed(State(site): State<Arc<Site>>, Resident(session): Resident, Path(n): Path<u64>) -> Result<Response, Fault> {
+    let facts = blocking(&site, move |app| facts(app, session.resident, n)).await?;
+    let Some(Facts { event, leaf, agreed: mandate, subject, .. }) = facts.filter(|facts| is_agreement(facts)) else {
+        return Err(Fault::not_found("agreement"));
+    };
+    let Some(service) = &event.service else { return Err(Fault::not_found("agreement")) };
+    let leaf_hash = leaf_hash(&leaf);
+    let document = agreement(
+        &site.settings.issuer,
+        &Agreed {
+            uid: format!("urn:sha256:{leaf_hash}#agreement"),
+            mandate: &mandate,
+            service,
+            subject: subject.as_deref().unwrap_or(&leaf_hash),
+            blocks: &event.blocks,
+            at: event.at,
+            until: event.until.unwrap_or(mandate.body.sunset_at),
+            notice: notice(&site, &site.app.register(), &mandate),
+        },
+    );
+    let headers = [(CACHE_CONTROL, "no-store"), (CONTENT_TYPE, "application/ld+json")];
+    Ok((headers, document.to_string()).into_response())
+}
+
+/// Whether she agreed, and was not told of something that a law allows without her.
+fn is_agreement(facts: &Facts) -> bool {
+    facts.event.kind == Kind::Consent && facts.agreed.body.legal_basis.code == Basis::Consent
+}
+
+/// Where the notice of a revision stands for ever, and its hash.
+fn notice(site: &Site, register: &Register, mandate: &Entry<Mandate>) -> Option<(String, String)> {
+    let notice = register.notice(mandate)?;
+    Some((format!("{}/register/statements/{}", site.settings.issuer, notice.index), notice.hash.to_string()))
+}
+
 async fn receipt(site: &Arc<Site>, page: &Page, resident: u64, n: u64) -> Result<Value, Fault> {
     let facts = blocking(site, move |app| facts(app, resident, n)).await?.ok_or_else(|| Fault::not_found("receipt"))?;
     let register = site.app.register();
@@ -102,8 +139,10 @@ fn leaf(footprint: &Footprint, line: &FootprintLine) -> Vec<u8> {
 fn written(site: &Site, page: &Page, register: &Register, facts: &Facts) -> Value {
     let Facts { event, index, leaf, grant, agreed: entry, subject } = facts;
     let issuer = &site.settings.issuer;
-    let leaf_hash = hex(&sha256(&[&[0][..], leaf].concat()).0);
-    let (state, notice) = (state(event), register.notice(entry));
+    let leaf_hash = leaf_hash(leaf);
+    let (state, words, notice) = (state(event), register.notice(entry), notice(site, register, entry));
+    let until = event.until.unwrap_or(entry.body.sunset_at);
+    let page_of_mandate = format!("{issuer}/register/mandates/{}", entry.id);
     json!({
         "iss": issuer,
         "iat": event.at.seconds(),
@@ -113,8 +152,9 @@ fn written(site: &Site, page: &Page, register: &Register, facts: &Facts) -> Valu
         "receipt_id": format!("urn:sha256:{leaf_hash}"),
         "pii_principal_id": subject.clone().unwrap_or_else(|| format!("urn:sha256:{leaf_hash}#principal")),
         "processing": [{
-            "privacy_notice": format!("{issuer}/register/mandates/{}", entry.id),
-            "privacy_notice_hash": notice.map(|notice| notice.hash),
+            "privacy_notice": notice.as_ref().map_or(&page_of_mandate, |(address, _)| address),
+            "privacy_notice_hash": notice.as_ref().map(|(_, hash)| hash),
+            "privacy_notice_now": page_of_mandate,
             "language": page.language.tag(),
             "purposes": [{
                 "purpose": page.text(&entry.body.purpose.sentence),
@@ -124,13 +164,13 @@ fn written(site: &Site, page: &Page, register: &Register, facts: &Facts) -> Valu
                 "service": event.service,
                 "pii_information": event.blocks.iter().map(|(id, form)| datum(page, register, &entry.body, id, *form)).collect::<Vec<_>>(),
                 "collection_method": "from the resident's pass, for each use logged before",
-                "processing_method": notice.map(|notice| page.text(&notice.body.manner)),
+                "processing_method": words.map(|notice| page.text(&notice.body.manner)),
                 "storage_locations": entry.body.locations,
                 "processing_locations": entry.body.locations,
                 "retention_period": entry.body.retention.duration,
                 "retention_from": page.text(&entry.body.retention.from_event),
                 "withdrawal_method": format!("{issuer}/me/consents"),
-                "privacy_rights": notice.map(|notice| page.text(&notice.body.rights)),
+                "privacy_rights": words.map(|notice| page.text(&notice.body.rights)),
                 "impact_assessment": entry.body.impact_assessment,
                 "authority_party": entry.body.oversight_body,
                 "jurisdiction": register.agencies.get(&entry.body.controller).map(|agency| &agency.body.jurisdiction),
@@ -144,7 +184,8 @@ fn written(site: &Site, page: &Page, register: &Register, facts: &Facts) -> Valu
         "parties": parties(register, &entry.body).iter().filter_map(|(id, part)| party(page, register, id, part)).collect::<Vec<_>>(),
         "event": [{
             "event_time": event.at.to_string(),
-            "validity_duration": event.until.unwrap_or(entry.body.sunset_at).to_string(),
+            "validity_duration": duration_between(event.at, until),
+            "valid_until": until.to_string(),
             "entity_id": entry.body.controller,
             "event_type": "dpv:ExplicitlyExpressedConsent",
             "event_state": state,
@@ -152,6 +193,10 @@ fn written(site: &Site, page: &Page, register: &Register, facts: &Facts) -> Valu
         "mandate": { "id": entry.id, "revision": entry.rev, "hash": entry.hash },
         "log": { "origin": site.app.config().origin, "index": index, "leaf_hash": leaf_hash },
     })
+}
+
+fn leaf_hash(leaf: &[u8]) -> String {
+    hex(&sha256(&[&[0][..], leaf].concat()).0)
 }
 
 fn state(event: &Event) -> &'static str {

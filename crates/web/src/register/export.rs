@@ -24,6 +24,7 @@ use super::objects::LISTS;
 use usufruct_core::statement::StatementKind;
 
 pub(crate) use dpv::{basis, category, parties};
+pub(crate) use odrl::{Agreed, agreement};
 pub(super) use table::csv_of;
 
 /// What other machines ask for instead of the page of a mandate.
