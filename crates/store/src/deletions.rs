@@ -149,7 +149,7 @@ pub fn find(conn: &mut dyn Connection, id: &DeletionId, service: &ServiceId) -> 
 /// The notices of the erasures of one resident's data, newest first.
 pub fn of_resident(conn: &mut dyn Connection, resident: u64) -> Result<Vec<Deletion>, Error> {
     let sql = "-- deletion_of_resident\nSELECT d.deletion_id, d.certificate_id, d.service, d.mandate, d.sealed, d.noted_at, d.due_at, d.told_at, \
-               d.answer, d.answered_at, d.missed_at, d.ready_at, d.altered_at, d.mark FROM deletions d JOIN erasures e ON e.certificate_id = d.certificate_id WHERE e.resident = $1 \
+               d.answer, d.answered_at, d.missed_at, d.ready_at, d.altered_at, d.mark, d.ground FROM deletions d JOIN erasures e ON e.certificate_id = d.certificate_id WHERE e.resident = $1 \
                ORDER BY d.noted_at DESC, d.deletion_id";
     conn.query(sql, &[number(resident).into()])?.iter().map(read).collect()
 }
