@@ -155,3 +155,16 @@ test("keys of a wrong length are refused", async () => {
   await assert.rejects(commitment(new Uint8Array(31), new Uint8Array()), { code: "malformed" });
   await assert.rejects(tag(new Uint8Array(33), 0), { code: "malformed" });
 });
+
+test("the operation of a system outside", () => {
+  const event = (foreign) => new Map([[0, 1], [1, "use"], [2, 0], [3, new Uint8Array(0)], [4, 5], [7, []], [8, "loan"], [10, "immediate"], [19, foreign]]);
+  const [trace, operation, none] = [new Uint8Array(16).fill(1), new Uint8Array(8).fill(2), new Uint8Array(0)];
+  const read = (...foreign) => decodeEvent(encodeCbor(event(foreign)));
+  assert.deepEqual(read(trace, operation, none, "loans").foreign?.map((part) => (typeof part === "string" ? part : hex(part))), [hex(trace), hex(operation), "", "loans"]);
+  assert.equal(hex(read(trace, operation, operation, "loans").foreign?.[2] ?? none), hex(operation));
+  const bad = [
+    [trace, operation, none], [new Uint8Array(16), operation, none, "loans"], [trace, new Uint8Array(8), none, "loans"], [operation, operation, none, "loans"],
+    [trace, operation, new Uint8Array(8), "loans"], [trace, operation, none, ""], [trace, operation, none, "x".repeat(201)],
+  ];
+  for (const foreign of bad) assert.throws(() => read(...foreign), undefined, JSON.stringify(foreign));
+});

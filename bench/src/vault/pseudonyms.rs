@@ -156,6 +156,7 @@ impl House {
             other: None,
             source: None,
             closed: None,
+            foreign: None,
         };
         let record = |keyring: &Keyring| self.recorder.record(event.clone(), [7; 32], keyring.tag(0), 0);
         let logged: Vec<Logged> = self.keyrings.iter().map(record).collect();

@@ -67,5 +67,5 @@ fn suspects(vault: &Vault, found: Vec<Deletion>) -> Result<Vec<Deletion>, Error>
 
 /// A notice without all that only its service could have said.
 fn doubted(deletion: Deletion, now: Time) -> Deletion {
-    Deletion { told_at: None, answer: None, altered_at: Some(now), ..deletion }
+    Deletion { told_at: None, answer: None, ground: None, altered_at: Some(now), ..deletion }
 }

@@ -274,5 +274,6 @@ fn event(service: Option<&ServiceId>, entry: &Entry<Mandate>, chosen: &[&BlockId
         other: None,
         source: None,
         closed: None,
+        foreign: None,
     }
 }

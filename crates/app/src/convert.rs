@@ -232,6 +232,7 @@ fn event(plan: &Plan<'_>, case: &Case) -> Event {
         other: None,
         source: None,
         closed: None,
+        foreign: None,
     }
 }
 
@@ -255,6 +256,7 @@ fn refused_event(request: &ConversionBatch, mandate: &Entry<Mandate>, case: &Cas
         other: None,
         source: None,
         closed: None,
+        foreign: None,
     }
 }
 

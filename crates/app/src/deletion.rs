@@ -13,6 +13,7 @@ use usufruct_core::lawpack::Duty;
 use usufruct_core::register::Register;
 use usufruct_core::service::Profile;
 use usufruct_core::statement::StatementKind;
+use usufruct_core::tally::Count;
 use usufruct_core::time::DAY;
 use usufruct_store::authorizations;
 use usufruct_store::deletions::{self, Counts, Deletion};
@@ -62,6 +63,20 @@ pub struct OverdueDeletion {
     pub altered_at: Option<Time>,
 }
 
+/// A service's own word for what it did with what it was told to delete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    pub answer: Answer,
+    /// Code of the ground on which it keeps the data.
+    pub ground: Option<String>,
+}
+
+impl From<Answer> for Answered {
+    fn from(answer: Answer) -> Self {
+        Self { answer, ground: None }
+    }
+}
+
 impl App {
     /// What a service has to delete and has not answered yet, oldest first. From now on it counts as told.
     pub fn deletion_notices(&self, caller: impl Into<OwnCaller>) -> Result<Vec<DeletionNotice>, Error> {
@@ -101,8 +116,10 @@ impl App {
             .collect()
     }
 
-    /// Takes a service's word for what it did. Saying the same again is fine; another word is refused.
-    pub fn answer_deletion(&self, caller: impl Into<OwnCaller>, id: &DeletionId, answer: Answer) -> Result<(), Error> {
+    /// Takes a service's word for what it did. Saying the same again is fine; another word is refused. Who keeps something says on which ground
+    /// of the law that holds for its body.
+    pub fn answer_deletion(&self, caller: impl Into<OwnCaller>, id: &DeletionId, answer: impl Into<Answered>) -> Result<(), Error> {
+        let (register, Answered { answer, ground }) = (self.register(), answer.into());
         let (now, caller, wanted, vault) = (self.now(), caller.into(), id.clone(), Arc::clone(&self.vault));
         self.db.transaction("answer deletion", move |tx| {
             caller.permit(tx, now)?;
@@ -115,19 +132,20 @@ impl App {
                 ));
             }
             match found.answer {
-                Some((known, _)) if known == answer => return Ok(()),
+                Some((known, _)) if known == answer && (found.ground == ground || found.ground.is_none()) => return Ok(()),
                 Some(_) => {
                     return Err(Error::refused(
                         "This notice has another answer already.",
                         "An answer stands; tell the operator what is wrong with it.",
                     ));
                 }
-                None => {}
+                None => check_ground(&register, &caller.service, answer, ground.as_deref(), now)?,
             }
             let answered = Deletion {
                 sealed: None,
                 told_at: found.told_at.or(Some(now)),
                 answer: Some((answer, now)),
+                ground: ground.clone(),
                 missed_at: found.missed_at.or(Some(now).filter(|now| found.due_at < *now)),
                 ..found
             };
@@ -164,6 +182,12 @@ impl App {
     pub fn deletion_counts(&self) -> Result<Counts, Error> {
         let now = self.now();
         Ok(self.db.read(|conn| deletions::counts(conn, now))?)
+    }
+
+    /// On which grounds services keep what they were told to delete, each with its count as it may be published.
+    pub fn keeping_grounds(&self) -> Result<Vec<(String, Count)>, Error> {
+        let grounds = self.db.read(deletions::grounds)?;
+        Ok(grounds.into_iter().map(|(ground, count)| (ground, Count::of(count))).collect())
     }
 
     /// Notes which answers have not come in time, and answers how many they were. For the clock: each is noted once, however many
@@ -310,6 +334,7 @@ impl App {
             due_at: midnight(now.plus(due_within(register, service, mandates, now))),
             told_at: None,
             answer: None,
+            ground: None,
             missed_at: None,
             altered_at: None,
             mark: None,
@@ -335,6 +360,7 @@ impl App {
                         told_at: notice.told_at?,
                         answer: notice.answer.map(|(answer, _)| answer),
                         answered_at: notice.answer.map(|(_, at)| at),
+                        ground: notice.ground.clone(),
                     })
                 })
                 .collect();
@@ -350,6 +376,24 @@ impl App {
             self.db.transaction("note published answers", move |tx| deletions::published(tx, &notices))?;
         }
         Ok(())
+    }
+}
+
+/// Data that is kept is kept on a ground that the law of the service's body lists.
+fn check_ground(register: &Register, service: &ServiceId, answer: Answer, ground: Option<&str>, now: Time) -> Result<(), Error> {
+    let Some(entry) = register.services.get(service) else { return Err(Error::Unknown { what: "service" }) };
+    let grounds = register.law(&entry.body.agency, now).kept_when();
+    match (answer, ground) {
+        (Answer::Kept, Some(ground)) if grounds.iter().any(|known| known.code == ground) => Ok(()),
+        (Answer::Kept, _) => {
+            let known: Vec<&str> = grounds.iter().map(|ground| ground.code.as_str()).collect();
+            Err(Error::refused(
+                "Data that was to be deleted is kept only on a ground of the law.",
+                &format!("Give its code as `ground`, one of {}; or delete the data.", known.join(", ")),
+            ))
+        }
+        (_, Some(_)) => Err(Error::refused("A ground belongs to data that is kept.", "Leave it out, or answer `kept`.")),
+        (_, None) => Ok(()),
     }
 }
 

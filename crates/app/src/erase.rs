@@ -269,6 +269,7 @@ pub(crate) fn plain_event(kind: Kind, reason: &str, detail: Option<String>, now:
         other: None,
         source: None,
         closed: None,
+        foreign: None,
     }
 }
 

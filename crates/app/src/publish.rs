@@ -62,6 +62,9 @@ impl App {
         for statement in publication.statements.iter().filter(|statement| statement.kind == StatementKind::Service) {
             self.check_pseudonym_mode(statement)?;
         }
+        for statement in &publication.statements {
+            self.check_draw(statement)?;
+        }
         let wrong: Vec<Problem> = publication.statements.iter().flat_map(link::problems).collect();
         if !wrong.is_empty() {
             return Err(Error::Unlawful(wrong));

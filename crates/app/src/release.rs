@@ -554,21 +554,24 @@ impl PlaceCase {
         self
     }
 
-    /// Counts it as what another source reports under a number of its own.
-    pub fn reported(mut self, mark: SourceMark) -> Self {
-        self.counted.reported = Some(mark);
-        self
-    }
-
     /// Checks that the decision still holds, counts the use and gives the event its place.
     pub fn run(&self, tx: &mut Tx<'_>) -> Result<Placed, Error> {
+        self.place(tx, self.counted.clone())
+    }
+
+    /// The same, for what another source reports under a number of its own.
+    pub fn run_reported(&self, tx: &mut Tx<'_>, mark: SourceMark) -> Result<Placed, Error> {
+        self.place(tx, Counted { reported: Some(mark), ..self.counted.clone() })
+    }
+
+    fn place(&self, tx: &mut Tx<'_>, mut counted: Counted) -> Result<Placed, Error> {
         if self.current.load(Ordering::SeqCst) != self.version {
             return Err(Error::Stale);
         }
         if let Some(token) = &self.token {
             token.permit(tx, self.event.at)?;
         }
-        let (mut event, mut counted) = (self.event.clone(), self.counted.clone());
+        let mut event = self.event.clone();
         let is_reported = counted.reported.is_some();
         if let Some(decider) = self.decider.as_ref().filter(|_| event.kind != Kind::Refusal) {
             let (head, connection) = tx.group_and_connection::<Head>()?;
@@ -651,6 +654,7 @@ pub(crate) fn event(
         other: None,
         source: None,
         closed: None,
+        foreign: None,
     }
 }
 

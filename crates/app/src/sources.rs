@@ -35,6 +35,13 @@ impl App {
     pub fn hear_source(&self, caller: impl Into<OwnCaller>, mandate: &MandateId, highest: u64, ends: bool) -> Result<u64, Error> {
         let (caller, register, now) = (caller.into(), self.register(), self.now());
         let number = reporting(&register, &caller.service, mandate)?;
+        let service = register.services.get(&caller.service);
+        if service.is_some_and(|service| service.body.is_numbered_by_pass(mandate)) {
+            return Err(Error::refused(
+                "The pass numbers the uses of this service under this mandate, so there is nothing to say.",
+                "Leave it, or take the mandate out of `processing_log`.",
+            ));
+        }
         if highest > MOST {
             return Err(Error::refused("No source has come so far.", "Give the last number that you gave out."));
         }

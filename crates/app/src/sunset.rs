@@ -239,6 +239,7 @@ impl App {
             |app| app.finish_erasures().map(drop),
             |app| app.finish_rotations().map(drop),
             |app| app.finish_service_rotations().map(drop),
+            |app| app.forget_operations(),
             |app| app.publish_answers().map(drop),
             |app| if app.is_publication_due()? { app.publish_log().map(drop) } else { Ok(()) },
             |app| {

@@ -1,9 +1,8 @@
 //! Vendor: people of a vendor see what they have to do, by tokens alone, and say what they did.
 
-use usufruct_core::certificate::Answer;
 use usufruct_core::id::{DeletionId, ServiceId};
 
-use crate::{App, DeletionNotice, DeskSession, Error, OwnCaller};
+use crate::{Answered, App, DeletionNotice, DeskSession, Error, OwnCaller};
 
 impl App {
     /// What each service of a vendor has to delete, by the pseudonyms that it knows. From now on they count as told.
@@ -20,7 +19,7 @@ impl App {
         session: &DeskSession,
         service: &ServiceId,
         id: &DeletionId,
-        answer: Answer,
+        answer: impl Into<Answered>,
     ) -> Result<(), Error> {
         let register = self.register();
         let is_own = register.services.get(service).is_some_and(|entry| entry.body.agency == session.agency);

@@ -191,5 +191,6 @@ fn event(
         other: None,
         source: None,
         closed: None,
+        foreign: None,
     }
 }

@@ -240,7 +240,8 @@ fn what_opens_later_stays_out_of_all_that_she_can_ask_before(dir: &Path, url: Op
     // What happened elsewhere cannot be told late under such a mandate.
     let reported = ReportedUse {
         mandate: covert(),
-        number: 1,
+        number: Some(1),
+        operation: None,
         subject: request(&city, resident).subject,
         blocks: vec![(block("name"), Form::Value)],
         reason: "lending".into(),

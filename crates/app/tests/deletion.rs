@@ -12,7 +12,7 @@ use serde_json::json;
 use usufruct_app::store::db::{Connection, Error as DbError, Value};
 use usufruct_app::store::deletions::{self, Counts, Deletion};
 use usufruct_app::{
-    App, AuthorizeRequest, Config, Error, GrantManagement, House, LifecycleStep, NewResident, Open, Publication, VaultSetup,
+    Answered, App, AuthorizeRequest, Config, Error, GrantManagement, House, LifecycleStep, NewResident, Open, Publication, VaultSetup,
 };
 use usufruct_core::Text;
 use usufruct_core::certificate::{Answer, Cause};
@@ -144,6 +144,37 @@ fn what_was_missed_is_noted_by_one_process_alone() {
         });
         assert_eq!(first + second, 40);
         assert_eq!(city.app.deletion_counts().unwrap().missed, 40);
+    });
+}
+
+/// Whoever keeps what it was to delete says under which article, out of a closed list; the resident and everybody can read it.
+#[test]
+fn data_is_kept_on_a_ground_of_the_law_alone() {
+    on_both("kept_on_a_ground", |dir, url| {
+        let city = City::found(dir, url);
+        let (reader, _) = city.cardholder();
+        city.app.withdraw(reader, &mandate()).unwrap();
+        let notice = city.app.deletion_notices(&service()).unwrap().remove(0).id;
+        let answer = |answer, ground: Option<&str>| {
+            city.app.answer_deletion(&service(), &notice, Answered { answer, ground: ground.map(str::to_owned) })
+        };
+        for (said, ground) in [(Answer::Kept, None), (Answer::Kept, Some("we-like-it")), (Answer::Kept, Some("")), (Answer::Deleted, Some("legal-retention"))] {
+            let refused = answer(said, ground).unwrap_err();
+            assert!(matches!(refused, Error::Refused { .. }), "{said:?} {ground:?}: {refused}");
+        }
+        let told = || city.app.deletions_of(reader).unwrap().remove(0);
+        assert_eq!((told().answer, city.app.deletion_counts().unwrap().kept), (None, 0));
+        answer(Answer::Kept, Some("legal-retention")).unwrap();
+        answer(Answer::Kept, Some("legal-retention")).unwrap();
+        assert!(answer(Answer::Kept, Some("legal-claims")).is_err(), "an answer stands");
+        let told = told();
+        assert_eq!((told.answer.map(|(answer, _)| answer), told.ground.as_deref()), (Some(Answer::Kept), Some("legal-retention")));
+        assert_eq!(city.app.deletion_counts().unwrap().kept, 1);
+        let grounds = city.app.keeping_grounds().unwrap();
+        assert_eq!(grounds.iter().map(|(ground, count)| (ground.as_str(), count.to_string())).collect::<Vec<_>>(), [("legal-retention", "1-9".to_owned())]);
+        // Another ground that somebody writes into the row is none of the service.
+        city.app.db().transaction("forge", |tx| tx.execute("-- forge\nUPDATE deletions SET ground = 'legal-claims'", &[])).unwrap();
+        assert_eq!(city.app.deletions_of(reader).unwrap().remove(0).answer, None);
     });
 }
 
@@ -367,7 +398,7 @@ fn what_somebody_else_wrote_to_a_notice_is_nobodys_answer() {
         assert_eq!(city.app.note_altered_deletions().unwrap(), 6);
         assert_eq!(city.app.note_altered_deletions().unwrap(), 0);
         city.clock.advance(DAY);
-        let Counts { noted, told, answered, overdue, missed, altered } = city.app.deletion_counts().unwrap();
+        let Counts { noted, told, answered, overdue, missed, altered, .. } = city.app.deletion_counts().unwrap();
         assert_eq!((noted, told, answered, overdue, missed, altered), (7, 1, 1, 6, 6, 6));
         let listed = city.app.overdue_deletions().unwrap();
         assert!(listed.len() == 6 && listed.iter().all(|one| one.altered_at == Some(found)));

@@ -473,7 +473,8 @@ fn polled() -> StreamRequest {
 fn line(held: &HeldOwn<'_>) -> ReportedUse {
     ReportedUse {
         mandate: mandate(),
-        number: held.number,
+        number: Some(held.number),
+        operation: None,
         subject: held.subject.clone(),
         blocks: vec![(block("name"), Form::Value)],
         reason: "lending".into(),

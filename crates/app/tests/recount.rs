@@ -175,10 +175,10 @@ fn a_recount_is_said_by_the_overseer_after_chance_has_spoken(dir: &Path, url: Op
     let city = &audited.city;
     city.app.run_tallies().unwrap();
     let (from, to) = (audited.first(), audited.first().next().next().next());
-    let (root, secret) = (sha256(b"a root"), sha256(b"a secret"));
+    let secret = sha256(b"a secret");
     let order = |to: Day| -> Value {
         json!({"body": common::WATCH, "kind": "audit", "target": SHORT, "reasons": common::text("Count again."),
-            "comply_by": city.app.now().plus(30 * DAY), "draw": {"from": from, "to": to, "days": 2, "chance": sha256(&secret.0)}})
+            "comply_by": city.app.now().plus(30 * DAY), "draw": {"from": from, "to": to, "days": 2, "chance": sha256(&secret.0), "next_tally": true}})
     };
     let refused = |outcome: Result<Vec<u64>, Error>| match outcome {
         Err(Error::Unlawful(problems)) => problems.into_iter().map(|problem| problem.rule).collect::<Vec<_>>(),
@@ -200,7 +200,30 @@ fn a_recount_is_said_by_the_overseer_after_chance_has_spoken(dir: &Path, url: Op
     looked["evidence"] = json!([{"title": common::text("We looked."), "sha256": sha256(b"nothing")}]);
     city.watch(StatementKind::Order, "ord_1", looked, &people).unwrap();
     assert_eq!(standing(), Standing::InForce);
-    let size = city.app.register().orders[&id].given_in() + 1;
+    // The log as it stands now could be reckoned ahead by whoever gives the order.
+    let mut foreseeable = order(to);
+    foreseeable["draw"].as_object_mut().unwrap().remove("next_tally");
+    assert_eq!(refused(city.watch(StatementKind::Order, "ord_2", foreseeable, &people)), ["foreseeable"]);
+    let given_in = city.app.register().orders[&id].given_in();
+    let chosen_at = || {
+        let register = city.app.register();
+        register.chosen_at(&register.orders[&id], register.orders[&id].body.draw.as_ref().unwrap())
+    };
+    assert_eq!(chosen_at(), None);
+    let early = json!({"drill": "recount", "sampled": 0, "opened": 0, "closed": 0, "wrong": 0, "searched_bytes": 0, "recount":
+        {"mandate": SHORT, "order": "ord_1", "secret": secret, "from": from, "to": to, "log_size": given_in + 1, "log_root": sha256(b"a root"), "days": [from]}});
+    city.app.publish_log().unwrap();
+    let root_of = |size: u64| city.app.log_root(size).unwrap().unwrap();
+    let mut told = early.clone();
+    told["recount"]["log_root"] = json!(root_of(given_in + 1));
+    assert!(refused(city.watch(StatementKind::Audit, "aud_1", told, &people)).contains(&"not-chosen"), "chance has not spoken");
+    city.clock.advance(DAY);
+    city.app.run_tallies().unwrap();
+    let size = chosen_at().unwrap();
+    assert!(size > given_in + 1);
+    assert_eq!(refused(city.watch(StatementKind::Audit, "aud_1", { let mut body = early.clone(); body["recount"]["log_size"] = json!(size); body["recount"]["days"] = json!(sample(&seed(&sha256(b"a root"), &secret), &SHORT.parse().unwrap(), from, to, 2)); body }, &people)), ["not-published"]);
+    city.app.publish_log().unwrap();
+    let root = root_of(size);
     let days = sample(&seed(&root, &secret), &SHORT.parse().unwrap(), from, to, 2);
     assert_eq!(days.len(), 2);
     let with = |field: &str, value: Value| -> Value {
@@ -213,7 +236,12 @@ fn a_recount_is_said_by_the_overseer_after_chance_has_spoken(dir: &Path, url: Op
     let says = |body: Value| refused(city.watch(StatementKind::Audit, "aud_1", body, &people));
     assert_eq!(says(body(1)), ["other-size"]);
     assert_eq!(says(with("order", json!("ord_2"))), ["no-draw"]);
-    assert_eq!(says(with("secret", json!(root))), ["other-secret", "other-days"]);
+    // A root that the log never had chooses days too, whichever one likes.
+    let other = sha256(b"a root");
+    let mut misdrawn = with("log_root", json!(other));
+    misdrawn["recount"]["days"] = json!(sample(&seed(&other, &secret), &SHORT.parse().unwrap(), from, to, 2));
+    assert_eq!(says(misdrawn), ["other-root"]);
+    assert_eq!(says(with("secret", json!(sha256(b"another")))), ["other-secret", "other-days"]);
     assert_eq!(says(with("from", json!(from.next()))), ["other-draw"]);
     let other = sample(&sha256(b"as it pleases"), &SHORT.parse().unwrap(), from, to, 1);
     assert_eq!(says(with("days", json!(other))), ["other-days"]);

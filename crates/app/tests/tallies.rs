@@ -52,7 +52,8 @@ fn refused(city: &City, subject: &str) {
 fn line(city: &City, subject: &str, number: u64) -> ReportedUse {
     ReportedUse {
         mandate: mandate(),
-        number,
+        number: Some(number),
+        operation: None,
         subject: subject.to_owned(),
         blocks: vec![(block("name"), Form::Value)],
         reason: "lending".into(),
@@ -282,7 +283,7 @@ fn what_is_reported_against_a_rule_is_told_as_that(dir: &Path, url: Option<&str>
     let city = City::found(dir, url);
     let (resident, subject) = city.cardholder();
     let wrong = [
-        ReportedUse { number: 0, ..line(&city, &subject, 1) },
+        ReportedUse { number: Some(0), ..line(&city, &subject, 1) },
         ReportedUse { reason: "curiosity".into(), ..line(&city, &subject, 1) },
         ReportedUse { blocks: vec![], ..line(&city, &subject, 1) },
         ReportedUse { blocks: vec![(block("income"), Form::Value)], ..line(&city, &subject, 1) },

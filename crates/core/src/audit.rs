@@ -41,7 +41,7 @@ pub struct Recount {
     /// The first and the last day that could be chosen.
     pub from: Day,
     pub to: Day,
-    /// The log as it stood with the order, whose root hash chose the days together with the secret.
+    /// The log as it stood with the order, or with the first tally after it, whose root hash chose the days together with the secret.
     pub log_size: i64,
     pub log_root: Digest,
     /// The days that were recounted.

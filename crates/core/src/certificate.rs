@@ -74,6 +74,9 @@ pub struct Recipient {
     pub told_at: Time,
     pub answer: Option<Answer>,
     pub answered_at: Option<Time>,
+    /// On which ground of its law it keeps the data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ground: Option<String>,
 }
 
 /// A service's own word, which nobody but it vouches for.
@@ -333,5 +336,9 @@ fn recipient(draft: &mut Draft<'_>) -> Option<Recipient> {
     if answer.is_some() != answered_at.is_some() {
         draft.note("answered_at", "incomplete", "An answer and its date belong together. Give both, or none.".into());
     }
-    Some(Recipient { service: service?, told_at: told_at?, answer, answered_at })
+    let ground = draft.optional_string("ground", 60);
+    if ground.is_some() && answer != Some(Answer::Kept) {
+        draft.note("ground", "other-answer", "A ground belongs to data that is kept. Take it out.".into());
+    }
+    Some(Recipient { service: service?, told_at: told_at?, answer, answered_at, ground })
 }

@@ -8,6 +8,7 @@ use crate::delay::FIRST_NUMBER;
 use crate::hash::hmac_sha256;
 use crate::id::{BlockId, ServiceId};
 use crate::matter::{Closed, Matter, OpenedMatter};
+use crate::operation::ForeignOperation;
 use crate::source::{Source, SourceMark};
 use crate::{Digest, Time};
 
@@ -102,6 +103,8 @@ pub struct Event {
     pub source: Option<SourceMark>,
     /// The matter, where it concerns somebody else: closed to the resident until its day.
     pub closed: Option<Closed>,
+    /// What the system that reported it calls it, where it said so.
+    pub foreign: Option<ForeignOperation>,
 }
 
 /// One decision over several residents.
@@ -127,6 +130,7 @@ impl Event {
             self.source.is_some(),
             self.closed.is_some(),
             self.anchor.is_some(),
+            self.foreign.is_some(),
         ];
         let mut cbor = map(8 + optional.iter().filter(|set| **set).count() as u64);
         // Writing to a Vec cannot fail, so the results carry nothing.
@@ -178,6 +182,10 @@ impl Event {
             if let Some(anchor) = &self.anchor {
                 cbor.u8(18)?.bytes(anchor)?;
             }
+            if let Some(ForeignOperation { trace_id, operation_id, parent_operation_id, entity }) = &self.foreign {
+                let parent = parent_operation_id.as_ref().map_or(&[][..], |parent| &parent[..]);
+                cbor.u8(19)?.array(4)?.bytes(trace_id)?.bytes(operation_id)?.bytes(parent)?.str(entity)?;
+            }
             Ok::<_, minicbor::encode::Error<std::convert::Infallible>>(())
         })()
         .ok();
@@ -228,6 +236,7 @@ impl Event {
             other: None,
             source: None,
             closed: None,
+            foreign: None,
         };
         for _ in 0..entries {
             match read(d.u8(), "a key is no small number")? {
@@ -297,6 +306,7 @@ impl Event {
                     event.closed = Some(Closed { commitment, shown_from: time(read(d.u64(), "closed matter")?)? });
                 }
                 18 => event.anchor = Some(bytes32(&mut d, "anchor")?),
+                19 => event.foreign = Some(ForeignOperation::decode(&mut d)?),
                 _ => return Err(Malformed { what: "a key is unknown" }),
             }
         }
@@ -408,7 +418,8 @@ mod tests {
         fn events()(n in any::<u64>(), prev in any::<Option<[u8; 32]>>(), at in 0i64..4_000_000_000_000_000,
             mandate in any::<Option<[u8; 32]>>(), blocks in prop::collection::vec(0usize..3, 0..5), reason in ".{0,40}",
             actor in any::<Option<[u8; 32]>>(), batch in any::<Option<([u8; 16], u64)>>(), clause in any::<Option<String>>(),
-            kind in 0..Kind::ALL.len(), anchor in any::<Option<[u8; 32]>>(), other in any::<Option<String>>(), closed in any::<Option<([u8; 32], u32)>>(), source in any::<Option<(bool, u64, Option<u32>)>>()) -> Event {
+            kind in 0..Kind::ALL.len(), anchor in any::<Option<[u8; 32]>>(), other in any::<Option<String>>(), closed in any::<Option<([u8; 32], u32)>>(), source in any::<Option<(bool, u64, Option<u32>)>>(),
+            foreign in any::<Option<([u8; 16], [u8; 8], Option<[u8; 8]>)>>()) -> Event {
             Event {
                 kind: Kind::ALL[kind].0, n, prev, at: Time::from_micros(at), anchor, mandate: mandate.map(Digest),
                 service: Some("svc_library".parse().unwrap()),
@@ -420,6 +431,7 @@ mod tests {
                     happened_at: at.map(|at| Time::from_micros(at.into())),
                 }),
                 closed: closed.map(|(commitment, from)| Closed { commitment, shown_from: Time::from_micros(from.into()) }),
+                foreign: foreign.and_then(|(trace, operation, parent)| ForeignOperation::new(&trace, &operation, parent.as_ref().map_or(&[], |id| id), "loans")),
             }
         }
     }

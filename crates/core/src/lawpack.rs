@@ -41,6 +41,10 @@ pub struct Lawpack {
     /// What cameras may be for. A pack that lists nothing leaves it to the generic one, and where that lists nothing, what ships with the program.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub camera_purposes: Vec<Provision>,
+    /// On which grounds a service may keep what it was told to delete. A pack that lists nothing leaves it to the generic one, and where that lists
+    /// nothing, what ships with the program.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kept_when: Vec<Provision>,
     pub deadlines: Vec<Deadline>,
     /// What the levels of a breach mean, the lightest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -335,6 +339,18 @@ impl CameraTerms {
     }
 }
 
+/// The grounds to keep something wherever no published pack lists any.
+const KEEPING: &str = include_str!("../lawpacks/keeping.toml");
+
+/// The same, read.
+static KEEPING_GROUNDS: LazyLock<Vec<Provision>> = LazyLock::new(|| {
+    let body: Value = toml::from_str(KEEPING).expect("the shipped grounds are TOML");
+    let mut draft = Draft::new(&body);
+    let grounds = draft.objects("kept_when", "List the grounds.", provision);
+    assert!(draft.finish().is_empty(), "the shipped grounds are whole");
+    grounds
+});
+
 /// The law that holds for one body: its own pack, and the generic one for what that does not say.
 #[derive(Clone, Copy, Debug)]
 pub struct Law<'a> {
@@ -441,6 +457,14 @@ impl<'a> Law<'a> {
         let listed = [self.own, Some(self.generic)].into_iter().flatten().map(|pack| &*pack.camera_purposes);
         let mut listed = listed.filter(|list| !list.is_empty());
         listed.next().unwrap_or(&CAMERA_TERMS.purposes)
+    }
+
+    /// On which grounds something may be kept that was to be deleted: by its own pack if that lists any, else by the generic one or what ships with
+    /// the program.
+    pub fn kept_when(&self) -> &'a [Provision] {
+        let listed = [self.own, Some(self.generic)].into_iter().flatten().map(|pack| &*pack.kept_when);
+        let mut listed = listed.filter(|list| !list.is_empty());
+        listed.next().unwrap_or(&KEEPING_GROUNDS)
     }
 
     /// How old the last look at a camera may be, in microseconds.
@@ -557,6 +581,7 @@ impl Lawpack {
         let asks_again = draft.optional_objects("asks_again", AskedAgain::read);
         let assessed_when = draft.optional_objects("assessed_when", AssessedWhen::read);
         let camera_purposes = draft.optional_objects("camera_purposes", provision);
+        let kept_when = draft.optional_objects("kept_when", provision);
         let deadlines = draft.objects("deadlines", "List what the law sets a time for.", deadline);
         let breach_levels = draft.optional_objects("breach_levels", breach_level);
         let vendor_suspension = draft.optional_object("vendor_suspension", vendor_suspension);
@@ -578,6 +603,7 @@ impl Lawpack {
             asks_again,
             assessed_when,
             camera_purposes,
+            kept_when,
             deadlines,
             breach_levels,
             vendor_suspension,

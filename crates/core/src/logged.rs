@@ -136,6 +136,7 @@ mod tests {
             other: None,
             source: None,
             closed: None,
+            foreign: None,
         }
     }
 

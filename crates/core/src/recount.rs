@@ -40,8 +40,8 @@ pub struct OpenedSpan {
     pub salt: [u8; 32],
 }
 
-/// What chooses the days: the root hash of the log as it stood with the order, and the secret to which the order bound the overseer. The
-/// operator, who makes the log, cannot try until it likes the days; nor can the overseer, where another leaf comes between.
+/// What chooses the days: the root hash of the log as it stood with the first tally after the order, and the secret to which the order bound the
+/// overseer. The operator, who makes the log, cannot try until it likes the days; nor can the overseer, who cannot sign a tally.
 pub fn seed(log_root: &Digest, secret: &Digest) -> Digest {
     sha256(&[&b"usufruct/draw/v1\n"[..], &log_root.0, &secret.0].concat())
 }

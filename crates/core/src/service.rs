@@ -8,6 +8,7 @@ use crate::draft::{Draft, Problem};
 use crate::id::{AgencyId, MandateId};
 use crate::jwk::{Algorithm, Jwk, KeyUse};
 use crate::means::{AskedSignIn, Means};
+use crate::processing_log::ProcessingLog;
 
 /// A relying party. Its keys are public and in the log, so there is no client secret to leak.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -51,6 +52,9 @@ pub struct Service {
     pub backchannel_logout_uri: Option<String>,
     /// Where events may be pushed to (RFC 8935), if the service makes a stream that pushes.
     pub signals_uri: Option<String>,
+    /// How the lines of its own systems are read, where those know nothing of the pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub processing_log: Option<ProcessingLog>,
     pub help: Text,
 }
 
@@ -103,6 +107,11 @@ impl Service {
     /// Whether it is a program in a browser that can keep no key.
     pub fn is_public(&self) -> bool {
         self.auth == Auth::None
+    }
+
+    /// Whether the pass numbers the uses that its systems report under this mandate.
+    pub fn is_numbered_by_pass(&self, mandate: &MandateId) -> bool {
+        self.processing_log.as_ref().is_some_and(|log| log.numbers(mandate))
     }
 
     /// What a sign-in has to be for the service, whatever it asks for.
@@ -221,6 +230,7 @@ impl Service {
         lawful_uris("backchannel_logout_uri", backchannel_logout_uri.as_slice(), draft);
         let signals_uri = draft.optional_string("signals_uri", 500);
         lawful_uris("signals_uri", signals_uri.as_slice(), draft);
+        let processing_log = draft.optional_object("processing_log", ProcessingLog::read);
         let help = draft.text("help", 400, "Say in one or two sentences what the service does.");
         Some(Self {
             agency: agency?,
@@ -242,6 +252,7 @@ impl Service {
             post_logout_redirect_uris,
             backchannel_logout_uri,
             signals_uri,
+            processing_log,
             help: help?,
         })
     }

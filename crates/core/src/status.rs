@@ -26,6 +26,9 @@ pub struct StatusChange {
 /// On what a step rests, beside its reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Grounds {
+    /// What sort of reason it is, so that steps can be counted; the words are in the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason_code: Option<ReasonCode>,
     /// The breach for which something is suspended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub breach: Option<BreachId>,
@@ -35,6 +38,46 @@ pub struct Grounds {
     /// What shows that the reason is so.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Document>,
+}
+
+macro_rules! reason_codes {
+    ($($(#[$doc:meta])* $name:ident = $word:literal;)*) => {
+        /// What sort of reason a step has.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum ReasonCode { $($(#[$doc])* $name,)* }
+
+        impl ReasonCode {
+            /// Every code with its word.
+            pub const WORDS: &'static [(&'static str, Self)] = &[$(($word, Self::$name),)*];
+        }
+    };
+}
+
+reason_codes! {
+    /// Something got out, was lost or was changed.
+    Breach = "breach";
+    /// A check found that something is not as it has to be.
+    CheckFailed = "check_failed";
+    /// A court or an overseer decided so.
+    Decision = "decision";
+    /// Something was wrong and is put right.
+    Error = "error";
+    /// The law changed.
+    LawChanged = "law_changed";
+    /// What it was for is reached, or cannot be reached any more.
+    PurposeGone = "purpose_gone";
+    /// What is needed for the step is there.
+    Ready = "ready";
+    /// The time that was set is over.
+    TermOver = "term_over";
+}
+
+impl ReasonCode {
+    /// The word for it.
+    pub fn code(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, code)| *code == self).map_or("", |(word, _)| word)
+    }
 }
 
 impl StatusChange {
@@ -47,6 +90,7 @@ impl StatusChange {
         let to = draft.word("to", &State::WORDS, "Give the next state.");
         let reason = draft.text("reason", 400, "Say why, in both languages.");
         let grounds = Grounds {
+            reason_code: draft.optional_word("reason_code", ReasonCode::WORDS),
             breach: draft.optional_parse("breach", "Name the breach, as `brc_…`, or leave it out."),
             law: draft.optional_string("law", 120),
             evidence: draft.optional_objects("evidence", document),

@@ -203,6 +203,26 @@ impl Serialize for Length {
     }
 }
 
+/// How long it is from one moment to a later one, in whole seconds, as an ISO 8601 duration of days, hours, minutes and seconds. Nothing is `PT0S`.
+pub fn duration_between(from: Time, to: Time) -> String {
+    use std::fmt::Write;
+    let seconds = to.micros().saturating_sub(from.micros()).max(0) / SECOND;
+    let (days, clock) = (seconds / (DAY / SECOND), seconds % (DAY / SECOND));
+    let parts = [(clock / 3600, 'H'), (clock / 60 % 60, 'M'), (clock % 60, 'S')];
+    let mut text = "P".to_owned();
+    // Writing to a String cannot fail.
+    if days > 0 {
+        let _ = write!(text, "{days}D");
+    }
+    if clock > 0 || days == 0 {
+        text.push('T');
+        for (number, unit) in parts.iter().filter(|(number, unit)| *number > 0 || (*unit == 'S' && clock == 0)) {
+            let _ = write!(text, "{number}{unit}");
+        }
+    }
+    text
+}
+
 /// Reads an ISO 8601 duration of days, hours, minutes and seconds (`P30D`, `PT4H`) or of years and months, which count
 /// as 365 and 30 days. The answer is in microseconds. Negative and empty durations are refused.
 pub fn parse_duration(text: &str) -> Option<i64> {
@@ -223,6 +243,19 @@ pub fn parse_duration(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_length_between_moments_reads_back() {
+        let at = |micros| Time::from_micros(micros);
+        let cases = [(0, "PT0S"), (999_999, "PT0S"), (SECOND, "PT1S"), (90 * SECOND, "PT1M30S"), (DAY, "P1D"), (DAY + HOUR, "P1DT1H"), (400 * DAY + SECOND, "P400DT1S")];
+        for (micros, told) in cases {
+            assert_eq!(duration_between(at(5), at(5 + micros)), told);
+            if micros >= SECOND {
+                assert_eq!(parse_duration(told), Some(micros));
+            }
+        }
+        assert_eq!(duration_between(at(DAY), at(0)), "PT0S");
+    }
 
     #[test]
     fn reads_and_writes_rfc3339_and_bare_days() {

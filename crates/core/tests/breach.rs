@@ -725,6 +725,7 @@ fn whose_data_is_concerned_follows_from_her_lines() {
         other: None,
         source: None,
         closed: None,
+        foreign: None,
     };
     let concerned = |breach: &Breach, event: &Event| city.register.concerned(breach, event).map(|blocks| blocks.len());
     let used = event(Kind::Use, day(30), "blk_name");

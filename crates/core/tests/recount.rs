@@ -40,6 +40,7 @@ fn line(kind: Kind, number: u64, batch: Option<u8>) -> Event {
         other: None,
         source: Some(SourceMark { source: Source::Pass, number, happened_at: None }),
         closed: None,
+        foreign: None,
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Deletion {
     pub told_at: Option<Time>,
     /// Its answer, and when it gave it.
     pub answer: Option<(Answer, Time)>,
+    /// On which ground of its law it keeps the data; `None` for other answers, and for those from before a ground was asked for.
+    pub ground: Option<String>,
     /// When it was found that the answer had not come in time. It stays when an answer comes late.
     pub missed_at: Option<Time>,
     /// When it was found that somebody else had written to it.
@@ -58,10 +60,12 @@ pub struct Counts {
     pub missed: i64,
     /// Written to by somebody else, so that nobody knows what was answered.
     pub altered: i64,
+    /// Answered by a service that it keeps the data.
+    pub kept: i64,
 }
 
 const COLUMNS: &str = "deletion_id, certificate_id, service, mandate, sealed, noted_at, due_at, told_at, answer, answered_at, missed_at, ready_at, \
-     altered_at, mark";
+     altered_at, mark, ground";
 
 /// Adds notices.
 pub fn insert(conn: &mut dyn Connection, deletions: &[Deletion]) -> Result<(), Error> {
@@ -90,7 +94,7 @@ pub fn insert(conn: &mut dyn Connection, deletions: &[Deletion]) -> Result<(), E
 /// Sets all of these notices that can change: what is sealed, the days, the answer and the mark.
 pub fn set(conn: &mut dyn Connection, deletions: &[Deletion]) -> Result<(), Error> {
     let sql = "-- deletion_set\nUPDATE deletions SET sealed = $2, due_at = $3, told_at = $4, answer = $5, answered_at = $6, missed_at = $7, \
-               altered_at = $8, mark = $9 WHERE deletion_id = $1";
+               altered_at = $8, mark = $9, ground = $10 WHERE deletion_id = $1";
     let rows: Vec<Vec<Value>> = deletions
         .iter()
         .map(|deletion| {
@@ -104,6 +108,7 @@ pub fn set(conn: &mut dyn Connection, deletions: &[Deletion]) -> Result<(), Erro
                 deletion.missed_at.map(Time::micros).into(),
                 deletion.altered_at.map(Time::micros).into(),
                 deletion.mark.map(|mark| mark.0.to_vec()).into(),
+                deletion.ground.as_deref().into(),
             ]
         })
         .collect();
@@ -144,7 +149,7 @@ pub fn find(conn: &mut dyn Connection, id: &DeletionId, service: &ServiceId) -> 
 /// The notices of the erasures of one resident's data, newest first.
 pub fn of_resident(conn: &mut dyn Connection, resident: u64) -> Result<Vec<Deletion>, Error> {
     let sql = "-- deletion_of_resident\nSELECT d.deletion_id, d.certificate_id, d.service, d.mandate, d.sealed, d.noted_at, d.due_at, d.told_at, \
-               d.answer, d.answered_at, d.missed_at, d.ready_at, d.altered_at, d.mark FROM deletions d JOIN erasures e ON e.certificate_id = d.certificate_id WHERE e.resident = $1 \
+               d.answer, d.answered_at, d.missed_at, d.ready_at, d.altered_at, d.mark, d.ground FROM deletions d JOIN erasures e ON e.certificate_id = d.certificate_id WHERE e.resident = $1 \
                ORDER BY d.noted_at DESC, d.deletion_id";
     conn.query(sql, &[number(resident).into()])?.iter().map(read).collect()
 }
@@ -236,12 +241,19 @@ pub fn missed_mandates(conn: &mut dyn Connection, service: &ServiceId, from: Tim
     rows.iter().map(|row| Ok(row.integer(0)?.cast_unsigned())).collect()
 }
 
+/// On which grounds services keep what they were told to delete, and how often each.
+pub fn grounds(conn: &mut dyn Connection) -> Result<Vec<(String, u64)>, Error> {
+    let sql = "-- deletion_grounds\nSELECT ground, COUNT(*) FROM deletions WHERE answer = 'kept' AND ground IS NOT NULL GROUP BY ground ORDER BY ground";
+    let rows = conn.query(sql, &[])?;
+    rows.iter().map(|row| Ok((row.text(0)?.to_owned(), row.integer(1)?.cast_unsigned()))).collect()
+}
+
 /// How services have answered so far.
 pub fn counts(conn: &mut dyn Connection, now: Time) -> Result<Counts, Error> {
     let sql = "-- deletion_counts\nSELECT COUNT(*), COUNT(told_at), COUNT(answered_at), \
                COUNT(CASE WHEN answered_at IS NULL AND due_at < $1 THEN 1 END), \
                COUNT(CASE WHEN missed_at IS NOT NULL OR (answered_at IS NULL AND due_at < $1) THEN 1 END), \
-               COUNT(altered_at) FROM deletions";
+               COUNT(altered_at), COUNT(CASE WHEN answer = 'kept' THEN 1 END) FROM deletions";
     let row = conn.query_one(sql, &[now.micros().into()])?;
     row.map_or(Ok(Counts::default()), |row| {
         Ok(Counts {
@@ -251,6 +263,7 @@ pub fn counts(conn: &mut dyn Connection, now: Time) -> Result<Counts, Error> {
             overdue: row.integer(3)?,
             missed: row.integer(4)?,
             altered: row.integer(5)?,
+            kept: row.integer(6)?,
         })
     })
 }
@@ -283,6 +296,7 @@ fn read(row: &Row) -> Result<Deletion, Error> {
         ready_at: row.optional_integer(11)?.map(Time::from_micros),
         altered_at: row.optional_integer(12)?.map(Time::from_micros),
         mark: crate::mark(row, 13)?,
+        ground: row.optional_text(14)?.map(str::to_owned),
     })
 }
 

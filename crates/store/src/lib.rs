@@ -99,6 +99,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 73, name: "depositors", sql: include_str!("../migrations/0073_depositors.sql") },
     Migration { number: 74, name: "cases_by_complaint", sql: include_str!("../migrations/0074_cases_by_complaint.sql") },
     Migration { number: 75, name: "refusals", sql: include_str!("../migrations/0075_refusals.sql") },
+    Migration { number: 79, name: "operations_and_grounds", sql: include_str!("../migrations/0079_operations_and_grounds.sql") },
 ];
 
 /// The shard of a resident: 12 bits of a hash of her number (Knuth's multiplicative one), so that neighbours are spread.

@@ -75,6 +75,47 @@ pub fn take(conn: &mut dyn Connection, source: &Source, mandate: u64, number: u6
     Ok(true)
 }
 
+/// Takes the next line of a source that does not count for itself, and answers its number. The source is not waited for: nobody knows how many
+/// lines it has. `None` when the operation was logged before.
+pub fn take_next(
+    conn: &mut dyn Connection,
+    source: &Source,
+    mandate: u64,
+    operation: &[u8; 24],
+    happened_at: Time,
+    now: Time,
+) -> Result<Option<u64>, Error> {
+    let sql = "-- source_operation\nINSERT INTO source_operations (source, operation, happened_at) VALUES ($1, $2, $3) \
+               ON CONFLICT (source, operation) DO NOTHING";
+    if conn.execute(sql, &[source.as_str().into(), operation.to_vec().into(), happened_at.micros().into()])? == 0 {
+        return Ok(None);
+    }
+    let number = find(conn, source, mandate)?.map_or(0, |standing| standing.highest) + 1;
+    take(conn, source, mandate, number, now)?;
+    if let Some(standing) = find(conn, source, mandate)? {
+        put(conn, &Standing { is_ended: true, ..standing })?;
+    }
+    Ok(Some(number))
+}
+
+/// Whether an operation of a source was logged before.
+pub fn is_operation_taken(conn: &mut dyn Connection, source: &Source, operation: &[u8; 24]) -> Result<bool, Error> {
+    let sql = "-- source_operation_find\nSELECT 1 FROM source_operations WHERE source = $1 AND operation = $2";
+    Ok(conn.query_one(sql, &[source.as_str().into(), operation.to_vec().into()])?.is_some())
+}
+
+/// Whether there are operations that happened before a time.
+pub fn has_operations_before(conn: &mut dyn Connection, before: Time) -> Result<bool, Error> {
+    let sql = "-- source_operation_old\nSELECT 1 FROM source_operations WHERE happened_at < $1 LIMIT 1";
+    Ok(conn.query_one(sql, &[before.micros().into()])?.is_some())
+}
+
+/// Forgets the operations that happened before a time. Answers how many.
+pub fn forget_operations(conn: &mut dyn Connection, before: Time) -> Result<u64, Error> {
+    let sql = "-- source_operation_forget\nDELETE FROM source_operations WHERE happened_at < $1";
+    conn.execute(sql, &[before.micros().into()])
+}
+
 /// How many numbers of a source are in the log although an earlier one is missing.
 pub fn ahead(conn: &mut dyn Connection, source: &Source, mandate: u64) -> Result<u64, Error> {
     let sql = "-- source_count_ahead\nSELECT COUNT(*) FROM source_ahead WHERE source = $1 AND mandate = $2";

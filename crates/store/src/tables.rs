@@ -29,7 +29,7 @@ pub enum Source {
 }
 
 /// All tables but that of the migrations.
-pub const ALL: [Table; 56] = [
+pub const ALL: [Table; 57] = [
     // Whoever gave one, or got it back, has an event in the log.
     of_residents("authorizations", Source::LiveOrLog, &["authorization_id"]),
     // Her lines say it too; a note that is lost leads to a second line, never to none.
@@ -87,6 +87,8 @@ pub const ALL: [Table; 56] = [
     of_nobody("session_services", Source::Live, &["token_hash", "service", "sid"]),
     of_nobody("shown_cards", Source::Live, &["ceremony_hash"]),
     of_nobody("source_ahead", Source::LiveOrLog, &["source", "mandate", "number"]),
+    // A line that comes again after a restoration without a live copy is a second line, never none.
+    of_nobody("source_operations", Source::Live, &["source", "operation"]),
     of_nobody("sources", Source::LiveOrLog, &["source", "mandate"]),
     of_nobody("streams", Source::LiveOrLog, &["stream_id"]),
     of_nobody("tally_counts", Source::LiveOrLog, &["mandate", "day", "what"]),

@@ -314,6 +314,7 @@ impl Monitor {
             if should_stop() { Err(stopped()) } else { Ok(()) }
         });
         bar.finish_and_clear();
+        let read = read.and_then(|()| replay.check_recounts(reader, &mut found.findings));
         match read {
             Ok(()) => Ok(()),
             Err(_) if (self.should_stop)() => Err(Halt::Stopped),

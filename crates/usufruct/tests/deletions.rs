@@ -23,6 +23,7 @@ fn notice(id: &str, due_at: Time) -> Deletion {
         due_at,
         told_at: None,
         answer: None,
+        ground: None,
         missed_at: None,
         altered_at: None,
         mark: None,

@@ -299,6 +299,7 @@ fn a_delayed_line_is_proven_once_it_has_opened_and_missed_where_it_is_kept_back(
             other: None,
             source: None,
             closed: None,
+            foreign: None,
         };
         let committed = event::commitment(&[7; 32], &event.encode());
         prev = Some(committed);

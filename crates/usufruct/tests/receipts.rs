@@ -153,6 +153,7 @@ fn a_proof_is_checked_without_the_log() {
         other: None,
         source: None,
         closed: None,
+        foreign: None,
     };
     let (tag, opening, encoded) = ([5; 32], [6; 32], event.encode());
     let leaf = event::leaf(&event::commitment(&opening, &encoded), &tag).to_vec();

@@ -94,6 +94,7 @@ impl House {
             other: None,
             source: None,
             closed: None,
+            foreign: None,
         };
         change(&mut event);
         self.recorder.record(event, [9; 32], self.keyrings[resident].tag(7), 4)

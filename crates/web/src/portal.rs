@@ -42,6 +42,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/me/footprint", get(footprint::page))
         .route("/me/footprint.json", get(footprint::download))
         .route("/me/footprint/sealed", get(footprint_key::sealed))
+        .route("/me/footprint/{n}/agreement.jsonld", get(receipt::agreed))
         .route("/me/footprint/{n}/receipt", get(receipt::token))
         .route("/me/footprint/{n}/receipt.json", get(receipt::readable))
         .route("/me/footprint/{n}/case", get(cases::form).post(cases::file))

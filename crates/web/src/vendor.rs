@@ -12,9 +12,10 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use i18n_embed_fl::fl;
 use serde::Deserialize;
-use usufruct_app::{DeskSession, TicketDesk};
+use usufruct_app::{Answered, DeskSession, TicketDesk};
 use usufruct_core::certificate::Answer;
 use usufruct_core::id::{DeletionId, ServiceId};
+use usufruct_core::lawpack::Provision;
 use usufruct_core::lifecycle::State as Stage;
 
 use crate::Site;
@@ -35,6 +36,8 @@ struct DeskPage {
     form_token: String,
     contracts: Vec<ShownContract>,
     services: Vec<OwnService>,
+    /// On which grounds data may be kept that was to be deleted.
+    grounds: Vec<Provision>,
 }
 
 /// A service of the vendor and what it has to delete.
@@ -68,6 +71,9 @@ struct AnswerForm {
     service: ServiceId,
     id: DeletionId,
     answer: Answer,
+    /// Code of the ground on which data is kept.
+    #[serde(default)]
+    ground: String,
 }
 
 /// Somebody of a vendor, or nobody.
@@ -125,7 +131,8 @@ async fn desk(State(site): State<Arc<Site>>, MaybeVendor(session): MaybeVendor, 
         })
         .collect();
     let name = Link::agency(&register, &page, &session.agency).words;
-    let shown = show(&DeskPage { page, name, office: session.key, form_token: session.form_token, contracts, services });
+    let grounds = register.law(&session.agency, now).kept_when().to_vec();
+    let shown = show(&DeskPage { page, name, office: session.key, form_token: session.form_token, contracts, services, grounds });
     Ok(([(CACHE_CONTROL, "no-store")], shown).into_response())
 }
 
@@ -145,6 +152,8 @@ async fn sign_out(
 /// The vendor's word about one notice, which stands.
 async fn answer(State(site): State<Arc<Site>>, headers: HeaderMap, Public(form): Public<AnswerForm>) -> Result<Response, Fault> {
     let session = own_form(session(&site, TicketDesk::Vendor, &headers).await?, &form.form_token)?;
-    blocking(&site, move |app| app.answer_vendor_deletion(&session, &form.service, &form.id, form.answer)).await?;
+    let ground = Some(form.ground).filter(|ground| form.answer == Answer::Kept && !ground.is_empty());
+    let said = Answered { answer: form.answer, ground };
+    blocking(&site, move |app| app.answer_vendor_deletion(&session, &form.service, &form.id, said)).await?;
     Ok(Redirect::to("/vendor").into_response())
 }

@@ -25,6 +25,7 @@ use usufruct_core::means::Means;
 use usufruct_core::meeting::Part;
 use usufruct_core::order::{OrderKind, Standing};
 use usufruct_core::service::Channel;
+use usufruct_core::status::ReasonCode;
 
 use crate::page::Page;
 
@@ -605,6 +606,20 @@ impl Page {
             Cause::Sector => fl!(self.messages, "cause-sector"),
             Cause::Sunset => fl!(self.messages, "cause-sunset"),
             Cause::Withdrawal => fl!(self.messages, "cause-withdrawal"),
+        }
+    }
+
+    /// What sort of reason a step has.
+    pub fn reason_code(&self, code: &ReasonCode) -> String {
+        match code {
+            ReasonCode::Breach => fl!(self.messages, "reason-breach"),
+            ReasonCode::CheckFailed => fl!(self.messages, "reason-check-failed"),
+            ReasonCode::Decision => fl!(self.messages, "reason-decision"),
+            ReasonCode::Error => fl!(self.messages, "reason-error"),
+            ReasonCode::LawChanged => fl!(self.messages, "reason-law-changed"),
+            ReasonCode::PurposeGone => fl!(self.messages, "reason-purpose-gone"),
+            ReasonCode::Ready => fl!(self.messages, "reason-ready"),
+            ReasonCode::TermOver => fl!(self.messages, "reason-term-over"),
         }
     }
 

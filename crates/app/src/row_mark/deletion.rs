@@ -31,11 +31,14 @@ fn of_deletion(vault: &Vault, deletion: &Deletion) -> Result<Digest, Error> {
         due_at,
         told_at,
         answer,
+        ground,
         missed_at,
         altered_at,
         mark: _,
     } = deletion;
-    let answered = answer.map(|(answer, at)| [&time(at)[..], answer.code().as_bytes()].concat());
+    // An answer from before there were grounds has the mark that it had.
+    let ground = ground.as_ref().map(|ground| [b" ", ground.as_bytes()].concat()).unwrap_or_default();
+    let answered = answer.map(|(answer, at)| [&time(at)[..], answer.code().as_bytes(), &ground].concat());
     let columns = [
         id.as_str().as_bytes(),
         certificate.as_str().as_bytes(),

@@ -38,7 +38,8 @@ pub(super) fn audit(check: &mut Check<'_>) -> Option<Content> {
     Some(Content::Audit(id, body?))
 }
 
-/// Who oversees the mandate recounts the days that chance chose: the log as it stood with its order, and the secret that it named there.
+/// Who oversees the mandate recounts the days that chance chose: the log as it stood with its order or the first tally after it, and the secret that it
+/// named there.
 fn recounted(check: &mut Check<'_>, recount: &Recount) {
     let register = check.register;
     let Some(mandate) = register.mandates.get(&recount.mandate) else {
@@ -62,9 +63,17 @@ fn recounted(check: &mut Check<'_>, recount: &Recount) {
     if (recount.from, recount.to) != (draw.from, draw.to) {
         check.note("recount.from", "other-draw", "The order draws from other days. Give those of the order.".into());
     }
-    if i64::try_from(order.given_in() + 1) != Ok(recount.log_size) {
-        let message = "The days are chosen by the log as it stood with the order. Give the number of its leaf and one more.";
-        check.note("recount.log_size", "other-size", message.into());
+    match register.chosen_at(order, draw) {
+        None => {
+            let message = "No day was counted since the order, so chance has not spoken. Recount when the next tally is in the log.";
+            check.note("recount.log_size", "not-chosen", message.into());
+        }
+        Some(size) if i64::try_from(size) != Ok(recount.log_size) => {
+            let message = "The days are chosen by the log as it stood with the order, or with the first tally after it where the order says so. \
+                           Give the number of that leaf and one more.";
+            check.note("recount.log_size", "other-size", message.into());
+        }
+        Some(_) => {}
     }
     let count = usize::try_from(draw.days).unwrap_or(usize::MAX);
     let chosen = sample(&seed(&recount.log_root, &recount.secret), &recount.mandate, draw.from, draw.to, count);

@@ -38,6 +38,7 @@ pub(super) fn service(check: &mut Check<'_>) -> Option<Content> {
         }
     }
     sector(check, &id, &body);
+    processing_log(check, &id, &body);
     Some(Content::Service(id, body))
 }
 
@@ -87,6 +88,35 @@ fn unfounded(register: &Register, service: &Service, at: Time) -> Vec<Problem> {
         problems.push(problem("agency", "no-contract", message.into()));
     }
     problems
+}
+
+/// Lines of its own systems are read under mandates of its own, and a key of an exporter says of which service its lines are.
+fn processing_log(check: &mut Check<'_>, id: &ServiceId, body: &Service) {
+    let register = check.register;
+    let Some(log) = &body.processing_log else { return };
+    for (i, key) in log.exporters.iter().enumerate() {
+        let holds = |other: &Entry<Service>| other.body.processing_log.as_ref().is_some_and(|log| log.exporters.contains(key));
+        let is_twice = log.exporters.iter().filter(|other| *other == key).count() > 1;
+        if is_twice || register.services.iter().any(|(other, entry)| other != id && holds(entry)) {
+            let message = "This key is named already, so it would not say whose lines it sends. Make another one.";
+            check.note(&format!("processing_log.exporters[{i}]"), "taken", message.into());
+        }
+    }
+    for (i, activity) in log.activities.iter().enumerate() {
+        let field = |name: &str| format!("processing_log.activities[{i}].{name}");
+        if !body.mandates.contains(&activity.mandate) {
+            let message = format!("The service does not work under `{}`. List it among its mandates, or leave it out.", activity.mandate);
+            check.note(&field("mandate"), "not-listed", message);
+        }
+        let Some(mandate) = register.mandates.get(&activity.mandate).map(|entry| &entry.body) else { continue };
+        if mandate.reason(&activity.reason).is_none() {
+            let message = "This is no reason of the mandate. Give the code of one of them.";
+            check.note(&field("reason"), "unknown", message.into());
+        }
+        if let Some(block) = activity.blocks.iter().find(|block| mandate.asked(block).is_none()) {
+            check.note(&field("blocks"), "unknown", format!("The mandate does not ask for `{block}`. Name blocks of the mandate."));
+        }
+    }
 }
 
 /// Whether the mandate gives the body of the service any part.

@@ -25,7 +25,8 @@ use crate::{clock, compose, data_dir};
 /// Order a recount of days that chance chooses, and keep the secret that chooses them together with the log.
 ///
 /// The order binds the overseer to the secret before the log is there that chooses with it, and the operator, who makes the log, learns the
-/// secret with the result. So the operator cannot try until it likes the days; nor can the overseer, where another leaf comes between.
+/// secret with the result. So the operator cannot try until it likes the days; nor can the overseer, since the log chooses as it stands
+/// with the first tally after the order, which only the operator can sign.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   usufruct audit draw mdt_library-card --until 2026-12-31T16:00:00Z --key chair.json --key member.json --out draw.json --data-dir pass")]
@@ -84,7 +85,7 @@ impl Draw {
             "target": self.mandate,
             "reasons": Text::new("The uses of days that chance chooses are counted again.", "抽選日期，重新清點使用紀錄。"),
             "comply_by": self.until,
-            "draw": { "from": first.body.day, "to": last.body.day, "days": self.days, "chance": sha256(&secret.0) },
+            "draw": { "from": first.body.day, "to": last.body.day, "days": self.days, "chance": sha256(&secret.0), "next_tally": true },
         });
         let id = OrderId::fresh(clock::now(), &SystemRng);
         // Without the secret the order could be obeyed by nobody, so the secret is kept first.
@@ -92,7 +93,7 @@ impl Draw {
         access.publish(|register, now| {
             Ok(vec![compose::object(register, StatementKind::Order, id.as_str(), order.clone(), &signers, now)?])
         })?;
-        println!("{id} is in the register. Keep {} to yourself until the recount.", self.out.display());
+        println!("{id} is in the register. Keep {} to yourself until the recount, which can be done once the next day is counted.", self.out.display());
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -106,10 +106,15 @@ impl Recount {
         self.check_key(&register, mandate, &secret)?;
         let log = PublicLog::in_data_dir(&self.data_dir)?;
         let head = log.newest()?;
-        let size = order.given_in() + 1;
+        let size = register.chosen_at(order, draw).ok_or_else(|| {
+            Failure::refused(
+                "No day was counted since the order, so chance has not spoken.",
+                "Try again when the next tally is in the log, soon after midnight.",
+            )
+        })?;
         if head.size() < size {
             return Err(Failure::refused(
-                "The log has not published the order yet, so chance has not spoken.",
+                "The log has not published the leaf yet with which chance speaks.",
                 "Wait a moment and try again.",
             ));
         }

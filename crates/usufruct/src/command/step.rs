@@ -9,7 +9,7 @@ use usufruct_core::id::BreachId;
 use usufruct_core::lifecycle::State;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::statement::Signer;
-use usufruct_core::status::Grounds;
+use usufruct_core::status::{Grounds, ReasonCode};
 use usufruct_core::{Digest, Text};
 
 use crate::access::Access;
@@ -30,6 +30,9 @@ pub(super) struct Taken {
     /// Why, in traditional Chinese.
     #[arg(long, value_name = "TEXT")]
     reason_zh: String,
+    /// What sort of reason it is: breach, check_failed, decision, error, law_changed, purpose_gone, ready or term_over.
+    #[arg(long, value_name = "WORD", value_parser = reason_code)]
+    reason_code: Option<ReasonCode>,
     /// The article that asks for the step or allows it.
     #[arg(long, value_name = "TEXT")]
     law: Option<String>,
@@ -39,6 +42,12 @@ pub(super) struct Taken {
     /// The data directory.
     #[arg(long, value_name = "DIR")]
     data_dir: PathBuf,
+}
+
+/// What clap reads as the sort of a reason.
+fn reason_code(text: &str) -> Result<ReasonCode, String> {
+    let known = ReasonCode::WORDS.iter().find(|(word, _)| *word == text);
+    known.map(|(_, code)| *code).ok_or_else(|| "this is no sort of reason".to_owned())
 }
 
 /// In which revision and state an object stands.
@@ -86,7 +95,7 @@ impl Taken {
             Ok(Document { title: Text::new(&name, &name), sha256: sha256(&bytes), url: None })
         };
         let evidence = self.evidence.iter().map(document).collect::<Result<_, Failure>>()?;
-        Ok(Grounds { breach: breach.cloned(), law: self.law.clone(), evidence })
+        Ok(Grounds { reason_code: self.reason_code, breach: breach.cloned(), law: self.law.clone(), evidence })
     }
 }
 

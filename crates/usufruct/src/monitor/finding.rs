@@ -31,6 +31,7 @@ pub enum Code {
     CheckpointUnsigned,
     ClockOff,
     CosignatureWrong,
+    DrawForeseeable,
     FillerShort,
     History,
     KeyChanged,
@@ -45,6 +46,7 @@ pub enum Code {
     LogUnreachable,
     OriginChanged,
     QuorumMissing,
+    RecountMisdrawn,
     Register,
     SignatureMissing,
     SignatureWrong,
@@ -220,7 +222,7 @@ impl Code {
     pub fn subject(self) -> Option<Subject> {
         use Code::*;
         Some(match self {
-            LeafUnknown | LogForked | StatementMalformed | StatementUnlawful => Subject::Evidence,
+            DrawForeseeable | LeafUnknown | LogForked | RecountMisdrawn | StatementMalformed | StatementUnlawful => Subject::Evidence,
             CheckpointMalformed | CheckpointUnsigned | KeyChanged | LogShrank | LogUnproven | OriginChanged => Subject::Head,
             TagIndexWrong => Subject::Index,
             CheckpointStale | FillerShort => Subject::Pace,

@@ -135,6 +135,7 @@ footprint-was-closed = The matter concerns somebody else, so it was closed to yo
 footprint-refused = Asked and refused:
 footprint-mandate = Mandate
 footprint-receipt = Receipt
+footprint-agreement = Agreement (ODRL)
 footprint-proof-file = Proof
 footprint-object = Object or ask
 footprint-check = Check it without this page
@@ -720,6 +721,7 @@ vault-told-answered = Answered
 vault-told-overdue = Overdue
 vault-told-missed = Not answered in time, ever
 vault-told-altered = Altered in the database: what was answered is not known
+vault-told-kept = Kept, with the ground of the law
 nav-developers = For developers
 developers-title = Connect a service
 developers-lead = Residents sign in to your service under a name of its own. Data comes through the pass, one logged use at a time, under a mandate that everybody can read.
@@ -1265,6 +1267,7 @@ vendor-notices = To be deleted
 vendor-token = Token
 vendor-all = Everything you got under a mandate
 vendor-due = Answer by
+vendor-ground = Ground of the law on which you keep it, if you do
 vendor-deletion-how = Say so with a signed check of the kind deletion.
 
 # Counts, incidents, the burst brake and recounts.
@@ -2167,3 +2170,12 @@ case-tallies-lead = Published once for each office and month, also when nothing 
 case-tallies-none = No month of cases is over yet.
 case-tallies-months = Month by month
 case-tallies-what = What happened
+
+reason-breach = Breach
+reason-check-failed = A check failed
+reason-decision = Decision of a court or an overseer
+reason-error = Mistake put right
+reason-law-changed = The law changed
+reason-purpose-gone = The purpose is gone
+reason-ready = All is ready
+reason-term-over = The time is over

@@ -132,6 +132,7 @@ footprint-was-closed = 事涉他人，於期滿之日始向您揭露。
 footprint-refused = 提出要求但遭拒：
 footprint-mandate = 授權令
 footprint-receipt = 同意紀錄收據
+footprint-agreement = 同意內容（ODRL）
 footprint-proof-file = 證明檔
 footprint-object = 提出異議或詢問
 footprint-check = 不靠本頁自行查驗
@@ -680,6 +681,7 @@ vault-told-answered = 已答覆
 vault-told-overdue = 逾期
 vault-told-missed = 曾逾期未答覆
 vault-told-altered = 資料庫紀錄遭竄改，答覆不明
+vault-told-kept = 依法保留（依據）
 nav-developers = 開發者
 developers-title = 介接服務
 developers-lead = 市民以各服務專屬的代碼登入您的服務。資料經由通行證取得，依人人可查的授權令，每次使用均先入日誌。
@@ -1214,6 +1216,7 @@ vendor-notices = 應刪除
 vendor-token = 代碼
 vendor-all = 依授權令取得的全部資料
 vendor-due = 答覆期限
+vendor-ground = 如需保留，請選擇法律依據
 vendor-deletion-how = 請以簽章之刪除聲明答覆。
 
 # 計數、紀錄缺漏、煞車與複核。
@@ -2085,3 +2088,12 @@ case-tallies-lead = 每一機關每月公布一次，沒有案件也公布。
 case-tallies-none = 尚無已結束的月份可供統計。
 case-tallies-months = 逐月統計
 case-tallies-what = 發生的事
+
+reason-breach = 個資侵害
+reason-check-failed = 查核未通過
+reason-decision = 法院或監督機關之決定
+reason-error = 更正錯誤
+reason-law-changed = 法律變更
+reason-purpose-gone = 目的消失
+reason-ready = 要件齊備
+reason-term-over = 期限屆滿

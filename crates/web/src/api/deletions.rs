@@ -9,6 +9,7 @@ use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use usufruct_app::Answered;
 use usufruct_core::Time;
 use usufruct_core::certificate::Answer;
 use usufruct_core::id::DeletionId;
@@ -23,8 +24,11 @@ use crate::site::blocking;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Answered {
+pub(crate) struct Said {
     answer: Answer,
+    /// Code of the ground on which data is kept.
+    #[serde(default)]
+    ground: Option<String>,
 }
 
 /// Every notice the service has not answered, oldest first, at most 1,000. Reading it is being told.
@@ -54,8 +58,9 @@ fn hour(time: Time) -> Time {
 pub(crate) async fn answer(
     State(site): State<Arc<Site>>,
     Path(id): Path<DeletionId>,
-    Sent(Caller(service, token), Strict(body)): Sent<Caller, Strict<Answered>>,
+    Sent(Caller(service, token), Strict(body)): Sent<Caller, Strict<Said>>,
 ) -> Result<StatusCode, Fault> {
-    blocking(&site, move |app| app.answer_deletion((service, token), &id, body.answer)).await?;
+    let said = Answered { answer: body.answer, ground: body.ground };
+    blocking(&site, move |app| app.answer_deletion((service, token), &id, said)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

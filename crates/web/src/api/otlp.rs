@@ -1,4 +1,5 @@
-//! The part of OTLP that log lines need (opentelemetry-proto 1.x, `trace/v1`): spans with attributes, in JSON and in Protobuf.
+//! The part of OTLP that log lines need (opentelemetry-proto 1.x, `trace/v1`): spans with their ids and attributes, and what the system calls
+//! itself, in JSON and in Protobuf.
 //!
 //! Fields that are not read are skipped, as the protocol asks. Field numbers are those of the published `.proto` files.
 
@@ -19,8 +20,17 @@ pub(super) struct Export {
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct ResourceSpans {
+    #[prost(message, optional, tag = "1")]
+    pub resource: Option<Resource>,
     #[prost(message, repeated, tag = "2")]
     pub scope_spans: Vec<ScopeSpans>,
+}
+
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Resource {
+    #[prost(message, repeated, tag = "1")]
+    pub attributes: Vec<KeyValue>,
 }
 
 #[derive(Clone, PartialEq, Message, Deserialize)]
@@ -33,6 +43,15 @@ pub(super) struct ScopeSpans {
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Span {
+    #[prost(bytes = "vec", tag = "1")]
+    #[serde(deserialize_with = "hexadecimal")]
+    pub trace_id: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    #[serde(deserialize_with = "hexadecimal")]
+    pub span_id: Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    #[serde(deserialize_with = "hexadecimal")]
+    pub parent_span_id: Vec<u8>,
     #[prost(string, tag = "5")]
     pub name: String,
     #[prost(fixed64, tag = "8")]
@@ -92,15 +111,23 @@ pub(super) struct PartialSuccess {
 }
 
 impl Export {
-    /// All spans, in order.
-    pub fn spans(&self) -> impl Iterator<Item = &Span> {
-        self.resource_spans.iter().flat_map(|resource| &resource.scope_spans).flat_map(|scope| &scope.spans)
+    /// All spans, in order, each with what its system calls itself.
+    pub fn spans(&self) -> impl Iterator<Item = (Option<&str>, &Span)> {
+        self.resource_spans.iter().flat_map(|part| {
+            let attributes = part.resource.as_ref().map_or(&[][..], |resource| &resource.attributes);
+            let name = value(attributes, "service.name").and_then(|name| name.string_value.as_deref());
+            part.scope_spans.iter().flat_map(|scope| &scope.spans).map(move |span| (name, span))
+        })
     }
+}
+
+fn value<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a AnyValue> {
+    attributes.iter().find(|attribute| attribute.key == key)?.value.as_ref()
 }
 
 impl Span {
     fn value(&self, key: &str) -> Option<&AnyValue> {
-        self.attributes.iter().find(|attribute| attribute.key == key)?.value.as_ref()
+        value(&self.attributes, key)
     }
 
     /// A text among the attributes.
@@ -156,6 +183,15 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
 
 fn signed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     i64::try_from(deserializer.deserialize_any(Number)?).map(Some).map_err(D::Error::custom)
+}
+
+/// Ids are hexadecimal in the JSON of OTLP, other than the mapping of Protobuf has it.
+fn hexadecimal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if !text.is_ascii() || text.len() % 2 != 0 {
+        return Err(D::Error::custom("no hexadecimal id"));
+    }
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).map_err(D::Error::custom)).collect()
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]

@@ -73,6 +73,8 @@ struct Told {
     due_at: Time,
     told_at: Option<Time>,
     answer: Option<(Answer, Time)>,
+    /// Why it keeps the data, in words.
+    ground: Option<String>,
     is_overdue: bool,
     /// When it was noted that no answer had come in time.
     missed_at: Option<Time>,
@@ -273,10 +275,19 @@ fn told(register: &Register, page: &Page, deletion: &Deletion, now: Time) -> Tol
         due_at: deletion.due_at,
         told_at: deletion.told_at,
         answer: deletion.answer,
+        ground: ground(register, page, deletion),
         is_overdue: deletion.answer.is_none() && deletion.due_at < now,
         missed_at: deletion.missed_at,
         is_altered: deletion.altered_at.is_some(),
     }
+}
+
+/// On which ground of which article the service keeps the data; the code alone where the law does not list it any more.
+fn ground(register: &Register, page: &Page, deletion: &Deletion) -> Option<String> {
+    let (code, (_, at)) = (deletion.ground.as_ref()?, deletion.answer?);
+    let agency = register.services.get(&deletion.service).map(|entry| &entry.body.agency);
+    let known = agency.and_then(|agency| register.law(agency, at).kept_when().iter().find(|ground| ground.code == *code));
+    Some(known.map_or_else(|| code.clone(), |known| format!("{} ({})", page.text(&known.text), known.article)))
 }
 
 /// Names of the public bodies that receive, and of the vendors that work for them.

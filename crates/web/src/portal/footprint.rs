@@ -347,6 +347,11 @@ impl Row {
         matches!(self.kind, Some(Kind::Consent)) || self.kind == Some(Kind::Withdrawal) && self.service.is_some()
     }
 
+    /// Whether she agreed at a service, which is there as an ODRL agreement.
+    pub fn is_agreement(&self) -> bool {
+        self.kind == Some(Kind::Consent) && self.service.is_some()
+    }
+
     /// Whether somebody else ended what she lent.
     pub fn is_ended(&self) -> bool {
         self.kind == Some(Kind::Withdrawal) && self.is_by_office

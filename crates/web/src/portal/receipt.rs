@@ -1,5 +1,5 @@
 //! Receipts of what the resident agreed to and withdrew, and of what she was told where she has no choice, signed, for her alone: the fields of
-//! ISO/IEC TS 27560:2023 in the words of the Data Privacy Vocabulary.
+//! ISO/IEC TS 27560:2023 in the words of the Data Privacy Vocabulary. What she agreed to is there in the words of ODRL too.
 
 use std::sync::Arc;
 
@@ -12,14 +12,15 @@ use usufruct_core::event::{self, Event, Form, Kind};
 use usufruct_core::grant::GrantKind;
 use usufruct_core::hash::{hex, sha256};
 use usufruct_core::id::{AgencyId, BlockId, GrantId, ServiceId};
-use usufruct_core::mandate::{Mandate, Necessity};
+use usufruct_core::mandate::{Basis, Mandate, Necessity};
 use usufruct_core::register::{Entry, Register};
+use usufruct_core::time::duration_between;
 use usufruct_core::wording::Wording;
 
 use crate::Site;
 use crate::fault::Fault;
 use crate::page::Page;
-use crate::register::export::{basis, category, parties};
+use crate::register::export::{Agreed, agreement, basis, category, parties};
 use crate::session::Resident;
 use crate::site::blocking;
 
@@ -31,6 +32,8 @@ struct Facts {
     /// The leaf as it stands there.
     leaf: Vec<u8>,
     grant: GrantId,
+    /// What is lent, or was until she withdrew.
+    blocks: Vec<(BlockId, Form)>,
     /// The mandate as it read when she decided.
     agreed: Entry<Mandate>,
     /// How the service knows her; `None` once she is known to it otherwise, and where no service took part.
@@ -63,6 +66,42 @@ pub(crate) async fn readable(
     Ok(([(CACHE_CONTROL, "no-store")], axum::Json(receipt)).into_response())
 }
 
+/// What she agreed to on line `n`, as an ODRL agreement, for her alone. Of anything but an agreement there is none.
+pub(crate) async fn agreed(State(site): State<Arc<Site>>, Resident(session): Resident, Path(n): Path<u64>) -> Result<Response, Fault> {
+    let facts = blocking(&site, move |app| facts(app, session.resident, n)).await?;
+    let Some(Facts { event, leaf, agreed: mandate, subject, .. }) = facts.filter(|facts| is_agreement(facts)) else {
+        return Err(Fault::not_found("agreement"));
+    };
+    let Some(service) = &event.service else { return Err(Fault::not_found("agreement")) };
+    let leaf_hash = leaf_hash(&leaf);
+    let document = agreement(
+        &site.settings.issuer,
+        &Agreed {
+            uid: format!("urn:sha256:{leaf_hash}#agreement"),
+            mandate: &mandate,
+            service,
+            subject: subject.as_deref().unwrap_or(&leaf_hash),
+            blocks: &event.blocks,
+            at: event.at,
+            until: event.until.unwrap_or(mandate.body.sunset_at),
+            notice: notice(&site, &site.app.register(), &mandate),
+        },
+    );
+    let headers = [(CACHE_CONTROL, "no-store"), (CONTENT_TYPE, "application/ld+json")];
+    Ok((headers, document.to_string()).into_response())
+}
+
+/// Whether she agreed, and was not told of something that a law allows without her.
+fn is_agreement(facts: &Facts) -> bool {
+    facts.event.kind == Kind::Consent && facts.agreed.body.legal_basis.code == Basis::Consent
+}
+
+/// Where the notice of a revision stands for ever, and its hash.
+fn notice(site: &Site, register: &Register, mandate: &Entry<Mandate>) -> Option<(String, String)> {
+    let notice = register.notice(mandate)?;
+    Some((format!("{}/register/mandates/{}/notices/{}", site.settings.issuer, mandate.id, mandate.rev), notice.hash.to_string()))
+}
+
 async fn receipt(site: &Arc<Site>, page: &Page, resident: u64, n: u64) -> Result<Value, Fault> {
     let facts = blocking(site, move |app| facts(app, resident, n)).await?.ok_or_else(|| Fault::not_found("receipt"))?;
     let register = site.app.register();
@@ -92,7 +131,18 @@ fn facts(app: &App, resident: u64, n: u64) -> Result<Option<Facts>, Error> {
         _ => None,
     };
     let leaf = leaf(&footprint, line);
-    Ok(Some(Facts { index: line.index, leaf, grant: grant.id, agreed, subject, event }))
+    let blocks = if event.kind == Kind::Withdrawal { lent_before(&register, &footprint, line, &agreed) } else { event.blocks.clone() };
+    Ok(Some(Facts { index: line.index, leaf, grant: grant.id, blocks, agreed, subject, event }))
+}
+
+/// What she lent when she withdrew: what her agreement before that names.
+fn lent_before(register: &Register, footprint: &Footprint, line: &FootprintLine, agreed: &Entry<Mandate>) -> Vec<(BlockId, Form)> {
+    let earlier = footprint.lines.iter().rev().filter(|earlier| earlier.n < line.n).filter_map(|earlier| earlier.event.as_ref());
+    let is_hers = |event: &&Event| {
+        let of = event.mandate.and_then(|hash| register.revision(&hash));
+        event.kind == Kind::Consent && of.is_some_and(|(mandate, _)| mandate.id == agreed.id)
+    };
+    earlier.into_iter().find(is_hers).map(|event| event.blocks.clone()).unwrap_or_default()
 }
 
 /// Whether the service knows her otherwise since this line, or may.
@@ -109,12 +159,14 @@ fn leaf(footprint: &Footprint, line: &FootprintLine) -> Vec<u8> {
 }
 
 fn written(site: &Site, page: &Page, register: &Register, facts: &Facts) -> Value {
-    let Facts { event, index, leaf, grant, agreed: entry, subject } = facts;
+    let Facts { event, index, leaf, grant, blocks, agreed: entry, subject } = facts;
     let issuer = &site.settings.issuer;
-    let leaf_hash = hex(&sha256(&[&[0][..], leaf].concat()).0);
-    let notice = register.notice(entry);
+    let leaf_hash = leaf_hash(leaf);
+    let (words, notice) = (register.notice(entry), notice(site, register, entry));
     let (kind, state) = decided(event);
     let order = entry.body.legal_basis.order.as_ref().filter(|_| event.reason == GrantKind::Ordered.code());
+    let until = event.until.unwrap_or(entry.body.sunset_at);
+    let page_of_mandate = format!("{issuer}/register/mandates/{}", entry.id);
     json!({
         "iss": issuer,
         "iat": event.at.seconds(),
@@ -124,10 +176,10 @@ fn written(site: &Site, page: &Page, register: &Register, facts: &Facts) -> Valu
         "receipt_id": format!("urn:sha256:{leaf_hash}"),
         "pii_principal_id": subject.clone().unwrap_or_else(|| format!("urn:sha256:{leaf_hash}#principal")),
         "processing": [{
-            "privacy_notice": format!("{issuer}/register/mandates/{}", entry.id),
-            "privacy_notice_permanent": format!("{issuer}/register/mandates/{}/notices/{}", entry.id, entry.rev),
-            "privacy_notice_hash": notice.map(|notice| notice.hash),
-            "privacy_notice_text_hash": notice.map(|notice| Wording::of(&entry.body, &notice.body).hash()),
+            "privacy_notice": notice.as_ref().map_or(&page_of_mandate, |(address, _)| address),
+            "privacy_notice_hash": notice.as_ref().map(|(_, hash)| hash),
+            "privacy_notice_text_hash": words.map(|notice| Wording::of(&entry.body, &notice.body).hash()),
+            "privacy_notice_now": page_of_mandate,
             "language": page.language.tag(),
             "purposes": [{
                 "purpose": page.text(&entry.body.purpose.sentence),
@@ -135,9 +187,9 @@ fn written(site: &Site, page: &Page, register: &Register, facts: &Facts) -> Valu
                 "lawful_basis": basis(entry.body.legal_basis.code),
                 "lawful_basis_source": entry.body.legal_basis.url,
                 "service": event.service,
-                "pii_information": event.blocks.iter().map(|(id, form)| datum(page, register, &entry.body, id, *form)).collect::<Vec<_>>(),
+                "pii_information": blocks.iter().map(|(id, form)| datum(page, register, &entry.body, id, *form)).collect::<Vec<_>>(),
                 "collection_method": "from the resident's pass, for each use logged before",
-                "processing_method": notice.map(|notice| page.text(&notice.body.manner)),
+                "processing_method": words.map(|notice| page.text(&notice.body.manner)),
                 "storage_locations": entry.body.locations,
                 "processing_locations": entry.body.locations,
                 "retention_period": entry.body.retention.duration,
@@ -149,7 +201,7 @@ fn written(site: &Site, page: &Page, register: &Register, facts: &Facts) -> Valu
                     "at": order.at.to_string(),
                     "why": page.text(&order.why),
                 })),
-                "privacy_rights": notice.map(|notice| page.text(&notice.body.rights)),
+                "privacy_rights": words.map(|notice| page.text(&notice.body.rights)),
                 "impact_assessment": entry.body.impact_assessment,
                 "authority_party": entry.body.oversight_body,
                 "jurisdiction": register.agencies.get(&entry.body.controller).map(|agency| &agency.body.jurisdiction),
@@ -163,7 +215,8 @@ fn written(site: &Site, page: &Page, register: &Register, facts: &Facts) -> Valu
         "parties": parties(register, &entry.body).iter().filter_map(|(id, part)| party(page, register, id, part)).collect::<Vec<_>>(),
         "event": [{
             "event_time": event.at.to_string(),
-            "validity_duration": event.until.unwrap_or(entry.body.sunset_at).to_string(),
+            "validity_duration": duration_between(event.at, until),
+            "valid_until": until.to_string(),
             "entity_id": entry.body.controller,
             "event_type": kind,
             "event_state": state,
@@ -181,6 +234,10 @@ fn decided(event: &Event) -> (&'static str, &'static str) {
         _ if event.kind == Kind::Withdrawal => ("dpv:ExplicitlyExpressedConsent", "dpv:ConsentWithdrawn"),
         _ => ("dpv:ExplicitlyExpressedConsent", "dpv:ConsentGiven"),
     }
+}
+
+fn leaf_hash(leaf: &[u8]) -> String {
+    hex(&sha256(&[&[0][..], leaf].concat()).0)
 }
 
 fn datum(page: &Page, register: &Register, mandate: &Mandate, id: &BlockId, form: Form) -> Value {

@@ -25,6 +25,7 @@ use usufruct_core::statement::StatementKind;
 
 pub(crate) use dpv::{basis, category, parties};
 pub(super) use dpv::{moment, words};
+pub(crate) use odrl::{Agreed, agreement};
 pub(super) use table::{csv_of, word};
 
 /// What other machines ask for instead of the page of a mandate.

@@ -1,5 +1,6 @@
 //! The vault in public: where its root is kept, by whom, what was destroyed last, and what the drills have found.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use askama::Template;
@@ -11,6 +12,7 @@ use usufruct_app::store::deletions::Counts;
 use usufruct_core::audit::{Audit, Drill};
 use usufruct_core::certificate::Cause;
 use usufruct_core::register::{Entry, Register};
+use usufruct_core::tally::Count;
 use usufruct_core::vault_terms::KeeperTerms;
 
 use super::open_json;
@@ -38,10 +40,12 @@ struct VaultPage {
     lost_before: Option<i64>,
     drills: Vec<Entry<Audit>>,
     deletions: Counts,
+    /// On which grounds services keep what they were to delete.
+    grounds: Vec<(String, Count)>,
 }
 
 pub(super) async fn page(State(site): State<Arc<Site>>, page: Page) -> Result<Response, Fault> {
-    let deletions = blocking(&site, |app| app.deletion_counts()).await?;
+    let (deletions, grounds) = blocking(&site, |app| Ok((app.deletion_counts()?, app.keeping_grounds()?))).await?;
     let register = site.app.register();
     let drilled = drilled(&register);
     let (state, class) = site.app.vault_state();
@@ -61,11 +65,13 @@ pub(super) async fn page(State(site): State<Arc<Site>>, page: Page) -> Result<Re
         lost_before: terms.and_then(|terms| terms.lost_before),
         drills: drills(register.audits.values()),
         deletions,
+        grounds,
     }))
 }
 
 pub(super) async fn json(State(site): State<Arc<Site>>) -> Result<Response, Fault> {
-    let deletions = blocking(&site, |app| app.deletion_counts()).await?;
+    let (deletions, grounds) = blocking(&site, |app| Ok((app.deletion_counts()?, app.keeping_grounds()?))).await?;
+    let grounds: BTreeMap<String, Count> = grounds.into_iter().collect();
     let register = site.app.register();
     let (state, class) = site.app.vault_state();
     Ok(open_json(&json!({
@@ -83,6 +89,8 @@ pub(super) async fn json(State(site): State<Arc<Site>>) -> Result<Response, Faul
             "overdue": deletions.overdue,
             "missed": deletions.missed,
             "altered": deletions.altered,
+            "kept": deletions.kept,
+            "kept_on_grounds": grounds,
         },
     })))
 }

@@ -1,13 +1,19 @@
 //! Lines of an agency's own system, as OTLP exporters send them.
 
-use axum::http::StatusCode;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use std::io::Write;
+
+use axum::http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::{Request, StatusCode};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use usufruct_core::event::{Event, Kind};
+use usufruct_core::hash::sha256;
 use usufruct_core::source::Source;
+use usufruct_core::statement::StatementKind;
 use usufruct_core::time::SECOND;
 
-use crate::common::{CARD, SERVICE, mandate, service};
+use crate::common::{CARD, LIBRARY, SERVICE, mandate, service};
 use crate::site::{Answer, TestSite};
 
 const TRACES: &str = "/api/ldv/v1/traces";
@@ -144,13 +150,12 @@ async fn only_a_service_with_its_token_is_heard() {
         let answer = source.send_bytes(kind, sent.as_bytes().to_vec()).await;
         assert!(answer.status.is_client_error(), "{kind} {sent}: {}", answer.status);
     }
-    let packed = source
-        .site
-        .bearing("POST", TRACES, &source.token)
-        .header(CONTENT_TYPE, "application/json")
-        .header(CONTENT_ENCODING, "gzip");
-    let answer = source.site.send(packed.body(body.to_string().into()).unwrap()).await;
-    assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    // Something that is not packed although it says so, and a way of packing that is not read.
+    for (coding, status) in [("gzip", StatusCode::BAD_REQUEST), ("br", StatusCode::UNSUPPORTED_MEDIA_TYPE)] {
+        let request = source.site.bearing("POST", TRACES, &source.token).header(CONTENT_TYPE, "application/json");
+        let request = request.header(CONTENT_ENCODING, coding).body(body.to_string().into()).unwrap();
+        assert_eq!(source.site.send(request).await.status, status, "{coding}");
+    }
     for wrong in [json!({"mandate": "mdt_nothing", "last": 1}), json!({"mandate": CARD}), json!({"mandate": CARD, "last": -1})] {
         let answer = source.site.api("/api/ldv/sources", &source.token, &wrong).await;
         assert!(answer.status.is_client_error(), "{wrong}");
@@ -178,6 +183,115 @@ async fn protobuf_says_the_same() {
     assert!(told.contains("`dpl.core.processing_activity_id`"), "{told}");
     let broken = source.send_bytes("application/x-protobuf", vec![0x0a, 0xff, 0xff]).await;
     assert_eq!(broken.status, StatusCode::BAD_REQUEST);
+}
+
+/// The key of an exporter, as somebody types it into its environment.
+const KEY: &str = "3f1b7c0de9a84e5f8a1d2c6b7e9f0a1b3f1b7c0de9a84e5f8a1d2c6b7e9f0a1b";
+const ACTIVITY: &str = "https://register.library.example/verwerkingen/12";
+
+/// The library registers what its own system does.
+async fn registered() -> Reporter {
+    let source = Reporter::new().await;
+    let mut body = json!(source.site.city.app.register().services[&service()].body);
+    body["processing_log"] = json!({"exporters": [sha256(KEY.as_bytes())], "activities": [
+        {"activity": ACTIVITY, "mandate": CARD, "reason": "lending", "blocks": ["blk_name"]}]});
+    source.site.city.publish(StatementKind::Service, SERVICE, LIBRARY, body);
+    source
+}
+
+/// A span of a system that knows nothing of the pass.
+fn plain_span(subject: &str, id: &str) -> Value {
+    json!({"traceId": "5b8efff798038103d269b633813fc60c", "spanId": id, "parentSpanId": "aaaaaaaaaaaaaaaa", "flags": 257,
+        "name": "uitlenen", "kind": 2, "startTimeUnixNano": "1767225500000000000", "endTimeUnixNano": "1767225540000000000",
+        "attributes": [{"key": "dpl.core.processing_activity_id", "value": text(ACTIVITY)},
+            {"key": "dpl.core.data_subject_id", "value": text(subject)},
+            {"key": "dpl.core.data_subject_id_type", "value": text("pseudonym")},
+            {"key": "http.response.status_code", "value": {"intValue": 200}}, {"key": "ratio", "value": {"doubleValue": 0.5}}],
+        "droppedAttributesCount": 0, "events": [], "status": {}})
+}
+
+impl Reporter {
+    async fn export(&self, key: &str, path: &str, packed: Vec<u8>) -> Answer {
+        let request = Request::post(path).header(AUTHORIZATION, format!("Bearer {key}"));
+        let request = request.header(CONTENT_TYPE, "application/json").header(CONTENT_ENCODING, "gzip");
+        self.site.send(request.body(packed.into()).unwrap()).await
+    }
+}
+
+fn packed(body: &[u8]) -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+    gzip.write_all(body).unwrap();
+    gzip.finish().unwrap()
+}
+
+#[tokio::test]
+async fn an_exporter_that_knows_nothing_of_the_pass_is_read() {
+    let source = registered().await;
+    let other = format!("urn:library:{}", source.subject);
+    let spans = [plain_span(&source.subject, "eee19b7ec3c1b174"), plain_span(&other, "eee19b7ec3c1b175")];
+    let body = packed(export(&spans).to_string().as_bytes());
+    for _ in 0..2 {
+        // What is sent again is taken once.
+        let answer = source.export(KEY, TRACES, body.clone()).await;
+        assert_eq!((answer.status, answer.json()), (StatusCode::OK, json!({})));
+    }
+    let events = source.events();
+    let marks: Vec<_> = events.iter().filter_map(|event| event.source.clone()).collect();
+    assert_eq!(marks.iter().map(|mark| mark.number).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(marks[1].happened_at.unwrap().to_string(), "2025-12-31T23:59:00Z");
+    let event = &events[1];
+    assert_eq!((event.reason.as_str(), event.blocks.len(), event.clause.as_deref()), ("lending", 1, None));
+    let foreign = event.foreign.clone().unwrap();
+    assert_eq!(foreign.trace_id.to_vec(), [0x5b, 0x8e, 0xff, 0xf7, 0x98, 0x03, 0x81, 0x03, 0xd2, 0x69, 0xb6, 0x33, 0x81, 0x3f, 0xc6, 0x0c]);
+    assert_eq!(foreign.operation_id.to_vec(), [0xee, 0xe1, 0x9b, 0x7e, 0xc3, 0xc1, 0xb1, 0x75]);
+    assert_eq!((foreign.parent_operation_id, foreign.entity.as_str()), (Some([0xaa; 8]), "loans"));
+    // Nobody waits for a system that does not say how many lines it has.
+    source.site.city.clock.advance(300 * SECOND);
+    source.site.city.app.run_sources().unwrap();
+    assert!(source.site.city.app.register().open_incident(&Source::Service(service()), &mandate()).is_none());
+}
+
+#[tokio::test]
+async fn what_an_exporter_sends_wrongly_is_told_and_the_rest_is_taken() {
+    let source = registered().await;
+    let mut nameless = plain_span(&source.subject, "0000000000000000");
+    nameless["spanId"] = json!("");
+    let mut unknown = plain_span(&source.subject, "eee19b7ec3c1b180");
+    unknown["attributes"][0]["value"] = text("https://register.library.example/verwerkingen/13");
+    let mut numbered = plain_span(&source.subject, "eee19b7ec3c1b181");
+    numbered["attributes"].as_array_mut().unwrap().push(json!({"key": "usufruct.number", "value": {"intValue": "9"}}));
+    let good = plain_span(&source.subject, "eee19b7ec3c1b182");
+    let body = packed(export(&[nameless, unknown, numbered, good]).to_string().as_bytes());
+    let partial = source.export(KEY, TRACES, body).await.json()["partialSuccess"].clone();
+    assert_eq!(partial["rejectedSpans"], "3");
+    let told = partial["errorMessage"].as_str().unwrap();
+    for what in ["no trace id", "no mandate of the register", "as its registration says"] {
+        assert!(told.contains(what), "{what}: {told}");
+    }
+    assert_eq!(source.events().len(), 1);
+    // Lines of a service that numbers its uses itself have no number without one.
+    let heard = source.site.api("/api/ldv/sources", &source.token, &json!({"mandate": CARD, "last": 4})).await;
+    assert!(heard.status.is_client_error(), "{}", heard.text());
+}
+
+#[tokio::test]
+async fn a_bomb_and_a_wrong_key_are_kept_out() {
+    let source = registered().await;
+    // 64 MiB of nothing in 64 kB.
+    let bomb = packed(&vec![b' '; 64 * 1024 * 1024]);
+    assert!(bomb.len() < 100_000);
+    assert_eq!(source.export(KEY, TRACES, bomb).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let body = packed(export(&[plain_span(&source.subject, "eee19b7ec3c1b174")]).to_string().as_bytes());
+    for wrong in ["", "x", &KEY[1..], &sha256(KEY.as_bytes()).to_string()] {
+        assert_eq!(source.export(wrong, TRACES, body.clone()).await.status, StatusCode::UNAUTHORIZED, "{wrong}");
+    }
+    // It writes lines and opens nothing.
+    for path in ["/api/releases", "/api/releases/batch", "/api/ldv/sources", "/api/deposits"] {
+        assert_eq!(source.export(KEY, path, body.clone()).await.status, StatusCode::UNAUTHORIZED, "{path}");
+    }
+    assert!(source.events().is_empty());
+    assert_eq!(source.export(KEY, TRACES, body).await.status, StatusCode::OK);
+    assert_eq!(source.events().len(), 1);
 }
 
 // Protobuf by its wire format alone: a key, a length, the bytes.

@@ -32,7 +32,8 @@ fn counted() -> Pages {
     while city.app.release(&request).is_ok() {}
     let against = ReportedUse {
         mandate: watched.clone(),
-        number: 2,
+        number: Some(2),
+        operation: None,
         subject,
         blocks: vec![(block("district"), Form::Value)],
         reason: "lending".into(),
@@ -49,12 +50,18 @@ fn counted() -> Pages {
     city.app.run_tallies().unwrap();
     let secret = sha256(b"secret");
     let order = json!({"body": WATCH, "kind": "audit", "target": WATCHED, "reasons": text("Count again."),
-        "comply_by": city.app.now().plus(DAY), "draw": {"from": "2026-01-01", "to": "2026-01-01", "days": 1, "chance": sha256(&secret.0)}});
+        "comply_by": city.app.now().plus(DAY), "draw": {"from": "2026-01-01", "to": "2026-01-01", "days": 1, "chance": sha256(&secret.0), "next_tally": true}});
     city.watch(StatementKind::Order, "ord_recount", order, &city.watchers()).unwrap();
-    let size = city.app.register().orders[&"ord_recount".parse().unwrap()].given_in() + 1;
+    city.clock.advance(DAY);
+    city.app.run_tallies().unwrap();
+    city.app.publish_log().unwrap();
+    let register = city.app.register();
+    let order = &register.orders[&"ord_recount".parse().unwrap()];
+    let size = register.chosen_at(order, order.body.draw.as_ref().unwrap()).unwrap();
+    let root = city.app.log_root(size).unwrap().unwrap();
     let recount = json!({"drill": "recount", "sampled": 1, "opened": 12, "closed": 0, "wrong": 2, "searched_bytes": 0, "recount": {
         "mandate": WATCHED, "order": "ord_recount", "secret": secret, "from": "2026-01-01", "to": "2026-01-01", "log_size": size,
-        "log_root": sha256(b"root"), "days": ["2026-01-01"]}});
+        "log_root": root, "days": ["2026-01-01"]}});
     city.watch(StatementKind::Audit, "aud_recount", recount, &city.watchers()).unwrap();
     // Her session of two days ago is over.
     pages.cookie = format!("usufruct={}", city.app.open_session(pages.resident, "test").unwrap());

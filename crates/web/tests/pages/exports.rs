@@ -225,3 +225,100 @@ async fn a_withdrawal_has_a_receipt_and_a_use_has_none() {
     assert_eq!(pages.get(&format!("/me/footprint/{used}/receipt"), "en").await.status, StatusCode::NOT_FOUND);
     assert_eq!(pages.get("/me/footprint/9999/receipt", "en").await.status, StatusCode::NOT_FOUND);
 }
+
+/// What reference governance.md 2.1 marks as mandatory of ISO/IEC TS 27560:2023.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_has_every_mandatory_field_of_the_standard() {
+    let pages = Pages::new();
+    for kind in ["consent", "withdrawal"] {
+        let receipt = receipt(&pages, kind).await;
+        let says = |value: &Value, fields: &[&str]| {
+            for field in fields {
+                let field = &value[*field];
+                assert!(!field.is_null() && *field != json!("") && *field != json!([]), "{kind}: {fields:?} in {value}");
+            }
+        };
+        says(&receipt, &["schema_version", "record_id", "receipt_id", "pii_principal_id", "processing", "parties", "event"]);
+        let processing = &receipt["processing"][0];
+        says(processing, &["privacy_notice", "privacy_notice_hash", "language", "purposes"]);
+        let purpose = &processing["purposes"][0];
+        let of_purpose = ["purpose", "pii_information", "pii_controllers", "storage_locations", "retention_period", "jurisdiction", "withdrawal_method"];
+        says(purpose, &of_purpose);
+        assert!(purpose["recipient_third_parties"].is_array());
+        for datum in purpose["pii_information"].as_array().unwrap() {
+            says(datum, &["pii_type", "pii_attribute_id"]);
+        }
+        for party in receipt["parties"].as_array().unwrap() {
+            says(party, &["party_id", "party_address", "party_name", "party_contact", "party_type"]);
+        }
+        let event = &receipt["event"][0];
+        says(event, &["event_time", "validity_duration", "entity_id", "event_type", "event_state"]);
+        // A length, and no day: it leads from the one to the other.
+        let length = usufruct_core::time::parse_duration(event["validity_duration"].as_str().unwrap()).unwrap();
+        let [at, until] = ["event_time", "valid_until"].map(|field| event[field].as_str().unwrap().parse::<usufruct_core::Time>().unwrap());
+        assert_eq!(length / usufruct_core::time::SECOND, (until.micros() - at.micros()) / usufruct_core::time::SECOND);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_notice_of_a_receipt_is_the_one_that_she_was_shown() {
+    let pages = Pages::new();
+    let processing = receipt(&pages, "consent").await["processing"][0].clone();
+    let mut changed = library_card();
+    changed["retention"]["duration"] = json!("P3D");
+    pages.city.publish_mandate(CARD, changed);
+    let address = processing["privacy_notice"].as_str().unwrap();
+    let path = &address[address.find("/register/").unwrap()..];
+    let notice = json(&pages, &format!("{path}.json")).await;
+    assert_eq!(notice["life"]["state"], "superseded");
+    let statement = json(&pages, &format!("/register/statements/{}.json", notice["notice_leaf"])).await;
+    assert_eq!(statement["type"], "Notice");
+    let mut signed = statement.clone();
+    signed.as_object_mut().unwrap().remove("approvals");
+    let hash = usufruct_core::hash::sha256(&usufruct_core::jcs::encode(&signed).unwrap());
+    assert_eq!(processing["privacy_notice_hash"], json!(hash));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_she_agreed_to_is_an_agreement_in_odrl() {
+    let pages = Pages::new();
+    let (given, n) = (receipt(&pages, "consent").await, line(&pages, "consent").await);
+    let agreement = json(&pages, &format!("/me/footprint/{n}/agreement.jsonld")).await;
+    assert_eq!((&agreement["@type"], &agreement["permission"][0]["action"]), (&json!("Agreement"), &json!("use")));
+    assert_eq!(agreement["uid"], json!(format!("{}#agreement", given["receipt_id"].as_str().unwrap())));
+    let assignee = agreement["assignee"]["@id"].as_str().unwrap();
+    assert!(assignee.ends_with(given["event"][0]["entity_id"].as_str().unwrap()), "{assignee}");
+    assert_eq!(agreement["assigner"], agreement["permission"][0]["assigner"]);
+    assert_eq!(agreement["dpv:hasNotice"]["dct:identifier"], given["processing"][0]["privacy_notice_hash"]);
+    let blocks = |permissions: &Value| {
+        let ids = permissions.as_array().unwrap().iter().map(|rule| rule["target"]["uid"].as_str().unwrap().rsplit('/').next().unwrap().to_owned());
+        ids.collect::<Vec<_>>()
+    };
+    let lent = given["processing"][0]["purposes"][0]["pii_information"].as_array().unwrap();
+    assert_eq!(blocks(&agreement["permission"]), lent.iter().map(|datum| datum["pii_attribute_id"].as_str().unwrap()).collect::<Vec<_>>());
+    let permission = &agreement["permission"][0];
+    let limit = |left: &str, operator: &str| {
+        let limits = permission["constraint"].as_array().unwrap().iter();
+        let found: Vec<_> = limits.filter(|limit| limit["leftOperand"] == left && limit["operator"] == operator).collect();
+        assert_eq!(found.len(), 1, "{left} {operator}");
+        found[0]["rightOperand"].clone()
+    };
+    assert_eq!(limit("dateTime", "lt")["@value"], given["event"][0]["valid_until"]);
+    assert_eq!(limit("purpose", "eq")["@id"], given["processing"][0]["purposes"][0]["purpose_type"]);
+    assert_eq!(permission["duty"][0]["action"], "delete");
+    assert_eq!(agreement["prohibition"][0]["action"], "commercialize");
+
+    // The one that stands names her as the service knows her; the one from before she withdrew does not.
+    let known_as = pages.city.app.subject(pages.resident, &crate::common::service()).unwrap();
+    assert!(!agreement.to_string().contains(&known_as));
+    let footprint = pages.city.app.footprint(pages.resident).unwrap();
+    let is_consent = |event: &usufruct_core::event::Event| event.kind == usufruct_core::event::Kind::Consent && event.service.is_some();
+    let last = footprint.lines.iter().rev().find(|line| line.event.as_ref().is_some_and(is_consent)).unwrap().n;
+    let stands = json(&pages, &format!("/me/footprint/{last}/agreement.jsonld")).await;
+    assert!(stands["assigner"]["uid"].as_str().unwrap().ends_with(&known_as));
+    // Nothing is agreed where she withdrew, and a use is none; nobody else gets it.
+    for kind in ["withdrawal", "use"] {
+        let n = line(&pages, kind).await;
+        assert_eq!(pages.get(&format!("/me/footprint/{n}/agreement.jsonld"), "en").await.status, StatusCode::NOT_FOUND);
+    }
+}
