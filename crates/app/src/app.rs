@@ -68,6 +68,8 @@ pub struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) db: Db,
+    /// The mark of this process in the row of the head.
+    holder: [u8; 16],
     pub(crate) vault: Arc<Vault>,
     pub(crate) closed: Arc<Closed>,
     pub(crate) recorder: Arc<Recorder>,
@@ -157,6 +159,7 @@ impl App {
             clock,
             rng,
             db,
+            holder,
             vault: Arc::new(vault),
             closed,
             recorder: Arc::new(recorder),
@@ -215,6 +218,13 @@ impl App {
     /// Gives the root back to keepers who should hold a share of it and do not. Called now and then.
     pub fn heal_root(&self) -> Result<(), Error> {
         Ok(self.vault.heal_root()?)
+    }
+
+    /// Refuses when another process has become the one that writes. Every write finds that out by itself; this is for what only shows, since it comes
+    /// from the register that this process has read.
+    pub fn require_head(&self) -> Result<(), Error> {
+        let holder = self.holder;
+        Ok(self.db.read(move |conn| log_head::require(conn, &holder))?)
     }
 
     /// The time now.

@@ -15,10 +15,10 @@ use usufruct_core::{Digest, Time};
 use usufruct_store::cases::{self, StoredCase};
 use usufruct_vault::Error as VaultError;
 
-use crate::counter::needs_passkey;
 use crate::app::AUTOMATION;
 use crate::brakes::masked;
 use crate::case::{Letter, Party, Place, Step, agency, checked, open, require_true};
+use crate::counter::needs_passkey;
 use crate::{App, Error};
 
 /// What officials of an office do at the desk. They sign its JSON, byte for byte.

@@ -118,7 +118,12 @@ impl App {
 
     /// Takes a service's word for what it did. Saying the same again is fine; another word is refused. Who keeps something says on which ground
     /// of the law that holds for its body.
-    pub fn answer_deletion(&self, caller: impl Into<OwnCaller>, id: &DeletionId, answer: impl Into<Answered>) -> Result<(), Error> {
+    pub fn answer_deletion(
+        &self,
+        caller: impl Into<OwnCaller>,
+        id: &DeletionId,
+        answer: impl Into<Answered>,
+    ) -> Result<(), Error> {
         let (register, Answered { answer, ground }) = (self.register(), answer.into());
         let (now, caller, wanted, vault) = (self.now(), caller.into(), id.clone(), Arc::clone(&self.vault));
         self.db.transaction("answer deletion", move |tx| {

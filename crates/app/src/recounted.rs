@@ -45,7 +45,13 @@ impl App {
 
     /// The register holds the size and the days of a recount against the order; that the root is the one of that size the log alone can tell.
     fn check_root(&self, recount: &Recount) -> Result<(), Error> {
-        let not_yet = || unlawful("recount.log_size", "not-published", "The log has not published so many leaves yet. Wait a moment and try again.");
+        let not_yet = || {
+            unlawful(
+                "recount.log_size",
+                "not-published",
+                "The log has not published so many leaves yet. Wait a moment and try again.",
+            )
+        };
         let root = self.log_root(recount.log_size.unsigned_abs())?.ok_or_else(not_yet)?;
         if root == recount.log_root {
             return Ok(());

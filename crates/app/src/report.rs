@@ -4,9 +4,9 @@
 use usufruct_core::Time;
 use usufruct_core::decide::{Clause, Request};
 use usufruct_core::event::{Form, Kind};
-use usufruct_core::id::{BlockId, MandateId};
 use usufruct_core::hash::{equal, sha256};
 use usufruct_core::id::ServiceId;
+use usufruct_core::id::{BlockId, MandateId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::operation::ForeignOperation;
 use usufruct_core::register::Register;

@@ -220,11 +220,13 @@ impl App {
         self.publish(&Publication { statements: vec![statement] }).map(drop)
     }
 
-    /// Runs what the clock asks for: sunsets, orders to delete, ends of what was kept for its time, contracts and agreements that are over, cases
-    /// that nobody answered, messages of the week, unfinished erasures and replacements of keys, what services answered, the log's next
-    /// checkpoint, memory that nobody uses. A step that fails holds up no other; answers the first error.
+    /// Runs what the clock asks for: a look whether another process writes by now, sunsets, orders to delete, ends of what was kept for its
+    /// time, contracts and agreements that are over, cases that nobody answered, messages of the week, unfinished erasures and replacements of
+    /// keys, what services answered, the log's next checkpoint, memory that nobody uses. A step that fails holds up no other; answers the first
+    /// error.
     pub fn tick(self: &Arc<Self>) -> Result<(), Error> {
         let steps: [Step; 15] = [
+            |app| app.require_head(),
             // Before anything that the machine says with a later date.
             |app| app.publish_proposals().map(drop),
             |app| app.make_late_keys().map(drop),

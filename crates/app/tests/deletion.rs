@@ -12,7 +12,8 @@ use serde_json::json;
 use usufruct_app::store::db::{Connection, Error as DbError, Value};
 use usufruct_app::store::deletions::{self, Counts, Deletion};
 use usufruct_app::{
-    Answered, App, AuthorizeRequest, Config, Error, GrantManagement, House, LifecycleStep, NewResident, Open, Publication, VaultSetup,
+    Answered, App, AuthorizeRequest, Config, Error, GrantManagement, House, LifecycleStep, NewResident, Open, Publication,
+    VaultSetup,
 };
 use usufruct_core::Text;
 use usufruct_core::certificate::{Answer, Cause};
@@ -158,7 +159,12 @@ fn data_is_kept_on_a_ground_of_the_law_alone() {
         let answer = |answer, ground: Option<&str>| {
             city.app.answer_deletion(&service(), &notice, Answered { answer, ground: ground.map(str::to_owned) })
         };
-        for (said, ground) in [(Answer::Kept, None), (Answer::Kept, Some("we-like-it")), (Answer::Kept, Some("")), (Answer::Deleted, Some("legal-retention"))] {
+        for (said, ground) in [
+            (Answer::Kept, None),
+            (Answer::Kept, Some("we-like-it")),
+            (Answer::Kept, Some("")),
+            (Answer::Deleted, Some("legal-retention")),
+        ] {
             let refused = answer(said, ground).unwrap_err();
             assert!(matches!(refused, Error::Refused { .. }), "{said:?} {ground:?}: {refused}");
         }
@@ -168,12 +174,21 @@ fn data_is_kept_on_a_ground_of_the_law_alone() {
         answer(Answer::Kept, Some("legal-retention")).unwrap();
         assert!(answer(Answer::Kept, Some("legal-claims")).is_err(), "an answer stands");
         let told = told();
-        assert_eq!((told.answer.map(|(answer, _)| answer), told.ground.as_deref()), (Some(Answer::Kept), Some("legal-retention")));
+        assert_eq!(
+            (told.answer.map(|(answer, _)| answer), told.ground.as_deref()),
+            (Some(Answer::Kept), Some("legal-retention"))
+        );
         assert_eq!(city.app.deletion_counts().unwrap().kept, 1);
         let grounds = city.app.keeping_grounds().unwrap();
-        assert_eq!(grounds.iter().map(|(ground, count)| (ground.as_str(), count.to_string())).collect::<Vec<_>>(), [("legal-retention", "1-9".to_owned())]);
+        assert_eq!(
+            grounds.iter().map(|(ground, count)| (ground.as_str(), count.to_string())).collect::<Vec<_>>(),
+            [("legal-retention", "1-9".to_owned())]
+        );
         // Another ground that somebody writes into the row is none of the service.
-        city.app.db().transaction("forge", |tx| tx.execute("-- forge\nUPDATE deletions SET ground = 'legal-claims'", &[])).unwrap();
+        city.app
+            .db()
+            .transaction("forge", |tx| tx.execute("-- forge\nUPDATE deletions SET ground = 'legal-claims'", &[]))
+            .unwrap();
         assert_eq!(city.app.deletions_of(reader).unwrap().remove(0).answer, None);
     });
 }

@@ -36,6 +36,8 @@ const PEOPLE: usize = 2;
 #[derive(Clone, Debug)]
 enum Act {
     Agree(usize),
+    /// The order that stands is appealed.
+    Appeal,
     Batch,
     /// The machine carries out what was ordered to be deleted.
     CarryOut,
@@ -59,6 +61,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     let who = || 0..PEOPLE;
     let one = prop_oneof![
         4 => who().prop_map(Act::Agree),
+        1 => Just(Act::Appeal),
         2 => Just(Act::Batch),
         2 => Just(Act::CarryOut),
         1 => who().prop_map(Act::Deactivate),
@@ -215,7 +218,17 @@ impl<'a> Played<'a> {
                     (self.agreed[who], self.paused[who]) = (true, false);
                 }
             }
+            Act::Appeal => {
+                // It stays in force, so nothing of what is lawful changes.
+                if let Some(order) = &self.order {
+                    let mut body =
+                        json!({"body": WATCH, "kind": "suspend", "target": WATCHED, "reasons": text("It was looked into.")});
+                    body["appeal_ref"] = json!("Court 2026-4");
+                    town.city.watch(StatementKind::Order, order, body, &town.city.watchers()).unwrap();
+                }
+            }
             Act::Batch => {
+                let size_before = town.size();
                 let subjects = self.residents.iter().map(|resident| town.subject(*resident)).collect();
                 let blocks = vec![(block("name"), Form::Value)];
                 let (mandate, reason) = (mandate(), "lending".to_owned());
@@ -234,6 +247,14 @@ impl<'a> Played<'a> {
                 };
                 for (who, line) in answer.lines.iter().enumerate() {
                     prop_assert_eq!(line.outcome.is_ok(), self.is_lawful(who), "{} in a batch", who);
+                    // Whoever was decided about has the line, and what went out is that line.
+                    let footprint = app.footprint(self.residents[who]).unwrap();
+                    let last = footprint.lines.last().unwrap();
+                    let event = last.event.as_ref().unwrap();
+                    prop_assert_eq!(event.batch.as_ref().map(|batch| batch.size), Some(PEOPLE as u64));
+                    prop_assert!(last.index >= size_before && last.index < town.size());
+                    let released = line.outcome.as_ref().ok().map(|released| released.index);
+                    prop_assert_eq!(released, (event.kind == Kind::Use).then_some(last.index));
                 }
             }
             Act::Deactivate(who) => {

@@ -206,7 +206,8 @@ fn the_vault_withholds_the_key_of_what_was_suspended_meanwhile() {
         let mut withheld = 0;
         for readings in 0.. {
             let (id, lift) = (format!("ord_s{readings}"), format!("ord_l{readings}"));
-            let body = json!({"body": WATCH, "kind": "suspend", "target": WATCHED, "reasons": text("It goes beyond its purpose.")});
+            let body =
+                json!({"body": WATCH, "kind": "suspend", "target": WATCHED, "reasons": text("It goes beyond its purpose.")});
             let mut statement = city.app.statement(StatementKind::Order, &id, &WATCH.parse().unwrap(), body, city.app.now());
             two.iter().for_each(|signer| statement.approve(signer).unwrap());
             let app = std::sync::Arc::clone(&city.app);
@@ -223,7 +224,11 @@ fn the_vault_withholds_the_key_of_what_was_suspended_meanwhile() {
                     withheld += 1;
                     let lines = city.app.footprint(resident).unwrap().lines;
                     let last: Vec<_> = lines.iter().rev().take(2).map(|line| line.event.as_ref().unwrap()).collect();
-                    assert_eq!((last[1].kind, last[0].reason.as_str()), (Kind::Use, "use-failed"), "she reads that nothing was handed out");
+                    assert_eq!(
+                        (last[1].kind, last[0].reason.as_str()),
+                        (Kind::Use, "use-failed"),
+                        "she reads that nothing was handed out"
+                    );
                 }
                 Err(other) => panic!("another error: {other}"),
             }

@@ -116,7 +116,9 @@ fn what_is_too_old_to_be_known_again_is_refused(dir: &Path, url: Option<&str>) {
     let first = line(&city, &subject, 1);
     city.app.report(&service(), &first).unwrap().unwrap();
     let source = Source::Service(service());
-    let is_known = || city.app.db().read(|conn| sources::is_operation_taken(conn, &source, &first.operation.clone().unwrap().key())).unwrap();
+    let is_known = || {
+        city.app.db().read(|conn| sources::is_operation_taken(conn, &source, &first.operation.clone().unwrap().key())).unwrap()
+    };
     city.clock.advance(29 * DAY);
     city.app.tick().unwrap();
     assert!(is_known() && city.app.report(&service(), &first).unwrap().is_none());

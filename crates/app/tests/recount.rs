@@ -221,7 +221,20 @@ fn a_recount_is_said_by_the_overseer_after_chance_has_spoken(dir: &Path, url: Op
     city.app.run_tallies().unwrap();
     let size = chosen_at().unwrap();
     assert!(size > given_in + 1);
-    assert_eq!(refused(city.watch(StatementKind::Audit, "aud_1", { let mut body = early.clone(); body["recount"]["log_size"] = json!(size); body["recount"]["days"] = json!(sample(&seed(&sha256(b"a root"), &secret), &SHORT.parse().unwrap(), from, to, 2)); body }, &people)), ["not-published"]);
+    assert_eq!(
+        refused(city.watch(
+            StatementKind::Audit,
+            "aud_1",
+            {
+                let mut body = early.clone();
+                body["recount"]["log_size"] = json!(size);
+                body["recount"]["days"] = json!(sample(&seed(&sha256(b"a root"), &secret), &SHORT.parse().unwrap(), from, to, 2));
+                body
+            },
+            &people
+        )),
+        ["not-published"]
+    );
     city.app.publish_log().unwrap();
     let root = root_of(size);
     let days = sample(&seed(&root, &secret), &SHORT.parse().unwrap(), from, to, 2);

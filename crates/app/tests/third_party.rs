@@ -190,7 +190,8 @@ impl Played<'_> {
                 self.numbers.set(self.numbers.get() + 1);
                 let (number, operation, happened_at) = (Some(self.numbers.get()), None, app.now().plus(-SECOND));
                 let mandate = mandate.clone();
-                let use_ = ReportedUse { mandate, number, operation, subject, blocks, reason, actor: None, happened_at, third_party };
+                let use_ =
+                    ReportedUse { mandate, number, operation, subject, blocks, reason, actor: None, happened_at, third_party };
                 drop(app.report(&service, &use_));
             }
         }

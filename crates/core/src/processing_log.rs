@@ -49,7 +49,11 @@ impl ProcessingLog {
         });
         let names: BTreeSet<&str> = activities.iter().map(|entry: &Activity| entry.activity.as_str()).collect();
         if names.len() != activities.len() {
-            draft.note("activities", "twice", "An activity is there twice, and its lines could mean either. Name each once.".into());
+            draft.note(
+                "activities",
+                "twice",
+                "An activity is there twice, and its lines could mean either. Name each once.".into(),
+            );
         }
         Some(Self { exporters, activities })
     }

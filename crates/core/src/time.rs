@@ -247,7 +247,15 @@ mod tests {
     #[test]
     fn a_length_between_moments_reads_back() {
         let at = |micros| Time::from_micros(micros);
-        let cases = [(0, "PT0S"), (999_999, "PT0S"), (SECOND, "PT1S"), (90 * SECOND, "PT1M30S"), (DAY, "P1D"), (DAY + HOUR, "P1DT1H"), (400 * DAY + SECOND, "P400DT1S")];
+        let cases = [
+            (0, "PT0S"),
+            (999_999, "PT0S"),
+            (SECOND, "PT1S"),
+            (90 * SECOND, "PT1M30S"),
+            (DAY, "P1D"),
+            (DAY + HOUR, "P1DT1H"),
+            (400 * DAY + SECOND, "P400DT1S"),
+        ];
         for (micros, told) in cases {
             assert_eq!(duration_between(at(5), at(5 + micros)), told);
             if micros >= SECOND {

@@ -204,7 +204,13 @@ fn from_its_day_on_the_city_takes_passkeys_alone() {
     let operator = |city: &City, change: &dyn Fn(&mut Value)| {
         let mut body = json!(city.register.agencies[&"agc_operator".parse().unwrap()].body);
         change(&mut body);
-        city.draft(StatementKind::Agency, "agc_operator", "agc_operator", body, &[("agc_operator", "head"), ("agc_operator", "privacy")])
+        city.draft(
+            StatementKind::Agency,
+            "agc_operator",
+            "agc_operator",
+            body,
+            &[("agc_operator", "head"), ("agc_operator", "privacy")],
+        )
     };
     let now = draft(&city, "mdt_other").at;
     let demand = |body: &str, from: Time| json!([{"body": body, "from": from}]);

@@ -5,8 +5,11 @@ use crate::db::{Connection, Error, Value};
 /// Adds a leaf under its number.
 pub fn insert(conn: &mut dyn Connection, index: u64, data: &[u8]) -> Result<(), Error> {
     let sql = "-- leaf_insert\nINSERT INTO leaves (idx, data) VALUES ($1, $2)";
-    conn.execute(sql, &[Value::from(index.cast_signed()), Value::from(data)])?;
-    Ok(())
+    if conn.execute(sql, &[Value::from(index.cast_signed()), Value::from(data)])? == 1 {
+        return Ok(());
+    }
+    // A database that says yes and keeps nothing would leave somebody out of the log.
+    Err(crate::inconsistent("leaves.idx"))
 }
 
 /// Up to `limit` leaves from number `from` on, in order.

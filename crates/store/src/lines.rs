@@ -36,8 +36,11 @@ pub fn insert(conn: &mut dyn Connection, resident: u64, line: &Line, commitment:
         Value::from(line.sealed.clone()),
         line.matter.clone().map_or(Value::Null, Value::from),
     ];
-    conn.execute(sql, &params)?;
-    Ok(())
+    if conn.execute(sql, &params)? == 1 {
+        return Ok(());
+    }
+    // A database that says yes and keeps nothing would leave a use out of somebody's footprint.
+    Err(crate::inconsistent("lines.n"))
 }
 
 /// Number and commitment of the last event in a resident's own chain.

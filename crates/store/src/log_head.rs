@@ -31,6 +31,12 @@ pub fn take(conn: &mut dyn Connection, holder: &[u8; 16]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether this process still is the one that writes. [`Error::Superseded`] when another one has become it.
+pub fn require(conn: &mut dyn Connection, holder: &[u8; 16]) -> Result<(), Error> {
+    let sql = "-- log_head_holder\nSELECT size FROM log_head WHERE id = 1 AND holder = $1";
+    conn.query_one(sql, &[Value::from(holder.to_vec())])?.map(drop).ok_or(Error::Superseded {})
+}
+
 /// Locks the head for this transaction and tells how many leaves are committed. A write, so that another node waits here.
 /// [`Error::Superseded`] when another process has become the one that writes.
 pub fn lock(conn: &mut dyn Connection, holder: &[u8; 16]) -> Result<u64, Error> {

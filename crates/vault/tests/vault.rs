@@ -364,7 +364,10 @@ fn the_key_of_a_suspended_mandate_is_withheld() {
     };
     let open_deposit = |at: Time| {
         let logged = logged(&house.recorder, &keyring, Event { at, ..event(7, 0) });
-        house.vault.open_deposit(&logged, &keyring, 7, month, mandate_hash(7), &block(), Some(&library), &deposit).map(|plain| plain.to_vec())
+        house
+            .vault
+            .open_deposit(&logged, &keyring, 7, month, mandate_hash(7), &block(), Some(&library), &deposit)
+            .map(|plain| plain.to_vec())
     };
     assert_eq!((open(7, at(5)).unwrap(), open_deposit(at(5)).unwrap()), (plain(1, 7), b"a loan".to_vec()));
 

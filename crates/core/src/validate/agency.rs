@@ -102,7 +102,8 @@ fn passkeys(check: &mut Check<'_>, id: &AgencyId, body: &Agency) {
             Some(_) => {}
         }
         if !stands && demand.from < at {
-            let message = "That day is over, and what was approved since then stands. Name the day of this statement or a later one.";
+            let message =
+                "That day is over, and what was approved since then stands. Name the day of this statement or a later one.";
             check.note(&format!("passkeys_from[{i}].from"), "past", message.into());
         }
     }

@@ -65,7 +65,8 @@ fn recounted(check: &mut Check<'_>, recount: &Recount) {
     }
     match register.chosen_at(order, draw) {
         None => {
-            let message = "No day was counted since the order, so chance has not spoken. Recount when the next tally is in the log.";
+            let message =
+                "No day was counted since the order, so chance has not spoken. Recount when the next tally is in the log.";
             check.note("recount.log_size", "not-chosen", message.into());
         }
         Some(size) if i64::try_from(size) != Ok(recount.log_size) => {

@@ -105,7 +105,8 @@ fn processing_log(check: &mut Check<'_>, id: &ServiceId, body: &Service) {
     for (i, activity) in log.activities.iter().enumerate() {
         let field = |name: &str| format!("processing_log.activities[{i}].{name}");
         if !body.mandates.contains(&activity.mandate) {
-            let message = format!("The service does not work under `{}`. List it among its mandates, or leave it out.", activity.mandate);
+            let message =
+                format!("The service does not work under `{}`. List it among its mandates, or leave it out.", activity.mandate);
             check.note(&field("mandate"), "not-listed", message);
         }
         let Some(mandate) = register.mandates.get(&activity.mandate).map(|entry| &entry.body) else { continue };
@@ -114,7 +115,11 @@ fn processing_log(check: &mut Check<'_>, id: &ServiceId, body: &Service) {
             check.note(&field("reason"), "unknown", message.into());
         }
         if let Some(block) = activity.blocks.iter().find(|block| mandate.asked(block).is_none()) {
-            check.note(&field("blocks"), "unknown", format!("The mandate does not ask for `{block}`. Name blocks of the mandate."));
+            check.note(
+                &field("blocks"),
+                "unknown",
+                format!("The mandate does not ask for `{block}`. Name blocks of the mandate."),
+            );
         }
     }
 }

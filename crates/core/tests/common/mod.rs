@@ -284,7 +284,9 @@ impl City {
         let contract = || register.contracts.get(&object.parse().ok()?).map(|entry| entry.body.controller.to_string());
         let service = || register.services.get(&object.parse().ok()?).map(|entry| entry.body.agency.to_string());
         let camera = || register.cameras.get(&object.parse().ok()?).map(|entry| entry.body.authority.to_string());
-        mandate().or_else(contract).or_else(service).or_else(camera)
+        let agreement =
+            || register.agreements.get(&object.parse().ok()?).and_then(|entry| Some(entry.body.parties.first()?.to_string()));
+        mandate().or_else(contract).or_else(service).or_else(camera).or_else(agreement)
     }
 
     /// The register as JSON text.

@@ -1,12 +1,14 @@
 //! What is said in the random histories: bodies of mandates, contracts and breaches, lawful but for what a history changes in them.
 
 use serde_json::{Value, json};
-use usufruct_core::Text;
 use usufruct_core::breach::{Breach, BreachState, ClockAnswer};
-use usufruct_core::time::HOUR;
+use usufruct_core::hash::sha256;
+use usufruct_core::lawpack::SHIPPED;
+use usufruct_core::time::{DAY, HOUR};
+use usufruct_core::{Digest, Text, Time};
 
 use crate::common::{City, day, emergency_body, library_card, outbreak, school_meals, text, whole_contract};
-use crate::history::{BODIES, CARD, CONTRACT, LIBRARY, MEALS};
+use crate::history::{BODIES, CARD, CONTRACT, JOINED, LIBRARY, MEALS};
 
 /// What a revision of a mandate says otherwise than the lawful one.
 #[derive(Clone, Debug)]
@@ -35,6 +37,7 @@ pub fn mandate(id: &str, shape: &Shape) -> Value {
     let mut body = match id {
         CARD => library_card(),
         MEALS => school_meals(),
+        JOINED => joined(),
         _ => outbreak(),
     };
     if shape.is_emergency {
@@ -89,4 +92,58 @@ pub fn next_of_breach(city: &City, mut breach: Breach, is_worse: bool) -> Value 
         breach.clocks.iter_mut().for_each(|clock| clock.answer = Some(clock.answer.clone().unwrap_or_else(|| answer.clone())));
     }
     json!(city.register.with_clocks(breach, None, city.now))
+}
+
+/// The readers of the library, joined with those who enter the park.
+pub fn joined() -> Value {
+    let mut body = library_card();
+    body["title"] = text("Readers in the garden");
+    body["fetch"] = json!({"when": "periodic"});
+    body["recipients"] =
+        json!([{"agency": LIBRARY, "why": text("It lends.")}, {"agency": "agc_parks", "why": text("It opens.")}]);
+    body["conversions"] = json!([{"from": "svc_library", "to": "svc_parks", "why": text("Readers enter.")}]);
+    body
+}
+
+/// The emergency mandate `of`, which goes on for so many days from now.
+pub fn continued(of: &str, now: Time, is_reviewed: bool, is_named: bool, days: i64) -> Value {
+    let mut body = outbreak();
+    (body["starts_at"], body["sunset_at"]) = (json!(now.to_string()), json!(now.plus(days * DAY).to_string()));
+    body["emergency"]["disparity_audit_due"] = body["sunset_at"].clone();
+    if is_named {
+        body["continues"] = json!(of);
+    }
+    if is_reviewed {
+        body["review"] = json!({"at": now.to_string(), "finding": text("It goes on.")});
+    }
+    body
+}
+
+/// An assessment of a mandate that answers every question.
+pub fn assessment(mandate: &str, hash: Digest, review_due: Time) -> Value {
+    let level = |likelihood: i64, severity: i64| json!({"likelihood": likelihood, "severity": severity});
+    let risk = |kind: &str| json!({"kind": kind, "what": text("It could."), "before": level(3, 4), "after": level(1, 4)});
+    let kinds = ["chilling", "discrimination", "error", "exclusion", "function_creep"];
+    json!({"mandate": mandate, "mandate_hash": hash, "summary": text("Cards for readers."), "description": text("A name is printed."),
+        "necessity": text("Books come back."),
+        "alternatives": [{"what": text("A deposit."), "rejected_because": text("The poor could not borrow.")}],
+        "people": text("Readers, many of them children."), "risks": kinds.map(risk),
+        "measures": [{"what": text("Names go after a month."), "owner": "The office of readers", "due": day(90).to_string()}],
+        "anonymity": [{"what": text("Counts of loans."), "evidence": [{"title": text("Report"), "sha256": sha256(b"report")}]}],
+        "residents": text("Forty wrote."), "advice": text("Keep it short."), "residual": text("A leak of names."),
+        "decision": "continue", "review_due": review_due.to_string(), "review_trigger": text("A breach, or another block.")})
+}
+
+/// The law of the city; `asks` for an assessment of what joins data, decides by machine or is an emergency.
+pub fn law(asks: bool) -> Value {
+    let (_, pack) = SHIPPED.iter().find(|(id, _)| *id == "law_tw").unwrap();
+    let mut body: Value = toml::from_str(pack).unwrap();
+    body["valid_from"] = json!(day(0).to_string());
+    if asks {
+        let listed = ["automated", "matching", "emergency"].map(|trigger| json!({"trigger": trigger, "article": "Rule 7"}));
+        body["assessed_when"] = json!(listed);
+    } else {
+        body.as_object_mut().unwrap().remove("assessed_when");
+    }
+    body
 }

@@ -6,16 +6,17 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use usufruct_core::hash::sha256;
 use usufruct_core::lifecycle::State;
-use usufruct_core::mandate::MandateKind;
 use usufruct_core::statement::{Statement, StatementKind};
 use usufruct_core::time::HOUR;
 
-use crate::bodies::{Shape, breach, contract, mandate, next_of_breach};
+use crate::bodies::{Shape, breach, contract, joined, law, mandate, next_of_breach};
 use crate::common::{
-    City, activate, agency_body, announce, block_body, camera_body, certificate_body, check_body, commitment_of, day, key_body,
-    key_id, library_card, notice_body, open_long_enough, outbreak, school_meals, service_body, supervised, text,
+    BOTH, City, activate, agency_body, agreement_body, announce, block_body, camera_body, day, library_card, outbreak,
+    school_meals, service_body, supervised, text,
 };
 use crate::said::Said;
+use crate::watch;
+use crate::ways::{advance, agree, assess, continue_emergency, end, look_at_camera};
 
 pub const CARD: &str = "mdt_library-card";
 pub const MEALS: &str = "mdt_school-meals";
@@ -26,12 +27,20 @@ pub const CLOUD: &str = "svc_cloud";
 pub const HEALTH: &str = "svc_health";
 /// A camera that the police permit and the parks asked for.
 pub const CAMERA: &str = "cam_gate";
+/// A mandate by which readers of the library enter the park, the service of the park, and the agreement about it.
+pub const JOINED: &str = "mdt_joined";
+pub const PARK: &str = "svc_parks";
+pub const GARDEN: &str = "agr_garden";
+/// What continues the emergency. It is not there at first.
+pub const AGAIN: &str = "mdt_outbreak-2";
 pub const OVERSEER: &str = "agc_oversight";
 pub const LIBRARY: &str = "agc_library";
-const OPERATOR: &str = "agc_operator";
-const POLICE: &str = "agc_police";
-pub const MANDATES: [&str; 3] = [CARD, MEALS, OUTBREAK];
-pub const OBJECTS: [&str; 8] = [CARD, MEALS, OUTBREAK, CONTRACT, SERVICE, CLOUD, HEALTH, CAMERA];
+pub const PARKS: &str = "agc_parks";
+pub const OPERATOR: &str = "agc_operator";
+pub const POLICE: &str = "agc_police";
+pub const MANDATES: [&str; 5] = [CARD, MEALS, OUTBREAK, JOINED, AGAIN];
+/// What moves through states; those that are ended on purpose stand first.
+pub const OBJECTS: [&str; 12] = [CARD, MEALS, OUTBREAK, CONTRACT, CAMERA, JOINED, GARDEN, AGAIN, SERVICE, CLOUD, HEALTH, PARK];
 /// Bodies that are registered or registered anew; the last one is not there at first.
 pub const BODIES: [&str; 5] = ["agc_cloud", "agc_health", "agc_library", "agc_police", "agc_secret"];
 const KINDS: [&str; 4] = ["agency", "health_authority", "security_or_intelligence", "vendor"];
@@ -48,6 +57,31 @@ pub enum Act {
         body: usize,
         kind: usize,
     },
+    /// Other terms of the agreement, soon or late enough in force, or what was found when it was looked at.
+    Agreement {
+        is_review: bool,
+        is_soon: bool,
+        blocks: usize,
+        days: i64,
+    },
+    /// A sub-processor that the contract does not name yet.
+    Announce {
+        sub: usize,
+    },
+    /// Another word about an order: that it was appealed, done, or done by compulsion; or another order under its name.
+    Answer {
+        order: usize,
+        how: usize,
+    },
+    Assessment {
+        object: usize,
+        decision: usize,
+        days: i64,
+    },
+    /// What an auditor found, or another word about it.
+    BodyAudit {
+        how: usize,
+    },
     /// A block that is new, or one that mandates name already, in other forms.
     Block {
         is_new: bool,
@@ -63,7 +97,13 @@ pub enum Act {
     Camera {
         is_turned: bool,
     },
-    /// What brings a mandate, a contract or the camera nearer to its end, with what that step needs before.
+    /// A mandate that continues the emergency, with a new review or without.
+    Continue {
+        is_reviewed: bool,
+        is_named: bool,
+        days: i64,
+    },
+    /// What brings an object nearer to its end, with what that step needs before.
     End {
         object: usize,
     },
@@ -75,6 +115,10 @@ pub enum Act {
         sub: Option<usize>,
         is_for_all: bool,
     },
+    /// The law of the city, with what asks for an assessment in it or without.
+    Lawpack {
+        asks: bool,
+    },
     Lift {
         order: usize,
     },
@@ -82,11 +126,21 @@ pub enum Act {
         object: usize,
         shape: Shape,
     },
+    /// An objection to a sub-processor.
+    Object {
+        by: usize,
+        sub: usize,
+    },
     Order {
         kind: usize,
         target: usize,
     },
     Rotate,
+    Ruling {
+        by: usize,
+        office: usize,
+        has_mandate: bool,
+    },
     Service {
         service: usize,
         ways_in: usize,
@@ -107,6 +161,8 @@ pub enum Signers {
     TwoRoles,
     SameRole,
     OnePerson,
+    /// Two people of the body that speaks, and nobody of another one whose people have to sign as well.
+    OneBody,
     Machine,
     PersonAndMachine,
     Strangers,
@@ -134,7 +190,7 @@ pub fn histories() -> impl Strategy<Value = History> {
 
 fn acts() -> impl Strategy<Value = Act> {
     // The way of a contract is the longest.
-    let object = || prop_oneof![3 => 0usize..3, 4 => Just(3usize), 3 => 4usize..OBJECTS.len()];
+    let object = || prop_oneof![3 => 0usize..3, 4 => Just(3usize), 5 => 4usize..OBJECTS.len()];
     let body = || 0usize..BODIES.len();
     let flag = || prop::bool::weighted(0.3);
     let ends = prop::option::weighted(0.4, prop_oneof![Just(100i64), Just(119), Just(424), Just(500)]);
@@ -148,20 +204,32 @@ fn acts() -> impl Strategy<Value = Act> {
         },
     );
     prop_oneof![
-        20 => object().prop_map(|object| Act::Advance { object }),
+        24 => object().prop_map(|object| Act::Advance { object }),
         2 => (body(), 0usize..KINDS.len()).prop_map(|(body, kind)| Act::Agency { body, kind }),
+        2 => (any::<bool>(), flag(), 0usize..3, 30i64..400)
+            .prop_map(|(is_review, is_soon, blocks, days)| Act::Agreement { is_review, is_soon, blocks, days }),
+        2 => body().prop_map(|sub| Act::Announce { sub }),
+        3 => (0usize..8, 0usize..watch::ANSWERS).prop_map(|(order, how)| Act::Answer { order, how }),
+        2 => (0usize..MANDATES.len(), 0usize..4, 0i64..300)
+            .prop_map(|(object, decision, days)| Act::Assessment { object, decision, days }),
+        3 => (0usize..watch::FINDINGS).prop_map(|how| Act::BodyAudit { how }),
         2 => (any::<bool>(), prop::bool::weighted(0.8)).prop_map(|(is_new, is_source_known)| Act::Block { is_new, is_source_known }),
         2 => (prop::bool::weighted(0.4), any::<bool>(), prop::option::of(1i64..5))
             .prop_map(|(is_new, is_worse, severity)| Act::Breach { is_new, is_worse, severity }),
         1 => prop::bool::weighted(0.3).prop_map(|is_turned| Act::Camera { is_turned }),
-        2 => prop_oneof![4 => 0usize..4, 1 => Just(OBJECTS.len() - 1)].prop_map(|object| Act::End { object }),
+        1 => (prop::bool::weighted(0.7), prop::bool::weighted(0.8), 30i64..100)
+            .prop_map(|(is_reviewed, is_named, days)| Act::Continue { is_reviewed, is_named, days }),
+        3 => (0usize..8).prop_map(|object| Act::End { object }),
         2 => (prop::bool::weighted(0.8), any::<bool>(), 90i64..500, prop::option::weighted(0.4, body()), any::<bool>())
             .prop_map(|(is_whole, gives_values, days, sub, is_for_all)| Act::Contract { is_whole, gives_values, days, sub, is_for_all }),
+        1 => any::<bool>().prop_map(|asks| Act::Lawpack { asks }),
         2 => (0usize..8).prop_map(|order| Act::Lift { order }),
-        4 => (0usize..MANDATES.len() + 1, shape).prop_map(|(object, shape)| Act::Mandate { object, shape }),
+        4 => (0usize..MANDATES.len(), shape).prop_map(|(object, shape)| Act::Mandate { object, shape }),
         3 => (0usize..ORDERS.len(), 0usize..OBJECTS.len()).prop_map(|(kind, target)| Act::Order { kind, target }),
+        3 => (0usize..3, body()).prop_map(|(by, sub)| Act::Object { by, sub }),
         1 => Just(Act::Rotate),
-        3 => (0usize..4, 0usize..5).prop_map(|(service, ways_in)| Act::Service { service, ways_in }),
+        1 => (0usize..3, 0usize..2, any::<bool>()).prop_map(|(by, office, has_mandate)| Act::Ruling { by, office, has_mandate }),
+        3 => (0usize..5, 0usize..5).prop_map(|(service, ways_in)| Act::Service { service, ways_in }),
         6 => (0usize..OBJECTS.len(), 0usize..State::WORDS.len(), any::<bool>())
             .prop_map(|(object, to, is_automatic)| Act::Step { object, to, is_automatic }),
         3 => prop_oneof![6 => 0i64..20, 1 => 60i64..120, 1 => 300i64..400].prop_map(|days| Act::Wait { days }),
@@ -171,13 +239,13 @@ fn acts() -> impl Strategy<Value = Act> {
 fn signers() -> impl Strategy<Value = Signers> {
     use Signers::*;
     prop_oneof![
-        14 => Just(TwoRoles), 1 => Just(SameRole), 1 => Just(OnePerson), 1 => Just(Machine), 1 => Just(PersonAndMachine),
-        1 => Just(Strangers), 1 => Just(Nobody), 1 => Just(DatedBack), 1 => Just(OfAnotherRevision),
+        14 => Just(TwoRoles), 1 => Just(SameRole), 1 => Just(OnePerson), 1 => Just(OneBody), 1 => Just(Machine),
+        1 => Just(PersonAndMachine), 1 => Just(Strangers), 1 => Just(Nobody), 1 => Just(DatedBack), 1 => Just(OfAnotherRevision),
     ]
 }
 
-/// A city under supervised law: two mandates in force, an emergency that is in force in one of two such
-/// cities and a draft in the other, a vendor under contract, three services.
+/// A city under supervised law: three mandates in force, an emergency that is in force in one of two such cities and public in the other, as is an
+/// agreement, a vendor under contract, four services.
 pub fn begun(gives_values: bool) -> City {
     static CITIES: LazyLock<[City; 2]> = LazyLock::new(|| [false, true].map(made));
     CITIES[usize::from(gives_values)].clone()
@@ -190,14 +258,23 @@ fn made(gives_values: bool) -> City {
     city.say(StatementKind::Mandate, MEALS, LIBRARY, school_meals());
     city.say(StatementKind::Mandate, OUTBREAK, "agc_health", outbreak());
     city.say(StatementKind::Contract, CONTRACT, LIBRARY, contract(true, gives_values, 400));
-    city.say(StatementKind::Service, SERVICE, LIBRARY, service_body(LIBRARY, "library", &[CARD, MEALS]));
+    city.say(StatementKind::Service, SERVICE, LIBRARY, service_body(LIBRARY, "library", &[CARD, MEALS, JOINED]));
+    city.say(StatementKind::Service, PARK, PARKS, service_body(PARKS, "parks", &[JOINED]));
+    city.say(StatementKind::Mandate, JOINED, LIBRARY, joined());
     city.say(StatementKind::Service, CLOUD, "agc_cloud", service_body("agc_cloud", "cloud", &[CARD]));
     city.say(StatementKind::Service, HEALTH, "agc_health", service_body("agc_health", "health", &[OUTBREAK]));
     city.say(StatementKind::Camera, CAMERA, POLICE, camera_body());
     city.sign(CONTRACT);
     city.step(SERVICE, State::Active);
+    city.step(PARK, State::Active);
+    let agreement = agreement_body(day(60), day(300));
+    city.apply(city.draft(StatementKind::Agreement, GARDEN, LIBRARY, agreement, &BOTH)).unwrap();
     activate(&mut city, CARD);
     activate(&mut city, MEALS);
+    activate(&mut city, JOINED);
+    for to in [State::Consulted, State::Published] {
+        city.apply(city.step_draft(GARDEN, to, LIBRARY, &BOTH)).unwrap();
+    }
     city.step(CLOUD, State::Active);
     if gives_values {
         activate(&mut city, OUTBREAK);
@@ -207,6 +284,9 @@ fn made(gives_values: bool) -> City {
         announce(&mut city, OUTBREAK);
     }
     city.now = day(61);
+    if gives_values {
+        city.apply(city.step_draft(GARDEN, State::Active, LIBRARY, &BOTH)).unwrap();
+    }
     city
 }
 
@@ -235,6 +315,15 @@ fn next(city: &mut City, act: &Act, signers: Signers) -> Option<Statement> {
         Act::Agency { body, kind } => {
             by(city, StatementKind::Agency, BODIES[*body], OPERATOR, agency_body(BODIES[*body], KINDS[*kind]))
         }
+        Act::Agreement { is_review, is_soon, blocks, days } => Some(agree(city, *is_review, *is_soon, *blocks, *days, signers)),
+        Act::Announce { sub } => Some(watch::announce(city, BODIES[*sub], signers)),
+        Act::Answer { order, how } => watch::answer(city, *order, *how, signers),
+        Act::Assessment { object, decision, days } => assess(city, MANDATES[*object], *decision, *days, signers),
+        Act::BodyAudit { how } => Some(watch::body_audit(city, *how, signers)),
+        Act::Continue { is_reviewed, is_named, days } => continue_emergency(city, *is_reviewed, *is_named, *days, signers),
+        Act::Lawpack { asks } => by(city, StatementKind::Lawpack, "law_tw", OPERATOR, law(*asks)),
+        Act::Object { by, sub } => Some(watch::object(city, *by, BODIES[*sub], signers)),
+        Act::Ruling { by, office, has_mandate } => Some(watch::ruling(city, *by, *office, *has_mandate, signers)),
         Act::Block { is_new, is_source_known } => {
             let mut body = block_body("a block", "ordinary", &["token", "predicate", "value"]);
             body["source_agency"] = json!(if *is_source_known { LIBRARY } else { "agc_nowhere" });
@@ -268,7 +357,8 @@ fn next(city: &mut City, act: &Act, signers: Signers) -> Option<Statement> {
             by(city, StatementKind::Order, &format!("ord_{number}"), OVERSEER, body)
         }
         Act::Mandate { object, shape } => {
-            let id = MANDATES.get(*object).copied().unwrap_or("mdt_new");
+            // What continues an emergency says more than the others, by an act of its own.
+            let id = Some(MANDATES[*object]).filter(|id| *id != AGAIN).unwrap_or("mdt_new");
             let body = mandate(id, shape);
             let owner = body["controller"].as_str()?.to_owned();
             by(city, StatementKind::Mandate, id, &owner, body)
@@ -291,11 +381,13 @@ fn next(city: &mut City, act: &Act, signers: Signers) -> Option<Statement> {
             by(city, StatementKind::Rotation, &format!("rot_{number}"), OPERATOR, body)
         }
         Act::Service { service, ways_in } => {
+            let is_continued = city.state(AGAIN).is_some();
             let (id, agency, sector, mandates) = [
-                (SERVICE, LIBRARY, "library", &[CARD, MEALS][..]),
+                (SERVICE, LIBRARY, "library", &[CARD, MEALS, JOINED][..]),
                 (CLOUD, "agc_cloud", "cloud", &[CARD]),
-                (HEALTH, "agc_health", "health", &[OUTBREAK]),
+                (HEALTH, "agc_health", "health", if is_continued { &[OUTBREAK, AGAIN] } else { &[OUTBREAK] }),
                 ("svc_new", LIBRARY, "new", &[CARD]),
+                (PARK, PARKS, "parks", &[JOINED]),
             ][*service];
             let mut body = service_body(agency, sector, mandates);
             match ways_in {
@@ -317,129 +409,7 @@ fn next(city: &mut City, act: &Act, signers: Signers) -> Option<Statement> {
     }
 }
 
-/// The statement that the object needs next on its way from a draft to its end.
-fn advance(city: &mut City, object: &str, signers: Signers) -> Option<Statement> {
-    let (hash, state) = city.state(object)?;
-    let owner = city.owner(object)?;
-    if object.starts_with("mdt_") {
-        return advance_mandate(city, object, signers);
-    }
-    if object == CAMERA {
-        return advance_camera(city, signers);
-    }
-    let is_contract = object.starts_with("ctr_");
-    let looked = |kind: &str| {
-        let is_it = |statement: &&Statement| statement.kind == StatementKind::Check && statement.body["kind"] == kind;
-        city.statements.iter().filter(is_it).any(|statement| statement.body["revision"] == hash.to_string())
-    };
-    let check = |by: &str, kind: &str| {
-        let id = format!("chk_{}", city.statements.len());
-        Some(signed(city, StatementKind::Check, &id, by, check_body(city, object, kind, "passed"), signers))
-    };
-    let to = match state {
-        State::Draft if is_contract && !looked("agency") => return check(&owner, "agency"),
-        State::CheckedAgency if !looked("city") => return check(OPERATOR, "city"),
-        State::Ending if !looked("deletion") => return check("agc_cloud", "deletion"),
-        State::Draft if is_contract => State::CheckedAgency,
-        State::CheckedAgency => State::CheckedCity,
-        State::CheckedCity => State::Signed,
-        State::Draft | State::Signed | State::Suspended => State::Active,
-        State::Active => State::Suspended,
-        State::Ending => State::Closed,
-        _ => return None,
-    };
-    Some(step(city, object, to, &owner, signers))
-}
-
-/// The camera as it stands, looked at now; turned to another side if asked.
-fn look_at_camera(city: &City, is_turned: bool, signers: Signers) -> Statement {
-    let mut body = serde_json::to_value(&city.register.cameras[&CAMERA.parse().unwrap()].body).unwrap();
-    body["last_check"] = json!(city.now.to_string());
-    if is_turned {
-        body["direction"] = json!(if body["direction"] == "north" { "south" } else { "north" });
-    }
-    signed(city, StatementKind::Camera, CAMERA, POLICE, body, signers)
-}
-
-fn advance_camera(city: &City, signers: Signers) -> Option<Statement> {
-    let camera = &city.register.cameras[&CAMERA.parse().unwrap()];
-    let is_over = camera.body.permit_until.is_some_and(|until| until <= city.now);
-    let to = match camera.state {
-        State::Permitted | State::Active | State::Withheld if is_over => {
-            return Some(step(city, CAMERA, State::PermitExpired, OPERATOR, Signers::Machine));
-        }
-        State::Proposed if is_over => State::Removed,
-        State::Proposed => State::Permitted,
-        State::Permitted | State::Withheld if city.register.is_unchecked(&camera.body, city.now) => {
-            return Some(look_at_camera(city, false, signers));
-        }
-        State::Permitted | State::Withheld => State::Active,
-        State::Active => State::Withheld,
-        State::PermitExpired => State::Removed,
-        _ => return None,
-    };
-    Some(step(city, CAMERA, to, POLICE, signers))
-}
-
-/// The statement that leads to the end of a mandate, a contract or the camera.
-fn end(city: &mut City, object: &str, signers: Signers) -> Option<Statement> {
-    let (_, state) = city.state(object)?;
-    let is_contract = object.starts_with("ctr_");
-    let to = match state {
-        State::Active | State::Suspended if is_contract => State::Ending,
-        _ if object == CAMERA && !state.is_over() => State::Removed,
-        _ if is_contract || state.is_over() => return advance(city, object, signers),
-        _ => State::Revoked,
-    };
-    let owner = city.owner(object)?;
-    Some(step(city, object, to, &owner, signers))
-}
-
-fn advance_mandate(city: &mut City, id: &str, signers: Signers) -> Option<Statement> {
-    let entry = city.register.mandates[&id.parse().unwrap()].clone();
-    let owner = entry.body.controller.to_string();
-    let machine = |city: &City, kind, id: &str, body| Some(signed(city, kind, id, OPERATOR, body, Signers::Machine));
-    let commitment = commitment_of(id);
-    if entry.has_key() && city.register.key(&commitment).is_none() {
-        let mut body = key_body(id, commitment);
-        body["epoch"] = json!(city.register.certified_epoch().max(2));
-        return machine(city, StatementKind::Key, &key_id(commitment), body);
-    }
-    let is_over = city.now >= entry.body.sunset_at;
-    let to = match entry.state {
-        State::Draft => {
-            if entry.body.kind != MandateKind::Emergency {
-                city.now = city.now.max(entry.body.consultation.to);
-            }
-            city.now = city.now.max(open_long_enough(city, id));
-            State::Consulted
-        }
-        State::Consulted => State::Approved,
-        State::Approved if !city.register.notices.contains_key(&entry.hash) => {
-            let notice = format!("ntc_{}", city.statements.len());
-            return Some(signed(city, StatementKind::Notice, &notice, &owner, notice_body(id, entry.hash), signers));
-        }
-        State::Approved => State::Published,
-        State::Published | State::Suspended if !is_over => State::Active,
-        State::Active if !is_over => State::Suspended,
-        State::Published | State::Active | State::Suspended => State::Sunset,
-        State::Sunset | State::Revoked => State::Erasing,
-        State::Erasing if city.register.certificate(&id.parse().unwrap()).is_none() => {
-            let mut body = certificate_body(id, city.now);
-            let ended = entry.history.iter().any(|step| step.to == State::Revoked);
-            body["cause"] = json!(if ended { "revocation" } else { "sunset" });
-            let epoch = city.register.certified_epoch().max(1);
-            (body["epoch_before"], body["epoch_after"]) = (json!(epoch), json!(epoch + 1));
-            return machine(city, StatementKind::Certificate, &format!("crt_{}", city.statements.len()), body);
-        }
-        State::Erasing => State::Erased,
-        _ => return None,
-    };
-    let is_clock = matches!(to, State::Sunset | State::Erasing | State::Erased);
-    Some(if is_clock { step(city, id, to, OPERATOR, Signers::Machine) } else { step(city, id, to, &owner, signers) })
-}
-
-fn step(city: &City, object: &str, to: State, by: &str, signers: Signers) -> Statement {
+pub fn step(city: &City, object: &str, to: State, by: &str, signers: Signers) -> Statement {
     let mut statement = city.step_draft(object, to, by, &[]);
     approve(&mut statement, by, signers);
     if let Some(overseer) = city.begins_emergency(object, to)
@@ -450,7 +420,7 @@ fn step(city: &City, object: &str, to: State, by: &str, signers: Signers) -> Sta
     statement
 }
 
-fn signed(city: &City, kind: StatementKind, id: &str, by: &str, body: Value, signers: Signers) -> Statement {
+pub fn signed(city: &City, kind: StatementKind, id: &str, by: &str, body: Value, signers: Signers) -> Statement {
     let mut statement = city.draft(kind, id, by, body, &[]);
     approve(&mut statement, by, signers);
     statement
@@ -472,16 +442,30 @@ fn approve(statement: &mut Statement, by: &str, signers: Signers) {
     let own = [(statement.id.clone(), "head")];
     let own = own.iter().filter(|(id, _)| statement.kind == StatementKind::Agency && id != "agc_secret");
     let keys: &[&str] = match signers {
-        Signers::TwoRoles | Signers::Strangers | Signers::DatedBack | Signers::OfAnotherRevision => &["head", "privacy"],
+        Signers::TwoRoles | Signers::OneBody | Signers::Strangers | Signers::DatedBack | Signers::OfAnotherRevision => {
+            &["head", "privacy"]
+        }
         Signers::SameRole => &["head", "deputy"],
         Signers::OnePerson => &["head"],
         Signers::Machine => &["automation"],
         Signers::PersonAndMachine => &["head", "automation"],
         Signers::Nobody => &[],
     };
-    let by = if matches!(signers, Signers::Strangers) { "agc_parks" } else { by };
-    let all: Vec<_> = keys.iter().map(|key| (by.to_owned(), *key)).chain(own.cloned()).collect();
+    let stranger = if by == PARKS { POLICE } else { PARKS };
+    let bodies = match signers {
+        Signers::Strangers => vec![stranger],
+        // An agreement is said by both parties.
+        _ if !matches!(signers, Signers::OneBody) && is_agreed(statement) => vec![LIBRARY, PARKS],
+        _ => vec![by],
+    };
+    let all: Vec<_> = bodies.iter().flat_map(|by| keys.iter().map(|key| ((*by).to_owned(), *key))).chain(own.cloned()).collect();
     for (agency, key) in all {
         statement.approve(&crate::common::signer(&agency, key)).unwrap();
     }
+}
+
+/// Whether it is the agreement that speaks, or a step of it that the parties take.
+fn is_agreed(statement: &Statement) -> bool {
+    let is_step = statement.body["object"] == GARDEN && statement.by.as_str() != OPERATOR;
+    statement.kind == StatementKind::Agreement || is_step
 }

@@ -5,14 +5,17 @@ mod bodies;
 #[path = "../common/mod.rs"]
 mod common;
 mod history;
+mod laws;
 mod reach;
 mod said;
 mod uses;
+mod watch;
+mod ways;
 
 use common::cases;
-use history::{CAMERA, CONTRACT, MANDATES, OBJECTS, OVERSEER, Seen, begun, histories, play};
+use history::{CAMERA, CONTRACT, GARDEN, LIBRARY, MANDATES, OBJECTS, OVERSEER, PARKS, Seen, begun, histories, play};
 use proptest::prelude::*;
-use said::{Said, people};
+use said::{Said, people, people_of};
 use serde_json::Value;
 use usufruct_core::lifecycle::State;
 use usufruct_core::notice_life::NoticeState;
@@ -68,7 +71,10 @@ proptest! {
             prop_assert_eq!(&seen.after.statements[..seen.before.statements.len()], &seen.before.statements[..]);
             for object in OBJECTS {
                 let state = seen.after.state(object).map(|(_, state)| state.code());
-                let expected = seen.said.state(object, object.starts_with("mdt_"));
+                let expected = match object {
+                    GARDEN => seen.said.state_of_agreement(GARDEN),
+                    _ => seen.said.state(object, object.starts_with("mdt_")),
+                };
                 // A revision of a contract makes it a draft again, unless it leaves to it what was looked at, and one of a camera a
                 // proposal, unless it says no more than that somebody looked.
                 let is_redrawn = [CAMERA, CONTRACT].contains(&object) && state == seen.said.state(object, true);
@@ -99,10 +105,18 @@ proptest! {
     fn invariant_06_no_single_person_gives_power_or_lifts_an_order(history in histories()) {
         play(&history, |seen| {
             let gives = given_power(seen);
-            let needs_two = matches!(seen.statement.kind, StatementKind::DataBlock | StatementKind::Order | StatementKind::Meeting | StatementKind::Ruling);
+            let needs_two = matches!(
+                seen.statement.kind,
+                StatementKind::Assessment | StatementKind::BodyAudit | StatementKind::DataBlock | StatementKind::Lawpack
+                    | StatementKind::Order | StatementKind::Meeting | StatementKind::Ruling
+            );
             if seen.is_taken && (needs_two || !gives.is_empty()) {
                 prop_assert!(people(seen.statement) >= 2, "{:?} by {:?}", gives, seen.statement);
             }
+            // What two bodies agree on they both say.
+            let is_agreed = seen.is_taken && (seen.statement.kind == StatementKind::Agreement || gives.contains(&GARDEN));
+            let both = [LIBRARY, PARKS].iter().all(|party| people_of(seen.statement, party) >= 2);
+            prop_assert!(!is_agreed || both, "{:?} by {:?}", gives, seen.statement);
             // An emergency begins with two people of its overseer.
             let begins = seen.is_taken && gives.iter().any(|id| is_emergency(seen.said, id));
             let overseers = seen.statement.approvals.iter().filter(|approval| approval.agency.as_str() == OVERSEER);
@@ -124,6 +138,13 @@ proptest! {
             prop_assert_eq!(&body["purpose"]["commercial"], false);
         }
         // By no contract either, since what it is about may become an emergency at any time.
+        for (agreement, _) in said.all("Agreement") {
+            let about = agreement["body"]["mandates"].as_array().unwrap().iter();
+            let is_about_emergency = about.filter_map(|id| said.revision("Mandate", id.as_str()?)).any(|(body, _)| body["kind"] == "emergency");
+            for party in agreement["body"]["parties"].as_array().unwrap() {
+                prop_assert!(!is_about_emergency || said.kind_of(party) != "security_or_intelligence", "{} agrees", party);
+            }
+        }
         for (contract, _) in said.all("Contract") {
             for sub in contract["body"]["subprocessors"].as_array().map_or(&[][..], Vec::as_slice) {
                 prop_assert_ne!(said.kind_of(&sub["agency"]), "security_or_intelligence", "{} works under {}", sub, contract["id"]);
@@ -169,13 +190,14 @@ proptest! {
                 StatementKind::StatusChange => (&body["object"], &body["revision"]),
                 StatementKind::Notice => (&body["mandate"], &body["mandate_hash"]),
                 StatementKind::Check => (&body["contract"], &body["revision"]),
+                StatementKind::Assessment => (&body["mandate"], &body["mandate_hash"]),
                 _ => return Ok(()),
             };
             if !seen.is_taken {
                 return Ok(());
             }
             let object = object.as_str().unwrap();
-            let kinds = ["Mandate", "Contract", "Service", "Camera"];
+            let kinds = ["Mandate", "Contract", "Service", "Camera", "Agreement"];
             let latest = kinds.iter().find_map(|kind| seen.said.revision(kind, object)).map(|(_, hash)| hash);
             prop_assert_eq!(named.as_str(), latest, "{}", object);
             let shown = seen.after.state(object).map(|(hash, _)| hash.to_string());

@@ -7,15 +7,16 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use usufruct_core::event::Form;
 use usufruct_core::lifecycle::State;
+use usufruct_core::statement::StatementKind;
 
-use crate::history::{CLOUD, CONTRACT, HEALTH, OBJECTS, histories, play};
-use crate::uses::{ASKED, is_permitted, whole_grant};
+use crate::history::{AGAIN, CLOUD, CONTRACT, HEALTH, OBJECTS, PARK, histories, play};
+use crate::uses::{ASKED, JOININGS, is_joinable, is_permitted, whole_grant};
 
 #[test]
 fn the_random_histories_reach_what_the_invariants_speak_of() {
     let mut runner = TestRunner::deterministic();
     let mut met = BTreeMap::<String, usize>::new();
-    for _ in 0..250 {
+    for _ in 0..500 {
         let history = histories().new_tree(&mut runner).unwrap().current();
         let mut count = |what: String| *met.entry(what).or_default() += 1;
         play(&history, |seen| {
@@ -28,6 +29,22 @@ fn the_random_histories_reach_what_the_invariants_speak_of() {
             for object in OBJECTS {
                 if let Some((_, state)) = seen.after.state(object) {
                     count(format!("{} {}", &object[..3], state.code()));
+                }
+            }
+            if seen.is_taken && seen.statement.rev > 1 {
+                count(format!("another {:?}", seen.statement.kind));
+                for word in ["appeal_ref", "compulsion", "evidence"] {
+                    if seen.statement.kind == StatementKind::Order && !seen.statement.body[word].is_null() {
+                        count(format!("order with {word}"));
+                    }
+                }
+            }
+            if let Some((_, state)) = seen.after.state(AGAIN) {
+                count(format!("the emergency goes on, {}", state.code()));
+            }
+            for joining in &JOININGS {
+                if is_joinable(seen.after, joining, whole_grant(seen.after, joining.2).as_ref(), seen.after.now) {
+                    count(format!("joined with {}", joining.1));
                 }
             }
             for asked in &ASKED {
@@ -51,14 +68,19 @@ fn the_random_histories_reach_what_the_invariants_speak_of() {
     assert!(taken * 4 > refused && refused * 4 > taken, "{taken} taken, {refused} refused");
     for kind in [
         "Agency",
+        "Agreement",
+        "Assessment",
+        "BodyAudit",
         "Breach",
         "Camera",
         "Check",
         "Contract",
         "DataBlock",
+        "Lawpack",
         "Mandate",
         "Order",
         "Rotation",
+        "Ruling",
         "Service",
         "StatusChange",
     ] {
@@ -74,6 +96,16 @@ fn the_random_histories_reach_what_the_invariants_speak_of() {
         "suspend taken",
         "restrict taken",
         "disclose_actor taken",
+        "objection taken",
+        "another Agreement",
+        "another Assessment",
+        "another BodyAudit",
+        "another Order",
+        "order with appeal_ref",
+        "order with compulsion",
+        "order with evidence",
+        "the emergency goes on, active",
+        "joined with svc_parks",
     ] {
         assert!(times(what) > 0, "never: {what}: {met:#?}");
     }
@@ -84,6 +116,7 @@ fn the_random_histories_reach_what_the_invariants_speak_of() {
         ),
         ("ctr", &["draft", "checked_agency", "checked_city", "signed", "active", "suspended", "ending", "closed"]),
         ("svc", &["draft", "active", "suspended", "closed"]),
+        ("agr", &["draft", "consulted", "published", "active", "suspended", "sunset", "revoked"]),
         ("cam", &["proposed", "permitted", "active", "withheld", "permit_expired", "removed"]),
     ] {
         for state in states {
@@ -100,5 +133,6 @@ fn the_random_histories_reach_what_the_invariants_speak_of() {
     ] {
         assert!(times(what) > 0, "never: {what}: {met:#?}");
     }
+    assert!(times(&format!("permitted to {PARK}")) > 0, "no agreement ever opened a block: {met:#?}");
     assert!(times(&format!("permitted to {HEALTH}")) > 0, "no emergency was ever in force: {met:#?}");
 }

@@ -50,6 +50,29 @@ impl Said {
         None
     }
 
+    /// Where an agreement stands: after its last step, or as a draft after a revision that says other than what was found when it was looked at.
+    pub fn state_of_agreement(&self, id: &str) -> Option<&str> {
+        let terms = |body: &Value| {
+            let mut body = body.clone();
+            ["reviews", "review_due"].iter().for_each(|found| drop(body.as_object_mut().unwrap().remove(*found)));
+            body
+        };
+        let (mut state, mut agreed) = (None, None);
+        for (said, _) in &self.0 {
+            if said["id"] == id && agreed.as_ref() != Some(&terms(&said["body"])) {
+                (state, agreed) = (Some("draft"), Some(terms(&said["body"])));
+            } else if said["type"] == "StatusChange" && said["body"]["object"] == id {
+                state = said["body"]["to"].as_str();
+            }
+        }
+        state
+    }
+
+    /// All revisions of an object, the newest first.
+    pub fn revisions<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Value> {
+        self.0.iter().rev().filter(move |(said, _)| said["id"] == id).map(|(said, _)| said)
+    }
+
     /// Whether the object ever took a step to one of these states.
     pub fn was_ever(&self, id: &str, states: &[&str]) -> bool {
         self.all("StatusChange")
@@ -90,12 +113,18 @@ pub fn time(value: &Value) -> Time {
 
 /// How many people in how many different roles of one body signed: the most of any body, machines left out.
 pub fn people(statement: &Statement) -> usize {
+    let bodies = statement.approvals.iter().map(|approval| people_of(statement, approval.agency.as_str()));
+    bodies.max().unwrap_or(0)
+}
+
+/// How many people in how many different roles of this body signed, machines left out.
+pub fn people_of(statement: &Statement, body: &str) -> usize {
     let said = json(statement);
     let role =
         |key: &Value| KEYS.iter().find(|(name, _)| key == name).map(|(_, role)| *role).filter(|role| *role != "automation");
-    let signed = said["approvals"].as_array().unwrap();
-    let mut roles: Vec<_> = signed.iter().filter_map(|one| Some((one["agency"].as_str()?, role(&one["key"])?))).collect();
+    let signed = said["approvals"].as_array().unwrap().iter().filter(|one| one["agency"] == body);
+    let mut roles: Vec<_> = signed.filter_map(|one| role(&one["key"])).collect();
     roles.sort_unstable();
     roles.dedup();
-    roles.iter().map(|(body, _)| roles.iter().filter(|(other, _)| other == body).count()).max().unwrap_or(0)
+    roles.len()
 }

@@ -93,7 +93,10 @@ impl Draw {
         access.publish(|register, now| {
             Ok(vec![compose::object(register, StatementKind::Order, id.as_str(), order.clone(), &signers, now)?])
         })?;
-        println!("{id} is in the register. Keep {} to yourself until the recount, which can be done once the next day is counted.", self.out.display());
+        println!(
+            "{id} is in the register. Keep {} to yourself until the recount, which can be done once the next day is counted.",
+            self.out.display()
+        );
         Ok(ExitCode::SUCCESS)
     }
 }

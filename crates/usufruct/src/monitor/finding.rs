@@ -222,7 +222,9 @@ impl Code {
     pub fn subject(self) -> Option<Subject> {
         use Code::*;
         Some(match self {
-            DrawForeseeable | LeafUnknown | LogForked | RecountMisdrawn | StatementMalformed | StatementUnlawful => Subject::Evidence,
+            DrawForeseeable | LeafUnknown | LogForked | RecountMisdrawn | StatementMalformed | StatementUnlawful => {
+                Subject::Evidence
+            }
             CheckpointMalformed | CheckpointUnsigned | KeyChanged | LogShrank | LogUnproven | OriginChanged => Subject::Head,
             TagIndexWrong => Subject::Index,
             CheckpointStale | FillerShort => Subject::Pace,

@@ -103,6 +103,18 @@ impl Server {
         self.0.wait().unwrap()
     }
 
+    /// Whether it ended by itself within so much time, and not as one that was asked to.
+    pub fn gives_up_within(&mut self, limit: Duration) -> bool {
+        let step = Duration::from_millis(50);
+        for _ in 0..limit.as_millis() / step.as_millis() {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return !status.success();
+            }
+            thread::sleep(step);
+        }
+        false
+    }
+
     /// Stops it as an operator would, and says whether it ended well.
     pub fn stop(mut self) -> bool {
         Command::new("kill").arg(self.0.id().to_string()).status().unwrap();

@@ -24,10 +24,10 @@ use usufruct_core::operation::{ENTITY_MOST, ForeignOperation};
 use usufruct_core::processing_log::Activity;
 use usufruct_core::register::Register;
 
-use super::{Caller, LINES_LIMIT};
 use super::json::Strict;
 use super::otlp::{Answer, Export, PartialSuccess, Span};
 use super::sent::Sent;
+use super::{Caller, LINES_LIMIT};
 use crate::Site;
 use crate::fault::Fault;
 use crate::site::blocking;
@@ -74,7 +74,8 @@ impl FromRequest<Arc<Site>> for Sender {
     type Rejection = Response;
 
     async fn from_request(request: Request, site: &Arc<Site>) -> Result<Self, Response> {
-        let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|text| text.split_once(' '));
+        let header =
+            request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|text| text.split_once(' '));
         let key = header.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, key)| key.trim());
         let Some(service) = key.and_then(|key| site.app.exporter(key)) else {
             let Sent(Caller(service, token), body) = Sent::from_request(request, site).await?;
@@ -87,7 +88,11 @@ impl FromRequest<Arc<Site>> for Sender {
 }
 
 fn too_large(status: StatusCode) -> Fault {
-    Fault::new(status, "too-large", "The lines cannot be read, or are more than 8 MiB when they are unpacked. Send fewer at once.")
+    Fault::new(
+        status,
+        "too-large",
+        "The lines cannot be read, or are more than 8 MiB when they are unpacked. Send fewer at once.",
+    )
 }
 
 /// Takes lines. What is refused is counted and told; what is taken is in the log before the answer.

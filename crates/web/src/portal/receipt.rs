@@ -67,7 +67,11 @@ pub(crate) async fn readable(
 }
 
 /// What she agreed to on line `n`, as an ODRL agreement, for her alone. Of anything but an agreement there is none.
-pub(crate) async fn agreed(State(site): State<Arc<Site>>, Resident(session): Resident, Path(n): Path<u64>) -> Result<Response, Fault> {
+pub(crate) async fn agreed(
+    State(site): State<Arc<Site>>,
+    Resident(session): Resident,
+    Path(n): Path<u64>,
+) -> Result<Response, Fault> {
     let facts = blocking(&site, move |app| facts(app, session.resident, n)).await?;
     let Some(Facts { event, leaf, agreed: mandate, subject, .. }) = facts.filter(|facts| is_agreement(facts)) else {
         return Err(Fault::not_found("agreement"));
@@ -131,12 +135,18 @@ fn facts(app: &App, resident: u64, n: u64) -> Result<Option<Facts>, Error> {
         _ => None,
     };
     let leaf = leaf(&footprint, line);
-    let blocks = if event.kind == Kind::Withdrawal { lent_before(&register, &footprint, line, &agreed) } else { event.blocks.clone() };
+    let blocks =
+        if event.kind == Kind::Withdrawal { lent_before(&register, &footprint, line, &agreed) } else { event.blocks.clone() };
     Ok(Some(Facts { index: line.index, leaf, grant: grant.id, blocks, agreed, subject, event }))
 }
 
 /// What she lent when she withdrew: what her agreement before that names.
-fn lent_before(register: &Register, footprint: &Footprint, line: &FootprintLine, agreed: &Entry<Mandate>) -> Vec<(BlockId, Form)> {
+fn lent_before(
+    register: &Register,
+    footprint: &Footprint,
+    line: &FootprintLine,
+    agreed: &Entry<Mandate>,
+) -> Vec<(BlockId, Form)> {
     let earlier = footprint.lines.iter().rev().filter(|earlier| earlier.n < line.n).filter_map(|earlier| earlier.event.as_ref());
     let is_hers = |event: &&Event| {
         let of = event.mandate.and_then(|hash| register.revision(&hash));

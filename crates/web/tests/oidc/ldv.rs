@@ -242,7 +242,10 @@ async fn an_exporter_that_knows_nothing_of_the_pass_is_read() {
     let event = &events[1];
     assert_eq!((event.reason.as_str(), event.blocks.len(), event.clause.as_deref()), ("lending", 1, None));
     let foreign = event.foreign.clone().unwrap();
-    assert_eq!(foreign.trace_id.to_vec(), [0x5b, 0x8e, 0xff, 0xf7, 0x98, 0x03, 0x81, 0x03, 0xd2, 0x69, 0xb6, 0x33, 0x81, 0x3f, 0xc6, 0x0c]);
+    assert_eq!(
+        foreign.trace_id.to_vec(),
+        [0x5b, 0x8e, 0xff, 0xf7, 0x98, 0x03, 0x81, 0x03, 0xd2, 0x69, 0xb6, 0x33, 0x81, 0x3f, 0xc6, 0x0c]
+    );
     assert_eq!(foreign.operation_id.to_vec(), [0xee, 0xe1, 0x9b, 0x7e, 0xc3, 0xc1, 0xb1, 0x75]);
     assert_eq!((foreign.parent_operation_id, foreign.entity.as_str()), (Some([0xaa; 8]), "loans"));
     // Nobody waits for a system that does not say how many lines it has.

@@ -242,7 +242,15 @@ async fn a_receipt_has_every_mandatory_field_of_the_standard() {
         let processing = &receipt["processing"][0];
         says(processing, &["privacy_notice", "privacy_notice_hash", "language", "purposes"]);
         let purpose = &processing["purposes"][0];
-        let of_purpose = ["purpose", "pii_information", "pii_controllers", "storage_locations", "retention_period", "jurisdiction", "withdrawal_method"];
+        let of_purpose = [
+            "purpose",
+            "pii_information",
+            "pii_controllers",
+            "storage_locations",
+            "retention_period",
+            "jurisdiction",
+            "withdrawal_method",
+        ];
         says(purpose, &of_purpose);
         assert!(purpose["recipient_third_parties"].is_array());
         for datum in purpose["pii_information"].as_array().unwrap() {
@@ -255,7 +263,8 @@ async fn a_receipt_has_every_mandatory_field_of_the_standard() {
         says(event, &["event_time", "validity_duration", "entity_id", "event_type", "event_state"]);
         // A length, and no day: it leads from the one to the other.
         let length = usufruct_core::time::parse_duration(event["validity_duration"].as_str().unwrap()).unwrap();
-        let [at, until] = ["event_time", "valid_until"].map(|field| event[field].as_str().unwrap().parse::<usufruct_core::Time>().unwrap());
+        let [at, until] =
+            ["event_time", "valid_until"].map(|field| event[field].as_str().unwrap().parse::<usufruct_core::Time>().unwrap());
         assert_eq!(length / usufruct_core::time::SECOND, (until.micros() - at.micros()) / usufruct_core::time::SECOND);
     }
 }
@@ -291,11 +300,18 @@ async fn what_she_agreed_to_is_an_agreement_in_odrl() {
     assert_eq!(agreement["assigner"], agreement["permission"][0]["assigner"]);
     assert_eq!(agreement["dpv:hasNotice"]["dct:identifier"], given["processing"][0]["privacy_notice_hash"]);
     let blocks = |permissions: &Value| {
-        let ids = permissions.as_array().unwrap().iter().map(|rule| rule["target"]["uid"].as_str().unwrap().rsplit('/').next().unwrap().to_owned());
+        let ids = permissions
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|rule| rule["target"]["uid"].as_str().unwrap().rsplit('/').next().unwrap().to_owned());
         ids.collect::<Vec<_>>()
     };
     let lent = given["processing"][0]["purposes"][0]["pii_information"].as_array().unwrap();
-    assert_eq!(blocks(&agreement["permission"]), lent.iter().map(|datum| datum["pii_attribute_id"].as_str().unwrap()).collect::<Vec<_>>());
+    assert_eq!(
+        blocks(&agreement["permission"]),
+        lent.iter().map(|datum| datum["pii_attribute_id"].as_str().unwrap()).collect::<Vec<_>>()
+    );
     let permission = &agreement["permission"][0];
     let limit = |left: &str, operator: &str| {
         let limits = permission["constraint"].as_array().unwrap().iter();
@@ -312,7 +328,8 @@ async fn what_she_agreed_to_is_an_agreement_in_odrl() {
     let known_as = pages.city.app.subject(pages.resident, &crate::common::service()).unwrap();
     assert!(!agreement.to_string().contains(&known_as));
     let footprint = pages.city.app.footprint(pages.resident).unwrap();
-    let is_consent = |event: &usufruct_core::event::Event| event.kind == usufruct_core::event::Kind::Consent && event.service.is_some();
+    let is_consent =
+        |event: &usufruct_core::event::Event| event.kind == usufruct_core::event::Kind::Consent && event.service.is_some();
     let last = footprint.lines.iter().rev().find(|line| line.event.as_ref().is_some_and(is_consent)).unwrap().n;
     let stands = json(&pages, &format!("/me/footprint/{last}/agreement.jsonld")).await;
     assert!(stands["assigner"]["uid"].as_str().unwrap().ends_with(&known_as));

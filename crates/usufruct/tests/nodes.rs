@@ -1,0 +1,35 @@
+//! Two servers over one PostgreSQL: the later one writes, and the earlier one ends by itself before it can show for long what no longer holds.
+
+mod common;
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use common::store::Store;
+use common::{Folder, Server, ok};
+
+const ORIGIN: &str = "pass.example.org/log";
+/// Within which a cluster has to follow what one of its nodes took back.
+const BITES: Duration = Duration::from_secs(5);
+
+fn serve(dir: &str) -> (Server, String) {
+    Server::start(&["serve", "--data-dir", dir, "--listen", "127.0.0.1:0", "--issuer", "http://localhost:8080"], dir)
+}
+
+#[test]
+fn a_server_ends_when_another_one_takes_over() {
+    Store::on_postgres("database", |store| {
+        let folder = Folder::new("nodes");
+        let (dir, copy) = (folder.at("pass"), folder.at("beside"));
+        let operator = ["--operator", "agc_information", "--operator-name", "City", "--operator-name-zh", "市"];
+        ok(&[&["init", "--data-dir", &dir, "--origin", ORIGIN], &operator[..], &store.arguments()].concat());
+        let (mut first, _) = serve(&dir);
+        assert!(Command::new("cp").args(["-a", &dir, &copy]).status().unwrap().success());
+        fs::remove_file(folder.path().join("beside/console.json")).unwrap();
+        let (mut second, _) = serve(&copy);
+        assert!(first.gives_up_within(BITES), "the earlier one goes on");
+        assert!(!second.gives_up_within(BITES), "the later one goes on");
+        assert!(second.stop());
+    });
+}
