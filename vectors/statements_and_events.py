@@ -493,6 +493,10 @@ def fields_of(event):
         entries.append((17, array(octets(bytes.fromhex(closed["commitment"])), number(int(closed["shown_from_micros"])))))
     if event.get("anchor"):
         entries.append((18, octets(bytes.fromhex(event["anchor"]))))
+    if event.get("foreign"):
+        foreign = event["foreign"]
+        ids = [octets(bytes.fromhex(foreign[field] or "")) for field in ["trace_id", "operation_id", "parent_operation_id"]]
+        entries.append((19, array(*ids, words(foreign["entity"]))))
     return sorted(entries)
 
 
@@ -608,6 +612,11 @@ def events():
                  event(source={"source": "pass", "number": "1", "happened_at_micros": None}))
     accept_event("source-reported", "A system outside reports under a number of its own, and says when it happened.",
                  event(source={"source": "svc_clinic", "number": "4711", "happened_at_micros": "1767225540000000"}))
+    operation = {"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "operation_id": "00f067aa0ba902b7", "parent_operation_id": None, "entity": "loans"}
+    of_clinic = {"source": "svc_clinic", "number": "4712", "happened_at_micros": "1767225540000000"}
+    accept_event("operation", "A system outside says by which ids it knows what it reports.", event(source=of_clinic, foreign=operation))
+    accept_event("operation-called-by-another", "It was called by another operation of the same trace.",
+                 event(source=of_clinic, foreign=operation | {"parent_operation_id": "b7ad6b7169203331"}))
     accept_closed("closed-matter", "The matter concerns somebody else: the event binds it and does not say it.", "enquiry", None)
     accept_closed("closed-conversion", "With the service whose pseudonyms were asked for.", "enquiry", "svc_wills", kind="conversion", blocks=[])
     accept_closed("closed-refusal", "What of her own led to a refusal is no matter of somebody else.", "enquiry", None, kind="refusal",
@@ -700,6 +709,18 @@ def events():
         ("source-number-as-text", "The number of a source is a number.", array(words("pass"), words("1"))),
     ]:
         refuse_event(name, why, encode(good + [(16, value)]))
+    trace, span = octets(b"\x01" * 16), octets(b"\x02" * 8)
+    for name, why, value in [
+        ("operation-without-name", "An operation says whose it is.", array(trace, span, octets(b""))),
+        ("operation-with-an-empty-name", "The name has at least one byte.", array(trace, span, octets(b""), words(""))),
+        ("operation-with-a-long-name", "The name has at most 200 bytes.", array(trace, span, octets(b""), words("x" * 201))),
+        ("operation-of-zeros", "Zeros are no id.", array(trace, octets(bytes(8)), octets(b""), words("loans"))),
+        ("operation-in-a-trace-of-zeros", "Zeros are no id.", array(octets(bytes(16)), span, octets(b""), words("loans"))),
+        ("operation-of-15-bytes", "A trace has 16 bytes.", array(octets(b"\x01" * 15), span, octets(b""), words("loans"))),
+        ("operation-called-by-zeros", "Zeros are no id.", array(trace, span, octets(bytes(8)), words("loans"))),
+        ("operation-as-text", "An operation is a list.", words("loans")),
+    ]:
+        refuse_event(name, why, encode(good + [(19, value)]))
     silent = [(key, words("") if key == 8 else value) for key, value in good]
     binding = octets(named("matter"))
     for name, why, value in [

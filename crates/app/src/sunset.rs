@@ -225,7 +225,7 @@ impl App {
     /// keys, what services answered, the log's next checkpoint, memory that nobody uses. A step that fails holds up no other; answers the first
     /// error.
     pub fn tick(self: &Arc<Self>) -> Result<(), Error> {
-        let steps: [Step; 15] = [
+        let steps: [Step; 17] = [
             |app| app.require_head(),
             // Before anything that the machine says with a later date.
             |app| app.publish_proposals().map(drop),

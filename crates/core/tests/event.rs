@@ -7,6 +7,7 @@ use serde_json::Value;
 use usufruct_core::event::{Batch, Event, Form, Kind, commitment, leaf, tag};
 use usufruct_core::hash::{hex, unhex};
 use usufruct_core::matter::{Closed, Matter, OpenedMatter};
+use usufruct_core::operation::ForeignOperation;
 use usufruct_core::source::SourceMark;
 use usufruct_core::{Digest, Time};
 
@@ -86,6 +87,11 @@ fn event(fields: &Value) -> Event {
         closed: given(&fields["closed"], |closed| Closed {
             commitment: bytes(&closed["commitment"]),
             shown_from: Time::from_micros(number(&closed["shown_from_micros"])),
+        }),
+        foreign: given(&fields["foreign"], |foreign| {
+            let id = |field: &str| unhex(foreign[field].as_str().unwrap_or_default()).unwrap();
+            let (trace, operation, parent) = (id("trace_id"), id("operation_id"), id("parent_operation_id"));
+            ForeignOperation::new(&trace, &operation, &parent, foreign["entity"].as_str().unwrap()).unwrap()
         }),
     }
 }
