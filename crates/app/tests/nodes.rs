@@ -1,6 +1,8 @@
 //! Two nodes of a pass over one PostgreSQL: what is taken back at one is refused at the other, for the next request, and no node says that it took back
 //! what another one goes on to give out. Only one of them writes, the later one; every use is a write, so the other one gives out nothing.
 
+#![expect(clippy::disallowed_methods, reason = "how soon it bites is what is tested")]
+
 mod common;
 
 use std::path::Path;

@@ -50,12 +50,15 @@ impl ForeignOperation {
 mod tests {
     use super::*;
 
+    /// Trace, operation, calling operation, and name.
+    type Parts = (&'static [u8], &'static [u8], &'static [u8], &'static str);
+
     #[test]
     fn zeros_and_other_lengths_are_no_ids() {
         let whole = ForeignOperation::new(&[1; 16], &[2; 8], &[3; 8], "loans").unwrap();
         assert_eq!((whole.key()[..16].to_vec(), whole.key()[16..].to_vec()), (vec![1; 16], vec![2; 8]));
         assert_eq!(ForeignOperation::new(&[1; 16], &[2; 8], &[], "loans").unwrap().parent_operation_id, None);
-        let none: [(&[u8], &[u8], &[u8], &str); 7] = [
+        let none: [Parts; 7] = [
             (&[0; 16], &[2; 8], &[], "loans"),
             (&[1; 16], &[0; 8], &[], "loans"),
             (&[1; 16], &[2; 8], &[0; 8], "loans"),

@@ -73,7 +73,7 @@ pub(crate) async fn agreed(
     Path(n): Path<u64>,
 ) -> Result<Response, Fault> {
     let facts = blocking(&site, move |app| facts(app, session.resident, n)).await?;
-    let Some(Facts { event, leaf, agreed: mandate, subject, .. }) = facts.filter(|facts| is_agreement(facts)) else {
+    let Some(Facts { event, leaf, agreed: mandate, subject, .. }) = facts.filter(is_agreement) else {
         return Err(Fault::not_found("agreement"));
     };
     let Some(service) = &event.service else { return Err(Fault::not_found("agreement")) };
