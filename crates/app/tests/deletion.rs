@@ -61,7 +61,7 @@ fn a_service_is_told_under_the_old_pseudonym_and_its_answer_stands() {
         assert!(matches!(refused, Error::Unknown { .. }), "{refused}");
         city.app.answer_deletion(&service(), &notice.id, Answer::Deleted).unwrap();
         city.app.answer_deletion(&service(), &notice.id, Answer::Deleted).unwrap();
-        let refused = city.app.answer_deletion(&service(), &notice.id, Answer::Kept).unwrap_err();
+        let refused = city.app.answer_deletion(&service(), &notice.id, kept()).unwrap_err();
         assert!(matches!(refused, Error::Refused { .. }), "{refused}");
         assert_eq!(counts(&city), (1, 1, 1, 0));
         assert!(city.app.deletion_notices(&service()).unwrap().is_empty());
@@ -146,6 +146,11 @@ fn what_was_missed_is_noted_by_one_process_alone() {
         assert_eq!(first + second, 40);
         assert_eq!(city.app.deletion_counts().unwrap().missed, 40);
     });
+}
+
+/// A service's word that it keeps what it was to delete, on a ground of the law.
+fn kept() -> Answered {
+    Answered { answer: Answer::Kept, ground: Some("legal-retention".into()) }
 }
 
 /// Whoever keeps what it was to delete says under which article, out of a closed list; the resident and everybody can read it.
@@ -316,7 +321,7 @@ fn the_certificate_of_a_mandate_says_what_services_answered() {
         let (rev, _, recipients) = certificate();
         assert_eq!((rev, recipients.len(), recipients[0].answer), (2, 1, None));
         city.clock.advance(DAY);
-        city.app.answer_deletion(&service(), &notices[0].id, Answer::Kept).unwrap();
+        city.app.answer_deletion(&service(), &notices[0].id, kept()).unwrap();
         city.app.tick().unwrap();
         city.app.tick().unwrap();
         let (rev, _, recipients) = certificate();
@@ -386,7 +391,7 @@ fn what_somebody_else_wrote_to_a_notice_is_nobodys_answer() {
         assert_eq!(city.app.deletion_notices(&service()).unwrap().len(), 7);
         let [planted, changed, taken, put_off, spared, unsealed, honest] = readers[..] else { panic!("seven residents") };
         for reader in [changed, taken, spared, honest] {
-            city.app.answer_deletion(&service(), &notice(reader).id, Answer::Kept).unwrap();
+            city.app.answer_deletion(&service(), &notice(reader).id, kept()).unwrap();
         }
         assert_eq!(city.app.note_altered_deletions().unwrap(), 0);
         let now = || Value::from(city.app.now().micros());
