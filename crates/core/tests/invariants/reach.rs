@@ -104,7 +104,7 @@ fn the_random_histories_reach_what_the_invariants_speak_of() {
         "order with appeal_ref",
         "order with compulsion",
         "order with evidence",
-        "the emergency goes on, active",
+        "the emergency goes on, published",
         "joined with svc_parks",
     ] {
         assert!(times(what) > 0, "never: {what}: {met:#?}");

@@ -133,7 +133,7 @@ pub(super) const OAUTH: [Explained; 22] = [
 ];
 
 /// The problem types of `application/problem+json` after `urn:usufruct:problem:`, beside the clauses. In the order in which they are met.
-pub(super) const PROBLEMS: [Explained; 25] = [
+pub(super) const PROBLEMS: [Explained; 26] = [
     explained(
         "malformed",
         "A part of the request is missing, repeated or cannot be read, or names what a form does not have. The detail says which.",
@@ -240,6 +240,11 @@ pub(super) const PROBLEMS: [Explained; 25] = [
         "busy",
         "The register moved, or the database, the log or a keeper does not answer now. Send the same request again after the time that Retry-After names.",
         "登記簿正在變動，或資料庫、日誌、保管人暫時無法回應。請於 Retry-After 所示時間後重送相同請求。",
+    ),
+    explained(
+        "not-taken",
+        "None of the lines of a log was taken, because something broke on our side. Send the same request again; lines that were taken before are not counted twice.",
+        "我方發生錯誤，未收下任何日誌紀錄。請重送相同請求；先前已收下的紀錄不會重複計算。",
     ),
     explained(
         "keepers",
