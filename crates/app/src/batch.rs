@@ -1,15 +1,19 @@
 //! Release to many at once: one decision with one reason, and a line in every footprint it touches.
 
+use std::sync::Arc;
+
 use usufruct_core::Time;
 use usufruct_core::decide::{Clause, Outcome, Request, decide_without_resident};
 use usufruct_core::event::{Batch, Form};
 use usufruct_core::id::{BlockId, MandateId, ServiceId};
-use usufruct_core::mandate::Mandate;
+use usufruct_core::logged::Logged;
+use usufruct_core::mandate::{GateLevel, Mandate};
 use usufruct_core::ports::random;
 use usufruct_core::register::{Entry, Register};
 use usufruct_store::db::Pending;
 
 use crate::ledger::Placed;
+use crate::receipt::Commit;
 use crate::refuse::Refusal;
 use crate::release::{Asking, Case, PlaceCase, event, find};
 use crate::{App, Error, HeldToken, Released};
@@ -100,18 +104,26 @@ impl App {
             token,
         };
         let seeds = self.seeds_behind(sector, &request.subjects)?;
-        let mut lines = Vec::with_capacity(request.subjects.len());
+        let gate = mandate.body.gate;
+        // Behind a gate nothing is opened before all of it is past the gate.
+        let (mut lines, mut gated) = (Vec::with_capacity(request.subjects.len()), Vec::new());
+        let mut enter = |written: Vec<(&String, Result<Waiting, Error>)>| {
+            let entered = written.into_iter().map(|(subject, waiting)| (subject.clone(), self.enter(waiting)));
+            match gate {
+                GateLevel::Durable => lines.extend(entered.map(|(subject, entered)| self.open_line(&plan, subject, entered))),
+                GateLevel::Published | GateLevel::Witnessed => gated.extend(entered),
+            }
+        };
         // One chunk is prepared while the one before it is written.
         let mut writing: Vec<(&String, Result<Waiting, Error>)> = Vec::new();
         for (subjects, seeds) in request.subjects.chunks(CHUNK).zip(seeds.chunks(CHUNK)) {
             let next = subjects.iter().zip(seeds).map(|(subject, seed)| (subject, self.submit(&plan, seed.as_ref()))).collect();
-            let written = std::mem::replace(&mut writing, next);
-            lines.extend(written.into_iter().map(|(subject, waiting)| self.finish(&plan, subject, waiting)));
+            enter(std::mem::replace(&mut writing, next));
         }
-        lines.extend(writing.into_iter().map(|(subject, waiting)| self.finish(&plan, subject, waiting)));
-        if let Some(last) = lines.iter().filter_map(|line| line.outcome.as_ref().ok()).map(|released| released.index).max() {
-            self.wait_for_gate(mandate.body.gate, last)?;
-        }
+        enter(writing);
+        let waiting: Vec<&Entered> = gated.iter().filter_map(|(_, entered)| entered.as_ref().ok()).collect();
+        self.wait_for_gate_of(gate, &waiting)?;
+        lines.extend(gated.into_iter().map(|(subject, entered)| self.open_line(&plan, subject, entered)));
         Ok(BatchAnswer { lines })
     }
 
@@ -119,14 +131,7 @@ impl App {
     /// meanwhile does not stop the others.
     fn submit(&self, plan: &Plan<'_>, seed: Option<&([u8; 32], u16)>) -> Result<Waiting, Error> {
         let (seed_index, generation) = seed.ok_or(Error::Unknown { what: "subject at this service" })?;
-        let asking = Asking {
-            register: plan.register,
-            service: &plan.asked.service,
-            sector: plan.sector,
-            mandate: plan.mandate,
-            blocks: &plan.asked.blocks,
-            now: plan.now,
-        };
+        let asking = plan.asking();
         let found = self.find_resident(&asking, seed_index, *generation)?;
         let case = self.case(&asking, plan.asked, found)?;
         let event = event(plan.asked, plan.mandate, &case, plan.actor, Some(plan.batch), plan.now);
@@ -135,22 +140,40 @@ impl App {
         Ok(Waiting { case, placed: self.db.submit("record batch use", move |tx| place_case.run(tx)) })
     }
 
-    fn finish(&self, plan: &Plan<'_>, subject: &str, waiting: Result<Waiting, Error>) -> BatchLine {
+    /// Waits until a line of a batch is written. What was refused has its line and nothing more.
+    pub(crate) fn enter(&self, waiting: Result<Waiting, Error>) -> Result<Entered, Error> {
         let outcome = waiting.and_then(|Waiting { case, placed }| {
             let (logged, commit) = placed.wait()?.logged(&self.recorder);
-            if !case.clauses.is_empty() {
-                return Err(Error::Unpermitted(case.clauses));
-            }
-            let resident = case.resident();
-            let opened = self.open_blocks(plan.register, plan.mandate, &case, (&logged, &commit), plan.asked, subject, plan.now);
-            opened.map_err(|error| self.failed(resident, &logged, error))
+            if case.clauses.is_empty() { Ok(Entered { case, logged, commit }) } else { Err(Error::Unpermitted(case.clauses)) }
         });
-        // A decision that no longer holds is refused here: the caller asks again for that subject alone.
-        let outcome = outcome.map_err(|error| match error {
+        outcome.map_err(|error| match error {
+            // A decision that no longer holds is refused here: the caller asks again for that subject alone.
             Error::Stale => Error::Unpermitted(vec![Clause::Suspension]),
             other => other,
+        })
+    }
+
+    /// Waits, once for all of a batch, until the log with all of it is where the gate asks. If it does not come to that, every footprint says
+    /// that nothing was handed out.
+    pub(crate) fn wait_for_gate_of(&self, gate: GateLevel, entered: &[&Entered]) -> Result<(), Error> {
+        let Some(last) = entered.iter().map(|entered| entered.logged.index()).max() else { return Ok(()) };
+        self.wait_for_gate(gate, last).inspect_err(|_| {
+            let uses: Vec<(u64, &Logged)> = entered.iter().map(|entered| (entered.case.resident(), &entered.logged)).collect();
+            self.failed_all(&uses);
+        })
+    }
+
+    fn open_line(&self, plan: &Plan<'_>, subject: String, entered: Result<Entered, Error>) -> BatchLine {
+        let outcome = entered.and_then(|Entered { case, logged, commit }| {
+            let resident = case.resident();
+            let opened = self
+                .still_permitted_use(&plan.asking(), (plan.version, plan.mandate.body.gate), plan.asked, case, &logged)
+                .and_then(|case| {
+                    self.open_blocks(plan.register, plan.mandate, &case, (&logged, &commit), plan.asked, &subject, plan.now)
+                });
+            opened.map_err(|error| self.failed(resident, &logged, error))
         });
-        BatchLine { subject: subject.to_owned(), outcome }
+        BatchLine { subject, outcome }
     }
 }
 
@@ -177,8 +200,28 @@ struct Plan<'a> {
     token: Option<&'a HeldToken>,
 }
 
+impl Plan<'_> {
+    fn asking(&self) -> Asking<'_> {
+        Asking {
+            register: self.register,
+            service: &self.asked.service,
+            sector: self.sector,
+            mandate: self.mandate,
+            blocks: &self.asked.blocks,
+            now: self.now,
+        }
+    }
+}
+
 /// A line that was handed to the writer.
-struct Waiting {
-    case: Case,
-    placed: Pending<Placed, Error>,
+pub(crate) struct Waiting {
+    pub case: Case,
+    pub placed: Pending<Placed, Error>,
+}
+
+/// A line that is in the log, for which nothing has been opened yet.
+pub(crate) struct Entered {
+    pub case: Case,
+    pub logged: Logged,
+    pub commit: Arc<Commit>,
 }

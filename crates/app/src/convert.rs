@@ -1,23 +1,18 @@
 //! Convert pseudonyms: a service that knows residents by its own pseudonyms learns those of another service, under a mandate that
 //! says exactly this. Decide, log, then convert; every resident gets a line of her own.
 
-use std::sync::Arc;
-
 use usufruct_core::Time;
 use usufruct_core::decide::{Clause, ConversionRequest, Outcome, decide_conversion, decide_conversion_without_resident};
 use usufruct_core::event::{Batch, Event, Kind};
 use usufruct_core::id::{MandateId, ServiceId};
 use usufruct_core::logged::Logged;
-use usufruct_core::mandate::Mandate;
+use usufruct_core::mandate::{GateLevel, Mandate};
 use usufruct_core::means::SignIn;
 use usufruct_core::ports::random;
 use usufruct_core::register::{Entry, Register};
-use usufruct_store::db::Pending;
 use usufruct_vault::{Error as VaultError, Keyring, Subject, Way};
 
-use crate::batch::{CHUNK, each_once};
-use crate::ledger::Placed;
-use crate::receipt::Commit;
+use crate::batch::{CHUNK, Entered, Waiting, each_once};
 use crate::refuse::Refusal;
 use crate::release::{Asking, Case, PlaceCase};
 use crate::{App, Error, HeldToken};
@@ -116,9 +111,9 @@ impl App {
             return Err(self.refuse_conversion(request, clauses)?);
         }
         let logged = self.log_conversions(&plan, &subjects)?;
-        if let Some(last) = logged.iter().filter_map(|outcome| outcome.as_ref().ok()).map(|entry| entry.logged.index()).max() {
-            self.wait_for_gate(mandate.body.gate, last)?;
-        }
+        let waiting: Vec<&Entered> = logged.iter().filter_map(|entered| entered.as_ref().ok()).collect();
+        self.wait_for_gate_of(mandate.body.gate, &waiting)?;
+        let logged = logged.into_iter().map(|entered| self.decide_again(&plan, entered)).collect();
         let outcomes = self.convert_logged(&plan, &subjects, logged)?;
         let lines = request.subjects.iter().cloned().zip(outcomes);
         Ok(ConversionAnswer { lines: lines.map(|(subject, outcome)| ConversionLine { subject, outcome }).collect() })
@@ -149,21 +144,14 @@ impl App {
                 None => Err(unknown()),
             });
             let written = std::mem::replace(&mut writing, next.collect());
-            entered.extend(written.into_iter().map(|waiting| self.enter(waiting)));
+            entered.extend(written.into_iter().map(|waiting| self.enter(waiting).map_err(gone)));
         }
-        entered.extend(writing.into_iter().map(|waiting| self.enter(waiting)));
+        entered.extend(writing.into_iter().map(|waiting| self.enter(waiting).map_err(gone)));
         Ok(entered)
     }
 
     fn submit_conversion(&self, plan: &Plan<'_>, seed_index: &[u8; 32], generation: u16) -> Result<Waiting, Error> {
-        let asking = Asking {
-            register: plan.register,
-            service: &plan.asked.from,
-            sector: plan.sectors.0,
-            mandate: plan.mandate,
-            blocks: &[],
-            now: plan.now,
-        };
+        let asking = plan.asking();
         let found = self.find_resident(&asking, seed_index, generation)?;
         let otherwise = || decide_conversion_without_resident(plan.register, plan.asked, plan.now).outcome;
         let found = self.noticed(&asking, &plan.asked.mandate, found, otherwise)?;
@@ -173,16 +161,19 @@ impl App {
         Ok(Waiting { case, placed: self.db.submit("record conversion", move |tx| place_case.run(tx)) })
     }
 
-    fn enter(&self, waiting: Result<Waiting, Error>) -> Result<Entered, Error> {
-        let outcome = waiting.and_then(|Waiting { case, placed }| {
-            let (logged, commit) = placed.wait()?.logged(&self.recorder);
-            if case.clauses.is_empty() { Ok(Entered { case, logged, commit }) } else { Err(Error::Unpermitted(case.clauses)) }
+    /// What is still permitted of what is in the log; of the rest every footprint says that nothing was handed out.
+    fn decide_again(&self, plan: &Plan<'_>, entered: Result<Entered, Error>) -> Result<Entered, Error> {
+        let Entered { case, logged, commit } = entered?;
+        let resident = case.resident();
+        // The first lines of a long list wait for the last ones, gate or none. Without a wait it is as for a single use.
+        let waited = plan.mandate.body.gate != GateLevel::Durable || plan.asked.subjects > CHUNK as i64;
+        let still = self.still_permitted(&plan.asking(), plan.version, waited, case, &logged, |register, grant, now| {
+            decide_conversion(register, plan.asked, grant, now)
         });
-        outcome.map_err(|error| match error {
-            // A decision that no longer holds is refused here: the caller asks again for that subject alone.
-            Error::Stale => Error::Unpermitted(vec![Clause::Suspension]),
-            other => gone(other),
-        })
+        match still {
+            Ok(case) => Ok(Entered { case, logged, commit }),
+            Err(error) => Err(self.failed(resident, &logged, gone(error))),
+        }
     }
 
     /// Has the vault convert what is in the log, all of it at once.
@@ -195,19 +186,34 @@ impl App {
         let entered = || logged.iter().zip(subjects).filter_map(|(outcome, subject)| Some((outcome.as_ref().ok()?, (*subject)?)));
         let asked: Vec<Subject> = entered().map(|(_, subject)| subject).collect();
         let conversions: Vec<(&Logged, &Keyring)> = entered().map(|(entry, _)| (&entry.logged, entry.case.keyring())).collect();
-        let way =
-            Way { mandate: plan.mandate.hash, from: (&plan.asked.from, plan.sectors.0), to: (&plan.asked.to, plan.sectors.1) };
-        let mut converted = self.vault.convert(&way, &asked, &conversions)?.into_iter();
-        let finish = |entry: Entered, converted: Option<Result<Subject, VaultError>>| {
-            let subject = converted.unwrap_or(Err(VaultError::OtherResident)).map_err(|error| gone(error.into()))?;
+        let way = Way {
+            mandate: (plan.mandate.number, plan.mandate.hash),
+            from: (&plan.asked.from, plan.sectors.0),
+            to: (&plan.asked.to, plan.sectors.1),
+        };
+        let converted = self.vault.convert(&way, &asked, &conversions).inspect_err(|_| {
+            let uses: Vec<(u64, &Logged)> = entered().map(|(entry, _)| (entry.case.resident(), &entry.logged)).collect();
+            self.failed_all(&uses);
+        });
+        let mut converted = converted?.into_iter();
+        let finish = |entry: &Entered, converted: Option<Result<Subject, VaultError>>| {
+            let index = entry.logged.index();
+            let subject = converted.unwrap_or(Err(VaultError::OtherResident)).map_err(|error| match error {
+                VaultError::Withheld => Error::Unopened { index },
+                other => gone(other.into()),
+            })?;
             Ok(Converted {
                 subject: subject.to_string(),
                 until: plan.mandate.body.keep_until(plan.now),
-                index: entry.logged.index(),
-                receipt: self.receipt(&entry.commit, entry.logged.index(), plan.now)?,
+                index,
+                receipt: self.receipt(&entry.commit, index, plan.now)?,
             })
         };
-        Ok(logged.into_iter().map(|outcome| outcome.and_then(|entry| finish(entry, converted.next()))).collect())
+        let outcome = |logged: Result<Entered, Error>| {
+            let entry = logged?;
+            finish(&entry, converted.next()).map_err(|error| self.failed(entry.case.resident(), &entry.logged, error))
+        };
+        Ok(logged.into_iter().map(outcome).collect())
     }
 }
 
@@ -287,15 +293,15 @@ struct Plan<'a> {
     token: Option<&'a HeldToken>,
 }
 
-/// A line that was handed to the writer.
-struct Waiting {
-    case: Case,
-    placed: Pending<Placed, Error>,
-}
-
-/// A conversion that is in the log.
-struct Entered {
-    case: Case,
-    logged: Logged,
-    commit: Arc<Commit>,
+impl Plan<'_> {
+    fn asking(&self) -> Asking<'_> {
+        Asking {
+            register: self.register,
+            service: &self.asked.from,
+            sector: self.sectors.0,
+            mandate: self.mandate,
+            blocks: &[],
+            now: self.now,
+        }
+    }
 }

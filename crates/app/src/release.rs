@@ -270,11 +270,12 @@ impl App {
         if let Some(clauses) = self.refused(&case, &logged, decider.as_ref())? {
             return Err(Error::Unpermitted(clauses));
         }
+        let (gate, resident) = (mandate.body.gate, case.resident());
         let released = self
-            .wait_for_gate(mandate.body.gate, logged.index())
-            .and_then(|()| self.check_still_permitted(version, &asked, &case, &logged))
-            .and_then(|()| self.open_blocks(&register, mandate, &case, (&logged, &commit), &asked, &request.subject, now));
-        released.map_err(|error| self.failed(case.resident(), &logged, error))
+            .wait_for_gate(gate, logged.index())
+            .and_then(|()| self.still_permitted_use(&asking, (version, gate), &asked, case, &logged))
+            .and_then(|case| self.open_blocks(&register, mandate, &case, (&logged, &commit), &asked, &request.subject, now));
+        released.map_err(|error| self.failed(resident, &logged, error))
     }
 
     /// The resident behind a pseudonym and what the store holds about her under a mandate, as one state of the database.
@@ -401,14 +402,68 @@ impl App {
         drop(self.publishing());
     }
 
-    /// Refuses to open what a statement forbids that came between the log and here, as an order does while a use waits for its checkpoint.
-    fn check_still_permitted(&self, version: u64, asked: &Request, case: &Case, logged: &Logged) -> Result<(), Error> {
+    /// The resident of a logged use as she stands now, or why nothing is opened for it any more ([`App::still_permitted`]).
+    pub(crate) fn still_permitted_use(
+        &self,
+        asking: &Asking<'_>,
+        (version, gate): (u64, GateLevel),
+        asked: &Request,
+        case: Case,
+        logged: &Logged,
+    ) -> Result<Case, Error> {
+        // Without a gate nothing stands between the write of a use and its opening. The write looked at the register, the grant and the
+        // authorization, so what comes after it comes after the use; of that the vault sees what destroys or withholds a key.
+        let waited = gate != GateLevel::Durable;
+        let still = self
+            .still_permitted(asking, version, waited, case, logged, |register, grant, now| decide(register, asked, grant, now));
+        still.map_err(|error| match error {
+            Error::Vault(error) => unopened(error, logged.index()),
+            other => other,
+        })
+    }
+
+    /// Decides again about what is in the log, by the register, the grant, the authorization, the pass and the cases as they are now: any of them
+    /// may have changed while it waited for its checkpoint. One snapshot, as for the first decision, and none where it has not `waited`
+    /// and the register is the one of `version`. Answers the resident as she stands now.
+    pub(crate) fn still_permitted(
+        &self,
+        asking: &Asking<'_>,
+        version: u64,
+        waited: bool,
+        case: Case,
+        logged: &Logged,
+        decide: impl Fn(&Register, Option<&Grant>, Time) -> Decision,
+    ) -> Result<Case, Error> {
         let (current, register) = self.versioned_register();
-        let grant = case.found.grant.as_ref().map(|stored| &stored.grant);
-        if current == version || decide(&register, asked, grant, self.now()).outcome == Outcome::Permit {
-            return Ok(());
+        if !waited && current == version {
+            return Ok(case);
         }
-        Err(Error::Unopened { index: logged.index() })
+        let asking = Asking { register: &register, now: self.now(), ..*asking };
+        let (resident, before) = (case.resident(), case.found);
+        let look = || self.found(resident, self.db.snapshot(|conn| Stored::read(conn, resident, &asking))?, &asking);
+        let mut found = match look() {
+            // Her key was replaced after the snapshot.
+            Err(Error::Vault(VaultError::Unreadable)) => look(),
+            outcome => outcome,
+        }?;
+        let is_same_name = found.keyring.generation(asking.sector) == before.keyring.generation(asking.sector);
+        let is_same_grant = found.grant.as_ref().map(|stored| &stored.id) == before.grant.as_ref().map(|stored| &stored.id);
+        // This use is counted in it already.
+        if let (Some(now), Some(before)) = (&mut found.grant, &before.grant) {
+            let (uses, window_start, window_uses) = (before.grant.uses, before.grant.window_start, before.grant.window_uses);
+            now.grant = Grant { uses, window_start, window_uses, ..now.grant.clone() };
+        }
+        let decision = decide(&register, found.grant.as_ref().map(|stored| &stored.grant), asking.now);
+        // How lately she signed in, and how far back is asked, counts from when it was asked.
+        let is_refused = decision.outcome == Outcome::Refuse
+            && decision.because.iter().any(|clause| !matches!(clause, Clause::DataRange | Clause::SignIn));
+        if is_refused || !is_same_name || !is_same_grant {
+            return Err(Error::Unopened { index: logged.index() });
+        }
+        if !found.fits {
+            return Err(Error::Altered);
+        }
+        Ok(Case { found, clauses: Vec::new() })
     }
 
     #[expect(clippy::too_many_arguments, reason = "everything the decision rested on, once")]

@@ -1,5 +1,6 @@
 //! Pseudonyms from outside: conversions that are in the log and no others, and sectors with two keepers.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,7 +16,7 @@ use usufruct_core::{Digest, Time};
 use usufruct_vault::keytree::{PageFile, PageTree};
 use usufruct_vault::roots::{Disk, FileRoots};
 use usufruct_vault::second_hand::{Call, Remote, SecondHand, SectorKeys, serve};
-use usufruct_vault::{Error, Keyring, Seeds, Subject, Vault, Way};
+use usufruct_vault::{Error, Keyring, Seeds, Subject, Vault, Way, Withheld};
 
 struct Seeded(u64, AtomicU64);
 
@@ -36,6 +37,8 @@ fn seeded(seed: u64) -> Arc<Seeded> {
 const LIBRARY: u64 = 4;
 const PARKS: u64 = 5;
 const MANDATE: Digest = Digest([3; 32]);
+/// Its number.
+const NUMBER: u64 = 7;
 
 /// Three residents and two sectors.
 struct House {
@@ -59,6 +62,7 @@ impl House {
         if let Some(hand) = hand {
             vault = vault.with_second_hand(hand);
         }
+        vault.withhold(BTreeMap::new());
         vault.create_sector_key(LIBRARY, PseudonymMode::Single, rng.as_ref()).unwrap();
         vault.create_sector_key(PARKS, mode, rng.as_ref()).unwrap();
         let enrolled = vault.enrol_many(3, rng.as_ref()).unwrap();
@@ -68,7 +72,7 @@ impl House {
     }
 
     fn way(&self) -> Way<'_> {
-        Way { mandate: MANDATE, from: (&self.library, LIBRARY), to: (&self.parks, PARKS) }
+        Way { mandate: (NUMBER, MANDATE), from: (&self.library, LIBRARY), to: (&self.parks, PARKS) }
     }
 
     fn subjects(&self, sector: u64) -> Vec<Subject> {
@@ -149,6 +153,17 @@ fn a_conversion_that_does_not_fit_is_refused_by_itself() {
     let outcomes = house.vault.convert(&house.way(), &held, &conversions).unwrap();
     assert!(matches!(outcomes[1], Err(Error::OtherResident)));
     assert!(outcomes[0].as_ref().unwrap() == &wanted[0] && outcomes[2].as_ref().unwrap() == &wanted[2]);
+}
+
+#[test]
+fn what_a_suspended_mandate_logged_is_not_converted() {
+    let house = House::new(None, PseudonymMode::Single);
+    let (held, logged) = (house.subjects(LIBRARY), house.logged(0, |_| {}));
+    assert!(house.convert(held[0], &logged, 0).is_ok());
+    house.vault.withhold(BTreeMap::from([(NUMBER, vec![Withheld { from: None, until: None }])]));
+    assert!(matches!(house.convert(held[0], &logged, 0), Err(Error::Withheld)));
+    house.vault.withhold(BTreeMap::from([(NUMBER + 1, vec![Withheld { from: None, until: None }])]));
+    assert!(house.convert(held[0], &logged, 0).is_ok(), "another mandate is suspended");
 }
 
 #[test]

@@ -14,8 +14,8 @@ use crate::pseudonym::{Seeds, Subject};
 /// From whose pseudonyms to whose, and on which mandate it rests: what the logged conversions must say.
 #[derive(Clone, Copy, Debug)]
 pub struct Way<'a> {
-    /// Hash of the mandate revision.
-    pub mandate: Digest,
+    /// Number of the mandate, and hash of its revision.
+    pub mandate: (u64, Digest),
     /// The service that asks, and its sector.
     pub from: (&'a ServiceId, u64),
     /// The service whose pseudonyms it learns, and its sector.
@@ -27,8 +27,8 @@ impl Vault {
     /// in the log. `conversions` has for each subject that event and the keyring of the resident.
     ///
     /// Each event must be a conversion, rest on that mandate, name these two services, and be about the resident of the
-    /// keyring: its tag is recomputed; and the subject must be hers, in her present generation. One that does not fit is
-    /// refused by itself.
+    /// keyring: its tag is recomputed; and the subject must be hers, in her present generation. The mandate must not be suspended
+    /// ([`Vault::withhold`]). One that does not fit is refused by itself.
     ///
     /// Without logged conversions the call does not type-check:
     ///
@@ -75,15 +75,17 @@ impl Vault {
         Ok(admitted.into_iter().map(|outcome| outcome.map(|()| converted.next().expect("one for each"))).collect())
     }
 
-    /// Whether a logged conversion is about this resident, under this mandate, and between these services.
+    /// Whether a logged conversion is about this resident, under this mandate, which is not suspended, and between these services.
     fn admit_conversion(&self, way: &Way<'_>, logged: &Logged, keyring: &Keyring) -> Result<()> {
         let event = self.gate.admit(logged)?;
         if event.kind != Kind::Conversion {
             return Err(Error::NotConversion);
         }
-        if event.mandate != Some(way.mandate) {
+        let (mandate, mandate_hash) = way.mandate;
+        if event.mandate != Some(mandate_hash) {
             return Err(Error::OtherMandate);
         }
+        self.refuse_withheld(mandate, event.at)?;
         if event.service.as_ref() != Some(way.from.0) || logged.detail() != Some(way.to.0.as_str()) {
             return Err(Error::OtherServices);
         }
