@@ -29,11 +29,10 @@ impl Counted {
     fn add(&mut self, is_line: bool) -> Result<(), Unread> {
         self.parts += 1;
         self.lines += usize::from(is_line);
-        match () {
-            () if self.lines > MOST_LINES => Err(Unread::TooManyLines),
-            () if self.parts > MOST_PARTS => Err(Unread::TooManyParts),
-            () => Ok(()),
+        if self.lines > MOST_LINES {
+            return Err(Unread::TooManyLines);
         }
+        if self.parts > MOST_PARTS { Err(Unread::TooManyParts) } else { Ok(()) }
     }
 }
 
@@ -139,10 +138,10 @@ mod tests {
 
     #[test]
     fn empty_spans_are_counted_up_to_the_limit() {
-        assert_eq!(count_binary(&spans(&[0x12, 0].repeat(MOST_LINES))), Ok(()));
-        assert_eq!(count_binary(&spans(&[0x12, 0].repeat(MOST_LINES + 1))), Err(Unread::TooManyLines));
+        assert_eq!(count_binary(&spans(&[0x12_u8, 0].repeat(MOST_LINES))), Ok(()));
+        assert_eq!(count_binary(&spans(&[0x12_u8, 0].repeat(MOST_LINES + 1))), Err(Unread::TooManyLines));
         // What follows is not looked at any more, so a bomb costs no more than the limit.
-        let begun = [[0x12, 0].repeat(MOST_LINES + 1), vec![0xff; 20]].concat();
+        let begun = [[0x12_u8, 0].repeat(MOST_LINES + 1), vec![0xff; 20]].concat();
         assert_eq!(count_binary(&spans(&begun)), Err(Unread::TooManyLines));
     }
 

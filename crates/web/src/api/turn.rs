@@ -20,3 +20,24 @@ impl Turns {
         turn.lock_owned().await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_service_waits_for_itself_and_for_nobody_else() {
+        let (turns, one, other): (_, ServiceId, ServiceId) =
+            (Turns::default(), "svc_library".parse().unwrap(), "svc_parks".parse().unwrap());
+        let first = turns.take(&one).await;
+        let short = Duration::from_millis(20);
+        assert!(timeout(short, turns.take(&one)).await.is_err(), "its first request is still at work");
+        assert!(timeout(short, turns.take(&other)).await.is_ok());
+        drop(first);
+        assert!(timeout(short, turns.take(&one)).await.is_ok());
+    }
+}

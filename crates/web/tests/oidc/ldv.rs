@@ -300,7 +300,7 @@ async fn a_bomb_and_a_wrong_key_are_kept_out() {
 #[tokio::test]
 async fn a_bomb_within_the_limit_of_bytes_is_counted_and_not_built() {
     let source = registered().await;
-    let spans = bytes(1, &bytes(2, &[0x12, 0].repeat(4_000_000)));
+    let spans = bytes(1, &bytes(2, &[0x12_u8, 0].repeat(4_000_000)));
     let maps = format!("{{\"resourceSpans\":[],\"x\":[{}]}}", vec!["{\"\":0}"; 1_000_000].join(","));
     for (kind, body, told) in
         [("application/x-protobuf", spans, "more than 5,000 lines"), ("application/json", maps.into_bytes(), "more than 250,000")]
