@@ -25,7 +25,8 @@ impl HeldToken {
     }
 }
 
-/// A service that calls for itself, and by what it does: a token of its own, or the session of somebody of its vendor at a desk.
+/// A service that calls for itself, and by what it does: a token of its own, the session of somebody of its vendor at a desk, or the key of
+/// an exporter.
 #[derive(Clone, Debug)]
 pub struct OwnCaller {
     pub service: ServiceId,
@@ -35,6 +36,8 @@ pub struct OwnCaller {
 #[derive(Clone, Debug)]
 enum Held {
     Desk(Box<HeldDesk>),
+    /// SHA-256 of the key.
+    Exporter(Digest),
     Token(HeldToken),
 }
 
@@ -44,10 +47,25 @@ impl OwnCaller {
         Self { service: service.clone(), held: Some(Held::Desk(Box::new(desk))) }
     }
 
-    /// Refuses what was asked by what has ended, inside the transaction of what is done.
+    /// The service by the key of an exporter, of which this is the SHA-256.
+    pub(crate) fn by_exporter(service: &ServiceId, key: Digest) -> Self {
+        Self { service: service.clone(), held: Some(Held::Exporter(key)) }
+    }
+
+    /// The SHA-256 of the key of the exporter that calls.
+    pub(crate) fn exporter(&self) -> Option<&Digest> {
+        match &self.held {
+            Some(Held::Exporter(key)) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// Refuses what was asked by what has ended, inside the transaction of what is done. The key of an exporter is good for lines alone, which
+    /// look at it in the register.
     pub(crate) fn permit(&self, conn: &mut dyn Connection, now: Time) -> Result<(), Error> {
         match &self.held {
             Some(Held::Desk(desk)) => desk.permit(conn, now),
+            Some(Held::Exporter(_)) => Err(Error::Unborne),
             Some(Held::Token(token)) => token.permit(conn, now),
             None => Ok(()),
         }

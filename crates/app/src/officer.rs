@@ -2,15 +2,20 @@
 
 use usufruct_core::event::{Event, commitment};
 use usufruct_core::hash::{hex, hmac_sha256};
-use usufruct_core::id::{OrderId, ServiceId};
+use usufruct_core::id::{MandateId, OrderId, ServiceId};
 use usufruct_core::order::OrderKind;
 use usufruct_core::register::Register;
 use usufruct_core::{Digest, Time};
+use usufruct_store::db::Connection;
 use usufruct_store::officers::{self, Officer};
 use usufruct_vault::Error as VaultError;
 
 use crate::footprint::FootprintLine;
+use crate::release::Asking;
 use crate::{App, Error, OwnCaller};
+
+/// Longest word of a service for an officer, in characters.
+const LONGEST_WORD: usize = 200;
 
 /// Commitments whose words are known to be kept, before all of them are looked up anew.
 const KNOWN: usize = 10_000;
@@ -24,6 +29,29 @@ pub struct NamedOfficer {
     /// What hid her in the event beside the word: with both everybody can recompute the commitment. `None` in events from before there were
     /// salts, in which the word alone did.
     pub salt: Option<[u8; 32]>,
+}
+
+/// An officer whom a service names, as her word is kept.
+#[derive(Clone)]
+pub(crate) struct KeptOfficer {
+    actor: [u8; 32],
+    /// What is still to be kept; `None` where it is, or cannot be any more.
+    row: Option<Officer>,
+}
+
+impl KeptOfficer {
+    /// The commitment to her.
+    pub(crate) fn actor(&self) -> [u8; 32] {
+        self.actor
+    }
+
+    /// Keeps her word, inside the transaction of what she decided.
+    pub(crate) fn keep(&self, conn: &mut dyn Connection) -> Result<(), Error> {
+        match &self.row {
+            Some(row) => Ok(officers::put(conn, &self.actor, row)?),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Commits to an officer without naming her. Whoever guesses the word of the service for her sees nothing without the salt.
@@ -40,40 +68,84 @@ fn unsalted(service: &ServiceId, word: &str) -> [u8; 32] {
 }
 
 impl App {
-    /// The commitment to an officer, whose word and salt are kept sealed from then on, so that an order can open them.
+    /// The commitment to an officer who asks for these residents under a mandate. Her word of at most 200 characters and the salt are kept
+    /// sealed from then on, so that an order can open them.
+    ///
+    /// Nothing is kept where none of the pseudonyms leads to anybody, since no line can name her then, nor for a caller whose token has ended
+    /// meanwhile.
+    pub fn officer(
+        &self,
+        caller: impl Into<OwnCaller>,
+        mandate: &MandateId,
+        subjects: &[String],
+        word: &str,
+    ) -> Result<[u8; 32], Error> {
+        let (caller, now) = (caller.into(), self.now());
+        let officer = self.look_up_officer(&caller.service, word)?;
+        if officer.row.is_none() || !self.knows_any(&caller.service, mandate, subjects)? {
+            return Ok(officer.actor);
+        }
+        let kept = officer.clone();
+        self.db.transaction("keep officer", move |tx| {
+            caller.permit(tx, now)?;
+            kept.keep(tx)
+        })?;
+        self.remember_officer(&officer);
+        Ok(officer.actor)
+    }
+
+    /// An officer as her word is to be kept.
     ///
     /// The salt comes from a key of the house and not from chance, so that an officer stays who she is in the eyes of the brake also where
-    /// somebody deletes her row. Nothing is kept for a caller whose token has ended meanwhile.
-    pub fn officer(&self, caller: impl Into<OwnCaller>, word: &str) -> Result<[u8; 32], Error> {
-        let (caller, now) = (caller.into(), self.now());
-        let service = &caller.service;
+    /// somebody deletes her row.
+    pub(crate) fn look_up_officer(&self, service: &ServiceId, word: &str) -> Result<KeptOfficer, Error> {
+        if word.chars().count() > LONGEST_WORD {
+            return Err(Error::refused("The word for the officer has more than 200 characters.", "Send a shorter one."));
+        }
         let salt = self.vault.session_mark(&[b"usufruct/officer-salt/v1", service.as_str().as_bytes(), &[0], word.as_bytes()])?;
         let actor = officer_commitment(&salt, service, word);
+        let known = KeptOfficer { actor, row: None };
         if self.known_officers().contains(&actor) {
-            return Ok(actor);
+            return Ok(known);
         }
         let register = self.register();
-        let Some(entry) = register.services.get(service) else { return Ok(actor) };
-        let sector = register.sector(entry);
-        if self.db.read(|conn| officers::find(conn, &actor))?.is_none() {
-            let sealed = match self.vault.seal_message(sector, &name(&actor), &[&salt[..], word.as_bytes()].concat(), self.rng())
-            {
-                // The sector has ended, and with it everything that is said to its services.
-                Err(VaultError::NoKey { .. }) => return Ok(actor),
-                sealed => sealed?,
-            };
-            let caller = caller.clone();
-            self.db.transaction("keep officer", move |tx| {
-                caller.permit(tx, now)?;
-                Ok::<_, Error>(officers::put(tx, &actor, &Officer { sector, sealed: sealed.clone() })?)
-            })?;
+        let Some(entry) = register.services.get(service) else { return Ok(known) };
+        if self.db.read(|conn| officers::find(conn, &actor))?.is_some() {
+            self.remember_officer(&known);
+            return Ok(known);
         }
+        let sector = register.sector(entry);
+        match self.vault.seal_message(sector, &name(&actor), &[&salt[..], word.as_bytes()].concat(), self.rng()) {
+            // The sector has ended, and with it everything that is said to its services.
+            Err(VaultError::NoKey { .. }) => Ok(known),
+            sealed => Ok(KeptOfficer { actor, row: Some(Officer { sector, sealed: sealed? }) }),
+        }
+    }
+
+    /// Remembers that her word is kept.
+    pub(crate) fn remember_officer(&self, officer: &KeptOfficer) {
         let mut known = self.known_officers();
         if known.len() >= KNOWN {
             known.clear();
         }
-        known.insert(actor);
-        Ok(actor)
+        known.insert(officer.actor);
+    }
+
+    /// Whether one of the pseudonyms at a service leads to somebody.
+    fn knows_any(&self, service: &ServiceId, mandate: &MandateId, subjects: &[String]) -> Result<bool, Error> {
+        let (register, now) = (self.register(), self.now());
+        let Some((entry, mandate)) = register.services.get(service).zip(register.mandates.get(mandate)) else { return Ok(false) };
+        let sector = register.sector(entry);
+        let asking = Asking { register: &register, service, sector, mandate, blocks: &[], now };
+        for (seed_index, generation) in self.seeds_behind(sector, subjects)?.into_iter().flatten() {
+            match self.find_resident(&asking, &seed_index, generation) {
+                Ok(_) | Err(Error::Altered) => return Ok(true),
+                // What is asked says so itself.
+                Err(Error::Unknown { .. } | Error::Rotating) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
     }
 
     /// Says in the lines of a resident whom orders in force name to her.

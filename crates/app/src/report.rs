@@ -1,7 +1,6 @@
 //! Report: an agency's own system says what it did with residents' data. It becomes a use like any other, under the number that the system
 //! gave it, or under the next one where the registration of the service says that the pass counts.
 
-use usufruct_core::Time;
 use usufruct_core::decide::{Clause, Request};
 use usufruct_core::event::{Form, Kind};
 use usufruct_core::hash::{equal, sha256};
@@ -9,12 +8,15 @@ use usufruct_core::id::ServiceId;
 use usufruct_core::id::{BlockId, MandateId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::operation::ForeignOperation;
-use usufruct_core::register::Register;
+use usufruct_core::register::{Entry, Register};
+use usufruct_core::service::Service;
 use usufruct_core::source::{Source, SourceMark};
 use usufruct_core::time::{DAY, MINUTE};
-use usufruct_store::sources;
+use usufruct_core::{Digest, Time};
+use usufruct_store::sources::{self, Standing};
 
-use crate::release::{ATTEMPTS, Asking, PlaceCase, event, find};
+use crate::officer::KeptOfficer;
+use crate::release::{Asking, PlaceCase, event, find};
 use crate::sources::{MOST, reporting};
 use crate::{App, Error, OwnCaller};
 
@@ -43,25 +45,32 @@ impl App {
     /// new.
     pub fn report(&self, caller: impl Into<OwnCaller>, reported: &ReportedUse) -> Result<Option<u64>, Error> {
         let caller = caller.into();
-        for _ in 0..ATTEMPTS {
-            match self.try_report(&caller, reported) {
-                Err(Error::Stale) => self.wait_for_register(),
-                outcome => return outcome,
-            }
-        }
-        Err(Error::Stale)
+        self.while_stale(|| self.try_report(&caller, reported, None))
+    }
+
+    /// As [`App::report`], of a use that was decided by the officer whom the service calls by this word, of at most 200 characters. It is kept
+    /// sealed in the transaction of the line; where no line is written, nothing is.
+    pub fn report_of_officer(
+        &self,
+        caller: impl Into<OwnCaller>,
+        reported: &ReportedUse,
+        word: &str,
+    ) -> Result<Option<u64>, Error> {
+        let caller = caller.into();
+        self.while_stale(|| self.try_report(&caller, reported, Some(word)))
     }
 
     /// The service whose exporter proves itself by `key`. Such a key opens nothing: by it lines are written.
     pub fn exporter(&self, key: &str) -> Option<ServiceId> {
         let hash = sha256(key.as_bytes());
         let register = self.register();
-        let is_open = |state: State| state != State::Draft && !state.is_over();
-        let (id, _) = register.services.iter().find(|(_, entry)| {
-            let named = entry.body.processing_log.as_ref().filter(|_| is_open(entry.state));
-            named.is_some_and(|log| log.exporters.iter().any(|known| equal(&known.0, &hash.0)))
-        })?;
-        Some(id.clone())
+        let found = register.services.iter().find(|(_, entry)| is_exporter(entry, &hash));
+        found.map(|(id, _)| id.clone())
+    }
+
+    /// The same service as one that calls. Each line looks at the key again.
+    pub fn exporting(&self, key: &str) -> Option<OwnCaller> {
+        self.exporter(key).map(|service| OwnCaller::by_exporter(&service, sha256(key.as_bytes())))
     }
 
     /// Forgets the operations of lines that would be too old to be taken again. For the clock.
@@ -73,20 +82,36 @@ impl App {
         Ok(())
     }
 
-    fn try_report(&self, caller: &OwnCaller, reported: &ReportedUse) -> Result<Option<u64>, Error> {
+    fn try_report(&self, caller: &OwnCaller, reported: &ReportedUse, word: Option<&str>) -> Result<Option<u64>, Error> {
         let (service, caller) = (&caller.service, caller.clone());
         let (version, register) = self.versioned_register();
         let now = self.now();
+        // What the register says of the key is what it says when the line is written: by another version of it nothing is.
+        if let Some(key) = caller.exporter()
+            && !register.services.get(service).is_some_and(|entry| is_exporter(entry, key))
+        {
+            return Err(Error::Unborne);
+        }
         check(&register, reported, now)?;
         let mandate_number = reporting(&register, service, &reported.mandate)?;
         let source = Source::Service(service.clone());
-        let counting = counting(&register, service, reported, now)?;
-        let is_known = self.db.read(|conn| match &counting {
-            Counting::Theirs(number) => sources::is_taken(conn, &source, mandate_number, *number),
-            Counting::Ours(operation) => sources::is_operation_taken(conn, &source, operation),
+        let counting = counting(&register, &caller, reported, now)?;
+        let (is_known, leaps) = self.db.read(|conn| match &counting {
+            Counting::Theirs(number) => {
+                let standing = sources::find(conn, &source, mandate_number)?;
+                let leaps = leaps(standing.as_ref(), *number);
+                Ok::<_, Error>((sources::is_taken(conn, &source, mandate_number, *number)?, leaps))
+            }
+            Counting::Ours(operation) => Ok((sources::is_operation_taken(conn, &source, operation)?, false)),
         })?;
         if is_known {
             return Ok(None);
+        }
+        if leaps {
+            return Err(Error::refused(
+                "The number is more than a million behind the last one that is known of the source.",
+                "Count one further with each use, and say by `/api/ldv/sources` how far the source has come where it is right.",
+            ));
         }
         let asked = Request {
             service: service.clone(),
@@ -105,23 +130,40 @@ impl App {
         let asking = Asking { register: &register, service, sector, mandate, blocks: &[], now };
         let found = self.resolve(&asking, &reported.subject)?;
         let case = self.case(&asking, &asked, found)?;
-        let mut event = event(&asked, mandate, &case, reported.actor, None, now);
+        let officer = word.map(|word| self.look_up_officer(service, word)).transpose()?;
+        let actor = officer.as_ref().map(KeptOfficer::actor).or(reported.actor);
+        let mut event = event(&asked, mandate, &case, actor, None, now);
         event.kind = Kind::Use;
         event.foreign.clone_from(&reported.operation);
-        let decider = self.decider(&register, service, &reported.mandate, &reported.reason, reported.actor.as_ref())?;
+        // Whoever has the key of an exporter can invent lines, and would stop by them whom the service really has decide.
+        let decider = match caller.exporter() {
+            Some(_) => None,
+            None => self.decider(&register, service, &reported.mandate, &reported.reason, actor.as_ref())?,
+        };
         let happened_at = reported.happened_at;
+        // Nobody can be refused what has happened; where the mandate does not let a matter be closed, it is told as it was.
+        let closing = Some(mandate).filter(|mandate| asked.third_party && mandate.body.third_party.is_some());
         let place_case = PlaceCase::new(self, version, &case, mandate, event, now)?;
-        let place_case = place_case.closed_to_her(asked.third_party.then_some(mandate)).braked(decider);
+        let place_case = place_case.closed_to_her(closing).braked(decider);
+        let kept = officer.clone();
         let placed = self.db.transaction("record reported use", move |tx| {
-            caller.permit(tx, now)?;
+            if caller.exporter().is_none() {
+                caller.permit(tx, now)?;
+            }
             let number = match &counting {
                 Counting::Theirs(number) => sources::take(tx, &source, mandate_number, *number, now)?.then_some(*number),
                 Counting::Ours(operation) => sources::take_next(tx, &source, mandate_number, operation, happened_at, now)?,
             };
             let Some(number) = number else { return Ok(None) };
+            if let Some(officer) = &kept {
+                officer.keep(tx)?;
+            }
             let mark = SourceMark { source: source.clone(), number, happened_at: Some(happened_at) };
             place_case.run_reported(tx, mark).map(Some)
         })?;
+        if let Some(officer) = officer.filter(|_| placed.is_some()) {
+            self.remember_officer(&officer);
+        }
         Ok(placed.map(|placed| placed.index()))
     }
 }
@@ -135,9 +177,14 @@ enum Counting {
 }
 
 /// Who numbers this line. A source that counted now by itself and now not could lose a line without a gap.
-fn counting(register: &Register, service: &ServiceId, reported: &ReportedUse, now: Time) -> Result<Counting, Error> {
-    let is_ours = register.services.get(service).is_some_and(|entry| entry.body.is_numbered_by_pass(&reported.mandate));
+fn counting(register: &Register, caller: &OwnCaller, reported: &ReportedUse, now: Time) -> Result<Counting, Error> {
+    let service = register.services.get(&caller.service);
+    let is_ours = service.is_some_and(|entry| entry.body.is_numbered_by_pass(&reported.mandate));
     match (is_ours, reported.number, &reported.operation) {
+        (false, ..) if caller.exporter().is_some() => Err(Error::refused(
+            "The key of an exporter is good for the mandates of the activities that the registration of its service maps, and this is none.",
+            "Map it in `processing_log`, or send the line with a token of the service.",
+        )),
         (false, Some(number), _) if (1..=MOST).contains(&number) => Ok(Counting::Theirs(number)),
         (false, ..) => {
             Err(Error::refused("The number is no number of a source.", "Count from 1, and one further with each use."))
@@ -156,6 +203,21 @@ fn counting(register: &Register, service: &ServiceId, reported: &ReportedUse, no
         )),
         (true, None, Some(operation)) => Ok(Counting::Ours(operation.key())),
     }
+}
+
+/// Whether this is further ahead of what is known of a source than lines overtake each other: a slip would be a gap for ever.
+pub(crate) fn leaps(standing: Option<&Standing>, number: u64) -> bool {
+    number > standing.map_or(0, |standing| standing.highest).saturating_add(MOST_AHEAD)
+}
+
+/// How far a number may be ahead of the last one that is known.
+const MOST_AHEAD: u64 = 1_000_000;
+
+/// Whether lines of this service are taken by the key with this SHA-256.
+fn is_exporter(entry: &Entry<Service>, hash: &Digest) -> bool {
+    let is_open = entry.state != State::Draft && !entry.state.is_over();
+    let named = entry.body.processing_log.as_ref().filter(|_| is_open);
+    named.is_some_and(|log| log.exporters.iter().any(|known| equal(&known.0, &hash.0)))
 }
 
 /// How long operations are remembered by which a line is known again.

@@ -13,6 +13,7 @@ use usufruct_store::db::Connection;
 use usufruct_store::sources::{self, Standing};
 use usufruct_store::tallies;
 
+use crate::report::leaps;
 use crate::{App, Error, OwnCaller, Publication};
 
 /// How long a number may be missing before it is an incident: lines overtake each other on their way.
@@ -49,6 +50,12 @@ impl App {
         self.db.transaction("hear source", move |tx| {
             caller.permit(tx, now)?;
             let standing = sources::find(tx, &source, number)?;
+            if leaps(standing.as_ref(), highest) {
+                return Err(Error::refused(
+                    "The source cannot have come more than a million further since it was last heard.",
+                    "Give the last number that you gave out; where it is right, say so in steps of a million.",
+                ));
+            }
             let mut standing = standing.unwrap_or_else(|| Standing::begin(source.clone(), number, now));
             standing.hear(highest, now);
             standing.is_ended = ends;

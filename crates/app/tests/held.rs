@@ -139,8 +139,15 @@ struct HeldOwn<'a> {
 type OwnCall = fn(&HeldOwn<'_>) -> Result<(), Error>;
 
 /// Everything that a service does for itself, in an order in which each finds what it is about.
-const OWN_CALLS: [(&str, OwnCall); 13] = [
-    ("officer", |held| held.city.app.officer(held.caller.clone(), &format!("desk {}", held.number)).map(drop)),
+const OWN_CALLS: [(&str, OwnCall); 14] = [
+    ("officer", |held| {
+        let (subjects, word) = (std::slice::from_ref(&held.subject), format!("desk {}", held.number));
+        held.city.app.officer(held.caller.clone(), &mandate(), subjects, &word).map(drop)
+    }),
+    ("report_of_officer", |held| {
+        let line = ReportedUse { number: Some(1_000 + held.number), ..line(held) };
+        held.city.app.report_of_officer(held.caller.clone(), &line, "desk 9").map(drop)
+    }),
     ("report", |held| held.city.app.report(held.caller.clone(), &line(held)).map(drop)),
     ("hear_source", |held| held.city.app.hear_source(held.caller.clone(), &mandate(), held.number, false).map(drop)),
     ("deletion_notices", |held| held.city.app.deletion_notices(held.caller.clone()).map(drop)),

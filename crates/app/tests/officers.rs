@@ -40,7 +40,8 @@ fn decided(city: &City, officer: &str) -> u64 {
     city.app.consent_at_counter(resident, &service(), &SHORT.parse().unwrap(), &[]).unwrap();
     let mut request = city.request(&city.app.subject(resident, &service()).unwrap());
     request.mandate = SHORT.parse().unwrap();
-    request.actor = Some(city.app.officer(&service(), officer).unwrap());
+    request.actor =
+        Some(city.app.officer(&service(), &request.mandate, std::slice::from_ref(&request.subject), officer).unwrap());
     city.app.release(&request).unwrap();
     resident
 }
@@ -137,7 +138,7 @@ fn with_the_last_service_of_a_sector_the_words_go(dir: &Path, url: Option<&str>)
     city.app.consent_at_counter(resident, &desk, &SHORT.parse().unwrap(), &[]).unwrap();
     let mut request = city.request(&city.app.subject(resident, &desk).unwrap());
     (request.service, request.mandate) = (desk.clone(), SHORT.parse().unwrap());
-    request.actor = Some(city.app.officer(&desk, OFFICER).unwrap());
+    request.actor = Some(city.app.officer(&desk, &request.mandate, std::slice::from_ref(&request.subject), OFFICER).unwrap());
     city.app.release(&request).unwrap();
     order(&city, "ord_1", &last(&city, resident), json!({}));
     let shown = last(&city, resident).officer.unwrap();
@@ -150,7 +151,8 @@ fn with_the_last_service_of_a_sector_the_words_go(dir: &Path, url: Option<&str>)
     assert!(left.is_empty(), "the rows go with the key");
     let lines = city.app.footprint(resident).unwrap().lines;
     assert_eq!(lines.into_iter().find(|line| line.n == decision).unwrap().officer, named("ord_1", None));
-    assert!(city.app.officer(&desk, "somebody new").is_ok(), "what is over keeps no words");
+    let anew = city.app.officer(&desk, &request.mandate, std::slice::from_ref(&request.subject), "somebody new");
+    assert!(anew.is_ok(), "what is over keeps no words");
     let left = city.app.db().read(|conn| conn.query("-- left\nSELECT actor FROM officers", &[])).unwrap();
     assert!(left.is_empty());
 }

@@ -4,16 +4,18 @@ mod common;
 
 use std::path::Path;
 
-use common::{CARD, City, LIBRARY, SERVICE, block, mandate, on_both, service};
+use common::{CARD, City, LIBRARY, SERVICE, block, library_card, mandate, on_both, service};
 use serde_json::{Value, json};
 use usufruct_app::{Error, Publication, ReportedUse, SILENCE};
 use usufruct_core::event::{Event, Form, Kind};
 use usufruct_core::hash::sha256;
+use usufruct_core::id::MandateId;
 use usufruct_core::incident::Fault;
 use usufruct_core::operation::ForeignOperation;
 use usufruct_core::source::Source;
 use usufruct_core::statement::StatementKind;
 use usufruct_core::time::{DAY, SECOND};
+use usufruct_store::db::Connection as _;
 use usufruct_store::sources;
 
 on_both!(
@@ -21,6 +23,11 @@ on_both!(
     a_registration_names_what_is_there,
     what_is_too_old_to_be_known_again_is_refused,
     who_counts_is_settled_by_the_registration,
+    the_key_of_an_exporter_is_good_for_the_mapped_activities_alone,
+    no_number_leaps_ahead_of_what_is_known_of_its_source,
+    a_key_that_is_taken_out_of_the_register_writes_nothing_more,
+    lines_of_an_exporter_stop_no_officer,
+    the_word_for_an_officer_is_kept_with_a_line_and_not_without,
 );
 
 const KEY: &str = "a key of 32 random bytes in hexadecimal would stand here";
@@ -155,4 +162,98 @@ fn a_registration_names_what_is_there(dir: &Path, url: Option<&str>) {
     let mut other = body(&city, log());
     other["sector"] = json!("reading");
     assert_eq!(refused("svc_reading", other), ["processing_log.exporters[0]"], "a key says of which service the lines are");
+}
+
+fn standing(city: &City, mandate: &MandateId) -> Option<sources::Standing> {
+    let number = city.app.register().mandates[mandate].number;
+    city.app.db().read(|conn| sources::find(conn, &Source::Service(service()), number)).unwrap()
+}
+
+fn the_key_of_an_exporter_is_good_for_the_mapped_activities_alone(dir: &Path, url: Option<&str>) {
+    let city = City::found(dir, url);
+    city.publish_mandate("mdt_short", library_card());
+    register(&city);
+    let (_, subject) = city.cardholder();
+    let (caller, short) = (city.app.exporting(KEY).unwrap(), "mdt_short".parse().unwrap());
+    for number in [None, Some(1), Some(1 << 53)] {
+        let other = ReportedUse { mandate: MandateId::clone(&short), number, ..line(&city, &subject, 1) };
+        assert!(matches!(city.app.report(caller.clone(), &other), Err(Error::Refused { .. })), "{number:?}");
+    }
+    assert!(standing(&city, &short).is_none(), "no number of the service was set");
+    city.app.report(caller, &line(&city, &subject, 1)).unwrap().unwrap();
+}
+
+fn no_number_leaps_ahead_of_what_is_known_of_its_source(dir: &Path, url: Option<&str>) {
+    let city = City::found(dir, url);
+    let (_, subject) = city.cardholder();
+    let report = |number: u64| {
+        let reported = ReportedUse { number: Some(number), ..line(&city, &subject, 1) };
+        city.app.report(&service(), &reported)
+    };
+    assert!(matches!(report(1 << 53), Err(Error::Refused { .. })));
+    assert!(matches!(report(1_000_001), Err(Error::Refused { .. })));
+    assert!(matches!(city.app.hear_source(&service(), &mandate(), 1_000_001, false), Err(Error::Refused { .. })));
+    assert!(standing(&city, &mandate()).is_none());
+    assert!(report(2).unwrap().is_some());
+    assert!(report(1_000_003).is_err());
+    assert_eq!(standing(&city, &mandate()).unwrap().highest, 2);
+    city.app.hear_source(&service(), &mandate(), 1_000_002, false).unwrap();
+    assert!(report(2_000_002).unwrap().is_some(), "a source that really is so far says so first");
+}
+
+fn a_key_that_is_taken_out_of_the_register_writes_nothing_more(dir: &Path, url: Option<&str>) {
+    let city = City::found(dir, url);
+    register(&city);
+    let (resident, subject) = city.cardholder();
+    let caller = city.app.exporting(KEY).unwrap();
+    city.app.report(caller.clone(), &line(&city, &subject, 1)).unwrap().unwrap();
+    assert!(matches!(city.app.deletion_notices(caller.clone()), Err(Error::Unborne)), "by it lines are written and nothing else");
+    let mut without = log();
+    without["exporters"] = json!([sha256(b"another key")]);
+    city.publish(StatementKind::Service, SERVICE, LIBRARY, body(&city, without));
+    assert!(matches!(city.app.report(caller.clone(), &line(&city, &subject, 2)), Err(Error::Unborne)));
+    assert!(matches!(city.app.report_of_officer(caller, &line(&city, &subject, 3), "desk 3"), Err(Error::Unborne)));
+    assert_eq!(uses(&city, resident).len(), 1);
+}
+
+fn lines_of_an_exporter_stop_no_officer(dir: &Path, url: Option<&str>) {
+    let city = City::found(dir, url);
+    register(&city);
+    let (resident, subject) = city.cardholder();
+    let caller = city.app.exporting(KEY).unwrap();
+    for operation in 1..=60 {
+        city.app.report_of_officer(caller.clone(), &line(&city, &subject, operation), "desk 3").unwrap().unwrap();
+    }
+    let events = uses(&city, resident);
+    assert!(events.len() == 60 && events.iter().all(|event| event.actor.is_some() && event.clause.is_none()));
+    assert!(city.app.brakes().unwrap().is_empty());
+    let mut request = city.request(&subject);
+    request.actor = events[0].actor;
+    city.app.release(&request).unwrap();
+}
+
+fn the_word_for_an_officer_is_kept_with_a_line_and_not_without(dir: &Path, url: Option<&str>) {
+    let city = City::found(dir, url);
+    register(&city);
+    let (resident, subject) = city.cardholder();
+    let caller = city.app.exporting(KEY).unwrap();
+    let kept = || city.app.db().read(|conn| conn.query("-- kept\nSELECT actor FROM officers", &[])).unwrap().len();
+    let report = |line: &ReportedUse, word: &str| city.app.report_of_officer(caller.clone(), line, word);
+    let nobody = "A".repeat(subject.len());
+    assert!(matches!(report(&line(&city, &nobody, 1), "desk 1"), Err(Error::Unknown { .. })));
+    assert!(report(&ReportedUse { reason: "curiosity".into(), ..line(&city, &subject, 1) }, "desk 2").is_err());
+    let long = "桌".repeat(201);
+    assert!(matches!(report(&line(&city, &subject, 1), &long), Err(Error::Refused { .. })));
+    // So it is where a service asks with its own token.
+    let own = |subjects: &[String], word: &str| city.app.officer(&service(), &mandate(), subjects, word);
+    assert!(own(&[nobody.clone()], "desk 3").is_ok(), "what is asked for nobody says so itself");
+    assert!(matches!(own(std::slice::from_ref(&subject), &long), Err(Error::Refused { .. })));
+    assert_eq!(kept(), 0);
+    assert!(report(&line(&city, &subject, 1), &long[..600]).unwrap().is_some(), "200 characters are not too many");
+    assert_eq!(kept(), 1);
+    // A line that comes again keeps no other word.
+    assert!(report(&line(&city, &subject, 1), "desk 4").unwrap().is_none());
+    assert_eq!((kept(), uses(&city, resident).len()), (1, 1));
+    own(&[nobody, subject], "desk 3").unwrap();
+    assert_eq!(kept(), 2);
 }

@@ -29,6 +29,7 @@ on_both!(
     a_portal_reads_that_the_matter_concerns_somebody_else,
     closed_matters_are_counted_in_public_by_month,
     a_matter_that_somebody_took_away_is_said_to_be_lost,
+    what_is_reported_is_closed_only_where_its_mandate_lets_it_be,
 );
 
 /// A mandate whose matters may be closed, and the library card, whose may not.
@@ -196,7 +197,9 @@ impl Played<'_> {
             }
         }
         let days = if mandate == closes() { CLOSED_DAYS } else { MOST_CLOSED_DAYS };
-        let shown_from = third_party.then(|| app.now().plus(days * DAY));
+        // What is reported has happened, and is closed only where the mandate lets it be.
+        let is_closed = third_party && (way != Way::Report || mandate == closes());
+        let shown_from = is_closed.then(|| app.now().plus(days * DAY));
         for n in before..self.lines(resident) {
             let told = Told { resident, n, reason: std::mem::take(&mut expected), to, shown_from };
             self.told.push(told);
@@ -296,6 +299,33 @@ fn who_is_not_allowed_to_close_a_matter_is_refused_and_tells_nothing(dir: &Path,
     // The same request without it is lawful, and told at once.
     city.app.release(&ReleaseRequest { third_party: false, ..asked }).unwrap();
     assert_eq!(last(&city, resident).event.unwrap().reason, "lending");
+}
+
+fn what_is_reported_is_closed_only_where_its_mandate_lets_it_be(dir: &Path, url: Option<&str>) {
+    let city = found(dir, url);
+    let resident = reader(&city);
+    let report = |mandate: MandateId| {
+        let line = ReportedUse {
+            mandate,
+            number: Some(1),
+            operation: None,
+            subject: city.app.subject(resident, &service()).unwrap(),
+            blocks: vec![(block("name"), Form::Value)],
+            reason: "lending".into(),
+            actor: None,
+            happened_at: city.app.now().plus(-SECOND),
+            third_party: true,
+        };
+        city.app.report(&service(), &line).unwrap().unwrap();
+        last(&city, resident)
+    };
+    let line = report(common::mandate());
+    let event = line.event.unwrap();
+    assert!(line.matter.is_none(), "it is taken as it happened, and open");
+    assert_eq!((event.kind, event.clause.as_deref(), event.reason.as_str()), (Kind::Use, Some("third-party"), "lending"));
+    let line = report(closes());
+    assert!(line.matter == Some(LineMatter::Closed { shown_from: city.app.now().plus(CLOSED_DAYS * DAY) }));
+    assert_eq!(line.event.unwrap().clause, None);
 }
 
 fn a_service_that_met_her_in_a_closed_matter_is_told_to_delete_and_not_named_to_her(dir: &Path, url: Option<&str>) {

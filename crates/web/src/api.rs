@@ -6,8 +6,10 @@ mod deposit;
 pub(crate) mod json;
 mod ldv;
 mod otlp;
+mod otlp_parts;
 mod release;
 pub(crate) mod sent;
+pub(crate) mod turn;
 mod usage;
 
 use std::sync::Arc;

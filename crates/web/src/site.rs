@@ -8,6 +8,7 @@ use usufruct_core::service::Profile;
 use usufruct_core::{Text, Time};
 use webauthn_rs::{Webauthn, WebauthnBuilder};
 
+use crate::api::turn::Turns;
 use crate::fault::Fault;
 use crate::limits::{Limiters, Limits};
 use crate::oidc::keys::ProviderKeys;
@@ -96,6 +97,8 @@ pub struct Site {
     pub(crate) limiters: Limiters,
     /// Turns at looking at PINs.
     pub(crate) pins: PinTurns,
+    /// Turns at sending lines.
+    pub(crate) line_turns: Turns,
     pub(crate) waiting: Waiting,
     pub(crate) card_place: Option<CardPlace>,
 }
@@ -123,6 +126,7 @@ impl Site {
             service_keys,
             limiters,
             pins: PinTurns::new(std::thread::available_parallelism().map_or(1, usize::from), WAITING_PINS),
+            line_turns: Turns::default(),
             waiting: Waiting::default(),
             card_place: None,
         })

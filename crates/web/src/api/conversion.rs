@@ -37,7 +37,7 @@ pub(crate) async fn batch(
 ) -> Result<Json<Value>, Fault> {
     let (service, token, sign_in) = asker.about(&body.subjects, &body.mandate)?;
     let request = ConversionBatch {
-        actor: officer(&site, &service, &token, body.actor).await?,
+        actor: officer(&site, (&service, &token), &body.mandate, &body.subjects, body.actor).await?,
         service,
         to: body.to,
         mandate: body.mandate,

@@ -39,7 +39,7 @@ pub(crate) async fn deposit(
 ) -> Result<Json<Value>, Fault> {
     let (service, token, sign_in) = asker.about(std::slice::from_ref(&body.subject), &body.mandate)?;
     let request = DepositRequest {
-        actor: officer(&site, &service, &token, body.actor).await?,
+        actor: officer(&site, (&service, &token), &body.mandate, std::slice::from_ref(&body.subject), body.actor).await?,
         service,
         mandate: body.mandate,
         subject: body.subject,

@@ -26,6 +26,7 @@ use usufruct_core::register::Register;
 
 use super::json::Strict;
 use super::otlp::{Answer, Export, PartialSuccess, Span};
+use super::otlp_parts::{MOST_LINES, Unread, count_binary, count_json};
 use super::sent::Sent;
 use super::{Caller, LINES_LIMIT};
 use crate::Site;
@@ -43,8 +44,6 @@ const REASON: &str = "usufruct.reason";
 const ACTOR: &str = "usufruct.actor";
 /// Whether the matter concerns somebody else: `true` or `false`, which it is where it is left out.
 const THIRD_PARTY: &str = "usufruct.third_party";
-/// Most lines in one request.
-const MOST_LINES: usize = 5_000;
 /// Refusals that are told in words.
 const TOLD: usize = 10;
 
@@ -77,13 +76,13 @@ impl FromRequest<Arc<Site>> for Sender {
         let header =
             request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|text| text.split_once(' '));
         let key = header.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, key)| key.trim());
-        let Some(service) = key.and_then(|key| site.app.exporter(key)) else {
+        let Some(caller) = key.and_then(|key| site.app.exporting(key)) else {
             let Sent(Caller(service, token), body) = Sent::from_request(request, site).await?;
             return Ok(Self((service, token).into(), body));
         };
-        site.limiters.count_call(&service).map_err(|seconds| Fault::too_many(seconds).into_response())?;
+        site.limiters.count_call(&caller.service).map_err(|seconds| Fault::too_many(seconds).into_response())?;
         let body = Bytes::from_request(request, site).await.map_err(|rejection| too_large(rejection.status()).into_response())?;
-        Ok(Self((&service).into(), body))
+        Ok(Self(caller, body))
     }
 }
 
@@ -101,11 +100,18 @@ pub(super) async fn traces(
     headers: HeaderMap,
     Sender(caller, body): Sender,
 ) -> Result<Response, Fault> {
-    let (export, is_binary) = read(&headers, &body)?;
-    if export.spans().count() > MOST_LINES {
-        return Err(Fault::malformed("The request holds more than 5,000 lines. Send fewer at once."));
-    }
-    let answer = blocking(&site, move |app| take(app, &caller, &export)).await.map_err(to_repeat)?;
+    // What is sent packed takes far more room when it is unpacked, so there is one of each service at a time.
+    let turn = site.line_turns.take(&caller.service).await;
+    let (answer, is_binary) = blocking(&site, move |app| {
+        // It goes when the work is done, also where nobody waits for the answer any more.
+        let _turn = turn;
+        Ok(match read(&headers, &body) {
+            Ok((export, is_binary)) => Ok((take(app, &caller, &export)?, is_binary)),
+            Err(fault) => Err(fault),
+        })
+    })
+    .await
+    .map_err(to_repeat)??;
     if is_binary {
         return Ok(([(CONTENT_TYPE, PROTOBUF)], answer.encode_to_vec()).into_response());
     }
@@ -121,16 +127,34 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<(Export, bool), Fault> {
         _ => return Err(unsupported("The lines are packed in a way that is not read. Send them as they are, or with gzip.")),
     };
     let body: &[u8] = &body;
-    match essence.as_str() {
+    let unreadable = || Fault::malformed(UNREADABLE);
+    // Nothing is built before it is known how much it is.
+    let (export, is_binary): (Export, bool) = match essence.as_str() {
         "application/json" => {
+            count_json(body).map_err(unread)?;
             // A list would be read as the fields of a message in their order.
-            let object = serde_json::from_slice(body).map(Value::Object);
-            let export = object.and_then(serde_json::from_value);
-            export.map(|export| (export, false)).map_err(|_| Fault::malformed(UNREADABLE))
+            if !body.trim_ascii_start().starts_with(b"{") {
+                return Err(unreadable());
+            }
+            (serde_json::from_slice(body).map_err(|_| unreadable())?, false)
         }
-        PROTOBUF => Export::decode(body).map(|export| (export, true)).map_err(|_| Fault::malformed(UNREADABLE)),
-        _ => Err(unsupported("The request is no OTLP. Send `application/json` or `application/x-protobuf`.")),
-    }
+        PROTOBUF => {
+            count_binary(body).map_err(unread)?;
+            (Export::decode(body).map_err(|_| unreadable())?, true)
+        }
+        _ => return Err(unsupported("The request is no OTLP. Send `application/json` or `application/x-protobuf`.")),
+    };
+    if export.spans().count() > MOST_LINES { Err(unread(Unread::TooManyLines)) } else { Ok((export, is_binary)) }
+}
+
+fn unread(unread: Unread) -> Fault {
+    Fault::malformed(match unread {
+        Unread::Malformed => UNREADABLE,
+        Unread::TooManyLines => "The request holds more than 5,000 lines. Send fewer at once.",
+        Unread::TooManyParts => {
+            "The request holds more than 250,000 attributes, values and other parts. Send fewer lines at once."
+        }
+    })
 }
 
 /// What was packed with gzip. Reading ends where it is more than may be sent unpacked.
@@ -154,10 +178,10 @@ fn take(app: &App, caller: &OwnCaller, export: &Export) -> Result<Answer, Error>
     let (mut rejected, mut told) = (0, Vec::new());
     for (system, span) in export.spans() {
         let outcome = match line(&register, &caller.service, system, span) {
-            Ok(reported) => {
-                let officer = span.text(ACTOR).map(|word| app.officer(caller.clone(), word)).transpose();
-                officer.and_then(|actor| app.report(caller.clone(), &ReportedUse { actor, ..reported }).map(drop))
-            }
+            Ok(reported) => match span.text(ACTOR) {
+                Some(word) => app.report_of_officer(caller.clone(), &reported, word).map(drop),
+                None => app.report(caller.clone(), &reported).map(drop),
+            },
             Err(what) => Err(Error::Refused { what, remedy: "Add it and send the line again.".to_owned() }),
         };
         match outcome {
@@ -213,7 +237,7 @@ fn line(register: &Register, service: &ServiceId, system: Option<&str>, span: &S
         subject: last_part(subject).to_owned(),
         blocks,
         reason: reason.to_owned(),
-        // The commitment to the officer is made where her word is kept.
+        // Her word is told beside it.
         actor: None,
         happened_at: Time::from_micros(i64::try_from(span.end_time_unix_nano / 1_000).unwrap_or(i64::MAX)),
         third_party,

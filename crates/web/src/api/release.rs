@@ -18,6 +18,8 @@ use crate::Site;
 use crate::fault::Fault;
 use crate::site::blocking;
 
+/// Most residents one request may name.
+const MOST_SUBJECTS: usize = 10_000;
 /// Most blocks one request may name.
 const MOST_BLOCKS: usize = 50;
 
@@ -66,7 +68,7 @@ pub(crate) async fn single(
 ) -> Result<Json<Value>, Fault> {
     let (service, token, sign_in) = asker.about(std::slice::from_ref(&body.subject), &body.mandate)?;
     let request = ReleaseRequest {
-        actor: officer(&site, &service, &token, body.actor).await?,
+        actor: officer(&site, (&service, &token), &body.mandate, std::slice::from_ref(&body.subject), body.actor).await?,
         service,
         mandate: body.mandate,
         subject: body.subject,
@@ -96,7 +98,7 @@ pub(crate) async fn batch(
     Sent(Caller(service, token), Strict(body)): Sent<Caller, Strict<Batch>>,
 ) -> Result<Json<Value>, Fault> {
     let request = BatchRequest {
-        actor: officer(&site, &service, &token, body.actor).await?,
+        actor: officer(&site, (&service, &token), &body.mandate, &body.subjects, body.actor).await?,
         service,
         mandate: body.mandate,
         subjects: body.subjects,
@@ -151,14 +153,17 @@ fn line(subject: &str, released: &Released, origin: &str) -> Value {
     })
 }
 
-/// The commitment to the officer whom a request by this token names. The word itself is kept sealed.
+/// The commitment to the officer whom a request by this token about these residents names. The word itself is kept sealed.
 pub(super) async fn officer(
     site: &Arc<Site>,
-    service: &ServiceId,
-    token: &HeldToken,
+    (service, token): (&ServiceId, &HeldToken),
+    mandate: &MandateId,
+    subjects: &[String],
     word: Option<String>,
 ) -> Result<Option<[u8; 32]>, Fault> {
     let Some(word) = word else { return Ok(None) };
     let caller = OwnCaller::from((service.clone(), token.clone()));
-    blocking(site, move |app| app.officer(caller, &word)).await.map(Some)
+    // More are refused as a whole, so it is enough to look among these.
+    let (mandate, subjects) = (mandate.clone(), subjects.iter().take(MOST_SUBJECTS).cloned().collect::<Vec<_>>());
+    blocking(site, move |app| app.officer(caller, &mandate, &subjects, &word)).await.map(Some)
 }

@@ -8,12 +8,15 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use usufruct_app::{App, Error, Footprint, FootprintLine};
+use usufruct_core::Time;
 use usufruct_core::event::{self, Event, Form, Kind};
 use usufruct_core::grant::GrantKind;
 use usufruct_core::hash::{hex, sha256};
-use usufruct_core::id::{AgencyId, BlockId, GrantId, ServiceId};
+use usufruct_core::id::{AgencyId, BlockId, GrantId, MandateId, ServiceId};
 use usufruct_core::mandate::{Basis, Mandate, Necessity};
 use usufruct_core::register::{Entry, Register};
+use usufruct_core::rotation::Rotation;
+use usufruct_core::service::Service;
 use usufruct_core::time::duration_between;
 use usufruct_core::wording::Wording;
 
@@ -129,9 +132,12 @@ fn facts(app: &App, resident: u64, n: u64) -> Result<Option<Facts>, Error> {
     let Some(agreed) = app.mandate_revision(&hash)? else { return Ok(None) };
     let Some(grant) = app.grants(resident)?.into_iter().find(|stored| stored.mandate == agreed.number) else { return Ok(None) };
     // A receipt of before a withdrawal must not say how the service knows her after it.
-    let is_renewed = |service: &ServiceId| footprint.lines.iter().any(|later| later.n >= n && renews(&register, later, service));
+    let is_renewed = |service: &ServiceId| {
+        footprint.lines.iter().any(|later| later.n >= n && renews(&register, later, service))
+            || is_rotated(&register, service, event.at)
+    };
     let subject = match &event.service {
-        Some(service) if !is_renewed(service) => Some(app.subject(resident, service)?),
+        Some(service) if !is_renewed(service) => known_as(app, resident, service)?,
         _ => None,
     };
     let leaf = leaf(&footprint, line);
@@ -155,12 +161,42 @@ fn lent_before(
     earlier.into_iter().find(is_hers).map(|event| event.blocks.clone()).unwrap_or_default()
 }
 
-/// Whether the service knows her otherwise since this line, or may.
+/// How the service knows her; `None` where it is not active, so that nobody is known there.
+fn known_as(app: &App, resident: u64, service: &ServiceId) -> Result<Option<String>, Error> {
+    match app.subject(resident, service) {
+        Ok(subject) => Ok(Some(subject)),
+        Err(Error::Unknown { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the service knows her otherwise since this line, or may. A withdrawal names one service under its mandate and gives her another
+/// pseudonym in the domains of all.
 fn renews(register: &Register, line: &FootprintLine, service: &ServiceId) -> bool {
     let Some(event) = &line.event else { return true };
+    let shares = |other: &ServiceId| shares_domain(register, other, service);
+    match event.kind {
+        Kind::Withdrawal => {
+            let left = event.mandate.and_then(|hash| register.revision(&hash)).map(|(mandate, _)| mandate.id.as_str());
+            let is_under = |mandates: &[MandateId]| mandates.iter().any(|id| left.is_none_or(|left| id.as_str() == left));
+            // What was revised since may have been under it then.
+            let is_left = |entry: &Entry<Service>| entry.index > line.index || is_under(&entry.body.mandates);
+            event.service.as_ref().is_none_or(shares) || register.services.iter().any(|(id, entry)| is_left(entry) && shares(id))
+        }
+        Kind::Status => event.reason == REPLACED && event.service.as_ref().is_none_or(shares),
+        _ => false,
+    }
+}
+
+/// Whether all pseudonyms in the domain of the service were replaced since, whether or not a line tells her so.
+fn is_rotated(register: &Register, service: &ServiceId, since: Time) -> bool {
+    let is_there = |rotation: &Rotation| rotation.services.iter().any(|other| shares_domain(register, other, service));
+    register.rotations.values().any(|entry| entry.since >= since && is_there(&entry.body))
+}
+
+fn shares_domain(register: &Register, one: &ServiceId, other: &ServiceId) -> bool {
     let sector = |id: &ServiceId| register.services.get(id).map(|entry| &entry.body.sector);
-    let is_there = event.service.as_ref().is_none_or(|other| sector(other) == sector(service));
-    event.kind == Kind::Withdrawal && is_there
+    sector(one) == sector(other)
 }
 
 fn leaf(footprint: &Footprint, line: &FootprintLine) -> Vec<u8> {
@@ -273,5 +309,7 @@ fn party(page: &Page, register: &Register, id: &AgencyId, part: &str) -> Option<
     }))
 }
 
+/// Reason of the line of a service whose pseudonyms were replaced.
+const REPLACED: &str = "pseudonym-replaced";
 /// The media type of a receipt, without `application/`.
 const TYPE: &str = "consent-receipt+jwt";

@@ -297,6 +297,28 @@ async fn a_bomb_and_a_wrong_key_are_kept_out() {
     assert_eq!(source.events().len(), 1);
 }
 
+#[tokio::test]
+async fn a_bomb_within_the_limit_of_bytes_is_counted_and_not_built() {
+    let source = registered().await;
+    let spans = bytes(1, &bytes(2, &[0x12_u8, 0].repeat(4_000_000)));
+    let maps = format!("{{\"resourceSpans\":[],\"x\":[{}]}}", vec!["{\"\":0}"; 1_000_000].join(","));
+    for (kind, body, told) in
+        [("application/x-protobuf", spans, "more than 5,000 lines"), ("application/json", maps.into_bytes(), "more than 250,000")]
+    {
+        let body = packed(&body);
+        assert!(body.len() < 64 * 1024, "{}", body.len());
+        let request = Request::post(TRACES).header(AUTHORIZATION, format!("Bearer {KEY}"));
+        let request = request.header(CONTENT_TYPE, kind).header(CONTENT_ENCODING, "gzip");
+        let answer = source.site.send(request.body(body.into()).unwrap()).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{kind}");
+        assert!(answer.text().contains(told), "{kind}: {}", answer.text());
+    }
+    // Neither keeps the service from sending what is right.
+    let body = packed(export(&[plain_span(&source.subject, "eee19b7ec3c1b174")]).to_string().as_bytes());
+    assert_eq!(source.export(KEY, TRACES, body).await.json(), json!({}));
+    assert_eq!(source.events().len(), 1);
+}
+
 // Protobuf by its wire format alone: a key, a length, the bytes.
 
 fn varint(mut number: u64) -> Vec<u8> {

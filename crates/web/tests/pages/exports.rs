@@ -7,8 +7,11 @@ use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use usufruct_core::id::ServiceId;
+use usufruct_core::lifecycle::State;
+use usufruct_core::statement::StatementKind;
 
-use crate::common::{CARD, SERVICE, library_card};
+use crate::common::{CARD, LIBRARY, SERVICE, library_card};
 use crate::{Pages, between};
 
 /// Terms that the vocabulary defines and that none of its lists beside this project hold.
@@ -337,5 +340,67 @@ async fn what_she_agreed_to_is_an_agreement_in_odrl() {
     for kind in ["withdrawal", "use"] {
         let n = line(&pages, kind).await;
         assert_eq!(pages.get(&format!("/me/footprint/{n}/agreement.jsonld"), "en").await.status, StatusCode::NOT_FOUND);
+    }
+}
+
+/// What the receipt and the agreement of a line say of how she is known.
+async fn known_as(pages: &Pages, n: u64) -> [String; 2] {
+    let receipt = json(pages, &format!("/me/footprint/{n}/receipt.json")).await;
+    let agreement = json(pages, &format!("/me/footprint/{n}/agreement.jsonld")).await;
+    [receipt["pii_principal_id"].as_str().unwrap().to_owned(), agreement["assigner"]["uid"].as_str().unwrap().to_owned()]
+}
+
+/// Pages with a second service under the card, in a domain of its own, where she agreed on the line that is answered.
+fn agreed_at_second(mandate: &str) -> (Pages, ServiceId, u64) {
+    let pages = Pages::new();
+    pages.city.open_service_with("svc_second", LIBRARY, "second", |_| ());
+    let second: ServiceId = "svc_second".parse().unwrap();
+    pages.city.app.consent_at_counter(pages.resident, &second, &mandate.parse().unwrap(), &[]).unwrap();
+    let n = pages.city.app.footprint(pages.resident).unwrap().lines.last().unwrap().n;
+    (pages, second, n)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_receipt_does_not_tell_the_pseudonym_after_a_withdrawal_that_names_another_service() {
+    // What is withdrawn is a mandate of both services, and that of the line or another one.
+    for withdrawn in ["mdt_short", CARD] {
+        let (pages, second, n) = agreed_at_second("mdt_short");
+        let app = &pages.city.app;
+        let before = app.subject(pages.resident, &second).unwrap();
+        assert!(known_as(&pages, n).await.iter().all(|known| known.ends_with(&before)));
+        app.withdraw(pages.resident, &withdrawn.parse().unwrap()).unwrap();
+        let after = app.subject(pages.resident, &second).unwrap();
+        assert_ne!(before, after);
+        let known = known_as(&pages, n).await;
+        assert!(known.iter().all(|known| !known.ends_with(&after) && !known.ends_with(&before)), "{withdrawn}: {known:?}");
+        // Nor where the service is not under the mandate any more.
+        let mut body = serde_json::json!(app.register().services[&second].body);
+        body["mandates"] = json!([if withdrawn == CARD { "mdt_short" } else { CARD }]);
+        pages.city.publish(StatementKind::Service, "svc_second", LIBRARY, body);
+        assert!(known_as(&pages, n).await.iter().all(|known| !known.ends_with(&after)), "{withdrawn}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_receipt_does_not_tell_the_pseudonym_after_a_rotation() {
+    let (pages, second, n) = agreed_at_second("mdt_short");
+    let app = &pages.city.app;
+    pages.city.clock.advance(usufruct_core::time::SECOND);
+    app.rotate_service(&second, None, &usufruct_core::Text::new("A leak.", "外洩。")).unwrap();
+    let after = app.subject(pages.resident, &second).unwrap();
+    assert!(known_as(&pages, n).await.iter().all(|known| !known.ends_with(&after)));
+    // Elsewhere nobody has another pseudonym, so receipts go on saying it.
+    let here = app.subject(pages.resident, &crate::common::service()).unwrap();
+    assert!(known_as(&pages, n - 2).await.iter().all(|known| known.ends_with(&here)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_stays_where_its_service_is_suspended_or_closed() {
+    let (pages, second, n) = agreed_at_second("mdt_short");
+    let before = pages.city.app.subject(pages.resident, &second).unwrap();
+    for state in [State::Suspended, State::Closed] {
+        pages.city.step_service("svc_second", LIBRARY, state);
+        let known = known_as(&pages, n).await;
+        assert!(known.iter().all(|known| !known.ends_with(&before)), "{state:?}: {known:?}");
     }
 }

@@ -163,7 +163,8 @@ async fn her_footprint_names_an_officer_and_an_order_its_payment() {
     let (service, mandate) = ("svc_named".parse().unwrap(), "mdt_named".parse().unwrap());
     city.app.consent_at_counter(pages.resident, &service, &mandate, &[]).unwrap();
     let mut request = city.request(&city.app.subject(pages.resident, &service).unwrap());
-    request.actor = Some(city.app.officer(&service, "Ms <Lin>, desk 3").unwrap());
+    let subjects = std::slice::from_ref(&request.subject);
+    request.actor = Some(city.app.officer(&service, &mandate, subjects, "Ms <Lin>, desk 3").unwrap());
     (request.service, request.mandate) = (service, mandate);
     city.app.release(&request).unwrap();
     let line = city.app.footprint(pages.resident).unwrap().lines.pop().unwrap();
