@@ -249,6 +249,15 @@ impl Outbox {
         self.signal_as(tx, resident, services.iter().cloned().collect(), &happening)
     }
 
+    /// What these services hold for her ends with something that is none of theirs: whoever let her in is told what it is told when she signs
+    /// out everywhere. Call it before anything of it is deleted.
+    pub fn shut_out(&self, tx: &mut Tx<'_>, resident: u64, services: &BTreeSet<ServiceId>) -> Result<(), Error> {
+        let known = true_authorizations(&self.vault, authorizations::of_resident(tx, resident, None)?)?;
+        let hold = known.into_iter().filter(|known| known.ends_at > self.now).map(|known| known.service);
+        let told = hold.filter(|service| services.contains(service)).collect();
+        self.signal_as(tx, resident, told, &Happening::AllSessionsEnded { by: Initiator::User })
+    }
+
     /// These services know her by another pseudonym. Call it before she gets it.
     pub fn pseudonym_replaced(
         &self,

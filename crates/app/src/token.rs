@@ -205,6 +205,12 @@ impl App {
         if known.service != refresh.service || known.expires_at <= now || refresh.jkt.as_ref() != Some(&known.jkt) {
             return Err(bad_code());
         }
+        // The end of a delegation may have come nearer since she gave it.
+        let ends_at =
+            self.delegation_end(&known.code_hash, now)?.map_or(known.expires_at, |ends_at| ends_at.min(known.expires_at));
+        if ends_at <= now {
+            return Err(bad_code());
+        }
         let scope = match &refresh.scope {
             None => known.scope.clone(),
             Some(scope) if scope.split(' ').all(|word| known.scope.split(' ').any(|had| had == word)) => scope.clone(),
@@ -230,7 +236,7 @@ impl App {
             authorization: Some(known.authorization.clone()),
             means: known.means,
             issued_at: now,
-            expires_at: now.plus(TOKEN_LIFE).min(known.expires_at),
+            expires_at: now.plus(TOKEN_LIFE).min(ends_at),
             mark: None,
         };
         let expires_in_seconds = (token.expires_at.micros() - now.micros()) / SECOND;

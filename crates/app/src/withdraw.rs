@@ -100,6 +100,8 @@ impl App {
         let (keyring, only) = (self.keyring(resident)?, entry.number);
         let notices = self.notices_of_resident(&certificate, resident, &keyring, &[only], Some(only))?;
         let met: Vec<ServiceId> = notices.iter().map(|notice| notice.service.clone()).collect();
+        // Whoever shares the domain and nothing of this mandate learns that its tokens are dead, and not of what.
+        let others: BTreeSet<ServiceId> = neighbours.iter().filter(|service| !services.contains(service)).cloned().collect();
         let (noted, ended, outbox) = (erasure.clone(), mandate.clone(), self.outbox());
         let placed = self.db.transaction("withdraw", move |tx| {
             let both = actor.permit(tx, &vault, now)?;
@@ -109,6 +111,7 @@ impl App {
             // Under the pseudonym that she leaves behind, before she has another one.
             outbox.grant_withdrawn(tx, resident, &met, &ended)?;
             outbox.deletions_due(tx, &notices)?;
+            outbox.shut_out(tx, resident, &others)?;
             for service in &neighbours {
                 forget_pseudonym(tx, resident, service)?;
             }

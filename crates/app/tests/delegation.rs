@@ -25,6 +25,7 @@ common::on_both!(
     a_person_ends_a_guardianship_with_her_own_passkey,
     a_service_meets_the_person_and_learns_nothing_of_the_helper,
     help_is_renewed_for_a_year_at_most,
+    help_that_is_to_end_sooner_ends_refreshed_tokens_sooner,
     nothing_is_done_that_was_not_given,
     the_end_of_help_is_at_once_whatever_ends_it,
     the_last_day_ends_tokens_too,
@@ -444,6 +445,21 @@ fn the_end_of_help_is_at_once_whatever_ends_it(dir: &Path, url: Option<&str>) {
     let paused = usufruct_app::store::residents::ResidentState::Deactivated;
     city.app.set_active(help.person.resident, paused).unwrap();
     assert!(is_not_given(city.app.begin_acting(&help.helper, &help.id)));
+}
+
+fn help_that_is_to_end_sooner_ends_refreshed_tokens_sooner(dir: &Path, url: Option<&str>) {
+    let city = City::found(dir, url);
+    let Help { person, id, acting, .. } = help(&city, &Power::ALL);
+    city.app.consent(acting.actor(&[Power::Consents]).unwrap(), &service(), &mandate(), &[]).unwrap();
+    let refresh_token = tokens(&city, &acting).refresh_token.unwrap();
+    let usual = refresh(&city, &refresh_token).unwrap().expires_in_seconds;
+    city.app.renew_help(&person, &id, city.app.now().plus(MINUTE)).unwrap();
+    let sooner = refresh(&city, &refresh_token).unwrap();
+    assert!(usual > 60 && sooner.expires_in_seconds == 60, "{usual}, {}", sooner.expires_in_seconds);
+    city.clock.advance(MINUTE);
+    // Before anything has swept.
+    assert!(!lives(&city, &sooner.access_token));
+    assert!(is_refused(refresh(&city, &refresh_token)));
 }
 
 fn the_last_day_ends_tokens_too(dir: &Path, url: Option<&str>) {

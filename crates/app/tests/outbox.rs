@@ -413,6 +413,50 @@ fn whoever_returns_after_a_withdrawal_is_not_joined_by_the_end_of_her_session() 
 }
 
 #[test]
+fn a_neighbour_in_the_domain_hears_that_its_tokens_are_dead_and_of_no_mandate() {
+    on_both("neighbour", |dir, url| {
+        const NEIGHBOUR: &str = "svc_reading-room";
+        const STRANGER: &str = "svc_depot";
+        let city = city(dir, url);
+        city.publish_mandate("mdt_reading", common::library_card());
+        for id in [NEIGHBOUR, STRANGER] {
+            city.open_service_with(id, LIBRARY, "library", |body| {
+                body["mandates"] = json!(["mdt_reading"]);
+                body["signals_uri"] = json!("https://reading.example.org/signals");
+            });
+            city.app.create_stream(&id.parse().unwrap(), pushed("https://reading.example.org/signals")).unwrap();
+        }
+        let neighbour: ServiceId = NEIGHBOUR.parse().unwrap();
+        let (reader, old) = city.cardholder();
+        let session = signed_in(&city.app, reader);
+        city.app.consent(reader, &neighbour, &"mdt_reading".parse().unwrap(), &[]).unwrap();
+        let there = AuthorizeRequest {
+            scope: vec!["openid".to_owned(), "mdt_reading".to_owned()],
+            agreed: vec!["mdt_reading".parse().unwrap()],
+            ..request(&neighbour)
+        };
+        city.app.authorize(&session, &there).unwrap();
+        take_all(&city.app);
+        city.app.withdraw(reader, &mandate()).unwrap();
+        let told = take_all(&city.app);
+        assert!(matches!(signals(&told, &neighbour)[..], [Happening::AllSessionsEnded { by: usufruct_app::Initiator::User }]));
+        let theirs = told.iter().find(|sent| sent.event.service == neighbour).unwrap();
+        assert_eq!(theirs.event.told.subject.as_ref(), Some(&old), "under the pseudonym that is dead");
+        assert_ne!(city.app.subject(reader, &neighbour).unwrap(), old);
+        // Who holds nothing of hers hears nothing, and whoever works under the mandate no more than before.
+        assert!(signals(&told, &STRANGER.parse().unwrap()).is_empty());
+        for service in [service(), archive()] {
+            assert!(!signals(&told, &service).iter().any(|kind| matches!(kind, Happening::AllSessionsEnded { .. })));
+        }
+        // It reads what it reads when she signs out everywhere.
+        city.app.authorize(&session, &there).unwrap();
+        city.app.sign_out_everywhere(reader).unwrap();
+        let again = take_all(&city.app);
+        assert!(matches!(signals(&again, &neighbour)[..], [Happening::AllSessionsEnded { by: usufruct_app::Initiator::User }]));
+    });
+}
+
+#[test]
 fn everything_that_happens_is_told_to_those_who_know_her() {
     on_both("all", |dir, url| {
         let city = city(dir, url);

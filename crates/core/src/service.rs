@@ -41,6 +41,9 @@ pub struct Service {
     /// How userinfo is signed, if it is to come as a token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub userinfo_signed_response_alg: Option<Algorithm>,
+    /// How events on its stream are signed, where it is not as its ID tokens are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signals_signed_response_alg: Option<Algorithm>,
     /// The weakest means by which residents must have signed in to it. Anything will do unless it says so.
     #[serde(skip_serializing_if = "is_any")]
     pub means: Means,
@@ -128,9 +131,14 @@ impl Service {
         })
     }
 
+    /// How events on its stream are signed: what it registered for them, or what it registered for its ID tokens.
+    pub fn signals_algorithm(&self) -> Algorithm {
+        self.signals_signed_response_alg.unwrap_or_else(|| self.id_token_algorithm())
+    }
+
     /// Every algorithm by which something is signed for it.
     pub fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
-        [self.id_token_algorithm()].into_iter().chain(self.userinfo_signed_response_alg)
+        [self.id_token_algorithm(), self.signals_algorithm()].into_iter().chain(self.userinfo_signed_response_alg)
     }
 
     /// Reads a service, or lists everything that is missing or unlawful.
@@ -214,6 +222,9 @@ impl Service {
         }
         let id_token_signed_response_alg = signed_by("id_token_signed_response_alg", profile, draft);
         let userinfo_signed_response_alg = signed_by("userinfo_signed_response_alg", profile, draft);
+        // The security profile speaks of its own tokens; an event is none of them, and receivers off the shelf ask for RS256.
+        let signals_signed_response_alg =
+            draft.optional_word("signals_signed_response_alg", &Algorithm::ALL.map(|algorithm| (algorithm.name(), algorithm)));
         if userinfo_signed_response_alg.is_none() && jwks.iter().any(|key| key.key_use == KeyUse::Encryption) {
             draft.note(
                 "userinfo_signed_response_alg",
@@ -247,6 +258,7 @@ impl Service {
             auth,
             id_token_signed_response_alg,
             userinfo_signed_response_alg,
+            signals_signed_response_alg,
             means,
             sign_in_within,
             post_logout_redirect_uris,

@@ -2,7 +2,8 @@
 //!
 //! There is a line of keys for each algorithm that somebody needs. ES256 signs whatever nobody asked to have otherwise. EdDSA and PS256 are for
 //! services that registered them. Where services of the profile oidc are served there is RS256, which OpenID Connect Core 1.0 (15.1) asks
-//! every provider for and the FAPI 2.0 security profile (5.4.1) forbids.
+//! every provider for and the FAPI 2.0 security profile (5.4.1) forbids; and where a service registered it for the events on its stream, as
+//! the CAEP interoperability profile 1.0 asks.
 
 mod key;
 mod line;
@@ -14,6 +15,8 @@ use serde_json::{Value, json};
 use usufruct_app::{App, Error};
 use usufruct_core::jwk::Algorithm;
 use usufruct_core::lifecycle::State;
+use usufruct_core::register::Entry;
+use usufruct_core::service::Service;
 
 use line::Line;
 
@@ -88,7 +91,10 @@ impl ProviderKeys {
     }
 
     fn allows(&self, algorithm: Algorithm) -> bool {
-        self.allows_oidc || algorithm != Algorithm::Rs256
+        let signs_events = |entry: &Entry<Service>| {
+            entry.state == State::Active && entry.body.signals_signed_response_alg == Some(Algorithm::Rs256)
+        };
+        algorithm != Algorithm::Rs256 || self.allows_oidc || self.app.register().services.values().any(signs_events)
     }
 
     /// The keys of an algorithm, begun where there are none yet.

@@ -132,4 +132,5 @@ what the module is described to check (`crates/web/tests/conformance`). The test
 
 The variant: `private_key_jwt`, DPoP, plain requests and answers, OpenID Connect, grant management; clients are registered by statements.
 The basic list runs with a service of the profile `oidc`, which proves itself with its key where the list has a client secret.
+The list of Shared Signals is that of both plans for transmitters, with DPoP where the suite shows bearer tokens.
 ";

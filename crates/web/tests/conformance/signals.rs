@@ -1,36 +1,48 @@
-//! Shared Signals, as a transmitter.
+//! Shared Signals, as a transmitter: what is delivered, and how.
+
+mod control;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
-use crate::Case;
 use crate::calls::{POLL, PUSH, VERIFICATION, names, poll, polled, set_status, states, verify};
-use crate::case;
 use crate::common::SERVICE;
 use crate::receiver::Street;
-use crate::site::{Answer, ISSUER, claims_of};
+use crate::site::{ISSUER, OTHER, claims_of};
+use crate::{Case, case, not_applicable};
+use control::is_invalid;
 
 /// The modules of the list.
 #[rustfmt::skip]
 pub fn cases() -> Vec<Case> {
-    vec![
+    let mut cases = control::cases();
+    cases.extend([
         case!("openid-ssf-transmitter-metadata", "The metadata names endpoints that answer, ways of delivery and published keys.", metadata),
-        case!("openid-ssf-stream-control-happy-path", "A stream is made, read, changed, replaced, paused and deleted.", stream_life),
-        case!("openid-ssf-stream-control-error-create-stream-with-invalid-token", "A token that is none makes no stream.", create_invalid),
-        case!("openid-ssf-stream-control-error-create-stream-with-read-only-token", "A token that may only read makes no stream, and is told which scope it lacks.", create_read_only),
-        case!("openid-ssf-stream-control-error-read-stream-with-invalid-token", "A token that is none reads no stream.", read_invalid),
-        case!("openid-ssf-stream-control-error-update-stream-with-invalid-token", "A token that is none changes no stream.", update_invalid),
-        case!("openid-ssf-transmitter-subject-control", "Subjects are neither added nor removed, and no endpoint is named: a stream is about those who signed in to its service, and nobody else.", subjects),
         case!("openid-ssf-transmitter-events", "A session that ended and a changed credential come as signed events of one type about the pseudonym of the ID token.", events),
         case!("openid-ssf-transmitter-stream-verification-poll-only", "What is fetched and not acknowledged comes again.", poll_only),
         case!("openid-ssf-transmitter-stream-verification-poll-and-ack", "One request acknowledges and fetches what is next.", poll_and_ack),
         case!("openid-ssf-transmitter-stream-verification-ack-only", "A request that acknowledges and asks for nothing gets nothing, and what it named is gone.", ack_only),
+        case!("openid-ssf-transmitter-stream-verification-set-errs", "What a receiver reports as unusable is taken as an answer and not offered again.", set_errs),
+        case!("openid-ssf-transmitter-stream-verification-long-poll", "A request that does not ask for an answer at once gets the event that comes while it waits.", long_poll),
         case!("openid-ssf-transmitter-stream-verification-push", "The verification event is pushed with its state and the receiver's secret, once.", push),
+        case!("openid-ssf-transmitter-stream-verification-error-push-no-auth", "A receiver that gave no secret is pushed to without an Authorization header.", push_no_auth),
         case!("openid-ssf-transmitter-stream-verification-error-invalid-body", "What is no request for verification is refused with 400, and nothing is sent.", verify_malformed),
+        case!("openid-ssf-transmitter-stream-verification-error-invalid-token", "A token that is none verifies no stream, and nothing is sent.", verify_invalid),
         case!("openid-ssf-transmitter-stream-verification-error-unknown-stream", "An unknown stream cannot be verified.", verify_unknown),
-    ]
+        case!("openid-ssf-transmitter-poll-endpoint-authorization", "Events are fetched with a token that is good and of the stream's own service; without one the schemes are named.", poll_authorization),
+        not_applicable("openid-ssf-transmitter-poll-endpoint-url-unique-per-stream", "The suite skips it where a second stream of one receiver is refused with 409, and it is."),
+        case!("openid-ssf-transmitter-paused-stream-holds-events", "A paused stream gives and pushes nothing, and what happened meanwhile comes when it is enabled.", paused),
+        case!("openid-ssf-transmitter-disabled-stream-drops-events", "A disabled stream gives and pushes nothing and keeps nothing; enabled again it sends what happens then.", disabled),
+        case!("openid-ssf-transmitter-stream-caep-interop", "A service that registered RS256 for its events gets them signed so, by an RSA key of 2,048 bits, each with its reason for administrators.", caep_interop),
+    ]);
+    cases
 }
 
 async fn metadata() {
@@ -49,94 +61,21 @@ async fn metadata() {
     assert!(!keys["keys"].as_array().unwrap().is_empty());
 }
 
-async fn stream_life() {
-    let street = Street::open("/good").await;
-    let made = street.push_stream(SERVICE).await;
-    let id = made["stream_id"].as_str().unwrap();
-    assert_eq!((&made["iss"], &made["aud"], &made["delivery"]["method"]), (&json!(ISSUER), &json!(SERVICE), &json!(PUSH)));
-    let token = street.token(SERVICE, "ssf.manage ssf.read").await;
-    let named = format!("/ssf/streams?stream_id={id}");
-    assert_eq!(street.call("GET", &named, &token, None).await.json(), made);
-    assert_eq!(street.call("GET", "/ssf/streams", &token, None).await.json(), json!([made]));
-    let wanted = made["events_supported"][0].clone();
-    let patch = json!({ "stream_id": id, "events_requested": [wanted] });
-    let patched = street.call("PATCH", "/ssf/streams", &token, Some(&patch.to_string())).await.json();
-    assert_eq!((&patched["events_delivered"], &patched["delivery"]), (&json!([wanted]), &made["delivery"]));
-    let put = json!({ "stream_id": id, "delivery": { "method": POLL } });
-    let replaced = street.call("PUT", "/ssf/streams", &token, Some(&put.to_string())).await.json();
-    assert_eq!((&replaced["delivery"]["method"], &replaced["events_delivered"]), (&json!(POLL), &made["events_supported"]));
-    let status = format!("/ssf/status?stream_id={id}");
-    assert_eq!(street.call("GET", &status, &token, None).await.json(), json!({ "stream_id": id, "status": "enabled" }));
-    for word in ["paused", "disabled", "enabled"] {
-        set_status(&street, id, &token, word).await;
-        assert_eq!(street.call("GET", &status, &token, None).await.json()["status"], word);
-    }
-    assert_eq!(street.call("DELETE", &named, &token, None).await.status, StatusCode::NO_CONTENT);
-    assert_eq!(street.call("GET", &named, &token, None).await.status, StatusCode::NOT_FOUND);
-}
-
-/// What a request with a token that is none gets.
-fn is_invalid(answer: &Answer) {
-    assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{}", answer.text());
-    assert!(answer.header("www-authenticate").contains("error=\"invalid_token\""));
-}
-
-/// The streams that the service has.
-async fn streams(street: &Street) -> Value {
-    street.call("GET", "/ssf/streams", &street.token(SERVICE, "ssf.read").await, None).await.json()
-}
-
-async fn create_invalid() {
-    let street = Street::open("/good").await;
-    is_invalid(&street.call("POST", "/ssf/streams", "uft_nonsense", Some("{}")).await);
-    assert_eq!(streams(&street).await, json!([]));
-}
-
-async fn create_read_only() {
-    let street = Street::open("/good").await;
-    let token = street.token(SERVICE, "ssf.read").await;
-    let answer = street.call("POST", "/ssf/streams", &token, Some("{}")).await;
-    assert_eq!(answer.status, StatusCode::FORBIDDEN);
-    assert!(answer.header("www-authenticate").contains("error=\"insufficient_scope\", scope=\"ssf.manage\""));
-    assert_eq!(streams(&street).await, json!([]));
-}
-
-async fn read_invalid() {
-    let (street, id, _) = polled().await;
-    for path in ["/ssf/streams".to_owned(), format!("/ssf/streams?stream_id={id}")] {
-        is_invalid(&street.call("GET", &path, "uft_nonsense", None).await);
-    }
-}
-
-async fn update_invalid() {
-    let (street, id, _) = polled().await;
-    let before = streams(&street).await;
-    let change = json!({ "stream_id": id, "description": "Changed" }).to_string();
-    for method in ["PATCH", "PUT"] {
-        is_invalid(&street.call(method, "/ssf/streams", "uft_nonsense", Some(&change)).await);
-    }
-    assert_eq!(streams(&street).await, before);
-}
-
-async fn subjects() {
-    let (street, id, token) = polled().await;
-    let metadata = street.site.get("/.well-known/ssf-configuration", "").await.json();
-    assert_eq!(metadata["default_subjects"], "ALL");
-    assert!(["add_subject_endpoint", "remove_subject_endpoint"].iter().all(|name| metadata.get(*name).is_none()));
-    // Nobody named either of them to the stream.
-    let (_, hers) = street.site.resident();
-    let (stranger, _) = street.site.resident();
-    let known = street.sign_in(&hers, SERVICE).await;
-    street.sign_out(&hers).await;
-    street.site.city.app.sign_out_everywhere(stranger).unwrap();
-    let answer = poll(&street, &id, &token, json!({ "returnImmediately": true })).await;
-    let subjects: Vec<Value> = sets(&answer).map(|claims| claims["sub_id"]["user"]["sub"].clone()).collect();
-    assert_eq!(subjects, [known["sub"].clone()]);
-}
-
 /// The claims of the events in an answer to a poll.
 fn sets(answer: &Value) -> impl Iterator<Item = Value> {
     answer["sets"].as_object().unwrap().values().map(|set| claims_of(set.as_str().unwrap()))
+}
+
+/// A passkey that a resident adds.
+fn passkey(street: &Street, resident: u64) -> usufruct_app::store::passkeys::Passkey {
+    usufruct_app::store::passkeys::Passkey {
+        credential: vec![1],
+        resident,
+        passkey: "{}".to_owned(),
+        label: "phone".to_owned(),
+        added_at: street.site.city.app.now(),
+        used_at: None,
+    }
 }
 
 async fn events() {
@@ -144,19 +83,12 @@ async fn events() {
     let (reader, cookie) = street.site.resident();
     let id_token = street.sign_in(&cookie, SERVICE).await;
     let app = &street.site.city.app;
-    let passkey = usufruct_app::store::passkeys::Passkey {
-        credential: vec![1],
-        resident: reader,
-        passkey: "{}".to_owned(),
-        label: "phone".to_owned(),
-        added_at: app.now(),
-        used_at: None,
-    };
-    app.add_passkey(&app.session(cookie.trim_start_matches("usufruct=")).unwrap().unwrap(), &passkey).unwrap();
+    app.add_passkey(&app.session(cookie.trim_start_matches("usufruct=")).unwrap().unwrap(), &passkey(&street, reader)).unwrap();
     street.sign_out(&cookie).await;
     let answer = poll(&street, &id, &token, json!({ "returnImmediately": true })).await;
     for set in answer["sets"].as_object().unwrap().values() {
-        assert_eq!(street.verified(set.as_str().unwrap()).await.typ.as_deref(), Some("secevent+jwt"));
+        let header = street.verified(set.as_str().unwrap()).await;
+        assert_eq!((header.typ.as_deref(), header.alg), (Some("secevent+jwt"), Algorithm::ES256));
     }
     let mut types = BTreeSet::new();
     for claims in sets(&answer) {
@@ -218,12 +150,151 @@ async fn push() {
     assert_eq!(street.deliver().await, 0);
 }
 
+async fn push_no_auth() {
+    let street = Street::open("/good").await;
+    let delivery = json!({ "method": PUSH, "endpoint_url": format!("{}/good/signals", street.base) });
+    let made = street.stream(SERVICE, &json!({ "delivery": delivery })).await;
+    verify(&street, made["stream_id"].as_str().unwrap(), &street.token(SERVICE, "ssf.manage").await, "open").await;
+    assert_eq!(street.deliver().await, 1);
+    let got = street.got();
+    assert!(got.len() == 1 && got[0].headers.get("authorization").is_none());
+    assert_eq!(got[0].claims()["events"][VERIFICATION]["state"], "open");
+}
+
+async fn set_errs() {
+    let (street, id, token) = polled().await;
+    verify(&street, &id, &token, "one").await;
+    let first = poll(&street, &id, &token, json!({ "returnImmediately": true })).await;
+    assert_eq!(states(&first), ["one"]);
+    let report = json!({ "err": "invalid_key", "description": "No such key." });
+    let errors: serde_json::Map<String, Value> = names(&first).into_iter().map(|jti| (jti, report.clone())).collect();
+    assert_eq!(poll(&street, &id, &token, json!({ "setErrs": errors, "maxEvents": 0 })).await, json!({ "sets": {} }));
+    assert_eq!(poll(&street, &id, &token, json!({ "returnImmediately": true })).await, json!({ "sets": {} }));
+}
+
+async fn long_poll() {
+    let (street, id, token) = polled().await;
+    let (answer, ()) = tokio::join!(poll(&street, &id, &token, json!({ "returnImmediately": false })), async {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        verify(&street, &id, &token, "late").await;
+    });
+    assert_eq!(states(&answer), ["late"]);
+}
+
+async fn poll_authorization() {
+    let (street, id, token) = polled().await;
+    verify(&street, &id, &token, "ours").await;
+    let (path, body) = (format!("/ssf/poll/{id}"), json!({ "returnImmediately": true }).to_string());
+    let bare = Request::post(&path).header("content-type", "application/json").body(Body::from(body.clone())).unwrap();
+    let answer = street.site.send(bare).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert!(answer.header("www-authenticate").starts_with("DPoP ") && !answer.text().contains("ours"));
+    is_invalid(&street.call("POST", &path, "uft_nonsense", Some(&body)).await);
+    let theirs = street.token(OTHER, "ssf.manage ssf.read").await;
+    assert_eq!(street.call("POST", &path, &theirs, Some(&body)).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(states(&poll(&street, &id, &token, json!({ "returnImmediately": true })).await), ["ours"]);
+}
+
+/// A stream by each way of delivery that has this status, and for which verification was asked: what is pushed and what is fetched. The states
+/// of both when they are enabled, and after one more verification.
+async fn stopped(status: &str) -> [Vec<String>; 2] {
+    let street = Street::open("/good").await;
+    let pushed = street.push_stream(SERVICE).await["stream_id"].as_str().unwrap().to_owned();
+    let polled = street.stream(OTHER, &json!({ "delivery": { "method": POLL } })).await["stream_id"].as_str().unwrap().to_owned();
+    let (ours, theirs) = (street.token(SERVICE, "ssf.manage ssf.read").await, street.token(OTHER, "ssf.manage ssf.read").await);
+    let both = [(&pushed, &ours), (&polled, &theirs)];
+    let pushed_states = || -> Vec<String> {
+        street.got().iter().map(|got| got.claims()["events"][VERIFICATION]["state"].as_str().unwrap().to_owned()).collect()
+    };
+    let at_once = json!({ "returnImmediately": true });
+    for (id, token) in both {
+        let read = street.call("GET", &format!("/ssf/status?stream_id={id}"), token, None).await.json();
+        assert_eq!(read["status"], "enabled");
+        assert_eq!(set_status(&street, id, token, status).await["status"], status);
+        verify(&street, id, token, "meanwhile").await;
+    }
+    street.deliver().await;
+    assert!(pushed_states().is_empty(), "{status}");
+    assert!(states(&poll(&street, &polled, &theirs, at_once.clone()).await).is_empty(), "{status}");
+    for (id, token) in both {
+        set_status(&street, id, token, "enabled").await;
+        verify(&street, id, token, "after").await;
+    }
+    while street.deliver().await > 0 {}
+    [pushed_states(), states(&poll(&street, &polled, &theirs, at_once).await)].map(|mut states| {
+        states.sort_unstable();
+        states
+    })
+}
+
+async fn paused() {
+    assert_eq!(stopped("paused").await, [["after", "meanwhile"], ["after", "meanwhile"]]);
+}
+
+async fn disabled() {
+    assert_eq!(stopped("disabled").await, [["after"], ["after"]]);
+}
+
+async fn caep_interop() {
+    let street = Street::open("/good").await;
+    street.told_with(SERVICE, "/good", |body| body["signals_signed_response_alg"] = json!("RS256"));
+    let made = street.push_stream(SERVICE).await;
+    let id = made["stream_id"].as_str().unwrap();
+    let caep = |name: &str| format!("https://schemas.openid.net/secevent/caep/event-type/{name}");
+    let wanted = [caep("session-revoked"), caep("credential-change")];
+    assert!(wanted.iter().all(|name| made["events_delivered"].as_array().unwrap().contains(&json!(name))));
+    let token = street.token(SERVICE, "ssf.manage ssf.read").await;
+    let named = format!("/ssf/streams?stream_id={id}");
+    assert_eq!(street.call("GET", &named, &token, None).await.json(), made);
+    assert_eq!(street.call("GET", &format!("/ssf/status?stream_id={id}"), &token, None).await.json()["status"], "enabled");
+    verify(&street, id, &token, "interop").await;
+    let (reader, cookie) = street.site.resident();
+    let id_token = street.sign_in(&cookie, SERVICE).await;
+    let app = &street.site.city.app;
+    app.add_passkey(&app.session(cookie.trim_start_matches("usufruct=")).unwrap().unwrap(), &passkey(&street, reader)).unwrap();
+    app.sign_out_everywhere(reader).unwrap();
+    while street.deliver().await > 0 {}
+    let keys = street.site.get("/oidc/jwks", "").await.json();
+    let mut types = BTreeSet::new();
+    for got in street.got().iter().filter(|got| got.path == "/good/signals") {
+        let header = street.verified(&got.body).await;
+        assert_eq!((header.alg, header.typ.as_deref()), (Algorithm::RS256, Some("secevent+jwt")));
+        let key = keys["keys"].as_array().unwrap().iter().find(|key| key["kid"] == json!(header.kid)).unwrap();
+        assert!(URL_SAFE_NO_PAD.decode(key["n"].as_str().unwrap()).unwrap().len() >= 256, "2,048 bits");
+        let claims = got.claims();
+        assert_eq!((&claims["iss"], &claims["aud"]), (&json!(ISSUER), &json!(SERVICE)));
+        assert!(claims.get("sub").is_none() && claims.get("exp").is_none() && claims["txn"].is_string());
+        assert!(claims["iat"].as_i64().unwrap() <= app.now().seconds());
+        let [(name, content)] = claims["events"].as_object().unwrap().iter().collect::<Vec<_>>()[..] else { panic!("{claims}") };
+        types.insert(name.clone());
+        if name == VERIFICATION {
+            assert_eq!((&claims["sub_id"], &content["state"]), (&json!({ "format": "opaque", "id": id }), &json!("interop")));
+            continue;
+        }
+        if !wanted.contains(name) {
+            continue;
+        }
+        assert_eq!(claims["sub_id"], json!({ "format": "iss_sub", "iss": ISSUER, "sub": id_token["sub"] }));
+        assert!(content["event_timestamp"].is_i64());
+        assert!(content["reason_admin"]["en"].as_str().is_some_and(|why| !why.is_empty()), "{name}");
+    }
+    assert!(wanted.iter().chain([&VERIFICATION.to_owned()]).all(|name| types.contains(name)), "{types:?}");
+    assert_eq!(street.call("DELETE", &named, &token, None).await.status, StatusCode::NO_CONTENT);
+}
+
 async fn verify_malformed() {
     let (street, id, token) = polled().await;
     for body in ["{", "[]", "{}", "{\"stream_id\":1}", "{\"stream_id\":null}"] {
         let answer = street.call("POST", "/ssf/verify", &token, Some(body)).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}: {}", answer.text());
     }
+    assert_eq!(poll(&street, &id, &token, json!({ "returnImmediately": true })).await, json!({ "sets": {} }));
+}
+
+async fn verify_invalid() {
+    let (street, id, token) = polled().await;
+    let body = json!({ "stream_id": id, "state": "s" }).to_string();
+    is_invalid(&street.call("POST", "/ssf/verify", "uft_nonsense", Some(&body)).await);
     assert_eq!(poll(&street, &id, &token, json!({ "returnImmediately": true })).await, json!({ "sets": {} }));
 }
 

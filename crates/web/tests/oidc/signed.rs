@@ -90,10 +90,28 @@ async fn a_service_may_register_what_the_profile_allows_and_no_more() {
     for lawful in [
         with("oidc", &[("id_token_signed_response_alg", json!("RS256"))]),
         with("oidc", &[("id_token_signed_response_alg", json!("ES256"))]),
+        with("fapi2", &[("signals_signed_response_alg", json!("RS256"))]),
         with("fapi2", &[("jwks", json!([])), ("jwks_uri", json!("https://keys.example.org/jwks"))]),
     ] {
         usufruct_core::service::Service::read(&lawful).unwrap();
     }
+}
+
+#[tokio::test]
+async fn rs256_for_events_brings_a_key_and_signs_nothing_else() {
+    let site = TestSite::new().without_oidc();
+    let has_rsa = async || {
+        let keys = site.get("/oidc/jwks", "").await.json();
+        keys["keys"].as_array().unwrap().iter().any(|key| key["kty"] == "RSA")
+    };
+    assert!(!has_rsa().await);
+    publish_with(&site, &[("signals_signed_response_alg", json!("RS256"))]);
+    assert!(has_rsa().await, "it is public before the first event is signed");
+    let metadata = site.get("/.well-known/openid-configuration", "").await.json();
+    assert_eq!(metadata["id_token_signing_alg_values_supported"], json!(["ES256", "EdDSA", "PS256"]));
+    let (_, cookie) = site.resident();
+    let answer = site.token_answer(&cookie, &[]).await;
+    verified(&site, answer["id_token"].as_str().unwrap(), Algorithm::ES256).await;
 }
 
 #[tokio::test]

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 use usufruct_app::store::residents::ResidentState;
 use usufruct_core::time::{DAY, HOUR, MINUTE, SECOND};
 use usufruct_web::{Outbound, Unsent};
 
-use crate::calls::{POLL, poll};
+use crate::calls::{POLL, poll, verify};
 use crate::common::{CARD, SERVICE, library_card, mandate};
 use crate::receiver::{Got, Street};
 use crate::site::{ISSUER, OTHER, claims_of};
@@ -258,6 +259,27 @@ async fn a_mandate_that_ends_by_its_date_is_told_to_those_who_push_and_those_who
 }
 
 #[tokio::test]
+async fn events_are_signed_as_the_service_registered() {
+    let street = Street::open("/good").await;
+    let id = street.push_stream(SERVICE).await["stream_id"].as_str().unwrap().to_owned();
+    let token = street.token(SERVICE, "ssf.manage").await;
+    for (registered, algorithm) in [
+        (json!({ "id_token_signed_response_alg": "ES256" }), Algorithm::ES256),
+        (json!({ "id_token_signed_response_alg": "EdDSA" }), Algorithm::EdDSA),
+        (json!({ "id_token_signed_response_alg": "EdDSA", "signals_signed_response_alg": "PS256" }), Algorithm::PS256),
+        (json!({ "signals_signed_response_alg": "RS256" }), Algorithm::RS256),
+    ] {
+        street.told_with(SERVICE, "/good", |body| {
+            body.as_object_mut().unwrap().extend(registered.as_object().unwrap().clone());
+        });
+        verify(&street, &id, &token, "signed").await;
+        street.deliver().await;
+        let got = street.got();
+        assert_eq!((got.len(), street.verified(&got[0].body).await.alg), (1, algorithm), "{registered}");
+    }
+}
+
+#[tokio::test]
 async fn the_bytes_that_two_services_get_share_nothing_that_names_her() {
     let street = Street::open("/good").await;
     for service in [SERVICE, OTHER] {
@@ -294,6 +316,7 @@ async fn the_bytes_that_two_services_get_share_nothing_that_names_her() {
         "session-revoked",
         "event_timestamp",
         "initiating_entity",
+        "reason_admin",
         "usufruct",
         "account-frozen",
         "account-unfrozen",

@@ -10,7 +10,7 @@ use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, Request, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use jsonwebtoken::jwk::JwkSet;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use jsonwebtoken::{DecodingKey, Validation};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use usufruct_core::statement::StatementKind;
@@ -66,18 +66,24 @@ impl Street {
 
     /// Registers where a service is told.
     pub fn told_at(&self, service: &str, way: &str) {
+        self.told_with(service, way, |_| {});
+    }
+
+    /// As [`Street::told_at`], with something else in its statement.
+    pub fn told_with(&self, service: &str, way: &str, change: impl FnOnce(&mut Value)) {
         let base = if way.contains("://") { way.to_owned() } else { format!("{}{way}", self.base) };
         let (key, callback): (&Key, &str) = match service {
             OTHER => (&self.site.second, OTHER_CALLBACK),
             _ => (&self.site.library, CALLBACK),
         };
         let text = |en: &str| json!({ "en": en, "zh-Hant": en });
-        let body = json!({
+        let mut body = json!({
             "agency": LIBRARY, "name": text(service), "sector": service.trim_start_matches("svc_"), "redirect_uris": [callback],
             "channels": ["web", "counter"], "alternatives": [text("Ask at the counter.")], "mandates": [CARD], "help": text("Lends books."),
             "jwks": [key.jwk()], "post_logout_redirect_uris": ["http://localhost:8081/"],
             "backchannel_logout_uri": format!("{base}/logout"), "signals_uri": format!("{base}/signals"),
         });
+        change(&mut body);
         self.site.city.publish(StatementKind::Service, service, LIBRARY, body);
     }
 
@@ -95,7 +101,7 @@ impl Street {
         let keys: JwkSet = serde_json::from_value(self.site.get("/oidc/jwks", "").await.json()).unwrap();
         let header = jsonwebtoken::decode_header(token).unwrap();
         let key = keys.find(header.kid.as_ref().unwrap()).unwrap();
-        let mut validation = Validation::new(Algorithm::ES256);
+        let mut validation = Validation::new(header.alg);
         validation.validate_exp = false;
         validation.validate_aud = false;
         validation.set_required_spec_claims::<&str>(&[]);
