@@ -9,6 +9,7 @@ use std::sync::Arc;
 use common::{City, LIBRARY, OPERATOR, WATCH, library_card, service, text};
 use serde_json::json;
 use usufruct_app::store::cases;
+use usufruct_app::store::db::Connection as _;
 use usufruct_app::{About, Act, CaseRequest, DeskAct, Error, Proposed, Publication, ReleaseRequest, desk_message};
 use usufruct_core::Time;
 use usufruct_core::case::{Case, CaseKind, CaseState, Finding, Remedy};
