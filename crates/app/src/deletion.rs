@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use usufruct_core::Time;
+use usufruct_core::case_tally::Figure;
 use usufruct_core::certificate::{Answer, Recipient};
 use usufruct_core::event::{Event, Kind};
 use usufruct_core::id::{CertificateId, DeletionId, MandateId, ServiceId};
@@ -16,6 +17,7 @@ use usufruct_core::statement::StatementKind;
 use usufruct_core::tally::Count;
 use usufruct_core::time::DAY;
 use usufruct_store::authorizations;
+use usufruct_store::db::Error as DbError;
 use usufruct_store::deletions::{self, Counts, Deletion};
 use usufruct_vault::{Error as VaultError, Keyring};
 
@@ -35,6 +37,28 @@ pub struct DeletionNotice {
     pub noted_at: Time,
     /// A midnight.
     pub due_at: Time,
+}
+
+/// What services keep of what they were told to delete, as it may be published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    pub all: Figure,
+    /// Each ground with its count.
+    pub grounds: Vec<(String, Count)>,
+}
+
+impl Kept {
+    fn of(all: u64, grounds: Vec<(String, u64)>) -> Self {
+        // Answers from before grounds were asked for have none.
+        let without = all.saturating_sub(grounds.iter().map(|(_, count)| count).sum());
+        let hides = grounds.iter().map(|(_, count)| *count).chain([without]).any(|count| Count::of(count) == Count::Few);
+        let all = match Count::of(all) {
+            Count::Few => Figure::Few,
+            Count::Exact(_) if hides => Figure::Many,
+            Count::Exact(all) => Figure::Exact(all),
+        };
+        Self { all, grounds: grounds.into_iter().map(|(ground, count)| (ground, Count::of(count))).collect() }
+    }
 }
 
 /// Whom word of the deletion of a whole pass reaches, of the services that know the resident.
@@ -189,10 +213,12 @@ impl App {
         Ok(self.db.read(|conn| deletions::counts(conn, now))?)
     }
 
-    /// On which grounds services keep what they were told to delete, each with its count as it may be published.
-    pub fn keeping_grounds(&self) -> Result<Vec<(String, Count)>, Error> {
-        let grounds = self.db.read(deletions::grounds)?;
-        Ok(grounds.into_iter().map(|(ground, count)| (ground, Count::of(count))).collect())
+    /// What services keep of what they were told to delete, and on which grounds, as it may be published: of all together no more than that
+    /// they are ten or more, where the small number of one ground could be found by subtracting.
+    pub fn kept_deletions(&self) -> Result<Kept, Error> {
+        let now = self.now();
+        let read = self.db.read(|conn| Ok::<_, DbError>((deletions::counts(conn, now)?.kept, deletions::grounds(conn)?)))?;
+        Ok(Kept::of(read.0.unsigned_abs(), read.1))
     }
 
     /// Notes which answers have not come in time, and answers how many they were. For the clock: each is noted once, however many
@@ -433,3 +459,21 @@ fn mandate_id(register: &Register, number: u64) -> Option<MandateId> {
 const MOST: usize = 1_000;
 /// Certificates brought up to date, or answers missed, in one transaction.
 const PART: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_small_ground_is_found_by_subtracting() {
+        let kept = |all, grounds: &[u64]| {
+            let grounds = grounds.iter().enumerate().map(|(i, count)| (format!("ground-{i}"), *count));
+            Kept::of(all, grounds.collect()).all.to_string()
+        };
+        assert_eq!(kept(0, &[]), "0");
+        assert_eq!(kept(3, &[3]), "1-9");
+        assert_eq!(kept(14, &[12, 2]), "10+");
+        assert_eq!(kept(14, &[12]), "10+", "two of them have no ground");
+        assert_eq!(kept(24, &[12, 12]), "24");
+    }
+}

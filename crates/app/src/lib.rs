@@ -138,7 +138,7 @@ pub use courier::{Courier, Mail};
 pub use decline::Decline;
 pub use delayed::DelayedUses;
 pub use delegate::{DelegationView, NewHelper, Offer};
-pub use deletion::{Answered, DeletionNotice, OverdueDeletion, Reached};
+pub use deletion::{Answered, DeletionNotice, Kept, OverdueDeletion, Reached};
 pub use deliver::{Outgoing, PolledEvents};
 pub use deposit::{DepositReceipt, DepositRequest, OwnDeposit, ReleasedDeposit};
 pub use devices::passkey_label;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use usufruct_core::draft::Problem;
 use usufruct_core::id::AgencyId;
-use usufruct_core::link;
 use usufruct_core::ports::random;
+use usufruct_core::publication;
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Approval, MOST_AT_ONCE, Statement};
 use usufruct_core::time::DAY;
@@ -163,13 +163,22 @@ impl App {
     pub fn standing(&self, proposal: &Proposal) -> Standing {
         let mut register = (*self.register()).clone();
         for (Proposed { statement, .. }, index) in proposal.statements.iter().zip(BEHIND..) {
-            let wrong = link::problems(statement);
+            let wrong = publication::problems(&register, statement);
             if !wrong.is_empty() {
                 return Standing::Unlawful(wrong);
             }
-            if let Err(problems) = register.apply(statement, index) {
-                let is_waiting = problems.iter().all(|problem| problem.field == "approvals");
-                return if is_waiting { Standing::Waiting(problems) } else { Standing::Unlawful(problems) };
+            let outcome = register.apply(statement, index);
+            if let Err(problems) = &outcome
+                && problems.iter().any(|problem| problem.field != "approvals")
+            {
+                return Standing::Unlawful(problems.clone());
+            }
+            // Whether it can be read just now is another matter, which publication tells.
+            if let Err(Error::Unlawful(problems)) = self.check_drawn(statement) {
+                return Standing::Unlawful(problems);
+            }
+            if let Err(problems) = outcome {
+                return Standing::Waiting(problems);
             }
         }
         Standing::Approved

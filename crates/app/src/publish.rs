@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use usufruct_core::draft::Problem;
 use usufruct_core::id::{AgencyId, MandateId, NoticeId, StatusChangeId};
 use usufruct_core::lifecycle::State;
-use usufruct_core::link;
 use usufruct_core::log_terms::LogTerms;
+use usufruct_core::publication;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::service::{PseudonymMode, Service};
 use usufruct_core::statement::{Signer, Statement, StatementKind};
@@ -65,10 +65,6 @@ impl App {
         for statement in &publication.statements {
             self.check_draw(statement)?;
         }
-        let wrong: Vec<Problem> = publication.statements.iter().flat_map(link::problems).collect();
-        if !wrong.is_empty() {
-            return Err(Error::Unlawful(wrong));
-        }
         let _guard = self.publishing();
         let indices = self.place_statements(publication.statements.clone())?;
         self.publish_new_keys()?;
@@ -85,6 +81,10 @@ impl App {
             let mut register: Register = (*base).clone();
             let mut indices = Vec::with_capacity(statements.len());
             for statement in &statements {
+                let wrong = publication::problems(&register, statement);
+                if !wrong.is_empty() {
+                    return Err(Error::Unlawful(wrong));
+                }
                 let index = place_leaf(tx, &statement.leaf()?)?;
                 register.apply(statement, index).map_err(Error::Unlawful)?;
                 indices.push(index);

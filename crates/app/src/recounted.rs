@@ -16,6 +16,11 @@ impl App {
         if !matches!(statement.kind, StatementKind::Audit | StatementKind::Order) || self.register().check(statement).is_err() {
             return Ok(());
         }
+        self.check_drawn(statement)
+    }
+
+    /// The same of a statement of which the register lacks approvals at most.
+    pub(crate) fn check_drawn(&self, statement: &Statement) -> Result<(), Error> {
         match statement.kind {
             StatementKind::Audit => match Audit::read(&statement.body).ok().and_then(|audit| audit.recount) {
                 Some(recount) => self.check_root(&recount),

@@ -12,10 +12,11 @@ use serde_json::json;
 use usufruct_app::store::db::{Connection, Error as DbError, Value};
 use usufruct_app::store::deletions::{self, Counts, Deletion};
 use usufruct_app::{
-    Answered, App, AuthorizeRequest, Config, Error, GrantManagement, House, LifecycleStep, NewResident, Open, Publication,
+    Answered, App, AuthorizeRequest, Config, Error, GrantManagement, House, Kept, LifecycleStep, NewResident, Open, Publication,
     VaultSetup,
 };
 use usufruct_core::Text;
+use usufruct_core::case_tally::Figure;
 use usufruct_core::certificate::{Answer, Cause};
 use usufruct_core::id::ServiceId;
 use usufruct_core::late::LateDuty;
@@ -184,7 +185,8 @@ fn data_is_kept_on_a_ground_of_the_law_alone() {
             (Some(Answer::Kept), Some("legal-retention"))
         );
         assert_eq!(city.app.deletion_counts().unwrap().kept, 1);
-        let grounds = city.app.keeping_grounds().unwrap();
+        let Kept { all, grounds } = city.app.kept_deletions().unwrap();
+        assert_eq!(all, Figure::Few);
         assert_eq!(
             grounds.iter().map(|(ground, count)| (ground.as_str(), count.to_string())).collect::<Vec<_>>(),
             [("legal-retention", "1-9".to_owned())]

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use common::{City, WATCH, library_card, on_both, service};
 use serde_json::{Value, json};
-use usufruct_app::{Error, OpenedCopy, RecountDay};
+use usufruct_app::{Error, OpenedCopy, Proposed, RecountDay};
 use usufruct_core::event::Event;
 use usufruct_core::hash::sha256;
 use usufruct_core::order::Standing;
@@ -203,7 +203,21 @@ fn a_recount_is_said_by_the_overseer_after_chance_has_spoken(dir: &Path, url: Op
     // The log as it stands now could be reckoned ahead by whoever gives the order.
     let mut foreseeable = order(to);
     foreseeable["draw"].as_object_mut().unwrap().remove("next_tally");
-    assert_eq!(refused(city.watch(StatementKind::Order, "ord_2", foreseeable, &people)), ["foreseeable"]);
+    assert_eq!(refused(city.watch(StatementKind::Order, "ord_2", foreseeable.clone(), &people)), ["foreseeable"]);
+    let unsigned = Proposed {
+        statement: city.app.statement(
+            StatementKind::Order,
+            "ord_2",
+            &common::WATCH.parse().unwrap(),
+            foreseeable,
+            city.app.now(),
+        ),
+        bodies: vec![common::WATCH.parse().unwrap()],
+    };
+    match city.app.propose(vec![unsigned]) {
+        Err(Error::Unlawful(problems)) => assert_eq!(problems[0].rule, "foreseeable", "nobody is asked to approve it"),
+        other => panic!("{other:?}"),
+    }
     let given_in = city.app.register().orders[&id].given_in();
     let chosen_at = || {
         let register = city.app.register();

@@ -159,9 +159,11 @@ fn is_wider_range(old: Option<&DataRange>, new: Option<&DataRange>) -> bool {
     back(new) > back(old) || is_earlier(old.from, new.from) || is_later(old.until, new.until)
 }
 
-/// Whether it is about more people than it said, or about children or pictures of cameras where it said that it is not.
+/// Whether it is about more people than it said, or about children or pictures of cameras of which it did not speak. What is not said any more
+/// is more than what was said.
 fn concerns_more(old: &Mandate, new: &Mandate) -> bool {
-    let (Some(old), Some(new)) = (old.concerns, new.concerns) else { return old.concerns.is_some() };
+    let Some(new) = new.concerns else { return old.concerns.is_some() };
+    let old = old.concerns.unwrap_or_default();
     let persons = |concerns: Concerns| concerns.persons.unwrap_or(i64::MAX);
     persons(new) > persons(old) || new.children && !old.children || new.cameras && !old.cameras
 }

@@ -1,7 +1,8 @@
 //! Case tally: how many cases a body had in one month and what came of them, for everybody to read.
 //!
-//! The small-count rule of the [tallies](crate::tally) holds: 1 to 9 is `1-9`. Some counts of a kind add up with one another, so where one of
-//! those is small the others say no more than that they are not: `10+`. Nothing that is published can be subtracted to find a hidden one.
+//! The small-count rule of the [tallies](crate::tally) holds: 1 to 9 is `1-9`. The counts of a kind add up with one another, so where one of
+//! those is small, or what is left between them is, the others say no more than that they are not: `10+`. Nothing that is published can be
+//! subtracted to find a hidden one, of one month or of all together.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,6 +21,9 @@ use crate::time::Month;
 const FEW: &str = "1-9";
 /// How a count is written that is not small and from which a small one could be subtracted.
 const MANY: &str = "10+";
+
+/// Numbers of cases of one body, by kind and by what was counted.
+pub type Numbers = BTreeMap<(CaseKind, Counted), u64>;
 
 /// The cases of one body in one month of the calendar in Taipei.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -84,6 +88,16 @@ pub enum Figure {
     Exact(u64),
 }
 
+/// Counts of which every case in the first comes to one of the second, sooner or later. What has not yet is a number too.
+const BALANCES: [(Counted, &[Counted]); 6] = [
+    (Counted::Filed, &[Counted::Acknowledged, Counted::AcknowledgedLate]),
+    (Counted::Filed, &[Counted::InTime, Counted::Late]),
+    (Counted::InTime, &[Counted::Upheld, Counted::Dismissed]),
+    (Counted::InTime, &[Counted::Settled, Counted::Complained]),
+    (Counted::Escalated, &[Counted::DecidedUpheld, Counted::DecidedDismissed, Counted::DecidedSettled]),
+    (Counted::RemedyDue, &[Counted::Closed]),
+];
+
 /// What several counts come to: at least, and at most where that is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum {
@@ -105,13 +119,17 @@ enum Over {
 pub struct NoFigure;
 
 impl CaseTally {
-    /// What may be published of these counts of one body and month.
-    pub fn of(agency: AgencyId, month: Month, numbers: &BTreeMap<(CaseKind, Counted), u64>) -> Self {
-        let is_few = |number: u64| (1..SMALLEST).contains(&number);
-        let hides = |kind: CaseKind| numbers.iter().any(|((of, what), number)| *of == kind && what.adds_up() && is_few(*number));
+    /// What may be published of these counts of one body and month. `so_far` are the counts of all its months, up to and with this one: two
+    /// months can be subtracted as well.
+    pub fn of(agency: AgencyId, month: Month, numbers: &Numbers, so_far: &Numbers) -> Self {
+        let hides = |kind: CaseKind, what: Counted| {
+            let has_few =
+                |((of, other), number): (&(CaseKind, Counted), &u64)| *of == kind && other.adds_up_with(what) && is_few(*number);
+            numbers.iter().any(has_few) || leaves_few(kind, what, numbers) || leaves_few(kind, what, so_far)
+        };
         let figure = |kind, what: Counted, number| match number {
             number if is_few(number) => Figure::Few,
-            _ if what.adds_up() && hides(kind) => Figure::Many,
+            _ if hides(kind, what) => Figure::Many,
             number => Figure::Exact(number),
         };
         let counted = numbers.iter().filter(|(_, number)| **number > 0);
@@ -140,20 +158,21 @@ impl CaseTally {
             let message = "The counts are not in the order of their kinds and words, or one is there twice. Sort them.";
             draft.note("counts", "not-sorted", message.into());
         }
-        for shown in counts.iter().filter(|line| line.what.adds_up() && matches!(line.count, Figure::Exact(_))) {
-            if counts.iter().any(|line| line.kind == shown.kind && line.what.adds_up() && line.count == Figure::Few) {
-                let message = format!(
-                    "`{}` is exact beside a count that is not told, which could be found by subtracting. Write `{MANY}`.",
-                    shown.what.code()
-                );
-                draft.note("counts", "subtractable", message);
-            }
+        // Of every tally that there ever was no more can be asked than this.
+        let is_told = |shown: &CaseCount, other: &CaseCount| shown.what.is_of_answers() && other.what.is_of_answers();
+        if let Some(problem) = subtractable(&counts, is_told) {
+            draft.note("counts", problem.rule, problem.message);
         }
         let problems = draft.finish();
         match (agency, month) {
             (Some(agency), Some(month)) if problems.is_empty() => Ok(Self { agency, month, counts }),
             _ => Err(problems),
         }
+    }
+
+    /// What is wrong with it where it is published now: a count that is exact beside one that is not told. Older tallies tell some of those.
+    pub(crate) fn tells_hidden(&self) -> Option<Problem> {
+        subtractable(&self.counts, |shown, other| shown.what.adds_up_with(other.what))
     }
 
     /// The kinds of which something happened.
@@ -215,11 +234,46 @@ impl Counted {
         Self::WORDS.iter().find(|(word, _)| *word == code).map(|(_, known)| *known)
     }
 
-    /// Whether it adds up with others to a number that is published too: an answer is in time or late, and upheld or not; what goes to the
-    /// overseer goes by the clock, which is late, or by the resident.
-    fn adds_up(self) -> bool {
+    /// Whether the two add up with one another, by themselves or by way of others: what is filed is acknowledged in time or late, answered in
+    /// time or late, upheld or not, settled or taken to the overseer, and decided there in one of three ways. Remedies are promised and done.
+    fn adds_up_with(self, other: Self) -> bool {
+        let is_remedy = |what| matches!(what, Self::RemedyDue | Self::Closed);
+        is_remedy(self) == is_remedy(other)
+    }
+
+    /// Whether it is one of those of which every tally says nothing exact beside a small one.
+    fn is_of_answers(self) -> bool {
         matches!(self, Self::InTime | Self::Late | Self::Upheld | Self::Dismissed | Self::Escalated | Self::Complained)
     }
+}
+
+fn is_few(number: u64) -> bool {
+    (1..SMALLEST).contains(&number)
+}
+
+/// Whether so few are left between counts that `what` adds up with that nobody may know how many.
+fn leaves_few(kind: CaseKind, what: Counted, numbers: &Numbers) -> bool {
+    let number = |what| numbers.get(&(kind, what)).copied().unwrap_or_default();
+    BALANCES.iter().filter(|(whole, _)| whole.adds_up_with(what)).any(|(whole, parts)| {
+        let parts: u64 = parts.iter().map(|part| number(*part)).sum();
+        is_few(number(*whole).abs_diff(parts))
+    })
+}
+
+/// What is wrong where a count is exact beside a small one from which it is told by subtracting.
+fn subtractable(counts: &[CaseCount], adds_up: impl Fn(&CaseCount, &CaseCount) -> bool) -> Option<Problem> {
+    let tells = |shown: &&CaseCount| {
+        let mut others = counts.iter().filter(|other| other.kind == shown.kind && other.count == Figure::Few);
+        matches!(shown.count, Figure::Exact(_)) && others.any(|other| adds_up(shown, other))
+    };
+    counts.iter().find(tells).map(|shown| Problem {
+        field: "counts".to_owned(),
+        rule: "subtractable",
+        message: format!(
+            "`{}` is exact beside a count that is not told, which could be found by subtracting. Write `{MANY}`.",
+            shown.what.code()
+        ),
+    })
 }
 
 impl Serialize for Counted {
@@ -307,8 +361,57 @@ mod tests {
     use super::*;
 
     fn tally(numbers: &[(Counted, u64)]) -> CaseTally {
-        let numbers = numbers.iter().map(|(what, number)| ((CaseKind::Access, *what), *number)).collect();
-        CaseTally::of("agc_library".parse().unwrap(), "2026-11".parse().unwrap(), &numbers)
+        tally_after(numbers, &[])
+    }
+
+    /// The tally of a month whose numbers these are, after months that came to `before`.
+    fn tally_after(numbers: &[(Counted, u64)], before: &[(Counted, u64)]) -> CaseTally {
+        let of_kind = |numbers: &[(Counted, u64)]| -> Numbers {
+            numbers.iter().map(|(what, number)| ((CaseKind::Access, *what), *number)).collect()
+        };
+        let (numbers, mut so_far) = (of_kind(numbers), of_kind(before));
+        numbers.iter().for_each(|(of, number)| *so_far.entry(*of).or_default() += number);
+        CaseTally::of("agc_library".parse().unwrap(), "2026-11".parse().unwrap(), &numbers, &so_far)
+    }
+
+    #[test]
+    fn a_small_count_shows_in_no_sum_and_no_difference() {
+        use Counted::{Acknowledged, AcknowledgedLate, Closed, DecidedDismissed, DecidedSettled, DecidedUpheld};
+        use Counted::{Complained, Dismissed, Escalated, Filed, InTime, Late, RemedyDue, Settled, Upheld};
+        let small: [&[(Counted, u64)]; 8] = [
+            &[(Filed, 12), (Acknowledged, 10), (AcknowledgedLate, 2)],
+            // Two are not acknowledged yet.
+            &[(Filed, 12), (Acknowledged, 10)],
+            &[(Filed, 40), (Acknowledged, 40), (InTime, 30), (Late, 2), (Escalated, 12), (Complained, 10)],
+            &[(InTime, 30), (Upheld, 28), (Dismissed, 2)],
+            &[(InTime, 30), (Upheld, 30), (Settled, 28)],
+            &[(Escalated, 30), (DecidedUpheld, 15), (DecidedDismissed, 12), (DecidedSettled, 3)],
+            &[(Escalated, 30), (DecidedUpheld, 15), (DecidedDismissed, 12)],
+            &[(RemedyDue, 20), (Closed, 15)],
+        ];
+        for numbers in small {
+            let tally = tally(numbers);
+            for (what, number) in numbers {
+                let expected = if is_few(*number) { Figure::Few } else { Figure::Many };
+                assert_eq!(tally.count(CaseKind::Access, *what), expected, "{} in {numbers:?}", what.code());
+            }
+            assert!(tally.tells_hidden().is_none());
+        }
+        // What was left over from one month says how many came late in the next.
+        let first = [(Filed, 30), (Acknowledged, 15), (InTime, 15), (Upheld, 15), (Settled, 15)];
+        assert_eq!(tally(&first).count(CaseKind::Access, Filed), Figure::Exact(30));
+        let second = [(Acknowledged, 13), (InTime, 13), (Upheld, 13), (Settled, 13)];
+        assert_eq!(tally(&second).count(CaseKind::Access, Acknowledged), Figure::Exact(13));
+        assert_eq!(tally_after(&second, &first).count(CaseKind::Access, Acknowledged), Figure::Many, "2 of 30 are left");
+    }
+
+    #[test]
+    fn what_was_published_before_is_still_read() {
+        let old = json!({"agency": "agc_library", "month": "2026-11", "counts": [
+            {"kind": "access", "what": "acknowledged", "count": "10"},
+            {"kind": "access", "what": "acknowledged_late", "count": "1-9"}, {"kind": "access", "what": "filed", "count": "12"}]});
+        let read = CaseTally::read(&old).unwrap();
+        assert_eq!(read.tells_hidden().unwrap().rule, "subtractable", "but it is not published any more");
     }
 
     #[test]
@@ -326,7 +429,7 @@ mod tests {
             (count(Counted::InTime), count(Counted::Upheld), count(Counted::Dismissed)),
             (Figure::Many, Figure::Many, Figure::Few)
         );
-        assert_eq!(count(Counted::Filed), Figure::Exact(40), "how many were filed adds up with nothing of the month");
+        assert_eq!(count(Counted::Filed), Figure::Many);
         assert_eq!(CaseTally::read(&json!(hidden)).unwrap(), hidden);
         let mut told = json!(hidden);
         let place = told["counts"].as_array().unwrap().iter().position(|line| line["what"] == "upheld").unwrap();

@@ -11,6 +11,11 @@ use crate::id::AgencyId;
 use crate::lawpack::Duty;
 use crate::lifecycle::State;
 use crate::register::Register;
+use crate::time::DAY;
+
+/// How long the machine may take to count a month that is over: one day. It counts at once, so that only a machine that stands still or is
+/// kept from it takes so long.
+const COUNTED_WITHIN: i64 = DAY;
 
 /// Something that is overdue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -36,6 +41,8 @@ pub enum LateDuty {
     Breach(Duty),
     /// Nobody has looked at a camera for too long.
     CameraCheck,
+    /// The operator has not counted the cases of a body for a month.
+    CaseTally,
     /// The operator destroyed keys and can prove nothing of it.
     Certificate,
     /// A body has not looked at its vendor.
@@ -75,6 +82,7 @@ impl LateDuty {
             Self::Assessment => "assessment",
             Self::Breach(duty) => duty.code(),
             Self::CameraCheck => "camera_check",
+            Self::CaseTally => "case_tally",
             Self::Certificate => "certificate",
             Self::Check => "check",
             Self::Consultation => "consultation",
@@ -152,10 +160,23 @@ impl Register {
             let Some(operator) = self.operator().and_then(|operator| operator.id.parse().ok()) else { continue };
             late.push(Late { duty: LateDuty::Certificate, object: id.to_string(), agency: operator, due_at: entry.since });
         }
+        self.late_case_tallies(now, &mut late);
         self.late_vendors(now, &mut late);
         self.late_mandates(now, &mut late);
         late.sort_by(|a, b| (a.due_at, a.duty, &a.object).cmp(&(b.due_at, b.duty, &b.object)));
         late
+    }
+
+    /// Bodies whose cases were counted once and not for the month after, though that is over.
+    fn late_case_tallies(&self, now: Time, late: &mut Vec<Late>) {
+        let Some(operator) = self.operator().and_then(|operator| operator.id.parse::<AgencyId>().ok()) else { return };
+        for (agency, last) in self.case_months() {
+            let due_at = last.next().next().begins();
+            if due_at.plus(COUNTED_WITHIN) <= now {
+                let agency = agency.to_string();
+                late.push(Late { duty: LateDuty::CaseTally, object: agency, agency: operator.clone(), due_at });
+            }
+        }
     }
 
     /// Vendors at work that show nothing valid of what they are able to do, or have not mended in time what a check found. Whoever looks at a

@@ -58,6 +58,7 @@ pub mod order;
 pub mod payment;
 pub mod ports;
 pub mod processing_log;
+pub mod publication;
 pub mod purge;
 pub mod recount;
 pub mod register;

@@ -28,8 +28,8 @@ pub fn is_lawful(url: &str) -> bool {
     found && !url.contains(is_odd)
 }
 
-/// What is wrong with the addresses that a statement gives: every field `url` and every one whose name ends in `_url`, however deep. Laws
-/// are left out, since the packs that ship name their sources as they were found.
+/// What is wrong with the addresses that a statement gives: every field `url`, every one whose name ends in `_url`, and the address of an
+/// `impact_assessment`, however deep. Laws are left out, since the packs that ship name their sources as they were found.
 pub fn problems(statement: &Statement) -> Vec<Problem> {
     let mut problems = Vec::new();
     if statement.kind != StatementKind::Lawpack {
@@ -46,7 +46,7 @@ fn look(value: &Value, field: &str, problems: &mut Vec<Problem>) {
         Value::Object(fields) => {
             for (name, value) in fields {
                 let field = if field.is_empty() { name.clone() } else { format!("{field}.{name}") };
-                match value.as_str().filter(|_| name == "url" || name.ends_with("_url")) {
+                match value.as_str().filter(|_| is_address(name)) {
                     Some(url) if !is_lawful(url) => {
                         let message = "This address is neither https nor on this machine (http://localhost). \
                                        Give the https address of a page, as https://city.example/report.";
@@ -58,6 +58,10 @@ fn look(value: &Value, field: &str, problems: &mut Vec<Problem>) {
         }
         _ => {}
     }
+}
+
+fn is_address(field: &str) -> bool {
+    field == "url" || field == "impact_assessment" || field.ends_with("_url")
 }
 
 #[cfg(test)]
@@ -108,7 +112,7 @@ mod tests {
     #[test]
     fn addresses_are_found_however_deep() {
         let body = json!({"url": "https://a.example", "report": {"url": "javascript:alert(1)"}, "list": [{"algorithm_url": "http://a.example"}],
-            "curl": "ftp://a", "words": "http://a.example"});
+            "impact_assessment": "javascript:alert(2)", "curl": "ftp://a", "words": "http://a.example"});
         let statement = |kind| Statement {
             kind,
             id: "x".into(),
@@ -121,7 +125,7 @@ mod tests {
         };
         let fields: Vec<String> =
             problems(&statement(StatementKind::BodyAudit)).into_iter().map(|problem| problem.field).collect();
-        assert_eq!(fields, ["list[0].algorithm_url", "report.url"]);
+        assert_eq!(fields, ["impact_assessment", "list[0].algorithm_url", "report.url"]);
         assert!(problems(&statement(StatementKind::Lawpack)).is_empty());
     }
 }

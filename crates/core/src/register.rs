@@ -596,6 +596,11 @@ impl Register {
         self.cases_tallied.get(agency).copied()
     }
 
+    /// The bodies whose cases were counted, each with its last month.
+    pub fn case_months(&self) -> impl Iterator<Item = (&AgencyId, Month)> {
+        self.cases_tallied.iter().map(|(agency, month)| (agency, *month))
+    }
+
     /// The last day of a mandate that was counted.
     pub fn last_tally(&self, mandate: &MandateId) -> Option<Day> {
         self.tallied.get(mandate).copied()

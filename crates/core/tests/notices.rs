@@ -55,6 +55,17 @@ fn what_widens_a_mandate_is_seen_and_each_as_what_it_is() {
         |body| drop(body.as_object_mut().unwrap().remove("concerns")),
     ];
     more.into_iter().for_each(|change| assert_eq!(seen(change), [Change::Subjects]));
+    // What a mandate does not speak of it does not say of itself.
+    let mut silent = library_card();
+    silent.as_object_mut().unwrap().remove("concerns");
+    let after_silence = |concerns: Value| {
+        let mut body = silent.clone();
+        body["concerns"] = concerns;
+        changes(&Mandate::read(&silent).unwrap(), &Mandate::read(&body).unwrap())
+    };
+    assert_eq!(after_silence(json!({"persons": 5, "children": true})), [Change::Subjects]);
+    assert_eq!(after_silence(json!({"persons": 5, "cameras": true})), [Change::Subjects]);
+    assert_eq!(after_silence(json!({"persons": 5})), []);
     assert_eq!(seen(|body| body["rate_cap"]["uses"] = json!(4)), [Change::Use]);
     assert_eq!(seen(|body| body["rate_cap"]["per"] = json!("P29D")), [Change::Use]);
     assert_eq!(seen(|body| body["bulk_limit"] = json!(2)), [Change::Use]);

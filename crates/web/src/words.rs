@@ -458,6 +458,7 @@ impl Page {
             LateDuty::Assessment => fl!(self.messages, "late-assessment"),
             LateDuty::Breach(duty) => self.breach_duty(duty),
             LateDuty::CameraCheck => fl!(self.messages, "late-camera-check"),
+            LateDuty::CaseTally => fl!(self.messages, "late-case-tally"),
             LateDuty::Certificate => fl!(self.messages, "late-certificate"),
             LateDuty::Check => fl!(self.messages, "late-check"),
             LateDuty::Consultation => fl!(self.messages, "late-consultation"),

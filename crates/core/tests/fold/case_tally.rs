@@ -1,6 +1,8 @@
 //! Case tallies: month after month without a gap, by the machine, once a month is over, and final.
 
 use super::*;
+use usufruct_core::late::LateDuty;
+use usufruct_core::publication;
 use usufruct_core::time::{DAY, Month};
 
 const MACHINE: [(&str, &str); 1] = [("agc_operator", "automation")];
@@ -12,6 +14,32 @@ fn body(agency: &str, month: Month) -> Value {
 
 fn draft(city: &City, id: &str, agency: &str, month: Month) -> Statement {
     city.draft(StatementKind::CaseTally, id, "agc_operator", body(agency, month), &MACHINE)
+}
+
+#[test]
+fn only_the_machine_publishes_what_the_machine_counted() {
+    let mut city = lawful();
+    let month = Month::of(city.now);
+    city.now = month.next().begins();
+    let person = [("agc_operator", "operator")];
+    for keys in [&person[..], &[MACHINE[0], person[0]]] {
+        let said = city.draft(StatementKind::CaseTally, "cst_1", "agc_operator", body("agc_library", month), keys);
+        assert!(names(&publication::problems(&city.register, &said), "approvals", "not-machine"), "{keys:?}");
+        assert!(city.register.check(&said).is_ok(), "what stands in a log is replayed");
+    }
+    let told = draft(&city, "cst_1", "agc_library", month);
+    assert!(names(&publication::problems(&city.register, &told), "counts", "subtractable"), "31 beside 1-9");
+    let mut counts = body("agc_library", month);
+    counts["counts"][0]["count"] = json!("10+");
+    let by_machine = city.draft(StatementKind::CaseTally, "cst_1", "agc_operator", counts, &MACHINE);
+    assert_eq!(publication::problems(&city.register, &by_machine), []);
+    city.apply(by_machine).unwrap();
+    // A month that nobody counts shows.
+    let late = |at: Time| city.register.late(at).into_iter().find(|late| late.duty == LateDuty::CaseTally);
+    let due = month.next().next().begins();
+    assert_eq!(late(due), None);
+    let late = late(due.plus(DAY)).unwrap();
+    assert_eq!((late.object.as_str(), late.agency.as_str(), late.due_at), ("agc_library", "agc_operator", due));
 }
 
 #[test]

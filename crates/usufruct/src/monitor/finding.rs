@@ -56,6 +56,7 @@ pub enum Code {
     SunsetOverdue,
     TagIndexAbsent,
     TagIndexWrong,
+    TallyByPerson,
     Terms,
     TileMissing,
     TileWrong,
@@ -222,9 +223,8 @@ impl Code {
     pub fn subject(self) -> Option<Subject> {
         use Code::*;
         Some(match self {
-            DrawForeseeable | LeafUnknown | LogForked | RecountMisdrawn | StatementMalformed | StatementUnlawful => {
-                Subject::Evidence
-            }
+            DrawForeseeable | LeafUnknown | LogForked | RecountMisdrawn | StatementMalformed | StatementUnlawful
+            | TallyByPerson => Subject::Evidence,
             CheckpointMalformed | CheckpointUnsigned | KeyChanged | LogShrank | LogUnproven | OriginChanged => Subject::Head,
             TagIndexWrong => Subject::Index,
             CheckpointStale | FillerShort => Subject::Pace,

@@ -5,6 +5,7 @@ use usufruct_core::Digest;
 use usufruct_core::audit::Audit;
 use usufruct_core::event::{LEAF_LEN, LEAF_PREFIX as EVENT_PREFIX};
 use usufruct_core::order::Order;
+use usufruct_core::publication::is_by_person;
 use usufruct_core::register::Register;
 use usufruct_core::statement::{LEAF_PREFIX, Statement, StatementKind};
 
@@ -67,8 +68,8 @@ impl Replay {
         Ok(())
     }
 
-    /// Keeps what a recount says of the log, and warns of a draw that its overseer could have reckoned ahead.
-    fn look_at_draw(&mut self, statement: Statement, index: u64) -> Option<Finding> {
+    /// Keeps what a recount says of the log, and warns of a draw that its overseer could have reckoned ahead, and of a count that a person signed.
+    fn look_at(&mut self, statement: Statement, index: u64) -> Option<Finding> {
         match statement.kind {
             StatementKind::Audit => {
                 let recount = Audit::read(&statement.body).ok()?.recount?;
@@ -83,6 +84,14 @@ impl Replay {
                     statement.id, draw.days
                 );
                 let finding = Finding::new(Severity::Warning, Code::DrawForeseeable, message);
+                Some(finding.at_leaf(index).about(statement.id))
+            }
+            StatementKind::CaseTally | StatementKind::Tally if is_by_person(&self.register, &statement) => {
+                let message = format!(
+                    "The tally {} is signed by a person and not by the machine alone. Ask the operator who counted, and from what.",
+                    statement.id
+                );
+                let finding = Finding::new(Severity::Warning, Code::TallyByPerson, message);
                 Some(finding.at_leaf(index).about(statement.id))
             }
             _ => None,
@@ -106,7 +115,7 @@ impl Replay {
                 return Some(Finding::broken(Code::StatementMalformed, message).at_leaf(index));
             }
         };
-        let Err(problems) = self.register.apply(&statement, index) else { return self.look_at_draw(statement, index) };
+        let Err(problems) = self.register.apply(&statement, index) else { return self.look_at(statement, index) };
         let why: Vec<String> = problems.iter().map(ToString::to_string).collect();
         let message = format!("Leaf {index} ({:?} {}) is not lawful. {}", statement.kind, statement.id, why.join(" "));
         Some(Finding::broken(Code::StatementUnlawful, message).at_leaf(index).about(statement.id))

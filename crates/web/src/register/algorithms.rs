@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use i18n_embed_fl::fl;
 use serde_json::{Value, json};
+use usufruct_core::assessment::{Assessment, holding};
 use usufruct_core::lifecycle::State as Stage;
 use usufruct_core::mandate::{AutomatedDecision, Mandate};
 use usufruct_core::register::{Entry, Register};
@@ -32,8 +33,15 @@ struct Shown {
     mandate: Link,
     controller: Link,
     oversight: Link,
-    /// Whether an impact assessment holds for it.
-    is_assessed: bool,
+    /// The impact assessment that holds for it.
+    assessment: Option<Assessment>,
+}
+
+impl Shown {
+    /// Whether an official decides, with the help of the machine.
+    fn has_human(&self) -> bool {
+        self.entry.body.automated_decision != AutomatedDecision::Sole
+    }
 }
 
 pub(super) async fn page(State(site): State<Arc<Site>>, page: Page) -> Result<Response, Fault> {
@@ -42,7 +50,7 @@ pub(super) async fn page(State(site): State<Arc<Site>>, page: Page) -> Result<Re
         mandate: Link::mandate(&page, entry),
         controller: Link::agency(&register, &page, &entry.body.controller),
         oversight: Link::agency(&register, &page, &entry.body.oversight_body),
-        is_assessed: usufruct_core::assessment::holding(&register, entry).is_some(),
+        assessment: holding(&register, entry).map(|held| held.body.clone()),
         entry: entry.clone(),
     };
     let algorithms = automated(&register).map(shown).collect();
@@ -54,6 +62,9 @@ pub(super) async fn json(State(site): State<Arc<Site>>) -> Response {
     let entries = automated(&register).map(|entry| {
         let mut fields: serde_json::Map<String, Value> =
             cells(entry).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let held = holding(&register, entry).map(|held| &held.body);
+        fields.insert("proportionality".to_owned(), json!(held.map(|held| &held.necessity)));
+        fields.insert("risks".to_owned(), json!(held.map(|held| &held.risks)));
         fields.insert("title".to_owned(), json!(entry.body.title));
         fields.insert("purpose".to_owned(), json!(entry.body.purpose.sentence));
         Value::Object(fields)

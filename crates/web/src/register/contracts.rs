@@ -305,6 +305,7 @@ fn object(register: &Register, page: &Page, late: &Late) -> Link {
             let entry = register.breaches.get(&id)?;
             Some(Link { to: format!("/register/breaches/{id}"), words: page.text(&entry.body.title).to_owned() })
         }),
+        LateDuty::CaseTally => late.object.parse().ok().map(|id| Link::agency(register, page, &id)),
         LateDuty::Certificate => Some(Link { to: format!("/register/certificates/{}", late.object), words: late.object.clone() }),
         LateDuty::Assessment | LateDuty::Measure => Some(Link::object(register, page, StatementKind::Assessment, &late.object)),
         LateDuty::Check | LateDuty::Deletion | LateDuty::Evidence | LateDuty::Finding | LateDuty::NextAudit => late

@@ -327,7 +327,7 @@ fn evidence_of(page: &Page, evidence: &Evidence) -> ShownEvidence {
     match evidence {
         Evidence::Document(document) => ShownEvidence {
             words: page.text(&document.title).to_owned(),
-            to: document.url.clone().unwrap_or_default(),
+            to: document.url.clone().filter(|url| page.is_link(url)).unwrap_or_default(),
             hash: document.sha256.to_string(),
         },
         Evidence::Statement { statement } => {

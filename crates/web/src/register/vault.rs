@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::response::Response;
 use i18n_embed_fl::fl;
 use serde_json::json;
+use usufruct_app::Kept;
 use usufruct_app::store::deletions::Counts;
 use usufruct_core::audit::{Audit, Drill};
 use usufruct_core::certificate::Cause;
@@ -40,12 +41,12 @@ struct VaultPage {
     lost_before: Option<i64>,
     drills: Vec<Entry<Audit>>,
     deletions: Counts,
-    /// On which grounds services keep what they were to delete.
-    grounds: Vec<(String, Count)>,
+    /// What services keep of what they were to delete, and on which grounds.
+    kept: Kept,
 }
 
 pub(super) async fn page(State(site): State<Arc<Site>>, page: Page) -> Result<Response, Fault> {
-    let (deletions, grounds) = blocking(&site, |app| Ok((app.deletion_counts()?, app.keeping_grounds()?))).await?;
+    let (deletions, kept) = blocking(&site, |app| Ok((app.deletion_counts()?, app.kept_deletions()?))).await?;
     let register = site.app.register();
     let drilled = drilled(&register);
     let (state, class) = site.app.vault_state();
@@ -65,13 +66,13 @@ pub(super) async fn page(State(site): State<Arc<Site>>, page: Page) -> Result<Re
         lost_before: terms.and_then(|terms| terms.lost_before),
         drills: drills(register.audits.values()),
         deletions,
-        grounds,
+        kept,
     }))
 }
 
 pub(super) async fn json(State(site): State<Arc<Site>>) -> Result<Response, Fault> {
-    let (deletions, grounds) = blocking(&site, |app| Ok((app.deletion_counts()?, app.keeping_grounds()?))).await?;
-    let grounds: BTreeMap<String, Count> = grounds.into_iter().collect();
+    let (deletions, kept) = blocking(&site, |app| Ok((app.deletion_counts()?, app.kept_deletions()?))).await?;
+    let grounds: BTreeMap<String, Count> = kept.grounds.into_iter().collect();
     let register = site.app.register();
     let (state, class) = site.app.vault_state();
     Ok(open_json(&json!({
@@ -89,7 +90,7 @@ pub(super) async fn json(State(site): State<Arc<Site>>) -> Result<Response, Faul
             "overdue": deletions.overdue,
             "missed": deletions.missed,
             "altered": deletions.altered,
-            "kept": deletions.kept,
+            "kept": kept.all,
             "kept_on_grounds": grounds,
         },
     })))

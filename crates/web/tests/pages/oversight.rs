@@ -117,6 +117,7 @@ async fn waivers_are_counted_in_front_while_they_run() {
     let mut body = library_card();
     body["oversight_body"] = json!(WATCH);
     body["kind"] = json!("emergency");
+    body["operations"] = json!(["disclose", "store"]);
     body["sunset_at"] = json!("2026-02-01T00:00:00Z");
     city.publish_watched_over("agc_health", "health_authority");
     let reviewer = |speaks_for: &str| json!({"name": text("A group"), "speaks_for": speaks_for});

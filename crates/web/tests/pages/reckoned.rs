@@ -126,11 +126,13 @@ async fn every_row_leads_to_its_leaves_and_their_proofs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_that_decides_stands_with_who_answers_and_who_oversees() {
     let pages = grown();
-    for (lang, words) in [("en", "It helps a person decide"), ("zh-Hant", "參考")] {
+    for (lang, words, unsaid) in [("en", "It helps a person decide", "<dd>Not said</dd>"), ("zh-Hant", "參考", "<dd>未說明</dd>")]
+    {
         let page = pages.get("/register/algorithms", lang).await.text;
         assert_eq!(faults(&page, lang), Vec::<String>::new());
         assert_eq!(page.matches("data-testid=\"algorithm\"").count(), 1, "mandates without a machine are left out");
         let card = between(&page, "id=\"mdt_next-books\"", "</li>");
+        assert_eq!(card.matches(unsaid).count(), 2, "neither its proportion nor its risks: {card}");
         for part in [
             words,
             "href=\"https://library.example/algorithm?of=books&#38;v=1\"",
