@@ -161,7 +161,7 @@ impl House {
         let record = |keyring: &Keyring| self.recorder.record(event.clone(), [7; 32], keyring.tag(0), 0);
         let logged: Vec<Logged> = self.keyrings.iter().map(record).collect();
         let conversions: Vec<(&Logged, &Keyring)> = logged.iter().zip(&self.keyrings).collect();
-        let way = Way { mandate: MANDATE, from: (from, SECTORS[0]), to: (to, SECTORS[1]) };
+        let way = Way { mandate: (0, MANDATE), from: (from, SECTORS[0]), to: (to, SECTORS[1]) };
         per_second(LARGE, || {
             let converted = self.vault.convert(&way, &subjects, &conversions).expect("the keys live");
             assert!(converted.iter().all(Result::is_ok));

@@ -135,7 +135,7 @@ fn a_body_goes_on_being_counted_whatever_its_rows_say(dir: &Path, url: Option<&s
     // A row of another body that cannot be read, and one from before that body was there, keep no other from being counted.
     write(
         &city,
-        "-- insider\nINSERT INTO case_counts (agency, kind, what, day, number) VALUES ('agc_operator', 'nonsense', 'filed', 0, 1)",
+        "-- insider\nINSERT INTO case_counts (agency, kind, what, day, number) VALUES ('agc_information', 'nonsense', 'filed', 0, 1)",
     );
     to_next_month(&city);
     assert!(city.app.run_case_tallies().is_err(), "it is told that something is wrong");

@@ -15,7 +15,6 @@ use usufruct_core::operation::ForeignOperation;
 use usufruct_core::source::Source;
 use usufruct_core::statement::StatementKind;
 use usufruct_core::time::{DAY, SECOND};
-use usufruct_store::db::Connection as _;
 use usufruct_store::sources;
 
 on_both!(
@@ -246,7 +245,7 @@ fn the_word_for_an_officer_is_kept_with_a_line_and_not_without(dir: &Path, url: 
     assert!(matches!(report(&line(&city, &subject, 1), &long), Err(Error::Refused { .. })));
     // So it is where a service asks with its own token.
     let own = |subjects: &[String], word: &str| city.app.officer(&service(), &mandate(), subjects, word);
-    assert!(own(&[nobody.clone()], "desk 3").is_ok(), "what is asked for nobody says so itself");
+    assert!(own(std::slice::from_ref(&nobody), "desk 3").is_ok(), "what is asked for nobody says so itself");
     assert!(matches!(own(std::slice::from_ref(&subject), &long), Err(Error::Refused { .. })));
     assert_eq!(kept(), 0);
     assert!(report(&line(&city, &subject, 1), &long[..600]).unwrap().is_some(), "200 characters are not too many");
