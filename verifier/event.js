@@ -23,8 +23,8 @@ import { Broken, concat, equal, hex, need, uint64, utf8 } from "./log/bytes.js";
  * @property {number} [until] microseconds UTC
  * @property {string} [other] the other person of a delegation, as the resident calls her
  * @property {[Uint8Array, number]} [closed] commitment to a matter that concerns somebody else, and from when it is shown, microseconds UTC
- * @property {[string, number, number?]} [source] gateway, its number of the event, and when it happened if it was reported afterwards
- * @property {[Uint8Array, Uint8Array, Uint8Array, string]} [foreign] trace, operation and calling operation (empty: none) in the log of that gateway, and its name
+ * @property {[string, number, number?]} [source] gateway, its number of the event, and when it happened if reported afterwards
+ * @property {[Uint8Array, Uint8Array, Uint8Array, string]} [foreign] trace, operation and calling operation (may be empty) at that gateway, and its name
  */
 
 const KINDS = "use refusal sign-in consent withdrawal objection grant correction status erasure conversion deposit delegation authorization-given-back breach-notified case".split(" ");
@@ -44,12 +44,12 @@ const isBlock = (value) => Array.isArray(value) && value.length === 2 && isText(
 /** @type {Check} */
 const isSource = (value) => isText(value) && /^(pass|svc_[a-z0-9-]{1,60})$/.test(value);
 
-/** An id that is not all zeros. @param {number} length @returns {Check} */
-const isId = (length) => (value) => isBytes(length)(value) && value.some((/** @type {number} */ byte) => byte !== 0);
+/** Not all zeros. @param {number} length @returns {Check} */
+const isId = (length) => (value) => isBytes(length)(value) && value.some(Boolean);
 /** @type {Check} */
 const isForeign = (value) =>
   Array.isArray(value) && value.length === 4 && isId(16)(value[0]) && isId(8)(value[1]) && (isBytes(0)(value[2]) || isId(8)(value[2])) &&
-  isText(value[3]) && value[3] !== "" && utf8(value[3]).length <= 200;
+  isText(value[3]) && value[3] && utf8(value[3]).length <= 200;
 
 /** Name, check, and whether it may be absent; the CBOR key is the position. @type {[string, Check, boolean?][]} */
 const FIELDS = [
