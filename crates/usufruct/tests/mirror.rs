@@ -131,7 +131,7 @@ fn a_footprint_saved_before_holds_after_the_log_came_back() {
     let before = as_resident(&url, "footprint.json");
     let saved = folder.write("footprint.json", &before);
     let footprint: serde_json::Value = serde_json::from_str(&before).unwrap();
-    ok(&["footprint", "verify", &saved, "--log", &url, "--whole"]);
+    verifies(&["footprint", "verify", &saved, "--log", &url, "--whole"]);
     assert!(server.stop());
 
     let key: VerifierKey = fs::read_to_string(folder.at("city/log/vkey")).unwrap().trim().parse().unwrap();
@@ -145,15 +145,7 @@ fn a_footprint_saved_before_holds_after_the_log_came_back() {
     delete_log(&folder, &Db::open(&format!("sqlite:{}", folder.at("city/usufruct.db")), &Options::default()).unwrap());
     ok(&["restore-log", "--data-dir", &city, "--from", &address]);
     let (_server, url) = Server::start(&demo, &city);
-    // Its witnesses sign the restored checkpoint once more, after a moment.
-    let verify = ["footprint", "verify", &saved, "--log", &url, "--whole"];
-    for _ in 0..600 {
-        if run(&verify).status.success() {
-            break;
-        }
-        thread::sleep(Duration::from_millis(100));
-    }
-    ok(&verify);
+    verifies(&["footprint", "verify", &saved, "--log", &url, "--whole"]);
     let lines = footprint["lines"].as_array().unwrap();
     assert!(lines.len() > 5);
     for line in lines {
@@ -240,6 +232,17 @@ fn a_city_brings_its_log_to_a_mirror() {
     wait_for(&format!("{address}/{}/checkpoint", origin_hash(key.name())));
     let copy = format!("{address}/{}", origin_hash(key.name()));
     ok(&["verify", &copy, "--vkey", &key.to_string(), "--state", &folder.at("seen.json")]);
+}
+
+/// It holds once the witnesses have signed the checkpoint, which they do after a moment.
+fn verifies(command: &[&str]) {
+    for _ in 0..600 {
+        if run(command).status.success() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    ok(command);
 }
 
 /// Signs in to a demo as its first persona and reads something of hers.
