@@ -93,8 +93,12 @@ part("on-its-day", async () => {
   const second = "mdt_inquiry-again";
   const { body } = inquiry;
   assert.equal((await say(city, { type: "Mandate", id: second, body: plain({ body }) }, own)).status, 201);
-  for (const to of ["consulted", "approved"]) await stepped(second, to, own);
   const { hash } = await entry(city, "mandates", second);
+  // What the law asks to be weighed before is weighed for each mandate.
+  const weighed = Object.values(await (await fetch(`${city.url}/register/assessments.json`)).json()).find(({ body }) => body.mandate === INQUIRY);
+  const assessment = { ...plain({ body: weighed.body }), mandate: second, mandate_hash: hash };
+  assert.equal((await say(city, { type: "Assessment", id: "dpi_inquiry-again", body: assessment }, own)).status, 201);
+  for (const to of ["consulted", "approved"]) await stepped(second, to, own);
   const words = (text) => ({ en: text, "zh-Hant": text });
   const notice = {
     mandate: second, mandate_hash: hash, line: words("You learn of it later."), short: words("You learn of it later."), manner: words("By a bailiff."),
