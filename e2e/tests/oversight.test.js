@@ -89,7 +89,7 @@ test("minutes stand beside it, and the lift of the same body lets uses go on", a
   assert.ok(page.includes("Shops lose income.") && page.includes("/register/orders/ord_stop-festival"));
 
   assert.equal((await ask()).status, 403);
-  const lifted = publish("order", "lift-festival", LIFT, keys);
+  const lifted = publish("order", "lift-the-stop", LIFT, keys);
   assert.equal(lifted.status, 0, lifted.stderr);
   assert.equal((await ask()).status, 200);
 });
