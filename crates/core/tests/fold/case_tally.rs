@@ -21,7 +21,7 @@ fn only_the_machine_publishes_what_the_machine_counted() {
     let mut city = lawful();
     let month = Month::of(city.now);
     city.now = month.next().begins();
-    let person = [("agc_operator", "operator")];
+    let person = [("agc_operator", "head")];
     for keys in [&person[..], &[MACHINE[0], person[0]]] {
         let said = city.draft(StatementKind::CaseTally, "cst_1", "agc_operator", body("agc_library", month), keys);
         assert!(names(&publication::problems(&city.register, &said), "approvals", "not-machine"), "{keys:?}");
