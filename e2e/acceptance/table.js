@@ -37,7 +37,7 @@ ${why.join("\n")}
 ## What they do not show
 
 - The draw of test 2 has a thousand people here (\`USUFRUCT_ENTRANTS=10000\` plays it with ten thousand); with ten thousand it is played on SQLite and without a network in \`crates/app/tests/tallies.rs\`.
-- One decision about many is a line for each of them with the number of the batch, not one line with a Merkle root over all: the log grows by as many entries as there are people.
+- One decision about many is a line for each of them with the number of the batch, not one line with a Merkle root over all: the log grows by as many entries as there are people. [Why that promises no less](law.md#batches).
 - The insider of test 3 has the database and the log of one server. What one who also has the keys of the log can do is said in the [threat model](threat-model.md).
 `;
 }

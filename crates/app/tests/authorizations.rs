@@ -1,6 +1,6 @@
 //! What she authorized a service for is for that service alone, and ends when it gives it back, on both databases.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 use std::sync::Arc;

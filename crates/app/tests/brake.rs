@@ -1,6 +1,6 @@
 //! The burst brake at work: officials who decide far more often than ever before are stopped until oversight has looked at it.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 

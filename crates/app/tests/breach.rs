@@ -1,11 +1,9 @@
 //! Breaches on both databases: whom the log shows to be concerned, that each of them is told once, what the machine opens by itself, and that
 //! the clocks are late without anybody writing it.
 
-mod common;
-#[path = "common/vendors.rs"]
-mod vendors;
-#[path = "common/witness.rs"]
-mod witness;
+use crate::common;
+use crate::vendors;
+use crate::witness;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;

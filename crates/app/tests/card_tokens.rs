@@ -1,9 +1,8 @@
 //! What services hold by a card or a passkey ends with it, on both databases, and nothing else does; and a pass that a resident takes back
 //! opens to nothing from before.
 
-#[path = "common/authority.rs"]
-mod authority;
-mod common;
+use crate::authority;
+use crate::common;
 
 use std::path::Path;
 

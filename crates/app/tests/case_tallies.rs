@@ -1,6 +1,6 @@
 //! Case tallies on both databases: what the machine publishes of a month is what can be recounted from all cases, once, and for every month.
 
-mod common;
+use crate::common;
 
 use std::collections::BTreeMap;
 use std::path::Path;

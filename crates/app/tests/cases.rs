@@ -1,7 +1,7 @@
 //! Cases and standing wishes, on both databases: the clock that nobody can stop, what rests meanwhile, who answers by whose key, what the machine
 //! does by itself, and what the public learns of it.
 
-mod common;
+use crate::common;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,9 +1,8 @@
 //! Ceremonies of browsers, on both databases: none is pushed out by others, each counts once, and only as what it is, in the browser that
 //! began it, in time.
 
-#[path = "common/authority.rs"]
-mod authority;
-mod common;
+use crate::authority;
+use crate::common;
 
 use std::path::Path;
 use std::sync::{Arc, Barrier};

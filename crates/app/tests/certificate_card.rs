@@ -1,9 +1,8 @@
 //! Certificate cards on both databases: shown in real handshakes, registered, used, removed, expired and revoked; and who is not
 //! let in.
 
-#[path = "common/authority.rs"]
-mod authority;
-mod common;
+use crate::authority;
+use crate::common;
 
 use std::path::Path;
 

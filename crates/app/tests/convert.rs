@@ -1,7 +1,7 @@
 //! Pseudonyms of one service for those of another, on both databases: only under a mandate that says so, logged first, and never
 //! anything to be found of it elsewhere. And the end of a sector, with one keeper and with two.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

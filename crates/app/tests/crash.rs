@@ -3,7 +3,7 @@
 //! Every step that matters draws random bytes or looks at the clock, so ports that give out after the n-th call stop the process there.
 //! The sweep does it for every n until the step completes undisturbed. On PostgreSQL the pages of the key tree are in the database.
 
-mod common;
+use crate::common;
 
 use std::collections::BTreeSet;
 use std::fs;

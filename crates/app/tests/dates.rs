@@ -1,8 +1,7 @@
 //! The dates of a certificate are those of the steps: when nothing opened any more in the running system, and when the old root was gone.
 
-mod common;
-#[path = "common/slow_root.rs"]
-mod slow_root;
+use crate::common;
+use crate::slow_root;
 
 use std::path::Path;
 use std::sync::Arc;

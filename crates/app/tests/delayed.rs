@@ -1,8 +1,7 @@
 //! Covert mandates: a line is on nobody's page before its day and on hers from its day on, with no other help than the clock's.
 
-mod common;
-#[path = "common/witness.rs"]
-mod witness;
+use crate::common;
+use crate::witness;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

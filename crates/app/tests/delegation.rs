@@ -1,6 +1,6 @@
 //! Helpers and guardians, on both databases: what was given and no more, in the footprints of both, and an end that is one.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 

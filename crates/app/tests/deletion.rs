@@ -1,6 +1,6 @@
 //! What services are told to delete and answer, and erasures that share their epoch.
 
-mod common;
+use crate::common;
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,6 +1,6 @@
 //! The drills: an old backup opened with today's keys, and synthetic residents whose keys are searched for once they are erased.
 
-mod common;
+use crate::common;
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;

@@ -1,6 +1,6 @@
 //! What erasure is worth: certificates that hold, a root that was set back, pages that are lost, and the purge of what is left.
 
-mod common;
+use crate::common;
 
 use std::collections::BTreeSet;
 use std::path::Path;

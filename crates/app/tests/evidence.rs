@@ -1,9 +1,8 @@
 //! Notes of destructions that are under way lie in the database, and somebody may write to it: a date that was moved is not certified, a proof
 //! that was changed proves nothing, and neither holds anything else up.
 
-mod common;
-#[path = "common/slow_root.rs"]
-mod slow_root;
+use crate::common;
+use crate::slow_root;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Wraps of the footprint key on both databases: kept beside a passkey or a code, gone with it, and refused from anybody else.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! What waits for its checkpoint is decided again before anything is opened: one at a time, in batches and in conversions, on both databases.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,8 +1,7 @@
 //! What was asked while a session or a token was good, and comes to be done after it has ended, is not done; on both databases.
 
-#[path = "common/authority.rs"]
-mod authority;
-mod common;
+use crate::authority;
+use crate::common;
 
 use std::collections::BTreeSet;
 use std::path::Path;

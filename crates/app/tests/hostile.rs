@@ -6,10 +6,10 @@
 //!
 //! He must open what lives, and nothing else. With the roots of those days he opens all of it, which shows that he can.
 
-mod attacker;
-mod broken;
-mod cluster;
-mod common;
+use crate::attacker;
+use crate::broken;
+use crate::cluster;
+use crate::common;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

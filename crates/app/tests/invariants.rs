@@ -1,7 +1,7 @@
 //! The invariants that need the store, over random histories on both databases: what is released stands in the log first, counters have no
 //! gap, a resident's scan finds her lines and no other, and what she takes back holds for the next request. Numbered as in docs/law.md.
 
-mod common;
+use crate::common;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

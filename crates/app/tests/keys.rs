@@ -1,6 +1,6 @@
 //! Keys of mandates and pseudonym domains: each is in the log from when it is made, and a mandate's can be replaced while it is used.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 use std::sync::Arc;

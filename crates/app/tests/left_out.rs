@@ -2,7 +2,7 @@
 //! drops it in silence, she gets no line and the service none of her data, and everybody else is served. So it needs no root over a batch to find
 //! whom it lacks.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! A restored database takes what must never be old from the live copy alone: an old one is told by what the log and the key
 //! tree say, and without any the safe side is taken.
 
-mod common;
+use crate::common;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! The log of a city: its terms, its filler, its witnesses, and what happens when a disk is set back.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

@@ -1,6 +1,6 @@
 //! How far back a mandate reaches and why a use is needed, where data is really handed out: on both databases.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! Weekly messages and lists by post, on both databases: one for each week and resident, none lost after a stop, none to whoever wants none, and
 //! nothing in them that her own lines do not say.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

@@ -3,7 +3,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "how soon it bites is what is tested")]
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Officers: an order of the overseer opens to a resident what the service calls whoever decided about her, and to nobody else.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 

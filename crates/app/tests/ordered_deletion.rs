@@ -1,6 +1,6 @@
 //! An order to delete is carried out by the machine: from its first moment nothing is opened, its keys go, and everybody is told. On both databases.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! What a court or an overseer ordered: a grant of its own kind, told as that, with no choice. On both databases.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! What services are told by themselves: written with what it reports, kept until they have it, and of no use to join two of them.
 
-mod common;
+use crate::common;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,6 +1,6 @@
 //! Orders of an oversight body bind the running pass at once, on both databases, and after a restart.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 use std::sync::Arc;

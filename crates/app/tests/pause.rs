@@ -1,6 +1,6 @@
 //! What a resident does with a consent that she keeps or does not give: pause, resume, say no, be asked again. On both databases.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Lines of systems that know nothing of the pass: its registration says what they mean, and the pass numbers them. On both databases.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 

@@ -1,8 +1,7 @@
 //! Statements that wait for officials with passkeys, on both databases; and how these sign in.
 
-mod common;
-#[path = "../../core/tests/common/passkey.rs"]
-mod passkey;
+use crate::common;
+use crate::passkey;
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! An oversight body counts again what the tallies say: an insider who doctors a count, a copy or a line is found.
 
-mod common;
+use crate::common;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! What is refused as a whole: everybody whom the request names and whom the service knows sees that it was tried, and so does the public.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! The next pseudonym of a resident cannot be joined with the one she left, on both databases.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 

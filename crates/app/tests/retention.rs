@@ -1,6 +1,6 @@
 //! What services deposit under a mandate: sealed for its month, seen by the resident, gone after its time, with a certificate.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 

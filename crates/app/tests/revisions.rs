@@ -1,6 +1,6 @@
 //! What a revision of a mandate does to a consent, by the law in force, on both databases.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 

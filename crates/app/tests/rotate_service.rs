@@ -1,7 +1,7 @@
 //! All pseudonyms of a service replaced at once, on both databases: the old ones are dead from the first moment on, services hear of it each under
 //! its own, and a crash at any step is finished without anybody being moved twice.
 
-mod common;
+use crate::common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;

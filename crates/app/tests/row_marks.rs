@@ -1,6 +1,6 @@
 //! Whoever writes to the database opens nothing, on both databases: rows that let somebody in, planted or altered behind the back of the house.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! Whoever writes to the database lets no service know anybody, on both databases: authorizations, codes and tokens, planted or altered behind
 //! the back of the house.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! Two services that put together when they heard of what find no moment in common, on both databases; and what happened is done at once.
 
-mod common;
+use crate::common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

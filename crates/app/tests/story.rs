@@ -1,6 +1,6 @@
 //! The main path of the pass, on both databases: agree, release, see it, withdraw, end, erase, restart.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,9 +1,8 @@
 //! The clock over vendors and agreements, on both databases: what is not looked at in time stops, what is over ends, and pseudonyms pass from
 //! one body to another only while an agreement between the two is in force.
 
-mod common;
-#[path = "common/vendors.rs"]
-mod vendors;
+use crate::common;
+use crate::vendors;
 
 use std::path::Path;
 

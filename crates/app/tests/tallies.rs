@@ -1,6 +1,6 @@
 //! What is counted with every line: numbers without a gap, one tally for each day, and incidents where something is missing.
 
-mod common;
+use crate::common;
 
 use std::collections::BTreeMap;
 use std::path::Path;

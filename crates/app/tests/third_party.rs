@@ -1,7 +1,7 @@
 //! Uses in a matter that concerns somebody else, on both databases: the resident sees at once who used what of hers and when, and nothing that
 //! the house hands out tells her what for before the day that the line names; from that day on it is told by the clock alone.
 
-mod common;
+use crate::common;
 
 use std::cell::Cell;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! A portal outside reads a resident's footprint: by her consent alone, as a use that is logged first, on both databases.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! How a resident gets in, on both databases: devices, recovery, two clerks, freezing, cards; and who does not get in.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 

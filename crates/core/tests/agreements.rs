@@ -1,6 +1,6 @@
 //! Sharing agreements: signed by every party, public for fourteen days before they open anything, and closed by any party at once.
 
-mod common;
+use crate::common;
 
 use common::{
     BOTH, City, activate, agreement_body, day, founded, library_card, names, nothing_asked, service_body, text, well_said,

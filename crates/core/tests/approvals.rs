@@ -1,6 +1,6 @@
 //! Approvals by key files and passkeys: the golden files, what a body may name, and how the register counts them.
 
-mod common;
+use crate::common;
 
 use std::slice::from_ref;
 

@@ -1,6 +1,6 @@
 //! Impact assessments: every question has an answer, and where the law asks for one no mandate begins without it.
 
-mod common;
+use crate::common;
 
 use common::walk::spoil_everything;
 use common::{City, commitment_of, day, founded, key_body, key_id, library_card, names, notice_body, text, well_said};

@@ -1,6 +1,6 @@
 //! What a mandate rests on: the provision is one that the law of its controller lists, and specially protected data needs an exception.
 
-mod common;
+use crate::common;
 
 use common::{City, day, library_card, names, school_meals, supervised, text, well_said};
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! The other bodies of statements: every field removed, mistyped, overlong and misspelt in turn.
 
-mod common;
+use crate::common;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,6 +1,6 @@
 //! Audits of bodies: said by somebody else than the body, and what was found once stays.
 
-mod common;
+use crate::common;
 
 use common::{City, body_audit_body, day, founded, names, text, well_said};
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! The burst brake: its limits against sums in another form, its error rates against a simulation, and that nothing passes it.
 
-mod common;
+use crate::common;
 
 use common::cases;
 use proptest::prelude::*;

@@ -1,6 +1,6 @@
 //! Breaches: which clocks every law sets, who may say what, what stands once it is said, and whose data is concerned.
 
-mod common;
+use crate::common;
 
 use common::walk::spoil_everything;
 use common::{City, agency_body, day, lawful, library_card, names, notice_body, text};

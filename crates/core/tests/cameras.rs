@@ -1,6 +1,6 @@
 //! Cameras: permitted by somebody else than who asks, blind to faces and voices, and dark once nobody looks after them.
 
-mod common;
+use crate::common;
 
 use common::{City, camera_body, day, founded, names, text, well_said};
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! Contracts with vendors: every clause of the library before a signature, two looks before it, one at every interval after it, and the
 //! vendor's word at the end.
 
-mod common;
+use crate::common;
 
 use common::{
     City, activate, check_body, contract_body, day, library_card, names, service_body, supervised, text, well_said,

@@ -1,7 +1,7 @@
 //! Pseudonyms of one service for those of another: only where an active mandate names exactly that, and pseudonym domains
 //! with one mode and one end.
 
-mod common;
+use crate::common;
 
 use common::{BOTH, City, activate, agreement_body, contract_body, day, founded, library_card, names, service_body, text};
 use serde_json::{Value, json};

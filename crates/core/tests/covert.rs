@@ -1,6 +1,6 @@
 //! Covert mandates: what they have to say, who has to agree, and that no single person and no single body keeps a line back.
 
-mod common;
+use crate::common;
 
 use std::fs;
 use std::path::Path;

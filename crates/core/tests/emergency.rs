@@ -1,7 +1,7 @@
 //! Emergencies: no security body has a part in one through any door, every condition that counts as met names what shows it, and what an
 //! emergency rests on is named.
 
-mod common;
+use crate::common;
 
 use common::{City, agreement_body, contract_body, day, founded, library_card, names, outbreak, text, well_said};
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! Two registers of elsewhere, read as drafts of mandates: entries without a basis, whole mandates, files that are none.
 
-mod common;
+use crate::common;
 
 use common::{day, library_card, names, well_said};
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! Lawpacks: what ships can be read, drafts do not count, a published pack takes the place of the one before it, and nothing else sets a time.
 
-mod common;
+use crate::common;
 
 use common::{City, day, founded, library_card, names, well_said};
 use proptest::prelude::*;

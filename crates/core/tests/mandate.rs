@@ -1,6 +1,6 @@
 //! One complete lawful mandate, and everything that can be wrong with it.
 
-mod common;
+use crate::common;
 
 use common::walk::{Place, places, spoil_everything, with, without};
 use common::{day, library_card, names, text, well_said};

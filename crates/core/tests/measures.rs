@@ -1,6 +1,6 @@
 //! 650 real surveillance measures of the pandemic, read as drafts of mandates. None says enough to be one.
 
-mod common;
+use crate::common;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,6 @@
 //! The life of a notice, the hash over its text, and how easily it reads: all of it follows from the log.
 
-mod common;
+use crate::common;
 
 use common::{City, activate, announce, day, founded, library_card, notice_body, text};
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! What a revision changes, whom the law asks again because of it, and what a notice says in its layers.
 
-mod common;
+use crate::common;
 
 use common::{City, activate, contract_body, day, founded, lawful, library_card, names, text, well_said};
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! Orders and meetings of oversight bodies: who may give them, what they stop, and that nothing but a lift of the same body ends a suspension.
 
-mod common;
+use crate::common;
 
 use common::walk::spoil_everything;
 use common::{City, agency_body, day, founded, lawful, library_card, names, outbreak, school_meals, service_body, text};

@@ -1,6 +1,6 @@
 //! Recounts: chance chooses days that nobody could know, and whatever is changed in the lines of a day is found.
 
-mod common;
+use crate::common;
 
 use std::collections::BTreeMap;
 

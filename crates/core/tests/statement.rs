@@ -1,6 +1,6 @@
 //! Statements as bytes: the golden files, and that there is one form and no panic.
 
-mod common;
+use crate::common;
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Random histories of vendors and agreements: whatever people and the clock try, in whatever order, no vendor is served without a contract
 //! that holds every clause and was looked at in time, and no pseudonym is converted without an agreement that was public for fourteen days.
 
-mod common;
+use crate::common;
 
 use std::sync::LazyLock;
 

@@ -1,6 +1,6 @@
 //! Notes, keys and cosignatures: the vectors of others, round trips, and everything that must be refused.
 
-mod support;
+use crate::support;
 
 use std::collections::BTreeMap;
 use std::fs;

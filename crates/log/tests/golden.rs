@@ -1,7 +1,7 @@
 //! Vectors of our own for formats that have none: `vectors/tlog/{cosignature,policy,proof}.json`. Each test states what it
 //! expects, sees that the code agrees, and fails when the file says anything else.
 
-mod support;
+use crate::support;
 
 use std::collections::BTreeMap;
 

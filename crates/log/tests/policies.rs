@@ -1,6 +1,6 @@
 //! Trust policies: what is read, what is refused, and which checkpoints hold under them.
 
-mod support;
+use crate::support;
 
 use std::collections::BTreeSet;
 

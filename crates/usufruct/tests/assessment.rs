@@ -1,6 +1,6 @@
 //! Where the law asks for an impact assessment, a mandate is published with it or not at all.
 
-mod common;
+use crate::common;
 
 use std::fs;
 

@@ -1,6 +1,6 @@
 //! Backup and restore as an operator does them: what was erased stays erased, what lives opens, the log goes on.
 
-mod common;
+use crate::common;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,6 +1,6 @@
 //! The breach desk by command: opened by two, answered by one, drilled with a clock of its own, closed by two.
 
-mod common;
+use crate::common;
 
 use common::{Folder, fails, ok};
 

@@ -1,7 +1,7 @@
 //! A city whose log lies in a bucket, run as people run it, against a server of the S3 protocol (moto). How the bucket
 //! itself behaves is tested beside `src/bucket.rs`.
 
-mod common;
+use crate::common;
 
 use std::fs;
 use std::io::{Read, Write};

@@ -1,7 +1,7 @@
 //! The certificate of an erasure, checked from outside: the city's own, and those of an insider who has all its keys.
 
-mod common;
-mod insider;
+use crate::common;
+use crate::insider;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;

@@ -1,11 +1,9 @@
 //! Certificate cards at the program as it is run: a real TLS client, real files, and who is turned away at the door.
 
-#[path = "../../app/tests/common/authority.rs"]
-mod authority;
-mod common;
-#[path = "../../app/tests/common/mod.rs"]
-mod house;
-mod insider;
+use crate::authority;
+use crate::common;
+use crate::house;
+use crate::insider;
 
 use std::fs;
 use std::io::{self, Read, Write};

@@ -1,6 +1,6 @@
 //! A real city from nothing: keys, bodies, blocks, a mandate and its end, all through a running server.
 
-mod common;
+use crate::common;
 
 use std::fs;
 

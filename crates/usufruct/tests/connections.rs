@@ -1,6 +1,6 @@
 //! A program that is held up by connections: more of them than files that it may have at first, and heads that never end.
 
-mod common;
+use crate::common;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

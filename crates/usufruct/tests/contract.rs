@@ -1,6 +1,6 @@
 //! A contract from a file to its end by command: each says what is missing, and nobody does alone what takes two.
 
-mod common;
+use crate::common;
 
 use std::fs;
 

@@ -1,6 +1,6 @@
 //! Answers that did not come in time are listed, whether a server runs or not, and noted by the server's clock.
 
-mod common;
+use crate::common;
 
 use std::time::Duration;
 

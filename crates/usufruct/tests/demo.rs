@@ -1,6 +1,6 @@
 //! The demo city, loaded and looked at from outside.
 
-mod common;
+use crate::common;
 
 use std::fs;
 use std::path::{Path, PathBuf};

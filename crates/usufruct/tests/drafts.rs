@@ -1,6 +1,6 @@
 //! Registers of elsewhere as drafts of mandates, at the command line.
 
-mod common;
+use crate::common;
 
 use common::{Folder, fails};
 

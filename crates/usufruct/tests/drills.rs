@@ -1,6 +1,6 @@
 //! Drills as an operator has them done: they hurt nothing, and what one found stays in sight.
 
-mod common;
+use crate::common;
 
 use std::fs;
 use std::thread::sleep;

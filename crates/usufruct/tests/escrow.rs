@@ -1,7 +1,7 @@
 //! The root in escrow, through the program: set up, lost with everything that held it, brought back by officers, and turned.
 
-mod common;
-mod insider;
+use crate::common;
+use crate::insider;
 
 use std::fs;
 use std::path::Path;

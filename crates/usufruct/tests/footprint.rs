@@ -1,7 +1,7 @@
 //! A saved footprint against a city that hides, doubles, changes or loses lines.
 
-mod common;
-mod insider;
+use crate::common;
+use crate::insider;
 
 use std::fs;
 use std::net::TcpListener;

@@ -1,6 +1,6 @@
 //! The program teaches: every verb says what it does and shows an example.
 
-mod common;
+use crate::common;
 
 use common::{fails, ok};
 

@@ -1,10 +1,10 @@
 //! The root with three keepers, each a program of its own: founding, losing one or two, sleeping, coming back from an old copy,
 //! being replaced, and strangers at the door.
 
-mod common;
-mod insider;
-mod town;
-mod visitor;
+use crate::common;
+use crate::insider;
+use crate::town;
+use crate::visitor;
 
 use std::cell::RefCell;
 use std::fs;

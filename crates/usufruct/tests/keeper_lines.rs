@@ -2,7 +2,7 @@
 //! nothing comes back in time. Nobody says here which messages there are. The bytes are closed to the relay in between, so it counts
 //! whatever is sent after an answer, the handshakes included.
 
-mod common;
+use crate::common;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

@@ -1,9 +1,9 @@
 //! What stays in the memory of keepers and of the city when an epoch is over: nothing of its root. Somebody reads the memory of the
 //! running programs, as root on the machine can, and looks for the shares that the keepers held and for the roots behind them.
 
-mod common;
-mod insider;
-mod town;
+use crate::common;
+use crate::insider;
+use crate::town;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};

@@ -1,6 +1,6 @@
 //! A law is published by command, by two offices, and what it says binds from then on.
 
-mod common;
+use crate::common;
 
 use common::{Folder, fails, ok};
 

@@ -1,6 +1,6 @@
 //! What a running server does for the keys in its memory.
 
-mod common;
+use crate::common;
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;

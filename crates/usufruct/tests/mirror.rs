@@ -1,7 +1,7 @@
 //! A mirror as a program: it follows a city, survives being killed, and gives the city back its log after the operator
 //! has deleted it.
 
-mod common;
+use crate::common;
 
 use std::fs;
 use std::net::TcpListener;

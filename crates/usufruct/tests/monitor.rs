@@ -1,7 +1,7 @@
 //! The monitor against an insider: what he does to a log, and the code it is found under.
 
-mod common;
-mod insider;
+use crate::common;
+use crate::insider;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

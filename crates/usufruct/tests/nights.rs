@@ -1,6 +1,6 @@
 //! Nights that were interrupted or meddled with: nothing of their work is left out, and nothing is lost by it.
 
-mod common;
+use crate::common;
 
 use std::fs;
 use std::path::Path;

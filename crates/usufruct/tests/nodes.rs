@@ -1,6 +1,6 @@
 //! Two servers over one PostgreSQL: the later one writes, and the earlier one ends by itself before it can show for long what no longer holds.
 
-mod common;
+use crate::common;
 
 use std::fs;
 use std::process::Command;

@@ -1,6 +1,6 @@
 //! A command whose statement was overtaken makes and signs it again, and only then.
 
-mod common;
+use crate::common;
 
 use std::fs;
 use std::io::{Read, Write};

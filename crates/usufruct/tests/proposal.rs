@@ -1,6 +1,6 @@
 //! Steps are proposed by command, and taken when the officials whom they need have approved one after the other.
 
-mod common;
+use crate::common;
 
 use std::time::Duration;
 

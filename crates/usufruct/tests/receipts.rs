@@ -1,7 +1,7 @@
 //! Receipts and proofs as programs see them: kept, not yet, broken, and the complaint that anybody can check.
 
-mod common;
-mod insider;
+use crate::common;
+use crate::insider;
 
 use std::fs;
 

@@ -1,6 +1,6 @@
 //! The overseer's side of a recount, as far as it goes on the day on which a mandate begins: its key, and what is refused.
 
-mod common;
+use crate::common;
 
 use std::fs;
 

@@ -1,6 +1,6 @@
 //! A pass whose root is lost by everybody is founded anew: the log stays, what was sealed is gone, and everything works again.
 
-mod common;
+use crate::common;
 
 use std::fs;
 

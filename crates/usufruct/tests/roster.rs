@@ -1,6 +1,6 @@
 //! The roster of a pass is put together from what was printed for that pass, and from nothing else.
 
-mod common;
+use crate::common;
 
 use common::{Folder, fails, ok};
 

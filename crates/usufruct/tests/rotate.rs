@@ -1,6 +1,6 @@
 //! A root, the key of a resident and the key of a mandate are replaced by command, whether a server runs or not.
 
-mod common;
+use crate::common;
 
 use std::net::TcpListener;
 

@@ -1,7 +1,7 @@
 //! The database is lost and its replica too: the program goes on with an old copy or with none, on the safe side, and only when
 //! it is told to.
 
-mod common;
+use crate::common;
 
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! Services are listed and closed by command: the last one of a domain takes the key of its pseudonyms with it.
 
-mod common;
+use crate::common;
 
 use common::{Folder, Server, fails, ok, run};
 

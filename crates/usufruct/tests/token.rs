@@ -1,8 +1,8 @@
 //! A city whose root lies under a key of a PKCS#11 token, on SoftHSM, as people run it.
 #![cfg(feature = "pkcs11")]
 
-mod common;
-mod insider;
+use crate::common;
+use crate::insider;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,6 +1,6 @@
 //! A witness as a program: killed under load, started twice, fed with garbage, its disk taken away, its clock set back.
 
-mod common;
+use crate::common;
 
 use std::fs;
 use std::process::Stdio;

@@ -3,7 +3,7 @@
 //!
 //! The attacker who is tried against each outcome has the disks of all keepers and of the city.
 
-mod town;
+use crate::town;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

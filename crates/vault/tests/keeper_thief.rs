@@ -1,7 +1,7 @@
 //! Somebody has the key by which keepers know the city, and says what the city could say: what one call cannot do, what two can, and
 //! how a city that runs notices it and goes on.
 
-mod town;
+use crate::town;
 
 use std::collections::BTreeMap;
 

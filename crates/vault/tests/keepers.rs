@@ -1,7 +1,7 @@
 //! The root with three keepers: two lost ones, restored ones, lying ones, and one that is replaced. That one is lost or slow at a
 //! message is in `keeper_faults.rs`.
 
-mod town;
+use crate::town;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ pub mod backups;
 pub mod noise;
 pub mod store;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -58,7 +58,8 @@ impl Server {
 
     /// As [`Server::start`], by a command that becomes `usufruct`.
     pub fn start_as(command: &mut Command, data_dir: &str) -> (Self, String) {
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut said = tempfile::tempfile().unwrap();
+        let child = command.stdout(Stdio::null()).stderr(said.try_clone().unwrap()).spawn().unwrap();
         let mut server = Self(child);
         let console = Path::new(data_dir).join("console.json");
         for _ in 0..600 {
@@ -66,7 +67,11 @@ impl Server {
                 let console: serde_json::Value = serde_json::from_str(&text).unwrap();
                 return (server, console["url"].as_str().unwrap().to_owned());
             }
-            assert!(server.0.try_wait().unwrap().is_none(), "the server ended at once");
+            if server.0.try_wait().unwrap().is_some() {
+                let mut why = String::new();
+                said.rewind().and_then(|()| said.read_to_string(&mut why)).unwrap();
+                panic!("the server ended at once: {why}");
+            }
             thread::sleep(Duration::from_millis(50));
         }
         panic!("the server does not serve");

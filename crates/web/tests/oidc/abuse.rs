@@ -10,6 +10,7 @@ use axum::extract::ConnectInfo;
 use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use axum::http::{Request, StatusCode};
 use serde_json::json;
+use tokio::sync::Notify;
 use tower::ServiceExt;
 use usufruct_core::Text;
 use usufruct_core::event::Kind;
@@ -518,9 +519,11 @@ async fn nothing_is_read_after_a_withdrawal() {
     let refresh_token = answer["refresh_token"].as_str().unwrap().to_owned();
     let token = site.client_token().await;
     let is_withdrawn = Arc::new(AtomicBool::new(false));
+    let has_read = Arc::new(Notify::new());
     let mut readers = Vec::new();
     for _ in 0..200 {
         let (site, token, subject, is_withdrawn) = (Arc::clone(&site), token.clone(), subject.clone(), Arc::clone(&is_withdrawn));
+        let has_read = Arc::clone(&has_read);
         readers.push(tokio::spawn(async move {
             let body = json!({ "subject": subject, "mandate": CARD, "blocks": [{ "block": "blk_name", "form": "value" }], "reason": "lending" });
             let mut indices = Vec::new();
@@ -532,6 +535,7 @@ async fn nothing_is_read_after_a_withdrawal() {
                 }
                 assert!(!began_late, "an answer to a request that began after the withdrawal");
                 indices.push(answer.json()["log"]["index"].as_u64().unwrap());
+                has_read.notify_one();
             }
         }));
     }
@@ -547,7 +551,7 @@ async fn nothing_is_read_after_a_withdrawal() {
             }
         })
     };
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    tokio::time::timeout(Duration::from_secs(60), has_read.notified()).await.expect("somebody reads before");
     let app = Arc::clone(&site.city.app);
     let withdrawn = tokio::task::spawn_blocking(move || app.withdraw(resident, &mandate()).unwrap()).await.unwrap();
     is_withdrawn.store(true, Ordering::SeqCst);
