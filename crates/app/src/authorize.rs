@@ -342,6 +342,7 @@ impl App {
     /// The authorization that the request makes, or makes wider.
     fn next_authorization(&self, resident: u64, request: &AuthorizeRequest, now: Time) -> Result<Stored, Error> {
         let service = request.service.clone();
+        let stands = |known: &Stored| known.ends_at > now;
         let known = match &request.management {
             GrantManagement::Create => None,
             GrantManagement::Any => true_authorizations(
@@ -349,13 +350,14 @@ impl App {
                 self.db.read(|conn| authorizations::of_resident(conn, resident, Some(&service)))?,
             )?
             .into_iter()
-            .next(),
+            .find(stands),
             GrantManagement::Merge(id) | GrantManagement::Replace(id) => {
+                // One that has ended is there until it is swept away, and is none any more.
                 let found = true_authorization(&self.vault, self.db.read(|conn| authorizations::find(conn, id))?)?;
-                Some(found.filter(|found| found.service == service && found.resident == resident).ok_or(Error::NoAuthorization)?)
+                let found = found.filter(|found| found.service == service && found.resident == resident && stands(found));
+                Some(found.ok_or(Error::NoAuthorization)?)
             }
         };
-        let known = known.filter(|known| known.ends_at > now);
         let mut scope = request.scope.clone();
         if let Some(known) = &known
             && !matches!(request.management, GrantManagement::Replace(_))

@@ -4,8 +4,8 @@
 //! the key of its sector, because the seed behind it may be gone when the message leaves, and so that no row of the store holds it beside
 //! anything that leads to the resident.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -59,7 +59,7 @@ pub struct Event {
 pub struct Told {
     /// The resident as the service knew her when it happened; `None` where it is about no resident.
     pub subject: Option<String>,
-    /// Joins the messages of one event at one service; no other service gets the same.
+    /// Joins the messages of one event about one resident at one service; no other service gets the same.
     pub txn: String,
     pub happening: Happening,
 }
@@ -174,13 +174,16 @@ pub(crate) struct Outbox {
     spread: Spread,
     now: Time,
     is_urgent: bool,
+    /// What joins the messages that one service gets about one resident, by both.
+    txns: Mutex<BTreeMap<Digest, String>>,
 }
 
 impl App {
     /// The outbox as of now, to be moved into a transaction.
     pub(crate) fn outbox(&self) -> Outbox {
         let (vault, rng) = (Arc::clone(&self.vault), Arc::clone(&self.rng));
-        Outbox { vault, register: self.register(), rng, spread: self.spread(), now: self.now(), is_urgent: false }
+        let (register, spread, now) = (self.register(), self.spread(), self.now());
+        Outbox { vault, register, rng, spread, now, is_urgent: false, txns: Mutex::default() }
     }
 }
 
@@ -412,7 +415,7 @@ impl Outbox {
         earliest: Option<Time>,
     ) -> Result<(), Error> {
         let Some(sector) = self.sector(service) else { return Ok(()) };
-        let (id, txn) = (self.name("evt_"), self.name(""));
+        let id = self.name("evt_");
         let mut ready_at = if self.is_urgent { earliest } else { self.spread.ready_at(service, self.now).max(earliest) };
         let mut line = None;
         let (subject, awaited) = match about {
@@ -436,6 +439,7 @@ impl Outbox {
             }
             About::Awaited(awaited) => (None, Some(awaited)),
         };
+        let txn = line.map_or_else(|| self.name(""), |line| self.txn(line));
         let kept = Kept { told: Told { subject, txn, happening }, awaited };
         let plain = serde_json::to_vec(&kept).map_err(|error| Error::Corrupt { what: format!("a message: {error}") })?;
         let sealed = match self.vault.seal_message(sector, &id, &plain, self.rng.as_ref()) {
@@ -478,6 +482,12 @@ impl Outbox {
 
     fn sector(&self, service: &ServiceId) -> Option<u64> {
         self.register.services.get(service).map(|entry| self.register.sector(entry))
+    }
+
+    /// What joins the messages of what happens now that one service gets about one resident.
+    fn txn(&self, line: Digest) -> String {
+        let mut txns = self.txns.lock().unwrap_or_else(PoisonError::into_inner);
+        txns.entry(line).or_insert_with(|| self.name("")).clone()
     }
 
     /// 128 random bits behind a prefix. No time is in it: the same one would be in the names that other services get.

@@ -30,8 +30,9 @@ use crate::session::hash;
 use crate::sign_in::{active_service, served_service};
 use crate::{App, Error, Presented};
 
-/// How long an access token works.
+/// How long an access token works, and how long one by which data can be had.
 const TOKEN_LIFE: i64 = 300 * SECOND;
+const DATA_TOKEN_LIFE: i64 = 120 * SECOND;
 /// Scope of a service's own token for the API.
 pub(crate) const RELEASE_SCOPE: &str = "release";
 /// Authorizations ended in one sweep.
@@ -236,10 +237,10 @@ impl App {
             authorization: Some(known.authorization.clone()),
             means: known.means,
             issued_at: now,
-            expires_at: now.plus(TOKEN_LIFE).min(ends_at),
+            // As is how long it works.
+            expires_at: now,
             mark: None,
         };
-        let expires_in_seconds = (token.expires_at.micros() - now.micros()) / SECOND;
         let (register, presented, vault) = (self.register(), refresh.presented.clone(), Arc::clone(&self.vault));
         let (service, resident, asked) = (known.service.clone(), known.resident, scope);
         let granted = self.db.transaction("refresh token", move |tx| {
@@ -259,10 +260,12 @@ impl App {
             if scope.is_empty() {
                 return Err(Error::WiderScope);
             }
-            tokens::insert(tx, &marked_token(&vault, Token { scope: scope.clone(), ..token.clone() })?)?;
-            Ok(Some((scope, granted)))
+            let expires_at = now.plus(life(&scope)).min(ends_at);
+            tokens::insert(tx, &marked_token(&vault, Token { scope: scope.clone(), expires_at, ..token.clone() })?)?;
+            Ok(Some((scope, granted, expires_at)))
         })?;
-        let (scope, granted) = granted.ok_or_else(bad_code)?;
+        let (scope, granted, expires_at) = granted.ok_or_else(bad_code)?;
+        let expires_in_seconds = (expires_at.micros() - now.micros()) / SECOND;
         Ok(Tokens {
             access_token,
             expires_in_seconds,
@@ -312,14 +315,14 @@ impl App {
             authorization: None,
             means: Means::default(),
             issued_at: now,
-            expires_at: now.plus(TOKEN_LIFE),
+            expires_at: now.plus(life(scope)),
             mark: None,
         };
         let token = match marked_token(&self.vault, token) {
             Ok(token) => token,
             Err(error) => return Pending::refused(error),
         };
-        let grant = ClientGrant { access_token, expires_in_seconds: TOKEN_LIFE / SECOND, scope: scope.to_owned() };
+        let grant = ClientGrant { access_token, expires_in_seconds: life(scope) / SECOND, scope: scope.to_owned() };
         self.db.submit("make client token", move |tx| {
             Presented::note(&presented, tx)?;
             tokens::insert(tx, &token)?;
@@ -389,7 +392,7 @@ impl App {
             authorization: code.authorization.clone(),
             means: code.means,
             issued_at: now,
-            expires_at: now.plus(TOKEN_LIFE),
+            expires_at: now.plus(life(&code.scope)),
             mark: None,
         }
     }
@@ -398,6 +401,12 @@ impl App {
     fn fresh_token(&self, prefix: &str) -> String {
         format!("{prefix}{}", URL_SAFE_NO_PAD.encode(random::<32>(self.rng())))
     }
+}
+
+/// How long an access token with this scope works.
+fn life(scope: &str) -> i64 {
+    let opens_data = scope.split(' ').any(|word| word == RELEASE_SCOPE) || mandates(scope).next().is_some();
+    if opens_data { DATA_TOKEN_LIFE } else { TOKEN_LIFE }
 }
 
 /// What the mandates of a scope are good for now at a service; `None` when one of them is good for nothing, or the service or her pass is.

@@ -464,7 +464,7 @@ fn help_that_is_to_end_sooner_ends_refreshed_tokens_sooner(dir: &Path, url: Opti
 fn the_last_day_ends_tokens_too(dir: &Path, url: Option<&str>) {
     let city = City::found(dir, url);
     let (person, helper) = (enrolled(&city), enrolled(&city));
-    let new = NewHelper { ends_at: city.app.now().plus(4 * MINUTE), ..new_helper(&city, &Power::ALL) };
+    let new = NewHelper { ends_at: city.app.now().plus(100 * SECOND), ..new_helper(&city, &Power::ALL) };
     let code = city.app.give_help(&person, &new).unwrap();
     city.app.take_up_help(&helper, &code).unwrap();
     let id = only(&city, &helper).id;
@@ -472,8 +472,8 @@ fn the_last_day_ends_tokens_too(dir: &Path, url: Option<&str>) {
     let acting = city.app.acting(&helper, &token).unwrap().unwrap();
     city.app.consent(acting.actor(&[Power::Consents]).unwrap(), &service(), &mandate(), &[]).unwrap();
     let tokens = tokens(&city, &acting);
-    assert_eq!(tokens.expires_in_seconds, 240, "an access token lives for 300 seconds otherwise");
-    city.clock.advance(3 * MINUTE + 50 * SECOND);
+    assert_eq!(tokens.expires_in_seconds, 100, "an access token to data lives for 120 seconds otherwise");
+    city.clock.advance(90 * SECOND);
     let again = refresh(&city, tokens.refresh_token.as_deref().unwrap()).unwrap();
     assert_eq!(again.expires_in_seconds, 10);
     let late = city.app.authorize(&acting, &request()).unwrap();

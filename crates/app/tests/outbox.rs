@@ -133,8 +133,8 @@ fn two_services_of_one_session_are_told_and_share_nothing() {
             theirs.iter().flat_map(named).collect()
         };
         let (library, archive) = (names(&service()), names(&archive()));
-        // Two ids, two transactions, a session and a pseudonym each.
-        assert_eq!((library.len(), archive.len()), (6, 6));
+        // Two ids, one transaction, a session and a pseudonym each.
+        assert_eq!((library.len(), archive.len()), (5, 5));
         for ours in &library {
             for theirs in &archive {
                 let part = |text: &str| text.trim_start_matches("evt_").chars().take(8).collect::<String>();
@@ -442,6 +442,17 @@ fn a_neighbour_in_the_domain_hears_that_its_tokens_are_dead_and_of_no_mandate() 
         let theirs = told.iter().find(|sent| sent.event.service == neighbour).unwrap();
         assert_eq!(theirs.event.told.subject.as_ref(), Some(&old), "under the pseudonym that is dead");
         assert_ne!(city.app.subject(reader, &neighbour).unwrap(), old);
+        // What one of them is told of it is joined by a word that no other gets.
+        let txns = |service: &ServiceId| -> Vec<&str> {
+            told.iter().filter(|sent| sent.event.service == *service).map(|sent| sent.event.told.txn.as_str()).collect()
+        };
+        let kinds = signals(&told, &service());
+        assert!(kinds.iter().any(|kind| matches!(kind, Happening::GrantWithdrawn { .. })), "{kinds:?}");
+        assert!(kinds.iter().any(|kind| matches!(kind, Happening::DeletionDue { .. })), "{kinds:?}");
+        let all = [service(), archive(), neighbour.clone()].map(|service| txns(&service));
+        assert_eq!(all.each_ref().map(Vec::len), [2, 2, 1]);
+        assert!(all.iter().all(|own| own.iter().all(|txn| *txn == own[0])), "{all:?}");
+        assert_eq!(all.iter().map(|own| own[0]).collect::<BTreeSet<_>>().len(), 3, "{all:?}");
         // Who holds nothing of hers hears nothing, and whoever works under the mandate no more than before.
         assert!(signals(&told, &STRANGER.parse().unwrap()).is_empty());
         for service in [service(), archive()] {
@@ -451,6 +462,7 @@ fn a_neighbour_in_the_domain_hears_that_its_tokens_are_dead_and_of_no_mandate() 
         city.app.authorize(&session, &there).unwrap();
         city.app.sign_out_everywhere(reader).unwrap();
         let again = take_all(&city.app);
+        assert!(!again.iter().any(|sent| told.iter().any(|before| before.event.told.txn == sent.event.told.txn)));
         assert!(matches!(signals(&again, &neighbour)[..], [Happening::AllSessionsEnded { by: usufruct_app::Initiator::User }]));
     });
 }

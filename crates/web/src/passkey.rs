@@ -258,7 +258,15 @@ async fn proven(
     let (state, ceremony) = opened.ok_or_else(lapsed)?;
     let credential: PublicKeyCredential = serde_json::from_value(finish.credential).map_err(|_| failed())?;
     let id = credential.get_credential_id().to_vec();
-    let stored = blocking(site, move |app| app.passkey(&id)).await?.ok_or_else(failed)?;
+    let found = blocking(site, move |app| match app.passkey(&id)? {
+        Some(stored) => Ok(Some((app.user_handle(stored.resident)?, stored))),
+        None => Ok(None),
+    });
+    let (handle, stored) = found.await?.ok_or_else(failed)?;
+    // Nobody has said yet who she is, so the device has to (WebAuthn 7.2, 6).
+    if credential.get_user_unique_id() != Some(handle.as_slice()) {
+        return Err(failed());
+    }
     let mut passkey: Passkey = serde_json::from_str(&stored.passkey).map_err(|_| Fault::internal())?;
     let result = site.webauthn.finish_discoverable_authentication_v2(&credential, state, &passkey).map_err(|_| failed())?;
     passkey.update_credential(&result);

@@ -100,8 +100,9 @@ pub(super) async fn traces(
     headers: HeaderMap,
     Sender(caller, body): Sender,
 ) -> Result<Response, Fault> {
-    // What is sent packed takes far more room when it is unpacked, so there is one of each service at a time.
-    let turn = site.line_turns.take(&caller.service).await;
+    // What is sent packed takes far more room when it is unpacked, so there is one of each service at a time. An exporter sends again what
+    // is answered with 429.
+    let turn = site.line_turns.take(&caller.service).await?;
     let (answer, is_binary) = blocking(&site, move |app| {
         // It goes when the work is done, also where nobody waits for the answer any more.
         let _turn = turn;

@@ -57,8 +57,8 @@ pub(super) const OAUTH: [Explained; 22] = [
     ),
     explained(
         "invalid_authorization_details",
-        "A detail has another type, an unknown member, or a block that the mandate does not name. Compare it with the mandate.",
-        "詳細項目的類型不符、含有未知欄位，或資料項目不在授權令之內。請與授權令比對。",
+        "A detail has another type, an unknown member, a block that the mandate does not name, or a mandate that is not in force or not of this service. Compare it with the mandate.",
+        "詳細項目的類型不符、含有未知欄位、資料項目不在授權令之內，或所列授權令未生效或不屬於此服務。請與授權令比對。",
     ),
     explained(
         "invalid_grant_id",

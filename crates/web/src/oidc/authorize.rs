@@ -339,6 +339,13 @@ fn too_weak() -> Stop {
 
 /// Whether the mandates of a request can be asked for.
 pub(crate) fn lawful(site: &Site, request: &AuthorizeRequest) -> Result<(), OAuthError> {
+    let detailed: Vec<String> = request.details.iter().map(|(mandate, _)| mandate.to_string()).collect();
+    if site.app.scope_mandates(&request.service, &detailed).is_err() {
+        return Err(OAuthError::new(
+            "invalid_authorization_details",
+            "a detail names a mandate that is not in force, or not of this service",
+        ));
+    }
     if site.app.scope_mandates(&request.service, &request.scope).is_ok() {
         return Ok(());
     }

@@ -35,7 +35,7 @@ struct Detail {
     retention: Option<String>,
 }
 
-/// Reads `authorization_details`: for each mandate the blocks that are wanted.
+/// Reads `authorization_details`: for each mandate the blocks that are wanted by any of its details.
 pub(crate) fn read(text: &str, register: &Register, issuer: &str) -> Result<Vec<(MandateId, Vec<BlockId>)>, OAuthError> {
     let bad = |what| OAuthError::new("invalid_authorization_details", what);
     if text.len() > LONGEST {
@@ -46,10 +46,16 @@ pub(crate) fn read(text: &str, register: &Register, issuer: &str) -> Result<Vec<
     if details.is_empty() || details.len() > MOST {
         return Err(bad("authorization_details has no detail, or more than ten"));
     }
-    details
-        .into_iter()
-        .map(|detail| wanted(detail, register, issuer).ok_or_else(|| bad("a detail names what the mandate does not")))
-        .collect()
+    let mut all: Vec<(MandateId, Vec<BlockId>)> = Vec::new();
+    for detail in details {
+        let (mandate, blocks) =
+            wanted(detail, register, issuer).ok_or_else(|| bad("a detail names what the mandate does not"))?;
+        match all.iter_mut().find(|(known, _)| *known == mandate) {
+            Some((_, known)) => known.extend(blocks),
+            None => all.push((mandate, blocks)),
+        }
+    }
+    Ok(all)
 }
 
 fn wanted(detail: Detail, register: &Register, issuer: &str) -> Option<(MandateId, Vec<BlockId>)> {

@@ -323,10 +323,13 @@ async fn posted() {
 async fn request_uri() {
     let site = TestSite::new();
     let (_, cookie) = site.resident();
-    for uri in ["https://client.example/request.jwt", "http://localhost:8083/request.jwt", "urn:ietf:params:oauth:request_uri:x"]
-    {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let ours = format!("http://localhost:{}/request.jwt", listener.local_addr().unwrap().port());
+    for uri in ["https://client.example/request.jwt", &ours, "urn:ietf:params:oauth:request_uri:x"] {
         error_page(&site.plain(&cookie, &[("request_uri", uri)]).await);
     }
+    assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "nobody came to fetch it");
 }
 
 fn unsigned(claims: &Value) -> String {

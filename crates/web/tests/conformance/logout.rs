@@ -2,9 +2,13 @@
 
 use axum::http::StatusCode;
 use axum::http::header::{LOCATION, SET_COOKIE};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
 
 use crate::Case;
 use crate::case;
+use crate::checks::RsaKey;
 use crate::site::{Answer, ISSUER, LOGIN, TestSite, claims_of, encode};
 
 const AFTER: &str = "http://localhost:8083/";
@@ -102,12 +106,33 @@ async fn forged(hint: impl Fn(&TestSite, &str) -> String) {
     assert_eq!(site.get(&format!("/oidc/end-session?{}", encode(&fields)), "").await.header(LOCATION), "");
 }
 
+/// The claims of a token under a header that says `alg` and names the key that signed the token.
+fn resigned(id_token: &str, alg: &str, signature: impl Fn(&str) -> String) -> String {
+    let mut header = header_of(id_token);
+    header["alg"] = json!(alg);
+    let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), id_token.split('.').nth(1).unwrap());
+    format!("{text}.{}", signature(&text))
+}
+
+fn header_of(token: &str) -> Value {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap()).unwrap()
+}
+
 async fn unsigned_hint() {
+    forged(|_, id_token| resigned(id_token, "none", |_| String::new())).await;
+    forged(|_, id_token| resigned(id_token, "RS256", |_| String::new())).await;
     forged(|site, id_token| site.login.sign("none", &claims_of(id_token))).await;
 }
 
 async fn foreign_hint() {
+    // By its own name, and under the name of the key of the pass.
     forged(|site, id_token| site.login.sign("ES256", &claims_of(id_token))).await;
+    let rsa = RsaKey::new();
+    forged(|_, id_token| rsa.sign(&header_of(id_token), &claims_of(id_token))).await;
+    forged(|site, id_token| {
+        site.login.sign_with(&json!({ "alg": "ES256", "kid": header_of(id_token)["kid"] }), &claims_of(id_token))
+    })
+    .await;
     forged(|_, _| "not a token".to_owned()).await;
 }
 

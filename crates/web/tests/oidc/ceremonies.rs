@@ -123,6 +123,22 @@ async fn of_twenty_answers_to_one_ceremony_one_counts() {
 }
 
 #[tokio::test]
+async fn a_passkey_that_names_another_resident_or_none_signs_nobody_in() {
+    let site = TestSite::new();
+    let (hers, others) = (enrolled(&site).await, enrolled(&site).await);
+    let begun = sign_in(&site).await;
+    let mut proof = hers.get(ISSUER, &begun.challenge);
+    let own = proof["response"]["userHandle"].clone();
+    for user in [others.get(ISSUER, &begun.challenge)["response"]["userHandle"].clone(), json!(""), Value::Null] {
+        proof["response"]["userHandle"] = user.clone();
+        let answer = finish(&site, SIGN_IN, &begun.cookie, &begun.ceremony, &proof).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{user}: {}", answer.text());
+    }
+    proof["response"]["userHandle"] = own;
+    assert!(opened(&finish(&site, SIGN_IN, &begun.cookie, &begun.ceremony, &proof).await));
+}
+
+#[tokio::test]
 async fn a_ceremony_is_of_its_browser_its_kind_and_its_time() {
     let site = TestSite::new();
     let passkey = enrolled(&site).await;

@@ -88,8 +88,21 @@ async fn userinfo_wants_a_live_token_of_a_resident() {
     }
     let in_query = site.get(&format!("/oidc/userinfo?access_token={token}"), "").await;
     assert_eq!(in_query.status, StatusCode::UNAUTHORIZED);
-    site.city.clock.advance(300 * SECOND);
+    site.city.clock.advance(119 * SECOND);
+    assert_eq!(site.userinfo(&token).await.status, StatusCode::OK);
+    site.city.clock.advance(SECOND);
     assert_eq!(site.userinfo(&token).await.status, StatusCode::UNAUTHORIZED);
+    // By one that opens no data she is known for a little longer.
+    let answer = site.token_answer(&cookie, &[("scope", "openid")]).await;
+    let (token, own) = (answer["access_token"].as_str().unwrap(), site.own_token(SERVICE, "grant_management_query").await);
+    assert_eq!(answer["expires_in"], 300);
+    let grant = answer["grant_id"].as_str().unwrap();
+    site.city.clock.advance(299 * SECOND);
+    assert_eq!(site.userinfo(token).await.status, StatusCode::OK);
+    assert_eq!(site.grant("GET", grant, &own).await.status, StatusCode::OK);
+    site.city.clock.advance(SECOND);
+    assert_eq!(site.userinfo(token).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(site.grant("GET", grant, &own).await.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
@@ -109,7 +122,7 @@ async fn introspection_tells_a_service_about_its_own_tokens_only() {
     let answer = site.send(nobody.body(format!("token={token}").into()).unwrap()).await;
     assert_eq!((answer.status, answer.oauth_error().as_str()), (StatusCode::UNAUTHORIZED, "invalid_client"));
     assert_eq!(site.oauth("/oidc/introspect", &[]).await.oauth_error(), "invalid_request");
-    site.city.clock.advance(301 * SECOND);
+    site.city.clock.advance(121 * SECOND);
     assert_eq!(site.introspect(SERVICE, &token).await, json!({ "active": false }));
 }
 
@@ -134,7 +147,7 @@ async fn a_token_dies_with_its_mandate() {
     let site = TestSite::new();
     let (_, cookie) = site.resident();
     let scope = [("scope", "openid mdt_short")];
-    site.city.clock.advance(9 * DAY - 200 * SECOND);
+    site.city.clock.advance(9 * DAY - 100 * SECOND);
     let cookie_late = {
         let (_, cookie) = site.resident();
         cookie
@@ -142,7 +155,7 @@ async fn a_token_dies_with_its_mandate() {
     let (token, _) = site.tokens(&cookie_late, &scope).await;
     assert_eq!(site.userinfo(&token).await.status, StatusCode::OK);
     // The clock alone ends it, before any job has run.
-    site.city.clock.advance(201 * SECOND);
+    site.city.clock.advance(101 * SECOND);
     assert_eq!(site.userinfo(&token).await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(site.introspect(SERVICE, &token).await, json!({ "active": false }));
 

@@ -64,7 +64,12 @@ async fn details_that_the_mandate_does_not_know_are_refused() {
     let changes = [("client_id", OTHER), ("redirect_uri", crate::site::OTHER_CALLBACK), ("scope", "openid")];
     let mut changes = changes.to_vec();
     changes.push(("authorization_details", &elsewhere));
-    assert_eq!(site.push_error(&changes).await, "invalid_scope", "a mandate of another service");
+    assert_eq!(site.push_error(&changes).await, "invalid_authorization_details", "a mandate of another service");
+    // Each by itself, two details about one mandate are both of them.
+    let (_, cookie) = site.resident();
+    let two = json!([lawful, { "type": TYPE, "mandate": CARD, "datatypes": ["blk_district"] }]).to_string();
+    let page = site.authorize(&cookie, &[("scope", "openid"), ("authorization_details", &two)]).await;
+    assert!(page.text().contains("optional_blk_district"), "{}", page.text());
 }
 
 #[tokio::test]
@@ -161,6 +166,25 @@ async fn a_grant_of_another_resident_is_not_hers_to_change() {
     }
     let query = site.own_token(SERVICE, "grant_management_query").await;
     assert_eq!(site.grant("GET", &id, &query).await.status, StatusCode::OK);
+}
+
+/// Its row is there until it is swept away.
+#[tokio::test]
+async fn a_grant_that_has_ended_is_none_to_change() {
+    let site = TestSite::new();
+    let (resident, cookie) = site.resident();
+    let ended = site.token_answer(&cookie, &[("scope", "openid mdt_short")]).await["grant_id"].as_str().unwrap().to_owned();
+    site.city.clock.advance(9 * DAY);
+    let cookie = site.sign_in(resident);
+    let next = site.token_answer(&cookie, &[]).await["grant_id"].as_str().unwrap().to_owned();
+    assert_ne!(next, ended);
+    for action in ["merge", "replace"] {
+        let changes = [("grant_management_action", action), ("grant_id", ended.as_str())];
+        let answer = site.authorize(&cookie, &changes).await;
+        assert_eq!((answer.led_error().as_str(), answer.led("code")), ("invalid_grant_id", None), "{action}");
+    }
+    // What is asked without a word about it goes on with the one that lives.
+    assert_eq!(site.token_answer(&cookie, &[]).await["grant_id"], next);
 }
 
 #[tokio::test]

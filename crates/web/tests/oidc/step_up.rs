@@ -125,18 +125,18 @@ async fn the_service_s_own_token_counts_as_much_as_the_sign_in_in_which_she_agre
 async fn a_mandate_may_ask_for_a_sign_in_of_these_minutes() {
     let site = site(within_five_minutes);
     let (resident, cookie) = site.resident();
-    site.city.clock.advance(2 * MINUTE);
+    site.city.clock.advance(4 * MINUTE);
     let (token, subject) = tokens(&site, resident, &cookie, &[]).await;
     let use_now = async |token: &str| site.api("/api/releases", token, &ask(&subject, "blk_name")).await;
     assert_eq!(use_now(&token).await.status, StatusCode::OK);
     assert_eq!(site.userinfo(&token).await.status, StatusCode::OK);
-    site.city.clock.advance(3 * MINUTE);
+    site.city.clock.advance(MINUTE);
     assert_eq!(use_now(&token).await.status, StatusCode::OK, "five minutes are five minutes");
     site.city.clock.advance(SECOND);
     assert_eq!(challenged(&use_now(&token).await), (None, Some("300".into())));
     assert_eq!(challenged(&site.userinfo(&token).await), (None, Some("300".into())));
     // Nor does the token of the service's own help, once she agreed too long ago. In a batch each line says what is asked.
-    site.city.clock.advance(2 * MINUTE);
+    site.city.clock.advance(4 * MINUTE);
     let own = site.client_token().await;
     assert_eq!(challenged(&use_now(&own).await), (None, Some("300".into())));
     let mut many = ask(&subject, "blk_name");

@@ -23,7 +23,7 @@ async fn a_code_becomes_a_pseudonym_and_nothing_more() {
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     assert_eq!(answer.header("cache-control"), "no-store");
     let body = answer.json();
-    assert_eq!((&body["token_type"], &body["expires_in"]), (&json!("DPoP"), &json!(300)));
+    assert_eq!((&body["token_type"], &body["expires_in"]), (&json!("DPoP"), &json!(120)));
     assert_eq!(body["scope"], "openid mdt_library-card");
     let access_token = body["access_token"].as_str().unwrap();
     assert!(access_token.starts_with("uft_") && access_token.len() == 47);

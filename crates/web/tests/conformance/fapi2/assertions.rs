@@ -89,8 +89,11 @@ pub async fn assertion_ahead() {
     for name in ["iat", "nbf"] {
         let mut claims = site.claims(SERVICE);
         claims[name] = json!(site.now() + 8);
-        let answer = site.oauth_with(&site.library.sign("ES256", &claims), "/oidc/introspect", &[("token", "x")]).await;
-        assert_eq!(answer.status, StatusCode::OK, "{name}");
+        let ask = site.ask(&[]);
+        let form: Vec<(String, String)> = url::form_urlencoded::parse(ask.as_bytes()).into_owned().collect();
+        let form: Vec<_> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let answer = site.oauth_with(&site.library.sign("ES256", &claims), "/oidc/par", &form).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{name}: {}", answer.text());
     }
 }
 

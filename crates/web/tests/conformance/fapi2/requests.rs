@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use usufruct_core::time::SECOND;
 
 use crate::checks::{claims, error_page, hard_to_guess};
-use crate::common::SERVICE;
-use crate::site::{CALLBACK, ISSUER, Key, OTHER, TestSite, VERIFIER};
+use crate::common::{CARD, SERVICE};
+use crate::site::{CALLBACK, ISSUER, Key, OTHER, TestSite, VERIFIER, publish_service};
 
 pub async fn discovery() {
     let site = TestSite::new();
@@ -242,6 +242,8 @@ pub async fn lapsed() {
 pub async fn request_of_another() {
     let site = TestSite::new();
     let (_, cookie) = site.resident();
+    // The other one returns to the same address, so that nothing but the name of the service is wrong.
+    publish_service(&site.city, OTHER, CALLBACK, &[site.second.jwk()], "fapi2", &[CARD]);
     let address = site.pushed(&[]).await;
     error_page(&site.get(&address.replace(SERVICE, OTHER), &cookie).await);
     assert_eq!(site.get(&address, &cookie).await.status, StatusCode::OK, "it waits still");

@@ -1,8 +1,11 @@
 //! Codes, tokens, and the keys they are bound to.
 
+use aws_lc_rs::hmac;
 use axum::body::Body;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{Request, StatusCode};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use usufruct_core::time::SECOND;
 
@@ -138,6 +141,23 @@ pub async fn expired_code() {
     refused(&site.exchange(&code).await, StatusCode::BAD_REQUEST, &["invalid_grant"]);
 }
 
+/// A proof under this header, with another algorithm and a signature of one's own making.
+fn resigned(header: &Value, alg: &str, claims: &Value, signature: impl Fn(&[u8]) -> Vec<u8>) -> String {
+    let mut header = header.clone();
+    header["alg"] = json!(alg);
+    let text = [&header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
+    format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature(text.as_bytes())))
+}
+
+fn by_secret(secret: &[u8], text: &[u8]) -> Vec<u8> {
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), text).as_ref().to_vec()
+}
+
+/// A coordinate of the public key.
+fn coordinate(key: &Key, name: &str) -> Vec<u8> {
+    URL_SAFE_NO_PAD.decode(key.jwk()[name].as_str().unwrap()).unwrap()
+}
+
 pub async fn possession() {
     let site = TestSite::new();
     let token = access_token(&site).await;
@@ -181,6 +201,13 @@ pub async fn possession() {
         header[name] = value;
         wrong.push(site.bound.sign_with(&header, &lawful()));
     }
+    // As a forger would sign by these names: not at all, and with what everybody knows.
+    wrong.push(resigned(&header(), "none", &lawful(), |_| Vec::new()));
+    let public = serde_json::to_vec(&site.bound.jwk()).unwrap();
+    let point = [&[4][..], &coordinate(&site.bound, "x"), &coordinate(&site.bound, "y")].concat();
+    for secret in [&public, &point] {
+        wrong.push(resigned(&header(), "HS256", &lawful(), |text| by_secret(secret, text)));
+    }
     for member in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
         let mut private = header();
         private["jwk"][member] = json!("AAAA");
@@ -201,7 +228,7 @@ pub async fn possession() {
     }
     for alg in ["HS256", "ES256"] {
         let symmetric = json!({ "typ": "dpop+jwt", "alg": alg, "jwk": { "kty": "oct", "k": "AAAAAAAAAAAAAAAAAAAAAA" } });
-        wrong.push(site.bound.sign_with(&symmetric, &lawful()));
+        wrong.push(resigned(&symmetric, alg, &lawful(), |text| by_secret(&[0; 16], text)));
     }
     let other = Key::new("other");
     wrong.push(other.prove(&lawful()));
