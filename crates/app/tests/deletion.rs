@@ -340,9 +340,11 @@ fn a_vendor_has_as_long_as_its_contract_says() {
     city.publish_agency(VENDOR, "vendor");
     let contract = json!({
         "controller": LIBRARY, "vendor": VENDOR, "mandates": [common::CARD], "scope": text("All."), "from": "2026-01-01T00:00:00Z",
-        "until": "2027-01-01T00:00:00Z", "capability_evidence": [{"kind": "ISO", "issuer": "X", "expires": "2027-01-01T00:00:00Z"}],
-        "measures": [text("Locks.")], "data_locations": ["TW"], "breach_first_ping_hours": 24, "breach_report_hours": 72,
-        "check_every": "P90D", "next_check_due": "2026-03-01T00:00:00Z", "penalty": text("A fine."), "no_own_purpose": true,
+        "until": "2027-01-01T00:00:00Z", "capability_evidence": [{"kind": "ISO", "issuer": "X", "expires": "2027-01-01T00:00:00Z",
+            "sha256": "00".repeat(32)}],
+        "measures": [text("Locks.")], "data_locations": ["TW"], "cloud_provider": "none", "breach_first_ping_hours": 24, "breach_report_hours": 72,
+        "check_every": "P90D", "next_check_due": "2026-03-01T00:00:00Z", "penalty": text("A fine."),
+        "penalties": [{"trigger": text("A day late"), "amount": "TWD 1,000"}], "no_own_purpose": true,
         "delete_within_days": 7,
     });
     city.publish(usufruct_core::statement::StatementKind::Contract, "ctr_library", LIBRARY, contract);
