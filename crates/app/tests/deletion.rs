@@ -88,9 +88,9 @@ fn an_answer_that_did_not_come_in_time_is_noted_once_and_stays_noted() {
         city.clock.advance(30 * DAY);
         city.app.answer_deletion(&service(), &notice(prompt), Answer::Deleted).unwrap();
         assert_eq!(city.app.note_missed_deletions().unwrap(), 0, "the last moment is in time");
-        assert!(city.app.late().unwrap().is_empty());
+        assert!(city.owed().is_empty());
         city.clock.advance(1);
-        let owed = city.app.late().unwrap();
+        let owed = city.owed();
         assert_eq!(
             owed.iter().map(|late| (late.duty, late.object.as_str())).collect::<Vec<_>>(),
             [(LateDuty::Deletion, SERVICE)]
@@ -426,7 +426,7 @@ fn what_somebody_else_wrote_to_a_notice_is_nobodys_answer() {
         assert_eq!((noted, told, answered, overdue, missed, altered), (7, 1, 1, 6, 6, 6));
         let listed = city.app.overdue_deletions().unwrap();
         assert!(listed.len() == 6 && listed.iter().all(|one| one.altered_at == Some(found)));
-        assert_eq!(city.app.late().unwrap().len(), 1);
+        assert_eq!(city.owed().len(), 1);
         assert_eq!(city.app.run_breaches().unwrap(), 1);
         let facts = city.app.register().breaches.values().next().unwrap().body.facts.en.clone();
         assert!(facts.starts_with("Somebody wrote to the record"), "{facts}");

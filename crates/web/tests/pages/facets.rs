@@ -1,5 +1,6 @@
 //! Questions to the whole register: who may see what, what ends soon, what was refused, what each law sets.
 
+use usufruct_core::Time;
 use usufruct_core::statement::StatementKind;
 
 use super::*;
