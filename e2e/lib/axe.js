@@ -4,13 +4,17 @@ import { readFileSync } from "node:fs";
 const source = readFileSync(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
 const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
-/** What axe finds wrong, one line each. @param {import("playwright-core").Page} page @returns {Promise<string[]>} */
-export async function violations(page) {
-  await page.evaluate(source);
-  const found = await page.evaluate(
-    (tags) => globalThis.axe.run(document, { runOnly: { type: "tag", values: tags }, resultTypes: ["violations"] }),
-    TAGS,
-  );
+/** The rules whose outcome changes with the colours alone. */
+export const COLOUR = ["color-contrast", "link-in-text-block"];
+
+/**
+ * What axe finds wrong, one line each.
+ * @param {import("playwright-core").Page} page @param {string[]} [only] the rules to look at, where not at all of them @returns {Promise<string[]>}
+ */
+export async function violations(page, only) {
+  if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(source);
+  const runOnly = only ? { type: "rule", values: only } : { type: "tag", values: TAGS };
+  const found = await page.evaluate((rules) => globalThis.axe.run(document, { runOnly: rules, resultTypes: ["violations"] }), runOnly);
   return found.violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.slice(0, 3).map((node) => node.target.join(" ")).join(", ")}`);
 }
 

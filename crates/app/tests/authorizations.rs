@@ -1,11 +1,10 @@
 //! What she authorized a service for is for that service alone, and ends when it gives it back, on both databases.
 
-use crate::common;
-
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{CARD, City, LIBRARY, SERVICE, block, library_card, mandate, service, text};
+use crate::common;
+use crate::common::{CARD, City, LIBRARY, SERVICE, block, library_card, mandate, service, text};
 use serde_json::json;
 use usufruct_app::{
     AuthorizeRequest, BatchRequest, Bearing, ConversionBatch, DepositRequest, Error, Exchange, GrantManagement, OpenSession,

@@ -1,10 +1,8 @@
 //! The burst brake at work: officials who decide far more often than ever before are stopped until oversight has looked at it.
 
-use crate::common;
-
 use std::path::Path;
 
-use common::{City, LIBRARY, OPERATOR, WATCH, block, library_card, on_both, service, text};
+use crate::common::{City, LIBRARY, OPERATOR, WATCH, block, library_card, on_both, service, text};
 use serde_json::json;
 use usufruct_app::store::db::Connection as _;
 use usufruct_app::{Approved, BatchRequest, BrakeView, DepositRequest, Error, Way, counter_message};

@@ -1,16 +1,15 @@
 //! Breaches on both databases: whom the log shows to be concerned, that each of them is told once, what the machine opens by itself, and that
 //! the clocks are late without anybody writing it.
 
-use crate::common;
-use crate::vendors;
-use crate::witness;
-
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use common::{
+use crate::common::{
     CARD, City, LIBRARY, OPERATOR, SERVICE, VENDOR, WATCH, block, library_card, mandate, notice, on_both, service, text,
 };
+use crate::vendors;
+use crate::vendors::{CONTRACT, THEIRS};
+use crate::witness::Witness;
 use serde_json::{Value, json};
 use usufruct_app::store::db::{Connection, Value as Column};
 use usufruct_app::store::lines;
@@ -29,8 +28,6 @@ use usufruct_core::register::Entry;
 use usufruct_core::statement::{Signer, StatementKind};
 use usufruct_core::tally::Count;
 use usufruct_core::time::{DAY, HOUR};
-use vendors::{CONTRACT, THEIRS};
-use witness::Witness;
 
 const BREACH: &str = "brc_lost-laptop";
 

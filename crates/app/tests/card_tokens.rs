@@ -1,13 +1,11 @@
 //! What services hold by a card or a passkey ends with it, on both databases, and nothing else does; and a pass that a resident takes back
 //! opens to nothing from before.
 
-use crate::authority;
-use crate::common;
-
 use std::path::Path;
 
-use authority::Trust;
-use common::{CARD, City, LIBRARY, OPERATOR};
+use crate::authority::Trust;
+use crate::common;
+use crate::common::{CARD, City, LIBRARY, OPERATOR};
 use serde_json::json;
 use usufruct_app::store::outbox::Channel;
 use usufruct_app::store::passkeys::Passkey;

@@ -1,12 +1,11 @@
 //! Case tallies on both databases: what the machine publishes of a month is what can be recounted from all cases, once, and for every month.
 
-use crate::common;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{City, LIBRARY, OPERATOR, WATCH, library_card, service, text};
+use crate::common;
+use crate::common::{City, LIBRARY, OPERATOR, WATCH, library_card, service, text};
 use serde_json::json;
 use usufruct_app::store::cases;
 use usufruct_app::store::db::Connection as _;

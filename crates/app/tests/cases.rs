@@ -1,12 +1,11 @@
 //! Cases and standing wishes, on both databases: the clock that nobody can stop, what rests meanwhile, who answers by whose key, what the machine
 //! does by itself, and what the public learns of it.
 
-use crate::common;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use common::{City, LIBRARY, OPERATOR, WATCH, block, library_card, mandate, service, text};
+use crate::common;
+use crate::common::{City, LIBRARY, OPERATOR, WATCH, block, library_card, mandate, service, text};
 use serde_json::json;
 use usufruct_app::store::db::{Connection, Error as DbError, Tx, Value};
 use usufruct_app::{

@@ -1,15 +1,13 @@
 //! Ceremonies of browsers, on both databases: none is pushed out by others, each counts once, and only as what it is, in the browser that
 //! began it, in time.
 
-use crate::authority;
-use crate::common;
-
 use std::path::Path;
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use authority::Trust;
-use common::City;
+use crate::authority::Trust;
+use crate::common;
+use crate::common::City;
 use usufruct_app::store::tables;
 use usufruct_app::{CeremonyKind, OpenCeremony};
 use usufruct_core::time::MINUTE;

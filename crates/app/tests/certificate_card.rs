@@ -1,13 +1,11 @@
 //! Certificate cards on both databases: shown in real handshakes, registered, used, removed, expired and revoked; and who is not
 //! let in.
 
-use crate::authority;
-use crate::common;
-
 use std::path::Path;
 
-use authority::{Authority, Held, Trust, pem};
-use common::City;
+use crate::authority::{Authority, Held, Trust, pem};
+use crate::common;
+use crate::common::City;
 use usufruct_app::store::db::{Connection, Error as DbError, Tx, Value};
 use usufruct_app::store::passkeys::Passkey;
 use usufruct_app::{CardIssuers, Earlier, Error, OpenSession};

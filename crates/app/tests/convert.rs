@@ -1,15 +1,13 @@
 //! Pseudonyms of one service for those of another, on both databases: only under a mandate that says so, logged first, and never
 //! anything to be found of it elsewhere. And the end of a sector, with one keeper and with two.
 
-use crate::common;
-
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::common::{CARD, City, LIBRARY, SERVICE, SeededRng, block, library_card, mandate, on_postgres, service, text};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use common::{CARD, City, LIBRARY, SERVICE, SeededRng, block, library_card, mandate, on_postgres, service, text};
 use serde_json::{Value, json};
 use usufruct_app::core::lifecycle::State;
 use usufruct_app::vault::roots::Disk;

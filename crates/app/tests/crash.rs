@@ -3,8 +3,6 @@
 //! Every step that matters draws random bytes or looks at the clock, so ports that give out after the n-th call stop the process there.
 //! The sweep does it for every n until the step completes undisturbed. On PostgreSQL the pages of the key tree are in the database.
 
-use crate::common;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -14,7 +12,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use common::{City, LIBRARY, OPERATOR, SeededRng, SetClock, WATCH, library_card, mandate, service, vault_setup};
+use crate::common;
+use crate::common::{City, LIBRARY, OPERATOR, SeededRng, SetClock, WATCH, library_card, mandate, service, vault_setup};
 use serde_json::json;
 use usufruct_app::{About, App, CaseRequest, Config, DepositRequest, Error, House, Open, ReleaseRequest};
 use usufruct_core::case::CaseKind;

@@ -1,15 +1,13 @@
 //! The dates of a certificate are those of the steps: when nothing opened any more in the running system, and when the old root was gone.
 
-use crate::common;
-use crate::slow_root;
-
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use common::{City, library_card, mandate, on_postgres, service};
+use crate::common;
+use crate::common::{City, library_card, mandate, on_postgres, service};
+use crate::slow_root::open;
 use serde_json::json;
-use slow_root::open;
 use usufruct_app::store::db::{Connection, Error as DbError, Tx};
 use usufruct_app::store::erasures;
 use usufruct_app::{App, DepositRequest};

@@ -1,13 +1,12 @@
 //! Covert mandates: a line is on nobody's page before its day and on hers from its day on, with no other help than the clock's.
 
-use crate::common;
-use crate::witness;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{CARD, City, LIBRARY, SeededRng, WATCH, block, library_card, notice};
+use crate::common;
+use crate::common::{CARD, City, LIBRARY, SeededRng, WATCH, block, library_card, notice};
+use crate::witness::Witness;
 use serde_json::{Value, json};
 use usufruct_app::store::leaves;
 use usufruct_app::{About, BatchRequest, CaseRequest, Error, Footprint, Publication, ReleaseRequest, ReportedUse};
@@ -21,7 +20,6 @@ use usufruct_core::lifecycle::State;
 use usufruct_core::ports::Rng;
 use usufruct_core::tally::Count;
 use usufruct_core::time::{DAY, HOUR};
-use witness::Witness;
 
 common::on_both!(
     a_line_opens_on_its_day_though_everybody_has_forgotten_it,

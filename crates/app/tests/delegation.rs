@@ -1,10 +1,9 @@
 //! Helpers and guardians, on both databases: what was given and no more, in the footprints of both, and an end that is one.
 
-use crate::common;
-
 use std::path::Path;
 
-use common::{CARD, City, OPERATOR, mandate, service};
+use crate::common;
+use crate::common::{CARD, City, OPERATOR, mandate, service};
 use usufruct_app::store::db::Connection;
 use usufruct_app::store::passkeys::Passkey;
 use usufruct_app::{

@@ -1,13 +1,12 @@
 //! What services are told to delete and answer, and erasures that share their epoch.
 
-use crate::common;
-
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{City, LIBRARY, OPERATOR, SERVICE, SeededRng, SetClock, VENDOR, block, mandate, on_postgres, service};
+use crate::common;
+use crate::common::{City, LIBRARY, OPERATOR, SERVICE, SeededRng, SetClock, VENDOR, block, mandate, on_postgres, service};
 use serde_json::json;
 use usufruct_app::store::db::{Connection, Error as DbError, Value};
 use usufruct_app::store::deletions::{self, Counts, Deletion};

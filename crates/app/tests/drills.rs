@@ -1,12 +1,11 @@
 //! The drills: an old backup opened with today's keys, and synthetic residents whose keys are searched for once they are erased.
 
-use crate::common;
-
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use common::{City, mandate, on_postgres};
+use crate::common;
+use crate::common::{City, mandate, on_postgres};
 use usufruct_app::AuditReport;
 use usufruct_app::store::db::{Connection, Db, Options};
 use usufruct_core::audit::Drill;

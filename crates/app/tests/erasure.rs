@@ -1,11 +1,10 @@
 //! What erasure is worth: certificates that hold, a root that was set back, pages that are lost, and the purge of what is left.
 
-use crate::common;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use common::{City, mandate, on_postgres};
+use crate::common;
+use crate::common::{City, mandate, on_postgres};
 use usufruct_app::store::db::{Connection, Db, Options};
 use usufruct_app::store::leaves;
 use usufruct_app::{Config, Error, House, Refounded, before_refounding, refound};

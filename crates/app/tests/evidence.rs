@@ -1,15 +1,12 @@
 //! Notes of destructions that are under way lie in the database, and somebody may write to it: a date that was moved is not certified, a proof
 //! that was changed proves nothing, and neither holds anything else up.
 
-use crate::common;
-use crate::slow_root;
-
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use common::{City, LIBRARY, mandate, on_postgres};
-use slow_root::{open, try_open};
+use crate::common::{City, LIBRARY, mandate, on_postgres};
+use crate::slow_root::{open, try_open};
 use usufruct_app::App;
 use usufruct_app::store::db::{Connection as _, Error as DbError, Tx, Value as SqlValue};
 use usufruct_app::store::erasures::{self, Erasure};

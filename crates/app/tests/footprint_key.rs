@@ -1,10 +1,9 @@
 //! Wraps of the footprint key on both databases: kept beside a passkey or a code, gone with it, and refused from anybody else.
 
-use crate::common;
-
 use std::path::Path;
 
-use common::City;
+use crate::common;
+use crate::common::City;
 use usufruct_app::core::Digest;
 use usufruct_app::core::event::Kind;
 use usufruct_app::core::hash::sha256;

@@ -1,11 +1,9 @@
 //! What waits for its checkpoint is decided again before anything is opened: one at a time, in batches and in conversions, on both databases.
 
-use crate::common;
-
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{City, LIBRARY, OPERATOR, SERVICE, SetClock, WATCH, block, library_card, on_both, service, text};
+use crate::common::{City, LIBRARY, OPERATOR, SERVICE, SetClock, WATCH, block, library_card, on_both, service, text};
 use serde_json::{Value, json};
 use usufruct_app::{About, App, BatchRequest, CaseRequest, ConversionBatch, Error, ReleaseRequest};
 use usufruct_core::case::CaseKind;

@@ -1,13 +1,11 @@
 //! What was asked while a session or a token was good, and comes to be done after it has ended, is not done; on both databases.
 
-use crate::authority;
-use crate::common;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use authority::Trust;
-use common::{City, LIBRARY, SERVICE, block, library_card, mandate, service, text};
+use crate::authority::Trust;
+use crate::common;
+use crate::common::{City, LIBRARY, SERVICE, block, library_card, mandate, service, text};
 use serde_json::json;
 use usufruct_app::store::grants;
 use usufruct_app::store::passkeys::Passkey;

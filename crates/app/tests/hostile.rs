@@ -6,18 +6,16 @@
 //!
 //! He must open what lives, and nothing else. With the roots of those days he opens all of it, which shows that he can.
 
-use crate::attacker;
-use crate::broken;
-use crate::cluster;
-use crate::common;
-
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use attacker::{Key, MANDATES, MONTHS, RESIDENTS, Root, Sealed, open_all, pages_in, pages_of, plunder, roots, search};
-use broken::Tear;
-use cluster::Cluster;
-use common::{City, SeededRng, block, library_card, mandate, service};
+use crate::attacker;
+use crate::attacker::{Key, MANDATES, MONTHS, RESIDENTS, Root, Sealed, open_all, pages_in, pages_of, plunder, roots, search};
+use crate::broken;
+use crate::broken::Tear;
+use crate::cluster::Cluster;
+use crate::common;
+use crate::common::{City, SeededRng, block, library_card, mandate, service};
 use serde_json::json;
 use usufruct_app::store::db::{Connection, Db, Options};
 use usufruct_app::store::{blocks, keyrings};

@@ -1,13 +1,11 @@
 //! The invariants that need the store, over random histories on both databases: what is released stands in the log first, counters have no
 //! gap, a resident's scan finds her lines and no other, and what she takes back holds for the next request. Numbered as in docs/law.md.
 
-use crate::common;
-
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use common::{City, WATCH, block, library_card, on_both, service, text};
+use crate::common::{City, WATCH, block, library_card, on_both, service, text};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRng, TestRunner};
 use serde_json::json;

@@ -2,11 +2,9 @@
 //! drops it in silence, she gets no line and the service none of her data, and everybody else is served. So it needs no root over a batch to find
 //! whom it lacks.
 
-use crate::common;
-
 use std::path::Path;
 
-use common::{City, block, mandate, on_both, service};
+use crate::common::{City, block, mandate, on_both, service};
 use usufruct_app::store::db::Connection;
 use usufruct_app::store::leaves;
 use usufruct_app::{BatchAnswer, BatchRequest};

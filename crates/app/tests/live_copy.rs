@@ -1,13 +1,12 @@
 //! A restored database takes what must never be old from the live copy alone: an old one is told by what the log and the key
 //! tree say, and without any the safe side is taken.
 
-use crate::common;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{City, SeededRng, WATCH, block, library_card, mandate, on_postgres, service, vault_setup};
+use crate::common;
+use crate::common::{City, SeededRng, WATCH, block, library_card, mandate, on_postgres, service, vault_setup};
 use serde_json::json;
 use usufruct_app::core::Time;
 use usufruct_app::core::event::LEAF_PREFIX;

@@ -1,11 +1,10 @@
 //! The log of a city: its terms, its filler, its witnesses, and what happens when a disk is set back.
 
-use crate::common;
-
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use common::{City, OPERATOR, library_card};
+use crate::common;
+use crate::common::{City, OPERATOR, library_card};
 use serde_json::{Value, json};
 use usufruct_app::log::{
     self, Checkpoint, CosignatureVerifier, Cosigner, Ed25519Cosigner, Error as LogError, Hash, MlDsaCosigner, Note, Policy,

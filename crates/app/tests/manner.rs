@@ -1,10 +1,9 @@
 //! How far back a mandate reaches and why a use is needed, where data is really handed out: on both databases.
 
-use crate::common;
-
 use std::path::Path;
 
-use common::{City, OPERATOR, library_card, service, text};
+use crate::common;
+use crate::common::{City, OPERATOR, library_card, service, text};
 use serde_json::json;
 use usufruct_app::{DepositRequest, Error, ReleaseRequest};
 use usufruct_core::decide::Clause;

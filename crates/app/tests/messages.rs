@@ -1,12 +1,11 @@
 //! Weekly messages and lists by post, on both databases: one for each week and resident, none lost after a stop, none to whoever wants none, and
 //! nothing in them that her own lines do not say.
 
-use crate::common;
-
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use common::{City, OPERATOR};
+use crate::common;
+use crate::common::{City, OPERATOR};
 use usufruct_app::store::db::{Connection, Error as DbError, Tx, Value};
 use usufruct_app::vault::hpke::PrivateKey;
 use usufruct_app::{

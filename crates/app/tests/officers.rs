@@ -1,10 +1,8 @@
 //! Officers: an order of the overseer opens to a resident what the service calls whoever decided about her, and to nobody else.
 
-use crate::common;
-
 use std::path::Path;
 
-use common::{City, LIBRARY, WATCH, library_card, on_both, service, text};
+use crate::common::{City, LIBRARY, WATCH, library_card, on_both, service, text};
 use serde_json::{Value, json};
 use usufruct_app::store::db::Connection as _;
 use usufruct_app::{FootprintLine, NamedOfficer, officer_commitment};

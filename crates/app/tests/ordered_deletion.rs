@@ -1,11 +1,10 @@
 //! An order to delete is carried out by the machine: from its first moment nothing is opened, its keys go, and everybody is told. On both databases.
 
-use crate::common;
-
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{City, SERVICE, WATCH, library_card, on_both, service, text};
+use crate::common;
+use crate::common::{City, SERVICE, WATCH, library_card, on_both, service, text};
 use serde_json::json;
 use usufruct_app::{Error, ReleaseRequest};
 use usufruct_core::certificate::Cause;

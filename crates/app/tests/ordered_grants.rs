@@ -1,10 +1,8 @@
 //! What a court or an overseer ordered: a grant of its own kind, told as that, with no choice. On both databases.
 
-use crate::common;
-
 use std::path::Path;
 
-use common::{City, OPERATOR, library_card, on_both, service, text};
+use crate::common::{City, OPERATOR, library_card, on_both, service, text};
 use serde_json::{Value, json};
 use usufruct_app::{Error, ReleaseRequest};
 use usufruct_core::event::Kind;

@@ -1,14 +1,13 @@
 //! What services are told by themselves: written with what it reports, kept until they have it, and of no use to join two of them.
 
-use crate::common;
-
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use common::{CARD, City, LIBRARY, OPERATOR, SERVICE, SeededRng, SetClock, mandate, on_postgres, service};
+use crate::common;
+use crate::common::{CARD, City, LIBRARY, OPERATOR, SERVICE, SeededRng, SetClock, mandate, on_postgres, service};
 use serde_json::json;
 use usufruct_app::store::db::Connection;
 use usufruct_app::store::outbox::Channel;

@@ -1,11 +1,9 @@
 //! Orders of an oversight body bind the running pass at once, on both databases, and after a restart.
 
-use crate::common;
-
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{City, WATCH, library_card, on_postgres, service, text};
+use crate::common::{City, WATCH, library_card, on_postgres, service, text};
 use serde_json::{Value, json};
 use usufruct_app::{ConversionBatch, Error, Publication, ReleaseRequest};
 use usufruct_core::decide::Clause;

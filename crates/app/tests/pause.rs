@@ -1,11 +1,9 @@
 //! What a resident does with a consent that she keeps or does not give: pause, resume, say no, be asked again. On both databases.
 
-use crate::common;
-
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{CARD, City, block, library_card, mandate, on_both, service};
+use crate::common::{CARD, City, block, library_card, mandate, on_both, service};
 use usufruct_app::{Decline, Error};
 use usufruct_core::decide::Clause;
 use usufruct_core::event::Kind;

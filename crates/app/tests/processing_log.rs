@@ -1,10 +1,8 @@
 //! Lines of systems that know nothing of the pass: its registration says what they mean, and the pass numbers them. On both databases.
 
-use crate::common;
-
 use std::path::Path;
 
-use common::{CARD, City, LIBRARY, SERVICE, block, library_card, mandate, on_both, service};
+use crate::common::{CARD, City, LIBRARY, SERVICE, block, library_card, mandate, on_both, service};
 use serde_json::{Value, json};
 use usufruct_app::{Error, Publication, ReportedUse, SILENCE};
 use usufruct_core::event::{Event, Form, Kind};

@@ -1,12 +1,10 @@
 //! Statements that wait for officials with passkeys, on both databases; and how these sign in.
 
-use crate::common;
-use crate::passkey;
-
 use std::path::Path;
 
-use common::{City, LIBRARY, OPERATOR, library_card, text};
-use passkey::SoftPasskey;
+use crate::common;
+use crate::common::{City, LIBRARY, OPERATOR, library_card, text};
+use crate::passkey::SoftPasskey;
 use serde_json::{Value, json};
 use usufruct_app::store::proposals;
 use usufruct_app::{Approved, Error, Proposed, Publication, Standing, Way, counter_message, sign_in_challenge};

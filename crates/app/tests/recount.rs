@@ -1,11 +1,10 @@
 //! An oversight body counts again what the tallies say: an insider who doctors a count, a copy or a line is found.
 
-use crate::common;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use common::{City, WATCH, library_card, on_both, service};
+use crate::common;
+use crate::common::{City, WATCH, library_card, on_both, service};
 use serde_json::{Value, json};
 use usufruct_app::{Error, OpenedCopy, Proposed, RecountDay};
 use usufruct_core::Digest;

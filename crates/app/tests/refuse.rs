@@ -1,10 +1,8 @@
 //! What is refused as a whole: everybody whom the request names and whom the service knows sees that it was tried, and so does the public.
 
-use crate::common;
-
 use std::path::Path;
 
-use common::{CARD, City, LIBRARY, block, library_card, mandate, on_both, service};
+use crate::common::{CARD, City, LIBRARY, block, library_card, mandate, on_both, service};
 use serde_json::json;
 use usufruct_app::{BatchRequest, ConversionBatch, Error};
 use usufruct_core::decide::Clause;

@@ -1,10 +1,8 @@
 //! The next pseudonym of a resident cannot be joined with the one she left, on both databases.
 
-use crate::common;
-
 use std::path::Path;
 
-use common::{CARD, City, LIBRARY, SERVICE, library_card, mandate, on_postgres};
+use crate::common::{CARD, City, LIBRARY, SERVICE, library_card, mandate, on_postgres};
 use usufruct_app::{AuthorizeRequest, Bearing, Error, Exchange, GrantManagement, OpenSession, Refresh, Tokens};
 use usufruct_core::grant::GrantState;
 use usufruct_core::id::{MandateId, ServiceId};

@@ -1,10 +1,13 @@
 //! What services deposit under a mandate: sealed for its month, seen by the resident, gone after its time, with a certificate.
 
-use crate::common;
-
 use std::path::Path;
 
+<<<<<<< HEAD
 use common::{City, LIBRARY, SERVICE, SeededRng, block, library_card, looked_into, on_postgres, service, text};
+=======
+use crate::common;
+use crate::common::{City, LIBRARY, SERVICE, SeededRng, block, library_card, on_postgres, service, text};
+>>>>>>> de628765
 use serde_json::{Value, json};
 use usufruct_app::store::db::{Connection as _, Error as StoreError, Value as SqlValue};
 use usufruct_app::store::deposits::{self, Deposit};

@@ -1,10 +1,9 @@
 //! What a revision of a mandate does to a consent, by the law in force, on both databases.
 
-use crate::common;
-
 use std::path::Path;
 
-use common::{CARD, City, OPERATOR, VENDOR, library_card, mandate, service, text};
+use crate::common;
+use crate::common::{CARD, City, OPERATOR, VENDOR, library_card, mandate, service, text};
 use serde_json::{Value, json};
 use usufruct_app::{AuthorizeRequest, Error, GrantManagement};
 use usufruct_core::amendment::Change;

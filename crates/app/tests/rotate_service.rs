@@ -1,12 +1,11 @@
 //! All pseudonyms of a service replaced at once, on both databases: the old ones are dead from the first moment on, services hear of it each under
 //! its own, and a crash at any step is finished without anybody being moved twice.
 
-use crate::common;
-
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use common::{CARD, City, LIBRARY, SERVICE, on_both, service};
+use crate::common;
+use crate::common::{CARD, City, LIBRARY, SERVICE, on_both, service};
 use serde_json::json;
 use usufruct_app::{App, AuthorizeRequest, Error, GrantManagement, Happening, StreamRequest};
 use usufruct_core::Text;

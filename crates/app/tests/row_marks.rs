@@ -1,10 +1,9 @@
 //! Whoever writes to the database opens nothing, on both databases: rows that let somebody in, planted or altered behind the back of the house.
 
-use crate::common;
-
 use std::path::Path;
 
-use common::{City, OPERATOR};
+use crate::common;
+use crate::common::{City, OPERATOR};
 use usufruct_app::store::db::{Connection, Error as DbError, Tx, Value};
 use usufruct_app::store::passkeys::Passkey;
 use usufruct_app::{

@@ -1,11 +1,10 @@
 //! Whoever writes to the database lets no service know anybody, on both databases: authorizations, codes and tokens, planted or altered behind
 //! the back of the house.
 
-use crate::common;
-
 use std::path::Path;
 
-use common::{CARD, City, LIBRARY, SERVICE, block, mandate, service};
+use crate::common;
+use crate::common::{CARD, City, LIBRARY, SERVICE, block, mandate, service};
 use usufruct_app::store::db::{Connection, Error as DbError, Tx, Value};
 use usufruct_app::{AuthorizeRequest, Bearing, Error, Exchange, GrantManagement, OpenSession, Refresh, Tokens};
 use usufruct_core::decide::Clause;

@@ -1,11 +1,10 @@
 //! Two services that put together when they heard of what find no moment in common, on both databases; and what happened is done at once.
 
-use crate::common;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use common::{CARD, City, LIBRARY};
+use crate::common;
+use crate::common::{CARD, City, LIBRARY};
 use serde_json::json;
 use usufruct_app::store::residents::ResidentState;
 use usufruct_app::{AuthorizeRequest, GrantManagement, Happening, OpenSession, SPREAD, StreamRequest};

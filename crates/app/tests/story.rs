@@ -1,12 +1,10 @@
 //! The main path of the pass, on both databases: agree, release, see it, withdraw, end, erase, restart.
 
-use crate::common;
-
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{CARD, City, LIBRARY, block, library_card, mandate, service};
+use crate::common::{CARD, City, LIBRARY, block, library_card, mandate, on_both, service};
 use serde_json::json;
 use usufruct_app::{About, BatchRequest, CaseRequest, Error, ReleaseRequest};
 use usufruct_core::Text;
@@ -21,24 +19,6 @@ use usufruct_core::time::{DAY, HOUR, SECOND};
 use usufruct_store::db::Connection;
 use usufruct_store::residents::ResidentState;
 use usufruct_store::{blocks, keyrings, leaves, lines};
-
-macro_rules! on_both {
-    ($($name:ident),* $(,)?) => {
-        mod sqlite {
-            $(#[test]
-            fn $name() {
-                let dir = tempfile::tempdir().unwrap();
-                super::$name(dir.path(), None);
-            })*
-        }
-        mod postgres {
-            $(#[test]
-            fn $name() {
-                super::common::on_postgres(stringify!($name), super::$name);
-            })*
-        }
-    };
-}
 
 on_both!(
     a_batch_touches_every_footprint,

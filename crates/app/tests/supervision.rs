@@ -1,12 +1,10 @@
 //! The clock over vendors and agreements, on both databases: what is not looked at in time stops, what is over ends, and pseudonyms pass from
 //! one body to another only while an agreement between the two is in force.
 
-use crate::common;
-use crate::vendors;
-
 use std::path::Path;
 
-use common::{CARD, City, LIBRARY, OPERATOR, SERVICE, VENDOR, block, library_card, mandate, on_both, service, text};
+use crate::common::{CARD, City, LIBRARY, OPERATOR, SERVICE, VENDOR, block, library_card, mandate, on_both, service, text};
+use crate::vendors::{CONTRACT, THEIRS, camera, check, city, state, step, theirs};
 use serde_json::{Value, json};
 use usufruct_app::store::db::Connection as _;
 use usufruct_app::{ConversionBatch, DepositRequest, Error, Publication, ReleaseRequest, TicketDesk, desk_ticket};
@@ -20,7 +18,6 @@ use usufruct_core::late::LateDuty;
 use usufruct_core::lifecycle::State;
 use usufruct_core::statement::{Signer, StatementKind};
 use usufruct_core::time::{DAY, HOUR};
-use vendors::{CONTRACT, THEIRS, camera, check, city, state, step, theirs};
 
 on_both!(
     a_vendor_that_nobody_looks_at_is_suspended_by_the_clock,

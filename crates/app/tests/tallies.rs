@@ -1,12 +1,10 @@
 //! What is counted with every line: numbers without a gap, one tally for each day, and incidents where something is missing.
 
-use crate::common;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{CARD, City, SERVICE, block, library_card, mandate, on_both, service};
+use crate::common::{CARD, City, SERVICE, block, library_card, mandate, on_both, service};
 use proptest::prelude::*;
 use usufruct_app::{BatchRequest, Error, GRACE, ReportedUse, SILENCE};
 use usufruct_core::event::{Event, Form, Kind, LEAF_LEN, tag};

@@ -1,12 +1,11 @@
 //! Uses in a matter that concerns somebody else, on both databases: the resident sees at once who used what of hers and when, and nothing that
 //! the house hands out tells her what for before the day that the line names; from that day on it is told by the clock alone.
 
-use crate::common;
-
 use std::cell::Cell;
 use std::path::Path;
 
-use common::{CARD, City, LIBRARY, OPERATOR, SERVICE, block, library_card, on_both, service, text};
+use crate::common;
+use crate::common::{CARD, City, LIBRARY, OPERATOR, SERVICE, block, library_card, on_both, service, text};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRng, TestRunner};
 use serde_json::json;

@@ -1,10 +1,9 @@
 //! A portal outside reads a resident's footprint: by her consent alone, as a use that is logged first, on both databases.
 
-use crate::common;
-
 use std::path::Path;
 
-use common::{CARD, City, LIBRARY, OPERATOR, library_card, text};
+use crate::common;
+use crate::common::{CARD, City, LIBRARY, OPERATOR, library_card, text};
 use serde_json::json;
 use usufruct_app::{Error, FOOTPRINT, FoundUsage, UsageRequest};
 use usufruct_core::decide::Clause;

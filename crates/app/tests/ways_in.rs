@@ -1,10 +1,9 @@
 //! How a resident gets in, on both databases: devices, recovery, two clerks, freezing, cards; and who does not get in.
 
-use crate::common;
-
 use std::path::Path;
 
-use common::{City, OPERATOR, mandate, service};
+use crate::common;
+use crate::common::{City, OPERATOR, mandate, service};
 use usufruct_app::store::passkeys::Passkey;
 use usufruct_app::store::residents::ResidentState;
 use usufruct_app::{Approved, CardAttempt, Earlier, Error, OpenSession, Way, counter_message};

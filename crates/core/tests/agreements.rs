@@ -1,8 +1,7 @@
 //! Sharing agreements: signed by every party, public for fourteen days before they open anything, and closed by any party at once.
 
 use crate::common;
-
-use common::{
+use crate::common::{
     BOTH, City, activate, agreement_body, day, founded, library_card, names, nothing_asked, service_body, text, well_said,
 };
 use serde_json::{Value, json};

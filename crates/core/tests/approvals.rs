@@ -1,14 +1,13 @@
 //! Approvals by key files and passkeys: the golden files, what a body may name, and how the register counts them.
 
-use crate::common;
-
 use std::slice::from_ref;
 
+use crate::common;
+use crate::common::passkey::SoftPasskey;
+use crate::common::walk::spoil_everything;
+use crate::common::{City, agency_body, cases, lawful, library_card, names, vectors};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use common::passkey::SoftPasskey;
-use common::walk::spoil_everything;
-use common::{City, agency_body, cases, lawful, library_card, names, vectors};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};

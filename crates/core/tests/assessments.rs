@@ -1,9 +1,8 @@
 //! Impact assessments: every question has an answer, and where the law asks for one no mandate begins without it.
 
 use crate::common;
-
-use common::walk::spoil_everything;
-use common::{City, commitment_of, day, founded, key_body, key_id, library_card, names, notice_body, text, well_said};
+use crate::common::walk::spoil_everything;
+use crate::common::{City, commitment_of, day, founded, key_body, key_id, library_card, names, notice_body, text, well_said};
 use serde_json::{Value, json};
 use usufruct_core::Digest;
 use usufruct_core::assessment::{Assessment, Before, Trigger, asked_of, holding};

@@ -1,8 +1,7 @@
 //! What a mandate rests on: the provision is one that the law of its controller lists, and specially protected data needs an exception.
 
 use crate::common;
-
-use common::{City, day, library_card, names, school_meals, supervised, text, well_said};
+use crate::common::{City, day, library_card, names, school_meals, supervised, text, well_said};
 use serde_json::{Value, json};
 use usufruct_core::draft::Problem;
 use usufruct_core::mandate::Mandate;

@@ -1,11 +1,10 @@
 //! The other bodies of statements: every field removed, mistyped, overlong and misspelt in turn.
 
 use crate::common;
-
+use crate::common::walk::{spoil_everything, spoil_everything_but};
+use crate::common::{agency_body, block_body, certificate_body, contract_body, day, names, notice_body, service_body, text};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use common::walk::{spoil_everything, spoil_everything_but};
-use common::{agency_body, block_body, certificate_body, contract_body, day, names, notice_body, service_body, text};
 use serde_json::json;
 use usufruct_core::agency::Agency;
 use usufruct_core::block::DataBlock;

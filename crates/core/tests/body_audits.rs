@@ -1,8 +1,7 @@
 //! Audits of bodies: said by somebody else than the body, and what was found once stays.
 
 use crate::common;
-
-use common::{City, body_audit_body, day, founded, names, text, well_said};
+use crate::common::{City, body_audit_body, day, founded, names, text, well_said};
 use serde_json::{Value, json};
 use usufruct_core::body_audit::BodyAudit;
 use usufruct_core::draft::Problem;

@@ -1,8 +1,6 @@
 //! The burst brake: its limits against sums in another form, its error rates against a simulation, and that nothing passes it.
 
-use crate::common;
-
-use common::cases;
+use crate::common::cases;
 use proptest::prelude::*;
 use usufruct_core::brake::{Brake, DayCount, Gauge, PROBABILITY, Stop, Stratum, WINDOW, limit};
 use usufruct_core::hash::sha256;

@@ -1,9 +1,8 @@
 //! Breaches: which clocks every law sets, who may say what, what stands once it is said, and whose data is concerned.
 
 use crate::common;
-
-use common::walk::spoil_everything;
-use common::{City, agency_body, day, lawful, library_card, names, notice_body, text};
+use crate::common::walk::spoil_everything;
+use crate::common::{City, agency_body, day, lawful, library_card, names, notice_body, text};
 use serde_json::{Value, json};
 use usufruct_core::breach::{Breach, BreachCause, BreachState, ClockStanding};
 use usufruct_core::draft::Problem;

@@ -1,8 +1,7 @@
 //! Cameras: permitted by somebody else than who asks, blind to faces and voices, and dark once nobody looks after them.
 
 use crate::common;
-
-use common::{City, camera_body, day, founded, names, text, well_said};
+use crate::common::{City, camera_body, day, founded, names, text, well_said};
 use serde_json::{Value, json};
 use usufruct_core::camera::Camera;
 use usufruct_core::draft::Problem;

@@ -1,8 +1,6 @@
 //! Comments: people have the time that the law gives them only while the draft they comment on stands in the log.
 
-use crate::common;
-
-use common::{City, day, names, school_meals, supervised, text, well_said};
+use crate::common::{City, day, names, school_meals, supervised, text, well_said};
 use serde_json::{Value, json};
 use usufruct_core::draft::Problem;
 use usufruct_core::lifecycle::State;

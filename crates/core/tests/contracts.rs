@@ -2,8 +2,7 @@
 //! vendor's word at the end.
 
 use crate::common;
-
-use common::{
+use crate::common::{
     City, activate, check_body, contract_body, day, library_card, names, service_body, supervised, text, well_said,
     whole_contract,
 };

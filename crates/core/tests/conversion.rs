@@ -2,8 +2,7 @@
 //! with one mode and one end.
 
 use crate::common;
-
-use common::{BOTH, City, activate, agreement_body, contract_body, day, founded, library_card, names, service_body, text};
+use crate::common::{BOTH, City, activate, agreement_body, contract_body, day, founded, library_card, names, service_body, text};
 use serde_json::{Value, json};
 use usufruct_core::Time;
 use usufruct_core::certificate::Certificate;

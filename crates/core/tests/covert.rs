@@ -1,11 +1,10 @@
 //! Covert mandates: what they have to say, who has to agree, and that no single person and no single body keeps a line back.
 
-use crate::common;
-
 use std::fs;
 use std::path::Path;
 
-use common::{City, day, founded, names, notice_body, school_meals, well_said};
+use crate::common;
+use crate::common::{City, day, founded, names, notice_body, school_meals, well_said};
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 use serde_json::{Value, json};

@@ -2,8 +2,7 @@
 //! emergency rests on is named.
 
 use crate::common;
-
-use common::{City, agreement_body, contract_body, day, founded, library_card, names, outbreak, text, well_said};
+use crate::common::{City, agreement_body, contract_body, day, founded, library_card, names, outbreak, text, well_said};
 use serde_json::{Value, json};
 use usufruct_core::draft::Problem;
 use usufruct_core::hash::sha256;

@@ -1,8 +1,6 @@
 //! Two registers of elsewhere, read as drafts of mandates: entries without a basis, whole mandates, files that are none.
 
-use crate::common;
-
-use common::{day, library_card, names, well_said};
+use crate::common::{day, library_card, names, well_said};
 use serde_json::json;
 use usufruct_core::foreign::{self, DraftOf, ForeignEntry, Lack, Origin, Shortfall};
 

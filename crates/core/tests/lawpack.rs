@@ -1,8 +1,7 @@
 //! Lawpacks: what ships can be read, drafts do not count, a published pack takes the place of the one before it, and nothing else sets a time.
 
 use crate::common;
-
-use common::{City, day, founded, library_card, names, well_said};
+use crate::common::{City, day, founded, library_card, names, well_said};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use usufruct_core::draft::Problem;

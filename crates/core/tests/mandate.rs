@@ -1,9 +1,8 @@
 //! One complete lawful mandate, and everything that can be wrong with it.
 
 use crate::common;
-
-use common::walk::{Place, places, spoil_everything, with, without};
-use common::{day, library_card, names, text, well_said};
+use crate::common::walk::{Place, places, spoil_everything, with, without};
+use crate::common::{day, library_card, names, text, well_said};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};

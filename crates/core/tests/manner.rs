@@ -1,8 +1,7 @@
 //! What a mandate says is done with data, how far back it reaches, and where: held to when it is drafted, and again at each use.
 
 use crate::common;
-
-use common::{
+use crate::common::{
     City, activate, day, founded, lawful, library_card, names, nothing_asked, school_meals, service_body, supervised, text,
     well_said,
 };

@@ -1,10 +1,9 @@
 //! 650 real surveillance measures of the pandemic, read as drafts of mandates. None says enough to be one.
 
-use crate::common;
-
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{names, well_said};
+use crate::common;
+use crate::common::{names, well_said};
 use serde_json::json;
 use usufruct_core::foreign::{self, ForeignEntry};
 use usufruct_core::mandate::Mandate;

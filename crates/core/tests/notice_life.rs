@@ -1,8 +1,7 @@
 //! The life of a notice, the hash over its text, and how easily it reads: all of it follows from the log.
 
 use crate::common;
-
-use common::{City, activate, announce, day, founded, library_card, notice_body, text};
+use crate::common::{City, activate, announce, day, founded, library_card, notice_body, text};
 use serde_json::{Value, json};
 use usufruct_core::id::MandateId;
 use usufruct_core::layers::Layers;

@@ -1,8 +1,7 @@
 //! What a revision changes, whom the law asks again because of it, and what a notice says in its layers.
 
 use crate::common;
-
-use common::{City, activate, contract_body, day, founded, lawful, library_card, names, text, well_said};
+use crate::common::{City, activate, contract_body, day, founded, lawful, library_card, names, text, well_said};
 use serde_json::{Value, json};
 use usufruct_core::amendment::{Change, changes};
 use usufruct_core::decide::{Clause, Outcome, Request, decide};

@@ -1,9 +1,8 @@
 //! Orders and meetings of oversight bodies: who may give them, what they stop, and that nothing but a lift of the same body ends a suspension.
 
 use crate::common;
-
-use common::walk::spoil_everything;
-use common::{City, agency_body, day, founded, lawful, library_card, names, outbreak, school_meals, service_body, text};
+use crate::common::walk::spoil_everything;
+use crate::common::{City, agency_body, day, founded, lawful, library_card, names, outbreak, school_meals, service_body, text};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use usufruct_core::case::CaseKind;

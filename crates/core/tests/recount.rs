@@ -1,10 +1,8 @@
 //! Recounts: chance chooses days that nobody could know, and whatever is changed in the lines of a day is found.
 
-use crate::common;
-
 use std::collections::BTreeMap;
 
-use common::cases;
+use crate::common::cases;
 use proptest::prelude::*;
 use usufruct_core::event::{Batch, Event, Kind};
 use usufruct_core::hash::sha256;

@@ -1,10 +1,8 @@
 //! Statements as bytes: the golden files, and that there is one form and no panic.
 
-use crate::common;
-
 use std::collections::BTreeMap;
 
-use common::{cases, day, file_key, lawful, signer, vectors};
+use crate::common::{cases, day, file_key, lawful, signer, vectors};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};

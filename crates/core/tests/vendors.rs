@@ -1,11 +1,11 @@
 //! Random histories of vendors and agreements: whatever people and the clock try, in whatever order, no vendor is served without a contract
 //! that holds every clause and was looked at in time, and no pseudonym is converted without an agreement that was public for fourteen days.
 
-use crate::common;
-
 use std::sync::LazyLock;
 
-use common::{BOTH, City, activate, agreement_body, cases, day, library_card, service_body, supervised, text, whole_contract};
+use crate::common::{
+    BOTH, City, activate, agreement_body, cases, day, library_card, service_body, supervised, text, whole_contract,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use usufruct_core::clause;

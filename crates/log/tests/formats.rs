@@ -1,7 +1,5 @@
 //! Notes, keys and cosignatures: the vectors of others, round trips, and everything that must be refused.
 
-use crate::support;
-
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -14,7 +12,7 @@ use usufruct_log::{
     SignatureType, Signer, Verifier, VerifierKey, cosignature, empty_root, leaf_hash,
 };
 
-use support::{ORIGIN, checkpoint, golden, hex, vectors};
+use crate::support::{ORIGIN, checkpoint, golden, hex, vectors};
 
 fn signers() -> Vec<Box<dyn Signer>> {
     vec![

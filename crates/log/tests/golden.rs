@@ -1,12 +1,10 @@
 //! Vectors of our own for formats that have none: `vectors/tlog/{cosignature,policy,proof}.json`. Each test states what it
 //! expects, sees that the code agrees, and fails when the file says anything else.
 
-use crate::support;
-
 use std::collections::BTreeMap;
 
+use crate::support::{ORIGIN, golden, hex, read, to_hex, vectors};
 use serde_json::{Value, json};
-use support::{ORIGIN, golden, hex, read, to_hex, vectors};
 use usufruct_log::proof::{self, HashReader};
 use usufruct_log::{
     Checkpoint, Cosigner, Ed25519Cosigner, Ed25519Signer, Error, Frontier, Hash, MlDsaCosigner, Note, NoteSignature, Policy,

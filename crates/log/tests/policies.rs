@@ -1,11 +1,9 @@
 //! Trust policies: what is read, what is refused, and which checkpoints hold under them.
 
-use crate::support;
-
 use std::collections::BTreeSet;
 
+use crate::support::{ORIGIN, checkpoint};
 use proptest::prelude::*;
-use support::{ORIGIN, checkpoint};
 use usufruct_log::{
     Checkpoint, Cosigner, Ed25519Cosigner, Ed25519Signer, Error, MlDsaCosigner, Note, NoteSignature, Policy, Signer, TlogProof,
     Verifier, VerifierKey, leaf_hash,

@@ -1,10 +1,8 @@
 //! Where the law asks for an impact assessment, a mandate is published with it or not at all.
 
-use crate::common;
-
 use std::fs;
 
-use common::{Folder, city, fails, ok};
+use crate::common::{Folder, city, fails, ok};
 
 const LAW: &str = "jurisdiction = \"TW\"\ntitle = { en = \"A careful law\", zh-Hant = \"審慎法\" }\nstatus = \"in_force\"\nvalid_from = \"2020-01-01\"\n\
                    [[assessed_when]]\ntrigger = \"bulk\"\narticle = \"Rule 7\"\n\

@@ -1,13 +1,11 @@
 //! Backup and restore as an operator does them: what was erased stays erased, what lives opens, the log goes on.
 
-use crate::common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use common::{Folder, Server, fails, ok};
+use crate::common::{Folder, Server, fails, ok};
 use usufruct_app::store::db::{Db, Options};
 
 /// A pass with a body that holds data, and its server.

@@ -1,8 +1,7 @@
 //! The breach desk by command: opened by two, answered by one, drilled with a clock of its own, closed by two.
 
 use crate::common;
-
-use common::{Folder, fails, ok};
+use crate::common::{Folder, fails, ok};
 
 struct Desk {
     folder: Folder,

@@ -1,8 +1,6 @@
 //! A city whose log lies in a bucket, run as people run it, against a server of the S3 protocol (moto). How the bucket
 //! itself behaves is tested beside `src/bucket.rs`.
 
-use crate::common;
-
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use common::{Folder, city, err, out, program};
+use crate::common::{Folder, city, err, out, program};
 
 /// A process that is ended with the value.
 struct Running(Child);

@@ -1,13 +1,10 @@
 //! The certificate of an erasure, checked from outside: the city's own, and those of an insider who has all its keys.
 
-use crate::common;
-use crate::insider;
-
+use crate::common::{Folder, fails, ok, out, run};
+use crate::insider::{Insider, now};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use common::{Folder, fails, ok, out, run};
-use insider::{Insider, now};
 use serde_json::{Value, json};
 use usufruct_core::hash::sha256;
 use usufruct_core::keeper::Destroyed;

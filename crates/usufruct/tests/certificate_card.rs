@@ -1,10 +1,5 @@
 //! Certificate cards at the program as it is run: a real TLS client, real files, and who is turned away at the door.
 
-use crate::authority;
-use crate::common;
-use crate::house;
-use crate::insider;
-
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -14,10 +9,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use authority::{Authority, Held, LATE, Trust, pem};
-use common::{Folder, Server, fails, ok, out, run};
-use house::{SeededRng, SetClock, vault_setup};
-use insider::now;
+use crate::authority::{Authority, Held, LATE, Trust, pem};
+use crate::common::{Folder, Server, fails, ok, out, run};
+use crate::house::{SeededRng, SetClock, vault_setup};
+use crate::insider::now;
 use rustls::{ClientConnection, StreamOwned};
 use usufruct_app::{App, Config, House, Open};
 use usufruct_core::Time;

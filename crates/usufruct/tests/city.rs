@@ -1,10 +1,8 @@
 //! A real city from nothing: keys, bodies, blocks, a mandate and its end, all through a running server.
 
-use crate::common;
-
 use std::fs;
 
-use common::{Folder, Server, city, fails, ok};
+use crate::common::{Folder, Server, city, fails, ok};
 
 #[test]
 fn a_city_begins_lends_and_ends() {

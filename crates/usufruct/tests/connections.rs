@@ -1,15 +1,13 @@
 //! A program that is held up by connections: more of them than files that it may have at first, and heads that never end.
 
-use crate::common;
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::noise::Noise;
-use common::{Folder, ok, program};
+use crate::common::noise::Noise;
+use crate::common::{Folder, ok, program};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

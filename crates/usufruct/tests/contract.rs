@@ -1,10 +1,8 @@
 //! A contract from a file to its end by command: each says what is missing, and nobody does alone what takes two.
 
-use crate::common;
-
 use std::fs;
 
-use common::{Folder, city, fails, ok};
+use crate::common::{Folder, city, fails, ok};
 
 const OFFICES: [&str; 2] = ["head", "data-protection"];
 const BODIES: [&str; 3] = ["cloud-vendor", "economy", "event-vendor"];

@@ -1,10 +1,8 @@
 //! Answers that did not come in time are listed, whether a server runs or not, and noted by the server's clock.
 
-use crate::common;
-
 use std::time::Duration;
 
-use common::{Folder, Server, fails, ok};
+use crate::common::{Folder, Server, fails, ok};
 use serde_json::json;
 use usufruct_app::store::db::{Db, Options};
 use usufruct_app::store::deletions::{self, Counts, Deletion};

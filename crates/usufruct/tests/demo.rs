@@ -1,13 +1,12 @@
 //! The demo city, loaded and looked at from outside.
 
-use crate::common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use common::{Folder, city, fails, ok, run};
+use crate::common;
+use crate::common::{Folder, city, fails, ok, run};
 use usufruct_app::store::db::{Db, Options};
 use usufruct_core::order::Standing;
 

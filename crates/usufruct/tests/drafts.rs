@@ -1,8 +1,6 @@
 //! Registers of elsewhere as drafts of mandates, at the command line.
 
-use crate::common;
-
-use common::{Folder, fails};
+use crate::common::{Folder, fails};
 
 #[test]
 fn registers_of_elsewhere_are_counted_and_one_entry_is_told_all_it_lacks() {

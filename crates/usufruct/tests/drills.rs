@@ -1,14 +1,12 @@
 //! Drills as an operator has them done: they hurt nothing, and what one found stays in sight.
 
-use crate::common;
-
 use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
 
-use common::backups::{ask_for_nights, forge, only};
-use common::store::Store;
-use common::{Folder, Server, fails, ok};
+use crate::common::backups::{ask_for_nights, forge, only};
+use crate::common::store::Store;
+use crate::common::{Folder, Server, fails, ok};
 use usufruct_app::store::db::{Connection, Db, Options, Value};
 use usufruct_app::store::erasures::{self, Erasure};
 use usufruct_core::Time;

@@ -1,17 +1,14 @@
 //! The root in escrow, through the program: set up, lost with everything that held it, brought back by officers, and turned.
 
-use crate::common;
-use crate::insider;
-
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use common::store::Store;
-use common::{Folder, Server, city, fails, ok};
-use insider::now;
+use crate::common::store::{Store, on_every_store};
+use crate::common::{Folder, Server, city, fails, ok};
+use crate::insider::now;
 use usufruct_app::{App, Config, EscrowSetup, House, Open, VaultSetup};
 use usufruct_core::Time;
 use usufruct_core::hash::sha256;

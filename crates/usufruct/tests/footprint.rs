@@ -1,15 +1,12 @@
 //! A saved footprint against a city that hides, doubles, changes or loses lines.
 
-use crate::common;
-use crate::insider;
-
 use std::fs;
 use std::net::TcpListener;
 
+use crate::common::{Folder, Server, err, ok, out, run};
+use crate::insider::{Insider, noise, now};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use common::{Folder, Server, err, ok, out, run};
-use insider::{Insider, noise, now};
 use serde_json::{Value, json};
 use usufruct_core::delay::{Week, seed_of, tag_key};
 use usufruct_core::event::{self, Event, Kind};

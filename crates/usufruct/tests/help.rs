@@ -1,8 +1,6 @@
 //! The program teaches: every verb says what it does and shows an example.
 
-use crate::common;
-
-use common::{fails, ok};
+use crate::common::{fails, ok};
 
 const VERBS: &[&[&str]] = &[
     &["agreement"],

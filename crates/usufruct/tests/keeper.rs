@@ -1,11 +1,6 @@
 //! The root with three keepers, each a program of its own: founding, losing one or two, sleeping, coming back from an old copy,
 //! being replaced, and strangers at the door.
 
-use crate::common;
-use crate::insider;
-use crate::town;
-use crate::visitor;
-
 use std::cell::RefCell;
 use std::fs;
 use std::io::{Read, Write};
@@ -15,20 +10,21 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::common;
+use crate::common::store::{Store, on_every_store};
+use crate::common::{fails, ok};
+use crate::insider::{Insider, now};
+use crate::town::{NAMES, ORIGIN, Town};
+use crate::visitor::Visitor;
 use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use common::store::Store;
-use common::{fails, ok};
-use insider::{Insider, now};
 use serde_json::{Value, json};
-use town::{NAMES, ORIGIN, Town};
 use usufruct_app::vault::Epoch;
 use usufruct_app::vault::hpke::PrivateKey;
 use usufruct_app::vault::keeper::{Facts, SEALED, Share};
 use usufruct_core::Digest;
 use usufruct_core::statement::{Statement, StatementKind};
-use visitor::Visitor;
 
 /// A service whose pseudonyms need two keepers.
 const GARDEN: &str = "agency = \"agc_information\"\nname = { en = \"Garden\", zh-Hant = \"花園\" }\nsector = \"garden\"\nprofile = \"oidc\"\n\

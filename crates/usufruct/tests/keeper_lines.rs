@@ -2,8 +2,6 @@
 //! nothing comes back in time. Nobody says here which messages there are. The bytes are closed to the relay in between, so it counts
 //! whatever is sent after an answer, the handshakes included.
 
-use crate::common;
-
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -11,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use common::{Folder, Server, ok};
+use crate::common::{Folder, Server, ok};
 
 const ORIGIN: &str = "pass.example.org/log";
 const NAMES: [&str; 3] = ["office", "court", "archive"];

@@ -1,19 +1,15 @@
 //! What stays in the memory of keepers and of the city when an epoch is over: nothing of its root. Somebody reads the memory of the
 //! running programs, as root on the machine can, and looks for the shares that the keepers held and for the roots behind them.
 
-use crate::common;
-use crate::insider;
-use crate::town;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
+use crate::common::ok;
+use crate::common::store::Store;
+use crate::town::{NAMES, Town};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use common::ok;
-use common::store::Store;
-use town::{NAMES, Town};
 use usufruct_app::vault::keeper::Share;
 use usufruct_app::vault::keeper::shamir::at;
 use usufruct_core::hash::hex;

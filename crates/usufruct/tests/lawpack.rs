@@ -1,8 +1,6 @@
 //! A law is published by command, by two offices, and what it says binds from then on.
 
-use crate::common;
-
-use common::{Folder, fails, ok};
+use crate::common::{Folder, fails, ok};
 
 #[test]
 fn two_offices_publish_a_law_and_mandates_are_held_to_it() {

@@ -1,12 +1,10 @@
 //! What a running server does for the keys in its memory.
 
-use crate::common;
-
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
-use common::{Folder, Server, fails, ok};
+use crate::common::{Folder, Server, fails, ok};
 
 #[test]
 fn a_server_leaves_no_core_and_says_what_else_could_leak() {

@@ -1,15 +1,13 @@
 //! A mirror as a program: it follows a city, survives being killed, and gives the city back its log after the operator
 //! has deleted it.
 
-use crate::common;
-
 use std::fs;
 use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
-use common::noise::{Http, Noise};
-use common::{Folder, Server, fails, ok, run};
+use crate::common::noise::{Http, Noise};
+use crate::common::{Folder, Server, fails, ok, run};
 use tokio::runtime::Runtime;
 use usufruct_app::log::mirror::{Header, upload};
 use usufruct_app::log::witnessing::origin_hash;

@@ -1,8 +1,5 @@
 //! The monitor against an insider: what he does to a log, and the code it is found under.
 
-use crate::common;
-use crate::insider;
-
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -12,8 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use common::{Folder, Server, err, fails, ok, out, program, run};
-use insider::{Insider, noise, now};
+use crate::common::{Folder, Server, err, fails, ok, out, program, run};
+use crate::insider;
+use crate::insider::{Insider, noise, now};
 use serde_json::{Value, json};
 use usufruct_app::log::witnessing::origin_hash;
 use usufruct_app::log::{Cosigner, Ed25519Cosigner, Note, NoteSignature};

@@ -1,15 +1,13 @@
 //! Nights that were interrupted or meddled with: nothing of their work is left out, and nothing is lost by it.
 
-use crate::common;
-
 use std::fs;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use common::backups::{ask_for_nights, forge, only};
-use common::store::{Postgres, Store};
-use common::{Folder, Server, fails, ok, program};
+use crate::common::backups::{ask_for_nights, forge, only};
+use crate::common::store::{Postgres, Store, on_every_store};
+use crate::common::{Folder, Server, fails, ok, program};
 use usufruct_app::replay;
 use usufruct_app::store::db::{Db, Options};
 use usufruct_core::audit::{Audit, Drill};

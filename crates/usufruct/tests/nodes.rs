@@ -1,13 +1,11 @@
 //! Two servers over one PostgreSQL: the later one writes, and the earlier one ends by itself before it can show for long what no longer holds.
 
-use crate::common;
-
 use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use common::store::Store;
-use common::{Folder, Server, ok};
+use crate::common::store::Store;
+use crate::common::{Folder, Server, ok};
 
 const ORIGIN: &str = "pass.example.org/log";
 /// Within which a cluster has to follow what one of its nodes took back.

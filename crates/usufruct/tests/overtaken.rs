@@ -1,7 +1,5 @@
 //! A command whose statement was overtaken makes and signs it again, and only then.
 
-use crate::common;
-
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -9,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use common::{Folder, Server, err, ok, program};
+use crate::common::{Folder, Server, err, ok, program};
 
 const BLOCK: &str = "name = { en = \"Shoe size\", zh-Hant = \"鞋碼\" }
 category = \"pd:Preference\"

@@ -1,10 +1,8 @@
 //! Steps are proposed by command, and taken when the officials whom they need have approved one after the other.
 
-use crate::common;
-
 use std::time::Duration;
 
-use common::{Folder, fails, ok};
+use crate::common::{Folder, fails, ok};
 
 const GARDEN: &str = "agency = \"agc_information\"
 name = { en = \"Garden\", zh-Hant = \"花園\" }

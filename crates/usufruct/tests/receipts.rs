@@ -1,12 +1,9 @@
 //! Receipts and proofs as programs see them: kept, not yet, broken, and the complaint that anybody can check.
 
-use crate::common;
-use crate::insider;
-
 use std::fs;
 
-use common::{Folder, fails, ok, run};
-use insider::{Insider, noise, now};
+use crate::common::{Folder, fails, ok, run};
+use crate::insider::{Insider, noise, now};
 use serde_json::{Value, json};
 use usufruct_app::log::{self, Cosigner, Ed25519Cosigner, Note, Reader, ReceiptSigner, TlogProof, leaf_hash};
 use usufruct_core::event::{self, Event, Kind};

@@ -1,10 +1,8 @@
 //! The overseer's side of a recount, as far as it goes on the day on which a mandate begins: its key, and what is refused.
 
-use crate::common;
-
 use std::fs;
 
-use common::{Folder, city, fails, ok};
+use crate::common::{Folder, city, fails, ok};
 
 #[test]
 fn an_auditor_has_a_key_of_her_own_and_days_have_to_be_counted_first() {

@@ -1,10 +1,8 @@
 //! A pass whose root is lost by everybody is founded anew: the log stays, what was sealed is gone, and everything works again.
 
-use crate::common;
-
 use std::fs;
 
-use common::{Folder, Server, city, fails, ok};
+use crate::common::{Folder, Server, city, fails, ok};
 use usufruct_app::store::db::{Connection as _, Db, Options};
 use usufruct_app::store::tables;
 

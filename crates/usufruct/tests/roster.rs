@@ -1,8 +1,6 @@
 //! The roster of a pass is put together from what was printed for that pass, and from nothing else.
 
-use crate::common;
-
-use common::{Folder, fails, ok};
+use crate::common::{Folder, fails, ok};
 
 const ORIGIN: &str = "pass.example.org/log";
 

@@ -1,10 +1,8 @@
 //! A root, the key of a resident and the key of a mandate are replaced by command, whether a server runs or not.
 
-use crate::common;
-
 use std::net::TcpListener;
 
-use common::{Folder, Server, fails, ok};
+use crate::common::{Folder, Server, fails, ok};
 use usufruct_app::store::db::{Db, Options};
 use usufruct_app::store::keyrings;
 

@@ -1,8 +1,6 @@
 //! The database is lost and its replica too: the program goes on with an old copy or with none, on the safe side, and only when
 //! it is told to.
 
-use crate::common;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use common::{Folder, city, fails, ok};
+use crate::common::{Folder, city, fails, ok};
 use usufruct_app::store::db::Db;
 use usufruct_app::store::residents::{self, ResidentState};
 use usufruct_app::{App, Config, House, Open, VaultSetup};

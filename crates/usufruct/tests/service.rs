@@ -1,8 +1,6 @@
 //! Services are listed and closed by command: the last one of a domain takes the key of its pseudonyms with it.
 
-use crate::common;
-
-use common::{Folder, Server, fails, ok, run};
+use crate::common::{Folder, Server, fails, ok, run};
 
 #[test]
 fn the_last_service_of_a_domain_ends_its_pseudonyms() {

@@ -1,16 +1,13 @@
 //! A city whose root lies under a key of a PKCS#11 token, on SoftHSM, as people run it.
 #![cfg(feature = "pkcs11")]
 
-use crate::common;
-use crate::insider;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use common::{Folder, err, out, program};
-use insider::Insider;
+use crate::common::{Folder, err, out, program};
+use crate::insider::Insider;
 use usufruct_core::statement::{Statement, StatementKind};
 
 const ORIGIN: &str = "pass.example.org/log";

@@ -1,15 +1,13 @@
 //! A witness as a program: killed under load, started twice, fed with garbage, its disk taken away, its clock set back.
 
-use crate::common;
-
 use std::fs;
 use std::process::Stdio;
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use common::noise::{Http, Noise};
-use common::{Folder, Server, err, fails, ok, program};
+use crate::common::noise::{Http, Noise};
+use crate::common::{Folder, Server, err, fails, ok, program};
 use usufruct_app::log::witnessing::origin_hash;
 use usufruct_app::log::{Checkpoint, Note, Response, Transport, VerifierKey};
 

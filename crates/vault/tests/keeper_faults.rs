@@ -3,13 +3,12 @@
 //!
 //! The attacker who is tried against each outcome has the disks of all keepers and of the city.
 
-use crate::town;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use town::{Fault, NAMES, Seeded, Town, Tree, VAULT, insert, lives, resident, seeded};
+use crate::town;
+use crate::town::{Fault, NAMES, Seeded, Town, Tree, VAULT, insert, lives, resident, seeded};
 use usufruct_core::keeper::Destroyed;
 use usufruct_core::ports::Rng;
 use usufruct_vault::keytree::{MemoryPages, PageTree};

@@ -1,11 +1,10 @@
 //! Somebody has the key by which keepers know the city, and says what the city could say: what one call cannot do, what two can, and
 //! how a city that runs notices it and goes on.
 
-use crate::town;
-
 use std::collections::BTreeMap;
 
-use town::{NAMES, NOW, Order, Seeded, Town, Tree, VAULT, insert, lives, resident, seeded};
+use crate::town;
+use crate::town::{NAMES, NOW, Order, Seeded, Town, Tree, VAULT, insert, lives, resident, seeded};
 use usufruct_core::Digest;
 use usufruct_vault::keeper::shamir::split;
 use usufruct_vault::keeper::{Keeper, Share, commit_root};

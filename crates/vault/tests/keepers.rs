@@ -1,12 +1,11 @@
 //! The root with three keepers: two lost ones, restored ones, lying ones, and one that is replaced. That one is lost or slow at a
 //! message is in `keeper_faults.rs`.
 
-use crate::town;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use town::{NAMES, NOW, Town, Tree, VAULT, insert, lives, resident, seeded};
+use crate::town;
+use crate::town::{NAMES, NOW, Town, Tree, VAULT, insert, lives, resident, seeded};
 use usufruct_core::Digest;
 use usufruct_core::hash::sha256;
 use usufruct_vault::keeper::{Keeper, Share};

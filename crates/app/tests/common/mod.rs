@@ -450,7 +450,7 @@ macro_rules! on_both {
         mod postgres {
             $(#[test]
             fn $name() {
-                super::common::on_postgres(stringify!($name), super::$name);
+                $crate::common::on_postgres(stringify!($name), super::$name);
             })*
         }
     };

@@ -11,7 +11,6 @@ pub struct Store {
 
 /// Makes of each walk a test on the embedded database, one on PostgreSQL with the pages of the key tree in it, and one on PostgreSQL with
 /// the pages in a file.
-#[macro_export]
 macro_rules! on_every_store {
     ($($walk:ident),+ $(,)?) => {
         mod on_sqlite {
@@ -36,6 +35,7 @@ macro_rules! on_every_store {
         }
     };
 }
+pub(crate) use on_every_store;
 
 impl Store {
     pub fn sqlite() -> Self {
