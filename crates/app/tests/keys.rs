@@ -4,11 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-<<<<<<< HEAD
-use common::{CARD, City, LIBRARY, OPERATOR, block, library_card, looked_into, mandate, on_both, service};
-=======
-use crate::common::{CARD, City, LIBRARY, OPERATOR, block, library_card, mandate, on_both, service};
->>>>>>> de628765
+use crate::common::{CARD, City, LIBRARY, OPERATOR, block, library_card, looked_into, mandate, on_both, service};
 use serde_json::json;
 use usufruct_app::{Error, Publication};
 use usufruct_core::certificate::Cause;

@@ -9,12 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-<<<<<<< HEAD
-use common::{CARD, City, LIBRARY, WATCH, library_card, looked_into, mandate, on_postgres, text};
-=======
 use crate::common;
-use crate::common::{CARD, City, LIBRARY, WATCH, library_card, mandate, on_postgres, text};
->>>>>>> de628765
+use crate::common::{CARD, City, LIBRARY, WATCH, library_card, looked_into, mandate, on_postgres, text};
 use serde_json::json;
 use usufruct_app::store::db;
 use usufruct_app::{Error, ReleaseRequest};

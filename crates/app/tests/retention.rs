@@ -2,12 +2,8 @@
 
 use std::path::Path;
 
-<<<<<<< HEAD
-use common::{City, LIBRARY, SERVICE, SeededRng, block, library_card, looked_into, on_postgres, service, text};
-=======
 use crate::common;
-use crate::common::{City, LIBRARY, SERVICE, SeededRng, block, library_card, on_postgres, service, text};
->>>>>>> de628765
+use crate::common::{City, LIBRARY, SERVICE, SeededRng, block, library_card, looked_into, on_postgres, service, text};
 use serde_json::{Value, json};
 use usufruct_app::store::db::{Connection as _, Error as StoreError, Value as SqlValue};
 use usufruct_app::store::deposits::{self, Deposit};

@@ -2,7 +2,7 @@
 
 use crate::common;
 
-use common::{City, block_body, contract_body, day, founded, lawful, library_card, names, outbreak, text, well_said};
+use crate::common::{City, block_body, contract_body, day, founded, lawful, library_card, names, outbreak, text, well_said};
 use serde_json::{Value, json};
 use usufruct_core::draft::Problem;
 use usufruct_core::hash::sha256;
