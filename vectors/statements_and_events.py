@@ -285,11 +285,24 @@ def watched_things():
         **order, "kind": "correct", "effective_at": "2026-02-02T00:00:00Z", "comply_by": "2026-03-01T00:00:00Z",
         "evidence": [document("done")], "compulsion": [document("compelled")], "appeal_ref": "Court 2026-4",
     }
+    block = {
+        "name": text("Home address", "居住地址"), "category": "pd:PhysicalAddress", "sensitivity": "ordinary", "source_agency": "agc_library",
+        "attributes": [text("City", "縣市"), text("Road", "路名")], "forms_allowed": ["token", "value"], "correctable": False,
+    }
+    evidence = {"kind": "ISO 27001", "issuer": "An auditor", "expires": "2027-01-31T00:00:00Z", "sha256": named("certificate").hex()}
+    penalty = {"trigger": text("A day late", "逾期每日"), "amount": "TWD 1,000"}
+    contract = {
+        "controller": "agc_library", "vendor": "agc_cloud", "mandates": ["mdt_library-card"], "scope": text("Sends reminders.", "寄送通知。"),
+        "from": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z", "capability_evidence": [evidence], "measures": [text("Locks.", "門鎖。")],
+        "data_locations": ["TW"], "cloud_provider": "none", "subprocessors": [], "breach_first_ping_hours": 1, "breach_report_hours": 24,
+        "check_every": "P90D", "next_check_due": "2026-03-01T00:00:00Z", "penalty": text("A fine.", "違約金。"), "penalties": [penalty],
+        "no_own_purpose": True, "delete_within_days": 30, "value_blocks": [],
+    }
     step = {
         "object": "mdt_library-card", "revision": named("mandate").hex(), "from": "active", "to": "suspended",
         "reason": text("A laptop was lost.", "筆電遺失。"),
     }
-    grounds = {**step, "breach": "brc_lost-laptop", "law": "Act 12", "evidence": [document("report")]}
+    grounds = {**step, "reason_code": "breach", "breach": "brc_lost-laptop", "law": "Act 12", "evidence": [document("report")]}
     for kind, object_id, name, why, body, problem in [
         ("Camera", "cam_north-gate", "camera", "Every field of a camera there is.", camera, []),
         ("Camera", "cam_north-gate", "camera-asked-for", "Who asks for it knows no permit yet.", asked_for, []),
@@ -322,6 +335,13 @@ def watched_things():
         ("Order", "ord_1", "order-draw-of-a-suspension", "Only the audit of a mandate draws days.", {**order, "draw": draw}, ["draw", "other-kind"]),
         ("StatusChange", "sta_1", "step", "A step with its reason alone.", step, []),
         ("StatusChange", "sta_1", "step-with-grounds", "The breach, the article and the document on which it rests.", grounds, []),
+        ("StatusChange", "sta_1", "step-of-no-sort", "The sorts of reasons are a closed list.", {**grounds, "reason_code": "because"}, ["reason_code", "unknown-word"]),
+        ("DataBlock", "blk_address", "block", "What a value consists of, one entry for each part.", block, []),
+        ("DataBlock", "blk_address", "block-of-one-thing", "A block from before its parts were asked for.", without(block, "attributes"), []),
+        ("DataBlock", "blk_address", "block-in-one-language", "Every part is named in both languages.", {**block, "attributes": [{"en": "Road"}]}, ["attributes[0].zh-Hant", "missing"]),
+        ("Contract", "ctr_cloud", "contract", "Whose cloud keeps the data, what faults cost, and the papers by their hash.", contract, []),
+        ("Contract", "ctr_cloud", "contract-of-before", "A contract from before these were asked for.", {**without(contract, "cloud_provider", "penalties"), "capability_evidence": [without(evidence, "sha256")]}, []),
+        ("Contract", "ctr_cloud", "contract-with-a-fault-that-costs-nothing", "A penalty has an amount.", {**contract, "penalties": [without(penalty, "amount")]}, ["penalties[0].amount", "missing"]),
         ("StatusChange", "sta_1", "step-for-an-incident", "What it rests on is a breach.", {**grounds, "breach": "inc_1"}, ["breach", "malformed"]),
         ("StatusChange", "sta_1", "step-with-a-bare-hash", "A document has a title.", {**grounds, "evidence": [without(document("report"), "title")]}, ["evidence[0].title", "missing"]),
     ]:

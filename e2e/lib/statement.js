@@ -56,6 +56,7 @@ export async function say(city, { type, id, body, old, at }, signers) {
 export function step(city, list, object, to, signers) {
   const body = {
     object: object.id, revision: object.hash, from: object.state, to, reason: { en: "It was decided.", "zh-Hant": "經決定。" },
+    reason_code: "decision", law: "Rules of the city 1",
   };
   return say(city, { type: "StatusChange", id: `sta_${uuid7()}`, body }, signers);
 }

@@ -166,7 +166,7 @@ text = { en = "There has to be another way in.", zh-Hant = "應提供其他方�
   assert.equal(run("publish", "ruling", ruling, ...signed(keys(OVERSEER).slice(0, 1))).status, 1, "one person alone");
   const published = run("publish", "ruling", ruling, ...signed(keys(OVERSEER)));
   assert.equal(published.status, 0, published.stderr);
-  await page.goto(`${city.url}/register/cases`);
+  await page.goto(`${city.url}/register/rulings`);
   await page.getByText("There has to be another way in.").waitFor();
   assert.deepEqual(await violations(page), []);
 });

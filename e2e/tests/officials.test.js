@@ -282,7 +282,7 @@ test("the operator's people approve by passkeys too, and a certificate leads bac
   await guard.getByTestId("approve").click();
   await until(async () => (await entry("agencies", OPERATOR)).rev === statement.rev, "the operator's next revision");
 
-  run("mandate", "end", "mdt_second-card", ...libraryKey("head"), "--reason-en", "It was a test.", "--reason-zh", "測試。", ...data());
+  run("mandate", "end", "mdt_second-card", ...libraryKey("head"), "--reason-en", "It was a test.", "--reason-zh", "測試。", "--reason-code", "purpose_gone", ...data());
   const certificate = await until(async () => {
     const all = await (await fetch(`${city.url}/register/certificates.json`)).json();
     const list = Array.isArray(all) ? all : Object.values(all.certificates ?? all);

@@ -49,7 +49,7 @@ before(async () => {
   city = await demo({ residents: 5, database: process.env.USUFRUCT_E2E_DATABASE });
   const block = {
     name: { en: "Footprint", "zh-Hant": "足跡" }, category: "pd:Name", sensitivity: "sensitive", source_agency: "agc_information",
-    forms_allowed: ["value"], correctable: false,
+    attributes: [{ en: "Lines", "zh-Hant": "紀錄" }], forms_allowed: ["value"], correctable: false,
   };
   publish(["publish", "block"], "footprint", Object.entries(block).map(([key, value]) => `${key} = ${toml(value)}`).join("\n"), "agc_information");
   // The library's mandate once more, for its readers' footprints alone.

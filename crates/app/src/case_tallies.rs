@@ -1,13 +1,12 @@
 //! Case tallies: how many cases each body had in each month and what came of them, published by the machine once the month is over.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use serde_json::json;
 use usufruct_core::case_tally::{CaseTally, Numbers};
 use usufruct_core::id::{AgencyId, CaseTallyId};
-use usufruct_core::lifecycle::State;
 use usufruct_core::register::Register;
 use usufruct_core::statement::StatementKind;
 use usufruct_core::tally::Day;
@@ -100,15 +99,11 @@ fn first_day(month: Month) -> i64 {
 /// What the log says stands first: a body that it counts already goes on, and one with a mandate in force begins when that began, whatever the
 /// rows of cases say or do not say any more.
 fn due(register: &Register, firsts: &[(AgencyId, i64)], running: Month) -> Vec<(AgencyId, Vec<Month>)> {
-    let mut begins: BTreeMap<&AgencyId, Month> = BTreeMap::new();
+    let mut begins = register.cases_begin();
     let mut note = |agency, month: Month| {
         let first = begins.entry(agency).or_insert(month);
         *first = month.min(*first);
     };
-    for mandate in register.mandates.values().filter(|mandate| matches!(mandate.state, State::Active | State::Suspended)) {
-        let began = mandate.history.iter().find(|step| step.to == State::Active);
-        began.into_iter().for_each(|step| note(&mandate.body.controller, Month::of(step.at)));
-    }
     for (agency, day) in firsts {
         Day::from_number(*day).into_iter().for_each(|day| note(agency, Month::of(day.begins())));
     }

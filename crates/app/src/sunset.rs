@@ -7,7 +7,7 @@ use usufruct_core::grant::GrantState;
 use usufruct_core::id::{CertificateId, MandateId, ServiceId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::statement::Signer;
-use usufruct_core::status::Grounds;
+use usufruct_core::status::{Grounds, ReasonCode};
 use usufruct_core::time::Month;
 use usufruct_core::{Text, Time};
 use usufruct_store::db::Tx;
@@ -69,14 +69,15 @@ impl App {
     /// Says that the last day of a mandate is over, if nothing of its end was said yet, and destroys its keys.
     fn begin_end(&self, id: &MandateId, state: State) -> Result<Option<Erasure>, Error> {
         if matches!(state, State::Published | State::Active | State::Suspended) {
-            self.move_mandate(id, State::Sunset, &[&self.automation], Text::new("Its last day is over.", "已逾期滿日。"))?;
+            let reason = Text::new("Its last day is over.", "已逾期滿日。");
+            self.move_mandate(id, State::Sunset, &[&self.automation], reason, Grounds::of(ReasonCode::TermOver))?;
         }
         self.close_mandate(id)
     }
 
-    /// Ends a mandate before its last day, approved by `signers` of its controller.
+    /// Ends a mandate before its last day, since what it was for is gone, approved by `signers` of its controller.
     pub fn end_mandate(&self, id: &MandateId, signers: &[&Signer], reason: Text) -> Result<(), Error> {
-        self.move_mandate(id, State::Revoked, signers, reason)?;
+        self.move_mandate(id, State::Revoked, signers, reason, Grounds::of(ReasonCode::PurposeGone))?;
         match self.close_mandate(id)? {
             Some(erasure) => self.settle_mandate(id, &erasure),
             None => Ok(()),
@@ -94,7 +95,8 @@ impl App {
         let ending = self.ending_months(number)?;
         let Some(erasure) = self.mandate_erasure(id, number, cause, &ending)? else { return Ok(None) };
         if matches!(entry.state, State::Sunset | State::Revoked) {
-            self.move_mandate(id, State::Erasing, &[&self.automation], Text::new("Its key is being destroyed.", "金鑰銷毀中。"))?;
+            let reason = Text::new("Its key is being destroyed.", "金鑰銷毀中。");
+            self.move_mandate(id, State::Erasing, &[&self.automation], reason, Grounds::default())?;
         }
         let months = numbers(&[&erasure.months[..], &ending].concat());
         self.destroying_one(&erasure, || self.vault.sunset(number, &months, self.rng())).map(Some)
@@ -121,6 +123,7 @@ impl App {
             State::Erased,
             &[&self.automation],
             Text::new("Its key is gone; see the certificate.", "金鑰已銷毀，見證明。"),
+            Grounds::default(),
         )
     }
 
@@ -203,19 +206,19 @@ impl App {
         Ok(Some(erasure))
     }
 
-    /// Publishes one step of a mandate.
-    pub fn move_mandate(&self, id: &MandateId, to: State, signers: &[&Signer], reason: Text) -> Result<(), Error> {
+    /// Publishes one step of a mandate, with what it rests on.
+    pub fn move_mandate(
+        &self,
+        id: &MandateId,
+        to: State,
+        signers: &[&Signer],
+        reason: Text,
+        grounds: Grounds,
+    ) -> Result<(), Error> {
         let register = self.register();
         let entry = register.mandates.get(id).ok_or(Error::Unknown { what: "mandate" })?;
         let by = signers.first().map(|signer| signer.agency().clone()).ok_or(Error::Unknown { what: "signer" })?;
-        let step = LifecycleStep {
-            object: id.as_str(),
-            revision: entry.hash,
-            from: entry.state,
-            to,
-            reason,
-            grounds: Grounds::default(),
-        };
+        let step = LifecycleStep { object: id.as_str(), revision: entry.hash, from: entry.state, to, reason, grounds };
         let statement = self.step(&step, &by, signers, self.now())?;
         self.publish(&Publication { statements: vec![statement] }).map(drop)
     }

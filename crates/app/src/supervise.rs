@@ -9,7 +9,7 @@ use usufruct_core::late::{Late, LateDuty};
 use usufruct_core::lawpack::Duty;
 use usufruct_core::lifecycle::State;
 use usufruct_core::register::{Entry, Register};
-use usufruct_core::status::Grounds;
+use usufruct_core::status::{Grounds, ReasonCode};
 use usufruct_core::{Text, Time};
 use usufruct_store::deletions;
 
@@ -30,7 +30,7 @@ impl App {
             from: agreement.state,
             to: State::Sunset,
             reason: Text::new("Its last day is over.", "已逾期滿日。"),
-            grounds: Grounds::default(),
+            grounds: Grounds { reason_code: Some(ReasonCode::TermOver), ..Grounds::default() },
         });
         let cameras = register.cameras.values().filter_map(|camera| due_step_of_camera(&register, camera, now));
         let by = self.automation.agency().clone();
@@ -65,30 +65,34 @@ impl App {
 /// The step that a contract is due for: to its end, or to rest.
 fn due_step<'a>(register: &Register, contract: &'a Entry<Contract>, now: Time) -> Option<LifecycleStep<'a>> {
     let breach = register.breach_at_vendor(contract).and_then(|entry| entry.id.parse::<BreachId>().ok());
-    let (to, reason, breach) = match contract.state {
+    let law = register.law(&contract.body.controller, now);
+    let by_law = |code, duty| Grounds { law: Some(law.deadline(duty).article.clone()), ..Grounds::of(code) };
+    let unchecked = || by_law(ReasonCode::CheckFailed, Duty::CheckGrace);
+    let (to, reason, grounds) = match contract.state {
         State::Active | State::Suspended if contract.body.until <= now => {
-            (State::Ending, Text::new("Its last day is over; the vendor has to delete.", "契約屆滿，廠商應刪除資料。"), None)
+            let reason = Text::new("Its last day is over; the vendor has to delete.", "契約屆滿，廠商應刪除資料。");
+            (State::Ending, reason, Grounds::of(ReasonCode::TermOver))
         }
         State::Active if register.has_failed(contract) && register.is_unsupervised(contract, now) => {
-            (State::Suspended, Text::new("The vendor failed its check.", "廠商未通過查核。"), None)
+            (State::Suspended, Text::new("The vendor failed its check.", "廠商未通過查核。"), unchecked())
         }
         State::Active if register.is_unsupervised(contract, now) && is_unproven(register, contract, now) => {
             let reason = Text::new("All evidence of what the vendor is able to do has ended.", "廠商能力證明均已逾期。");
-            (State::Suspended, reason, None)
+            (State::Suspended, reason, unchecked())
         }
         State::Active if register.is_unsupervised(contract, now) => {
-            (State::Suspended, Text::new("A check of the vendor is overdue.", "逾期未查核廠商。"), None)
+            (State::Suspended, Text::new("A check of the vendor is overdue.", "逾期未查核廠商。"), unchecked())
         }
         State::Active if breach.is_some() => {
-            (State::Suspended, Text::new("There is a breach at the vendor.", "廠商發生侵害事故。"), breach)
+            let reason = Text::new("There is a breach at the vendor.", "廠商發生侵害事故。");
+            (State::Suspended, reason, Grounds { breach, ..Grounds::of(ReasonCode::Breach) })
         }
         State::Ending if register.is_undeleted(contract, now) => {
             let reason = Text::new("The vendor has not said in time that all is deleted.", "廠商逾期未申報已全數刪除。");
-            (State::Breached, reason, None)
+            (State::Breached, reason, by_law(ReasonCode::TermOver, Duty::VendorDeletionLongest))
         }
         _ => return None,
     };
-    let grounds = Grounds { breach, ..Grounds::default() };
     Some(LifecycleStep { object: &contract.id, revision: contract.hash, from: contract.state, to, reason, grounds })
 }
 
@@ -100,14 +104,17 @@ fn is_unproven(register: &Register, contract: &Entry<Contract>, now: Time) -> bo
 
 /// The step that a camera is due for: its permit ends, or nobody has looked at it.
 fn due_step_of_camera<'a>(register: &Register, camera: &'a Entry<Camera>, now: Time) -> Option<LifecycleStep<'a>> {
-    let (to, reason) = match camera.state {
+    let (to, reason, grounds) = match camera.state {
         State::Permitted | State::Active | State::Withheld if camera.body.permit_until.is_some_and(|until| until <= now) => {
-            (State::PermitExpired, Text::new("Its permit has ended.", "許可期限屆滿。"))
+            let reason = Text::new("Its permit has ended.", "許可期限屆滿。");
+            (State::PermitExpired, reason, Grounds::of(ReasonCode::TermOver))
         }
         State::Active if register.is_unchecked(&camera.body, now) => {
-            (State::Withheld, Text::new("Nobody has looked at the camera in time.", "逾期未檢查攝影機，停止提供影像。"))
+            let reason = Text::new("Nobody has looked at the camera in time.", "逾期未檢查攝影機，停止提供影像。");
+            let article = register.law(&camera.body.authority, now).camera_check().article.clone();
+            (State::Withheld, reason, Grounds { law: Some(article), ..Grounds::of(ReasonCode::CheckFailed) })
         }
         _ => return None,
     };
-    Some(LifecycleStep { object: &camera.id, revision: camera.hash, from: camera.state, to, reason, grounds: Grounds::default() })
+    Some(LifecycleStep { object: &camera.id, revision: camera.hash, from: camera.state, to, reason, grounds })
 }

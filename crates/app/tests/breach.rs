@@ -142,10 +142,10 @@ fn residents_concerned_are_told_once_and_it_is_closed(dir: &Path, url: Option<&s
     assert!(told(&city, reader).is_empty() && city.app.breach_notices(reader).unwrap().is_empty(), "nobody has found the words");
 
     // The clock runs without any job.
-    assert!(city.app.late().unwrap().is_empty());
+    assert!(city.owed().is_empty());
     city.clock.advance(4 * HOUR);
-    assert_eq!(city.app.late().unwrap()[0].duty, LateDuty::Breach(Duty::ReportIncident));
-    assert_eq!(city.app.late().unwrap()[0].object, BREACH);
+    assert_eq!(city.owed()[0].duty, LateDuty::Breach(Duty::ReportIncident));
+    assert_eq!(city.owed()[0].object, BREACH);
     city.clock.advance(1);
 
     let mut advised = json!(entry(&city, BREACH).body);
@@ -180,7 +180,7 @@ fn residents_concerned_are_told_once_and_it_is_closed(dir: &Path, url: Option<&s
     );
     let found = entry(&city, BREACH).body.log_check.unwrap();
     assert!(found.is_whole() && found.from_size < found.to_size, "{found:?}");
-    assert!(city.app.late().unwrap().is_empty());
+    assert!(city.owed().is_empty());
     let standings: Vec<_> = entry(&city, BREACH).body.clocks.iter().map(|clock| clock.standing(city.app.now())).collect();
     assert!(standings.contains(&ClockStanding::MetLate) && standings.contains(&ClockStanding::Met), "{standings:?}");
     // It is all there after a restart.
@@ -352,7 +352,7 @@ fn a_grave_breach_at_a_vendor_stops_it_before_any_job_has_run(dir: &Path, url: O
     open(&city, &body);
     assert!(is_open(&city) && city.app.run_supervision().unwrap().is_empty(), "a light one");
     // The vendor's own clocks: it calls within an hour of the first sign.
-    let late = city.app.late().unwrap();
+    let late = city.owed();
     assert_eq!((late[0].duty, late[0].agency.as_str()), (LateDuty::Breach(Duty::VendorCall), VENDOR));
     let mut graver = json!(entry(&city, BREACH).body);
     graver["severity"] = json!(3);

@@ -87,9 +87,9 @@ fn an_answer_that_did_not_come_in_time_is_noted_once_and_stays_noted() {
         city.clock.advance(30 * DAY);
         city.app.answer_deletion(&service(), &notice(prompt), Answer::Deleted).unwrap();
         assert_eq!(city.app.note_missed_deletions().unwrap(), 0, "the last moment is in time");
-        assert!(city.app.late().unwrap().is_empty());
+        assert!(city.owed().is_empty());
         city.clock.advance(1);
-        let owed = city.app.late().unwrap();
+        let owed = city.owed();
         assert_eq!(
             owed.iter().map(|late| (late.duty, late.object.as_str())).collect::<Vec<_>>(),
             [(LateDuty::Deletion, SERVICE)]
@@ -339,9 +339,11 @@ fn a_vendor_has_as_long_as_its_contract_says() {
     city.publish_agency(VENDOR, "vendor");
     let contract = json!({
         "controller": LIBRARY, "vendor": VENDOR, "mandates": [common::CARD], "scope": text("All."), "from": "2026-01-01T00:00:00Z",
-        "until": "2027-01-01T00:00:00Z", "capability_evidence": [{"kind": "ISO", "issuer": "X", "expires": "2027-01-01T00:00:00Z"}],
-        "measures": [text("Locks.")], "data_locations": ["TW"], "breach_first_ping_hours": 24, "breach_report_hours": 72,
-        "check_every": "P90D", "next_check_due": "2026-03-01T00:00:00Z", "penalty": text("A fine."), "no_own_purpose": true,
+        "until": "2027-01-01T00:00:00Z", "capability_evidence": [{"kind": "ISO", "issuer": "X", "expires": "2027-01-01T00:00:00Z",
+            "sha256": "00".repeat(32)}],
+        "measures": [text("Locks.")], "data_locations": ["TW"], "cloud_provider": "none", "breach_first_ping_hours": 24, "breach_report_hours": 72,
+        "check_every": "P90D", "next_check_due": "2026-03-01T00:00:00Z", "penalty": text("A fine."),
+        "penalties": [{"trigger": text("A day late"), "amount": "TWD 1,000"}], "no_own_purpose": true,
         "delete_within_days": 7,
     });
     city.publish(usufruct_core::statement::StatementKind::Contract, "ctr_library", LIBRARY, contract);
@@ -423,7 +425,7 @@ fn what_somebody_else_wrote_to_a_notice_is_nobodys_answer() {
         assert_eq!((noted, told, answered, overdue, missed, altered), (7, 1, 1, 6, 6, 6));
         let listed = city.app.overdue_deletions().unwrap();
         assert!(listed.len() == 6 && listed.iter().all(|one| one.altered_at == Some(found)));
-        assert_eq!(city.app.late().unwrap().len(), 1);
+        assert_eq!(city.owed().len(), 1);
         assert_eq!(city.app.run_breaches().unwrap(), 1);
         let facts = city.app.register().breaches.values().next().unwrap().body.facts.en.clone();
         assert!(facts.starts_with("Somebody wrote to the record"), "{facts}");

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::common::{CARD, City, LIBRARY, OPERATOR, block, library_card, mandate, on_both, service};
+use crate::common::{CARD, City, LIBRARY, OPERATOR, block, library_card, looked_into, mandate, on_both, service};
 use serde_json::json;
 use usufruct_app::{Error, Publication};
 use usufruct_core::certificate::Cause;
@@ -70,9 +70,10 @@ fn a_certificate_of_keys_that_nobody_heard_of_is_refused(dir: &Path, url: Option
     city.app.end_mandate(&short, &city.signer(LIBRARY), Text::new("Over.", "結束。")).unwrap();
     let honest = city.app.register().certificate(&short).unwrap().clone();
     // The same proofs, which hold, said of another mandate that is being erased.
-    city.app.move_mandate(&mandate(), State::Revoked, &city.signer(LIBRARY), Text::new("Over.", "結束。")).unwrap();
+    let over = Text::new("Over.", "結束。");
+    city.app.move_mandate(&mandate(), State::Revoked, &city.signer(LIBRARY), over.clone(), looked_into()).unwrap();
     let machine = city.app.house().signer(&OPERATOR.parse().unwrap(), "automation", city.app.rng()).unwrap();
-    city.app.move_mandate(&mandate(), State::Erasing, &[&machine], Text::new("Ends.", "銷毀中。")).unwrap();
+    city.app.move_mandate(&mandate(), State::Erasing, &[&machine], over, looked_into()).unwrap();
     let mut body = serde_json::to_value(&honest.body).unwrap();
     body["mandate"] = json!(CARD);
     body.as_object_mut().unwrap().retain(|_, value| !value.is_null());

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::common;
-use crate::common::{CARD, City, LIBRARY, WATCH, library_card, mandate, on_postgres, text};
+use crate::common::{CARD, City, LIBRARY, WATCH, library_card, looked_into, mandate, on_postgres, text};
 use serde_json::json;
 use usufruct_app::store::db;
 use usufruct_app::{Error, ReleaseRequest};
@@ -82,7 +82,7 @@ fn is_over(error: &Error) -> bool {
 /// A step of the mandate that ends, by its two people.
 fn step(city: &City, to: State) {
     let signers = city.signer(LIBRARY);
-    city.app.move_mandate(&short(), to, &signers, Text::new("It was looked into.", "經查處。")).unwrap();
+    city.app.move_mandate(&short(), to, &signers, Text::new("It was looked into.", "經查處。"), looked_into()).unwrap();
 }
 
 fn order(city: &City, id: &str, kind: &str, lifts: Option<&str>) {

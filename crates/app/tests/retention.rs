@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::common;
-use crate::common::{City, LIBRARY, SERVICE, SeededRng, block, library_card, on_postgres, service, text};
+use crate::common::{City, LIBRARY, SERVICE, SeededRng, block, library_card, looked_into, on_postgres, service, text};
 use serde_json::{Value, json};
 use usufruct_app::store::db::{Connection as _, Error as StoreError, Value as SqlValue};
 use usufruct_app::store::deposits::{self, Deposit};
@@ -191,7 +191,8 @@ fn months_that_are_due_together_end_in_one_commit() {
         }
         // The mandate is suspended meanwhile: nothing is deposited, and what was ends all the same.
         set(&city, "2026-05-10");
-        city.app.move_mandate(&visits(), State::Suspended, &city.signer(LIBRARY), Text::new("For now.", "暫停。")).unwrap();
+        let reason = Text::new("For now.", "暫停。");
+        city.app.move_mandate(&visits(), State::Suspended, &city.signer(LIBRARY), reason, looked_into()).unwrap();
         assert!(
             matches!(city.app.deposit(&request(&subject, "Annex")), Err(Error::Unpermitted(clauses)) if clauses == [Clause::Suspension])
         );

@@ -130,7 +130,7 @@ fn a_vendor_that_nobody_looks_at_is_suspended_by_the_clock(dir: &Path, url: Opti
     let city = city(dir, url);
     assert!(is_open(&city) && city.app.run_supervision().unwrap().is_empty());
     city.clock.advance(95 * DAY);
-    assert_eq!((city.app.late().unwrap()[0].duty, city.app.late().unwrap()[0].object.as_str()), (LateDuty::Check, CONTRACT));
+    assert_eq!((city.owed()[0].duty, city.owed()[0].object.as_str()), (LateDuty::Check, CONTRACT));
     assert!(is_open(&city) && city.app.run_supervision().unwrap().is_empty(), "fourteen days of grace");
     city.clock.advance(9 * DAY);
     assert!(!is_open(&city), "before any job has run");
@@ -142,7 +142,7 @@ fn a_vendor_that_nobody_looks_at_is_suspended_by_the_clock(dir: &Path, url: Opti
     check(&city, "periodic", LIBRARY, "passed");
     assert!(step(&city, CONTRACT, State::Active, &city.signer(LIBRARY)[..1]).is_err(), "one person alone");
     step(&city, CONTRACT, State::Active, &city.signer(LIBRARY)).unwrap();
-    assert!(is_open(&city) && city.app.late().unwrap().is_empty());
+    assert!(is_open(&city) && city.owed().is_empty());
     city.clock.advance(DAY);
     check(&city, "periodic", LIBRARY, "failed");
     assert!(!is_open(&city));
@@ -171,7 +171,7 @@ fn a_camera_that_nobody_looks_at_is_withheld_by_the_clock_and_its_permit_ends_on
     assert_eq!((city.app.run_supervision().unwrap(), stands(&city)), (vec![], (State::Active, true)));
     city.clock.advance(1);
     assert_eq!(stands(&city), (State::Active, false), "before any job has run");
-    assert_eq!(city.app.late().unwrap()[0].duty, LateDuty::CameraCheck);
+    assert_eq!(city.owed()[0].duty, LateDuty::CameraCheck);
     city.app.tick().unwrap();
     assert_eq!(stands(&city), (State::Withheld, false));
     assert!(city.app.run_supervision().unwrap().is_empty(), "once");
@@ -203,13 +203,13 @@ fn a_contract_ends_on_its_day_and_the_deletion_falls_due(dir: &Path, url: Option
     assert_eq!(city.app.run_supervision().unwrap(), [CONTRACT]);
     assert_eq!(state(&city), State::Ending);
     city.clock.advance(7 * DAY - 1);
-    assert!(city.app.late().unwrap().is_empty());
+    assert!(city.owed().is_empty());
     city.clock.advance(1);
-    let late = city.app.late().unwrap();
+    let late = city.owed();
     assert_eq!((late.len(), late[0].duty, late[0].agency.as_str()), (1, LateDuty::Deletion, VENDOR));
     assert!(step(&city, CONTRACT, State::Closed, &city.signer(LIBRARY)).is_err(), "not before the vendor's own word");
     check(&city, "deletion", VENDOR, "passed");
-    assert!(city.app.late().unwrap().is_empty());
+    assert!(city.owed().is_empty());
     step(&city, CONTRACT, State::Closed, &city.signer(LIBRARY)).unwrap();
 }
 

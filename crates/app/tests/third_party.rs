@@ -354,7 +354,7 @@ fn a_portal_reads_that_the_matter_concerns_somebody_else(dir: &Path, url: Option
     let city = found(dir, url);
     let footprint = json!({
         "name": text("Footprint"), "category": "pd:Name", "sensitivity": "sensitive", "source_agency": OPERATOR,
-        "forms_allowed": ["value"], "correctable": false,
+        "attributes": [text("Lines")], "forms_allowed": ["value"], "correctable": false,
     });
     city.publish(StatementKind::DataBlock, "blk_footprint", OPERATOR, footprint);
     let mut body = library_card();

@@ -34,7 +34,7 @@ fn found(dir: &Path, url: Option<&str>) -> City {
     let city = City::found(dir, url);
     let block = json!({
         "name": text("Footprint"), "category": "pd:Name", "sensitivity": "sensitive", "source_agency": OPERATOR,
-        "forms_allowed": ["value"], "correctable": false,
+        "attributes": [text("Lines")], "forms_allowed": ["value"], "correctable": false,
     });
     city.publish(StatementKind::DataBlock, FOOTPRINT, OPERATOR, block);
     let mut body = library_card();

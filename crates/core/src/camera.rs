@@ -248,7 +248,7 @@ impl Camera {
 impl Register {
     /// When the authority has to look at a camera again. `None` where nobody ever looked.
     pub fn camera_check_due(&self, camera: &Camera, at: Time) -> Option<Time> {
-        let within = self.law(&camera.authority, at).camera_check();
+        let within = self.law(&camera.authority, at).camera_check().within();
         camera.last_check.map(|last| last.plus(within))
     }
 

@@ -24,6 +24,22 @@ pub struct Emergency {
     /// What that audit found, once it is there. Added by a later revision.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disparity_audit: Option<Document>,
+    /// Who was thought of before it begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reach: Option<Reach>,
+}
+
+/// Whom an emergency reaches and burdens, looked at before it begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reach {
+    /// The groups of people that were looked at.
+    pub groups: Vec<Text>,
+    /// What was found about them.
+    pub audit: Document,
+    /// How somebody takes part who has no pass and no phone.
+    pub offline: Text,
+    /// In which languages people are told, by their codes, as `vi`.
+    pub languages: Vec<String>,
 }
 
 /// What a health authority found about the need for it.
@@ -55,6 +71,16 @@ impl SpeaksFor {
     pub const WORDS: [(&'static str, Self); 2] = [("marginalised", Self::Marginalised), ("public_health", Self::PublicHealth)];
 }
 
+impl Emergency {
+    /// Whether somebody looked, before it begins, at whom it burdens and who could not take part.
+    pub fn is_prepared(&self) -> bool {
+        self.reach.is_some()
+    }
+}
+
+/// A code of a language has no more letters (RFC 5646, 4.4.1).
+const LONGEST_CODE: usize = 35;
+
 pub(crate) fn emergency(draft: &mut Draft<'_>) -> Option<Emergency> {
     let id = draft.string("id", 80, "Give the number or name under which the emergency was declared.");
     let declared_at = draft.time("declared_at", "Say when it was declared.");
@@ -79,6 +105,7 @@ pub(crate) fn emergency(draft: &mut Draft<'_>) -> Option<Emergency> {
     }
     let disparity_audit_due = draft.time("disparity_audit_due", "Say by when it is looked at whom the mandate burdens more.");
     let disparity_audit = draft.optional_object("disparity_audit", document);
+    let reach = draft.optional_object("reach", reach);
     Some(Emergency {
         id: id?,
         declared_at: declared_at?,
@@ -88,5 +115,18 @@ pub(crate) fn emergency(draft: &mut Draft<'_>) -> Option<Emergency> {
         reviewers,
         disparity_audit_due: disparity_audit_due?,
         disparity_audit,
+        reach,
     })
+}
+
+fn reach(draft: &mut Draft<'_>) -> Option<Reach> {
+    let groups = draft.objects("groups", "List the groups of people that were looked at.", |group| {
+        let en = group.string("en", 120, "Write it in English.");
+        let zh = group.string("zh-Hant", 120, "Write it in traditional Chinese.");
+        Some(Text { en: en?, zh_hant: zh? })
+    });
+    let audit = draft.object("audit", "Name the document that says what was found about them.", document);
+    let offline = draft.text("offline", 300, "Say how somebody takes part who has no pass and no phone.");
+    let languages = draft.strings("languages", LONGEST_CODE, "List the languages in which people are told, as `vi`.");
+    Some(Reach { groups, audit: audit?, offline: offline?, languages })
 }

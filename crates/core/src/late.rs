@@ -1,5 +1,7 @@
 //! Late: who owes something by a day that has passed. Nobody writes it down; it follows from the register and the clock.
 
+use std::collections::BTreeMap;
+
 use serde::{Serialize, Serializer};
 
 use crate::Time;
@@ -11,7 +13,7 @@ use crate::id::AgencyId;
 use crate::lawpack::Duty;
 use crate::lifecycle::State;
 use crate::register::Register;
-use crate::time::DAY;
+use crate::time::{DAY, Month};
 
 /// How long the machine may take to count a month that is over: one day. It counts at once, so that only a machine that stands still or is
 /// kept from it takes so long.
@@ -167,15 +169,37 @@ impl Register {
         late
     }
 
-    /// Bodies whose cases were counted once and not for the month after, though that is over.
+    /// The month in which each body began to have a mandate that is in force. From then on its cases are counted, whether there are any or not.
+    pub fn cases_begin(&self) -> BTreeMap<&AgencyId, Month> {
+        let mut begins: BTreeMap<&AgencyId, Month> = BTreeMap::new();
+        for mandate in self.mandates.values().filter(|mandate| matches!(mandate.state, State::Active | State::Suspended)) {
+            if let Some(began) = mandate.history.iter().find(|step| step.to == State::Active) {
+                let month = Month::of(began.at);
+                let first = begins.entry(&mandate.body.controller).or_insert(month);
+                *first = month.min(*first);
+            }
+        }
+        begins
+    }
+
+    /// The months whose cases nobody has counted though they are over for longer than the machine may take, in order: of bodies that were counted
+    /// once, and of those that never were.
+    pub fn uncounted_months(&self, now: Time) -> BTreeMap<AgencyId, Vec<Month>> {
+        let mut next: BTreeMap<&AgencyId, Month> = self.cases_begin();
+        next.extend(self.case_months().map(|(agency, last)| (agency, last.next())));
+        let is_over = |month: &Month| month.next().begins().plus(COUNTED_WITHIN) <= now;
+        let months = |first: Month| std::iter::successors(Some(first), |month| Some(month.next())).take_while(is_over).collect();
+        let all = next.into_iter().map(|(agency, first)| -> (AgencyId, Vec<Month>) { (agency.clone(), months(first)) });
+        all.filter(|(_, months)| !months.is_empty()).collect()
+    }
+
+    /// Bodies with a month that is over and not counted. The first of those months says since when.
     fn late_case_tallies(&self, now: Time, late: &mut Vec<Late>) {
         let Some(operator) = self.operator().and_then(|operator| operator.id.parse::<AgencyId>().ok()) else { return };
-        for (agency, last) in self.case_months() {
-            let due_at = last.next().next().begins();
-            if due_at.plus(COUNTED_WITHIN) <= now {
-                let agency = agency.to_string();
-                late.push(Late { duty: LateDuty::CaseTally, object: agency, agency: operator.clone(), due_at });
-            }
+        for (agency, months) in self.uncounted_months(now) {
+            let since = months.first().map(|month| month.next().begins());
+            let (object, agency) = (agency.to_string(), operator.clone());
+            late.extend(since.map(|due_at| Late { duty: LateDuty::CaseTally, object, agency, due_at }));
         }
     }
 

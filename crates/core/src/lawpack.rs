@@ -467,9 +467,9 @@ impl<'a> Law<'a> {
         listed.next().unwrap_or(&KEEPING_GROUNDS)
     }
 
-    /// How old the last look at a camera may be, in microseconds.
-    pub fn camera_check(&self) -> i64 {
-        self.deadline_if_any(Duty::CameraCheck).unwrap_or(&CAMERA_TERMS.check).within()
+    /// How old the last look at a camera may be.
+    pub fn camera_check(&self) -> &'a Deadline {
+        self.deadline_if_any(Duty::CameraCheck).unwrap_or(&CAMERA_TERMS.check)
     }
 
     /// Its own pack, if one is in force.

@@ -24,6 +24,7 @@ pub mod contract;
 pub mod decide;
 pub mod delay;
 pub mod delegation;
+pub mod demanded;
 pub mod document;
 pub mod draft;
 pub mod draw;

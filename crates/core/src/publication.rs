@@ -3,6 +3,7 @@
 
 use crate::agency::AUTOMATION;
 use crate::case_tally::CaseTally;
+use crate::demanded;
 use crate::draft::Problem;
 use crate::link;
 use crate::mandate::{Mandate, MandateKind, Operation};
@@ -12,6 +13,7 @@ use crate::statement::{Approval, Statement, StatementKind};
 /// What is wrong with a statement that would be published now, beside what the register refuses at any time.
 pub fn problems(register: &Register, statement: &Statement) -> Vec<Problem> {
     let mut problems = link::problems(statement);
+    problems.extend(demanded::problems(register, statement));
     match statement.kind {
         StatementKind::CaseTally | StatementKind::Tally => {
             if is_by_person(register, statement) {

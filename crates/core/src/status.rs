@@ -40,6 +40,13 @@ pub struct Grounds {
     pub evidence: Vec<Document>,
 }
 
+impl Grounds {
+    /// A sort of reason and nothing beside it.
+    pub fn of(code: ReasonCode) -> Self {
+        Self { reason_code: Some(code), ..Self::default() }
+    }
+}
+
 macro_rules! reason_codes {
     ($($(#[$doc:meta])* $name:ident = $word:literal;)*) => {
         /// What sort of reason a step has.

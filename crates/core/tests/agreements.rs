@@ -229,8 +229,8 @@ fn any_party_closes_it_and_it_ends_by_itself() {
 fn a_review_moves_its_day_and_nothing_else() {
     let mut city = in_force();
     let due = day(299);
-    assert!(city.register.late(due.plus(-1)).is_empty());
-    assert_eq!(city.register.late(due)[0].duty, LateDuty::Review);
+    let is_late = |at| city.register.late(at).iter().any(|late| late.duty == LateDuty::Review);
+    assert!(!is_late(due.plus(-1)) && is_late(due));
     let mut later = body();
     later["review_due"] = json!(day(300).to_string());
     assert!(names(&problems(&city, later.clone()), "review_due", "prolonged"), "not without a review");

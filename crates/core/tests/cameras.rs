@@ -189,7 +189,7 @@ fn the_law_lists_the_purposes_and_says_how_often_somebody_looks() {
     let law = |city: &City| {
         let law = city.register.law(&POLICE.parse().unwrap(), day(1));
         let codes: Vec<_> = law.camera_purposes().iter().map(|purpose| purpose.code.clone()).collect();
-        (codes.join(" "), law.camera_check() / usufruct_core::time::DAY)
+        (codes.join(" "), law.camera_check().within() / usufruct_core::time::DAY)
     };
     assert_eq!(law(&city), ("public-safety traffic disaster premises".to_owned(), 180), "what ships with the program");
     let pack = SHIPPED.iter().find(|(id, _)| *id == "law_tw").unwrap().1;

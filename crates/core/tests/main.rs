@@ -15,6 +15,7 @@ mod consultation;
 mod contracts;
 mod conversion;
 mod covert;
+mod demanded;
 mod emergency;
 mod event;
 mod foreign;

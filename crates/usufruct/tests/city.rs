@@ -56,7 +56,8 @@ fn a_city_begins_lends_and_ends() {
     let again = ok(&["invite", &number, "--data-dir", &dir]);
     assert_ne!(slip, again);
 
-    let reasons = ["--reason-en", "It has its own cards again.", "--reason-zh", "恢復自行核發。"];
+    let reasons =
+        ["--reason-en", "It has its own cards again.", "--reason-zh", "恢復自行核發。", "--reason-code", "purpose_gone"];
     let stranger =
         fails(&[&["mandate", "end", "mdt_library-card", "--key", &head, "--data-dir", &dir], reasons.as_slice()].concat(), 1);
     assert!(stranger.contains("cannot speak for"), "{stranger}");

@@ -105,9 +105,15 @@ fn a_contract_is_published_looked_at_signed_and_ended() {
 
     let reasons = ["--reason-en", "The festival is over.", "--reason-zh", "購物節結束。"];
     let with = |verb: &'static str| [&["contract", verb, "ctr_event"], &reasons[..]].concat();
-    place.ok(&with("suspend"), &["economy"]);
-    place.fails(&with("resume"), &["event-vendor"]);
-    place.ok(&with("resume"), &["economy"]);
+    let because = |verb: &'static str, grounds: &[&'static str]| [&with(verb)[..], grounds].concat();
+    // A contract does not rest without a reason that can be counted, and something that shows it.
+    let refused = place.fails(&with("suspend"), &["economy"]);
+    assert!(refused.contains("what sort of reason") && refused.contains("Nothing shows"), "{refused}");
+    place.ok(&because("suspend", &["--reason-code", "check_failed", "--law", "Enforcement Rules 8"]), &["economy"]);
+    let ready = ["--reason-code", "ready"];
+    place.fails(&because("resume", &ready), &["event-vendor"]);
+    assert!(place.fails(&with("resume"), &["economy"]).contains("what sort of reason"));
+    place.ok(&because("resume", &ready), &["economy"]);
     let ended = place.ok(&with("end"), &["economy"]);
     assert!(ended.contains("has to delete until"), "{ended}");
     let refused = place.fails(&with("close"), &["economy"]);

@@ -46,6 +46,12 @@ fn the_loaded_city_shows_every_state_and_its_log_verifies() {
     assert_eq!((register.meetings.len(), register.rulings.len()), (2, 1));
     let sql = "-- cases\nSELECT COUNT(*) FROM cases";
     assert_eq!(db.read(|conn| conn.query_one(sql, &[])).unwrap().unwrap().integer(0).unwrap(), 4, "cases of the personas");
+    let ordered = "-- ordered grants\nSELECT COUNT(*) FROM grants WHERE kind = 'ordered'";
+    assert_eq!(
+        db.read(|conn| conn.query_one(ordered, &[])).unwrap().unwrap().integer(0).unwrap(),
+        1,
+        "a court asked for one address"
+    );
     drop(db);
 
     let state = folder.at("seen.json");

@@ -13,6 +13,7 @@ const BLOCK: &str = "name = { en = \"Shoe size\", zh-Hant = \"鞋碼\" }
 category = \"pd:Preference\"
 sensitivity = \"ordinary\"
 source_agency = \"agc_information\"
+attributes = [{ en = \"Shoe size\", zh-Hant = \"鞋碼\" }]
 forms_allowed = [\"token\"]
 correctable = true
 ";

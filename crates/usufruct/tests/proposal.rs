@@ -25,8 +25,9 @@ fn officials_approve_a_step_one_after_the_other() {
     ok(&["publish", "service", &file, "--key", &keys[0], "--key", &keys[1], "--data-dir", &dir]);
     let step = |object: &str, to: &str| {
         let reasons = ["--reason-en", "The hedge is cut.", "--reason-zh", "修剪樹籬。", "--in", "PT1S"];
+        let grounds = ["--reason-code", "check_failed", "--law", "Garden rules 3"];
         let named = ["proposal", "step", object, to, "--by", "agc_information", "--data-dir", &dir];
-        [&named[..], &reasons[..]].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
+        [&named[..], &reasons[..], &grounds[..]].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
     let propose = |object: &str, to: &str| ok(&words(&step(object, to))).trim().to_owned();
     let refuse = |object: &str, to: &str| fails(&words(&step(object, to)), 1);

@@ -28,6 +28,7 @@ mod notices;
 mod objects;
 pub(crate) mod oversight;
 mod refusals;
+mod rulings;
 mod statements;
 mod statistics;
 mod vault;
@@ -98,7 +99,9 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .route("/register/case-tallies.json", get(cases::tallies_json))
         .route("/register/cases.csv", get(cases::csv))
         .route("/register/cases.json", get(cases::json))
-        .route("/register/rulings.json", get(cases::rulings_json))
+        .route("/register/rulings", get(rulings::list))
+        .route("/register/rulings.json", get(rulings::list_json))
+        .route("/register/rulings/{id}", get(rulings::one))
         .route("/register/delayed", get(delayed::page))
         .route("/register/delayed.csv", get(delayed::csv))
         .route("/register/delayed.json", get(delayed::json))

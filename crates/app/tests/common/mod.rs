@@ -14,11 +14,12 @@ use usufruct_app::{App, Config, Error, House, LifecycleStep, NewResident, Open, 
 use usufruct_core::event::Form;
 use usufruct_core::hash::sha256;
 use usufruct_core::id::{AgencyId, BlockId, MandateId, ServiceId};
+use usufruct_core::late::{Late, LateDuty};
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::{Clock, Rng};
 use usufruct_core::service::Profile;
 use usufruct_core::statement::{Signer, Statement, StatementKind};
-use usufruct_core::status::Grounds;
+use usufruct_core::status::{Grounds, ReasonCode};
 use usufruct_core::{Text, Time};
 
 pub const OPERATOR: &str = "agc_information";
@@ -341,7 +342,7 @@ impl City {
         for (id, correctable) in [("name", false), ("district", true)] {
             let body = json!({
                 "name": text(id), "category": "pd:Name", "sensitivity": "ordinary", "source_agency": LIBRARY,
-                "forms_allowed": ["token", "predicate", "value"], "correctable": correctable,
+                "attributes": [text(id)], "forms_allowed": ["token", "predicate", "value"], "correctable": correctable,
             });
             self.publish(StatementKind::DataBlock, &format!("blk_{id}"), OPERATOR, body);
         }
@@ -369,11 +370,18 @@ impl City {
         self.step_service(id, agency, State::Active);
     }
 
+    /// Who is late, but for the months of cases that nobody counts in these tests.
+    pub fn owed(&self) -> Vec<Late> {
+        let mut late = self.app.late().unwrap();
+        late.retain(|late| late.duty != LateDuty::CaseTally);
+        late
+    }
+
     /// The next step of a service.
     pub fn step_service(&self, id: &str, agency: &str, to: State) {
         let entry = self.app.register().services[&id.parse().unwrap()].clone();
         let reason = Text::new("The next step.", "下一步。");
-        let step = LifecycleStep { object: id, revision: entry.hash, from: entry.state, to, reason, grounds: Grounds::default() };
+        let step = LifecycleStep { object: id, revision: entry.hash, from: entry.state, to, reason, grounds: looked_into() };
         let statement = self.app.step(&step, &agency.parse().unwrap(), &self.signer(agency), self.app.now()).unwrap();
         self.app.publish(&Publication { statements: vec![statement] }).unwrap();
     }
@@ -395,6 +403,11 @@ pub fn text(en: &str) -> Value {
     json!({"en": en, "zh-Hant": format!("{en}（中文）")})
 }
 
+/// What a step of the tests rests on.
+pub fn looked_into() -> Grounds {
+    Grounds { law: Some("Act 1".to_owned()), ..Grounds::of(ReasonCode::CheckFailed) }
+}
+
 pub fn notice() -> Value {
     json!({"line": text("Lends books."), "short": text("Lends books."), "manner": text("On a screen."), "rights": text("All five."),
         "effect_of_refusal": text("Show a paper card.")})
@@ -405,7 +418,8 @@ pub fn library_card() -> Value {
     json!({
         "title": text("Library card"), "controller": LIBRARY, "kind": "ordinary",
         "purpose": {"sentence": text("To lend books."), "dpv": "dpv:ServiceProvision", "local_code": "TW-095", "commercial": false},
-        "legal_basis": {"code": "consent", "instrument": text("Act"), "article": "15", "url": "https://law.example.org"},
+        "legal_basis": {"code": "consent", "instrument": text("Act"), "article": "15", "quote": text("With consent."),
+            "url": "https://law.example.org"},
         "subjects": text("Readers"),
         "blocks": [
             {"block": "blk_name", "necessity": "required", "form": "value", "reason": text("To print it on the card.")},

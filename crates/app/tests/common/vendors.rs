@@ -10,10 +10,9 @@ use usufruct_core::hash::sha256;
 use usufruct_core::id::ServiceId;
 use usufruct_core::lifecycle::State;
 use usufruct_core::statement::{Signer, StatementKind};
-use usufruct_core::status::Grounds;
 use usufruct_core::time::DAY;
 
-use crate::common::{CARD, City, LIBRARY, OPERATOR, VENDOR, library_card, text};
+use crate::common::{CARD, City, LIBRARY, OPERATOR, VENDOR, library_card, looked_into, text};
 
 pub const CONTRACT: &str = "ctr_cloud";
 pub const THEIRS: &str = "svc_theirs";
@@ -91,9 +90,10 @@ fn contract_body(city: &City, vendor: &str, mandates: &[&str], values: &[&str]) 
     json!({
         "controller": LIBRARY, "vendor": vendor, "mandates": mandates, "scope": text("Prints cards."), "from": now.to_string(),
         "until": now.plus(400 * DAY).to_string(),
-        "capability_evidence": [{"kind": "ISO", "issuer": "X", "expires": now.plus(400 * DAY).to_string()}],
-        "measures": [text("Locks.")], "data_locations": ["TW"], "breach_first_ping_hours": 1, "breach_report_hours": 24,
-        "check_every": "P90D", "next_check_due": now.plus(90 * DAY).to_string(), "penalty": text("A fine."), "no_own_purpose": true,
+        "capability_evidence": [{"kind": "ISO", "issuer": "X", "expires": now.plus(400 * DAY).to_string(), "sha256": sha256(b"ISO")}],
+        "measures": [text("Locks.")], "data_locations": ["TW"], "cloud_provider": "none", "breach_first_ping_hours": 1, "breach_report_hours": 24,
+        "check_every": "P90D", "next_check_due": now.plus(90 * DAY).to_string(), "penalty": text("A fine."),
+        "penalties": [{"trigger": text("A day late"), "amount": "TWD 1,000"}], "no_own_purpose": true,
         "delete_within_days": 7, "clauses": clauses, "value_blocks": values,
     })
 }
@@ -116,7 +116,7 @@ pub fn step(city: &City, object: &str, to: State, signers: &[&Signer]) -> Result
     let agreement = || object.parse().ok().and_then(|id| register.agreements.get(&id)).map(|entry| (entry.hash, entry.state));
     let camera = || object.parse().ok().and_then(|id| register.cameras.get(&id)).map(|entry| (entry.hash, entry.state));
     let (revision, from) = contract.or_else(agreement).or_else(camera).unwrap();
-    let step = LifecycleStep { object, revision, from, to, reason, grounds: Grounds::default() };
+    let step = LifecycleStep { object, revision, from, to, reason, grounds: looked_into() };
     let statement = city.app.step(&step, signers[0].agency(), signers, city.app.now())?;
     city.app.publish(&Publication { statements: vec![statement] }).map(drop)
 }

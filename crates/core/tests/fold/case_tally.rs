@@ -42,6 +42,29 @@ fn only_the_machine_publishes_what_the_machine_counted() {
     assert_eq!((late.object.as_str(), late.agency.as_str(), late.due_at), ("agc_library", "agc_operator", due));
 }
 
+/// A machine that never counted a body is as late as one that stopped: for every month since the first mandate of the body began.
+#[test]
+fn a_body_that_was_never_counted_is_late_for_every_month() {
+    let mut city = lawful();
+    let first = Month::of(city.now);
+    let later = first.next().next().next().begins();
+    let months =
+        |city: &City, at: Time| city.register.uncounted_months(at).remove(&"agc_library".parse().unwrap()).unwrap_or_default();
+    assert_eq!(months(&city, first.next().begins()), [], "the machine has a day");
+    assert_eq!(months(&city, first.next().begins().plus(DAY)), [first]);
+    assert_eq!(months(&city, later.plus(DAY)), [first, first.next(), first.next().next()]);
+    assert!(!city.register.uncounted_months(later.plus(DAY)).contains_key(&"agc_parks".parse().unwrap()), "it has no mandate");
+    let late = |city: &City| city.register.late(later.plus(DAY)).into_iter().find(|late| late.duty == LateDuty::CaseTally);
+    let owed = late(&city).unwrap();
+    assert_eq!((owed.object.as_str(), owed.agency.as_str(), owed.due_at), ("agc_library", "agc_operator", first.next().begins()));
+    city.now = later;
+    for (id, month) in [("cst_1", first), ("cst_2", first.next()), ("cst_3", first.next().next())] {
+        let told = draft(&city, id, "agc_library", month);
+        city.apply(told).unwrap();
+    }
+    assert_eq!((months(&city, later.plus(DAY)), late(&city)), (vec![], None));
+}
+
 #[test]
 fn the_machine_counts_each_month_of_a_body_once_it_is_over() {
     const LIBRARY: &str = "agc_library";

@@ -16,7 +16,8 @@ use crate::failure::Failure;
   usufruct agreement list --register http://localhost:8080
   usufruct agreement begin agr_school-readers --key a1.json --key a2.json --key b1.json --key b2.json --data-dir pass \\
       --reason-en 'It was public for two weeks.' --reason-zh '公開期滿。'
-  usufruct agreement end agr_school-readers --key a1.json --data-dir pass --reason-en 'Not needed.' --reason-zh '無需要。'")]
+  usufruct agreement end agr_school-readers --key a1.json --data-dir pass --reason-en 'Not needed.' --reason-zh '無需要。' \\
+      --reason-code purpose_gone")]
 pub struct Agreement {
     #[command(subcommand)]
     verb: Verb,
@@ -31,12 +32,14 @@ enum Verb {
     Begin(Step),
     /// End an agreement before its last day. One office of any party signs.
     #[command(after_help = "Example:
-  usufruct agreement end agr_school-readers --key a1.json --data-dir pass --reason-en 'Not needed.' --reason-zh '無需要。'")]
+  usufruct agreement end agr_school-readers --key a1.json --data-dir pass --reason-en 'Not needed.' --reason-zh '無需要。' \\
+      --reason-code purpose_gone")]
     End(Step),
     List(List),
     /// Suspend an agreement. One office of any party signs.
     #[command(after_help = "Example:
-  usufruct agreement suspend agr_school-readers --key b1.json --data-dir pass --reason-en 'We look.' --reason-zh '查核中。'")]
+  usufruct agreement suspend agr_school-readers --key b1.json --data-dir pass --reason-en 'We look.' --reason-zh '查核中。' \\
+      --reason-code check_failed --evidence report.pdf")]
     Suspend(Step),
 }
 

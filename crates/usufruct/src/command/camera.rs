@@ -16,7 +16,8 @@ use crate::failure::Failure;
   usufruct camera list --register http://localhost:8080
   usufruct camera permit cam_north-gate --key head.json --key data-protection.json --data-dir pass \\
       --reason-en 'The gate was broken into.' --reason-zh '曾遭侵入。'
-  usufruct camera withhold cam_north-gate --key head.json --data-dir pass --reason-en 'It was turned.' --reason-zh '方向偏移。'")]
+  usufruct camera withhold cam_north-gate --key head.json --data-dir pass --reason-en 'It was turned.' --reason-zh '方向偏移。' \\
+      --reason-code check_failed --evidence report.pdf")]
 pub struct Camera {
     #[command(subcommand)]
     verb: Verb,
@@ -41,7 +42,8 @@ enum Verb {
     Remove(Step),
     /// Withhold the pictures of a camera. One office of the authority signs.
     #[command(after_help = "Example:
-  usufruct camera withhold cam_north-gate --key head.json --data-dir pass --reason-en 'It was turned.' --reason-zh '方向偏移。'")]
+  usufruct camera withhold cam_north-gate --key head.json --data-dir pass --reason-en 'It was turned.' --reason-zh '方向偏移。' \\
+      --reason-code check_failed --evidence report.pdf")]
     Withhold(Step),
 }
 

@@ -43,12 +43,13 @@ enum Verb {
     List(List),
     /// Bring a suspended contract back, after a check that the vendor passed. Two offices sign.
     #[command(after_help = "Example:
-  usufruct contract resume ctr_event --key head.json --key data-protection.json --data-dir pass --reason-en 'It passed.' --reason-zh '查核通過。'")]
+  usufruct contract resume ctr_event --key head.json --key data-protection.json --data-dir pass --reason-en 'It passed.' --reason-zh '查核通過。' --reason-code ready")]
     Resume(Step),
     Sign(Sign),
     /// Suspend a contract: the vendor gets nothing until two offices bring it back.
     #[command(after_help = "Example:
-  usufruct contract suspend ctr_event --key head.json --data-dir pass --reason-en 'A door stood open.' --reason-zh '門禁失效。'")]
+  usufruct contract suspend ctr_event --key head.json --data-dir pass --reason-en 'A door stood open.' --reason-zh '門禁失效。' \\
+      --reason-code check_failed --evidence report.pdf")]
     Suspend(Step),
 }
 

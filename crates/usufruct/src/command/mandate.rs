@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 use usufruct_core::assessment::Assessment;
+use usufruct_core::demanded;
 use usufruct_core::draft::{Draft, Problem};
 use usufruct_core::id::MandateId;
 use usufruct_core::lifecycle::State;
@@ -34,7 +35,8 @@ use crate::{clock, written};
   usufruct mandate publish library-card.toml --key head.json --key data-protection.json --data-dir pass
   usufruct mandate list --register http://localhost:8080
   usufruct mandate end mdt_library-card --key head.json --data-dir pass \\
-      --reason-en 'The library has its own cards again.' --reason-zh '圖書館恢復自行核發借閱證。'")]
+      --reason-en 'The library has its own cards again.' --reason-zh '圖書館恢復自行核發借閱證。' \\
+      --reason-code purpose_gone")]
 pub struct Mandate {
     #[command(subcommand)]
     verb: Verb,
@@ -310,10 +312,13 @@ impl Written {
         };
         let mut problems = Vec::new();
         match mandate::Mandate::read(&self.mandate) {
-            Ok(mandate) => problems.extend(match register {
-                Some(register) => validate::mandate(register, &mandate, now),
-                None => validate::mandate_lengths(&Register::default(), &mandate, now),
-            }),
+            Ok(mandate) => {
+                problems.extend(match register {
+                    Some(register) => validate::mandate(register, &mandate, now),
+                    None => validate::mandate_lengths(&Register::default(), &mandate, now),
+                });
+                problems.extend(demanded::of_mandate(&mandate));
+            }
             Err(found) => problems.extend(found),
         }
         let mut problems: Vec<Problem> = problems.into_iter().map(|problem| under("mandate", problem)).collect();

@@ -10,13 +10,13 @@ use usufruct_core::id::{AgencyId, MandateId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::register::{Life, Register};
 use usufruct_core::statement::{Signer, Statement};
-use usufruct_core::status::Grounds;
 use usufruct_core::time::parse_duration;
 use usufruct_core::{Text, Time};
 
 use crate::access::Access;
 use crate::chance::SystemRng;
 use crate::command::publish::Kind;
+use crate::command::step::RestsOn;
 use crate::command::{key, mandate, publish};
 use crate::failure::Failure;
 use crate::{clock, compose, written};
@@ -89,7 +89,7 @@ struct New {
 /// Propose that an object of the register goes from the state it is in to another one, as suspended, active or revoked.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
-  usufruct proposal step mdt_library-card suspended --by agc_library --reason-en Looked-at-again --reason-zh 重新檢視 --data-dir pass")]
+  usufruct proposal step mdt_library-card suspended --by agc_library --reason-en Looked-at-again --reason-zh 重新檢視 --reason-code check_failed --evidence report.pdf --data-dir pass")]
 struct Step {
     /// The mandate, contract, agreement, service or camera.
     object: String,
@@ -102,6 +102,8 @@ struct Step {
     /// Why, in traditional Chinese.
     #[arg(long, value_name = "TEXT")]
     reason_zh: String,
+    #[command(flatten)]
+    rests_on: RestsOn,
     #[command(flatten)]
     made: Made,
 }
@@ -216,7 +218,8 @@ impl Step {
                 ));
             };
             let reason = Text::new(&self.reason_en, &self.reason_zh);
-            let step = compose::Step { object: &self.object, revision, from, to: self.to, reason, grounds: Grounds::default() };
+            let grounds = self.rests_on.grounds(None)?;
+            let step = compose::Step { object: &self.object, revision, from, to: self.to, reason, grounds };
             Ok(vec![compose::step(&step, signers, at, &SystemRng)?])
         })
     }

@@ -30,18 +30,26 @@ pub(super) struct Taken {
     /// Why, in traditional Chinese.
     #[arg(long, value_name = "TEXT")]
     reason_zh: String,
-    /// What sort of reason it is: breach, check_failed, decision, error, law_changed, purpose_gone, ready or term_over.
+    #[command(flatten)]
+    rests_on: RestsOn,
+    /// The data directory.
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+}
+
+/// On what a step rests, beside its reason.
+#[derive(Debug, Args)]
+pub(super) struct RestsOn {
+    /// What sort of reason it is: breach, check_failed, decision, error, law_changed, purpose_gone, ready or term_over. Asked of a step that
+    /// takes something away or gives it back.
     #[arg(long, value_name = "WORD", value_parser = reason_code)]
     reason_code: Option<ReasonCode>,
-    /// The article that asks for the step or allows it.
+    /// The article that asks for the step or allows it. A step that withholds something needs it, or evidence.
     #[arg(long, value_name = "TEXT")]
     law: Option<String>,
     /// A file that shows that the reason is so; may be given again. Its name and hash become public, and nothing else of it.
     #[arg(long, value_name = "FILE")]
     evidence: Vec<PathBuf>,
-    /// The data directory.
-    #[arg(long, value_name = "DIR")]
-    data_dir: PathBuf,
 }
 
 /// What clap reads as the sort of a reason.
@@ -81,21 +89,25 @@ impl Taken {
         access.publish(|register, now| {
             let Standing { revision, state: from } = standing(register)?;
             let reason = Text::new(&self.reason_en, &self.reason_zh);
-            let grounds = self.grounds(breach)?;
+            let grounds = self.rests_on.grounds(breach)?;
             let step = compose::Step { object: id, revision, from, to, reason, grounds };
             Ok(vec![compose::step(&step, &signers, now, &SystemRng)?])
         })?;
         Ok(access)
     }
+}
 
-    fn grounds(&self, breach: Option<&BreachId>) -> Result<Grounds, Failure> {
+impl RestsOn {
+    /// As the step says it. One that is taken for a breach needs no other word for the sort of its reason.
+    pub(super) fn grounds(&self, breach: Option<&BreachId>) -> Result<Grounds, Failure> {
         let document = |path: &PathBuf| {
             let bytes = std::fs::read(path).map_err(|error| Failure::file(path, &error))?;
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             Ok(Document { title: Text::new(&name, &name), sha256: sha256(&bytes), url: None })
         };
         let evidence = self.evidence.iter().map(document).collect::<Result<_, Failure>>()?;
-        Ok(Grounds { reason_code: self.reason_code, breach: breach.cloned(), law: self.law.clone(), evidence })
+        let reason_code = self.reason_code.or(breach.map(|_| ReasonCode::Breach));
+        Ok(Grounds { reason_code, breach: breach.cloned(), law: self.law.clone(), evidence })
     }
 }
 

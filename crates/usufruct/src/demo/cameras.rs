@@ -1,12 +1,14 @@
 //! Cameras in the past of the demo city: proposed, permitted, looked at, and withheld or gone as their files say.
 
 use serde_json::{Value, json};
+use usufruct_core::document::Document;
+use usufruct_core::hash::sha256;
 use usufruct_core::id::AgencyId;
 use usufruct_core::lifecycle::State;
 use usufruct_core::ports::Rng;
 use usufruct_core::register::Register;
 use usufruct_core::statement::{Signer, Statement, StatementKind};
-use usufruct_core::status::Grounds;
+use usufruct_core::status::{Grounds, ReasonCode};
 use usufruct_core::time::{DAY, HOUR, MINUTE};
 use usufruct_core::{Digest, Text, Time};
 
@@ -62,7 +64,12 @@ impl Past<'_> {
         if let Some(at) = withheld {
             let reason =
                 Text::new("A storm has turned it; nothing is shown until it is set right.", "颱風吹偏鏡頭，調整前不提供影像。");
-            say(self.step(id, revision.hash()?, (state, State::Withheld), reason, &authority[..1], at.plus(8 * HOUR))?);
+            let title = Text::new("Picture of the turned camera", "鏡頭偏移照片");
+            let seen = Document { sha256: sha256(title.en.as_bytes()), title, url: None };
+            let grounds = Grounds { evidence: vec![seen], ..Grounds::of(ReasonCode::CheckFailed) };
+            let (revision, from) = (revision.hash()?, state);
+            let step = compose::Step { object: id, revision, from, to: State::Withheld, reason, grounds };
+            say(compose::step(&step, &authority[..1], at.plus(8 * HOUR), self.rng)?);
             state = State::Withheld;
         }
         if let Some(until) = until.filter(|_| state != State::Proposed) {

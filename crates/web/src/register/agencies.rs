@@ -10,6 +10,7 @@ use usufruct_core::agency::Agency;
 use usufruct_core::id::AgencyId;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::statement::StatementKind;
+use usufruct_core::time::Month;
 
 use super::{Link, open_json};
 use crate::Site;
@@ -30,6 +31,8 @@ struct AgencyPage {
     agency: Entry<Agency>,
     /// Each with its heading; without what there is none of.
     parts: Vec<Part>,
+    /// Months that are over and whose cases the operator has not counted.
+    uncounted: Vec<Month>,
 }
 
 /// What a body has to do with objects of one kind.
@@ -55,7 +58,8 @@ pub(super) async fn one(State(site): State<Arc<Site>>, page: Page, Path(id): Pat
         return Ok(open_json(entry));
     }
     let (entry, id) = find(&id).ok_or_else(|| Fault::not_found("agency"))?;
-    Ok(show(&AgencyPage { agency: entry.clone(), parts: parts(&register, &page, &id), page }))
+    let uncounted = register.uncounted_months(site.app.now()).remove(&id).unwrap_or_default();
+    Ok(show(&AgencyPage { agency: entry.clone(), parts: parts(&register, &page, &id), uncounted, page }))
 }
 
 fn parts(register: &Register, page: &Page, id: &AgencyId) -> Vec<Part> {

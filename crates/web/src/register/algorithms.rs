@@ -7,10 +7,12 @@ use axum::extract::State;
 use axum::response::Response;
 use i18n_embed_fl::fl;
 use serde_json::{Value, json};
+use usufruct_core::Text;
 use usufruct_core::assessment::{Assessment, holding};
 use usufruct_core::lifecycle::State as Stage;
 use usufruct_core::mandate::{AutomatedDecision, Mandate};
 use usufruct_core::register::{Entry, Register};
+use usufruct_core::text::Language;
 
 use super::derived::{Basis, Row};
 use super::export::{csv_of, word};
@@ -83,13 +85,41 @@ pub(super) async fn csv(State(site): State<Arc<Site>>) -> Result<Response, Fault
         "oversight_body",
         "starts_at",
         "sunset_at",
+        "title_en",
+        "title_zh_hant",
+        "purpose_en",
+        "purpose_zh_hant",
+        "official_decides",
+        "assessment",
+        "proportionality_en",
+        "proportionality_zh_hant",
+        "risks_en",
+        "risks_zh_hant",
         "hash",
         "leaf",
     ];
     let lines = automated(&register).map(|entry| {
-        cells(entry).into_iter().map(|(_, value)| value.as_str().map_or_else(|| plain(&value), str::to_owned)).collect()
+        let mut line: Vec<String> =
+            cells(entry).into_iter().map(|(_, value)| value.as_str().map_or_else(|| plain(&value), str::to_owned)).collect();
+        let last = line.split_off(line.len() - 2);
+        [line, weighed(&register, entry), last].concat()
     });
     csv_of(&columns, lines)
+}
+
+/// What the page says of it beside what stands in every row: its words, who decides, and what its impact assessment weighs.
+fn weighed(register: &Register, entry: &Entry<Mandate>) -> Vec<String> {
+    let both = |text: &Text| [text.en.clone(), text.zh_hant.clone()];
+    let held = holding(register, entry);
+    let necessity = held.map(|held| both(&held.body.necessity)).unwrap_or_default();
+    let risks = [Language::English, Language::TraditionalChinese].map(|language| {
+        let risks = held.iter().flat_map(|held| &held.body.risks);
+        risks.map(|risk| format!("{}: {}", word(&risk.kind), risk.what.within(language))).collect::<Vec<_>>().join("; ")
+    });
+    let [title, purpose] = [&entry.body.title, &entry.body.purpose.sentence].map(both);
+    let official = (entry.body.automated_decision != AutomatedDecision::Sole).to_string();
+    let assessment = held.map(|held| held.id.clone()).unwrap_or_default();
+    [&title[..], &purpose, &[official, assessment], &necessity, &risks].concat()
 }
 
 /// One row for each, in the order of the columns.

@@ -18,6 +18,7 @@ use usufruct_core::mandate::{Mandate, Necessity};
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::statement::StatementKind;
 
+use super::export::{csv_of, word};
 use super::{Link, open_json};
 use crate::Site;
 use crate::fault::Fault;
@@ -65,6 +66,41 @@ pub(super) struct Sight {
     pub sunset_at: Time,
     /// Whether it may see it at this moment.
     pub now: bool,
+}
+
+/// What the table of a block says of each body that may see it.
+const COLUMNS: [&str; 12] = [
+    "block",
+    "agency",
+    "part",
+    "mandate",
+    "form",
+    "without_value",
+    "required",
+    "contract",
+    "state",
+    "starts_at",
+    "sunset_at",
+    "now",
+];
+
+impl Sight {
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.block.to_string(),
+            self.agency.to_string(),
+            word(&self.part),
+            self.mandate.to_string(),
+            word(&self.form),
+            self.without_value.to_string(),
+            self.required.to_string(),
+            self.contract.as_ref().map(ToString::to_string).unwrap_or_default(),
+            self.state.code().to_owned(),
+            self.starts_at.to_string(),
+            self.sunset_at.to_string(),
+            self.now.to_string(),
+        ]
+    }
 }
 
 /// What a body does with a block that it sees.
@@ -166,6 +202,9 @@ pub(super) async fn one(State(site): State<Arc<Site>>, page: Page, Path(id): Pat
     let (register, now) = (site.app.register(), site.app.now());
     let find = |id: &str| id.parse::<BlockId>().ok().and_then(|id| Some((register.blocks.get(&id)?, id)));
     let of = |id: &BlockId| -> Vec<Sight> { sights(&register, now).into_iter().filter(|sight| sight.block == *id).collect() };
+    if let Some((_, id)) = id.strip_suffix(".csv").and_then(find) {
+        return csv_of(&COLUMNS, of(&id).iter().map(Sight::cells));
+    }
     if let Some((entry, id)) = id.strip_suffix(".json").and_then(find) {
         return Ok(open_json(&json!({ "block": entry, "seen_by": of(&id) })));
     }

@@ -1,5 +1,4 @@
-//! How many cases residents filed with each office and what came of them, month by month as it stands in the log, and what overseers publish of
-//! their decisions.
+//! How many cases residents filed with each office and what came of them, month by month as it stands in the log.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,12 +8,13 @@ use axum::extract::State;
 use axum::response::Response;
 use i18n_embed_fl::fl;
 use serde_json::{Map, Value, json};
+use usufruct_core::Time;
 use usufruct_core::case::CaseKind;
 use usufruct_core::case_tally::{CaseTally, Counted, Sum};
 use usufruct_core::id::AgencyId;
 use usufruct_core::late::{Late, LateDuty};
 use usufruct_core::register::{Entry, Register};
-use usufruct_core::ruling::Ruling;
+use usufruct_core::time::Month;
 
 use super::derived::Basis;
 use super::export::csv_of;
@@ -32,8 +32,6 @@ struct CountsPage {
     offices: Vec<ShownOffice>,
     /// Who owes residents something now.
     late: Vec<(Link, Late)>,
-    /// The newest first.
-    rulings: Vec<ShownRuling>,
 }
 
 /// The cases of one office as readers see them.
@@ -43,6 +41,8 @@ struct ShownOffice {
     totals: Vec<Total>,
     /// The newest first.
     months: Vec<Entry<CaseTally>>,
+    /// Months that are over and that the operator has not counted.
+    uncounted: Vec<Month>,
 }
 
 /// All cases of one kind with one office, out of its months.
@@ -53,28 +53,13 @@ struct Total {
     sums: BTreeMap<Counted, Sum>,
 }
 
-/// What an overseer published of a decision, with words for what it names.
-struct ShownRuling {
-    entry: Entry<Ruling>,
-    body: Link,
-    office: Link,
-    mandate: Option<Link>,
-}
-
 pub(super) async fn page(State(site): State<Arc<Site>>, page: Page) -> Result<Response, Fault> {
     let late = blocking(&site, |app| app.late()).await?;
     let (basis, register) = Basis::now(&site).await?;
     let owed =
         |late: &Late| matches!(late.duty, LateDuty::Acknowledgement | LateDuty::Answer | LateDuty::Decision | LateDuty::Remedy);
     let late = late.into_iter().filter(owed).map(|late| (Link::agency(&register, &page, &late.agency), late)).collect();
-    let mut rulings: Vec<_> = register.rulings.values().map(|entry| shown_ruling(&register, &page, entry)).collect();
-    rulings.sort_by_key(|shown| std::cmp::Reverse(shown.entry.index));
-    Ok(show(&CountsPage { offices: offices(&register, &page), page, basis, late, rulings }))
-}
-
-/// What overseers published of their decisions.
-pub(super) async fn rulings_json(State(site): State<Arc<Site>>) -> Response {
-    open_json(&site.app.register().rulings)
+    Ok(show(&CountsPage { offices: offices(&register, &page, site.app.now()), page, basis, late }))
 }
 
 /// The statements themselves.
@@ -110,13 +95,19 @@ pub(super) async fn csv(State(site): State<Arc<Site>>) -> Result<Response, Fault
     csv_of(&columns, lines)
 }
 
-fn offices(register: &Register, page: &Page) -> Vec<ShownOffice> {
+fn offices(register: &Register, page: &Page, now: Time) -> Vec<ShownOffice> {
     let mut offices: Vec<ShownOffice> = Vec::new();
+    let shown = |id: &AgencyId| ShownOffice {
+        id: id.clone(),
+        agency: Link::agency(register, page, id),
+        totals: Vec::new(),
+        months: Vec::new(),
+        uncounted: Vec::new(),
+    };
     for entry in months(register) {
         let id = &entry.body.agency;
         if offices.last().is_none_or(|office| office.id != *id) {
-            let agency = Link::agency(register, page, id);
-            offices.push(ShownOffice { id: id.clone(), agency, totals: Vec::new(), months: Vec::new() });
+            offices.push(shown(id));
         }
         if let Some(office) = offices.last_mut() {
             office.months.insert(0, entry.clone());
@@ -125,6 +116,13 @@ fn offices(register: &Register, page: &Page) -> Vec<ShownOffice> {
     for total in totals(register) {
         if let Some(office) = offices.iter_mut().find(|office| office.id == total.agency) {
             office.totals.push(total);
+        }
+    }
+    // A body that was never counted stands here too.
+    for (id, months) in register.uncounted_months(now) {
+        match offices.iter_mut().find(|office| office.id == id) {
+            Some(office) => office.uncounted = months,
+            None => offices.push(ShownOffice { uncounted: months, ..shown(&id) }),
         }
     }
     offices
@@ -158,15 +156,5 @@ impl Total {
     /// All sums in the order in which they are shown, each with its word.
     fn all(&self) -> impl Iterator<Item = (&'static str, Counted, Sum)> {
         Counted::WORDS.into_iter().map(|(word, what)| (word, what, self.sums.get(&what).copied().unwrap_or_default()))
-    }
-}
-
-fn shown_ruling(register: &Register, page: &Page, entry: &Entry<Ruling>) -> ShownRuling {
-    let mandate = entry.body.mandate.as_ref().and_then(|id| register.mandates.get(id));
-    ShownRuling {
-        body: Link::agency(register, page, &entry.body.body),
-        office: Link::agency(register, page, &entry.body.office),
-        mandate: mandate.map(|mandate| Link::mandate(page, mandate)),
-        entry: entry.clone(),
     }
 }

@@ -63,6 +63,7 @@ pub(super) fn router() -> Router<Arc<Site>> {
         .route("/register/tallies.csv", get(table::tallies))
         .route("/register/processors.csv", get(table::processors))
         .route("/register/mandates.csv", get(table::mandates))
+        .route("/register/rulings.csv", get(table::rulings))
         .route("/register/services.csv", get(table::services))
 }
 

@@ -9,7 +9,7 @@ use super::Link;
 use crate::page::Page;
 
 /// The lists of the register by the last part of their addresses, each with the kinds of objects that it tells about.
-pub(super) static LISTS: [(&str, &[StatementKind]); 19] = [
+pub(super) static LISTS: [(&str, &[StatementKind]); 20] = [
     ("agencies", &[StatementKind::Agency]),
     ("agreements", &[StatementKind::Agreement]),
     ("assessments", &[StatementKind::Assessment]),
@@ -17,7 +17,7 @@ pub(super) static LISTS: [(&str, &[StatementKind]); 19] = [
     ("blocks", &[StatementKind::DataBlock]),
     ("breaches", &[StatementKind::Breach]),
     ("cameras", &[StatementKind::Camera]),
-    ("cases", &[StatementKind::CaseTally, StatementKind::Ruling]),
+    ("cases", &[StatementKind::CaseTally]),
     ("certificates", &[StatementKind::Certificate, StatementKind::Uncertified]),
     ("contracts", &[StatementKind::Contract, StatementKind::Check]),
     ("counts", &[StatementKind::Incident, StatementKind::Stoppage]),
@@ -28,6 +28,7 @@ pub(super) static LISTS: [(&str, &[StatementKind]); 19] = [
     ("meetings", &[StatementKind::Meeting]),
     ("notices", &[StatementKind::Notice]),
     ("orders", &[StatementKind::Order, StatementKind::Payment]),
+    ("rulings", &[StatementKind::Ruling]),
     ("services", &[StatementKind::Service]),
 ];
 
@@ -111,7 +112,7 @@ impl Link {
                 .parse()
                 .ok()
                 .and_then(|key| register.rulings.get(&key))
-                .map(|entry| Self { to: format!("/register/cases#{id}"), words: page.case_kind(&entry.body.kind) }),
+                .map(|entry| Self { to: format!("/register/rulings/{id}"), words: page.case_kind(&entry.body.kind) }),
             StatementKind::Service => {
                 id.parse().ok().and_then(|key| register.services.get(&key)).map(|entry| Self::service(page, entry))
             }

@@ -104,7 +104,7 @@ fn register(city: &mut City, services: &[Service; 2]) {
     city.publish(StatementKind::Lawpack, "law_vendors", OPERATOR, law());
     let footprint = json!({
         "name": text("Footprint"), "category": "pd:Name", "sensitivity": "sensitive", "source_agency": OPERATOR,
-        "forms_allowed": ["value"], "correctable": false,
+        "attributes": [text("Lines")], "forms_allowed": ["value"], "correctable": false,
     });
     city.publish(StatementKind::DataBlock, FOOTPRINT, OPERATOR, footprint);
     let mandates = [(CARD, card()), (READS, reads()), (SUMMER, summer())];

@@ -31,7 +31,7 @@ impl Portal {
         let site = TestSite::new();
         let block = json!({
             "name": text("Footprint"), "category": "pd:Name", "sensitivity": "sensitive", "source_agency": OPERATOR,
-            "forms_allowed": ["value"], "correctable": false,
+            "attributes": [text("Lines")], "forms_allowed": ["value"], "correctable": false,
         });
         site.city.publish(StatementKind::DataBlock, FOOTPRINT, OPERATOR, block);
         let mut body = library_card();

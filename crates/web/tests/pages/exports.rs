@@ -124,6 +124,7 @@ async fn tables_hold_a_line_for_each_object() {
         ("certificates", register.certificates.len()),
         ("contracts", register.contracts.len()),
         ("mandates", register.mandates.len()),
+        ("rulings", register.rulings.len()),
         ("services", register.services.len()),
     ] {
         let text = pages.get(&format!("/register/{name}.csv"), "en").await.text;

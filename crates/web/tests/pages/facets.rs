@@ -1,5 +1,6 @@
 //! Questions to the whole register: who may see what, what ends soon, what was refused, what each law sets.
 
+use usufruct_core::Time;
 use usufruct_core::statement::StatementKind;
 
 use super::*;
@@ -45,6 +46,18 @@ async fn a_block_says_which_bodies_may_see_it() {
         assert_eq!(faults(&list, lang), Vec::<String>::new());
         assert!(list.contains("href=\"/register/blocks/blk_name\""));
     }
+    // The same as a table.
+    let page = pages.get("/register/blocks/blk_name", "en").await.text;
+    assert!(page.contains("href=\"/register/blocks/blk_name.csv\"") && page.contains("Consists of"), "{page}");
+    let text = pages.get("/register/blocks/blk_name.csv", "en").await.text;
+    let mut table = csv::Reader::from_reader(text.as_bytes());
+    let columns = table.headers().unwrap().clone();
+    let cell = |line: &csv::StringRecord, name: &str| line[columns.iter().position(|column| column == name).unwrap()].to_owned();
+    let lines: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
+    let now = lines.iter().filter(|line| cell(line, "now") == "true");
+    let seeing = now.map(|line| (cell(line, "agency"), cell(line, "part"), cell(line, "without_value") == "true"));
+    assert_eq!(seeing.collect::<BTreeSet<_>>(), seen_by(&pages, "blk_name").await);
+    assert!(lines.iter().any(|line| cell(line, "mandate") == "mdt_coming" && cell(line, "now") == "false"), "{text}");
     step(&pages.city, CONTRACT, State::Suspended, &pages.city.signer(LIBRARY)).unwrap();
     assert_eq!(seen_by(&pages, "blk_name").await, BTreeSet::from([library]), "without its contract a vendor sees nothing");
     assert_eq!(pages.get("/register/blocks/blk_nothing", "en").await.status, StatusCode::NOT_FOUND);
@@ -163,20 +176,24 @@ async fn a_law_says_what_it_sets_and_whether_it_counts() {
     assert_eq!(pages.get("/register/laws/law_none", "en").await.status, StatusCode::NOT_FOUND);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_assessment_says_when_it_is_looked_at_again() {
-    let pages = Pages::new();
-    let hash = pages.city.app.register().mandates[&CARD.parse().unwrap()].hash;
-    let due = pages.city.app.now().plus(20 * DAY);
+/// An impact assessment of the present revision of a mandate, which is looked at again on that day.
+pub(super) fn assessment(pages: &Pages, mandate: &str, due: Time) -> Value {
+    let hash = pages.city.app.register().mandates[&mandate.parse().unwrap()].hash;
     let level = json!({"likelihood": 1, "severity": 1});
     let risk = |kind: &str| json!({"kind": kind, "what": text("It could."), "before": level, "after": level});
     let kinds = ["chilling", "discrimination", "error", "exclusion", "function_creep"];
-    let body = json!({"mandate": CARD, "mandate_hash": hash, "summary": text("Little can happen."), "description": text("A name."),
+    json!({"mandate": mandate, "mandate_hash": hash, "summary": text("Little can happen."), "description": text("A name."),
         "necessity": text("A card needs a name."), "alternatives": [{"what": text("No name"), "rejected_because": text("Cards get lost.")}],
         "people": text("Readers."), "risks": kinds.map(risk),
         "measures": [{"what": text("Look twice."), "owner": "library", "due": "2026-03-01"}],
         "residents": text("Nobody minded."), "advice": text("Go on."), "residual": text("Little."), "decision": "continue",
-        "review_due": due.to_string(), "review_trigger": text("A new card.")});
+        "review_due": due.to_string(), "review_trigger": text("A new card.")})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_assessment_says_when_it_is_looked_at_again() {
+    let pages = Pages::new();
+    let body = assessment(&pages, CARD, pages.city.app.now().plus(20 * DAY));
     pages.city.publish(StatementKind::Assessment, "dpi_card", LIBRARY, body);
     let list = pages.get("/register/assessments", "en").await.text;
     let card = between(&list, "id=\"dpi_card\"", "</li>");

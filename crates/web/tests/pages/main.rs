@@ -259,6 +259,7 @@ async fn every_page_in_both_languages() {
         "/register/log",
         "/register/meetings",
         "/register/orders",
+        "/register/rulings",
         "/oversight",
         "/oversight/agc_oversight",
     ]
@@ -415,6 +416,7 @@ async fn json_stands_beside_each_page() {
         "/register/log",
         "/register/meetings",
         "/register/orders",
+        "/register/rulings",
     ] {
         assert!(pages.get(path, "en").await.text.contains(&format!("href=\"{path}.json\"")), "{path}");
         let list: Value = serde_json::from_str(&pages.get(&format!("{path}.json"), "en").await.text).unwrap();

@@ -18,9 +18,11 @@ async fn a_notice_says_the_same_to_people_and_machines() {
     let city = &pages.city;
     city.publish_agency(VENDOR, "vendor");
     let contract = json!({"controller": LIBRARY, "vendor": VENDOR, "mandates": [CARD], "scope": text("Prints <b>cards</b>."),
-        "from": "2025-12-01", "until": "2027-06-01", "capability_evidence": [{"kind": "ISO 27001", "issuer": "An auditor", "expires": "2027-01-01"}],
-        "measures": [text("Encryption.")], "data_locations": ["TW"], "breach_first_ping_hours": 1, "breach_report_hours": 24,
-        "check_every": "P90D", "next_check_due": "2026-06-01", "penalty": text("One million."), "no_own_purpose": true, "delete_within_days": 30,
+        "from": "2025-12-01", "until": "2027-06-01", "capability_evidence": [{"kind": "ISO 27001", "issuer": "An auditor", "expires": "2027-01-01",
+            "sha256": "00".repeat(32)}],
+        "measures": [text("Encryption.")], "data_locations": ["TW"], "cloud_provider": "none", "breach_first_ping_hours": 1, "breach_report_hours": 24,
+        "check_every": "P90D", "next_check_due": "2026-06-01", "penalty": text("One million."),
+        "penalties": [{"trigger": text("A day late"), "amount": "TWD 1,000"}], "no_own_purpose": true, "delete_within_days": 30,
         "subprocessors": [{"agency": "agc_oversight", "location": "JP", "approved_by": LIBRARY}]});
     city.publish(StatementKind::Contract, "ctr_printer", LIBRARY, contract);
     city.clock.advance(1_000_000);

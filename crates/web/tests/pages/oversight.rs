@@ -30,6 +30,9 @@ fn watched() -> Pages {
             "dissent": [{"office": text("A member"), "reasons": text("Too strict.")}]}],
         "attachments": [{"title": text("Minutes"), "sha256": sha256(b"minutes").to_string()}]});
     city.watch(StatementKind::Meeting, "mtg_seventh", meeting, &two).unwrap();
+    let ruling = json!({"body": WATCH, "office": LIBRARY, "mandate": "mdt_watched", "kind": "complaint", "finding": "upheld", "remedy": "stop",
+        "text": text("There has to be <b>another</b> way, \"soon\".")});
+    city.watch(StatementKind::Ruling, "rul_doors", ruling, &two).unwrap();
     pages
 }
 
@@ -45,6 +48,8 @@ async fn orders_meetings_and_the_desk_in_both_languages() {
         "/register/orders/ord_delete",
         "/register/meetings",
         "/register/meetings/mtg_seventh",
+        "/register/rulings",
+        "/register/rulings/rul_doors",
         "/register/mandates/mdt_watched",
         "/oversight",
         &desk,
@@ -59,9 +64,13 @@ async fn orders_meetings_and_the_desk_in_both_languages() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    for path in
-        ["/register/orders/ord_nowhere", "/register/meetings/mtg_nowhere", "/oversight/agc_nowhere", "/oversight/agc_library"]
-    {
+    for path in [
+        "/register/orders/ord_nowhere",
+        "/register/meetings/mtg_nowhere",
+        "/register/rulings/rul_nowhere",
+        "/oversight/agc_nowhere",
+        "/oversight/agc_library",
+    ] {
         assert_eq!(pages.get(path, "en").await.status, StatusCode::NOT_FOUND, "{path}");
     }
     let meeting = pages.get("/register/meetings/mtg_seventh", "en").await.text;
@@ -69,6 +78,34 @@ async fn orders_meetings_and_the_desk_in_both_languages() {
     let desk = pages.get(&desk, "en").await.text;
     assert!(desk.contains("Watched card") && desk.contains("usufruct publish order suspend-watched.toml"));
     assert!(desk.contains("Under an order"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ruling_has_a_page_and_stands_in_tables() {
+    let pages = watched();
+    let list = pages.get("/register/rulings", "en").await.text;
+    let card = between(&list, "id=\"rul_doors\"", "</li>");
+    for part in ["href=\"/register/rulings/rul_doors\"", "href=\"/register/mandates/mdt_watched\"", "another", ".tlog-proof\""] {
+        assert!(card.contains(part), "{part}: {card}");
+    }
+    assert!(list.contains("href=\"/register/rulings.csv\"") && list.contains("href=\"/register/rulings.jsonld\""));
+    let one: Value = serde_json::from_str(&pages.get("/register/rulings/rul_doors.json", "en").await.text).unwrap();
+    assert_eq!((&one["body"]["finding"], &one["body"]["office"]), (&json!("upheld"), &json!(LIBRARY)));
+    let all: Value = serde_json::from_str(&pages.get("/register/rulings.json", "en").await.text).unwrap();
+    assert_eq!(all["rul_doors"], one);
+    let text = pages.get("/register/rulings.csv", "en").await.text;
+    let mut table = csv::Reader::from_reader(text.as_bytes());
+    let columns = table.headers().unwrap().clone();
+    let line = table.records().next().unwrap().unwrap();
+    let cell = |name: &str| &line[columns.iter().position(|column| column == name).unwrap()];
+    let named = ["id", "body", "office", "mandate", "kind", "finding", "remedy"].map(cell);
+    assert_eq!(named, ["rul_doors", WATCH, LIBRARY, "mdt_watched", "complaint", "upheld", "stop"]);
+    assert_eq!(cell("text_en"), "There has to be <b>another</b> way, \"soon\".");
+    let graph: Value = serde_json::from_str(&pages.get("/register/rulings.jsonld", "en").await.text).unwrap();
+    assert_eq!(graph["@graph"].as_array().unwrap().len(), 1);
+    // Its statement leads there.
+    let leaf = pages.city.app.register().rulings[&"rul_doors".parse().unwrap()].index;
+    assert!(pages.get(&format!("/register/statements/{leaf}"), "en").await.text.contains("/register/rulings/rul_doors"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,7 +161,9 @@ async fn waivers_are_counted_in_front_while_they_run() {
     body["emergency"] = json!({"id": "CDC-1", "declared_at": "2025-11-01T00:00:00Z", "url": "https://health.example.org/1",
         "renewal_limit": 1, "reviewers": [reviewer("public_health"), reviewer("marginalised")],
         "disparity_audit_due": "2026-01-20T00:00:00Z", "finding": {"by": "agc_health", "at": "2025-11-01T00:00:00Z",
-            "title": text("Finding"), "sha256": "00".repeat(32)}});
+            "title": text("Finding"), "sha256": "00".repeat(32)},
+        "reach": {"groups": [text("Migrants")], "audit": {"title": text("Whom it burdens"), "sha256": "00".repeat(32)},
+            "offline": text("Ask at the counter."), "languages": ["zh-Hant", "vi"]}});
     let met = json!({"met": {"text": text("It is met."), "evidence": [{"title": text("Report"), "sha256": "00".repeat(32)}]}});
     body["eight_conditions"] = json!({"necessity": met, "time_bound": met, "scope_lock": met, "security": met, "fairness": met,
         "sharing": met, "remedy": met, "participation": {"waived": {"by": WATCH, "until": "2026-01-05T00:00:00Z",
@@ -146,6 +185,7 @@ async fn waivers_are_counted_in_front_while_they_run() {
     let page = pages.get("/register/mandates/mdt_alert", "en").await.text;
     assert!(page.contains("There was no time to ask.") && page.contains("Waived"), "{page}");
     assert!(page.contains("CDC-1") && page.contains("for marginalised people") && page.contains("Report"), "{page}");
+    assert!(page.contains("Migrants") && page.contains("Ask at the counter.") && page.contains("Whom it burdens"), "{page}");
     assert_eq!(faults(&page, "en"), Vec::<String>::new());
     city.clock.advance(5 * DAY);
     assert!(pages.get("/", "en").await.text.contains("0 conditions of emergencies are waived for now."));

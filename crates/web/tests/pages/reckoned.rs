@@ -151,6 +151,20 @@ async fn a_machine_that_decides_stands_with_who_answers_and_who_oversees() {
         table.contains("mdt_next-books,active,support,https://library.example/algorithm?of=books&v=1,agc_library,agc_oversight,"),
         "{table}"
     );
+    let weighed = |text: &str| {
+        let mut table = csv::Reader::from_reader(text.as_bytes());
+        let columns = table.headers().unwrap().clone();
+        assert_eq!((&columns[columns.len() - 2], &columns[columns.len() - 1]), ("hash", "leaf"));
+        let line = table.records().next().unwrap().unwrap();
+        let cell = |name: &str| line[columns.iter().position(|column| column == name).unwrap()].to_owned();
+        ["title_en", "purpose_en", "official_decides", "assessment", "proportionality_en", "risks_en"].map(cell)
+    };
+    assert_eq!(weighed(&table), ["Which books come next", "To lend books.", "true", "", "", ""], "nothing was weighed");
+    let body = super::facets::assessment(&pages, "mdt_next-books", pages.city.app.now().plus(20 * DAY));
+    pages.city.publish(StatementKind::Assessment, "dpi_books", LIBRARY, body);
+    let [_, _, _, id, proportion, risks] = weighed(&pages.get("/register/algorithms.csv", "en").await.text);
+    assert_eq!((id.as_str(), proportion.as_str()), ("dpi_books", "A card needs a name."));
+    assert_eq!(risks.split("; ").collect::<Vec<_>>()[..2], ["chilling: It could.", "discrimination: It could."]);
     let statistics = pages.get("/register/statistics", "en").await.text;
     assert!(between(&statistics, "id=\"may\"", "</section>").contains("/register/mandates/mdt_next-books\""));
 }
@@ -184,7 +198,7 @@ async fn cases_are_told_by_the_month_each_with_its_leaf() {
     let table = pages.get("/register/cases.csv", "en").await.text;
     assert!(table.contains(&format!("{LIBRARY},2026-01,challenge,1-9,0,")), "{table}");
     let graph = json(&pages, "/register/cases.jsonld").await;
-    assert_eq!(graph["@graph"].as_array().unwrap().len(), register.case_tallies.len() + register.rulings.len());
+    assert_eq!(graph["@graph"].as_array().unwrap().len(), register.case_tallies.len());
     let releases = json(&pages, "/register/statistics.json").await;
     let library = releases["cases"].as_array().unwrap().iter().find(|series| series["about"] == LIBRARY).unwrap();
     assert_eq!((library["releases"].as_u64(), &library["first"]), (Some(months as u64), &json!("2026-01")));

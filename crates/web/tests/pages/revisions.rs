@@ -137,6 +137,7 @@ async fn feeds_tell_what_changed_last() {
         "meetings",
         "notices",
         "orders",
+        "rulings",
         "services",
     ] {
         let feed = pages.get(&format!("/register/{list}.atom"), "en").await;

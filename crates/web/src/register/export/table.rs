@@ -320,6 +320,17 @@ pub(super) async fn tallies(State(site): State<Arc<Site>>) -> Answer {
     })
 }
 
+pub(super) async fn rulings(State(site): State<Arc<Site>>) -> Answer {
+    let columns = ["body", "office", "mandate", "kind", "finding", "remedy", "text_en", "text_zh_hant"];
+    answer(site.app.register().rulings.values(), &columns, |body| {
+        let [en, zh] = words(&body.text);
+        let mandate = body.mandate.as_ref().map(ToString::to_string).unwrap_or_default();
+        let remedy = body.remedy.as_ref().map(word).unwrap_or_default();
+        let (by, office) = (body.body.to_string(), body.office.to_string());
+        vec![by, office, mandate, word(&body.kind), word(&body.finding), remedy, en, zh]
+    })
+}
+
 pub(super) async fn services(State(site): State<Arc<Site>>) -> Answer {
     answer(
         site.app.register().services.values(),
