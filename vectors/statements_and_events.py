@@ -348,6 +348,33 @@ def watched_things():
         accept_statement(name, why, statement(kind, object_id, body), problem)
 
 
+def counted_cases():
+    """Bodies of case tallies: read whole, or refused for the one thing that `problem` names."""
+
+    def line(what, count, kind="access"):
+        return {"kind": kind, "what": what, "count": count}
+
+    quiet = {"agency": "agc_library", "month": "2026-01"}
+    told = [line("filed", "40"), line("in_time", "30"), line("late", "10"), line("upheld", "30")]
+    hidden = [line("filed", "10+"), line("in_time", "10+"), line("late", "1-9"), line("upheld", "10+")]
+    older = [line("acknowledged", "10"), line("acknowledged_late", "1-9"), line("filed", "12")]
+    for name, why, counts, problem in [
+        ("case-tally", "Counts that hide nothing stand as they are.", told, []),
+        ("case-tally-that-hides", "Beside a small count, those from which it could be subtracted say that they are not small.", hidden, []),
+        ("case-tally-of-two-kinds", "A small count of one kind hides nothing of another.", told + [line("filed", "1-9", "stop")], []),
+        ("case-tally-from-before", "What was told of acknowledgements and filings in the first tallies is still read.", older, []),
+        ("case-tally-of-nothing", "A month in which nothing happened has no counts.", [], []),
+        ("case-tally-subtracted", "30 answers in time of which 28 were upheld say that 2 were not.", [line("dismissed", "1-9"), line("in_time", "10+"), line("upheld", "28")], ["counts", "subtractable"]),
+        ("case-tally-of-few", "Nobody says how many fewer than ten are.", [line("filed", "7")], ["counts[0].count", "malformed"]),
+        ("case-tally-of-naught", "What did not happen has no line.", [line("filed", "0")], ["counts[0].count", "nothing"]),
+        ("case-tally-out-of-order", "The counts stand in the order of their words.", told[::-1], ["counts", "not-sorted"]),
+        ("case-tally-twice", "A count stands once.", [told[0], told[0]], ["counts", "not-sorted"]),
+    ]:
+        body = {**quiet, "counts": counts} if counts else quiet
+        statement = {"type": "CaseTally", "id": "cst_library-2026-01", "rev": 1, "at": "2026-02-01T09:00:00Z", "by": "agc_operator", "body": body, "approvals": []}
+        accept_statement(name, why, approve(statement), problem)
+
+
 def statements():
     plain = operator()
     text = canonical(plain)
@@ -380,6 +407,7 @@ def statements():
     accept_statement("nested-60-deep", "Sixty lists in each other.", with_body({"x": deep}))
     breaches_and_rotations()
     watched_things()
+    counted_cases()
     room = 65_000 - len(canonical(with_body({"x": ""})).encode())
     accept_statement("longest", "65,000 bytes of canonical JSON are the most.", with_body({"x": "x" * room}))
     refuse_json("one-byte-too-long", "65,001 bytes.", canonical(with_body({"x": "x" * (room + 1)})))

@@ -15,7 +15,7 @@ use usufruct_store::db::Pending;
 use crate::ledger::Placed;
 use crate::receipt::Commit;
 use crate::refuse::Refusal;
-use crate::release::{Asking, Case, PlaceCase, event, find};
+use crate::release::{Asking, Case, Decided, PlaceCase, event, find};
 use crate::{App, Error, HeldToken, Released};
 
 /// How many lines one transaction writes: enough to share a disk sync, few enough to let others in between.
@@ -166,11 +166,9 @@ impl App {
     fn open_line(&self, plan: &Plan<'_>, subject: String, entered: Result<Entered, Error>) -> BatchLine {
         let outcome = entered.and_then(|Entered { case, logged, commit }| {
             let resident = case.resident();
-            let opened = self
-                .still_permitted_use(&plan.asking(), (plan.version, plan.mandate.body.gate), plan.asked, case, &logged)
-                .and_then(|case| {
-                    self.open_blocks(plan.register, plan.mandate, &case, (&logged, &commit), plan.asked, &subject, plan.now)
-                });
+            let opened = self.still_permitted_use(&plan.asking(), plan.decided(), plan.asked, case, &logged).and_then(|case| {
+                self.open_blocks(plan.register, plan.mandate, &case, (&logged, &commit), plan.asked, &subject, plan.now)
+            });
             opened.map_err(|error| self.failed(resident, &logged, error))
         });
         BatchLine { subject, outcome }
@@ -201,6 +199,12 @@ struct Plan<'a> {
 }
 
 impl Plan<'_> {
+    /// Between the write of a line and its opening stands a gate, or the next lines of a long list.
+    fn decided(&self) -> Decided<'_> {
+        let waited = self.mandate.body.gate != GateLevel::Durable || self.asked.subjects > CHUNK as i64;
+        Decided { version: self.version, waited, token: self.token }
+    }
+
     fn asking(&self) -> Asking<'_> {
         Asking {
             register: self.register,

@@ -14,7 +14,7 @@ use usufruct_vault::{Error as VaultError, Keyring, Subject, Way};
 
 use crate::batch::{CHUNK, Entered, Waiting, each_once};
 use crate::refuse::Refusal;
-use crate::release::{Asking, Case, PlaceCase};
+use crate::release::{Asking, Case, Decided, PlaceCase};
 use crate::{App, Error, HeldToken};
 
 /// What a service asks for about many residents.
@@ -167,7 +167,8 @@ impl App {
         let resident = case.resident();
         // The first lines of a long list wait for the last ones, gate or none. Without a wait it is as for a single use.
         let waited = plan.mandate.body.gate != GateLevel::Durable || plan.asked.subjects > CHUNK as i64;
-        let still = self.still_permitted(&plan.asking(), plan.version, waited, case, &logged, |register, grant, now| {
+        let decided = Decided { version: plan.version, waited, token: plan.token };
+        let still = self.still_permitted(&plan.asking(), decided, case, &logged, |register, grant, now| {
             decide_conversion(register, plan.asked, grant, now)
         });
         match still {

@@ -50,6 +50,7 @@ mod error;
 mod escrow;
 mod evidence;
 mod failed_use;
+mod fitting;
 mod footprint;
 mod footprint_key;
 mod freeze;

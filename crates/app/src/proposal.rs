@@ -90,7 +90,7 @@ const LATEST: i64 = DAY;
 /// How long a proposal that was never published is still shown, so that those who waited for it see why.
 pub(crate) const PROPOSALS_KEPT: i64 = 14 * DAY;
 /// A leaf behind every leaf that there is.
-const BEHIND: u64 = 1 << 52;
+pub(crate) const BEHIND: u64 = 1 << 52;
 
 impl App {
     /// Keeps statements until they are approved. Answers the id under which they are found.
@@ -161,27 +161,26 @@ impl App {
 
     /// How far a proposal has come, by the register as it is.
     pub fn standing(&self, proposal: &Proposal) -> Standing {
-        let mut register = (*self.register()).clone();
+        let (mut register, mut missing) = ((*self.register()).clone(), None);
         for (Proposed { statement, .. }, index) in proposal.statements.iter().zip(BEHIND..) {
             let wrong = publication::problems(&register, statement);
             if !wrong.is_empty() {
                 return Standing::Unlawful(wrong);
             }
-            let outcome = register.apply(statement, index);
-            if let Err(problems) = &outcome
+            // What comes behind one that waits rests on it, so the register cannot tell of it yet.
+            if missing.is_none() {
+                missing = register.apply(statement, index).err();
+            }
+            if let Some(problems) = &missing
                 && problems.iter().any(|problem| problem.field != "approvals")
             {
                 return Standing::Unlawful(problems.clone());
             }
-            // Whether it can be read just now is another matter, which publication tells.
-            if let Err(Error::Unlawful(problems)) = self.check_drawn(statement) {
+            if let Some(problems) = self.unfit(statement) {
                 return Standing::Unlawful(problems);
             }
-            if let Err(problems) = outcome {
-                return Standing::Waiting(problems);
-            }
         }
-        Standing::Approved
+        missing.map_or(Standing::Approved, Standing::Waiting)
     }
 
     /// Adds approvals of a key of `body` to every statement of a proposal that the body has to approve: all of them or none. Where the

@@ -8,14 +8,12 @@ use serde_json::{Value, json};
 use usufruct_core::draft::Problem;
 use usufruct_core::id::{AgencyId, MandateId, NoticeId, StatusChangeId};
 use usufruct_core::lifecycle::State;
-use usufruct_core::log_terms::LogTerms;
 use usufruct_core::publication;
 use usufruct_core::register::{Entry, Register};
 use usufruct_core::service::{PseudonymMode, Service};
 use usufruct_core::statement::{Signer, Statement, StatementKind};
 use usufruct_core::status::{Grounds, StatusChange};
 use usufruct_core::time::MINUTE;
-use usufruct_core::vault_terms::VaultTerms;
 use usufruct_core::{Digest, Text, Time};
 use usufruct_vault::Error as VaultError;
 
@@ -49,22 +47,10 @@ impl App {
             let message = "The statement is dated in the future. Date it with the present time.".to_owned();
             return Err(Error::Unlawful(vec![Problem { field: "at".to_owned(), rule: "future", message }]));
         }
-        for statement in publication.statements.iter().filter(|statement| statement.kind == StatementKind::Log) {
-            if let Ok(terms) = LogTerms::read(&statement.body) {
-                self.check_terms(&terms)?;
-            }
-        }
-        for statement in publication.statements.iter().filter(|statement| statement.kind == StatementKind::Vault) {
-            if let Ok(terms) = VaultTerms::read(&statement.body) {
-                self.check_vault_terms(&terms)?;
-            }
-        }
-        for statement in publication.statements.iter().filter(|statement| statement.kind == StatementKind::Service) {
-            self.check_pseudonym_mode(statement)?;
-        }
         for statement in &publication.statements {
-            self.check_draw(statement)?;
+            self.check_fitting(statement)?;
         }
+        self.check_draws(&publication.statements)?;
         let _guard = self.publishing();
         let indices = self.place_statements(publication.statements.clone())?;
         self.publish_new_keys()?;
@@ -105,17 +91,6 @@ impl App {
                 Err(error)
             }
         }
-    }
-
-    /// A service of two keepers cannot begin where there is no second one.
-    fn check_pseudonym_mode(&self, statement: &Statement) -> Result<(), Error> {
-        let mode = Service::read(&statement.body).map(|body| body.pseudonym_mode).unwrap_or_default();
-        if mode == PseudonymMode::Single || self.vault.has_second_hand() {
-            return Ok(());
-        }
-        let message =
-            "The pseudonyms need a second keeper, and this city has none. Set one up, or choose the mode `single`.".to_owned();
-        Err(Error::Unlawful(vec![Problem { field: "pseudonym_mode".to_owned(), rule: "no-second-keeper", message }]))
     }
 
     /// The body of the next revision of an object, ready to be approved.
@@ -194,35 +169,6 @@ impl App {
             statements.push(self.step(&step, &by, signers, at)?);
         }
         Ok(Publication { statements })
-    }
-
-    /// Refuses terms of the vault that are not what this server does: its certificates would not fit them.
-    fn check_vault_terms(&self, terms: &VaultTerms) -> Result<(), Error> {
-        let class = self.vault.class().to_string();
-        let setup = self.config.vault.keepers.as_ref();
-        let mut stated: Vec<_> = terms.keepers.iter().map(|keeper| (keeper.name.as_str(), keeper.public.as_str())).collect();
-        let mut own: Vec<_> =
-            setup.into_iter().flat_map(|setup| &setup.keepers).map(|(name, public)| (&**name, &**public)).collect();
-        stated.sort_unstable();
-        own.sort_unstable();
-        let threshold = setup.map_or(0, |setup| setup.threshold);
-        let checks = [
-            ("vault", terms.vault == self.config.origin, format!("The key tree is called {}.", self.config.origin)),
-            ("slot_class", terms.slot_class == class, format!("The root lies in a slot of class {class}.")),
-            (
-                "threshold",
-                i64::try_from(threshold) == Ok(terms.threshold),
-                format!("By the set-up {threshold} keepers bring the root back."),
-            ),
-            ("keepers", stated == own, "These are not the names and keys of the keepers in the set-up.".to_owned()),
-        ];
-        let problem = |(field, _, what): (&str, bool, String)| Problem {
-            field: field.to_owned(),
-            rule: "other-setup",
-            message: format!("{what} Publish what is the case."),
-        };
-        let problems: Vec<Problem> = checks.into_iter().filter(|(_, is_right, _)| !is_right).map(problem).collect();
-        if problems.is_empty() { Ok(()) } else { Err(Error::Unlawful(problems)) }
     }
 
     /// Makes the keys that public mandates and services need. Never before publication, and again at start-up, so that a

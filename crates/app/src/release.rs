@@ -96,6 +96,17 @@ pub(crate) struct Asking<'a> {
     pub now: Time,
 }
 
+/// By what something was decided that is in the log.
+#[derive(Clone, Copy)]
+pub(crate) struct Decided<'a> {
+    /// The version of the register.
+    pub version: u64,
+    /// Whether something may have come between the write and what is done next.
+    pub waited: bool,
+    /// By what it was asked.
+    pub token: Option<&'a HeldToken>,
+}
+
 /// One resident of a request.
 pub(crate) struct Found {
     resident: u64,
@@ -273,7 +284,11 @@ impl App {
         let (gate, resident) = (mandate.body.gate, case.resident());
         let released = self
             .wait_for_gate(gate, logged.index())
-            .and_then(|()| self.still_permitted_use(&asking, (version, gate), &asked, case, &logged))
+            .and_then(|()| {
+                // Without a gate nothing stands between the write of a use and its opening.
+                let decided = Decided { version, waited: gate != GateLevel::Durable, token };
+                self.still_permitted_use(&asking, decided, &asked, case, &logged)
+            })
             .and_then(|case| self.open_blocks(&register, mandate, &case, (&logged, &commit), &asked, &request.subject, now));
         released.map_err(|error| self.failed(resident, &logged, error))
     }
@@ -406,44 +421,47 @@ impl App {
     pub(crate) fn still_permitted_use(
         &self,
         asking: &Asking<'_>,
-        (version, gate): (u64, GateLevel),
+        decided: Decided<'_>,
         asked: &Request,
         case: Case,
         logged: &Logged,
     ) -> Result<Case, Error> {
-        // Without a gate nothing stands between the write of a use and its opening. The write looked at the register, the grant and the
-        // authorization, so what comes after it comes after the use; of that the vault sees what destroys or withholds a key.
-        let waited = gate != GateLevel::Durable;
-        let still = self
-            .still_permitted(asking, version, waited, case, logged, |register, grant, now| decide(register, asked, grant, now));
+        let still =
+            self.still_permitted(asking, decided, case, logged, |register, grant, now| decide(register, asked, grant, now));
         still.map_err(|error| match error {
             Error::Vault(error) => unopened(error, logged.index()),
             other => other,
         })
     }
 
-    /// Decides again about what is in the log, by the register, the grant, the authorization, the pass and the cases as they are now: any of them
-    /// may have changed while it waited for its checkpoint. One snapshot, as for the first decision, and none where it has not `waited`
-    /// and the register is the one of `version`. Answers the resident as she stands now.
+    /// Decides again about what is in the log, by the register, the grant, the authorization, the pass, the cases and the token as they are now:
+    /// any of them may have changed while it waited for its checkpoint, or for the rest of a long list. One snapshot, as for the first decision,
+    /// and none where it has not waited and the register is the same: the write looked at all of it, so what comes after it comes after the
+    /// use, and of that the vault sees what destroys or withholds a key. Answers the resident as she stands now.
     pub(crate) fn still_permitted(
         &self,
         asking: &Asking<'_>,
-        version: u64,
-        waited: bool,
+        decided: Decided<'_>,
         case: Case,
         logged: &Logged,
         decide: impl Fn(&Register, Option<&Grant>, Time) -> Decision,
     ) -> Result<Case, Error> {
         let (current, register) = self.versioned_register();
-        if !waited && current == version {
+        if !decided.waited && current == decided.version {
             return Ok(case);
         }
         let asking = Asking { register: &register, now: self.now(), ..*asking };
         let (resident, before) = (case.resident(), case.found);
-        let look = || self.found(resident, self.db.snapshot(|conn| Stored::read(conn, resident, &asking))?, &asking);
+        let read = |conn: &mut dyn Connection| {
+            decided.token.map_or(Ok(()), |token| token.permit(conn, asking.now))?;
+            Stored::read(conn, resident, &asking)
+        };
+        let look = || self.found(resident, self.db.snapshot(read)?, &asking);
         let mut found = match look() {
             // Her key was replaced after the snapshot.
             Err(Error::Vault(VaultError::Unreadable)) => look(),
+            // The use is in the log, so something was done by the token.
+            Err(Error::Unborne) => return Err(Error::Unopened { index: logged.index() }),
             outcome => outcome,
         }?;
         let is_same_name = found.keyring.generation(asking.sector) == before.keyring.generation(asking.sector);

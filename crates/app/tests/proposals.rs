@@ -20,6 +20,7 @@ common::on_both!(
     a_proposal_that_something_overtook_is_not_published,
     an_official_signs_in_with_the_passkey_of_the_register,
     two_offices_approve_and_it_is_published_at_its_date,
+    what_this_house_would_not_publish_is_no_proposal,
     what_was_approved_is_what_is_published,
 );
 
@@ -190,6 +191,49 @@ fn a_proposal_that_something_overtook_is_not_published(dir: &Path, url: Option<&
     city.clock.advance(15 * 24 * HOUR);
     city.app.sweep().unwrap();
     assert_eq!(city.app.proposal(&id).unwrap(), None, "it is shown for two weeks");
+}
+
+/// Nobody is asked to approve terms that are not what the server does.
+fn what_this_house_would_not_publish_is_no_proposal(dir: &Path, url: Option<&str>) {
+    let city = City::found(dir, url);
+    let proposed = |kind, id: &str, by: &str, body: Value| {
+        let by: AgencyId = by.parse().unwrap();
+        Proposed { statement: city.app.statement(kind, id, &by, body, city.app.now()), bodies: vec![by] }
+    };
+    let log = json!({"origin": "city.test/log", "vkeys": city.app.log_vkeys(), "receipt_vkey": city.app.receipt_vkey(), "policy": "quorum none",
+        "merge_delay_seconds": 60, "checkpoint_seconds": 10, "filler": {"events": 0, "seconds": 2}, "fail_open": false});
+    let vault = json!({"vault": "city.test/log", "slot_class": "E0", "threshold": 0, "backup_days": 30});
+    let service = json!({"agency": LIBRARY, "name": text("Garden"), "sector": "garden", "redirect_uris": ["http://localhost:8081/callback"],
+        "channels": ["web"], "alternatives": [text("Ask.")], "mandates": [common::CARD], "help": text("Flowers.")});
+    let kinds = [
+        (StatementKind::Log, "log_city", OPERATOR, log),
+        (StatementKind::Vault, "vlt_city", OPERATOR, vault),
+        (StatementKind::Service, "svc_garden", LIBRARY, service),
+    ];
+    let first = || proposed(StatementKind::Mandate, "mdt_other", LIBRARY, library_card());
+    for (kind, id, by, body) in &kinds {
+        let right = city.app.propose(vec![first(), proposed(*kind, id, by, body.clone())]).unwrap();
+        assert!(matches!(standing(&city, &right), Standing::Waiting(_)), "{id}");
+    }
+    for (kind, field, other) in [
+        (StatementKind::Log, "origin", json!("other.test/log")),
+        (StatementKind::Log, "vkeys", json!([city.app.receipt_vkey()])),
+        (StatementKind::Log, "policy", json!("quorum nobody")),
+        (StatementKind::Vault, "vault", json!("other.test/log")),
+        (StatementKind::Service, "pseudonym_mode", json!("two_keeper")),
+    ] {
+        let (_, id, by, body) = kinds.iter().find(|(known, ..)| *known == kind).unwrap();
+        let mut body = body.clone();
+        body[field] = other;
+        let wrong = || proposed(kind, id, by, body.clone());
+        // Also behind a statement that waits for its approvals.
+        for statements in [vec![wrong()], vec![first(), wrong()]] {
+            let outcome = city.app.propose(statements);
+            let Err(Error::Unlawful(problems)) = outcome else { panic!("{id} with another {field} is proposed: {outcome:?}") };
+            assert_eq!(problems.len(), 1, "{problems:?}");
+        }
+    }
+    assert_eq!(city.app.proposals(None).unwrap().len(), kinds.len());
 }
 
 fn an_official_signs_in_with_the_passkey_of_the_register(dir: &Path, url: Option<&str>) {

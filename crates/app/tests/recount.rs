@@ -6,18 +6,18 @@ use std::path::Path;
 use crate::common;
 use crate::common::{City, WATCH, library_card, on_both, service};
 use serde_json::{Value, json};
-use usufruct_app::{Error, OpenedCopy, Proposed, RecountDay};
+use usufruct_app::{Error, OpenedCopy, Proposed, Publication, RecountDay};
 use usufruct_core::Digest;
 use usufruct_core::event::Event;
 use usufruct_core::hash::sha256;
 use usufruct_core::order::Standing;
 use usufruct_core::recount::{Finding, compare, sample, seed};
 use usufruct_core::source::Source;
-use usufruct_core::statement::StatementKind;
+use usufruct_core::statement::{Statement, StatementKind};
 use usufruct_core::tally::{Day, Tally};
 use usufruct_core::time::DAY;
 use usufruct_store::db::Connection;
-use usufruct_store::leaves;
+use usufruct_store::{leaves, log_head};
 use usufruct_vault::hpke::PrivateKey;
 
 on_both!(
@@ -25,6 +25,7 @@ on_both!(
     a_recount_finds_nothing_where_nothing_is_wrong,
     a_recount_is_said_by_the_overseer_after_chance_has_spoken,
     nobody_else_opens_a_copy,
+    what_is_published_together_is_drawn_by_the_same_rules,
     what_was_left_out_for_the_auditor_is_found,
 );
 
@@ -283,5 +284,65 @@ fn a_recount_is_said_by_the_overseer_after_chance_has_spoken(dir: &Path, url: Op
     for signer in city.signer(common::OPERATOR) {
         own.approve(signer).unwrap();
     }
-    assert!(refused(city.app.publish(&usufruct_app::Publication { statements: vec![own] })).contains(&"not-the-owner"));
+    assert!(refused(city.app.publish(&Publication { statements: vec![own] })).contains(&"not-the-owner"));
+}
+
+/// What is lawful only because of what stands before it in the same publication is looked at as well.
+fn what_is_published_together_is_drawn_by_the_same_rules(dir: &Path, url: Option<&str>) {
+    let audited = audited(dir, url);
+    for _ in 0..3 {
+        audited.day(2);
+    }
+    let city = &audited.city;
+    city.app.run_tallies().unwrap();
+    let (from, to, secret) = (audited.first(), audited.first().next(), sha256(b"a secret"));
+    let order = |next_tally: bool| {
+        let mut draw = json!({"from": from, "to": to, "days": 1, "chance": sha256(&secret.0)});
+        if next_tally {
+            draw["next_tally"] = json!(true);
+        }
+        json!({"body": WATCH, "kind": "audit", "target": SHORT, "reasons": common::text("Count again."),
+            "comply_by": city.app.now().plus(30 * DAY), "draw": draw})
+    };
+    let said = |kind, id: &str, by: &str, body: Value| city.app.statement(kind, id, &by.parse().unwrap(), body, city.app.now());
+    let together = |statements: Vec<Statement>| match city.app.publish(&Publication { statements }) {
+        Err(Error::Unlawful(problems)) => problems.into_iter().map(|problem| problem.rule).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    let people = city.watchers();
+
+    // An official who is registered just before signs an order whose draw she can reckon ahead.
+    let counsel = city.app.house().signer(&WATCH.parse().unwrap(), "counsel", city.app.rng()).unwrap();
+    let mut body = json!(city.app.register().agencies[&WATCH.parse().unwrap()].body);
+    let key = json!({"id": counsel.key(), "role": counsel.key(), "public": counsel.public()});
+    body["signing_keys"].as_array_mut().unwrap().push(key);
+    let mut registered = said(StatementKind::Agency, WATCH, common::OPERATOR, body);
+    for signer in city.signer(common::OPERATOR).into_iter().chain(&people) {
+        registered.approve(signer).unwrap();
+    }
+    let mut foreseeable = said(StatementKind::Order, "ord_1", WATCH, order(false));
+    [&people[0], &counsel].into_iter().for_each(|signer| foreseeable.approve(signer).unwrap());
+    assert_eq!(together(vec![registered, foreseeable]), ["foreseeable"]);
+
+    // The operator counts a day and the overseer recounts at once, by a root that both of them like.
+    city.watch(StatementKind::Order, "ord_2", order(true), &people).unwrap();
+    city.clock.advance(DAY);
+    let counted = city.app.register().last_tally(&SHORT.parse().unwrap()).unwrap();
+    let mut tally = json!(audited.tally(counted));
+    tally["day"] = json!(counted.next());
+    let mut tally = said(StatementKind::Tally, "tly_1", common::OPERATOR, tally);
+    let machine = city.app.house().signer(&common::OPERATOR.parse().unwrap(), "automation", city.app.rng()).unwrap();
+    tally.approve(&machine).unwrap();
+    let (size, root) = (city.app.db().read(|conn| log_head::size(conn)).unwrap() + 1, sha256(b"a root that we like"));
+    let days = sample(&seed(&root, &secret), &SHORT.parse().unwrap(), from, to, 1);
+    let recount = json!({"mandate": SHORT, "order": "ord_2", "secret": secret, "from": from, "to": to, "log_size": size, "log_root": root,
+        "days": days});
+    let audit =
+        json!({"drill": "recount", "sampled": 1, "opened": 3, "closed": 0, "wrong": 0, "searched_bytes": 0, "recount": recount});
+    let mut audit = said(StatementKind::Audit, "aud_1", WATCH, audit);
+    people.iter().for_each(|signer| audit.approve(signer).unwrap());
+    assert_eq!(together(vec![tally.clone(), audit.clone()]), ["not-published"]);
+    // The day alone is lawful, and it is what would have chosen.
+    city.app.publish(&Publication { statements: vec![tally] }).unwrap();
+    assert_eq!(together(vec![audit]), ["not-published"]);
 }

@@ -18,18 +18,9 @@ use usufruct_core::statement::StatementKind;
 const CARD: &str = "mdt_library-card";
 
 fn body(hash: Digest) -> Value {
-    let level = |likelihood: i64, severity: i64| json!({"likelihood": likelihood, "severity": severity});
-    let risk = |kind: &str| json!({"kind": kind, "what": text("It could."), "before": level(3, 4), "after": level(1, 4)});
-    let kinds = ["chilling", "discrimination", "error", "exclusion", "function_creep"];
-    json!({"mandate": CARD, "mandate_hash": hash, "summary": text("Cards for readers."), "description": text("A name is printed."),
-        "necessity": text("Books come back."),
-        "alternatives": [{"what": text("A deposit."), "rejected_because": text("The poor could not borrow.")}],
-        "people": text("Readers, many of them children."), "risks": kinds.map(risk),
-        "measures": [{"what": text("Names go after a month."), "owner": "The office of readers", "due": day(90).to_string()}],
-        "anonymity": [{"what": text("Counts of loans."), "evidence": [{"title": text("Report"), "sha256": sha256(b"report")}]}],
-        "residents": text("Forty wrote."), "advice": text("Keep it short."), "dissent": text("One member would keep nothing."),
-        "residual": text("A leak of names."), "decision": "continue", "review_due": day(300).to_string(),
-        "review_trigger": text("A breach, or another block.")})
+    let mut body = common::assessment_body(CARD, hash, day(300));
+    body["dissent"] = text("One member would keep nothing.");
+    body
 }
 
 /// A city under a law that asks for assessments, with the library card published and not active.

@@ -12,6 +12,7 @@ fn say(city: &mut City, change: impl FnOnce(&mut Value)) {
     let mut body = school_meals();
     change(&mut body);
     city.say(StatementKind::Mandate, ID, "agc_library", body);
+    common::assess(city, ID);
 }
 
 fn approval(city: &City) -> Vec<Problem> {

@@ -77,6 +77,21 @@ fn the_generic_pack_that_ships_is_never_changed() {
     );
 }
 
+/// What holds where no published pack says anything: cameras were permitted, contracts, mandates and delegations made, and deletions answered under it.
+#[test]
+fn what_the_house_says_where_no_pack_does_is_never_changed() {
+    let hash = |text: &str| sha256(text.as_bytes()).to_string();
+    assert_eq!(
+        hash(include_str!("../lawpacks/cameras.toml")),
+        "9d4f05fbbc2a9304c8be41feaf1e52a59dfe64a3adc35f6c0f11e1a301ee6cdc"
+    );
+    assert_eq!(hash(include_str!("../lawpacks/house.toml")), "076aea405f02c43f69c7b2442f2f582785c2b93a337f277311180f3839327e5e");
+    assert_eq!(
+        hash(include_str!("../lawpacks/keeping.toml")),
+        "44fb4a3f8d43a9871f5fa605b1cbde17d9d3f6dd6088bd2b8a44fa8da9a04960"
+    );
+}
+
 #[test]
 fn every_duty_has_a_time_in_the_generic_pack() {
     let register = Register::default();

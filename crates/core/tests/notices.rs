@@ -118,8 +118,6 @@ fn publish_law(city: &mut City, list: Option<&[&str]>) {
     let (_, pack) = SHIPPED.iter().find(|(id, _)| *id == "law_tw").unwrap();
     let mut body: Value = toml::from_str(pack).unwrap();
     body.as_object_mut().unwrap().remove("processors");
-    // tests/assessments.rs is about what has to be weighed first.
-    body.as_object_mut().unwrap().remove("assessed_when");
     // tests/consultation.rs is about the time to comment.
     body["deadlines"].as_array_mut().unwrap().retain(|deadline| deadline["duty"] != "comment_public");
     if let Some(list) = list {

@@ -12,6 +12,7 @@ use usufruct_core::block::DataBlock;
 use usufruct_core::body_audit::BodyAudit;
 use usufruct_core::breach::Breach;
 use usufruct_core::camera::Camera;
+use usufruct_core::case_tally::CaseTally;
 use usufruct_core::contract::Contract;
 use usufruct_core::draft::Problem;
 use usufruct_core::hash::{hex, unhex};
@@ -71,6 +72,7 @@ fn body_again(statement: &Statement) -> Option<Result<Value, Vec<Problem>>> {
         StatementKind::BodyAudit => BodyAudit::read(body).map(|body| json!(body)),
         StatementKind::Breach => Breach::read(body).map(|body| json!(body)),
         StatementKind::Camera => Camera::read(body).map(|body| json!(body)),
+        StatementKind::CaseTally => CaseTally::read(body).map(|body| json!(body)),
         StatementKind::Contract => Contract::read(body).map(|body| json!(body)),
         StatementKind::DataBlock => DataBlock::read(body).map(|body| json!(body)),
         StatementKind::Order => Order::read(body).map(|body| json!(body)),
@@ -112,7 +114,7 @@ fn the_golden_bodies_are_read_whole_or_refused_for_what_their_files_say() {
             *refused += 1;
         }
     }
-    assert_eq!(met.len(), 11, "{met:?}");
+    assert_eq!(met.len(), 12, "{met:?}");
     assert!(met.values().all(|(read, refused)| *read >= 2 && *refused >= 1), "{met:?}");
 }
 

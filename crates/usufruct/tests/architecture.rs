@@ -286,6 +286,60 @@ fn both_languages_say_the_same_things() {
     assert_none("a message that the other language does not have", &wrong);
 }
 
+/// The test files in `folder`, and those in the folders of it that have a `main.rs`, that no program of tests has: neither one of `programs` nor
+/// declared in the `main.rs` beside it. Other folders hold what tests share.
+fn forgotten(folder: &Path, programs: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    walk(folder, &mut files);
+    files.retain(|path| {
+        let root = path.with_file_name("main.rs");
+        let is_source = path.extension().is_some_and(|extension| extension == "rs");
+        let is_test = is_source && (path.parent() == Some(folder) || root.is_file());
+        let named = format!("mod {};", path.file_stem().unwrap_or_default().to_string_lossy());
+        let is_declared = root.is_file() && read(&root).lines().any(|line| line == named);
+        is_test && !programs.contains(path) && !is_declared
+    });
+    files
+}
+
+/// Cargo looks for no tests in a package with `autotests = false`, and none looks for modules that nobody declares: such a file is never compiled.
+#[test]
+fn no_test_file_is_forgotten() {
+    let (mut wrong, mut count) = (Vec::new(), 0);
+    for package in members() {
+        let folder = Path::new(text(package, "manifest_path")).with_file_name("tests");
+        let is_test = |target: &&Value| list(target, "kind").any(|kind| kind == "test");
+        let programs: BTreeSet<PathBuf> =
+            list(package, "targets").filter(is_test).map(|target| PathBuf::from(text(target, "src_path"))).collect();
+        count += programs.len();
+        if folder.is_dir() {
+            wrong.extend(forgotten(&folder, &programs).iter().map(|path| short(path)));
+        }
+    }
+    assert!(count > 10, "only {count} programs of tests found: the scanner is broken");
+    assert_none("a test file that is in no program of tests", &wrong);
+}
+
+#[test]
+fn forgotten_test_files_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    };
+    let main = write("main.rs", "mod common;\nmod one;\n// mod three;\n");
+    write("one.rs", "");
+    write("common/mod.rs", "mod helper;\n");
+    write("common/helper.rs", "");
+    let own = write("own/main.rs", "mod four;\n");
+    write("own/four.rs", "");
+    let mut lost = vec![write("three.rs", ""), write("own/five.rs", ""), write("unnamed/main.rs", "")];
+    lost.sort();
+    assert_eq!(forgotten(folder.path(), &[main, own].into()), lost);
+}
+
 #[test]
 fn every_test_that_the_documents_cite_is_there() {
     let mut files = Vec::new();

@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 use proptest::test_runner::Config as ProptestConfig;
 use serde_json::{Value, json};
 use usufruct_core::agency::SigningKey;
+use usufruct_core::assessment::{asked_of, holding};
 use usufruct_core::decide::Request;
 use usufruct_core::draft::Problem;
 use usufruct_core::hash::sha256;
@@ -345,6 +346,21 @@ pub fn body_audit_body() -> Value {
         "report": {"title": text("Report"), "sha256": sha256(b"report").to_string(), "url": "https://oversight.example/report"}})
 }
 
+/// An assessment of a mandate that answers every question and lets it begin.
+pub fn assessment_body(mandate: &str, hash: Digest, review_due: Time) -> Value {
+    let level = |likelihood: i64, severity: i64| json!({"likelihood": likelihood, "severity": severity});
+    let risk = |kind: &str| json!({"kind": kind, "what": text("It could."), "before": level(3, 4), "after": level(1, 4)});
+    let kinds = ["chilling", "discrimination", "error", "exclusion", "function_creep"];
+    json!({"mandate": mandate, "mandate_hash": hash, "summary": text("Cards for readers."), "description": text("A name is printed."),
+        "necessity": text("Books come back."),
+        "alternatives": [{"what": text("A deposit."), "rejected_because": text("The poor could not borrow.")}],
+        "people": text("Readers, many of them children."), "risks": kinds.map(risk),
+        "measures": [{"what": text("Names go after a month."), "owner": "The office of readers", "due": day(90).to_string()}],
+        "anonymity": [{"what": text("Counts of loans."), "evidence": [{"title": text("Report"), "sha256": sha256(b"report")}]}],
+        "residents": text("Forty wrote."), "advice": text("Keep it short."), "residual": text("A leak of names."),
+        "decision": "continue", "review_due": review_due.to_string(), "review_trigger": text("A breach, or another block.")})
+}
+
 /// The result of a check of `contract` as it stands.
 pub fn check_body(city: &City, contract: &str, kind: &str, outcome: &str) -> Value {
     let (revision, _) = city.state(contract).unwrap();
@@ -359,8 +375,6 @@ pub fn supervised() -> City {
         let (_, pack) = usufruct_core::lawpack::SHIPPED.iter().find(|(known, _)| *known == id).unwrap();
         let mut body: Value = toml::from_str(pack).unwrap();
         body["valid_from"] = json!(day(0).to_string());
-        // tests/assessments.rs is about what has to be weighed first.
-        body.as_object_mut().unwrap().remove("assessed_when");
         city.say(StatementKind::Lawpack, id, "agc_operator", body);
     }
     city
@@ -436,11 +450,23 @@ pub fn founded() -> City {
     CITY.clone()
 }
 
-/// Takes a draft to its publication, with its notice.
+/// Publishes the assessment that the law asks of a mandate, unless one holds for it.
+pub fn assess(city: &mut City, mandate: &str) {
+    let entry = &city.register.mandates[&mandate.parse().unwrap()];
+    if asked_of(&city.register, &entry.body, city.now).is_empty() || holding(&city.register, entry).is_some() {
+        return;
+    }
+    let (hash, owner) = (entry.hash, entry.body.controller.to_string());
+    let body = assessment_body(mandate, hash, city.now.plus(300 * DAY));
+    city.say(StatementKind::Assessment, &format!("dpi_{}", &mandate[4..]), &owner, body);
+}
+
+/// Takes a draft to its publication, with its assessment where the law asks for one, and its notice.
 pub fn announce(city: &mut City, mandate: &str) {
     let entry = &city.register.mandates[&mandate.parse().unwrap()];
     city.now = city.now.max(entry.body.consultation.to).max(open_long_enough(city, mandate));
     let (hash, rev, owner) = (entry.hash, entry.rev, entry.body.controller.to_string());
+    assess(city, mandate);
     city.steps(mandate, &[State::Consulted, State::Approved]);
     let notice = format!("ntc_{}-{rev}", &mandate[4..]);
     city.say(StatementKind::Notice, &notice, &owner, notice_body(mandate, hash));

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 use usufruct_core::breach::{Breach, BreachState, ClockAnswer};
-use usufruct_core::hash::sha256;
+use usufruct_core::handles::{leaf, set_root};
 use usufruct_core::lawpack::SHIPPED;
 use usufruct_core::time::{DAY, HOUR};
 use usufruct_core::{Digest, Text, Time};
 
-use crate::common::{City, day, emergency_body, library_card, outbreak, school_meals, text, whole_contract};
+use crate::common::{City, certificate_body, day, emergency_body, library_card, outbreak, school_meals, text, whole_contract};
 use crate::history::{BODIES, CARD, CONTRACT, JOINED, LIBRARY, MEALS};
 
 /// What a revision of a mandate says otherwise than the lawful one.
@@ -119,31 +119,36 @@ pub fn continued(of: &str, now: Time, is_reviewed: bool, is_named: bool, days: i
     body
 }
 
-/// An assessment of a mandate that answers every question.
-pub fn assessment(mandate: &str, hash: Digest, review_due: Time) -> Value {
-    let level = |likelihood: i64, severity: i64| json!({"likelihood": likelihood, "severity": severity});
-    let risk = |kind: &str| json!({"kind": kind, "what": text("It could."), "before": level(3, 4), "after": level(1, 4)});
-    let kinds = ["chilling", "discrimination", "error", "exclusion", "function_creep"];
-    json!({"mandate": mandate, "mandate_hash": hash, "summary": text("Cards for readers."), "description": text("A name is printed."),
-        "necessity": text("Books come back."),
-        "alternatives": [{"what": text("A deposit."), "rejected_because": text("The poor could not borrow.")}],
-        "people": text("Readers, many of them children."), "risks": kinds.map(risk),
-        "measures": [{"what": text("Names go after a month."), "owner": "The office of readers", "due": day(90).to_string()}],
-        "anonymity": [{"what": text("Counts of loans."), "evidence": [{"title": text("Report"), "sha256": sha256(b"report")}]}],
-        "residents": text("Forty wrote."), "advice": text("Keep it short."), "residual": text("A leak of names."),
-        "decision": "continue", "review_due": review_due.to_string(), "review_trigger": text("A breach, or another block.")})
+/// A certificate of the keys of a mandate, of which those in `stay` are left.
+pub fn certificate(mandate: &str, keys: &[Digest], stay: &[Digest], at: Time) -> Value {
+    let mut all = [keys, stay].concat();
+    all.sort_unstable();
+    let root = |bucket: &[Digest]| json!(set_root(0, bucket.len() as u64, &leaf(bucket)));
+    let proof = |bucket: &[Digest]| json!({"count": bucket.len(), "bucket": bucket, "path": []});
+    let mut body = certificate_body(mandate, at);
+    body["key_commitments"] = json!(keys);
+    (body["tree_root_before"], body["tree_root_after"]) = (root(&all), root(stay));
+    body["inclusion"] = keys.iter().map(|_| proof(&all)).collect();
+    body["absence"] = keys.iter().map(|_| proof(stay)).collect();
+    body
 }
 
-/// The law of the city; `asks` for an assessment of what joins data, decides by machine or is an emergency.
-pub fn law(asks: bool) -> Value {
+/// How many laws there are for the city.
+pub const LAWS: usize = 3;
+
+/// A law of the city: one that asks for no assessment, one that asks for it before a mandate begins where data is joined, a machine decides or it is
+/// an emergency, or the one that ships.
+pub fn law(which: usize) -> Value {
     let (_, pack) = SHIPPED.iter().find(|(id, _)| *id == "law_tw").unwrap();
     let mut body: Value = toml::from_str(pack).unwrap();
     body["valid_from"] = json!(day(0).to_string());
-    if asks {
-        let listed = ["automated", "matching", "emergency"].map(|trigger| json!({"trigger": trigger, "article": "Rule 7"}));
-        body["assessed_when"] = json!(listed);
-    } else {
-        body.as_object_mut().unwrap().remove("assessed_when");
+    match which {
+        0 => drop(body.as_object_mut().unwrap().remove("assessed_when")),
+        1 => {
+            let listed = ["automated", "matching", "emergency"].map(|trigger| json!({"trigger": trigger, "article": "Rule 7"}));
+            body["assessed_when"] = json!(listed);
+        }
+        _ => {}
     }
     body
 }

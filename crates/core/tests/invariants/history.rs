@@ -9,14 +9,14 @@ use usufruct_core::lifecycle::State;
 use usufruct_core::statement::{Statement, StatementKind};
 use usufruct_core::time::HOUR;
 
-use crate::bodies::{Shape, breach, contract, joined, law, mandate, next_of_breach};
+use crate::bodies::{LAWS, Shape, breach, contract, joined, law, mandate, next_of_breach};
 use crate::common::{
     BOTH, City, activate, agency_body, agreement_body, announce, block_body, camera_body, day, library_card, outbreak,
     school_meals, service_body, supervised, text,
 };
 use crate::said::Said;
 use crate::watch;
-use crate::ways::{advance, agree, assess, continue_emergency, end, look_at_camera};
+use crate::ways::{advance, agree, another_key, assess, continue_emergency, end, look_at_camera};
 
 pub const CARD: &str = "mdt_library-card";
 pub const MEALS: &str = "mdt_school-meals";
@@ -115,9 +115,13 @@ pub enum Act {
         sub: Option<usize>,
         is_for_all: bool,
     },
-    /// The law of the city, with what asks for an assessment in it or without.
+    /// Another law of the city, which asks for assessments in other cases.
     Lawpack {
-        asks: bool,
+        which: usize,
+    },
+    /// The machine makes another key for a mandate.
+    Key {
+        object: usize,
     },
     Lift {
         order: usize,
@@ -185,10 +189,12 @@ pub struct Seen<'a> {
 }
 
 pub fn histories() -> impl Strategy<Value = History> {
-    (any::<bool>(), prop::collection::vec((acts(), signers()), 1..60))
+    // Each is about one object more than about the others, or none would come far.
+    (any::<bool>(), 0usize..OBJECTS.len())
+        .prop_flat_map(|(gives_values, first)| (Just(gives_values), prop::collection::vec((acts(first), signers()), 1..60)))
 }
 
-fn acts() -> impl Strategy<Value = Act> {
+fn acts(first: usize) -> impl Strategy<Value = Act> {
     // The way of a contract is the longest.
     let object = || prop_oneof![3 => 0usize..3, 4 => Just(3usize), 5 => 4usize..OBJECTS.len()];
     let body = || 0usize..BODIES.len();
@@ -204,7 +210,8 @@ fn acts() -> impl Strategy<Value = Act> {
         },
     );
     prop_oneof![
-        24 => object().prop_map(|object| Act::Advance { object }),
+        20 => object().prop_map(|object| Act::Advance { object }),
+        20 => Just(Act::Advance { object: first }),
         2 => (body(), 0usize..KINDS.len()).prop_map(|(body, kind)| Act::Agency { body, kind }),
         2 => (any::<bool>(), flag(), 0usize..3, 30i64..400)
             .prop_map(|(is_review, is_soon, blocks, days)| Act::Agreement { is_review, is_soon, blocks, days }),
@@ -222,7 +229,8 @@ fn acts() -> impl Strategy<Value = Act> {
         3 => (0usize..8).prop_map(|object| Act::End { object }),
         2 => (prop::bool::weighted(0.8), any::<bool>(), 90i64..500, prop::option::weighted(0.4, body()), any::<bool>())
             .prop_map(|(is_whole, gives_values, days, sub, is_for_all)| Act::Contract { is_whole, gives_values, days, sub, is_for_all }),
-        1 => any::<bool>().prop_map(|asks| Act::Lawpack { asks }),
+        1 => (0usize..LAWS).prop_map(|which| Act::Lawpack { which }),
+        2 => (0usize..MANDATES.len()).prop_map(|object| Act::Key { object }),
         2 => (0usize..8).prop_map(|order| Act::Lift { order }),
         4 => (0usize..MANDATES.len(), shape).prop_map(|(object, shape)| Act::Mandate { object, shape }),
         3 => (0usize..ORDERS.len(), 0usize..OBJECTS.len()).prop_map(|(kind, target)| Act::Order { kind, target }),
@@ -321,7 +329,7 @@ fn next(city: &mut City, act: &Act, signers: Signers) -> Option<Statement> {
         Act::Assessment { object, decision, days } => assess(city, MANDATES[*object], *decision, *days, signers),
         Act::BodyAudit { how } => Some(watch::body_audit(city, *how, signers)),
         Act::Continue { is_reviewed, is_named, days } => continue_emergency(city, *is_reviewed, *is_named, *days, signers),
-        Act::Lawpack { asks } => by(city, StatementKind::Lawpack, "law_tw", OPERATOR, law(*asks)),
+        Act::Lawpack { which } => by(city, StatementKind::Lawpack, "law_tw", OPERATOR, law(*which)),
         Act::Object { by, sub } => Some(watch::object(city, *by, BODIES[*sub], signers)),
         Act::Ruling { by, office, has_mandate } => Some(watch::ruling(city, *by, *office, *has_mandate, signers)),
         Act::Block { is_new, is_source_known } => {
@@ -349,6 +357,7 @@ fn next(city: &mut City, act: &Act, signers: Signers) -> Option<Statement> {
             }
             by(city, StatementKind::Contract, CONTRACT, LIBRARY, body)
         }
+        Act::Key { object } => another_key(city, MANDATES[*object]),
         Act::Lift { order } => {
             let given: Vec<_> = city.statements.iter().filter(|statement| statement.kind == StatementKind::Order).collect();
             let order = given.get(order % given.len().max(1))?;

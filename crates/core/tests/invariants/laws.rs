@@ -21,16 +21,28 @@ fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// Whether the law of the city, as it was said last, asks for an assessment of a mandate.
-fn asks(said: &Said, mandate: &Value) -> bool {
+/// Whether the law of the city, as it was said last, asks for an assessment of a mandate before this step.
+fn asks(said: &Said, mandate: &Value, to: &Value) -> bool {
     let law = said.revisions("law_tw").next().map_or(&Value::Null, |law| &law["body"]["assessed_when"]);
-    list(law).iter().any(|asked| match asked["trigger"].as_str() {
-        Some("automated") => mandate["automated_decision"] != "none",
-        Some("emergency") => mandate["kind"] == "emergency",
-        Some("matching") => {
-            !list(&mandate["conversions"]).is_empty() || list(&mandate["operations"]).iter().any(|one| one == "match")
+    let concerns = &mandate["concerns"];
+    list(law).iter().filter(|asked| to == "active" || asked["before"] == "approved").any(|asked| {
+        match asked["trigger"].as_str() {
+            Some("automated") => mandate["automated_decision"] != "none",
+            Some("cameras") => concerns["cameras"] == true,
+            Some("children") => concerns["children"] == true,
+            Some("covert") => mandate["kind"] == "covert",
+            Some("emergency") => mandate["kind"] == "emergency",
+            Some("many") => concerns["persons"].as_i64().is_none_or(|persons| persons > asked["more_than"].as_i64().unwrap()),
+            Some("matching") => {
+                !list(&mandate["conversions"]).is_empty() || list(&mandate["operations"]).iter().any(|one| one == "match")
+            }
+            Some("sole") => mandate["automated_decision"] == "sole",
+            Some("special") => list(&mandate["blocks"]).iter().any(|asked| {
+                let (block, _) = said.revision("DataBlock", asked["block"].as_str().unwrap()).unwrap();
+                block["sensitivity"] == "special"
+            }),
+            other => panic!("the law asks for {other:?}"),
         }
-        other => panic!("the law asks for {other:?}"),
     })
 }
 
@@ -59,7 +71,8 @@ proptest! {
         play(&history, |seen| {
             let body = &seen.statement.body;
             let Some(mandate) = body["object"].as_str().filter(|id| MANDATES.contains(id)) else { return Ok(()) };
-            if !seen.is_taken || seen.statement.kind != StatementKind::StatusChange || body["to"] != "active" {
+            let waits = ["approved", "published", "active"].iter().any(|to| body["to"] == *to);
+            if !seen.is_taken || seen.statement.kind != StatementKind::StatusChange || !waits {
                 return Ok(());
             }
             let (begun, _) = seen.said.revision("Mandate", mandate).unwrap();
@@ -67,7 +80,7 @@ proptest! {
             let holds = assessed.is_some_and(|(said, _)| {
                 said["body"]["decision"] == "continue" && seen.statement.at < time(&said["body"]["review_due"])
             });
-            prop_assert!(!asks(seen.said, begun) || holds, "{} begins with {:?}", mandate, assessed);
+            prop_assert!(!asks(seen.said, begun, &body["to"]) || holds, "{} is {} with {:?}", mandate, body["to"], assessed);
             Ok(())
         })?;
     }
@@ -187,6 +200,26 @@ proptest! {
                 prop_assert!(people_of(seen.statement, seen.statement.by.as_str()) >= 2);
                 prop_assert!(["agc_library", "agc_oversight"].contains(&seen.statement.by.as_str()));
             }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn invariant_09_nothing_that_was_public_is_prolonged_or_said_anew_once_it_has_ended(history in histories()) {
+        play(&history, |seen| {
+            let statement = json(seen.statement);
+            if !seen.is_taken || seen.statement.kind != StatementKind::Mandate {
+                return Ok(());
+            }
+            let id = seen.statement.id.as_str();
+            let Some(old) = before(seen.said, &statement) else { return Ok(()) };
+            let (ended, ends) = (time(&old["sunset_at"]), time(&statement["body"]["sunset_at"]));
+            let was_public = seen.said.was_ever(id, &["published", "active"]);
+            prop_assert!(!was_public || ends <= ended, "{} ends on {} and not on {} any more", id, ends, ended);
+            let stood = seen.before.state(id).map(|(_, state)| state);
+            let is_over = seen.said.was_ever(id, &["sunset", "revoked", "erasing", "erased"])
+                || stood == Some(State::Active) && ended <= seen.statement.at;
+            prop_assert!(!is_over, "{} has ended and is revised", id);
             Ok(())
         })?;
     }

@@ -90,6 +90,7 @@ fn the_random_histories_reach_what_the_invariants_speak_of() {
     }
     for what in [
         "Certificate taken",
+        "Certificate refused",
         "Key taken",
         "Notice taken",
         "lift taken",

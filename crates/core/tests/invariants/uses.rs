@@ -41,6 +41,11 @@ pub type Joining = (&'static str, &'static str, &'static str);
 pub const JOININGS: [Joining; 3] = [(SERVICE, PARK, JOINED), (PARK, SERVICE, JOINED), (SERVICE, CLOUD, CARD)];
 
 pub fn is_permitted(city: &City, asked: &Asked, grant: Option<&Grant>, at: Time) -> bool {
+    is_permitted_since(city, asked, grant, at, None)
+}
+
+/// The same for what was so far back.
+fn is_permitted_since(city: &City, asked: &Asked, grant: Option<&Grant>, at: Time, since: Option<Time>) -> bool {
     let (service, mandate, block, form) = *asked;
     let request = Request {
         service: service.parse().unwrap(),
@@ -50,7 +55,7 @@ pub fn is_permitted(city: &City, asked: &Asked, grant: Option<&Grant>, at: Time)
         subjects: 1,
         sign_in: None,
         third_party: false,
-        since: None,
+        since,
         written_reason: false,
     };
     decide(&city.register, &request, grant, at).outcome == Outcome::Permit
@@ -111,6 +116,10 @@ fn grants(city: &City, mandate: &str) -> Vec<Option<Grant>> {
         with(&|grant| grant.window_uses = 3),
         with(&|grant| grant.valid_until = city.now),
         with(&|grant| grant.kind = GrantKind::Notified),
+        with(&|grant| grant.authorized = false),
+        with(&|grant| grant.declined = true),
+        with(&|grant| grant.resident_active = false),
+        with(&|grant| grant.rests = true),
     ]
 }
 
@@ -178,10 +187,12 @@ fn in_force(
     let has_notice = said.all("Notice").any(|(said, _)| said["body"]["mandate_hash"] == hash && time(&said["at"]) <= told);
     broken.must("notice published before the grant", has_notice);
     let is_valid = grant.is_some_and(|grant| {
-        let stands = grant.kind == GrantKind::Consent && grant.state == GrantState::Given;
-        stands && grant.mandate_hash.to_string() == hash && grant.given_at <= at && at < grant.valid_until
+        let stands = grant.kind == GrantKind::Consent && grant.state == GrantState::Given && !grant.declined;
+        stands && grant.authorized && grant.mandate_hash.to_string() == hash && grant.given_at <= at && at < grant.valid_until
     });
     broken.must("grant valid or a non-consent basis", is_valid || body["legal_basis"]["code"] != "consent");
+    broken.must("pass that is active", grant.is_none_or(|grant| grant.resident_active));
+    broken.must("no case for which it rests", grant.is_none_or(|grant| !grant.rests));
     let period = parse_duration(body["rate_cap"]["per"].as_str().unwrap()).unwrap();
     let is_within = grant.is_none_or(|grant| {
         let is_open = at.micros() < grant.window_start.micros() + period;
@@ -245,6 +256,11 @@ proptest! {
                         if is_permitted(seen.after, asked, grant.as_ref(), at) {
                             let broken = broken(seen.said, asked, grant.as_ref(), at);
                             prop_assert!(broken.is_empty(), "{:?} is permitted at {} with {:?}, without {:?}", asked, at, grant, broken);
+                            let (body, _) = seen.said.revision("Mandate", asked.1).unwrap();
+                            let back = parse_duration(body["data_range"]["back"].as_str().unwrap()).unwrap();
+                            let since = Some(at.plus(-back - 1));
+                            let reaches = is_permitted_since(seen.after, asked, grant.as_ref(), at, since);
+                            prop_assert!(!reaches, "{:?} reaches further back than {}", asked, body["data_range"]);
                         }
                     }
                 }

@@ -1,15 +1,17 @@
 //! The ways of objects from a draft to their end: what each needs next, and what brings it nearer to its end.
 
 use serde_json::{Value, json};
-use usufruct_core::assessment::{Decision, asked_of, holding};
+use usufruct_core::Digest;
+use usufruct_core::assessment::{Before, Decision, asked_of, holding};
+use usufruct_core::key::KeyOf;
 use usufruct_core::lifecycle::State;
 use usufruct_core::mandate::MandateKind;
 use usufruct_core::statement::{Statement, StatementKind};
 use usufruct_core::time::DAY;
 
-use crate::bodies::{assessment, continued};
+use crate::bodies::{certificate, continued};
 use crate::common::{
-    City, agreement_body, certificate_body, check_body, commitment_of, day, key_body, key_id, notice_body, open_long_enough, text,
+    City, agreement_body, assessment_body, check_body, commitment_of, day, key_body, key_id, notice_body, open_long_enough, text,
 };
 use crate::history::{AGAIN, CAMERA, GARDEN, LIBRARY, OPERATOR, OUTBREAK, POLICE, Signers, signed, step};
 
@@ -109,11 +111,17 @@ fn advance_mandate(city: &mut City, id: &str, signers: Signers) -> Option<Statem
         return machine(city, StatementKind::Key, &key_id(commitment), body);
     }
     let is_over = city.now >= entry.body.sunset_at;
-    let needs = !asked_of(&city.register, &entry.body, city.now).is_empty();
+    let asked = asked_of(&city.register, &entry.body, city.now);
+    let needs = match entry.state {
+        State::Consulted => asked.iter().any(|asked| asked.before == Before::Approved),
+        _ => !asked.is_empty(),
+    };
     let holds = holding(&city.register, &entry)
         .is_some_and(|assessment| assessment.body.decision == Decision::Continue && city.now < assessment.body.review_due);
     let to = match entry.state {
-        State::Published | State::Suspended if !is_over && needs && !holds => return assess(city, id, 0, 100, signers),
+        State::Consulted | State::Published | State::Suspended if !is_over && needs && !holds => {
+            return assess(city, id, 0, 100, signers);
+        }
         State::Draft => {
             if entry.body.kind != MandateKind::Emergency {
                 city.now = city.now.max(entry.body.consultation.to);
@@ -132,7 +140,11 @@ fn advance_mandate(city: &mut City, id: &str, signers: Signers) -> Option<Statem
         State::Published | State::Active | State::Suspended => State::Sunset,
         State::Sunset | State::Revoked => State::Erasing,
         State::Erasing if city.register.certificate(&id.parse().unwrap()).is_none() => {
-            let mut body = certificate_body(id, city.now);
+            // What one person would sign for two leaves newer keys out.
+            let mut keys = keys_of(city, id);
+            let is_left = matches!(signers, Signers::SameRole | Signers::OnePerson) && keys.len() > 1;
+            let left = if is_left { keys.split_off(1) } else { Vec::new() };
+            let mut body = certificate(id, &keys, &left, city.now);
             let ended = entry.history.iter().any(|step| step.to == State::Revoked);
             body["cause"] = json!(if ended { "revocation" } else { "sunset" });
             let epoch = city.register.certified_epoch().max(1);
@@ -144,6 +156,20 @@ fn advance_mandate(city: &mut City, id: &str, signers: Signers) -> Option<Statem
     };
     let is_clock = matches!(to, State::Sunset | State::Erasing | State::Erased);
     Some(if is_clock { step(city, id, to, OPERATOR, Signers::Machine) } else { step(city, id, to, &owner, signers) })
+}
+
+/// The keys of a mandate that live by the register, the oldest first.
+fn keys_of(city: &City, mandate: &str) -> Vec<Digest> {
+    let living = city.register.living_keys(&KeyOf::Mandate(mandate.parse().unwrap()));
+    living.iter().map(|key| key.body.commitment).collect()
+}
+
+/// The machine publishes another key of a mandate.
+pub fn another_key(city: &City, mandate: &str) -> Option<Statement> {
+    let commitment = commitment_of(&format!("{mandate} {}", city.statements.len()));
+    let mut body = key_body(mandate, commitment);
+    body["epoch"] = json!(city.register.certified_epoch().max(2));
+    Some(signed(city, StatementKind::Key, &key_id(commitment), OPERATOR, body, Signers::Machine))
 }
 
 fn advance_agreement(city: &mut City, signers: Signers) -> Statement {
@@ -193,7 +219,7 @@ pub fn agree(city: &City, is_review: bool, is_soon: bool, blocks: usize, days: i
 /// An assessment of the present revision of a mandate. `decision` 0 lets it begin, the last one has no word.
 pub fn assess(city: &City, mandate: &str, decision: usize, days: i64, signers: Signers) -> Option<Statement> {
     let (hash, _) = city.state(mandate)?;
-    let mut body = assessment(mandate, hash, city.now.plus(days * DAY));
+    let mut body = assessment_body(mandate, hash, city.now.plus(days * DAY));
     body["decision"] = json!(["continue", "not_continue", "prior_consultation", "unknown"][decision]);
     let owner = city.owner(mandate)?;
     Some(signed(city, StatementKind::Assessment, &format!("dpi_{}", &mandate[4..]), &owner, body, signers))
