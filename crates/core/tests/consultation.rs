@@ -1,6 +1,6 @@
 //! Comments: people have the time that the law gives them only while the draft they comment on stands in the log.
 
-use crate::common::{City, day, names, school_meals, supervised, text, well_said};
+use crate::common::{City, assess, day, names, school_meals, supervised, text, well_said};
 use serde_json::{Value, json};
 use usufruct_core::draft::Problem;
 use usufruct_core::lifecycle::State;
@@ -12,7 +12,7 @@ fn say(city: &mut City, change: impl FnOnce(&mut Value)) {
     let mut body = school_meals();
     change(&mut body);
     city.say(StatementKind::Mandate, ID, "agc_library", body);
-    common::assess(city, ID);
+    assess(city, ID);
 }
 
 fn approval(city: &City) -> Vec<Problem> {
