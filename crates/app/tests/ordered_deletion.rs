@@ -11,14 +11,13 @@ use usufruct_core::certificate::Cause;
 use usufruct_core::decide::Clause;
 use usufruct_core::event::Kind;
 use usufruct_core::grant::GrantState;
-use usufruct_core::id::{GrantId, MandateId, OrderId};
+use usufruct_core::id::{MandateId, OrderId};
 use usufruct_core::lifecycle::State;
 use usufruct_core::order::Standing;
 use usufruct_core::statement::StatementKind;
 use usufruct_core::time::DAY;
 use usufruct_core::{Digest, Text};
-use usufruct_store::grants::StoredGrant;
-use usufruct_store::{authorizations, blocks, deletions, erasures, grants, keyrings};
+use usufruct_store::{authorizations, blocks, grants, keyrings};
 
 on_both!(
     what_is_ordered_to_be_deleted_is_gone_and_everybody_learns_of_it,
@@ -27,7 +26,6 @@ on_both!(
     a_mandate_whose_key_was_replaced_gets_another_one,
     what_a_restored_database_brings_back_ends_again,
     a_grant_that_cannot_be_ended_holds_up_nothing,
-    how_far_one_process_came_with_a_note_counts_for_no_other_note,
 );
 
 const WATCHED: &str = "mdt_short";
@@ -233,34 +231,4 @@ fn a_grant_that_cannot_be_ended_holds_up_nothing(dir: &Path, url: Option<&str>) 
     agree(&city, people[1]).unwrap();
     assert!(city.app.tick().is_err());
     assert_eq!(state(&city, people[1]), GrantState::Given, "what was lent after the certificate stays");
-}
-
-/// Two processes may note one order, and the one whose note is in the way takes it back, whoever had begun with it.
-fn how_far_one_process_came_with_a_note_counts_for_no_other_note(dir: &Path, url: Option<&str>) {
-    // As many as a process ends in one call.
-    const PART: usize = 1_000;
-    let city = city(dir, url);
-    let first = city.enrol(1)[0];
-    agree(&city, first).unwrap();
-    let given = city.app.db().read(|conn| grants::find(conn, first, number(&city))).unwrap().unwrap();
-    let of = |resident| StoredGrant { id: GrantId::fresh(city.app.now(), city.app.rng()), resident, ..given.clone() };
-    let others: Vec<StoredGrant> = city.enrol(PART).into_iter().map(of).collect();
-    let last = others.last().unwrap().resident;
-    city.app.db().transaction("lend", move |tx| grants::put_many(tx, &others)).unwrap();
-    city.clock.advance(1);
-    let id = order(&city, "ord_1", json!({}));
-    assert_eq!(city.app.run_orders().unwrap(), [], "of so many it ends a part");
-    assert_eq!([first, last].map(|resident| state(&city, resident)), [GrantState::Invalidated, GrantState::Given]);
-
-    let [noted] = &city.app.db().read(erasures::of_orders).unwrap()[..] else { panic!("one order is noted") };
-    let certificate = noted.certificate.clone();
-    let take_back = move |tx: &mut usufruct_store::db::Tx<'_>| {
-        deletions::forget(tx, &certificate)?;
-        erasures::delete(tx, &certificate)?;
-        // Who was ended under it is lent again by a row that somebody put back.
-        grants::put(tx, &given)
-    };
-    city.app.db().transaction("take back", take_back).unwrap();
-    assert_eq!(city.app.run_orders().unwrap(), [id], "the two who are left are less than a part");
-    assert_eq!([first, last].map(|resident| state(&city, resident)), [GrantState::Invalidated; 2]);
 }
