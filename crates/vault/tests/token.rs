@@ -64,7 +64,7 @@ fn on_token(name: &str, settings: &str, test: impl FnOnce(&Bench)) {
     fs::write(&conf, text).unwrap();
     add_token(&conf, TOKEN);
     let test = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .args(["--exact", &format!("token::{name}"), "--nocapture", "--test-threads=1"])
         .env("SOFTHSM2_CONF", &conf)
         .env(INSIDE, dir.path())
         .output()

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use usufruct_app::FOOTPRINT;
 use usufruct_core::Time;
 use usufruct_core::statement::StatementKind;
-use usufruct_core::time::{DAY, MINUTE, SECOND};
+use usufruct_core::time::{DAY, SECOND};
 
 use crate::common::{CARD, LIBRARY, OPERATOR, SERVICE, library_card, mandate, service, text};
 use crate::site::{Answer, TestSite, encode};
@@ -69,7 +69,7 @@ impl Portal {
     }
 
     fn use_card(&self) -> Time {
-        self.site.city.clock.advance(MINUTE);
+        self.site.city.clock.advance(20 * SECOND);
         self.site.city.app.release(&self.site.city.request(&self.subject)).unwrap();
         self.site.city.app.now()
     }
@@ -85,7 +85,7 @@ impl Portal {
 async fn a_portal_shows_her_what_was_done_with_her_data() {
     let portal = Portal::new().await;
     let (first, second) = (portal.use_card(), portal.use_card());
-    portal.site.city.clock.advance(MINUTE);
+    portal.site.city.clock.advance(20 * SECOND);
     let told = portal.find(&[]).await;
     let usage = |at: Time| {
         json!({
