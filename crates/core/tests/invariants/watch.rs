@@ -9,7 +9,7 @@ use crate::common::{City, body_audit_body, check_body, day, text};
 use crate::history::{CARD, CONTRACT, LIBRARY, OVERSEER, PARKS, POLICE, Signers, signed};
 
 /// How many ways there are to answer an order, and how many words about what was found.
-pub const ANSWERS: usize = 6;
+pub const ANSWERS: usize = 7;
 pub const FINDINGS: usize = 10;
 const AUDIT: &str = "bau_library";
 
@@ -30,15 +30,24 @@ fn add(body: &mut Value, list: &str, document: Value) {
 }
 
 /// Another word about an order that was given.
-pub fn answer(city: &City, order: usize, how: usize, signers: Signers) -> Option<Statement> {
-    let given: Vec<_> = city.statements.iter().filter(|statement| statement.kind == StatementKind::Order).collect();
+pub fn answer(city: &mut City, order: usize, how: usize, signers: Signers) -> Option<Statement> {
+    // Only what is due on a day is done by compulsion: at once, or after the day.
+    let is_compelled = matches!(how, 2 | 5);
+    let fits = |body: &Value| !is_compelled || body["comply_by"].is_string();
+    let orders = city.statements.iter().filter(|statement| statement.kind == StatementKind::Order);
+    let given: Vec<_> = orders.filter(|statement| fits(&statement.body)).collect();
     let id = given.get(order % given.len().max(1))?.id.clone();
     let mut body = latest(city, &id)?;
     let new = document(&format!("document {}", city.statements.len()));
     match how {
         0 => body["appeal_ref"] = json!("Court 2026-4"),
         1 => add(&mut body, "evidence", new),
-        2 => add(&mut body, "compulsion", new),
+        2 | 5 => {
+            add(&mut body, "compulsion", new);
+            if how == 5 {
+                city.now = city.now.max(body["comply_by"].as_str()?.parse().ok()?);
+            }
+        }
         3 => body["reasons"] = text("For another reason."),
         4 => drop(body.as_object_mut()?.remove("evidence")),
         _ => body["target"] = json!(CARD),
